@@ -1,0 +1,238 @@
+"""Every error that a user can meet, as one tree.
+
+::
+
+    RunbookError                    exit
+    ├── UsageError                  2     you asked for something that cannot be
+    │   ├── SiteFileInvalid               the site's file has problems (all of them named)
+    │   ├── ParameterRefused              a notebook's or command's parameter
+    │   ├── ExpectationInvalid            a fingerprint, CSR, certificate or CA bundle
+    │   ├── SecretUnavailable             a secret's reference leads nowhere
+    │   └── BrowserMissing                no Chrome, Edge or Chromium on this machine
+    ├── SafetyStop                  3     going on would not be safe
+    │   ├── ApprovalMissing               nobody has approved the plan's digest
+    │   ├── DeletionRefused               the verdict does not allow it
+    │   ├── PlanStale                     something moved between plan and deletion
+    │   ├── StageOutOfOrder               facts of an earlier stage are missing
+    │   ├── SiteLocked                    another run changes this site now
+    │   ├── VersionUnsupported            the server is older than 3.5
+    │   ├── ReadinessFailed               a readiness item failed that the site does not accept
+    │   ├── CertificateMoved              the host no longer shows the confirmed certificate
+    │   └── DecisionNeeded                several readings are possible; a person has to choose
+    ├── DeviceError                 4     a device did not answer, or refused
+    │   ├── DeviceUnreachable             no connection
+    │   ├── DeviceSilent                  connected, and no answer within the deadline
+    │   ├── ConnectionLost                the connection ended in the middle of an exchange
+    │   ├── HostKeyUnknown                no host key is pinned for the server
+    │   ├── HostKeyChanged                the server shows another host key than the pinned one
+    │   ├── LoginRefused                  user name or password not accepted, or expired
+    │   ├── VantageUnavailable            the server refuses SSH port forwarding
+    │   ├── CommandRefused                the command line does not know or allow the command
+    │   ├── AnswerNotUnderstood           an answer that no parser knows; the raw text is kept
+    │   ├── PageNotUnderstood             a page on which an expected field or text is missing
+    │   └── PageRefused                   the page said no, in words of its own
+    ├── RecordError                 5     the record cannot be written or does not verify
+    │   ├── RecordNotWritable
+    │   └── RecordDamaged
+    ├── RepairFailed                1     it was done, and it did not help
+    └── OutcomeUnknown              6     a change was sent and its result was not seen
+
+Each says what happened, where, what was found, and the next thing to do. None holds a secret
+or a local variable of ours, all survive pickling, and the text that came from a device is
+escaped before it is shown.
+"""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+
+def printable(text: str, limit: int = 2000) -> str:
+    """Return device text that is safe to show in a terminal: control characters are escaped.
+
+    Line feeds and tabs stay; everything else that is not printable (escape sequences,
+    bidirectional overrides, surrogates) becomes its ``\\x1b`` form. Longer texts are cut at
+    ``limit`` characters, and say so.
+    """
+    shown = "".join(c if c in "\n\t" or c.isprintable() else ascii(c)[1:-1] for c in text[:limit])
+    return shown if len(text) <= limit else f"{shown}… ({len(text) - limit} more characters)"
+
+
+class RunbookError(Exception):
+    """What happened (``what``), ``where``, what was ``found`` and what to do next (``next_step``)."""
+
+    exit_code: ClassVar[int] = 1
+
+    def __init__(self, what: str, *, where: str = "", found: str = "", next_step: str = "") -> None:
+        self.what = what
+        self.where = where
+        self.found = found
+        self.next_step = next_step
+        super().__init__(what)
+
+    def __str__(self) -> str:
+        lines = [printable(self.what)]
+        if self.where:
+            lines.append(f"  where: {printable(self.where)}")
+        if self.found:
+            found = printable(self.found).replace("\n", "\n         ")
+            lines.append(f"  found: {found}")
+        if self.next_step:
+            lines.append(f"  next:  {printable(self.next_step)}")
+        return "\n".join(lines)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return (_revive, (type(self), self.what, self.where, self.found, self.next_step))
+
+
+def _revive(kind: type[RunbookError], what: str, where: str, found: str, next_step: str) -> RunbookError:
+    return kind(what, where=where, found=found, next_step=next_step)
+
+
+class UsageError(RunbookError):
+    """You asked for something that cannot be; nothing was contacted."""
+
+    exit_code = 2
+
+
+class SiteFileInvalid(UsageError):
+    """The site's file has problems; ``found`` names every one with file, line and key."""
+
+
+class ParameterRefused(UsageError):
+    """A parameter is unknown or of the wrong type."""
+
+
+class ExpectationInvalid(UsageError):
+    """A fingerprint, CSR, certificate or CA bundle that cannot serve as an expectation."""
+
+
+class SecretUnavailable(UsageError):
+    """A secret's reference leads nowhere; the reference is named, never a value."""
+
+
+class BrowserMissing(UsageError):
+    """No Chrome, Edge or Chromium was found on this machine."""
+
+
+class SafetyStop(RunbookError):
+    """Going on would not be safe; nothing was changed after this point."""
+
+    exit_code = 3
+
+
+class ApprovalMissing(SafetyStop):
+    """Nobody has approved the plan's digest."""
+
+
+class DeletionRefused(SafetyStop):
+    """A verdict does not allow the deletion."""
+
+
+class PlanStale(SafetyStop):
+    """Something moved between the plan and the deletion; a new plan is needed."""
+
+
+class StageOutOfOrder(SafetyStop):
+    """The record does not hold what an earlier stage would have left."""
+
+
+class SiteLocked(SafetyStop):
+    """Another run is changing this site now; its holder is named."""
+
+
+class VersionUnsupported(SafetyStop):
+    """The server runs a release that the runbook was not written for."""
+
+
+class ReadinessFailed(SafetyStop):
+    """A readiness item failed and the site's file does not accept it."""
+
+
+class CertificateMoved(SafetyStop):
+    """The host no longer presents the certificate that was confirmed."""
+
+
+class DecisionNeeded(SafetyStop):
+    """Several readings are possible; a person has to choose."""
+
+
+class DeviceError(RunbookError):
+    """A device did not answer, or refused."""
+
+    exit_code = 4
+
+
+class DeviceUnreachable(DeviceError):
+    """No connection could be made."""
+
+
+class DeviceSilent(DeviceError):
+    """Connected, and no answer within the deadline."""
+
+
+class ConnectionLost(DeviceError):
+    """The connection ended in the middle of an exchange."""
+
+
+class HostKeyUnknown(DeviceError):
+    """No SSH host key is pinned for the server; no password was sent."""
+
+
+class HostKeyChanged(DeviceError):
+    """The server shows another SSH host key than the pinned one; no password was sent."""
+
+
+class LoginRefused(DeviceError):
+    """User name or password not accepted, or expired; not tried again."""
+
+
+class VantageUnavailable(DeviceError):
+    """The server refuses to forward the connection, so nothing was seen from there."""
+
+
+class CommandRefused(DeviceError):
+    """The server's command line does not know or allow the command."""
+
+
+class AnswerNotUnderstood(DeviceError):
+    """An answer that no parser knows; ``found`` begins the raw text, which the record keeps whole."""
+
+
+class PageNotUnderstood(DeviceError):
+    """A page on which an expected field, button or text is missing."""
+
+
+class PageRefused(DeviceError):
+    """The page said no, in words of its own."""
+
+
+class RecordError(RunbookError):
+    """The record cannot be written or does not verify."""
+
+    exit_code = 5
+
+
+class RecordNotWritable(RecordError):
+    """The record's folder takes no more bytes; the change that needed it was not sent."""
+
+
+class RecordDamaged(RecordError):
+    """A file of the record is not what the journal says that it was."""
+
+
+class RepairFailed(RunbookError):
+    """It was done, and it did not help."""
+
+    exit_code = 1
+
+
+class OutcomeUnknown(RunbookError):
+    """A change was sent and its result was not seen; observe before doing anything else."""
+
+    exit_code = 6
+
+
+__all__ = ["printable"] + [
+    name for name, value in list(globals().items()) if isinstance(value, type) and issubclass(value, RunbookError)
+]

@@ -1,0 +1,397 @@
+"""The values that the layers hand to each other: frozen, plain, and without behaviour of their own.
+
+They are standard dataclasses so that importing them costs nothing; the record stores and reads
+them through ``pydantic.TypeAdapter``. Times are UTC and aware. The words are those of the
+project: site, incident, stage, store, entry, presented certificate, vantage, verdict, plan,
+approval.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+
+
+class Stage(StrEnum):
+    """The numbered notebooks, in the order in which they run; the value is the file's stem."""
+
+    START = "00_start_here"
+    DIAGNOSE = "10_diagnose_logs"
+    LIST = "20_list_certificates"
+    DELETE = "30_delete_stale_certificates"
+    REGISTER = "40_register_ha"
+    READD_ISE = "50_readd_ise"
+    VERIFY = "60_verify"
+
+
+class StageState(StrEnum):
+    """How one stage ended, or that it has not."""
+
+    PENDING = "pending"
+    RUNNING = "running"
+    DONE = "done"
+    FAILED = "failed"
+    STOPPED = "stopped"
+    INTERRUPTED = "interrupted"
+    UNKNOWN = "unknown"
+
+
+class Outcome(StrEnum):
+    """How one incident ended."""
+
+    REPAIRED = "repaired"
+    REPAIRED_UNVERIFIED = "repaired_unverified"
+    NOTHING_TO_DO = "nothing_to_do"
+    STOPPED = "stopped"
+    FAILED = "failed"
+    UNKNOWN = "unknown"
+
+
+class Vantage(StrEnum):
+    """Where a presented certificate was seen from."""
+
+    HERE = "here"
+    SELF = "self"
+    PEER = "peer"
+
+
+class Verdict(StrEnum):
+    """The comparison of what is presented with what was expected; see ``certificates``."""
+
+    CONFIRMED_KEY = "confirmed_key"
+    CONFIRMED_CHAIN = "confirmed_chain"
+    CONFIRMED_FINGERPRINT = "confirmed_fingerprint"
+    CONFIRMED_SELF = "confirmed_self"
+    UNCONFIRMED = "unconfirmed"
+    CONTRADICTED = "contradicted"
+    UNSTABLE = "unstable"
+    UNREACHABLE = "unreachable"
+    UNCHANGED = "unchanged"
+
+    @property
+    def confirmed(self) -> bool:
+        """Whether this verdict alone allows the deletion."""
+        return self.value.startswith("confirmed_")
+
+
+# -- what a device said ----------------------------------------------------------------------
+
+
+@dataclass(frozen=True, kw_only=True)
+class Answer:
+    """One command's answer over SSH.
+
+    ``raw`` is every byte between the command and the next prompt, ``text`` the same decoded,
+    without the echoed command, terminal control sequences and paging. ``questions`` are the
+    questions that the command asked and the answers that were given, in order.
+    """
+
+    server: str
+    command: str
+    raw: bytes
+    text: str
+    started_utc: datetime
+    finished_utc: datetime
+    questions: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class TofuEntry:
+    """One line of a TOFU list. ``key`` is the ``<host>_<port>`` to the letter, as the device printed it."""
+
+    key: str
+    host: str
+    port: int
+    subject: str
+    line: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class TofuStore:
+    """The TOFU list of one PI server as read once. ``entries`` keep the device's order."""
+
+    server: str
+    entries: tuple[TofuEntry, ...]
+    read_utc: datetime
+
+
+@dataclass(frozen=True, kw_only=True)
+class HaStatus:
+    """What one server says of high availability: the words of the device, unjudged.
+
+    ``role`` and ``state`` are empty where the device did not say. ``failover`` likewise.
+    """
+
+    server: str
+    role: str
+    state: str
+    failover: str = ""
+    text: str = ""
+    read_utc: datetime
+
+
+@dataclass(frozen=True, kw_only=True)
+class ProductVersion:
+    """``show version``: the release of Prime Infrastructure as (3, 10, 1), and the line it came from."""
+
+    server: str
+    release: tuple[int, ...]
+    line: str
+
+
+# -- certificates --------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, kw_only=True)
+class CertificateFacts:
+    """What an engineer wants to know of an X.509 certificate. ``warnings`` are sentences.
+
+    ``sha256`` is over the DER, ``spki_sha256`` over the public key's SubjectPublicKeyInfo; both
+    64 lower-case hex digits.
+    """
+
+    sha256: str
+    spki_sha256: str
+    subject: str
+    issuer: str
+    serial: str
+    not_before_utc: datetime
+    not_after_utc: datetime
+    key_type: str
+    key_bits: int | None
+    signature_hash: str
+    names: tuple[str, ...]
+    warnings: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Presented:
+    """What one host answered in TLS handshakes from one vantage.
+
+    ``chain`` holds the DER certificates in the order in which the host sent them, leaf first;
+    it is empty where nothing was seen, and ``problem`` then says why. ``available`` is false where
+    the vantage itself could not be used (forwarding refused, no SSH access), as against a host
+    that did not answer. ``stable`` is false where two probes differ; ``chain`` is then the last.
+    ``via`` names the server whose SSH service carried the probe, empty for ``here``.
+    """
+
+    host: str
+    port: int
+    vantage: Vantage
+    via: str = ""
+    chain: tuple[bytes, ...] = ()
+    available: bool = True
+    stable: bool = True
+    problem: str = ""
+    seen_utc: datetime
+
+
+@dataclass(frozen=True, kw_only=True)
+class Judgement:
+    """The verdict on one remote host: why, against what, and as seen from where.
+
+    ``facts`` describe the certificate that was judged (None where none was seen).
+    """
+
+    target: str
+    host: str
+    port: int
+    verdict: Verdict
+    reason: str
+    expectation: str
+    facts: CertificateFacts | None = None
+    seen_from: tuple[Vantage, ...] = ()
+    not_available: tuple[tuple[Vantage, str], ...] = ()
+
+
+# -- what the logs say ---------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, kw_only=True)
+class LogLine:
+    """One line of evidence: which file of the sources, its number from 1, its text (cut at 1,000 characters)."""
+
+    source: str
+    number: int
+    text: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Mismatch:
+    """All mismatch messages in one server's logs about one subject.
+
+    ``place`` is one of ``primary_health_monitor``, ``primary_infrastructure``,
+    ``secondary_health_monitor``, ``unknown``. Times are None where the lines hold none.
+    """
+
+    server: str
+    place: str
+    subject: str
+    threads: tuple[str, ...]
+    count: int
+    first_utc: datetime | None
+    last_utc: datetime | None
+    evidence: tuple[LogLine, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class LookAlike:
+    """A message that resembles the mismatch, or accompanies it, and that no deletion repairs."""
+
+    server: str
+    rule: str
+    meaning: str
+    advice: str
+    count: int
+    evidence: tuple[LogLine, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Diagnosis:
+    """What the logs say. ``no_logs`` names the servers whose logs were not at hand.
+
+    ``log_end_utc`` is, per server, the time of the last line that holds one.
+    """
+
+    mismatches: tuple[Mismatch, ...]
+    look_alikes: tuple[LookAlike, ...] = ()
+    no_logs: tuple[str, ...] = ()
+    log_end_utc: dict[str, datetime] = field(default_factory=dict)
+    lines_read: int = 0
+    bytes_read: int = 0
+
+
+# -- the plan and its approval ---------------------------------------------------------------
+
+
+class Decision(StrEnum):
+    """The four outcomes of a plan's row, kept apart."""
+
+    DELETE = "would delete"
+    ALREADY_RIGHT = "already right"
+    CANNOT_TELL = "cannot tell"
+    LEFT_ALONE = "left alone"
+
+
+@dataclass(frozen=True, kw_only=True)
+class PlanRow:
+    """One entry of one store: what is to happen to it, and why.
+
+    ``command`` is empty unless ``decision`` is ``would delete``. ``override`` names who allowed an
+    ``unconfirmed`` deletion and why.
+    """
+
+    server: str
+    key: str
+    subject: str
+    target: str
+    decision: Decision
+    reason: str
+    command: str = ""
+    verdict: Verdict | None = None
+    confirmed_sha256: str = ""
+    evidence: tuple[str, ...] = ()
+    override: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """The exact deletions of one incident with their evidence, and one SHA-256 digest over them."""
+
+    site: str
+    incident: str
+    made_utc: datetime
+    rows: tuple[PlanRow, ...]
+    digest: str
+
+    @property
+    def deletions(self) -> tuple[PlanRow, ...]:
+        return tuple(row for row in self.rows if row.decision is Decision.DELETE)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Approval:
+    """A name, a time and the plan's digest; ``how`` says by which door it came."""
+
+    digest: str
+    by: str
+    at_utc: datetime
+    how: str
+    reason: str = ""
+
+
+class Deletion(StrEnum):
+    """What became of one deletion, on the store's own word."""
+
+    GONE = "gone"
+    NOT_DELETED_OR_CAME_BACK = "unknown: still listed, or back already"
+    COLLATERAL = "other entries changed too"
+    NOT_SENT = "not sent"
+
+
+@dataclass(frozen=True, kw_only=True)
+class DeletionResult:
+    """One sent command, and what the store said before and after."""
+
+    server: str
+    key: str
+    command: str
+    result: Deletion
+    said: str
+    before: tuple[str, ...]
+    after: tuple[str, ...]
+    sent_utc: datetime
+    read_back_utc: datetime
+
+
+# -- the web pages -------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReadinessItem:
+    """One row of *Check Readiness*: its words, and whether the page calls it passed."""
+
+    name: str
+    passed: bool
+    detail: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Milestone:
+    """One of the three milestones of HA registration, in percent from 0 to 100."""
+
+    name: str
+    percent: int
+    failed: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class HaPage:
+    """The High Availability page as read once; ``message`` is what the page says in words, if anything."""
+
+    configuration_mode: str
+    milestones: tuple[Milestone, ...] = ()
+    message: str = ""
+    under_way: bool = False
+    read_utc: datetime
+
+
+@dataclass(frozen=True, kw_only=True)
+class IseServer:
+    """One row of the ISE Servers page. ``status`` is the page's own word, ``answers`` what it means, if known."""
+
+    address: str
+    status: str = ""
+    answers: bool | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Check:
+    """One line of a proof or a preflight: what was expected beside what was seen."""
+
+    name: str
+    expected: str
+    actual: str
+    ok: bool | None
+    note: str = ""
