@@ -1,0 +1,36 @@
+"""Where the project's files lie. No folder is made here: who writes makes it."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+
+def project_root() -> Path:
+    """Return the folder of the checkout: the one that holds ``runbook_lib``, ``params`` and ``notebooks``."""
+    return Path(__file__).resolve().parent.parent
+
+
+def params_dir() -> Path:
+    """Return the folder of the site files."""
+    return project_root() / "params"
+
+
+def notebooks_dir() -> Path:
+    """Return the folder of the numbered notebooks."""
+    return project_root() / "notebooks"
+
+
+def records_dir() -> Path:
+    """Return the folder that holds one folder per incident: ``RUNBOOK_RECORDS``, else ``records`` in the checkout."""
+    return _from_environment("RUNBOOK_RECORDS", "records")
+
+
+def lab_dir() -> Path:
+    """Return the folder of the lab's state: ``RUNBOOK_LAB_DIR``, else ``.lab`` in the checkout."""
+    return _from_environment("RUNBOOK_LAB_DIR", ".lab")
+
+
+def _from_environment(variable: str, default: str) -> Path:
+    given = os.environ.get(variable, "")
+    return Path(given).expanduser().absolute() if given else project_root() / default
