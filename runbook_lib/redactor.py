@@ -1,0 +1,181 @@
+"""Finding known secrets in bytes, in the spellings in which software writes them down, and replacing them.
+
+Found are the value itself; its URL-, JSON-, HTML- and Python-escaped spellings, also one inside
+the other and in part; its base64 spelling (both alphabets), also as a part of a longer base64
+text as in HTTP Basic; its hexadecimal spelling; and each of these broken over lines. Not found
+are letters and digits that were escaped although no encoder needs to, and compressed bytes.
+"""
+
+from __future__ import annotations
+
+import base64
+import re
+import threading
+from dataclasses import dataclass
+
+SHORTEST = 4
+"""Characters. A shorter value cannot be told from innocent text and is refused as a secret."""
+
+_ESCAPES = rb"\\{0,8}"
+_LINE_BREAK = rb"(?:\r?\n|\\{1,4}n)?"
+_LONGEST_ANCHOR = 16
+_ALNUM_RUN = re.compile(rb"[A-Za-z0-9]+")
+_HTML_NAMES = {"&": b"&amp;", "<": b"&lt;", ">": b"&gt;", '"': b"&quot;", "'": b"&apos;"}
+_MARK_UNSAFE = re.compile(r"[^A-Za-z0-9_.:/@ -]")
+
+
+@dataclass(frozen=True)
+class _Spelling:
+    """One way in which a secret may be written. One of ``anchors``, which are cheap to search, is always in it."""
+
+    anchors: tuple[bytes, ...]
+    pattern: re.Pattern[bytes]
+
+
+@dataclass(frozen=True)
+class _Known:
+    reference: str
+    length: int
+    spellings: tuple[_Spelling, ...]
+
+
+class Redactor:
+    """A set of known secrets. Works on whole byte strings: join what was written in pieces first."""
+
+    def __init__(self) -> None:
+        self._known: dict[tuple[str, str], _Known] = {}
+        self._lock = threading.Lock()
+
+    def __repr__(self) -> str:
+        return f"<Redactor of {len(self._known)} secrets>"
+
+    def know(self, reference: str, value: str) -> None:
+        """From now on replace ``value`` by ``[secret <reference>]``. ``ValueError`` if it is shorter than four."""
+        if len(value) < SHORTEST:
+            raise ValueError(f"a secret of fewer than {SHORTEST} characters cannot be redacted")
+        with self._lock:
+            if (reference, value) not in self._known:
+                self._known = {**self._known, (reference, value): _Known(reference, len(value), _spellings(value))}
+
+    def redact(self, data: bytes) -> bytes:
+        """``data`` with a mark for each known secret; where two overlap, both go under the longer one's mark."""
+        out: list[bytes] = []
+        position = 0
+        for start, end, reference in self._merged(data):
+            out += [data[position:start], self._mark(reference)]
+            position = end
+        return b"".join([*out, data[position:]]) if out else data
+
+    def redact_text(self, text: str) -> str:
+        data = text.encode("utf-8", "surrogatepass")
+        redacted = self.redact(data)
+        if redacted is data:
+            return text
+        try:
+            return redacted.decode("utf-8", "surrogatepass")
+        except UnicodeDecodeError:
+            return redacted.decode("utf-8", "replace")
+
+    def contains_secret(self, data: bytes) -> list[str]:
+        """The references whose secrets are in ``data``, each once, in alphabetical order; empty is good."""
+        return sorted({reference for _, _, reference, _ in self._spans(data)})
+
+    def _spans(self, data: bytes) -> list[tuple[int, int, str, int]]:
+        known = self._known.values()
+        if not known:
+            return []
+        return [
+            (match.start(), match.end(), secret.reference, secret.length)
+            for secret in known
+            for spelling in secret.spellings
+            if any(anchor in data for anchor in spelling.anchors)
+            for match in spelling.pattern.finditer(data)
+        ]
+
+    def _merged(self, data: bytes) -> list[tuple[int, int, str]]:
+        merged: list[tuple[int, int, str, int]] = []
+        for start, end, reference, length in sorted(self._spans(data)):
+            if merged and start < merged[-1][1]:
+                last_start, last_end, last_reference, last_length = merged[-1]
+                longer = (reference, length) if length > last_length else (last_reference, last_length)
+                merged[-1] = (last_start, max(end, last_end), *longer)
+            else:
+                merged.append((start, end, reference, length))
+        return [(start, end, reference) for start, end, reference, _ in merged]
+
+    def _mark(self, reference: str) -> bytes:
+        """The mark is safe inside JSON and HTML, and holds no secret itself (a password may be ``secret``)."""
+        for mark in (f"[secret {_MARK_UNSAFE.sub('_', reference)}]", "[removed]"):
+            if not self._spans(mark.encode()):
+                return mark.encode()
+        return b"[*]"
+
+
+def _spellings(value: str) -> tuple[_Spelling, ...]:
+    data = value.encode("utf-8", "surrogatepass")
+    pieces = [_Spelling(_anchors(data), _pattern(value))]
+    pieces += [_base64_part(data, before) for before in range(3)]
+    pieces.append(_Spelling((b"",), re.compile(re.escape(data.hex().encode()), re.IGNORECASE)))
+    return tuple(pieces)
+
+
+def _anchors(data: bytes) -> tuple[bytes, ...]:
+    """Two neighbouring pieces of the longest run of letters and digits, which no encoder changes.
+
+    A line break spoils one of them at most. The empty piece, which is everywhere, if there is no run.
+    """
+    run = max(_ALNUM_RUN.findall(data), key=len, default=b"")
+    size = min(len(run) // 2, _LONGEST_ANCHOR)
+    return (run[:size], run[size : 2 * size])
+
+
+def _pattern(value: str) -> re.Pattern[bytes]:
+    return re.compile(_LINE_BREAK.join(_character(c) for c in value))
+
+
+def _character(c: str) -> bytes:
+    """A pattern for one character in each of its spellings."""
+    data = c.encode("utf-8", "surrogatepass")
+    if c.isalnum() and c.isascii():
+        return data
+    units = c.encode("utf-16-be", "surrogatepass")
+    u16 = rb"".join(_ESCAPES + rb"\\u%04x" % int.from_bytes(units[i : i + 2], "big") for i in range(0, len(units), 2))
+    ways = [
+        _ESCAPES + re.escape(data),
+        rb"".join(rb"%%(?:25){0,2}%02x" % byte for byte in data),
+        u16,
+        _ESCAPES + rb"\\U%08x" % ord(c),
+        rb"".join(_ESCAPES + rb"\\x%02x" % byte for byte in data),
+        rb"&(?:amp;)?#0{0,4}%d;" % ord(c),
+        rb"&(?:amp;)?#x0{0,4}%x;" % ord(c),
+    ]
+    if c in _HTML_NAMES:
+        ways.append(_HTML_NAMES[c].replace(b"&", b"&(?:amp;)?", 1))
+    if c == " ":
+        ways.append(rb"\+")
+    if len(data) > 1 and ord(c) < 256:
+        ways += [re.escape(c.encode("latin-1")), _ESCAPES + rb"\\x%02x" % ord(c)]
+    return b"(?i:" + b"|".join(ways) + b")"
+
+
+def _base64_part(data: bytes, before: int) -> _Spelling:
+    """The base64 digits that depend on ``data`` alone when ``before`` bytes (modulo 3) precede it.
+
+    The digits at either end that depend on a neighbour too are replaced with it.
+    """
+    digits = base64.b64encode(bytes(before) + data).rstrip(b"=").decode()
+    first = (0, 2, 3)[before]
+    whole = (before + len(data)) * 8 // 6
+    core = digits[first:whole]
+    shared = rb"[A-Za-z0-9+/_-]" + _LINE_BREAK if before else b""
+    tail = b"" if (before + len(data)) % 3 == 0 else _LINE_BREAK + rb"[A-Za-z0-9+/_-]?"
+    pattern = shared + _LINE_BREAK.join(_base64_digit(c) for c in core) + tail
+    return _Spelling(_anchors(core.encode()), re.compile(pattern))
+
+
+def _base64_digit(c: str) -> bytes:
+    if c == "+":
+        return b"(?:" + _character("+") + b"|-)"
+    if c == "/":
+        return b"(?:" + _character("/") + b"|_)"
+    return c.encode()

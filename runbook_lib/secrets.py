@@ -1,0 +1,180 @@
+"""Secrets: references that are resolved at the moment of use, and the redaction of what they led to.
+
+A site's file holds references only: ``env:NAME``, ``file:PATH``, ``keyring:SERVICE/USER`` or
+``prompt:LABEL``. Whatever a reference led to in this process is known to ``REDACTOR``, and the
+record keeps nothing that has not passed through it.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import stat
+import sys
+import threading
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from runbook_lib.errors import SecretUnavailable
+from runbook_lib.redactor import SHORTEST, Redactor
+
+__all__ = ["REDACTOR", "Redactor", "SecretRef", "learn"]
+
+REDACTOR = Redactor()
+"""Knows every secret that this process has resolved."""
+
+_NOT_A_REFERENCE = "a secret must be a reference: env:NAME, file:PATH, keyring:SERVICE/USER or prompt:LABEL"
+_SHAPES = {
+    "env": re.compile(r"[A-Za-z_][A-Za-z0-9_]*"),
+    "file": re.compile(r"[^\x00-\x1f\x7f]+"),
+    "keyring": re.compile(r"[^\x00-\x1f\x7f]*[^\x00-\x1f\x7f/]/[^\x00-\x1f\x7f/]+"),
+    "prompt": re.compile(r"[^\x00-\x1f\x7f]*[^\x00-\x20\x7f]"),
+}
+_LARGEST_FILE = 64 * 1024
+
+
+@dataclass(frozen=True)
+class SecretRef:
+    """Where a secret is to be had: a ``scheme`` and what it needs to find it; never the secret itself."""
+
+    scheme: str
+    locator: str
+
+    @classmethod
+    def parse(cls, text: object) -> SecretRef:
+        """Read ``scheme:locator``; a ``SecretRef`` is given back as it is.
+
+        Raises ``ValueError`` for everything else, and does not repeat the text: it may be a
+        password that was written in the wrong place.
+        """
+        if isinstance(text, SecretRef):
+            return text
+        scheme, _, locator = text.partition(":") if isinstance(text, str) else ("", "", "")
+        shape = _SHAPES.get(scheme)
+        if shape is None or not shape.fullmatch(locator):
+            raise ValueError(_NOT_A_REFERENCE)
+        return cls(scheme, locator)
+
+    def __str__(self) -> str:
+        return f"{self.scheme}:{self.locator}"
+
+    def relative_to_folder(self, folder: Path) -> SecretRef:
+        """A ``file:`` reference with an absolute path (``~`` and paths relative to ``folder``); others unchanged."""
+        if self.scheme != "file":
+            return self
+        return SecretRef("file", str(folder.absolute() / Path(self.locator).expanduser()))
+
+    def resolve(self) -> str:
+        """Return the secret, and make it known to ``REDACTOR``.
+
+        Raises ``SecretUnavailable`` where the reference leads nowhere, to a file that others may
+        read, to more than one line, or to fewer than four characters: so short a value stands in
+        too many innocent places to be kept out of a record.
+        """
+        value = _RESOLVERS[self.scheme](self)
+        if not all(c.isprintable() for c in value):
+            raise self._unavailable("it holds more than one line, or control characters")
+        if len(value) < SHORTEST:
+            raise self._unavailable(f"it has fewer than {SHORTEST} characters, too few to keep it out of the record")
+        REDACTOR.know(str(self), value)
+        return value
+
+    def _unavailable(self, why: str, next_step: str = "") -> SecretUnavailable:
+        return SecretUnavailable(
+            f"the secret {self} cannot be used: {why}",
+            where=str(self),
+            next_step=next_step or f"put the secret where {self} leads, or change the reference in the site's file",
+        )
+
+
+def learn(references: Iterable[SecretRef]) -> tuple[SecretRef, ...]:
+    """Make the secrets known to ``REDACTOR`` without asking anybody; return the references that it does not know.
+
+    For a process that writes what other processes found, and for the scan of a finished record.
+    """
+    unknown = []
+    for reference in references:
+        if reference.scheme == "prompt" and reference.locator not in _prompted:
+            unknown.append(reference)
+            continue
+        try:
+            reference.resolve()
+        except SecretUnavailable:
+            unknown.append(reference)
+    return tuple(unknown)
+
+
+def _from_environment(reference: SecretRef) -> str:
+    value = os.environ.get(reference.locator)
+    if not value:
+        raise reference._unavailable(
+            "the environment variable is not set", f"export {reference.locator}=… before the run"
+        )
+    return value
+
+
+def _from_file(reference: SecretRef) -> str:
+    path = Path(reference.locator).expanduser()
+    try:
+        with path.open("rb") as file:
+            mode = os.fstat(file.fileno()).st_mode
+            if not stat.S_ISREG(mode):
+                raise reference._unavailable("it is not a regular file")
+            if mode & 0o077:
+                raise reference._unavailable(
+                    f"others may use the file (mode {stat.S_IMODE(mode):04o})", f"chmod 600 '{path}'"
+                )
+            data = file.read(_LARGEST_FILE + 1)
+    except OSError as error:
+        raise reference._unavailable(error.strerror or "the file cannot be read") from None
+    if len(data) > _LARGEST_FILE:
+        raise reference._unavailable("the file is too large for a secret")
+    try:
+        text = data.decode("utf-8")
+    except UnicodeDecodeError:
+        raise reference._unavailable("the file is not UTF-8 text") from None
+    return text.removesuffix("\n").removesuffix("\r")
+
+
+def _from_keyring(reference: SecretRef) -> str:
+    import keyring
+    import keyring.errors
+
+    service, _, user = reference.locator.rpartition("/")
+    try:
+        value = keyring.get_password(service, user)
+    except keyring.errors.KeyringError as error:
+        raise reference._unavailable(f"the keyring refused ({type(error).__name__})") from None
+    if value is None:
+        raise reference._unavailable("the keyring holds no such password", f"keyring set '{service}' '{user}'")
+    return value
+
+
+_prompted: dict[str, str] = {}
+_prompt_lock = threading.Lock()
+
+
+def _from_prompt(reference: SecretRef) -> str:
+    """Ask on the terminal, once per label and process."""
+    import getpass
+
+    with _prompt_lock:
+        if reference.locator not in _prompted:
+            if sys.stdin is None or not sys.stdin.isatty():
+                raise reference._unavailable(
+                    "there is no terminal to ask on", "use env:, file: or keyring: for runs without a terminal"
+                )
+            try:
+                _prompted[reference.locator] = getpass.getpass(f"{reference.locator}: ")
+            except EOFError:
+                raise reference._unavailable("nothing was typed") from None
+        return _prompted[reference.locator]
+
+
+_RESOLVERS = {
+    "env": _from_environment,
+    "file": _from_file,
+    "keyring": _from_keyring,
+    "prompt": _from_prompt,
+}
