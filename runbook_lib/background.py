@@ -1,0 +1,107 @@
+"""One event loop in a thread of its own, so that the public API can be synchronous.
+
+Notebook kernels and command lines have loops of their own, or none; what talks to devices runs
+here and outlives a single call, so that a connection opened by one call serves the next.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import threading
+from collections.abc import Coroutine
+from concurrent.futures import Future, wait
+from typing import Any, Generic, TypeVar
+
+T = TypeVar("T")
+
+_guard = threading.Lock()
+_loop: asyncio.AbstractEventLoop | None = None
+
+
+def loop() -> asyncio.AbstractEventLoop:
+    """Return the running background loop; the first call of a process starts it."""
+    global _loop
+    with _guard:
+        if _loop is None or _loop.is_closed():
+            _loop = asyncio.new_event_loop()
+            threading.Thread(target=_loop.run_forever, name="runbook-background", daemon=True).start()
+        return _loop
+
+
+def run(coro: Coroutine[Any, Any, T], *, timeout_s: float | None = None) -> T:
+    """Run a coroutine on the background loop and return its result, or raise its error.
+
+    When the waiting is interrupted (Ctrl-C, or a signal handler that raises) the coroutine is
+    cancelled, its clean-up is waited for, and the interruption is raised again; a second one ends
+    that wait too. After ``timeout_s`` seconds the coroutine is cancelled likewise, and
+    ``TimeoutError`` raised unless it finished after all. Not to be called on the loop itself.
+    """
+    where = loop()
+    if _is_running(where):
+        coro.close()
+        raise RuntimeError("background.run was called on the background loop; await the coroutine instead")
+    job = _Job(where, coro)
+    try:
+        job.wait(timeout_s)
+    except BaseException:
+        job.stop()
+        raise
+    if not job.outcome.done():
+        job.stop()
+        if job.outcome.cancelled():
+            raise TimeoutError(f"not finished within {timeout_s} s")
+    return job.outcome.result()
+
+
+class _Job(Generic[T]):
+    """One coroutine on the loop, as the thread that waits for it sees it."""
+
+    def __init__(self, where: asyncio.AbstractEventLoop, coro: Coroutine[Any, Any, T]) -> None:
+        self.outcome: Future[T] = Future()
+        self._where = where
+        self._coro = coro
+        self._task: asyncio.Task[T] | None = None
+        where.call_soon_threadsafe(self._start)
+
+    def wait(self, timeout_s: float | None = None) -> None:
+        wait([self.outcome], timeout_s)
+
+    def stop(self) -> None:
+        """Cancel the coroutine and wait until it has cleaned up."""
+        self._where.call_soon_threadsafe(self._cancel)
+        self.wait()
+
+    def _start(self) -> None:
+        self._task = self._where.create_task(self._coro)
+        self._task.add_done_callback(self._finish)
+
+    def _cancel(self) -> None:
+        if self._task is not None:
+            self._task.cancel()
+
+    def _finish(self, task: asyncio.Task[T]) -> None:
+        if task.cancelled():
+            self.outcome.cancel()
+            self.outcome.set_running_or_notify_cancel()  # wakes the thread that waits
+        elif (error := task.exception()) is not None:
+            self.outcome.set_exception(error)
+        else:
+            self.outcome.set_result(task.result())
+
+
+def _is_running(where: asyncio.AbstractEventLoop) -> bool:
+    try:
+        return asyncio.get_running_loop() is where
+    except RuntimeError:
+        return False
+
+
+def _forget() -> None:
+    global _guard, _loop
+    _guard = threading.Lock()
+    _loop = None
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forget)  # threads do not survive a fork: the child starts its own
