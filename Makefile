@@ -1,0 +1,64 @@
+# The front door: `make demo` and `make test` need Python 3.11 or newer and nothing else.
+# Every target prepares what it needs first (tools/setup.py); the second time that costs nothing.
+
+PYTHONS = $(PYTHON) python3.13 python3.12 python3.11 python3
+BIN = .venv/bin
+UV = uv
+PYTEST = $(BIN)/pytest -n 2 --dist loadfile
+
+.DEFAULT_GOAL = help
+.PHONY: help setup demo lab test lint types unit integration notebooks nbval reference lock clean
+
+help: ## Show the targets
+	@sed -n 's/^\([a-z]*\):[^#]*## \(.*\)$$/make \1	\2/p' Makefile | expand -t 20
+
+setup: ## Make .venv with the locked dependencies and find a browser
+	@for python in $(PYTHONS); do \
+		if $$python -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then \
+			exec $$python tools/setup.py; \
+		fi; \
+	done; \
+	echo 'No Python 3.11 or newer was found (looked for: $(PYTHONS)).' >&2; \
+	echo 'Install one (Debian, Ubuntu: apt-get install python3 python3-venv) or name one: make PYTHON=/path/to/python3' >&2; \
+	exit 2
+
+demo: setup ## Repair the incident end to end in the embedded lab
+	$(BIN)/runbook demo
+
+lab: setup ## Open JupyterLab on 00_start_here with the lab running
+	$(BIN)/runbook lab jupyter
+
+test: lint types ## Everything that CI runs
+	$(PYTEST) tests
+	$(BIN)/pytest --nbval-lax notebooks
+
+lint: setup ## ruff: rules and layout
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: setup ## mypy --strict
+	$(BIN)/mypy
+
+unit: setup ## Tests without a site, and of the lab itself
+	$(PYTEST) tests/unit tests/lab
+
+integration: setup ## Tests over real connections to the lab
+	$(PYTEST) tests/integration
+
+notebooks: setup ## Tests of the notebooks
+	$(PYTEST) tests/notebooks
+
+nbval: setup ## Run every notebook in the lab
+	$(BIN)/pytest --nbval-lax notebooks
+
+reference: setup ## Make the copy of the notebooks with outputs that nbval compares
+	$(BIN)/python tools/reference.py
+
+lock: setup ## Resolve the dependencies anew (needs uv) and pin them with hashes
+	$(UV) pip compile --universal --upgrade --generate-hashes --no-emit-index-url --no-annotate \
+		--custom-compile-command 'make lock' --python-version 3.11 --group dev pyproject.toml -o requirements.lock
+
+clean: ## Remove the environment, caches and the lab's state; records stay
+	@if [ -d .lab ] && [ -x $(BIN)/runbook ]; then $(BIN)/runbook lab down; fi
+	rm -rf .venv .lab .mypy_cache .ruff_cache .pytest_cache .hypothesis build dist *.egg-info
+	find runbook_lib tests tools -name __pycache__ -type d -prune -exec rm -rf {} +
