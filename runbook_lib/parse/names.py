@@ -53,6 +53,10 @@ _TYPE = r"[A-Za-z][A-Za-z0-9-]{0,63}|(?:[Oo][Ii][Dd]\.)?[0-9]{1,20}(?:\.[0-9]{1,
 _SLASH_TYPE = re.compile(rf"/({_TYPE})=")
 _COMMA_TYPE = re.compile(rf"\s*+({_TYPE})\s*+=\s*+")
 _PLAIN = re.compile(r'[^,;+"\\]+')
+_SEPARATOR = re.compile(r"[,;+]")
+_ESCAPED_BYTES = re.compile(r"(?:\\[0-9A-Fa-f]{2})+")
+_QUOTED_PLAIN = re.compile(r'[^"\\]+')
+_QUOTE_END = re.compile(r'"\s*+(?=[,;+]|\Z)')
 _BYTE = re.compile(r"\\[xX]([0-9A-Fa-f]{2})")
 _STRING_TAGS = {0x0C: "utf-8", 0x12: "ascii", 0x13: "ascii", 0x14: "latin-1", 0x16: "ascii", 0x1A: "ascii"}
 _WIDE_TAGS = {0x1C: "utf-32-be", 0x1E: "utf-16-be"}
@@ -64,6 +68,9 @@ class Fit(StrEnum):
     NONE = "none"
     CN_ONLY = "cn_only"
     EXACT = "exact"
+
+    def __bool__(self) -> bool:
+        return self is not Fit.NONE
 
 
 @dataclass(frozen=True)
@@ -91,9 +98,13 @@ def parse_name(text: str) -> Name:
     return Name(tuple(sorted(ordered, key=_folded_rdn)))
 
 
-def same_subject(a: Name, b: Name) -> bool:
-    """Return whether both hold the same RDNs; order, case and runs of spaces do not matter."""
-    return [_folded_rdn(rdn) for rdn in a.rdns] == [_folded_rdn(rdn) for rdn in b.rdns]
+def same_subject(a: Name | str, b: Name | str) -> bool:
+    """Return whether both hold the same RDNs; order, case and runs of spaces do not matter.
+
+    A text that is no name is the same as nothing.
+    """
+    one, other = _as_name(a), _as_name(b)
+    return one is not None and other is not None and name_key(one) == name_key(other)
 
 
 def common_name(name: Name) -> str:
@@ -102,23 +113,43 @@ def common_name(name: Name) -> str:
     return found[0] if len(found) == 1 else ""
 
 
-def fits(log_subject: Name, store_subject: Name) -> Fit:
+def name_key(name: Name) -> tuple[tuple[Attribute, ...], ...]:
+    """Return what two names that are the same subject have in common."""
+    return tuple(_folded_rdn(rdn) for rdn in name.rdns)
+
+
+def lone_common_name(name: Name) -> str:
+    """Return the CN of a name that holds nothing else, folded; empty for every other name."""
+    return fold_value(common_name(name)) if len(name.rdns) == 1 and len(name.rdns[0]) == 1 else ""
+
+
+def fits(log_subject: Name | str, store_subject: Name | str) -> Fit:
     """Return whether a subject in a log can mean this subject of a store.
 
-    A log subject that is a CN and nothing else fits every store subject with that one CN.
+    A log subject that is a CN and nothing else fits every store subject with that one CN. A text
+    that is no name fits nothing.
     """
-    if same_subject(log_subject, store_subject):
+    said, listed = _as_name(log_subject), _as_name(store_subject)
+    if said is None or listed is None:
+        return Fit.NONE
+    if name_key(said) == name_key(listed):
         return Fit.EXACT
-    alone = len(log_subject.rdns) == 1 and len(log_subject.rdns[0]) == 1
-    wanted = common_name(log_subject)
-    if alone and wanted and fold_value(wanted) == fold_value(common_name(store_subject)):
-        return Fit.CN_ONLY
-    return Fit.NONE
+    wanted = lone_common_name(said)
+    return Fit.CN_ONLY if wanted and wanted == fold_value(common_name(listed)) else Fit.NONE
 
 
 def fold_value(value: str) -> str:
     """Return ``value`` as caseIgnoreMatch compares it: spaces at the ends off, runs of them one, case folded."""
     return " ".join(value.split()).casefold()
+
+
+def _as_name(subject: Name | str) -> Name | None:
+    if isinstance(subject, Name):
+        return subject
+    try:
+        return parse_name(subject)
+    except AnswerNotUnderstood:
+        return None
 
 
 def _folded(attribute: Attribute) -> Attribute:
@@ -219,13 +250,13 @@ def _without_outer_spaces(parts: list[tuple[str, bool]]) -> str:
 
 
 def _next_separator(text: str, start: int) -> int:
-    found = re.compile(r"[,;+]").search(text, start)
+    found = _SEPARATOR.search(text, start)
     return found.start() if found else len(text)
 
 
 def _escaped(text: str, position: int) -> tuple[str | None, int]:
     r"""Return what the escapes from ``position`` on mean: ``\,`` one character, ``\C3\A9`` bytes of UTF-8."""
-    if run := re.compile(r"(?:\\[0-9A-Fa-f]{2})+").match(text, position):
+    if run := _ESCAPED_BYTES.match(text, position):
         try:
             return bytes.fromhex(run[0].replace("\\", "")).decode("utf-8"), run.end()
         except UnicodeDecodeError:
@@ -239,9 +270,8 @@ def _quoted(text: str, start: int) -> tuple[str | None, int]:
     """Return the quoted value, and the position of the separator after its closing mark."""
     parts: list[str] = []
     position = start
-    inside = re.compile(r'[^"\\]+')
     while position < len(text) and text[position] != '"':
-        if plain := inside.match(text, position):
+        if plain := _QUOTED_PLAIN.match(text, position):
             parts.append(plain[0])
             position = plain.end()
             continue
@@ -249,7 +279,7 @@ def _quoted(text: str, start: int) -> tuple[str | None, int]:
         if value is None:
             return None, position
         parts.append(value)
-    after = re.compile(r'"\s*+(?=[,;+]|\Z)').match(text, position)
+    after = _QUOTE_END.match(text, position)
     return ("".join(parts), after.end()) if after else (None, position)
 
 
@@ -270,16 +300,3 @@ def _hexadecimal(digits: str) -> str | None:
         except UnicodeDecodeError:
             pass
     return "#" + digits.lower()
-
-
-__all__ = [
-    "TYPES",
-    "AnswerNotUnderstood",
-    "Fit",
-    "Name",
-    "common_name",
-    "fits",
-    "fold_value",
-    "parse_name",
-    "same_subject",
-]
