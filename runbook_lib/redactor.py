@@ -16,7 +16,9 @@ from dataclasses import dataclass
 SHORTEST = 4
 """Characters. A shorter value cannot be told from innocent text and is refused as a secret."""
 
-_ESCAPES = rb"\\{0,8}"
+# Possessive, so that a run of backslashes is read in one way only and the search stays linear.
+_ESCAPES = rb"\\{0,8}+"
+_ESCAPED = rb"\\{1,9}+"
 _LINE_BREAK = rb"(?:\r?\n|\\{1,4}n)?"
 _LONGEST_ANCHOR = 16
 _ALNUM_RUN = re.compile(rb"[A-Za-z0-9]+")
@@ -130,32 +132,34 @@ def _anchors(data: bytes) -> tuple[bytes, ...]:
 
 
 def _pattern(value: str) -> re.Pattern[bytes]:
-    return re.compile(_LINE_BREAK.join(_character(c) for c in value))
+    return re.compile(_LINE_BREAK.join(_character(piece) for piece in re.findall(r"\\+|[^\\]", value)))
 
 
 def _character(c: str) -> bytes:
-    """A pattern for one character in each of its spellings."""
+    """A pattern for one character, or a run of backslashes, in each of its spellings."""
+    if c.startswith("\\"):
+        return rb"(?i:\\{%d,%d}+|(?:%%(?:25){0,2}5c|&(?:amp;)?#92;|&(?:amp;)?#x5c;){%d})" % (len(c), 9 * len(c), len(c))
     data = c.encode("utf-8", "surrogatepass")
     if c.isalnum() and c.isascii():
         return data
     units = c.encode("utf-16-be", "surrogatepass")
-    u16 = rb"".join(_ESCAPES + rb"\\u%04x" % int.from_bytes(units[i : i + 2], "big") for i in range(0, len(units), 2))
+    u16 = rb"".join(_ESCAPED + rb"u%04x" % int.from_bytes(units[i : i + 2], "big") for i in range(0, len(units), 2))
     ways = [
-        _ESCAPES + re.escape(data),
         rb"".join(rb"%%(?:25){0,2}%02x" % byte for byte in data),
         u16,
-        _ESCAPES + rb"\\U%08x" % ord(c),
-        rb"".join(_ESCAPES + rb"\\x%02x" % byte for byte in data),
+        _ESCAPED + rb"U%08x" % ord(c),
+        rb"".join(_ESCAPED + rb"x%02x" % byte for byte in data),
         rb"&(?:amp;)?#0{0,4}%d;" % ord(c),
         rb"&(?:amp;)?#x0{0,4}%x;" % ord(c),
     ]
+    # The longer spellings come first: the shorter ones may be their beginning.
     if c in _HTML_NAMES:
         ways.append(_HTML_NAMES[c].replace(b"&", b"&(?:amp;)?", 1))
     if c == " ":
         ways.append(rb"\+")
     if len(data) > 1 and ord(c) < 256:
-        ways += [re.escape(c.encode("latin-1")), _ESCAPES + rb"\\x%02x" % ord(c)]
-    return b"(?i:" + b"|".join(ways) + b")"
+        ways += [re.escape(c.encode("latin-1")), _ESCAPED + rb"x%02x" % ord(c)]
+    return b"(?i:" + b"|".join([*ways, _ESCAPES + re.escape(data)]) + b")"
 
 
 def _base64_part(data: bytes, before: int) -> _Spelling:
