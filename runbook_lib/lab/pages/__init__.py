@@ -14,6 +14,7 @@ from runbook_lib.lab.backend import PagesBackend
 from runbook_lib.lab.pages.auth import (
     DashboardHandler,
     HomeHandler,
+    IconHandler,
     LoginHandler,
     LogoutHandler,
     RootHandler,
@@ -48,6 +49,7 @@ def handlers(backend: PagesBackend, server_key: str, *, sessions: Sessions | Non
     return [
         (r"/", RootHandler, pages),
         (r"/webacs/?", RootHandler, pages),
+        (r"/favicon\.ico", IconHandler, pages),
         (r"/webacs/login", LoginHandler, pages),
         (r"/webacs/logout", LogoutHandler, pages),
         (r"/webacs/home", HomeHandler, pages),

@@ -21,8 +21,8 @@ class LoginHandler(PageHandler):
         if self.session and self.session.user:
             self.redirect(menu.HOME.path)
             return
-        session = self.session or self.start_session()
-        self.answer("login", {**session.take_messages(), "name": ""})
+        self.session = self.session or self.start_session()
+        self.answer("login", {"name": ""})
 
     async def post(self) -> None:
         if self.session is None:
@@ -34,8 +34,7 @@ class LoginHandler(PageHandler):
             self.start_session(name)
             self.moved(menu.HOME.path, {"next": menu.HOME.path})
             return
-        self.set_status(401)
-        self.answer("login", {"notice": "", "error": result.message, "name": name})
+        self.answer("login", {"error": result.message, "name": name})
 
 
 class LogoutHandler(PageHandler):
@@ -50,7 +49,7 @@ class HomeHandler(PageHandler):
     page: ClassVar[str] = "home"
 
     async def get(self) -> None:
-        self.answer(self.page, {**self.living.take_messages(), **await self.overview()})
+        self.answer(self.page, await self.overview())
 
     async def overview(self) -> dict[str, Any]:
         servers = await self.backend.ise_servers()
@@ -73,6 +72,17 @@ class SearchHandler(PageHandler):
         words = self.get_query_argument("q", "")
         found = [{"title": e.title, "trail": e.trail, "path": e.path} for e in menu.search(words)]
         self.answer("search", {"words": words, "found": found})
+
+
+class IconHandler(PageHandler):
+    """The icon that every browser asks for: there is none."""
+
+    needs_login: ClassVar[bool] = False
+    delayed: ClassVar[bool] = False
+    told: ClassVar[bool] = False
+
+    def get(self) -> None:
+        self.set_status(204)
 
 
 class RootHandler(PageHandler):

@@ -126,9 +126,13 @@ class PageHandler(RequestHandler):
             self.redirect("/webacs/login", status=303)
 
     def answer(self, page: str, model: Mapping[str, Any]) -> None:
-        """Finish with ``page`` as HTML in the skin of the moment, or with ``model`` alone as JSON."""
+        """Finish with ``page`` as HTML in the skin of the moment, or with ``model`` alone as JSON.
+
+        Messages that wait in the session are shown where ``model`` has none of its own.
+        """
+        model = {**self.living.take_messages(), **model}
         if self.wants_json:
-            self.finish(dict(model))
+            self.finish(model)
             return
         skin = skin_named(self.backend.skin)
         if not skin.has(page):

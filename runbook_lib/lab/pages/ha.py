@@ -37,7 +37,7 @@ class HaStatusHandler(PageHandler):
 
     async def get(self) -> None:
         model = ha_model(await self.backend.ha_state())
-        self.answer("ha", {**model, **self.living.take_messages(), "tab": self.tab, "key_kept": False})
+        self.answer("ha", {**model, "tab": self.tab, "key_kept": False})
 
 
 class HaConfigurationHandler(HaStatusHandler):
@@ -90,7 +90,7 @@ class HaActionHandler(PageHandler):
     async def _show(self, form: HaForm, *, error: str = "", readiness: list[ReadinessView] | None = None) -> None:
         model = ha_model(await self.backend.ha_state(), form, readiness)
         kept = bool(form.auth_key)
-        self.answer("ha", {**model, "notice": "", "error": error, "tab": "configuration", "key_kept": kept})
+        self.answer("ha", {**model, "error": error, "tab": "configuration", "key_kept": kept})
 
     def _form(self) -> HaForm:
         """The form as sent. A key left empty means the one that was checked last: pages never send it back."""

@@ -15,7 +15,7 @@ class IseHandler(PageHandler):
     """The table of ISE servers."""
 
     async def get(self) -> None:
-        self.answer("ise", {**await self.table(), **self.living.take_messages()})
+        self.answer("ise", await self.table())
 
     async def table(self) -> dict[str, Any]:
         return {"servers": [asdict(s) for s in await self.backend.ise_servers()]}
@@ -52,7 +52,7 @@ class IseAddHandler(IseHandler):
     """The form *Add ISE Server*."""
 
     async def get(self) -> None:
-        self.answer("ise_add", {**self.living.take_messages(), "address": "", "name": "", "port": ""})
+        self.answer("ise_add", {"address": "", "name": "", "port": ""})
 
     async def post(self) -> None:
         address, name, port = (self.field(n).strip() for n in ("address", "username", "port"))
@@ -61,7 +61,7 @@ class IseAddHandler(IseHandler):
             number = int(port) if port else None
             problem = await self.backend.add_ise(address, name, self.field("password"), number) or ""
         if problem:
-            self.answer("ise_add", {"notice": "", "error": problem, "address": address, "name": name, "port": port})
+            self.answer("ise_add", {"error": problem, "address": address, "name": name, "port": port})
             return
         self.moved(LIST, {**await self.table(), "notice": f"ISE server {address} has been added.", "error": ""})
 
