@@ -1,0 +1,89 @@
+"""Writing to disk so that it is there after a power cut: whole or not at all, for the owner only.
+
+Whatever the file system answers (full, read-only, forbidden, gone) becomes ``RecordNotWritable``.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from runbook_lib.errors import RecordNotWritable
+
+FILE_MODE = 0o600
+FOLDER_MODE = 0o700
+PARTIAL = ".partial-"
+"""How the names of files begin that are not written to the end; a crash may leave one, and it counts for nothing."""
+
+
+@contextmanager
+def writing(path: Path) -> Iterator[None]:
+    """Turn an ``OSError`` into ``RecordNotWritable`` that names ``path``."""
+    try:
+        yield
+    except OSError as error:
+        raise RecordNotWritable(
+            "the record cannot be written",
+            where=str(path),
+            found=error.strerror or type(error).__name__,
+            next_step="make room, or make the folder writable for you, then run the stage again; nothing that needed "
+            "this was sent to a device",
+        ) from error
+
+
+def make_folder(path: Path) -> None:
+    """Make ``path`` and the folders above it that are missing, mode 0700, and have them on disk."""
+    if path.is_dir():
+        return
+    make_folder(path.parent)
+    with writing(path), suppress(FileExistsError):
+        path.mkdir(mode=FOLDER_MODE)
+        path.chmod(FOLDER_MODE)  # a umask may have taken bits away
+        sync_folder(path.parent)
+
+
+def sync_folder(path: Path) -> None:
+    """Have the names in the folder on disk."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def write_all(descriptor: int, data: bytes) -> None:
+    """Write every byte, by one ``write`` unless the system takes fewer; a short write continues or raises."""
+    while data:
+        data = data[os.write(descriptor, data) :]
+
+
+def write_new(path: Path, data: bytes) -> bool:
+    """Write ``path`` whole and have it on disk; False, and nothing written, if there is such a file already."""
+    make_folder(path.parent)
+    partial = path.parent / f"{PARTIAL}{secrets.token_hex(8)}"
+    with writing(path):
+        try:
+            _write_synced(partial, data)
+            try:
+                os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, FILE_MODE))
+            except FileExistsError:
+                return False
+            partial.replace(path)
+        finally:
+            with suppress(OSError):
+                partial.unlink(missing_ok=True)
+        sync_folder(path.parent)
+    return True
+
+
+def _write_synced(path: Path, data: bytes) -> None:
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, FILE_MODE)
+    try:
+        os.fchmod(descriptor, FILE_MODE)
+        write_all(descriptor, data)
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,138 @@
+"""One line of the journal, and what a whole journal must be: the form, the numbering and the chain; pure."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from enum import StrEnum
+from pathlib import Path
+from typing import Any
+
+from runbook_lib.canonical import canonical_json, sha256_hex
+from runbook_lib.errors import RecordDamaged
+
+FIRST_PREV = "0" * 64
+_KEYS = {"n", "utc", "stage", "server", "kind", "expected", "seen", "artifact", "text", "prev", "hash"}
+TEXTS = ("stage", "server", "expected", "seen", "text")
+
+
+class Kind(StrEnum):
+    """What a line tells."""
+
+    INCIDENT_OPENED = "incident_opened"  # the artifact says of which site, by whom, what for
+    STAGE_STARTED = "stage_started"  # ``seen``: the process that runs it
+    STAGE_ENDED = "stage_ended"  # ``seen``: done, failed, stopped or interrupted; ``text``: why
+    INTERRUPTED = "interrupted"  # a stage was cut short; ``text``: by what
+    OBSERVED = "observed"  # a device said something; the artifact is its raw answer
+    KEPT = "kept"  # the artifact was put into the record
+    DECIDED = "decided"  # a plan was made, or a choice between readings; the artifact is the plan
+    APPROVED = "approved"  # somebody approved the plan whose digest is in ``expected``
+    INTENT = "intent"  # this change is about to be sent; ``text``: the change, the same in the next two
+    SENT = "sent"  # it has left
+    RESULT = "result"  # what became of it, on the device's own word, in ``seen``
+    PROOF = "proof"  # ``expected`` beside ``seen``
+    OUTCOME = "outcome"  # the incident's outcome in ``seen``
+    NOTED = "noted"  # anything else that a reader should know
+    TORN = "torn"  # the line that should stand here was cut short; the artifact is what there was of it
+
+
+@dataclass(frozen=True, kw_only=True)
+class Artifact:
+    """A file of the record: its path in the incident's folder, with ``/``, and its SHA-256."""
+
+    path: str
+    sha256: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Line:
+    """One line of the journal."""
+
+    n: int
+    utc: datetime
+    stage: str
+    server: str
+    kind: Kind
+    expected: str
+    seen: str
+    artifact: Artifact | None
+    text: str
+    prev: str
+    hash: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class JournalText:
+    """A journal that was read and whose chain holds: its lines, and the bytes of a last line that was cut short."""
+
+    lines: tuple[Line, ...]
+    torn: bytes = b""
+
+    @property
+    def head(self) -> str:
+        """The hash of the last line."""
+        return self.lines[-1].hash if self.lines else FIRST_PREV
+
+
+def parse_journal(data: bytes, path: Path) -> JournalText:
+    """Read a journal's bytes and check its chain. Raises ``RecordDamaged`` naming the line, from 1."""
+    whole, _, torn = data.rpartition(b"\n")
+    lines: list[Line] = []
+    prev = FIRST_PREV
+    for n, raw in enumerate(whole.split(b"\n") if whole or data.startswith(b"\n") else [], start=1):
+        try:
+            line = parse_line(raw)
+        except ValueError as error:
+            raise _damaged(path, n, str(error)) from None
+        if line.n != n:
+            raise _damaged(path, n, f"it is numbered {line.n}")
+        if line.prev != prev:
+            raise _damaged(path, n, "it does not follow from the line before")
+        prev = line.hash
+        lines.append(line)
+    if holds_object(torn):
+        raise _damaged(path, len(lines) + 1, "its end is not what was written")
+    return JournalText(lines=tuple(lines), torn=torn)
+
+
+def parse_line(raw: bytes) -> Line:
+    """Read one line without its line feed; ``ValueError`` says how it differs from what ``append`` writes."""
+    try:
+        value = json.loads(raw)
+    except (ValueError, RecursionError):
+        raise ValueError("it is not JSON") from None
+    if not isinstance(value, dict) or value.keys() != _KEYS:
+        raise ValueError("it has not the keys of a journal line")
+    body = {key: item for key, item in value.items() if key != "hash"}
+    if sha256_hex(canonical_json(body)) != value["hash"] or canonical_json(value) != raw:
+        raise ValueError("its hash is not that of its content")
+    artifact = value["artifact"]
+    try:
+        fields = value | {
+            "utc": datetime.strptime(value["utc"], "%Y-%m-%dT%H:%M:%S.%fZ").replace(tzinfo=UTC),
+            "kind": Kind(value["kind"]),
+            "artifact": Artifact(**artifact) if artifact is not None else None,
+        }
+    except (TypeError, ValueError):
+        raise ValueError("a field of it is not what a journal line holds") from None
+    return Line(**fields)
+
+
+def holds_object(torn: bytes) -> bool:
+    """Whether a last line without line feed has bytes after a whole object: no cut does that."""
+    text = torn.decode("utf-8", "replace")
+    try:
+        value, end = json.JSONDecoder().raw_decode(text)
+    except (ValueError, RecursionError):
+        return False
+    return isinstance(value, dict) and end < len(text)
+
+
+def _damaged(path: Path, n: int, how: str) -> RecordDamaged:
+    return RecordDamaged(
+        f"line {n} of the journal is damaged: {how}",
+        where=f"{path}:{n}",
+        next_step="keep this folder as it is and open a new incident; do not rely on line "
+        f"{n} or any after it, and observe the site before changing it",
+    )
