@@ -1,0 +1,179 @@
+"""A browser that talks to one server with one public key, and to nobody else."""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from playwright.async_api import CDPSession, Error, Page, TimeoutError, async_playwright
+
+from runbook_lib.browsers import launch_arguments
+from runbook_lib.errors import BrowserMissing, CertificateMoved, ConnectionLost, DeviceSilent, RunbookError, UsageError
+from runbook_lib.params import Deadlines
+from runbook_lib.web.relay import PinnedRelay, key_sha256
+
+_WINDOW = {"width": 1400, "height": 1000}
+_ENDED = ("closed", "crashed", "disconnected", "connection lost", "ended")
+
+
+class PinnedBrowser:
+    """One fresh browser page on one server. Made by :meth:`open`; not for use after its context has ended."""
+
+    def __init__(self, session: CDPSession, page: Page, relay: PinnedRelay, base_url: str, deadlines: Deadlines) -> None:
+        self.page = page
+        self._session = session
+        self.base_url = base_url
+        self.deadlines = deadlines
+        self._relay = relay
+        self._secrets: set[str] = set()
+        self._blocked: list[str] = []
+        page.context.on("requestfailed", lambda request: self._note(request.url))
+        page.on("websocket", lambda socket: self._note(socket.url))
+
+    @classmethod
+    @asynccontextmanager
+    async def open(
+        cls, executable: Path, base_url: str, pin: str, deadlines: Deadlines, *, headless: bool = True
+    ) -> AsyncIterator[PinnedBrowser]:
+        """Start ``executable`` for the server at ``base_url`` (``https://host[:port]``), whose public key is ``pin``.
+
+        ``pin`` is the SHA-256 over the SubjectPublicKeyInfo of the confirmed certificate, 64 hex digits.
+        Nothing is kept from or for another time: profile, cookies and the relay's key last as long as
+        the context.
+        """
+        host, port = _server(base_url)
+        async with PinnedRelay(host, port, pin, deadlines.connect_s) as relay, async_playwright() as playwright:
+            try:
+                browser = await playwright.chromium.launch(
+                    executable_path=executable,
+                    args=launch_arguments([relay.own_key]),
+                    # Loopback is no exception: the lab is there, and so is whatever else runs on this machine.
+                    proxy={"server": relay.address, "bypass": "<-loopback>"},
+                    headless=headless,
+                    handle_sigint=False,
+                    handle_sigterm=False,
+                    handle_sighup=False,
+                )
+            except Error as error:
+                raise BrowserMissing(
+                    "the browser does not start",
+                    where=str(executable),
+                    found=_first_line(error),
+                    next_step="Start it by hand once to see why, or name another one (key browser of the site's file).",
+                ) from None
+            try:
+                context = await browser.new_context(viewport=_WINDOW, service_workers="block", accept_downloads=False)
+                context.set_default_timeout(deadlines.page_s * 1000)
+                page = await context.new_page()
+                session = await context.new_cdp_session(page)
+                # Certificates are only kept for questions about them from here on.
+                await session.send("Network.enable")
+                yield cls(session, page, relay, base_url.rstrip("/"), deadlines)
+            finally:
+                with contextlib.suppress(Error):
+                    await browser.close()
+
+    @property
+    def origin(self) -> str:
+        """Scheme, host and port of the only place that this browser can reach."""
+        parts = urlsplit(self.base_url)
+        return f"{parts.scheme}://{parts.netloc}".lower().removesuffix(":443")
+
+    @property
+    def blocked(self) -> tuple[str, ...]:
+        """Addresses of other servers that the pages asked for; the relay let none of them through.
+
+        What the browser asks for by itself (updates, time) is refused as well, and not listed.
+        """
+        return tuple(self._blocked)
+
+    def _note(self, url: str) -> None:
+        parts = urlsplit(url)
+        place = f"{parts.scheme}://{parts.netloc}{parts.path}"
+        own = urlsplit(self.base_url).netloc
+        if parts.netloc not in ("", own) and place not in self._blocked:
+            self._blocked.append(place)
+
+    @property
+    def secrets(self) -> frozenset[str]:
+        """The secret values that were typed so far, so that pictures and texts can be kept free of them."""
+        return frozenset(self._secrets)
+
+    def remember_secret(self, value: str) -> None:
+        """Keep a value out of every picture and text from now on."""
+        if value:
+            self._secrets.add(value)
+
+    def raise_for_certificate(self) -> None:
+        """Raise CertificateMoved if the server has shown another key at any connection so far."""
+        if self._relay.moved is not None:
+            raise self._relay.moved
+
+    async def go(self, path: str = "/") -> None:
+        """Load a page of the server. Raises CertificateMoved, DeviceUnreachable, DeviceSilent or ConnectionLost."""
+        with self.guard("loading the page"):
+            await self.page.goto(self.base_url + path, wait_until="domcontentloaded")
+
+    async def verify(self) -> None:
+        """Make sure that the page now shown came through the pinned relay; to be called before a secret is typed.
+
+        A policy of the machine can overrule the proxy that we set. Then the certificate that the browser
+        saw is not the relay's, and CertificateMoved is raised.
+        """
+        self.raise_for_certificate()
+        with self.guard("checking the page's certificate"):
+            answer = await self._session.send("Network.getCertificate", {"origin": self.origin})
+        chain = [base64.b64decode(der) for der in answer.get("tableNames", [])]
+        seen = key_sha256(chain[0]) if chain else "no certificate"
+        if seen != self._relay.own_key:
+            raise CertificateMoved(
+                "the browser did not take the pinned way to the server; nothing was typed",
+                where=self.origin,
+                found=f"the page at {self.page.url} came with {seen}",
+                next_step="Look for a proxy policy of this machine's browser, or use another browser (key browser).",
+            )
+
+    @contextlib.contextmanager
+    def guard(self, doing: str) -> Iterator[None]:
+        """Turn the browser's exceptions into the project's. Their text is cut to one line: the rest can hold what was typed."""
+        try:
+            yield
+        except RunbookError:
+            raise
+        except TimeoutError:
+            self._relay.raise_problem()
+            raise DeviceSilent(
+                f"no answer within {self.deadlines.page_s:g} s while {doing}",
+                where=self.page.url,
+                next_step="Look at the page in a browser; give more time with deadlines.page_s.",
+            ) from None
+        except Error as error:
+            self._relay.raise_problem()
+            raise self._translated(error, doing) from None
+
+    def _translated(self, error: Error, doing: str) -> RunbookError:
+        line = _first_line(error)
+        for secret in self._secrets:
+            line = line.replace(secret, "[secret]")
+        ended = self.page.is_closed() or any(word in line.lower() for word in _ENDED)
+        return ConnectionLost(
+            f"{'the browser ended' if ended else 'the connection ended'} while {doing}",
+            where=self.page.url,
+            found=line + (f"\nrefused: {', '.join(self.blocked)}" if self.blocked else ""),
+            next_step="Run the stage again: it looks at what the servers say first.",
+        )
+
+
+def _server(base_url: str) -> tuple[str, int]:
+    parts = urlsplit(base_url)
+    if parts.scheme != "https" or not parts.hostname or parts.username is not None:
+        raise UsageError("the web pages need an https address of a server", found=base_url.rpartition("@")[2])
+    return parts.hostname, parts.port or 443
+
+
+def _first_line(error: Error) -> str:
+    return error.message.splitlines()[0][:300] if error.message else type(error).__name__

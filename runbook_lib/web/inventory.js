@@ -1,0 +1,233 @@
+// List what a person sees in one frame, in the order of the document: controls and runs of text.
+// Returns {items, rows, elements}; elements[i] belongs to items[i]. Reads only; changes nothing.
+() => {
+  const items = [], elements = [], rows = [];
+  const TEXTBOX = new Set(["text", "search", "email", "tel", "url", "number", ""]);
+  const KINDS = {
+    button: "button", link: "link", checkbox: "checkbox", switch: "checkbox", radio: "radio", tab: "tab",
+    menuitem: "menuitem", menuitemcheckbox: "menuitem", menuitemradio: "menuitem", treeitem: "menuitem",
+    option: "option", combobox: "combobox", listbox: "listbox", textbox: "textbox", searchbox: "textbox",
+    spinbutton: "textbox", progressbar: "progressbar", meter: "progressbar",
+  };
+  const PRESSED = new Set(["button", "link", "tab", "menuitem", "option", "checkbox", "radio", "clickable"]);
+  const clean = (text) => (text || "").replace(/\s+/g, " ").trim();
+  const root = document.scrollingElement || document.documentElement;
+  if (!root || !document.body) return { items, rows, elements };
+
+  const box = (rect) => [
+    Math.round(rect.left + window.scrollX), Math.round(rect.top + window.scrollY),
+    Math.round(rect.width), Math.round(rect.height),
+  ];
+  const onPage = (rect) => rect.width > 0 && rect.height > 0
+    && rect.right + window.scrollX > 0 && rect.bottom + window.scrollY > 0;
+  const seen = (el) => {
+    const style = getComputedStyle(el);
+    return style.visibility === "visible" && style.opacity !== "0" && onPage(el.getBoundingClientRect());
+  };
+  const shown = (el) => el && (el.checkVisibility ? el.checkVisibility({ checkOpacity: true, checkVisibilityCSS: true })
+    : el.offsetParent !== null) && onPage(el.getBoundingClientRect());
+
+  const words = (el) => {
+    // The text that an element shows, with the words of its pictures.
+    if (!el) return "";
+    let text = clean(el.innerText !== undefined ? el.innerText : el.textContent);
+    for (const picture of el.querySelectorAll ? el.querySelectorAll("img[alt], [role=img], svg, i[title], span[title]") : []) {
+      const alt = picture.getAttribute("alt") || picture.getAttribute("aria-label")
+        || (picture.querySelector && picture.querySelector("title") || {}).textContent
+        || (clean(picture.textContent) ? "" : picture.getAttribute("title"));
+      if (alt && !text.includes(clean(alt))) text = clean(text + " " + alt);
+    }
+    return text;
+  };
+  const referred = (el, attribute) => (el.getAttribute(attribute) || "").split(/\s+/).filter(Boolean)
+    .map((id) => el.getRootNode().getElementById && el.getRootNode().getElementById(id)).filter(Boolean);
+
+  const kindOf = (el, style) => {
+    const tag = el.tagName.toLowerCase();
+    const role = (el.getAttribute("role") || "").trim().split(/\s+/)[0];
+    if (tag === "input") {
+      const type = (el.getAttribute("type") || "").toLowerCase();
+      if (type === "hidden" || type === "file") return "";
+      if (type === "password") return "password";
+      if (["button", "submit", "reset", "image"].includes(type)) return role === "tab" ? "tab" : "button";
+      if (type === "checkbox" || type === "radio") return type;
+      if (role === "combobox") return "combobox";
+      return TEXTBOX.has(type) ? "textbox" : "textbox";
+    }
+    if (tag === "textarea") return "textbox";
+    if (tag === "select") return "combobox";
+    if (KINDS[role]) return KINDS[role] === "button" && el.getAttribute("aria-haspopup") === "listbox" ? "combobox" : KINDS[role];
+    if (tag === "progress" || tag === "meter") return "progressbar";
+    if (tag === "button" || tag === "summary") return el.getAttribute("aria-haspopup") === "listbox" ? "combobox" : "button";
+    if (tag === "a" && (el.hasAttribute("href") || el.onclick || style.cursor === "pointer")) return "link";
+    if (tag === "area" && el.hasAttribute("href")) return "link";
+    if (el.isContentEditable && !(el.parentElement && el.parentElement.isContentEditable)) return "textbox";
+    return "";
+  };
+
+  const names = (el, kind) => {
+    const found = [];
+    const add = (level, text) => { const t = clean(text); if (t && !found.some((f) => f[1] === t)) found.push([level, t]); };
+    const native = el.tagName === "INPUT" || el.tagName === "TEXTAREA" || el.tagName === "SELECT";
+    for (const other of referred(el, "aria-labelledby")) add(0, words(other));
+    add(0, el.getAttribute("aria-label"));
+    for (const label of el.labels || []) add(0, ownLabel(label));
+    if (PRESSED.has(kind) && !native) add(0, words(el));
+    if (kind === "button" && native) { add(0, el.value); add(0, el.getAttribute("alt")); }
+    add(1, el.getAttribute("placeholder"));
+    add(1, el.getAttribute("title"));
+    const field = el.closest("fieldset, [role=group], [role=radiogroup]");
+    if (kind === "radio" || kind === "checkbox") return found;
+    if (field && field.querySelectorAll("input:not([type=hidden]),select,textarea,[role=combobox]").length === 1) {
+      add(1, groupName(field));
+    }
+    return found;
+  };
+  const ownLabel = (label) => {
+    // A label that wraps its control shows the control's words too: leave those out.
+    const copy = label.cloneNode(true);
+    for (const inner of copy.querySelectorAll("input,select,textarea,button,script,style")) inner.remove();
+    return copy.textContent;
+  };
+  const groupName = (group) => {
+    const legend = group.querySelector(":scope > legend");
+    const by = referred(group, "aria-labelledby").map(words).join(" ");
+    return clean(by || group.getAttribute("aria-label") || (legend ? words(legend) : ""));
+  };
+
+  const value = (el, kind) => {
+    if (kind === "password") return el.value ? "(hidden)" : "";
+    if (el.tagName === "SELECT") return clean([...el.selectedOptions].map((o) => o.text).join(", "));
+    if (kind === "progressbar") {
+      const now = el.getAttribute("aria-valuenow") ?? el.value, max = el.getAttribute("aria-valuemax") ?? el.max ?? 100;
+      const min = Number(el.getAttribute("aria-valuemin") ?? 0);
+      if (now === null || now === undefined || now === "" || el.position === -1) return "";
+      return String(Math.floor((100 * (Number(now) - min)) / (Number(max) - min || 1)));
+    }
+    if (el.value !== undefined && typeof el.value === "string") return clean(el.value);
+    return kind === "combobox" || el.isContentEditable ? words(el) : "";
+  };
+  const state = (el, attribute, native) => {
+    const aria = el.getAttribute(attribute);
+    return aria === "true" || aria === "mixed" ? true : aria === "false" ? !!native : !!native;
+  };
+
+  let run = null;
+  const flush = () => {
+    if (run && clean(run.text)) {
+      const range = document.createRange();
+      range.setStartBefore(run.first); range.setEndAfter(run.last);
+      const rect = range.getBoundingClientRect();
+      if (onPage(rect)) put(run.first.parentElement, { kind: "text", names: [[0, clean(run.text)]], box: box(rect) }, run.place);
+    }
+    run = null;
+  };
+  const put = (el, item, place) => {
+    items.push({
+      value: "", options: [], checked: false, disabled: false, readonly: false, href: "", group: "",
+      ...item, ...place,
+    });
+    elements.push(el);
+  };
+  const control = (el, kind, place) => {
+    let acted = el;
+    if ((kind === "checkbox" || kind === "radio") && !shown(el)) acted = [...(el.labels || [])].find(shown) || el;
+    const radios = el.closest("fieldset, [role=radiogroup], [role=group]");
+    put(acted, {
+      kind, names: names(el, kind), value: value(el, kind), box: box(acted.getBoundingClientRect()),
+      options: el.tagName === "SELECT" ? [...el.options].filter((o) => !o.hidden).map((o) => clean(o.text)) : [],
+      checked: el.tagName === "INPUT" ? el.checked : state(el, "aria-checked", false) || state(el, "aria-selected", false),
+      disabled: el.disabled === true || el.getAttribute("aria-disabled") === "true" || !!el.closest("fieldset:disabled"),
+      readonly: el.readOnly === true || el.getAttribute("aria-readonly") === "true",
+      href: el.href && typeof el.href === "string" ? el.href : "",
+      group: kind === "radio" && radios ? groupName(radios) : "",
+      series: kind === "radio" ? (el.name || (el.closest("[role=radiogroup]") ? "aria" : "")) : "",
+    }, place);
+  };
+
+  const walk = (node, place, pointer) => {
+    if (node.nodeType === Node.TEXT_NODE) {
+      const parent = node.parentElement || (node.parentNode && node.parentNode.host);
+      if (!node.data.trim()) { if (run) run.text += " "; return; }
+      if (parent && getComputedStyle(parent).visibility !== "visible") return;
+      if (!run) run = { text: "", first: node, last: node, place: { ...place } };
+      run.text += node.data; run.last = node;
+      return;
+    }
+    if (node.nodeType !== Node.ELEMENT_NODE) return;
+    const el = node, tag = el.tagName;
+    if (tag === "SCRIPT" || tag === "STYLE" || tag === "NOSCRIPT" || tag === "TEMPLATE" || tag === "HEAD") return;
+    if (tag === "BR") { flush(); return; }
+    const style = getComputedStyle(el);
+    const ticked = tag === "INPUT" && (el.type === "checkbox" || el.type === "radio");
+    if (ticked) {
+      if (shown(el) || [...(el.labels || [])].some(shown)) { flush(); control(el, kindOf(el, style), place); }
+      return;
+    }
+    if (style.display === "none" || style.opacity === "0") return;
+    if (style.display !== "contents" && style.overflow !== "visible" && tag !== "BODY" && tag !== "HTML"
+      && (el.offsetWidth <= 1 || el.offsetHeight <= 1)) return;
+    const role = (el.getAttribute("role") || "").trim().split(/\s+/)[0];
+    const inside = { ...place };
+    if (role === "dialog" || role === "alertdialog" || (tag === "DIALOG" && el.open) || el.getAttribute("aria-modal") === "true") {
+      inside.dialog = groupName(el) || clean((el.querySelector("h1,h2,h3,h4") || {}).textContent) || "dialog";
+      inside.modal = true;
+    }
+    if (["alert", "status", "log"].includes(role) || ["polite", "assertive"].includes(el.getAttribute("aria-live"))) inside.live = true;
+    if (tag === "NAV" || ["navigation", "menubar", "menu", "tree", "tablist"].includes(role)) inside.nav = true;
+    if (/^H[1-6]$/.test(tag) || role === "heading" || tag === "LEGEND") inside.heading = true;
+    if (tag === "TR" || role === "row" || tag === "LI" || role === "listitem") {
+      const cells = [...el.querySelectorAll("td,th,[role=cell],[role=gridcell],[role=columnheader],[role=rowheader]")]
+        .filter((cell) => cell.closest("tr,[role=row],li,[role=listitem]") === el && shown(cell));
+      const nested = el.querySelector("tr,[role=row],li");
+      if (!nested && shown(el)) {
+        const parts = cells.length ? cells : [...el.children].filter(shown);
+        const all = [...el.querySelectorAll("th,[role=columnheader]")].filter(shown);
+        rows.push({
+          cells: parts.length ? parts.map(words) : [words(el)],
+          header: cells.length > 0 && all.length === cells.length,
+          listed: !cells.length,
+        });
+        inside.row = rows.length - 1;
+      }
+    }
+    const kind = kindOf(el, style);
+    const inline = style.display === "inline" || style.display === "contents";
+    if (kind && kind !== "listbox") {
+      if (!seen(el)) { if (kind !== "textbox" && kind !== "combobox") descend(el, inside, pointer); return; }
+      flush();
+      control(el, kind, inside);
+      if (el.tagName === "DIV" || el.tagName === "SPAN" || el.tagName === "LI" || el.shadowRoot) nestedControls(el, inside);
+      return;
+    }
+    const points = style.cursor === "pointer" && !pointer && tag !== "LABEL";
+    if (points && seen(el)) {
+      const text = words(el);
+      if (text && text.length <= 80 && !el.querySelector("input,select,textarea,button,a[href],[role=button],[role=option],[role=menuitem]")) {
+        flush();
+        put(el, { kind: "clickable", names: [[0, text]], box: box(el.getBoundingClientRect()) }, inside);
+      }
+    }
+    if (!inline) flush();
+    descend(el, inside, pointer || points);
+    if (!inline) flush();
+  };
+  const nestedControls = (el, place) => {
+    // Menus put further entries inside an entry, comboboxes their field or their options.
+    for (const child of el.querySelectorAll("ul,ol,[role=menu],[role=group],[role=listbox],input,[role=option],[role=textbox]")) {
+      if (child.parentElement.closest("ul,ol,[role=menu],[role=group],[role=listbox]") !== el.closest("ul,ol,[role=menu],[role=group],[role=listbox]")
+        && el.contains(child.parentElement.closest("ul,ol,[role=menu],[role=group],[role=listbox]"))) continue;
+      walk(child, place, true); flush();
+    }
+  };
+  const descend = (el, place, pointer) => {
+    if (el.tagName === "SLOT" && el.assignedNodes().length) {
+      for (const child of el.assignedNodes()) walk(child, place, pointer);
+    } else {
+      for (const child of (el.shadowRoot || el).childNodes) walk(child, place, pointer);
+    }
+  };
+  walk(document.body, {}, false);
+  flush();
+  return { items, rows, elements };
+}

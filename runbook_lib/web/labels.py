@@ -1,0 +1,253 @@
+"""Every word that is looked for on the pages, as data: one table per release, no logic beyond choosing it.
+
+``source`` says where a word comes from: ``published`` in the procedure, or ``recalled`` from the product's
+guides and unproven. A site's file can put words of its own before any of them (key ``labels``). Words decide
+what is clicked and what is reported; that something worked is decided by the servers' own answers later.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+
+from runbook_lib.errors import ParameterRefused
+
+_TEXT = ("textbox", "password", "combobox")
+_PRESS = ("button", "link", "tab", "menuitem", "clickable")
+_ENTRY = (*_PRESS, "text")
+
+
+@dataclass(frozen=True)
+class Label:
+    """Words for one thing and the kinds of control that it can be; ``exact`` forbids longer captions."""
+
+    kinds: tuple[str, ...]
+    texts: tuple[str, ...]
+    source: str = "recalled"
+    exact: bool = False
+
+
+_RELEASE_3: dict[str, Label] = {
+    # -- logging in
+    "login_user": Label(_TEXT, ("User Name", "Username", "User ID", "Login", "User", "Login ID")),
+    "login_password": Label(("password",), ("Password", "Pass word", "Login Password")),
+    "login_button": Label(_PRESS, ("Login", "Log in", "Sign in", "Sign on", "Submit", "OK", "Continue"), exact=True),
+    "logout": Label(_ENTRY, ("Log out", "Logout", "Sign out", "Log off")),
+    # -- the menu
+    "menu_administration": Label(_ENTRY, ("Administration", "Admin"), "published", exact=True),
+    "menu_settings": Label(_ENTRY, ("Settings", "System Settings"), "published", exact=True),
+    "menu_servers": Label(_ENTRY, ("Servers", "Server"), "published", exact=True),
+    "menu_high_availability": Label(_ENTRY, ("High Availability", "HA"), "published", exact=True),
+    "menu_ise_servers": Label(_ENTRY, ("ISE Servers", "ISE Server", "Identity Services Engine"), "published", exact=True),
+    "menu_open": Label(("button", "link", "clickable"), ("Menu", "Main menu", "Toggle navigation", "Navigation", "☰", "≡")),
+    "menu_search": Label(("textbox", "combobox"), ("Search menu", "Search", "Application Search", "Find")),
+    # -- high availability
+    "ha_configuration": Label(_ENTRY, ("HA Configuration", "Configure HA", "High Availability Configuration"), "published"),
+    "secondary_server": Label(
+        _TEXT,
+        ("Secondary Server", "Secondary Server IP Address or Host Name", "Secondary Server Address", "Secondary"),
+        "published",
+    ),
+    "auth_key": Label(("password", "textbox"), ("Authentication Key", "Auth Key", "HA Key"), "published"),
+    "auth_key_again": Label(("password", "textbox"), ("Confirm Authentication Key", "Confirm Key", "Re-enter Key")),
+    "email": Label(
+        _TEXT, ("Email Address", "E-mail Address", "Email", "E-mail", "Email Addresses", "Mail To"), "published"
+    ),
+    "failover_type": Label(("combobox", "radio"), ("Failover Type", "Fail-over Type", "Failover", "Failover Mode"), "published"),
+    "failover_manual": Label(("option", "radio"), ("Manual", "Manual Failover"), "published"),
+    "failover_automatic": Label(("option", "radio"), ("Automatic", "Auto", "Automatic Failover"), "published"),
+    "enable_virtual_ip": Label(("checkbox",), ("Enable Virtual IP", "Virtual IP", "Use Virtual IP"), "published"),
+    "virtual_ipv4": Label(_TEXT, ("IPV4 Virtual IP", "Virtual IPv4", "Virtual IPv4 Address", "IPv4 Address"), "published"),
+    "virtual_ipv6": Label(_TEXT, ("IPV6 Virtual IP", "Virtual IPv6", "Virtual IPv6 Address", "IPv6 Address"), "published"),
+    "check_readiness": Label(_PRESS, ("Check Readiness", "Readiness Check", "Check HA Readiness"), "published", exact=True),
+    "register": Label(_PRESS, ("Register",), "published", exact=True),
+    "configuration_mode": Label(("text",), ("Configuration Mode", "HA Configuration Mode", "Current Mode"), "published"),
+    "milestone_pre": Label(("text",), ("Pre-HA Registration", "Pre HA Registration", "Pre-Registration"), "published"),
+    "milestone_replication": Label(("text",), ("Database Replication", "DB Replication", "Replication"), "published"),
+    "milestone_post": Label(("text",), ("Post HA Registration", "Post-HA Registration", "Post-Registration"), "published"),
+    # -- ISE servers
+    "ise_command": Label(("combobox",), ("Select a command", "Select command", "Command", "Action"), "published"),
+    "ise_command_add": Label(("option",), ("Add ISE Server", "Add Server", "Add"), "published"),
+    "ise_command_delete": Label(("option",), ("Delete ISE Server(s)", "Delete ISE Server", "Delete ISE Servers", "Delete")),
+    "ise_go": Label(_PRESS, ("Go",), "published", exact=True),
+    "ise_add": Label(_PRESS, ("Add ISE Server", "Add Server", "Add"), exact=True),
+    "ise_delete": Label(_PRESS, ("Delete ISE Server", "Delete", "Remove"), exact=True),
+    "ise_address": Label(
+        _TEXT,
+        ("Server Address", "IP Address", "Server IP Address", "ISE Server IP Address", "Address", "Host Name", "Server"),
+        "published",
+    ),
+    "ise_user": Label(_TEXT, ("User Name", "Username", "User", "Login"), "published"),
+    "ise_password": Label(("password",), ("Password",), "published"),
+    "ise_password_again": Label(
+        ("password",), ("Confirm Password", "Password again", "Re-enter Password", "Verify Password"), "published"
+    ),
+    "save": Label(_PRESS, ("Save", "OK", "Apply", "Add"), "published", exact=True),
+    # -- tables
+    "column_address": Label(("text",), ("Server Address", "IP Address", "Address", "Server", "Host Name", "Host", "Name")),
+    "column_status": Label(("text",), ("Status", "State", "Server Status", "Connection Status", "Reachability", "Result")),
+    # -- dialogues
+    "dialog_yes": Label(_PRESS, ("Yes", "OK", "Continue", "Confirm", "Proceed", "Accept", "Register", "Delete"), exact=True),
+    "dialog_no": Label(_PRESS, ("No", "Cancel", "Abort", "Back"), exact=True),
+    "dialog_close": Label(
+        _PRESS, ("OK", "Close", "Got it", "Dismiss", "Done", "Skip", "Not now", "×", "✕", "✖", "x"), exact=True
+    ),
+}
+
+_PHRASES_3: dict[str, tuple[str, ...]] = {
+    # What a page says, by meaning. Only the wrong key's sentence is published.
+    "wrong_key": ("authentication key does not match", "invalid authentication key", "wrong authentication key"),
+    "mismatch": (
+        "TOFU failed",
+        "trust on first use",
+        "certificate of the remote host is different",
+        "certificate mismatch",
+        "certificate does not match",
+        "SSLHandshakeException",
+        "CertificateException",
+    ),
+    "duplicate": ("already exists", "already added", "duplicate", "already configured", "already registered"),
+    "too_many": ("maximum", "at most two", "only two", "more than two", "limit"),
+    "unauthorized": (
+        "401",
+        "unauthorized",
+        "authentication failed",
+        "invalid credentials",
+        "invalid username",
+        "invalid user name",
+        "incorrect password",
+        "wrong password",
+        "credentials are not valid",
+    ),
+    "unreachable": (
+        "unreachable",
+        "not reachable",
+        "cannot reach",
+        "could not reach",
+        "unable to reach",
+        "unable to connect",
+        "could not connect",
+        "cannot connect",
+        "connection refused",
+        "connection timed out",
+        "no route to host",
+        "no response",
+    ),
+    "locked": ("locked", "too many failed", "too many attempts", "temporarily disabled", "account is disabled"),
+    "expired": ("password has expired", "password expired", "change your password", "must change", "new password"),
+    "login_wrong": (
+        "invalid",
+        "incorrect",
+        "wrong",
+        "failed",
+        "not recognized",
+        "denied",
+        "unknown user",
+        "try again",
+        "not valid",
+        "bad credentials",
+    ),
+    "session_ended": ("session expired", "session has expired", "session timed out", "logged out", "signed out"),
+    "refused": (
+        "failed",
+        "failure",
+        "error",
+        "invalid",
+        "is required",
+        "are required",
+        "mandatory",
+        "cannot",
+        "could not",
+        "unable",
+        "not allowed",
+        "denied",
+        "refused",
+        "rejected",
+        "does not match",
+        "do not match",
+        "not supported",
+        "must be",
+        "please enter",
+    ),
+    "harmless": ("no error", "no errors", "0 errors", "without error", "no failure", "no failures"),
+    "under_way": ("in progress", "registering", "under way", "running", "please wait", "initializing", "started"),
+    # -- states in tables
+    "passed": ("pass", "passed", "ok", "success", "successful", "succeeded", "ready", "yes", "met", "✓", "✔", "✅"),
+    "failed": (
+        "fail",
+        "failed",
+        "failure",
+        "not ready",
+        "error",
+        "warning",
+        "no",
+        "not met",
+        "unsupported",
+        "✗",
+        "✘",
+        "✖",
+        "❌",
+    ),
+    "pending": ("pending", "in progress", "checking", "running", "waiting", "not started", "please wait"),
+    "answering": ("reachable", "up", "connected", "active", "ok", "success", "online", "available", "in service"),
+    "not_answering": (
+        "unreachable",
+        "not reachable",
+        "down",
+        "disconnected",
+        "failed",
+        "error",
+        "offline",
+        "unavailable",
+        "not connected",
+        "401",
+        "unauthorized",
+        "mismatch",
+    ),
+    "milestone_done": ("completed", "complete", "done", "success", "successful", "finished"),
+    "milestone_failed": ("failed", "failure", "error", "aborted"),
+    # -- states of high availability
+    "mode_active": ("Primary Active",),
+    "mode_none": ("HA not Configured", "not configured", "Stand Alone", "standalone"),
+    # -- questions that a page may ask
+    "ask_register": ("register", "registration", "continue", "proceed", "are you sure", "wish to", "high availability"),
+    "ask_delete": ("delete", "remove", "are you sure", "continue", "proceed"),
+    "ask_save": ("save", "add", "are you sure", "continue", "proceed"),
+    "ask_danger": ("remove", "delete", "overwrite", "erase", "break", "lost", "reset", "unregister", "replace"),
+}
+
+_RELEASES: dict[tuple[int, ...], tuple[dict[str, Label], dict[str, tuple[str, ...]]]] = {(3,): (_RELEASE_3, _PHRASES_3)}
+
+
+@dataclass(frozen=True)
+class Labels:
+    """The words for one release and one site."""
+
+    table: Mapping[str, Label]
+    phrases: Mapping[str, tuple[str, ...]]
+
+    def __getitem__(self, key: str) -> Label:
+        return self.table[key]
+
+
+def labels_for(overrides: Mapping[str, Iterable[str]] | None = None, release: tuple[int, ...] = (3,)) -> Labels:
+    """Return the words for a release, a site's own ``overrides`` before ours.
+
+    A key is one of the labels (``register``, ``auth_key``...) or of the phrases (``wrong_key``...). Raises
+    ParameterRefused for unknown keys, all of them at once. A release that is not known gets the newest
+    table that is not newer than it.
+    """
+    table, phrases = _RELEASES[max((known for known in _RELEASES if known <= release), default=min(_RELEASES))]
+    given = {key: tuple(texts) for key, texts in (overrides or {}).items()}
+    unknown = sorted(key for key in given if key not in table and key not in phrases)
+    if unknown:
+        raise ParameterRefused(
+            "the site's file names labels that do not exist",
+            where="labels",
+            found=", ".join(unknown),
+            next_step="Use some of: " + ", ".join([*table, *phrases]),
+        )
+    return Labels(
+        {key: replace(label, texts=(*given.get(key, ()), *label.texts)) for key, label in table.items()},
+        {key: (*given.get(key, ()), *texts) for key, texts in phrases.items()},
+    )

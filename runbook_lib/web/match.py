@@ -1,0 +1,156 @@
+"""Find a control by its caption, as a person would. Pure: works on a screen, needs no browser.
+
+A caption is, from strong to weak: a label or the control's own words; a hint in it; the text beside it
+(to the left, for boxes and buttons to tick to the right, or in the cell above); the text that comes just
+before it in the document. Where a caption says exactly the words, that beats one that only holds them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+
+from runbook_lib.web.labels import Label
+from runbook_lib.web.screen import FIELDS, Item, Screen, holds, plain, same
+
+_LEFT, _ABOVE, _BEFORE = 2, 3, 4
+_ABOVE_GAP = 45
+_CAPTION_WORDS = 8
+_PREFERRED = ("button", "tab", "menuitem", "link", "clickable", "option", "text")
+
+
+@dataclass(frozen=True)
+class Hit:
+    """A control that answers to a label; lower ``rank`` is the better answer."""
+
+    item: Item
+    rank: tuple[int, ...]
+
+
+def captions(item: Item, frame: Sequence[Item]) -> tuple[tuple[int, str], ...]:
+    """Return all captions of a control with their levels; ``frame`` are the items of its frame in order."""
+    found = list(item.names)
+    if item.kind in FIELDS:
+        found += [(level, text.text) for level, text in _beside(item, frame)]
+    return tuple(found)
+
+
+def find(screen: Screen, label: Label, *, kinds: Iterable[str] = ()) -> list[Hit]:
+    """Return every control that answers to the label, the best first; equally good ones have equal ranks."""
+    wanted = frozenset(kinds or label.kinds)
+    hits = []
+    for items in screen.frames.values():
+        for item in items:
+            if item.kind in wanted:
+                rank = _rank(item, items, label)
+                if rank is not None:
+                    hits.append(Hit(item, rank))
+    return sorted(hits, key=lambda hit: hit.rank)
+
+
+def best(hits: Sequence[Hit]) -> tuple[Item, ...]:
+    """Return the items of the best rank; more than one means that the page does not tell them apart.
+
+    Several links to one address are one answer.
+    """
+    top = [hit.item for hit in hits if hit.rank == hits[0].rank]
+    if len(top) > 1 and top[0].href and len({item.href for item in top}) == 1:
+        return (top[0],)
+    return tuple(top)
+
+
+def _rank(item: Item, frame: Sequence[Item], label: Label) -> tuple[int, ...] | None:
+    ranks = []
+    for level, caption in captions(item, frame):
+        for order, text in enumerate(label.texts):
+            if same(caption, text):
+                ranks.append((0, order, level, 0))
+            elif not label.exact and len(plain(caption).split()) <= _CAPTION_WORDS and holds(caption, text):
+                ranks.append((1, order, level, len(plain(caption))))
+    if not ranks:
+        return None
+    kind = _PREFERRED.index(item.kind) if item.kind in _PREFERRED else 0
+    # A header of a page can say the same as an entry of its menu; text that nobody meant to press comes last.
+    return (min(ranks)[0], int(item.kind == "text"), *min(ranks)[1:], int(item.disabled), kind)
+
+
+def _beside(field: Item, frame: Sequence[Item]) -> Iterable[tuple[int, Item]]:
+    if field.kind in ("checkbox", "radio"):
+        after = _nearest(field, frame, _is_right_of)
+        if after is not None:
+            yield _LEFT, after
+            return
+    left = _nearest(field, frame, _is_left_of)
+    if left is not None:
+        yield _LEFT, left
+    above = _nearest(field, frame, _is_above)
+    if above is not None and left is None:
+        yield _ABOVE, above
+    before = _before(field, frame)
+    if before is not None and left is None and above is None:
+        yield _BEFORE, before
+
+
+def group_caption(radio: Item, frame: Sequence[Item]) -> tuple[str, ...]:
+    """Return what a group of radio buttons is called: its legend, or the text before its first button."""
+    if radio.group:
+        return (radio.group,)
+    first = next(
+        (item for item in frame if item.kind == "radio" and item.series == radio.series and item.row == radio.row), radio
+    )
+    if radio.series and radio.series != "aria":
+        first = next(item for item in frame if item.kind == "radio" and item.series == radio.series)
+    near = (_nearest(first, frame, _is_left_of), _nearest(first, frame, _is_above), _before(first, frame))
+    return tuple(text.text for text in near if text is not None)
+
+
+def _before(field: Item, frame: Sequence[Item]) -> Item | None:
+    """The run of text just before the control, unless another control to fill in stands between."""
+    position = next(index for index, item in enumerate(frame) if item.index == field.index)
+    for item in reversed(frame[:position]):
+        if item.kind == "text":
+            return item
+        if item.kind in FIELDS:
+            return None
+    return None
+
+
+def _nearest(field: Item, frame: Sequence[Item], place: Callable[[Item, Item], int | None]) -> Item | None:
+    """The nearest item at that place, if it is text: another field in between hides what is behind it."""
+    near: list[tuple[int, int, Item]] = []
+    for item in frame:
+        # Help buttons and the stars of required fields stand between a caption and its field.
+        counts = bool(plain(item.text)) if item.kind == "text" else item.kind in FIELDS
+        if not counts or item.index == field.index or _contains(item, field):
+            continue
+        distance = place(item, field)
+        if distance is not None:
+            near.append((distance, -item.index, item))
+    if not near:
+        return None
+    item = min(near, key=lambda found: found[:2])[2]
+    return item if item.kind == "text" else None
+
+
+def _contains(outer: Item, inner: Item) -> bool:
+    return outer.left <= inner.left and outer.right >= inner.right and outer.top <= inner.top and outer.bottom >= inner.bottom
+
+
+def same_line(one: Item, other: Item) -> bool:
+    """Whether two items stand on one line: half of the smaller one's height is beside the other."""
+    overlap = min(one.bottom, other.bottom) - max(one.top, other.top)
+    return overlap * 2 >= min(one.box[3], other.box[3])
+
+
+def _is_left_of(item: Item, field: Item) -> int | None:
+    return field.left - item.right if same_line(item, field) and item.right <= field.left + 4 else None
+
+
+def _is_right_of(item: Item, field: Item) -> int | None:
+    return item.left - field.right if same_line(item, field) and item.left >= field.right - 4 else None
+
+
+def _is_above(item: Item, field: Item) -> int | None:
+    gap = field.top - item.bottom
+    beside = min(item.right, field.right) - max(item.left, field.left)
+    return gap if -4 <= gap <= _ABOVE_GAP and beside > 0 else None

@@ -1,0 +1,225 @@
+"""The only way from the browser to the network: a relay on loopback that holds the pin.
+
+Chromium's ``--ignore-certificate-errors-spki-list`` forgives the errors of one public key. It does not
+forbid other keys: a certificate that this machine's CAs vouch for is accepted with any key, on any later
+connection of the same page. So the browser does not judge the server at all. It is given this relay as
+its proxy; the relay makes each TLS connection to the server itself, compares the public key with the pin,
+and only then takes the first byte from the browser. The browser in turn accepts the relay's own key, which
+is made anew for each relay and never leaves the process.
+
+Connections to any other place are refused and named.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import hashlib
+import ipaddress
+import ssl
+import tempfile
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
+from cryptography.x509.oid import NameOID
+
+from runbook_lib.browsers import checked_pin
+from runbook_lib.errors import CertificateMoved, DeviceUnreachable, RunbookError
+
+_CHUNK = 1 << 16
+_HEAD_LIMIT = 1 << 16
+_LAST_WORDS_S = 5.0
+
+
+class PinnedRelay:
+    """An HTTP proxy on loopback for one server (``host``, ``port``) with one public key (``pin``).
+
+    ``problem`` is the last reason why no connection to the server was made, None after one that was.
+    ``moved`` is set for good once the server has shown another key. ``refused`` names the other places
+    that the browser asked for, in order, each once.
+    """
+
+    def __init__(self, host: str, port: int, pin: str, connect_s: float) -> None:
+        self.host = host
+        self.port = port
+        self.pin = checked_pin(pin)
+        self.connect_s = connect_s
+        self.problem: RunbookError | None = None
+        self.moved: CertificateMoved | None = None
+        self.refused: list[str] = []
+        self.own_key = ""
+        self._inside: ssl.SSLContext | None = None
+        self._server: asyncio.Server | None = None
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    @property
+    def address(self) -> str:
+        """The proxy's URL."""
+        assert self._server is not None
+        return f"http://127.0.0.1:{self._server.sockets[0].getsockname()[1]}"
+
+    async def __aenter__(self) -> PinnedRelay:
+        self._inside, self.own_key = _own_identity()
+        self._server = await asyncio.start_server(self._accept, "127.0.0.1", 0, limit=_HEAD_LIMIT)
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        assert self._server is not None
+        self._server.close()
+        for task in list(self._tasks):
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._server.wait_closed()
+
+    def raise_problem(self) -> None:
+        """Raise what the relay knows of a failed connection, if anything."""
+        problem = self.moved or self.problem
+        if problem is not None:
+            raise problem
+
+    def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.ensure_future(self._serve(reader, writer))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with contextlib.suppress(OSError, EOFError, asyncio.LimitOverrunError, ssl.SSLError):
+            async with contextlib.AsyncExitStack() as stack:
+                stack.callback(writer.transport.abort)
+                head = await reader.readuntil(b"\r\n\r\n")
+                target = head.split(b" ", 2)[1].decode("ascii", "replace")
+                if not head.startswith(b"CONNECT ") or not self._is_server(target):
+                    self._refuse(target)
+                    writer.write(b"HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
+                    await writer.drain()
+                    return
+                outside = await self._connect()
+                if outside is None:
+                    writer.write(b"HTTP/1.1 502 Bad Gateway\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
+                    await writer.drain()
+                    return
+                stack.callback(outside[1].transport.abort)
+                writer.write(b"HTTP/1.1 200 Connection established\r\n\r\n")
+                await writer.drain()
+                assert self._inside is not None
+                await writer.start_tls(self._inside, ssl_handshake_timeout=self.connect_s)
+                await _join((reader, writer), outside)
+
+    def _is_server(self, target: str) -> bool:
+        host, _, port = target.rpartition(":")
+        return host.strip("[]").lower() == self.host.strip("[]").lower() and port == str(self.port)
+
+    def _refuse(self, target: str) -> None:
+        if target not in self.refused:
+            self.refused.append(target)
+
+    async def _connect(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter] | None:
+        """Return a connection to the server whose key is the pinned one; otherwise note why there is none."""
+        where = f"{self.host}:{self.port}"
+        if self.moved is not None:
+            return None
+        try:
+            async with asyncio.timeout(self.connect_s):
+                reader, writer = await asyncio.open_connection(self.host, self.port, ssl=_trust_nothing())
+        except (OSError, TimeoutError) as error:
+            self.problem = DeviceUnreachable(
+                "the web pages cannot be reached",
+                where=where,
+                found=str(error) or f"no answer within {self.connect_s:g} s",
+                next_step="Check that the server runs (ncs status), and that this machine can reach its web port.",
+            )
+            return None
+        key = _key_of(writer)
+        if key == self.pin:
+            self.problem = None
+            return reader, writer
+        writer.transport.abort()
+        self.moved = CertificateMoved(
+            "the web pages are served with another key than the confirmed one; nothing was typed into them",
+            where=where,
+            found=f"public key SHA-256 {key}, confirmed was {self.pin}",
+            next_step="Confirm the certificate again (20_list_certificates). If nobody renewed it, somebody else answers.",
+        )
+        return None
+
+
+def _trust_nothing() -> ssl.SSLContext:
+    """TLS for a connection that is judged by its public key alone, right after the handshake.
+
+    Names, dates and signatures of the certificate play no part, so the library must not refuse them.
+    """
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.set_ciphers("DEFAULT:@SECLEVEL=1")
+    return context
+
+
+def _key_of(writer: asyncio.StreamWriter) -> str:
+    leaf = writer.get_extra_info("ssl_object").getpeercert(binary_form=True)
+    return key_sha256(leaf)
+
+
+def key_sha256(der: bytes) -> str:
+    """Return the SHA-256 over the public key (SubjectPublicKeyInfo) of a DER certificate, in hex."""
+    key = x509.load_der_x509_certificate(der).public_key()
+    return hashlib.sha256(key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)).hexdigest()
+
+
+async def _join(
+    one: tuple[asyncio.StreamReader, asyncio.StreamWriter], other: tuple[asyncio.StreamReader, asyncio.StreamWriter]
+) -> None:
+    """Carry bytes both ways until either side ends."""
+    ways = {asyncio.ensure_future(_carry(one[0], other[1])), asyncio.ensure_future(_carry(other[0], one[1]))}
+    try:
+        await asyncio.wait(ways, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for way in ways:
+            way.cancel()
+        await asyncio.gather(*ways, return_exceptions=True)
+    # An answer that has just been read is still on its way to the browser.
+    with contextlib.suppress(OSError, TimeoutError):
+        one[1].close()
+        async with asyncio.timeout(_LAST_WORDS_S):
+            await one[1].wait_closed()
+
+
+async def _carry(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    while chunk := await reader.read(_CHUNK):
+        writer.write(chunk)
+        await writer.drain()
+
+
+def _own_identity() -> tuple[ssl.SSLContext, str]:
+    """Return TLS with a key and certificate made now, and the key's SHA-256. The key is on disk for a moment."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "pinned relay")])
+    now = datetime.now(UTC)
+    certificate = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - timedelta(days=1))
+        .not_valid_after(now + timedelta(days=30))
+        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]), critical=False)
+        .sign(key, hashes.SHA256())
+    )
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    with tempfile.TemporaryDirectory() as folder:
+        pem = Path(folder) / "relay.pem"
+        pem.touch(mode=0o600)
+        pem.write_bytes(
+            key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()) + certificate.public_bytes(Encoding.PEM)
+        )
+        context.load_cert_chain(pem)
+    return context, key_sha256(certificate.public_bytes(Encoding.DER))
+
+
+__all__ = ["PinnedRelay", "key_sha256"]

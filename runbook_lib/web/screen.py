@@ -1,0 +1,154 @@
+"""What a person sees of a page at one moment: plain values, listed by ``inventory.js``."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+FIELDS = frozenset({"textbox", "password", "combobox", "checkbox", "radio"})
+PRESSABLE = frozenset({"button", "link", "tab", "menuitem", "clickable", "option"})
+
+
+@dataclass(frozen=True, kw_only=True)
+class Item:
+    """A control or a run of text. ``box`` is x, y, width and height within its frame.
+
+    ``names`` are captions that its markup gives it, each with a level: 0 for labels and own text, 1 for hints
+    such as placeholders. ``row`` is an index into the screen's rows, -1 outside of any. ``dialog`` names the
+    dialogue that it stands in. ``frame`` and ``index`` say which element it is.
+    """
+
+    kind: str
+    names: tuple[tuple[int, str], ...] = ()
+    value: str = ""
+    options: tuple[str, ...] = ()
+    checked: bool = False
+    disabled: bool = False
+    readonly: bool = False
+    href: str = ""
+    group: str = ""
+    series: str = ""
+    box: tuple[int, int, int, int] = (0, 0, 0, 0)
+    row: int = -1
+    dialog: str = ""
+    modal: bool = False
+    live: bool = False
+    nav: bool = False
+    heading: bool = False
+    frame: int = 0
+    index: int = 0
+
+    @property
+    def text(self) -> str:
+        """Its first name: for a run of text the text itself."""
+        return self.names[0][1] if self.names else ""
+
+    @property
+    def left(self) -> int:
+        return self.box[0]
+
+    @property
+    def top(self) -> int:
+        return self.box[1]
+
+    @property
+    def right(self) -> int:
+        return self.box[0] + self.box[2]
+
+    @property
+    def bottom(self) -> int:
+        return self.box[1] + self.box[3]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Row:
+    """A row of a table or list as the words of its cells; ``header`` where all of them head columns."""
+
+    cells: tuple[str, ...]
+    header: bool = False
+    listed: bool = False
+    frame: int = 0
+
+
+@dataclass(frozen=True)
+class Screen:
+    """All items of all frames, each frame in document order, and the rows of its tables and lists."""
+
+    items: tuple[Item, ...] = ()
+    rows: tuple[Row, ...] = ()
+    url: str = field(default="", compare=False)
+
+    @cached_property
+    def texts(self) -> tuple[str, ...]:
+        """Every run of text."""
+        return tuple(item.text for item in self.items if item.kind == "text")
+
+    @cached_property
+    def frames(self) -> Mapping[int, tuple[Item, ...]]:
+        """The items by frame."""
+        numbers = sorted({item.frame for item in self.items})
+        return {number: tuple(item for item in self.items if item.frame == number) for number in numbers}
+
+    def in_dialog(self) -> Screen:
+        """Only what stands in the dialogue that was opened last (in document order); empty without one."""
+        front = [item.dialog for item in self.items if item.modal]
+        return Screen(tuple(item for item in self.items if item.modal and item.dialog == front[-1]) if front else ())
+
+
+def screen_from(frames: Iterable[tuple[int, Mapping[str, Any]]], url: str, hide: Iterable[str] = ()) -> Screen:
+    """Build a screen from what ``inventory.js`` returned for each frame; values in ``hide`` are not kept."""
+    secrets = [secret for secret in hide if secret]
+    items: list[Item] = []
+    rows: list[Row] = []
+    for number, listed in frames:
+        first_row = len(rows)
+        rows += [_row(row, number, secrets) for row in listed["rows"]]
+        items += [_item(item, number, index, first_row, secrets) for index, item in enumerate(listed["items"])]
+    return Screen(tuple(items), tuple(rows), url)
+
+
+def _row(row: Mapping[str, Any], frame: int, secrets: list[str]) -> Row:
+    cells = tuple(_hidden(cell, secrets) for cell in row["cells"])
+    return Row(cells=cells, header=row["header"], listed=row["listed"], frame=frame)
+
+
+def _item(item: Mapping[str, Any], frame: int, index: int, first_row: int, secrets: list[str]) -> Item:
+    values = dict(item)
+    values["names"] = tuple((level, _hidden(text, secrets)) for level, text in item["names"])
+    values["options"] = tuple(item["options"])
+    values["box"] = tuple(item["box"])
+    values["value"] = _hidden(item["value"], secrets)
+    values["row"] = first_row + item["row"] if "row" in item else -1
+    return Item(**values, frame=frame, index=index)
+
+
+def _hidden(text: str, secrets: list[str]) -> str:
+    for secret in secrets:
+        text = text.replace(secret, "[secret]")
+    return text
+
+
+def plain(text: str) -> str:
+    """Return the words of a text as they are compared: lower case, punctuation and white space as single blanks."""
+    folded = unicodedata.normalize("NFKC", text).casefold()
+    return " ".join(re.findall(r"[^\W_]+", folded))
+
+
+def same(one: str, other: str) -> bool:
+    """Whether two texts say the same, ignoring case, punctuation and white space (``Log-in`` and ``Login``)."""
+    left, right = plain(one).replace(" ", ""), plain(other).replace(" ", "")
+    return left == right if left and right else one.strip() == other.strip() != ""
+
+
+def holds(text: str, phrase: str) -> bool:
+    """Whether a text holds a phrase as whole words; where a script has no spaces, anywhere."""
+    hay, needle = plain(text), plain(phrase)
+    if not needle:
+        return phrase.strip() != "" and phrase.strip() in text
+    if any(ord(letter) > 0x2E7F for letter in needle):
+        return needle.replace(" ", "") in hay.replace(" ", "")
+    return f" {needle} " in f" {hay} "
