@@ -1,0 +1,106 @@
+"""A kernel that only its user can talk to, and that is gone when the run is over."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+import sys
+import tempfile
+from collections.abc import AsyncIterator, Iterable, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from pathlib import Path
+from typing import Any
+
+import zmq
+from jupyter_client.kernelspec import NoSuchKernel
+from jupyter_client.manager import AsyncKernelManager
+from nbclient import NotebookClient
+from nbclient.util import ensure_async
+
+from runbook_lib.errors import UsageError
+
+_LONGEST_SOCKET_PATH = 103  # of AF_UNIX: 107 bytes on Linux, 103 on macOS
+_SOCKET = "k"
+_LONGEST_NAME = len(f"/rb-12345678/{_SOCKET}-5")
+
+
+def require_kernel(name: str) -> None:
+    """Raise UsageError unless a kernel of this name is installed."""
+    try:
+        _ = AsyncKernelManager(kernel_name=name).kernel_spec
+    except NoSuchKernel:
+        raise UsageError(
+            f"No Jupyter kernel named {name!r} is installed here; nothing was run.",
+            where="the notebook's kernelspec",
+            next_step="Choose one of `jupyter kernelspec list` in JupyterLab, or by papermill's `-k python3`.",
+        ) from None
+
+
+@contextmanager
+def private_folder() -> Iterator[Path]:
+    """Make a folder that only this user can enter (0700), with a path short enough for sockets, if there is one."""
+    wanted = [os.environ.get("XDG_RUNTIME_DIR", ""), tempfile.gettempdir(), "/tmp"]  # noqa: S108 (mkdtemp's is safe)
+    parent = short_folder(wanted) or Path(tempfile.gettempdir())
+    folder = Path(tempfile.mkdtemp(prefix="rb-", dir=parent))
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def short_folder(wanted: Iterable[str]) -> Path | None:
+    """Return the first of the ``wanted`` folders that is writable and leaves room for a socket's name."""
+    for name in wanted:
+        short = len(os.fsencode(name)) + _LONGEST_NAME <= _LONGEST_SOCKET_PATH
+        if name and short and os.access(name, os.W_OK | os.X_OK):
+            return Path(name)
+    return None
+
+
+def kernel_manager(name: str, folder: Path) -> AsyncKernelManager:
+    """Return a manager for a kernel over IPC in ``folder``, or over TCP where the system or the folder has no IPC.
+
+    Either way each message is signed (HMAC) with a key that stands in ``folder`` only.
+    """
+    manager = AsyncKernelManager(kernel_name=name, connection_file=str(folder / "kernel.json"))
+    if has_ipc(folder):
+        manager.transport = "ipc"
+        manager.ip = str(folder / _SOCKET)
+    return manager
+
+
+def has_ipc(folder: Path) -> bool:
+    """Whether a Unix socket can be made in ``folder`` under the longest name that a kernel uses."""
+    if not zmq.has("ipc") or not hasattr(socket, "AF_UNIX") or sys.platform == "win32":
+        return False
+    probe = folder / f"{_SOCKET}-5"
+    try:
+        with socket.socket(socket.AF_UNIX) as listener:
+            listener.bind(str(probe))
+    except OSError:
+        return False
+    probe.unlink()
+    return True
+
+
+@asynccontextmanager
+async def running_kernel(client: NotebookClient) -> AsyncIterator[dict[str, Any]]:
+    """Start the kernel of ``client``, yield its ``language_info``, and kill it at the end.
+
+    A kernel that is asked to shut down sometimes takes seconds; the run's results are all here by then.
+    """
+    manager = client.km
+    assert manager is not None
+    try:
+        await client.async_start_new_kernel()
+        kernel = await client.async_start_new_kernel_client()
+        info = await client.async_wait_for_reply(await ensure_async(kernel.kernel_info()))
+        yield info["content"]["language_info"] if info else {}
+    finally:
+        if client.kc is not None:
+            client.kc.stop_channels()
+        if manager.has_kernel:
+            await ensure_async(manager.shutdown_kernel(now=True))
+        else:
+            await ensure_async(manager.cleanup_resources())

@@ -1,0 +1,202 @@
+"""One run of one notebook: its cells in order, until the last, or until something ends it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Coroutine, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AsyncExitStack
+from typing import Any
+
+from nbclient.exceptions import CellExecutionError, DeadKernelError
+from nbclient.util import ensure_async
+from papermill.clientwrap import PapermillNotebookClient
+from papermill.log import logger
+
+from runbook_lib.engine.endings import (
+    Cause,
+    Ending,
+    after_error,
+    after_signal,
+    after_silence,
+    after_timeout,
+    ended_itself,
+)
+from runbook_lib.engine.kernel import kernel_manager, private_folder, require_kernel, running_kernel
+from runbook_lib.engine.parameters import check_parameters
+from runbook_lib.engine.signals import StopSignals, exit_as_command, raise_for_signal
+from runbook_lib.engine.states import CellStates
+from runbook_lib.engine.whole_file import write_whole
+from runbook_lib.errors import UsageError
+
+STOP_GRACE_S = 5.0
+"""How long an interrupted cell has for its own clean-up before its kernel is killed."""
+
+_STATES_OPTIONS = ("output_path", "log_output", "progress_bar", "autosave_cell_every", "progress")
+
+
+def run_notebook(nb: Any, kernel_name: str, options: Mapping[str, Any]) -> Any:
+    """Run ``nb`` as the engine's docstring says and return it; ``options`` are papermill's, and ``progress``.
+
+    A failure in the notebook is in the notebook; papermill finds it there and raises it. Raises
+    ParameterRefused and UsageError before anything is written, RecordNotWritable, and after Ctrl-C or
+    SIGTERM KeyboardInterrupt or Terminated (under the papermill command: SystemExit with our exit code).
+    """
+    try:
+        check_parameters(nb.cells, nb.metadata.papermill.get("parameters", {}))
+        _require_no_skipped_cell(nb.cells)
+        require_kernel(kernel_name)
+        write_whole(options.get("output_path"))
+        with StopSignals() as signals, private_folder() as folder:
+            states = CellStates(nb, **{key: options[key] for key in _STATES_OPTIONS if key in options})
+            client = _client(states, kernel_name, options)
+            client.km = kernel_manager(kernel_name, folder)
+            _Run(states, client, signals, options.get("execution_timeout")).execute()
+        if signals.first is not None:
+            raise_for_signal(signals.first)
+    except BaseException as error:
+        exit_as_command(error)
+        raise
+    return nb
+
+
+def _client(states: CellStates, kernel_name: str, options: Mapping[str, Any]) -> PapermillNotebookClient:
+    ours = {*_STATES_OPTIONS, "execution_timeout", "timeout", "start_timeout", "input_path"}
+    others = {key: value for key, value in options.items() if key not in ours}
+    settled = {
+        "kernel_name": kernel_name,
+        "log": logger,
+        "log_output": options.get("log_output", False),
+        "startup_timeout": options.get("start_timeout", 60),
+        "timeout": None,  # ours interrupts, and tells a timeout from a dead kernel
+        "iopub_timeout": 60,  # a busy machine delivers late what a cell has printed
+        "force_raise_errors": True,  # no tag lets a run go on after an error
+    }
+    return PapermillNotebookClient(states, **{**others, **settled})
+
+
+def _require_no_skipped_cell(cells: Any) -> None:
+    if any(cell.cell_type == "code" and "skip-execution" in cell.metadata.get("tags", []) for cell in cells):
+        raise UsageError(
+            "The notebook has a cell that is tagged `skip-execution`; a runbook is run whole or not at all.",
+            next_step="Remove the tag, or the cell.",
+        )
+
+
+class _Stopped(Exception):  # noqa: N818 (not an error: the way out of the loop)
+    def __init__(self, ending: Ending) -> None:
+        super().__init__(ending.text)
+        self.ending = ending
+
+
+class _Run:
+    def __init__(
+        self, states: CellStates, client: PapermillNotebookClient, signals: StopSignals, cell_timeout_s: float | None
+    ) -> None:
+        self._states = states
+        self._client = client
+        self._signals = signals
+        self._cell_timeout_s = cell_timeout_s or None
+        code = [i for i, cell in enumerate(states.nb.cells) if cell.cell_type == "code" and cell.source.strip()]
+        self._last = code[-1] if code else -1
+
+    def execute(self) -> None:
+        """Run all cells; whatever happens, the notebook then says so and is written."""
+        self._states.notebook_start()
+        try:
+            _complete(self._cells())
+        except _Stopped:
+            pass  # said in the notebook, and raised from there by papermill
+        except BaseException as error:
+            if not self._states.nb.metadata.papermill["exception"]:
+                self._states.ended(Ending(cause=Cause.ENGINE, name=type(error).__name__, text=str(error)))
+            raise
+        finally:
+            self._client.set_widgets_metadata()
+            self._states.notebook_complete()
+
+    async def _cells(self) -> None:
+        async with AsyncExitStack() as stack:
+            await self._start(stack)
+            for index, cell in enumerate(self._states.nb.cells):
+                if self._signals.first is not None:
+                    ending = after_signal(self._signals.first, "between two cells")
+                    self._states.ended(ending)
+                    raise _Stopped(ending)
+                await self._cell(index, cell)
+
+    async def _start(self, stack: AsyncExitStack) -> None:
+        try:
+            starting = stack.enter_async_context(running_kernel(self._client))
+            self._states.nb.metadata["language_info"] = await self._until_stopped(starting, None, 0.0)
+        except _Stopped as stopped:
+            self._states.ended(stopped.ending)
+            raise
+        except (RuntimeError, OSError) as error:
+            text = f"The kernel did not start, so no cell was run: {error}"
+            self._states.ended(Ending(cause=Cause.NOT_RUN, name="KernelNotStarted", text=text))
+            raise DeadKernelError(text) from error
+
+    async def _cell(self, index: int, cell: Any) -> None:
+        try:
+            self._states.cell_start(cell, index)
+            await self._until_stopped(self._client.async_execute_cell(cell, index), self._cell_timeout_s, STOP_GRACE_S)
+        except _Stopped as stopped:
+            self._states.ended(stopped.ending, cell)
+            raise
+        except CellExecutionError as error:
+            if not (ended_itself(error) and index == self._last):
+                ending = after_error(error, cell)
+                self._states.ended(ending, cell)
+                raise _Stopped(ending) from error
+        except (DeadKernelError, TimeoutError) as error:
+            ending = after_silence(error)
+            self._states.ended(ending, cell)
+            raise _Stopped(ending) from error
+        except BaseException as error:
+            self._states.ended(Ending(cause=Cause.ENGINE, name=type(error).__name__, text=str(error)), cell)
+            raise
+        finally:
+            self._states.cell_complete(cell, index)
+
+    async def _until_stopped(self, work: Coroutine[Any, Any, Any], timeout_s: float | None, grace_s: float) -> Any:
+        """Return what ``work`` returns; raise _Stopped, with ``work`` over, after a signal or the timeout."""
+        task = asyncio.ensure_future(work)
+        signalled = asyncio.ensure_future(self._signals.next())
+        await asyncio.wait({task, signalled}, timeout=timeout_s, return_when=asyncio.FIRST_COMPLETED)
+        if task.done():
+            signalled.cancel()
+            return task.result()
+        by_signal = signalled.done()
+        signalled.cancel()
+        how = await self._wind_down(task, grace_s)
+        raise _Stopped(after_signal(signalled.result(), how) if by_signal else after_timeout(timeout_s or 0.0, how))
+
+    async def _wind_down(self, task: asyncio.Future[Any], grace_s: float) -> str:
+        """Interrupt the cell and wait for its own clean-up, until ``grace_s`` or a second signal; say how it went."""
+        if grace_s:
+            assert self._client.km is not None
+            await ensure_async(self._client.km.interrupt_kernel())
+            again = asyncio.ensure_future(self._signals.next())
+            await asyncio.wait({task, again}, timeout=grace_s, return_when=asyncio.FIRST_COMPLETED)
+            again.cancel()
+        stopped = task.done()
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+        return "it stopped when it was interrupted" if stopped else "it was killed together with its kernel"
+
+
+def _complete(work: Coroutine[Any, Any, None]) -> None:
+    """Run ``work`` on an event loop of its own; in a thread of its own where this thread runs one already."""
+
+    def run() -> None:
+        with asyncio.Runner(loop_factory=asyncio.SelectorEventLoop) as runner:
+            runner.run(work)
+
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        run()
+    else:
+        with ThreadPoolExecutor(max_workers=1) as pool:
+            pool.submit(run).result()

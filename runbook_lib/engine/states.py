@@ -1,0 +1,71 @@
+"""What the executed notebook says of its cells and of itself."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any
+
+import nbformat
+from papermill.engines import NotebookExecutionManager
+
+from runbook_lib.engine.endings import Ending
+from runbook_lib.engine.headings import heading_above
+
+Progress = Callable[[int, int, str, str], None]
+"""Called with a cell's index from 0, the number of cells, its state (``running``, ``completed``,
+``failed``) and the nearest heading above it. It is called between cells and should return at once."""
+
+
+class CellStates(NotebookExecutionManager):
+    """papermill's keeper of cell states, without its habit of completing what never ran."""
+
+    def __init__(self, nb: Any, progress: Progress | None = None, **options: Any) -> None:
+        super().__init__(nb, **options)
+        self._progress = progress
+
+    def cell_start(self, cell: Any, cell_index: int = 0, **kwargs: Any) -> None:
+        super().cell_start(cell, cell_index, **kwargs)
+        self._tell(cell_index, self.RUNNING)
+
+    def cell_complete(self, cell: Any, cell_index: int = 0, **kwargs: Any) -> None:
+        """Say that the cell is over: failed if an ending was noted, else completed; it is no longer running."""
+        if cell.metadata.papermill["status"] != self.FAILED:
+            cell.metadata.papermill["exception"] = False
+        super().cell_complete(cell, cell_index, **kwargs)
+        self._tell(cell_index, cell.metadata.papermill["status"])
+
+    def ended(self, ending: Ending, cell: Any = None) -> None:
+        """Note why the run ends here: in the notebook's metadata and, if a cell was running, in it and its output."""
+        note = {"cause": ending.cause.value, "name": ending.name, "text": ending.text}
+        self.nb.metadata["runbook"] = note
+        self.nb.metadata.papermill["exception"] = True
+        if cell is None:
+            return
+        self.cell_exception(cell)
+        cell.metadata["runbook"] = note
+        if ending.shown:
+            shown = nbformat.v4.new_output(
+                "error", ename=ending.name, evalue=ending.text, traceback=[f"{ending.name}: {ending.text}"]
+            )
+            # Before the error that our interrupt made in the cell: papermill reports a cell's first error.
+            errors = [i for i, output in enumerate(cell.outputs) if output.output_type == "error"]
+            cell.outputs.insert(errors[0] if errors else len(cell.outputs), shown)
+
+    def notebook_start(self, **kwargs: Any) -> None:
+        self.nb.metadata.pop("runbook", None)
+        for cell in self.nb.cells:
+            cell.metadata.pop("runbook", None)
+        super().notebook_start(**kwargs)
+
+    def notebook_complete(self, **kwargs: Any) -> None:  # noqa: ARG002 (papermill's form)
+        """Write the end of the run; no cell's state is changed."""
+        self.end_time = datetime.now(UTC)
+        self.nb.metadata.papermill["end_time"] = self.end_time.isoformat()
+        self.nb.metadata.papermill["duration"] = (self.end_time - self.start_time).total_seconds()
+        NotebookExecutionManager.cleanup_pbar(self)
+        self.save()
+
+    def _tell(self, index: int, state: str) -> None:
+        if self._progress is not None:
+            self._progress(index, len(self.nb.cells), state, heading_above(self.nb.cells, index))
