@@ -114,7 +114,7 @@ class PagesBackend(Protocol):
         """The rows of *ISE Servers*."""
 
     async def add_ise(self, address: str, user: str, password: str, port: int | None = None) -> str | None:
-        """*Save* of *Add ISE Server*: None when it was added, else the page's error. Talks to the ISE server, so it waits.
+        """*Save* of *Add ISE Server*: None when it was added, else the page's error. It talks to the ISE server.
 
         ``port`` None means the port that the lab's ISE servers listen on.
         """

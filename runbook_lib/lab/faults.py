@@ -1,0 +1,92 @@
+"""Switches that make a server misbehave, read by the few places that can. Set and cleared while the lab runs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from runbook_lib.lab.errors import LabOptionInvalid
+
+EVERYWHERE = "*"
+
+#: Every fault, what it does, and its settings.
+KNOWN: Mapping[str, str] = {
+    "forwarding_off": "the SSH server refuses to forward connections",
+    "deletecert_lie": "how: done_but_stays, error_but_gone, deletes_another",
+    "listcerts_garbage": "listcerts prints text: text",
+    "listcerts_truncated": "listcerts ends after keep characters: keep",
+    "impostor": "another certificate of the same subject answers on the host's TLS ports: seen_from (here, peer, self)",
+    "alternating": "the host's TLS ports show two certificates in turn",
+    "silent": "connections to service (ssh, hm, web, ise) are accepted, and nothing is ever said: service",
+    "refuse": "connections to service are reset at once: service",
+    "silent_command": "commands that begin with command are never answered: command",
+    "reset_before": "the SSH connection is reset when a command that begins with command arrives, before it runs",
+    "reset_after": "the same, after it ran and before it answers",
+    "slow_bytes": "the SSH server sends so many bytes a second: bytes_per_s",
+    "session_limit": "more SSH sessions than limit are turned away after login: limit",
+    "password_expired": "the SSH password has expired",
+    "web_locked": "the web account is locked",
+    "web_password_expired": "the web password has expired",
+}
+
+
+@dataclass
+class Fault:
+    """One fault that is switched on. ``times`` is how often it will still happen; None: until cleared."""
+
+    name: str
+    server: str
+    times: int | None = None
+    settings: dict[str, Any] = field(default_factory=dict)
+
+    def get(self, name: str, default: Any = None) -> Any:
+        return self.settings.get(name, default)
+
+
+class Faults:
+    """The faults of one site, by name and server."""
+
+    def __init__(self) -> None:
+        self._on: list[Fault] = []
+
+    def __iter__(self) -> Iterator[Fault]:
+        return iter(self._on)
+
+    def set(self, name: str, server: str = EVERYWHERE, *, times: int | None = None, **settings: Any) -> Fault:
+        """Switch a fault on, in place of an earlier one of the same name and server."""
+        if name not in KNOWN:
+            raise LabOptionInvalid(f"the lab has no fault {name!r}; it has {', '.join(KNOWN)}")
+        self._on = [fault for fault in self._on if (fault.name, fault.server) != (name, server)]
+        fault = Fault(name, server, times, settings)
+        self._on.append(fault)
+        return fault
+
+    def clear(self, name: str | None = None) -> None:
+        """Switch one fault off everywhere, or all."""
+        self._on = [fault for fault in self._on if name is not None and fault.name != name]
+
+    def on(self, name: str, server: str) -> Fault | None:
+        """The fault if it is switched on for the server."""
+        return next((f for f in self._on if f.name == name and f.server in (server, EVERYWHERE)), None)
+
+    def happens(self, name: str, server: str, **about: str) -> Fault | None:
+        """Like ``on``, for something that happens now: it counts, and settings must fit.
+
+        ``command`` fits when the text begins with the setting, everything else when it is equal; a setting that
+        the fault does not have fits all.
+        """
+        fault = self.on(name, server)
+        if fault is None or not all(_fits(key, fault.get(key), value) for key, value in about.items()):
+            return None
+        if fault.times is not None:
+            fault.times -= 1
+            if fault.times <= 0:
+                self._on.remove(fault)
+        return fault
+
+
+def _fits(key: str, wanted: str | None, value: str) -> bool:
+    if wanted is None:
+        return True
+    return value.startswith(wanted) if key == "command" else value == wanted

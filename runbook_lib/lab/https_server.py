@@ -1,0 +1,133 @@
+"""What answers over TLS besides the web pages: the Health Monitor's page and the ISE server."""
+
+from __future__ import annotations
+
+import base64
+import hmac
+import html
+import importlib
+import json
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from tornado.httputil import HTTPServerRequest
+from tornado.web import Application, RequestHandler
+
+from runbook_lib.lab.backend import PagesBackend
+from runbook_lib.lab.core import Core
+
+CheckPeer = Callable[[], Awaitable[bool]]
+
+REGISTRATION_PATH = "/peer/registration"
+ISE_PATH = "/api/v1/deployment/node"
+
+
+def web_application(backend: PagesBackend) -> Application:
+    """The web port of a PI server."""
+    pages = importlib.import_module("runbook_lib.lab.pages")
+    return _application(pages.handlers(backend, backend.server_key))
+
+
+def health_monitor_application(core: Core, server: str, check_peer: CheckPeer) -> Application:
+    """The Health Monitor port of a PI server; ``check_peer`` makes it connect to its peer and say if that worked."""
+    about = {"core": core, "server": server}
+    routes: list[Any] = [(r"/", HealthMonitorPage, about), (r"/login", HealthMonitorPage, about)]
+    if server == "secondary":
+        routes.append((REGISTRATION_PATH, RegistrationHandler, about | {"check_peer": check_peer}))
+    return _application(routes)
+
+
+def ise_application(core: Core, server: str) -> Application:
+    """The web port of an ISE server."""
+    return _application([(ISE_PATH, IseNodeHandler, {"core": core, "server": server})])
+
+
+def source_of(request: HTTPServerRequest) -> str:
+    """The ``address:port`` that a request came from."""
+    connection: Any = request.connection
+    address, port = connection.context.address[:2]
+    return f"{address}:{port}"
+
+
+class HealthMonitorPage(RequestHandler):
+    """``https://<server>:8082``: entered with the authentication key, it shows the HA state."""
+
+    def initialize(self, core: Core, server: str) -> None:
+        self._core = core
+        self._server = server
+
+    def get(self) -> None:
+        self._core.arrived(self._server, "web", source_of(self.request), f"GET {self.request.path}", port="hm")
+        self._show('<form method="post" action="/login">Authentication Key <input type="password" name="authKey"> ')
+
+    def post(self) -> None:
+        key = self.get_body_argument("authKey", "", strip=False)
+        ok = _same(key, self._core.world.pi[self._server].auth_key)
+        self._core.arrived(self._server, "web", source_of(self.request), "POST /login", port="hm", accepted=ok)
+        if not ok:
+            self.set_status(401)
+            self._show("Authentication key does not match.")
+            return
+        state = html.escape(self._core.world.ha_state(self._server))
+        self._show(f"<p>Role: {self._server.capitalize()}</p><p>State: {state}</p>")
+
+    def _show(self, body: str) -> None:
+        self.finish(f"<!doctype html><title>Health Monitor</title><h1>Health Monitor</h1>{body}")
+
+
+class RegistrationHandler(RequestHandler):
+    """Where the primary brings the authentication key when HA is registered."""
+
+    def initialize(self, core: Core, server: str, check_peer: CheckPeer) -> None:
+        self._core = core
+        self._server = server
+        self._check_peer = check_peer
+
+    async def post(self) -> None:
+        key = str(json.loads(self.request.body or b"{}").get("auth_key", ""))
+        ok = _same(key, self._core.world.pi[self._server].auth_key)
+        trusts = await self._check_peer()
+        self._core.arrived(
+            self._server,
+            "web",
+            source_of(self.request),
+            f"POST {REGISTRATION_PATH}",
+            port="hm",
+            key_right=ok,
+            trusts_primary=trusts,
+        )
+        self.finish({"key_right": ok, "trusts_primary": trusts})
+
+
+class IseNodeHandler(RequestHandler):
+    """The node that PI asks for when it adds an ISE server, and from time to time afterwards."""
+
+    def initialize(self, core: Core, server: str) -> None:
+        self._core = core
+        self._server = server
+
+    def get(self) -> None:
+        ise = self._core.world.ise[self._server]
+        wanted = basic_authorization(ise.user, ise.password)
+        ok = _same(self.request.headers.get("Authorization", ""), wanted)
+        source = source_of(self.request)
+        self._core.arrived(self._server, "web", source, f"GET {ISE_PATH}", accepted=ok)
+        if ok:
+            self.finish({"response": [{"hostname": ise.host_name, "nodeStatus": "Connected"}]})
+            return
+        self.set_status(401)
+        self.set_header("WWW-Authenticate", 'Basic realm="ISE"')
+        self.finish({"message": "Unauthorized"})
+
+
+def basic_authorization(user: str, password: str) -> str:
+    """The value of the header with which PI logs in to an ISE server."""
+    return "Basic " + base64.b64encode(f"{user}:{password}".encode()).decode()
+
+
+def _same(given: str, wanted: str) -> bool:
+    return hmac.compare_digest(given.encode(), wanted.encode())
+
+
+def _application(routes: list[Any]) -> Application:
+    return Application(routes, log_function=lambda _handler: None)

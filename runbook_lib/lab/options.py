@@ -1,0 +1,84 @@
+"""The options of one lab: how large, how quick, and with which of the quirks that a real site may have."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
+from typing import Any
+
+from runbook_lib.lab.errors import LabOptionInvalid
+
+_CHOICES = {
+    "monitor_style": ("quick", "slow", "on_registration"),
+    "addresses": ("auto", "block", "single"),
+    "deletecert": ("silent", "message", "question"),
+    "listing": ("published", "spaced", "bare"),
+    "log_lines": ("published", "one_line"),
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class LabOptions:
+    """All options have defaults; times are seconds.
+
+    ``monitor_style``: ``quick`` monitors connect every ``monitor_interval_s``, ``slow`` ones twenty times as
+    rarely, ``on_registration`` ones only while HA is configured or being registered.
+    ``addresses``: ``block`` gives each server an address of its own in 127.0.0.0/8, ``single`` puts all on
+    127.0.0.1 with ports that the system chooses, ``auto`` takes the first that works here.
+    ``seed`` fixes the choice of addresses and the secrets; keys are always new.
+    ``ise_servers`` is how many ISE servers exist (1 or 2).
+    ``terminal_length`` is the number of lines after which an SSH session pages, until it is told otherwise.
+    ``listing`` is how ``listcerts`` spells its lines: ``published`` as in the procedure, ``spaced`` as on a
+    DNA Center (``CN = x`` and a space at the end), ``bare`` without any optional space.
+    ``log_time`` is a ``strftime`` format whose ``%L`` stands for milliseconds; empty for lines without times.
+    """
+
+    scenario: str = "renewed"
+    monitor_interval_s: float = 5.0
+    monitor_style: str = "quick"
+    registration_s: float = 3.0
+    ise_servers: int = 1
+    addresses: str = "auto"
+    seed: int | None = None
+    idle_hours: float = 12.0
+    release: str = "3.10.6"
+    deletecert: str = "message"
+    listing: str = "published"
+    banner: bool = True
+    login_banner: str = ""
+    resume_question: bool = False
+    terminal_length: int = 24
+    command_delay_s: float = 0.0
+    subject_alt_names: bool = True
+    log_time: str = "%m/%d/%y %H:%M:%S.%L "
+    log_lines: str = "published"
+    skin: str = "default"
+    page_delay_s: float = 0.0
+    lock_after: int = 5
+
+    def __post_init__(self) -> None:
+        for name, choices in _CHOICES.items():
+            if getattr(self, name) not in choices:
+                raise LabOptionInvalid(f"{name} is one of {', '.join(choices)}, not {getattr(self, name)!r}")
+        if not 1 <= self.ise_servers <= 2:
+            raise LabOptionInvalid(f"ise_servers is 1 or 2, as many as the product takes, not {self.ise_servers}")
+        for name in ("monitor_interval_s", "registration_s", "idle_hours"):
+            if not getattr(self, name) > 0:
+                raise LabOptionInvalid(f"{name} is a number above 0, not {getattr(self, name)!r}")
+
+    @property
+    def monitor_pause_s(self) -> float:
+        """How long a Health Monitor waits between two connections to its peer."""
+        return self.monitor_interval_s * (20 if self.monitor_style == "slow" else 1)
+
+    def as_dict(self) -> dict[str, Any]:
+        """The options as plain values; ``from_dict`` reads them back."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> LabOptions:
+        """Make options of plain values; names that do not exist are refused, all at once."""
+        unknown = sorted(set(values) - {field.name for field in fields(cls)})
+        if unknown:
+            raise LabOptionInvalid(f"the lab has no option {', '.join(unknown)}")
+        return cls(**values)
