@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
-from typing import Any
 
 from runbook_lib.canonical import canonical_json, sha256_hex
 from runbook_lib.errors import RecordDamaged

@@ -75,7 +75,7 @@ class SiteLock:
             else:
                 self._holder, self._descriptor = self._take()
         if self._holder:
-            os.environ[TOKEN_VARIABLE] = self._holder.token
+            os.environ[TOKEN_VARIABLE] = " ".join([*_tokens(), self._holder.token])
         return self
 
     def __exit__(
@@ -83,7 +83,7 @@ class SiteLock:
     ) -> None:
         holder, self._holder = self._holder, None
         if holder:
-            os.environ.pop(TOKEN_VARIABLE, None)
+            os.environ[TOKEN_VARIABLE] = " ".join(token for token in _tokens() if token != holder.token)
             with _guarded(self._path.parent):
                 now = _read(self._path)
                 if now and now.token == holder.token:
@@ -94,8 +94,7 @@ class SiteLock:
 
     def _enter_as_child(self) -> int:
         holder = _read(self._path)
-        token = os.environ.get(TOKEN_VARIABLE, "")
-        if holder is None or not token or not secrets.compare_digest(holder.token, token):
+        if holder is None or holder.token not in _tokens():
             raise _locked(self._path, self.site, holder)
         return _hold(self._path)
 
@@ -121,6 +120,11 @@ class SiteLock:
                 self._path.unlink(missing_ok=True)
                 raise
         return holder, descriptor
+
+
+def _tokens() -> list[str]:
+    """The tokens that this process works under: one for each site that it, or a parent, has locked."""
+    return os.environ.get(TOKEN_VARIABLE, "").split()
 
 
 def holder_of(root: Path, site: str) -> Holder | None:

@@ -1,0 +1,213 @@
+"""The record of one incident: a folder of files that are written once, each named in the journal with its digest.
+
+``records/<incident>/`` holds ``journal.jsonl``, ``incident.json``, ``answers/`` (what devices said: the
+raw text, and beside it what was understood), ``certificates/``, ``facts/<stage>/`` (what one stage
+leaves to the next), ``plans/``, ``approvals/`` and whatever else is kept. Folders have mode 0700,
+files 0600. No file is ever changed: other content for the same name goes to ``name-2``. Whatever is
+kept passes the redaction gate.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import secrets
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TypeVar
+
+from runbook_lib.canonical import plan_digest
+from runbook_lib.errors import ParameterRefused, StageOutOfOrder
+from runbook_lib.models import Approval, Outcome, Plan, Stage, StageState
+from runbook_lib.record import stages
+from runbook_lib.record.facts import plain_json_value, to_json_value
+from runbook_lib.record.files import make_folder
+from runbook_lib.record.lines import Artifact, Kind
+from runbook_lib.record.process import ProcessName, operator
+from runbook_lib.record.redaction import gate_json
+from runbook_lib.record.vault import Vault, damaged, slug
+
+T = TypeVar("T")
+INCIDENT = re.compile(r"\d{8}T\d{6}Z-[A-Za-z0-9-]{1,40}-[0-9a-f]{4}")
+OPENING = "incident.json"
+_FACT = re.compile(r"[a-z][a-z0-9_]{0,60}")
+
+
+class Record(Vault):
+    """One incident's record. Make one with ``create`` or ``open``."""
+
+    def __init__(self, root: Path, incident: str, site: str) -> None:
+        super().__init__(root / incident)
+        self.root = root
+        self.incident = incident
+        self.site = site
+
+    def __repr__(self) -> str:
+        return f"<Record {self.incident} of site {self.site}>"
+
+    @classmethod
+    def create(cls, root: Path, site: str, *, what: str = "") -> Record:
+        """Open a new incident of ``site``; ``what`` says why or by which stage."""
+        now = datetime.now(UTC)
+        for _ in range(1000):
+            incident = f"{now:%Y%m%dT%H%M%SZ}-{site_slug(site)}-{secrets.token_hex(2)}"
+            if not (root / incident).exists():
+                break
+        record = cls(root, incident, site)
+        make_folder(record.folder)
+        opening = {"incident": incident, "site": site, "opened_utc": now.isoformat(), "by": operator(), "what": what}
+        record.keep_json(OPENING, gate_json(opening), kind=Kind.INCIDENT_OPENED, expected=site, text=what)
+        return record
+
+    @classmethod
+    def open(cls, root: Path, incident: str) -> Record:
+        """Open an incident's record. Checks the journal's chain and who it is of.
+
+        Raises ``ParameterRefused`` if there is none of that name, ``RecordDamaged`` if it does not verify.
+        """
+        if not INCIDENT.fullmatch(incident) or not (root / incident).is_dir():
+            raise ParameterRefused(
+                "there is no such incident",
+                where=str(root),
+                found=incident,
+                next_step="leave the incident empty for the site's open one, or take a name from `runbook history`",
+            )
+        record = cls(root, incident, "")
+        opening = record.opening()
+        if opening["incident"] != incident:
+            raise damaged(record.folder, f"it is the record of {opening['incident']}")
+        record.site = opening["site"]
+        return record
+
+    def opening(self) -> dict[str, str]:
+        """``incident``, ``site``, ``opened_utc``, ``by`` and ``what``, as they were when the incident was opened."""
+        lines = self.journal.read().lines
+        if not lines or lines[0].kind is not Kind.INCIDENT_OPENED or lines[0].artifact is None:
+            raise damaged(self.journal.path, "it does not begin with the opening of an incident")
+        opening = json.loads(self.read_bytes(lines[0].artifact))
+        return {key: str(opening.get(key, "")) for key in ("incident", "site", "opened_utc", "by", "what")}
+
+    # -- facts that one stage leaves to the next --------------------------------------------------
+
+    def write_facts(self, stage: Stage, name: str, value: object) -> Artifact:
+        """Leave ``value`` (dataclasses of ``models``, or collections of them) under ``name`` for later stages."""
+        if not _FACT.fullmatch(name):
+            raise ValueError(f"not a name for facts: {name}")
+        return self.keep_json(f"facts/{stage.value}/{name}.json", to_json_value(value), stage=stage.value, text=name)
+
+    def read_facts(self, stage: Stage, name: str, kind: type[T]) -> T:
+        """What ``stage`` left last under ``name``.
+
+        Raises ``StageOutOfOrder`` if it has not left any, ``RecordDamaged`` if the file is not what the
+        journal says.
+        """
+        wanted = re.compile(rf"facts/{stage.value}/{name}(?:-\d+)?\.json")
+        for line in reversed(self.journal.read().lines):
+            if line.artifact and wanted.fullmatch(line.artifact.path):
+                return self.read_json(line.artifact, kind)
+        raise StageOutOfOrder(
+            f"the record holds no {name.replace('_', ' ')} yet",
+            where=str(self.folder),
+            next_step=f"run {stage.value} first, with the same incident: {self.incident}",
+        )
+
+    # -- plan and approval ------------------------------------------------------------------------
+
+    def write_plan(self, plan: Plan) -> Artifact:
+        """Keep a plan. ``ValueError`` if its digest is not that of its rows, its site and this incident."""
+        if plan.digest != plan_digest(plan.rows, site=plan.site, incident=self.incident):
+            raise ValueError("the plan's digest is not that of its content")
+        value = to_json_value(plan)
+        if value != plain_json_value(plan):
+            raise ParameterRefused(
+                "a secret of this site stands in the text of its plan, which could not be kept whole",
+                next_step="is a password also a name or an address? change it, then plan again",
+            )
+        path = f"plans/{plan.digest}.json"
+        return self.keep_json(path, value, kind=Kind.DECIDED, seen=plan.digest, text="plan")
+
+    def read_plan(self, digest: str = "") -> Plan:
+        """The newest plan, or the newest with that digest. Raises ``StageOutOfOrder`` if there is none."""
+        for line in reversed(self.journal.read().lines):
+            if line.kind is Kind.DECIDED and line.artifact and digest in ("", line.seen):
+                plan = self.read_json(line.artifact, Plan)
+                if plan.digest != plan_digest(plan.rows, site=plan.site, incident=self.incident):
+                    raise damaged(self.folder / line.artifact.path, "the digest is not that of the rows")
+                return plan
+        raise StageOutOfOrder(
+            "the record holds no such plan" if digest else "the record holds no plan yet",
+            where=str(self.folder),
+            found=digest,
+            next_step=f"run {Stage.LIST.value} first, with the same incident: {self.incident}",
+        )
+
+    def write_approval(self, approval: Approval) -> Artifact:
+        """Keep an approval of a plan that this record holds; ``StageOutOfOrder`` if it holds none of that digest."""
+        self.read_plan(approval.digest)
+        path = f"approvals/{approval.digest}.json"
+        value = to_json_value(approval)
+        return self.keep_json(path, value, kind=Kind.APPROVED, expected=approval.digest, seen=approval.by)
+
+    def read_approvals(self, digest: str = "") -> tuple[Approval, ...]:
+        """All approvals in their order, or those of one plan. A file that no journal line names counts for nothing."""
+        lines = self.journal.read().lines
+        named = [line.artifact for line in lines if line.kind is Kind.APPROVED and line.artifact]
+        approvals = (self.read_json(artifact, Approval) for artifact in named)
+        return tuple(approval for approval in approvals if digest in ("", approval.digest))
+
+    # -- stages, changes, outcome -----------------------------------------------------------------
+
+    def start_stage(self, stage: Stage, *, text: str = "") -> None:
+        self.journal.append(Kind.STAGE_STARTED, stage=stage.value, seen=str(ProcessName.current()), text=text)
+
+    def end_stage(self, stage: Stage, state: StageState, reason: str = "") -> None:
+        if state in (StageState.PENDING, StageState.RUNNING):
+            raise ValueError(f"a stage does not end {state.value}")
+        self.journal.append(Kind.STAGE_ENDED, stage=stage.value, seen=state.value, text=reason)
+
+    def stage_states(self) -> dict[str, StageState]:
+        return stages.stage_states(self.journal.read().lines)
+
+    def intend(self, stage: Stage, server: str, change: str, *, expected: str = "") -> Change:
+        """Write down a change before it is sent: on disk when this returns. Then send it, once."""
+        self.journal.append(Kind.INTENT, stage=stage.value, server=server, expected=expected, text=change)
+        return Change(self, stage.value, server, change)
+
+    def pending_changes(self) -> tuple[Change, ...]:
+        """The changes that may have been sent and whose result is not known; the device has to be asked."""
+        pending = stages.pending_changes(self.journal.read().lines)
+        return tuple(Change(self, line.stage, line.server, line.text) for line in pending)
+
+    def outcome(self) -> Outcome | None:
+        return stages.outcome(self.journal.read().lines)
+
+    def set_outcome(self, outcome: Outcome, reason: str = "") -> None:
+        self.journal.append(Kind.OUTCOME, seen=outcome.value, text=reason)
+
+
+class Change:
+    """One change whose intent is in the journal."""
+
+    def __init__(self, record: Record, stage: str, server: str, text: str) -> None:
+        self._record = record
+        self.stage = stage
+        self.server = server
+        self.text = text
+
+    def sent(self) -> None:
+        """It has left; what came of it is not known yet."""
+        self._say(Kind.SENT)
+
+    def result(self, seen: str, *, expected: str = "", artifact: Artifact | None = None) -> None:
+        """What became of it on the device's own word (or that it was not sent): it is pending no more."""
+        self._say(Kind.RESULT, seen=seen, expected=expected, artifact=artifact)
+
+    def _say(self, kind: Kind, *, seen: str = "", expected: str = "", artifact: Artifact | None = None) -> None:
+        self._record.journal.append(
+            kind, stage=self.stage, server=self.server, text=self.text, seen=seen, expected=expected, artifact=artifact
+        )
+
+
+def site_slug(site: str) -> str:
+    """The site's name as it stands in an incident's."""
+    return slug(site, 40)
