@@ -39,8 +39,11 @@ class LoginHandler(PageHandler):
 
 class LogoutHandler(PageHandler):
     def post(self) -> None:
-        self.start_session()
-        self.moved("/webacs/login", {"next": "/webacs/login", "notice": "You have logged out."})
+        self.start_session().notice = "You have logged out."
+        if self.wants_json:
+            self.finish({"next": "/webacs/login"})
+        else:
+            self.redirect("/webacs/login", status=303)
 
 
 class HomeHandler(PageHandler):
