@@ -62,6 +62,7 @@ class RunbookError(Exception):
     """What happened (``what``), ``where``, what was ``found`` and what to do next (``next_step``)."""
 
     exit_code: ClassVar[int] = 1
+    shown_limit: ClassVar[int] = 2000
 
     def __init__(self, what: str, *, where: str = "", found: str = "", next_step: str = "") -> None:
         self.what = what
@@ -75,7 +76,7 @@ class RunbookError(Exception):
         if self.where:
             lines.append(f"  where: {printable(self.where)}")
         if self.found:
-            found = printable(self.found).replace("\n", "\n         ")
+            found = printable(self.found, self.shown_limit).replace("\n", "\n         ")
             lines.append(f"  found: {found}")
         if self.next_step:
             lines.append(f"  next:  {printable(self.next_step)}")
@@ -97,6 +98,8 @@ class UsageError(RunbookError):
 
 class SiteFileInvalid(UsageError):
     """The site's file has problems; ``found`` names every one with file, line and key."""
+
+    shown_limit = 50_000
 
 
 class ParameterRefused(UsageError):

@@ -1,0 +1,44 @@
+"""A site's file, validated: what every other module knows of the servers that it talks to."""
+
+from runbook_lib.params.load import known_sites, load_site, load_site_or_lab, site_file, site_without_secrets
+from runbook_lib.params.model import (
+    CaBundle,
+    Deadlines,
+    Expectation,
+    HaSettings,
+    IseServer,
+    JumpHost,
+    LabOptions,
+    LabRequest,
+    PiServer,
+    Policy,
+    Site,
+    SshAccess,
+    SshLogin,
+    WebAccess,
+)
+from runbook_lib.params.values import Secret, canonical_sha256
+
+__all__ = [
+    "CaBundle",
+    "Deadlines",
+    "Expectation",
+    "HaSettings",
+    "IseServer",
+    "JumpHost",
+    "LabOptions",
+    "LabRequest",
+    "PiServer",
+    "Policy",
+    "Secret",
+    "Site",
+    "SshAccess",
+    "SshLogin",
+    "WebAccess",
+    "canonical_sha256",
+    "known_sites",
+    "load_site",
+    "load_site_or_lab",
+    "site_file",
+    "site_without_secrets",
+]

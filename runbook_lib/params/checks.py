@@ -1,0 +1,183 @@
+"""What only several keys together, or the disk, can show to be wrong in a site's file.
+
+They work on the file's plain values, right types or not, so that one run names these problems
+beside those that the models find. What is no text or number here is skipped: the models say so.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Iterator
+from pathlib import Path
+
+from runbook_lib.params.source import Document, Value, Where, dotted
+
+MOST_ISE_SERVERS = 2
+_RESERVED = ("primary", "secondary")
+
+
+def check_together(document: Document, folder: Path) -> None:
+    """Add the problems to the document; relative paths are relative to ``folder``."""
+    _equal_endpoints(document)
+    _shared_names(document)
+    _ise_servers(document)
+    _ha_addresses(document)
+    _lab_is_loopback(document)
+    _files(document, folder)
+
+
+def _get(value: Value, *where: str | int) -> Value:
+    for key in where:
+        if isinstance(value, dict) and isinstance(key, str):
+            value = value.get(key)
+        elif isinstance(value, list) and isinstance(key, int) and key < len(value):
+            value = value[key]
+        else:
+            return None
+    return value
+
+
+def _length(value: Value) -> int:
+    return len(value) if isinstance(value, list) else 0
+
+
+def _servers(data: Value) -> list[Where]:
+    ise: list[Where] = [("ise", number) for number in range(_length(_get(data, "ise")))]
+    return [place for place in [("primary",), ("secondary",), *ise] if isinstance(_get(data, *place), dict)]
+
+
+def _same_host(value: Value) -> str:
+    """Return one spelling of an address or name, or "" where there is none."""
+    if not isinstance(value, str):
+        return ""
+    try:
+        return str(ipaddress.ip_address(value))
+    except ValueError:
+        return value.removesuffix(".").lower()
+
+
+def _ports(data: Value, server: Where) -> dict[str, Value]:
+    """Return the server's ports by key, the usual ones where nothing is said."""
+    ports: dict[str, Value] = {}
+    if server[0] == "ise":
+        ports["port"] = _get(data, *server, "port") or 443
+    else:
+        ports["health_monitor_port"] = _get(data, *server, "health_monitor_port") or 8082
+        if _get(data, *server, "web") is not None:
+            ports["web.port"] = _get(data, *server, "web", "port") or 443
+    if _get(data, *server, "ssh") is not None:
+        ports["ssh.port"] = _get(data, *server, "ssh", "port") or 22
+    return ports
+
+
+def _equal_endpoints(document: Document) -> None:
+    seen: dict[tuple[str, str], Where] = {}
+    for server in _servers(document.data):
+        host = _same_host(_get(document.data, *server, "address"))
+        endpoints = {(host, str(port)): key for key, port in _ports(document.data, server).items()} if host else {}
+        taken = next((endpoint for endpoint in endpoints if endpoint in seen), None)
+        if taken:
+            document.problem(
+                (*server, "address"),
+                f"is the same server as {dotted(seen[taken])} (both at port {taken[1]}); write each one's own address",
+            )
+        for endpoint in endpoints:
+            seen.setdefault(endpoint, server)
+
+
+def _shared_names(document: Document) -> None:
+    """TOFU lists know a host by name and port; one that means two servers could delete the wrong entry."""
+    seen: dict[tuple[str, str], Where] = {}
+    for server in _servers(document.data):
+        port = str(next(iter(_ports(document.data, server).values())))
+        seen.setdefault((_same_host(_get(document.data, *server, "address")), port), server)
+    for server in _servers(document.data):
+        port = str(next(iter(_ports(document.data, server).values())))
+        for number in range(_length(_get(document.data, *server, "names"))):
+            where = (*server, "names", number)
+            host = _same_host(_get(document.data, *where))
+            owner = seen.setdefault((host, port), server)
+            if host and owner != server and not _is_loopback(host):
+                document.problem(where, f"names {dotted(owner)} too; a name must mean one server only")
+
+
+def _ise_servers(document: Document) -> None:
+    count = _length(_get(document.data, "ise"))
+    if count > MOST_ISE_SERVERS:
+        document.problem(("ise",), f"{count} ISE servers; Prime Infrastructure takes at most {MOST_ISE_SERVERS}")
+    seen: dict[str, Where] = {}
+    for number in range(count):
+        where: Where = ("ise", number)
+        name = _get(document.data, *where, "name") or "ise"
+        if not isinstance(name, str):
+            continue
+        if name in _RESERVED:
+            document.problem((*where, "name"), "means another server of the site; write another name")
+        if name in seen:
+            document.problem((*where, "name"), f"{dotted(seen[name])} has the same name; give each ISE server its own")
+        seen.setdefault(name, where)
+        if _get(document.data, *where, "expect", "self") is True and _get(document.data, *where, "ssh") is None:
+            document.problem(
+                (*where, "expect", "self"),
+                "cannot be seen without SSH to this server; add its ssh section, or remove self",
+            )
+
+
+def _ha_addresses(document: Document) -> None:
+    own = {_same_host(_get(document.data, server, "address")): server for server in ("secondary", "primary")}
+    for key in ("virtual_ipv4", "virtual_ipv6"):
+        server = own.get(_same_host(_get(document.data, "ha", key)) or "-")
+        if server:
+            document.problem(("ha", key), f"is the address of the {server}; write the address that both share")
+    typed = _same_host(_get(document.data, "ha", "secondary_address"))
+    if typed and own.get(typed) == "primary" and typed != _same_host(_get(document.data, "secondary", "address")):
+        document.problem(("ha", "secondary_address"), "is the primary's address; write the secondary's")
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def _lab_is_loopback(document: Document) -> None:
+    """The lab answers its own questions, so nothing that is real may call itself the lab."""
+    if _get(document.data, "kind") != "lab":
+        return
+    places: list[Where] = [("ha", "secondary_address")]
+    for server in _servers(document.data):
+        places += [(*server, "address"), (*server, "ssh", "jump", "address")]
+    for where in places:
+        address = _get(document.data, *where)
+        if isinstance(address, str) and not _is_loopback(address):
+            document.problem(
+                where, "is not a loopback address, and kind: lab is for the simulated site only; write kind: production"
+            )
+
+
+def _file_places(data: Value) -> Iterator[tuple[Where, bool]]:
+    """Yield the place of each path in the file, and whether it may lead to a folder."""
+    for server in _servers(data):
+        for key in (("csr",), ("certificate",), ("ca", "bundle")):
+            yield (*server, "expect", *key), False
+        for number in range(_length(_get(data, *server, "logs"))):
+            yield (*server, "logs", number), True
+
+
+def _files(document: Document, folder: Path) -> None:
+    for where, may_be_folder in _file_places(document.data):
+        given = _get(document.data, *where)
+        if not isinstance(given, str) or not given.strip() or not given.isprintable():
+            continue
+        try:
+            path = folder / Path(given).expanduser()
+            there = path.is_file() or (may_be_folder and path.is_dir())
+        except (OSError, RuntimeError):
+            there = False
+        if not there:
+            document.problem(
+                where,
+                f"there is no {'file or folder' if may_be_folder else 'file'} {given};"
+                f" relative paths begin at the folder of the site's file",
+            )

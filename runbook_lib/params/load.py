@@ -1,0 +1,137 @@
+"""From a name or path to a validated site: nothing is contacted, and all problems are named at once."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ValidationError
+
+from runbook_lib.errors import SiteFileInvalid
+from runbook_lib.params.advice import explain
+from runbook_lib.params.checks import check_together
+from runbook_lib.params.model import LabRequest, Section, Site
+from runbook_lib.params.source import Document, Problem, dotted, read_document
+from runbook_lib.places import params_dir
+from runbook_lib.secrets import SecretRef
+
+MOST_SHOWN = 100
+
+_Section = TypeVar("_Section", bound=BaseModel)
+
+
+def load_site(name_or_path: str | Path) -> Site:
+    """Return the site of a name in ``params/`` or of a path.
+
+    Raises SiteFileInvalid, whose ``found`` has one line ``file:line: key: what is wrong; what to write
+    instead`` for every problem. Paths and ``file:`` references come back absolute; the files that the
+    site names exist, but were not read.
+    """
+    loaded = load_site_or_lab(name_or_path)
+    if isinstance(loaded, LabRequest):
+        raise SiteFileInvalid(
+            "This file asks for the lab and describes no site",
+            where=str(site_file(name_or_path)),
+            next_step="start the lab (runbook lab up) and give the path of the site's file that it writes",
+        )
+    return loaded
+
+
+def load_site_or_lab(name_or_path: str | Path) -> Site | LabRequest:
+    """Like :func:`load_site`, but a file of only ``kind: lab`` and ``lab:`` comes back as a LabRequest."""
+    path = site_file(name_or_path)
+    try:
+        document = read_document(path)
+    except OSError as error:
+        raise SiteFileInvalid(
+            "The site's file cannot be read",
+            where=str(path),
+            found=error.strerror or "",
+            next_step="check its permissions",
+        ) from None
+    folder = path.absolute().parent
+    if "lab" in document.data:
+        return _validated(LabRequest, document, path)
+    if document.complete:
+        check_together(document, folder)
+    site: Site = _absolute(_validated(Site, document, path), folder)
+    return site
+
+
+def site_file(name_or_path: str | Path) -> Path:
+    """Return the file of a site; raises SiteFileInvalid that lists the known ones where there is none.
+
+    A plain word is a name in ``params/``; what holds a slash, ends in ``.yaml`` or is a ``Path`` is a path.
+    """
+    is_name = isinstance(name_or_path, str) and re.fullmatch(r"[\w.-]+", name_or_path) is not None
+    if is_name and not str(name_or_path).endswith((".yaml", ".yml")):
+        path = params_dir() / f"{name_or_path}.yaml"
+    else:
+        path = Path(name_or_path)
+    if path.is_file():
+        return path
+    raise SiteFileInvalid(
+        f"There is no site {str(name_or_path)!r}",
+        where=str(path),
+        found=f"known sites: {', '.join(known_sites()) or 'none'}",
+        next_step="give one of these names, the path of a site's file, or copy params/example.yaml to a new one",
+    )
+
+
+def known_sites() -> tuple[str, ...]:
+    """Return the names of the site files in ``params/``, sorted."""
+    return tuple(sorted(path.stem for path in params_dir().glob("*.yaml")))
+
+
+def site_without_secrets(site: Site) -> dict[str, Any]:
+    """Return the whole site as plain values in a fixed order, for the record: secrets as their references."""
+    plain: dict[str, Any] = json.loads(json.dumps(site.model_dump(mode="json", by_alias=True), sort_keys=True))
+    return plain
+
+
+def _validated(model: type[_Section], document: Document, path: Path) -> _Section:
+    loaded: _Section | None = None
+    if document.complete:
+        try:
+            # JSON has no tuples and paths, so pydantic's strict mode takes lists and texts for them there.
+            loaded = model.model_validate_json(json.dumps(document.data))
+        except ValidationError as error:
+            explain(error, model, document)
+    if document.problems or loaded is None:
+        raise _invalid(document.problems, path)
+    return loaded
+
+
+def _invalid(problems: list[Problem], path: Path) -> SiteFileInvalid:
+    ordered = sorted(dict.fromkeys(problems), key=lambda problem: (problem.line, dotted(problem.where)))
+    lines = [_line(problem, path) for problem in ordered[:MOST_SHOWN]]
+    if len(ordered) > MOST_SHOWN:
+        lines.append(f"… and {len(ordered) - MOST_SHOWN} more")
+    count = "one problem" if len(ordered) == 1 else f"{len(ordered)} problems"
+    return SiteFileInvalid(
+        f"The site's file has {count}; nothing was contacted",
+        where=str(path),
+        found="\n".join(lines),
+        next_step="correct the file and check it again: runbook check SITE; params/example.yaml explains every key",
+    )
+
+
+def _line(problem: Problem, path: Path) -> str:
+    place = f"{path.name}:{problem.line}" if problem.line else path.name
+    key = dotted(problem.where)
+    shown = key if len(key) <= 120 else f"{key[:120]}…"
+    return f"{place}: {shown}: {problem.text}" if shown else f"{place}: {problem.text}"
+
+
+def _absolute(value: Any, folder: Path) -> Any:
+    """Return the value with every path and ``file:`` reference in it made absolute."""
+    if isinstance(value, Section):
+        fields = {name: _absolute(getattr(value, name), folder) for name in type(value).model_fields}
+        return value.model_copy(update=fields)
+    if isinstance(value, tuple):
+        return tuple(_absolute(item, folder) for item in value)
+    if isinstance(value, SecretRef):
+        return value.relative_to_folder(folder)
+    return folder / value.expanduser() if isinstance(value, Path) else value

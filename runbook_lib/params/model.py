@@ -1,0 +1,175 @@
+"""A site's file, as a frozen and validated model.
+
+One file in ``params/`` describes one deployment of Prime Infrastructure: a primary, a secondary
+and up to two ISE servers. ``params/example.yaml`` explains every key.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from runbook_lib.params.values import (
+    Email,
+    FilePath,
+    Fingerprint,
+    Host,
+    HostKey,
+    HostOrEmpty,
+    Label,
+    Line,
+    LineOrEmpty,
+    Port,
+    Seconds,
+    Secret,
+    VirtualIPv4,
+    VirtualIPv6,
+    Zone,
+)
+
+
+class Section(BaseModel):
+    # The input is hidden in errors because it may be a password in the wrong place.
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, hide_input_in_errors=True)
+
+
+class SshLogin(Section):
+    """``host_key`` pins: OpenSSH public keys (``ssh-ed25519 AAAA…``) or ``SHA256:…``; with none, nothing connects."""
+
+    port: Port = 22
+    user: Line
+    password: Secret
+    host_key: tuple[HostKey, ...] = ()
+
+
+class JumpHost(SshLogin):
+    """A host through which a server's SSH is reached; its own host key is pinned too."""
+
+    address: Host
+
+
+class SshAccess(SshLogin):
+    """SSH to a server's command line. ``prompt_host``: the host name in its prompt, where it is not obvious."""
+
+    prompt_host: LineOrEmpty = ""
+    jump: JumpHost | None = None
+
+
+class WebAccess(Section):
+    port: Port = 443
+    user: Line
+    password: Secret
+
+
+class CaBundle(Section):
+    bundle: FilePath
+    names: Annotated[tuple[Host, ...], Field(min_length=1)]
+
+
+class Expectation(Section):
+    """What the operator knows of a new certificate by another way; where several are given, all must agree.
+
+    ``sha256`` is canonical: empty, or 64 lower-case hex digits.
+    """
+
+    csr: FilePath | None = None
+    certificate: FilePath | None = None
+    sha256: Fingerprint = ""
+    ca: CaBundle | None = None
+    self_: bool = Field(default=False, alias="self")
+
+
+class PiServer(Section):
+    """A primary or secondary server. ``names``: further hosts under which TOFU lists may know it.
+
+    ``logs`` are files, folders or archives; ``log_zone`` is the zone of their times, empty where it is not known.
+    """
+
+    address: Host
+    names: tuple[Host, ...] = ()
+    health_monitor_port: Port = 8082
+    ssh: SshAccess
+    web: WebAccess | None = None
+    expect: Expectation = Expectation()
+    logs: tuple[FilePath, ...] = ()
+    log_zone: Zone = ""
+
+
+class IseServer(Section):
+    """``user`` and ``password`` are what Prime Infrastructure signs in to ISE with."""
+
+    name: Label = "ise"
+    address: Host
+    names: tuple[Host, ...] = ()
+    port: Port = 443
+    user: Line
+    password: Secret
+    expect: Expectation = Expectation()
+    ssh: SshAccess | None = None
+
+
+class HaSettings(Section):
+    """What is typed into the HA page. ``secondary_address`` empty: the secondary's address."""
+
+    auth_key: Secret
+    secondary_address: HostOrEmpty = ""
+    email: tuple[Email, ...] = ()
+    failover: Literal["manual", "automatic"] = "manual"
+    virtual_ipv4: VirtualIPv4 = ""
+    virtual_ipv6: VirtualIPv6 = ""
+
+
+class Policy(Section):
+    second_person: bool = False
+    allow_older_release: bool = False
+    accept_readiness: tuple[Line, ...] = ()
+
+
+class Deadlines(Section):
+    """Seconds. ``settle_s``: how long entries and HA states may take to come back."""
+
+    connect_s: Seconds = 15.0
+    command_s: Seconds = 60.0
+    probe_s: Seconds = 15.0
+    probe_spacing_s: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 2.0
+    page_s: Seconds = 60.0
+    readiness_s: Seconds = 600.0
+    registration_s: Seconds = 14400.0
+    settle_s: Seconds = 600.0
+
+
+class Site(Section):
+    """One deployment. After loading, every path and ``file:`` reference in it is absolute."""
+
+    kind: Literal["production", "lab"] = "production"
+    name: Label
+    primary: PiServer
+    secondary: PiServer
+    ise: tuple[IseServer, ...] = ()
+    ha: HaSettings
+    policy: Policy = Policy()
+    deadlines: Deadlines = Deadlines()
+    browser: LineOrEmpty = ""
+    labels: dict[str, tuple[Line, ...]] = {}
+
+
+class LabOptions(Section):
+    """How the lab is to be; None where the lab's own default holds. The scenarios are the lab's, as are the skins."""
+
+    scenario: Label = "renewed"
+    monitor_interval_s: Seconds | None = None
+    registration_s: Seconds | None = None
+    skin: Label | None = None
+    forwarding: bool | None = None
+
+
+class LabRequest(Section):
+    """A site's file that holds no servers: it asks for the lab, which then writes a site's file of its own."""
+
+    kind: Literal["lab"]
+    lab: LabOptions
+
+    def options(self) -> dict[str, str | float | bool]:
+        """Return the options that were given, and the scenario."""
+        return self.lab.model_dump(exclude_none=True)
