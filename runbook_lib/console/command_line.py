@@ -1,0 +1,232 @@
+"""One login to a server's ADE-OS command line: commands in, answers out, each sent once."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from types import TracebackType
+from typing import Any
+
+import asyncssh
+
+from runbook_lib.console import transport
+from runbook_lib.console.command import Command, command
+from runbook_lib.console.dialog import Dialog
+from runbook_lib.console.feed import Feed
+from runbook_lib.console.tables import REFUSAL_LINES, REFUSALS, WHEN_LOGGING_IN
+from runbook_lib.console.transcript import Transcript
+from runbook_lib.errors import CommandRefused, ConnectionLost, DeviceUnreachable, LoginRefused, RunbookError
+from runbook_lib.models import Answer
+from runbook_lib.params import Deadlines, SshAccess
+from runbook_lib.secrets import SecretRef
+
+COLUMNS, ROWS = 511, 512  # wide enough that no line is broken, high enough that little is paged
+_GOODBYE_S = 2.0
+
+
+class Console:
+    """An open command line.
+
+    ``prompt`` is the one learned at login. ``sent_commands`` are the commands that were handed to the
+    connection, in order, secrets masked: what is not in it was not sent. ``unfinished`` is what had arrived
+    of an answer that did not come to its end; the session is closed then.
+    """
+
+    def __init__(self, server: str, connection: asyncssh.SSHClientConnection, feed: Feed, deadlines: Deadlines) -> None:
+        self.server = server
+        self.prompt = ""
+        self.sent_commands: list[str] = []
+        self.unfinished: Answer | None = None
+        self._connection = connection
+        self._feed = feed
+        self._deadlines = deadlines
+        self._echoes: bool | None = None
+        self._turn = asyncio.Lock()
+
+    @classmethod
+    async def open(
+        cls, server: str, address: str, access: SshAccess, *, deadlines: Deadlines, through: Console | None = None
+    ) -> Console:
+        """Log in and wait for the prompt; ``through`` is a jump host, which stays open afterwards.
+
+        Raises what ``transport.connect`` raises, and ``ConnectionLost`` or ``DeviceSilent`` where no prompt
+        comes. Nothing is tried twice.
+        """
+        tunnel = through._connection if through else None
+        connection = await transport.connect(server, address, access, connect_s=deadlines.connect_s, tunnel=tunnel)
+        try:
+            feed = Feed()
+            await connection.create_session(lambda: feed, term_type="dumb", term_size=(COLUMNS, ROWS), encoding=None)
+            console = cls(server, connection, feed, deadlines)
+            await console._greet(access.prompt_host)
+        except BaseException as error:
+            await _abort(connection)
+            if isinstance(error, asyncssh.Error):
+                raise _no_session(server, error) from error
+            raise
+        return console
+
+    async def __aenter__(self) -> Console:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.close()
+
+    @property
+    def is_open(self) -> bool:
+        return not self._feed.closed
+
+    async def run(
+        self,
+        text: str,
+        *,
+        answers: Mapping[str, str] | None = None,
+        secret: SecretRef | None = None,
+        deadline_s: float | None = None,
+        judge: bool = True,
+    ) -> Answer:
+        """Send a command once and return its answer; ``text`` without a line end.
+
+        ``answers`` maps patterns (searched in the last line, where the output stands still) to replies. With
+        ``secret`` the command holds ``{secret}`` in its place, and neither the answer nor an error shows it.
+        Raises ``UsageError``, ``ConnectionLost``, ``DeviceSilent``, ``AnswerNotUnderstood`` (an unforeseen
+        question, 16 MB) with what had arrived in ``found``, and, with ``judge``, ``CommandRefused``. After
+        any but the first and the last the session is closed.
+        """
+        ready = await asyncio.to_thread(command, text, secret) if secret else command(text)
+        dialog = Dialog(server=self.server, answers=tuple((answers or {}).items()), echo=self._echoes is not False)
+        async with self._turn:
+            answer, _ = await self._exchange(ready, dialog, deadline_s or self._deadlines.command_s)
+        if judge:
+            _raise_if_refused(answer)
+        return answer
+
+    async def open_channel(self, host: str, port: int) -> tuple[asyncssh.SSHReader[bytes], asyncssh.SSHWriter[bytes]]:
+        """Connect to ``host``:``port`` through the server (SSH ``direct-tcpip``) and return the two ends.
+
+        Raises ``VantageUnavailable`` where the server does not forward, ``DeviceUnreachable`` where it does and
+        nobody answers within the connection deadline, ``ConnectionLost``.
+        """
+        where = f"{host}:{port} through {self.server}"
+        try:
+            async with asyncio.timeout(self._deadlines.connect_s):
+                return await self._connection.open_connection(host, port, encoding=None)
+        except asyncssh.ChannelOpenError as error:
+            raise transport.channel_failure(error, where) from error
+        except TimeoutError as error:
+            raise DeviceUnreachable(
+                f"no connection within {self._deadlines.connect_s:g} s", where=where, next_step="look whether it is up"
+            ) from error
+        except (OSError, asyncssh.Error) as error:
+            raise ConnectionLost(
+                "the SSH connection is gone", where=where, found=str(error), next_step="run the stage again"
+            ) from error
+
+    async def close(self) -> None:
+        """Leave with ``exit``, so that no session stays behind to be resumed, then end the connection."""
+        if self.is_open and not self._turn.locked():
+            with contextlib.suppress(OSError, asyncssh.Error):
+                self._feed.write(b"exit\n")
+                await self._see_out()
+        self._connection.close()
+        try:
+            async with asyncio.timeout(_GOODBYE_S):
+                await self._connection.wait_closed()
+        finally:
+            self._connection.abort()
+
+    async def _see_out(self) -> None:
+        clock = asyncio.get_running_loop().time
+        end = clock() + _GOODBYE_S
+        while not self._feed.closed and await self._feed.wait(end - clock()):
+            self._feed.take()
+
+    async def _greet(self, prompt_host: str) -> None:
+        """Wait for a prompt, turn paging off, and learn the prompt and the echo from how that is answered."""
+        login = Dialog(server=self.server, answers=WHEN_LOGGING_IN, echo=False, login=True, host=prompt_host)
+        banner = Transcript()
+        try:
+            await login.lead(self._feed, banner, self._deadlines.command_s)
+        except RunbookError as error:
+            raise _with(error, banner.text(), "") from error.__cause__
+        paging = Dialog(server=self.server, login=True, host=prompt_host)
+        _, transcript = await self._exchange(command("terminal length 0"), paging, self._deadlines.command_s)
+        self.prompt = transcript.prompt
+        self._echoes = transcript.echoed
+        self.sent_commands.clear()
+
+    async def _exchange(self, ready: Command, dialog: Dialog, deadline_s: float) -> tuple[Answer, Transcript]:
+        if not self.is_open:
+            raise ConnectionLost(
+                "the session is closed; the command was not sent", where=self.server, next_step="run the stage again"
+            )
+        transcript = Transcript(ready.line, self.prompt, self._feed.take())
+        started_utc = datetime.now(UTC)
+        self.sent_commands.append(ready.shown)
+        try:
+            self._feed.write(ready.line.encode() + b"\n")
+            await dialog.lead(self._feed, transcript, deadline_s)
+        except BaseException as error:
+            self.unfinished = self._answer(ready, transcript, started_utc)
+            await self._drop()
+            if isinstance(error, RunbookError):
+                raise _with(error, self.unfinished.text, f"; {ready.shown!r} had been sent") from error.__cause__
+            raise
+        return self._answer(ready, transcript, started_utc), transcript
+
+    def _answer(self, ready: Command, transcript: Transcript, started_utc: datetime) -> Answer:
+        raw, text = transcript.raw_answer(), transcript.text()
+        if ready.is_secret and self._echoes and not transcript.echoed:
+            raw, text = b"", ""  # a part of the secret may be in it
+        return Answer(
+            server=self.server,
+            command=ready.shown,
+            raw=ready.hide_raw(raw),
+            text=ready.hide(text),
+            started_utc=started_utc,
+            finished_utc=datetime.now(UTC),
+            questions=tuple((ready.hide(question), reply) for question, reply in transcript.questions),
+        )
+
+    async def _drop(self) -> None:
+        """End the connection without another word: what the server waits for is not known."""
+        self._feed.closed = True
+        await _abort(self._connection)
+
+
+async def _abort(connection: Any) -> None:
+    connection.abort()
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(_GOODBYE_S):
+            await connection.wait_closed()
+
+
+def _with(error: RunbookError, found: str, note: str) -> RunbookError:
+    return type(error)(error.what + note, where=error.where, found=found or error.found, next_step=error.next_step)
+
+
+def _no_session(server: str, error: asyncssh.Error) -> ConnectionLost | LoginRefused:
+    if isinstance(error, asyncssh.ChannelOpenError):
+        return LoginRefused(
+            "the server grants no interactive session",
+            where=server,
+            found=error.reason,
+            next_step="log in by hand; sessions that were left open may have used up the server's limit",
+        )
+    return ConnectionLost(
+        "the connection ended before the prompt", where=server, found=str(error), next_step="run the stage again"
+    )
+
+
+def _raise_if_refused(answer: Answer) -> None:
+    if len(answer.text.strip().splitlines()) <= REFUSAL_LINES and REFUSALS.search(answer.text):
+        raise CommandRefused(
+            f"the server's command line does not know or allow {answer.command!r}",
+            where=answer.server,
+            found=answer.text.strip(),
+            next_step="log in by hand and look what the user may do; another release may spell the command differently",
+        )

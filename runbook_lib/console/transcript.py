@@ -1,0 +1,98 @@
+"""What arrived since a command was sent, and what that means: pure, without clock or socket of its own."""
+
+from __future__ import annotations
+
+import re
+from collections import deque
+
+from runbook_lib.console.text import echo_end, plain, typed, without_pagers
+
+SETTLE_S = 0.15
+SLOWEST_SETTLE_S = 5.0
+_TAIL = 1024  # a longer line is neither prompt nor question
+
+
+class Transcript:
+    """The bytes of one exchange, its questions and pagers.
+
+    ``stray`` arrived before the command was sent: it is kept in ``raw`` and is no part of the answer.
+    """
+
+    def __init__(self, command: str = "", prompt: str = "", stray: bytes = b"") -> None:
+        self.command = command
+        self.prompt = prompt
+        self.raw = bytearray(stray)
+        self.questions: list[tuple[str, str]] = []
+        self._begin = len(stray)
+        self._floor = len(stray)  # what stands before has been dealt with
+        self._pagers: list[tuple[int, int]] = []
+        self._gaps: deque[float] = deque(maxlen=8)
+        self._last_at: float | None = None
+        self._echoed = False
+
+    def add(self, data: bytes, at: float) -> None:
+        """Take in what arrived at the time ``at``, in seconds of a clock that only goes forward."""
+        self.raw += data
+        if self._last_at is not None:
+            self._gaps.append(at - self._last_at)
+        self._last_at = at
+
+    @property
+    def settle_s(self) -> float:
+        """How long nothing may arrive before the end is taken for the end: longer where bytes trickle in."""
+        if len(self._gaps) < 4:
+            return SETTLE_S
+        usual = sorted(self._gaps)[(len(self._gaps) - 1) // 2]
+        return min(max(SETTLE_S, 3 * usual), SLOWEST_SETTLE_S)
+
+    @property
+    def last_line(self) -> str:
+        """The unfinished line at the end as a terminal shows it; empty where there is none."""
+        start = self._line_start()
+        if len(self.raw) - start > _TAIL:
+            return ""
+        return typed(plain(bytes(self.raw[start:])))
+
+    @property
+    def glued(self) -> bool:
+        """Whether the prompt stands at the end of a longer line: an answer without a line end."""
+        prompt = self.prompt.rstrip()
+        return bool(prompt) and plain(bytes(self.raw[self._floor :][-_TAIL:])).rstrip().endswith(prompt)
+
+    @property
+    def echoed(self) -> bool:
+        """Whether the echo of the command has arrived whole."""
+        if not self._echoed:
+            head = plain(bytes(self.raw[self._begin : self._begin + 8 * len(self.command) + 8192]))
+            self._echoed = echo_end(head, self.command, self.prompt) is not None
+        return self._echoed
+
+    def turn_page(self) -> None:
+        """The unfinished line is a pager's, and a space was sent."""
+        self._pagers.append((self._line_start(), len(self.raw)))
+        self._floor = len(self.raw)
+
+    def answered(self, reply: str) -> None:
+        """The unfinished line is a question, and ``reply`` was sent."""
+        self.questions.append((self.last_line.strip(), reply))
+        self._floor = len(self.raw)
+
+    def raw_answer(self) -> bytes:
+        """Every byte that arrived, without the prompt at the end."""
+        shown = re.escape(self.prompt.rstrip().encode())
+        standing = re.search(shown + rb"[ ]*(?:\x1b\[[0-9;]*[A-Za-z])*[ ]*\Z", self.raw[-_TAIL:]) if shown else None
+        return bytes(self.raw[: len(self.raw) - len(standing.group())]) if standing else bytes(self.raw)
+
+    def text(self) -> str:
+        """The answer as text, without echo, paging and the prompt at the end; a prompt ends an open last line."""
+        text = plain(without_pagers(bytes(self.raw), self._pagers)[self._begin :])
+        text = text[echo_end(text, self.command, self.prompt) or 0 :]
+        shown = self.prompt.rstrip()
+        if not shown or not text.rstrip(" ").endswith(shown):
+            return text
+        answer = text.rstrip(" ").removesuffix(shown)
+        return answer if answer.endswith("\n") or not answer else answer + "\n"
+
+    def _line_start(self) -> int:
+        start = max(self.raw.rfind(b"\n", self._floor), self.raw.rfind(b"\r", self._floor)) + 1
+        return max(start, self._floor)

@@ -1,0 +1,231 @@
+"""A scripted SSH server on loopback with a command line of its own: it takes its input in order, line after line.
+
+It shares nothing with the lab, so that the client is tested against two independent servers.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+from collections.abc import Awaitable, Callable, Mapping
+from functools import cache
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import asyncssh
+
+from runbook_lib.params import Deadlines, SshAccess
+from runbook_lib.secrets import SecretRef
+
+PASSWORD = "Correct-Horse-9"
+PASSWORD_REF = SecretRef.parse("env:FAKE_ADE_PASSWORD")
+QUICK = Deadlines(connect_s=5.0, command_s=5.0, probe_s=5.0, probe_spacing_s=0.0)
+
+Action = Callable[["Terminal"], Awaitable[None]]
+
+
+@cache
+def key(kind: str = "ssh-ed25519", number: int = 0) -> asyncssh.SSHKey:
+    """A host key; the same one for the same arguments."""
+    del number
+    return asyncssh.generate_private_key(kind)
+
+
+class Terminal:
+    """One session's terminal, as the server sees it."""
+
+    def __init__(self, process: asyncssh.SSHServerProcess[bytes], ade: FakeAde) -> None:
+        self.process = process
+        self.ade = ade
+
+    def write(self, data: bytes) -> None:
+        """Send ``data``, each byte in a packet of its own where the server is made so."""
+        size = 1 if self.ade.bytewise else max(1, len(data))
+        for at in range(0, len(data), size):
+            self.process.stdout.write(data[at : at + size])
+
+    async def read(self, count: int = 1) -> bytes:
+        return await self.process.stdin.readexactly(count)
+
+    async def read_line(self) -> bytes:
+        """Read up to the Enter key, echoing as typed."""
+        line = b""
+        while (char := await self.read()) not in (b"\r", b"\n"):
+            line += char
+        if self.ade.echo:
+            self.write(self.ade.draw(line))
+        return line
+
+    def reset(self) -> None:
+        """Tear the TCP connection down, as a crash or a firewall does."""
+        self.process.channel.get_connection().abort()
+
+    async def converse(self) -> None:
+        if self.ade.before_prompt:
+            await self.ade.before_prompt(self)
+        while True:
+            self.write(self.ade.prompt)
+            line = (await self.read_line()).decode()
+            self.ade.commands.append(line)
+            if line == "exit":
+                return
+            await self.respond(line)
+
+    async def respond(self, line: str) -> None:
+        answer = self.ade.answers.get(line, b"% invalid command detected at '^' marker.\r\n")
+        if isinstance(answer, bytes):
+            self.write(answer)
+        else:
+            await answer(self)
+
+
+class _Gate(asyncssh.SSHServer):
+    def __init__(self, ade: FakeAde) -> None:
+        self._ade = ade
+
+    def connection_made(self, conn: asyncssh.SSHServerConnection) -> None:
+        self._ade.connections.append(conn)
+
+    def begin_auth(self, username: str) -> bool:
+        self._ade.attempts.append(("user", username))
+        return True
+
+    def password_auth_supported(self) -> bool:
+        return self._ade.auth == "password"
+
+    def validate_password(self, username: str, password: str) -> bool:
+        self._ade.attempts.append(("password", password))
+        if self._ade.expired:
+            raise asyncssh.PasswordChangeRequired("Your password has expired")
+        return password == PASSWORD
+
+    def kbdint_auth_supported(self) -> bool:
+        return self._ade.auth == "keyboard-interactive"
+
+    def get_kbdint_challenge(self, username: str, lang: str, submethods: str) -> tuple[str, str, str, list[Any]]:
+        return "", "Welcome", "", [("Password : ", False)]
+
+    def validate_kbdint_response(self, username: str, responses: list[str]) -> Any:
+        self._ade.attempts += [("kbdint", response) for response in responses]
+        if self._ade.expired:
+            return "", "", "", [("New password: ", False), ("Retype new password: ", False)]
+        return responses == [PASSWORD]
+
+    def connection_requested(self, dest_host: str, dest_port: int, orig_host: str, orig_port: int) -> bool:
+        self._ade.forwarded.append((dest_host, dest_port))
+        return self._ade.forwarding
+
+
+class FakeAde:
+    """``async with FakeAde(answers={command: bytes or action}) as ade``: a server that runs until the block ends."""
+
+    def __init__(
+        self,
+        answers: Mapping[str, bytes | Action] | None = None,
+        *,
+        host: str = "prime-pri",
+        auth: str = "password",
+        listen: str = "127.0.0.1",
+        **options: Any,
+    ) -> None:
+        self.answers = {"terminal length 0": b""} | dict(answers or {})
+        self.prompt = f"{host}/admin# ".encode()
+        self.auth = auth
+        self.listen = listen
+        self.before_prompt: Action | None = None
+        self.draw: Callable[[bytes], bytes] = lambda line: line + b"\r\n"
+        self.echo = self.forwarding = True
+        self.bytewise = self.expired = False
+        self.host_key = key()
+        self.algorithms: dict[str, Any] = {}
+        vars(self).update(options)
+        self.commands: list[str] = []
+        self.attempts: list[tuple[str, str]] = []
+        self.forwarded: list[tuple[str, int]] = []
+        self.connections: list[asyncssh.SSHServerConnection] = []
+
+    async def __aenter__(self) -> FakeAde:
+        self._acceptor = await asyncssh.listen(
+            self.listen,
+            0,
+            server_factory=lambda: _Gate(self),
+            process_factory=self._serve,
+            server_host_keys=[self.host_key],
+            encoding=None,
+            line_editor=False,
+            **self.algorithms,
+        )
+        self.port = self._acceptor.get_port()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._acceptor.close()
+        for connection in self.connections:
+            connection.abort()
+        await asyncio.gather(*(connection.wait_closed() for connection in self.connections))
+        await self._acceptor.wait_closed()
+
+    async def _serve(self, process: asyncssh.SSHServerProcess[bytes]) -> None:
+        self.terminal_size = process.term_size
+        try:
+            await Terminal(process, self).converse()
+        except (asyncio.IncompleteReadError, OSError, asyncssh.Error):
+            return
+        process.exit(0)
+
+    @property
+    def pin(self) -> str:
+        return self.host_key.export_public_key().decode().strip()
+
+    @property
+    def passwords(self) -> list[str]:
+        return [value for kind, value in self.attempts if kind != "user"]
+
+    def access(self, *pins: str) -> SshAccess:
+        """How to log in; with no ``pins`` the server's own key is pinned."""
+        return SshAccess(port=self.port, user="admin", password=PASSWORD_REF, host_key=pins or (self.pin,))
+
+
+class TlsServer:
+    """``async with TlsServer(folder / "a.pem", ...) as server``: answers TLS handshakes and keeps what was sent in them.
+
+    Each connection gets the next of ``certificates`` (PEM files with chain and key), the last one for ever.
+    """
+
+    def __init__(self, *certificates: Path, listen: str = "127.0.0.1") -> None:
+        self._certificates = certificates
+        self._listen = listen
+        self.handshakes: list[str | None] = []
+        self.received = b""
+
+    async def __aenter__(self) -> TlsServer:
+        self._server = await asyncio.start_server(self._serve, self._listen, 0)
+        self.port = self._server.sockets[0].getsockname()[1]
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._server.close()
+        await self._server.wait_closed()
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(self._certificates[min(len(self.handshakes), len(self._certificates) - 1)])
+        self.handshakes.append(None)
+        number = len(self.handshakes) - 1
+
+        def name_asked_for(_sock: object, name: str | None, _context: object) -> None:
+            self.handshakes[number] = name
+
+        context.sni_callback = name_asked_for
+        try:
+            await writer.start_tls(context)
+            self.received += await reader.read()
+        except (OSError, EOFError):
+            pass
+        finally:
+            writer.close()

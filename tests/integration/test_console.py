@@ -1,0 +1,680 @@
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import asyncssh
+import pytest
+from ssh_fakes import PASSWORD, QUICK, FakeAde, Terminal, key
+
+from runbook_lib.console import Console
+from runbook_lib.errors import (
+    AnswerNotUnderstood,
+    CommandRefused,
+    ConnectionLost,
+    DeviceSilent,
+    DeviceUnreachable,
+    HostKeyChanged,
+    HostKeyUnknown,
+    LoginRefused,
+    SecretUnavailable,
+    SiteFileInvalid,
+    UsageError,
+    VantageUnavailable,
+)
+from runbook_lib.params import Deadlines, SshAccess
+from runbook_lib.secrets import SecretRef
+
+HASTY = Deadlines(connect_s=1.0, command_s=0.8)
+
+
+@pytest.fixture(autouse=True)
+def _password(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FAKE_ADE_PASSWORD", PASSWORD)
+
+
+async def login(ade: FakeAde, *pins: str, deadlines: Deadlines = QUICK) -> Console:
+    return await Console.open("primary", ade.listen, ade.access(*pins), deadlines=deadlines)
+
+
+def ask(ade: FakeAde, *commands: str, **options: Any) -> list[str]:
+    """Run commands in one session and return their texts."""
+
+    async def talk() -> list[str]:
+        async with ade, await login(ade) as console:
+            return [(await console.run(command, **options)).text for command in commands]
+
+    return asyncio.run(talk())
+
+
+def failing(ade: FakeAde, command: str = "", *pins: str, deadlines: Deadlines = HASTY) -> BaseException:
+    """Log in, run the command if there is one, and return the error."""
+
+    async def talk() -> BaseException:
+        async with ade:
+            try:
+                async with await login(ade, *pins, deadlines=deadlines) as console:
+                    await console.run(command)
+            except Exception as error:
+                return error
+        raise AssertionError("no error came")
+
+    return asyncio.run(talk())
+
+
+# -- answers ---------------------------------------------------------------------------------
+
+
+def test_an_answer_is_what_stands_between_echo_and_prompt() -> None:
+    """The echo, carriage returns and the prompt are taken out; everything else stays, in order."""
+    ade = FakeAde({"show a": b"one\r\n  two\r\n\r\n", "show b": b"three\r\n"})
+    assert ask(ade, "show a", "show b", "show a") == ["one\n  two\n\n", "three\n", "one\n  two\n\n"]
+
+
+def test_the_answer_keeps_the_raw_bytes() -> None:
+    """Raw bytes stay as they came, colours and bytes that are no UTF-8 included; the text replaces those."""
+
+    async def talk() -> None:
+        async with FakeAde({"show": b"\x1b[31mr\xff\x1b[0m\r\n"}) as ade, await login(ade) as console:
+            answer = await console.run("show")
+        assert answer.raw == b"show\r\n\x1b[31mr\xff\x1b[0m\r\n"
+        assert answer.text == "r\ufffd\n"
+        assert (answer.server, answer.command, answer.questions) == ("primary", "show", ())
+        assert answer.started_utc <= answer.finished_utc
+
+    asyncio.run(talk())
+
+
+def test_the_terminal_is_wide_and_paging_is_turned_off_first() -> None:
+    """The server is asked for 511 columns, and the first command of a session is terminal length 0."""
+    ade = FakeAde({"show": b"x\r\n"})
+    ask(ade, "show")
+    assert ade.terminal_size[0] == 511
+    assert ade.commands == ["terminal length 0", "show", "exit"]
+
+
+def test_bytes_may_come_one_by_one() -> None:
+    """An answer that is delivered one byte per packet reads the same."""
+    ade = FakeAde({"show": b"prime-pri/admin# show\r\n\x1b[1mone\x1b[0m\r\ntwo\r\n"}, bytewise=True)
+    assert ask(ade, "show", "show") == ["prime-pri/admin# show\none\ntwo\n"] * 2
+
+
+def test_a_prompt_inside_the_output_is_output() -> None:
+    """The session's own prompt and another host's, alone on their lines or not, do not end an answer that goes on."""
+
+    async def show(terminal: Terminal) -> None:
+        terminal.write(b"prime-sec/admin# \r\nprime-pri/admin# \r\n")
+        terminal.write(b"prime-pri/admin# ")
+        await asyncio.sleep(0.03)
+        terminal.write(b"show\r\nend\r\n")
+
+    text = "prime-sec/admin# \nprime-pri/admin# \nprime-pri/admin# show\nend\n"
+    assert ask(FakeAde({"show": show, "next": b"after\r\n"}), "show", "next") == [text, "after\n"]
+
+
+def test_another_hosts_prompt_at_the_end_does_not_end_an_answer() -> None:
+    """A prompt of another host that stands alone at the end is not taken for the session's own."""
+    ade = FakeAde()
+
+    async def show(terminal: Terminal) -> None:
+        terminal.write(b"prime-sec/admin# ")
+        await asyncio.sleep(0.4)
+        terminal.write(b"\r\n")
+
+    ade.answers["show"] = show
+    assert ask(ade, "show") == ["prime-sec/admin# \n"]
+
+
+def test_an_answer_without_a_line_end_is_whole() -> None:
+    """A prompt directly behind the last word still ends the answer, and the word is kept."""
+    assert ask(FakeAde({"show": b"one\r\ntwo", "next": b"x\r\n"}), "show", "next") == ["one\ntwo\n", "x\n"]
+
+
+@pytest.mark.parametrize(
+    "erase", [b"\r        \r", b"\x08" * 8 + b" " * 8 + b"\x08" * 8, b"\r\x1b[K", b"\x1b[2K\r", b"\r\n"]
+)
+def test_paging_is_answered_and_taken_out(erase: bytes) -> None:
+    """A server that pages in spite of terminal length 0 gets a space per page; no pager text stays."""
+
+    async def show(terminal: Terminal) -> None:
+        for page in range(3):
+            terminal.write(b"  line %d\r\n" % page + b"\x1b[7m--More--\x1b[m")
+            assert await terminal.read() == b" "
+            terminal.write(erase)
+        terminal.write(b"  last\r\n")
+
+    assert ask(FakeAde({"show": show}), "show") == ["  line 0\n  line 1\n  line 2\n  last\n"]
+
+
+def test_a_server_that_does_not_echo_is_understood() -> None:
+    """Where commands are not echoed nothing is cut off an answer's beginning."""
+    ade = FakeAde({"show": b"show\r\nx\r\n"}, echo=False)
+    assert ask(ade, "show", "show") == ["show\nx\n"] * 2
+
+
+def test_an_echo_that_was_broken_into_lines_is_taken_out() -> None:
+    """A server that wraps at 80 columns in spite of what was asked for echoes on two lines; both go."""
+    long = "ncs certvalidation tofu-certs deletecert host " + "a" * 80 + "_8082"
+    ade = FakeAde({long: b"done\r\n"}, draw=lambda line: line[:60] + b" \r\n" + line[60:] + b"\r\n")
+    assert ask(ade, long) == ["done\n"]
+
+
+def test_what_comes_unasked_between_commands_is_no_part_of_the_next_answer() -> None:
+    """A broadcast that arrived before the command was sent is kept in the raw bytes only."""
+
+    async def talk() -> None:
+        async with FakeAde({"show": b"x\r\n"}) as ade, await login(ade) as console:
+            channel = next(iter(ade.connections[0]._channels.values()))
+            channel.write(b"\r\nBroadcast message: show\r\nprime-pri/admin# ")
+            while not console._feed._data:
+                await asyncio.sleep(0)
+            answer = await console.run("show")
+        assert answer.text == "x\n"
+        assert b"Broadcast" in answer.raw
+
+    asyncio.run(talk())
+
+
+def test_a_command_that_the_server_does_not_know_is_refused_with_its_words() -> None:
+    """An unknown command is an error of its own, and the session goes on."""
+
+    async def talk() -> None:
+        async with FakeAde({"show": b"x\r\n"}) as ade, await login(ade) as console:
+            with pytest.raises(CommandRefused, match="nonsense") as caught:
+                await console.run("nonsense")
+            assert "% invalid command" in caught.value.found
+            assert (await console.run("nonsense", judge=False)).text.startswith("% invalid")
+            assert (await console.run("show")).text == "x\n"
+
+    asyncio.run(talk())
+
+
+@pytest.mark.parametrize("command", ["a\nb", "a\rb", "a\x03", "a\x1b[A", "a\tb", "", "   ", "a\u202eb", "a\x00"])
+def test_a_command_with_control_characters_is_never_sent(command: str) -> None:
+    """Line ends, control and invisible characters are refused before anything leaves."""
+
+    async def talk() -> None:
+        async with FakeAde() as ade:
+            async with await login(ade) as console:
+                with pytest.raises(UsageError):
+                    await console.run(command)
+                assert console.sent_commands == []
+            assert ade.commands == ["terminal length 0", "exit"]
+
+    asyncio.run(talk())
+
+
+# -- questions ---------------------------------------------------------------------------------
+
+
+def test_a_foreseen_question_is_answered_and_recorded() -> None:
+    """A question that the caller listed gets its reply, once each time it is asked."""
+
+    async def delete(terminal: Terminal) -> None:
+        terminal.write(b"Host x_443 will go.\r\nAre you sure? (yes/no) : ")
+        reply = await terminal.read_line()
+        terminal.write(b"you said " + reply + b"\r\n")
+
+    async def talk() -> None:
+        async with FakeAde({"delete": delete}) as ade, await login(ade) as console:
+            answer = await console.run("delete", answers={r"\(yes/no\) ?: *$": "yes"})
+        assert answer.questions == (("Are you sure? (yes/no) :", "yes"),)
+        assert answer.text == "Host x_443 will go.\nAre you sure? (yes/no) : yes\nyou said yes\n"
+
+    asyncio.run(talk())
+
+
+def test_an_unforeseen_question_is_not_answered() -> None:
+    """A question that nobody listed ends the session without another byte, and the error shows it."""
+    got = b""
+
+    async def delete(terminal: Terminal) -> None:
+        nonlocal got
+        terminal.write(b"Also erase the database? [yes/no] ")
+        got = await terminal.process.stdin.read()
+
+    error = failing(FakeAde({"delete": delete}), "delete")
+    assert isinstance(error, AnswerNotUnderstood)
+    assert "Also erase the database? [yes/no]" in error.found
+    assert "'delete' had been sent" in error.what
+    assert got == b""
+
+
+def test_a_question_that_comes_again_and_again_is_given_up() -> None:
+    """Replies are counted: a server that is never content does not keep the client for ever."""
+
+    async def delete(terminal: Terminal) -> None:
+        while True:
+            terminal.write(b"Sure? (y/n) ")
+            await terminal.read_line()
+
+    async def talk() -> None:
+        async with FakeAde({"delete": delete}) as ade, await login(ade, deadlines=QUICK) as console:
+            with pytest.raises(AnswerNotUnderstood):
+                await console.run("delete", answers={r"\(y/n\)": "y"}, deadline_s=2)
+            assert console.unfinished is not None
+            assert len(console.unfinished.questions) == 4
+
+    asyncio.run(talk())
+
+
+# -- secrets -----------------------------------------------------------------------------------
+
+
+def test_a_secret_in_a_command_is_seen_by_the_server_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The command, its echo and an answer that repeats the secret are masked; the server gets the real one."""
+    monkeypatch.setenv("FAKE_AUTHKEY", "Sw0rdfish")
+
+    async def talk() -> None:
+        ade = FakeAde({"ncs ha authkey Sw0rdfish": b"key is now Sw0rd\r\nfish\r\n"})
+        async with ade, await login(ade) as console:
+            answer = await console.run("ncs ha authkey {secret}", secret=SecretRef.parse("env:FAKE_AUTHKEY"))
+            assert console.sent_commands == ["ncs ha authkey [secret env:FAKE_AUTHKEY]"]
+        assert answer.command == "ncs ha authkey [secret env:FAKE_AUTHKEY]"
+        assert answer.text == "key is now [secret env:FAKE_AUTHKEY]\n"
+        assert b"Sw0rd" not in answer.raw
+
+    asyncio.run(talk())
+
+
+def test_a_lost_command_does_not_leak_half_a_secret(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the connection ends in the middle of the echo nothing of it is shown."""
+    monkeypatch.setenv("FAKE_AUTHKEY", "Sw0rdfish")
+
+    async def talk() -> None:
+        ade = FakeAde()
+        async with ade, await login(ade, deadlines=HASTY) as console:
+            ade.draw = lambda line: line[:-4]
+            ade.answers["ncs ha authkey Sw0rdfish"] = lambda terminal: asyncio.sleep(30)
+            with pytest.raises(DeviceSilent) as caught:
+                await console.run("ncs ha authkey {secret}", secret=SecretRef.parse("env:FAKE_AUTHKEY"))
+            assert "Sw0" not in str(caught.value) + repr(console.unfinished) + repr(vars(caught.value))
+
+    asyncio.run(talk())
+
+
+# -- endings -------------------------------------------------------------------------------------
+
+
+def test_silence_after_a_command_is_an_error_within_the_deadline() -> None:
+    """A server that takes the command and says nothing is given up, and what it was sent is said."""
+    error = failing(FakeAde({"show": lambda terminal: asyncio.sleep(30)}), "show")
+    assert isinstance(error, DeviceSilent)
+    assert "'show' had been sent" in error.what
+
+
+def test_a_reset_in_the_middle_keeps_what_had_arrived() -> None:
+    """After a reset the error holds the part that came, and says that the command had been sent."""
+
+    async def show(terminal: Terminal) -> None:
+        terminal.write(b"one\r\ntw")
+        await asyncio.sleep(0.05)
+        terminal.reset()
+
+    error = failing(FakeAde({"show": show}), "show")
+    assert isinstance(error, ConnectionLost)
+    assert error.found == "one\ntw"
+    assert "'show' had been sent" in error.what
+
+
+def test_a_reset_before_a_command_says_that_it_was_not_sent() -> None:
+    """On a connection that ended while nobody spoke the command is not sent, and one can know it."""
+
+    async def talk() -> None:
+        async with FakeAde({"show": b"x\r\n"}) as ade, await login(ade) as console:
+            ade.connections[0].abort()
+            while console.is_open:
+                await asyncio.sleep(0)
+            with pytest.raises(ConnectionLost, match="was not sent"):
+                await console.run("show")
+            assert console.sent_commands == []
+            assert ade.commands == ["terminal length 0"]
+
+    asyncio.run(talk())
+
+
+def test_a_cancelled_command_closes_the_connection() -> None:
+    """Cancelling does not leave a session behind that still works on the command."""
+
+    async def talk() -> None:
+        started = asyncio.Event()
+
+        async def show(terminal: Terminal) -> None:
+            terminal.write(b"begun\r\n")
+            started.set()
+            await asyncio.sleep(30)
+
+        async with FakeAde({"show": show}) as ade, await login(ade) as console:
+            task = asyncio.create_task(console.run("show"))
+            await started.wait()
+            task.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await task
+            assert not console.is_open
+            await ade.connections[0].wait_closed()
+            assert console.unfinished is not None
+
+    asyncio.run(talk())
+
+
+def test_endless_output_is_given_up() -> None:
+    """An answer of more than 16 MB ends the session."""
+
+    async def show(terminal: Terminal) -> None:
+        while True:
+            terminal.write(b"x" * 65536 + b"\r\n")
+            await terminal.process.stdout.drain()
+
+    error = failing(FakeAde({"show": show}), "show", deadlines=Deadlines(command_s=60))
+    assert isinstance(error, AnswerNotUnderstood)
+    assert "16 MB" in error.what
+
+
+# -- login -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("auth", ["password", "keyboard-interactive"])
+def test_the_password_is_given_once_either_way(auth: str) -> None:
+    """Password and keyboard-interactive logins both work, and send the password one time."""
+    ade = FakeAde({"show": b"x\r\n"}, auth=auth)
+    assert ask(ade, "show") == ["x\n"]
+    assert ade.passwords == [PASSWORD]
+
+
+@pytest.mark.parametrize("auth", ["password", "keyboard-interactive"])
+def test_a_wrong_password_is_not_tried_again(auth: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A refused password is sent once in all: a second attempt may lock the user."""
+    monkeypatch.setenv("FAKE_ADE_PASSWORD", "wrong-one")
+    ade = FakeAde(auth=auth)
+    error = failing(ade)
+    assert isinstance(error, LoginRefused)
+    assert ade.passwords == ["wrong-one"]
+    assert "wrong-one" not in str(error)
+
+
+@pytest.mark.parametrize("auth", ["password", "keyboard-interactive"])
+def test_an_expired_password_is_refused_and_not_changed(auth: str) -> None:
+    """Where the server wants a new password none is sent, and the error shows what the server said."""
+    ade = FakeAde(auth=auth, expired=True)
+    error = failing(ade)
+    assert isinstance(error, LoginRefused)
+    assert "assword" in error.found
+    assert ade.passwords == [PASSWORD]
+
+
+def test_a_password_that_expired_on_the_command_line_is_refused() -> None:
+    """A shell that asks for a new password instead of showing a prompt is told from a question or silence."""
+
+    async def nag(terminal: Terminal) -> None:
+        terminal.write(b"Your password has expired.\r\nEnter new password: ")
+        await terminal.read_line()
+
+    error = failing(FakeAde(before_prompt=nag))
+    assert isinstance(error, LoginRefused)
+    assert "Your password has expired." in error.found
+
+
+def test_a_secret_that_cannot_be_had_is_said_as_that(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A missing password is the site's problem, not the device's refusal."""
+    monkeypatch.delenv("FAKE_ADE_PASSWORD")
+    ade = FakeAde()
+    assert isinstance(failing(ade), SecretUnavailable)
+    assert ade.passwords == []
+
+
+def test_a_banner_and_the_resume_question_come_before_the_prompt() -> None:
+    """A banner that holds a prompt of its own is passed over, and an old session is not resumed."""
+    replies = []
+
+    async def greet(terminal: Terminal) -> None:
+        terminal.write(b"\r\n*** WELCOME: type at prime-pri/admin# \r\nother/admin# ")
+        await asyncio.sleep(0.02)
+        terminal.write(b"\r\nLast login\r\n1. pts/1 12:00\r\n")
+        terminal.write(b"Enter session number to resume or press <Enter> to start a new one: ")
+        replies.append(await terminal.read_line())
+
+    assert ask(FakeAde({"show": b"x\r\n"}, before_prompt=greet), "show", "show") == ["x\n", "x\n"]
+    assert replies == [b""]
+
+
+def test_a_banner_that_ends_like_a_prompt_does_not_shift_the_answers() -> None:
+    """What stands like a prompt for a while before the real one comes is not learned, and every answer is its own."""
+
+    async def greet(terminal: Terminal) -> None:
+        terminal.write(b"jump/admin# ")
+        await asyncio.sleep(0.5)
+        terminal.write(b"\r\n")
+
+    async def talk() -> None:
+        ade = FakeAde({"show a": b"a\r\n", "show b": b"b\r\n"}, before_prompt=greet)
+        async with ade, await login(ade) as console:
+            assert [(await console.run(f"show {c}")).text for c in "abab"] == ["a\n", "b\n", "a\n", "b\n"]
+            assert console.prompt == "prime-pri/admin# "
+
+    asyncio.run(talk())
+
+
+def test_the_prompt_of_a_named_host_is_waited_for() -> None:
+    """Where the site names the host in the prompt, another host's prompt opens no session."""
+
+    async def talk() -> None:
+        async with FakeAde(host="prime-sec") as ade:
+            access = ade.access().model_copy(update={"prompt_host": "prime-pri"})
+            with pytest.raises(DeviceSilent) as caught:
+                await Console.open("primary", "127.0.0.1", access, deadlines=HASTY)
+            assert "prime-sec/admin#" in caught.value.found
+
+    asyncio.run(talk())
+
+
+def test_a_session_limit_is_reported_in_the_servers_words() -> None:
+    """A server that says why it lets nobody in and hangs up is quoted."""
+
+    async def full(terminal: Terminal) -> None:
+        terminal.write(b"Maximum number of sessions reached\r\n")
+        terminal.process.exit(1)
+        await asyncio.sleep(30)
+
+    error = failing(FakeAde(before_prompt=full))
+    assert isinstance(error, ConnectionLost)
+    assert "Maximum number of sessions" in error.found
+
+
+def test_sessions_are_left_with_exit() -> None:
+    """Closing says exit first, so that no session is offered for resumption later."""
+    ade = FakeAde()
+    ask(ade)
+    assert ade.commands[-1] == "exit"
+
+
+# -- who answers ---------------------------------------------------------------------------------
+
+
+def test_an_unpinned_host_key_stops_before_the_password() -> None:
+    """With no pin the presented fingerprint is shown with what to do, and no login is tried."""
+
+    async def talk() -> HostKeyUnknown:
+        async with FakeAde() as ade:
+            access = ade.access().model_copy(update={"host_key": ()})
+            with pytest.raises(HostKeyUnknown) as caught:
+                await Console.open("primary", "127.0.0.1", access, deadlines=QUICK)
+            assert ade.attempts == []
+            assert len(ade.connections) == 1
+        return caught.value
+
+    error = asyncio.run(talk())
+    assert key().get_fingerprint() in error.found
+    assert "another way" in error.next_step
+    assert "host_key:" in error.next_step
+
+
+@pytest.mark.parametrize("as_fingerprint", [False, True])
+def test_a_changed_host_key_stops_before_the_password(as_fingerprint: bool) -> None:
+    """A key other than the pinned one is shown beside it; no login is tried, and not a second time."""
+    old = key(number=1)
+    pin = old.get_fingerprint() if as_fingerprint else old.export_public_key().decode()
+    ade = FakeAde()
+    error = failing(ade, "", pin)
+    assert isinstance(error, HostKeyChanged)
+    assert old.get_fingerprint() in error.found
+    assert key().get_fingerprint() in error.found
+    assert ade.attempts == []
+    assert len(ade.connections) == 1
+
+
+def test_a_fingerprint_is_a_pin_too() -> None:
+    """A SHA256: fingerprint pins as well as a key line, alone or beside others."""
+
+    async def talk() -> None:
+        async with FakeAde() as ade:
+            pins = (key(number=1).export_public_key().decode(), key().get_fingerprint())
+            async with await login(ade, *pins) as console:
+                assert console.is_open
+
+    asyncio.run(talk())
+
+
+def test_a_pinned_rsa_key_is_asked_for_where_the_server_has_others() -> None:
+    """The types of pinned keys come first, so that a server with several keys shows the pinned one."""
+    rsa = key("ssh-rsa")
+
+    async def talk() -> None:
+        async with FakeAde() as ade:
+            ade._acceptor.update(server_host_keys=[key(), rsa])
+            async with await login(ade, rsa.export_public_key().decode()) as console:
+                assert console.is_open
+
+    asyncio.run(talk())
+
+
+@pytest.mark.parametrize("pin", ["MD5:" + ":".join(["aa"] * 16), "SHA256:abc", "ssh-ed25519", "yes", ""])
+def test_a_pin_that_is_none_is_refused_before_a_connection(pin: str) -> None:
+    """MD5, a short or an empty pin is a mistake in the site's file, not a pin that fits nothing."""
+    ade = FakeAde()
+    assert isinstance(failing(ade, "", pin), SiteFileInvalid)
+    assert ade.connections == []
+
+
+@pytest.mark.parametrize(
+    "algorithms",
+    [
+        {"kex_algs": ["diffie-hellman-group14-sha1"]},
+        {"signature_algs": ["ssh-rsa"]},
+        {"mac_algs": ["hmac-sha1"], "encryption_algs": ["aes128-ctr"]},
+        {"encryption_algs": ["aes128-cbc"]},
+    ],
+)
+def test_sha1_and_worse_are_refused(algorithms: dict[str, list[str]]) -> None:
+    """A server that offers only SHA-1 for keys, key exchange or integrity, or CBC, gets no password."""
+    ade = FakeAde(host_key=key("ssh-rsa"), algorithms=algorithms)
+    error = failing(ade)
+    assert isinstance(error, DeviceUnreachable)
+    assert "algorithm" in error.what
+    assert ade.attempts == []
+
+
+# -- reaching it -----------------------------------------------------------------------------------
+
+
+def test_nobody_there_is_unreachable() -> None:
+    """A refused connection is an error of its own."""
+
+    async def talk() -> None:
+        async with FakeAde() as ade:
+            access = ade.access()
+        with pytest.raises(DeviceUnreachable):
+            await Console.open("primary", "127.0.0.1", access, deadlines=QUICK)
+
+    asyncio.run(talk())
+
+
+def test_a_server_that_takes_the_connection_and_says_nothing_is_given_up() -> None:
+    """Silence before the login is an error within the connection deadline."""
+
+    async def talk() -> None:
+        closed = asyncio.Event()
+
+        async def mute(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            await reader.read()
+            writer.close()
+            closed.set()
+
+        server = await asyncio.start_server(mute, "127.0.0.1", 0)
+        async with server:
+            port = server.sockets[0].getsockname()[1]
+            access = SshAccess(port=port, user="admin", password=SecretRef.parse("env:FAKE_ADE_PASSWORD"))
+            with pytest.raises(DeviceSilent):
+                await Console.open("primary", "127.0.0.1", access, deadlines=Deadlines(connect_s=0.3))
+            await closed.wait()
+
+    asyncio.run(talk())
+
+
+def test_ipv6_addresses_work() -> None:
+    """A server on the IPv6 loopback is reached like any other."""
+    ade = FakeAde({"show": b"x\r\n"}, listen="::1")
+    try:
+        assert ask(ade, "show") == ["x\n"]
+    except OSError:
+        pytest.skip("this machine has no IPv6 loopback")
+
+
+def test_a_jump_host_carries_the_connection_and_stays_open() -> None:
+    """Through a jump host the far server's own key is checked, and closing the far one leaves the jump host."""
+
+    async def talk() -> None:
+        far_ade = FakeAde({"show": b"far\r\n"}, host="prime-sec", host_key=key(number=1))
+        async with FakeAde({"show": b"near\r\n"}) as ade, far_ade, await login(ade) as jump:
+            far = await Console.open("secondary", "127.0.0.1", far_ade.access(), deadlines=QUICK, through=jump)
+            async with far:
+                assert (await far.run("show")).text == "far\n"
+            assert (await jump.run("show")).text == "near\n"
+            assert ade.forwarded == [("127.0.0.1", far_ade.port)]
+            with pytest.raises(HostKeyChanged):
+                await Console.open("s", "127.0.0.1", far_ade.access(key().get_fingerprint()), deadlines=QUICK, through=jump)
+
+    asyncio.run(talk())
+
+
+def test_forwarding_that_is_refused_is_told_from_a_host_that_is_down() -> None:
+    """The server's no and the far end's absence are two errors."""
+
+    async def talk() -> None:
+        async with FakeAde() as gone:
+            port = gone.port
+        async with FakeAde() as ade, await login(ade) as console:
+            with pytest.raises(DeviceUnreachable):
+                await console.open_channel("127.0.0.1", port)
+            ade.forwarding = False
+            with pytest.raises(VantageUnavailable):
+                await console.open_channel("127.0.0.1", ade.port)
+
+    asyncio.run(talk())
+
+
+def test_many_sessions_are_light() -> None:
+    """200 sessions of three commands each all get their own answers."""
+
+    async def talk() -> None:
+        async with FakeAde({f"show {n}": b"%d\r\n" % n for n in range(3)}) as ade:
+            room = asyncio.Semaphore(40)
+
+            async def session() -> list[str]:
+                async with room, await login(ade, deadlines=Deadlines()) as console:
+                    return [(await console.run(f"show {n}")).text for n in range(3)]
+
+            assert await asyncio.gather(*(session() for _ in range(200))) == [["0\n", "1\n", "2\n"]] * 200
+
+    asyncio.run(talk())
+
+
+def test_asyncssh_takes_nothing_from_the_user(tmp_path: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A user's ssh config, keys and known hosts change nothing."""
+    folder = tmp_path / ".ssh"
+    folder.mkdir()
+    (folder / "config").write_text("Host *\n  Port 1\n  User mallory\n")
+    asyncssh.generate_private_key("ssh-ed25519").write_private_key(folder / "id_ed25519")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    ade = FakeAde({"show": b"x\r\n"})
+    assert ask(ade, "show") == ["x\n"]
+    assert ade.attempts == [("user", "admin"), ("password", PASSWORD)]
