@@ -113,9 +113,13 @@ def _nearest(model: type[BaseModel], where: Where) -> str:
     near = difflib.get_close_matches(key, _fields(section), n=1)
     if near:
         return f"did you mean {near[0]}?"
-    places = sorted({dotted(place) for place in _places(model, ()) if place[-1] == key})
-    if places:
-        return f"it belongs under {' or '.join(place.rpartition('.')[0] or 'the top of the file' for place in places)}"
+    parent = tuple(part for part in where[:-1] if isinstance(part, str))
+    places = {place[:-1] for place in _places(model, ()) if place[-1] == key}
+    # The nearest section below is meant more often than one of another server.
+    below = {place for place in places if place[: len(parent)] == parent} or places
+    if below:
+        shown = sorted(dotted(place) or "the top of the file" for place in below if len(place) == min(map(len, below)))
+        return f"it belongs under {' or '.join(shown)}"
     return f"known here: {', '.join(_fields(section))}"
 
 
