@@ -1,8 +1,12 @@
 // List what a person sees in one frame, in the order of the document: controls and runs of text.
 // Returns {items, rows, elements}; elements[i] belongs to items[i]. Reads only; changes nothing.
 () => {
-  const items = [], elements = [], rows = [];
-  const TEXTBOX = new Set(["text", "search", "email", "tel", "url", "number", ""]);
+  const items = [], elements = [], rows = [], tables = [];
+  const tableOf = (el) => {
+    const table = el.closest("table,[role=table],[role=grid],[role=treegrid],[role=list],ul,ol") || el.parentElement;
+    if (!tables.includes(table)) tables.push(table);
+    return tables.indexOf(table);
+  };
   const KINDS = {
     button: "button", link: "link", checkbox: "checkbox", switch: "checkbox", radio: "radio", tab: "tab",
     menuitem: "menuitem", menuitemcheckbox: "menuitem", menuitemradio: "menuitem", treeitem: "menuitem",
@@ -52,7 +56,7 @@
       if (["button", "submit", "reset", "image"].includes(type)) return role === "tab" ? "tab" : "button";
       if (type === "checkbox" || type === "radio") return type;
       if (role === "combobox") return "combobox";
-      return TEXTBOX.has(type) ? "textbox" : "textbox";
+      return ["range", "color"].includes(type) ? "" : "textbox";
     }
     if (tag === "textarea") return "textbox";
     if (tag === "select") return "combobox";
@@ -135,7 +139,7 @@
     const radios = el.closest("fieldset, [role=radiogroup], [role=group]");
     put(acted, {
       kind, names: names(el, kind), value: value(el, kind), box: box(acted.getBoundingClientRect()),
-      options: el.tagName === "SELECT" ? [...el.options].filter((o) => !o.hidden).map((o) => clean(o.text)) : [],
+      options: el.tagName === "SELECT" ? [...el.options].map((o) => clean(o.text)) : [],
       checked: el.tagName === "INPUT" ? el.checked : state(el, "aria-checked", false) || state(el, "aria-selected", false),
       disabled: el.disabled === true || el.getAttribute("aria-disabled") === "true" || !!el.closest("fieldset:disabled"),
       readonly: el.readOnly === true || el.getAttribute("aria-readonly") === "true",
@@ -181,12 +185,14 @@
         .filter((cell) => cell.closest("tr,[role=row],li,[role=listitem]") === el && shown(cell));
       const nested = el.querySelector("tr,[role=row],li");
       if (!nested && shown(el)) {
-        const parts = cells.length ? cells : [...el.children].filter(shown);
+        const loose = [...el.childNodes].some((node) => node.nodeType === Node.TEXT_NODE && node.data.trim());
+        const parts = cells.length ? cells : loose ? [] : [...el.children].filter(shown);
         const all = [...el.querySelectorAll("th,[role=columnheader]")].filter(shown);
         rows.push({
           cells: parts.length ? parts.map(words) : [words(el)],
           header: cells.length > 0 && all.length === cells.length,
           listed: !cells.length,
+          table: tableOf(el),
         });
         inside.row = rows.length - 1;
       }

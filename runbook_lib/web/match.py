@@ -30,7 +30,7 @@ class Hit:
 def captions(item: Item, frame: Sequence[Item]) -> tuple[tuple[int, str], ...]:
     """Return all captions of a control with their levels; ``frame`` are the items of its frame in order."""
     found = list(item.names)
-    if item.kind in FIELDS:
+    if item.kind in FIELDS and not any(level == 0 for level, _ in found):
         found += [(level, text.text) for level, text in _beside(item, frame)]
     return tuple(found)
 
@@ -46,6 +46,30 @@ def find(screen: Screen, label: Label, *, kinds: Iterable[str] = ()) -> list[Hit
                 if rank is not None:
                     hits.append(Hit(item, rank))
     return sorted(hits, key=lambda hit: hit.rank)
+
+
+def find_beside(screen: Screen, label: Label, kinds: Iterable[str]) -> list[Item]:
+    """Return controls that are no fields by their markup, but have the caption of one beside them."""
+    wanted = frozenset(kinds)
+    return [
+        item
+        for items in screen.frames.values()
+        for item in items
+        if item.kind in wanted
+        if any(same(text.text, caption) for _, text in _beside(item, items) for caption in label.texts)
+    ]
+
+
+def find_radios(screen: Screen, label: Label) -> list[Item]:
+    """Return the radio buttons of the group that the label names."""
+    found = []
+    for items in screen.frames.values():
+        for item in items:
+            if item.kind == "radio":
+                groups = group_caption(item, items)
+                if any(same(group, text) for group in groups for text in label.texts):
+                    found.append(item)
+    return found
 
 
 def best(hits: Sequence[Hit]) -> tuple[Item, ...]:

@@ -19,7 +19,8 @@ class Item:
 
     ``names`` are captions that its markup gives it, each with a level: 0 for labels and own text, 1 for hints
     such as placeholders. ``row`` is an index into the screen's rows, -1 outside of any. ``dialog`` names the
-    dialogue that it stands in. ``frame`` and ``index`` say which element it is.
+    dialogue that it stands in. ``frame`` and ``index`` say which element it is. ``sensitive`` ones show a secret,
+    or would: a filled password field, or a text with a typed secret in it.
     """
 
     kind: str
@@ -41,6 +42,7 @@ class Item:
     heading: bool = False
     frame: int = 0
     index: int = 0
+    sensitive: bool = False
 
     @property
     def text(self) -> str:
@@ -66,11 +68,15 @@ class Item:
 
 @dataclass(frozen=True, kw_only=True)
 class Row:
-    """A row of a table or list as the words of its cells; ``header`` where all of them head columns."""
+    """A row of a table or list as the words of its cells; ``header`` where all of them head columns.
+
+    ``listed`` is true for entries of lists, which have no columns; ``table`` numbers the tables of a frame.
+    """
 
     cells: tuple[str, ...]
     header: bool = False
     listed: bool = False
+    table: int = 0
     frame: int = 0
 
 
@@ -101,7 +107,7 @@ class Screen:
 
 def screen_from(frames: Iterable[tuple[int, Mapping[str, Any]]], url: str, hide: Iterable[str] = ()) -> Screen:
     """Build a screen from what ``inventory.js`` returned for each frame; values in ``hide`` are not kept."""
-    secrets = [secret for secret in hide if secret]
+    secrets = [form for secret in hide for form in (secret, " ".join(secret.split())) if form]
     items: list[Item] = []
     rows: list[Row] = []
     for number, listed in frames:
@@ -113,17 +119,19 @@ def screen_from(frames: Iterable[tuple[int, Mapping[str, Any]]], url: str, hide:
 
 def _row(row: Mapping[str, Any], frame: int, secrets: list[str]) -> Row:
     cells = tuple(_hidden(cell, secrets) for cell in row["cells"])
-    return Row(cells=cells, header=row["header"], listed=row["listed"], frame=frame)
+    return Row(cells=cells, header=row["header"], listed=row["listed"], table=row["table"], frame=frame)
 
 
 def _item(item: Mapping[str, Any], frame: int, index: int, first_row: int, secrets: list[str]) -> Item:
     values = dict(item)
     values["names"] = tuple((level, _hidden(text, secrets)) for level, text in item["names"])
-    values["options"] = tuple(item["options"])
+    values["options"] = tuple(_hidden(option, secrets) for option in item["options"])
     values["box"] = tuple(item["box"])
     values["value"] = _hidden(item["value"], secrets)
     values["row"] = first_row + item["row"] if "row" in item else -1
-    return Item(**values, frame=frame, index=index)
+    shown = (item["value"], *item["options"], *(text for _, text in item["names"]))
+    sensitive = item["kind"] == "password" or any(secret in text for secret in secrets for text in shown)
+    return Item(**values, frame=frame, index=index, sensitive=sensitive)
 
 
 def _hidden(text: str, secrets: list[str]) -> str:

@@ -1,0 +1,297 @@
+"""Act on the page: press, type, choose and tick what a label names. Nothing is found by id, class or position."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from collections.abc import Awaitable, Callable, Sequence
+
+from playwright.async_api import ElementHandle, Error
+
+from runbook_lib.errors import CertificateMoved, OutcomeUnknown, PageNotUnderstood
+from runbook_lib.web.labels import Label
+from runbook_lib.web.match import best, find, find_beside, find_radios
+from runbook_lib.web.reading import says
+from runbook_lib.web.screen import Item, Screen, same
+from runbook_lib.web.view import View
+
+_TRIES = 4
+_ACTION_MS = 4000
+_OPEN_S = 3.0
+_CHOICES = ("option", "menuitem", "clickable", "radio", "link", "text")
+
+
+class Hand:
+    """The hands on one page; each verb first waits until what it needs is there."""
+
+    def __init__(self, view: View) -> None:
+        self.view = view
+        self.labels = view.labels
+
+    async def find(self, key: str, *, kinds: Sequence[str] = (), deadline_s: float | None = None) -> Item:
+        """Return the control that the label ``key`` names, waiting for it; dialogues in the way are dealt with.
+
+        Raises PageNotUnderstood where it does not come, or where the page shows several that cannot be told apart.
+        """
+        label = self.labels[key]
+        end = time.monotonic() + (self.view.browser.deadlines.page_s if deadline_s is None else deadline_s)
+        while True:
+            seen: list[Screen] = []
+
+            def ready(screen: Screen, seen: list[Screen] = seen) -> bool | None:
+                seen[:] = [screen]
+                return True if find(screen, label, kinds=kinds) or screen.in_dialog().items else None
+
+            await self.view.wait(ready, named(label), max(0.0, end - time.monotonic()))
+            item = await self._front(seen[0], label, kinds)
+            if item is not None:
+                return item
+            if time.monotonic() > end:
+                raise self.view.not_found(named(label), seen[0], self.view.browser.deadlines.page_s)
+            await asyncio.sleep(0.05)
+
+    async def present(self, key: str) -> bool:
+        """Whether the page shows what the label names, at this moment."""
+        return bool(find(await self.view.look(), self.labels[key]))
+
+    async def press(self, key: str, *, deadline_s: float | None = None) -> None:
+        """Click what the label names. For things that change nothing: it is looked for again if the page moves."""
+        await self._acting(key, (), deadline_s, lambda element: element.click(timeout=_ACTION_MS))
+
+    async def press_once(self, key: str) -> None:
+        """Click what the label names, exactly once.
+
+        Everything that can fail before the click is tried first, so that an error other than OutcomeUnknown
+        says that nothing was clicked.
+        """
+        element = await self._acting(key, (), None, lambda element: element.click(trial=True, timeout=_ACTION_MS))
+        try:
+            await element.click(no_wait_after=True, timeout=_ACTION_MS, force=True)
+        except Error:
+            raise OutcomeUnknown(
+                f"{named(self.labels[key])} was clicked, and the page or the browser went away",
+                where=self.view.browser.page.url,
+                next_step="Look at what both servers say before anything is repeated.",
+            ) from None
+
+    async def fill(self, key: str, value: str, *, secret: bool = False) -> None:
+        """Type a value into the field that the label names, and see that it is there.
+
+        A secret is typed only after the page's way to the server was verified.
+        """
+
+        async def typing(element: ElementHandle) -> None:
+            if secret:
+                await self._verify(element)
+            await element.fill(value, timeout=_ACTION_MS)
+            typed = await element.evaluate("el => el.value !== undefined ? el.value : el.innerText")
+            if typed.strip() != value.strip():
+                raise PageNotUnderstood(
+                    f"the field {named(self.labels[key])} does not keep what is typed into it",
+                    where=self.view.browser.page.url,
+                    found="" if secret else f"typed {value!r}, there is {typed!r}",
+                    next_step="Look at the page in a browser: the field may be limited in length or filled by a script.",
+                )
+
+        if secret:
+            self.view.browser.remember_secret(value)
+        await self._acting(key, (), None, typing)
+
+    async def tick(self, key: str, on: bool) -> None:
+        """Set the box that the label names."""
+        item = await self.find(key)
+        if item.checked != on:
+            await self._click_box(item)
+            await self.view.wait(
+                lambda screen: True if self._is_ticked(screen, key) is on else None, f"{named(self.labels[key])} set"
+            )
+
+    async def choose(self, key: str, option: str) -> None:
+        """Choose the option that the label ``option`` names in the list or group that ``key`` names."""
+        label, wanted = self.labels[key], self.labels[option]
+        await self.view.wait(lambda screen: self._choice(screen, label) or None, named(label))
+        screen = await self.view.look()
+        radios = find_radios(screen, label)
+        if radios:
+            await self._choose_radio(radios, key, option)
+            return
+        item = self._choice(screen, label)[0]
+        if item.options:
+            await self._choose_native(item, wanted, label)
+        elif not any(same(item.value or item.text, text) for text in wanted.texts):
+            await self._choose_listed(item, screen, wanted, label)
+
+    # -- parts -------------------------------------------------------------------------------------
+
+    async def click(self, item: Item) -> None:
+        """Click an item of the last look."""
+        with self.view.browser.guard(f"clicking {item.text!r}"):
+            await (await self.view.element(item.frame, item.index)).click(timeout=_ACTION_MS)
+
+    async def _front(self, screen: Screen, label: Label, kinds: Sequence[str]) -> Item | None:
+        """Return the answer, from the dialogue in front if one is there; None after a dialogue was dealt with."""
+        front = screen.in_dialog()
+        hits = find(front, label, kinds=kinds) or (find(screen, label, kinds=kinds) if not front.items else [])
+        if hits:
+            items = best(hits)
+            if len(items) > 1:
+                raise PageNotUnderstood(
+                    f"{len(items)} controls answer to {named(label)}",
+                    where=self.view.browser.page.url,
+                    found=", ".join(f"{item.kind} {item.text!r}" for item in items),
+                    next_step="Say which by a longer caption in the site's file (key labels).",
+                )
+            return items[0]
+        if front.items:
+            await self.dismiss(front)
+        return None
+
+    async def dismiss(self, front: Screen) -> None:
+        """Answer the dialogue in front: yes where the question was expected, close where it only informs.
+
+        Any other question is reported and left as it is.
+        """
+        text = " ".join(front.texts)
+        closes = find(front, self.labels["dialog_close"])
+        if self.view.agrees(text) and find(front, self.labels["dialog_yes"]):
+            closes = find(front, self.labels["dialog_yes"])
+        elif find(front, self.labels["dialog_no"]) or not closes:
+            raise PageNotUnderstood(
+                "a dialogue that nobody expected is in the way",
+                where=self.view.browser.page.url,
+                found=text or ", ".join(item.text for item in front.items),
+                next_step="Answer it by hand in a browser, then run the stage again.",
+            )
+        self.view.said.append(text)
+        with contextlib.suppress(Error):
+            element = await self.view.element(closes[0].item.frame, closes[0].item.index)
+            await element.click(timeout=_ACTION_MS)
+
+    async def _acting(
+        self,
+        key: str,
+        kinds: Sequence[str],
+        deadline_s: float | None,
+        act: Callable[[ElementHandle], Awaitable[None]],
+    ) -> ElementHandle:
+        """Find the control and act on it; look again where the page was drawn anew in between."""
+        problem = ""
+        for _ in range(_TRIES):
+            item = await self.find(key, kinds=kinds, deadline_s=deadline_s)
+            try:
+                element = await self.view.element(item.frame, item.index)
+                await act(element)
+                return element
+            except Error as error:
+                problem = error.message.splitlines()[0] if error.message else ""
+                covered = "intercepts pointer events" in (error.message or "")
+            self.view.browser.raise_for_certificate()
+            if covered:
+                await self._uncover()
+        raise PageNotUnderstood(
+            f"{named(self.labels[key])} is there, and cannot be used",
+            where=self.view.browser.page.url,
+            found=f"{'disabled; ' if item.disabled else ''}{problem if 'fill' not in problem else 'it takes no text'}",
+            next_step="Look at the picture or the page: something may be in the way, or a field before it missing.",
+        )
+
+    async def _uncover(self) -> None:
+        """Close what lies over the page without calling itself a dialogue, if it only informs."""
+        screen = await self.view.look()
+        if [hit for hit in find(screen, self.labels["dialog_no"]) if await self._can_be_clicked(hit.item)]:
+            return
+        for hit in find(screen, self.labels["dialog_close"]):
+            if await self._can_be_clicked(hit.item):
+                await self.click(hit.item)
+                return
+
+    async def _can_be_clicked(self, item: Item) -> bool:
+        try:
+            element = await self.view.element(item.frame, item.index)
+            await element.click(trial=True, timeout=500)
+        except Error:
+            return False
+        return True
+
+    async def _verify(self, element: ElementHandle) -> None:
+        await self.view.browser.verify()
+        origin = await element.evaluate("el => el.ownerDocument.defaultView.origin")
+        if origin != self.view.browser.origin:
+            raise CertificateMoved(
+                "the field for a secret belongs to another server; nothing was typed",
+                where=self.view.browser.page.url,
+                found=origin,
+                next_step="Use the name or address in the site's file under which the pages are really served.",
+            )
+
+    async def _click_box(self, item: Item) -> None:
+        element = await self.view.element(item.frame, item.index)
+        with self.view.browser.guard("ticking a box"):
+            try:
+                await element.click(timeout=_ACTION_MS)
+            except Error:
+                # Drawn boxes often lie over the real one.
+                await element.dispatch_event("click")
+
+    def _is_ticked(self, screen: Screen, key: str) -> bool | None:
+        hits = find(screen, self.labels[key])
+        return hits[0].item.checked if hits else None
+
+    def _choice(self, screen: Screen, label: Label) -> list[Item]:
+        hits = find(screen, label, kinds=("combobox",))
+        beside = [] if hits else find_beside(screen, label, ("clickable", "button"))
+        return [hit.item for hit in hits] or find_radios(screen, label) or beside
+
+    async def _choose_radio(self, radios: Sequence[Item], key: str, option: str) -> None:
+        hits = find(Screen(tuple(radios)), self.labels[option]) or find(await self.view.look(), self.labels[option])
+        hits = [hit for hit in hits if hit.item.index in {radio.index for radio in radios}]
+        if not hits:
+            raise self._no_option(self.labels[option], self.labels[key], [radio.text for radio in radios])
+        if not hits[0].item.checked:
+            await self._click_box(hits[0].item)
+
+    async def _choose_native(self, item: Item, wanted: Label, label: Label) -> None:
+        order = [n for text in wanted.texts for n, option in enumerate(item.options) if same(option, text)]
+        order = order or [n for n, option in enumerate(item.options) if says(option, wanted.texts)]
+        if not order:
+            raise self._no_option(wanted, label, item.options)
+        element = await self.view.element(item.frame, item.index)
+        with self.view.browser.guard(f"choosing in {named(label)}"):
+            await element.select_option(index=order[0])
+
+    async def _choose_listed(self, item: Item, before: Screen, wanted: Label, label: Label) -> None:
+        await self.click(item)
+        known = {(other.kind, other.text, other.box) for other in before.items}
+
+        def offered(screen: Screen) -> Item | None:
+            hits = [hit for hit in find(screen, wanted, kinds=_CHOICES) if hit.item.box != item.box]
+            new = [hit for hit in hits if (hit.item.kind, hit.item.text, hit.item.box) not in known]
+            return new[0].item if new else None
+
+        try:
+            choice = await self.view.wait(offered, named(wanted), _OPEN_S)
+        except PageNotUnderstood:
+            with self.view.browser.guard(f"opening {named(label)}"):
+                await self.view.browser.page.keyboard.press("Alt+ArrowDown")
+            choice = await self.view.wait(offered, f"{named(wanted)} in {named(label)}")
+        await self.click(choice)
+
+        def chosen(screen: Screen) -> bool | None:
+            shown = [other.value or other.text for other in self._choice(screen, label)]
+            return True if any(same(value, choice.text) or says(value, wanted.texts) for value in shown) else None
+
+        await self.view.wait(chosen, f"{named(label)} showing {choice.text!r}")
+
+    def _no_option(self, wanted: Label, label: Label, options: Sequence[str]) -> PageNotUnderstood:
+        return PageNotUnderstood(
+            f"{named(label)} does not offer {named(wanted)}",
+            where=self.view.browser.page.url,
+            found=", ".join(options),
+            next_step="If it is there under another name, add that name to the site's file (key labels).",
+        )
+
+
+def named(label: Label) -> str:
+    """Return a label as it is named in messages."""
+    return f"{label.texts[0]!r}"

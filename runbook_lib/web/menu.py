@@ -1,0 +1,107 @@
+"""Go to a page by its menu path, whether the menu opens by pointing, by clicking, or leads over pages."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from playwright.async_api import Error
+
+from runbook_lib.errors import PageNotUnderstood
+from runbook_lib.web.hand import Hand, named
+from runbook_lib.web.match import Hit, best, find
+from runbook_lib.web.screen import Item, Screen
+
+_PRESS = ("link", "menuitem", "tab", "button", "clickable")
+_HOVER_S = 0.6
+_STEP_S = 10.0
+
+
+async def go(hand: Hand, path: Sequence[str]) -> None:
+    """Click through the labels of a menu path, for example administration, settings, high availability.
+
+    An entry that is already visible is used at once. Where the menu does not lead on, a button that opens
+    the menu is tried, then the search field. Raises PageNotUnderstood. Arrival is for the caller to see.
+    """
+    left = list(path)
+    before = Screen()
+    while left:
+        try:
+            position, item, screen = await _next(hand, left, before)
+        except PageNotUnderstood:
+            await _search(hand, left[-1])
+            return
+        left = left[position + 1 :]
+        before = screen
+        await _open(hand, item, left)
+
+
+async def _next(hand: Hand, left: Sequence[str], before: Screen) -> tuple[int, Item, Screen]:
+    """Wait for the entry that leads furthest: the last of the path if it is there already."""
+
+    def ready(screen: Screen) -> tuple[int, Item, Screen] | None:
+        for position in (len(left) - 1, *range(len(left) - 1)):
+            # Words that cannot be pressed count only for the step that is due: elsewhere they are headings.
+            kinds = (*_PRESS, "text") if position == 0 else _PRESS
+            hits = find(screen, hand.labels[left[position]], kinds=kinds)
+            hits = hits if position or hits else find(screen, hand.labels[left[0]])
+            if hits:
+                return position, _chosen(hits, before), screen
+        return None
+
+    what = " > ".join(named(hand.labels[key]) for key in left)
+    deadline = min(_STEP_S, hand.view.browser.deadlines.page_s)
+    try:
+        return await hand.view.wait(ready, what, deadline / 2)
+    except PageNotUnderstood:
+        if await hand.present("menu_open"):
+            await hand.press("menu_open")
+        return await hand.view.wait(ready, what, deadline / 2)
+
+
+def _chosen(hits: Sequence[Hit], before: Screen) -> Item:
+    """Of several entries with one name prefer those that came up with their menu, then those in a menu."""
+    known = {(item.kind, item.text, item.box) for item in before.items}
+    new = [hit for hit in hits if (hit.item.kind, hit.item.text, hit.item.box) not in known]
+    items = best(new or hits)
+    return next((item for item in items if item.nav), items[0])
+
+
+async def _open(hand: Hand, item: Item, left: Sequence[str]) -> None:
+    """Point at an entry that has more below it; click it where pointing opens nothing, or where it is the last."""
+    if left:
+        known = {(other.kind, other.text) for other in (await hand.view.look()).items}
+        again = await _again(hand, item)
+
+        def opened(screen: Screen) -> bool | None:
+            shown = [hit for key in left for hit in find(screen, hand.labels[key], kinds=_PRESS)]
+            return True if any((hit.item.kind, hit.item.text) not in known for hit in shown) else None
+
+        try:
+            element = await hand.view.element(again.frame, again.index)
+            await element.hover(timeout=2000)
+            await hand.view.wait(opened, "", _HOVER_S)
+            return
+        except (Error, PageNotUnderstood):
+            item = again
+    await hand.click(await _again(hand, item))
+
+
+async def _again(hand: Hand, item: Item) -> Item:
+    """Return the same entry on the page as it is now."""
+    screen = await hand.view.look()
+    same = [other for other in screen.items if (other.kind, other.text) == (item.kind, item.text)]
+    return min(same, key=lambda other: abs(other.index - item.index), default=item)
+
+
+async def _search(hand: Hand, key: str) -> None:
+    """Type the page's name into the search field and take the entry that comes up."""
+    if not await hand.present("menu_search"):
+        raise hand.view.not_found(named(hand.labels[key]), await hand.view.look(), _STEP_S)
+    before = await hand.view.look()
+    await hand.fill("menu_search", hand.labels[key].texts[0])
+
+    def offered(screen: Screen) -> Item | None:
+        hits = find(screen, hand.labels[key], kinds=(*_PRESS, "option"))
+        return _chosen(hits, before) if hits else None
+
+    await hand.click(await hand.view.wait(offered, named(hand.labels[key])))

@@ -1,0 +1,203 @@
+"""Look at the page: screens, waiting for something to appear, pictures without secrets, the browser's own questions."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from collections.abc import Callable, Iterable
+from importlib.resources import files
+from typing import Any, TypeVar
+
+from playwright.async_api import Dialog, ElementHandle, Error, Frame, JSHandle
+
+from runbook_lib.errors import ConnectionLost, DeviceSilent, PageNotUnderstood
+from runbook_lib.web.browser import PinnedBrowser
+from runbook_lib.web.labels import Labels
+from runbook_lib.web.match import find
+from runbook_lib.web.reading import says
+from runbook_lib.web.screen import FIELDS, PRESSABLE, Screen, plain, screen_from
+
+_INVENTORY = files("runbook_lib.web").joinpath("inventory.js").read_text(encoding="utf-8")
+_SHORT_WAIT_S, _LONG_WAIT_S = 0.05, 0.4
+_MASK = """(h, indices) => { for (const i of indices) {
+  const el = h.elements[i];
+  el.setAttribute("data-masked", el.getAttribute("style") || "");
+  for (const [k, v] of [["transition", "none"], ["animation", "none"], ["background", "#000"], ["color", "#000"],
+    ["text-shadow", "none"], ["-webkit-text-fill-color", "#000"], ["-webkit-text-security", "disc"]])
+    el.style.setProperty(k, v, "important");
+} }"""
+_UNMASK = """(h, indices) => { for (const i of indices) {
+  const el = h.elements[i], style = el.getAttribute("data-masked");
+  if (style) el.setAttribute("style", style); else el.removeAttribute("style");
+  el.removeAttribute("data-masked");
+} }"""
+_MASKED = "(h, indices) => indices.every((i) => h.elements[i].hasAttribute('data-masked'))"
+
+Evidence = Callable[[str, bytes], None]
+T = TypeVar("T")
+
+
+class SessionEnded(Exception):  # noqa: N818 - a turn of events inside this package, not an error that a user meets
+    """The login page is shown where another page was expected."""
+
+
+class View:
+    """The eyes on one page. ``said`` collects the browser's own dialogues (alert, confirm) and what was answered."""
+
+    def __init__(self, browser: PinnedBrowser, labels: Labels, evidence: Evidence | None = None) -> None:
+        self.browser = browser
+        self.labels = labels
+        self.said: list[str] = []
+        self.expected: tuple[str, ...] = ()
+        self.dangers: tuple[str, ...] = ()
+        self.unexpected: list[str] = []
+        self.logged_in = False
+        self._evidence = evidence
+        self._handles: dict[int, tuple[Frame, JSHandle]] = {}
+        browser.page.on("dialog", self._answer)
+
+    async def look(self) -> Screen:
+        """Return what the page shows now; empty while it loads."""
+        self.browser.raise_for_certificate()
+        if self.browser.page.is_closed():
+            raise ConnectionLost("the browser ended", next_step="Run the stage again: it looks at what the servers say.")
+        await self._forget()
+        listed: list[tuple[int, Any]] = []
+        for number, frame in enumerate(self.browser.page.frames):
+            if frame.parent_frame is not None and not await _is_visible(frame):
+                continue
+            with contextlib.suppress(Error):  # it went away, or is being replaced: the next look will see what came
+                handle = await frame.evaluate_handle(_INVENTORY)
+                self._handles[number] = (frame, handle)
+                listed.append((number, await handle.evaluate("h => ({items: h.items, rows: h.rows})")))
+        return screen_from(listed, self.browser.page.url, self.browser.secrets)
+
+    async def element(self, frame: int, index: int) -> ElementHandle:
+        """Return the element of an item of the last look."""
+        _, handle = self._handles[frame]
+        element = (await handle.evaluate_handle("(h, i) => h.elements[i]", index)).as_element()
+        if element is None:
+            raise PageNotUnderstood("a part of the page went away", where=self.browser.page.url)
+        return element
+
+    def frame(self, number: int) -> Frame:
+        """Return the frame of an item of the last look."""
+        return self._handles[number][0]
+
+    async def wait(self, ready: Callable[[Screen], T | None], what: str, deadline_s: float | None = None) -> T:
+        """Look until ``ready`` gives something, and return that.
+
+        Raises SessionEnded when the login page comes up instead, PageNotUnderstood with what is visible at
+        the deadline (``page_s`` where none is given), DeviceSilent if nothing at all is.
+        """
+        limit = self.browser.deadlines.page_s if deadline_s is None else deadline_s
+        end = time.monotonic() + limit
+        pause = _SHORT_WAIT_S
+        while True:
+            screen = await self.look()
+            found = ready(screen)
+            if found is not None:
+                return found
+            if self.logged_in and is_login(screen, self.labels):
+                self.logged_in = False
+                raise SessionEnded
+            if time.monotonic() >= end:
+                raise self.not_found(what, screen, limit)
+            await asyncio.sleep(pause)
+            pause = min(pause * 1.5, _LONG_WAIT_S)
+
+    def not_found(self, what: str, screen: Screen, limit: float) -> PageNotUnderstood | DeviceSilent:
+        """Return the error for something that is not on the page."""
+        where = self.browser.page.url
+        if not screen.items:
+            return DeviceSilent(f"the page stayed empty for {limit:g} s", where=where, next_step="Look at it in a browser.")
+        blocked = f"\nother servers that it asked for and did not get: {', '.join(self.browser.blocked)}"
+        return PageNotUnderstood(
+            f"not found on the page within {limit:g} s: {what}",
+            where=where,
+            found=visible(screen) + (blocked if self.browser.blocked else ""),
+            next_step="If it is there under another name, add that name to the site's file (key labels).",
+        )
+
+    def expect(self, *phrases: str, dangers: Iterable[str] = ()) -> None:
+        """Questions that hold one of these phrases, and none of the dangers, are answered with yes from now on."""
+        self.expected, self.dangers = phrases, tuple(dangers)
+
+    def agrees(self, question: str) -> bool:
+        """Whether a question is one that was expected."""
+        return says(question, self.expected) and not says(question, self.dangers)
+
+    async def picture(self, name: str) -> None:
+        """Hand a picture of the page to the evidence, every secret blacked out; without certainty of that, none."""
+        if self._evidence is None:
+            return
+        for _ in range(3):
+            with contextlib.suppress(Error):
+                png = await self._masked_picture()
+                if png is not None:
+                    self._evidence(name, png)
+                    return
+
+    async def _masked_picture(self) -> bytes | None:
+        masked = await self._sensitive()
+        self._handles = {}
+        try:
+            for handle, indices in masked:
+                await handle.evaluate(_MASK, indices)
+            png = await self.browser.page.screenshot(timeout=10_000)
+            # A page that was drawn anew meanwhile shows fields that nobody has masked.
+            whole = all([await handle.evaluate(_MASKED, indices) for handle, indices in await self._sensitive()])
+        finally:
+            for handle, indices in masked:
+                with contextlib.suppress(Error):
+                    await handle.evaluate(_UNMASK, indices)
+                    await handle.dispose()
+        return png if whole else None
+
+    async def _sensitive(self) -> list[tuple[JSHandle, list[int]]]:
+        screen = await self.look()
+        found = [(n, [item.index for item in items if item.sensitive]) for n, items in screen.frames.items()]
+        return [(self._handles[number][1], indices) for number, indices in found if indices]
+
+    async def _answer(self, dialog: Dialog) -> None:
+        agreed = dialog.type in ("alert", "beforeunload") or (dialog.type == "confirm" and self.agrees(dialog.message))
+        text = dialog.message
+        for secret in self.browser.secrets:
+            text = text.replace(secret, "[secret]")
+        if dialog.type != "beforeunload":
+            self.said.append(text)
+        if not agreed:
+            self.unexpected.append(text)
+        with contextlib.suppress(Error):
+            await (dialog.accept() if agreed else dialog.dismiss())
+
+    async def _forget(self) -> None:
+        handles, self._handles = self._handles, {}
+        for _, handle in handles.values():
+            with contextlib.suppress(Error):
+                await handle.dispose()
+
+
+async def _is_visible(frame: Frame) -> bool:
+    try:
+        return await (await frame.frame_element()).is_visible()
+    except Error:
+        return False
+
+
+def is_login(screen: Screen, labels: Labels) -> bool:
+    """Whether this is the page that asks for user and password."""
+    passwords = [item for item in screen.items if item.kind == "password"]
+    inside = find(screen, labels["menu_administration"]) or find(screen, labels["logout"])
+    user = any(item.kind in ("textbox", "combobox") for item in screen.items)
+    return len(passwords) == 1 and user and not inside and bool(find(screen, labels["login_button"]))
+
+
+def visible(screen: Screen) -> str:
+    """Return what is on the page as a person would name it: controls, then texts."""
+    controls = [f"{item.kind} {item.text!r}" for item in screen.items if item.kind in PRESSABLE | FIELDS]
+    texts = [text for text in screen.texts if plain(text)]
+    return (
+        "controls: " + (", ".join(dict.fromkeys(controls[:60])) or "none") + "\ntexts: " + " | ".join(texts[:60])[:1200]
+    )
