@@ -21,7 +21,7 @@ class CellStates(NotebookExecutionManager):
     """papermill's keeper of cell states, without its habit of completing what never ran."""
 
     def __init__(self, nb: Any, progress: Progress | None = None, **options: Any) -> None:
-        super().__init__(nb, **options)
+        NotebookExecutionManager.__init__(self, nb, **options)
         self._progress = progress
 
     def cell_start(self, cell: Any, cell_index: int = 0, **kwargs: Any) -> None:
@@ -60,9 +60,10 @@ class CellStates(NotebookExecutionManager):
 
     def notebook_complete(self, **kwargs: Any) -> None:  # noqa: ARG002 (papermill's form)
         """Write the end of the run; no cell's state is changed."""
-        self.end_time = datetime.now(UTC)
-        self.nb.metadata.papermill["end_time"] = self.end_time.isoformat()
-        self.nb.metadata.papermill["duration"] = (self.end_time - self.start_time).total_seconds()
+        end_time = datetime.now(UTC)
+        about = self.nb.metadata.papermill
+        about["end_time"] = end_time.isoformat()
+        about["duration"] = (end_time - datetime.fromisoformat(about["start_time"])).total_seconds()
         NotebookExecutionManager.cleanup_pbar(self)
         self.save()
 

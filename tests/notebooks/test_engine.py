@@ -1,0 +1,301 @@
+"""The engine ``runbook``, through ``execute`` and through the papermill command; see ``test_plain_papermill``."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+import subprocess
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from runbook_lib.engine.signals import Terminated
+from runbook_lib.errors import ParameterRefused, UsageError
+from runbook_lib.notebook_run import execute, read_result
+
+TELLS = """\
+import json, os, pathlib, stat, sys
+import ipykernel
+print(json.dumps({
+    "connection": json.loads(pathlib.Path(ipykernel.get_connection_file()).read_text()),
+    "mode": stat.S_IMODE(pathlib.Path(ipykernel.get_connection_file()).parent.stat().st_mode),
+    "folder": str(pathlib.Path(ipykernel.get_connection_file()).parent),
+    "cwd": os.getcwd(),
+    "passed_on": os.environ.get("RUNBOOK_TEST_PASSED_ON"),
+}))
+"""
+
+
+def papermill_command(template: Path, output: Path, *options: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "papermill", "--engine", "runbook", "--no-progress-bar"]
+    return subprocess.run(
+        [*command, str(template), str(output), *options], cwd=output.parent, capture_output=True, text=True, check=False
+    )
+
+
+@pytest.fixture(scope="module")
+def told(tmp_path_factory, make, read):
+    """One run that goes well: its result, its notebook, what its kernel told, what was reported on the way."""
+    folder = tmp_path_factory.mktemp("told")
+    template = make(folder, "a_kernel_tells_of_itself", "# Where am I", TELLS, "print(site)")
+    steps = []
+    elsewhere = folder / "elsewhere"
+    elsewhere.mkdir()
+    handlers = [signal.getsignal(s) for s in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("RUNBOOK_TEST_PASSED_ON", "yes")
+        patch.setenv("TZ", "Asia/Tokyo")
+        result = execute(
+            template,
+            folder / "out {not a format}.ipynb",
+            {"site": "b"},
+            cwd=elsewhere,
+            progress=lambda *step: steps.append(step),
+        )
+    notebook = read(result.output)
+    return {
+        "result": result,
+        "notebook": notebook,
+        "steps": steps,
+        "folder": folder,
+        "handlers": (handlers, [signal.getsignal(s) for s in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)]),
+        "kernel": json.loads(notebook.cells[-2].outputs[0].text),
+    }
+
+
+def test_a_run_that_goes_well_is_completed(told):
+    """Every code cell, the injected parameters included, was run, and nothing says that anything went wrong."""
+    result = told["result"]
+    assert (result.completed, result.cause, result.code_cells, result.code_cells_completed) == (True, "", 4, 4)
+    assert told["notebook"].states == ["completed"] * 5
+    assert told["notebook"].metadata.papermill.exception is None
+    assert told["notebook"].cells[-1].outputs[0].text == "b\n"
+
+
+def test_the_kernel_talks_over_ipc_in_a_private_folder_that_is_gone_afterwards(told):
+    """Nobody else can listen to the kernel or talk to it."""
+    kernel = told["kernel"]
+    assert kernel["connection"]["transport"] == "ipc"
+    assert kernel["connection"]["ip"].startswith(kernel["folder"])
+    assert kernel["connection"]["key"]
+    assert kernel["mode"] & 0o777 == 0o700
+    assert not Path(kernel["folder"]).exists()
+
+
+def test_the_kernel_has_the_folder_that_was_asked_for_and_the_callers_environment(told):
+    """`cwd` is the kernel's working folder, and environment variables pass through."""
+    assert told["kernel"]["cwd"] == str(told["folder"] / "elsewhere")
+    assert told["kernel"]["passed_on"] == "yes"
+
+
+def test_times_are_utc(told):
+    """All times in the executed notebook are UTC, whatever the machine's time zone is."""
+    about = told["notebook"].metadata.papermill
+    cells = told["notebook"].cells
+    times = [about.start_time, about.end_time, *(c.metadata.papermill.start_time for c in cells)]
+    assert {datetime.fromisoformat(time).utcoffset() for time in times} == {UTC.utcoffset(None)}
+    assert all(time.endswith("Z") for time in cells[-1].metadata.execution.values())
+    assert told["result"].started_utc.tzinfo is UTC
+
+
+def test_progress_names_each_cell_its_state_and_its_heading(told):
+    """The caller hears of each cell as it begins and as it ends."""
+    assert told["steps"][2:6] == [
+        (1, 5, "running", ""),
+        (1, 5, "completed", ""),
+        (2, 5, "running", "Where am I"),
+        (2, 5, "completed", "Where am I"),
+    ]
+    assert told["steps"][-1] == (4, 5, "completed", "Where am I")
+
+
+def test_signal_handlers_are_restored(told):
+    """After a run the handlers are those that were there before."""
+    before, after = told["handlers"]
+    assert before == after
+
+
+@pytest.fixture(scope="module")
+def timed_out(tmp_path_factory, make, read, cells):
+    """A run whose second cell timed out, over an old file that a reader holds."""
+    folder = tmp_path_factory.mktemp("timed_out")
+    template = make(folder, "a_cell_takes_too_long", "# Wait", cells.sleeps, cells.says_hello)
+    output, held = folder / "out.ipynb", folder / "held.ipynb"
+    output.write_text("the old file")
+    held.hardlink_to(output)
+    result = execute(template, output, {}, cell_timeout_s=1)
+    return {"result": result, "notebook": read(output), "held": held, "folder": folder}
+
+
+def test_after_a_cell_timeout_the_cell_is_failed_and_the_later_ones_are_pending(timed_out):
+    """The notebook says which cell did not end, and that nothing after it ran."""
+    notebook = timed_out["notebook"]
+    assert notebook.states == ["completed", "completed", "failed", "pending"]
+    assert notebook.metadata.papermill.exception is True
+    assert notebook.cells[2].metadata.papermill.exception is True
+    assert notebook.cells[2].outputs[0].text == "asleep\n"
+
+
+def test_after_a_cell_timeout_the_reason_is_shown_and_stored(timed_out):
+    """The reason stands in the cell's output, before what our interrupt made there, in metadata and in the result."""
+    notebook, result = timed_out["notebook"], timed_out["result"]
+    assert notebook.errors == ["CellTimeout", "KeyboardInterrupt"]
+    assert notebook.cells[2].metadata.runbook.cause == notebook.metadata.runbook.cause == "timeout"
+    assert (result.completed, result.cause, result.error_name, result.heading) == (
+        False,
+        "timeout",
+        "CellTimeout",
+        "Wait",
+    )
+
+
+def test_the_output_is_replaced_and_never_written_over(timed_out):
+    """Who holds the old file goes on reading the old file, whole; nothing is left beside the new one."""
+    assert timed_out["held"].read_text() == "the old file"
+    assert {path.name for path in timed_out["folder"].iterdir()} == {
+        "a_cell_takes_too_long.ipynb",
+        "held.ipynb",
+        "out.ipynb",
+    }
+
+
+def test_a_cell_that_ignores_the_interrupt_is_killed_with_its_kernel(tmp_path, make, read, monkeypatch):
+    """The run ends soon after its timeout, also if the cell does not want to."""
+    monkeypatch.setattr("runbook_lib.engine.run.STOP_GRACE_S", 0.2)
+    stubborn = "import os, signal, time; signal.signal(signal.SIGINT, signal.SIG_IGN)\n"
+    template = make(
+        tmp_path, "a_cell_ignores_the_interrupt", stubborn + "print(os.getpid(), flush=True); time.sleep(60)"
+    )
+    result = execute(template, tmp_path / "out.ipynb", {}, cell_timeout_s=1)
+    notebook = read(result.output)
+    assert "killed" in result.error_text
+    assert notebook.states == ["completed", "failed"]
+    with pytest.raises(ProcessLookupError):
+        os.kill(int(notebook.cells[-1].outputs[0].text), 0)
+
+
+def test_after_the_kernels_death_the_cell_is_failed_and_the_later_ones_are_pending(tmp_path, make, read, cells):
+    """The notebook says in which cell the kernel died, and that nothing after it ran."""
+    template = make(tmp_path, "the_kernel_dies", cells.dies, cells.says_hello)
+    result = execute(template, tmp_path / "out.ipynb", {})
+    notebook = read(result.output)
+    assert (result.cause, result.code_cells_completed, result.code_cells) == ("kernel died", 1, 3)
+    assert notebook.states == ["completed", "failed", "pending"]
+    assert notebook.errors == ["KernelDied"]
+    assert notebook.metadata.papermill.exception is True
+
+
+def test_an_error_in_a_cell_is_the_result(tmp_path, make, read):
+    """A cell that raises is failed, the error's name and text are the result's, and no tag lets the run go on."""
+    template = make(tmp_path, "a_cell_raises", "raise KeyError('x')", "print('never')")
+    text = json.loads(template.read_text())
+    text["cells"][1]["metadata"]["tags"] = ["raises-exception"]
+    template.write_text(json.dumps(text))
+    result = execute(template, tmp_path / "out.ipynb", {})
+    assert (result.cause, result.error_name, result.error_text) == ("error", "KeyError", "'x'")
+    assert read(result.output).states == ["completed", "failed", "pending"]
+
+
+def test_after_ctrl_c_the_cell_is_failed_and_keyboard_interrupt_is_raised(tmp_path, make, read, cells):
+    """The caller's KeyboardInterrupt comes after the notebook was written truthfully."""
+    template = make(tmp_path, "somebody_presses_ctrl_c", cells.interrupts, cells.says_hello)
+    with pytest.raises(KeyboardInterrupt):
+        execute(template, tmp_path / "out.ipynb", {}, cwd=tmp_path)
+    assert read(tmp_path / "out.ipynb").states == ["completed", "failed", "pending"]
+    assert read(tmp_path / "out.ipynb").errors == ["Interrupted", "KeyboardInterrupt"]
+    assert read_result(tmp_path / "out.ipynb").cause == "interrupted"
+
+
+def test_after_sigterm_the_cell_is_failed_and_the_process_ends_by_143(tmp_path, make, read, cells):
+    """SIGTERM becomes an exit by code 143, after the kernel was stopped and the notebook written truthfully."""
+    template = make(tmp_path, "the_batch_system_ends_the_job", cells.terminates, cells.says_hello)
+    with pytest.raises(Terminated) as ended:
+        execute(template, tmp_path / "out.ipynb", {}, cwd=tmp_path)
+    assert ended.value.code == 143
+    assert read(tmp_path / "out.ipynb").states == ["completed", "failed", "pending"]
+    assert read_result(tmp_path / "out.ipynb").cause == "terminated"
+    with pytest.raises(ProcessLookupError):
+        os.kill(int((tmp_path / "kernel.pid").read_text()), 0)
+
+
+@pytest.mark.parametrize(
+    ("cell", "code", "shown"), [("interrupts", 130, "Interrupted"), ("terminates", 143, "Terminated")]
+)
+def test_the_papermill_command_ends_by_the_conventional_code(cell, code, shown, tmp_path, make, read, cells):
+    """`papermill --engine runbook` is as truthful, and exits by 130 after Ctrl-C and by 143 after SIGTERM."""
+    template = make(tmp_path, "the_command_is_stopped", getattr(cells, cell), cells.says_hello)
+    assert papermill_command(template, tmp_path / "out.ipynb").returncode == code
+    notebook = read(tmp_path / "out.ipynb")
+    assert notebook.states == ["completed", "failed", "pending"]
+    assert notebook.errors[0] == shown
+
+
+def test_the_papermill_command_refuses_wrong_parameters_by_code_2(tmp_path, make, cells):
+    """A mistyped name and a value that papermill turned into a number are refused; the old output is untouched."""
+    template = make(tmp_path, "a_parameter_is_mistyped", cells.says_hello)
+    (tmp_path / "out.ipynb").write_text("the old file")
+    run = papermill_command(template, tmp_path / "out.ipynb", "-p", "sit", "b", "-p", "site", "0012")
+    assert run.returncode == 2
+    assert "`sit` is unknown" in run.stderr
+    assert "-r site" in run.stderr
+    assert "site (str)" in run.stderr
+    assert (tmp_path / "out.ipynb").read_text() == "the old file"
+
+
+def test_what_is_refused_leaves_no_output(tmp_path, make, cells):
+    """Wrong parameters, an unknown kernel and a cell that would be skipped are refused before anything is written."""
+    template = make(tmp_path, "nothing_is_run", cells.says_hello)
+    with pytest.raises(ParameterRefused):
+        execute(template, tmp_path / "out.ipynb", {"approve": "x"})
+    text = template.read_text()
+    template.write_text(text.replace('"python3"', '"no-such-kernel"'))
+    with pytest.raises(UsageError, match="no-such-kernel"):
+        execute(template, tmp_path / "out.ipynb", {})
+    template.write_text(text.replace('"metadata": {}', '"metadata": {"tags": ["skip-execution"]}'))
+    with pytest.raises(UsageError, match="skip-execution"):
+        execute(template, tmp_path / "out.ipynb", {})
+    with pytest.raises(UsageError, match="replace its template"):
+        execute(template, template, {})
+    assert not (tmp_path / "out.ipynb").exists()
+
+
+def test_system_exit_0_before_the_end_is_a_failure(tmp_path, make, read, cells):
+    """A cell that leaves the notebook while others wait has failed; what never ran is pending."""
+    template = make(tmp_path, "a_cell_leaves_early", cells.leaves, cells.says_hello)
+    result = execute(template, tmp_path / "out.ipynb", {})
+    assert (result.completed, result.cause) == (False, "ended early")
+    assert read(result.output).states == ["completed", "failed", "pending"]
+
+
+def test_system_exit_0_at_the_end_is_success(tmp_path, make, read, cells):
+    """The last code cell may leave: nothing was left out."""
+    template = make(tmp_path, "the_last_cell_leaves", cells.leaves, "# Done")
+    assert execute(template, tmp_path / "out.ipynb", {}).completed
+    assert read(tmp_path / "out.ipynb").states == ["completed"] * 3
+
+
+def test_a_notebook_runs_from_a_coroutine_too(tmp_path, make, cells):
+    """A caller whose thread has a running event loop, as in a notebook, can run another notebook."""
+    template = make(tmp_path, "called_from_a_coroutine", cells.says_hello)
+
+    async def caller():
+        return execute(template, tmp_path / "out.ipynb", {"site": "b"})
+
+    assert asyncio.run(caller()).completed
+
+
+def test_a_notebook_cut_off_reads_as_unfinished(tmp_path, make, timed_out):
+    """What a power cut leaves, a cell that reads running and no end, is not taken for a result."""
+    cut = json.loads(timed_out["result"].output.read_text())
+    cut["metadata"]["papermill"].update(exception=None, end_time=None)
+    del cut["metadata"]["runbook"]
+    for cell in cut["cells"]:
+        if cell["metadata"].get("papermill", {}).get("status") == "failed":
+            cell["metadata"]["papermill"]["status"] = "running"
+    (tmp_path / "cut.ipynb").write_text(json.dumps(cut))
+    result = read_result(tmp_path / "cut.ipynb")
+    assert (result.completed, result.cause, result.finished_utc, result.heading) == (False, "unfinished", None, "Wait")

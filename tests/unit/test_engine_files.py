@@ -1,0 +1,96 @@
+"""The engine's files: outputs that are replaced in one step, folders that sockets fit into."""
+
+from __future__ import annotations
+
+import os
+import stat
+import threading
+from pathlib import Path
+
+import pytest
+
+from runbook_lib.engine.kernel import has_ipc, kernel_manager, private_folder, short_folder
+from runbook_lib.engine.whole_file import replace_file
+from runbook_lib.errors import RecordNotWritable
+
+
+def test_a_reader_sees_the_old_or_the_new_file_and_never_a_part(tmp_path):
+    """Whenever the path is opened, what is read is one of the versions, complete."""
+    path = tmp_path / "out.ipynb"
+    versions = [letter * 1_000_000 for letter in "ab"]
+    replace_file(path, versions[0])
+    over = threading.Event()
+    seen: list[str] = []
+
+    def reader() -> None:
+        while not over.is_set():
+            seen.append(path.read_text())
+
+    thread = threading.Thread(target=reader)
+    thread.start()
+    for turn in range(60):
+        replace_file(path, versions[turn % 2])
+    over.set()
+    thread.join()
+    assert set(seen) <= set(versions)
+
+
+def test_a_write_that_fails_leaves_the_old_file_and_nothing_else(tmp_path):
+    """Text that cannot be encoded, and a folder in the file's place, change nothing."""
+    path = tmp_path / "out.ipynb"
+    replace_file(path, "old")
+    with pytest.raises(RecordNotWritable, match=r"out\.ipynb"):
+        replace_file(path, "\ud800")
+    with pytest.raises(RecordNotWritable):
+        replace_file(tmp_path, "text")
+    assert path.read_text() == "old"
+    assert [p.name for p in tmp_path.iterdir()] == ["out.ipynb"]
+
+
+def test_a_missing_folder_is_said(tmp_path):
+    """The error names the path and what to do."""
+    with pytest.raises(RecordNotWritable, match="existing folder"):
+        replace_file(tmp_path / "nowhere" / "out.ipynb", "text")
+
+
+def test_permissions_and_links_stay(tmp_path):
+    """The new file has the old one's permissions, a symbolic link keeps leading to it, a new file has the umask's."""
+    path, link = tmp_path / "out.ipynb", tmp_path / "link.ipynb"
+    replace_file(path, "old")
+    umask = os.umask(0)
+    os.umask(umask)
+    assert stat.S_IMODE(path.stat().st_mode) == 0o666 & ~umask
+    path.chmod(0o600)
+    link.symlink_to(path)
+    replace_file(link, "new")
+    assert link.is_symlink()
+    assert path.read_text() == "new"
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+
+
+def test_the_kernels_folder_is_private_and_goes_away():
+    """Only this user enters it, and its path leaves room for a socket's name."""
+    with private_folder() as folder:
+        assert stat.S_IMODE(folder.stat().st_mode) == 0o700
+        assert has_ipc(folder)
+        assert kernel_manager("python3", folder).transport == "ipc"
+    assert not folder.exists()
+
+
+def test_a_folder_too_long_for_sockets_is_passed_over(tmp_path):
+    """The first folder that is there, writable and short enough is taken."""
+    long = tmp_path / ("x" * 100)
+    long.mkdir()
+    assert short_folder(["", str(long), "/nowhere", "/tmp"]) == Path("/tmp")
+    assert short_folder([str(long)]) is None
+
+
+def test_without_sockets_the_kernel_talks_over_tcp_with_signed_messages(tmp_path):
+    """Where no socket can be made the fallback still has a key, and its connection file stays in the folder."""
+    long = tmp_path / ("x" * 100)
+    long.mkdir()
+    manager = kernel_manager("python3", long)
+    assert manager.transport == "tcp"
+    assert len(manager.session.key) >= 32
+    assert manager.session.signature_scheme == "hmac-sha256"
+    assert Path(manager.connection_file).parent == long
