@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import secrets
+import random
 import socket
 import ssl
 from collections import OrderedDict
@@ -48,9 +48,9 @@ class Passwords:
         return {*self.ssh.values(), *self.web.values(), *self.ise.values(), self.auth_key}
 
 
-def new_password() -> str:
+def new_password(chance: random.Random) -> str:
     """A password that passes the product's rules: letters of both kinds, digits, no blanks."""
-    return f"Lab{secrets.token_hex(8)}x"
+    return f"Lab{chance.getrandbits(64):016x}x"
 
 
 @dataclass

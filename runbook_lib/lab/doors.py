@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import socket
 import struct
 from collections.abc import Awaitable, Callable
@@ -34,8 +33,11 @@ class Door:
         loop = asyncio.get_running_loop()
         try:
             while True:
-                with contextlib.suppress(ConnectionError):
-                    await self._admit(*await loop.sock_accept(self._listener))
+                sock, source = await loop.sock_accept(self._listener)
+                try:
+                    await self._admit(sock, source)
+                except OSError:  # whoever connected has gone already
+                    sock.close()
         finally:
             for sock in (*self._kept, self._listener):
                 sock.close()

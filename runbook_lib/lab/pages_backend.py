@@ -70,7 +70,8 @@ class SiteBackend:
         if run is None or self._server != "primary":
             return HaView(configuration_mode=mode, form=self._form)
         bars = [
-            MilestoneView(name=name, percent=percent, failed=name == run.failed) for name, percent in run.percent.items()
+            MilestoneView(name=name, percent=percent, failed=name == run.failed)
+            for name, percent in run.percent.items()
         ]
         return HaView(
             configuration_mode=mode,

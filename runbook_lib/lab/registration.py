@@ -85,10 +85,10 @@ class Registrar:
                 await self._fill(milestone)
         except RegistrationFailed as failure:
             self._core.world.fail_registration(milestone, str(failure))
-            self._note(f"HA registration failed at {milestone}", "ERROR")
+            self._ended(f"HA registration failed at {milestone}", "ERROR", effect=str(failure))
         else:
             self._core.world.finish_registration()
-            self._note("HA registration completed")
+            self._ended("HA registration completed")
 
     async def _both_trust(self, form: HaForm) -> None:
         """The primary brings the key to the secondary, which for its part connects back."""
@@ -122,5 +122,6 @@ class Registrar:
             await asyncio.sleep(self._core.registration_s / len(MILESTONES) / _STEPS)
             self._core.world.progress(milestone, step * 100 // _STEPS)
 
-    def _note(self, text: str, level: str = "INFO") -> None:
+    def _ended(self, text: str, level: str = "INFO", effect: str = "registered") -> None:
         self._core.logs["primary"].note(HEALTH_MONITOR, "HealthMonitorThread", text, level)
+        self._core.truth.write("primary", "world", "lab", text, effect=effect)

@@ -1,6 +1,6 @@
 """The states in which a lab can begin, each as the list of what really happened before.
 
-A step is a verb of ``site.SimulatedSite`` and what it is done to. Every step runs over the site's own connections;
+A step is a verb of ``history.History`` and what it is done to. Every step runs over the site's own connections;
 what ``try_…`` attempts is expected to fail, and leaves its lines in the logs.
 """
 
@@ -10,10 +10,12 @@ from collections.abc import Mapping
 
 Step = tuple[str, ...]
 
+EVERY_ISE = "every ISE server"
+
 _IN_SERVICE: tuple[Step, ...] = (
+    ("add_ise", EVERY_ISE),
     ("meet_peer", "primary"),
     ("meet_peer", "secondary"),
-    ("add_ise", "ise"),
     ("register_ha",),
 )
 
@@ -24,12 +26,12 @@ SCENARIOS: Mapping[str, tuple[Step, ...]] = {
     "renewed": (
         *_IN_SERVICE,
         ("remove_ha",),
-        ("remove_ise", "ise"),
+        ("remove_ise", EVERY_ISE),
         ("renew", "primary"),
         ("renew", "secondary"),
-        ("renew", "ise"),
+        ("renew", EVERY_ISE),
         ("try_register_ha",),
-        ("try_add_ise", "ise"),
+        ("try_add_ise", EVERY_ISE),
     ),
     "renewed-secondary-only": (
         *_IN_SERVICE,
@@ -37,7 +39,7 @@ SCENARIOS: Mapping[str, tuple[Step, ...]] = {
         ("meet_peer", "primary"),
         ("meet_peer", "secondary"),
     ),
-    "renewed-ise-only": (*_IN_SERVICE, ("renew", "ise"), ("meet_ise",)),
+    "renewed-ise-only": (*_IN_SERVICE, ("renew", EVERY_ISE), ("meet_ise",)),
     # The secondary was deployed anew on its VM: another SSH host key and certificate, and nothing trusted yet.
     "after-redeploy": (*_IN_SERVICE, ("remove_ha",), ("redeploy", "secondary"), ("try_register_ha",)),
 }

@@ -37,6 +37,10 @@ class Truth:
         self._file.write(json.dumps(self._masked(line | more)) + "\n")
         self._file.flush()
 
+    def begin(self) -> None:
+        """Forget what was written so far: the scenario's past is over, and the log tells of what people do."""
+        self._file.truncate(0)
+
     def close(self) -> None:
         self._file.close()
 

@@ -231,9 +231,9 @@ class World:
         self.integrations.append(ise)
         self.changed()
 
-    def remove_ise(self, address: str) -> str | None:
+    def remove_ise(self, address: str, port: int | None = None) -> str | None:
         """Take an ISE server off PI's list; None when done, else why not."""
-        ise = self.integration(address)
+        ise = self.integration(address, port)
         if ise is None:
             return f"ISE server {address} does not exist."
         self.integrations.remove(ise)
