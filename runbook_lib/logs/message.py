@@ -1,0 +1,239 @@
+"""The mismatch message around one hit of its rarest words.
+
+Published are two forms, each on one line or broken over several::
+
+    TOFU failed. Check local trust Trust-on-first-use is configure for this connection.
+        Current certificate of the remote host is different from what was used earlier - <subject>
+    …Exception: Trust-on-first-use is configure for this connection.
+        Current certificate of the remote host is different from what was used earlier - <subject>
+
+What makes one of them real, and not a text that only quotes it:
+
+- all of its words are there, in order, down to a subject of the form ``TYPE=value``;
+- they are introduced by ``TOFU failed. Check local trust`` or by an exception's name and a colon;
+- what stands before that on its line opens no quotation, holds none of the words by which people and
+  audit trails quote (``QUOTING``), and before ``TOFU failed`` is no sentence: at most three plain words.
+
+Words may be broken over lines wherever a space stands, each line with a prefix of its own or none.
+Lines of other threads in between are passed over.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from runbook_lib.errors import AnswerNotUnderstood
+from runbook_lib.logs.prefix import LONGEST, Prefix, read_prefix
+from runbook_lib.logs.subject import DN_START, read_subject
+from runbook_lib.logs.window import Window, decode
+from runbook_lib.parse.names import Name, parse_name
+
+LITERAL = b"Trust-on-first-use"
+
+QUOTING = re.compile(
+    r"\b(?:audit|grep|search|quot|example|e\.g\.|help|documentation|pasted|copied|typed|looks? for|looking for)", re.I
+)
+
+_BODY = (
+    *(rb"Trust-on-first-use", rb"is", rb"configured?", rb"for", rb"this", rb"connection\.?"),
+    *(rb"Current", rb"certificate", rb"of", rb"the", rb"remote", rb"host", rb"is", rb"different", rb"from"),
+    *(rb"what", rb"was", rb"used", rb"earlier[.:]?", rb"-(?:[ \t]*-)*", DN_START),
+)
+_WORDS = tuple(re.compile(word) for word in _BODY)
+_INTRODUCTION = tuple(re.compile(word) for word in (rb"TOFU", rb"failed[.:]?", rb"Check", rb"local", rb"trust[.:]?"))
+_EXCEPTION = re.compile(rb"Exception:")
+_OPEN_QUOTE = re.compile(r"""(?:^|[\s=(:,>\[])["'`]|[“‘«]""")
+_PLAIN_WORD = re.compile(r"(?<![\w.=\[/:-])[A-Za-z][a-z']*(?![\w.=\]/:-])")
+_HEADER = re.compile(r"[\w$]{1,200}(?:\.[\w$]{1,200}){1,20}[ \t]{1,8}[\w$<>]{1,200}\s*")
+_BLANKS = re.compile(rb"[ \t\r]*")
+_MARKS = re.compile(rb"[ \t|:>*]*")
+_SKIPPED_LINES = 20
+_CHAIN_LINES = 3
+_RECORD_LINES = 6
+
+
+@dataclass(frozen=True)
+class Hit:
+    """One message. Positions are in the window's data: its first line, the hit itself, its subject's end.
+
+    ``exception`` says that an exception's name introduces it, ``cause`` that this is a nested one,
+    ``own_prefix`` that its first line has a prefix; ``cut`` that the log ends within the subject.
+    """
+
+    start: int
+    at: int
+    end: int
+    subject: str
+    name: Name | None
+    thread: str
+    moment: datetime | None
+    exception: bool
+    cause: bool
+    own_prefix: bool
+    quoted: bool
+    cut: bool
+
+
+def read_message(window: Window, at: int) -> Hit | None:
+    """Return the message whose rarest words stand at ``at``, or None where they belong to no whole message."""
+    introduction = _introduction(window, at)
+    if introduction is None:
+        return None
+    start, head, exception = introduction
+    prefix = prefix_of(window, start)
+    thread = prefix.thread
+    position = _follow(window, at, _WORDS, thread)
+    if position is None:
+        return None
+    subject, end, cut = read_subject(window, position)
+    try:
+        name: Name | None = parse_name(subject)
+    except AnswerNotUnderstood:
+        name = None
+    low = max(start, head - LONGEST)
+    prose = window.text(min(start + prefix.length, head) if low == start else low, head)
+    record = prefix if prefix.length or not exception else _record_above(window, start)
+    return Hit(
+        start=start,
+        at=at,
+        end=end,
+        subject=subject,
+        name=name,
+        thread=record.thread,
+        moment=record.moment or _header_above(window, start).moment,
+        exception=exception,
+        cause=exception and b"Caused by" in window.data[start:head],
+        own_prefix=prefix.length > 0,
+        quoted=_is_quoted(window.text(low, head), prose, sentence=not exception),
+        cut=cut,
+    )
+
+
+def prefix_of(window: Window, start: int) -> Prefix:
+    """Return the prefix of the line that begins at ``start``; its length counts bytes."""
+    head = window.data[start : min(window.line_end(start), start + LONGEST)]
+    prefix = read_prefix(head.decode("latin-1"))
+    return replace(prefix, thread=decode(prefix.thread.encode("latin-1"))) if prefix.thread else prefix
+
+
+# -- the words and what introduces them -------------------------------------------------------
+
+
+def _introduction(window: Window, at: int) -> tuple[int, int, bool] | None:
+    """Return the first line's start, where the introduction begins, and whether it is an exception's name."""
+    low = window.low
+    candidate = window.data.rfind(b"Exception:", max(low, at - 2 * LONGEST), at)
+    if candidate >= 0 and _follow(window, candidate, (_EXCEPTION, _WORDS[0]), "", until=at):
+        return _chain_start(window, candidate), candidate, True
+    candidate = at
+    for _ in range(3):
+        candidate = window.data.rfind(b"TOFU", low, candidate)
+        if candidate < 0:
+            return None
+        start = window.line_start(candidate)
+        if _follow(window, candidate, (*_INTRODUCTION, _WORDS[0]), prefix_of(window, start).thread, until=at):
+            return start, candidate, False
+    return None
+
+
+def _chain_start(window: Window, candidate: int) -> int:
+    """Return the start of the line on which the chain of exceptions that ends at ``candidate`` begins."""
+    start = window.line_start(candidate)
+    for _ in range(_CHAIN_LINES):
+        if start <= window.low:
+            break
+        above = window.line_start(start - 1)
+        text = window.data[above : start - 1].rstrip()
+        if not text.endswith((b"Exception:", b"Error:")) and not re.search(rb"\bjavax?\.[\w.]*\.\Z", text[-LONGEST:]):
+            break
+        start = above
+    return start
+
+
+def _follow(
+    window: Window, at: int, words: tuple[re.Pattern[bytes], ...], thread: str, until: int | None = None
+) -> int | None:
+    """Return where the words that begin at ``at`` end; with ``until``, only if the last begins exactly there."""
+    position, begins = at, at
+    for index, word in enumerate(words):
+        found = word.match(window.data, position, window.high) if index == 0 else _next(window, position, word, thread)
+        if found is None:
+            return None
+        begins, position = found.span()
+        if until is not None and begins > until:
+            return None
+    return position if until is None or begins == until else None
+
+
+def _next(window: Window, position: int, word: re.Pattern[bytes], thread: str) -> re.Match[bytes] | None:
+    """Return ``word`` where it comes next: behind blanks, or at the beginning of a line that follows."""
+    blanks = _BLANKS.match(window.data, position, window.high)
+    position = blanks.end() if blanks else position
+    if found := word.match(window.data, position, window.high):
+        return found
+    if window.data[position : position + 1] != b"\n":
+        return None
+    start = position + 1
+    for _ in range(_SKIPPED_LINES):
+        if start >= window.high:
+            return None
+        prefix = prefix_of(window, start)
+        foreign = bool(thread and prefix.thread and prefix.thread != thread)
+        if not foreign and (found := _at_beginning(window, start, prefix.length, word)):
+            return found
+        end = window.line_end(start)
+        if not prefix.length and window.data[start:end].strip():
+            return None
+        start = end + 1
+    return None
+
+
+def _at_beginning(window: Window, start: int, length: int, word: re.Pattern[bytes]) -> re.Match[bytes] | None:
+    """Return ``word`` at the beginning of a line: behind its prefix, behind marks, or behind an unknown prefix.
+
+    An unknown prefix is passed over for long words only: short ones stand in any text.
+    """
+    end = min(window.line_end(start), start + LONGEST)
+    blanks = _BLANKS.match(window.data, start, end)
+    marks = _MARKS.match(window.data, start + length, end)
+    for position in (blanks.end() if blanks else start, marks.end() if marks else start):
+        if found := word.match(window.data, position, window.high):
+            return found
+    if len(word.pattern) < 6 or word.pattern == DN_START:
+        return None
+    found = word.search(window.data, start, end)
+    return found if found and window.data[found.start() - 1 : found.start()].isspace() else None
+
+
+# -- what stands above and before it -----------------------------------------------------------
+
+
+def _record_above(window: Window, start: int) -> Prefix:
+    """Return the prefix of the nearest line above that has one: the record that a bare exception belongs to."""
+    for _ in range(_RECORD_LINES):
+        if start <= window.low:
+            break
+        start = window.line_start(start - 1)
+        prefix = prefix_of(window, start)
+        if prefix.length:
+            return prefix
+    return Prefix()
+
+
+def _header_above(window: Window, start: int) -> Prefix:
+    """Return the prefix of the line above where that is a header alone: a time, a class and a method."""
+    if start <= window.low:
+        return Prefix()
+    above = window.line_start(start - 1)
+    prefix = prefix_of(window, above)
+    alone = _HEADER.fullmatch(window.text(above + prefix.length, start - 1))
+    return prefix if alone else Prefix()
+
+
+def _is_quoted(before: str, prose: str, *, sentence: bool) -> bool:
+    """Return whether a message only quotes, by what stands before it on its line: all of it, and without the prefix."""
+    if QUOTING.search(before) or _OPEN_QUOTE.search(prose):
+        return True
+    return sentence and len(_PLAIN_WORD.findall(prose)) > 3
