@@ -1,0 +1,288 @@
+"""The journal: chained, on disk before ``append`` returns, mended after a cut, refused after an edit."""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import itertools
+import json
+import os
+import signal
+import stat
+import subprocess
+import sys
+import tempfile
+import threading
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from runbook_lib import secrets
+from runbook_lib.errors import RecordDamaged, RecordNotWritable
+from runbook_lib.record import Artifact, Journal, Kind
+from runbook_lib.record.lines import parse_journal
+from runbook_lib.redactor import Redactor
+
+
+def sample(folder: Path) -> bytes:
+    journal = Journal(folder)
+    journal.append(Kind.INCIDENT_OPENED, text="é 😀 \ud800 \n \x1b", artifact=Artifact(path="a.json", sha256="0" * 64))
+    for server in ("primary", "secondary"):
+        journal.append(Kind.INTENT, stage="30", server=server, text="deletecert", expected="gone")
+        journal.append(Kind.RESULT, stage="30", server=server, text="deletecert", seen="gone")
+    return journal.path.read_bytes()
+
+
+with tempfile.TemporaryDirectory() as _folder:
+    SAMPLE = sample(Path(_folder))
+
+
+def test_lines_are_chained_by_the_documented_steps(tmp_path: Path) -> None:
+    """Somebody who has nothing but the docstring can check every hash."""
+    prev = "0" * 64
+    for n, raw in enumerate(SAMPLE.decode("ascii").splitlines(), start=1):
+        line = json.loads(raw)
+        said = line.pop("hash")
+        canonical = json.dumps(line, sort_keys=True, separators=(",", ":"))
+        assert (line["n"], line["prev"], said) == (n, prev, hashlib.sha256(canonical.encode()).hexdigest())
+        prev = said
+
+
+def test_lines_come_back_as_they_were_written(tmp_path: Path) -> None:
+    """What ``append`` returns is what ``read`` gives."""
+    journal = Journal(tmp_path)
+    artifact = Artifact(path="answers/0001.txt", sha256="ab" * 32)
+    written = [journal.append(kind, stage="s", text="é\n", artifact=artifact) for kind in Kind]
+    assert list(journal.read().lines) == written
+    assert journal.read().head == written[-1].hash
+
+
+def test_a_journal_that_is_not_there_has_no_lines(tmp_path: Path) -> None:
+    """Before the first line there is nothing, and reading makes no file."""
+    assert Journal(tmp_path / "x").read().lines == ()
+    assert not (tmp_path / "x").exists()
+
+
+def test_permissions(tmp_path: Path) -> None:
+    """The file is the owner's alone, whatever the umask; so is the folder."""
+    before = os.umask(0)
+    try:
+        Journal(tmp_path / "a" / "b").append(Kind.NOTED)
+    finally:
+        os.umask(before)
+    assert stat.S_IMODE((tmp_path / "a" / "b" / "journal.jsonl").stat().st_mode) == 0o600
+    assert stat.S_IMODE((tmp_path / "a" / "b").stat().st_mode) == 0o700
+    assert stat.S_IMODE((tmp_path / "a").stat().st_mode) == 0o700
+
+
+@settings(deadline=None)
+@given(st.integers(0, len(SAMPLE)))
+def test_a_journal_cut_at_any_byte_is_mended(cut: int) -> None:
+    """After a cut anywhere the whole lines stand, what was torn is kept and noted, and the chain goes on."""
+    with tempfile.TemporaryDirectory() as name:
+        journal = Journal(Path(name))
+        journal.path.write_bytes(SAMPLE[:cut])
+        whole, torn = SAMPLE[:cut].count(b"\n"), SAMPLE[:cut].rpartition(b"\n")[2]
+        before = journal.read()
+        assert (len(before.lines), before.torn) == (whole, torn)
+        assert journal.append(Kind.NOTED, text="after").n == whole + 1 + bool(torn)
+        after = journal.read()
+        assert after.lines[:whole] == before.lines
+        assert after.torn == b""
+        if torn:
+            noted = after.lines[whole]
+            assert noted.kind is Kind.TORN
+            assert noted.artifact is not None
+            assert (journal.folder / noted.artifact.path).read_bytes() == torn
+            assert noted.artifact.sha256 == hashlib.sha256(torn).hexdigest()
+
+
+@settings(deadline=None, max_examples=500)
+@given(st.integers(0, len(SAMPLE) - 1), st.integers(0, 255))
+def test_any_changed_byte_is_refused_by_line(at: int, byte: int) -> None:
+    """One changed byte anywhere is found, and the error names the line in which it is."""
+    changed = SAMPLE[:at] + bytes([byte]) + SAMPLE[at + 1 :]
+    if changed == SAMPLE:
+        return
+    line = SAMPLE[:at].count(b"\n") + 1
+    with pytest.raises(RecordDamaged, match=f"^line {line} of the journal"):
+        parse_journal(changed, Path("journal.jsonl"))
+
+
+@pytest.mark.parametrize("damaged", [0, 2, 4])
+def test_nothing_is_appended_after_a_removed_or_swapped_line(tmp_path: Path, damaged: int) -> None:
+    """A line that is missing, or stands elsewhere, is named; a damaged last line takes no line after it."""
+    lines = SAMPLE.splitlines(keepends=True)
+    removed = b"".join(lines[:damaged] + lines[damaged + 1 :])
+    if damaged < 4:
+        with pytest.raises(RecordDamaged, match=f"line {damaged + 1} "):
+            parse_journal(removed, Path("j"))
+    journal = Journal(tmp_path)
+    swapped = [*lines[:3], lines[4], lines[3].replace(b"gone", b"GONE")]
+    journal.path.write_bytes(b"".join(swapped))
+    with pytest.raises(RecordDamaged, match="line 4 "):
+        journal.append(Kind.NOTED)
+    assert journal.path.read_bytes() == b"".join(swapped)
+
+
+@pytest.mark.parametrize("line", [b"", b"[]", b"{}", b"7", b"[" * 100_000, b"\xff", b'{"n":' + b"9" * 5000 + b"}"])
+def test_what_is_no_journal_is_refused(line: bytes) -> None:
+    """Anything that is not a line of a journal is refused, and none of it breaks the reader."""
+    with pytest.raises(RecordDamaged, match="line 1 "):
+        parse_journal(line + b"\n", Path("j"))
+
+
+def test_a_long_line_is_found_as_the_last(tmp_path: Path) -> None:
+    """A line longer than the block in which the journal is read backwards is followed by the right one."""
+    journal = Journal(tmp_path)
+    journal.append(Kind.NOTED, text="x" * 200_000)
+    journal.append(Kind.NOTED, text="y" * 65_536)
+    assert journal.append(Kind.NOTED).n == 3
+    assert len(journal.read().lines) == 3
+
+
+def test_secrets_do_not_reach_the_journal(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every text of a line goes through the redaction gate, and the chain is over what was kept."""
+    monkeypatch.setattr(secrets, "REDACTOR", Redactor())
+    secrets.REDACTOR.know("env:X", 'hunter"22')
+    journal = Journal(tmp_path)
+    fields = dict.fromkeys(("stage", "server", "expected", "seen", "text"), 'a hunter"22 b')
+    journal.append(Kind.NOTED, **fields)
+    assert b"hunter" not in journal.path.read_bytes()
+    assert journal.read().lines[0].text == "a [secret env:X] b"
+
+
+# -- several writers --------------------------------------------------------------------------------
+
+APPENDER = """
+import sys
+from pathlib import Path
+from runbook_lib.record import Journal, Kind
+journal = Journal(Path(sys.argv[1]))
+for number in range(int(sys.argv[3])):
+    print(journal.append(Kind.NOTED, server=sys.argv[2], text=str(number)).n, flush=True)
+"""
+
+
+def appender(folder: Path, name: str, lines: int) -> subprocess.Popen[str]:
+    command = [sys.executable, "-c", APPENDER, str(folder), name, str(lines)]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+
+
+def append_all(folder: Path, name: str) -> None:
+    for number in range(40):
+        Journal(folder).append(Kind.NOTED, server=name, text=str(number))
+
+
+def test_several_processes_and_threads_append_at_once(tmp_path: Path) -> None:
+    """Four processes and two threads append at the same time: one unbroken chain, no line lost, each in its order."""
+    folder = tmp_path / "new"
+    processes = [appender(folder, f"p{i}", 40) for i in range(4)]
+    threads = [threading.Thread(target=append_all, args=(folder, name)) for name in ("t0", "t1")]
+    for thread in threads:
+        thread.start()
+    for process in processes:
+        process.communicate(timeout=60)
+    for thread in threads:
+        thread.join()
+    lines = Journal(folder).read().lines
+    assert len(lines) == 240
+    for _, own in itertools.groupby(
+        sorted(lines, key=lambda line: (line.server, line.n)), key=lambda line: line.server
+    ):
+        assert [line.text for line in own] == [str(i) for i in range(40)]
+
+
+def test_acknowledged_lines_survive_kill(tmp_path: Path) -> None:
+    """After ``kill -9`` every line whose ``append`` had returned is there, and the chain holds."""
+    process = appender(tmp_path, "p", 100_000)
+    assert process.stdout is not None
+    acknowledged = [int(process.stdout.readline()) for _ in range(25)][-1]
+    process.send_signal(signal.SIGKILL)
+    rest = process.communicate(timeout=60)[0].split()
+    acknowledged = int(rest[-1]) if rest else acknowledged
+    assert len(Journal(tmp_path).read().lines) >= acknowledged
+
+
+# -- a file system that says no ----------------------------------------------------------------------
+
+
+def test_a_line_that_cannot_be_synced_is_not_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """If the disk does not confirm the line, ``append`` raises and the journal is as it was before."""
+    journal = Journal(tmp_path)
+    journal.append(Kind.NOTED)
+    before = journal.path.read_bytes()
+
+    def refuse(descriptor: int) -> None:
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fsync", refuse)
+        with pytest.raises(RecordNotWritable) as caught:
+            journal.append(Kind.INTENT)
+    assert caught.value.exit_code == 5
+    assert journal.path.read_bytes() == before
+    assert journal.append(Kind.NOTED).n == 2
+
+
+FULL_DISK = """
+import resource, sys
+from pathlib import Path
+from runbook_lib.errors import RecordNotWritable
+from runbook_lib.record import Journal, Kind
+journal = Journal(Path(sys.argv[1]))
+size = journal.path.stat().st_size
+resource.setrlimit(resource.RLIMIT_FSIZE, (size + 10, resource.getrlimit(resource.RLIMIT_FSIZE)[1]))
+try:
+    journal.append(Kind.INTENT)
+except RecordNotWritable as error:
+    print(error)
+    sys.exit(error.exit_code)
+"""
+
+
+def test_a_line_that_does_not_fit_is_not_there(tmp_path: Path) -> None:
+    """Where the disk takes a part of a line only, ``append`` raises and the part is taken away again."""
+    journal = Journal(tmp_path)
+    journal.append(Kind.NOTED)
+    before = journal.path.read_bytes()
+    run = subprocess.run([sys.executable, "-c", FULL_DISK, str(tmp_path)], capture_output=True, text=True, check=False)
+    assert (run.returncode, run.stderr) == (5, "")
+    assert str(journal.path) in run.stdout
+    assert journal.path.read_bytes() == before
+
+
+# Giving its capabilities up binds the process by permissions, also as root.
+FORBIDDEN = """
+import ctypes, sys
+from pathlib import Path
+from runbook_lib.errors import RecordNotWritable
+from runbook_lib.record import Journal, Kind
+header = (ctypes.c_uint32 * 2)(0x20080522, 0)
+assert ctypes.CDLL(None).capset(header, (ctypes.c_uint32 * 6)()) == 0
+try:
+    Journal(Path(sys.argv[1])).append(Kind.INTENT)
+except RecordNotWritable as error:
+    sys.exit(error.exit_code)
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="capabilities are Linux's")
+@pytest.mark.parametrize("below", ["", "new"])
+def test_a_folder_that_may_not_be_written(tmp_path: Path, below: str) -> None:
+    """In a read-only folder nothing is appended, and that is said: exit code 5."""
+    folder = tmp_path / "records"
+    folder.mkdir(mode=0o500)
+    command = [sys.executable, "-c", FORBIDDEN, str(folder / below)]
+    run = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (run.returncode, run.stderr) == (5, "")
+    assert list(folder.iterdir()) == []
+
+
+def test_a_file_where_the_folder_should_be(tmp_path: Path) -> None:
+    """A file in the place of the folder is an error of the record, not a traceback."""
+    (tmp_path / "records").write_bytes(b"")
+    with pytest.raises(RecordNotWritable, match="cannot be written"):
+        Journal(tmp_path / "records" / "x").append(Kind.NOTED)
