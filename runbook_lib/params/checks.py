@@ -119,7 +119,7 @@ def _ise_servers(document: Document) -> None:
         if _get(document.data, *where, "expect", "self") is True and _get(document.data, *where, "ssh") is None:
             document.problem(
                 (*where, "expect", "self"),
-                "cannot be seen without SSH to this server; add its ssh section, or remove self",
+                "cannot be seen without SSH to this server; add its section ssh, or remove self",
             )
 
 

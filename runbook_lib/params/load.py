@@ -13,7 +13,7 @@ from runbook_lib.errors import SiteFileInvalid
 from runbook_lib.params.advice import explain
 from runbook_lib.params.checks import check_together
 from runbook_lib.params.model import LabRequest, Section, Site
-from runbook_lib.params.source import Document, Problem, dotted, read_document
+from runbook_lib.params.source import Document, Problem, dotted, read_document, shown_key
 from runbook_lib.places import params_dir
 from runbook_lib.secrets import SecretRef
 
@@ -120,9 +120,8 @@ def _invalid(problems: list[Problem], path: Path) -> SiteFileInvalid:
 
 def _line(problem: Problem, path: Path) -> str:
     place = f"{path.name}:{problem.line}" if problem.line else path.name
-    key = dotted(problem.where)
-    shown = key if len(key) <= 120 else f"{key[:120]}…"
-    return f"{place}: {shown}: {problem.text}" if shown else f"{place}: {problem.text}"
+    key = shown_key(problem.where)
+    return f"{place}: {key}: {problem.text}" if key else f"{place}: {problem.text}"
 
 
 def _absolute(value: Any, folder: Path) -> Any:

@@ -155,9 +155,9 @@ class Site(Section):
 
 
 class LabOptions(Section):
-    """How the lab is to be; None where the lab's own default holds. The scenarios are the lab's, as are the skins."""
+    """How the lab is to be; None where the lab's own default holds. The skins' names are the lab's to know."""
 
-    scenario: Label = "renewed"
+    scenario: Literal["healthy", "renewed", "renewed-secondary-only", "renewed-ise-only", "after-redeploy"] = "renewed"
     monitor_interval_s: Seconds | None = None
     registration_s: Seconds | None = None
     skin: Label | None = None

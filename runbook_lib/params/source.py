@@ -75,6 +75,16 @@ def dotted(where: Where) -> str:
     return shown.removeprefix(".")
 
 
+def shown_key(where: Where) -> str:
+    """Return the key as it may be shown: nothing below a key that could name a secret, and not all of a long one."""
+    for number, key in enumerate(where[:-1]):
+        if may_be_secret((key,)) and isinstance(where[number + 1], str):
+            where = where[: number + 1]
+            break
+    key = dotted(where)
+    return key if len(key) <= 120 else f"{key[:120]}…"
+
+
 def may_be_secret(where: Where) -> bool:
     """Whether a key's name suggests that its value must not be shown."""
     return any(isinstance(key, str) and _SECRET_KEY.search(key) for key in where)
@@ -103,7 +113,8 @@ def read_document(path: Path) -> Document:
         document.problem((), "a control character; remove it", line=line)
     except yaml.MarkedYAMLError as error:
         # Neither the snippet nor the words of the error are shown: both may quote a password.
-        mark = error.problem_mark or error.context_mark
+        unclosed = "quoted scalar" in (error.context or "") and "end of stream" in (error.problem or "")
+        mark = error.context_mark if unclosed else error.problem_mark or error.context_mark
         document.problem((), f"this is not YAML; {_syntax_advice(error)}", line=mark.line + 1 if mark else 0)
     return document
 

@@ -1,0 +1,496 @@
+"""The site's file: what is accepted, and that every mistake is named with file, line, key and what to write instead."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from pydantic import BaseModel
+
+from runbook_lib.errors import SiteFileInvalid
+from runbook_lib.lab.scenarios import SCENARIOS
+from runbook_lib.params import LabOptions, LabRequest, Site, load_site, load_site_or_lab, site_without_secrets
+from runbook_lib.params.advice import section_at
+from runbook_lib.params.source import LARGEST_FILE
+from runbook_lib.places import params_dir
+
+GOOD = """\
+name: paris
+primary:
+  address: 192.0.2.10
+  ssh:
+    user: admin
+    password: env:PRIMARY
+    host_key: [SHA256:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA]
+  logs: []
+secondary:
+  address: 192.0.2.11
+  ssh:
+    user: admin
+    password: file:secrets/ssh
+ise:
+  - address: 192.0.2.20
+    user: pi
+    password: env:ISE
+ha:
+  auth_key: env:KEY
+  email: [noc@example.com]
+deadlines:
+  connect_s: 3
+"""
+SHA256 = "00112233445566778899aabbccddeeff" * 2
+
+
+def write(folder: Path, text: str) -> Path:
+    path = folder / "site.yaml"
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def site_of(folder: Path, text: str) -> Site:
+    return load_site(write(folder, text))
+
+
+def problems(folder: Path, text: str) -> list[str]:
+    """Load a text that must be refused, and return the lines of the refusal."""
+    with pytest.raises(SiteFileInvalid) as refused:
+        load_site(write(folder, text))
+    assert refused.value.exit_code == 2
+    return refused.value.found.splitlines()
+
+
+def changed(old: str, new: str) -> str:
+    assert GOOD.count(old) >= 1, old
+    return GOOD.replace(old, new, 1)
+
+
+def line_of(text: str, part: str) -> int:
+    return next(number for number, line in enumerate(text.splitlines(), 1) if part in line)
+
+
+# -- what is accepted ---------------------------------------------------------------------------
+
+
+def test_a_good_file_loads_with_its_defaults(tmp_path: Path) -> None:
+    """A file with the needed keys only becomes a production site with the usual ports and deadlines."""
+    site = site_of(tmp_path, GOOD)
+    assert (site.kind, site.primary.health_monitor_port, site.secondary.ssh.port, site.ise[0].name) == (
+        "production",
+        8082,
+        22,
+        "ise",
+    )
+    assert (site.deadlines.connect_s, site.deadlines.registration_s) == (3.0, 14400.0)
+
+
+def test_paths_and_secret_files_are_relative_to_the_sites_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Relative paths begin at the folder of the site's file, whatever the caller's folder is."""
+    (tmp_path / "logs").mkdir()
+    write(tmp_path, changed("logs: []", "logs: [logs]"))
+    monkeypatch.chdir(tmp_path.parent)
+    site = load_site(Path(tmp_path.name) / "site.yaml")
+    assert site.primary.logs == (tmp_path / "logs",)
+    assert str(site.secondary.ssh.password) == f"file:{tmp_path / 'secrets/ssh'}"
+    assert str(site.primary.ssh.password) == "env:PRIMARY"
+
+
+@pytest.mark.parametrize(
+    "spelling",
+    [
+        SHA256,
+        SHA256.upper(),
+        ":".join(SHA256[i : i + 2] for i in range(0, 64, 2)).upper(),
+        " ".join(SHA256[i : i + 4] for i in range(0, 64, 4)),
+        f"sha256 Fingerprint={SHA256}",
+    ],
+)
+def test_a_fingerprint_has_one_canonical_spelling(tmp_path: Path, spelling: str) -> None:
+    """Colons, blanks, capitals and a tool's prefix do not matter: the value becomes 64 lower-case hex digits."""
+    site = site_of(tmp_path, changed("  logs: []", f'  expect: {{sha256: "{spelling}"}}'))
+    assert site.primary.expect.sha256 == SHA256
+
+
+def test_an_openssh_public_key_is_a_host_key(tmp_path: Path) -> None:
+    """A line of a .pub file is accepted as a pinned host key, comment included."""
+    key = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIA" + "A" * 42 + " root@prime"
+    site = site_of(tmp_path, changed("SHA256:" + "A" * 43, f'"{key}"'))
+    assert site.primary.ssh.host_key == (key,)
+
+
+def test_servers_may_share_an_address_where_no_port_is_shared(tmp_path: Path) -> None:
+    """Two servers behind one address are two servers as long as each of their ports differs."""
+    text = changed("192.0.2.11", "192.0.2.10\n  health_monitor_port: 18082").replace(
+        "admin\n    password: file", "admin\n    port: 1022\n    password: file"
+    )
+    assert site_of(tmp_path, text).secondary.address == "192.0.2.10"
+
+
+def test_a_plain_word_is_a_name_in_params() -> None:
+    """A name means the file of that name in params."""
+    assert isinstance(load_site_or_lab("lab"), LabRequest)
+
+
+def test_an_unknown_site_lists_the_known_ones() -> None:
+    """A name without a file is refused, and the known names are told."""
+    with pytest.raises(SiteFileInvalid) as refused:
+        load_site("no-such-site")
+    assert "example, lab" in refused.value.found
+
+
+# -- bad input: file, line, key, and what to write instead ----------------------------------------
+
+HOSTILE = "$(reboot)"
+
+CASES: list[tuple[str, str, str, str, str]] = [
+    # what is replaced, by what, on which line (a part of it), the key, words of the message
+    ("name: paris", "nome: paris", "nome:", "nome", "unknown key; did you mean name?"),
+    ("    user: admin", "    usr: admin", "usr:", "primary.ssh.usr", "did you mean user?"),
+    ("  logs: []", "  host_key: []", "  host_key: []", "primary.host_key", "it belongs under primary.ssh"),
+    ("  connect_s: 3", "  zzz: 3", "zzz", "deadlines.zzz", "known here: connect_s"),
+    ("  address: 192.0.2.11\n", "", "secondary:", "secondary.address", "is missing"),
+    ("ha:\n  auth_key: env:KEY\n  email: [noc@example.com]\n", "", "name", "ha", "is missing; its keys are auth_key"),
+    # wrong types, and what YAML makes of texts
+    ("name: paris", "name: 3.10", "name:", "name", 'put it in quotes: "3.10"'),
+    ("name: paris", "name: 12", "name:", "name", 'put it in quotes: "12"'),
+    ("name: paris", "name: true", "name:", "name", 'put it in quotes: "true"'),
+    (
+        "name: paris",
+        "name: no",
+        "name:",
+        "name",
+        "no is ambiguous in YAML; write true or false, or put a text in quotes",
+    ),
+    ("name: paris", "name: 12:34:56", "name:", "name", "put a text in quotes"),
+    ("name: paris", "name: 0012", "name:", "name", "put a text in quotes"),
+    ("name: paris", "name: 2026-01-02", "name:", "name", "put a text in quotes"),
+    ("name: paris", "name:", "name:", "name", "has no value"),
+    ("name: paris", "name: [paris]", "name:", "name", "must be one text"),
+    ("  connect_s: 3", "  connect_s: '3'", "connect_s", "deadlines.connect_s", "must be a number; write it in digits"),
+    ("  connect_s: 3", "  connect_s: yes", "connect_s", "deadlines.connect_s", "yes is ambiguous"),
+    ("  connect_s: 3", "  connect_s: 0o17", "connect_s", "deadlines.connect_s", "plain decimal digits"),
+    ("  connect_s: 3", "  connect_s: .inf", "connect_s", "deadlines.connect_s", "ambiguous"),
+    ("  connect_s: 3", "  connect_s: -3", "connect_s", "deadlines.connect_s", "write a positive number"),
+    ("  connect_s: 3", "  probe_spacing_s: -0.5", "probe_sp", "deadlines.probe_spacing_s", "write 0 or more"),
+    ("  logs: []", "  logs: here", "logs:", "primary.logs", "must be a list"),
+    ("ha:", "policy: {second_person: 1}\nha:", "policy", "policy.second_person", "must be true or false"),
+    ("ha:", "policy: strict\nha:", "policy", "policy", "must be a section; its keys are second_person"),
+    ("ha:", "kind: prod\nha:", "kind", "kind", "write 'production' or 'lab'"),
+    ("  email:", "  failover: auto\n  email:", "failover", "ha.failover", "write 'manual' or 'automatic'"),
+    # ports
+    ("  logs: []", "  health_monitor_port: 0", "health", "primary.health_monitor_port", "write 1 to 65535"),
+    ("  logs: []", "  health_monitor_port: 65536", "health", "primary.health_monitor_port", "write 1 to 65535"),
+    ("  logs: []", "  health_monitor_port: '8082'", "health", "primary.health_monitor_port", "whole number"),
+    ("  logs: []", "  health_monitor_port: 8082.5", "health", "primary.health_monitor_port", "whole number"),
+    # hosts
+    ("192.0.2.10", "prime pri", "prime pri", "primary.address", "write an address such as"),
+    ("192.0.2.10", '"prime\\x1b"', "x1b", "primary.address", "write an address such as"),
+    ("192.0.2.10", HOSTILE, HOSTILE, "primary.address", "write an address such as"),
+    ("192.0.2.10", '"a;b"', "a;b", "primary.address", "write an address such as"),
+    ("192.0.2.10", "-oProxyCommand", "-oProxy", "primary.address", "write an address such as"),
+    ("192.0.2.10", "https://prime", "https", "primary.address", "no https://"),
+    ("192.0.2.10", "192.0.2.300", "300", "primary.address", "looks like an IPv4 address and is none"),
+    ("192.0.2.10", '"[2001:db8::1]"', "db8", "primary.address", "is not a plain address"),
+    ("192.0.2.10", '"１92.0.2.10"', "2.10", "primary.address", "write an address such as"),
+    # fingerprints
+    ("  logs: []", '  expect: {sha256: ""}', "sha256", "primary.expect.sha256", "is empty"),
+    ("  logs: []", f'  expect: {{sha256: "{SHA256[:63]}"}}', "sha256", "primary.expect.sha256", "has 63 hex digits"),
+    ("  logs: []", f'  expect: {{sha256: "{"ab" * 20}"}}', "sha256", "primary.expect.sha256", "as SHA-1 has"),
+    ("  logs: []", f'  expect: {{sha256: "{"ab:" * 15}ab"}}', "sha256", "primary.expect.sha256", "as MD5 has"),
+    ("  logs: []", f'  expect: {{sha256: "{SHA256[:63]}g"}}', "sha256", "primary.expect.sha256", "other than hex"),
+    # host keys
+    ("SHA256:" + "A" * 43, "SHA256:" + "A" * 42, "host_key", "primary.ssh.host_key[0]", "43 base64 characters"),
+    ("SHA256:" + "A" * 43, "'MD5:00:11'", "host_key", "primary.ssh.host_key[0]", "is an MD5 fingerprint"),
+    ("SHA256:" + "A" * 43, "ssh-ed25519 AAAA", "host_key", "primary.ssh.host_key[0]", "is damaged"),
+    ("SHA256:" + "A" * 43, "pi ssh-rsa AAAA", "host_key", "primary.ssh.host_key[0]", "begins with a host"),
+    ("SHA256:" + "A" * 43, "anything", "host_key", "primary.ssh.host_key[0]", "is not an SSH host key"),
+    # HA
+    ("noc@example.com", "'a b@example.com'", "email", "ha.email[0]", "is not an e-mail address"),
+    ("noc@example.com", "'a@b.c,d@e.f'", "email", "ha.email[0]", "one address an item"),
+    ("  email:", "  virtual_ipv6: fe80::1\n  email:", "virtual", "ha.virtual_ipv6", "link-local address (fe80::/10)"),
+    ("  email:", "  virtual_ipv6: febf::1\n  email:", "virtual", "ha.virtual_ipv6", "link-local"),
+    ("  email:", "  virtual_ipv6: 192.0.2.12\n  email:", "virtual", "ha.virtual_ipv6", "is an IPv4 address"),
+    ("  email:", "  virtual_ipv4: 2001:db8::1\n  email:", "virtual", "ha.virtual_ipv4", "is an IPv6 address"),
+    ("  email:", "  virtual_ipv4: vip\n  email:", "virtual", "ha.virtual_ipv4", "is not an IP address"),
+    ("  email:", "  virtual_ipv4: 192.0.2.10\n  email:", "virtual", "ha.virtual_ipv4", "the address of the primary"),
+    ("  email:", "  secondary_address: 192.0.2.10\n  email:", "ry_a", "ha.secondary_address", "the primary's address"),
+    # servers against each other
+    ("ise:\n", "ise:\n  - {address: 192.0.2.21, user: pi, password: env:X}\n", "192.0.2.20", "ise[1].name", "its own"),
+    ("    user: pi", "    user: pi\n    name: primary", "name: primary", "ise[0].name", "means another server"),
+    ("    user: pi", "    user: pi\n    expect: {self: true}", "self", "ise[0].expect.self", "add its section ssh"),
+    # files
+    ("  logs: []", "  expect: {csr: no.csr}", "csr", "primary.expect.csr", "there is no file no.csr"),
+    ("  logs: []", "  expect: {csr: .}", "csr", "primary.expect.csr", "there is no file ."),
+    ("  logs: []", "  expect: {certificate: c.pem}", "c.pem", "primary.expect.certificate", "there is no file c.pem"),
+    ("  logs: []", "  expect: {ca: {bundle: b.pem, names: [x]}}", "b.pem", "primary.expect.ca.bundle", "no file b.pem"),
+    ("  logs: []", "  expect: {csr: ''}", "csr", "primary.expect.csr", "is not a path"),
+    ("  logs: []", "  logs: [gone]", "gone", "primary.logs[0]", "there is no file or folder gone"),
+    ("  logs: []", "  log_zone: Mars/Olympus", "Mars", "primary.log_zone", "is not a time zone"),
+    # YAML
+    ("name: paris", "name: paris\nname: rome", "rome", "name", "given twice (first in line 1); keep one"),
+    ("    user: pi", "    user: &x pi", "&x", "ise[0].user", "& begins a YAML anchor"),
+    ("    user: pi", "    user: *x", "*x", "ise[0].user", "* begins a YAML alias"),
+    ("    user: pi", "    user: !x pi", "!x", "ise[0].user", "! begins a YAML tag"),
+    ("name: paris", "name: paris\nlabels: {no: [x]}", "labels", "labels.no", "write it in quotes"),
+]
+
+
+@pytest.mark.parametrize(("old", "new", "at", "key", "words"), CASES, ids=lambda value: str(value)[:30])
+def test_a_mistake_is_named_with_file_line_and_key(
+    tmp_path: Path, old: str, new: str, at: str, key: str, words: str
+) -> None:
+    """One mistake in an otherwise good file gives exactly the line file:line: key: problem; what to write instead."""
+    text = changed(old, new)
+    found = problems(tmp_path, text)
+    wanted = f"site.yaml:{line_of(text, at)}: {key}: "
+    matching = [line for line in found if line.startswith(wanted) and words in line]
+    assert matching, (wanted, words, found)
+    assert [line for line in found if line not in matching and ": is missing;" not in line] == []
+
+
+def test_all_problems_are_named_at_once(tmp_path: Path) -> None:
+    """Problems of the YAML, of single values, of several keys and of the disk stand in one refusal, by line."""
+    text = GOOD.replace("name: paris", "name: no").replace("logs: []", "logs: [gone]").replace("env:KEY", "Tr0ub4dor")
+    text = text.replace("192.0.2.11", "192.0.2.10").replace("  connect_s: 3", "  connect_s: -1\n  extra: 1")
+    keys = [line.split(": ")[1] for line in problems(tmp_path, text)]
+    assert keys == [
+        "name",
+        "primary.logs[0]",
+        "secondary.address",
+        "ha.auth_key",
+        "deadlines.connect_s",
+        "deadlines.extra",
+    ]
+
+
+def test_many_problems_are_printed_whole(tmp_path: Path) -> None:
+    """A hundred problems are printed, not cut off like a device's answer."""
+    text = GOOD + "".join(f"  unknown_key_number_{number}: 1\n" for number in range(90))
+    with pytest.raises(SiteFileInvalid) as refused:
+        load_site(write(tmp_path, text))
+    assert "unknown_key_number_89" in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    "password",
+    ["Tr0ub4dor", "'Tr0ub4dor'", "&Tr0ub4dor x", "*Tr0ub4dor", "!Tr0ub4dor x", "'env:Tr0ub4dor x'", "[Tr0ub4dor]",
+     "{Tr0ub4dor: x, y}", "'Tr0ub4dor", '"Tr0ub4dor\\q"', "%Tr0ub4dor", "@Tr0ub4dor", "`Tr0ub4dor", "a: Tr0ub4dor"],
+)  # fmt: skip
+def test_a_password_in_plain_text_is_refused_and_never_shown(tmp_path: Path, password: str) -> None:
+    """A password where a reference belongs is a problem of that line, however YAML takes it, and is not repeated."""
+    text = changed("password: env:PRIMARY", f"password: {password}")
+    with pytest.raises(SiteFileInvalid) as refused:
+        load_site(write(tmp_path, text))
+    assert "Tr0ub4dor" not in str(refused.value)
+    assert "Tr0ub4dor" not in repr(refused.value)
+    assert any(line.startswith(("site.yaml:6:", "site.yaml:7:")) for line in refused.value.found.splitlines())
+
+
+@pytest.mark.parametrize("password", ["12345678", "0123456", "12:34:56", "3.10", "yes"])
+def test_a_password_of_digits_is_refused_and_never_shown(tmp_path: Path, password: str) -> None:
+    """A password that YAML takes for a number is not quoted in the advice."""
+    found = problems(tmp_path, changed("password: env:PRIMARY", f"password: {password}"))
+    assert len(found) == 1
+    assert found[0].startswith("site.yaml:6: primary.ssh.password: ")
+    assert password not in found[0].removeprefix("site.yaml:6: ")
+
+
+def test_primary_equal_to_secondary_is_refused(tmp_path: Path) -> None:
+    """One address and port for both servers is refused, however the address is spelled."""
+    text = GOOD.replace("192.0.2.10", "2001:db8::1").replace("192.0.2.11", "'2001:DB8:0::1'")
+    found = problems(tmp_path, text)
+    line = line_of(text, "DB8:0")
+    words = "is the same server as primary (both at port 8082); write each one's own address"
+    assert found == [f"site.yaml:{line}: secondary.address: {words}"]
+
+
+def test_a_name_of_two_servers_is_refused(tmp_path: Path) -> None:
+    """A further name may not mean the other server: its entry would be deleted instead."""
+    text = changed("  logs: []", "  names: [192.0.2.11]")
+    assert problems(tmp_path, text)[0].startswith("site.yaml:8: primary.names[0]: names secondary too")
+
+
+def test_more_than_two_ise_servers_are_refused(tmp_path: Path) -> None:
+    """Prime Infrastructure takes two ISE servers; a third is refused at the list's line."""
+    more = "".join(f"  - {{name: i{n}, address: 192.0.2.3{n}, user: pi, password: env:X}}\n" for n in range(2))
+    text = changed("ise:\n", f"ise:\n{more}")
+    assert [f"site.yaml:{line_of(text, 'ise:')}: ise: 3 ISE servers; Prime Infrastructure takes at most 2"] == problems(
+        tmp_path, text
+    )
+
+
+@pytest.mark.parametrize(
+    ("place", "address"),
+    [("primary", "192.0.2.10"), ("primary", "localhost"), ("jump", "192.0.2.99"), ("ise", "192.0.2.20"), ("ha", "pi")],
+)
+def test_only_a_loopback_site_may_be_the_lab(tmp_path: Path, place: str, address: str) -> None:
+    """kind: lab is refused as soon as one address is not a loopback address: the lab answers its own approvals."""
+    loopback = {"primary": "127.0.0.1", "jump": "127.0.0.4", "ise": "127.0.0.3", "ha": "127.0.0.2"}
+    used = {**loopback, place: address}
+    text = (
+        GOOD.replace("192.0.2.10", used["primary"])
+        .replace("192.0.2.11", "127.0.0.2")
+        .replace("192.0.2.20", used["ise"])
+    )
+    jump = f"    jump: {{address: {used['jump']}, user: a, password: env:J}}\n"
+    text = text.replace("    password: env:PRIMARY\n", f"    password: env:PRIMARY\n{jump}")
+    text = "kind: lab\n" + text.replace("ha:\n", f"ha:\n  secondary_address: {used['ha']}\n")
+    found = problems(tmp_path, text)
+    assert len(found) == 1
+    assert "is not a loopback address" in found[0]
+    assert site_of(tmp_path, text.replace(address, loopback[place])).kind == "lab"
+
+
+# -- files that are no YAML ---------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("content", "found"),
+    [
+        (b"", "site.yaml: the file is empty"),
+        (b"# nothing\n", "site.yaml: the file is empty"),
+        (b"- a\n", "site.yaml:1: the file holds no keys"),
+        (b"name: a\n\tb: c\n", "site.yaml:2: this is not YAML; indent with blanks"),
+        (b"name: a\nb: c: d\n", "site.yaml:2: this is not YAML; put a text that holds ': ' in quotes"),
+        (b"name: [a\n", "site.yaml:2: this is not YAML"),
+        (b"name: a\nb: \xff\n", "site.yaml:2: the file is not UTF-8 text"),
+        (b"name: a\nb: \x07\n", "site.yaml:2: a control character"),
+        (b"? [a]\n: b\n", "site.yaml:1: a key that is not a text"),
+        (b"a: " + b"[" * 300_000, "site.yaml:1: a[0][0]: more than 20 sections deep"),
+        (b"#" * (LARGEST_FILE + 1), "site.yaml: the file is larger than 1 MB"),
+        (b"a: &a [x]\nb: &b [*a,*a]\nc: &c [*b,*b]\n", "site.yaml:1: a: & begins a YAML anchor"),
+        (b"a: b\n---\nc: d\n", "site.yaml:1: a second document begins"),
+    ],
+    ids=lambda value: repr(value)[:30],
+)
+def test_a_file_that_is_no_site_is_refused(tmp_path: Path, content: bytes, found: str) -> None:
+    """Files that are empty, too large, damaged or built to blow up are refused with the line of the first problem."""
+    path = tmp_path / "site.yaml"
+    path.write_bytes(content)
+    with pytest.raises(SiteFileInvalid) as refused:
+        load_site(path)
+    assert refused.value.found.startswith(found)
+
+
+def test_a_folder_is_no_site(tmp_path: Path) -> None:
+    """A path that is a folder is refused like an unknown site."""
+    with pytest.raises(SiteFileInvalid, match="There is no site"):
+        load_site(tmp_path)
+
+
+# -- the lab's request ---------------------------------------------------------------------------
+
+
+def test_a_lab_request_names_a_scenario(tmp_path: Path) -> None:
+    """A file of kind lab without servers asks for the lab; only what was given is handed on."""
+    text = "kind: lab\nlab: {scenario: healthy, monitor_interval_s: 1, forwarding: false}\n"
+    request = load_site_or_lab(write(tmp_path, text))
+    assert isinstance(request, LabRequest)
+    assert request.options() == {"scenario": "healthy", "monitor_interval_s": 1.0, "forwarding": False}
+
+
+def test_a_lab_request_is_no_site(tmp_path: Path) -> None:
+    """Who asks for a site gets a refusal for a file that only asks for the lab."""
+    with pytest.raises(SiteFileInvalid, match="asks for the lab"):
+        load_site(write(tmp_path, "kind: lab\nlab: {}\n"))
+
+
+def test_a_lab_request_names_its_problems(tmp_path: Path) -> None:
+    """A request for the lab is checked like a site: unknown keys, types and scenarios by line."""
+    text = "kind: lab\nlab:\n  scenario: broken\n  skinn: spa\nprimary: {}\n"
+    found = problems(tmp_path, text)
+    assert [line.split(" ")[0:2] for line in found] == [
+        ["site.yaml:3:", "lab.scenario:"],
+        ["site.yaml:4:", "lab.skinn:"],
+        ["site.yaml:5:", "primary:"],
+    ]
+
+
+def test_the_scenarios_are_the_labs(tmp_path: Path) -> None:
+    """A site's file knows the scenarios that the lab has, no more and no less."""
+    for scenario in SCENARIOS:
+        assert LabOptions(scenario=scenario).scenario == scenario  # type: ignore[arg-type]
+    (message,) = problems(tmp_path, "kind: lab\nlab: {scenario: x}\n")
+    assert all(f"'{scenario}'" in message for scenario in SCENARIOS)
+    assert message.count("'") == 2 * len(SCENARIOS)
+
+
+# -- for the record ------------------------------------------------------------------------------
+
+
+def test_the_record_gets_references_and_no_values(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The plain form of a site holds every secret as its reference, and no value."""
+    monkeypatch.setenv("PRIMARY", "Tr0ub4dor")
+    site = site_of(tmp_path, GOOD)
+    site.primary.ssh.password.resolve()
+    plain = site_without_secrets(site)
+    assert plain["primary"]["ssh"]["password"] == "env:PRIMARY"
+    assert "Tr0ub4dor" not in str(plain)
+    assert list(plain) == sorted(plain)
+
+
+def test_the_plain_form_loads_again(tmp_path: Path) -> None:
+    """A site's plain form, written as YAML, is the same site."""
+    site = site_of(tmp_path, GOOD)
+    text = yaml.safe_dump(_without_empty(site_without_secrets(site)))
+    assert site_of(tmp_path, text) == site
+
+
+def _without_empty(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _without_empty(item) for key, item in value.items() if item not in (None, "")}
+    return [_without_empty(item) for item in value] if isinstance(value, list) else value
+
+
+# -- the example ---------------------------------------------------------------------------------
+
+
+def example_in(folder: Path) -> Path:
+    """Copy the example to a folder in which the files exist that it names."""
+    for name in ("paris-primary.csr", "paris-secondary.pem", "example-ca.pem"):
+        (folder / "certificates").mkdir(exist_ok=True)
+        (folder / "certificates" / name).touch()
+    (folder / "logs" / "paris-primary").mkdir(parents=True)
+    (folder / "logs" / "paris-secondary.tar.gz").touch()
+    return Path(shutil.copy(params_dir() / "example.yaml", folder / "example.yaml"))
+
+
+def test_the_example_loads_where_its_files_exist(tmp_path: Path) -> None:
+    """Whoever copies the example and has the files that it names has a valid site."""
+    assert load_site(example_in(tmp_path)).name == "paris"
+
+
+def test_the_examples_deadlines_are_the_defaults(tmp_path: Path) -> None:
+    """The example says that its deadlines are the defaults, and they are."""
+    site = load_site(example_in(tmp_path))
+    assert site.deadlines == type(site.deadlines)()
+
+
+def test_every_key_stands_in_the_example() -> None:
+    """Each key of each kind of section stands in the example at least once, so that it is explained there."""
+    data = yaml.safe_load((params_dir() / "example.yaml").read_text(encoding="utf-8"))
+    given: dict[type[BaseModel], set[str]] = {Site: set(data)}
+    for model, keys in _sections(data, ()):
+        given.setdefault(model, set()).update(keys)
+    missing = {
+        f"{model.__name__}.{field.alias or name}"
+        for model, keys in given.items()
+        for name, field in model.model_fields.items()
+        if (field.alias or name) not in keys
+    }
+    assert missing == set()
+
+
+def _sections(value: Any, where: tuple[str | int, ...]) -> Iterator[tuple[type[BaseModel], set[str]]]:
+    if isinstance(value, dict):
+        model = section_at(Site, where)
+        if model is not None:
+            yield model, set(value)
+        for key, item in value.items():
+            yield from _sections(item, (*where, key))
+    elif isinstance(value, list):
+        for number, item in enumerate(value):
+            yield from _sections(item, (*where, number))
