@@ -16,13 +16,11 @@ from tornado.netutil import bind_sockets
 from tornado.web import Application
 
 from runbook_lib.lab.backend import PagesBackend
-from runbook_lib.lab.pages import Sessions, handlers
+from runbook_lib.lab.pages import handlers
 from runbook_lib.lab.pages.memory import MemoryBackend
 
 
-def serve(
-    backend: PagesBackend, *, port: int = 0, address: str = "127.0.0.1", idle_s: float = 900.0
-) -> tuple[HTTPServer, int]:
+def serve(backend: PagesBackend, *, port: int = 0, address: str = "127.0.0.1") -> tuple[HTTPServer, int]:
     """Serve the pages over plain HTTP on the running event loop; return the server and its port.
 
     ``ValueError`` for an address that is not loopback: passwords travel in the clear here.
@@ -30,7 +28,7 @@ def serve(
     if not ip_address(address).is_loopback:
         raise ValueError(f"{address} is not a loopback address, and these pages are served without TLS")
     sockets = bind_sockets(port, address)
-    server = HTTPServer(Application(handlers(backend, backend.server_key, sessions=Sessions(idle_s))))
+    server = HTTPServer(Application(handlers(backend, backend.server_key)))
     server.add_sockets(sockets)
     return server, int(sockets[0].getsockname()[1])
 
