@@ -9,21 +9,23 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from playwright.async_api import CDPSession, Error, Page, TimeoutError, async_playwright
+from playwright.async_api import CDPSession, Error, Page, TimeoutError, ViewportSize, async_playwright
 
 from runbook_lib.browsers import launch_arguments
 from runbook_lib.errors import BrowserMissing, CertificateMoved, ConnectionLost, DeviceSilent, RunbookError, UsageError
 from runbook_lib.params import Deadlines
 from runbook_lib.web.relay import PinnedRelay, key_sha256
 
-_WINDOW = {"width": 1400, "height": 1000}
+_WINDOW = ViewportSize(width=1400, height=1000)
 _ENDED = ("closed", "crashed", "disconnected", "connection lost", "ended")
 
 
 class PinnedBrowser:
     """One fresh browser page on one server. Made by :meth:`open`; not for use after its context has ended."""
 
-    def __init__(self, session: CDPSession, page: Page, relay: PinnedRelay, base_url: str, deadlines: Deadlines) -> None:
+    def __init__(
+        self, session: CDPSession, page: Page, relay: PinnedRelay, base_url: str, deadlines: Deadlines
+    ) -> None:
         self.page = page
         self._session = session
         self.base_url = base_url

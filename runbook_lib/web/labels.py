@@ -38,11 +38,17 @@ _RELEASE_3: dict[str, Label] = {
     "menu_settings": Label(_ENTRY, ("Settings", "System Settings"), "published", exact=True),
     "menu_servers": Label(_ENTRY, ("Servers", "Server"), "published", exact=True),
     "menu_high_availability": Label(_ENTRY, ("High Availability", "HA"), "published", exact=True),
-    "menu_ise_servers": Label(_ENTRY, ("ISE Servers", "ISE Server", "Identity Services Engine"), "published", exact=True),
-    "menu_open": Label(("button", "link", "clickable"), ("Menu", "Main menu", "Toggle navigation", "Navigation", "☰", "≡")),
+    "menu_ise_servers": Label(
+        _ENTRY, ("ISE Servers", "ISE Server", "Identity Services Engine"), "published", exact=True
+    ),
+    "menu_open": Label(
+        ("button", "link", "clickable"), ("Menu", "Main menu", "Toggle navigation", "Navigation", "☰", "≡")
+    ),
     "menu_search": Label(("textbox", "combobox"), ("Search menu", "Search", "Application Search", "Find")),
     # -- high availability
-    "ha_configuration": Label(_ENTRY, ("HA Configuration", "Configure HA", "High Availability Configuration"), "published"),
+    "ha_configuration": Label(
+        _ENTRY, ("HA Configuration", "Configure HA", "High Availability Configuration"), "published"
+    ),
     "secondary_server": Label(
         _TEXT,
         ("Secondary Server", "Secondary Server IP Address or Host Name", "Secondary Server Address", "Secondary"),
@@ -53,28 +59,50 @@ _RELEASE_3: dict[str, Label] = {
     "email": Label(
         _TEXT, ("Email Address", "E-mail Address", "Email", "E-mail", "Email Addresses", "Mail To"), "published"
     ),
-    "failover_type": Label(("combobox", "radio"), ("Failover Type", "Fail-over Type", "Failover", "Failover Mode"), "published"),
+    "failover_type": Label(
+        ("combobox", "radio"), ("Failover Type", "Fail-over Type", "Failover", "Failover Mode"), "published"
+    ),
     "failover_manual": Label(("option", "radio"), ("Manual", "Manual Failover"), "published"),
     "failover_automatic": Label(("option", "radio"), ("Automatic", "Auto", "Automatic Failover"), "published"),
     "enable_virtual_ip": Label(("checkbox",), ("Enable Virtual IP", "Virtual IP", "Use Virtual IP"), "published"),
-    "virtual_ipv4": Label(_TEXT, ("IPV4 Virtual IP", "Virtual IPv4", "Virtual IPv4 Address", "IPv4 Address"), "published"),
-    "virtual_ipv6": Label(_TEXT, ("IPV6 Virtual IP", "Virtual IPv6", "Virtual IPv6 Address", "IPv6 Address"), "published"),
-    "check_readiness": Label(_PRESS, ("Check Readiness", "Readiness Check", "Check HA Readiness"), "published", exact=True),
+    "virtual_ipv4": Label(
+        _TEXT, ("IPV4 Virtual IP", "Virtual IPv4", "Virtual IPv4 Address", "IPv4 Address"), "published"
+    ),
+    "virtual_ipv6": Label(
+        _TEXT, ("IPV6 Virtual IP", "Virtual IPv6", "Virtual IPv6 Address", "IPv6 Address"), "published"
+    ),
+    "check_readiness": Label(
+        _PRESS, ("Check Readiness", "Readiness Check", "Check HA Readiness"), "published", exact=True
+    ),
     "register": Label(_PRESS, ("Register",), "published", exact=True),
-    "configuration_mode": Label(("text",), ("Configuration Mode", "HA Configuration Mode", "Current Mode"), "published"),
+    "configuration_mode": Label(
+        ("text",), ("Configuration Mode", "HA Configuration Mode", "Current Mode"), "published"
+    ),
     "milestone_pre": Label(("text",), ("Pre-HA Registration", "Pre HA Registration", "Pre-Registration"), "published"),
     "milestone_replication": Label(("text",), ("Database Replication", "DB Replication", "Replication"), "published"),
-    "milestone_post": Label(("text",), ("Post HA Registration", "Post-HA Registration", "Post-Registration"), "published"),
+    "milestone_post": Label(
+        ("text",), ("Post HA Registration", "Post-HA Registration", "Post-Registration"), "published"
+    ),
     # -- ISE servers
     "ise_command": Label(("combobox",), ("Select a command", "Select command", "Command", "Action"), "published"),
     "ise_command_add": Label(("option",), ("Add ISE Server", "Add Server", "Add"), "published"),
-    "ise_command_delete": Label(("option",), ("Delete ISE Server(s)", "Delete ISE Server", "Delete ISE Servers", "Delete")),
+    "ise_command_delete": Label(
+        ("option",), ("Delete ISE Server(s)", "Delete ISE Server", "Delete ISE Servers", "Delete")
+    ),
     "ise_go": Label(_PRESS, ("Go",), "published", exact=True),
     "ise_add": Label(_PRESS, ("Add ISE Server", "Add Server", "Add"), exact=True),
     "ise_delete": Label(_PRESS, ("Delete ISE Server", "Delete", "Remove"), exact=True),
     "ise_address": Label(
         _TEXT,
-        ("Server Address", "IP Address", "Server IP Address", "ISE Server IP Address", "Address", "Host Name", "Server"),
+        (
+            "Server Address",
+            "IP Address",
+            "Server IP Address",
+            "ISE Server IP Address",
+            "Address",
+            "Host Name",
+            "Server",
+        ),
         "published",
     ),
     "ise_user": Label(_TEXT, ("User Name", "Username", "User", "Login"), "published"),
@@ -84,10 +112,16 @@ _RELEASE_3: dict[str, Label] = {
     ),
     "save": Label(_PRESS, ("Save", "OK", "Apply", "Add"), "published", exact=True),
     # -- tables
-    "column_address": Label(("text",), ("Server Address", "IP Address", "Address", "Server", "Host Name", "Host", "Name")),
-    "column_status": Label(("text",), ("Status", "State", "Server Status", "Connection Status", "Reachability", "Result")),
+    "column_address": Label(
+        ("text",), ("Server Address", "IP Address", "Address", "Server", "Host Name", "Host", "Name")
+    ),
+    "column_status": Label(
+        ("text",), ("Status", "State", "Server Status", "Connection Status", "Reachability", "Result")
+    ),
     # -- dialogues
-    "dialog_yes": Label(_PRESS, ("Yes", "OK", "Continue", "Confirm", "Proceed", "Accept", "Register", "Delete"), exact=True),
+    "dialog_yes": Label(
+        _PRESS, ("Yes", "OK", "Continue", "Confirm", "Proceed", "Accept", "Register", "Delete"), exact=True
+    ),
     "dialog_no": Label(_PRESS, ("No", "Cancel", "Abort", "Back"), exact=True),
     "dialog_close": Label(
         _PRESS, ("OK", "Close", "Got it", "Dismiss", "Done", "Skip", "Not now", "×", "✕", "✖", "x"), exact=True
@@ -171,6 +205,7 @@ _PHRASES_3: dict[str, tuple[str, ...]] = {
     ),
     "harmless": ("no error", "no errors", "0 errors", "without error", "no failure", "no failures"),
     "under_way": ("in progress", "registering", "under way", "running", "please wait", "initializing", "started"),
+    "loading": ("loading", "fetching data"),
     # -- states in tables
     "passed": ("pass", "passed", "ok", "success", "successful", "succeeded", "ready", "yes", "met", "✓", "✔", "✅"),
     "failed": (

@@ -120,7 +120,8 @@ def group_caption(radio: Item, frame: Sequence[Item]) -> tuple[str, ...]:
     if radio.group:
         return (radio.group,)
     first = next(
-        (item for item in frame if item.kind == "radio" and item.series == radio.series and item.row == radio.row), radio
+        (item for item in frame if item.kind == "radio" and item.series == radio.series and item.row == radio.row),
+        radio,
     )
     if radio.series and radio.series != "aria":
         first = next(item for item in frame if item.kind == "radio" and item.series == radio.series)
@@ -157,7 +158,12 @@ def _nearest(field: Item, frame: Sequence[Item], place: Callable[[Item, Item], i
 
 
 def _contains(outer: Item, inner: Item) -> bool:
-    return outer.left <= inner.left and outer.right >= inner.right and outer.top <= inner.top and outer.bottom >= inner.bottom
+    return (
+        outer.left <= inner.left
+        and outer.right >= inner.right
+        and outer.top <= inner.top
+        and outer.bottom >= inner.bottom
+    )
 
 
 def same_line(one: Item, other: Item) -> bool:

@@ -154,7 +154,12 @@ def _is_message(text: str) -> bool:
 
 
 def _says_no(text: str, labels: Labels) -> bool:
-    return says(text, labels.phrases["refused"]) and not says(text, labels.phrases["harmless"])
+    """Whether a text refuses; one that reports work under way may warn of what must not be done meanwhile."""
+    if says(text, labels.phrases["harmless"]):
+        return False
+    if says(text, labels.phrases["under_way"]) and not says(text, labels.phrases["milestone_failed"]):
+        return False
+    return says(text, labels.phrases["refused"])
 
 
 def _in_rows(rows: Sequence[Row], text: str) -> Iterator[str]:

@@ -216,7 +216,8 @@ def _own_identity() -> tuple[ssl.SSLContext, str]:
         pem = Path(folder) / "relay.pem"
         pem.touch(mode=0o600)
         pem.write_bytes(
-            key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()) + certificate.public_bytes(Encoding.PEM)
+            key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+            + certificate.public_bytes(Encoding.PEM)
         )
         context.load_cert_chain(pem)
     return context, key_sha256(certificate.public_bytes(Encoding.DER))

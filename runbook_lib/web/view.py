@@ -42,6 +42,21 @@ class SessionEnded(Exception):  # noqa: N818 - a turn of events inside this pack
     """The login page is shown where another page was expected."""
 
 
+class Rest:
+    """Tells when something that is shown has stopped changing."""
+
+    def __init__(self) -> None:
+        self._last: object = None
+        self._since = 0.0
+
+    def rests(self, shown: object, for_s: float) -> bool:
+        """Whether the same was shown at every look of the last ``for_s`` seconds."""
+        now = time.monotonic()
+        if shown != self._last:
+            self._last, self._since = shown, now
+        return now - self._since >= for_s
+
+
 class View:
     """The eyes on one page. ``said`` collects the browser's own dialogues (alert, confirm) and what was answered."""
 
@@ -61,7 +76,9 @@ class View:
         """Return what the page shows now; empty while it loads."""
         self.browser.raise_for_certificate()
         if self.browser.page.is_closed():
-            raise ConnectionLost("the browser ended", next_step="Run the stage again: it looks at what the servers say.")
+            raise ConnectionLost(
+                "the browser ended", next_step="Run the stage again: it looks at what the servers say."
+            )
         await self._forget()
         listed: list[tuple[int, Any]] = []
         for number, frame in enumerate(self.browser.page.frames):
@@ -111,7 +128,9 @@ class View:
         """Return the error for something that is not on the page."""
         where = self.browser.page.url
         if not screen.items:
-            return DeviceSilent(f"the page stayed empty for {limit:g} s", where=where, next_step="Look at it in a browser.")
+            return DeviceSilent(
+                f"the page stayed empty for {limit:g} s", where=where, next_step="Look at it in a browser."
+            )
         blocked = f"\nother servers that it asked for and did not get: {', '.join(self.browser.blocked)}"
         return PageNotUnderstood(
             f"not found on the page within {limit:g} s: {what}",

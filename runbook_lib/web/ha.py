@@ -1,0 +1,177 @@
+"""The High Availability pages: status, configuration form, readiness, registration."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime
+
+from runbook_lib.errors import PageRefused
+from runbook_lib.models import HaPage, ReadinessItem
+from runbook_lib.web import menu
+from runbook_lib.web.forms import HaForm
+from runbook_lib.web.hand import Hand
+from runbook_lib.web.match import find
+from runbook_lib.web.reading import fresh_texts, ha_page, meaning, milestones, readiness, refusal, says, value_beside
+from runbook_lib.web.screen import Screen
+from runbook_lib.web.submit import NEXT_STEPS, Submit
+from runbook_lib.web.view import Rest
+
+_PATH = ("menu_administration", "menu_settings", "menu_high_availability")
+_SETTLE_S = 1.0
+_UNCHANGED_S = 5.0  # a table that was there before the click may be an earlier one
+
+
+class HaPages:
+    """Verbs on the High Availability pages of somebody who is logged in."""
+
+    def __init__(self, hand: Hand) -> None:
+        self.hand = hand
+        self.view = hand.view
+        self.labels = hand.labels
+
+    async def open(self) -> None:
+        """Go to Administration > Settings > High Availability by the menu."""
+        await menu.go(self.hand, _PATH)
+        await self.view.wait(lambda screen: True if self._arrived(screen) else None, "the High Availability page")
+
+    async def open_configuration(self) -> None:
+        """Open the form HA Configuration, from wherever one is."""
+        if not await self.hand.present("secondary_server"):
+            if not await self.hand.present("ha_configuration"):
+                await self.open()
+            if not await self.hand.present("secondary_server"):
+                await self.hand.press("ha_configuration")
+        await self.hand.find("secondary_server")
+
+    async def read(self) -> HaPage:
+        """Read what the page shows now, without going anywhere."""
+        return self._read(await self.view.look())
+
+    async def page(self) -> HaPage:
+        """Open the status page and read it; milestones are looked for on HA Configuration too."""
+        await self.open()
+        status = await self._settled()
+        active = says(status.configuration_mode, self.labels.phrases["mode_active"])
+        if active or status.milestones or not await self.hand.present("ha_configuration"):
+            return status
+        await self.hand.press("ha_configuration")
+        await self.view.wait(lambda screen: True if self._is_configuration(screen) else None, "HA Configuration")
+        other = await self._settled()
+        return replace(
+            other,
+            configuration_mode=other.configuration_mode or status.configuration_mode,
+            message="\n".join(dict.fromkeys(filter(None, (status.message, other.message)))),
+            under_way=status.under_way or other.under_way,
+        )
+
+    async def readiness(self, form: HaForm) -> tuple[ReadinessItem, ...]:
+        """Fill the form, click Check Readiness and return its table once every row has ended (``readiness_s``)."""
+        await self._fill(form)
+        before = await self.view.look()
+        self.view.said.clear()
+        await self.view.picture("readiness-before")
+        await self.hand.press("check_readiness")
+        earlier = readiness(before, self.labels)[0]
+        shown = Rest()
+
+        def ready(screen: Screen) -> tuple[ReadinessItem, ...] | None:
+            items, ended = readiness(screen, self.labels)
+            if not items:
+                words = refusal((*fresh_texts(before, screen), *self.view.said), self.labels)
+                if words and shown.rests(words, _SETTLE_S):
+                    raise self._refused("Check Readiness", words)
+            return items if ended and shown.rests(items, _UNCHANGED_S if items == earlier else _SETTLE_S) else None
+
+        try:
+            return await self.view.wait(ready, "the result of Check Readiness", self.view.browser.deadlines.readiness_s)
+        finally:
+            await self.view.picture("readiness-after")
+
+    async def close_dialog(self) -> None:
+        """Close a dialogue that only shows something, such as the readiness table."""
+        front = (await self.view.look()).in_dialog()
+        if (
+            front.items
+            and not find(front, self.labels["register"])
+            and not find(front, self.labels["secondary_server"])
+        ):
+            await self.hand.dismiss(front)
+
+    async def register(self, form: HaForm) -> HaPage:
+        """Fill the form, click Register once, and return the page as soon as it shows that it began.
+
+        Raises PageRefused, or OutcomeUnknown where it was clicked and the page says neither; whatever else
+        is raised, nothing was clicked. SessionEnded: it was clicked.
+        """
+        await self._fill(form)
+
+        def began(screen: Screen) -> HaPage | None:
+            page = self._read(screen)
+            return page if page.under_way or says(page.configuration_mode, self.labels.phrases["mode_active"]) else None
+
+        return await Submit(self.hand, "register", "register", "ask_register", "ask_danger").send(began)
+
+    def failure(self, page: HaPage) -> PageRefused | None:
+        """Return the error for a page that shows a failed registration, None for any other."""
+        broken = [step.name for step in page.milestones if step.failed]
+        words = refusal(page.message.splitlines(), self.labels)
+        if page.under_way or not (broken or words):
+            return None
+        started = [step for step in page.milestones if step.percent < 100]
+        at = broken[0] if broken else started[0].name if started else ""
+        return self._refused(f"registration{f', milestone {at}' if at else ''}", words or page.message)
+
+    # -- parts -------------------------------------------------------------------------------------
+
+    def _read(self, screen: Screen) -> HaPage:
+        return ha_page(screen, self.labels, datetime.now(UTC), self.view.said)
+
+    def _refused(self, doing: str, words: str) -> PageRefused:
+        return PageRefused(
+            f"{doing}: the page said no",
+            where=self.view.browser.page.url,
+            found=words,
+            next_step=NEXT_STEPS[meaning(words, self.labels)],
+        )
+
+    async def _settled(self) -> HaPage:
+        """Read the page once it has a configuration mode, milestones or the form; pages fill in late."""
+
+        def ready(screen: Screen) -> HaPage | None:
+            page = self._read(screen)
+            form = find(screen, self.labels["register"]) and find(screen, self.labels["secondary_server"])
+            return page if page.configuration_mode or page.milestones or form else None
+
+        return await self.view.wait(ready, "Configuration Mode, milestones or the form")
+
+    def _arrived(self, screen: Screen) -> bool:
+        if value_beside(screen, self.labels["configuration_mode"]) is not None or milestones(screen, self.labels):
+            return True
+        return any(find(screen, self.labels[key]) for key in ("ha_configuration", "secondary_server"))
+
+    def _is_configuration(self, screen: Screen) -> bool:
+        return bool(find(screen, self.labels["secondary_server"]) or milestones(screen, self.labels))
+
+    async def _fill(self, form: HaForm) -> None:
+        await self.open_configuration()
+        await self.close_dialog()
+        await self.hand.fill("secondary_server", form.secondary_server)
+        await self.hand.fill("auth_key", form.auth_key, secret=True)
+        if self._asks_key_twice(await self.view.look()):
+            await self.hand.fill("auth_key_again", form.auth_key, secret=True)
+        if form.email:
+            await self.hand.fill("email", ",".join(form.email))
+        await self.hand.choose("failover_type", f"failover_{form.failover}")
+        await self._fill_virtual(form)
+
+    def _asks_key_twice(self, screen: Screen) -> bool:
+        return any(hit.rank[0] == 0 for hit in find(screen, self.labels["auth_key_again"]))
+
+    async def _fill_virtual(self, form: HaForm) -> None:
+        wanted = bool(form.virtual_ipv4 or form.virtual_ipv6)
+        if wanted or await self.hand.present("enable_virtual_ip"):
+            await self.hand.tick("enable_virtual_ip", wanted)
+        if form.virtual_ipv4:
+            await self.hand.fill("virtual_ipv4", form.virtual_ipv4)
+        if form.virtual_ipv6:
+            await self.hand.fill("virtual_ipv6", form.virtual_ipv6)

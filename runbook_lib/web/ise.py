@@ -1,0 +1,93 @@
+"""The page ISE Servers: its list, adding one, removing one."""
+
+from __future__ import annotations
+
+from runbook_lib.models import IseServer
+from runbook_lib.web import menu
+from runbook_lib.web.hand import Hand
+from runbook_lib.web.match import find
+from runbook_lib.web.reading import ise_servers, says
+from runbook_lib.web.screen import Item, Screen
+from runbook_lib.web.submit import Submit
+from runbook_lib.web.view import Rest
+
+_PATH = ("menu_administration", "menu_servers", "menu_ise_servers")
+_SETTLE_S, _EMPTY_S = 0.5, 3.0
+_PLACES = 10.0
+
+
+class IsePages:
+    """Verbs on the ISE Servers page of somebody who is logged in."""
+
+    def __init__(self, hand: Hand) -> None:
+        self.hand = hand
+        self.view = hand.view
+        self.labels = hand.labels
+
+    async def open(self) -> None:
+        """Go to Administration > Servers > ISE Servers by the menu."""
+        await menu.go(self.hand, _PATH)
+        await self.view.wait(lambda screen: True if self._is_list(screen) else None, "the list of ISE servers")
+
+    async def servers(self) -> tuple[IseServer, ...]:
+        """Open the page and return its list once that has come to rest; an empty one has to stay empty for longer."""
+        await self.open()
+        shown = Rest()
+
+        def ready(screen: Screen) -> tuple[IseServer, ...] | None:
+            listed = ise_servers(screen, self.labels)
+            loading = any(says(text, self.labels.phrases["loading"]) for text in screen.texts if len(text) < 80)
+            return listed if not loading and shown.rests(listed, _SETTLE_S if listed else _EMPTY_S) else None
+
+        return await self.view.wait(ready, "the list of ISE servers")
+
+    async def add(self, address: str, user: str, password: str) -> IseServer:
+        """Add a server: Select a command > Add ISE Server > Go, fill in, Save once; return its row of the list.
+
+        Raises PageRefused (its ``found`` are the page's words; ``reading.meaning`` tells a 401, a duplicate,
+        an unreachable and a third server apart) or OutcomeUnknown. SessionEnded: Save may have been clicked.
+        """
+        await self.open()
+        await self._command("ise_command_add", "ise_add")
+        await self.hand.fill("ise_address", address)
+        await self.hand.fill("ise_user", user)
+        await self.hand.fill("ise_password", password, secret=True)
+        if await self.hand.present("ise_password_again"):
+            await self.hand.fill("ise_password_again", password, secret=True)
+        return await Submit(self.hand, "ise-add", "save", "ask_save", "ask_danger").send(
+            lambda screen: next((row for row in ise_servers(screen, self.labels) if row.address == address), None)
+        )
+
+    async def remove(self, address: str) -> None:
+        """Tick the server's row, Select a command > Delete ISE Server > Go, agree, and see the row gone."""
+        await self.open()
+        box = await self.view.wait(lambda screen: self._box(screen, address), f"a box to tick in the row of {address}")
+        if not box.checked:
+            await self.hand.click(box)
+        key = "ise_delete"
+        if await self.hand.present("ise_command"):
+            await self.hand.choose("ise_command", "ise_command_delete")
+            key = "ise_go"
+
+        def gone(screen: Screen) -> bool | None:
+            listed = [row.address for row in ise_servers(screen, self.labels)]
+            return True if self._is_list(screen) and address not in listed else None
+
+        await Submit(self.hand, "ise-remove", key, "ask_delete").send(gone)
+
+    async def _command(self, option: str, button: str) -> None:
+        if await self.hand.present("ise_command"):
+            await self.hand.choose("ise_command", option)
+            await self.hand.press("ise_go")
+        else:
+            await self.hand.press(button, deadline_s=_PLACES)
+
+    def _is_list(self, screen: Screen) -> bool:
+        commands = find(screen, self.labels["ise_command"]) or find(screen, self.labels["ise_add"])
+        return bool(commands or ise_servers(screen, self.labels))
+
+    def _box(self, screen: Screen, address: str) -> Item | None:
+        for item in screen.items:
+            if item.kind in ("checkbox", "radio") and item.row >= 0 and address in screen.rows[item.row].cells:
+                return item
+        return None

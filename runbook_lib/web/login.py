@@ -1,0 +1,89 @@
+"""Log in to the web pages; a wrong login, a locked account and an expired password are told apart."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable
+
+from runbook_lib.errors import LoginRefused
+from runbook_lib.web.hand import Hand
+from runbook_lib.web.match import find
+from runbook_lib.web.reading import fresh_texts, says
+from runbook_lib.web.screen import Screen
+from runbook_lib.web.view import View, is_login
+
+_WORDS_S = 3.0
+
+
+async def login(view: View, hand: Hand, user: str, password: str) -> None:
+    """Load the first page and log in, once. The password is typed only into a page whose server was verified.
+
+    Raises LoginRefused (with the page's words), PageNotUnderstood, DeviceSilent or CertificateMoved.
+    """
+    view.logged_in = False
+    await view.browser.go("/")
+    await view.wait(
+        lambda screen: True if is_login(screen, view.labels) or _inside(screen, view) else None, "the login page"
+    )
+    if not _inside(await view.look(), view):
+        await _type(view, hand, user, password)
+    view.logged_in = True
+
+
+async def _type(view: View, hand: Hand, user: str, password: str) -> None:
+    await hand.fill("login_user", user)
+    await hand.fill("login_password", password, secret=True)
+    before = await view.look()
+    view.said.clear()
+    await view.picture("login-before")
+    await hand.press_once("login_button")
+    seen: dict[str, float] = {}
+    try:
+        await view.wait(
+            lambda screen: True if _decided(view, before, screen, seen) else None, "the page after the login"
+        )
+    finally:
+        await view.picture("login-after")
+
+
+def _decided(view: View, before: Screen, screen: Screen, seen: dict[str, float]) -> bool:
+    """Whether the login succeeded; raises LoginRefused when it did not."""
+    if _inside(screen, view):
+        return True
+    said = (*fresh_texts(before, screen), *view.said)
+    words = [text for text in said if says(text, _words(view, "locked", "expired", "login_wrong", "unauthorized"))]
+    passwords = [item for item in screen.items if item.kind == "password"]
+    if says(" \n ".join(words), view.labels.phrases["locked"]):
+        raise _refused(view, "the account is locked", words, "Unlock the account, or wait until its lock ends.")
+    if len(passwords) > 1 or (words and says(" \n ".join(words), view.labels.phrases["expired"])):
+        raise _refused(
+            view, "the password has expired", words, "Change it in the web pages, then in the secret's place."
+        )
+    if not is_login(screen, view.labels):
+        return False
+    if words:
+        raise _refused(view, "user name or password not accepted", words, _CHECK)
+    came_again = bool(passwords) and not passwords[0].value
+    # Its reason may still be on the way.
+    if came_again and time.monotonic() - seen.setdefault("empty", time.monotonic()) > _WORDS_S:
+        raise _refused(view, "the login page came again without a reason", screen.texts, _CHECK)
+    return False
+
+
+_CHECK = "Check the user and the secret in the site's file. It was tried once, so that nothing gets locked."
+
+
+def _refused(view: View, what: str, words: Iterable[str], next_step: str) -> LoginRefused:
+    return LoginRefused(f"web login: {what}", where=view.browser.page.url, found=" | ".join(words), next_step=next_step)
+
+
+def _words(view: View, *names: str) -> tuple[str, ...]:
+    return tuple(phrase for name in names for phrase in view.labels.phrases[name])
+
+
+def _inside(screen: Screen, view: View) -> bool:
+    """Whether this is a page of somebody who is logged in: it has the menu, or a way out."""
+    if is_login(screen, view.labels):
+        return False
+    keys = ("menu_administration", "logout", "menu_open")
+    return any(find(screen, view.labels[key]) for key in keys) and not any(i.kind == "password" for i in screen.items)

@@ -1,0 +1,261 @@
+"""The verbs on the web pages of one PI server."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
+from typing import TypeVar
+
+from playwright.async_api import Error
+
+from runbook_lib.errors import (
+    ConnectionLost,
+    DeviceSilent,
+    DeviceUnreachable,
+    LoginRefused,
+    OutcomeUnknown,
+    PageNotUnderstood,
+    PageRefused,
+    UsageError,
+)
+from runbook_lib.models import HaPage, IseServer, ReadinessItem
+from runbook_lib.web.browser import PinnedBrowser
+from runbook_lib.web.forms import HaForm
+from runbook_lib.web.ha import HaPages
+from runbook_lib.web.hand import Hand
+from runbook_lib.web.ise import IsePages
+from runbook_lib.web.labels import Labels
+from runbook_lib.web.login import login
+from runbook_lib.web.reading import says
+from runbook_lib.web.view import Evidence, SessionEnded, View
+
+_REOPEN_AFTER = 3
+_NOTHING_AFTER = 5
+
+T = TypeVar("T")
+
+
+class PrimePages:
+    """Drives the pages of the server that ``browser`` is pinned to; ``login`` comes first.
+
+    ``evidence`` gets a name and a PNG before and after each submit, secrets blacked out. Whatever else a verb
+    raises, exceptions of the browser's driver never leave it. A session that ended is opened again, except
+    where a button was clicked meanwhile whose click must not be repeated.
+    """
+
+    def __init__(
+        self, browser: PinnedBrowser, labels: Labels, evidence: Evidence | None = None, *, poll_s: float = 2.0
+    ) -> None:
+        self._browser = browser
+        self._view = View(browser, labels, evidence)
+        self._hand = Hand(self._view)
+        self._ha = HaPages(self._hand)
+        self._ise = IsePages(self._hand)
+        self._poll_s = poll_s
+        self._credentials: tuple[str, str] | None = None
+
+    async def login(self, user: str, password: str) -> None:
+        """Log in, trying once. Raises LoginRefused, CertificateMoved, DeviceUnreachable, DeviceSilent, PageNotUnderstood."""
+        self._credentials = (user, password)
+        with self._browser.guard("logging in"):
+            await login(self._view, self._hand, user, password)
+
+    async def picture(self, name: str) -> None:
+        """Hand a picture of what is shown now to the evidence."""
+        await self._view.picture(name)
+
+    async def ha_page(self) -> HaPage:
+        """Open Administration > Settings > High Availability and read it."""
+        return await self._repeatable("reading the High Availability page", self._ha.page)
+
+    async def open_ha_configuration(self) -> None:
+        """Open the form HA Configuration."""
+        await self._repeatable("opening HA Configuration", self._ha.open_configuration)
+
+    async def check_readiness(self, form: HaForm) -> tuple[ReadinessItem, ...]:
+        """Fill the form, run Check Readiness and return its rows; a row without a known state is not passed."""
+        return await self._repeatable("checking readiness", lambda: self._ha.readiness(form))
+
+    async def register(self, form: HaForm) -> HaPage:
+        """Fill the form and click Register exactly once; returns when the page shows that registration began.
+
+        Raises PageRefused with the page's words, or OutcomeUnknown where the click was sent and its result
+        not seen. After any other error nothing was clicked.
+        """
+        await self._repeatable("opening HA Configuration", self._ha.open_configuration)
+        return await self._once("register", lambda: self._ha.register(form), self._registered)
+
+    async def watch_registration(self, on_change: Callable[[HaPage], None]) -> HaPage:
+        """Follow a registration under way until the page shows Primary Active; ``on_change`` gets each new state.
+
+        Reloads, expired sessions and a server that is away for a while are survived until ``registration_s``.
+        Raises PageRefused (which milestone, the page's words), DeviceSilent at the deadline, ConnectionLost
+        when the browser ends.
+        """
+        return await _Watch(self, on_change).run()
+
+    async def ise_servers(self) -> tuple[IseServer, ...]:
+        """Open Administration > Servers > ISE Servers and return its rows."""
+        return await self._repeatable("reading the ISE servers", self._ise.servers)
+
+    async def add_ise(self, address: str, user: str, password: str) -> IseServer:
+        """Add an ISE server, clicking Save once, and return its row. Raises PageRefused or OutcomeUnknown."""
+
+        async def listed() -> IseServer | None:
+            return next((row for row in await self._ise.servers() if row.address == address), None)
+
+        await self._repeatable("opening ISE Servers", self._ise.open)
+        return await self._once("adding the ISE server", lambda: self._ise.add(address, user, password), listed)
+
+    async def remove_ise(self, address: str) -> None:
+        """Remove an ISE server from the list. Raises PageRefused or OutcomeUnknown."""
+
+        async def gone() -> bool | None:
+            return True if address not in [row.address for row in await self._ise.servers()] else None
+
+        async def remove() -> bool | None:
+            await self._ise.remove(address)
+            return True
+
+        await self._repeatable("opening ISE Servers", self._ise.open)
+        await self._once("removing the ISE server", remove, gone)
+
+    # -- parts -------------------------------------------------------------------------------------
+
+    async def _login_again(self) -> None:
+        if self._credentials is None:
+            raise UsageError("the web session has ended, and nobody has logged in before")
+        await login(self._view, self._hand, *self._credentials)
+
+    async def _repeatable(self, doing: str, step: Callable[[], Awaitable[T]]) -> T:
+        """Do something that may be done twice: if the session ended under it, log in and do it again."""
+        with self._browser.guard(doing):
+            try:
+                return await step()
+            except SessionEnded:
+                await self._login_again()
+            try:
+                return await step()
+            except SessionEnded:
+                raise PageNotUnderstood(
+                    f"the login page came up again while {doing}",
+                    where=self._browser.page.url,
+                    next_step="Log in by hand in a browser: sessions of this user may be limited.",
+                ) from None
+
+    async def _once(self, doing: str, step: Callable[[], Awaitable[T]], seen: Callable[[], Awaitable[T | None]]) -> T:
+        """Do something that must not be done twice: if the session ended under it, only look whether it was done."""
+        try:
+            with self._browser.guard(doing):
+                return await step()
+        except SessionEnded:
+            pass
+        try:
+            await self._repeatable(doing, self._login_again)
+            result = await self._repeatable(doing, seen)
+        except (DeviceSilent, ConnectionLost, DeviceUnreachable, PageNotUnderstood):
+            result = None
+        if result is None:
+            raise OutcomeUnknown(
+                f"{doing}: the web session ended while the button was clicked",
+                where=self._browser.page.url,
+                next_step="Look at what the servers say before anything is repeated.",
+            )
+        return result
+
+    async def _registered(self) -> HaPage | None:
+        page = await self._ha.page()
+        return page if page.under_way or self.is_active(page) else None
+
+    def is_active(self, page: HaPage) -> bool:
+        """Whether the page calls high availability registered: Configuration Mode is Primary Active."""
+        return says(page.configuration_mode, self._view.labels.phrases["mode_active"])
+
+    async def _observe(self, reopen: bool) -> HaPage | None:
+        """Read the page for :meth:`watch_registration`; None while the server or the session is away."""
+        try:
+            with self._browser.guard("watching the registration"):
+                return await (self._ha.page() if reopen else self._ha.read())
+        except SessionEnded:
+            return None
+        except (DeviceUnreachable, DeviceSilent, PageNotUnderstood):
+            return None
+        except ConnectionLost:
+            if self._browser.page.is_closed():
+                raise
+            return None
+
+
+class _Watch:
+    """One watch over a registration."""
+
+    def __init__(self, pages: PrimePages, on_change: Callable[[HaPage], None]) -> None:
+        self._pages = pages
+        self._on_change = on_change
+        self._last: HaPage | None = None
+        self._unchanged = _REOPEN_AFTER  # the first look opens the page
+        self._nothing = 0
+
+    async def run(self) -> HaPage:
+        end = time.monotonic() + self._pages._browser.deadlines.registration_s
+        while time.monotonic() < end:
+            reopen = self._unchanged >= _REOPEN_AFTER
+            page = await self._pages._observe(reopen)
+            if page is None:
+                await self._back()
+            elif self._ended(page, reopen):
+                return page
+            await asyncio.sleep(self._pages._poll_s)
+        raise DeviceSilent(
+            "the registration has not ended within its deadline",
+            where=self._pages._browser.base_url,
+            found=_summary(self._last),
+            next_step="It may still go on: run the stage again to go on watching; it does not register twice.",
+        )
+
+    def _ended(self, page: HaPage, reopened: bool) -> bool:
+        """Note a page; whether registration has succeeded. Raises PageRefused when it has failed."""
+        bare = replace(page, read_utc=self._last.read_utc) if self._last else page
+        changed = bare != self._last
+        self._unchanged = 0 if changed or reopened else self._unchanged + 1
+        if changed:
+            self._last = page
+            self._on_change(page)
+        failure = self._pages._ha.failure(page)
+        if failure is not None:
+            raise failure
+        if self._pages.is_active(page) and all(step.percent == 100 for step in page.milestones):
+            return True
+        idle = reopened and not page.under_way and not page.milestones
+        self._nothing = self._nothing + 1 if idle else 0 if page.under_way else self._nothing
+        if self._nothing >= _NOTHING_AFTER:
+            raise PageRefused(
+                "no registration is under way, and none has succeeded",
+                where=self._pages._browser.base_url,
+                found=_summary(page),
+                next_step="Read both servers' Health Monitor logs for the reason.",
+            )
+        return False
+
+    async def _back(self) -> None:
+        """Load the pages anew after the session ended or the server was away; log in where that is asked for."""
+        self._unchanged = _REOPEN_AFTER
+        try:
+            with self._pages._browser.guard("logging in again"):
+                await self._pages._login_again()
+        except LoginRefused:
+            raise
+        except (DeviceUnreachable, DeviceSilent, PageNotUnderstood, OutcomeUnknown, Error):
+            return
+        except ConnectionLost:
+            if self._pages._browser.page.is_closed():
+                raise
+
+
+def _summary(page: HaPage | None) -> str:
+    if page is None:
+        return "the page never showed a state"
+    steps = ", ".join(f"{step.name} {step.percent} %" for step in page.milestones)
+    return "; ".join(filter(None, (f"Configuration Mode {page.configuration_mode!r}", steps, page.message)))
