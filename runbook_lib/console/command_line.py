@@ -116,15 +116,15 @@ class Console:
             async with asyncio.timeout(self._deadlines.connect_s):
                 return await self._connection.open_connection(host, port, encoding=None)
         except asyncssh.ChannelOpenError as error:
+            if self._connection.is_closed():
+                raise _gone(where, error) from error
             raise transport.channel_failure(error, where) from error
         except TimeoutError as error:
             raise DeviceUnreachable(
                 f"no connection within {self._deadlines.connect_s:g} s", where=where, next_step="look whether it is up"
             ) from error
         except (OSError, asyncssh.Error) as error:
-            raise ConnectionLost(
-                "the SSH connection is gone", where=where, found=str(error), next_step="run the stage again"
-            ) from error
+            raise _gone(where, error) from error
 
     async def close(self) -> None:
         """Leave with ``exit``, so that no session stays behind to be resumed, then end the connection."""
@@ -153,7 +153,7 @@ class Console:
             await login.lead(self._feed, banner, self._deadlines.command_s)
         except RunbookError as error:
             raise _with(error, banner.text(), "") from error.__cause__
-        paging = Dialog(server=self.server, login=True, host=prompt_host)
+        paging = Dialog(server=self.server, answers=WHEN_LOGGING_IN, login=True, host=prompt_host)
         _, transcript = await self._exchange(command("terminal length 0"), paging, self._deadlines.command_s)
         self.prompt = transcript.prompt
         self._echoes = transcript.echoed
@@ -164,7 +164,8 @@ class Console:
             raise ConnectionLost(
                 "the session is closed; the command was not sent", where=self.server, next_step="run the stage again"
             )
-        transcript = Transcript(ready.line, self.prompt, self._feed.take())
+        expected = "" if self._echoes is False else ready.line
+        transcript = Transcript(expected, self.prompt, self._feed.take())
         started_utc = datetime.now(UTC)
         self.sent_commands.append(ready.shown)
         try:
@@ -207,6 +208,10 @@ async def _abort(connection: Any) -> None:
 
 def _with(error: RunbookError, found: str, note: str) -> RunbookError:
     return type(error)(error.what + note, where=error.where, found=found or error.found, next_step=error.next_step)
+
+
+def _gone(where: str, error: Exception) -> ConnectionLost:
+    return ConnectionLost("the SSH connection is gone", where=where, found=str(error), next_step="run the stage again")
 
 
 def _no_session(server: str, error: asyncssh.Error) -> ConnectionLost | LoginRefused:

@@ -54,6 +54,8 @@ def echo_end(text: str, command: str, prompt: str) -> int | None:
     The echo begins a line, or follows the prompt drawn once more; a terminal narrower than asked
     for may have broken it into several lines.
     """
+    if not command:
+        return None
     head = text[: 4 * len(command) + 4096]
     begin = rf"(?:^|\n)(?:{re.escape(prompt.rstrip())}[ ]*)?" if prompt else r"(?:^|\n)(?:\S+#[ ]*)?"
     exact = re.search(rf"{begin}{re.escape(command)}[ ]*\n", head)

@@ -15,6 +15,7 @@ _TAIL = 1024  # a longer line is neither prompt nor question
 class Transcript:
     """The bytes of one exchange, its questions and pagers.
 
+    ``command`` is what is to be echoed, empty where nothing is.
     ``stray`` arrived before the command was sent: it is kept in ``raw`` and is no part of the answer.
     """
 
@@ -62,7 +63,7 @@ class Transcript:
     @property
     def echoed(self) -> bool:
         """Whether the echo of the command has arrived whole."""
-        if not self._echoed:
+        if not self._echoed and self.command:
             head = plain(bytes(self.raw[self._begin : self._begin + 8 * len(self.command) + 8192]))
             self._echoed = echo_end(head, self.command, self.prompt) is not None
         return self._echoed

@@ -6,10 +6,8 @@ It shares nothing with the lab, so that the client is tested against two indepen
 from __future__ import annotations
 
 import asyncio
-import ssl
 from collections.abc import Awaitable, Callable, Mapping
 from functools import cache
-from pathlib import Path
 from types import TracebackType
 from typing import Any
 
@@ -114,7 +112,9 @@ class _Gate(asyncssh.SSHServer):
 
     def connection_requested(self, dest_host: str, dest_port: int, orig_host: str, orig_port: int) -> bool:
         self._ade.forwarded.append((dest_host, dest_port))
-        return self._ade.forwarding
+        if not self._ade.forwarding:
+            raise asyncssh.ChannelOpenError(asyncssh.OPEN_ADMINISTRATIVELY_PROHIBITED, "open failed")
+        return True
 
 
 class FakeAde:
@@ -138,7 +138,7 @@ class FakeAde:
         self.echo = self.forwarding = True
         self.bytewise = self.expired = False
         self.host_key = key()
-        self.algorithms: dict[str, Any] = {}
+        self.algorithms: dict[str, Any] = {}  # host_key_algs, and what asyncssh.listen takes
         vars(self).update(options)
         self.commands: list[str] = []
         self.attempts: list[tuple[str, str]] = []
@@ -146,15 +146,18 @@ class FakeAde:
         self.connections: list[asyncssh.SSHServerConnection] = []
 
     async def __aenter__(self) -> FakeAde:
+        algorithms = dict(self.algorithms)
+        (pair,) = asyncssh.load_keypairs(self.host_key)
+        pair.host_key_algorithms = algorithms.pop("host_key_algs", pair.host_key_algorithms)
         self._acceptor = await asyncssh.listen(
             self.listen,
             0,
             server_factory=lambda: _Gate(self),
             process_factory=self._serve,
-            server_host_keys=[self.host_key],
+            server_host_keys=[pair],
             encoding=None,
             line_editor=False,
-            **self.algorithms,
+            **algorithms,
         )
         self.port = self._acceptor.get_port()
         return self
@@ -187,45 +190,3 @@ class FakeAde:
     def access(self, *pins: str) -> SshAccess:
         """How to log in; with no ``pins`` the server's own key is pinned."""
         return SshAccess(port=self.port, user="admin", password=PASSWORD_REF, host_key=pins or (self.pin,))
-
-
-class TlsServer:
-    """``async with TlsServer(folder / "a.pem", ...) as server``: answers TLS handshakes and keeps what was sent in them.
-
-    Each connection gets the next of ``certificates`` (PEM files with chain and key), the last one for ever.
-    """
-
-    def __init__(self, *certificates: Path, listen: str = "127.0.0.1") -> None:
-        self._certificates = certificates
-        self._listen = listen
-        self.handshakes: list[str | None] = []
-        self.received = b""
-
-    async def __aenter__(self) -> TlsServer:
-        self._server = await asyncio.start_server(self._serve, self._listen, 0)
-        self.port = self._server.sockets[0].getsockname()[1]
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._server.close()
-        await self._server.wait_closed()
-
-    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        context.load_cert_chain(self._certificates[min(len(self.handshakes), len(self._certificates) - 1)])
-        self.handshakes.append(None)
-        number = len(self.handshakes) - 1
-
-        def name_asked_for(_sock: object, name: str | None, _context: object) -> None:
-            self.handshakes[number] = name
-
-        context.sni_callback = name_asked_for
-        try:
-            await writer.start_tls(context)
-            self.received += await reader.read()
-        except (OSError, EOFError):
-            pass
-        finally:
-            writer.close()

@@ -17,6 +17,7 @@ from runbook_lib.errors import (
     HostKeyChanged,
     HostKeyUnknown,
     LoginRefused,
+    RunbookError,
     SecretUnavailable,
     SiteFileInvalid,
     UsageError,
@@ -47,15 +48,15 @@ def ask(ade: FakeAde, *commands: str, **options: Any) -> list[str]:
     return asyncio.run(talk())
 
 
-def failing(ade: FakeAde, command: str = "", *pins: str, deadlines: Deadlines = HASTY) -> BaseException:
+def failing(ade: FakeAde, command: str = "", *pins: str, deadlines: Deadlines = HASTY) -> RunbookError:
     """Log in, run the command if there is one, and return the error."""
 
-    async def talk() -> BaseException:
+    async def talk() -> RunbookError:
         async with ade:
             try:
                 async with await login(ade, *pins, deadlines=deadlines) as console:
                     await console.run(command)
-            except Exception as error:
+            except RunbookError as error:
                 return error
         raise AssertionError("no error came")
 
@@ -166,8 +167,7 @@ def test_what_comes_unasked_between_commands_is_no_part_of_the_next_answer() -> 
         async with FakeAde({"show": b"x\r\n"}) as ade, await login(ade) as console:
             channel = next(iter(ade.connections[0]._channels.values()))
             channel.write(b"\r\nBroadcast message: show\r\nprime-pri/admin# ")
-            while not console._feed._data:
-                await asyncio.sleep(0)
+            assert await console._feed.wait(5)
             answer = await console.run("show")
         assert answer.text == "x\n"
         assert b"Broadcast" in answer.raw
@@ -323,8 +323,7 @@ def test_a_reset_before_a_command_says_that_it_was_not_sent() -> None:
     async def talk() -> None:
         async with FakeAde({"show": b"x\r\n"}) as ade, await login(ade) as console:
             ade.connections[0].abort()
-            while console.is_open:
-                await asyncio.sleep(0)
+            assert await console._feed.wait(5)
             with pytest.raises(ConnectionLost, match="was not sent"):
                 await console.run("show")
             assert console.sent_commands == []
@@ -512,7 +511,7 @@ def test_an_unpinned_host_key_stops_before_the_password() -> None:
 def test_a_changed_host_key_stops_before_the_password(as_fingerprint: bool) -> None:
     """A key other than the pinned one is shown beside it; no login is tried, and not a second time."""
     old = key(number=1)
-    pin = old.get_fingerprint() if as_fingerprint else old.export_public_key().decode()
+    pin = old.get_fingerprint() if as_fingerprint else old.export_public_key().decode().strip()
     ade = FakeAde()
     error = failing(ade, "", pin)
     assert isinstance(error, HostKeyChanged)
@@ -527,7 +526,7 @@ def test_a_fingerprint_is_a_pin_too() -> None:
 
     async def talk() -> None:
         async with FakeAde() as ade:
-            pins = (key(number=1).export_public_key().decode(), key().get_fingerprint())
+            pins = (key(number=1).export_public_key().decode().strip(), key().get_fingerprint())
             async with await login(ade, *pins) as console:
                 assert console.is_open
 
@@ -541,7 +540,7 @@ def test_a_pinned_rsa_key_is_asked_for_where_the_server_has_others() -> None:
     async def talk() -> None:
         async with FakeAde() as ade:
             ade._acceptor.update(server_host_keys=[key(), rsa])
-            async with await login(ade, rsa.export_public_key().decode()) as console:
+            async with await login(ade, rsa.export_public_key().decode().strip()) as console:
                 assert console.is_open
 
     asyncio.run(talk())
@@ -549,17 +548,23 @@ def test_a_pinned_rsa_key_is_asked_for_where_the_server_has_others() -> None:
 
 @pytest.mark.parametrize("pin", ["MD5:" + ":".join(["aa"] * 16), "SHA256:abc", "ssh-ed25519", "yes", ""])
 def test_a_pin_that_is_none_is_refused_before_a_connection(pin: str) -> None:
-    """MD5, a short or an empty pin is a mistake in the site's file, not a pin that fits nothing."""
-    ade = FakeAde()
-    assert isinstance(failing(ade, "", pin), SiteFileInvalid)
-    assert ade.connections == []
+    """MD5, a short or an empty pin is a mistake, not a pin that fits nothing, also where no site's file was read."""
+
+    async def talk() -> None:
+        async with FakeAde() as ade:
+            access = ade.access().model_copy(update={"host_key": (pin,)})
+            with pytest.raises(SiteFileInvalid):
+                await Console.open("primary", "127.0.0.1", access, deadlines=QUICK)
+            assert ade.connections == []
+
+    asyncio.run(talk())
 
 
 @pytest.mark.parametrize(
     "algorithms",
     [
         {"kex_algs": ["diffie-hellman-group14-sha1"]},
-        {"signature_algs": ["ssh-rsa"]},
+        {"host_key_algs": [b"ssh-rsa"]},
         {"mac_algs": ["hmac-sha1"], "encryption_algs": ["aes128-ctr"]},
         {"encryption_algs": ["aes128-cbc"]},
     ],
@@ -631,7 +636,9 @@ def test_a_jump_host_carries_the_connection_and_stays_open() -> None:
             assert (await jump.run("show")).text == "near\n"
             assert ade.forwarded == [("127.0.0.1", far_ade.port)]
             with pytest.raises(HostKeyChanged):
-                await Console.open("s", "127.0.0.1", far_ade.access(key().get_fingerprint()), deadlines=QUICK, through=jump)
+                await Console.open(
+                    "s", "127.0.0.1", far_ade.access(key().get_fingerprint()), deadlines=QUICK, through=jump
+                )
 
     asyncio.run(talk())
 

@@ -1,0 +1,208 @@
+from __future__ import annotations
+
+import asyncio
+import ssl
+import warnings
+from pathlib import Path
+
+import pytest
+from ssh_fakes import PASSWORD, QUICK, FakeAde
+from tls_fakes import Chain, TlsServer, small_rsa_key
+
+from runbook_lib.console import Console
+from runbook_lib.models import Presented, Vantage
+from runbook_lib.params import Deadlines
+from runbook_lib.probe import present
+
+
+@pytest.fixture(autouse=True)
+def _password(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FAKE_ADE_PASSWORD", PASSWORD)
+
+
+async def look(host: str, port: int, deadlines: Deadlines = QUICK) -> Presented:
+    return await present(host, port, vantage=Vantage.HERE, deadlines=deadlines)
+
+
+def look_at(server: TlsServer, host: str = "127.0.0.1") -> Presented:
+    async def talk() -> Presented:
+        async with server:
+            return await look(host, server.port)
+
+    return asyncio.run(talk())
+
+
+def test_the_whole_chain_is_seen_as_sent(tmp_path: Path) -> None:
+    """Leaf and CA come back in DER and in order, although expired and issued by nobody known."""
+    chain = Chain(tmp_path, "prime-sec")
+    server = TlsServer(chain)
+    seen = look_at(server)
+    assert seen.chain == chain.der
+    assert (seen.available, seen.stable, seen.problem, seen.via, seen.vantage) == (True, True, "", "", Vantage.HERE)
+    assert (seen.host, seen.port) == ("127.0.0.1", server.port)
+
+
+def test_two_handshakes_without_a_byte_of_data_and_without_an_addresss_name(tmp_path: Path) -> None:
+    """A probe makes two handshakes, sends nothing inside them, and asks for no name where it has an address."""
+    server = TlsServer(Chain(tmp_path, "a"))
+    look_at(server)
+    assert server.handshakes == [None, None]
+    assert server.received == b""
+
+
+def test_a_name_is_asked_for_where_there_is_one(tmp_path: Path) -> None:
+    """A host that is known by name is asked for by that name (SNI)."""
+    server = TlsServer(Chain(tmp_path, "a"))
+    look_at(server, "localhost")
+    assert server.handshakes == ["localhost", "localhost"]
+
+
+def test_two_certificates_in_turn_are_not_stable(tmp_path: Path) -> None:
+    """Where two probes see different leaves this is said, and the last chain is shown."""
+    first, second = Chain(tmp_path, "a"), Chain(tmp_path, "a")
+    seen = look_at(TlsServer(first, second))
+    assert not seen.stable
+    assert seen.chain == second.der
+
+
+def test_old_tls_and_weak_keys_are_seen(tmp_path: Path) -> None:
+    """A server that speaks TLS 1.0 with an RSA-1024 key shows its certificate all the same."""
+
+    def old(context: ssl.SSLContext) -> None:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", DeprecationWarning)
+            context.set_ciphers("ALL:@SECLEVEL=0")
+            context.minimum_version = ssl.TLSVersion.MINIMUM_SUPPORTED
+            context.maximum_version = ssl.TLSVersion.TLSv1
+
+    def weak(context: ssl.SSLContext) -> None:
+        context.set_ciphers("ALL:@SECLEVEL=0")
+
+    chain = Chain(tmp_path, "old")
+    assert look_at(TlsServer(chain, tune=old)).chain == chain.der
+    weak_chain = Chain(tmp_path, "weak", small_rsa_key())
+    assert look_at(TlsServer(weak_chain, tune=weak)).chain == weak_chain.der
+
+
+def test_a_failed_handshake_shows_no_certificate(tmp_path: Path) -> None:
+    """Where the handshake fails the certificate is not reported: the host has not proven that it holds the key."""
+
+    def demand(context: ssl.SSLContext) -> None:
+        context.verify_mode = ssl.CERT_REQUIRED
+        context.maximum_version = ssl.TLSVersion.TLSv1_2
+
+    seen = look_at(TlsServer(Chain(tmp_path, "a"), tune=demand))
+    assert seen.chain == ()
+    assert seen.available
+    assert "handshake" in seen.problem
+
+
+def test_a_host_that_is_down_is_reported_and_nothing_is_raised() -> None:
+    """Refused connections, hosts without an address and ports that cannot be are a problem in words."""
+
+    async def talk() -> None:
+        async with TlsServer() as gone:
+            port = gone.port
+        for host, number in (("127.0.0.1", port), ("no such host", 443), ("127.0.0.1", 99999), ("a" * 70 + ".b", 443)):
+            seen = await look(host, number)
+            assert (seen.chain, seen.available) == ((), True)
+            assert seen.problem
+
+    asyncio.run(talk())
+
+
+@pytest.mark.parametrize("says", [b"", b"SSH-2.0-x\r\n"])
+def test_a_host_that_speaks_no_tls_is_reported(says: bytes) -> None:
+    """A host that hangs up or speaks something else presents nothing."""
+
+    async def talk() -> None:
+        async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            await reader.read(1)
+            writer.write(says)
+            writer.close()
+
+        async with await asyncio.start_server(serve, "127.0.0.1", 0) as server:
+            seen = await look("127.0.0.1", server.sockets[0].getsockname()[1])
+        assert seen.chain == ()
+        assert "TLS handshake" in seen.problem
+
+    asyncio.run(talk())
+
+
+def test_silence_ends_at_the_deadline() -> None:
+    """A host that takes the connection and says nothing is given up, and the connection closed."""
+
+    async def talk() -> None:
+        closed = asyncio.Event()
+
+        async def mute(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            await reader.read()
+            writer.close()
+            closed.set()
+
+        async with await asyncio.start_server(mute, "127.0.0.1", 0) as server:
+            port = server.sockets[0].getsockname()[1]
+            seen = await look("127.0.0.1", port, Deadlines(probe_s=0.2, probe_spacing_s=0.0))
+            assert "0.2 s" in seen.problem
+            await closed.wait()
+
+    asyncio.run(talk())
+
+
+def test_the_ssh_server_carries_a_probe(tmp_path: Path) -> None:
+    """Through a console the certificate is seen as its server sees it, and the server is named."""
+    chain = Chain(tmp_path, "prime-sec")
+
+    async def talk() -> None:
+        async with TlsServer(chain) as server, FakeAde() as ade:
+            async with await Console.open("primary", "127.0.0.1", ade.access(), deadlines=QUICK) as console:
+                seen = await present("127.0.0.1", server.port, vantage=Vantage.PEER, deadlines=QUICK, via=console)
+            assert seen.chain == chain.der
+            assert (seen.via, seen.vantage, seen.problem) == ("primary", Vantage.PEER, "")
+            assert ade.forwarded == [("127.0.0.1", server.port)] * 2
+            assert server.received == b""
+
+    asyncio.run(talk())
+
+
+def test_a_server_that_does_not_forward_makes_the_vantage_unavailable(tmp_path: Path) -> None:
+    """Refused forwarding says nothing of the host, and is told from a host that is down behind the server."""
+
+    async def talk() -> None:
+        async with TlsServer() as gone:
+            port = gone.port
+        async with FakeAde() as ade:
+            console = await Console.open("primary", "127.0.0.1", ade.access(), deadlines=QUICK)
+            async with console:
+                down = await present("127.0.0.1", port, vantage=Vantage.PEER, deadlines=QUICK, via=console)
+                ade.forwarding = False
+                refused = await present("127.0.0.1", port, vantage=Vantage.PEER, deadlines=QUICK, via=console)
+                ade.connections[0].abort()
+                lost = await present("127.0.0.1", port, vantage=Vantage.PEER, deadlines=QUICK, via=console)
+        assert [seen.available for seen in (down, refused, lost)] == [True, False, False]
+        assert all(seen.chain == () and seen.problem for seen in (down, refused, lost))
+
+    asyncio.run(talk())
+
+
+def test_a_connection_lost_in_the_middle_of_a_carried_handshake_is_reported() -> None:
+    """Where the SSH connection ends under the probe the vantage is gone, and nothing is raised."""
+
+    async def talk() -> None:
+        async with FakeAde() as ade:
+
+            async def cut(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+                await reader.read(1)
+                ade.connections[0].abort()
+                writer.close()
+
+            async with (
+                await asyncio.start_server(cut, "127.0.0.1", 0) as server,
+                await Console.open("primary", "127.0.0.1", ade.access(), deadlines=QUICK) as console,
+            ):
+                port = server.sockets[0].getsockname()[1]
+                seen = await present("127.0.0.1", port, vantage=Vantage.PEER, deadlines=QUICK, via=console)
+        assert seen.chain == ()
+        assert seen.problem
+
+    asyncio.run(talk())
