@@ -1,0 +1,43 @@
+"""What a server says of high availability and of its release."""
+
+from __future__ import annotations
+
+import pytest
+
+from runbook_lib.parse.ha import STATES, StateKind, kind_of_state
+from runbook_lib.parse.version import parse_version
+
+
+@pytest.mark.parametrize(
+    ("state", "kind"),
+    [
+        ("Primary Active", StateKind.HEALTHY),
+        ("secondary  SYNCING", StateKind.HEALTHY),
+        ("HA not Configured", StateKind.NOT_CONFIGURED),
+        ("Primary Syncing", StateKind.IN_TRANSITION),
+        ("Primary Lost Secondary", StateKind.BROKEN),
+        ("Primary Actively Confused", StateKind.UNKNOWN),
+        ("", StateKind.UNKNOWN),
+    ],
+)
+def test_kind_of_state(state: str, kind: StateKind) -> None:
+    """A state is looked up whatever its case and spacing; one that no table knows stays unknown."""
+    assert kind_of_state(state) is kind
+
+
+def test_site_words_win_over_the_table() -> None:
+    """A site can add a word of its own, and name another kind for one of ours."""
+    more = {"Primary Rejoining": StateKind.IN_TRANSITION, "Secondary Active": StateKind.HEALTHY}
+    assert kind_of_state("primary rejoining", more) is StateKind.IN_TRANSITION
+    assert kind_of_state("Secondary Active", more) is StateKind.HEALTHY
+
+
+def test_states_are_written_as_they_are_looked_up() -> None:
+    """Every state of the table can be found."""
+    assert all(kind_of_state(state) is kind for state, kind in STATES.items())
+
+
+def test_release_3_10_is_later_than_3_5() -> None:
+    """Releases compare as numbers, not as text."""
+    text = "Cisco Prime Infrastructure\n****\nVersion : {}\n"
+    assert parse_version(text.format("3.10.0"), "p").release > parse_version(text.format("3.5"), "p").release

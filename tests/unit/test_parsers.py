@@ -1,0 +1,149 @@
+"""Every parser of device text against pairs of files: what a device prints, and what it parses to."""
+
+from __future__ import annotations
+
+import dataclasses
+import importlib
+import json
+import pkgutil
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import runbook_lib.parse
+from runbook_lib.errors import AnswerNotUnderstood
+from runbook_lib.parse.ha import parse_ha_status
+from runbook_lib.parse.names import parse_name
+from runbook_lib.parse.tofu import parse_tofu_list
+from runbook_lib.parse.version import parse_version
+
+FIXTURES = Path(__file__).parent.parent / "fixtures"
+NOON = datetime(2026, 1, 2, 12, tzinfo=UTC)
+
+PARSERS: dict[str, Callable[[str], Any]] = {
+    "tofu-certs-listcerts": lambda text: parse_tofu_list(text, "primary", NOON),
+    "ha-status": lambda text: parse_ha_status(text, "primary", NOON),
+    "show-version": lambda text: parse_version(text, "primary"),
+    "names": parse_name,
+}
+NAMES = {"parse_tofu_list", "parse_ha_status", "parse_version", "parse_name"}
+RAW = sorted(path for folder in PARSERS for path in (FIXTURES / folder).glob("*.raw"))
+
+
+def as_json(parser: Callable[[str], Any], text: str) -> Any:
+    """Return what ``text`` parses to as JSON holds it, or how its refusal begins."""
+    try:
+        model = parser(text)
+    except AnswerNotUnderstood as error:
+        return {"refused": error.what, **({} if text.startswith(error.found) else {"found": error.found})}
+    return json.loads(json.dumps(dataclasses.asdict(model), default=str))
+
+
+@pytest.mark.parametrize("raw", RAW, ids=lambda path: f"{path.parent.name}/{path.stem}")
+def test_text_parses_to_its_pair(raw: Path) -> None:
+    """Each raw text parses to the file beside it, which has to be there."""
+    expected = json.loads(raw.with_suffix(".json").read_text(encoding="utf-8"))
+    assert as_json(PARSERS[raw.parent.name], raw.read_bytes().decode("utf-8")) == expected
+
+
+@pytest.mark.parametrize("folder", sorted(PARSERS))
+def test_parser_has_a_pair_of_each_kind(folder: str) -> None:
+    """Each parser has a text that it reads and one that it refuses."""
+    stems = [path.stem for path in (FIXTURES / folder).glob("*.raw")]
+    assert {stem.startswith("refused") for stem in stems} == {True, False}
+
+
+def test_every_parser_is_tested_by_pairs() -> None:
+    """A parser that is added to the package has to be added to the pairs."""
+    found = set()
+    for module in pkgutil.iter_modules(runbook_lib.parse.__path__):
+        loaded = importlib.import_module(f"runbook_lib.parse.{module.name}")
+        found |= {n for n, v in vars(loaded).items() if n.startswith("parse_") and v.__module__ == loaded.__name__}
+    assert found == NAMES
+
+
+PIECES = (
+    *(
+        "host=",
+        "a_443;",
+        "  subject=",
+        " /CN=x",
+        "\n",
+        "\r\n",
+        "_",
+        ";",
+        "CN=",
+        ",",
+        "+",
+        "\\",
+        '"',
+        "#",
+        "0c",
+        "/",
+        "=",
+    ),
+    *("[Role]", "[State] ", "[", "]", ")", "(", " Primary", "Cisco Prime Infrastructure", "Version : ", "3.10", "."),
+    *("ADE-OS", "prime-pri/admin#", "\x1b", "\0", " ", "\t", "９", "é", "\ud800", "9" * 5000),
+)
+REPEATED = (
+    *("host=", "host=a_1", "_1", ";", " ", "CN=a,", ",", "\\", '"', 'CN="a",', "/CN=", "+", "[Role]", "[", ")", " )"),
+    *(
+        "Prime Infrastructure ",
+        "Version ",
+        "Version : 3.",
+        "3.",
+        "\n",
+        "\r",
+        "a\n",
+        "#",
+        "CN=#0c",
+        "\\c3",
+        "\\xC3",
+        "=",
+    ),
+)
+
+
+@pytest.mark.parametrize("folder", sorted(PARSERS))
+@given(text=st.one_of(st.text(), st.lists(st.sampled_from(PIECES), max_size=30).map("".join)))
+@settings(deadline=None)
+def test_parser_is_total(folder: str, text: str) -> None:
+    """Any text yields a model or AnswerNotUnderstood that begins with the text, never another exception."""
+    assert "found" not in as_json(PARSERS[folder], text)
+
+
+@pytest.mark.timeout(20)
+@pytest.mark.parametrize("folder", sorted(PARSERS))
+@pytest.mark.parametrize("piece", REPEATED)
+def test_parser_is_linear(folder: str, piece: str) -> None:
+    """200,000 characters of any piece, alone or behind a good beginning, are read within the test's time."""
+    for begin in ("", "CN=", "/CN=", "host=a_443;  subject= /CN=", "[State] x", "Cisco Prime Infrastructure\nVersion"):
+        text = begin + piece * (200_000 // len(piece))
+        as_json(PARSERS[folder], text)
+        as_json(PARSERS[folder], text + "\n")
+
+
+@given(st.integers(0, 4), st.data())
+@settings(deadline=None)
+def test_list_cut_anywhere_is_never_a_shorter_list(entries: int, data: st.DataObject) -> None:
+    """A TOFU list that is cut off within a line is refused; only at a line's end can nobody tell."""
+    whole = (FIXTURES / "tofu-certs-listcerts" / "as-the-console-gives-it.raw").read_text(encoding="utf-8")
+    whole += "".join(f"host=10.1.1.{n}_443;  subject= /O=x/CN=h{n}\n" for n in range(entries))
+    cut = data.draw(st.integers(1, len(whole)))
+    if whole[:cut].endswith("\n") and cut > whole.index("...") + 3:
+        assert len(parse_tofu_list(whole[:cut], "primary", NOON).entries) == whole[:cut].count("host=")
+    else:
+        with pytest.raises(AnswerNotUnderstood):
+            parse_tofu_list(whole[:cut], "primary", NOON)
+
+
+def test_ten_thousand_entries_keep_their_order() -> None:
+    """A long list is read whole, in the device's order."""
+    text = "".join(f"host=10.0.{n // 256}.{n % 256}_8082;  subject= /CN=h{n}\n" for n in range(10_000))
+    entries = parse_tofu_list(text, "primary", NOON).entries
+    assert [entry.subject for entry in entries] == [f"/CN=h{n}" for n in range(10_000)]
