@@ -38,25 +38,21 @@ class Ending:
 
 _UNKNOWN = "Whether its last action took effect is not known: observe before anything else is done."
 
+NO_CELL = "No cell was running."
+STOPPED = f"The cell stopped when it was interrupted. {_UNKNOWN}"
+KILLED = f"The cell did not stop when it was interrupted, and was killed with its kernel. {_UNKNOWN}"
+
 
 def after_signal(signum: signal.Signals, how: str) -> Ending:
-    """Return the ending by Ctrl-C or by a signal that ends the process; ``how`` the cell came to its end."""
+    """Return the ending by Ctrl-C or by another signal; ``how`` is NO_CELL, STOPPED or KILLED."""
     if signum is signal.SIGINT:
-        return Ending(
-            cause=Cause.INTERRUPTED, name="Interrupted", text=f"The run was interrupted by Ctrl-C; {how}. {_UNKNOWN}"
-        )
-    return Ending(
-        cause=Cause.TERMINATED, name="Terminated", text=f"The run was ended by {signum.name}; {how}. {_UNKNOWN}"
-    )
+        return Ending(cause=Cause.INTERRUPTED, name="Interrupted", text=f"Ctrl-C ended the run. {how}")
+    return Ending(cause=Cause.TERMINATED, name="Terminated", text=f"{signum.name} ended the run. {how}")
 
 
 def after_timeout(timeout_s: float, how: str) -> Ending:
-    """Return the ending of a cell that ran longer than it may."""
-    return Ending(
-        cause=Cause.TIMEOUT,
-        name="CellTimeout",
-        text=f"The cell did not end within its {timeout_s:g} s; {how}. {_UNKNOWN}",
-    )
+    """Return the ending of a cell that ran longer than it may; ``how`` is STOPPED or KILLED."""
+    return Ending(cause=Cause.TIMEOUT, name="CellTimeout", text=f"The cell did not end in its {timeout_s:g} s. {how}")
 
 
 def after_silence(error: DeadKernelError | TimeoutError) -> Ending:

@@ -14,6 +14,9 @@ from papermill.clientwrap import PapermillNotebookClient
 from papermill.log import logger
 
 from runbook_lib.engine.endings import (
+    KILLED,
+    NO_CELL,
+    STOPPED,
     Cause,
     Ending,
     after_error,
@@ -120,7 +123,7 @@ class _Run:
             await self._start(stack)
             for index, cell in enumerate(self._states.nb.cells):
                 if self._signals.first is not None:
-                    ending = after_signal(self._signals.first, "between two cells")
+                    ending = after_signal(self._signals.first, NO_CELL)
                     self._states.ended(ending)
                     raise _Stopped(ending)
                 await self._cell(index, cell)
@@ -160,30 +163,30 @@ class _Run:
             self._states.cell_complete(cell, index)
 
     async def _until_stopped(self, work: Coroutine[Any, Any, Any], timeout_s: float | None, grace_s: float) -> Any:
-        """Return what ``work`` returns; raise _Stopped, with ``work`` over, after a signal or the timeout."""
+        """Return what ``work`` returns; raise _Stopped, with ``work`` over, after a signal or the timeout.
+
+        ``grace_s`` is for a cell; without it ``work`` is dropped at once.
+        """
         task = asyncio.ensure_future(work)
         signalled = asyncio.ensure_future(self._signals.next())
         await asyncio.wait({task, signalled}, timeout=timeout_s, return_when=asyncio.FIRST_COMPLETED)
-        if task.done():
-            signalled.cancel()
-            return task.result()
         by_signal = signalled.done()
         signalled.cancel()
-        how = await self._wind_down(task, grace_s)
-        raise _Stopped(after_signal(signalled.result(), how) if by_signal else after_timeout(timeout_s or 0.0, how))
-
-    async def _wind_down(self, task: asyncio.Future[Any], grace_s: float) -> str:
-        """Interrupt the cell and wait for its own clean-up, until ``grace_s`` or a second signal; say how it went."""
-        if grace_s:
-            assert self._client.km is not None
-            await ensure_async(self._client.km.interrupt_kernel())
-            again = asyncio.ensure_future(self._signals.next())
-            await asyncio.wait({task, again}, timeout=grace_s, return_when=asyncio.FIRST_COMPLETED)
-            again.cancel()
-        stopped = task.done()
+        if task.done():
+            return task.result()
+        how = await self._interrupt(task, grace_s) if grace_s else NO_CELL
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
-        return "it stopped when it was interrupted" if stopped else "it was killed together with its kernel"
+        raise _Stopped(after_signal(signalled.result(), how) if by_signal else after_timeout(timeout_s or 0.0, how))
+
+    async def _interrupt(self, task: asyncio.Future[Any], grace_s: float) -> str:
+        """Interrupt the cell and wait for its own clean-up, until ``grace_s`` or a second signal; say how it went."""
+        assert self._client.km is not None
+        await ensure_async(self._client.km.interrupt_kernel())
+        again = asyncio.ensure_future(self._signals.next())
+        await asyncio.wait({task, again}, timeout=grace_s, return_when=asyncio.FIRST_COMPLETED)
+        again.cancel()
+        return STOPPED if task.done() else KILLED
 
 
 def _complete(work: Coroutine[Any, Any, None]) -> None:

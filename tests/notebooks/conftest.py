@@ -18,7 +18,10 @@ SIGNALLED = """\
 import os, pathlib, signal, time
 pathlib.Path("kernel.pid").write_text(str(os.getpid()))
 os.kill(os.getppid(), signal.{name})
-time.sleep(20)
+try:
+    time.sleep(20)
+finally:
+    pathlib.Path("cleaned_up").touch()
 """
 
 CELLS = SimpleNamespace(

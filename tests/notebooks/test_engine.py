@@ -211,13 +211,14 @@ def test_after_ctrl_c_the_cell_is_failed_and_keyboard_interrupt_is_raised(tmp_pa
 
 
 def test_after_sigterm_the_cell_is_failed_and_the_process_ends_by_143(tmp_path, make, read, cells):
-    """SIGTERM becomes an exit by code 143, after the kernel was stopped and the notebook written truthfully."""
+    """SIGTERM becomes an exit by 143, after the cell has cleaned up, its kernel is gone and the notebook is written."""
     template = make(tmp_path, "the_batch_system_ends_the_job", cells.terminates, cells.says_hello)
     with pytest.raises(Terminated) as ended:
         execute(template, tmp_path / "out.ipynb", {}, cwd=tmp_path)
     assert ended.value.code == 143
     assert read(tmp_path / "out.ipynb").states == ["completed", "failed", "pending"]
     assert read_result(tmp_path / "out.ipynb").cause == "terminated"
+    assert (tmp_path / "cleaned_up").exists()
     with pytest.raises(ProcessLookupError):
         os.kill(int((tmp_path / "kernel.pid").read_text()), 0)
 
@@ -232,6 +233,69 @@ def test_the_papermill_command_ends_by_the_conventional_code(cell, code, shown, 
     notebook = read(tmp_path / "out.ipynb")
     assert notebook.states == ["completed", "failed", "pending"]
     assert notebook.errors[0] == shown
+
+
+@pytest.mark.timeout(30)
+def test_a_second_signal_ends_the_wait_for_the_cell(tmp_path, make, read, monkeypatch):
+    """Who presses Ctrl-C twice does not wait for a cell that ignores it; the notebook is true all the same."""
+    monkeypatch.setattr("runbook_lib.engine.run.STOP_GRACE_S", 1000)
+    stubborn = "import os, signal, time; signal.signal(signal.SIGINT, signal.SIG_IGN)\n"
+    twice = "for _ in range(2): os.kill(os.getppid(), signal.SIGINT); time.sleep(0.5)\ntime.sleep(60)"
+    template = make(tmp_path, "ctrl_c_is_pressed_twice", stubborn + twice)
+    with pytest.raises(KeyboardInterrupt):
+        execute(template, tmp_path / "out.ipynb", {})
+    assert "killed" in read_result(tmp_path / "out.ipynb").error_text
+    assert read(tmp_path / "out.ipynb").states == ["completed", "failed"]
+
+
+def test_a_signal_between_two_cells_leaves_the_rest_pending(tmp_path, make, read, cells):
+    """No cell is blamed when none was running, and none is completed that never ran."""
+    template = make(tmp_path, "stopped_between_two_cells", cells.says_hello)
+
+    def stop(index, total, state, heading):
+        if state == "completed":
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    with pytest.raises(Terminated):
+        execute(template, tmp_path / "out.ipynb", {}, progress=stop)
+    assert read(tmp_path / "out.ipynb").states == ["completed", "pending"]
+    assert read(tmp_path / "out.ipynb").metadata.papermill.exception is True
+
+
+@pytest.fixture
+def broken_kernel(tmp_path, monkeypatch):
+    """Install a kernel `python3` that runs one line of Python and never answers."""
+
+    def install(line: str) -> None:
+        folder = tmp_path / "jupyter" / "kernels" / "python3"
+        folder.mkdir(parents=True)
+        spec = {
+            "argv": [sys.executable, "-c", line, "{connection_file}"],
+            "display_name": "broken",
+            "language": "python",
+        }
+        (folder / "kernel.json").write_text(json.dumps(spec))
+        monkeypatch.setenv("JUPYTER_PATH", str(tmp_path / "jupyter"))
+
+    return install
+
+
+def test_a_kernel_that_does_not_start_leaves_every_cell_pending(tmp_path, make, read, cells, broken_kernel):
+    """The result says that nothing was run."""
+    broken_kernel("raise SystemExit(3)")
+    result = execute(make(tmp_path, "the_kernel_does_not_start", cells.says_hello), tmp_path / "out.ipynb", {})
+    assert (result.completed, result.cause, result.code_cells_completed) == (False, "not run", 0)
+    assert read(result.output).states == ["pending", "pending"]
+    assert read(result.output).metadata.papermill.exception is True
+
+
+def test_ctrl_c_while_the_kernel_starts_leaves_every_cell_pending(tmp_path, make, read, cells, broken_kernel):
+    """The wait for a kernel can be interrupted, too."""
+    broken_kernel("import os, signal, time; os.kill(os.getppid(), signal.SIGINT); time.sleep(60)")
+    with pytest.raises(KeyboardInterrupt):
+        execute(make(tmp_path, "ctrl_c_at_the_start", cells.says_hello), tmp_path / "out.ipynb", {})
+    assert read(tmp_path / "out.ipynb").states == ["pending", "pending"]
+    assert read_result(tmp_path / "out.ipynb").cause == "interrupted"
 
 
 def test_the_papermill_command_refuses_wrong_parameters_by_code_2(tmp_path, make, cells):
