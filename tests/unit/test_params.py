@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import shutil
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
+from hypothesis import given
+from hypothesis import strategies as st
 from pydantic import BaseModel
 
 from runbook_lib.errors import SiteFileInvalid
@@ -494,3 +498,49 @@ def _sections(value: Any, where: tuple[str | int, ...]) -> Iterator[tuple[type[B
     elif isinstance(value, list):
         for number, item in enumerate(value):
             yield from _sections(item, (*where, number))
+
+
+# -- whatever a file holds -------------------------------------------------------------------------
+
+SCALARS = st.one_of(st.none(), st.booleans(), st.integers(), st.floats(), st.text(max_size=20))
+ANYTHING = st.recursive(
+    SCALARS, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3)
+)
+WORDS = st.sampled_from(
+    ["name: ", "primary:\n  ", "ssh: {", "}", "[", "]", "- ", "&a ", "*a", "!!python/object:os.system ", "'", "no",
+     '"\\ud800"', "\t", "\n", "? ", ": ", ">\n ", "<<: ", "---\n", "0x1F", "12:30:45", "kind: lab\n", "lab: ", "#", "%"]
+)  # fmt: skip
+
+
+@given(st.one_of(st.binary(max_size=200), st.lists(WORDS, max_size=30).map(lambda words: "".join(words).encode())))
+def test_any_bytes_are_a_site_or_a_refusal(content: bytes) -> None:
+    """Whatever bytes a file holds, loading it ends in the refusal with its problems, and in no other error."""
+    with tempfile.NamedTemporaryFile(suffix=".yaml") as file:
+        file.write(content)
+        file.flush()
+        with contextlib.suppress(SiteFileInvalid):
+            load_site_or_lab(Path(file.name))
+
+
+@given(st.data())
+def test_any_value_anywhere_is_a_site_or_a_refusal(data: st.DataObject) -> None:
+    """A good file in which any one value is replaced by anything else still loads, or is refused with problems."""
+    site = yaml.safe_load(GOOD)
+    places = [where for where, _ in _places(site, ())]
+    *parents, last = data.draw(st.sampled_from(places))
+    inner: Any = site
+    for key in parents:
+        inner = inner[key]
+    inner[last] = data.draw(ANYTHING)
+    with tempfile.NamedTemporaryFile("w", suffix=".yaml", encoding="utf-8") as file:
+        yaml.safe_dump(site, file, allow_unicode=True)
+        file.flush()
+        with contextlib.suppress(SiteFileInvalid):
+            load_site(Path(file.name))
+
+
+def _places(value: Any, where: tuple[str | int, ...]) -> Iterator[tuple[tuple[str | int, ...], Any]]:
+    items = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    for key, item in items:
+        yield (*where, key), item
+        yield from _places(item, (*where, key))
