@@ -17,6 +17,8 @@ What an engine cannot reach: ``--prepare-only`` never asks an engine, so nothing
 ``--no-request-save-on-cell-execute`` or output to ``-`` papermill alone writes, at the end, and after
 Ctrl-C or SIGTERM not at all. Output to other stores than local files is written by papermill's handlers.
 A signal before the engine has begun ends the process as usual; nothing is written then.
+After SIGKILL or a power cut the file is the one last written, whole, in which the cell reads ``running``
+and the run has no end; the kernel ends by itself, and its folder stays behind.
 
 This module imports nothing of papermill: papermill loads every registered engine while it is itself
 half imported.
