@@ -1,3 +1,20 @@
 """Runbooks for certificate mismatches (trust on first use) of Cisco Prime Infrastructure."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from runbook_lib.session import Runbook, open_runbook
+
 __version__ = "0.1.0"
+__all__ = ["Runbook", "open_runbook"]
+
+
+def __getattr__(name: str) -> Any:
+    """Import the public names when they are first used: the command line must not wait for them."""
+    if name in __all__:
+        from runbook_lib import session
+
+        return getattr(session, name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -205,6 +205,24 @@ class Judgement:
     not_available: tuple[tuple[Vantage, str], ...] = ()
 
 
+@dataclass(frozen=True, kw_only=True)
+class Inventory:
+    """One look at a site: what both servers trust, what every host presents, and the verdicts."""
+
+    stores: tuple[TofuStore, ...]
+    presented: tuple[Presented, ...]
+    judgements: tuple[Judgement, ...]
+    ha: tuple[HaStatus, ...]
+
+    def store(self, server: str) -> TofuStore:
+        """Return the store of ``primary`` or ``secondary``."""
+        return next(store for store in self.stores if store.server == server)
+
+    def judgement(self, target: str) -> Judgement:
+        """Return the verdict on ``primary``, ``secondary`` or an ISE server by its name."""
+        return next(judgement for judgement in self.judgements if judgement.target == target)
+
+
 # -- what the logs say ---------------------------------------------------------------------------
 
 
@@ -297,13 +315,19 @@ class PlanRow:
 
 @dataclass(frozen=True, kw_only=True)
 class Plan:
-    """The exact deletions of one incident with their evidence, and one SHA-256 digest over them."""
+    """The exact deletions of one incident with their evidence, and one SHA-256 digest over them.
+
+    ``blocked`` names why nothing may be deleted although something is stale; ``notes`` say what
+    was seen beside the rows. Neither is under the digest.
+    """
 
     site: str
     incident: str
     made_utc: datetime
     rows: tuple[PlanRow, ...]
     digest: str
+    blocked: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
 
     @property
     def deletions(self) -> tuple[PlanRow, ...]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from runbook_lib.web.browser import PinnedBrowser
 from runbook_lib.web.forms import HaForm
+from runbook_lib.web.labels import labels_for
 from runbook_lib.web.pages import PrimePages
 
-__all__ = ["HaForm", "PinnedBrowser", "PrimePages"]
+__all__ = ["HaForm", "PinnedBrowser", "PrimePages", "labels_for"]

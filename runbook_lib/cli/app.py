@@ -1,0 +1,147 @@
+"""The commands and their options; the work is done elsewhere."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from runbook_lib import __version__
+
+EXIT_CODES = """
+Exit codes: 0 repaired or nothing to do, or a read stage done · 1 failed · 2 wrong parameters ·
+3 stopped for safety, approval missing included · 4 a device did not answer or refused ·
+5 the record cannot be written or does not verify · 6 unknown: a change was sent, its result not seen
+"""
+
+app = typer.Typer(
+    help="Repair certificate mismatches (trust on first use) of Cisco Prime Infrastructure, with a true record.",
+    epilog=EXIT_CODES,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+)
+lab_app = typer.Typer(
+    help="The embedded lab: a simulated primary, secondary and ISE server on loopback.", no_args_is_help=True
+)
+app.add_typer(lab_app, name="lab")
+
+SiteArgument = Annotated[str, typer.Argument(help="A name in params/ or the path of a site's file.")]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        typer.echo(f"runbook {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and end.")
+    ] = False,
+) -> None:
+    pass
+
+
+@app.command(epilog="Examples: runbook run lab · runbook run berlin --until 20 · runbook run berlin --approve DIGEST")
+def run(
+    site: SiteArgument,
+    incident: Annotated[str, typer.Option(help="Go on with this incident; empty: the site's open one, or a new one.")] = "",
+    resume: Annotated[bool, typer.Option("--resume", help="Refuse to open a new incident: there must be an open one.")] = False,
+    until: Annotated[str, typer.Option(help="The last stage to run, by number or name, as 20.")] = "60",
+    approve: Annotated[str, typer.Option(help="The digest of the plan that you approve.")] = "",
+) -> None:
+    """Run the stages in order for one site, as notebooks, in one incident."""
+    from runbook_lib.cli.running import run_command
+
+    raise typer.Exit(run_command(site, incident=incident, resume=resume, until=until, approve=approve))
+
+
+@app.command(epilog="Examples: runbook check berlin · runbook check berlin --live")
+def check(
+    site: SiteArgument,
+    live: Annotated[bool, typer.Option("--live", help="Ask every server too: host key, login, release.")] = False,
+) -> None:
+    """Validate a site's file; with --live also that every server answers, is pinned, and runs 3.5 or later."""
+    from runbook_lib.cli.checking import check_command
+
+    raise typer.Exit(check_command(site, live=live))
+
+
+@app.command(epilog="Example: runbook approve 20261123T120000Z-berlin-1a2b 3f6c… --by 'Ada Example'")
+def approve(
+    incident: Annotated[str, typer.Argument(help="The incident.")],
+    digest: Annotated[str, typer.Argument(help="The plan's digest, all 64 digits.")],
+    by: Annotated[str, typer.Option(help="Who approves.")],
+    reason: Annotated[str, typer.Option(help="Why, in a few words.")] = "",
+) -> None:
+    """Approve an incident's plan by its digest. Nothing is sent; the next run of stage 30 carries it out."""
+    from runbook_lib.cli.approving import approve_command
+
+    approve_command(incident, digest, by=by, reason=reason)
+
+
+@app.command(epilog="Example: runbook unlock berlin --holder 1a2b3c")
+def unlock(
+    site: SiteArgument,
+    holder: Annotated[str, typer.Option(help="The holder, as the refusal names it.")],
+) -> None:
+    """Free the lock that a dead run left behind, by naming its holder."""
+    from runbook_lib.cli.approving import unlock_command
+
+    unlock_command(site, holder)
+
+
+@app.command(epilog="Example: runbook demo")
+def demo(
+    skin: Annotated[str, typer.Option(help="Which look the lab's web pages have.")] = "",
+) -> None:
+    """Start a lab with the incident in it, repair it, and show what the lab itself saw."""
+    from runbook_lib.cli.demo import demo_command
+
+    raise typer.Exit(demo_command(skin))
+
+
+@lab_app.command("up", epilog="Example: runbook lab up --scenario renewed-ise-only")
+def lab_up(
+    scenario: Annotated[str, typer.Option(help="healthy, renewed, renewed-secondary-only, renewed-ise-only, after-redeploy.")] = "renewed",
+    monitor_interval_s: Annotated[float, typer.Option(help="Seconds between a Health Monitor's connections.")] = 1.0,
+    skin: Annotated[str, typer.Option(help="Which look the web pages have.")] = "",
+) -> None:
+    """Start the lab as a process of its own."""
+    from runbook_lib.cli.lab import up_command
+
+    up_command(scenario, monitor_interval_s, skin)
+
+
+@lab_app.command("status", epilog="Example: runbook lab status --json")
+def lab_status(json: JsonOption = False) -> None:
+    """Show what the lab holds: addresses, HA states, stores, presented certificates."""
+    from runbook_lib.cli.lab import status_command
+
+    status_command(as_json=json)
+
+
+@lab_app.command("down")
+def lab_down() -> None:
+    """End the lab."""
+    from runbook_lib.cli.lab import down_command
+
+    down_command()
+
+
+@lab_app.command("renew", epilog="Example: runbook lab renew secondary")
+def lab_renew(who: Annotated[str, typer.Argument(help="primary, secondary or ise.")]) -> None:
+    """Give a server of the running lab a new key and certificate: the incident begins."""
+    from runbook_lib.cli.lab import renew_command
+
+    renew_command(who)
+
+
+@lab_app.command("jupyter")
+def lab_jupyter() -> None:
+    """Start the lab and open JupyterLab on 00_start_here."""
+    from runbook_lib.cli.lab import jupyter_command
+
+    raise typer.Exit(jupyter_command())

@@ -1,0 +1,80 @@
+"""``runbook run``: the stages of one site in order, one line each, and a table at the end."""
+
+from __future__ import annotations
+
+import sys
+import time
+
+from runbook_lib import places
+from runbook_lib.errors import ParameterRefused
+from runbook_lib.models import Stage
+from runbook_lib.params import Site
+from runbook_lib.record import Record, find_open
+from runbook_lib.runner import RunReport, StageReport, run_stages
+from runbook_lib.session import open_incident, open_site
+from runbook_lib.views import Row, Table, View
+from runbook_lib.views.show import STATE_MARKS
+
+
+def run_command(site: str, *, incident: str = "", resume: bool = False, until: str = "60", approve: str = "") -> int:
+    """Run and return the exit code."""
+    last = stage_named(until)
+    settings = open_site(site)
+    if resume and not incident and not find_open(places.records_dir(), settings.name):
+        raise ParameterRefused(
+            f"Site {settings.name} has no open incident to resume", next_step="leave out --resume to open a new one"
+        )
+    record = open_incident(settings, incident, what="runbook run")
+    return run_and_tell(settings, site, record, until=last, approve=approve)
+
+
+def run_and_tell(
+    site: Site, argument: str, record: Record, *, until: Stage = Stage.VERIFY, approve: str = ""
+) -> int:
+    """Run the stages, tell of each, print the table, and return the exit code."""
+    out(f"site {site.name} · incident {record.incident}")
+    started = time.monotonic()
+    shown: set[Stage] = set()
+
+    def say(stage: Stage, line: str) -> None:
+        if stage not in shown:
+            shown.add(stage)
+            out(f"{stage} …")
+
+    report = run_stages(site, argument, record, until=until, approve=approve, say=say)
+    out("")
+    out(summary(report, time.monotonic() - started).text())
+    problem = report.stages[-1].error_text
+    if report.exit_code and problem:
+        print(problem, file=sys.stderr)  # noqa: T201 - this is the terminal
+    return report.exit_code
+
+
+def summary(report: RunReport, seconds: float) -> View[RunReport]:
+    """Return the table that ends a run: stage, outcome, seconds."""
+    rows = [_row(stage) for stage in report.stages]
+    rows.append(Row(cells=("all", report.outcome or "not finished", f"{seconds:.1f}")))
+    table = Table(
+        title=f"Incident {report.incident}",
+        headers=("stage", "outcome", "seconds"),
+        rows=tuple(rows),
+        note=f"record: {report.folder}",
+    )
+    return View(report, (table,))
+
+
+def _row(stage: StageReport) -> Row:
+    word = f"{stage.state} ({stage.error_name})" if stage.error_name else str(stage.state)
+    return Row(cells=(stage.stage, word, f"{stage.seconds:.1f}"), mark=STATE_MARKS.get(stage.state, ""))
+
+
+def stage_named(text: str) -> Stage:
+    """Return the stage of a number or a name, as ``20`` or ``20_list_certificates``."""
+    found = [stage for stage in Stage if text in (stage, stage[:2])]
+    if not found:
+        raise ParameterRefused(f"There is no stage {text!r}", next_step=f"one of: {', '.join(Stage)}")
+    return found[0]
+
+
+def out(line: str) -> None:
+    print(line, flush=True)  # noqa: T201 - this is the terminal

@@ -1,0 +1,37 @@
+"""Where an approval comes from: the command, the notebook's parameter, or the lab answering for itself."""
+
+from __future__ import annotations
+
+from runbook_lib.errors import ParameterRefused
+from runbook_lib.models import Approval, Plan
+from runbook_lib.steps.context import Context
+from runbook_lib.steps.delete import approval_of
+
+LAB = "the lab itself"
+
+
+def approve_as_asked(context: Context, plan: Plan, digest: str) -> Approval | None:
+    """Write the approval that was asked for, and return the one that holds for this plan.
+
+    ``digest`` is the parameter ``approve``: empty, or the plan's digest to the letter; another
+    one raises ParameterRefused. Only a site that says it is the lab approves by itself.
+    """
+    if digest and digest != plan.digest:
+        raise ParameterRefused(
+            "The parameter approve is not this plan's digest; nothing was approved",
+            where=f"incident {plan.incident}",
+            found=f"approve {digest}\nplan    {plan.digest}",
+            next_step="look at the plan above; approve it with its own digest",
+        )
+    if approval_of(context, plan) or not plan.deletions or plan.blocked:
+        return approval_of(context, plan)
+    if digest:
+        write_approval(context, plan, by=context.operator, how="parameter approve")
+    elif context.site.kind == "lab":
+        write_approval(context, plan, by=LAB, how="the site's file says that it is the lab")
+    return approval_of(context, plan)
+
+
+def write_approval(context: Context, plan: Plan, *, by: str, how: str, reason: str = "") -> None:
+    """Keep one approval in the record, bound to the plan's digest."""
+    context.record.write_approval(Approval(digest=plan.digest, by=by, at_utc=context.now(), how=how, reason=reason))

@@ -1,0 +1,97 @@
+"""From a notebook's parameters to a stage at work: the site's file, the lab where it asks for one, the incident."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from runbook_lib import places
+from runbook_lib.errors import DeviceUnreachable, ParameterRefused
+from runbook_lib.models import Answer, Stage
+from runbook_lib.params import LabRequest, Site, load_site, load_site_or_lab
+from runbook_lib.record import Record, find_open, operator
+from runbook_lib.session.runbook import Runbook, report_progress
+from runbook_lib.session.stages import STAGES, DeleteStale
+from runbook_lib.steps.context import Context
+from runbook_lib.steps.devices import Devices
+
+__all__ = ["open_incident", "open_runbook", "open_site"]
+
+
+def open_runbook(stage: str, site: str = "lab", incident: str = "", approve: str = "") -> Runbook:
+    """Open one stage of one incident and return it; its value in a notebook is the banner.
+
+    ``stage`` is a notebook's stem. ``site`` is a name in ``params/`` or a path. ``incident`` empty:
+    the site's open one, or a new one. ``approve``: the plan's digest, in stage 30 only. Nothing is
+    contacted yet (the lab is started where the site asks for it). Raises UsageError and RecordError.
+    """
+    which = _stage(stage)
+    settings = open_site(site)
+    record = open_incident(settings, incident, what=which.value)
+
+    def keep(answer: Answer, parsed: object) -> None:
+        record.keep_answer(answer, parsed, stage=which)
+
+    context = Context(
+        site=settings,
+        record=record,
+        stage=which,
+        devices=Devices(settings, keep),
+        operator=operator(),
+        records_root=places.records_dir(),
+        tell=report_progress,
+    )
+    if which is Stage.DELETE:
+        return DeleteStale(context, approve=approve)
+    if approve:
+        raise ParameterRefused(
+            "Only the stage that deletes takes an approval", where=stage, next_step=f"leave approve empty in {stage}"
+        )
+    return STAGES[which](context)
+
+
+def open_site(name_or_path: str) -> Site:
+    """Return the site; starts the lab where the file asks for it and it is not up yet."""
+    loaded = load_site_or_lab(name_or_path)
+    if isinstance(loaded, LabRequest):
+        loaded = load_site(_lab_site_file(loaded))
+    return loaded
+
+
+def open_incident(site: Site, incident: str, *, what: str) -> Record:
+    """Return the record of the named incident, else of the site's open one, else of a new one.
+
+    Raises ParameterRefused where the named incident is another site's.
+    """
+    root = places.records_dir()
+    incident = incident or find_open(root, site.name) or ""
+    if not incident:
+        return Record.create(root, site.name, what=what)
+    record = Record.open(root, incident)
+    if record.site != site.name:
+        raise ParameterRefused(
+            f"Incident {incident} is of site {record.site}, not of {site.name}",
+            next_step=f"give the site {record.site}, or leave the incident empty",
+        )
+    return record
+
+
+def _stage(stage: str) -> Stage:
+    try:
+        return Stage(stage)
+    except ValueError:
+        raise ParameterRefused(
+            f"There is no stage {stage!r}", next_step=f"one of: {', '.join(Stage)}"
+        ) from None
+
+
+def _lab_site_file(request: LabRequest) -> Path:
+    from runbook_lib import lab
+
+    folder = places.lab_dir()
+    try:
+        lab.up(folder, lab.LabOptions(**request.options()), exist_ok=True)
+    except lab.LabError as error:
+        raise DeviceUnreachable(
+            "The lab could not be started", where=str(folder), found=str(error), next_step="runbook lab down, then again"
+        ) from None
+    return folder / "site.yaml"

@@ -1,0 +1,131 @@
+"""What all stages have in common: the banner, the journal's lines around each verb, the next step, the close."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import Callable, Coroutine
+from typing import Any, TypeVar
+
+from runbook_lib import background
+from runbook_lib.errors import OutcomeUnknown, RunbookError, SafetyStop
+from runbook_lib.models import Stage, StageState
+from runbook_lib.session.nexts import next_steps
+from runbook_lib.steps.context import Context
+from runbook_lib.steps.pages import PrimaryPages
+from runbook_lib.views import Row, Table, View, show
+
+T = TypeVar("T")
+
+
+class Runbook:
+    """One stage of one incident. Its value in a notebook is the banner; its verbs are the stage's.
+
+    Every verb may be called again, in any order: each reads what it needs from the record and
+    refuses by itself what would not be safe.
+    """
+
+    stage: Stage
+
+    def __init__(self, context: Context) -> None:
+        self.context = context
+        self._pages = PrimaryPages(context)
+        context.record.start_stage(context.stage, text=context.operator)
+
+    @property
+    def incident(self) -> str:
+        """The incident's id, which names its folder in the records."""
+        return self.context.record.incident
+
+    def _repr_html_(self) -> str:
+        return self._banner()._repr_html_()
+
+    def __repr__(self) -> str:
+        return self._banner().text()
+
+    def _banner(self) -> View[str]:
+        site = self.context.site
+        kind = "LAB: simulated servers on this machine" if site.kind == "lab" else "PRODUCTION: real servers"
+        hosts = [
+            ("primary", site.primary.address),
+            ("secondary", site.secondary.address),
+            *((server.name, server.address) for server in site.ise),
+        ]
+        rows = (
+            ("", kind),
+            ("site", site.name),
+            ("servers", ", ".join(f"{name} {address}" for name, address in hosts)),
+            ("incident", self.incident),
+            ("record", str(self.context.record.folder)),
+            ("operator", self.context.operator),
+        )
+        table = Table(
+            title=f"{self.stage} · {kind}", headers=("what", "value"), rows=tuple(Row(cells=row) for row in rows[1:])
+        )
+        return View(self.incident, (table, show.stages(self.context.record.stage_states())))
+
+    def next(self) -> View[str]:
+        """Show what comes next for each way in which this stage can end."""
+        table = Table(
+            title="What next",
+            headers=("when", "then"),
+            rows=tuple(Row(cells=cells) for cells in next_steps(self.stage, self.context.record.incident)),
+        )
+        return View(self.stage, (table,))
+
+    def close(self) -> View[StageState]:
+        """Seal the stage: close every connection and write its end into the journal.
+
+        Raises what the stage's outcome calls for, so that the cell is red by hand and the exit
+        code is not zero in a batch.
+        """
+        self._do(self._seal)
+        self._close_connections()
+        self.context.record.end_stage(self.stage, StageState.DONE)
+        table = show.stages({self.stage: StageState.DONE})
+        return View(StageState.DONE, (table,))
+
+    def _seal(self) -> None:
+        """What a stage asks of itself before it may be called done; raises where it may not."""
+
+    def _do(self, act: Callable[[], T]) -> T:
+        """Run one verb; an error ends the stage in the journal before it is raised."""
+        try:
+            return act()
+        except RunbookError as error:
+            self._fail(state_after(error), f"{type(error).__name__}: {error.what}")
+            raise
+        except (KeyboardInterrupt, asyncio.CancelledError):
+            self._fail(StageState.INTERRUPTED, "stopped by hand")
+            raise
+        except Exception as error:
+            self._fail(StageState.FAILED, f"{type(error).__name__}")
+            raise
+
+    def _run(self, work: Coroutine[Any, Any, T]) -> T:
+        return self._do(lambda: background.run(work))
+
+    def _fail(self, state: StageState, why: str) -> None:
+        self.context.record.end_stage(self.stage, state, why)
+        self._close_connections()
+
+    def _close_connections(self) -> None:
+        background.run(self._close())
+
+    async def _close(self) -> None:
+        await self._pages.close()
+        await self.context.devices.close()
+
+
+def state_after(error: RunbookError) -> StageState:
+    """Return the state in which an error leaves a stage."""
+    if isinstance(error, OutcomeUnknown):
+        return StageState.UNKNOWN
+    return StageState.STOPPED if isinstance(error, SafetyStop) else StageState.FAILED
+
+
+def report_progress(sentence: str, fraction: float | None = None) -> None:
+    """Print one line per change; on standard error, so that results stay apart from it."""
+    percent = "" if fraction is None else f" ({fraction:.0%})"
+    print(f"{sentence}{percent}", file=sys.stderr, flush=True)  # noqa: T201 - this is where progress is told
+

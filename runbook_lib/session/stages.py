@@ -1,0 +1,297 @@
+"""The verbs of each stage: one call per cell, each returning a view of what was seen or done."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+from runbook_lib.errors import RepairFailed, StageOutOfOrder
+from runbook_lib.models import (
+    Approval,
+    Check,
+    DeletionResult,
+    Diagnosis,
+    HaPage,
+    Inventory,
+    IseServer,
+    Outcome,
+    Plan,
+    ReadinessItem,
+    Stage,
+)
+from runbook_lib.session.approving import approve_as_asked
+from runbook_lib.session.runbook import Runbook
+from runbook_lib.steps import delete, diagnose, inventory, preflight, readd_ise, register_ha, verify
+from runbook_lib.steps.context import Context
+from runbook_lib.steps.history import past_of
+from runbook_lib.steps.plan import make_plan
+from runbook_lib.views import Row, Table, View, show
+
+
+class StartHere(Runbook):
+    """Stage 00: is everything reachable, where does this incident stand, what was there before."""
+
+    stage = Stage.START
+
+    def preflight(self) -> View[tuple[Check, ...]]:
+        """Ask every server whether it answers; changes nothing."""
+        found = self._run(preflight.preflight(self.context))
+        return show.checks(found, "Is everything reachable?", "Each line that is not «yes» says what to do.")
+
+    def incidents(self) -> View[tuple[tuple[str, str], ...]]:
+        """Show the incidents of all sites, newest first."""
+        rows = preflight.earlier_incidents(self.context)
+        table = Table(
+            title="Incidents so far",
+            headers=("incident", "site", "outcome"),
+            rows=tuple(Row(cells=row) for row in rows),
+            empty="none",
+        )
+        return View(tuple((row[0], row[2]) for row in rows), (table,))
+
+
+class DiagnoseLogs(Runbook):
+    """Stage 10: which of the three places reports a mismatch, of whom, since when."""
+
+    stage = Stage.DIAGNOSE
+
+    def diagnose(self) -> View[Diagnosis]:
+        """Read the logs that the site's file names."""
+        return show.diagnosis(self._do(lambda: diagnose.diagnose(self.context)))
+
+
+class ListCertificates(Runbook):
+    """Stage 20: both stores, what each host presents now, the verdicts, the plan."""
+
+    stage = Stage.LIST
+
+    def inventory(self) -> View[Inventory]:
+        """Look at everything once; shows both TOFU lists."""
+        return show.stores(self._run(inventory.take_inventory(self.context)))
+
+    def presented(self) -> View[Inventory]:
+        """Show what each host presents, and from where it was seen."""
+        return show.presented(self._do(lambda: inventory.recorded_inventory(self.context)), datetime.now(UTC))
+
+    def verdicts(self) -> View[Inventory]:
+        """Show what is presented compared with what is known by another way."""
+        return show.verdicts(self._do(lambda: inventory.recorded_inventory(self.context)))
+
+    def plan(self) -> View[Plan]:
+        """Make the plan and keep it in the record."""
+        return show.plan(self._do(self._make_plan))
+
+    def _make_plan(self) -> Plan:
+        context = self.context
+        plan = make_plan(
+            context.site,
+            self.incident,
+            diagnose.recorded_diagnosis(context),
+            inventory.recorded_inventory(context),
+            past_of(context),
+            now_utc=context.now(),
+        )
+        context.record.write_plan(plan)
+        return plan
+
+
+class DeleteStale(Runbook):
+    """Stage 30: ask for approval, delete, prove that exactly those are gone."""
+
+    stage = Stage.DELETE
+
+    def __init__(self, context: Context, *, approve: str = "") -> None:
+        super().__init__(context)
+        self._approve = approve
+
+    def plan(self) -> View[Plan]:
+        """Show the plan of stage 20."""
+        return show.plan(self._do(self.context.record.read_plan))
+
+    def approval(self) -> View[Approval | None]:
+        """Show who approved this plan; writes the approval that the parameter ``approve`` gives. Never waits."""
+        plan = self._do(self.context.record.read_plan)
+        found = self._do(lambda: approve_as_asked(self.context, plan, self._approve))
+        question = f"Delete these {len(plan.deletions)} entries? A deleted entry cannot be restored."
+        if found is None and plan.deletions:
+            question += f" To approve: runbook approve {self.incident} {plan.digest} --by NAME"
+        return show.approval(found, question if plan.deletions else "Nothing is to be deleted; nothing to approve.")
+
+    def require_approval(self) -> View[Approval | None]:
+        """Raise unless the plan may be carried out."""
+        plan = self._do(self.context.record.read_plan)
+        found = self._do(lambda: delete.require_approval(self.context, plan))
+        return show.approval(found, "The plan may be carried out." if found else "Nothing is to be deleted.")
+
+    def delete(self) -> View[tuple[DeletionResult, ...]]:
+        """CHANGE. Carry out the approved plan; refuses by itself whatever was not approved or has moved."""
+        plan = self._do(self.context.record.read_plan)
+        return show.deletions(self._run(delete.delete_stale(self.context, plan)))
+
+    def prove(self) -> View[tuple[Check, ...]]:
+        """Show expected beside actual for every planned deletion."""
+        plan = self._do(self.context.record.read_plan)
+        found = self._do(lambda: delete.prove_deletions(self.context, plan))
+        return show.checks(
+            found,
+            "Are exactly these gone?",
+            "«not known»: listed again, perhaps with the new certificate; stages 40 to 60 tell.",
+        )
+
+    def _seal(self) -> None:
+        plan = self.context.record.read_plan()
+        delete.require_approval(self.context, plan)
+        delete.require_deletions(self.context, plan)
+
+
+class RegisterHa(Runbook):
+    """Stage 40: readiness, registration with its three milestones, Primary Active on both servers' own word."""
+
+    stage = Stage.REGISTER
+
+    def __init__(self, context: Context) -> None:
+        super().__init__(context)
+        self._action: register_ha.HaAction | None = None
+        self._items: tuple[ReadinessItem, ...] = ()
+        self._proof: tuple[Check, ...] = ()
+
+    def observe(self) -> View[str]:
+        """Show both servers' HA states and what follows from them."""
+        self._do(lambda: delete.require_carried_out(self.context))
+        states = self._run(register_ha.observe_ha(self.context))
+        self._action = self._run(register_ha.decide_ha(self.context, self._pages))
+        table = Table(title="What follows", headers=("decision",), rows=(Row(cells=(self._action,)),))
+        return View(str(self._action), (show.ha_states(states), table))
+
+    def form(self) -> View[str]:
+        """Show what will be typed into the page; the key is named by its reference."""
+        site = self.context.site
+        rows = (
+            ("Secondary Server", register_ha.secondary_address(site)),
+            ("Authentication Key", f"from {site.ha.auth_key}"),
+            ("Email Address", ", ".join(site.ha.email) or "-"),
+            ("Failover Type", site.ha.failover),
+            ("IPV4 Virtual IP", site.ha.virtual_ipv4 or "-"),
+            ("IPV6 Virtual IP", site.ha.virtual_ipv6 or "-"),
+        )
+        table = Table(
+            title="HA Configuration", headers=("field", "value"), rows=tuple(Row(cells=cells) for cells in rows)
+        )
+        return View(register_ha.secondary_address(site), (table,))
+
+    def readiness(self) -> View[tuple[ReadinessItem, ...]]:
+        """Press Check Readiness where something is to be registered, and show its table."""
+        if self._decided() is register_ha.HaAction.REGISTER:
+            self._items = self._run(register_ha.check_readiness(self.context, self._pages))
+        accepted = self.context.site.policy.accept_readiness
+        self._do(lambda: register_ha.require_readiness(self._items, accepted))
+        return show.readiness(self._items, accepted)
+
+    def register(self) -> View[HaPage | None]:
+        """CHANGE. Register once and watch the three milestones; a registration under way is only watched."""
+        action = self._decided()
+        return show.ha_page(self._run(register_ha.register(self.context, self._pages, action, self._items)))
+
+    def prove(self) -> View[tuple[Check, ...]]:
+        """Ask both servers' command lines."""
+        self._proof = self._run(register_ha.prove_ha(self.context))
+        return show.checks(self._proof, "Is high availability up, on both servers' own word?")
+
+    def _decided(self) -> register_ha.HaAction:
+        if self._action is None:
+            self._action = self._run(register_ha.decide_ha(self.context, self._pages))
+        return self._action
+
+    def _seal(self) -> None:
+        require_checks(self._proof, "High availability is not healthy")
+
+
+class ReaddIse(Runbook):
+    """Stage 50: the ISE servers are added again and answer."""
+
+    stage = Stage.READD_ISE
+
+    def __init__(self, context: Context) -> None:
+        super().__init__(context)
+        self._decisions: tuple[readd_ise.IseDecision, ...] | None = None
+        self._proof: tuple[Check, ...] = ()
+
+    def observe(self) -> View[tuple[readd_ise.IseDecision, ...]]:
+        """Show what the ISE Servers page lists and what follows per ISE server of the site."""
+        found = self._decided()
+        table = Table(
+            title="ISE servers of the site",
+            headers=("name", "address", "what the page says", "what follows"),
+            rows=tuple(
+                Row(cells=(d.name, d.address, d.listed.status if d.listed else "not listed", d.action)) for d in found
+            ),
+            empty="the site has no ISE server",
+        )
+        return View(found, (table,))
+
+    def readd(self) -> View[tuple[IseServer, ...]]:
+        """CHANGE. Add what is missing, replace what does not answer."""
+        decisions = self._decided()
+        return show.ise_servers(self._run(readd_ise.readd_ise(self.context, self._pages, decisions)))
+
+    def prove(self) -> View[tuple[Check, ...]]:
+        """Ask the page and the primary's store."""
+        self._proof = self._run(readd_ise.prove_ise(self.context, self._pages))
+        return show.checks(self._proof, "Do the ISE servers answer?")
+
+    def _decided(self) -> tuple[readd_ise.IseDecision, ...]:
+        if self._decisions is None:
+            self._decisions = self._run(readd_ise.decide_ise(self.context, self._pages))
+        return self._decisions
+
+    def _seal(self) -> None:
+        require_checks(self._proof, "An ISE server does not answer", needed=bool(self.context.site.ise))
+
+
+class Verify(Runbook):
+    """Stage 60: which facts prove the repair, which do not, and the outcome."""
+
+    stage = Stage.VERIFY
+
+    def __init__(self, context: Context) -> None:
+        super().__init__(context)
+        self._checks: tuple[Check, ...] = ()
+
+    def verify(self) -> View[tuple[Check, ...]]:
+        """Look at everything again."""
+        self._checks = self._run(verify.verify(self.context, self._pages))
+        return show.checks(self._checks, "What proves the repair", verify.UNPROVEN)
+
+    def outcome(self) -> View[Outcome]:
+        """Say how this incident ends, and what would keep it from coming back."""
+        found = verify.outcome_of(self.context, self._checks)
+        mark = "bad" if found is Outcome.FAILED else "good"
+        table = Table(
+            title="Outcome",
+            headers=("outcome", "incident"),
+            rows=(Row(cells=(found, self.incident), mark=mark),),
+            note=verify.LASTING_REPAIR,
+        )
+        return View(found, (table,))
+
+    def _seal(self) -> None:
+        require_checks(self._checks, "The repair is not proven")
+        self.context.record.set_outcome(verify.outcome_of(self.context, self._checks))
+
+
+def require_checks(checks: tuple[Check, ...], what: str, *, needed: bool = True) -> None:
+    """Raise RepairFailed for a check that is not as expected, StageOutOfOrder where none was made."""
+    if not checks and needed:
+        raise StageOutOfOrder("This stage has proven nothing yet", next_step="run its cells in order, then close it")
+    failed = [check for check in checks if check.ok is False]
+    if failed:
+        raise RepairFailed(
+            what,
+            found="\n".join(f"{c.name}: expected {c.expected}, found {c.actual}" for c in failed),
+            next_step="see the table above; 10_diagnose_logs says whether a mismatch is left",
+        )
+
+
+STAGES: dict[Stage, type[Runbook]] = {
+    kind.stage: kind
+    for kind in (StartHere, DiagnoseLogs, ListCertificates, DeleteStale, RegisterHa, ReaddIse, Verify)
+}

@@ -1,0 +1,88 @@
+"""Before any credentials are used: the host is looked at again and must show a confirmed certificate."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from runbook_lib.certificates import read_expectation, spki_sha256_of
+from runbook_lib.errors import CertificateMoved, DeletionRefused
+from runbook_lib.models import Judgement, Presented, Vantage, Verdict
+from runbook_lib.params import PiServer
+from runbook_lib.steps.context import Context
+from runbook_lib.steps.history import confirmed_before
+from runbook_lib.steps.inventory import judge_target
+from runbook_lib.steps.targets import Target, pi_server, target_named
+
+
+async def require_confirmed(context: Context, name: str) -> Judgement:
+    """Probe the host called ``name`` and return its verdict.
+
+    Raises CertificateMoved where this incident confirmed another certificate before, and
+    DeletionRefused where the verdict is not a confirmed one.
+    """
+    target = target_named(context.site, name)
+    _, judgement = await _look_and_judge(context, target)
+    earlier = confirmed_before(context, name)
+    if earlier and judgement.facts and judgement.facts.sha256 != earlier:
+        raise CertificateMoved(
+            f"{name} no longer presents the certificate that was confirmed in this incident",
+            where=f"{judgement.host}:{judgement.port}",
+            found=f"confirmed {earlier}\npresented {judgement.facts.sha256} ({judgement.verdict})",
+            next_step="find out who answers there before anything else; no credentials were sent",
+        )
+    _require(judgement)
+    return judgement
+
+
+async def confirmed_web_key(context: Context, server_key: str) -> str:
+    """Return the SHA-256 of the public key that a PI server's web port must show, after confirming it now.
+
+    Raises DeletionRefused where the verdict on the web port's certificate is not a confirmed one.
+    """
+    server = pi_server(context.site, server_key)
+    target = replace(target_named(context.site, server_key), port=_web_port(server), observers=())
+    looks, judgement = await _look_and_judge(context, target)
+    _require(judgement)
+    here = next(look for look in looks if look.vantage is Vantage.HERE)
+    if not here.chain:
+        raise DeletionRefused(
+            f"The web pages of {server_key} do not answer from this machine",
+            where=f"{target.address}:{target.port}",
+            found=here.problem,
+            next_step="the browser runs here: allow this machine to reach the web port",
+        )
+    return spki_sha256_of(here.chain[0])
+
+
+async def _look_and_judge(context: Context, target: Target) -> tuple[tuple[Presented, ...], Judgement]:
+    known = read_expectation(target.expect)
+    looks = await context.devices.look(target)
+    for look in looks:
+        for der in look.chain:
+            context.record.keep_certificate(der, stage=context.stage, server=target.name)
+    return looks, judge_target(context, target, looks, known)
+
+
+def _require(judgement: Judgement) -> None:
+    if judgement.verdict.confirmed or judgement.verdict is Verdict.UNCHANGED:
+        return
+    advice = {
+        Verdict.CONTRADICTED: "treat it as a suspected interception: find out who answers there",
+        Verdict.UNREACHABLE: "make the host answer, then run this stage again",
+        Verdict.UNSTABLE: "find out why two certificates are shown (a cluster, or somebody in between)",
+    }.get(
+        judgement.verdict,
+        f"say in the site's file what is known of it by another way (expect: of {judgement.target}), for example its CSR",
+    )
+    raise DeletionRefused(
+        f"The certificate of {judgement.target} is not confirmed ({judgement.verdict}); no credentials are sent to it",
+        where=f"{judgement.host}:{judgement.port}",
+        found=judgement.reason,
+        next_step=advice,
+    )
+
+
+def _web_port(server: PiServer) -> int:
+    return server.web.port if server.web else 443
+
+

@@ -1,0 +1,73 @@
+"""The site's devices: their command lines, opened once and when first needed, and the looks through them."""
+
+from __future__ import annotations
+
+import asyncio
+
+from runbook_lib.console import Console
+from runbook_lib.errors import DeviceError
+from runbook_lib.models import Presented, Vantage
+from runbook_lib.params import Site
+from runbook_lib.prime import Keep, PrimeServer
+from runbook_lib.probe import not_available, present
+from runbook_lib.steps.targets import PI_SERVERS, Target, pi_server
+
+
+class Devices:
+    """Opens each command line at most once; ``close`` ends them all."""
+
+    def __init__(self, site: Site, keep: Keep) -> None:
+        self._site = site
+        self._primes = {
+            key: PrimeServer(key, pi_server(site, key), deadlines=site.deadlines, keep=keep) for key in PI_SERVERS
+        }
+        self._others: dict[str, Console] = {}
+        self._opening = asyncio.Lock()
+
+    def prime(self, key: str) -> PrimeServer:
+        """Return ``primary`` or ``secondary``; nothing is contacted before its first verb."""
+        return self._primes[key]
+
+    async def look(self, target: Target) -> tuple[Presented, ...]:
+        """Return what a host presents from every vantage: here, itself, and each server that pins it.
+
+        Never raises for what a device does; a vantage that cannot be used says why.
+        """
+        return tuple(
+            await asyncio.gather(
+                present(target.address, target.port, vantage=Vantage.HERE, deadlines=self._site.deadlines),
+                self._through(target, target.name, Vantage.SELF),
+                *(self._through(target, observer, Vantage.PEER) for observer in target.observers),
+            )
+        )
+
+    async def _through(self, target: Target, carrier: str, vantage: Vantage) -> Presented:
+        try:
+            console = await self._console(carrier, target)
+        except DeviceError as error:
+            return not_available(target.address, target.port, vantage=vantage, via=carrier, problem=str(error))
+        if console is None:
+            problem = "the site's file names no SSH access to this host"
+            return not_available(target.address, target.port, vantage=vantage, via=carrier, problem=problem)
+        return await present(
+            target.address, target.port, vantage=vantage, deadlines=self._site.deadlines, via=console
+        )
+
+    async def _console(self, carrier: str, target: Target) -> Console | None:
+        if carrier in self._primes:
+            return await self._primes[carrier].console()
+        if target.ssh is None:
+            return None
+        async with self._opening:
+            if carrier not in self._others:
+                self._others[carrier] = await Console.open(
+                    carrier, target.address, target.ssh, deadlines=self._site.deadlines
+                )
+            return self._others[carrier]
+
+    async def close(self) -> None:
+        """End every session that was opened."""
+        await asyncio.gather(
+            *(prime.close() for prime in self._primes.values()),
+            *(console.close() for console in self._others.values()),
+        )

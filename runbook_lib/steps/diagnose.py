@@ -1,0 +1,32 @@
+"""Which of the three places reports a mismatch, of whom, since when. Reads log files; contacts nothing."""
+
+from __future__ import annotations
+
+from runbook_lib.logs import diagnose_sources
+from runbook_lib.models import Diagnosis, Stage
+from runbook_lib.steps.context import Context
+
+FACTS = "diagnosis"
+
+
+def diagnose(context: Context) -> Diagnosis:
+    """Read the logs that the site's file names and keep what they say in the record.
+
+    Raises UsageError where a named file or folder cannot be read.
+    """
+    diagnosis = read_logs(context)
+    context.record.write_facts(Stage.DIAGNOSE, FACTS, diagnosis)
+    return diagnosis
+
+
+def read_logs(context: Context) -> Diagnosis:
+    """Read the logs and keep nothing: for a step that compares them with an earlier reading."""
+    site = context.site
+    sources = {"primary": list(site.primary.logs), "secondary": list(site.secondary.logs)}
+    context.tell("Reading the logs")
+    return diagnose_sources(sources)
+
+
+def recorded_diagnosis(context: Context) -> Diagnosis:
+    """Return what stage 10 left in the record; raises StageOutOfOrder where it has not run."""
+    return context.record.read_facts(Stage.DIAGNOSE, FACTS, Diagnosis)

@@ -1,0 +1,104 @@
+"""Is everything reachable? Every server's command line, release and certificate ports, the browser, the record. Reads only."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+
+from runbook_lib.browsers import find_browser
+from runbook_lib.errors import RunbookError, VersionUnsupported
+from runbook_lib.models import Check, ProductVersion, Vantage
+from runbook_lib.probe import present
+from runbook_lib.record import list_records
+from runbook_lib.steps.context import Context
+from runbook_lib.steps.targets import PI_SERVERS, pi_server, targets
+
+OLDEST_RELEASE = (3, 5)
+LEAST_FREE_BYTES = 100 << 20
+
+
+async def preflight(context: Context) -> tuple[Check, ...]:
+    """Return one check per thing that the stages will need; raises nothing for what it sees."""
+    context.tell("Asking every server")
+    checks: list[Check] = []
+    checks += await asyncio.gather(*(_command_line(context, key) for key in PI_SERVERS))
+    checks += await asyncio.gather(*(_port(context, t.name, t.address, t.port) for t in targets(context.site)))
+    primary = context.site.primary
+    if primary.web:
+        checks.append(await _port(context, "primary web pages", primary.address, primary.web.port))
+    checks += [_browser(context), _disk(context)]
+    return tuple(checks)
+
+
+async def require_release(context: Context) -> None:
+    """Raise VersionUnsupported where a server is older than 3.5 and the site's file does not allow that."""
+    for key in PI_SERVERS:
+        version = await context.devices.prime(key).version()
+        if not _supported(context, version):
+            raise VersionUnsupported(
+                f"The {key} runs release {_dotted(version)}; these runbooks are written for 3.5 and later",
+                where=f"{key} {pi_server(context.site, key).address}",
+                found=version.line,
+                next_step="upgrade it, or say in the site's file that you accept this: policy: allow_older_release: true",
+            )
+
+
+def _supported(context: Context, version: ProductVersion) -> bool:
+    return version.release >= OLDEST_RELEASE or context.site.policy.allow_older_release
+
+
+def _dotted(version: ProductVersion) -> str:
+    return ".".join(map(str, version.release))
+
+
+async def _command_line(context: Context, key: str) -> Check:
+    name = f"{key}: command line (host key pinned, login, release)"
+    expected = f"answers, release {OLDEST_RELEASE[0]}.{OLDEST_RELEASE[1]} or later"
+    try:
+        version = await context.devices.prime(key).version()
+    except RunbookError as error:
+        return _failed(name, expected, error)
+    return Check(name=name, expected=expected, actual=f"answers, {_dotted(version)}", ok=_supported(context, version))
+
+
+async def _port(context: Context, name: str, host: str, port: int) -> Check:
+    look = await present(host, port, vantage=Vantage.HERE, deadlines=context.site.deadlines, times=1)
+    actual = "answers" if look.chain else look.problem
+    return Check(
+        name=f"{name}: TLS on {host}:{port} from this machine",
+        expected="answers",
+        actual=actual,
+        ok=bool(look.chain) or None,
+        note="" if look.chain else "may be reachable from its peers only; stage 20 looks from there too",
+    )
+
+
+def _browser(context: Context) -> Check:
+    name, expected = "browser for the web pages", "installed"
+    try:
+        return Check(name=name, expected=expected, actual=find_browser(context.site.browser).name, ok=True)
+    except RunbookError as error:
+        return _failed(name, expected, error)
+
+
+def _disk(context: Context) -> Check:
+    free = shutil.disk_usage(context.record.folder).free
+    return Check(
+        name="room for the record",
+        expected=f"at least {LEAST_FREE_BYTES >> 20} MiB",
+        actual="enough" if free >= LEAST_FREE_BYTES else f"{free >> 20} MiB",
+        ok=free >= LEAST_FREE_BYTES,
+    )
+
+
+def _failed(name: str, expected: str, error: RunbookError) -> Check:
+    return Check(name=name, expected=expected, actual=error.what, ok=False, note=error.next_step)
+
+
+def earlier_incidents(context: Context) -> tuple[tuple[str, str, str], ...]:
+    """Return incident, site and outcome of every record but this one, newest first."""
+    return tuple(
+        (found.incident, found.site, found.problem or (found.outcome or "open"))
+        for found in list_records(context.records_root)
+        if found.incident != context.record.incident
+    )

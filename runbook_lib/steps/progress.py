@@ -1,0 +1,15 @@
+"""How a long step tells what it is doing: one sentence, and how much of the whole is done where it is known."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+
+class Tell(Protocol):
+    """Called at each change; ``fraction`` is from 0 to 1, or None where the end is not known."""
+
+    def __call__(self, sentence: str, fraction: float | None = None) -> None: ...
+
+
+def say_nothing(sentence: str, fraction: float | None = None) -> None:
+    """The listener that nobody asked for."""

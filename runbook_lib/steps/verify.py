@@ -1,0 +1,133 @@
+"""Which facts prove the repair, which do not, and the incident's outcome."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import datetime
+
+from runbook_lib.certificates import read_expectation
+from runbook_lib.errors import StageOutOfOrder
+from runbook_lib.models import Check, Diagnosis, Judgement, Mismatch, Outcome, PlanRow, Verdict
+from runbook_lib.parse.ha import StateKind, kind_of_state
+from runbook_lib.record import Kind
+from runbook_lib.steps.context import Context
+from runbook_lib.steps.diagnose import read_logs
+from runbook_lib.steps.history import CONFIRMED_FACTS, Confirmed, confirmed_before, recorded_deletions
+from runbook_lib.steps.inventory import look_at_all
+from runbook_lib.steps.pages import PrimaryPages
+from runbook_lib.steps.readd_ise import prove_ise
+from runbook_lib.steps.register_ha import entry_check, observe_ha
+from runbook_lib.steps.targets import targets
+
+UNPROVEN = (
+    "The product shows no fingerprint of what it pinned: that the new entries hold the confirmed certificates"
+    " follows from what the hosts present and from both servers' own HA state, and is not shown by the product."
+)
+LASTING_REPAIR = (
+    "The lasting repair: certificates issued by a CA, and certificate validation instead of trust on first use;"
+    " then a renewed certificate is accepted because its issuer is, and a stranger's is not."
+)
+
+
+async def verify(context: Context, pages: PrimaryPages) -> tuple[Check, ...]:
+    """Return one check per fact, expected beside actual; keeps them and the confirmed certificates in the record."""
+    known = {target.name: read_expectation(target.expect) for target in targets(context.site)}
+    context.tell("Reading both stores and the HA states", 0.1)
+    checks = [await entry_check(context, observer, t.name) for t in targets(context.site) for observer in t.observers]
+    checks += [
+        Check(
+            name=f"HA state of the {status.server}",
+            expected="healthy (Primary Active, Secondary Syncing)",
+            actual=status.state,
+            ok=kind_of_state(status.state) is StateKind.HEALTHY,
+            note="an impostor could not have brought this about",
+        )
+        for status in await observe_ha(context)
+    ]
+    context.tell("Looking at the presented certificates again", 0.4)
+    _, judgements = await look_at_all(context, known)
+    checks += [_certificate_check(context, judgement) for judgement in judgements]
+    checks += await prove_ise(context, pages)
+    checks += await _log_checks(context)
+    unique = tuple({check.name: check for check in checks}.values())
+    context.record.write_facts(context.stage, "checks", unique)
+    _keep_confirmed(context, judgements)
+    return unique
+
+
+def outcome_of(context: Context, checks: tuple[Check, ...]) -> Outcome:
+    """Return the incident's outcome from its checks and from what was changed on the way."""
+    if any(check.ok is False for check in checks):
+        return Outcome.FAILED
+    lines = context.record.journal.read().lines
+    if not any(line.kind is Kind.INTENT for line in lines):
+        return Outcome.NOTHING_TO_DO
+    if any(row.override for row in _plan_rows(context)) or any(check.ok is None for check in checks if _proves(check)):
+        return Outcome.REPAIRED_UNVERIFIED
+    return Outcome.REPAIRED
+
+
+def _proves(check: Check) -> bool:
+    """Whether a fact that is not known leaves the repair unverified; logs that were not at hand do not."""
+    return not check.name.startswith("new mismatches")
+
+
+def _plan_rows(context: Context) -> tuple[PlanRow, ...]:
+    try:
+        return context.record.read_plan().rows
+    except StageOutOfOrder:
+        return ()
+
+
+def _certificate_check(context: Context, judgement: Judgement) -> Check:
+    expected = confirmed_before(context, judgement.target)
+    actual = judgement.facts.sha256 if judgement.facts else judgement.reason
+    good = judgement.verdict.confirmed or judgement.verdict is Verdict.UNCHANGED
+    if expected:
+        good = good and actual == expected
+    return Check(
+        name=f"certificate of {judgement.target}",
+        expected=expected or judgement.expectation,
+        actual=actual,
+        ok=good if judgement.facts and judgement.verdict is not Verdict.UNCONFIRMED else None if judgement.facts else False,
+        note=f"{judgement.verdict}, seen from {', '.join(judgement.seen_from) or 'nowhere'}",
+    )
+
+
+def _keep_confirmed(context: Context, judgements: tuple[Judgement, ...]) -> None:
+    confirmed = {
+        j.target: j.facts.sha256
+        for j in judgements
+        if j.facts and (j.verdict.confirmed or j.verdict is Verdict.UNCHANGED)
+    }
+    context.record.write_facts(context.stage, CONFIRMED_FACTS, Confirmed(sha256=confirmed, at_utc=context.now()))
+
+
+async def _log_checks(context: Context) -> list[Check]:
+    """Whether mismatches still come in: read the logs, wait, and read them again."""
+    before = read_logs(context)
+    if len(before.no_logs) == 2:  # noqa: PLR2004 - both servers
+        return [Check(name="new mismatches in the logs", expected="none", actual="no logs at hand", ok=None)]
+    context.tell(f"Watching the logs for {context.site.deadlines.quiet_s:.0f} s", 0.8)
+    await asyncio.sleep(context.site.deadlines.quiet_s)
+    after = read_logs(context)
+    changed_utc = max((result.read_back_utc for result in recorded_deletions(context.record)), default=None)
+    return [_log_check(server, before, after, changed_utc) for server in ("primary", "secondary")]
+
+
+def _log_check(server: str, before: Diagnosis, after: Diagnosis, changed_utc: datetime | None) -> Check:
+    name = f"new mismatches in the {server}'s logs"
+    if server in after.no_logs:
+        return Check(name=name, expected="none", actual="no logs at hand", ok=None)
+    grown = [m.subject for m in after.mismatches if m.server == server and m.count > _count(before, m)]
+    if grown:
+        return Check(name=name, expected="none", actual=f"still coming in: {', '.join(grown)}", ok=False)
+    end = after.log_end_utc.get(server)
+    if changed_utc and end and end < changed_utc:
+        actual = f"none, but the log at hand ends at {end:%H:%M:%S} UTC, before the repair"
+        return Check(name=name, expected="none", actual=actual, ok=None, note="download the logs again to see more")
+    return Check(name=name, expected="none", actual="none", ok=True)
+
+
+def _count(diagnosis: Diagnosis, mismatch: Mismatch) -> int:
+    return sum(m.count for m in diagnosis.mismatches if (m.server, m.subject) == (mismatch.server, mismatch.subject))

@@ -1,0 +1,316 @@
+"""A table for every value that a stage shows. One function per value; no decisions are made here."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+
+from runbook_lib.certificates import sha256_of
+from runbook_lib.models import (
+    Approval,
+    Check,
+    Decision,
+    Deletion,
+    DeletionResult,
+    Diagnosis,
+    HaPage,
+    HaStatus,
+    Inventory,
+    IseServer,
+    Judgement,
+    LogLine,
+    Plan,
+    Presented,
+    ReadinessItem,
+    Stage,
+    StageState,
+    Verdict,
+)
+from runbook_lib.views.table import BAD, DOUBT, GOOD, PLAIN, Row, Table, View
+
+PLACES = {
+    "primary_health_monitor": "the primary's Health Monitor log",
+    "primary_infrastructure": "the primary's Infrastructure log",
+    "secondary_health_monitor": "the secondary's Health Monitor log",
+    "unknown": "another log",
+}
+STATE_MARKS = {
+    StageState.DONE: GOOD,
+    StageState.FAILED: BAD,
+    StageState.STOPPED: DOUBT,
+    StageState.INTERRUPTED: DOUBT,
+    StageState.UNKNOWN: BAD,
+}
+_DECISION_MARKS = {Decision.DELETE: BAD, Decision.ALREADY_RIGHT: GOOD, Decision.CANNOT_TELL: DOUBT}
+_DELETION_MARKS = {Deletion.GONE: GOOD, Deletion.NOT_DELETED_OR_CAME_BACK: DOUBT}
+
+
+def stamp(time: datetime | None) -> str:
+    """Return a time as people read it, in UTC, or say that it is not known."""
+    return f"{time.astimezone(UTC):%Y-%m-%d %H:%M:%S}Z" if time else "not in the log"
+
+
+def diagnosis(value: Diagnosis) -> View[Diagnosis]:
+    mismatches = Table(
+        title="Mismatches: a certificate is different from what was used earlier",
+        headers=("whose log", "of whom", "thread", "count", "first seen", "last seen", "evidence"),
+        rows=tuple(
+            Row(
+                cells=(
+                    PLACES.get(found.place, found.place),
+                    found.subject,
+                    ", ".join(found.threads),
+                    str(found.count),
+                    stamp(found.first_utc),
+                    stamp(found.last_utc),
+                    _where(found.evidence),
+                ),
+                mark=BAD,
+            )
+            for found in value.mismatches
+        ),
+        empty="no mismatch in the logs that were read",
+        note=_read_note(value),
+    )
+    look_alikes = Table(
+        title="Look-alikes: messages that no deletion repairs",
+        headers=("whose log", "what", "count", "what to do", "evidence"),
+        rows=tuple(
+            Row(cells=(found.server, found.meaning, str(found.count), found.advice, _where(found.evidence)), mark=DOUBT)
+            for found in value.look_alikes
+        ),
+        empty="none",
+    )
+    return View(value, (mismatches, look_alikes))
+
+
+def stores(value: Inventory) -> View[Inventory]:
+    tables = tuple(
+        Table(
+            title=f"TOFU list of the {store.server}",
+            headers=("entry", "subject"),
+            rows=tuple(Row(cells=(entry.key, entry.subject)) for entry in store.entries),
+            empty="the list is empty",
+            note="The product shows no fingerprint: a renewed certificate with the same subject looks the same.",
+        )
+        for store in value.stores
+    )
+    return View(value, tables)
+
+
+def presented(value: Inventory, now_utc: datetime) -> View[Inventory]:
+    facts = Table(
+        title="Certificates that the hosts present now",
+        headers=("host", "subject", "issuer", "valid until", "key", "SHA-256"),
+        rows=tuple(_facts_row(judgement, now_utc) for judgement in value.judgements),
+    )
+    looks = Table(
+        title="Seen from where",
+        headers=("host and port", "vantage", "through", "what was seen"),
+        rows=tuple(_look_row(look) for look in value.presented),
+        note="here: this machine · self: through the host's own SSH server · peer: through the server that stores it.",
+    )
+    return View(value, (facts, looks))
+
+
+def verdicts(value: Inventory) -> View[Inventory]:
+    table = Table(
+        title="Verdicts: what is presented, compared with what is known by another way",
+        headers=("host", "verdict", "why", "compared with", "seen from"),
+        rows=tuple(
+            Row(
+                cells=(
+                    f"{found.target} ({found.host}:{found.port})",
+                    found.verdict,
+                    found.reason,
+                    found.expectation,
+                    ", ".join(found.seen_from) or "nowhere",
+                ),
+                mark=verdict_mark(found.verdict),
+            )
+            for found in value.judgements
+        ),
+        note="Only a confirmed certificate lets an entry be deleted. Subject and CN prove nothing.",
+    )
+    return View(value, (table, ha_states(value.ha)))
+
+
+def verdict_mark(verdict: Verdict) -> str:
+    if verdict.confirmed or verdict is Verdict.UNCHANGED:
+        return GOOD
+    return BAD if verdict is Verdict.CONTRADICTED else DOUBT
+
+
+def ha_states(states: Sequence[HaStatus]) -> Table:
+    return Table(
+        title="High availability, on each server's own word",
+        headers=("server", "role", "state", "failover"),
+        rows=tuple(Row(cells=(s.server, s.role, s.state, s.failover)) for s in states),
+    )
+
+
+def plan(value: Plan) -> View[Plan]:
+    rows = Table(
+        title=f"Plan {value.digest}",
+        headers=("server", "entry", "stands for", "decision", "why", "verdict", "evidence"),
+        rows=tuple(
+            Row(
+                cells=(
+                    row.server,
+                    row.key,
+                    row.target or "-",
+                    row.decision,
+                    row.reason,
+                    row.verdict or "-",
+                    "\n".join(row.evidence) or "-",
+                ),
+                mark=_DECISION_MARKS.get(row.decision, PLAIN),
+            )
+            for row in value.rows
+        ),
+        note=" · ".join(value.notes),
+    )
+    commands = Table(
+        title="Exact commands, in this order; a deleted entry cannot be restored, the next connection adds a new one",
+        headers=("on", "command", "confirmed SHA-256"),
+        rows=tuple(Row(cells=(row.server, row.command, row.confirmed_sha256)) for row in value.deletions),
+        empty="nothing to delete",
+    )
+    blocked = Table(
+        title="Blocked: nothing is deleted until this is settled",
+        headers=("reason",),
+        rows=tuple(Row(cells=(reason,), mark=BAD) for reason in value.blocked),
+    )
+    return View(value, (rows, commands, *((blocked,) if value.blocked else ())))
+
+
+def approval(value: Approval | None, question: str) -> View[Approval | None]:
+    rows = () if value is None else (Row(cells=(value.by, stamp(value.at_utc), value.how, value.reason), mark=GOOD),)
+    table = Table(title="Approval", headers=("by", "at", "how", "reason"), rows=rows, empty="none yet", note=question)
+    return View(value, (table,))
+
+
+def deletions(value: tuple[DeletionResult, ...]) -> View[tuple[DeletionResult, ...]]:
+    table = Table(
+        title="Deletions, on the stores' own word",
+        headers=("server", "entry", "what the store says", "what the command printed", "sent", "read back"),
+        rows=tuple(
+            Row(
+                cells=(
+                    done.server,
+                    done.key,
+                    done.result,
+                    done.said.strip() or "(nothing)",
+                    stamp(done.sent_utc),
+                    stamp(done.read_back_utc),
+                ),
+                mark=_DELETION_MARKS.get(done.result, BAD),
+            )
+            for done in value
+        ),
+        empty="nothing was deleted",
+        note="An entry that is listed again may be the new one: the server's own monitor adds it within seconds.",
+    )
+    return View(value, (table,))
+
+
+def readiness(value: tuple[ReadinessItem, ...], accepted: Sequence[str]) -> View[tuple[ReadinessItem, ...]]:
+    table = Table(
+        title="Check Readiness, as the page says it",
+        headers=("item", "result", "detail"),
+        rows=tuple(
+            Row(cells=(item.name, _readiness_word(item, accepted), item.detail), mark=GOOD if item.passed else DOUBT)
+            for item in value
+        ),
+        empty="not run: nothing is to be registered",
+    )
+    return View(value, (table,))
+
+
+def ha_page(value: HaPage | None) -> View[HaPage | None]:
+    rows = (
+        ()
+        if value is None
+        else (
+            Row(cells=("Configuration Mode", value.configuration_mode)),
+            *(
+                Row(cells=(m.name, f"{m.percent} %" + (" failed" if m.failed else "")), mark=BAD if m.failed else PLAIN)
+                for m in value.milestones
+            ),
+            *((Row(cells=("message", value.message), mark=DOUBT),) if value.message else ()),
+        )
+    )
+    table = Table(title="High Availability page", headers=("what", "value"), rows=rows, empty="not opened")
+    return View(value, (table,))
+
+
+def ise_servers(value: tuple[IseServer, ...]) -> View[tuple[IseServer, ...]]:
+    words = {True: "answers", False: "does not answer", None: "not known"}
+    marks = {True: GOOD, False: BAD, None: DOUBT}
+    table = Table(
+        title="ISE Servers page",
+        headers=("address", "status", "meaning"),
+        rows=tuple(Row(cells=(s.address, s.status, words[s.answers]), mark=marks[s.answers]) for s in value),
+        empty="no ISE server is listed",
+    )
+    return View(value, (table,))
+
+
+def checks(value: tuple[Check, ...], title: str, note: str = "") -> View[tuple[Check, ...]]:
+    marks = {True: GOOD, False: BAD, None: DOUBT}
+    words = {True: "yes", False: "no", None: "not known"}
+    table = Table(
+        title=title,
+        headers=("what", "expected", "actual", "as expected", "note"),
+        rows=tuple(
+            Row(cells=(c.name, c.expected, c.actual, words[c.ok], c.note), mark=marks[c.ok]) for c in value
+        ),
+        note=note,
+    )
+    return View(value, (table,))
+
+
+def stages(value: dict[Stage, StageState]) -> Table:
+    return Table(
+        title="Stages of this incident",
+        headers=("stage", "state"),
+        rows=tuple(Row(cells=(stage, state), mark=STATE_MARKS.get(state, PLAIN)) for stage, state in value.items()),
+    )
+
+
+def _where(evidence: Sequence[LogLine]) -> str:
+    shown = [f"{line.source}:{line.number}" for line in (*evidence[:1], *evidence[-1:])]
+    return " … ".join(dict.fromkeys(shown))
+
+
+def _read_note(value: Diagnosis) -> str:
+    note = f"{value.lines_read:,} lines read ({value.bytes_read:,} bytes)."
+    if value.no_logs:
+        note += f" No logs at hand of: {', '.join(value.no_logs)}."
+    return note
+
+
+def _facts_row(judgement: Judgement, now_utc: datetime) -> Row:
+    facts = judgement.facts
+    if facts is None:
+        return Row(cells=(judgement.target, judgement.reason, "", "", "", ""), mark=DOUBT)
+    days = (facts.not_after_utc - now_utc).days
+    key = f"{facts.key_type} {facts.key_bits or ''}".strip() + f", {facts.signature_hash}"
+    until = f"{facts.not_after_utc:%Y-%m-%d} ({days} days)" + "".join(f"\n{warning}" for warning in facts.warnings)
+    cells = (judgement.target, facts.subject, facts.issuer, until, key, facts.sha256)
+    return Row(cells=cells, mark=DOUBT if facts.warnings else PLAIN)
+
+
+def _look_row(look: Presented) -> Row:
+    place = f"{look.host}:{look.port}"
+    if not look.available or not look.chain:
+        word = "no answer" if look.available else "not available"
+        return Row(cells=(place, look.vantage, look.via or "-", f"{word}: {look.problem}"), mark=DOUBT)
+    seen = sha256_of(look.chain[0]) + ("" if look.stable else " (two probes differ)")
+    return Row(cells=(place, look.vantage, look.via or "-", seen), mark=PLAIN if look.stable else BAD)
+
+
+def _readiness_word(item: ReadinessItem, accepted: Sequence[str]) -> str:
+    if item.passed:
+        return "passed"
+    return "failed, accepted by the site's file" if item.name in accepted else "failed"
