@@ -161,9 +161,13 @@ class DecisionNeeded(SafetyStop):
 
 
 class DeviceError(RunbookError):
-    """A device did not answer, or refused."""
+    """A device did not answer, or refused. ``sent``: whether the command had left for the device before that."""
 
     exit_code = 4
+    sent: bool = False
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return (*super().__reduce__(), {"sent": self.sent})
 
 
 class DeviceUnreachable(DeviceError):

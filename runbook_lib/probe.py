@@ -78,7 +78,7 @@ async def present(
     )
 
 
-def not_available(host: str, port: int, *, vantage: Vantage, via: str, problem: str) -> Presented:
+def not_available(host: str, port: int, vantage: Vantage, *, via: str, problem: str) -> Presented:
     """Return what is to be said of a vantage that could not be used at all."""
     return Presented(
         host=host, port=port, vantage=vantage, via=via, available=False, problem=problem, seen_utc=datetime.now(UTC)

@@ -3,6 +3,6 @@
 Who answers at the other end is decided by the pinned host key alone; without it no password leaves.
 """
 
-from runbook_lib.console.command_line import Console
+from runbook_lib.console.command_line import Console, raise_if_refused
 
-__all__ = ["Console"]
+__all__ = ["Console", "raise_if_refused"]

@@ -17,7 +17,14 @@ from runbook_lib.console.dialog import Dialog
 from runbook_lib.console.feed import Feed
 from runbook_lib.console.tables import REFUSAL_LINES, REFUSALS, WHEN_LOGGING_IN
 from runbook_lib.console.transcript import Transcript
-from runbook_lib.errors import CommandRefused, ConnectionLost, DeviceUnreachable, LoginRefused, RunbookError
+from runbook_lib.errors import (
+    CommandRefused,
+    ConnectionLost,
+    DeviceError,
+    DeviceUnreachable,
+    LoginRefused,
+    RunbookError,
+)
 from runbook_lib.models import Answer
 from runbook_lib.params import Deadlines, SshAccess
 from runbook_lib.secrets import SecretRef
@@ -31,7 +38,7 @@ class Console:
 
     ``prompt`` is the one learned at login. ``sent_commands`` are the commands that were handed to the
     connection, in order, secrets masked: what is not in it was not sent. ``unfinished`` is what had arrived
-    of an answer that did not come to its end; the session is closed then.
+    of the last answer where it did not come to its end; the session is closed then.
     """
 
     def __init__(self, server: str, connection: asyncssh.SSHClientConnection, feed: Feed, deadlines: Deadlines) -> None:
@@ -65,6 +72,8 @@ class Console:
             await _abort(connection)
             if isinstance(error, asyncssh.Error):
                 raise _no_session(server, error) from error
+            if isinstance(error, DeviceError):
+                error.sent = False  # none of the caller's
             raise
         return console
 
@@ -94,15 +103,15 @@ class Console:
         ``answers`` maps patterns (searched in the last line, where the output stands still) to replies. With
         ``secret`` the command holds ``{secret}`` in its place, and neither the answer nor an error shows it.
         Raises ``UsageError``, ``ConnectionLost``, ``DeviceSilent``, ``AnswerNotUnderstood`` (an unforeseen
-        question, 16 MB) with what had arrived in ``found``, and, with ``judge``, ``CommandRefused``. After
-        any but the first and the last the session is closed.
+        question, 16 MB) with what had arrived in ``found`` and with ``sent`` saying whether the command had
+        left, and, with ``judge``, ``CommandRefused``. After any but the first and the last the session is closed.
         """
         ready = await asyncio.to_thread(command, text, secret) if secret else command(text)
         dialog = Dialog(server=self.server, answers=tuple((answers or {}).items()), echo=self._echoes is not False)
         async with self._turn:
             answer, _ = await self._exchange(ready, dialog, deadline_s or self._deadlines.command_s)
         if judge:
-            _raise_if_refused(answer)
+            raise_if_refused(answer)
         return answer
 
     async def open_channel(self, host: str, port: int) -> tuple[asyncssh.SSHReader[bytes], asyncssh.SSHWriter[bytes]]:
@@ -152,7 +161,8 @@ class Console:
         try:
             await login.lead(self._feed, banner, self._deadlines.command_s)
         except RunbookError as error:
-            raise _with(error, banner.text(), "") from error.__cause__
+            error.found = banner.text() or error.found
+            raise
         paging = Dialog(server=self.server, answers=WHEN_LOGGING_IN, login=True, host=prompt_host)
         _, transcript = await self._exchange(command("terminal length 0"), paging, self._deadlines.command_s)
         self.prompt = transcript.prompt
@@ -160,6 +170,7 @@ class Console:
         self.sent_commands.clear()
 
     async def _exchange(self, ready: Command, dialog: Dialog, deadline_s: float) -> tuple[Answer, Transcript]:
+        self.unfinished = None
         if not self.is_open:
             raise ConnectionLost(
                 "the session is closed; the command was not sent", where=self.server, next_step="run the stage again"
@@ -175,7 +186,7 @@ class Console:
             self.unfinished = self._answer(ready, transcript, started_utc)
             await self._drop()
             if isinstance(error, RunbookError):
-                raise _with(error, self.unfinished.text, f"; {ready.shown!r} had been sent") from error.__cause__
+                raise _sent(error, self.unfinished) from error.__cause__
             raise
         return self._answer(ready, transcript, started_utc), transcript
 
@@ -206,8 +217,17 @@ async def _abort(connection: Any) -> None:
             await connection.wait_closed()
 
 
-def _with(error: RunbookError, found: str, note: str) -> RunbookError:
-    return type(error)(error.what + note, where=error.where, found=found or error.found, next_step=error.next_step)
+def _sent(error: RunbookError, unfinished: Answer) -> RunbookError:
+    """The error, with what had arrived, and with the fact that the command had left."""
+    full = type(error)(
+        f"{error.what}; {unfinished.command!r} had been sent",
+        where=error.where,
+        found=unfinished.text or error.found,
+        next_step=error.next_step,
+    )
+    if isinstance(full, DeviceError):
+        full.sent = True
+    return full
 
 
 def _gone(where: str, error: Exception) -> ConnectionLost:
@@ -227,11 +247,14 @@ def _no_session(server: str, error: asyncssh.Error) -> ConnectionLost | LoginRef
     )
 
 
-def _raise_if_refused(answer: Answer) -> None:
+def raise_if_refused(answer: Answer) -> None:
+    """Raise ``CommandRefused`` where the answer says that the command line does not know or allow the command."""
     if len(answer.text.strip().splitlines()) <= REFUSAL_LINES and REFUSALS.search(answer.text):
-        raise CommandRefused(
+        refused = CommandRefused(
             f"the server's command line does not know or allow {answer.command!r}",
             where=answer.server,
             found=answer.text.strip(),
             next_step="log in by hand and look what the user may do; another release may spell the command differently",
         )
+        refused.sent = True
+        raise refused

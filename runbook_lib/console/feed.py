@@ -21,7 +21,11 @@ class Feed(asyncssh.SSHClientSession[bytes]):
         self._news = asyncio.Event()
 
     def write(self, data: bytes) -> None:
-        self._channel.write(data)
+        """Send ``data``; on a channel that is gone this is left to ``wait``, which finds the end."""
+        try:
+            self._channel.write(data)
+        except OSError as error:
+            self._end(error)
 
     def take(self) -> bytes:
         """Return what has arrived since the last call."""

@@ -1,0 +1,156 @@
+"""One Prime Infrastructure server's command line as typed verbs.
+
+The session is opened when first needed and used again. Reads may be asked once more where the connection was
+lost; a command that changes something is sent once, whatever happens, and what it prints decides nothing.
+``listcerts`` and ``deletecert`` are published (Cisco document 215335); the other commands are recalled.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import Callable
+from datetime import datetime
+from typing import TypeVar
+
+from runbook_lib.console import Console, raise_if_refused
+from runbook_lib.errors import CommandRefused, ConnectionLost, DeletionRefused, DeviceError, LoginRefused, UsageError
+from runbook_lib.models import Answer, HaStatus, ProductVersion, TofuStore
+from runbook_lib.params import Deadlines, PiServer
+from runbook_lib.parse.ha import parse_ha_status
+from runbook_lib.parse.tofu import parse_tofu_list
+from runbook_lib.parse.version import parse_version
+
+T = TypeVar("T")
+Keep = Callable[[Answer, object | None], None]
+"""Called with every answer and what was understood of it; None where that is nothing."""
+
+LIST_TOFU = "ncs certvalidation tofu-certs listcerts"
+DELETE_TOFU = "ncs certvalidation tofu-certs deletecert host {key}"
+HA_STATUS = ("ncs ha status", "ncs status")  # the next one where the server does not know the one before
+VERSION = "show version"
+
+YES = {
+    r"[(\[]\s*yes\s*[/|]\s*\[?no\]?\s*[)\]]\s*[?:>]?\s*$": "yes",
+    r"[(\[]\s*YES\s*[/|]\s*\[?NO\]?\s*[)\]]\s*[?:>]?\s*$": "YES",
+    r"(?i)[(\[]\s*\[?y\]?\s*[/|]\s*\[?n\]?\s*[)\]]\s*[?:>]?\s*$": "Y",
+    r"(?i)\b(?:are you sure|do you (?:really )?(?:want|wish)|continue|proceed|confirm)\b[^?]*\?\s*[:>]?\s*$": "yes",
+}
+"""Yes/no questions, as they end, and the yes. Any other question is not answered."""
+
+_KEY = re.compile(r"[A-Za-z0-9:\[][A-Za-z0-9.:_%\[\]-]{0,255}_(?P<port>[0-9]{1,9})")
+
+
+class PrimeServer:
+    """The primary or the secondary, named ``key``; nothing is contacted before the first verb.
+
+    ``keep`` is called with every answer, those included that were not understood or broke off.
+    """
+
+    def __init__(self, key: str, server: PiServer, deadlines: Deadlines, keep: Keep) -> None:
+        self.key = key
+        self._server = server
+        self._deadlines = deadlines
+        self._keep = keep
+        self._console: Console | None = None
+        self._refusal: LoginRefused | None = None
+        self._opening = asyncio.Lock()
+
+    async def console(self) -> Console:
+        """Return the open command line, opened anew where there is none. Raises what ``Console.open`` raises.
+
+        A refused login is not tried a second time, since that may lock the user: its error is raised again.
+        """
+        async with self._opening:
+            if self._refusal is not None:
+                raise self._refusal
+            if self._console is None or not self._console.is_open:
+                await self._leave()
+                self._console = await self._open()
+            return self._console
+
+    async def close(self) -> None:
+        """Leave the command line; the next verb opens it again."""
+        async with self._opening:
+            await self._leave()
+
+    async def list_tofu(self) -> TofuStore:
+        """Return the TOFU list. Raises ``AnswerNotUnderstood`` and other ``DeviceError``."""
+        return await self._read(LIST_TOFU, parse_tofu_list)
+
+    async def ha_status(self) -> HaStatus:
+        """Return what the server says of high availability. Raises ``DeviceError``."""
+        for command in HA_STATUS[:-1]:
+            try:
+                return await self._read(command, parse_ha_status)
+            except CommandRefused:
+                continue
+        return await self._read(HA_STATUS[-1], parse_ha_status)
+
+    async def version(self) -> ProductVersion:
+        """Return the release. Raises ``DeviceError``."""
+        return await self._read(VERSION, lambda text, server, _: parse_version(text, server))
+
+    async def delete_tofu(self, entry_key: str) -> Answer:
+        """Delete one entry, ``<host>_<port>`` to the letter as it was listed: one command, sent once.
+
+        The answer is returned whatever it says, a refusal included: list again to see what happened. Raises
+        ``UsageError`` for a key that no list would hold and ``DeletionRefused`` for the server's own entry,
+        both before a connection, and ``DeviceError``, whose ``sent`` says whether the command had left. It is
+        never sent again.
+        """
+        self._refuse_bad_key(entry_key)
+        console = await self.console()
+        answer = await self._run(console, DELETE_TOFU.format(key=entry_key), YES)
+        self._keep(answer, None)
+        return answer
+
+    def _refuse_bad_key(self, entry_key: str) -> None:
+        shape = _KEY.fullmatch(entry_key)
+        if shape is None or not 1 <= int(shape["port"]) <= 65535:
+            raise UsageError(
+                "this is not the key of a TOFU entry; nothing was sent",
+                where=self.key,
+                found=entry_key,
+                next_step="take the key from the list, <host>_<port>, as in 10.0.0.1_8082",
+            )
+        host, port = entry_key[: shape.start("port") - 1], int(shape["port"])
+        own = {name.casefold() for name in (self._server.address, *self._server.names)}
+        if port == self._server.health_monitor_port and host.casefold() in own:
+            raise DeletionRefused(
+                "a server's own entry is never deleted; nothing was sent", where=self.key, found=entry_key
+            )
+
+    async def _read(self, command: str, parse: Callable[[str, str, datetime], T]) -> T:
+        console = await self.console()
+        try:
+            answer = await self._run(console, command)
+        except ConnectionLost:
+            answer = await self._run(await self.console(), command)
+        parsed: T | None = None
+        try:
+            raise_if_refused(answer)
+            parsed = parse(answer.text, self.key, answer.finished_utc)
+        finally:
+            self._keep(answer, parsed)
+        return parsed
+
+    async def _run(self, console: Console, command: str, answers: dict[str, str] | None = None) -> Answer:
+        try:
+            return await console.run(command, answers=answers, judge=False)
+        except (DeviceError, asyncio.CancelledError):
+            if console.unfinished is not None:
+                self._keep(console.unfinished, None)
+            raise
+
+    async def _open(self) -> Console:
+        try:
+            return await Console.open(self.key, self._server.address, self._server.ssh, deadlines=self._deadlines)
+        except LoginRefused as error:
+            self._refusal = error
+            raise
+
+    async def _leave(self) -> None:
+        console, self._console = self._console, None
+        if console is not None:
+            await console.close()
