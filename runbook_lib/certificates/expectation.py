@@ -15,7 +15,6 @@ from runbook_lib.errors import ExpectationInvalid
 from runbook_lib.params import Expectation
 
 _PEM_BLOCK = re.compile(rb"-----BEGIN ([A-Z0-9 ]+)-----.*?-----END \1-----", re.DOTALL)
-_OTHER_DIGESTS = {32: "MD5", 40: "SHA-1", 56: "SHA-224", 96: "SHA-384", 128: "SHA-512"}
 LARGEST_FILE = 1 << 20
 
 
@@ -40,29 +39,6 @@ class Knowledge:
         return not (self.spki_sha256 or self.sha256 or self.ca or self.self_)
 
 
-def canonical_sha256(text: str) -> str:
-    """Return a SHA-256 fingerprint as 64 lower-case hex digits.
-
-    Colons, blanks and an ``SHA256:`` or ``sha256 Fingerprint=`` prefix as openssl prints it are
-    accepted; anything else, other digests and shortened ones included, raises ExpectationInvalid.
-    """
-    bare = re.sub(r"^\s*sha-?256(?:\s*fingerprint)?\s*[:=]", "", text, flags=re.IGNORECASE)
-    digits = re.sub(r"[\s:]", "", bare).lower()
-    if re.fullmatch(r"[0-9a-f]{64}", digits):
-        return digits
-    if not digits:
-        problem = "is empty"
-    elif re.fullmatch(r"[0-9a-f]+", digits):
-        named = _OTHER_DIGESTS.get(len(digits))
-        problem = f"has {len(digits)} hex digits, as {named} has" if named else f"has {len(digits)} hex digits"
-    else:
-        problem = "holds something other than hex digits"
-    raise ExpectationInvalid(
-        f"The fingerprint {problem}; a SHA-256 fingerprint has 64",
-        next_step="take it from the certificate itself: openssl x509 -in FILE -noout -fingerprint -sha256",
-    )
-
-
 def read_expectation(given: Expectation) -> Knowledge:
     """Read the files that an expectation names; raises ExpectationInvalid, contacts nothing.
 
@@ -80,7 +56,7 @@ def read_expectation(given: Expectation) -> Knowledge:
         fingerprints.add(_single_certificate(given.certificate))
         words.append(f"the certificate file {given.certificate.name}")
     if given.sha256:
-        fingerprints.add(canonical_sha256(given.sha256))
+        fingerprints.add(given.sha256)
         words.append("a SHA-256 given by the operator")
     if given.ca is not None:
         ca = tuple(_certificates(given.ca.bundle))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from runbook_lib import background
 from runbook_lib.cli.running import out
 from runbook_lib.errors import DeviceError, RunbookError
-from runbook_lib.models import Answer, Check
+from runbook_lib.models import Check
 from runbook_lib.params import Site
 from runbook_lib.session import open_site
 from runbook_lib.steps import preflight
@@ -28,12 +28,9 @@ def check_command(site: str, *, live: bool) -> int:
 
 
 async def _live(site: Site) -> tuple[tuple[Check, ...], RunbookError | None]:
-    devices = Devices(site, _keep_nothing)
+    devices = Devices(site, lambda answer, parsed: None)
     try:
         return await preflight.ask_servers(site, devices)
     finally:
         await devices.close()
 
-
-def _keep_nothing(answer: Answer, parsed: object) -> None:
-    """A check leaves no record."""

@@ -10,6 +10,7 @@ from runbook_lib.lab.errors import LabAlreadyUp, LabDied, LabError, LabNotUp, La
 from runbook_lib.lab.options import LabOptions
 from runbook_lib.lab.scenarios import SCENARIOS
 from runbook_lib.lab.thread import Lab
+from runbook_lib.lab.truth import read_truth
 
 __all__ = [
     "SCENARIOS",
@@ -22,6 +23,7 @@ __all__ = [
     "LabOptions",
     "down",
     "is_up",
+    "read_truth",
     "renew",
     "status",
     "up",

@@ -1,6 +1,13 @@
 """A site's file, validated: what every other module knows of the servers that it talks to."""
 
-from runbook_lib.params.load import known_sites, load_site, load_site_or_lab, site_file, site_without_secrets
+from runbook_lib.params.load import (
+    known_sites,
+    load_site,
+    load_site_or_lab,
+    secret_references,
+    site_file,
+    site_without_secrets,
+)
 from runbook_lib.params.model import (
     CaBundle,
     Deadlines,
@@ -39,6 +46,7 @@ __all__ = [
     "known_sites",
     "load_site",
     "load_site_or_lab",
+    "secret_references",
     "site_file",
     "site_without_secrets",
 ]

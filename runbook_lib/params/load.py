@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -89,6 +90,22 @@ def site_without_secrets(site: Site) -> dict[str, Any]:
     """Return the whole site as plain values in a fixed order, for the record: secrets as their references."""
     plain: dict[str, Any] = json.loads(json.dumps(site.model_dump(mode="json", by_alias=True), sort_keys=True))
     return plain
+
+
+def secret_references(site: Site) -> tuple[SecretRef, ...]:
+    """Return every secret reference of a site, each once."""
+    return tuple(dict.fromkeys(_references(site)))
+
+
+def _references(value: object) -> Iterator[SecretRef]:
+    if isinstance(value, SecretRef):
+        yield value
+    elif isinstance(value, Section):
+        for name in type(value).model_fields:
+            yield from _references(getattr(value, name))
+    elif isinstance(value, tuple):
+        for item in value:
+            yield from _references(item)
 
 
 def _validated(model: type[_Section], document: Document, path: Path) -> _Section:

@@ -121,13 +121,21 @@ class HaSettings(Section):
 
 
 class Policy(Section):
+    """What the site allows. ``named_entries``: stale entries that the operator names, as ``primary 192.0.2.20_8082``.
+
+    A mismatch whose last line is more than ``mismatch_current_h`` hours older than the end of its log is over.
+    """
+
     second_person: bool = False
     allow_older_release: bool = False
     accept_readiness: tuple[Line, ...] = ()
+    named_entries: tuple[Line, ...] = ()
+    mismatch_current_h: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 24.0
 
 
 class Deadlines(Section):
-    """Seconds. ``settle_s``: how long entries and HA states may take to come back."""
+    """Seconds. ``settle_s``: how long entries and HA states may take to come back; ``quiet_s``: how long the
+    logs are watched for new mismatches at the end."""
 
     connect_s: Seconds = 15.0
     command_s: Seconds = 60.0
@@ -137,6 +145,7 @@ class Deadlines(Section):
     readiness_s: Seconds = 600.0
     registration_s: Seconds = 14400.0
     settle_s: Seconds = 600.0
+    quiet_s: Seconds = 30.0
 
 
 class Site(Section):
@@ -161,7 +170,6 @@ class LabOptions(Section):
     monitor_interval_s: Seconds | None = None
     registration_s: Seconds | None = None
     skin: Label | None = None
-    forwarding: bool | None = None
 
 
 class LabRequest(Section):

@@ -7,8 +7,9 @@ from pathlib import Path
 from runbook_lib import places
 from runbook_lib.errors import DeviceUnreachable, ParameterRefused
 from runbook_lib.models import Answer, Stage
-from runbook_lib.params import LabRequest, Site, load_site, load_site_or_lab
+from runbook_lib.params import LabRequest, Site, load_site, load_site_or_lab, secret_references
 from runbook_lib.record import Record, find_open, operator
+from runbook_lib.secrets import learn
 from runbook_lib.session.runbook import Runbook, report_progress
 from runbook_lib.session.stages import STAGES, DeleteStale
 from runbook_lib.steps.context import Context
@@ -27,6 +28,7 @@ def open_runbook(stage: str, site: str = "lab", incident: str = "", approve: str
     which = _stage(stage)
     settings = open_site(site)
     record = open_incident(settings, incident, what=which.value)
+    learn(secret_references(settings))
 
     def keep(answer: Answer, parsed: object) -> None:
         record.keep_answer(answer, parsed, stage=which)
@@ -89,7 +91,7 @@ def _lab_site_file(request: LabRequest) -> Path:
 
     folder = places.lab_dir()
     try:
-        lab.up(folder, lab.LabOptions(**request.options()), exist_ok=True)
+        lab.up(folder, lab.LabOptions.from_dict(request.options()), exist_ok=True)
     except lab.LabError as error:
         raise DeviceUnreachable(
             "The lab could not be started", where=str(folder), found=str(error), next_step="runbook lab down, then again"

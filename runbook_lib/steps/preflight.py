@@ -8,9 +8,11 @@ import shutil
 from runbook_lib.browsers import find_browser
 from runbook_lib.errors import RunbookError, VersionUnsupported
 from runbook_lib.models import Check, ProductVersion, Vantage
+from runbook_lib.params import Site
 from runbook_lib.probe import present
 from runbook_lib.record import list_records
 from runbook_lib.steps.context import Context
+from runbook_lib.steps.devices import Devices
 from runbook_lib.steps.targets import PI_SERVERS, pi_server, targets
 
 OLDEST_RELEASE = (3, 5)
@@ -20,49 +22,62 @@ LEAST_FREE_BYTES = 100 << 20
 async def preflight(context: Context) -> tuple[Check, ...]:
     """Return one check per thing that the stages will need; raises nothing for what it sees."""
     context.tell("Asking every server")
-    checks: list[Check] = []
-    checks += await asyncio.gather(*(_command_line(context, key) for key in PI_SERVERS))
-    checks += await asyncio.gather(*(_port(context, t.name, t.address, t.port) for t in targets(context.site)))
-    primary = context.site.primary
-    if primary.web:
-        checks.append(await _port(context, "primary web pages", primary.address, primary.web.port))
-    checks += [_browser(context), _disk(context)]
-    return tuple(checks)
+    checks, _ = await ask_servers(context.site, context.devices)
+    return (*checks, _browser(context.site), _disk(context))
 
 
-async def require_release(context: Context) -> None:
+async def ask_servers(site: Site, devices: Devices) -> tuple[tuple[Check, ...], RunbookError | None]:
+    """Ask every server once: command line, release, certificate ports.
+
+    Returns a check per question, and the first error that a command line raised (a host key, a
+    login, a deadline) for a caller that has to end with it.
+    """
+    answers = await asyncio.gather(*(_command_line(site, devices, key) for key in PI_SERVERS))
+    places = [(target.name, target.address, target.port) for target in targets(site)]
+    if site.primary.web:
+        places.append(("primary web pages", site.primary.address, site.primary.web.port))
+    ports = await asyncio.gather(*(_port(site, *place) for place in places))
+    problem = next((error for _, error in answers if error), None)
+    return (*(check for check, _ in answers), *ports), problem
+
+
+async def require_release(site: Site, devices: Devices) -> None:
     """Raise VersionUnsupported where a server is older than 3.5 and the site's file does not allow that."""
     for key in PI_SERVERS:
-        version = await context.devices.prime(key).version()
-        if not _supported(context, version):
-            raise VersionUnsupported(
-                f"The {key} runs release {_dotted(version)}; these runbooks are written for 3.5 and later",
-                where=f"{key} {pi_server(context.site, key).address}",
-                found=version.line,
-                next_step="upgrade it, or say in the site's file that you accept this: policy: allow_older_release: true",
-            )
+        _require_supported(site, key, await devices.prime(key).version())
 
 
-def _supported(context: Context, version: ProductVersion) -> bool:
-    return version.release >= OLDEST_RELEASE or context.site.policy.allow_older_release
+def _require_supported(site: Site, key: str, version: ProductVersion) -> None:
+    if version.release < OLDEST_RELEASE and not site.policy.allow_older_release:
+        raise VersionUnsupported(
+            f"The {key} runs release {_dotted(version)}; these runbooks are written for 3.5 and later",
+            where=f"{key} {pi_server(site, key).address}",
+            found=version.line,
+            next_step="upgrade it, or say in the site's file that you accept this: policy: allow_older_release: true",
+        )
 
 
 def _dotted(version: ProductVersion) -> str:
     return ".".join(map(str, version.release))
 
 
-async def _command_line(context: Context, key: str) -> Check:
+async def _command_line(site: Site, devices: Devices, key: str) -> tuple[Check, RunbookError | None]:
     name = f"{key}: command line (host key pinned, login, release)"
     expected = f"answers, release {OLDEST_RELEASE[0]}.{OLDEST_RELEASE[1]} or later"
+    actual = "no answer"
     try:
-        version = await context.devices.prime(key).version()
+        version = await devices.prime(key).version()
+        actual = f"answers, release {_dotted(version)}"
+        _require_supported(site, key, version)
+    except VersionUnsupported as error:
+        return Check(name=name, expected=expected, actual=actual, ok=False, note=error.next_step), error
     except RunbookError as error:
-        return _failed(name, expected, error)
-    return Check(name=name, expected=expected, actual=f"answers, {_dotted(version)}", ok=_supported(context, version))
+        return _failed(name, expected, error), error
+    return Check(name=name, expected=expected, actual=actual, ok=True), None
 
 
-async def _port(context: Context, name: str, host: str, port: int) -> Check:
-    look = await present(host, port, vantage=Vantage.HERE, deadlines=context.site.deadlines, times=1)
+async def _port(site: Site, name: str, host: str, port: int) -> Check:
+    look = await present(host, port, vantage=Vantage.HERE, deadlines=site.deadlines, times=1)
     actual = "answers" if look.chain else look.problem
     return Check(
         name=f"{name}: TLS on {host}:{port} from this machine",
@@ -73,10 +88,10 @@ async def _port(context: Context, name: str, host: str, port: int) -> Check:
     )
 
 
-def _browser(context: Context) -> Check:
+def _browser(site: Site) -> Check:
     name, expected = "browser for the web pages", "installed"
     try:
-        return Check(name=name, expected=expected, actual=find_browser(context.site.browser).name, ok=True)
+        return Check(name=name, expected=expected, actual=find_browser(site.browser).name, ok=True)
     except RunbookError as error:
         return _failed(name, expected, error)
 

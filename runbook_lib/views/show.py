@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 
 from runbook_lib.certificates import sha256_of
@@ -22,7 +22,6 @@ from runbook_lib.models import (
     Plan,
     Presented,
     ReadinessItem,
-    Stage,
     StageState,
     Verdict,
 )
@@ -270,7 +269,7 @@ def checks(value: tuple[Check, ...], title: str, note: str = "") -> View[tuple[C
     return View(value, (table,))
 
 
-def stages(value: dict[Stage, StageState]) -> Table:
+def stages(value: Mapping[str, StageState]) -> Table:
     return Table(
         title="Stages of this incident",
         headers=("stage", "state"),

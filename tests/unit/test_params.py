@@ -390,10 +390,10 @@ def test_a_folder_is_no_site(tmp_path: Path) -> None:
 
 def test_a_lab_request_names_a_scenario(tmp_path: Path) -> None:
     """A file of kind lab without servers asks for the lab; only what was given is handed on."""
-    text = "kind: lab\nlab: {scenario: healthy, monitor_interval_s: 1, forwarding: false}\n"
+    text = "kind: lab\nlab: {scenario: healthy, monitor_interval_s: 1}\n"
     request = load_site_or_lab(write(tmp_path, text))
     assert isinstance(request, LabRequest)
-    assert request.options() == {"scenario": "healthy", "monitor_interval_s": 1.0, "forwarding": False}
+    assert request.options() == {"scenario": "healthy", "monitor_interval_s": 1.0}
 
 
 def test_a_lab_request_is_no_site(tmp_path: Path) -> None:
