@@ -1,0 +1,210 @@
+"""What holds for the whole checkout: the direction of imports, public names, and what no file may contain."""
+
+from __future__ import annotations
+
+import ast
+import importlib
+import json
+import re
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from runbook_lib.places import notebooks_dir, project_root
+
+ROOT = project_root()
+LIBRARY = ROOT / "runbook_lib"
+
+# From the ground up: a module or package may import what stands in a line above its own, and nothing beside it.
+LAYERS = (
+    ("errors",),
+    ("models", "places", "background", "redactor"),
+    ("canonical", "secrets", "browsers"),
+    ("params", "parse"),
+    ("certificates", "logs"),
+    ("record",),
+    ("console",),
+    ("probe", "web"),
+    ("prime",),
+    ("views", "steps"),
+    ("session",),
+    ("engine",),
+    ("notebook_run",),
+    ("runner",),
+    ("fleet",),
+    ("cli",),
+)
+RANK = {unit: rank for rank, layer in enumerate(LAYERS) for unit in layer}
+# The record stands beside the devices and knows nothing of them.
+ONLY = {"record": {"errors", "models", "secrets", "redactor", "places", "canonical"}, "lab": set[str]()}
+# The lab is an island: it imports nothing of the rest, and only these start it.
+STARTS_THE_LAB = {"session", "cli"}
+# The package's own public names.
+FRONT_DOOR = {"__init__": {"session"}}
+
+
+def imports_of(path: Path) -> Iterator[tuple[int, str]]:
+    """Yield line and unit of each import of the library, those inside functions included."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names if alias.name.startswith("runbook_lib")]
+        elif isinstance(node, ast.ImportFrom):
+            module = node.module or ""
+            assert node.level == 0, f"{path.relative_to(ROOT)}:{node.lineno}: relative import; name the module in full"
+            inside = [f"runbook_lib.{alias.name}" for alias in node.names] if module == "runbook_lib" else [module]
+            names = [name for name in inside if name.startswith("runbook_lib.")]
+        else:
+            continue
+        yield from ((node.lineno, name.split(".")[1]) for name in names if "." in name)
+
+
+def wrong(unit: str, imported: str) -> str:
+    """Return why one unit must not import another, or ""."""
+    if unit in FRONT_DOOR:
+        return "" if imported in FRONT_DOOR[unit] else "the package itself imports only its public names"
+    if unit in ONLY:
+        return "" if imported in ONLY[unit] else f"{unit} may import only {', '.join(sorted(ONLY[unit])) or 'itself'}"
+    if imported == "lab":
+        return "" if unit in STARTS_THE_LAB else f"only {' and '.join(sorted(STARTS_THE_LAB))} start the lab"
+    if imported not in RANK or unit not in RANK:
+        return "no layer is named for it in LAYERS (tests/unit/test_repository.py); see the table of layers"
+    return "" if RANK[imported] < RANK[unit] else "this arrow points up or sideways"
+
+
+def test_imports_run_one_way() -> None:
+    """Each module imports lower layers only; the failure names every arrow that is wrong."""
+    arrows = []
+    for path in sorted(LIBRARY.rglob("*.py")):
+        unit = path.relative_to(LIBRARY).parts[0].removesuffix(".py")
+        for line, imported in imports_of(path):
+            if imported not in (unit, "__version__") and (why := wrong(unit, imported)):
+                arrows.append(f"{path.relative_to(ROOT)}:{line}: {unit} → {imported}: {why}")
+    assert not arrows, "\n".join(arrows)
+
+
+@pytest.mark.parametrize(
+    ("unit", "imported", "allowed"),
+    [
+        ("cli", "runner", True),
+        ("models", "params", False),
+        ("views", "steps", False),
+        ("record", "console", False),
+        ("lab", "errors", False),
+        ("steps", "lab", False),
+        ("session", "lab", True),
+        ("session", "something_new", False),
+        ("params", "certificates", False),
+    ],
+)
+def test_the_table_of_layers_means_what_it_says(unit: str, imported: str, allowed: bool) -> None:
+    """The rule behind the walk refuses upward, sideways and unknown arrows, and the lab's island."""
+    assert (wrong(unit, imported) == "") == allowed
+
+
+def test_notebooks_import_public_names_only() -> None:
+    """A notebook imports nothing but the package's own public names."""
+    public = set(importlib.import_module("runbook_lib").__all__)
+    for path in sorted(notebooks_dir().glob("*.ipynb")):
+        for cell in json.loads(path.read_text(encoding="utf-8"))["cells"]:
+            source = "".join(cell["source"])
+            if cell["cell_type"] != "code" or source.startswith("%"):
+                continue
+            for node in ast.walk(ast.parse(source)):
+                if isinstance(node, ast.Import):
+                    pytest.fail(f"{path.name}: import {node.names[0].name}")
+                if isinstance(node, ast.ImportFrom):
+                    assert node.module == "runbook_lib", path.name
+                    assert {alias.name for alias in node.names} <= public, path.name
+
+
+def modules() -> list[str]:
+    paths = [path.relative_to(ROOT).with_suffix("") for path in LIBRARY.rglob("*.py") if path.name != "__main__.py"]
+    return sorted(".".join(path.parts).removesuffix(".__init__") for path in paths)
+
+
+@pytest.mark.parametrize("name", modules())
+def test_public_names_exist(name: str) -> None:
+    """Every module can be imported alone, and each name in its __all__ is there once."""
+    module = importlib.import_module(name)
+    public = list(getattr(module, "__all__", ()))
+    assert len(public) == len(set(public))
+    assert [entry for entry in public if not hasattr(module, entry)] == []
+
+
+def packages_that_gather() -> list[Path]:
+    """Return the packages whose __init__ takes names from its own modules and holds no code of its own."""
+    return [path for path in sorted(LIBRARY.rglob("__init__.py")) if _gathered(path) and not _defines(path)]
+
+
+def _gathered(path: Path) -> set[str]:
+    package = ".".join(path.relative_to(ROOT).parent.parts)
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    taken = [node for node in tree.body if isinstance(node, ast.ImportFrom) and (node.module or "").startswith(package)]
+    return {alias.asname or alias.name for node in taken for alias in node.names}
+
+
+def _defines(path: Path) -> bool:
+    body = ast.parse(path.read_text(encoding="utf-8")).body
+    return any(isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef) for node in body)
+
+
+@pytest.mark.parametrize("path", packages_that_gather(), ids=lambda path: path.parent.name)
+def test_packages_say_what_they_offer(path: Path) -> None:
+    """The public names of a package that only gathers are those that it takes from its modules, no more and no less."""
+    module = importlib.import_module(".".join(path.relative_to(ROOT).parent.parts))
+    assert set(getattr(module, "__all__", ())) == _gathered(path)
+
+
+# -- what no file may contain --------------------------------------------------------------------
+
+
+def tracked() -> list[Path]:
+    """Return the files under version control, or all that a fresh copy has."""
+    listed = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True)
+    if listed.returncode:
+        folders = [ROOT / name for name in ("docs", "notebooks", "params", "runbook_lib", "tests", "tools")]
+        found = [path for folder in folders for path in folder.rglob("*")]
+        return [path for path in found if path.is_file() and "__pycache__" not in path.parts]
+    return [path for name in listed.stdout.decode().split("\0") if name and (path := ROOT / name).is_file()]
+
+
+def lines_with(pattern: str) -> list[str]:
+    wanted = re.compile(pattern)
+    found = []
+    for path in tracked():
+        if path == Path(__file__).resolve() or path.suffix in (".png", ".gz", ".zip"):
+            continue
+        for number, line in enumerate(path.read_text(encoding="utf-8", errors="replace").splitlines(), 1):
+            if wanted.search(line):
+                found.append(f"{path.relative_to(ROOT)}:{number}: {line.strip()[:120]}")
+    return found
+
+
+def test_notebooks_hold_no_outputs() -> None:
+    """No notebook in notebooks holds an output, an execution count or a widget's state."""
+    held = []
+    for path in sorted(notebooks_dir().rglob("*.ipynb")):
+        notebook = json.loads(path.read_text(encoding="utf-8"))
+        code = [cell for cell in notebook["cells"] if cell["cell_type"] == "code"]
+        if any(cell["outputs"] or cell["execution_count"] is not None for cell in code):
+            held.append(f"{path.name}: outputs or execution counts; run nbstripout {path.name}")
+        if "widgets" in notebook["metadata"]:
+            held.append(f"{path.name}: the state of widgets")
+    assert not held, "\n".join(held)
+
+
+def test_nothing_is_left_unfinished() -> None:
+    """No tracked file says that something is still to be done."""
+    assert lines_with(r"\b(TODO|FIXME|XXX|HACK|[Ss]tubs?)\b") == []
+
+
+def test_no_file_knows_the_machine_it_was_made_on() -> None:
+    """No tracked file holds a path of somebody's machine."""
+    assert lines_with(r"(?<![\w.])/(root|work|home|Users)/\w") == []
+
+
+def test_no_file_names_a_package_index() -> None:
+    """No tracked file says where packages come from: that is the machine's own configuration."""
+    assert lines_with(r"https?://\S*(pypi|pythonhosted|/simple\b)|^--(extra-)?index-url|^--find-links") == []

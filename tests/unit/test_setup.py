@@ -1,0 +1,254 @@
+"""The set-up script: what it does once, what it does not do again, and where it looks for a browser."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import os
+import re
+import shutil
+import subprocess
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+from runbook_lib import browsers
+from runbook_lib.places import project_root
+
+MAKE = shutil.which("make")
+needs_make = pytest.mark.skipif(MAKE is None, reason="make is not on this machine")
+
+
+class Machine:
+    """A PATH of its own with the few programs that the set-up may find; each writes its call to ``calls``."""
+
+    def __init__(self, folder: Path) -> None:
+        self.bin = folder / "bin"
+        self.bin.mkdir()
+        self.log = folder / "calls"
+        self.log.touch()
+        (self.bin / "env").symlink_to("/usr/bin/env")
+        # For tests that do not run as root: this sudo asks no password.
+        self.program("sudo", 'shift\nexec "$@"')
+
+    def program(self, name: str, body: str = "") -> Path:
+        path = self.bin / name
+        path.write_text(f'#!/bin/sh\necho "{name} $*" >> "{self.log}"\n{body}\n', encoding="utf-8")
+        path.chmod(0o755)
+        return path
+
+    def making(self, name: str) -> str:
+        """Return shell lines that put a program on this machine, as an installation does."""
+        target = self.bin / name
+        return f"printf '#!/bin/sh\\n' > '{target}'; /bin/chmod 755 '{target}'"
+
+    @property
+    def calls(self) -> list[str]:
+        return [call for call in self.log.read_text(encoding="utf-8").splitlines() if not call.startswith("sudo")]
+
+
+@pytest.fixture
+def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Machine:
+    made = Machine(tmp_path)
+    monkeypatch.setenv("PATH", str(made.bin))
+    monkeypatch.delenv("RUNBOOK_BROWSER", raising=False)
+    return made
+
+
+@pytest.fixture
+def browser_setup(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    monkeypatch.syspath_prepend(str(project_root() / "tools"))
+    module = importlib.import_module("setup_browser")
+    monkeypatch.setattr(module, "PLACES", ())
+    return module
+
+
+def test_a_named_browser_comes_first(machine: Machine, browser_setup: ModuleType) -> None:
+    """What RUNBOOK_BROWSER names is taken, and nothing is installed."""
+    machine.program("chromium")
+    mine = machine.program("my-browser")
+    assert browser_setup.ensure_browser(machine.program("python"), "my-browser") == str(mine)
+
+
+def test_a_named_browser_that_is_not_there_is_an_error(machine: Machine, browser_setup: ModuleType) -> None:
+    """A wrong RUNBOOK_BROWSER is told, not replaced by another browser."""
+    machine.program("chromium")
+    with pytest.raises(browser_setup.SetupError, match="RUNBOOK_BROWSER names 'nowhere'"):
+        browser_setup.ensure_browser(machine.program("python"), "nowhere")
+
+
+def test_the_systems_browser_is_taken(machine: Machine, browser_setup: ModuleType) -> None:
+    """A browser that the system has is taken without installing anything."""
+    machine.program("apt-get")
+    edge = machine.program("microsoft-edge")
+    assert browser_setup.ensure_browser(machine.program("python"), "") == str(edge)
+    assert machine.calls == ["microsoft-edge --version"]
+
+
+def test_a_placeholder_is_no_browser(machine: Machine, browser_setup: ModuleType) -> None:
+    """A program of that name that does not start, such as a pointer to another package system, is passed over."""
+    machine.program("chromium-browser", "exit 1")
+    chromium = machine.program("chromium")
+    assert browser_setup.ensure_browser(machine.program("python"), "") == str(chromium)
+
+
+def test_debians_chromium_is_installed(machine: Machine, browser_setup: ModuleType) -> None:
+    """Without a browser Debian's chromium is installed, and the package lists are left alone where they will do."""
+    machine.program("apt-get", machine.making("chromium"))
+    assert browser_setup.ensure_browser(machine.program("python"), "") == str(machine.bin / "chromium")
+    assert [call for call in machine.calls if "apt-get" in call] == [
+        "apt-get -qq install --yes --no-install-recommends chromium"
+    ]
+
+
+def test_package_lists_are_fetched_where_they_are_missing(machine: Machine, browser_setup: ModuleType) -> None:
+    """On a machine without package lists the installation is tried again after an update."""
+    lists = machine.bin / "lists"
+    body = f'if [ "$2" = update ]; then : > "{lists}"; exit 0; fi\n[ -e "{lists}" ] || exit 100\n'
+    machine.program("apt-get", body + machine.making("chromium"))
+    assert browser_setup.ensure_browser(machine.program("python"), "") == str(machine.bin / "chromium")
+    assert [call.split()[2] for call in machine.calls if "apt-get" in call] == ["install", "update", "install"]
+
+
+def test_playwrights_own_browser_is_the_last_resort(machine: Machine, browser_setup: ModuleType) -> None:
+    """Where no package can be installed Playwright downloads its browser."""
+    machine.program("apt-get", 'echo "E: no such package" >&2; exit 100')
+    own = machine.bin / "own"
+    body = f'case "$*" in *install*) {machine.making("own")};; *) [ -e "{own}" ] && echo "{own}";; esac; exit 0'
+    assert browser_setup.ensure_browser(machine.program("python", body), "") == str(own)
+
+
+def test_no_browser_at_all_says_what_to_install(machine: Machine, browser_setup: ModuleType) -> None:
+    """Where nothing helps, the error says what was tried and what to install."""
+    python = machine.program("python", 'echo "download failed: no network"; exit 1')
+    with pytest.raises(browser_setup.SetupError) as told:
+        browser_setup.ensure_browser(python, "")
+    for words in ("no apt-get", "download failed: no network", "apt-get install chromium", "RUNBOOK_BROWSER"):
+        assert words in str(told.value)
+
+
+def test_packages_are_not_installed_by_those_who_may_not(
+    machine: Machine, monkeypatch: pytest.MonkeyPatch, browser_setup: ModuleType
+) -> None:
+    """A user who is not root and whose sudo asks for a password gets no package, and no question."""
+    machine.program("apt-get")
+    machine.program("sudo", "exit 1")
+    monkeypatch.setattr(os, "geteuid", lambda: 1000)
+    refused = importlib.import_module("setup_system").install_package("chromium")
+    assert "may not install packages" in refused
+    assert machine.calls == []
+
+
+def test_set_up_and_library_look_for_the_same_browsers(browser_setup: ModuleType) -> None:
+    """What the set-up finds is what the library finds: the same names in the same order."""
+    importlib.reload(browser_setup)
+    assert browser_setup.NAMES == browsers._COMMANDS
+    assert browser_setup.PLACES == browsers._PLACES
+
+
+# -- the stamp -----------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def checkout(tmp_path: Path, machine: Machine, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    """The set-up script over a small checkout that is set up already."""
+    monkeypatch.syspath_prepend(str(project_root() / "tools"))
+    setup = importlib.import_module("setup")
+    root = tmp_path / "checkout"
+    (root / ".venv" / "bin").mkdir(parents=True)
+    for name, value in {"ROOT": root, "VENV": root / ".venv", "LOCK": root / "requirements.lock",
+                        "PROJECT": root / "pyproject.toml", "STAMP": root / ".venv" / "stamp"}.items():  # fmt: skip
+        monkeypatch.setattr(setup, name, value)
+    (root / "requirements.lock").write_text("a==1 \\\n    --hash=sha256:00\n", encoding="utf-8")
+    (root / "pyproject.toml").touch()
+    (root / ".venv" / "bin" / "python").symlink_to(machine.program("venv-python"))
+    stamp = {**setup.wanted_stamp(), "browser": str(machine.program("chromium"))}
+    (root / ".venv" / "stamp").write_text(json.dumps(stamp), encoding="utf-8")
+    monkeypatch.setattr(setup, "make_venv", lambda: machine.log.write_text("a new environment\n", encoding="utf-8"))
+    return setup
+
+
+def test_the_second_run_does_nothing(checkout: ModuleType, machine: Machine) -> None:
+    """Where the stamp agrees with lock, project and Python, no program is started and nothing is written."""
+    before = checkout.STAMP.stat().st_mtime_ns
+    assert checkout.main() == 0
+    assert machine.calls == []
+    assert checkout.STAMP.stat().st_mtime_ns == before
+
+
+def test_a_changed_lock_makes_a_new_environment(checkout: ModuleType, machine: Machine) -> None:
+    """Another lock is installed, with hashes, into an environment made anew."""
+    checkout.LOCK.write_text("b==2 \\\n    --hash=sha256:00\n", encoding="utf-8")
+    assert checkout.main() == 0
+    assert machine.calls[0] == "a new environment"
+    assert "--require-hashes" in machine.calls[1]
+    assert "--editable" in machine.calls[2]
+    assert json.loads(checkout.STAMP.read_text()) == {
+        **checkout.wanted_stamp(),
+        "browser": str(machine.bin / "chromium"),
+    }
+
+
+def test_a_changed_project_file_installs_the_project_alone(checkout: ModuleType, machine: Machine) -> None:
+    """A change of the project's own file installs the project again, and not the lock."""
+    checkout.PROJECT.write_text("[project]\n", encoding="utf-8")
+    assert checkout.main() == 0
+    assert len(machine.calls) == 1
+    assert "--editable" in machine.calls[0]
+
+
+def test_a_failed_installation_leaves_no_stamp(
+    checkout: ModuleType, machine: Machine, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Where pip fails, its last lines and advice are shown, exit code 2, and the next run begins again."""
+    machine.program("venv-python", 'echo "ERROR: no matching distribution"; exit 1')
+    checkout.LOCK.write_text("b==2\n", encoding="utf-8")
+    assert checkout.main() == 2
+    assert checkout.main() == 2
+    told = capsys.readouterr().err
+    assert told.count("ERROR: no matching distribution") == 2
+    assert "HTTPS_PROXY" in told
+
+
+def test_a_browser_that_went_away_is_replaced(checkout: ModuleType, machine: Machine) -> None:
+    """A stamped browser that is gone is looked for anew; nothing is installed for that."""
+    (machine.bin / "chromium").unlink()
+    edge = machine.program("microsoft-edge")
+    assert checkout.main() == 0
+    assert json.loads(checkout.STAMP.read_text())["browser"] == str(edge)
+
+
+# -- make ----------------------------------------------------------------------------------------
+
+
+def make(*arguments: str) -> subprocess.CompletedProcess[str]:
+    assert MAKE
+    command = [MAKE, "--no-print-directory", *arguments]
+    return subprocess.run(command, cwd=project_root(), capture_output=True, text=True)
+
+
+@needs_make
+def test_make_without_a_python_says_what_to_install() -> None:
+    """Without Python 3.11 or newer make ends with code 2 and says what to install."""
+    assert MAKE
+    told = subprocess.run(
+        [MAKE, "--no-print-directory", "setup", "PYTHONS=no-such-python"],
+        cwd=project_root(),
+        capture_output=True,
+        text=True,
+    )
+    assert told.returncode == 2
+    assert "No Python 3.11 or newer was found" in told.stderr
+
+
+@needs_make
+def test_help_shows_every_target() -> None:
+    """make alone lists every target of the Makefile with a sentence."""
+    assert MAKE
+    shown = subprocess.run(
+        [MAKE, "--no-print-directory"], cwd=project_root(), capture_output=True, text=True, check=True
+    )
+    phony = re.search(r"^\.PHONY: (.*)$", (project_root() / "Makefile").read_text(encoding="utf-8"), re.MULTILINE)
+    assert phony
+    assert [line.split()[1] for line in shown.stdout.splitlines()] == phony[1].split()
