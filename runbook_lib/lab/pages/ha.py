@@ -24,7 +24,8 @@ def ha_model(
     return {
         "configuration_mode": view.configuration_mode,
         "milestones": [asdict(m) for m in view.milestones],
-        "message": view.message,
+        # Shown as an error: a registration that went well is told by the mode and the milestones.
+        "message": view.message if any(m.failed for m in view.milestones) else "",
         "under_way": view.under_way,
         "registered": not view.under_way and view.configuration_mode.casefold() not in NOT_REGISTERED,
         "form": asdict(shown),
