@@ -132,13 +132,24 @@ def _anchors(data: bytes) -> tuple[bytes, ...]:
 
 
 def _pattern(value: str) -> re.Pattern[bytes]:
-    return re.compile(_LINE_BREAK.join(_character(piece) for piece in re.findall(r"\\+|[^\\]", value)))
+    return re.compile(_LINE_BREAK.join(_piece(piece) for piece in re.findall(r"\\+[^\\]?|[^\\]", value)))
+
+
+def _piece(piece: str) -> bytes:
+    """A pattern for one character, or for a run of backslashes with the character that follows it.
+
+    The two share their backslashes in any way that fits, but, once found, in this one only.
+    """
+    rest = piece.lstrip("\\")
+    run = len(piece) - len(rest)
+    if not run:
+        return _character(rest)
+    backslashes = rb"(?i:\\{%d,%d}|(?:%%(?:25){0,2}5c|&(?:amp;)?#92;|&(?:amp;)?#x5c;){%d})" % (run, 9 * run, run)
+    return b"(?>" + backslashes + (_LINE_BREAK + _character(rest) if rest else b"") + b")"
 
 
 def _character(c: str) -> bytes:
-    """A pattern for one character, or a run of backslashes, in each of its spellings."""
-    if c.startswith("\\"):
-        return rb"(?i:\\{%d,%d}+|(?:%%(?:25){0,2}5c|&(?:amp;)?#92;|&(?:amp;)?#x5c;){%d})" % (len(c), 9 * len(c), len(c))
+    """A pattern for one character, not a backslash, in each of its spellings."""
     data = c.encode("utf-8", "surrogatepass")
     if c.isalnum() and c.isascii():
         return data

@@ -127,6 +127,32 @@ def test_nothing_is_appended_after_a_removed_or_swapped_line(tmp_path: Path, dam
     assert journal.path.read_bytes() == b"".join(swapped)
 
 
+def test_nothing_is_appended_after_an_edited_end(tmp_path: Path) -> None:
+    """A last line feed that was changed into something else is an edit, not a cut: refused, and left as it is."""
+    journal = Journal(tmp_path)
+    journal.path.write_bytes(SAMPLE[:-1] + b"x")
+    with pytest.raises(RecordDamaged, match="line 5 "):
+        journal.append(Kind.NOTED)
+    assert journal.path.read_bytes() == SAMPLE[:-1] + b"x"
+
+
+def test_a_line_of_another_journal_is_refused(tmp_path: Path) -> None:
+    """A line that is whole and has the right number, but stood in another journal, does not follow."""
+    ours, theirs = SAMPLE.splitlines(keepends=True), sample(tmp_path).splitlines(keepends=True)
+    with pytest.raises(RecordDamaged, match=r"line 3 .*follow"):
+        parse_journal(b"".join([*ours[:2], *theirs[2:]]), Path("j"))
+
+
+@pytest.mark.parametrize(
+    ("old", "new"), [(b'","', b'", "'), (b"\\u00e9", "é".encode()), (b"{", b" {"), (b"}\n", b"}\r\n")]
+)
+def test_a_line_in_another_form_is_refused(old: bytes, new: bytes) -> None:
+    """A line that says the same in other bytes is refused: there is one form only."""
+    assert old in SAMPLE
+    with pytest.raises(RecordDamaged, match="line 1 "):
+        parse_journal(SAMPLE.replace(old, new, 1), Path("j"))
+
+
 @pytest.mark.parametrize("line", [b"", b"[]", b"{}", b"7", b"[" * 100_000, b"\xff", b'{"n":' + b"9" * 5000 + b"}"])
 def test_what_is_no_journal_is_refused(line: bytes) -> None:
     """Anything that is not a line of a journal is refused, and none of it breaks the reader."""
