@@ -25,7 +25,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from runbook_lib.errors import AnswerNotUnderstood
-from runbook_lib.logs.prefix import LONGEST, Prefix, read_prefix
+from runbook_lib.logs.prefix import LONGEST, Prefix, read_prefix, thread_in
 from runbook_lib.logs.subject import DN_START, read_subject
 from runbook_lib.logs.window import Window, decode
 from runbook_lib.parse.names import Name, parse_name
@@ -83,7 +83,8 @@ def read_message(window: Window, at: int) -> Hit | None:
         return None
     start, head, exception = introduction
     prefix = prefix_of(window, start)
-    thread = prefix.thread
+    low = max(start, head - LONGEST)
+    thread = prefix.thread or thread_in(window.text(low, head))
     position = _follow(window, at, _WORDS, thread)
     if position is None:
         return None
@@ -92,7 +93,6 @@ def read_message(window: Window, at: int) -> Hit | None:
         name: Name | None = parse_name(subject)
     except AnswerNotUnderstood:
         name = None
-    low = max(start, head - LONGEST)
     prose = window.text(min(start + prefix.length, head) if low == start else low, head)
     record = prefix if prefix.length or not exception else _record_above(window, start)
     return Hit(
@@ -101,7 +101,7 @@ def read_message(window: Window, at: int) -> Hit | None:
         end=end,
         subject=subject,
         name=name,
-        thread=record.thread,
+        thread=thread or record.thread,
         moment=record.moment or _header_above(window, start).moment,
         exception=exception,
         cause=exception and b"Caused by" in window.data[start:head],

@@ -23,6 +23,7 @@ _TOKEN = re.compile(
     r"|(?![\w$.]*(?:Exception|Error)\b)(?:[A-Za-z_$][\w$]{0,60}\.){2,12}[\w$]{1,60}(?=[ \t]*[:|-][ \t]|[ \t]+\[)",
     re.I,
 )
+_GROUP = re.compile(r"\[([^\[\]\n]{1,120})\]")
 _BETWEEN = re.compile(r"[ \t|,:>*-]*")
 _NO_THREAD = re.compile(rf"system|{_LEVELS}|\d*", re.I)
 
@@ -63,6 +64,14 @@ def kind_of_thread(thread: str) -> str:
     return next((kind for kind, name in THREADS if name.search(thread)), "")
 
 
+def thread_in(text: str) -> str:
+    """Return the last thread's name in a prefix of unknown form: a published one, or what the last brackets hold."""
+    for _, name in THREADS:
+        if known := name.findall(text):
+            return str(known[-1])
+    return _named(_GROUP.findall(text))
+
+
 def _skip(line: str, position: int) -> int:
     found = _BETWEEN.match(line, position)
     return found.end() if found else position
@@ -72,5 +81,9 @@ def _thread(line: str, end: int, groups: list[str]) -> str:
     for _, name in THREADS:
         if known := name.search(line, 0, end):
             return known[0]
+    return _named(groups)
+
+
+def _named(groups: list[str]) -> str:
     named = [g for g in groups if not _NO_THREAD.fullmatch(g) and not match_time(g)]
     return named[-1][:80] if named else ""

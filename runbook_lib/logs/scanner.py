@@ -182,8 +182,8 @@ class Scanner:
         above = start
         for _ in range(tally.rule.lines_before):
             above = window.line_start(above - 1) if above > window.low else above
-        found = tally.rule.pattern.search(window.text(max(above, at - _RULE_REACH), min(end, at + _RULE_REACH)))
-        if not found:
+        text = window.text(max(above, at - _RULE_REACH), min(end, at + _RULE_REACH))
+        if not all(pattern.search(text) for pattern in tally.rule.patterns):
             tally.skip_to = self._base + min(end, at + _RULE_REACH // 2)
             return
         tally.count += 1

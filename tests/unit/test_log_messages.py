@@ -1,0 +1,312 @@
+"""What counts as a mismatch in a log, and what it says."""
+
+from __future__ import annotations
+
+import random
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from runbook_lib.logs import RULES, diagnose_sources, scanner
+from runbook_lib.logs.scanner import Scanner
+from runbook_lib.models import Mismatch
+
+PUBLISHED = Path(__file__).parent.parent / "fixtures" / "logs"
+DN = "CN=prime-sec, OU=Prime Infra, O=Cisco Systems, L=SJ, ST=CA, C=US"
+CORE = (
+    "Trust-on-first-use is configure for this connection. "
+    "Current certificate of the remote host is different from what was used earlier - "
+)
+HEAD = f"TOFU failed. Check local trust {CORE}{DN}"
+CAUSE = f"javax.net.ssl.SSLHandshakeException: java.security.cert.CertificateException: {CORE}CN=prime-sec"
+THREAD = "[system] [HealthMonitorThread] "
+
+
+def scan(text: str | bytes, server: str = "primary", sizes: list[int] | None = None) -> tuple[Mismatch, ...]:
+    """Return the mismatches in ``text``, fed in pieces of ``sizes`` bytes (over and over), or whole."""
+    data = text.encode("utf-8", "surrogatepass") if isinstance(text, str) else text
+    found = Scanner(server, RULES, UTC)
+    found.begin_file("log")
+    at = index = 0
+    while at < len(data):
+        size = sizes[index % len(sizes)] if sizes else len(data)
+        found.feed(data[at : at + size])
+        at, index = at + size, index + 1
+    found.finish()
+    return found.mismatches.result()
+
+
+@pytest.mark.parametrize(
+    ("file", "server", "place", "subject"),
+    [
+        ("primary-health-monitor", "primary", "primary_health_monitor", DN),
+        ("primary-infrastructure", "primary", "primary_infrastructure", "CN=ISE-server"),
+        ("secondary-health-monitor", "secondary", "secondary_health_monitor", DN.replace("sec", "pri")),
+    ],
+)
+def test_published_log_is_one_mismatch(file: str, server: str, place: str, subject: str) -> None:
+    """Each published log tells of one event, its place and its subject."""
+    (found,) = scan((PUBLISHED / f"{file}.log").read_bytes(), server)
+    assert (found.place, found.subject, found.count) == (place, subject, 1)
+
+
+@pytest.mark.parametrize("joint", [" ", "\n"])
+@pytest.mark.parametrize(
+    "prefix", ["", "2026-11-23 12:00:01,123 ERROR ", "<11>Nov 23 12:00:01 prime-pri ncs[77]: ", "11/23/26 12:00:01.5 "]
+)
+def test_one_line_or_several_any_prefix(joint: str, prefix: str) -> None:
+    """An event counts once, with its thread, whatever stands before it and whether it is broken over lines."""
+    parts = (f"{prefix}{THREAD}TOFU failed.", "Check local trust Trust-on-first-use is configure for this connection.")
+    rest = CORE.partition(". ")[2].removesuffix(" - ")
+    text = joint.join((*parts, rest, f"- {DN}", CAUSE)) + "\n"
+    (found,) = scan(f"noise\n{text}noise\n{text}")
+    assert (found.subject, found.count, found.threads) == (DN, 2, ("HealthMonitorThread",))
+
+
+def test_prefix_on_every_line() -> None:
+    """A message of which every line has the whole prefix is read, and its exception belongs to it."""
+    prefix = "2026-11-23 12:00:01,123 [system] [HealthMonitorThread] "
+    (found,) = scan(
+        (PUBLISHED / "primary-health-monitor.log").read_text().replace(THREAD, "").replace("\n", "\n" + prefix)
+    )
+    assert (found.subject, found.count) == (DN, 1)
+
+
+@given(st.data())
+@settings(deadline=None, max_examples=200)
+def test_broken_at_any_space(data: st.DataObject) -> None:
+    """Wherever its lines are broken between words, the message is found with its subject."""
+    words = f"{THREAD}{HEAD}".split(" ")
+    joints = data.draw(st.lists(st.sampled_from([" ", "\n", "\r\n"]), min_size=len(words), max_size=len(words)))
+    subject_from = words.index("-") + 2
+    text = "".join(w + (j if n < subject_from else " ") for n, (w, j) in enumerate(zip(words, joints, strict=True)))
+    (found,) = scan(text + "\n")
+    assert (found.subject, found.count) == (DN, 1)
+
+
+def test_subject_wrapped_at_its_commas() -> None:
+    """A subject that is wrapped at commas, or inside a value, is put together."""
+    for wrapped in (DN.replace(", O", ",\nO"), DN.replace("Prime Infra", "Prime\nInfra")):
+        (found,) = scan(f"{THREAD}{HEAD.replace(DN, wrapped)}\n{CAUSE}\n")
+        assert (found.subject, found.count) == (DN, 1)
+
+
+def test_lines_of_other_threads_in_between() -> None:
+    """Lines of other threads between the message's lines are passed over, another thread's message included."""
+    mine = f"[system] [HealthMonitorThread] TOFU failed.\n[system] [main] one\n{HEAD.partition('failed. ')[2]}\n"
+    split = HEAD.split(". ")
+    a, b = (
+        [f"[system] [{name}] {part}" for part in (split[0] + ".", split[1] + ".", split[2].replace("sec", host))]
+        for name, host in (("HealthMonitorThread", "sec"), ("seqtaskexecutor-1", "ise"))
+    )
+    (found,) = scan(mine)
+    assert found.threads == ("HealthMonitorThread",)
+    both = scan("".join(f"{x}\n{y}\n" for x, y in zip(a, b, strict=True)))
+    assert {(m.place, m.subject) for m in both} == {
+        ("primary_health_monitor", DN),
+        ("primary_infrastructure", DN.replace("sec", "ise")),
+    }
+
+
+def test_exception_alone_and_its_causes() -> None:
+    """Exceptions without the message before them count once each, however many causes repeat it."""
+    cause = f"Caused by: java.security.cert.CertificateException: {CORE}CN=prime-sec"
+    one = f"[HealthMonitorThread] {CAUSE}\n\tat a.b.C(D.java:1)\n{cause}\n"
+    (found,) = scan(one * 3)
+    assert (found.subject, found.count, found.place) == ("CN=prime-sec", 3, "primary_health_monitor")
+
+
+def test_cn_only_events_join_the_full_subject() -> None:
+    """Events that name the CN alone are of the one full subject with that CN; with two, nobody can say."""
+    lone = f"[HealthMonitorThread] {CAUSE}\n"
+    (found,) = scan(f"{THREAD}{HEAD}\n" + "\n" * 70000 + lone)
+    assert (found.subject, found.count) == (DN, 2)
+    other = f"{THREAD}{HEAD.replace('C=US', 'C=CZ')}\n"
+    assert [m.count for m in scan(f"{THREAD}{HEAD}\n{other}" + "\n" * 70000 + lone)] == [1, 1, 1]
+
+
+@pytest.mark.parametrize(
+    "decoy",
+    [
+        "DEBUG TOFU\n",
+        "[HelpThread] Trust-on-first-use is configure for this connection.\n",
+        "Check local trust Trust-on-first-use is configure for this connection.\n",
+        f"Check local trust {CORE}{DN}\n",
+        f'12:00:01 [audit] admin ran: grep "{HEAD}" hm-0-0.log\n',
+        f'[system] [main] the words "{HEAD}" call for a deletion\n',
+        f"[system] [main] If the log of a server says {HEAD}\n",
+        f"[system] [HelpServlet] example: {CAUSE}\n",
+        f"[system] [main] `{CAUSE}`\n",
+        f"{THREAD}TOFU failed. Check local trust {CORE}the subject\n",
+        f"{THREAD}TOFU failed. Check local trust Trust-on-first-use is configure for this connection.\nanother line\n",
+        f"{THREAD}{HEAD.replace('different', 'the same')}\n",
+    ],
+)
+def test_decoy_is_no_mismatch(decoy: str) -> None:
+    """A text that only quotes the message, or a part of it, is not counted; the real one beside it is."""
+    assert scan(decoy) == ()
+    assert [m.count for m in scan(f"{decoy}{THREAD}{HEAD}\n{decoy}")] == [1]
+
+
+@pytest.mark.parametrize(
+    ("server", "thread", "place"),
+    [
+        ("primary", "HealthMonitorThread", "primary_health_monitor"),
+        ("primary", "seqtaskexecutor-3069", "primary_infrastructure"),
+        ("secondary", "HealthMonitorThread", "secondary_health_monitor"),
+        ("secondary", "seqtaskexecutor-1", "unknown"),
+        ("primary", "main", "unknown"),
+    ],
+)
+def test_place(server: str, thread: str, place: str) -> None:
+    """The place follows from the server and the kind of thread, and is unknown for every other pair."""
+    assert [m.place for m in scan(f"[system] [{thread}] {HEAD}\n", server)] == [place]
+
+
+@pytest.mark.parametrize(
+    ("stamp", "expected"),
+    [
+        ("2026-11-23 12:00:01,250 ", "2026-11-23T12:00:01.250000+00:00"),
+        ("[2026-11-23 12:00:01.25] ", "2026-11-23T12:00:01.250000+00:00"),
+        ("2026-11-23T12:00:01+02:00 ", "2026-11-23T10:00:01+00:00"),
+        ("2026-11-23T12:00:01.5Z ", "2026-11-23T12:00:01.500000+00:00"),
+        ("11/23/26 12:00:01.250 ", "2026-11-23T12:00:01.250000+00:00"),
+        ("23/11/2026 12:00:01 ", "2026-11-23T12:00:01+00:00"),
+        ("23-Nov-2026 12:00:01 ", "2026-11-23T12:00:01+00:00"),
+        ("Nov 23, 2026 1:00:01 PM ", "2026-11-23T13:00:01+00:00"),
+        ("Mon Nov 23 12:00:01 UTC 2026 ", "2026-11-23T12:00:01+00:00"),
+        ("Nov 23, 2026 12:00:01 AM com.cisco.Monitor run\nSEVERE: ", "2026-11-23T00:00:01+00:00"),
+        ("Nov 23 12:00:01 prime-pri ncs: ", None),
+        ("12:00:01,250 ", None),
+        ("2026-13-45 12:00:01 ", None),
+        ("", None),
+    ],
+)
+def test_time(stamp: str, expected: str | None) -> None:
+    """Times in common forms are read as UTC or with their offset; without a year, or wrong, there is none."""
+    (found,) = scan(f"{stamp}{THREAD}{HEAD}\n")
+    assert found.first_utc == (datetime.fromisoformat(expected) if expected else None)
+    assert found.threads == ("HealthMonitorThread",)
+
+
+def test_first_and_last_are_by_time_not_by_order() -> None:
+    """Where time goes backwards, the first is the earliest and the last the latest that is known."""
+    days = [3, 1, 2]
+    text = "".join(f"2026-01-0{day} 00:00:00 {THREAD}{HEAD}\n" for day in days) + f"{THREAD}{HEAD}\n"
+    (found,) = scan(text)
+    assert (found.first_utc, found.last_utc) == (datetime(2026, 1, 1, tzinfo=UTC), datetime(2026, 1, 3, tzinfo=UTC))
+    assert found.count == 4
+
+
+def test_hostile_subject_stays_data() -> None:
+    """A subject of 10,000 characters, or with markup in it, is kept whole."""
+    subject = f"CN={'x' * 10_000}<script>;  subject= host=a_1;"
+    assert [m.subject for m in scan(f"{THREAD}TOFU failed. Check local trust {CORE}{subject}\n")] == [subject]
+
+
+def test_subject_cut_off_at_the_end_joins_the_whole_one() -> None:
+    """A message that the log's end cuts off within its subject is counted with the subject that it begins."""
+    (found,) = scan(f"{THREAD}{HEAD}\n{THREAD}{HEAD[:-20]}")
+    assert (found.subject, found.count) == (DN, 2)
+
+
+def test_evidence_is_bounded_and_names_lines() -> None:
+    """Evidence names the file and the line, shows the first and the last, and does not grow with the log."""
+    (found,) = scan(f"x\n{THREAD}{HEAD}\n" * 5000)
+    assert found.count == 5000
+    assert (found.evidence[0].number, found.evidence[-1].number) == (2, 10_000)
+    assert len(found.evidence) < 60
+
+
+def test_many_subjects_do_not_fill_the_memory() -> None:
+    """Subjects beyond a thousand are counted together, and none of their events is lost."""
+    found = scan("".join(f"{THREAD}{HEAD.replace('prime-sec', f'h{n}')}\n" for n in range(1500)))
+    assert sum(m.count for m in found) == 1500
+    assert len(found) <= 1001
+
+
+@given(st.lists(st.integers(1, 200_000), min_size=1, max_size=8), st.integers(0, 2**32))
+@settings(deadline=None, max_examples=25)
+def test_nothing_is_lost_where_the_bytes_are_split(sizes: list[int], seed: int) -> None:
+    """However the bytes are cut into pieces, the findings are the same."""
+    sizes = [max(size, 500) for size in sizes]
+    chance = random.Random(seed)
+    event = f"{THREAD}{HEAD}\n{CAUSE}\n"
+    text = "".join(
+        event
+        if chance.random() < 0.02
+        else "DEBUG TOFU is fine, Trust-on-first-use is on " + "x" * chance.randrange(2000) + "\n"
+        for _ in range(2500)
+    )
+    whole = scan(text)
+    assert [m.count for m in whole] == [text.count(event)]
+    assert scan(text, sizes=sizes) == whole
+
+
+def test_nothing_is_lost_at_a_window_s_edge(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An event is found wherever the edge of what is searched at once falls in it."""
+    monkeypatch.setattr(scanner, "STEP", 1)
+    text = "x\n" * 60_000 + f"{THREAD}{HEAD}\n{CAUSE}\n" + "x\n" * 60_000
+    whole = scan(text)
+    start = text.index(THREAD)
+    for offset in range(0, 600, 23):
+        assert scan(text, sizes=[start + offset + scanner.AFTER, 1 << 30]) == whole
+
+
+PIECES = (
+    *(
+        HEAD,
+        CAUSE,
+        THREAD,
+        CORE,
+        DN,
+        "TOFU failed.",
+        "Trust-on-first-use",
+        "Exception:",
+        "\n",
+        "\r\n",
+        "\0",
+        " - ",
+        "CN=",
+    ),
+    *(
+        "2026-01-01 00:00:00 ",
+        "9999-12-31T23:59:59-14:00 ",
+        "0000-00-00 00:00:00",
+        "[",
+        "]",
+        '"',
+        "\\",
+        "é",
+        "\ud800",
+        "8082 timed out",
+    ),
+)
+REPEATED = (
+    *("Trust-on-first-use ", "Trust-on-first-use is configure for this connection. ", CORE, "TOFU failed. "),
+    *("TOFU failed.\n", "Exception: ", "Exception:\n", f"{HEAD}\n", f"{HEAD} ", f"{CAUSE}\n", f"{CAUSE} "),
+    *("Connection refused ", "8082 ", "[a]", "[", " ", "\n", "NotAfter:", "HostnameVerifi", "Trust-on-first-use\n[a] "),
+    f"TOFU failed. Check local trust {CORE}CN=a,",
+)
+
+
+@given(st.lists(st.one_of(st.sampled_from(PIECES), st.text(max_size=20)), max_size=30).map("".join))
+@settings(deadline=None, max_examples=300)
+def test_any_text_is_scanned(text: str) -> None:
+    """Any text yields findings, never an exception, and the same ones when it comes byte by byte."""
+    assert scan(text) == scan(text, sizes=[1])
+
+
+@pytest.mark.timeout(20)
+@pytest.mark.parametrize("piece", REPEATED)
+def test_scan_is_linear(piece: str) -> None:
+    """Two megabytes of any piece are scanned within the test's time."""
+    scan(piece * (2_000_000 // len(piece)))
+
+
+def test_server_without_logs_is_named(tmp_path: Path) -> None:
+    """A server for which nothing is given, or only an empty folder, is named as one without logs."""
+    assert diagnose_sources({"primary": [], "secondary": [tmp_path]}).no_logs == ("primary", "secondary")
