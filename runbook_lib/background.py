@@ -43,14 +43,16 @@ def run(coro: Coroutine[Any, Any, T], *, timeout_s: float | None = None) -> T:
         raise RuntimeError("background.run was called on the background loop; await the coroutine instead")
     job = _Job(where, coro)
     try:
+        job.start()
         job.wait(timeout_s)
+        late = not job.outcome.done()
+        if late:
+            job.stop()
     except BaseException:
         job.stop()
         raise
-    if not job.outcome.done():
-        job.stop()
-        if job.outcome.cancelled():
-            raise TimeoutError(f"not finished within {timeout_s} s")
+    if late and job.outcome.cancelled():
+        raise TimeoutError(f"not finished within {timeout_s} s")
     return job.outcome.result()
 
 
@@ -62,7 +64,9 @@ class _Job(Generic[T]):
         self._where = where
         self._coro = coro
         self._task: asyncio.Task[T] | None = None
-        where.call_soon_threadsafe(self._start)
+
+    def start(self) -> None:
+        self._where.call_soon_threadsafe(self._begin)
 
     def wait(self, timeout_s: float | None = None) -> None:
         wait([self.outcome], timeout_s)
@@ -72,13 +76,18 @@ class _Job(Generic[T]):
         self._where.call_soon_threadsafe(self._cancel)
         self.wait()
 
-    def _start(self) -> None:
+    def _begin(self) -> None:
+        if self.outcome.done():  # stopped before it began
+            return
         self._task = self._where.create_task(self._coro)
         self._task.add_done_callback(self._finish)
 
     def _cancel(self) -> None:
         if self._task is not None:
             self._task.cancel()
+        elif self.outcome.cancel():
+            self.outcome.set_running_or_notify_cancel()
+            self._coro.close()
 
     def _finish(self, task: asyncio.Task[T]) -> None:
         if task.cancelled():

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import pickle
 from typing import Any
 
 import asyncssh
@@ -237,6 +238,8 @@ def test_an_unforeseen_question_is_not_answered() -> None:
     assert isinstance(error, AnswerNotUnderstood)
     assert "Also erase the database? [yes/no]" in error.found
     assert "'delete' had been sent" in error.what
+    assert isinstance(pickle.loads(pickle.dumps(error)), AnswerNotUnderstood)
+    assert pickle.loads(pickle.dumps(error)).sent
     assert got == b""
 
 
@@ -315,6 +318,7 @@ def test_a_reset_in_the_middle_keeps_what_had_arrived() -> None:
     assert isinstance(error, ConnectionLost)
     assert error.found == "one\ntw"
     assert "'show' had been sent" in error.what
+    assert error.sent
 
 
 def test_a_reset_before_a_command_says_that_it_was_not_sent() -> None:
@@ -324,8 +328,9 @@ def test_a_reset_before_a_command_says_that_it_was_not_sent() -> None:
         async with FakeAde({"show": b"x\r\n"}) as ade, await login(ade) as console:
             ade.connections[0].abort()
             assert await console._feed.wait(5)
-            with pytest.raises(ConnectionLost, match="was not sent"):
+            with pytest.raises(ConnectionLost, match="was not sent") as caught:
                 await console.run("show")
+            assert not caught.value.sent
             assert console.sent_commands == []
             assert ade.commands == ["terminal length 0"]
 
@@ -477,6 +482,7 @@ def test_a_session_limit_is_reported_in_the_servers_words() -> None:
     error = failing(FakeAde(before_prompt=full))
     assert isinstance(error, ConnectionLost)
     assert "Maximum number of sessions" in error.found
+    assert not error.sent
 
 
 def test_sessions_are_left_with_exit() -> None:

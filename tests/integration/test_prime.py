@@ -1,0 +1,324 @@
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+import pytest
+from ssh_fakes import PASSWORD, PASSWORD_REF, QUICK, FakeAde, Terminal
+
+from runbook_lib.errors import (
+    AnswerNotUnderstood,
+    CommandRefused,
+    ConnectionLost,
+    DeletionRefused,
+    DeviceSilent,
+    LoginRefused,
+    UsageError,
+)
+from runbook_lib.models import Answer, TofuStore
+from runbook_lib.params import Deadlines, PiServer, WebAccess
+from runbook_lib.prime import DELETE_TOFU, LIST_TOFU, PrimeServer
+
+LIST = (
+    b"Host certificate are automatically added to this list on first connection,\r\n"
+    b"if trust-on-first-use is configured - ncs certvalidation certificate-check ...\r\n"
+    b"host=10.0.0.1_8082;  subject= /C=US/ST=CA/CN=prime-pri\r\n"
+    b"host=10.0.0.2_8082; subject= /C=US/ST=CA/CN=prime-sec\r\n"
+)
+DELETE = DELETE_TOFU.format(key="10.0.0.2_8082")
+
+Kept = list[tuple[Answer, object | None]]
+
+
+@pytest.fixture(autouse=True)
+def _password(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FAKE_ADE_PASSWORD", PASSWORD)
+
+
+def prime_of(ade: FakeAde, kept: Kept, deadlines: Deadlines = QUICK) -> PrimeServer:
+    server = PiServer(
+        address="127.0.0.1", names=("Prime-Pri",), ssh=ade.access(), web=WebAccess(user="root", password=PASSWORD_REF)
+    )
+    return PrimeServer("primary", server, deadlines, lambda answer, parsed: kept.append((answer, parsed)))
+
+
+def with_prime(ade: FakeAde, story: Callable[[PrimeServer], Awaitable[None]], deadlines: Deadlines = QUICK) -> Kept:
+    """Run a story against a server and return what was kept."""
+    kept: Kept = []
+
+    async def talk() -> None:
+        async with ade:
+            prime = prime_of(ade, kept, deadlines)
+            try:
+                await story(prime)
+            finally:
+                await prime.close()
+
+    asyncio.run(talk())
+    return kept
+
+
+def said(ade: FakeAde) -> list[str]:
+    return [command for command in ade.commands if command not in ("terminal length 0", "exit")]
+
+
+def test_reads_come_back_typed_over_one_session() -> None:
+    """The list, the HA state and the release are read over a single login, and each answer is kept with its meaning."""
+    ade = FakeAde(
+        {
+            LIST_TOFU: LIST,
+            "ncs ha status": b"[Role] Primary [State] Primary Active [Failover Type] Manual\r\n",
+            "show version": b"Cisco Prime Infrastructure\r\n********\r\nVersion : 3.10.0\r\n",
+        }
+    )
+    read: list[object] = []
+
+    async def story(prime: PrimeServer) -> None:
+        read.extend([await prime.list_tofu(), await prime.ha_status(), await prime.version()])
+
+    kept = with_prime(ade, story)
+    assert [entry.key for entry in read[0].entries] == ["10.0.0.1_8082", "10.0.0.2_8082"]  # type: ignore[attr-defined]
+    assert read[1].state == "Primary Active"  # type: ignore[attr-defined]
+    assert read[2].release[:2] == (3, 10)  # type: ignore[attr-defined]
+    assert [parsed for _, parsed in kept] == read
+    assert all(answer.server == "primary" and answer.raw for answer, _ in kept)
+    assert len(ade.connections) == 1
+
+
+def test_nothing_is_contacted_before_the_first_verb() -> None:
+    """Making and closing the object opens no connection."""
+
+    async def story(prime: PrimeServer) -> None: ...
+
+    ade = FakeAde()
+    with_prime(ade, story)
+    assert ade.connections == []
+
+
+def test_a_list_that_is_not_understood_is_kept_and_raised() -> None:
+    """Raw text that no parser knows reaches the record before the error is raised."""
+
+    async def story(prime: PrimeServer) -> None:
+        with pytest.raises(AnswerNotUnderstood, match="list"):
+            await prime.list_tofu()
+
+    ((answer, parsed),) = with_prime(FakeAde({LIST_TOFU: LIST + b"host=10.0.0"}), story)
+    assert answer.raw.endswith(b"host=10.0.0")
+    assert parsed is None
+
+
+def test_a_read_that_the_server_refuses_is_kept_and_raised() -> None:
+    """An unknown command is the server's refusal, not an empty list."""
+
+    async def story(prime: PrimeServer) -> None:
+        with pytest.raises(CommandRefused):
+            await prime.list_tofu()
+
+    ((answer, parsed),) = with_prime(FakeAde(), story)
+    assert "% invalid command" in answer.text
+    assert parsed is None
+
+
+def test_the_other_status_command_is_asked_where_the_first_is_not_known() -> None:
+    """A server without ncs ha status is asked for ncs status."""
+    ade = FakeAde({"ncs status": b"Health Monitor Server is running. ( [Role] Primary [State] HA not Configured )\r\n"})
+
+    async def story(prime: PrimeServer) -> None:
+        assert (await prime.ha_status()).state == "HA not Configured"
+
+    with_prime(ade, story)
+    assert said(ade) == ["ncs ha status", "ncs status"]
+
+
+def test_a_read_is_asked_once_more_after_a_lost_connection() -> None:
+    """A read whose answer was lost is repeated over a new session; the part that came is kept too."""
+
+    async def lose_once(terminal: Terminal) -> None:
+        if len(ade.connections) == 1:
+            terminal.write(LIST[:200])
+            await asyncio.sleep(0.05)
+            terminal.reset()
+        else:
+            terminal.write(LIST)
+
+    ade = FakeAde({LIST_TOFU: lose_once})
+
+    async def story(prime: PrimeServer) -> None:
+        assert len((await prime.list_tofu()).entries) == 2
+
+    kept = with_prime(ade, story)
+    assert said(ade) == [LIST_TOFU, LIST_TOFU]
+    assert [type(parsed) for _, parsed in kept] == [type(None), TofuStore]
+    assert kept[0][0].raw.startswith(LIST_TOFU.encode() + b"\r\nHost certificate")
+
+
+def test_a_read_is_asked_no_more_than_twice() -> None:
+    """A server that resets every time is given up."""
+
+    async def lose(terminal: Terminal) -> None:
+        terminal.reset()
+
+    ade = FakeAde({LIST_TOFU: lose})
+
+    async def story(prime: PrimeServer) -> None:
+        with pytest.raises(ConnectionLost):
+            await prime.list_tofu()
+
+    with_prime(ade, story)
+    assert said(ade) == [LIST_TOFU, LIST_TOFU]
+
+
+@pytest.mark.parametrize("answer", [b"", b"done\r\n", b"ERROR: no such entry\r\n", b"% invalid command\r\n"])
+def test_a_deletion_is_one_command_and_judges_no_answer(answer: bytes) -> None:
+    """Silence, success, an error and a refusal are all returned as they came: the store decides, not the words."""
+    ade = FakeAde({DELETE: answer})
+
+    async def story(prime: PrimeServer) -> None:
+        got = await prime.delete_tofu("10.0.0.2_8082")
+        assert got.text.encode() == answer.replace(b"\r\n", b"\n")
+        assert got.command == "ncs certvalidation tofu-certs deletecert host 10.0.0.2_8082"
+
+    ((_, parsed),) = with_prime(ade, story)
+    assert said(ade) == [DELETE]
+    assert parsed is None
+
+
+@pytest.mark.parametrize(
+    ("question", "reply"),
+    [
+        ("Delete the certificate of 10.0.0.2? (yes/no) : ", "yes"),
+        ("Really delete? [YES/NO]: ", "YES"),
+        ("Do you wish to continue? (Y/N) ", "Y"),
+        ("Continue [y/N]? ", "Y"),
+        ("Are you sure? ", "yes"),
+    ],
+)
+def test_a_yes_no_question_is_answered_with_yes(question: str, reply: str) -> None:
+    """A deletion that asks for confirmation gets it once, in the spelling that was asked for."""
+    replies = []
+
+    async def delete(terminal: Terminal) -> None:
+        terminal.write(question.encode())
+        replies.append((await terminal.read_line()).decode())
+
+    async def story(prime: PrimeServer) -> None:
+        assert (await prime.delete_tofu("10.0.0.2_8082")).questions == ((question.strip(), reply),)
+
+    with_prime(FakeAde({DELETE: delete}), story)
+    assert replies == [reply]
+
+
+def test_another_question_is_not_answered() -> None:
+    """A deletion that asks for something else than yes or no gets no answer, and counts as sent."""
+
+    async def delete(terminal: Terminal) -> None:
+        terminal.write(b"Delete which one (1-3): ")
+        assert await terminal.process.stdin.read() == b""
+
+    async def story(prime: PrimeServer) -> None:
+        with pytest.raises(AnswerNotUnderstood) as caught:
+            await prime.delete_tofu("10.0.0.2_8082")
+        assert caught.value.sent
+
+    ((answer, _),) = with_prime(FakeAde({DELETE: delete}), story, Deadlines(command_s=0.6))
+    assert answer.text == "Delete which one (1-3): "
+
+
+@pytest.mark.parametrize("loss", ["reset", "silence"])
+def test_a_deletion_whose_answer_is_lost_is_never_sent_again(loss: str) -> None:
+    """After a reset or silence the error says that the command had left, and a second session does not send it."""
+
+    async def lose(terminal: Terminal) -> None:
+        if loss == "reset":
+            terminal.reset()
+        else:
+            await terminal.process.stdin.read()
+
+    ade = FakeAde({DELETE: lose, LIST_TOFU: LIST})
+
+    async def story(prime: PrimeServer) -> None:
+        with pytest.raises((ConnectionLost, DeviceSilent)) as caught:
+            await prime.delete_tofu("10.0.0.2_8082")
+        assert caught.value.sent
+        await prime.list_tofu()
+
+    kept = with_prime(ade, story, Deadlines(command_s=0.6))
+    assert said(ade) == [DELETE, LIST_TOFU]
+    assert [answer.command for answer, _ in kept] == [DELETE, LIST_TOFU]
+
+
+def test_a_deletion_on_a_connection_that_ended_before_is_sent_over_a_new_one() -> None:
+    """A session that ended while nobody spoke is opened again before the command, which is sent once."""
+    ade = FakeAde({DELETE: b"", LIST_TOFU: LIST})
+
+    async def story(prime: PrimeServer) -> None:
+        await prime.list_tofu()
+        console = await prime.console()
+        ade.connections[0].abort()
+        assert await console._feed.wait(5)
+        await prime.delete_tofu("10.0.0.2_8082")
+
+    with_prime(ade, story)
+    assert said(ade) == [LIST_TOFU, DELETE]
+    assert len(ade.connections) == 2
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        "10.0.0.2 _8082", "10.0.0.2_8082;reload", "*_8082", "$(reload)_8082", "`x`_8082", "'a'_8082", '"a"_8082',
+        "a|b_8082", "a&b_8082", "a>b_8082", "a\\b_8082", "a\n_8082", "10.0.0.2_8082\n", "a\x1b_8082", "-rf_8082",
+        "10.0.0.2", "10.0.0.2_", "_8082", "", "a_0", "a_99999", "a_８０８２", "ａ_8082", "a?_8082", "a#b_8082",
+        "a/b_8082", "a{1,2}_8082", "~_8082", "!1_8082", "a" * 300 + "_8082",
+    ],
+)  # fmt: skip
+def test_a_key_that_no_list_would_hold_is_refused_before_a_connection(key: str) -> None:
+    """Blanks, control characters, quotes and what a shell might read otherwise never reach the server."""
+    ade = FakeAde()
+
+    async def story(prime: PrimeServer) -> None:
+        with pytest.raises(UsageError, match="nothing was sent"):
+            await prime.delete_tofu(key)
+
+    with_prime(ade, story)
+    assert ade.connections == []
+
+
+@pytest.mark.parametrize("key", ["127.0.0.1_8082", "prime-pri_8082", "PRIME-PRI_08082"])
+def test_a_servers_own_entry_is_never_deleted(key: str) -> None:
+    """The server's own address and names with its Health Monitor's port are refused before a connection."""
+    ade = FakeAde()
+
+    async def story(prime: PrimeServer) -> None:
+        with pytest.raises(DeletionRefused):
+            await prime.delete_tofu(key)
+
+    with_prime(ade, story)
+    assert ade.connections == []
+
+
+def test_keys_are_sent_to_the_letter() -> None:
+    """IPv6 addresses, names with underscores and ports with a leading zero go out as they were listed."""
+    keys = ["fe80::1%eth0_8082", "[2001:db8::1]_443", "ise_lab.example.org_443", "10.0.0.3_0443", "1X.XX.XX.XX_8082"]
+    ade = FakeAde({DELETE_TOFU.format(key=key): b"" for key in keys})
+
+    async def story(prime: PrimeServer) -> None:
+        for key in keys:
+            await prime.delete_tofu(key)
+
+    with_prime(ade, story)
+    assert said(ade) == [DELETE_TOFU.format(key=key) for key in keys]
+
+
+def test_a_refused_login_is_not_tried_by_the_next_verb(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every later verb gets the same refusal without a connection: attempts may lock the user."""
+    monkeypatch.setenv("FAKE_ADE_PASSWORD", "wrong-one")
+    ade = FakeAde()
+
+    async def story(prime: PrimeServer) -> None:
+        verbs = [prime.list_tofu, prime.ha_status, prime.console, prime.version]
+        outcomes = await asyncio.gather(*(verb() for verb in verbs), return_exceptions=True)
+        assert [type(outcome) for outcome in outcomes] == [LoginRefused] * 4
+
+    with_prime(ade, story)
+    assert ade.passwords == ["wrong-one"]

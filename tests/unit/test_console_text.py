@@ -1,0 +1,155 @@
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from runbook_lib.console.command import command
+from runbook_lib.console.tables import PAGERS, QUESTION, REFUSALS
+from runbook_lib.console.text import echo_end, plain, typed, without_pagers
+from runbook_lib.console.transcript import SETTLE_S, SLOWEST_SETTLE_S, Transcript
+from runbook_lib.errors import UsageError
+from runbook_lib.secrets import SecretRef
+
+
+@pytest.mark.parametrize(
+    ("raw", "text"),
+    [
+        (b"a\r\nb\r\r\nc\n\rd\re", "a\nb\nc\nd\ne"),
+        (b"\x1b[1;31mred\x1b[0m \x1b]0;title\x07x\x1b(By\x1b=z", "red xyz"),
+        (b"CN=\xff\xc3\xa9", "CN=\ufffd\u00e9"),
+        (b"\x1b", "\x1b"),
+    ],
+)
+def test_terminal_output_becomes_text(raw: bytes, text: str) -> None:
+    """Line ends become one kind, control sequences go, and bytes that are no UTF-8 are shown as such."""
+    assert plain(raw) == text
+
+
+def test_no_sequence_reaches_over_a_line_end() -> None:
+    """A title that begins in one line and ends in another hides nothing: a hostile name could hide entries so."""
+    raw = b"host=a_1; subject=CN=\x1b]0;\r\nhost=b_2; subject=CN=b\r\nhost=c_3; subject=CN=\x07\r\n"
+    assert "host=b_2" in plain(raw)
+
+
+@given(st.binary(max_size=400))
+def test_any_bytes_become_text(raw: bytes) -> None:
+    """Whatever arrives, nothing raises, and printable ASCII without escapes stays as it is."""
+    assert isinstance(plain(raw), str)
+    transcript = Transcript("show", "a/b# ")
+    transcript.add(raw, 0.0)
+    assert transcript.text() in plain(raw) + "\n"
+    assert isinstance(transcript.last_line, str)
+    assert bytes(transcript.raw).startswith(transcript.raw_answer())
+
+
+@pytest.mark.timeout(20)
+@pytest.mark.parametrize("piece", [b"\r", b"\x1b[", b"\x1b]", b"\x1b[0", b"s", b" ", b"a#", b"\x08", b"\n "])
+def test_large_answers_take_linear_time(piece: bytes) -> None:
+    """Two megabytes of what patterns find hard are text in no time that one notices."""
+    transcript = Transcript("show me", "a/b# ")
+    transcript.add(piece * (2_000_000 // len(piece)), 0.0)
+    assert transcript.text() is not None
+    assert transcript.last_line is not None
+    assert transcript.echoed in (True, False)
+
+
+def test_backspaces_move_the_cursor_on_the_last_line() -> None:
+    """A prompt that is drawn over a wiped pager reads as the prompt alone."""
+    assert typed("--More--" + "\b" * 8 + " " * 8 + "\b" * 8 + "a/b# ").rstrip() == "a/b#"
+    assert typed("\b\bab\bc") == "ac"
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["show x\nrest", "a/b# show x\nrest", "\na/b# show x \nrest", "old line\nshow x\nrest", "show\n x\nrest"],
+)
+def test_the_echo_is_found(text: str) -> None:
+    """The echo may begin a line, follow a prompt that was drawn again, or be broken by a narrow terminal."""
+    end = echo_end(text, "show x", "a/b# ")
+    assert end is not None
+    assert text[end:] == "rest"
+
+
+@pytest.mark.parametrize("text", ["", "show x", "please show x\nrest", "show xy\nrest"])
+def test_no_echo_is_seen_where_there_is_none(text: str) -> None:
+    """An unfinished echo, or the command inside other words, is none."""
+    assert echo_end(text, "show x", "a/b# ") is None
+
+
+def test_pagers_are_cut_where_they_stood() -> None:
+    """A line that reads like a pager and was none stays."""
+    raw = b"1\r\n--More--\r        \r2\r\n--More--\r\n3"
+    assert plain(without_pagers(raw, [(3, 11)])) == "1\n2\n--More--\n3"
+
+
+def test_the_end_is_waited_for_longer_where_bytes_trickle() -> None:
+    """The settle time follows the pace of the bytes, not one long pause, and has an upper bound."""
+    quick, thinking, slow, slowest = (Transcript() for _ in range(4))
+    for number in range(9):
+        quick.add(b"x", number * 0.001)
+        thinking.add(b"x", number * 0.001 + (30 if number > 4 else 0))
+        slow.add(b"x", number * 1.0)
+        slowest.add(b"x", number * 9.0)
+    assert (quick.settle_s, thinking.settle_s, slow.settle_s) == (SETTLE_S, SETTLE_S, 3.0)
+    assert slowest.settle_s == SLOWEST_SETTLE_S
+
+
+@pytest.mark.parametrize(
+    "line",
+    ["% Invalid input", "   ^\n% invalid command detected at '^' marker.", "Unknown command: foo", "% Incomplete one",
+     "-bash: ncs: command not found", "Error: unrecognized command", "% Permission denied",
+     "Command authorization failed"],
+)  # fmt: skip
+def test_refusals_are_known(line: str) -> None:
+    """What command lines say of commands that they do not know or allow."""
+    assert REFUSALS.search(line)
+
+
+@pytest.mark.parametrize(
+    "line",
+    ["host=a_443; subject=/CN=% Invalid input", "[State] Primary Lost Secondary", "password invalid since Monday",
+     "0 invalid commands so far"],
+)  # fmt: skip
+def test_answers_are_no_refusals(line: str) -> None:
+    """Such words inside an answer do not make it a refusal."""
+    assert not REFUSALS.search(line)
+
+
+@pytest.mark.parametrize("line", ["--More--", "-- More --", "--More-- (12%)", "<--- More --->", "--more--(5%)"])
+def test_pagers_are_known(line: str) -> None:
+    """The spellings of a pager's line."""
+    assert PAGERS.fullmatch(line)
+    assert not PAGERS.fullmatch(f"x {line}")
+
+
+@pytest.mark.parametrize("line", ["Are you sure? ", "New name: ", "Go (Y/N)", "Go [yes/no]: ", "(y|n) ", "assword :"])
+def test_questions_are_known(line: str) -> None:
+    """What the last line of something that waits looks like."""
+    assert QUESTION.search(line)
+
+
+@pytest.mark.parametrize("secret", ["two words", "tab\tinside"])
+def test_a_secret_that_cannot_be_typed_is_refused_unseen(secret: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A secret with blanks would be two arguments; the refusal does not show it."""
+    monkeypatch.setenv("A_KEY", secret)
+    with pytest.raises(Exception, match="secret") as caught:
+        command("ncs ha authkey {secret}", SecretRef.parse("env:A_KEY"))
+    assert secret not in str(caught.value)
+
+
+def test_a_secret_needs_its_place_in_the_command() -> None:
+    """A command without, or with two places for the secret is a mistake."""
+    for text in ("ncs ha authkey", "{secret} {secret}"):
+        with pytest.raises(UsageError):
+            command(text, SecretRef.parse("env:A_KEY"))
+
+
+def test_a_command_never_shows_its_secret(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither repr nor what is written down of a command holds the secret; a broken echo is masked too."""
+    monkeypatch.setenv("A_KEY", "Sw0rdfish")
+    ready = command("ncs ha authkey {secret}", SecretRef.parse("env:A_KEY"))
+    assert ready.line == "ncs ha authkey Sw0rdfish"
+    assert "Sw0rdfish" not in repr(ready) + ready.shown
+    assert ready.hide("key Sw0rd\nfish.") == "key [secret env:A_KEY]."
+    assert ready.hide_raw(b"key Sw0rd \r\nfish.") == b"key [secret env:A_KEY]."
