@@ -44,25 +44,26 @@ def main() -> int:
 
 
 def prepare() -> None:
-    """Do what the stamp does not show as done, and stamp it."""
+    """Do what the stamp does not show as done, and stamp each half as soon as it is."""
+    done = read_stamp()
     wanted = wanted_stamp()
-    found = read_stamp()
     python = VENV / "bin" / "python"
-    if not python.exists() or any(found.get(key) != wanted[key] for key in ("root", "python", "lock")):
+    if not python.exists() or any(done.get(key) != wanted[key] for key in ("root", "python", "lock")):
         make_venv()
         install_lock(python)
-        found = {}
-    if found.get("project") != wanted["project"]:
+        done = {}
+    if done.get("project") != wanted["project"]:
         say("Installing the project itself")
         pip(python, "install", "--no-deps", "--no-build-isolation", "--editable", str(ROOT))
-    browser = found.get("browser", "")
+        done = {**wanted, "browser": done.get("browser", "")}
+        write_stamp(done)
     chosen = os.environ.get("RUNBOOK_BROWSER", "")
-    if chosen or not usable(browser):
-        browser = ensure_browser(python, chosen)
-    stamp = {**wanted, "browser": found.get("browser", "") if chosen else browser}
-    if stamp != found:
-        STAMP.write_text(json.dumps(stamp, indent=1) + "\n", encoding="utf-8")
-        say(f"Ready: {VENV.name}, browser {browser}")
+    if chosen:
+        ensure_browser(python, chosen)
+    elif not usable(done.get("browser", "")):
+        done["browser"] = ensure_browser(python, "")
+        write_stamp(done)
+        say(f"Ready: {VENV.name}, browser {done['browser']}")
 
 
 def wanted_stamp() -> dict[str, str]:
@@ -81,6 +82,10 @@ def read_stamp() -> dict[str, str]:
     except (OSError, ValueError):
         return {}
     return found if isinstance(found, dict) else {}
+
+
+def write_stamp(done: dict[str, str]) -> None:
+    STAMP.write_text(json.dumps(done, indent=1) + "\n", encoding="utf-8")
 
 
 def digest(path: Path) -> str:

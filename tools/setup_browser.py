@@ -96,8 +96,11 @@ def playwrights_own(python: Path) -> str:
 
 
 def download_playwrights(python: Path) -> str:
-    """Download Playwright's Chromium into its own cache, and return "" or the last line of what went wrong."""
+    """Download Playwright's Chromium into its own cache, and return "" or the line that tells what went wrong."""
     command = [str(python), "-m", "playwright", "install", "chromium"]
     done = subprocess.run(command, capture_output=True, text=True, stdin=subprocess.DEVNULL)
+    if done.returncode == 0:
+        return ""
     lines = (done.stdout + done.stderr).strip().splitlines()
-    return "" if done.returncode == 0 else (lines[-1] if lines else f"exit code {done.returncode}")
+    telling = [line.strip() for line in lines if "error" in line.lower()]
+    return (telling or lines or [f"exit code {done.returncode}"])[0][:200]

@@ -121,10 +121,10 @@ def test_playwrights_own_browser_is_the_last_resort(machine: Machine, browser_se
 
 def test_no_browser_at_all_says_what_to_install(machine: Machine, browser_setup: ModuleType) -> None:
     """Where nothing helps, the error says what was tried and what to install."""
-    python = machine.program("python", 'echo "download failed: no network"; exit 1')
+    python = machine.program("python", 'echo "Error: download failed, no network"; echo "}"; exit 1')
     with pytest.raises(browser_setup.SetupError) as told:
         browser_setup.ensure_browser(python, "")
-    for words in ("no apt-get", "download failed: no network", "apt-get install chromium", "RUNBOOK_BROWSER"):
+    for words in ("no apt-get", "download failed, no network", "apt-get install chromium", "RUNBOOK_BROWSER"):
         assert words in str(told.value)
 
 
@@ -151,9 +151,10 @@ def test_set_up_and_library_look_for_the_same_browsers(browser_setup: ModuleType
 
 
 @pytest.fixture
-def checkout(tmp_path: Path, machine: Machine, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+def checkout(
+    tmp_path: Path, machine: Machine, monkeypatch: pytest.MonkeyPatch, browser_setup: ModuleType
+) -> ModuleType:
     """The set-up script over a small checkout that is set up already."""
-    monkeypatch.syspath_prepend(str(project_root() / "tools"))
     setup = importlib.import_module("setup")
     root = tmp_path / "checkout"
     (root / ".venv" / "bin").mkdir(parents=True)
@@ -209,6 +210,18 @@ def test_a_failed_installation_leaves_no_stamp(
     told = capsys.readouterr().err
     assert told.count("ERROR: no matching distribution") == 2
     assert "HTTPS_PROXY" in told
+
+
+def test_a_missing_browser_does_not_undo_the_environment(checkout: ModuleType, machine: Machine) -> None:
+    """Where only the browser is missing, the next run looks for a browser and leaves the environment as it is."""
+    (machine.bin / "chromium").unlink()
+    checkout.LOCK.write_text("b==2\n", encoding="utf-8")
+    assert checkout.main() == 2
+    machine.log.write_text("", encoding="utf-8")
+    edge = machine.program("microsoft-edge")
+    assert checkout.main() == 0
+    assert machine.calls == ["microsoft-edge --version"]
+    assert json.loads(checkout.STAMP.read_text())["browser"] == str(edge)
 
 
 def test_a_browser_that_went_away_is_replaced(checkout: ModuleType, machine: Machine) -> None:
