@@ -12,7 +12,7 @@ import zipfile
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import IO, BinaryIO, cast
+from typing import IO, BinaryIO, Self, cast
 
 from runbook_lib.errors import UsageError
 from runbook_lib.logs.sources import CHUNK, oldest_first, unreadable
@@ -173,10 +173,23 @@ class _Inflating:
         return chunk
 
 
+class _StrictHeader(tarfile.TarInfo):
+    """A header that ends an archive by being damaged or missing is damage; by itself tarfile takes it for the end."""
+
+    @classmethod
+    def fromtarfile(cls, archive: tarfile.TarFile) -> Self:
+        try:
+            return super().fromtarfile(archive)
+        except tarfile.EOFHeaderError:  # type: ignore[attr-defined]
+            raise
+        except tarfile.HeaderError as error:
+            raise tarfile.ReadError(str(error)) from error
+
+
 def _from_tar(name: str, file: IO[bytes], depth: int, meter: _Meter) -> Iterator[Content]:
     """Yield the logs of a tar stream, in the order in which they are stored."""
     try:
-        with tarfile.open(fileobj=file, mode="r|", bufsize=CHUNK) as tar:
+        with tarfile.open(fileobj=file, mode="r|", bufsize=CHUNK, tarinfo=_StrictHeader) as tar:
             for member in tar:
                 meter.add_entry()
                 inside = tar.extractfile(member) if member.isreg() else None

@@ -1,0 +1,37 @@
+"""The look-alikes: each rule against a log that it matches and one that it nearly does."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from runbook_lib.logs import RULES, Rule, diagnose_sources
+
+FIXTURES = Path(__file__).parent.parent / "fixtures" / "log-rules"
+
+
+@pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.name)
+def test_rule_matches_and_nearly_matches(rule: Rule) -> None:
+    """Each rule finds its message once, says what to do, and does not find the near miss."""
+    match, near_miss = FIXTURES / f"{rule.name}.match.log", FIXTURES / f"{rule.name}.near-miss.log"
+    found = {x.rule: x for x in diagnose_sources({"primary": [match]}).look_alikes}
+    assert found[rule.name].count == 1
+    assert found[rule.name].advice == rule.advice
+    assert any(literal in near_miss.read_bytes() for literal in rule.literals) or rule.name == "path_building_failed"
+    assert diagnose_sources({"primary": [near_miss]}).look_alikes == ()
+
+
+def test_every_fixture_has_a_rule() -> None:
+    """No fixture is left of a rule that is gone."""
+    assert {path.name.split(".")[0] for path in FIXTURES.iterdir()} == {rule.name for rule in RULES}
+
+
+def test_look_alike_is_no_mismatch_and_counts_lines(tmp_path: Path) -> None:
+    """A look-alike is counted by lines, with bounded evidence, and is never a mismatch."""
+    log = tmp_path / "hm-0-0.log"
+    log.write_text("x\nPKIX path building failed: unable to find valid certification path\n" * 100)
+    found = diagnose_sources({"secondary": [log]})
+    assert found.mismatches == ()
+    assert [(x.rule, x.server, x.count) for x in found.look_alikes] == [("path_building_failed", "secondary", 100)]
+    assert [line.number for line in found.look_alikes[0].evidence] == [2, 4, 6, 8, 10, 192, 194, 196, 198, 200]

@@ -1,0 +1,286 @@
+"""Where logs come from: files, folders, series, archives and encodings."""
+
+from __future__ import annotations
+
+import gzip
+import io
+import os
+import tarfile
+import tracemalloc
+import zipfile
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from runbook_lib.errors import UsageError
+from runbook_lib.logs import RULES, diagnose_sources
+from runbook_lib.logs.archives import Limits, unpack
+from runbook_lib.logs.scanner import Scanner
+from runbook_lib.logs.sources import read_logs
+
+EVENT = (Path(__file__).parent.parent / "fixtures" / "logs" / "primary-health-monitor.log").read_bytes()
+
+
+def count(*paths: Path, server: str = "primary") -> int:
+    """Return how many mismatch events the logs under ``paths`` hold."""
+    return sum(m.count for m in diagnose_sources({server: list(paths)}).mismatches)
+
+
+def tar_of(names: dict[str, bytes], mode: str = "w:gz") -> bytes:
+    packed = io.BytesIO()
+    with tarfile.open(fileobj=packed, mode=mode) as tar:  # type: ignore[call-overload]
+        for name, data in names.items():
+            member = tarfile.TarInfo(name)
+            member.size = len(data)
+            tar.addfile(member, io.BytesIO(data))
+    return packed.getvalue()
+
+
+def zip_of(names: dict[str, bytes]) -> bytes:
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, data in names.items():
+            archive.writestr(name, data)
+    return packed.getvalue()
+
+
+def test_folder_is_read_to_its_depth_and_each_file_once(tmp_path: Path) -> None:
+    """A folder is read recursively; a file that is named twice is read once."""
+    deep = tmp_path / "a" / "b"
+    deep.mkdir(parents=True)
+    (deep / "hm-0-0.log").write_bytes(EVENT)
+    (tmp_path / "ncs-0-0.log").write_bytes(EVENT)
+    assert count(tmp_path, deep, deep / "hm-0-0.log") == 2
+
+
+def test_links_in_a_folder_are_not_followed(tmp_path: Path) -> None:
+    """A symbolic link in a folder leads nowhere, neither to a file nor to a folder outside."""
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    (outside / "x.log").write_bytes(EVENT)
+    folder = tmp_path / "logs"
+    folder.mkdir()
+    (folder / "file.log").symlink_to(outside / "x.log")
+    (folder / "folder").symlink_to(outside)
+    assert count(folder) == 0
+
+
+def test_series_is_read_oldest_first(tmp_path: Path) -> None:
+    """Rotated files of one series come oldest first, whichever way they are numbered, and say that they go on."""
+    names = ["hm-0-0.log", "hm-0-1.log", "hm-0-10.log", "ncs-0-0.log", "ncs-0-0.log.1.gz", "ncs-0-0.log.2"]
+    for name in names:
+        (tmp_path / name).write_bytes(gzip.compress(b"x") if name.endswith("gz") else b"x")
+    read = [(Path(log.name).name, log.continues) for log in read_logs([tmp_path]) if list(log.chunks)]
+    assert read == [
+        ("hm-0-10.log", False),
+        ("hm-0-1.log", False),
+        ("hm-0-0.log", True),
+        ("ncs-0-0.log.2", False),
+        ("ncs-0-0.log.1.gz", True),
+        ("ncs-0-0.log", True),
+    ]
+
+
+@pytest.mark.parametrize("line", range(1, 8))
+def test_message_goes_on_in_the_next_file_of_the_series(tmp_path: Path, line: int) -> None:
+    """A message that rotation cut between two lines is one event, its lines numbered in their own files."""
+    lines = EVENT.splitlines(keepends=True)
+    (tmp_path / "hm-0-0.log.1").write_bytes(b"x\n" + b"".join(lines[:line]))
+    (tmp_path / "hm-0-0.log").write_bytes(b"".join(lines[line:]))
+    (found,) = diagnose_sources({"primary": [tmp_path]}).mismatches
+    assert (found.count, found.threads) == (1, ("HealthMonitorThread",))
+    assert [(Path(x.source).name, x.number) for x in found.evidence[:8]] == [
+        *(("hm-0-0.log.1", n + 2) for n in range(line)),
+        *(("hm-0-0.log", n + 1) for n in range(8 - line)),
+    ]
+
+
+@pytest.mark.parametrize(
+    "encode",
+    [
+        lambda text: text.encode(),
+        lambda text: b"\xef\xbb\xbf" + text.encode(),
+        lambda text: text.encode("utf-16"),
+        lambda text: b"\xfe\xff" + text.encode("utf-16-be"),
+        lambda text: text.replace("\n", "\r\n").encode(),
+        lambda text: text.encode("latin-1"),
+        lambda text: b"\0" * 999 + text.encode().replace(b" ", b" \0"),
+    ],
+    ids=["utf-8", "utf-8-mark", "utf-16-le", "utf-16-be", "crlf", "latin-1", "nul"],
+)
+def test_encodings(tmp_path: Path, encode: Callable[[str], bytes]) -> None:
+    """The subject is read in every encoding."""
+    (tmp_path / "x.log").write_bytes(encode(EVENT.decode().replace("prime-sec", "prime-séc")))
+    (found,) = diagnose_sources({"primary": [tmp_path]}).mismatches
+    assert (found.subject.split(",")[0], found.count) == ("CN=prime-séc", 1)
+
+
+def test_utf_16_without_mark(tmp_path: Path) -> None:
+    """UTF-16 without its mark is read as far as it is ASCII."""
+    (tmp_path / "x.log").write_bytes(EVENT.decode().encode("utf-16-be"))
+    assert count(tmp_path) == 1
+
+
+@pytest.mark.parametrize(
+    "packed",
+    [
+        gzip.compress(EVENT),
+        gzip.compress(EVENT[:300]) + gzip.compress(EVENT[300:]) + b"\0" * 512,
+        zip_of({"logs/hm-0-0.log": EVENT}),
+        tar_of({"logs/hm-0-0.log": EVENT}),
+        tar_of({"logs/hm-0-0.log": EVENT}, "w:"),
+        zip_of({"hm-0-0.log.1.gz": gzip.compress(EVENT)}),
+        tar_of({"bundle.zip": zip_of({"hm-0-0.log": EVENT})}),
+        zip_of({"bundle.tar.gz": tar_of({"hm-0-0.log": EVENT})}),
+    ],
+    ids=["gz", "gz-members", "zip", "tar.gz", "tar", "gz-in-zip", "zip-in-tar.gz", "tar.gz-in-zip"],
+)
+def test_archives(tmp_path: Path, packed: bytes) -> None:
+    """Archives are known by their first bytes and read, one inside another too."""
+    (tmp_path / "download").write_bytes(packed)
+    assert count(tmp_path / "download") == 1
+
+
+def test_no_path_of_an_archive_is_written(tmp_path: Path) -> None:
+    """An archive's names, links and devices create nothing."""
+    packed = io.BytesIO()
+    with tarfile.open(fileobj=packed, mode="w:gz") as tar:
+        for name in ("../evil.log", str(tmp_path / "absolute.log")):
+            member = tarfile.TarInfo(name)
+            member.size = len(EVENT)
+            tar.addfile(member, io.BytesIO(EVENT))
+        link = tarfile.TarInfo("link.log")
+        link.type, link.linkname = tarfile.SYMTYPE, "/etc/hostname"
+        tar.addfile(link)
+    folder = tmp_path / "in"
+    folder.mkdir()
+    (folder / "x.tar.gz").write_bytes(packed.getvalue())
+    (folder / "y.zip").write_bytes(zip_of({"../../evil.log": EVENT}))
+    assert count(folder) == 3
+    assert sorted(p.name for p in tmp_path.rglob("*")) == ["in", "x.tar.gz", "y.zip"]
+
+
+def _read_all(packed: bytes, limits: Limits) -> int:
+    return sum(len(chunk) for _, chunks in unpack("x", io.BytesIO(packed), len(packed), limits) for chunk in chunks)
+
+
+@pytest.mark.parametrize(
+    ("packed", "limits", "words"),
+    [
+        (gzip.compress(b"x" * 1_000_000), Limits(unpacked=999_999), "999999 bytes"),
+        (gzip.compress(b"x" * 1_000_000), Limits(ratio=100, ratio_from=1000), "100 times"),
+        (zip_of({"a": b"x" * 1_000_000}), Limits(ratio=100, ratio_from=1000), "100 times"),
+        (tar_of({"a": b"x" * 1_000_000}), Limits(unpacked=999_999), "999999 bytes"),
+        (zip_of({str(n): b"" for n in range(11)}), Limits(entries=10), "10 entries"),
+        (tar_of({str(n): b"" for n in range(11)}), Limits(entries=10), "10 entries"),
+        (gzip.compress(gzip.compress(gzip.compress(b"x"))), Limits(depth=1), ""),
+        (gzip.compress(zip_of({"a": os.urandom(2000)})), Limits(inner_zip=1000), ""),
+    ],
+    ids=["bytes", "ratio", "zip-ratio", "tar-bytes", "zip-entries", "tar-entries", "depth", "inner-zip"],
+)
+def test_archive_over_a_limit_is_refused(packed: bytes, limits: Limits, words: str) -> None:
+    """An archive that unpacks to too much is refused with the limit named; under it, it is read."""
+    with pytest.raises(UsageError) as refused:
+        _read_all(packed, limits)
+    assert words in refused.value.found
+    assert _read_all(packed, Limits()) >= 0
+
+
+@pytest.mark.parametrize(
+    "packed",
+    [
+        gzip.compress(EVENT * 9)[:-20],
+        gzip.compress(EVENT)[:-8] + b"\0" * 8,
+        tar_of({"a": EVENT * 999})[:-50],
+        tar_of({"a": b"", "b": EVENT}, "w:").replace(b"b\0", b"c\0", 1),
+        tar_of({"a": b"", "b": EVENT}, "w:")[:512],
+        tar_of({"a": b"", "b": EVENT}, "w:")[:700],
+        zip_of({"a": EVENT * 9})[:-30],
+        zip_of({"a": EVENT * 9}).replace(b"\x08\x00", b"\x63\x00"),
+        zip_of({"a": os.urandom(999)})
+        .replace(b"PK\x03\x04\x14\x00\x00", b"PK\x03\x04\x14\x00\x01")
+        .replace(b"PK\x01\x02\x14\x03\x14\x00\x00", b"PK\x01\x02\x14\x03\x14\x00\x01"),
+    ],
+    ids=[
+        "gz-cut",
+        "gz-checksum",
+        "tar.gz-cut",
+        "tar-header",
+        "tar-block",
+        "tar-cut",
+        "zip-cut",
+        "zip-method",
+        "zip-encrypted",
+    ],
+)
+def test_damaged_archive_is_named(tmp_path: Path, packed: bytes) -> None:
+    """A damaged, cut off or encrypted archive is refused by name; a part of it is never taken for all."""
+    (tmp_path / "download").write_bytes(packed)
+    with pytest.raises(UsageError) as refused:
+        count(tmp_path)
+    assert "download" in refused.value.where
+
+
+@pytest.mark.parametrize("at", range(0, 400, 7))
+def test_archive_with_any_byte_wrong_is_read_or_refused(tmp_path: Path, at: int) -> None:
+    """A byte that is wrong anywhere leads to findings or to UsageError, never to another exception."""
+    for packed in (gzip.compress(EVENT), zip_of({"a": EVENT}), tar_of({"a": EVENT}), tar_of({"a": EVENT}, "w:")):
+        wrong = bytearray(packed)
+        wrong[at % len(wrong)] ^= 0x55
+        (tmp_path / "x").write_bytes(wrong)
+        try:
+            assert count(tmp_path) in (0, 1)
+        except UsageError:
+            continue
+
+
+def test_missing_path_is_named(tmp_path: Path) -> None:
+    """A path that is not there, and a thing that is no file, are named, with exit code 2."""
+    os.mkfifo(tmp_path / "pipe")
+    for path in (tmp_path / "no.log", tmp_path / "pipe", Path("a\0b")):
+        with pytest.raises(UsageError) as refused:
+            diagnose_sources({"primary": [path]})
+        assert refused.value.where == str(path)
+
+
+def test_zone_of_a_server(tmp_path: Path) -> None:
+    """Times are read in the zone that is named for a server, unless they hold an offset; an unknown zone is refused."""
+    log = tmp_path / "x.log"
+    log.write_bytes(b"2026-07-01 12:00:00 " + EVENT + b"2026-07-01T12:30:00Z INFO end\n")
+    found = diagnose_sources({"primary": [log]}, zones={"primary": "Europe/Prague"})
+    assert found.mismatches[0].first_utc == datetime(2026, 7, 1, 10, tzinfo=UTC)
+    assert found.log_end_utc == {"primary": datetime(2026, 7, 1, 12, 30, tzinfo=UTC)}
+    with pytest.raises(UsageError):
+        diagnose_sources({"primary": [log]}, zones={"primary": "Mars/Olympus"})
+
+
+def test_what_was_read_is_counted(tmp_path: Path) -> None:
+    """Lines and bytes are counted over all logs, and progress tells of them."""
+    (tmp_path / "a.log").write_bytes(b"1\n2\n3")
+    (tmp_path / "b.log").write_bytes(b"1\n")
+    (tmp_path / "c.log").write_bytes(b"")
+    told: list[tuple[str, int]] = []
+    found = diagnose_sources({"primary": [tmp_path]}, progress=lambda name, size: told.append((Path(name).name, size)))
+    assert (found.lines_read, found.bytes_read) == (4, 7)
+    assert told == [("a.log", 5), ("b.log", 7)]
+
+
+def test_memory_does_not_grow_with_the_log() -> None:
+    """A hundred megabytes in lines of any length take a few megabytes of memory."""
+
+    def pieces() -> Iterator[bytes]:
+        for n in range(100):
+            yield (b"x" * 99 + b"\n") * 10_000 if n % 20 else EVENT + b"y" * 10_000_00
+
+    tracemalloc.start()
+    found = Scanner("primary", RULES, UTC)
+    found.begin_file("x")
+    for piece in pieces():
+        found.feed(piece)
+    found.finish()
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert sum(m.count for m in found.mismatches.result()) == 5
+    assert peak < 16 << 20
