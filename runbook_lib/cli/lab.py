@@ -58,18 +58,47 @@ def renew_command(who: str) -> None:
 
 
 def status_view(state: dict[str, Any]) -> View[dict[str, Any]]:
-    """Return the lab's state as a table: any server, any key of it."""
+    """Return the lab's state as tables: the servers, and every entry beside what its host presents now."""
     servers = state["servers"]
-    rows = tuple(
-        Row(cells=(name, *(str(server.get(key, "-")) for key in ("address", "ha_state", "presented_sha256"))))
-        for name, server in servers.items()
+    hosts = Table(
+        title=f"Lab, scenario {state['options']['scenario']}, process {state['pid']}",
+        headers=("server", "address", "ports", "HA", "presents (SHA-256)"),
+        rows=tuple(
+            Row(
+                cells=(
+                    name,
+                    server["address"],
+                    ", ".join(f"{use} {port}" for use, port in server["ports"].items()),
+                    server.get("ha_state", "-"),
+                    server["presents_sha256"][:16] + "…",
+                )
+            )
+            for name, server in servers.items()
+        ),
+        note="ISE servers in the primary's list: "
+        + (", ".join(f"{row['address']} {row['status']}" for row in state["ise_servers"]) or "none"),
     )
-    table = Table(
-        title=f"Lab, scenario {state['scenario']}, process {state['pid']}",
-        headers=("server", "address", "HA", "presents (SHA-256)"),
-        rows=rows,
+    shown = {
+        f"{server['address']}_{port}": server["presents_sha256"]
+        for server in servers.values()
+        for port in server["ports"].values()
+    }
+    trust = Table(
+        title="Who trusts whom",
+        headers=("server", "entry", "pinned (SHA-256)", "is what the host presents"),
+        rows=tuple(
+            _trust_row(name, key, entry["sha256"], shown.get(key, ""))
+            for name, server in servers.items()
+            for key, entry in server.get("tofu", {}).items()
+        ),
     )
-    return View(state, (table,))
+    return View(state, (hosts, trust))
+
+
+def _trust_row(server: str, key: str, pinned: str, presented: str) -> Row:
+    word = "own entry" if not presented else "yes" if pinned == presented else "no: stale"
+    mark = "" if not presented else "good" if pinned == presented else "bad"
+    return Row(cells=(server, key, pinned[:16] + "…", word), mark=mark)
 
 
 def jupyter_command() -> int:

@@ -76,6 +76,7 @@ class Desk:
                 "readiness_s": 30.0,
                 "registration_s": round(options.registration_s + 60, 1),
                 "settle_s": patience,
+                "quiet_s": round(2 * options.monitor_pause_s + 1, 1),
             },
         }
 

@@ -9,7 +9,8 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from playwright.async_api import CDPSession, Error, Page, TimeoutError, ViewportSize, async_playwright
+from playwright.async_api import CDPSession, Error, Page, ViewportSize, async_playwright
+from playwright.async_api import TimeoutError as PageTimeout
 
 from runbook_lib.browsers import launch_arguments
 from runbook_lib.errors import BrowserMissing, CertificateMoved, ConnectionLost, DeviceSilent, RunbookError, UsageError
@@ -141,12 +142,12 @@ class PinnedBrowser:
 
     @contextlib.contextmanager
     def guard(self, doing: str) -> Iterator[None]:
-        """Turn the browser's exceptions into the project's. Their text is cut to one line: the rest can hold what was typed."""
+        """Turn the driver's exceptions into ours, keeping the first line: the rest can hold what was typed."""
         try:
             yield
         except RunbookError:
             raise
-        except TimeoutError:
+        except PageTimeout:
             self._relay.raise_problem()
             raise DeviceSilent(
                 f"no answer within {self.deadlines.page_s:g} s while {doing}",

@@ -91,7 +91,7 @@ class Hand:
                     f"the field {named(self.labels[key])} does not keep what is typed into it",
                     where=self.view.browser.page.url,
                     found="" if secret else f"typed {value!r}, there is {typed!r}",
-                    next_step="Look at the page in a browser: the field may be limited in length or filled by a script.",
+                    next_step="Look at the page: the field may be limited in length, or filled by a script.",
                 )
 
         if secret:
@@ -125,9 +125,20 @@ class Hand:
     # -- parts -------------------------------------------------------------------------------------
 
     async def click(self, item: Item) -> None:
-        """Click an item of the last look."""
-        with self.view.browser.guard(f"clicking {item.text!r}"):
-            await (await self.view.element(item.frame, item.index)).click(timeout=_ACTION_MS)
+        """Click an item of the last look; where the page was drawn anew since, the same item of the page as it is now."""
+        for _ in range(_TRIES):
+            with contextlib.suppress(Error):
+                element = await self.view.element(item.frame, item.index)
+                await element.click(timeout=_ACTION_MS)
+                return
+            item = await self.again(item)
+        raise PageNotUnderstood(f"{item.kind} {item.text!r} cannot be clicked", where=self.view.browser.page.url)
+
+    async def again(self, item: Item) -> Item:
+        """Return the same item on the page as it is now: the nearest of the same kind and name, else itself."""
+        screen = await self.view.look()
+        same_ones = [other for other in screen.items if (other.kind, other.text) == (item.kind, item.text)]
+        return min(same_ones, key=lambda other: abs(other.index - item.index), default=item)
 
     async def _front(self, screen: Screen, label: Label, kinds: Sequence[str]) -> Item | None:
         """Return the answer, from the dialogue in front if one is there; None after a dialogue was dealt with."""

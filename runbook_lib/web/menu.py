@@ -70,7 +70,7 @@ async def _open(hand: Hand, item: Item, left: Sequence[str]) -> None:
     """Point at an entry that has more below it; click it where pointing opens nothing, or where it is the last."""
     if left:
         known = {(other.kind, other.text) for other in (await hand.view.look()).items}
-        again = await _again(hand, item)
+        again = await hand.again(item)
 
         def opened(screen: Screen) -> bool | None:
             shown = [hit for key in left for hit in find(screen, hand.labels[key], kinds=_PRESS)]
@@ -83,14 +83,7 @@ async def _open(hand: Hand, item: Item, left: Sequence[str]) -> None:
             return
         except (Error, PageNotUnderstood):
             item = again
-    await hand.click(await _again(hand, item))
-
-
-async def _again(hand: Hand, item: Item) -> Item:
-    """Return the same entry on the page as it is now."""
-    screen = await hand.view.look()
-    same = [other for other in screen.items if (other.kind, other.text) == (item.kind, item.text)]
-    return min(same, key=lambda other: abs(other.index - item.index), default=item)
+    await hand.click(await hand.again(item))
 
 
 async def _search(hand: Hand, key: str) -> None:

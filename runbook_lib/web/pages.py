@@ -57,7 +57,7 @@ class PrimePages:
         self._credentials: tuple[str, str] | None = None
 
     async def login(self, user: str, password: str) -> None:
-        """Log in, trying once. Raises LoginRefused, CertificateMoved, DeviceUnreachable, DeviceSilent, PageNotUnderstood."""
+        """Log in, trying once. Raises LoginRefused, CertificateMoved, or what keeps the page from being read."""
         self._credentials = (user, password)
         with self._browser.guard("logging in"):
             await login(self._view, self._hand, user, password)
@@ -150,8 +150,9 @@ class PrimePages:
         try:
             with self._browser.guard(doing):
                 return await step()
-        except SessionEnded:
-            pass
+        except SessionEnded as ended:
+            if not ended.clicked:
+                return await self._repeatable(doing, lambda: self._after_login(step))
         try:
             await self._repeatable(doing, self._login_again)
             result = await self._repeatable(doing, seen)
@@ -164,6 +165,10 @@ class PrimePages:
                 next_step="Look at what the servers say before anything is repeated.",
             )
         return result
+
+    async def _after_login(self, step: Callable[[], Awaitable[T]]) -> T:
+        await self._login_again()
+        return await step()
 
     async def _registered(self) -> HaPage | None:
         page = await self._ha.page()

@@ -134,7 +134,7 @@ def ise_servers(screen: Screen, labels: Labels) -> tuple[IseServer, ...]:
     found: list[IseServer] = []
     header: Row | None = None
     for row in screen.rows:
-        if row.header:
+        if _heads(row, labels):
             header = row
             continue
         if header is not None and (header.table, header.frame) != (row.table, row.frame):
@@ -285,11 +285,11 @@ def _column(one: Item, other: Item) -> bool:
 
 
 def _judged(rows: Sequence[Row], labels: Labels) -> list[tuple[ReadinessItem, str]]:
-    header = next((row for row in rows if row.header), None)
+    header = next((row for row in rows if _heads(row, labels)), None)
     found = []
     for row in rows:
         filled = [cell for cell in row.cells if cell]
-        if row.header or not filled:
+        if row is header or row.header or not filled:
             continue
         name, state, detail = _row_state(row, header, labels)
         if name:
@@ -312,6 +312,12 @@ def _row_state(row: Row, header: Row | None, labels: Labels) -> tuple[str, str, 
                 return rest[0] if rest else "", state, ", ".join([*filter(None, [word]), *rest[1:]])
     filled = [cell for cell in row.cells if cell]
     return filled[0], "", ", ".join(["no state that is known", *filled[1:]])
+
+
+def _heads(row: Row, labels: Labels) -> bool:
+    """Whether a row names columns; layouts without header cells say so by their words alone."""
+    texts = labels["column_status"].texts
+    return row.header or (len(row.cells) > 1 and any(same(cell, text) for cell in row.cells for text in texts))
 
 
 def _status_columns(header: Row | None, labels: Labels) -> list[int]:

@@ -142,7 +142,7 @@ class PinnedRelay:
             "the web pages are served with another key than the confirmed one; nothing was typed into them",
             where=where,
             found=f"public key SHA-256 {key}, confirmed was {self.pin}",
-            next_step="Confirm the certificate again (20_list_certificates). If nobody renewed it, somebody else answers.",
+            next_step="Confirm the certificate again (20_list_certificates); nobody renewed it? Somebody else answers.",
         )
         return None
 

@@ -7,21 +7,24 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TypeVar
 
-from runbook_lib.errors import DeviceSilent, OutcomeUnknown, PageNotUnderstood, PageRefused
+from playwright.async_api import Error
+
+from runbook_lib.errors import OutcomeUnknown, PageRefused, RunbookError
 from runbook_lib.web.hand import Hand
 from runbook_lib.web.match import find
 from runbook_lib.web.reading import fresh_texts, meaning, refusal
 from runbook_lib.web.screen import Screen
+from runbook_lib.web.view import SessionEnded
 
 T = TypeVar("T")
 
 NEXT_STEPS: Mapping[str, str] = {
-    "wrong_key": "Set the key anew on both servers (ncs ha authkey <newkey>) and in the secret's place, then run this again.",
+    "wrong_key": "Set the key anew on both servers (ncs ha authkey <newkey>) and in the secret's place.",
     "mismatch": "A stored certificate is still the old one: run 20_list_certificates again.",
     "unauthorized": "Check the ISE user and the secret in the site's file; the user needs ISE's administrator role.",
     "duplicate": "It is there already: look at its row on the page before anything is repeated.",
     "too_many": "The page takes no more servers (two ISE servers at most): one has to be removed first.",
-    "unreachable": "Check that this PI server can reach the other one: address, name resolution, routes, ports, services.",
+    "unreachable": "Check that this PI server reaches the other one: address, names, routes, ports, services.",
     "": "Read the page's words; nothing is repeated by itself.",
 }
 
@@ -75,16 +78,20 @@ class Submit:
                 screen, result = await view.wait(ready, f"an answer to {self.name}")
                 if result is not None:
                     return result
-                await self._answer(screen, before)
-        except (PageNotUnderstood, DeviceSilent) as error:
+                await self._answer(screen)
+        except SessionEnded:
+            raise SessionEnded(clicked=True) from None
+        except (PageRefused, OutcomeUnknown):
+            raise
+        except (RunbookError, Error) as error:
             raise OutcomeUnknown(
                 f"{self.name}: the button was clicked, and the page does not say what came of it",
                 where=view.browser.page.url,
-                found=error.found,
+                found=str(error) if isinstance(error, RunbookError) else "the browser or the connection ended",
                 next_step="Look at what both servers say before anything is repeated.",
             ) from None
 
-    async def _answer(self, screen: Screen, before: Screen) -> None:
+    async def _answer(self, screen: Screen) -> None:
         """Deal with a dialogue that came up after the click."""
         view, front = self.hand.view, screen.in_dialog()
         text = " ".join(front.texts)
@@ -99,7 +106,6 @@ class Submit:
                     text, what="the page asked something that was not expected; it was answered with no"
                 )
         await self.hand.dismiss(front)
-
         await view.wait(lambda now: True if now.in_dialog().texts != front.texts else None, "the dialogue to close")
 
     def _raise_for_question(self) -> None:

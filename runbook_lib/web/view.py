@@ -39,7 +39,11 @@ T = TypeVar("T")
 
 
 class SessionEnded(Exception):  # noqa: N818 - a turn of events inside this package, not an error that a user meets
-    """The login page is shown where another page was expected."""
+    """The login page is shown where another page was expected; ``clicked``: after a click that must not be repeated."""
+
+    def __init__(self, *, clicked: bool = False) -> None:
+        super().__init__(clicked)
+        self.clicked = clicked
 
 
 class Rest:
