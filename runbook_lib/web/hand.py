@@ -28,6 +28,7 @@ class Hand:
     def __init__(self, view: View) -> None:
         self.view = view
         self.labels = view.labels
+        self.opens_by_click: set[str] = set()  # entries of the menu that do not open by pointing at them
 
     async def find(self, key: str, *, kinds: Sequence[str] = (), deadline_s: float | None = None) -> Item:
         """Return the control that the label ``key`` names, waiting for it; dialogues in the way are dealt with.
@@ -110,8 +111,7 @@ class Hand:
     async def choose(self, key: str, option: str) -> None:
         """Choose the option that the label ``option`` names in the list or group that ``key`` names."""
         label, wanted = self.labels[key], self.labels[option]
-        await self.view.wait(lambda screen: self._choice(screen, label) or None, named(label))
-        screen = await self.view.look()
+        screen = await self.view.wait(lambda now: now if self._choice(now, label) else None, named(label))
         radios = find_radios(screen, label)
         if radios:
             await self._choose_radio(radios, key, option)
@@ -125,7 +125,7 @@ class Hand:
     # -- parts -------------------------------------------------------------------------------------
 
     async def click(self, item: Item) -> None:
-        """Click an item of the last look; where the page was drawn anew since, the same item of the page as it is now."""
+        """Click an item of the last look; where the page was drawn anew since, the same item as it is now."""
         for _ in range(_TRIES):
             with contextlib.suppress(Error):
                 element = await self.view.element(item.frame, item.index)
@@ -283,6 +283,8 @@ class Hand:
         try:
             choice = await self.view.wait(offered, named(wanted), _OPEN_S)
         except PageNotUnderstood:
+            # The page may have been drawn anew under the click, or open its lists by keys only.
+            await self.click(await self.again(item))
             with self.view.browser.guard(f"opening {named(label)}"):
                 await self.view.browser.page.keyboard.press("Alt+ArrowDown")
             choice = await self.view.wait(offered, f"{named(wanted)} in {named(label)}")

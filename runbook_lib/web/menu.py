@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Sequence
 
 from playwright.async_api import Error
 
-from runbook_lib.errors import PageNotUnderstood
+from runbook_lib.errors import DeviceSilent, PageNotUnderstood
 from runbook_lib.web.hand import Hand, named
 from runbook_lib.web.match import Hit, best, find
 from runbook_lib.web.screen import Item, Screen
+from runbook_lib.web.view import Rest
 
 _PRESS = ("link", "menuitem", "tab", "button", "clickable")
 _HOVER_S = 0.6
 _STEP_S = 10.0
+_BUTTON_S = 0.8
+_CHANGE_S, _REST_S = 1.5, 0.35
 
 
 async def go(hand: Hand, path: Sequence[str]) -> None:
@@ -50,12 +54,14 @@ async def _next(hand: Hand, left: Sequence[str], before: Screen) -> tuple[int, I
 
     what = " > ".join(named(hand.labels[key]) for key in left)
     deadline = min(_STEP_S, hand.view.browser.deadlines.page_s)
+    button = await hand.present("menu_open")
     try:
-        return await hand.view.wait(ready, what, deadline / 2)
+        return await hand.view.wait(ready, what, _BUTTON_S if button else deadline)
     except PageNotUnderstood:
-        if await hand.present("menu_open"):
-            await hand.press("menu_open")
-        return await hand.view.wait(ready, what, deadline / 2)
+        if not button:
+            raise
+    await hand.press("menu_open")
+    return await hand.view.wait(ready, what, deadline)
 
 
 def _chosen(hits: Sequence[Hit], before: Screen) -> Item:
@@ -68,7 +74,7 @@ def _chosen(hits: Sequence[Hit], before: Screen) -> Item:
 
 async def _open(hand: Hand, item: Item, left: Sequence[str]) -> None:
     """Point at an entry that has more below it; click it where pointing opens nothing, or where it is the last."""
-    if left:
+    if left and item.text not in hand.opens_by_click:
         known = {(other.kind, other.text) for other in (await hand.view.look()).items}
         again = await hand.again(item)
 
@@ -82,8 +88,16 @@ async def _open(hand: Hand, item: Item, left: Sequence[str]) -> None:
             await hand.view.wait(opened, "", _HOVER_S)
             return
         except (Error, PageNotUnderstood):
-            item = again
+            hand.opens_by_click.add(item.text)
+    before = await hand.view.look()
     await hand.click(await hand.again(item))
+    if not left:
+        # The page before this one may stay for a moment, and look like the one that is meant.
+        shown = Rest()
+        with contextlib.suppress(PageNotUnderstood, DeviceSilent):
+            await hand.view.wait(
+                lambda screen: True if screen != before and shown.rests(screen, _REST_S) else None, "", _CHANGE_S
+            )
 
 
 async def _search(hand: Hand, key: str) -> None:

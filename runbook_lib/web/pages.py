@@ -84,7 +84,6 @@ class PrimePages:
         Raises PageRefused with the page's words, or OutcomeUnknown where the click was sent and its result
         not seen. After any other error nothing was clicked.
         """
-        await self._repeatable("opening HA Configuration", self._ha.open_configuration)
         return await self._once("register", lambda: self._ha.register(form), self._registered)
 
     async def watch_registration(self, on_change: Callable[[HaPage], None]) -> HaPage:
@@ -106,7 +105,6 @@ class PrimePages:
         async def listed() -> IseServer | None:
             return next((row for row in await self._ise.servers() if row.address == address), None)
 
-        await self._repeatable("opening ISE Servers", self._ise.open)
         return await self._once("adding the ISE server", lambda: self._ise.add(address, user, password), listed)
 
     async def remove_ise(self, address: str) -> None:
@@ -119,7 +117,6 @@ class PrimePages:
             await self._ise.remove(address)
             return True
 
-        await self._repeatable("opening ISE Servers", self._ise.open)
         await self._once("removing the ISE server", remove, gone)
 
     # -- parts -------------------------------------------------------------------------------------

@@ -1,0 +1,91 @@
+"""The verbs on web pages, in a real browser, on pages of several markups."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+from tls_site import Identity, serving
+from web_site import SKINS, Product, application
+
+from runbook_lib.browsers import find_browser
+from runbook_lib.models import HaPage
+from runbook_lib.params import Deadlines
+from runbook_lib.web.browser import PinnedBrowser
+from runbook_lib.web.forms import HaForm
+from runbook_lib.web.labels import labels_for
+from runbook_lib.web.pages import PrimePages
+
+pytestmark = pytest.mark.timeout(120)
+FORM = HaForm(secondary_server="198.51.100.2", auth_key="k3y-Secret", email=("a@example.org", "b@example.org"))
+
+
+@asynccontextmanager
+async def opened(product: Product, skin: str, folder: Path, **options: object) -> AsyncIterator[PrimePages]:
+    identity = Identity(folder, "prime-pri")
+    deadlines = Deadlines(page_s=12, readiness_s=20, registration_s=60)
+    with serving(application(product, skin), identity.context()) as url:
+        async with PinnedBrowser.open(find_browser(), url, identity.pin, deadlines) as browser:
+            yield PrimePages(browser, labels_for(), poll_s=0.2, **options)
+
+
+def drive(
+    product: Product, skin: str, folder: Path, use: Callable[[PrimePages], Awaitable[None]], **options: object
+) -> None:
+    async def go() -> None:
+        async with opened(product, skin, folder, **options) as pages:
+            await pages.login(product.user, product.password)
+            await use(pages)
+
+    asyncio.run(go())
+
+
+@pytest.mark.parametrize("skin", SKINS)
+def test_registers_high_availability_on_every_skin(skin: str, tmp_path: Path) -> None:
+    """Readiness, one registration with what the form holds, and its milestones work on each markup."""
+    product = Product()
+    seen: list[HaPage] = []
+
+    async def use(pages: PrimePages) -> None:
+        first = await pages.ha_page()
+        assert (first.configuration_mode, first.under_way) == ("HA not Configured", False)
+        await pages.open_ha_configuration()
+        items = await pages.check_readiness(FORM)
+        assert [(item.name, item.passed) for item in items] == [
+            ("CPU count", True),
+            ("Disk speed", False),
+            ("Port 1522", True),
+        ]
+        await pages.register(FORM)
+        last = await pages.watch_registration(seen.append)
+        assert last.configuration_mode == "Primary Active"
+
+    drive(product, skin, tmp_path, use)
+    registered = [fields for what, fields in product.heard if what == "register"]
+    assert len(registered) == 1
+    assert registered[0]["secondary"] == "198.51.100.2"
+    assert registered[0]["key"] == "k3y-Secret"
+    assert registered[0]["email"] == "a@example.org,b@example.org"
+    assert registered[0]["failover"] == "Manual"
+    assert [step.percent for step in seen[-1].milestones] in ([100, 100, 100], [])
+    assert any(0 < step.percent < 100 for page in seen for step in page.milestones)
+
+
+@pytest.mark.parametrize("skin", SKINS)
+def test_adds_lists_and_removes_ise_servers_on_every_skin(skin: str, tmp_path: Path) -> None:
+    """The ISE server is added, listed as answering, and removed again on each markup."""
+    product = Product()
+
+    async def use(pages: PrimePages) -> None:
+        assert await pages.ise_servers() == ()
+        row = await pages.add_ise("198.51.100.7", "admin", "ise-Secret")
+        assert (row.address, row.answers) == ("198.51.100.7", True)
+        assert [server.address for server in await pages.ise_servers()] == ["198.51.100.7"]
+        await pages.remove_ise("198.51.100.7")
+        assert await pages.ise_servers() == ()
+
+    drive(product, skin, tmp_path, use)
+    assert [what for what, _ in product.heard] == ["login", "add_ise", "remove_ise"]
