@@ -41,7 +41,6 @@ def make_folder(path: Path) -> None:
     make_folder(path.parent)
     with writing(path), suppress(FileExistsError):
         path.mkdir(mode=FOLDER_MODE)
-        path.chmod(FOLDER_MODE)  # a umask may have taken bits away
         sync_folder(path.parent)
 
 
@@ -82,7 +81,6 @@ def write_new(path: Path, data: bytes) -> bool:
 def _write_synced(path: Path, data: bytes) -> None:
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, FILE_MODE)
     try:
-        os.fchmod(descriptor, FILE_MODE)
         write_all(descriptor, data)
         os.fsync(descriptor)
     finally:

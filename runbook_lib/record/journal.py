@@ -96,7 +96,6 @@ class Journal:
         try:
             fcntl.flock(file, fcntl.LOCK_EX)
             if os.fstat(file).st_size == 0:
-                os.fchmod(file, FILE_MODE)
                 sync_folder(self.folder)
             yield file
         finally:

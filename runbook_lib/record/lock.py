@@ -151,7 +151,7 @@ def free_stale(root: Path, site: str, holder: str) -> Holder | None:
                 found=str(found) if found else "a lock file that cannot be read",
                 next_step=f"name the holder: runbook unlock {site} --holder {found.id if found else UNREADABLE}",
             )
-        if _lives(path, found):
+        if _lives(path):
             raise _locked(path, site, found)
         with writing(path):
             path.unlink()
@@ -182,9 +182,8 @@ def _hold(path: Path) -> int:
     return descriptor
 
 
-def _lives(path: Path, holder: Holder | None) -> bool:
-    if holder and holder.process.is_here and holder.process.alive:
-        return True
+def _lives(path: Path) -> bool:
+    """Whether the holder, or a child of it, still keeps its advisory lock; known for this host only."""
     with suppress(OSError), path.open("rb") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -196,7 +195,7 @@ def _lives(path: Path, holder: Holder | None) -> bool:
 def _locked(path: Path, site: str, holder: Holder | None) -> SiteLocked:
     name = holder.id if holder else UNREADABLE
     free = f"runbook unlock {site} --holder {name}"
-    if _lives(path, holder):
+    if _lives(path):
         what, next_step = f"another run changes site {site} now", "wait until it has ended"
     elif holder and not holder.process.is_here:
         what = f"site {site} is locked from another host"

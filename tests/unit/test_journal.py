@@ -20,6 +20,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from runbook_lib import secrets
+from runbook_lib.canonical import canonical_json, sha256_hex
 from runbook_lib.errors import RecordDamaged, RecordNotWritable
 from runbook_lib.record import Artifact, Journal, Kind
 from runbook_lib.record.lines import parse_journal
@@ -141,6 +142,15 @@ def test_a_line_of_another_journal_is_refused(tmp_path: Path) -> None:
     ours, theirs = SAMPLE.splitlines(keepends=True), sample(tmp_path).splitlines(keepends=True)
     with pytest.raises(RecordDamaged, match=r"line 3 .*follow"):
         parse_journal(b"".join([*ours[:2], *theirs[2:]]), Path("j"))
+
+
+def test_a_line_with_another_number_is_refused() -> None:
+    """A line that follows by its hash and is numbered otherwise is refused."""
+    line = json.loads(SAMPLE.splitlines()[0]) | {"n": 2}
+    del line["hash"]
+    line["hash"] = sha256_hex(canonical_json(line))
+    with pytest.raises(RecordDamaged, match=r"line 1 .* numbered 2"):
+        parse_journal(canonical_json(line) + b"\n", Path("j"))
 
 
 @pytest.mark.parametrize(

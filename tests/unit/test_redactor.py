@@ -25,6 +25,7 @@ SECRETS = [
     "a b c d",
     "\\\\\\\\x",
     "100%25",
+    "00\\\xa0z",
 ]
 SPELLINGS: dict[str, Callable[[str], str]] = {
     "raw": lambda s: s,
