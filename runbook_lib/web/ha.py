@@ -11,9 +11,11 @@ from runbook_lib.web import menu
 from runbook_lib.web.forms import HaForm
 from runbook_lib.web.hand import Hand
 from runbook_lib.web.match import find
-from runbook_lib.web.reading import fresh_texts, ha_page, meaning, milestones, readiness, refusal, says, value_beside
-from runbook_lib.web.screen import Screen
+from runbook_lib.web.milestones import ha_page, milestones
+from runbook_lib.web.reading import fresh_texts, meaning, refusal, value_beside
+from runbook_lib.web.screen import Screen, says
 from runbook_lib.web.submit import NEXT_STEPS, Submit
+from runbook_lib.web.tables import readiness
 from runbook_lib.web.view import Rest
 
 _PATH = ("menu_administration", "menu_settings", "menu_high_availability")

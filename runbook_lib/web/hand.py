@@ -12,8 +12,7 @@ from playwright.async_api import ElementHandle, Error
 from runbook_lib.errors import CertificateMoved, OutcomeUnknown, PageNotUnderstood
 from runbook_lib.web.labels import Label
 from runbook_lib.web.match import best, find, find_beside, find_radios
-from runbook_lib.web.reading import says
-from runbook_lib.web.screen import Item, Screen, same
+from runbook_lib.web.screen import Item, Screen, same, says
 from runbook_lib.web.view import View
 
 _TRIES = 4

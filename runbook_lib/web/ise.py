@@ -6,9 +6,9 @@ from runbook_lib.models import IseServer
 from runbook_lib.web import menu
 from runbook_lib.web.hand import Hand
 from runbook_lib.web.match import find
-from runbook_lib.web.reading import ise_servers, says
-from runbook_lib.web.screen import Item, Screen
+from runbook_lib.web.screen import Item, Screen, says
 from runbook_lib.web.submit import Submit
+from runbook_lib.web.tables import ise_servers
 from runbook_lib.web.view import Rest
 
 _PATH = ("menu_administration", "menu_servers", "menu_ise_servers")

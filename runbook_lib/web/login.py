@@ -8,8 +8,8 @@ from collections.abc import Iterable
 from runbook_lib.errors import LoginRefused
 from runbook_lib.web.hand import Hand
 from runbook_lib.web.match import find
-from runbook_lib.web.reading import fresh_texts, says
-from runbook_lib.web.screen import Screen
+from runbook_lib.web.reading import fresh_texts
+from runbook_lib.web.screen import Screen, says
 from runbook_lib.web.view import View, is_login
 
 _WORDS_S = 3.0

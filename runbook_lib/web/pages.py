@@ -28,7 +28,7 @@ from runbook_lib.web.hand import Hand
 from runbook_lib.web.ise import IsePages
 from runbook_lib.web.labels import Labels
 from runbook_lib.web.login import login
-from runbook_lib.web.reading import says
+from runbook_lib.web.screen import says
 from runbook_lib.web.view import Evidence, SessionEnded, View
 
 _REOPEN_AFTER = 3

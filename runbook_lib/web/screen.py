@@ -160,3 +160,8 @@ def holds(text: str, phrase: str) -> bool:
     if any(ord(letter) > 0x2E7F for letter in needle):
         return needle.replace(" ", "") in hay.replace(" ", "")
     return f" {needle} " in f" {hay} "
+
+
+def says(text: str, phrases: Iterable[str]) -> bool:
+    """Whether a text holds one of the phrases."""
+    return any(holds(text, phrase) for phrase in phrases)

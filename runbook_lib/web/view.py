@@ -15,8 +15,7 @@ from runbook_lib.errors import ConnectionLost, DeviceSilent, PageNotUnderstood
 from runbook_lib.web.browser import PinnedBrowser
 from runbook_lib.web.labels import Labels
 from runbook_lib.web.match import find
-from runbook_lib.web.reading import says
-from runbook_lib.web.screen import FIELDS, PRESSABLE, Screen, plain, screen_from
+from runbook_lib.web.screen import FIELDS, PRESSABLE, Screen, plain, says, screen_from
 
 _INVENTORY = files("runbook_lib.web").joinpath("inventory.js").read_text(encoding="utf-8")
 _SHORT_WAIT_S, _LONG_WAIT_S = 0.05, 0.4
