@@ -296,7 +296,8 @@ class Decision(StrEnum):
 class PlanRow:
     """One entry of one store: what is to happen to it, and why.
 
-    ``command`` is empty unless ``decision`` is ``would delete``. ``override`` names who allowed an
+    ``command`` is empty unless ``decision`` is ``would delete``. ``confirmed_sha256`` is the certificate
+    that the host must still show when the command is sent. ``override`` names who allowed an
     ``unconfirmed`` deletion and why.
     """
 
@@ -309,6 +310,7 @@ class PlanRow:
     command: str = ""
     verdict: Verdict | None = None
     confirmed_sha256: str = ""
+    seen_from: tuple[str, ...] = ()
     evidence: tuple[str, ...] = ()
     override: str = ""
 
@@ -343,6 +345,18 @@ class Approval:
     at_utc: datetime
     how: str
     reason: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Override:
+    """A person's word, in the place of a confirmation, for one entry and the one certificate that was seen then."""
+
+    server: str
+    key: str
+    sha256: str
+    by: str
+    at_utc: datetime
+    reason: str
 
 
 class Deletion(StrEnum):

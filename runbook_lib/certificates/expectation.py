@@ -22,13 +22,14 @@ LARGEST_FILE = 1 << 20
 class Knowledge:
     """An expectation after reading: digests and CA certificates, nothing left to look up.
 
-    Empty fields are things that the operator does not know. ``spki_sha256`` comes from a CSR,
-    ``sha256`` from a fingerprint or a certificate file (more than one value never matches).
+    Empty fields are things that the operator does not know. ``spki_sha256`` holds the keys of CSRs,
+    ``sha256`` fingerprints and those of certificate files; where one of them holds two different
+    values, no certificate can meet both, and none does. ``ca`` holds DER certificates.
     """
 
-    spki_sha256: str = ""
-    sha256: frozenset[str] = frozenset()
-    ca: tuple[x509.Certificate, ...] = ()
+    spki_sha256: tuple[str, ...] = ()
+    sha256: tuple[str, ...] = ()
+    ca: tuple[bytes, ...] = ()
     ca_names: tuple[str, ...] = ()
     self_: bool = False
     words: str = "nothing"
@@ -46,27 +47,27 @@ def read_expectation(given: Expectation) -> Knowledge:
     signature does not verify.
     """
     words: list[str] = []
-    spki = ""
-    fingerprints: set[str] = set()
-    ca: tuple[x509.Certificate, ...] = ()
+    keys: list[str] = []
+    fingerprints: list[str] = []
+    ca: list[bytes] = []
     if given.csr is not None:
-        spki = _csr_key(given.csr)
+        keys.append(_csr_key(given.csr))
         words.append(f"the key of the CSR {given.csr.name}")
     if given.certificate is not None:
-        fingerprints.add(_single_certificate(given.certificate))
+        fingerprints.append(_leaf_of(given.certificate))
         words.append(f"the certificate file {given.certificate.name}")
     if given.sha256:
-        fingerprints.add(given.sha256)
+        fingerprints.append(given.sha256)
         words.append("a SHA-256 given by the operator")
     if given.ca is not None:
-        ca = tuple(_certificates(given.ca.bundle))
+        ca += [certificate.public_bytes(Encoding.DER) for certificate in _certificates(given.ca.bundle)]
         words.append(f"issued by {given.ca.bundle.name} for {' or '.join(given.ca.names)}")
     if given.self_:
         words.append("what the host shows through its own SSH server")
     return Knowledge(
-        spki_sha256=spki,
-        sha256=frozenset(fingerprints),
-        ca=ca,
+        spki_sha256=tuple(keys),
+        sha256=tuple(fingerprints),
+        ca=tuple(ca),
         ca_names=given.ca.names if given.ca else (),
         self_=given.self_,
         words="; ".join(words) or "nothing",
@@ -79,7 +80,10 @@ def _read(path: Path) -> bytes:
             data = file.read(LARGEST_FILE + 1)
     except OSError as error:
         raise ExpectationInvalid(
-            "The expectation's file cannot be read", where=str(path), found=error.strerror or "", next_step="check the path in the site's file"
+            "The expectation's file cannot be read",
+            where=str(path),
+            found=error.strerror or "",
+            next_step="check the path in the site's file",
         ) from None
     if len(data) > LARGEST_FILE:
         raise ExpectationInvalid("The expectation's file is larger than 1 MiB", where=str(path))
@@ -90,6 +94,20 @@ def _read(path: Path) -> bytes:
             next_step="give the CSR or the certificate alone, and keep the key where only its server can read it",
         )
     return data
+
+
+def combine(one: Knowledge, other: Knowledge) -> Knowledge:
+    """Return all that is known by either; everything of it has to agree."""
+    if one.empty or other.empty:
+        return other if one.empty else one
+    return Knowledge(
+        spki_sha256=tuple(dict.fromkeys((*one.spki_sha256, *other.spki_sha256))),
+        sha256=tuple(dict.fromkeys((*one.sha256, *other.sha256))),
+        ca=(*one.ca, *other.ca),
+        ca_names=(*one.ca_names, *other.ca_names),
+        self_=one.self_ or other.self_,
+        words=f"{one.words}; {other.words}",
+    )
 
 
 def _is_der_private_key(data: bytes) -> bool:
@@ -133,7 +151,7 @@ def _csr_key(path: Path) -> str:
     return key
 
 
-def _single_certificate(path: Path) -> str:
+def _leaf_of(path: Path) -> str:
     # A file with a chain names the server's own certificate first, as servers send it.
     certificates = _certificates(path)
     return sha256_of(certificates[0].public_bytes(Encoding.DER))
@@ -143,7 +161,9 @@ def _certificates(path: Path) -> list[x509.Certificate]:
     blocks = _blocks(path, "CERTIFICATE", "X509 CERTIFICATE")
     try:
         loaded = [
-            x509.load_pem_x509_certificate(block) if block.startswith(b"-----") else x509.load_der_x509_certificate(block)
+            x509.load_pem_x509_certificate(block)
+            if block.startswith(b"-----")
+            else x509.load_der_x509_certificate(block)
             for block in blocks
         ]
     except ValueError:

@@ -111,14 +111,14 @@ def _compare(look: Presented, looks: list[Presented], known: Knowledge, now_utc:
     leaf = look.chain[0]
     found = []
     if known.spki_sha256:
-        same = key_sha256(x509.load_der_x509_certificate(leaf)) == known.spki_sha256
+        same = {key_sha256(x509.load_der_x509_certificate(leaf))} == set(known.spki_sha256)
         words = "its key is the CSR's" if same else "its key is not the CSR's"
         found.append(_Comparison(_yes(same), Verdict.CONFIRMED_KEY, look.vantage, words))
     if known.ca:
         match, words = _issued(look.chain, known, now_utc)
         found.append(_Comparison(match, Verdict.CONFIRMED_CHAIN, look.vantage, words))
     if known.sha256:
-        same = known.sha256 == {sha256_of(leaf)}
+        same = {sha256_of(leaf)} == set(known.sha256)
         words = "it is the expected certificate" if same else "it is not the expected certificate"
         found.append(_Comparison(_yes(same), Verdict.CONFIRMED_FINGERPRINT, look.vantage, words))
     found.append(_against_self(look, looks, known))
@@ -162,13 +162,14 @@ def _issued(chain: tuple[bytes, ...], known: Knowledge, now_utc: datetime) -> tu
         leaf, *rest = (x509.load_der_x509_certificate(der) for der in chain)
     except ValueError:
         return _Match.NO, "its chain cannot be read"
-    if not _signed_by(leaf, [*rest, *known.ca], known.ca):
+    trusted = [x509.load_der_x509_certificate(der) for der in known.ca]
+    if not _signed_by(leaf, [*rest, *trusted], trusted):
         return _Match.NO, "it was not issued by the expected CA"
     if not any(_covers(name, expected) for name in names_of(leaf) for expected in known.ca_names):
         return _Match.NO, f"it was issued for other names ({', '.join(names_of(leaf)) or 'none'})"
     if not _for_servers(leaf):
         return _Match.NO, "it was not issued for servers (extended key usage)"
-    policy = PolicyBuilder().store(Store(list(known.ca))).time(now_utc).max_chain_depth(LONGEST_PATH)
+    policy = PolicyBuilder().store(Store(trusted)).time(now_utc).max_chain_depth(LONGEST_PATH)
     policy = policy.extension_policies(
         ca_policy=ExtensionPolicy.webpki_defaults_ca(), ee_policy=ExtensionPolicy.permit_all()
     )
@@ -179,7 +180,7 @@ def _issued(chain: tuple[bytes, ...], known: Knowledge, now_utc: datetime) -> tu
     return _Match.YES, "the expected CA issued it for the expected name"
 
 
-def _signed_by(leaf: x509.Certificate, candidates: list[x509.Certificate], trusted: tuple[x509.Certificate, ...]) -> bool:
+def _signed_by(leaf: x509.Certificate, candidates: list[x509.Certificate], trusted: list[x509.Certificate]) -> bool:
     """Whether signatures lead from the leaf to a trusted certificate, whatever the dates and algorithms."""
     current = leaf
     for _ in range(LONGEST_PATH):

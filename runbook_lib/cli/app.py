@@ -47,8 +47,12 @@ def _options(
 @app.command(epilog="Examples: runbook run lab · runbook run berlin --until 20 · runbook run berlin --approve DIGEST")
 def run(
     site: SiteArgument,
-    incident: Annotated[str, typer.Option(help="Go on with this incident; empty: the site's open one, or a new one.")] = "",
-    resume: Annotated[bool, typer.Option("--resume", help="Refuse to open a new incident: there must be an open one.")] = False,
+    incident: Annotated[
+        str, typer.Option(help="Go on with this incident; empty: the site's open one, or a new one.")
+    ] = "",
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Refuse to open a new incident: there must be an open one.")
+    ] = False,
     until: Annotated[str, typer.Option(help="The last stage to run, by number or name, as 20.")] = "60",
     approve: Annotated[str, typer.Option(help="The digest of the plan that you approve.")] = "",
 ) -> None:
@@ -105,7 +109,9 @@ def demo(
 
 @lab_app.command("up", epilog="Example: runbook lab up --scenario renewed-ise-only")
 def lab_up(
-    scenario: Annotated[str, typer.Option(help="healthy, renewed, renewed-secondary-only, renewed-ise-only, after-redeploy.")] = "renewed",
+    scenario: Annotated[
+        str, typer.Option(help="healthy, renewed, renewed-secondary-only, renewed-ise-only, after-redeploy.")
+    ] = "renewed",
     monitor_interval_s: Annotated[float, typer.Option(help="Seconds between a Health Monitor's connections.")] = 1.0,
     skin: Annotated[str, typer.Option(help="Which look the web pages have.")] = "",
 ) -> None:

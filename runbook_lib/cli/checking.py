@@ -33,4 +33,3 @@ async def _live(site: Site) -> tuple[tuple[Check, ...], RunbookError | None]:
         return await preflight.ask_servers(site, devices)
     finally:
         await devices.close()
-

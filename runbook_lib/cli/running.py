@@ -28,9 +28,7 @@ def run_command(site: str, *, incident: str = "", resume: bool = False, until: s
     return run_and_tell(settings, site, record, until=last, approve=approve)
 
 
-def run_and_tell(
-    site: Site, argument: str, record: Record, *, until: Stage = Stage.VERIFY, approve: str = ""
-) -> int:
+def run_and_tell(site: Site, argument: str, record: Record, *, until: Stage = Stage.VERIFY, approve: str = "") -> int:
     """Run the stages, tell of each, print the table, and return the exit code."""
     out(f"site {site.name} · incident {record.incident}")
     started = time.monotonic()

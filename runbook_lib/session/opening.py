@@ -11,19 +11,21 @@ from runbook_lib.params import LabRequest, Site, load_site, load_site_or_lab, se
 from runbook_lib.record import Record, find_open, operator
 from runbook_lib.secrets import learn
 from runbook_lib.session.runbook import Runbook, report_progress
-from runbook_lib.session.stages import STAGES, DeleteStale
+from runbook_lib.session.stages import STAGES, DeleteStale, ListCertificates
 from runbook_lib.steps.context import Context
 from runbook_lib.steps.devices import Devices
 
 __all__ = ["open_incident", "open_runbook", "open_site"]
 
 
-def open_runbook(stage: str, site: str = "lab", incident: str = "", approve: str = "") -> Runbook:
+def open_runbook(stage: str, site: str = "lab", incident: str = "", approve: str = "", expect: str = "") -> Runbook:
     """Open one stage of one incident and return it; its value in a notebook is the banner.
 
     ``stage`` is a notebook's stem. ``site`` is a name in ``params/`` or a path. ``incident`` empty:
-    the site's open one, or a new one. ``approve``: the plan's digest, in stage 30 only. Nothing is
-    contacted yet (the lab is started where the site asks for it). Raises UsageError and RecordError.
+    the site's open one, or a new one. ``approve``: the plan's digest, in stage 30 only. ``expect``:
+    expectations beside those of the site's file, in stage 20 only (``secondary=sha256:…; ise=csr:FILE``).
+    Nothing is contacted yet (the lab is started where the site asks for it). Raises UsageError and
+    RecordError.
     """
     which = _stage(stage)
     settings = open_site(site)
@@ -42,12 +44,15 @@ def open_runbook(stage: str, site: str = "lab", incident: str = "", approve: str
         records_root=places.records_dir(),
         tell=report_progress,
     )
+    for name, value, taker in (("approve", approve, Stage.DELETE), ("expect", expect, Stage.LIST)):
+        if value and which is not taker:
+            raise ParameterRefused(
+                f"Only {taker} takes the parameter {name}", where=stage, next_step=f"leave {name} empty in {stage}"
+            )
     if which is Stage.DELETE:
         return DeleteStale(context, approve=approve)
-    if approve:
-        raise ParameterRefused(
-            "Only the stage that deletes takes an approval", where=stage, next_step=f"leave approve empty in {stage}"
-        )
+    if which is Stage.LIST:
+        return ListCertificates(context, expect=expect)
     return STAGES[which](context)
 
 
@@ -81,9 +86,7 @@ def _stage(stage: str) -> Stage:
     try:
         return Stage(stage)
     except ValueError:
-        raise ParameterRefused(
-            f"There is no stage {stage!r}", next_step=f"one of: {', '.join(Stage)}"
-        ) from None
+        raise ParameterRefused(f"There is no stage {stage!r}", next_step=f"one of: {', '.join(Stage)}") from None
 
 
 def _lab_site_file(request: LabRequest) -> Path:
@@ -94,6 +97,9 @@ def _lab_site_file(request: LabRequest) -> Path:
         lab.up(folder, lab.LabOptions.from_dict(request.options()), exist_ok=True)
     except lab.LabError as error:
         raise DeviceUnreachable(
-            "The lab could not be started", where=str(folder), found=str(error), next_step="runbook lab down, then again"
+            "The lab could not be started",
+            where=str(folder),
+            found=str(error),
+            next_step="runbook lab down, then again",
         ) from None
     return folder / "site.yaml"

@@ -128,4 +128,3 @@ def report_progress(sentence: str, fraction: float | None = None) -> None:
     """Print one line per change; on standard error, so that results stay apart from it."""
     percent = "" if fraction is None else f" ({fraction:.0%})"
     print(f"{sentence}{percent}", file=sys.stderr, flush=True)  # noqa: T201 - this is where progress is told
-

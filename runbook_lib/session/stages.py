@@ -22,7 +22,9 @@ from runbook_lib.session.approving import approve_as_asked
 from runbook_lib.session.runbook import Runbook
 from runbook_lib.steps import delete, diagnose, inventory, preflight, readd_ise, register_ha, verify
 from runbook_lib.steps.context import Context
+from runbook_lib.steps.expecting import parse_given
 from runbook_lib.steps.history import past_of
+from runbook_lib.steps.overriding import overrides_of
 from runbook_lib.steps.plan import make_plan
 from runbook_lib.views import Row, Table, View, show
 
@@ -64,9 +66,14 @@ class ListCertificates(Runbook):
 
     stage = Stage.LIST
 
+    def __init__(self, context: Context, *, expect: str = "") -> None:
+        super().__init__(context)
+        self._expect = expect
+
     def inventory(self) -> View[Inventory]:
         """Look at everything once; shows both TOFU lists."""
-        return show.stores(self._run(inventory.take_inventory(self.context)))
+        given = self._do(lambda: parse_given(self._expect, self.context.site))
+        return show.stores(self._run(inventory.take_inventory(self.context, given)))
 
     def presented(self) -> View[Inventory]:
         """Show what each host presents, and from where it was seen."""
@@ -89,6 +96,7 @@ class ListCertificates(Runbook):
             inventory.recorded_inventory(context),
             past_of(context),
             now_utc=context.now(),
+            overrides=overrides_of(context.record),
         )
         context.record.write_plan(plan)
         return plan
@@ -292,6 +300,5 @@ def require_checks(checks: tuple[Check, ...], what: str, *, needed: bool = True)
 
 
 STAGES: dict[Stage, type[Runbook]] = {
-    kind.stage: kind
-    for kind in (StartHere, DiagnoseLogs, ListCertificates, DeleteStale, RegisterHa, ReaddIse, Verify)
+    kind.stage: kind for kind in (StartHere, DiagnoseLogs, ListCertificates, DeleteStale, RegisterHa, ReaddIse, Verify)
 }

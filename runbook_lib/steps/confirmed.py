@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from runbook_lib.certificates import read_expectation, spki_sha256_of
+from runbook_lib.certificates import spki_sha256_of
 from runbook_lib.errors import CertificateMoved, DeletionRefused
 from runbook_lib.models import Judgement, Presented, Vantage, Verdict
 from runbook_lib.params import PiServer
 from runbook_lib.steps.context import Context
+from runbook_lib.steps.expecting import knowledge_of
 from runbook_lib.steps.history import confirmed_before
 from runbook_lib.steps.inventory import judge_target
-from runbook_lib.steps.targets import Target, pi_server, target_named
+from runbook_lib.steps.overriding import overrides_of
+from runbook_lib.steps.targets import Target, pi_server, target_named, target_of_key
 
 
 async def require_confirmed(context: Context, name: str) -> Judgement:
@@ -30,8 +32,21 @@ async def require_confirmed(context: Context, name: str) -> Judgement:
             found=f"confirmed {earlier}\npresented {judgement.facts.sha256} ({judgement.verdict})",
             next_step="find out who answers there before anything else; no credentials were sent",
         )
-    _require(judgement)
+    if not _overridden(context, judgement):
+        _require(judgement)
     return judgement
+
+
+def _overridden(context: Context, judgement: Judgement) -> bool:
+    """Whether a person has accepted this very certificate of the host, unconfirmed as it is."""
+    if judgement.verdict is not Verdict.UNCONFIRMED or judgement.facts is None:
+        return False
+    accepted = {
+        override.sha256
+        for override in overrides_of(context.record)
+        if (target := target_of_key(context.site, override.server, override.key)) and target.name == judgement.target
+    }
+    return judgement.facts.sha256 in accepted
 
 
 async def confirmed_web_key(context: Context, server_key: str) -> str:
@@ -55,7 +70,7 @@ async def confirmed_web_key(context: Context, server_key: str) -> str:
 
 
 async def _look_and_judge(context: Context, target: Target) -> tuple[tuple[Presented, ...], Judgement]:
-    known = read_expectation(target.expect)
+    known = knowledge_of(context, target.name)
     looks = await context.devices.look(target)
     for look in looks:
         for der in look.chain:
@@ -84,5 +99,3 @@ def _require(judgement: Judgement) -> None:
 
 def _web_port(server: PiServer) -> int:
     return server.web.port if server.web else 443
-
-

@@ -14,16 +14,19 @@ from runbook_lib.errors import (
     ApprovalMissing,
     DeletionRefused,
     DeviceError,
+    OutcomeUnknown,
     PlanStale,
     RepairFailed,
+    RunbookError,
     StageOutOfOrder,
 )
 from runbook_lib.models import Approval, Check, Decision, Deletion, DeletionResult, Plan, PlanRow, TofuStore
-from runbook_lib.record import Kind, SiteLock
+from runbook_lib.record import Change, Kind, SiteLock
 from runbook_lib.steps.context import Context
 from runbook_lib.steps.diagnose import recorded_diagnosis
 from runbook_lib.steps.history import DELETION_FACTS, deletion_intents, past_of, recorded_deletions
 from runbook_lib.steps.inventory import take_inventory
+from runbook_lib.steps.overriding import overrides_of
 from runbook_lib.steps.plan import make_plan
 
 
@@ -114,6 +117,7 @@ async def _refuse_if_moved(context: Context, plan: Plan, sent: set[tuple[str, st
         inventory,
         past_of(context),
         now_utc=context.now(),
+        overrides=overrides_of(context.record),
     )
     moved = list(differences(plan, fresh, sent))
     if moved:
@@ -156,13 +160,18 @@ def _essence(row: PlanRow) -> tuple[object, ...]:
 async def _delete_one(context: Context, row: PlanRow, approval: Approval) -> DeletionResult:
     prime = context.devices.prime(row.server)
     before = await prime.list_tofu()
+    if row.key not in [entry.key for entry in before.entries]:
+        raise PlanStale(
+            "The entry is no longer listed; its deletion was not sent",
+            where=f"{row.server}: {row.key}",
+            next_step="make a new plan: 20_list_certificates",
+        )
     change = context.record.intend(
         context.stage, row.server, row.key, expected=f"{row.command} (approved by {approval.by}: {approval.digest})"
     )
     sent_utc = context.now()
-    said = await _send(context, row)
-    change.sent()
-    after = await prime.list_tofu()
+    said = await _send(context, row, change)
+    after = await _read_back(context, row)
     result = DeletionResult(
         server=row.server,
         key=row.key,
@@ -178,13 +187,29 @@ async def _delete_one(context: Context, row: PlanRow, approval: Approval) -> Del
     return result
 
 
-async def _send(context: Context, row: PlanRow) -> str:
+async def _send(context: Context, row: PlanRow, change: Change) -> str:
     """Send the command once and return what it said; an answer that was lost is said, and never asked for again."""
     try:
-        answer = await context.devices.prime(row.server).delete_tofu(row.key)
+        said = (await context.devices.prime(row.server).delete_tofu(row.key)).text
+    except RunbookError as error:
+        if not getattr(error, "sent", False):
+            change.result(Deletion.NOT_SENT, expected=Deletion.GONE)
+            raise
+        said = f"no usable answer: {error.what}"
+    change.sent()
+    return said
+
+
+async def _read_back(context: Context, row: PlanRow) -> TofuStore:
+    try:
+        return await context.devices.prime(row.server).list_tofu()
     except DeviceError as error:
-        return f"no usable answer: {error.what}"
-    return answer.text
+        raise OutcomeUnknown(
+            "A deletion was sent and the list could not be read afterwards",
+            where=f"{row.server}: {row.command}",
+            found=str(error),
+            next_step="make the server answer, then run 20_list_certificates: it reads the list and plans what is left",
+        ) from error
 
 
 def _compare(before: TofuStore, after: TofuStore, key: str) -> Deletion:

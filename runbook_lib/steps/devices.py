@@ -49,9 +49,7 @@ class Devices:
         if console is None:
             problem = "the site's file names no SSH access to this host"
             return not_available(target.address, target.port, vantage=vantage, via=carrier, problem=problem)
-        return await present(
-            target.address, target.port, vantage=vantage, deadlines=self._site.deadlines, via=console
-        )
+        return await present(target.address, target.port, vantage=vantage, deadlines=self._site.deadlines, via=console)
 
     async def _console(self, carrier: str, target: Target) -> Console | None:
         if carrier in self._primes:

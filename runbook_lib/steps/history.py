@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TypeVar
@@ -11,13 +11,19 @@ from runbook_lib.errors import RecordError, StageOutOfOrder
 from runbook_lib.models import DeletionResult, Inventory, Outcome, Stage
 from runbook_lib.record import Kind, Record, list_records
 from runbook_lib.steps.context import Context
-from runbook_lib.steps.plan import Past
 
 T = TypeVar("T")
 
 INVENTORY_FACTS = "inventory"
 CONFIRMED_FACTS = "confirmed"
 DELETION_FACTS = "deletions"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Past:
+    """What earlier repairs left behind: when an entry was last deleted or found right, by (server, key)."""
+
+    settled_utc: Mapping[tuple[str, str], datetime]
 
 
 @dataclass(frozen=True, kw_only=True)

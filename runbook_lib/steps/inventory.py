@@ -3,27 +3,34 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
 
-from runbook_lib.certificates import Knowledge, judge, read_expectation
+from runbook_lib.certificates import Knowledge, judge
 from runbook_lib.models import Deletion, Inventory, Judgement, Presented, Stage, TofuStore
+from runbook_lib.params import Expectation
 from runbook_lib.record import Kind
 from runbook_lib.steps.context import Context
+from runbook_lib.steps.expecting import gather_knowledge, knowledge_of
 from runbook_lib.steps.history import INVENTORY_FACTS, last_known_certificate
 from runbook_lib.steps.targets import PI_SERVERS, Target, targets
 
 
-async def take_inventory(context: Context) -> Inventory:
+async def take_inventory(context: Context, given: Mapping[str, Expectation] | None = None) -> Inventory:
     """Look at everything once and keep it in the record: raw answers, certificates, verdicts.
 
-    Expectations are read first, so that a bad one is refused before any connection. Raises
+    ``given`` are expectations beside those of the site's file; None: those of this incident's stage
+    20. They are read first, so that a bad one is refused before any connection. Raises
     ExpectationInvalid, and DeviceError where a PI server's command line does not answer.
     """
-    known = {target.name: read_expectation(target.expect) for target in targets(context.site)}
+    if given is None:
+        known = {target.name: knowledge_of(context, target.name) for target in targets(context.site)}
+    else:
+        known = gather_knowledge(context, given)
     context.tell("Reading both TOFU lists and the HA states", 0.0)
     stores = await asyncio.gather(*(context.devices.prime(key).list_tofu() for key in PI_SERVERS))
     ha = await asyncio.gather(*(context.devices.prime(key).ha_status() for key in PI_SERVERS))
-    presented, judgements = await look_at_all(context, known)
     settle_pending_deletions(context, tuple(stores))
+    presented, judgements = await look_at_all(context, known)
     inventory = Inventory(stores=tuple(stores), presented=presented, judgements=judgements, ha=tuple(ha))
     context.record.write_facts(context.stage, INVENTORY_FACTS, inventory)
     return inventory

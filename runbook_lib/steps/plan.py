@@ -8,8 +8,7 @@ falls short of that blocks the whole plan: half a repair would look like a repai
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 from runbook_lib.canonical import plan_digest
@@ -19,6 +18,7 @@ from runbook_lib.models import (
     Inventory,
     Judgement,
     Mismatch,
+    Override,
     Plan,
     PlanRow,
     TofuEntry,
@@ -27,23 +27,25 @@ from runbook_lib.models import (
 from runbook_lib.params import Site
 from runbook_lib.parse.ha import StateKind, kind_of_state
 from runbook_lib.parse.names import fits
+from runbook_lib.steps.history import Past
+from runbook_lib.steps.overriding import in_words, overriding
 from runbook_lib.steps.targets import PI_SERVERS, Target, is_own, target_of, targets
 
 DELETE_COMMAND = "ncs certvalidation tofu-certs deletecert host {key}"
 
 
-@dataclass(frozen=True, kw_only=True)
-class Past:
-    """What earlier repairs left behind: when an entry was last deleted or found right, by (server, key)."""
-
-    settled_utc: Mapping[tuple[str, str], datetime]
-
-
 def make_plan(
-    site: Site, incident: str, diagnosis: Diagnosis, inventory: Inventory, past: Past, *, now_utc: datetime
+    site: Site,
+    incident: str,
+    diagnosis: Diagnosis,
+    inventory: Inventory,
+    past: Past,
+    *,
+    now_utc: datetime,
+    overrides: tuple[Override, ...] = (),
 ) -> Plan:
     """Return the plan with its digest. The same facts give the same digest, whoever asks and when."""
-    planner = _Planner(site, diagnosis, inventory, past)
+    planner = _Planner(site, diagnosis, inventory, past, overrides)
     rows = tuple(planner.row(server, entry) for server in PI_SERVERS for entry in inventory.store(server).entries)
     return Plan(
         site=site.name,
@@ -59,11 +61,14 @@ def make_plan(
 class _Planner:
     """One pass over the stores; collects what blocks the plan on the way."""
 
-    def __init__(self, site: Site, diagnosis: Diagnosis, inventory: Inventory, past: Past) -> None:
+    def __init__(
+        self, site: Site, diagnosis: Diagnosis, inventory: Inventory, past: Past, overrides: tuple[Override, ...]
+    ) -> None:
         self._site = site
         self._diagnosis = diagnosis
         self._inventory = inventory
         self._past = past
+        self._overrides = overrides
         self._used: set[Mismatch] = set()
         self.blocked: list[str] = []
 
@@ -158,9 +163,7 @@ class _Planner:
             return False
         return all(kind_of_state(status.state) is StateKind.HEALTHY for status in self._inventory.ha)
 
-    def _doubt(
-        self, server: str, entry: TofuEntry, target: Target, evidence: tuple[Mismatch, ...], named: bool
-    ) -> str:
+    def _doubt(self, server: str, entry: TofuEntry, target: Target, evidence: tuple[Mismatch, ...], named: bool) -> str:
         """Say why this entry cannot be told from another, or nothing."""
         if entry.key != f"{entry.host}_{entry.port}":
             return "the device spells the entry's port unusually, so the command might mean another one"
@@ -192,6 +195,11 @@ class _Planner:
             return _row(server, entry, target.name, Decision.DELETE, judgement.reason, judgement, evidence)
         if verdict is Verdict.UNCHANGED:
             return _row(server, entry, target.name, Decision.ALREADY_RIGHT, judgement.reason, judgement, evidence)
+        if verdict is Verdict.UNCONFIRMED and judgement.facts:
+            override = overriding(self._overrides, server, entry.key, judgement.facts.sha256)
+            if override:
+                row = _row(server, entry, target.name, Decision.DELETE, judgement.reason, judgement, evidence)
+                return replace(row, override=in_words(override))
         self.blocked.append(f"{server}: {entry.key}: {verdict}: {judgement.reason}")
         decision = Decision.LEFT_ALONE if verdict is Verdict.CONTRADICTED else Decision.CANNOT_TELL
         return _row(server, entry, target.name, decision, f"{verdict}: {judgement.reason}", judgement, evidence)
@@ -223,7 +231,10 @@ def _row(
         command=DELETE_COMMAND.format(key=entry.key) if delete else "",
         verdict=judgement.verdict if judgement else None,
         confirmed_sha256=judgement.facts.sha256 if delete and judgement and judgement.facts else "",
+        seen_from=tuple(judgement.seen_from) if judgement else (),
         evidence=tuple(
-            f"{line.source}:{line.number}" for mismatch in evidence for line in (mismatch.evidence[:1] + mismatch.evidence[-1:])
+            f"{line.source}:{line.number}"
+            for mismatch in evidence
+            for line in (mismatch.evidence[:1] + mismatch.evidence[-1:])
         ),
     )

@@ -72,9 +72,7 @@ def _decide(settings: IseSettings, listed: tuple[IseServer, ...]) -> IseDecision
     return IseDecision(name=settings.name, address=settings.address, listed=row, action=action)
 
 
-async def readd_ise(
-    context: Context, pages: PrimaryPages, decisions: tuple[IseDecision, ...]
-) -> tuple[IseServer, ...]:
+async def readd_ise(context: Context, pages: PrimaryPages, decisions: tuple[IseDecision, ...]) -> tuple[IseServer, ...]:
     """Add or replace what was decided; return the page's list afterwards.
 
     Each server's certificate is confirmed again right before its password is typed. Raises the
@@ -145,7 +143,12 @@ async def _ise_checks(context: Context, page: PrimePages) -> tuple[Check, ...]:
         actual = "not listed" if row is None else row.status or "listed, no status shown"
         ok = False if row is None else row.answers
         checks.append(
-            Check(name=f"ISE server {settings.name} ({settings.address})", expected="listed and answers", actual=actual, ok=ok)
+            Check(
+                name=f"ISE server {settings.name} ({settings.address})",
+                expected="listed and answers",
+                actual=actual,
+                ok=ok,
+            )
         )
         checks.append(await entry_check(context, "primary", settings.name))
     return tuple(checks)

@@ -181,7 +181,9 @@ def _reporter(context: Context) -> Callable[[HaPage], None]:
     def report(page: HaPage) -> None:
         total = sum(milestone.percent for milestone in page.milestones)
         words = ", ".join(f"{milestone.name} {milestone.percent} %" for milestone in page.milestones)
-        context.tell(words or page.configuration_mode, total / (100 * len(page.milestones)) if page.milestones else None)
+        context.tell(
+            words or page.configuration_mode, total / (100 * len(page.milestones)) if page.milestones else None
+        )
 
     return report
 
@@ -233,10 +235,18 @@ async def _ha_checks(context: Context) -> tuple[Check, ...]:
         healthy = kind_of_state(status.state) is StateKind.HEALTHY
         checks.append(
             Check(
-                name=f"HA state of the {status.server}", expected=expected[status.server], actual=status.state, ok=healthy
+                name=f"HA state of the {status.server}",
+                expected=expected[status.server],
+                actual=status.state,
+                ok=healthy,
             )
         )
-    checks.extend([await entry_check(context, observer, peer) for observer, peer in zip(PI_SERVERS, PI_SERVERS[::-1], strict=True)])
+    checks.extend(
+        [
+            await entry_check(context, observer, peer)
+            for observer, peer in zip(PI_SERVERS, PI_SERVERS[::-1], strict=True)
+        ]
+    )
     return tuple(checks)
 
 

@@ -77,6 +77,14 @@ def target_of(site: Site, observer: str, entry: TofuEntry) -> Target | None:
     return None
 
 
+def target_of_key(site: Site, observer: str, key: str) -> Target | None:
+    """Return the host of the site that the entry ``<host>_<port>`` on ``observer`` stands for, or None."""
+    host, _, port = key.rpartition("_")
+    if not (host and port.isascii() and port.isdecimal()):
+        return None
+    return target_of(site, observer, TofuEntry(key=key, host=host, port=int(port), subject="", line=""))
+
+
 def is_own(site: Site, observer: str, entry: TofuEntry) -> bool:
     """Whether an entry is the server's own: its own name or address, or loopback.
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 import asyncio
 from datetime import datetime
 
-from runbook_lib.certificates import read_expectation
 from runbook_lib.errors import StageOutOfOrder
 from runbook_lib.models import Check, Diagnosis, Judgement, Mismatch, Outcome, PlanRow, Verdict
 from runbook_lib.parse.ha import StateKind, kind_of_state
 from runbook_lib.record import Kind
 from runbook_lib.steps.context import Context
 from runbook_lib.steps.diagnose import read_logs
+from runbook_lib.steps.expecting import knowledge_of
 from runbook_lib.steps.history import CONFIRMED_FACTS, Confirmed, confirmed_before, recorded_deletions
 from runbook_lib.steps.inventory import look_at_all
 from runbook_lib.steps.pages import PrimaryPages
@@ -31,7 +31,7 @@ LASTING_REPAIR = (
 
 async def verify(context: Context, pages: PrimaryPages) -> tuple[Check, ...]:
     """Return one check per fact, expected beside actual; keeps them and the confirmed certificates in the record."""
-    known = {target.name: read_expectation(target.expect) for target in targets(context.site)}
+    known = {target.name: knowledge_of(context, target.name) for target in targets(context.site)}
     context.tell("Reading both stores and the HA states", 0.1)
     checks = [await entry_check(context, observer, t.name) for t in targets(context.site) for observer in t.observers]
     checks += [
@@ -89,7 +89,11 @@ def _certificate_check(context: Context, judgement: Judgement) -> Check:
         name=f"certificate of {judgement.target}",
         expected=expected or judgement.expectation,
         actual=actual,
-        ok=good if judgement.facts and judgement.verdict is not Verdict.UNCONFIRMED else None if judgement.facts else False,
+        ok=good
+        if judgement.facts and judgement.verdict is not Verdict.UNCONFIRMED
+        else None
+        if judgement.facts
+        else False,
         note=f"{judgement.verdict}, seen from {', '.join(judgement.seen_from) or 'nowhere'}",
     )
 

@@ -151,7 +151,7 @@ def ha_states(states: Sequence[HaStatus]) -> Table:
 def plan(value: Plan) -> View[Plan]:
     rows = Table(
         title=f"Plan {value.digest}",
-        headers=("server", "entry", "stands for", "decision", "why", "verdict", "evidence"),
+        headers=("server", "entry", "stands for", "decision", "why", "verdict", "seen from", "evidence"),
         rows=tuple(
             Row(
                 cells=(
@@ -160,7 +160,8 @@ def plan(value: Plan) -> View[Plan]:
                     row.target or "-",
                     row.decision,
                     row.reason,
-                    row.verdict or "-",
+                    (row.verdict or "-") + (f"\noverridden by {row.override}" if row.override else ""),
+                    ", ".join(row.seen_from) or "-",
                     "\n".join(row.evidence) or "-",
                 ),
                 mark=_DECISION_MARKS.get(row.decision, PLAIN),
@@ -261,9 +262,7 @@ def checks(value: tuple[Check, ...], title: str, note: str = "") -> View[tuple[C
     table = Table(
         title=title,
         headers=("what", "expected", "actual", "as expected", "note"),
-        rows=tuple(
-            Row(cells=(c.name, c.expected, c.actual, words[c.ok], c.note), mark=marks[c.ok]) for c in value
-        ),
+        rows=tuple(Row(cells=(c.name, c.expected, c.actual, words[c.ok], c.note), mark=marks[c.ok]) for c in value),
         note=note,
     )
     return View(value, (table,))
