@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from runbook_lib.errors import PageRefused
 from runbook_lib.models import HaPage, ReadinessItem
 from runbook_lib.web import menu
+from runbook_lib.web.choice import choose
 from runbook_lib.web.forms import HaForm
 from runbook_lib.web.hand import Hand
 from runbook_lib.web.match import find
@@ -163,7 +164,7 @@ class HaPages:
             await self.hand.fill("auth_key_again", form.auth_key, secret=True)
         if form.email:
             await self.hand.fill("email", ",".join(form.email))
-        await self.hand.choose("failover_type", f"failover_{form.failover}")
+        await choose(self.hand, "failover_type", f"failover_{form.failover}")
         await self._fill_virtual(form)
 
     def _asks_key_twice(self, screen: Screen) -> bool:

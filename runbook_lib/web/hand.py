@@ -1,4 +1,4 @@
-"""Act on the page: press, type, choose and tick what a label names. Nothing is found by id, class or position."""
+"""Act on the page: press, type and tick what a label names. Nothing is found by id, class or position."""
 
 from __future__ import annotations
 
@@ -11,14 +11,12 @@ from playwright.async_api import ElementHandle, Error
 
 from runbook_lib.errors import CertificateMoved, OutcomeUnknown, PageNotUnderstood
 from runbook_lib.web.labels import Label
-from runbook_lib.web.match import best, find, find_beside, find_radios
-from runbook_lib.web.screen import Item, Screen, same, says
+from runbook_lib.web.match import best, find
+from runbook_lib.web.screen import Item, Screen
 from runbook_lib.web.view import View
 
 _TRIES = 4
 _ACTION_MS = 4000
-_OPEN_S = 3.0
-_CHOICES = ("option", "menuitem", "clickable", "radio", "link", "text")
 
 
 class Hand:
@@ -102,24 +100,10 @@ class Hand:
         """Set the box that the label names."""
         item = await self.find(key)
         if item.checked != on:
-            await self._click_box(item)
+            await self.click_box(item)
             await self.view.wait(
                 lambda screen: True if self._is_ticked(screen, key) is on else None, f"{named(self.labels[key])} set"
             )
-
-    async def choose(self, key: str, option: str) -> None:
-        """Choose the option that the label ``option`` names in the list or group that ``key`` names."""
-        label, wanted = self.labels[key], self.labels[option]
-        screen = await self.view.wait(lambda now: now if self._choice(now, label) else None, named(label))
-        radios = find_radios(screen, label)
-        if radios:
-            await self._choose_radio(radios, key, option)
-            return
-        item = self._choice(screen, label)[0]
-        if item.options:
-            await self._choose_native(item, wanted, label)
-        elif not any(same(item.value or item.text, text) for text in wanted.texts):
-            await self._choose_listed(item, screen, wanted, label)
 
     # -- parts -------------------------------------------------------------------------------------
 
@@ -235,73 +219,18 @@ class Hand:
                 next_step="Use the name or address in the site's file under which the pages are really served.",
             )
 
-    async def _click_box(self, item: Item) -> None:
+    async def click_box(self, item: Item) -> None:
+        """Click a box or a button of a group; drawn ones often lie over the real one."""
         element = await self.view.element(item.frame, item.index)
         with self.view.browser.guard("ticking a box"):
             try:
                 await element.click(timeout=_ACTION_MS)
             except Error:
-                # Drawn boxes often lie over the real one.
                 await element.dispatch_event("click")
 
     def _is_ticked(self, screen: Screen, key: str) -> bool | None:
         hits = find(screen, self.labels[key])
         return hits[0].item.checked if hits else None
-
-    def _choice(self, screen: Screen, label: Label) -> list[Item]:
-        hits = find(screen, label, kinds=("combobox",))
-        beside = [] if hits else find_beside(screen, label, ("clickable", "button"))
-        return [hit.item for hit in hits] or find_radios(screen, label) or beside
-
-    async def _choose_radio(self, radios: Sequence[Item], key: str, option: str) -> None:
-        hits = find(Screen(tuple(radios)), self.labels[option]) or find(await self.view.look(), self.labels[option])
-        hits = [hit for hit in hits if hit.item.index in {radio.index for radio in radios}]
-        if not hits:
-            raise self._no_option(self.labels[option], self.labels[key], [radio.text for radio in radios])
-        if not hits[0].item.checked:
-            await self._click_box(hits[0].item)
-
-    async def _choose_native(self, item: Item, wanted: Label, label: Label) -> None:
-        order = [n for text in wanted.texts for n, option in enumerate(item.options) if same(option, text)]
-        order = order or [n for n, option in enumerate(item.options) if says(option, wanted.texts)]
-        if not order:
-            raise self._no_option(wanted, label, item.options)
-        element = await self.view.element(item.frame, item.index)
-        with self.view.browser.guard(f"choosing in {named(label)}"):
-            await element.select_option(index=order[0])
-
-    async def _choose_listed(self, item: Item, before: Screen, wanted: Label, label: Label) -> None:
-        await self.click(item)
-        known = {(other.kind, other.text, other.box) for other in before.items}
-
-        def offered(screen: Screen) -> Item | None:
-            hits = [hit for hit in find(screen, wanted, kinds=_CHOICES) if hit.item.box != item.box]
-            new = [hit for hit in hits if (hit.item.kind, hit.item.text, hit.item.box) not in known]
-            return new[0].item if new else None
-
-        try:
-            choice = await self.view.wait(offered, named(wanted), _OPEN_S)
-        except PageNotUnderstood:
-            # The page may have been drawn anew under the click, or open its lists by keys only.
-            await self.click(await self.again(item))
-            with self.view.browser.guard(f"opening {named(label)}"):
-                await self.view.browser.page.keyboard.press("Alt+ArrowDown")
-            choice = await self.view.wait(offered, f"{named(wanted)} in {named(label)}")
-        await self.click(choice)
-
-        def chosen(screen: Screen) -> bool | None:
-            shown = [other.value or other.text for other in self._choice(screen, label)]
-            return True if any(same(value, choice.text) or says(value, wanted.texts) for value in shown) else None
-
-        await self.view.wait(chosen, f"{named(label)} showing {choice.text!r}")
-
-    def _no_option(self, wanted: Label, label: Label, options: Sequence[str]) -> PageNotUnderstood:
-        return PageNotUnderstood(
-            f"{named(label)} does not offer {named(wanted)}",
-            where=self.view.browser.page.url,
-            found=", ".join(options),
-            next_step="If it is there under another name, add that name to the site's file (key labels).",
-        )
 
 
 def named(label: Label) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from runbook_lib.models import IseServer
 from runbook_lib.web import menu
+from runbook_lib.web.choice import choose
 from runbook_lib.web.hand import Hand
 from runbook_lib.web.match import find
 from runbook_lib.web.screen import Item, Screen, says
@@ -66,7 +67,7 @@ class IsePages:
             await self.hand.click(box)
         key = "ise_delete"
         if await self.hand.present("ise_command"):
-            await self.hand.choose("ise_command", "ise_command_delete")
+            await choose(self.hand, "ise_command", "ise_command_delete")
             key = "ise_go"
 
         def gone(screen: Screen) -> bool | None:
@@ -77,7 +78,7 @@ class IsePages:
 
     async def _command(self, option: str, button: str) -> None:
         if await self.hand.present("ise_command"):
-            await self.hand.choose("ise_command", option)
+            await choose(self.hand, "ise_command", option)
             await self.hand.press("ise_go")
         else:
             await self.hand.press(button, deadline_s=_PLACES)

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from runbook_lib.web.labels import Label, Labels
 from runbook_lib.web.match import find, same_line
-from runbook_lib.web.screen import FIELDS, Item, Row, Screen, plain, same, says
+from runbook_lib.web.screen import FIELDS, Item, Row, Screen, holds, plain, same, says
 
 _BELOW_GAP = 60
 _MESSAGE_WORDS = 60

@@ -1,0 +1,89 @@
+"""Choose an option: in a list, in a list that is drawn with other elements, or in a group of radio buttons."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from runbook_lib.errors import PageNotUnderstood
+from runbook_lib.web.hand import Hand, named
+from runbook_lib.web.labels import Label
+from runbook_lib.web.match import find, find_beside, find_radios
+from runbook_lib.web.screen import Item, Screen, same, says
+
+_CHOICES = ("option", "menuitem", "clickable", "radio", "link", "text")
+_OPEN_S = 3.0
+
+
+async def choose(hand: Hand, key: str, option: str) -> None:
+    """Choose the option that the label ``option`` names in the list or group that ``key`` names."""
+    label, wanted = hand.labels[key], hand.labels[option]
+    screen = await hand.view.wait(lambda now: now if _choice(now, label) else None, named(label))
+    radios = find_radios(screen, label)
+    if radios:
+        await _choose_radio(hand, radios, key, option)
+        return
+    item = _choice(screen, label)[0]
+    if item.options:
+        await _choose_native(hand, item, wanted, label)
+    elif not any(same(item.value or item.text, text) for text in wanted.texts):
+        await _choose_listed(hand, item, screen, wanted, label)
+
+
+def _choice(screen: Screen, label: Label) -> list[Item]:
+    hits = find(screen, label, kinds=("combobox",))
+    beside = [] if hits else find_beside(screen, label, ("clickable", "button"))
+    return [hit.item for hit in hits] or find_radios(screen, label) or beside
+
+
+async def _choose_radio(hand: Hand, radios: Sequence[Item], key: str, option: str) -> None:
+    hits = find(Screen(tuple(radios)), hand.labels[option]) or find(await hand.view.look(), hand.labels[option])
+    hits = [hit for hit in hits if hit.item.index in {radio.index for radio in radios}]
+    if not hits:
+        raise _no_option(hand, hand.labels[option], hand.labels[key], [radio.text for radio in radios])
+    if not hits[0].item.checked:
+        await hand.click_box(hits[0].item)
+
+
+async def _choose_native(hand: Hand, item: Item, wanted: Label, label: Label) -> None:
+    order = [n for text in wanted.texts for n, option in enumerate(item.options) if same(option, text)]
+    order = order or [n for n, option in enumerate(item.options) if says(option, wanted.texts)]
+    if not order:
+        raise _no_option(hand, wanted, label, item.options)
+    element = await hand.view.element(item.frame, item.index)
+    with hand.view.browser.guard(f"choosing in {named(label)}"):
+        await element.select_option(index=order[0])
+
+
+async def _choose_listed(hand: Hand, item: Item, before: Screen, wanted: Label, label: Label) -> None:
+    await hand.click(item)
+    known = {(other.kind, other.text, other.box) for other in before.items}
+
+    def offered(screen: Screen) -> Item | None:
+        hits = [hit for hit in find(screen, wanted, kinds=_CHOICES) if hit.item.box != item.box]
+        new = [hit for hit in hits if (hit.item.kind, hit.item.text, hit.item.box) not in known]
+        return new[0].item if new else None
+
+    try:
+        choice = await hand.view.wait(offered, named(wanted), _OPEN_S)
+    except PageNotUnderstood:
+        # The page may have been drawn anew under the click, or open its lists by keys only.
+        await hand.click(await hand.again(item))
+        with hand.view.browser.guard(f"opening {named(label)}"):
+            await hand.view.browser.page.keyboard.press("Alt+ArrowDown")
+        choice = await hand.view.wait(offered, f"{named(wanted)} in {named(label)}")
+    await hand.click(choice)
+
+    def chosen(screen: Screen) -> bool | None:
+        shown = [other.value or other.text for other in _choice(screen, label)]
+        return True if any(same(value, choice.text) or says(value, wanted.texts) for value in shown) else None
+
+    await hand.view.wait(chosen, f"{named(label)} showing {choice.text!r}")
+
+
+def _no_option(hand: Hand, wanted: Label, label: Label, options: Sequence[str]) -> PageNotUnderstood:
+    return PageNotUnderstood(
+        f"{named(label)} does not offer {named(wanted)}",
+        where=hand.view.browser.page.url,
+        found=", ".join(options),
+        next_step="If it is there under another name, add that name to the site's file (key labels).",
+    )
