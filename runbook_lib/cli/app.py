@@ -86,6 +86,25 @@ def approve(
     approve_command(incident, digest, by=by, reason=reason)
 
 
+@app.command(
+    epilog="Example: runbook override 20261123T120000Z-berlin-1a2b primary 192.0.2.20_8082 --sha256 3f6c… --by 'Ada Example'"
+    " --reason 'seen on its console' --accept 'nobody has confirmed this certificate'"
+)
+def override(
+    incident: Annotated[str, typer.Argument(help="The incident.")],
+    server: Annotated[str, typer.Argument(help="The server whose list holds the entry: primary or secondary.")],
+    entry: Annotated[str, typer.Argument(help="The entry as it is listed, HOST_PORT.")],
+    sha256: Annotated[str, typer.Option(help="The certificate that is presented now, all 64 digits.")],
+    by: Annotated[str, typer.Option(help="Who takes the responsibility.")],
+    reason: Annotated[str, typer.Option(help="Why, in a few words.")],
+    accept: Annotated[str, typer.Option(help="In full words: nobody has confirmed this certificate.")],
+) -> None:
+    """Let one entry be deleted although its verdict is unconfirmed; the incident then ends at best repaired_unverified."""
+    from runbook_lib.cli.approving import override_command
+
+    override_command(incident, server, entry, sha256=sha256, by=by, reason=reason, accept=accept)
+
+
 @app.command(epilog="Example: runbook unlock berlin --holder 1a2b3c")
 def unlock(
     site: SiteArgument,

@@ -7,10 +7,11 @@ from datetime import UTC, datetime
 from runbook_lib import places
 from runbook_lib.cli.running import out
 from runbook_lib.errors import ParameterRefused
-from runbook_lib.models import Approval
-from runbook_lib.params import load_site_or_lab
+from runbook_lib.models import Approval, Override
+from runbook_lib.params import canonical_sha256, load_site_or_lab
 from runbook_lib.record import Record, free_stale
 from runbook_lib.session import open_site
+from runbook_lib.steps.overriding import write_override
 
 
 def approve_command(incident: str, digest: str, *, by: str, reason: str = "") -> None:
@@ -32,6 +33,32 @@ def approve_command(incident: str, digest: str, *, by: str, reason: str = "") ->
     for row in plan.deletions:
         out(f"  {row.server}: {row.command}")
     out(f"Next: runbook run {plan.site} --incident {incident}")
+
+
+def override_command(incident: str, server: str, entry: str, *, sha256: str, by: str, reason: str, accept: str) -> None:
+    """Write an override of «unconfirmed» for one entry and one certificate; the plan has to be made anew with it."""
+    record = Record.open(places.records_dir(), incident)
+    target = next((row.target for row in record.read_plan().rows if (row.server, row.key) == (server, entry)), "")
+    if not target:
+        raise ParameterRefused(
+            "The plan holds no such entry of another host of the site",
+            found=f"{server}: {entry}",
+            next_step="copy server and entry from the plan (20_list_certificates)",
+        )
+    override = Override(
+        server=server, key=entry, sha256=fingerprint(sha256), by=by, at_utc=datetime.now(UTC), reason=reason
+    )
+    write_override(record, override, target, phrase=accept)
+    out(f"Overridden by {by}: {server} {entry}; the incident ends at best repaired_unverified.")
+    out(f"Next: runbook run {record.site} --incident {incident} (a new plan is made, and has to be approved)")
+
+
+def fingerprint(text: str) -> str:
+    """Return a SHA-256 fingerprint in its one spelling; raises ParameterRefused for anything else."""
+    try:
+        return canonical_sha256(text)
+    except ValueError as error:
+        raise ParameterRefused(str(error), found=text) from None
 
 
 def unlock_command(site: str, holder: str) -> None:

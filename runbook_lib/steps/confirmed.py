@@ -87,7 +87,7 @@ def _require(judgement: Judgement) -> None:
         Verdict.UNSTABLE: "find out why two certificates are shown (a cluster, or somebody in between)",
     }.get(
         judgement.verdict,
-        f"say in the site's file what is known of it by another way (expect: of {judgement.target}), for example its CSR",
+        f"say what is known of it by another way, for example its CSR (site's file, expect: of {judgement.target})",
     )
     raise DeletionRefused(
         f"The certificate of {judgement.target} is not confirmed ({judgement.verdict}); no credentials are sent to it",

@@ -208,7 +208,7 @@ async def _read_back(context: Context, row: PlanRow) -> TofuStore:
             "A deletion was sent and the list could not be read afterwards",
             where=f"{row.server}: {row.command}",
             found=str(error),
-            next_step="make the server answer, then run 20_list_certificates: it reads the list and plans what is left",
+            next_step="make the server answer, then run 20_list_certificates: it plans what is left",
         ) from error
 
 

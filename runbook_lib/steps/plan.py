@@ -148,7 +148,7 @@ class _Planner:
         last = _last(evidence)
         settled_utc = self._past.settled_utc.get((server, entry.key))
         if settled_utc and last and last <= settled_utc:
-            return f"its last mismatch ({last:%Y-%m-%d %H:%M:%S} UTC) is older than its repair ({settled_utc:%H:%M:%S} UTC)"
+            return f"its last mismatch ({last:%Y-%m-%d %H:%M:%S} UTC) is before its repair ({settled_utc:%H:%M:%S} UTC)"
         if self._healthy(target):
             return "both servers report high availability as healthy, so they accept each other's certificates"
         end = self._diagnosis.log_end_utc.get(server)

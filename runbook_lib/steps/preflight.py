@@ -1,4 +1,4 @@
-"""Is everything reachable? Every server's command line, release and certificate ports, the browser, the record. Reads only."""
+"""Is everything reachable? Command lines, releases, certificate ports, the browser, the record. Reads only."""
 
 from __future__ import annotations
 

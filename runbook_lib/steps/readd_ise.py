@@ -115,7 +115,7 @@ async def _change(context: Context, name: str, verb: str, act: Awaitable[object]
             f"The page refused to {what}",
             where="primary: ISE Servers",
             found=words,
-            next_step="settle what the page says (user, password, reachability, at most two servers), then run this stage again",
+            next_step="settle what the page says, then run this stage again",
         ) from error
     change.result("accepted", expected="accepted")
 

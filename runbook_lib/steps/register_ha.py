@@ -209,7 +209,7 @@ async def _watch(context: Context, page: PrimePages) -> HaPage:
 
 def _advice(message: str) -> str:
     if "authentication key" in message.lower():
-        return "set the same key on both servers (ncs ha authkey NEWKEY), put it where the site's file refers to, run again"
+        return "set one key on both servers (ncs ha authkey NEWKEY), put it where the site's file refers to, run again"
     return "run 10_diagnose_logs again: a mismatch means that a stale entry is left; then run this stage again"
 
 

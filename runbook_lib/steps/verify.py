@@ -110,7 +110,7 @@ def _keep_confirmed(context: Context, judgements: tuple[Judgement, ...]) -> None
 async def _log_checks(context: Context) -> list[Check]:
     """Whether mismatches still come in: read the logs, wait, and read them again."""
     before = read_logs(context)
-    if len(before.no_logs) == 2:  # noqa: PLR2004 - both servers
+    if len(before.no_logs) == 2:
         return [Check(name="new mismatches in the logs", expected="none", actual="no logs at hand", ok=None)]
     context.tell(f"Watching the logs for {context.site.deadlines.quiet_s:.0f} s", 0.8)
     await asyncio.sleep(context.site.deadlines.quiet_s)
