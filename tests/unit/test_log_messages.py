@@ -213,6 +213,12 @@ def test_subject_cut_off_at_the_end_joins_the_whole_one() -> None:
     assert (found.subject, found.count) == (DN, 2)
 
 
+def test_exception_of_another_subject_is_an_event_of_its_own() -> None:
+    """An exception below a message belongs to it only if the subjects fit; beginning alike is not enough."""
+    text = f"{THREAD}{HEAD}\n{CAUSE.replace('CN=prime-sec', 'CN=prime')}\n"
+    assert [(m.subject, m.count) for m in scan(text)] == [(DN, 1), ("CN=prime", 1)]
+
+
 def test_evidence_is_bounded_and_names_lines() -> None:
     """Evidence names the file and the line, shows the first and the last, and does not grow with the log."""
     (found,) = scan(f"x\n{THREAD}{HEAD}\n" * 5000)
@@ -253,7 +259,8 @@ def test_nothing_is_lost_at_a_window_s_edge(monkeypatch: pytest.MonkeyPatch) -> 
     whole = scan(text)
     start = text.index(THREAD)
     for offset in range(0, 600, 23):
-        assert scan(text, sizes=[start + offset + scanner.AFTER, 1 << 30]) == whole
+        for reach in (0, scanner.AFTER):
+            assert scan(text, sizes=[start + offset + reach, 1 << 30]) == whole
 
 
 PIECES = (
@@ -300,7 +307,7 @@ def test_any_text_is_scanned(text: str) -> None:
     assert scan(text) == scan(text, sizes=[1])
 
 
-@pytest.mark.timeout(20)
+@pytest.mark.timeout(90)
 @pytest.mark.parametrize("piece", REPEATED)
 def test_scan_is_linear(piece: str) -> None:
     """Two megabytes of any piece are scanned within the test's time."""

@@ -117,7 +117,7 @@ def test_parser_is_total(folder: str, text: str) -> None:
     assert "found" not in as_json(PARSERS[folder], text)
 
 
-@pytest.mark.timeout(20)
+@pytest.mark.timeout(90)
 @pytest.mark.parametrize("folder", sorted(PARSERS))
 @pytest.mark.parametrize("piece", REPEATED)
 def test_parser_is_linear(folder: str, piece: str) -> None:
