@@ -480,6 +480,13 @@ def test_state_after_kill(record: Record, steps: list[str], state: StageState) -
     assert record.stage_states()[Stage.DELETE] is state
 
 
+@pytest.mark.parametrize("process", ["", "somewhere else", "another-host 1 x"])
+def test_a_stage_of_a_process_that_cannot_be_seen_is_interrupted(record: Record, process: str) -> None:
+    """A start without an end, by a process that is not known to live on this host, is an interrupted stage."""
+    record.journal.append(Kind.STAGE_STARTED, stage=Stage.LIST, seen=process)
+    assert record.stage_states()[Stage.LIST] is StageState.INTERRUPTED
+
+
 def test_an_open_change_outweighs_the_end_of_its_stage(record: Record) -> None:
     """A stage that says it is done while a change has no result is unknown, until the result is there."""
     record.start_stage(Stage.DELETE)

@@ -136,7 +136,7 @@ def test_text_with_lone_surrogates_survives() -> None:
     "data",
     [b"\\" * 200_000, b"%25" * 60_000, b"&amp;" * 40_000, b"\r\n" * 100_000, b"ab" * 100_000, b'\\\\\\\\"' * 30_000],
 )
-@pytest.mark.parametrize("secret", ["\\" * 12 + "x", '\\"\\"\\"\\"x', "%%%%%%x", "&&&&&x", "abababababx", "::::"])
+@pytest.mark.parametrize("secret", ["\\" * 12 + "x", '\\"' * 8 + "x", "%%%%%%x", "&&&&&x", "abababababx", "::::"])
 def test_search_is_linear(secret: str, data: bytes) -> None:
     """Input made to confuse the search is searched within the test's deadline, and left alone."""
     assert knowing(secret).redact(data + b"\n") == data + b"\n"
