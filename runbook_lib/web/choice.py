@@ -40,8 +40,15 @@ async def _choose_radio(hand: Hand, radios: Sequence[Item], key: str, option: st
     hits = [hit for hit in hits if hit.item.index in {radio.index for radio in radios}]
     if not hits:
         raise _no_option(hand, hand.labels[option], hand.labels[key], [radio.text for radio in radios])
+    text = hits[0].item.text
     if not hits[0].item.checked:
         await hand.click_box(hits[0].item)
+
+    def chosen(screen: Screen) -> bool | None:
+        near = find(screen, hand.labels[option], kinds=("radio",))
+        return True if any(hit.item.checked and hit.item.text == text for hit in near) else None
+
+    await hand.view.wait(chosen, f"{named(hand.labels[key])} set to {named(hand.labels[option])}")
 
 
 async def _choose_native(hand: Hand, item: Item, wanted: Label, label: Label) -> None:

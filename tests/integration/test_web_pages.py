@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from tls_site import Identity, serving
-from web_site import SKINS, Product, application
+from web_site import SKINS, WORDS, Product, application
 
 from runbook_lib.browsers import find_browser
 from runbook_lib.models import HaPage
@@ -29,7 +29,8 @@ async def opened(product: Product, skin: str, folder: Path, **options: object) -
     deadlines = Deadlines(page_s=12, readiness_s=20, registration_s=60)
     with serving(application(product, skin), identity.context()) as url:
         async with PinnedBrowser.open(find_browser(), url, identity.pin, deadlines) as browser:
-            yield PrimePages(browser, labels_for(), poll_s=0.2, **options)
+            labels = labels_for(WORDS if skin == "words" else {})
+            yield PrimePages(browser, labels, poll_s=0.2, **options)
 
 
 def drive(

@@ -1,3 +1,4 @@
+# ruff: noqa: E501 - markup reads better unbroken
 """A small product behind web pages in several markups, for tests of the browser side only.
 
 ``Product`` is the state; a skin turns it into pages. No two skins share markup: they were written to be
@@ -38,6 +39,7 @@ class Product:
         ("Port 1522", "Passed"),
     )
     login_says: str = "Invalid user name or password"
+    rewrite: tuple[tuple[str, str], ...] = ()
     heard: list[tuple[str, dict[str, str]]] = field(default_factory=list)
 
     @property
@@ -90,7 +92,14 @@ class Handler(tornado.web.RequestHandler):
     """Keeps the session; everything else is the skin's."""
 
     def initialize(self, product: Product, login: Page, page: Page) -> None:
-        self.product, self.login, self.page = product, login, page
+        self.product = product
+        self.login = lambda *given: self.rewritten(login(*given))
+        self.page = lambda *given: self.rewritten(page(*given))
+
+    def rewritten(self, text: str) -> str:
+        for old, new in self.product.rewrite:
+            text = text.replace(old, new)
+        return text
 
     def prepare(self) -> None:
         self.product.requests += 1
@@ -427,8 +436,96 @@ function add() { const o = document.createElement('div'); o.className='o'; o.inn
 location.hash === '#ise' ? ise() : ha();
 </script>"""
 
+# -- skin four: another language, captions above the fields, no roles, everything in shadow roots -------
+
+WORDS_SCRIPT = """<style>body{font:14px sans-serif}</style><x-app></x-app><script>
+const post = (u, b) => fetch('/api/' + u, {method:'POST', headers:{'Content-Type':'application/json'}, body:JSON.stringify(b)}).then(r => r.ok ? r.json() : (location = '/', new Promise(() => {})));
+const get = (u) => fetch('/api/' + u).then(r => r.ok ? r.json() : (location = '/', new Promise(() => {})));
+const CSS = `<style>.p{cursor:pointer;color:#036}.b{cursor:pointer;display:inline-block;border:1px solid;padding:3px}
+ .g{display:grid;grid-template-columns:1fr 1fr;width:800px;gap:4px 20px} .t{position:fixed;right:5px;top:5px}
+ .list{position:absolute;background:#fff;border:1px solid} td{padding:4px}</style>`;
+class App extends HTMLElement {
+  connectedCallback() { this.attachShadow({mode:'open'}); this.draw('<h3>概览</h3>'); }
+  $(q) { return this.shadowRoot.querySelector(q); }
+  draw(inner) {
+    this.shadowRoot.innerHTML = CSS + `<div><span class=p id=adm>管理</span></div><div id=sub></div><hr><div id=main>${inner}</div>`;
+    this.$('#adm').onclick = () => { this.$('#sub').innerHTML = '<b>设置</b> <span class=p id=m1>高可用性</span> <b>服务器</b> <span class=p id=m2>ISE 服务器</span>';
+      this.$('#m1').onclick = () => this.ha(); this.$('#m2').onclick = () => this.ise(); };
+  }
+  say(text) { const t = document.createElement('div'); t.className = 't'; t.textContent = text; this.shadowRoot.append(t); }
+  async ha() { const d = await get('ha'); this.draw(`<span class=p id=conf>高可用性配置</span><p>配置模式：${d.mode}</p>` +
+      d.percents.map((p, i) => `<p>${['高可用性预注册', '数据库复制', '高可用性后注册'][i]}</p><p>${p}%</p>`).join(''));
+    if (d.message) this.say(d.message); this.$('#conf').onclick = () => this.form(); }
+  form() { this.draw(`<div class=g><div>辅助服务器</div><div>验证密钥</div><input id=s><input id=k type=password>
+      <div>电子邮件地址</div><div>故障切换类型</div><input id=e><div><span class=b id=f>自动</span></div></div>
+      <p><input type=checkbox id=v> 启用虚拟 IP</p><span class=b id=c>检查就绪</span> <span class=b id=r>注册</span><div id=out></div>`);
+    const data = () => ({secondary: this.$('#s').value, key: this.$('#k').value, email: this.$('#e').value, failover: this.$('#f').textContent === '手动' ? 'Manual' : 'Automatic'});
+    this.$('#f').onclick = () => { const l = document.createElement('div'); l.className = 'list'; l.innerHTML = '<div class=p>自动</div><div class=p>手动</div>';
+      l.querySelectorAll('.p').forEach(o => o.onclick = () => { this.$('#f').textContent = o.textContent; l.remove(); }); this.$('#f').after(l); };
+    this.$('#c').onclick = async () => { const items = await post('ready', data());
+      this.$('#out').innerHTML = items.map(([a, s]) => `<div><span style="display:inline-block;width:200px">${a}</span><span style="display:inline-block">${s === 'Passed' ? '通过' : '失败'}</span></div>`).join(''); };
+    this.$('#r').onclick = async () => { const r = await post('register', data()); if (r.error) this.say(r.error); else this.ha(); }; }
+  async ise() { const list = await get('ise'); this.draw(`<h3>ISE 服务器</h3><span class=b id=a>添加</span> <span class=b id=d>删除</span>
+      <table><tr><th></th><th>地址</th><th>状态</th></tr>${list.map(([a, s]) => `<tr><td><input type=checkbox value=${a}></td><td>${a}</td><td>${s}</td></tr>`).join('')}</table>`);
+    this.$('#a').onclick = () => { this.draw(`<div class=g><div>IP 地址</div><div>用户名</div><input id=i><input id=u>
+        <div>密码</div><div>确认密码</div><input type=password id=p><input type=password id=q></div><span class=b id=sv>保存</span>`);
+      this.$('#sv').onclick = async () => { const r = await post('ise/add', {address: this.$('#i').value, user: this.$('#u').value, password: this.$('#p').value});
+        if (r.error) this.say(r.error); else this.ise(); }; };
+    this.$('#d').onclick = async () => { const b = this.$('input:checked'); if (b && confirm('确定要删除吗？')) { await post('ise/del', {address: b.value}); this.ise(); } }; }
+}
+customElements.define('x-app', App);</script>"""
+
+WORDS: dict[str, tuple[str, ...]] = {
+    "login_user": ("用户名",),
+    "login_password": ("密码",),
+    "login_button": ("登录",),
+    "menu_administration": ("管理",),
+    "menu_settings": ("设置",),
+    "menu_servers": ("服务器",),
+    "menu_high_availability": ("高可用性",),
+    "menu_ise_servers": ("ISE 服务器",),
+    "ha_configuration": ("高可用性配置",),
+    "secondary_server": ("辅助服务器",),
+    "auth_key": ("验证密钥",),
+    "email": ("电子邮件地址",),
+    "failover_type": ("故障切换类型",),
+    "failover_manual": ("手动",),
+    "enable_virtual_ip": ("启用虚拟 IP",),
+    "check_readiness": ("检查就绪",),
+    "register": ("注册",),
+    "configuration_mode": ("配置模式",),
+    "milestone_pre": ("高可用性预注册",),
+    "milestone_replication": ("数据库复制",),
+    "milestone_post": ("高可用性后注册",),
+    "passed": ("通过",),
+    "failed": ("失败",),
+    "ise_add": ("添加",),
+    "ise_delete": ("删除",),
+    "ise_address": ("IP 地址",),
+    "ise_user": ("用户名",),
+    "ise_password": ("密码",),
+    "ise_password_again": ("确认密码",),
+    "save": ("保存",),
+    "column_address": ("地址",),
+    "column_status": ("状态",),
+    "ask_delete": ("确定要删除",),
+}
+
+
+def words_login(product: Product, says: str, fields: dict[str, str]) -> str:
+    return html(
+        f"""<p>{escape(says)}</p><form method=post action=/login><div>用户名：</div><input name=user>
+        <div>密码：</div><input type=password name=password><div><input type=submit value="登 录"></div></form>"""
+    )
+
+
+def words_page(product: Product, path: str, fields: dict[str, str]) -> str:
+    return json.dumps(aria_api(product, path, fields)) if path.startswith("api/") else html(WORDS_SCRIPT)
+
+
 SKINS: dict[str, tuple[Page, Page]] = {
     "plain": (plain_login, plain_page),
     "tables": (table_login, table_page),
     "aria": (aria_login, aria_page),
+    "words": (words_login, words_page),
 }
