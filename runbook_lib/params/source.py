@@ -26,7 +26,9 @@ _SECRET_KEY = re.compile(r"pass|secret|key|token|pwd|kennwort|credential", re.IG
 _BOOL = {"true": True, "True": True, "TRUE": True, "false": False, "False": False, "FALSE": False}
 _INT = re.compile(r"[-+]?(?:0|[1-9][0-9]*)")
 _FLOAT = re.compile(r"[-+]?[0-9]+\.[0-9]*(?:[eE][-+]?[0-9]+)?|[-+]?[0-9]+[eE][-+]?[0-9]+")
-_TRAPS = re.compile(r"0[xob]?[0-9A-Fa-f_]+|[-+]?[0-9][0-9_]*|[-+]?[0-9]+(?::[0-9]+)+|[-+]?\.(?:inf|nan)", re.IGNORECASE)
+_TRAPS = re.compile(
+    r"0x[0-9a-f_]+|0[ob]?[0-9_]+|[-+]?[0-9][0-9_]*|[-+]?[0-9]+(?::[0-9]+)+|[-+]?\.(?:inf|nan)", re.IGNORECASE
+)
 _TRAP_TAGS = frozenset(f"tag:yaml.org,2002:{kind}" for kind in ("bool", "int", "float", "timestamp", "merge", "value"))
 
 

@@ -118,6 +118,14 @@ def test_a_fingerprint_has_one_canonical_spelling(tmp_path: Path, spelling: str)
     assert site.primary.expect.sha256 == SHA256
 
 
+@pytest.mark.parametrize("start", ["0", "0b", "08", "9"])
+def test_a_fingerprint_needs_no_quotes_whatever_its_first_digits(tmp_path: Path, start: str) -> None:
+    """Hex digits with letters among them are a text in every YAML, also where the first is a zero."""
+    sha256 = (start + SHA256)[:64]
+    site = site_of(tmp_path, changed("  logs: []", f"  expect: {{sha256: {sha256}}}"))
+    assert site.primary.expect.sha256 == sha256
+
+
 def test_an_openssh_public_key_is_a_host_key(tmp_path: Path) -> None:
     """A line of a .pub file is accepted as a pinned host key, comment included."""
     key = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIA" + "A" * 42 + " root@prime"
