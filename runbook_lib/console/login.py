@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import re
 from collections.abc import Sequence
 
 import asyncssh
@@ -14,8 +13,6 @@ import asyncssh
 from runbook_lib.console.host_key import HostKeyPins
 from runbook_lib.errors import SecretUnavailable
 from runbook_lib.secrets import SecretRef
-
-_NEW_PASSWORD = re.compile(r"(?i)\b(?:new|change|retype|re-enter)\b")
 
 
 class Login(asyncssh.SSHClient):
@@ -55,8 +52,7 @@ class Login(asyncssh.SSHClient):
         self.said += [text for text in (name, instructions) if text]
         if not prompts:
             return []
-        asked, shown = prompts[0]
-        if len(prompts) > 1 or shown or self.password_sent or _NEW_PASSWORD.search(asked):
+        if len(prompts) > 1 or prompts[0][1] or self.password_sent:
             self.said += [text for text, _ in prompts]
             return None
         password = await self._once()

@@ -89,6 +89,13 @@ class _Gate(asyncssh.SSHServer):
         self._ade.attempts.append(("user", username))
         return True
 
+    def public_key_auth_supported(self) -> bool:
+        return True
+
+    def validate_public_key(self, username: str, key: asyncssh.SSHKey) -> bool:
+        self._ade.attempts.append(("publickey", key.get_fingerprint()))
+        return False
+
     def password_auth_supported(self) -> bool:
         return self._ade.auth == "password"
 
@@ -102,6 +109,7 @@ class _Gate(asyncssh.SSHServer):
         return self._ade.auth == "keyboard-interactive"
 
     def get_kbdint_challenge(self, username: str, lang: str, submethods: str) -> tuple[str, str, str, list[Any]]:
+        self._ade.challenges += 1
         return "", "Welcome", "", [("Password : ", False)]
 
     def validate_kbdint_response(self, username: str, responses: list[str]) -> Any:
@@ -140,6 +148,7 @@ class FakeAde:
         self.host_key = key()
         self.algorithms: dict[str, Any] = {}  # host_key_algs, and what asyncssh.listen takes
         vars(self).update(options)
+        self.challenges = 0
         self.commands: list[str] = []
         self.attempts: list[tuple[str, str]] = []
         self.forwarded: list[tuple[str, int]] = []

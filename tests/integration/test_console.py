@@ -167,7 +167,7 @@ def test_what_comes_unasked_between_commands_is_no_part_of_the_next_answer() -> 
     async def talk() -> None:
         async with FakeAde({"show": b"x\r\n"}) as ade, await login(ade) as console:
             channel = next(iter(ade.connections[0]._channels.values()))
-            channel.write(b"\r\nBroadcast message: show\r\nprime-pri/admin# ")
+            channel.write(b"\r\nBroadcast message:\r\nshow\r\nprime-pri/admin# ")
             assert await console._feed.wait(5)
             answer = await console.run("show")
         assert answer.text == "x\n"
@@ -393,6 +393,7 @@ def test_a_wrong_password_is_not_tried_again(auth: str, monkeypatch: pytest.Monk
     error = failing(ade)
     assert isinstance(error, LoginRefused)
     assert ade.passwords == ["wrong-one"]
+    assert ade.challenges == (auth == "keyboard-interactive")
     assert "wrong-one" not in str(error)
 
 
@@ -446,7 +447,9 @@ def test_a_banner_that_ends_like_a_prompt_does_not_shift_the_answers() -> None:
 
     async def greet(terminal: Terminal) -> None:
         terminal.write(b"jump/admin# ")
-        await asyncio.sleep(0.5)
+        await asyncio.sleep(0.4)
+        terminal.write(b"\r\nprime-pri/admin# ")
+        await asyncio.sleep(0.4)
         terminal.write(b"\r\n")
 
     async def talk() -> None:
@@ -482,6 +485,13 @@ def test_a_session_limit_is_reported_in_the_servers_words() -> None:
     error = failing(FakeAde(before_prompt=full))
     assert isinstance(error, ConnectionLost)
     assert "Maximum number of sessions" in error.found
+    assert not error.sent
+
+
+def test_silence_while_logging_in_is_no_lost_command() -> None:
+    """What the login itself types does not count as a command of the caller's."""
+    error = failing(FakeAde({"terminal length 0": lambda terminal: asyncio.sleep(30)}))
+    assert isinstance(error, DeviceSilent)
     assert not error.sent
 
 
@@ -685,7 +695,7 @@ def test_asyncssh_takes_nothing_from_the_user(tmp_path: Any, monkeypatch: pytest
     """A user's ssh config, keys and known hosts change nothing."""
     folder = tmp_path / ".ssh"
     folder.mkdir()
-    (folder / "config").write_text("Host *\n  Port 1\n  User mallory\n")
+    (folder / "config").write_text("Host *\n  ProxyCommand false\n  User mallory\n")
     asyncssh.generate_private_key("ssh-ed25519").write_private_key(folder / "id_ed25519")
     monkeypatch.setenv("HOME", str(tmp_path))
     ade = FakeAde({"show": b"x\r\n"})

@@ -83,6 +83,11 @@ def test_pagers_are_cut_where_they_stood() -> None:
     assert plain(without_pagers(raw, [(3, 11)])) == "1\n2\n--More--\n3"
 
 
+def test_a_prompt_that_stood_there_before_the_command_ends_nothing() -> None:
+    """What arrived before the command was sent is no last line of its answer."""
+    assert Transcript("show", "a/b# ", b"\r\na/b# ").last_line == ""
+
+
 def test_the_end_is_waited_for_longer_where_bytes_trickle() -> None:
     """The settle time follows the pace of the bytes, not one long pause, and has an upper bound."""
     quick, thinking, slow, slowest = (Transcript() for _ in range(4))
