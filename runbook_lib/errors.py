@@ -82,6 +82,10 @@ class RunbookError(Exception):
             lines.append(f"  next:  {printable(self.next_step)}")
         return "\n".join(lines)
 
+    def _render_traceback_(self) -> list[str]:
+        """Return what a notebook shows: IPython asks for this, and advice needs no stack of calls."""
+        return f"{type(self).__name__}: {self}".split("\n")
+
     def __reduce__(self) -> tuple[Any, ...]:
         return (_revive, (type(self), self.what, self.where, self.found, self.next_step))
 

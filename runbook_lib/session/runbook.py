@@ -13,7 +13,7 @@ from runbook_lib.models import Stage, StageState
 from runbook_lib.session.nexts import next_steps
 from runbook_lib.steps.context import Context
 from runbook_lib.steps.pages import PrimaryPages
-from runbook_lib.views import Row, Table, View, show
+from runbook_lib.views import Link, Row, Table, View, show
 
 T = TypeVar("T")
 
@@ -68,8 +68,11 @@ class Runbook:
         """Show what comes next for each way in which this stage can end."""
         table = Table(
             title="What next",
-            headers=("when", "then"),
-            rows=tuple(Row(cells=cells) for cells in next_steps(self.stage, self.context.record.incident)),
+            headers=("when", "then", "notebook"),
+            rows=tuple(
+                Row(cells=(each.when, each.then, Link(each.stage.value, f"{each.stage}.ipynb") if each.stage else "-"))
+                for each in next_steps(self.stage, self.context.record.incident)
+            ),
         )
         return View(self.stage, (table,))
 

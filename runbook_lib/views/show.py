@@ -18,14 +18,15 @@ from runbook_lib.models import (
     Inventory,
     IseServer,
     Judgement,
-    LogLine,
     Plan,
     Presented,
     ReadinessItem,
     StageState,
     Verdict,
 )
-from runbook_lib.views.table import BAD, DOUBT, GOOD, PLAIN, Row, Table, View
+from runbook_lib.views.evidence import below, common_folder, first_and_last, shorten
+from runbook_lib.views.rows import BAD, DOUBT, GOOD, PLAIN, Row, Table
+from runbook_lib.views.table import View
 
 PLACES = {
     "primary_health_monitor": "the primary's Health Monitor log",
@@ -50,6 +51,7 @@ def stamp(time: datetime | None) -> str:
 
 
 def diagnosis(value: Diagnosis) -> View[Diagnosis]:
+    folder = common_folder(_all_evidence(value))
     mismatches = Table(
         title="Mismatches: a certificate is different from what was used earlier",
         headers=("whose log", "of whom", "thread", "count", "first seen", "last seen", "evidence"),
@@ -62,23 +64,34 @@ def diagnosis(value: Diagnosis) -> View[Diagnosis]:
                     str(found.count),
                     stamp(found.first_utc),
                     stamp(found.last_utc),
-                    _where(found.evidence),
+                    shorten(first_and_last(found.evidence), folder),
                 ),
                 mark=BAD,
             )
             for found in value.mismatches
         ),
         empty="no mismatch in the logs that were read",
-        note=_read_note(value),
+        note=" ".join(filter(None, (_read_note(value), below(folder)))),
+        whole=("evidence",),
     )
     look_alikes = Table(
         title="Look-alikes: messages that no deletion repairs",
         headers=("whose log", "what", "count", "what to do", "evidence"),
         rows=tuple(
-            Row(cells=(found.server, found.meaning, str(found.count), found.advice, _where(found.evidence)), mark=DOUBT)
+            Row(
+                cells=(
+                    found.server,
+                    found.meaning,
+                    str(found.count),
+                    found.advice,
+                    shorten(first_and_last(found.evidence), folder),
+                ),
+                mark=DOUBT,
+            )
             for found in value.look_alikes
         ),
         empty="none",
+        whole=("evidence",),
     )
     return View(value, (mismatches, look_alikes))
 
@@ -91,6 +104,7 @@ def stores(value: Inventory) -> View[Inventory]:
             rows=tuple(Row(cells=(entry.key, entry.subject)) for entry in store.entries),
             empty="the list is empty",
             note="The product shows no fingerprint: a renewed certificate with the same subject looks the same.",
+            whole=("entry",),
         )
         for store in value.stores
     )
@@ -149,6 +163,7 @@ def ha_states(states: Sequence[HaStatus]) -> Table:
 
 
 def plan(value: Plan) -> View[Plan]:
+    folder = common_folder([place for row in value.rows for place in row.evidence])
     rows = Table(
         title=f"Plan {value.digest}",
         headers=("server", "entry", "stands for", "decision", "why", "verdict", "seen from", "evidence"),
@@ -162,19 +177,21 @@ def plan(value: Plan) -> View[Plan]:
                     row.reason,
                     (row.verdict or "-") + (f"\noverridden by {row.override}" if row.override else ""),
                     ", ".join(row.seen_from) or "-",
-                    "\n".join(row.evidence) or "-",
+                    shorten(row.evidence, folder) or "-",
                 ),
                 mark=_DECISION_MARKS.get(row.decision, PLAIN),
             )
             for row in value.rows
         ),
-        note=" · ".join(value.notes),
+        note=" · ".join((*value.notes, *filter(None, (below(folder),)))),
+        whole=("entry", "evidence"),
     )
     commands = Table(
         title="Exact commands, in this order; a deleted entry cannot be restored, the next connection adds a new one",
         headers=("on", "command", "confirmed SHA-256"),
         rows=tuple(Row(cells=(row.server, row.command, row.confirmed_sha256)) for row in value.deletions),
         empty="nothing to delete",
+        whole=("command",),
     )
     blocked = Table(
         title="Blocked: nothing is deleted until this is settled",
@@ -210,6 +227,7 @@ def deletions(value: tuple[DeletionResult, ...]) -> View[tuple[DeletionResult, .
         ),
         empty="nothing was deleted",
         note="An entry that is listed again may be the new one: the server's own monitor adds it within seconds.",
+        whole=("entry",),
     )
     return View(value, (table,))
 
@@ -276,9 +294,9 @@ def stages(value: Mapping[str, StageState]) -> Table:
     )
 
 
-def _where(evidence: Sequence[LogLine]) -> str:
-    shown = [f"{line.source}:{line.number}" for line in (*evidence[:1], *evidence[-1:])]
-    return " … ".join(dict.fromkeys(shown))
+def _all_evidence(value: Diagnosis) -> list[str]:
+    lines = [found.evidence for found in value.mismatches] + [found.evidence for found in value.look_alikes]
+    return [place for evidence in lines for place in first_and_last(evidence)]
 
 
 def _read_note(value: Diagnosis) -> str:

@@ -1,0 +1,66 @@
+"""A table as HTML for a notebook. All text is data: it is escaped, and nothing in it becomes a link or a tag."""
+
+from __future__ import annotations
+
+import re
+from html import escape
+
+from runbook_lib.errors import printable
+from runbook_lib.views.rows import MARKS, Cell, Link, Row, Table
+
+# The colours are said in words by the cells, too. Greys are half transparent: they suit light and dark themes.
+STYLE = (
+    "<style>"
+    ".rb{overflow-x:auto;margin:.4em 0 1em}"
+    ".rb table{margin:0!important;width:auto;table-layout:auto!important;border-collapse:collapse;font-size:13px;"
+    "line-height:1.45}"
+    ".rb caption{caption-side:top;text-align:left;font-weight:600;padding:.2em 0 .4em;white-space:nowrap}"
+    ".rb th,.rb td{text-align:left!important;vertical-align:top;padding:.3em .9em .3em .7em!important;"
+    "white-space:pre-line!important;overflow-wrap:break-word;max-width:34em;"
+    "border-bottom:1px solid rgba(128,128,128,.35)!important}"
+    ".rb .whole{white-space:pre!important;max-width:none;font-family:var(--jp-code-font-family,monospace)}"
+    ".rb code{font-family:var(--jp-code-font-family,monospace);background:none;color:inherit;padding:0;font-size:1em}"
+    ".rb tr>:first-child{border-left:4px solid transparent}"
+    ".rb .good>:first-child{border-left-color:#2e9e4f}.rb .bad>:first-child{border-left-color:#d9382c}"
+    ".rb .doubt>:first-child{border-left-color:#d98200}"
+    ".rb p{margin:.4em 0 0!important;max-width:60em}"
+    "</style>"
+)
+_DIGEST = re.compile(r"\b[0-9a-f]{64}\b")
+
+
+def html(table: Table) -> str:
+    """Return the table in HTML; ``STYLE`` has to stand before the first one."""
+    head = "".join(f'<th scope="col">{escape(header)}</th>' for header in table.headers)
+    body = "".join(_row(table, row) for row in table.rows)
+    if not table.rows:
+        body = f'<tr><td colspan="{len(table.headers)}">{escape(table.empty)}</td></tr>'
+    note = f"<p>{_text(table.note)}</p>" if table.note else ""
+    return (
+        f'<div class="rb"><table><caption>{_text(table.title)}</caption>'
+        f"<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>{note}</div>"
+    )
+
+
+def _row(table: Table, row: Row) -> str:
+    cells = "".join(
+        _cell(cell, whole=header in table.whole, mark=row.mark if place == 0 else "")
+        for place, (header, cell) in enumerate(zip(table.headers, row.cells, strict=True))
+    )
+    return f'<tr class="{row.mark}">{cells}</tr>' if row.mark else f"<tr>{cells}</tr>"
+
+
+def _cell(cell: Cell, *, whole: bool, mark: str) -> str:
+    shown = f'<a href="{escape(cell.href)}">{_text(cell.text)}</a>' if isinstance(cell, Link) else _text(cell)
+    marked = f"{MARKS[mark]} " if mark else ""
+    opened = '<td class="whole">' if whole else "<td>"
+    return f"{opened}{marked}{shown}</td>"
+
+
+def _text(text: str) -> str:
+    """Escape; a digest may be broken after every 16 digits, and is still copied in one piece."""
+    return _DIGEST.sub(lambda found: f"<code>{_in_groups(found[0])}</code>", escape(printable(text)))
+
+
+def _in_groups(digest: str) -> str:
+    return "<wbr>".join(digest[start : start + 16] for start in range(0, len(digest), 16))

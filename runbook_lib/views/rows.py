@@ -1,0 +1,53 @@
+"""The parts of a table: a title, headers, rows, cells. How they are shown is said in ``as_html`` and ``as_text``."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+GOOD, BAD, DOUBT, PLAIN = "good", "bad", "doubt", ""
+MARKS = {GOOD: "✔", BAD: "✘", DOUBT: "?", PLAIN: ""}
+
+_HREF = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9_./-]*")
+
+
+@dataclass(frozen=True)
+class Link:
+    """A cell that leads to a file beside the notebook. ``href`` is ours: a relative path of plain characters."""
+
+    text: str
+    href: str
+
+    def __post_init__(self) -> None:
+        if not _HREF.fullmatch(self.href):
+            raise ValueError(f"{self.href!r} is not a plain relative path; text of a device is no link")
+
+    def __str__(self) -> str:
+        return self.text
+
+
+Cell = str | Link
+
+
+@dataclass(frozen=True, kw_only=True)
+class Row:
+    """One row's cells; ``mark`` is ``good``, ``bad``, ``doubt`` or nothing, and is said in words by a cell too."""
+
+    cells: tuple[Cell, ...]
+    mark: str = PLAIN
+
+
+@dataclass(frozen=True, kw_only=True)
+class Table:
+    """A title, headers, rows, and one sentence on how to read it.
+
+    ``whole`` names the headers whose cells are compared or copied as they are (keys, commands): these
+    stay on one line, in letters of one width.
+    """
+
+    title: str
+    headers: tuple[str, ...]
+    rows: tuple[Row, ...] = ()
+    note: str = ""
+    empty: str = "nothing"
+    whole: tuple[str, ...] = ()
