@@ -121,7 +121,7 @@ def _word(item: Item) -> str:
 
 def _rest(text: str, caption: str) -> str:
     """What follows a caption within one text, as in ``Configuration Mode: Primary Active``."""
-    before, separator, after = text.partition(":")
+    before, separator, after = text.replace("：", ":").partition(":")
     if separator and same(before, caption):
         return after.strip()
     words, count = text.split(), len(plain(caption).split())

@@ -22,7 +22,7 @@ def readiness(screen: Screen, labels: Labels) -> tuple[tuple[ReadinessItem, ...]
     tables: dict[tuple[int, int], list[Row]] = {}
     for row in screen.rows:
         tables.setdefault((row.frame, row.table), []).append(row)
-    candidates = [*tables.values(), list(_lines(screen))]
+    candidates = [*tables.values(), *_lists_of_lines(screen, labels)]
     judged = [_judged(rows, labels) for rows in candidates]
     most = max(judged, key=lambda rows: sum(state != "" for _, state in rows), default=[])
     if not any(state for _, state in most):
@@ -61,12 +61,13 @@ def _judged(rows: Sequence[Row], labels: Labels) -> list[tuple[ReadinessItem, st
     return found if len(states) * 2 >= len(found) else []
 
 
-def _row_state(row: Row, header: Row | None, labels: Labels) -> tuple[str, str, str]:
+def _row_state(row: Row, header: Row | None, labels: Labels, *, loose: bool = True) -> tuple[str, str, str]:
+    """Return a row's name, state and detail; ``loose`` takes a short text for a state that only holds the word."""
     if len(row.cells) == 1:
         return _text_state(row.cells[0], labels)
     order = [number for number in _status_columns(header, labels) if number < len(row.cells)]
     order += [number for number in range(1, len(row.cells)) if number not in order] + [0]
-    for exact in (True, False):
+    for exact in (True, False) if loose else (True,):
         for number in order:
             state = _state(row.cells[number], labels, exact=exact)
             if state:
@@ -110,6 +111,16 @@ def _text_state(text: str, labels: Labels) -> tuple[str, str, str]:
             if state:
                 return " ".join(words[:-count]).rstrip(" :-–—."), state, last if state != "passed" else ""
     return (text, "", "no state that is known")
+
+
+def _lists_of_lines(screen: Screen, labels: Labels) -> Iterator[list[Row]]:
+    """In each frame the lines from the first to the last that ends in a state: what stands around them is no list."""
+    lines = list(_lines(screen))
+    for frame in screen.frames:
+        rows = [row for row in lines if row.frame == frame]
+        states = [number for number, row in enumerate(rows) if _row_state(row, None, labels, loose=False)[1]]
+        if states:
+            yield rows[states[0] : states[-1] + 1]
 
 
 def _lines(screen: Screen) -> Iterator[Row]:

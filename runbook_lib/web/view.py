@@ -37,7 +37,7 @@ Evidence = Callable[[str, bytes], None]
 T = TypeVar("T")
 
 
-class SessionEnded(Exception):  # noqa: N818 - a turn of events inside this package, not an error that a user meets
+class SessionEnded(Exception):
     """The login page is shown where another page was expected; ``clicked``: after a click that must not be repeated."""
 
     def __init__(self, *, clicked: bool = False) -> None:
