@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
-from runbook_lib.errors import RepairFailed, StageOutOfOrder
+from runbook_lib.errors import RepairFailed, RunbookError, StageOutOfOrder
 from runbook_lib.models import (
     Approval,
     Check,
@@ -34,9 +34,15 @@ class StartHere(Runbook):
 
     stage = Stage.START
 
+    def __init__(self, context: Context) -> None:
+        super().__init__(context)
+        self._checks: tuple[Check, ...] = ()
+        self._problem: RunbookError | None = None
+
     def preflight(self) -> View[tuple[Check, ...]]:
         """Ask every server whether it answers; changes nothing."""
-        found = self._run(preflight.preflight(self.context))
+        found, self._problem = self._run(preflight.preflight(self.context))
+        self._checks = found
         return show.checks(found, "Is everything reachable?", "Each line that is not «yes» says what to do.")
 
     def incidents(self) -> View[tuple[tuple[str, str], ...]]:
@@ -49,6 +55,12 @@ class StartHere(Runbook):
             empty="none",
         )
         return View(tuple((row[0], row[2]) for row in rows), (table,))
+
+    def _seal(self) -> None:
+        if not self._checks:
+            raise StageOutOfOrder("The servers were not asked yet", next_step="run this stage's cells in order")
+        if self._problem:
+            raise self._problem
 
 
 class DiagnoseLogs(Runbook):

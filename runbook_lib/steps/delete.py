@@ -28,6 +28,7 @@ from runbook_lib.steps.history import DELETION_FACTS, deletion_intents, past_of,
 from runbook_lib.steps.inventory import take_inventory
 from runbook_lib.steps.overriding import overrides_of
 from runbook_lib.steps.plan import make_plan
+from runbook_lib.steps.preflight import require_release
 
 
 def approval_of(context: Context, plan: Plan) -> Approval | None:
@@ -81,13 +82,14 @@ def require_approval(context: Context, plan: Plan) -> Approval | None:
 async def delete_stale(context: Context, plan: Plan) -> tuple[DeletionResult, ...]:
     """Carry out the plan and return one result per deletion, those of an interrupted run included.
 
-    Raises DeletionRefused, ApprovalMissing or PlanStale before anything is sent; RepairFailed at
+    Raises DeletionRefused, ApprovalMissing, VersionUnsupported or PlanStale before anything is sent; RepairFailed at
     once where another entry changed with the deleted one; DeviceError where a store cannot be read.
     """
     approval = require_approval(context, plan)
     if approval is None:
         return ()
     with SiteLock(context.records_root, context.site.name, purpose="delete stale certificates", incident=plan.incident):
+        await require_release(context.site, context.devices)
         sent = {(result.server, result.key) for result in results_of(context, plan)}
         await _refuse_if_moved(context, plan, sent)
         for number, row in enumerate(plan.deletions):

@@ -19,11 +19,14 @@ OLDEST_RELEASE = (3, 5)
 LEAST_FREE_BYTES = 100 << 20
 
 
-async def preflight(context: Context) -> tuple[Check, ...]:
-    """Return one check per thing that the stages will need; raises nothing for what it sees."""
+async def preflight(context: Context) -> tuple[tuple[Check, ...], RunbookError | None]:
+    """Return one check per thing that the stages will need, and the error of the first server that cannot serve.
+
+    Raises nothing for what it sees: the caller shows the checks first and raises the error then.
+    """
     context.tell("Asking every server")
-    checks, _ = await ask_servers(context.site, context.devices)
-    return (*checks, _browser(context.site), _disk(context))
+    checks, problem = await ask_servers(context.site, context.devices)
+    return (*checks, _browser(context.site), _disk(context)), problem
 
 
 async def ask_servers(site: Site, devices: Devices) -> tuple[tuple[Check, ...], RunbookError | None]:
@@ -42,7 +45,13 @@ async def ask_servers(site: Site, devices: Devices) -> tuple[tuple[Check, ...], 
 
 
 async def require_release(site: Site, devices: Devices) -> None:
-    """Raise VersionUnsupported where a server is older than 3.5 and the site's file does not allow that."""
+    """Raise VersionUnsupported where a server is older than 3.5; asks nobody where the site's file allows that.
+
+    Every step that changes something asks first, whichever way it was reached. Raises DeviceError where the
+    release cannot be read.
+    """
+    if site.policy.allow_older_release:
+        return
     for key in PI_SERVERS:
         _require_supported(site, key, await devices.prime(key).version())
 

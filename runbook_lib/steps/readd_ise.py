@@ -14,6 +14,7 @@ from runbook_lib.record import SiteLock
 from runbook_lib.steps.confirmed import require_confirmed
 from runbook_lib.steps.context import Context
 from runbook_lib.steps.pages import PrimaryPages
+from runbook_lib.steps.preflight import require_release
 from runbook_lib.steps.register_ha import POLL_S, entry_check, settle_pending
 from runbook_lib.steps.targets import any_same_host
 from runbook_lib.web import PrimePages
@@ -84,6 +85,7 @@ async def readd_ise(context: Context, pages: PrimaryPages, decisions: tuple[IseD
     with SiteLock(
         context.records_root, context.site.name, purpose="add ISE servers again", incident=context.record.incident
     ):
+        await require_release(context.site, context.devices)
         page = await pages.open()
         for decision in changes:
             context.tell(f"{decision.name}: {decision.action}")

@@ -23,6 +23,7 @@ from runbook_lib.record import SiteLock
 from runbook_lib.steps.confirmed import require_confirmed
 from runbook_lib.steps.context import Context
 from runbook_lib.steps.pages import PrimaryPages
+from runbook_lib.steps.preflight import require_release
 from runbook_lib.steps.targets import PI_SERVERS, target_of
 from runbook_lib.web import HaForm, PrimePages
 
@@ -143,7 +144,7 @@ async def register(
     """Register if that was decided, and watch until it is done; None where nothing was to be done.
 
     *Register* is pressed once; a registration that is under way is only watched. Raises
-    ReadinessFailed, the errors of ``require_confirmed``, PageRefused, RepairFailed with the
+    ReadinessFailed, VersionUnsupported, the errors of ``require_confirmed``, PageRefused, RepairFailed with the
     failed milestone, OutcomeUnknown where the page did not say within the site's deadline.
     """
     if action is HaAction.NOTHING:
@@ -154,6 +155,7 @@ async def register(
         page = await pages.open()
         if action is HaAction.REGISTER:
             require_readiness(items, context.site.policy.accept_readiness)
+            await require_release(context.site, context.devices)
             await require_confirmed(context, "secondary")
             await require_confirmed(context, "primary")
             await page.open_ha_configuration()
