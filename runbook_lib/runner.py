@@ -1,25 +1,41 @@
-"""The stages in order for one site, as notebooks, in one incident. A resumed run is the same run: every stage observes first."""
+"""The stages in order for one site, as notebooks, in one incident.
+
+A resumed run is the same run: every stage observes first.
+"""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 from runbook_lib import errors, places
+from runbook_lib.browsers import find_browser
 from runbook_lib.models import Outcome, Stage, StageState
-from runbook_lib.notebook_run import execute
-from runbook_lib.params import Site
+from runbook_lib.notebook_run import NotebookResult, execute
+from runbook_lib.params import Site, secret_references
 from runbook_lib.record import Record, SiteLock
+from runbook_lib.secrets import learn
 
+_ON_PAGES = frozenset({Stage.REGISTER, Stage.READD_ISE, Stage.VERIFY})
 UNKNOWN_EXIT = errors.OutcomeUnknown.exit_code
-Say = Callable[[Stage, str], None]
+
+
+class Listener(Protocol):
+    """Told of a run while it goes on, from the thread that runs it."""
+
+    def stage_started(self, stage: Stage) -> None: ...
+    def stage_ended(self, report: StageReport) -> None: ...
 
 
 @dataclass(frozen=True, kw_only=True)
 class StageReport:
-    """One stage of a run: its state, how long it took, and the error that ended it, if one did."""
+    """One stage of a run: its state, how long it took, and the error that ended it, if one did.
+
+    ``error_text`` is a RunbookError's own text (what, where, found, next), or what else ended the notebook.
+    """
 
     stage: Stage
     state: StageState
@@ -43,22 +59,28 @@ def run_stages(
     site: Site,
     site_argument: str,
     record: Record,
+    listener: Listener,
     *,
     approve: str = "",
     until: Stage = Stage.VERIFY,
-    say: Say = lambda stage, line: None,
 ) -> RunReport:
     """Run the stages up to ``until`` and return how they went; stops after the first that is not done.
 
     ``site_argument`` is what the notebooks get as ``site``. Holds the site's lock for the whole run;
-    raises SiteLocked where another run has it. After Ctrl-C or SIGTERM the record says so before
-    the interruption goes on.
+    raises SiteLocked where another run has it, and BrowserMissing before anything is contacted where
+    a stage will need one. After Ctrl-C or SIGTERM the record says so before the interruption goes on.
     """
+    if until in _ON_PAGES:
+        find_browser(site.browser)
+    # What the notebooks' kernels print and write is kept by this process, so its gate must know the secrets too.
+    learn(secret_references(site))
     reports: list[StageReport] = []
     with SiteLock(places.records_dir(), site.name, purpose="run the stages", incident=record.incident):
         for stage in _up_to(until):
-            report = _run_stage(stage, site_argument, record, approve if stage is Stage.DELETE else "", say)
+            listener.stage_started(stage)
+            report = _run_stage(stage, site_argument, record, approve if stage is Stage.DELETE else "")
             reports.append(report)
+            listener.stage_ended(report)
             if report.state is not StageState.DONE:
                 break
         outcome = _outcome(record, reports[-1], until)
@@ -78,16 +100,14 @@ def _up_to(until: Stage) -> Iterator[Stage]:
             return
 
 
-def _run_stage(stage: Stage, site: str, record: Record, approve: str, say: Say) -> StageReport:
+def _run_stage(stage: Stage, site: str, record: Record, approve: str) -> StageReport:
     template = places.notebooks_dir() / f"{stage}.ipynb"
     running = record.folder / "notebooks" / f"{stage}.running.ipynb"
     running.parent.mkdir(mode=0o700, exist_ok=True)
     parameters = {"site": site, "incident": record.incident, **({"approve": approve} if approve else {})}
     started = time.monotonic()
     try:
-        result = execute(
-            template, running, parameters, progress=lambda _i, _n, state, heading: say(stage, f"{heading}: {state}")
-        )
+        result = execute(template, running, parameters)
     except BaseException:
         _keep_notebook(record, stage, running)
         _end(record, stage, StageState.INTERRUPTED, "the run was interrupted")
@@ -101,8 +121,27 @@ def _run_stage(stage: Stage, site: str, record: Record, approve: str, say: Say) 
         state=record.stage_states()[stage],
         seconds=time.monotonic() - started,
         error_name=result.error_name,
-        error_text=result.error_text,
+        error_text=_advice(result, record.folder / "notebooks" / f"{stage}.ipynb"),
     )
+
+
+def _advice(result: NotebookResult, kept: Path) -> str:
+    """Return what a terminal shows of a failure: a RunbookError's own text; for others where to read more."""
+    if result.completed or _kind(result.error_name):
+        return result.error_text
+    text = result.error_text or result.cause
+    return str(
+        errors.RunbookError(
+            f"{result.error_name or 'The stage ended'}: {text}",
+            where=" · ".join(part for part in (str(kept), result.heading) if part),
+            next_step="open the executed notebook; run the same command to go on: every stage observes first",
+        )
+    )
+
+
+def _kind(error_name: str) -> type[errors.RunbookError] | None:
+    kind = getattr(errors, error_name, None) if error_name in errors.__all__ else None
+    return kind if isinstance(kind, type) else None
 
 
 def _keep_notebook(record: Record, stage: Stage, running: Path) -> None:
@@ -137,9 +176,8 @@ def _exit_code(last: StageReport, outcome: Outcome | None) -> int:
         return UNKNOWN_EXIT
     if last.state is StageState.DONE:
         return 0
-    kind = getattr(errors, last.error_name, None)
-    if isinstance(kind, type) and issubclass(kind, errors.RunbookError):
-        return kind.exit_code
-    return 1
+    kind = _kind(last.error_name)
+    return kind.exit_code if kind else 1
 
-__all__ = ["RunReport", "StageReport", "run_stages"]
+
+__all__ = ["Listener", "RunReport", "StageReport", "run_stages"]

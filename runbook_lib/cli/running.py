@@ -6,11 +6,13 @@ import sys
 import time
 
 from runbook_lib import places
+from runbook_lib.cli.progress import Progress
 from runbook_lib.errors import ParameterRefused
 from runbook_lib.models import Stage
 from runbook_lib.params import Site
 from runbook_lib.record import Record, find_open
 from runbook_lib.runner import RunReport, StageReport, run_stages
+from runbook_lib.secrets import REDACTOR
 from runbook_lib.session import open_incident, open_site
 from runbook_lib.views import Row, Table, View
 from runbook_lib.views.show import STATE_MARKS
@@ -32,19 +34,13 @@ def run_and_tell(site: Site, argument: str, record: Record, *, until: Stage = St
     """Run the stages, tell of each, print the table, and return the exit code."""
     out(f"site {site.name} · incident {record.incident}")
     started = time.monotonic()
-    shown: set[Stage] = set()
-
-    def say(stage: Stage, line: str) -> None:
-        if stage not in shown:
-            shown.add(stage)
-            out(f"{stage} …")
-
-    report = run_stages(site, argument, record, until=until, approve=approve, say=say)
+    with Progress(record).following() as progress:
+        report = run_stages(site, argument, record, progress, until=until, approve=approve)
     out("")
     out(summary(report, time.monotonic() - started).text())
     problem = report.stages[-1].error_text
     if report.exit_code and problem:
-        print(problem, file=sys.stderr)  # noqa: T201 - this is the terminal
+        print(REDACTOR.redact_text(problem), file=sys.stderr)  # noqa: T201 - this is the terminal
     return report.exit_code
 
 

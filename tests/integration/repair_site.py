@@ -1,0 +1,84 @@
+"""The notebooks' own cells, run in this process: the whole repair without kernels, and what the lab saw of it."""
+
+from __future__ import annotations
+
+import ast
+import json
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+from runbook_lib import places
+from runbook_lib.lab import Lab
+from runbook_lib.models import Stage
+from runbook_lib.record import Record, find_open
+
+StartLab = Callable[..., Lab]
+
+DELETE = "ncs certvalidation tofu-certs deletecert host "
+QUICK = {"monitor_interval_s": 0.2, "registration_s": 0.5}
+
+
+def run_stage(stage: Stage, site: Path, incident: str = "", **parameters: str) -> Any:
+    """Run one notebook's code cells in order, as a person would, and return its ``rb``; a cell's error is raised."""
+    notebook = json.loads((places.notebooks_dir() / f"{stage}.ipynb").read_text(encoding="utf-8"))
+    names: dict[str, Any] = {"display": print}
+    for cell in notebook["cells"]:
+        if cell["cell_type"] != "code":
+            continue
+        _run_cell("".join(cell["source"]), names)
+        if "parameters" in cell["metadata"].get("tags", []):
+            names |= {"site": str(site), "incident": incident, **parameters}
+    return names["rb"]
+
+
+def _run_cell(source: str, names: dict[str, Any]) -> None:
+    """Run a cell; its last expression is shown as Jupyter shows it, so that a view which cannot be shown fails."""
+    tree = ast.parse(source)
+    shown = tree.body.pop() if tree.body and isinstance(tree.body[-1], ast.Expr) else None
+    exec(compile(tree, "<cell>", "exec"), names)
+    if isinstance(shown, ast.Expr):
+        value = eval(compile(ast.Expression(shown.value), "<cell>", "eval"), names)
+        assert value is None or value._repr_html_()
+
+
+def repair(site: Path, stages: Iterable[Stage] = Stage) -> Record:
+    """Run the stages in the site's open incident, or in a new one, and return its record."""
+    incident = ""
+    for stage in stages:
+        incident = run_stage(stage, site, incident).incident
+    return Record.open(places.records_dir(), incident)
+
+
+def open_record(site: str = "lab") -> Record:
+    """The record of the site's open incident."""
+    incident = find_open(places.records_dir(), site)
+    assert incident
+    return Record.open(places.records_dir(), incident)
+
+
+def changes(truth: Iterable[dict[str, Any]]) -> SimpleNamespace:
+    """What a lab's own log says was changed, from the lines that tell of an effect.
+
+    ``deleted``: (server, entry); ``registered``: how each registration ended; ``ise``: what was done to the list
+    of ISE servers; ``sent``: the number of deletecert commands that arrived; ``nothing``: whether none of it was.
+    """
+    lines = list(truth)
+    arrived = [line for line in lines if line["channel"] == "ssh" and "effect" not in line]
+    took_effect = [line for line in lines if line.get("effect")]
+    deletes = [line for line in took_effect if line["what"].startswith(DELETE)]
+    deleted = [
+        (line["server"], line["effect"].removeprefix("deleted ")) for line in deletes if line["effect"] != "asked"
+    ]
+    registered = [line["effect"] for line in took_effect if line["what"].startswith("HA registration")]
+    ise = [line["what"] for line in took_effect if line["channel"] == "world" and " ISE " in line["what"]]
+    sent = sum(line["what"].startswith(DELETE) for line in arrived)
+    other = [line["what"] for line in arrived if line["what"].startswith(("ncs ha remove", "ncs ha authkey"))]
+    return SimpleNamespace(
+        deleted=deleted,
+        registered=registered,
+        ise=ise,
+        sent=sent,
+        nothing=not (sent or deleted or registered or ise or other),
+    )
