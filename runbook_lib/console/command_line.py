@@ -21,6 +21,7 @@ from runbook_lib.errors import (
     CommandRefused,
     ConnectionLost,
     DeviceError,
+    DeviceSilent,
     DeviceUnreachable,
     LoginRefused,
     RunbookError,
@@ -64,8 +65,7 @@ class Console:
         tunnel = through._connection if through else None
         connection = await transport.connect(server, address, access, connect_s=deadlines.connect_s, tunnel=tunnel)
         try:
-            feed = Feed()
-            await connection.create_session(lambda: feed, term_type="dumb", term_size=(COLUMNS, ROWS), encoding=None)
+            feed = await _terminal(server, connection, deadlines.command_s)
             console = cls(server, connection, feed, deadlines)
             await console._greet(access.prompt_host)
         except BaseException as error:
@@ -143,8 +143,9 @@ class Console:
                 await self._see_out()
         self._connection.close()
         try:
-            async with asyncio.timeout(_GOODBYE_S):
-                await self._connection.wait_closed()
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(_GOODBYE_S):
+                    await self._connection.wait_closed()
         finally:
             self._connection.abort()
 
@@ -208,6 +209,20 @@ class Console:
         """End the connection without another word: what the server waits for is not known."""
         self._feed.closed = True
         await _abort(self._connection)
+
+
+async def _terminal(server: str, connection: asyncssh.SSHClientConnection, deadline_s: float) -> Feed:
+    feed = Feed()
+    try:
+        async with asyncio.timeout(deadline_s):
+            await connection.create_session(lambda: feed, term_type="dumb", term_size=(COLUMNS, ROWS), encoding=None)
+    except TimeoutError as error:
+        raise DeviceSilent(
+            f"the login was taken, and no session came about within {deadline_s:g} s",
+            where=server,
+            next_step="look whether the server is overloaded",
+        ) from error
+    return feed
 
 
 async def _abort(connection: Any) -> None:

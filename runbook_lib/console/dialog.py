@@ -45,6 +45,8 @@ class Dialog:
         while True:
             settle_s, act = self._next(transcript)
             remaining_s = end - clock()
+            if remaining_s <= 0:
+                raise self._silent(transcript, deadline_s)
             if await feed.wait(min(settle_s, remaining_s)):
                 self._take(feed, transcript, clock())
             elif remaining_s <= settle_s:

@@ -84,6 +84,7 @@ async def _dial(
         encryption_algs=ENCRYPTION,
         mac_algs=INTEGRITY,
         compression_algs=["none"],
+        keepalive_interval=60,  # so that no firewall forgets a session while a registration is waited for
         preferred_auth=["keyboard-interactive", "password"],
         public_key_auth=False,
         host_based_auth=False,

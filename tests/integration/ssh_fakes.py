@@ -89,6 +89,9 @@ class _Gate(asyncssh.SSHServer):
         self._ade.attempts.append(("user", username))
         return True
 
+    def session_requested(self) -> Any:
+        return self._ade.session() if self._ade.session else False
+
     def public_key_auth_supported(self) -> bool:
         return True
 
@@ -142,6 +145,7 @@ class FakeAde:
         self.auth = auth
         self.listen = listen
         self.before_prompt: Action | None = None
+        self.session: Callable[[], Any] | None = None  # what asyncssh is answered when it asks for a session
         self.draw: Callable[[bytes], bytes] = lambda line: line + b"\r\n"
         self.echo = self.forwarding = True
         self.bytewise = self.expired = False
@@ -162,7 +166,7 @@ class FakeAde:
             self.listen,
             0,
             server_factory=lambda: _Gate(self),
-            process_factory=self._serve,
+            process_factory=None if self.session else self._serve,
             server_host_keys=[pair],
             encoding=None,
             line_editor=False,

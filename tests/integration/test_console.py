@@ -306,6 +306,17 @@ def test_silence_after_a_command_is_an_error_within_the_deadline() -> None:
     assert "'show' had been sent" in error.what
 
 
+def test_output_that_never_ends_is_given_up_at_the_deadline_too() -> None:
+    """A server that sends a byte now and then for ever does not keep the client beyond its deadline."""
+
+    async def show(terminal: Terminal) -> None:
+        while True:
+            terminal.write(b".")
+            await asyncio.sleep(0.02)
+
+    assert isinstance(failing(FakeAde({"show": show}), "show"), DeviceSilent)
+
+
 def test_a_reset_in_the_middle_keeps_what_had_arrived() -> None:
     """After a reset the error holds the part that came, and says that the command had been sent."""
 
@@ -472,6 +483,18 @@ def test_the_prompt_of_a_named_host_is_waited_for() -> None:
             assert "prime-sec/admin#" in caught.value.found
 
     asyncio.run(talk())
+
+
+def test_a_server_that_opens_no_terminal_is_given_up() -> None:
+    """A login that is followed by nothing ends at the deadline, one that is followed by a no at once."""
+
+    async def wait() -> bool:
+        await asyncio.sleep(30)
+        return False
+
+    mute, no = FakeAde(session=wait), FakeAde(session=lambda: False)
+    assert isinstance(failing(mute), DeviceSilent)
+    assert isinstance(failing(no), LoginRefused)
 
 
 def test_a_session_limit_is_reported_in_the_servers_words() -> None:
