@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from runbook_lib.errors import PageRefused
 from runbook_lib.models import IseServer
 from runbook_lib.web import menu
 from runbook_lib.web.choice import choose
 from runbook_lib.web.hand import Hand
 from runbook_lib.web.match import find
 from runbook_lib.web.screen import Item, Screen, says
-from runbook_lib.web.submit import Submit
+from runbook_lib.web.submit import NEXT_STEPS, Submit
 from runbook_lib.web.tables import ise_servers
 from runbook_lib.web.view import Rest
 
@@ -49,6 +50,7 @@ class IsePages:
         an unreachable and a third server apart) or OutcomeUnknown. SessionEnded: Save may have been clicked.
         """
         await self.open()
+        self._refuse_listed(ise_servers(await self.view.look(), self.labels), address)
         await self._command("ise_command_add", "ise_add")
         await self.hand.fill("ise_address", address)
         await self.hand.fill("ise_user", user)
@@ -75,6 +77,16 @@ class IsePages:
             return True if self._is_list(screen) and address not in listed else None
 
         await Submit(self.hand, "ise-remove", key, "ask_delete").send(gone)
+
+    def _refuse_listed(self, listed: tuple[IseServer, ...], address: str) -> None:
+        for row in listed:
+            if row.address == address:
+                raise PageRefused(
+                    "the ISE server is in the list already; nothing was typed",
+                    where=self.view.browser.page.url,
+                    found=f"already added: {address}, status {row.status!r}",
+                    next_step=NEXT_STEPS["duplicate"],
+                )
 
     async def _command(self, option: str, button: str) -> None:
         if await self.hand.present("ise_command"):

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import pytest
@@ -23,23 +22,28 @@ pytestmark = pytest.mark.timeout(120)
 FORM = HaForm(secondary_server="198.51.100.2", auth_key="k3y-Secret", email=("a@example.org", "b@example.org"))
 
 
-@asynccontextmanager
-async def opened(product: Product, skin: str, folder: Path, **options: object) -> AsyncIterator[PrimePages]:
-    identity = Identity(folder, "prime-pri")
-    deadlines = Deadlines(page_s=12, readiness_s=20, registration_s=60)
-    with serving(application(product, skin), identity.context()) as url:
-        async with PinnedBrowser.open(find_browser(), url, identity.pin, deadlines) as browser:
-            labels = labels_for(WORDS if skin == "words" else {})
-            yield PrimePages(browser, labels, poll_s=0.2, **options)
-
-
 def drive(
-    product: Product, skin: str, folder: Path, use: Callable[[PrimePages], Awaitable[None]], **options: object
+    product: Product,
+    skin: str,
+    folder: Path,
+    use: Callable[[PrimePages], Awaitable[None]],
+    *,
+    words: dict[str, tuple[str, ...]] | None = None,
+    evidence: Callable[[str, bytes], None] | None = None,
+    page_s: float = 15.0,
+    registration_s: float = 60.0,
 ) -> None:
+    """Serve the product in a skin, log in, and do something with its pages."""
+    deadlines = Deadlines(page_s=page_s, readiness_s=20, registration_s=registration_s)
+    labels = labels_for(words or (WORDS if skin == "words" else {}))
+
     async def go() -> None:
-        async with opened(product, skin, folder, **options) as pages:
-            await pages.login(product.user, product.password)
-            await use(pages)
+        identity = Identity(folder, "prime-pri")
+        with serving(application(product, skin), identity.context()) as url:
+            async with PinnedBrowser.open(find_browser(), url, identity.pin, deadlines) as browser:
+                pages = PrimePages(browser, labels, evidence, poll_s=0.2)
+                await pages.login(product.user, product.password)
+                await use(pages)
 
     asyncio.run(go())
 
