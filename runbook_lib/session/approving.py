@@ -33,5 +33,14 @@ def approve_as_asked(context: Context, plan: Plan, digest: str) -> Approval | No
 
 
 def write_approval(context: Context, plan: Plan, *, by: str, how: str, reason: str = "") -> None:
-    """Keep one approval in the record, bound to the plan's digest."""
-    context.record.write_approval(Approval(digest=plan.digest, by=by, at_utc=context.now(), how=how, reason=reason))
+    """Keep one approval in the record, bound to the plan's digest; raises ParameterRefused without a name."""
+    if not by.strip():
+        raise ParameterRefused("An approval needs a name", next_step="give the name of the person who approves")
+    context.record.write_approval(
+        Approval(digest=plan.digest, by=by.strip(), at_utc=context.now(), how=how, reason=reason.strip())
+    )
+
+
+def approve_command(plan: Plan) -> str:
+    """Return the command that approves a plan from a terminal."""
+    return f"runbook approve {plan.incident} {plan.digest} --by NAME"

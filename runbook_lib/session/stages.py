@@ -18,7 +18,7 @@ from runbook_lib.models import (
     ReadinessItem,
     Stage,
 )
-from runbook_lib.session.approving import approve_as_asked
+from runbook_lib.session.approving import approve_as_asked, approve_command, write_approval
 from runbook_lib.session.runbook import Runbook
 from runbook_lib.steps import delete, diagnose, inventory, preflight, readd_ise, register_ha, verify
 from runbook_lib.steps.context import Context
@@ -27,6 +27,7 @@ from runbook_lib.steps.history import past_of
 from runbook_lib.steps.overriding import overrides_of
 from runbook_lib.steps.plan import make_plan
 from runbook_lib.views import Row, Table, View, show
+from runbook_lib.views.forms import ApprovalForm
 
 
 class StartHere(Runbook):
@@ -127,14 +128,21 @@ class DeleteStale(Runbook):
         """Show the plan of stage 20."""
         return show.plan(self._do(self.context.record.read_plan))
 
-    def approval(self) -> View[Approval | None]:
-        """Show who approved this plan; writes the approval that the parameter ``approve`` gives. Never waits."""
+    def approval(self) -> View[Approval | None] | ApprovalForm:
+        """Show who approved this plan, or a form that asks for it; writes what the parameter ``approve`` gives.
+
+        Never waits: the form's button writes the approval, the next cell reads it.
+        """
         plan = self._do(self.context.record.read_plan)
         found = self._do(lambda: approve_as_asked(self.context, plan, self._approve))
-        question = f"Delete these {len(plan.deletions)} entries? A deleted entry cannot be restored."
-        if found is None and plan.deletions:
-            question += f" To approve: runbook approve {self.incident} {plan.digest} --by NAME"
-        return show.approval(found, question if plan.deletions else "Nothing is to be deleted; nothing to approve.")
+        if found is None and plan.deletions and not plan.blocked:
+            return ApprovalForm(plan, self._approve_by_form, approve_command(plan))
+        return show.approval(found, "This plan may be carried out." if found else "There is nothing to approve.")
+
+    def _approve_by_form(self, name: str, reason: str) -> str:
+        plan = self.context.record.read_plan()
+        write_approval(self.context, plan, by=name, how="the form in the notebook", reason=reason)
+        return f"Approved by {name.strip()}. Run the next cell."
 
     def require_approval(self) -> View[Approval | None]:
         """Raise unless the plan may be carried out."""

@@ -1,0 +1,69 @@
+"""The approval form: a button writes, nothing waits, and the same can be done without it."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime
+
+import pytest
+
+from runbook_lib.errors import ParameterRefused
+from runbook_lib.models import Decision, Plan, PlanRow
+from runbook_lib.views.forms import ApprovalForm
+
+DIGEST = "a" * 64
+COMMAND = f"runbook approve incident {DIGEST} --by NAME"
+
+
+@pytest.fixture
+def plan() -> Plan:
+    row = PlanRow(
+        server="primary",
+        key="192.0.2.1_8082",
+        subject="/CN=x",
+        target="secondary",
+        decision=Decision.DELETE,
+        reason="",
+        command="ncs certvalidation tofu-certs deletecert host 192.0.2.1_8082",
+    )
+    return Plan(site="s", incident="incident", made_utc=datetime(2026, 1, 1, tzinfo=UTC), rows=(row,), digest=DIGEST)
+
+
+def test_button_hands_over_name_and_reason_and_says_what_was_done(plan: Plan) -> None:
+    """Pressing the button writes one approval with what was typed, and the form says so."""
+    written = []
+    form = ApprovalForm(plan, lambda name, reason: written.append((name, reason)) or f"Approved by {name}", COMMAND)
+    name, reason, button, said = form.widget.children
+    name.value, reason.value = "Ada <b>", "change 42"
+    assert not written
+    button.click()
+    assert written == [("Ada <b>", "change 42")]
+    assert "Approved by Ada &lt;b&gt;" in said.value
+
+
+def test_refusal_is_shown_as_advice_in_the_form(plan: Plan) -> None:
+    """What the approval raises is shown where the person looks, escaped, and not thrown into the void."""
+
+    def refuse(name: str, reason: str) -> str:
+        raise ParameterRefused("An approval needs a name", found="<script>", next_step="give one")
+
+    form = ApprovalForm(plan, refuse, COMMAND)
+    form.widget.children[2].click()
+    assert "An approval needs a name" in form.widget.children[3].value
+    assert "&lt;script&gt;" in form.widget.children[3].value
+
+
+def test_form_is_a_table_with_the_command_where_widgets_are_not_shown(plan: Plan) -> None:
+    """Without a kernel, in an export or in a terminal, the same form names the command and the parameter."""
+    bundle = ApprovalForm(plan, lambda name, reason: "", COMMAND)._repr_mimebundle_()
+    assert "application/vnd.jupyter.widget-view+json" in bundle
+    for shown in (bundle["text/html"], bundle["text/plain"]):
+        words = re.sub(r"<[^>]+>|\n", "", shown)
+        assert COMMAND in words
+        assert DIGEST in words
+
+
+def test_every_control_of_the_form_has_a_label(plan: Plan) -> None:
+    """Name, reason and button say what they are, for those who hear the page."""
+    form = ApprovalForm(plan, lambda name, reason: "", COMMAND)
+    assert all(control.description for control in form.widget.children[:3])
