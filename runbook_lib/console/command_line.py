@@ -54,16 +54,13 @@ class Console:
         self._turn = asyncio.Lock()
 
     @classmethod
-    async def open(
-        cls, server: str, address: str, access: SshAccess, *, deadlines: Deadlines, through: Console | None = None
-    ) -> Console:
-        """Log in and wait for the prompt; ``through`` is a jump host, which stays open afterwards.
+    async def open(cls, server: str, address: str, access: SshAccess, *, deadlines: Deadlines) -> Console:
+        """Log in, through the jump host where ``access`` names one, and wait for the prompt.
 
         Raises what ``transport.connect`` raises, and ``ConnectionLost`` or ``DeviceSilent`` where no prompt
         comes. Nothing is tried twice.
         """
-        tunnel = through._connection if through else None
-        connection = await transport.connect(server, address, access, connect_s=deadlines.connect_s, tunnel=tunnel)
+        connection = await transport.connect(server, address, access, connect_s=deadlines.connect_s)
         try:
             feed = await _terminal(server, connection, deadlines.command_s)
             console = cls(server, connection, feed, deadlines)

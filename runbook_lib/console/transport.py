@@ -15,7 +15,7 @@ from runbook_lib.errors import (
     LoginRefused,
     VantageUnavailable,
 )
-from runbook_lib.params import SshAccess
+from runbook_lib.params import SshAccess, SshLogin
 
 KEY_EXCHANGE = [
     "curve25519-sha256",
@@ -35,20 +35,32 @@ _NOTHING_KNOWN: tuple[list[str], list[str], list[str]] = ([], [], [])
 _LOOK = "look whether the server is up and whether a firewall stands in between"
 
 
-async def connect(
-    server: str,
-    address: str,
-    access: SshAccess,
-    *,
-    connect_s: float,
-    tunnel: asyncssh.SSHClientConnection | None = None,
-) -> asyncssh.SSHClientConnection:
-    """Connect, check the host key and log in, each once; ``tunnel`` is a jump host's connection.
+async def connect(server: str, address: str, access: SshAccess, *, connect_s: float) -> asyncssh.SSHClientConnection:
+    """Connect, check the host key and log in, each once; through the site's jump host where it names one.
 
     Raises ``DeviceUnreachable``, ``DeviceSilent`` (it took the connection and said nothing),
     ``HostKeyUnknown``, ``HostKeyChanged``, ``LoginRefused``, ``SecretUnavailable``, ``SiteFileInvalid``, and
     ``VantageUnavailable`` where the jump host refuses to forward.
     """
+    if access.jump is None:
+        return await _connect(server, address, access, connect_s)
+    jump = await _connect(f"jump host of {server}", access.jump.address, access.jump, connect_s)
+    try:
+        connection = await _connect(server, address, access, connect_s, jump)
+    except BaseException:
+        jump.close()
+        raise
+    connection.set_tunnel(jump)  # closed with the connection that it carries
+    return connection
+
+
+async def _connect(
+    server: str,
+    address: str,
+    access: SshLogin,
+    connect_s: float,
+    tunnel: asyncssh.SSHClientConnection | None = None,
+) -> asyncssh.SSHClientConnection:
     where = f"{server} ({address} port {access.port})"
     pins = HostKeyPins(server, access.host_key)
     login: Login | None = None
@@ -66,7 +78,7 @@ async def connect(
 
 async def _dial(
     address: str,
-    access: SshAccess,
+    access: SshLogin,
     login: Login,
     pins: HostKeyPins,
     tunnel: asyncssh.SSHClientConnection | None,

@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 
 from runbook_lib.console import Console
-from runbook_lib.errors import DeviceError
+from runbook_lib.errors import DeviceError, LoginRefused
 from runbook_lib.models import Presented, Vantage
-from runbook_lib.params import Site
+from runbook_lib.params import Site, SshAccess
 from runbook_lib.prime import Keep, PrimeServer
 from runbook_lib.probe import not_available, present
 from runbook_lib.steps.targets import PI_SERVERS, Target, pi_server
@@ -22,6 +22,7 @@ class Devices:
             key: PrimeServer(key, pi_server(site, key), deadlines=site.deadlines, keep=keep) for key in PI_SERVERS
         }
         self._others: dict[str, Console] = {}
+        self._refusals: dict[str, LoginRefused] = {}
         self._opening = asyncio.Lock()
 
     def prime(self, key: str) -> PrimeServer:
@@ -57,11 +58,18 @@ class Devices:
         if target.ssh is None:
             return None
         async with self._opening:
-            if carrier not in self._others:
-                self._others[carrier] = await Console.open(
-                    carrier, target.address, target.ssh, deadlines=self._site.deadlines
-                )
+            if carrier in self._refusals:
+                raise self._refusals[carrier]  # trying once more may lock the user
+            if carrier not in self._others or not self._others[carrier].is_open:
+                self._others[carrier] = await self._open(carrier, target.address, target.ssh)
             return self._others[carrier]
+
+    async def _open(self, carrier: str, address: str, access: SshAccess) -> Console:
+        try:
+            return await Console.open(carrier, address, access, deadlines=self._site.deadlines)
+        except LoginRefused as error:
+            self._refusals[carrier] = error
+            raise
 
     async def close(self) -> None:
         """End every session that was opened."""

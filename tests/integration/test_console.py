@@ -24,7 +24,7 @@ from runbook_lib.errors import (
     UsageError,
     VantageUnavailable,
 )
-from runbook_lib.params import Deadlines, SshAccess
+from runbook_lib.params import Deadlines, JumpHost, SshAccess
 from runbook_lib.secrets import SecretRef
 
 HASTY = Deadlines(connect_s=1.0, command_s=0.8)
@@ -663,21 +663,43 @@ def test_ipv6_addresses_work() -> None:
         pytest.skip("this machine has no IPv6 loopback")
 
 
-def test_a_jump_host_carries_the_connection_and_stays_open() -> None:
-    """Through a jump host the far server's own key is checked, and closing the far one leaves the jump host."""
+def through(far: FakeAde, near: FakeAde, *pins: str) -> SshAccess:
+    """How to log in to ``far`` through ``near``, whose key is pinned unless there are other ``pins`` for it."""
+    login = near.access(*pins)
+    jump = JumpHost(
+        address="127.0.0.1", port=login.port, user=login.user, password=login.password, host_key=login.host_key
+    )
+    return far.access().model_copy(update={"jump": jump})
+
+
+def test_a_jump_host_carries_the_connection_and_is_left_with_it() -> None:
+    """Through the site's jump host the far server is reached, and nothing stays connected to either afterwards."""
 
     async def talk() -> None:
-        far_ade = FakeAde({"show": b"far\r\n"}, host="prime-sec", host_key=key(number=1))
-        async with FakeAde({"show": b"near\r\n"}) as ade, far_ade, await login(ade) as jump:
-            far = await Console.open("secondary", "127.0.0.1", far_ade.access(), deadlines=QUICK, through=jump)
-            async with far:
-                assert (await far.run("show")).text == "far\n"
-            assert (await jump.run("show")).text == "near\n"
-            assert ade.forwarded == [("127.0.0.1", far_ade.port)]
-            with pytest.raises(HostKeyChanged):
-                await Console.open(
-                    "s", "127.0.0.1", far_ade.access(key().get_fingerprint()), deadlines=QUICK, through=jump
-                )
+        far = FakeAde({"show": b"far\r\n"}, host="prime-sec", host_key=key(number=1))
+        async with FakeAde() as near, far:
+            async with await Console.open("secondary", "127.0.0.1", through(far, near), deadlines=QUICK) as console:
+                assert (await console.run("show")).text == "far\n"
+                jump = console._connection._tunnel
+            assert near.forwarded == [("127.0.0.1", far.port)]
+            await asyncio.wait_for(jump.wait_closed(), 5)
+
+    asyncio.run(talk())
+
+
+def test_both_keys_are_checked_behind_a_jump_host() -> None:
+    """Another key of the far server or of the jump host: its own error, and the far server gets no password."""
+
+    async def talk() -> None:
+        far = FakeAde(host="prime-sec", host_key=key(number=1))
+        async with FakeAde() as near, far:
+            for access in (
+                through(far, near).model_copy(update={"host_key": (key().get_fingerprint(),)}),
+                through(far, near, key(number=1).get_fingerprint()),
+            ):
+                with pytest.raises(HostKeyChanged):
+                    await Console.open("secondary", "127.0.0.1", access, deadlines=QUICK)
+            assert not far.passwords
 
     asyncio.run(talk())
 
