@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import sys
 from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar
 
@@ -128,6 +127,6 @@ def state_after(error: RunbookError) -> StageState:
 
 
 def report_progress(sentence: str, fraction: float | None = None) -> None:
-    """Print one line per change; on standard error, so that results stay apart from it."""
+    """Print one line per change. Not on standard error, which notebooks show in red: red is for what went wrong."""
     percent = "" if fraction is None else f" ({fraction:.0%})"
-    print(f"{sentence}{percent}", file=sys.stderr, flush=True)  # noqa: T201 - this is where progress is told
+    print(f"{sentence}{percent}", flush=True)  # noqa: T201 - this is where progress is told

@@ -16,7 +16,7 @@ STYLE = (
     "line-height:1.45}"
     ".rb caption{caption-side:top;text-align:left;font-weight:600;padding:.2em 0 .4em;white-space:nowrap}"
     ".rb th,.rb td{text-align:left!important;vertical-align:top;padding:.3em .9em .3em .7em!important;"
-    "white-space:pre-line!important;overflow-wrap:break-word;max-width:34em;"
+    "white-space:pre-line!important;overflow-wrap:break-word;max-width:44em;"
     "border-bottom:1px solid rgba(128,128,128,.35)!important}"
     ".rb .whole{white-space:pre!important;max-width:none;font-family:var(--jp-code-font-family,monospace)}"
     ".rb code{font-family:var(--jp-code-font-family,monospace);background:none;color:inherit;padding:0;font-size:1em}"

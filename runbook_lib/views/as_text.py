@@ -40,7 +40,8 @@ def text(table: Table, width: int) -> str:
     """
     rows = [_cells(row) for row in table.rows] or [(table.empty, *("" for _ in table.headers[1:]))]
     out = io.StringIO()
-    console = Console(file=out, width=width, color_system=None, legacy_windows=False)
+    # In a kernel rich would show the table by itself, as well: it is told that this is none.
+    console = Console(file=out, width=width, color_system=None, legacy_windows=False, force_jupyter=False)
     console.print(Text(printable(table.title)))
     console.print(_drawn(table, rows, width))
     if table.note:
