@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
 from typing import Annotated
 
 import typer
@@ -24,6 +25,34 @@ lab_app = typer.Typer(
     help="The embedded lab: a simulated primary, secondary and ISE server on loopback.", no_args_is_help=True
 )
 app.add_typer(lab_app, name="lab")
+
+
+class Scenario(StrEnum):
+    """The states in which a lab can begin."""
+
+    HEALTHY = "healthy"
+    RENEWED = "renewed"
+    RENEWED_SECONDARY_ONLY = "renewed-secondary-only"
+    RENEWED_ISE_ONLY = "renewed-ise-only"
+    AFTER_REDEPLOY = "after-redeploy"
+
+
+class Skin(StrEnum):
+    """The ways in which a lab's web pages are built."""
+
+    DEFAULT = "default"
+    FORMS = "forms"
+    TABLES = "tables"
+    SPA = "spa"
+
+
+class Addresses(StrEnum):
+    """Where a lab's servers listen."""
+
+    AUTO = "auto"
+    BLOCK = "block"
+    SINGLE = "single"
+
 
 SiteArgument = Annotated[str, typer.Argument(help="A name in params/ or the path of a site's file.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
@@ -118,26 +147,40 @@ def unlock(
 
 @app.command(epilog="Example: runbook demo")
 def demo(
-    skin: Annotated[str, typer.Option(help="Which look the lab's web pages have.")] = "",
+    skin: Annotated[Skin, typer.Option(help="How the lab's web pages are built.")] = Skin.DEFAULT,
 ) -> None:
     """Start a lab with the incident in it, repair it, and show what the lab itself saw."""
     from runbook_lib.cli.demo import demo_command
 
-    raise typer.Exit(demo_command(skin))
+    raise typer.Exit(demo_command(skin.value))
 
 
-@lab_app.command("up", epilog="Example: runbook lab up --scenario renewed-ise-only")
+@lab_app.command(
+    "up", epilog="Examples: runbook lab up · runbook lab up --scenario renewed-ise-only --skin spa --no-forwarding"
+)
 def lab_up(
-    scenario: Annotated[
-        str, typer.Option(help="healthy, renewed, renewed-secondary-only, renewed-ise-only, after-redeploy.")
-    ] = "renewed",
+    scenario: Annotated[Scenario, typer.Option(help="What happened to the site before.")] = Scenario.RENEWED,
     monitor_interval_s: Annotated[float, typer.Option(help="Seconds between a Health Monitor's connections.")] = 1.0,
-    skin: Annotated[str, typer.Option(help="Which look the web pages have.")] = "",
+    registration_s: Annotated[float, typer.Option(help="Seconds that an HA registration takes.")] = 3.0,
+    skin: Annotated[Skin, typer.Option(help="How the web pages are built.")] = Skin.DEFAULT,
+    addresses: Annotated[
+        Addresses, typer.Option(help="An address for each server (block), or all on 127.0.0.1 (single).")
+    ] = Addresses.AUTO,
+    forwarding: Annotated[bool, typer.Option(help="Whether the SSH servers forward connections.")] = True,
 ) -> None:
-    """Start the lab as a process of its own."""
+    """Start the lab as a process of its own; params/lab.yaml takes the same options."""
     from runbook_lib.cli.lab import up_command
 
-    up_command(scenario, monitor_interval_s, skin)
+    up_command(
+        {
+            "scenario": scenario.value,
+            "monitor_interval_s": monitor_interval_s,
+            "registration_s": registration_s,
+            "skin": skin.value,
+            "addresses": addresses.value,
+            "forwarding": forwarding,
+        }
+    )
 
 
 @lab_app.command("status", epilog="Example: runbook lab status --json")
@@ -148,7 +191,7 @@ def lab_status(json: JsonOption = False) -> None:
     status_command(as_json=json)
 
 
-@lab_app.command("down")
+@lab_app.command("down", epilog="Example: runbook lab down")
 def lab_down() -> None:
     """End the lab."""
     from runbook_lib.cli.lab import down_command
@@ -164,9 +207,9 @@ def lab_renew(who: Annotated[str, typer.Argument(help="primary, secondary or ise
     renew_command(who)
 
 
-@lab_app.command("jupyter")
+@lab_app.command("jupyter", epilog="Example: runbook lab jupyter")
 def lab_jupyter() -> None:
-    """Start the lab and open JupyterLab on 00_start_here."""
-    from runbook_lib.cli.lab import jupyter_command
+    """Start the lab and open JupyterLab on 00_start_here; Ctrl-C ends both."""
+    from runbook_lib.cli.jupyterlab import jupyter_command
 
     raise typer.Exit(jupyter_command())

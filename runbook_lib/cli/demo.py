@@ -8,28 +8,35 @@ from pathlib import Path
 from typing import Any
 
 from runbook_lib import lab, places
-from runbook_lib.cli.lab import lab_errors, status_view
-from runbook_lib.cli.running import out, run_and_tell
+from runbook_lib.cli.lab import ise_words, lab_errors, presented_as, trust
+from runbook_lib.cli.running import conclude, out, run_and_tell
+from runbook_lib.errors import RepairFailed
 from runbook_lib.logs import diagnose_sources
-from runbook_lib.models import Diagnosis, Outcome
+from runbook_lib.models import Diagnosis
 from runbook_lib.params import Site, load_site
 from runbook_lib.record import Record
-from runbook_lib.views import Row, Table, View, show
+from runbook_lib.views import Row, Table, View
 
-REGISTER = "register"
+MISMATCHES = 3
+DELETE = "ncs certvalidation tofu-certs deletecert host "
+
+WHAT_HAPPENED = """\
+A Prime Infrastructure server stores the certificate that each other server shows at the first
+connection, and from then on rejects every other one (trust on first use, TOFU). In this lab (a
+simulated primary, secondary and ISE server on this machine) all three have got new certificates.
+Since then they reject each other: high availability (HA) cannot be registered, and the ISE server
+cannot be added.
+"""
 
 
 def demo_command(skin: str) -> int:
     """Run the demonstration in a lab of its own and return the exit code of the repair."""
     folder = places.lab_dir() / "demo"
-    options: dict[str, Any] = {"scenario": "renewed", "monitor_interval_s": 1.0}
-    if skin:
-        options["skin"] = skin
     with lab_errors():
         if lab.is_up(folder):
             lab.down(folder)
         shutil.rmtree(folder, ignore_errors=True)
-        state = lab.up(folder, lab.LabOptions.from_dict(options))
+        state = lab.up(folder, lab.LabOptions(scenario="renewed", monitor_interval_s=1.0, skin=skin))
         try:
             return _repair(folder, state)
         finally:
@@ -38,46 +45,89 @@ def demo_command(skin: str) -> int:
 
 def _repair(folder: Path, state: dict[str, Any]) -> int:
     site = load_site(folder / "site.yaml")
-    out("A lab is up: a simulated primary, secondary and ISE server on this machine. All three got new certificates.\n")
-    out(status_view(state).text())
-    out("High availability is not configured, the ISE server is not integrated, and the logs say why:\n")
-    out(show.diagnosis(_wait_for_mismatches(site)).text())
+    _show_incident(site, state)
+    out("3. The repair: seven notebooks in order, in one incident. Each looks first; three of them change something.\n")
     record = Record.create(places.records_dir(), site.name, what="runbook demo")
-    code = run_and_tell(site, str(folder / "site.yaml"), record)
-    out("What the lab itself saw arrive (its own log, not ours):\n")
-    out(witness(lab.read_truth(folder / "truth.jsonl")).text())
-    out(status_view(lab.status(folder)).text())
-    out(f"outcome: {record.outcome()}\nrecord:  {record.folder}")
-    return code if record.outcome() is Outcome.REPAIRED or code else 1
+    report, seconds = run_and_tell(site, str(folder / "site.yaml"), record)
+    after, seen = lab.status(folder), lab.read_truth(folder / "truth.jsonl")
+    out("\n4. What the lab itself saw: its own log, which the runbook cannot write.\n")
+    out(View(seen, (witness(seen), _state(after), trust(after))).text())
+    code = conclude(report, seconds)
+    if code == 0:
+        require_witness(seen, stale_entries(state))
+    return code
 
 
-def _wait_for_mismatches(site: Site, *, at_least: int = 3, limit_s: float = 30.0) -> Diagnosis:
+def _show_incident(site: Site, state: dict[str, Any]) -> None:
+    out(WHAT_HAPPENED)
+    out("1. The lab, which entries of the two lists are stale, and what is broken.\n")
+    out(View(state, (trust(state), _state(state))).text())
+    out("2. What the servers' logs say of it.\n")
+    out(_mismatches(_wait_for_mismatches(site)).text())
+
+
+def _state(state: dict[str, Any]) -> Table:
+    servers = state["servers"]
+    rows = [(f"HA state of the {name}", servers[name]["ha_state"]) for name in ("primary", "secondary")]
+    rows.append(("ISE servers that the primary lists", ise_words(state)))
+    return Table(title="What works", headers=("what", "state"), rows=tuple(Row(cells=cells) for cells in rows))
+
+
+def _mismatches(found: Diagnosis) -> View[Diagnosis]:
+    rows = tuple(
+        Row(cells=(mismatch.server, Path(mismatch.evidence[0].source).name, mismatch.subject, str(mismatch.count)))
+        for mismatch in found.mismatches
+    )
+    title = "«Current certificate of the remote host is different from what was used earlier»"
+    return View(found, (Table(title=title, headers=("log of the", "file", "certificate of", "times"), rows=rows),))
+
+
+def _wait_for_mismatches(site: Site, *, limit_s: float = 30.0) -> Diagnosis:
     """Read the lab's logs until its monitors have reported every mismatch once."""
     sources = {"primary": list(site.primary.logs), "secondary": list(site.secondary.logs)}
     end = time.monotonic() + limit_s
     while True:
         found = diagnose_sources(sources)
-        if len(found.mismatches) >= at_least or time.monotonic() > end:
+        if len(found.mismatches) >= MISMATCHES or time.monotonic() > end:
             return found
         time.sleep(0.2)
 
 
-def witness(lines: list[dict[str, Any]]) -> View[list[dict[str, Any]]]:
-    """Return the changes in the lab's own log."""
-    changes = [line for line in lines if is_change(line)]
-    table = Table(
-        title="Changes that arrived at the lab",
-        headers=("UTC", "server", "channel", "from", "what"),
-        rows=tuple(
-            Row(cells=tuple(str(line.get(key, "")) for key in ("utc", "server", "channel", "from", "what")))
-            for line in changes
-        ),
-        empty="none",
+def stale_entries(state: dict[str, Any]) -> set[tuple[str, str]]:
+    """Return (server, entry) of each entry whose host presents another certificate than the pinned one."""
+    presented = presented_as(state)
+    return {
+        (name, key)
+        for name, server in state["servers"].items()
+        for key, entry in server.get("tofu", {}).items()
+        if key in presented and presented[key] != entry["sha256"]
+    }
+
+
+def witness(lines: list[dict[str, Any]]) -> Table:
+    """Return what was changed, from the lines of the lab's log that tell of an effect."""
+    rows = tuple(
+        Row(cells=(line["utc"][11:19], line["server"], line["what"], line["effect"]))
+        for line in lines
+        if is_change(line)
     )
-    return View(changes, (table,))
+    return Table(title="Changes in the lab", headers=("UTC", "server", "what", "effect"), rows=rows, empty="none")
 
 
 def is_change(line: dict[str, Any]) -> bool:
-    """Whether a line of the lab's log is a change that somebody asked for."""
-    what = str(line["what"])
-    return "deletecert" in what or what.startswith(("POST", "register", "add", "remove"))
+    """Whether a line of the lab's log says that something was changed, or that changing it failed."""
+    what = line["what"]
+    return bool(line.get("effect")) and (what.startswith((DELETE, "HA registration")) or " ISE " in what)
+
+
+def require_witness(lines: list[dict[str, Any]], stale: set[tuple[str, str]]) -> None:
+    """Raise RepairFailed unless the lab saw exactly the stale entries deleted, once each, and one registration."""
+    changed = [line for line in lines if is_change(line)]
+    deleted = sorted((li["server"], li["what"].removeprefix(DELETE)) for li in changed if li["what"].startswith(DELETE))
+    registered = [line["effect"] for line in changed if line["what"].startswith("HA registration")]
+    if deleted != sorted(stale) or registered != ["registered"]:
+        raise RepairFailed(
+            "The lab saw something else than one deletion for each stale entry and one registration",
+            found=f"stale: {sorted(stale)}\ndeleted: {deleted}\nregistrations: {registered}",
+            next_step="compare the table «Changes in the lab» with the journal in the record",
+        )

@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -25,13 +22,10 @@ def lab_errors() -> Iterator[None]:
         raise ParameterRefused(str(error), where=str(places.lab_dir())) from None
 
 
-def up_command(scenario: str, monitor_interval_s: float, skin: str) -> None:
+def up_command(options: dict[str, Any]) -> None:
     """Start the lab and say where its site's file is."""
-    options: dict[str, Any] = {"scenario": scenario, "monitor_interval_s": monitor_interval_s}
-    if skin:
-        options["skin"] = skin
     with lab_errors():
-        state = lab.up(places.lab_dir(), lab.LabOptions(**options))
+        state = lab.up(places.lab_dir(), lab.LabOptions.from_dict(options))
     out(status_view(state).text())
     out(f"site: {places.lab_dir() / 'site.yaml'}")
 
@@ -59,55 +53,57 @@ def renew_command(who: str) -> None:
 
 def status_view(state: dict[str, Any]) -> View[dict[str, Any]]:
     """Return the lab's state as tables: the servers, and every entry beside what its host presents now."""
-    servers = state["servers"]
-    hosts = Table(
+    return View(state, (_hosts(state), trust(state)))
+
+
+def _hosts(state: dict[str, Any]) -> Table:
+    rows = tuple(
+        Row(
+            cells=(
+                name,
+                server["address"],
+                ", ".join(f"{use} {port}" for use, port in server["ports"].items()),
+                server.get("ha_state", "-"),
+                server["presents_sha256"][:16] + "…",
+            )
+        )
+        for name, server in state["servers"].items()
+    )
+    return Table(
         title=f"Lab, scenario {state['options']['scenario']}, process {state['pid']}",
         headers=("server", "address", "ports", "HA", "presents (SHA-256)"),
-        rows=tuple(
-            Row(
-                cells=(
-                    name,
-                    server["address"],
-                    ", ".join(f"{use} {port}" for use, port in server["ports"].items()),
-                    server.get("ha_state", "-"),
-                    server["presents_sha256"][:16] + "…",
-                )
-            )
-            for name, server in servers.items()
-        ),
-        note="ISE servers in the primary's list: "
-        + (", ".join(f"{row['address']} {row['status']}" for row in state["ise_servers"]) or "none"),
+        rows=rows,
+        note=f"ISE servers in the primary's list: {ise_words(state)}",
     )
-    shown = {
+
+
+def ise_words(state: dict[str, Any]) -> str:
+    """The primary's list of ISE servers, in words."""
+    return ", ".join(f"{row['address']} {row['status']}" for row in state["ise_servers"]) or "none"
+
+
+def trust(state: dict[str, Any]) -> Table:
+    """Return every entry of both TOFU lists beside what its host presents now."""
+    rows = tuple(
+        _trust_row(name, key, entry["sha256"], presented_as(state).get(key, ""))
+        for name, server in state["servers"].items()
+        for key, entry in server.get("tofu", {}).items()
+    )
+    return Table(
+        title="Who trusts whom", headers=("server", "entry", "pinned (SHA-256)", "is what the host presents"), rows=rows
+    )
+
+
+def presented_as(state: dict[str, Any]) -> dict[str, str]:
+    """Return which certificate answers at each ``<address>_<port>``."""
+    return {
         f"{server['address']}_{port}": server["presents_sha256"]
-        for server in servers.values()
+        for server in state["servers"].values()
         for port in server["ports"].values()
     }
-    trust = Table(
-        title="Who trusts whom",
-        headers=("server", "entry", "pinned (SHA-256)", "is what the host presents"),
-        rows=tuple(
-            _trust_row(name, key, entry["sha256"], shown.get(key, ""))
-            for name, server in servers.items()
-            for key, entry in server.get("tofu", {}).items()
-        ),
-    )
-    return View(state, (hosts, trust))
 
 
 def _trust_row(server: str, key: str, pinned: str, presented: str) -> Row:
     word = "own entry" if not presented else "yes" if pinned == presented else "no: stale"
     mark = "" if not presented else "good" if pinned == presented else "bad"
     return Row(cells=(server, key, pinned[:16] + "…", word), mark=mark)
-
-
-def jupyter_command() -> int:
-    """Start the lab where it is not up, and JupyterLab on 00_start_here; ends when JupyterLab does."""
-    from runbook_lib.session import open_site
-
-    open_site("lab")
-    command = [sys.executable, "-m", "jupyter", "lab", f"--notebook-dir={places.project_root()}"]
-    command += ["--ServerApp.ip=127.0.0.1", "--LabApp.default_url=/lab/tree/notebooks/00_start_here.ipynb"]
-    if hasattr(os, "geteuid") and os.geteuid() == 0:
-        command.append("--allow-root")
-    return subprocess.call(command)  # noqa: S603 - every word of it stands above

@@ -17,14 +17,17 @@ from runbook_lib.runner import StageReport
 LOOK_EVERY_S = 0.5
 
 
+Change = tuple[str, str, str]
+
+
 class Progress:
-    """Prints a stage's line as it starts and ends; the changes between, read from the journal, stand below it."""
+    """Begins a line as a stage or a change starts, and ends it with how that went; the journal tells of changes."""
 
     def __init__(self, record: Record) -> None:
         self._record = record
         self._told = len(record.journal.read().lines)
-        self._sent_utc: dict[tuple[str, str, str], datetime] = {}
-        self._open_line = False
+        self._sent_utc: dict[Change, datetime] = {}
+        self._open_line = ""
         self._guard = threading.Lock()
         self._over = threading.Event()
 
@@ -38,23 +41,16 @@ class Progress:
         finally:
             self._over.set()
             follower.join()
-            with self._guard:
-                self._end_line()
+            self._break_line()
 
     def stage_started(self, stage: Stage) -> None:
         with self._guard:
-            self._end_line()
-            sys.stdout.write(f"{stage} … ")
-            sys.stdout.flush()
-            self._open_line = True
+            self._begin(stage)
 
     def stage_ended(self, report: StageReport) -> None:
         with self._guard:
             self._tell_changes()
-            words = f"{report.state}, {report.seconds:.1f} s"
-            sys.stdout.write(f"{words}\n" if self._open_line else f"{report.stage} {words}\n")
-            sys.stdout.flush()
-            self._open_line = False
+            self._end(report.stage, f"{report.state}, {report.seconds:.1f} s")
 
     def _follow(self) -> None:
         while not self._over.wait(LOOK_EVERY_S):
@@ -72,20 +68,32 @@ class Progress:
 
     def _tell(self, line: Line) -> None:
         change = (line.stage, line.server, line.text)
+        what = f"    {line.server}: {'delete ' if line.stage == Stage.DELETE else ''}{line.text}"
         if line.kind is Kind.INTENT:
             self._sent_utc[change] = line.utc
-            self._say(f"  change  {line.server}: {line.text}")
+            self._begin(what)
         elif line.kind is Kind.RESULT:
             since = self._sent_utc.pop(change, None)
-            seconds = f", {(line.utc - since).total_seconds():.1f} s" if since else ""
-            self._say(f"  result  {line.server}: {line.text}: {line.seen}{seconds}")
+            self._end(what, f"{line.seen}, {(line.utc - since).total_seconds():.1f} s" if since else line.seen)
 
-    def _say(self, text: str) -> None:
-        self._end_line()
-        sys.stdout.write(f"{printable(text)}\n")
-        sys.stdout.flush()
+    def _begin(self, what: str) -> None:
+        self._break_line()
+        self._write(f"{printable(what)} … ")
+        self._open_line = what
 
-    def _end_line(self) -> None:
+    def _end(self, what: str, how: str) -> None:
+        if self._open_line != what:
+            self._break_line()
+            self._write(f"{printable(what)}: ")
+        self._write(f"{printable(how)}\n")
+        self._open_line = ""
+
+    def _break_line(self) -> None:
         if self._open_line:
-            sys.stdout.write("\n")
-            self._open_line = False
+            self._write("\n")
+            self._open_line = ""
+
+    @staticmethod
+    def _write(text: str) -> None:
+        sys.stdout.write(text)
+        sys.stdout.flush()

@@ -27,17 +27,25 @@ def run_command(site: str, *, incident: str = "", resume: bool = False, until: s
             f"Site {settings.name} has no open incident to resume", next_step="leave out --resume to open a new one"
         )
     record = open_incident(settings, incident, what="runbook run")
-    return run_and_tell(settings, site, record, until=last, approve=approve)
+    return conclude(*run_and_tell(settings, site, record, until=last, approve=approve))
 
 
-def run_and_tell(site: Site, argument: str, record: Record, *, until: Stage = Stage.VERIFY, approve: str = "") -> int:
-    """Run the stages, tell of each, print the table, and return the exit code."""
+def run_and_tell(
+    site: Site, argument: str, record: Record, *, until: Stage = Stage.VERIFY, approve: str = ""
+) -> tuple[RunReport, float]:
+    """Run the stages and tell of each while it goes on; return the report and the seconds that it took."""
     out(f"site {site.name} · incident {record.incident}")
     started = time.monotonic()
     with Progress(record).following() as progress:
         report = run_stages(site, argument, record, progress, until=until, approve=approve)
+    return report, time.monotonic() - started
+
+
+def conclude(report: RunReport, seconds: float) -> int:
+    """Print the table that ends a run, and the error that ended it, if one did; return the exit code."""
     out("")
-    out(summary(report, time.monotonic() - started).text())
+    out(summary(report, seconds).text())
+    out(f"outcome: {report.outcome or 'not finished'}\nrecord:  {report.folder}")
     problem = report.stages[-1].error_text
     if report.exit_code and problem:
         print(REDACTOR.redact_text(problem), file=sys.stderr)  # noqa: T201 - this is the terminal
@@ -52,7 +60,6 @@ def summary(report: RunReport, seconds: float) -> View[RunReport]:
         title=f"Incident {report.incident}",
         headers=("stage", "outcome", "seconds"),
         rows=tuple(rows),
-        note=f"record: {report.folder}",
     )
     return View(report, (table,))
 

@@ -30,6 +30,7 @@ class LabOptions:
     ``terminal_length`` is the number of lines after which an SSH session pages, until it is told otherwise.
     ``listing`` is how ``listcerts`` spells its lines: ``published`` as in the procedure, ``spaced`` as on a
     DNA Center (``CN = x`` and a space at the end), ``bare`` without any optional space.
+    ``forwarding``: whether the SSH servers forward TCP connections.
     ``log_time`` is a ``strftime`` format whose ``%L`` stands for milliseconds; empty for lines without times.
     """
 
@@ -55,6 +56,7 @@ class LabOptions:
     skin: str = "default"
     page_delay_s: float = 0.0
     lock_after: int = 5
+    forwarding: bool = True
 
     def __post_init__(self) -> None:
         for name, choices in _CHOICES.items():

@@ -34,6 +34,7 @@ from runbook_lib.lab.world import Ise, Pi, World
 HOST_NAMES = {"primary": "prime-pri", "secondary": "prime-sec"}
 _OURS = ("primary", "secondary", "desk", "secrets", "truth.jsonl", "state.json", "site.yaml")
 _MARK = ".runbook-lab"
+_ROUNDS = 5  # of the event loop, in which connections that were aborted close their sockets
 
 
 class SimulatedSite:
@@ -45,6 +46,7 @@ class SimulatedSite:
         self._sockets = sockets
         self._tasks: list[asyncio.Task[None]] = []
         self._ssh = {key: SshHandler(core, key) for key in core.world.pi}
+        self._doors: list[Door] = []
         self._tls: list[TlsHandler] = []
         self._monitors = {key: HealthMonitor(core, key) for key in core.world.pi}
         self._ise_task = IseTask(core)
@@ -65,6 +67,8 @@ class SimulatedSite:
         authority = Authority()
         world = await _world(options, authority, sockets, ise_names)
         core = _core(folder, options, world)
+        if not options.forwarding:
+            core.faults.set("forwarding_off")
         site = cls(core, sockets, authority)
         try:
             await site._open()
@@ -74,10 +78,11 @@ class SimulatedSite:
         return site
 
     async def close(self) -> None:
-        """End every connection, task and listener."""
-        await self._registrar.close()
-        for task in self._tasks:
-            task.cancel()
+        """End every listener, task and connection."""
+        for door in self._doors:
+            door.close()
+        self.core.closing.set()
+        await self._registrar.finished()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         for ssh in self._ssh.values():
             await ssh.close()
@@ -85,6 +90,9 @@ class SimulatedSite:
             await tls.close()
         for listener in self._sockets.values():
             listener.close()
+        for _ in range(_ROUNDS):
+            await asyncio.sleep(0)
+        self.core.world.changed = lambda: None
         self.state_file.write(running=False)
         self.core.truth.close()
 
@@ -126,7 +134,7 @@ class SimulatedSite:
         core = self.core
         for (server, service), listener in self._sockets.items():
             if service == "ssh":
-                self._spawn(Door(core, server, service, listener, self._ssh[server]).serve())
+                self._doors.append(Door(core, server, service, listener, self._ssh[server]))
                 continue
             if service == "web":
                 application = web_application(self.backends[server])
@@ -136,7 +144,7 @@ class SimulatedSite:
                 application = ise_application(core, server)
             handler = TlsHandler(core, server, service, application)
             self._tls.append(handler)
-            self._spawn(Door(core, server, service, listener, handler).serve())
+            self._doors.append(Door(core, server, service, listener, handler))
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.create_task(work)

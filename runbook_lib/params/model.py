@@ -170,6 +170,8 @@ class LabOptions(Section):
     monitor_interval_s: Seconds | None = None
     registration_s: Seconds | None = None
     skin: Label | None = None
+    addresses: Literal["auto", "block", "single"] | None = None
+    forwarding: bool | None = None
 
 
 class LabRequest(Section):
