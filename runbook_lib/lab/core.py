@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import random
 import socket
 import ssl
@@ -68,10 +69,19 @@ class Core:
     impostors: dict[str, Identity] = field(default_factory=dict)
     touched_utc: datetime = field(default_factory=utc_now)
     registration_s: float = 0.0
+    closing: asyncio.Event = field(default_factory=asyncio.Event)
     origins: dict[Address, Origin] = field(default_factory=dict)
     shown: OrderedDict[str, Identity] = field(default_factory=OrderedDict)
     _contexts: dict[str, ssl.SSLContext] = field(default_factory=dict)
     _turn: int = 0
+
+    async def pause(self, seconds: float) -> bool:
+        """Wait; True, and at once, when the site closes: its work ends between two connections, never within one."""
+        try:
+            await asyncio.wait_for(self.closing.wait(), seconds)
+        except TimeoutError:
+            return False
+        return True
 
     def arrived(self, server: str, channel: str, source: str, what: str, **more: Any) -> None:
         """Write to the truth log what came from outside; it keeps the lab awake too."""

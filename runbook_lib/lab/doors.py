@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import socket
 import struct
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 
 from tornado.httpserver import HTTPServer
 from tornado.iostream import SSLIOStream
@@ -14,11 +14,11 @@ from tornado.web import Application
 
 from runbook_lib.lab.core import Address, Core
 
-Handler = Callable[[socket.socket, Address], Awaitable[None]]
+Handler = Callable[[socket.socket, Address], None]
 
 
 class Door:
-    """One listening socket of one server; every connection goes to ``handle``."""
+    """One listening socket of one server; every connection that is made goes to ``handle``."""
 
     def __init__(self, core: Core, server: str, service: str, listener: socket.socket, handle: Handler) -> None:
         self._core = core
@@ -27,29 +27,28 @@ class Door:
         self._listener = listener
         self._handle = handle
         self._kept: list[socket.socket] = []
+        self._loop = asyncio.get_running_loop()
+        self._loop.add_reader(listener, self._accept)
 
-    async def serve(self) -> None:
-        """Accept until cancelled; closes the listener and the connections that were kept waiting."""
-        loop = asyncio.get_running_loop()
+    def close(self) -> None:
+        """Close the listener, and the connections that were kept waiting."""
+        self._loop.remove_reader(self._listener)
+        for sock in (*self._kept, self._listener):
+            sock.close()
+
+    def _accept(self) -> None:
         try:
-            while True:
-                sock, source = await loop.sock_accept(self._listener)
-                try:
-                    await self._admit(sock, source)
-                except OSError:  # whoever connected has gone already
-                    sock.close()
-        finally:
-            for sock in (*self._kept, self._listener):
-                sock.close()
-
-    async def _admit(self, sock: socket.socket, source: Address) -> None:
+            sock, source = self._listener.accept()
+        except OSError:  # whoever connected has gone already
+            return
+        sock.setblocking(False)
         faults = self._core.faults
         if faults.happens("silent", self._server, service=self._service):
             self._kept.append(sock)
         elif faults.happens("refuse", self._server, service=self._service):
             reset(sock)
         else:
-            await self._handle(sock, source)
+            self._handle(sock, source)
 
 
 class TlsHandler:
@@ -64,7 +63,7 @@ class TlsHandler:
         self._service = service
         self._http = HTTPServer(application, idle_connection_timeout=60)
 
-    async def __call__(self, sock: socket.socket, source: Address) -> None:
+    def __call__(self, sock: socket.socket, source: Address) -> None:
         core = self._core
         identity = core.presented(self._server, source)
         core.remember(source, identity)
@@ -79,7 +78,11 @@ class TlsHandler:
                 seen_from=core.vantage(self._server, source),
                 shown_sha256=identity.sha256,
             )
-        secured = ssl_wrap_socket(sock, core.context(identity), server_side=True, do_handshake_on_connect=False)
+        try:
+            secured = ssl_wrap_socket(sock, core.context(identity), server_side=True, do_handshake_on_connect=False)
+        except OSError:  # whoever connected has gone already
+            sock.close()
+            return
         self._http.handle_stream(SSLIOStream(secured), source)
 
     async def close(self) -> None:

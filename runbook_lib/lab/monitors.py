@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-
 from runbook_lib.lab.core import Core
 from runbook_lib.lab.https_server import ISE_PATH, basic_authorization
 from runbook_lib.lab.links import CertificateRefused, Target, exchange, ise_target, peer_target, request_bytes, trusted
@@ -22,9 +20,8 @@ class HealthMonitor:
         self._rounds = 0
 
     async def run(self) -> None:
-        """Connect to the peer for ever, at the pace and on the occasions of the lab's ``monitor_style``."""
-        while True:
-            await asyncio.sleep(self._core.options.monitor_pause_s)
+        """Connect to the peer until the site closes, as often and on the occasions that ``monitor_style`` says."""
+        while not await self._core.pause(self._core.options.monitor_pause_s):
             if self._wanted():
                 await self.check()
 
@@ -65,9 +62,8 @@ class IseTask:
         self._core = core
 
     async def run(self) -> None:
-        """Ask every integrated ISE server for ever."""
-        while True:
-            await asyncio.sleep(self._core.options.monitor_pause_s)
+        """Ask every integrated ISE server until the site closes."""
+        while not await self._core.pause(self._core.options.monitor_pause_s):
             await self.check_all()
 
     async def check_all(self) -> None:

@@ -70,12 +70,6 @@ class Registrar:
         if self._task is not None:
             await asyncio.wait([self._task])
 
-    async def close(self) -> None:
-        """Give up the registration that is under way."""
-        if self._task is not None:
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
-
     async def _run(self, form: HaForm) -> None:
         milestone = MILESTONES[0]
         try:
@@ -119,7 +113,8 @@ class Registrar:
 
     async def _fill(self, milestone: str) -> None:
         for step in range(1, _STEPS + 1):
-            await asyncio.sleep(self._core.registration_s / len(MILESTONES) / _STEPS)
+            if await self._core.pause(self._core.registration_s / len(MILESTONES) / _STEPS):
+                raise RegistrationFailed("The server was stopped.")
             self._core.world.progress(milestone, step * 100 // _STEPS)
 
     def _ended(self, text: str, level: str = "INFO", effect: str = "registered") -> None:

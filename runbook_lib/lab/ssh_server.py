@@ -29,7 +29,7 @@ class SshHandler:
         self.device = PiDevice(core, server)
         self.host_key = asyncssh.generate_private_key("ssh-ed25519")
         self.sessions = 0
-        self._connections: set[asyncssh.SSHServerConnection] = set()
+        self.connections: set[asyncssh.SSHServerConnection] = set()
         self._tasks: set[asyncio.Task[None]] = set()
 
     @property
@@ -41,18 +41,17 @@ class SshHandler:
         """Take a new host key, as a server does that is deployed anew."""
         self.host_key = asyncssh.generate_private_key("ssh-ed25519")
 
-    async def __call__(self, sock: socket.socket, source: Address) -> None:
+    def __call__(self, sock: socket.socket, source: Address) -> None:
         task = asyncio.create_task(self._run(sock, source))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
     async def close(self) -> None:
-        """End all connections and wait for them."""
-        for connection in list(self._connections):
-            connection.abort()
-        for task in list(self._tasks):
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        """End all connections and wait for them, those included that are still being made."""
+        while self._tasks:
+            for connection in list(self.connections):
+                connection.abort()
+            await asyncio.wait(self._tasks, timeout=0.05)
 
     async def _run(self, sock: socket.socket, source: Address) -> None:
         with contextlib.suppress(asyncssh.Error, OSError, TimeoutError):
@@ -71,11 +70,7 @@ class SshHandler:
                 x11_forwarding=False,
                 login_timeout=30,
             )
-            self._connections.add(connection)
-            try:
-                await connection.wait_closed()
-            finally:
-                self._connections.discard(connection)
+            await connection.wait_closed()
 
     async def _session(self, process: asyncssh.SSHServerProcess[bytes]) -> None:
         self.sessions += 1
@@ -178,6 +173,16 @@ class _Login(asyncssh.SSHServer):
         self._core = ssh.core
         self._server = ssh.server
         self._source = source
+        self._connections = ssh.connections
+        self._connection: asyncssh.SSHServerConnection | None = None
+
+    def connection_made(self, conn: asyncssh.SSHServerConnection) -> None:
+        self._connection = conn
+        self._connections.add(conn)
+
+    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 (asyncssh's signature)
+        if self._connection is not None:
+            self._connections.discard(self._connection)
 
     def begin_auth(self, username: str) -> bool:  # noqa: ARG002 (asyncssh's signature)
         return True
@@ -245,7 +250,7 @@ class _Bridge(asyncssh.SSHTCPSession[bytes]):
         return False
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 (asyncssh's signature)
-        self.far.close()
+        self.far.abort()
         self._core.forget(self.name)
 
     def from_far(self, data: bytes) -> None:
@@ -280,3 +285,7 @@ class _Far(asyncio.Protocol):
     def close(self) -> None:
         if self._transport is not None:
             self._transport.close()
+
+    def abort(self) -> None:
+        if self._transport is not None:
+            self._transport.abort()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Callable, Coroutine
 from pathlib import Path
 from types import TracebackType
 from typing import Any, TypeVar
@@ -108,13 +108,9 @@ class Lab:
         """Deploy a PI server anew."""
         self._do(self._site.history.redeploy(who))
 
-    def on_pages(self, server: str, act: Callable[[PagesBackend], Awaitable[T]]) -> T:
+    def on_pages(self, server: str, act: Callable[[PagesBackend], Coroutine[Any, Any, T]]) -> T:
         """Do what a PI server's web pages can do, as ``lab.on_pages("primary", lambda p: p.remove_ha())``."""
-
-        async def acted() -> T:
-            return await act(self._site.backends[server])
-
-        return self._do(acted())
+        return self._do(act(self._site.backends[server]))
 
     def set_fault(self, name: str, server: str = "*", *, times: int | None = None, **settings: Any) -> None:
         """Switch a fault on; ``faults.KNOWN`` lists them."""

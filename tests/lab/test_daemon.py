@@ -8,6 +8,7 @@ import signal
 import stat
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -27,6 +28,11 @@ def folder(tmp_path: Path) -> Iterator[Path]:
     yield tmp_path / "lab"
     if daemon.is_up(tmp_path / "lab"):
         daemon.down(tmp_path / "lab")
+
+
+def until_gone(folder: Path) -> None:
+    while daemon.is_up(folder):
+        time.sleep(0.01)
 
 
 def test_it_outlives_its_starter(folder: Path) -> None:
@@ -66,8 +72,7 @@ def test_down_ends_it_and_up_begins_anew(folder: Path) -> None:
 def test_a_killed_lab_is_not_up(folder: Path) -> None:
     """What it left behind does not count, and does not stand in the way of the next."""
     os.kill(daemon.up(folder, QUICK)["pid"], signal.SIGKILL)
-    while daemon.is_up(folder):
-        pass
+    until_gone(folder)
     with pytest.raises(LabNotUp):
         daemon.down(folder)
     daemon.up(folder, QUICK)
@@ -91,9 +96,8 @@ def test_death_during_the_start_is_reported_with_its_last_words(folder: Path) ->
 
 def test_nobody_there_for_long_ends_it(folder: Path) -> None:
     """The idle limit is checked while it runs."""
-    daemon.up(folder, LabOptions(scenario="healthy", idle_hours=1e-9))
-    while daemon.is_up(folder):
-        pass
+    daemon.up(folder, LabOptions(scenario="healthy", idle_hours=0.0003))
+    until_gone(folder)
 
 
 def test_secrets_are_private_and_not_in_the_state(folder: Path) -> None:
