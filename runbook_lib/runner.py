@@ -62,23 +62,26 @@ def run_stages(
     listener: Listener,
     *,
     approve: str = "",
+    expect: str = "",
     until: Stage = Stage.VERIFY,
 ) -> RunReport:
     """Run the stages up to ``until`` and return how they went; stops after the first that is not done.
 
-    ``site_argument`` is what the notebooks get as ``site``. Holds the site's lock for the whole run;
-    raises SiteLocked where another run has it, and BrowserMissing before anything is contacted where
-    a stage will need one. After Ctrl-C or SIGTERM the record says so before the interruption goes on.
+    ``site_argument`` is what the notebooks get as ``site``; stage 20 gets ``expect``, stage 30 ``approve``.
+    Holds the site's lock for the whole run; raises SiteLocked where another run has it, and
+    BrowserMissing before anything is contacted where a stage will need one. After Ctrl-C or SIGTERM the
+    record says so before the interruption goes on.
     """
     if until in _ON_PAGES:
         find_browser(site.browser)
     # What the notebooks' kernels print and write is kept by this process, so its gate must know the secrets too.
     learn(secret_references(site))
+    given = {Stage.LIST: {"expect": expect} if expect else {}, Stage.DELETE: {"approve": approve} if approve else {}}
     reports: list[StageReport] = []
     with SiteLock(places.records_dir(), site.name, purpose="run the stages", incident=record.incident):
         for stage in _up_to(until):
             listener.stage_started(stage)
-            report = _run_stage(stage, site_argument, record, approve if stage is Stage.DELETE else "")
+            report = _run_stage(stage, site_argument, record, given.get(stage, {}))
             reports.append(report)
             listener.stage_ended(report)
             if report.state is not StageState.DONE:
@@ -100,11 +103,11 @@ def _up_to(until: Stage) -> Iterator[Stage]:
             return
 
 
-def _run_stage(stage: Stage, site: str, record: Record, approve: str) -> StageReport:
+def _run_stage(stage: Stage, site: str, record: Record, given: dict[str, str]) -> StageReport:
     template = places.notebooks_dir() / f"{stage}.ipynb"
     running = record.folder / "notebooks" / f"{stage}.running.ipynb"
     running.parent.mkdir(mode=0o700, exist_ok=True)
-    parameters = {"site": site, "incident": record.incident, **({"approve": approve} if approve else {})}
+    parameters = {"site": site, "incident": record.incident, **given}
     started = time.monotonic()
     try:
         result = execute(template, running, parameters)

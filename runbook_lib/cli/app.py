@@ -84,11 +84,14 @@ def run(
     ] = False,
     until: Annotated[str, typer.Option(help="The last stage to run, by number or name, as 20.")] = "60",
     approve: Annotated[str, typer.Option(help="The digest of the plan that you approve.")] = "",
+    expect: Annotated[
+        str, typer.Option(help="Known of a new certificate by another way: secondary=sha256:DIGITS; ise=csr:FILE.")
+    ] = "",
 ) -> None:
     """Run the stages in order for one site, as notebooks, in one incident."""
     from runbook_lib.cli.running import run_command
 
-    raise typer.Exit(run_command(site, incident=incident, resume=resume, until=until, approve=approve))
+    raise typer.Exit(run_command(site, incident=incident, resume=resume, until=until, approve=approve, expect=expect))
 
 
 @app.command(epilog="Examples: runbook check berlin · runbook check berlin --live")

@@ -14,30 +14,34 @@ from runbook_lib.record import Record, find_open
 from runbook_lib.runner import RunReport, StageReport, run_stages
 from runbook_lib.secrets import REDACTOR
 from runbook_lib.session import open_incident, open_site
+from runbook_lib.steps.expecting import check_given
 from runbook_lib.views import Row, Table, View
 from runbook_lib.views.show import STATE_MARKS
 
 
-def run_command(site: str, *, incident: str = "", resume: bool = False, until: str = "60", approve: str = "") -> int:
-    """Run and return the exit code."""
+def run_command(
+    site: str, *, incident: str = "", resume: bool = False, until: str = "60", approve: str = "", expect: str = ""
+) -> int:
+    """Run and return the exit code; a bad expectation is refused before a record is opened or a server asked."""
     last = stage_named(until)
     settings = open_site(site)
+    check_given(expect, settings)
     if resume and not incident and not find_open(places.records_dir(), settings.name):
         raise ParameterRefused(
             f"Site {settings.name} has no open incident to resume", next_step="leave out --resume to open a new one"
         )
     record = open_incident(settings, incident, what="runbook run")
-    return conclude(*run_and_tell(settings, site, record, until=last, approve=approve))
+    return conclude(*run_and_tell(settings, site, record, until=last, approve=approve, expect=expect))
 
 
 def run_and_tell(
-    site: Site, argument: str, record: Record, *, until: Stage = Stage.VERIFY, approve: str = ""
+    site: Site, argument: str, record: Record, *, until: Stage = Stage.VERIFY, approve: str = "", expect: str = ""
 ) -> tuple[RunReport, float]:
     """Run the stages and tell of each while it goes on; return the report and the seconds that it took."""
     out(f"site {site.name} · incident {record.incident}")
     started = time.monotonic()
     with Progress(record).following() as progress:
-        report = run_stages(site, argument, record, progress, until=until, approve=approve)
+        report = run_stages(site, argument, record, progress, until=until, approve=approve, expect=expect)
     return report, time.monotonic() - started
 
 

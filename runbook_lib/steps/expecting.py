@@ -57,6 +57,12 @@ def _expectation(kind: str, value: str) -> Expectation:
     return Expectation(csr=path_of) if kind == "csr" else Expectation(certificate=path_of)
 
 
+def check_given(text: str, site: Site) -> None:
+    """Raise ExpectationInvalid for what the stage would refuse, its files included; nothing is contacted."""
+    for expectation in parse_given(text, site).values():
+        read_expectation(expectation)
+
+
 def gather_knowledge(context: Context, given: Mapping[str, Expectation]) -> dict[str, Knowledge]:
     """Read every expectation and leave what they say in the record, for the stages that look again.
 
