@@ -97,8 +97,8 @@ class PinnedBrowser:
     def _note(self, url: str) -> None:
         parts = urlsplit(url)
         place = f"{parts.scheme}://{parts.netloc}{parts.path}"
-        own = urlsplit(self.base_url).netloc
-        if parts.netloc not in ("", own) and place not in self._blocked:
+        own = urlsplit(self.origin).netloc
+        if parts.netloc.lower().removesuffix(":443") not in ("", own) and place not in self._blocked:
             self._blocked.append(place)
 
     @property

@@ -106,7 +106,7 @@ def _beside(field: Item, frame: Sequence[Item]) -> Iterable[tuple[int, Item]]:
             return
     left = _nearest(field, frame, _is_left_of)
     if left is not None:
-        yield _LEFT, left
+        yield _LEFT if field.kind not in ("checkbox", "radio") else _ABOVE, left
     above = _nearest(field, frame, _is_above)
     if above is not None and left is None:
         yield _ABOVE, above

@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 
 from playwright.async_api import Dialog, ElementHandle, Error, Frame, JSHandle
 
-from runbook_lib.errors import ConnectionLost, DeviceSilent, PageNotUnderstood
+from runbook_lib.errors import CertificateMoved, ConnectionLost, DeviceError, DeviceSilent, PageNotUnderstood
 from runbook_lib.web.browser import PinnedBrowser
 from runbook_lib.web.labels import Labels
 from runbook_lib.web.match import find
@@ -155,11 +155,12 @@ class View:
         if self._evidence is None:
             return
         for _ in range(3):
-            with contextlib.suppress(Error):
+            png = None
+            with contextlib.suppress(Error, DeviceError, CertificateMoved):  # the verb itself will meet it too
                 png = await self._masked_picture()
-                if png is not None:
-                    self._evidence(name, png)
-                    return
+            if png is not None:
+                self._evidence(name, png)
+                return
 
     async def _masked_picture(self) -> bytes | None:
         masked = await self._sensitive()

@@ -12,12 +12,15 @@ from pathlib import Path
 import pytest
 import tornado.web
 from tls_site import Identity, serving
+from web_site import Product, application
 
 import runbook_lib.web.browser as module
 from runbook_lib.browsers import find_browser, launch_arguments
 from runbook_lib.errors import BrowserMissing, CertificateMoved, ConnectionLost, DeviceSilent, DeviceUnreachable
 from runbook_lib.params import Deadlines
 from runbook_lib.web.browser import PinnedBrowser
+from runbook_lib.web.labels import labels_for
+from runbook_lib.web.pages import PrimePages
 from runbook_lib.web.relay import PinnedRelay
 
 DEADLINES = Deadlines(connect_s=5, page_s=5)
@@ -119,6 +122,28 @@ def test_a_browser_that_goes_round_the_relay_is_found_out(tmp_path: Path, monkey
                     await browser.verify()
 
     asyncio.run(go())
+
+
+def test_no_login_is_typed_into_a_page_that_came_round_the_relay(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The way is verified for the very page before the password is typed: nothing is submitted."""
+    product = Product()
+
+    async def go() -> None:
+        identity = Identity(tmp_path, "prime-pri")
+        monkeypatch.setattr(
+            module, "launch_arguments", lambda pins: [*launch_arguments([*pins, identity.pin]), "--no-proxy-server"]
+        )
+        with serving(application(product, "plain"), identity.context()) as url:
+            async with browsing(url, identity.pin) as browser:
+                pages = PrimePages(browser, labels_for())
+                with pytest.raises(CertificateMoved, match="pinned way"):
+                    await pages.login(product.user, product.password)
+                assert await browser.page.get_by_label("Password").input_value() == ""
+
+    asyncio.run(go())
+    assert product.heard == []
 
 
 def test_other_servers_get_nothing_and_are_named(tmp_path: Path) -> None:

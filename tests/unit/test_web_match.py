@@ -1,0 +1,186 @@
+"""Finding controls by their captions, on lists of items without a browser."""
+
+from __future__ import annotations
+
+import pytest
+
+from runbook_lib.errors import ParameterRefused
+from runbook_lib.web.labels import Label, labels_for
+from runbook_lib.web.match import best, find, find_radios
+from runbook_lib.web.screen import Item, Screen, holds, same, screen_from
+
+KEY = Label(("textbox", "password"), ("Authentication Key", "Auth Key"))
+
+
+def text(words: str, x: int, y: int, width: int = 100, **more: object) -> Item:
+    return Item(kind="text", names=((0, words),), box=(x, y, width, 20), **more)  # type: ignore[arg-type]
+
+
+def field(x: int, y: int, kind: str = "textbox", **more: object) -> Item:
+    return Item(kind=kind, box=(x, y, 100, 20), **more)  # type: ignore[arg-type]
+
+
+def screen(*items: Item) -> Screen:
+    """Number the items in the order in which they are given."""
+    return Screen(tuple(Item(**{**item.__dict__, "index": n}) for n, item in enumerate(items)))
+
+
+def found(page: Screen, label: Label) -> tuple[int, ...]:
+    hits = find(page, label)
+    return tuple(item.index for item in best(hits)) if hits else ()
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("Secondary Server*", "secondary server :"),
+        ("Log-in", "LOGIN"),
+        ("E-mail  Address", "Email address"),
+        ("×", "×"),
+    ],
+)
+def test_case_punctuation_and_white_space_do_not_count(one: str, other: str) -> None:
+    """Two texts that a person reads alike are the same."""
+    assert same(one, other)
+
+
+@pytest.mark.parametrize(("one", "other"), [("Register", "Unregister"), ("", ""), ("*", ":"), ("×", "x ")])
+def test_other_words_are_not_the_same(one: str, other: str) -> None:
+    """Different words differ, and nothing equals nothing."""
+    assert not same(one, other)
+
+
+def test_a_phrase_is_held_as_whole_words_only() -> None:
+    """``Unregister`` does not hold ``register``; scripts without spaces are searched anywhere."""
+    assert holds("please register now", "Register")
+    assert not holds("Unregister", "register")
+    assert holds("请输入验证密钥。", "验证密钥")
+
+
+def test_a_label_beats_a_placeholder_and_a_caption() -> None:
+    """Among three fields the one whose markup labels it is taken."""
+    page = screen(
+        text("Authentication Key", 0, 0),
+        field(110, 0),
+        field(110, 30, names=((1, "Authentication Key"),)),
+        field(110, 60, names=((0, "Authentication Key"),)),
+    )
+    assert found(page, KEY) == (3,)
+
+
+def test_the_caption_to_the_left_is_read() -> None:
+    """In a row the text to the left names the field, with a help button between them."""
+    page = screen(
+        text("Secondary Server", 0, 0),
+        field(150, 0),
+        text("Authentication Key", 0, 30),
+        Item(kind="button", names=((0, "?"),), box=(110, 30, 20, 20)),
+        field(150, 30),
+    )
+    assert found(page, KEY) == (4,)
+
+
+def test_the_caption_in_the_cell_above_is_read() -> None:
+    """Captions in one row and fields in the next: the column decides, not the order of the document."""
+    page = screen(
+        text("Authentication Key", 0, 0),
+        text("Email Address", 200, 0),
+        field(0, 22),
+        field(200, 22),
+    )
+    assert found(page, KEY) == (2,)
+
+
+def test_another_field_hides_the_caption_behind_it() -> None:
+    """The second field of a row does not get the caption of the first."""
+    page = screen(text("Authentication Key", 0, 0), field(110, 0), field(230, 0))
+    assert found(page, KEY) == (1,)
+
+
+def test_the_whole_caption_beats_one_that_holds_it() -> None:
+    """``Authentication Key`` is not ``Confirm Authentication Key``."""
+    page = screen(
+        field(0, 0, "password", names=((0, "Confirm Authentication Key"),)),
+        field(0, 30, "password", names=((0, "Authentication key:"),)),
+    )
+    assert found(page, KEY) == (1,)
+
+
+def test_an_earlier_word_of_the_table_beats_a_later_one() -> None:
+    """Where both words are on the page the first of the table decides."""
+    page = screen(field(0, 0, names=((0, "Auth Key"),)), field(0, 30, names=((0, "Authentication Key"),)))
+    assert found(page, KEY) == (1,)
+
+
+def test_two_equal_fields_are_both_returned() -> None:
+    """The caller learns that the page does not tell them apart."""
+    page = screen(field(0, 0, names=((0, "Auth Key"),)), field(0, 30, names=((0, "Auth Key"),)))
+    assert found(page, KEY) == (0, 1)
+
+
+def test_the_word_beside_a_box_to_tick_stands_to_its_right() -> None:
+    """A box takes the text after it, not the one before it."""
+    label = Label(("checkbox",), ("Enable Virtual IP",))
+    page = screen(
+        text("Failover", 0, 0), field(110, 0, "checkbox"), text("Enable Virtual IP", 220, 0), field(350, 0, "checkbox")
+    )
+    assert found(page, label) == (1,)
+
+
+def test_radio_buttons_are_found_by_the_name_of_their_group() -> None:
+    """The text before the first button names the group."""
+    label = Label(("radio",), ("Failover Type",))
+    page = screen(
+        text("Failover Type", 0, 0),
+        field(110, 0, "radio", series="f"),
+        text("Manual", 220, 0, 50),
+        field(280, 0, "radio", series="f"),
+        text("Automatic", 390, 0, 50),
+        field(110, 30, "radio", series="other"),
+    )
+    assert [item.index for item in find_radios(page, label)] == [1, 3]
+
+
+def test_an_exact_label_takes_no_longer_caption() -> None:
+    """A button that changes something is found by its whole caption only."""
+    page = screen(Item(kind="button", names=((0, "Register later"),), box=(0, 0, 50, 20)))
+    assert find(page, labels_for()["register"]) == []
+
+
+def test_a_button_beats_a_heading_of_the_same_words() -> None:
+    """Text that is no control comes last."""
+    page = screen(text("HA Configuration", 0, 0, heading=True), Item(kind="link", names=((0, "HA configuration"),)))
+    assert found(page, labels_for()["ha_configuration"]) == (1,)
+
+
+def test_words_of_a_site_come_before_the_tables_own() -> None:
+    """An override is tried first, and the words of the table still count."""
+    labels = labels_for({"auth_key": ["Shared Phrase"]})
+    assert labels["auth_key"].texts[:2] == ("Shared Phrase", "Authentication Key")
+
+
+def test_unknown_labels_are_all_named() -> None:
+    """Every key that does not exist is named at once."""
+    with pytest.raises(ParameterRefused) as caught:
+        labels_for({"nonsense": ["x"], "register": ["y"], "more_nonsense": ["z"]})
+    assert caught.value.found == "more_nonsense, nonsense"
+
+
+def test_typed_secrets_are_taken_out_of_what_is_read() -> None:
+    """A page that shows a secret as text or value does not bring it into a screen, and the item is marked."""
+    listed = {
+        "items": [
+            {
+                "kind": "text",
+                "names": [[0, "the key hunter2 is wrong"]],
+                "value": "",
+                "options": [],
+                "box": [0, 0, 1, 1],
+            },
+            {"kind": "textbox", "names": [], "value": "hunter2", "options": [], "box": [0, 0, 1, 1]},
+        ],
+        "rows": [{"cells": ["hunter2"], "header": False, "listed": False, "table": 0}],
+    }
+    page = screen_from([(0, listed)], "", ["hunter2"])
+    assert "hunter2" not in repr(page)
+    assert all(item.sensitive for item in page.items)

@@ -1,0 +1,182 @@
+"""Reading values, milestones, tables and refusals off lists of items without a browser."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import pytest
+
+from runbook_lib.web.labels import labels_for
+from runbook_lib.web.milestones import ha_page, milestones
+from runbook_lib.web.reading import fresh_texts, meaning, refusal, value_beside
+from runbook_lib.web.screen import Item, Row, Screen
+from runbook_lib.web.tables import ise_servers, readiness
+
+LABELS = labels_for()
+NOW = datetime(2024, 5, 1, tzinfo=UTC)
+
+
+def text(words: str, x: int, y: int, width: int = 150, **more: object) -> Item:
+    return Item(kind="text", names=((0, words),), box=(x, y, width, 20), **more)  # type: ignore[arg-type]
+
+
+def bar(value: str, x: int, y: int) -> Item:
+    return Item(kind="progressbar", value=value, box=(x, y, 150, 10))
+
+
+def screen(*items: Item, rows: tuple[Row, ...] = ()) -> Screen:
+    return Screen(tuple(Item(**{**item.__dict__, "index": n}) for n, item in enumerate(items)), rows)
+
+
+def table(*rows: tuple[str, ...], header: bool = True, number: int = 0) -> tuple[Row, ...]:
+    return tuple(Row(cells=cells, header=header and not n, table=number) for n, cells in enumerate(rows))
+
+
+@pytest.mark.parametrize(
+    "page",
+    [
+        screen(text("Configuration Mode: Primary Active", 0, 0)),
+        screen(text("Configuration Mode", 0, 0), text("Primary Active", 200, 0)),
+        screen(text("Configuration mode:", 0, 0), text("Primary Active", 0, 22)),
+        screen(text("Configuration Mode Primary Active", 0, 0)),
+        screen(rows=table(("Configuration Mode", "Primary Active"), ("Failover Type", "Manual"), header=False)),
+        screen(rows=table(("Configuration Mode", "Failover Type"), ("Primary Active", "Manual"))),
+        screen(rows=table(("Configuration Mode", "Failover Type"), ("Primary Active", "Manual"), header=False)),
+        screen(Item(kind="textbox", names=((0, "Configuration Mode"),), value="Primary Active", readonly=True)),
+    ],
+)
+def test_configuration_mode_is_read_wherever_it_stands(page: Screen) -> None:
+    """In one text, beside, below, in rows, in columns or in a field that cannot be written."""
+    assert ha_page(page, LABELS, NOW).configuration_mode == "Primary Active"
+
+
+def test_a_caption_that_is_not_there_has_no_value() -> None:
+    """None is returned, and not an empty text, where the caption itself is missing."""
+    assert value_beside(screen(text("Dashboard", 0, 0)), LABELS["configuration_mode"]) is None
+
+
+NAMES = ("Pre-HA Registration", "Database Replication", "Post HA Registration")
+
+
+SHOWN = tuple(zip(range(3), NAMES, (100, 40, 0), strict=True))
+LAYOUTS = {
+    "one text": screen(*(text(f"{name}: {n}%", 0, 30 * i) for i, name, n in SHOWN)),
+    "rows": screen(*(x for i, name, n in SHOWN for x in (text(name, 0, 30 * i), text(f"{n} %", 200, 30 * i)))),
+    "stacked": screen(*(x for i, name, n in SHOWN for x in (text(name, 0, 50 * i), text(f"{n}%", 0, 50 * i + 22)))),
+    "below": screen(
+        *(text(name, 160 * i, 0) for i, name, _ in SHOWN), *(bar(str(n), 160 * i, 25) for i, _, n in SHOWN)
+    ),
+    "above": screen(
+        *(bar(str(n), 160 * i, 0) for i, _, n in SHOWN), *(text(name, 160 * i, 15) for i, name, _ in SHOWN)
+    ),
+    "named bars": screen(
+        *(Item(kind="progressbar", names=((0, name),), value=str(n), box=(0, 30 * i, 99, 9)) for i, name, n in SHOWN)
+    ),
+}
+
+
+@pytest.mark.parametrize("page", LAYOUTS.values(), ids=LAYOUTS)
+def test_milestones_are_read_in_any_layout(page: Screen) -> None:
+    """In rows, in columns with the numbers below or above, in one text, or as named progress bars."""
+    assert [(step.name, step.percent) for step in milestones(page, LABELS)] == list(
+        zip(NAMES, (100, 40, 0), strict=True)
+    )
+
+
+def test_words_beside_a_milestone_count_where_it_has_no_number() -> None:
+    """Complete is 100, failed is failed, anything else 0."""
+    words = ("Completed", "Failed", "Pending")
+    page = screen(*(x for i, word in enumerate(words) for x in (text(NAMES[i], 0, 30 * i), text(word, 200, 30 * i))))
+    assert [(step.percent, step.failed) for step in milestones(page, LABELS)] == [(100, False), (0, True), (0, False)]
+
+
+def test_a_registration_half_way_is_under_way() -> None:
+    """Some milestones begun and not all ended: under way; a failed one: not."""
+    page = screen(text("Database Replication 40%", 0, 0), text("Pre-HA Registration 100%", 0, 30))
+    assert ha_page(page, LABELS, NOW).under_way
+    failed = screen(text("Database Replication", 0, 0), text("Failed at 40%", 200, 0))
+    assert not ha_page(failed, LABELS, NOW).under_way
+
+
+def test_a_warning_beside_work_under_way_is_no_failure() -> None:
+    """A page that says what must not be done meanwhile has not refused anything."""
+    words = "Registration in progress. It cannot be interrupted."
+    assert refusal([words], LABELS) == ""
+    assert refusal(["Registration failed"], LABELS) == "Registration failed"
+
+
+@pytest.mark.parametrize(
+    ("words", "meant"),
+    [
+        ("Authentication key does not match between primary 10.0.0.1 and secondary servers 10.0.0.2", "wrong_key"),
+        ("TOFU failed. Current certificate of the remote host is different from what was used earlier", "mismatch"),
+        ("HTTP Status 401 - Unauthorized", "unauthorized"),
+        ("The server already exists.", "duplicate"),
+        ("No more than two ISE servers: maximum reached", "too_many"),
+        ("Unable to connect to 10.0.0.9", "unreachable"),
+        ("Something else failed", ""),
+    ],
+)
+def test_refusals_have_meanings(words: str, meant: str) -> None:
+    """Wrong key, mismatch, 401, duplicate, one too many and unreachable are told apart."""
+    assert meaning(words, LABELS) == meant
+
+
+def test_only_texts_that_are_new_are_fresh() -> None:
+    """A text that stood there before is not news; a second one of it is."""
+    before = screen(text("Errors: 0", 0, 0), text("Failed", 0, 30))
+    after = screen(text("Errors: 0", 0, 0), text("Failed", 0, 30), text("Failed", 0, 60))
+    assert fresh_texts(before, after) == ("Failed",)
+
+
+@pytest.mark.parametrize(
+    "rows",
+    [
+        table(("Check", "Status"), ("CPU", "Passed"), ("Disk", "Failed")),
+        table(("Status", "Check"), ("Passed", "CPU"), ("Failed", "Disk")),
+        table(("Item", "Result"), ("CPU", "OK"), ("Disk", "NOT READY"), header=False),
+        table(("CPU: pass",), ("Disk: fail",), header=False),
+        (*table(("Failover Type", "Manual"), number=7), *table(("CPU", "✔"), ("Disk", "✘"), header=False)),
+    ],
+)
+def test_readiness_is_read_from_tables_of_any_order(rows: tuple[Row, ...]) -> None:
+    """The status may come first or last, as a word or a sign, with or without a header, beside other tables."""
+    items, ended = readiness(screen(rows=rows), LABELS)
+    assert ([(item.name, item.passed) for item in items], ended) == ([("CPU", True), ("Disk", False)], True)
+
+
+def test_readiness_goes_on_while_a_row_is_pending() -> None:
+    """One row in progress: not ended."""
+    rows = table(("Check", "Status"), ("CPU", "Passed"), ("Disk", "In progress"))
+    assert readiness(screen(rows=rows), LABELS)[1] is False
+
+
+def test_a_readiness_row_without_a_known_state_has_not_passed() -> None:
+    """What cannot be read is not taken for good."""
+    rows = table(("Check", "Status"), ("CPU", "Passed"), ("Disk", "Grue"), ("RAM", "Passed"))
+    items, _ = readiness(screen(rows=rows), LABELS)
+    assert [(item.name, item.passed) for item in items] == [("CPU", True), ("Disk", False), ("RAM", True)]
+
+
+def test_a_readiness_warning_has_not_passed() -> None:
+    """A warning is left to the site's file to accept."""
+    items, _ = readiness(screen(rows=table(("Check", "Status"), ("RAM", "Warning"), ("CPU", "Passed"))), LABELS)
+    assert [item.passed for item in items] == [False, True]
+
+
+def test_ise_servers_are_read_with_what_their_status_means() -> None:
+    """Reachable answers, unreachable does not, and of other words nothing is known."""
+    rows = table(("", "Server Address", "Port", "Status"), ("", "192.0.2.1", "443", "Reachable"),
+                 ("", "192.0.2.2", "443", "Unreachable"), ("", "ise-3.example", "443", "Grue"))  # fmt: skip
+    listed = ise_servers(screen(rows=rows), LABELS)
+    assert [(row.address, row.status, row.answers) for row in listed] == [
+        ("192.0.2.1", "Reachable", True),
+        ("192.0.2.2", "Unreachable", False),
+        ("ise-3.example", "Grue", None),
+    ]
+
+
+def test_rows_of_other_tables_are_no_ise_servers() -> None:
+    """Lists and tables without an address add nothing."""
+    rows = (*table(("User", "root"), header=False), Row(cells=("192.0.2.9",), listed=True, table=3))
+    assert ise_servers(screen(rows=rows), LABELS) == ()
