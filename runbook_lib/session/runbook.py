@@ -84,8 +84,7 @@ class Runbook:
         self._do(self._seal)
         self._close_connections()
         self.context.record.end_stage(self.stage, StageState.DONE)
-        table = show.stages({self.stage: StageState.DONE})
-        return View(StageState.DONE, (table,))
+        return View(StageState.DONE, (show.stages({self.stage: StageState.DONE}, "Closed"),))
 
     def _seal(self) -> None:
         """What a stage asks of itself before it may be called done; raises where it may not."""

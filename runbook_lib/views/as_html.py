@@ -19,13 +19,14 @@ STYLE = (
     "white-space:pre-line!important;overflow-wrap:break-word;max-width:44em;"
     "border-bottom:1px solid rgba(128,128,128,.35)!important}"
     ".rb .whole{white-space:pre!important;max-width:none;font-family:var(--jp-code-font-family,monospace)}"
-    ".rb code{font-family:var(--jp-code-font-family,monospace);background:none;color:inherit;padding:0;font-size:1em}"
+    ".rb .short{white-space:nowrap!important}.rb .digest{font-family:var(--jp-code-font-family,monospace)}"
     ".rb tr>:first-child{border-left:4px solid transparent}"
     ".rb .good>:first-child{border-left-color:#2e9e4f}.rb .bad>:first-child{border-left-color:#d9382c}"
     ".rb .doubt>:first-child{border-left-color:#d98200}"
     ".rb p{margin:.4em 0 0!important;max-width:60em}"
     "</style>"
 )
+SHORT = 24  # characters that are not worth a second line
 _DIGEST = re.compile(r"\b[0-9a-f]{64}\b")
 
 
@@ -53,13 +54,14 @@ def _row(table: Table, row: Row) -> str:
 def _cell(cell: Cell, *, whole: bool, mark: str) -> str:
     shown = f'<a href="{escape(cell.href)}">{_text(cell.text)}</a>' if isinstance(cell, Link) else _text(cell)
     marked = f"{MARKS[mark]} " if mark else ""
-    opened = '<td class="whole">' if whole else "<td>"
+    kind = "whole" if whole else "short" if len(str(cell)) <= SHORT and "\n" not in str(cell) else ""
+    opened = f'<td class="{kind}">' if kind else "<td>"
     return f"{opened}{marked}{shown}</td>"
 
 
 def _text(text: str) -> str:
     """Escape; a digest may be broken after every 16 digits, and is still copied in one piece."""
-    return _DIGEST.sub(lambda found: f"<code>{_in_groups(found[0])}</code>", escape(printable(text)))
+    return _DIGEST.sub(lambda found: f'<span class="digest">{_in_groups(found[0])}</span>', escape(printable(text)))
 
 
 def _in_groups(digest: str) -> str:

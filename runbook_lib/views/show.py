@@ -286,9 +286,9 @@ def checks(value: tuple[Check, ...], title: str, note: str = "") -> View[tuple[C
     return View(value, (table,))
 
 
-def stages(value: Mapping[str, StageState]) -> Table:
+def stages(value: Mapping[str, StageState], title: str = "Stages of this incident") -> Table:
     return Table(
-        title="Stages of this incident",
+        title=title,
         headers=("stage", "state"),
         rows=tuple(Row(cells=(stage, state), mark=STATE_MARKS.get(state, PLAIN)) for stage, state in value.items()),
     )
