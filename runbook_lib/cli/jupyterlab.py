@@ -1,0 +1,82 @@
+"""``runbook lab jupyter``: JupyterLab on the first notebook, with the lab running, on loopback and with a token."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+
+from runbook_lib import lab, places
+from runbook_lib.cli.lab import lab_errors
+from runbook_lib.cli.running import out
+from runbook_lib.session import open_site
+
+TERMINATED_EXIT = 128 + signal.SIGTERM
+# No questions about news, and nobody outside this machine is asked for any.
+_NO_NEWS = {"disabledExtensions": {"@jupyterlab/apputils-extension:announcements": True}}
+
+
+def jupyter_command() -> int:
+    """Run until Ctrl-C or SIGTERM; a lab that this command started ends with it, another one stays."""
+    signal.signal(signal.SIGTERM, _leave)
+    with _lab_running():
+        return _serve()
+
+
+@contextmanager
+def _lab_running() -> Iterator[None]:
+    folder = places.lab_dir()
+    found = lab.is_up(folder)
+    open_site("lab")
+    try:
+        yield
+    finally:
+        if not found:
+            with lab_errors():
+                lab.down(folder)
+            out("The lab is down.")
+
+
+def _serve() -> int:
+    process = subprocess.Popen(_command(), env=_environment())  # noqa: S603 - every word of it stands below
+    try:
+        return process.wait()
+    except KeyboardInterrupt:
+        return 0
+    finally:
+        process.terminate()
+        process.wait()
+
+
+def _command() -> list[str]:
+    command = [sys.executable, "-m", "jupyter", "lab", f"--ServerApp.root_dir={places.project_root()}"]
+    command += ["--ServerApp.ip=127.0.0.1", "--LabApp.default_url=/lab/tree/notebooks/00_start_here.ipynb"]
+    command += ["--ServerApp.answer_yes=True", "--LabApp.news_url=None"]
+    if not has_display():
+        command.append("--no-browser")
+    if hasattr(os, "geteuid") and os.geteuid() == 0:
+        command.append("--allow-root")
+    return command
+
+
+def has_display() -> bool:
+    """Whether a browser can be opened for the user at all."""
+    return not sys.platform.startswith("linux") or any(os.environ.get(name) for name in ("DISPLAY", "WAYLAND_DISPLAY"))
+
+
+def _environment() -> dict[str, str]:
+    folder = places.lab_dir() / "jupyter"
+    settings = folder / "labconfig" / "page_config.json"
+    settings.parent.mkdir(parents=True, exist_ok=True)
+    settings.write_text(json.dumps(_NO_NEWS), encoding="utf-8")
+    paths = filter(None, (str(folder), os.environ.get("JUPYTER_CONFIG_PATH")))
+    return os.environ | {"JUPYTER_CONFIG_PATH": os.pathsep.join(paths)}
+
+
+def _leave(_signal: int, _frame: FrameType | None) -> None:
+    raise SystemExit(TERMINATED_EXIT)
