@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 
 import pytest
-from lab_clients import DELETE, LIST, listed, place, say
+from lab_clients import DELETE, LIST, connected, listed, place, say, terminal, until
 from test_trust import entry, ha_states, mismatches, stale
 
 from runbook_lib.lab import Lab
@@ -166,12 +167,30 @@ def test_two_ise_servers_and_no_third(start_lab: StartLab) -> None:
     assert "No more than 2" in (lab.on_pages("primary", lambda p: p.add_ise("127.0.0.1", "x", "y", 1)) or "")
 
 
-def test_ha_remove_on_the_command_line_asks_first(start_lab: StartLab) -> None:
-    """Removing HA through the pages unconfigures both servers."""
+def test_removing_ha_on_the_page_unconfigures_both_servers(start_lab: StartLab) -> None:
+    """The command line says so afterwards."""
     lab = start_lab("healthy")
     assert lab.on_pages("primary", lambda page: page.remove_ha()) is None
     assert set(ha_states(lab).values()) == {"HA not Configured"}
     assert say(lab, "primary", "ncs ha status") == ["[Role] Primary [State] HA not Configured\n"]
+
+
+@pytest.mark.parametrize(("answer", "state"), [("Y", "HA not Configured"), ("N", "Primary Active")])
+def test_ha_remove_on_the_command_line_asks_first(start_lab: StartLab, answer: str, state: str) -> None:
+    """Only a yes removes HA."""
+    lab = start_lab("healthy")
+
+    async def remove() -> None:
+        async with connected(lab, "primary") as connection:
+            process = await terminal(connection)
+            await until(process, "prime-pri/admin# ")
+            process.stdin.write(b"ncs ha remove\r")
+            await until(process, "Do you wish to continue? (Y/N) ")
+            process.stdin.write(answer.encode() + b"\r")
+            await until(process, "prime-pri/admin# ")
+
+    asyncio.run(remove())
+    assert ha_states(lab)["primary"] == state
 
 
 def test_wrong_web_logins_lock_the_account(start_lab: StartLab) -> None:
