@@ -108,12 +108,18 @@ class Hand:
     # -- parts -------------------------------------------------------------------------------------
 
     async def click(self, item: Item) -> None:
-        """Click an item of the last look; where the page was drawn anew since, the same item as it is now."""
+        """Click an item of the last look; where the page was drawn anew since, the same item as it is now.
+
+        A dialogue that came up late and lies over it is dealt with as ``dismiss`` says.
+        """
         for _ in range(_TRIES):
             with contextlib.suppress(Error):
                 element = await self.view.element(item.frame, item.index)
                 await element.click(timeout=_ACTION_MS)
                 return
+            front = (await self.view.look()).in_dialog()
+            if front.items and not any((i.kind, i.text) == (item.kind, item.text) for i in front.items):
+                await self.dismiss(front)
             item = await self.again(item)
         raise PageNotUnderstood(f"{item.kind} {item.text!r} cannot be clicked", where=self.view.browser.page.url)
 

@@ -30,6 +30,8 @@ class Hit:
 def captions(item: Item, frame: Sequence[Item]) -> tuple[tuple[int, str], ...]:
     """Return all captions of a control with their levels; ``frame`` are the items of its frame in order."""
     found = list(item.names)
+    if item.kind == "combobox" and item.options and not found:
+        found.append((1, item.options[0]))  # «-- Select a command --»: such a list is its own caption
     if item.kind in FIELDS and not any(level == 0 for level, _ in found):
         found += [(level, text.text) for level, text in _beside(item, frame)]
     return tuple(found)
