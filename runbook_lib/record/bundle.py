@@ -70,7 +70,7 @@ class Record(Vault):
                 "there is no such incident",
                 where=str(root),
                 found=incident,
-                next_step="leave the incident empty for the site's open one, or take a name from `runbook history`",
+                next_step="leave the incident empty for the site's open one, or take the name of a folder there",
             )
         record = cls(root, incident, "")
         opening = record.opening()
