@@ -33,6 +33,7 @@ _FORMS = tuple(
 )
 _NO_YEAR = re.compile(rf"{_MONTH}[ ]{{1,2}}{_DAY}[ ]{_CLOCK}", re.ASCII)
 _CLOCK_ALONE = re.compile(_CLOCK, re.ASCII)
+_OFFSET = re.compile(r"(?P<sign>[+-])(?P<hours>\d{2}):(?P<minutes>\d{2})", re.ASCII)
 
 
 def match_time(text: str, position: int = 0) -> tuple[int, datetime | None] | None:
@@ -49,10 +50,13 @@ def match_time(text: str, position: int = 0) -> tuple[int, datetime | None] | No
 
 
 def clock_of(server: str, zones: Mapping[str, str] | None) -> tzinfo:
-    """Return the zone of a server's log times: the one that is named for it, otherwise UTC."""
+    """Return the zone of a server's log times: the name or offset (``+02:00``) that is given for it, otherwise UTC."""
     name = (zones or {}).get(server)
     if name is None:
         return UTC
+    if offset := _OFFSET.fullmatch(name):
+        ahead = timedelta(hours=int(offset["hours"]), minutes=int(offset["minutes"]))
+        return timezone(-ahead if offset["sign"] == "-" else ahead)
     from zoneinfo import ZoneInfo
 
     try:
@@ -62,7 +66,7 @@ def clock_of(server: str, zones: Mapping[str, str] | None) -> tzinfo:
             f"The time zone of {server}'s logs is not known.",
             where=server,
             found=name,
-            next_step="Give a name such as Europe/Prague or UTC.",
+            next_step="Give a name such as Europe/Prague, an offset such as +02:00, or UTC.",
         ) from error
 
 

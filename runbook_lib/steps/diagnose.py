@@ -21,10 +21,11 @@ def diagnose(context: Context) -> Diagnosis:
 
 def read_logs(context: Context) -> Diagnosis:
     """Read the logs and keep nothing: for a step that compares them with an earlier reading."""
-    site = context.site
-    sources = {"primary": list(site.primary.logs), "secondary": list(site.secondary.logs)}
+    servers = {"primary": context.site.primary, "secondary": context.site.secondary}
+    sources = {key: server.logs for key, server in servers.items()}
+    zones = {key: server.log_zone for key, server in servers.items() if server.log_zone}
     context.tell("Reading the logs")
-    return diagnose_sources(sources)
+    return diagnose_sources(sources, zones=zones)
 
 
 def recorded_diagnosis(context: Context) -> Diagnosis:

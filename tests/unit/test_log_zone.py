@@ -1,0 +1,65 @@
+"""The time zone of logs: what the site's file says of it counts."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import cast
+
+import pytest
+
+from runbook_lib.errors import UsageError
+from runbook_lib.logs import diagnose_sources
+from runbook_lib.models import Stage
+from runbook_lib.params import load_site
+from runbook_lib.record import Record
+from runbook_lib.steps.context import Context
+from runbook_lib.steps.devices import Devices
+from runbook_lib.steps.diagnose import read_logs
+
+LOG = (
+    "2026-11-23 12:00:00 [system] [HealthMonitorThread] TOFU failed. Check local trust"
+    " Trust-on-first-use is configure for this connection. Current certificate of the remote host is different from"
+    " what was used earlier - CN=prime-sec\n"
+)
+SITE = """\
+name: paris
+primary: {{address: 192.0.2.10, ssh: {{user: admin, password: "env:A"}}, logs: [hm.log]{zone}}}
+secondary: {{address: 192.0.2.11, ssh: {{user: admin, password: "env:A"}}, logs: [hm.log]}}
+ha: {{auth_key: "env:K"}}
+"""
+
+
+@pytest.mark.parametrize(
+    ("zone", "hour"),
+    [("UTC", 12), ("+02:00", 10), ("-08:30", 20), ("Europe/Paris", 11)],
+)
+def test_names_and_offsets_shift_the_times(tmp_path: Path, zone: str, hour: int) -> None:
+    """A time without an offset is read in the zone that is given, by name or by offset."""
+    log = tmp_path / "hm.log"
+    log.write_text(LOG, encoding="utf-8")
+    found = diagnose_sources({"primary": [log]}, zones={"primary": zone}).mismatches[0].last_utc
+    assert found == datetime(2026, 11, 23, hour, 30 if ":30" in zone else 0, tzinfo=UTC)
+
+
+def test_an_unknown_zone_is_refused(tmp_path: Path) -> None:
+    """A zone that this machine does not know is an error that says what to write."""
+    with pytest.raises(UsageError, match="not known"):
+        diagnose_sources({"primary": []}, zones={"primary": "Nowhere/Land"})
+
+
+def test_the_zone_of_the_site_file_counts(tmp_path: Path) -> None:
+    """`log_zone` of a server shifts the times of that server's logs, and of no other's."""
+    (tmp_path / "hm.log").write_text(LOG, encoding="utf-8")
+    (tmp_path / "site.yaml").write_text(SITE.format(zone=", log_zone: '+05:00'"), encoding="utf-8")
+    site = load_site(tmp_path / "site.yaml")
+    context = Context(
+        site=site,
+        record=cast(Record, None),
+        stage=Stage.DIAGNOSE,
+        devices=Devices(site, lambda answer, parsed: None),
+        operator="",
+        records_root=tmp_path,
+    )
+    times = {mismatch.server: mismatch.last_utc for mismatch in read_logs(context).mismatches}
+    assert {server: time and time.hour for server, time in times.items()} == {"primary": 7, "secondary": 12}
