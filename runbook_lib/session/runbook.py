@@ -7,7 +7,7 @@ from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar
 
 from runbook_lib import background
-from runbook_lib.errors import OutcomeUnknown, RunbookError, SafetyStop
+from runbook_lib.errors import OutcomeUnknown, RecordError, RunbookError, SafetyStop
 from runbook_lib.models import Stage, StageState
 from runbook_lib.session.nexts import next_steps
 from runbook_lib.steps.context import Context
@@ -107,8 +107,12 @@ class Runbook:
         return self._do(lambda: background.run(work))
 
     def _fail(self, state: StageState, why: str) -> None:
-        self.context.record.end_stage(self.stage, state, why)
-        self._close_connections()
+        try:
+            self.context.record.end_stage(self.stage, state, why)
+        except RecordError:
+            pass  # a record that takes no more lines is what is being told, or worse is
+        finally:
+            self._close_connections()
 
     def _close_connections(self) -> None:
         background.run(self._close())
