@@ -71,16 +71,28 @@ class Device(Protocol):
 
 
 class AdeCli:
-    """One session. ``echo``: there is a terminal; ``columns``: its width, 0 for endless lines."""
+    """One session. ``echo``: there is a terminal; ``columns``: its width, 0 for endless lines.
+
+    ``deaf``: it goes on paging after ``length`` lines, whatever ``terminal length`` says.
+    """
 
     def __init__(
-        self, device: Device, user: str, *, echo: bool = True, columns: int = 0, length: int = 24, resume: bool = False
+        self,
+        device: Device,
+        user: str,
+        *,
+        echo: bool = True,
+        columns: int = 0,
+        length: int = 24,
+        deaf: bool = False,
+        resume: bool = False,
     ) -> None:
         self._device = device
         self._prompt = f"{device.host_name}/{user}# "
         self._echo = echo
         self._columns = columns
         self._length = length
+        self._deaf = deaf
         self._resume = resume
         self._line = ""
         self._asked = self._prompt
@@ -187,7 +199,7 @@ class AdeCli:
             case ["show", "version"]:
                 return device.version()
             case ["terminal", "length", number] if number.isdecimal() and number.isascii() and int(number) <= 511:
-                self._length = int(number)
+                self._length = self._length if self._deaf else int(number)
                 return Reply()
         return Reply(self._refusal(words))
 

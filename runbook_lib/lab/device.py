@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from runbook_lib.lab import ade_text
 from runbook_lib.lab.ade_cli import Reply
 from runbook_lib.lab.core import Core
@@ -27,6 +29,8 @@ class PiDevice:
         text = ade_text.listing(entries, options.listing, options.banner, narrow=peer)
         if garbage := faults.happens("listcerts_garbage", self._server):
             text = str(garbage.get("text", "java.lang.NullPointerException\n\tat com.example.Tofu.list\n"))
+        if edited := faults.happens("listcerts_edited", self._server):
+            text = re.sub(str(edited.get("pattern")), str(edited.get("by")), text)
         if cut := faults.happens("listcerts_truncated", self._server):
             text = text[: int(cut.get("keep", len(text) // 2))]
         return Reply(text, f"listed {len(entries)}")

@@ -16,6 +16,7 @@ KNOWN: Mapping[str, str] = {
     "deletecert_lie": "how: done_but_stays, error_but_gone, deletes_another",
     "listcerts_garbage": "listcerts prints text: text",
     "listcerts_truncated": "listcerts ends after keep characters: keep",
+    "listcerts_edited": "whatever matches pattern in the list is printed as by (re.sub): pattern, by",
     "impostor": "another certificate of the same subject answers on the host's TLS ports: seen_from (here, peer, self)",
     "alternating": "the host's TLS ports show two certificates in turn",
     "silent": "connections to service (ssh, hm, web, ise) are accepted, and nothing is ever said: service",

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 from runbook_lib.lab.backend import HaForm
 from runbook_lib.lab.core import Core
 from runbook_lib.lab.desk import Desk
 from runbook_lib.lab.errors import LabError, LabOptionInvalid
+from runbook_lib.lab.kinds import Kind, kind_named
 from runbook_lib.lab.monitors import HealthMonitor, IseTask
-from runbook_lib.lab.pki import Authority, Identity
+from runbook_lib.lab.pki import Authority, Identity, ec_p256, rsa_2048
 from runbook_lib.lab.registration import Registrar
 from runbook_lib.lab.scenarios import EVERY_ISE, Step
-from runbook_lib.lab.world import Ise, IseIntegration
+from runbook_lib.lab.world import Ise, IseIntegration, Stored
 
 _BRISK_S = 0.03  # how long a registration takes that belongs to a scenario's past
 
@@ -81,9 +83,15 @@ class History:
         login = self._login_of(key)
         self._core.world.remove_ise(login.address, login.port)
 
-    async def renew(self, key: str) -> None:
-        """Give a server a new key and certificate, which it presents from now on; the operator's desk has both."""
-        identity = await self.new_identity(key)
+    async def renew(self, key: str, kind: str = "usual", common_name: str = "") -> None:
+        """Give a server a new key and certificate, which it presents from now on; the operator's desk has both.
+
+        ``kind`` is one of ``kinds.KINDS``; ``common_name`` is any text at all, in the place of the kind's.
+        """
+        wanted = kind_named(kind)
+        if common_name:
+            wanted = replace(wanted, common_name=common_name, alternatives=False)
+        identity = await self.new_identity(key, wanted)
         self._core.world.present(key, identity, self._core.clock())
         self._desk.receive(key, identity)
         self._desk.write_site()
@@ -99,14 +107,32 @@ class History:
         self._desk.note_host_key(key, self._new_host_key(key))
         await self.renew(key)
 
-    async def new_identity(self, key: str) -> Identity:
-        """A new key and certificate with a server's subject, not in service yet."""
+    async def plant(self, server: str, entries: Sequence[str], common_name: str = "planted") -> None:
+        """Put entries into a PI server's store under any keys at all, of one certificate."""
+        identity = await asyncio.to_thread(
+            self._authority.new_identity, common_name, "192.0.2.1", names=False, new_key=ec_p256
+        )
+        now = self._core.clock()
+        self._core.world.pi[server].tofu |= {entry: Stored(identity.der, now) for entry in entries}
+        self._core.world.changed()
+        self._core.truth.write(server, "world", "lab", f"{len(entries)} entries planted")
+
+    async def new_identity(self, key: str, kind: Kind) -> Identity:
+        """A new key and certificate of a server, not in service yet."""
         world = self._core.world
         if key not in world.pi and key not in world.ise:
             raise LabOptionInvalid(f"the lab has no server {key!r}; it has {', '.join((*world.pi, *world.ise))}")
-        server, names = world.server(key), self._core.options.subject_alt_names
-        make = self._authority.new_identity
-        return await asyncio.to_thread(make, server.host_name, server.address, names=names)
+        server, options = world.server(key), self._core.options
+        return await asyncio.to_thread(
+            self._authority.new_identity,
+            kind.common_name.replace("{name}", server.host_name).replace("{address}", server.address),
+            server.address,
+            names=options.subject_alt_names if kind.alternatives is None else kind.alternatives,
+            new_key=kind.new_key or (ec_p256 if options.keys == "ec" else rsa_2048),
+            starts=kind.starts,
+            ends=kind.ends,
+            sha1=kind.sha1,
+        )
 
     def _login_of(self, key: str) -> IseIntegration:
         ise: Ise = self._core.world.ise[key]

@@ -14,6 +14,7 @@ _CHOICES = {
     "deletecert": ("silent", "message", "question"),
     "listing": ("published", "spaced", "bare"),
     "log_lines": ("published", "one_line"),
+    "keys": ("rsa", "ec"),
 }
 
 
@@ -27,7 +28,9 @@ class LabOptions:
     127.0.0.1 with ports that the system chooses, ``auto`` takes the first that works here.
     ``seed`` fixes the choice of addresses and the secrets; keys are always new.
     ``ise_servers`` is how many ISE servers exist (1 or 2).
-    ``terminal_length`` is the number of lines after which an SSH session pages, until it is told otherwise.
+    ``terminal_length`` is the number of lines after which an SSH session pages, until it is told otherwise;
+    with ``pages_always`` it does not listen.
+    ``keys``: ``rsa`` of 2048 bits, as the product makes them, or ``ec``, which cost no time.
     ``listing`` is how ``listcerts`` spells its lines: ``published`` as in the procedure, ``spaced`` as on a
     DNA Center (``CN = x`` and a space at the end), ``bare`` without any optional space.
     ``forwarding``: whether the SSH servers forward TCP connections.
@@ -49,8 +52,10 @@ class LabOptions:
     login_banner: str = ""
     resume_question: bool = False
     terminal_length: int = 24
+    pages_always: bool = False
     command_delay_s: float = 0.0
     subject_alt_names: bool = True
+    keys: str = "rsa"
     log_time: str = "%m/%d/%y %H:%M:%S.%L "
     log_lines: str = "published"
     skin: str = "default"

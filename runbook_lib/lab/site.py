@@ -17,12 +17,13 @@ from runbook_lib.lab.doors import Door, TlsHandler
 from runbook_lib.lab.errors import LabError, LabOptionInvalid
 from runbook_lib.lab.history import History
 from runbook_lib.lab.https_server import health_monitor_application, ise_application, web_application
+from runbook_lib.lab.kinds import kind_named
 from runbook_lib.lab.logbook import Logbook
 from runbook_lib.lab.monitors import HealthMonitor, IseTask
 from runbook_lib.lab.options import LabOptions
 from runbook_lib.lab.pages_backend import USER as WEB_USER
 from runbook_lib.lab.pages_backend import SiteBackend
-from runbook_lib.lab.pki import Authority
+from runbook_lib.lab.pki import Authority, ec_p256, rsa_2048
 from runbook_lib.lab.registration import Registrar
 from runbook_lib.lab.scenarios import SCENARIOS
 from runbook_lib.lab.ssh_server import USER as SSH_USER
@@ -99,7 +100,7 @@ class SimulatedSite:
     async def set_fault(self, name: str, server: str = "*", *, times: int | None = None, **settings: Any) -> None:
         """Switch a fault on; see ``faults.KNOWN``."""
         if name in ("impostor", "alternating"):
-            self.core.impostors[server] = await self.history.new_identity(server)
+            self.core.impostors[server] = await self.history.new_identity(server, kind_named("usual"))
         self.core.faults.set(name, server, times=times, **settings)
         self.core.truth.write(server, "world", "lab", f"fault {name}", settings=settings)
         self.core.world.changed()
@@ -173,7 +174,10 @@ async def _world(
 
     async def made(kind: type[Pi] | type[Ise], key: str) -> Any:
         address = next(iter(places[key].values()))[0]
-        identity = await asyncio.to_thread(authority.new_identity, names[key], address, names=options.subject_alt_names)
+        new_key = ec_p256 if options.keys == "ec" else rsa_2048
+        identity = await asyncio.to_thread(
+            authority.new_identity, names[key], address, names=options.subject_alt_names, new_key=new_key
+        )
         return kind(key, names[key], address, {service: place[1] for service, place in places[key].items()}, identity)
 
     servers = await asyncio.gather(*(made(Pi, key) for key in HOST_NAMES), *(made(Ise, key) for key in ise_names))

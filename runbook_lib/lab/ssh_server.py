@@ -97,6 +97,7 @@ class Session:
             echo=process.term_type is not None,
             columns=process.term_size[0],
             length=options.terminal_length,
+            deaf=options.pages_always,
             resume=options.resume_question,
         )
 
@@ -156,7 +157,7 @@ class Session:
             raise ConnectionResetError
 
     async def _say(self, text: str) -> None:
-        data = text.replace("\n", "\r\n").encode()
+        data = text.replace("\n", "\r\n").encode("utf-8", "surrogateescape")
         if self._pace is None:
             self._process.stdout.write(data)
         else:

@@ -100,9 +100,13 @@ class Lab:
 
     # -- doing -------------------------------------------------------------------------------------
 
-    def renew(self, who: str) -> None:
-        """Give a server a new key and certificate."""
-        self._do(self._site.history.renew(who))
+    def renew(self, who: str, kind: str = "usual", *, common_name: str = "") -> None:
+        """Give a server a new key and certificate; ``kind`` is one of ``kinds.KINDS``, ``common_name`` any text."""
+        self._do(self._site.history.renew(who, kind, common_name))
+
+    def plant(self, server: str, *entries: str, common_name: str = "planted") -> None:
+        """Put entries into a PI server's store under any keys at all, of one certificate."""
+        self._do(self._site.history.plant(server, entries, common_name))
 
     def redeploy(self, who: str) -> None:
         """Deploy a PI server anew."""

@@ -1,0 +1,180 @@
+"""A faulty site and stages 10 to 30 on it, and the comparison of what they wrote with what the lab saw.
+
+The stages run as the notebooks run them (``open_runbook``), on a copy of the lab's site file that says it is
+production, so that nothing approves by itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+import yaml
+from repair_site import DELETE, changes
+
+from runbook_lib import places
+from runbook_lib.errors import RunbookError
+from runbook_lib.lab import Lab
+from runbook_lib.models import Deletion, Decision, Plan, Stage, StageState
+from runbook_lib.record import Kind, Line, Record
+from runbook_lib.session import open_runbook
+
+Edit = Callable[[dict[str, Any]], None]
+QUICK = {"monitor_interval_s": 0.2, "registration_s": 0.3, "keys": "ec"}
+LIST = "ncs certvalidation tofu-certs listcerts"
+
+
+class Case:
+    """One incident of one lab, from a point of its truth log on. Make one with the fixture ``begin``."""
+
+    def __init__(self, lab: Lab, folder: Path, edit: Edit | None = None) -> None:
+        self.lab = lab
+        self.incident = ""
+        self._start = len(lab.truth())
+        self._folder = folder
+        self.site = lab.folder / f"{folder.name}.yaml"
+        self.write_site(edit)
+
+    def write_site(self, edit: Edit | None = None) -> None:
+        """Copy the lab's site file beside itself as a production site's, with short waits, and edit it."""
+        site = yaml.safe_load(self.lab.site_file.read_text())
+        site |= {"kind": "production", "name": self._folder.name}
+        site["deadlines"] |= {"probe_spacing_s": 0.02, "settle_s": 3.0, "probe_s": 3.0, "connect_s": 3.0}
+        if edit:
+            edit(site)
+        self.site.write_text(yaml.safe_dump(site, sort_keys=False))
+
+    # -- stages ----------------------------------------------------------------------------------
+
+    def open(self, stage: Stage, **parameters: str) -> Any:
+        rb = open_runbook(stage, str(self.site), self.incident, **parameters)
+        self.incident = rb.incident
+        return rb
+
+    def make_plan(self, expect: str = "") -> Plan:
+        """Stages 10 and 20, every cell of them, and the plan that they end with."""
+        rb = self.open(Stage.DIAGNOSE)
+        rb.diagnose()
+        rb.close()
+        rb = self.open(Stage.LIST, expect=expect)
+        for view in (rb.inventory(), rb.presented(), rb.verdicts()):
+            assert view._repr_html_()
+            assert "\x1b" not in view.text()
+        plan: Plan = rb.plan().value
+        rb.close()
+        return plan
+
+    def carry_out(self, plan: Plan) -> Any:
+        """Stage 30 with the plan's digest as its approval; returns what was deleted."""
+        rb = self.open(Stage.DELETE, approve=plan.digest)
+        rb.plan()
+        rb.approval()
+        rb.require_approval()
+        results = rb.delete().value
+        rb.prove()
+        rb.close()
+        return results
+
+    def delete_only(self, plan: Plan, **parameters: str) -> Any:
+        """The change cell alone, as somebody runs it who leaves out the others."""
+        rb = self.open(Stage.DELETE, **({"approve": plan.digest} | parameters))
+        rb.approval()
+        return rb.delete().value
+
+    # -- what became of it --------------------------------------------------------------------------
+
+    @property
+    def record(self) -> Record:
+        return Record.open(places.records_dir(), self.incident)
+
+    @property
+    def journal(self) -> tuple[Line, ...]:
+        return self.record.journal.read().lines
+
+    def truth(self) -> list[dict[str, Any]]:
+        return self.lab.truth()[self._start :]
+
+    def seen(self) -> SimpleNamespace:
+        """What the lab saw changed since this case began."""
+        return changes(self.truth())
+
+    def state(self, stage: Stage) -> StageState:
+        return self.record.stage_states()[stage]
+
+    def entry(self, server: str) -> str:
+        about = self.lab.world["servers"][server]
+        return f"{about['address']}_{about['ports'].get('hm') or about['ports']['ise']}"
+
+    def assert_agrees(self) -> None:
+        """The lab's log and the record tell one story.
+
+        As many deletions arrived as the journal says were sent, the same ones in the same order, each after its
+        intent was on disk; each was in an approved plan, confirmed or overridden by name.
+        """
+        journal = self.journal
+        intents = [line for line in journal if line.kind is Kind.INTENT and line.stage == Stage.DELETE]
+        unsent = {(n.server, n.text) for n in journal if n.kind is Kind.RESULT and n.seen == Deletion.NOT_SENT}
+        sent = [line for line in intents if (line.server, line.text) not in unsent]
+        arrived = [t for t in self.truth() if t["what"].startswith(DELETE) and "effect" not in t]
+        told = [(line.server, f"{DELETE}{line.text}") for line in sent]
+        assert [(t["server"], t["what"]) for t in arrived] == told
+        assert all(line.utc.isoformat() <= t["utc"] for line, t in zip(sent, arrived, strict=True))
+        record = self.record
+        approved = {a.digest for a in record.read_approvals()}
+        allowed = {
+            (row.server, row.command)
+            for digest in approved
+            for row in record.read_plan(digest).deletions
+            if row.override or (row.verdict and row.verdict.confirmed)
+        }
+        assert {(t["server"], t["what"]) for t in arrived} <= allowed
+
+    def assert_untouched(self) -> None:
+        """Nothing was changed and nothing was to be: no command arrived, no intent was written."""
+        assert self.seen().nothing
+        assert not [line for line in self.journal if line.kind is Kind.INTENT]
+        self.assert_agrees()
+
+    def refused(self, kind: type[RunbookError], exit_code: int, act: Callable[[], Any]) -> RunbookError:
+        """``act`` ends with that error and exit code."""
+        with pytest.raises(kind) as caught:
+            act()
+        assert caught.value.exit_code == exit_code
+        return caught.value
+
+
+Begin = Callable[..., Case]
+
+
+def deletions(plan: Plan) -> set[tuple[str, str]]:
+    return {(row.server, row.key) for row in plan.deletions}
+
+
+def row_of(plan: Plan, server: str, key: str) -> Any:
+    return next(row for row in plan.rows if (row.server, row.key) == (server, key))
+
+
+def without_expectation(*names: str) -> Edit:
+    """The operator knows nothing of these hosts' certificates."""
+
+    def edit(site: dict[str, Any]) -> None:
+        for about in (site["primary"], site["secondary"], *site["ise"]):
+            if about.get("name") in names or any(about is site.get(name) for name in names):
+                about.pop("expect", None)
+
+    return edit
+
+
+def name_entries(*entries: str) -> Edit:
+    """The operator names stale entries, ``primary 192.0.2.20_8082``."""
+
+    def edit(site: dict[str, Any]) -> None:
+        site.setdefault("policy", {})["named_entries"] = list(entries)
+
+    return edit
+
+
+__all__ = ["LIST", "QUICK", "Begin", "Case", "Decision", "deletions", "name_entries", "row_of", "without_expectation"]
