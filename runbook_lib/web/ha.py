@@ -91,13 +91,10 @@ class HaPages:
             await self.view.picture("readiness-after")
 
     async def close_dialog(self) -> None:
-        """Close a dialogue that only shows something, such as the readiness table."""
-        front = (await self.view.look()).in_dialog()
-        if (
-            front.items
-            and not find(front, self.labels["register"])
-            and not find(front, self.labels["secondary_server"])
-        ):
+        """Close a dialogue that only shows something, such as the readiness table, where it blocks the page."""
+        screen = await self.view.look()
+        front = screen.in_dialog()
+        if screen.blocked and not find(front, self.labels["secondary_server"]):
             await self.hand.dismiss(front)
 
     async def register(self, form: HaForm) -> HaPage:

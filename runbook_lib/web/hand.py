@@ -17,6 +17,7 @@ from runbook_lib.web.view import View
 
 _TRIES = 4
 _ACTION_MS = 4000
+_COVERED = "intercepts pointer events"
 
 
 class Hand:
@@ -39,7 +40,7 @@ class Hand:
 
             def ready(screen: Screen, seen: list[Screen] = seen) -> bool | None:
                 seen[:] = [screen]
-                return True if find(screen, label, kinds=kinds) or screen.in_dialog().items else None
+                return True if find(screen, label, kinds=kinds) or screen.blocked else None
 
             await self.view.wait(ready, named(label), max(0.0, end - time.monotonic()))
             item = await self._front(seen[0], label, kinds)
@@ -72,6 +73,11 @@ class Hand:
                 where=self.view.browser.page.url,
                 next_step="Look at what both servers say before anything is repeated.",
             ) from None
+
+    async def enter(self) -> None:
+        """Press Enter where something was typed last, for a form without a button of a known name."""
+        with self.view.browser.guard("pressing Enter"):
+            await self.view.browser.page.keyboard.press("Enter")
 
     async def fill(self, key: str, value: str, *, secret: bool = False) -> None:
         """Type a value into the field that the label names, and see that it is there.
@@ -113,13 +119,13 @@ class Hand:
         A dialogue that came up late and lies over it is dealt with as ``dismiss`` says.
         """
         for _ in range(_TRIES):
-            with contextlib.suppress(Error):
+            try:
                 element = await self.view.element(item.frame, item.index)
                 await element.click(timeout=_ACTION_MS)
                 return
-            front = (await self.view.look()).in_dialog()
-            if front.items and not any((i.kind, i.text) == (item.kind, item.text) for i in front.items):
-                await self.dismiss(front)
+            except Error as error:
+                if _COVERED in (error.message or ""):
+                    await self._uncover()
             item = await self.again(item)
         raise PageNotUnderstood(f"{item.kind} {item.text!r} cannot be clicked", where=self.view.browser.page.url)
 
@@ -132,7 +138,7 @@ class Hand:
     async def _front(self, screen: Screen, label: Label, kinds: Sequence[str]) -> Item | None:
         """Return the answer, from the dialogue in front if one is there; None after a dialogue was dealt with."""
         front = screen.in_dialog()
-        hits = find(front, label, kinds=kinds) or (find(screen, label, kinds=kinds) if not front.items else [])
+        hits = find(front, label, kinds=kinds) or (find(screen, label, kinds=kinds) if not screen.blocked else [])
         if hits:
             items = best(hits)
             if len(items) > 1:
@@ -143,7 +149,7 @@ class Hand:
                     next_step="Say which by a longer caption in the site's file (key labels).",
                 )
             return items[0]
-        if front.items:
+        if screen.blocked:
             await self.dismiss(front)
         return None
 
@@ -185,7 +191,7 @@ class Hand:
                 return element
             except Error as error:
                 problem = error.message.splitlines()[0] if error.message else ""
-                covered = "intercepts pointer events" in (error.message or "")
+                covered = _COVERED in (error.message or "")
             self.view.browser.raise_for_certificate()
             if covered:
                 await self._uncover()
@@ -197,13 +203,17 @@ class Hand:
         )
 
     async def _uncover(self) -> None:
-        """Close what lies over the page without calling itself a dialogue, if it only informs."""
+        """Close what lies over the page, whether it calls itself a dialogue or not, if it only informs."""
         screen = await self.view.look()
+        if screen.in_dialog().items:
+            await self.dismiss(screen.in_dialog())
+            return
         if [hit for hit in find(screen, self.labels["dialog_no"]) if await self._can_be_clicked(hit.item)]:
             return
         for hit in find(screen, self.labels["dialog_close"]):
             if await self._can_be_clicked(hit.item):
-                await self.click(hit.item)
+                with contextlib.suppress(Error):
+                    await (await self.view.element(hit.item.frame, hit.item.index)).click(timeout=_ACTION_MS)
                 return
 
     async def _can_be_clicked(self, item: Item) -> bool:

@@ -175,7 +175,7 @@
     const inside = { ...place };
     if (role === "dialog" || role === "alertdialog" || (tag === "DIALOG" && el.open) || el.getAttribute("aria-modal") === "true") {
       inside.dialog = groupName(el) || clean((el.querySelector("h1,h2,h3,h4") || {}).textContent) || "dialog";
-      inside.modal = true;
+      inside.modal = role === "alertdialog" || el.getAttribute("aria-modal") === "true" || el.matches(":modal");
     }
     if (["alert", "status", "log"].includes(role) || ["polite", "assertive"].includes(el.getAttribute("aria-live"))) inside.live = true;
     if (tag === "NAV" || ["navigation", "menubar", "menu", "tree", "tablist"].includes(role)) inside.nav = true;

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterable
 
 from runbook_lib.errors import LoginRefused
@@ -10,7 +9,7 @@ from runbook_lib.web.hand import Hand
 from runbook_lib.web.match import find
 from runbook_lib.web.reading import fresh_texts
 from runbook_lib.web.screen import Screen, says
-from runbook_lib.web.view import View, is_login
+from runbook_lib.web.view import Rest, View, is_login
 
 _WORDS_S = 3.0
 
@@ -36,17 +35,20 @@ async def _type(view: View, hand: Hand, user: str, password: str) -> None:
     before = await view.look()
     view.said.clear()
     await view.picture("login-before")
-    await hand.press_once("login_button")
-    seen: dict[str, float] = {}
+    if await hand.present("login_button"):
+        await hand.press_once("login_button")
+    else:
+        await hand.enter()
+    shown = Rest()
     try:
         await view.wait(
-            lambda screen: True if _decided(view, before, screen, seen) else None, "the page after the login"
+            lambda screen: True if _decided(view, before, screen, shown) else None, "the page after the login"
         )
     finally:
         await view.picture("login-after")
 
 
-def _decided(view: View, before: Screen, screen: Screen, seen: dict[str, float]) -> bool:
+def _decided(view: View, before: Screen, screen: Screen, shown: Rest) -> bool:
     """Whether the login succeeded; raises LoginRefused when it did not."""
     if _inside(screen, view):
         return True
@@ -60,12 +62,13 @@ def _decided(view: View, before: Screen, screen: Screen, seen: dict[str, float])
             view, "the password has expired", words, "Change it in the web pages, then in the secret's place."
         )
     if not is_login(screen, view.labels):
-        return False
+        # Some first pages hide their menu: whatever stays and asks for no password is inside.
+        return bool(screen.items) and not passwords and shown.rests(screen, _WORDS_S)
     if words:
         raise _refused(view, "user name or password not accepted", words, _CHECK)
     came_again = bool(passwords) and not passwords[0].value
     # Its reason may still be on the way.
-    if came_again and time.monotonic() - seen.setdefault("empty", time.monotonic()) > _WORDS_S:
+    if came_again and shown.rests(screen, _WORDS_S):
         raise _refused(view, "the login page came again without a reason", screen.texts, _CHECK)
     return False
 

@@ -29,6 +29,9 @@ async def go(hand: Hand, path: Sequence[str]) -> None:
     left = list(path)
     before = Screen()
     while left:
+        screen = await hand.view.look()
+        if screen.blocked:
+            await hand.dismiss(screen.in_dialog())
         try:
             position, item, screen = await _next(hand, left, before)
         except PageNotUnderstood:

@@ -19,8 +19,8 @@ class Item:
 
     ``names`` are captions that its markup gives it, each with a level: 0 for labels and own text, 1 for hints
     such as placeholders. ``row`` is an index into the screen's rows, -1 outside of any. ``dialog`` names the
-    dialogue that it stands in. ``frame`` and ``index`` say which element it is. ``sensitive`` ones show a secret,
-    or would: a filled password field, or a text with a typed secret in it.
+    dialogue that it stands in, ``modal`` ones let nothing else be used. ``frame`` and ``index`` say which
+    element it is. ``sensitive`` ones show a secret, or would: password fields, texts with a typed secret in them.
     """
 
     kind: str
@@ -101,8 +101,13 @@ class Screen:
 
     def in_dialog(self) -> Screen:
         """Only what stands in the dialogue that was opened last (in document order); empty without one."""
-        front = [item.dialog for item in self.items if item.modal]
-        return Screen(tuple(item for item in self.items if item.modal and item.dialog == front[-1]) if front else ())
+        front = next((item.dialog for item in reversed(self.items) if item.dialog), "")
+        return Screen(tuple(item for item in self.items if front and item.dialog == front))
+
+    @property
+    def blocked(self) -> bool:
+        """Whether that dialogue says that nothing else can be used meanwhile."""
+        return any(item.modal for item in self.in_dialog().items)
 
 
 def screen_from(frames: Iterable[tuple[int, Mapping[str, Any]]], url: str, hide: Iterable[str] = ()) -> Screen:

@@ -214,7 +214,9 @@ def is_login(screen: Screen, labels: Labels) -> bool:
     passwords = [item for item in screen.items if item.kind == "password"]
     inside = find(screen, labels["menu_administration"]) or find(screen, labels["logout"])
     user = any(item.kind in ("textbox", "combobox") for item in screen.items)
-    return len(passwords) == 1 and user and not inside and bool(find(screen, labels["login_button"]))
+    buttons = [item for item in screen.items if item.kind == "button"]
+    entry = find(screen, labels["login_button"]) or len(buttons) <= 1
+    return len(passwords) == 1 and user and not inside and bool(entry)
 
 
 def visible(screen: Screen) -> str:

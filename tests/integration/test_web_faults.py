@@ -327,3 +327,26 @@ def test_watching_reports_each_change_once(tmp_path: Path) -> None:
     states = [tuple(step.percent for step in page.milestones) for page in seen]
     assert all(one != other for one, other in pairwise(states))
     assert states[-1] == (100, 100, 100)
+
+
+def test_a_login_button_of_another_name_is_not_needed(tmp_path: Path) -> None:
+    """A form with one button of an unknown name is sent with the Enter key."""
+    product = Product(rewrite=(("Sign In", "Weiter"),))
+
+    async def use(pages: PrimePages) -> None:
+        assert (await pages.ha_page()).configuration_mode == "HA not Configured"
+
+    drive(product, "tables", tmp_path, use)
+
+
+def test_a_panel_that_covers_nothing_is_left_alone(tmp_path: Path) -> None:
+    """A dialogue beside the page, which lets everything else be used, is neither answered nor in the way."""
+    panel = (
+        "<div role=dialog aria-label=Chat style='float:right'>Delete all? <button>Yes</button><button>No</button></div>"
+    )
+    product = Product(rewrite=(("<h2>HA Configuration</h2>", panel + "<h2>HA Configuration</h2>"),))
+
+    async def use(pages: PrimePages) -> None:
+        assert (await pages.register(FORM)).under_way
+
+    drive(product, "plain", tmp_path, use)
