@@ -10,7 +10,7 @@ from runbook_lib.errors import ParameterRefused
 from runbook_lib.models import Approval, Override
 from runbook_lib.params import canonical_sha256, load_site_or_lab
 from runbook_lib.record import Record, free_stale
-from runbook_lib.session import open_site
+from runbook_lib.record.lock import lock_path
 from runbook_lib.steps.overriding import write_override
 
 
@@ -62,7 +62,8 @@ def fingerprint(text: str) -> str:
 
 
 def unlock_command(site: str, holder: str) -> None:
-    """Free the stale lock of a site."""
-    name = getattr(load_site_or_lab(site), "name", None) or open_site(site).name
-    free_stale(places.records_dir(), name, holder)
+    """Free the stale lock of a site, which is given by its name, as the refusal names it, or by its file."""
+    root = places.records_dir()
+    name = site if lock_path(root, site).exists() else getattr(load_site_or_lab(site), "name", site)
+    free_stale(root, name, holder)
     out(f"The lock of {name} that {holder} left behind is free.")
