@@ -449,6 +449,14 @@ def test_layers_are_those_that_are_walked() -> None:
     assert [quoted(row[0]) for row in table] == [layer for layer in there if layer]
 
 
+@pytest.mark.parametrize("path", DOCS, ids=lambda path: path.name)
+def test_tables_are_whole(path: Path) -> None:
+    """Every row of a table has as many cells as its head, since a reader's page splits at every upright bar."""
+    tables = re.findall(r"(?:^\|.*\n)+", re.sub(r"^```.*?^```", "", text_of(path), flags=re.M | re.S), re.M)
+    for lines in (table.splitlines() for table in tables):
+        assert len({len(line.strip("|").split("|")) for line in lines}) == 1, lines[0]
+
+
 def test_picture_is_text_and_stands_alone() -> None:
     """The picture is well-formed, has a title and a description, and fetches and runs nothing."""
     picture = ElementTree.parse(ROOT / "docs" / "incident.svg")
