@@ -53,8 +53,12 @@ def approval_of(context: Context, plan: Plan) -> Approval | None:
 
 
 def _unsent(context: Context, plan: Plan) -> tuple[PlanRow, ...]:
-    done = {(result.server, result.key) for result in results_of(context, plan)}
+    done = _sent(context, plan)
     return tuple(row for row in plan.deletions if (row.server, row.key) not in done)
+
+
+def _sent(context: Context, plan: Plan) -> set[tuple[str, str]]:
+    return {(result.server, result.key) for result in results_of(context, plan)}
 
 
 def require_approval(context: Context, plan: Plan) -> Approval | None:
@@ -90,8 +94,8 @@ async def delete_stale(context: Context, plan: Plan) -> tuple[DeletionResult, ..
         return ()
     with SiteLock(context.records_root, context.site.name, purpose="delete stale certificates", incident=plan.incident):
         await require_release(context.site, context.devices)
-        sent = {(result.server, result.key) for result in results_of(context, plan)}
-        await _refuse_if_moved(context, plan, sent)
+        await _refuse_if_moved(context, plan)
+        sent = _sent(context, plan)
         for number, row in enumerate(plan.deletions):
             if (row.server, row.key) in sent:
                 continue
@@ -108,7 +112,7 @@ def results_of(context: Context, plan: Plan) -> tuple[DeletionResult, ...]:
     return tuple(result for result in recorded_deletions(context.record) if result.sent_utc >= plan.made_utc)
 
 
-async def _refuse_if_moved(context: Context, plan: Plan, sent: set[tuple[str, str]]) -> None:
+async def _refuse_if_moved(context: Context, plan: Plan) -> None:
     """Read both stores and probe every host again; raises PlanStale where a row is no longer what was approved."""
     context.tell("Looking at everything again before the first deletion")
     inventory = await take_inventory(context)
@@ -121,7 +125,9 @@ async def _refuse_if_moved(context: Context, plan: Plan, sent: set[tuple[str, st
         now_utc=context.now(),
         overrides=overrides_of(context.record),
     )
-    moved = list(differences(plan, fresh, sent))
+    # What an interrupted run may have sent is known only now, after the stores were read.
+    deleted = {(result.server, result.key) for result in recorded_deletions(context.record)}
+    moved = list(differences(plan, fresh, _sent(context, plan) | _new_rows(plan, fresh) & deleted))
     if moved:
         context.record.journal.append(
             Kind.DECIDED, stage=context.stage, expected=f"the plan {plan.digest}", seen="stale: " + "; ".join(moved)
@@ -132,6 +138,11 @@ async def _refuse_if_moved(context: Context, plan: Plan, sent: set[tuple[str, st
             found="\n".join(moved),
             next_step="look at it again and make a new plan: 20_list_certificates",
         )
+
+
+def _new_rows(plan: Plan, fresh: Plan) -> set[tuple[str, str]]:
+    """Return the entries that the plan does not know; one that this incident deleted may have come back since."""
+    return {(row.server, row.key) for row in fresh.rows} - {(row.server, row.key) for row in plan.rows}
 
 
 def differences(plan: Plan, fresh: Plan, sent: Iterable[tuple[str, str]] = ()) -> Iterable[str]:

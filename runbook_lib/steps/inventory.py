@@ -6,12 +6,13 @@ import asyncio
 from collections.abc import Mapping
 
 from runbook_lib.certificates import Knowledge, judge
-from runbook_lib.models import Deletion, Inventory, Judgement, Presented, Stage, TofuStore
+from runbook_lib.models import Inventory, Judgement, Presented, Stage
 from runbook_lib.params import Expectation
 from runbook_lib.record import Kind
 from runbook_lib.steps.context import Context
 from runbook_lib.steps.expecting import gather_knowledge, knowledge_of
 from runbook_lib.steps.history import INVENTORY_FACTS, last_known_certificate
+from runbook_lib.steps.interrupted import settle_interrupted
 from runbook_lib.steps.targets import PI_SERVERS, Target, targets
 
 
@@ -28,21 +29,12 @@ async def take_inventory(context: Context, given: Mapping[str, Expectation] | No
         known = gather_knowledge(context, given)
     context.tell("Reading both TOFU lists and the HA states", 0.0)
     stores = await asyncio.gather(*(context.devices.prime(key).list_tofu() for key in PI_SERVERS))
+    await settle_interrupted(context, stores)
     ha = await asyncio.gather(*(context.devices.prime(key).ha_status() for key in PI_SERVERS))
-    settle_pending_deletions(context, tuple(stores))
     presented, judgements = await look_at_all(context, known)
     inventory = Inventory(stores=tuple(stores), presented=presented, judgements=judgements, ha=tuple(ha))
     context.record.write_facts(context.stage, INVENTORY_FACTS, inventory)
     return inventory
-
-
-def settle_pending_deletions(context: Context, stores: tuple[TofuStore, ...]) -> None:
-    """Write what the stores say of deletions whose result an interrupted run did not see; nothing is sent again."""
-    listed = {(store.server, entry.key) for store in stores for entry in store.entries}
-    for change in context.record.pending_changes():
-        if change.stage == Stage.DELETE:
-            still = (change.server, change.text) in listed
-            change.result(Deletion.NOT_DELETED_OR_CAME_BACK if still else Deletion.GONE, expected=Deletion.GONE)
 
 
 async def look_at_all(
