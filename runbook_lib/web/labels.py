@@ -181,7 +181,6 @@ _PHRASES_3: dict[str, tuple[str, ...]] = {
         "not valid",
         "bad credentials",
     ),
-    "session_ended": ("session expired", "session has expired", "session timed out", "logged out", "signed out"),
     "refused": (
         "failed",
         "failure",
@@ -243,7 +242,6 @@ _PHRASES_3: dict[str, tuple[str, ...]] = {
     "milestone_failed": ("failed", "failure", "error", "aborted"),
     # -- states of high availability
     "mode_active": ("Primary Active",),
-    "mode_none": ("HA not Configured", "not configured", "Stand Alone", "standalone"),
     # -- questions that a page may ask
     "ask_register": ("register", "registration", "continue", "proceed", "are you sure", "wish to", "high availability"),
     "ask_delete": ("delete", "remove", "are you sure", "continue", "proceed"),
