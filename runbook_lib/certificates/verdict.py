@@ -9,36 +9,25 @@ with nothing here.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from enum import Enum
-
-from cryptography import x509
-from cryptography.exceptions import InvalidSignature
-from cryptography.x509.oid import ExtendedKeyUsageOID
-from cryptography.x509.verification import ExtensionPolicy, PolicyBuilder, Store, VerificationError
+from datetime import datetime
 
 from runbook_lib.certificates.expectation import Knowledge
-from runbook_lib.certificates.facts import facts_of, key_sha256, names_of, sha256_of
+from runbook_lib.certificates.facts import facts_as_far_as_read, key_sha256, load, sha256_of
+from runbook_lib.certificates.issuing import issued_for
 from runbook_lib.models import Judgement, Presented, Vantage, Verdict
 
-LONGEST_PATH = 8
+NOTHING_KNOWN = "the operator knows nothing of this certificate by another way"
 
 
-class _Match(Enum):
-    YES = "yes"
-    NO = "no"
-    CANNOT_TELL = "cannot tell"
-
-
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class _Comparison:
-    """One thing known against one certificate seen."""
+    """One thing known against one certificate seen; ``same`` is None where it cannot be told."""
 
-    match: _Match
+    look: Presented
+    same: bool | None
     verdict: Verdict
-    vantage: Vantage
     words: str
 
 
@@ -65,7 +54,7 @@ def judge(
         verdict=verdict,
         reason=reason,
         expectation=known.words,
-        facts=facts_of(judged.chain[0], now_utc) if judged else None,
+        facts=facts_as_far_as_read(judged.chain[0], now_utc) if judged else None,
         seen_from=tuple(p.vantage for p in looks),
         not_available=tuple((p.vantage, p.problem) for p in seen if p not in looks),
     )
@@ -77,142 +66,73 @@ def _decide(
     if not looks:
         problems = "; ".join(f"{p.vantage}: {p.problem}" for p in seen)
         return Verdict.UNREACHABLE, f"no answer from any vantage ({problems})", None
+    compared = [comparison for look in looks for comparison in _compare(look, looks, known, now_utc)]
+    # What contradicts the operator's knowledge says more than two vantages that differ.
+    against = [*(c for c in compared if c.same is False), *_differences(looks)]
+    alarm = "; ".join(dict.fromkeys(f"seen from {c.look.vantage}: {c.words}" for c in against))
     for look in looks:
         if not look.stable:
-            return Verdict.UNSTABLE, f"two probes from {look.vantage} showed different certificates", look
-    unreadable = [look for look in looks if not _readable(look.chain[0])]
-    if unreadable:
-        return Verdict.CONTRADICTED, f"what {unreadable[0].vantage} shows cannot be read as a certificate", None
-    comparisons = [c for look in looks for c in _compare(look, looks, known, now_utc)]
-    for comparison in comparisons:
-        if comparison.match is _Match.NO:
-            judged = next(look for look in looks if look.vantage is comparison.vantage)
-            return Verdict.CONTRADICTED, f"seen from {comparison.vantage}: {comparison.words}", judged
-    leaf = sha256_of(looks[0].chain[0])
-    if previous and leaf == previous:
+            words = f"two probes from {look.vantage} showed different certificates"
+            return Verdict.UNSTABLE, "; ".join(filter(None, (words, alarm))), look
+    if against:
+        judged = against[0].look
+        if previous == sha256_of(judged.chain[0]):
+            alarm += " (it is the one that was there before: is the new one in use yet?)"
+        return Verdict.CONTRADICTED, alarm, judged
+    # From here on every vantage shows one and the same certificate.
+    if previous == sha256_of(looks[0].chain[0]):
         return Verdict.UNCHANGED, "the host presents the certificate that was there before", looks[0]
-    for comparison in sorted(comparisons, key=lambda c: list(Verdict).index(c.verdict)):
-        if comparison.match is _Match.YES:
-            return comparison.verdict, comparison.words, looks[0]
-    undecided = [c.words for c in comparisons if c.match is _Match.CANNOT_TELL]
-    reason = "; ".join(dict.fromkeys(undecided)) or "the operator knows nothing of this certificate by another way"
-    return Verdict.UNCONFIRMED, reason, looks[0]
+    undecided = tuple(dict.fromkeys(c.words for c in compared if c.same is None))
+    confirming = sorted((c for c in compared if c.same), key=lambda c: list(Verdict).index(c.verdict))
+    if confirming:
+        reasons = dict.fromkeys((*(c.words for c in confirming), *undecided))
+        return confirming[0].verdict, "; ".join(reasons), looks[0]
+    return Verdict.UNCONFIRMED, "; ".join(undecided) or NOTHING_KNOWN, looks[0]
 
 
-def _readable(der: bytes) -> bool:
-    try:
-        facts_of(der, datetime.now(UTC))
-    except Exception:  # noqa: BLE001 - cryptography raises several kinds on hostile input
-        return False
-    return True
-
-
-def _compare(look: Presented, looks: list[Presented], known: Knowledge, now_utc: datetime) -> list[_Comparison]:
+def _compare(look: Presented, looks: list[Presented], known: Knowledge, now_utc: datetime) -> Iterator[_Comparison]:
+    """Yield one comparison per thing that is known."""
     leaf = look.chain[0]
-    found = []
     if known.spki_sha256:
-        same = {key_sha256(x509.load_der_x509_certificate(leaf))} == set(known.spki_sha256)
+        same = {_key_of(leaf)} == set(known.spki_sha256)
         words = "its key is the CSR's" if same else "its key is not the CSR's"
-        found.append(_Comparison(_yes(same), Verdict.CONFIRMED_KEY, look.vantage, words))
-    if known.ca:
-        match, words = _issued(look.chain, known, now_utc)
-        found.append(_Comparison(match, Verdict.CONFIRMED_CHAIN, look.vantage, words))
+        yield _Comparison(look=look, same=same, verdict=Verdict.CONFIRMED_KEY, words=words)
+    sent = tuple(dict.fromkeys(der for one in looks for der in one.chain[1:]))
+    for issuer in known.issuers:
+        issued, words = issued_for(leaf, sent, issuer.ca, issuer.names, now_utc)
+        yield _Comparison(look=look, same=issued, verdict=Verdict.CONFIRMED_CHAIN, words=words)
     if known.sha256:
         same = {sha256_of(leaf)} == set(known.sha256)
         words = "it is the expected certificate" if same else "it is not the expected certificate"
-        found.append(_Comparison(_yes(same), Verdict.CONFIRMED_FINGERPRINT, look.vantage, words))
-    found.append(_against_self(look, looks, known))
-    return found
+        yield _Comparison(look=look, same=same, verdict=Verdict.CONFIRMED_FINGERPRINT, words=words)
+    if known.self_:
+        own = _own(looks)
+        words = (
+            "it is what the host shows through its own SSH server"
+            if own
+            else "the vantage self is not available, so there is nothing to compare with"
+        )
+        yield _Comparison(look=look, same=True if own else None, verdict=Verdict.CONFIRMED_SELF, words=words)
 
 
-def _yes(same: bool) -> _Match:
-    return _Match.YES if same else _Match.NO
+def _differences(looks: list[Presented]) -> Iterator[_Comparison]:
+    """Yield every look that differs from what the host shows through its own SSH server, or else from the first.
 
-
-def _against_self(look: Presented, looks: list[Presented], known: Knowledge) -> _Comparison:
-    """Compare with what the host shows through its own SSH server; where that is missing, with the first look.
-
-    Two vantages that disagree contradict each other even where nothing else is known. Agreement
-    confirms only where the operator named ``self`` as an expectation and it was really seen.
+    Two vantages that disagree contradict each other even where nothing else is known.
     """
-    own = next((p for p in looks if p.vantage is Vantage.SELF), None)
-    reference = own or looks[0]
-    if look.chain[0] != reference.chain[0]:
-        words = f"it differs from what is seen from {reference.vantage}"
-        return _Comparison(_Match.NO, Verdict.CONFIRMED_SELF, look.vantage, words)
-    if own and known.self_:
-        words = "it is what the host shows through its own SSH server"
-        return _Comparison(_Match.YES, Verdict.CONFIRMED_SELF, look.vantage, words)
-    words = (
-        "the vantage self is not available, so there is nothing to compare with"
-        if known.self_
-        else "the operator knows nothing of this certificate by another way"
-    )
-    return _Comparison(_Match.CANNOT_TELL, Verdict.CONFIRMED_SELF, look.vantage, words)
+    reference = _own(looks) or looks[0]
+    for look in looks:
+        if look.chain[0] != reference.chain[0]:
+            words = f"it differs from what is seen from {reference.vantage}"
+            yield _Comparison(look=look, same=False, verdict=Verdict.CONTRADICTED, words=words)
 
 
-def _issued(chain: tuple[bytes, ...], known: Knowledge, now_utc: datetime) -> tuple[_Match, str]:
-    """Whether the operator's CA issued the leaf for one of the expected names.
+def _own(looks: list[Presented]) -> Presented | None:
+    return next((look for look in looks if look.vantage is Vantage.SELF), None)
 
-    The path is verified by the library's verifier; the name by the subject alternative name, or
-    by the CN where there is none, because servers of this kind often have no other. A path that
-    holds but is expired, not yet valid or too weak neither confirms nor contradicts.
-    """
+
+def _key_of(der: bytes) -> str:
     try:
-        leaf, *rest = (x509.load_der_x509_certificate(der) for der in chain)
+        return key_sha256(load(der))
     except ValueError:
-        return _Match.NO, "its chain cannot be read"
-    trusted = [x509.load_der_x509_certificate(der) for der in known.ca]
-    if not _signed_by(leaf, [*rest, *trusted], trusted):
-        return _Match.NO, "it was not issued by the expected CA"
-    if not any(_covers(name, expected) for name in names_of(leaf) for expected in known.ca_names):
-        return _Match.NO, f"it was issued for other names ({', '.join(names_of(leaf)) or 'none'})"
-    if not _for_servers(leaf):
-        return _Match.NO, "it was not issued for servers (extended key usage)"
-    policy = PolicyBuilder().store(Store(trusted)).time(now_utc).max_chain_depth(LONGEST_PATH)
-    policy = policy.extension_policies(
-        ca_policy=ExtensionPolicy.webpki_defaults_ca(), ee_policy=ExtensionPolicy.permit_all()
-    )
-    try:
-        policy.build_client_verifier().verify(leaf, rest)
-    except (VerificationError, ValueError) as error:
-        return _Match.CANNOT_TELL, f"the expected CA signed it, but its chain does not verify now ({error})"
-    return _Match.YES, "the expected CA issued it for the expected name"
-
-
-def _signed_by(leaf: x509.Certificate, candidates: list[x509.Certificate], trusted: list[x509.Certificate]) -> bool:
-    """Whether signatures lead from the leaf to a trusted certificate, whatever the dates and algorithms."""
-    current = leaf
-    for _ in range(LONGEST_PATH):
-        issuer = next((c for c in candidates if c != current and _issued_directly(current, c)), None)
-        if issuer is None:
-            return False
-        if issuer in trusted:
-            return True
-        current = issuer
-    return False
-
-
-def _issued_directly(child: x509.Certificate, parent: x509.Certificate) -> bool:
-    try:
-        child.verify_directly_issued_by(parent)
-    except (ValueError, TypeError, InvalidSignature):
-        return False
-    return True
-
-
-def _for_servers(leaf: x509.Certificate) -> bool:
-    try:
-        usage = leaf.extensions.get_extension_for_class(x509.ExtendedKeyUsage).value
-    except (x509.ExtensionNotFound, ValueError):
-        return True
-    return ExtendedKeyUsageOID.SERVER_AUTH in usage or ExtendedKeyUsageOID.ANY_EXTENDED_KEY_USAGE in usage
-
-
-def _covers(name: str, expected: str) -> bool:
-    """Whether a certificate's name covers the expected one; a wildcard stands for one whole left-most label."""
-    name, expected = name.lower().rstrip("."), expected.lower().rstrip(".")
-    if name.startswith("*."):
-        label, dot, parent = expected.partition(".")
-        return bool(label and dot) and parent == name[2:]
-    return name == expected
+        return ""

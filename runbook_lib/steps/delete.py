@@ -34,22 +34,31 @@ from runbook_lib.steps.preflight import require_release
 def approval_of(context: Context, plan: Plan) -> Approval | None:
     """Return the approval that holds for every deletion of this plan, or None.
 
-    An approval names one plan by its digest and covers exactly that plan's deletions: it holds for
-    what an interruption left of them, and for none that was sent since, so that no second deletion
-    ever rests on it. Where the site asks for a second person, an approval by the one who runs the
-    stage does not count.
+    An approval names one plan by its digest and holds for that plan's deletions; where an interruption
+    left some of them, for those too, although the plan of the rest has another digest. It holds for
+    none that was sent since, so that no second deletion ever rests on it. Where the site asks for a
+    second person, an approval by the one who runs the stage does not count.
     """
     sent_utc = deletion_intents(context.record)
     for approval in reversed(context.record.read_approvals()):
-        if context.site.policy.second_person and approval.by == context.operator:
+        if context.site.policy.second_person and same_person(approval.by, context.operator):
             continue
-        covered = {_essence(row) for row in context.record.read_plan(approval.digest).deletions}
-        if all(
-            _essence(row) in covered and sent_utc.get((row.server, row.key), approval.at_utc) <= approval.at_utc
-            for row in _unsent(context, plan)
-        ):
+        approved = context.record.read_plan(approval.digest).deletions
+        sent_since = {place for place, utc in sent_utc.items() if utc > approval.at_utc}
+        interrupted = any((row.server, row.key) in sent_since for row in approved)
+        if approval.digest != plan.digest and not interrupted:
+            continue
+        covered = {_essence(row) for row in approved}
+        left = _unsent(context, plan)
+        if all(_essence(row) in covered and (row.server, row.key) not in sent_since for row in left):
             return approval
     return None
+
+
+def same_person(one: str, other: str) -> bool:
+    """Whether two names may be one person's: the same without regard to case, or the same before an ``@``."""
+    names = [name.strip().casefold() for name in (one, other)]
+    return names[0] == names[1] or names[0].partition("@")[0] == names[1].partition("@")[0]
 
 
 def _unsent(context: Context, plan: Plan) -> tuple[PlanRow, ...]:

@@ -6,6 +6,8 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 
+from pydantic import ValidationError
+
 from runbook_lib.certificates import Knowledge, combine, read_expectation
 from runbook_lib.errors import ExpectationInvalid
 from runbook_lib.models import Stage
@@ -15,6 +17,7 @@ from runbook_lib.steps.history import facts_or
 from runbook_lib.steps.targets import targets
 
 FACTS = "expectations"
+GIVEN_FACTS = "given_expectations"
 FORM = "HOST=sha256:DIGITS, HOST=csr:FILE, HOST=certificate:FILE, HOST=ca:FILE#NAME or HOST=self; several with ;"
 
 _GIVEN = re.compile(r"(?P<host>[^=\s]+)\s*=\s*(?P<kind>self|sha256|csr|certificate|ca)(?::(?P<value>.+))?")
@@ -35,26 +38,35 @@ def parse_given(text: str, site: Site) -> dict[str, Expectation]:
         if host not in known or host in given:
             problem = "is given twice" if host in given else "is no host of this site"
             raise ExpectationInvalid(f"{host} {problem}", found=part, next_step=f"one of: {', '.join(known)}")
-        given[host] = _expectation(match["kind"], match["value"] or "")
+        given[host] = _expectation(site, host, match["kind"], match["value"] or "")
     return given
 
 
-def _expectation(kind: str, value: str) -> Expectation:
+def _expectation(site: Site, host: str, kind: str, value: str) -> Expectation:
     if kind == "self":
+        if next(target for target in targets(site) if target.name == host).ssh is None:
+            raise ExpectationInvalid(
+                f"self cannot be seen of {host}: the site's file names no SSH access to it",
+                next_step="add its section ssh, or give something else",
+            )
         return Expectation.model_validate({"self": True})
     if kind == "sha256":
         try:
             return Expectation(sha256=canonical_sha256(value))
         except ValueError as error:
-            raise ExpectationInvalid(str(error), found=value) from None
-    if kind == "ca":
-        path, _, names = value.partition("#")
-        if not names:
-            raise ExpectationInvalid("A CA bundle needs the names that it may vouch for", next_step=f"write {FORM}")
-        bundle = CaBundle(bundle=Path(path).expanduser(), names=tuple(name.strip() for name in names.split(",")))
-        return Expectation(ca=bundle)
-    path_of = Path(value).expanduser()
-    return Expectation(csr=path_of) if kind == "csr" else Expectation(certificate=path_of)
+            raise ExpectationInvalid(f"{host}: {error}", found=value, next_step=f"write {FORM}") from None
+    path, _, names = value.partition("#") if kind == "ca" else (value, "", "")
+    try:
+        file = Path(path).expanduser()
+        if kind == "ca":
+            return Expectation(ca=CaBundle(bundle=file, names=tuple(name.strip() for name in names.split(","))))
+        return Expectation(csr=file) if kind == "csr" else Expectation(certificate=file)
+    except (RuntimeError, ValidationError):  # no such user's folder; no names, or none that a host can have
+        raise ExpectationInvalid(
+            f"{host}: the path cannot be, or a CA bundle is given without the names that it may vouch for",
+            found=value,
+            next_step=f"write {FORM}",
+        ) from None
 
 
 def check_given(text: str, site: Site) -> None:
@@ -66,15 +78,18 @@ def check_given(text: str, site: Site) -> None:
 def gather_knowledge(context: Context, given: Mapping[str, Expectation]) -> dict[str, Knowledge]:
     """Read every expectation and leave what they say in the record, for the stages that look again.
 
-    Raises ExpectationInvalid before anything is contacted.
+    What was given to this incident before holds on, so that a resumed run needs it no second time; given
+    anew for a host, it takes the place of what was given for that host. Raises ExpectationInvalid
+    before anything is contacted.
     """
-    nothing = Knowledge()
+    read = {name: read_expectation(expectation) for name, expectation in given.items()}
+    earlier = facts_or(context.record, Stage.LIST, GIVEN_FACTS, dict[str, Knowledge], {})
+    held = {**earlier, **read}
     known = {
-        target.name: combine(
-            read_expectation(target.expect), read_expectation(given[target.name]) if target.name in given else nothing
-        )
+        target.name: combine(read_expectation(target.expect), held.get(target.name, Knowledge()))
         for target in targets(context.site)
     }
+    context.record.write_facts(context.stage, GIVEN_FACTS, held)
     context.record.write_facts(context.stage, FACTS, known)
     return known
 

@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import TypeVar
 
 from runbook_lib.errors import RecordError, StageOutOfOrder
-from runbook_lib.models import DeletionResult, Inventory, Outcome, Stage
+from runbook_lib.models import Deletion, DeletionResult, Inventory, Outcome, Stage
 from runbook_lib.record import Kind, Record, list_records
 from runbook_lib.steps.context import Context
 
@@ -21,9 +21,14 @@ DELETION_FACTS = "deletions"
 
 @dataclass(frozen=True, kw_only=True)
 class Past:
-    """What earlier repairs left behind: when an entry was last deleted or found right, by (server, key)."""
+    """What earlier deletions left behind, by (server, key).
+
+    ``settled_utc``: when an entry was last deleted, in whichever incident. ``sent_here``: entries
+    whose deletion this incident has sent, or may have sent.
+    """
 
     settled_utc: Mapping[tuple[str, str], datetime]
+    sent_here: frozenset[tuple[str, str]] = frozenset()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,11 +53,20 @@ def recorded_deletions(record: Record) -> tuple[DeletionResult, ...]:
 
 
 def deletion_intents(record: Record) -> dict[tuple[str, str], datetime]:
-    """Return when each deletion of an incident was last about to be sent, by server and entry."""
-    lines = record.journal.read().lines
-    return {
-        (line.server, line.text): line.utc for line in lines if line.kind is Kind.INTENT and line.stage == Stage.DELETE
-    }
+    """Return when each deletion of an incident was last about to be sent, by server and entry.
+
+    One whose command is known not to have left is none.
+    """
+    times: dict[tuple[str, str], list[datetime]] = {}
+    for line in record.journal.read().lines:
+        if line.stage != Stage.DELETE:
+            continue
+        place = times.setdefault((line.server, line.text), [])
+        if line.kind is Kind.INTENT:
+            place.append(line.utc)
+        elif line.kind is Kind.RESULT and line.seen == Deletion.NOT_SENT and place:
+            place.pop()
+    return {key: place[-1] for key, place in times.items() if place}
 
 
 def past_of(context: Context) -> Past:
@@ -62,21 +76,29 @@ def past_of(context: Context) -> Past:
     mismatch lines say so.
     """
     settled: dict[tuple[str, str], datetime] = {}
-    for record in reversed(list(_records_of_site(context))):
-        settled |= deletion_intents(record)
-        settled |= {(result.server, result.key): result.read_back_utc for result in recorded_deletions(record)}
-    return Past(settled_utc=settled)
+    for record in _records_of_site(context):
+        read_back = (((result.server, result.key), result.read_back_utc) for result in recorded_deletions(record))
+        for place, utc in (*deletion_intents(record).items(), *read_back):
+            settled[place] = max(utc, settled.get(place, utc))
+    return Past(settled_utc=settled, sent_here=frozenset(deletion_intents(context.record)))
 
 
 def last_known_certificate(context: Context, target: str) -> str:
-    """Return the fingerprint with which the newest repaired incident before this one ended, or nothing."""
+    """Return the fingerprint with which the newest repaired incident before this one ended, or nothing.
+
+    Nothing too where an incident after that deleted entries and was not proven: whatever the host
+    showed last is not known then.
+    """
     for record in _records_of_site(context):
-        if record.incident == context.record.incident or record.outcome() is not Outcome.REPAIRED:
+        if record.incident == context.record.incident:
             continue
-        nothing = Confirmed(sha256={}, at_utc=context.now())
-        confirmed = facts_or(record, Stage.VERIFY, CONFIRMED_FACTS, Confirmed, nothing)
-        if target in confirmed.sha256:
-            return confirmed.sha256[target]
+        if record.outcome() is Outcome.REPAIRED:
+            nothing = Confirmed(sha256={}, at_utc=context.now())
+            confirmed = facts_or(record, Stage.VERIFY, CONFIRMED_FACTS, Confirmed, nothing)
+            if target in confirmed.sha256:
+                return confirmed.sha256[target]
+        elif deletion_intents(record):
+            return ""
     return ""
 
 

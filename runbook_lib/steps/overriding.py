@@ -5,10 +5,12 @@ It helps against ``unconfirmed`` alone. ``contradicted``, ``unstable`` and ``unr
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from runbook_lib.errors import DeletionRefused, ParameterRefused
 from runbook_lib.models import Inventory, Judgement, Override, Stage, Verdict
 from runbook_lib.record import Record
-from runbook_lib.steps.history import INVENTORY_FACTS, facts_or
+from runbook_lib.steps.history import INVENTORY_FACTS, deletion_intents, facts_or
 
 FACTS = "overrides"
 PHRASE = "nobody has confirmed this certificate"
@@ -35,7 +37,8 @@ def write_override(record: Record, override: Override, target: str, *, phrase: s
             f"The {override.server} lists no such entry", found=override.key, next_step="copy the key from its list"
         )
     _require_unconfirmed(inventory.judgement(target), override)
-    record.write_facts(Stage.LIST, FACTS, (*overrides_of(record), override))
+    kept = replace(override, by=override.by.strip(), reason=override.reason.strip())
+    record.write_facts(Stage.LIST, FACTS, (*overrides_of(record), kept))
 
 
 def _require_unconfirmed(judgement: Judgement, override: Override) -> None:
@@ -60,6 +63,13 @@ def overriding(overrides: tuple[Override, ...], server: str, key: str, sha256: s
     """Return the override that holds for this entry and this certificate, or None."""
     found = [o for o in overrides if (o.server, o.key, o.sha256) == (server, key, sha256)]
     return found[-1] if found else None
+
+
+def deleted_under_override(record: Record) -> bool:
+    """Whether a deletion of this incident was sent, or may have been, on a person's word alone."""
+    sent = deletion_intents(record)
+    approved = (record.read_plan(approval.digest) for approval in record.read_approvals())
+    return any(row.override and (row.server, row.key) in sent for plan in approved for row in plan.deletions)
 
 
 def in_words(override: Override) -> str:

@@ -3,13 +3,14 @@
 An entry is deleted only if four things come together: it stands for another host of the site, a
 log (or the operator by name) says that its certificate no longer fits, the mismatch is not over
 already, and the verdict on what the host presents now is a confirmed one. Anything stale that
-falls short of that blocks the whole plan: half a repair would look like a repair.
+falls short of that blocks the whole plan: half a repair would look like a repair. So does a verdict
+``contradicted`` on any host, stale or not: an impostor at one may be one at another.
 """
 
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from runbook_lib.canonical import plan_digest
 from runbook_lib.models import (
@@ -25,10 +26,9 @@ from runbook_lib.models import (
     Verdict,
 )
 from runbook_lib.params import Site
-from runbook_lib.parse.ha import StateKind, kind_of_state
-from runbook_lib.parse.names import fits
 from runbook_lib.steps.history import Past
 from runbook_lib.steps.overriding import in_words, overriding
+from runbook_lib.steps.stale import Staleness, naming
 from runbook_lib.steps.targets import PI_SERVERS, Target, is_own, target_of, targets
 
 DELETE_COMMAND = "ncs certvalidation tofu-certs deletecert host {key}"
@@ -47,6 +47,7 @@ def make_plan(
     """Return the plan with its digest. The same facts give the same digest, whoever asks and when."""
     planner = _Planner(site, diagnosis, inventory, past, overrides)
     rows = tuple(planner.row(server, entry) for server in PI_SERVERS for entry in inventory.store(server).entries)
+    planner.block_contradicted(rows)
     return Plan(
         site=site.name,
         incident=incident,
@@ -67,9 +68,8 @@ class _Planner:
         self._site = site
         self._diagnosis = diagnosis
         self._inventory = inventory
-        self._past = past
+        self._stale = Staleness(site, diagnosis, inventory, past)
         self._overrides = overrides
-        self._used: set[Mismatch] = set()
         self.blocked: list[str] = []
 
     def row(self, server: str, entry: TofuEntry) -> PlanRow:
@@ -78,120 +78,74 @@ class _Planner:
             return _row(server, entry, "", Decision.LEFT_ALONE, "the server's own entry is never deleted")
         target = target_of(self._site, server, entry)
         if target is None:
-            return _row(server, entry, "", Decision.LEFT_ALONE, "not a host of this site")
+            return _row(server, entry, "", Decision.LEFT_ALONE, "no host of this site that this server has to trust")
         judgement = self._inventory.judgement(target.name)
-        evidence = self._evidence(server, entry, judgement)
-        named = self._named(server, entry)
+        evidence = self._stale.evidence(server, entry, judgement)
+        named = self._stale.named(server, entry)
+        if judgement.verdict is Verdict.CONTRADICTED:
+            # Whatever the logs say of it: where one host may be an impostor, nothing is changed at this site.
+            return self._by_verdict(server, entry, target, judgement, evidence)
         if not evidence and not named:
-            return self._without_evidence(server, entry, target)
-        if settled := self._settled(server, entry, target, evidence, named):
+            return self._without_evidence(server, entry, target, judgement)
+        if settled := self._stale.settled(server, entry, target, evidence, named):
             return _row(server, entry, target.name, Decision.ALREADY_RIGHT, settled, judgement, evidence)
-        if doubt := self._doubt(server, entry, target, evidence, named):
+        if spent := self._stale.spent(server, entry, evidence):
+            return _row(server, entry, target.name, Decision.LEFT_ALONE, spent, judgement, evidence)
+        if doubt := self._stale.doubt(server, entry, target, evidence, named):
             self.blocked.append(f"{server}: {entry.key}: {doubt}")
             return _row(server, entry, target.name, Decision.CANNOT_TELL, doubt, judgement, evidence)
         return self._by_verdict(server, entry, target, judgement, evidence)
 
+    def block_contradicted(self, rows: tuple[PlanRow, ...]) -> None:
+        """Block the plan for a contradicted host of which no entry is listed, as for one that is."""
+        for judgement in self._inventory.judgements:
+            if judgement.verdict is Verdict.CONTRADICTED and judgement.target not in {row.target for row in rows}:
+                self.blocked.append(f"{judgement.target}: {judgement.verdict}: {judgement.reason}")
+
     def notes(self, rows: tuple[PlanRow, ...]) -> list[str]:
         """Say what the rows cannot: mismatches that no entry explains, logs that were not at hand, no entry at all."""
         found = [
-            f"{mismatch.server}: a mismatch of {mismatch.subject} fits no entry of its store"
-            for mismatch in self._diagnosis.mismatches
-            if mismatch not in self._used
+            f"{mismatch.server}: a mismatch of {mismatch.subject} fits no entry of another host of this site"
+            for mismatch in self._stale.unexplained
         ]
         found += [f"{server}: no logs at hand" for server in self._diagnosis.no_logs]
+        found += [
+            f"{row.server}: {row.key}: the operator named it; no log line says that it is stale"
+            for row in rows
+            if row.decision is Decision.DELETE and not row.evidence
+        ]
+        listed = {f"{row.server} {row.key}" for row in rows if row.target}
+        found += [
+            f"{name}: named by the operator, and no entry of another host of the site; nothing is done for it"
+            for name in self._site.policy.named_entries
+            if name not in listed
+        ]
         for target in targets(self._site):
             for observer in target.observers:
                 if not any(row.server == observer and row.target == target.name for row in rows):
                     found.append(f"{observer}: no entry of {target.name}; it is added at the next connection")
         return found
 
-    def _evidence(self, server: str, entry: TofuEntry, judgement: Judgement) -> tuple[Mismatch, ...]:
-        """Return the mismatches on this server whose subject is the entry's, or the presented certificate's.
-
-        The product logs no address, so the subject is all there is; it selects an entry for a closer
-        look and confirms nothing.
-        """
-        subjects = [entry.subject, *([judgement.facts.subject] if judgement.facts else [])]
-        found = tuple(
-            mismatch
-            for mismatch in self._diagnosis.mismatches
-            if mismatch.server == server and any(fits(mismatch.subject, subject) for subject in subjects)
-        )
-        self._used.update(found)
-        return found
-
-    def _named(self, server: str, entry: TofuEntry) -> bool:
-        return f"{server} {entry.key}" in self._site.policy.named_entries
-
-    def _without_evidence(self, server: str, entry: TofuEntry, target: Target) -> PlanRow:
-        if server in self._diagnosis.no_logs:
-            if self._healthy(target):
-                reason = "no logs at hand, but both servers report high availability as healthy"
-                return _row(server, entry, target.name, Decision.ALREADY_RIGHT, reason)
-            if any(name.startswith(f"{server} ") for name in self._site.policy.named_entries):
-                reason = "no logs at hand, and the operator named other entries of this server"
-                return _row(server, entry, target.name, Decision.LEFT_ALONE, reason)
-            reason = (
-                "no logs of this server are at hand; add them to the site's file, or name the entry"
-                f" there (policy: named_entries: ['{server} {entry.key}'])"
-            )
-            self.blocked.append(f"{server}: {entry.key}: {reason}")
-            return _row(server, entry, target.name, Decision.CANNOT_TELL, reason)
-        return _row(server, entry, target.name, Decision.ALREADY_RIGHT, "no mismatch of it in this server's logs")
-
-    def _settled(
-        self, server: str, entry: TofuEntry, target: Target, evidence: tuple[Mismatch, ...], named: bool
-    ) -> str:
-        """Say why the mismatch is over, or nothing. An entry that the operator named is never called settled."""
-        if named:
-            return ""
-        last = _last(evidence)
-        settled_utc = self._past.settled_utc.get((server, entry.key))
-        if settled_utc and last and last <= settled_utc:
-            return f"its last mismatch ({last:%Y-%m-%d %H:%M:%S} UTC) is before its repair ({settled_utc:%H:%M:%S} UTC)"
-        if self._healthy(target):
-            return "both servers report high availability as healthy, so they accept each other's certificates"
-        end = self._diagnosis.log_end_utc.get(server)
-        limit = timedelta(hours=self._site.policy.mismatch_current_h)
-        if last and end and end - last > limit:
-            return f"its last mismatch is {(end - last).days} days older than the end of the log: it has ceased"
-        return ""
-
-    def _healthy(self, target: Target) -> bool:
-        """Whether both servers' own HA state says that they talk to each other; says nothing of an ISE server."""
-        if target.name not in PI_SERVERS:
-            return False
-        return all(kind_of_state(status.state) is StateKind.HEALTHY for status in self._inventory.ha)
-
-    def _doubt(self, server: str, entry: TofuEntry, target: Target, evidence: tuple[Mismatch, ...], named: bool) -> str:
-        """Say why this entry cannot be told from another, or nothing."""
-        if entry.key != f"{entry.host}_{entry.port}":
-            return "the device spells the entry's port unusually, so the command might mean another one"
-        entries = self._inventory.store(server).entries
-        if sum(other.key == entry.key for other in entries) > 1:
-            return "the list holds this entry more than once"
-        if named:
-            return ""
-        rivals = [
-            other.key
-            for other in entries
-            if other.key != entry.key
-            and (rival := target_of(self._site, server, other))
-            and rival.name != target.name
-            and any(fits(mismatch.subject, other.subject) for mismatch in evidence)
-        ]
-        if rivals:
-            return (
-                f"the subject in the log fits {', '.join(rivals)} too; name the stale entry in the site's file"
-                f" (policy: named_entries: ['{server} {entry.key}'])"
-            )
-        return ""
+    def _without_evidence(self, server: str, entry: TofuEntry, target: Target, judgement: Judgement) -> PlanRow:
+        if server not in self._diagnosis.no_logs:
+            return _row(server, entry, target.name, Decision.ALREADY_RIGHT, "no mismatch of it in this server's logs")
+        if self._stale.healthy(target):
+            reason = "no logs at hand, but both servers report high availability as healthy"
+            return _row(server, entry, target.name, Decision.ALREADY_RIGHT, reason)
+        if judgement.verdict is Verdict.UNCHANGED:
+            return _row(server, entry, target.name, Decision.ALREADY_RIGHT, judgement.reason, judgement)
+        if any(name.startswith(f"{server} ") for name in self._site.policy.named_entries):
+            reason = "no logs at hand, and the operator named other entries of this server"
+            return _row(server, entry, target.name, Decision.LEFT_ALONE, reason)
+        reason = f"no logs of this server are at hand; add them to the site's file, or {naming(server, entry)}"
+        self.blocked.append(f"{server}: {entry.key}: {reason}")
+        return _row(server, entry, target.name, Decision.CANNOT_TELL, reason)
 
     def _by_verdict(
         self, server: str, entry: TofuEntry, target: Target, judgement: Judgement, evidence: tuple[Mismatch, ...]
     ) -> PlanRow:
         verdict = judgement.verdict
-        if verdict.confirmed:
+        if verdict.confirmed and judgement.facts:
             return _row(server, entry, target.name, Decision.DELETE, judgement.reason, judgement, evidence)
         if verdict is Verdict.UNCHANGED:
             return _row(server, entry, target.name, Decision.ALREADY_RIGHT, judgement.reason, judgement, evidence)
@@ -203,12 +157,6 @@ class _Planner:
         self.blocked.append(f"{server}: {entry.key}: {verdict}: {judgement.reason}")
         decision = Decision.LEFT_ALONE if verdict is Verdict.CONTRADICTED else Decision.CANNOT_TELL
         return _row(server, entry, target.name, decision, f"{verdict}: {judgement.reason}", judgement, evidence)
-
-
-def _last(evidence: tuple[Mismatch, ...]) -> datetime | None:
-    """Return the newest time of the evidence; None where a line has no time, since it may be from just now."""
-    times = [mismatch.last_utc for mismatch in evidence]
-    return None if None in times or not times else max(time for time in times if time)
 
 
 def _row(

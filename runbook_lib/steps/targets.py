@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
-from ipaddress import ip_address
+from ipaddress import IPv4Address, IPv6Address, ip_address
 
 from runbook_lib.models import TofuEntry
 from runbook_lib.params import Expectation, PiServer, Site, SshAccess
 
 PI_SERVERS = ("primary", "secondary")
+
+_KEY = re.compile(r"(?P<host>.+)_(?P<port>[0-9]{1,9})", re.DOTALL)
+_LOCALHOST = (ip_address("127.0.0.1"), ip_address("::1"))
+_LOCALHOST_NAMES = frozenset(
+    {"localhost", "localhost.localdomain", "localhost4", "localhost6", "ip6-localhost", "ip6-loopback"}
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,29 +86,30 @@ def target_of(site: Site, observer: str, entry: TofuEntry) -> Target | None:
 
 def target_of_key(site: Site, observer: str, key: str) -> Target | None:
     """Return the host of the site that the entry ``<host>_<port>`` on ``observer`` stands for, or None."""
-    host, _, port = key.rpartition("_")
-    if not (host and port.isascii() and port.isdecimal()):
+    found = _KEY.fullmatch(key)
+    if not found:
         return None
-    return target_of(site, observer, TofuEntry(key=key, host=host, port=int(port), subject="", line=""))
+    return target_of(
+        site, observer, TofuEntry(key=key, host=found["host"], port=int(found["port"]), subject="", line="")
+    )
 
 
 def is_own(site: Site, observer: str, entry: TofuEntry) -> bool:
     """Whether an entry is the server's own: its own name or address, or loopback.
 
-    Where several servers share one address (behind port forwarding, or on one machine), the port
-    tells them apart: an entry that is exactly another host of the site is that host's.
+    Where several servers share one address, or live on loopback (behind port forwarding, or on one
+    machine), the port tells them apart: an entry that is exactly another host of the site is that
+    host's. With the server's own port its own name, ``localhost``, ``127.0.0.1`` and ``::1`` are its own.
     """
     server = pi_server(site, observer)
-    named = any_same_host(entry.host, (server.address, *server.names))
+    named = any_same_host(entry.host, (server.address, *server.names)) or _is_localhost(entry.host)
     if named and entry.port == server.health_monitor_port:
         return True
-    if any(
+    return (named or _is_loopback(entry.host)) and not any(
         entry.port == other.port and any_same_host(entry.host, other.hosts)
         for other in targets(site)
         if other.name != observer
-    ):
-        return False
-    return named or _is_loopback(entry.host)
+    )
 
 
 def any_same_host(host: str, others: tuple[str, ...]) -> bool:
@@ -110,15 +118,38 @@ def any_same_host(host: str, others: tuple[str, ...]) -> bool:
 
 
 def same_host(one: str, other: str) -> bool:
-    """Whether two spellings name one host: addresses by value, names without regard to case."""
+    """Whether two spellings name one host: addresses by value, names of ASCII without regard to case.
+
+    Other characters that look or fold alike make another host.
+    """
+    here, there = _address(one), _address(other)
+    if here or there:
+        return here == there
+    return one.isascii() and other.isascii() and _name(one) == _name(other)
+
+
+def _address(host: str) -> IPv4Address | IPv6Address | None:
+    """Return the address that a host is, None for a name; brackets and an IPv4 address written as IPv6 are read too."""
     try:
-        return ip_address(one) == ip_address(other)
+        address = ip_address(host[1:-1] if host.startswith("[") and host.endswith("]") else host)
     except ValueError:
-        return one.rstrip(".").casefold() == other.rstrip(".").casefold()
+        return None
+    mapped = address.ipv4_mapped if isinstance(address, IPv6Address) else None
+    return mapped or address
+
+
+def _name(host: str) -> str:
+    return host.lower().rstrip(".")
+
+
+def _is_localhost(host: str) -> bool:
+    address = _address(host)
+    if address:
+        return address in _LOCALHOST or address.is_unspecified
+    name = _name(host)
+    return name in _LOCALHOST_NAMES or name.endswith(".localhost")
 
 
 def _is_loopback(host: str) -> bool:
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return host.casefold() == "localhost"
+    address = _address(host)
+    return bool(address and address.is_loopback)

@@ -5,8 +5,7 @@ from __future__ import annotations
 import asyncio
 from datetime import datetime
 
-from runbook_lib.errors import StageOutOfOrder
-from runbook_lib.models import Check, Diagnosis, Judgement, Mismatch, Outcome, PlanRow, Verdict
+from runbook_lib.models import Check, Diagnosis, Judgement, Mismatch, Outcome, Verdict
 from runbook_lib.parse.ha import StateKind, kind_of_state
 from runbook_lib.record import Kind
 from runbook_lib.steps.context import Context
@@ -14,6 +13,7 @@ from runbook_lib.steps.diagnose import read_logs
 from runbook_lib.steps.expecting import knowledge_of
 from runbook_lib.steps.history import CONFIRMED_FACTS, Confirmed, confirmed_before, recorded_deletions
 from runbook_lib.steps.inventory import look_at_all
+from runbook_lib.steps.overriding import deleted_under_override
 from runbook_lib.steps.pages import PrimaryPages
 from runbook_lib.steps.readd_ise import prove_ise
 from runbook_lib.steps.register_ha import entry_check, observe_ha
@@ -62,7 +62,7 @@ def outcome_of(context: Context, checks: tuple[Check, ...]) -> Outcome:
     lines = context.record.journal.read().lines
     if not any(line.kind is Kind.INTENT for line in lines):
         return Outcome.NOTHING_TO_DO
-    if any(row.override for row in _plan_rows(context)) or any(check.ok is None for check in checks if _proves(check)):
+    if deleted_under_override(context.record) or any(check.ok is None for check in checks if _proves(check)):
         return Outcome.REPAIRED_UNVERIFIED
     return Outcome.REPAIRED
 
@@ -70,13 +70,6 @@ def outcome_of(context: Context, checks: tuple[Check, ...]) -> Outcome:
 def _proves(check: Check) -> bool:
     """Whether a fact that is not known leaves the repair unverified; logs that were not at hand do not."""
     return not check.name.startswith("new mismatches")
-
-
-def _plan_rows(context: Context) -> tuple[PlanRow, ...]:
-    try:
-        return context.record.read_plan().rows
-    except StageOutOfOrder:
-        return ()
 
 
 def _certificate_check(context: Context, judgement: Judgement) -> Check:

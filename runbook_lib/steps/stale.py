@@ -1,0 +1,134 @@
+"""Which entries of the stores the logs, or the operator by name, call stale. Pure.
+
+The product logs a subject and no address, so a subject is all that leads from a line to an entry; it
+selects an entry for a closer look and confirms nothing.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from runbook_lib.models import Diagnosis, Inventory, Judgement, Mismatch, TofuEntry
+from runbook_lib.params import Site
+from runbook_lib.parse.ha import StateKind, kind_of_state
+from runbook_lib.parse.names import fits
+from runbook_lib.steps.history import Past
+from runbook_lib.steps.targets import PI_SERVERS, Target, is_own, target_of
+
+
+class Staleness:
+    """What is known of whether an entry is stale; remembers which mismatches an entry explained."""
+
+    def __init__(self, site: Site, diagnosis: Diagnosis, inventory: Inventory, past: Past) -> None:
+        self._site = site
+        self._diagnosis = diagnosis
+        self._inventory = inventory
+        self._past = past
+        self._used: set[Mismatch] = set()
+
+    @property
+    def unexplained(self) -> tuple[Mismatch, ...]:
+        """The mismatches that fitted none of the entries that were asked about."""
+        return tuple(mismatch for mismatch in self._diagnosis.mismatches if mismatch not in self._used)
+
+    def evidence(self, server: str, entry: TofuEntry, judgement: Judgement) -> tuple[Mismatch, ...]:
+        """Return the mismatches on this server whose subject is the entry's, or the presented certificate's."""
+        subjects = _subjects(entry, judgement)
+        found = tuple(
+            mismatch
+            for mismatch in self._diagnosis.mismatches
+            if mismatch.server == server and _fits_any(mismatch, subjects)
+        )
+        self._used.update(found)
+        return found
+
+    def named(self, server: str, entry: TofuEntry) -> bool:
+        """Whether the operator named the entry as stale."""
+        return f"{server} {entry.key}" in self._site.policy.named_entries
+
+    def settled(
+        self, server: str, entry: TofuEntry, target: Target, evidence: tuple[Mismatch, ...], named: bool
+    ) -> str:
+        """Say why the mismatch is over, or nothing. An entry that the operator named is never called settled."""
+        if named:
+            return ""
+        last = _last(evidence)
+        settled_utc = self._past.settled_utc.get((server, entry.key))
+        if settled_utc and last and last <= settled_utc:
+            return (
+                f"its last mismatch ({last:%Y-%m-%d %H:%M:%S} UTC) is before its deletion"
+                f" ({settled_utc:%Y-%m-%d %H:%M:%S} UTC)"
+            )
+        if self.healthy(target):
+            return "both servers report high availability as healthy, so they accept each other's certificates"
+        end = self._diagnosis.log_end_utc.get(server)
+        limit = timedelta(hours=self._site.policy.mismatch_current_h)
+        if last and end and end - last > limit:
+            ago_h = (end - last).total_seconds() / 3600
+            return f"its last mismatch is {ago_h:.0f} hours older than the end of the log: it has ceased"
+        return ""
+
+    def spent(self, server: str, entry: TofuEntry, evidence: tuple[Mismatch, ...]) -> str:
+        """Say that this incident has deleted the entry already and nothing shows that it is stale again, or nothing.
+
+        So that a resumed run deletes no entry twice where no line tells when it was written.
+        """
+        sent = (server, entry.key) in self._past.sent_here
+        last = _last(evidence)
+        if not sent or (last and last > self._past.settled_utc.get((server, entry.key), last)):
+            return ""
+        return (
+            "its deletion was sent in this incident already, and no dated line of a log says that it is stale again;"
+            " the stages after this one tell whether it is"
+        )
+
+    def healthy(self, target: Target) -> bool:
+        """Whether both servers' own HA state says that they talk to each other; says nothing of an ISE server."""
+        if target.name not in PI_SERVERS:
+            return False
+        states = {status.server: kind_of_state(status.state) for status in self._inventory.ha}
+        return all(states.get(server) is StateKind.HEALTHY for server in PI_SERVERS)
+
+    def doubt(self, server: str, entry: TofuEntry, target: Target, evidence: tuple[Mismatch, ...], named: bool) -> str:
+        """Say why this entry cannot be told from another, or nothing."""
+        if entry.key != f"{entry.host}_{entry.port}":
+            return "the device spells the entry's port unusually, so the command might mean another one"
+        entries = self._inventory.store(server).entries
+        if sum(other.key == entry.key for other in entries) > 1:
+            return "the list holds this entry more than once"
+        if named:
+            return ""
+        rivals = [other.key for other in entries if self._is_rival(server, other, target, evidence)]
+        if rivals:
+            return f"the subject in the log fits {', '.join(rivals)} too; if this one is stale, {naming(server, entry)}"
+        return ""
+
+    def _is_rival(self, server: str, other: TofuEntry, target: Target, evidence: tuple[Mismatch, ...]) -> bool:
+        """Whether the log lines may just as well mean this entry: of another host, a stranger, or the server itself."""
+        host = target_of(self._site, server, other)
+        if host and host.name == target.name:
+            return False
+        name = server if is_own(self._site, server, other) else host.name if host else ""
+        subjects = _subjects(other, self._inventory.judgement(name) if name else None)
+        return any(_fits_any(mismatch, subjects) for mismatch in evidence)
+
+
+def _subjects(entry: TofuEntry, judgement: Judgement | None) -> tuple[str, ...]:
+    """Return the subjects by which a log may call the entry's host: the stored one, and the one presented now."""
+    presented = judgement.facts.subject if judgement and judgement.facts else ""
+    return (entry.subject, presented) if presented else (entry.subject,)
+
+
+def _fits_any(mismatch: Mismatch, subjects: tuple[str, ...]) -> bool:
+    return any(fits(mismatch.subject, subject) for subject in subjects)
+
+
+def naming(server: str, entry: TofuEntry) -> str:
+    """Return how the operator names an entry as stale."""
+    return f"name it in the site's file (policy: named_entries: ['{server} {entry.key}'])"
+
+
+def _last(evidence: tuple[Mismatch, ...]) -> datetime | None:
+    """Return the newest time of the evidence; None where a line has no time, since it may be from just now."""
+    times = [mismatch.last_utc for mismatch in evidence]
+    return None if None in times or not times else max(time for time in times if time)
