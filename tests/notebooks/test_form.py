@@ -1,0 +1,218 @@
+"""How a notebook reads: every rule that a script can check, over every notebook."""
+
+from __future__ import annotations
+
+import ast
+import inspect
+import re
+from itertools import pairwise
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import nbformat
+import pytest
+
+from runbook_lib import open_runbook
+from runbook_lib.models import Stage
+from runbook_lib.places import notebooks_dir, project_root
+from runbook_lib.session.nexts import next_steps
+from runbook_lib.session.stages import STAGES
+
+NOTEBOOKS = sorted(notebooks_dir().glob("*.ipynb"))
+REFERENCE = project_root() / "tests" / "reference"
+CHANGING = {Stage.DELETE: "delete", Stage.REGISTER: "register", Stage.READD_ISE: "readd"}
+TITLE_ROWS = ["Changes anything?", "Before", "Leaves", "Takes", "Undo"]
+LONG_LINES = 5
+FORBIDDEN = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda, ast.ClassDef, ast.For, ast.While, ast.Try, ast.With)
+
+each_notebook = pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+
+
+def read(path: Path) -> Any:
+    """Return the notebook, and its cells by kind."""
+    notebook = nbformat.read(path, as_version=4)
+    return SimpleNamespace(
+        all=notebook.cells,
+        code=[cell for cell in notebook.cells if cell.cell_type == "code"],
+        prose=[cell for cell in notebook.cells if cell.cell_type == "markdown"],
+        raw=notebook,
+    )
+
+
+def source(path: Path, ident: str) -> str:
+    return str(next(cell.source for cell in read(path).code if cell.id == ident))
+
+
+def test_there_is_one_notebook_for_each_stage() -> None:
+    """The notebooks are the stages, no more and no fewer."""
+    assert [path.stem for path in NOTEBOOKS] == [stage.value for stage in Stage]
+
+
+@each_notebook
+def test_a_notebook_is_stored_in_its_one_form(path: Path) -> None:
+    """Valid, indented by one, keys sorted, a newline at the end: a change shows in a diff as what it is."""
+    notebook = read(path).raw
+    nbformat.validate(notebook)
+    assert path.read_text(encoding="utf-8") == nbformat.writes(notebook) + "\n"
+
+
+@each_notebook
+def test_a_notebook_holds_nothing_of_a_run(path: Path) -> None:
+    """No outputs, execution counts, widget states or other metadata of a cell than its tags."""
+    notebook = read(path)
+    assert [cell.id for cell in notebook.code if cell.outputs or cell.execution_count is not None] == []
+    assert [cell.id for cell in notebook.all if set(cell.metadata) - {"tags"}] == []
+    assert set(notebook.raw.metadata) == {"kernelspec", "language_info"}
+
+
+@each_notebook
+def test_cells_keep_their_names(path: Path) -> None:
+    """Cell ids are words, each once: a diff and a reader can name a cell."""
+    idents = [cell.id for cell in read(path).all]
+    assert len(set(idents)) == len(idents)
+    assert [ident for ident in idents if not re.fullmatch(r"[a-z]+(-[a-z]+)*", ident)] == []
+
+
+@each_notebook
+def test_a_story_has_its_parts_in_order(path: Path) -> None:
+    """Title, parameters, setup, what the stage is about, next, close."""
+    notebook = read(path)
+    idents = [cell.id for cell in notebook.code]
+    assert notebook.all[0].id == "title"
+    assert idents[:2] == ["parameters", "setup"]
+    assert idents[-2:] == ["next", "close"]
+    assert [cell.id for cell in notebook.all if "parameters" in cell.metadata.get("tags", [])] == ["parameters"]
+
+
+@each_notebook
+def test_cells_are_few_and_short(path: Path) -> None:
+    """5 to 12 code cells, none above 5 lines."""
+    cells = read(path).code
+    assert 5 <= len(cells) <= 12
+    assert [cell.id for cell in cells if len(cell.source.splitlines()) > LONG_LINES] == []
+
+
+@each_notebook
+def test_cells_hold_calls_only(path: Path) -> None:
+    """No definition, loop, condition or try in a cell; after the setup, each cell is one call of a verb that exists."""
+    verbs = STAGES[Stage(path.stem)]
+    for cell in read(path).code:
+        tree = ast.parse(cell.source)
+        assert not [node for node in ast.walk(tree) if isinstance(node, (*FORBIDDEN, ast.If))], cell.id
+        if cell.id in ("parameters", "setup"):
+            continue
+        called = re.fullmatch(r"rb\.([a-z_]+)\(\)", cell.source)
+        assert called, f"{cell.id}: {cell.source}"
+        assert callable(getattr(verbs, called[1], None)), f"{cell.id}: {verbs.__name__} has no verb {called[1]}"
+
+
+@each_notebook
+def test_imports_stand_in_the_setup_only(path: Path) -> None:
+    """One import, in the setup cell, of a public name of the library."""
+    imports = {
+        cell.id: ast.unparse(node)
+        for cell in read(path).code
+        for node in ast.walk(ast.parse(cell.source))
+        if isinstance(node, ast.Import | ast.ImportFrom)
+    }
+    assert imports == {"setup": "from runbook_lib import open_runbook"}
+
+
+@each_notebook
+def test_parameters_are_plain_and_explained(path: Path) -> None:
+    """One text a line, with a comment; a second `=` on a line would hide the parameter from papermill."""
+    for line in source(path, "parameters").splitlines():
+        assert re.fullmatch(r'[a-z]+ = "[a-z]*"  # \S[^=]+', line), line
+
+
+@each_notebook
+def test_parameters_are_those_that_the_stage_takes(path: Path) -> None:
+    """Each parameter goes under its own name into ``open_runbook``, which knows it, with the same default."""
+    parameters = dict(re.findall(r'^(\w+) = "(\w*)"', source(path, "parameters"), re.MULTILINE))
+    _, opened, shown = ast.parse(source(path, "setup")).body
+    assert ast.unparse(shown) == "rb"
+    assert isinstance(opened, ast.Assign)
+    call = opened.value
+    assert isinstance(call, ast.Call)
+    assert [ast.literal_eval(argument) for argument in call.args] == [path.stem]
+    assert {keyword.arg: ast.unparse(keyword.value) for keyword in call.keywords} == {name: name for name in parameters}
+    taken = inspect.signature(open_runbook).parameters
+    assert parameters == {name: taken[name].default for name in parameters}
+
+
+def test_every_parameter_is_offered_somewhere() -> None:
+    """What ``open_runbook`` takes beside the stage can be given in a notebook."""
+    offered = {name for path in NOTEBOOKS for name in re.findall(r"^(\w+) =", source(path, "parameters"), re.MULTILINE)}
+    assert offered == set(inspect.signature(open_runbook).parameters) - {"stage"}
+
+
+@each_notebook
+def test_headings_make_an_outline(path: Path) -> None:
+    """One title, then sections one level below; a cell begins with at most one heading, and none is said twice."""
+    levels, texts = [], []
+    for cell in read(path).prose:
+        found = re.findall(r"^(#+) (.+)$", cell.source, re.MULTILINE)
+        assert len(found) <= 1, cell.id
+        assert not found or cell.source.startswith("#"), cell.id
+        levels += [len(marks) for marks, _ in found]
+        texts += [text for _, text in found]
+    assert levels == [1] + [2] * (len(levels) - 1)
+    assert len(set(texts)) == len(texts)
+    assert texts[0].startswith(f"{path.stem[:2]} · ")
+
+
+@each_notebook
+def test_the_title_answers_what_one_asks_first(path: Path) -> None:
+    """What it is for, and a table: does it change anything, before, leaves, takes, undo."""
+    title = read(path).all[0].source
+    rows = dict(re.findall(r"^\| \*\*(.+?)\*\* \| (.+) \|$", title, re.MULTILINE))
+    assert list(rows) == TITLE_ROWS
+    assert rows["Changes anything?"].startswith("**Yes" if Stage(path.stem) in CHANGING else "**No.**")
+    assert (rows["Undo"] == "nothing to undo") == (Stage(path.stem) not in CHANGING)
+
+
+@each_notebook
+def test_a_change_stands_under_a_heading_that_says_so(path: Path) -> None:
+    """The one cell that changes something follows a heading that begins with CHANGE; no other heading does."""
+    cells = read(path).all
+    changes = [cells[place + 1] for place, cell in enumerate(cells) if cell.source.startswith("## CHANGE · ")]
+    verb = CHANGING.get(Stage(path.stem))
+    assert [cell.source for cell in changes] == ([f"rb.{verb}()"] if verb else [])
+    assert [cell.id for cell in cells if cell.id == "change"] == [cell.id for cell in changes]
+
+
+@each_notebook
+def test_prose_leads_to_every_cell(path: Path) -> None:
+    """Each code cell follows prose; before a look or a change it ends in a colon, or says what is at stake."""
+    cells = read(path).all
+    for above, cell in pairwise(cells):
+        if cell.cell_type == "code":
+            assert above.cell_type == "markdown", cell.id
+            assert cell.id in ("parameters", "change") or above.source.rstrip().endswith((":", "?", "afterwards:")), (
+                cell.id
+            )
+
+
+@each_notebook
+def test_next_leads_to_notebooks_that_exist(path: Path) -> None:
+    """Every notebook that the table of next steps links is there, and none leads to itself."""
+    linked = [each.stage for each in next_steps(Stage(path.stem), "incident") if each.stage]
+    assert [stage for stage in linked if not (notebooks_dir() / f"{stage}.ipynb").exists()] == []
+    assert Stage(path.stem) not in linked
+
+
+@each_notebook
+def test_the_reference_is_this_notebook(path: Path) -> None:
+    """The copy with outputs has the same cells; ``make reference`` makes it anew."""
+    ours, copy = read(path), read(REFERENCE / path.name)
+    told = [(cell.id, cell.cell_type, cell.source, cell.metadata) for cell in copy.all]
+    assert told == [(cell.id, cell.cell_type, cell.source, cell.metadata) for cell in ours.all]
+    assert [cell.id for cell in copy.code if cell.execution_count is None] == []
+
+
+@each_notebook
+def test_the_reference_holds_a_table_for_every_look(path: Path) -> None:
+    """Each cell from the setup on has one output, and it is HTML."""
+    for cell in read(REFERENCE / path.name).code[1:]:
+        assert [list(output.get("data", {})) for output in cell.outputs] == [["text/html"]], cell.id

@@ -1,0 +1,79 @@
+"""The comparison with the stored outputs: it passes for what is so, and fails for one changed value."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from pathlib import Path
+
+import nbformat
+import pytest
+from lab_runs import lab_process, run
+from nbval.plugin import get_sanitize_patterns
+
+from runbook_lib.places import project_root
+
+REFERENCE = project_root() / "tests" / "reference"
+RULES = REFERENCE / "sanitize.cfg"
+NAME = "00_start_here.ipynb"
+
+
+def with_another_value(path: Path) -> None:
+    """Store that the primary did not answer."""
+    notebook = nbformat.read(path, as_version=4)
+    [output] = next(cell for cell in notebook.cells if cell.id == "preflight").outputs
+    output.data["text/html"] = output.data["text/html"].replace("<td>yes</td>", "<td>no</td>", 1)
+    nbformat.write(notebook, path)
+
+
+def test_one_changed_value_makes_nbval_fail(tmp_path: Path) -> None:
+    """Of two copies, the true one passes in every cell and the changed one fails in the cell that was changed."""
+    for folder in ("as_it_is", "changed"):
+        (tmp_path / folder).mkdir()
+        shutil.copy(REFERENCE / NAME, tmp_path / folder / NAME)
+    shutil.copy(REFERENCE / "conftest.py", tmp_path)
+    with_another_value(tmp_path / "changed" / NAME)
+    with lab_process(tmp_path, "renewed") as env:
+        asked = ["--nbval", "--nbval-sanitize-with", str(RULES), "--color=no", "-rA", "-p", "no:xdist", "--rootdir=."]
+        done = run("pytest", *asked, "as_it_is", "changed", cwd=tmp_path, env=env)
+    results = re.findall(r"^(PASSED|FAILED) (\S+::\S+ \d+)", done.stdout, re.MULTILINE)
+    cells = len([cell for cell in nbformat.read(REFERENCE / NAME, as_version=4).cells if cell.cell_type == "code"])
+    assert len(results) == 2 * cells, done.stdout + done.stderr
+    assert [cell for result, cell in results if result == "FAILED"] == [f"changed/{NAME}::Cell 2"]
+    assert "Cell outputs differ" in done.stdout
+
+
+def rules() -> list[tuple[str, str]]:
+    return list(get_sanitize_patterns(RULES.read_text(encoding="utf-8")))
+
+
+def sanitised(text: str) -> str:
+    for pattern, replacement in rules():
+        text = re.sub(pattern, replacement, text)
+    return text
+
+
+@pytest.mark.parametrize("path", sorted(REFERENCE.glob("*.ipynb")), ids=lambda path: path.stem)
+def test_sanitising_what_is_sanitised_changes_nothing(path: Path) -> None:
+    """Stored outputs are sanitised already, so nbval compares the same text on both sides."""
+    for cell in nbformat.read(path, as_version=4).cells:
+        for output in cell.get("outputs", ()):
+            assert sanitised(output.data["text/html"]) == output.data["text/html"], cell.id
+
+
+def test_every_rule_of_the_file_is_read() -> None:
+    """nbval silently leaves out a rule that it cannot read; as many are read as stand there."""
+    assert len(rules()) == len(re.findall(r"^regex:", RULES.read_text(encoding="utf-8"), re.MULTILINE))
+
+
+@pytest.mark.parametrize(
+    "content", ["would delete", "confirmed_fingerprint", "127.0.0.1_8082", "Primary Active", "repaired", "3.10.6"]
+)
+def test_what_matters_is_not_sanitised_away(content: str) -> None:
+    """Decisions, verdicts, states and a server's own loopback entry are compared as they are."""
+    assert sanitised(content) == content
+
+
+def test_hosts_are_told_apart_after_sanitising() -> None:
+    """An address keeps its last number, so that one host in another's place is seen."""
+    assert sanitised("127.62.250.11_8082 127.62.250.12_8082") == "127.x.x.11_8082 127.x.x.12_8082"
