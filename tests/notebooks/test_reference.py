@@ -33,7 +33,7 @@ def test_one_changed_value_makes_nbval_fail(tmp_path: Path) -> None:
         shutil.copy(REFERENCE / NAME, tmp_path / folder / NAME)
     shutil.copy(REFERENCE / "conftest.py", tmp_path)
     with_another_value(tmp_path / "changed" / NAME)
-    with lab_process(tmp_path, "renewed") as env:
+    with lab_process(tmp_path / "runbook-fresh-1", "renewed") as env:
         asked = ["--nbval", "--nbval-sanitize-with", str(RULES), "--color=no", "-rA", "-p", "no:xdist", "--rootdir=."]
         done = run("pytest", *asked, "as_it_is", "changed", cwd=tmp_path, env=env)
     results = re.findall(r"^(PASSED|FAILED) (\S+::\S+ \d+)", done.stdout, re.MULTILINE)
