@@ -104,10 +104,16 @@ class HaPages:
         is raised, nothing was clicked. SessionEnded: it was clicked.
         """
         await self._fill(form)
+        before = await self.view.look()
 
         def began(screen: Screen) -> HaPage | None:
             page = self._read(screen)
-            return page if page.under_way or says(page.configuration_mode, self.labels.phrases["mode_active"]) else None
+            if page.under_way or says(page.configuration_mode, self.labels.phrases["mode_active"]):
+                return page
+            # It may have failed already, in the words of an earlier failure that still stood there.
+            fresh = fresh_texts(before, screen)
+            started = says(" ".join(fresh), self.labels.phrases["under_way"]) and not refusal(fresh, self.labels)
+            return page if started else None
 
         return await Submit(self.hand, "register", "register", "ask_register", "ask_danger").send(began)
 

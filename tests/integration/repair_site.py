@@ -67,10 +67,9 @@ def changes(truth: Iterable[dict[str, Any]]) -> SimpleNamespace:
     lines = list(truth)
     arrived = [line for line in lines if line["channel"] == "ssh" and "effect" not in line]
     took_effect = [line for line in lines if line.get("effect")]
-    deletes = [line for line in took_effect if line["what"].startswith(DELETE)]
-    deleted = [
-        (line["server"], line["effect"].removeprefix("deleted ")) for line in deletes if line["effect"] != "asked"
-    ]
+    # Where the server asks first, what takes effect is the answer to its question.
+    deletes = [line for line in took_effect if line["effect"].startswith("deleted ")]
+    deleted = [(line["server"], line["effect"].removeprefix("deleted ")) for line in deletes]
     registered = [line["effect"] for line in took_effect if line["what"].startswith("HA registration")]
     ise = [line["what"] for line in took_effect if line["channel"] == "world" and " ISE " in line["what"]]
     sent = sum(line["what"].startswith(DELETE) for line in arrived)

@@ -1,0 +1,230 @@
+"""One production-like site, repaired by commands over three interruptions; each test states one fact of that story.
+
+The site's file lacks ``kind: lab``, so the deletions wait for an approval. The story: nobody has approved (exit 3);
+approved, and the primary falls silent right after the first deletion (exit 6); it is back, and the authentication
+key is wrong (exit 1); with the right key the same incident is repaired (exit 0).
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from urllib.parse import quote_plus
+
+import pytest
+import yaml
+from cli_runs import Commands, Said
+from repair_site import DELETE, changes
+
+from runbook_lib.lab import Lab
+from runbook_lib.models import Outcome
+from runbook_lib.record import Kind, Record, list_records
+
+pytestmark = pytest.mark.timeout(480)  # the story is told in one fixture
+
+WRONG_KEY = "Wr0ng & unlucky/key+7"
+
+
+@dataclass(frozen=True)
+class Story:
+    """What was said by each command, what the lab saw, and the record that is left."""
+
+    commands: Commands
+    lab: Lab
+    refused: Said
+    locked: Said
+    approved: Said
+    unseen: Said
+    failed: Said
+    repaired: Said
+
+    @property
+    def record(self) -> Record:
+        (summary,) = list_records(self.commands.records)
+        return Record.open(self.commands.records, summary.incident)
+
+
+@pytest.fixture(scope="module")
+def story(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Story]:
+    """Let the story happen."""
+    folder = tmp_path_factory.mktemp("story")
+    commands = Commands(folder)
+    with Lab(folder / "site", monitor_interval_s=0.5, registration_s=0.5, command_delay_s=0.2) as lab:
+        site = production_file(lab)
+        first = commands.start("run", site)
+        lab.wait_for(lambda: list(commands.records.glob(".locks/*.lock")), 60)
+        locked = commands.run("run", site)
+        refused = commands.end(first)
+        incident, digest = plan_in(refused.err)
+        approved = commands.run("approve", incident, digest, "--by", "Ada Example")
+        unseen = run_until_silent(commands, lab, site)
+        key = lab.secret("auth_key")
+        (lab.folder / "secrets" / "auth_key").write_text(f"{WRONG_KEY}\n")
+        failed = commands.run("run", site)
+        (lab.folder / "secrets" / "auth_key").write_text(f"{key}\n")
+        repaired = commands.run("run", site, "--resume")
+        yield Story(commands, lab, refused, locked, approved, unseen, failed, repaired)
+
+
+def production_file(lab: Lab) -> Path:
+    """The site's file without ``kind: lab``: the software does not know that it is in a lab."""
+    site = yaml.safe_load(lab.site_file.read_text())
+    del site["kind"]
+    path = lab.folder / "berlin.yaml"
+    path.write_text(yaml.safe_dump(site | {"name": "berlin"}, sort_keys=False))
+    return path
+
+
+def plan_in(text: str) -> tuple[str, str]:
+    """Incident and digest, as the refusal tells how to approve."""
+    found = re.search(r"runbook approve (\S+) ([0-9a-f]{64})", text)
+    assert found, text
+    return found[1], found[2]
+
+
+def run_until_silent(commands: Commands, lab: Lab, site: Path) -> Said:
+    """Run; from the arrival of the first deletion on, the primary's SSH service is gone before it answers."""
+    process = commands.start("run", site)
+    lab.wait_for(lambda: changes(lab.truth()).sent, 90)
+    lab.set_fault("refuse", "primary", service="ssh")
+    lab.set_fault("reset_after", "primary", command=DELETE)
+    said = commands.end(process)
+    lab.clear_fault()
+    return said
+
+
+# -- exit codes and words ----------------------------------------------------------------------------
+
+
+def test_unapproved_plan_stops_the_run_and_says_how_to_approve(story: Story) -> None:
+    """Exit 3, and the refusal is the command that approves, whole."""
+    assert story.refused.code == 3
+    assert "ApprovalMissing" in story.refused.out
+    assert "--by NAME" in story.refused.err
+
+
+def test_approval_names_what_it_allows(story: Story) -> None:
+    """``runbook approve`` repeats the three commands that may now be sent."""
+    assert story.approved.code == 0
+    assert "Approved by Ada Example" in story.approved.out
+    assert story.approved.out.count(DELETE) == 3
+
+
+def test_second_run_of_the_site_is_refused_with_the_name_of_the_first(story: Story) -> None:
+    """Two runs at the same time: the second is exit 3 and says which process holds the site."""
+    assert story.locked.code == 3
+    assert "another run changes site berlin now" in story.locked.err
+    assert re.search(r"process \d+ on .* for run the stages, \S+ \(holder \w+\)", story.locked.err)
+
+
+def test_change_whose_result_was_not_seen_is_exit_6(story: Story) -> None:
+    """The deletion left, the list could not be read again: unknown, and not called failed."""
+    assert story.unseen.code == 6
+    assert re.search(r"outcome: unknown\nrecord: ", story.unseen.out)
+
+
+def test_wrong_key_is_exit_1_with_the_pages_words_and_advice(story: Story) -> None:
+    """The page's own sentence is shown, and how to mend it."""
+    assert story.failed.code == 1
+    assert "Authentication key does not match" in story.failed.err
+    assert "ncs ha authkey" in story.failed.err
+
+
+def test_resumed_incident_ends_repaired_with_a_table(story: Story) -> None:
+    """Exit 0 and, at the end, stage by stage: outcome and seconds, the whole outcome, the record's path."""
+    assert (story.repaired.code, story.record.outcome()) == (0, Outcome.REPAIRED)
+    assert story.repaired.err == ""
+    end = story.repaired.out.partition("\nIncident ")[2]
+    assert re.search(r"30_delete_stale_certificates │ done +│ \d+\.\d", end)
+    assert end.rstrip().endswith(f"outcome: repaired\nrecord:  {story.record.folder}")
+
+
+def test_an_error_stands_on_the_terminal_once_and_is_no_traceback(story: Story) -> None:
+    """What, where, found, next: once, on standard error."""
+    for said in (story.refused, story.locked, story.unseen, story.failed):
+        assert "Traceback" not in said.out + said.err
+        assert len(re.findall(r"^  next: ", said.err, re.MULTILINE)) == 1
+
+
+def test_progress_is_one_line_per_stage_and_change(story: Story) -> None:
+    """The longest run says one line for each of seven stages and of its two changes, each with seconds."""
+    progress = story.repaired.out.partition("\n\n")[0].splitlines()[1:]
+    assert sum(bool(re.search(r", \d+\.\d s$", line)) for line in progress) == 9
+    assert sum("register HA … Primary Active, " in line for line in progress) == 1
+    assert len(progress) <= 11
+
+
+# -- what really happened ------------------------------------------------------------------------------
+
+
+def test_over_all_interruptions_each_entry_was_deleted_once(story: Story) -> None:
+    """Three commands, three deletions, one registration that went through, one ISE server added."""
+    seen = changes(story.lab.truth())
+    servers = story.lab.world["servers"]
+    hm = {name: f"{servers[name]['address']}_{servers[name]['ports']['hm']}" for name in ("primary", "secondary")}
+    ise = f"{servers['ise']['address']}_{servers['ise']['ports']['ise']}"
+    expected = [("primary", ise), ("primary", hm["secondary"]), ("secondary", hm["primary"])]
+    assert (sorted(seen.deleted), seen.sent) == (sorted(expected), 3)
+    assert [effect == "registered" for effect in seen.registered] == [False, True]
+    assert seen.ise == [f"add ISE {servers['ise']['address']}"]
+
+
+def test_nothing_was_sent_before_its_approval_and_its_intent_were_on_disk(story: Story) -> None:
+    """The lab saw every deletion arrive after the journal's line that says what is about to change."""
+    lines = story.record.journal.read().lines
+    (approved,) = [line.utc for line in lines if line.kind is Kind.APPROVED]
+    intents = {(line.server, line.text): line.utc for line in lines if line.kind is Kind.INTENT}
+    arrived = [line for line in story.lab.truth() if line["what"].startswith(DELETE) and "effect" not in line]
+    assert len(arrived) == 3
+    for line in arrived:
+        intent = intents[line["server"], line["what"].removeprefix(DELETE)]
+        assert approved < intent < datetime.fromisoformat(line["utc"])
+
+
+def test_every_command_that_reached_a_device_has_its_answer_in_the_record(story: Story) -> None:
+    """For each command that the lab saw, the record holds the raw answer, and beside it what was understood."""
+    arrived = sorted(
+        (line["server"], line["what"])
+        for line in story.lab.truth()
+        if line["channel"] == "ssh" and "effect" not in line and line["what"].startswith(("ncs ", "show "))
+    )
+    kept = [json.loads(path.read_text()) for path in story.record.folder.glob("answers/*.json")]
+    assert sorted((answer["server"], answer["command"]) for answer in kept) == arrived
+    for answer in kept:
+        assert (story.record.folder / answer["raw"]["path"]).is_file()
+        assert answer["understood_as"] or answer["command"].startswith(DELETE)
+    raw = [(story.record.folder / answer["raw"]["path"]).read_bytes() for answer in kept if answer["understood_as"]]
+    assert all(raw)
+
+
+def test_record_verifies_and_holds_every_executed_notebook(story: Story) -> None:
+    """The chain holds, every artifact is what the journal says, and each stage of each run left its notebook."""
+    lines = story.record.journal.read().lines
+    for line in lines:
+        if line.artifact:
+            assert story.record.read_bytes(line.artifact)
+    notebooks = [line.artifact.path for line in lines if line.artifact and line.artifact.path.startswith("notebooks/")]
+    assert len(notebooks) == 4 + 4 + 5 + 7
+    assert not list(story.record.folder.rglob("*.running.*"))
+
+
+def test_no_secret_of_the_site_is_in_any_byte_that_was_written_or_said(story: Story) -> None:
+    """Raw, URL-encoded and in base64 (also as a part of HTTP Basic): neither in the record nor on the terminal."""
+    secrets = {path.read_text().strip() for path in (story.lab.folder / "secrets").iterdir()} | {WRONG_KEY}
+    written = [path.read_bytes() for path in story.commands.records.rglob("*") if path.is_file()]
+    said = [text.encode() for one in story.commands.said for text in (one.out, one.err)]
+    assert len(written) > 50
+    for data in (*written, *said):
+        for secret in secrets:
+            assert not [form for form in spellings(secret) if form in data]
+
+
+def spellings(secret: str) -> list[bytes]:
+    """The secret as it is, URL-encoded, and the parts of base64 texts that it alone determines."""
+    parts = [base64.b64encode(bytes(before) + secret.encode())[(0, 2, 3)[before] : -4] for before in range(3)]
+    return [secret.encode(), quote_plus(secret).encode(), *parts]

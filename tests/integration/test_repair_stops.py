@@ -1,0 +1,87 @@
+"""A repair that is stopped and goes on, that is run again, and that must not begin."""
+
+from __future__ import annotations
+
+import pytest
+from repair_site import StartLab, changes, open_record, repair
+
+from runbook_lib.errors import AnswerNotUnderstood, DeletionRefused, RepairFailed, VersionUnsupported
+from runbook_lib.models import Outcome, Stage
+
+UP_TO = {stage: tuple(Stage)[: number + 1] for number, stage in enumerate(Stage)}
+
+
+@pytest.mark.parametrize("log_time", ["%m/%d/%y %H:%M:%S.%L ", ""])
+def test_repair_that_is_stopped_after_any_stage_goes_on_where_it_was(start_lab: StartLab, log_time: str) -> None:
+    """Run to 20, to 30, to 40, then whole: one incident and nothing twice, with log times or without."""
+    lab = start_lab("renewed", log_time=log_time)
+    incidents = {repair(lab.site_file, UP_TO[last]).incident for last in (Stage.LIST, Stage.DELETE, Stage.REGISTER)}
+    record = repair(lab.site_file)
+    seen = changes(lab.truth())
+    assert incidents == {record.incident}
+    assert record.outcome() is Outcome.REPAIRED
+    assert (len(seen.deleted), seen.sent, seen.registered, len(seen.ise)) == (3, 3, ["registered"], 1)
+
+
+def test_second_run_of_a_repaired_site_changes_nothing(start_lab: StartLab) -> None:
+    """The mismatch is still in the logs, without times, and yet: a new incident, nothing to do, nothing sent."""
+    lab = start_lab("renewed-ise-only", log_time="")
+    first = repair(lab.site_file)
+    before = changes(lab.truth())
+    second = repair(lab.site_file)
+    assert first.outcome() is Outcome.REPAIRED
+    assert second.incident != first.incident
+    assert second.outcome() is Outcome.NOTHING_TO_DO
+    assert changes(lab.truth()) == before
+
+
+@pytest.mark.parametrize(("fault", "how"), [("listcerts_garbage", {}), ("listcerts_truncated", {"keep": 170})])
+def test_list_that_is_not_understood_is_kept_and_nothing_is_deleted(
+    start_lab: StartLab, fault: str, how: dict[str, int]
+) -> None:
+    """Exit 4; the raw text is in the record, byte for byte, marked as not understood."""
+    lab = start_lab("renewed")
+    lab.set_fault(fault, "primary", **how)
+    with pytest.raises(AnswerNotUnderstood) as stopped:
+        repair(lab.site_file)
+    record = open_record()
+    texts = [path.read_text() for path in record.folder.glob("answers/*listcerts*.txt")]
+    assert stopped.value.exit_code == 4
+    assert stopped.value.found[:40] in "\n".join(texts)
+    assert changes(lab.truth()).nothing
+
+
+def test_list_that_is_not_understood_after_the_approval_stops_the_deletion(start_lab: StartLab) -> None:
+    """The fresh look right before the first deletion counts: an approved plan is not carried out blindly."""
+    lab = start_lab("renewed")
+    repair(lab.site_file, UP_TO[Stage.LIST])
+    lab.set_fault("listcerts_garbage", "secondary")
+    with pytest.raises(AnswerNotUnderstood):
+        repair(lab.site_file, [Stage.DELETE])
+    assert changes(lab.truth()).nothing
+
+
+def test_older_release_is_not_changed_by_a_stage_that_is_run_alone(start_lab: StartLab) -> None:
+    """Whoever leaves out stage 00 meets the same refusal at the deletion."""
+    lab = start_lab("renewed", release="3.4.1")
+    with pytest.raises(VersionUnsupported):
+        repair(lab.site_file, [Stage.DIAGNOSE, Stage.LIST, Stage.DELETE])
+    assert changes(lab.truth()).nothing
+
+
+def test_certificate_that_cannot_be_seen_from_its_own_server_is_not_confirmed(start_lab: StartLab) -> None:
+    """Where the only expectation is the vantage self and forwarding is refused, nothing is deleted at all."""
+    lab = start_lab("renewed", forwarding=False)
+    with pytest.raises(DeletionRefused) as stopped:
+        repair(lab.site_file)
+    assert stopped.value.exit_code == 3
+    assert changes(lab.truth()).nothing
+
+
+def test_registration_that_fails_as_the_last_one_did_is_told_from_one_that_is_not_known(start_lab: StartLab) -> None:
+    """The page shows the old failure's words before and the same after: exit 1, sent once, never called unknown."""
+    lab = start_lab("renewed")
+    with pytest.raises(RepairFailed) as failed:
+        repair(lab.site_file, [Stage.REGISTER])
+    assert "different from what was used earlier" in failed.value.found
+    assert len(changes(lab.truth()).registered) == 1
