@@ -118,6 +118,12 @@ def _ca_for_servers(_policy: Policy, _certificate: x509.Certificate, usage: x509
         raise ValueError("a CA on the way may not issue for servers")
 
 
+def _ca_for_certificates(_policy: Policy, _certificate: x509.Certificate, usage: x509.KeyUsage | None) -> None:
+    """Take a CA without key usage too: many CAs that organisations made for themselves have none."""
+    if usage is not None and not usage.key_cert_sign:
+        raise ValueError("a CA on the way may not sign certificates")
+
+
 def _verify(
     leaf: x509.Certificate, helpers: list[x509.Certificate], trusted: list[x509.Certificate], now_utc: datetime
 ) -> str:
@@ -126,8 +132,10 @@ def _verify(
     Of its two verifiers the one for clients is taken, because that for servers knows no CN; so the
     purpose of the CAs is checked here.
     """
-    ca_policy = ExtensionPolicy.webpki_defaults_ca().may_be_present(
-        x509.ExtendedKeyUsage, Criticality.AGNOSTIC, _ca_for_servers
+    ca_policy = (
+        ExtensionPolicy.webpki_defaults_ca()
+        .may_be_present(x509.ExtendedKeyUsage, Criticality.AGNOSTIC, _ca_for_servers)
+        .may_be_present(x509.KeyUsage, Criticality.AGNOSTIC, _ca_for_certificates)
     )
     try:
         builder = PolicyBuilder().store(Store(trusted)).time(now_utc).max_chain_depth(LONGEST_PATH)

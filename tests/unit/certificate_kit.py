@@ -63,6 +63,7 @@ def make(
     key: Any = None,
     by: Made | None = None,
     ca: bool = False,
+    key_usage: bool = True,
     path_length: int | None = None,
     names: Sequence[str] = (),
     usage: Sequence[x509.ObjectIdentifier] = (),
@@ -83,7 +84,7 @@ def make(
         .not_valid_after(valid[1])
         .add_extension(x509.BasicConstraints(ca=ca, path_length=path_length), critical=True)
     )
-    if ca:
+    if ca and key_usage:
         builder = builder.add_extension(x509.KeyUsage(*[False] * 5, True, True, False, False), critical=True)
     if names:
         builder = builder.add_extension(x509.SubjectAlternativeName([_general(one) for one in names]), critical=False)

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from certificate_kit import CLIENTS, DAY, NOW, SERVERS, Made, hostile, key_of, make, with_weak_hash
+from cryptography import x509
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -211,6 +212,15 @@ def test_intermediates_for_servers_only_may_issue() -> None:
     for usage, answer in ((SERVERS, True), (CLIENTS, None)):
         inter = make("narrow", key=key_of("ec", 3), by=ROOT, ca=True, usage=usage)
         assert issued(make("ise.example.com", by=inter, usage=SERVERS), inter)[0] is answer
+
+
+def test_a_ca_without_key_usage_may_issue() -> None:
+    """A CA that an organisation made for itself often has no key usage; one whose key usage says no is none."""
+    plain = make("own CA", key=key_of("ec", 7), ca=True, key_usage=False)
+    assert issued(make("ise.example.com", by=plain), ca=(plain,))[0] is True
+    other_use = x509.KeyUsage(*[True] * 2, *[False] * 7)
+    wrong = make("own CA", key=key_of("ec", 7), ca=True, key_usage=False, extensions=[other_use])
+    assert issued(make("ise.example.com", by=wrong), ca=(wrong,))[0] is False
 
 
 def test_a_servers_certificate_of_the_ca_is_no_ca() -> None:
