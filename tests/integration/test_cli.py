@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import re
+import signal
 import socket
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -16,6 +19,8 @@ from runbook_lib import __version__
 from runbook_lib.cli.app import Addresses, Scenario, Skin, app
 from runbook_lib.lab import SCENARIOS, LabOptions
 from runbook_lib.lab.pages.skins import SKINS
+from runbook_lib.models import Outcome, Stage, StageState
+from runbook_lib.record import Record, find_open, holder_of
 
 COMMANDS = ("run", "check", "approve", "unlock", "demo", "lab up", "lab status", "lab down", "lab renew", "lab jupyter")
 
@@ -216,3 +221,37 @@ def test_release_before_3_5_stops_check_and_run_unless_the_site_accepts_it(
     site = yaml.safe_load(lab.site_file.read_text()) | {"policy": {"allow_older_release": True}}
     lab.site_file.write_text(yaml.safe_dump(site))
     assert commands.run("check", lab.site_file, "--live").code == 0
+
+
+# -- runs that were cut short ------------------------------------------------------------------------
+
+
+def test_lock_of_a_run_that_died_is_freed_by_naming_its_holder(start_lab: StartLab, commands: Commands) -> None:
+    """A stale lock stops the next run with exit 3 and the command that frees it; that command frees it once."""
+    lab = start_lab("healthy", monitor_style="slow")
+    take = f"from runbook_lib.record import SiteLock; SiteLock(Path({str(commands.records)!r}), 'lab').__enter__()"
+    subprocess.run([sys.executable, "-c", f"import os\nfrom pathlib import Path\n{take}\nos._exit(9)"], check=False)
+    refused = commands.run("run", lab.site_file)
+    assert refused.code == 3
+    free = re.search(r"runbook (unlock) lab (--holder) (\w+)", refused.err)
+    assert free
+    assert commands.run(free[1], lab.site_file, *free.groups()[1:]).code == 0
+    assert commands.run(free[1], lab.site_file, *free.groups()[1:]).code == 2
+
+
+@pytest.mark.parametrize(("stop", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_run_that_is_stopped_by_hand_says_so_in_its_record(
+    start_lab: StartLab, commands: Commands, stop: signal.Signals, code: int
+) -> None:
+    """Ctrl-C or SIGTERM: the shell's exit code, no traceback, the stage interrupted, the incident open."""
+    lab = start_lab("healthy", monitor_style="slow", command_delay_s=0.5)
+    run = commands.start("run", lab.site_file)
+    lab.wait_for(lambda: any(line["what"] == "show version" for line in lab.truth()), 60)
+    run.send_signal(stop)
+    said = commands.end(run)
+    record = Record.open(commands.records, find_open(commands.records, "lab") or "")
+    assert said.code == code
+    assert "Traceback" not in said.out + said.err
+    assert record.stage_states()[Stage.START] is StageState.INTERRUPTED
+    assert record.outcome() is Outcome.STOPPED
+    assert not holder_of(commands.records, "lab")
