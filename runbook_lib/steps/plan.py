@@ -80,11 +80,15 @@ class _Planner:
         if target is None:
             return _row(server, entry, "", Decision.LEFT_ALONE, "no host of this site that this server has to trust")
         judgement = self._inventory.judgement(target.name)
-        evidence = self._stale.evidence(server, entry, judgement)
+        fitting = self._stale.fitting(server, entry, judgement)
+        evidence = self._stale.meant(server, entry, target, fitting)
         named = self._stale.named(server, entry)
         if judgement.verdict is Verdict.CONTRADICTED:
             # Whatever the logs say of it: where one host may be an impostor, nothing is changed at this site.
-            return self._by_verdict(server, entry, target, judgement, evidence)
+            return self._by_verdict(server, entry, target, judgement, fitting)
+        if fitting and not evidence:
+            reason = "the operator named another entry as the one that the log means"
+            return _row(server, entry, target.name, Decision.LEFT_ALONE, reason, judgement, fitting)
         if not evidence and not named:
             return self._without_evidence(server, entry, target, judgement)
         if settled := self._stale.settled(server, entry, target, evidence, named):
@@ -145,6 +149,8 @@ class _Planner:
         self, server: str, entry: TofuEntry, target: Target, judgement: Judgement, evidence: tuple[Mismatch, ...]
     ) -> PlanRow:
         verdict = judgement.verdict
+        if not evidence and verdict is not Verdict.CONTRADICTED:
+            judgement = replace(judgement, reason=f"named by the operator, and {judgement.reason}")
         if verdict.confirmed and judgement.facts:
             return _row(server, entry, target.name, Decision.DELETE, judgement.reason, judgement, evidence)
         if verdict is Verdict.UNCHANGED:

@@ -31,7 +31,7 @@ class Staleness:
         """The mismatches that fitted none of the entries that were asked about."""
         return tuple(mismatch for mismatch in self._diagnosis.mismatches if mismatch not in self._used)
 
-    def evidence(self, server: str, entry: TofuEntry, judgement: Judgement) -> tuple[Mismatch, ...]:
+    def fitting(self, server: str, entry: TofuEntry, judgement: Judgement) -> tuple[Mismatch, ...]:
         """Return the mismatches on this server whose subject is the entry's, or the presented certificate's."""
         subjects = _subjects(entry, judgement)
         found = tuple(
@@ -41,6 +41,15 @@ class Staleness:
         )
         self._used.update(found)
         return found
+
+    def meant(
+        self, server: str, entry: TofuEntry, target: Target, fitting: tuple[Mismatch, ...]
+    ) -> tuple[Mismatch, ...]:
+        """Return those of the mismatches that fit which do not mean another entry, on the operator's word."""
+        if self.named(server, entry):
+            return fitting
+        named = [other for other in self._inventory.store(server).entries if self.named(server, other)]
+        return tuple(m for m in fitting if not any(self._is_rival(server, other, target, (m,)) for other in named))
 
     def named(self, server: str, entry: TofuEntry) -> bool:
         """Whether the operator named the entry as stale."""

@@ -1,0 +1,594 @@
+"""The plan: which entries are deleted, which are not and why, and the digest over it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import Any
+
+import pytest
+from certificate_kit import NOW
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from site_kit import ISE, ISE2, PRIMARY, SECONDARY, site_with
+
+from runbook_lib.canonical import canonical_json
+from runbook_lib.models import (
+    CertificateFacts,
+    Decision,
+    Diagnosis,
+    HaStatus,
+    Inventory,
+    Judgement,
+    LogLine,
+    Mismatch,
+    Override,
+    Plan,
+    PlanRow,
+    TofuEntry,
+    TofuStore,
+    Vantage,
+    Verdict,
+)
+from runbook_lib.params import Site
+from runbook_lib.steps.history import Past
+from runbook_lib.steps.overriding import in_words
+from runbook_lib.steps.plan import make_plan
+from runbook_lib.steps.targets import is_own, target_of
+
+SITE = site_with()
+HOUR = timedelta(hours=1)
+SHA = {name: letter * 64 for name, letter in (("primary", "a"), ("secondary", "b"), ("ise", "c"), ("ise2", "d"))}
+CN = {"primary": "prime-pri", "secondary": "prime-sec", "ise": "ISE-server", "ise2": "ISE-second"}
+KEYS = {"primary": f"{PRIMARY}_8082", "secondary": f"{SECONDARY}_8082", "ise": f"{ISE}_443", "ise2": f"{ISE2}_443"}
+SUBJECT = "/C=US/O=Cisco Systems/CN={}"
+
+
+def entry(key: str, cn: str) -> TofuEntry:
+    host, _, port = key.rpartition("_")
+    subject = SUBJECT.format(cn)
+    return TofuEntry(key=key, host=host, port=int(port), subject=subject, line=f"host={key};  subject= {subject}")
+
+
+def of(name: str, *, key: str = "", cn: str = "") -> TofuEntry:
+    return entry(key or KEYS[name], cn or CN[name])
+
+
+PRIMARYS = (of("primary"), of("ise"), of("secondary"))
+SECONDARYS = (of("secondary"), of("secondary", key="127.0.0.1_8082"), of("primary"))
+
+
+def judged(name: str, verdict: Verdict, cn: str = "") -> Judgement:
+    facts = CertificateFacts(
+        sha256=SHA[name],
+        spki_sha256="e" * 64,
+        subject=f"CN={cn or CN[name]},O=Cisco Systems,C=US",
+        issuer="CN=x",
+        serial="1",
+        not_before_utc=NOW,
+        not_after_utc=NOW,
+        key_type="EC",
+        key_bits=256,
+        signature_hash="sha256",
+        names=(),
+    )
+    seen_any = verdict is not Verdict.UNREACHABLE
+    return Judgement(
+        target=name,
+        host="192.0.2.1",
+        port=1,
+        verdict=verdict,
+        reason=f"because {verdict}",
+        expectation="",
+        facts=facts if seen_any else None,
+        seen_from=(Vantage.HERE, Vantage.PEER) if seen_any else (),
+    )
+
+
+def mismatch(
+    server: str, cn: str, *, last: datetime | None = NOW, subject: str = "", place: str = "unknown"
+) -> Mismatch:
+    return Mismatch(
+        server=server,
+        place=place,
+        subject=subject or f"CN={cn}, O=Cisco Systems, C=US",
+        threads=(),
+        count=1,
+        first_utc=last,
+        last_utc=last,
+        evidence=(LogLine(source="hm.log", number=7, text="TOFU failed"),),
+    )
+
+
+MISMATCHES = (
+    mismatch("primary", "prime-sec"),
+    mismatch("primary", "", subject="CN=ISE-server"),
+    mismatch("secondary", "prime-pri"),
+)
+
+
+def ha(primary: str = "HA not Configured", secondary: str = "HA not Configured") -> tuple[HaStatus, ...]:
+    states = (("primary", primary), ("secondary", secondary))
+    return tuple(HaStatus(server=server, role="", state=state, read_utc=NOW) for server, state in states)
+
+
+HEALTHY = ha("Primary Active", "Secondary Syncing")
+
+
+def planned(
+    *,
+    primary: tuple[TofuEntry, ...] = PRIMARYS,
+    secondary: tuple[TofuEntry, ...] = SECONDARYS,
+    verdicts: dict[str, Verdict] | None = None,
+    cns: dict[str, str] | None = None,
+    mismatches: tuple[Mismatch, ...] = MISMATCHES,
+    no_logs: tuple[str, ...] = (),
+    log_end: dict[str, datetime] | None = None,
+    states: tuple[HaStatus, ...] | None = None,
+    settled: dict[tuple[str, str], datetime] | None = None,
+    here: tuple[tuple[str, str], ...] = (),
+    overrides: tuple[Override, ...] = (),
+    site: Site = SITE,
+    now: datetime = NOW,
+    incident: str = "I",
+) -> Plan:
+    """The plan of the published incident, all three verdicts confirmed, with what is given changed."""
+    verdicts = dict.fromkeys(SHA, Verdict.CONFIRMED_KEY) | (verdicts or {})
+    inventory = Inventory(
+        stores=(
+            TofuStore(server="primary", entries=primary, read_utc=now),
+            TofuStore(server="secondary", entries=secondary, read_utc=now),
+        ),
+        presented=(),
+        judgements=tuple(judged(name, verdicts[name], (cns or {}).get(name, "")) for name in SHA),
+        ha=ha() if states is None else states,
+    )
+    diagnosis = Diagnosis(mismatches=mismatches, no_logs=no_logs, log_end_utc=log_end or {})
+    past = Past(settled_utc=settled or {}, sent_here=frozenset(here))
+    return make_plan(site, incident, diagnosis, inventory, past, now_utc=now, overrides=overrides)
+
+
+def deleted(plan: Plan) -> set[tuple[str, str]]:
+    return {(row.server, row.key) for row in plan.deletions}
+
+
+def row_of(plan: Plan, server: str, key: str) -> PlanRow:
+    return next(row for row in plan.rows if (row.server, row.key) == (server, key))
+
+
+ALL_THREE = {("primary", KEYS["secondary"]), ("primary", KEYS["ise"]), ("secondary", KEYS["primary"])}
+
+
+# -- what is deleted -------------------------------------------------------------------------------
+
+
+def test_the_published_incident_is_three_deletions() -> None:
+    """Secondary's and ISE's entry on the primary, primary's on the secondary, with all that speaks for it."""
+    plan = planned()
+    assert deleted(plan) == ALL_THREE
+    assert plan.blocked == ()
+    assert len(plan.rows) == len(PRIMARYS) + len(SECONDARYS)
+    row = row_of(plan, "primary", KEYS["secondary"])
+    assert row.command == f"ncs certvalidation tofu-certs deletecert host {KEYS['secondary']}"
+    assert (row.target, row.verdict, row.confirmed_sha256) == ("secondary", Verdict.CONFIRMED_KEY, SHA["secondary"])
+    assert (row.seen_from, row.evidence, row.override) == (("here", "peer"), ("hm.log:7", "hm.log:7"), "")
+
+
+@pytest.mark.parametrize("verdict", list(Verdict))
+def test_each_verdict_has_its_outcome(verdict: Verdict) -> None:
+    """Confirmed: delete. Unchanged: already right. Contradicted: left alone. Others: cannot tell. Blocked."""
+    plan = planned(verdicts={"secondary": verdict})
+    row = row_of(plan, "primary", KEYS["secondary"])
+    expected = {Verdict.UNCHANGED: Decision.ALREADY_RIGHT, Verdict.CONTRADICTED: Decision.LEFT_ALONE}
+    outcome = Decision.DELETE if verdict.confirmed else expected.get(verdict, Decision.CANNOT_TELL)
+    assert row.decision is outcome
+    assert bool(row.command) == bool(row.confirmed_sha256) == verdict.confirmed
+    assert bool(plan.blocked) == (not verdict.confirmed and verdict is not Verdict.UNCHANGED)
+    assert row.verdict is verdict
+
+
+def test_an_entry_without_a_mismatch_is_already_right() -> None:
+    """An entry of which no log line speaks is not deleted, however well its host is confirmed."""
+    plan = planned(mismatches=MISMATCHES[:1])
+    assert deleted(plan) == {("primary", KEYS["secondary"])}
+    assert row_of(plan, "primary", KEYS["ise"]).decision is Decision.ALREADY_RIGHT
+
+
+@pytest.mark.parametrize("of_whom", ["ise", "ise2"])
+def test_a_contradicted_host_blocks_the_plan_though_nothing_of_it_is_stale(of_whom: str) -> None:
+    """Where one host may be an impostor nothing is deleted at the site, whether an entry of it is listed or not."""
+    plan = planned(mismatches=MISMATCHES[:1], verdicts={of_whom: Verdict.CONTRADICTED})
+    assert any("contradicted" in reason for reason in plan.blocked)
+    if of_whom == "ise":
+        assert row_of(plan, "primary", KEYS["ise"]).decision is Decision.LEFT_ALONE
+
+
+def test_the_evidence_of_one_server_says_nothing_of_the_others_entries() -> None:
+    """A mismatch in the secondary's log does not make an entry on the primary stale."""
+    plan = planned(mismatches=(mismatch("secondary", "prime-sec"),))
+    assert deleted(plan) == set()
+    assert any("fits no entry" in note for note in plan.notes)
+
+
+def test_a_changed_cn_is_found_by_the_presented_subject() -> None:
+    """After a redeployment the log names the new subject, which only the presented certificate has."""
+    lines = (mismatch("primary", "brand-new"),)
+    assert deleted(planned(mismatches=lines)) == set()
+    assert deleted(planned(mismatches=lines, cns={"secondary": "brand-new"})) == {("primary", KEYS["secondary"])}
+
+
+# -- what is never deleted -------------------------------------------------------------------------
+
+
+OWN = [PRIMARY, "prime-pri", "PRIME-PRI.", "127.0.0.1", "::1", "0:0:0:0:0:0:0:1", "localhost", f"::ffff:{PRIMARY}"]
+STRANGERS = ["*_8082", "$(reload)_8082", f"{SECONDARY}%eth0_8082", "prime-\u017fec_8082", "198.51.100.7_443"]
+
+
+@pytest.mark.parametrize("host", OWN)
+def test_own_entries_are_never_deletions(host: str) -> None:
+    """A server's own entry stays, also where a mismatch fits it and the operator names it."""
+    own = entry(f"{host}_8082", "prime-pri")
+    site = site_with(policy={"named_entries": (f"primary {own.key}",)})
+    plan = planned(primary=(own,), mismatches=(mismatch("primary", "prime-pri"),), site=site)
+    assert row_of(plan, "primary", own.key).decision is Decision.LEFT_ALONE
+    assert not [row for row in plan.deletions if row.server == "primary"]
+    assert any(own.key in note and "nothing is done for it" in note for note in plan.notes)
+
+
+@pytest.mark.parametrize("key", [*STRANGERS, f"{SECONDARY}_443", f"x{SECONDARY}_8082"])
+def test_strangers_are_left_alone(key: str) -> None:
+    """An entry of no host of the site stays, though its subject fits a mismatch and the operator names it."""
+    site = site_with(policy={"named_entries": (f"primary {key}",)})
+    plan = planned(primary=(entry(key, "prime-sec"),), site=site)
+    row = row_of(plan, "primary", key)
+    assert (row.decision, row.target) == (Decision.LEFT_ALONE, "")
+    assert ("primary", key) not in deleted(plan)
+
+
+@pytest.mark.parametrize("key", [f"{SECONDARY}_08082", f"{SECONDARY}_0008082"])
+@pytest.mark.parametrize("named", [True, False])
+def test_unusual_spellings_of_a_port_cannot_be_told(key: str, named: bool) -> None:
+    """``08082`` may mean another entry to the device: nothing is deleted, named or not."""
+    site = site_with(policy={"named_entries": (f"primary {key}",) if named else ()})
+    plan = planned(primary=(entry(key, "prime-sec"),), site=site, mismatches=MISMATCHES[:1])
+    assert row_of(plan, "primary", key).decision is Decision.CANNOT_TELL
+    assert plan.blocked
+
+
+@pytest.mark.parametrize("named", [True, False])
+def test_an_entry_that_is_listed_twice_cannot_be_told(named: bool) -> None:
+    """One command for two lines: nobody knows which one goes, so none does."""
+    site = site_with(policy={"named_entries": (f"primary {KEYS['secondary']}",) if named else ()})
+    plan = planned(primary=(*PRIMARYS, of("secondary")), site=site)
+    assert [row.decision for row in plan.rows if row.key == KEYS["secondary"] and row.server == "primary"] == [
+        Decision.CANNOT_TELL
+    ] * 2
+    assert plan.blocked
+
+
+def test_two_entries_of_one_host_are_both_stale() -> None:
+    """A host listed by address and by name shows one certificate: both entries go, each by its own command."""
+    plan = planned(primary=(of("secondary"), of("secondary", key="prime-sec_8082")), mismatches=MISMATCHES[:1])
+    assert deleted(plan) == {("primary", KEYS["secondary"]), ("primary", "prime-sec_8082")}
+
+
+# -- which entry the log means ---------------------------------------------------------------------
+
+SAME_CN = {
+    "two ISE servers": ((of("ise"), of("ise2", cn=CN["ise"])), {}, KEYS["ise"], "ISE-server"),
+    "primary and ISE": ((of("primary", cn="x"), of("ise", cn="x")), {}, KEYS["ise"], "x"),
+    "secondary and ISE": ((of("secondary", cn="x"), of("ise", cn="x")), {}, KEYS["ise"], "x"),
+    "ISE and a stranger": ((of("ise"), entry("198.51.100.7_443", CN["ise"])), {}, KEYS["ise"], "ISE-server"),
+    "now presented alike": ((of("ise"), of("ise2")), {"ise2": CN["ise"]}, KEYS["ise"], "ISE-server"),
+    "now presented like its own": ((of("primary"), of("ise")), {"primary": CN["ise"]}, KEYS["ise"], "ISE-server"),
+}
+
+
+@pytest.mark.parametrize("kind", SAME_CN)
+def test_a_subject_that_fits_two_entries_is_ambiguous_until_one_is_named(kind: str) -> None:
+    """The log holds no address: where its subject fits another host's entry too, the operator names the stale one."""
+    entries, cns, key, cn = SAME_CN[kind]
+    lines = (mismatch("primary", "", subject=f"CN={cn}"),)
+    plan = planned(primary=entries, cns=cns, mismatches=lines)
+    assert deleted(plan) == set()
+    row = row_of(plan, "primary", key)
+    assert row.decision is Decision.CANNOT_TELL
+    assert f"named_entries: ['primary {key}']" in row.reason
+    assert plan.blocked
+
+    named = planned(
+        primary=entries, cns=cns, mismatches=lines, site=site_with(policy={"named_entries": (f"primary {key}",)})
+    )
+    assert row_of(named, "primary", key).decision is Decision.DELETE
+
+
+def test_naming_one_of_two_settles_the_other() -> None:
+    """Once the operator has said which entry the log means, the other one is left alone and blocks nothing."""
+    entries = (of("ise"), of("ise2", cn=CN["ise"]))
+    site = site_with(policy={"named_entries": (f"primary {KEYS['ise']}",)})
+    plan = planned(primary=entries, mismatches=MISMATCHES[1:2], site=site)
+    assert row_of(plan, "primary", KEYS["ise2"]).decision is Decision.LEFT_ALONE
+    assert plan.blocked == ()
+
+
+# -- no logs ---------------------------------------------------------------------------------------
+
+
+def test_without_logs_nothing_can_be_told() -> None:
+    """No logs at hand: every entry of another host is undecided, and the plan says how to go on."""
+    plan = planned(mismatches=(), no_logs=("primary", "secondary"))
+    assert deleted(plan) == set()
+    assert len(plan.blocked) == 3
+    assert all("named_entries" in reason for reason in plan.blocked)
+    assert "primary: no logs at hand" in plan.notes
+
+
+def test_without_logs_the_operator_names_entries_and_the_plan_says_so() -> None:
+    """A named entry of a confirmed host is deleted without a log line; row and note say on whose word."""
+    site = site_with(policy={"named_entries": (f"primary {KEYS['secondary']}", f"secondary {KEYS['primary']}")})
+    plan = planned(mismatches=(), no_logs=("primary", "secondary"), site=site)
+    assert deleted(plan) == {("primary", KEYS["secondary"]), ("secondary", KEYS["primary"])}
+    assert "named by the operator" in row_of(plan, "primary", KEYS["secondary"]).reason
+    assert sum("the operator named it" in note for note in plan.notes) == 2
+    assert row_of(plan, "primary", KEYS["ise"]).decision is Decision.LEFT_ALONE
+    assert plan.blocked == ()
+
+
+@pytest.mark.parametrize("verdict", [v for v in Verdict if not v.confirmed])
+def test_naming_does_not_stand_in_for_a_confirmation(verdict: Verdict) -> None:
+    """A named entry whose host is not confirmed is not deleted."""
+    site = site_with(policy={"named_entries": (f"primary {KEYS['secondary']}",)})
+    plan = planned(mismatches=(), no_logs=("primary",), site=site, verdicts={"secondary": verdict})
+    assert deleted(plan) == set()
+
+
+def test_without_logs_healthy_servers_and_unchanged_hosts_are_already_right() -> None:
+    """HA that is healthy on both servers' word, and a host that shows what it did before, need no log."""
+    plan = planned(mismatches=(), no_logs=("primary", "secondary"), states=HEALTHY, verdicts={"ise": Verdict.UNCHANGED})
+    assert plan.blocked == ()
+    assert {row.decision for row in plan.rows if row.target} == {Decision.ALREADY_RIGHT}
+
+
+# -- what is over already --------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("after", "gone"), [(timedelta(0), True), (HOUR, True), (-timedelta(seconds=1), False)])
+def test_a_mismatch_from_before_the_last_deletion_is_over(after: timedelta, gone: bool) -> None:
+    """Evidence that is older than the entry's last deletion, in whichever incident, does not delete it again."""
+    plan = planned(settled={("primary", KEYS["secondary"]): NOW + after})
+    assert (("primary", KEYS["secondary"]) not in deleted(plan)) is gone
+    assert ("primary", KEYS["ise"]) in deleted(plan)
+
+
+def test_a_deletion_on_another_server_settles_nothing() -> None:
+    """Both stores are their own: what was deleted on the secondary says nothing of the primary's entry."""
+    assert deleted(planned(settled={("secondary", KEYS["secondary"]): NOW + HOUR})) == ALL_THREE
+
+
+def test_lines_without_a_time_are_never_from_before_an_earlier_incidents_deletion() -> None:
+    """An undated line may be from just now, so an earlier incident's deletion does not settle it."""
+    undated = (mismatch("primary", "prime-sec", last=None),)
+    key = ("primary", KEYS["secondary"])
+    assert deleted(planned(mismatches=undated, settled={key: NOW + HOUR})) == {key}
+    mixed = (*undated, mismatch("primary", "prime-sec", last=NOW - HOUR))
+    assert deleted(planned(mismatches=mixed, settled={key: NOW + HOUR})) == {key}
+
+
+@pytest.mark.parametrize("named", [True, False])
+def test_an_incident_deletes_an_entry_once_unless_a_dated_line_calls_it_stale_again(named: bool) -> None:
+    """A resumed run plans no second deletion on undated lines or the operator's word; on a newer line it does."""
+    key = ("primary", KEYS["secondary"])
+    site = site_with(policy={"named_entries": ("primary " + KEYS["secondary"],) if named else ()})
+    sent = {"settled": {key: NOW}, "here": (key,), "site": site}
+    again = planned(mismatches=(mismatch("primary", "prime-sec", last=None),), **sent)
+    assert row_of(again, *key).decision is Decision.LEFT_ALONE
+    assert again.blocked == ()
+    assert deleted(planned(mismatches=(mismatch("primary", "prime-sec", last=NOW + HOUR),), **sent)) == {key}
+
+
+def test_a_mismatch_that_ceased_long_before_the_end_of_the_log_is_over() -> None:
+    """Lines older than the log's end by more than the site's limit are history."""
+    for ago_h, over in ((23, False), (25, True)):
+        plan = planned(log_end={"primary": NOW + ago_h * HOUR})
+        assert (("primary", KEYS["secondary"]) not in deleted(plan)) is over
+
+
+@pytest.mark.parametrize(
+    ("states", "healthy"),
+    [
+        (HEALTHY, True),
+        (ha("primary  ACTIVE", "Secondary Syncing"), True),
+        (ha("Primary Active", "Secondary Alone"), False),
+        (ha("Primary Active", "something new"), False),
+        (HEALTHY[:1], False),
+        (HEALTHY[:1] * 2, False),
+        ((), False),
+    ],
+)
+def test_healthy_ha_on_both_servers_word_means_that_their_entries_are_right(
+    states: tuple[HaStatus, ...], healthy: bool
+) -> None:
+    """Only where both servers say so; and it says nothing of the ISE server."""
+    plan = planned(states=states)
+    assert deleted(plan) == ({("primary", KEYS["ise"])} if healthy else ALL_THREE)
+
+
+# -- overrides -------------------------------------------------------------------------------------
+
+
+def override(**change: Any) -> Override:
+    base = Override(
+        server="primary", key=KEYS["secondary"], sha256=SHA["secondary"], by="Ada", at_utc=NOW, reason="its console"
+    )
+    return replace(base, **change)
+
+
+def test_an_override_deletes_an_unconfirmed_entry_by_name() -> None:
+    """The row is unconfirmed, says who overrode it and why, and is under the digest."""
+    before = planned(verdicts={"secondary": Verdict.UNCONFIRMED})
+    plan = planned(verdicts={"secondary": Verdict.UNCONFIRMED}, overrides=(override(),))
+    row = row_of(plan, "primary", KEYS["secondary"])
+    assert (row.decision, row.verdict, row.override) == (Decision.DELETE, Verdict.UNCONFIRMED, in_words(override()))
+    assert plan.blocked == ()
+    assert plan.digest != before.digest
+
+
+@pytest.mark.parametrize("verdict", [v for v in Verdict if not v.confirmed and v is not Verdict.UNCONFIRMED])
+def test_nothing_but_unconfirmed_can_be_overridden(verdict: Verdict) -> None:
+    """An override changes no other verdict's outcome."""
+    with_it = planned(verdicts={"secondary": verdict}, overrides=(override(),))
+    assert with_it.rows == planned(verdicts={"secondary": verdict}).rows
+    assert ("primary", KEYS["secondary"]) not in deleted(with_it)
+
+
+@pytest.mark.parametrize(
+    "change", [{"sha256": "0" * 64}, {"key": KEYS["ise"]}, {"server": "secondary"}, {"sha256": ""}]
+)
+def test_an_override_holds_for_its_entry_and_its_certificate_only(change: dict[str, Any]) -> None:
+    """A certificate that changed since, another entry or another server: the override is void."""
+    plan = planned(verdicts={"secondary": Verdict.UNCONFIRMED}, overrides=(override(**change),))
+    assert ("primary", KEYS["secondary"]) not in deleted(plan)
+    assert plan.blocked
+
+
+def test_an_override_is_not_written_beside_a_confirmation() -> None:
+    """Where the verdict is a confirmed one, the override is not needed and not in the plan."""
+    assert planned(overrides=(override(),)) == planned()
+
+
+def test_an_override_makes_nothing_stale() -> None:
+    """Without a mismatch the entry is already right, whatever somebody allowed."""
+    plan = planned(mismatches=(), verdicts={"secondary": Verdict.UNCONFIRMED}, overrides=(override(),))
+    assert deleted(plan) == set()
+
+
+# -- the digest ------------------------------------------------------------------------------------
+
+
+def test_the_digest_is_stable_under_order_and_time() -> None:
+    """The same facts read later, or listed in another order, give the same digest."""
+    plan = planned()
+    other = planned(
+        primary=PRIMARYS[::-1], secondary=SECONDARYS[::-1], mismatches=MISMATCHES[::-1], now=NOW + 99 * HOUR
+    )
+    assert other.digest == plan.digest
+    assert other.made_utc != plan.made_utc
+
+
+def test_the_digest_moves_with_what_decides() -> None:
+    """An entry more, one less, another certificate, another verdict, another incident: another digest."""
+    plans = [
+        planned(),
+        planned(primary=PRIMARYS[:-1]),
+        planned(primary=(*PRIMARYS, entry("198.51.100.7_443", "x"))),
+        planned(verdicts={"ise": Verdict.CONFIRMED_CHAIN}),
+        planned(mismatches=MISMATCHES[:2]),
+        planned(incident="II"),
+        planned(primary=(of("primary", cn="other"), *PRIMARYS[1:])),
+    ]
+    assert len({plan.digest for plan in plans}) == len(plans)
+
+
+# -- for random sites ------------------------------------------------------------------------------
+
+HOSTS = [PRIMARY, SECONDARY, ISE, ISE2, "127.0.0.1", "::1", "localhost", "198.51.100.7", "*", "prime-sec", "Prime-Pri."]
+PORTS = ["8082", "443", "0443", "08082", "1", "65535"]
+CNS = [*CN.values(), "x", "CN=y;  subject="]
+ANY_ENTRY = st.builds(
+    lambda host, port, cn: entry(f"{host}_{port}", cn),
+    st.sampled_from(HOSTS),
+    st.sampled_from(PORTS),
+    st.sampled_from(CNS),
+)
+ENTRY = st.sampled_from([*PRIMARYS, *SECONDARYS, of("ise2")]) | ANY_ENTRY
+STORE = st.lists(ENTRY, max_size=5).map(tuple)
+TIME = st.sampled_from([None, NOW - 30 * HOUR, NOW, NOW + HOUR])
+MISMATCH = st.builds(
+    lambda server, cn, last, alone: mismatch(server, cn, last=last, subject=f"CN={cn}" if alone else ""),
+    st.sampled_from(["primary", "secondary"]),
+    st.sampled_from(CNS),
+    TIME,
+    st.booleans(),
+)
+PLACE = st.tuples(st.sampled_from(["primary", "secondary"]), st.sampled_from(sorted(KEYS.values())))
+
+
+def naming(names: list[str]) -> Site:
+    return SITE.model_copy(update={"policy": SITE.policy.model_copy(update={"named_entries": tuple(names)})})
+
+
+WORLD = st.fixed_dictionaries(
+    {
+        "primary": STORE,
+        "secondary": STORE,
+        "verdicts": st.dictionaries(st.sampled_from(sorted(SHA)), st.sampled_from(list(Verdict))),
+        "cns": st.dictionaries(st.sampled_from(sorted(SHA)), st.sampled_from(CNS)),
+        "mismatches": st.lists(st.sampled_from(MISMATCHES) | MISMATCH, max_size=4).map(tuple),
+        "no_logs": st.sets(st.sampled_from(["primary", "secondary"])).map(tuple),
+        "states": st.sampled_from([ha(), HEALTHY, ()]),
+        "settled": st.dictionaries(PLACE, TIME.filter(bool)),
+        "here": st.lists(PLACE, max_size=2).map(tuple),
+        "overrides": st.lists(
+            st.builds(
+                lambda place, name: override(server=place[0], key=place[1], sha256=SHA[name]),
+                PLACE,
+                st.sampled_from(sorted(SHA)),
+            ),
+            max_size=4,
+        ).map(tuple),
+        "site": st.lists(PLACE.map(" ".join), max_size=3).map(naming),
+    }
+)
+
+
+@settings(max_examples=250, deadline=None, derandomize=True)
+@given(WORLD)
+def test_every_deletion_is_of_another_host_and_confirmed_or_overridden_by_name(world: dict[str, Any]) -> None:
+    """For random stores, logs, verdicts, names: no deletion but of a confirmed or overridden other host."""
+    plan = planned(**world)
+    stores = {"primary": world["primary"], "secondary": world["secondary"]}
+    assert [(row.server, row.key) for row in plan.rows] == [(s, one.key) for s in stores for one in stores[s]]
+    for row in plan.rows:
+        if row.decision is not Decision.DELETE:
+            assert (row.command, row.confirmed_sha256, row.override) == ("", "", "")
+    for row in plan.deletions:
+        (listed,) = [one for one in stores[row.server] if one.key == row.key]
+        target = target_of(world["site"], row.server, listed)
+        assert target
+        assert (target.name, row.key) == (row.target, f"{listed.host}_{target.port}")
+        assert not is_own(world["site"], row.server, listed)
+        assert row.confirmed_sha256 == SHA[row.target]
+        assert row.command.endswith(f" {row.key}")
+        assert row.evidence or f"{row.server} {row.key}" in world["site"].policy.named_entries
+        assert row.verdict
+        if not row.verdict.confirmed:
+            assert row.verdict is Verdict.UNCONFIRMED
+            assert any(
+                (o.server, o.key, o.sha256) == (row.server, row.key, SHA[row.target]) for o in world["overrides"]
+            )
+    if Verdict.CONTRADICTED in world["verdicts"].values():
+        assert plan.blocked
+
+
+@settings(max_examples=120, deadline=None, derandomize=True)
+@given(WORLD, WORLD, st.randoms(use_true_random=False))
+def test_digests_are_equal_exactly_where_the_essence_is(
+    one: dict[str, Any], other: dict[str, Any], shuffle: Any
+) -> None:
+    """Two plans have one digest if and only if their rows decide the same, in whatever order they stand."""
+    plan, second = planned(**one), planned(**other)
+    assert (plan.digest == second.digest) == (essence(plan) == essence(second))
+    mixed = one | {
+        name: tuple(shuffle.sample(one[name], len(one[name]))) for name in ("primary", "secondary", "mismatches")
+    }
+    assert planned(**mixed, now=NOW + HOUR).digest == plan.digest
+
+
+def essence(plan: Plan) -> list[bytes]:
+    """What a person approves, row by row."""
+    return sorted(
+        canonical_json(
+            [r.server, r.key, r.subject, r.target, r.decision, r.command, r.verdict, r.confirmed_sha256, r.override]
+        )
+        for r in plan.rows
+    )
