@@ -193,24 +193,26 @@ def test_every_command_that_reached_a_device_has_its_answer_in_the_record(story:
         for line in story.lab.truth()
         if line["channel"] == "ssh" and "effect" not in line and line["what"].startswith(("ncs ", "show "))
     )
-    kept = [json.loads(path.read_text()) for path in story.record.folder.glob("answers/*.json")]
+    folder = story.record.folder
+    kept = [json.loads(path.read_text()) for path in folder.glob("answers/*.json")]
     assert sorted((answer["server"], answer["command"]) for answer in kept) == arrived
     for answer in kept:
-        assert (story.record.folder / answer["raw"]["path"]).is_file()
+        assert (folder / answer["raw"]["path"]).is_file()
         assert answer["understood_as"] or answer["command"].startswith(DELETE)
-    raw = [(story.record.folder / answer["raw"]["path"]).read_bytes() for answer in kept if answer["understood_as"]]
+    raw = [(folder / answer["raw"]["path"]).read_bytes() for answer in kept if answer["understood_as"]]
     assert all(raw)
 
 
 def test_record_verifies_and_holds_every_executed_notebook(story: Story) -> None:
     """The chain holds, every artifact is what the journal says, and each stage of each run left its notebook."""
-    lines = story.record.journal.read().lines
+    record = story.record
+    lines = record.journal.read().lines
     for line in lines:
         if line.artifact:
-            assert story.record.read_bytes(line.artifact)
+            assert record.read_bytes(line.artifact)
     notebooks = [line.artifact.path for line in lines if line.artifact and line.artifact.path.startswith("notebooks/")]
     assert len(notebooks) == 4 + 4 + 5 + 7
-    assert not list(story.record.folder.rglob("*.running.*"))
+    assert not list(record.folder.rglob("*.running.*"))
 
 
 def test_no_secret_of_the_site_is_in_any_byte_that_was_written_or_said(story: Story) -> None:
