@@ -236,11 +236,32 @@ class LogLine:
 
 
 @dataclass(frozen=True, kw_only=True)
+class NextStep:
+    """What to do next: a sentence, and the notebook that does it with its parameters (empty: no notebook does)."""
+
+    advice: str
+    notebook: str = ""
+    parameters: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class EntryMatch:
+    """An entry of a store that a subject may mean. ``fit`` is ``exact`` or ``cn_only``; neither proves anything."""
+
+    server: str
+    key: str
+    subject: str
+    fit: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class Mismatch:
     """All mismatch messages in one server's logs about one subject.
 
-    ``place`` is one of ``primary_health_monitor``, ``primary_infrastructure``,
-    ``secondary_health_monitor``, ``unknown``. Times are None where the lines hold none.
+    ``server`` is ``primary``, ``secondary`` or, where nothing says whose log it is, ``unknown``; ``place`` is
+    one of ``primary_health_monitor``, ``primary_infrastructure``, ``secondary_health_monitor``, ``unknown``.
+    Times are None where the lines hold none; ``first_said`` and ``last_said`` are the times as they are written
+    there, and ``notes`` say what is not known of them. ``entries`` are those of the lists at hand that may be meant.
     """
 
     server: str
@@ -251,11 +272,19 @@ class Mismatch:
     first_utc: datetime | None
     last_utc: datetime | None
     evidence: tuple[LogLine, ...]
+    first_said: str = ""
+    last_said: str = ""
+    notes: tuple[str, ...] = ()
+    entries: tuple[EntryMatch, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
 class LookAlike:
-    """A message that resembles the mismatch, or accompanies it, and that no deletion repairs."""
+    """A message that resembles the mismatch, or accompanies it, and that no deletion repairs.
+
+    ``confidence`` is ``certain``, ``likely`` or ``possible``: how surely the message means what ``meaning`` says.
+    Times are those of the evidence.
+    """
 
     server: str
     rule: str
@@ -263,13 +292,27 @@ class LookAlike:
     advice: str
     count: int
     evidence: tuple[LogLine, ...]
+    confidence: str = "likely"
+    next_step: NextStep | None = None
+    first_utc: datetime | None = None
+    last_utc: datetime | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Damage:
+    """A log that could be read in part only, or not at all, and why."""
+
+    source: str
+    problem: str
 
 
 @dataclass(frozen=True, kw_only=True)
 class Diagnosis:
     """What the logs say. ``no_logs`` names the servers whose logs were not at hand.
 
-    ``log_end_utc`` is, per server, the time of the last line that holds one.
+    ``log_end_utc`` is, per server, the time of the last line that holds one. ``damaged`` names what could not
+    be read to its end: nothing is known of what follows there. ``zones`` are the zones in which the times without
+    an offset were read, as they were named; a server that is missing there was read as UTC without anybody's word.
     """
 
     mismatches: tuple[Mismatch, ...]
@@ -278,6 +321,8 @@ class Diagnosis:
     log_end_utc: dict[str, datetime] = field(default_factory=dict)
     lines_read: int = 0
     bytes_read: int = 0
+    damaged: tuple[Damage, ...] = ()
+    zones: dict[str, str] = field(default_factory=dict)
 
 
 # -- the plan and its approval ---------------------------------------------------------------

@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from datetime import datetime
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
+from runbook_lib.logs.diagnosing import diagnosis_of
+from runbook_lib.logs.reading import Progress, Settings, read_sources
 from runbook_lib.logs.rules import RULES, Rule
-from runbook_lib.logs.scanner import Scanner
-from runbook_lib.logs.sources import read_logs
-from runbook_lib.logs.timestamps import clock_of
-from runbook_lib.models import Diagnosis, LookAlike, Mismatch
-
-Progress = Callable[[str, int], None]
-"""Called with the name of the log that is read, and the bytes read so far in all."""
+from runbook_lib.models import Diagnosis
 
 
 def diagnose_sources(
@@ -21,46 +16,28 @@ def diagnose_sources(
     *,
     zones: Mapping[str, str] | None = None,
     rules: Sequence[Rule] = RULES,
+    names: Mapping[str, Iterable[str]] | None = None,
+    known: Mapping[str, str] | None = None,
+    workers: int = 1,
     progress: Progress | None = None,
 ) -> Diagnosis:
     """Return what the logs of each server say; ``sources`` maps ``primary`` and ``secondary`` to files and folders.
 
-    Times without an offset are read in the server's zone in ``zones``, otherwise as UTC. A server whose
-    logs are not at hand (no path, or folders without a file) is named in ``no_logs``. Raises UsageError
-    for a path that is not there or cannot be read, an archive that is refused, and an unknown zone.
+    Under the key ``""`` stand logs of which nobody says whose they are: a server's ``names`` on their path
+    tell, or what they show; otherwise it is ``unknown``. Times without an offset are read in the server's
+    zone in ``zones`` (key ``""``: everybody's), otherwise as UTC, and that is said. A server whose logs are
+    not at hand (no path, or folders without a file) is named in ``no_logs``. ``known`` (``site``, ``incident``)
+    fills in the next steps. ``workers`` above 1 reads several series at once, in processes that are forked.
+    Raises UsageError for a path that is not there or cannot be read, an archive that unpacks to too much,
+    and an unknown zone; what is damaged is read as far as it can be and named in ``damaged``.
     """
-    mismatches: list[Mismatch] = []
-    look_alikes: list[LookAlike] = []
-    no_logs: list[str] = []
-    ends: dict[str, datetime] = {}
-    lines = size = 0
-    for server, paths in sources.items():
-        scanner = Scanner(server, rules, clock_of(server, zones))
-        files = 0
-        for log in read_logs(paths):
-            files += 1
-            scanner.begin_file(log.name, continues=log.continues)
-            for chunk in log.chunks:
-                size += len(chunk)
-                scanner.feed(chunk)
-                if progress is not None:
-                    progress(log.name, size)
-        scanner.finish()
-        if not files:
-            no_logs.append(server)
-        if scanner.end_utc is not None:
-            ends[server] = scanner.end_utc
-        lines += scanner.lines
-        mismatches += scanner.mismatches.result()
-        look_alikes += scanner.look_alikes()
-    return Diagnosis(
-        mismatches=tuple(mismatches),
-        look_alikes=tuple(look_alikes),
-        no_logs=tuple(no_logs),
-        log_end_utc=ends,
-        lines_read=lines,
-        bytes_read=size,
+    settings = Settings(
+        rules=tuple(rules),
+        zones=dict(zones or {}),
+        names={server: tuple(known_as) for server, known_as in (names or {}).items()},
+        workers=workers,
     )
+    return diagnosis_of(sources, read_sources(sources, settings, progress), settings, dict(known or {}))
 
 
 __all__ = ["RULES", "Progress", "Rule", "diagnose_sources"]

@@ -60,6 +60,7 @@ class Hit:
 
     ``exception`` says that an exception's name introduces it, ``cause`` that this is a nested one,
     ``own_prefix`` that its first line has a prefix; ``cut`` that the log ends within the subject.
+    ``said`` is the time as it is written, ``zoneless`` that no zone stands there.
     """
 
     start: int
@@ -69,6 +70,8 @@ class Hit:
     name: Name | None
     thread: str
     moment: datetime | None
+    said: str
+    zoneless: bool
     exception: bool
     cause: bool
     own_prefix: bool
@@ -95,6 +98,7 @@ def read_message(window: Window, at: int) -> Hit | None:
         name = None
     prose = window.text(min(start + prefix.length, head) if low == start else low, head)
     record = prefix if prefix.length or not exception else _record_above(window, start)
+    timed = record if record.moment else _header_above(window, start)
     return Hit(
         start=start,
         at=at,
@@ -102,7 +106,9 @@ def read_message(window: Window, at: int) -> Hit | None:
         subject=subject,
         name=name,
         thread=thread or record.thread,
-        moment=record.moment or _header_above(window, start).moment,
+        moment=timed.moment,
+        said=timed.said or record.said,
+        zoneless=timed.moment is not None and timed.moment.tzinfo is None,
         exception=exception,
         cause=exception and b"Caused by" in window.data[start:head],
         own_prefix=prefix.length > 0,

@@ -30,11 +30,15 @@ _NO_THREAD = re.compile(rf"system|{_LEVELS}|\d*", re.I)
 
 @dataclass(frozen=True)
 class Prefix:
-    """A line's prefix: its length, the thread's name and the time that stand in it (empty, None: not there)."""
+    """A line's prefix: its length, the thread's name and the time that stand in it (empty, None: not there).
+
+    ``said`` is the time as it is written, also where it holds no year.
+    """
 
     length: int = 0
     thread: str = ""
     moment: datetime | None = None
+    said: str = ""
 
 
 def read_prefix(line: str) -> Prefix:
@@ -42,11 +46,14 @@ def read_prefix(line: str) -> Prefix:
     position, end = 0, 0
     groups: list[str] = []
     moment: datetime | None = None
+    said = ""
     while True:
         start = _skip(line, position)
         if line.startswith("[", start) and (inner := match_time(line, start + 1)) and moment is None:
             moment = inner[1]
+            said = line[start + 1 : inner[0]]
         if time := match_time(line, start):
+            said = said if moment or (said and not time[1]) else line[start : time[0]]
             moment = moment or time[1]
             position = time[0]
         elif token := _TOKEN.match(line, start):
@@ -56,7 +63,7 @@ def read_prefix(line: str) -> Prefix:
             break
         end = position
     length = end + len(line[end:]) - len(line[end:].lstrip(" \t")) if end else 0
-    return Prefix(length, _thread(line, end, groups), moment)
+    return Prefix(length, _thread(line, end, groups), moment, said)
 
 
 def kind_of_thread(thread: str) -> str:

@@ -1,30 +1,112 @@
-"""What is looked for besides the mismatch itself, as data: look-alikes that no deletion repairs.
+"""What is looked for, as data: the mismatch in its three places, and look-alikes that no deletion repairs.
 
-A rule counts lines. ``literals`` are searched in the bytes; the line (with ``lines_before`` it) then has
-to hold every one of the ``patterns``. Wordings of Java and of the product's published messages; a site can add rules.
+A rule counts lines. One of its ``literals`` is searched in the bytes; the line (with ``lines_before`` it) then has
+to hold every one of the ``patterns``. Wordings of Java and of the product's published messages; a site can add rules
+(``site_rules``). Every rule has a log that it matches and one that it nearly does in ``tests/fixtures/log-rules``.
 """
 
 from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from typing import Literal
+
+from runbook_lib.logs.message import LITERAL
+from runbook_lib.models import NextStep
+
+Confidence = Literal["certain", "likely", "possible"]
+SITE_PARAMETERS = (("site", "{site}"), ("incident", "{incident}"))
+"""What the notebooks take; a value that is not known is left out."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Rule:
-    """One kind of message: how to find it, what it means, and the next step."""
+    """One kind of message: how to find it, what it means and how surely, and the next step.
+
+    ``notebook`` is the stage that goes on from here, empty where none does; its ``parameters`` are filled in from
+    what is known. ``quoted`` marks the rule for texts that only quote the mismatch, which the scanner tells apart.
+    """
 
     name: str
     literals: tuple[bytes, ...]
     patterns: tuple[re.Pattern[str], ...]
     meaning: str
     advice: str
+    confidence: Confidence = "likely"
+    notebook: str = ""
+    parameters: tuple[tuple[str, str], ...] = SITE_PARAMETERS
     lines_before: int = 0
+    quoted: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Place:
+    """One of the published places of the mismatch: whose log it is, and the kind of thread that reports it."""
+
+    name: str
+    server: str
+    thread: str
+    meaning: str
+    advice: str
+    confidence: Confidence = "certain"
+    notebook: str = "20_list_certificates"
+    parameters: tuple[tuple[str, str], ...] = SITE_PARAMETERS
+    literal: bytes = LITERAL
+
+
+def next_step(rule: Rule | Place, known: dict[str, str]) -> NextStep:
+    """Return the rule's next step with its parameters filled in from ``known`` (``site``, ``incident``)."""
+    filled = {name: value.format_map({"site": "", "incident": ""} | known) for name, value in rule.parameters}
+    parameters = {name: value for name, value in filled.items() if value} if rule.notebook else {}
+    return NextStep(advice=rule.advice, notebook=rule.notebook, parameters=parameters)
+
+
+_LIST_FIRST = "List both stores, confirm the certificate that is presented now by another way, and plan the deletion"
+
+PLACES = (
+    Place(
+        name="primary_health_monitor",
+        server="primary",
+        thread="health_monitor",
+        meaning="The primary's Health Monitor trusts an older certificate of the secondary: that one has changed.",
+        advice=f"{_LIST_FIRST} on the primary; HA is registered again afterwards (40_register_ha).",
+    ),
+    Place(
+        name="primary_infrastructure",
+        server="primary",
+        thread="infrastructure",
+        meaning="The primary trusts an older certificate of an ISE server: that one has changed.",
+        advice=f"{_LIST_FIRST} on the primary; the ISE server is added again afterwards (50_readd_ise).",
+    ),
+    Place(
+        name="secondary_health_monitor",
+        server="secondary",
+        thread="health_monitor",
+        meaning="The secondary's Health Monitor trusts an older certificate of the primary: that one has changed.",
+        advice=f"{_LIST_FIRST} on the secondary; HA is registered again afterwards (40_register_ha).",
+    ),
+)
+"""The three places, as published."""
+
+ELSEWHERE = Place(
+    name="unknown",
+    server="",
+    thread="",
+    meaning="A server trusts an older certificate of this host; the log does not show which of the three places it is.",
+    advice=f"Find out whose log this is (--server primary=PATH). {_LIST_FIRST} there.",
+    confidence="likely",
+)
+"""The mismatch where the server or the thread is not one of the published ones."""
+
+
+def place_named(name: str) -> Place:
+    return next((place for place in PLACES if place.name == name), ELSEWHERE)
 
 
 RULES = (
     Rule(
         name="certificate_expired",
+        confidence="certain",
         literals=(b"CertificateExpiredException", b"NotAfter:", b"ertificate has expired", b"ertificate expired"),
         patterns=(re.compile(r"CertificateExpiredException|NotAfter: |[Cc]ertificate (?:has )?expired"),),
         meaning="A certificate is past its last day.",
@@ -32,6 +114,7 @@ RULES = (
     ),
     Rule(
         name="certificate_not_yet_valid",
+        confidence="certain",
         literals=(b"CertificateNotYetValidException", b"NotBefore:", b"not yet valid"),
         patterns=(re.compile(r"CertificateNotYetValidException|NotBefore: |[Cc]ertificate (?:is )?not yet valid"),),
         meaning="A certificate is not valid yet: most often one of the two clocks is wrong.",
@@ -39,6 +122,7 @@ RULES = (
     ),
     Rule(
         name="path_building_failed",
+        confidence="certain",
         literals=(b"PKIX path building failed", b"unable to find valid certification path"),
         patterns=(re.compile(r"PKIX path building failed|unable to find valid certification path"),),
         meaning="The certificate's issuer is not trusted: validation by a CA is on, and the CA is not known.",
@@ -58,6 +142,8 @@ RULES = (
     ),
     Rule(
         name="authentication_key_mismatch",
+        confidence="certain",
+        notebook="40_register_ha",
         literals=(b"uthentication key does not match",),
         patterns=(re.compile(r"[Aa]uthentication key does not match between primary"),),
         meaning="The HA authentication keys of the primary and the secondary differ.",
@@ -65,6 +151,7 @@ RULES = (
     ),
     Rule(
         name="health_monitor_unreachable",
+        notebook="00_start_here",
         literals=(b"onnection refused", b"onnect timed out", b"onnection timed out", b"No route to host"),
         patterns=(
             re.compile(r"(?<!\d)8082(?!\d)"),
@@ -83,6 +170,28 @@ RULES = (
         ),
         meaning="The connection to Cisco's cloud fails because of its root certificate (PI 3.7 to 3.9, FN72110).",
         advice="Follow field notice FN72110; no entry of a TOFU list has to do with it.",
+    ),
+    Rule(
+        name="clock_skew",
+        confidence="possible",
+        literals=(b"lock skew", b"lock is not synchroni", b"time difference between", b"locks are not synchroni"),
+        patterns=(
+            re.compile(
+                r"[Cc]lock skew (?:too great|detected|of \d|is \d|between)|[Cc]locks? (?:is|are) not synchroni[sz]ed"
+                r"|[Tt]ime difference between .{0,80}(?:exceeds|too (?:large|great)|not allowed)"
+            ),
+        ),
+        meaning="The clocks of two servers differ, which alone makes certificates look expired or not yet valid.",
+        advice="Compare the clocks of all servers (`show clock`, `show ntp`) and mend NTP before anything else.",
+    ),
+    Rule(
+        name="quoted_message",
+        confidence="certain",
+        quoted=True,
+        literals=(LITERAL,),
+        patterns=(),
+        meaning="The words of the mismatch are only quoted here: by an audit trail, a search, or somebody's text.",
+        advice="Nothing follows from it; look at the log of the server that it was quoted from.",
     ),
 )
 """The rules that every diagnosis uses."""

@@ -1,4 +1,4 @@
-"""The search: bytes in, mismatches and look-alikes out. Linear in the bytes, constant in memory.
+"""The search: bytes in, findings out. Linear in the bytes, constant in memory.
 
 Rare words are looked for in the bytes, and only what stands around a hit is parsed. A hit is handled
 when everything within AFTER bytes behind it has arrived, so the findings do not depend on how the
@@ -7,22 +7,26 @@ bytes were cut.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field, replace
-from datetime import datetime, tzinfo
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import tzinfo
 
-from runbook_lib.logs.events import Mismatches
+from runbook_lib.logs.findings import Findings, Tally
 from runbook_lib.logs.message import LITERAL, prefix_of, read_message
 from runbook_lib.logs.rules import Rule
+from runbook_lib.logs.search import Search, count
+from runbook_lib.logs.streams import Stream
 from runbook_lib.logs.timestamps import as_utc
 from runbook_lib.logs.window import AFTER, BEFORE, Window
-from runbook_lib.models import LogLine, LookAlike
+from runbook_lib.models import LogLine
 
-STEP = 1 << 20
+STEP = 1 << 18
 LINE_LIMIT = 1000
 MESSAGE_LINES = 8
+ROLES = {b"[Role] Primary": "primary", b"[Role] Secondary": "secondary"}
+"""What a server prints of itself (``ncs status``; recalled, unproven): used only where nobody says whose log it is."""
+
 _RULE_REACH = 1024
-_EVIDENCE = 5
 
 
 @dataclass(frozen=True)
@@ -34,31 +38,20 @@ class _File:
     lines_before: int
 
 
-@dataclass
-class _Tally:
-    """What one rule has found; hits before ``skip_to`` have been dealt with."""
-
-    rule: Rule
-    count: int = 0
-    skip_to: int = 0
-    early: list[LogLine] = field(default_factory=list)
-    late: list[LogLine] = field(default_factory=list)
-
-
 class Scanner:
-    """Scans the logs of one server: ``begin_file``, ``feed`` its bytes, and so on; then ``finish``.
+    """Scans logs: ``begin_file``, ``feed`` its bytes, and so on; then ``finish``. ``findings`` hold what was found.
 
-    ``mismatches``, ``lines`` and ``end_utc`` (the latest of the times at the files' ends) hold what was
-    found. Positions count from the beginning of a series of files that follow each other.
+    Positions count from the beginning of a series of files that follow each other.
     """
 
-    def __init__(self, server: str, rules: Sequence[Rule], zone: tzinfo) -> None:
-        self.mismatches = Mismatches(server)
-        self.lines = 0
-        self.end_utc: datetime | None = None
-        self._server = server
+    def __init__(self, rules: Sequence[Rule], zone: tzinfo) -> None:
+        self.findings = Findings({rule.name: Tally(rule) for rule in rules})
         self._zone = zone
-        self._tallies = [_Tally(rule) for rule in rules]
+        self._searched_rules = [rule for rule in rules if not rule.quoted]
+        self._quoted = next((rule.name for rule in rules if rule.quoted), "")
+        self._search = Search([LITERAL, *ROLES, *(x for rule in self._searched_rules for x in rule.literals)])
+        self._data = bytearray(BEFORE + STEP + AFTER + 1)
+        self._view = memoryview(self._data)
         self._reset()
 
     def begin_file(self, source: str, *, continues: bool = False) -> None:
@@ -68,92 +61,87 @@ class Scanner:
             self._open_line = False
         else:
             self.finish()
-        self._files.append(_File(source, self._base + self._size, self._feeds + self._data.count(b"\n")))
+        self.findings.files += 1
+        feeds = self._feeds + count(self._view[: self._size], b"\n")
+        self._files.append(_File(source, self._base + self._size, feeds))
 
-    def feed(self, chunk: bytes) -> None:
+    def read(self, stream: Stream) -> int:
+        """Take in what the stream has next; return how many bytes that were, 0 at its end."""
+        read = stream.readinto(self._view[self._size : -1])
+        self._size += read
+        self.findings.size += read
+        self._work_if_full()
+        return read
+
+    def feed(self, data: bytes) -> None:
         """Take in the next bytes of the file, any number of them."""
-        self._pending.append(chunk)
-        self._size += len(chunk)
-        if self._size - self._searched >= STEP + AFTER:
-            self._work(self._size - AFTER)
+        rest = memoryview(data)
+        while rest:
+            piece = rest[: len(self._data) - 1 - self._size]
+            self._data[self._size : self._size + len(piece)] = piece
+            self._size += len(piece)
+            self.findings.size += len(piece)
+            self._work_if_full()
+            rest = rest[len(piece) :]
 
     def finish(self) -> None:
         """Say that nothing follows the last file."""
         if self._files:
             self._end_line()
             self._work(self._size)
-            self.lines += self._feeds
-            self.mismatches.end_of_series()
+            self.findings.lines += self._feeds
+            self.findings.events.end_of_series()
         self._reset()
-
-    def look_alikes(self) -> Iterator[LookAlike]:
-        """Yield what the rules have found; complete after ``finish``."""
-        for tally in self._tallies:
-            if tally.count:
-                yield LookAlike(
-                    server=self._server,
-                    rule=tally.rule.name,
-                    meaning=tally.rule.meaning,
-                    advice=tally.rule.advice,
-                    count=tally.count,
-                    evidence=(*tally.early, *tally.late),
-                )
 
     # -- the buffer ---------------------------------------------------------------------------
 
     def _reset(self) -> None:
-        self._data = b""
-        self._pending: list[bytes] = []
-        self._size = 0  # of the buffer, with what is pending
+        self._size = 0  # of what the buffer holds
         self._base = 0  # the position of the buffer's first byte in the series
         self._feeds = 0  # line feeds before the buffer
         self._searched = 0  # how far in the buffer hits have been handled
         self._counted = (0, 0)  # a place in the buffer, and the line feeds between its beginning and there
         self._open_line = False  # whether the file's last line lacks its line feed
         self._files: list[_File] = []
-        for tally in self._tallies:
+        for tally in self.findings.tallies.values():
             tally.skip_to = 0
-
-    def _join(self) -> None:
-        if self._pending:
-            self._data = b"".join((self._data, *self._pending))
-            self._pending.clear()
 
     def _end_line(self) -> None:
         """Note the time at the file's end, and end its last line."""
-        self._join()
         self._note_time(Window(self._data, max(self._files[-1].start - self._base, self._size - AFTER, 0), self._size))
-        self._open_line = not self._data.endswith(b"\n") and self._base + self._size > self._files[-1].start
+        whole = self._size > 0 and self._data[self._size - 1] == 10
+        self._open_line = not whole and self._base + self._size > self._files[-1].start
         if self._open_line:
-            self._data += b"\n"
+            self._data[self._size] = 10
             self._size += 1
+            self._work_if_full()
+
+    def _work_if_full(self) -> None:
+        if self._size - self._searched >= STEP + AFTER:
+            self._work(self._size - AFTER)
 
     def _work(self, stop: int) -> None:
         """Handle every hit before ``stop``, and drop what is no longer needed."""
-        self._join()
-        for at in self._positions((LITERAL,), stop):
-            self._take_message(at)
-        for tally in self._tallies:
-            for at in self._positions(tally.rule.literals, stop):
-                self._take_look_alike(tally, at)
+        found = self._search.positions(self._data, self._searched, stop, self._size)
+        if found:
+            self._handle(found)
         drop = self._size if stop == self._size else max(0, stop - BEFORE)
-        self._feeds += self._data.count(b"\n", 0, drop)
+        self._feeds += count(self._view[:drop], b"\n")
         self._counted = (0, 0)
-        self._data = self._data[drop:]
+        self._data[: self._size - drop] = self._data[drop : self._size]
         self._base += drop
         self._size -= drop
         self._searched = stop - drop
         while len(self._files) > 1 and self._files[1].start <= self._base:
             del self._files[0]
 
-    def _positions(self, literals: tuple[bytes, ...], stop: int) -> list[int]:
-        found = []
-        for literal in literals:
-            at = self._data.find(literal, self._searched)
-            while 0 <= at < stop:
-                found.append(at)
-                at = self._data.find(literal, at + 1)
-        return sorted(found)
+    def _handle(self, found: dict[bytes, list[int]]) -> None:
+        self.findings.roles.update(role for words, role in ROLES.items() if words in found)
+        for at in found.get(LITERAL, ()):
+            self._take_message(at)
+        for rule in self._searched_rules:
+            for at in sorted({at for literal in rule.literals for at in found.get(literal, ())}):
+                self._take_look_alike(self.findings.tallies[rule.name], at)
 
     def _window(self, at: int, reach: int) -> Window:
         """Return what stands around ``at``; the line feed that was put to an open last line stays outside."""
@@ -168,13 +156,17 @@ class Scanner:
         hit = read_message(window, at)
         if hit is None:
             return
-        lines = self._evidence(window, hit.start, hit.end)
-        moment = as_utc(hit.moment, self._zone) if hit.moment else None
         base = self._base
-        moved = replace(hit, start=hit.start + base, at=hit.at + base, end=hit.end + base)
-        self.mismatches.add(moved, lines, moment)
+        utc = as_utc(hit.moment, self._zone) if hit.moment else None
+        moved = replace(hit, start=hit.start + base, at=hit.at + base, end=hit.end + base, moment=utc)
+        lines = self._evidence(window, hit.start, hit.end)
+        if self.findings.events.add(moved, lines) and self._quoted:
+            tally = self.findings.tallies[self._quoted]
+            if base + at >= tally.skip_to:
+                tally.add(lines)
+                tally.skip_to = base + window.line_end(hit.end)
 
-    def _take_look_alike(self, tally: _Tally, at: int) -> None:
+    def _take_look_alike(self, tally: Tally, at: int) -> None:
         if self._base + at < tally.skip_to:
             return
         window = self._window(at, AFTER)
@@ -186,13 +178,8 @@ class Scanner:
         if not all(pattern.search(text) for pattern in tally.rule.patterns):
             tally.skip_to = self._base + min(end, at + _RULE_REACH // 2)
             return
-        tally.count += 1
         tally.skip_to = self._base + end
-        line = self._evidence(window, start, start)
-        if len(tally.early) < _EVIDENCE:
-            tally.early += line
-        else:
-            tally.late = [*tally.late[1 - _EVIDENCE :], *line]
+        tally.add(self._evidence(window, above, start))
 
     def _evidence(self, window: Window, start: int, end: int) -> list[LogLine]:
         """Return the lines from the one that begins at ``start`` to the one that holds ``end``."""
@@ -209,7 +196,9 @@ class Scanner:
     def _feeds_before(self, at: int) -> int:
         """Count the line feeds between the buffer's beginning and ``at``, from the place counted last."""
         place, feeds = self._counted
-        feeds += self._data.count(b"\n", place, at) if at >= place else -self._data.count(b"\n", at, place)
+        low, high = min(place, at), max(place, at)
+        between = count(self._view[low:high], b"\n") if low < high else 0
+        feeds += between if at >= place else -between
         self._counted = (at, feeds)
         return feeds
 
@@ -221,6 +210,6 @@ class Scanner:
             moment = prefix_of(window, start).moment
             utc = as_utc(moment, self._zone) if moment else None
             if utc is not None:
-                self.end_utc = max(utc, self.end_utc or utc)
+                self.findings.end_utc = max(utc, self.findings.end_utc or utc)
                 return
             end = start

@@ -1,29 +1,33 @@
-"""Where logs come from: files, folders, rotated series and archives, all read as streams of text bytes.
+"""Where logs come from: files, folders, rotated series, archives and standard input, all read as streams.
 
 Nothing is written to disk, and memory does not grow with what is read. What kind of file it is is told
 from its first bytes, not from its name. Symbolic links in a folder are not followed.
+
+Files are read, not mapped: one that is cut off while it is read (``copytruncate``) would end the process.
+A file is known by its identity, so one that rotation renames while others are read is still read, once.
 """
 
 from __future__ import annotations
 
+import io
 import os
-import re
 import stat
-from collections.abc import Iterator, Sequence
+import sys
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, cast
 
-from runbook_lib.errors import UsageError
-from runbook_lib.logs.encodings import plain_text
+from runbook_lib.logs.encodings import PlainText
+from runbook_lib.logs.series import follows, oldest_first
+from runbook_lib.logs.streams import HEAD, Guarded, Notes, Stream, is_archive, unreadable
 
-CHUNK = 1 << 20
+STDIN = Path("-")
+"""The path that stands for standard input."""
 
-_GENERATIONS = re.compile(
-    r"(?P<stem>.*?)(?P<inner>(?:[-_.]\d{1,6}){0,3})(?P<ending>\.(?:log|txt|out))(?P<outer>\.\d{1,6})?"
-)
-_YEAR = re.compile(r"(?:19|20)\d\d[-_.]?\d\d")
-_PACKED = re.compile(r"\.(?:gz|zip|tgz)\Z", re.I)
+_PIPES = ("/dev/fd/", "/proc/self/fd/", "/dev/stdin")
+
+Identity = tuple[int, int]
 
 
 @dataclass(frozen=True)
@@ -35,127 +39,170 @@ class LogFile:
 
     name: str
     continues: bool
-    chunks: Iterator[bytes]
+    stream: Stream
 
 
-def read_logs(paths: Sequence[Path]) -> Iterator[LogFile]:
-    """Yield every log under ``paths`` once, rotated series oldest first; read each before asking for the next.
+@dataclass(frozen=True)
+class Listed:
+    """A file that is to be read: its path and, where it is one on disk, its identity and size at that time."""
 
-    Raises UsageError for a path that is not there or cannot be read, and for an archive that is
-    damaged, encrypted, or unpacks to more than the limits in ``archives``.
+    path: Path
+    identity: Identity | None
+    size: int = 0
+
+
+def list_logs(paths: Iterable[Path]) -> list[Listed]:
+    """Return the files under ``paths``, each once, rotated series oldest first.
+
+    Raises UsageError for a path that is not there or cannot be looked at.
+    """
+    found: dict[Identity | str, Listed] = {}
+    for path in paths:
+        for listed in sorted(_walk(path), key=lambda x: oldest_first(x.path.as_posix())):
+            found.setdefault(listed.identity or str(path), listed)
+    return list(found.values())
+
+
+def by_series(files: Sequence[Listed]) -> list[list[Listed]]:
+    """Return the files in groups that can be read one without the other: a message goes on within a series only."""
+    groups: list[list[Listed]] = []
+    for file in files:
+        if groups and follows(groups[-1][-1].path.as_posix(), file.path.as_posix()):
+            groups[-1].append(file)
+        else:
+            groups.append([file])
+    return groups
+
+
+def read_logs(files: Iterable[Listed], notes: Notes) -> Iterator[LogFile]:
+    """Yield every log in ``files`` once, in their order; read each before asking for the next.
+
+    Raises UsageError for a file that cannot be read, and for an archive that unpacks to too much; what is
+    damaged, and what has gone since it was listed, is noted.
     """
     before = ""
-    for path in _files(paths):
-        with _open(path) as file:
-            for name, chunks in _contents(path, file):
-                yield LogFile(name, follows(before, name), plain_text(_guarded(chunks, name)))
+    for listed in files:
+        file = _open(listed, notes)
+        if file is None:
+            continue
+        with file:
+            for name, stream in _contents(listed, file, notes):
+                yield LogFile(name, follows(before, name), PlainText(stream))
                 before = name
-
-
-def follows(before: str, name: str) -> bool:
-    """Return whether the log ``name`` is the next younger of the same series as ``before``."""
-    one, other = _rotation(before), _rotation(name)
-    steps = [a - b for a, b in zip(one[2], other[2], strict=True) if a != b]
-    return bool(before) and one[:2] == other[:2] and steps == [1]
-
-
-def oldest_first(name: str) -> tuple[str, str, tuple[int, ...]]:
-    """Return the key that sorts logs by series, and in a series the highest numbers first."""
-    folder, series, numbers = _rotation(name)
-    return folder, series, tuple(-number for number in numbers)
-
-
-def _rotation(name: str) -> tuple[str, str, tuple[int, int, int, int]]:
-    """Return folder, series and the numbers of a log's name: ``hm-0-1.log.2.gz`` → ``hm.log`` and (2, 0, 1, …)."""
-    folder, _, base = name.rpartition("/")
-    found = _GENERATIONS.fullmatch(_PACKED.sub("", base))
-    if found is None or _YEAR.search(found["stem"] + found["inner"]):  # a date's order is that of its digits
-        return folder, base, (0, 0, 0, 0)
-    inner = [int(number) for number in re.findall(r"\d+", found["inner"])]
-    outer = int(found["outer"][1:]) if found["outer"] else 0
-    first, second, third = (*inner, 0, 0, 0)[:3]
-    return folder, f"{found['stem']}{len(inner)}{found['ending']}", (outer, first, second, third)
-
-
-def unreadable(what: str, where: str, found: object = "") -> UsageError:
-    """Return the refusal of a source."""
-    return UsageError(
-        what, where=where, found=str(found), next_step="Name a log that can be read, or leave this one out."
-    )
 
 
 # -- files on disk --------------------------------------------------------------------------
 
 
-def _files(paths: Sequence[Path]) -> list[Path]:
-    """Return the files under ``paths``, each once."""
-    found: dict[str, Path] = {}
-    for path in paths:
-        for file in sorted(_walk(path), key=lambda p: oldest_first(p.as_posix())):
-            found.setdefault(os.path.realpath(file), file)
-    return list(found.values())
-
-
-def _walk(path: Path) -> list[Path]:
+def _walk(path: Path) -> list[Listed]:
+    if path == STDIN:
+        return [Listed(path, None)]
     try:
-        mode = path.stat().st_mode
+        found = path.stat()
     except (OSError, ValueError) as error:
         raise unreadable("This log or folder is not there, or cannot be looked at.", str(path), error) from error
-    if stat.S_ISREG(mode):
-        return [path]
-    if not stat.S_ISDIR(mode):
+    if stat.S_ISREG(found.st_mode):
+        return [_listed(path, found)]
+    if stat.S_ISFIFO(found.st_mode) and str(path).startswith(_PIPES):
+        return [Listed(path, None)]
+    if not stat.S_ISDIR(found.st_mode):
         raise unreadable("This is neither a file nor a folder.", str(path))
 
     def refuse(error: OSError) -> None:
         raise unreadable("This folder cannot be read.", str(error.filename), error) from error
 
     inside = (Path(root) / name for root, _, names in os.walk(path, onerror=refuse) for name in names)
-    return [file for file in inside if stat.S_ISREG(_mode(file))]
+    return [listed for file in inside if (listed := _regular(file)) is not None]
 
 
-def _mode(file: Path) -> int:
+def _listed(path: Path, found: os.stat_result) -> Listed:
+    return Listed(path, (found.st_dev, found.st_ino), found.st_size)
+
+
+def _regular(file: Path) -> Listed | None:
+    """Return what a folder's entry is, or None where it is no file, or has gone since the folder was read."""
     try:
-        return file.lstat().st_mode
-    except OSError as error:
-        raise unreadable("This log went away while the folder was read.", str(file), error) from error
+        found = file.lstat()
+    except OSError:
+        return None
+    return _listed(file, found) if stat.S_ISREG(found.st_mode) else None
 
 
-def _open(path: Path) -> BinaryIO:
+def _open(listed: Listed, notes: Notes) -> BinaryIO | None:
+    """Open the listed file, under its new name where rotation has renamed it; note it where it is gone."""
+    if listed.path == STDIN:
+        return os.fdopen(os.dup(sys.stdin.fileno()), "rb")
+    if listed.identity is None:
+        return _opened(listed.path)
+    for path in (listed.path, *_same_folder(listed)):
+        try:
+            file = _opened(path)
+        except FileNotFoundError:
+            continue
+        if _identity(file) == listed.identity:
+            return file
+        file.close()
+    notes.add(str(listed.path), "went away while the logs were read")
+    return None
+
+
+def _same_folder(listed: Listed) -> Iterator[Path]:
+    """Yield the path to which rotation has moved a file."""
+    for other in listed.path.parent.iterdir():
+        found = _regular(other)
+        if found is not None and found.identity == listed.identity:
+            yield other
+
+
+def _opened(path: Path) -> BinaryIO:
     try:
         return path.open("rb")
+    except FileNotFoundError:
+        raise
     except OSError as error:
         raise unreadable("This log cannot be opened.", str(path), error) from error
 
 
-def _contents(path: Path, file: BinaryIO) -> Iterator[tuple[str, Iterator[bytes]]]:
+def _identity(file: BinaryIO) -> Identity:
+    found = os.fstat(file.fileno())
+    return found.st_dev, found.st_ino
+
+
+def _contents(listed: Listed, file: BinaryIO, notes: Notes) -> Iterator[tuple[str, Stream]]:
     """Yield what the file holds: itself, or the logs in it where it is an archive."""
+    name = "standard input" if listed.path == STDIN else str(listed.path)
+    if not file.seekable():
+        from runbook_lib.logs.archives import unpack
+
+        yield from unpack(name, file, None, notes)
+        return
     try:
-        head = file.read(4)
+        head = file.read(HEAD)
         file.seek(0)
         size = os.fstat(file.fileno()).st_size
     except OSError as error:
-        raise unreadable("This log cannot be read.", str(path), error) from error
-    if head.startswith((b"\x1f\x8b", b"PK\x03\x04", b"PK\x05\x06")) or _is_tar(file):
-        from runbook_lib.logs.archives import unpack
+        raise unreadable("This log cannot be read.", name, error) from error
+    if is_archive(head):
+        from runbook_lib.logs.archives import unpack  # what unpacks takes a third of the start, and most logs are none
 
-        yield from unpack(str(path), file, size)
+        yield from unpack(name, file, size, notes)
     else:
-        yield str(path), _read(file)
+        direct = _Direct(file, listed.size, lambda: notes.add(name, "became shorter while it was read"))
+        yield name, Guarded(direct, (OSError,), lambda error: notes.add(name, "not read to its end", error))
 
 
-def _is_tar(file: BinaryIO) -> bool:
-    block = file.read(512)
-    file.seek(0)
-    return block[257:262] == b"ustar"
+class _Direct:
+    """A file on disk from its beginning, read past Python's buffer; ``shortened`` is told of an end before ``size``."""
 
+    def __init__(self, file: BinaryIO, size: int, shortened: Callable[[], None]) -> None:
+        self._raw = cast("io.FileIO", cast("io.BufferedReader", file).raw)
+        self._raw.seek(0)
+        self._left = size
+        self._shortened = shortened
 
-def _read(file: BinaryIO) -> Iterator[bytes]:
-    while chunk := file.read(CHUNK):
-        yield chunk
-
-
-def _guarded(chunks: Iterator[bytes], name: str) -> Iterator[bytes]:
-    try:
-        yield from chunks
-    except OSError as error:
-        raise unreadable("This log cannot be read to its end.", name, error) from error
+    def readinto(self, view: memoryview) -> int:
+        count = self._raw.readinto(view) or 0
+        self._left -= count
+        if count == 0 and self._left > 0:
+            self._shortened()
+        return count

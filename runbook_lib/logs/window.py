@@ -15,7 +15,7 @@ AFTER = 65536
 class Window:
     """``data`` from ``low`` to ``high``; ``at_end`` says that the log ends at ``high``."""
 
-    data: bytes
+    data: bytes | bytearray
     low: int
     high: int
     at_end: bool = False
@@ -34,7 +34,7 @@ class Window:
         return decode(self.data[max(start, self.low) : min(end, self.high)])
 
 
-def decode(raw: bytes) -> str:
+def decode(raw: bytes | bytearray) -> str:
     """Return a line's bytes as text: UTF-8, or Latin-1 where they are no UTF-8."""
     raw = raw.rstrip(b"\r")
     try:

@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from runbook_lib.logs import RULES, diagnose_sources, scanner
+from runbook_lib.logs.mismatches import mismatches_of
 from runbook_lib.logs.scanner import Scanner
 from runbook_lib.models import Mismatch
 
@@ -28,7 +29,7 @@ THREAD = "[system] [HealthMonitorThread] "
 def scan(text: str | bytes, server: str = "primary", sizes: list[int] | None = None) -> tuple[Mismatch, ...]:
     """Return the mismatches in ``text``, fed in pieces of ``sizes`` bytes (over and over), or whole."""
     data = text.encode("utf-8", "surrogatepass") if isinstance(text, str) else text
-    found = Scanner(server, RULES, UTC)
+    found = Scanner(RULES, UTC)
     found.begin_file("log")
     at = index = 0
     while at < len(data):
@@ -36,7 +37,7 @@ def scan(text: str | bytes, server: str = "primary", sizes: list[int] | None = N
         found.feed(data[at : at + size])
         at, index = at + size, index + 1
     found.finish()
-    return found.mismatches.result()
+    return mismatches_of(server, "UTC", found.findings.groups.items())
 
 
 @pytest.mark.parametrize(
@@ -254,13 +255,13 @@ def test_nothing_is_lost_where_the_bytes_are_split(sizes: list[int], seed: int) 
 
 def test_nothing_is_lost_at_a_window_s_edge(monkeypatch: pytest.MonkeyPatch) -> None:
     """An event is found wherever the edge of what is searched at once falls in it."""
-    monkeypatch.setattr(scanner, "STEP", 1)
-    text = "x\n" * 60_000 + f"{THREAD}{HEAD}\n{CAUSE}\n" + "x\n" * 60_000
+    text = "x\n" * 6_000 + f"{THREAD}{HEAD}\n{CAUSE}\n" + "x\n" * 60_000
     whole = scan(text)
+    assert [m.count for m in whole] == [1]
     start = text.index(THREAD)
-    for offset in range(0, 600, 23):
-        for reach in (0, scanner.AFTER):
-            assert scan(text, sizes=[start + offset + reach, 1 << 30]) == whole
+    for offset in range(0, 600, 7):
+        monkeypatch.setattr(scanner, "STEP", start + offset)
+        assert scan(text) == whole
 
 
 PIECES = (

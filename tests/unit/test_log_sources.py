@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import gzip
 import io
 import os
 import tarfile
 import tracemalloc
 import zipfile
+import zlib
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -16,9 +18,12 @@ import pytest
 
 from runbook_lib.errors import UsageError
 from runbook_lib.logs import RULES, diagnose_sources
-from runbook_lib.logs.archives import Limits, unpack
+from runbook_lib.logs.archives import unpack
+from runbook_lib.logs.limits import Limits
+from runbook_lib.logs.mismatches import mismatches_of
 from runbook_lib.logs.scanner import Scanner
-from runbook_lib.logs.sources import read_logs
+from runbook_lib.logs.sources import list_logs, read_logs
+from runbook_lib.logs.streams import Notes
 
 EVENT = (Path(__file__).parent.parent / "fixtures" / "logs" / "primary-health-monitor.log").read_bytes()
 
@@ -72,7 +77,9 @@ def test_series_is_read_oldest_first(tmp_path: Path) -> None:
     names = ["hm-0-0.log", "hm-0-1.log", "hm-0-10.log", "ncs-0-0.log", "ncs-0-0.log.1.gz", "ncs-0-0.log.2"]
     for name in names:
         (tmp_path / name).write_bytes(gzip.compress(b"x") if name.endswith("gz") else b"x")
-    read = [(Path(log.name).name, log.continues) for log in read_logs([tmp_path]) if list(log.chunks)]
+    room = memoryview(bytearray(9))
+    logs = read_logs(list_logs([tmp_path]), Notes())
+    read = [(Path(log.name).name, log.continues) for log in logs if log.stream.readinto(room)]
     assert read == [
         ("hm-0-10.log", False),
         ("hm-0-1.log", False),
@@ -163,7 +170,9 @@ def test_no_path_of_an_archive_is_written(tmp_path: Path) -> None:
 
 
 def _read_all(packed: bytes, limits: Limits) -> int:
-    return sum(len(chunk) for _, chunks in unpack("x", io.BytesIO(packed), len(packed), limits) for chunk in chunks)
+    room = memoryview(bytearray(1 << 16))
+    logs = unpack("x", io.BytesIO(packed), len(packed), Notes(), limits)
+    return sum(sum(iter(lambda stream=stream: stream.readinto(room), 0)) for _, stream in logs)
 
 
 @pytest.mark.parametrize(
@@ -188,24 +197,34 @@ def test_archive_over_a_limit_is_refused(packed: bytes, limits: Limits, words: s
     assert _read_all(packed, Limits()) >= 0
 
 
+NOISE = os.urandom(3000).hex().encode() + b"\n"
+
+
 @pytest.mark.parametrize(
-    "packed",
+    ("packed", "least"),
     [
-        gzip.compress(EVENT * 9)[:-20],
-        gzip.compress(EVENT)[:-8] + b"\0" * 8,
-        tar_of({"a": EVENT * 999})[:-50],
-        tar_of({"a": b"", "b": EVENT}, "w:").replace(b"b\0", b"c\0", 1),
-        tar_of({"a": b"", "b": EVENT}, "w:")[:512],
-        tar_of({"a": b"", "b": EVENT}, "w:")[:700],
-        zip_of({"a": EVENT * 9})[:-30],
-        zip_of({"a": EVENT * 9}).replace(b"\x08\x00", b"\x63\x00"),
-        zip_of({"a": os.urandom(999)})
-        .replace(b"PK\x03\x04\x14\x00\x00", b"PK\x03\x04\x14\x00\x01")
-        .replace(b"PK\x01\x02\x14\x03\x14\x00\x00", b"PK\x01\x02\x14\x03\x14\x00\x01"),
+        (gzip.compress((EVENT + b"\n") * 9 + NOISE)[:-2000], 9),
+        (gzip.compress(EVENT)[:-8] + b"\0" * 8, 1),
+        (gzip.compress(EVENT) + b"\x1f\x8bx", 1),
+        (tar_of({"a": EVENT, "b": NOISE})[:-2000], 1),
+        (tar_of({"a": EVENT, "b": EVENT}, "w:").replace(b"b\0", b"c\0", 1), 1),
+        (tar_of({"a": EVENT, "b": EVENT}, "w:")[:1024], 1),
+        (tar_of({"a": EVENT, "b": EVENT}, "w:")[:1800], 1),
+        (zip_of({"a": (EVENT + b"\n") * 9, "b": NOISE})[:-2000], 9),
+        (zip_of({"a": EVENT, "b": EVENT}).replace(b"\0\0\x08\0", b"\0\0\x63\0"), 0),
+        (
+            zip_of({"a": EVENT, "b": EVENT}).replace(
+                b"PK\x01\x02\x14\x03\x14\x00\x00", b"PK\x01\x02\x14\x03\x14\x00\x01", 1
+            ),
+            1,
+        ),
+        (zip_of({"a.gz": gzip.compress(EVENT + NOISE)[:-99], "b": EVENT}), 2),
+        (tar_of({"a.zip": zip_of({"x": EVENT, "y": NOISE})[:-99], "b": EVENT}), 2),
     ],
     ids=[
         "gz-cut",
         "gz-checksum",
+        "gz-rest",
         "tar.gz-cut",
         "tar-header",
         "tar-block",
@@ -213,27 +232,50 @@ def test_archive_over_a_limit_is_refused(packed: bytes, limits: Limits, words: s
         "zip-cut",
         "zip-method",
         "zip-encrypted",
+        "gz-in-zip",
+        "zip-in-tar.gz",
     ],
 )
-def test_damaged_archive_is_named(tmp_path: Path, packed: bytes) -> None:
-    """A damaged, cut off or encrypted archive is refused by name; a part of it is never taken for all."""
+def test_damaged_archive_is_read_up_to_the_damage(tmp_path: Path, packed: bytes, least: int) -> None:
+    """A damaged, cut off or encrypted archive is named, and what stands before the damage is found."""
     (tmp_path / "download").write_bytes(packed)
-    with pytest.raises(UsageError) as refused:
-        count(tmp_path)
-    assert "download" in refused.value.where
+    found = diagnose_sources({"primary": [tmp_path]})
+    assert sum(m.count for m in found.mismatches) >= least
+    assert found.damaged
+    assert all(damage.source.startswith(str(tmp_path / "download")) for damage in found.damaged)
+
+
+@pytest.mark.parametrize("at", [100, 5_000, 9_000, -3])
+def test_damage_in_a_stream_loses_nothing_before_it(tmp_path: Path, at: int) -> None:
+    """Everything that a gzip file held before the damaged byte is read."""
+    text = b"".join(b"%d %s" % (n, EVENT) for n in range(3000))
+    packed = bytearray(gzip.compress(text, 1))
+    packed[at] ^= 0x55
+    (tmp_path / "x.log.gz").write_bytes(packed)
+    slow = zlib.decompressobj(31)
+    held = 0
+    rest = bytes(packed)
+    with contextlib.suppress(zlib.error):
+        while rest and not slow.eof:
+            held += len(slow.decompress(rest, 1))
+            rest = slow.unconsumed_tail
+    found = diagnose_sources({"primary": [tmp_path]})
+    assert found.bytes_read >= held  # what it still held when its input ended comes on top
+    assert [damage.source for damage in found.damaged] == [str(tmp_path / "x.log.gz")]
 
 
 @pytest.mark.parametrize("at", range(0, 400, 7))
-def test_archive_with_any_byte_wrong_is_read_or_refused(tmp_path: Path, at: int) -> None:
-    """A byte that is wrong anywhere leads to findings or to UsageError, never to another exception."""
+def test_archive_with_any_byte_wrong_is_read_or_named(tmp_path: Path, at: int) -> None:
+    """A byte that is wrong anywhere leads to the finding, or to a note or a refusal: never to silence."""
     for packed in (gzip.compress(EVENT), zip_of({"a": EVENT}), tar_of({"a": EVENT}), tar_of({"a": EVENT}, "w:")):
         wrong = bytearray(packed)
         wrong[at % len(wrong)] ^= 0x55
         (tmp_path / "x").write_bytes(wrong)
         try:
-            assert count(tmp_path) in (0, 1)
+            found = diagnose_sources({"primary": [tmp_path]})
         except UsageError:
             continue
+        assert sum(m.count for m in found.mismatches) in (0, 1)
 
 
 def test_missing_path_is_named(tmp_path: Path) -> None:
@@ -275,12 +317,12 @@ def test_memory_does_not_grow_with_the_log() -> None:
             yield (b"x" * 99 + b"\n") * 10_000 if n % 20 else EVENT + b"y" * 10_000_00
 
     tracemalloc.start()
-    found = Scanner("primary", RULES, UTC)
+    found = Scanner(RULES, UTC)
     found.begin_file("x")
     for piece in pieces():
         found.feed(piece)
     found.finish()
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
-    assert sum(m.count for m in found.mismatches.result()) == 5
+    assert sum(m.count for m in mismatches_of("primary", "", found.findings.groups.items())) == 5
     assert peak < 16 << 20

@@ -1,0 +1,58 @@
+"""What one series of logs holds, before anybody says whose log it is: bounded, and joined in the series' order."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from runbook_lib.logs.events import Events
+from runbook_lib.logs.groups import Group, Key
+from runbook_lib.logs.rules import Rule
+from runbook_lib.models import LogLine
+
+EVIDENCE = 5
+
+
+@dataclass
+class Tally:
+    """What one rule has found; hits before ``skip_to`` have been dealt with. Evidence is the first and the last."""
+
+    rule: Rule
+    count: int = 0
+    skip_to: int = 0
+    early: list[list[LogLine]] = field(default_factory=list)
+    late: list[list[LogLine]] = field(default_factory=list)
+
+    def add(self, lines: list[LogLine], count: int = 1) -> None:
+        self.count += count
+        if len(self.early) < EVIDENCE:
+            self.early.append(lines)
+        else:
+            self.late = [*self.late[1 - EVIDENCE :], lines]
+
+    def take(self, other: Tally) -> None:
+        """Take in what the same rule has found in logs that stand behind these."""
+        for lines in (*other.early, *other.late):
+            self.add(lines, 0)
+        self.count += other.count
+
+    @property
+    def evidence(self) -> tuple[LogLine, ...]:
+        return tuple(line for lines in (*self.early, *self.late) for line in lines)
+
+
+@dataclass
+class Findings:
+    """``roles`` are the servers that the logs themselves name; ``size`` is in bytes."""
+
+    tallies: dict[str, Tally]
+    events: Events = field(default_factory=Events)
+    roles: set[str] = field(default_factory=set)
+    files: int = 0
+    lines: int = 0
+    size: int = 0
+    end_utc: datetime | None = None
+
+    @property
+    def groups(self) -> dict[Key, Group]:
+        return self.events.groups

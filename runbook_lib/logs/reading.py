@@ -1,0 +1,183 @@
+"""Sources to findings: which logs are read together, on how many cores, and how far it has come."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from runbook_lib.logs.findings import Findings
+from runbook_lib.logs.rules import Rule
+from runbook_lib.logs.scanner import Scanner
+from runbook_lib.logs.sources import Listed, by_series, list_logs, read_logs
+from runbook_lib.logs.streams import Notes
+from runbook_lib.logs.timestamps import clock_of
+from runbook_lib.logs.whose import server_on_path
+from runbook_lib.models import Damage
+
+Progress = Callable[[str, int], None]
+"""Called with the name of the log that is read, and the bytes read so far in all."""
+
+_WORTH_CORES = 64 << 20
+_TOLD_EVERY = 8 << 20
+_POLL_S = 0.25
+_ROUNDS = 3
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How logs are read. ``zones`` and ``names`` are per server; the zone of ``""`` holds where a server has none."""
+
+    rules: tuple[Rule, ...]
+    zones: Mapping[str, str] = field(default_factory=dict)
+    names: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    workers: int = 1
+
+    def zone_name(self, server: str) -> str:
+        return self.zones.get(server) or self.zones.get("", "")
+
+
+@dataclass(frozen=True)
+class Job:
+    """Files that are read together: ``server`` is empty where it is to be recognised; ``origin`` is what was named."""
+
+    server: str
+    origin: Path
+    files: tuple[Listed, ...]
+
+
+@dataclass
+class Result:
+    """What a job has found: for each server that its logs' paths tell of (or empty), the findings."""
+
+    job: Job
+    findings: dict[str, Findings]
+    damaged: list[Damage]
+
+    @property
+    def size(self) -> int:
+        return sum(found.size for found in self.findings.values())
+
+
+def read_sources(
+    sources: Mapping[str, Sequence[Path]], settings: Settings, progress: Progress | None = None
+) -> Iterator[Result]:
+    """Yield the results in the order of the sources. What rotation brings up in the meantime is read last."""
+    done: set[object] = set()
+    for _ in range(_ROUNDS):
+        jobs = [job for job in _jobs(sources) if not done.issuperset(_identities(job))]
+        if not jobs:
+            return
+        yield from _on_cores(jobs, settings, progress)
+        done.update(identity for job in jobs for identity in _identities(job))
+
+
+def read_job(job: Job, settings: Settings, tell: Callable[[str, int], None]) -> Result:
+    """Read the files of one job in their order; ``tell`` is called with a log's name and how many more bytes it was."""
+    notes = Notes()
+    scanners: dict[str, Scanner] = {}
+    last: Scanner | None = None
+    for log in read_logs(job.files, notes):
+        server = job.server or server_on_path(_below(job.origin, log.name), settings.names)
+        if server not in scanners:
+            zone = settings.zone_name(server)
+            scanners[server] = Scanner(settings.rules, clock_of(server, {server: zone} if zone else None))
+        scanner = scanners[server]
+        scanner.begin_file(log.name, continues=log.continues and scanner is last)
+        last = scanner
+        untold = 0
+        while read := scanner.read(log.stream):
+            untold += read
+            if untold >= _TOLD_EVERY:
+                tell(log.name, untold)
+                untold = 0
+        if untold:
+            tell(log.name, untold)
+    for scanner in scanners.values():
+        scanner.finish()
+    return Result(job, {server: scanner.findings for server, scanner in scanners.items()}, notes.damaged)
+
+
+def _jobs(sources: Mapping[str, Sequence[Path]]) -> Iterator[Job]:
+    """Yield the jobs; a file that is named for one server is not read again where the server is to be recognised."""
+    named: set[object] = set()
+    for server, paths in sorted(sources.items(), key=lambda item: not item[0]):
+        if server:
+            files = list_logs(paths)
+            named.update(file.identity or file.path for file in files)
+            yield from (Job(server, Path(), tuple(series)) for series in by_series(files))
+            continue
+        for origin in dict.fromkeys(paths):
+            files = [file for file in list_logs([origin]) if (file.identity or file.path) not in named]
+            named.update(file.identity or file.path for file in files)
+            yield from (Job(server, origin, tuple(series)) for series in by_series(files))
+
+
+def _identities(job: Job) -> list[object]:
+    return [(job.server, file.identity or file.path) for file in job.files]
+
+
+def _below(origin: Path, name: str) -> str:
+    """Return a log's name from what was named on, so that folders above it tell of nothing."""
+    above = origin.parent.as_posix()
+    return name.removeprefix(f"{above}/") if above != "." else name
+
+
+# -- on how many cores --------------------------------------------------------------------------
+
+
+def _on_cores(jobs: Sequence[Job], settings: Settings, progress: Progress | None) -> Iterator[Result]:
+    total = sum(file.size for job in jobs for file in job.files)
+    workers = min(settings.workers, len(jobs))
+    if workers > 1 and total >= _WORTH_CORES:
+        yield from _in_processes(jobs, settings, workers, progress)
+        return
+    size = 0
+
+    def tell(name: str, more: int) -> None:
+        nonlocal size
+        size += more
+        if progress is not None:
+            progress(name, size)
+
+    for job in jobs:
+        yield read_job(job, settings, tell)
+
+
+def _in_processes(jobs: Sequence[Job], settings: Settings, workers: int, progress: Progress | None) -> Iterator[Result]:
+    import multiprocessing
+
+    # A fork needs nothing imported again; whoever asks for workers has no other threads (see the command).
+    context = multiprocessing.get_context("fork")
+    counter = context.Value("q", 0)
+    with context.Pool(workers, _begin_worker, (settings, counter)) as pool:
+        results = pool.imap(_work, jobs)
+        for job in jobs:
+            while True:
+                try:
+                    yield results.next(timeout=_POLL_S)
+                    break
+                except multiprocessing.TimeoutError:
+                    if progress is not None:
+                        progress(str(job.files[0].path), counter.value)
+
+
+_worker: dict[str, Any] = {}
+
+
+def _begin_worker(settings: Settings, counter: Any) -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent ends its workers
+    _worker.update(settings=settings, counter=counter)
+
+
+def _work(job: Job) -> Result:
+    counter = _worker["counter"]
+
+    def tell(name: str, more: int) -> None:
+        del name
+        with counter.get_lock():
+            counter.value += more
+
+    return read_job(job, _worker["settings"], tell)

@@ -1,0 +1,120 @@
+"""What a log's bytes come through: small streams, the refusal of a source, and the notes on damaged ones."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from typing import IO, Any, Protocol
+
+from runbook_lib.errors import UsageError
+from runbook_lib.models import Damage
+
+CHUNK = 1 << 18
+HEAD = 512
+"""How many of a file's first bytes tell what kind of archive it is."""
+
+GZIP_MARK = b"\x1f\x8b"
+ZIP_MARKS = (b"PK\x03\x04", b"PK\x05\x06")
+
+
+def is_archive(head: bytes) -> bool:
+    """Return whether a file that begins with these HEAD bytes is an archive."""
+    return head.startswith((GZIP_MARK, *ZIP_MARKS)) or head[257:262] == b"ustar"
+
+
+class Stream(Protocol):
+    """Bytes in their order: ``readinto`` fills the beginning of ``view`` and returns how many; 0 is the end."""
+
+    def readinto(self, view: memoryview) -> int: ...
+
+
+class Readable(Protocol):
+    """Bytes in their order: ``read`` returns at most ``count`` of them; none is the end."""
+
+    def read(self, count: int) -> bytes: ...
+
+
+class Filling:
+    """A stream over something that can be read."""
+
+    def __init__(self, file: Readable | IO[bytes]) -> None:
+        self._file = file
+
+    def readinto(self, view: memoryview) -> int:
+        data = self._file.read(len(view))
+        view[: len(data)] = data
+        return len(data)
+
+
+class Guarded:
+    """A stream that ends where reading it fails; ``failed`` is told why."""
+
+    def __init__(self, stream: Stream, kinds: tuple[type[Exception], ...], failed: Callable[[Exception], None]) -> None:
+        self._stream = stream
+        self._kinds = kinds
+        self._failed = failed
+        self._over = False
+
+    def readinto(self, view: memoryview) -> int:
+        if self._over:
+            return 0
+        try:
+            return self._stream.readinto(view)
+        except self._kinds as error:
+            self._over = True
+            self._failed(error)
+            return 0
+
+
+class At:
+    """A file on disk, read from ``position`` on without moving where others read it."""
+
+    def __init__(self, descriptor: int, position: int = 0) -> None:
+        self._descriptor = descriptor
+        self._position = position
+
+    def read(self, count: int = -1) -> bytes:
+        data = os.pread(self._descriptor, CHUNK if count < 0 else count, self._position)
+        self._position += len(data)
+        return data
+
+
+class Peekable:
+    """Something that can be read, and whose first bytes can be looked at before."""
+
+    def __init__(self, file: Readable | IO[bytes]) -> None:
+        self._file = file
+        self._head = b""
+
+    def peek(self, count: int) -> bytes:
+        while len(self._head) < count and (more := self._file.read(count - len(self._head))):
+            self._head += more
+        return self._head
+
+    def read(self, count: int = -1) -> bytes:
+        if not self._head:
+            return self._file.read(count)
+        if count < 0:
+            head, self._head = self._head, b""
+            return head + self._file.read(count)
+        head, self._head = self._head[:count], self._head[count:]
+        return head
+
+
+class Notes:
+    """What could not be read of the sources. What lies in a damaged archive is not named a second time."""
+
+    def __init__(self) -> None:
+        self.damaged: list[Damage] = []
+
+    def add(self, source: str, problem: str, error: object = "") -> None:
+        if not any(source == known.source or source.startswith(f"{known.source}/") for known in self.damaged):
+            found = " ".join(str(error).split())[:200]
+            self.damaged.append(Damage(source=source, problem=f"{problem} ({found})" if found else problem))
+
+
+def unreadable(what: str, where: str, found: Any = "") -> UsageError:
+    """Return the refusal of a source."""
+    return UsageError(
+        what, where=where, found=str(found), next_step="Name a log that can be read, or leave this one out."
+    )
