@@ -38,7 +38,7 @@ def test_the_demo_is_content_with_one_deletion_per_stale_entry_and_one_registrat
         DELETIONS + REGISTERED + REGISTERED,
         DELETIONS + deletion("primary", "127.0.0.12_8082") + REGISTERED,
         DELETIONS + deletion("primary", "127.0.0.11_8082") + REGISTERED,
-        DELETIONS + [line("primary", "HA registration failed", effect="refused")],
+        [*DELETIONS, line("primary", "HA registration failed", effect="refused")],
     ],
 )
 def test_the_demo_fails_where_the_lab_saw_anything_else(seen: list[dict[str, Any]]) -> None:
