@@ -511,6 +511,14 @@ MISMATCH = st.builds(
     st.booleans(),
 )
 PLACE = st.tuples(st.sampled_from(["primary", "secondary"]), st.sampled_from(sorted(KEYS.values())))
+VERDICTS = [*[Verdict.UNCONFIRMED] * 5, *[Verdict.CONFIRMED_KEY] * 3, *Verdict]
+OVERRIDES = [
+    override(),
+    override(key=KEYS["ise"], sha256=SHA["ise"]),
+    override(server="secondary", key=KEYS["primary"], sha256=SHA["primary"]),
+    override(sha256=SHA["ise"]),
+    override(key=KEYS["ise2"], sha256=SHA["ise"]),
+]
 
 
 def naming(names: list[str]) -> Site:
@@ -521,27 +529,20 @@ WORLD = st.fixed_dictionaries(
     {
         "primary": STORE,
         "secondary": STORE,
-        "verdicts": st.dictionaries(st.sampled_from(sorted(SHA)), st.sampled_from(list(Verdict))),
+        "verdicts": st.dictionaries(st.sampled_from(sorted(SHA)), st.sampled_from(VERDICTS), min_size=1),
         "cns": st.dictionaries(st.sampled_from(sorted(SHA)), st.sampled_from(CNS)),
         "mismatches": st.lists(st.sampled_from(MISMATCHES) | MISMATCH, max_size=4).map(tuple),
         "no_logs": st.sets(st.sampled_from(["primary", "secondary"])).map(tuple),
         "states": st.sampled_from([ha(), HEALTHY, ()]),
         "settled": st.dictionaries(PLACE, TIME.filter(bool)),
         "here": st.lists(PLACE, max_size=2).map(tuple),
-        "overrides": st.lists(
-            st.builds(
-                lambda place, name: override(server=place[0], key=place[1], sha256=SHA[name]),
-                PLACE,
-                st.sampled_from(sorted(SHA)),
-            ),
-            max_size=4,
-        ).map(tuple),
+        "overrides": st.lists(st.sampled_from(OVERRIDES), max_size=3).map(tuple),
         "site": st.lists(PLACE.map(" ".join), max_size=3).map(naming),
     }
 )
 
 
-@settings(max_examples=250, deadline=None, derandomize=True)
+@settings(max_examples=200, deadline=None, derandomize=True)
 @given(WORLD)
 def test_every_deletion_is_of_another_host_and_confirmed_or_overridden_by_name(world: dict[str, Any]) -> None:
     """For random stores, logs, verdicts, names: no deletion but of a confirmed or overridden other host."""
@@ -570,7 +571,7 @@ def test_every_deletion_is_of_another_host_and_confirmed_or_overridden_by_name(w
         assert plan.blocked
 
 
-@settings(max_examples=120, deadline=None, derandomize=True)
+@settings(max_examples=60, deadline=None, derandomize=True)
 @given(WORLD, WORLD, st.randoms(use_true_random=False))
 def test_digests_are_equal_exactly_where_the_essence_is(
     one: dict[str, Any], other: dict[str, Any], shuffle: Any

@@ -1,0 +1,185 @@
+"""One incident in a record as the stages leave it: what was seen, the plan, approvals, and what was sent."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any, cast
+
+from site_kit import ISE, PRIMARY, SECONDARY, site_with
+
+from runbook_lib.models import (
+    Approval,
+    CertificateFacts,
+    Deletion,
+    DeletionResult,
+    Diagnosis,
+    HaStatus,
+    Inventory,
+    Judgement,
+    LogLine,
+    Mismatch,
+    Plan,
+    Stage,
+    TofuEntry,
+    TofuStore,
+    Vantage,
+    Verdict,
+)
+from runbook_lib.params import Site
+from runbook_lib.record import Record
+from runbook_lib.steps.context import Context
+from runbook_lib.steps.delete import approval_of
+from runbook_lib.steps.history import DELETION_FACTS, INVENTORY_FACTS, past_of, recorded_deletions
+from runbook_lib.steps.overriding import overrides_of
+from runbook_lib.steps.plan import make_plan
+
+NAMES = ("primary", "secondary", "ise", "ise2")
+SHA = {name: letter * 64 for name, letter in zip(NAMES, "abcd", strict=True)}
+PRIMARYS = (f"{PRIMARY}_8082", f"{ISE}_443", f"{SECONDARY}_8082")
+SECONDARYS = (f"{SECONDARY}_8082", f"{PRIMARY}_8082")
+STALE = {("primary", PRIMARYS[1]), ("primary", PRIMARYS[2]), ("secondary", SECONDARYS[1])}
+_CN = {PRIMARY: "prime-pri", SECONDARY: "prime-sec", "prime-sec": "prime-sec", ISE: "ISE-server"}
+
+
+class Incident:
+    """An incident of the site ``lab``; by default all hosts are confirmed and three entries are stale."""
+
+    def __init__(
+        self,
+        folder: Path,
+        verdicts: dict[str, Verdict] | None = None,
+        *,
+        site: Site | None = None,
+        record: Record | None = None,
+        operator: str = "ada@desk",
+        listed: bool = True,
+    ) -> None:
+        root = folder / "records"
+        self.record = record or Record.create(root, "lab")
+        self.context = Context(
+            site=site or site_with(),
+            record=self.record,
+            stage=Stage.LIST,
+            devices=cast(Any, None),  # nothing here asks a device
+            operator=operator,
+            records_root=root,
+        )
+        if listed:
+            self.list(verdicts or {})
+
+    def list(
+        self,
+        verdicts: dict[str, Verdict],
+        *,
+        sha: dict[str, str] | None = None,
+        primary: tuple[str, ...] = PRIMARYS,
+        secondary: tuple[str, ...] = SECONDARYS,
+    ) -> None:
+        """Leave an inventory in the record, as stage 20 does."""
+        now = datetime.now(UTC)
+        stores = (("primary", primary), ("secondary", secondary))
+        known = dict.fromkeys(NAMES, Verdict.CONFIRMED_KEY) | verdicts
+        inventory = Inventory(
+            stores=tuple(TofuStore(server=s, entries=tuple(map(_entry, keys)), read_utc=now) for s, keys in stores),
+            presented=(),
+            judgements=tuple(_judgement(name, known[name], (SHA | (sha or {}))[name]) for name in NAMES),
+            ha=tuple(HaStatus(server=server, role="", state="HA not Configured", read_utc=now) for server, _ in stores),
+        )
+        self.record.write_facts(Stage.LIST, INVENTORY_FACTS, inventory)
+
+    def plan(self, *, last_utc: datetime | None = None) -> Plan:
+        """Make a plan of what the record holds, with mismatches up to ``last_utc`` (now) in both logs."""
+        last = last_utc or datetime.now(UTC)
+        lines = (("primary", "prime-sec"), ("primary", "ISE-server"), ("secondary", "prime-pri"))
+        return make_plan(
+            self.context.site,
+            self.record.incident,
+            Diagnosis(mismatches=tuple(_mismatch(server, cn, last) for server, cn in lines)),
+            self.record.read_facts(Stage.LIST, INVENTORY_FACTS, Inventory),
+            past_of(self.context),
+            now_utc=datetime.now(UTC),
+            overrides=overrides_of(self.record),
+        )
+
+    def write_plan(self, *, last_utc: datetime | None = None) -> Plan:
+        plan = self.plan(last_utc=last_utc)
+        self.record.write_plan(plan)
+        return plan
+
+    def approve(self, plan: Plan, by: str = "Bob") -> Approval:
+        approval = Approval(digest=plan.digest, by=by, at_utc=datetime.now(UTC), how="test")
+        self.record.write_approval(approval)
+        return approval
+
+    def approved(self, plan: Plan) -> Approval | None:
+        """The approval that holds for a plan, if one does."""
+        return approval_of(self.context, plan)
+
+    def sent(self, server: str, key: str, result: Deletion | None = Deletion.GONE) -> None:
+        """Leave what a deletion leaves; ``None``: the run was killed before its result was seen."""
+        change = self.record.intend(Stage.DELETE, server, key)
+        if result is None:
+            return
+        if result is not Deletion.NOT_SENT:
+            change.sent()
+            now = datetime.now(UTC)
+            seen = DeletionResult(
+                server=server,
+                key=key,
+                command="",
+                result=result,
+                said="",
+                before=(),
+                after=(),
+                sent_utc=now,
+                read_back_utc=now,
+            )
+            self.record.write_facts(Stage.DELETE, DELETION_FACTS, (*recorded_deletions(self.record), seen))
+        change.result(result)
+
+
+def _entry(key: str) -> TofuEntry:
+    host, _, port = key.rpartition("_")
+    subject = f"/C=US/CN={_CN.get(host, 'stranger')}"
+    return TofuEntry(key=key, host=host, port=int(port), subject=subject, line=f"host={key};  subject={subject}")
+
+
+def _judgement(name: str, verdict: Verdict, sha256: str) -> Judgement:
+    now = datetime.now(UTC)
+    facts = CertificateFacts(
+        sha256=sha256,
+        spki_sha256="e" * 64,
+        subject="CN=whoever",
+        issuer="CN=x",
+        serial="1",
+        not_before_utc=now - timedelta(days=1),
+        not_after_utc=now + timedelta(days=365),
+        key_type="EC secp256r1",
+        key_bits=256,
+        signature_hash="sha256",
+        names=(),
+    )
+    return Judgement(
+        target=name,
+        host="192.0.2.1",
+        port=1,
+        verdict=verdict,
+        reason=str(verdict),
+        expectation="",
+        facts=None if verdict is Verdict.UNREACHABLE else facts,
+        seen_from=(Vantage.HERE,),
+    )
+
+
+def _mismatch(server: str, cn: str, last_utc: datetime) -> Mismatch:
+    return Mismatch(
+        server=server,
+        place="unknown",
+        subject=f"CN={cn}, C=US",
+        threads=(),
+        count=1,
+        first_utc=last_utc,
+        last_utc=last_utc,
+        evidence=(LogLine(source="hm.log", number=1, text=""),),
+    )
