@@ -27,7 +27,7 @@ STYLE = (
     "</style>"
 )
 SHORT = 24  # characters that are not worth a second line
-_DIGEST = re.compile(r"\b[0-9a-f]{64}\b")
+_DIGEST = re.compile(r"\b([0-9a-f]{32})([0-9a-f]{32})\b")
 
 
 def html(table: Table) -> str:
@@ -60,9 +60,5 @@ def _cell(cell: Cell, *, whole: bool, mark: str) -> str:
 
 
 def _text(text: str) -> str:
-    """Escape; a digest may be broken after every 16 digits, and is still copied in one piece."""
-    return _DIGEST.sub(lambda found: f'<span class="digest">{_in_groups(found[0])}</span>', escape(printable(text)))
-
-
-def _in_groups(digest: str) -> str:
-    return "<wbr>".join(digest[start : start + 16] for start in range(0, len(digest), 16))
+    """Escape; a digest may be broken in the middle, and is still copied in one piece."""
+    return _DIGEST.sub(r'<span class="digest">\1<wbr>\2</span>', escape(printable(text)))

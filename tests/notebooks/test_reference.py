@@ -12,6 +12,7 @@ from lab_runs import lab_process, run
 from nbval.plugin import get_sanitize_patterns
 
 from runbook_lib.places import project_root
+from runbook_lib.views import Row, Table, View
 
 REFERENCE = project_root() / "tests" / "reference"
 RULES = REFERENCE / "sanitize.cfg"
@@ -72,6 +73,12 @@ def test_every_rule_of_the_file_is_read() -> None:
 def test_what_matters_is_not_sanitised_away(content: str) -> None:
     """Decisions, verdicts, states and a server's own loopback entry are compared as they are."""
     assert sanitised(content) == content
+
+
+def test_a_digest_is_sanitised_as_tables_show_it() -> None:
+    """A digest in a table's HTML, place to break included, becomes one word."""
+    shown = View(None, (Table(title="Title", headers=("SHA-256",), rows=(Row(cells=("0123456789abcdef" * 4,)),)),))
+    assert '<span class="digest">DIGEST</span>' in sanitised(shown._repr_html_())
 
 
 def test_hosts_are_told_apart_after_sanitising() -> None:
