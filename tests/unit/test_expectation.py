@@ -289,30 +289,41 @@ def test_public_files_are_not_taken_for_private_keys(put: Any) -> None:
 # -- files that are no files -----------------------------------------------------------------------
 
 
-def odd_paths(folder: Path) -> dict[str, Path]:
+def odd_paths(folder: Path) -> dict[str, tuple[Path, str]]:
+    """Return paths, and what the error says of them."""
     os.mkfifo(folder / "fifo")
     (folder / "large").write_bytes(LEAF.pem + b"\n" * (2 << 20))
     (folder / "loop").symlink_to("loop")
     return {
-        "directory": folder,
-        "FIFO": folder / "fifo",
-        "endless": Path("/dev/zero"),
-        "2 MiB": folder / "large",
-        "not there": folder / "missing",
-        "a loop of links": folder / "loop",
-        "below a file": folder / "large" / "x",
-        "a NUL in the path": folder / "a\0b",
-        "too long a name": folder / ("x" * 300),
+        "directory": (folder, "not an ordinary file"),
+        "FIFO": (folder / "fifo", "not an ordinary file"),
+        "endless": (Path("/dev/zero"), "not an ordinary file"),
+        "2 MiB": (folder / "large", "larger than 1 MiB"),
+        "not there": (folder / "missing", "cannot be read"),
+        "a loop of links": (folder / "loop", "cannot be read"),
+        "below a file": (folder / "large" / "x", "cannot be read"),
+        "a NUL in the path": (folder / "a\0b", "cannot be read"),
+        "too long a name": (folder / ("x" * 300), "cannot be read"),
     }
 
 
 def test_what_cannot_be_read_at_once_is_refused(tmp_path: Path) -> None:
     """A folder, a pipe, an endless device, 2 MiB, nothing at all: refused at once, and nothing is waited for."""
-    for kind, path in odd_paths(tmp_path).items():
-        with pytest.raises(ExpectationInvalid) as caught:
+    for path, words in odd_paths(tmp_path).values():
+        with pytest.raises(ExpectationInvalid, match=words) as caught:
             read_expectation(Expectation(certificate=path))
-        assert caught.value.where == str(path), kind
-        assert caught.value.next_step, kind
+        assert caught.value.where == str(path)
+        assert caught.value.next_step
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() == 0, reason="root may read every file")
+def test_a_file_without_the_right_to_read_it_is_refused(put: Any) -> None:
+    """A file that this user may not read is named with the system's reason."""
+    path = put(LEAF.pem)
+    path.chmod(0)
+    with pytest.raises(ExpectationInvalid, match="cannot be read") as caught:
+        read_expectation(Expectation(certificate=path))
+    assert "ermission" in caught.value.found
 
 
 def test_pem_of_many_beginnings_is_read_in_linear_time(put: Any) -> None:
