@@ -119,8 +119,8 @@ def approve(
 
 
 @app.command(
-    epilog="Example: runbook override 20261123T120000Z-berlin-1a2b primary 192.0.2.20_8082 --sha256 3f6c… --by 'Ada Example'"
-    " --reason 'seen on its console' --accept 'nobody has confirmed this certificate'"
+    epilog="Example: runbook override 20261123T120000Z-berlin-1a2b primary 192.0.2.20_8082 --sha256 3f6c…"
+    " --by 'Ada Example' --reason 'seen on its console' --accept 'nobody has confirmed this certificate'"
 )
 def override(
     incident: Annotated[str, typer.Argument(help="The incident.")],
@@ -131,7 +131,7 @@ def override(
     reason: Annotated[str, typer.Option(help="Why, in a few words.")],
     accept: Annotated[str, typer.Option(help="In full words: nobody has confirmed this certificate.")],
 ) -> None:
-    """Let one entry be deleted although its verdict is unconfirmed; the incident then ends at best repaired_unverified."""
+    """Let one entry be deleted although its verdict is unconfirmed; the outcome is at best repaired_unverified."""
     from runbook_lib.cli.approving import override_command
 
     override_command(incident, server, entry, sha256=sha256, by=by, reason=reason, accept=accept)

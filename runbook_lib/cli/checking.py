@@ -28,7 +28,7 @@ def check_command(site: str, *, live: bool) -> int:
 
 
 async def _live(site: Site) -> tuple[tuple[Check, ...], RunbookError | None]:
-    devices = Devices(site, lambda answer, parsed: None)
+    devices = Devices(site, keep=lambda *_: None)
     try:
         return await preflight.ask_servers(site, devices)
     finally:

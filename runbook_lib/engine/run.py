@@ -86,7 +86,7 @@ def _require_no_skipped_cell(cells: Any) -> None:
         )
 
 
-class _Stopped(Exception):  # noqa: N818 (not an error: the way out of the loop)
+class _Stopped(Exception):
     def __init__(self, ending: Ending) -> None:
         super().__init__(ending.text)
         self.ending = ending

@@ -67,7 +67,7 @@ class Document:
 _INDICATOR = "{}; write the value itself, and put a text that begins so in quotes"
 
 
-class _Unreadable(Exception):  # noqa: N818 - control flow inside this module
+class _Unreadable(Exception):
     """Nothing after this point can be read; the problem is in the document already."""
 
 

@@ -167,10 +167,11 @@ def differences(plan: Plan, fresh: Plan, sent: Iterable[tuple[str, str]] = ()) -
         elif after is None:
             yield f"{where}: is no longer in the store"
         elif _essence(before) != _essence(after):
-            yield (
-                f"{where}: was «{before.decision}» ({before.verdict}, {before.confirmed_sha256 or 'no certificate'}),"
-                f" is «{after.decision}» ({after.verdict}, {after.confirmed_sha256 or 'no certificate'}): {after.reason}"
-            )
+            yield f"{where}: was {_in_words(before)}; is {_in_words(after)}: {after.reason}"
+
+
+def _in_words(row: PlanRow) -> str:
+    return f"«{row.decision}» ({row.verdict}, {row.confirmed_sha256 or 'no certificate'})"
 
 
 def _essence(row: PlanRow) -> tuple[object, ...]:
