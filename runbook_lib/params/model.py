@@ -56,12 +56,6 @@ class SshAccess(SshLogin):
     jump: JumpHost | None = None
 
 
-class WebAccess(Section):
-    port: Port = 443
-    user: Line
-    password: Secret
-
-
 class CaBundle(Section):
     bundle: FilePath
     names: Annotated[tuple[Host, ...], Field(min_length=1)]
@@ -78,6 +72,15 @@ class Expectation(Section):
     sha256: Fingerprint = ""
     ca: CaBundle | None = None
     self_: bool = Field(default=False, alias="self")
+
+
+class WebAccess(Section):
+    """``expect`` is for a web port that shows another certificate than the Health Monitor; empty: the server's own."""
+
+    port: Port = 443
+    user: Line
+    password: Secret
+    expect: Expectation = Expectation()
 
 
 class PiServer(Section):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from runbook_lib.certificates import spki_sha256_of
+from runbook_lib.certificates import Knowledge, read_expectation, spki_sha256_of
 from runbook_lib.errors import CertificateMoved, DeletionRefused
 from runbook_lib.models import Judgement, Presented, Vantage, Verdict
 from runbook_lib.params import PiServer
@@ -57,7 +57,8 @@ async def confirmed_web_key(context: Context, server_key: str) -> str:
     """
     server = pi_server(context.site, server_key)
     target = replace(target_named(context.site, server_key), port=_web_port(server), observers=())
-    looks, judgement = await _look_and_judge(context, target)
+    of_web = read_expectation(server.web.expect) if server.web else Knowledge()
+    looks, judgement = await _look_and_judge(context, target, of_web)
     if not _overridden(context, judgement):
         _require(judgement)
     here = next(look for look in looks if look.vantage is Vantage.HERE)
@@ -71,8 +72,10 @@ async def confirmed_web_key(context: Context, server_key: str) -> str:
     return spki_sha256_of(here.chain[0])
 
 
-async def _look_and_judge(context: Context, target: Target) -> tuple[tuple[Presented, ...], Judgement]:
-    known = knowledge_of(context, target.name)
+async def _look_and_judge(
+    context: Context, target: Target, instead: Knowledge | None = None
+) -> tuple[tuple[Presented, ...], Judgement]:
+    known = instead if instead and not instead.empty else knowledge_of(context, target.name)
     looks = await context.devices.look(target)
     for look in looks:
         for der in look.chain:
