@@ -1,0 +1,128 @@
+"""``kill -9`` at the lines of the journal: the stages run again reach the same end, and delete nothing twice."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from repair_site import run_stage
+from resume_site import (
+    EVERYTHING,
+    QUICK_LAB,
+    Mortal,
+    add_ise,
+    assert_record_is_true,
+    entry,
+    free_lock_left_behind,
+    mortal_process,
+    pinned_right,
+    quick_site,
+    run_changing_stages,
+    sent_deletions,
+    stale_entries,
+)
+
+from runbook_lib import places
+from runbook_lib.errors import SiteLocked
+from runbook_lib.lab import Lab
+from runbook_lib.models import Deletion, Stage
+from runbook_lib.record import Record, find_open, holder_of
+from runbook_lib.steps.history import recorded_deletions
+from runbook_lib.steps.interrupted import NOT_SEEN
+
+MOST_ROUNDS = 3
+LINES_OF_A_DELETION = 8  # its intent, the answer and what it means, sent, the list and what it means, result, facts
+LINES_BEFORE = 46
+
+
+def places_to_die() -> list[tuple[int, int]]:
+    """(so many intents, so many lines after the last of them): every one, or those that differ most."""
+    if EVERYTHING:
+        in_deletions = [(number, line) for number in (1, 2, 3) for line in range(LINES_OF_A_DELETION + 1)]
+        return [(0, line) for line in range(1, LINES_BEFORE)] + in_deletions
+    return [(0, 27), (1, 1), (1, 3), (1, 6), (1, 7), (2, 0), (2, 5), (3, 0), (3, 7)]
+
+
+@pytest.fixture(scope="module")
+def mortal() -> Iterator[Mortal]:
+    with mortal_process() as process:
+        yield process
+
+
+@pytest.fixture(autouse=True)
+def _own_records(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RUNBOOK_RECORDS", str(tmp_path / "records"))
+
+
+@pytest.mark.parametrize(("intents", "lines"), places_to_die())
+def test_run_killed_at_a_line_is_finished_by_the_next_and_deletes_nothing_twice(
+    tmp_path: Path, mortal: Mortal, intents: int, lines: int
+) -> None:
+    """Whatever was on disk by then: one deletion command per stale entry over all runs, and the right pins."""
+    with Lab(tmp_path / "lab", **QUICK_LAB) as lab:
+        site = quick_site(lab)
+        assert mortal.run(site, intents=intents, lines=lines) in (-9, 0)
+        assert_record_is_true(the_record(), lab)
+        free_lock_left_behind()
+        for _ in range(MOST_ROUNDS):
+            run_changing_stages(site)
+            if add_ise(lab) is None:
+                break
+        lab.wait_for(lambda: pinned_right(lab))
+        assert sent_deletions(lab) == dict.fromkeys(stale_entries(lab), 1)
+        assert_record_is_true(the_record(), lab)
+
+
+def test_deletion_that_may_not_have_left_is_planned_anew_only_when_newer_lines_call_it_stale(
+    tmp_path: Path, mortal: Mortal
+) -> None:
+    """No monitor meets the ISE server: the old lines count no more, and PI's own next attempt tells the truth."""
+    with Lab(tmp_path / "lab", **QUICK_LAB) as lab:
+        site = quick_site(lab)
+        ise = ("primary", entry(lab, "ise"))
+        assert mortal.run(site, intents=1, lines=0) == -9
+        free_lock_left_behind()
+        assert [change.text for change in the_record().pending_changes()] == [ise[1]]
+        record = run_changing_stages(site)
+        assert sent_deletions(lab)[ise] == 0
+        (result,) = [r for r in recorded_deletions(record) if (r.server, r.key) == ise]
+        assert (result.result, result.said) == (Deletion.NOT_DELETED_OR_CAME_BACK, NOT_SEEN)
+        assert not record.pending_changes()
+        assert "different from what was used earlier" in str(add_ise(lab))
+        run_changing_stages(site)
+        assert sent_deletions(lab)[ise] == 1
+        assert add_ise(lab) is None
+
+
+def test_stage_30_alone_goes_on_after_a_kill_and_leaves_out_what_may_have_been_sent(
+    tmp_path: Path, mortal: Mortal
+) -> None:
+    """Who runs only the deletions again needs no new plan: the rest of it is sent, the interrupted one is not."""
+    with Lab(tmp_path / "lab", **QUICK_LAB) as lab:
+        site = quick_site(lab)
+        assert mortal.run(site, intents=2, lines=2) == -9
+        free_lock_left_behind()
+        digest = the_record().read_plan().digest
+        run_stage(Stage.DELETE, site)
+        assert the_record().read_plan().digest == digest
+        assert sent_deletions(lab) == dict.fromkeys(stale_entries(lab), 1)
+
+
+def test_killed_run_keeps_the_site_until_its_holder_is_named(tmp_path: Path, mortal: Mortal) -> None:
+    """The next run is refused before any command, by who held the lock and how to free it."""
+    with Lab(tmp_path / "lab", **QUICK_LAB) as lab:
+        site = quick_site(lab)
+        assert mortal.run(site, intents=1, lines=0) == -9
+        holder = holder_of(places.records_dir(), "lab")
+        assert holder
+        with pytest.raises(SiteLocked, match="the run that took it is gone") as refused:
+            run_stage(Stage.DELETE, site)
+        assert f"runbook unlock lab --holder {holder.id}" in refused.value.next_step
+        assert not sent_deletions(lab)
+
+
+def the_record() -> Record:
+    incident = find_open(places.records_dir(), "lab")
+    assert incident
+    return Record.open(places.records_dir(), incident)

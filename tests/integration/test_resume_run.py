@@ -1,0 +1,162 @@
+"""``runbook run`` cut short in the middle of a change, and the next one that finishes; journals cut or edited."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections import Counter
+from pathlib import Path
+from subprocess import Popen
+
+import pytest
+from cli_runs import Commands
+from repair_site import DELETE, StartLab, changes, run_stage
+from resume_site import (
+    EVERYTHING,
+    assert_record_is_true,
+    entry,
+    quick_site,
+    run_changing_stages,
+    sent_deletions,
+    stale_entries,
+)
+
+from runbook_lib import places
+from runbook_lib.lab import Lab
+from runbook_lib.models import Outcome, Stage, StageState
+from runbook_lib.record import Kind, Record, find_open, holder_of
+from runbook_lib.record.process import ProcessName
+
+PATIENCE_S = 90.0
+
+
+@pytest.fixture
+def commands(tmp_path: Path) -> Commands:
+    return Commands(tmp_path)
+
+
+def record_of(commands: Commands) -> Record:
+    return Record.open(commands.records, find_open(commands.records, "lab") or "")
+
+
+def kill_kernel(record: Record, stage: Stage) -> None:
+    """Kill the process that runs a stage, as its own line in the journal names it."""
+    lines = [n for n in record.journal.read().lines if n.kind is Kind.STAGE_STARTED and n.stage == stage]
+    process = ProcessName.parse(lines[-1].seen)
+    assert process
+    assert process.alive
+    os.kill(process.pid, signal.SIGKILL)
+
+
+def cut_short(how: str, run: Popen[str], record: Record, stage: Stage) -> None:
+    if how == "kernel":
+        kill_kernel(record, stage)
+    else:
+        run.send_signal(getattr(signal, how))
+
+
+# -- in the middle of a change ---------------------------------------------------------------------
+
+
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize(("how", "code"), [("SIGINT", 130), ("kernel", 6)])
+def test_deletion_that_is_cut_short_is_unknown_until_the_store_was_asked_again(
+    start_lab: StartLab, commands: Commands, how: str, code: int
+) -> None:
+    """A command hangs and the run is cut short: unknown, no lock left behind; the next run finds out and finishes."""
+    lab = start_lab("renewed", keys="ec", monitor_interval_s=0.1)
+    site = quick_site(lab)
+    hung = ("primary", entry(lab, "secondary"))
+    lab.set_fault("silent_command", "primary", command=f"{DELETE}{hung[1]}")
+    run = commands.start("run", site, "--until", "30")
+    lab.wait_for(lambda: sent_deletions(lab)[hung], PATIENCE_S)
+    cut_short(how, run, record_of(commands), Stage.DELETE)
+    said = commands.end(run)
+    lab.clear_fault()
+    record = record_of(commands)
+    assert said.code == code
+    assert "Traceback" not in said.out + said.err
+    assert record.stage_states()[Stage.DELETE] is StageState.UNKNOWN
+    assert record.outcome() is Outcome.UNKNOWN
+    assert holder_of(commands.records, "lab") is None
+    assert_record_is_true(record, lab)
+
+    if how == "kernel":
+        assert commands.run("run", site, "--resume", "--until", "30").code == 0
+    else:
+        run_changing_stages(site)
+
+    assert record.stage_states()[Stage.DELETE] is StageState.DONE
+    assert find_open(commands.records, "lab") == record.incident
+    # Newer lines of the log said that the first command of it had no effect, so that one came a second time.
+    assert sent_deletions(lab) == Counter({hung: 1}) + Counter(stale_entries(lab))
+    assert Counter(changes(lab.truth()).deleted) == Counter(stale_entries(lab))
+    assert_record_is_true(record, lab)
+
+
+@pytest.mark.timeout(480)
+@pytest.mark.parametrize(("how", "code"), [("SIGTERM", 143), *([("kernel", 6)] if EVERYTHING else [])])
+def test_registration_that_is_cut_short_is_never_begun_twice(
+    start_lab: StartLab, commands: Commands, how: str, code: int
+) -> None:
+    """The servers go on registering without us; the next run watches, or finds it done, and begins no second one."""
+    lab = start_lab("renewed", keys="ec", monitor_interval_s=0.1, registration_s=15.0)
+    site = quick_site(lab)
+    run = commands.start("run", site, "--until", "40")
+    lab.wait_for(lambda: under_way(lab), PATIENCE_S)
+    lab.wait_for(lambda: record_of(commands).pending_changes(), PATIENCE_S)
+    cut_short(how, run, record_of(commands), Stage.REGISTER)
+    said = commands.end(run)
+    record = record_of(commands)
+    assert said.code == code
+    assert record.stage_states()[Stage.REGISTER] is StageState.UNKNOWN
+    assert record.outcome() is Outcome.UNKNOWN
+
+    resumed = commands.run("run", site, "--resume", "--until", "40")
+
+    assert (resumed.code, record.stage_states()[Stage.REGISTER]) == (0, StageState.DONE)
+    posted = [line for line in lab.truth() if line["what"] == "POST /webacs/ha/register"]
+    assert (len(posted), changes(lab.truth()).registered) == (1, ["registered"])
+    assert record.pending_changes() == ()
+    assert sent_deletions(lab) == Counter(stale_entries(lab))
+
+
+def under_way(lab: Lab) -> bool:
+    registration = lab.world["registration"]
+    return bool(registration and registration["under_way"])
+
+
+# -- journals that were cut or edited ------------------------------------------------------------------
+
+
+def diagnose_once(site: Path) -> Record:
+    """Begin an incident, and leave stage 10 in its record."""
+    return Record.open(places.records_dir(), run_stage(Stage.DIAGNOSE, site).incident)
+
+
+def test_torn_last_line_is_cut_off_and_noted_and_the_run_goes_on(start_lab: StartLab, commands: Commands) -> None:
+    """A power cut in the middle of a line: the same incident goes on, and the bytes of the torn line are kept."""
+    lab = start_lab("healthy", keys="ec")
+    record = diagnose_once(lab.site_file)
+    whole = record.journal.path.read_bytes()
+    record.journal.path.write_bytes(whole[:-20])
+    resumed = commands.run("run", lab.site_file, "--resume", "--until", "00")
+    (torn,) = [line for line in record.journal.read().lines if line.kind is Kind.TORN]
+    assert (resumed.code, record.stage_states()[Stage.START]) == (0, StageState.DONE)
+    assert torn.n == whole.count(b"\n")
+    assert torn.artifact
+    assert record.read_bytes(torn.artifact) == whole[:-20].rpartition(b"\n")[2]
+
+
+def test_edited_line_is_refused_by_its_number_and_nothing_is_asked(start_lab: StartLab, commands: Commands) -> None:
+    """A changed word in a line: exit 5, the line's number and the file are named, and no server hears of it."""
+    lab = start_lab("healthy", keys="ec", monitor_style="slow")
+    record = diagnose_once(lab.site_file)
+    lines = record.journal.path.read_bytes().split(b"\n")
+    lines[2] = lines[2].replace(b'"diagnosis"', b'"diagnoses"')
+    record.journal.path.write_bytes(b"\n".join(lines))
+    refused = commands.run("run", lab.site_file, "--incident", record.incident)
+    assert refused.code == 5
+    assert "line 3 of the journal is damaged" in refused.err
+    assert f"{record.journal.path}:3" in refused.err
+    assert [line for line in lab.truth() if line["channel"] == "ssh"] == []

@@ -1,0 +1,313 @@
+"""A site that goes wrong in any order, and people who run stages, approve and override in any order.
+
+Whatever they do: a deletion arrives at a server only where an approved plan names it and its host was confirmed, or
+overridden by name; never a server's own entry, never twice on one approval; and no record claims what did not happen.
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+from unittest import mock
+
+import yaml
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+from repair_site import DELETE
+from resume_site import PINS, assert_record_is_true, entry
+
+from runbook_lib import places
+from runbook_lib.cli.approving import approve_command, override_command
+from runbook_lib.errors import RecordNotWritable, RunbookError
+from runbook_lib.lab import Lab
+from runbook_lib.models import Decision, Plan, PlanRow, Stage
+from runbook_lib.record import Journal, Kind, Line, Record
+from runbook_lib.session import open_runbook
+from runbook_lib.steps.overriding import PHRASE
+
+EXAMPLES = int(os.environ.get("RUNBOOK_MACHINE_EXAMPLES", "8"))
+STEPS = int(os.environ.get("RUNBOOK_MACHINE_STEPS", "12"))
+LAB = {"monitor_interval_s": 0.1, "registration_s": 0.2, "keys": "ec"}
+DEADLINES = {
+    "probe_spacing_s": 0.0,
+    "settle_s": 1.0,
+    "quiet_s": 0.3,
+    "probe_s": 3.0,
+    "connect_s": 3.0,
+    "command_s": 5.0,
+}
+HOSTS = ("primary", "secondary", "ise")
+NOBODY = "0" * 64
+
+FAULTS: tuple[tuple[str, dict[str, Any]], ...] = (
+    ("impostor", {"seen_from": ("here",)}),
+    ("impostor", {"seen_from": ("peer",)}),
+    ("impostor", {"seen_from": ("here", "peer")}),
+    ("alternating", {}),
+    ("forwarding_off", {}),
+    ("deletecert_lie", {"how": "done_but_stays"}),
+    ("deletecert_lie", {"how": "error_but_gone"}),
+    ("deletecert_lie", {"how": "deletes_another"}),
+    ("reset_before", {"command": DELETE.strip(), "times": 1}),
+    ("reset_after", {"command": DELETE.strip(), "times": 1}),
+    ("listcerts_garbage", {"text": "Error: database is being started\n"}),
+)
+
+
+class Repairs(RuleBasedStateMachine):
+    """One lab, one incident, and everybody's moves."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._folder = tempfile.TemporaryDirectory(ignore_cleanup_errors=True)
+        self._root = Path(self._folder.name)
+        os.environ["RUNBOOK_RECORDS"] = str(self._root / "records")
+        self.lab = Lab(self._root / "lab", scenario="renewed", **LAB).__enter__()
+        self.unknown: set[str] = set()
+        self.by_hand: Counter[tuple[str, str]] = Counter()
+        self.left_open: Any = None
+        self.genuine = {self.lab.world["servers"][host]["presents_sha256"] for host in HOSTS}
+
+    def teardown(self) -> None:
+        self.restart()
+        self.lab.__exit__(None, None, None)
+        self._folder.cleanup()
+
+    # -- what happens to the site ------------------------------------------------------------------
+
+    @rule(host=st.sampled_from(HOSTS))
+    def renew(self, host: str) -> None:
+        self.lab.renew(host)
+        self.genuine.add(self.lab.world["servers"][host]["presents_sha256"])
+
+    @rule(fault=st.sampled_from(FAULTS), host=st.sampled_from(HOSTS))
+    def go_wrong(self, fault: tuple[str, dict[str, Any]], host: str) -> None:
+        name, about = fault
+        if host == "ise" and name not in ("impostor", "alternating"):
+            host = "primary"
+        self.lab.set_fault(name, host, **about)
+
+    @rule()
+    def come_right(self) -> None:
+        self.lab.clear_fault()
+
+    @rule(pin=st.sampled_from(PINS))
+    def delete_by_hand(self, pin: tuple[str, str]) -> None:
+        server, key = pin[0], entry(self.lab, pin[1])
+
+        async def delete() -> bool:
+            return bool(self.lab._site.core.world.delete_entry(server, key))
+
+        self.by_hand[(server, key)] += self.lab._do(delete())
+
+    @rule()
+    def let_the_monitors_meet(self) -> None:
+        time.sleep(3 * LAB["monitor_interval_s"])
+
+    # -- what people do ---------------------------------------------------------------------------
+
+    @rule(host=st.sampled_from(HOSTS))
+    def forget_or_learn(self, host: str) -> None:
+        """The operator knows nothing of a host's certificate any more, or again what the desk says."""
+        self.unknown ^= {host}
+
+    @rule()
+    def plan(self) -> None:
+        self.attempt(self.diagnose, self.look)
+
+    @rule()
+    def look_again_without_reading_the_logs(self) -> None:
+        self.attempt(self.look)
+
+    @rule(whose=st.sampled_from(["newest", "oldest", "nobody's"]))
+    @precondition(lambda self: self.plans())
+    def approve(self, whose: str) -> None:
+        digest = {"newest": self.plans()[-1].digest, "oldest": self.plans()[0].digest, "nobody's": NOBODY}[whose]
+        self.attempt(lambda: approve_command(self.record.incident, digest, by="Ada Example"))
+
+    @rule(number=st.integers(0, 2))
+    @precondition(lambda self: self.unknown and self.plans())
+    def override(self, number: int) -> None:
+        rows = [row for row in self.plans()[-1].rows if row.target]
+        if not rows:
+            return
+        row = rows[number % len(rows)]
+        shown = self.lab.world["servers"][row.target]["presents_sha256"]
+        about = {"sha256": shown, "by": "Ada Example", "reason": "seen on its console", "accept": PHRASE}
+        self.attempt(lambda: override_command(self.record.incident, row.server, row.key, **about))
+
+    @rule(approve=st.booleans())
+    @precondition(lambda self: self.plans())
+    def delete(self, approve: bool) -> None:
+        self.attempt(lambda: self.carry_out(self.plans()[-1].digest if approve else ""))
+
+    @rule()
+    def repair(self) -> None:
+        """All of it, as a batch job does that approves what it planned."""
+        self.attempt(self.diagnose, self.look, lambda: self.carry_out(self.plans()[-1].digest))
+
+    @rule(lines=st.integers(0, 9))
+    def repair_with_a_disk_that_fills_up(self, lines: int) -> None:
+        """The journal takes so many lines from the first intent on, and no more until the process has ended."""
+        self.attempt(self.diagnose, self.look)
+        if not self.plans():
+            return
+        digest = self.plans()[-1].digest
+        with mock.patch.object(Journal, "append", full_after(lines)):
+            self.attempt(lambda: self.carry_out(digest))
+        self.restart()
+
+    @rule()
+    @precondition(lambda self: self.plans())
+    def leave_the_notebook_open(self) -> None:
+        self.restart()
+
+        def leave() -> None:
+            self.left_open = self.open(Stage.DELETE)
+            self.left_open.plan()
+
+        self.attempt(leave)
+
+    @rule()
+    @precondition(lambda self: self.left_open)
+    def come_back_to_it(self) -> None:
+        self.attempt(lambda: self.left_open.delete(), lambda: self.left_open.close())
+
+    @rule()
+    @precondition(lambda self: self.left_open)
+    def restart(self) -> None:
+        """End the process that holds a notebook open, if there is one."""
+        if self.left_open:
+            self.left_open._close_connections()
+            self.left_open = None
+
+    # -- what has to hold ------------------------------------------------------------------------
+
+    @invariant()
+    def every_deletion_was_approved_once_and_its_host_confirmed(self) -> None:
+        own = {(key, entry(self.lab, key)) for key in ("primary", "secondary")}
+        spent: Counter[tuple[str, str]] = Counter()
+        for line in self.lab.truth():
+            if not line["what"].startswith(DELETE) or "effect" in line:
+                continue
+            place = (line["server"], line["what"].removeprefix(DELETE))
+            assert place not in own
+            rows = [
+                row for row, at_utc in self.approved_rows() if (row.server, row.key) == place and at_utc <= line["utc"]
+            ]
+            assert rows, f"{place} was deleted and nobody had approved it"
+            spent[place] += 1
+            assert spent[place] <= len(rows), f"{place} was deleted twice on one approval"
+
+    @invariant()
+    def what_is_approved_was_confirmed_or_overridden_by_name(self) -> None:
+        for row, _ in self.approved_rows():
+            if row.override:
+                assert row.override.startswith("Ada Example, ")
+            else:
+                assert row.verdict
+                assert row.verdict.confirmed
+                assert row.confirmed_sha256 in self.genuine
+
+    @invariant()
+    def record_is_true(self) -> None:
+        if self.has_record:
+            assert_record_is_true(self.record, self.lab, self.by_hand)
+
+    # -- the means -----------------------------------------------------------------------------------
+
+    @property
+    def has_record(self) -> bool:
+        return places.records_dir().is_dir() and any(places.records_dir().glob("*-machine-*"))
+
+    @property
+    def record(self) -> Record:
+        (folder,) = places.records_dir().glob("*-machine-*")
+        return Record.open(places.records_dir(), folder.name)
+
+    def plans(self) -> list[Plan]:
+        if not self.has_record:
+            return []
+        lines = [line for line in self.record.journal.read().lines if line.kind is Kind.DECIDED and line.artifact]
+        return [self.record.read_plan(line.seen) for line in lines]
+
+    def approved_rows(self) -> list[tuple[PlanRow, str]]:
+        """Every deletion of every approved plan, once per approval, with the approval's time."""
+        if not self.has_record:
+            return []
+        approvals = [(a, self.record.read_plan(a.digest)) for a in self.record.read_approvals()]
+        return [
+            (row, a.at_utc.isoformat()) for a, plan in approvals for row in plan.rows if row.decision is Decision.DELETE
+        ]
+
+    def attempt(self, *acts: Callable[[], object]) -> None:
+        """Do one thing after the other until something is refused; what is not an error of ours fails the test."""
+        with suppress(RunbookError):
+            for act in acts:
+                act()
+
+    def open(self, stage: Stage, **parameters: str) -> Any:
+        return open_runbook(stage, str(self.site_file()), "", **parameters)
+
+    def site_file(self) -> Path:
+        """The lab's site file as it is now, as that of a production site that the operator knows this much of."""
+        site = yaml.safe_load(self.lab.site_file.read_text())
+        site |= {"kind": "production", "name": "machine"}
+        site["deadlines"] |= DEADLINES
+        for host, about in (("primary", site["primary"]), ("secondary", site["secondary"]), ("ise", site["ise"][0])):
+            if host in self.unknown:
+                del about["expect"]
+        copy = self.lab.folder / "machine.yaml"
+        copy.write_text(yaml.safe_dump(site, sort_keys=False))
+        return copy
+
+    def diagnose(self) -> None:
+        rb = self.open(Stage.DIAGNOSE)
+        rb.diagnose()
+        rb.close()
+
+    def look(self) -> None:
+        rb = self.open(Stage.LIST)
+        rb.inventory()
+        rb.plan()
+        rb.close()
+
+    def carry_out(self, digest: str) -> None:
+        rb = self.open(Stage.DELETE, approve=digest)
+        rb.approval()
+        rb.delete()
+        rb.close()
+
+
+def full_after(lines: int) -> Callable[..., Line]:
+    """A ``Journal.append`` that writes so many lines after the first intent, and from then on finds the disk full."""
+    append, left = Journal.append, [-1]
+
+    def append_or_not(journal: Journal, kind: Kind, **fields: Any) -> Line:
+        if left[0] == 0:
+            raise RecordNotWritable("the record cannot be written", found="No space left on device")
+        if left[0] > 0:
+            left[0] -= 1
+        elif kind is Kind.INTENT:
+            left[0] = lines
+        return append(journal, kind, **fields)
+
+    return append_or_not
+
+
+TestRepairs = Repairs.TestCase
+TestRepairs.settings = settings(
+    max_examples=EXAMPLES,
+    stateful_step_count=STEPS,
+    derandomize="RUNBOOK_MACHINE_EXAMPLES" not in os.environ,
+    database=None,
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.filter_too_much],
+)
