@@ -150,12 +150,14 @@ def unlock(
 
 @app.command(epilog="Example: runbook demo")
 def demo(
-    skin: Annotated[Skin, typer.Option(help="How the lab's web pages are built.")] = Skin.DEFAULT,
+    skin: Annotated[
+        Skin | None, typer.Option(help="How the lab's web pages are built.", show_default="each in its turn")
+    ] = None,
 ) -> None:
     """Start a lab with the incident in it, repair it, and show what the lab itself saw."""
     from runbook_lib.cli.demo import demo_command
 
-    raise typer.Exit(demo_command(skin.value))
+    raise typer.Exit(demo_command(skin.value if skin else ""))
 
 
 @lab_app.command(

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from runbook_lib import lab, places
+from runbook_lib.cli.app import Skin
 from runbook_lib.cli.lab import ise_words, lab_errors, presented_as, trust
 from runbook_lib.cli.running import conclude, out, run_and_tell
 from runbook_lib.errors import RepairFailed
@@ -30,8 +31,13 @@ cannot be added.
 
 
 def demo_command(skin: str) -> int:
-    """Run the demonstration in a lab of its own and return the exit code of the repair."""
+    """Run the demonstration in a lab of its own and return the exit code of the repair.
+
+    ``skin`` is how the lab's web pages are built; with an empty one each run takes another, in turn.
+    """
     folder = places.lab_dir() / "demo"
+    skin = skin or next_skin(places.lab_dir() / "demo-skin")
+    out(f"The lab's web pages are built in the way «{skin}»; runbook demo --skin NAME chooses another.\n")
     with lab_errors():
         if lab.is_up(folder):
             lab.down(folder)
@@ -41,6 +47,16 @@ def demo_command(skin: str) -> int:
             return _repair(folder, state)
         finally:
             lab.down(folder)
+
+
+def next_skin(last: Path) -> str:
+    """Return the skin after the one that the file ``last`` names, the first where it names none; and note it there."""
+    names = [name.value for name in Skin if name is not Skin.DEFAULT]
+    noted = last.read_text(encoding="utf-8").strip() if last.is_file() else ""
+    skin = names[(names.index(noted) + 1) % len(names)] if noted in names else names[0]
+    last.parent.mkdir(parents=True, exist_ok=True)
+    last.write_text(f"{skin}\n", encoding="utf-8")
+    return skin
 
 
 def _repair(folder: Path, state: dict[str, Any]) -> int:

@@ -1,10 +1,11 @@
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from runbook_lib.cli.demo import DELETE, require_witness, stale_entries, witness
+from runbook_lib.cli.demo import DELETE, next_skin, require_witness, stale_entries, witness
 from runbook_lib.errors import RepairFailed
 
 STALE = {("primary", "127.0.0.12_8082"), ("primary", "127.0.0.21_9443"), ("secondary", "127.0.0.11_8082")}
@@ -55,3 +56,11 @@ def test_an_entry_is_stale_when_its_host_presents_another_certificate() -> None:
         "secondary": {"address": "127.0.0.12", "ports": {"hm": 8082}, "presents_sha256": "new", "tofu": {}},
     }
     assert stale_entries({"servers": servers}) == {("primary", "127.0.0.12_8082")}
+
+
+def test_the_demo_goes_through_the_looks_of_the_pages_by_turns(tmp_path: Path) -> None:
+    """Each run takes the look after the last one's; a note that makes no sense begins anew."""
+    note = tmp_path / "lab" / "demo-skin"
+    assert [next_skin(note) for _ in range(4)] == ["forms", "tables", "spa", "forms"]
+    note.write_text("no such look")
+    assert next_skin(note) == "forms"
