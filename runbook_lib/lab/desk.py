@@ -48,6 +48,10 @@ class Desk:
         write_whole(self.folder / f"{key}.pem", identity.pem)
         write_whole(self.folder / f"{key}.sha256", f"{identity.sha256}\n".encode())
 
+    def file_authority(self, pem: bytes) -> None:
+        """Keep the certificate of the operator's own CA, which issues what the servers get."""
+        write_whole(self.folder / "ca.pem", pem)
+
     def note_host_key(self, key: str, line: str) -> None:
         """Put a server's new SSH host key on the desk; what the site's file pins stays as it is."""
         write_whole(self.folder / f"{key}.host_key", f"{line}\n".encode())

@@ -45,7 +45,7 @@ class PiDevice:
 
     def _delete(self, entry: str) -> Reply:
         said = "" if self._core.options.deletecert == "silent" else f"Certificate of host {entry} deleted\n"
-        lie = self._core.faults.happens("deletecert_lie", self._server)
+        lie = self._core.faults.happens("deletecert_lie", self._server, entry=entry)
         how = lie.get("how") if lie else ""
         if how == "done_but_stays":
             return Reply(said, "kept")

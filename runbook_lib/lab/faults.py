@@ -10,10 +10,10 @@ from runbook_lib.lab.errors import LabOptionInvalid
 
 EVERYWHERE = "*"
 
-#: Every fault, what it does, and its settings.
+#: Every fault, what it does, and its settings. Each takes ``skip`` too: how often nothing happens before it begins.
 KNOWN: Mapping[str, str] = {
     "forwarding_off": "the SSH server refuses to forward connections",
-    "deletecert_lie": "how: done_but_stays, error_but_gone, deletes_another",
+    "deletecert_lie": "how: done_but_stays, error_but_gone, deletes_another; entry: of that entry only",
     "listcerts_garbage": "listcerts prints text: text",
     "listcerts_truncated": "listcerts ends after keep characters: keep",
     "listcerts_edited": "whatever matches pattern in the list is printed as by (re.sub): pattern, by",
@@ -79,6 +79,9 @@ class Faults:
         """
         fault = self.on(name, server)
         if fault is None or not all(_fits(key, fault.get(key), value) for key, value in about.items()):
+            return None
+        if fault.get("skip", 0) > 0:
+            fault.settings["skip"] -= 1
             return None
         if fault.times is not None:
             fault.times -= 1

@@ -71,6 +71,7 @@ class SimulatedSite:
         if not options.forwarding:
             core.faults.set("forwarding_off")
         site = cls(core, sockets, authority)
+        site.desk.file_authority(authority.pem)
         try:
             await site._open()
         except BaseException:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from fault_site import FAULTY, Begin, Case
 from repair_site import QUICK, StartLab
 
 from runbook_lib.lab import Lab
@@ -24,3 +25,29 @@ def start_lab(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Start
             return labs.enter_context(Lab(folder, scenario=scenario, **(QUICK | options)))
 
         yield start
+
+
+@pytest.fixture
+def begin(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Begin:
+    """``begin(lab, edit)``: an incident with a records folder and a site file of its own."""
+    monkeypatch.setenv("RUNBOOK_RECORDS", str(tmp_path / "records"))
+    return Case
+
+
+@pytest.fixture
+def faulty(start_lab: StartLab) -> StartLab:
+    """``faulty(scenario, **options)``: a lab for tests in which something is changed."""
+    return lambda scenario, **options: start_lab(scenario, **(FAULTY | options))
+
+
+@pytest.fixture(scope="module")
+def _shared_lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
+    with Lab(tmp_path_factory.mktemp("stale"), scenario="renewed", **FAULTY) as lab:
+        yield lab
+
+
+@pytest.fixture
+def stale(_shared_lab: Lab) -> Iterator[Lab]:
+    """A renewed site for tests in which nothing is changed; their faults end with them."""
+    yield _shared_lab
+    _shared_lab.clear_fault()

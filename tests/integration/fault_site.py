@@ -6,8 +6,8 @@ production, so that nothing approves by itself.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
-from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -16,32 +16,37 @@ import yaml
 from repair_site import DELETE, changes
 
 from runbook_lib import places
-from runbook_lib.errors import RunbookError
+from runbook_lib.errors import DeletionRefused, RunbookError
 from runbook_lib.lab import Lab
-from runbook_lib.models import Deletion, Decision, Plan, Stage, StageState
+from runbook_lib.models import Deletion, DeletionResult, Inventory, Judgement, Plan, PlanRow, Stage, StageState
 from runbook_lib.record import Kind, Line, Record
 from runbook_lib.session import open_runbook
+from runbook_lib.steps.history import INVENTORY_FACTS
 
 Edit = Callable[[dict[str, Any]], None]
-QUICK = {"monitor_interval_s": 0.2, "registration_s": 0.3, "keys": "ec"}
+FAULTY = {"monitor_interval_s": 0.2, "monitor_style": "on_registration", "registration_s": 0.3, "keys": "ec"}
+"""Labs whose entries stay away once they are deleted, and whose logs stand still, unless a test asks for more."""
+
+MANY = 1000  # rows, from which on text for terminals takes seconds
+_NUMBERS = itertools.count(1)
 LIST = "ncs certvalidation tofu-certs listcerts"
 
 
 class Case:
     """One incident of one lab, from a point of its truth log on. Make one with the fixture ``begin``."""
 
-    def __init__(self, lab: Lab, folder: Path, edit: Edit | None = None) -> None:
+    def __init__(self, lab: Lab, edit: Edit | None = None) -> None:
         self.lab = lab
         self.incident = ""
+        self.name = f"faulty-{next(_NUMBERS)}"
+        self.site = lab.folder / f"{self.name}.yaml"
         self._start = len(lab.truth())
-        self._folder = folder
-        self.site = lab.folder / f"{folder.name}.yaml"
         self.write_site(edit)
 
     def write_site(self, edit: Edit | None = None) -> None:
         """Copy the lab's site file beside itself as a production site's, with short waits, and edit it."""
         site = yaml.safe_load(self.lab.site_file.read_text())
-        site |= {"kind": "production", "name": self._folder.name}
+        site |= {"kind": "production", "name": self.name}
         site["deadlines"] |= {"probe_spacing_s": 0.02, "settle_s": 3.0, "probe_s": 3.0, "connect_s": 3.0}
         if edit:
             edit(site)
@@ -60,29 +65,29 @@ class Case:
         rb.diagnose()
         rb.close()
         rb = self.open(Stage.LIST, expect=expect)
-        for view in (rb.inventory(), rb.presented(), rb.verdicts()):
-            assert view._repr_html_()
-            assert "\x1b" not in view.text()
-        plan: Plan = rb.plan().value
+        plan: Plan
+        views = (rb.inventory(), rb.presented(), rb.verdicts(), rb.plan())
+        plan = views[-1].value
+        for view in views:
+            assert "<script>" not in view._repr_html_()
+            assert len(plan.rows) > MANY or "\x1b" not in view.text()
         rb.close()
         return plan
 
-    def carry_out(self, plan: Plan) -> Any:
+    def carry_out(self, plan: Plan) -> tuple[DeletionResult, ...]:
         """Stage 30 with the plan's digest as its approval; returns what was deleted."""
         rb = self.open(Stage.DELETE, approve=plan.digest)
         rb.plan()
         rb.approval()
         rb.require_approval()
-        results = rb.delete().value
+        results: tuple[DeletionResult, ...] = rb.delete().value
         rb.prove()
         rb.close()
         return results
 
-    def delete_only(self, plan: Plan, **parameters: str) -> Any:
+    def delete_only(self) -> Any:
         """The change cell alone, as somebody runs it who leaves out the others."""
-        rb = self.open(Stage.DELETE, **({"approve": plan.digest} | parameters))
-        rb.approval()
-        return rb.delete().value
+        return self.open(Stage.DELETE).delete().value
 
     # -- what became of it --------------------------------------------------------------------------
 
@@ -100,6 +105,10 @@ class Case:
     def seen(self) -> SimpleNamespace:
         """What the lab saw changed since this case began."""
         return changes(self.truth())
+
+    def judgement(self, target: str) -> Judgement:
+        """The verdict that stage 20 left in the record."""
+        return self.record.read_facts(Stage.LIST, INVENTORY_FACTS, Inventory).judgement(target)
 
     def state(self, stage: Stage) -> StageState:
         return self.record.stage_states()[stage]
@@ -138,6 +147,14 @@ class Case:
         assert not [line for line in self.journal if line.kind is Kind.INTENT]
         self.assert_agrees()
 
+    def assert_refused(self, plan: Plan) -> None:
+        """The plan deletes nothing, whichever way stage 30 is run, and nothing was sent."""
+        assert plan.blocked
+        self.refused(DeletionRefused, 3, lambda: self.carry_out(plan))
+        self.refused(DeletionRefused, 3, self.delete_only)
+        assert self.state(Stage.DELETE) is StageState.STOPPED
+        self.assert_untouched()
+
     def refused(self, kind: type[RunbookError], exit_code: int, act: Callable[[], Any]) -> RunbookError:
         """``act`` ends with that error and exit code."""
         with pytest.raises(kind) as caught:
@@ -153,7 +170,7 @@ def deletions(plan: Plan) -> set[tuple[str, str]]:
     return {(row.server, row.key) for row in plan.deletions}
 
 
-def row_of(plan: Plan, server: str, key: str) -> Any:
+def row_of(plan: Plan, server: str, key: str) -> PlanRow:
     return next(row for row in plan.rows if (row.server, row.key) == (server, key))
 
 
@@ -175,6 +192,3 @@ def name_entries(*entries: str) -> Edit:
         site.setdefault("policy", {})["named_entries"] = list(entries)
 
     return edit
-
-
-__all__ = ["LIST", "QUICK", "Begin", "Case", "Decision", "deletions", "name_entries", "row_of", "without_expectation"]

@@ -1,0 +1,169 @@
+"""What the server does with a deletion: answers that are lost, that lie, and entries that come back by themselves."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from fault_site import LIST, Begin, Case, deletions
+from repair_site import DELETE, StartLab, run_stage
+
+from runbook_lib.errors import ApprovalMissing, OutcomeUnknown, RepairFailed, SafetyStop
+from runbook_lib.models import Deletion, DeletionResult, Outcome, Stage, StageState
+
+UNKNOWN = Deletion.NOT_DELETED_OR_CAME_BACK
+
+
+def results(found: tuple[DeletionResult, ...]) -> dict[tuple[str, str], Deletion]:
+    return {(result.server, result.key): result.result for result in found}
+
+
+def stale_three(case: Case) -> set[tuple[str, str]]:
+    return {
+        ("primary", case.entry("secondary")),
+        ("primary", case.entry("ise")),
+        ("secondary", case.entry("primary")),
+    }
+
+
+@pytest.mark.parametrize(
+    ("fault", "settings", "result"),
+    [
+        ("reset_before", {}, UNKNOWN),
+        ("reset_after", {}, Deletion.GONE),
+        ("silent_command", {}, UNKNOWN),
+        ("deletecert_lie", {"how": "done_but_stays"}, UNKNOWN),
+        ("deletecert_lie", {"how": "error_but_gone"}, Deletion.GONE),
+    ],
+)
+def test_the_store_decides_and_no_command_is_sent_twice(
+    faulty: StartLab, begin: Begin, fault: str, settings: dict[str, Any], result: Deletion
+) -> None:
+    """Whatever is lost or said, each deletion leaves once, and what the store then lists is what the record says."""
+    case = begin(faulty("renewed"), lambda site: site["deadlines"].update(command_s=1.5))
+    plan = case.make_plan()
+    about = {} if fault == "deletecert_lie" else {"command": DELETE}
+    case.lab.set_fault(fault, "secondary", times=1, **(settings | about))
+
+    found = results(case.carry_out(plan))
+
+    victim = ("secondary", case.entry("primary"))
+    assert set(found) == stale_three(case)
+    assert found[victim] is result
+    assert {found[place] for place in found if place != victim} == {Deletion.GONE}
+    case.assert_agrees()
+
+    assert results(case.carry_out(plan)) == found  # the stage again: nothing is sent
+    assert case.seen().sent == 3
+    case.assert_agrees()
+
+
+def test_a_deletion_that_takes_another_entry_stops_everything(faulty: StartLab, begin: Begin) -> None:
+    """Where another entry went than the named one, the run stops at once: exit 1, no further command."""
+    case = begin(faulty("renewed"))
+    plan = case.make_plan()
+    case.lab.set_fault("deletecert_lie", "primary", how="deletes_another")
+    error = case.refused(RepairFailed, 1, lambda: case.carry_out(plan))
+    assert case.state(Stage.DELETE) is StageState.FAILED
+    assert case.seen().sent == 1
+    (gone,) = case.seen().deleted
+    assert gone[1] in error.found
+    case.assert_agrees()
+    case.refused(SafetyStop, 3, case.delete_only)
+    assert case.seen().sent == 1
+
+
+@pytest.mark.parametrize(
+    ("style", "interval_s", "expected"),
+    [
+        ("quick", 0.01, {UNKNOWN, Deletion.GONE}),
+        ("slow", 5.0, {Deletion.GONE}),
+        ("on_registration", 0.2, {Deletion.GONE}),
+    ],
+)
+def test_an_entry_that_came_back_is_not_deleted_again(
+    faulty: StartLab, begin: Begin, style: str, interval_s: float, expected: set[Deletion]
+) -> None:
+    """A monitor may enter the new certificate before the store is read: unknown, and no second deletion follows."""
+    case = begin(faulty("renewed", monitor_style=style, monitor_interval_s=interval_s))
+    plan = case.make_plan()
+    found = case.carry_out(plan)
+    assert {result.result for result in found} <= expected
+    if style == "quick":
+        assert UNKNOWN in {result.result for result in found}
+    case.carry_out(plan)
+    assert case.seen().sent == len(plan.deletions) == 3
+    case.assert_agrees()
+
+
+def test_an_entry_that_stays_is_told_by_what_follows_and_deleted_by_a_new_plan_only(
+    faulty: StartLab, begin: Begin
+) -> None:
+    """«Done», and it stays: unknown at first; the registration fails and says so; a new plan and approval repair it."""
+    case = begin(faulty("renewed"))
+    first = case.make_plan()
+    case.lab.set_fault("deletecert_lie", "primary", how="done_but_stays", times=1, entry=case.entry("secondary"))
+    assert UNKNOWN in results(case.carry_out(first)).values()
+
+    case.refused(RepairFailed, 1, lambda: run_stage(Stage.REGISTER, case.site, case.incident))
+    assert case.seen().sent == 3
+
+    second = case.make_plan()
+    assert deletions(second) == {place for place, said in results(case.carry_out(first)).items() if said is UNKNOWN}
+    case.refused(ApprovalMissing, 3, case.delete_only)
+    assert case.seen().sent == 3
+    assert set(results(case.carry_out(second)).values()) == {Deletion.GONE}
+    assert case.seen().sent == 4
+    case.assert_agrees()
+
+
+def test_an_entry_that_came_back_is_called_repaired_by_the_servers_own_state(faulty: StartLab, begin: Begin) -> None:
+    """Back within a moment: unknown after stage 30, and repaired once both servers' HA state says so."""
+    lab = faulty("renewed-secondary-only", monitor_style="quick", monitor_interval_s=0.01)
+
+    def no_ise(site: dict[str, Any]) -> None:
+        site["ise"] = []
+
+    case = begin(lab, no_ise)
+    found = case.carry_out(case.make_plan())
+    assert [result.result for result in found] == [UNKNOWN]
+    for stage in (Stage.REGISTER, Stage.VERIFY):
+        run_stage(stage, case.site, case.incident)
+    assert case.record.outcome() is Outcome.REPAIRED
+    assert case.seen().sent == 1
+    case.assert_agrees()
+
+
+def test_nothing_is_deleted_without_an_approval_of_this_plan(faulty: StartLab, begin: Begin) -> None:
+    """No approval, that of an earlier plan, or that of the one who runs it where two are asked for: exit 3."""
+    case = begin(faulty("renewed"))
+    first = case.make_plan()
+    error = case.refused(ApprovalMissing, 3, case.delete_only)
+    assert f"runbook approve {case.incident} {first.digest}" in error.next_step
+    case.open(Stage.DELETE, approve=first.digest).approval()
+    case.lab.renew("ise")
+    case.write_site()
+    second = case.make_plan()
+    assert second.digest != first.digest
+    case.refused(ApprovalMissing, 3, case.delete_only)
+
+    case.write_site(lambda site: site.update(policy={"second_person": True}))
+    case.refused(ApprovalMissing, 3, lambda: case.carry_out(second))
+    case.assert_untouched()
+
+
+def test_a_list_that_cannot_be_read_back_leaves_the_deletion_unknown(faulty: StartLab, begin: Begin) -> None:
+    """The command left and the store does not answer afterwards: exit 6, and no further command until it does."""
+    case = begin(faulty("renewed"), lambda site: site["deadlines"].update(command_s=1.5))
+    plan = case.make_plan()
+    case.lab.set_fault("silent_command", "primary", command=LIST, skip=2)
+    case.refused(OutcomeUnknown, 6, lambda: case.carry_out(plan))
+    assert case.state(Stage.DELETE) is StageState.UNKNOWN
+    assert case.seen().sent == 1
+    case.assert_agrees()
+    case.lab.clear_fault()
+    rest = case.make_plan()
+    assert len(rest.deletions) == 2
+    case.carry_out(rest)
+    assert case.seen().sent == 3
+    case.assert_agrees()
