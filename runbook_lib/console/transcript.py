@@ -85,14 +85,16 @@ class Transcript:
         return bytes(self.raw[: len(self.raw) - len(standing.group())]) if standing else bytes(self.raw)
 
     def text(self) -> str:
-        """The answer as text, without echo, paging and the prompt at the end; a prompt ends an open last line."""
+        """The answer as text, without echo, paging and the prompt at the end.
+
+        A last line that the device left open before its prompt stays open: a list that was cut must not look whole.
+        """
         text = plain(without_pagers(bytes(self.raw), self._pagers)[self._begin :])
         text = text[echo_end(text, self.command, self.prompt) or 0 :]
         shown = self.prompt.rstrip()
         if not shown or not text.rstrip(" ").endswith(shown):
             return text
-        answer = text.rstrip(" ").removesuffix(shown)
-        return answer if answer.endswith("\n") or not answer else answer + "\n"
+        return text.rstrip(" ").removesuffix(shown)
 
     def _line_start(self) -> int:
         start = max(self.raw.rfind(b"\n", self._floor), self.raw.rfind(b"\r", self._floor)) + 1

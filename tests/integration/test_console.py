@@ -129,7 +129,7 @@ def test_another_hosts_prompt_at_the_end_does_not_end_an_answer() -> None:
 
 def test_an_answer_without_a_line_end_is_whole() -> None:
     """A prompt directly behind the last word still ends the answer, and the word is kept."""
-    assert ask(FakeAde({"show": b"one\r\ntwo", "next": b"x\r\n"}), "show", "next") == ["one\ntwo\n", "x\n"]
+    assert ask(FakeAde({"show": b"one\r\ntwo", "next": b"x\r\n"}), "show", "next") == ["one\ntwo", "x\n"]
 
 
 @pytest.mark.parametrize(

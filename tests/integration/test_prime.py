@@ -107,6 +107,16 @@ def test_a_list_that_is_not_understood_is_kept_and_raised() -> None:
     assert parsed is None
 
 
+def test_a_list_that_was_cut_inside_a_subject_is_not_taken_for_a_shorter_one() -> None:
+    """A list whose last line has no end before the prompt is refused, even where what stands there would parse."""
+
+    async def story(prime: PrimeServer) -> None:
+        with pytest.raises(AnswerNotUnderstood):
+            await prime.list_tofu()
+
+    with_prime(FakeAde({LIST_TOFU: LIST.rstrip()}), story)
+
+
 def test_a_read_that_the_server_refuses_is_kept_and_raised() -> None:
     """An unknown command is the server's refusal, not an empty list."""
 
