@@ -24,6 +24,7 @@ from site_kit import site_with
 
 from runbook_lib.certificates import Knowledge, combine, read_expectation, sha256_of, spki_sha256_of
 from runbook_lib.certificates.facts import key_sha256
+from runbook_lib.cli.running import run_command
 from runbook_lib.errors import ExpectationInvalid
 from runbook_lib.models import Stage
 from runbook_lib.params import CaBundle, Expectation, Site, canonical_sha256
@@ -474,3 +475,24 @@ def test_bad_expectation_leaves_nothing_in_the_record(context: Any, put: Any) ->
     with pytest.raises(ExpectationInvalid):
         gather_knowledge(context, {"ise": Expectation(csr=put(secret)), "secondary": Expectation(sha256=DIGITS)})
     assert {path: path.read_bytes() for path in context.record.folder.rglob("*") if path.is_file()} == before
+
+
+SITE_FILE = """
+name: berlin
+primary: {address: 192.0.2.10, ssh: {user: admin, password: 'env:SSH'}}
+secondary: {address: 192.0.2.20, ssh: {user: admin, password: 'env:SSH'}}
+ha: {auth_key: 'env:KEY'}
+"""
+
+
+@pytest.mark.parametrize("text", [f"secondary=sha256:{DIGITS[:40]}", "secondary=csr:missing.pem", "ise=self"])
+def test_run_refuses_a_bad_expectation_before_there_is_an_incident(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str
+) -> None:
+    """``runbook run --expect`` reads it first of all: no record is opened, so nothing was contacted either."""
+    monkeypatch.setenv("RUNBOOK_RECORDS", str(tmp_path / "records"))
+    (tmp_path / "berlin.yaml").write_text(SITE_FILE, encoding="utf-8")
+    with pytest.raises(ExpectationInvalid) as caught:
+        run_command(str(tmp_path / "berlin.yaml"), expect=text)
+    assert caught.value.exit_code == 2
+    assert not (tmp_path / "records").exists()

@@ -230,7 +230,8 @@ def test_own_entries_are_never_deletions(host: str) -> None:
     own = entry(f"{host}_8082", "prime-pri")
     site = site_with(policy={"named_entries": (f"primary {own.key}",)})
     plan = planned(primary=(own,), mismatches=(mismatch("primary", "prime-pri"),), site=site)
-    assert row_of(plan, "primary", own.key).decision is Decision.LEFT_ALONE
+    row = row_of(plan, "primary", own.key)
+    assert (row.decision, row.reason) == (Decision.LEFT_ALONE, "the server's own entry is never deleted")
     assert not [row for row in plan.deletions if row.server == "primary"]
     assert any(own.key in note and "nothing is done for it" in note for note in plan.notes)
 
