@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from runbook_lib.errors import ParameterRefused
 from runbook_lib.models import Approval, Plan
+from runbook_lib.steps.approval import approval_of
 from runbook_lib.steps.context import Context
-from runbook_lib.steps.delete import approval_of
 
 LAB = "the lab itself"
 

@@ -20,7 +20,17 @@ from runbook_lib.models import (
 )
 from runbook_lib.session.approving import approve_as_asked, approve_command, write_approval
 from runbook_lib.session.runbook import Runbook
-from runbook_lib.steps import delete, diagnose, inventory, preflight, readd_ise, register_ha, verify
+from runbook_lib.steps import (
+    approval,
+    carried_out,
+    delete,
+    diagnose,
+    inventory,
+    preflight,
+    readd_ise,
+    register_ha,
+    verify,
+)
 from runbook_lib.steps.context import Context
 from runbook_lib.steps.expecting import parse_given
 from runbook_lib.steps.history import past_of
@@ -147,7 +157,7 @@ class DeleteStale(Runbook):
     def require_approval(self) -> View[Approval | None]:
         """Raise unless the plan may be carried out."""
         plan = self._do(self.context.record.read_plan)
-        found = self._do(lambda: delete.require_approval(self.context, plan))
+        found = self._do(lambda: approval.require_approval(self.context, plan))
         return show.approval(found, "The plan may be carried out." if found else "Nothing is to be deleted.")
 
     def delete(self) -> View[tuple[DeletionResult, ...]]:
@@ -158,7 +168,7 @@ class DeleteStale(Runbook):
     def prove(self) -> View[tuple[Check, ...]]:
         """Show expected beside actual for every planned deletion."""
         plan = self._do(self.context.record.read_plan)
-        found = self._do(lambda: delete.prove_deletions(self.context, plan))
+        found = self._do(lambda: carried_out.prove_deletions(self.context, plan))
         return show.checks(
             found,
             "Are exactly these gone?",
@@ -167,8 +177,8 @@ class DeleteStale(Runbook):
 
     def _seal(self) -> None:
         plan = self.context.record.read_plan()
-        delete.require_approval(self.context, plan)
-        delete.require_deletions(self.context, plan)
+        approval.require_approval(self.context, plan)
+        carried_out.require_deletions(self.context, plan)
 
 
 class RegisterHa(Runbook):
@@ -184,7 +194,7 @@ class RegisterHa(Runbook):
 
     def observe(self) -> View[str]:
         """Show both servers' HA states and what follows from them."""
-        self._do(lambda: delete.require_carried_out(self.context))
+        self._do(lambda: carried_out.require_carried_out(self.context))
         states = self._run(register_ha.observe_ha(self.context))
         self._action = self._run(register_ha.decide_ha(self.context, self._pages))
         table = Table(title="What follows", headers=("decision",), rows=(Row(cells=(self._action,)),))

@@ -10,86 +10,18 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from runbook_lib.errors import (
-    ApprovalMissing,
-    DeletionRefused,
-    DeviceError,
-    OutcomeUnknown,
-    PlanStale,
-    RepairFailed,
-    RunbookError,
-    StageOutOfOrder,
-)
-from runbook_lib.models import Approval, Check, Decision, Deletion, DeletionResult, Plan, PlanRow, TofuStore
+from runbook_lib.errors import DeviceError, OutcomeUnknown, PlanStale, RepairFailed, RunbookError
+from runbook_lib.models import Approval, Deletion, DeletionResult, Plan, PlanRow, TofuStore, Verdict
 from runbook_lib.record import Change, Kind, SiteLock
+from runbook_lib.steps.approval import require_approval
+from runbook_lib.steps.carried_out import results_of, sent_places
 from runbook_lib.steps.context import Context
 from runbook_lib.steps.diagnose import recorded_diagnosis
-from runbook_lib.steps.history import DELETION_FACTS, deletion_intents, past_of, recorded_deletions
+from runbook_lib.steps.history import DELETION_FACTS, past_of, recorded_deletions
 from runbook_lib.steps.inventory import take_inventory
 from runbook_lib.steps.overriding import overrides_of
-from runbook_lib.steps.plan import make_plan
+from runbook_lib.steps.plan import essence, make_plan
 from runbook_lib.steps.preflight import require_release
-
-
-def approval_of(context: Context, plan: Plan) -> Approval | None:
-    """Return the approval that holds for every deletion of this plan, or None.
-
-    An approval names one plan by its digest and holds for that plan's deletions; where an interruption
-    left some of them, for those too, although the plan of the rest has another digest. It holds for
-    none that was sent since, so that no second deletion ever rests on it. Where the site asks for a
-    second person, an approval by the one who runs the stage does not count.
-    """
-    sent_utc = deletion_intents(context.record)
-    for approval in reversed(context.record.read_approvals()):
-        if context.site.policy.second_person and same_person(approval.by, context.operator):
-            continue
-        approved = context.record.read_plan(approval.digest).deletions
-        sent_since = {place for place, utc in sent_utc.items() if utc > approval.at_utc}
-        interrupted = any((row.server, row.key) in sent_since for row in approved)
-        if approval.digest != plan.digest and not interrupted:
-            continue
-        covered = {_essence(row) for row in approved}
-        left = _unsent(context, plan)
-        if all(_essence(row) in covered and (row.server, row.key) not in sent_since for row in left):
-            return approval
-    return None
-
-
-def same_person(one: str, other: str) -> bool:
-    """Whether two names may be one person's: the same without regard to case, or the same before an ``@``."""
-    names = [name.strip().casefold() for name in (one, other)]
-    return names[0] == names[1] or names[0].partition("@")[0] == names[1].partition("@")[0]
-
-
-def _unsent(context: Context, plan: Plan) -> tuple[PlanRow, ...]:
-    done = _sent(context, plan)
-    return tuple(row for row in plan.deletions if (row.server, row.key) not in done)
-
-
-def _sent(context: Context, plan: Plan) -> set[tuple[str, str]]:
-    return {(result.server, result.key) for result in results_of(context, plan)}
-
-
-def require_approval(context: Context, plan: Plan) -> Approval | None:
-    """Return the approval, None where nothing is to be deleted; raises DeletionRefused or ApprovalMissing."""
-    if plan.blocked:
-        raise DeletionRefused(
-            "The plan is blocked; nothing is deleted",
-            where=f"incident {plan.incident}",
-            found="\n".join(plan.blocked),
-            next_step="settle each point, then make a new plan (20_list_certificates)",
-        )
-    if not plan.deletions:
-        return None
-    approval = approval_of(context, plan)
-    if approval is None:
-        who = "nobody else has" if context.site.policy.second_person else "nobody has"
-        raise ApprovalMissing(
-            f"The plan deletes {len(plan.deletions)} entries and {who} approved it",
-            where=f"incident {plan.incident}, plan {plan.digest}",
-            next_step=f"runbook approve {plan.incident} {plan.digest} --by NAME",
-        )
-    return approval
 
 
 async def delete_stale(context: Context, plan: Plan) -> tuple[DeletionResult, ...]:
@@ -104,7 +36,7 @@ async def delete_stale(context: Context, plan: Plan) -> tuple[DeletionResult, ..
     with SiteLock(context.records_root, context.site.name, purpose="delete stale certificates", incident=plan.incident):
         await require_release(context.site, context.devices)
         await _refuse_if_moved(context, plan)
-        sent = _sent(context, plan)
+        sent = sent_places(context, plan)
         for number, row in enumerate(plan.deletions):
             if (row.server, row.key) in sent:
                 continue
@@ -114,11 +46,6 @@ async def delete_stale(context: Context, plan: Plan) -> tuple[DeletionResult, ..
             context.record.write_facts(context.stage, DELETION_FACTS, kept)
             _stop_on_collateral(result)
         return results_of(context, plan)
-
-
-def results_of(context: Context, plan: Plan) -> tuple[DeletionResult, ...]:
-    """Return what became of this plan's deletions so far, an interrupted run's included."""
-    return tuple(result for result in recorded_deletions(context.record) if result.sent_utc >= plan.made_utc)
 
 
 async def _refuse_if_moved(context: Context, plan: Plan) -> None:
@@ -136,7 +63,8 @@ async def _refuse_if_moved(context: Context, plan: Plan) -> None:
     )
     # What an interrupted run may have sent is known only now, after the stores were read.
     deleted = {(result.server, result.key) for result in recorded_deletions(context.record)}
-    moved = list(differences(plan, fresh, _sent(context, plan) | _new_rows(plan, fresh) & deleted))
+    moved = [f"{j.target}: {j.verdict}: {j.reason}" for j in inventory.judgements if j.verdict is Verdict.CONTRADICTED]
+    moved += list(differences(plan, fresh, sent_places(context, plan) | _new_rows(plan, fresh) & deleted))
     if moved:
         context.record.journal.append(
             Kind.DECIDED, stage=context.stage, expected=f"the plan {plan.digest}", seen="stale: " + "; ".join(moved)
@@ -166,18 +94,12 @@ def differences(plan: Plan, fresh: Plan, sent: Iterable[tuple[str, str]] = ()) -
             yield f"{where}: is new in the store"
         elif after is None:
             yield f"{where}: is no longer in the store"
-        elif _essence(before) != _essence(after):
+        elif essence(before) != essence(after):
             yield f"{where}: was {_in_words(before)}; is {_in_words(after)}: {after.reason}"
 
 
 def _in_words(row: PlanRow) -> str:
     return f"«{row.decision}» ({row.verdict}, {row.confirmed_sha256 or 'no certificate'})"
-
-
-def _essence(row: PlanRow) -> tuple[object, ...]:
-    deleted = row.decision is Decision.DELETE
-    verdict = row.verdict if deleted else None
-    return (row.server, row.key, row.subject, row.target, row.command, row.confirmed_sha256, verdict, row.override)
 
 
 async def _delete_one(context: Context, row: PlanRow, approval: Approval) -> DeletionResult:
@@ -252,46 +174,4 @@ def _stop_on_collateral(result: DeletionResult) -> None:
             where=f"{result.server}: {result.command}",
             found="\n".join(gone),
             next_step="compare the lists in the record; the entry is added again at the host's next connection",
-        )
-
-
-def require_carried_out(context: Context) -> None:
-    """Raise StageOutOfOrder where the incident has a plan whose deletions were not all sent."""
-    try:
-        plan = context.record.read_plan()
-    except StageOutOfOrder:
-        return
-    missing = _unsent(context, plan)
-    if missing:
-        raise StageOutOfOrder(
-            "The incident's plan is not carried out yet",
-            where=f"incident {plan.incident}",
-            found="\n".join(f"{row.server}: {row.command}" for row in missing),
-            next_step="run 30_delete_stale_certificates first",
-        )
-
-
-def prove_deletions(context: Context, plan: Plan) -> tuple[Check, ...]:
-    """Return expected beside actual for every planned deletion, as the stores said it."""
-    results = {(result.server, result.key): result for result in results_of(context, plan)}
-    checks = []
-    for row in plan.deletions:
-        result = results.get((row.server, row.key))
-        seen = result.result if result else Deletion.NOT_SENT
-        ok = {Deletion.GONE: True, Deletion.NOT_DELETED_OR_CAME_BACK: None}.get(seen, False)
-        checks.append(
-            Check(name=f"{row.server}: {row.key}", expected=Deletion.GONE, actual=seen, ok=ok, note=row.command)
-        )
-    return tuple(checks)
-
-
-def require_deletions(context: Context, plan: Plan) -> None:
-    """Raise RepairFailed unless every planned deletion was sent and changed nothing else."""
-    failed = [check for check in prove_deletions(context, plan) if check.ok is False]
-    if failed:
-        raise RepairFailed(
-            "Not every planned deletion was carried out",
-            where=f"incident {plan.incident}",
-            found="\n".join(f"{check.name}: {check.actual}" for check in failed),
-            next_step="run the change cell of this stage, or make a new plan (20_list_certificates)",
         )

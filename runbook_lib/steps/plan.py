@@ -165,6 +165,13 @@ class _Planner:
         return _row(server, entry, target.name, decision, f"{verdict}: {judgement.reason}", judgement, evidence)
 
 
+def essence(row: PlanRow) -> tuple[object, ...]:
+    """Return what an approval covers of a row: the same essence is the same deletion, of the same certificate."""
+    deleted = row.decision is Decision.DELETE
+    verdict = row.verdict if deleted else None
+    return (row.server, row.key, row.subject, row.target, row.command, row.confirmed_sha256, verdict, row.override)
+
+
 def _row(
     server: str,
     entry: TofuEntry,

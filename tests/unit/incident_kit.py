@@ -28,8 +28,8 @@ from runbook_lib.models import (
 )
 from runbook_lib.params import Site
 from runbook_lib.record import Record
+from runbook_lib.steps.approval import approval_of
 from runbook_lib.steps.context import Context
-from runbook_lib.steps.delete import approval_of
 from runbook_lib.steps.history import DELETION_FACTS, INVENTORY_FACTS, past_of, recorded_deletions
 from runbook_lib.steps.overriding import overrides_of
 from runbook_lib.steps.plan import make_plan

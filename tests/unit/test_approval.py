@@ -13,7 +13,7 @@ from site_kit import site_with
 from runbook_lib.errors import ApprovalMissing, DeletionRefused, StageOutOfOrder
 from runbook_lib.models import Approval, Deletion, Outcome, Stage, Verdict
 from runbook_lib.record import Kind
-from runbook_lib.steps.delete import require_approval, same_person
+from runbook_lib.steps.approval import require_approval, same_person
 from runbook_lib.steps.history import CONFIRMED_FACTS, Confirmed, deletion_intents, last_known_certificate, past_of
 
 ISE_ENTRY, SECONDARY_ENTRY = ("primary", PRIMARYS[1]), ("primary", PRIMARYS[2])
