@@ -129,9 +129,54 @@ def _ha_addresses(document: Document) -> None:
         server = own.get(_same_host(_get(document.data, "ha", key)) or "-")
         if server:
             document.problem(("ha", key), f"is the address of the {server}; write the address that both share")
+    _typed_secondary(document, own)
+    _virtual_subnets(document)
+
+
+def _typed_secondary(document: Document, own: dict[str, str]) -> None:
+    """What is typed as the secondary gets the authentication key, so it must be the secondary and nobody else."""
     typed = _same_host(_get(document.data, "ha", "secondary_address"))
-    if typed and own.get(typed) == "primary" and typed != _same_host(_get(document.data, "secondary", "address")):
-        document.problem(("ha", "secondary_address"), "is the primary's address; write the secondary's")
+    address = _same_host(_get(document.data, "secondary", "address"))
+    names = _get(document.data, "secondary", "names")
+    known = {address, *map(_same_host, names if isinstance(names, list) else ())}
+    where: Where = ("ha", "secondary_address")
+    if typed and own.get(typed) == "primary" and typed != address:
+        document.problem(where, "is the primary's address; write the secondary's")
+    elif typed and address and typed not in known:
+        document.problem(where, "is no address or name of the secondary; add it to secondary: names, or correct it")
+    elif _get(document.data, "ha", "hosts_files") is True and not _address(typed or address):
+        document.problem(where, "is a name, and with hosts files it must be an address; write the secondary's address")
+
+
+def _virtual_subnets(document: Document) -> None:
+    """Both servers and a virtual address stand in one subnet, as far as the file shows it."""
+    given = _get(document.data, "ha", "subnets")
+    subnets = [net for net in map(_network, given if isinstance(given, list) else ()) if net]
+    for key, version, shortest in (("virtual_ipv4", 4, 16), ("virtual_ipv6", 6, 64)):
+        virtual = _address(_get(document.data, "ha", key))
+        if virtual is None or virtual.version != version:
+            continue
+        known = [net for net in subnets if net.version == version]
+        servers = [_address(_get(document.data, server, "address")) for server in ("primary", "secondary")]
+        hosts = [virtual, *(host for host in servers if host and host.version == version)]
+        near = [_network(f"{virtual}/{shortest}")]
+        if not any(net and all(host in net for host in hosts) for net in known or near):
+            advice = "correct it" if known else "correct it, or name the subnet (ha: subnets)"
+            document.problem(("ha", key), f"is not in one subnet with both servers; {advice}")
+
+
+def _address(value: Value) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
+    try:
+        return ipaddress.ip_address(value) if isinstance(value, str) else None
+    except ValueError:
+        return None
+
+
+def _network(value: Value) -> ipaddress.IPv4Network | ipaddress.IPv6Network | None:
+    try:
+        return ipaddress.ip_network(value, strict=False) if isinstance(value, str) else None
+    except ValueError:
+        return None
 
 
 def _is_loopback(host: str) -> bool:

@@ -23,6 +23,7 @@ from runbook_lib.params.values import (
     Port,
     Seconds,
     Secret,
+    Subnet,
     VirtualIPv4,
     VirtualIPv6,
     Zone,
@@ -113,25 +114,33 @@ class IseServer(Section):
 
 
 class HaSettings(Section):
-    """What is typed into the HA page. ``secondary_address`` empty: the secondary's address."""
+    """What is typed into the HA page. ``secondary_address`` empty: the secondary's address.
+
+    ``hosts_files``: the servers know each other by hosts files instead of DNS, so that an address has to be typed.
+    ``subnets``: those that both servers stand in, for the virtual addresses; empty where they are not known.
+    """
 
     auth_key: Secret
     secondary_address: HostOrEmpty = ""
+    hosts_files: bool = False
     email: tuple[Email, ...] = ()
     failover: Literal["manual", "automatic"] = "manual"
     virtual_ipv4: VirtualIPv4 = ""
     virtual_ipv6: VirtualIPv6 = ""
+    subnets: tuple[Subnet, ...] = ()
 
 
 class Policy(Section):
     """What the site allows. ``named_entries``: stale entries that the operator names, as ``primary 192.0.2.20_8082``.
 
     A mismatch whose last line is more than ``mismatch_current_h`` hours older than the end of its log is over.
+    ``remove_broken_ha``: a registration that stays broken is removed on the primary before HA is registered anew.
     """
 
     second_person: bool = False
     allow_older_release: bool = False
     accept_readiness: tuple[Line, ...] = ()
+    remove_broken_ha: bool = False
     named_entries: tuple[Line, ...] = ()
     mismatch_current_h: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 24.0
 
@@ -152,7 +161,10 @@ class Deadlines(Section):
 
 
 class Site(Section):
-    """One deployment. After loading, every path and ``file:`` reference in it is absolute."""
+    """One deployment. After loading, every path and ``file:`` reference in it is absolute.
+
+    ``web``: whether the web pages are ``driven`` in a browser, or a person is ``guided`` through them.
+    """
 
     kind: Literal["production", "lab"] = "production"
     name: Label
@@ -162,6 +174,7 @@ class Site(Section):
     ha: HaSettings
     policy: Policy = Policy()
     deadlines: Deadlines = Deadlines()
+    web: Literal["driven", "guided"] = "driven"
     browser: LineOrEmpty = ""
     labels: dict[str, tuple[Line, ...]] = {}
 

@@ -142,6 +142,15 @@ def _virtual(text: str, family: int, other: int) -> str:
     return str(address)
 
 
+def _subnet(text: str) -> str:
+    if "/" not in text:
+        raise ValueError("has no prefix length; write a subnet such as 192.0.2.0/24 or 2001:db8::/64")
+    try:
+        return str(ipaddress.ip_network(text, strict=False))
+    except ValueError:
+        raise ValueError("is not a subnet; write one such as 192.0.2.0/24 or 2001:db8::/64") from None
+
+
 def _zone(text: str) -> str:
     """An IANA zone, or an offset; a machine without a zone database is taken as knowing every name."""
     known = zoneinfo.available_timezones()
@@ -173,6 +182,7 @@ FilePath = Annotated[Path, BeforeValidator(_path)]
 Fingerprint = Annotated[str, AfterValidator(canonical_sha256)]
 VirtualIPv4 = Annotated[str, AfterValidator(_virtual_ipv4)]
 VirtualIPv6 = Annotated[str, AfterValidator(_virtual_ipv6)]
+Subnet = Annotated[str, AfterValidator(_subnet)]
 Zone = Annotated[str, AfterValidator(_zone)]
 Port = Annotated[int, Field(ge=1, le=65535)]
 Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]

@@ -229,6 +229,22 @@ CASES: list[tuple[str, str, str, str, str]] = [
     ("  email:", "  virtual_ipv4: vip\n  email:", "virtual", "ha.virtual_ipv4", "is not an IP address"),
     ("  email:", "  virtual_ipv4: 192.0.2.10\n  email:", "virtual", "ha.virtual_ipv4", "the address of the primary"),
     ("  email:", "  secondary_address: 192.0.2.10\n  email:", "ry_a", "ha.secondary_address", "the primary's address"),
+    (
+        "  email:",
+        "  secondary_address: 192.0.2.13\n  email:",
+        "ry_a",
+        "ha.secondary_address",
+        "of the secondary; add it",
+    ),
+    ("  email:", "  virtual_ipv4: 198.51.100.9\n  email:", "virtual", "ha.virtual_ipv4", "or name the subnet"),
+    (
+        "  email:",
+        "  subnets: [192.0.2.0/28]\n  virtual_ipv4: 192.0.2.99\n  email:",
+        "virtual",
+        "ha.virtual_ipv4",
+        "is not in one subnet with both servers; correct it",
+    ),
+    ("  email:", "  subnets: [192.0.2.0]\n  email:", "subnets", "ha.subnets[0]", "has no prefix length"),
     # servers against each other
     ("ise:\n", "ise:\n  - {address: 192.0.2.21, user: pi, password: env:X}\n", "192.0.2.20", "ise[1].name", "its own"),
     ("    user: pi", "    user: pi\n    name: primary", "name: primary", "ise[0].name", "means another server"),
@@ -334,6 +350,15 @@ def test_more_than_two_ise_servers_are_refused(tmp_path: Path) -> None:
     )
 
 
+def test_with_hosts_files_the_secondary_is_typed_as_an_address(tmp_path: Path) -> None:
+    """A name of the secondary is good with DNS and refused with hosts files, where nothing resolves it."""
+    named = GOOD.replace("address: 192.0.2.11", "address: 192.0.2.11\n  names: [sec]")
+    named = named.replace("ha:\n", "ha:\n  secondary_address: sec\n")
+    assert site_of(tmp_path, named).ha.secondary_address == "sec"
+    found = problems(tmp_path, named.replace("ha:\n", "ha:\n  hosts_files: true\n"))
+    assert [line for line in found if "with hosts files it must be an address" in line] == found
+
+
 @pytest.mark.parametrize(
     ("place", "address"),
     [("primary", "192.0.2.10"), ("primary", "localhost"), ("jump", "192.0.2.99"), ("ise", "192.0.2.20"), ("ha", "pi")],
@@ -350,10 +375,11 @@ def test_only_a_loopback_site_may_be_the_lab(tmp_path: Path, place: str, address
     jump = f"    jump: {{address: {used['jump']}, user: a, password: env:J}}\n"
     text = text.replace("    password: env:PRIMARY\n", f"    password: env:PRIMARY\n{jump}")
     text = "kind: lab\n" + text.replace("ha:\n", f"ha:\n  secondary_address: {used['ha']}\n")
+    text = text.replace("  address: 127.0.0.2\n", "  address: 127.0.0.2\n  names: [pi]\n")
     found = problems(tmp_path, text)
     assert len(found) == 1
     assert "is not a loopback address" in found[0]
-    assert site_of(tmp_path, text.replace(address, loopback[place])).kind == "lab"
+    assert site_of(tmp_path, text.replace(f": {address}", f": {loopback[place]}")).kind == "lab"
 
 
 # -- files that are no YAML ---------------------------------------------------------------------
