@@ -9,7 +9,7 @@ PYTEST = $(BIN)/pytest -n 2 --dist loadfile
 NBVAL = $(BIN)/python tools/fresh_lab.py $(BIN)/pytest --nbval --nbval-sanitize-with tests/reference/sanitize.cfg
 
 .DEFAULT_GOAL = help
-.PHONY: help setup demo lab test lint types unit integration notebooks nbval reference lock clean
+.PHONY: help setup demo lab test lint types unit integration notebooks nbval bench reference lock clean
 
 help: ## Show the targets
 	@sed -n 's/^\([a-z]*\):[^#]*## \(.*\)$$/make \1	\2/p' Makefile | expand -t 20
@@ -52,6 +52,9 @@ notebooks: setup ## Tests of the notebooks
 
 nbval: setup ## Run every notebook in a fresh lab and compare what it shows
 	$(NBVAL) tests/reference
+
+bench: setup ## Measure the log diagnosis against ripgrep and grep (needs rg, 15 GB of disk, ten minutes)
+	$(BIN)/python tools/bench.py
 
 reference: setup ## Make the copy of the notebooks with outputs that nbval compares
 	$(BIN)/python tools/reference.py

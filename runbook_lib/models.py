@@ -261,7 +261,8 @@ class Mismatch:
     ``server`` is ``primary``, ``secondary`` or, where nothing says whose log it is, ``unknown``; ``place`` is
     one of ``primary_health_monitor``, ``primary_infrastructure``, ``secondary_health_monitor``, ``unknown``.
     Times are None where the lines hold none; ``first_said`` and ``last_said`` are the times as they are written
-    there, and ``notes`` say what is not known of them. ``entries`` are those of the lists at hand that may be meant.
+    there, and ``notes`` say what is not known of them; without ``zone_known`` nobody says in which zone they were
+    written, and UTC was assumed. ``entries`` are those of the lists at hand that may be meant.
     """
 
     server: str
@@ -274,6 +275,7 @@ class Mismatch:
     evidence: tuple[LogLine, ...]
     first_said: str = ""
     last_said: str = ""
+    zone_known: bool = True
     notes: tuple[str, ...] = ()
     entries: tuple[EntryMatch, ...] = ()
 
@@ -283,7 +285,7 @@ class LookAlike:
     """A message that resembles the mismatch, or accompanies it, and that no deletion repairs.
 
     ``confidence`` is ``certain``, ``likely`` or ``possible``: how surely the message means what ``meaning`` says.
-    Times are those of the evidence.
+    Times are those of the evidence; ``zone_known`` as in a Mismatch.
     """
 
     server: str
@@ -296,6 +298,7 @@ class LookAlike:
     next_step: NextStep | None = None
     first_utc: datetime | None = None
     last_utc: datetime | None = None
+    zone_known: bool = True
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -8,6 +8,8 @@ from typing import Annotated
 import typer
 
 from runbook_lib import __version__
+from runbook_lib.cli.diagnosing import ABOUT, EXAMPLES, HELP
+from runbook_lib.cli.diagnosing import EXIT_CODES as DIAGNOSE_EXIT_CODES
 
 EXIT_CODES = """
 Exit codes: 0 repaired or nothing to do, or a read stage done · 1 failed · 2 wrong parameters ·
@@ -92,6 +94,37 @@ def run(
     from runbook_lib.cli.running import run_command
 
     raise typer.Exit(run_command(site, incident=incident, resume=resume, until=until, approve=approve, expect=expect))
+
+
+@app.command(help=ABOUT, epilog=f"{EXAMPLES} | {DIAGNOSE_EXIT_CODES}")
+def diagnose(
+    path: Annotated[list[str] | None, typer.Argument(metavar="PATH...", help=HELP["paths"])] = None,
+    server: Annotated[list[str] | None, typer.Option(help=HELP["server"])] = None,
+    site: Annotated[str, typer.Option(help=HELP["site"])] = "",
+    zone: Annotated[list[str] | None, typer.Option(help=HELP["zone"])] = None,
+    listcerts: Annotated[list[str] | None, typer.Option(help=HELP["listcerts"])] = None,
+    rules: Annotated[str, typer.Option(help=HELP["rules"])] = "",
+    json: Annotated[bool, typer.Option("--json", help=HELP["json"])] = False,
+    html: Annotated[bool, typer.Option("--html", help=HELP["html"])] = False,
+    follow: Annotated[bool, typer.Option("--follow", help=HELP["follow"])] = False,
+    progress: Annotated[bool, typer.Option("--progress", help=HELP["progress"])] = False,
+) -> None:
+    # The same options as those of the quick way in (see diagnosing), here for --help, completion and the documents.
+    from runbook_lib.cli.diagnosing import Request, diagnose_command
+
+    request = Request(
+        paths=tuple(path or ()),
+        server=tuple(server or ()),
+        site=site,
+        zone=tuple(zone or ()),
+        listcerts=tuple(listcerts or ()),
+        rules=rules,
+        json=json,
+        html=html,
+        follow=follow,
+        progress=progress,
+    )
+    raise typer.Exit(diagnose_command(request))
 
 
 @app.command(epilog="Examples: runbook check berlin · runbook check berlin --live")

@@ -40,4 +40,4 @@ def diagnose_sources(
     return diagnosis_of(sources, read_sources(sources, settings, progress), settings, dict(known or {}))
 
 
-__all__ = ["RULES", "Progress", "Rule", "diagnose_sources"]
+__all__ = ["RULES", "Progress", "Rule", "Settings", "diagnose_sources"]

@@ -13,7 +13,7 @@ from runbook_lib.logs.reading import Result, Settings
 from runbook_lib.logs.rules import next_step
 from runbook_lib.logs.timestamps import as_utc, clock_of
 from runbook_lib.logs.whose import UNKNOWN, server_in
-from runbook_lib.models import Damage, Diagnosis, LogLine, LookAlike, Mismatch
+from runbook_lib.models import Damage, Diagnosis, LookAlike, Mismatch
 
 
 def diagnosis_of(
@@ -24,6 +24,8 @@ def diagnosis_of(
     by_server: dict[str, list[Findings]] = {server: [] for server in sources if server}
     for server, findings in _assigned(every):
         by_server.setdefault(server, []).append(findings)
+    if sources.get("") and not any(result.findings for result in every if not result.job.server):
+        by_server.setdefault(UNKNOWN, [])
     mismatches: list[Mismatch] = []
     look_alikes: list[LookAlike] = []
     ends: dict[str, datetime] = {}
@@ -67,7 +69,8 @@ def _look_alikes(
             total.take(found.tallies[rule.name])
         if not total.count:
             continue
-        moments = _moments(total.evidence, server, settings)
+        said = [moment for line in total.evidence if (moment := read_prefix(line.text).moment) is not None]
+        moments = _in_utc(said, server, settings)
         yield LookAlike(
             server=server,
             rule=rule.name,
@@ -79,11 +82,11 @@ def _look_alikes(
             next_step=next_step(rule, known),
             first_utc=min(moments, default=None),
             last_utc=max(moments, default=None),
+            zone_known=bool(settings.zone_name(server)) or all(moment.tzinfo for moment in said),
         )
 
 
-def _moments(lines: Iterable[LogLine], server: str, settings: Settings) -> list[datetime]:
+def _in_utc(moments: Iterable[datetime], server: str, settings: Settings) -> list[datetime]:
     zone = settings.zone_name(server)
     clock = clock_of(server, {server: zone} if zone else None)
-    moments = (read_prefix(line.text).moment for line in lines)
-    return [utc for moment in moments if moment is not None and (utc := as_utc(moment, clock)) is not None]
+    return [utc for moment in moments if (utc := as_utc(moment, clock)) is not None]

@@ -18,11 +18,13 @@ _HOLE = bytes(CHUNK)
 class PlainText:
     """A stream of UTF-16 with a byte order mark as UTF-8, everything else as it is; NULs and the UTF-8 mark go.
 
-    Without its mark, UTF-16 of ASCII text is left as ASCII by taking the NULs out.
+    Without its mark, UTF-16 of ASCII text is left as ASCII by taking the NULs out. ``grows``: the end is not for
+    good, and what comes later is read on.
     """
 
-    def __init__(self, stream: Stream) -> None:
+    def __init__(self, stream: Stream, *, grows: bool = False) -> None:
         self._stream = stream
+        self._grows = grows
         self._decoder: codecs.IncrementalDecoder | None = None
         self._left = b""  # what was read and not yet handed on, free of NULs
         self._begun = False
@@ -42,11 +44,11 @@ class PlainText:
         return self._hand_on(view)
 
     def _begin(self) -> None:
-        self._begun = True
         head = b""
         first = memoryview(bytearray(_LONGEST_MARK))
         while len(head) < _LONGEST_MARK and (count := self._stream.readinto(first[: _LONGEST_MARK - len(head)])):
             head += first[:count]
+        self._begun = bool(head) or not self._grows
         encoding = _UTF_16.get(head[:2])
         if encoding:
             self._decoder = codecs.getincrementaldecoder(encoding)("replace")
@@ -59,7 +61,7 @@ class PlainText:
         assert self._decoder is not None
         piece = bytearray(max(room // _GROWTH, 64))
         count = self._stream.readinto(memoryview(piece))
-        text = self._decoder.decode(bytes(piece[:count]), count == 0)
+        text = self._decoder.decode(bytes(piece[:count]), count == 0 and not self._grows)
         self._left = _without_nul(text.encode("utf-8", "replace"))
         return count > 0
 

@@ -32,6 +32,7 @@ def mismatches_of(server: str, zone: str, groups: Iterable[tuple[Key, Group]]) -
             evidence=(*g.early, *(line for lines in g.late for line in lines)),
             first_said=g.times.first_said,
             last_said=g.times.last_said,
+            zone_known=bool(zone) or not g.times.zoneless,
             notes=g.times.notes(zone),
         )
         for g in _merged(list(together.values()))

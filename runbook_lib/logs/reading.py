@@ -67,23 +67,22 @@ def read_sources(
     """Yield the results in the order of the sources. What rotation brings up in the meantime is read last."""
     done: set[object] = set()
     for _ in range(_ROUNDS):
-        jobs = [job for job in _jobs(sources) if not done.issuperset(_identities(job))]
+        jobs = [job for job in jobs_of(sources) if not done.issuperset(_identities(job))]
         if not jobs:
             return
         yield from _on_cores(jobs, settings, progress)
         done.update(identity for job in jobs for identity in _identities(job))
 
 
-def read_job(job: Job, settings: Settings, tell: Callable[[str, int], None]) -> Result:
+def read_job(job: Job, settings: Settings, tell: Progress = lambda *_: None) -> Result:
     """Read the files of one job in their order; ``tell`` is called with a log's name and how many more bytes it was."""
     notes = Notes()
     scanners: dict[str, Scanner] = {}
     last: Scanner | None = None
     for log in read_logs(job.files, notes):
-        server = job.server or server_on_path(_below(job.origin, log.name), settings.names)
+        server = server_of(job, log.name, settings)
         if server not in scanners:
-            zone = settings.zone_name(server)
-            scanners[server] = Scanner(settings.rules, clock_of(server, {server: zone} if zone else None))
+            scanners[server] = scanner_for(server, settings)
         scanner = scanners[server]
         scanner.begin_file(log.name, continues=log.continues and scanner is last)
         last = scanner
@@ -100,7 +99,18 @@ def read_job(job: Job, settings: Settings, tell: Callable[[str, int], None]) -> 
     return Result(job, {server: scanner.findings for server, scanner in scanners.items()}, notes.damaged)
 
 
-def _jobs(sources: Mapping[str, Sequence[Path]]) -> Iterator[Job]:
+def server_of(job: Job, name: str, settings: Settings) -> str:
+    """Return whose log it is, empty where what it shows has to tell."""
+    return job.server or server_on_path(_below(job.origin, name), settings.names)
+
+
+def scanner_for(server: str, settings: Settings) -> Scanner:
+    """Return a scanner for a server's logs."""
+    zone = settings.zone_name(server)
+    return Scanner(settings.rules, clock_of(server, {server: zone} if zone else None), roles=not server)
+
+
+def jobs_of(sources: Mapping[str, Sequence[Path]]) -> Iterator[Job]:
     """Yield the jobs; a file that is named for one server is not read again where the server is to be recognised."""
     named: set[object] = set()
     for server, paths in sorted(sources.items(), key=lambda item: not item[0]):

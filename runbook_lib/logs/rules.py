@@ -123,7 +123,7 @@ RULES = (
     Rule(
         name="path_building_failed",
         confidence="certain",
-        literals=(b"PKIX path building failed", b"unable to find valid certification path"),
+        literals=(b"PKIX path building failed", b"valid certification path"),
         patterns=(re.compile(r"PKIX path building failed|unable to find valid certification path"),),
         meaning="The certificate's issuer is not trusted: validation by a CA is on, and the CA is not known.",
         advice="Import the issuing CA's certificates on the server that logs this.",
@@ -174,11 +174,10 @@ RULES = (
     Rule(
         name="clock_skew",
         confidence="possible",
-        literals=(b"lock skew", b"lock is not synchroni", b"time difference between", b"locks are not synchroni"),
+        literals=(b"lock skew", b"lock is not synchroni", b"locks are not synchroni"),
         patterns=(
             re.compile(
-                r"[Cc]lock skew (?:too great|detected|of \d|is \d|between)|[Cc]locks? (?:is|are) not synchroni[sz]ed"
-                r"|[Tt]ime difference between .{0,80}(?:exceeds|too (?:large|great)|not allowed)"
+                r"[Cc]lock skew (?:too great|detected|of \d|is \d|between)|[Cc]lock(?: is|s are) not synchroni[sz]ed"
             ),
         ),
         meaning="The clocks of two servers differ, which alone makes certificates look expired or not yet valid.",

@@ -7,6 +7,7 @@ bytes were cut.
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import tzinfo
@@ -20,7 +21,7 @@ from runbook_lib.logs.timestamps import as_utc
 from runbook_lib.logs.window import AFTER, BEFORE, Window
 from runbook_lib.models import LogLine
 
-STEP = 1 << 18
+STEP = 1 << 19
 LINE_LIMIT = 1000
 MESSAGE_LINES = 8
 ROLES = {b"[Role] Primary": "primary", b"[Role] Secondary": "secondary"}
@@ -41,15 +42,18 @@ class _File:
 class Scanner:
     """Scans logs: ``begin_file``, ``feed`` its bytes, and so on; then ``finish``. ``findings`` hold what was found.
 
-    Positions count from the beginning of a series of files that follow each other.
+    ``roles``: look for what tells whose logs they are, too. Positions count from the beginning of a series
+    of files that follow each other.
     """
 
-    def __init__(self, rules: Sequence[Rule], zone: tzinfo) -> None:
+    def __init__(self, rules: Sequence[Rule], zone: tzinfo, *, roles: bool = False) -> None:
         self.findings = Findings({rule.name: Tally(rule) for rule in rules})
         self._zone = zone
         self._searched_rules = [rule for rule in rules if not rule.quoted]
         self._quoted = next((rule.name for rule in rules if rule.quoted), "")
-        self._search = Search([LITERAL, *ROLES, *(x for rule in self._searched_rules for x in rule.literals)])
+        self._search = Search(
+            [LITERAL, *(ROLES if roles else ()), *(x for rule in self._searched_rules for x in rule.literals)]
+        )
         self._data = bytearray(BEFORE + STEP + AFTER + 1)
         self._view = memoryview(self._data)
         self._reset()
@@ -93,6 +97,16 @@ class Scanner:
             self.findings.events.end_of_series()
         self._reset()
 
+    def so_far(self) -> Findings:
+        """Return what would be found if the last file ended here; more can be read afterwards."""
+        other = copy.copy(self)
+        other._data = bytearray(self._data)
+        other._view = memoryview(other._data)
+        other._files = list(self._files)
+        other.findings = copy.deepcopy(self.findings)
+        other.finish()
+        return other.findings
+
     # -- the buffer ---------------------------------------------------------------------------
 
     def _reset(self) -> None:
@@ -128,7 +142,7 @@ class Scanner:
         drop = self._size if stop == self._size else max(0, stop - BEFORE)
         self._feeds += count(self._view[:drop], b"\n")
         self._counted = (0, 0)
-        self._data[: self._size - drop] = self._data[drop : self._size]
+        self._view[: self._size - drop] = self._view[drop : self._size]
         self._base += drop
         self._size -= drop
         self._searched = stop - drop

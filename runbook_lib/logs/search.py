@@ -8,7 +8,7 @@ library's where its wheel is missing: the same answers, slower.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
 
@@ -40,81 +40,99 @@ else:
 
 
 SHARED = 8
-RARE = 256
-"""How long a shared part is at least, and how often in one search it may be seen before it is no help."""
+"""How long a shared part is at least."""
+RARE = 3
+REST = 31
+"""How often one search may see a shared part, as looking at each costs what a pass costs, and for how many searches
+after one that saw more the part is not tried."""
 
 
 @dataclass(frozen=True)
 class _Group:
-    """Literals that share a part, each with the places at which the part stands in it."""
+    """Literals that share a part, each with the places at which the part stands in it; ``longest`` of them in bytes."""
 
     part: bytes
     members: tuple[tuple[bytes, tuple[int, ...]], ...]
-
-    def positions(self, data: bytes | bytearray, low: int, high: int, end: int) -> Iterator[tuple[bytes, int]]:
-        """Yield every literal of the group with every place in ``[low, high)`` at which it begins."""
-        if len(self.members) == 1 and self.members[0][0] == self.part:
-            yield from ((self.part, at) for at in _each(data, self.part, low, high, end))
-            return
-        longest = max(len(literal) for literal, _ in self.members)
-        seen = list(_each(data, self.part, low, high + longest, end, most=RARE + 1))
-        if len(seen) > RARE:
-            for literal, _ in self.members:
-                yield from ((literal, at) for at in _each(data, literal, low, high, end))
-            return
-        for at in seen:
-            for literal, offsets in self.members:
-                for offset in offsets:
-                    begin = at - offset
-                    whole = low <= begin < high and begin + len(literal) <= end
-                    if whole and data[begin : begin + len(literal)] == literal:
-                        yield literal, begin
+    longest: int
 
 
 class Search:
     """Finds literals: ``positions`` gives, for each that is there, where it begins, in order and each place once."""
 
     def __init__(self, literals: Iterable[bytes]) -> None:
-        self._groups = tuple(_grouped(sorted(set(literals))))
+        groups, self._alone = _grouped(sorted(set(literals)))
+        self._groups = tuple(groups)
+        self._rests = [0] * len(groups)
 
     @property
     def passes(self) -> int:
-        """How many passes over the data one search takes."""
-        return len(self._groups)
+        """How many passes over the data one search takes where nothing is found."""
+        return len(self._groups) + len(self._alone)
 
     def positions(self, data: bytes | bytearray, low: int, high: int, end: int) -> dict[bytes, list[int]]:
         """Return the places in ``[low, high)`` at which a literal begins; it ends at ``end`` or before."""
-        found: dict[bytes, set[int]] = {}
-        for group in self._groups:
-            for literal, at in group.positions(data, low, high, end):
-                found.setdefault(literal, set()).add(at)
-        return {literal: sorted(places) for literal, places in found.items()}
+        found: dict[bytes, list[int]] = {}
+        for literal in self._alone:
+            at = find(data, literal, low, end)
+            if 0 <= at < high:
+                found[literal] = _each(data, literal, at, high, end)
+        for number, group in enumerate(self._groups):
+            if self._rests[number]:
+                self._rests[number] -= 1
+                seen = None
+            else:
+                seen = _each(data, group.part, low, high + group.longest, end, most=RARE + 1)
+                if len(seen) > RARE:
+                    self._rests[number] = REST
+                    seen = None
+            if seen is None or seen:
+                _look_closer(data, group, (low, high, end), seen, found)
+        return found
 
 
-def _each(
-    data: bytes | bytearray, literal: bytes, low: int, high: int, end: int, most: int | None = None
-) -> Iterator[int]:
-    end = min(end, high + len(literal) - 1)
+def _look_closer(
+    data: bytes | bytearray,
+    group: _Group,
+    bounds: tuple[int, int, int],
+    seen: list[int] | None,
+    found: dict[bytes, list[int]],
+) -> None:
+    """Add to ``found`` where the literals stand; ``seen`` is where their part does, None where it is not rare."""
+    low, high, end = bounds
+    for literal, offsets in group.members:
+        if seen is None:
+            places = _each(data, literal, low, high, end)
+        else:
+            begins = sorted({at - offset for at in seen for offset in offsets})
+            whole = [begin for begin in begins if low <= begin < high and begin + len(literal) <= end]
+            places = [begin for begin in whole if data[begin : begin + len(literal)] == literal]
+        if places:
+            found[literal] = places
+
+
+def _each(data: bytes | bytearray, literal: bytes, low: int, high: int, end: int, most: int | None = None) -> list[int]:
+    """Return the places in ``[low, high)`` at which the literal begins, the first ``most`` of them."""
+    places: list[int] = []
     at = find(data, literal, low, end)
-    while at >= 0 and (most is None or most > 0):
-        yield at
-        most = None if most is None else most - 1
+    while 0 <= at < high and (most is None or len(places) < most):
+        places.append(at)
         at = find(data, literal, at + 1, end)
+    return places
 
 
-def _grouped(literals: Sequence[bytes]) -> Iterator[_Group]:
-    """Group the literals, most at once first, by parts of SHARED bytes or more."""
+def _grouped(literals: Sequence[bytes]) -> tuple[list[_Group], tuple[bytes, ...]]:
+    """Return groups of literals that share SHARED bytes or more, largest first, and the literals that share none."""
+    groups: list[_Group] = []
     left = list(literals)
-    while left:
-        part = _most_shared(left)
-        members = [literal for literal in left if part and part in literal]
+    while part := _most_shared(left):
+        members = [literal for literal in left if part in literal]
         if len(members) < 2:
             break
         part = _longest(part, members)
-        yield _Group(part, tuple((literal, _offsets(part, literal)) for literal in members))
+        placed = tuple((literal, _offsets(part, literal)) for literal in members)
+        groups.append(_Group(part, placed, max(len(literal) for literal in members)))
         left = [literal for literal in left if literal not in members]
-    for literal in left:
-        yield _Group(literal, ((literal, (0,)),))
+    return groups, tuple(left)
 
 
 def _most_shared(literals: Sequence[bytes]) -> bytes:

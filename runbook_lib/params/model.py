@@ -176,6 +176,7 @@ class Site(Section):
     deadlines: Deadlines = Deadlines()
     web: Literal["driven", "guided"] = "driven"
     browser: LineOrEmpty = ""
+    rules: FilePath | None = None
     labels: dict[str, tuple[Line, ...]] = {}
 
 

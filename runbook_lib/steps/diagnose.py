@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from runbook_lib.logs import diagnose_sources
+from runbook_lib.logs import RULES, diagnose_sources
+from runbook_lib.logs.site_rules import load_rules
 from runbook_lib.models import Diagnosis, Stage
 from runbook_lib.steps.context import Context
 
@@ -21,11 +22,13 @@ def diagnose(context: Context) -> Diagnosis:
 
 def read_logs(context: Context) -> Diagnosis:
     """Read the logs and keep nothing: for a step that compares them with an earlier reading."""
-    servers = {"primary": context.site.primary, "secondary": context.site.secondary}
+    site = context.site
+    servers = {"primary": site.primary, "secondary": site.secondary}
     sources = {key: server.logs for key, server in servers.items()}
     zones = {key: server.log_zone for key, server in servers.items() if server.log_zone}
     context.tell("Reading the logs")
-    return diagnose_sources(sources, zones=zones)
+    rules = (*RULES, *load_rules(site.rules)) if site.rules else RULES
+    return diagnose_sources(sources, zones=zones, rules=rules, known={"site": site.name})
 
 
 def recorded_diagnosis(context: Context) -> Diagnosis:

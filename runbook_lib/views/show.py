@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 
 from runbook_lib.certificates import sha256_of
+from runbook_lib.logs.answer import timeline
+from runbook_lib.logs.report import when
 from runbook_lib.models import (
     Approval,
     Check,
@@ -93,7 +95,25 @@ def diagnosis(value: Diagnosis) -> View[Diagnosis]:
         empty="none",
         whole=("evidence",),
     )
-    return View(value, (mismatches, look_alikes))
+    return View(value, (mismatches, look_alikes, *_history(value)))
+
+
+def _history(value: Diagnosis) -> tuple[Table, ...]:
+    """Return the timeline, and what could not be read whole where there is such a thing."""
+    times = Table(
+        title="Timeline",
+        headers=("when", "whose log", "what"),
+        rows=tuple(Row(cells=(when(moment), moment.server, moment.what)) for moment in timeline(value)),
+        empty="nothing in the logs holds a time",
+        note="(zone?): the site's file names no log_zone, and the time was read as UTC.",
+        whole=("when",),
+    )
+    damaged = Table(
+        title="Not read whole: nothing is known of what follows there",
+        headers=("source", "problem"),
+        rows=tuple(Row(cells=(damage.source, damage.problem), mark=DOUBT) for damage in value.damaged),
+    )
+    return (times, damaged) if value.damaged else (times,)
 
 
 def stores(value: Inventory) -> View[Inventory]:

@@ -24,7 +24,8 @@ from pydantic import BaseModel
 
 from runbook_lib import errors, models, places
 from runbook_lib.canonical import plan_digest
-from runbook_lib.cli import INTERRUPTED_EXIT, app
+from runbook_lib.cli import INTERRUPTED_EXIT
+from runbook_lib.cli.app import app
 from runbook_lib.engine.parameters import declared_parameters
 from runbook_lib.lab import SCENARIOS
 from runbook_lib.lab.faults import KNOWN as FAULTS

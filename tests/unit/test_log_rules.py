@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from runbook_lib.logs import RULES, Rule, diagnose_sources
+from runbook_lib.logs.rules import PLACES, Place
 
 FIXTURES = Path(__file__).parent.parent / "fixtures" / "log-rules"
 
@@ -22,9 +23,21 @@ def test_rule_matches_and_nearly_matches(rule: Rule) -> None:
     assert diagnose_sources({"primary": [near_miss]}).look_alikes == ()
 
 
-def test_every_fixture_has_a_rule() -> None:
-    """No fixture is left of a rule that is gone."""
-    assert {path.name.split(".")[0] for path in FIXTURES.iterdir()} == {rule.name for rule in RULES}
+@pytest.mark.parametrize("place", PLACES, ids=lambda place: place.name)
+def test_place_matches_and_nearly_matches(place: Place) -> None:
+    """Each place is told by its log and not by one that nearly is such a log, of any server."""
+    match, near_miss = FIXTURES / f"{place.name}.match.log", FIXTURES / f"{place.name}.near-miss.log"
+    (found,) = diagnose_sources({place.server: [match]}).mismatches
+    assert (found.place, found.count) == (place.name, 1)
+    assert place.literal in near_miss.read_bytes()
+    nearly = diagnose_sources({server: [near_miss] for server in ("primary", "secondary")})
+    assert place.name not in {m.place for m in nearly.mismatches}
+
+
+def test_every_fixture_has_a_rule_and_every_rule_its_two() -> None:
+    """No rule is without a log that it matches and one that it nearly does, and none of a rule that is gone is left."""
+    wanted = {f"{rule.name}.{kind}.log" for rule in (*RULES, *PLACES) for kind in ("match", "near-miss")}
+    assert {path.name for path in FIXTURES.iterdir()} == wanted
 
 
 def test_look_alike_is_no_mismatch_and_counts_lines(tmp_path: Path) -> None:

@@ -493,6 +493,7 @@ def example_in(folder: Path) -> Path:
         (folder / "certificates" / name).touch()
     (folder / "logs" / "paris-primary").mkdir(parents=True)
     (folder / "logs" / "paris-secondary.tar.gz").touch()
+    (folder / "paris-rules.yaml").touch()
     return Path(shutil.copy(params_dir() / "example.yaml", folder / "example.yaml"))
 
 

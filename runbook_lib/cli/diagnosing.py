@@ -1,0 +1,267 @@
+"""``runbook diagnose``: logs alone, without a site, a device or a browser.
+
+It starts in a fraction of a second, so nothing heavy is imported here: the command line is read by
+``argparse``, before the other commands are loaded (``runbook_lib.cli``).
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TextIO
+
+from runbook_lib.errors import UsageError
+from runbook_lib.logs import RULES, Settings, diagnose_sources
+from runbook_lib.logs.answer import exit_code, with_entries
+from runbook_lib.logs.report import Report, as_html, as_json, as_text
+from runbook_lib.logs.whose import SERVERS
+
+if TYPE_CHECKING:
+    from runbook_lib.logs import Rule
+    from runbook_lib.models import Diagnosis, TofuStore
+    from runbook_lib.params import Site
+
+ABOUT = "Say what logs hold: the mismatch, of whom, since when, and what only looks like it. Contacts nothing."
+EXAMPLES = (
+    "Examples: runbook diagnose bundle.tar.gz · runbook diagnose --server primary=hm-0-0.log --listcerts list.txt"
+    " · zcat hm.log.gz | runbook diagnose -"
+)
+EXIT_CODES = (
+    "Exit codes: 0 nothing found · 10 a mismatch was found · 11 only look-alikes · 2 an input that could not be read"
+    " (whole), and no mismatch in the rest"
+)
+HELP = {
+    "paths": "Files, folders and archives (.gz, .zip, .tar.gz, inside each other too); - is standard input.",
+    "server": "Whose logs they are: primary=PATH or secondary=PATH; may be repeated. Otherwise it is recognised.",
+    "site": "A site: its logs (where no PATH is given), zones, names and rules.",
+    "zone": "The zone of times that hold none: a name, an offset, or SERVER=ZONE.",
+    "listcerts": "What listcerts printed, as FILE or SERVER=FILE: names the entry that a mismatch means.",
+    "rules": "A file of further rules (docs/diagnosis.md).",
+    "json": "Print JSON (docs/diagnosis.schema.json).",
+    "html": "Print an HTML page.",
+    "follow": "Go on watching, and tell what is new; Ctrl-C ends it with the whole answer.",
+    "progress": "Tell on standard error how far it is, also where that is no terminal.",
+}
+"""What every option is for: one text for both command lines that take them."""
+
+SILENT_S = 1.0
+_POLL_S = 1.0
+
+
+@dataclass(frozen=True)
+class Request:
+    """What was asked for, as it stood on the command line."""
+
+    paths: tuple[str, ...] = ()
+    server: tuple[str, ...] = ()
+    site: str = ""
+    zone: tuple[str, ...] = ()
+    listcerts: tuple[str, ...] = ()
+    rules: str = ""
+    json: bool = False
+    html: bool = False
+    follow: bool = False
+    progress: bool = False
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Read the command line, diagnose, print, and return the exit code."""
+    given: dict[str, Any] = {}
+    for name, value in vars(_parser().parse_args(arguments)).items():
+        given[name] = tuple(value) if isinstance(value, list) else value
+    return diagnose_command(Request(**given))
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="runbook diagnose", description=ABOUT, epilog=f"{EXAMPLES} | {EXIT_CODES}", allow_abbrev=False
+    )
+    parser.add_argument("paths", nargs="*", metavar="PATH", help=HELP["paths"])
+    for name, shape in (("server", "SERVER=PATH"), ("zone", "ZONE"), ("listcerts", "FILE")):
+        parser.add_argument(f"--{name}", action="append", default=[], metavar=shape, help=HELP[name])
+    for name, shape in (("site", "SITE"), ("rules", "FILE")):
+        parser.add_argument(f"--{name}", default="", metavar=shape, help=HELP[name])
+    for name in ("json", "html", "follow", "progress"):
+        parser.add_argument(f"--{name}", action="store_true", help=HELP[name])
+    return parser
+
+
+def diagnose_command(request: Request) -> int:
+    """Diagnose and print; return the documented exit code. Raises UsageError for what cannot be read at all."""
+    if request.json and request.html:
+        raise _refused("--json and --html cannot be given together", "Give one of them.")
+    site = _site(request.site) if request.site else None
+    sources = _sources(request, site)
+    stores = _stores(request.listcerts)
+    settings = Settings(rules=_rules(request, site), zones=_zones(request, site), names=_names(site), workers=_cores())
+    known = {"site": request.site} if request.site else {}
+    progress = Progress(sys.stderr, asked=request.progress)
+    if request.follow:
+        diagnosis = _follow(sources, settings, known)
+    else:
+        diagnosis = diagnose_sources(
+            sources,
+            zones=settings.zones,
+            rules=settings.rules,
+            names=settings.names,
+            known=known,
+            workers=settings.workers,
+            progress=progress.tell,
+        )
+        progress.end()
+    diagnosis = with_entries(diagnosis, stores)
+    _print(Report(diagnosis, len(stores), known), request)
+    return exit_code(diagnosis)
+
+
+def _print(report: Report, request: Request) -> None:
+    if request.json:
+        text = json.dumps(as_json(report), indent=2) + "\n"
+    else:
+        text = as_html(report) if request.html else as_text(report)
+    sys.stdout.buffer.write(text.encode("utf-8", "replace"))
+    sys.stdout.flush()
+
+
+# -- what to read -----------------------------------------------------------------------------------
+
+
+def _sources(request: Request, site: Site | None) -> dict[str, list[Path]]:
+    sources: dict[str, list[Path]] = {}
+    for server, path in _pairs("--server", request.server):
+        if not server:
+            raise _refused(f"--server {path}: no server is named", "Write --server primary=PATH.")
+        sources.setdefault(server, []).append(Path(path))
+    if request.paths:
+        sources[""] = [Path(path) for path in request.paths]
+    if not sources and site is not None:
+        sources = {"primary": list(site.primary.logs), "secondary": list(site.secondary.logs)}
+    if not any(sources.values()):
+        raise _refused("No log is named", "Name files, folders or archives, or - for standard input.")
+    return sources
+
+
+def _stores(given: Sequence[str]) -> tuple[TofuStore, ...]:
+    if not given:
+        return ()
+    from runbook_lib.logs.lists import read_stores
+
+    paths: dict[str, list[Path]] = {}
+    for server, path in _pairs("--listcerts", given):
+        paths.setdefault(server, []).append(Path(path))
+    return read_stores(paths)
+
+
+def _rules(request: Request, site: Site | None) -> tuple[Rule, ...]:
+    files = [Path(request.rules)] if request.rules else []
+    if site is not None and site.rules is not None:
+        files.append(site.rules)
+    if not files:
+        return RULES
+    from runbook_lib.logs.site_rules import load_rules
+
+    return (*RULES, *(rule for file in files for rule in load_rules(file)))
+
+
+def _zones(request: Request, site: Site | None) -> dict[str, str]:
+    zones = {"primary": site.primary.log_zone, "secondary": site.secondary.log_zone} if site else {}
+    zones |= dict(_pairs("--zone", request.zone))
+    return {server: zone for server, zone in zones.items() if zone}
+
+
+def _names(site: Site | None) -> dict[str, tuple[str, ...]]:
+    if site is None:
+        return {}
+    servers = {"primary": site.primary, "secondary": site.secondary}
+    return {key: (server.address, *server.names, server.ssh.prompt_host) for key, server in servers.items()}
+
+
+def _pairs(option: str, given: Sequence[str]) -> list[tuple[str, str]]:
+    """Return server and value of ``SERVER=VALUE``; the server is empty where only a value is given."""
+    pairs = []
+    for text in given:
+        server, mark, value = text.partition("=")
+        named = bool(mark) and server in SERVERS
+        if mark and not named and not Path(text).exists():
+            raise _refused(f"{option} {text}: there is no server {server!r}", f"Write {' or '.join(SERVERS)}.")
+        pairs.append((server, value) if named else ("", text))
+    return pairs
+
+
+def _site(name: str) -> Site:
+    from runbook_lib.params import load_site
+
+    return load_site(name)
+
+
+def _cores() -> int:
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return 1  # where processes cannot be forked
+
+
+def _refused(what: str, next_step: str) -> UsageError:
+    return UsageError(what, next_step=next_step)
+
+
+# -- while it runs ------------------------------------------------------------------------------------
+
+
+class Progress:
+    """A line on the terminal, or where it was asked for, once something takes longer than a second."""
+
+    def __init__(self, stream: TextIO, *, asked: bool) -> None:
+        self._stream = stream
+        self._rewrites = stream.isatty()
+        self._wanted = asked or self._rewrites
+        self._next = time.monotonic() + SILENT_S
+        self._shown = False
+
+    def tell(self, name: str, size: int) -> None:
+        if not self._wanted or time.monotonic() < self._next:
+            return
+        self._next = time.monotonic() + SILENT_S / 4
+        line = f"{size / (1 << 20):,.0f} MB read, now {name.encode('ascii', 'replace').decode()[-60:]}"
+        self._stream.write(f"\r\x1b[K{line}" if self._rewrites else f"{line}\n")
+        self._stream.flush()
+        self._shown = True
+
+    def end(self) -> None:
+        if self._shown and self._rewrites:
+            self._stream.write("\r\x1b[K")
+            self._stream.flush()
+
+
+def _follow(sources: Mapping[str, Sequence[Path]], settings: Settings, known: Mapping[str, str]) -> Diagnosis:
+    """Watch until Ctrl-C, telling on standard error what is new; return the whole diagnosis."""
+    from runbook_lib.logs.follow import Watcher
+
+    watcher = Watcher(sources, settings, known)
+    counts: dict[tuple[str, str], int] = {}
+    try:
+        while True:
+            if watcher.poll():
+                _tell_news(watcher.diagnosis(), counts)
+            time.sleep(_POLL_S)
+    except KeyboardInterrupt:
+        return watcher.diagnosis()
+    finally:
+        watcher.close()
+
+
+def _tell_news(diagnosis: Diagnosis, counts: dict[tuple[str, str], int]) -> None:
+    from runbook_lib.errors import printable
+
+    found = [(m.server, f"MISMATCH {m.subject}", m.count) for m in diagnosis.mismatches]
+    found += [(x.server, f"LOOK-ALIKE {x.rule}", x.count) for x in diagnosis.look_alikes]
+    for server, what, count in found:
+        if counts.get((server, what)) != count:
+            counts[server, what] = count
+            sys.stderr.write(printable(f"{server}: {what}: {count} so far").replace("\n", " ") + "\n")
+    sys.stderr.flush()

@@ -1,0 +1,147 @@
+"""What a diagnosis answers: a verdict, a timeline, the entries that may be meant, and what to do next. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+
+from runbook_lib.logs.rules import next_step, place_named
+from runbook_lib.logs.whose import UNKNOWN
+from runbook_lib.models import Diagnosis, EntryMatch, LogLine, Mismatch, NextStep, TofuStore
+from runbook_lib.parse.names import fits
+
+NOTHING, MISMATCH, LOOK_ALIKES, UNREADABLE = 0, 10, 11, 2
+"""Exit codes of ``runbook diagnose``."""
+
+OWN = ("127.0.0.1", "::1", "localhost")
+"""Hosts under which a server lists itself: never what a mismatch is about."""
+
+
+@dataclass(frozen=True)
+class Moment:
+    """A line of the timeline. ``utc`` is None where the log holds no date; ``said`` is the time as it stands there.
+
+    Without ``zone_known``, ``utc`` was read as UTC without anybody's word.
+    """
+
+    utc: datetime | None
+    said: str
+    zone_known: bool
+    server: str
+    what: str
+    line: LogLine | None = None
+
+
+def exit_code(diagnosis: Diagnosis) -> int:
+    """Return the command's exit code: a mismatch counts first; without one, a source that was not read is no answer."""
+    if diagnosis.mismatches:
+        return MISMATCH
+    if diagnosis.damaged or diagnosis.no_logs:
+        return UNREADABLE
+    return LOOK_ALIKES if diagnosis.look_alikes else NOTHING
+
+
+def with_entries(diagnosis: Diagnosis, stores: Sequence[TofuStore]) -> Diagnosis:
+    """Return the diagnosis with the entries of ``stores`` that each mismatch may mean, matched by parsed attributes.
+
+    A store is looked at for the mismatches of its own server, and for all where either is unknown.
+    """
+    if not stores:
+        return diagnosis
+    matched = (replace(mismatch, entries=tuple(_entries(mismatch, stores))) for mismatch in diagnosis.mismatches)
+    return replace(diagnosis, mismatches=tuple(matched))
+
+
+def entry_note(mismatch: Mismatch, stores: int) -> str:
+    """Say which entry a mismatch means as far as the lists show it; ``stores`` is how many lists were at hand."""
+    if not mismatch.entries:
+        return "no list of trusted certificates at hand" if not stores else "no entry of the lists at hand fits"
+    names = ", ".join(f"{entry.key} ({_store_of(entry.server)})" for entry in mismatch.entries)
+    by_cn = " by the CN alone" if all(entry.fit == "cn_only" for entry in mismatch.entries) else ""
+    if len(mismatch.entries) == 1:
+        return f"{names}{', fits' + by_cn if by_cn else ''}"
+    return f"ambiguous: {len(mismatch.entries)} entries fit{by_cn}, and the log does not say which: {names}"
+
+
+def verdict(diagnosis: Diagnosis) -> str:
+    """Return what was found, in a sentence or two."""
+    said = _found(diagnosis)
+    if diagnosis.damaged:
+        said += f" {_count(len(diagnosis.damaged), 'source')} could not be read whole: nothing is known of the rest."
+    if diagnosis.no_logs:
+        said += f" No log was found of: {', '.join(diagnosis.no_logs)}."
+    return said
+
+
+def timeline(diagnosis: Diagnosis) -> tuple[Moment, ...]:
+    """Return when everything that was found began and ended, and the logs' ends: earliest first, undated last."""
+    moments: list[Moment] = []
+    for m in diagnosis.mismatches:
+        first, last = _ends(m.evidence)
+        if m.count > 1:
+            what = f"first of {m.count} mismatches"
+            moments.append(Moment(m.last_utc, m.last_said, m.zone_known, m.server, f"last mismatch: {m.subject}", last))
+        else:
+            what = "mismatch"
+        moments.append(Moment(m.first_utc, m.first_said, m.zone_known, m.server, f"{what}: {m.subject}", first))
+    for x in diagnosis.look_alikes:
+        first, last = _ends(x.evidence)
+        moments.append(Moment(x.first_utc, "", x.zone_known, x.server, f"{x.rule}: {x.meaning}", first))
+        if x.count > 1 and x.last_utc != x.first_utc:
+            moments.append(Moment(x.last_utc, "", x.zone_known, x.server, f"{x.rule}, last of {x.count}", last))
+    for server, end in diagnosis.log_end_utc.items():
+        moments.append(Moment(end, "", server in diagnosis.zones, server, "the log ends"))
+    latest = datetime.max.replace(tzinfo=UTC)
+    return tuple(sorted(moments, key=lambda moment: moment.utc or latest))
+
+
+def next_steps(diagnosis: Diagnosis, known: Mapping[str, str]) -> tuple[NextStep, ...]:
+    """Return what to do, most pressing first and each once; ``known`` (``site``, ``incident``) fills in parameters."""
+    steps = [next_step(place_named(m.place), dict(known)) for m in diagnosis.mismatches]
+    steps += [x.next_step for x in diagnosis.look_alikes if x.next_step is not None and x.rule != "quoted_message"]
+    if diagnosis.damaged:
+        steps.append(NextStep(advice="Get the sources that are named as damaged once more, and diagnose them again."))
+    if any(m.server == UNKNOWN for m in diagnosis.mismatches):
+        steps.append(NextStep(advice="Say whose logs they are: --server primary=PATH --server secondary=PATH."))
+    return tuple({(step.advice, step.notebook): step for step in steps}.values())
+
+
+def _entries(mismatch: Mismatch, stores: Iterable[TofuStore]) -> Iterable[EntryMatch]:
+    for store in stores:
+        if UNKNOWN not in (store.server, mismatch.server) and store.server != mismatch.server:
+            continue
+        for entry in store.entries:
+            fit = fits(mismatch.subject, entry.subject)
+            if fit and entry.host not in OWN:
+                yield EntryMatch(server=store.server, key=entry.key, subject=entry.subject, fit=fit.value)
+
+
+def _store_of(server: str) -> str:
+    return "whose list is not known" if server == UNKNOWN else f"list of the {server}"
+
+
+def _found(diagnosis: Diagnosis) -> str:
+    if diagnosis.mismatches:
+        who = "; ".join(
+            f"{_log_of(m.server)} reports {_count(m.count, 'mismatch', 'mismatches')} of {m.subject}"
+            for m in diagnosis.mismatches[:4]
+        )
+        more = f"; and {len(diagnosis.mismatches) - 4} more subjects" if len(diagnosis.mismatches) > 4 else ""
+        return f"Certificate mismatch found: {who}{more}."
+    if diagnosis.look_alikes:
+        names = ", ".join(dict.fromkeys(x.rule for x in diagnosis.look_alikes))
+        return f"No mismatch found, only look-alikes that no deletion repairs: {names}."
+    return "Neither a mismatch nor a look-alike was found."
+
+
+def _log_of(server: str) -> str:
+    return "a log of an unknown server" if server == UNKNOWN else f"the {server}'s log"
+
+
+def _count(number: int, one: str, many: str = "") -> str:
+    return f"{number:,} {one if number == 1 else many or one + 's'}"
+
+
+def _ends(evidence: Sequence[LogLine]) -> tuple[LogLine | None, LogLine | None]:
+    return (evidence[0], evidence[-1]) if evidence else (None, None)

@@ -1,0 +1,243 @@
+"""A diagnosis as text, as HTML and as JSON (``docs/diagnosis.schema.json``). What comes from logs is shown escaped."""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from runbook_lib.errors import printable
+from runbook_lib.logs import answer
+from runbook_lib.logs.rules import place_named
+from runbook_lib.models import Diagnosis, LogLine, LookAlike, Mismatch, NextStep
+
+SCHEMA_VERSION = 1
+SHOWN_LINES = 8
+_WIDEST = 200
+
+
+@dataclass(frozen=True)
+class Report:
+    """A diagnosis and what it is shown with: how many lists were at hand, and what is known for the next steps."""
+
+    diagnosis: Diagnosis
+    stores: int = 0
+    known: Mapping[str, str] | None = None
+
+    @property
+    def steps(self) -> tuple[NextStep, ...]:
+        return answer.next_steps(self.diagnosis, self.known or {})
+
+
+# -- text -----------------------------------------------------------------------------------------
+
+
+def as_text(report: Report) -> str:
+    """Return the report for a terminal: nothing in it can control one."""
+    return "\n".join(_line(line) for line in _lines(report)) + "\n"
+
+
+def _lines(report: Report) -> Iterator[str]:
+    diagnosis = report.diagnosis
+    yield answer.verdict(diagnosis)
+    for m in diagnosis.mismatches:
+        yield ""
+        yield f"MISMATCH   {m.subject}"
+        yield from (f"  {name + ':':<12}{value}" for name, value in _facts(m, report.stores))
+        yield from (f"    {line}" for line in _evidence(m.evidence))
+    for x in diagnosis.look_alikes:
+        yield ""
+        yield f"LOOK-ALIKE {x.rule} ({x.server}, {x.count:,} times, {x.confidence})"
+        yield f"  {x.meaning}"
+        yield from (f"    {line}" for line in _evidence(x.evidence))
+    if moments := answer.timeline(diagnosis):
+        yield from ("", "TIMELINE")
+        yield from (f"  {when(moment):<27} {moment.server:<10} {moment.what}" for moment in moments)
+    if diagnosis.damaged:
+        yield from ("", "NOT READ WHOLE")
+        yield from (f"  {damage.source}: {damage.problem}" for damage in diagnosis.damaged)
+    if report.steps:
+        yield from ("", "NEXT")
+        yield from (f"  {number}. {step_text(step)}" for number, step in enumerate(report.steps, 1))
+    yield ""
+    yield f"{diagnosis.lines_read:,} lines read ({diagnosis.bytes_read:,} bytes)."
+
+
+def step_text(step: NextStep) -> str:
+    """Return a next step as a sentence, with the notebook and its parameters."""
+    if not step.notebook:
+        return step.advice
+    given = ", ".join(f"{name}={value}" for name, value in step.parameters.items())
+    return f"{step.advice} → {step.notebook}" + (f" ({given})" if given else "")
+
+
+def _facts(m: Mismatch, stores: int) -> Iterator[tuple[str, str]]:
+    yield "where", f"{m.place} ({place_named(m.place).meaning})"
+    yield "server", m.server
+    yield "thread", ", ".join(m.threads) or "not in the log"
+    yield "count", f"{m.count:,}"
+    yield "first seen", _when(m.first_utc, m.first_said, m.zone_known)
+    yield "last seen", _when(m.last_utc, m.last_said, m.zone_known)
+    yield "entry", answer.entry_note(m, stores)
+    for note in m.notes:
+        yield "not known", note
+
+
+def when(moment: answer.Moment) -> str:
+    """Return a moment as people read it, and what is not known of it."""
+    return _when(moment.utc, moment.said, moment.zone_known)
+
+
+def _when(utc: datetime | None, said: str, zone_known: bool) -> str:
+    if utc is not None:
+        return f"{utc.astimezone(UTC):%Y-%m-%d %H:%M:%S}" + ("Z" if zone_known else " (zone?)")
+    return f"{said} (no date)" if said else "not in the log"
+
+
+def _evidence(lines: Sequence[LogLine]) -> Iterator[str]:
+    for line in lines[:SHOWN_LINES]:
+        yield f"{line.source}:{line.number}: {line.text[:_WIDEST]}"
+    if len(lines) > SHOWN_LINES:
+        last = lines[-1]
+        yield f"… the last line of evidence is {last.source}:{last.number}"
+
+
+def _line(text: str) -> str:
+    return printable(text.replace("\n", " ").replace("\t", " "), 20_000)
+
+
+# -- HTML -----------------------------------------------------------------------------------------
+
+_STYLE = (
+    "body{font:15px/1.5 system-ui,sans-serif;max-width:70rem;margin:2rem auto;padding:0 1rem}"
+    "table{border-collapse:collapse;margin:.5rem 0}th,td{border:1px solid #999;padding:.2rem .6rem;text-align:left;"
+    "vertical-align:top;overflow-wrap:anywhere}pre{white-space:pre-wrap;background:#f3f3f3;padding:.5rem}"
+)
+
+
+def as_html(report: Report) -> str:
+    """Return the report as a page that loads nothing, runs nothing and shows log text as text."""
+    diagnosis = report.diagnosis
+    parts = [f"<h1>Log diagnosis</h1><p><strong>{_text(answer.verdict(diagnosis))}</strong></p>"]
+    for m in diagnosis.mismatches:
+        facts = _table(("what", "value"), list(_facts(m, report.stores)))
+        parts.append(f"<h2>Mismatch: {_text(m.subject)}</h2>{facts}")
+        parts.append(_pre(m.evidence))
+    for x in diagnosis.look_alikes:
+        parts.append(f"<h2>Look-alike: {_text(x.rule)}</h2><p>{_text(x.meaning)}</p>")
+        parts.append(_table(("whose log", "times", "confidence"), [(x.server, f"{x.count:,}", x.confidence)]))
+        parts.append(_pre(x.evidence))
+    if moments := answer.timeline(diagnosis):
+        rows = [(when(moment), moment.server, moment.what) for moment in moments]
+        parts.append(f"<h2>Timeline</h2>{_table(('when', 'whose log', 'what'), rows)}")
+    if diagnosis.damaged:
+        damaged = [(damage.source, damage.problem) for damage in diagnosis.damaged]
+        parts.append(f"<h2>Not read whole</h2>{_table(('source', 'problem'), damaged)}")
+    if report.steps:
+        items = "".join(f"<li>{_text(step_text(step))}</li>" for step in report.steps)
+        parts.append(f"<h2>Next</h2><ol>{items}</ol>")
+    parts.append(f"<p>{diagnosis.lines_read:,} lines read ({diagnosis.bytes_read:,} bytes).</p>")
+    policy = "default-src 'none'; style-src 'unsafe-inline'"
+    return (
+        f'<!DOCTYPE html><html lang="en"><head><meta charset="utf-8">'
+        f'<meta http-equiv="Content-Security-Policy" content="{policy}"><title>Log diagnosis</title>'
+        f"<style>{_STYLE}</style></head><body>{''.join(parts)}</body></html>\n"
+    )
+
+
+def _table(headers: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    head = "".join(f"<th>{_text(header)}</th>" for header in headers)
+    body = "".join(f"<tr>{''.join(f'<td>{_text(cell)}</td>' for cell in row)}</tr>" for row in rows)
+    return f"<table><tr>{head}</tr>{body}</table>"
+
+
+def _pre(lines: Sequence[LogLine]) -> str:
+    return "<pre>" + "\n".join(_text(line) for line in _evidence(lines)) + "</pre>"
+
+
+def _text(text: str) -> str:
+    return html.escape(_line(text))
+
+
+# -- JSON -----------------------------------------------------------------------------------------
+
+
+def as_json(report: Report) -> dict[str, Any]:
+    """Return the report as plain values, as ``docs/diagnosis.schema.json`` describes them."""
+    diagnosis = report.diagnosis
+    return {
+        "version": SCHEMA_VERSION,
+        "verdict": answer.verdict(diagnosis),
+        "exit_code": answer.exit_code(diagnosis),
+        "mismatches": [_mismatch(m, report) for m in diagnosis.mismatches],
+        "look_alikes": [_look_alike(x) for x in diagnosis.look_alikes],
+        "timeline": [
+            {
+                "utc": _iso(moment.utc),
+                "zone_known": moment.zone_known,
+                "said": moment.said,
+                "server": moment.server,
+                "what": moment.what,
+                "line": _log_line(moment.line) if moment.line else None,
+            }
+            for moment in answer.timeline(diagnosis)
+        ],
+        "next_steps": [_step(step) for step in report.steps],
+        "damaged": [{"source": damage.source, "problem": damage.problem} for damage in diagnosis.damaged],
+        "no_logs": list(diagnosis.no_logs),
+        "zones": dict(diagnosis.zones),
+        "log_end_utc": {server: _iso(end) for server, end in diagnosis.log_end_utc.items()},
+        "lines_read": diagnosis.lines_read,
+        "bytes_read": diagnosis.bytes_read,
+    }
+
+
+def _mismatch(m: Mismatch, report: Report) -> dict[str, Any]:
+    place = place_named(m.place)
+    return {
+        "server": m.server,
+        "place": m.place,
+        "meaning": place.meaning,
+        "confidence": place.confidence,
+        "subject": m.subject,
+        "threads": list(m.threads),
+        "count": m.count,
+        "first_utc": _iso(m.first_utc),
+        "last_utc": _iso(m.last_utc),
+        "zone_known": m.zone_known,
+        "first_said": m.first_said,
+        "last_said": m.last_said,
+        "not_known": list(m.notes),
+        "entries": [{"server": e.server, "key": e.key, "subject": e.subject, "fit": e.fit} for e in m.entries],
+        "entry_note": answer.entry_note(m, report.stores),
+        "evidence": [_log_line(line) for line in m.evidence],
+    }
+
+
+def _look_alike(x: LookAlike) -> dict[str, Any]:
+    return {
+        "server": x.server,
+        "rule": x.rule,
+        "meaning": x.meaning,
+        "confidence": x.confidence,
+        "count": x.count,
+        "first_utc": _iso(x.first_utc),
+        "last_utc": _iso(x.last_utc),
+        "zone_known": x.zone_known,
+        "next_step": _step(x.next_step) if x.next_step else None,
+        "evidence": [_log_line(line) for line in x.evidence],
+    }
+
+
+def _step(step: NextStep) -> dict[str, Any]:
+    return {"advice": step.advice, "notebook": step.notebook, "parameters": dict(step.parameters)}
+
+
+def _log_line(line: LogLine) -> dict[str, Any]:
+    return {"source": line.source, "number": line.number, "text": line.text}
+
+
+def _iso(moment: datetime | None) -> str | None:
+    return moment.astimezone(UTC).isoformat() if moment else None

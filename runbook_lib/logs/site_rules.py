@@ -1,0 +1,154 @@
+"""Rules that a site adds: a YAML list, each with a text that it must match and one that it must not.
+
+::
+
+    - name: ntp_lost
+      literals: ["NTP daemon lost"]
+      patterns: ["NTP daemon lost \\d+ peers"]
+      meaning: "The server has lost its time sources."
+      advice: "Mend NTP on the server that logs this."
+      confidence: likely          # certain, likely or possible; optional
+      notebook: 00_start_here     # the stage that goes on from here; optional
+      lines_before: 0             # lines above that count as well, 3 at most; optional
+      match: "12:00:01 NTP daemon lost 3 peers"
+      near_miss: "12:00:01 NTP daemon lost no peers"
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from datetime import UTC
+from pathlib import Path
+from typing import Any, cast, get_args
+
+from runbook_lib.errors import UsageError
+from runbook_lib.logs.rules import RULES, Confidence, Rule
+from runbook_lib.logs.scanner import Scanner
+from runbook_lib.models import Stage
+
+SHORTEST_LITERAL = 4
+MOST_LINES_BEFORE = 3
+LONGEST_FILE = 1 << 20
+
+_NEEDED = ("name", "literals", "meaning", "advice", "match", "near_miss")
+_OPTIONAL = ("patterns", "confidence", "notebook", "lines_before")
+
+
+def load_rules(path: Path) -> tuple[Rule, ...]:
+    """Return the rules of a site's file.
+
+    Raises UsageError that names every problem: a key that is missing, unknown or of the wrong kind, a pattern that
+    is none, a name that is taken, and a rule that does not do to its own two texts what they say.
+    """
+    problems: list[str] = []
+    rules: list[Rule] = []
+    taken = {rule.name for rule in RULES}
+    for number, item in enumerate(_items(path), 1):
+        label = str(item.get("name", "")) if isinstance(item, Mapping) else ""
+        found = _problems(item, taken)
+        if not found:
+            rule = _rule(item)
+            found = _unproven(rule, item)
+            rules.append(rule)
+            taken.add(rule.name)
+        problems += [f"rule {number} {label}".rstrip() + f": {problem}" for problem in found]
+    if problems:
+        raise _invalid(path, "\n".join(problems))
+    return tuple(rules)
+
+
+def _items(path: Path) -> list[Any]:
+    import yaml
+
+    try:
+        text = path.read_text(encoding="utf-8")
+        if len(text) > LONGEST_FILE:
+            raise _invalid(path, "the file is longer than a megabyte")
+        data = yaml.safe_load(text)
+    except (OSError, UnicodeDecodeError, yaml.YAMLError, RecursionError) as error:
+        raise _invalid(path, str(error)) from error
+    if data is None:
+        return []
+    if not isinstance(data, list):
+        raise _invalid(path, "the file is not a list of rules")
+    return data
+
+
+def _problems(item: object, taken: set[str]) -> list[str]:
+    if not isinstance(item, Mapping):
+        return ["is not a mapping of keys"]
+    known = (*_NEEDED, *_OPTIONAL)
+    found = [f"{key!s:.40}: unknown key; known are {', '.join(known)}" for key in item if key not in known]
+    found += [f"{key}: is missing" for key in _NEEDED if key not in item]
+    for key in ("name", "meaning", "advice", "match", "near_miss", "confidence", "notebook"):
+        if key in item and (not isinstance(item[key], str) or not item[key].strip()):
+            found.append(f"{key}: write a text")
+    for key in ("literals", "patterns"):
+        value = item.get(key, [])
+        if not isinstance(value, list) or not all(isinstance(text, str) and text for text in value):
+            found.append(f"{key}: write a list of texts")
+    return found or [*_worse_problems(item, taken)]
+
+
+def _worse_problems(item: Mapping[str, Any], taken: set[str]) -> list[str]:
+    """Return what is wrong with values that are of the right kind."""
+    found = []
+    if not re.fullmatch(r"[a-z][a-z0-9_]{0,40}", item["name"]):
+        found.append("name: write small letters, digits and underscores")
+    if item["name"] in taken:
+        found.append("name: there is a rule of that name already")
+    if not item["literals"] or any(len(text.encode()) < SHORTEST_LITERAL for text in item["literals"]):
+        found.append(f"literals: write one at least, of {SHORTEST_LITERAL} bytes or more: rare words are quick to find")
+    for text in item.get("patterns", []):
+        try:
+            re.compile(text)
+        except re.error as error:
+            found.append(f"patterns: {text[:60]!r} is no regular expression: {error}")
+    if item.get("confidence", "likely") not in get_args(Confidence):
+        found.append(f"confidence: write one of {', '.join(get_args(Confidence))}")
+    if item.get("notebook", Stage.START) not in set(Stage):
+        found.append(f"notebook: write one of {', '.join(Stage)}")
+    lines = item.get("lines_before", 0)
+    if type(lines) is not int or not 0 <= lines <= MOST_LINES_BEFORE:
+        found.append(f"lines_before: write a number from 0 to {MOST_LINES_BEFORE}")
+    return found
+
+
+def _rule(item: Mapping[str, Any]) -> Rule:
+    return Rule(
+        name=item["name"],
+        literals=tuple(text.encode() for text in item["literals"]),
+        patterns=tuple(re.compile(text) for text in item.get("patterns", [])),
+        meaning=item["meaning"],
+        advice=item["advice"],
+        confidence=cast("Confidence", item.get("confidence", "likely")),
+        notebook=item.get("notebook", ""),
+        lines_before=item.get("lines_before", 0),
+    )
+
+
+def _unproven(rule: Rule, item: Mapping[str, Any]) -> list[str]:
+    found = []
+    if not _counts(rule, item["match"]):
+        found.append("match: the rule does not find its message in this text")
+    if _counts(rule, item["near_miss"]):
+        found.append("near_miss: the rule finds its message in this text too")
+    return found
+
+
+def _counts(rule: Rule, text: str) -> int:
+    scanner = Scanner((rule,), UTC)
+    scanner.begin_file("example")
+    scanner.feed(text.encode())
+    scanner.finish()
+    return scanner.findings.tallies[rule.name].count
+
+
+def _invalid(path: Path, found: str) -> UsageError:
+    return UsageError(
+        "The site's rules for logs cannot be used.",
+        where=str(path),
+        found=found,
+        next_step="Correct the file; docs/diagnosis.md shows what a rule looks like.",
+    )

@@ -1,0 +1,200 @@
+"""`runbook diagnose` as people start it: a process with arguments, standard input, output and an exit code."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+import typer
+
+from runbook_lib.cli import diagnosing
+from runbook_lib.cli.app import app
+from runbook_lib.places import project_root
+
+RUN = [sys.executable, "-c", "from runbook_lib.cli import main; main()", "diagnose"]
+EVENT = (project_root() / "tests" / "fixtures" / "logs" / "primary-health-monitor.log").read_bytes()
+PKIX = b"PKIX path building failed\n"
+
+
+def run(*arguments: str | Path, given: bytes = b"") -> subprocess.CompletedProcess[bytes]:
+    return subprocess.run([*RUN, *map(str, arguments)], input=given, capture_output=True, timeout=60, check=False)
+
+
+@pytest.mark.parametrize(("text", "code"), [(b"x\n", 0), (EVENT, 10), (PKIX, 11), (EVENT + PKIX, 10)])
+def test_exit_code_says_what_was_found(tmp_path: Path, text: bytes, code: int) -> None:
+    """0, 10 and 11 are nothing, a mismatch, and only look-alikes."""
+    (tmp_path / "hm-0-0.log").write_bytes(text)
+    done = run(tmp_path)
+    assert (done.returncode, done.stderr) == (code, b"")
+
+
+@pytest.mark.parametrize(
+    "arguments", [["gone.log"], [], ["--server", "tertiary=x"], ["--json", "--html", "x"], ["--no-such", "x"]]
+)
+def test_what_cannot_be_read_is_exit_2(tmp_path: Path, arguments: list[str]) -> None:
+    """A missing log, no log, and a wrong option are told on standard error, with exit code 2."""
+    done = run(*arguments)
+    assert (done.returncode, done.stdout) == (2, b"")
+    assert done.stderr
+    assert b"Traceback" not in done.stderr
+
+
+def test_empty_folder_and_damaged_archive_are_exit_2(tmp_path: Path) -> None:
+    """A folder without a log, and an archive that is damaged with no mismatch before the damage, are no answer."""
+    assert run(tmp_path).returncode == 2
+    (tmp_path / "x.gz").write_bytes(gzip.compress(b"x\n" * 9999)[:-12])
+    assert run(tmp_path).returncode == 2
+    (tmp_path / "y.log").write_bytes(EVENT)
+    assert run(tmp_path).returncode == 10
+
+
+@pytest.mark.parametrize("pack", [bytes, gzip.compress])
+def test_standard_input(pack: type[bytes]) -> None:
+    """A dash reads standard input, packed or not."""
+    done = run("--json", "-", given=pack(EVENT))
+    assert done.returncode == 10
+    assert json.loads(done.stdout)["mismatches"][0]["evidence"][0]["source"] == "standard input"
+
+
+def test_servers_lists_zone_and_rules(tmp_path: Path) -> None:
+    """What the options say is used: whose logs, the list at hand, the zone, and further rules."""
+    (tmp_path / "a.log").write_bytes(b"2026-07-01 12:00:00 " + EVENT + b"lamp is broken\n")
+    (tmp_path / "list").write_text(
+        "host=10.0.0.2_8082;  subject= /C=US/ST=CA/L=SJ/O=Cisco Systems/OU=Prime Infra/CN=prime-sec\n"
+    )
+    (tmp_path / "rules.yaml").write_text(
+        "[{name: lamp, literals: [lamp], meaning: m, advice: a, match: lamp, near_miss: lantern}]"
+    )
+    done = run(
+        *("--server", f"primary={tmp_path / 'a.log'}", "--listcerts", f"primary={tmp_path / 'list'}"),
+        *("--zone", "primary=+02:00", "--rules", tmp_path / "rules.yaml", "--json"),
+    )
+    said = json.loads(done.stdout)
+    (found,) = said["mismatches"]
+    assert (found["place"], found["first_utc"]) == ("primary_health_monitor", "2026-07-01T10:00:00+00:00")
+    assert [entry["key"] for entry in found["entries"]] == ["10.0.0.2_8082"]
+    assert [x["rule"] for x in said["look_alikes"]] == ["lamp"]
+
+
+def test_html_is_a_page(tmp_path: Path) -> None:
+    """--html prints one whole page."""
+    (tmp_path / "a.log").write_bytes(EVENT)
+    page = run("--html", tmp_path).stdout
+    assert page.startswith(b"<!DOCTYPE html>")
+    assert page.endswith(b"</html>\n")
+
+
+def test_nothing_heavy_is_loaded(tmp_path: Path) -> None:
+    """The command starts without the libraries of the other commands, of notebooks and of archives."""
+    (tmp_path / "a.log").write_bytes(EVENT)
+    words = "import sys, runbook_lib.cli as c\ntry: c.main()\nexcept SystemExit: print(*sys.modules, file=sys.stderr)"
+    done = subprocess.run(
+        [sys.executable, "-c", words, "diagnose", str(tmp_path)], capture_output=True, check=True, timeout=60
+    )
+    loaded = set(done.stderr.decode().split())
+    heavy = {
+        "typer",
+        "rich",
+        "pydantic",
+        "asyncssh",
+        "cryptography",
+        "IPython",
+        "yaml",
+        "tarfile",
+        "zipfile",
+        "asyncio",
+    }
+    assert "runbook_lib.logs" in loaded
+    assert loaded & heavy == set()
+
+
+def test_both_command_lines_take_the_same_options() -> None:
+    """The quick way in and the one that --help and the documents see have the same options with the same texts."""
+    slow = typer.main.get_command(app).commands["diagnose"]  # type: ignore[attr-defined]
+    shown = {
+        option: parameter.help for parameter in slow.params for option in parameter.opts if option.startswith("--")
+    }
+    quick = {
+        option: action.help
+        for action in diagnosing._parser()._actions
+        for option in action.option_strings
+        if option.startswith("--") and option != "--help"
+    }
+    assert quick == {option: text for option, text in shown.items() if option != "--help"}
+
+
+def test_help_tells_the_exit_codes() -> None:
+    """--help names every exit code of this command."""
+    done = run("--help")
+    assert done.returncode == 0
+    text = " ".join(done.stdout.decode().split())
+    assert diagnosing.EXIT_CODES in text
+
+
+def test_progress_where_it_is_asked_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What takes longer than the silent time is told on standard error where it was asked for, otherwise not."""
+    monkeypatch.setattr(diagnosing, "SILENT_S", 0.0)
+    (tmp_path / "a.log").write_bytes(EVENT * 20_000)
+    for asked in (True, False):
+        diagnosing.diagnose_command(diagnosing.Request(server=(f"primary={tmp_path}",), progress=asked))
+        assert ("MB read" in capsys.readouterr().err) == asked
+
+
+# -- watching -----------------------------------------------------------------------------------
+
+
+@contextmanager
+def following(folder: Path, told: Path) -> Iterator[subprocess.Popen[bytes]]:
+    with told.open("wb") as errors:
+        process = subprocess.Popen(
+            [*RUN, "--follow", "--json", "--server", f"primary={folder}"], stdout=subprocess.PIPE, stderr=errors
+        )
+        try:
+            yield process
+        finally:
+            process.kill()
+            process.wait()
+
+
+def wait_for(told: Path, words: str) -> None:
+    """Wait until the watcher has told something; the test's own time limit ends a wait for nothing."""
+    while words not in told.read_text():
+        time.sleep(0.05)
+
+
+@pytest.mark.skipif(os.name != "posix", reason="Ctrl-C is sent as a signal")
+def test_follow_tells_what_is_new_until_it_is_interrupted(tmp_path: Path) -> None:
+    """Growth, rotation, truncation and new files are taken in; Ctrl-C ends it with the whole answer."""
+    folder, told = tmp_path / "logs", tmp_path / "told"
+    folder.mkdir()
+    log = folder / "hm-0-0.log"
+    log.write_bytes(EVENT)
+    with following(folder, told) as process:
+        wait_for(told, ": 1 so far")
+        with log.open("ab") as file:
+            file.write(EVENT)
+        wait_for(told, ": 2 so far")
+        log.rename(folder / "hm-0-1.log")
+        log.write_bytes(EVENT)
+        wait_for(told, ": 3 so far")
+        (folder / "ncs-0-0.log").write_bytes(EVENT * 2)
+        wait_for(told, ": 5 so far")
+        log.write_bytes(EVENT[: len(EVENT) // 2])
+        with log.open("ab") as file:
+            file.write(EVENT[len(EVENT) // 2 :] + PKIX)
+        wait_for(told, "path_building_failed: 1 so far")
+        process.send_signal(signal.SIGINT)
+        said = json.loads(process.communicate(timeout=30)[0])
+        assert process.returncode == 10
+    assert sum(found["count"] for found in said["mismatches"]) in (5, 6)
