@@ -29,6 +29,7 @@ LIST_TOFU = "ncs certvalidation tofu-certs listcerts"
 DELETE_TOFU = "ncs certvalidation tofu-certs deletecert host {key}"
 HA_STATUS = ("ncs ha status", "ncs status")  # the next one where the server does not know the one before
 VERSION = "show version"
+REMOVE_HA = "ncs ha remove"
 
 YES = {
     r"[(\[]\s*yes\s*[/|]\s*\[?no\]?\s*[)\]]\s*[?:>]?\s*$": "yes",
@@ -102,6 +103,17 @@ class PrimeServer:
         self._refuse_bad_key(entry_key)
         console = await self.console()
         answer = await self._run(console, DELETE_TOFU.format(key=entry_key), YES)
+        self._keep(answer, None)
+        return answer
+
+    async def remove_ha(self) -> Answer:
+        """Remove the HA configuration: one command, sent once, its yes/no question answered with yes.
+
+        The answer is returned whatever it says: ask both servers for their HA state to see what happened. Raises
+        ``DeviceError``, whose ``sent`` says whether the command had left. It is never sent again.
+        """
+        console = await self.console()
+        answer = await self._run(console, REMOVE_HA, YES)
         self._keep(answer, None)
         return answer
 

@@ -75,6 +75,8 @@ class PiDevice:
 
     def _remove(self) -> Reply:
         problem = self._core.world.remove_ha(self._server)
+        if not problem:
+            self._core.faults.clear("ha_broken")
         return Reply(f"{problem or 'HA configuration removed'}\n", "refused" if problem else "HA removed")
 
     def services(self) -> Reply:

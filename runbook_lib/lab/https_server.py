@@ -20,6 +20,7 @@ CheckPeer = Callable[[], Awaitable[bool]]
 
 REGISTRATION_PATH = "/peer/registration"
 ISE_PATH = "/api/v1/deployment/node"
+ISE_CERTIFICATES = "/api/v1/certs/system-certificate/"
 
 
 def web_application(backend: PagesBackend) -> Application:
@@ -39,7 +40,8 @@ def health_monitor_application(core: Core, server: str, check_peer: CheckPeer) -
 
 def ise_application(core: Core, server: str) -> Application:
     """The web port of an ISE server."""
-    return _application([(ISE_PATH, IseNodeHandler, {"core": core, "server": server})])
+    about = {"core": core, "server": server}
+    return _application([(ISE_PATH, IseNodeHandler, about), (ISE_CERTIFICATES + "(.+)", IseCertificateHandler, about)])
 
 
 def source_of(request: HTTPServerRequest) -> str:
@@ -99,25 +101,45 @@ class RegistrationHandler(RequestHandler):
         self.finish({"key_right": ok, "trusts_primary": trusts})
 
 
-class IseNodeHandler(RequestHandler):
-    """The node that PI asks for when it adds an ISE server, and from time to time afterwards."""
+class IseHandler(RequestHandler):
+    """What needs the login of an ISE administrator."""
 
     def initialize(self, core: Core, server: str) -> None:
         self._core = core
-        self._server = server
+        self._ise = core.world.ise[server]
+
+    def _may(self) -> bool:
+        """Whether the request has the right login; answers 401 where it has not."""
+        wanted = basic_authorization(self._ise.user, self._ise.password)
+        ok = _same(self.request.headers.get("Authorization", ""), wanted)
+        what = f"GET {self.request.path}"
+        self._core.arrived(self._ise.key, "web", source_of(self.request), what, accepted=ok)
+        if not ok:
+            self.set_status(401)
+            self.set_header("WWW-Authenticate", 'Basic realm="ISE"')
+            self.finish({"message": "Unauthorized"})
+        return ok
+
+
+class IseNodeHandler(IseHandler):
+    """The node that PI asks for when it adds an ISE server, and from time to time afterwards."""
 
     def get(self) -> None:
-        ise = self._core.world.ise[self._server]
-        wanted = basic_authorization(ise.user, ise.password)
-        ok = _same(self.request.headers.get("Authorization", ""), wanted)
-        source = source_of(self.request)
-        self._core.arrived(self._server, "web", source, f"GET {ISE_PATH}", accepted=ok)
-        if ok:
-            self.finish({"response": [{"hostname": ise.host_name, "nodeStatus": "Connected"}]})
-            return
-        self.set_status(401)
-        self.set_header("WWW-Authenticate", 'Basic realm="ISE"')
-        self.finish({"message": "Unauthorized"})
+        if self._may():
+            self.finish({"response": [{"hostname": self._ise.host_name, "nodeStatus": "Connected"}]})
+
+
+class IseCertificateHandler(IseHandler):
+    """The node's system certificates, as ISE 3.1 and later tell of them."""
+
+    def get(self, name: str) -> None:
+        if self._core.faults.on("ise_api_absent", self._ise.key) or name.lower() != self._ise.host_name.lower():
+            self.set_status(404)
+            self.finish({"message": "Resource not found"})
+        elif self._may():
+            used = {"usedBy": "Admin, Portal", "sha256Fingerprint": self._ise.identity.sha256}
+            other = {"usedBy": "EAP Authentication, RADIUS DTLS", "sha256Fingerprint": "0" * 64}
+            self.finish({"response": [other, used], "version": "1.0.0"})
 
 
 def basic_authorization(user: str, password: str) -> str:

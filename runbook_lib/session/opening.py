@@ -14,6 +14,7 @@ from runbook_lib.session.runbook import Runbook, report_progress
 from runbook_lib.session.stages import STAGES, DeleteStale, ListCertificates
 from runbook_lib.steps.context import Context
 from runbook_lib.steps.devices import Devices
+from runbook_lib.views.audience import attended
 
 __all__ = ["open_incident", "open_runbook", "open_site"]
 
@@ -43,6 +44,7 @@ def open_runbook(stage: str, site: str = "lab", incident: str = "", approve: str
         operator=operator(),
         records_root=places.records_dir(),
         tell=report_progress,
+        attended=attended(),
     )
     for name, value, taker in (("approve", approve, Stage.DELETE), ("expect", expect, Stage.LIST)):
         if value and which is not taker:

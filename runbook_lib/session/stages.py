@@ -32,7 +32,10 @@ from runbook_lib.steps import (
     verify,
 )
 from runbook_lib.steps.context import Context
+from runbook_lib.steps.deciding_ha import HaAction, decide_ha
 from runbook_lib.steps.expecting import parse_given
+from runbook_lib.steps.ha_form import form_rows, secondary_address
+from runbook_lib.steps.ha_state import observe_ha, prove_ha
 from runbook_lib.steps.history import past_of
 from runbook_lib.steps.overriding import overrides_of
 from runbook_lib.steps.plan import make_plan
@@ -188,55 +191,52 @@ class RegisterHa(Runbook):
 
     def __init__(self, context: Context) -> None:
         super().__init__(context)
-        self._action: register_ha.HaAction | None = None
+        self._action: HaAction | None = None
         self._items: tuple[ReadinessItem, ...] = ()
         self._proof: tuple[Check, ...] = ()
 
     def observe(self) -> View[str]:
         """Show both servers' HA states and what follows from them."""
         self._do(lambda: carried_out.require_carried_out(self.context))
-        states = self._run(register_ha.observe_ha(self.context))
-        self._action = self._run(register_ha.decide_ha(self.context, self._pages))
+        states = self._run(observe_ha(self.context))
+        self._action = self._run(decide_ha(self.context, self._pages))
         table = Table(title="What follows", headers=("decision",), rows=(Row(cells=(self._action,)),))
         return View(str(self._action), (show.ha_states(states), table))
 
     def form(self) -> View[str]:
-        """Show what will be typed into the page; the key is named by its reference."""
+        """Show what will be typed into the page, and by whom; the key is named by its reference."""
         site = self.context.site
-        rows = (
-            ("Secondary Server", register_ha.secondary_address(site)),
-            ("Authentication Key", f"from {site.ha.auth_key}"),
-            ("Email Address", ", ".join(site.ha.email) or "-"),
-            ("Failover Type", site.ha.failover),
-            ("IPV4 Virtual IP", site.ha.virtual_ipv4 or "-"),
-            ("IPV6 Virtual IP", site.ha.virtual_ipv6 or "-"),
-        )
-        table = Table(
-            title="HA Configuration", headers=("field", "value"), rows=tuple(Row(cells=cells) for cells in rows)
-        )
-        return View(register_ha.secondary_address(site), (table,))
+        rows = tuple(Row(cells=cells) for cells in form_rows(site))
+        tables = [Table(title="HA Configuration", headers=("field", "value"), rows=rows)]
+        if self._decided() is HaAction.GUIDE:
+            guide = self._run(register_ha.guide_of(self.context, self._pages))
+            tables.append(show.steps(guide.title, guide.why, guide.steps))
+        return View(secondary_address(site), tuple(tables))
 
     def readiness(self) -> View[tuple[ReadinessItem, ...]]:
         """Press Check Readiness where something is to be registered, and show its table."""
-        if self._decided() is register_ha.HaAction.REGISTER:
+        if self._decided() is HaAction.REGISTER:
             self._items = self._run(register_ha.check_readiness(self.context, self._pages))
         accepted = self.context.site.policy.accept_readiness
         self._do(lambda: register_ha.require_readiness(self._items, accepted))
         return show.readiness(self._items, accepted)
 
     def register(self) -> View[HaPage | None]:
-        """CHANGE. Register once and watch the three milestones; a registration under way is only watched."""
+        """CHANGE. Register once and watch the three milestones; a registration under way is only watched.
+
+        In guided mode a person does it, and this watches both servers until they report it; it can be interrupted.
+        """
         action = self._decided()
         return show.ha_page(self._run(register_ha.register(self.context, self._pages, action, self._items)))
 
     def prove(self) -> View[tuple[Check, ...]]:
         """Ask both servers' command lines."""
-        self._proof = self._run(register_ha.prove_ha(self.context))
+        self._proof = self._run(prove_ha(self.context))
         return show.checks(self._proof, "Is high availability up, on both servers' own word?")
 
-    def _decided(self) -> register_ha.HaAction:
+    def _decided(self) -> HaAction:
         if self._action is None:
-            self._action = self._run(register_ha.decide_ha(self.context, self._pages))
+            self._action = self._run(decide_ha(self.context, self._pages))
         return self._action
 
     def _seal(self) -> None:
@@ -259,15 +259,22 @@ class ReaddIse(Runbook):
         table = Table(
             title="ISE servers of the site",
             headers=("name", "address", "what the page says", "what follows"),
-            rows=tuple(
-                Row(cells=(d.name, d.address, d.listed.status if d.listed else "not listed", d.action)) for d in found
-            ),
+            rows=tuple(Row(cells=(d.name, d.address, self._page_says(d), d.action)) for d in found),
             empty="the site has no ISE server",
         )
-        return View(found, (table,))
+        by_hand = [d.name for d in found if d.action is readd_ise.IseAction.GUIDE]
+        if not by_hand:
+            return View(found, (table,))
+        guide = self._run(readd_ise.ise_steps(self.context, self._pages, by_hand))
+        return View(found, (table, show.steps(guide.title, guide.why, guide.steps)))
+
+    def _page_says(self, decision: readd_ise.IseDecision) -> str:
+        if decision.listed:
+            return decision.listed.status
+        return "not read" if self._pages.guided else "not listed"
 
     def readd(self) -> View[tuple[IseServer, ...]]:
-        """CHANGE. Add what is missing, replace what does not answer."""
+        """CHANGE. Add what is missing, replace what does not answer; in guided mode a person does, and this watches."""
         decisions = self._decided()
         return show.ise_servers(self._run(readd_ise.readd_ise(self.context, self._pages, decisions)))
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from runbook_lib.certificates import Knowledge, read_expectation, spki_sha256_of
+from runbook_lib.certificates import Knowledge, read_expectation
 from runbook_lib.errors import CertificateMoved, DeletionRefused
 from runbook_lib.models import Judgement, Presented, Vantage, Verdict
 from runbook_lib.params import PiServer
@@ -49,8 +49,8 @@ def _overridden(context: Context, judgement: Judgement) -> bool:
     return judgement.facts.sha256 in accepted
 
 
-async def confirmed_web_key(context: Context, server_key: str) -> str:
-    """Return the SHA-256 of the public key that a PI server's web port must show, after confirming it now.
+async def confirmed_web_certificate(context: Context, server_key: str) -> bytes:
+    """Return the certificate (DER) that a PI server's web port shows to this machine, after confirming it now.
 
     Raises DeletionRefused where the verdict on the web port's certificate is not a confirmed one, and nobody has
     taken that very certificate of the server upon himself by an override.
@@ -69,7 +69,7 @@ async def confirmed_web_key(context: Context, server_key: str) -> str:
             found=here.problem,
             next_step="the browser runs here: allow this machine to reach the web port",
         )
-    return spki_sha256_of(here.chain[0])
+    return here.chain[0]
 
 
 async def _look_and_judge(

@@ -21,7 +21,7 @@ def now_utc() -> datetime:
 
 @dataclass(frozen=True, kw_only=True)
 class Context:
-    """One stage at work on one incident of one site."""
+    """One stage at work on one incident of one site. ``attended``: a person runs it and sees what it tells."""
 
     site: Site
     record: Record
@@ -30,4 +30,5 @@ class Context:
     operator: str
     records_root: Path
     tell: Tell = say_nothing
+    attended: bool = False
     now: Callable[[], datetime] = field(default=now_utc)

@@ -7,17 +7,20 @@ from collections.abc import Awaitable
 from dataclasses import dataclass
 from enum import StrEnum
 
-from runbook_lib.errors import PageRefused, RepairFailed
+from runbook_lib.errors import PageNotUnderstood, PageRefused, RepairFailed
 from runbook_lib.models import Check, IseServer
 from runbook_lib.params import IseServer as IseSettings
 from runbook_lib.record import SiteLock
 from runbook_lib.steps.confirmed import require_confirmed
 from runbook_lib.steps.context import Context
+from runbook_lib.steps.guided import Guide, ise_guide, require_someone, watch, web_fingerprint
+from runbook_lib.steps.ha_state import POLL_S, entry_check
+from runbook_lib.steps.ise_word import ise_word
 from runbook_lib.steps.pages import PrimaryPages
+from runbook_lib.steps.pending import settle_pending
 from runbook_lib.steps.preflight import require_release
-from runbook_lib.steps.register_ha import POLL_S, entry_check, settle_pending
 from runbook_lib.steps.targets import any_same_host
-from runbook_lib.web import PrimePages
+from runbook_lib.web import PrimePages, labels_for, meaning
 
 
 class IseAction(StrEnum):
@@ -27,6 +30,18 @@ class IseAction(StrEnum):
     LEAVE = "leave it: it is listed, and the page does not say whether it answers"
     ADD = "add it: it is not listed"
     REPLACE = "replace it: it is listed and does not answer"
+    GUIDE = "a person adds it in the web pages: its entry is not in the primary's list"
+    SEEN = "nothing to do: its entry is in the primary's list; whether it answers stands on the page only"
+
+
+BY_HAND = "add ISE servers by hand"
+_WORDS = {
+    "unauthorized": "ISE does not accept the user or the password (401)",
+    "duplicate": "it is in the list already",
+    "too_many": "the list is full: two ISE servers at most",
+    "unreachable": "the primary does not reach it",
+    "mismatch": "the primary still holds another certificate of it",
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,14 +55,22 @@ class IseDecision:
 
 
 async def decide_ise(context: Context, pages: PrimaryPages) -> tuple[IseDecision, ...]:
-    """Read the ISE Servers page and decide per ISE server of the site.
+    """Read the ISE Servers page and decide per ISE server of the site; in guided mode by the primary's list alone.
 
     A server that is listed and does not answer gets the site's ``settle_s`` to recover by itself,
     as it does once its stale entry is gone.
     """
     if not context.site.ise:
         return ()
-    page = await pages.open()
+    if not pages.guided:
+        try:
+            return await _decide_by_page(context, await pages.open())
+        except PageNotUnderstood as error:
+            await pages.give_up(error)
+    return tuple([await _decide_by_entry(context, settings) for settings in context.site.ise])
+
+
+async def _decide_by_page(context: Context, page: PrimePages) -> tuple[IseDecision, ...]:
     waited = 0.0
     while True:
         listed = await page.ise_servers()
@@ -64,6 +87,13 @@ async def decide_ise(context: Context, pages: PrimaryPages) -> tuple[IseDecision
         waited += POLL_S
 
 
+async def _decide_by_entry(context: Context, settings: IseSettings) -> IseDecision:
+    check = await entry_check(context, "primary", settings.name)
+    settle_pending(context, BY_HAND, f"{check.name}: {check.actual}")
+    action = IseAction.SEEN if check.ok else IseAction.GUIDE
+    return IseDecision(name=settings.name, address=settings.address, listed=None, action=action)
+
+
 def _decide(settings: IseSettings, listed: tuple[IseServer, ...]) -> IseDecision:
     row = next((r for r in listed if any_same_host(r.address, (settings.address, *settings.names))), None)
     if row is None:
@@ -74,33 +104,47 @@ def _decide(settings: IseSettings, listed: tuple[IseServer, ...]) -> IseDecision
 
 
 async def readd_ise(context: Context, pages: PrimaryPages, decisions: tuple[IseDecision, ...]) -> tuple[IseServer, ...]:
-    """Add or replace what was decided; return the page's list afterwards.
+    """Add or replace what was decided; return the page's list afterwards, nothing where no page was read.
 
     Each server's certificate is confirmed again right before its password is typed. Raises the
-    errors of ``require_confirmed``, and RepairFailed with the page's words where it refuses.
+    errors of ``require_confirmed``, RepairFailed with the page's words where it refuses, and DecisionNeeded with the
+    steps for a person where one has to do it and nobody watches.
     """
-    changes = [d for d in decisions if d.action in {IseAction.ADD, IseAction.REPLACE}]
+    changes = [d for d in decisions if d.action in {IseAction.ADD, IseAction.REPLACE, IseAction.GUIDE}]
     if not changes:
         return tuple(d.listed for d in decisions if d.listed)
     with SiteLock(
         context.records_root, context.site.name, purpose="add ISE servers again", incident=context.record.incident
     ):
         await require_release(context.site, context.devices)
-        page = await pages.open()
-        for decision in changes:
-            context.tell(f"{decision.name}: {decision.action}")
-            await require_confirmed(context, decision.name)
-            if decision.action is IseAction.REPLACE and decision.listed:
-                await _change(context, decision.name, "remove", page.remove_ise(decision.listed.address))
-            await _add(context, page, decision.name)
-        listed = await page.ise_servers()
+        if not pages.guided:
+            try:
+                return await _drive(context, await pages.open(), changes)
+            except PageNotUnderstood as error:
+                await pages.give_up(error)
+        await _by_hand(context, pages, [decision.name for decision in changes])
+    return ()
+
+
+async def _drive(context: Context, page: PrimePages, changes: list[IseDecision]) -> tuple[IseServer, ...]:
+    for decision in changes:
+        context.tell(f"{decision.name}: {decision.action}")
+        await require_confirmed(context, decision.name)
+        if decision.action is IseAction.REPLACE and decision.listed:
+            await _change(context, decision.name, "remove", page.remove_ise(decision.listed.address))
+        await _add(context, page, decision.name)
+    listed = await page.ise_servers()
     context.record.write_facts(context.stage, "ise_servers", listed)
     return listed
 
 
 async def _add(context: Context, page: PrimePages, name: str) -> None:
-    settings = next(server for server in context.site.ise if server.name == name)
+    settings = _settings(context, name)
     await _change(context, name, "add", page.add_ise(settings.address, settings.user, settings.password.resolve()))
+
+
+def _settings(context: Context, name: str) -> IseSettings:
+    return next(server for server in context.site.ise if server.name == name)
 
 
 async def _change(context: Context, name: str, verb: str, act: Awaitable[object]) -> None:
@@ -110,47 +154,85 @@ async def _change(context: Context, name: str, verb: str, act: Awaitable[object]
     try:
         await act
         change.sent()
+    except PageNotUnderstood as error:
+        change.result(f"not sent: {error.what}", expected="accepted")
+        raise
     except PageRefused as error:
         words = error.found or error.what
         change.result(f"refused: {words}", expected="accepted")
+        why = _WORDS.get(meaning(words, labels_for(context.site.labels)), "it says why in its own words")
         raise RepairFailed(
-            f"The page refused to {what}",
+            f"The page refused to {what}: {why}",
             where="primary: ISE Servers",
             found=words,
-            next_step="settle what the page says, then run this stage again",
+            next_step=error.next_step or "settle what the page says, then run this stage again",
         ) from error
     change.result("accepted", expected="accepted")
 
 
+async def ise_steps(context: Context, pages: PrimaryPages, names: list[str]) -> Guide:
+    """Return how a person adds ISE servers. Their certificates are confirmed first, as before every login."""
+    for name in names:
+        await require_confirmed(context, name)
+    servers = [_settings(context, name) for name in names]
+    return ise_guide(context.site, servers, pages.trouble, await web_fingerprint(context))
+
+
+async def _by_hand(context: Context, pages: PrimaryPages, names: list[str]) -> None:
+    """Show the steps and watch the primary's list until every server has an entry in it."""
+    require_someone(context, await ise_steps(context, pages, names))
+    if BY_HAND not in [change.text for change in context.record.pending_changes()]:
+        context.record.intend(context.stage, "primary", BY_HAND, expected="accepted")
+
+    async def look() -> tuple[bool, str]:
+        checks = [await entry_check(context, "primary", name) for name in names]
+        return all(check.ok for check in checks), "; ".join(f"{check.name}: {check.actual}" for check in checks)
+
+    await watch(context, look, "the entries of the ISE servers")
+    settle_pending(context, BY_HAND, (await look())[1])
+
+
 async def prove_ise(context: Context, pages: PrimaryPages) -> tuple[Check, ...]:
-    """Wait until each ISE server of the site is listed and answers; return expected beside actual."""
+    """Wait until each ISE server of the site is listed and answers; return expected beside actual.
+
+    Beside that stands what ISE itself says of its certificate, where it does. Where no page is read, whether a
+    server answers is not known.
+    """
     if not context.site.ise:
         return ()
-    page = await pages.open()
     waited = 0.0
     while True:
-        checks = await _ise_checks(context, page)
+        checks = await _ise_checks(context, pages)
         if all(check.ok is not False for check in checks) or waited >= context.site.deadlines.settle_s:
-            return checks
+            break
         context.tell("Waiting for the ISE servers to answer")
         await asyncio.sleep(POLL_S)
         waited += POLL_S
+    return (*checks, *[await ise_word(context, settings) for settings in context.site.ise])
 
 
-async def _ise_checks(context: Context, page: PrimePages) -> tuple[Check, ...]:
-    listed = await page.ise_servers()
+async def _ise_checks(context: Context, pages: PrimaryPages) -> tuple[Check, ...]:
+    listed: tuple[IseServer, ...] | None = None
+    if not pages.guided:
+        try:
+            listed = await (await pages.open()).ise_servers()
+        except PageNotUnderstood as error:
+            await pages.give_up(error)
     checks = []
     for settings in context.site.ise:
-        row = _decide(settings, listed).listed
-        actual = "not listed" if row is None else row.status or "listed, no status shown"
-        ok = False if row is None else row.answers
-        checks.append(
-            Check(
-                name=f"ISE server {settings.name} ({settings.address})",
-                expected="listed and answers",
-                actual=actual,
-                ok=ok,
-            )
-        )
+        checks.append(_page_check(settings, listed))
         checks.append(await entry_check(context, "primary", settings.name))
     return tuple(checks)
+
+
+def _page_check(settings: IseSettings, listed: tuple[IseServer, ...] | None) -> Check:
+    row = _decide(settings, listed).listed if listed is not None else None
+    if listed is None:
+        actual, ok = "the page was not read: a person has to look at its row", None
+    elif row is None:
+        actual, ok = "not listed", False
+    else:
+        actual, ok = row.status or "listed, no status shown", row.answers
+    return Check(
+        name=f"ISE server {settings.name} ({settings.address})", expected="listed and answers", actual=actual, ok=ok
+    )

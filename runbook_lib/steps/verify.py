@@ -11,12 +11,13 @@ from runbook_lib.record import Kind
 from runbook_lib.steps.context import Context
 from runbook_lib.steps.diagnose import read_logs
 from runbook_lib.steps.expecting import knowledge_of
+from runbook_lib.steps.ha_state import entry_check, observe_ha
 from runbook_lib.steps.history import CONFIRMED_FACTS, Confirmed, confirmed_before, recorded_deletions
 from runbook_lib.steps.inventory import look_at_all
+from runbook_lib.steps.ise_word import NAME as ISE_WORD
 from runbook_lib.steps.overriding import deleted_under_override
 from runbook_lib.steps.pages import PrimaryPages
 from runbook_lib.steps.readd_ise import prove_ise
-from runbook_lib.steps.register_ha import entry_check, observe_ha
 from runbook_lib.steps.targets import targets
 
 UNPROVEN = (
@@ -68,8 +69,8 @@ def outcome_of(context: Context, checks: tuple[Check, ...]) -> Outcome:
 
 
 def _proves(check: Check) -> bool:
-    """Whether a fact that is not known leaves the repair unverified; logs that were not at hand do not."""
-    return not check.name.startswith("new mismatches")
+    """Whether a fact that is not known leaves the repair unverified; logs or an ISE API not at hand do not."""
+    return not check.name.startswith(("new mismatches", ISE_WORD))
 
 
 def _certificate_check(context: Context, judgement: Judgement) -> Check:

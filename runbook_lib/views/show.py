@@ -282,6 +282,12 @@ def ha_page(value: HaPage | None) -> View[HaPage | None]:
     return View(value, (table,))
 
 
+def steps(title: str, why: str, value: Sequence[tuple[str, str]]) -> Table:
+    """What a person is to do, in order."""
+    rows = tuple(Row(cells=(str(number), what, text)) for number, (what, text) in enumerate(value, 1))
+    return Table(title=title, headers=("step", "do", "value"), rows=rows, note=why)
+
+
 def ise_servers(value: tuple[IseServer, ...]) -> View[tuple[IseServer, ...]]:
     words = {True: "answers", False: "does not answer", None: "not known"}
     marks = {True: GOOD, False: BAD, None: DOUBT}

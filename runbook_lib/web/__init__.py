@@ -11,5 +11,6 @@ from runbook_lib.web.browser import PinnedBrowser
 from runbook_lib.web.forms import HaForm
 from runbook_lib.web.labels import labels_for
 from runbook_lib.web.pages import PrimePages
+from runbook_lib.web.reading import meaning
 
-__all__ = ["HaForm", "PinnedBrowser", "PrimePages", "labels_for"]
+__all__ = ["HaForm", "PinnedBrowser", "PrimePages", "labels_for", "meaning"]

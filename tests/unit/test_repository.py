@@ -26,7 +26,7 @@ LAYERS = (
     ("certificates", "logs"),
     ("record",),
     ("console",),
-    ("probe", "web"),
+    ("probe", "web", "ise_api"),
     ("prime",),
     ("views", "steps"),
     ("session",),

@@ -1,0 +1,81 @@
+"""High availability: what is to be done, decided from what the servers and the page say."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from enum import StrEnum
+
+from runbook_lib.errors import DecisionNeeded, PageNotUnderstood
+from runbook_lib.models import HaStatus
+from runbook_lib.parse.ha import StateKind
+from runbook_lib.prime import REMOVE_HA
+from runbook_lib.steps.context import Context
+from runbook_lib.steps.ha_removal import MEANING, removable
+from runbook_lib.steps.ha_state import in_words, kinds_of, settled_states
+from runbook_lib.steps.pages import PrimaryPages
+from runbook_lib.steps.pending import settle_pending
+
+REGISTRATION = "register HA"
+BY_HAND = "register HA by hand"
+
+
+class HaAction(StrEnum):
+    """What stage 40 will do, decided from what the servers say."""
+
+    NOTHING = "nothing to do: high availability is registered and healthy"
+    REGISTER = "register"
+    WATCH = "watch the registration that is under way"
+    REMOVE = "remove the broken registration (ncs ha remove), then register anew"
+    GUIDE = "a person registers in the web pages, as shown below; this stage watches the servers"
+
+
+async def decide_ha(context: Context, pages: PrimaryPages) -> HaAction:
+    """Return what is to be done, after waiting for states that may end by themselves.
+
+    A pair that is registered but broken gets the site's ``settle_s`` to recover, as it does once
+    the stale entries are gone. Raises DecisionNeeded where it does not and the site's file does not allow to
+    remove it, or where a state is not known.
+    """
+    states = await settled_states(context)
+    words = in_words(states)
+    settle_pending(context, REMOVE_HA, words)
+    if set(kinds_of(states)) == {StateKind.HEALTHY}:
+        _settle(context, words)
+        return HaAction.NOTHING
+    if not pages.guided:
+        try:
+            page = await (await pages.open()).ha_page()
+        except PageNotUnderstood as error:
+            await pages.give_up(error)
+        else:
+            if page.under_way:
+                return HaAction.WATCH
+            words = f"{words}; page: {page.configuration_mode} {page.message}".strip()
+    return _by_states(context, states, words, guided=pages.guided)
+
+
+def _by_states(context: Context, states: Sequence[HaStatus], words: str, *, guided: bool) -> HaAction:
+    kinds = kinds_of(states)
+    register = HaAction.GUIDE if guided else HaAction.REGISTER
+    if guided and kinds[0] in (StateKind.UNKNOWN, StateKind.IN_TRANSITION):
+        return register  # a registration may be under way: the guide says to wait for it
+    _settle(context, words)
+    if kinds[0] is StateKind.NOT_CONFIGURED and StateKind.UNKNOWN not in kinds:
+        return register
+    if kinds[0] is StateKind.BROKEN and context.site.policy.remove_broken_ha and removable(states):
+        return HaAction.REMOVE
+    raise DecisionNeeded(
+        "High availability is registered and not healthy, and it did not recover by itself",
+        where=f"site {context.site.name}",
+        found=f"{words}\n{MEANING}",
+        next_step=(
+            "look at the servers' own HA pages; then remove HA there (ncs ha remove on the primary), or let this stage"
+            " do it (site's file, policy: remove_broken_ha: true; never while the secondary is the active one),"
+            " and run it again"
+        ),
+    )
+
+
+def _settle(context: Context, words: str) -> None:
+    for change in (REGISTRATION, BY_HAND):
+        settle_pending(context, change, words)

@@ -1,0 +1,60 @@
+"""Remove a registration that stays broken, where the site's file allows it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from runbook_lib.errors import DeviceError, OutcomeUnknown, RepairFailed
+from runbook_lib.models import HaStatus
+from runbook_lib.parse.ha import StateKind
+from runbook_lib.prime import REMOVE_HA
+from runbook_lib.steps.context import Context
+from runbook_lib.steps.ha_state import in_words, kinds_of, observe_ha
+from runbook_lib.steps.preflight import require_release
+
+MEANING = (
+    "removing it ends replication: the secondary then holds no copy, nobody takes over when the primary fails,"
+    " and the whole database is replicated anew, half an hour to hours"
+)
+
+
+def removable(states: Sequence[HaStatus]) -> bool:
+    """Whether the primary holds what is served now: no state is unknown, and the secondary is not the active one."""
+    secondary = next(status.state for status in states if status.server == "secondary")
+    primary = next(status.state for status in states if status.server == "primary")
+    served_by_secondary = "active" in secondary.casefold() or "failover" in primary.casefold()
+    return StateKind.UNKNOWN not in kinds_of(states) and not served_by_secondary
+
+
+async def remove_ha(context: Context) -> None:
+    """Send ``ncs ha remove`` to the primary, once, its intent in the journal; both servers' states decide.
+
+    Raises RepairFailed where the primary still has HA configured, OutcomeUnknown where it does not say.
+    """
+    await require_release(context.site, context.devices)
+    change = context.record.intend(context.stage, "primary", REMOVE_HA, expected="HA not Configured")
+    context.tell(f"primary: {REMOVE_HA}")
+    try:
+        await context.devices.prime("primary").remove_ha()
+        change.sent()
+    except DeviceError as error:
+        if not error.sent:
+            change.result(f"not sent: {error.what}", expected="HA not Configured")
+            raise
+    try:
+        states = await observe_ha(context)
+    except DeviceError as error:
+        raise OutcomeUnknown(
+            f"{REMOVE_HA} was sent and its result was not seen",
+            where="primary",
+            found=error.what,
+            next_step="run this stage again: it asks both servers first, and sends nothing twice",
+        ) from error
+    change.result(in_words(states), expected="HA not Configured")
+    if kinds_of(states)[0] is not StateKind.NOT_CONFIGURED:
+        raise RepairFailed(
+            f"{REMOVE_HA} did not remove high availability",
+            where="primary",
+            found=in_words(states),
+            next_step="read the primary's answer in the record, and look at both servers' Health Monitor pages",
+        )

@@ -1,0 +1,85 @@
+"""High availability on both servers' own word: what they say now, waiting for it to settle, and the proof."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable
+
+from runbook_lib.errors import DeviceError
+from runbook_lib.models import Check, HaStatus
+from runbook_lib.parse.ha import StateKind, kind_of_state
+from runbook_lib.steps.context import Context
+from runbook_lib.steps.targets import PI_SERVERS, target_of
+
+POLL_S = 2.0
+
+
+async def observe_ha(context: Context) -> tuple[HaStatus, ...]:
+    """Return both servers' own HA states, the primary's first."""
+    return tuple(await asyncio.gather(*(context.devices.prime(key).ha_status() for key in PI_SERVERS)))
+
+
+def kinds_of(states: Iterable[HaStatus]) -> tuple[StateKind, ...]:
+    """Return what the states mean, in their order."""
+    return tuple(kind_of_state(status.state) for status in states)
+
+
+def in_words(states: Iterable[HaStatus]) -> str:
+    """Return the states as one line."""
+    return "; ".join(f"{status.server}: {status.role} {status.state}" for status in states)
+
+
+async def settled_states(context: Context) -> tuple[HaStatus, ...]:
+    """Wait until no state is in transition or broken, or the site's ``settle_s`` is over; return the last states."""
+    unsettled = {StateKind.IN_TRANSITION, StateKind.BROKEN}
+    states = await observe_ha(context)
+    waited, limit = 0.0, context.site.deadlines.settle_s
+    while waited < limit and unsettled & set(kinds_of(states)):
+        context.tell(f"Waiting for high availability to settle: {in_words(states)}", waited / limit)
+        pause = min(POLL_S, limit - waited)
+        await asyncio.sleep(pause)
+        waited += pause
+        states = await observe_ha(context)
+    return states
+
+
+async def prove_ha(context: Context) -> tuple[Check, ...]:
+    """Wait for both servers to call HA healthy and for the entries to be back; return expected beside actual.
+
+    Waits at most the site's ``settle_s``; raises nothing for what it sees.
+    """
+    waited = 0.0
+    while True:
+        checks = await _ha_checks(context)
+        if all(check.ok for check in checks) or waited >= context.site.deadlines.settle_s:
+            return checks
+        context.tell("Waiting for both servers to report high availability as healthy")
+        await asyncio.sleep(POLL_S)
+        waited += POLL_S
+
+
+async def _ha_checks(context: Context) -> tuple[Check, ...]:
+    expected = {"primary": "Primary Active", "secondary": "Secondary Syncing"}
+    states = await observe_ha(context)
+    checks = [
+        Check(
+            name=f"HA state of the {status.server}",
+            expected=expected[status.server],
+            actual=status.state,
+            ok=kind is StateKind.HEALTHY,
+        )
+        for status, kind in zip(states, kinds_of(states), strict=True)
+    ]
+    peers = zip(PI_SERVERS, PI_SERVERS[::-1], strict=True)
+    return (*checks, *[await entry_check(context, observer, peer) for observer, peer in peers])
+
+
+async def entry_check(context: Context, observer: str, target: str) -> Check:
+    """Whether the store of ``observer`` holds an entry of ``target`` again."""
+    name = f"entry of {target} on the {observer}"
+    try:
+        store = await context.devices.prime(observer).list_tofu()
+    except DeviceError as error:
+        return Check(name=name, expected="listed", actual=error.what, ok=None)
+    found = [e.key for e in store.entries if (t := target_of(context.site, observer, e)) and t.name == target]
+    return Check(name=name, expected="listed", actual=", ".join(found) or "not listed", ok=bool(found))
