@@ -6,6 +6,7 @@ import pytest
 from pages_site import SECONDARY, chromium, served, site
 from playwright.sync_api import Browser, FrameLocator, Locator, Page, expect, sync_playwright
 
+from runbook_lib.lab.backend import HaView, MilestoneView
 from runbook_lib.lab.pages.memory import MemoryBackend
 
 KEY = "hakey-1"
@@ -188,7 +189,8 @@ def test_markup_in_a_message_stays_text(page: Page, skin: str) -> None:
     evil = "<img src=x onerror=alert(1)> & <b>bold</b>"
     backend = site(skin=skin)
     page.on("dialog", lambda dialog: pytest.fail("a script ran"))
-    backend._view = backend._view.__class__(configuration_mode="HA not Configured", message=evil)
+    failed = MilestoneView(name="Pre-HA Registration", failed=True)
+    backend._view = HaView(configuration_mode="HA not Configured", milestones=(failed,), message=evil)
     with served(backend) as port:
         page.goto(f"http://127.0.0.1:{port}/")
         page.locator("input[type=password]").fill("Public123")
