@@ -35,6 +35,10 @@ class Settings:
     names: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     workers: int = 1
 
+    def __post_init__(self) -> None:
+        for server, zone in self.zones.items():
+            clock_of(server, {server: zone})  # a zone that is not known is refused before anything is read
+
     def zone_name(self, server: str) -> str:
         return self.zones.get(server) or self.zones.get("", "")
 
