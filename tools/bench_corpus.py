@@ -81,4 +81,6 @@ def _message(chance: random.Random) -> str:
         return f"connection to device {number} refused by policy"
     if kind < 0.5381:
         return f"Trust-on-first-use is enabled for {number} hosts"
-    return f"job {chance.getrandbits(128):032x} state RUNNING, {number} of 10000 done"
+    if kind < 0.56:
+        return f"session {chance.getrandbits(128):032x} of user admin renewed"
+    return f"job inventory-{number % 53} state RUNNING, {number} of 10000 devices done, heap used {number % 997} MB"

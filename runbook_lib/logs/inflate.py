@@ -8,7 +8,7 @@ import zlib
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Protocol
 
-from runbook_lib.logs.streams import CHUNK, Readable
+from runbook_lib.logs.streams import CHUNK, Direct, Readable
 
 if TYPE_CHECKING:
     from types import ModuleType
@@ -144,7 +144,7 @@ class _Uncounted:
         del count
 
 
-class Ahead:
+class Ahead(Direct):
     """Reads ahead in a thread: inflating lets other threads run, so that searching costs no time of its own.
 
     ``close`` ends the thread; what the stream raises is raised at the place in the bytes where it happened.
@@ -166,6 +166,14 @@ class Ahead:
             self._take()
         chunk, self._chunk = self._chunk[:count], self._chunk[count:]
         return bytes(chunk)
+
+    def readinto(self, view: memoryview) -> int:
+        if not self._chunk and not self._over:
+            self._take()
+        count = min(len(view), len(self._chunk))
+        view[:count] = self._chunk[:count]
+        self._chunk = self._chunk[count:]
+        return count
 
     def close(self) -> None:
         self._closed.set()

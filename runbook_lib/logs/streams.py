@@ -41,9 +41,15 @@ class Filling:
         self._file = file
 
     def readinto(self, view: memoryview) -> int:
-        data = self._file.read(len(view))
-        view[: len(data)] = data
-        return len(data)
+        if isinstance(self._file, Peekable):
+            return self._file.readinto(view)
+        return read_into(self._file, view)
+
+
+def read_into(file: Readable | IO[bytes], view: memoryview) -> int:
+    data = file.read(len(view))
+    view[: len(data)] = data
+    return len(data)
 
 
 class Guarded:
@@ -99,6 +105,19 @@ class Peekable:
             return head + self._file.read(count)
         head, self._head = self._head[:count], self._head[count:]
         return head
+
+    def readinto(self, view: memoryview) -> int:
+        """Fill the beginning of ``view`` without a copy in between, where the file can."""
+        if not self._head and isinstance(self._file, Direct):
+            return self._file.readinto(view)
+        return read_into(self, view)
+
+
+class Direct:
+    """What can be read, and fills a view without a copy in between."""
+
+    def readinto(self, view: memoryview) -> int:
+        raise NotImplementedError
 
 
 class Notes:
