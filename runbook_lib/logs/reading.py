@@ -37,7 +37,7 @@ class Settings:
 
     def __post_init__(self) -> None:
         for server, zone in self.zones.items():
-            clock_of(server, {server: zone})  # a zone that is not known is refused before anything is read
+            clock_of(server, {server: zone} if zone else None)  # a zone that is not known is refused before anything is read
 
     def zone_name(self, server: str) -> str:
         return self.zones.get(server) or self.zones.get("", "")
