@@ -24,7 +24,7 @@ from resume_site import (
 )
 
 from runbook_lib import places
-from runbook_lib.errors import SiteLocked
+from runbook_lib.errors import ApprovalMissing, SiteLocked
 from runbook_lib.lab import Lab
 from runbook_lib.models import Deletion, Stage
 from runbook_lib.record import Record, find_open, holder_of
@@ -93,6 +93,31 @@ def test_deletion_that_may_not_have_left_is_planned_anew_only_when_newer_lines_c
         run_changing_stages(site)
         assert sent_deletions(lab)[ise] == 1
         assert add_ise(lab) is None
+
+
+def test_mismatch_that_was_logged_while_the_command_was_on_its_way_does_not_count(
+    tmp_path: Path, mortal: Mortal
+) -> None:
+    """The intent is older than such a line and the deletion newer: only lines after the next look call it stale."""
+    with Lab(tmp_path / "lab", command_delay_s=0.25, **QUICK_LAB) as lab:
+        site = quick_site(lab)
+        assert mortal.run(site, intents=2, lines=2) == -9
+        free_lock_left_behind()
+        run_changing_stages(site)
+        assert sent_deletions(lab) == dict.fromkeys(stale_entries(lab), 1)
+
+
+def test_entry_that_is_stale_again_is_not_deleted_on_the_approval_of_before(tmp_path: Path, mortal: Mortal) -> None:
+    """Its intent was on disk when the run was killed, so a person has to approve once more before it may be sent."""
+    with Lab(tmp_path / "lab", **QUICK_LAB) as lab:
+        assert mortal.run(quick_site(lab), intents=2, lines=0) == -9
+        free_lock_left_behind()
+        before = sent_deletions(lab)
+        with pytest.raises(ApprovalMissing):
+            run_changing_stages(quick_site(lab, kind="production"))
+        deletions = {(row.server, row.key) for row in the_record().read_plan().deletions}
+        assert deletions == {("primary", entry(lab, "secondary")), ("secondary", entry(lab, "primary"))}
+        assert sent_deletions(lab) == before
 
 
 def test_stage_30_alone_goes_on_after_a_kill_and_leaves_out_what_may_have_been_sent(

@@ -11,15 +11,16 @@ import tempfile
 import time
 from collections import Counter
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from pathlib import Path
 from typing import Any
 from unittest import mock
 
+import pytest
 import yaml
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 from repair_site import DELETE
 from resume_site import PINS, assert_record_is_true, entry
 
@@ -32,8 +33,8 @@ from runbook_lib.record import Journal, Kind, Line, Record
 from runbook_lib.session import open_runbook
 from runbook_lib.steps.overriding import PHRASE
 
-EXAMPLES = int(os.environ.get("RUNBOOK_MACHINE_EXAMPLES", "8"))
-STEPS = int(os.environ.get("RUNBOOK_MACHINE_STEPS", "12"))
+EXAMPLES = int(os.environ.get("RUNBOOK_MACHINE_EXAMPLES", "6"))
+STEPS = int(os.environ.get("RUNBOOK_MACHINE_STEPS", "6"))
 LAB = {"monitor_interval_s": 0.1, "registration_s": 0.2, "keys": "ec"}
 DEADLINES = {
     "probe_spacing_s": 0.0,
@@ -46,7 +47,8 @@ DEADLINES = {
 HOSTS = ("primary", "secondary", "ise")
 NOBODY = "0" * 64
 
-FAULTS: tuple[tuple[str, dict[str, Any]], ...] = (
+Fault = tuple[str, dict[str, Any]]
+FAULTS: tuple[Fault, ...] = (
     ("impostor", {"seen_from": ("here",)}),
     ("impostor", {"seen_from": ("peer",)}),
     ("impostor", {"seen_from": ("here", "peer")}),
@@ -73,22 +75,28 @@ class Repairs(RuleBasedStateMachine):
         self.unknown: set[str] = set()
         self.by_hand: Counter[tuple[str, str]] = Counter()
         self.left_open: Any = None
+        self.checked = 0
         self.genuine = {self.lab.world["servers"][host]["presents_sha256"] for host in HOSTS}
 
-    def teardown(self) -> None:
-        self.restart()
-        self.lab.__exit__(None, None, None)
-        self._folder.cleanup()
+    @initialize(
+        before=st.none() | st.sampled_from(FAULTS),
+        between=st.none() | st.sampled_from(FAULTS),
+        host=st.sampled_from(HOSTS),
+    )
+    def first_repair(self, before: Fault | None, between: Fault | None, host: str) -> None:
+        """Every story begins with a repair, perhaps of a site that goes wrong before, or after the plan was made."""
+        if before:
+            self.go_wrong(before, host)
+        self.attempt(self.plan_all)
+        if between:
+            self.go_wrong(between, host)
+        if self.plans():
+            self.attempt(lambda: self.carry_out(self.plans()[-1].digest))
 
     # -- what happens to the site ------------------------------------------------------------------
 
-    @rule(host=st.sampled_from(HOSTS))
-    def renew(self, host: str) -> None:
-        self.lab.renew(host)
-        self.genuine.add(self.lab.world["servers"][host]["presents_sha256"])
-
     @rule(fault=st.sampled_from(FAULTS), host=st.sampled_from(HOSTS))
-    def go_wrong(self, fault: tuple[str, dict[str, Any]], host: str) -> None:
+    def go_wrong(self, fault: Fault, host: str) -> None:
         name, about = fault
         if host == "ise" and name not in ("impostor", "alternating"):
             host = "primary"
@@ -97,6 +105,11 @@ class Repairs(RuleBasedStateMachine):
     @rule()
     def come_right(self) -> None:
         self.lab.clear_fault()
+
+    @rule(host=st.sampled_from(HOSTS))
+    def renew(self, host: str) -> None:
+        self.lab.renew(host)
+        self.genuine.add(self.lab.world["servers"][host]["presents_sha256"])
 
     @rule(pin=st.sampled_from(PINS))
     def delete_by_hand(self, pin: tuple[str, str]) -> None:
@@ -118,13 +131,10 @@ class Repairs(RuleBasedStateMachine):
         """The operator knows nothing of a host's certificate any more, or again what the desk says."""
         self.unknown ^= {host}
 
-    @rule()
-    def plan(self) -> None:
-        self.attempt(self.diagnose, self.look)
-
-    @rule()
-    def look_again_without_reading_the_logs(self) -> None:
-        self.attempt(self.look)
+    @rule(logs=st.booleans())
+    def plan(self, logs: bool) -> None:
+        """Stage 20, with or without stage 10 before it."""
+        self.attempt(self.plan_all if logs else self.look)
 
     @rule(whose=st.sampled_from(["newest", "oldest", "nobody's"]))
     @precondition(lambda self: self.plans())
@@ -134,64 +144,69 @@ class Repairs(RuleBasedStateMachine):
 
     @rule(number=st.integers(0, 2))
     @precondition(lambda self: self.unknown and self.plans())
-    def override(self, number: int) -> None:
+    def override_and_plan(self, number: int) -> None:
         rows = [row for row in self.plans()[-1].rows if row.target]
         if not rows:
             return
         row = rows[number % len(rows)]
         shown = self.lab.world["servers"][row.target]["presents_sha256"]
         about = {"sha256": shown, "by": "Ada Example", "reason": "seen on its console", "accept": PHRASE}
-        self.attempt(lambda: override_command(self.record.incident, row.server, row.key, **about))
+        self.attempt(lambda: override_command(self.record.incident, row.server, row.key, **about), self.look)
 
     @rule(approve=st.booleans())
     @precondition(lambda self: self.plans())
     def delete(self, approve: bool) -> None:
         self.attempt(lambda: self.carry_out(self.plans()[-1].digest if approve else ""))
 
-    @rule()
-    def repair(self) -> None:
-        """All of it, as a batch job does that approves what it planned."""
-        self.attempt(self.diagnose, self.look, lambda: self.carry_out(self.plans()[-1].digest))
+    @rule(room=st.none() | st.integers(0, 9))
+    def repair(self, room: int | None = None) -> None:
+        """Stages 10 to 30, as a batch job that approves what it planned.
 
-    @rule(lines=st.integers(0, 9))
-    def repair_with_a_disk_that_fills_up(self, lines: int) -> None:
-        """The journal takes so many lines from the first intent on, and no more until the process has ended."""
-        self.attempt(self.diagnose, self.look)
-        if not self.plans():
-            return
-        digest = self.plans()[-1].digest
-        with mock.patch.object(Journal, "append", full_after(lines)):
-            self.attempt(lambda: self.carry_out(digest))
-        self.restart()
+        ``room``: so many lines the journal takes after the first intent, and no more until the process has ended.
+        """
+        with nullcontext() if room is None else mock.patch.object(Journal, "append", full_after(room)):
+            self.attempt(self.plan_all, lambda: self.carry_out(self.plans()[-1].digest))
+        if room is not None:
+            self.restart()
 
     @rule()
     @precondition(lambda self: self.plans())
-    def leave_the_notebook_open(self) -> None:
-        self.restart()
+    def leave_a_notebook_open_or_come_back_to_it(self) -> None:
+        if self.left_open:
+            self.attempt(lambda: self.left_open.delete(), lambda: self.left_open.close())
+            self.restart()
+        else:
+            self.attempt(self.leave)
 
-        def leave() -> None:
-            self.left_open = self.open(Stage.DELETE)
-            self.left_open.plan()
+    def leave(self) -> None:
+        self.left_open = self.open(Stage.DELETE)
+        self.left_open.plan()
 
-        self.attempt(leave)
-
-    @rule()
-    @precondition(lambda self: self.left_open)
-    def come_back_to_it(self) -> None:
-        self.attempt(lambda: self.left_open.delete(), lambda: self.left_open.close())
-
-    @rule()
-    @precondition(lambda self: self.left_open)
     def restart(self) -> None:
         """End the process that holds a notebook open, if there is one."""
         if self.left_open:
             self.left_open._close_connections()
             self.left_open = None
 
+    def teardown(self) -> None:
+        """In the end everything comes right, and is repaired once more."""
+        try:
+            self.restart()
+            self.lab.clear_fault()
+            self.unknown.clear()
+            self.let_the_monitors_meet()
+            self.repair()
+            self.every_deletion_was_approved_once()
+            self.host_of_a_deletion_shows_what_was_confirmed()
+            self.record_is_true()
+        finally:
+            self.lab.__exit__(None, None, None)
+            self._folder.cleanup()
+
     # -- what has to hold ------------------------------------------------------------------------
 
     @invariant()
-    def every_deletion_was_approved_once_and_its_host_confirmed(self) -> None:
+    def every_deletion_was_approved_once(self) -> None:
         own = {(key, entry(self.lab, key)) for key in ("primary", "secondary")}
         spent: Counter[tuple[str, str]] = Counter()
         for line in self.lab.truth():
@@ -205,6 +220,26 @@ class Repairs(RuleBasedStateMachine):
             assert rows, f"{place} was deleted and nobody had approved it"
             spent[place] += 1
             assert spent[place] <= len(rows), f"{place} was deleted twice on one approval"
+
+    @invariant()
+    def host_of_a_deletion_shows_what_was_confirmed(self) -> None:
+        """Of the deletions of this very move: the site was the same all the while, so it can be compared."""
+        lines = self.lab.truth()
+        new, self.checked = lines[self.checked :], len(lines)
+        for line in new:
+            if line["what"].startswith(DELETE) and "effect" not in line:
+                self.compare(line["server"], line["what"].removeprefix(DELETE))
+
+    def compare(self, server: str, key: str) -> None:
+        world = self.lab.world
+        (host,) = [each for observer, each in PINS if (observer, entry(self.lab, each)) == (server, key)]
+        newest = [row for row, _ in self.approved_rows() if (row.server, row.key) == (server, key)][-1]
+        assert newest.confirmed_sha256 == world["servers"][host]["presents_sha256"]
+        blind = any(f["name"] == "forwarding_off" and f["server"] == server for f in world["faults"])
+        for fault in world["faults"]:
+            if (fault["name"], fault["server"]) == ("impostor", host):
+                assert blind, f"{server} {key} was deleted while an impostor of {host} answered"
+                assert "here" not in fault["seen_from"]
 
     @invariant()
     def what_is_approved_was_confirmed_or_overridden_by_name(self) -> None:
@@ -268,6 +303,10 @@ class Repairs(RuleBasedStateMachine):
         copy.write_text(yaml.safe_dump(site, sort_keys=False))
         return copy
 
+    def plan_all(self) -> None:
+        self.diagnose()
+        self.look()
+
     def diagnose(self) -> None:
         rb = self.open(Stage.DIAGNOSE)
         rb.diagnose()
@@ -302,12 +341,13 @@ def full_after(lines: int) -> Callable[..., Line]:
     return append_or_not
 
 
-TestRepairs = Repairs.TestCase
+TestRepairs = pytest.mark.timeout(400)(Repairs.TestCase)
 TestRepairs.settings = settings(
     max_examples=EXAMPLES,
     stateful_step_count=STEPS,
     derandomize="RUNBOOK_MACHINE_EXAMPLES" not in os.environ,
     database=None,
+    phases=[Phase.generate],  # a story of ten moves is read as it is; making it shorter takes minutes
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.filter_too_much],
 )
