@@ -11,7 +11,15 @@ import pytest
 from fault_site import FAULTY, Begin, Case
 from repair_site import QUICK, StartLab
 
+from runbook_lib import secrets
 from runbook_lib.lab import Lab
+from runbook_lib.redactor import Redactor
+
+
+@pytest.fixture(autouse=True)
+def _own_secrets(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Forget the secrets of other tests' labs: whatever is written would be searched for each of them."""
+    monkeypatch.setattr(secrets, "REDACTOR", Redactor())
 
 
 @pytest.fixture
