@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from enum import StrEnum
 
 from runbook_lib.errors import DecisionNeeded, PageNotUnderstood
-from runbook_lib.models import HaStatus
+from runbook_lib.models import HaPage, HaStatus
 from runbook_lib.parse.ha import StateKind
 from runbook_lib.prime import REMOVE_HA
 from runbook_lib.steps.context import Context
@@ -48,10 +48,16 @@ async def decide_ha(context: Context, pages: PrimaryPages) -> HaAction:
         except PageNotUnderstood as error:
             await pages.give_up(error)
         else:
-            if page.under_way:
+            if page.under_way and not _is_over(page, states):
                 return HaAction.WATCH
             words = f"{words}; page: {page.configuration_mode} {page.message}".strip()
     return _by_states(context, states, words, guided=pages.guided)
+
+
+def _is_over(page: HaPage, states: Sequence[HaStatus]) -> bool:
+    """Whether the milestones are those of a registration that ended, and whose pair has broken since."""
+    ended = bool(page.milestones) and all(step.percent == 100 for step in page.milestones)
+    return ended and kinds_of(states)[0] is StateKind.BROKEN
 
 
 def _by_states(context: Context, states: Sequence[HaStatus], words: str, *, guided: bool) -> HaAction:

@@ -1,0 +1,259 @@
+"""Stages 40 and 50 alone, as their notebooks call them, on a lab whose trust is right and whose HA and ISE are not."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, cast
+
+import pytest
+import yaml
+from repair_site import StartLab, changes, open_record
+
+from runbook_lib.errors import DecisionNeeded, RepairFailed
+from runbook_lib.lab import Lab
+from runbook_lib.lab.backend import HaForm
+from runbook_lib.models import Stage
+from runbook_lib.record import Kind
+from runbook_lib.session import open_runbook
+from runbook_lib.web import labels, labels_for
+from runbook_lib.web.labels import Label
+
+pytestmark = pytest.mark.timeout(120)
+Edit = Callable[[dict[str, Any]], None]
+
+
+@pytest.fixture
+def unregistered(start_lab: StartLab) -> Callable[..., Lab]:
+    """``unregistered(**options)``: a healthy lab after somebody removed HA and the ISE server in the web pages."""
+
+    def start(**options: Any) -> Lab:
+        lab = start_lab("healthy", **({"keys": "ec"} | options))
+        address = lab.world["servers"]["ise"]["address"]
+        assert lab.on_pages("primary", lambda pages: pages.remove_ha()) is None
+        assert lab.on_pages("primary", lambda pages: pages.remove_ise(address)) is None
+        return lab
+
+    return start
+
+
+def edited(lab: Lab, edit: Edit) -> Path:
+    """A copy of the lab's site file beside it, changed, with short waits."""
+    site = yaml.safe_load(lab.site_file.read_text())
+    site["deadlines"] |= {"settle_s": 3.0}
+    edit(site)
+    path = lab.folder / "edited.yaml"
+    path.write_text(yaml.safe_dump(site, sort_keys=False))
+    return path
+
+
+def register(site: Path) -> Any:
+    """Every verb of stage 40 in order; returns the stage."""
+    rb: Any = open_runbook(Stage.REGISTER, str(site))
+    for verb in (rb.observe, rb.form, rb.readiness, rb.register, rb.prove, rb.close):
+        assert verb().text()
+    return rb
+
+
+def readd(site: Path) -> Any:
+    """Every verb of stage 50 in order; returns the checks of its proof by name."""
+    rb: Any = open_runbook(Stage.READD_ISE, str(site))
+    assert rb.observe().text()
+    assert rb.readd().text()
+    checks = rb.prove().value
+    rb.close()
+    return {check.name: check for check in checks}
+
+
+@pytest.mark.parametrize("skin", ["forms", "tables", "spa"])
+def test_high_availability_and_ise_are_set_up_in_every_look_of_the_pages(
+    unregistered: Callable[..., Lab], skin: str
+) -> None:
+    """One registration and one ISE server, with a picture before and after each submit, whatever the markup."""
+    lab = unregistered(skin=skin)
+    register(lab.site_file)
+    checks = readd(lab.site_file)
+    assert changes(lab.truth()).registered == ["registered"]
+    assert [row["status"] for row in lab.world["ise_servers"]] == ["Reachable"]
+    word = next(check for name, check in checks.items() if name.startswith("ISE's own word"))
+    assert (word.ok, word.actual) == (True, lab.world["servers"]["ise"]["presents_sha256"])
+    kept = {path.stem for path in open_record().folder.glob("screenshots/*.png")}
+    for submit in ("40_register_ha-readiness", "40_register_ha-register", "50_readd_ise-ise-add"):
+        assert {f"{submit}-before", f"{submit}-after"} <= kept
+
+
+def test_ise_without_an_api_for_certificates_is_said_and_is_no_failure(unregistered: Callable[..., Lab]) -> None:
+    """An absent API is «not available», and the stage is done."""
+    lab = unregistered()
+    lab.set_fault("ise_api_absent")
+    word = next(check for name, check in readd(lab.site_file).items() if name.startswith("ISE's own word"))
+    assert word.ok is None
+    assert "not available: answered 404" in word.actual
+
+
+def test_no_credentials_go_to_an_ise_server_that_is_not_confirmed(unregistered: Callable[..., Lab]) -> None:
+    """Where somebody else answers as ISE, neither the page nor its API gets the password."""
+    lab = unregistered()
+    lab.set_fault("impostor", "ise")
+    rb: Any = open_runbook(Stage.READD_ISE, str(lab.site_file))
+    rb.observe()
+    with pytest.raises(Exception, match=r"not confirmed|no longer presents"):
+        rb.readd()
+    assert not [line for line in lab.truth() if "system-certificate" in line["what"]]
+    assert changes(lab.truth()).ise == [f"remove ISE {lab.world['servers']['ise']['address']}"]
+
+
+def guided(site: dict[str, Any]) -> None:
+    site["web"] = "guided"
+
+
+def test_guided_mode_stops_headless_with_the_steps_and_their_values(unregistered: Callable[..., Lab]) -> None:
+    """Exit 3 with the procedure's steps and this site's values; the key and the password by reference, no browser."""
+    lab = unregistered()
+    site = edited(lab, guided)
+    with pytest.raises(DecisionNeeded) as stopped:
+        register(site)
+    told = str(stopped.value)
+    for words in (
+        "Administration > Settings > High Availability",
+        f"Fill in Secondary Server: {lab.world['servers']['secondary']['address']}",
+        "Fill in Authentication Key: from file:",
+        lab.world["servers"]["primary"]["presents_sha256"],
+    ):
+        assert words in told
+    assert lab.secret("auth_key") not in told
+    assert changes(lab.truth()).registered == []
+    assert not list(open_record().folder.glob("screenshots/*"))
+
+
+@pytest.fixture
+def person(monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[[], object]], list[str]]:
+    """``person(act)``: somebody watches, and does ``act`` when the steps are told; returns all that was told."""
+
+    def watch(act: Callable[[], object]) -> list[str]:
+        told: list[str] = []
+
+        def tell(sentence: str, fraction: float | None = None) -> None:
+            told.append(sentence)
+            if "by hand" in sentence:
+                act()
+
+        monkeypatch.setattr("runbook_lib.session.opening.attended", lambda: True)
+        monkeypatch.setattr("runbook_lib.session.opening.report_progress", tell)
+        return told
+
+    return watch
+
+
+Person = Callable[[Callable[[], object]], list[str]]
+
+
+def test_guided_mode_watches_the_servers_until_they_report_the_result(
+    unregistered: Callable[..., Lab], person: Person
+) -> None:
+    """With a person at the notebook the change cell tells the steps, and ends when both servers call HA healthy."""
+    lab = unregistered()
+    form = HaForm(
+        secondary_server=lab.world["servers"]["secondary"]["address"],
+        auth_key=lab.secret("auth_key"),
+        failover="Manual",
+    )
+    told = person(lambda: lab.on_pages("primary", lambda pages: pages.register(form)))
+    register(edited(lab, guided))
+    assert "Click once: Register" in "\n".join(told)
+    assert "Primary Active" in told[-1]
+    results = [line for line in open_record().journal.read().lines if line.kind is Kind.RESULT]
+    assert [(line.text, "Primary Active" in line.seen) for line in results] == [("register HA by hand", True)]
+
+
+def test_guided_ise_ends_when_its_entry_is_back(unregistered: Callable[..., Lab], person: Person) -> None:
+    """The primary's own list is watched; whether ISE answers stays «not known», since nobody read the page."""
+    lab = unregistered()
+    ise = lab.world["servers"]["ise"]
+
+    async def forget(pages: Any) -> None:
+        pages._core.world.delete_entry("primary", f"{ise['address']}_{ise['ports']['ise']}")
+
+    lab.on_pages("primary", forget)
+    told = person(
+        lambda: lab.on_pages("primary", lambda pages: pages.add_ise(ise["address"], "piadmin", lab.secret("ise")))
+    )
+    checks = readd(edited(lab, guided))
+    assert "Select a command > Add ISE Server > Go" in "\n".join(told)
+    assert checks[f"ISE server ise ({ise['address']})"].ok is None
+    assert checks["entry of ise on the primary"].ok is True
+
+
+def test_a_page_that_is_not_understood_is_handed_to_a_person(
+    unregistered: Callable[..., Lab], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where a field has no name that the driver knows: the steps, a masked picture, and what was looked for."""
+    lab = unregistered()
+    unknown = replace(labels_for()["auth_key"], texts=("Shared Word",))
+    monkeypatch.setitem(cast("dict[str, Label]", labels._RELEASE_3), "auth_key", unknown)
+    with pytest.raises(DecisionNeeded) as stopped:
+        register(edited(lab, lambda site: site["deadlines"].update(page_s=3.0)))
+    assert "Shared Word" in stopped.value.found
+    assert "screenshots/40_register_ha-not-understood.png" in stopped.value.found
+    assert (open_record().folder / "screenshots/40_register_ha-not-understood.png").stat().st_size > 1000
+    assert changes(lab.truth()).registered == []
+
+
+def broken(lab: Lab) -> None:
+    lab.set_fault("ha_broken")
+    lab.wait_for(lambda: lab.world["servers"]["primary"]["ha_state"] == "Primary Lost Secondary")
+
+
+def test_a_registration_that_stays_broken_is_left_where_the_site_does_not_allow_its_removal(
+    start_lab: StartLab,
+) -> None:
+    """DecisionNeeded says what removing would mean; nothing is sent."""
+    lab = start_lab("healthy", keys="ec")
+    broken(lab)
+    with pytest.raises(DecisionNeeded) as stopped:
+        register(edited(lab, lambda site: None))
+    assert "the secondary then holds no copy" in stopped.value.found
+    assert "remove_broken_ha" in stopped.value.next_step
+    assert changes(lab.truth()).nothing
+
+
+def test_a_registration_that_stays_broken_is_removed_once_and_registered_anew_where_the_site_allows_it(
+    start_lab: StartLab,
+) -> None:
+    """One ncs ha remove on the primary, its intent on disk first, then one registration."""
+    lab = start_lab("healthy", keys="ec")
+    broken(lab)
+    register(edited(lab, lambda site: site.setdefault("policy", {}).update(remove_broken_ha=True)))
+    truth = lab.truth()
+    sent = [line for line in truth if line["what"] == "ncs ha remove" and "effect" not in line]
+    intents = [line for line in open_record().journal.read().lines if line.kind is Kind.INTENT]
+    assert [line["server"] for line in sent] == ["primary"]
+    assert [line.text for line in intents] == ["ncs ha remove", "register HA"]
+    assert intents[0].utc.isoformat() <= sent[0]["utc"]
+    assert changes(truth).registered == ["registered"]
+
+
+def test_a_wrong_key_is_told_with_the_sentence_of_the_page_and_what_to_do(unregistered: Callable[..., Lab]) -> None:
+    """RepairFailed names the milestone and ncs ha authkey; a second run registers nothing by itself."""
+    lab = unregistered()
+    (lab.folder / "wrong").write_text("not-the-key\n")
+    (lab.folder / "wrong").chmod(0o600)
+    with pytest.raises(RepairFailed) as failed:
+        register(edited(lab, lambda site: site["ha"].update(auth_key="file:wrong")))
+    assert "Authentication key does not match" in failed.value.found
+    assert "Pre-HA Registration" in failed.value.what
+    assert "ncs ha authkey" in failed.value.next_step
+    assert "not-the-key" not in json.dumps([str(line) for line in open_record().journal.read().lines])
+
+
+def test_a_failed_registration_tells_which_mismatches_the_logs_gained(unregistered: Callable[..., Lab]) -> None:
+    """Where the secondary gets another certificate, the failure quotes the new mismatch line of the log."""
+    lab = unregistered(monitor_style="on_registration")
+    site = edited(lab, lambda s: s["secondary"].update(expect={"self": True}))
+    lab.renew("secondary")
+    with pytest.raises(RepairFailed) as failed:
+        register(site)
+    assert "meanwhile in the primary's logs" in failed.value.found
+    assert "hm-0-0.log" in failed.value.found
