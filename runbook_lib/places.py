@@ -31,6 +31,16 @@ def lab_dir() -> Path:
     return _from_environment("RUNBOOK_LAB_DIR", ".lab")
 
 
+def lock_file() -> Path:
+    """Return the file that pins what this project depends on."""
+    return project_root() / "requirements.lock"
+
+
+def key_dir() -> Path:
+    """Return the folder of the key that signs records: ``RUNBOOK_KEY_DIR``, else one of the user's own."""
+    return _from_environment("RUNBOOK_KEY_DIR", "~/.config/pi-tofu-runbook")
+
+
 def _from_environment(variable: str, default: str) -> Path:
     given = os.environ.get(variable, "")
-    return Path(given).expanduser().absolute() if given else project_root() / default
+    return Path(given).expanduser().absolute() if given else project_root() / Path(default).expanduser()

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -15,8 +16,8 @@ from runbook_lib import errors, places
 from runbook_lib.browsers import find_browser
 from runbook_lib.models import Outcome, Stage, StageState
 from runbook_lib.notebook_run import NotebookResult, execute
-from runbook_lib.params import Site, secret_references
-from runbook_lib.record import Record, SiteLock
+from runbook_lib.params import Site, secret_references, site_without_secrets
+from runbook_lib.record import Record, Seal, SiteLock, note_template, seal_record
 from runbook_lib.secrets import learn
 
 _ON_PAGES = frozenset({Stage.REGISTER, Stage.READD_ISE, Stage.VERIFY})
@@ -46,13 +47,14 @@ class StageReport:
 
 @dataclass(frozen=True, kw_only=True)
 class RunReport:
-    """One run: its stages so far, the incident's outcome, the exit code."""
+    """One run: its stages so far, the incident's outcome, the exit code, the seal that ended it."""
 
     incident: str
     folder: Path
     stages: tuple[StageReport, ...]
     outcome: Outcome | None
     exit_code: int
+    seal: Seal
 
 
 def run_stages(
@@ -70,30 +72,44 @@ def run_stages(
     ``site_argument`` is what the notebooks get as ``site``; stage 20 gets ``expect``, stage 30 ``approve``.
     Holds the site's lock for the whole run; raises SiteLocked where another run has it, and
     BrowserMissing before anything is contacted where a stage will need one. After Ctrl-C or SIGTERM the
-    record says so before the interruption goes on.
+    record says so before the interruption goes on. However the run ends, the record is sealed at its end.
     """
     if until in _ON_PAGES:
         find_browser(site.browser)
     # What the notebooks' kernels print and write is kept by this process, so its gate must know the secrets too.
     learn(secret_references(site))
     given = {Stage.LIST: {"expect": expect} if expect else {}, Stage.DELETE: {"approve": approve} if approve else {}}
-    reports: list[StageReport] = []
     with SiteLock(places.records_dir(), site.name, purpose="run the stages", incident=record.incident):
-        for stage in _up_to(until):
-            listener.stage_started(stage)
-            report = _run_stage(stage, site_argument, record, given.get(stage, {}))
-            reports.append(report)
-            listener.stage_ended(report)
-            if report.state is not StageState.DONE:
-                break
-        outcome = _outcome(record, reports[-1], until)
+        try:
+            reports = _run_each(until, site_argument, record, given, listener)
+            outcome = _outcome(record, reports[-1], until)
+        except BaseException:
+            with suppress(errors.RunbookError):  # what ended the run is what has to be told
+                seal_record(record, site_without_secrets(site))
+            raise
+        sealed = seal_record(record, site_without_secrets(site))
     return RunReport(
         incident=record.incident,
         folder=record.folder,
         stages=tuple(reports),
         outcome=outcome,
         exit_code=_exit_code(reports[-1], outcome),
+        seal=sealed,
     )
+
+
+def _run_each(
+    until: Stage, site: str, record: Record, given: dict[Stage, dict[str, str]], listener: Listener
+) -> list[StageReport]:
+    reports: list[StageReport] = []
+    for stage in _up_to(until):
+        listener.stage_started(stage)
+        report = _run_stage(stage, site, record, given.get(stage, {}))
+        reports.append(report)
+        listener.stage_ended(report)
+        if report.state is not StageState.DONE:
+            break
+    return reports
 
 
 def _up_to(until: Stage) -> Iterator[Stage]:
@@ -109,6 +125,7 @@ def _run_stage(stage: Stage, site: str, record: Record, given: dict[str, str]) -
     running.parent.mkdir(mode=0o700, exist_ok=True)
     parameters = {"site": site, "incident": record.incident, **given}
     started = time.monotonic()
+    note_template(record, stage, template)
     try:
         result = execute(template, running, parameters)
     except BaseException:

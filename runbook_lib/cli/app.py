@@ -27,6 +27,8 @@ lab_app = typer.Typer(
     help="The embedded lab: a simulated primary, secondary and ISE server on loopback.", no_args_is_help=True
 )
 app.add_typer(lab_app, name="lab")
+key_app = typer.Typer(help="The key that signs records.", no_args_is_help=True)
+app.add_typer(key_app, name="key")
 
 
 class Scenario(StrEnum):
@@ -179,6 +181,35 @@ def unlock(
     from runbook_lib.cli.approving import unlock_command
 
     unlock_command(site, holder)
+
+
+@app.command(epilog="Examples: runbook verify 20261123T120000Z-berlin-1a2b · runbook verify FOLDER --key ada.pub.pem")
+def verify(
+    record: Annotated[str, typer.Argument(help="The folder of a record, or an incident.")],
+    key: Annotated[
+        str, typer.Option(help="The public key that must have signed it; empty: those in RUNBOOK_KEY_DIR.")
+    ] = "",
+) -> None:
+    """Check a record: signature, manifest, journal, every file; names what was edited, added, removed or cut short."""
+    from runbook_lib.cli.sealing import verify_command
+
+    raise typer.Exit(verify_command(record, key=key))
+
+
+@key_app.command("new", epilog="Example: runbook key new")
+def key_new() -> None:
+    """Make the key that signs records from now on, in RUNBOOK_KEY_DIR; never replaces one."""
+    from runbook_lib.cli.sealing import key_new_command
+
+    key_new_command()
+
+
+@key_app.command("show", epilog="Example: runbook key show")
+def key_show() -> None:
+    """Print the public key and its id."""
+    from runbook_lib.cli.sealing import key_show_command
+
+    key_show_command()
 
 
 @app.command(epilog="Example: runbook demo")

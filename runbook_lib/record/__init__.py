@@ -5,9 +5,10 @@ from __future__ import annotations
 from runbook_lib.record.bundle import Change, Record
 from runbook_lib.record.journal import Journal
 from runbook_lib.record.lines import Artifact, JournalText, Kind, Line
-from runbook_lib.record.lock import Holder, SiteLock, free_stale, holder_of
+from runbook_lib.record.lock import Holder, SiteLock, free_stale, holder_of, works_under_lock
 from runbook_lib.record.process import operator
 from runbook_lib.record.redaction import Finding, scan
+from runbook_lib.record.seal import Seal, note_template, seal_record
 from runbook_lib.record.shelf import Summary, find_open, list_records
 
 __all__ = [
@@ -20,12 +21,16 @@ __all__ = [
     "Kind",
     "Line",
     "Record",
+    "Seal",
     "SiteLock",
     "Summary",
     "find_open",
     "free_stale",
     "holder_of",
     "list_records",
+    "note_template",
     "operator",
     "scan",
+    "seal_record",
+    "works_under_lock",
 ]

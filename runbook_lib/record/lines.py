@@ -33,6 +33,7 @@ class Kind(StrEnum):
     PROOF = "proof"  # ``expected`` beside ``seen``
     OUTCOME = "outcome"  # the incident's outcome in ``seen``
     NOTED = "noted"  # anything else that a reader should know
+    SEALED = "sealed"  # the artifact is a seal's manifest or envelope; ``expected``: the head of what it covers
     TORN = "torn"  # the line that should stand here was cut short; the artifact is what there was of it
 
 
@@ -76,23 +77,31 @@ class JournalText:
 
 def parse_journal(data: bytes, path: Path) -> JournalText:
     """Read a journal's bytes and check its chain. Raises ``RecordDamaged`` naming the line, from 1."""
+    text, problem = parse_whole_lines(data, path)
+    if problem:
+        raise problem
+    return text
+
+
+def parse_whole_lines(data: bytes, path: Path) -> tuple[JournalText, RecordDamaged | None]:
+    """The same without raising: the lines up to the first damaged one, and what is wrong with that."""
     whole, _, torn = data.rpartition(b"\n")
     lines: list[Line] = []
     prev = FIRST_PREV
     for n, raw in enumerate(whole.split(b"\n") if whole or data.startswith(b"\n") else [], start=1):
         try:
             line = parse_line(raw)
+            if line.n != n:
+                raise ValueError(f"it is numbered {line.n}")
+            if line.prev != prev:
+                raise ValueError("it does not follow from the line before")
         except ValueError as error:
-            raise _damaged(path, n, str(error)) from None
-        if line.n != n:
-            raise _damaged(path, n, f"it is numbered {line.n}")
-        if line.prev != prev:
-            raise _damaged(path, n, "it does not follow from the line before")
+            return JournalText(lines=tuple(lines)), _damaged(path, n, str(error))
         prev = line.hash
         lines.append(line)
     if holds_object(torn):
-        raise _damaged(path, len(lines) + 1, "its end is not what was written")
-    return JournalText(lines=tuple(lines), torn=torn)
+        return JournalText(lines=tuple(lines)), _damaged(path, len(lines) + 1, "its end is not what was written")
+    return JournalText(lines=tuple(lines), torn=torn), None
 
 
 def parse_line(raw: bytes) -> Line:

@@ -127,6 +127,12 @@ def _tokens() -> list[str]:
     return os.environ.get(TOKEN_VARIABLE, "").split()
 
 
+def works_under_lock(root: Path, site: str) -> bool:
+    """Whether this process works for the one that holds the site's lock, or is that one."""
+    holder = _read(lock_path(root, site))
+    return holder is not None and holder.token in _tokens()
+
+
 def holder_of(root: Path, site: str) -> Holder | None:
     """Who holds the site's lock now, living or not; None if nobody, or if the lock file is not readable."""
     return _read(lock_path(root, site))

@@ -10,6 +10,7 @@ from runbook_lib import background
 from runbook_lib.errors import OutcomeUnknown, RecordError, RunbookError, SafetyStop
 from runbook_lib.models import Stage, StageState
 from runbook_lib.session.nexts import next_steps
+from runbook_lib.session.sealing import seal_by_hand
 from runbook_lib.steps.context import Context
 from runbook_lib.steps.pages import PrimaryPages
 from runbook_lib.views import Link, Row, Table, View, show
@@ -76,7 +77,7 @@ class Runbook:
         return View(self.stage, (table,))
 
     def close(self) -> View[StageState]:
-        """Seal the stage: close every connection and write its end into the journal.
+        """Seal the stage: close every connection and write its end into the journal; the last one seals the record.
 
         Raises what the stage's outcome calls for, so that the cell is red by hand and the exit
         code is not zero in a batch.
@@ -84,6 +85,8 @@ class Runbook:
         self._do(self._seal)
         self._close_connections()
         self.context.record.end_stage(self.stage, StageState.DONE)
+        if self.stage is Stage.VERIFY:
+            seal_by_hand(self.context)
         return View(StageState.DONE, (show.stages({self.stage: StageState.DONE}, "Closed"),))
 
     def _seal(self) -> None:

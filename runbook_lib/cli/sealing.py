@@ -1,0 +1,81 @@
+"""``runbook key`` and ``runbook verify``: the key that signs records, and whether a record is what was signed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from runbook_lib import places
+from runbook_lib.cli.running import out
+from runbook_lib.errors import ParameterRefused, RecordDamaged, printable
+from runbook_lib.record.keys import PUBLIC, VerifyingKey, new_key, read_public, trusted_keys
+from runbook_lib.record.verification import Verification
+from runbook_lib.record.verify import NOT_PROVEN, verify_record
+
+
+def key_new_command() -> None:
+    """Make the key; raises ParameterRefused where there is one."""
+    key = new_key(places.key_dir())
+    out(f"key:    {key.id}\npublic: {key.source}")
+    out("Every run signs its record from now on. Give the public key to whoever is to check records, by a way that")
+    out("nobody else can change. The private key beside it stays here; keep no copy in a record or a ticket.")
+
+
+def key_show_command() -> None:
+    """Print the key's id, its file, and the public key as PEM."""
+    path = places.key_dir() / PUBLIC
+    if not path.exists():
+        raise ParameterRefused("There is no key yet", where=str(path), next_step="runbook key new makes one")
+    key = read_public(path)
+    out(f"key:    {key.id}\npublic: {key.source}\n{key.pem.decode('ascii').rstrip()}")
+
+
+def verify_command(record: str, *, key: str = "") -> int:
+    """Check a record and tell what was found; return 0 or 5."""
+    found = verify_record(record_folder(record), _keys(key))
+    for line in report(found):
+        out(printable(line))
+    return RecordDamaged.exit_code if found.problems else 0
+
+
+def report(found: Verification) -> list[str]:
+    """What was found, one line each: what was looked at, every problem, what is not proven."""
+    seal = f"{found.seal}/ covers {found.covered_lines} lines of the journal" if found.seal else "none"
+    signed = f"good, by key {found.key.id} ({found.key.source})" if found.key else "none that was verified"
+    return [
+        f"record:    {found.folder} ({found.files} files, {found.lines} lines in the journal)",
+        f"seal:      {seal}",
+        f"signature: {signed}",
+        *(f"note:      {note}" for note in found.notes),
+        *(f"PROBLEM    {problem.path}: {problem.what}" for problem in found.problems),
+        _conclusion(found),
+        *_limits(found),
+    ]
+
+
+def _conclusion(found: Verification) -> str:
+    if found.problems:
+        count = "one problem" if len(found.problems) == 1 else f"{len(found.problems)} problems"
+        return f"This record does NOT verify: {count}. Keep the folder as it is."
+    if found.key:
+        return "This record verifies: every file is what was signed."
+    return "Nothing in this record contradicts itself. Nobody has signed it, so anybody may have written it."
+
+
+def _limits(found: Verification) -> list[str]:
+    return ["A signature here does not prove:", *(f"  - {limit}" for limit in NOT_PROVEN)] if found.key else []
+
+
+def record_folder(record: str) -> Path:
+    """Return the folder of a record that is named by its path or by its incident."""
+    for folder in (Path(record).expanduser(), places.records_dir() / record):
+        if record and folder.is_dir():
+            return folder
+    raise ParameterRefused(
+        "There is no such record",
+        found=record,
+        next_step=f"give the path of its folder, or the name of one in {places.records_dir()}",
+    )
+
+
+def _keys(key: str) -> tuple[VerifyingKey, ...]:
+    return (read_public(Path(key).expanduser()),) if key else trusted_keys(places.key_dir())
