@@ -20,7 +20,7 @@ from runbook_lib.web.tables import readiness
 from runbook_lib.web.view import Rest
 
 _PATH = ("menu_administration", "menu_settings", "menu_high_availability")
-_SETTLE_S = 1.0
+_SETTLE_S = 0.6
 _UNCHANGED_S = 5.0  # a table that was there before the click may be an earlier one
 
 

@@ -76,6 +76,7 @@ class Hand:
 
     async def enter(self) -> None:
         """Press Enter where something was typed last, for a form without a button of a known name."""
+        self.view.moved()
         with self.view.browser.guard("pressing Enter"):
             await self.view.browser.page.keyboard.press("Enter")
 

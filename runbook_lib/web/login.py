@@ -21,6 +21,7 @@ async def login(view: View, hand: Hand, user: str, password: str) -> None:
     """
     view.logged_in = False
     await view.browser.go("/")
+    view.moved()
     await view.wait(
         lambda screen: True if is_login(screen, view.labels) or _inside(screen, view) else None, "the login page"
     )

@@ -33,6 +33,7 @@ from runbook_lib.web.view import Evidence, SessionEnded, View
 
 _REOPEN_AFTER = 3
 _NOTHING_AFTER = 5
+_FIRST_POLL_S = 0.25
 
 T = TypeVar("T")
 
@@ -198,10 +199,11 @@ class _Watch:
         self._on_change = on_change
         self._last: HaPage | None = None
         self._unchanged = _REOPEN_AFTER  # the first look opens the page
-        self._nothing = 0
+        self._nothing_since = 0.0
 
     async def run(self) -> HaPage:
         end = time.monotonic() + self._pages._browser.deadlines.registration_s
+        pause = min(_FIRST_POLL_S, self._pages._poll_s)
         while time.monotonic() < end:
             reopen = self._unchanged >= _REOPEN_AFTER
             page = await self._pages._observe(reopen)
@@ -209,7 +211,8 @@ class _Watch:
                 await self._back()
             elif self._ended(page, reopen):
                 return page
-            await asyncio.sleep(self._pages._poll_s)
+            await asyncio.sleep(pause)
+            pause = min(pause * 1.5, self._pages._poll_s)
         raise DeviceSilent(
             "the registration has not ended within its deadline",
             where=self._pages._browser.base_url,
@@ -230,9 +233,12 @@ class _Watch:
             raise failure
         if self._pages.is_active(page) and all(step.percent == 100 for step in page.milestones):
             return True
-        idle = reopened and not page.under_way and not page.milestones
-        self._nothing = self._nothing + 1 if idle else 0 if page.under_way else self._nothing
-        if self._nothing >= _NOTHING_AFTER:
+        now = time.monotonic()
+        if page.under_way or page.milestones:
+            self._nothing_since = 0.0
+        elif reopened and not self._nothing_since:
+            self._nothing_since = now
+        if self._nothing_since and now - self._nothing_since >= _NOTHING_AFTER * self._pages._poll_s:
             raise PageRefused(
                 "no registration is under way, and none has succeeded",
                 where=self._pages._browser.base_url,

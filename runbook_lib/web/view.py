@@ -18,7 +18,8 @@ from runbook_lib.web.match import find
 from runbook_lib.web.screen import FIELDS, PRESSABLE, Screen, plain, says, screen_from
 
 _INVENTORY = files("runbook_lib.web").joinpath("inventory.js").read_text(encoding="utf-8")
-_SHORT_WAIT_S, _LONG_WAIT_S = 0.05, 0.4
+_SHORT_WAIT_S, _LONG_WAIT_S = 0.05, 0.3
+_FRESH_S = 0.1
 _MASK = """(h, indices) => { for (const i of indices) {
   const el = h.elements[i];
   el.setAttribute("data-masked", el.getAttribute("style") || "");
@@ -73,16 +74,28 @@ class View:
         self.logged_in = False
         self._evidence = evidence
         self._handles: dict[int, tuple[Frame, JSHandle]] = {}
+        self._shown: Screen | None = None
+        self._shown_at = 0.0
         browser.page.on("dialog", self._answer)
 
-    async def look(self) -> Screen:
-        """Return what the page shows now; empty while it loads."""
+    async def look(self, *, anew: bool = False) -> Screen:
+        """Return what the page shows now; empty while it loads.
+
+        A look of a moment ago is given again where nothing was done to the page since, unless ``anew``.
+        """
         self.browser.raise_for_certificate()
         if self.browser.page.is_closed():
             raise ConnectionLost(
                 "the browser ended", next_step="Run the stage again: it looks at what the servers say."
             )
-        await self._forget()
+        if self._shown is not None and not anew and time.monotonic() - self._shown_at < _FRESH_S:
+            return self._shown
+        old, self._handles = self._handles, {}
+        listed, _ = await asyncio.gather(self._list(), _dispose(old))
+        self._shown, self._shown_at = screen_from(listed, self.browser.page.url, self.browser.secrets), time.monotonic()
+        return self._shown
+
+    async def _list(self) -> list[tuple[int, Any]]:
         listed: list[tuple[int, Any]] = []
         for number, frame in enumerate(self.browser.page.frames):
             if frame.parent_frame is not None and not await _is_visible(frame):
@@ -91,10 +104,15 @@ class View:
                 handle = await frame.evaluate_handle(_INVENTORY)
                 self._handles[number] = (frame, handle)
                 listed.append((number, await handle.evaluate("h => ({items: h.items, rows: h.rows})")))
-        return screen_from(listed, self.browser.page.url, self.browser.secrets)
+        return listed
+
+    def moved(self) -> None:
+        """Say that something is done to the page: the next look has to be a new one."""
+        self._shown = None
 
     async def element(self, frame: int, index: int) -> ElementHandle:
-        """Return the element of an item of the last look."""
+        """Return the element of an item of the last look, to act on it."""
+        self.moved()
         _, handle = self._handles[frame]
         element = (await handle.evaluate_handle("(h, i) => h.elements[i]", index)).as_element()
         if element is None:
@@ -114,8 +132,8 @@ class View:
         limit = self.browser.deadlines.page_s if deadline_s is None else deadline_s
         end = time.monotonic() + limit
         pause = _SHORT_WAIT_S
+        screen = await self.look()
         while True:
-            screen = await self.look()
             found = ready(screen)
             if found is not None:
                 return found
@@ -126,6 +144,7 @@ class View:
                 raise self.not_found(what, screen, limit)
             await asyncio.sleep(pause)
             pause = min(pause * 1.5, _LONG_WAIT_S)
+            screen = await self.look(anew=True)
 
     def not_found(self, what: str, screen: Screen, limit: float) -> PageNotUnderstood | DeviceSilent:
         """Return the error for something that is not on the page."""
@@ -164,6 +183,7 @@ class View:
 
     async def _masked_picture(self) -> bytes | None:
         masked = await self._sensitive()
+        self.moved()
         self._handles = {}
         try:
             for handle, indices in masked:
@@ -176,10 +196,11 @@ class View:
                 with contextlib.suppress(Error):
                     await handle.evaluate(_UNMASK, indices)
                     await handle.dispose()
+            self.moved()
         return png if whole else None
 
     async def _sensitive(self) -> list[tuple[JSHandle, list[int]]]:
-        screen = await self.look()
+        screen = await self.look(anew=True)
         found = [(n, [item.index for item in items if item.sensitive]) for n, items in screen.frames.items()]
         return [(self._handles[number][1], indices) for number, indices in found if indices]
 
@@ -195,11 +216,11 @@ class View:
         with contextlib.suppress(Error):
             await (dialog.accept() if agreed else dialog.dismiss())
 
-    async def _forget(self) -> None:
-        handles, self._handles = self._handles, {}
-        for _, handle in handles.values():
-            with contextlib.suppress(Error):
-                await handle.dispose()
+
+async def _dispose(handles: dict[int, tuple[Frame, JSHandle]]) -> None:
+    for _, handle in handles.values():
+        with contextlib.suppress(Error):
+            await handle.dispose()
 
 
 async def _is_visible(frame: Frame) -> bool:
