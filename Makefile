@@ -53,8 +53,9 @@ notebooks: setup ## Tests of the notebooks
 nbval: setup ## Run every notebook in a fresh lab and compare what it shows
 	$(NBVAL) tests/reference
 
-bench: setup ## Measure the log diagnosis against ripgrep and grep (needs rg, 15 GB of disk, ten minutes)
+bench: setup ## Measure the browser part, and the log diagnosis against ripgrep and grep (needs rg, 15 GB of disk, 15 minutes)
 	$(BIN)/python tools/bench.py
+	$(BIN)/python tools/bench_web.py --write
 
 reference: setup ## Make the copy of the notebooks with outputs that nbval compares
 	$(BIN)/python tools/reference.py
