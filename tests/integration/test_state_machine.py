@@ -88,6 +88,7 @@ class Repairs(RuleBasedStateMachine):
         if before:
             self.go_wrong(before, host)
         self.attempt(self.plan_all)
+        self.attempt(lambda: self.carry_out(""))  # nobody has approved anything yet
         if between:
             self.go_wrong(between, host)
         if self.plans():
