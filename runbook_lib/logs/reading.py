@@ -9,10 +9,11 @@ from pathlib import Path
 from typing import Any
 
 from runbook_lib.logs.findings import Findings
+from runbook_lib.logs.prefix import LONGEST, read_prefix
 from runbook_lib.logs.rules import Rule
 from runbook_lib.logs.scanner import Scanner
 from runbook_lib.logs.sources import Listed, by_series, list_logs, read_logs
-from runbook_lib.logs.streams import Notes
+from runbook_lib.logs.streams import Notes, Stream
 from runbook_lib.logs.timestamps import clock_of
 from runbook_lib.logs.whose import server_on_path
 from runbook_lib.models import Damage
@@ -36,8 +37,8 @@ class Settings:
     workers: int = 1
 
     def __post_init__(self) -> None:
-        for server, zone in self.zones.items():
-            clock_of(server, {server: zone} if zone else None)  # a zone that is not known is refused before anything is read
+        for server, zone in self.zones.items():  # a zone that is not known is refused before anything is read
+            clock_of(server, {server: zone} if zone else None)
 
     def zone_name(self, server: str) -> str:
         return self.zones.get(server) or self.zones.get("", "")
@@ -88,9 +89,12 @@ def read_job(job: Job, settings: Settings, tell: Progress = lambda *_: None) -> 
         if server not in scanners:
             scanners[server] = scanner_for(server, settings)
         scanner = scanners[server]
-        scanner.begin_file(log.name, continues=log.continues and scanner is last)
+        goes_on = log.continues and scanner is last
+        head = first_bytes(log.stream) if goes_on else b""
+        scanner.begin_file(log.name, continues=goes_on, within_line=goes_on and begins_within_line(head))
+        scanner.feed(head)
         last = scanner
-        untold = 0
+        untold = len(head)
         while read := scanner.read(log.stream):
             untold += read
             if untold >= _TOLD_EVERY:
@@ -112,6 +116,20 @@ def scanner_for(server: str, settings: Settings) -> Scanner:
     """Return a scanner for a server's logs."""
     zone = settings.zone_name(server)
     return Scanner(settings.rules, clock_of(server, {server: zone} if zone else None), roles=not server)
+
+
+def first_bytes(stream: Stream) -> bytes:
+    """Return enough of a log's beginning to tell whether its first line has a prefix."""
+    room = memoryview(bytearray(LONGEST))
+    size = 0
+    while size < LONGEST and (read := stream.readinto(room[size:])):
+        size += read
+    return bytes(room[:size])
+
+
+def begins_within_line(head: bytes) -> bool:
+    """Return whether a log begins in the middle of a line: without a prefix, and not at a line's end."""
+    return bool(head) and head[:1] not in b"\r\n" and not read_prefix(head.decode("latin-1")).length
 
 
 def jobs_of(sources: Mapping[str, Sequence[Path]]) -> Iterator[Job]:

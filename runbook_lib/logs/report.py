@@ -78,8 +78,8 @@ def _facts(m: Mismatch, stores: int) -> Iterator[tuple[str, str]]:
     yield "server", m.server
     yield "thread", ", ".join(m.threads) or "not in the log"
     yield "count", f"{m.count:,}"
-    yield "first seen", _when(m.first_utc, m.first_said, m.zone_known)
-    yield "last seen", _when(m.last_utc, m.last_said, m.zone_known)
+    yield "first seen", when_said(m.first_utc, m.first_said, m.zone_known)
+    yield "last seen", when_said(m.last_utc, m.last_said, m.zone_known)
     yield "entry", answer.entry_note(m, stores)
     for note in m.notes:
         yield "not known", note
@@ -87,10 +87,11 @@ def _facts(m: Mismatch, stores: int) -> Iterator[tuple[str, str]]:
 
 def when(moment: answer.Moment) -> str:
     """Return a moment as people read it, and what is not known of it."""
-    return _when(moment.utc, moment.said, moment.zone_known)
+    return when_said(moment.utc, moment.said, moment.zone_known)
 
 
-def _when(utc: datetime | None, said: str, zone_known: bool) -> str:
+def when_said(utc: datetime | None, said: str, zone_known: bool) -> str:
+    """Return a time as people read it: in UTC, or as the log says it, and what is not known of it."""
     if utc is not None:
         return f"{utc.astimezone(UTC):%Y-%m-%d %H:%M:%S}" + ("Z" if zone_known else " (zone?)")
     return f"{said} (no date)" if said else "not in the log"

@@ -58,10 +58,13 @@ class Scanner:
         self._view = memoryview(self._data)
         self._reset()
 
-    def begin_file(self, source: str, *, continues: bool = False) -> None:
-        """Say that what is fed next is ``source``; ``continues``: it follows the file before without a gap."""
+    def begin_file(self, source: str, *, continues: bool = False, within_line: bool = False) -> None:
+        """Say that what is fed next is ``source``; ``continues``: it follows the file before without a gap.
+
+        ``within_line``: an open line at the end of the file before goes on in this one.
+        """
         if continues and self._files:
-            self._end_line()
+            self._end_line(open_too=not within_line)
             self._open_line = False
         else:
             self.finish()
@@ -120,11 +123,11 @@ class Scanner:
         for tally in self.findings.tallies.values():
             tally.skip_to = 0
 
-    def _end_line(self) -> None:
-        """Note the time at the file's end, and end its last line."""
+    def _end_line(self, *, open_too: bool = True) -> None:
+        """Note the time at the file's end, and with ``open_too`` end its last line where it is open."""
         self._note_time(Window(self._data, max(self._files[-1].start - self._base, self._size - AFTER, 0), self._size))
         whole = self._size > 0 and self._data[self._size - 1] == 10
-        self._open_line = not whole and self._base + self._size > self._files[-1].start
+        self._open_line = open_too and not whole and self._base + self._size > self._files[-1].start
         if self._open_line:
             self._data[self._size] = 10
             self._size += 1

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import time
+from pathlib import Path
+
 from runbook_lib.logs import RULES, diagnose_sources
 from runbook_lib.logs.site_rules import load_rules
 from runbook_lib.models import Diagnosis, Stage
 from runbook_lib.steps.context import Context
 
 FACTS = "diagnosis"
+TELL_EVERY_S = 1.0
 
 
 def diagnose(context: Context) -> Diagnosis:
@@ -28,7 +32,15 @@ def read_logs(context: Context) -> Diagnosis:
     zones = {key: server.log_zone for key, server in servers.items() if server.log_zone}
     context.tell("Reading the logs")
     rules = (*RULES, *load_rules(site.rules)) if site.rules else RULES
-    return diagnose_sources(sources, zones=zones, rules=rules, known={"site": site.name})
+    told_at = time.monotonic()
+
+    def tell(name: str, size: int) -> None:
+        nonlocal told_at
+        if time.monotonic() - told_at > TELL_EVERY_S:
+            told_at = time.monotonic()
+            context.tell(f"Reading the logs: {size >> 20:,} MB so far, now {Path(name).name}")
+
+    return diagnose_sources(sources, zones=zones, rules=rules, known={"site": site.name}, progress=tell)
 
 
 def recorded_diagnosis(context: Context) -> Diagnosis:

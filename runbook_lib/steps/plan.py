@@ -113,6 +113,7 @@ class _Planner:
             for mismatch in self._stale.unexplained
         ]
         found += [f"{server}: no logs at hand" for server in self._diagnosis.no_logs]
+        found += [f"{damage.source}: {damage.problem}" for damage in self._diagnosis.damaged]
         found += [
             f"{row.server}: {row.key}: the operator named it; no log line says that it is stale"
             for row in rows

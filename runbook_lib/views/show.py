@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 
 from runbook_lib.certificates import sha256_of
 from runbook_lib.logs.answer import timeline
-from runbook_lib.logs.report import when
+from runbook_lib.logs.report import when, when_said
 from runbook_lib.models import (
     Approval,
     Check,
@@ -64,8 +64,8 @@ def diagnosis(value: Diagnosis) -> View[Diagnosis]:
                     found.subject,
                     ", ".join(found.threads),
                     str(found.count),
-                    stamp(found.first_utc),
-                    stamp(found.last_utc),
+                    when_said(found.first_utc, found.first_said, found.zone_known),
+                    when_said(found.last_utc, found.last_said, found.zone_known),
                     shorten(first_and_last(found.evidence), folder),
                 ),
                 mark=BAD,

@@ -104,6 +104,20 @@ def test_message_goes_on_in_the_next_file_of_the_series(tmp_path: Path, line: in
     ]
 
 
+def test_message_may_be_cut_at_any_byte_by_rotation(tmp_path: Path) -> None:
+    """Wherever rotation cuts the message, within a word too, it is one event with its whole subject and its thread."""
+    text = b"x\n2026-11-23 12:00:00,000 ERROR " + EVENT + b"2026-11-23 12:00:01,000 INFO [main] y\n"
+    (tmp_path / "whole").mkdir()
+    (tmp_path / "whole" / "hm-0-0.log").write_bytes(text)
+    (whole,) = diagnose_sources({"primary": [tmp_path / "whole"]}).mismatches
+    for cut in range(1, len(text) - 1):
+        (tmp_path / "hm-0-1.log").write_bytes(text[:cut])
+        (tmp_path / "hm-0-0.log").write_bytes(text[cut:])
+        paths = [tmp_path / "hm-0-1.log", tmp_path / "hm-0-0.log"]
+        found = [(m.subject, m.count, m.threads) for m in diagnose_sources({"primary": paths}).mismatches]
+        assert found == [(whole.subject, 1, whole.threads)], text[cut - 20 : cut]
+
+
 @pytest.mark.parametrize(
     "encode",
     [

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -74,3 +76,34 @@ def test_refusal_keeps_the_text() -> None:
     with pytest.raises(AnswerNotUnderstood) as refused:
         parse_name("prime-sec")
     assert refused.value.found == "prime-sec"
+
+
+DN_PIECES = st.one_of(
+    st.sampled_from(
+        ["CN=", "/CN=", "OU = ", ",", "+", ";", "\\", "\\,", "\\C3\\A9", '"', "#04", "=", "/", " ", "1.2.3=", "x"]
+    ),
+    st.text(max_size=5),
+)
+
+
+@given(st.lists(DN_PIECES, max_size=40).map("".join))
+def test_any_text_is_a_name_or_refused(text: str) -> None:
+    """Any text is either parsed, and then the same subject as itself, or refused: nothing else."""
+    try:
+        name = parse_name(text)
+    except AnswerNotUnderstood:
+        assert not same_subject(text, text)
+        return
+    assert same_subject(name, text)
+    assert fits(name, text) is Fit.EXACT
+
+
+@pytest.mark.timeout(60)
+@pytest.mark.parametrize(
+    "piece", ["CN=a,", "/CN=a", "CN=a+", "\\,", '"', " ", "CN=", "#ab", "\\C3", "1.2.", "a=b/", ", ", "= "]
+)
+def test_long_names_take_linear_time(piece: str) -> None:
+    """Half a megabyte of any piece is parsed or refused within the test's time."""
+    for text in (piece * (500_000 // len(piece)), "CN=" + piece * (500_000 // len(piece)), '/CN="' + piece * 50_000):
+        with contextlib.suppress(AnswerNotUnderstood):
+            parse_name(text)
