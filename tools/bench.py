@@ -296,8 +296,9 @@ def _report(
         "# How fast the log diagnosis is",
         "",
         "Written by `make bench`; do not edit. Ratios compare medians of one run, in which the contenders took turns;",
-        "seconds depend on the machine and on what else it did, which the load tells. Processor time (median, all cores)",
-        "depends less on that. Files are read, not mapped: a log that is cut off while it is mapped would end the process.",
+        "seconds depend on the machine and on what else it did, which the load tells. Processor time (the median, over all",
+        "cores) depends less on that. Files are read and not mapped, although that would be a little quicker: a log that is",
+        "cut off while it is mapped would end the process.",
         "",
         *_table(("what", "value"), _machine(corpus, rounds)),
         "",
@@ -306,11 +307,7 @@ def _report(
     ]
     for comparison in comparisons:
         first = comparison.contenders[0]
-        rows = [
-            (c.name, f"{c.median:.3f} s", f"{c.best:.3f} s", _ratio(first.median, c.median), f"{c.processor:.3f} s")
-            + (_ratio(first.processor, c.processor),)
-            for c in comparison.contenders
-        ]
+        rows = [_row(first, contender) for contender in comparison.contenders]
         lines += [f"## {comparison.title[0].upper()}{comparison.title[1:]}", "", f"Target: {comparison.target}.", ""]
         headers = (
             "contender",
@@ -327,8 +324,11 @@ def _report(
     return "\n".join(lines) + "\n"
 
 
-def _ratio(ours: float, other: float) -> str:
-    return f"{ours / other:.2f}"
+def _row(ours: Contender, other: Contender) -> tuple[str, ...]:
+    clock, processor = ours.median / other.median, ours.processor / other.processor
+    seconds = (f"{value:.3f} s" for value in (other.median, other.best, other.processor))
+    median, best, used = seconds
+    return other.name, median, best, f"{clock:.2f}", used, f"{processor:.2f}"
 
 
 def _machine(corpus: Corpus, rounds: int) -> list[tuple[str, str]]:
