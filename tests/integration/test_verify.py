@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import base64
+import json
 import re
 import shutil
+import signal
 import subprocess
+import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -12,8 +17,9 @@ from cli_runs import Commands, Said
 from repair_site import QUICK
 
 from runbook_lib.lab import Lab
+from runbook_lib.models import Outcome
 from runbook_lib.places import project_root
-from runbook_lib.record import Record, list_records
+from runbook_lib.record import Kind, Line, Record, list_records
 
 pytestmark = pytest.mark.timeout(300)
 
@@ -53,6 +59,43 @@ def copied(runs: tuple[Keyed, Said, Said], tmp_path: Path) -> Path:
     shutil.copytree(commands.only_record().folder, tmp_path / "from elsewhere")
     shutil.copyfile(commands.keys / "signing.pub.pem", tmp_path / "ada.pub.pem")
     return tmp_path / "from elsewhere"
+
+
+@pytest.mark.parametrize(
+    ("fault", "code", "outcome"), [("refuse", 4, Outcome.FAILED), ("silent", 143, Outcome.STOPPED)]
+)
+def test_run_that_does_not_end_well_is_sealed_too(tmp_path: Path, fault: str, code: int, outcome: Outcome) -> None:
+    """A run that fails, and one that SIGTERM ends while a server is silent, leave a signed record that verifies."""
+    commands = Keyed(tmp_path, tmp_path / "keys")
+    assert commands.run("key", "new").code == 0
+    with Lab(tmp_path / "site", scenario="renewed", **QUICK) as lab:
+        lab.set_fault(fault, "secondary", service="ssh")
+        process = commands.start("run", lab.site_file, "--until", "00")
+        if code == 143:
+            wait_until(lambda: any(line.kind is Kind.STAGE_STARTED for line in lines_of(commands)))
+            process.send_signal(signal.SIGTERM)
+        assert commands.end(process).code == code
+    said = commands.run("verify", commands.only_record().incident)
+    assert said.code == 0, said.out
+    assert sealed_outcome(commands.only_record()) == outcome
+
+
+def wait_until(holds: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 120
+    while not holds():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+def lines_of(commands: Keyed) -> tuple[Line, ...]:
+    found = list_records(commands.records)
+    return Record.open(commands.records, found[0].incident).journal.read().lines if found else ()
+
+
+def sealed_outcome(record: Record) -> str:
+    envelope = json.loads((record.folder / "seal/envelope.json").read_bytes())
+    outcome: str = json.loads(base64.b64decode(envelope["payload"]))["predicate"]["outcome"]
+    return outcome
 
 
 def check(copied: Path, *options: str | Path) -> Said:

@@ -215,6 +215,17 @@ def test_secret_is_not_in_what_is_signed(tmp_path: Path, keys: Path, monkeypatch
     assert verify(made, keys).problems == []
 
 
+def test_secret_in_the_name_of_a_stray_file_is_not_signed(
+    tmp_path: Path, keys: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A file that somebody left in the folder, with a secret in its name, does not bring it into the manifest."""
+    monkeypatch.setenv("STRAY_SECRET", "stray-s3cret-name")
+    made = small_record(tmp_path / "records")
+    (made.folder / SecretRef.parse("env:STRAY_SECRET").resolve()).write_text("x")
+    seal_record(made, SITE, key_folder=keys)
+    assert b"stray-s3cret" not in (made.folder / "seal/manifest.json").read_bytes()
+
+
 def test_later_seal_leaves_the_earlier_and_counts(record: Record, keys: Path) -> None:
     """A record that went on is sealed to `seal-2/`; the first seal stays byte for byte and is covered by the second."""
     first = {path: path.read_bytes() for path in (record.folder / "seal").iterdir()}
@@ -290,7 +301,10 @@ def test_journal_that_lost_whole_lines_is_found(record: Record, keys: Path) -> N
     lines = record.journal.path.read_bytes().splitlines(keepends=True)
     for left in range(1, len(lines)):
         record.journal.path.write_bytes(b"".join(lines[:left]))
-        assert verify(record, keys).problems, left
+        named = told(verify(record, keys))
+        assert "journal.jsonl" in named or "seal/envelope.json" in named, left
+    record.journal.path.write_bytes(lines[0])
+    assert told(verify(record, keys))["journal.jsonl"].startswith("cut short")
 
 
 @pytest.mark.parametrize(
