@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Sequence
 
-from playwright.async_api import Error
+from playwright.async_api import Error, Frame
 
 from runbook_lib.errors import DeviceSilent, PageNotUnderstood
 from runbook_lib.web.hand import Hand, named
@@ -17,7 +17,7 @@ _PRESS = ("link", "menuitem", "tab", "button", "clickable")
 _HOVER_S = 0.6
 _STEP_S = 10.0
 _BUTTON_S = 0.8
-_CHANGE_S, _REST_S = 1.5, 0.35
+_CHANGE_S, _REST_S = 1.5, 0.25
 
 
 async def go(hand: Hand, path: Sequence[str]) -> None:
@@ -93,14 +93,27 @@ async def _open(hand: Hand, item: Item, left: Sequence[str]) -> None:
         except (Error, PageNotUnderstood):
             hand.opens_by_click.add(item.text)
     before = await hand.view.look()
-    await hand.click(await hand.again(item))
-    if not left:
-        # The page before this one may stay for a moment, and look like the one that is meant.
-        shown = Rest()
+    if left:
+        await hand.click(await hand.again(item))
+        return
+    # The page before this one may stay for a moment, and look like the one that is meant; or be the very same.
+    loaded: list[Frame] = []
+    page, shown = hand.view.browser.page, Rest()
+
+    def note(frame: Frame) -> None:
+        loaded.append(frame)
+
+    page.on("framenavigated", note)
+    try:
+        await hand.click(await hand.again(item))
         with contextlib.suppress(PageNotUnderstood, DeviceSilent):
             await hand.view.wait(
-                lambda screen: True if screen != before and shown.rests(screen, _REST_S) else None, "", _CHANGE_S
+                lambda screen: True if (loaded or screen != before) and shown.rests(screen, _REST_S) else None,
+                "",
+                _CHANGE_S,
             )
+    finally:
+        page.remove_listener("framenavigated", note)
 
 
 async def _search(hand: Hand, key: str) -> None:

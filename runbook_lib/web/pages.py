@@ -198,7 +198,7 @@ class _Watch:
         self._pages = pages
         self._on_change = on_change
         self._last: HaPage | None = None
-        self._unchanged = _REOPEN_AFTER  # the first look opens the page
+        self._unchanged = 0
         self._nothing_since = 0.0
 
     async def run(self) -> HaPage:
@@ -209,6 +209,9 @@ class _Watch:
             page = await self._pages._observe(reopen)
             if page is None:
                 await self._back()
+            elif not reopen and not (page.configuration_mode or page.milestones):
+                self._unchanged = _REOPEN_AFTER  # this is another page
+                continue
             elif self._ended(page, reopen):
                 return page
             await asyncio.sleep(pause)
