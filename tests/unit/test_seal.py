@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from incident_kit import Incident
 from securesystemslib.dsse import Envelope
 from securesystemslib.exceptions import VerificationError
 from securesystemslib.signer import SSlibKey
@@ -18,13 +19,14 @@ from runbook_lib.canonical import canonical_json, plan_digest, sha256_hex
 from runbook_lib.errors import ParameterRefused
 from runbook_lib.models import Approval, Decision, Outcome, Plan, PlanRow, Stage, StageState
 from runbook_lib.places import lock_file, notebooks_dir
-from runbook_lib.record import Kind, Record, Seal, note_template, scan, seal_record
+from runbook_lib.record import Kind, Record, Seal, SiteLock, note_template, scan, seal_record
 from runbook_lib.record.keys import VerifyingKey, new_key, read_public, signing_key, trusted_keys
 from runbook_lib.record.lines import parse_journal
 from runbook_lib.record.manifest import journal_part, parse_manifest
 from runbook_lib.record.verification import Verification
 from runbook_lib.record.verify import verify_record
 from runbook_lib.secrets import REDACTOR, SecretRef
+from runbook_lib.session.sealing import seal_by_hand
 
 SITE = {"name": "mysite", "primary": {"address": "192.0.2.10", "password": "env:PI_PASSWORD"}}
 CHANGES = 1000
@@ -406,3 +408,20 @@ def test_record_that_was_never_sealed_is_held_by_its_chain(tmp_path: Path, keys:
     assert list(told(verify(made, keys))) == ["seal/"]
     (made.folder / "incident.json").write_bytes(b"{}")
     assert "incident.json" in told(verify_record(made.folder))
+
+
+def test_stage_60_by_hand_seals_and_a_runs_notebook_leaves_it_to_the_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Closed by a person the record is sealed and told so; inside a run, which seals at its end, it is not yet."""
+    monkeypatch.setenv("RUNBOOK_KEY_DIR", str(tmp_path / "no keys"))
+    context = Incident(tmp_path).context
+    heard: list[str] = []
+    context = replace(context, tell=lambda text, fraction=None: heard.append(text))
+    with SiteLock(context.records_root, context.site.name):
+        seal_by_hand(context)
+    assert heard == []
+    assert not (context.record.folder / "seal").exists()
+    seal_by_hand(context)
+    assert "NOT SIGNED" in heard[0]
+    assert (context.record.folder / "seal/manifest.json").exists()
