@@ -138,7 +138,10 @@ def test_every_problem_of_a_site_file_is_named_at_once(commands: Commands, tmp_p
 
 
 def test_bad_site_file_contacts_nobody(start_lab: StartLab, commands: Commands) -> None:
-    """One wrong key in the file of a site that runs: the servers do not hear of it."""
+    """It never contacts anything when the site's file has a problem.
+
+    One wrong key in the file of a site that runs: the servers do not hear of it.
+    """
     lab = start_lab("healthy", monitor_style="slow")
     lab.site_file.write_text(lab.site_file.read_text().replace("failover: manual", "failover: sometimes"))
     said = commands.run("run", lab.site_file)

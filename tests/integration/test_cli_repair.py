@@ -102,7 +102,10 @@ def run_until_silent(commands: Commands, lab: Lab, site: Path) -> Said:
 
 
 def test_unapproved_plan_stops_the_run_and_says_how_to_approve(story: Story) -> None:
-    """Exit 3, and the refusal is the command that approves, whole."""
+    """It never approves its own plan outside the lab, and never takes silence for consent.
+
+    Exit 3, and the refusal is the command that approves, whole.
+    """
     assert story.refused.code == 3
     assert "ApprovalMissing" in story.refused.out
     assert "--by NAME" in story.refused.err
@@ -123,7 +126,10 @@ def test_second_run_of_the_site_is_refused_with_the_name_of_the_first(story: Sto
 
 
 def test_change_whose_result_was_not_seen_is_exit_6(story: Story) -> None:
-    """The deletion left, the list could not be read again: unknown, and not called failed."""
+    """It never claims in the record what was not seen: what is not known is called `unknown`.
+
+    The deletion left, the list could not be read again: unknown, and not called failed.
+    """
     assert story.unseen.code == 6
     assert re.search(r"outcome: unknown\nrecord: ", story.unseen.out)
 
@@ -175,7 +181,10 @@ def test_over_all_interruptions_each_entry_was_deleted_once(story: Story) -> Non
 
 
 def test_nothing_was_sent_before_its_approval_and_its_intent_were_on_disk(story: Story) -> None:
-    """The lab saw every deletion arrive after the journal's line that says what is about to change."""
+    """It never sends a change before its intent is on disk.
+
+    The lab saw every deletion arrive after the journal's line that says what is about to change.
+    """
     lines = story.record.journal.read().lines
     (approved,) = [line.utc for line in lines if line.kind is Kind.APPROVED]
     intents = {(line.server, line.text): line.utc for line in lines if line.kind is Kind.INTENT}
@@ -216,7 +225,10 @@ def test_record_verifies_and_holds_every_executed_notebook(story: Story) -> None
 
 
 def test_no_secret_of_the_site_is_in_any_byte_that_was_written_or_said(story: Story) -> None:
-    """Raw, URL-encoded and in base64 (also as a part of HTTP Basic): neither in the record nor on the terminal."""
+    """It never puts a secret into a record.
+
+    Raw, URL-encoded and in base64 (also as a part of HTTP Basic): neither in the record nor on the terminal.
+    """
     secrets = {path.read_text().strip() for path in (story.lab.folder / "secrets").iterdir()} | {WRONG_KEY}
     written = [path.read_bytes() for path in story.commands.records.rglob("*") if path.is_file()]
     said = [text.encode() for one in story.commands.said for text in (one.out, one.err)]

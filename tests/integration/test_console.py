@@ -548,7 +548,10 @@ def test_an_unpinned_host_key_stops_before_the_password() -> None:
 
 @pytest.mark.parametrize("as_fingerprint", [False, True])
 def test_a_changed_host_key_stops_before_the_password(as_fingerprint: bool) -> None:
-    """A key other than the pinned one is shown beside it; no login is tried, and not a second time."""
+    """It never sends a password over SSH to a server whose host key is not the pinned one.
+
+    A key other than the pinned one is shown beside it; no login is tried, and not a second time.
+    """
     old = key(number=1)
     pin = old.get_fingerprint() if as_fingerprint else old.export_public_key().decode().strip()
     ade = FakeAde()

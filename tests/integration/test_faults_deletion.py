@@ -39,7 +39,10 @@ def stale_three(case: Case) -> set[tuple[str, str]]:
 def test_the_store_decides_and_no_command_is_sent_twice(
     faulty: StartLab, begin: Begin, fault: str, settings: dict[str, Any], result: Deletion
 ) -> None:
-    """Whatever is lost or said, each deletion leaves once, and what the store then lists is what the record says."""
+    """It never takes what `deletecert` printed, or what the HA page announced, for proof that a change worked.
+
+    Whatever is lost or said, each deletion leaves once, and what the store then lists is what the record says.
+    """
     case = begin(faulty("renewed"), lambda site: site["deadlines"].update(command_s=1.5))
     plan = case.make_plan()
     about = {} if fault == "deletecert_lie" else {"command": DELETE}
@@ -136,7 +139,10 @@ def test_an_entry_that_came_back_is_called_repaired_by_the_servers_own_state(fau
 
 
 def test_nothing_is_deleted_without_an_approval_of_this_plan(faulty: StartLab, begin: Begin) -> None:
-    """No approval, that of an earlier plan, or that of the one who runs it where two are asked for: exit 3."""
+    """It never deletes anything that was not in an approved plan.
+
+    No approval, that of an earlier plan, or that of the one who runs it where two are asked for: exit 3.
+    """
     case = begin(faulty("renewed"))
     first = case.make_plan()
     error = case.refused(ApprovalMissing, 3, case.delete_only)

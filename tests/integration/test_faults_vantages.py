@@ -106,7 +106,10 @@ def replace_the_entry(case: Case) -> None:
 
 @pytest.mark.parametrize("move", [move_to_impostor, renew_again, add_an_entry, replace_the_entry])
 def test_what_moved_since_the_plan_makes_it_stale(faulty: StartLab, begin: Begin, move: Any) -> None:
-    """The certificate or a store is another one when the approved plan is applied: PlanStale, zero deletions."""
+    """It never deletes anything when something has moved since the plan was made.
+
+    The certificate or a store is another one when the approved plan is applied: PlanStale, zero deletions.
+    """
     case = begin(faulty("renewed"))
     plan = case.make_plan()
     assert len(plan.deletions) == 3
@@ -117,7 +120,11 @@ def test_what_moved_since_the_plan_makes_it_stale(faulty: StartLab, begin: Begin
 
 
 def test_no_credentials_reach_a_host_that_moved_after_the_deletion(faulty: StartLab, begin: Begin) -> None:
-    """Right before the deletions, another after them: neither the HA key nor the ISE password is typed."""
+    """It never types the HA key or an ISE password while the host that it is meant for presents a certificate that is
+    neither confirmed nor overridden by name.
+
+    Right before the deletions, another after them: neither the HA key nor the ISE password is typed.
+    """
     case = begin(faulty("renewed"))
     assert {result.result for result in case.carry_out(case.make_plan())} == {Deletion.GONE}
     for server in ("secondary", "ise"):

@@ -68,7 +68,10 @@ def test_opens_a_page_of_the_pinned_key_with_a_common_name_only(tmp_path: Path) 
 
 
 def test_another_key_gets_no_request_at_all(tmp_path: Path) -> None:
-    """With another key CertificateMoved is raised, and the server hears not a single HTTP request."""
+    """It never types a password into a page whose key is not the confirmed one.
+
+    With another key CertificateMoved is raised, and the server hears not a single HTTP request.
+    """
     heard: list[str] = []
 
     async def go() -> None:

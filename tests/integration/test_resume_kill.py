@@ -59,7 +59,10 @@ def _own_records(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_run_killed_at_a_line_is_finished_by_the_next_and_deletes_nothing_twice(
     tmp_path: Path, mortal: Mortal, intents: int, lines: int
 ) -> None:
-    """Whatever was on disk by then: one deletion command per stale entry over all runs, and the right pins."""
+    """It never sends a deletion twice.
+
+    Whatever was on disk by then: one deletion command per stale entry over all runs, and the right pins.
+    """
     with Lab(tmp_path / "lab", **QUICK_LAB) as lab:
         site = quick_site(lab)
         assert mortal.run(site, intents=intents, lines=lines) in (-9, 0)

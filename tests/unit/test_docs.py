@@ -543,3 +543,23 @@ def change_a_byte(path: Path, old: bytes, new: bytes) -> None:
     data = path.read_bytes()
     assert old in data
     path.write_bytes(data.replace(old, new))
+
+
+def promises() -> list[str]:
+    """The numbered sentences under «What it will never do», each on one line."""
+    section = (ROOT / "README.md").read_text(encoding="utf-8").split("## What it will never do", 1)[1]
+    numbered = section.split("\n1. ", 1)[1].split("\n\n", 1)[0]
+    return [" ".join(item.split()) for item in re.split(r"\n\d+\. ", numbered)]
+
+
+def docstrings_of_tests() -> list[str]:
+    """The docstring of every test function, each on one line."""
+    trees = (ast.parse(path.read_text(encoding="utf-8")) for path in (ROOT / "tests").rglob("test_*.py"))
+    functions = (node for tree in trees for node in ast.walk(tree) if isinstance(node, ast.FunctionDef))
+    return [" ".join((ast.get_docstring(node) or "").split()) for node in functions if node.name.startswith("test_")]
+
+
+@pytest.mark.parametrize("promise", promises())
+def test_every_promise_of_the_readme_is_what_a_test_claims(promise: str) -> None:
+    """What the suite will never do is, word for word, the claim of a test."""
+    assert any(claim.startswith(promise) for claim in docstrings_of_tests())

@@ -69,7 +69,10 @@ def said(process: subprocess.Popen[str]) -> str:
 
 
 def test_second_run_is_refused_with_the_holders_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """While a run holds the site, another is refused, and told who holds it, where, since when and what for."""
+    """It never lets two runs change one site at the same time, and never takes over a lock by itself.
+
+    While a run holds the site, another is refused, and told who holds it, where, since when and what for.
+    """
     monkeypatch.setenv("RUNBOOK_OPERATOR", "A. Nother")
     with holding(tmp_path, "lab") as process:
         assert said(process) == "in"

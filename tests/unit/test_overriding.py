@@ -60,7 +60,10 @@ def test_an_override_needs_a_name_and_a_reason(incident: Incident, change: dict[
 
 @pytest.mark.parametrize("verdict", [verdict for verdict in Verdict if verdict is not Verdict.UNCONFIRMED])
 def test_nothing_but_unconfirmed_can_be_overridden(tmp_path: Path, verdict: Verdict) -> None:
-    """Suspected interception, alternation, no answer: no override; nor where none is needed."""
+    """It never accepts a contradicted certificate; there is no override.
+
+    Suspected interception, alternation, no answer: no override; nor where none is needed.
+    """
     incident = Incident(tmp_path, {"secondary": verdict})
     with pytest.raises(DeletionRefused, match="Only «unconfirmed»"):
         say(incident)

@@ -226,7 +226,10 @@ STRANGERS = ["*_8082", "$(reload)_8082", f"{SECONDARY}%eth0_8082", "prime-\u017f
 
 @pytest.mark.parametrize("host", OWN)
 def test_own_entries_are_never_deletions(host: str) -> None:
-    """A server's own entry stays, also where a mismatch fits it and the operator names it."""
+    """It never deletes a server's own entry.
+
+    A server's own entry stays, also where a mismatch fits it and the operator names it.
+    """
     own = entry(f"{host}_8082", "prime-pri")
     site = site_with(policy={"named_entries": (f"primary {own.key}",)})
     plan = planned(primary=(own,), mismatches=(mismatch("primary", "prime-pri"),), site=site)
@@ -546,7 +549,11 @@ WORLD = st.fixed_dictionaries(
 @settings(max_examples=200, deadline=None, derandomize=True)
 @given(WORLD)
 def test_every_deletion_is_of_another_host_and_confirmed_or_overridden_by_name(world: dict[str, Any]) -> None:
-    """For random stores, logs, verdicts, names: no deletion but of a confirmed or overridden other host."""
+    """It never deletes an entry before the certificate now presented is confirmed by another way than the connection
+    under repair, or a person has overridden `unconfirmed` by name, for that one certificate.
+
+    For random stores, logs, verdicts, names: no deletion but of a confirmed or overridden other host.
+    """
     plan = planned(**world)
     stores = {"primary": world["primary"], "secondary": world["secondary"]}
     assert [(row.server, row.key) for row in plan.rows] == [(s, one.key) for s in stores for one in stores[s]]

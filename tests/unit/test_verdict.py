@@ -119,7 +119,10 @@ def test_sha1_is_warned_of_and_is_no_interception() -> None:
 
 @pytest.mark.parametrize("known", [CSR, PRINT, CA, NOTHING], ids=["csr", "fingerprint", "ca", "nothing"])
 def test_the_same_subject_never_counts(known: Knowledge) -> None:
-    """A certificate with the expected subject, names and issuer's name, and another key, is never confirmed."""
+    """It never trusts a subject or CN.
+
+    A certificate with the expected subject, names and issuer's name, and another key, is never confirmed.
+    """
     twin_ca = make("intermediate", key=key_of("ec", 7), by=make("root", key=key_of("ec", 8), ca=True), ca=True)
     for twin in (make("prime-sec", key=key_of("ec", 10)), make("prime-sec", key=key_of("ec", 10), by=twin_ca)):
         judged = verdict(everywhere(twin.der, twin_ca.der, INTER.der, ROOT.der), known)
