@@ -49,7 +49,7 @@ def conclude(report: RunReport, seconds: float) -> int:
     """Print the table that ends a run, and the error that ended it, if one did; return the exit code."""
     out("")
     out(summary(report, seconds).text())
-    out(f"outcome: {report.outcome or 'not finished'}\nrecord:  {report.folder}\nseal:    {report.seal}")
+    out(f"seal:    {report.seal}\noutcome: {report.outcome or 'not finished'}\nrecord:  {report.folder}")
     problem = report.stages[-1].error_text
     if report.exit_code and problem:
         print(REDACTOR.redact_text(problem), file=sys.stderr)  # noqa: T201 - this is the terminal
