@@ -6,20 +6,17 @@ import queue
 import threading
 import zlib
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, Protocol
 
 from runbook_lib.logs.streams import CHUNK, Direct, Readable
 
-if TYPE_CHECKING:
-    from types import ModuleType
-
-quick: ModuleType
+igzip: Any
 try:
-    from isal import isal_zlib as quick
+    from isal import igzip_lib as igzip
 except ImportError:
-    quick = zlib
+    igzip = None
 
-ERRORS: tuple[type[Exception], ...] = (zlib.error, quick.error)
+ERRORS: tuple[type[Exception], ...] = (zlib.error, *((igzip.error,) if igzip else ()))
 GZIP, RAW = 31, -15
 """What is around the deflated bytes: a gzip member's header and checksum, or nothing."""
 
@@ -40,6 +37,55 @@ class CutOff(Exception):
 DAMAGE: tuple[type[Exception], ...] = (*ERRORS, CutOff)
 
 
+class _Slow:
+    """The standard library's inflater."""
+
+    hungry = True
+
+    def __init__(self, kind: int) -> None:
+        self._inflate = zlib.decompressobj(kind)
+
+    def decompress(self, packed: bytes, count: int) -> tuple[bytes, bytes]:
+        """Return at most ``count`` bytes, and what of ``packed`` is left for the next call."""
+        chunk = self._inflate.decompress(packed, count)
+        return chunk, self.unused if self.eof else self._inflate.unconsumed_tail
+
+    @property
+    def eof(self) -> bool:
+        return self._inflate.eof
+
+    @property
+    def unused(self) -> bytes:
+        return self._inflate.unused_data
+
+    def copy(self) -> Any:
+        return self._inflate.copy()
+
+
+class _Quick:
+    """The quicker one. It keeps what it was given, and lets other threads run while it inflates."""
+
+    def __init__(self, kind: int) -> None:
+        flag = igzip.DECOMP_GZIP if kind == GZIP else igzip.DECOMP_DEFLATE
+        self._inflate = igzip.IgzipDecompressor(flag=flag)
+
+    def decompress(self, packed: bytes, count: int) -> tuple[bytes, bytes]:
+        chunk: bytes = self._inflate.decompress(packed, count)
+        return chunk, self.unused if self.eof else b""
+
+    @property
+    def hungry(self) -> bool:
+        return bool(self._inflate.needs_input)
+
+    @property
+    def eof(self) -> bool:
+        return bool(self._inflate.eof)
+
+    @property
+    def unused(self) -> bytes:
+        return bytes(self._inflate.unused_data)
+
+
 class Inflated:
     """What deflated bytes unpack to: all gzip members with the zeros after them, or one raw stream.
 
@@ -55,8 +101,8 @@ class Inflated:
         self._meter = meter
         self._kind = kind
         self._again = again
-        self._engine = quick if again else zlib
-        self._inflate = self._engine.decompressobj(kind)
+        self._engine: type[_Quick] | type[_Slow] = _Quick if again and igzip else _Slow
+        self._inflate = self._engine(kind)
         self._packed = b""
         self._begun = kind == RAW
         self._over = False
@@ -66,19 +112,21 @@ class Inflated:
     @property
     def unused(self) -> int:
         """How many bytes were read behind the end of a raw stream."""
-        return len(self._inflate.unused_data)
+        return len(self._inflate.unused)
 
     def read(self, count: int = -1) -> bytes:
         if count < 0:
             return b"".join(iter(lambda: self.read(CHUNK), b""))
         while not self._over:
-            self._packed = self._packed or self._file.read(CHUNK)
+            hungry = self._inflate.hungry
+            if hungry and not self._packed:
+                self._packed = self._file.read(CHUNK)
             if not self._begun and not self._packed.strip(b"\0"):
                 if not self._packed:
                     return b""
                 self._packed = b""
                 continue
-            ended = not self._packed
+            ended = hungry and not self._packed
             if chunk := self._next(count):
                 self._given += len(chunk)
                 self._meter.add_bytes(len(chunk))
@@ -93,13 +141,12 @@ class Inflated:
         if not self._begun:
             self._packed = self._packed.lstrip(b"\0")
             self._begun = True
-        before = None if self._again else self._inflate.copy()
+        before = self._inflate.copy() if isinstance(self._inflate, _Slow) and not self._again else None
         try:
-            chunk: bytes = self._inflate.decompress(self._packed, count)
+            chunk, self._packed = self._inflate.decompress(self._packed, count)
         except ERRORS as error:
             self._error = error
             return self._before_damage(before)
-        self._packed = self._inflate.unconsumed_tail
         if self._inflate.eof:
             self._end_member()
         return chunk
@@ -108,8 +155,7 @@ class Inflated:
         if self._kind == RAW:
             self._over = True
             return
-        self._packed = self._inflate.unused_data
-        self._inflate = self._engine.decompressobj(self._kind)
+        self._inflate = self._engine(self._kind)
         self._begun = False
 
     def _before_damage(self, before: Any) -> bytes:

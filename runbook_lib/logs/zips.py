@@ -13,7 +13,7 @@ from typing import IO
 from runbook_lib.logs.inflate import DAMAGE, RAW, Ahead, CutOff, Inflated
 from runbook_lib.logs.limits import CUT_WORDS, DAMAGE_WORDS, Content, Meter
 from runbook_lib.logs.series import oldest_first
-from runbook_lib.logs.streams import CHUNK, Readable
+from runbook_lib.logs.streams import CHUNK, At, Readable
 
 _LARGE = 4 << 20
 _HEADER = struct.Struct("<4s5H3L2H")
@@ -110,13 +110,21 @@ def _header(file: IO[bytes]) -> _Header | None:
     return _Header(name, flags, method, checksum, size)
 
 
+def _again(file: IO[bytes]) -> Callable[[], Readable] | None:
+    """Return what reads a file on disk once more from where it stands now; None for one in memory."""
+    if isinstance(file, io.BytesIO):
+        return None
+    descriptor, position = file.fileno(), file.tell()
+    return lambda: At(descriptor, position)
+
+
 class _Entry:
     """One entry's bytes. Raises one of ERRORS where they are not what was packed, CutOff where they end early."""
 
     def __init__(self, file: IO[bytes], header: _Header, meter: Meter) -> None:
         self._header = header
         self._file = file
-        self._inflated = Inflated(file, meter, RAW) if header.method == _DEFLATED else None
+        self._inflated = Inflated(file, meter, RAW, _again(file)) if header.method == _DEFLATED else None
         self._meter = meter
         self._left = header.size
         self._checksum = 0

@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 
 from runbook_lib.errors import UsageError
-from runbook_lib.logs import RULES, diagnose_sources
+from runbook_lib.logs import RULES, diagnose_sources, inflate
 from runbook_lib.logs.archives import unpack
 from runbook_lib.logs.limits import Limits
 from runbook_lib.logs.mismatches import mismatches_of
@@ -276,6 +276,27 @@ def test_damage_in_a_stream_loses_nothing_before_it(tmp_path: Path, at: int) -> 
     found = diagnose_sources({"primary": [tmp_path]})
     assert found.bytes_read >= held  # what it still held when its input ended comes on top
     assert [damage.source for damage in found.damaged] == [str(tmp_path / "x.log.gz")]
+
+
+def test_without_the_wheel_the_same_is_inflated(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the quicker library is missing, gzip files are read all the same, and past damage as far."""
+    text = b"".join(b"%d %s" % (n, EVENT) for n in range(3000))
+    packed = bytearray(gzip.compress(text, 1) + gzip.compress(text))
+    (tmp_path / "whole.gz").write_bytes(packed)
+    packed[9000] ^= 0x55
+    (tmp_path / "wrong.gz").write_bytes(packed)
+    zipped = bytearray(zip_of({"a.log": text}))
+    (tmp_path / "whole.zip").write_bytes(zipped)
+    zipped[len(zipped) // 2] ^= 0x55
+    (tmp_path / "wrong.zip").write_bytes(zipped)
+    names = ("whole.gz", "wrong.gz", "whole.zip", "wrong.zip")
+    quick = [diagnose_sources({"primary": [tmp_path / name]}) for name in names]
+    monkeypatch.setattr(inflate, "igzip", None)
+    slow = [diagnose_sources({"primary": [tmp_path / name]}) for name in names]
+    assert [found.bytes_read for found in quick] == [found.bytes_read for found in slow]
+    assert [len(found.damaged) for found in quick] == [0, 1, 0, 1]
+    assert (quick[0], quick[2]) == (slow[0], slow[2])
+    assert quick[0].bytes_read == 2 * len(text)
 
 
 @pytest.mark.parametrize("at", range(0, 400, 7))
