@@ -4,7 +4,8 @@
 PYTHONS = $(PYTHON) python3.13 python3.12 python3.11 python3
 BIN = .venv/bin
 UV = uv
-PYTEST = $(BIN)/pytest -n 2 --dist loadfile
+# Most tests wait for servers and browsers: four at a time keep two cores busy.
+PYTEST = $(BIN)/pytest -n 4 --dist loadfile
 # The copies in tests/reference are the notebooks with outputs; nbval compares nothing where there are none.
 NBVAL = $(BIN)/python tools/fresh_lab.py $(BIN)/pytest --nbval --nbval-sanitize-with tests/reference/sanitize.cfg
 

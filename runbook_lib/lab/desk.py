@@ -98,6 +98,7 @@ class Desk:
             "web": {"port": pi.ports["web"], "user": self._web_user, "password": f"file:secrets/{pi.key}_web"},
             "expect": expect,
             "logs": [f"{pi.key}/logs"],
+            "log_zone": "UTC",
         }
 
     def _ise(self, ise: Ise) -> dict[str, Any]:
