@@ -108,7 +108,11 @@ def test_deletion_that_is_cut_short_is_unknown_until_the_store_was_asked_again(
 def test_registration_that_is_cut_short_is_never_begun_twice(
     start_lab: StartLab, commands: Commands, how: str, code: int
 ) -> None:
-    """The servers go on registering without us; the next run watches, or finds it done, and begins no second one."""
+    """It never registers HA twice, and removes a registration only where it stays broken and your site's file says so
+    (`policy: remove_broken_ha: true`); never while the secondary is the active one.
+
+    The servers go on registering without us; the next run watches, or finds it done, and begins no second one.
+    """
     lab = start_lab("renewed", keys="ec", monitor_interval_s=0.1, registration_s=40.0)
     site = quick_site(lab)
     run = commands.start("run", site, "--until", "40")
