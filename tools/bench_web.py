@@ -25,10 +25,10 @@ from typing import Any
 from playwright.async_api import async_playwright, expect
 
 from runbook_lib.browsers import find_browser, launch_arguments
+from runbook_lib.certificates import spki_sha256_of
 from runbook_lib.lab import Lab
 from runbook_lib.params import Deadlines
 from runbook_lib.web import HaForm, PinnedBrowser, PrimePages, labels_for
-from runbook_lib.web.relay import key_sha256
 
 WAYS = ("runbook", "bare")
 AIM = 1.3
@@ -165,7 +165,7 @@ def values_of(lab: Lab) -> Values:
     primary, ise = servers["primary"], servers["ise"]
 
     async def key(pages: Any) -> str:
-        return key_sha256(pages._core.world.pi["primary"].identity.der)
+        return spki_sha256_of(pages._core.world.pi["primary"].identity.der)
 
     return {
         "url": f"https://{primary['address']}:{primary['ports']['web']}",

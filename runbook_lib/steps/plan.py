@@ -26,12 +26,11 @@ from runbook_lib.models import (
     Verdict,
 )
 from runbook_lib.params import Site
+from runbook_lib.prime import DELETE_TOFU
 from runbook_lib.steps.history import Past
 from runbook_lib.steps.overriding import in_words, overriding
 from runbook_lib.steps.stale import Staleness, naming
 from runbook_lib.steps.targets import PI_SERVERS, Target, is_own, target_of, targets
-
-DELETE_COMMAND = "ncs certvalidation tofu-certs deletecert host {key}"
 
 
 def make_plan(
@@ -190,7 +189,7 @@ def _row(
         target=target,
         decision=decision,
         reason=reason,
-        command=DELETE_COMMAND.format(key=entry.key) if delete else "",
+        command=DELETE_TOFU.format(key=entry.key) if delete else "",
         verdict=judgement.verdict if judgement else None,
         confirmed_sha256=judgement.facts.sha256 if delete and judgement and judgement.facts else "",
         seen_from=tuple(judgement.seen_from) if judgement else (),

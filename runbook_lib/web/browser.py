@@ -13,9 +13,10 @@ from playwright.async_api import CDPSession, Error, Page, ViewportSize, async_pl
 from playwright.async_api import TimeoutError as PageTimeout
 
 from runbook_lib.browsers import launch_arguments
+from runbook_lib.certificates import spki_sha256_of
 from runbook_lib.errors import BrowserMissing, CertificateMoved, ConnectionLost, DeviceSilent, RunbookError, UsageError
 from runbook_lib.params import Deadlines
-from runbook_lib.web.relay import PinnedRelay, key_sha256
+from runbook_lib.web.relay import PinnedRelay
 
 _WINDOW = ViewportSize(width=1400, height=1000)
 _ENDED = ("closed", "crashed", "disconnected", "connection lost", "ended")
@@ -131,7 +132,7 @@ class PinnedBrowser:
         with self.guard("checking the page's certificate"):
             answer = await self._session.send("Network.getCertificate", {"origin": self.origin})
         chain = [base64.b64decode(der) for der in answer.get("tableNames", [])]
-        seen = key_sha256(chain[0]) if chain else "no certificate"
+        seen = spki_sha256_of(chain[0]) if chain else "no certificate"
         if seen != self._relay.own_key:
             raise CertificateMoved(
                 "the browser did not take the pinned way to the server; nothing was typed",

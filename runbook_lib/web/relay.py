@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import hashlib
 import ipaddress
 import ssl
 import tempfile
@@ -24,10 +23,11 @@ from pathlib import Path
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from cryptography.x509.oid import NameOID
 
 from runbook_lib.browsers import checked_pin
+from runbook_lib.certificates import spki_sha256_of
 from runbook_lib.errors import CertificateMoved, DeviceUnreachable, RunbookError
 
 _CHUNK = 1 << 16
@@ -162,13 +162,7 @@ def _trust_nothing() -> ssl.SSLContext:
 
 def _key_of(writer: asyncio.StreamWriter) -> str:
     leaf = writer.get_extra_info("ssl_object").getpeercert(binary_form=True)
-    return key_sha256(leaf)
-
-
-def key_sha256(der: bytes) -> str:
-    """Return the SHA-256 over the public key (SubjectPublicKeyInfo) of a DER certificate, in hex."""
-    key = x509.load_der_x509_certificate(der).public_key()
-    return hashlib.sha256(key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)).hexdigest()
+    return spki_sha256_of(leaf)
 
 
 async def _join(
@@ -220,7 +214,7 @@ def _own_identity() -> tuple[ssl.SSLContext, str]:
             + certificate.public_bytes(Encoding.PEM)
         )
         context.load_cert_chain(pem)
-    return context, key_sha256(certificate.public_bytes(Encoding.DER))
+    return context, spki_sha256_of(certificate.public_bytes(Encoding.DER))
 
 
-__all__ = ["PinnedRelay", "key_sha256"]
+__all__ = ["PinnedRelay"]

@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from cryptography.x509.oid import NameOID
 
-from runbook_lib.web.relay import key_sha256
+from runbook_lib.certificates import spki_sha256_of
 
 
 class Identity:
@@ -42,7 +42,7 @@ class Identity:
             key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
             + certificate.public_bytes(Encoding.PEM)
         )
-        self.pin = key_sha256(certificate.public_bytes(Encoding.DER))
+        self.pin = spki_sha256_of(certificate.public_bytes(Encoding.DER))
 
     def context(self) -> ssl.SSLContext:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
