@@ -64,7 +64,7 @@ reference: setup ## Make the copy of the notebooks with outputs that nbval compa
 
 lock: setup ## Resolve the dependencies anew (needs uv) and pin them with hashes
 	$(UV) pip compile --universal --upgrade --generate-hashes --no-emit-index-url --no-annotate \
-		--custom-compile-command 'make lock' --python-version 3.11 --group dev pyproject.toml -o requirements.lock
+		--custom-compile-command 'make lock' --python-version 3.11 --extra fleet --group dev pyproject.toml -o requirements.lock
 
 clean: ## Remove the environment, caches and the lab's state; records stay
 	@if [ -d .lab ] && [ -x $(BIN)/runbook ]; then $(BIN)/runbook lab down; fi
