@@ -164,6 +164,7 @@ class Site(Section):
     """One deployment. After loading, every path and ``file:`` reference in it is absolute.
 
     ``web``: whether the web pages are ``driven`` in a browser, or a person is ``guided`` through them.
+    ``ha_states``: what further states of ``ncs ha status`` mean; they win over the known ones.
     """
 
     kind: Literal["production", "lab"] = "production"
@@ -178,6 +179,7 @@ class Site(Section):
     browser: LineOrEmpty = ""
     rules: FilePath | None = None
     labels: dict[str, tuple[Line, ...]] = {}
+    ha_states: dict[Line, Literal["healthy", "in transition", "broken", "not configured"]] = {}
 
 
 class LabOptions(Section):

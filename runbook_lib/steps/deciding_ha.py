@@ -39,7 +39,7 @@ async def decide_ha(context: Context, pages: PrimaryPages) -> HaAction:
     states = await settled_states(context)
     words = in_words(states)
     settle_pending(context, REMOVE_HA, words)
-    if set(kinds_of(states)) == {StateKind.HEALTHY}:
+    if set(kinds_of(context.site, states)) == {StateKind.HEALTHY}:
         _settle(context, words)
         return HaAction.NOTHING
     if not pages.guided:
@@ -48,27 +48,27 @@ async def decide_ha(context: Context, pages: PrimaryPages) -> HaAction:
         except PageNotUnderstood as error:
             await pages.give_up(error)
         else:
-            if page.under_way and not _is_over(page, states):
+            if page.under_way and not _is_over(page, kinds_of(context.site, states)[0]):
                 return HaAction.WATCH
             words = f"{words}; page: {page.configuration_mode} {page.message}".strip()
     return _by_states(context, states, words, guided=pages.guided)
 
 
-def _is_over(page: HaPage, states: Sequence[HaStatus]) -> bool:
+def _is_over(page: HaPage, primary: StateKind) -> bool:
     """Whether the milestones are those of a registration that ended, and whose pair has broken since."""
     ended = bool(page.milestones) and all(step.percent == 100 for step in page.milestones)
-    return ended and kinds_of(states)[0] is StateKind.BROKEN
+    return ended and primary is StateKind.BROKEN
 
 
 def _by_states(context: Context, states: Sequence[HaStatus], words: str, *, guided: bool) -> HaAction:
-    kinds = kinds_of(states)
+    kinds = kinds_of(context.site, states)
     register = HaAction.GUIDE if guided else HaAction.REGISTER
     if guided and kinds[0] in (StateKind.UNKNOWN, StateKind.IN_TRANSITION):
         return register  # a registration may be under way: the guide says to wait for it
     _settle(context, words)
     if kinds[0] is StateKind.NOT_CONFIGURED and StateKind.UNKNOWN not in kinds:
         return register
-    if kinds[0] is StateKind.BROKEN and context.site.policy.remove_broken_ha and removable(states):
+    if kinds[0] is StateKind.BROKEN and context.site.policy.remove_broken_ha and removable(context.site, states):
         return HaAction.REMOVE
     raise DecisionNeeded(
         "High availability is registered and not healthy, and it did not recover by itself",

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from runbook_lib.errors import DeviceError, OutcomeUnknown, RepairFailed
 from runbook_lib.models import HaStatus
+from runbook_lib.params import Site
 from runbook_lib.parse.ha import StateKind
 from runbook_lib.prime import REMOVE_HA
 from runbook_lib.steps.context import Context
@@ -18,12 +19,12 @@ MEANING = (
 )
 
 
-def removable(states: Sequence[HaStatus]) -> bool:
+def removable(site: Site, states: Sequence[HaStatus]) -> bool:
     """Whether the primary holds what is served now: no state is unknown, and the secondary is not the active one."""
     secondary = next(status.state for status in states if status.server == "secondary")
     primary = next(status.state for status in states if status.server == "primary")
     served_by_secondary = "active" in secondary.casefold() or "failover" in primary.casefold()
-    return StateKind.UNKNOWN not in kinds_of(states) and not served_by_secondary
+    return StateKind.UNKNOWN not in kinds_of(site, states) and not served_by_secondary
 
 
 async def remove_ha(context: Context) -> None:
@@ -51,7 +52,7 @@ async def remove_ha(context: Context) -> None:
             next_step="run this stage again: it asks both servers first, and sends nothing twice",
         ) from error
     change.result(in_words(states), expected="HA not Configured")
-    if kinds_of(states)[0] is not StateKind.NOT_CONFIGURED:
+    if kinds_of(context.site, states)[0] is not StateKind.NOT_CONFIGURED:
         raise RepairFailed(
             f"{REMOVE_HA} did not remove high availability",
             where="primary",

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 
 from runbook_lib.errors import DeviceError
 from runbook_lib.models import Check, HaStatus
+from runbook_lib.params import Site
 from runbook_lib.parse.ha import StateKind, kind_of_state
 from runbook_lib.steps.context import Context
 from runbook_lib.steps.targets import PI_SERVERS, target_of
@@ -19,9 +20,10 @@ async def observe_ha(context: Context) -> tuple[HaStatus, ...]:
     return tuple(await asyncio.gather(*(context.devices.prime(key).ha_status() for key in PI_SERVERS)))
 
 
-def kinds_of(states: Iterable[HaStatus]) -> tuple[StateKind, ...]:
-    """Return what the states mean, in their order."""
-    return tuple(kind_of_state(status.state) for status in states)
+def kinds_of(site: Site, states: Iterable[HaStatus]) -> tuple[StateKind, ...]:
+    """Return what the states mean, in their order; the site's own words win over the known ones."""
+    own = {words: StateKind(kind) for words, kind in site.ha_states.items()}
+    return tuple(kind_of_state(status.state, own) for status in states)
 
 
 def in_words(states: Iterable[HaStatus]) -> str:
@@ -34,7 +36,7 @@ async def settled_states(context: Context) -> tuple[HaStatus, ...]:
     unsettled = {StateKind.IN_TRANSITION, StateKind.BROKEN}
     states = await observe_ha(context)
     waited, limit = 0.0, context.site.deadlines.settle_s
-    while waited < limit and unsettled & set(kinds_of(states)):
+    while waited < limit and unsettled & set(kinds_of(context.site, states)):
         context.tell(f"Waiting for high availability to settle: {in_words(states)}", waited / limit)
         pause = min(POLL_S, limit - waited)
         await asyncio.sleep(pause)
@@ -68,7 +70,7 @@ async def _ha_checks(context: Context) -> tuple[Check, ...]:
             actual=status.state,
             ok=kind is StateKind.HEALTHY,
         )
-        for status, kind in zip(states, kinds_of(states), strict=True)
+        for status, kind in zip(states, kinds_of(context.site, states), strict=True)
     ]
     peers = zip(PI_SERVERS, PI_SERVERS[::-1], strict=True)
     return (*checks, *[await entry_check(context, observer, peer) for observer, peer in peers])

@@ -172,7 +172,7 @@ async def _by_hand(context: Context, pages: PrimaryPages) -> None:
 
     async def look() -> tuple[bool, str]:
         states = await observe_ha(context)
-        return set(kinds_of(states)) == {StateKind.HEALTHY}, in_words(states)
+        return set(kinds_of(context.site, states)) == {StateKind.HEALTHY}, in_words(states)
 
     await watch(context, look, "high availability on both servers' own word")
     settle_pending(context, BY_HAND, in_words(await observe_ha(context)))

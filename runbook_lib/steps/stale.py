@@ -10,8 +10,9 @@ from datetime import datetime, timedelta
 
 from runbook_lib.models import Diagnosis, Inventory, Judgement, Mismatch, TofuEntry
 from runbook_lib.params import Site
-from runbook_lib.parse.ha import StateKind, kind_of_state
+from runbook_lib.parse.ha import StateKind
 from runbook_lib.parse.names import fits
+from runbook_lib.steps.ha_state import kinds_of
 from runbook_lib.steps.history import Past
 from runbook_lib.steps.targets import PI_SERVERS, Target, is_own, target_of
 
@@ -95,7 +96,8 @@ class Staleness:
         """Whether both servers' own HA state says that they talk to each other; says nothing of an ISE server."""
         if target.name not in PI_SERVERS:
             return False
-        states = {status.server: kind_of_state(status.state) for status in self._inventory.ha}
+        found = self._inventory.ha
+        states = dict(zip((status.server for status in found), kinds_of(self._site, found), strict=True))
         return all(states.get(server) is StateKind.HEALTHY for server in PI_SERVERS)
 
     def doubt(self, server: str, entry: TofuEntry, target: Target, evidence: tuple[Mismatch, ...], named: bool) -> str:

@@ -6,12 +6,12 @@ import asyncio
 from datetime import datetime
 
 from runbook_lib.models import Check, Diagnosis, Judgement, Mismatch, Outcome, Verdict
-from runbook_lib.parse.ha import StateKind, kind_of_state
+from runbook_lib.parse.ha import StateKind
 from runbook_lib.record import Kind
 from runbook_lib.steps.context import Context
 from runbook_lib.steps.diagnose import read_logs
 from runbook_lib.steps.expecting import knowledge_of
-from runbook_lib.steps.ha_state import entry_check, observe_ha
+from runbook_lib.steps.ha_state import entry_check, kinds_of, observe_ha
 from runbook_lib.steps.history import CONFIRMED_FACTS, Confirmed, confirmed_before, recorded_deletions
 from runbook_lib.steps.inventory import look_at_all
 from runbook_lib.steps.ise_word import NAME as ISE_WORD
@@ -35,15 +35,16 @@ async def verify(context: Context, pages: PrimaryPages) -> tuple[Check, ...]:
     known = {target.name: knowledge_of(context, target.name) for target in targets(context.site)}
     context.tell("Reading both stores and the HA states", 0.1)
     checks = [await entry_check(context, observer, t.name) for t in targets(context.site) for observer in t.observers]
+    states = await observe_ha(context)
     checks += [
         Check(
             name=f"HA state of the {status.server}",
             expected="healthy (Primary Active, Secondary Syncing)",
             actual=status.state,
-            ok=kind_of_state(status.state) is StateKind.HEALTHY,
+            ok=kind is StateKind.HEALTHY,
             note="an impostor could not have brought this about",
         )
-        for status in await observe_ha(context)
+        for status, kind in zip(states, kinds_of(context.site, states), strict=True)
     ]
     context.tell("Looking at the presented certificates again", 0.4)
     _, judgements = await look_at_all(context, known)

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from typing import get_args
+
 import pytest
 
+from runbook_lib.params import Site
 from runbook_lib.parse.ha import STATES, StateKind, kind_of_state
 from runbook_lib.parse.version import parse_version
 
@@ -41,3 +44,9 @@ def test_release_3_10_is_later_than_3_5() -> None:
     """Releases compare as numbers, not as text."""
     text = "Cisco Prime Infrastructure\n****\nVersion : {}\n"
     assert parse_version(text.format("3.10.0"), "p").release > parse_version(text.format("3.5"), "p").release
+
+
+def test_the_kinds_of_the_sites_file_are_those_of_the_table() -> None:
+    """``ha_states`` of a site's file takes every kind but «unknown», in the table's own words."""
+    kinds = get_args(get_args(Site.model_fields["ha_states"].annotation)[1])
+    assert set(kinds) == set(StateKind) - {StateKind.UNKNOWN}

@@ -6,6 +6,7 @@ import contextlib
 import shutil
 import tempfile
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -17,10 +18,13 @@ from pydantic import BaseModel
 
 from runbook_lib.errors import SiteFileInvalid
 from runbook_lib.lab.scenarios import SCENARIOS
+from runbook_lib.models import HaStatus
 from runbook_lib.params import LabOptions, LabRequest, Site, load_site, load_site_or_lab, site_without_secrets
 from runbook_lib.params.advice import section_at
 from runbook_lib.params.source import LARGEST_FILE
+from runbook_lib.parse.ha import StateKind
 from runbook_lib.places import params_dir
+from runbook_lib.steps.ha_state import kinds_of
 
 GOOD = """\
 name: paris
@@ -139,6 +143,17 @@ def test_servers_may_share_an_address_where_no_port_is_shared(tmp_path: Path) ->
         "admin\n    password: file", "admin\n    port: 1022\n    password: file"
     )
     assert site_of(tmp_path, text).secondary.address == "192.0.2.10"
+
+
+def test_a_state_of_the_product_can_be_given_a_meaning(tmp_path: Path) -> None:
+    """``ha_states`` takes words of the product and one of four kinds; what both servers say is then read with it."""
+    site = site_of(tmp_path, GOOD + "ha_states: {Primary Rejoining: in transition, Secondary Active: healthy}\n")
+    now = datetime.now(UTC)
+    words = ("primary  REJOINING", "Secondary Active")
+    said = [HaStatus(server="primary", role="Primary", state=state, read_utc=now) for state in words]
+    assert kinds_of(site, said) == (StateKind.IN_TRANSITION, StateKind.HEALTHY)
+    (problem,) = problems(tmp_path, GOOD + "ha_states: {Primary Rejoining: fine}\n")
+    assert "in transition" in problem
 
 
 def test_a_plain_word_is_a_name_in_params() -> None:
