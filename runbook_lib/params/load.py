@@ -55,10 +55,18 @@ def load_site_or_lab(name_or_path: str | Path) -> Site | LabRequest:
     folder = path.absolute().parent
     if "lab" in document.data:
         return _validated(LabRequest, document, path)
+    site = site_of(document, folder)
+    if site is None:
+        raise _invalid(document.problems, path)
+    return site
+
+
+def site_of(document: Document, folder: Path) -> Site | None:
+    """Return the site that a document describes, its paths absolute; None where the document has problems then."""
     if document.complete:
         check_together(document, folder)
-    site: Site = _absolute(_validated(Site, document, path), folder)
-    return site
+    found = _checked(Site, document)
+    return None if found is None else _absolute(found, folder)
 
 
 def site_file(name_or_path: str | Path) -> Path:
@@ -109,6 +117,14 @@ def _references(value: object) -> Iterator[SecretRef]:
 
 
 def _validated(model: type[_Section], document: Document, path: Path) -> _Section:
+    loaded = _checked(model, document)
+    if loaded is None:
+        raise _invalid(document.problems, path)
+    return loaded
+
+
+def _checked(model: type[_Section], document: Document) -> _Section | None:
+    """Return the document as a section; None where it has problems, which it holds then."""
     loaded: _Section | None = None
     if document.complete:
         try:
@@ -116,9 +132,7 @@ def _validated(model: type[_Section], document: Document, path: Path) -> _Sectio
             loaded = model.model_validate_json(json.dumps(document.data))
         except ValidationError as error:
             explain(error, model, document)
-    if document.problems or loaded is None:
-        raise _invalid(document.problems, path)
-    return loaded
+    return None if document.problems else loaded
 
 
 def _invalid(problems: list[Problem], path: Path) -> SiteFileInvalid:

@@ -92,13 +92,14 @@ def may_be_secret(where: Where) -> bool:
     return any(isinstance(key, str) and _SECRET_KEY.search(key) for key in where)
 
 
-def read_document(path: Path) -> Document:
+def read_document(path: Path, *, largest: int = LARGEST_FILE) -> Document:
     """Read a file as far as it can be read; raises OSError where it cannot be opened, never for what it holds."""
     with path.open("rb") as file:
-        raw = file.read(LARGEST_FILE + 1)
+        raw = file.read(largest + 1)
     document = Document()
-    if len(raw) > LARGEST_FILE:
-        document.problem((), "the file is larger than 1 MB; a site's file holds settings only", line=0)
+    if len(raw) > largest:
+        size = f"{largest // 1_000_000} MB"
+        document.problem((), f"the file is larger than {size}; a site's file holds settings only", line=0)
         return document
     try:
         text = raw.decode("utf-8-sig")

@@ -12,6 +12,7 @@ import ipaddress
 import re
 import zoneinfo
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from typing import Annotated
 
@@ -153,10 +154,15 @@ def _subnet(text: str) -> str:
 
 def _zone(text: str) -> str:
     """An IANA zone, or an offset; a machine without a zone database is taken as knowing every name."""
-    known = zoneinfo.available_timezones()
+    known = _known_zones()
     if not text or text == "UTC" or _OFFSET.fullmatch(text) or (not known and "/" in text) or text in known:
         return text
     raise ValueError("is not a time zone; write UTC, a name such as Europe/Berlin, or an offset such as +02:00")
+
+
+@cache
+def _known_zones() -> frozenset[str]:
+    return frozenset(zoneinfo.available_timezones())  # walks the zone database, which a fleet would ask for each site
 
 
 def _path(text: object) -> object:
