@@ -1,0 +1,70 @@
+"""The catalogue of one language: which one is asked for, and how a text is found in it."""
+
+from __future__ import annotations
+
+import os
+import re
+from functools import lru_cache
+from pathlib import Path
+
+from runbook_lib.errors import ParameterRefused
+from runbook_lib.words.templates import Templates
+
+VARIABLE = "RUNBOOK_LANG"
+ENGLISH = "en"
+FILES = {"zh": Path(__file__).with_name("zh_CN.po")}
+# Sentences that were put together stand side by side, in lines, or around a middle dot.
+_SEAMS = re.compile(r"(\n|  +| · |(?<=[.!?;]) (?=[A-Z«]))")
+
+
+class AsIs(str):
+    """Text that is shown as it is: what a device said, a command, a name."""
+
+    __slots__ = ()
+
+
+def language() -> str:
+    """Return the language that ``RUNBOOK_LANG`` asks for, ``en`` or ``zh``; raises ParameterRefused for another.
+
+    Regions and encodings are accepted: ``zh_CN.UTF-8`` is ``zh``.
+    """
+    asked = os.environ.get(VARIABLE, "")
+    short = re.split(r"[_.@-]", asked.strip().lower())[0] or ENGLISH
+    if short != ENGLISH and short not in FILES:
+        raise ParameterRefused(
+            "There is no catalogue of this language", where=VARIABLE, found=asked, next_step="set it to en or zh"
+        )
+    return short
+
+
+def said(text: str) -> str:
+    """Return a text in the reader's language, and unchanged where it is marked ``AsIs`` or nothing is known of it."""
+    chosen = language()
+    if chosen == ENGLISH or not text or isinstance(text, AsIs):
+        return text
+    return _said(chosen, text)
+
+
+@lru_cache(maxsize=8192)
+def _said(chosen: str, text: str) -> str:
+    templates = catalogue(chosen)
+    whole = templates.translate(text)
+    if whole is not None:
+        return whole
+    parts = _SEAMS.split(text)
+    if len(parts) == 1:
+        return text
+    found = [part if index % 2 else (templates.translate(part) or part) for index, part in enumerate(parts)]
+    # A full-width stop needs no space behind it.
+    return re.sub(r"(?<=[。！？；]) (?=\S)", "", "".join(found))
+
+
+@lru_cache
+def catalogue(chosen: str) -> Templates:
+    """Return the templates of one language."""
+    # Imported here: only who reads another language pays for it.
+    from babel.messages.pofile import read_po
+
+    with FILES[chosen].open("rb") as file:
+        messages = read_po(file, locale=FILES[chosen].stem)
+    return Templates({str(each.id): str(each.string) for each in messages if each.id and each.string})

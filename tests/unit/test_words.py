@@ -1,0 +1,80 @@
+"""What is shown in the reader's language."""
+
+from __future__ import annotations
+
+import pytest
+
+from runbook_lib.errors import ParameterRefused
+from runbook_lib.words import AsIs, language, said
+from runbook_lib.words.templates import Templates
+
+CATALOGUE = Templates(
+    {
+        "yes": "是",
+        "{0} lines read ({1} bytes).": "已读取 {0} 行（{1} 字节）。",
+        "{0} was sent to {1}": "已向 {1} 发送 {0}",
+        "{0} was sent": "已发送 {0}",
+        "{0}: {1} was sent": "{0}：已发送 {1}",
+        "the peer's certificate": "对端的证书",
+    }
+)
+
+
+def test_values_keep_their_places_in_the_translation() -> None:
+    """A value of a sentence stands where the translation names it, in whatever order."""
+    assert CATALOGUE.translate("1,024 lines read (9 bytes).") == "已读取 1,024 行（9 字节）。"
+    assert CATALOGUE.translate("a command was sent to primary") == "已向 primary 发送 a command"
+
+
+def test_values_are_translated_too_where_they_are_known() -> None:
+    """A sentence inside a sentence is found as well."""
+    assert CATALOGUE.translate("the peer's certificate was sent to primary") == "已向 primary 发送 对端的证书"
+
+
+def test_template_with_most_words_of_its_own_is_taken() -> None:
+    """Where two templates fit, the more particular one decides."""
+    assert CATALOGUE.translate("x was sent to y") == "已向 y 发送 x"
+
+
+def test_unknown_text_is_not_touched() -> None:
+    """A text without a template is none of the catalogue's business."""
+    assert CATALOGUE.translate("something else") is None
+
+
+def test_blanks_around_a_text_stay() -> None:
+    """Indentation and a closing line break are the caller's."""
+    assert CATALOGUE.translate("  yes\n") == "  是\n"
+
+
+def test_english_is_said_as_it_stands(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without RUNBOOK_LANG nothing is translated."""
+    monkeypatch.delenv("RUNBOOK_LANG", raising=False)
+    assert language() == "en"
+    assert said("nothing to delete") == "nothing to delete"
+
+
+@pytest.mark.parametrize("asked", ["zh", "zh_CN.UTF-8", "ZH-cn"])
+def test_regions_and_encodings_name_the_same_language(monkeypatch: pytest.MonkeyPatch, asked: str) -> None:
+    """A locale as the system spells it is accepted."""
+    monkeypatch.setenv("RUNBOOK_LANG", asked)
+    assert language() == "zh"
+
+
+def test_unknown_language_is_refused_with_the_known_ones(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A language without a catalogue is an error that says which there are."""
+    monkeypatch.setenv("RUNBOOK_LANG", "fr")
+    with pytest.raises(ParameterRefused, match="no catalogue"):
+        language()
+
+
+def test_device_text_is_never_translated(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a device said is shown to the letter, even where it reads like one of our sentences."""
+    monkeypatch.setenv("RUNBOOK_LANG", "zh")
+    assert said("nothing to delete") != "nothing to delete"
+    assert said(AsIs("nothing to delete")) == "nothing to delete"
+
+
+def test_sentences_side_by_side_are_each_translated(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A note that was put together of sentences is said sentence by sentence."""
+    monkeypatch.setenv("RUNBOOK_LANG", "zh")
+    assert said("nothing to delete · none yet") == f"{said('nothing to delete')} · {said('none yet')}"

@@ -1,0 +1,109 @@
+"""Which texts of a module people read: sentences, and the single words that head and fill tables."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+SPEAKING = (
+    "certificates",
+    "console",
+    "errors.py",
+    "logs",
+    "models.py",
+    "params",
+    "pictures",
+    "prime.py",
+    "probe.py",
+    "record",
+    "redactor.py",
+    "runner.py",
+    "secrets.py",
+    "session",
+    "steps",
+    "views",
+    "web",
+)
+"""Modules and packages whose texts reach a notebook or a view."""
+SILENT = ("web/labels.py", "logs/schema.py", "params/names.py", "pictures/svg.py")
+"""Tables of the product's own words."""
+WORDS = {"headers", "title", "caption", "description", "empty", "note", "placeholder", "tooltip", "label"}
+"""Arguments that are shown even where they hold a single word."""
+_SENTENCE = re.compile(r"[A-Za-z]{2,}[,;:.)»]* [^\n]*[a-z]{2,}")
+_CODE = re.compile(r"\\[a-zA-Z]|\(\?|=>|</?\w+[ >]|@media|\|[A-Z\[]|^[\w./-]+\.(?:py|js|html)$")
+
+
+def texts_of(path: Path, library: Path) -> Iterator[tuple[str, list[str]]]:
+    """Yield the texts of one module, values as ``{0}``, ``{1}``, …, with the expressions that stand there."""
+    place = path.relative_to(library).as_posix()
+    if place.split("/")[0] not in SPEAKING or place in SILENT:
+        return
+    tree = ast.parse(path.read_text())
+    skipped = set(_docstrings(tree)) | set(_inside(tree))
+    words = set(_words(tree))
+    for node in ast.walk(tree):
+        if id(node) in skipped:
+            continue
+        text, values = _text(node)
+        bare = text.strip()
+        if bare and not _CODE.search(bare) and (id(node) in words or _SENTENCE.search(bare)):
+            yield bare, values
+
+
+def _text(node: ast.AST) -> tuple[str, list[str]]:
+    if isinstance(node, ast.Constant) and isinstance(node.value, str):
+        names = re.findall(r"\{(\w+)\}", node.value)
+        text = node.value
+        for number, name in enumerate(names):
+            text = text.replace(f"{{{name}}}", f"{{{number}}}", 1)
+        return text, names
+    if not isinstance(node, ast.JoinedStr):
+        return "", []
+    text = ""
+    values: list[str] = []
+    for part in node.values:
+        if isinstance(part, ast.FormattedValue):
+            text += f"{{{len(values)}}}"
+            values.append(ast.unparse(part.value))
+        elif isinstance(part, ast.Constant):
+            text += str(part.value)
+    return text, values
+
+
+def _docstrings(tree: ast.Module) -> Iterator[int]:
+    """Yield every string that stands alone: docstrings, and what is said of a name above."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant):
+            yield id(node.value)
+
+
+def _inside(tree: ast.Module) -> Iterator[int]:
+    """Yield the pieces of texts with places, which are no texts of their own, and their format codes."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.JoinedStr):
+            for part in node.values:
+                if isinstance(part, ast.Constant):
+                    yield id(part)
+                elif isinstance(part, ast.FormattedValue) and part.format_spec is not None:
+                    yield from (id(each) for each in ast.walk(part.format_spec))
+
+
+def _words(tree: ast.Module) -> Iterator[int]:
+    """Yield what is shown even as a single word: arguments that are, values of word tables, states and verdicts."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.keyword) and node.arg in WORDS:
+            yield from _strings(node.value)
+        elif isinstance(node, ast.ClassDef) and any(isinstance(b, ast.Name) and b.id == "StrEnum" for b in node.bases):
+            for line in node.body:
+                if isinstance(line, ast.Assign):
+                    yield from _strings(line.value)
+        elif isinstance(node, ast.Assign) and any(
+            isinstance(t, ast.Name) and "words" in t.id.lower() for t in node.targets
+        ):
+            yield from _strings(node.value)
+
+
+def _strings(node: ast.AST) -> Iterator[int]:
+    return (id(each) for each in ast.walk(node) if isinstance(each, ast.Constant) and isinstance(each.value, str))
