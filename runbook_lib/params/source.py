@@ -96,11 +96,17 @@ def read_document(path: Path, *, largest: int = LARGEST_FILE) -> Document:
     """Read a file as far as it can be read; raises OSError where it cannot be opened, never for what it holds."""
     with path.open("rb") as file:
         raw = file.read(largest + 1)
-    document = Document()
     if len(raw) > largest:
+        document = Document()
         size = f"{largest // 1_000_000} MB"
         document.problem((), f"the file is larger than {size}; a site's file holds settings only", line=0)
         return document
+    return document_of(raw)
+
+
+def document_of(raw: bytes) -> Document:
+    """Read what a file holds, or would hold, as far as it can be read."""
+    document = Document()
     try:
         text = raw.decode("utf-8-sig")
     except UnicodeDecodeError as error:
