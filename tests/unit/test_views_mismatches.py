@@ -1,0 +1,123 @@
+"""The picture of mismatches over time: what has a place on the axis, what is said in words; nothing is lost."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from xml.etree import ElementTree
+
+import pytest
+
+from runbook_lib.models import Damage, Diagnosis, Mismatch
+from runbook_lib.pictures import Picture
+from runbook_lib.pictures.axis import Axis, span
+from runbook_lib.pictures.mismatches import MOST_LANES, draw_mismatches, lanes_of
+
+T = datetime(2026, 11, 22, 21, 14, tzinfo=UTC)
+
+
+def mismatch(server: str, subject: str, first: float | None, last: float | None, *, zone: bool = True) -> Mismatch:
+    """A mismatch that was reported twice, ``first`` and ``last`` minutes after T; None: without a date."""
+    return Mismatch(
+        server=server,
+        place="unknown",
+        subject=subject,
+        threads=(),
+        count=2,
+        first_utc=None if first is None else T + timedelta(minutes=first),
+        last_utc=None if last is None else T + timedelta(minutes=last),
+        evidence=(),
+        first_said="14:02:01",
+        zone_known=zone,
+    )
+
+
+def shown(picture: Picture) -> str:
+    nodes = ElementTree.fromstring(picture.inline()).iter("{http://www.w3.org/2000/svg}text")
+    return "\n".join(node.text or "" for node in nodes)
+
+
+def test_a_lane_says_first_last_count_and_how_long_it_has_been_quiet() -> None:
+    """In the picture and in words, in UTC."""
+    ends = {"primary": T + timedelta(hours=3)}
+    picture = draw_mismatches(Diagnosis(mismatches=(mismatch("primary", "CN=a", 0, 60),), log_end_utc=ends))
+    assert picture.words == (
+        (
+            "Mismatches of CN=a in the primary's logs: 2, the first at 2026-11-22 21:14:00Z, the last at"
+            " 2026-11-22 22:14:00Z."
+        ),
+        "After that the log goes on for 2 h without one.",
+    )
+    assert "2 mismatches" in shown(picture)
+    assert "then quiet for 2 h" in shown(picture)
+    assert "stroke-dasharray" in picture.body
+
+
+def test_a_mismatch_that_goes_on_to_the_end_is_not_called_quiet() -> None:
+    """The log's last time is the mismatch's last: nothing is broken off."""
+    ends = {"primary": T + timedelta(minutes=60)}
+    picture = draw_mismatches(Diagnosis(mismatches=(mismatch("primary", "CN=a", 0, 60),), log_end_utc=ends))
+    assert "up to the log's end" in shown(picture)
+    assert "stroke-dasharray" not in picture.body
+
+
+def test_where_the_log_ends_is_not_known_nothing_is_said_of_it() -> None:
+    """Without an end there is no quiet time."""
+    [lane] = lanes_of(Diagnosis(mismatches=(mismatch("primary", "CN=a", 0, 60),)))
+    assert lane.quiet is None
+    assert "quiet" not in shown(draw_mismatches(Diagnosis(mismatches=(mismatch("primary", "CN=a", 0, 60),))))
+
+
+def test_what_has_no_date_has_no_place_and_is_said() -> None:
+    """The words hold the time as the log says it; the picture says that something is not in it."""
+    picture = draw_mismatches(Diagnosis(mismatches=(mismatch("primary", "CN=a", None, None),)))
+    assert "Mismatches of CN=a in the primary's logs: 2, without a date. The first says 14:02:01." in picture.words
+    assert "no mismatch with a date" in shown(picture)
+    assert "Kinds of mismatches without a date, which have no place in the picture: 1." in shown(picture)
+
+
+def test_a_zone_that_nobody_named_is_said() -> None:
+    """UTC was assumed: beside the server, and in a sentence."""
+    picture = draw_mismatches(Diagnosis(mismatches=(mismatch("primary", "CN=a", 0, 1, zone=False),)))
+    assert "primary (zone?)" in shown(picture)
+    assert any("UTC was assumed" in words for words in picture.words)
+
+
+def test_what_was_not_read_is_never_shown_as_quiet() -> None:
+    """No logs, or damaged ones: nothing is known, and that is what stands there."""
+    picture = draw_mismatches(
+        Diagnosis(mismatches=(), no_logs=("secondary",), damaged=(Damage(source="a", problem="b"),))
+    )
+    for said in (picture.words, shown(picture).splitlines()):
+        assert "No logs of the secondary were at hand: nothing is known of its mismatches." in said
+        assert "Sources that were not read whole: 1; nothing is known of what follows there." in said
+
+
+def test_many_lanes_are_cut_and_the_words_hold_all() -> None:
+    """A picture of a thousand subjects stays readable; how many are missing is said."""
+    many = tuple(mismatch("primary", f"CN={number}", number, number) for number in range(50))
+    picture = draw_mismatches(Diagnosis(mismatches=many))
+    assert shown(picture).count("2 mismatches") == MOST_LANES
+    assert (
+        f"Kinds of mismatches that are left out of the picture: {50 - MOST_LANES}; the table holds all."
+        in picture.words
+    )
+    assert sum("CN=" in words for words in picture.words) == 50
+
+
+@pytest.mark.parametrize("minutes", [0, 0.001, 0.5, 7, 90, 60 * 30, 60 * 24 * 20, 60 * 24 * 900, 60 * 24 * 365 * 40])
+def test_an_axis_of_any_length_has_a_few_round_moments_on_it(minutes: float) -> None:
+    """One to seven ticks, each between the edges, and the edges at the ends."""
+    axis = Axis(T, T + timedelta(minutes=minutes), 100, 200)
+    ticks = axis.ticks()
+    assert 1 <= len(ticks) <= 7
+    assert all(100 <= axis.at(moment) <= 200 for moment, _ in ticks)
+    assert len({words for _, words in ticks}) == len(ticks)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"),
+    [(0, "0 s"), (5, "5 s"), (60, "1 min"), (725, "12 min 5 s"), (7200, "2 h"), (7230, "2 h"), (273600, "3 d 4 h")],
+)
+def test_a_length_of_time_is_said_in_its_two_largest_units(seconds: int, words: str) -> None:
+    """As people say it."""
+    assert span(timedelta(seconds=seconds)) == words
