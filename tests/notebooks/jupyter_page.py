@@ -1,0 +1,85 @@
+"""JupyterLab in a real browser, as a person works in it: notebooks are opened, cells are run, fields are filled."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from playwright.sync_api import Locator, Page, expect, sync_playwright
+
+from runbook_lib.browsers import find_browser, launch_arguments
+
+SLOW_MS = 90_000
+LONG_MS = 180_000
+DONE = re.compile(r"\[\d+\]:")
+
+
+@contextmanager
+def browser_context(**options: Any) -> Iterator[Any]:
+    """One browser; what it is told to do has a minute and a half, on a machine that does much else."""
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=find_browser(), args=launch_arguments([]))
+        context = browser.new_context(**options)
+        context.set_default_timeout(SLOW_MS)
+        expect.set_options(timeout=SLOW_MS)
+        try:
+            yield context
+        finally:
+            browser.close()
+
+
+class Notebook:
+    """One notebook that is open in front, its cells by their place or by what they call."""
+
+    def __init__(self, page: Page, name: str) -> None:
+        self.page = page
+        self.panel = page.locator(".jp-NotebookPanel:visible").filter(has=page.locator(f"h1:has-text('{name} · ')"))
+        expect(self.panel).to_be_visible()
+        self.wait_idle()
+
+    def cell(self, calls: str) -> Locator:
+        """The code cell whose source holds these words."""
+        editor = self.page.locator(".jp-InputArea-editor", has_text=calls)
+        return self.panel.locator(".jp-CodeCell").filter(has=editor).first
+
+    def start(self, calls: str) -> Locator:
+        """Run one cell as with Shift+Enter, and do not wait for it."""
+        cell = self.cell(calls)
+        cell.locator(".jp-InputPrompt").click()
+        expect(cell).to_have_class(re.compile("jp-mod-selected"))
+        self.page.keyboard.press("Shift+Enter")
+        return cell
+
+    def run(self, calls: str, timeout_ms: float = SLOW_MS) -> Locator:
+        """Run one cell to its end and return what it put out."""
+        cell = self.start(calls)
+        expect(cell.locator(".jp-InputPrompt")).to_have_text(DONE, timeout=timeout_ms)
+        return cell.locator(".jp-Cell-outputWrapper")
+
+    def run_up_to(self, *calls: str, timeout_ms: float = SLOW_MS) -> Locator:
+        """Run cells one after the other; none of them is red."""
+        for each in calls:
+            shown = self.run(each, timeout_ms)
+            assert self.red(each).count() == 0, self.red(each).first.inner_text()
+        return shown
+
+    def red(self, calls: str) -> Locator:
+        """The errors that a cell shows."""
+        return self.cell(calls).locator(
+            '[data-mime-type="application/vnd.jupyter.stderr"], .jp-OutputArea-output.jp-mod-error'
+        )
+
+    def follow(self, link: str) -> None:
+        """Click a link in a table."""
+        self.panel.locator(".rb a", has_text=link).first.click()
+
+    def menu(self, menu: str, entry: str) -> None:
+        """Click an entry of JupyterLab's menu."""
+        self.page.get_by_role("menuitem", name=menu, exact=True).click()
+        self.page.get_by_role("menuitem", name=entry, exact=True).click()
+
+    def wait_idle(self) -> None:
+        """Wait until the kernel has nothing to do."""
+        expect(self.page.get_by_text("Python 3 (ipykernel) | Idle")).to_be_visible()
