@@ -63,7 +63,7 @@ def span(time: timedelta) -> str:
     seconds = round(time.total_seconds())
     units = (("d", 86400), ("h", 3600), ("min", 60), ("s", 1))
     place = next((place for place, (_, size) in enumerate(units) if seconds >= size), len(units) - 1)
-    words = []
+    words: list[str] = []
     for unit, size in units[place : place + 2]:
         amount, seconds = divmod(seconds, size)
         if amount or not words:
