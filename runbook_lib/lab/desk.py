@@ -65,8 +65,8 @@ class Desk:
         world, options = self._core.world, self._core.options
         patience = round(20 * options.monitor_pause_s + options.registration_s + 30, 1)
         return {
-            "kind": "lab",
-            "name": "lab",
+            "kind": options.kind,
+            "name": options.name,
             "primary": self._pi(world.pi["primary"], {"self": True}),
             "secondary": self._pi(world.pi["secondary"], {"csr": "desk/secondary.csr"}),
             "ise": [self._ise(ise) for ise in world.ise.values()],

@@ -15,6 +15,7 @@ _CHOICES = {
     "listing": ("published", "spaced", "bare"),
     "log_lines": ("published", "one_line"),
     "keys": ("rsa", "ec"),
+    "kind": ("lab", "production"),
 }
 
 
@@ -34,6 +35,8 @@ class LabOptions:
     ``listing`` is how ``listcerts`` spells its lines: ``published`` as in the procedure, ``spaced`` as on a
     DNA Center (``CN = x`` and a space at the end), ``bare`` without any optional space.
     ``forwarding``: whether the SSH servers forward TCP connections.
+    ``name`` is the site's name in its file, and ``kind`` what the file calls itself: a site of kind ``production`` has
+    its plans approved by people, as a real one.
     ``log_time`` is a ``strftime`` format whose ``%L`` stands for milliseconds; empty for lines without times.
     """
 
@@ -62,6 +65,8 @@ class LabOptions:
     page_delay_s: float = 0.0
     lock_after: int = 5
     forwarding: bool = True
+    name: str = "lab"
+    kind: str = "lab"
 
     def __post_init__(self) -> None:
         for name, choices in _CHOICES.items():

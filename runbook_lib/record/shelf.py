@@ -28,9 +28,15 @@ class Summary:
         return not self.problem and self.outcome not in FINAL
 
 
-def list_records(root: Path) -> list[Summary]:
-    """Every incident's record under ``root``, the newest first; those that are damaged too, with their problem."""
-    return [_summary(root, incident) for incident in _incidents(root)]
+def list_records(root: Path, site: str = "") -> list[Summary]:
+    """Every incident's record under ``root``, the newest first; those that are damaged too, with their problem.
+
+    With ``site`` those of that site alone, and nothing of the others is read; of a damaged one only the name tells.
+    """
+    if not site:
+        return [_summary(root, incident) for incident in _incidents(root)]
+    found = [_summary(root, incident) for incident in _incidents(root, f"-{site_slug(site)}-")]
+    return [summary for summary in found if summary.site == site or summary.problem]
 
 
 def find_open(root: Path, site: str) -> str | None:

@@ -14,10 +14,15 @@ from runbook_lib.steps.targets import PI_SERVERS, Target, pi_server
 
 
 class Devices:
-    """Opens each command line at most once; ``close`` ends them all."""
+    """Opens each command line at most once; ``close`` ends them all.
 
-    def __init__(self, site: Site, keep: Keep) -> None:
+    ``looks`` is how often a host is looked at from each vantage: twice, so that one that shows two certificates in
+    turn is noticed; once where nothing is decided by it.
+    """
+
+    def __init__(self, site: Site, keep: Keep, *, looks: int = 2) -> None:
         self._site = site
+        self._looks = looks
         self._primes = {
             key: PrimeServer(key, pi_server(site, key), deadlines=site.deadlines, keep=keep) for key in PI_SERVERS
         }
@@ -36,7 +41,7 @@ class Devices:
         """
         return tuple(
             await asyncio.gather(
-                present(target.address, target.port, vantage=Vantage.HERE, deadlines=self._site.deadlines),
+                self._present(target, Vantage.HERE),
                 self._through(target, target.name, Vantage.SELF),
                 *(self._through(target, observer, Vantage.PEER) for observer in target.observers),
             )
@@ -50,7 +55,13 @@ class Devices:
         if console is None:
             problem = "the site's file names no SSH access to this host"
             return not_available(target.address, target.port, vantage=vantage, via=carrier, problem=problem)
-        return await present(target.address, target.port, vantage=vantage, deadlines=self._site.deadlines, via=console)
+        return await self._present(target, vantage, console)
+
+    async def _present(self, target: Target, vantage: Vantage, via: Console | None = None) -> Presented:
+        deadlines = self._site.deadlines
+        return await present(
+            target.address, target.port, vantage=vantage, deadlines=deadlines, via=via, times=self._looks
+        )
 
     async def _console(self, carrier: str, target: Target) -> Console | None:
         if carrier in self._primes:

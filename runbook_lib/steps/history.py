@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
+from pathlib import Path
 from typing import TypeVar
 
 from runbook_lib.errors import RecordError, StageOutOfOrder
@@ -70,17 +71,23 @@ def deletion_intents(record: Record) -> dict[tuple[str, str], datetime]:
 
 
 def past_of(context: Context) -> Past:
-    """Return when each entry was last deleted, in this incident or an earlier one of the site.
+    """Return when each entry was last deleted, in this incident or an earlier one of the site."""
+    settled = settled_times(context.records_root, context.site.name)
+    return Past(settled_utc=settled, sent_here=frozenset(deletion_intents(context.record)))
+
+
+def settled_times(root: Path, site: str) -> dict[tuple[str, str], datetime]:
+    """Return when each entry of a site was last deleted, by (server, key), from all records of the site.
 
     A deletion that was about to be sent counts from its intent: if it did not happen, newer
     mismatch lines say so.
     """
     settled: dict[tuple[str, str], datetime] = {}
-    for record in _records_of_site(context):
+    for record in records_of_site(root, site):
         read_back = (((result.server, result.key), result.read_back_utc) for result in recorded_deletions(record))
         for place, utc in (*deletion_intents(record).items(), *read_back):
             settled[place] = max(utc, settled.get(place, utc))
-    return Past(settled_utc=settled, sent_here=frozenset(deletion_intents(context.record)))
+    return settled
 
 
 def last_known_certificate(context: Context, target: str) -> str:
@@ -89,11 +96,16 @@ def last_known_certificate(context: Context, target: str) -> str:
     Nothing too where an incident after that deleted entries and was not proven: whatever the host
     showed last is not known then.
     """
-    for record in _records_of_site(context):
-        if record.incident == context.record.incident:
+    return last_confirmed(records_of_site(context.records_root, context.site.name), target, but=context.record.incident)
+
+
+def last_confirmed(records: Iterable[Record], target: str, *, but: str = "") -> str:
+    """The same from a site's records, newest first, without the incident ``but``."""
+    for record in records:
+        if record.incident == but:
             continue
         if record.outcome() is Outcome.REPAIRED:
-            nothing = Confirmed(sha256={}, at_utc=context.now())
+            nothing = Confirmed(sha256={}, at_utc=datetime.now(UTC))
             confirmed = facts_or(record, Stage.VERIFY, CONFIRMED_FACTS, Confirmed, nothing)
             if target in confirmed.sha256:
                 return confirmed.sha256[target]
@@ -112,11 +124,11 @@ def confirmed_before(context: Context, target: str) -> str:
     return ""
 
 
-def _records_of_site(context: Context) -> Iterator[Record]:
+def records_of_site(root: Path, site: str) -> Iterator[Record]:
     """Yield the site's records, newest first; a damaged one settles nothing."""
-    for summary in list_records(context.records_root):
-        if summary.site == context.site.name and not summary.problem:
+    for summary in list_records(root, site):
+        if not summary.problem:
             try:
-                yield Record.open(context.records_root, summary.incident)
+                yield Record.open(root, summary.incident)
             except RecordError:
                 continue

@@ -1,0 +1,1 @@
+"""Many sites in one evening: asked, planned, approved and repaired together, with one signed roll-up."""
