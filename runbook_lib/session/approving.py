@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from runbook_lib.errors import ParameterRefused
+from runbook_lib.errors import ParameterRefused, PlanStale
 from runbook_lib.models import Approval, Plan
-from runbook_lib.steps.approval import approval_of
+from runbook_lib.steps.approval import approval_of, same_person
 from runbook_lib.steps.context import Context
 
 LAB = "the lab itself"
@@ -27,7 +27,7 @@ def approve_as_asked(context: Context, plan: Plan, digest: str) -> Approval | No
         return approval_of(context, plan)
     if digest:
         write_approval(context, plan, by=context.operator, how="parameter approve")
-    elif context.site.kind == "lab":
+    elif context.site.kind == "lab" and not context.attended:
         write_approval(context, plan, by=LAB, how="the site's file says that it is the lab")
     return approval_of(context, plan)
 
@@ -39,6 +39,32 @@ def write_approval(context: Context, plan: Plan, *, by: str, how: str, reason: s
     context.record.write_approval(
         Approval(digest=plan.digest, by=by.strip(), at_utc=context.now(), how=how, reason=reason.strip())
     )
+
+
+def approve_by_form(context: Context, shown: Plan, name: str, reason: str) -> str:
+    """Write the approval of the plan that the form shows, once, and return the sentence to say.
+
+    Raises PlanStale where the record holds a newer plan, which the person has not seen, and ParameterRefused.
+    """
+    newest = context.record.read_plan()
+    if newest.digest != shown.digest:
+        raise PlanStale(
+            "There is a newer plan than the one that this form shows; nothing was approved",
+            where=f"incident {shown.incident}",
+            found=f"shown  {shown.digest}\nnewest {newest.digest}",
+            next_step="run the cells of this notebook again from the top, and look at the newer plan",
+        )
+    already = approval_of(context, newest)
+    if already:
+        return f"{already.by} has approved this plan already; nothing was written. Run the next cell."
+    if context.site.policy.second_person and same_person(name, context.operator):
+        raise ParameterRefused(
+            "This site asks for a second person; nothing was approved",
+            found=f"{name.strip()} runs this stage",
+            next_step="let somebody else look at the plan and give a name",
+        )
+    write_approval(context, newest, by=name, how="the form in the notebook", reason=reason)
+    return f"Approved by {name.strip()}. Run the next cell."
 
 
 def approve_command(plan: Plan) -> str:

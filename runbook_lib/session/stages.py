@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from functools import partial
 
 from runbook_lib.errors import RepairFailed, RunbookError, StageOutOfOrder
 from runbook_lib.models import (
@@ -18,7 +19,7 @@ from runbook_lib.models import (
     ReadinessItem,
     Stage,
 )
-from runbook_lib.session.approving import approve_as_asked, approve_command, write_approval
+from runbook_lib.session.approving import approve_as_asked, approve_by_form, approve_command
 from runbook_lib.session.runbook import Runbook
 from runbook_lib.steps import (
     approval,
@@ -149,13 +150,8 @@ class DeleteStale(Runbook):
         plan = self._do(self.context.record.read_plan)
         found = self._do(lambda: approve_as_asked(self.context, plan, self._approve))
         if found is None and plan.deletions and not plan.blocked:
-            return ApprovalForm(plan, self._approve_by_form, approve_command(plan))
+            return ApprovalForm(plan, partial(approve_by_form, self.context, plan), approve_command(plan))
         return show.approval(found, "This plan may be carried out." if found else "There is nothing to approve.")
-
-    def _approve_by_form(self, name: str, reason: str) -> str:
-        plan = self.context.record.read_plan()
-        write_approval(self.context, plan, by=name, how="the form in the notebook", reason=reason)
-        return f"Approved by {name.strip()}. Run the next cell."
 
     def require_approval(self) -> View[Approval | None]:
         """Raise unless the plan may be carried out."""

@@ -33,7 +33,7 @@ def test_button_hands_over_name_and_reason_and_says_what_was_done(plan: Plan) ->
     """Pressing the button writes one approval with what was typed, and the form says so."""
     written = []
     form = ApprovalForm(plan, lambda name, reason: written.append((name, reason)) or f"Approved by {name}", COMMAND)
-    name, reason, button, said = form.widget.children
+    name, reason, button, said, _ = form.widget.children
     name.value, reason.value = "Ada <b>", "change 42"
     assert not written
     button.click()
@@ -55,12 +55,15 @@ def test_refusal_is_shown_as_advice_in_the_form(plan: Plan) -> None:
 
 def test_form_is_a_table_with_the_command_where_widgets_are_not_shown(plan: Plan) -> None:
     """Without a kernel, in an export or in a terminal, the same form names the command and the parameter."""
-    bundle = ApprovalForm(plan, lambda name, reason: "", COMMAND)._repr_mimebundle_()
+    form = ApprovalForm(plan, lambda name, reason: "", COMMAND)
+    bundle = form._repr_mimebundle_()
     assert "application/vnd.jupyter.widget-view+json" in bundle
     for shown in (bundle["text/html"], bundle["text/plain"]):
         words = re.sub(r"<[^>]+>|\n", "", shown)
         assert COMMAND in words
         assert DIGEST in words
+    beside = form.widget.children[-1].value
+    assert COMMAND in re.sub(r"<[^>]+>", "", beside)
 
 
 def test_every_control_of_the_form_has_a_label(plan: Plan) -> None:

@@ -1,0 +1,72 @@
+"""What a person chose in ``00_start_here``: the site and the incident that the other notebooks open by themselves.
+
+Kept in one small file for each operator, beside the records. Only a notebook that a person runs reads it, and only
+where its parameters are left empty: a batch job does what its parameters say, whatever was chosen.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+import tempfile
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from runbook_lib import places
+from runbook_lib.errors import RecordNotWritable
+from runbook_lib.record import operator
+from runbook_lib.record.files import make_folder, writing
+
+DEFAULT_SITE = "lab"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Choice:
+    """``site`` as the parameter takes it; ``incident`` empty: the site's open one, or a new one."""
+
+    site: str
+    incident: str = ""
+
+
+def resolved(site: str, incident: str, *, attended: bool) -> Choice:
+    """Return what to open: what the parameters say; else, for a person, what was chosen; else the lab."""
+    choice = chosen() if attended and not site else None
+    if choice is None:
+        return Choice(site=site or DEFAULT_SITE, incident=incident)
+    return Choice(site=choice.site, incident=incident or choice.incident)
+
+
+def chosen() -> Choice | None:
+    """Return the operator's choice, None where nothing was chosen or the file holds no choice."""
+    try:
+        return Choice(**json.loads(_file().read_text(encoding="utf-8")))
+    except (OSError, ValueError, TypeError):
+        return None
+
+
+def choose(choice: Choice) -> None:
+    """Keep a choice, whole or not at all; a path is kept absolute. Raises RecordNotWritable."""
+    kept = Choice(site=_from_anywhere(choice.site), incident=choice.incident)
+    path = _file()
+    if chosen() == kept:
+        return
+    make_folder(path.parent)
+    with writing(path), tempfile.NamedTemporaryFile("w", dir=path.parent, delete=False, encoding="utf-8") as file:
+        json.dump(asdict(kept), file)
+        file.flush()
+        os.fsync(file.fileno())
+        Path(file.name).replace(path)
+
+
+def _from_anywhere(site: str) -> str:
+    is_name = re.fullmatch(r"[\w.-]+", site) is not None and not site.endswith((".yaml", ".yml"))
+    return site if is_name else str(Path(site).expanduser().absolute())
+
+
+def _file() -> Path:
+    who = operator()
+    readable = re.sub(r"[^A-Za-z0-9-]+", "-", who)[:40]
+    digest = hashlib.sha256(who.encode()).hexdigest()[:12]
+    return places.records_dir() / ".choices" / f"{readable}-{digest}.json"

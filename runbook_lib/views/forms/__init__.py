@@ -1,0 +1,5 @@
+"""Forms in a notebook: a button writes, the next cell reads; no cell waits, and no secret goes through a widget."""
+
+from runbook_lib.views.forms.approval import ApprovalForm
+
+__all__ = ["ApprovalForm"]
