@@ -21,6 +21,7 @@ _ESCAPES = rb"\\{0,8}+"
 _ESCAPED = rb"\\{1,9}+"
 _LINE_BREAK = rb"(?:\r?\n|\\{1,4}n)?"
 _LONGEST_ANCHOR = 16
+_JOINT = b"\0"
 _ALNUM_RUN = re.compile(rb"[A-Za-z0-9]+")
 _HTML_NAMES = {"&": b"&amp;", "<": b"&lt;", ">": b"&gt;", '"': b"&quot;", "'": b"&apos;"}
 _MARK_UNSAFE = re.compile(r"[^A-Za-z0-9_.:/@ -]")
@@ -28,10 +29,17 @@ _MARK_UNSAFE = re.compile(r"[^A-Za-z0-9_.:/@ -]")
 
 @dataclass(frozen=True)
 class _Spelling:
-    """One way in which a secret may be written. One of ``anchors``, which are cheap to search, is always in it."""
+    """One way in which a secret may be written. One of ``anchors``, which are cheap to search, is always in it.
+
+    ``folded``: the anchors are in lower case, and so is what they are looked for in.
+    """
 
     anchors: tuple[bytes, ...]
     pattern: re.Pattern[bytes]
+    folded: bool = False
+
+    def may_be_in(self, data: bytes, lower: bytes) -> bool:
+        return any(anchor in (lower if self.folded else data) for anchor in self.anchors)
 
 
 @dataclass(frozen=True)
@@ -59,6 +67,10 @@ class Redactor:
             if (reference, value) not in self._known:
                 self._known = {**self._known, (reference, value): _Known(reference, len(value), _spellings(value))}
 
+    def known(self) -> tuple[tuple[str, str], ...]:
+        """Return each reference and the value that it led to. For searches; never to be shown or kept."""
+        return tuple(self._known)
+
     def redact(self, data: bytes) -> bytes:
         """``data`` with a mark for each known secret; where two overlap, both go under the longer one's mark."""
         out: list[bytes] = []
@@ -78,6 +90,15 @@ class Redactor:
         except UnicodeDecodeError:
             return redacted.decode("utf-8", "replace")
 
+    def redact_texts(self, texts: list[str]) -> list[str]:
+        """Each text redacted. Many short ones cost little more than one long one: they are searched joined."""
+        if not texts or not self._spans(_JOINT.join(text.encode("utf-8", "surrogatepass") for text in texts)):
+            return texts
+        if len(texts) == 1:
+            return [self.redact_text(texts[0])]
+        middle = len(texts) // 2
+        return [*self.redact_texts(texts[:middle]), *self.redact_texts(texts[middle:])]
+
     def contains_secret(self, data: bytes) -> list[str]:
         """The references whose secrets are in ``data``, each once, in alphabetical order; empty is good."""
         return sorted({reference for _, _, reference, _ in self._spans(data)})
@@ -86,11 +107,12 @@ class Redactor:
         known = self._known.values()
         if not known:
             return []
+        lower = data.lower()
         return [
             (match.start(), match.end(), secret.reference, secret.length)
             for secret in known
             for spelling in secret.spellings
-            if any(anchor in data for anchor in spelling.anchors)
+            if spelling.may_be_in(data, lower)
             for match in spelling.pattern.finditer(data)
         ]
 
@@ -117,7 +139,8 @@ def _spellings(value: str) -> tuple[_Spelling, ...]:
     data = value.encode("utf-8", "surrogatepass")
     pieces = [_Spelling(_anchors(data), _pattern(value))]
     pieces += [_base64_part(data, before) for before in range(3)]
-    pieces.append(_Spelling((b"",), re.compile(re.escape(data.hex().encode()), re.IGNORECASE)))
+    digits = data.hex().encode()
+    pieces.append(_Spelling((digits,), re.compile(digits, re.IGNORECASE), folded=True))
     return tuple(pieces)
 
 

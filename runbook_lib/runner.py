@@ -17,7 +17,7 @@ from runbook_lib.browsers import find_browser
 from runbook_lib.models import Outcome, Stage, StageState
 from runbook_lib.notebook_run import NotebookResult, execute
 from runbook_lib.params import Site, secret_references, site_without_secrets
-from runbook_lib.record import Record, Seal, SiteLock, note_template, seal_record
+from runbook_lib.record import Record, Seal, SiteLock, gate_notebook, note_template, seal_record
 from runbook_lib.secrets import learn
 
 _ON_PAGES = frozenset({Stage.REGISTER, Stage.READD_ISE, Stage.VERIFY})
@@ -47,7 +47,10 @@ class StageReport:
 
 @dataclass(frozen=True, kw_only=True)
 class RunReport:
-    """One run: its stages so far, the incident's outcome, the exit code, the seal that ended it."""
+    """One run: its stages so far, the incident's outcome, the exit code, the seal that ended it.
+
+    A run that went well and left a secret in its record ends as one whose record cannot be relied on.
+    """
 
     incident: str
     folder: Path
@@ -93,7 +96,7 @@ def run_stages(
         folder=record.folder,
         stages=tuple(reports),
         outcome=outcome,
-        exit_code=_exit_code(reports[-1], outcome),
+        exit_code=_exit_code(reports[-1], outcome) or (errors.RecordError.exit_code if sealed.leaks else 0),
         seal=sealed,
     )
 
@@ -123,6 +126,7 @@ def _run_stage(stage: Stage, site: str, record: Record, given: dict[str, str]) -
     template = places.notebooks_dir() / f"{stage}.ipynb"
     running = record.folder / "notebooks" / f"{stage}.running.ipynb"
     running.parent.mkdir(mode=0o700, exist_ok=True)
+    running.touch(mode=0o600)
     parameters = {"site": site, "incident": record.incident, **given}
     started = time.monotonic()
     note_template(record, stage, template)
@@ -166,9 +170,10 @@ def _kind(error_name: str) -> type[errors.RunbookError] | None:
 
 def _keep_notebook(record: Record, stage: Stage, running: Path) -> None:
     """Put the executed notebook among the record's files, through its redaction gate."""
-    if running.exists():
-        record.keep_bytes(f"notebooks/{stage}.ipynb", running.read_bytes(), stage=stage, text="executed notebook")
-        running.unlink()
+    if running.exists() and running.stat().st_size:
+        executed = gate_notebook(running.read_bytes())
+        record.keep_bytes(f"notebooks/{stage}.ipynb", executed, stage=stage, text="executed notebook")
+    running.unlink(missing_ok=True)
 
 
 def _end(record: Record, stage: Stage, state: StageState, why: str) -> None:

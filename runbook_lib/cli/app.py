@@ -185,15 +185,37 @@ def unlock(
 
 @app.command(epilog="Examples: runbook verify 20261123T120000Z-berlin-1a2b · runbook verify FOLDER --key ada.pub.pem")
 def verify(
-    record: Annotated[str, typer.Argument(help="The folder of a record, or an incident.")],
+    record: Annotated[str, typer.Argument(help="The folder of a record, an archive of one, or an incident.")],
     key: Annotated[
         str, typer.Option(help="The public key that must have signed it; empty: those in RUNBOOK_KEY_DIR.")
+    ] = "",
+    tsa: Annotated[
+        str, typer.Option(help="The certificate of the time-stamping authority; empty: those in RUNBOOK_KEY_DIR.")
     ] = "",
 ) -> None:
     """Check a record: signature, manifest, journal, every file; names what was edited, added, removed or cut short."""
     from runbook_lib.cli.sealing import verify_command
 
-    raise typer.Exit(verify_command(record, key=key))
+    raise typer.Exit(verify_command(record, key=key, tsa=tsa))
+
+
+@app.command(
+    epilog="Examples: runbook archive 20261123T120000Z-berlin-1a2b · runbook archive FOLDER --to ticket-4711.zip"
+)
+def archive(
+    record: Annotated[str, typer.Argument(help="The folder of a record, or an incident.")],
+    to: Annotated[str, typer.Option(help="The file to write; empty: the incident's name with .zip, here.")] = "",
+    key: Annotated[
+        str, typer.Option(help="The public key that must have signed it; empty: those in RUNBOOK_KEY_DIR.")
+    ] = "",
+    anyway: Annotated[
+        bool, typer.Option("--anyway", help="Pack also a record that is in use, or that does not verify.")
+    ] = False,
+) -> None:
+    """Pack a record into one file and check that; nothing is removed."""
+    from runbook_lib.cli.archiving import archive_command
+
+    raise typer.Exit(archive_command(record, to=to, key=key, anyway=anyway))
 
 
 @key_app.command("new", epilog="Example: runbook key new")

@@ -7,7 +7,9 @@ from pathlib import Path
 from runbook_lib import places
 from runbook_lib.cli.running import out
 from runbook_lib.errors import ParameterRefused, RecordDamaged, printable
-from runbook_lib.record.keys import PUBLIC, VerifyingKey, new_key, read_public, trusted_keys
+from runbook_lib.record.archive import verify_archive
+from runbook_lib.record.keys import PUBLIC, new_key, read_public
+from runbook_lib.record.trusted import trusted_in
 from runbook_lib.record.verification import Verification
 from runbook_lib.record.verify import NOT_PROVEN, verify_record
 
@@ -29,12 +31,19 @@ def key_show_command() -> None:
     out(f"key:    {key.id}\npublic: {key.source}\n{key.pem.decode('ascii').rstrip()}")
 
 
-def verify_command(record: str, *, key: str = "") -> int:
-    """Check a record and tell what was found; return 0 or 5."""
-    found = verify_record(record_folder(record), _keys(key))
+def verify_command(record: str, *, key: str = "", tsa: str = "") -> int:
+    """Check a record, or an archive of one, and tell what was found; return 0 or 5."""
+    trusted = trusted_in(places.key_dir(), key=key, authority=tsa)
+    path = record_place(record)
+    found = verify_archive(path, trusted) if path.is_file() else verify_record(path, trusted.keys, trusted.certificates)
+    tell(found)
+    return RecordDamaged.exit_code if found.problems else 0
+
+
+def tell(found: Verification) -> None:
+    """Print what checking a record found."""
     for line in report(found):
         out(printable(line))
-    return RecordDamaged.exit_code if found.problems else 0
 
 
 def report(found: Verification) -> list[str]:
@@ -45,10 +54,22 @@ def report(found: Verification) -> list[str]:
         f"record:    {found.folder} ({found.files} files, {found.lines} lines in the journal)",
         f"seal:      {seal}",
         f"signature: {signed}",
+        *_stamp(found),
+        *(f"notebook:  {drift}" for drift in found.notebooks),
         *(f"note:      {note}" for note in found.notes),
         *(f"PROBLEM    {problem.path}: {problem.what}" for problem in found.problems),
         _conclusion(found),
         *_limits(found),
+    ]
+
+
+def _stamp(found: Verification) -> list[str]:
+    if found.stamp is None:
+        return []
+    who = found.stamp.authority or "an authority that does not name itself"
+    return [
+        f"time:      this seal existed at {found.stamp.utc:%Y-%m-%dT%H:%M:%SZ}, by the clock of {who}",
+        "           (so it was not made up later; that what it tells of happened then is not proven)",
     ]
 
 
@@ -77,5 +98,7 @@ def record_folder(record: str) -> Path:
     )
 
 
-def _keys(key: str) -> tuple[VerifyingKey, ...]:
-    return (read_public(Path(key).expanduser()),) if key else trusted_keys(places.key_dir())
+def record_place(record: str) -> Path:
+    """Return the folder of a record, or the file of an archive."""
+    file = Path(record).expanduser()
+    return file if file.is_file() else record_folder(record)

@@ -11,6 +11,7 @@ from uuid import uuid4
 from papermill.iorw import LocalHandler, papermill_io
 
 from runbook_lib.errors import RecordNotWritable
+from runbook_lib.record.executed import gate_notebook
 
 
 def replace_file(path: Path, text: str) -> None:
@@ -18,10 +19,11 @@ def replace_file(path: Path, text: str) -> None:
 
     The new file is on disk before it takes the old one's place and keeps its permissions; a symbolic
     link stays and its target is replaced. Devices and pipes are written straight.
+    What this process knows to be a secret is not written, not even for the time of a run.
     Raises RecordNotWritable; the old file is then untouched and nothing is left beside it.
     """
     try:
-        content = text.encode("utf-8")
+        content = _gated(text).encode("utf-8")
         target = path.resolve()
         if target.exists() and not target.is_file():
             target.write_bytes(content)
@@ -82,6 +84,11 @@ class WholeFiles:
     def cwd(self, new_path: str | None) -> str | None:
         old: str | None = self._local.cwd(new_path)
         return old
+
+
+def _gated(text: str) -> str:
+    """The notebook without known secrets; a lone surrogate stays, and is refused when it is written."""
+    return gate_notebook(text.encode("utf-8", "surrogatepass")).decode("utf-8", "surrogatepass")
 
 
 def write_whole(output_path: str | None) -> None:

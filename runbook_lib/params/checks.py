@@ -9,6 +9,7 @@ from __future__ import annotations
 import ipaddress
 from collections.abc import Iterator
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from runbook_lib.params.source import Document, Value, Where, dotted
 
@@ -199,6 +200,19 @@ def _lab_is_loopback(document: Document) -> None:
             document.problem(
                 where, "is not a loopback address, and kind: lab is for the simulated site only; write kind: production"
             )
+    _lab_stamps_here(document)
+
+
+def _lab_stamps_here(document: Document) -> None:
+    url = _get(document.data, "timestamp", "url")
+    try:
+        host = urlsplit(url).hostname if isinstance(url, str) else None
+    except ValueError:
+        return
+    if host and not _is_loopback(host):
+        document.problem(
+            ("timestamp", "url"), "is not on this machine, and kind: lab is for the simulated site only; remove it"
+        )
 
 
 def _file_places(data: Value) -> Iterator[tuple[Where, bool]]:
@@ -208,6 +222,7 @@ def _file_places(data: Value) -> Iterator[tuple[Where, bool]]:
             yield (*server, "expect", *key), False
         for number in range(_length(_get(data, *server, "logs"))):
             yield (*server, "logs", number), True
+    yield ("timestamp", "certificate"), False
 
 
 def _files(document: Document, folder: Path) -> None:

@@ -26,6 +26,7 @@ from runbook_lib.params.values import (
     Subnet,
     VirtualIPv4,
     VirtualIPv6,
+    WebAddress,
     Zone,
 )
 
@@ -160,6 +161,14 @@ class Deadlines(Section):
     quiet_s: Seconds = 30.0
 
 
+class TimeStamping(Section):
+    """An RFC 3161 authority that stamps each seal; ``certificate`` holds its certificate, or its issuer's, in PEM."""
+
+    url: WebAddress
+    certificate: FilePath
+    timeout_s: Seconds = 15.0
+
+
 class Site(Section):
     """One deployment. After loading, every path and ``file:`` reference in it is absolute.
 
@@ -178,6 +187,7 @@ class Site(Section):
     web: Literal["driven", "guided"] = "driven"
     browser: LineOrEmpty = ""
     rules: FilePath | None = None
+    timestamp: TimeStamping | None = None
     labels: dict[str, tuple[Line, ...]] = {}
     ha_states: dict[Line, Literal["healthy", "in transition", "broken", "not configured"]] = {}
 

@@ -15,6 +15,7 @@ from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 from typing import Annotated
+from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BeforeValidator, Field, PlainSerializer
 
@@ -165,6 +166,19 @@ def _known_zones() -> frozenset[str]:
     return frozenset(zoneinfo.available_timezones())  # walks the zone database, which a fleet would ask for each site
 
 
+def _web_address(text: str) -> str:
+    try:
+        url = urlsplit(text)
+        whole = url.scheme in ("http", "https") and url.hostname and url.port != 0 and text.isprintable()
+    except ValueError:
+        whole = ""
+    if not whole or " " in text or url.fragment:
+        raise ValueError("is not a web address; write one such as https://tsa.example.com/tsr")
+    if "@" in url.netloc:
+        raise ValueError("holds a user or a password; write the address without them, no name is sent there")
+    return text
+
+
 def _path(text: object) -> object:
     if isinstance(text, str) and (not text.strip() or not text.isprintable()):
         raise ValueError("is not a path; write the path of a file, relative ones from the folder of the site's file")
@@ -188,6 +202,7 @@ FilePath = Annotated[Path, BeforeValidator(_path)]
 Fingerprint = Annotated[str, AfterValidator(canonical_sha256)]
 VirtualIPv4 = Annotated[str, AfterValidator(_virtual_ipv4)]
 VirtualIPv6 = Annotated[str, AfterValidator(_virtual_ipv6)]
+WebAddress = Annotated[str, AfterValidator(_web_address)]
 Subnet = Annotated[str, AfterValidator(_subnet)]
 Zone = Annotated[str, AfterValidator(_zone)]
 Port = Annotated[int, Field(ge=1, le=65535)]

@@ -12,13 +12,19 @@ import os
 from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from runbook_lib.canonical import canonical_json, sha256_hex
 from runbook_lib.record.lines import JournalText
 
 FORMAT = "runbook-manifest-v1"
 JOURNAL = "journal.jsonl"
+
+
+class Readable(Protocol):
+    """A file of a record, on disk or in an archive."""
+
+    def read_bytes(self) -> bytes: ...
 
 
 @dataclass(frozen=True, kw_only=True)

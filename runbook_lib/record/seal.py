@@ -2,18 +2,17 @@
 
 A seal covers the journal up to its newest line, N, and every file that is there then. It is written to
 ``seal/`` (a later one to ``seal-2/`` and so on; none is ever changed, the newest counts): ``manifest.json``,
-then ``envelope.json`` where there is a key. The lines that name these two follow line N, so a seal says
-nothing of its own lines, and nothing of what comes after; the chain alone holds those.
+then ``envelope.json`` where there is a key, then ``timestamp.tsr`` over the newest of these where the site names an
+authority. The lines that name them follow line N, so a seal says nothing of its own lines, and nothing of what comes
+after; the chain alone holds those.
 """
 
 from __future__ import annotations
 
 import re
-from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass
-from datetime import UTC, datetime
+from dataclasses import dataclass, replace
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -21,82 +20,119 @@ from typing import Any
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from runbook_lib import places
-from runbook_lib.canonical import canonical_json, sha256_hex
-from runbook_lib.errors import ParameterRefused, RecordNotWritable
-from runbook_lib.models import Stage
-from runbook_lib.record import stages
+from runbook_lib.canonical import canonical_json
+from runbook_lib.errors import ParameterRefused
 from runbook_lib.record.bundle import Record
 from runbook_lib.record.envelope import sign, statement
 from runbook_lib.record.facts import to_json_value
 from runbook_lib.record.files import FOLDER_MODE, sync_folder, writing
 from runbook_lib.record.keys import key_id, signing_key
-from runbook_lib.record.lines import Artifact, Kind, Line, parse_journal
+from runbook_lib.record.lines import Artifact, Kind, parse_journal
 from runbook_lib.record.manifest import Manifest, entries, journal_part, list_files
-from runbook_lib.record.redaction import gate_json, gate_text
+from runbook_lib.record.predicate import predicate
+from runbook_lib.record.redaction import gate_text
+from runbook_lib.record.scan import Finding, scan, scan_files
+from runbook_lib.record.timestamp import Authority, NoStamp, request_stamp
 
 SEAL_FOLDER = re.compile(r"seal(?:-([2-9]|[1-9][0-9]+))?")
 MANIFEST = "manifest.json"
 ENVELOPE = "envelope.json"
+STAMP = "timestamp.tsr"
 SITE_FILE = "site.json"
-TEMPLATE = "template notebook"
-"""The text of the journal's line that gives a template notebook's SHA-256 in ``seen``, before the notebook runs."""
+LEAK = "SECRET FOUND by the scan of the record"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Seal:
-    """A seal that was written. ``key`` is the id of the key that signed it; where empty, ``unsigned`` says why."""
+    """A seal that was written. ``key`` is the id of the key that signed it; where empty, ``unsigned`` says why.
+
+    ``stamped`` is the authority that said when; where empty, ``unstamped`` says why, if one was to. ``leaks`` are
+    the secrets that were found in the record.
+    """
 
     folder: str
     files: int
     lines: int
     key: str = ""
     unsigned: str = ""
+    stamped: str = ""
+    unstamped: str = ""
+    leaks: tuple[Finding, ...] = ()
 
     def __str__(self) -> str:
         what = f"{self.folder}/ covers {self.files} files and {self.lines} lines of the journal"
-        return f"{what}; signed by key {self.key}" if self.key else f"{what}; NOT SIGNED: {self.unsigned}"
-
-
-def note_template(record: Record, stage: Stage, template: Path) -> None:
-    """Write down which version of a notebook is about to run."""
-    digest = sha256_hex(template.read_bytes())
-    record.journal.append(Kind.NOTED, stage=stage.value, seen=digest, text=TEMPLATE)
+        parts = [what, f"signed by key {self.key}" if self.key else f"NOT SIGNED: {self.unsigned}"]
+        if self.stamped:
+            parts.append(f"time stamp by {self.stamped}")
+        if self.unstamped:
+            parts.append(f"NO TIME STAMP: {self.unstamped}")
+        parts += [f"{LEAK}: {leak.what} in {leak.path}" for leak in self.leaks]
+        return "; ".join(parts)
 
 
 def seal_record(record: Record, site: Mapping[str, Any], *, key_folder: Path | None = None) -> Seal:
     """Seal the record as it is now; ``site`` is the site's file without secrets.
 
-    Without a usable key the manifest is written all the same, and the seal says why it is not signed.
-    Raises ``RecordNotWritable``, and ``RecordDamaged`` where the journal does not verify: that is not sealed.
+    Without a usable key the manifest is written all the same, and the seal says why it is not signed; so it is with
+    a time-stamping authority that does not answer. A secret that is found is noted by its reference, in the journal
+    and in the seal. Raises ``RecordNotWritable``, and ``RecordDamaged`` where the journal does not verify: that is
+    not sealed.
     """
     site_file = record.keep_json(SITE_FILE, to_json_value(dict(site)), text="the site's file, secrets as references")
+    leaks = _note_leaks(record, scan(record.folder))
     data, manifest = _manifest(record)
-    folder = _claim_folder(record)
     key, unsigned = _key(key_folder or places.key_dir())
-    head = manifest.journal.head
     lines = parse_journal(data[: manifest.journal.bytes], record.journal.path).lines
-    kept = record.keep_gated(
-        f"{folder}/{MANIFEST}",
+    work = _Sealing(record, _claim_folder(record), manifest.journal.head)
+    newest = work.keep(
+        MANIFEST,
         manifest.to_bytes(),
-        kind=Kind.SEALED,
-        expected=head,
         seen="not signed" if unsigned else "",
         text=f"manifest of {len(manifest.files)} files and {len(lines)} lines",
     )
-    if key is None:
-        return Seal(folder=folder, files=len(manifest.files), lines=len(lines), unsigned=unsigned)
-    predicate = _predicate(record, manifest, lines, site_file)
-    payload = canonical_json(statement(kept.path, kept.sha256, predicate))
-    identity = key_id(key.public_key())
-    record.keep_gated(
-        f"{folder}/{ENVELOPE}",
-        sign(payload, key),
-        kind=Kind.SEALED,
-        expected=head,
-        seen=identity,
-        text="signed statement",
-    )
-    return Seal(folder=folder, files=len(manifest.files), lines=len(lines), key=identity)
+    made = Seal(folder=work.folder, files=len(manifest.files), lines=len(lines), unsigned=unsigned)
+    if key is not None:
+        told = statement(newest.path, newest.sha256, predicate(record, manifest, lines, site_file))
+        identity = key_id(key.public_key())
+        newest = work.keep(ENVELOPE, sign(canonical_json(told), key), seen=identity, text="signed statement")
+        made = replace(made, key=identity)
+    made = _stamp(work, made, Authority.of(site), newest)
+    own = sorted((record.folder / work.folder).iterdir())
+    return replace(made, leaks=(*leaks, *_note_leaks(record, scan_files(record.folder, own))))
+
+
+@dataclass(frozen=True)
+class _Sealing:
+    """A seal that is being written: its folder, and the ``hash`` of the last line that it covers."""
+
+    record: Record
+    folder: str
+    head: str
+
+    def keep(self, name: str, data: bytes, *, seen: str, text: str) -> Artifact:
+        path = f"{self.folder}/{name}"
+        return self.record.keep_gated(path, data, kind=Kind.SEALED, expected=self.head, seen=seen, text=text)
+
+
+def _stamp(work: _Sealing, made: Seal, authority: Authority | None, newest: Artifact) -> Seal:
+    """Have the newest file of the seal stamped; without an answer the seal stands, and the journal says why."""
+    if authority is None:
+        return made
+    try:
+        answer = request_stamp(authority, work.record.read_bytes(newest))
+    except NoStamp as error:
+        why = f"{authority.url}: {error}"
+        work.record.journal.append(Kind.SEALED, expected=work.head, seen="not stamped", text=f"no time stamp: {why}")
+        return replace(made, unstamped=why)
+    work.keep(STAMP, answer, seen=authority.url, text=f"time stamp over {newest.path}")
+    return replace(made, stamped=authority.url)
+
+
+def _note_leaks(record: Record, found: list[Finding]) -> tuple[Finding, ...]:
+    safe = tuple(Finding(path=gate_text(each.path), what=each.what) for each in found)
+    for leak in safe:
+        record.journal.append(Kind.NOTED, seen=leak.what, text=f"{LEAK}, in {leak.path}")
+    return safe
 
 
 def _manifest(record: Record) -> tuple[bytes, Manifest]:
@@ -131,61 +167,3 @@ def _key(folder: Path) -> tuple[Ed25519PrivateKey | None, str]:
     except ParameterRefused as error:
         return None, f"{error.what} ({error.where}); {error.next_step}"
     return key, "" if key else f"there is no key in {folder}; runbook key new makes one"
-
-
-def _predicate(record: Record, manifest: Manifest, lines: tuple[Line, ...], site_file: Artifact) -> dict[str, Any]:
-    """What is said of the incident; every text in it came out of the record's gate, and goes through it again."""
-    outcome = stages.outcome(lines)
-    plans = [line for line in lines if line.kind is Kind.DECIDED and line.artifact and line.text == "plan"]
-    told: dict[str, Any] = gate_json(
-        {
-            "site": record.site,
-            "outcome": outcome.value if outcome else None,
-            "stages": {name: state.value for name, state in stages.stage_states(lines).items()},
-            "sealed_utc": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
-        }
-    )
-    return told | {
-        "incident": record.incident,
-        "plan": {"sha256": plans[-1].seen} if plans else None,
-        "approvals": [{**to_json_value(each), "digest": each.digest} for each in record.read_approvals()],
-        "counts": _counts(manifest, lines),
-        "journal": {
-            "lines": manifest.journal.lines,
-            "bytes": manifest.journal.bytes,
-            "sha256": manifest.journal.sha256,
-            "head": manifest.journal.head,
-        },
-        "notebooks": _notebooks(lines),
-        "site_file": {"path": site_file.path, "sha256": site_file.sha256},
-        "lock_file": _lock_file(),
-    }
-
-
-def _counts(manifest: Manifest, lines: Iterable[Line]) -> dict[str, Any]:
-    folders = Counter(entry.path.split("/")[0] for entry in manifest.files if "/" in entry.path)
-    return {
-        "files": len(manifest.files),
-        "bytes": sum(entry.size for entry in manifest.files),
-        "files_by_folder": dict(folders),
-        "lines_by_kind": dict(Counter(line.kind.value for line in lines)),
-    }
-
-
-def _notebooks(lines: Iterable[Line]) -> list[dict[str, Any]]:
-    """The template notebooks in the order in which they ran, each with its digest and the journal's line."""
-    return [
-        {"stage": line.stage, "sha256": line.seen, "line": line.n}
-        for line in lines
-        if line.kind is Kind.NOTED and line.text == TEMPLATE
-    ]
-
-
-def _lock_file() -> dict[str, str] | None:
-    path = places.lock_file()
-    try:
-        return {"name": path.name, "sha256": sha256_hex(path.read_bytes())}
-    except FileNotFoundError:
-        return None
-    except OSError as error:
-        raise RecordNotWritable("the lock file cannot be read", where=str(path), found=str(error.strerror)) from error

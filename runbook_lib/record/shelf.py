@@ -51,8 +51,8 @@ def find_open(root: Path, site: str) -> str | None:
 def _incidents(root: Path, part: str = "") -> list[str]:
     if not root.is_dir():
         return []
-    names = (path.name for path in root.iterdir() if path.is_dir())
-    return sorted((name for name in names if part in name and INCIDENT.fullmatch(name)), reverse=True)
+    names = (path.name for path in root.iterdir() if part in path.name and path.is_dir())
+    return sorted((name for name in names if INCIDENT.fullmatch(name)), reverse=True)
 
 
 def _summary(root: Path, incident: str) -> Summary:

@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
-from pathlib import Path
 from typing import Any
 
 from runbook_lib.canonical import sha256_hex
 from runbook_lib.record.envelope import PREDICATE_TYPE, STATEMENT_TYPE, Envelope, parse
 from runbook_lib.record.keys import VerifyingKey
-from runbook_lib.record.manifest import Manifest
+from runbook_lib.record.manifest import Manifest, Readable
 from runbook_lib.record.seal import ENVELOPE, MANIFEST
 from runbook_lib.record.verification import Verification
 
 
 def check_statement(
-    found: Verification, files: dict[str, Path], manifest: Manifest | None, keys: Sequence[VerifyingKey]
+    found: Verification, files: Mapping[str, Readable], manifest: Manifest | None, keys: Sequence[VerifyingKey]
 ) -> None:
     """Check the newest seal's envelope, if it has one: its signature, and that it is about this manifest."""
     path = f"{found.seal}/{ENVELOPE}"
@@ -52,7 +51,7 @@ def _check_signature(found: Verification, path: str, envelope: Envelope, keys: S
         found.say(path, f"the signature is not by a key that is trusted here: says {claimed}, trusted {known}")
 
 
-def _mismatch(found: Verification, files: dict[str, Path], manifest: Manifest | None, value: Any) -> str:
+def _mismatch(found: Verification, files: Mapping[str, Readable], manifest: Manifest | None, value: Any) -> str:
     """Why the statement is not about this record's manifest; "" if it is."""
     try:
         subject, predicate = value["subject"], value["predicate"]

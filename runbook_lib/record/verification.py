@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from runbook_lib.record.keys import VerifyingKey
+from runbook_lib.record.templates import Drift
+from runbook_lib.record.timestamp import Stamp
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -18,7 +20,10 @@ class Problem:
 
 @dataclass(kw_only=True)
 class Verification:
-    """What was found. ``problems`` empty: the record verifies, as far as ``seal``, ``key`` and ``notes`` say."""
+    """What was found. ``problems`` empty: the record verifies, as far as ``seal``, ``key`` and ``notes`` say.
+
+    ``stamp``: a time stamp that was verified. ``notebooks``: the versions that ran, beside those that are here now.
+    """
 
     folder: Path
     incident: str = ""
@@ -27,6 +32,8 @@ class Verification:
     covered_lines: int = 0
     seal: str = ""
     key: VerifyingKey | None = None
+    stamp: Stamp | None = None
+    notebooks: tuple[Drift, ...] = ()
     problems: list[Problem] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
 

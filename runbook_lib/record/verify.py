@@ -5,20 +5,26 @@ It reads the folder as it lies there, wherever it was copied to, and needs no si
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from cryptography.x509 import Certificate
+
+from runbook_lib import places
 from runbook_lib.canonical import sha256_hex
 from runbook_lib.errors import ParameterRefused
 from runbook_lib.record.keys import VerifyingKey
 from runbook_lib.record.lines import JournalText, Kind, Line, parse_whole_lines
-from runbook_lib.record.manifest import JOURNAL, FileEntry, Manifest, list_files, parse_manifest
-from runbook_lib.record.seal import ENVELOPE, MANIFEST, SEAL_FOLDER
+from runbook_lib.record.manifest import JOURNAL, FileEntry, Manifest, Readable, list_files, parse_manifest
+from runbook_lib.record.seal import ENVELOPE, MANIFEST, SEAL_FOLDER, STAMP
+from runbook_lib.record.stamped import check_time
 from runbook_lib.record.statement import check_statement
+from runbook_lib.record.templates import drifts
+from runbook_lib.record.trusted import Trusted
 from runbook_lib.record.verification import Verification
 
 NOT_PROVEN = (
-    "when it was written: the times are those of the machine that ran it",
+    "when it was written: the times are those of the machine that ran it; a time stamp proves the seal's alone",
     "that it is true: whoever holds the key can make up a record and sign it",
     "that nothing came after: a folder that was put back to an earlier seal of its own verifies",
     "who signed: that is known only as far as you know whose key it is",
@@ -26,40 +32,53 @@ NOT_PROVEN = (
 """What a signature here does not prove."""
 
 
-def verify_record(folder: Path, keys: Sequence[VerifyingKey] = ()) -> Verification:
-    """Check the record in ``folder``; a signature counts if it is one of ``keys``'.
+def verify_record(
+    folder: Path, keys: Sequence[VerifyingKey] = (), certificates: Sequence[Certificate] = ()
+) -> Verification:
+    """Check the record in ``folder``; a signature counts if it is one of ``keys``', a stamp by ``certificates``.
 
     Where keys are given, a record that is not signed by one of them does not verify: a signature that was
     taken away would else not be missed. Raises ``ParameterRefused`` if the folder holds no record at all.
     """
-    found = Verification(folder=folder)
     files, others = list_files(folder)
-    data = _journal(found)
-    if data is None and not any(SEAL_FOLDER.fullmatch(path.split("/")[0]) for path in files):
-        raise ParameterRefused(
-            "There is no record in this folder",
-            where=str(folder),
-            next_step="give the folder of an incident, or an incident's name in the records",
-        )
+    found = Verification(folder=folder)
     for path in others:
         found.say(path, "added: it is a link or a device, and a record holds plain files only")
+    return verify_files(found, files, folder / JOURNAL, Trusted(keys=tuple(keys), certificates=tuple(certificates)))
+
+
+def verify_files(
+    found: Verification, files: Mapping[str, Readable], journal_file: Readable | None, trusted: Trusted
+) -> Verification:
+    """Check a record's files, by their paths in it, and its journal, which is not among them; tell it in ``found``."""
+    data = _journal(found, journal_file)
+    if data is None and not any(SEAL_FOLDER.fullmatch(path.split("/")[0]) for path in files):
+        raise ParameterRefused(
+            "There is no record in this place",
+            where=str(found.folder),
+            next_step="give the folder of an incident, an incident's name in the records, or an archive of one",
+        )
     journal = _lines(found, data) if data is not None else JournalText(lines=())
     present = {path: _entry(found, path, file) for path, file in files.items()}
     found.files, found.lines = len(present), len(journal.lines)
-    manifest = _check_seal(found, files, data, journal, keys)
+    manifest = _check_seal(found, files, data, journal, trusted)
     _check_manifest(found, manifest, present)
     _check_artifacts(found, manifest, journal, present)
+    found.notebooks = drifts(journal.lines, files, places.notebooks_dir())
     found.problems.sort(key=lambda problem: problem.path)
     return found
 
 
-def _journal(found: Verification) -> bytes | None:
+def _journal(found: Verification, file: Readable | None) -> bytes | None:
     try:
-        return (found.folder / JOURNAL).read_bytes()
+        if file is not None:
+            return file.read_bytes()
     except FileNotFoundError:
-        found.say(JOURNAL, "removed")
+        pass
     except OSError as error:
         found.say(JOURNAL, f"it cannot be read: {error.strerror}")
+        return None
+    found.say(JOURNAL, "removed")
     return None
 
 
@@ -76,7 +95,7 @@ def _lines(found: Verification, data: bytes) -> JournalText:
     return journal
 
 
-def _entry(found: Verification, path: str, file: Path) -> FileEntry:
+def _entry(found: Verification, path: str, file: Readable) -> FileEntry:
     try:
         data = file.read_bytes()
     except OSError as error:
@@ -87,17 +106,17 @@ def _entry(found: Verification, path: str, file: Path) -> FileEntry:
 
 def _check_seal(
     found: Verification,
-    files: dict[str, Path],
+    files: Mapping[str, Readable],
     data: bytes | None,
     journal: JournalText,
-    keys: Sequence[VerifyingKey],
+    trusted: Trusted,
 ) -> Manifest | None:
     """Check the newest seal, of which the journal or the folder knows; return its manifest, if it can be read."""
     named = {line.artifact.path for line in journal.lines if line.kind is Kind.SEALED and line.artifact}
     seals = {_number(path): path.split("/")[0] for path in (*named, *files) if _number(path)}
     if not seals:
         found.notes.append("It was never sealed: no manifest and no signature, only the journal's chain holds it.")
-        if keys:
+        if trusted.keys:
             found.say("seal/", "removed, or never written: there is no seal to check with the key")
         return None
     found.seal = seals[max(seals)]
@@ -109,7 +128,8 @@ def _check_seal(
         found.covered_lines = manifest.journal.lines
         if data is not None:
             _check_journal_part(found, manifest, data, journal)
-    check_statement(found, files, manifest, keys)
+    check_statement(found, files, manifest, trusted.keys)
+    check_time(found, files, journal.lines, trusted.certificates)
     return manifest
 
 
@@ -117,10 +137,10 @@ def _number(path: str) -> int:
     """Which seal a file belongs to, from 1; 0: none."""
     folder, _, name = path.partition("/")
     match = SEAL_FOLDER.fullmatch(folder)
-    return int(match[1] or 1) if match and name in (MANIFEST, ENVELOPE) else 0
+    return int(match[1] or 1) if match and name in (MANIFEST, ENVELOPE, STAMP) else 0
 
 
-def _manifest(found: Verification, files: dict[str, Path]) -> Manifest | None:
+def _manifest(found: Verification, files: Mapping[str, Readable]) -> Manifest | None:
     path = f"{found.seal}/{MANIFEST}"
     if path not in files:
         found.say(path, "removed")
@@ -147,7 +167,8 @@ def _check_journal_part(found: Verification, manifest: Manifest, data: bytes, jo
 
 
 def _is_of(seal: str, line: Line) -> bool:
-    return line.kind is Kind.SEALED and line.artifact is not None and line.artifact.path.startswith(f"{seal}/")
+    """Whether a line is one of the seal's own; one without a file says why the seal has no time stamp."""
+    return line.kind is Kind.SEALED and (line.artifact is None or line.artifact.path.startswith(f"{seal}/"))
 
 
 def _check_manifest(found: Verification, manifest: Manifest | None, present: dict[str, FileEntry]) -> None:
@@ -173,7 +194,7 @@ def _check_artifacts(
     told = {problem.path for problem in found.problems}
     named = {JOURNAL}
     if JOURNAL in told:  # the lines that name the seal's own files may be what is missing
-        named |= {f"{found.seal}/{MANIFEST}", f"{found.seal}/{ENVELOPE}"}
+        named |= {f"{found.seal}/{name}" for name in (MANIFEST, ENVELOPE, STAMP)}
     for artifact in dict.fromkeys(line.artifact for line in journal.lines if line.artifact):
         named.add(artifact.path)
         now = present.get(artifact.path)

@@ -8,7 +8,7 @@ from runbook_lib import places
 from runbook_lib.errors import DeviceUnreachable, ParameterRefused
 from runbook_lib.models import Answer, Stage
 from runbook_lib.params import LabRequest, Site, load_site, load_site_or_lab, secret_references
-from runbook_lib.record import Record, find_open, operator
+from runbook_lib.record import Record, find_open, note_template, operator, works_under_lock
 from runbook_lib.secrets import learn
 from runbook_lib.session.runbook import Runbook, report_progress
 from runbook_lib.session.stages import STAGES, DeleteStale, ListCertificates
@@ -32,6 +32,8 @@ def open_runbook(stage: str, site: str = "lab", incident: str = "", approve: str
     settings = open_site(site)
     record = open_incident(settings, incident, what=which.value)
     learn(secret_references(settings))
+    if not works_under_lock(places.records_dir(), settings.name):  # a run has noted it already
+        note_template(record, which, places.notebooks_dir() / f"{which}.ipynb", by_hand=True)
 
     def keep(answer: Answer, parsed: object) -> None:
         record.keep_answer(answer, parsed, stage=which)

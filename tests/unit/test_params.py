@@ -503,7 +503,7 @@ def _without_empty(value: Any) -> Any:
 
 def example_in(folder: Path) -> Path:
     """Copy the example to a folder in which the files exist that it names."""
-    for name in ("paris-primary.csr", "paris-secondary.pem", "example-ca.pem"):
+    for name in ("paris-primary.csr", "paris-secondary.pem", "example-ca.pem", "tsa.pem"):
         (folder / "certificates").mkdir(exist_ok=True)
         (folder / "certificates" / name).touch()
     (folder / "logs" / "paris-primary").mkdir(parents=True)

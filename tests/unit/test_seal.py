@@ -163,7 +163,8 @@ def test_statement_tells_of_the_incident(record: Record) -> None:
     assert told["counts"]["files_by_folder"]["answers"] == 2
     assert told["journal"]["head"] == covered[-1].hash
     template = notebooks_dir() / f"{Stage.LIST}.ipynb"
-    assert told["notebooks"] == [{"stage": Stage.LIST, "sha256": sha256_hex(template.read_bytes()), "line": 2}]
+    ran = {"stage": Stage.LIST, "sha256": sha256_hex(template.read_bytes()), "line": 2, "by_hand": False}
+    assert told["notebooks"] == [ran]
     assert told["lock_file"]["sha256"] == sha256_hex(lock_file().read_bytes())
     site = record.folder / told["site_file"]["path"]
     assert json.loads(site.read_bytes()) == SITE
@@ -396,7 +397,7 @@ def test_signature_without_a_key_at_hand_does_not_verify(record: Record) -> None
 
 def test_folder_without_a_record_is_refused(tmp_path: Path) -> None:
     """A folder that holds no record is a wrong parameter."""
-    with pytest.raises(ParameterRefused, match="no record in this folder"):
+    with pytest.raises(ParameterRefused, match="no record in this place"):
         verify_record(tmp_path)
 
 

@@ -1,0 +1,156 @@
+"""The search of a finished record for secrets: on its own, so that it finds what the gate may have let through.
+
+The gate knows how a secret may be written and looks for that. The scan goes the other way: it undoes what software
+does to text (escapes, percent signs, base64, hexadecimal, lines that were broken, texts that were written in
+pieces) and looks for the secret itself. The two share no code.
+"""
+
+from __future__ import annotations
+
+import base64
+import html
+import json
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote_to_bytes
+
+from runbook_lib import secrets
+
+_PRIVATE_KEY = re.compile(rb"-----BEGIN (?:[A-Z0-9]+ )*PRIVATE KEY-----")
+_BREAKS = re.compile(rb"\r?\n|\\+r\\+n|\\+n")
+_ESCAPE = re.compile(rb"\\+(?:u([0-9a-fA-F]{4})|x([0-9a-fA-F]{2})|U([0-9a-fA-F]{8})|(.))", re.DOTALL)
+_CODED = re.compile(rb"[A-Za-z0-9+/_-]{6,}")
+_HEX = re.compile(rb"[0-9a-fA-F]{8,}")
+_STANDARD = bytes.maketrans(b"-_", b"+/")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Finding:
+    """A secret in a file of the record, or in its name: the file's path in the record, and what was found."""
+
+    path: str
+    what: str
+
+
+def scan(folder: Path) -> list[Finding]:
+    """Look into every file under ``folder`` for the secrets that this process knows and for private keys.
+
+    A process that has not resolved them itself calls ``secrets.learn`` first. Empty is good.
+    """
+    return scan_files(folder, sorted(folder.rglob("*")))
+
+
+def scan_files(folder: Path, paths: Iterable[Path]) -> list[Finding]:
+    """The same for some files and folders under ``folder``."""
+    known = [(name, value.encode("utf-8", "surrogatepass")) for name, value in secrets.REDACTOR.known()]
+    findings: list[Finding] = []
+    for path in paths:
+        name = str(path.relative_to(folder))
+        spelled = name.encode("utf-8", "surrogateescape")
+        findings += [Finding(path=name, what=f"{what} in its name") for what in _found(spelled, known)]
+        if path.is_symlink() or not path.is_file():
+            continue
+        data = path.read_bytes()
+        findings += [Finding(path=name, what=what) for what in _found(data, known)]
+        if _PRIVATE_KEY.search(data):
+            findings.append(Finding(path=name, what="a private key"))
+    return findings
+
+
+def _found(data: bytes, known: Sequence[tuple[str, bytes]]) -> list[str]:
+    """The references whose secrets are in ``data``, however it is read."""
+    left = dict.fromkeys(known)
+    found = set()
+    for text in _readings(data):
+        if not left:
+            break
+        for each in [each for each in left if each[1] in text]:
+            found.add(each[0])
+            del left[each]
+    return sorted(found)
+
+
+def _readings(data: bytes) -> Iterator[bytes]:
+    """The bytes as they are, and as they were before this or that was done to them."""
+    for text in (data, *_joined_texts(data)):
+        plain = _unescaped(text)
+        for reading in dict.fromkeys((text, plain, plain.replace(b"+", b" "), _BREAKS.sub(b"", text))):
+            yield reading
+            yield from _decoded(reading)
+
+
+def _unescaped(text: bytes) -> bytes:
+    """Without percent signs, references and backslashes of any depth."""
+    for _ in range(4):
+        before = text
+        if b"%" in text:
+            text = unquote_to_bytes(text)
+        if b"&" in text:
+            text = html.unescape(text.decode("latin-1")).encode("latin-1", "xmlcharrefreplace")
+        if b"\\" in text:
+            text = _ESCAPE.sub(_character, text)
+        if text == before:
+            break
+    return text
+
+
+def _character(match: re.Match[bytes]) -> bytes:
+    four, two, eight, other = match.groups()
+    if two:
+        return bytes([int(two, 16)])
+    if four or eight:
+        code = int(four or eight, 16)
+        return chr(code).encode("utf-8", "surrogatepass") if code < 0x110000 else b""
+    return b"\n" if other == b"n" else bytes(other)
+
+
+def _decoded(text: bytes) -> Iterator[bytes]:
+    """What the runs of base64 and hexadecimal digits say, wherever in a run a group of digits begins."""
+    runs = [run.translate(_STANDARD) for run in _CODED.findall(text)]
+    for skip in range(4):
+        yield b"\n".join(base64.b64decode(run[skip : len(run) - (len(run) - skip) % 4]) for run in runs)
+        yield b"\n".join(base64.b64decode(_padded(run[skip:])) for run in runs if (len(run) - skip) % 4 > 1)
+    for skip in range(2):
+        digits = (run[skip : len(run) - (len(run) - skip) % 2] for run in _HEX.findall(text))
+        yield b"\n".join(bytes.fromhex(run.decode("ascii")) for run in digits)
+
+
+def _padded(run: bytes) -> bytes:
+    return run + b"=" * (-len(run) % 4)
+
+
+def _joined_texts(data: bytes) -> list[bytes]:
+    """Of JSON: the texts under each name joined in their order, as whoever reads a notebook sees them."""
+    try:
+        documents = [json.loads(data)]
+    except (ValueError, RecursionError):
+        documents = _lines_of_json(data)
+    texts: dict[str, list[str]] = {}
+    for document in documents:
+        _gather(document, "", texts)
+    return ["".join(pieces).encode("utf-8", "surrogatepass") for pieces in texts.values()]
+
+
+def _lines_of_json(data: bytes) -> list[Any]:
+    documents = []
+    for line in data.splitlines():
+        try:
+            documents.append(json.loads(line))
+        except (ValueError, RecursionError):
+            return []
+    return documents
+
+
+def _gather(value: Any, name: str, texts: dict[str, list[str]]) -> None:
+    if isinstance(value, str):
+        texts.setdefault(name, []).append(value)
+    elif isinstance(value, dict):
+        for key, item in value.items():
+            texts.setdefault("", []).append(key)
+            _gather(item, key, texts)
+    elif isinstance(value, list):
+        for item in value:
+            _gather(item, name, texts)
