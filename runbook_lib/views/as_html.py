@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from html import escape
 
 from runbook_lib.errors import printable
+from runbook_lib.pictures import Picture
+from runbook_lib.views.pages import first_page
 from runbook_lib.views.rows import MARKS, Cell, Link, Row, Table
 
 # The colours are said in words by the cells, too. Greys are half transparent: they suit light and dark themes.
@@ -18,12 +21,14 @@ STYLE = (
     ".rb th,.rb td{text-align:left!important;vertical-align:top;padding:.3em .9em .3em .7em!important;"
     "white-space:pre-line!important;overflow-wrap:break-word;max-width:44em;"
     "border-bottom:1px solid rgba(128,128,128,.35)!important}"
-    ".rb .whole{white-space:pre!important;max-width:none;font-family:var(--jp-code-font-family,monospace)}"
-    ".rb .short{white-space:nowrap!important}.rb .digest{font-family:var(--jp-code-font-family,monospace)}"
+    ".rb tbody th{font-weight:inherit}"
+    ".rb .whole,.rb .digest{font-family:var(--jp-code-font-family,var(--vscode-editor-font-family,monospace))}"
+    ".rb .whole{white-space:pre!important;max-width:none}.rb .short{white-space:nowrap!important}"
     ".rb tr>:first-child{border-left:4px solid transparent}"
     ".rb .good>:first-child{border-left-color:#2e9e4f}.rb .bad>:first-child{border-left-color:#d9382c}"
     ".rb .doubt>:first-child{border-left-color:#d98200}"
-    ".rb p{margin:.4em 0 0!important;max-width:60em}"
+    ".rb p{margin:.4em 0 0!important;max-width:60em;white-space:pre-line}"
+    "@media print{.rb{overflow:visible}.rb tr{break-inside:avoid}}"
     "</style>"
 )
 SHORT = 24  # characters that are not worth a second line
@@ -31,34 +36,51 @@ _DIGEST = re.compile(r"\b([0-9a-f]{32})([0-9a-f]{32})\b")
 
 
 def html(table: Table) -> str:
-    """Return the table in HTML; ``STYLE`` has to stand before the first one."""
+    """Return the table in HTML, its first page where it is long; ``STYLE`` has to stand before the first one."""
+    shown = first_page(table)
+    return html_of(shown, shown.rows)
+
+
+def html_of(table: Table, rows: Sequence[Row]) -> str:
+    """Return these rows of a table, with its title, headers and note."""
     head = "".join(f'<th scope="col">{escape(header)}</th>' for header in table.headers)
-    body = "".join(_row(table, row) for row in table.rows)
-    if not table.rows:
+    body = "".join(_row(table, row) for row in rows)
+    if not rows:
         body = f'<tr><td colspan="{len(table.headers)}">{escape(table.empty)}</td></tr>'
-    note = f"<p>{_text(table.note)}</p>" if table.note else ""
+    note = f"<p>{text_of(table.note)}</p>" if table.note else ""
+    # Wide tables scroll by themselves; what scrolls has to be reached with the keyboard, and has a name then.
+    frame = f'<div class="rb" role="group" tabindex="0" aria-label="{escape(printable(table.title))}">'
     return (
-        f'<div class="rb"><table><caption>{_text(table.title)}</caption>'
+        f"{frame}<table><caption>{text_of(table.title)}</caption>"
         f"<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>{note}</div>"
     )
 
 
+def figure(picture: Picture) -> str:
+    """Return a picture with its title below; a page needs ``pictures.STYLE`` once."""
+    return f'<figure class="rb">{picture.inline()}<figcaption>{text_of(picture.title)}</figcaption></figure>'
+
+
 def _row(table: Table, row: Row) -> str:
     cells = "".join(
-        _cell(cell, whole=header in table.whole, mark=row.mark if place == 0 else "")
+        _cell(
+            cell, heads=place == 0 < len(table.headers) - 1, whole=header in table.whole, mark=row.mark * (place == 0)
+        )
         for place, (header, cell) in enumerate(zip(table.headers, row.cells, strict=True))
     )
     return f'<tr class="{row.mark}">{cells}</tr>' if row.mark else f"<tr>{cells}</tr>"
 
 
-def _cell(cell: Cell, *, whole: bool, mark: str) -> str:
-    shown = f'<a href="{escape(cell.href)}">{_text(cell.text)}</a>' if isinstance(cell, Link) else _text(cell)
+def _cell(cell: Cell, *, heads: bool, whole: bool, mark: str) -> str:
+    """Return one cell; the first of several ``heads`` its row, so that a screen reader says whose value is read."""
+    shown = f'<a href="{escape(cell.href)}">{text_of(cell.text)}</a>' if isinstance(cell, Link) else text_of(cell)
     marked = f"{MARKS[mark]} " if mark else ""
     kind = "whole" if whole else "short" if len(str(cell)) <= SHORT and "\n" not in str(cell) else ""
-    opened = f'<td class="{kind}">' if kind else "<td>"
-    return f"{opened}{marked}{shown}</td>"
+    name, scope = ("th", ' scope="row"') if heads else ("td", "")
+    opened = f'<{name}{scope} class="{kind}">' if kind else f"<{name}{scope}>"
+    return f"{opened}{marked}{shown}</{name}>"
 
 
-def _text(text: str) -> str:
+def text_of(text: str) -> str:
     """Escape; a digest may be broken in the middle, and is still copied in one piece."""
     return _DIGEST.sub(r'<span class="digest">\1<wbr>\2</span>', escape(printable(text)))

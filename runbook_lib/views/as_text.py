@@ -14,6 +14,7 @@ from rich.table import Table as Grid
 from rich.text import Text
 
 from runbook_lib.errors import printable
+from runbook_lib.views.pages import first_page
 from runbook_lib.views.rows import MARKS, Row, Table
 
 LOG_WIDTH = 160
@@ -33,11 +34,12 @@ def room() -> int:
 
 
 def text(table: Table, width: int) -> str:
-    """Return the table in plain text, no wider than ``width`` columns.
+    """Return the table in plain text, its first page where it is long, no wider than ``width`` columns.
 
     Words and keys are broken only where one alone is wider than the whole text; digests in the
     middle where that makes a grid of it.
     """
+    table = first_page(table)
     rows = [_cells(row) for row in table.rows] or [(table.empty, *("" for _ in table.headers[1:]))]
     out = io.StringIO()
     # In a kernel rich would show the table by itself, as well: it is told that this is none.

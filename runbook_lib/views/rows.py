@@ -42,7 +42,8 @@ class Table:
     """A title, headers, rows, and one sentence on how to read it.
 
     ``whole`` names the headers whose cells are compared or copied as they are (keys, commands): these
-    stay on one line, in letters of one width.
+    stay on one line, in letters of one width. Of a long table the first page is shown (``pages``): ``artifact`` says
+    where the whole list is kept, and ``counted`` is the header whose words are counted over all rows.
     """
 
     title: str
@@ -51,3 +52,5 @@ class Table:
     note: str = ""
     empty: str = "nothing"
     whole: tuple[str, ...] = ()
+    artifact: str = ""
+    counted: str = ""

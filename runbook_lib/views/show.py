@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from runbook_lib.certificates import sha256_of
 from runbook_lib.logs.answer import timeline
@@ -23,6 +23,7 @@ from runbook_lib.models import (
     Plan,
     Presented,
     ReadinessItem,
+    Stage,
     StageState,
     Verdict,
 )
@@ -75,6 +76,8 @@ def diagnosis(value: Diagnosis) -> View[Diagnosis]:
         empty="no mismatch in the logs that were read",
         note=" ".join(filter(None, (_read_note(value), below(folder)))),
         whole=("evidence",),
+        artifact=_facts_of(Stage.DIAGNOSE),
+        counted="whose log",
     )
     look_alikes = Table(
         title="Look-alikes: messages that no deletion repairs",
@@ -94,6 +97,8 @@ def diagnosis(value: Diagnosis) -> View[Diagnosis]:
         ),
         empty="none",
         whole=("evidence",),
+        artifact=_facts_of(Stage.DIAGNOSE),
+        counted="whose log",
     )
     return View(value, (mismatches, look_alikes, *_history(value)))
 
@@ -107,11 +112,13 @@ def _history(value: Diagnosis) -> tuple[Table, ...]:
         empty="nothing in the logs holds a time",
         note="(zone?): the site's file names no log_zone, and the time was read as UTC.",
         whole=("when",),
+        artifact=_facts_of(Stage.DIAGNOSE),
     )
     damaged = Table(
         title="Not read whole: nothing is known of what follows there",
         headers=("source", "problem"),
         rows=tuple(Row(cells=(damage.source, damage.problem), mark=DOUBT) for damage in value.damaged),
+        artifact=_facts_of(Stage.DIAGNOSE),
     )
     return (times, damaged) if value.damaged else (times,)
 
@@ -125,6 +132,7 @@ def stores(value: Inventory) -> View[Inventory]:
             empty="the list is empty",
             note="The product shows no fingerprint: a renewed certificate with the same subject looks the same.",
             whole=("entry",),
+            artifact=_facts_of(Stage.LIST),
         )
         for store in value.stores
     )
@@ -205,6 +213,8 @@ def plan(value: Plan) -> View[Plan]:
         ),
         note=" · ".join((*value.notes, *filter(None, (below(folder),)))),
         whole=("entry", "evidence"),
+        artifact=f"plans/{value.digest}.json in the record",
+        counted="decision",
     )
     commands = Table(
         title="Exact commands, in this order; a deleted entry cannot be restored, the next connection adds a new one",
@@ -212,11 +222,13 @@ def plan(value: Plan) -> View[Plan]:
         rows=tuple(Row(cells=(row.server, row.command, row.confirmed_sha256)) for row in value.deletions),
         empty="nothing to delete",
         whole=("command",),
+        artifact=f"plans/{value.digest}.json in the record",
     )
     blocked = Table(
         title="Blocked: nothing is deleted until this is settled",
         headers=("reason",),
         rows=tuple(Row(cells=(reason,), mark=BAD) for reason in value.blocked),
+        artifact=f"plans/{value.digest}.json in the record",
     )
     return View(value, (rows, commands, *((blocked,) if value.blocked else ())))
 
@@ -248,6 +260,8 @@ def deletions(value: tuple[DeletionResult, ...]) -> View[tuple[DeletionResult, .
         empty="nothing was deleted",
         note="An entry that is listed again may be the new one: the server's own monitor adds it within seconds.",
         whole=("entry",),
+        artifact=_facts_of(Stage.DELETE),
+        counted="what the store says",
     )
     return View(value, (table,))
 
@@ -320,6 +334,10 @@ def stages(value: Mapping[str, StageState], title: str = "Stages of this inciden
     )
 
 
+def _facts_of(stage: Stage) -> str:
+    return f"facts/{stage}/ in the record"
+
+
 def _all_evidence(value: Diagnosis) -> list[str]:
     lines = [found.evidence for found in value.mismatches] + [found.evidence for found in value.look_alikes]
     return [place for evidence in lines for place in first_and_last(evidence)]
@@ -336,11 +354,19 @@ def _facts_row(judgement: Judgement, now_utc: datetime) -> Row:
     facts = judgement.facts
     if facts is None:
         return Row(cells=(judgement.target, judgement.reason, "", "", "", ""), mark=DOUBT)
-    days = (facts.not_after_utc - now_utc).days
     key = f"{facts.key_type} {facts.key_bits or ''}".strip() + f", {facts.signature_hash}"
-    until = f"{facts.not_after_utc:%Y-%m-%d} ({days} days)" + "".join(f"\n{warning}" for warning in facts.warnings)
+    until = "\n".join((f"{facts.not_after_utc:%Y-%m-%d}", expiry(facts.not_after_utc, now_utc), *facts.warnings))
     cells = (judgement.target, facts.subject, facts.issuer, until, key, facts.sha256)
     return Row(cells=cells, mark=DOUBT if facts.warnings else PLAIN)
+
+
+def expiry(not_after_utc: datetime, now_utc: datetime) -> str:
+    """Say in words how long a certificate is valid still, or for how long it has not been; whole days."""
+    days = (not_after_utc - now_utc) // timedelta(days=1)
+    if not_after_utc <= now_utc:
+        ago = (now_utc - not_after_utc) // timedelta(days=1)
+        return f"expired {ago:,} days ago" if ago > 1 else "expired 1 day ago" if ago else "expired today"
+    return f"expires in {days:,} days" if days > 1 else "expires in 1 day" if days else "expires within a day"
 
 
 def _look_row(look: Presented) -> Row:

@@ -1,0 +1,70 @@
+"""Looking through a long table in a live kernel: a filter, a column to sort by, and pages. Only one page is drawn."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import ipywidgets
+
+from runbook_lib.views.as_html import STYLE, html_of, text_of
+from runbook_lib.views.pages import Pages
+from runbook_lib.views.rows import Table
+
+_AS_IT_STANDS = "what needs a look first"
+_WIDE = {"width": "26em"}
+_LABELS = {"description_width": "6em"}
+
+
+class LongList:
+    """Controls over one table, and one page of it. The first page stands above: this one is empty until it is asked.
+
+    ``widget`` holds, in the order of the tab key: the filter, the sorting, the buttons, and the page.
+    """
+
+    def __init__(self, table: Table) -> None:
+        self._pages = Pages(table)
+        self._number = 0
+        self.filter = ipywidgets.Text(
+            description="Filter",
+            placeholder="part of any cell",
+            tooltip=f"Show the rows of this table that hold this text: {table.title}",
+            layout=_WIDE,
+            style=_LABELS,
+        )
+        self.sort = ipywidgets.Dropdown(
+            description="Sort by",
+            options=[(_AS_IT_STANDS, ""), *((header, header) for header in table.headers)],
+            tooltip="The column by which the rows are sorted",
+            layout=_WIDE,
+            style=_LABELS,
+        )
+        self.back = ipywidgets.Button(description="Previous page", tooltip="Show the rows before these", disabled=True)
+        self.forth = ipywidgets.Button(description="Next page", tooltip="Show the rows after these")
+        self.page = ipywidgets.HTML()
+        self.widget = ipywidgets.VBox(
+            [
+                ipywidgets.HTML(text_of(f"Look through all {len(table.rows):,} rows of: {table.title}")),
+                ipywidgets.HBox([self.filter, self.sort, self.back, self.forth], layout={"flex_flow": "row wrap"}),
+                self.page,
+            ]
+        )
+        self.filter.observe(self._anew, "value")
+        self.sort.observe(self._anew, "value")
+        self.back.on_click(lambda _: self._turn(-1))
+        self.forth.on_click(lambda _: self._turn(1))
+
+    def _anew(self, _: Any) -> None:
+        self._number = 0
+        self._draw()
+
+    def _turn(self, pages: int) -> None:
+        self._number += pages
+        self._draw()
+
+    def _draw(self) -> None:
+        table = self._pages.table
+        page = self._pages.page(self._number, needle=self.filter.value, by=self.sort.value)
+        self.back.disabled = page.first == 1
+        self.forth.disabled = page.first + len(page.rows) > page.matching
+        said = f'<p role="status">{text_of(page.said)}</p>'
+        self.page.value = STYLE + said + (html_of(table, page.rows) if page.rows else "")
