@@ -7,18 +7,20 @@ limited, and going over a limit is refused. A damaged archive is read up to the 
 from __future__ import annotations
 
 import io
-import tarfile
+import struct
 import zipfile
 from collections.abc import Callable, Iterator
-from typing import IO, BinaryIO, Self, cast
+from typing import IO, BinaryIO
 
-from runbook_lib.logs.inflate import ERRORS, Ahead, CutOff, Inflated
+from runbook_lib.logs.ahead import WORTH, Ahead
+from runbook_lib.logs.inflate import ERRORS, CutOff, inflated
 from runbook_lib.logs.limits import LIMITS, Content, Limits, Meter, Metered
 from runbook_lib.logs.streams import (
     CHUNK,
     GZIP_MARK,
     HEAD,
     ZIP_MARKS,
+    Again,
     At,
     Filling,
     Guarded,
@@ -28,12 +30,12 @@ from runbook_lib.logs.streams import (
     is_archive,
     unreadable,
 )
+from runbook_lib.logs.tars import from_tar
 from runbook_lib.logs.zips import from_zip
 
-_LARGE = 4 << 20
 _DAMAGE: tuple[type[Exception], ...] = (
-    tarfile.TarError,
     zipfile.BadZipFile,
+    struct.error,
     CutOff,
     EOFError,
     OSError,
@@ -46,18 +48,26 @@ _DAMAGE: tuple[type[Exception], ...] = (
 )
 
 
-def unpack(
-    name: str, file: Readable | BinaryIO, size: int | None, notes: Notes, limits: Limits = LIMITS
-) -> Iterator[Content]:
+def unpack(name: str, file: BinaryIO, size: int | None, notes: Notes, limits: Limits = LIMITS) -> Iterator[Content]:
     """Yield every log in the archive: its name with the archive's before it, and its bytes.
 
     ``size`` is the archive's, in bytes, None where it is not known. Read each before asking for the next.
     Raises UsageError where it is over the limits; damage is noted.
     """
-    yield from _layers(name, file, 0, Meter(name, size, limits, notes))
+    yield from _layers(name, file, _again(file), 0, Meter(name, size, limits, notes))
 
 
-def _layers(name: str, file: Readable | IO[bytes], depth: int, meter: Meter) -> Iterator[Content]:
+def _again(file: BinaryIO) -> Again | None:
+    """Return what opens a file on disk once more, None for what comes once."""
+    if isinstance(file, io.BytesIO):
+        return lambda: io.BytesIO(file.getvalue())
+    if not file.seekable():
+        return None
+    descriptor = file.fileno()
+    return lambda: At(descriptor)
+
+
+def _layers(name: str, file: Readable | BinaryIO, again: Again | None, depth: int, meter: Meter) -> Iterator[Content]:
     """Yield the logs in a stream that may be an archive itself."""
     stream = Peekable(file)
     try:
@@ -70,39 +80,31 @@ def _layers(name: str, file: Readable | IO[bytes], depth: int, meter: Meter) -> 
         return
     if depth > meter.limits.depth:
         raise unreadable("Archives are packed into each other too deeply.", name)
+
+    def inside(inner: str, entry: Readable, once_more: Again | None) -> Iterator[Content]:
+        yield from _layers(inner, entry, once_more, depth + 1, meter)
+
     if head.startswith(GZIP_MARK):
-        yield from _from_gzip(name, _again(file), stream, depth, meter)
-    elif head.startswith(ZIP_MARKS):
-        yield from from_zip(
-            name,
-            _seekable(name, file, stream, meter),
-            meter,
-            lambda inner, entry: _layers(inner, entry, depth + 1, meter),
-        )
-    else:
-        yield from _from_tar(name, stream, depth, meter)
-
-
-def _again(file: Readable | IO[bytes]) -> Callable[[], Readable] | None:
-    """Return what opens a file on disk once more, None for everything else."""
-    if not isinstance(file, io.BufferedReader) or isinstance(file, tarfile.ExFileObject) or not file.seekable():
-        return None
-    descriptor = file.fileno()
-
-    return lambda: At(descriptor)
-
-
-def _from_gzip(
-    name: str, again: Callable[[], Readable] | None, stream: Peekable, depth: int, meter: Meter
-) -> Iterator[Content]:
-    inflated = _Noted(Inflated(stream, meter, again=again), meter.failed(name))
-    head = stream.peek(_LARGE)
-    if len(head) < _LARGE:
-        yield from _layers(name, inflated, depth + 1, meter)
+        yield from _from_gzip(name, stream, again, depth, meter)
         return
-    ahead = Ahead(inflated)
     try:
-        yield from _layers(name, ahead, depth + 1, meter)
+        if head.startswith(ZIP_MARKS):
+            yield from from_zip(name, _seekable(name, file, stream, meter), meter, inside)
+        else:
+            yield from from_tar(name, stream, again, meter, inside)
+    except _DAMAGE as error:
+        meter.failed(name)(error)
+
+
+def _from_gzip(name: str, stream: Peekable, again: Again | None, depth: int, meter: Meter) -> Iterator[Content]:
+    contents = _Noted(Metered(inflated(stream, again), meter), meter.failed(name))
+    once_more = None if again is None else lambda: inflated(again(), None)
+    if len(stream.peek(WORTH)) < WORTH:
+        yield from _layers(name, contents, once_more, depth + 1, meter)
+        return
+    ahead = Ahead(contents)
+    try:
+        yield from _layers(name, ahead, once_more, depth + 1, meter)
     finally:
         ahead.close()
 
@@ -126,43 +128,11 @@ class _Noted:
             return b""
 
 
-class _StrictHeader(tarfile.TarInfo):
-    """A header that ends an archive by being damaged or missing is damage; by itself tarfile takes it for the end."""
-
-    @classmethod
-    def fromtarfile(cls, archive: tarfile.TarFile) -> Self:
-        try:
-            return super().fromtarfile(archive)
-        except tarfile.EOFHeaderError:  # type: ignore[attr-defined]
-            raise
-        except tarfile.HeaderError as error:
-            raise tarfile.ReadError(str(error)) from error
-
-
-def _from_tar(name: str, file: Peekable, depth: int, meter: Meter) -> Iterator[Content]:
-    """Yield the logs of a tar stream, in the order in which they are stored."""
-    try:
-        with tarfile.open(fileobj=cast("IO[bytes]", file), mode="r|", bufsize=CHUNK, tarinfo=_StrictHeader) as tar:
-            for member in tar:
-                meter.add_entry()
-                inside = tar.extractfile(member) if member.isreg() else None
-                if inside is not None:
-                    # A sparse member claims more bytes than are stored.
-                    counted = Metered(inside, meter) if member.issparse() else inside
-                    yield from _layers(f"{name}/{member.name}", counted, depth + 1, meter)
-                tar.members.clear()  # type: ignore[attr-defined] # tarfile keeps every header otherwise
-    except _DAMAGE as error:
-        meter.failed(name)(error)
-
-
-def _seekable(name: str, file: Readable | IO[bytes], stream: Peekable, meter: Meter) -> IO[bytes]:
+def _seekable(name: str, file: Readable | BinaryIO, stream: Peekable, meter: Meter) -> IO[bytes]:
     """Return a zip file that can be sought in: the one on disk, or a small one in memory."""
-    on_disk = isinstance(file, (io.BufferedReader, io.FileIO, io.BytesIO)) and not isinstance(
-        file, tarfile.ExFileObject
-    )
-    if on_disk and cast("IO[bytes]", file).seekable():
-        cast("IO[bytes]", file).seek(0)
-        return cast("IO[bytes]", file)
+    if isinstance(file, (io.BufferedReader, io.BytesIO)) and file.seekable():
+        file.seek(0)
+        return file
     held = io.BytesIO()
     while chunk := stream.read(CHUNK):
         held.write(chunk)

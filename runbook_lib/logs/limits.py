@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import IO
 
 from runbook_lib.errors import UsageError
 from runbook_lib.logs.inflate import CutOff
-from runbook_lib.logs.streams import Notes, Readable, Stream
+from runbook_lib.logs.streams import Again, Notes, Readable, Stream
 
 DAMAGE_WORDS = "damaged: read up to the damage"
 CUT_WORDS = "cut off: read up to where it ends"
@@ -30,6 +30,9 @@ LIMITS = Limits()
 
 Content = tuple[str, Stream]
 """A log in an archive: its name with the archive's before it, and its bytes."""
+
+Inside = Callable[[str, Readable, Again | None], Iterator[Content]]
+"""What yields the logs in an entry, maybe an archive itself: by its name, its bytes, and what opens them again."""
 
 
 class Meter:

@@ -34,6 +34,10 @@ class Readable(Protocol):
     def read(self, count: int) -> bytes: ...
 
 
+Again = Callable[[], Readable]
+"""Opens the same bytes from their beginning once more."""
+
+
 class Filling:
     """A stream over something that can be read."""
 
@@ -83,6 +87,22 @@ class At:
         data = os.pread(self._descriptor, CHUNK if count < 0 else count, self._position)
         self._position += len(data)
         return data
+
+
+class Part:
+    """``size`` bytes of something readable, from ``start`` on."""
+
+    def __init__(self, file: Readable | IO[bytes], start: int, size: int) -> None:
+        self._file = file
+        self._before = start
+        self._left = size
+
+    def read(self, count: int = -1) -> bytes:
+        while self._before and (skipped := self._file.read(min(self._before, CHUNK))):
+            self._before -= len(skipped)
+        chunk = self._file.read(min(CHUNK if count < 0 else count, self._left))
+        self._left -= len(chunk)
+        return chunk
 
 
 class Peekable:

@@ -6,25 +6,22 @@ import io
 import struct
 import zipfile
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import IO
 
-from runbook_lib.logs.inflate import DAMAGE, RAW, Ahead, CutOff, Inflated
-from runbook_lib.logs.limits import CUT_WORDS, DAMAGE_WORDS, Content, Meter
+from runbook_lib.logs.ahead import WORTH, Ahead
+from runbook_lib.logs.inflate import DAMAGE, RAW, CutOff, Exact, framed, inflated
+from runbook_lib.logs.limits import CUT_WORDS, DAMAGE_WORDS, Content, Inside, Meter, Metered
 from runbook_lib.logs.series import oldest_first
-from runbook_lib.logs.streams import CHUNK, At, Readable
+from runbook_lib.logs.streams import CHUNK, Again, At, Part, Readable
 
-_LARGE = 4 << 20
 _HEADER = struct.Struct("<4s5H3L2H")
 _HEADER_MARK = b"PK\x03\x04"
 _STORED, _DEFLATED = 0, 8
 _ENCRYPTED, _SIZES_BEHIND, _UTF_8 = 1, 8, 1 << 11
 _REFUSALS = (zipfile.BadZipFile, NotImplementedError, OSError, ValueError, EOFError, zlib.error, struct.error)
 _UNREAD = "damaged, encrypted or packed in an unknown way: not read"
-
-Inside = Callable[[str, Readable], Iterator[Content]]
-"""What yields the logs in an entry, which may be an archive itself, by the entry's name and bytes."""
 
 
 @dataclass(frozen=True)
@@ -63,19 +60,67 @@ def from_zip(name: str, file: IO[bytes], meter: Meter, inside: Inside) -> Iterat
         if header is None or member.flag_bits & _ENCRYPTED or member.compress_type not in (_STORED, _DEFLATED):
             meter.notes.add(inner, _UNREAD)
             continue
-        whole = _Header(member.filename, 0, member.compress_type, member.CRC, member.compress_size)
-        yield from _logs(inner, _Entry(file, whole, meter), member.file_size, inside)
+        yield from _logs(inner, member, _packed(file, member.compress_size), meter, inside)
 
 
-def _logs(name: str, entry: _Entry, size: int, inside: Inside) -> Iterator[Content]:
-    if size < _LARGE:
-        yield from inside(name, entry)
+def _logs(name: str, member: zipfile.ZipInfo, packed: Again, meter: Meter, inside: Inside) -> Iterator[Content]:
+    def again() -> Readable:
+        return _unpacked(member, packed, None)
+
+    entry = Metered(_unpacked(member, packed, packed), meter)
+    if member.file_size < WORTH:
+        yield from inside(name, entry, again)
         return
     ahead = Ahead(entry)
     try:
-        yield from inside(name, ahead)
+        yield from inside(name, ahead, again)
     finally:
         ahead.close()
+
+
+def _unpacked(member: zipfile.ZipInfo, packed: Again, again: Again | None) -> Readable:
+    """Return an entry's bytes, inflated the quick way where ``again`` opens the packed ones once more."""
+    if member.compress_type == _STORED:
+        return _Stored(packed(), member.compress_size, member.CRC)
+
+    def member_of_gzip() -> Readable:
+        return framed(packed(), member.CRC, member.file_size)
+
+    return inflated(member_of_gzip(), again and member_of_gzip)
+
+
+def _packed(file: IO[bytes], size: int) -> Again:
+    """Return what opens the ``size`` bytes at the file's position, which stays where it is."""
+    position = file.tell()
+    if isinstance(file, io.BytesIO):
+        held = file.getvalue()  # not copied
+        return lambda: io.BytesIO(held[position : position + size])
+    descriptor = file.fileno()
+    return lambda: Part(At(descriptor, position), 0, size)
+
+
+class _Stored:
+    """An entry that is not packed. Raises one of DAMAGE where its bytes are not what they were."""
+
+    def __init__(self, file: Readable, size: int, checksum: int) -> None:
+        self._file = file
+        self._left = size
+        self._expected = checksum
+        self._checksum = 0
+
+    def read(self, count: int = -1) -> bytes:
+        chunk = self._file.read(CHUNK if count < 0 else count)
+        self._left -= len(chunk)
+        self._checksum = zlib.crc32(chunk, self._checksum)
+        if not chunk and self._left > 0:
+            raise CutOff("the entry ends too early")
+        if not chunk and self._checksum != self._expected:
+            self._expected = self._checksum  # said once
+            raise zlib.error("the checksum is another one")
+        return chunk
+
+
+# -- without a directory ----------------------------------------------------------------------
 
 
 def _without_directory(name: str, file: IO[bytes], meter: Meter, inside: Inside) -> Iterator[Content]:
@@ -86,8 +131,8 @@ def _without_directory(name: str, file: IO[bytes], meter: Meter, inside: Inside)
         if not header.readable:
             meter.notes.add(inner, DAMAGE_WORDS)
             return
-        entry = _Entry(file, header, meter)
-        yield from inside(inner, entry)
+        entry = _Entry(file, header)
+        yield from inside(inner, Metered(entry, meter), None)
         try:
             while entry.read(CHUNK):
                 pass
@@ -110,45 +155,28 @@ def _header(file: IO[bytes]) -> _Header | None:
     return _Header(name, flags, method, checksum, size)
 
 
-def _again(file: IO[bytes]) -> Callable[[], Readable] | None:
-    """Return what reads a file on disk once more from where it stands now; None for one in memory."""
-    if isinstance(file, io.BytesIO):
-        return None
-    descriptor, position = file.fileno(), file.tell()
-    return lambda: At(descriptor, position)
-
-
 class _Entry:
-    """One entry's bytes. Raises one of ERRORS where they are not what was packed, CutOff where they end early."""
+    """The entry at the file's position. Raises one of DAMAGE where its bytes are not what was packed."""
 
-    def __init__(self, file: IO[bytes], header: _Header, meter: Meter) -> None:
+    def __init__(self, file: IO[bytes], header: _Header) -> None:
         self._header = header
-        self._file = file
-        self._inflated = Inflated(file, meter, RAW, _again(file)) if header.method == _DEFLATED else None
-        self._meter = meter
-        self._left = header.size
+        self._exact = Exact(file, RAW) if header.method == _DEFLATED else None
+        self._stored = _Stored(Part(file, 0, header.size), header.size, header.checksum)
         self._checksum = 0
         self._over = False
 
     @property
     def unused(self) -> int:
         """How many bytes were read behind the entry's end."""
-        return self._inflated.unused if self._inflated else 0
+        return self._exact.unused if self._exact else 0
 
     def read(self, count: int = -1) -> bytes:
-        count = CHUNK if count < 0 else count
-        chunk = self._inflated.read(count) if self._inflated else self._stored(count)
+        if self._exact is None:
+            return self._stored.read(count)
+        chunk = self._exact.read(count)
         self._checksum = zlib.crc32(chunk, self._checksum)
         if not chunk and not self._over:
             self._over = True
             if self._checksum != self._header.checksum and not self._header.flags & _SIZES_BEHIND:
                 raise zlib.error("the checksum is another one")
-        return chunk
-
-    def _stored(self, count: int) -> bytes:
-        chunk = self._file.read(min(self._left, count))
-        if not chunk and self._left:
-            raise CutOff("the entry ends too early")
-        self._left -= len(chunk)
-        self._meter.add_bytes(len(chunk))
         return chunk
