@@ -481,3 +481,34 @@ class Check:
     actual: str
     ok: bool | None
     note: str = ""
+
+
+# -- earlier incidents -------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, kw_only=True)
+class PastIncident:
+    """One incident as its record tells of it. ``problem`` says why a record does not verify; then little else is known.
+
+    ``ended_utc`` is when the newest outcome was written. ``repair_s``: seconds from the opening to the first outcome
+    that closed it after something was changed; None where nothing was repaired. ``changes``: how many were sent.
+    ``approved_by`` are the names on approvals, each once. ``signed_by``: the id of the key that the newest seal
+    claims; not checked here.
+    """
+
+    incident: str
+    site: str = ""
+    opened_utc: datetime | None = None
+    ended_utc: datetime | None = None
+    outcome: Outcome | None = None
+    repair_s: float | None = None
+    by: str = ""
+    approved_by: tuple[str, ...] = ()
+    changes: int = 0
+    signed_by: str = ""
+    problem: str = ""
+
+    @property
+    def state(self) -> str:
+        """The outcome in a word; ``open`` without one, ``damaged`` where the record does not verify."""
+        return "damaged" if self.problem else self.outcome.value if self.outcome else "open"

@@ -218,6 +218,24 @@ def archive(
     raise typer.Exit(archive_command(record, to=to, key=key, anyway=anyway))
 
 
+@app.command(epilog="Examples: runbook history · runbook history --site berlin --since 2026-11-01 --search prime-sec")
+def history(
+    site: Annotated[str, typer.Option(help="Of this site only.")] = "",
+    outcome: Annotated[str, typer.Option(help="With this outcome only; open and damaged are such words too.")] = "",
+    since: Annotated[str, typer.Option(help="Opened then or later: 2026-11-01, or 2026-11-01T12:30 (UTC).")] = "",
+    until: Annotated[str, typer.Option(help="Opened then or earlier.")] = "",
+    search: Annotated[str, typer.Option(help='Text in the record; "two words" stand together.')] = "",
+    last: Annotated[int, typer.Option(min=0, help="So many at most, the newest; 0: all.")] = 50,
+    json: JsonOption = False,
+) -> None:
+    """List the incidents of this machine's records, the newest first."""
+    from runbook_lib.cli.past import history_command
+    from runbook_lib.history import Query
+
+    query = Query.parse(site=site, outcome=outcome, since=since, until=until, text=search)
+    history_command(query, last=last, as_json=json)
+
+
 @key_app.command("new", epilog="Example: runbook key new")
 def key_new() -> None:
     """Make the key that signs records from now on, in RUNBOOK_KEY_DIR; never replaces one."""

@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from functools import partial
 
 from runbook_lib.errors import RepairFailed, RunbookError, StageOutOfOrder
+from runbook_lib.history import past_incidents
 from runbook_lib.models import (
     Approval,
     Check,
@@ -15,6 +16,7 @@ from runbook_lib.models import (
     Inventory,
     IseServer,
     Outcome,
+    PastIncident,
     Plan,
     ReadinessItem,
     Stage,
@@ -42,6 +44,7 @@ from runbook_lib.steps.overriding import overrides_of
 from runbook_lib.steps.plan import make_plan
 from runbook_lib.views import Row, Table, View, show
 from runbook_lib.views.forms import ApprovalForm
+from runbook_lib.views.incidents import incidents
 
 
 class StartHere(Runbook):
@@ -60,16 +63,10 @@ class StartHere(Runbook):
         self._checks = found
         return show.checks(found, "Is everything reachable?", "Each line that is not «yes» says what to do.")
 
-    def incidents(self) -> View[tuple[tuple[str, str], ...]]:
-        """Show the incidents of all sites, newest first."""
-        rows = preflight.earlier_incidents(self.context)
-        table = Table(
-            title="Incidents so far",
-            headers=("incident", "site", "outcome"),
-            rows=tuple(Row(cells=row) for row in rows),
-            empty="none",
-        )
-        return View(tuple((row[0], row[2]) for row in rows), (table,))
+    def incidents(self) -> View[tuple[PastIncident, ...]]:
+        """Show the other incidents of all sites, newest first."""
+        found = self._do(lambda: past_incidents(self.context.records_root))
+        return incidents(tuple(one for one in found if one.incident != self.incident))
 
     def _seal(self) -> None:
         if not self._checks:

@@ -10,7 +10,6 @@ from runbook_lib.errors import RunbookError, VersionUnsupported
 from runbook_lib.models import Check, ProductVersion, Vantage
 from runbook_lib.params import Site
 from runbook_lib.probe import present
-from runbook_lib.record import list_records
 from runbook_lib.steps.context import Context
 from runbook_lib.steps.devices import Devices
 from runbook_lib.steps.targets import PI_SERVERS, pi_server, targets
@@ -117,12 +116,3 @@ def _disk(context: Context) -> Check:
 
 def _failed(name: str, expected: str, error: RunbookError) -> Check:
     return Check(name=name, expected=expected, actual=error.what, ok=False, note=error.next_step)
-
-
-def earlier_incidents(context: Context) -> tuple[tuple[str, str, str], ...]:
-    """Return incident, site and outcome of every record but this one, newest first."""
-    return tuple(
-        (found.incident, found.site, found.problem or (found.outcome or "open"))
-        for found in list_records(context.records_root)
-        if found.incident != context.record.incident
-    )
