@@ -1,0 +1,104 @@
+"""The timeline: what the logs say, what people decided, what was changed; each row with the line that it rests on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+
+from runbook_lib.logs.answer import timeline
+from runbook_lib.logs.report import when
+from runbook_lib.models import Deletion, Diagnosis, Stage
+from runbook_lib.record.lines import Kind, Line
+from runbook_lib.report.changes import ref
+from runbook_lib.report.reading import Found
+from runbook_lib.report.values import Moment
+from runbook_lib.report.words import stamp
+
+_ENDS = {"done": "good", "failed": "bad", "stopped": "doubt", "interrupted": "doubt", "unknown": "bad"}
+_ALWAYS = {
+    Kind.INCIDENT_OPENED: "incident opened",
+    Kind.STAGE_STARTED: "stage begins",
+    Kind.STAGE_ENDED: "stage ends",
+    Kind.INTERRUPTED: "cut short",
+    Kind.DECIDED: "decided",
+    Kind.APPROVED: "approved",
+    Kind.INTENT: "about to send",
+    Kind.SENT: "sent",
+    Kind.RESULT: "result",
+    Kind.PROOF: "proof",
+    Kind.OUTCOME: "outcome",
+    Kind.TORN: "a line was cut short",
+    Kind.SEALED: "sealed",
+}
+
+
+def moments_of(lines: tuple[Line, ...], diagnosis: Found[Diagnosis] | None) -> tuple[Moment, ...]:
+    """Return the rows, earliest first; those of logs without a date come last."""
+    found = [_of_line(line) for line in (*_events(lines), *_verdicts(lines))]
+    if diagnosis:
+        found += [
+            Moment(
+                utc=moment.utc,
+                said=when(moment).removesuffix("Z"),
+                where=f"the {moment.server}'s log" if moment.server != "unknown" else "a log",
+                what=moment.what + (f"\n{moment.line.source}:{moment.line.number}" if moment.line else ""),
+                tone="bad" if "mismatch" in moment.what else "quiet",
+                ref=ref(diagnosis.line),
+            )
+            for moment in timeline(diagnosis.value)
+        ]
+    latest = datetime.max.replace(tzinfo=UTC)
+    return tuple(sorted(found, key=lambda moment: (moment.utc or latest, moment.ref.line)))
+
+
+def _events(lines: tuple[Line, ...]) -> Iterator[Line]:
+    """What happened; that a change left is told only where no result of it is known."""
+    answered = {(line.stage, line.server, line.text) for line in lines if line.kind is Kind.RESULT}
+    for line in lines:
+        if line.kind in _ALWAYS and (
+            line.kind is not Kind.SENT or (line.stage, line.server, line.text) not in answered
+        ):
+            yield line
+
+
+def _verdicts(lines: tuple[Line, ...]) -> Iterator[Line]:
+    """Each verdict when it was first reached, and again where another one takes its place."""
+    last: dict[tuple[str, str], str] = {}
+    for line in lines:
+        if line.kind is Kind.OBSERVED and line.artifact is None:
+            if last.get((line.server, line.text)) != line.seen:
+                yield line
+            last[line.server, line.text] = line.seen
+
+
+def _of_line(line: Line) -> Moment:
+    where = " · ".join(part for part in (line.stage, line.server) if part)
+    return Moment(utc=line.utc, said=stamp(line.utc), where=where, what=_what(line), tone=_tone(line), ref=ref(line))
+
+
+def _what(line: Line) -> str:
+    said = _ALWAYS.get(line.kind, "")
+    if line.kind is Kind.STAGE_STARTED:
+        return f"{said}, by {line.text}" if line.text else said
+    if line.kind is Kind.STAGE_ENDED:
+        return f"{said}: {line.seen}" + (f" ({line.text})" if line.text else "")
+    if line.kind is Kind.APPROVED:
+        return f"{said} by {line.seen}: plan {line.expected}"
+    if line.kind is Kind.INCIDENT_OPENED:
+        return f"{said} for site {line.expected}" + (f" by {line.text}" if line.text else "")
+    if line.kind is Kind.INTENT:
+        return f"{said}: {line.expected if line.stage == Stage.DELETE.value and line.expected else line.text}"
+    if line.kind is Kind.SEALED:
+        return f"{said}: {line.text}"
+    parts = [part for part in (said, line.text, line.seen) if part]
+    return ": ".join(parts) + (f" (expected: {line.expected})" if line.expected and line.expected != line.seen else "")
+
+
+def _tone(line: Line) -> str:
+    if line.kind is Kind.STAGE_ENDED:
+        return _ENDS.get(line.seen, "doubt")
+    if line.kind is Kind.RESULT:
+        return "good" if line.seen in (line.expected, Deletion.GONE.value) else "plain"
+    if line.kind in (Kind.INTENT, Kind.SENT):
+        return "change"
+    return "doubt" if line.kind in (Kind.INTERRUPTED, Kind.TORN) else "plain"

@@ -1,0 +1,225 @@
+"""The chapters of a post-mortem, in the order in which they are read."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from runbook_lib.models import Judgement, Verdict
+from runbook_lib.report.blocks import Blank, Block, Bullets, Cell, Code, Grid, Marked, Section, Shots
+from runbook_lib.report.changes import NO_RESULT, STATE_TONES
+from runbook_lib.report.drawing import over_time, who_trusts_whom
+from runbook_lib.report.values import Impact, PostMortem, Ref, StoreChange
+from runbook_lib.report.words import NOT_RECORDED, duration, stamp
+from runbook_lib.steps.verify import LASTING_REPAIR
+
+FACTORS, ACTIONS = "contributing-factors", "action-items"
+HOW_COUNTED = (
+    "Counted from the first mismatch line in the logs at hand until stage 60 proved that it works. A mismatch line"
+    " says that a connection was rejected at that time; it may have been before, and it may have worked again earlier"
+    " than it was proven."
+)
+STORES_SHOW = "The product shows no fingerprint: a renewed certificate with the same subject looks the same."
+FACTORS_HINT = (
+    "Why could this happen, and why was it found when it was? For example: who renewed the certificate, who knew of it,"
+    " which alarm was there."
+)
+
+
+def sections_of(pm: PostMortem) -> tuple[Section, ...]:
+    """Return the chapters; the journal itself is not among them."""
+    return (
+        Section(ident="summary", title="Summary", blocks=pm.summary),
+        Section(ident="impact", title="Impact", blocks=(HOW_COUNTED, _impact(pm), *_states_before(pm))),
+        Section(ident="timeline", title="Timeline, in UTC", blocks=(*_drawn(pm), _moments(pm))),
+        Section(ident="changes", title="What was changed", blocks=(_changes(pm),)),
+        Section(ident="trust", title="Who trusts whom", blocks=who_trusts_whom(pm) or (f"It is {NOT_RECORDED}.",)),
+        Section(ident="stores", title="Both stores, before and after", blocks=(STORES_SHOW, *_stores(pm))),
+        Section(ident="verdicts", title="How each certificate was confirmed", blocks=(_verdicts(pm),)),
+        Section(ident="checks", title="Expected beside actual", blocks=(_checks(pm),)),
+        Section(ident="approvals", title="Who approved what", blocks=(_approvals(pm), *_overrides(pm), _stages(pm))),
+        Section(ident="unproven", title="What remains unproven", blocks=(Bullets(pm.unproven),)),
+        Section(ident="undo", title="What can be undone", blocks=(_undo(pm),)),
+        Section(ident=FACTORS, title="Contributing factors", blocks=(Blank(FACTORS, FACTORS_HINT),)),
+        Section(ident=ACTIONS, title="Action items", blocks=(Blank(ACTIONS, LASTING_REPAIR),)),
+        Section(ident="screenshots", title="Screenshots", blocks=(_shown(pm), Shots(pm.screenshots))),
+        Section(ident="versions", title="Which notebooks ran", blocks=(_versions(pm),)),
+    )
+
+
+def _impact(pm: PostMortem) -> Grid:
+    return Grid(
+        caption="How long each was rejected",
+        headers=("what", "how long", "first mismatch line", "proven to work", "what is not known"),
+        rows=tuple(_impact_row(impact) for impact in pm.impacts),
+    )
+
+
+def _impact_row(impact: Impact) -> tuple[Cell, ...]:
+    if not impact.rejected:
+        length: Cell = Marked("quiet", "no mismatch in the logs at hand")
+    elif impact.until_utc is None:
+        length = Marked("bad", "not known: it is not shown to work again")
+    elif impact.duration is None:
+        length = Marked("doubt", "not known")
+    else:
+        length = Marked("plain", duration(impact.duration))
+    since = f"{stamp(impact.since_utc)}\n{impact.line}" if impact.since_utc else "not known" if impact.rejected else "-"
+    return (impact.what, length, since, stamp(impact.until_utc), "\n".join(impact.not_known) or "-")
+
+
+def _states_before(pm: PostMortem) -> Iterator[str]:
+    for impact in pm.impacts:
+        if impact.seen:
+            yield f"What the servers said of high availability when the plan was made: {impact.seen}."
+
+
+def _drawn(pm: PostMortem) -> tuple[Block, ...]:
+    picture = over_time(pm)
+    return (picture,) if picture else ()
+
+
+def _moments(pm: PostMortem) -> Grid:
+    return Grid(
+        caption="What happened when",
+        headers=("when (UTC)", "what", "where", "evidence"),
+        rows=tuple((m.said, Marked(m.tone, m.what), m.where or "-", m.ref) for m in pm.moments),
+        empty="the journal holds no line",
+    )
+
+
+def _changes(pm: PostMortem) -> Grid:
+    return Grid(
+        caption="Each change, on the device's own word",
+        headers=("number", "change", "server", "expected", "what became of it", "intent", "result"),
+        rows=tuple(
+            (
+                str(change.number),
+                f"{change.what}\n{stamp(change.utc)}",
+                change.server,
+                change.expected or "-",
+                Marked(change.tone, change.result or NO_RESULT),
+                change.ref,
+                change.result_ref,
+            )
+            for change in pm.changes
+        ),
+        empty="nothing was changed",
+    )
+
+
+def _stores(pm: PostMortem) -> Iterator[str | Grid]:
+    if not pm.stores:
+        yield f"Neither was read: what they held is {NOT_RECORDED}."
+    for store in pm.stores:
+        yield _store(store)
+        if store.note:
+            yield store.note
+
+
+def _store(store: StoreChange) -> Grid:
+    return Grid(
+        caption=f"TOFU list of the {store.server}: {stamp(store.before_utc)} and {stamp(store.after_utc)}",
+        headers=("entry", "before", "after", "what that means"),
+        rows=(
+            *(
+                (Code(e.key), e.before or "not listed", e.after or "not listed", Marked(e.tone, e.word))
+                for e in store.entries
+            ),
+            ("read from", store.before, store.after, "-"),
+        ),
+    )
+
+
+def _verdicts(pm: PostMortem) -> Grid:
+    judgements = pm.inventory.judgements if pm.inventory else ()
+    return Grid(
+        caption="What each host presented, compared with what was known by another way",
+        headers=("host", "verdict", "why", "compared with", "SHA-256 that was presented", "seen from", "evidence"),
+        rows=tuple(_verdict(judgement, pm.judged) for judgement in judgements),
+        empty=f"no certificate was judged: {NOT_RECORDED}",
+    )
+
+
+def _verdict(judgement: Judgement, ref: Ref) -> tuple[Cell, ...]:
+    good = judgement.verdict.confirmed or judgement.verdict is Verdict.UNCHANGED
+    tone = "good" if good else "bad" if judgement.verdict is Verdict.CONTRADICTED else "doubt"
+    return (
+        f"{judgement.target} ({judgement.host}:{judgement.port})",
+        Marked(tone, judgement.verdict),
+        judgement.reason,
+        judgement.expectation or "nothing",
+        Code(judgement.facts.sha256) if judgement.facts else "none was seen",
+        ", ".join(judgement.seen_from) or "nowhere",
+        ref,
+    )
+
+
+def _checks(pm: PostMortem) -> Grid:
+    words = {True: ("good", "yes"), False: ("bad", "no"), None: ("doubt", "not known")}
+    return Grid(
+        caption="The checks of stage 60",
+        headers=("what", "expected", "actual", "as expected", "note", "evidence"),
+        rows=tuple((c.name, c.expected, c.actual, Marked(*words[c.ok]), c.note or "-", pm.checked) for c in pm.checks),
+        empty="stage 60 left no checks in this record",
+    )
+
+
+def _approvals(pm: PostMortem) -> Grid:
+    return Grid(
+        caption="Approvals",
+        headers=("by", "when (UTC)", "of plan", "how", "reason", "evidence"),
+        rows=tuple((a.by, stamp(a.at_utc), Code(a.digest), a.how, a.reason or "-", ref) for a, ref in pm.approvals),
+        empty="nobody approved anything",
+    )
+
+
+def _overrides(pm: PostMortem) -> Iterator[Grid]:
+    if pm.overrides:
+        yield Grid(
+            caption="Overrides: a person's word in the place of a confirmation",
+            headers=("by", "when (UTC)", "entry", "certificate", "reason", "evidence"),
+            rows=tuple(
+                (o.by, stamp(o.at_utc), f"{o.key} on the {o.server}", Code(o.sha256), o.reason, pm.overridden)
+                for o in pm.overrides
+            ),
+        )
+
+
+def _stages(pm: PostMortem) -> Grid:
+    return Grid(
+        caption="Who ran which stage",
+        headers=("stage", "state", "by", "from (UTC)", "to (UTC)", "why", "evidence"),
+        rows=tuple(
+            (
+                row.stage,
+                Marked(STATE_TONES.get(row.state, "plain"), row.state),
+                row.by or NOT_RECORDED,
+                stamp(row.started_utc),
+                stamp(row.ended_utc, "no end in the journal"),
+                row.why or "-",
+                row.ref,
+            )
+            for row in pm.stages
+        ),
+        empty="no stage began",
+    )
+
+
+def _undo(pm: PostMortem) -> Grid:
+    return Grid(caption="Per change", headers=("what", "can it be undone", "how"), rows=pm.undo)
+
+
+def _shown(pm: PostMortem) -> str:
+    if not pm.screenshots:
+        return "No web page was pictured in this record."
+    return "The web pages as the record keeps them; passwords and keys were blacked out before they were kept."
+
+
+def _versions(pm: PostMortem) -> Grid:
+    return Grid(
+        caption="The template of each notebook that ran, and whether the one here now differs from it",
+        headers=("notebook", "SHA-256 of what ran", "since then", "evidence"),
+        rows=tuple(
+            (v.what, Code(v.sha256) if v.sha256 else NOT_RECORDED, v.drift, Ref(line=v.line)) for v in pm.versions
+        ),
+    )
