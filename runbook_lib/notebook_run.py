@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -63,12 +64,7 @@ def execute(
 
     from runbook_lib.engine import RunbookEngine
 
-    if not template.is_file():
-        raise UsageError("There is no such notebook.", where=str(template), next_step="Check the notebook's path.")
-    if template.resolve() == output.resolve():
-        raise UsageError(
-            "The executed notebook would replace its template.", where=str(output), next_step="Give another output."
-        )
+    _require_two_files(template, output)
     papermill_engines.register("runbook", RunbookEngine)  # so that it is there without an installation, too
     try:
         execute_notebook(
@@ -84,6 +80,52 @@ def execute(
     except (PapermillExecutionError, DeadKernelError):
         return read_result(output)
     return read_result(output)
+
+
+async def execute_async(
+    template: Path,
+    output: Path,
+    parameters: Mapping[str, str | int | float | bool],
+    *,
+    cell_timeout_s: float | None = None,
+    cwd: Path | None = None,
+    env: Mapping[str, str] | None = None,
+    progress: Callable[[int, int, str, str], None] | None = None,
+) -> NotebookResult:
+    """Run ``template`` like ``execute``, in the running event loop: many at a time in one process.
+
+    Its kernel's working folder is ``cwd`` and its environment ``env``, else the caller's; the caller's folder
+    does not change. Within ``kernels.WarmKernels`` it starts in a moment.
+
+    A notebook that fails is a result. Raises ParameterRefused and UsageError with ``output`` untouched, and
+    RecordNotWritable. Where the task is cancelled the cell that runs is interrupted and has some seconds for
+    its own clean-up; then ``output`` says ``interrupted`` and CancelledError is raised.
+    """
+    from nbclient.exceptions import DeadKernelError
+    from papermill.utils import nb_kernel_name
+
+    from runbook_lib.engine.prepared import mark_error, prepared_notebook
+    from runbook_lib.engine.run import run_notebook_async
+    from runbook_lib.engine.states import FileStates
+
+    _require_two_files(template, output)
+    notebook = prepared_notebook(template, output, parameters)
+    start = {key: value for key, value in (("cwd", cwd and str(cwd)), ("env", env and dict(env))) if value is not None}
+    states = FileStates(notebook, output, progress)
+    with suppress(DeadKernelError):  # said in the notebook
+        await run_notebook_async(states, nb_kernel_name(notebook), start=start, cell_timeout_s=cell_timeout_s)
+    if mark_error(notebook):
+        states.save()
+    return read_result(output)
+
+
+def _require_two_files(template: Path, output: Path) -> None:
+    if not template.is_file():
+        raise UsageError("There is no such notebook.", where=str(template), next_step="Check the notebook's path.")
+    if template.resolve() == output.resolve():
+        raise UsageError(
+            "The executed notebook would replace its template.", where=str(output), next_step="Give another output."
+        )
 
 
 def read_result(output: Path) -> NotebookResult:

@@ -7,9 +7,11 @@ import shutil
 import socket
 import sys
 import tempfile
-from collections.abc import AsyncIterator, Iterable, Iterator
+import time
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
+from queue import Empty
 from typing import Any
 
 import zmq
@@ -19,6 +21,8 @@ from nbclient import NotebookClient
 from nbclient.util import ensure_async
 
 from runbook_lib.errors import UsageError
+from runbook_lib.kernels import pool
+from runbook_lib.kernels.provisioner import WarmProvisioner
 
 _LONGEST_SOCKET_PATH = 103  # of AF_UNIX: 107 bytes on Linux, 103 on macOS
 _SOCKET = "k"
@@ -58,12 +62,16 @@ def short_folder(wanted: Iterable[str]) -> Path | None:
     return None
 
 
-def kernel_manager(name: str, folder: Path) -> AsyncKernelManager:
+def kernel_manager(name: str, folder: Path, **traits: Any) -> AsyncKernelManager:
     """Return a manager for a kernel over IPC in ``folder``, or over TCP where the system or the folder has no IPC.
 
-    Either way each message is signed (HMAC) with a key that stands in ``folder`` only.
+    Either way each message is signed (HMAC) with a key that stands in ``folder`` only. In a context
+    ``WarmKernels`` the kernel is forked, unless its specification names a provisioner of its own.
     """
-    manager = AsyncKernelManager(kernel_name=name, connection_file=str(folder / "kernel.json"))
+    manager = AsyncKernelManager(kernel_name=name, connection_file=str(folder / "kernel.json"), **traits)
+    spec = manager.kernel_spec
+    if pool.wanted() and spec is not None and "kernel_provisioner" not in spec.metadata:
+        manager.provisioner = WarmProvisioner(kernel_spec=spec, parent=manager)
     if has_ipc(folder):
         manager.transport = "ipc"
         manager.ip = str(folder / _SOCKET)
@@ -85,18 +93,19 @@ def has_ipc(folder: Path) -> bool:
 
 
 @asynccontextmanager
-async def running_kernel(client: NotebookClient) -> AsyncIterator[dict[str, Any]]:
-    """Start the kernel of ``client``, yield its ``language_info``, and kill it at the end.
+async def running_kernel(client: NotebookClient, start: Mapping[str, Any]) -> AsyncIterator[dict[str, Any]]:
+    """Start the kernel of ``client``, in the ``cwd`` and ``env`` of ``start``; yield its ``language_info``; kill it.
 
     A kernel that is asked to shut down sometimes takes seconds; the run's results are all here by then.
     """
     manager = client.km
     assert manager is not None
     try:
-        await client.async_start_new_kernel()
-        kernel = await client.async_start_new_kernel_client()
-        info = await client.async_wait_for_reply(await ensure_async(kernel.kernel_info()))
-        yield info["content"]["language_info"] if info else {}
+        await client.async_start_new_kernel(**start)
+        client.kc = manager.client()
+        client.kc.start_channels(hb=False)  # whether it lives, its process tells
+        client.kc.allow_stdin = False
+        yield await _language(client.kc, client.startup_timeout)
     finally:
         if client.kc is not None:
             client.kc.stop_channels()
@@ -104,3 +113,27 @@ async def running_kernel(client: NotebookClient) -> AsyncIterator[dict[str, Any]
             await ensure_async(manager.shutdown_kernel(now=True))
         else:
             await ensure_async(manager.cleanup_resources())
+
+
+async def _language(kernel: Any, timeout_s: float) -> dict[str, Any]:
+    """Wait until the kernel answers and is heard on both channels, and return its ``language_info``.
+
+    jupyter_client's own wait goes on until nothing was heard for 0.2 s; here messages of other requests are
+    told by their parent. Raises RuntimeError where the kernel ends or does not answer in time.
+    """
+    deadline = time.monotonic() + timeout_s
+    info: dict[str, Any] | None = None
+    while time.monotonic() < deadline:
+        request = kernel.kernel_info()
+        try:
+            while (reply := await kernel.get_shell_msg(timeout=1))["parent_header"].get("msg_id") != request:
+                pass
+            info = reply["content"].get("language_info", {})
+            while (await kernel.get_iopub_msg(timeout=0.2))["parent_header"].get("msg_id") != request:
+                pass
+        except Empty:
+            if not await ensure_async(kernel.is_alive()):
+                raise RuntimeError("it ended before it answered") from None
+        else:
+            return info
+    raise RuntimeError(f"it did not answer in {timeout_s:g} s")

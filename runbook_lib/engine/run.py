@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine, Mapping
+import signal
+from collections.abc import Coroutine, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, contextmanager
+from types import MappingProxyType
 from typing import Any
 
+import zmq.asyncio
 from nbclient.exceptions import CellExecutionError, DeadKernelError
 from nbclient.util import ensure_async
 from papermill.clientwrap import PapermillNotebookClient
@@ -27,7 +30,7 @@ from runbook_lib.engine.endings import (
 )
 from runbook_lib.engine.kernel import kernel_manager, private_folder, require_kernel, running_kernel
 from runbook_lib.engine.parameters import check_parameters
-from runbook_lib.engine.signals import StopSignals, exit_as_command, raise_for_signal
+from runbook_lib.engine.signals import Stop, StopSignals, exit_as_command, raise_for_signal
 from runbook_lib.engine.states import CellStates
 from runbook_lib.engine.whole_file import write_whole
 from runbook_lib.errors import UsageError
@@ -46,9 +49,7 @@ def run_notebook(nb: Any, kernel_name: str, options: Mapping[str, Any]) -> Any:
     SIGTERM KeyboardInterrupt or Terminated (under the papermill command: SystemExit with our exit code).
     """
     try:
-        check_parameters(nb.cells, nb.metadata.papermill.get("parameters", {}))
-        _require_no_skipped_cell(nb.cells)
-        require_kernel(kernel_name)
+        _require_runnable(nb, kernel_name)
         write_whole(options.get("output_path"))
         with StopSignals() as signals, private_folder() as folder:
             states = CellStates(nb, **{key: options[key] for key in _STATES_OPTIONS if key in options})
@@ -61,6 +62,39 @@ def run_notebook(nb: Any, kernel_name: str, options: Mapping[str, Any]) -> Any:
         exit_as_command(error)
         raise
     return nb
+
+
+async def run_notebook_async(
+    states: CellStates, kernel_name: str, *, start: Mapping[str, Any], cell_timeout_s: float | None
+) -> None:
+    """Run the notebook of ``states`` like ``run_notebook``, in this event loop, beside others.
+
+    ``start`` holds ``cwd`` and ``env`` of the kernel. A failure in the notebook is in the notebook. Where the
+    task is cancelled the cell that runs is interrupted and has its moment, the notebook says so and is
+    written, and CancelledError is raised; cancelled again, it ends the wait for the cell.
+    """
+    _require_runnable(states.nb, kernel_name)
+    with private_folder() as folder:
+        client = _client(states, kernel_name, {})
+        client.km = kernel_manager(kernel_name, folder, context=zmq.asyncio.Context.instance())
+        stop = Stop()
+        run = asyncio.ensure_future(_Run(states, client, stop, cell_timeout_s, start).execute_async())
+        while not run.done():
+            try:
+                await asyncio.shield(run)
+            except asyncio.CancelledError:
+                stop.note(signal.SIGINT)
+            except BaseException:  # noqa: BLE001 (raised below)
+                break
+        run.result()
+        if stop.first is not None:
+            raise asyncio.CancelledError
+
+
+def _require_runnable(nb: Any, kernel_name: str) -> None:
+    check_parameters(nb.cells, nb.metadata.papermill.get("parameters", {}))
+    _require_no_skipped_cell(nb.cells)
+    require_kernel(kernel_name)
 
 
 def _client(states: CellStates, kernel_name: str, options: Mapping[str, Any]) -> PapermillNotebookClient:
@@ -94,20 +128,37 @@ class _Stopped(Exception):
 
 class _Run:
     def __init__(
-        self, states: CellStates, client: PapermillNotebookClient, signals: StopSignals, cell_timeout_s: float | None
+        self,
+        states: CellStates,
+        client: PapermillNotebookClient,
+        stop: Stop,
+        cell_timeout_s: float | None,
+        start: Mapping[str, Any] = MappingProxyType({}),
     ) -> None:
         self._states = states
         self._client = client
-        self._signals = signals
+        self._stop = stop
         self._cell_timeout_s = cell_timeout_s or None
+        self._how_to_start = start
         code = [i for i, cell in enumerate(states.nb.cells) if cell.cell_type == "code" and cell.source.strip()]
         self._last = code[-1] if code else -1
 
     def execute(self) -> None:
-        """Run all cells; whatever happens, the notebook then says so and is written."""
+        """Run all cells on an event loop of this run's own."""
+        with self._told():
+            _complete(self._cells())
+
+    async def execute_async(self) -> None:
+        """Run all cells on the running event loop."""
+        with self._told():
+            await self._cells()
+
+    @contextmanager
+    def _told(self) -> Iterator[None]:
+        """Whatever happens within, the notebook then says so and is written."""
         self._states.notebook_start()
         try:
-            _complete(self._cells())
+            yield
         except _Stopped:
             pass  # said in the notebook, and raised from there by papermill
         except BaseException as error:
@@ -122,15 +173,15 @@ class _Run:
         async with AsyncExitStack() as stack:
             await self._start(stack)
             for index, cell in enumerate(self._states.nb.cells):
-                if self._signals.first is not None:
-                    ending = after_signal(self._signals.first, NO_CELL)
+                if self._stop.first is not None:
+                    ending = after_signal(self._stop.first, NO_CELL)
                     self._states.ended(ending)
                     raise _Stopped(ending)
                 await self._cell(index, cell)
 
     async def _start(self, stack: AsyncExitStack) -> None:
         try:
-            starting = stack.enter_async_context(running_kernel(self._client))
+            starting = stack.enter_async_context(running_kernel(self._client, self._how_to_start))
             self._states.nb.metadata["language_info"] = await self._until_stopped(starting, None, 0.0)
         except _Stopped as stopped:
             self._states.ended(stopped.ending)
@@ -168,7 +219,7 @@ class _Run:
         ``grace_s`` is for a cell; without it ``work`` is dropped at once.
         """
         task = asyncio.ensure_future(work)
-        signalled = asyncio.ensure_future(self._signals.next())
+        signalled = asyncio.ensure_future(self._stop.next())
         await asyncio.wait({task, signalled}, timeout=timeout_s, return_when=asyncio.FIRST_COMPLETED)
         by_signal = signalled.done()
         signalled.cancel()
@@ -183,7 +234,7 @@ class _Run:
         """Interrupt the cell and wait for its own clean-up, until ``grace_s`` or a second signal; say how it went."""
         assert self._client.km is not None
         await ensure_async(self._client.km.interrupt_kernel())
-        again = asyncio.ensure_future(self._signals.next())
+        again = asyncio.ensure_future(self._stop.next())
         await asyncio.wait({task, again}, timeout=grace_s, return_when=asyncio.FIRST_COMPLETED)
         again.cancel()
         return STOPPED if task.done() else KILLED

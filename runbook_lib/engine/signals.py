@@ -22,7 +22,32 @@ class Terminated(SystemExit):
         self.signum = signum
 
 
-class StopSignals:
+class Stop:
+    """Whether a run is to end before its end, and why: noted from anywhere, waited for by the run."""
+
+    def __init__(self) -> None:
+        self.first: signal.Signals | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._event = asyncio.Event()
+
+    def note(self, signum: int) -> None:
+        """Say that the run is to end, as if by this signal; said again, it ends the wait for the cell."""
+        self.first = self.first or signal.Signals(signum)
+        if self._loop is None:
+            self._event.set()
+        elif not self._loop.is_closed():
+            self._loop.call_soon_threadsafe(self._event.set)
+
+    async def next(self) -> signal.Signals:
+        """Wait for the next one, at once if one came before, and return the first of all."""
+        self._loop = asyncio.get_running_loop()
+        await self._event.wait()
+        self._event.clear()
+        assert self.first is not None
+        return self.first
+
+
+class StopSignals(Stop):
     """A context in which the signals that end a run are noted rather than raised.
 
     In another thread than the main one it does nothing, since Python delivers signals to the main
@@ -31,36 +56,22 @@ class StopSignals:
     """
 
     def __init__(self) -> None:
-        self.first: signal.Signals | None = None
+        super().__init__()
         self._before: dict[signal.Signals, Any] = {}
-        self._loop: asyncio.AbstractEventLoop | None = None
-        self._event = asyncio.Event()
 
     def __enter__(self) -> StopSignals:
         if threading.current_thread() is threading.main_thread():
             for signum in (getattr(signal, name) for name in _NAMES if hasattr(signal, name)):
                 if signal.getsignal(signum) not in (signal.SIG_IGN, None):
-                    self._before[signum] = signal.signal(signum, self._note)
+                    self._before[signum] = signal.signal(signum, self._handle)
         return self
 
     def __exit__(self, *exc: object) -> None:
         for signum, handler in self._before.items():
             signal.signal(signum, handler)
 
-    def _note(self, signum: int, frame: FrameType | None) -> None:  # noqa: ARG002 (the form of a handler)
-        self.first = self.first or signal.Signals(signum)
-        if self._loop is None:
-            self._event.set()
-        elif not self._loop.is_closed():
-            self._loop.call_soon_threadsafe(self._event.set)
-
-    async def next(self) -> signal.Signals:
-        """Wait for the next signal, at once if one came before, and return the first of all."""
-        self._loop = asyncio.get_running_loop()
-        await self._event.wait()
-        self._event.clear()
-        assert self.first is not None
-        return self.first
+    def _handle(self, signum: int, frame: FrameType | None) -> None:  # noqa: ARG002 (the form of a handler)
+        self.note(signum)
 
 
 def raise_for_signal(signum: signal.Signals) -> NoReturn:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import nbformat
@@ -11,6 +12,7 @@ from papermill.engines import NotebookExecutionManager
 
 from runbook_lib.engine.endings import Ending
 from runbook_lib.engine.headings import heading_above
+from runbook_lib.engine.whole_file import replace_file
 
 Progress = Callable[[int, int, str, str], None]
 """Called with a cell's index from 0, the number of cells, its state (``running``, ``completed``,
@@ -70,3 +72,30 @@ class CellStates(NotebookExecutionManager):
     def _tell(self, index: int, state: str) -> None:
         if self._progress is not None:
             self._progress(index, len(self.nb.cells), state, heading_above(self.nb.cells, index))
+
+
+class FileStates(CellStates):
+    """Keeps the states of a notebook in a local file that nothing else writes.
+
+    It is written before each cell that runs code, during long ones and at the end: what a cell that has ended
+    changed is written with the beginning of the next, which follows at once.
+    """
+
+    def __init__(self, nb: Any, output: Path, progress: Progress | None = None) -> None:
+        super().__init__(nb, progress, output_path=str(output), progress_bar=False)
+        self._writes = True
+
+    def save(self, **kwargs: Any) -> None:  # noqa: ARG002 (papermill's form)
+        if self._writes:
+            replace_file(Path(self.output_path), nbformat.writes(self.nb))
+            self.last_save_time = datetime.now(UTC)
+
+    def cell_start(self, cell: Any, cell_index: int = 0, **kwargs: Any) -> None:
+        self._writes = cell.cell_type == "code"
+        super().cell_start(cell, cell_index, **kwargs)
+        self._writes = True
+
+    def cell_complete(self, cell: Any, cell_index: int = 0, **kwargs: Any) -> None:
+        self._writes = False
+        super().cell_complete(cell, cell_index, **kwargs)
+        self._writes = True

@@ -17,8 +17,8 @@ Make = Callable[..., Path]
 SIGNALLED = """\
 import os, pathlib, signal, time
 pathlib.Path("kernel.pid").write_text(str(os.getpid()))
-os.kill(os.getppid(), signal.{name})
 try:
+    os.kill(os.getppid(), signal.{name})
     time.sleep(20)
 finally:
     pathlib.Path("cleaned_up").touch()
