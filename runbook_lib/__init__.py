@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from runbook_lib.session import Runbook, open_runbook
+    from runbook_lib.session import Runbook, choose_site, open_runbook
 
 __version__ = "0.1.0"
-__all__ = ["Runbook", "open_runbook"]
+__all__ = ["Runbook", "choose_site", "open_runbook"]
 
 
 def __getattr__(name: str) -> Any:

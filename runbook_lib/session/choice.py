@@ -15,9 +15,10 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from runbook_lib import places
-from runbook_lib.errors import RecordNotWritable
-from runbook_lib.record import operator
+from runbook_lib.errors import RunbookError
+from runbook_lib.record import Record, operator
 from runbook_lib.record.files import make_folder, writing
+from runbook_lib.record.stages import FINAL
 
 DEFAULT_SITE = "lab"
 
@@ -58,6 +59,14 @@ def choose(choice: Choice) -> None:
         file.flush()
         os.fsync(file.fileno())
         Path(file.name).replace(path)
+
+
+def has_ended(incident: str) -> bool:
+    """Whether an incident of these records has an outcome that closes it; one that cannot be read has not."""
+    try:
+        return bool(incident) and Record.open(places.records_dir(), incident).outcome() in FINAL
+    except RunbookError:
+        return False
 
 
 def _from_anywhere(site: str) -> str:

@@ -10,27 +10,36 @@ from runbook_lib.models import Answer, Stage
 from runbook_lib.params import LabRequest, Site, load_site, load_site_or_lab, secret_references
 from runbook_lib.record import Record, find_open, note_template, operator, works_under_lock
 from runbook_lib.secrets import learn
+from runbook_lib.session.choice import Choice, choose, has_ended, resolved
 from runbook_lib.session.runbook import Runbook, report_progress
 from runbook_lib.session.stages import STAGES, DeleteStale, ListCertificates
 from runbook_lib.steps.context import Context
 from runbook_lib.steps.devices import Devices
 from runbook_lib.views.audience import attended
+from runbook_lib.views.progress import Progress
 
 __all__ = ["open_incident", "open_runbook", "open_site"]
 
 
-def open_runbook(stage: str, site: str = "lab", incident: str = "", approve: str = "", expect: str = "") -> Runbook:
+def open_runbook(stage: str, site: str = "", incident: str = "", approve: str = "", expect: str = "") -> Runbook:
     """Open one stage of one incident and return it; its value in a notebook is the banner.
 
-    ``stage`` is a notebook's stem. ``site`` is a name in ``params/`` or a path. ``incident`` empty:
-    the site's open one, or a new one. ``approve``: the plan's digest, in stage 30 only. ``expect``:
-    expectations beside those of the site's file, in stage 20 only (``secondary=sha256:…; ise=csr:FILE``).
+    ``stage`` is a notebook's stem. ``site`` is a name in ``params/`` or a path; empty: what a person who runs this
+    chose in ``00_start_here``, else the lab. ``incident`` empty: the chosen one, else the site's open one, or a new
+    one; ``00_start_here`` opens a new one where the chosen one has ended. ``approve``: the plan's digest, in
+    stage 30 only. ``expect``: expectations beside those of the site's file, in stage 20 only
+    (``secondary=sha256:…; ise=csr:FILE``).
     Nothing is contacted yet (the lab is started where the site asks for it). Raises UsageError and
     RecordError.
     """
     which = _stage(stage)
-    settings = open_site(site)
-    record = open_incident(settings, incident, what=which.value)
+    person = attended()
+    wanted = resolved(site, incident, attended=person)
+    settings = open_site(wanted.site)
+    ended = which is Stage.START and not incident and has_ended(wanted.incident)
+    record = open_incident(settings, "" if ended else wanted.incident, what=which.value)
+    if which is Stage.START and person:
+        choose(Choice(site=wanted.site, incident=record.incident))
     learn(secret_references(settings))
     if not works_under_lock(places.records_dir(), settings.name):  # a run has noted it already
         note_template(record, which, places.notebooks_dir() / f"{which}.ipynb", by_hand=True)
@@ -45,8 +54,8 @@ def open_runbook(stage: str, site: str = "lab", incident: str = "", approve: str
         devices=Devices(settings, keep),
         operator=operator(),
         records_root=places.records_dir(),
-        tell=report_progress,
-        attended=attended(),
+        tell=Progress() if person else report_progress,
+        attended=person,
     )
     for name, value, taker in (("approve", approve, Stage.DELETE), ("expect", expect, Stage.LIST)):
         if value and which is not taker:

@@ -80,7 +80,7 @@ def test_a_story_has_its_parts_in_order(path: Path) -> None:
     notebook = read(path)
     idents = [cell.id for cell in notebook.code]
     assert notebook.all[0].id == "title"
-    assert idents[:2] == ["parameters", "setup"]
+    assert idents[:2] == ["parameters", "setup"] or idents[:3] == ["parameters", "choose", "setup"]
     assert idents[-2:] == ["next", "close"]
     assert [cell.id for cell in notebook.all if "parameters" in cell.metadata.get("tags", [])] == ["parameters"]
 
@@ -100,7 +100,7 @@ def test_cells_hold_calls_only(path: Path) -> None:
     for cell in read(path).code:
         tree = ast.parse(cell.source)
         assert not [node for node in ast.walk(tree) if isinstance(node, (*FORBIDDEN, ast.If))], cell.id
-        if cell.id in ("parameters", "setup"):
+        if cell.id in ("parameters", "choose", "setup"):
             continue
         called = re.fullmatch(r"rb\.([a-z_]+)\(\)", cell.source)
         assert called, f"{cell.id}: {cell.source}"
@@ -109,28 +109,31 @@ def test_cells_hold_calls_only(path: Path) -> None:
 
 @each_notebook
 def test_imports_stand_in_the_setup_only(path: Path) -> None:
-    """One import, in the setup cell, of a public name of the library."""
+    """One import, in the setup cell or in that of the choice before it, of public names of the library."""
     imports = {
         cell.id: ast.unparse(node)
         for cell in read(path).code
         for node in ast.walk(ast.parse(cell.source))
         if isinstance(node, ast.Import | ast.ImportFrom)
     }
-    assert imports == {"setup": "from runbook_lib import open_runbook"}
+    if Stage(path.stem) is Stage.START:
+        assert imports == {"choose": "from runbook_lib import choose_site, open_runbook"}
+    else:
+        assert imports == {"setup": "from runbook_lib import open_runbook"}
 
 
 @each_notebook
 def test_parameters_are_plain_and_explained(path: Path) -> None:
     """One text a line, with a comment; a second `=` on a line would hide the parameter from papermill."""
     for line in source(path, "parameters").splitlines():
-        assert re.fullmatch(r'[a-z]+ = "[a-z]*"  # \S[^=]+', line), line
+        assert re.fullmatch(r'[a-z]+ = ""  # \S[^=]+', line), line
 
 
 @each_notebook
 def test_parameters_are_those_that_the_stage_takes(path: Path) -> None:
     """Each parameter goes under its own name into ``open_runbook``, which knows it, with the same default."""
     parameters = dict(re.findall(r'^(\w+) = "(\w*)"', source(path, "parameters"), re.MULTILINE))
-    _, opened, shown = ast.parse(source(path, "setup")).body
+    *_, opened, shown = ast.parse(source(path, "setup")).body
     assert ast.unparse(shown) == "rb"
     assert isinstance(opened, ast.Assign)
     call = opened.value

@@ -1,5 +1,6 @@
 """Forms in a notebook: a button writes, the next cell reads; no cell waits, and no secret goes through a widget."""
 
 from runbook_lib.views.forms.approval import ApprovalForm
+from runbook_lib.views.forms.choosing import ChoiceForm, SiteState
 
-__all__ = ["ApprovalForm"]
+__all__ = ["ApprovalForm", "ChoiceForm", "SiteState"]
