@@ -8,7 +8,10 @@ from pathlib import Path
 from runbook_lib.logs import RULES, diagnose_sources
 from runbook_lib.logs.site_rules import load_rules
 from runbook_lib.models import Diagnosis, Stage
+from runbook_lib.params import Site
 from runbook_lib.steps.context import Context
+from runbook_lib.steps.excerpts import keep_excerpts
+from runbook_lib.steps.progress import Tell, say_nothing
 
 FACTS = "diagnosis"
 TELL_EVERY_S = 1.0
@@ -21,16 +24,21 @@ def diagnose(context: Context) -> Diagnosis:
     """
     diagnosis = read_logs(context)
     context.record.write_facts(Stage.DIAGNOSE, FACTS, diagnosis)
+    keep_excerpts(context.record, context.site, diagnosis)
     return diagnosis
 
 
 def read_logs(context: Context) -> Diagnosis:
     """Read the logs and keep nothing: for a step that compares them with an earlier reading."""
-    site = context.site
+    return read_site_logs(context.site, context.tell)
+
+
+def read_site_logs(site: Site, say: Tell = say_nothing) -> Diagnosis:
+    """The same without an incident, telling ``say`` how far it is."""
     servers = {"primary": site.primary, "secondary": site.secondary}
     sources = {key: server.logs for key, server in servers.items()}
     zones = {key: server.log_zone for key, server in servers.items() if server.log_zone}
-    context.tell("Reading the logs")
+    say("Reading the logs")
     rules = (*RULES, *load_rules(site.rules)) if site.rules else RULES
     told_at = time.monotonic()
 
@@ -38,7 +46,7 @@ def read_logs(context: Context) -> Diagnosis:
         nonlocal told_at
         if time.monotonic() - told_at > TELL_EVERY_S:
             told_at = time.monotonic()
-            context.tell(f"Reading the logs: {size >> 20:,} MB so far, now {Path(name).name}")
+            say(f"Reading the logs: {size >> 20:,} MB so far, now {Path(name).name}")
 
     return diagnose_sources(sources, zones=zones, rules=rules, known={"site": site.name}, progress=tell)
 
