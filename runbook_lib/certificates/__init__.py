@@ -2,6 +2,7 @@
 
 from runbook_lib.certificates.expectation import Issuer, Knowledge, combine, read_expectation
 from runbook_lib.certificates.facts import facts_of, sha256_of, spki_sha256_of
+from runbook_lib.certificates.uploaded import read_uploaded
 from runbook_lib.certificates.verdict import judge
 
 __all__ = [
@@ -11,6 +12,7 @@ __all__ = [
     "facts_of",
     "judge",
     "read_expectation",
+    "read_uploaded",
     "sha256_of",
     "spki_sha256_of",
 ]

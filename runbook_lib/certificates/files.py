@@ -37,19 +37,24 @@ def read_public(path: Path) -> bytes:
             found=getattr(error, "strerror", "") or type(error).__name__,
             next_step="check the path; it is that of a CSR's or certificate's file",
         ) from None
+    refuse_keys(data, str(path))
+    return data
+
+
+def refuse_keys(data: bytes, where: str) -> None:
+    """Raise ExpectationInvalid for what holds a private key, or is too large for a CSR or certificates."""
     if len(data) > LARGEST_FILE:
         raise ExpectationInvalid(
             "The expectation's file is larger than 1 MiB",
-            where=str(path),
+            where=where,
             next_step="give a file that holds the CSR or the certificates alone",
         )
     if _holds_private_key(data):
         raise ExpectationInvalid(
             "The file holds a private key (or a container of keys); it was not used and nothing of it is kept",
-            where=str(path),
+            where=where,
             next_step="give the CSR or the certificate alone, and keep the key where only its server can read it",
         )
-    return data
 
 
 def _read(path: Path) -> bytes:

@@ -22,6 +22,7 @@ from runbook_lib.models import (
     Stage,
 )
 from runbook_lib.session.approving import approve_as_asked, approve_by_form, approve_command
+from runbook_lib.session.knowing import show_known, show_unconfirmed
 from runbook_lib.session.runbook import Runbook
 from runbook_lib.steps import (
     approval,
@@ -44,6 +45,8 @@ from runbook_lib.steps.overriding import overrides_of
 from runbook_lib.steps.plan import make_plan
 from runbook_lib.views import Row, Table, View, show
 from runbook_lib.views.forms import ApprovalForm
+from runbook_lib.views.forms.expecting import Host
+from runbook_lib.views.forms.overriding import Unconfirmed
 from runbook_lib.views.incidents import incidents
 
 
@@ -94,6 +97,10 @@ class ListCertificates(Runbook):
         super().__init__(context)
         self._expect = expect
 
+    def expectations(self) -> View[tuple[Host, ...]]:
+        """Show what is known of each host by another way, for a person with a form that takes more."""
+        return self._do(lambda: show_known(self.context))
+
     def inventory(self) -> View[Inventory]:
         """Look at everything once; shows both TOFU lists."""
         given = self._do(lambda: parse_given(self._expect, self.context.site))
@@ -107,13 +114,22 @@ class ListCertificates(Runbook):
         """Show what is presented compared with what is known by another way."""
         return show.verdicts(self._do(lambda: inventory.recorded_inventory(self.context)))
 
+    def override(self) -> View[tuple[Unconfirmed, ...]]:
+        """Show which stale entries nothing confirms, for a person with a form that takes the responsibility."""
+        return self._do(lambda: show_unconfirmed(self.context, self._planned()))
+
     def plan(self) -> View[Plan]:
         """Make the plan and keep it in the record."""
         return show.plan(self._do(self._make_plan))
 
     def _make_plan(self) -> Plan:
+        plan = self._planned()
+        self.context.record.write_plan(plan)
+        return plan
+
+    def _planned(self) -> Plan:
         context = self.context
-        plan = make_plan(
+        return make_plan(
             context.site,
             self.incident,
             diagnose.recorded_diagnosis(context),
@@ -122,8 +138,6 @@ class ListCertificates(Runbook):
             now_utc=context.now(),
             overrides=overrides_of(context.record),
         )
-        context.record.write_plan(plan)
-        return plan
 
 
 class DeleteStale(Runbook):

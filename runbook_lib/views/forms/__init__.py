@@ -2,5 +2,7 @@
 
 from runbook_lib.views.forms.approval import ApprovalForm
 from runbook_lib.views.forms.choosing import ChoiceForm, SiteState
+from runbook_lib.views.forms.expecting import ExpectationForm
+from runbook_lib.views.forms.overriding import OverrideForm
 
-__all__ = ["ApprovalForm", "ChoiceForm", "SiteState"]
+__all__ = ["ApprovalForm", "ChoiceForm", "ExpectationForm", "OverrideForm", "SiteState"]

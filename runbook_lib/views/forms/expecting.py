@@ -1,0 +1,142 @@
+"""What a person knows of a new certificate by another way: a fingerprint that is pasted, a file that is dropped."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import ipywidgets
+
+from runbook_lib.errors import RunbookError
+from runbook_lib.params import canonical_sha256
+from runbook_lib.views.forms.base import LABEL, WIDE, Form, Said, button, without_form
+from runbook_lib.views.rows import BAD, GOOD, Row, Table
+
+FILES = ".csr,.req,.p10,.pem,.cer,.crt,.der"
+
+
+class Host(NamedTuple):
+    """A host of the site, what the site's file and this incident say of its certificate, and whether it has SSH."""
+
+    name: str
+    place: str
+    known: str
+    has_ssh: bool
+
+
+class Given(NamedTuple):
+    """What was typed and dropped for one host: 64 hex digits or nothing, a file's name and content or nothing."""
+
+    host: str
+    sha256: str
+    file: tuple[str, bytes] | None
+    self_: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class Acts:
+    """``read`` says what a file is, ``keep`` writes what is given; each returns a sentence, or raises RunbookError."""
+
+    read: Callable[[str, bytes], str]
+    keep: Callable[[Given], str]
+
+
+class ExpectationForm(Form[tuple[Host, ...]]):
+    """Takes a fingerprint, a CSR or a certificate for one host at a time; ``value`` are the hosts."""
+
+    def __init__(self, hosts: tuple[Host, ...], acts: Acts) -> None:
+        ways = without_form(
+            ("as a parameter", 'expect = "secondary=sha256:DIGITS; ise=csr:FILE"'),
+            ("as a batch job", 'runbook run SITE --expect "secondary=sha256:DIGITS; ise=csr:FILE"'),
+            ("for every incident", "expect: in the site's file, csr:, certificate:, sha256:, ca: or self:"),
+        )
+        super().__init__(hosts, (known(hosts), ways), (_Controls(hosts, acts).widget,))
+
+
+def known(hosts: tuple[Host, ...]) -> Table:
+    """Return the table of what is known before anything is looked at."""
+    return Table(
+        title="What is known of the new certificates by another way",
+        headers=("host", "address and port", "what is known"),
+        rows=tuple(Row(cells=(host.name, host.place, host.known)) for host in hosts),
+        note="With nothing known of a host, the verdict on it is «unconfirmed», and its entry stays.",
+    )
+
+
+class _Controls:
+    def __init__(self, hosts: tuple[Host, ...], acts: Acts) -> None:
+        self._acts = acts
+        self._ssh = {host.name: host.has_ssh for host in hosts}
+        self._file: tuple[str, bytes] | None = None
+        names = [host.name for host in hosts]
+        self.host = ipywidgets.Dropdown(description="Host", options=names, layout=WIDE, style=LABEL)
+        self.digits = ipywidgets.Textarea(
+            description="SHA-256 fingerprint",
+            placeholder="64 hex digits, as somebody read them out; colons, blanks and capitals do not matter",
+            rows=2,
+            layout=WIDE,
+            style=LABEL,
+        )
+        self.digits_said = Said(layout={"margin": "0 0 0 11em"})
+        self.upload = ipywidgets.FileUpload(
+            description="CSR or certificate file", accept=FILES, multiple=False, layout={"width": "16em"}
+        )
+        self.upload_said = Said(layout={"margin": "0 0 0 11em"})
+        self.self_ = ipywidgets.Checkbox(
+            description="compare with what the host shows through its own SSH server", indent=False, layout=WIDE
+        )
+        self.said = Said()
+        self.keep = button("Keep this", "Writes it into the record; contacts nothing", self._press, self.said)
+        indented = ipywidgets.VBox([self.upload, self.self_], layout={"margin": "0 0 0 11em"})
+        self.widget = ipywidgets.VBox(
+            [self.host, self.digits, self.digits_said, indented, self.upload_said, self.keep, self.said]
+        )
+        self.digits.observe(lambda _: self._check(), names="value")
+        self.self_.observe(lambda _: self._check(), names="value")
+        self.host.observe(lambda _: self._check(), names="value")
+        self.upload.observe(self._dropped, names="value")
+        self._check()
+
+    def _check(self) -> None:
+        digits, problem = self._digits()
+        if problem or digits:
+            self.digits_said.say(problem or f"64 hex digits: {digits}", BAD if problem else GOOD)
+        else:
+            self.digits_said.say("")
+        if not self._ssh[self.host.value]:
+            self.self_.value = False
+        self.self_.disabled = not self._ssh[self.host.value]
+        self.keep.disabled = bool(problem) or not (digits or self._file or self.self_.value)
+        self.keep.description = f"Keep this for {self.host.value}"
+
+    def _digits(self) -> tuple[str, str]:
+        """Return the digits that were typed, or what is wrong of them."""
+        if not self.digits.value.strip():
+            return "", ""
+        try:
+            return canonical_sha256(self.digits.value), ""
+        except ValueError as error:
+            return "", str(error)
+
+    def _dropped(self, change: Any) -> None:
+        if not change["new"]:
+            return
+        dropped = change["new"][0]
+        name, content = str(dropped["name"]), bytes(dropped["content"])
+        self.upload.value = ()  # what it was is not kept in the widget, whatever it was
+        self._file = None
+        try:
+            self.upload_said.say(self._acts.read(name, content), GOOD)
+            self._file = (name, content)
+        except RunbookError as error:
+            self.upload_said.say(f"{type(error).__name__}: {error}", BAD)
+        self._check()
+
+    def _press(self) -> str:
+        digits, _ = self._digits()
+        said = self._acts.keep(Given(self.host.value, digits, self._file, bool(self.self_.value)))
+        self._file, self.digits.value, self.self_.value = None, "", False
+        self.upload_said.say("")
+        self._check()
+        return said
