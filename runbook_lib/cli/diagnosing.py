@@ -52,8 +52,8 @@ HELP = {
 
 SILENT_S = 1.0
 _POLL_S = 1.0
-_HAND_OVER_S = 1e-4
-"""How soon a thread that inflates is let on: by default it waits 5 ms, in which it would inflate 8 MB."""
+_HAND_OVER_S = 1e-5
+"""How soon a thread that inflates is let on: by default it waits 5 ms, in which it would inflate 10 MB."""
 
 
 @dataclass(frozen=True)

@@ -10,10 +10,10 @@ from runbook_lib.logs.streams import CHUNK, Direct, Readable
 WORTH = 4 << 20
 """How many bytes are worth a thread."""
 
-_PIECE = 4 << 20
+_PIECE = 2 << 20
 """Bytes of one reading. Whoever inflates waits for the other thread once a piece, so pieces are large."""
 
-_WAITING = 2
+_WAITING = 3
 _POLL_S = 0.2
 
 
@@ -52,7 +52,6 @@ class Ahead(Direct):
     def _fill(self) -> None:
         if self._chunk or self._over:
             return
-        self._chunk = memoryview(b"")  # so that two pieces are never held for one that is read
         got = self._queue.get()
         if isinstance(got, Exception):
             self._over = True

@@ -10,7 +10,7 @@ import io
 import zlib
 from typing import Any
 
-from runbook_lib.logs.streams import CHUNK, Again, Readable, read_into
+from runbook_lib.logs.streams import CHUNK, Again, Readable
 
 igzip: Any
 igzip_lib: Any
@@ -24,6 +24,8 @@ ERRORS: tuple[type[Exception], ...] = (zlib.error, *((igzip_lib.error,) if igzip
 _FAILED: tuple[type[Exception], ...] = (*ERRORS, EOFError, OSError)
 GZIP, RAW = 31, -15
 """What is around the deflated bytes: a gzip member's header and checksum, or nothing."""
+
+_PACKED = 2 << 20
 
 
 class CutOff(Exception):
@@ -67,10 +69,18 @@ class _Filled:
 
     def __init__(self, file: Readable) -> None:
         self._file = file
-        self.read = file.read
+        self._packed = memoryview(b"")
 
     def readinto(self, view: memoryview) -> int:
-        return read_into(self._file, memoryview(view))
+        if not self._packed:
+            self._packed = memoryview(self._file.read(_PACKED))
+        count = min(len(view), len(self._packed))
+        view[:count] = self._packed[:count]
+        self._packed = self._packed[count:]
+        return count
+
+    def read(self, count: int = -1) -> bytes:
+        raise NotImplementedError
 
 
 def _behind(exact: Exact, position: int) -> Exact:

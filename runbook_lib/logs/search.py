@@ -1,15 +1,17 @@
 """Many rare literals in a buffer, each found wherever it stands: the part that meets every byte of a log.
 
 One pass over a piece that the processor's cache holds costs little, and many passes add up; so
-literals that share a part are looked for by that part. Where the part is not rare in a piece, its
-literals are looked for one by one there. ``find`` and ``count`` are stringzilla's, or the standard
-library's where its wheel is missing: the same answers, slower.
+literals that share a part are looked for by that part. Which parts are rare, the log tells: where one
+turns out not to be, its literals are looked for one by one, and by other parts from then on. ``find``
+and ``count`` are stringzilla's, or the standard library's where its wheel is missing: the same
+answers, slower.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING, TypeAlias
 
 if TYPE_CHECKING:
@@ -39,12 +41,12 @@ else:
     find, count = stringzilla.find, stringzilla.count
 
 
-SHARED = 8
+SHARED = 3
 """How long a shared part is at least."""
-RARE = 3
-REST = 31
-"""How often one search may see a shared part, as looking at each costs what a pass costs, and for how many searches
-after one that saw more the part is not tried."""
+RARE = 4
+"""How often one search may see a shared part for each pass that it saves: looking at each costs a part of a pass."""
+FORGET = 512
+"""After how many searches it is tried anew which parts are rare: a burst is not for ever."""
 
 
 @dataclass(frozen=True)
@@ -57,12 +59,16 @@ class _Group:
 
 
 class Search:
-    """Finds literals: ``positions`` gives, for each that is there, where it begins, in order and each place once."""
+    """Finds literals: ``positions`` gives, for each that is there, where it begins, in order and each place once.
+
+    It learns which parts are not rare in what it searches, and groups the literals by others then.
+    """
 
     def __init__(self, literals: Iterable[bytes]) -> None:
-        groups, self._alone = _grouped(sorted(set(literals)))
-        self._groups = tuple(groups)
-        self._rests = [0] * len(groups)
+        self._literals = tuple(sorted(set(literals)))
+        self._common: frozenset[bytes] = frozenset()
+        self._searches = 0
+        self._group()
 
     @property
     def passes(self) -> int:
@@ -76,37 +82,51 @@ class Search:
             at = find(data, literal, low, end)
             if 0 <= at < high:
                 found[literal] = _each(data, literal, at, high, end)
-        for number, group in enumerate(self._groups):
-            if self._rests[number]:
-                self._rests[number] -= 1
-                seen = None
-            else:
-                seen = _each(data, group.part, low, high + group.longest, end, most=RARE + 1)
-                if len(seen) > RARE:
-                    self._rests[number] = REST
-                    seen = None
-            if seen is None or seen:
+        common: set[bytes] = set()
+        for group in self._groups:
+            most = RARE * (len(group.members) - 1)
+            seen = _each(data, group.part, low, high + group.longest, end, most=most + 1)
+            if len(seen) > most:
+                common |= _parts(group.part)
+                _look_for_each(data, group, (low, high, end), found)
+            elif seen:
                 _look_closer(data, group, (low, high, end), seen, found)
+        self._learn(common)
         return found
+
+    def _learn(self, common: set[bytes]) -> None:
+        self._searches += 1
+        forget = self._searches % FORGET == 0 and bool(self._common)
+        if common or forget:
+            self._common = frozenset(common) if forget else self._common | common
+            self._group()
+
+    def _group(self) -> None:
+        self._groups, self._alone = _grouped(self._literals, self._common)
+
+
+def _look_for_each(
+    data: bytes | bytearray, group: _Group, bounds: tuple[int, int, int], found: dict[bytes, list[int]]
+) -> None:
+    """Add to ``found`` where the literals of the group stand, looked for one by one."""
+    for literal, _ in group.members:
+        if places := _each(data, literal, *bounds):
+            found[literal] = places
 
 
 def _look_closer(
     data: bytes | bytearray,
     group: _Group,
     bounds: tuple[int, int, int],
-    seen: list[int] | None,
+    seen: list[int],
     found: dict[bytes, list[int]],
 ) -> None:
-    """Add to ``found`` where the literals stand; ``seen`` is where their part does, None where it is not rare."""
+    """Add to ``found`` where the literals of the group stand; ``seen`` is where their part does."""
     low, high, end = bounds
     for literal, offsets in group.members:
-        if seen is None:
-            places = _each(data, literal, low, high, end)
-        else:
-            begins = sorted({at - offset for at in seen for offset in offsets})
-            whole = [begin for begin in begins if low <= begin < high and begin + len(literal) <= end]
-            places = [begin for begin in whole if data[begin : begin + len(literal)] == literal]
-        if places:
+        begins = sorted({at - offset for at in seen for offset in offsets})
+        whole = [begin for begin in begins if low <= begin < high and begin + len(literal) <= end]
+        if places := [begin for begin in whole if data[begin : begin + len(literal)] == literal]:
             found[literal] = places
 
 
@@ -120,39 +140,45 @@ def _each(data: bytes | bytearray, literal: bytes, low: int, high: int, end: int
     return places
 
 
-def _grouped(literals: Sequence[bytes]) -> tuple[list[_Group], tuple[bytes, ...]]:
-    """Return groups of literals that share SHARED bytes or more, largest first, and the literals that share none."""
+# -- which literals share what --------------------------------------------------------------------
+
+
+@lru_cache(maxsize=256)
+def _grouped(literals: tuple[bytes, ...], common: frozenset[bytes]) -> tuple[tuple[_Group, ...], tuple[bytes, ...]]:
+    """Return groups of literals that share a part with nothing ``common`` in it, and the literals that share none."""
     groups: list[_Group] = []
     left = list(literals)
-    while part := _most_shared(left):
-        members = [literal for literal in left if part in literal]
-        if len(members) < 2:
-            break
-        part = _longest(part, members)
+    while len(members := _most_shared(left, common)) > 1:
+        part = _longest_shared(members, common)
         placed = tuple((literal, _offsets(part, literal)) for literal in members)
         groups.append(_Group(part, placed, max(len(literal) for literal in members)))
         left = [literal for literal in left if literal not in members]
-    return groups, tuple(left)
+    return tuple(groups), tuple(left)
 
 
-def _most_shared(literals: Sequence[bytes]) -> bytes:
-    parts: dict[bytes, int] = {}
+def _parts(literal: bytes) -> set[bytes]:
+    return {literal[i : i + SHARED] for i in range(len(literal) - SHARED + 1)}
+
+
+def _most_shared(literals: Sequence[bytes], common: frozenset[bytes]) -> list[bytes]:
+    """Return the most literals that share a part."""
+    sharing: dict[bytes, list[bytes]] = {}
     for literal in literals:
-        for part in {literal[i : i + SHARED] for i in range(len(literal) - SHARED + 1)}:
-            parts[part] = parts.get(part, 0) + 1
-    return max(sorted(parts), key=lambda part: parts[part], default=b"")
+        for part in _parts(literal) - common:
+            sharing.setdefault(part, []).append(literal)
+    return max((sharing[part] for part in sorted(sharing)), key=len, default=[])
 
 
-def _longest(part: bytes, members: Sequence[bytes]) -> bytes:
-    """Return the longest part of all members that holds ``part``: grown to the right, and then to the left."""
-    first = members[0]
-    start = first.index(part)
-    end = start + len(part)
-    while end < len(first) and all(first[start : end + 1] in member for member in members):
-        end += 1
-    while start > 0 and all(first[start - 1 : end] in member for member in members):
-        start -= 1
-    return first[start:end]
+def _longest_shared(members: Sequence[bytes], common: frozenset[bytes]) -> bytes:
+    """Return the longest part of all members that holds something which is not common: longer ones are rarer."""
+    first = min(members, key=len)
+    shared = (
+        first[start:end]
+        for start in range(len(first))
+        for end in range(start + SHARED, len(first) + 1)
+        if all(first[start:end] in member for member in members)
+    )
+    return max((part for part in shared if not _parts(part) <= common), key=len)
 
 
 def _offsets(part: bytes, literal: bytes) -> tuple[int, ...]:
