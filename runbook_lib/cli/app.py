@@ -10,6 +10,7 @@ import typer
 from runbook_lib import __version__
 from runbook_lib.cli.diagnosing import ABOUT, EXAMPLES, HELP
 from runbook_lib.cli.diagnosing import EXIT_CODES as DIAGNOSE_EXIT_CODES
+from runbook_lib.cli.fleet import fleet_app
 
 EXIT_CODES = """
 Exit codes: 0 repaired or nothing to do, or a read stage done · 1 failed · 2 wrong parameters ·
@@ -29,6 +30,7 @@ lab_app = typer.Typer(
 app.add_typer(lab_app, name="lab")
 key_app = typer.Typer(help="The key that signs records.", no_args_is_help=True)
 app.add_typer(key_app, name="key")
+app.add_typer(fleet_app, name="fleet")
 
 
 class Scenario(StrEnum):

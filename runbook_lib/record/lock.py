@@ -92,6 +92,23 @@ class SiteLock:
                         sync_folder(self._path.parent)
         os.close(self._descriptor)
 
+    def alone(self) -> bool:
+        """Whether no child process works under this lock any more; for who holds it, after a child of his has died."""
+        if self._holder is None:
+            return False
+        try:
+            fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+        finally:
+            fcntl.flock(self._descriptor, fcntl.LOCK_SH)
+        return True
+
+    @property
+    def token(self) -> str:
+        """What lets a child process in, in its variable ``RUNBOOK_LOCK_TOKEN``; empty for who is a child himself."""
+        return self._holder.token if self._holder else ""
+
     def _enter_as_child(self) -> int:
         holder = _read(self._path)
         if holder is None or holder.token not in _tokens():

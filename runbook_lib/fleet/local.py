@@ -1,0 +1,192 @@
+"""Sites run on this machine: a few processes, each of which runs one site after the other.
+
+What runs a site has a process of its own, because a repair holds the signals, the working folder and the environment of
+its process for itself, and because one that dies takes no other with it. The lock of each site is held by this
+process meanwhile, so a worker that dies leaves none behind.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+import sys
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+from runbook_lib import places
+from runbook_lib.errors import RunbookError, SiteLocked
+from runbook_lib.fleet.site_run import settled_state
+from runbook_lib.fleet.task import SiteEvent, SiteResult, SiteState, SiteTask
+from runbook_lib.fleet.worker import HALT
+from runbook_lib.models import Outcome, Stage
+from runbook_lib.record import Record, SiteLock
+
+Tell = Callable[[SiteEvent], None]
+
+PURPOSE = "run the stages, as one of a fleet"
+GRACE_S = 20.0
+"""How long a worker that was told to end has for it; a kernel takes five of them to stop a cell."""
+STRAGGLERS_S = 15.0
+_LONGEST_LINE = 1 << 20
+
+
+class LocalExecutor:
+    """Runs tasks on worker processes of this machine; ``close`` ends them."""
+
+    def __init__(self, output: Path) -> None:
+        self._output = output
+        self._idle: list[_Process] = []
+        self._all: list[_Process] = []
+        self._halted = False
+
+    async def run(self, task: SiteTask, tell: Tell) -> SiteResult:
+        """Run one site and return how it ended, also where its process died."""
+        lock = SiteLock(Path(task.records), task.site, incident=task.incident, purpose=PURPOSE)
+        try:
+            lock.__enter__()
+        except SiteLocked as error:
+            return _locked(task, error)
+        result = await self._run(replace(task, token=lock.token), tell)
+        if result is None:
+            if not await _alone(lock):
+                return _left_behind(task)  # and so is the lock: whoever frees it has to look first
+            result = await asyncio.to_thread(_after_death, task)
+        lock.__exit__(None, None, None)
+        return result
+
+    async def _run(self, task: SiteTask, tell: Tell) -> SiteResult | None:
+        process = self._idle.pop() if self._idle else await self._start(task)
+        result = await process.run(task, tell)
+        if result is not None:
+            self._idle.append(process)
+        return result
+
+    async def _start(self, task: SiteTask) -> _Process:
+        process = await _Process.start(task.records, self._output)
+        self._all.append(process)
+        if self._halted:
+            process.halt()
+        return process
+
+    def halt(self) -> None:
+        """Let every site stop before its first change; those that have begun to change go on to their end."""
+        self._halted = True
+        for process in self._all:
+            process.halt()
+
+    def abort(self) -> None:
+        """End whatever runs, now: each is interrupted, and its record says so."""
+        for process in self._all:
+            process.signal(signal.SIGTERM)
+
+    async def close(self) -> None:
+        """End the workers; one that does not go by itself within the grace is killed."""
+        for process in self._all:
+            process.leave()
+        await asyncio.gather(*(process.gone() for process in self._all))
+
+
+class _Process:
+    """One worker process."""
+
+    def __init__(self, process: asyncio.subprocess.Process) -> None:
+        self._process = process
+
+    @classmethod
+    async def start(cls, records: str, output: Path) -> _Process:
+        paths = os.pathsep.join(filter(None, (str(places.project_root()), os.environ.get("PYTHONPATH"))))
+        with output.open("ab") as errors:
+            process = await asyncio.create_subprocess_exec(
+                sys.executable,
+                "-m",
+                "runbook_lib.fleet.worker",
+                stdin=asyncio.subprocess.PIPE,
+                stdout=asyncio.subprocess.PIPE,
+                stderr=errors,
+                limit=_LONGEST_LINE,
+                start_new_session=True,
+                env=os.environ | {"RUNBOOK_RECORDS": records, "PYTHONPATH": paths},
+            )
+        return cls(process)
+
+    async def run(self, task: SiteTask, tell: Tell) -> SiteResult | None:
+        """Return the task's result; None where the process ended without one."""
+        assert self._process.stdout is not None
+        self._send({**asdict(task)})
+        async for line in self._process.stdout:
+            said = json.loads(line)
+            if "result" in said:
+                return result_from(said["result"])
+            tell(event_from(said["event"]))
+        await self._process.wait()
+        return None
+
+    def halt(self) -> None:
+        self._send(HALT)
+
+    def leave(self) -> None:
+        if self._process.stdin is not None:
+            self._process.stdin.close()
+
+    def signal(self, signum: signal.Signals) -> None:
+        with suppress(ProcessLookupError):
+            self._process.send_signal(signum)
+
+    async def gone(self) -> None:
+        try:
+            async with asyncio.timeout(GRACE_S):
+                await self._process.wait()
+        except TimeoutError:
+            self.signal(signal.SIGKILL)
+            await self._process.wait()
+
+    def _send(self, value: dict[str, Any]) -> None:
+        assert self._process.stdin is not None
+        if not self._process.stdin.is_closing():
+            self._process.stdin.write(json.dumps(value).encode() + b"\n")
+
+
+def result_from(value: dict[str, Any]) -> SiteResult:
+    """Read a result from plain values."""
+    return SiteResult(**{**value, "state": SiteState(value["state"])})
+
+
+def event_from(value: dict[str, Any]) -> SiteEvent:
+    """Read an event from plain values."""
+    return SiteEvent(**{**value, "stage": Stage(value["stage"])})
+
+
+async def _alone(lock: SiteLock) -> bool:
+    """Wait until no process works at the site any more: a kernel outlives its dead parent by a moment."""
+    for _ in range(round(STRAGGLERS_S / 0.1)):
+        if lock.alone():
+            return True
+        await asyncio.sleep(0.1)
+    return False
+
+
+def _locked(task: SiteTask, error: SiteLocked) -> SiteResult:
+    why = f"SiteLocked: {error.what}: {error.found}"
+    return SiteResult(site=task.site, incident=task.incident, state=SiteState.STOPPED, why=why)
+
+
+def _left_behind(task: SiteTask) -> SiteResult:
+    why = "the process that ran it died, and something that it had started still works at the site"
+    return SiteResult(site=task.site, incident=task.incident, state=SiteState.UNKNOWN, why=why)
+
+
+def _after_death(task: SiteTask) -> SiteResult:
+    """Say what is known after a worker died, in the site's record too: it could not do so itself."""
+    state = settled_state(task)
+    why = "the process that ran it died"
+    if state is SiteState.UNKNOWN:
+        why += " while a change may have been under way; the next run looks at the site anew before it repeats anything"
+    with suppress(RunbookError):
+        record = Record.open(Path(task.records), task.incident)
+        record.set_outcome(Outcome.UNKNOWN if state is SiteState.UNKNOWN else Outcome.FAILED, why)
+    return SiteResult(site=task.site, incident=task.incident, state=state, why=why)

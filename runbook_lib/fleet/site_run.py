@@ -1,0 +1,104 @@
+"""One site's stages, run by ``runner.run_stages`` in this process, and told as one result whatever happens."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from runbook_lib.errors import RecordError, RunbookError, SafetyStop, UsageError
+from runbook_lib.fleet.task import SiteEvent, SiteResult, SiteState, SiteTask, state_of
+from runbook_lib.models import Outcome, Stage, Verdict
+from runbook_lib.params import load_site
+from runbook_lib.record import Kind, Record
+from runbook_lib.runner import RunReport, StageReport, run_stages
+
+CHANGING = frozenset({Stage.DELETE, Stage.REGISTER, Stage.READD_ISE})
+HALTED = "the fleet was stopped before anything was changed here"
+
+Tell = Callable[[SiteEvent], None]
+
+
+class Halted(SafetyStop):
+    """The fleet stops, and nothing was changed at this site yet."""
+
+
+class _Listener:
+    """Tells of the stages, and stops before the first change where the fleet has been stopped."""
+
+    def __init__(self, task: SiteTask, record: Record, tell: Tell, halted: Callable[[], bool]) -> None:
+        self._task = task
+        self._record = record
+        self._tell = tell
+        self._halted = halted
+
+    def stage_started(self, stage: Stage) -> None:
+        if stage in CHANGING and self._halted() and not begun(self._record):
+            self._record.set_outcome(Outcome.STOPPED, HALTED)
+            raise Halted(HALTED, where=self._task.site, next_step="run the same command to go on")
+        self._tell(SiteEvent(site=self._task.site, stage=stage))
+
+    def stage_ended(self, report: StageReport) -> None:
+        self._tell(
+            SiteEvent(site=self._task.site, stage=report.stage, state=report.state, seconds=round(report.seconds, 3))
+        )
+
+
+def run_site(task: SiteTask, tell: Tell, halted: Callable[[], bool]) -> SiteResult:
+    """Run one site's stages; what ends them early is in the result. KeyboardInterrupt and SystemExit pass through."""
+    started = time.monotonic()
+    try:
+        record = Record.open(Path(task.records), task.incident)
+        known = len(record.journal.read().lines)
+        site = load_site(Path(task.site_file))
+        listener = _Listener(task, record, tell, halted)
+        report = run_stages(site, task.site_file, record, listener, approve=task.approve, until=task.until)
+        result = _of_report(task, report)
+    except RunbookError as error:
+        return result_of_error(task, error, time.monotonic() - started)
+    return SiteResult(
+        site=task.site,
+        incident=task.incident,
+        state=result[0],
+        why=result[1],
+        contradicted=saw_contradiction(record, known),
+        seconds=round(time.monotonic() - started, 3),
+    )
+
+
+def result_of_error(task: SiteTask, error: RunbookError, seconds: float) -> SiteResult:
+    """Return the result of a site that could not be run at all, or whose record failed under it."""
+    stopped = isinstance(error, SafetyStop | UsageError)
+    state = SiteState.STOPPED if stopped else SiteState.FAILED
+    if isinstance(error, RecordError):
+        state = settled_state(task)
+    why = f"{type(error).__name__}: {error.what}" + (f" ({error.found})" if error.found else "")
+    return SiteResult(site=task.site, incident=task.incident, state=state, why=why, seconds=round(seconds, 3))
+
+
+def settled_state(task: SiteTask) -> SiteState:
+    """Return what the site's own record says after a run that could not say it: unknown where a change may be open."""
+    try:
+        record = Record.open(Path(task.records), task.incident)
+        return SiteState.UNKNOWN if record.pending_changes() else SiteState.FAILED
+    except RunbookError:
+        return SiteState.UNKNOWN
+
+
+def begun(record: Record) -> bool:
+    """Whether a change was sent in this incident, or may have been."""
+    return any(line.kind is Kind.INTENT for line in record.journal.read().lines)
+
+
+def saw_contradiction(record: Record, since_line: int) -> bool:
+    """Whether a look at a host, after so many lines of the journal, contradicted what the operator knows."""
+    lines = record.journal.read().lines[since_line:]
+    return any(line.kind is Kind.OBSERVED and line.seen.startswith(f"{Verdict.CONTRADICTED}:") for line in lines)
+
+
+def _of_report(task: SiteTask, report: RunReport) -> tuple[SiteState, str]:
+    if report.exit_code == 0 and task.until is not Stage.VERIFY:
+        return SiteState.DONE, ""
+    last = report.stages[-1]
+    why = "" if report.exit_code == 0 else f"{last.stage}: {last.error_text or last.error_name}"
+    return state_of(report.outcome), why
