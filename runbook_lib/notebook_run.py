@@ -10,6 +10,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from runbook_lib.engine.loading import quick_import
 from runbook_lib.errors import RecordDamaged, UsageError
 
 
@@ -56,13 +57,14 @@ def execute(
     or SIGHUP ``Terminated`` (a SystemExit of 143 or 129), with ``output`` written: ``read_result`` reads it.
     The caller's folder changes during a run with ``cwd``: not for use in several threads at once.
     """
-    # Loading papermill takes about a second, which commands that run no notebook should not wait for.
-    from nbclient.exceptions import DeadKernelError
-    from papermill.engines import papermill_engines
-    from papermill.exceptions import PapermillExecutionError
-    from papermill.execute import execute_notebook
+    # Commands that run no notebook should not wait for papermill.
+    with quick_import():
+        from nbclient.exceptions import DeadKernelError
+        from papermill.engines import papermill_engines
+        from papermill.exceptions import PapermillExecutionError
+        from papermill.execute import execute_notebook
 
-    from runbook_lib.engine import RunbookEngine
+        from runbook_lib.engine import RunbookEngine
 
     _require_two_files(template, output)
     papermill_engines.register("runbook", RunbookEngine)  # so that it is there without an installation, too
@@ -101,12 +103,13 @@ async def execute_async(
     RecordNotWritable. Where the task is cancelled the cell that runs is interrupted and has some seconds for
     its own clean-up; then ``output`` says ``interrupted`` and CancelledError is raised.
     """
-    from nbclient.exceptions import DeadKernelError
-    from papermill.utils import nb_kernel_name
+    with quick_import():
+        from nbclient.exceptions import DeadKernelError
+        from papermill.utils import nb_kernel_name
 
-    from runbook_lib.engine.prepared import mark_error, prepared_notebook
-    from runbook_lib.engine.run import run_notebook_async
-    from runbook_lib.engine.states import FileStates
+        from runbook_lib.engine.prepared import mark_error, prepared_notebook
+        from runbook_lib.engine.run import run_notebook_async
+        from runbook_lib.engine.states import FileStates
 
     _require_two_files(template, output)
     notebook = prepared_notebook(template, output, parameters)

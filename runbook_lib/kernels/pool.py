@@ -24,14 +24,24 @@ class WarmKernels:
 
     The warm process begins to import when the first context is entered, and ends with the last. Where forking is
     not possible here, kernels are ordinary ones, and the log says so in one line.
+
+    Several processes can share one: a parent passes ``descriptor()`` on (``pass_fds``) and the child enters
+    ``WarmKernels(inherited=descriptor)``. Where the environment of the children differs in start-up variables
+    (``PYTHONPATH`` and the like) the parent says so by ``environment``.
     """
 
+    def __init__(self, *, environment: Mapping[str, str] | None = None, inherited: int | None = None) -> None:
+        self._environment = environment
+        self._inherited = inherited
+
     def __enter__(self) -> WarmKernels:
-        global _asked_for
+        global _asked_for, _warm
         with _guard:
             _asked_for += 1
+            if _warm is None and self._inherited is not None:
+                _warm = WarmProcess.inherited(self._inherited)
         try:
-            _running()
+            _running(self._environment)
         except NotWarm as why:
             say_ordinary(why)
         return self
@@ -42,6 +52,10 @@ class WarmKernels:
             _asked_for -= 1
             if _asked_for == 0:
                 _close()
+
+    def descriptor(self) -> int | None:
+        """Return what a child process has to inherit to share the warm process; None where there is none."""
+        return None if _warm is None else _warm.fileno()
 
 
 def wanted() -> bool:
@@ -74,7 +88,7 @@ def say_ordinary(why: NotWarm) -> None:
         _log.warning(line)
 
 
-def _running() -> WarmProcess:
+def _running(environment: Mapping[str, str] | None = None) -> WarmProcess:
     global _warm
     require_system()
     with _guard:
@@ -82,7 +96,7 @@ def _running() -> WarmProcess:
             _close()
             _log.warning("The warm process had ended; a new one is started.")
         if _warm is None:
-            _warm = WarmProcess()
+            _warm = WarmProcess.start(os.environ if environment is None else environment)
         return _warm
 
 

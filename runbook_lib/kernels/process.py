@@ -106,33 +106,51 @@ class ForkedKernel:
 
 
 class WarmProcess:
-    """A process of this Python that has imported everything and forks kernels; ends with its owner or by ``close``."""
+    """A process of this Python that has imported everything and forks kernels; ends with its owner or by ``close``.
 
-    def __init__(self) -> None:
-        self.start_up = start_up_variables(os.environ)
+    ``start_up`` are the variables of ``conditions.start_up_variables`` that it was started with.
+    """
+
+    def __init__(self, control: socket.socket, start_up: Mapping[str, str], process: subprocess.Popen[bytes] | None):
+        self.start_up = dict(start_up)
+        self._control = control
+        self._process = process
         self._sending = threading.Lock()
-        self._control, theirs = wire.packets()
+
+    @classmethod
+    def start(cls, environment: Mapping[str, str]) -> WarmProcess:
+        """Start one for kernels with the start-up variables of ``environment``; it begins to import."""
+        start_up = start_up_variables(environment)
+        control, theirs = wire.packets()
         with theirs:
-            self._process = subprocess.Popen(  # noqa: S603 (this Python, our module)
+            process = subprocess.Popen(  # noqa: S603 (this Python, our module)
                 [sys.executable, "-m", "runbook_lib.kernels.warm", str(theirs.fileno())],
                 pass_fds=[theirs.fileno()],
                 cwd=places.project_root(),
-                env=_QUIET
-                | self.start_up
-                | {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ},
+                env=_QUIET | start_up | {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ},
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
                 start_new_session=True,
             )
+        return cls(control, start_up, process)
+
+    @classmethod
+    def inherited(cls, descriptor: int) -> WarmProcess:
+        """Return the one of a parent process, which passed the descriptor and this process's start-up variables on."""
+        return cls(socket.socket(fileno=descriptor), start_up_variables(os.environ), None)
+
+    def fileno(self) -> int:
+        """The descriptor by which a child process, if it inherits it, gets kernels from here."""
+        return self._control.fileno()
 
     @property
-    def pid(self) -> int:
-        """The process id."""
-        return self._process.pid
+    def pid(self) -> int | None:
+        """The process id; None where a parent process has started it."""
+        return self._process.pid if self._process else None
 
     def alive(self) -> bool:
-        """Whether it still runs."""
-        return self._process.poll() is None
+        """Whether it still runs, as far as this process can tell."""
+        return self._process is None or self._process.poll() is None
 
     async def fork(self, arguments: Sequence[str], options: Mapping[str, Any]) -> ForkedKernel:
         """Start a kernel with its ``arguments``, in the environment and folder of ``options``; wait until it answers.
@@ -181,8 +199,10 @@ class WarmProcess:
         return int(told["pid"])
 
     def close(self) -> None:
-        """End the process; kernels that still run are killed."""
+        """End the process, or let go of a parent's; kernels of this process that still run are killed."""
         self._control.close()
+        if self._process is None:
+            return
         try:
             self._process.wait(5)
         except subprocess.TimeoutExpired:
@@ -192,7 +212,8 @@ class WarmProcess:
     def forget(self) -> None:
         """Let go of it in a fork of its owner, which owns nothing."""
         self._control.close()
-        self._process.returncode = 0
+        if self._process is not None:
+            self._process.returncode = 0
 
 
 def _descriptor(given: Any, default: int) -> int:
