@@ -14,6 +14,7 @@ from typing import Protocol
 
 from runbook_lib import errors, places
 from runbook_lib.browsers import find_browser
+from runbook_lib.kernels import WarmKernels
 from runbook_lib.models import Outcome, Stage, StageState
 from runbook_lib.notebook_run import NotebookResult, execute
 from runbook_lib.params import Site, secret_references, site_without_secrets
@@ -82,7 +83,8 @@ def run_stages(
     # What the notebooks' kernels print and write is kept by this process, so its gate must know the secrets too.
     learn(secret_references(site))
     given = {Stage.LIST: {"expect": expect} if expect else {}, Stage.DELETE: {"approve": approve} if approve else {}}
-    with SiteLock(places.records_dir(), site.name, purpose="run the stages", incident=record.incident):
+    lock = SiteLock(places.records_dir(), site.name, purpose="run the stages", incident=record.incident)
+    with lock, WarmKernels():
         try:
             reports = _run_each(until, site_argument, record, given, listener)
             outcome = _outcome(record, reports[-1], until)
