@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Coroutine
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any, TypeVar
 
 from runbook_lib import background
@@ -13,7 +14,9 @@ from runbook_lib.session.nexts import next_steps
 from runbook_lib.session.sealing import seal_by_hand
 from runbook_lib.steps.context import Context
 from runbook_lib.steps.pages import PrimaryPages
+from runbook_lib.steps.progress import Tell
 from runbook_lib.views import Link, Row, Table, View, show
+from runbook_lib.views.progress import Progress
 
 T = TypeVar("T")
 
@@ -93,9 +96,10 @@ class Runbook:
         """What a stage asks of itself before it may be called done; raises where it may not."""
 
     def _do(self, act: Callable[[], T]) -> T:
-        """Run one verb; an error ends the stage in the journal before it is raised."""
+        """Run one verb, its progress shown meanwhile; an error ends the stage in the journal before it is raised."""
         try:
-            return act()
+            with shown(self.context.tell):
+                return act()
         except RunbookError as error:
             self._fail(state_after(error), f"{type(error).__name__}: {error.what}")
             raise
@@ -132,7 +136,12 @@ def state_after(error: RunbookError) -> StageState:
     return StageState.STOPPED if isinstance(error, SafetyStop) else StageState.FAILED
 
 
-def report_progress(sentence: str, fraction: float | None = None) -> None:
+def shown(tell: Tell) -> AbstractContextManager[None]:
+    """Return what shows progress while it is entered: the bar that a person sees, nothing for lines of text."""
+    return tell if isinstance(tell, Progress) else nullcontext()
+
+
+def report_progress(sentence: str, fraction: float | None = None, *, steady: bool = False) -> None:  # noqa: ARG001 - a line of text is no clock
     """Print one line per change. Not on standard error, which notebooks show in red: red is for what went wrong."""
     percent = "" if fraction is None else f" ({fraction:.0%})"
     print(f"{sentence}{percent}", flush=True)  # noqa: T201 - this is where progress is told
