@@ -21,10 +21,9 @@ from runbook_lib.views.forms.overriding import OverrideForm, Unconfirmed, unconf
 
 def show_known(context: Context) -> View[tuple[Host, ...]]:
     """Return what is known of each host before anything is looked at, for a person with a form that takes more."""
-    hosts = _hosts(context)
     if not context.attended:
-        return View(hosts, (known(hosts),))
-    return ExpectationForm(hosts, Acts(read=_read, keep=partial(keep_given, context)))
+        return View(hosts := _hosts(context), (known(hosts),))
+    return ExpectationForm(Acts(known=partial(_hosts, context), read=_read, keep=partial(keep_given, context)))
 
 
 def _hosts(context: Context) -> tuple[Host, ...]:
@@ -78,7 +77,7 @@ def keep_given(context: Context, given: Given) -> str:
 
 
 def show_unconfirmed(context: Context, plan: Plan) -> View[tuple[Unconfirmed, ...]]:
-    """Return the entries that only a missing confirmation keeps in the lists, for a person with a form to override one."""
+    """Return the entries that only a missing confirmation protects, for a person with a form to override one."""
     inventory = recorded_inventory(context)
     entries = tuple(
         Unconfirmed(row.server, row.key, row.target, facts.sha256)

@@ -27,9 +27,10 @@ class Form(View[T]):
 
     widget: ipywidgets.Widget
 
-    def __init__(self, value: T, tables: tuple[Table, ...], controls: Sequence[Any]) -> None:
+    def __init__(self, value: T, tables: tuple[Table, ...], controls: Sequence[Any], *, below: int = 0) -> None:
+        """``below``: the number of the first table that stands below the controls; those before it are shown by them."""
         super().__init__(value, tables)
-        shown = ipywidgets.HTML(super()._repr_html_())
+        shown = ipywidgets.HTML(View(value, tables[below:])._repr_html_())
         # The dataclass is frozen; the widgets are no part of its value.
         object.__setattr__(self, "widget", ipywidgets.VBox([*controls, shown]))
 

@@ -12,7 +12,8 @@ import ipywidgets
 from runbook_lib.params.draft import Draft
 from runbook_lib.views.forms.base import LABEL, WIDE, Form, Said, button, without_form
 from runbook_lib.views.forms.site import SiteControls
-from runbook_lib.views.rows import BAD, Row, Table
+from runbook_lib.views.rows import BAD, GOOD, Row, Table
+from runbook_lib.views.table import View
 
 MAKE = "Make a new site"
 
@@ -46,7 +47,9 @@ class ChoiceForm(Form[str]):
     def __init__(self, opens: Table, site: str, sites: tuple[str, ...], folder: Path, acts: Acts) -> None:
         controls = _Controls(site, sites, folder, acts)
         ways = without_form(("in the parameters cell", f'site = "{site}"'), ("as a batch job", f"runbook run {site}"))
-        super().__init__(site, (opens, ways), (controls.widget,))
+        super().__init__(
+            site, (opens, ways), (ipywidgets.HTML(View(site, (opens,))._repr_html_()), controls.widget), below=1
+        )
 
 
 class _Controls:
@@ -89,13 +92,15 @@ class _Controls:
         self._known = sorted({*self._known, name})
         self.site.options = self._known
         self.site.value = name
+        self.make.value = False
+        self.said.say(said, GOOD)
         return said
 
 
 def opening(site: str, incident: str, how: str) -> Table:
     """Return the table that says what the next cell opens."""
     return Table(
-        title="What the next cell opens",
+        title="What the next cell opens, if nothing else is chosen",
         headers=("what", "value"),
         rows=(Row(cells=("site", site)), Row(cells=("incident", incident)), Row(cells=("because", how))),
     )

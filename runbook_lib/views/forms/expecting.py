@@ -12,6 +12,7 @@ from runbook_lib.errors import RunbookError
 from runbook_lib.params import canonical_sha256
 from runbook_lib.views.forms.base import LABEL, WIDE, Form, Said, button, without_form
 from runbook_lib.views.rows import BAD, GOOD, Row, Table
+from runbook_lib.views.table import View
 
 FILES = ".csr,.req,.p10,.pem,.cer,.crt,.der"
 
@@ -36,8 +37,12 @@ class Given(NamedTuple):
 
 @dataclass(frozen=True, kw_only=True)
 class Acts:
-    """``read`` says what a file is, ``keep`` writes what is given; each returns a sentence, or raises RunbookError."""
+    """``read`` says what a file is, ``keep`` writes what is given; each returns a sentence, or raises RunbookError.
 
+    ``known`` returns the hosts with what is known by then.
+    """
+
+    known: Callable[[], tuple[Host, ...]]
     read: Callable[[str, bytes], str]
     keep: Callable[[Given], str]
 
@@ -45,13 +50,14 @@ class Acts:
 class ExpectationForm(Form[tuple[Host, ...]]):
     """Takes a fingerprint, a CSR or a certificate for one host at a time; ``value`` are the hosts."""
 
-    def __init__(self, hosts: tuple[Host, ...], acts: Acts) -> None:
+    def __init__(self, acts: Acts) -> None:
+        hosts = acts.known()
         ways = without_form(
             ("as a parameter", 'expect = "secondary=sha256:DIGITS; ise=csr:FILE"'),
             ("as a batch job", 'runbook run SITE --expect "secondary=sha256:DIGITS; ise=csr:FILE"'),
             ("for every incident", "expect: in the site's file, csr:, certificate:, sha256:, ca: or self:"),
         )
-        super().__init__(hosts, (known(hosts), ways), (_Controls(hosts, acts).widget,))
+        super().__init__(hosts, (known(hosts), ways), (_Controls(hosts, acts).widget,), below=1)
 
 
 def known(hosts: tuple[Host, ...]) -> Table:
@@ -86,11 +92,12 @@ class _Controls:
         self.self_ = ipywidgets.Checkbox(
             description="compare with what the host shows through its own SSH server", indent=False, layout=WIDE
         )
+        self.table = ipywidgets.HTML(View(None, (known(hosts),))._repr_html_())
         self.said = Said()
         self.keep = button("Keep this", "Writes it into the record; contacts nothing", self._press, self.said)
         indented = ipywidgets.VBox([self.upload, self.self_], layout={"margin": "0 0 0 11em"})
         self.widget = ipywidgets.VBox(
-            [self.host, self.digits, self.digits_said, indented, self.upload_said, self.keep, self.said]
+            [self.table, self.host, self.digits, self.digits_said, indented, self.upload_said, self.keep, self.said]
         )
         self.digits.observe(lambda _: self._check(), names="value")
         self.self_.observe(lambda _: self._check(), names="value")
@@ -138,5 +145,6 @@ class _Controls:
         said = self._acts.keep(Given(self.host.value, digits, self._file, bool(self.self_.value)))
         self._file, self.digits.value, self.self_.value = None, "", False
         self.upload_said.say("")
+        self.table.value = View(None, (known(self._acts.known()),))._repr_html_()
         self._check()
         return said

@@ -40,55 +40,46 @@ class Group(NamedTuple):
 
 
 def _server(key: str, host: str, number: int) -> Group:
-    def at(*keys: str) -> Where:
-        return (key, *keys)
-
+    who = key.capitalize()
     return Group(
         f"The {key} server",
         (
-            FieldSpec(at("address"), f"Address of the {key}", f"192.0.2.{number}"),
-            FieldSpec(at("health_monitor_port"), "Health Monitor port", "8082", "number", needed=False),
-            FieldSpec(at("ssh", "port"), "SSH port", "22", "number", needed=False),
-            FieldSpec(at("ssh", "user"), "SSH user", "admin"),
-            FieldSpec(at("ssh", "password"), "SSH password's reference", f"env:{key.upper()}_SSH", "secret"),
-            FieldSpec(at("ssh", "host_key"), "SSH host key", "SHA256:… from its console", "lines"),
-            FieldSpec(at("ssh", "prompt_host"), "Name in its prompt", host, needed=False),
-            FieldSpec(at("logs"), "Logs", f"logs/{key}: files, folders or archives", "lines", needed=False),
-            FieldSpec(at("log_zone"), "Time zone of its logs", "UTC, Europe/Paris or +02:00", needed=False),
+            FieldSpec((key, "address"), f"{who}: address", f"192.0.2.{number}"),
+            FieldSpec((key, "health_monitor_port"), f"{who}: Health Monitor port", "8082", "number", needed=False),
+            FieldSpec((key, "ssh", "port"), f"{who}: SSH port", "22", "number", needed=False),
+            FieldSpec((key, "ssh", "user"), f"{who}: SSH user", "admin"),
+            FieldSpec((key, "ssh", "password"), f"{who}: SSH password", REFERENCE, "secret"),
+            FieldSpec((key, "ssh", "host_key"), f"{who}: SSH host key", "SHA256:… from its console", "lines"),
+            FieldSpec((key, "ssh", "prompt_host"), f"{who}: name in its prompt", host, needed=False),
+            FieldSpec((key, "logs"), f"{who}: logs", f"logs/{key}, one path a line", "lines", needed=False),
+            FieldSpec((key, "log_zone"), f"{who}: zone of its logs", "UTC, Europe/Paris, +02:00", needed=False),
         ),
     )
 
 
 def _ise(number: int) -> Group:
-    name = "ise" if number == 0 else f"ise{number + 1}"
-
-    def at(key: str) -> Where:
-        return ("ise", number, key)
-
-    title = "The ISE server" if number == 0 else "A second ISE server"
+    who, name = ("ISE", "ise") if number == 0 else ("Second ISE", "ise2")
     return Group(
-        title,
+        f"{'The' if number == 0 else 'A second'} ISE server",
         (
-            FieldSpec(at("name"), f"Name of {name}", name, needed=False),
-            FieldSpec(at("address"), f"Address of {name}", f"192.0.2.{20 + number}"),
-            FieldSpec(at("port"), f"Port of {name}", "443", "number", needed=False),
-            FieldSpec(at("user"), f"User on {name}", "pi-reader"),
-            FieldSpec(at("password"), f"Password's reference on {name}", f"env:{name.upper()}", "secret"),
+            FieldSpec(("ise", number, "name"), f"{who}: name", name, needed=False),
+            FieldSpec(("ise", number, "address"), f"{who}: address", f"192.0.2.{20 + number}"),
+            FieldSpec(("ise", number, "port"), f"{who}: port", "443", "number", needed=False),
+            FieldSpec(("ise", number, "user"), f"{who}: user", "pi-reader"),
+            FieldSpec(("ise", number, "password"), f"{who}: password", REFERENCE, "secret"),
         ),
         optional=True,
     )
 
 
 def _web() -> Group:
-    def at(key: str) -> Where:
-        return ("primary", "web", key)
-
+    at = ("primary", "web")
     return Group(
         "The primary's web pages",
         (
-            FieldSpec(at("port"), "Web port", "443", "number", needed=False),
-            FieldSpec(at("user"), "Web user", "root"),
-            FieldSpec(at("password"), "Web password's reference", "env:PRIMARY_WEB", "secret"),
+            FieldSpec((*at, "port"), "Web pages: port", "443", "number", needed=False),
+            FieldSpec((*at, "user"), "Web pages: user", "root"),
+            FieldSpec((*at, "password"), "Web pages: password", REFERENCE, "secret"),
         ),
     )
 
@@ -98,8 +89,8 @@ GROUPS = (
     Group(
         "High availability",
         (
-            FieldSpec(("ha", "auth_key"), "HA key's reference", "env:HA_KEY", "secret"),
-            FieldSpec(("ha", "email"), "E-mail", "noc@example.com", "lines", needed=False),
+            FieldSpec(("ha", "auth_key"), "HA: authentication key", REFERENCE, "secret"),
+            FieldSpec(("ha", "email"), "HA: e-mail", "noc@example.com", "lines", needed=False),
         ),
     ),
     _server("primary", "prime-pri", 10),
@@ -115,7 +106,7 @@ class SiteField:
 
     def __init__(self, spec: FieldSpec, changed: Callable[[], None]) -> None:
         self.spec = spec
-        self.said = Said(layout={"margin": "0 0 0 14em", "max_width": "24em"})
+        self.said = Said(layout={"margin": "0 0 0 15em", "max_width": "24em"})
         self.control = self._control()
         self.widget = ipywidgets.VBox([self.control, self.said])
         self._changed = changed
@@ -125,12 +116,12 @@ class SiteField:
     def _control(self) -> Any:
         kind = ipywidgets.Textarea if self.spec.kind == "lines" else ipywidgets.Text
         options: dict[str, Any] = {"rows": 1} if self.spec.kind == "lines" else {}
-        hint = REFERENCE if self.spec.kind == "secret" else self.spec.hint
+        hint = self.spec.hint
         return kind(
             description=self.spec.label,
             placeholder=hint if self.spec.needed else f"optional: {hint}",
-            layout={"width": "38em", "max_width": "98%"},
-            style={"description_width": "14em"},
+            layout={"width": "39em", "max_width": "98%"},
+            style={"description_width": "15em"},
             **options,
         )
 

@@ -94,7 +94,7 @@ class SiteControls:
             where for where in self.fields if self.fields[where].value() is not None and self._problem_at(where, found)
         ]
         if wrong:
-            lines.append(f"{len(wrong)} fields are not right yet; each says why")
+            lines.append(f"not right yet: {', '.join(self.fields[where].spec.label for where in wrong)}")
         self.button.disabled = bool(lines)
         self.said.say(
             "\n".join(lines) or "Everything is as it should be.",
