@@ -23,6 +23,7 @@ class Stage(StrEnum):
     REGISTER = "40_register_ha"
     READD_ISE = "50_readd_ise"
     VERIFY = "60_verify"
+    POST_MORTEM = "70_post_mortem"
 
 
 class StageState(StrEnum):

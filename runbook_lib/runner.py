@@ -21,7 +21,7 @@ from runbook_lib.params import Site, secret_references, site_without_secrets
 from runbook_lib.record import Record, Seal, SiteLock, gate_notebook, note_template, seal_record
 from runbook_lib.secrets import learn
 
-_ON_PAGES = frozenset({Stage.REGISTER, Stage.READD_ISE, Stage.VERIFY})
+_ON_PAGES = frozenset({Stage.REGISTER, Stage.READD_ISE, Stage.VERIFY, Stage.POST_MORTEM})
 UNKNOWN_EXIT = errors.OutcomeUnknown.exit_code
 
 
@@ -69,7 +69,7 @@ def run_stages(
     *,
     approve: str = "",
     expect: str = "",
-    until: Stage = Stage.VERIFY,
+    until: Stage = Stage.POST_MORTEM,
 ) -> RunReport:
     """Run the stages up to ``until`` and return how they went; stops after the first that is not done.
 
@@ -137,7 +137,8 @@ def _run_stage(stage: Stage, site: str, record: Record, given: dict[str, str]) -
     except BaseException:
         _keep_notebook(record, stage, running)
         _end(record, stage, StageState.INTERRUPTED, "the run was interrupted")
-        record.set_outcome(_unfinished(record, Outcome.STOPPED), "the run was interrupted")
+        if stage is not Stage.POST_MORTEM:
+            record.set_outcome(_unfinished(record, Outcome.STOPPED), "the run was interrupted")
         raise
     _keep_notebook(record, stage, running)
     if not result.completed:
@@ -189,7 +190,9 @@ def _unfinished(record: Record, otherwise: Outcome) -> Outcome:
 
 
 def _outcome(record: Record, last: StageReport, until: Stage) -> Outcome | None:
-    """Write and return the outcome of a run that did not reach its end; a whole run wrote its own in stage 60."""
+    """Write and return the outcome of a run that ended before stage 60 wrote it; the report adds none."""
+    if last.stage is Stage.POST_MORTEM:
+        return record.outcome()
     if last.state is StageState.DONE:
         return record.outcome() if until is Stage.VERIFY else None
     kind = Outcome.STOPPED if last.state is StageState.STOPPED else Outcome.FAILED

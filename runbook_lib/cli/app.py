@@ -88,7 +88,7 @@ def run(
     resume: Annotated[
         bool, typer.Option("--resume", help="Refuse to open a new incident: there must be an open one.")
     ] = False,
-    until: Annotated[str, typer.Option(help="The last stage to run, by number or name, as 20.")] = "60",
+    until: Annotated[str, typer.Option(help="The last stage to run, by number or name, as 20.")] = "70",
     approve: Annotated[str, typer.Option(help="The digest of the plan that you approve.")] = "",
     expect: Annotated[
         str, typer.Option(help="Known of a new certificate by another way: secondary=sha256:DIGITS; ise=csr:FILE.")
@@ -236,6 +236,23 @@ def history(
 
     query = Query.parse(site=site, outcome=outcome, since=since, until=until, text=search)
     history_command(query, last=last, as_json=json)
+
+
+@app.command(epilog="Examples: runbook report 20261123T120000Z-berlin-1a2b · runbook report FOLDER --pdf --out TICKET")
+def report(
+    record: Annotated[str, typer.Argument(help="The folder of a record, whole or not, or an incident.")],
+    html: Annotated[bool, typer.Option("--html", help="Write the HTML page.")] = False,
+    pdf: Annotated[bool, typer.Option("--pdf", help="Write the PDF.")] = False,
+    markdown: Annotated[bool, typer.Option("--markdown", help="Write the Markdown.")] = False,
+    out: Annotated[
+        str, typer.Option(help="The folder to write to; empty: report/ of an unsealed record, else here.")
+    ] = "",
+) -> None:
+    """Write the post-mortem of a record: HTML, PDF and Markdown, or those that are asked for."""
+    from runbook_lib.cli.reporting import report_command
+
+    forms = tuple(form for form, asked in (("html", html), ("pdf", pdf), ("md", markdown)) if asked)
+    raise typer.Exit(report_command(record, forms=forms, folder=out))
 
 
 @key_app.command("new", epilog="Example: runbook key new")

@@ -62,7 +62,7 @@ def next_skin(last: Path) -> str:
 def _repair(folder: Path, state: dict[str, Any]) -> int:
     site = load_site(folder / "site.yaml")
     _show_incident(site, state)
-    out("3. The repair: seven notebooks in order, in one incident. Each looks first; three of them change something.\n")
+    out("3. The repair: eight notebooks in order, in one incident. Each looks first; three of them change something.\n")
     record = Record.create(places.records_dir(), site.name, what="runbook demo")
     report, seconds = run_and_tell(site, str(folder / "site.yaml"), record)
     after, seen = lab.status(folder), lab.read_truth(folder / "truth.jsonl")

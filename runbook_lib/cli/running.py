@@ -20,7 +20,7 @@ from runbook_lib.views.show import STATE_MARKS
 
 
 def run_command(
-    site: str, *, incident: str = "", resume: bool = False, until: str = "60", approve: str = "", expect: str = ""
+    site: str, *, incident: str = "", resume: bool = False, until: str = "70", approve: str = "", expect: str = ""
 ) -> int:
     """Run and return the exit code; a bad expectation is refused before a record is opened or a server asked."""
     last = stage_named(until)
@@ -35,7 +35,7 @@ def run_command(
 
 
 def run_and_tell(
-    site: Site, argument: str, record: Record, *, until: Stage = Stage.VERIFY, approve: str = "", expect: str = ""
+    site: Site, argument: str, record: Record, *, until: Stage = Stage.POST_MORTEM, approve: str = "", expect: str = ""
 ) -> tuple[RunReport, float]:
     """Run the stages and tell of each while it goes on; return the report and the seconds that it took."""
     out(f"site {site.name} · incident {record.incident}")

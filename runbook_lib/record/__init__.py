@@ -9,7 +9,7 @@ from runbook_lib.record.lines import Artifact, JournalText, Kind, Line
 from runbook_lib.record.lock import Holder, SiteLock, free_stale, holder_of, works_under_lock
 from runbook_lib.record.process import operator
 from runbook_lib.record.scan import Finding, scan
-from runbook_lib.record.seal import Seal, seal_record
+from runbook_lib.record.seal import Seal, keep_site, seal_record
 from runbook_lib.record.shelf import Summary, find_open, list_records
 from runbook_lib.record.templates import note_template
 
@@ -30,6 +30,7 @@ __all__ = [
     "free_stale",
     "gate_notebook",
     "holder_of",
+    "keep_site",
     "list_records",
     "note_template",
     "operator",

@@ -70,6 +70,11 @@ class Seal:
         return "; ".join(parts)
 
 
+def keep_site(record: Record, site: Mapping[str, Any]) -> Artifact:
+    """Keep the site's file without secrets, as it is now."""
+    return record.keep_json(SITE_FILE, to_json_value(dict(site)), text="the site's file, secrets as references")
+
+
 def seal_record(record: Record, site: Mapping[str, Any], *, key_folder: Path | None = None) -> Seal:
     """Seal the record as it is now; ``site`` is the site's file without secrets.
 
@@ -78,7 +83,7 @@ def seal_record(record: Record, site: Mapping[str, Any], *, key_folder: Path | N
     and in the seal. Raises ``RecordNotWritable``, and ``RecordDamaged`` where the journal does not verify: that is
     not sealed.
     """
-    site_file = record.keep_json(SITE_FILE, to_json_value(dict(site)), text="the site's file, secrets as references")
+    site_file = keep_site(record, site)
     leaks = _note_leaks(record, scan(record.folder))
     data, manifest = _manifest(record)
     key, unsigned = _key(key_folder or places.key_dir())

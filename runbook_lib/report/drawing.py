@@ -11,10 +11,10 @@ from runbook_lib.pictures.trust import trust_as_planned, trust_as_verified
 from runbook_lib.pictures.trust_drawing import draw_trust
 from runbook_lib.report.blocks import Drawn
 from runbook_lib.report.changes import STATE_TONES
-from runbook_lib.report.values import Impact, PostMortem, StageRow
+from runbook_lib.report.values import OWN_STAGE, Impact, PostMortem, StageRow
 from runbook_lib.report.words import count, duration, stamp
 
-WIDE, NARROW = 760.0, 350.0
+WIDE, NARROW = 1000.0, 350.0
 TITLE = "The incident over time, in UTC"
 
 
@@ -40,12 +40,17 @@ def _lanes(pm: PostMortem) -> Iterator[Lane]:
     for impact in pm.impacts:
         if impact.since_utc:
             yield Lane(title=f"{impact.what}: rejected", spans=(_rejected(impact),))
-    yield Lane(title="Stages", spans=tuple(_stage(row, pm.last_utc) for row in pm.stages))
+    yield Lane(title="Stages", spans=tuple(_stage(row, pm.last_utc) for row in repairing(pm)))
     points = [(change.utc, str(change.number), change.tone) for change in pm.changes]
     yield Lane(title="Changes, by number", points=tuple(Point(text=t, at=at, tone=tone) for at, t, tone in points))
     if pm.approvals:
         given = tuple(Point(text="A", at=approval.at_utc, tone="change") for approval, _ in pm.approvals)
         yield Lane(title="Approvals (A)", points=given)
+
+
+def repairing(pm: PostMortem) -> tuple[StageRow, ...]:
+    """The runs of all stages but the one that writes the report."""
+    return tuple(row for row in pm.stages if row.stage != OWN_STAGE)
 
 
 def _rejected(impact: Impact) -> Span:
@@ -65,7 +70,7 @@ def _words(pm: PostMortem) -> Iterator[str]:
         if impact.since_utc:
             until = f"to {stamp(impact.until_utc)}" if impact.until_utc else "; its end is not known"
             yield f"{impact.what} was rejected from {stamp(impact.since_utc)} {until}."
-    for row in pm.stages:
+    for row in repairing(pm):
         ended = f"to {stamp(row.ended_utc)}" if row.ended_utc else "without an end in the journal"
         yield f"Stage {row.stage} ran from {stamp(row.started_utc)} {ended}: {row.state}."
     for change in pm.changes:

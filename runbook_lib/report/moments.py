@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from datetime import UTC, datetime
 
@@ -14,7 +15,10 @@ from runbook_lib.report.reading import Found
 from runbook_lib.report.values import Moment
 from runbook_lib.report.words import stamp
 
+_DIGEST = re.compile(r"\b([0-9a-f]{12})[0-9a-f]{52}\b")
 _ENDS = {"done": "good", "failed": "bad", "stopped": "doubt", "interrupted": "doubt", "unknown": "bad"}
+APPROVED = " (approved by "
+"""What follows the command in the line that says which one is about to be sent."""
 _ALWAYS = {
     Kind.INCIDENT_OPENED: "incident opened",
     Kind.STAGE_STARTED: "stage begins",
@@ -72,8 +76,9 @@ def _verdicts(lines: tuple[Line, ...]) -> Iterator[Line]:
 
 
 def _of_line(line: Line) -> Moment:
-    where = " · ".join(part for part in (line.stage, line.server) if part)
-    return Moment(utc=line.utc, said=stamp(line.utc), where=where, what=_what(line), tone=_tone(line), ref=ref(line))
+    where = ", ".join(part for part in (line.stage and f"stage {line.stage[:2]}", line.server) if part)
+    what = _DIGEST.sub(r"\1…", _what(line))
+    return Moment(utc=line.utc, said=stamp(line.utc), where=where, what=what, tone=_tone(line), ref=ref(line))
 
 
 def _what(line: Line) -> str:
@@ -87,9 +92,11 @@ def _what(line: Line) -> str:
     if line.kind is Kind.INCIDENT_OPENED:
         return f"{said} for site {line.expected}" + (f" by {line.text}" if line.text else "")
     if line.kind is Kind.INTENT:
-        return f"{said}: {line.expected if line.stage == Stage.DELETE.value and line.expected else line.text}"
+        return f"{said}: {line.expected.partition(APPROVED)[0] if line.stage == Stage.DELETE.value else line.text}"
     if line.kind is Kind.SEALED:
         return f"{said}: {line.text}"
+    if line.kind is Kind.OBSERVED:
+        return f"{line.text}: {line.seen}"
     parts = [part for part in (said, line.text, line.seen) if part]
     return ": ".join(parts) + (f" (expected: {line.expected})" if line.expected and line.expected != line.seen else "")
 

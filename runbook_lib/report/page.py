@@ -23,6 +23,7 @@ from runbook_lib.report.words import NOT_RECORDED, count, duration, stamp
 
 LONGEST = 4000
 """Characters of one text that are shown; of a longer one the rest is counted."""
+_DIGEST = re.compile(r"^([0-9a-f]{12})[0-9a-f]{52}")
 _PATH = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.@+/-]*")
 
 
@@ -60,7 +61,7 @@ def _environment() -> Environment:
         lstrip_blocks=True,
     )
     environment.globals.update(MARKS=MARKS, NOT_RECORDED=NOT_RECORDED, kind=_kind)
-    environment.filters.update(stamp=stamp, duration=duration, count=count, href=_href, data=_data)
+    environment.filters.update(stamp=stamp, duration=duration, count=count, href=_href, data=_data, short=_short)
     return environment
 
 
@@ -87,6 +88,11 @@ def _kind(part: Block | Cell) -> str:
 def _href(path: str) -> str:
     """Return a path of the record as part of an address, empty where it is not one of plain characters."""
     return path if _PATH.fullmatch(path) and ".." not in path.split("/") else ""
+
+
+def _short(path: str) -> str:
+    """Return a file's name, a digest in it shortened."""
+    return _DIGEST.sub(r"\1…", path.rpartition("/")[2])
 
 
 def _data(png: bytes) -> Markup:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from runbook_lib.models import Approval, Check, Diagnosis, Inventory, Outcome, Override, Plan, StageState
+from runbook_lib.models import Approval, Check, Diagnosis, Inventory, Outcome, Override, Plan, Stage, StageState
 
-OWN_STAGE = "70_post_mortem"
+OWN_STAGE = Stage.POST_MORTEM.value
 """The stage that writes the report: its own state says nothing of the incident."""
 
 

@@ -45,8 +45,12 @@ _NEXT: dict[Stage, tuple[Next, ...]] = {
         Next("the page refused", "settle what it says, then run this stage again"),
     ),
     Stage.VERIFY: (
-        Next("repaired, or nothing to do", "done; the record holds what the post-mortem needs"),
+        Next("repaired, or nothing to do", "write the post-mortem", Stage.POST_MORTEM),
         Next("a check failed", "start over; what is right already is left alone", Stage.DIAGNOSE),
+    ),
+    Stage.POST_MORTEM: (
+        Next("it is written", "attach it to the ticket; runbook verify {incident} checks the record"),
+        Next("the incident is still open", "start over; what is right already is left alone", Stage.START),
     ),
 }
 

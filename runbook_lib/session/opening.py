@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 from runbook_lib import places
-from runbook_lib.errors import DeviceUnreachable, ParameterRefused
+from runbook_lib.errors import DeviceUnreachable, ParameterRefused, StageOutOfOrder
 from runbook_lib.models import Answer, Stage
 from runbook_lib.params import LabRequest, Site, load_site, load_site_or_lab, secret_references
-from runbook_lib.record import Record, find_open, note_template, operator, works_under_lock
+from runbook_lib.record import Record, find_open, list_records, note_template, operator, works_under_lock
 from runbook_lib.secrets import learn
 from runbook_lib.session.choice import Choice, choose, has_ended, resolved
 from runbook_lib.session.runbook import Runbook, report_progress
@@ -37,7 +37,10 @@ def open_runbook(stage: str, site: str = "", incident: str = "", approve: str = 
     wanted = resolved(site, incident, attended=person)
     settings = open_site(wanted.site)
     ended = which is Stage.START and not incident and has_ended(wanted.incident)
-    record = open_incident(settings, "" if ended else wanted.incident, what=which.value)
+    incident = "" if ended else wanted.incident
+    if which is Stage.POST_MORTEM:
+        incident = incident or newest_incident(settings)
+    record = open_incident(settings, incident, what=which.value)
     if which is Stage.START and person:
         choose(Choice(site=wanted.site, incident=record.incident))
     learn(secret_references(settings))
@@ -93,6 +96,16 @@ def open_incident(site: Site, incident: str, *, what: str) -> Record:
             next_step=f"give the site {record.site}, or leave the incident empty",
         )
     return record
+
+
+def newest_incident(site: Site) -> str:
+    """Return the site's newest incident, open or not; raises StageOutOfOrder where there is none."""
+    for summary in list_records(places.records_dir(), site.name):
+        if not summary.problem:
+            return summary.incident
+    raise StageOutOfOrder(
+        f"Site {site.name} has no incident yet", next_step=f"run {Stage.START} first, or name an incident"
+    )
 
 
 def _stage(stage: str) -> Stage:

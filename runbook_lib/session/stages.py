@@ -23,6 +23,7 @@ from runbook_lib.models import (
 )
 from runbook_lib.session.approving import approve_as_asked, approve_by_form, approve_command
 from runbook_lib.session.knowing import show_known, show_unconfirmed
+from runbook_lib.session.post_mortem import WritePostMortem
 from runbook_lib.session.runbook import Runbook
 from runbook_lib.steps import (
     approval,
@@ -343,6 +344,5 @@ def require_checks(checks: tuple[Check, ...], what: str, *, needed: bool = True)
         )
 
 
-STAGES: dict[Stage, type[Runbook]] = {
-    kind.stage: kind for kind in (StartHere, DiagnoseLogs, ListCertificates, DeleteStale, RegisterHa, ReaddIse, Verify)
-}
+_IN_ORDER = (StartHere, DiagnoseLogs, ListCertificates, DeleteStale, RegisterHa, ReaddIse, Verify, WritePostMortem)
+STAGES: dict[Stage, type[Runbook]] = {kind.stage: kind for kind in _IN_ORDER}

@@ -1,0 +1,59 @@
+"""The report's page on paper: printed in the browser that was found, offline and without scripts."""
+
+from __future__ import annotations
+
+from html import escape
+from pathlib import Path
+
+from playwright.async_api import Error, PdfMargins, async_playwright
+
+from runbook_lib import background
+from runbook_lib.browsers import launch_arguments
+from runbook_lib.errors import BrowserMissing
+
+_FOOTER = (
+    '<div style="font:8px sans-serif;width:100%;padding:0 14mm;display:flex;justify-content:space-between">'
+    '<span>{title}</span><span><span class="pageNumber"></span> / <span class="totalPages"></span></span></div>'
+)
+_MARGIN = PdfMargins(top="16mm", bottom="18mm", left="14mm", right="14mm")
+LONGEST_S = 120.0
+
+
+def print_pdf(html: str, executable: Path, *, title: str) -> bytes:
+    """Return the page as a tagged PDF with an outline, A4. Raises BrowserMissing where the browser cannot print."""
+    return background.run(_print(html, executable, title), timeout_s=LONGEST_S)
+
+
+async def _print(html: str, executable: Path, title: str) -> bytes:
+    try:
+        async with async_playwright() as playwright:
+            browser = await playwright.chromium.launch(
+                executable_path=str(executable),
+                args=launch_arguments([]),
+                handle_sigint=False,
+                handle_sigterm=False,
+                handle_sighup=False,
+            )
+            try:
+                context = await browser.new_context(offline=True, java_script_enabled=False, service_workers="block")
+                page = await context.new_page()
+                await page.set_content(html, wait_until="load")
+                return await page.pdf(
+                    format="A4",
+                    margin=_MARGIN,
+                    tagged=True,
+                    outline=True,
+                    print_background=True,
+                    display_header_footer=True,
+                    header_template="<span></span>",
+                    footer_template=_FOOTER.format(title=escape(title)),
+                )
+            finally:
+                await browser.close()
+    except Error as error:
+        raise BrowserMissing(
+            "the browser did not print the report",
+            where=str(executable),
+            found=error.message.splitlines()[0][:300] if error.message else type(error).__name__,
+            next_step="The HTML file holds the same: print it from any browser.",
+        ) from None
