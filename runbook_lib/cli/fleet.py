@@ -50,7 +50,7 @@ def plan(
     "approve", epilog="Example: runbook fleet approve fleet-20261123T200000Z-evening-1a2b 3f6c… --by Ada"
 )
 def approve(
-    round_id: Annotated[str, typer.Argument(metavar="ROUND", help="The round, as the plan named it.")],
+    round: Annotated[str, typer.Argument(help="The round, as the plan named it.")],  # noqa: A002 - its name is shown
     digest: Annotated[str, typer.Argument(help="The roll-up's digest, all 64 digits.")],
     by: Annotated[str, typer.Option(help="Who approves.")],
     reason: Annotated[str, typer.Option(help="Why, in a few words.")] = "",
@@ -59,7 +59,7 @@ def approve(
     """Approve the plans of a round by the roll-up's digest, all or single sites of it. Nothing is sent."""
     from runbook_lib.cli.fleet_round import approve_command
 
-    raise typer.Exit(approve_command(round_id, digest, by=by, reason=reason, only=tuple(site or ())))
+    raise typer.Exit(approve_command(round, digest, by=by, reason=reason, only=tuple(site or ())))
 
 
 @fleet_app.command("run", epilog="Examples: runbook fleet run evening · runbook fleet run evening --waves 1,5,20%")

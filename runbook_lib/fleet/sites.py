@@ -28,7 +28,7 @@ class FleetSite:
     def sha256(self) -> str:
         """The digest of what the site's description says, the small files that it names included (not its logs)."""
         files = {str(path): sha256_hex(path.read_bytes()) for path in named_files(self.site)}
-        return sha256_hex(canonical_json({"site": plain(self.site), "files": files}))
+        return sha256_hex(canonical_json({"site": sha256_hex(resolved(self.site)), "files": files}))
 
 
 @dataclass(frozen=True, kw_only=True)
