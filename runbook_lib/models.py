@@ -263,7 +263,8 @@ class Mismatch:
     one of ``primary_health_monitor``, ``primary_infrastructure``, ``secondary_health_monitor``, ``unknown``.
     Times are None where the lines hold none; ``first_said`` and ``last_said`` are the times as they are written
     there, and ``notes`` say what is not known of them; without ``zone_known`` nobody says in which zone they were
-    written, and UTC was assumed. ``entries`` are those of the lists at hand that may be meant.
+    written, and UTC was assumed. ``undated`` of its events hold no time, or none with a date: they may be from
+    just now. ``entries`` are those of the lists at hand that may be meant.
     """
 
     server: str
@@ -279,6 +280,7 @@ class Mismatch:
     zone_known: bool = True
     notes: tuple[str, ...] = ()
     entries: tuple[EntryMatch, ...] = ()
+    undated: int = 0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -304,10 +306,11 @@ class LookAlike:
 
 @dataclass(frozen=True, kw_only=True)
 class Damage:
-    """A log that could be read in part only, or not at all, and why."""
+    """A log that could be read in part only, or not at all, and why; ``server`` is whose, as in a Mismatch."""
 
     source: str
     problem: str
+    server: str = "unknown"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -317,6 +320,7 @@ class Diagnosis:
     ``log_end_utc`` is, per server, the time of the last line that holds one. ``damaged`` names what could not
     be read to its end: nothing is known of what follows there. ``zones`` are the zones in which the times without
     an offset were read, as they were named; a server that is missing there was read as UTC without anybody's word.
+    ``ends_assumed`` names the servers of whose ``log_end_utc`` that is so.
     """
 
     mismatches: tuple[Mismatch, ...]
@@ -327,6 +331,7 @@ class Diagnosis:
     bytes_read: int = 0
     damaged: tuple[Damage, ...] = ()
     zones: dict[str, str] = field(default_factory=dict)
+    ends_assumed: tuple[str, ...] = ()
 
 
 # -- the plan and its approval ---------------------------------------------------------------

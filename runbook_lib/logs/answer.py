@@ -68,7 +68,7 @@ def verdict(diagnosis: Diagnosis) -> str:
     """Return what was found, in a sentence or two."""
     said = _found(diagnosis)
     if diagnosis.damaged:
-        said += f" {_count(len(diagnosis.damaged), 'source')} could not be read whole: nothing is known of the rest."
+        said += f" {_sources(diagnosis)} could not be read whole: nothing is known of the rest."
     if diagnosis.no_logs:
         said += f" No log was found of: {', '.join(diagnosis.no_logs)}."
     return said
@@ -91,7 +91,7 @@ def timeline(diagnosis: Diagnosis) -> tuple[Moment, ...]:
         if x.count > 1 and x.last_utc != x.first_utc:
             moments.append(Moment(x.last_utc, "", x.zone_known, x.server, f"{x.rule}, last of {x.count}", last))
     for server, end in diagnosis.log_end_utc.items():
-        moments.append(Moment(end, "", server in diagnosis.zones, server, "the log ends"))
+        moments.append(Moment(end, "", server not in diagnosis.ends_assumed, server, "the log ends"))
     latest = datetime.max.replace(tzinfo=UTC)
     return tuple(sorted(moments, key=lambda moment: moment.utc or latest))
 
@@ -131,8 +131,17 @@ def _found(diagnosis: Diagnosis) -> str:
         return f"Certificate mismatch found: {who}{more}."
     if diagnosis.look_alikes:
         names = ", ".join(dict.fromkeys(x.rule for x in diagnosis.look_alikes))
-        return f"No mismatch found, only look-alikes that no deletion repairs: {names}."
-    return "Neither a mismatch nor a look-alike was found."
+        return f"No mismatch found{_where(diagnosis)}, only look-alikes that no deletion repairs: {names}."
+    return f"Neither a mismatch nor a look-alike was found{_where(diagnosis)}."
+
+
+def _where(diagnosis: Diagnosis) -> str:
+    return " in what could be read" if diagnosis.damaged or diagnosis.no_logs else ""
+
+
+def _sources(diagnosis: Diagnosis) -> str:
+    names = ", ".join(damage.source for damage in diagnosis.damaged[:3])
+    return names + (f" and {len(diagnosis.damaged) - 3} more" if len(diagnosis.damaged) > 3 else "")
 
 
 def _log_of(server: str) -> str:

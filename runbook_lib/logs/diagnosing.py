@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 
@@ -29,13 +30,15 @@ def diagnosis_of(
     mismatches: list[Mismatch] = []
     look_alikes: list[LookAlike] = []
     ends: dict[str, datetime] = {}
+    assumed: list[str] = []
     for server, found in by_server.items():
         zone = settings.zone_name(server)
         mismatches += mismatches_of(server, zone, (item for f in found for item in f.groups.items()))
         look_alikes += _look_alikes(server, settings, found, known)
-        if moments := [f.end_utc for f in found if f.end_utc is not None]:
-            ends[server] = max(moments)
-    damaged = {damage.source: damage for result in every for damage in result.damaged}
+        if moments := [(f.end_utc, f.end_zoneless) for f in found if f.end_utc is not None]:
+            ends[server], zoneless = max(moments)
+            assumed += [server] if zoneless and not zone else []
+    damaged = {damage.source: damage for result in every for damage in _damaged(result)}
     return Diagnosis(
         mismatches=tuple(mismatches),
         look_alikes=tuple(look_alikes),
@@ -45,7 +48,15 @@ def diagnosis_of(
         bytes_read=sum(f.size for found in by_server.values() for f in found),
         damaged=tuple[Damage, ...](damaged.values()),
         zones={server: zone for server in by_server if (zone := settings.zone_name(server))},
+        ends_assumed=tuple(assumed),
     )
+
+
+def _damaged(result: Result) -> Iterator[Damage]:
+    """Yield what a job could not read whole, with the server where that is said or its logs' paths tell one."""
+    told = [server for server in result.findings if server]
+    server = result.job.server or (told[0] if len(result.findings) == 1 and told else UNKNOWN)
+    return (replace(damage, server=server) for damage in result.damaged)
 
 
 def _assigned(results: Sequence[Result]) -> Iterator[tuple[str, Findings]]:

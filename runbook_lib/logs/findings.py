@@ -43,7 +43,10 @@ class Tally:
 
 @dataclass
 class Findings:
-    """``roles`` are the servers that the logs themselves name; ``size`` is in bytes."""
+    """``roles`` are the servers that the logs themselves name; ``size`` is in bytes.
+
+    ``end_zoneless`` says that no zone stands where ``end_utc`` was read.
+    """
 
     tallies: dict[str, Tally]
     events: Events = field(default_factory=Events)
@@ -52,6 +55,7 @@ class Findings:
     lines: int = 0
     size: int = 0
     end_utc: datetime | None = None
+    end_zoneless: bool = False
 
     @property
     def groups(self) -> dict[Key, Group]:

@@ -34,6 +34,7 @@ def mismatches_of(server: str, zone: str, groups: Iterable[tuple[Key, Group]]) -
             last_said=g.times.last_said,
             zone_known=bool(zone) or not g.times.zoneless,
             notes=g.times.notes(zone),
+            undated=g.times.unsaid + g.times.undated,
         )
         for g in _merged(list(together.values()))
     )

@@ -186,10 +186,11 @@ def as_json(report: Report) -> dict[str, Any]:
             for moment in answer.timeline(diagnosis)
         ],
         "next_steps": [_step(step) for step in report.steps],
-        "damaged": [{"source": damage.source, "problem": damage.problem} for damage in diagnosis.damaged],
+        "damaged": [{"source": d.source, "problem": d.problem, "server": d.server} for d in diagnosis.damaged],
         "no_logs": list(diagnosis.no_logs),
         "zones": dict(diagnosis.zones),
         "log_end_utc": {server: _iso(end) for server, end in diagnosis.log_end_utc.items()},
+        "ends_assumed": list(diagnosis.ends_assumed),
         "lines_read": diagnosis.lines_read,
         "bytes_read": diagnosis.bytes_read,
     }
@@ -210,6 +211,7 @@ def _mismatch(m: Mismatch, report: Report) -> dict[str, Any]:
         "zone_known": m.zone_known,
         "first_said": m.first_said,
         "last_said": m.last_said,
+        "undated": m.undated,
         "not_known": list(m.notes),
         "entries": [{"server": e.server, "key": e.key, "subject": e.subject, "fit": e.fit} for e in m.entries],
         "entry_note": answer.entry_note(m, report.stores),

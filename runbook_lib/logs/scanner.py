@@ -227,6 +227,8 @@ class Scanner:
             moment = prefix_of(window, start).moment
             utc = as_utc(moment, self._zone) if moment else None
             if utc is not None:
-                self.findings.end_utc = max(utc, self.findings.end_utc or utc)
+                if self.findings.end_utc is None or utc > self.findings.end_utc:
+                    self.findings.end_utc = utc
+                    self.findings.end_zoneless = moment is not None and moment.tzinfo is None
                 return
             end = start

@@ -131,19 +131,27 @@ class _Planner:
         return found
 
     def _without_evidence(self, server: str, entry: TofuEntry, target: Target, judgement: Judgement) -> PlanRow:
-        if server not in self._diagnosis.no_logs:
+        lacking = self._lacking(server)
+        if not lacking:
             return _row(server, entry, target.name, Decision.ALREADY_RIGHT, "no mismatch of it in this server's logs")
         if self._stale.healthy(target):
-            reason = "no logs at hand, but both servers report high availability as healthy"
+            reason = f"{lacking}, but both servers report high availability as healthy"
             return _row(server, entry, target.name, Decision.ALREADY_RIGHT, reason)
         if judgement.verdict is Verdict.UNCHANGED:
             return _row(server, entry, target.name, Decision.ALREADY_RIGHT, judgement.reason, judgement)
         if any(name.startswith(f"{server} ") for name in self._site.policy.named_entries):
-            reason = "no logs at hand, and the operator named other entries of this server"
+            reason = f"{lacking}, and the operator named other entries of this server"
             return _row(server, entry, target.name, Decision.LEFT_ALONE, reason)
-        reason = f"no logs of this server are at hand; add them to the site's file, or {naming(server, entry)}"
+        reason = f"{lacking}; name whole logs of this server in the site's file, or {naming(server, entry)}"
         self.blocked.append(f"{server}: {entry.key}: {reason}")
         return _row(server, entry, target.name, Decision.CANNOT_TELL, reason)
+
+    def _lacking(self, server: str) -> str:
+        """Say what of a server's logs is not known, so that no line in them is no answer; empty where all was read."""
+        if server in self._diagnosis.no_logs:
+            return "no logs at hand"
+        unread = self._stale.unread(server)
+        return f"no mismatch in what could be read of its logs, but {unread[0]} was not read whole" if unread else ""
 
     def _by_verdict(
         self, server: str, entry: TofuEntry, target: Target, judgement: Judgement, evidence: tuple[Mismatch, ...]

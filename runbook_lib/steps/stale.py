@@ -16,6 +16,9 @@ from runbook_lib.steps.ha_state import kinds_of
 from runbook_lib.steps.history import Past
 from runbook_lib.steps.targets import PI_SERVERS, Target, is_own, target_of
 
+BEHIND_UTC, AHEAD_OF_UTC, _NONE = timedelta(hours=12), timedelta(hours=14), timedelta()
+"""How far a clock of which nobody says the zone may be behind UTC and ahead of it."""
+
 
 class Staleness:
     """What is known of whether an entry is stale; remembers which mismatches an entry explained."""
@@ -62,21 +65,40 @@ class Staleness:
         """Say why the mismatch is over, or nothing. An entry that the operator named is never called settled."""
         if named:
             return ""
-        last = _last(evidence)
+        last = _latest(evidence)
         settled_utc = self._past.settled_utc.get((server, entry.key))
         if settled_utc and last and last <= settled_utc:
+            assumed = "" if all(mismatch.zone_known for mismatch in evidence) else ", in whichever zone it was written"
             return (
-                f"its last mismatch ({last:%Y-%m-%d %H:%M:%S} UTC) is before its deletion"
+                f"its last mismatch ({last:%Y-%m-%d %H:%M:%S} UTC at the latest{assumed}) is before its deletion"
                 f" ({settled_utc:%Y-%m-%d %H:%M:%S} UTC)"
             )
         if self.healthy(target):
             return "both servers report high availability as healthy, so they accept each other's certificates"
-        end = self._diagnosis.log_end_utc.get(server)
-        limit = timedelta(hours=self._site.policy.mismatch_current_h)
-        if last and end and end - last > limit:
-            ago_h = (end - last).total_seconds() / 3600
+        ago = self._before_the_end(server, evidence)
+        if ago is not None and ago > timedelta(hours=self._site.policy.mismatch_current_h):
+            ago_h = ago.total_seconds() / 3600
             return f"its last mismatch is {ago_h:.0f} hours older than the end of the log: it has ceased"
         return ""
+
+    def _before_the_end(self, server: str, evidence: tuple[Mismatch, ...]) -> timedelta | None:
+        """Return how long at least the last mismatch was before the log's end, or None where that is not known.
+
+        Two times of one clock can be compared, whatever its zone; a log whose end could not be read has none.
+        """
+        end, last = self._diagnosis.log_end_utc.get(server), _latest(evidence)
+        if end is None or last is None or self.unread(server):
+            return None
+        assumed = server in self._diagnosis.ends_assumed
+        if assumed and not any(mismatch.zone_known for mismatch in evidence):
+            last -= BEHIND_UTC
+        elif assumed:
+            end -= AHEAD_OF_UTC
+        return end - last
+
+    def unread(self, server: str) -> tuple[str, ...]:
+        """Return what of this server's logs, or of logs of which nobody knows whose they are, was not read whole."""
+        return tuple(d.source for d in self._diagnosis.damaged if d.server in (server, "unknown"))
 
     def spent(self, server: str, entry: TofuEntry, evidence: tuple[Mismatch, ...]) -> str:
         """Say that this incident has deleted the entry already and nothing shows that it is stale again, or nothing.
@@ -84,7 +106,7 @@ class Staleness:
         So that a resumed run deletes no entry twice where no line tells when it was written.
         """
         sent = (server, entry.key) in self._past.sent_here
-        last = _last(evidence)
+        last = _surely(evidence)
         if not sent or (last and last > self._past.settled_utc.get((server, entry.key), last)):
             return ""
         return (
@@ -139,7 +161,24 @@ def naming(server: str, entry: TofuEntry) -> str:
     return f"name it in the site's file (policy: named_entries: ['{server} {entry.key}'])"
 
 
-def _last(evidence: tuple[Mismatch, ...]) -> datetime | None:
-    """Return the newest time of the evidence; None where a line has no time, since it may be from just now."""
-    times = [mismatch.last_utc for mismatch in evidence]
-    return None if None in times or not times else max(time for time in times if time)
+def _latest(evidence: tuple[Mismatch, ...]) -> datetime | None:
+    """Return when the newest line of the evidence may have been written at the latest.
+
+    None where a line has no time, since it may be from just now.
+    """
+    latest = [
+        mismatch.last_utc + (_NONE if mismatch.zone_known else BEHIND_UTC)
+        for mismatch in evidence
+        if mismatch.last_utc is not None and not mismatch.undated
+    ]
+    return max(latest) if latest and len(latest) == len(evidence) else None
+
+
+def _surely(evidence: tuple[Mismatch, ...]) -> datetime | None:
+    """Return the time that the newest dated line of the evidence has surely reached; None where none is dated."""
+    earliest = (
+        mismatch.last_utc - (_NONE if mismatch.zone_known else AHEAD_OF_UTC)
+        for mismatch in evidence
+        if mismatch.last_utc is not None
+    )
+    return max(earliest, default=None)

@@ -18,6 +18,7 @@ from runbook_lib.steps.ise_word import NAME as ISE_WORD
 from runbook_lib.steps.overriding import deleted_under_override
 from runbook_lib.steps.pages import PrimaryPages
 from runbook_lib.steps.readd_ise import prove_ise
+from runbook_lib.steps.stale import AHEAD_OF_UTC
 from runbook_lib.steps.targets import targets
 
 UNPROVEN = (
@@ -122,9 +123,16 @@ def _log_check(server: str, before: Diagnosis, after: Diagnosis, changed_utc: da
     if grown:
         return Check(name=name, expected="none", actual=f"still coming in: {', '.join(grown)}", ok=False)
     end = after.log_end_utc.get(server)
+    again = "download the logs again to see more"
+    if unread := [damage.source for damage in after.damaged if damage.server in (server, "unknown")]:
+        actual = f"none in what could be read, but {unread[0]} was not read whole"
+        return Check(name=name, expected="none", actual=actual, ok=None, note=again)
     if changed_utc and end and end < changed_utc:
         actual = f"none, but the log at hand ends at {end:%H:%M:%S} UTC, before the repair"
-        return Check(name=name, expected="none", actual=actual, ok=None, note="download the logs again to see more")
+        return Check(name=name, expected="none", actual=actual, ok=None, note=again)
+    if changed_utc and end and server in after.ends_assumed and end - AHEAD_OF_UTC < changed_utc:
+        actual = "none, but nobody says in which time zone the log was written: it may end before the repair"
+        return Check(name=name, expected="none", actual=actual, ok=None, note="name log_zone in the site's file")
     return Check(name=name, expected="none", actual="none", ok=True)
 
 

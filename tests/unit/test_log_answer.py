@@ -195,7 +195,21 @@ def test_damage_without_a_mismatch_is_no_answer(tmp_path: Path) -> None:
     (tmp_path / "x.gz").write_bytes(b"\x1f\x8b\x08\0\0\0\0\0\0\3")
     found = diagnose_sources({"primary": [tmp_path]})
     assert exit_code(found) == 2
-    assert "could not be read whole" in verdict(found)
+    assert verdict(found).startswith("Neither a mismatch nor a look-alike was found in what could be read.")
+    assert f"{tmp_path / 'x.gz'} could not be read whole: nothing is known of the rest." in verdict(found)
+    assert [damage.server for damage in found.damaged] == ["primary"]
+    (tmp_path / "y.log").write_text("PKIX path building failed\n")
+    assert "found in what could be read, only look-alikes" in verdict(diagnose_sources({"primary": [tmp_path]}))
+
+
+def test_damage_beside_a_mismatch_is_in_the_verdict(tmp_path: Path) -> None:
+    """A mismatch that was found does not hide that something was not read: the verdict names both."""
+    (tmp_path / "x.gz").write_bytes(b"\x1f\x8b\x08\0\0\0\0\0\0\3")
+    (tmp_path / "y.log").write_text(event())
+    found = diagnose_sources({"primary": [tmp_path]})
+    assert exit_code(found) == 10
+    assert "Certificate mismatch found" in verdict(found)
+    assert f"{tmp_path / 'x.gz'} could not be read whole" in verdict(found)
 
 
 def test_next_step_has_its_parameters_filled_in(tmp_path: Path) -> None:
@@ -311,5 +325,7 @@ def test_rule_that_cannot_be_used_is_refused(tmp_path: Path, old: str, new: str,
 def test_log_end_of_an_unnamed_zone_is_read_as_utc(tmp_path: Path) -> None:
     """The diagnosis says which zones were named, so that the others are known to be assumed."""
     found = diagnosed(tmp_path, event())
-    assert found.zones == {}
+    assert (found.zones, found.ends_assumed) == ({}, ("primary",))
+    assert diagnosed(tmp_path, event(), zones={"primary": "UTC"}).ends_assumed == ()
+    assert diagnosed(tmp_path, event(stamp="2026-11-23T12:00:00Z ")).ends_assumed == ()
     assert found.log_end_utc == {"primary": datetime(2026, 11, 23, 12, tzinfo=UTC)}

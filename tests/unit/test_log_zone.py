@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import cast
 
@@ -10,12 +10,13 @@ import pytest
 
 from runbook_lib.errors import UsageError
 from runbook_lib.logs import diagnose_sources
-from runbook_lib.models import Stage
+from runbook_lib.models import Damage, Diagnosis, Stage
 from runbook_lib.params import load_site
 from runbook_lib.record import Record
 from runbook_lib.steps.context import Context
 from runbook_lib.steps.devices import Devices
 from runbook_lib.steps.diagnose import read_logs
+from runbook_lib.steps.verify import _log_check
 
 LOG = (
     "2026-11-23 12:00:00 [system] [HealthMonitorThread] TOFU failed. Check local trust"
@@ -63,3 +64,31 @@ def test_the_zone_of_the_site_file_counts(tmp_path: Path) -> None:
     )
     times = {mismatch.server: mismatch.last_utc for mismatch in read_logs(context).mismatches}
     assert {server: time and time.hour for server, time in times.items()} == {"primary": 7, "secondary": 12}
+
+
+NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("end_h", "assumed", "damaged", "ok"),
+    [
+        (1, (), (), True),
+        (-1, (), (), None),
+        (13, ("primary",), (), None),
+        (14, ("primary",), (), True),
+        (13, ("secondary",), (), True),
+        (1, (), (Damage(source="x.gz", problem="damaged", server="primary"),), None),
+        (1, (), (Damage(source="x.gz", problem="damaged", server="secondary"),), True),
+    ],
+)
+def test_no_new_mismatch_is_claimed_only_of_a_log_that_surely_ends_behind_the_repair(
+    end_h: int, assumed: tuple[str, ...], damaged: tuple[Damage, ...], ok: bool | None
+) -> None:
+    """A log of an unknown zone, or one that was not read whole, proves no quiet after the repair by itself."""
+    after = Diagnosis(
+        mismatches=(),
+        log_end_utc={"primary": NOON + timedelta(hours=end_h)},
+        ends_assumed=assumed,
+        damaged=damaged,
+    )
+    assert _log_check("primary", after, after, NOON).ok is ok

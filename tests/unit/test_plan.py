@@ -15,6 +15,7 @@ from site_kit import ISE, ISE2, PRIMARY, SECONDARY, site_with
 from runbook_lib.canonical import canonical_json
 from runbook_lib.models import (
     CertificateFacts,
+    Damage,
     Decision,
     Diagnosis,
     HaStatus,
@@ -124,6 +125,8 @@ def planned(
     mismatches: tuple[Mismatch, ...] = MISMATCHES,
     no_logs: tuple[str, ...] = (),
     log_end: dict[str, datetime] | None = None,
+    end_assumed: bool = False,
+    damaged: tuple[Damage, ...] = (),
     states: tuple[HaStatus, ...] | None = None,
     settled: dict[tuple[str, str], datetime] | None = None,
     here: tuple[tuple[str, str], ...] = (),
@@ -143,7 +146,13 @@ def planned(
         judgements=tuple(judged(name, verdicts[name], (cns or {}).get(name, "")) for name in SHA),
         ha=ha() if states is None else states,
     )
-    diagnosis = Diagnosis(mismatches=mismatches, no_logs=no_logs, log_end_utc=log_end or {})
+    diagnosis = Diagnosis(
+        mismatches=mismatches,
+        no_logs=no_logs,
+        log_end_utc=log_end or {},
+        damaged=damaged,
+        ends_assumed=("primary",) if end_assumed else (),
+    )
     past = Past(settled_utc=settled or {}, sent_here=frozenset(here))
     return make_plan(site, incident, diagnosis, inventory, past, now_utc=now, overrides=overrides)
 
@@ -327,6 +336,22 @@ def test_without_logs_nothing_can_be_told() -> None:
     assert "primary: no logs at hand" in plan.notes
 
 
+@pytest.mark.parametrize(("whose", "blocked"), [("primary", 2), ("secondary", 1), ("unknown", 3)])
+def test_what_was_not_read_whole_calls_no_entry_right(whose: str, blocked: int) -> None:
+    """No mismatch in a log that is damaged is no answer: the entries of that server are undecided, with its name."""
+    damage = Damage(source="hm.log.gz", problem="damaged", server=whose)
+    plan = planned(mismatches=(), damaged=(damage,))
+    assert len(plan.blocked) == blocked
+    assert all("hm.log.gz was not read whole" in reason for reason in plan.blocked)
+    assert [row.decision for row in plan.rows].count(Decision.CANNOT_TELL) == blocked
+
+
+def test_log_that_was_not_read_whole_has_no_end() -> None:
+    """A mismatch is not called over by the end of a log of which the rest could not be read."""
+    damage = Damage(source="hm.log.gz", problem="damaged", server="primary")
+    assert ("primary", KEYS["secondary"]) in deleted(planned(log_end={"primary": NOW + 25 * HOUR}, damaged=(damage,)))
+
+
 def test_without_logs_the_operator_names_entries_and_the_plan_says_so() -> None:
     """A named entry of a confirmed host is deleted without a log line; row and note say on whose word."""
     site = site_with(policy={"named_entries": (f"primary {KEYS['secondary']}", f"secondary {KEYS['primary']}")})
@@ -376,6 +401,54 @@ def test_lines_without_a_time_are_never_from_before_an_earlier_incidents_deletio
     assert deleted(planned(mismatches=undated, settled={key: NOW + HOUR})) == {key}
     mixed = (*undated, mismatch("primary", "prime-sec", last=NOW - HOUR))
     assert deleted(planned(mismatches=mixed, settled={key: NOW + HOUR})) == {key}
+
+
+@pytest.mark.parametrize(("after_h", "over"), [(1, False), (11, False), (12, True)])
+def test_a_time_of_an_unknown_zone_is_from_before_a_deletion_only_if_it_is_in_every_zone(
+    after_h: int, over: bool
+) -> None:
+    """A line of which nobody says the zone may be twelve hours younger than it reads: it is not guessed to be older."""
+    key = ("primary", KEYS["secondary"])
+    zoneless = (replace(mismatch("primary", "prime-sec"), zone_known=False),)
+    assert (deleted(planned(mismatches=zoneless, settled={key: NOW + after_h * HOUR})) == set()) is over
+
+
+def test_an_event_without_a_date_among_dated_ones_settles_nothing() -> None:
+    """A mismatch of which one event holds no date may be from just now, however old the others are."""
+    key = ("primary", KEYS["secondary"])
+    partly = (replace(mismatch("primary", "prime-sec"), undated=1),)
+    assert deleted(planned(mismatches=partly, settled={key: NOW + 99 * HOUR})) == {key}
+    assert deleted(planned(mismatches=partly, log_end={"primary": NOW + 99 * HOUR})) == {key}
+
+
+@pytest.mark.parametrize(("after_h", "again"), [(1, False), (14, False), (15, True)])
+def test_an_unknown_zone_calls_no_entry_stale_again_that_may_not_be(after_h: int, again: bool) -> None:
+    """In a resumed run a line of an unknown zone is a newer one only if it is newer in every zone."""
+    key = ("primary", KEYS["secondary"])
+    newer = (replace(mismatch("primary", "prime-sec", last=NOW + after_h * HOUR), zone_known=False),)
+    plan = planned(mismatches=newer, settled={key: NOW}, here=(key,))
+    assert (deleted(plan) == {key}) is again
+
+
+@pytest.mark.parametrize(
+    ("line_known", "end_known", "ago_h", "over"),
+    [
+        (False, False, 25, True),
+        (False, False, 23, False),
+        (False, True, 36, False),
+        (False, True, 37, True),
+        (True, False, 38, False),
+        (True, False, 39, True),
+    ],
+)
+def test_the_end_of_a_log_is_compared_as_far_as_the_zones_are_known(
+    line_known: bool, end_known: bool, ago_h: int, over: bool
+) -> None:
+    """Two times of one clock are compared as they stand, others with what may lie between their zones."""
+    key = ("primary", KEYS["secondary"])
+    last = (replace(mismatch("primary", "prime-sec"), zone_known=line_known),)
+    plan = planned(mismatches=last, log_end={"primary": NOW + ago_h * HOUR}, end_assumed=not end_known)
+    assert (key not in deleted(plan)) is over
 
 
 @pytest.mark.parametrize("named", [True, False])
