@@ -35,7 +35,7 @@ def render_html(pm: PostMortem, *, files: str | None, written: Mapping[str, str]
     style = gate_text(_style())  # the gate sees the whole page later: the hash has to be that of what it leaves
     digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
     page = (
-        _environment()
+        _jinja()
         .get_template("post_mortem.html")
         .render(
             pm=pm,
@@ -51,7 +51,7 @@ def render_html(pm: PostMortem, *, files: str | None, written: Mapping[str, str]
 
 
 @cache
-def _environment() -> Environment:
+def _jinja() -> Environment:
     environment = Environment(
         loader=PackageLoader("runbook_lib.report"),
         autoescape=True,
@@ -73,7 +73,7 @@ def _shown(value: Any) -> Any:
 @cache
 def _style() -> str:
     light, dark = palette.variables(palette.LIGHT), palette.variables(palette.DARK)
-    source = (PackageLoader("runbook_lib.report").get_source(_environment(), "post_mortem.css"))[0]
+    source = (PackageLoader("runbook_lib.report").get_source(_jinja(), "post_mortem.css"))[0]
     colours = (
         f":root{{color-scheme:light dark;{light}}}@media screen and (prefers-color-scheme:dark){{:root{{{dark}}}}}"
     )
