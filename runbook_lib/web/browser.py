@@ -141,6 +141,11 @@ class PinnedBrowser:
                 next_step="Look for a proxy policy of this machine's browser, or use another browser (key browser).",
             )
 
+    async def screenshot(self) -> bytes:
+        """Return what the window shows as PNG. Asked for directly: the driver's own way takes twice as long."""
+        answer = await self._session.send("Page.captureScreenshot", {"format": "png", "optimizeForSpeed": True})
+        return base64.b64decode(answer["data"])
+
     @contextlib.contextmanager
     def guard(self, doing: str) -> Iterator[None]:
         """Turn the driver's exceptions into ours, keeping the first line: the rest can hold what was typed."""

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import contextlib
+from collections.abc import Callable, Sequence
 
 from runbook_lib.errors import PageNotUnderstood
 from runbook_lib.web.hand import Hand, named
@@ -11,7 +12,8 @@ from runbook_lib.web.match import find, find_beside, find_radios
 from runbook_lib.web.screen import Item, Screen, same, says
 
 _CHOICES = ("option", "menuitem", "clickable", "radio", "link", "text")
-_OPEN_S = 3.0
+_DRAWN = ("clickable", "button")
+_OPEN_S = 2.0
 
 
 async def choose(hand: Hand, key: str, option: str) -> None:
@@ -30,9 +32,8 @@ async def choose(hand: Hand, key: str, option: str) -> None:
 
 
 def _choice(screen: Screen, label: Label) -> list[Item]:
-    hits = find(screen, label, kinds=("combobox",))
-    beside = [] if hits else find_beside(screen, label, ("clickable", "button"))
-    return [hit.item for hit in hits] or find_radios(screen, label) or beside
+    hits = find(screen, label, kinds=("combobox",)) or find(screen, label, kinds=("textbox",))
+    return [hit.item for hit in hits] or find_radios(screen, label) or find_beside(screen, label, _DRAWN)
 
 
 async def _choose_radio(hand: Hand, radios: Sequence[Item], key: str, option: str) -> None:
@@ -62,7 +63,6 @@ async def _choose_native(hand: Hand, item: Item, wanted: Label, label: Label) ->
 
 
 async def _choose_listed(hand: Hand, item: Item, before: Screen, wanted: Label, label: Label) -> None:
-    await hand.click(item)
     known = {(other.kind, other.text, other.box) for other in before.items}
 
     def offered(screen: Screen) -> Item | None:
@@ -70,14 +70,7 @@ async def _choose_listed(hand: Hand, item: Item, before: Screen, wanted: Label, 
         new = [hit for hit in hits if (hit.item.kind, hit.item.text, hit.item.box) not in known]
         return new[0].item if new else None
 
-    try:
-        choice = await hand.view.wait(offered, named(wanted), _OPEN_S)
-    except PageNotUnderstood:
-        # The page may have been drawn anew under the click, or open its lists by keys only.
-        await hand.click(await hand.again(item))
-        with hand.view.browser.guard(f"opening {named(label)}"):
-            await hand.view.browser.page.keyboard.press("Alt+ArrowDown")
-        choice = await hand.view.wait(offered, f"{named(wanted)} in {named(label)}")
+    choice = await _opened(hand, item, label, offered)
     await hand.click(choice)
 
     def chosen(screen: Screen) -> bool | None:
@@ -85,6 +78,22 @@ async def _choose_listed(hand: Hand, item: Item, before: Screen, wanted: Label, 
         return True if any(same(value, choice.text) or says(value, wanted.texts) for value in shown) else None
 
     await hand.view.wait(chosen, f"{named(label)} showing {choice.text!r}")
+
+
+async def _opened(hand: Hand, item: Item, label: Label, offered: Callable[[Screen], Item | None]) -> Item:
+    """Open a drawn list: by the arrow at its end, by a click, by the key for it; return what is then offered."""
+    for way in ("arrow", "click", "key"):
+        found = await hand.view.again(item)
+        if way == "arrow":
+            await hand.click_end(found)
+        else:
+            await hand.click(found)
+        if way == "key":
+            with hand.view.browser.guard(f"opening {named(label)}"):
+                await hand.view.browser.page.keyboard.press("Alt+ArrowDown")
+        with contextlib.suppress(PageNotUnderstood):
+            return await hand.view.wait(offered, "", _OPEN_S)
+    return await hand.view.wait(offered, f"the wanted option in {named(label)}")
 
 
 def _no_option(hand: Hand, wanted: Label, label: Label, options: Sequence[str]) -> PageNotUnderstood:

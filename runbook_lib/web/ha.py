@@ -13,6 +13,8 @@ from runbook_lib.web.forms import HaForm
 from runbook_lib.web.hand import Hand
 from runbook_lib.web.match import find
 from runbook_lib.web.milestones import ha_page, milestones
+from runbook_lib.web.obstacles import dismiss
+from runbook_lib.web.pictures import take_picture
 from runbook_lib.web.reading import fresh_texts, meaning, refusal, value_beside
 from runbook_lib.web.screen import Screen, says
 from runbook_lib.web.submit import NEXT_STEPS, Submit
@@ -20,8 +22,8 @@ from runbook_lib.web.tables import readiness
 from runbook_lib.web.view import Rest
 
 _PATH = ("menu_administration", "menu_settings", "menu_high_availability")
-_SETTLE_S = 0.6
-_UNCHANGED_S = 5.0  # a table that was there before the click may be an earlier one
+_SETTLE_S, _LOADED_S = 0.6, 0.3
+_UNCHANGED_S = 5.0  # a table that was there before the click may be an earlier one, unless the page came anew
 
 
 class HaPages:
@@ -72,10 +74,16 @@ class HaPages:
         await self._fill(form)
         before = await self.view.look()
         self.view.said.clear()
-        await self.view.picture("readiness-before")
+        await take_picture(self.view, "readiness-before")
+        loads = self.view.loads
         await self.hand.press("check_readiness")
         earlier = readiness(before, self.labels)[0]
         shown = Rest()
+
+        def rest_s(items: tuple[ReadinessItem, ...]) -> float:
+            if self.view.loads > loads and self.view.quiet:
+                return _LOADED_S
+            return _UNCHANGED_S if items == earlier else _SETTLE_S
 
         def ready(screen: Screen) -> tuple[ReadinessItem, ...] | None:
             items, ended = readiness(screen, self.labels)
@@ -83,19 +91,19 @@ class HaPages:
                 words = refusal((*fresh_texts(before, screen), *self.view.said), self.labels)
                 if words and shown.rests(words, _SETTLE_S):
                     raise self._refused("Check Readiness", words)
-            return items if ended and shown.rests(items, _UNCHANGED_S if items == earlier else _SETTLE_S) else None
+            return items if ended and shown.rests(items, rest_s(items)) else None
 
         try:
             return await self.view.wait(ready, "the result of Check Readiness", self.view.browser.deadlines.readiness_s)
         finally:
-            await self.view.picture("readiness-after")
+            await take_picture(self.view, "readiness-after")
 
     async def close_dialog(self) -> None:
         """Close a dialogue that only shows something, such as the readiness table, where it blocks the page."""
         screen = await self.view.look()
         front = screen.in_dialog()
         if screen.blocked and not find(front, self.labels["secondary_server"]):
-            await self.hand.dismiss(front)
+            await dismiss(self.hand.view, front)
 
     async def register(self, form: HaForm) -> HaPage:
         """Fill the form, click Register once, and return the page as soon as it shows that it began.

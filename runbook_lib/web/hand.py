@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import time
 from collections.abc import Awaitable, Callable, Sequence
 
@@ -11,13 +10,23 @@ from playwright.async_api import ElementHandle, Error
 
 from runbook_lib.errors import CertificateMoved, OutcomeUnknown, PageNotUnderstood
 from runbook_lib.web.labels import Label
-from runbook_lib.web.match import best, find
-from runbook_lib.web.screen import Item, Screen
+from runbook_lib.web.match import Hit, best, find
+from runbook_lib.web.obstacles import dismiss, uncover
+from runbook_lib.web.screen import PRESSABLE, Item, Screen
 from runbook_lib.web.view import View
 
 _TRIES = 4
 _ACTION_MS = 4000
 _COVERED = "intercepts pointer events"
+_WORDS_AFTER_S = 4.0
+_END = """el => {
+  const box = el.getBoundingClientRect(), y = box.top + box.height / 2;
+  for (const x of [-6, -12, -18, -24, 6, 12].map((step) => box.right + step)) {
+    const found = el.ownerDocument.elementFromPoint(x, y);
+    if (found && found !== el && !found.contains(el) && found.getBoundingClientRect().width <= 40) return found;
+  }
+  return null;
+}"""
 
 
 class Hand:
@@ -34,13 +43,16 @@ class Hand:
         Raises PageNotUnderstood where it does not come, or where the page shows several that cannot be told apart.
         """
         label = self.labels[key]
-        end = time.monotonic() + (self.view.browser.deadlines.page_s if deadline_s is None else deadline_s)
+        start = time.monotonic()
+        end = start + (self.view.browser.deadlines.page_s if deadline_s is None else deadline_s)
         while True:
             seen: list[Screen] = []
 
             def ready(screen: Screen, seen: list[Screen] = seen) -> bool | None:
                 seen[:] = [screen]
-                return True if find(screen, label, kinds=kinds) or screen.blocked else None
+                late = time.monotonic() - start > _WORDS_AFTER_S
+                hits = find(screen, label, kinds=kinds) or (self._bare_words(screen, label) if late else [])
+                return True if (hits and not screen.busy) or screen.blocked else None
 
             await self.view.wait(ready, named(label), max(0.0, end - time.monotonic()))
             item = await self._front(seen[0], label, kinds)
@@ -126,20 +138,15 @@ class Hand:
                 return
             except Error as error:
                 if _COVERED in (error.message or ""):
-                    await self._uncover()
-            item = await self.again(item)
+                    await uncover(self.view, item)
+            item = await self.view.again(item)
         raise PageNotUnderstood(f"{item.kind} {item.text!r} cannot be clicked", where=self.view.browser.page.url)
-
-    async def again(self, item: Item) -> Item:
-        """Return the same item on the page as it is now: the nearest of the same kind and name, else itself."""
-        screen = await self.view.look()
-        same_ones = [other for other in screen.items if (other.kind, other.text) == (item.kind, item.text)]
-        return min(same_ones, key=lambda other: abs(other.index - item.index), default=item)
 
     async def _front(self, screen: Screen, label: Label, kinds: Sequence[str]) -> Item | None:
         """Return the answer, from the dialogue in front if one is there; None after a dialogue was dealt with."""
         front = screen.in_dialog()
         hits = find(front, label, kinds=kinds) or (find(screen, label, kinds=kinds) if not screen.blocked else [])
+        hits = hits or self._bare_words(front if screen.blocked else screen, label)
         if hits:
             items = best(hits)
             if len(items) > 1:
@@ -151,29 +158,14 @@ class Hand:
                 )
             return items[0]
         if screen.blocked:
-            await self.dismiss(front)
+            await dismiss(self.view, front)
         return None
 
-    async def dismiss(self, front: Screen) -> None:
-        """Answer the dialogue in front: yes where the question was expected, close where it only informs.
-
-        Any other question is reported and left as it is.
-        """
-        text = " ".join(front.texts)
-        closes = find(front, self.labels["dialog_close"])
-        if self.view.agrees(text) and find(front, self.labels["dialog_yes"]):
-            closes = find(front, self.labels["dialog_yes"])
-        elif find(front, self.labels["dialog_no"]) or not closes:
-            raise PageNotUnderstood(
-                "a dialogue that nobody expected is in the way",
-                where=self.view.browser.page.url,
-                found=text or ", ".join(item.text for item in front.items),
-                next_step="Answer it by hand in a browser, then run the stage again.",
-            )
-        self.view.said.append(text)
-        with contextlib.suppress(Error):
-            element = await self.view.element(closes[0].item.frame, closes[0].item.index)
-            await element.click(timeout=_ACTION_MS)
+    def _bare_words(self, screen: Screen, label: Label) -> list[Hit]:
+        """Words that look like no button, link or entry by their markup, and say exactly what a button is called."""
+        if not PRESSABLE & set(label.kinds):
+            return []
+        return [hit for hit in find(screen, label, kinds=("text",)) if not hit.rank[0] and not hit.item.heading]
 
     async def _acting(
         self,
@@ -195,35 +187,13 @@ class Hand:
                 covered = _COVERED in (error.message or "")
             self.view.browser.raise_for_certificate()
             if covered:
-                await self._uncover()
+                await uncover(self.view, item)
         raise PageNotUnderstood(
             f"{named(self.labels[key])} is there, and cannot be used",
             where=self.view.browser.page.url,
             found=f"{'disabled; ' if item.disabled else ''}{problem if 'fill' not in problem else 'it takes no text'}",
             next_step="Look at the picture or the page: something may be in the way, or a field before it missing.",
         )
-
-    async def _uncover(self) -> None:
-        """Close what lies over the page, whether it calls itself a dialogue or not, if it only informs."""
-        screen = await self.view.look()
-        if screen.in_dialog().items:
-            await self.dismiss(screen.in_dialog())
-            return
-        if [hit for hit in find(screen, self.labels["dialog_no"]) if await self._can_be_clicked(hit.item)]:
-            return
-        for hit in find(screen, self.labels["dialog_close"]):
-            if await self._can_be_clicked(hit.item):
-                with contextlib.suppress(Error):
-                    await (await self.view.element(hit.item.frame, hit.item.index)).click(timeout=_ACTION_MS)
-                return
-
-    async def _can_be_clicked(self, item: Item) -> bool:
-        try:
-            element = await self.view.element(item.frame, item.index)
-            await element.click(trial=True, timeout=500)
-        except Error:
-            return False
-        return True
 
     async def _verify(self, element: ElementHandle) -> None:
         await self.view.browser.verify()
@@ -235,6 +205,13 @@ class Hand:
                 found=origin,
                 next_step="Use the name or address in the site's file under which the pages are really served.",
             )
+
+    async def click_end(self, item: Item) -> None:
+        """Click the small thing at the right end of a field, such as the arrow that opens its list."""
+        element = await self.view.element(item.frame, item.index)
+        end = (await element.evaluate_handle(_END)).as_element()
+        with self.view.browser.guard("opening a list"):
+            await (end or element).click(timeout=_ACTION_MS)
 
     async def click_box(self, item: Item) -> None:
         """Click a box or a button of a group; drawn ones often lie over the real one."""

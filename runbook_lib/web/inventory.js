@@ -16,7 +16,7 @@
   const PRESSED = new Set(["button", "link", "tab", "menuitem", "option", "checkbox", "radio", "clickable"]);
   const clean = (text) => (text || "").replace(/\s+/g, " ").trim();
   const root = document.scrollingElement || document.documentElement;
-  if (!root || !document.body) return { items, rows, elements };
+  if (!root || !document.body) return { items, rows, elements, busy: false };
 
   const box = (rect) => [
     Math.round(rect.left + window.scrollX), Math.round(rect.top + window.scrollY),
@@ -109,6 +109,9 @@
       return String(Math.floor((100 * (Number(now) - min)) / (Number(max) - min || 1)));
     }
     if (el.value !== undefined && typeof el.value === "string") return clean(el.value);
+    const inner = kind === "combobox"
+      && el.querySelector("input:not([type=hidden]):not([aria-hidden=true]):not([role=presentation])");
+    if (inner) return clean(inner.value);
     return kind === "combobox" || el.isContentEditable ? words(el) : "";
   };
   const state = (el, attribute, native) => {
@@ -183,8 +186,10 @@
     if (tag === "TR" || role === "row" || tag === "LI" || role === "listitem") {
       const cells = [...el.querySelectorAll("td,th,[role=cell],[role=gridcell],[role=columnheader],[role=rowheader]")]
         .filter((cell) => cell.closest("tr,[role=row],li,[role=listitem]") === el && shown(cell));
-      const nested = el.querySelector("tr,[role=row],li");
-      if (!nested && shown(el)) {
+      // A table within a cell may only hold the cell's words; anything more is a layout and no row.
+      const nested = (part) => part.querySelectorAll("tr,[role=row],li").length;
+      const wraps = cells.length > 1 && cells.every((cell) => nested(cell) <= 1 && words(cell).length <= 80);
+      if ((!nested(el) || wraps) && shown(el)) {
         const loose = [...el.childNodes].some((node) => node.nodeType === Node.TEXT_NODE && node.data.trim());
         const parts = cells.length ? cells : loose ? [] : [...el.children].filter(shown);
         const all = [...el.querySelectorAll("th,[role=columnheader]")].filter(shown);
@@ -206,9 +211,11 @@
       if (el.tagName === "DIV" || el.tagName === "SPAN" || el.tagName === "LI" || el.shadowRoot) nestedControls(el, inside);
       return;
     }
-    const points = style.cursor === "pointer" && !pointer && tag !== "LABEL";
-    if (points && seen(el)) {
-      const text = words(el);
+    const points = (style.cursor === "pointer" || el.onclick || el.getAttribute("tabindex") === "0") && !pointer && tag !== "LABEL";
+    // Buttons of a toolbar are often nothing but a picture, whose name shows under the pointer.
+    const hint = inside.heading ? "" : clean(el.getAttribute("title") || el.getAttribute("aria-label") || el.getAttribute("alt"));
+    if ((points || (hint && !pointer && !el.childElementCount && !clean(el.textContent))) && seen(el)) {
+      const text = words(el) || hint;
       if (text && text.length <= 80 && !el.querySelector("input,select,textarea,button,a[href],[role=button],[role=option],[role=menuitem]")) {
         flush();
         put(el, { kind: "clickable", names: [[0, text]], box: box(el.getBoundingClientRect()) }, inside);
@@ -235,5 +242,52 @@
   };
   walk(document.body, {}, false);
   flush();
-  return { items, rows, elements };
+
+  // What lies over the whole page lets nothing else be used, whether its markup calls it a dialogue or not.
+  const hit = (x, y) => {
+    let found = document.elementFromPoint(x, y);
+    while (found && found.shadowRoot) {
+      const inner = found.shadowRoot.elementFromPoint(x, y);
+      if (!inner || inner === found) break;
+      found = inner;
+    }
+    return found;
+  };
+  const above = (el) => el.parentElement || (el.getRootNode() instanceof ShadowRoot ? el.getRootNode().host : null);
+  const within = (el, outer) => { for (let e = el; e; e = above(e)) if (e === outer) return true; return false; };
+  const covers = (el) => {
+    const style = getComputedStyle(el), rect = el.getBoundingClientRect();
+    return (style.position === "fixed" || style.position === "absolute")
+      && rect.width >= innerWidth * 0.9 && rect.height >= innerHeight * 0.9;
+  };
+  const drawn = (el) => {
+    const style = getComputedStyle(el);
+    return style.backgroundImage !== "none" || !/^(transparent|rgba\(.*, 0\))$/.test(style.backgroundColor);
+  };
+  const cover = () => {
+    const votes = new Map();
+    for (const fx of [0.05, 0.5, 0.95]) {
+      for (const fy of [0.05, 0.5, 0.95]) {
+        let top = null;
+        for (let e = hit(innerWidth * fx, innerHeight * fy); e; e = above(e)) if (covers(e)) top = e;
+        if (top) votes.set(top, (votes.get(top) || 0) + 1);
+      }
+    }
+    return [...votes].filter(([, count]) => count >= 5).map(([el]) => el)[0];
+  };
+  const centre = (el) => { const r = el.getBoundingClientRect(); return [r.left + r.width / 2, r.top + r.height / 2]; };
+  const layer = cover();
+  let busy = false;
+  if (layer) {
+    const inner = elements.map((el) => within(el, layer));
+    const free = elements.map((el, i) => { const h = inner[i] ? null : hit(...centre(el)); return !!h && (within(h, el) || within(el, h)); });
+    const hidden = elements.some((el, i) => !inner[i] && !free[i] && within(hit(...centre(el)) || root, layer));
+    const front = items.filter((item, i) => inner[i] || free[i]);
+    if (hidden && (drawn(layer) || inner.includes(true))) {
+      const usable = front.some((item) => item.kind !== "text" && item.kind !== "progressbar");
+      busy = !usable;
+      if (usable) for (const item of front) if (!item.dialog) { item.dialog = "over the page"; item.modal = true; }
+    }
+  }
+  return { items, rows, elements, busy };
 }

@@ -7,14 +7,14 @@ from runbook_lib.models import IseServer
 from runbook_lib.web import menu
 from runbook_lib.web.choice import choose
 from runbook_lib.web.hand import Hand
-from runbook_lib.web.match import find
-from runbook_lib.web.screen import Item, Screen, says
+from runbook_lib.web.match import find, same_line
+from runbook_lib.web.screen import FIELDS, Item, Screen, says
 from runbook_lib.web.submit import NEXT_STEPS, Submit
 from runbook_lib.web.tables import ise_servers
 from runbook_lib.web.view import Rest
 
 _PATH = ("menu_administration", "menu_servers", "menu_ise_servers")
-_SETTLE_S, _EMPTY_S = 0.5, 3.0
+_SETTLE_S, _EMPTY_S, _QUIET_S = 0.5, 3.0, 1.2
 _PLACES = 10.0
 
 
@@ -39,7 +39,8 @@ class IsePages:
         def ready(screen: Screen) -> tuple[IseServer, ...] | None:
             listed = ise_servers(screen, self.labels)
             loading = any(says(text, self.labels.phrases["loading"]) for text in screen.texts if len(text) < 80)
-            return listed if not loading and shown.rests(listed, _SETTLE_S if listed else _EMPTY_S) else None
+            empty_s = _QUIET_S if self.view.quiet else _EMPTY_S
+            return listed if not loading and shown.rests(listed, _SETTLE_S if listed else empty_s) else None
 
         return await self.view.wait(ready, "the list of ISE servers")
 
@@ -100,7 +101,14 @@ class IsePages:
         return bool(commands or ise_servers(screen, self.labels))
 
     def _box(self, screen: Screen, address: str) -> Item | None:
-        for item in screen.items:
-            if item.kind in ("checkbox", "radio") and item.row >= 0 and address in screen.rows[item.row].cells:
-                return item
-        return None
+        boxes = [item for item in screen.items if item.kind in ("checkbox", "radio")]
+        words = [item for item in screen.items if item.kind not in FIELDS and item.text == address]
+        for box in boxes:
+            if box.row >= 0 and address in screen.rows[box.row].cells:
+                return box
+        for word in words:
+            beside = [box for box in boxes if box.frame == word.frame and same_line(box, word)]
+            if beside:
+                return beside[0]
+        bare = [word for word in words if word.kind != "link"]
+        return bare[0] if bare and not boxes else None  # where rows have no box, one is chosen by a click on it

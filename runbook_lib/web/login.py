@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterable
 
-from runbook_lib.errors import LoginRefused
+from runbook_lib.errors import LoginRefused, PageNotUnderstood
 from runbook_lib.web.hand import Hand
 from runbook_lib.web.match import find
+from runbook_lib.web.pictures import take_picture
 from runbook_lib.web.reading import fresh_texts
 from runbook_lib.web.screen import Screen, says
 from runbook_lib.web.view import Rest, View, is_login
 
 _WORDS_S = 3.0
+_NOTICES = 3
 
 
 async def login(view: View, hand: Hand, user: str, password: str) -> None:
@@ -22,12 +25,30 @@ async def login(view: View, hand: Hand, user: str, password: str) -> None:
     view.logged_in = False
     await view.browser.go("/")
     view.moved()
-    await view.wait(
-        lambda screen: True if is_login(screen, view.labels) or _inside(screen, view) else None, "the login page"
-    )
+    await _arrive(view, hand)
     if not _inside(await view.look(), view):
         await _type(view, hand, user, password)
     view.logged_in = True
+
+
+async def _arrive(view: View, hand: Hand) -> None:
+    """Wait for the login page; a notice of the law before it is accepted, as nobody gets in otherwise."""
+    for left in reversed(range(_NOTICES + 1)):
+
+        def ready(screen: Screen, left: int = left) -> str | None:
+            if is_login(screen, view.labels) or _inside(screen, view):
+                return "arrived"
+            return "notice" if left and _is_notice(screen, view) else None
+
+        if await view.wait(ready, "the login page") == "arrived":
+            return
+        with contextlib.suppress(PageNotUnderstood):  # it went by itself
+            await hand.press("notice_accept", deadline_s=_WORDS_S)
+
+
+def _is_notice(screen: Screen, view: View) -> bool:
+    asks = any(item.kind in ("password", "textbox") for item in screen.items)
+    return not asks and bool(find(screen, view.labels["notice_accept"]))
 
 
 async def _type(view: View, hand: Hand, user: str, password: str) -> None:
@@ -35,7 +56,7 @@ async def _type(view: View, hand: Hand, user: str, password: str) -> None:
     await hand.fill("login_password", password, secret=True)
     before = await view.look()
     view.said.clear()
-    await view.picture("login-before")
+    await take_picture(view, "login-before")
     if await hand.present("login_button"):
         await hand.press_once("login_button")
     else:
@@ -46,7 +67,7 @@ async def _type(view: View, hand: Hand, user: str, password: str) -> None:
             lambda screen: True if _decided(view, before, screen, shown) else None, "the page after the login"
         )
     finally:
-        await view.picture("login-after")
+        await take_picture(view, "login-after")
 
 
 def _decided(view: View, before: Screen, screen: Screen, shown: Rest) -> bool:

@@ -16,6 +16,7 @@ from runbook_lib.web.screen import FIELDS, Item, Screen, holds, plain, same
 _LEFT, _ABOVE, _BEFORE = 2, 3, 4
 _ABOVE_GAP = 45
 _CAPTION_WORDS = 8
+_ALIGNED = 8
 _PREFERRED = ("button", "tab", "menuitem", "link", "clickable", "option", "text")
 
 
@@ -51,14 +52,19 @@ def find(screen: Screen, label: Label, *, kinds: Iterable[str] = ()) -> list[Hit
 
 
 def find_beside(screen: Screen, label: Label, kinds: Iterable[str]) -> list[Item]:
-    """Return controls that are no fields by their markup, but have the caption of one beside them."""
+    """Return controls that are no fields by their markup, but have the caption of one beside or right above them."""
     wanted = frozenset(kinds)
     return [
         item
         for items in screen.frames.values()
         for item in items
         if item.kind in wanted
-        if any(same(text.text, caption) for _, text in _beside(item, items) for caption in label.texts)
+        if any(
+            same(text.text, caption)
+            for level, text in _beside(item, items)
+            if level == _LEFT or abs(text.left - item.left) <= _ALIGNED
+            for caption in label.texts
+        )
     ]
 
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Sequence
 
-from playwright.async_api import Error, Frame
+from playwright.async_api import Error
 
 from runbook_lib.errors import DeviceSilent, PageNotUnderstood
 from runbook_lib.web.hand import Hand, named
 from runbook_lib.web.match import Hit, best, find
+from runbook_lib.web.obstacles import dismiss
 from runbook_lib.web.screen import Item, Screen
 from runbook_lib.web.view import Rest
 
@@ -30,8 +31,9 @@ async def go(hand: Hand, path: Sequence[str]) -> None:
     before = Screen()
     while left:
         screen = await hand.view.look()
-        if screen.blocked:
-            await hand.dismiss(screen.in_dialog())
+        front = screen.in_dialog()
+        if screen.blocked and not any(find(front, hand.labels[key], kinds=_PRESS) for key in left):
+            await dismiss(hand.view, front)
         try:
             position, item, screen = await _next(hand, left, before)
         except PageNotUnderstood:
@@ -79,7 +81,7 @@ async def _open(hand: Hand, item: Item, left: Sequence[str]) -> None:
     """Point at an entry that has more below it; click it where pointing opens nothing, or where it is the last."""
     if left and item.text not in hand.opens_by_click:
         known = {(other.kind, other.text) for other in (await hand.view.look()).items}
-        again = await hand.again(item)
+        again = await hand.view.again(item)
 
         def opened(screen: Screen) -> bool | None:
             shown = [hit for key in left for hit in find(screen, hand.labels[key], kinds=_PRESS)]
@@ -94,26 +96,39 @@ async def _open(hand: Hand, item: Item, left: Sequence[str]) -> None:
             hand.opens_by_click.add(item.text)
     before = await hand.view.look()
     if left:
-        await hand.click(await hand.again(item))
+        await _click_open(hand, item, left)
         return
     # The page before this one may stay for a moment, and look like the one that is meant; or be the very same.
-    loaded: list[Frame] = []
-    page, shown = hand.view.browser.page, Rest()
+    loads, shown = hand.view.loads, Rest()
 
-    def note(frame: Frame) -> None:
-        loaded.append(frame)
+    def moved_on(screen: Screen) -> bool | None:
+        if hand.view.loads > loads:
+            return True
+        return True if screen != before and shown.rests(screen, _REST_S) else None
 
-    page.on("framenavigated", note)
-    try:
-        await hand.click(await hand.again(item))
-        with contextlib.suppress(PageNotUnderstood, DeviceSilent):
-            await hand.view.wait(
-                lambda screen: True if (loaded or screen != before) and shown.rests(screen, _REST_S) else None,
-                "",
-                _CHANGE_S,
-            )
-    finally:
-        page.remove_listener("framenavigated", note)
+    await hand.click(await hand.view.again(item))
+    with contextlib.suppress(PageNotUnderstood, DeviceSilent):
+        await hand.view.wait(moved_on, "", _CHANGE_S)
+
+
+async def _click_open(hand: Hand, item: Item, left: Sequence[str]) -> None:
+    """Click an entry that has more below it; once more where it was open already and the click has closed it."""
+
+    def entries(screen: Screen) -> set[tuple[str, str]]:
+        return {(hit.item.kind, hit.item.text) for key in left for hit in find(screen, hand.labels[key], kinds=_PRESS)}
+
+    before = entries(await hand.view.look())
+    await hand.click(await hand.view.again(item))
+    if not before:
+        return
+
+    def changed(screen: Screen) -> bool | None:
+        after = entries(screen)
+        return after < before if after != before else None
+
+    with contextlib.suppress(PageNotUnderstood, DeviceSilent):
+        if await hand.view.wait(changed, "", _HOVER_S):
+            await hand.click(await hand.view.again(item))
 
 
 async def _search(hand: Hand, key: str) -> None:

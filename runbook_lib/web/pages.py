@@ -28,6 +28,7 @@ from runbook_lib.web.hand import Hand
 from runbook_lib.web.ise import IsePages
 from runbook_lib.web.labels import Labels
 from runbook_lib.web.login import login
+from runbook_lib.web.pictures import take_picture
 from runbook_lib.web.screen import says
 from runbook_lib.web.view import Evidence, SessionEnded, View
 
@@ -65,7 +66,7 @@ class PrimePages:
 
     async def picture(self, name: str) -> None:
         """Hand a picture of what is shown now to the evidence."""
-        await self._view.picture(name)
+        await take_picture(self._view, name)
 
     async def ha_page(self) -> HaPage:
         """Open Administration > Settings > High Availability and read it."""
@@ -215,7 +216,7 @@ class _Watch:
             elif self._ended(page, reopen):
                 return page
             await asyncio.sleep(pause)
-            pause = min(pause * 1.5, self._pages._poll_s)
+            pause = min(pause * 1.2, self._pages._poll_s)
         raise DeviceSilent(
             "the registration has not ended within its deadline",
             where=self._pages._browser.base_url,

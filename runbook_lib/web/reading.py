@@ -84,8 +84,8 @@ def _in_rows(rows: Sequence[Row], text: str) -> Iterator[str]:
     for number, row in enumerate(rows):
         for column, cell in enumerate(row.cells):
             if same(cell, text):
-                if not row.header and column + 1 < len(row.cells):
-                    yield row.cells[column + 1]
+                if not row.header:
+                    yield from [after for after in row.cells[column + 1 :] if plain(after)][:1]
                 below = rows[number + 1] if number + 1 < len(rows) else None
                 if below is not None and len(below.cells) == len(row.cells) > 1:
                     yield below.cells[column]
@@ -103,7 +103,7 @@ def _in_texts(screen: Screen, text: str) -> Iterator[str]:
 
 
 def _values_near(item: Item, items: Sequence[Item], position: int) -> Iterator[str]:
-    shown = [other for other in items if other is not item and _word(other) and other.kind in ("text", *FIELDS)]
+    shown = [other for other in items if other is not item and plain(_word(other)) and other.kind in ("text", *FIELDS)]
     right = [other for other in shown if same_line(other, item) and other.left >= item.right - 4]
     below = [
         other

@@ -10,6 +10,7 @@ from functools import cached_property
 from typing import Any
 
 FIELDS = frozenset({"textbox", "password", "combobox", "checkbox", "radio"})
+_UNSEEN = re.compile("[\u00ad\u200b-\u200d\u2060\ufeff]")  # soft hyphens, spaces of no width
 PRESSABLE = frozenset({"button", "link", "tab", "menuitem", "clickable", "option"})
 
 
@@ -82,11 +83,15 @@ class Row:
 
 @dataclass(frozen=True)
 class Screen:
-    """All items of all frames, each frame in document order, and the rows of its tables and lists."""
+    """All items of all frames, each frame in document order, and the rows of its tables and lists.
+
+    ``busy``: something lies over the page that can only be waited for, such as «Loading…».
+    """
 
     items: tuple[Item, ...] = ()
     rows: tuple[Row, ...] = ()
     url: str = field(default="", compare=False)
+    busy: bool = False
 
     @cached_property
     def texts(self) -> tuple[str, ...]:
@@ -98,6 +103,11 @@ class Screen:
         """The items by frame."""
         numbers = sorted({item.frame for item in self.items})
         return {number: tuple(item for item in self.items if item.frame == number) for number in numbers}
+
+    def nearest(self, item: Item) -> Item:
+        """Return the item of the same kind and name that is nearest to one of an earlier screen, else that one."""
+        same_ones = [other for other in self.items if (other.kind, other.text) == (item.kind, item.text)]
+        return min(same_ones, key=lambda other: abs(other.index - item.index), default=item)
 
     def in_dialog(self) -> Screen:
         """Only what stands in the dialogue that was opened last (in document order); empty without one."""
@@ -115,11 +125,13 @@ def screen_from(frames: Iterable[tuple[int, Mapping[str, Any]]], url: str, hide:
     secrets = [form for secret in hide for form in (secret, " ".join(secret.split())) if form]
     items: list[Item] = []
     rows: list[Row] = []
+    busy = False
     for number, listed in frames:
+        busy = busy or bool(listed.get("busy"))
         first_row = len(rows)
         rows += [_row(row, number, secrets) for row in listed["rows"]]
         items += [_item(item, number, index, first_row, secrets) for index, item in enumerate(listed["items"])]
-    return Screen(tuple(items), tuple(rows), url)
+    return Screen(tuple(items), tuple(rows), url, busy)
 
 
 def _row(row: Mapping[str, Any], frame: int, secrets: list[str]) -> Row:
@@ -147,7 +159,7 @@ def _hidden(text: str, secrets: list[str]) -> str:
 
 def plain(text: str) -> str:
     """Return the words of a text as they are compared: lower case, punctuation and white space as single blanks."""
-    folded = unicodedata.normalize("NFKC", text).casefold()
+    folded = unicodedata.normalize("NFKC", _UNSEEN.sub("", text)).casefold()
     return " ".join(re.findall(r"[^\W_]+", folded))
 
 

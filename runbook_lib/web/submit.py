@@ -12,6 +12,8 @@ from playwright.async_api import Error
 from runbook_lib.errors import OutcomeUnknown, PageRefused, RunbookError
 from runbook_lib.web.hand import Hand
 from runbook_lib.web.match import find
+from runbook_lib.web.obstacles import dismiss
+from runbook_lib.web.pictures import take_picture
 from runbook_lib.web.reading import fresh_texts, meaning, refusal
 from runbook_lib.web.screen import Screen
 from runbook_lib.web.view import SessionEnded
@@ -51,14 +53,14 @@ class Submit:
         view.said.clear()
         view.unexpected.clear()
         view.expect(*view.labels.phrases[self.agree], dangers=view.labels.phrases.get(self.dangers, ()))
-        await view.picture(f"{self.name}-before")
+        await take_picture(view, f"{self.name}-before")
         try:
             await self.hand.press_once(self.key)
             return await self._outcome(before, done)
         finally:
             view.expect()
             with contextlib.suppress(Exception):  # a picture must not hide what happened
-                await view.picture(f"{self.name}-after")
+                await take_picture(view, f"{self.name}-after")
 
     async def _outcome(self, before: Screen, done: Callable[[Screen], T | None]) -> T:
         view = self.hand.view
@@ -105,7 +107,7 @@ class Submit:
                 raise self._refused(
                     text, what="the page asked something that was not expected; it was answered with no"
                 )
-        await self.hand.dismiss(front)
+        await dismiss(self.hand.view, front)
         await view.wait(lambda now: True if now.in_dialog().texts != front.texts else None, "the dialogue to close")
 
     def _raise_for_question(self) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ipaddress
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from itertools import groupby
 
 from runbook_lib.models import IseServer, ReadinessItem
 from runbook_lib.web.labels import Labels
@@ -22,7 +23,7 @@ def readiness(screen: Screen, labels: Labels) -> tuple[tuple[ReadinessItem, ...]
     tables: dict[tuple[int, int], list[Row]] = {}
     for row in screen.rows:
         tables.setdefault((row.frame, row.table), []).append(row)
-    candidates = [*tables.values(), *_lists_of_lines(screen, labels)]
+    candidates = [*tables.values(), *_joined(screen.rows), *_lists_of_lines(screen, labels)]
     judged = [_judged(rows, labels) for rows in candidates]
     most = max(judged, key=lambda rows: sum(state != "" for _, state in rows), default=[])
     if not any(state for _, state in most):
@@ -31,10 +32,20 @@ def readiness(screen: Screen, labels: Labels) -> tuple[tuple[ReadinessItem, ...]
 
 
 def ise_servers(screen: Screen, labels: Labels) -> tuple[IseServer, ...]:
-    """Return the rows of the table of ISE servers: every row that holds an address."""
+    """Return the rows of the table of ISE servers: every row that holds an address.
+
+    Where no table holds one, lines of text count as rows, below a head of columns or with a state that is known.
+    """
+    found = _ise_servers(screen.rows, labels)
+    lines = () if found else tuple(row for row in _lines(screen) if len(row.cells) > 1)
+    headed = any(_heads(row, labels) for row in lines)
+    return found or tuple(row for row in _ise_servers(lines, labels) if headed or row.answers is not None)
+
+
+def _ise_servers(rows: Sequence[Row], labels: Labels) -> tuple[IseServer, ...]:
     found: list[IseServer] = []
     header: Row | None = None
-    for row in screen.rows:
+    for row in rows:
         if _heads(row, labels):
             header = row
             continue
@@ -45,6 +56,12 @@ def ise_servers(screen: Screen, labels: Labels) -> tuple[IseServer, ...]:
         if server is not None and server.address not in [known.address for known in found]:
             found.append(server)
     return tuple(found)
+
+
+def _joined(rows: Sequence[Row]) -> Iterator[list[Row]]:
+    """Rows that follow each other and have as many cells: grids are drawn with a table for each row, too."""
+    for _, run in groupby(rows, key=lambda row: (row.frame, row.listed, len(row.cells))):
+        yield list(run)
 
 
 def _judged(rows: Sequence[Row], labels: Labels) -> list[tuple[ReadinessItem, str]]:

@@ -1,4 +1,4 @@
-"""Look at the page: screens, waiting for something to appear, pictures without secrets, the browser's own questions."""
+"""Look at the page: screens, waiting for something to appear, the browser's own questions."""
 
 from __future__ import annotations
 
@@ -10,34 +10,21 @@ from collections.abc import Callable, Iterable
 from importlib.resources import files
 from typing import Any, TypeVar
 
-from playwright.async_api import Dialog, ElementHandle, Error, Frame, JSHandle
+from playwright.async_api import Dialog, ElementHandle, Error, Frame, JSHandle, Request
 
-from runbook_lib.errors import CertificateMoved, ConnectionLost, DeviceError, DeviceSilent, PageNotUnderstood
+from runbook_lib.errors import ConnectionLost, DeviceSilent, PageNotUnderstood
 from runbook_lib.web.browser import PinnedBrowser
 from runbook_lib.web.labels import Labels
 from runbook_lib.web.match import find
-from runbook_lib.web.screen import FIELDS, PRESSABLE, Screen, plain, says, screen_from
+from runbook_lib.web.screen import FIELDS, PRESSABLE, Item, Screen, plain, says, screen_from
 
 _INVENTORY = files("runbook_lib.web").joinpath("inventory.js").read_text(encoding="utf-8")
 # As one text a list travels several times faster; some old script libraries change what it would say.
 _AS_TEXT = """h => Array.prototype.toJSON || Object.prototype.toJSON || String.prototype.toJSON
-  ? "" : JSON.stringify({items: h.items, rows: h.rows})"""
-_AS_VALUES = "h => ({items: h.items, rows: h.rows})"
+  ? "" : JSON.stringify({items: h.items, rows: h.rows, busy: h.busy})"""
+_AS_VALUES = "h => ({items: h.items, rows: h.rows, busy: h.busy})"
 _SHORT_WAIT_S, _LONG_WAIT_S = 0.05, 0.3
 _FRESH_S = 0.1
-_MASK = """(h, indices) => { for (const i of indices) {
-  const el = h.elements[i];
-  el.setAttribute("data-masked", el.getAttribute("style") || "");
-  for (const [k, v] of [["transition", "none"], ["animation", "none"], ["background", "#000"], ["color", "#000"],
-    ["text-shadow", "none"], ["-webkit-text-fill-color", "#000"], ["-webkit-text-security", "disc"]])
-    el.style.setProperty(k, v, "important");
-} }"""
-_UNMASK = """(h, indices) => { for (const i of indices) {
-  const el = h.elements[i], style = el.getAttribute("data-masked");
-  if (style) el.setAttribute("style", style); else el.removeAttribute("style");
-  el.removeAttribute("data-masked");
-} }"""
-_MASKED = "(h, indices) => indices.every((i) => h.elements[i].hasAttribute('data-masked'))"
 
 Evidence = Callable[[str, bytes], None]
 T = TypeVar("T")
@@ -67,7 +54,10 @@ class Rest:
 
 
 class View:
-    """The eyes on one page. ``said`` collects the browser's own dialogues (alert, confirm) and what was answered."""
+    """The eyes on one page. ``said`` collects the browser's own dialogues (alert, confirm) and what was answered.
+
+    ``loads`` counts the pages and frames that were loaded; ``evidence`` is given the pictures.
+    """
 
     def __init__(self, browser: PinnedBrowser, labels: Labels, evidence: Evidence | None = None) -> None:
         self.browser = browser
@@ -77,11 +67,17 @@ class View:
         self.dangers: tuple[str, ...] = ()
         self.unexpected: list[str] = []
         self.logged_in = False
-        self._evidence = evidence
+        self.evidence = evidence
         self._handles: dict[int, tuple[Frame, JSHandle]] = {}
         self._shown: Screen | None = None
         self._shown_at = 0.0
+        self.loads = 0
         browser.page.on("dialog", self._answer)
+        self._asked: set[Request] = set()
+        browser.page.on("framenavigated", self._note_load)
+        browser.page.on("request", lambda request: self._asked.add(request))
+        browser.page.on("requestfinished", lambda request: self._asked.discard(request))
+        browser.page.on("requestfailed", lambda request: self._asked.discard(request))
 
     async def look(self, *, anew: bool = False) -> Screen:
         """Return what the page shows now; empty while it loads.
@@ -112,6 +108,19 @@ class View:
                 listed.append((number, json.loads(text) if text else await handle.evaluate(_AS_VALUES)))
         return listed
 
+    async def again(self, item: Item) -> Item:
+        """Return an item of an earlier look as the page shows it now, else itself."""
+        return (await self.look()).nearest(item)
+
+    @property
+    def quiet(self) -> bool:
+        """Whether the page waits for no answer of the server."""
+        return not self._asked
+
+    def _note_load(self, _: Frame) -> None:
+        self.loads += 1
+        self.moved()
+
     def moved(self) -> None:
         """Say that something is done to the page: the next look has to be a new one."""
         self._shown = None
@@ -125,9 +134,14 @@ class View:
             raise PageNotUnderstood("a part of the page went away", where=self.browser.page.url)
         return element
 
-    def frame(self, number: int) -> Frame:
-        """Return the frame of an item of the last look."""
-        return self._handles[number][0]
+    def keep_handles(self) -> None:
+        """Leave what was listed at the last look to the caller, who disposes of it."""
+        self._handles = {}
+        self.moved()
+
+    def handle(self, frame: int) -> JSHandle:
+        """Return what ``inventory.js`` listed for a frame at the last look, its elements included."""
+        return self._handles[frame][1]
 
     async def wait(self, ready: Callable[[Screen], T | None], what: str, deadline_s: float | None = None) -> T:
         """Look until ``ready`` gives something, and return that.
@@ -175,41 +189,6 @@ class View:
         """Whether a question is one that was expected."""
         return says(question, self.expected) and not says(question, self.dangers)
 
-    async def picture(self, name: str) -> None:
-        """Hand a picture of the page to the evidence, every secret blacked out; without certainty of that, none."""
-        if self._evidence is None:
-            return
-        for _ in range(3):
-            png = None
-            with contextlib.suppress(Error, DeviceError, CertificateMoved):  # the verb itself will meet it too
-                png = await self._masked_picture()
-            if png is not None:
-                self._evidence(name, png)
-                return
-
-    async def _masked_picture(self) -> bytes | None:
-        masked = await self._sensitive()
-        self.moved()
-        self._handles = {}
-        try:
-            for handle, indices in masked:
-                await handle.evaluate(_MASK, indices)
-            png = await self.browser.page.screenshot(timeout=10_000)
-            # A page that was drawn anew meanwhile shows fields that nobody has masked.
-            whole = all([await handle.evaluate(_MASKED, indices) for handle, indices in await self._sensitive()])
-        finally:
-            for handle, indices in masked:
-                with contextlib.suppress(Error):
-                    await handle.evaluate(_UNMASK, indices)
-                    await handle.dispose()
-            self.moved()
-        return png if whole else None
-
-    async def _sensitive(self) -> list[tuple[JSHandle, list[int]]]:
-        screen = await self.look(anew=True)
-        found = [(n, [item.index for item in items if item.sensitive]) for n, items in screen.frames.items()]
-        return [(self._handles[number][1], indices) for number, indices in found if indices]
-
     async def _answer(self, dialog: Dialog) -> None:
         agreed = dialog.type in ("alert", "beforeunload") or (dialog.type == "confirm" and self.agrees(dialog.message))
         text = dialog.message
@@ -237,7 +216,21 @@ async def _is_visible(frame: Frame) -> bool:
 
 
 def is_login(screen: Screen, labels: Labels) -> bool:
-    """Whether this is the page that asks for user and password."""
+    """Whether this is the page that asks for user and password, or one of its frames came to be that page."""
+    if _asks_login(screen, labels):
+        return True
+    frames = [Screen(items) for items in screen.frames.values()]
+    return len(frames) > 1 and any(_asks_login(frame, labels) and _only_login(frame, labels) for frame in frames)
+
+
+def _only_login(frame: Screen, labels: Labels) -> bool:
+    """Whether a frame has the captions of a login and no others: a form in a frame has one password field too."""
+    fields = [item for item in frame.items if item.kind in FIELDS - {"checkbox"}]
+    named = find(frame, labels["login_user"]) and find(frame, labels["login_password"])
+    return bool(named) and len(fields) == 2 and bool(find(frame, labels["login_button"]))
+
+
+def _asks_login(screen: Screen, labels: Labels) -> bool:
     passwords = [item for item in screen.items if item.kind == "password"]
     inside = find(screen, labels["menu_administration"]) or find(screen, labels["logout"])
     user = any(item.kind in ("textbox", "combobox") for item in screen.items)

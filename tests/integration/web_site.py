@@ -141,8 +141,8 @@ class Handler(tornado.web.RequestHandler):
             self.finish(self.login(self.product, "", {}))
 
 
-def application(product: Product, skin: str) -> tornado.web.Application:
-    login, page = SKINS[skin]
+def application(product: Product, skin: str | tuple[Page, Page]) -> tornado.web.Application:
+    login, page = SKINS[skin] if isinstance(skin, str) else skin
     settings = {"product": product, "login": login, "page": page}
     return tornado.web.Application([(r"/(.*)", Handler, settings)])
 
