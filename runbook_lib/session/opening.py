@@ -9,7 +9,7 @@ from runbook_lib.errors import DeviceUnreachable, ParameterRefused, StageOutOfOr
 from runbook_lib.models import Answer, Stage
 from runbook_lib.params import LabRequest, Site, load_site, load_site_or_lab, secret_references
 from runbook_lib.record import Record, find_open, list_records, note_template, operator, works_under_lock
-from runbook_lib.secrets import learn
+from runbook_lib.secrets import REDACTOR, learn
 from runbook_lib.session.choice import Choice, choose, has_ended, resolved
 from runbook_lib.session.runbook import Runbook, report_progress
 from runbook_lib.session.stages import STAGES, DeleteStale, ListCertificates
@@ -17,6 +17,7 @@ from runbook_lib.steps.context import Context
 from runbook_lib.steps.devices import Devices
 from runbook_lib.views.audience import attended
 from runbook_lib.views.progress import Progress
+from runbook_lib.views.trouble import show_errors_as_advice
 
 __all__ = ["open_incident", "open_runbook", "open_site"]
 
@@ -32,6 +33,7 @@ def open_runbook(stage: str, site: str = "", incident: str = "", approve: str = 
     Nothing is contacted yet (the lab is started where the site asks for it). Raises UsageError and
     RecordError.
     """
+    show_errors_as_advice(REDACTOR.redact_text)
     which = _stage(stage)
     person = attended()
     wanted = resolved(site, incident, attended=person)

@@ -1,8 +1,9 @@
 """What a person sees while a cell works: what is going on, a bar, how long it has taken, and what is left if known.
 
-The bar is a widget while the cell runs, so that it goes on after the page is loaded again, and plain HTML once the cell
-is done, so that a stored notebook holds no dead widget. Whatever shows no widgets shows the same words, renewed at each
-change. Headless there is none of this: ``session`` prints a line per change.
+The bar is an output of HTML that is renewed, and no widget. A page that is loaded again while the cell works cannot ask
+the kernel for widgets until the cell is done, and a stored notebook would hold a dead one. An output stays as it was
+stored, and says so; once the cell is done, what was told stands folded in its place. Whatever shows no HTML shows the
+same words. Headless there is none of this: ``session`` prints a line per change.
 """
 
 from __future__ import annotations
@@ -13,16 +14,19 @@ import time
 from dataclasses import dataclass, field
 from typing import Any
 
-import ipywidgets
-
 from runbook_lib.views.as_html import text_of
 
 SHOWN_AFTER_S = 0.5
 """Cells that are done sooner show nothing."""
-TICK_S = 1.0
+TICK_S, LEAST_S = 2.0, 0.25
+"""How often the clock is renewed, and how long two changes are apart at least."""
+HINT_AFTER_S, KNOWN_AFTER_S = 20.0, 3.0
+RELOADED = (
+    "If this page is loaded again, the bar stands still and the cell works on. Once the kernel is idle, run the cell"
+    " again: it looks first, and shows how it ended."
+)
 _STYLE = "<style>.rb-bar{width:24em;max-width:60vw;height:1em;margin-right:1em}</style>"
 _LEAST_SHARE = 0.02
-_LEAST_S = 3.0
 
 
 @dataclass
@@ -41,7 +45,7 @@ class _State:
     def left_s(self) -> float | None:
         """Return how many seconds are left, where the work goes on at one pace and enough of it is done to tell."""
         done, elapsed = self.fraction, self.elapsed_s()
-        if not self.steady or not done or done < _LEAST_SHARE or elapsed < _LEAST_S:
+        if not self.steady or not done or done < _LEAST_SHARE or elapsed < KNOWN_AFTER_S:
             return None
         return elapsed * (1 - min(done, 1)) / done
 
@@ -82,9 +86,6 @@ class _Bar:
         self._over = threading.Event()
         self._guard = threading.Lock()
         self._handle: Any = None
-        self._words, self._share, self._time = (ipywidgets.HTML() for _ in range(3))
-        self._line = ipywidgets.HBox([self._share, self._time])
-        self._widget = ipywidgets.VBox([self._words, self._line])
         # What is displayed from the thread belongs to the cell that runs now: Jupyter keeps that in the context.
         context = contextvars.copy_context()
         self._thread = threading.Thread(target=context.run, args=(self._draw_on,), name="progress-bar", daemon=True)
@@ -104,50 +105,47 @@ class _Bar:
         self._thread.join()
         if self._handle is not None:
             self._handle.update(_ended(self._state, kind), raw=True)
-        for widget in (self._widget, self._line, self._words, self._share, self._time):
-            widget.close()
 
     def _draw_on(self) -> None:
         if self._over.wait(SHOWN_AFTER_S):
             return
-        drawn = ""
         while not self._over.is_set():
             self._changed.clear()
             with self._guard:
-                sentence, share, words = self._state.sentence, share_of(self._state.fraction), _times(self._state)
-            # A widget tells the page only what differs: the bar is not begun anew while its share stays.
-            self._share.value, self._time.value = share, words
-            if sentence != drawn:  # nothing is shown until there is something to say
-                self._words.value = f'<p role="status">{text_of(sentence)}</p>'
-                self._show(sentence)
-                drawn = sentence
-            self._changed.wait(TICK_S)
+                bundle = _going_on(self._state) if self._state.told else None
+            if bundle is not None:
+                self._show(bundle)
+            self._over.wait(LEAST_S)
+            self._changed.wait(TICK_S - LEAST_S)
 
-    def _show(self, sentence: str) -> None:
-        """Display the bar, or renew the words for whatever shows no widgets."""
+    def _show(self, bundle: dict[str, str]) -> None:
         from IPython.display import display
 
-        bundle = {
-            **self._widget._repr_mimebundle_(),
-            "text/plain": sentence,
-            "text/html": f"<p>{text_of(sentence)}</p>",
-        }
         if self._handle is None:
             self._handle = display(bundle, raw=True, display_id=True)  # type: ignore[no-untyped-call]
         else:
             self._handle.update(bundle, raw=True)
 
 
-def share_of(fraction: float | None) -> str:
-    """Return the bar; without a share that is known, one that only says that something goes on."""
-    share = "" if fraction is None else f' value="{min(max(fraction, 0), 1):.3f}"'
-    return f'{_STYLE}<progress class="rb-bar" max="1"{share} aria-label="How far this cell is"></progress>'
+def _going_on(state: _State) -> dict[str, str]:
+    """Return what is shown while the cell works; without a share that is known, the bar only says that it does."""
+    fraction = None if state.fraction is None else min(max(state.fraction, 0.0), 1.0)
+    value = "" if fraction is None else f' value="{fraction:.3f}"'
+    times = _times(fraction, state.elapsed_s(), state.left_s())
+    bar = f'<progress class="rb-bar" max="1"{value} aria-label="How far this cell is"></progress>'
+    hint = f"<p><small>{text_of(RELOADED)}</small></p>" if state.elapsed_s() > HINT_AFTER_S else ""
+    return {
+        "text/html": f"{_STYLE}<p>{text_of(state.sentence)}</p><p>{bar} {text_of(times)}</p>{hint}",
+        "text/plain": f"{state.sentence}\n{times}",
+    }
 
 
-def _times(state: _State) -> str:
-    share = "" if state.fraction is None else f"{min(max(state.fraction, 0), 1):.0%} · "
-    left = state.left_s()
-    return f"{share}{clock(state.elapsed_s())} so far" + (f" · about {clock(left)} left" if left is not None else "")
+def _times(fraction: float | None, elapsed_s: float, left_s: float | None) -> str:
+    parts = [] if fraction is None else [f"{fraction:.0%}"]
+    parts.append(f"{clock(elapsed_s)} so far")
+    if left_s is not None:
+        parts.append(f"about {clock(left_s)} left")
+    return " · ".join(parts)
 
 
 def _ended(state: _State, kind: type[BaseException] | None) -> dict[str, str]:
@@ -165,7 +163,7 @@ def _ended(state: _State, kind: type[BaseException] | None) -> dict[str, str]:
     steps = (
         f"<details><summary>{text_of(said)}</summary><ul>{told}</ul></details>" if told else f"<p>{text_of(said)}</p>"
     )
-    return {"text/html": steps, "text/plain": said}
+    return {"text/html": f'<div role="status">{steps}</div>', "text/plain": said}
 
 
 def clock(seconds: float) -> str:

@@ -8,12 +8,12 @@ from dataclasses import dataclass
 GOOD, BAD, DOUBT, PLAIN = "good", "bad", "doubt", ""
 MARKS = {GOOD: "✔", BAD: "✘", DOUBT: "?", PLAIN: ""}
 
-_HREF = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9_./-]*")
+_HREF = re.compile(r"(?:\.\./)?[A-Za-z0-9_-][A-Za-z0-9_./-]*(?:#[a-z0-9-]+)?")
 
 
 @dataclass(frozen=True)
 class Link:
-    """A cell that leads to a file beside the notebook. ``href`` is ours: a relative path of plain characters."""
+    """A cell that leads to a file of ours. ``href`` is a relative path of plain characters, perhaps with an anchor."""
 
     text: str
     href: str
