@@ -19,6 +19,7 @@ from runbook_lib.models import Outcome, Stage, StageState
 from runbook_lib.notebook_run import NotebookResult, execute
 from runbook_lib.params import Site, secret_references, site_without_secrets
 from runbook_lib.record import Record, Seal, SiteLock, gate_notebook, note_template, seal_record
+from runbook_lib.report import report_in
 from runbook_lib.secrets import learn
 
 _ON_PAGES = frozenset({Stage.REGISTER, Stage.READD_ISE, Stage.VERIFY, Stage.POST_MORTEM})
@@ -51,6 +52,7 @@ class RunReport:
     """One run: its stages so far, the incident's outcome, the exit code, the seal that ended it.
 
     A run that went well and left a secret in its record ends as one whose record cannot be relied on.
+    ``report`` is the page of the post-mortem that the run wrote, None where it did not come so far.
     """
 
     incident: str
@@ -59,6 +61,7 @@ class RunReport:
     outcome: Outcome | None
     exit_code: int
     seal: Seal
+    report: Path | None = None
 
 
 def run_stages(
@@ -100,6 +103,7 @@ def run_stages(
         outcome=outcome,
         exit_code=_exit_code(reports[-1], outcome) or (errors.RecordError.exit_code if sealed.leaks else 0),
         seal=sealed,
+        report=report_in(record) if reports[-1].stage is Stage.POST_MORTEM else None,
     )
 
 

@@ -20,9 +20,9 @@ def report_command(record: str, *, forms: tuple[str, ...] = (), folder: str = ""
     """
     source = record_folder(record)
     found = post_mortem(source)
-    inside = None if folder or forms else _unsealed(source, found)
+    inside = None if folder else _unsealed(source, found)
     if inside is not None:
-        written = write_into(inside, found)
+        written = write_into(inside, found, forms=forms or FORMS)
     else:
         target = Path(folder).expanduser() if folder else Path.cwd() / f"{found.incident}-report"
         written = write_beside(target, found, record=source, forms=forms or FORMS)

@@ -49,6 +49,8 @@ def conclude(report: RunReport, seconds: float) -> int:
     """Print the table that ends a run, and the error that ended it, if one did; return the exit code."""
     out("")
     out(summary(report, seconds).text())
+    if report.report:
+        out(f"report:  {report.report}")
     out(f"seal:    {report.seal}\noutcome: {report.outcome or 'not finished'}\nrecord:  {report.folder}")
     problem = report.stages[-1].error_text
     if report.exit_code and problem:

@@ -39,11 +39,13 @@ class Written:
     taken_over: tuple[str, ...] = ()
 
 
-def write_into(record: Record, pm: PostMortem, *, stage: str = "", browser: str = "") -> Written:
+def write_into(
+    record: Record, pm: PostMortem, *, stage: str = "", forms: Iterable[str] = FORMS, browser: str = ""
+) -> Written:
     """Keep the report among the record's files, under ``report/``; each is named in the journal."""
     folder = record.folder / "report"
     theirs = _theirs(folder)
-    made, missing = _make(pm, FORMS, "../", theirs, browser)
+    made, missing = _make(pm, tuple(forms), "../", theirs, browser)
     kept = []
     for form, data in made.items():
         # Each text went through the gate; a PDF is compressed, and printed from the page that did.
@@ -67,6 +69,14 @@ def write_beside(
         written.append(path)
         there += [first] if path != first else []
     return Written(files=tuple(written), kept=tuple(there), missing=missing, taken_over=tuple(theirs))
+
+
+def report_in(record: Record) -> Path | None:
+    """Return the newest report's page among the record's files, or None."""
+    for line in reversed(record.journal.read().lines):
+        if line.artifact and line.artifact.path.startswith("report/") and line.artifact.path.endswith(".html"):
+            return record.folder / line.artifact.path
+    return None
 
 
 def _make(
