@@ -1,4 +1,7 @@
-"""The scan alone, in a process of its own: ``bench_scan.py FILE LITERALS``; prints seconds and the lines with a hit."""
+"""The scan alone, in a process of its own: ``bench_scan.py FILE LITERALS``; prints seconds and the lines with a hit.
+
+With ``lines`` as a third word it prints the lines' numbers, with ``inflate`` it only inflates a gzip file.
+"""
 
 from __future__ import annotations
 
@@ -7,8 +10,10 @@ import sys
 import time
 from pathlib import Path
 
+from runbook_lib.logs.ahead import PIECE
 from runbook_lib.logs.scanner import STEP
 from runbook_lib.logs.search import Search, count
+from runbook_lib.logs.streams import At
 
 
 def scan(path: Path, literals: list[bytes], *, number: bool) -> list[int]:
@@ -35,8 +40,27 @@ def scan(path: Path, literals: list[bytes], *, number: bool) -> list[int]:
     return sorted(found)
 
 
+def inflate(path: Path) -> int:
+    """Return how many bytes a gzip file holds, inflated as the diagnosis does it."""
+    from runbook_lib.logs.inflate import inflated  # no scan needs it
+
+    size = 0
+    with path.open("rb") as file:
+        stream = inflated(file, lambda: At(file.fileno()))
+        while chunk := stream.read(PIECE):
+            size += len(chunk)
+    return size
+
+
 def main() -> None:
-    path, literals = Path(sys.argv[1]), Path(sys.argv[2]).read_bytes().splitlines()
+    path = Path(sys.argv[1])
+    if sys.argv[3:] == ["inflate"]:
+        started, used = time.perf_counter(), time.process_time()
+        size = inflate(path)
+        taken = {"seconds": time.perf_counter() - started, "processor": time.process_time() - used}
+        print(json.dumps({**taken, "size": size}))
+        return
+    literals = Path(sys.argv[2]).read_bytes().splitlines()
     if sys.argv[3:] == ["lines"]:
         print(json.dumps(scan(path, literals, number=True)))
         return

@@ -10,7 +10,7 @@ from runbook_lib.logs.streams import CHUNK, Direct, Readable
 WORTH = 4 << 20
 """How many bytes are worth a thread."""
 
-_PIECE = 2 << 20
+PIECE = 2 << 20
 """Bytes of one reading. Whoever inflates waits for the other thread once a piece, so pieces are large."""
 
 _WAITING = 3
@@ -63,7 +63,7 @@ class Ahead(Direct):
         chunk: bytes | Exception = b"-"
         while chunk and not isinstance(chunk, Exception):
             try:
-                chunk = self._stream.read(_PIECE)
+                chunk = self._stream.read(PIECE)
             except Exception as error:  # noqa: BLE001 - it belongs to the reader, who raises it
                 chunk = error
             if not self._put(chunk):
