@@ -70,7 +70,7 @@ def post_mortem(folder: Path, trusted: Trusted | None = None) -> PostMortem:
         ),
         impacts=impacts,
         stages=stages,
-        moments=moments_of(lines, diagnosis),
+        moments=moments_of(lines, changes, diagnosis),
         diagnosis=said,
         changes=changes,
         stores=stores,

@@ -7,7 +7,7 @@ from datetime import datetime
 
 from runbook_lib.models import StageState
 from runbook_lib.pictures.timeline import Lane, Point, Span, draw_timeline
-from runbook_lib.pictures.trust import trust_as_planned, trust_as_verified
+from runbook_lib.pictures.trust import addresses_of, trust_as_planned, trust_as_verified
 from runbook_lib.pictures.trust_drawing import draw_trust
 from runbook_lib.report.blocks import Drawn
 from runbook_lib.report.changes import STATE_TONES
@@ -20,11 +20,18 @@ TITLE = "The incident over time, in UTC"
 
 def over_time(pm: PostMortem) -> Drawn | None:
     """Draw what was rejected, the stages, what people decided and what was changed; None for an empty journal."""
-    if pm.last_utc is None:
+    if pm.opened_utc is None:
         return None
-    lanes, words, end = tuple(_lanes(pm)), tuple(_words(pm)), pm.last_utc
+    lanes, words, end = tuple(_lanes(pm)), tuple(_words(pm)), _end(pm, pm.opened_utc)
     wide, narrow = (draw_timeline(lanes, end=end, title=TITLE, words=words, width=each) for each in (WIDE, NARROW))
     return Drawn(wide, narrow)
+
+
+def _end(pm: PostMortem, otherwise: datetime) -> datetime:
+    """The last moment of the incident: what the report's own stage and the seals took is left out."""
+    own = f"stage {OWN_STAGE[:2]}"
+    last = [each.utc for each in pm.moments if each.utc and each.where != own and not each.what.startswith("sealed")]
+    return max(last, default=otherwise)
 
 
 def who_trusts_whom(pm: PostMortem) -> tuple[Drawn, ...]:
@@ -32,7 +39,7 @@ def who_trusts_whom(pm: PostMortem) -> tuple[Drawn, ...]:
     if pm.inventory is None:
         return ()
     found = [trust_as_planned(pm.plan, pm.inventory)] if pm.plan else []
-    found += [trust_as_verified(pm.inventory, pm.checks)] if pm.checks else []
+    found += [trust_as_verified(addresses_of(pm.inventory), pm.checks)] if pm.checks else []
     return tuple(Drawn(picture, picture) for picture in map(draw_trust, found))
 
 

@@ -8,11 +8,11 @@ from datetime import UTC, datetime
 
 from runbook_lib.logs.answer import timeline
 from runbook_lib.logs.report import when
-from runbook_lib.models import Deletion, Diagnosis, Stage
+from runbook_lib.models import Diagnosis, Stage
 from runbook_lib.record.lines import Kind, Line
 from runbook_lib.report.changes import ref
 from runbook_lib.report.reading import Found
-from runbook_lib.report.values import Moment
+from runbook_lib.report.values import Change, Moment
 from runbook_lib.report.words import stamp
 
 _DIGEST = re.compile(r"\b([0-9a-f]{12})[0-9a-f]{52}\b")
@@ -36,9 +36,12 @@ _ALWAYS = {
 }
 
 
-def moments_of(lines: tuple[Line, ...], diagnosis: Found[Diagnosis] | None) -> tuple[Moment, ...]:
+def moments_of(
+    lines: tuple[Line, ...], changes: tuple[Change, ...], diagnosis: Found[Diagnosis] | None
+) -> tuple[Moment, ...]:
     """Return the rows, earliest first; those of logs without a date come last."""
-    found = [_of_line(line) for line in (*_events(lines), *_verdicts(lines))]
+    tones = {change.result_ref.line: change.tone for change in changes}
+    found = [_of_line(line, tones) for line in (*_events(lines), *_verdicts(lines))]
     if diagnosis:
         found += [
             Moment(
@@ -75,10 +78,11 @@ def _verdicts(lines: tuple[Line, ...]) -> Iterator[Line]:
             last[line.server, line.text] = line.seen
 
 
-def _of_line(line: Line) -> Moment:
+def _of_line(line: Line, tones: dict[int, str]) -> Moment:
     where = ", ".join(part for part in (line.stage and f"stage {line.stage[:2]}", line.server) if part)
     what = _DIGEST.sub(r"\1…", _what(line))
-    return Moment(utc=line.utc, said=stamp(line.utc), where=where, what=what, tone=_tone(line), ref=ref(line))
+    tone = tones.get(line.n) or _tone(line)
+    return Moment(utc=line.utc, said=stamp(line.utc), where=where, what=what, tone=tone, ref=ref(line))
 
 
 def _what(line: Line) -> str:
@@ -104,8 +108,6 @@ def _what(line: Line) -> str:
 def _tone(line: Line) -> str:
     if line.kind is Kind.STAGE_ENDED:
         return _ENDS.get(line.seen, "doubt")
-    if line.kind is Kind.RESULT:
-        return "good" if line.seen in (line.expected, Deletion.GONE.value) else "plain"
     if line.kind in (Kind.INTENT, Kind.SENT):
         return "change"
     return "doubt" if line.kind in (Kind.INTERRUPTED, Kind.TORN) else "plain"
