@@ -34,6 +34,7 @@ _PLACES = (
     "/usr/lib/chromium/chromium",
     "/snap/bin/chromium",
 )
+_BY_HAND = "Without any, a person can work the pages: web: guided in the site's file."
 _PLAYWRIGHT_FOLDERS = ("~/.cache/ms-playwright", "~/Library/Caches/ms-playwright")
 _PLAYWRIGHT_BUILDS = (
     "chromium-*/chrome-linux*/chrome",
@@ -102,7 +103,7 @@ def _named(wanted: str, source: str) -> Path:
             "the browser that was asked for is not there, or cannot be run",
             where=source,
             found=wanted,
-            next_step="Give the path of Chrome, Edge or Chromium, or leave it empty to use the system's.",
+            next_step="Give the path of Chrome, Edge or Chromium, or leave it empty to use the system's. " + _BY_HAND,
         )
     return Path(found)
 
@@ -128,4 +129,4 @@ def _how_to_install() -> str:
         install = "Install Google Chrome, or run: playwright install chromium"
     else:
         install = "Install one (Debian, Ubuntu: apt-get install chromium), or run: playwright install chromium"
-    return f"{install}. A browser elsewhere: set {ENVIRONMENT} to its path."
+    return f"{install}. A browser elsewhere: set {ENVIRONMENT} to its path. {_BY_HAND}"

@@ -28,6 +28,7 @@ KNOWN: Mapping[str, str] = {
     "session_limit": "more SSH sessions than limit are turned away after login: limit",
     "password_expired": "the SSH password has expired",
     "ha_broken": "the pair does not find together again, until HA is removed",
+    "failed_over": "the primary fails over to the secondary, and a registration under way ends",
     "ise_api_absent": "the ISE server has no API for certificates, as before release 3.1",
     "web_locked": "the web account is locked",
     "web_password_expired": "the web password has expired",

@@ -37,6 +37,7 @@ class HealthMonitor:
             self._note(f"Peer does not answer: {type(problem).__name__}", "ERROR")
         ok = ok and not self._core.faults.on("ha_broken", self._server)
         before = self._core.world.ha_state(self._server)
+        self._core.world.failed_over = self._core.faults.on("failed_over", "primary") is not None
         self._core.world.link(self._server, ok)
         after = self._core.world.ha_state(self._server)
         if before != after:

@@ -115,6 +115,8 @@ class Registrar:
         for step in range(1, _STEPS + 1):
             if await self._core.pause(self._core.registration_s / len(MILESTONES) / _STEPS):
                 raise RegistrationFailed("The server was stopped.")
+            if self._core.world.failed_over:
+                raise RegistrationFailed("HA registration failed: the primary fails over to the secondary server.")
             self._core.world.progress(milestone, step * 100 // _STEPS)
 
     def _ended(self, text: str, level: str = "INFO", effect: str = "registered") -> None:

@@ -108,6 +108,7 @@ class World:
         self.integrations: list[IseIntegration] = []
         self.registration: Registration | None = None
         self.failover = failover
+        self.failed_over = False
         self.changed: Callable[[], None] = lambda: None
         self.task_numbers = itertools.count(3069)
 
@@ -158,6 +159,8 @@ class World:
     def ha_state(self, server: str) -> str:
         """The server's HA state in the product's words; both directions must work for the good ones."""
         role, peer = server.capitalize(), self.pi[PEER[server]]
+        if self.failed_over:
+            return "Primary Failover" if server == "primary" else "Secondary Active"
         if self.registration and self.registration.under_way:
             return "HA Initializing"
         if not self.pi[server].ha_configured:

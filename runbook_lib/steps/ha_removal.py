@@ -21,10 +21,13 @@ MEANING = (
 
 def removable(site: Site, states: Sequence[HaStatus]) -> bool:
     """Whether the primary holds what is served now: no state is unknown, and the secondary is not the active one."""
-    secondary = next(status.state for status in states if status.server == "secondary")
-    primary = next(status.state for status in states if status.server == "primary")
-    served_by_secondary = "active" in secondary.casefold() or "failover" in primary.casefold()
-    return StateKind.UNKNOWN not in kinds_of(site, states) and not served_by_secondary
+    return StateKind.UNKNOWN not in kinds_of(site, states) and not served_by_secondary(states)
+
+
+def served_by_secondary(states: Sequence[HaStatus]) -> bool:
+    """Whether a failover is under way or has happened, in the words of one of the servers."""
+    words = {status.server: status.state.casefold() for status in states}
+    return "active" in words.get("secondary", "") or "failover" in words.get("primary", "")
 
 
 async def remove_ha(context: Context) -> None:

@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 from runbook_lib.errors import (
-    ConnectionLost,
-    DeviceSilent,
-    OutcomeUnknown,
     PageNotUnderstood,
     PageRefused,
     ReadinessFailed,
-    RepairFailed,
 )
 from runbook_lib.models import Diagnosis, HaPage, ReadinessItem
 from runbook_lib.parse.ha import StateKind
@@ -23,10 +19,11 @@ from runbook_lib.steps.guided import Guide, ha_guide, require_someone, watch, we
 from runbook_lib.steps.ha_form import typed_form
 from runbook_lib.steps.ha_removal import remove_ha
 from runbook_lib.steps.ha_state import in_words, kinds_of, observe_ha
-from runbook_lib.steps.meanwhile import gained, logs_now
+from runbook_lib.steps.meanwhile import logs_now
 from runbook_lib.steps.pages import PrimaryPages
 from runbook_lib.steps.pending import settle_pending
 from runbook_lib.steps.preflight import require_release
+from runbook_lib.steps.watching_ha import failed, watch_registration
 from runbook_lib.web import PrimePages
 
 
@@ -97,7 +94,7 @@ async def _drive(context: Context, pages: PrimaryPages, action: HaAction, items:
         await require_confirmed(context, "primary")
         await page.open_ha_configuration()
         await _register_once(context, page, before)
-    done = await _watch(context, page, before)
+    done = await watch_registration(context, page, before)
     context.record.write_facts(context.stage, "ha_page", done)
     settle_pending(context, REGISTRATION, done.configuration_mode)
     return done
@@ -113,47 +110,7 @@ async def _register_once(context: Context, page: PrimePages, before: Diagnosis |
         raise
     except PageRefused as error:
         change.result(f"refused: {error.found or error.what}", expected="accepted")
-        raise _failed(context, "The page refused to register high availability", error, before) from error
-
-
-def _reporter(context: Context) -> Callable[[HaPage], None]:
-    def report(page: HaPage) -> None:
-        total = sum(milestone.percent for milestone in page.milestones)
-        words = ", ".join(f"{milestone.name} {milestone.percent} %" for milestone in page.milestones)
-        context.tell(
-            words or page.configuration_mode, total / (100 * len(page.milestones)) if page.milestones else None
-        )
-
-    return report
-
-
-async def _watch(context: Context, page: PrimePages, before: Diagnosis | None) -> HaPage:
-    """Watch until the page calls HA active; a failure is written as the result, a silence leaves it pending."""
-    try:
-        return await page.watch_registration(_reporter(context))
-    except PageRefused as error:
-        settle_pending(context, REGISTRATION, f"failed: {error.found or error.what}")
-        raise _failed(context, f"HA registration failed: {error.what}", error, before) from error
-    except (DeviceSilent, ConnectionLost) as error:
-        raise OutcomeUnknown(
-            "The registration was sent and its end was not seen",
-            where="primary",
-            found=error.found or error.what,
-            next_step="run this stage again: it goes on watching and does not register twice",
-        ) from error
-
-
-def _failed(context: Context, what: str, error: PageRefused, before: Diagnosis | None) -> RepairFailed:
-    """The page's words, and what the servers' logs gained since ``before``."""
-    words = error.found or error.what
-    found = "\n".join(filter(None, (words, gained(before, logs_now(context)))))
-    return RepairFailed(what, where="primary", found=found, next_step=_advice(words))
-
-
-def _advice(message: str) -> str:
-    if "authentication key" in message.lower():
-        return "set one key on both servers (ncs ha authkey NEWKEY), put it where the site's file refers to, run again"
-    return "run 10_diagnose_logs again: a mismatch means that a stale entry is left; then run this stage again"
+        raise await failed(context, "The page refused to register high availability", error, before) from error
 
 
 async def guide_of(context: Context, pages: PrimaryPages) -> Guide:

@@ -113,11 +113,14 @@ class HaPages:
         """
         await self._fill(form)
         before = await self.view.look()
+        earlier = milestones(before, self.labels)
 
         def began(screen: Screen) -> HaPage | None:
             page = self._read(screen)
             if page.under_way or says(page.configuration_mode, self.labels.phrases["mode_active"]):
                 return page
+            if any(step.failed for step in page.milestones) and page.milestones != earlier:
+                return page  # it began and has failed since: the watch tells at which milestone
             # It may have failed already, in the words of an earlier failure that still stood there.
             fresh = fresh_texts(before, screen)
             started = says(" ".join(fresh), self.labels.phrases["under_way"]) and not refusal(fresh, self.labels)

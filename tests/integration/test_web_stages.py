@@ -12,10 +12,10 @@ import pytest
 import yaml
 from repair_site import StartLab, changes, open_record
 
-from runbook_lib.errors import DecisionNeeded, RepairFailed
+from runbook_lib.errors import BrowserMissing, DecisionNeeded, ReadinessFailed, RepairFailed
 from runbook_lib.lab import Lab
 from runbook_lib.lab.backend import HaForm
-from runbook_lib.models import Stage
+from runbook_lib.models import ReadinessItem, Stage
 from runbook_lib.record import Kind
 from runbook_lib.session import open_runbook
 from runbook_lib.web import labels, labels_for
@@ -135,13 +135,13 @@ def person(monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[[], object]], 
     def watch(act: Callable[[], object]) -> list[str]:
         told: list[str] = []
 
-        def tell(sentence: str, fraction: float | None = None) -> None:
+        def tell(sentence: str, fraction: float | None = None, *, steady: bool = False) -> None:
             told.append(sentence)
             if "by hand" in sentence:
                 act()
 
         monkeypatch.setattr("runbook_lib.session.opening.attended", lambda: True)
-        monkeypatch.setattr("runbook_lib.session.opening.report_progress", tell)
+        monkeypatch.setattr("runbook_lib.session.opening.Progress", lambda: tell)
         return told
 
     return watch
@@ -233,6 +233,78 @@ def test_a_registration_that_stays_broken_is_removed_once_and_registered_anew_wh
     assert [line.text for line in intents] == ["ncs ha remove", "register HA"]
     assert intents[0].utc.isoformat() <= sent[0]["utc"]
     assert changes(truth).registered == ["registered"]
+
+
+def unreachable(site: dict[str, Any]) -> None:
+    """Another secondary than the one that there is: Check Readiness cannot reach it."""
+    elsewhere = site["secondary"]["address"].rpartition(".")[0] + ".99"
+    site["secondary"].setdefault("names", []).append(elsewhere)
+    site["ha"]["secondary_address"] = elsewhere
+
+
+def test_a_failed_item_of_check_readiness_stops_the_run(unregistered: Callable[..., Lab]) -> None:
+    """Nothing is registered, the item is named, and the whole table stands in the record."""
+    lab = unregistered()
+    with pytest.raises(ReadinessFailed) as stopped:
+        register(edited(lab, unreachable))
+    assert "Reachability" in stopped.value.found
+    assert "Memory" not in stopped.value.found
+    assert stopped.value.exit_code == 3
+    items = open_record().read_facts(Stage.REGISTER, "readiness", tuple[ReadinessItem, ...])
+    kept = {item.name: item.passed for item in items}
+    assert (kept["Reachability"], kept["CPU"], len(kept)) == (False, True, 8)
+    assert changes(lab.truth()).registered == []
+    assert not [line for line in open_record().journal.read().lines if line.kind is Kind.INTENT]
+
+
+def test_a_failed_item_that_the_sites_file_names_does_not_stop_the_run(unregistered: Callable[..., Lab]) -> None:
+    """Register is pressed, and what the page then says of the same cause is told."""
+    lab = unregistered()
+
+    def accepting(site: dict[str, Any]) -> None:
+        unreachable(site)
+        site.setdefault("policy", {})["accept_readiness"] = ["Reachability"]
+
+    with pytest.raises(RepairFailed) as failed:
+        register(edited(lab, accepting))
+    assert ".99 is not reachable" in failed.value.found
+    assert len(changes(lab.truth()).registered) == 1
+
+
+def test_a_primary_that_fails_over_meanwhile_ends_the_registration(
+    unregistered: Callable[..., Lab], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The failure names the milestone and both servers' states; the next run neither registers nor removes anything."""
+    lab = unregistered(registration_s=6.0)
+    told: list[str] = []
+
+    def tell(sentence: str, fraction: float | None = None, *, steady: bool = False) -> None:
+        told.append(sentence)
+        if "Database Replication" in sentence:
+            lab.set_fault("failed_over")
+
+    monkeypatch.setattr("runbook_lib.session.opening.report_progress", tell)
+    site = edited(lab, lambda site: site.setdefault("policy", {}).update(remove_broken_ha=True))
+    with pytest.raises(RepairFailed) as failed:
+        register(site)
+    assert "milestone" in failed.value.what
+    assert "primary: Primary Primary Failover; secondary: Secondary Secondary Active" in failed.value.found
+    assert "fail back" in failed.value.next_step
+    with pytest.raises(DecisionNeeded):
+        register(site)
+    assert len(changes(lab.truth()).registered) == 1
+    assert not [line for line in lab.truth() if line["what"] == "ncs ha remove"]
+
+
+def test_without_a_browser_the_stage_ends_with_what_to_do(unregistered: Callable[..., Lab]) -> None:
+    """Exit 2 names the browser and the key of the site's file; nothing is changed."""
+    lab = unregistered()
+    with pytest.raises(BrowserMissing) as missing:
+        register(edited(lab, lambda site: site.update(browser="/opt/no-such-browser")))
+    assert missing.value.exit_code == 2
+    assert "/opt/no-such-browser" in str(missing.value)
+    assert "guided" in missing.value.next_step
+    assert changes(lab.truth()).registered == []
 
 
 def test_a_wrong_key_is_told_with_the_sentence_of_the_page_and_what_to_do(unregistered: Callable[..., Lab]) -> None:

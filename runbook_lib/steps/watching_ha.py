@@ -1,0 +1,94 @@
+"""Watch a registration on the page, and both servers beside it: a failover ends it whatever the page shows."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+from runbook_lib.errors import ConnectionLost, DeviceError, DeviceSilent, OutcomeUnknown, PageRefused, RepairFailed
+from runbook_lib.models import Diagnosis, HaPage, HaStatus
+from runbook_lib.steps.context import Context
+from runbook_lib.steps.deciding_ha import REGISTRATION
+from runbook_lib.steps.ha_removal import served_by_secondary
+from runbook_lib.steps.ha_state import in_words, observe_ha
+from runbook_lib.steps.meanwhile import gained, logs_now
+from runbook_lib.steps.pending import settle_pending
+from runbook_lib.web import PrimePages
+
+_ASK_SERVERS_S = 10.0
+
+
+async def watch_registration(context: Context, page: PrimePages, before: Diagnosis | None) -> HaPage:
+    """Watch until the page calls HA active; a failure is written as the result, a silence leaves it pending.
+
+    ``before`` are the logs before the click. Raises RepairFailed, OutcomeUnknown at the site's ``registration_s``.
+    """
+    try:
+        return await _first(page.watch_registration(_reporter(context)), _failover(context))
+    except PageRefused as error:
+        settle_pending(context, REGISTRATION, f"failed: {error.found or error.what}")
+        raise await failed(context, f"HA registration failed: {error.what}", error, before) from error
+    except (DeviceSilent, ConnectionLost) as error:
+        raise OutcomeUnknown(
+            "The registration was sent and its end was not seen",
+            where="primary",
+            found=error.found or error.what,
+            next_step="run this stage again: it goes on watching and does not register twice",
+        ) from error
+
+
+async def failed(context: Context, what: str, error: PageRefused, before: Diagnosis | None) -> RepairFailed:
+    """Return the error for a registration that failed: the page's words, both servers' states, what the logs gained."""
+    words = error.found or error.what
+    try:
+        states = await observe_ha(context)
+    except DeviceError:
+        states = ()
+    found = "\n".join(filter(None, (words, in_words(states), gained(before, logs_now(context)))))
+    return RepairFailed(what, where="primary", found=found, next_step=_advice(words, states))
+
+
+def _advice(message: str, states: tuple[HaStatus, ...]) -> str:
+    if "authentication key" in message.lower():
+        return "set one key on both servers (ncs ha authkey NEWKEY), put it where the site's file refers to, run again"
+    if served_by_secondary(states):
+        return "the secondary serves now: fail back in its Health Monitor page, then run this stage again"
+    return "run 10_diagnose_logs again: a mismatch means that a stale entry is left; then run this stage again"
+
+
+def _reporter(context: Context) -> Callable[[HaPage], None]:
+    def report(page: HaPage) -> None:
+        total = sum(milestone.percent for milestone in page.milestones)
+        words = ", ".join(f"{milestone.name} {milestone.percent} %" for milestone in page.milestones)
+        context.tell(
+            words or page.configuration_mode, total / (100 * len(page.milestones)) if page.milestones else None
+        )
+
+    return report
+
+
+async def _failover(context: Context) -> HaPage:
+    """Ask both servers now and then; raise PageRefused once the secondary has served at two looks in a row."""
+    seen = 0
+    while True:
+        await asyncio.sleep(_ASK_SERVERS_S)
+        try:
+            states = await observe_ha(context)
+        except DeviceError:
+            continue
+        seen = seen + 1 if served_by_secondary(states) else 0
+        if seen > 1:
+            raise PageRefused("the primary has failed over to the secondary", where="primary", found=in_words(states))
+
+
+async def _first(*works: Coroutine[Any, Any, HaPage]) -> HaPage:
+    """Return or raise what ends first; the others are ended before that."""
+    tasks = [asyncio.ensure_future(work) for work in works]
+    try:
+        done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        return next(iter(done)).result()
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
