@@ -48,7 +48,8 @@ class Query:
     @property
     def match(self) -> str:
         """The text in the words of SQLite's full-text search: nothing of it is an operator there."""
-        words = [phrase or word for phrase, word in _WORDS.findall(self.text)]
+        printable = "".join(c if c.isprintable() else " " for c in self.text)
+        words = [phrase or word for phrase, word in _WORDS.findall(printable)]
         return " ".join('"{}"*'.format(word.replace('"', '""')) for word in words)
 
 

@@ -93,7 +93,7 @@ def _members(path: Path, archive: zipfile.ZipFile) -> dict[str, Member]:
     """The archive's files by their paths in the record. Whatever ``packed`` would not have written is refused."""
     members: dict[str, Member] = {}
     folders = {info.filename.partition("/")[0] for info in archive.infolist()}
-    if len(folders) != 1 or archive.comment:
+    if len(folders) != 1 or archive.comment or archive.infolist()[0].header_offset:
         raise _no_archive(path, "it does not hold one folder alone")
     size = 0
     for info in archive.infolist():

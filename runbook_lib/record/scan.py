@@ -7,10 +7,10 @@ pieces) and looks for the secret itself. The two share no code.
 
 from __future__ import annotations
 
-import base64
 import html
 import json
 import re
+from binascii import a2b_base64, a2b_hex
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,10 +18,15 @@ from typing import Any
 from urllib.parse import unquote_to_bytes
 
 from runbook_lib import secrets
+from runbook_lib.redactor import SHORTEST
 
 _PRIVATE_KEY = re.compile(rb"-----BEGIN (?:[A-Z0-9]+ )*PRIVATE KEY-----")
 _BREAKS = re.compile(rb"\r?\n|\\+r\\+n|\\+n")
-_ESCAPE = re.compile(rb"\\+(?:u([0-9a-fA-F]{4})|x([0-9a-fA-F]{2})|U([0-9a-fA-F]{8})|(.))", re.DOTALL)
+_ESCAPE = re.compile(
+    rb"\\+(?:u([dD][89abAB][0-9a-fA-F]{2})\\+u([dD][c-fC-F][0-9a-fA-F]{2})"
+    rb"|u([0-9a-fA-F]{4})|x([0-9a-fA-F]{2})|U([0-9a-fA-F]{8})|(.))",
+    re.DOTALL,
+)
 _CODED = re.compile(rb"[A-Za-z0-9+/_-]{6,}")
 _HEX = re.compile(rb"[0-9a-fA-F]{8,}")
 _STANDARD = bytes.maketrans(b"-_", b"+/")
@@ -45,7 +50,7 @@ def scan(folder: Path) -> list[Finding]:
 
 def scan_files(folder: Path, paths: Iterable[Path]) -> list[Finding]:
     """The same for some files and folders under ``folder``."""
-    known = [(name, value.encode("utf-8", "surrogatepass")) for name, value in secrets.REDACTOR.known()]
+    known = [needle for name, value in secrets.REDACTOR.known() for needle in _needles(name, value)]
     findings: list[Finding] = []
     for path in paths:
         name = str(path.relative_to(folder))
@@ -58,6 +63,15 @@ def scan_files(folder: Path, paths: Iterable[Path]) -> list[Finding]:
         if _PRIVATE_KEY.search(data):
             findings.append(Finding(path=name, what="a private key"))
     return findings
+
+
+def _needles(reference: str, value: str) -> Iterator[tuple[str, bytes]]:
+    """The secret, and what is left of it where every escape is undone: its own backslashes are undone with the rest."""
+    data = value.encode("utf-8", "surrogatepass")
+    yield reference, data
+    plain = _unescaped(data)
+    if plain != data and len(plain) >= SHORTEST:
+        yield reference, plain
 
 
 def _found(data: bytes, known: Sequence[tuple[str, bytes]]) -> list[str]:
@@ -75,11 +89,16 @@ def _found(data: bytes, known: Sequence[tuple[str, bytes]]) -> list[str]:
 
 def _readings(data: bytes) -> Iterator[bytes]:
     """The bytes as they are, and as they were before this or that was done to them."""
+    seen: set[bytes] = set()
     for text in (data, *_joined_texts(data)):
         plain = _unescaped(text)
-        for reading in dict.fromkeys((text, plain, plain.replace(b"+", b" "), _BREAKS.sub(b"", text))):
+        unbroken = _BREAKS.sub(b"", text)
+        form = _unescaped(text.replace(b"+", b" ")) if b"+" in text else plain
+        for reading in dict.fromkeys((text, plain, form, unbroken)):
             yield reading
-            yield from _decoded(reading)
+            for said in _decoded(reading, seen):
+                yield said
+                yield _unescaped(said)
 
 
 def _unescaped(text: bytes) -> bytes:
@@ -98,7 +117,9 @@ def _unescaped(text: bytes) -> bytes:
 
 
 def _character(match: re.Match[bytes]) -> bytes:
-    four, two, eight, other = match.groups()
+    high, low, four, two, eight, other = match.groups()
+    if high:
+        return bytes.fromhex((high + low).decode("ascii")).decode("utf-16-be").encode()
     if two:
         return bytes([int(two, 16)])
     if four or eight:
@@ -107,15 +128,21 @@ def _character(match: re.Match[bytes]) -> bytes:
     return b"\n" if other == b"n" else bytes(other)
 
 
-def _decoded(text: bytes) -> Iterator[bytes]:
-    """What the runs of base64 and hexadecimal digits say, wherever in a run a group of digits begins."""
-    runs = [run.translate(_STANDARD) for run in _CODED.findall(text)]
+def _decoded(text: bytes, seen: set[bytes]) -> Iterator[bytes]:
+    """What the runs of base64 and hexadecimal digits say, wherever in a run a group of digits begins.
+
+    Runs that were ``seen`` in another reading are left out, and noted.
+    """
+    runs = set(_CODED.findall(text)) - seen
+    seen |= runs
+    digits = [run.translate(_STANDARD) for run in runs]
     for skip in range(4):
-        yield b"\n".join(base64.b64decode(run[skip : len(run) - (len(run) - skip) % 4]) for run in runs)
-        yield b"\n".join(base64.b64decode(_padded(run[skip:])) for run in runs if (len(run) - skip) % 4 > 1)
+        yield b"\n".join(a2b_base64(run[skip : len(run) - (len(run) - skip) % 4]) for run in digits)
+        yield b"\n".join(a2b_base64(_padded(run[skip:])) for run in digits if (len(run) - skip) % 4 > 1)
+    hexadecimal = [run for run in runs if _HEX.search(run)]
     for skip in range(2):
-        digits = (run[skip : len(run) - (len(run) - skip) % 2] for run in _HEX.findall(text))
-        yield b"\n".join(bytes.fromhex(run.decode("ascii")) for run in digits)
+        pairs = (run[skip : len(run) - (len(run) - skip) % 2] for whole in hexadecimal for run in _HEX.findall(whole))
+        yield b"\n".join(a2b_hex(run) for run in pairs)
 
 
 def _padded(run: bytes) -> bytes:

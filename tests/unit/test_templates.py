@@ -1,0 +1,147 @@
+"""Which version of a notebook ran, and which of its cells have changed since."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from runbook_lib.canonical import sha256_hex
+from runbook_lib.cli.sealing import report
+from runbook_lib.errors import RecordNotWritable
+from runbook_lib.models import Stage
+from runbook_lib.record import Kind, Record, SiteLock, note_template
+from runbook_lib.record.manifest import list_files
+from runbook_lib.record.templates import BY_HAND, TEMPLATE, drifts, without_outputs
+from runbook_lib.record.verify import verify_record
+from runbook_lib.session import open_runbook
+
+STAGE = Stage.DIAGNOSE
+
+
+def cell(name: str, source: str, kind: str = "code", **metadata: object) -> dict[str, Any]:
+    outputs = {"outputs": [], "execution_count": None} if kind == "code" else {}
+    return {"cell_type": kind, "id": name, "metadata": metadata, "source": source, **outputs}
+
+
+CELLS = (
+    cell("title", "# Title", "markdown"),
+    cell("parameters", 'site = "lab"', tags=["parameters"]),
+    cell("look", "rb.look()"),
+    cell("close", "rb.close()"),
+)
+
+
+@pytest.fixture
+def notebooks(tmp_path: Path) -> Path:
+    folder = tmp_path / "notebooks"
+    folder.mkdir()
+    write(folder, CELLS)
+    return folder
+
+
+@pytest.fixture
+def record(tmp_path: Path) -> Record:
+    return Record.create(tmp_path / "records", "mysite")
+
+
+def write(notebooks: Path, cells: Any) -> Path:
+    path = notebooks / f"{STAGE}.ipynb"
+    path.write_text(json.dumps({"cells": list(cells), "metadata": {}, "nbformat": 4, "nbformat_minor": 5}, indent=1))
+    return path
+
+
+def told(record: Record, notebooks: Path) -> list[tuple[str, ...]]:
+    files, _ = list_files(record.folder)
+    found = drifts(record.journal.read().lines, files, notebooks)
+    assert all(drift.known for drift in found)
+    return [drift.cells for drift in found]
+
+
+def test_version_that_ran_is_in_the_record(record: Record, notebooks: Path) -> None:
+    """The journal gives the SHA-256 of the notebook's file, and the record keeps its cells without outputs."""
+    path = write(notebooks, [cell("look", "rb.look()") | {"outputs": [{"output_type": "stream", "text": "secret"}]}])
+    note_template(record, STAGE, path)
+    (line,) = [line for line in record.journal.read().lines if line.kind is Kind.NOTED]
+    assert (line.stage, line.seen, line.text) == (STAGE, sha256_hex(path.read_bytes()), TEMPLATE)
+    assert line.artifact
+    kept = json.loads(record.read_bytes(line.artifact))
+    assert [(each["id"], each["source"], each["outputs"]) for each in kept["cells"]] == [("look", "rb.look()", [])]
+
+
+@pytest.mark.parametrize(
+    ("cells", "changed"),
+    [
+        (CELLS, ()),
+        ([*CELLS[:2], cell("look", "rb.look(1)"), CELLS[3]], ("code cell «look» changed",)),
+        ([cell("title", "# Other", "markdown"), *CELLS[1:]], ("text cell «title» changed",)),
+        ([*CELLS, cell("more", "1")], ("code cell «more» added",)),
+        (CELLS[:3], ("code cell «close» removed",)),
+        ([*CELLS[:2], CELLS[3], CELLS[2]], ("cells in another order",)),
+        ([CELLS[0], cell("parameters", 'site = "x"', tags=["parameters"]), *CELLS[2:]], ()),
+        ([*CELLS[:3], cell("close", "rb.close()") | {"outputs": [{"output_type": "stream"}]}], ()),
+        ([*CELLS[:2], cell("look", "rb.look()", "markdown"), CELLS[3]], ("text cell «look» changed",)),
+    ],
+)
+def test_cells_that_differ_now_are_named(record: Record, notebooks: Path, cells: Any, changed: tuple[str, ...]) -> None:
+    """Changed, added, removed and moved cells are named; outputs and the cell of parameters do not count."""
+    note_template(record, STAGE, notebooks / f"{STAGE}.ipynb")
+    write(notebooks, cells)
+    assert told(record, notebooks) == [changed]
+
+
+def test_each_version_that_ran_is_compared(record: Record, notebooks: Path) -> None:
+    """A stage that ran again as another version is told twice, and one that ran again unchanged once."""
+    for cells in (CELLS, CELLS[:3], CELLS):
+        note_template(record, STAGE, write(notebooks, cells))
+    assert told(record, notebooks) == [(), ("code cell «close» added",)]
+
+
+def test_notebook_that_is_gone_is_not_called_unchanged(record: Record, notebooks: Path) -> None:
+    """Where there is nothing to compare with, that is said."""
+    path = notebooks / f"{STAGE}.ipynb"
+    note_template(record, STAGE, path)
+    path.unlink()
+    files, _ = list_files(record.folder)
+    (drift,) = drifts(record.journal.read().lines, files, notebooks)
+    assert "what has changed since cannot be said" in str(drift)
+
+
+def test_verification_tells_of_drift(record: Record, notebooks: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """``runbook verify`` says which version ran, by whom, and where it has changed; it is no problem of the record."""
+    note_template(record, STAGE, notebooks / f"{STAGE}.ipynb", by_hand=True)
+    write(notebooks, CELLS[:3])
+    monkeypatch.setattr("runbook_lib.places.notebooks_dir", lambda: notebooks)
+    found = verify_record(record.folder)
+    (line,) = [line for line in report(found) if line.startswith("notebook:")]
+    assert "by hand, as on disk then; changed since: code cell «close» removed" in line
+    assert found.problems == []
+
+
+def test_notebook_that_cannot_be_read_stops_the_stage(record: Record, tmp_path: Path) -> None:
+    """A record that could not say what ran is not begun."""
+    with pytest.raises(RecordNotWritable, match="cannot be read"):
+        note_template(record, STAGE, tmp_path / "nowhere.ipynb")
+
+
+@pytest.mark.parametrize("data", [b"", b"no json", b'{"cells": 3}', b"[]", b'{"cells": [{}]}'])
+def test_file_that_is_no_notebook_is_kept_as_it_is(data: bytes) -> None:
+    """Whatever somebody put there is what the record keeps."""
+    assert without_outputs(data) == data
+
+
+def test_stage_that_a_person_opens_leaves_its_version(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By hand the session notes the notebook as it is on disk then; inside a run, which has noted it, it does not."""
+    from site_kit import site_with
+
+    monkeypatch.setenv("RUNBOOK_RECORDS", str(tmp_path))
+    monkeypatch.setattr("runbook_lib.session.opening.open_site", lambda _: site_with())
+    rb = open_runbook("10_diagnose_logs", "x")
+    lines = rb.context.record.journal.read().lines
+    assert [line.text for line in lines if line.kind is Kind.NOTED] == [BY_HAND]
+    with SiteLock(tmp_path, rb.context.site.name):
+        open_runbook("10_diagnose_logs", "x", rb.incident)
+    lines = rb.context.record.journal.read().lines
+    assert len([line for line in lines if line.kind is Kind.NOTED]) == 1
