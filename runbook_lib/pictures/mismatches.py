@@ -65,7 +65,7 @@ def draw_mismatches(diagnosis: Diagnosis) -> Picture:
     axis = _axis(dated)
     below = _TOP + max(len(dated), 1) * _LANE
     drawn = [_lane(lane, _TOP + place * _LANE, axis) for place, lane in enumerate(dated)]
-    remarks = _remarks(diagnosis, lanes, len(dated))
+    remarks = remarks_of(diagnosis)
     notes = [
         svg.label(shorten(note, _WIDTH - 2 * _EDGE, _SMALL), _EDGE, below + 44 + place * 18, size=_SMALL)
         for place, note in enumerate(remarks)
@@ -101,10 +101,11 @@ def _of(mismatch: Mismatch, end_utc: datetime | None) -> Lane:
     )
 
 
-def _remarks(diagnosis: Diagnosis, lanes: Sequence[Lane], drawn: int) -> tuple[str, ...]:
-    """Say what the lanes cannot."""
+def remarks_of(diagnosis: Diagnosis) -> tuple[str, ...]:
+    """Say what the lanes of the picture cannot: logs that were not at hand or not read whole, and what is left out."""
+    lanes = lanes_of(diagnosis)
     undated = [lane for lane in lanes if lane.first_utc is None]
-    left_out = len(lanes) - len(undated) - drawn
+    left_out = len(lanes) - len(undated) - MOST_LANES
     found = [
         f"No logs of the {server} were at hand: nothing is known of its mismatches." for server in diagnosis.no_logs
     ]
@@ -114,7 +115,7 @@ def _remarks(diagnosis: Diagnosis, lanes: Sequence[Lane], drawn: int) -> tuple[s
         )
     if undated:
         found.append(f"Kinds of mismatches without a date, which have no place in the picture: {len(undated)}.")
-    if left_out:
+    if left_out > 0:
         found.append(f"Kinds of mismatches that are left out of the picture: {left_out}; the table holds all.")
     return tuple(found)
 

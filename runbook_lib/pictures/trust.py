@@ -7,7 +7,7 @@ ground, and what follows from nothing is not known.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -62,24 +62,28 @@ class Trusts:
 
 def trust_as_planned(plan: Plan, inventory: Inventory) -> Trusts:
     """Return who trusted whom when the plan was made."""
-    links = tuple(_planned(plan, server, target) for server, target in _pairs(inventory))
+    links = tuple(_planned(plan, server, target) for server, target in _pairs(addresses_of(inventory)))
     hosts = tuple(_host(judgement) for judgement in inventory.judgements)
     return Trusts(title="Who trusts whom, as the plan found it", hosts=hosts, links=links)
 
 
-def trust_as_verified(inventory: Inventory, checks: Sequence[Check]) -> Trusts:
-    """Return who trusts whom by the checks of the verification; ``inventory`` is the plan's, for the addresses."""
+def addresses_of(inventory: Inventory) -> dict[str, str]:
+    """Return each host's address with its port, by its name."""
+    return {judgement.target: f"{judgement.host}:{judgement.port}" for judgement in inventory.judgements}
+
+
+def trust_as_verified(addresses: Mapping[str, str], checks: Sequence[Check]) -> Trusts:
+    """Return who trusts whom by the checks of the verification; ``addresses`` name all hosts, see ``addresses_of``."""
     by_name = {check.name: check for check in checks}
-    pairs = _pairs(inventory)
+    pairs = _pairs(addresses)
     links = tuple(_verified(by_name, pairs, server, target) for server, target in pairs)
-    hosts = tuple(_verified_host(judgement, by_name) for judgement in inventory.judgements)
+    hosts = tuple(_verified_host(name, address, by_name) for name, address in addresses.items())
     return Trusts(title="Who trusts whom, as the verification found it", hosts=hosts, links=links)
 
 
-def _pairs(inventory: Inventory) -> list[tuple[str, str]]:
+def _pairs(names: Iterable[str]) -> list[tuple[str, str]]:
     """Return who stores whom: the two servers each other, and the primary every ISE server."""
-    others = [judgement.target for judgement in inventory.judgements if judgement.target not in PAIR]
-    return [PAIR, (PAIR[1], PAIR[0]), *((PAIR[0], other) for other in others)]
+    return [PAIR, (PAIR[1], PAIR[0]), *((PAIR[0], name) for name in names if name not in PAIR)]
 
 
 # -- as planned -----------------------------------------------------------------------------------
@@ -132,12 +136,12 @@ def _ground(row: PlanRow) -> str:
 # -- as verified ----------------------------------------------------------------------------------
 
 
-def _verified_host(judgement: Judgement, checks: dict[str, Check]) -> Host:
-    check = checks.get(f"certificate of {judgement.target}")
+def _verified_host(name: str, address: str, checks: dict[str, Check]) -> Host:
+    check = checks.get(f"certificate of {name}")
     seen = check is not None and len(check.actual) == 64
     return Host(
-        name=judgement.target,
-        address=f"{judgement.host}:{judgement.port}",
+        name=name,
+        address=address,
         verdict=check.note.partition(",")[0] if check else "not looked at",
         confirmed=check.ok if check else None,
         sha256=check.actual if check and seen else "",

@@ -21,6 +21,7 @@ from runbook_lib.models import (
     ReadinessItem,
     Stage,
 )
+from runbook_lib.pictures.trust import Trusts, trust_as_planned, trust_as_verified
 from runbook_lib.session.approving import approve_as_asked, approve_by_form, approve_command
 from runbook_lib.session.knowing import show_known, show_unconfirmed
 from runbook_lib.session.post_mortem import WritePostMortem
@@ -44,7 +45,8 @@ from runbook_lib.steps.ha_state import observe_ha, prove_ha
 from runbook_lib.steps.history import past_of
 from runbook_lib.steps.overriding import overrides_of
 from runbook_lib.steps.plan import make_plan
-from runbook_lib.views import Row, Table, View, show
+from runbook_lib.steps.targets import targets
+from runbook_lib.views import Row, Table, View, pictured, show
 from runbook_lib.views.forms import ApprovalForm
 from runbook_lib.views.forms.expecting import Host
 from runbook_lib.views.forms.overriding import Unconfirmed
@@ -88,6 +90,10 @@ class DiagnoseLogs(Runbook):
         """Read the logs that the site's file names."""
         return show.diagnosis(self._do(lambda: diagnose.diagnose(self.context)))
 
+    def timeline(self) -> View[Diagnosis]:
+        """Draw when the mismatches were reported."""
+        return pictured.mismatches_over_time(self._do(lambda: diagnose.recorded_diagnosis(self.context)))
+
 
 class ListCertificates(Runbook):
     """Stage 20: both stores, what each host presents now, the verdicts, the plan."""
@@ -122,6 +128,11 @@ class ListCertificates(Runbook):
     def plan(self) -> View[Plan]:
         """Make the plan and keep it in the record."""
         return show.plan(self._do(self._make_plan))
+
+    def trust(self) -> View[Trusts]:
+        """Draw who trusts whom, as far as the plan tells."""
+        plan = self._do(self.context.record.read_plan)
+        return pictured.trust(trust_as_planned(plan, self._do(lambda: inventory.recorded_inventory(self.context))))
 
     def _make_plan(self) -> Plan:
         plan = self._planned()
@@ -313,6 +324,11 @@ class Verify(Runbook):
         """Look at everything again."""
         self._checks = self._run(verify.verify(self.context, self._pages))
         return show.checks(self._checks, "What proves the repair", verify.UNPROVEN)
+
+    def trust(self) -> View[Trusts]:
+        """Draw who trusts whom, as far as the checks tell."""
+        addresses = {host.name: f"{host.address}:{host.port}" for host in targets(self.context.site)}
+        return pictured.trust(trust_as_verified(addresses, self._checks))
 
     def outcome(self) -> View[Outcome]:
         """Say how this incident ends, and what would keep it from coming back."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from os.path import commonpath, isabs
 
-from runbook_lib.models import LogLine
+from runbook_lib.models import LogLine, Stage
 
 LEAST_PARTS = 2
 
@@ -38,6 +38,11 @@ def shorten(places: Sequence[str], folder: str) -> str:
         if number not in numbers:
             numbers.append(number)
     return "\n".join(f"{file}:{', '.join(numbers)}" for file, numbers in shown.items())
+
+
+def facts_of(stage: Stage) -> str:
+    """Return where the record keeps what a stage found, whole."""
+    return f"facts/{stage}/ in the record"
 
 
 def below(folder: str) -> str:

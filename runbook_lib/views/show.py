@@ -27,7 +27,7 @@ from runbook_lib.models import (
     StageState,
     Verdict,
 )
-from runbook_lib.views.evidence import below, common_folder, first_and_last, shorten
+from runbook_lib.views.evidence import below, common_folder, facts_of, first_and_last, shorten
 from runbook_lib.views.rows import BAD, DOUBT, GOOD, PLAIN, Row, Table
 from runbook_lib.views.table import View
 
@@ -76,7 +76,7 @@ def diagnosis(value: Diagnosis) -> View[Diagnosis]:
         empty="no mismatch in the logs that were read",
         note=" ".join(filter(None, (_read_note(value), below(folder)))),
         whole=("evidence",),
-        artifact=_facts_of(Stage.DIAGNOSE),
+        artifact=facts_of(Stage.DIAGNOSE),
         counted="whose log",
     )
     look_alikes = Table(
@@ -97,7 +97,7 @@ def diagnosis(value: Diagnosis) -> View[Diagnosis]:
         ),
         empty="none",
         whole=("evidence",),
-        artifact=_facts_of(Stage.DIAGNOSE),
+        artifact=facts_of(Stage.DIAGNOSE),
         counted="whose log",
     )
     return View(value, (mismatches, look_alikes, *_history(value)))
@@ -112,13 +112,13 @@ def _history(value: Diagnosis) -> tuple[Table, ...]:
         empty="nothing in the logs holds a time",
         note="(zone?): the site's file names no log_zone, and the time was read as UTC.",
         whole=("when",),
-        artifact=_facts_of(Stage.DIAGNOSE),
+        artifact=facts_of(Stage.DIAGNOSE),
     )
     damaged = Table(
         title="Not read whole: nothing is known of what follows there",
         headers=("source", "problem"),
         rows=tuple(Row(cells=(damage.source, damage.problem), mark=DOUBT) for damage in value.damaged),
-        artifact=_facts_of(Stage.DIAGNOSE),
+        artifact=facts_of(Stage.DIAGNOSE),
     )
     return (times, damaged) if value.damaged else (times,)
 
@@ -132,7 +132,7 @@ def stores(value: Inventory) -> View[Inventory]:
             empty="the list is empty",
             note="The product shows no fingerprint: a renewed certificate with the same subject looks the same.",
             whole=("entry",),
-            artifact=_facts_of(Stage.LIST),
+            artifact=facts_of(Stage.LIST),
         )
         for store in value.stores
     )
@@ -260,7 +260,7 @@ def deletions(value: tuple[DeletionResult, ...]) -> View[tuple[DeletionResult, .
         empty="nothing was deleted",
         note="An entry that is listed again may be the new one: the server's own monitor adds it within seconds.",
         whole=("entry",),
-        artifact=_facts_of(Stage.DELETE),
+        artifact=facts_of(Stage.DELETE),
         counted="what the store says",
     )
     return View(value, (table,))
@@ -332,10 +332,6 @@ def stages(value: Mapping[str, StageState], title: str = "Stages of this inciden
         headers=("stage", "state"),
         rows=tuple(Row(cells=(stage, state), mark=STATE_MARKS.get(state, PLAIN)) for stage, state in value.items()),
     )
-
-
-def _facts_of(stage: Stage) -> str:
-    return f"facts/{stage}/ in the record"
 
 
 def _all_evidence(value: Diagnosis) -> list[str]:

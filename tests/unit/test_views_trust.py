@@ -10,7 +10,15 @@ import pytest
 from incident_kit import INVENTORY_FACTS, Incident
 
 from runbook_lib.models import Check, Decision, Inventory, Plan, Stage, Verdict
-from runbook_lib.pictures.trust import UNSEEN, Agreement, Trust, Trusts, trust_as_planned, trust_as_verified
+from runbook_lib.pictures.trust import (
+    UNSEEN,
+    Agreement,
+    Trust,
+    Trusts,
+    addresses_of,
+    trust_as_planned,
+    trust_as_verified,
+)
 from runbook_lib.pictures.trust_drawing import draw_trust
 
 
@@ -88,7 +96,7 @@ def test_of_two_entries_the_worse_one_counts(tmp_path: Path) -> None:
 
 def test_a_verified_repair_is_solid_all_over(tmp_path: Path) -> None:
     """Each trust agrees where everything that was checked of it holds."""
-    trusts = trust_as_verified(listed(tmp_path)[1], verified())
+    trusts = trust_as_verified(addresses_of(listed(tmp_path)[1]), verified())
     assert [each.agreement for each in trusts.links] == [Agreement.AGREE] * 3
     assert [host.confirmed for host in trusts.hosts] == [True] * 3
 
@@ -108,7 +116,7 @@ def test_a_check_that_failed_is_taken_for_no_more_than_it_says(
     tmp_path: Path, name: str, server: str, target: str, agreement: Agreement
 ) -> None:
     """Only new mismatches that can mean nobody else say that two certificates differ."""
-    trusts = trust_as_verified(listed(tmp_path)[1], verified(wrong=(name,)))
+    trusts = trust_as_verified(addresses_of(listed(tmp_path)[1]), verified(wrong=(name,)))
     assert link(trusts, server, target).agreement is agreement
 
 
@@ -117,7 +125,9 @@ def test_a_check_that_failed_is_taken_for_no_more_than_it_says(
 )
 def test_a_check_that_is_not_known_leaves_the_trust_unknown(tmp_path: Path, name: str) -> None:
     """Nothing is drawn solid on a check that nobody made; its name is the ground."""
-    found = link(trust_as_verified(listed(tmp_path)[1], verified(unknown=(name,))), "secondary", "primary")
+    found = link(
+        trust_as_verified(addresses_of(listed(tmp_path)[1]), verified(unknown=(name,))), "secondary", "primary"
+    )
     assert found.agreement is Agreement.UNKNOWN
     assert name in found.ground
 
@@ -125,7 +135,9 @@ def test_a_check_that_is_not_known_leaves_the_trust_unknown(tmp_path: Path, name
 def test_logs_that_are_not_at_hand_are_said_and_do_not_outweigh_the_servers(tmp_path: Path) -> None:
     """Both servers' word is enough; that no log was read stands beside it."""
     unknown = ("new mismatches in the secondary's logs",)
-    found = link(trust_as_verified(listed(tmp_path)[1], verified(unknown=unknown)), "secondary", "primary")
+    found = link(
+        trust_as_verified(addresses_of(listed(tmp_path)[1]), verified(unknown=unknown)), "secondary", "primary"
+    )
     assert found.agreement is Agreement.AGREE
     assert "no logs were at hand" in found.ground
 
@@ -134,7 +146,7 @@ def test_solid_is_only_what_agrees_and_each_arrow_has_its_word(tmp_path: Path) -
     """Dashes and the word say the same; the colour adds nothing."""
     for trusts in (
         trust_as_planned(*listed(tmp_path / "a")),
-        trust_as_verified(listed(tmp_path / "b")[1], verified(unknown=("certificate of ise",))),
+        trust_as_verified(addresses_of(listed(tmp_path / "b")[1]), verified(unknown=("certificate of ise",))),
     ):
         drawn = ElementTree.fromstring(draw_trust(trusts).inline())
         shown = [node.text for node in drawn.iter("{http://www.w3.org/2000/svg}text")]
