@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from functools import partial
 
-from runbook_lib.errors import RepairFailed, RunbookError, StageOutOfOrder
+from runbook_lib.errors import PlanStale, RepairFailed, RunbookError, StageOutOfOrder
 from runbook_lib.history import past_incidents
 from runbook_lib.models import (
     Approval,
@@ -245,7 +245,7 @@ class RegisterHa(Runbook):
 
         In guided mode a person does it, and this watches both servers until they report it; it can be interrupted.
         """
-        action = self._decided()
+        action, self._action = self._decided_now(), None  # it holds for one attempt, an interrupted one too
         return show.ha_page(self._run(register_ha.register(self.context, self._pages, action, self._items)))
 
     def prove(self) -> View[tuple[Check, ...]]:
@@ -257,6 +257,16 @@ class RegisterHa(Runbook):
         if self._action is None:
             self._action = self._run(decide_ha(self.context, self._pages))
         return self._action
+
+    def _decided_now(self) -> HaAction:
+        """Return what is to be done; to register is decided again, since a person may have looked hours ago."""
+        if self._action is not HaAction.REGISTER:
+            return self._decided()
+        now = self._run(decide_ha(self.context, self._pages))
+        if now is HaAction.REMOVE:
+            self._action = None
+            self._do(_raise_moved)
+        return now
 
     def _seal(self) -> None:
         require_checks(self._proof, "High availability is not healthy")
@@ -294,7 +304,7 @@ class ReaddIse(Runbook):
 
     def readd(self) -> View[tuple[IseServer, ...]]:
         """CHANGE. Add what is missing, replace what does not answer; in guided mode a person does, and this watches."""
-        decisions = self._decided()
+        decisions, self._decisions = self._decided(), None  # they hold for one attempt, an interrupted one too
         return show.ise_servers(self._run(readd_ise.readd_ise(self.context, self._pages, decisions)))
 
     def prove(self) -> View[tuple[Check, ...]]:
@@ -345,6 +355,13 @@ class Verify(Runbook):
     def _seal(self) -> None:
         require_checks(self._checks, "The repair is not proven")
         self.context.record.set_outcome(verify.outcome_of(self.context, self._checks))
+
+
+def _raise_moved() -> None:
+    raise PlanStale(
+        "High availability has changed since it was looked at: it is registered now, and broken; nothing was changed",
+        next_step="run this notebook again from the top, and read what follows now",
+    )
 
 
 def require_checks(checks: tuple[Check, ...], what: str, *, needed: bool = True) -> None:

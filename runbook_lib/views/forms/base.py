@@ -28,7 +28,7 @@ class Form(View[T]):
     widget: ipywidgets.Widget
 
     def __init__(self, value: T, tables: tuple[Table, ...], controls: Sequence[Any], *, below: int = 0) -> None:
-        """``below``: the number of the first table that stands below the controls; those before it are shown by them."""
+        """``below``: the number of the first table that stands below the controls; they show those before it."""
         super().__init__(value, tables)
         shown = ipywidgets.HTML(View(value, tables[below:])._repr_html_())
         # The dataclass is frozen; the widgets are no part of its value.
