@@ -44,6 +44,7 @@ class Way:
     watcher: Watcher
     results: dict[str, SiteResult] = field(default_factory=dict)
     why_stopped: str = ""
+    _failures: int = 0
 
     async def go(self, tasks: Sequence[SiteTask], *, more: Callable[[], bool] = lambda: True) -> None:
         """Run the tasks wave by wave, each wave after the one before; sites that do not start have no result."""
@@ -74,7 +75,8 @@ class Way:
             self.watcher.site_ended(result)
             if result.contradicted:
                 self.stop(f"{task.site}: {CONTRADICTED}")
-            elif sum(each.state in FAILURES for each in self.results.values()) >= budget:
+            self._failures += result.state in FAILURES
+            if self._failures >= budget:
                 self.stop(f"{TOO_MANY}: {budget}")
 
     def _ended_badly(self, task: SiteTask) -> bool:

@@ -1,0 +1,145 @@
+"""Triage of a lab of many sites: what is true of each is found, nothing is changed, nobody holds up the others."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from jsonschema import Draft202012Validator
+from repair_site import changes
+
+from runbook_lib import places
+from runbook_lib.cli.fleet_triage import exit_code, triage_json, triage_view
+from runbook_lib.fleet.finding import Condition, Finding
+from runbook_lib.fleet.inventory import load_fleet
+from runbook_lib.fleet.sites import Fleet
+from runbook_lib.fleet.triaging import Limits, triage_fleet
+from runbook_lib.lab.many import ManyLabs
+from runbook_lib.models import Verdict
+
+SITES = 50
+IMPOSTOR, SILENT, HALF_SILENT = "site-007", "site-008", "site-009"
+UNREACHABLE = [f"site-0{number}" for number in range(40, 45)]  # 10 % of them
+LIMITS = Limits(processes=2, at_once=25, phase_s=6.0)
+
+
+@pytest.fixture(scope="module")
+def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ManyLabs]:
+    """Fifty sites: half of them healthy, one with an impostor, one that never answers, a tenth unreachable."""
+    healthy = {f"site-{number:03}": "healthy" for number in range(20, 46)}
+    folder = tmp_path_factory.mktemp("many")
+    with ManyLabs(folder, SITES, kind="production", scenarios=healthy) as lab:
+        lab.set_fault(IMPOSTOR, "impostor", "secondary")
+        lab.set_fault(SILENT, "silent", service="ssh")
+        lab.set_fault(HALF_SILENT, "silent", "secondary", service="ssh")
+        for name in UNREACHABLE:
+            lab.set_fault(name, "refuse", service="ssh")
+        yield lab
+
+
+@pytest.fixture(scope="module")
+def fleet(lab: ManyLabs) -> Fleet:
+    return load_fleet(lab.fleet_file)
+
+
+@pytest.fixture(scope="module")
+def told() -> list[str]:
+    """The sites in the order in which they were told of."""
+    return []
+
+
+@pytest.fixture(scope="module")
+def findings(fleet: Fleet, told: list[str], tmp_path_factory: pytest.TempPathFactory) -> dict[str, Finding]:
+    records = tmp_path_factory.mktemp("records")
+    found = triage_fleet(fleet.sites, records, LIMITS, lambda finding: told.append(finding.site))
+    assert not list(records.iterdir())
+    return {finding.site: finding for finding in found}
+
+
+def test_each_site_is_found_as_it_is(findings: dict[str, Finding]) -> None:
+    """Healthy, repairable, in need of a person or unreachable: each of fifty sites is what was made of it."""
+    people = {IMPOSTOR}
+    silent = {SILENT, HALF_SILENT, *UNREACHABLE}
+    for name, finding in findings.items():
+        healthy = 20 <= int(name[-3:]) <= 45
+        expected = Condition.HEALTHY if healthy else Condition.REPAIRABLE
+        expected = Condition.NEEDS_A_PERSON if name in people else expected
+        expected = Condition.UNREACHABLE if name in silent else expected
+        assert finding.condition is expected, (name, finding.why)
+
+
+def test_a_repairable_site_is_so_because_its_verdicts_are_confirmed(findings: dict[str, Finding]) -> None:
+    """What a plan would delete stands beside confirmed verdicts, from the vantages through both servers too."""
+    finding = findings["site-001"]
+    assert len(finding.deletions) == 3
+    assert all(verdict.confirmed for verdict in finding.verdicts.values())
+    assert finding.verdicts["primary"] is Verdict.CONFIRMED_SELF
+
+
+def test_one_impostor_among_fifty_sites_is_found(findings: dict[str, Finding]) -> None:
+    """The one site that shows another certificate is contradicted, and none of the others is."""
+    assert [name for name, finding in findings.items() if finding.contradicted] == [IMPOSTOR]
+    assert "contradicted" in findings[IMPOSTOR].why[0]
+
+
+def test_a_site_that_never_answers_is_still_looked_at(findings: dict[str, Finding]) -> None:
+    """Without a login the presented certificates are seen from here, so that their expiry is known."""
+    finding = findings[SILENT]
+    assert len(finding.certificates) == 3
+    assert all("no answer" in phase.problem or "no login" in phase.problem for phase in finding.phases if phase.problem)
+
+
+def test_every_site_is_told_of_once(findings: dict[str, Finding], told: list[str]) -> None:
+    """One line a site; those that do not answer come last and hold up nobody."""
+    assert sorted(told) == sorted(findings)
+    assert {SILENT, HALF_SILENT} <= set(told[-10:])
+
+
+def test_nothing_is_changed(lab: ManyLabs, findings: dict[str, Finding]) -> None:
+    """The sites' own logs tell of nothing that was changed."""
+    for name in ("site-001", IMPOSTOR, "site-030"):
+        assert changes(lab.truth(name)).nothing
+
+
+def test_what_is_printed_as_json_fits_its_schema(fleet: Fleet, findings: dict[str, Finding]) -> None:
+    """The JSON is as docs/fleet-triage.schema.json says, certificates in the order in which they expire."""
+    schema = json.loads((places.project_root() / "docs/fleet-triage.schema.json").read_text(encoding="utf-8"))
+    value = json.loads(json.dumps(triage_json(fleet, list(findings.values()))))
+    Draft202012Validator(schema).validate(value)
+    ends = [each["not_after_utc"] for each in value["certificates"]]
+    assert ends == sorted(ends)
+    assert value["counts"] == {"healthy": 21, "repairable": 21, "needs a person": 1, "unreachable": 7}
+
+
+def test_no_password_is_told(lab: ManyLabs, fleet: Fleet, findings: dict[str, Finding]) -> None:
+    """Neither the tables nor the JSON hold a password of any site."""
+    text = (
+        json.dumps(triage_json(fleet, list(findings.values()))) + triage_view(list(findings.values()), days=900).text()
+    )
+    secrets = [path.read_text().strip() for path in lab.folder.glob("*/secrets/*") if path.is_file()]
+    assert len(secrets) > SITES
+    assert not [secret for secret in secrets if secret in text]
+
+
+def test_the_tables_begin_with_what_needs_somebody(findings: dict[str, Finding]) -> None:
+    """First what expires, then the sites: the suspected interception on top, the healthy ones last."""
+    text = triage_view(list(findings.values()), days=900).text(160)
+    assert text.index("Certificates that expire") < text.index("Sites:")
+    sites = text[text.index("Sites:") :]
+    assert sites.index(IMPOSTOR) < sites.index(SILENT) < sites.index("site-001") < sites.index("site-030")
+    assert exit_code(list(findings.values())) == 3
+
+
+def test_the_exit_code_is_the_worst(findings: dict[str, Finding]) -> None:
+    """0 without trouble, 4 where a site is unreachable, 3 where one needs a person."""
+    assert exit_code([findings["site-001"], findings["site-030"]]) == 0
+    assert exit_code([findings["site-001"], findings[SILENT]]) == 4
+
+
+def test_a_fleet_without_sites_has_nothing_to_tell(tmp_path: Path) -> None:
+    """No sites are no findings, and exit code 0."""
+    found = triage_fleet((), tmp_path, LIMITS, lambda finding: None)
+    assert (found, exit_code(found)) == ((), 0)
+    assert "the fleet has no sites" in triage_view(found, days=90).text()

@@ -1,0 +1,94 @@
+"""From what triage saw to one of four words."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import pytest
+
+from runbook_lib.errors import DeviceSilent, DeviceUnreachable, HostKeyChanged, LoginRefused, RunbookError
+from runbook_lib.fleet.condition import condition_of
+from runbook_lib.fleet.finding import Condition
+from runbook_lib.models import Decision, HaStatus, Judgement, Plan, PlanRow, Verdict
+
+NOW = datetime(2026, 1, 1, tzinfo=UTC)
+HEALTHY = ("Primary Active", "Secondary Syncing")
+
+
+def plan(*, deletes: bool = False, blocked: tuple[str, ...] = ()) -> Plan:
+    row = PlanRow(
+        server="primary",
+        key="192.0.2.20_8082",
+        subject="/CN=x",
+        target="secondary",
+        decision=Decision.DELETE if deletes else Decision.ALREADY_RIGHT,
+        reason="",
+        verdict=Verdict.CONFIRMED_KEY,
+    )
+    return Plan(site="s", incident="i", made_utc=NOW, rows=(row,), digest="", blocked=blocked)
+
+
+def judgements(*verdicts: Verdict) -> list[Judgement]:
+    return [
+        Judgement(target=f"t{n}", host="h", port=1, verdict=verdict, reason="because", expectation="")
+        for n, verdict in enumerate(verdicts)
+    ]
+
+
+def ha(*states: str) -> list[HaStatus]:
+    return [
+        HaStatus(server=server, role="", state=state, read_utc=NOW)
+        for server, state in zip(("primary", "secondary"), states, strict=False)
+    ]
+
+
+def found(
+    plan: Plan | None, *verdicts: Verdict, states: tuple[str, ...] = HEALTHY, **errors: RunbookError
+) -> Condition:
+    return condition_of(plan, judgements(*verdicts), ha(*states), errors)[0]
+
+
+def test_a_site_without_anything_stale_is_healthy() -> None:
+    """Everybody answers, HA is healthy, nothing would be deleted."""
+    assert found(plan(), Verdict.UNCONFIRMED) is Condition.HEALTHY
+
+
+def test_a_site_with_a_plan_is_repairable() -> None:
+    """Entries would be deleted, and nothing blocks it."""
+    assert found(plan(deletes=True), Verdict.CONFIRMED_KEY, states=("HA not Configured",) * 2) is Condition.REPAIRABLE
+
+
+def test_a_blocked_plan_needs_a_person() -> None:
+    """What blocks the plan is the reason."""
+    what = condition_of(plan(deletes=True, blocked=("no CSR",)), [], ha(*HEALTHY), {})
+    assert what == (Condition.NEEDS_A_PERSON, ("no CSR",))
+
+
+@pytest.mark.parametrize("errors", [{}, {"login": DeviceUnreachable("gone")}])
+def test_a_contradiction_needs_a_person_before_all_else(errors: dict[str, RunbookError]) -> None:
+    """A suspected interception is told first, also where servers do not answer."""
+    word, why = condition_of(None, judgements(Verdict.CONFIRMED_KEY, Verdict.CONTRADICTED), [], errors)
+    assert word is Condition.NEEDS_A_PERSON
+    assert why[0] == "t1: contradicted: because"
+
+
+def test_silence_is_unreachable() -> None:
+    """Nobody answered, or not in time."""
+    assert found(None, login=DeviceUnreachable("x"), store=DeviceSilent("y")) is Condition.UNREACHABLE
+
+
+@pytest.mark.parametrize("error", [LoginRefused("x"), HostKeyChanged("x")])
+def test_a_refusal_needs_a_person(error: RunbookError) -> None:
+    """A server that answers and refuses is not unreachable, even where the other is."""
+    assert found(None, first=error, second=DeviceUnreachable("y")) is Condition.NEEDS_A_PERSON
+
+
+@pytest.mark.parametrize("states", [("Primary Alone", "Secondary Alone"), ("HA not Configured",) * 2, ()])
+def test_broken_ha_without_a_stale_entry_needs_a_person(states: tuple[str, ...]) -> None:
+    """No deletion repairs what no entry explains."""
+    assert found(plan(), Verdict.CONFIRMED_KEY, states=states) is Condition.NEEDS_A_PERSON
+
+
+def test_a_host_that_does_not_answer_needs_a_person() -> None:
+    """An ISE server without an answer is told, although both PI servers are well."""
+    assert found(plan(), Verdict.UNREACHABLE) is Condition.NEEDS_A_PERSON

@@ -1,0 +1,79 @@
+"""The roll-up's digest, and what the outcome of a round comes to."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime
+
+import pytest
+
+from runbook_lib.canonical import canonical_json, sha256_hex
+from runbook_lib.fleet.outcome import RoundOutcome, SiteOutcome, exit_code, whole
+from runbook_lib.fleet.rollup import PlannedSite, rollup_digest
+from runbook_lib.fleet.task import SiteState
+from runbook_lib.models import Outcome
+
+SITES = tuple(
+    PlannedSite(site=f"s{n}", incident=f"i{n}", plan=f"{n}" * 64, described="d" * 64, deletions=("x",))
+    for n in range(3)
+)
+
+
+def digest(*sites: PlannedSite, fleet: str = "evening", round_id: str = "fleet-1") -> str:
+    return rollup_digest(sites, fleet=fleet, round_id=round_id)
+
+
+def test_the_digest_is_that_of_the_documented_form() -> None:
+    """SHA-256 over the canonical form of format, fleet, round and the sites in the order of their own forms."""
+    sites = [{"site": s.site, "incident": s.incident, "plan": s.plan, "described": s.described} for s in SITES]
+    value = {"format": "runbook-fleet-plan-v1", "fleet": "evening", "round": "fleet-1"}
+    value_whole = {**value, "sites": sorted(sites, key=canonical_json)}
+    assert digest(*SITES) == sha256_hex(canonical_json(value_whole))
+
+
+def test_the_order_of_the_sites_is_not_in_the_digest() -> None:
+    """The same plans are one roll-up, in whatever order they were made."""
+    assert digest(*SITES) == digest(*reversed(SITES))
+
+
+@pytest.mark.parametrize("field", ["site", "incident", "plan", "described"])
+def test_whatever_decides_is_in_the_digest(field: str) -> None:
+    """Another site, incident, plan or description is another roll-up."""
+    assert digest(replace(SITES[0], **{field: "other"}), *SITES[1:]) != digest(*SITES)
+
+
+def test_the_round_and_the_number_of_sites_are_in_the_digest() -> None:
+    """A roll-up approves nothing in another round, of another fleet, or with one site less."""
+    others = (digest(*SITES, round_id="fleet-2"), digest(*SITES, fleet="other"), digest(*SITES[1:]))
+    assert digest(*SITES) not in others
+
+
+def outcome(*states: SiteState) -> RoundOutcome:
+    sites = tuple(
+        SiteOutcome(site=f"s{n}", incident="", state=state, why="", seconds=0.0, lines=0, head="")
+        for n, state in enumerate(states)
+    )
+    return RoundOutcome(
+        fleet="evening", round="fleet-1", rollup="", made_utc=datetime(2026, 1, 1, tzinfo=UTC), stopped="", sites=sites
+    )
+
+
+S = SiteState
+
+
+@pytest.mark.parametrize(
+    ("states", "code", "word"),
+    [
+        ((), 0, Outcome.NOTHING_TO_DO),
+        ((S.NOTHING_TO_DO,), 0, Outcome.NOTHING_TO_DO),
+        ((S.REPAIRED, S.NOTHING_TO_DO), 0, Outcome.REPAIRED),
+        ((S.REPAIRED, S.REPAIRED_UNVERIFIED), 0, Outcome.REPAIRED_UNVERIFIED),
+        ((S.REPAIRED, S.STOPPED), 3, Outcome.STOPPED),
+        ((S.REPAIRED, S.NOT_STARTED), 3, Outcome.STOPPED),
+        ((S.REPAIRED, S.STOPPED, S.FAILED), 1, Outcome.FAILED),
+        ((S.REPAIRED, S.FAILED, S.UNKNOWN), 6, Outcome.UNKNOWN),
+    ],
+)
+def test_the_worst_site_decides(states: tuple[SiteState, ...], code: int, word: Outcome) -> None:
+    """The exit code and the round's outcome are those of the worst that became of a site."""
+    assert (exit_code(outcome(*states)), whole(outcome(*states))) == (code, word)
