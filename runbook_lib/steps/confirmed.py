@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from runbook_lib.certificates import Knowledge, read_expectation
 from runbook_lib.errors import CertificateMoved, DeletionRefused
-from runbook_lib.models import Judgement, Presented, Vantage, Verdict
+from runbook_lib.models import Check, Judgement, Presented, Vantage, Verdict
 from runbook_lib.params import PiServer
 from runbook_lib.steps.context import Context
 from runbook_lib.steps.expecting import knowledge_of
@@ -35,6 +35,29 @@ async def require_confirmed(context: Context, name: str) -> Judgement:
     if not _overridden(context, judgement):
         _require(judgement)
     return judgement
+
+
+async def look_again(context: Context, name: str) -> Check:
+    """Probe the host called ``name``: whether it presents the confirmed certificate. Raises nothing for what is seen."""
+    _, judgement = await _look_and_judge(context, target_named(context.site, name))
+    return certificate_check(context, judgement)
+
+
+def certificate_check(context: Context, judgement: Judgement) -> Check:
+    """Return the certificate that this incident confirmed, or what is expected, beside the one presented now."""
+    expected = confirmed_before(context, judgement.target)
+    actual = judgement.facts.sha256 if judgement.facts else judgement.reason
+    good = judgement.verdict.confirmed or judgement.verdict is Verdict.UNCHANGED
+    if expected:
+        good = good and actual == expected
+    unknown = judgement.facts is not None and judgement.verdict is Verdict.UNCONFIRMED
+    return Check(
+        name=f"certificate of {judgement.target}",
+        expected=expected or judgement.expectation,
+        actual=actual,
+        ok=None if unknown else good and judgement.facts is not None,
+        note=f"{judgement.verdict}, seen from {', '.join(judgement.seen_from) or 'nowhere'}",
+    )
 
 
 def _overridden(context: Context, judgement: Judgement) -> bool:

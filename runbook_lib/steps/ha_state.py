@@ -9,6 +9,7 @@ from runbook_lib.errors import DeviceError
 from runbook_lib.models import Check, HaStatus
 from runbook_lib.params import Site
 from runbook_lib.parse.ha import StateKind, kind_of_state
+from runbook_lib.steps.confirmed import look_again
 from runbook_lib.steps.context import Context
 from runbook_lib.steps.targets import PI_SERVERS, target_of
 
@@ -48,13 +49,15 @@ async def settled_states(context: Context) -> tuple[HaStatus, ...]:
 async def prove_ha(context: Context) -> tuple[Check, ...]:
     """Wait for both servers to call HA healthy and for the entries to be back; return expected beside actual.
 
+    Then each is looked at once more: whether its peer may have stored the confirmed certificate or another one.
+
     Waits at most the site's ``settle_s``; raises nothing for what it sees.
     """
     waited = 0.0
     while True:
         checks = await _ha_checks(context)
         if all(check.ok for check in checks) or waited >= context.site.deadlines.settle_s:
-            return checks
+            return (*checks, *[await look_again(context, server) for server in PI_SERVERS])
         context.tell("Waiting for both servers to report high availability as healthy")
         await asyncio.sleep(POLL_S)
         waited += POLL_S

@@ -8,11 +8,12 @@ from datetime import datetime
 from runbook_lib.models import Check, Diagnosis, Judgement, Mismatch, Outcome, Verdict
 from runbook_lib.parse.ha import StateKind
 from runbook_lib.record import Kind
+from runbook_lib.steps.confirmed import certificate_check
 from runbook_lib.steps.context import Context
 from runbook_lib.steps.diagnose import read_logs
 from runbook_lib.steps.expecting import knowledge_of
 from runbook_lib.steps.ha_state import entry_check, kinds_of, observe_ha
-from runbook_lib.steps.history import CONFIRMED_FACTS, Confirmed, confirmed_before, recorded_deletions
+from runbook_lib.steps.history import CONFIRMED_FACTS, Confirmed, recorded_deletions
 from runbook_lib.steps.inventory import look_at_all
 from runbook_lib.steps.ise_word import NAME as ISE_WORD
 from runbook_lib.steps.overriding import deleted_under_override
@@ -49,7 +50,7 @@ async def verify(context: Context, pages: PrimaryPages) -> tuple[Check, ...]:
     ]
     context.tell("Looking at the presented certificates again", 0.4)
     _, judgements = await look_at_all(context, known)
-    checks += [_certificate_check(context, judgement) for judgement in judgements]
+    checks += [certificate_check(context, judgement) for judgement in judgements]
     checks += await prove_ise(context, pages)
     checks += await _log_checks(context)
     unique = tuple({check.name: check for check in checks}.values())
@@ -73,25 +74,6 @@ def outcome_of(context: Context, checks: tuple[Check, ...]) -> Outcome:
 def _proves(check: Check) -> bool:
     """Whether a fact that is not known leaves the repair unverified; logs or an ISE API not at hand do not."""
     return not check.name.startswith(("new mismatches", ISE_WORD))
-
-
-def _certificate_check(context: Context, judgement: Judgement) -> Check:
-    expected = confirmed_before(context, judgement.target)
-    actual = judgement.facts.sha256 if judgement.facts else judgement.reason
-    good = judgement.verdict.confirmed or judgement.verdict is Verdict.UNCHANGED
-    if expected:
-        good = good and actual == expected
-    return Check(
-        name=f"certificate of {judgement.target}",
-        expected=expected or judgement.expectation,
-        actual=actual,
-        ok=good
-        if judgement.facts and judgement.verdict is not Verdict.UNCONFIRMED
-        else None
-        if judgement.facts
-        else False,
-        note=f"{judgement.verdict}, seen from {', '.join(judgement.seen_from) or 'nowhere'}",
-    )
 
 
 def _keep_confirmed(context: Context, judgements: tuple[Judgement, ...]) -> None:

@@ -271,6 +271,18 @@ def test_a_failed_item_that_the_sites_file_names_does_not_stop_the_run(unregiste
     assert len(changes(lab.truth()).registered) == 1
 
 
+def test_a_peer_with_another_certificate_is_no_proof(start_lab: StartLab) -> None:
+    """Where both servers call HA healthy and the secondary presents what nobody confirmed, the stage is not done."""
+    lab = start_lab("healthy", keys="ec")
+    rb: Any = open_runbook(Stage.REGISTER, str(edited(lab, lambda site: None)))
+    assert rb.observe().value.startswith("nothing to do")
+    lab.set_fault("impostor", "secondary", seen_from="here")
+    seen = {check.name: check.ok for check in rb.prove().value}
+    assert (seen["HA state of the secondary"], seen["certificate of secondary"]) == (True, False)
+    with pytest.raises(RepairFailed, match="not healthy"):
+        rb.close()
+
+
 def test_a_primary_that_fails_over_meanwhile_ends_the_registration(
     unregistered: Callable[..., Lab], monkeypatch: pytest.MonkeyPatch
 ) -> None:
