@@ -1,0 +1,284 @@
+"""The post-mortem: it says what the record holds and nothing beyond, of whole records, cut ones and damaged ones."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import re
+from datetime import timedelta
+from html.parser import HTMLParser
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+from incident_kit import STALE
+from report_kit import PLAIN, checks, whole_record
+
+from runbook_lib.errors import ParameterRefused
+from runbook_lib.models import Outcome, Stage, StageState
+from runbook_lib.record import Record
+from runbook_lib.report import post_mortem, render_html, render_markdown, write_beside, write_into
+from runbook_lib.report.written import begin, end
+
+FORMS = ("html", "md")
+HOSTILE = (
+    "</style></pre><script>alert('no')</script><img src=x onerror=alert(1)> javascript:alert(1)"
+    " [a](javascript:alert(2))"
+    " https://example.com/x \u202egnp.exe\u202c \x1b[31mred\x1b[0m `code` | cell | <!-- c --> &lt;b&gt;"
+)
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> Record:
+    """The record of a repair that went well; not to be changed."""
+    return whole_record(tmp_path_factory.mktemp("whole"))
+
+
+@pytest.fixture(scope="module")
+def hostile(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The page of a record in which everybody says what would do harm, if it were obeyed."""
+    record = whole_record(tmp_path_factory.mktemp("hostile"), HOSTILE)
+    return render_html(post_mortem(record.folder), files="../")
+
+
+class Page(HTMLParser):
+    """What a page holds: each element with its attributes, in order."""
+
+    def __init__(self, page: str) -> None:
+        super().__init__(convert_charrefs=True)
+        self.elements: list[tuple[str, dict[str, str | None]]] = []
+        self.feed(page)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.elements.append((tag, dict(attrs)))
+
+    def all(self, tag: str) -> list[dict[str, str | None]]:
+        return [attributes for name, attributes in self.elements if name == tag]
+
+
+# -- what it says ----------------------------------------------------------------------------------
+
+
+def test_it_says_how_long_each_was_rejected(whole: Record) -> None:
+    """From the first mismatch line to the checks: two hours, three minutes and some seconds, for HA and for ISE."""
+    found = post_mortem(whole.folder)
+    ha, ise, other = found.impacts
+    assert (ha.what, ise.what, other.what) == ("High availability", "ISE server ise", "ISE server ise2")
+    for impact in (ha, ise):
+        assert impact.duration is not None
+        assert timedelta(hours=2, minutes=3, seconds=4) <= impact.duration < timedelta(hours=2, minutes=4)
+    assert other.duration is None
+    assert any(what.startswith("which of the ISE servers") for what in ise.not_known)
+
+
+def test_an_end_that_was_not_proven_is_not_known(tmp_path: Path) -> None:
+    """Where the newest checks of HA do not hold, its end is not known, although earlier ones held."""
+    record = whole_record(tmp_path)
+    record.write_facts(Stage.VERIFY, "checks", checks(PLAIN, ha=False))
+    ha, ise, _ = post_mortem(record.folder).impacts
+    assert ha.until_utc is None
+    assert any("when it ended" in what for what in ha.not_known)
+    assert ise.until_utc is not None
+
+
+def test_before_and_after_of_both_stores(whole: Record) -> None:
+    """Each entry that was deleted and is back is called that; the others are unchanged."""
+    stores = {store.server: store for store in post_mortem(whole.folder).stores}
+    back = {(server, e.key) for server, store in stores.items() for e in store.entries if "listed again" in e.word}
+    assert back == STALE
+    assert {e.word for store in stores.values() for e in store.entries if "listed again" not in e.word} == {"unchanged"}
+
+
+def test_every_row_of_the_timeline_leads_to_its_line(whole: Record) -> None:
+    """Each moment names a line of the journal that is on the page, and a file where the line names one."""
+    found = post_mortem(whole.folder)
+    by_number = {line.n: line for line in found.lines}
+    assert found.moments
+    for moment in found.moments:
+        assert moment.ref.path == by_number[moment.ref.line].path
+    page = Page(render_html(found, files="../"))
+    anchors = {about["id"] for _, about in page.elements if "id" in about}
+    links = [about["href"] or "" for about in page.all("a")]
+    assert {f"#{each}" for each in anchors} >= {link for link in links if link.startswith("#")}
+    for link in (link for link in links if not link.startswith("#")):
+        assert (whole.folder / "report" / link).resolve().is_file(), link
+
+
+def test_a_record_without_a_record_is_refused(tmp_path: Path) -> None:
+    """A folder that holds no record has no report."""
+    with pytest.raises(ParameterRefused):
+        post_mortem(tmp_path)
+
+
+# -- what it does not say --------------------------------------------------------------------------
+
+
+def test_a_record_that_died_anywhere_is_reported_truly(tmp_path: Path) -> None:
+    """Of each prefix of a journal: it renders, and claims no outcome and no proof that was not written."""
+    record = whole_record(tmp_path)
+    data, lines = record.journal.path.read_bytes(), record.journal.read().lines
+    ends = [len(b"\n".join(data.split(b"\n")[:n])) + 1 for n in range(1, len(lines) + 1)]
+    for n in range(len(lines), 0, -1):
+        kept = lines[:n]
+        record.journal.path.write_bytes(data[: ends[n - 1]] + data[ends[n - 1] : ends[n - 1] + n % 3])
+        found = post_mortem(record.folder)
+        html, markdown = render_html(found, files="../"), render_markdown(found, files="../")
+        said = any(line.seen == "repaired" for line in kept)
+        pending = len([line for line in kept if line.kind == "intent"]) > len([x for x in kept if x.kind == "result"])
+        assert found.headline.outcome is (Outcome.UNKNOWN if pending else Outcome.REPAIRED if said else None)
+        assert ("repaired" in html, "repaired" in markdown) == (said, said)
+        proven = any(line.text == "checks" for line in kept)
+        assert all((impact.until_utc is None) is not proven for impact in found.impacts[:2] if impact.rejected)
+        assert len(found.lines) == n
+        _forget(record.folder, lines[n - 1 :], kept[:-1])
+    record.journal.path.write_bytes(b"")
+    assert post_mortem(record.folder).headline.outcome is None
+
+
+def _forget(folder: Path, later: tuple, earlier: tuple) -> None:  # type: ignore[type-arg]
+    """Take away the file of the first of the later lines, unless an earlier one names it too."""
+    gone = later[0].artifact
+    if gone and gone not in [line.artifact for line in earlier]:
+        (folder / gone.path).unlink(missing_ok=True)
+
+
+def test_a_change_without_a_result_outweighs_the_outcome(tmp_path: Path) -> None:
+    """A change after «repaired» whose result is not known makes the headline unknown."""
+    record = whole_record(tmp_path)
+    record.intend(Stage.REGISTER, "primary", "register HA once more")
+    found = post_mortem(record.folder)
+    assert found.headline.outcome is Outcome.UNKNOWN
+    assert any("register HA once more" in sentence for sentence in found.unproven)
+
+
+def test_an_outcome_that_something_followed_is_in_doubt(tmp_path: Path) -> None:
+    """After a further stage the outcome is told with its doubt; after the report's own stage it is not."""
+    record = whole_record(tmp_path)
+    record.start_stage(Stage.POST_MORTEM)
+    assert post_mortem(record.folder).headline.settled
+    record.start_stage(Stage.DIAGNOSE)
+    record.end_stage(Stage.DIAGNOSE, StageState.STOPPED, "by hand")
+    headline = post_mortem(record.folder).headline
+    assert (headline.settled, headline.tone) == (False, "doubt")
+    assert "went on" in headline.words
+
+
+def test_a_damaged_record_says_so_at_its_top(tmp_path: Path) -> None:
+    """Facts that were edited are not used; the page begins with the file's name, and nothing in it is settled."""
+    record = whole_record(tmp_path)
+    path = record.folder / "facts/60_verify/checks.json"
+    path.write_bytes(path.read_bytes().replace(b"healthy", b"hEalthy"))
+    found = post_mortem(record.folder)
+    assert found.checks == ()
+    assert found.impacts[0].until_utc is None
+    assert not found.headline.settled
+    page = render_html(found, files="../")
+    assert page.index("does not verify") < page.index("facts/60_verify/checks.json") < page.index("Contents")
+    assert "does not verify" in render_markdown(found, files="../")[:300]
+
+
+def test_a_line_that_was_edited_ends_what_is_believed(tmp_path: Path) -> None:
+    """Nothing after the first damaged line of the journal is told."""
+    record = whole_record(tmp_path)
+    lines = record.journal.path.read_bytes().split(b"\n")
+    lines[9] = lines[9].replace(b'"server":""', b'"server":"x"').replace(b'"text":"', b'"text":"y')
+    record.journal.path.write_bytes(b"\n".join(lines))
+    found = post_mortem(record.folder)
+    assert len(found.lines) == 9
+    assert found.headline.outcome is None
+    assert found.standing.problems
+
+
+# -- how it says it --------------------------------------------------------------------------------
+
+
+def test_text_of_others_stays_text(hostile: str) -> None:
+    """No element, attribute or address of the page comes from a text of the record; control characters are shown."""
+    page = Page(hostile)
+    assert page.all("script") == []
+    assert [
+        about for _, about in page.elements if any(name.startswith("on") or name == "style" for name in about)
+    ] == []
+    assert {(about["src"] or "").partition(",")[0] for about in page.all("img")} == {"data:image/png;base64"}
+    assert all(re.match(r"#|\.\./[A-Za-z0-9]", about["href"] or "") for about in page.all("a"))
+    assert "\u202e" not in hostile
+    assert "\x1b" not in hostile
+    assert "\\u202egnp.exe" in hostile
+    assert "&lt;script&gt;alert(&#39;no&#39;)&lt;/script&gt;" in hostile
+
+
+def test_the_page_allows_its_own_style_and_nothing_else(hostile: str) -> None:
+    """The policy comes before the style sheet, names its hash, and allows no script and no address."""
+    policy = next(about["content"] or "" for about in Page(hostile).all("meta") if "http-equiv" in about)
+    style = hostile.partition("<style>")[2].partition("</style>")[0]
+    digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
+    assert policy.startswith(f"default-src 'none'; img-src data:; style-src 'sha256-{digest}';")
+    assert hostile.index("Content-Security-Policy") < hostile.index("<style>")
+    assert not re.search(r"url\(|@import|https?:", style)
+
+
+def test_the_page_is_built_for_readers_of_all_kinds(hostile: str) -> None:
+    """One main heading, no level left out, a scope for each header of a table, words for each picture, ids once."""
+    page = Page(hostile)
+    levels = [int(tag[1]) for tag, _ in page.elements if re.fullmatch("h[1-6]", tag)]
+    assert levels.count(1) == 1
+    assert all(later <= earlier + 1 for earlier, later in pairwise(levels))
+    assert all(about.get("scope") in ("col", "row") for about in page.all("th"))
+    assert all(about.get("alt") for about in page.all("img"))
+    assert all(about.get("aria-label") for about in page.all("svg"))
+    idents = [about["id"] for _, about in page.elements if "id" in about]
+    assert len(idents) == len(set(idents))
+
+
+def test_markdown_shows_text_of_others_as_text(tmp_path: Path) -> None:
+    """No tag, no link and no further cell of a table comes from a text of the record."""
+    record = whole_record(tmp_path, HOSTILE)
+    text = render_markdown(post_mortem(record.folder), files="../")
+    assert not re.search(r"<(?!br>|!-- write|\.\./)", text)
+    assert "](javascript" not in text
+    assert "https://" not in text
+    for line in (line for line in text.splitlines() if line.startswith("|")):
+        assert len(re.findall(r"(?<!\\)\|", line)) in (4, 5, 6, 7, 8)
+    tables = [block for block in text.split("\n\n") if block.startswith("| ")]
+    for table in tables:
+        assert len({len(re.findall(r"(?<!\\)\|", line)) for line in table.splitlines()}) == 1, table
+
+
+def test_a_huge_text_has_an_end(tmp_path: Path) -> None:
+    """Of a text of a million characters the page shows the beginning, and says how much there is."""
+    record = whole_record(tmp_path)
+    record.end_stage(Stage.VERIFY, StageState.FAILED, "x" * 1_000_000)
+    page = render_html(post_mortem(record.folder), files="../")
+    assert "more characters)" in page
+    assert len(page) < 400_000
+
+
+# -- where it is written ---------------------------------------------------------------------------
+
+
+def test_nothing_is_overwritten_and_what_a_person_wrote_is_taken_over(whole: Record, tmp_path: Path) -> None:
+    """A second report goes beside the first, says so, and holds in every form what was written into the Markdown."""
+    found = post_mortem(whole.folder)
+    first = write_beside(tmp_path, found, record=whole.folder, forms=FORMS)
+    mine = tmp_path / "post-mortem.md"
+    edited = mine.read_text().replace("_To be written._", "Nobody <told> us; **ask** the PKI team.", 1)
+    mine.write_text(edited)
+    second = write_beside(tmp_path, found, record=whole.folder, forms=FORMS)
+    assert [path.name for path in first.files] == ["post-mortem.html", "post-mortem.md"]
+    assert [path.name for path in second.files] == ["post-mortem-2.html", "post-mortem.md"]  # which says the same
+    assert mine.read_text() == edited
+    assert second.kept == (tmp_path / "post-mortem.html",)
+    assert second.taken_over == ("contributing-factors",)
+    assert "Nobody &lt;told&gt; us; **ask** the PKI team." in second.files[0].read_text()
+    between = second.files[1].read_text().partition(begin("contributing-factors"))[2]
+    assert between.partition(end("contributing-factors"))[0].strip() == "Nobody <told> us; **ask** the PKI team."
+
+
+def test_a_report_in_the_record_is_a_part_of_it(tmp_path: Path) -> None:
+    """It is named in the journal with its digest, so the record still verifies; the next one gets a number."""
+    record = whole_record(tmp_path)
+    for name in ("post-mortem.html", "post-mortem-2.html"):
+        written = write_into(record, post_mortem(record.folder), stage=Stage.POST_MORTEM, forms=FORMS)
+        assert written.files[0].name == name
+    assert post_mortem(record.folder).standing.problems == ()
+    assert {path.stat().st_mode & 0o777 for path in (record.folder / "report").iterdir()} == {0o600}
