@@ -13,7 +13,7 @@ WORTH = 4 << 20
 PIECE = 2 << 20
 """Bytes of one reading. Whoever inflates waits for the other thread once a piece, so pieces are large."""
 
-_WAITING = 3
+WAITING = 3
 _POLL_S = 0.2
 
 
@@ -25,7 +25,7 @@ class Ahead(Direct):
 
     def __init__(self, stream: Readable) -> None:
         self._stream = stream
-        self._queue: queue.Queue[bytes | Exception] = queue.Queue(_WAITING)
+        self._queue: queue.Queue[bytes | Exception] = queue.Queue(WAITING)
         self._closed = threading.Event()
         self._chunk = memoryview(b"")
         self._over = False

@@ -28,6 +28,7 @@ from runbook_lib.logs.streams import (
     Peekable,
     Readable,
     is_archive,
+    is_tar,
     unreadable,
 )
 from runbook_lib.logs.tars import from_tar
@@ -69,7 +70,7 @@ def _again(file: BinaryIO) -> Again | None:
 
 def _layers(name: str, file: Readable | BinaryIO, again: Again | None, depth: int, meter: Meter) -> Iterator[Content]:
     """Yield the logs in a stream that may be an archive itself."""
-    stream = Peekable(file)
+    stream = file if isinstance(file, Peekable) else Peekable(file)
     try:
         head = stream.peek(HEAD)
     except _DAMAGE as error:
@@ -100,13 +101,19 @@ def _from_gzip(name: str, stream: Peekable, again: Again | None, depth: int, met
     contents = _Noted(Metered(inflated(stream, again), meter), meter.failed(name))
     once_more = None if again is None else lambda: inflated(again(), None)
     if len(stream.peek(WORTH)) < WORTH:
-        yield from _layers(name, contents, once_more, depth + 1, meter)
+        yield from _in_gzip(name, contents, once_more, depth, meter)
         return
     ahead = Ahead(contents)
     try:
-        yield from _layers(name, ahead, once_more, depth + 1, meter)
+        yield from _in_gzip(name, ahead, once_more, depth, meter)
     finally:
         ahead.close()
+
+
+def _in_gzip(name: str, contents: Readable, again: Again | None, depth: int, meter: Meter) -> Iterator[Content]:
+    """Yield the logs in a gzip file; it and a tar archive in it are one archive."""
+    stream = Peekable(contents)
+    yield from _layers(name, stream, again, depth if is_tar(stream.peek(HEAD)) else depth + 1, meter)
 
 
 class _Noted:

@@ -68,15 +68,25 @@ class Result:
 
 def read_sources(
     sources: Mapping[str, Sequence[Path]], settings: Settings, progress: Progress | None = None
-) -> Iterator[Result]:
-    """Yield the results in the order of the sources. What rotation brings up in the meantime is read last."""
-    done: set[object] = set()
+) -> list[Result]:
+    """Return the results in the order of the sources, every log in one of them.
+
+    A series to which rotation has added in the meantime is read anew as a whole, last, since a message may go on
+    in what is new.
+    """
+    results: list[Result] = []
     for _ in range(_ROUNDS):
-        jobs = [job for job in jobs_of(sources) if not done.issuperset(_identities(job))]
+        read = {identity for result in results for identity in _identities(result.job)}
+        jobs = [job for job in jobs_of(sources) if not read.issuperset(_identities(job))]
         if not jobs:
-            return
-        yield from _on_cores(jobs, settings, progress)
-        done.update(identity for job in jobs for identity in _identities(job))
+            break
+        anew = {identity for job in jobs for identity in _identities(job)}
+        for result in results:
+            if anew.issuperset(_identities(result.job)):
+                result.findings = {}
+        kept = {identity for result in results if result.findings for identity in _identities(result.job)}
+        results += _on_cores([_without(job, kept) for job in jobs], settings, progress)
+    return results
 
 
 def read_job(job: Job, settings: Settings, tell: Progress = lambda *_: None) -> Result:
@@ -149,6 +159,11 @@ def jobs_of(sources: Mapping[str, Sequence[Path]]) -> Iterator[Job]:
 
 def _identities(job: Job) -> list[object]:
     return [(job.server, file.identity or file.path) for file in job.files]
+
+
+def _without(job: Job, read: set[object]) -> Job:
+    files = tuple(file for file in job.files if (job.server, file.identity or file.path) not in read)
+    return Job(job.server, job.origin, files)
 
 
 def _below(origin: Path, name: str) -> str:

@@ -19,7 +19,11 @@ ZIP_MARKS = (b"PK\x03\x04", b"PK\x05\x06")
 
 def is_archive(head: bytes) -> bool:
     """Return whether a file that begins with these HEAD bytes is an archive."""
-    return head.startswith((GZIP_MARK, *ZIP_MARKS)) or head[257:262] == b"ustar"
+    return head.startswith((GZIP_MARK, *ZIP_MARKS)) or is_tar(head)
+
+
+def is_tar(head: bytes) -> bool:
+    return head[257:262] == b"ustar"
 
 
 class Stream(Protocol):
