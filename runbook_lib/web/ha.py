@@ -119,12 +119,12 @@ class HaPages:
             page = self._read(screen)
             if page.under_way or says(page.configuration_mode, self.labels.phrases["mode_active"]):
                 return page
-            if any(step.failed for step in page.milestones) and page.milestones != earlier:
+            fresh = fresh_texts(before, screen)
+            refused = refusal(fresh, self.labels)
+            if any(step.failed for step in page.milestones) and (refused or page.milestones != earlier):
                 return page  # it began and has failed since: the watch tells at which milestone
             # It may have failed already, in the words of an earlier failure that still stood there.
-            fresh = fresh_texts(before, screen)
-            started = says(" ".join(fresh), self.labels.phrases["under_way"]) and not refusal(fresh, self.labels)
-            return page if started else None
+            return page if not refused and says(" ".join(fresh), self.labels.phrases["under_way"]) else None
 
         return await Submit(self.hand, "register", "register", "ask_register", "ask_danger").send(began)
 
