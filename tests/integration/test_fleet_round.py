@@ -1,0 +1,278 @@
+"""A round from its plan to its signed roll-up, over real lab sites; what runs sites only pretends here."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import signal
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+import yaml
+from fleet_site import Evening, run_one
+from repair_site import changes
+
+from runbook_lib.errors import ParameterRefused, SiteLocked
+from runbook_lib.fleet.approving import approve_rollup
+from runbook_lib.fleet.going import Rules
+from runbook_lib.fleet.outcome import newest_outcome
+from runbook_lib.fleet.planning import newest_rollup
+from runbook_lib.fleet.round import Round, newest_round
+from runbook_lib.fleet.running import fleet_lock
+from runbook_lib.fleet.task import SiteEvent, SiteResult, SiteState, SiteTask
+from runbook_lib.fleet.waves import parse_share, parse_waves
+from runbook_lib.lab.many import ManyLabs
+from runbook_lib.models import Outcome, Stage
+from runbook_lib.record import Record, SiteLock
+from runbook_lib.record.keys import new_key
+from runbook_lib.record.verify import verify_record
+
+FIRST, SECOND, IMPOSTOR, HEALTHY = "site-001", "site-002", "site-003", "site-004"
+
+
+@pytest.fixture(scope="module")
+def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ManyLabs]:
+    """Four sites: two to repair, one with an impostor, a healthy one."""
+    with ManyLabs(tmp_path_factory.mktemp("many"), 4, kind="production", scenarios={HEALTHY: "healthy"}) as lab:
+        lab.set_fault(IMPOSTOR, "impostor", "secondary")
+        yield lab
+
+
+@pytest.fixture
+def evening(lab: ManyLabs, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Evening:
+    """A round of its own, planned."""
+    monkeypatch.setenv("RUNBOOK_RECORDS", str(tmp_path / "records"))
+    monkeypatch.setenv("RUNBOOK_KEY_DIR", str(tmp_path / "keys"))
+    found = Evening(lab.fleet_file, tmp_path / "records")
+    found.plan()
+    return found
+
+
+class Pretend:
+    """Runs nothing; ends each site as it is told, and says so in the site's record."""
+
+    def __init__(self, **states: SiteState) -> None:
+        self.states = {name.replace("_", "-"): state for name, state in states.items()}
+        self.started: list[str] = []
+
+    async def run(self, task: SiteTask, tell: Callable[[SiteEvent], None]) -> SiteResult:
+        self.started.append(task.site)
+        state = self.states.get(task.site, SiteState.REPAIRED)
+        Record.open(Path(task.records), task.incident).set_outcome(Outcome(state.value))
+        return SiteResult(site=task.site, incident=task.incident, state=state)
+
+    def halt(self) -> None: ...
+    def abort(self) -> None: ...
+    async def close(self) -> None: ...
+
+
+def states(evening: Evening) -> dict[str, SiteState]:
+    found = newest_outcome(evening.round)
+    assert found
+    return {each.site: each.state for each in found.sites}
+
+
+def test_each_site_has_its_own_plan_in_its_own_incident(evening: Evening) -> None:
+    """The roll-up names for each site its incident and its plan, which its record holds; nothing was changed."""
+    assert [each.site for each in evening.rollup.sites] == [FIRST, SECOND, HEALTHY]
+    for each in evening.rollup.sites:
+        assert evening.record(each.site).read_plan().digest == each.plan
+    assert [len(each.deletions) for each in evening.rollup.sites] == [3, 3, 0]
+    assert newest_rollup(evening.round) == evening.rollup
+
+
+def test_an_impostors_site_is_in_no_roll_up(evening: Evening, lab: ManyLabs) -> None:
+    """The site with a contradicted certificate is named as such and cannot be approved with the others."""
+    (refused,) = evening.rollup.not_planned
+    assert (refused.site, refused.contradicted) == (IMPOSTOR, True)
+    assert IMPOSTOR not in {each.site for each in evening.approve().covered}
+    with pytest.raises(ParameterRefused, match="holds no plan of these sites"):
+        evening.approve(IMPOSTOR)
+
+
+def test_one_approval_is_an_approval_in_each_record(evening: Evening) -> None:
+    """Approving the roll-up writes into each site's record an approval of that site's plan that names the roll-up."""
+    evening.approve()
+    for name in (FIRST, SECOND):
+        (approval,) = evening.record(name).read_approvals()
+        assert approval.digest == evening.record(name).read_plan().digest
+        assert (approval.by, evening.rollup.digest in approval.how) == ("Ada", True)
+    assert evening.record(HEALTHY).read_approvals() == ()
+
+
+def test_single_sites_can_be_approved(evening: Evening) -> None:
+    """An approval of one site of the roll-up lets that one run and no other."""
+    evening.approve(SECOND)
+    executor = Pretend()
+    evening.run(lambda: executor)
+    assert executor.started == [SECOND]
+    assert states(evening)[FIRST] is SiteState.NOT_STARTED
+
+
+@pytest.mark.parametrize("digest", ["", "0" * 64])
+def test_another_digest_approves_nothing(evening: Evening, digest: str) -> None:
+    """Only the newest roll-up's digest approves, and an approval needs a name."""
+    for given, by in ((digest, "Ada"), (evening.rollup.digest, " ")):
+        with pytest.raises(ParameterRefused):
+            approve_rollup(evening.round, given, by=by)
+    assert evening.record(FIRST).read_approvals() == ()
+
+
+def test_a_site_whose_plan_changed_is_not_covered(evening: Evening, lab: ManyLabs) -> None:
+    """A plan that was made since, with another digest, is not approved by the roll-up of before."""
+    before = evening.rollup
+    lab.renew(SECOND, "ise")
+    again = Evening(lab.fleet_file, evening.records)
+    again.plan()
+    evening.rollup = before
+    found = evening.approve()
+    assert [each.site for each in found.covered] == [FIRST, HEALTHY]
+    assert set(found.not_covered) == {SECOND}
+
+
+def test_without_an_approval_nothing_is_run(evening: Evening) -> None:
+    """A planned round that nobody approved starts no site, the one without deletions neither."""
+    executor = Pretend()
+    report = evening.run(lambda: executor)
+    assert executor.started == []
+    assert set(states(evening).values()) == {SiteState.NOT_STARTED}
+    assert "nobody has approved" in report.outcome.sites[0].why
+
+
+def test_a_site_whose_description_changed_is_not_run(evening: Evening, lab: ManyLabs, tmp_path: Path) -> None:
+    """A site's file that was edited between plan and run keeps that site, and no other, from being run."""
+    evening.approve()
+    content = yaml.safe_load(lab.site_file(SECOND).read_text(encoding="utf-8"))
+    content["primary"]["address"] = "192.0.2.66"
+    edited = lab.folder / SECOND / "edited.yaml"
+    edited.write_text(yaml.safe_dump(content), encoding="utf-8")
+    sites = [{"file": str(edited if name == SECOND else lab.site_file(name))} for name in lab.names]
+    (tmp_path / "fleet.yaml").write_text(yaml.safe_dump({"name": "lab-fleet", "sites": sites}), encoding="utf-8")
+    later = Evening(tmp_path / "fleet.yaml", evening.records)
+    later.round, later.rollup = evening.round, evening.rollup
+    executor = Pretend()
+    report = later.run(lambda: executor)
+    assert executor.started == [FIRST, HEALTHY]
+    (second,) = [each for each in report.outcome.sites if each.site == SECOND]
+    assert (second.state, "description has changed" in second.why) == (SiteState.NOT_STARTED, True)
+
+
+def test_only_what_is_not_finished_is_run_again(evening: Evening) -> None:
+    """A second run of the round takes up the failed site and leaves the repaired ones alone."""
+    evening.approve()
+    first = Pretend(site_002=SiteState.FAILED)
+    evening.run(lambda: first)
+    assert states(evening)[SECOND] is SiteState.FAILED
+    second = Pretend()
+    report = evening.run(lambda: second)
+    assert (first.started, second.started) == ([FIRST, SECOND, HEALTHY], [SECOND])
+    expected = dict.fromkeys((FIRST, SECOND, HEALTHY), SiteState.REPAIRED) | {IMPOSTOR: SiteState.NOT_STARTED}
+    assert {each.site: each.state for each in report.outcome.sites} == expected
+
+
+def test_the_roll_up_is_signed(evening: Evening, tmp_path: Path) -> None:
+    """The round verifies with the key that sealed it; one changed word in the outcome, and it does not."""
+    key = new_key(tmp_path / "keys")
+    evening.approve()
+    evening.run(Pretend)
+    assert verify_record(evening.round.folder, [key]).problems == []
+    path = evening.round.folder / "outcomes" / "outcome.json"
+    path.write_bytes(path.read_bytes().replace(b"not_started", b"repaired   "))
+    assert [problem.path for problem in verify_record(evening.round.folder, [key]).problems] == [
+        "outcomes/outcome.json"
+    ]
+
+
+def test_the_roll_up_is_bound_to_each_record(evening: Evening) -> None:
+    """The outcome holds the head of each incident's journal as it was when the round ended."""
+    evening.approve()
+    evening.run(Pretend)
+    value = json.loads((evening.round.folder / "outcomes" / "outcome.json").read_text(encoding="utf-8"))
+    heads = {each["site"]: each["head"] for each in value["sites"]}
+    assert heads[FIRST] == evening.record(FIRST).journal.read().head
+    assert value["counts"] == {"repaired": 3, "not_started": 1}
+
+
+def test_a_second_client_is_refused_and_told_of_the_first(evening: Evening) -> None:
+    """While one process runs a fleet another one is refused, with the first one's name."""
+    evening.approve()
+    with fleet_lock(evening.round), pytest.MonkeyPatch.context() as patch:
+        patch.delenv("RUNBOOK_LOCK_TOKEN")  # another process has no token
+        executor = Pretend()
+        with pytest.raises(SiteLocked) as caught:
+            evening.run(lambda: executor)
+    assert executor.started == []
+    assert "run the fleet" in caught.value.found
+    assert evening.round.incident in caught.value.found
+
+
+def test_a_site_that_another_run_changes_is_left_to_it(evening: Evening, tmp_path: Path) -> None:
+    """A site whose lock somebody else has is stopped, with the holder's name; no worker is started for it."""
+    evening.approve()
+    with SiteLock(evening.records, FIRST, purpose="a run by hand"), pytest.MonkeyPatch.context() as patch:
+        patch.delenv("RUNBOOK_LOCK_TOKEN")
+        result = run_one(evening.task(FIRST), tmp_path / "log", lambda event, executor: None)
+    assert result.state is SiteState.STOPPED
+    assert "a run by hand" in result.why
+    assert not (tmp_path / "log").exists()
+
+
+def test_reading_stages_need_no_plan(lab: ManyLabs, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Up to stage 20 every site may be run, planned or not."""
+    monkeypatch.setenv("RUNBOOK_RECORDS", str(tmp_path / "records"))
+    evening = Evening(lab.fleet_file, tmp_path / "records")
+    evening.round = Round.create(evening.records, evening.fleet.name)
+    executor = Pretend()
+    evening.run(lambda: executor, until=Stage.LIST)
+    assert executor.started == lab.names
+
+
+def test_told_to_end_it_drains(evening: Evening) -> None:
+    """SIGTERM during a run: the site in flight ends, no other starts, and the roll-up says so of each."""
+    evening.approve()
+
+    class Terminated(Pretend):
+        async def run(self, task: SiteTask, tell: Callable[[SiteEvent], None]) -> SiteResult:
+            signal.raise_signal(signal.SIGTERM)
+            await asyncio.sleep(0.01)
+            return await super().run(task, tell)
+
+    executor = Terminated()
+    report = evening.run(lambda: executor, rules=_one_at_a_time())
+    assert executor.started == [FIRST]
+    assert report.signum is signal.SIGTERM
+    assert states(evening) == {
+        FIRST: SiteState.REPAIRED,
+        SECOND: SiteState.NOT_STARTED,
+        IMPOSTOR: SiteState.NOT_STARTED,
+        HEALTHY: SiteState.NOT_STARTED,
+    }
+
+
+def _one_at_a_time() -> Rules:
+    return Rules(waves=parse_waves("1"), failures=parse_share("9", "failures"), at_once=1)
+
+
+def test_a_fleet_without_sites_ends_well(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing is planned, approved and run, and the roll-up says that of no site."""
+    monkeypatch.setenv("RUNBOOK_RECORDS", str(tmp_path / "records"))
+    (tmp_path / "fleet.yaml").write_text("name: empty\nsites: []\n", encoding="utf-8")
+    evening = Evening(tmp_path / "fleet.yaml", tmp_path / "records")
+    evening.plan()
+    evening.approve()
+    report = evening.run(Pretend)
+    assert (report.outcome.sites, evening.round.outcome()) == ((), Outcome.NOTHING_TO_DO)
+
+
+def test_the_newest_round_of_a_fleet_is_taken_up(evening: Evening) -> None:
+    """Rounds of other fleets and the incidents of the sites are no rounds of this fleet."""
+    Round.create(evening.records, "another")
+    found = newest_round(evening.records, "lab-fleet")
+    assert found
+    assert found.incident == evening.round.incident
+
+
+def test_planning_changes_nothing(evening: Evening, lab: ManyLabs) -> None:
+    """What the sites themselves saw of planning and of the tests above are reads."""
+    assert all(changes(lab.truth(name)).nothing for name in lab.names)
