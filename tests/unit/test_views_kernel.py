@@ -1,0 +1,217 @@
+"""What a person sees in a live kernel: errors as advice without secrets, a bar that moves, and what stays of both."""
+
+from __future__ import annotations
+
+import os
+import re
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from jupyter_client.blocking.client import BlockingKernelClient
+from jupyter_client.manager import KernelManager
+
+from runbook_lib.errors import ApprovalMissing, OutcomeUnknown, RepairFailed, UsageError
+from runbook_lib.errors import RunbookError as AnyError
+from runbook_lib.places import project_root
+from runbook_lib.views.as_text import text
+from runbook_lib.views.progress import _State, clock
+from runbook_lib.views.trouble import ANCHORS, advice, advice_html, lines_of
+
+SECRET = "hunter2-of-the-test"
+SLOW_S = 60
+BAR = """
+with (tell := Progress()):
+    tell("Reading <x>", 0.25)
+    time.sleep(1.2)
+    tell("Waiting")
+    time.sleep(2.5)
+"""
+WATCH = """
+with (tell := Progress()):
+    tell("Watching")
+    background.run(asyncio.sleep(60))
+"""
+FAULTS = (
+    f"from runbook_lib.parse.tofu import parse_tofu_list; parse_tofu_list(None, {SECRET!r}, 1)",
+    f"from runbook_lib.canonical import plan_digest; plan_digest([{SECRET!r}], site='', incident='')",
+)
+SETUP = f"""
+from runbook_lib.errors import ApprovalMissing
+from runbook_lib.secrets import REDACTOR
+from runbook_lib.views.progress import Progress
+from runbook_lib.views.trouble import show_errors_as_advice
+from runbook_lib import background
+import asyncio, time
+REDACTOR.know("env:TEST", {SECRET!r})
+show_errors_as_advice(REDACTOR.redact_text)
+"""
+
+
+class Seen:
+    """What one cell showed: its outputs' data, the error, and all that was sent."""
+
+    def __init__(self, messages: list[dict[str, Any]]) -> None:
+        kinds = {"display_data", "update_display_data"}
+        self.shown = [m["content"]["data"] for m in messages if m["msg_type"] in kinds]
+        self.renewed = [m["content"]["data"] for m in messages if m["msg_type"] == "update_display_data"]
+        self.error = next((m["content"] for m in messages if m["msg_type"] == "error"), {})
+        self.all = str([m["content"] for m in messages if m["msg_type"] != "execute_input"])
+
+
+def reply_to(client: BlockingKernelClient, ident: str) -> dict[str, Any]:
+    while True:
+        reply = client.get_shell_msg(timeout=SLOW_S)
+        if reply["parent_header"].get("msg_id") == ident:
+            return {"msg_type": "reply", "content": reply["content"]}
+
+
+@pytest.fixture(scope="module")
+def kernel(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[KernelManager, BlockingKernelClient]]:
+    folder = tmp_path_factory.mktemp("kernel")
+    manager = KernelManager(kernel_name="python3", connection_file=str(folder / "kernel.json"))
+    manager.start_kernel(env={**os.environ, "IPYTHONDIR": str(folder)}, cwd=str(project_root()))
+    client = manager.client()
+    client.start_channels()
+    try:
+        client.wait_for_ready(timeout=SLOW_S)
+        yield manager, client
+    finally:
+        client.stop_channels()
+        manager.shutdown_kernel(now=True)
+
+
+@pytest.fixture
+def run(kernel: tuple[KernelManager, BlockingKernelClient]) -> Any:
+    """Run a cell as a front end does for a person, who can be asked; ``interrupt`` presses the stop button."""
+    manager, client = kernel
+
+    def execute(code: str, *, person: bool = True, interrupt: bool = False) -> Seen:
+        ident = client.execute(code, allow_stdin=person)
+        messages: list[dict[str, Any]] = []
+        while True:
+            message = client.get_iopub_msg(timeout=SLOW_S)
+            if message["parent_header"].get("msg_id") != ident:
+                continue
+            messages.append(message)
+            if interrupt and message["msg_type"] == "display_data":
+                manager.interrupt_kernel()
+                interrupt = False
+            if message["msg_type"] == "status" and message["content"]["execution_state"] == "idle":
+                return Seen([*messages, reply_to(client, ident)])
+
+    execute(SETUP)
+    return execute
+
+
+def test_an_error_is_a_table_with_links_and_one_red_line(run: Any) -> None:
+    """What, where, found, next with the notebook that does it; the traceback is folded."""
+    seen = run('raise ApprovalMissing("Nobody has approved", found="<b>", next_step="see 20_list_certificates")')
+    [data] = seen.shown
+    assert "<caption>ApprovalMissing: Nobody has approved</caption>" in data["text/html"]
+    assert '<a href="20_list_certificates.ipynb">' in data["text/html"]
+    assert "&lt;b&gt;" in data["text/html"]
+    assert re.search(r"<details><summary>Traceback</summary><pre>.*raise ApprovalMissing", data["text/html"], re.DOTALL)
+    assert "see 20_list_certificates" in data["text/plain"]
+    assert seen.error["ename"] == "ApprovalMissing"
+    assert seen.error["traceback"] == ["ApprovalMissing: Nobody has approved"]
+
+
+def test_where_nobody_watches_the_red_output_is_the_whole_advice(run: Any) -> None:
+    """A stored notebook holds the advice once, as text, and no table beside it."""
+    seen = run('raise ApprovalMissing("Nobody has approved", next_step="approve it")', person=False)
+    assert seen.shown == []
+    assert seen.error["traceback"] == ["ApprovalMissing: Nobody has approved", "  next:  approve it"]
+
+
+@pytest.mark.parametrize("person", [True, False])
+def test_an_error_of_ours_that_nobody_foresaw_is_called_one_and_holds_no_secret(run: Any, person: bool) -> None:
+    """Whatever the kernel sends of it, the reply included, holds the reference in the secret's place."""
+    said = ""
+    for fault in FAULTS:
+        seen = run(fault, person=person)
+        assert "an error in this software" in seen.error["traceback"][0]
+        assert "Traceback" in seen.all
+        assert SECRET not in seen.all
+        said += seen.all
+    assert "[secret env:TEST]" in said
+
+
+def test_a_slip_in_a_readers_own_cell_is_shown_as_ever(run: Any) -> None:
+    """It is not this software's, and says where it is."""
+    seen = run("1 / 0")
+    assert seen.error["ename"] == "ZeroDivisionError"
+    assert "error in this software" not in seen.all
+
+
+def test_a_bar_moves_while_a_cell_works_and_leaves_what_was_told(run: Any) -> None:
+    """It says what goes on and how much is done; then it is folded to one line that says how long it took."""
+    seen = run(BAR)
+    first, *between, last = (data["text/html"] for data in seen.shown)
+    assert 'value="0.250"' in first
+    assert "<p>Reading &lt;x&gt;</p>" in first
+    assert any("<p>Waiting</p>" in html and "value=" not in html for html in between)
+    assert "<summary>Done in 0:0" in last
+    assert "Reading &lt;x&gt;" in last
+    assert "<progress" not in last
+    assert "widget" not in seen.all
+
+
+def test_a_cell_that_is_done_at_once_shows_no_bar(run: Any) -> None:
+    """Nothing flickers."""
+    assert run('with (tell := Progress()):\n    tell("Reading")').shown == []
+
+
+def test_a_bar_that_is_stopped_says_so_and_how_to_go_on(run: Any) -> None:
+    """The stop button reaches the cell; the bar and the advice both say what comes next."""
+    started = time.monotonic()
+    seen = run(WATCH, interrupt=True)
+    assert time.monotonic() - started < 30
+    assert any("Stopped after 0:0" in data["text/html"] for data in seen.renewed)
+    assert "Run the cell again" in seen.shown[-1]["text/html"]
+    assert seen.error["ename"] == "KeyboardInterrupt"
+
+
+def test_a_guide_of_several_lines_is_printed_and_stays(run: Any) -> None:
+    """What a person has to read while they work is no bar's line."""
+    assert "'text': 'Do this\\n1. first\\n'" in run('with (tell := Progress()):\n    tell("Do this\\n1. first")').all
+
+
+@pytest.mark.parametrize(
+    ("done", "steady", "elapsed", "left"),
+    [(0.25, True, 10.0, 30.0), (0.25, False, 10.0, None), (None, True, 10.0, None), (0.001, True, 10.0, None)],
+)
+def test_what_is_left_is_said_only_where_it_is_known(
+    done: float | None, steady: bool, elapsed: float, left: float | None
+) -> None:
+    """From the pace, if the work has one and enough of it is done."""
+    state = _State(fraction=done, steady=steady, began=time.monotonic() - elapsed)
+    found = state.left_s()
+    assert (found is None) if left is None else found == pytest.approx(left, rel=0.05)
+
+
+@pytest.mark.parametrize(("seconds", "said"), [(0, "0:00"), (42.9, "0:42"), (725, "12:05"), (3723, "1:02:03")])
+def test_a_clock_is_read_as_one(seconds: float, said: str) -> None:
+    """Minutes and seconds, and hours where there are any."""
+    assert clock(seconds) == said
+
+
+def test_every_exit_code_leads_to_its_part_of_the_guide() -> None:
+    """The link's anchor is a heading of docs/troubleshooting.md, as code forges name them."""
+    lines = Path(project_root(), "docs", "troubleshooting.md").read_text(encoding="utf-8").splitlines()
+    headings = [line.lstrip("# ").lower() for line in lines if line.startswith("#")]
+    anchors = {re.sub(r"[^\w -]", "", heading).replace(" ", "-") for heading in headings}
+    assert set(ANCHORS.values()) <= anchors
+    for kind in (UsageError, ApprovalMissing, RepairFailed, OutcomeUnknown):
+        assert f"#{ANCHORS[kind.exit_code]}" in advice_html(advice(kind("x"), str), "")
+
+
+def test_advice_says_the_same_in_every_form() -> None:
+    """As text it reads as the error prints itself; what a device said is data."""
+    error = AnyError("It happened\x1b", where="here", found="<i>a</i>\nb", next_step="do this")
+    table = advice(error, str)
+    assert lines_of(table) == f"RunbookError: {error}".split("\n")
+    assert "<i>" not in advice_html(table, "<i>")
+    assert "do this" in text(table, 80)
