@@ -19,7 +19,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -27,7 +27,7 @@ from typing import Any
 from runbook_lib.kernels import wire
 
 
-def run_kernel(line: socket.socket, stdout: int, stderr: int) -> None:
+def run_kernel(line: socket.socket, stdout: int, stderr: int, set_by_imports: Mapping[str, str]) -> None:
     """Be a kernel until it ends. The request comes over ``line`` from the owner, and its end ends the kernel."""
     os.setsid()
     reset_signals()
@@ -38,7 +38,7 @@ def run_kernel(line: socket.socket, stdout: int, stderr: int) -> None:
     except EOFError:
         return
     set_limits(request["limits"])
-    set_surroundings(request["env"], request["cwd"], request["umask"])
+    set_surroundings({**set_by_imports, **request["env"]}, request["cwd"], request["umask"])
     forget_random_state()
     gc.enable()
     start_application(line, request["arguments"])
@@ -116,7 +116,7 @@ def start_application(line: socket.socket, arguments: list[str]) -> None:
     """Start the kernel as ``python -m ipykernel_launcher`` does; say when it can be talked to."""
     from ipykernel import kernelapp
 
-    sys.argv = [str(Path(kernelapp.__file__).with_name("ipykernel_launcher.py")), *arguments]
+    sys.argv = [str(Path(kernelapp.__file__).parent.with_name("ipykernel_launcher.py")), *arguments]
     # 1: somebody started the kernel, and nothing polls for its end once a second; this thread waits for it.
     threading.Thread(target=_end_with_owner, args=(line,), name="owner", daemon=True).start()
     application: Any = kernelapp.IPKernelApp.instance(parent_handle=1)

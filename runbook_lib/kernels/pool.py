@@ -16,6 +16,8 @@ _log = logging.getLogger("runbook_lib.kernels")
 _guard = threading.Lock()
 _warm: WarmProcess | None = None
 _asked_for = 0
+_given_up = False
+_ENDS = "the warm process ends when it starts a kernel"
 _said: set[str] = set()
 
 
@@ -47,11 +49,12 @@ class WarmKernels:
         return self
 
     def __exit__(self, *exc: object) -> None:
-        global _asked_for
+        global _asked_for, _given_up
         with _guard:
             _asked_for -= 1
             if _asked_for == 0:
                 _close()
+                _given_up = False
 
     def descriptor(self) -> int | None:
         """Return what a child process has to inherit to share the warm process; None where there is none."""
@@ -66,18 +69,25 @@ def wanted() -> bool:
 async def fork_kernel(command: Sequence[str], options: Mapping[str, Any]) -> ForkedKernel:
     """Start the kernel that ``command`` would start, forked; options as for ``jupyter_client.launcher.launch_kernel``.
 
-    Raises NotWarm where it has to be an ordinary one. A warm process that has ended is replaced, once.
+    Raises NotWarm where it has to be an ordinary one. A warm process that has ended is replaced; where the new one
+    ends at once, too, no other is tried in this context.
     """
-    for _ in range(2):
+    global _given_up
+    for attempt in (1, 2):
         warm = _running()
         arguments = kernel_arguments(command, options, warm.start_up)
         try:
-            return await warm.fork(arguments, options)
+            kernel = await warm.fork(arguments, options)
         except WarmProcessEnded:
             _discard(warm)
         except TimeoutError:
             raise NotWarm("the kernel did not come up in time") from None
-    raise NotWarm("the warm process ended twice while a kernel was started")
+        else:
+            if attempt == 2:
+                _log.warning("The warm process had ended; a new one was started.")
+            return kernel
+    _given_up = True
+    raise NotWarm(_ENDS)
 
 
 def say_ordinary(why: NotWarm) -> None:
@@ -91,10 +101,12 @@ def say_ordinary(why: NotWarm) -> None:
 def _running(environment: Mapping[str, str] | None = None) -> WarmProcess:
     global _warm
     require_system()
+    if _given_up:
+        raise NotWarm(_ENDS)
     with _guard:
         if _warm is not None and not _warm.alive():
             _close()
-            _log.warning("The warm process had ended; a new one is started.")
+            _log.warning("The warm process had ended; a new one was started.")
         if _warm is None:
             _warm = WarmProcess.start(os.environ if environment is None else environment)
         return _warm
@@ -104,7 +116,6 @@ def _discard(warm: WarmProcess) -> None:
     with _guard:
         if _warm is warm:
             _close()
-            _log.warning("The warm process ended while it started a kernel; a new one is started.")
 
 
 def _close() -> None:

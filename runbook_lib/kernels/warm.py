@@ -61,19 +61,24 @@ def main() -> None:
         del sys.path[0]
     most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))  # two a kernel; each kernel gets its owner's limits
-    preload()
+    set_by_imports = preload()
     fresh = _Server(control).serve()
     if fresh is not None:
-        child.run_kernel(fresh.line, fresh.stdout, fresh.stderr)
+        child.run_kernel(fresh.line, fresh.stdout, fresh.stderr, set_by_imports)
 
 
-def preload() -> None:
-    """Import what kernels need, and keep it on pages that a fork does not write to."""
+def preload() -> dict[str, str]:
+    """Import what kernels need, and keep it on pages that a fork does not write to.
+
+    Returns the environment variables that the imports have set, since they do so in a new kernel, too.
+    """
+    before = dict(os.environ)
     gc.disable()
     for name in PRELOADED:
         importlib.import_module(name)
     gc.collect()
     gc.freeze()
+    return {name: value for name, value in os.environ.items() if before.get(name) != value}
 
 
 def why_unclean() -> str:

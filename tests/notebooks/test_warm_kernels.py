@@ -1,0 +1,453 @@
+"""Kernels forked from the warm process: as new as ordinary ones, ended as truly, and ordinary where that cannot be."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from runbook_lib.kernels import WarmKernels, pool
+from runbook_lib.kernels.process import LOST, ForkedKernel
+from runbook_lib.notebook_run import NotebookResult, execute, execute_async
+
+pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="forked kernels are for Linux")
+
+# What a kernel says of itself, as JSON.
+TELLS = """\
+import asyncio, gc, json, locale, logging, os, random, signal, ssl, sys, tempfile, threading, time, uuid, warnings
+import multiprocessing, pathlib, resource
+import runbook_lib.session
+WAIT_FOR_THE_OWNER = ("owner", "Thread-1")  # forked, ordinary
+print(json.dumps({
+    "names": sorted(name for name in globals() if not name.startswith("_")),
+    "argv": sys.argv[0],
+    "path": sys.path,
+    "environment": dict(os.environ),
+    "cwd": os.getcwd(),
+    "umask": os.umask(os.umask(0o77)),
+    "zone": time.tzname,
+    "locale": locale.setlocale(locale.LC_CTYPE),
+    "encodings": [sys.stdout.encoding, sys.__stdout__.encoding, sys.__stderr__.encoding],
+    "stdin": os.fstat(0).st_rdev == os.stat(os.devnull).st_rdev or not os.read(0, 1),
+    "signals": {s.name: str(signal.getsignal(s)) for s in signal.Signals if s.name not in ("SIGKILL", "SIGSTOP")},
+    "blocked": sorted(signal.pthread_sigmask(signal.SIG_BLOCK, [])),
+    "leads": [os.getpgid(0) == os.getpid(), os.getsid(0) == os.getpid()],
+    "limits": {n: resource.getrlimit(getattr(resource, n)) for n in dir(resource) if n.startswith("RLIMIT_")},
+    "threads": sorted(t.name for t in threading.enumerate() if t.name not in WAIT_FOR_THE_OWNER),
+    "collects": gc.isenabled(),
+    "filters": [str(f) for f in warnings.filters],
+    "handlers": [str(type(h)) for h in logging.root.handlers],
+    "temporary": tempfile.gettempdir(),
+    "owner": os.environ["JPY_PARENT_PID"],
+}))
+"""
+RANDOM = """\
+import json, multiprocessing, os, random, ssl, tempfile, uuid
+print(json.dumps([random.random(), next(tempfile._get_candidate_names()), str(uuid.uuid1()), str(uuid.uuid4()),
+                  ssl.RAND_bytes(8).hex(), os.urandom(8).hex(), multiprocessing.current_process().authkey.hex()]))
+"""
+LEAVES_TRACES = """\
+import builtins, locale, logging, os, random, signal, sys, tempfile, threading, time
+import runbook_lib.session, runbook_lib.places, mailbox
+builtins.trace = runbook_lib.places.trace = "left by another run"
+runbook_lib.places.records_dir = None
+kept = open("trace.txt", "w")
+os.environ["TRACE"] = "left by another run"
+os.chdir("/")
+random.seed(1)
+signal.signal(signal.SIGTERM, signal.SIG_IGN)
+signal.signal(signal.SIGUSR1, lambda *_: None)
+signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGUSR2])
+logging.basicConfig(filename=os.devnull)
+tempfile.tempdir = "/"
+os.umask(0)
+os.nice(1)
+os.environ["TZ"] = "Asia/Tokyo"; time.tzset()
+print(os.getpid())
+"""
+FINDS_TRACES = """\
+import builtins, json, os, random, signal, sys, logging, tempfile
+import runbook_lib.places
+print(json.dumps({
+    "builtins": hasattr(builtins, "trace"),
+    "module": hasattr(runbook_lib.places, "trace") or runbook_lib.places.records_dir is None,
+    "imported": "mailbox" in sys.modules,
+    "environment": "TRACE" in os.environ or "TZ" in os.environ,
+    "folder": os.getcwd() == "/",
+    "files": any("trace.txt" in os.path.realpath(f"/proc/self/fd/{n}") for n in os.listdir("/proc/self/fd")),
+    "random": random.random() == random.Random(1).random(),
+    "signals": {signal.getsignal(signal.SIGTERM), signal.getsignal(signal.SIGUSR1)} != {signal.SIG_DFL},
+    "mask": bool(signal.pthread_sigmask(signal.SIG_BLOCK, [])),
+    "logging": bool(logging.root.handlers),
+    "temporary": tempfile.gettempdir() == "/",
+    "umask": os.umask(0o22) == 0,
+}))
+"""
+SECRET = "-".join(["canary", "7d1f", "warm"])
+
+
+def output(notebook: Any, cell: int = -1) -> str:
+    return "".join(o["text"] for o in notebook.cells[cell].outputs if o["output_type"] == "stream")
+
+
+@pytest.fixture(scope="module")
+def warm() -> Iterator[WarmKernels]:
+    """One warm process for this module's runs."""
+    with WarmKernels() as kernels:
+        yield kernels
+
+
+def run_all(folder: Path, *templates: Path, **options: Any) -> list[NotebookResult]:
+    """Run notebooks at the same time, in one event loop."""
+
+    async def together() -> list[NotebookResult]:
+        runs = (execute_async(each, folder / f"{i}.out.ipynb", {}, **options) for i, each in enumerate(templates))
+        return await asyncio.gather(*runs)
+
+    return asyncio.run(together())
+
+
+@pytest.fixture(scope="module")
+def told(tmp_path_factory, make, read) -> dict[str, Any]:
+    """The same cells in an ordinary kernel and in a forked one."""
+    folder = tmp_path_factory.mktemp("told")
+    template = make(folder, "a_kernel_tells_of_itself", TELLS)
+    elsewhere = folder / "elsewhere"
+    elsewhere.mkdir()
+    old = os.umask(0o27)
+    try:
+        (cold,) = run_all(folder / "elsewhere", template, cwd=elsewhere)
+        cold_says = json.loads(output(read(cold.output)))
+        with WarmKernels():
+            (forked,) = run_all(folder / "elsewhere", template, cwd=elsewhere)
+        return {"ordinary": cold_says, "forked": json.loads(output(read(forked.output)))}
+    finally:
+        os.umask(old)
+
+
+ASPECTS = (
+    "names argv path environment cwd umask zone locale encodings stdin signals blocked leads limits threads collects "
+    "filters handlers temporary owner"
+)
+
+
+@pytest.mark.parametrize("what", ASPECTS.split())
+def test_a_forked_kernel_says_of_itself_what_an_ordinary_one_says(told, what):
+    """Environment, folder, signals, limits, time zone, locale and the rest are those of a kernel that was started."""
+    assert told["forked"][what] == told["ordinary"][what]
+
+
+def test_no_run_finds_what_another_left(tmp_path, make, read, warm):
+    """Modules, environment, folder, files, random state, signals, logging of one run are never seen by the next."""
+    leaves, finds = make(tmp_path, "leaves", LEAVES_TRACES), make(tmp_path, "finds", FINDS_TRACES)
+    (first,) = run_all(tmp_path, leaves, cwd=tmp_path)
+    (second,) = run_all(tmp_path, finds, cwd=tmp_path)
+    assert first.completed, first.error_text
+    assert {what for what, found in json.loads(output(read(second.output))).items() if found} == set()
+
+
+def test_runs_at_the_same_time_do_not_find_what_the_other_left(tmp_path, make, read, warm):
+    """Nor do kernels that run at the same time share anything that one of them changes."""
+    waits = "import pathlib, time\nwhile not pathlib.Path('trace.txt').exists(): time.sleep(0.01)\n"
+    stays = "import pathlib, time\nwhile not pathlib.Path('found').exists(): time.sleep(0.01)"
+    leaves = make(tmp_path, "leaves", LEAVES_TRACES, stays.replace("'found'", f"{str(tmp_path / 'found')!r}"))
+    finds = make(tmp_path, "finds", waits + FINDS_TRACES, "pathlib.Path('found').touch()")
+    _, second = run_all(tmp_path, leaves, finds, cwd=tmp_path)
+    assert {what for what, found in json.loads(output(read(second.output), -2)).items() if found} == set()
+
+
+def test_no_two_kernels_draw_the_same_random_numbers(tmp_path, make, read, warm):
+    """Python's generator, OpenSSL's, names of temporary files, uuids and keys differ in each fork."""
+    results = run_all(tmp_path, *[make(tmp_path, f"draws_{i}", RANDOM) for i in range(3)])
+    drawn = [json.loads(output(read(result.output))) for result in results]
+    assert all(len(set(column)) == 3 for column in zip(*drawn, strict=True)), drawn
+
+
+def test_a_secret_of_a_run_is_never_in_the_warm_process(tmp_path, make, read, warm):
+    """Neither a kernel's environment nor what it holds in memory is in the process that it was forked from."""
+    holds = f"import os; kept = os.environ['CANARY'] + '-held'; print(os.environ['CANARY'] == {SECRET!r}, kept[:0])"
+    template = make(tmp_path, "holds_a_secret", holds)
+    (result,) = run_all(tmp_path, template, env={**os.environ, "CANARY": SECRET})
+    assert output(read(result.output)).startswith("True")
+    assert pool._warm is not None
+    memory = memory_of(pool._warm.pid)
+    assert b"runbook_lib.session" in memory
+    assert SECRET.encode() not in memory
+
+
+def memory_of(pid: int) -> bytes:
+    found = bytearray()
+    with Path(f"/proc/{pid}/mem").open("rb", 0) as memory:
+        for line in Path(f"/proc/{pid}/maps").read_text().splitlines():
+            span, access = line.split()[:2]
+            if access.startswith("rw"):
+                start, end = (int(each, 16) for each in span.split("-"))
+                memory.seek(start)
+                found += memory.read(end - start)
+    return bytes(found)
+
+
+def test_a_kernel_that_dies_harms_no_other(tmp_path, make, read, cells, warm):
+    """One run's kernel dies, another's is killed with its group; the run beside them is completed."""
+    killed = "import os, signal; os.killpg(0, signal.SIGKILL)"
+    slow = "import time; time.sleep(1); print('still here')"
+    templates = [make(tmp_path, "dies", cells.dies), make(tmp_path, "killed", killed), make(tmp_path, "slow", slow)]
+    died, gone, well = run_all(tmp_path, *templates)
+    assert [died.cause, gone.cause, well.completed] == ["kernel died", "kernel died", True]
+    assert output(read(well.output)) == "still here\n"
+
+
+@pytest.mark.parametrize("how", ["raises", "timeout", "leaves", "ignores"])
+def test_cell_states_are_as_true_as_those_of_an_ordinary_kernel(how, tmp_path, make, read, cells, warm, monkeypatch):
+    """After an error, a timeout, an early end and a cell that ignores its interrupt, each run says so, and only so."""
+    monkeypatch.setattr("runbook_lib.engine.run.STOP_GRACE_S", 0.5 if how == "ignores" else 60)
+    source = {
+        "raises": "raise KeyError('x')",
+        "timeout": cells.sleeps,
+        "leaves": cells.leaves,
+        "ignores": "import signal, time; signal.signal(signal.SIGINT, signal.SIG_IGN); time.sleep(20)",
+    }[how]
+    template = make(tmp_path, how, "# Here", source, cells.says_hello)
+    ordinary = execute(template, tmp_path / "ordinary.ipynb", {"site": "b"}, cell_timeout_s=1)
+    forked = asyncio.run(execute_async(template, tmp_path / "forked.ipynb", {"site": "b"}, cell_timeout_s=1))
+    (one, other) = (read(result.output) for result in (ordinary, forked))
+    assert one.states == other.states
+    assert one.errors == other.errors
+    assert [c.source for c in one.cells] == [c.source for c in other.cells]
+    for field in ("completed", "cause", "error_name", "error_text", "heading", "code_cells_completed"):
+        assert getattr(ordinary, field) == getattr(forked, field)
+
+
+def test_a_run_that_is_cancelled_says_so_after_the_cells_own_clean_up(tmp_path, make, read, warm):
+    """Cancelling the task interrupts the cell, waits for its clean-up, writes the notebook and kills the kernel."""
+    cell = (
+        "import os, pathlib, time\ntry:\n    pathlib.Path('kernel.pid').write_text(str(os.getpid()))\n"
+        "    time.sleep(20)\nfinally:\n    pathlib.Path('cleaned_up').touch()"
+    )
+    template = make(tmp_path, "is_cancelled", cell, "print('never')")
+
+    async def cancel() -> None:
+        run = asyncio.ensure_future(execute_async(template, tmp_path / "out.ipynb", {}, cwd=tmp_path))
+        await asyncio.to_thread(eventually, (tmp_path / "kernel.pid").exists)
+        run.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await run
+
+    asyncio.run(cancel())
+    assert read(tmp_path / "out.ipynb").states == ["completed", "failed", "pending"]
+    assert (tmp_path / "cleaned_up").exists()
+    assert not running(int((tmp_path / "kernel.pid").read_text()))
+
+
+def running(pid: int) -> bool:
+    """Whether a process is there and has not ended yet."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+
+
+async def forked(code: str, folder: Path, **options: Any) -> ForkedKernel:
+    """Fork a process that runs ``code`` as a kernel's start-up code: no client talks to it."""
+    (folder / "kernel.json").unlink(missing_ok=True)
+    arguments = [
+        f"-f={folder / 'kernel.json'}",
+        "--transport=ipc",
+        f"--ip={folder / 'k'}",
+        f"--InteractiveShellApp.code_to_run={code}",
+    ]
+    command = [sys.executable, "-m", "ipykernel_launcher", *arguments]
+    return await pool.fork_kernel(command, {"env": dict(os.environ), "cwd": str(folder), **options})
+
+
+@pytest.mark.parametrize(
+    ("code", "status"),
+    [("import os; os._exit(7)", 7), ("import os; os.kill(os.getpid(), 9)", -9), ("import os; os.abort()", -6)],
+)
+def test_the_exit_status_is_that_of_the_kernel(code, status, tmp_path, warm):
+    """What a kernel ended by reaches its owner: an exit code, or a signal as its negative number."""
+
+    async def ended() -> list[int | None]:
+        kernel = await forked(code, tmp_path)
+        told = [await kernel.ended(), kernel.poll(), kernel.wait()]
+        kernel.release()
+        return told
+
+    assert asyncio.run(ended()) == [status] * 3
+
+
+def test_a_signal_reaches_the_kernel_and_its_children_and_nobody_else(tmp_path, warm):
+    """A kernel leads a process group of its own, whose number stays taken until its owner lets go."""
+
+    async def signalled() -> tuple[int, bool, int]:
+        kernel = await forked(
+            "import subprocess; child = subprocess.Popen(['sleep', '60']); print(child.pid)", tmp_path
+        )
+        members = await asyncio.to_thread(group, kernel.pid)
+        os.killpg(kernel.pid, signal.SIGTERM)
+        status = await kernel.ended()
+        taken = await asyncio.to_thread(Path(f"/proc/{kernel.pid}").exists)
+        kernel.release()
+        return status, taken, len(members)
+
+    assert asyncio.run(signalled()) == (-15, True, 2)
+    assert pool._warm is not None
+    assert pool._warm.alive()
+
+
+def test_what_a_kernel_started_ends_when_its_owner_lets_go(tmp_path, warm):
+    """Processes that a dead kernel leaves in its group are killed with it; none is left behind."""
+
+    async def left() -> int:
+        kernel = await forked("import os, subprocess; subprocess.Popen(['sleep', '60']); os._exit(3)", tmp_path)
+        await kernel.ended()
+        kernel.release()
+        return kernel.pid
+
+    pid = asyncio.run(left())
+    assert eventually(lambda: not group(pid))
+
+
+def group(number: int) -> list[str]:
+    """Return the processes of a process group."""
+    return subprocess.run(["pgrep", "-g", str(number)], capture_output=True, text=True).stdout.split()
+
+
+def eventually(holds: Callable[[], bool]) -> bool:
+    deadline = time.monotonic() + 20
+    while not holds() and time.monotonic() < deadline:
+        time.sleep(0.02)
+    return holds()
+
+
+OWNER = """import asyncio, os, sys
+from runbook_lib.kernels import WarmKernels, pool
+async def main():
+    command = [sys.executable, "-m", "ipykernel_launcher", "-f=k.json", "--transport=ipc", "--ip=k"]
+    kernel = await pool.fork_kernel(command, {})
+    print(os.getpid(), pool._warm.pid, kernel.pid, flush=True)
+    if len(sys.argv) > 1:
+        os.kill(pool._warm.pid, 9)
+    await asyncio.sleep(60)
+with WarmKernels():
+    asyncio.run(main())
+"""
+
+
+@pytest.mark.parametrize("warm_is_killed_first", [False, True])
+def test_the_warm_process_and_its_kernels_end_with_their_owner(warm_is_killed_first, tmp_path):
+    """After SIGKILL of the owner nothing of it is left, the warm process gone before or not."""
+    command = [sys.executable, "-c", OWNER, *["x"] * warm_is_killed_first]
+    with subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, text=True) as owner:
+        assert owner.stdout is not None
+        _, warm_pid, kernel_pid = map(int, owner.stdout.readline().split())
+        if warm_is_killed_first:
+            assert eventually(lambda: not running(warm_pid))
+            assert running(kernel_pid)
+        owner.kill()
+    assert eventually(lambda: not running(warm_pid) and not running(kernel_pid))
+
+
+def test_when_the_warm_process_was_killed_runs_go_on_and_the_next_gets_a_new_one(tmp_path, make, caplog, warm):
+    """A run in an orphaned kernel is completed; the next start makes a new warm process and says so in one line."""
+    slow = make(
+        tmp_path, "slow", "import pathlib, time; pathlib.Path('begun').touch(); time.sleep(2); print('still here')"
+    )
+    after = make(tmp_path, "after", "print('a new one')")
+
+    async def kill_between() -> list[NotebookResult]:
+        first = asyncio.ensure_future(execute_async(slow, tmp_path / "first.ipynb", {}, cwd=tmp_path))
+        await asyncio.to_thread(eventually, (tmp_path / "begun").exists)
+        assert pool._warm is not None
+        os.kill(pool._warm.pid or 0, signal.SIGKILL)
+        return [await execute_async(after, tmp_path / "second.ipynb", {}), await first]
+
+    with caplog.at_level(logging.WARNING, "runbook_lib.kernels"):
+        second, first = asyncio.run(kill_between())
+    assert (first.completed, second.completed) == (True, True)
+    said = [record.getMessage() for record in caplog.records if record.name == "runbook_lib.kernels"]
+    assert len(said) == 1
+    assert "a new one was started" in said[0]
+
+
+def test_how_an_orphaned_kernel_ended_is_not_guessed(tmp_path, warm):
+    """Where the warm process is gone nobody saw the exit status, so it is a value of its own."""
+
+    async def ended() -> int:
+        kernel = await forked("pass", tmp_path)
+        assert pool._warm is not None
+        os.kill(pool._warm.pid or 0, signal.SIGKILL)
+        kernel.kill()
+        status = await kernel.ended()
+        kernel.release()
+        return status
+
+    assert asyncio.run(ended()) == LOST
+
+
+@pytest.fixture
+def no_warm_process(monkeypatch) -> Iterator[None]:
+    """This process has no warm process, whatever other tests have."""
+    monkeypatch.setattr(pool, "_warm", None)
+    monkeypatch.setattr(pool, "_said", set())
+    monkeypatch.setattr(pool, "_asked_for", 0)
+    yield
+    assert pool._warm is None
+
+
+@pytest.fixture
+def ordinary_because(tmp_path, make, read, caplog, no_warm_process) -> Callable[..., str]:
+    """Run a notebook that has to get an ordinary kernel, and return the one line that says why."""
+
+    def run(**options: Any) -> str:
+        template = make(tmp_path, "is_ordinary", "import os; print(os.getppid())")
+        with WarmKernels(), caplog.at_level(logging.WARNING, "runbook_lib.kernels"):
+            result, _ = run_all(tmp_path, template, template, **options)
+        assert (result.completed, output(read(result.output))) == (True, f"{os.getpid()}\n")
+        (said,) = [record.getMessage() for record in caplog.records if record.name == "runbook_lib.kernels"]
+        assert said.startswith("Kernels are started anew, not forked from a warm process: ")
+        assert "\n" not in said
+        return said
+
+    return run
+
+
+def test_on_another_system_kernels_are_ordinary_ones(ordinary_because, monkeypatch):
+    """Forking is not safe with the libraries of macOS, and there is none on Windows."""
+    monkeypatch.setattr(sys, "platform", "darwin")
+    assert "on Linux only" in ordinary_because()
+
+
+def test_where_threads_run_in_the_warm_process_kernels_are_ordinary_ones(ordinary_because, tmp_path, monkeypatch):
+    """A fork has only the thread that forked, with whatever locks the others held, so it is refused."""
+    (tmp_path / "sitecustomize.py").write_text(
+        "import sys, threading, time\n"
+        "if 'runbook_lib.kernels.warm' in sys.orig_argv:\n"
+        "    threading.Thread(target=time.sleep, args=(60,), daemon=True).start()"
+    )
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    assert "the warm process has 2 threads" in ordinary_because()
+
+
+def test_with_other_start_up_variables_kernels_are_ordinary_ones(ordinary_because):
+    """What an interpreter reads at its start a fork cannot take over; the variable is named."""
+    assert "PYTHONHASHSEED" in ordinary_because(env={**os.environ, "PYTHONHASHSEED": "7"})
+
+
+def test_where_the_warm_process_cannot_start_kernels_are_ordinary_ones(ordinary_because, tmp_path, monkeypatch):
+    """A warm process that ends at once is tried twice, and the run goes on without it."""
+    (tmp_path / "sitecustomize.py").write_text(
+        "import os, sys\nif 'runbook_lib.kernels.warm' in sys.orig_argv: os._exit(3)"
+    )
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    assert "ends when it starts" in ordinary_because()
