@@ -451,3 +451,59 @@ def test_where_the_warm_process_cannot_start_kernels_are_ordinary_ones(ordinary_
     )
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
     assert "ends when it starts" in ordinary_because()
+
+
+PAPERMILL = """\
+import sys, papermill
+for out in ("1.ipynb", "2.ipynb"):
+    papermill.execute_notebook("tells_its_parent.ipynb", out, engine_name=sys.argv[1] or None, progress_bar=False)
+"""
+PARENT = "import os; print(os.environ['JPY_PARENT_PID'], os.getppid())"
+
+
+@pytest.mark.parametrize("engine", ["", "runbook"])
+@pytest.mark.parametrize("how", ["kernel specification", "environment variable"])
+def test_unchanged_papermill_gets_forked_kernels(how, engine, tmp_path, make, read):
+    """Named in a kernel's specification or in the environment, the provisioner serves papermill and its engines."""
+    env = dict(os.environ)
+    if how == "environment variable":
+        env["JUPYTER_DEFAULT_PROVISIONER_NAME"] = "runbook-warm"
+    else:
+        folder = tmp_path / "jupyter" / "kernels" / "python3"
+        folder.mkdir(parents=True)
+        argv = [sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}"]
+        metadata = {"kernel_provisioner": {"provisioner_name": "runbook-warm"}}
+        spec = {"argv": argv, "display_name": "warm", "language": "python", "metadata": metadata}
+        (folder / "kernel.json").write_text(json.dumps(spec))
+        env["JUPYTER_PATH"] = str(tmp_path / "jupyter")
+    make(tmp_path, "tells_its_parent", PARENT)
+    command = [sys.executable, "-c", PAPERMILL, engine]
+    run = subprocess.run(command, cwd=tmp_path, env=env, capture_output=True, text=True)
+    assert run.returncode == 0, run.stderr
+    (one, two) = (output(read(tmp_path / name)).split() for name in ("1.ipynb", "2.ipynb"))
+    assert one == two, "both are forks of one process"
+    assert one[0] != one[1], "and that is not papermill's"
+
+
+CHILD = """\
+import asyncio, sys, pathlib
+from runbook_lib.kernels import WarmKernels
+from runbook_lib.notebook_run import execute_async
+with WarmKernels(inherited=int(sys.argv[1])):
+    result = asyncio.run(execute_async(pathlib.Path(sys.argv[2]), pathlib.Path(sys.argv[3]), {}))
+raise SystemExit(not result.completed)
+"""
+
+
+def test_several_processes_share_one_warm_process(tmp_path, make, read, warm):
+    """Children that inherit the descriptor get kernels from their parent's warm process, which outlives them."""
+    template = make(tmp_path, "tells_its_parent", PARENT)
+    run_all(tmp_path, template)
+    descriptor = warm.descriptor()
+    assert descriptor is not None
+    for out in ("1.ipynb", "2.ipynb"):
+        command = [sys.executable, "-c", CHILD, str(descriptor), str(template), out]
+        subprocess.run(command, cwd=tmp_path, pass_fds=[descriptor], check=True)
+        assert pool._warm is not None
+        assert output(read(tmp_path / out)).split()[1] == str(pool._warm.pid)
+    assert pool._warm.alive()
