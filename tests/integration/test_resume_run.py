@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
+import sys
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -29,6 +31,7 @@ from runbook_lib.record import Kind, Record, find_open, holder_of
 from runbook_lib.record.process import ProcessName
 
 PATIENCE_S = 90.0
+PAPERMILL = str(Path(sys.executable).with_name("papermill"))
 
 
 @pytest.fixture
@@ -99,6 +102,47 @@ def test_deletion_that_is_cut_short_is_unknown_until_the_store_was_asked_again(
     assert find_open(commands.records, "lab") == record.incident
     # Newer lines of the log said that the first command of it had no effect, so that one came a second time.
     assert sent_deletions(lab) == Counter({hung: 1}) + Counter(stale_entries(lab))
+    assert Counter(changes(lab.truth()).deleted) == Counter(stale_entries(lab))
+    assert_record_is_true(record, lab)
+
+
+@pytest.mark.timeout(300)
+def test_deletion_in_a_cell_that_ran_out_of_time_is_unknown_until_the_store_was_asked_again(
+    start_lab: StartLab, commands: Commands, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A cell's timeout under papermill: exit 1, nothing is claimed of the command that hangs; the next run finishes."""
+    lab = start_lab("renewed", keys="ec", monitor_interval_s=0.1)
+    monkeypatch.setenv("RUNBOOK_RECORDS", str(commands.records))
+    site = quick_site(lab)
+    for stage in (Stage.DIAGNOSE, Stage.LIST):
+        run_stage(stage, site)
+    hung = ("primary", entry(lab, "secondary"))
+    lab.set_fault("silent_command", "primary", command=f"{DELETE}{hung[1]}")
+    template = places.notebooks_dir() / f"{Stage.DELETE}.ipynb"
+    words = [
+        "--engine",
+        "runbook",
+        "--execution-timeout",
+        "12",
+        str(template),
+        str(tmp_path / "out.ipynb"),
+        "-p",
+        "site",
+    ]
+    said = subprocess.run(
+        [PAPERMILL, *words, str(site)], env=commands.environment, capture_output=True, text=True, timeout=120
+    )
+    lab.clear_fault()
+    record = record_of(commands)
+    assert said.returncode == 1, said.stderr
+    assert "CellTimeout" in (tmp_path / "out.ipynb").read_text()
+    assert record.stage_states()[Stage.DELETE] is StageState.UNKNOWN
+    assert [change.text for change in record.pending_changes()] == [hung[1]]
+    assert_record_is_true(record, lab)
+
+    run_changing_stages(site)
+
+    assert record.stage_states()[Stage.DELETE] is StageState.DONE
     assert Counter(changes(lab.truth()).deleted) == Counter(stale_entries(lab))
     assert_record_is_true(record, lab)
 
