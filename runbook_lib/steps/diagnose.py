@@ -7,6 +7,7 @@ from pathlib import Path
 
 from runbook_lib.logs import RULES, diagnose_sources
 from runbook_lib.logs.site_rules import load_rules
+from runbook_lib.logs.sizes import size_to_read
 from runbook_lib.models import Diagnosis, Stage
 from runbook_lib.params import Site
 from runbook_lib.steps.context import Context
@@ -41,12 +42,14 @@ def read_site_logs(site: Site, say: Tell = say_nothing) -> Diagnosis:
     say("Reading the logs")
     rules = (*RULES, *load_rules(site.rules)) if site.rules else RULES
     told_at = time.monotonic()
+    total = size_to_read([path for paths in sources.values() for path in paths])
 
     def tell(name: str, size: int) -> None:
         nonlocal told_at
         if time.monotonic() - told_at > TELL_EVERY_S:
             told_at = time.monotonic()
-            say(f"Reading the logs: {size >> 20:,} MB so far, now {Path(name).name}")
+            share = min(size / total, 1.0) if total else None
+            say(f"Reading the logs: {size >> 20:,} MB so far, now {Path(name).name}", share, steady=True)
 
     return diagnose_sources(sources, zones=zones, rules=rules, known={"site": site.name}, progress=tell)
 
