@@ -14,6 +14,7 @@ from types import FrameType
 from runbook_lib import lab, places
 from runbook_lib.cli.lab import lab_errors
 from runbook_lib.cli.running import out
+from runbook_lib.cli.workspace import WORKSPACE, save_workspace
 from runbook_lib.session import open_site
 
 TERMINATED_EXIT = 128 + signal.SIGTERM
@@ -55,7 +56,8 @@ def _serve() -> int:
 
 def _command() -> list[str]:
     command = [sys.executable, "-m", "jupyter", "lab", f"--ServerApp.root_dir={places.project_root()}"]
-    command += ["--ServerApp.ip=127.0.0.1", "--LabApp.default_url=/lab/tree/notebooks/00_start_here.ipynb"]
+    command += ["--ServerApp.ip=127.0.0.1", f"--LabApp.default_url=/lab/workspaces/{WORKSPACE}"]
+    command += [f"--LabApp.workspaces_dir={save_workspace(places.lab_dir() / 'jupyter' / 'workspaces')}"]
     command += ["--ServerApp.answer_yes=True", "--LabApp.news_url=None"]
     if not has_display():
         command.append("--no-browser")

@@ -1,0 +1,61 @@
+"""What JupyterLab shows when it opens: ``00_start_here``, and beside it the journal of the incident at hand."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from runbook_lib import places
+from runbook_lib.record import list_records
+from runbook_lib.session.choice import chosen
+
+WORKSPACE = "runbook"
+START = "notebooks/00_start_here.ipynb"
+GUIDE = "docs/by-hand.md"
+
+
+def save_workspace(folder: Path) -> Path:
+    """Write the workspace for JupyterLab into ``folder``, which is its folder of workspaces, and return that."""
+    # Loading it takes a second, which other commands should not wait for.
+    from jupyterlab_server.workspaces_handler import WorkspacesManager
+
+    folder.mkdir(parents=True, exist_ok=True)
+    WorkspacesManager(str(folder)).save(WORKSPACE, json.dumps(workspace(_beside())))
+    return folder
+
+
+def workspace(beside: str) -> dict[str, Any]:
+    """Return the layout: the first notebook, and to its right the file ``beside``, a path below JupyterLab's root."""
+    right, factory = (
+        (f"markdownviewer-widget:{beside}", "Markdown Preview")
+        if beside.endswith(".md")
+        else (f"editor:{beside}", "Editor")
+    )
+    left = f"notebook:{START}"
+    areas = [{"type": "tab-area", "currentIndex": 0, "widgets": [widget]} for widget in (left, right)]
+    dock = {"type": "split-area", "orientation": "horizontal", "sizes": [0.64, 0.36], "children": areas}
+    return {
+        "data": {
+            "layout-restorer:data": {
+                "main": {"dock": dock, "mode": "multiple-document", "current": left},
+                "left": {"collapsed": True, "widgets": ["filebrowser", "running-sessions", "@jupyterlab/toc:plugin"]},
+                "right": {"collapsed": True, "widgets": []},
+            },
+            left: {"data": {"path": START, "factory": "Notebook"}},
+            right: {"data": {"path": beside, "factory": factory}},
+        },
+        "metadata": {"id": WORKSPACE},
+    }
+
+
+def _beside() -> str:
+    """Return the journal of the chosen incident, else of the newest; where there is none, how to work by hand."""
+    choice = chosen()
+    incidents = [choice.incident] if choice and choice.incident else []
+    incidents += [each.incident for each in list_records(places.records_dir())[:1]]
+    for incident in incidents:
+        path = places.records_dir() / incident / "journal.jsonl"
+        if path.is_file() and path.is_relative_to(places.project_root()):
+            return path.relative_to(places.project_root()).as_posix()
+    return GUIDE
