@@ -50,6 +50,7 @@ HELP = {
 }
 """What every option is for: one text for both command lines that take them."""
 
+INTERRUPTED = 130
 SILENT_S = 1.0
 _POLL_S = 1.0
 _HAND_OVER_S = 1e-5
@@ -77,7 +78,11 @@ def main(arguments: Sequence[str]) -> int:
     given: dict[str, Any] = {}
     for name, value in vars(_parser().parse_args(arguments)).items():
         given[name] = tuple(value) if isinstance(value, list) else value
-    return diagnose_command(Request(**given))
+    try:
+        return diagnose_command(Request(**given))
+    except KeyboardInterrupt:
+        sys.stderr.write("Interrupted: the logs were not read to their end, so nothing is said of them.\n")
+        return INTERRUPTED
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -128,8 +133,19 @@ def _print(report: Report, request: Request) -> None:
         text = json.dumps(as_json(report), indent=2) + "\n"
     else:
         text = as_html(report) if request.html else as_text(report)
-    sys.stdout.buffer.write(text.encode("utf-8", "replace"))
-    sys.stdout.flush()
+    try:
+        sys.stdout.buffer.write(text.encode("utf-8", "replace"))
+        sys.stdout.flush()
+    except BrokenPipeError:  # whoever read it has seen enough: the exit code still says what was found
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except OSError as error:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise UsageError(
+            "The answer cannot be written.",
+            where="standard output",
+            found=str(error),
+            next_step="Make room there, or print it elsewhere.",
+        ) from error
 
 
 # -- what to read -----------------------------------------------------------------------------------

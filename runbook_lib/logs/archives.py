@@ -29,6 +29,7 @@ from runbook_lib.logs.streams import (
     Readable,
     is_archive,
     is_tar,
+    unread_kind,
     unreadable,
 )
 from runbook_lib.logs.tars import from_tar
@@ -78,6 +79,9 @@ def _layers(name: str, file: Readable | BinaryIO, again: Again | None, depth: in
         return
     if not is_archive(head):
         yield name, Guarded(Filling(stream), _DAMAGE, meter.failed(name))
+        return
+    if kind := unread_kind(head):
+        meter.notes.add(name, f"packed by {kind}, which is not read here: unpack it yourself")
         return
     if depth > meter.limits.depth:
         raise unreadable("Archives are packed into each other too deeply.", name)

@@ -45,6 +45,7 @@ _WORDS = tuple(re.compile(word) for word in _BODY)
 _INTRODUCTION = tuple(re.compile(word) for word in (rb"TOFU", rb"failed[.:]?", rb"Check", rb"local", rb"trust[.:]?"))
 _EXCEPTION = re.compile(rb"Exception:")
 _OPEN_QUOTE = re.compile(r"""(?:^|[\s=(:,>\[])["'`]|[“‘«]""")
+_WHOLE_QUOTE = re.compile(r'"[^"\n]{0,200}"')
 _PLAIN_WORD = re.compile(r"(?<![\w.=\[/:-])[A-Za-z][a-z']*(?![\w.=\]/:-])")
 _HEADER = re.compile(r"[\w$]{1,200}(?:\.[\w$]{1,200}){1,20}[ \t]{1,8}[\w$<>]{1,200}\s*")
 _BLANKS = re.compile(rb"[ \t\r]*")
@@ -240,6 +241,6 @@ def _header_above(window: Window, start: int) -> Prefix:
 
 def _is_quoted(before: str, prose: str, *, sentence: bool) -> bool:
     """Return whether a message only quotes, by what stands before it on its line: all of it, and without the prefix."""
-    if QUOTING.search(before) or _OPEN_QUOTE.search(prose):
+    if QUOTING.search(before) or _OPEN_QUOTE.search(_WHOLE_QUOTE.sub("", prose)):
         return True
     return sentence and len(_PLAIN_WORD.findall(prose)) > 3

@@ -131,6 +131,8 @@ def _regular(file: Path) -> Listed | None:
 def _open(listed: Listed, notes: Notes) -> BinaryIO | None:
     """Open the listed file, under its new name where rotation has renamed it; note it where it is gone."""
     if listed.path == STDIN:
+        if sys.stdin is None:
+            raise unreadable("Standard input is closed.", "standard input")
         return os.fdopen(os.dup(sys.stdin.fileno()), "rb")
     if listed.identity is None:
         return _opened(listed.path)

@@ -15,11 +15,26 @@ HEAD = 512
 
 GZIP_MARK = b"\x1f\x8b"
 ZIP_MARKS = (b"PK\x03\x04", b"PK\x05\x06")
+_UNREAD = {
+    b"BZh": "bzip2",
+    b"\xfd7zXZ\0": "xz",
+    b"\x28\xb5\x2f\xfd": "zstd",
+    b"\x04\x22\x4d\x18": "lz4",
+    b"\x1f\x9d": "compress",
+    b"7z\xbc\xaf\x27\x1c": "7-Zip",
+    b"Rar!\x1a\x07": "rar",
+    b"PK\x07\x08": "split zip",
+}
 
 
 def is_archive(head: bytes) -> bool:
     """Return whether a file that begins with these HEAD bytes is an archive."""
-    return head.startswith((GZIP_MARK, *ZIP_MARKS)) or is_tar(head)
+    return head.startswith((GZIP_MARK, *ZIP_MARKS)) or is_tar(head) or bool(unread_kind(head))
+
+
+def unread_kind(head: bytes) -> str:
+    """Return the kind of archive where it is one that is not read: never to be taken for a log without a finding."""
+    return next((kind for mark, kind in _UNREAD.items() if head.startswith(mark)), "")
 
 
 def is_tar(head: bytes) -> bool:

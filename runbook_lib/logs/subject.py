@@ -14,7 +14,10 @@ _MOST_LINES = 12
 _AFTER = re.compile(
     r"[ \t](?:Caused by:|at [\w$.<>]{1,200}\(|\.\.\. \d{1,6} (?:more|common)"
     r"|(?:[a-z][\w$]{0,60}\.){1,12}[\w$]{0,60}(?:Exception|Error)\b|;[ \t]{0,8}nested)"
-    r"|TOFU failed|Trust-on-first-use"
+    r"|TOFU failed|Trust-on-first-use|\r|(?:\]\]>\s{0,8})?(?:</[A-Za-z][\w:.-]{0,60}>\s{0,8}){1,4}\Z|\]\]>\Z"
+)
+_KNOWN_TYPE = re.compile(
+    r"(?:[^=\n]{0,200}[\]>:|-][ \t]{1,8}|(?:[\w.-]{1,60}[ \t]{1,4}){1,4})(?=(?:CN|OU|O|L|ST|S|C|DC|UID|STREET)\s{0,8}=)"
 )
 _GOES_ON = re.compile(r"[^=,\n]{0,64},\s{0,8}(?:CN|OU|O|L|ST|S|C|DC|UID|E|EMAILADDRESS|STREET)\s{0,8}=", re.I)
 _NEXT_TYPE = re.compile(r"(?:[A-Za-z][A-Za-z0-9-]{0,40}|[0-9]{1,9}(?:\.[0-9]{1,20}){1,32})\s{0,8}=")
@@ -55,6 +58,9 @@ def _continuation(window: Window, start: int, line: str) -> int | None:
     body = head[prefix.length :].lstrip(" \t")
     offset = len(head) - len(body)
     if _OPEN_END.search(line):
+        if not _NEXT_TYPE.match(body) and (unknown := _KNOWN_TYPE.match(body)):
+            offset += unknown.end()
+            body = body[unknown.end() :]
         return start + offset if _NEXT_TYPE.match(body) else None
     goes_on = not prefix.length and _GOES_ON.match(body) and not _NEXT_TYPE.match(body)
     return start + offset if goes_on else None

@@ -151,6 +151,29 @@ def test_progress_where_it_is_asked_for(
         assert ("MB read" in capsys.readouterr().err) == asked
 
 
+@pytest.mark.parametrize(("shell", "code"), [("| head -c 9", 10), ("> /dev/full", 2), ("- <&-", 2)])
+def test_streams_that_end_early_are_no_traceback(tmp_path: Path, shell: str, code: int) -> None:
+    """A reader that goes away, a full disk and a closed standard input are told, or change nothing."""
+    (tmp_path / "a.log").write_bytes(EVENT)
+    command = f'set -o pipefail; "$@" {"" if shell[0] == "-" else tmp_path} {shell}'
+    done = subprocess.run(["bash", "-c", command, "x", *RUN], capture_output=True, timeout=60, check=False)
+    assert done.returncode == code
+    assert b"Traceback" not in done.stderr
+    assert b"BrokenPipe" not in done.stderr
+
+
+def test_interrupted_reading_says_that_there_is_no_answer(tmp_path: Path) -> None:
+    """Ctrl-C while logs are read ends with 130, without a traceback and without half an answer."""
+    process = subprocess.Popen([*RUN, "-"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    assert process.stdin is not None
+    process.stdin.write(EVENT * 2000)
+    process.stdin.flush()  # more than a pipe holds, so it is being read
+    process.send_signal(signal.SIGINT)
+    said, told = process.communicate(timeout=30)
+    assert (process.returncode, said) == (130, b"")
+    assert b"nothing is said of them" in told
+
+
 # -- watching -----------------------------------------------------------------------------------
 
 

@@ -95,6 +95,38 @@ def test_subject_wrapped_at_its_commas() -> None:
         assert (found.subject, found.count) == (DN, 1)
 
 
+@pytest.mark.parametrize(
+    "prefix",
+    [
+        "Nov 23 12:00:01 prime-pri ncs[77]: ",
+        "<134>1 2026-11-23T12:00:01.000Z prime-pri ncs 77 - - ",
+        "2026-11-23T12:00:01.123456789Z stdout F ",
+        "[2026-11-23 12:00:01] prime-pri | ",
+    ],
+)
+def test_subject_wrapped_behind_prefixes(prefix: str) -> None:
+    """A subject that is wrapped by a collector, each line with a prefix of no known form, is put together."""
+    wrapped = f"{THREAD}{HEAD}".replace("sec, O", "sec,\nO").replace("host is", "host is\n")
+    (found,) = scan("".join(f"{prefix}{line}\n" for line in wrapped.split("\n")) + f"{prefix}next: O=K\n")
+    assert (found.subject, found.count) == (DN, 1)
+
+
+@pytest.mark.parametrize(
+    ("before", "behind"),
+    [
+        ("<record><message>", "</message>"),
+        ("<message>", "</message></record>"),
+        ('<event ts="2026-11-23T12:00:00Z"><![CDATA[', "]]></event>"),
+        ("<![CDATA[", "]]>"),
+        ('ts="2026-11-23 12:00:00" host="prime-pri" ', ""),
+        ("", "\rnext"),
+    ],
+)
+def test_message_within_marks(before: str, behind: str) -> None:
+    """A record within XML, or behind quoted fields, is no quotation, and its marks are not the subject's."""
+    assert [(m.subject, m.count) for m in scan(f"{before}{THREAD}{HEAD}{behind}\n")] == [(DN, 1)]
+
+
 def test_lines_of_other_threads_in_between() -> None:
     """Lines of other threads between the message's lines are passed over, another thread's message included."""
     mine = f"[system] [HealthMonitorThread] TOFU failed.\n[system] [main] one\n{HEAD.partition('failed. ')[2]}\n"
