@@ -12,34 +12,36 @@ import json
 import os
 import signal
 import sys
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack, suppress
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 from runbook_lib import places
-from runbook_lib.errors import RunbookError, SiteLocked
-from runbook_lib.fleet.site_run import settled_state
+from runbook_lib.errors import SiteLocked
+from runbook_lib.fleet.deaths import after_death, alone, left_behind, locked
 from runbook_lib.fleet.task import SiteEvent, SiteResult, SiteState, SiteTask
 from runbook_lib.fleet.worker import HALT
-from runbook_lib.models import Outcome, Stage
-from runbook_lib.record import Record, SiteLock
+from runbook_lib.kernels import WarmKernels
+from runbook_lib.models import Stage
+from runbook_lib.record import SiteLock
 
 Tell = Callable[[SiteEvent], None]
 
 PURPOSE = "run the stages, as one of a fleet"
 GRACE_S = 20.0
 """How long a worker that was told to end has for it; a kernel takes five of them to stop a cell."""
-STRAGGLERS_S = 15.0
 _LONGEST_LINE = 1 << 20
 
 
 class LocalExecutor:
-    """Runs tasks on worker processes of this machine; ``close`` ends them."""
+    """Runs tasks on worker processes of this machine, which share one warm process; ``close`` ends them."""
 
     def __init__(self, output: Path) -> None:
         self._output = output
+        self._open = ExitStack()
+        self._kernels: WarmKernels | None = None
         self._idle: list[_Process] = []
         self._all: list[_Process] = []
         self._halted = False
@@ -50,12 +52,12 @@ class LocalExecutor:
         try:
             lock.__enter__()
         except SiteLocked as error:
-            return _locked(task, error)
-        result = await self._run(replace(task, token=lock.token), tell)
+            return locked(task, error)
+        result = await self._run(replace(task, token=lock.token or task.token), tell)
         if result is None:
-            if not await _alone(lock):
-                return _left_behind(task)  # and so is the lock: whoever frees it has to look first
-            result = await asyncio.to_thread(_after_death, task)
+            if not await alone(lock):
+                return left_behind(task)  # and so is the lock: whoever frees it has to look first
+            result = await asyncio.to_thread(after_death, task)
         lock.__exit__(None, None, None)
         return result
 
@@ -67,11 +69,19 @@ class LocalExecutor:
         return result
 
     async def _start(self, task: SiteTask) -> _Process:
-        process = await _Process.start(task.records, self._output)
+        environment = _environment(task.records)
+        if self._kernels is None:
+            self._kernels = self._open.enter_context(WarmKernels(environment=environment))
+        process = await _Process.start(environment, self._output, self._kernels.descriptor())
         self._all.append(process)
         if self._halted:
             process.halt()
         return process
+
+    @property
+    def pids(self) -> tuple[int, ...]:
+        """The numbers of the worker processes that were started."""
+        return tuple(process.pid for process in self._all)
 
     def halt(self) -> None:
         """Let every site stop before its first change; those that have begun to change go on to their end."""
@@ -88,7 +98,8 @@ class LocalExecutor:
         """End the workers; one that does not go by itself within the grace is killed."""
         for process in self._all:
             process.leave()
-        await asyncio.gather(*(process.gone() for process in self._all))
+        with self._open:
+            await asyncio.gather(*(process.gone() for process in self._all))
 
 
 class _Process:
@@ -98,19 +109,20 @@ class _Process:
         self._process = process
 
     @classmethod
-    async def start(cls, records: str, output: Path) -> _Process:
-        paths = os.pathsep.join(filter(None, (str(places.project_root()), os.environ.get("PYTHONPATH"))))
+    async def start(cls, environment: Mapping[str, str], output: Path, warm: int | None) -> _Process:
         with output.open("ab") as errors:
             process = await asyncio.create_subprocess_exec(
                 sys.executable,
                 "-m",
                 "runbook_lib.fleet.worker",
+                *([] if warm is None else [str(warm)]),
+                pass_fds=[] if warm is None else [warm],
                 stdin=asyncio.subprocess.PIPE,
                 stdout=asyncio.subprocess.PIPE,
                 stderr=errors,
                 limit=_LONGEST_LINE,
                 start_new_session=True,
-                env=os.environ | {"RUNBOOK_RECORDS": records, "PYTHONPATH": paths},
+                env=environment,
             )
         return cls(process)
 
@@ -125,6 +137,10 @@ class _Process:
             tell(event_from(said["event"]))
         await self._process.wait()
         return None
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
 
     def halt(self) -> None:
         self._send(HALT)
@@ -151,6 +167,11 @@ class _Process:
             self._process.stdin.write(json.dumps(value).encode() + b"\n")
 
 
+def _environment(records: str) -> dict[str, str]:
+    paths = os.pathsep.join(filter(None, (str(places.project_root()), os.environ.get("PYTHONPATH"))))
+    return os.environ | {"RUNBOOK_RECORDS": records, "PYTHONPATH": paths}
+
+
 def result_from(value: dict[str, Any]) -> SiteResult:
     """Read a result from plain values."""
     return SiteResult(**{**value, "state": SiteState(value["state"])})
@@ -159,34 +180,3 @@ def result_from(value: dict[str, Any]) -> SiteResult:
 def event_from(value: dict[str, Any]) -> SiteEvent:
     """Read an event from plain values."""
     return SiteEvent(**{**value, "stage": Stage(value["stage"])})
-
-
-async def _alone(lock: SiteLock) -> bool:
-    """Wait until no process works at the site any more: a kernel outlives its dead parent by a moment."""
-    for _ in range(round(STRAGGLERS_S / 0.1)):
-        if lock.alone():
-            return True
-        await asyncio.sleep(0.1)
-    return False
-
-
-def _locked(task: SiteTask, error: SiteLocked) -> SiteResult:
-    why = f"SiteLocked: {error.what}: {error.found}"
-    return SiteResult(site=task.site, incident=task.incident, state=SiteState.STOPPED, why=why)
-
-
-def _left_behind(task: SiteTask) -> SiteResult:
-    why = "the process that ran it died, and something that it had started still works at the site"
-    return SiteResult(site=task.site, incident=task.incident, state=SiteState.UNKNOWN, why=why)
-
-
-def _after_death(task: SiteTask) -> SiteResult:
-    """Say what is known after a worker died, in the site's record too: it could not do so itself."""
-    state = settled_state(task)
-    why = "the process that ran it died"
-    if state is SiteState.UNKNOWN:
-        why += " while a change may have been under way; the next run looks at the site anew before it repeats anything"
-    with suppress(RunbookError):
-        record = Record.open(Path(task.records), task.incident)
-        record.set_outcome(Outcome.UNKNOWN if state is SiteState.UNKNOWN else Outcome.FAILED, why)
-    return SiteResult(site=task.site, incident=task.incident, state=state, why=why)

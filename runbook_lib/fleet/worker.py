@@ -1,4 +1,4 @@
-"""``python -m runbook_lib.fleet.worker``: runs one site after the other for the process that started it.
+"""``python -m runbook_lib.fleet.worker [DESCRIPTOR]``: runs one site after the other for the process that started it.
 
 One line of JSON each way: tasks and ``halt`` come in, events and results go out. When the input ends while a site is
 run, its starter is gone, and the run is ended as by SIGTERM: truthfully, and its record says so.
@@ -19,6 +19,7 @@ from typing import Any, TextIO
 from runbook_lib.engine.signals import Terminated
 from runbook_lib.fleet.site_run import run_site
 from runbook_lib.fleet.task import SiteEvent, SiteResult, SiteTask
+from runbook_lib.kernels import WarmKernels
 from runbook_lib.models import Stage
 from runbook_lib.record.lock import TOKEN_VARIABLE
 
@@ -80,7 +81,8 @@ def main() -> None:
     # What notebooks and libraries print must not come between the lines.
     target = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)
-    Worker(sys.stdin, target).serve()
+    with WarmKernels(inherited=int(sys.argv[1]) if sys.argv[1:] else None):
+        Worker(sys.stdin, target).serve()
 
 
 if __name__ == "__main__":

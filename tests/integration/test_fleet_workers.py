@@ -1,0 +1,108 @@
+"""Sites run by worker processes of this machine: what a death, a full disk and an impatient person leave behind."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from fleet_site import Evening, run_one
+from repair_site import changes
+
+from runbook_lib.fleet.local import LocalExecutor
+from runbook_lib.fleet.round import Round
+from runbook_lib.fleet.task import SiteEvent, SiteState
+from runbook_lib.lab.many import ManyLabs
+from runbook_lib.models import Outcome, Stage, StageState
+from runbook_lib.record import Kind, Record, holder_of
+
+READ, DELETES = "site-001", "site-002"
+DELETE = "ncs certvalidation tofu-certs deletecert"
+
+
+@pytest.fixture(scope="module")
+def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ManyLabs]:
+    with ManyLabs(tmp_path_factory.mktemp("many"), 2, kind="production", monitor_interval_s=5.0) as lab:
+        yield lab
+
+
+@pytest.fixture
+def evening(lab: ManyLabs, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Evening:
+    monkeypatch.setenv("RUNBOOK_RECORDS", str(tmp_path / "records"))
+    return Evening(lab.fleet_file, tmp_path / "records")
+
+
+def kill(executor: LocalExecutor) -> None:
+    """End the worker as a power cut would."""
+    for pid in executor.pids:
+        os.kill(pid, signal.SIGKILL)
+
+
+def test_a_worker_that_dies_in_a_reading_stage_leaves_nothing_open(evening: Evening, tmp_path: Path) -> None:
+    """The site has failed, nothing is pending, its lock is free, and the next run goes on in the same incident."""
+    evening.round = Round.create(evening.records, evening.fleet.name)
+    evening.rollup = None  # type: ignore[assignment]
+    task = evening.task(READ, Stage.DIAGNOSE)
+
+    def on(event: SiteEvent, executor: LocalExecutor) -> None:
+        if event.stage is Stage.START and event.state == StageState.DONE:
+            kill(executor)
+
+    died = run_one(task, tmp_path / "log", on)
+    assert (died.state, "died" in died.why) == (SiteState.FAILED, True)
+    assert holder_of(evening.records, READ) is None
+    again = run_one(evening.task(READ, Stage.DIAGNOSE), tmp_path / "log", lambda event, executor: None)
+    assert (again.state, again.incident) == (SiteState.DONE, task.incident)
+
+
+def test_a_worker_that_dies_while_it_deletes_leaves_unknown(evening: Evening, lab: ManyLabs, tmp_path: Path) -> None:
+    """The change is unknown; the next run looks anew before anything is repeated, and sends no deletion twice."""
+    evening.plan()
+    evening.approve(DELETES)
+    lab.set_fault(DELETES, "silent_command", command=DELETE, times=1)
+    task = evening.task(DELETES)
+    record = Record.open(evening.records, task.incident)
+    known = len(record.journal.read().lines)
+
+    def on(event: SiteEvent, executor: LocalExecutor) -> None:
+        if event.stage is Stage.DELETE and not event.state:
+            _kill_when_sent(record, known, executor)
+
+    died = run_one(task, tmp_path / "log", on)
+    assert died.state is SiteState.UNKNOWN
+    assert record.outcome() is Outcome.UNKNOWN
+    assert holder_of(evening.records, DELETES) is None
+    sent = _intents(record, known)
+    assert len(sent) == 1
+
+    until_deleted = evening.task(DELETES, Stage.DELETE)
+    again = run_one(until_deleted, tmp_path / "log", lambda event, executor: None)
+    assert again.state is SiteState.DONE, again.why
+    stages = [line.stage for line in record.journal.read().lines if line.kind is Kind.STAGE_STARTED]
+    assert Stage.LIST in stages[stages.index(Stage.DELETE) + 1 :]
+    assert len(set(_intents(record, known))) == len(_intents(record, known)) == 3
+    assert len(changes(lab.truth(DELETES)).deleted) <= 3
+
+
+def _intents(record: Record, since: int) -> list[tuple[str, str]]:
+    lines = record.journal.read().lines[since:]
+    return [(line.server, line.text) for line in lines if line.kind is Kind.INTENT and line.stage == Stage.DELETE]
+
+
+def _kill_when_sent(record: Record, since: int, executor: LocalExecutor) -> None:
+    """Kill the worker once the first deletion is on its way; the journal says so."""
+
+    def watch() -> None:
+        while not any(line.kind is Kind.SENT for line in record.journal.read().lines[since:]):
+            if not _intents(record, since):
+                time.sleep(0.05)
+                continue
+            time.sleep(0.3)  # the command is being sent; whether it has left is what nobody knows then
+            break
+        kill(executor)
+
+    threading.Thread(target=watch, daemon=True).start()
