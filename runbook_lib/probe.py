@@ -110,7 +110,7 @@ async def _stream(host: str, port: int, via: Console | None) -> AsyncIterator[tu
 
 async def _handshake(host: str, reader: _Reader, writer: _Writer) -> tuple[bytes, ...]:
     incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
-    tls = _context().wrap_bio(incoming, outgoing, server_hostname=None if _is_address(host) else host)
+    tls = seeing_context().wrap_bio(incoming, outgoing, server_hostname=None if _is_address(host) else host)
     while True:
         try:
             tls.do_handshake()
@@ -135,8 +135,8 @@ async def _flush(outgoing: ssl.MemoryBIO, writer: _Writer) -> None:
         await writer.drain()
 
 
-def _context() -> ssl.SSLContext:
-    """Settings that talk to old servers too: the certificate is to be seen, whatever protects the connection."""
+def seeing_context() -> ssl.SSLContext:
+    """Return settings that talk to old servers too: the certificate is to be seen, whatever protects the connection."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname = False
     context.verify_mode = ssl.CERT_NONE

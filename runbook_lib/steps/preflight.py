@@ -4,18 +4,27 @@ from __future__ import annotations
 
 import asyncio
 import shutil
+import stat
 
 from runbook_lib.browsers import find_browser
-from runbook_lib.errors import RunbookError, VersionUnsupported
+from runbook_lib.errors import (
+    AnswerNotUnderstood,
+    CommandRefused,
+    LoginRefused,
+    RunbookError,
+    VersionUnsupported,
+)
 from runbook_lib.models import Check, ProductVersion, Vantage
 from runbook_lib.params import Site
 from runbook_lib.probe import present
+from runbook_lib.steps.clocks import clock_check
 from runbook_lib.steps.context import Context
 from runbook_lib.steps.devices import Devices
 from runbook_lib.steps.targets import PI_SERVERS, pi_server, targets
 
 OLDEST_RELEASE = (3, 5)
 LEAST_FREE_BYTES = 100 << 20
+_QUESTIONS = ("SSH host key", "SSH login", "release")
 
 
 async def preflight(context: Context) -> tuple[tuple[Check, ...], RunbookError | None]:
@@ -25,11 +34,11 @@ async def preflight(context: Context) -> tuple[tuple[Check, ...], RunbookError |
     """
     context.tell("Asking every server")
     checks, problem = await ask_servers(context.site, context.devices)
-    return (*checks, _browser(context.site), _disk(context)), problem
+    return (*checks, _browser(context.site), _folder(context), _disk(context)), problem
 
 
 async def ask_servers(site: Site, devices: Devices) -> tuple[tuple[Check, ...], RunbookError | None]:
-    """Ask every server once: command line, release, certificate ports.
+    """Ask every server once: command line, release, certificate ports, clocks.
 
     Returns a check per question, and the first error that a command line raised (a host key, a
     login, a deadline) for a caller that has to end with it.
@@ -39,8 +48,12 @@ async def ask_servers(site: Site, devices: Devices) -> tuple[tuple[Check, ...], 
     if site.primary.web:
         places.append(("primary web pages", site.primary.address, site.primary.web.port))
     ports = await asyncio.gather(*(_port(site, *place) for place in places))
+    deadline_s = site.deadlines.probe_s
+    clocks = await asyncio.gather(
+        *(clock_check(each.name, each.address, each.port, deadline_s) for each in targets(site))
+    )
     problem = next((error for _, error in answers if error), None)
-    return (*(check for check, _ in answers), *ports), problem
+    return (*(check for checks, _ in answers for check in checks), *ports, *clocks), problem
 
 
 async def require_release(site: Site, devices: Devices) -> None:
@@ -69,19 +82,38 @@ def _dotted(version: ProductVersion) -> str:
     return ".".join(map(str, version.release))
 
 
-async def _command_line(site: Site, devices: Devices, key: str) -> tuple[Check, RunbookError | None]:
-    name = f"{key}: command line (host key pinned, login, release)"
-    expected = f"answers, release {OLDEST_RELEASE[0]}.{OLDEST_RELEASE[1]} or later"
-    actual = "no answer"
+async def _command_line(site: Site, devices: Devices, key: str) -> tuple[tuple[Check, ...], RunbookError | None]:
+    """Return a check of the host key, the login and the release; after one that failed nothing is known."""
+    problem: RunbookError | None = None
+    release = ""
     try:
         version = await devices.prime(key).version()
-        actual = f"answers, release {_dotted(version)}"
+        release = f"answers, release {_dotted(version)}"
         _require_supported(site, key, version)
-    except VersionUnsupported as error:
-        return Check(name=name, expected=expected, actual=actual, ok=False, note=error.next_step), error
     except RunbookError as error:
-        return _failed(name, expected, error), error
-    return Check(name=name, expected=expected, actual=actual, ok=True), None
+        problem = error
+    expected = ("the pinned one", "accepted", f"{OLDEST_RELEASE[0]}.{OLDEST_RELEASE[1]} or later")
+    failed_at = _failed_at(problem)
+    checks = []
+    for number, (name, wanted) in enumerate(zip(_QUESTIONS, expected, strict=True)):
+        if problem and number == failed_at:
+            checks.append(_failed(f"{key}: {name}", wanted, problem))
+        else:
+            known = number < failed_at
+            actual = (release or wanted) if name == "release" else wanted
+            checks.append(
+                Check(name=f"{key}: {name}", expected=wanted, actual=actual if known else "not asked", ok=known or None)
+            )
+    return tuple(checks), problem
+
+
+def _failed_at(problem: RunbookError | None) -> int:
+    """Return which of the questions an error answers with no; without an error, one after the last."""
+    if problem is None:
+        return len(_QUESTIONS)
+    if isinstance(problem, VersionUnsupported | AnswerNotUnderstood | CommandRefused):
+        return 2
+    return 1 if isinstance(problem, LoginRefused) else 0
 
 
 async def _port(site: Site, name: str, host: str, port: int) -> Check:
@@ -102,6 +134,22 @@ def _browser(site: Site) -> Check:
         return Check(name=name, expected=expected, actual=find_browser(site.browser).name, ok=True)
     except RunbookError as error:
         return _failed(name, expected, error)
+
+
+def _folder(context: Context) -> Check:
+    """Whether what is written to the record is there when it is read again: its journal verifies."""
+    name, expected = "record folder", "written, for you alone"
+    try:
+        context.record.journal.read()
+    except RunbookError as error:
+        return _failed(name, expected, error)
+    mode = stat.S_IMODE(context.record.folder.stat().st_mode)
+    return Check(
+        name=name,
+        expected=expected,
+        actual=expected if not mode & 0o077 else f"others may read it (mode {mode:04o})",
+        ok=not mode & 0o077 or None,
+    )
 
 
 def _disk(context: Context) -> Check:
