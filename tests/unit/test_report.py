@@ -16,7 +16,7 @@ from report_kit import PLAIN, checks, whole_record
 
 from runbook_lib.errors import ParameterRefused
 from runbook_lib.models import Outcome, Stage, StageState
-from runbook_lib.record import Record
+from runbook_lib.record import Artifact, Kind, Record
 from runbook_lib.report import post_mortem, render_html, render_markdown, write_beside, write_into
 from runbook_lib.report.written import begin, end
 
@@ -38,6 +38,14 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Record:
 def hostile(tmp_path_factory: pytest.TempPathFactory) -> str:
     """The page of a record in which everybody says what would do harm, if it were obeyed."""
     record = whole_record(tmp_path_factory.mktemp("hostile"), HOSTILE)
+    for path in (
+        "javascript:alert(1)",
+        "../../../../etc/passwd",
+        "/etc/passwd",
+        'x" onclick="alert(1)',
+        "//127.0.0.1:9/x",
+    ):
+        record.journal.append(Kind.KEPT, artifact=Artifact(path=path, sha256="0" * 64), text="screenshot")
     return render_html(post_mortem(record.folder), files="../")
 
 
@@ -201,6 +209,7 @@ def test_text_of_others_stays_text(hostile: str) -> None:
     ] == []
     assert {(about["src"] or "").partition(",")[0] for about in page.all("img")} == {"data:image/png;base64"}
     assert all(re.match(r"#|\.\./[A-Za-z0-9]", about["href"] or "") for about in page.all("a"))
+    assert not [about for about in page.all("a") if ":" in (about["href"] or "")]
     assert "\u202e" not in hostile
     assert "\x1b" not in hostile
     assert "\\u202egnp.exe" in hostile

@@ -1,0 +1,110 @@
+"""The post-mortem in a real browser: nothing in it runs or asks for anything, it fits a phone, and it prints."""
+
+from __future__ import annotations
+
+import io
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+
+import pypdf
+import pytest
+from playwright.sync_api import Page, sync_playwright
+
+from runbook_lib.browsers import find_browser, launch_arguments
+from runbook_lib.places import project_root
+from runbook_lib.record import Record
+from runbook_lib.report import post_mortem, write_into
+
+sys.path.append(str(project_root() / "tests" / "unit"))  # the record is built as the unit tests build it
+
+from report_kit import whole_record
+
+HOSTILE = (
+    "</style></pre></title><script>document.title='taken';alert(1)</script>"
+    "<img src=http://127.0.0.1:9/x onerror=alert(2)>"
+    "<svg onload=alert(3)><iframe src=javascript:alert(4)></iframe><base href=http://127.0.0.1:9/>"
+    " <a href='javascript:alert(5)'>x</a> \u202egnp.exe\u202c \x1b[31mred " + "x" * 5000
+)
+PHONE, DESK = 390, 1280
+
+
+@pytest.fixture(scope="module")
+def record(tmp_path_factory: pytest.TempPathFactory) -> Record:
+    """A record in which everybody says what would do harm, with its report inside."""
+    made = whole_record(tmp_path_factory.mktemp("hostile"), HOSTILE)
+    write_into(made, post_mortem(made.folder))
+    return made
+
+
+@pytest.fixture(scope="module")
+def seen(record: Record) -> SimpleNamespace:
+    """What one browser saw of the report: its events, and the page on a desk and on a phone."""
+    found = SimpleNamespace(events=[], requests=[], widths={}, titles=set(), texts={}, opened=None)
+    address = (record.folder / "report" / "post-mortem.html").as_uri()
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=str(find_browser()), args=launch_arguments([]))
+        for width in (DESK, PHONE):
+            page = browser.new_page(viewport={"width": width, "height": 900})
+            _listen(page, found)
+            page.goto(address, wait_until="load")
+            found.widths[width] = page.evaluate("document.documentElement.scrollWidth")
+            found.titles.add(page.title())
+            found.texts[width] = page.locator("main").inner_text()
+            found.shown = [page.locator(".wide").first.is_visible(), page.locator(".narrow").first.is_visible()]
+            page.locator("#timeline td a").first.click()
+            found.opened = page.evaluate("document.querySelector(':target').id")
+        browser.close()
+    found.own = address
+    return found
+
+
+def _listen(page: Page, found: SimpleNamespace) -> None:
+    page.on("console", lambda message: found.events.append(f"console: {message.text}"))
+    page.on("pageerror", lambda error: found.events.append(f"error: {error}"))
+    page.on("dialog", lambda dialog: (found.events.append(f"dialog: {dialog.message}"), dialog.dismiss()))
+    page.on("request", lambda request: found.requests.append(request.url))
+
+
+def test_nothing_in_it_runs(seen: SimpleNamespace, record: Record) -> None:
+    """No dialog, no error, no word of the console, no other title: what others said is only shown."""
+    assert seen.events == []
+    assert seen.titles == {f"Post-mortem {record.incident}"}
+    assert "<script>document.title='taken'" in seen.texts[DESK]
+    assert "\\u202egnp.exe" in seen.texts[DESK]
+
+
+def test_it_asks_for_nothing(seen: SimpleNamespace) -> None:
+    """The only requests are for the file itself and for the pictures that it holds."""
+    assert {url.partition("#")[0] for url in seen.requests if not url.startswith("data:image/png;")} == {seen.own}
+
+
+def test_it_fits_a_phone(seen: SimpleNamespace) -> None:
+    """At 390 pixels nothing sticks out, whatever the text, and the picture for narrow pages is the one that shows."""
+    assert seen.widths == {DESK: DESK, PHONE: PHONE}
+    assert seen.shown == [False, True]
+
+
+def test_a_row_leads_to_its_line(seen: SimpleNamespace) -> None:
+    """A click on the evidence of the timeline's first row shows a line of the journal."""
+    assert seen.opened.startswith("line-")
+
+
+def test_the_pdf_holds_the_text_and_its_title(record: Record) -> None:
+    """The printed report has the title, an outline, tags for screen readers, the text, and no address to follow."""
+    data = (record.folder / "report" / "post-mortem.pdf").read_bytes()
+    reader = pypdf.PdfReader(io.BytesIO(data))
+    assert reader.metadata is not None
+    assert reader.metadata.title == f"Post-mortem {record.incident}"
+    assert reader.outline
+    assert reader.trailer["/Root"]["/MarkInfo"]["/Marked"]
+    text = "\n".join(page.extract_text() for page in reader.pages)
+    assert "What remains unproven" in text
+    assert "2 h 3 min" in text
+    assert str(Path.home()) not in text
+    assert not [note for page in reader.pages for note in _addresses(page)]
+
+
+def _addresses(page: pypdf.PageObject) -> list[str]:
+    notes = [note.get_object() for note in page.get("/Annots", [])]
+    return [note["/A"]["/URI"] for note in notes if "/URI" in note.get("/A", {})]
