@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import NamedTuple
 
-from runbook_lib.models import Stage
+from runbook_lib.models import Stage, StageState
 
 
 class Next(NamedTuple):
@@ -58,3 +59,8 @@ _NEXT: dict[Stage, tuple[Next, ...]] = {
 def next_steps(stage: Stage, incident: str) -> tuple[Next, ...]:
     """Return what to do next for each way in which ``stage`` can end."""
     return tuple(each._replace(then=each.then.format(incident=incident)) for each in _NEXT[stage])
+
+
+def stage_to_go_on_with(states: Mapping[str, StageState]) -> Stage | None:
+    """Return the first stage after ``00_start_here`` that is not done, None where all are."""
+    return next((each for each in Stage if each is not Stage.START and states[each] is not StageState.DONE), None)

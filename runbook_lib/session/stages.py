@@ -24,6 +24,7 @@ from runbook_lib.models import (
 from runbook_lib.pictures.trust import Trusts, trust_as_planned, trust_as_verified
 from runbook_lib.session.approving import approve_as_asked, approve_by_form, approve_command
 from runbook_lib.session.knowing import show_known, show_unconfirmed
+from runbook_lib.session.nexts import stage_to_go_on_with
 from runbook_lib.session.post_mortem import WritePostMortem
 from runbook_lib.session.runbook import Runbook
 from runbook_lib.steps import (
@@ -46,7 +47,7 @@ from runbook_lib.steps.history import past_of
 from runbook_lib.steps.overriding import overrides_of
 from runbook_lib.steps.plan import make_plan
 from runbook_lib.steps.targets import targets
-from runbook_lib.views import Row, Table, View, pictured, show
+from runbook_lib.views import Link, Row, Table, View, pictured, show
 from runbook_lib.views.forms import ApprovalForm
 from runbook_lib.views.forms.expecting import Host
 from runbook_lib.views.forms.overriding import Unconfirmed
@@ -73,6 +74,20 @@ class StartHere(Runbook):
         """Show the other incidents of all sites, newest first."""
         found = self._do(lambda: past_incidents(self.context.records_root))
         return incidents(tuple(one for one in found if one.incident != self.incident))
+
+    def next(self) -> View[str]:
+        """Show the notebook with which this incident goes on, and what comes next for each way in which this ends."""
+        states = self.context.record.stage_states()
+        stage = stage_to_go_on_with(states)
+        site, incident = self.context.site.name, self.incident
+        rows = [
+            ("notebook", Link(stage.value, f"{stage}.ipynb") if stage else "none: every stage is done"),
+            ("its state", states[stage] if stage else "-"),
+            ("opens by itself", f"site {site}, incident {incident}"),
+            ("as a batch job", f"runbook run {site} --incident {incident}"),
+        ]
+        go_on = Table(title="Go on here", headers=("what", "value"), rows=tuple(Row(cells=cells) for cells in rows))
+        return View(self.stage, (go_on, *super().next().tables))
 
     def _seal(self) -> None:
         if not self._checks:
