@@ -24,7 +24,7 @@ __all__ = ["REDACTOR", "Redactor", "SecretRef", "learn"]
 REDACTOR = Redactor()
 """Knows every secret that this process has resolved."""
 
-_NOT_A_REFERENCE = "a secret must be a reference: env:NAME, file:PATH, keyring:SERVICE/USER or prompt:LABEL"
+NOT_A_REFERENCE = "a secret must be a reference: env:NAME, file:PATH, keyring:SERVICE/USER or prompt:LABEL"
 _SHAPES = {
     "env": re.compile(r"[A-Za-z_][A-Za-z0-9_]*"),
     "file": re.compile(r"[^\x00-\x1f\x7f]+"),
@@ -53,7 +53,7 @@ class SecretRef:
         scheme, _, locator = text.partition(":") if isinstance(text, str) else ("", "", "")
         shape = _SHAPES.get(scheme)
         if shape is None or not shape.fullmatch(locator):
-            raise ValueError(_NOT_A_REFERENCE)
+            raise ValueError(NOT_A_REFERENCE)
         return cls(scheme, locator)
 
     def __str__(self) -> str:

@@ -11,6 +11,7 @@ import ipywidgets
 from runbook_lib.errors import RunbookError, printable
 from runbook_lib.views.rows import BAD, DOUBT, GOOD, MARKS, Row, Table
 from runbook_lib.views.table import View
+from runbook_lib.words import said
 
 T = TypeVar("T")
 
@@ -44,24 +45,26 @@ class Said(ipywidgets.HTML):  # type: ignore[misc]
 
     def say(self, text: str, mark: str = "") -> None:
         """Show a text; ``mark`` is ``good``, ``bad``, ``doubt`` or nothing."""
-        lines = escape(printable(text)).replace("\n", "<br>")
+        lines = escape(printable(said(text))).replace("\n", "<br>")
         sign = f"{MARKS[mark]} " if mark and text else ""
         colour = f"border-left:4px solid {_COLOURS[mark]};padding-left:.5em;" if mark and text else ""
         style = f"{colour}line-height:1.45;max-width:60em;overflow-wrap:anywhere"
         self.value = f'<div role="status" style="{style}">{sign}{lines}</div>' if text else ""
 
 
-def button(words: str, hint: str, act: Callable[[], str], said: Said) -> ipywidgets.Button:
+def button(words: str, hint: str, act: Callable[[], str], answer: Said) -> ipywidgets.Button:
     """Return a button that acts and says the sentence that came back; an error is shown as its advice."""
 
     def press(_: Any) -> None:
         try:
-            said.say(act(), GOOD)
+            answer.say(act(), GOOD)
         except RunbookError as error:
-            said.say(f"{type(error).__name__}: {error}", BAD)
+            answer.say(f"{type(error).__name__}: {error}", BAD)
 
     made = ipywidgets.Button(
-        description=words, tooltip=hint, layout={"width": "max-content", "min_width": "16em", "margin": ".3em 0"}
+        description=said(words),
+        tooltip=said(hint),
+        layout={"width": "max-content", "min_width": "16em", "margin": ".3em 0"},
     )
     made.on_click(press)
     return made
@@ -69,7 +72,7 @@ def button(words: str, hint: str, act: Callable[[], str], said: Said) -> ipywidg
 
 def text_field(label: str, placeholder: str = "", **options: Any) -> ipywidgets.Text:
     """Return a field for one line, with its label."""
-    return ipywidgets.Text(description=label, placeholder=placeholder, layout=WIDE, style=LABEL, **options)
+    return ipywidgets.Text(description=said(label), placeholder=said(placeholder), layout=WIDE, style=LABEL, **options)
 
 
 def without_form(*ways: tuple[str, str]) -> Table:

@@ -14,6 +14,7 @@ from runbook_lib.views.forms.base import LABEL, WIDE, Form, Said, button, withou
 from runbook_lib.views.forms.site import SiteControls
 from runbook_lib.views.rows import BAD, GOOD, Row, Table
 from runbook_lib.views.table import View
+from runbook_lib.words import said
 
 MAKE = "Make a new site"
 
@@ -56,14 +57,16 @@ class _Controls:
     def __init__(self, site: str, sites: tuple[str, ...], folder: Path, acts: Acts) -> None:
         self._acts = acts
         self._known = list(sites)
-        self.site = ipywidgets.Dropdown(description="Site", options=self._known, value=site, layout=WIDE, style=LABEL)
+        self.site = ipywidgets.Dropdown(
+            description=said("Site"), options=self._known, value=site, layout=WIDE, style=LABEL
+        )
         self.about = Said(layout={"margin": "0 0 0 11em"})
-        self.incident = ipywidgets.Dropdown(description="Incident", options=[""], layout=WIDE, style=LABEL)
+        self.incident = ipywidgets.Dropdown(description=said("Incident"), options=[""], layout=WIDE, style=LABEL)
         self.said = Said()
         self.use = button("Use this site", "The next cells and the other notebooks open it", self._press, self.said)
         self.make = ipywidgets.ToggleButton(
-            description=MAKE,
-            tooltip="Shows the form for a new site's file",
+            description=said(MAKE),
+            tooltip=said("Shows the form for a new site's file"),
             layout={"width": "16em", "margin": ".3em 0"},
         )
         self.new = SiteControls(folder, self._write)

@@ -13,6 +13,7 @@ from runbook_lib.params import canonical_sha256
 from runbook_lib.views.forms.base import LABEL, WIDE, Form, Said, button, without_form
 from runbook_lib.views.rows import BAD, GOOD, Row, Table
 from runbook_lib.views.table import View
+from runbook_lib.words import said
 
 FILES = ".csr,.req,.p10,.pem,.cer,.crt,.der"
 
@@ -76,21 +77,21 @@ class _Controls:
         self._ssh = {host.name: host.has_ssh for host in hosts}
         self._file: tuple[str, bytes] | None = None
         names = [host.name for host in hosts]
-        self.host = ipywidgets.Dropdown(description="Host", options=names, layout=WIDE, style=LABEL)
+        self.host = ipywidgets.Dropdown(description=said("Host"), options=names, layout=WIDE, style=LABEL)
         self.digits = ipywidgets.Textarea(
-            description="SHA-256 fingerprint",
-            placeholder="64 hex digits, as somebody read them out; colons, blanks and capitals do not matter",
+            description=said("SHA-256 fingerprint"),
+            placeholder=said("64 hex digits, as somebody read them out; colons, blanks and capitals do not matter"),
             rows=2,
             layout=WIDE,
             style=LABEL,
         )
         self.digits_said = Said(layout={"margin": "0 0 0 11em"})
         self.upload = ipywidgets.FileUpload(
-            description="CSR or certificate file", accept=FILES, multiple=False, layout={"width": "16em"}
+            description=said("CSR or certificate file"), accept=FILES, multiple=False, layout={"width": "16em"}
         )
         self.upload_said = Said(layout={"margin": "0 0 0 11em"})
         self.self_ = ipywidgets.Checkbox(
-            description="compare with what the host shows through its own SSH server", indent=False, layout=WIDE
+            description=said("compare with what the host shows through its own SSH server"), indent=False, layout=WIDE
         )
         self.table = ipywidgets.HTML(View(None, (known(hosts),))._repr_html_())
         self.said = Said()

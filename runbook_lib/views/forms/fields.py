@@ -10,6 +10,7 @@ import ipywidgets
 from runbook_lib.secrets import SecretRef
 from runbook_lib.views.forms.base import Said
 from runbook_lib.views.rows import BAD, GOOD
+from runbook_lib.words import said
 
 Where = tuple[str | int, ...]
 REFERENCE = "env:NAME, file:PATH or keyring:SERVICE/USER"
@@ -118,8 +119,8 @@ class SiteField:
         options: dict[str, Any] = {"rows": 1} if self.spec.kind == "lines" else {}
         hint = self.spec.hint
         return kind(
-            description=self.spec.label,
-            placeholder=hint if self.spec.needed else f"optional: {hint}",
+            description=said(self.spec.label),
+            placeholder=said(hint if self.spec.needed else f"optional: {hint}"),
             layout={"width": "39em", "max_width": "98%"},
             style={"description_width": "15em"},
             **options,

@@ -9,6 +9,7 @@ import ipywidgets
 
 from runbook_lib.views.forms.base import LABEL, WIDE, Form, Said, button, text_field, without_form
 from runbook_lib.views.rows import BAD, DOUBT, GOOD, Row, Table
+from runbook_lib.words import said
 
 
 class Unconfirmed(NamedTuple):
@@ -50,7 +51,7 @@ class _Controls:
         self._phrase = phrase
         self._overrule = overrule
         options = [(f"{each.server} {each.key} ({each.target})", each) for each in entries]
-        self.entry = ipywidgets.Dropdown(description="Entry", options=options, layout=WIDE, style=LABEL)
+        self.entry = ipywidgets.Dropdown(description=said("Entry"), options=options, layout=WIDE, style=LABEL)
         self.name = text_field("Your name", "as it shall stand in the record")
         self.reason = text_field("Reason", "how you came to trust it")
         self.words = text_field("In full words", f"type: {phrase}")

@@ -11,9 +11,11 @@ import ipywidgets
 
 from runbook_lib.params.draft import Draft, draft_site
 from runbook_lib.params.source import Problem, shown_key
+from runbook_lib.secrets import NOT_A_REFERENCE
 from runbook_lib.views.forms.base import LABEL, Said, button
-from runbook_lib.views.forms.fields import GROUPS, Group, SiteField, Where
+from runbook_lib.views.forms.fields import GROUPS, NOT_KEPT, Group, SiteField, Where
 from runbook_lib.views.rows import BAD, DOUBT, GOOD
+from runbook_lib.words import said
 
 Write = Callable[[Draft], str]
 """Called with a draft that has no problem; writes the file and returns the sentence to say."""
@@ -30,13 +32,14 @@ class SiteControls:
         self._write = write
         self.fields = {spec.where: SiteField(spec, self._check) for group in GROUPS for spec in group.fields}
         self.further = ipywidgets.Textarea(
-            description="Further keys",
-            placeholder=_FURTHER,
+            description=said("Further keys"),
+            continuous_update=False,  # half a reference is no reference
+            placeholder=said(_FURTHER),
             rows=4,
             layout={"width": "44em", "max_width": "98%"},
             style=LABEL,
         )
-        self.further.observe(lambda _: self._check(), names="value")
+        self.further.observe(self._further_typed, names="value")
         self.said = Said()
         self.preview = ipywidgets.HTML()
         hint = "Writes params/NAME.yaml for you alone to read, and never over a file that is there"
@@ -50,8 +53,17 @@ class SiteControls:
         heading = group.title + (" (leave empty if there is none)" if group.optional else "")
         fields = [self.fields[spec.where].widget for spec in group.fields]
         return ipywidgets.VBox(
-            [ipywidgets.HTML(_HEADING.format(escape(heading))), *fields], layout={"margin": "0 2em 0 0"}
+            [ipywidgets.HTML(_HEADING.format(escape(said(heading)))), *fields], layout={"margin": "0 2em 0 0"}
         )
+
+    def _further_typed(self, _: Any) -> None:
+        """Check the further keys; where one may hold a password all of them are taken out again."""
+        at_fields = set(self.fields)
+        if any(NOT_A_REFERENCE in each.text and each.where not in at_fields for each in self.draft().problems):
+            self.further.value = ""
+            self.said.say(f"The further keys are empty again: {NOT_KEPT}", BAD)
+            return
+        self._check()
 
     def draft(self) -> Draft:
         """Return the file as it stands now, with what is wrong of it."""
@@ -100,8 +112,8 @@ class SiteControls:
             "\n".join(lines) or "Everything is as it should be.",
             (BAD if elsewhere or wrong else DOUBT) if lines else GOOD,
         )
-        text = escape(found.text) if found.text.strip() != "{}" else ""
-        self.preview.value = f"<details><summary>The file as it would be written</summary><pre>{text}</pre></details>"
+        shown = f"<details><summary>The file as it would be written</summary><pre>{escape(found.text)}</pre></details>"
+        self.preview.value = "" if lines else shown
 
     def _press(self) -> str:
         return self._write(self.draft())
