@@ -12,6 +12,7 @@ from typing import Literal
 
 from runbook_lib.errors import printable
 from runbook_lib.pictures.palette import TONES
+from runbook_lib.words import said
 
 __all__ = ["TONES", "arrow", "circle", "element", "group", "label", "line", "mark", "rectangle"]
 
@@ -58,7 +59,7 @@ def label(
     about: dict[str, str | Number] = {"x": x, "y": y, "class": _class(tone, "text") + extra, "font-size": size}
     if anchor != "start":
         about["text-anchor"] = anchor
-    return element("text", about, escape(printable(text)))
+    return element("text", about, escape(printable(said(text))))
 
 
 def line(

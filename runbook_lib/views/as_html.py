@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 from html import escape
 
 from runbook_lib.errors import printable
 from runbook_lib.pictures import Picture
 from runbook_lib.views.pages import first_page
 from runbook_lib.views.rows import MARKS, Cell, Link, Row, Table
+from runbook_lib.views.translated import in_language
+from runbook_lib.words import said
 
 # The colours are said in words by the cells, too. Greys are half transparent: they suit light and dark themes.
 STYLE = (
@@ -42,9 +45,10 @@ def html(table: Table) -> str:
 
 
 def html_of(table: Table, rows: Sequence[Row]) -> str:
-    """Return these rows of a table, with its title, headers and note."""
+    """Return these rows of a table, with its title, headers and note, in the reader's language."""
+    table = in_language(replace(table, rows=tuple(rows)))
     head = "".join(f'<th scope="col">{escape(header)}</th>' for header in table.headers)
-    body = "".join(_row(table, row) for row in rows)
+    body = "".join(_row(table, row) for row in table.rows)
     if not rows:
         body = f'<tr><td colspan="{len(table.headers)}">{escape(table.empty)}</td></tr>'
     note = f"<p>{text_of(table.note)}</p>" if table.note else ""
@@ -58,7 +62,7 @@ def html_of(table: Table, rows: Sequence[Row]) -> str:
 
 def figure(picture: Picture) -> str:
     """Return a picture with its title below; a page needs ``pictures.STYLE`` once."""
-    return f'<figure class="rb">{picture.inline()}<figcaption>{text_of(picture.title)}</figcaption></figure>'
+    return f'<figure class="rb">{picture.inline()}<figcaption>{text_of(said(picture.title))}</figcaption></figure>'
 
 
 def _row(table: Table, row: Row) -> str:

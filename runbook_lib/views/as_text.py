@@ -16,6 +16,7 @@ from rich.text import Text
 from runbook_lib.errors import printable
 from runbook_lib.views.pages import first_page
 from runbook_lib.views.rows import MARKS, Row, Table
+from runbook_lib.views.translated import in_language
 
 LOG_WIDTH = 160
 NARROWEST = 40
@@ -39,7 +40,7 @@ def text(table: Table, width: int) -> str:
     Words and keys are broken only where one alone is wider than the whole text; digests in the
     middle where that makes a grid of it.
     """
-    table = first_page(table)
+    table = in_language(first_page(table))
     rows = [_cells(row) for row in table.rows] or [(table.empty, *("" for _ in table.headers[1:]))]
     out = io.StringIO()
     # In a kernel rich would show the table by itself, as well: it is told that this is none.

@@ -9,6 +9,7 @@ import ipywidgets
 from runbook_lib.views.as_html import STYLE, html_of, text_of
 from runbook_lib.views.pages import Pages
 from runbook_lib.views.rows import Table
+from runbook_lib.words import said
 
 _AS_IT_STANDS = "what needs a look first"
 _WIDE = {"width": "26em"}
@@ -25,25 +26,27 @@ class LongList:
         self._pages = Pages(table)
         self._number = 0
         self.filter = ipywidgets.Text(
-            description="Filter",
-            placeholder="part of any cell",
-            tooltip=f"Show the rows of this table that hold this text: {table.title}",
+            description=said("Filter"),
+            placeholder=said("part of any cell"),
+            tooltip=said(f"Show the rows of this table that hold this text: {table.title}"),
             layout=_WIDE,
             style=_LABELS,
         )
         self.sort = ipywidgets.Dropdown(
-            description="Sort by",
-            options=[(_AS_IT_STANDS, ""), *((header, header) for header in table.headers)],
-            tooltip="The column by which the rows are sorted",
+            description=said("Sort by"),
+            options=[(said(_AS_IT_STANDS), ""), *((said(header), header) for header in table.headers)],
+            tooltip=said("The column by which the rows are sorted"),
             layout=_WIDE,
             style=_LABELS,
         )
-        self.back = ipywidgets.Button(description="Previous page", tooltip="Show the rows before these", disabled=True)
-        self.forth = ipywidgets.Button(description="Next page", tooltip="Show the rows after these")
+        self.back = ipywidgets.Button(
+            description=said("Previous page"), tooltip=said("Show the rows before these"), disabled=True
+        )
+        self.forth = ipywidgets.Button(description=said("Next page"), tooltip=said("Show the rows after these"))
         self.page = ipywidgets.HTML()
         self.widget = ipywidgets.VBox(
             [
-                ipywidgets.HTML(text_of(f"Look through all {len(table.rows):,} rows of: {table.title}")),
+                ipywidgets.HTML(text_of(said(f"Look through all {len(table.rows):,} rows of: {table.title}"))),
                 ipywidgets.HBox([self.filter, self.sort, self.back, self.forth], layout={"flex_flow": "row wrap"}),
                 self.page,
             ]
@@ -66,5 +69,5 @@ class LongList:
         page = self._pages.page(self._number, needle=self.filter.value, by=self.sort.value)
         self.back.disabled = page.first == 1
         self.forth.disabled = page.first + len(page.rows) > page.matching
-        said = f'<p role="status">{text_of(page.said)}</p>'
-        self.page.value = STYLE + said + (html_of(table, page.rows) if page.rows else "")
+        which = f'<p role="status">{text_of(said(page.said))}</p>'
+        self.page.value = STYLE + which + (html_of(table, page.rows) if page.rows else "")

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from runbook_lib.views.as_html import text_of
+from runbook_lib.words import said
 
 SHOWN_AFTER_S = 0.5
 """Cells that are done sooner show nothing."""
@@ -62,7 +63,7 @@ class Progress:
         with self._guard:
             bar = self._bar
         if bar is None or "\n" in sentence:
-            print(sentence, flush=True)  # noqa: T201 - this is where progress is told
+            print(said(sentence), flush=True)  # noqa: T201 - this is where progress is told
         if bar is not None:
             bar.tell(sentence.split("\n")[0], fraction, steady=steady)
 
@@ -132,19 +133,20 @@ def _going_on(state: _State) -> dict[str, str]:
     fraction = None if state.fraction is None else min(max(state.fraction, 0.0), 1.0)
     value = "" if fraction is None else f' value="{fraction:.3f}"'
     times = _times(fraction, state.elapsed_s(), state.left_s())
-    bar = f'<progress class="rb-bar" max="1"{value} aria-label="How far this cell is"></progress>'
-    hint = f"<p><small>{text_of(RELOADED)}</small></p>" if state.elapsed_s() > HINT_AFTER_S else ""
+    name = text_of(said("How far this cell is"))
+    bar = f'<progress class="rb-bar" max="1"{value} aria-label="{name}"></progress>'
+    hint = f"<p><small>{text_of(said(RELOADED))}</small></p>" if state.elapsed_s() > HINT_AFTER_S else ""
     return {
-        "text/html": f"{_STYLE}<p>{text_of(state.sentence)}</p><p>{bar} {text_of(times)}</p>{hint}",
-        "text/plain": f"{state.sentence}\n{times}",
+        "text/html": f"{_STYLE}<p>{text_of(said(state.sentence))}</p><p>{bar} {text_of(times)}</p>{hint}",
+        "text/plain": f"{said(state.sentence)}\n{times}",
     }
 
 
 def _times(fraction: float | None, elapsed_s: float, left_s: float | None) -> str:
     parts = [] if fraction is None else [f"{fraction:.0%}"]
-    parts.append(f"{clock(elapsed_s)} so far")
+    parts.append(said(f"{clock(elapsed_s)} so far"))
     if left_s is not None:
-        parts.append(f"about {clock(left_s)} left")
+        parts.append(said(f"about {clock(left_s)} left"))
     return " · ".join(parts)
 
 
@@ -152,18 +154,19 @@ def _ended(state: _State, kind: type[BaseException] | None) -> dict[str, str]:
     """Return what stays of a bar: one sentence, and all that was told."""
     took = clock(state.elapsed_s())
     if kind is None:
-        said = f"Done in {took}."
+        words = f"Done in {took}."
     elif issubclass(kind, Exception):
-        said = f"Ended after {took}, at: {state.sentence}"
+        words = f"Ended after {took}, at: {state.sentence}"
     else:
-        said = (
+        words = (
             f"Stopped after {took}, at: {state.sentence}. Run the cell again: it looks first, and goes on from there."
         )
-    told = "".join(f"<li>{clock(at)} {text_of(sentence)}</li>" for at, sentence in state.told)
+    words = said(words)
+    told = "".join(f"<li>{clock(at)} {text_of(said(sentence))}</li>" for at, sentence in state.told)
     steps = (
-        f"<details><summary>{text_of(said)}</summary><ul>{told}</ul></details>" if told else f"<p>{text_of(said)}</p>"
+        f"<details><summary>{text_of(words)}</summary><ul>{told}</ul></details>" if told else f"<p>{text_of(words)}</p>"
     )
-    return {"text/html": f'<div role="status">{steps}</div>', "text/plain": said}
+    return {"text/html": f'<div role="status">{steps}</div>', "text/plain": words}
 
 
 def clock(seconds: float) -> str:

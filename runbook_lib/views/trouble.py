@@ -19,6 +19,7 @@ from runbook_lib.views.as_html import STYLE, html, text_of
 from runbook_lib.views.as_text import room, text
 from runbook_lib.views.audience import attended
 from runbook_lib.views.rows import BAD, Link, Row, Table
+from runbook_lib.words import said
 
 GUIDE = "../docs/troubleshooting.md"
 ANCHORS = {
@@ -59,9 +60,9 @@ def show_errors_as_advice(redact: Redact) -> None:
 
 def without_secrets(error: BaseException, redact: Redact) -> None:
     """Take secrets out of what an error of any kind says, in place: the kernel sends that on as well."""
-    said = str(error)
-    if not isinstance(error, RunbookError) and redact(said) != said:
-        error.args = (redact(said),)
+    text = str(error)
+    if not isinstance(error, RunbookError) and redact(text) != text:
+        error.args = (redact(text),)
 
 
 def _show(shell: Any, error: BaseException, redact: Redact) -> list[str]:
@@ -85,12 +86,12 @@ def _show(shell: Any, error: BaseException, redact: Redact) -> list[str]:
 def advice(error: BaseException, redact: Redact) -> Table:
     """Return an error as a table: what happened is its title, then where, what was found, and what to do next."""
     if isinstance(error, RunbookError):
-        said, code = (error.what, error.where, error.found, error.next_step), error.exit_code
+        told, code = (error.what, error.where, error.found, error.next_step), error.exit_code
     elif isinstance(error, KeyboardInterrupt):
-        said, code = (INTERRUPTED, "", "", INTERRUPTED_NEXT), 0
+        told, code = (INTERRUPTED, "", "", INTERRUPTED_NEXT), 0
     else:
-        said, code = (FAULT, _place(error), str(error), FAULT_NEXT), 1
-    what, where, found, following = (redact(part) for part in said)
+        told, code = (FAULT, _place(error), str(error), FAULT_NEXT), 1
+    what, where, found, following = (redact(part) for part in told)
     parts = (("where", where), ("found", found), ("next", following))
     rows = [Row(cells=cells) for cells in parts if cells[1]]
     rows += [Row(cells=("notebook", Link(stage, f"{stage}.ipynb"))) for stage in Stage if stage in following]
@@ -102,19 +103,18 @@ def advice(error: BaseException, redact: Redact) -> Table:
 
 def advice_html(table: Table, stack: str) -> str:
     """Return the advice as HTML; the traceback is folded."""
-    folded = f"<details><summary>Traceback</summary><pre>{text_of(stack)}</pre></details>"
+    folded = f"<details><summary>{text_of(said('Traceback'))}</summary><pre>{text_of(stack)}</pre></details>"
     return f'{STYLE}<div role="alert">{html(table)}</div>{folded}'
 
 
 def lines_of(table: Table) -> list[str]:
     """Return the advice as the lines of a red output, as ``RunbookError`` prints them."""
-    lines = [printable(table.title)]
+    lines = [printable(said(table.title))]
     for row in table.rows:
         name, value = (str(cell) for cell in row.cells)
         if name in ("where", "found", "next"):
-            lines.append(
-                f"  {name + ':':<6} " + printable(value, RunbookError.shown_limit).replace("\n", "\n         ")
-            )
+            shown = printable(said(value), RunbookError.shown_limit).replace("\n", "\n         ")
+            lines.append(f"  {said(name) + ':':<6} {shown}")
     return "\n".join(lines).split("\n")
 
 

@@ -13,8 +13,8 @@ from runbook_lib.words.templates import Templates
 VARIABLE = "RUNBOOK_LANG"
 ENGLISH = "en"
 FILES = {"zh": Path(__file__).with_name("zh_CN.po")}
-# Sentences that were put together stand side by side, in lines, or around a middle dot.
-_SEAMS = re.compile(r"(\n|  +| · |(?<=[.!?;]) (?=[A-Z«]))")
+# Texts that were put together stand side by side, in lines, or around a middle dot, a colon or a semicolon.
+_SEAMS = re.compile(r"(\n|  +| · |: |; |(?<=[.!?]) (?=[A-Z«]))")
 
 
 class AsIs(str):
