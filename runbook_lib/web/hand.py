@@ -10,9 +10,9 @@ from playwright.async_api import ElementHandle, Error
 
 from runbook_lib.errors import CertificateMoved, OutcomeUnknown, PageNotUnderstood
 from runbook_lib.web.labels import Label
-from runbook_lib.web.match import Hit, best, find
+from runbook_lib.web.match import bare_words, best, find
 from runbook_lib.web.obstacles import dismiss, uncover
-from runbook_lib.web.screen import PRESSABLE, Item, Screen
+from runbook_lib.web.screen import Item, Screen
 from runbook_lib.web.view import View
 
 _TRIES = 4
@@ -51,7 +51,7 @@ class Hand:
             def ready(screen: Screen, seen: list[Screen] = seen) -> bool | None:
                 seen[:] = [screen]
                 late = time.monotonic() - start > _WORDS_AFTER_S
-                hits = find(screen, label, kinds=kinds) or (self._bare_words(screen, label) if late else [])
+                hits = find(screen, label, kinds=kinds) or (bare_words(screen, label) if late else [])
                 return True if (hits and not screen.busy) or screen.blocked else None
 
             await self.view.wait(ready, named(label), max(0.0, end - time.monotonic()))
@@ -146,7 +146,7 @@ class Hand:
         """Return the answer, from the dialogue in front if one is there; None after a dialogue was dealt with."""
         front = screen.in_dialog()
         hits = find(front, label, kinds=kinds) or (find(screen, label, kinds=kinds) if not screen.blocked else [])
-        hits = hits or self._bare_words(front if screen.blocked else screen, label)
+        hits = hits or bare_words(front if screen.blocked else screen, label)
         if hits:
             items = best(hits)
             if len(items) > 1:
@@ -160,12 +160,6 @@ class Hand:
         if screen.blocked:
             await dismiss(self.view, front)
         return None
-
-    def _bare_words(self, screen: Screen, label: Label) -> list[Hit]:
-        """Words that look like no button, link or entry by their markup, and say exactly what a button is called."""
-        if not PRESSABLE & set(label.kinds):
-            return []
-        return [hit for hit in find(screen, label, kinds=("text",)) if not hit.rank[0] and not hit.item.heading]
 
     async def _acting(
         self,

@@ -203,7 +203,8 @@
       }
     }
     const kind = kindOf(el, style);
-    const inline = style.display === "inline" || style.display === "contents";
+    // Words in a frame of their own stand for themselves: a button, as far as anybody can see.
+    const inline = (style.display === "inline" || style.display === "contents") && style.borderLeftStyle === "none";
     if (kind && kind !== "listbox") {
       if (!seen(el)) { if (kind !== "textbox" && kind !== "combobox") descend(el, inside, pointer); return; }
       flush();

@@ -7,14 +7,14 @@ from collections.abc import Iterable
 
 from runbook_lib.errors import LoginRefused, PageNotUnderstood
 from runbook_lib.web.hand import Hand
-from runbook_lib.web.match import find
+from runbook_lib.web.match import bare_words, find
 from runbook_lib.web.pictures import take_picture
 from runbook_lib.web.reading import fresh_texts
 from runbook_lib.web.screen import Screen, says
 from runbook_lib.web.view import Rest, View, is_login
 
 _WORDS_S = 3.0
-_NOTICES = 3
+_NOTICES, _NOTICE_S = 3, 8.0
 
 
 async def login(view: View, hand: Hand, user: str, password: str) -> None:
@@ -43,12 +43,13 @@ async def _arrive(view: View, hand: Hand) -> None:
         if await view.wait(ready, "the login page") == "arrived":
             return
         with contextlib.suppress(PageNotUnderstood):  # it went by itself
-            await hand.press("notice_accept", deadline_s=_WORDS_S)
+            await hand.press("notice_accept", deadline_s=_NOTICE_S)
 
 
 def _is_notice(screen: Screen, view: View) -> bool:
     asks = any(item.kind in ("password", "textbox") for item in screen.items)
-    return not asks and bool(find(screen, view.labels["notice_accept"]))
+    accept = view.labels["notice_accept"]
+    return not asks and bool(find(screen, accept) or bare_words(screen, accept))
 
 
 async def _type(view: View, hand: Hand, user: str, password: str) -> None:
@@ -57,7 +58,7 @@ async def _type(view: View, hand: Hand, user: str, password: str) -> None:
     before = await view.look()
     view.said.clear()
     await take_picture(view, "login-before")
-    if await hand.present("login_button"):
+    if await hand.present("login_button") or bare_words(before, view.labels["login_button"]):
         await hand.press_once("login_button")
     else:
         await hand.enter()

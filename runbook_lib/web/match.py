@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from runbook_lib.web.labels import Label
-from runbook_lib.web.screen import FIELDS, Item, Screen, holds, plain, same
+from runbook_lib.web.screen import FIELDS, PRESSABLE, Item, Screen, holds, plain, same
 
 _LEFT, _ABOVE, _BEFORE = 2, 3, 4
 _ABOVE_GAP = 45
@@ -49,6 +49,13 @@ def find(screen: Screen, label: Label, *, kinds: Iterable[str] = ()) -> list[Hit
                 if rank is not None:
                     hits.append(Hit(item, rank))
     return sorted(hits, key=lambda hit: hit.rank)
+
+
+def bare_words(screen: Screen, label: Label) -> list[Hit]:
+    """Return words that look like no button, link or entry by their markup, and say exactly what one is called."""
+    if not PRESSABLE & set(label.kinds):
+        return []
+    return [hit for hit in find(screen, label, kinds=("text",)) if not hit.rank[0] and not hit.item.heading]
 
 
 def find_beside(screen: Screen, label: Label, kinds: Iterable[str]) -> list[Item]:

@@ -51,8 +51,9 @@ def drive(
 
 
 @pytest.mark.parametrize("skin", [*SKINS, *OLD_SKINS])
-def test_registers_high_availability_on_every_skin(skin: str, tmp_path: Path) -> None:
-    """Readiness, one registration with what the form holds, and its milestones work on each markup."""
+def test_sets_up_high_availability_and_an_ise_server_on_every_skin(skin: str, tmp_path: Path) -> None:
+    """Readiness, one registration with what the form holds and its milestones, and an ISE server that is added and
+    removed again, work on each markup."""
     product = Product()
     seen: list[HaPage] = []
 
@@ -70,24 +71,6 @@ def test_registers_high_availability_on_every_skin(skin: str, tmp_path: Path) ->
         await pages.register(FORM)
         last = await pages.watch_registration(seen.append)
         assert same(last.configuration_mode, "Primary Active")
-
-    drive(product, skin, tmp_path, use)
-    registered = [fields for what, fields in product.heard if what == "register"]
-    assert len(registered) == 1
-    assert registered[0]["secondary"] == "198.51.100.2"
-    assert registered[0]["key"] == "k3y-Secret"
-    assert registered[0]["email"] == "a@example.org,b@example.org"
-    assert registered[0]["failover"] == "Manual"
-    assert [step.percent for step in seen[-1].milestones] in ([100, 100, 100], [])
-    assert any(0 < step.percent < 100 for page in seen for step in page.milestones)
-
-
-@pytest.mark.parametrize("skin", [*SKINS, *OLD_SKINS])
-def test_adds_lists_and_removes_ise_servers_on_every_skin(skin: str, tmp_path: Path) -> None:
-    """The ISE server is added, listed as answering, and removed again on each markup."""
-    product = Product()
-
-    async def use(pages: PrimePages) -> None:
         assert await pages.ise_servers() == ()
         row = await pages.add_ise("198.51.100.7", "admin", "ise-Secret")
         assert (row.address, row.answers) == ("198.51.100.7", True)
@@ -96,4 +79,22 @@ def test_adds_lists_and_removes_ise_servers_on_every_skin(skin: str, tmp_path: P
         assert await pages.ise_servers() == ()
 
     drive(product, skin, tmp_path, use)
-    assert [what for what, _ in product.heard] == ["login", "add_ise", "remove_ise"]
+    heard = [what for what, _ in product.heard if what != "readiness"]
+    assert heard == ["login", "register", "add_ise", "remove_ise"]
+    fields = next(fields for what, fields in product.heard if what == "register")
+    typed = {"secondary": "198.51.100.2", "key": "k3y-Secret", "email": "a@example.org,b@example.org"}
+    assert fields | typed | {"failover": "Manual"} == fields
+    assert [step.percent for step in seen[-1].milestones] in ([100, 100, 100], [])
+    assert any(0 < step.percent < 100 for page in seen for step in page.milestones)
+
+
+def test_words_that_only_look_like_text_are_pressed_where_nothing_else_answers(tmp_path: Path) -> None:
+    """Buttons that neither markup nor pointer tells from text are found by what they say, and Register is sent once."""
+    product = Product(rewrite=(("cursor:pointer", ""),))
+
+    async def use(pages: PrimePages) -> None:
+        await pages.open_ha_configuration()
+        assert (await pages.register(FORM)).under_way
+
+    drive(product, "drawn", tmp_path, use)
+    assert [what for what, _ in product.heard] == ["login", "register"]

@@ -6,7 +6,7 @@ import pytest
 
 from runbook_lib.errors import ParameterRefused
 from runbook_lib.web.labels import Label, labels_for
-from runbook_lib.web.match import best, find, find_radios
+from runbook_lib.web.match import bare_words, best, find, find_beside, find_radios
 from runbook_lib.web.screen import Item, Screen, holds, same, screen_from
 
 KEY = Label(("textbox", "password"), ("Authentication Key", "Auth Key"))
@@ -184,3 +184,26 @@ def test_typed_secrets_are_taken_out_of_what_is_read() -> None:
     page = screen_from([(0, listed)], "", ["hunter2"])
     assert "hunter2" not in repr(page)
     assert all(item.sensitive for item in page.items)
+
+
+def test_words_are_read_through_signs_that_nobody_sees() -> None:
+    """Soft hyphens and spaces of no width neither part words nor join them; hard spaces are spaces."""
+    assert holds("Secon\u00addary\u00a0Ser\u200bver (address)", "Secondary Server")
+
+
+def test_a_button_below_a_caption_is_not_its_list() -> None:
+    """A list that is drawn as a button stands beside its caption, or below at the same edge; no other is opened."""
+    caption = text("Failover Type", 60, 0)
+    below = Item(kind="clickable", names=((0, "Register"),), box=(0, 25, 90, 20))
+    aligned = Item(kind="clickable", names=((0, "Automatic"),), box=(60, 25, 90, 20))
+    label = labels_for()["failover_type"]
+    assert find_beside(screen(caption, below), label, ("clickable",)) == []
+    assert len(find_beside(screen(caption, aligned), label, ("clickable",))) == 1
+
+
+def test_bare_words_stand_for_a_button_only_where_they_say_exactly_its_name() -> None:
+    """A sentence, a heading and the caption of a field are never taken for something to press."""
+    register = labels_for()["register"]
+    page = screen(text("Register", 0, 0), text("Register now or later", 0, 30), text("Register", 0, 60, heading=True))
+    assert [hit.item.index for hit in bare_words(page, register)] == [0]
+    assert bare_words(screen(text("Secondary Server", 0, 0)), labels_for()["secondary_server"]) == []

@@ -180,3 +180,36 @@ def test_rows_of_other_tables_are_no_ise_servers() -> None:
     """Lists and tables without an address add nothing."""
     rows = (*table(("User", "root"), header=False), Row(cells=("192.0.2.9",), listed=True, table=3))
     assert ise_servers(screen(rows=rows), LABELS) == ()
+
+
+def test_a_colon_in_a_cell_of_its_own_is_no_value() -> None:
+    """The value is the next cell that says something."""
+    page = screen(rows=table(("Configuration Mode", ":", "PRIMARY  ACTIVE"), header=False))
+    assert ha_page(page, LABELS, NOW).configuration_mode == "PRIMARY  ACTIVE"
+
+
+@pytest.mark.parametrize("shown", ["40 %", "40%", "40.0 %", "40,0%", "40\u00a0%", "(40 % done)"])
+def test_a_percentage_is_read_however_it_is_written(shown: str) -> None:
+    """With or without a space, a fraction or words around it."""
+    (step,) = milestones(screen(text("DATABASE REPLICATION", 0, 0), text(shown, 200, 0)), LABELS)
+    assert step.percent == 40
+
+
+def test_a_grid_with_a_table_for_each_row_is_one_check() -> None:
+    """Every row counts, the failed one too; the head, a table as well, is none."""
+    rows = [("Check", "Result"), ("CPU", "Passed"), ("Disk", "Failed"), ("Port 1522", "Passed")]
+    page = screen(rows=tuple(Row(cells=cells, table=number) for number, cells in enumerate(rows)))
+    items, ended = readiness(page, LABELS)
+    assert ([(item.name, item.passed) for item in items], ended) == (
+        [("CPU", True), ("Disk", False), ("Port 1522", True)],
+        True,
+    )
+
+
+def test_ise_servers_without_a_table_are_read_line_by_line() -> None:
+    """Below a head of columns, or with a state that is known; an address in any other line is no server."""
+    head = (text("IP Address", 0, 0), text("Status", 200, 0))
+    line = (text("198.51.100.7", 0, 30), text("Reachable", 200, 30))
+    (server,) = ise_servers(screen(*head, *line), LABELS)
+    assert (server.address, server.answers) == ("198.51.100.7", True)
+    assert ise_servers(screen(text("Signed in from", 0, 0), text("198.51.100.7", 200, 0)), LABELS) == ()
