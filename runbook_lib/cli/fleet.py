@@ -71,6 +71,16 @@ def run(
     waves: Annotated[str, typer.Option(help="Sizes of the waves; the last one is repeated.")] = "1,5,20%",
     max_failures: Annotated[str, typer.Option(help="Stop after so many failures, as 2 or 5%.")] = "1",
     at_once: Annotated[int, typer.Option(min=1, help="Sites that are run at a time.")] = 4,
+    workers: Annotated[
+        int, typer.Option(min=0, help="Run on a local Dask cluster of so many processes; 0: without one.")
+    ] = 0,
+    scheduler: Annotated[str, typer.Option(help="Run on this Dask cluster, as tls://HOST:8786.")] = "",
+    tls_ca: Annotated[str, typer.Option(help="The CA of the cluster, a PEM file.")] = "",
+    tls_cert: Annotated[str, typer.Option(help="Our certificate for the cluster, a PEM file.")] = "",
+    tls_key: Annotated[str, typer.Option(help="Its key, a PEM file.")] = "",
+    allow_plain: Annotated[
+        bool, typer.Option("--allow-plain", help="Talk to a scheduler elsewhere without TLS.")
+    ] = False,
 ) -> None:
     """Run the stages of each approved site, in waves; run again, it takes up what is not finished."""
     from runbook_lib.cli.fleet_round import RunOptions, run_command
@@ -82,6 +92,10 @@ def run(
         waves=waves,
         max_failures=max_failures,
         at_once=at_once,
+        workers=workers,
+        scheduler=scheduler,
+        tls=(tls_ca, tls_cert, tls_key),
+        allow_plain=allow_plain,
     )
     raise typer.Exit(run_command(fleet, options))
 

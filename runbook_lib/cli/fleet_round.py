@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import json
+import sys
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 from runbook_lib import places
 from runbook_lib.cli.fleet_triage import chosen
 from runbook_lib.cli.running import out, stage_named
-from runbook_lib.errors import OutcomeUnknown, ParameterRefused, SafetyStop, printable
+from runbook_lib.errors import OutcomeUnknown, ParameterRefused, RecordError, SafetyStop, UsageError, printable
 from runbook_lib.fleet.approving import approve_rollup
+from runbook_lib.fleet.executor import Executor
 from runbook_lib.fleet.going import Rules
 from runbook_lib.fleet.inventory import load_fleet
 from runbook_lib.fleet.local import LocalExecutor
@@ -20,6 +23,7 @@ from runbook_lib.fleet.rollup import Rollup
 from runbook_lib.fleet.round import Round, newest_round
 from runbook_lib.fleet.running import FleetReport, fleet_lock, run_fleet
 from runbook_lib.fleet.sites import Fleet
+from runbook_lib.fleet.storage import require_storage
 from runbook_lib.fleet.task import FINISHED, SiteState
 from runbook_lib.fleet.waves import parse_share, parse_waves
 from runbook_lib.models import Stage
@@ -37,6 +41,10 @@ class RunOptions:
     waves: str = "1,5,20%"
     max_failures: str = "1"
     at_once: int = 4
+    workers: int = 0
+    scheduler: str = ""
+    tls: tuple[str, str, str] = ("", "", "")
+    allow_plain: bool = False
 
 
 def plan_command(name: str, *, only: tuple[str, ...], at_once: int) -> int:
@@ -80,13 +88,42 @@ def run_command(name: str, options: RunOptions) -> int:
     )
     round_ = _round_to_run(fleet, options.round_id, until)
     out(f"fleet {fleet.name} · round {round_.incident}")
-    report = run_fleet(
-        round_, fleet, lambda: LocalExecutor(_output(round_)), rules, _tell, until=until, only=options.only
-    )
+    start = _executor(fleet, round_, options)
+    report = run_fleet(round_, fleet, start, rules, _tell, until=until, only=options.only)
     out("")
     out(outcome_view(report.outcome).text())
     out(f"seal:    {report.seal}\nrecord:  {round_.folder}")
+    for line in report.refused:
+        print(printable(line), file=sys.stderr)  # noqa: T201 - this is the terminal
     return _exit_code(report)
+
+
+def _executor(fleet: Fleet, round_: Round, options: RunOptions) -> Callable[[], Executor]:
+    """Return what starts the workers: this machine's, or those of a cluster, which is reached before anything else."""
+    if fleet.records:
+        require_storage(fleet.records)
+    if not options.scheduler and not options.workers:
+        return lambda: LocalExecutor(_output(round_), fleet.records)
+    try:
+        from runbook_lib.fleet.dask_cluster import ClusterOptions, DaskExecutor, connect
+    except ImportError:
+        raise UsageError(
+            "A Dask cluster needs dask.distributed, which is not installed",
+            next_step="pip install 'pi-tofu-runbook[fleet]', or leave --workers and --scheduler out",
+        ) from None
+    ca, cert, key = options.tls
+    client = connect(
+        ClusterOptions(
+            scheduler=options.scheduler,
+            workers=options.workers,
+            tls_ca=ca,
+            tls_cert=cert,
+            tls_key=key,
+            plain=options.allow_plain,
+        )
+    )
+    out(f"cluster of {len(client.nthreads())} workers · dashboard {client.dashboard_link}")
+    return lambda: DaskExecutor(client, round_.incident, fleet.records)
 
 
 def status_command(name: str, *, round_id: str, as_json: bool) -> int:
@@ -188,7 +225,7 @@ def _output(round_: Round) -> Path:
 
 def _exit_code(report: FleetReport) -> int:
     """Return what became of the sites; that the run was asked to end outweighs all but a result that is unknown."""
-    code = exit_code(report.outcome)
+    code = exit_code(report.outcome) or (RecordError.exit_code if report.refused else 0)
     return code if report.signum is None or code == OutcomeUnknown.exit_code else 128 + report.signum
 
 

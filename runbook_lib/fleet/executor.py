@@ -9,7 +9,9 @@ from runbook_lib.fleet.task import SiteEvent, SiteResult, SiteTask
 
 
 class Executor(Protocol):
-    """Runs one site a task, several at a time."""
+    """Runs one site a task, several at a time. ``refused``: what the address of the records did not take, and why."""
+
+    refused: list[str]
 
     async def run(self, task: SiteTask, tell: Callable[[SiteEvent], None]) -> SiteResult:
         """Run one site and return how it ended; a worker that dies is a result, not an error."""

@@ -19,8 +19,9 @@ from pathlib import Path
 from typing import Any
 
 from runbook_lib import places
-from runbook_lib.errors import SiteLocked
+from runbook_lib.errors import RecordNotWritable, SiteLocked
 from runbook_lib.fleet.deaths import after_death, alone, left_behind, locked
+from runbook_lib.fleet.storage import store_record
 from runbook_lib.fleet.task import SiteEvent, SiteResult, SiteState, SiteTask
 from runbook_lib.fleet.worker import HALT
 from runbook_lib.kernels import WarmKernels
@@ -36,10 +37,15 @@ _LONGEST_LINE = 1 << 20
 
 
 class LocalExecutor:
-    """Runs tasks on worker processes of this machine, which share one warm process; ``close`` ends them."""
+    """Runs tasks on worker processes of this machine, which share one warm process; ``close`` ends them.
 
-    def __init__(self, output: Path) -> None:
+    Each site's record is copied to ``address`` when the site has ended, where there is one.
+    """
+
+    def __init__(self, output: Path, address: str = "") -> None:
+        self.refused: list[str] = []
         self._output = output
+        self._address = address
         self._open = ExitStack()
         self._kernels: WarmKernels | None = None
         self._idle: list[_Process] = []
@@ -58,8 +64,17 @@ class LocalExecutor:
             if not await alone(lock):
                 return left_behind(task)  # and so is the lock: whoever frees it has to look first
             result = await asyncio.to_thread(after_death, task)
+        if self._address:
+            await asyncio.to_thread(self._store, task)
         lock.__exit__(None, None, None)
         return result
+
+    def _store(self, task: SiteTask) -> None:
+        folder = Path(task.records) / task.incident
+        try:
+            store_record(folder, self._address)
+        except RecordNotWritable as error:
+            self.refused.append(f"{task.site}: {error.what}: {error.where}: {error.found}; it lies in {folder}")
 
     async def _run(self, task: SiteTask, tell: Tell) -> SiteResult | None:
         process = self._idle.pop() if self._idle else await self._start(task)

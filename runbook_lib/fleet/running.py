@@ -28,11 +28,15 @@ _SIGNALS = ("SIGINT", "SIGTERM", "SIGHUP")
 
 @dataclass(frozen=True, kw_only=True)
 class FleetReport:
-    """How a run ended. ``signum`` is the first signal that asked it to end, None where none did."""
+    """How a run ended. ``signum`` is the first signal that asked it to end, None where none did.
+
+    ``refused`` are the records that their address did not take; they lie where they were made.
+    """
 
     outcome: RoundOutcome
     seal: Seal
     signum: signal.Signals | None
+    refused: tuple[str, ...] = ()
 
 
 def fleet_lock(round_: Round) -> SiteLock:
@@ -63,7 +67,7 @@ def run_fleet(
         way, signum = asyncio.run(_go(start, rules, diary, admission))
         results = _results(fleet, admission, way)
         outcome, seal = keep_outcome(round_, rollup.digest if rollup else "", results, way.why_stopped)
-    return FleetReport(outcome=outcome, seal=seal, signum=signum)
+    return FleetReport(outcome=outcome, seal=seal, signum=signum, refused=tuple(way.executor.refused))
 
 
 async def _go(

@@ -55,6 +55,7 @@ class Pretend:
     def __init__(self, **states: SiteState) -> None:
         self.states = {name.replace("_", "-"): state for name, state in states.items()}
         self.started: list[str] = []
+        self.refused: list[str] = []
 
     async def run(self, task: SiteTask, tell: Callable[[SiteEvent], None]) -> SiteResult:
         self.started.append(task.site)

@@ -52,6 +52,7 @@ class Pretend:
         self.states = dict(states or {})
         self.contradicted = frozenset(contradicted)
         self.started: list[str] = []
+        self.refused: list[str] = []
         self.running = self.most = 0
         self.halted = self.aborted = self.closed = False
         self.during: Callable[[SiteTask], None] = lambda task: None

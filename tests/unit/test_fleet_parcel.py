@@ -1,0 +1,206 @@
+"""What travels with a site, what is checked where it arrives, and how its record comes back."""
+
+from __future__ import annotations
+
+import io
+import pickle
+import zipfile
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import fsspec
+import pytest
+from fleet_kit import fleet_file, inline, task
+from fsspec.implementations.memory import MemoryFileSystem
+
+from runbook_lib.errors import ParameterRefused, RecordDamaged, RecordNotWritable, UsageError
+from runbook_lib.fleet.dask_cluster import ClusterOptions, require_protected
+from runbook_lib.fleet.inventory import load_fleet
+from runbook_lib.fleet.parcel import Parcel, parcel_of, programs, take_in, unpack
+from runbook_lib.fleet.sites import resolved
+from runbook_lib.fleet.storage import require_storage, store_record
+from runbook_lib.fleet.task import SiteTask
+from runbook_lib.params import load_site
+from runbook_lib.record import Kind, Record
+from runbook_lib.record.archive import packed
+
+SECRET = "correct-horse-battery"
+
+
+@pytest.fixture
+def sent(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Parcel:
+    """A site with a CSR and secrets by reference, packed on its sender's disk."""
+    monkeypatch.setenv("SSH", SECRET)
+    (tmp_path / "key").write_text(SECRET, encoding="utf-8")
+    (tmp_path / "key").chmod(0o600)
+    (tmp_path / "s.csr").write_text("a request", encoding="utf-8")
+    site = inline(1, ha={"auth_key": "file:key"})
+    site["secondary"]["expect"] = {"csr": "s.csr"}
+    loaded = load_fleet(fleet_file(tmp_path, [site])).sites[0].site
+    (tmp_path / "site.json").write_bytes(resolved(loaded))
+    record = Record.create(tmp_path / "records", "site-0001")
+    return parcel_of(of(record, tmp_path / "site.json"), "")
+
+
+def of(record: Record, site_file: Path) -> SiteTask:
+    return replace(task(1), site_file=str(site_file), incident=record.incident, records=str(record.root))
+
+
+def elsewhere(parcel: Parcel) -> Parcel:
+    """The same as a worker sees it that does not share the sender's disk."""
+    return replace(parcel, task=replace(parcel.task, records="/nowhere"))
+
+
+def test_no_secret_travels(sent: Parcel) -> None:
+    """The bytes that go over the network hold references, and not what they lead to."""
+    assert SECRET.encode() not in pickle.dumps(sent)
+    assert b"file:" in pickle.dumps(sent)
+
+
+def test_a_site_arrives_whole(sent: Parcel, tmp_path: Path) -> None:
+    """On another machine the site's file reads as the sender's, with the small files that travelled beside it."""
+    (tmp_path / "s.csr").unlink()
+    arrived = unpack(elsewhere(sent), tmp_path / "worker")
+    site = load_site(Path(arrived.site_file))
+    assert site.secondary.expect.csr
+    assert site.secondary.expect.csr.read_text(encoding="utf-8") == "a request"
+    assert Record.open(Path(arrived.records), arrived.incident).site == "site-0001"
+    assert Path(arrived.records) == tmp_path / "worker"
+
+
+def test_a_worker_on_the_same_disk_works_in_place(sent: Parcel, tmp_path: Path) -> None:
+    """Where the sender's record is seen as it is, it is the record that is worked on."""
+    assert unpack(sent, tmp_path / "worker").records == sent.task.records
+
+
+@pytest.mark.parametrize("name", ["release", "20_list_certificates.ipynb", "requirements.lock"])
+def test_a_worker_with_other_programs_refuses(sent: Parcel, tmp_path: Path, name: str) -> None:
+    """Another release, notebook or lock file on the worker is refused before anything is laid out."""
+    other = replace(elsewhere(sent), programs={**programs(), name: "another"})
+    with pytest.raises(ParameterRefused) as caught:
+        unpack(other, tmp_path / "worker")
+    assert caught.value.found == name
+    assert not (tmp_path / "worker").exists()
+
+
+def test_a_record_comes_back_grown(tmp_path: Path) -> None:
+    """What a worker added is added here, in files and journal; what was here stays."""
+    here = Record.create(tmp_path / "here", "s")
+    take_in(tmp_path / "there" / here.incident, packed(here.folder))
+    there = Record.open(tmp_path / "there", here.incident)
+    there.keep_bytes("answers/0001-x.txt", b"said")
+    take_in(here.folder, packed(there.folder))
+    assert here.journal.read() == there.journal.read()
+    assert (here.folder / "answers/0001-x.txt").read_bytes() == b"said"
+    take_in(there.folder, packed(here.folder))
+
+
+def test_the_newer_record_is_kept(tmp_path: Path) -> None:
+    """A worker that holds more of a record than travels to it goes on from what it holds."""
+    here = Record.create(tmp_path / "here", "s")
+    old = packed(here.folder)
+    here.journal.append(Kind.NOTED, text="later")
+    take_in(here.folder, old)
+    assert here.journal.read().lines[-1].text == "later"
+
+
+def test_two_records_that_went_different_ways_are_not_mixed(tmp_path: Path) -> None:
+    """Where neither journal continues the other, nothing is taken in."""
+    here = Record.create(tmp_path / "here", "s")
+    there = tmp_path / "there" / here.incident
+    take_in(there, packed(here.folder))
+    here.journal.append(Kind.NOTED, text="here")
+    Record.open(tmp_path / "there", here.incident).journal.append(Kind.NOTED, text="there")
+    with pytest.raises(RecordDamaged):
+        take_in(there, packed(here.folder))
+
+
+def test_a_record_from_elsewhere_writes_nowhere_else(tmp_path: Path) -> None:
+    """A name in an archive that leads out of the record's folder is refused."""
+
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w") as archive:
+        archive.writestr("i/../../evil", b"x")
+        archive.writestr("i/journal.jsonl", b"{}\n")
+    with pytest.raises(ParameterRefused):
+        take_in(tmp_path / "records" / "i", out.getvalue())
+    assert not (tmp_path / "evil").exists()
+
+
+# -- the address of the records ----------------------------------------------------------------------
+
+
+class Refusing(MemoryFileSystem):
+    """A store that takes nothing."""
+
+    protocol = "refusing"
+
+    def pipe_file(self, path: str, value: bytes, mode: str = "overwrite", **more: Any) -> None:
+        raise PermissionError("this bucket is read-only")
+
+
+def test_a_record_is_copied_whole(tmp_path: Path) -> None:
+    """Every file of a record, its journal too, lies below the address afterwards, and a grown one grows there."""
+    record = Record.create(tmp_path, "s")
+    for text in ("one", "two"):
+        record.keep_bytes(f"answers/{text}.txt", text.encode())
+        store_record(record.folder, "memory://evening")
+    there = fsspec.filesystem("memory")
+    for path in (path for path in record.folder.rglob("*") if path.is_file()):
+        assert there.cat_file(f"/evening/{record.incident}/{path.relative_to(record.folder)}") == path.read_bytes()
+
+
+def test_another_file_of_a_record_is_not_replaced(tmp_path: Path) -> None:
+    """A file that lies there with other content is refused, by name, and stays."""
+    record = Record.create(tmp_path / "records", "s")
+    there = tmp_path / "there" / record.incident / "incident.json"
+    there.parent.mkdir(parents=True)
+    there.write_text("other", encoding="utf-8")
+    with pytest.raises(RecordNotWritable, match="refuses"):
+        store_record(record.folder, f"file://{tmp_path}/there")
+    assert there.read_text(encoding="utf-8") == "other"
+
+
+def test_an_address_that_refuses_is_named(tmp_path: Path) -> None:
+    """The error says which address refused and with which words; the record here is untouched."""
+    fsspec.register_implementation("refusing", Refusing, clobber=True)
+    record = Record.create(tmp_path, "s")
+    before = packed(record.folder)
+    with pytest.raises(RecordNotWritable) as caught:
+        store_record(record.folder, "refusing://bucket")
+    assert caught.value.where == f"refusing://bucket/{record.incident}"
+    assert "this bucket is read-only" in caught.value.found
+    assert packed(record.folder) == before
+
+
+def test_an_address_that_cannot_be_one_is_refused_at_once() -> None:
+    """An unknown kind of store is a mistake of the fleet's file, told before anything is run."""
+    with pytest.raises(UsageError, match="not an address"):
+        require_storage("gopher://x")
+
+
+# -- the cluster's address ---------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("address", "plain", "files"),
+    [
+        ("tcp://127.0.0.1:8786", False, False),
+        ("tcp://localhost:8786", False, False),
+        ("tcp://[::1]:8786", False, False),
+        ("tcp://192.0.2.1:8786", True, False),
+        ("tls://192.0.2.1:8786", False, True),
+    ],
+)
+def test_a_protected_scheduler_is_taken(address: str, plain: bool, files: bool) -> None:
+    """TLS with its files, loopback, or a plain one that somebody explicitly allows."""
+    tls = {"tls_ca": "a", "tls_cert": "b", "tls_key": "c"} if files else {}
+    require_protected(ClusterOptions(scheduler=address, plain=plain, **tls))
+
+
+@pytest.mark.parametrize("address", ["tcp://192.0.2.1:8786", "tcp://dask.example.com:8786", "tls://h:1", "h:8786", "x"])
+def test_an_unprotected_scheduler_is_refused(address: str) -> None:
+    """A scheduler elsewhere without TLS, TLS without its files, and what is no address."""
+    with pytest.raises(ParameterRefused):
+        require_protected(ClusterOptions(scheduler=address))
