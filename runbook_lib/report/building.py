@@ -66,7 +66,15 @@ def post_mortem(folder: Path, trusted: Trusted | None = None) -> PostMortem:
         standing=standing,
         headline=headline_of(lines, stages, standing),
         summary=tuple(
-            summary_of(said, plan.value if plan else None, tuple(each for each, _ in approvals), changes, impacts, made)
+            summary_of(
+                said,
+                judgements,
+                plan.value if plan else None,
+                tuple(each for each, _ in approvals),
+                changes,
+                impacts,
+                made,
+            )
         ),
         impacts=impacts,
         stages=stages,

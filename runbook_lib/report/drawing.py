@@ -75,8 +75,8 @@ def _stage(row: StageRow, last_utc: datetime | None) -> Span:
 def _words(pm: PostMortem) -> Iterator[str]:
     for impact in pm.impacts:
         if impact.since_utc:
-            until = f"to {stamp(impact.until_utc)}" if impact.until_utc else "; its end is not known"
-            yield f"{impact.what} was rejected from {stamp(impact.since_utc)} {until}."
+            until = f" to {stamp(impact.until_utc)}" if impact.until_utc else "; its end is not known"
+            yield f"{impact.what} was rejected from {stamp(impact.since_utc)}{until}."
     for row in repairing(pm):
         ended = f"to {stamp(row.ended_utc)}" if row.ended_utc else "without an end in the journal"
         yield f"Stage {row.stage} ran from {stamp(row.started_utc)} {ended}: {row.state}."

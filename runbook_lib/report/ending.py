@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from runbook_lib.logs.answer import verdict
-from runbook_lib.models import Approval, Check, Deletion, Diagnosis, Outcome, Plan, StageState
+from runbook_lib.models import Approval, Check, Deletion, Diagnosis, Judgement, Outcome, Plan, StageState, Verdict
 from runbook_lib.record.lines import Kind, Line
 from runbook_lib.record.stages import pending_changes
 from runbook_lib.report.changes import ref
@@ -37,6 +37,7 @@ def headline_of(lines: tuple[Line, ...], stages: tuple[StageRow, ...], standing:
         return Headline(outcome=None, words=_unfinished(stages), tone="doubt", settled=False, ref=Ref())
     outcome = Outcome(last.seen)
     words, tone = WORDS[outcome]
+    words = f"{words}: {last.text}" if last.text else words
     if went_on(lines, last):
         words, tone = f"{words}; but the record went on after this was written, and names no later outcome", "doubt"
     settled = tone == WORDS[outcome][1] and not standing.problems
@@ -63,6 +64,7 @@ def _unfinished(stages: tuple[StageRow, ...]) -> str:
 
 def summary_of(
     diagnosis: Diagnosis | None,
+    judgements: tuple[Judgement, ...],
     plan: Plan | None,
     approvals: tuple[Approval, ...],
     changes: tuple[Change, ...],
@@ -70,6 +72,7 @@ def summary_of(
     checks: tuple[Check, ...],
 ) -> Iterator[str]:
     """Yield the report's summary, one paragraph each, from what the record holds and nothing else."""
+    yield from (_alarm(judgement) for judgement in judgements if judgement.verdict is Verdict.CONTRADICTED)
     yield verdict(diagnosis) if diagnosis else "No log was diagnosed in this record."
     yield from (sentence_of(impact) for impact in impacts if impact.rejected)
     yield _planned(plan, approvals)
@@ -79,6 +82,13 @@ def summary_of(
         yield f"Of {count(len(checks), 'check')} at the end {held} held" + "".join(_others(checks)) + "."
     else:
         yield "The result was not checked: stage 60 left no checks in this record."
+
+
+def _alarm(judgement: Judgement) -> str:
+    return (
+        f"SUSPECTED INTERCEPTION: {judgement.target} ({judgement.host}:{judgement.port}) presented a certificate that"
+        f" contradicts what is known of it: {judgement.reason}. Find out who answers there before anything else."
+    )
 
 
 def sentence_of(impact: Impact) -> str:

@@ -23,6 +23,7 @@ _SNAPSHOT = (
     "A snapshot or backup of both servers is the only way back to a whole earlier state. Going back makes the servers"
     " store the old certificates again, so the mismatch returns. Whether one was taken is not recorded."
 )
+NOT_SHOWN = "The product shows no fingerprint of what it stores: which certificate an entry holds is not known."
 SNAPSHOT = ("any other state of a server", "only with a snapshot", _SNAPSHOT)
 
 
@@ -53,7 +54,7 @@ def unproven_of(
         yield "What the logs say: none was diagnosed."
     for impact in impacts:
         yield from (f"{impact.what}: {what}" for what in impact.not_known)
-    yield UNPROVEN
+    yield UNPROVEN if checks and all(check.ok for check in checks) else NOT_SHOWN
     yield from (f"Not read: {path}" for path in unread)
     if not standing.key:
         yield "Who wrote this record: no signature was checked for this report."
