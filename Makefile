@@ -58,6 +58,7 @@ nbval: setup ## Run every notebook in a fresh lab and compare what it shows
 bench: setup ## Measure the browser part, and the log diagnosis against ripgrep and grep (needs rg, 15 GB of disk, 15 minutes)
 	$(BIN)/python tools/bench.py
 	$(BIN)/python tools/bench_web.py --write
+	$(BIN)/python tools/bench_triage.py --write
 
 reference: setup ## Make the copy of the notebooks with outputs that nbval compares
 	$(BIN)/python tools/reference.py

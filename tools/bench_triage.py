@@ -132,7 +132,7 @@ def report(count: int, runs: list[Run], processes: int) -> str:
     ]
     about = (
         f"`runbook fleet triage` of {count} lab sites with {processes} processes, each site with logs, two logins,\n"
-        f"two stores, two HA states and eight handshakes; the lab answers on the same cores. Medians of {len(runs)} runs,"
+        f"two stores, two HA states and eight handshakes; the lab answers on the same cores. Medians of {len(runs)},"
         f"\n{datetime.now(UTC):%Y-%m-%d}, {os.cpu_count()} cores, Python {platform.python_version()}, load {load:.1f}"
         f" when it ended. Target: under {AIM_S:.0f} s on two idle cores."
     )
