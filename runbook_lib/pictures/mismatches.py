@@ -19,7 +19,7 @@ from runbook_lib.pictures.text import shorten
 
 MOST_LANES = 20
 TITLE = "Mismatches over time, in UTC"
-_WIDTH, _EDGE, _LEFT, _RIGHT = 980.0, 20.0, 300.0, 190.0
+_WIDTH, _EDGE, _LEFT, _RIGHT = 1000.0, 20.0, 300.0, 226.0
 _TOP, _LANE, _SMALL = 56.0, 46.0, 12.0
 
 

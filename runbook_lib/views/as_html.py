@@ -26,7 +26,7 @@ STYLE = (
     "border-bottom:1px solid rgba(128,128,128,.35)!important}"
     ".rb tbody th{font-weight:inherit}"
     ".rb .whole,.rb .digest{font-family:var(--jp-code-font-family,var(--vscode-editor-font-family,monospace))}"
-    ".rb .whole{white-space:pre!important;max-width:none}.rb .short{white-space:nowrap!important}"
+    ".rb .whole{white-space:pre!important;max-width:none}.rb .short{white-space:pre!important}"
     ".rb tr>:first-child{border-left:4px solid transparent}"
     ".rb .good>:first-child{border-left-color:#2e9e4f}.rb .bad>:first-child{border-left-color:#d9382c}"
     ".rb .doubt>:first-child{border-left-color:#d98200}"
@@ -79,7 +79,7 @@ def _cell(cell: Cell, *, heads: bool, whole: bool, mark: str) -> str:
     """Return one cell; the first of several ``heads`` its row, so that a screen reader says whose value is read."""
     shown = f'<a href="{escape(cell.href)}">{text_of(cell.text)}</a>' if isinstance(cell, Link) else text_of(cell)
     marked = f"{MARKS[mark]} " if mark else ""
-    kind = "whole" if whole else "short" if len(str(cell)) <= SHORT and "\n" not in str(cell) else ""
+    kind = "whole" if whole else "short" if max(map(len, str(cell).split("\n"))) <= SHORT else ""
     name, scope = ("th", ' scope="row"') if heads else ("td", "")
     opened = f'<{name}{scope} class="{kind}">' if kind else f"<{name}{scope}>"
     return f"{opened}{marked}{shown}</{name}>"

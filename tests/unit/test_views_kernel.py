@@ -36,7 +36,7 @@ with (tell := Progress()):
 """
 FAULTS = (
     f"from runbook_lib.parse.tofu import parse_tofu_list; parse_tofu_list(None, {SECRET!r}, 1)",
-    f"from runbook_lib.canonical import plan_digest; plan_digest([{SECRET!r}], site='', incident='')",
+    f"from runbook_lib.pictures.svg import label; label('', 0, 0, tone={SECRET!r})",
 )
 SETUP = f"""
 from runbook_lib.errors import ApprovalMissing
