@@ -11,6 +11,7 @@ from runbook_lib.pictures.trust_drawing import draw_trust
 from runbook_lib.views.evidence import facts_of
 from runbook_lib.views.rows import BAD, DOUBT, GOOD, PLAIN, Row, Table
 from runbook_lib.views.table import View
+from runbook_lib.words import AsIs
 
 _MARKS = {
     Agreement.AGREE: GOOD,
@@ -29,7 +30,7 @@ def mismatches_over_time(value: Diagnosis) -> View[Diagnosis]:
             Row(
                 cells=(
                     lane.server,
-                    lane.subject,
+                    AsIs(lane.subject),
                     f"{lane.count:,}",
                     when_said(lane.first_utc, lane.said, lane.zone_known),
                     when_said(lane.last_utc, lane.said, lane.zone_known),

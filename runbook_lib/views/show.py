@@ -30,6 +30,7 @@ from runbook_lib.models import (
 from runbook_lib.views.evidence import below, common_folder, facts_of, first_and_last, shorten
 from runbook_lib.views.rows import BAD, DOUBT, GOOD, PLAIN, Row, Table
 from runbook_lib.views.table import View
+from runbook_lib.words import AsIs
 
 PLACES = {
     "primary_health_monitor": "the primary's Health Monitor log",
@@ -62,8 +63,8 @@ def diagnosis(value: Diagnosis) -> View[Diagnosis]:
             Row(
                 cells=(
                     PLACES.get(found.place, found.place),
-                    found.subject,
-                    ", ".join(found.threads),
+                    AsIs(found.subject),
+                    AsIs(", ".join(found.threads)),
                     str(found.count),
                     when_said(found.first_utc, found.first_said, found.zone_known),
                     when_said(found.last_utc, found.last_said, found.zone_known),
@@ -128,7 +129,7 @@ def stores(value: Inventory) -> View[Inventory]:
         Table(
             title=f"TOFU list of the {store.server}",
             headers=("entry", "subject"),
-            rows=tuple(Row(cells=(entry.key, entry.subject)) for entry in store.entries),
+            rows=tuple(Row(cells=(entry.key, AsIs(entry.subject))) for entry in store.entries),
             empty="the list is empty",
             note="The product shows no fingerprint: a renewed certificate with the same subject looks the same.",
             whole=("entry",),
@@ -186,7 +187,7 @@ def ha_states(states: Sequence[HaStatus]) -> Table:
     return Table(
         title="High availability, on each server's own word",
         headers=("server", "role", "state", "failover"),
-        rows=tuple(Row(cells=(s.server, s.role, s.state, s.failover)) for s in states),
+        rows=tuple(Row(cells=(s.server, AsIs(s.role), AsIs(s.state), AsIs(s.failover))) for s in states),
     )
 
 
@@ -249,7 +250,7 @@ def deletions(value: tuple[DeletionResult, ...]) -> View[tuple[DeletionResult, .
                     done.server,
                     done.key,
                     done.result,
-                    done.said.strip() or "(nothing)",
+                    AsIs(done.said.strip()) or "(nothing)",
                     stamp(done.sent_utc),
                     stamp(done.read_back_utc),
                 ),
@@ -271,7 +272,10 @@ def readiness(value: tuple[ReadinessItem, ...], accepted: Sequence[str]) -> View
         title="Check Readiness, as the page says it",
         headers=("item", "result", "detail"),
         rows=tuple(
-            Row(cells=(item.name, _readiness_word(item, accepted), item.detail), mark=GOOD if item.passed else DOUBT)
+            Row(
+                cells=(AsIs(item.name), _readiness_word(item, accepted), AsIs(item.detail)),
+                mark=GOOD if item.passed else DOUBT,
+            )
             for item in value
         ),
         empty="not run: nothing is to be registered",
@@ -284,12 +288,12 @@ def ha_page(value: HaPage | None) -> View[HaPage | None]:
         ()
         if value is None
         else (
-            Row(cells=("Configuration Mode", value.configuration_mode)),
+            Row(cells=("Configuration Mode", AsIs(value.configuration_mode))),
             *(
                 Row(cells=(m.name, f"{m.percent} %" + (" failed" if m.failed else "")), mark=BAD if m.failed else PLAIN)
                 for m in value.milestones
             ),
-            *((Row(cells=("message", value.message), mark=DOUBT),) if value.message else ()),
+            *((Row(cells=("message", AsIs(value.message)), mark=DOUBT),) if value.message else ()),
         )
     )
     table = Table(title="High Availability page", headers=("what", "value"), rows=rows, empty="not opened")
@@ -308,7 +312,9 @@ def ise_servers(value: tuple[IseServer, ...]) -> View[tuple[IseServer, ...]]:
     table = Table(
         title="ISE Servers page",
         headers=("address", "status", "meaning"),
-        rows=tuple(Row(cells=(s.address, s.status, words[s.answers]), mark=marks[s.answers]) for s in value),
+        rows=tuple(
+            Row(cells=(AsIs(s.address), AsIs(s.status), words[s.answers]), mark=marks[s.answers]) for s in value
+        ),
         empty="no ISE server is listed",
     )
     return View(value, (table,))
@@ -352,7 +358,7 @@ def _facts_row(judgement: Judgement, now_utc: datetime) -> Row:
         return Row(cells=(judgement.target, judgement.reason, "", "", "", ""), mark=DOUBT)
     key = f"{facts.key_type} {facts.key_bits or ''}".strip() + f", {facts.signature_hash}"
     until = "\n".join((f"{facts.not_after_utc:%Y-%m-%d}", expiry(facts.not_after_utc, now_utc), *facts.warnings))
-    cells = (judgement.target, facts.subject, facts.issuer, until, key, facts.sha256)
+    cells = (judgement.target, AsIs(facts.subject), AsIs(facts.issuer), until, key, facts.sha256)
     return Row(cells=cells, mark=DOUBT if facts.warnings else PLAIN)
 
 
