@@ -161,7 +161,9 @@ def test_a_bar_moves_while_a_cell_works_and_leaves_what_was_told(run: Any) -> No
 
 def test_a_cell_that_is_done_at_once_shows_no_bar(run: Any) -> None:
     """Nothing flickers."""
-    assert run('with (tell := Progress()):\n    tell("Reading")').shown == []
+    code = "from runbook_lib.views import progress; usual = progress.SHOWN_AFTER_S; progress.SHOWN_AFTER_S = 60\n"
+    assert run(code + 'with (tell := Progress()):\n    tell("Reading")\n    time.sleep(1)').shown == []
+    run("progress.SHOWN_AFTER_S = usual")
 
 
 def test_a_bar_that_is_stopped_says_so_and_how_to_go_on(run: Any) -> None:
