@@ -518,3 +518,20 @@ class PastIncident:
     def state(self) -> str:
         """The outcome in a word; ``open`` without one, ``damaged`` where the record does not verify."""
         return "damaged" if self.problem else self.outcome.value if self.outcome else "open"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Standing:
+    """How one site stands by its newest incident: the word of its end, and when its first certificate expires.
+
+    ``state`` is that of the incident, or ``no incident``; ``not_after_utc`` is None where no certificate was seen in it.
+    """
+
+    site: str
+    incident: str = ""
+    state: str = "no incident"
+    not_after_utc: datetime | None = None
+
+    def days(self, now_utc: datetime) -> int | None:
+        """The days until the first certificate expires, below 0 where it has; None where none was seen."""
+        return None if self.not_after_utc is None else (self.not_after_utc - now_utc).days

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from functools import partial
 
 from runbook_lib.errors import PlanStale, RepairFailed, RunbookError, StageOutOfOrder
 from runbook_lib.history import past_incidents
+from runbook_lib.history.standings import standings
 from runbook_lib.models import (
     Approval,
     Check,
@@ -20,6 +22,7 @@ from runbook_lib.models import (
     Plan,
     ReadinessItem,
     Stage,
+    Standing,
 )
 from runbook_lib.pictures.trust import Trusts, trust_as_planned, trust_as_verified
 from runbook_lib.session.approving import approve_as_asked, approve_by_form, approve_command
@@ -48,6 +51,7 @@ from runbook_lib.steps.overriding import overrides_of
 from runbook_lib.steps.plan import make_plan
 from runbook_lib.steps.targets import targets
 from runbook_lib.views import Link, Row, Table, View, pictured, show
+from runbook_lib.views.fleet_map import fleet_map
 from runbook_lib.views.forms import ApprovalForm
 from runbook_lib.views.forms.expecting import Host
 from runbook_lib.views.forms.overriding import Unconfirmed
@@ -74,6 +78,11 @@ class StartHere(Runbook):
         """Show the other incidents of all sites, newest first."""
         found = self._do(lambda: past_incidents(self.context.records_root))
         return incidents(tuple(one for one in found if one.incident != self.incident))
+
+    def sites(self) -> View[Sequence[Standing]]:
+        """Show how every site stands by its newest incident, and whose certificates expire next."""
+        root = self.context.records_root
+        return fleet_map(self._do(lambda: standings(root, past_incidents(root))), self.context.now())
 
     def next(self) -> View[str]:
         """Show the notebook with which this incident goes on, and what comes next for each way in which this ends."""
