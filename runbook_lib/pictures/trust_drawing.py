@@ -74,7 +74,7 @@ def _row(place: int, rows: int, middle: float) -> float:
 def _box(host: Host, x: float, y: float, tall: float) -> str:
     tone = {True: "good", False: "bad", None: "doubt"}[host.confirmed]
     centre, top = x + _BOX / 2, y + tall / 2 - 36
-    presents = "presents a certificate:" if host.sha256 else "presents nothing that was seen:"
+    presents = "presents a certificate:" if host.sha256 else "no certificate was seen:"
     lines = [
         svg.rectangle(x, y, _BOX, tall),
         svg.label(shorten(host.name, _BOX - 20, 15), centre, top, anchor="middle", size=15, bold=True),
