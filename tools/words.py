@@ -85,7 +85,8 @@ def notebooks(catalogue: Catalog) -> Iterator[tuple[Path, bytes]]:
             if cell["cell_type"] == "markdown":
                 known = catalogue.get("".join(cell["source"]))
                 shown = str(known.string) if known and known.string else "".join(cell["source"])
-                cell["source"] = shown.splitlines(keepends=True)
+                # One folder deeper than the English notebooks, which links to documents have to climb.
+                cell["source"] = shown.replace("](../", "](../../").splitlines(keepends=True)
         yield TRANSLATED / path.name, (json.dumps(notebook, indent=1, ensure_ascii=False) + "\n").encode()
 
 

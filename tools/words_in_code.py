@@ -27,12 +27,16 @@ SPEAKING = (
     "web",
 )
 """Modules and packages whose texts reach a notebook or a view."""
-SILENT = ("web/labels.py", "logs/schema.py", "params/names.py", "pictures/svg.py")
+SILENT = ("web/labels.py", "logs/schema.py", "params/names.py", "pictures/svg.py", "web/phrases.py")
 """Tables of the product's own words."""
 WORDS = {"headers", "title", "caption", "description", "empty", "note", "placeholder", "tooltip", "label"}
 """Arguments that are shown even where they hold a single word."""
 _SENTENCE = re.compile(r"[A-Za-z]{2,}[,;:.)»]* [^\n]*[a-z]{2,}")
-_CODE = re.compile(r"\\[a-zA-Z]|\(\?|=>|</?\w+[ >]|@media|\|[A-Z\[]|^[\w./-]+\.(?:py|js|html)$")
+_CODE = re.compile(
+    r"\\[a-zA-Z]|\(\?|=>|</?\w+[ >]|@media|\|[A-Z\[]|^[\w./-]+\.(?:py|js|html)$"
+    r"|^[\w.-]+\{|\{--|-serif|monospace|default-src|border-left|HTTP/1"
+)
+"""Patterns, scripts and styles are no words."""
 
 
 def texts_of(path: Path, library: Path) -> Iterator[tuple[str, list[str]]]:

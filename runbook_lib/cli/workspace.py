@@ -7,11 +7,12 @@ from pathlib import Path
 from typing import Any
 
 from runbook_lib import places
+from runbook_lib.models import Stage
 from runbook_lib.record import list_records
 from runbook_lib.session.choice import chosen
+from runbook_lib.words import ENGLISH, language
 
 WORKSPACE = "runbook"
-START = "notebooks/00_start_here.ipynb"
 GUIDE = "docs/by-hand.md"
 
 
@@ -32,7 +33,8 @@ def workspace(beside: str) -> dict[str, Any]:
         if beside.endswith(".md")
         else (f"editor:{beside}", "Editor")
     )
-    left = f"notebook:{START}"
+    start = first_notebook()
+    left = f"notebook:{start}"
     areas = [{"type": "tab-area", "currentIndex": 0, "widgets": [widget]} for widget in (left, right)]
     dock = {"type": "split-area", "orientation": "horizontal", "sizes": [0.64, 0.36], "children": areas}
     return {
@@ -42,11 +44,18 @@ def workspace(beside: str) -> dict[str, Any]:
                 "left": {"collapsed": True, "widgets": ["filebrowser", "running-sessions", "@jupyterlab/toc:plugin"]},
                 "right": {"collapsed": True, "widgets": []},
             },
-            left: {"data": {"path": START, "factory": "Notebook"}},
+            left: {"data": {"path": start, "factory": "Notebook"}},
             right: {"data": {"path": beside, "factory": factory}},
         },
         "metadata": {"id": WORKSPACE},
     }
+
+
+def first_notebook() -> str:
+    """Return the path of ``00_start_here`` below the project, in the reader's language."""
+    folder = places.notebooks_dir().name
+    translated = "" if language() == ENGLISH else f"/{language()}"
+    return f"{folder}{translated}/{Stage.START}.ipynb"
 
 
 def _beside() -> str:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 GOOD, BAD, DOUBT, PLAIN = "good", "bad", "doubt", ""
 MARKS = {GOOD: "✔", BAD: "✘", DOUBT: "?", PLAIN: ""}
 
-_HREF = re.compile(r"(?:\.\./)?[A-Za-z0-9_-][A-Za-z0-9_./-]*(?:#[a-z0-9-]+)?")
+_HREF = re.compile(r"(?:\.\./){0,2}[A-Za-z0-9_-][A-Za-z0-9_./-]*(?:#[a-z0-9-]+)?")
 
 
 @dataclass(frozen=True)

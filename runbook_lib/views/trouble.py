@@ -19,9 +19,9 @@ from runbook_lib.views.as_html import STYLE, html, text_of
 from runbook_lib.views.as_text import room, text
 from runbook_lib.views.audience import attended
 from runbook_lib.views.rows import BAD, Link, Row, Table
-from runbook_lib.words import said
+from runbook_lib.words import ENGLISH, language, said
 
-GUIDE = "../docs/troubleshooting.md"
+GUIDE = "docs/troubleshooting.md"
 ANCHORS = {
     1: "exit-code-1-it-was-done-and-it-did-not-help",
     2: "exit-code-2-you-asked-for-something-that-cannot-be",
@@ -96,7 +96,7 @@ def advice(error: BaseException, redact: Redact) -> Table:
     rows = [Row(cells=cells) for cells in parts if cells[1]]
     rows += [Row(cells=("notebook", Link(stage, f"{stage}.ipynb"))) for stage in Stage if stage in following]
     if code:
-        rows.append(Row(cells=("more", Link("troubleshooting", f"{GUIDE}#{ANCHORS[code]}"))))
+        rows.append(Row(cells=("more", Link("troubleshooting", f"{_to_the_top()}{GUIDE}#{ANCHORS[code]}"))))
     rows = [Row(cells=rows[0].cells, mark=BAD), *rows[1:]] if rows else []
     return Table(title=f"{type(error).__name__}: {what}", headers=("what", "value"), rows=tuple(rows))
 
@@ -116,6 +116,11 @@ def lines_of(table: Table) -> list[str]:
             shown = printable(said(value), RunbookError.shown_limit).replace("\n", "\n         ")
             lines.append(f"  {said(name) + ':':<6} {shown}")
     return "\n".join(lines).split("\n")
+
+
+def _to_the_top() -> str:
+    """Return the way from the notebook to the project: translated notebooks stand one folder deeper."""
+    return "../" if language() == ENGLISH else "../../"
 
 
 def _place(error: BaseException) -> str:
