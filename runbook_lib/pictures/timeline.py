@@ -50,9 +50,10 @@ def draw_timeline(
     height = _TITLE + _BAR + _GAP
     top = _GAP / 2
     floor = top + height * len(lanes)
-    body = [_breaks(axis, top, floor)]
+    body: list[str] = []
     for lane in lanes:
         body.append(svg.label(lane.title, _EDGE, top + 12, size=13, bold=True))
+        body.append(_breaks(axis, top + _TITLE - 3, top + _TITLE + _BAR + 3))
         body += [_span(each, axis, top + _TITLE, width) for each in lane.spans]
         body.append(_points(lane.points, axis, top + _TITLE + _BAR / 2, width))
         top += height

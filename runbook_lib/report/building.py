@@ -13,7 +13,7 @@ from runbook_lib.record.trusted import Trusted, trusted_in
 from runbook_lib.record.verification import Verification
 from runbook_lib.record.verify import verify_record
 from runbook_lib.report.changes import changes_of, ref, stages_of
-from runbook_lib.report.ending import headline_of, summary_of
+from runbook_lib.report.ending import alarms_of, headline_of, summary_of
 from runbook_lib.report.exhibits import (
     approvals_of,
     journal_of,
@@ -65,10 +65,10 @@ def post_mortem(folder: Path, trusted: Trusted | None = None) -> PostMortem:
         head=lines[-1].hash if lines else "",
         standing=standing,
         headline=headline_of(lines, stages, standing),
+        alarms=tuple(alarms_of(judgements)),
         summary=tuple(
             summary_of(
                 said,
-                judgements,
                 plan.value if plan else None,
                 tuple(each for each, _ in approvals),
                 changes,

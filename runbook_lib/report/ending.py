@@ -64,7 +64,6 @@ def _unfinished(stages: tuple[StageRow, ...]) -> str:
 
 def summary_of(
     diagnosis: Diagnosis | None,
-    judgements: tuple[Judgement, ...],
     plan: Plan | None,
     approvals: tuple[Approval, ...],
     changes: tuple[Change, ...],
@@ -72,7 +71,6 @@ def summary_of(
     checks: tuple[Check, ...],
 ) -> Iterator[str]:
     """Yield the report's summary, one paragraph each, from what the record holds and nothing else."""
-    yield from (_alarm(judgement) for judgement in judgements if judgement.verdict is Verdict.CONTRADICTED)
     yield verdict(diagnosis) if diagnosis else "No log was diagnosed in this record."
     yield from (sentence_of(impact) for impact in impacts if impact.rejected)
     yield _planned(plan, approvals)
@@ -84,11 +82,14 @@ def summary_of(
         yield "The result was not checked: stage 60 left no checks in this record."
 
 
-def _alarm(judgement: Judgement) -> str:
-    return (
-        f"SUSPECTED INTERCEPTION: {judgement.target} ({judgement.host}:{judgement.port}) presented a certificate that"
-        f" contradicts what is known of it: {judgement.reason}. Find out who answers there before anything else."
-    )
+def alarms_of(judgements: tuple[Judgement, ...]) -> Iterator[str]:
+    """Yield what a reader has to know before anything else: certificates that contradict what is known."""
+    for judgement in judgements:
+        if judgement.verdict is Verdict.CONTRADICTED:
+            yield (
+                f"Suspected interception: {judgement.target} ({judgement.host}:{judgement.port}) presented a"
+                f" certificate that contradicts what is known of it: {judgement.reason}. Find out who answers."
+            )
 
 
 def sentence_of(impact: Impact) -> str:

@@ -29,6 +29,7 @@ def _head(pm: PostMortem) -> Iterator[str]:
     if pm.standing.problems:
         yield "**✘ This record does not verify. What follows is read from it all the same, and cannot be relied on.**"
         yield "\n".join(f"- {_code(path)}: {escape(what)}" for path, what in pm.standing.problems)
+    yield from (f"**✘ {escape(alarm)}**" for alarm in pm.alarms)
     headline = pm.headline
     yield f"**{MARKS[headline.tone]} {escape(headline.outcome or 'no outcome')}**: {escape(headline.words)}."
     kind = {"lab": "LAB: simulated servers", "production": "PRODUCTION: real servers"}.get(pm.kind, NOT_RECORDED)

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 
 from runbook_lib.logs.answer import timeline
 from runbook_lib.logs.report import when
-from runbook_lib.models import Diagnosis, Stage
+from runbook_lib.models import Diagnosis, Stage, Verdict
 from runbook_lib.record.lines import Kind, Line
 from runbook_lib.report.changes import ref
 from runbook_lib.report.reading import Found
@@ -108,6 +108,10 @@ def _what(line: Line) -> str:
 def _tone(line: Line) -> str:
     if line.kind is Kind.STAGE_ENDED:
         return _ENDS.get(line.seen, "doubt")
+    if line.kind is Kind.OBSERVED:
+        word = line.seen.partition(":")[0]
+        good = word.startswith("confirmed_") or word == Verdict.UNCHANGED
+        return "good" if good else "bad" if word == Verdict.CONTRADICTED else "doubt"
     if line.kind in (Kind.INTENT, Kind.SENT):
         return "change"
     return "doubt" if line.kind in (Kind.INTERRUPTED, Kind.TORN) else "plain"

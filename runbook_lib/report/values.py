@@ -182,6 +182,7 @@ class PostMortem:
     head: str
     standing: Standing
     headline: Headline
+    alarms: tuple[str, ...]
     summary: tuple[str, ...]
     impacts: tuple[Impact, ...]
     stages: tuple[StageRow, ...]

@@ -11,11 +11,11 @@ from itertools import pairwise
 from pathlib import Path
 
 import pytest
-from incident_kit import STALE
+from incident_kit import STALE, Incident
 from report_kit import PLAIN, checks, whole_record
 
 from runbook_lib.errors import ParameterRefused
-from runbook_lib.models import Outcome, Stage, StageState
+from runbook_lib.models import Outcome, Stage, StageState, Verdict
 from runbook_lib.record import Artifact, Kind, Record
 from runbook_lib.report import post_mortem, render_html, render_markdown, write_beside, write_into
 from runbook_lib.report.written import begin, end
@@ -169,6 +169,15 @@ def test_an_outcome_that_something_followed_is_in_doubt(tmp_path: Path) -> None:
     headline = post_mortem(record.folder).headline
     assert (headline.settled, headline.tone) == (False, "doubt")
     assert "went on" in headline.words
+
+
+def test_a_contradicted_certificate_comes_first(tmp_path: Path) -> None:
+    """The page and the Markdown begin with the suspected interception, before how it ended."""
+    incident = Incident(tmp_path, {"secondary": Verdict.CONTRADICTED})
+    incident.record.set_outcome(Outcome.STOPPED, "30_delete_stale_certificates: DeletionRefused")
+    found = post_mortem(incident.record.folder)
+    for text in (render_html(found, files="../"), render_markdown(found, files="../")):
+        assert text.index("Suspected interception: secondary") < text.index("it stopped for safety")
 
 
 def test_a_damaged_record_says_so_at_its_top(tmp_path: Path) -> None:
