@@ -229,13 +229,17 @@ def history(
     search: Annotated[str, typer.Option(help='Text in the record; "two words" stand together.')] = "",
     last: Annotated[int, typer.Option(min=0, help="So many at most, the newest; 0: all.")] = 50,
     json: JsonOption = False,
+    sites: Annotated[
+        bool, typer.Option("--sites", help="Show how each site stands instead, what expires first on top.")
+    ] = False,
+    map_file: Annotated[str, typer.Option("--map", help="Write the map of the sites to this file, as SVG.")] = "",
 ) -> None:
     """List the incidents of this machine's records, the newest first."""
     from runbook_lib.cli.past import history_command
     from runbook_lib.history import Query
 
     query = Query.parse(site=site, outcome=outcome, since=since, until=until, text=search)
-    history_command(query, last=last, as_json=json)
+    history_command(query, last=last, as_json=json, sites=sites, map_file=map_file)
 
 
 @app.command(epilog="Examples: runbook report 20261123T120000Z-berlin-1a2b · runbook report FOLDER --pdf --out TICKET")

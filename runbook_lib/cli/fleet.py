@@ -101,8 +101,13 @@ def run(
 
 
 @fleet_app.command("status", epilog="Example: runbook fleet status evening")
-def status(fleet: FleetArgument, round_id: RoundOption = "", json: JsonOption = False) -> None:
-    """Show how a round stands: its plans, what is approved, and what became of every site."""
+def status(
+    fleet: FleetArgument,
+    round_id: RoundOption = "",
+    json: JsonOption = False,
+    map_file: Annotated[str, typer.Option("--map", help="Write the map of the sites to this file, as SVG.")] = "",
+) -> None:
+    """Show how a round stands: its plans, what became of every site, and what expires next."""
     from runbook_lib.cli.fleet_round import status_command
 
-    raise typer.Exit(status_command(fleet, round_id=round_id, as_json=json))
+    raise typer.Exit(status_command(fleet, round_id=round_id, as_json=json, map_file=map_file))

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from runbook_lib import places
 from runbook_lib.cli.fleet_triage import chosen
+from runbook_lib.cli.past import tell_standings
 from runbook_lib.cli.running import out, stage_named
 from runbook_lib.errors import OutcomeUnknown, ParameterRefused, RecordError, SafetyStop, UsageError, printable
 from runbook_lib.fleet.approving import approve_rollup
@@ -26,6 +27,8 @@ from runbook_lib.fleet.sites import Fleet
 from runbook_lib.fleet.storage import require_storage
 from runbook_lib.fleet.task import FINISHED, SiteState
 from runbook_lib.fleet.waves import parse_share, parse_waves
+from runbook_lib.history import past_incidents
+from runbook_lib.history.standings import standings
 from runbook_lib.models import Stage
 from runbook_lib.record.facts import plain_json_value
 from runbook_lib.views import Row, Table, View
@@ -126,8 +129,8 @@ def _executor(fleet: Fleet, round_: Round, options: RunOptions) -> Callable[[], 
     return lambda: DaskExecutor(client, round_.incident, fleet.records)
 
 
-def status_command(name: str, *, round_id: str, as_json: bool) -> int:
-    """Show a round."""
+def status_command(name: str, *, round_id: str, as_json: bool, map_file: str = "") -> int:
+    """Show a round, and how the sites of the fleet stand by their newest incidents."""
     fleet = load_fleet(name)
     round_ = _round(fleet, round_id)
     if round_ is None:
@@ -145,6 +148,9 @@ def status_command(name: str, *, round_id: str, as_json: bool) -> int:
         out(f"roll-up: {rollup.digest}")
     if outcome:
         out(outcome_view(outcome).text())
+    root = places.records_dir()
+    names = [each.name for each in fleet.sites]
+    tell_standings(standings(root, past_incidents(root), names) if names else (), map_file)
     return 0
 
 

@@ -32,8 +32,8 @@ from runbook_lib.record.files import make_folder
 from runbook_lib.record.lock import TOKEN_VARIABLE
 
 LOOK_EVERY_S = 0.5
-LEASE_S = 5.0
-"""How long a site's place on the cluster is waited for: a lease of a worker that died ends by itself, later."""
+LEASE_S = 40.0
+"""How long a site's place on the cluster is waited for: a lease of a worker that died ends by itself, in 30 s."""
 
 _environment = threading.Lock()
 

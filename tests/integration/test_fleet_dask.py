@@ -1,0 +1,214 @@
+"""Sites run on a Dask cluster of real processes: what comes back, and what a death of any part of it leaves behind."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import resource
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import pytest
+from fleet_site import Evening
+from repair_site import changes
+
+from runbook_lib.fleet.dask_cluster import ClusterOptions, DaskExecutor, connect
+from runbook_lib.fleet.round import Round
+from runbook_lib.fleet.task import SiteEvent, SiteResult, SiteState, SiteTask
+from runbook_lib.lab.many import ManyLabs
+from runbook_lib.models import Stage
+from runbook_lib.record import Kind, Record, holder_of
+
+FIRST, SECOND, DELETES = "site-001", "site-002", "site-003"
+DELETE = "ncs certvalidation tofu-certs deletecert"
+SMALL_DISK = 12_000
+"""Bytes that a file may have on a worker whose disk is full: enough for the record that arrives, not for more."""
+
+
+@pytest.fixture(scope="module")
+def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ManyLabs]:
+    with ManyLabs(tmp_path_factory.mktemp("many"), 3, kind="production", monitor_interval_s=5.0) as lab:
+        yield lab
+
+
+class Cluster:
+    """A scheduler and workers, each a process of its own."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._stack = ExitStack()
+        address_file = folder / "scheduler.json"
+        self.scheduler = self._start(
+            "dask_scheduler", "--host", "127.0.0.1", "--port", "0", "--no-dashboard", "--scheduler-file", address_file
+        )
+        while not address_file.exists() or not address_file.read_text().endswith("}"):
+            assert self.scheduler.poll() is None
+            time.sleep(0.05)
+        self.address = json.loads(address_file.read_text())["address"]
+        self.workers: list[subprocess.Popen[bytes]] = []
+
+    def add_worker(self, *, small_disk: bool = False) -> subprocess.Popen[bytes]:
+        """Start one more worker of one thread."""
+
+        def limit() -> None:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (SMALL_DISK, SMALL_DISK))
+
+        records = self._folder / f"worker{len(self.workers)}"
+        worker = self._start(
+            "dask_worker",
+            self.address,
+            *("--nthreads", "1", "--no-nanny", "--no-dashboard", "--host", "127.0.0.1", "--death-timeout", "10"),
+            records=records,
+            before=limit if small_disk else None,
+        )
+        self.workers.append(worker)
+        return worker
+
+    def _start(
+        self, what: str, *words: object, records: Path | None = None, before: Callable[[], None] | None = None
+    ) -> subprocess.Popen[bytes]:
+        command = [sys.executable, "-m", f"distributed.cli.{what}", *map(str, words)]
+        brief = {
+            f"DASK_DISTRIBUTED__SCHEDULER__LOCKS__LEASE_{name}": "2s" for name in ("TIMEOUT", "VALIDATION_INTERVAL")
+        }
+        environment = os.environ | brief | {"RUNBOOK_RECORDS": str(records or self._folder)}
+        process = subprocess.Popen(
+            command,
+            env=environment,
+            cwd=self._folder,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            preexec_fn=before,
+        )
+        self._stack.callback(process.wait)
+        self._stack.callback(process.kill)
+        return process
+
+    def close(self) -> None:
+        self._stack.close()
+
+
+@pytest.fixture
+def cluster(tmp_path: Path) -> Iterator[Cluster]:
+    found = Cluster(tmp_path)
+    yield found
+    found.close()
+
+
+@pytest.fixture
+def evening(lab: ManyLabs, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Evening:
+    monkeypatch.setenv("RUNBOOK_RECORDS", str(tmp_path / "records"))
+    found = Evening(lab.fleet_file, tmp_path / "records")
+    found.round = Round.create(found.records, found.fleet.name)
+    found.rollup = None  # type: ignore[assignment]
+    return found
+
+
+def run_on(
+    cluster: Cluster, tasks: list[SiteTask], on: Callable[[SiteEvent], None] = lambda event: None
+) -> tuple[SiteResult, ...]:
+    """Run tasks on a cluster, all at a time."""
+    client = connect(ClusterOptions(scheduler=cluster.address))
+    client.wait_for_workers(len(cluster.workers), timeout=60)
+
+    async def main() -> list[SiteResult]:
+        executor = DaskExecutor(client, "test")
+        try:
+            return await asyncio.gather(*(executor.run(task, on) for task in tasks))
+        finally:
+            await executor.close()
+
+    return tuple(asyncio.run(main()))
+
+
+def test_sites_run_on_a_cluster_and_a_full_disk_stops_one_worker_only(evening: Evening, cluster: Cluster) -> None:
+    """One site runs and its record is whole here; the one on the worker without room fails by name, and only that."""
+    cluster.add_worker()
+    cluster.add_worker(small_disk=True)
+    tasks = [evening.task(FIRST, Stage.DIAGNOSE), evening.task(SECOND, Stage.DIAGNOSE)]
+    seen: list[SiteEvent] = []
+    results = run_on(cluster, tasks, seen.append)
+    done = [result for result in results if result.state is SiteState.DONE]
+    failed = [result for result in results if result.state is SiteState.FAILED]
+    assert len(done) == len(failed) == 1, results
+    assert "RecordNotWritable" in failed[0].why
+    record = Record.open(evening.records, done[0].incident)
+    assert record.stage_states()[Stage.DIAGNOSE] == "done"
+    assert (record.folder / "notebooks" / f"{Stage.DIAGNOSE}.ipynb").is_file()
+    assert {event.stage for event in seen if event.site == done[0].site} == {Stage.START, Stage.DIAGNOSE}
+    assert holder_of(evening.records, FIRST) is None
+
+
+def test_a_worker_that_dies_while_it_deletes_leaves_unknown_and_nothing_twice(
+    evening: Evening, cluster: Cluster, lab: ManyLabs
+) -> None:
+    """Another worker is free, and does not begin again what was begun; looked at anew, the site goes on."""
+    first, second = cluster.add_worker(), cluster.add_worker()
+    evening.plan()
+    evening.approve(DELETES)
+    lab.set_fault(DELETES, "silent_command", command=DELETE, times=1)
+    task = evening.task(DELETES, Stage.DELETE)
+    record = Record.open(evening.records, task.incident)
+
+    def on(event: SiteEvent) -> None:
+        if event.stage is Stage.DELETE and not event.state:
+            threading.Thread(target=kill_when_sent, args=(record, [first, second]), daemon=True).start()
+
+    (died,) = run_on(cluster, [task], on)
+    assert died.state is SiteState.UNKNOWN, died.why
+    assert len(intents(record)) == 1
+    assert len(changes(lab.truth(DELETES)).deleted) <= 1
+    cluster.workers = [worker for worker in (first, second) if worker.poll() is None]
+    assert cluster.workers
+
+    (again,) = run_on(cluster, [evening.task(DELETES, Stage.DELETE)])
+    assert again.state is SiteState.DONE, again.why
+    assert len(set(intents(record))) == len(intents(record)) == 3
+
+
+def test_a_scheduler_that_is_gone_is_a_result(evening: Evening, cluster: Cluster, lab: ManyLabs) -> None:
+    """A site in a reading stage has failed when the cluster is lost; its lock is free, nothing is left running."""
+    cluster.add_worker()
+    lab.set_fault(FIRST, "silent", service="ssh")
+
+    def on(event: SiteEvent) -> None:
+        cluster.scheduler.send_signal(signal.SIGKILL)
+
+    try:
+        (lost,) = run_on(cluster, [evening.task(FIRST, Stage.START)], on)
+    finally:
+        lab.clear_faults()
+    assert lost.state is SiteState.FAILED, lost.why
+    assert "died" in lost.why
+    assert holder_of(evening.records, FIRST) is None
+
+
+def intents(record: Record) -> list[tuple[str, str]]:
+    lines = record.journal.read().lines
+    return [(line.server, line.text) for line in lines if line.kind is Kind.INTENT and line.stage == Stage.DELETE]
+
+
+def kill_when_sent(record: Record, workers: list[Any]) -> None:
+    """Kill the worker that deletes, once the deletion may be on its way."""
+    while not intents(record):
+        time.sleep(0.05)
+    time.sleep(0.3)
+    # Which of the two it is does not matter to the claim: the one that has a child process runs the site.
+    for worker in workers:
+        busy = any(
+            b"runbook_lib.fleet.worker" in Path(f"/proc/{child}/cmdline").read_bytes()
+            for thread in Path(f"/proc/{worker.pid}/task").iterdir()
+            for child in (thread / "children").read_text().split()
+        )
+        if busy:
+            worker.kill()
+            return
+    raise AssertionError("no worker runs the site")
