@@ -11,7 +11,7 @@ from runbook_lib.web import menu
 from runbook_lib.web.choice import choose
 from runbook_lib.web.forms import HaForm
 from runbook_lib.web.hand import Hand
-from runbook_lib.web.match import bare_words, find
+from runbook_lib.web.match import find, pressables
 from runbook_lib.web.milestones import ha_page, milestones
 from runbook_lib.web.obstacles import dismiss
 from runbook_lib.web.pictures import take_picture
@@ -156,7 +156,7 @@ class HaPages:
 
         def ready(screen: Screen) -> HaPage | None:
             page = self._read(screen)
-            button = find(screen, self.labels["register"]) or bare_words(screen, self.labels["register"])
+            button = pressables(screen, self.labels["register"])
             form = button and find(screen, self.labels["secondary_server"])
             return page if page.configuration_mode or page.milestones or form else None
 

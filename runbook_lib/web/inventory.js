@@ -1,5 +1,6 @@
 // List what a person sees in one frame, in the order of the document: controls and runs of text.
-// Returns {items, rows, elements}; elements[i] belongs to items[i]. Reads only; changes nothing.
+// Returns {items, rows, elements, busy}; elements[i] belongs to items[i]. busy: where something lies over the page that
+// has nothing to press or to fill in, the items in it, and -1 at last. Reads only; changes nothing.
 () => {
   const items = [], elements = [], rows = [], tables = [];
   const tableOf = (el) => {
@@ -16,7 +17,7 @@
   const PRESSED = new Set(["button", "link", "tab", "menuitem", "option", "checkbox", "radio", "clickable"]);
   const clean = (text) => (text || "").replace(/\s+/g, " ").trim();
   const root = document.scrollingElement || document.documentElement;
-  if (!root || !document.body) return { items, rows, elements, busy: false };
+  if (!root || !document.body) return { items, rows, elements, busy: [] };
 
   const box = (rect) => [
     Math.round(rect.left + window.scrollX), Math.round(rect.top + window.scrollY),
@@ -278,7 +279,7 @@
   };
   const centre = (el) => { const r = el.getBoundingClientRect(); return [r.left + r.width / 2, r.top + r.height / 2]; };
   const layer = cover();
-  let busy = false;
+  let busy = [];
   if (layer) {
     const inner = elements.map((el) => within(el, layer));
     const free = elements.map((el, i) => { const h = inner[i] ? null : hit(...centre(el)); return !!h && (within(h, el) || within(el, h)); });
@@ -286,7 +287,7 @@
     const front = items.filter((item, i) => inner[i] || free[i]);
     if (hidden && (drawn(layer) || inner.includes(true))) {
       const usable = front.some((item) => item.kind !== "text" && item.kind !== "progressbar");
-      busy = !usable;
+      if (!usable) busy = items.map((_, i) => i).filter((i) => inner[i] || free[i]).concat(-1);
       if (usable) for (const item of front) if (!item.dialog) { item.dialog = "over the page"; item.modal = true; }
     }
   }

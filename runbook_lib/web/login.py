@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 from runbook_lib.errors import LoginRefused, PageNotUnderstood
 from runbook_lib.web.hand import Hand
-from runbook_lib.web.match import bare_words, find
+from runbook_lib.web.match import find, pressables
 from runbook_lib.web.pictures import take_picture
 from runbook_lib.web.reading import fresh_texts
 from runbook_lib.web.screen import Screen, says
@@ -49,7 +49,7 @@ async def _arrive(view: View, hand: Hand) -> None:
 def _is_notice(screen: Screen, view: View) -> bool:
     asks = any(item.kind in ("password", "textbox") for item in screen.items)
     accept = view.labels["notice_accept"]
-    return not asks and bool(find(screen, accept) or bare_words(screen, accept))
+    return not asks and bool(pressables(screen, accept))
 
 
 async def _type(view: View, hand: Hand, user: str, password: str) -> None:
@@ -58,7 +58,7 @@ async def _type(view: View, hand: Hand, user: str, password: str) -> None:
     before = await view.look()
     view.said.clear()
     await take_picture(view, "login-before")
-    if await hand.present("login_button") or bare_words(before, view.labels["login_button"]):
+    if pressables(before, view.labels["login_button"]):
         await hand.press_once("login_button")
     else:
         await hand.enter()

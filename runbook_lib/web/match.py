@@ -58,6 +58,11 @@ def bare_words(screen: Screen, label: Label) -> list[Hit]:
     return [hit for hit in find(screen, label, kinds=("text",)) if not hit.rank[0] and not hit.item.heading]
 
 
+def pressables(screen: Screen, label: Label) -> list[Hit]:
+    """Return what answers to the label of something to press; bare words where nothing else does."""
+    return find(screen, label) or bare_words(screen, label)
+
+
 def find_beside(screen: Screen, label: Label, kinds: Iterable[str]) -> list[Item]:
     """Return controls that are no fields by their markup, but have the caption of one beside or right above them."""
     wanted = frozenset(kinds)

@@ -115,7 +115,8 @@ async def _click_open(hand: Hand, item: Item, left: Sequence[str]) -> None:
     """Click an entry that has more below it; once more where it was open already and the click has closed it."""
 
     def entries(screen: Screen) -> set[tuple[str, str]]:
-        return {(hit.item.kind, hit.item.text) for key in left for hit in find(screen, hand.labels[key], kinds=_PRESS)}
+        hits = [hit for key in left for hit in find(screen, hand.labels[key], kinds=(*_PRESS, "text"))]
+        return {(hit.item.kind, hit.item.text) for hit in hits}
 
     before = entries(await hand.view.look())
     await hand.click(await hand.view.again(item))

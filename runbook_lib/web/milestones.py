@@ -8,7 +8,7 @@ from datetime import datetime
 
 from runbook_lib.models import HaPage, Milestone
 from runbook_lib.web.labels import Label, Labels
-from runbook_lib.web.match import bare_words, find, same_line
+from runbook_lib.web.match import pressables, same_line
 from runbook_lib.web.reading import messages, refusal, value_beside
 from runbook_lib.web.screen import FIELDS, Item, Screen, plain, same, says
 
@@ -32,8 +32,7 @@ def ha_page(screen: Screen, labels: Labels, read_utc: datetime, said: Iterable[s
     done = says(mode, labels.phrases["mode_active"])
     partial = bool(found) and any(step.percent for step in found) and not all(step.percent == 100 for step in found)
     busy = says(" ".join((mode, *spoken)), labels.phrases["under_way"])
-    buttons = find(screen, labels["register"]) or bare_words(screen, labels["register"])
-    offered = any(not hit.item.disabled for hit in buttons)
+    offered = any(not hit.item.disabled for hit in pressables(screen, labels["register"]))
     return HaPage(
         configuration_mode=mode,
         milestones=found,

@@ -11,7 +11,7 @@ import contextlib
 from playwright.async_api import Error
 
 from runbook_lib.errors import PageNotUnderstood
-from runbook_lib.web.match import Hit, find
+from runbook_lib.web.match import Hit, find, pressables
 from runbook_lib.web.screen import Item, Screen, says
 from runbook_lib.web.view import View
 
@@ -49,13 +49,13 @@ async def dismiss(view: View, front: Screen) -> None:
 def _ways_out(view: View, front: Screen, text: str) -> list[Hit]:
     """Return what may be clicked in a dialogue, the best first; nothing where a person has to decide."""
     labels = view.labels
-    if says(text, labels.phrases["session_ending"]) and (stays := find(front, labels["session_stay"])):
+    if says(text, labels.phrases["session_ending"]) and (stays := pressables(front, labels["session_stay"])):
         return stays
-    if not view.logged_in and (accepts := find(front, labels["notice_accept"])):
+    if not view.logged_in and (accepts := pressables(front, labels["notice_accept"])):
         return accepts
-    if view.agrees(text) and (agrees := find(front, labels["dialog_yes"])):
+    if view.agrees(text) and (agrees := pressables(front, labels["dialog_yes"])):
         return agrees
-    return [] if find(front, labels["dialog_no"]) else find(front, labels["dialog_close"])
+    return [] if pressables(front, labels["dialog_no"]) else pressables(front, labels["dialog_close"])
 
 
 async def uncover(view: View, item: Item) -> None:

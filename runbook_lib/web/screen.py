@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
@@ -85,13 +85,13 @@ class Row:
 class Screen:
     """All items of all frames, each frame in document order, and the rows of its tables and lists.
 
-    ``busy``: something lies over the page that can only be waited for, such as «Loading…».
+    ``cover``: what lies over the page and can only be waited for, such as «Loading…», as frames and indices.
     """
 
     items: tuple[Item, ...] = ()
     rows: tuple[Row, ...] = ()
     url: str = field(default="", compare=False)
-    busy: bool = False
+    cover: frozenset[tuple[int, int]] = frozenset()
 
     @cached_property
     def texts(self) -> tuple[str, ...]:
@@ -103,6 +103,24 @@ class Screen:
         """The items by frame."""
         numbers = sorted({item.frame for item in self.items})
         return {number: tuple(item for item in self.items if item.frame == number) for number in numbers}
+
+    @property
+    def busy(self) -> bool:
+        """Whether the page can only be waited for."""
+        return bool(self.cover)
+
+    def covering(self) -> Screen:
+        """Only what lies over the page."""
+        return Screen(tuple(item for item in self.items if (item.frame, item.index) in self.cover))
+
+    def asking(self) -> Screen:
+        """The same, with the cover taken for a dialogue."""
+        over = self.cover
+        items = (
+            replace(item, dialog="over the page", modal=True) if (item.frame, item.index) in over else item
+            for item in self.items
+        )
+        return Screen(tuple(items), self.rows, self.url)
 
     def nearest(self, item: Item) -> Item:
         """Return the item of the same kind and name that is nearest to one of an earlier screen, else that one."""
@@ -125,13 +143,13 @@ def screen_from(frames: Iterable[tuple[int, Mapping[str, Any]]], url: str, hide:
     secrets = [form for secret in hide for form in (secret, " ".join(secret.split())) if form]
     items: list[Item] = []
     rows: list[Row] = []
-    busy = False
+    cover: set[tuple[int, int]] = set()
     for number, listed in frames:
-        busy = busy or bool(listed.get("busy"))
+        cover |= {(number, index) for index in listed.get("busy", ())}
         first_row = len(rows)
         rows += [_row(row, number, secrets) for row in listed["rows"]]
         items += [_item(item, number, index, first_row, secrets) for index, item in enumerate(listed["items"])]
-    return Screen(tuple(items), tuple(rows), url, busy)
+    return Screen(tuple(items), tuple(rows), url, frozenset(cover))
 
 
 def _row(row: Mapping[str, Any], frame: int, secrets: list[str]) -> Row:

@@ -11,7 +11,7 @@ from playwright.async_api import Error
 
 from runbook_lib.errors import OutcomeUnknown, PageRefused, RunbookError
 from runbook_lib.web.hand import Hand
-from runbook_lib.web.match import find
+from runbook_lib.web.match import pressables
 from runbook_lib.web.obstacles import dismiss
 from runbook_lib.web.pictures import take_picture
 from runbook_lib.web.reading import fresh_texts, meaning, refusal
@@ -101,9 +101,8 @@ class Submit:
             words = refusal(front.texts, view.labels)
             if words:
                 raise self._refused(words)
-            if find(front, view.labels["dialog_no"]):
-                no = find(front, view.labels["dialog_no"])[0].item
-                await self.hand.click(no)
+            if no := pressables(front, view.labels["dialog_no"]):
+                await self.hand.click(no[0].item)
                 raise self._refused(
                     text, what="the page asked something that was not expected; it was answered with no"
                 )

@@ -15,7 +15,7 @@ from playwright.async_api import Dialog, ElementHandle, Error, Frame, JSHandle, 
 from runbook_lib.errors import ConnectionLost, DeviceSilent, PageNotUnderstood
 from runbook_lib.web.browser import PinnedBrowser
 from runbook_lib.web.labels import Labels
-from runbook_lib.web.match import find
+from runbook_lib.web.match import bare_words, find
 from runbook_lib.web.screen import FIELDS, PRESSABLE, Item, Screen, plain, says, screen_from
 
 _INVENTORY = files("runbook_lib.web").joinpath("inventory.js").read_text(encoding="utf-8")
@@ -25,6 +25,7 @@ _AS_TEXT = """h => Array.prototype.toJSON || Object.prototype.toJSON || String.p
 _AS_VALUES = "h => ({items: h.items, rows: h.rows, busy: h.busy})"
 _SHORT_WAIT_S, _LONG_WAIT_S = 0.05, 0.3
 _FRESH_S = 0.1
+_ANSWERS = ("dialog_yes", "dialog_no", "dialog_close", "session_stay", "notice_accept")
 
 Evidence = Callable[[str, bytes], None]
 T = TypeVar("T")
@@ -93,7 +94,9 @@ class View:
             return self._shown
         old, self._handles = self._handles, {}
         listed, _ = await asyncio.gather(self._list(), _dispose(old))
-        self._shown, self._shown_at = screen_from(listed, self.browser.page.url, self.browser.secrets), time.monotonic()
+        screen = screen_from(listed, self.browser.page.url, self.browser.secrets)
+        asks = any(bare_words(screen.covering(), self.labels[key]) for key in _ANSWERS) if screen.busy else False
+        self._shown, self._shown_at = screen.asking() if asks else screen, time.monotonic()
         return self._shown
 
     async def _list(self) -> list[tuple[int, Any]]:

@@ -149,6 +149,23 @@ def test_no_login_is_typed_into_a_page_that_came_round_the_relay(
     assert product.heard == []
 
 
+def test_no_password_is_typed_into_a_frame_that_is_not_of_the_server(tmp_path: Path) -> None:
+    """A login form in a frame of another origin looks like the server's own, and gets nothing."""
+    form = "<label>User Name <input></label><label>Password <input type=password></label><button>Login</button>"
+    heard: list[str] = []
+
+    async def go() -> None:
+        identity = Identity(tmp_path, "prime-pri")
+        body = f"<iframe sandbox srcdoc='{form}' width=900 height=300></iframe>"
+        with serving(site(heard, body), identity.context()) as url:
+            async with browsing(url, identity.pin) as browser:
+                with pytest.raises(CertificateMoved, match="another server"):
+                    await PrimePages(browser, labels_for()).login("root", "secret-password")
+                assert await browser.page.frames[1].get_by_label("Password").input_value() == ""
+
+    asyncio.run(go())
+
+
 def test_other_servers_get_nothing_and_are_named(tmp_path: Path) -> None:
     """A picture and a script of other servers are not fetched, and stand in ``blocked``."""
     elsewhere: list[str] = []

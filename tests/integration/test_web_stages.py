@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Callable
 from dataclasses import replace
@@ -18,6 +19,7 @@ from runbook_lib.lab.backend import HaForm
 from runbook_lib.models import ReadinessItem, Stage
 from runbook_lib.record import Kind
 from runbook_lib.session import open_runbook
+from runbook_lib.steps import watching_ha
 from runbook_lib.web import labels, labels_for
 from runbook_lib.web.labels import Label
 
@@ -306,6 +308,27 @@ def test_a_primary_that_fails_over_meanwhile_ends_the_registration(
         register(site)
     assert len(changes(lab.truth()).registered) == 1
     assert not [line for line in lab.truth() if line["what"] == "ncs ha remove"]
+
+
+class Stuck:
+    """A page that shows the same for ever."""
+
+    async def watch_registration(self, report: Callable[[Any], None]) -> Any:
+        await asyncio.Event().wait()
+
+
+def test_a_failover_ends_the_watch_whatever_the_page_shows(
+    start_lab: StartLab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Both servers are asked beside the page; once the secondary serves, the watch ends with their words."""
+    lab = start_lab("healthy", keys="ec")
+    monkeypatch.setattr(watching_ha, "_ASK_SERVERS_S", 0.1)
+    rb: Any = open_runbook(Stage.REGISTER, str(edited(lab, lambda site: None)))
+    lab.set_fault("failed_over")
+    with pytest.raises(RepairFailed) as failed:
+        rb._run(watching_ha.watch_registration(rb.context, cast("Any", Stuck()), None))
+    assert "Secondary Active" in failed.value.found
+    assert "fail back" in failed.value.next_step
 
 
 def test_without_a_browser_the_stage_ends_with_what_to_do(unregistered: Callable[..., Lab]) -> None:
