@@ -59,6 +59,7 @@ bench: setup ## Measure the browser part, and the log diagnosis against ripgrep 
 	$(BIN)/python tools/bench.py
 	$(BIN)/python tools/bench_web.py --write
 	$(BIN)/python tools/bench_triage.py --write
+	$(BIN)/python tools/bench_history.py
 
 reference: setup ## Make the copy of the notebooks with outputs that nbval compares
 	$(BIN)/python tools/reference.py

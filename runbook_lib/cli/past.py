@@ -15,7 +15,7 @@ from runbook_lib.history.standings import standings
 from runbook_lib.models import Standing
 from runbook_lib.views import View
 from runbook_lib.views.fleet_map import fleet_map
-from runbook_lib.views.incidents import incidents
+from runbook_lib.views.incidents import table_of
 
 TELL_FROM = 200
 """So many records to be read anew take long enough to say so."""
@@ -35,7 +35,7 @@ def history_command(query: Query, *, last: int, as_json: bool, sites: bool = Fal
         rows = [{**to_jsonable_python(one), "state": one.state} for one in (found[:last] if last else found)]
         out(json.dumps(rows, indent=1))
     else:
-        out(incidents(found, most=last).text().rstrip())
+        out(View(found, (table_of(found, last),)).text().rstrip())
 
 
 def tell_standings(found: Sequence[Standing], map_file: str) -> None:
