@@ -315,6 +315,24 @@ def lab_up(
     )
 
 
+@lab_app.command("fleet", epilog="Example: runbook lab fleet --sites 20 --scenario renewed")
+def lab_fleet(
+    sites: Annotated[int, typer.Option(min=1, help="How many sites.")] = 3,
+    scenario: Annotated[Scenario, typer.Option(help="What happened to each site before.")] = Scenario.RENEWED,
+    monitor_interval_s: Annotated[float, typer.Option(help="Seconds between a Health Monitor's connections.")] = 5.0,
+    registration_s: Annotated[float, typer.Option(help="Seconds that an HA registration takes.")] = 3.0,
+) -> None:
+    """Simulate many sites in this process until Ctrl-C, and say where the fleet's file is."""
+    from runbook_lib.cli.lab import fleet_command
+
+    options = {
+        "scenario": scenario.value,
+        "monitor_interval_s": monitor_interval_s,
+        "registration_s": registration_s,
+    }
+    fleet_command(sites, options)
+
+
 @lab_app.command("status", epilog="Example: runbook lab status --json")
 def lab_status(json: JsonOption = False) -> None:
     """Show what the lab holds: addresses, HA states, stores, presented certificates."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -28,6 +29,16 @@ def up_command(options: dict[str, Any]) -> None:
         state = lab.up(places.lab_dir(), lab.LabOptions.from_dict(options))
     out(status_view(state).text())
     out(f"site: {places.lab_dir() / 'site.yaml'}")
+
+
+def fleet_command(count: int, options: dict[str, Any]) -> None:
+    """Simulate so many sites until this process is told to end."""
+    from runbook_lib.lab.many import ManyLabs
+
+    with lab_errors(), ManyLabs(places.lab_dir() / "fleet", count, **options) as many:
+        out(f"{count} sites are up, until Ctrl-C.\nfleet: {many.fleet_file}")
+        out(f"Next, elsewhere: runbook fleet triage {many.fleet_file}")
+        threading.Event().wait()
 
 
 def status_command(*, as_json: bool) -> None:

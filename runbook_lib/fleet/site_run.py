@@ -76,11 +76,21 @@ def result_of_error(task: SiteTask, error: RunbookError, seconds: float) -> Site
     return SiteResult(site=task.site, incident=task.incident, state=state, why=why, seconds=round(seconds, 3))
 
 
-def settled_state(task: SiteTask) -> SiteState:
+def result_of_interruption(task: SiteTask) -> SiteResult:
+    """Return the result of a run that was told to end: what its record says of it by now."""
+    try:
+        outcome = Record.open(Path(task.records), task.incident).outcome()
+        state = SiteState.UNKNOWN if outcome is Outcome.UNKNOWN else settled_state(task, otherwise=SiteState.STOPPED)
+    except RunbookError:
+        state = SiteState.UNKNOWN
+    return SiteResult(site=task.site, incident=task.incident, state=state, why="the run was told to end at once")
+
+
+def settled_state(task: SiteTask, *, otherwise: SiteState = SiteState.FAILED) -> SiteState:
     """Return what the site's own record says after a run that could not say it: unknown where a change may be open."""
     try:
         record = Record.open(Path(task.records), task.incident)
-        return SiteState.UNKNOWN if record.pending_changes() else SiteState.FAILED
+        return SiteState.UNKNOWN if record.pending_changes() else otherwise
     except RunbookError:
         return SiteState.UNKNOWN
 

@@ -17,7 +17,7 @@ from types import FrameType
 from typing import Any, TextIO
 
 from runbook_lib.engine.signals import Terminated
-from runbook_lib.fleet.site_run import run_site
+from runbook_lib.fleet.site_run import result_of_interruption, run_site
 from runbook_lib.fleet.task import SiteEvent, SiteResult, SiteTask
 from runbook_lib.kernels import WarmKernels
 from runbook_lib.models import Stage
@@ -42,7 +42,12 @@ class Worker:
         while (task := self._tasks.get()) is not None:
             self._busy = True
             os.environ[TOKEN_VARIABLE] = task.token
-            self._say("result", run_site(task, lambda event: self._say("event", event), self._halted.is_set))
+            try:
+                result = run_site(task, lambda event: self._say("event", event), self._halted.is_set)
+            except (KeyboardInterrupt, SystemExit):
+                self._say("result", result_of_interruption(task))
+                raise
+            self._say("result", result)
             self._busy = False
 
     def _read(self) -> None:

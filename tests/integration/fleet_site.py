@@ -72,11 +72,21 @@ class Evening:
 
 def run_one(task: SiteTask, output: Path, on: Callable[[SiteEvent, LocalExecutor], None]) -> SiteResult:
     """Run one task on a worker process; ``on`` hears of each event."""
+    return _run(task, output, "", on)[0]
 
-    async def main() -> SiteResult:
-        executor = LocalExecutor(output)
+
+def run_one_to(task: SiteTask, output: Path, address: str) -> tuple[SiteResult, list[str]]:
+    """Run one task and copy its record to an address; return what that refused, too."""
+    return _run(task, output, address, lambda event, executor: None)
+
+
+def _run(
+    task: SiteTask, output: Path, address: str, on: Callable[[SiteEvent, LocalExecutor], None]
+) -> tuple[SiteResult, list[str]]:
+    async def main() -> tuple[SiteResult, list[str]]:
+        executor = LocalExecutor(output, address)
         try:
-            return await executor.run(task, lambda event: on(event, executor))
+            return await executor.run(task, lambda event: on(event, executor)), executor.refused
         finally:
             await executor.close()
 

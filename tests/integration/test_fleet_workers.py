@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from fleet_site import Evening, run_one
+from fleet_site import Evening, run_one, run_one_to
 from repair_site import changes
 
 from runbook_lib.fleet.local import LocalExecutor
@@ -19,6 +19,7 @@ from runbook_lib.fleet.task import SiteEvent, SiteState
 from runbook_lib.lab.many import ManyLabs
 from runbook_lib.models import Outcome, Stage, StageState
 from runbook_lib.record import Kind, Record, holder_of
+from runbook_lib.record.verify import verify_record
 
 READ, DELETES = "site-001", "site-002"
 DELETE = "ncs certvalidation tofu-certs deletecert"
@@ -86,6 +87,49 @@ def test_a_worker_that_dies_while_it_deletes_leaves_unknown(evening: Evening, la
     assert Stage.LIST in stages[stages.index(Stage.DELETE) + 1 :]
     assert len(set(_intents(record, known))) == len(_intents(record, known)) == 3
     assert len(changes(lab.truth(DELETES)).deleted) <= 3
+
+
+def test_told_to_end_at_once_a_site_says_how_far_it_came(evening: Evening, lab: ManyLabs, tmp_path: Path) -> None:
+    """A run that is ended in a reading stage has stopped, says so in its record, and leaves no lock."""
+    evening.round = Round.create(evening.records, evening.fleet.name)
+    evening.rollup = None  # type: ignore[assignment]
+    lab.set_fault(READ, "silent", service="ssh")
+    task = evening.task(READ, Stage.START)
+
+    def on(event: SiteEvent, executor: LocalExecutor) -> None:
+        threading.Timer(3.0, executor.abort).start()
+
+    try:
+        ended = run_one(task, tmp_path / "log", on)
+    finally:
+        lab.clear_faults()
+    assert (ended.state, ended.why) == (SiteState.STOPPED, "the run was told to end at once")
+    assert Record.open(evening.records, task.incident).outcome() is Outcome.STOPPED
+    assert holder_of(evening.records, READ) is None
+
+
+def test_a_contradiction_in_a_run_is_told(evening: Evening, lab: ManyLabs, tmp_path: Path) -> None:
+    """A site that shows an impostor's certificate in stage 20 is told as contradicted, which ends the evening."""
+    evening.round = Round.create(evening.records, evening.fleet.name)
+    evening.rollup = None  # type: ignore[assignment]
+    lab.set_fault(READ, "impostor", "secondary")
+    try:
+        result = run_one(evening.task(READ, Stage.LIST), tmp_path / "log", lambda event, executor: None)
+    finally:
+        lab.clear_faults()
+    assert (result.state, result.contradicted) == (SiteState.DONE, True), result.why
+
+
+def test_an_address_that_refuses_the_record_is_named_and_the_record_stays(evening: Evening, tmp_path: Path) -> None:
+    """The site's result is what it is; the refusal is told beside it, and the record lies whole where it was made."""
+    evening.round = Round.create(evening.records, evening.fleet.name)
+    evening.rollup = None  # type: ignore[assignment]
+    (tmp_path / "no-folder").write_text("a file where a folder would have to be", encoding="utf-8")
+    task = evening.task(READ, Stage.START)
+    result, refused = run_one_to(task, tmp_path / "log", f"file://{tmp_path}/no-folder")
+    assert result.state is SiteState.DONE
+    assert [READ in line and "refuses to be written" in line for line in refused] == [True]
+    assert verify_record(evening.records / task.incident).problems == []
 
 
 def _intents(record: Record, since: int) -> list[tuple[str, str]]:

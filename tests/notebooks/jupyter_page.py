@@ -5,14 +5,15 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 from playwright.sync_api import Locator, Page, expect, sync_playwright
 
 from runbook_lib.browsers import find_browser, launch_arguments
 
-SLOW_MS = 90_000
-LONG_MS = 180_000
+SLOW_MS = 120_000
+LONG_MS = 240_000
 DONE = re.compile(r"\[\d+\]:")
 
 
@@ -52,34 +53,52 @@ class Notebook:
         self.page.keyboard.press("Shift+Enter")
         return cell
 
-    def run(self, calls: str, timeout_ms: float = SLOW_MS) -> Locator:
-        """Run one cell to its end and return what it put out."""
-        cell = self.start(calls)
-        expect(cell.locator(".jp-InputPrompt")).to_have_text(DONE, timeout=timeout_ms)
-        return cell.locator(".jp-Cell-outputWrapper")
+    def wait(self, calls: str) -> Locator:
+        """Wait until a cell that was started is through, and return it."""
+        cell = self.cell(calls)
+        expect(cell.locator(".jp-InputPrompt")).to_have_text(DONE, timeout=LONG_MS)
+        return cell
 
-    def run_up_to(self, *calls: str, timeout_ms: float = SLOW_MS) -> Locator:
-        """Run cells one after the other; none of them is red."""
+    def run(self, *calls: str) -> Locator:
+        """Run cells one after the other, none of which is red, and return the last one."""
         for each in calls:
-            shown = self.run(each, timeout_ms)
+            self.start(each)
+            cell = self.wait(each)
             assert self.red(each).count() == 0, self.red(each).first.inner_text()
-        return shown
+        return cell
 
     def red(self, calls: str) -> Locator:
-        """The errors that a cell shows."""
-        return self.cell(calls).locator(
-            '[data-mime-type="application/vnd.jupyter.stderr"], .jp-OutputArea-output.jp-mod-error'
-        )
+        """What a cell shows in red."""
+        return self.cell(calls).locator('[data-mime-type="application/vnd.jupyter.stderr"]')
 
-    def follow(self, link: str) -> None:
-        """Click a link in a table."""
+    def follow(self, link: str) -> Notebook:
+        """Click a link in a table and return the notebook to which it leads."""
         self.panel.locator(".rb a", has_text=link).first.click()
+        return Notebook(self.page, link[:2])
+
+    def fill(self, label: str, value: object) -> None:
+        """Type into the field of a form."""
+        self.panel.get_by_label(label, exact=True).fill(str(value))
+
+    def button(self, words: str) -> Locator:
+        """The button of a form."""
+        return self.panel.get_by_role("button", name=words)
+
+    def drop(self, button: str, path: Path) -> None:
+        """Choose a file for a button that takes one."""
+        with self.page.expect_file_chooser() as chosen:
+            self.button(button).click()
+        chosen.value.set_files(path)
+
+    def says(self, words: str) -> None:
+        """Wait until the notebook shows these words."""
+        expect(self.panel.get_by_text(words).first).to_be_visible()
 
     def menu(self, menu: str, entry: str) -> None:
         """Click an entry of JupyterLab's menu."""
         self.page.get_by_role("menuitem", name=menu, exact=True).click()
-        self.page.get_by_role("menuitem", name=entry, exact=True).click()
+        self.page.locator(".lm-Menu-itemLabel", has_text=re.compile(f"^{entry}$")).click()
 
     def wait_idle(self) -> None:
         """Wait until the kernel has nothing to do."""
-        expect(self.page.get_by_text("Python 3 (ipykernel) | Idle")).to_be_visible()
+        expect(self.page.get_by_text("Python 3 (ipykernel) | Idle")).to_be_visible(timeout=LONG_MS)

@@ -48,7 +48,7 @@ class Server:
 def make_checkout(folder: Path) -> Path:
     """Copy what a checkout needs to run, with no site but the lab's in ``params``."""
     ignore = shutil.ignore_patterns("__pycache__", ".ipynb_checkpoints")
-    for name in ("runbook_lib", "notebooks"):
+    for name in ("runbook_lib", "notebooks", "docs"):
         shutil.copytree(project_root() / name, folder / name, ignore=ignore)
     (folder / "params").mkdir()
     (folder / "params" / "lab.yaml").write_text(LAB_YAML)

@@ -1,15 +1,32 @@
-"""By hand, in a real browser: from the first look to the repaired site, by clicking and typing."""
+"""By hand, in a real browser: from a checkout without a site to the repaired one, by clicking and typing.
+
+One story in one JupyterLab, told in the order of its tests; each goes on where the one before it ended. The lab stands
+for real servers: the form is given its addresses, host keys and references, and the site is a production one.
+"""
 
 from __future__ import annotations
 
+import json
+import os
+import re
+import signal
+import stat
 from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
 
 import pytest
-from jupyter_page import Notebook, browser_context
+import yaml
+from jupyter_page import LONG_MS, SLOW_MS, Notebook, browser_context
 from jupyter_server import Server, jupyter_server
-from playwright.sync_api import Page
+from playwright.sync_api import Page, expect
 
-pytestmark = pytest.mark.timeout(600)
+from runbook_lib import lab
+
+pytestmark = pytest.mark.timeout(900)
+
+NEXT = ("rb.next", "rb.close")
+OPEN = ("site =", "open_runbook")
 
 
 @pytest.fixture(scope="module")
@@ -20,16 +37,251 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 
 @pytest.fixture(scope="module")
 def page(server: Server) -> Iterator[Page]:
-    """A page of JupyterLab, on the notebook that the command opens."""
-    with browser_context(viewport={"width": 1400, "height": 3000}) as context:
+    """A page of JupyterLab as the command opens it, tall enough for whole notebooks."""
+    with browser_context(viewport={"width": 1500, "height": 3600}) as context:
         opened = context.new_page()
-        opened.goto(f"{server.base}/lab/tree/notebooks/00_start_here.ipynb?token={server.token}")
+        opened.on("dialog", lambda dialog: dialog.accept())
+        opened.goto(f"{server.base}/?token={server.token}")
         yield opened
 
 
-def test_the_first_stages_run_cell_by_cell(page: Page) -> None:
-    """Cells run in order by Shift+Enter, and the table of next steps leads to the next notebook by a click."""
+def journal(server: Server) -> list[dict[str, Any]]:
+    """Return the lines of the journal of the site's one incident."""
+    [path] = server.records.glob("*-paris-*/journal.jsonl")
+    return [json.loads(line) for line in path.read_text().splitlines()]
+
+
+def sent(server: Server) -> list[str]:
+    """Return what reached the lab and changes something, as the lab itself saw it."""
+    lines = lab.read_truth(server.lab / "truth.jsonl")
+    changes = ("ncs certvalidation tofu-certs deletecert", "HA registration", "add ISE")
+    return [line["what"] for line in lines if line.get("effect") and line["what"].startswith(changes)]
+
+
+def fields(folder: Path) -> dict[str, object]:
+    """Return what is typed into the form for a new site, by label."""
+    site = yaml.safe_load((folder / "site.yaml").read_text())
+    typed: dict[str, object] = {"Site's name": "paris"}
+    for key in ("primary", "secondary"):
+        who, ssh = key.capitalize(), site[key]["ssh"]
+        typed |= {
+            f"{who}: address": site[key]["address"],
+            f"{who}: Health Monitor port": site[key]["health_monitor_port"],
+            f"{who}: SSH port": ssh["port"],
+            f"{who}: SSH user": ssh["user"],
+            f"{who}: SSH password": f"file:{folder}/secrets/{key}_ssh",
+            f"{who}: SSH host key": ssh["host_key"][0],
+            f"{who}: logs": f"{folder}/{key}/logs",
+            f"{who}: zone of its logs": "UTC",
+        }
+    web, ise = site["primary"]["web"], site["ise"][0]
+    return typed | {
+        "Web pages: port": web["port"],
+        "Web pages: user": web["user"],
+        "Web pages: password": f"file:{folder}/secrets/primary_web",
+        "HA: authentication key": f"file:{folder}/secrets/auth_key",
+        "ISE: address": ise["address"],
+        "ISE: port": ise["port"],
+        "ISE: user": ise["user"],
+        "ISE: password": f"file:{folder}/secrets/ise",
+        "Further keys": yaml.safe_dump({"deadlines": site["deadlines"]}),
+    }
+
+
+def test_it_is_bound_to_loopback_and_asks_for_the_token(server: Server, page: Page) -> None:
+    """The address is loopback's, and without the token nothing is shown."""
+    assert server.base.startswith("http://127.0.0.1:")
+    browser = page.context.browser
+    assert browser
+    assert browser.new_context().request.get(f"{server.base}/api/contents/notebooks").status == 403
+
+
+def test_it_opens_beside_what_helps_and_runs_all_on_the_lab(page: Page) -> None:
+    """Without an incident the guide stands beside; no question pops up; with nothing chosen Run All looks at the lab."""
     start = Notebook(page, "00")
-    start.run_up_to("site =", "open_runbook", "rb.preflight", "rb.incidents", "rb.next", "rb.close")
-    start.follow("10_diagnose_logs")
-    Notebook(page, "10").run_up_to("site =", "open_runbook", "rb.diagnose", "rb.next", "rb.close")
+    expect(page.get_by_role("heading", name="By hand, in JupyterLab")).to_be_visible()
+    expect(page.locator(".jp-Dialog, .Toastify__toast")).to_have_count(0)
+    start.panel.locator(".jp-MarkdownCell").first.click()
+    start.menu("Run", "Run All Cells")
+    expect(start.wait('open_runbook("00')).to_contain_text("LAB: simulated servers")
+    expect(start.wait("rb.close").locator("tr.good")).to_contain_text("done")
+    expect(start.red("rb.")).to_have_count(0)
+
+
+def test_a_site_is_made_by_typing_and_no_password_stays_in_the_form(server: Server, page: Page) -> None:
+    """The form says what is wrong while one types, takes no password, and writes a file for its owner alone."""
+    start = Notebook(page, "00")
+    start.run("choose_site")
+    start.button("Make a new site").click()
+    start.fill("Primary: address", "https://192.0.2.10")
+    start.says("is neither an IP address nor a host name")
+    password = start.panel.get_by_label("Primary: SSH password", exact=True)
+    password.press_sequentially("hunter2")
+    start.says("that was no reference, and nothing of it is kept")
+    expect(password).to_have_value("")
+    expect(start.button("Write the site's file")).to_be_disabled()
+    for label, value in fields(server.lab).items():
+        start.fill(label, value)
+    expect(start.button("Write the site's file")).to_be_enabled()
+    start.button("Write the site's file").click()
+    start.says("Written: params/paris.yaml")
+    assert stat.S_IMODE((server.checkout / "params" / "paris.yaml").stat().st_mode) == 0o600
+
+
+def test_the_next_cell_opens_the_chosen_site_and_all_of_it_answers(page: Page) -> None:
+    """The banner says PRODUCTION and the site's name, and no line of the preflight is other than expected."""
+    start = Notebook(page, "00")
+    expect(start.run('open_runbook("00')).to_contain_text("PRODUCTION: real servers")
+    answers = start.run("rb.preflight")
+    expect(answers.locator("tr.good").first).to_be_visible()
+    expect(answers.locator("tr.bad, tr.doubt")).to_have_count(0)
+    start.run("rb.incidents", *NEXT)
+
+
+def test_the_next_notebook_opens_the_same_incident(server: Server, page: Page) -> None:
+    """A click leads to 10_diagnose_logs, whose parameters are empty, and it goes on in the incident of stage 00."""
+    logs = Notebook(page, "00").follow("10_diagnose_logs")
+    expect(logs.run(*OPEN)).to_contain_text(incident(server))
+    expect(logs.run("rb.diagnose").locator("tr.bad")).to_have_count(3)
+    logs.run(*NEXT)
+
+
+def incident(server: Server) -> str:
+    [folder] = server.records.glob("*-paris-*")
+    return folder.name
+
+
+def test_a_bad_fingerprint_is_refused_with_the_reason(server: Server, page: Page) -> None:
+    """MD5, SHA-1 and a private key are refused where they are given; what is kept afterwards is none of them."""
+    lists = Notebook(page, "10").follow("20_list_certificates")
+    lists.run(*OPEN, "rb.expectations")
+    for digits, reason in (("ab:" * 15 + "ab", "as MD5 has"), ("AB " * 20, "as SHA-1 has")):
+        lists.fill("SHA-256 fingerprint", digits)
+        lists.says(reason)
+        expect(lists.button("Keep this for primary")).to_be_disabled()
+    key = server.lab.parent / "server.key"
+    key.write_text("-----BEGIN PRIVATE KEY-----\nMC4CAQAwBQYDK2VwBCIEIA==\n-----END PRIVATE KEY-----\n")
+    lists.drop("CSR or certificate file", key)
+    lists.says("The file holds a private key")
+    lists.fill("SHA-256 fingerprint", "")
+    expect(lists.button("Keep this for primary")).to_be_disabled()
+    assert not list((server.records / incident(server)).glob("expectations/*"))
+
+
+def keep(lists: Notebook, host: str) -> None:
+    """Press the button, and wait until the form says that it was kept."""
+    expect(lists.button(f"Keep this for {host}")).to_be_enabled()
+    lists.button(f"Keep this for {host}").click()
+    lists.says(f"Kept for {host}")
+
+
+def test_a_wrong_fingerprint_contradicts_and_blocks_the_plan(server: Server, page: Page) -> None:
+    """64 digits of another certificate: the verdict is «contradicted», nothing would be deleted."""
+    lists = Notebook(page, "20")
+    lists.fill("SHA-256 fingerprint", "0" * 64)
+    keep(lists, "primary")
+    for host, name in (("secondary", "secondary.csr"), ("ise", "ise.pem")):
+        lists.panel.get_by_label("Host", exact=True).select_option(host)
+        lists.drop("CSR or certificate file", server.lab / "desk" / name)
+        keep(lists, host)
+    expect(lists.run("rb.inventory", "rb.presented", "rb.verdicts")).to_contain_text("contradicted")
+    expect(lists.run("rb.override", "rb.plan")).to_contain_text("Blocked: nothing is deleted")
+
+
+def test_the_right_fingerprint_in_any_spelling_confirms(server: Server, page: Page) -> None:
+    """Read out with colons, in capitals; the plan then deletes the three stale entries."""
+    lists = Notebook(page, "20")
+    digits = (server.lab / "desk" / "primary.sha256").read_text().strip().upper()
+    lists.panel.get_by_label("Host", exact=True).select_option("primary")
+    lists.fill("SHA-256 fingerprint", ":".join(re.findall("..", digits)))
+    keep(lists, "primary")
+    lists.run("rb.inventory", "rb.presented", "rb.verdicts", "rb.override")
+    expect(lists.run("rb.plan").get_by_text("would delete")).to_have_count(3)
+    lists.run(*NEXT)
+
+
+def test_run_all_stops_red_at_the_approval(server: Server, page: Page) -> None:
+    """Run All on stage 30 ends at the cell that only a person can settle; nothing was sent."""
+    delete = Notebook(page, "20").follow("30_delete_stale_certificates")
+    delete.menu("Run", "Run All Cells")
+    delete.wait("rb.require_approval")
+    expect(delete.red("rb.require_approval").first).to_be_visible()
+    expect(delete.cell("rb.require_approval")).to_contain_text("ApprovalMissing")
+    delete.wait_idle()
+    expect(delete.cell("rb.delete()").locator(".jp-InputPrompt")).to_have_text("[ ]:")
+    assert sent(server) == []
+
+
+def test_a_second_tab_approves_nothing_twice(server: Server, page: Page) -> None:
+    """The same notebook in two tabs: one approval is written, and the second press says whose it was."""
+    delete = Notebook(page, "30")
+    delete.menu("File", "Save Notebook")
+    with page.context.new_page() as other:
+        other.goto(f"{server.base}/lab/workspaces/second/tree/notebooks/30_delete_stale_certificates.ipynb")
+        second = Notebook(other, "30")
+        second.run("rb.approval")
+        for tab, name in ((second, "Ada Example"), (delete, "Ben Example")):
+            tab.page.bring_to_front()
+            tab.fill("Your name", name)
+            tab.button("Approve 3 deletions").click()
+            tab.says("Ada Example")
+    delete.says("has approved this plan already")
+    assert [line["seen"] for line in journal(server) if line["kind"] == "approved"] == ["Ada Example"]
+
+
+def test_the_approved_plan_is_carried_out(server: Server, page: Page) -> None:
+    """The cell that was red goes on; the lab saw three deletions, each once."""
+    delete = Notebook(page, "30")
+    delete.run("rb.require_approval", "rb.delete()", "rb.prove", *NEXT)
+    assert len(sent(server)) == len(set(sent(server))) == 3
+
+
+def test_the_registration_shows_a_bar_and_can_be_stopped(page: Page) -> None:
+    """The bar moves; the stop button ends the cell, which says that running it again goes on."""
+    register = Notebook(page, "30").follow("40_register_ha")
+    register.run(*OPEN, "rb.observe", "rb.form", "rb.readiness")
+    cell = register.start("rb.register()")
+    bar = cell.locator("progress[value]")
+    expect(bar).to_be_visible(timeout=LONG_MS)
+    first = bar.get_attribute("value")
+    expect(cell.locator(f'progress[value]:not([value="{first}"])')).to_be_visible(timeout=LONG_MS)
+    page.get_by_role("button", name="Interrupt the kernel").click()
+    register.wait("rb.register()")
+    expect(cell).to_contain_text("Stopped by hand")
+
+
+def test_a_reloaded_page_goes_on_and_registers_no_second_time(server: Server, page: Page) -> None:
+    """Started again, the page loaded anew in the middle, the cell run once more: one registration in all."""
+    Notebook(page, "40").start("rb.register()")
+    page.reload()
+    register = Notebook(page, "40")
+    register.run("rb.register()", "rb.prove", *NEXT)
+    assert [what for what in sent(server) if what.startswith("HA")] == ["HA registration completed"]
+
+
+def test_the_ise_server_is_added_and_the_site_is_repaired(server: Server, page: Page) -> None:
+    """Stages 50 and 60 by clicking; the outcome is `repaired`."""
+    ise = Notebook(page, "40").follow("50_readd_ise")
+    ise.run(*OPEN, "rb.observe", "rb.readd", "rb.prove", *NEXT)
+    verify = ise.follow("60_verify")
+    verify.run(*OPEN, "rb.verify", "rb.trust")
+    expect(verify.run("rb.outcome")).to_contain_text("repaired")
+    verify.run(*NEXT)
+    assert [line["seen"] for line in journal(server) if line["kind"] == "outcome"] == ["repaired"]
+
+
+def test_the_post_mortem_is_of_the_incident_that_has_ended(server: Server, page: Page) -> None:
+    """Stage 70 opens the repaired incident, not a new one, and writes its report."""
+    post_mortem = Notebook(page, "60").follow("70_post_mortem")
+    expect(post_mortem.run(*OPEN)).to_contain_text(incident(server))
+    expect(post_mortem.run("rb.summary")).to_contain_text("repaired")
+    post_mortem.run("rb.timeline", "rb.unproven", "rb.write", *NEXT)
+
+
+def test_ctrl_c_ends_jupyterlab_and_its_lab(server: Server, page: Page) -> None:
+    """One Ctrl-C, no question: JupyterLab, its kernels and the lab are gone, and the exit code is 0."""
+    page.close()
+    os.killpg(server.process.pid, signal.SIGINT)
+    assert server.process.wait(timeout=SLOW_MS / 1000) == 0
+    assert not lab.is_up(server.lab)
+    assert server.said.read_text() == "The lab is down.\n"
