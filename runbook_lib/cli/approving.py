@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 from runbook_lib import places
-from runbook_lib.cli.running import out
+from runbook_lib.cli.terminal import out
 from runbook_lib.errors import ParameterRefused
 from runbook_lib.models import Approval, Override
 from runbook_lib.params import canonical_sha256, load_site_or_lab

@@ -6,8 +6,8 @@ from pathlib import Path
 
 from runbook_lib import places
 from runbook_lib.canonical import sha256_hex
-from runbook_lib.cli.running import out
 from runbook_lib.cli.sealing import record_folder, tell
+from runbook_lib.cli.terminal import out
 from runbook_lib.errors import RecordDamaged
 from runbook_lib.record.archive import archive_name, pack
 from runbook_lib.record.trusted import trusted_in

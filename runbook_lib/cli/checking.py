@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from runbook_lib import background
-from runbook_lib.cli.running import out
+from runbook_lib.cli.terminal import out
 from runbook_lib.errors import DeviceError, RunbookError
 from runbook_lib.models import Check
 from runbook_lib.params import Site

@@ -11,7 +11,8 @@ from pathlib import Path
 from runbook_lib import places
 from runbook_lib.cli.fleet_triage import chosen
 from runbook_lib.cli.past import tell_standings
-from runbook_lib.cli.running import out, stage_named
+from runbook_lib.cli.running import stage_named
+from runbook_lib.cli.terminal import out
 from runbook_lib.errors import OutcomeUnknown, ParameterRefused, RecordError, SafetyStop, UsageError, printable
 from runbook_lib.fleet.approving import approve_rollup
 from runbook_lib.fleet.executor import Executor

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from runbook_lib import places
-from runbook_lib.cli.running import out
+from runbook_lib.cli.terminal import out
 from runbook_lib.errors import DeviceError, ParameterRefused, SafetyStop, printable
 from runbook_lib.fleet.finding import Condition, Finding
 from runbook_lib.fleet.inventory import load_fleet

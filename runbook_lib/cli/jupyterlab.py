@@ -13,7 +13,7 @@ from types import FrameType
 
 from runbook_lib import lab, places
 from runbook_lib.cli.lab import lab_errors
-from runbook_lib.cli.running import out
+from runbook_lib.cli.terminal import out
 from runbook_lib.cli.workspace import WORKSPACE, save_workspace
 from runbook_lib.session import open_site
 

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from runbook_lib import lab, places
-from runbook_lib.cli.running import out
+from runbook_lib.cli.terminal import out
 from runbook_lib.errors import ParameterRefused
 from runbook_lib.views import Row, Table, View
 

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from runbook_lib import places
-from runbook_lib.cli.running import out
+from runbook_lib.cli.terminal import out
 from runbook_lib.errors import ParameterRefused
 from runbook_lib.history import Query, past_incidents
 from runbook_lib.history.standings import standings

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from runbook_lib.cli.running import out
 from runbook_lib.cli.sealing import record_folder
+from runbook_lib.cli.terminal import out
 from runbook_lib.errors import RecordDamaged, RunbookError, printable
 from runbook_lib.record import Record
 from runbook_lib.report import PostMortem, Written, post_mortem, write_beside, write_into

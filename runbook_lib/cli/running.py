@@ -7,6 +7,7 @@ import time
 
 from runbook_lib import places
 from runbook_lib.cli.progress import Progress
+from runbook_lib.cli.terminal import out
 from runbook_lib.errors import ParameterRefused
 from runbook_lib.models import Stage
 from runbook_lib.params import Site
@@ -81,7 +82,3 @@ def stage_named(text: str) -> Stage:
     if not found:
         raise ParameterRefused(f"There is no stage {text!r}", next_step=f"one of: {', '.join(Stage)}")
     return found[0]
-
-
-def out(line: str) -> None:
-    print(line, flush=True)  # noqa: T201 - this is the terminal

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from runbook_lib import places
-from runbook_lib.cli.running import out
+from runbook_lib.cli.terminal import out
 from runbook_lib.errors import ParameterRefused, RecordDamaged, printable
 from runbook_lib.record.archive import verify_archive
 from runbook_lib.record.keys import PUBLIC, new_key, read_public
