@@ -14,9 +14,11 @@ import pytest
 from incident_kit import STALE, Incident
 from report_kit import PLAIN, checks, whole_record
 
+from runbook_lib import secrets
 from runbook_lib.errors import ParameterRefused
 from runbook_lib.models import Outcome, Stage, StageState, Verdict
 from runbook_lib.record import Artifact, Kind, Record
+from runbook_lib.redactor import Redactor
 from runbook_lib.report import post_mortem, render_html, render_markdown, write_beside, write_into
 from runbook_lib.report.written import begin, end
 
@@ -227,10 +229,12 @@ def test_text_of_others_stays_text(hostile: str) -> None:
 
 def test_the_page_allows_its_own_style_and_nothing_else(hostile: str) -> None:
     """The policy comes before the style sheet, names its hash, and allows no script and no address."""
+    require_own_style(hostile)
     policy = next(about["content"] or "" for about in Page(hostile).all("meta") if "http-equiv" in about)
+    directives = [directive.split(" '")[0] for directive in policy.split("; ")]
+    assert directives == ["default-src", "img-src data:", "style-src", "base-uri", "form-action"]
+    assert policy.startswith("default-src 'none'; ")
     style = hostile.partition("<style>")[2].partition("</style>")[0]
-    digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
-    assert policy.startswith(f"default-src 'none'; img-src data:; style-src 'sha256-{digest}';")
     assert hostile.index("Content-Security-Policy") < hostile.index("<style>")
     assert not re.search(r"url\(|@import|https?:", style)
 
@@ -300,3 +304,25 @@ def test_a_report_in_the_record_is_a_part_of_it(tmp_path: Path) -> None:
         assert written.files[0].name == name
     assert post_mortem(record.folder).standing.problems == ()
     assert {path.stat().st_mode & 0o777 for path in (record.folder / "report").iterdir()} == {0o600}
+
+
+def test_the_report_passes_the_gate_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A secret that got into a text is replaced in every form; one that is a word of the style sheet breaks nothing."""
+    record = whole_record(tmp_path, "the key is hunter2-hunter2")
+    gate = Redactor()
+    gate.know("env:KEY", "hunter2-hunter2")
+    gate.know("env:OTHER", "border-collapse")
+    monkeypatch.setattr(secrets, "REDACTOR", gate)
+    folder = tmp_path / "out"
+    write_beside(folder, post_mortem(record.folder), record=record.folder, forms=FORMS)
+    for path in folder.iterdir():
+        assert "hunter2" not in path.read_text()
+        assert "[secret env:KEY]" in path.read_text() or path.suffix == ".md"
+    require_own_style((folder / "post-mortem.html").read_text())
+
+
+def require_own_style(page: str) -> None:
+    """Fail unless the policy names the hash of the page's style sheet."""
+    style = page.partition("<style>")[2].partition("</style>")[0]
+    digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
+    assert f"style-src 'sha256-{digest}';" in page
