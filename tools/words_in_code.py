@@ -34,7 +34,7 @@ WORDS = {"headers", "title", "caption", "description", "empty", "note", "placeho
 _SENTENCE = re.compile(r"[A-Za-z]{2,}[,;:.)»]* [^\n]*[a-z]{2,}")
 _CODE = re.compile(
     r"\\[a-zA-Z]|\(\?|=>|</?\w+[ >]|@media|\|[A-Z\[]|^[\w./-]+\.(?:py|js|html)$"
-    r"|^[\w.-]+\{|\{--|-serif|monospace|default-src|border-left|HTTP/1"
+    r"|^[\w.-]+\{|\{--|-serif|monospace|default-src|border-left|HTTP/1|\.pic\{|^row wrap$"
 )
 """Patterns, scripts and styles are no words."""
 
@@ -52,7 +52,9 @@ def texts_of(path: Path, library: Path) -> Iterator[tuple[str, list[str]]]:
             continue
         text, values = _text(node)
         bare = text.strip()
-        if bare and not _CODE.search(bare) and (id(node) in words or _SENTENCE.search(bare)):
+        if not re.search(r"[A-Za-z]", re.sub(r"\{\d+\}", "", bare)) or _CODE.search(bare):
+            continue
+        if id(node) in words or _SENTENCE.search(bare):
             yield bare, values
 
 
@@ -95,8 +97,12 @@ def _inside(tree: ast.Module) -> Iterator[int]:
 
 
 def _words(tree: ast.Module) -> Iterator[int]:
-    """Yield what is shown even as a single word: arguments that are, values of word tables, states and verdicts."""
+    """Yield what is shown even as a single word: arguments that are, cells, word tables, states and verdicts."""
     for node in ast.walk(tree):
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in {"said", "Link"}:
+            yield from (id(argument) for argument in node.args[:1])
+        if isinstance(node, ast.keyword) and node.arg == "cells" and isinstance(node.value, ast.Tuple):
+            yield from (id(cell) for cell in node.value.elts)
         if isinstance(node, ast.keyword) and node.arg in WORDS:
             yield from _strings(node.value)
         elif isinstance(node, ast.ClassDef) and any(isinstance(b, ast.Name) and b.id == "StrEnum" for b in node.bases):

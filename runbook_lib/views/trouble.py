@@ -32,6 +32,7 @@ ANCHORS = {
 }
 FAULT = "This is an error in this software, not in your site and not in your servers."
 FAULT_NEXT = "Keep the record, and run the cell again: it looks first. If it comes again, report it with its traceback."
+WORDS = ("where", "found", "next")
 INTERRUPTED = "Stopped by hand."
 INTERRUPTED_NEXT = "Run the cell again: it looks first, and goes on from there."
 
@@ -92,8 +93,7 @@ def advice(error: BaseException, redact: Redact) -> Table:
     else:
         told, code = (FAULT, _place(error), str(error), FAULT_NEXT), 1
     what, where, found, following = (redact(part) for part in told)
-    parts = (("where", where), ("found", found), ("next", following))
-    rows = [Row(cells=cells) for cells in parts if cells[1]]
+    rows = [Row(cells=cells) for cells in zip(WORDS, (where, found, following), strict=True) if cells[1]]
     rows += [Row(cells=("notebook", Link(stage, f"{stage}.ipynb"))) for stage in Stage if stage in following]
     if code:
         rows.append(Row(cells=("more", Link("troubleshooting", f"{_to_the_top()}{GUIDE}#{ANCHORS[code]}"))))
@@ -112,7 +112,7 @@ def lines_of(table: Table) -> list[str]:
     lines = [printable(said(table.title))]
     for row in table.rows:
         name, value = (str(cell) for cell in row.cells)
-        if name in ("where", "found", "next"):
+        if name in WORDS:
             shown = printable(said(value), RunbookError.shown_limit).replace("\n", "\n         ")
             lines.append(f"  {said(name) + ':':<6} {shown}")
     return "\n".join(lines).split("\n")

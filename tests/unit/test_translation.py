@@ -1,0 +1,93 @@
+"""The Chinese words: whether each text has them, and whether they fit."""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from babel.messages.catalog import Catalog
+
+from runbook_lib.places import notebooks_dir, project_root
+
+sys.path.insert(0, str(project_root() / "tools"))
+import words
+
+ENGLISH_README, CHINESE_README = project_root() / "README.md", project_root() / "README.zh.md"
+PLACE = re.compile(r"\{\d+\}")
+CODE = re.compile(r"`[^`\n]+`")
+
+
+@pytest.fixture(scope="module")
+def catalogue() -> Catalog:
+    return words.read(words.CATALOGUE)
+
+
+def translations(catalogue: Catalog) -> Iterator[tuple[str, str]]:
+    return ((str(message.id), str(message.string)) for message in catalogue if message.id)
+
+
+def test_every_text_for_people_is_translated(catalogue: Catalog) -> None:
+    """A text without a translation fails here, by its name; ``make words`` adds it to the catalogue."""
+    assert words.renewed(catalogue)[1] == []
+
+
+def test_catalogue_and_translated_notebooks_are_up_to_date(catalogue: Catalog) -> None:
+    """What ``make words`` would write is what is there."""
+    renewed, _ = words.renewed(catalogue)
+    wanted = {words.CATALOGUE: words.written(renewed), **dict(words.notebooks(renewed))}
+    assert [path.name for path, content in wanted.items() if not path.exists() or path.read_bytes() != content] == []
+    assert {path.name for path in words.TRANSLATED.glob("*")} == {path.name for path in notebooks_dir().glob("*.ipynb")}
+
+
+def test_translations_keep_every_value(catalogue: Catalog) -> None:
+    """A value of the text is a value of its translation, each once."""
+    wrong = [
+        text for text, shown in translations(catalogue) if sorted(PLACE.findall(text)) != sorted(PLACE.findall(shown))
+    ]
+    assert wrong == []
+
+
+def test_translated_prose_keeps_commands_and_names() -> None:
+    """What stands in code type in a cell (commands, keys, stages) stands in its translation, to the letter."""
+    for path in sorted(notebooks_dir().glob("*.ipynb")):
+        for english, chinese in zip(cells(path), cells(words.TRANSLATED / path.name), strict=True):
+            assert sorted(CODE.findall(english)) == sorted(CODE.findall(chinese)), path.name
+
+
+def cells(path: Path) -> list[str]:
+    return ["".join(cell["source"]) for cell in json.loads(path.read_text())["cells"] if cell["cell_type"] == "markdown"]
+
+
+def test_code_of_translated_notebooks_is_the_same() -> None:
+    """A translated notebook runs what the English one runs."""
+    for path in sorted(notebooks_dir().glob("*.ipynb")):
+        ours, theirs = (json.loads(each.read_text()) for each in (path, words.TRANSLATED / path.name))
+        assert [cell for cell in ours["cells"] if cell["cell_type"] == "code"] == [
+            cell for cell in theirs["cells"] if cell["cell_type"] == "code"
+        ]
+        assert ours["metadata"] == theirs["metadata"]
+
+
+def test_chinese_readme_has_the_sections_tables_and_commands_of_the_english_one() -> None:
+    """The two are one document in two languages: what is named in one is named in the other."""
+    english, chinese = (path.read_text(encoding="utf-8") for path in (ENGLISH_README, CHINESE_README))
+    assert [line.split()[0] for line in english.splitlines() if line.startswith("#")] == [
+        line.split()[0] for line in chinese.splitlines() if line.startswith("#")
+    ]
+    assert shown_blocks(english) == shown_blocks(chinese)
+    assert first_columns(english) == first_columns(chinese)
+
+
+def shown_blocks(text: str) -> list[str]:
+    """Return the code blocks without their comments."""
+    return [re.sub(r" *#.*", "", block) for block in re.findall(r"```sh\n(.*?)```", text, re.DOTALL)]
+
+
+def first_columns(text: str) -> list[str]:
+    """Return what heads the rows of the tables, where it is code."""
+    rows = (line.split("|")[1].strip() for line in text.splitlines() if line.startswith("|"))
+    return [row for row in rows if row.startswith(("`", "[`"))]
