@@ -11,7 +11,7 @@ PYTEST = $(BIN)/pytest -n 4 --dist loadfile --no-loadscope-reorder
 NBVAL = $(BIN)/python tools/fresh_lab.py $(BIN)/pytest --nbval --nbval-sanitize-with tests/reference/sanitize.cfg
 
 .DEFAULT_GOAL = help
-.PHONY: help setup demo lab test lint types unit integration notebooks nbval bench reference lock clean
+.PHONY: help setup demo lab test lint types unit integration notebooks nbval bench reference words lock clean
 
 help: ## Show the targets
 	@sed -n 's/^\([a-z]*\):[^#]*## \(.*\)$$/make \1	\2/p' Makefile | expand -t 20
@@ -63,6 +63,9 @@ bench: setup ## Measure the browser part, and the log diagnosis against ripgrep 
 
 reference: setup ## Make the copy of the notebooks with outputs that nbval compares
 	$(BIN)/python tools/reference.py
+
+words: setup ## Bring the catalogue of Chinese words and the Chinese notebooks up to date; names what is not translated
+	$(BIN)/python tools/words.py
 
 lock: setup ## Resolve the dependencies anew (needs uv) and pin them with hashes
 	$(UV) pip compile --universal --upgrade --generate-hashes --no-emit-index-url --no-annotate \
