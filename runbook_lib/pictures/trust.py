@@ -184,8 +184,8 @@ def _word_of_the_servers(checks: dict[str, Check], target: str) -> list[str]:
 
 # By whether it is one of the two servers, and whether their logs were not at hand.
 _GOOD = {
-    (True, False): "high availability is healthy on both servers' word, and no new mismatch is in the logs",
-    (True, True): "high availability is healthy on both servers' word; no logs were at hand",
+    (True, False): "both servers report HA as healthy, and no new mismatch is in the logs",
+    (True, True): "both servers report HA as healthy; no logs were at hand",
     (False, False): "the ISE server answers on the page, and no new mismatch is in the logs",
     (False, True): "the ISE server answers on the page; no logs were at hand",
 }
