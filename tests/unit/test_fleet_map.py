@@ -1,0 +1,80 @@
+"""The map of sites: every site is in the one place that its outcome and its days give it."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from xml.etree import ElementTree
+
+import pytest
+
+from runbook_lib.history import past_incidents
+from runbook_lib.history.standings import standings
+from runbook_lib.models import Outcome, Standing
+from runbook_lib.pictures.fleet import NOT_SEEN, TONES, band_of, draw_fleet
+from runbook_lib.record import Kind, Record
+from runbook_lib.views.fleet_map import fleet_map
+
+NOW = datetime(2026, 11, 23, tzinfo=UTC)
+
+
+def site(name: str, state: str, days: int | None) -> Standing:
+    end = None if days is None else NOW + timedelta(days=days, hours=1)
+    return Standing(site=name, incident=f"i-{name}", state=state, not_after_utc=end)
+
+
+@pytest.mark.parametrize(
+    ("days", "band"),
+    [(-1, "expired"), (0, "0 to 7"), (7, "0 to 7"), (8, "8 to 30"), (90, "31 to 90"), (365, "91 to 365"),
+     (366, "later"), (None, NOT_SEEN)],
+)  # fmt: skip
+def test_each_number_of_days_has_its_column(days: int | None, band: str) -> None:
+    """The columns meet without a gap, and what was never seen has one of its own."""
+    assert band_of(days) == band
+
+
+def test_every_outcome_has_a_tone() -> None:
+    """Whatever an incident can come to can be drawn."""
+    assert {outcome.value for outcome in Outcome} | {"open", "damaged", "no incident"} <= set(TONES)
+
+
+def test_the_picture_says_what_the_table_says() -> None:
+    """Names and counts are text of the SVG; the words name what expires first."""
+    sites = [site("berlin", "repaired", 700), site("<b>", "failed", -2), site("madrid", "no incident", None)]
+    picture = draw_fleet(sites, NOW)
+    drawn = " ".join(ElementTree.fromstring(picture.standalone()).itertext())
+    assert all(each.site in drawn and each.state in drawn for each in sites)
+    assert "3 sites: 1 repaired, 1 failed, 1 no incident." in picture.words
+    assert "The certificate that ends first, at <b>, has expired 2 days ago." in picture.words
+
+
+def test_five_thousand_sites_are_counted_and_a_few_named() -> None:
+    """The map stays small: a cell names some sites and counts all."""
+    picture = draw_fleet([site(f"site-{n:04}", "repaired", n % 400) for n in range(5000)], NOW)
+    assert len(picture.standalone()) < 50_000
+    assert "5000 sites" in picture.text()
+
+
+def test_no_sites_are_said_to_be_none() -> None:
+    """A map of nothing says so."""
+    assert draw_fleet([], NOW).words == ("No site is known.",)
+    assert "no site is known" in fleet_map([], NOW).text()
+
+
+def test_what_expires_first_stands_on_top() -> None:
+    """The table's order is that of the next incident; what was not seen comes last."""
+    text = fleet_map([site("a", "repaired", None), site("b", "repaired", 90), site("c", "failed", 3)], NOW).text()
+    assert text.index(" c ") < text.index(" b ") < text.index(" a ")
+
+
+def test_a_site_stands_by_its_newest_incident(tmp_path: Path) -> None:
+    """The newest incident of a site counts; a site that is asked for and has none is told of too."""
+    first = Record.create(tmp_path, "berlin")
+    first.set_outcome(Outcome.FAILED)
+    newer = tmp_path / first.incident.replace("20", "21", 1)
+    second = Record(tmp_path, newer.name, "berlin")
+    opening = {**first.opening(), "incident": newer.name, "opened_utc": "2126-01-01T00:00:00+00:00"}
+    second.keep_json("incident.json", opening, kind=Kind.INCIDENT_OPENED, expected="berlin")
+    second.set_outcome(Outcome.REPAIRED)
+    found = standings(tmp_path, past_incidents(tmp_path), ["berlin", "madrid"])
+    assert [(each.site, each.state) for each in found] == [("berlin", "repaired"), ("madrid", "no incident")]
