@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+import json
+import shutil
+import subprocess
+from dataclasses import asdict, replace
 from datetime import UTC, datetime
+from pathlib import Path
 
 import pytest
 
@@ -12,6 +16,7 @@ from runbook_lib.fleet.outcome import RoundOutcome, SiteOutcome, exit_code, whol
 from runbook_lib.fleet.rollup import PlannedSite, rollup_digest
 from runbook_lib.fleet.task import SiteState
 from runbook_lib.models import Outcome
+from runbook_lib.places import project_root
 
 SITES = tuple(
     PlannedSite(site=f"s{n}", incident=f"i{n}", plan=f"{n}" * 64, described="d" * 64, deletions=("x",))
@@ -77,3 +82,15 @@ S = SiteState
 def test_the_worst_site_decides(states: tuple[SiteState, ...], code: int, word: Outcome) -> None:
     """The exit code and the round's outcome are those of the worst that became of a site."""
     assert (exit_code(outcome(*states)), whole(outcome(*states))) == (code, word)
+
+
+def test_the_documented_command_computes_the_digest(tmp_path: Path) -> None:
+    """The line of docs/fleet.md gives the digest of a roll-up from its file, with jq alone."""
+    if shutil.which("jq") is None:
+        pytest.skip("jq is not installed")
+    (line,) = [line for line in (project_root() / "docs/fleet.md").read_text().splitlines() if line.startswith("jq ")]
+    rollup = {"fleet": "evening", "round": "fleet-1", "sites": [asdict(each) for each in SITES]}
+    (tmp_path / "rollups").mkdir()
+    (tmp_path / "rollups" / "x.json").write_text(json.dumps(rollup))
+    said = subprocess.run(["sh", "-c", line], cwd=tmp_path, capture_output=True, text=True, check=True).stdout
+    assert said.split()[0] == digest(*SITES)
