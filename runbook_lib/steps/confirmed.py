@@ -38,7 +38,7 @@ async def require_confirmed(context: Context, name: str) -> Judgement:
 
 
 async def look_again(context: Context, name: str) -> Check:
-    """Probe the host called ``name``: whether it presents the confirmed certificate. Raises nothing for what is seen."""
+    """Probe the host called ``name``: does it present the confirmed certificate? Raises nothing for what is seen."""
     _, judgement = await _look_and_judge(context, target_named(context.site, name))
     return certificate_check(context, judgement)
 
