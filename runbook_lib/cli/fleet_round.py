@@ -21,7 +21,7 @@ from runbook_lib.fleet.inventory import load_fleet
 from runbook_lib.fleet.local import LocalExecutor
 from runbook_lib.fleet.outcome import RoundOutcome, exit_code, newest_outcome
 from runbook_lib.fleet.planning import newest_rollup, plan_fleet
-from runbook_lib.fleet.rollup import Rollup
+from runbook_lib.fleet.rollup import PlannedSite, Rollup
 from runbook_lib.fleet.round import Round, newest_round
 from runbook_lib.fleet.running import FleetReport, fleet_lock, run_fleet
 from runbook_lib.fleet.sites import Fleet
@@ -31,8 +31,12 @@ from runbook_lib.fleet.waves import parse_share, parse_waves
 from runbook_lib.history import past_incidents
 from runbook_lib.history.standings import standings
 from runbook_lib.models import Stage
+from runbook_lib.prime import DELETE_TOFU
 from runbook_lib.record.facts import plain_json_value
 from runbook_lib.views import Row, Table, View
+
+
+_PLAN = "runbook fleet plan"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,7 +59,7 @@ def plan_command(name: str, *, only: tuple[str, ...], at_once: int) -> int:
     """Begin a round and plan its sites; return 3 where a site has no plan that could be carried out."""
     fleet = load_fleet(name)
     sites = chosen(fleet, only)
-    round_ = Round.create(places.records_dir(), fleet.name, what="runbook fleet plan")
+    round_ = Round.create(places.records_dir(), fleet.name, what=f"{_PLAN} {name}")
     with fleet_lock(round_):
         rollup = plan_fleet(round_, sites, at_once=at_once, tell=_tell)
     out("")
@@ -73,10 +77,11 @@ def approve_command(round_id: str, digest: str, *, by: str, reason: str, only: t
     count = sum(len(each.deletions) for each in found.covered)
     out(f"Approved by {by.strip()}: {len(found.covered)} sites, {count} deletions, roll-up {digest}")
     for each in found.covered:
-        out(f"  {each.site}: {'; '.join(each.deletions) or 'nothing to delete'}")
+        out(printable(f"  {each.site}: {_deletions(each)}"))
     for site, why in found.not_covered.items():
         out(printable(f"  NOT covered: {site}: {why}"))
-    out(f"Next: runbook fleet run {round_.site} --round {round_id}")
+    given = round_.opening()["what"].removeprefix(f"{_PLAN} ")
+    out(printable(f"Next: runbook fleet run {given} --round {round_id}"))
     return SafetyStop.exit_code if found.not_covered else 0
 
 
@@ -157,10 +162,7 @@ def status_command(name: str, *, round_id: str, as_json: bool, map_file: str = "
 
 def rollup_view(rollup: Rollup) -> View[Rollup]:
     """Return the table of a roll-up: each site with its plan, and those without one with the reason."""
-    rows = [
-        Row(cells=(each.site, each.incident, each.plan[:16] + "…", "; ".join(each.deletions) or "nothing to delete"))
-        for each in rollup.sites
-    ]
+    rows = [Row(cells=(each.site, each.incident, each.plan[:16] + "…", _deletions(each))) for each in rollup.sites]
     rows += [
         Row(cells=(each.site, each.incident or "-", "none", each.why), mark="bad" if each.contradicted else "")
         for each in rollup.not_planned
@@ -169,12 +171,18 @@ def rollup_view(rollup: Rollup) -> View[Rollup]:
     note = f"{impostors} sites with a contradicted certificate: a suspected interception." if impostors else ""
     table = Table(
         title=f"Roll-up of {len(rollup.sites)} plans; {len(rollup.not_planned)} sites are not covered",
-        headers=("site", "incident", "plan", "what would be done, or why nothing is"),
+        headers=("site", "incident", "plan", "what would be deleted, or why nothing is"),
         rows=tuple(rows),
         empty="no sites",
         note=note,
     )
     return View(rollup, (table,))
+
+
+def _deletions(each: PlannedSite) -> str:
+    """Return the entries that would be deleted; the commands are in the plan."""
+    command = DELETE_TOFU.format(key="")
+    return "; ".join(line.replace(command, "") for line in each.deletions) or "nothing to delete"
 
 
 def outcome_view(found: RoundOutcome) -> View[RoundOutcome]:
