@@ -28,8 +28,8 @@ def diagnose_sources(
     zone in ``zones`` (key ``""``: everybody's), otherwise as UTC, and that is said. A server whose logs are
     not at hand (no path, or folders without a file) is named in ``no_logs``. ``known`` (``site``, ``incident``)
     fills in the next steps. ``workers`` above 1 reads several series at once, in processes that are forked.
-    Raises UsageError for a path that is not there or cannot be read, an archive that unpacks to too much,
-    and an unknown zone; what is damaged is read as far as it can be and named in ``damaged``.
+    Raises UsageError for a path that is not there, and for an unknown zone; what cannot be read, is damaged or
+    unpacks to too much is read as far as it can be and named in ``damaged``.
     """
     settings = Settings(
         rules=tuple(rules),

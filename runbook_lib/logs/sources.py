@@ -10,6 +10,7 @@ A file is known by its identity, so one that rotation renames while others are r
 from __future__ import annotations
 
 import io
+import itertools
 import os
 import stat
 import sys
@@ -18,6 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, cast
 
+from runbook_lib.errors import UsageError
 from runbook_lib.logs.encodings import PlainText
 from runbook_lib.logs.series import follows, oldest_first
 from runbook_lib.logs.streams import HEAD, Guarded, Notes, Stream, is_archive, unreadable
@@ -44,22 +46,27 @@ class LogFile:
 
 @dataclass(frozen=True)
 class Listed:
-    """A file that is to be read: its path and, where it is one on disk, its identity and size at that time."""
+    """A file that is to be read: its path and, where it is one on disk, its identity and size at that time.
+
+    ``problem`` says why a folder, or a file in one, cannot be looked at: it is to be named instead.
+    """
 
     path: Path
     identity: Identity | None
     size: int = 0
+    problem: str = ""
 
 
 def list_logs(paths: Iterable[Path]) -> list[Listed]:
     """Return the files under ``paths``, each once, rotated series oldest first.
 
-    Raises UsageError for a path that is not there or cannot be looked at.
+    Raises UsageError for a path that is not there or cannot be looked at; what cannot be looked at in a
+    folder is among the files, with its ``problem``.
     """
-    found: dict[Identity | str, Listed] = {}
+    found: dict[Identity | Path, Listed] = {}
     for path in paths:
         for listed in sorted(_walk(path), key=lambda x: oldest_first(x.path.as_posix())):
-            found.setdefault(listed.identity or str(path), listed)
+            found.setdefault(listed.identity or listed.path, listed)
     return list(found.values())
 
 
@@ -77,8 +84,8 @@ def by_series(files: Sequence[Listed]) -> list[list[Listed]]:
 def read_logs(files: Iterable[Listed], notes: Notes) -> Iterator[LogFile]:
     """Yield every log in ``files`` once, in their order; read each before asking for the next.
 
-    Raises UsageError for a file that cannot be read, and for an archive that unpacks to too much; what is
-    damaged, and what has gone since it was listed, is noted.
+    What cannot be read, is damaged, unpacks to too much, or has gone since it was listed, is noted. Raises
+    UsageError where standard input is closed.
     """
     before = ""
     for listed in files:
@@ -86,9 +93,24 @@ def read_logs(files: Iterable[Listed], notes: Notes) -> Iterator[LogFile]:
         if file is None:
             continue
         with file:
-            for name, stream in _contents(listed, file, notes):
+            for name, stream in _unrefused(listed, file, notes):
                 yield LogFile(name, follows(before, name), PlainText(stream))
                 before = name
+
+
+def _unrefused(listed: Listed, file: BinaryIO, notes: Notes) -> Iterator[tuple[str, Stream]]:
+    """Yield what the file holds up to where it is refused, which is noted: the other files are read all the same."""
+    name = _name_of(listed)
+
+    def note(error: Exception) -> None:
+        if isinstance(error, UsageError):
+            notes.add(name, error.what.rstrip("."), error.found)
+
+    try:
+        for inner, stream in _contents(name, listed.size, file, notes):
+            yield inner, Guarded(stream, (UsageError,), note)
+    except UsageError as error:
+        note(error)
 
 
 # -- files on disk --------------------------------------------------------------------------
@@ -108,11 +130,14 @@ def _walk(path: Path) -> list[Listed]:
     if not stat.S_ISDIR(found.st_mode):
         raise unreadable("This is neither a file nor a folder.", str(path))
 
-    def refuse(error: OSError) -> None:
-        raise unreadable("This folder cannot be read.", str(error.filename), error) from error
+    closed: list[Listed] = []
 
-    inside = (Path(root) / name for root, _, names in os.walk(path, onerror=refuse) for name in names)
-    return [listed for file in inside if (listed := _regular(file)) is not None]
+    def keep(error: OSError) -> None:
+        if not isinstance(error, FileNotFoundError):  # what has gone in the meantime is no part of the folder
+            closed.append(_unreadable(Path(error.filename or path), "this folder cannot be read", error))
+
+    inside = (Path(root) / name for root, _, names in os.walk(path, onerror=keep) for name in names)
+    return [*(listed for file in inside if (listed := _regular(file)) is not None), *closed]
 
 
 def _listed(path: Path, found: os.stat_result) -> Listed:
@@ -123,25 +148,39 @@ def _regular(file: Path) -> Listed | None:
     """Return what a folder's entry is, or None where it is no file, or has gone since the folder was read."""
     try:
         found = file.lstat()
-    except OSError:
+    except FileNotFoundError:
         return None
+    except OSError as error:
+        return _unreadable(file, "cannot be looked at", error)
     return _listed(file, found) if stat.S_ISREG(found.st_mode) else None
 
 
+def _unreadable(path: Path, problem: str, error: OSError) -> Listed:
+    return Listed(path, None, problem=f"{problem} ({error.strerror})")
+
+
+def _name_of(listed: Listed) -> str:
+    return "standard input" if listed.path == STDIN else str(listed.path)
+
+
 def _open(listed: Listed, notes: Notes) -> BinaryIO | None:
-    """Open the listed file, under its new name where rotation has renamed it; note it where it is gone."""
+    """Open the listed file, under its new name where rotation has renamed it; note it where that cannot be done."""
+    if listed.problem:
+        notes.add(str(listed.path), listed.problem)
+        return None
     if listed.path == STDIN:
         if sys.stdin is None:
             raise unreadable("Standard input is closed.", "standard input")
         return os.fdopen(os.dup(sys.stdin.fileno()), "rb")
-    if listed.identity is None:
-        return _opened(listed.path)
-    for path in (listed.path, *_same_folder(listed)):
+    for path in itertools.chain((listed.path,), _same_folder(listed)):
         try:
-            file = _opened(path)
+            file = path.open("rb")
         except FileNotFoundError:
             continue
-        if _identity(file) == listed.identity:
+        except OSError as error:
+            notes.add(str(listed.path), "cannot be opened", error.strerror)
+            return None
+        if listed.identity in (None, _identity(file)):
             return file
         file.close()
     notes.add(str(listed.path), "went away while the logs were read")
@@ -150,19 +189,14 @@ def _open(listed: Listed, notes: Notes) -> BinaryIO | None:
 
 def _same_folder(listed: Listed) -> Iterator[Path]:
     """Yield the path to which rotation has moved a file."""
-    for other in listed.path.parent.iterdir():
+    try:
+        others = list(listed.path.parent.iterdir())
+    except OSError:
+        return
+    for other in others:
         found = _regular(other)
         if found is not None and found.identity == listed.identity:
             yield other
-
-
-def _opened(path: Path) -> BinaryIO:
-    try:
-        return path.open("rb")
-    except FileNotFoundError:
-        raise
-    except OSError as error:
-        raise unreadable("This log cannot be opened.", str(path), error) from error
 
 
 def _identity(file: BinaryIO) -> Identity:
@@ -170,9 +204,8 @@ def _identity(file: BinaryIO) -> Identity:
     return found.st_dev, found.st_ino
 
 
-def _contents(listed: Listed, file: BinaryIO, notes: Notes) -> Iterator[tuple[str, Stream]]:
+def _contents(name: str, listed_size: int, file: BinaryIO, notes: Notes) -> Iterator[tuple[str, Stream]]:
     """Yield what the file holds: itself, or the logs in it where it is an archive."""
-    name = "standard input" if listed.path == STDIN else str(listed.path)
     if not file.seekable():
         from runbook_lib.logs.archives import unpack
 
@@ -189,7 +222,7 @@ def _contents(listed: Listed, file: BinaryIO, notes: Notes) -> Iterator[tuple[st
 
         yield from unpack(name, file, size, notes)
     else:
-        direct = _Direct(file, listed.size, lambda: notes.add(name, "became shorter while it was read"))
+        direct = _Direct(file, listed_size, lambda: notes.add(name, "became shorter while it was read"))
         yield name, Guarded(direct, (OSError,), lambda error: notes.add(name, "not read to its end", error))
 
 

@@ -9,6 +9,8 @@ import pytest
 
 from runbook_lib.logs import diagnose_sources
 from runbook_lib.logs.answer import exit_code, verdict
+from runbook_lib.logs.sources import list_logs, read_logs
+from runbook_lib.logs.streams import Notes
 from runbook_lib.models import Diagnosis
 
 EVENT = (Path(__file__).parent.parent / "fixtures" / "logs" / "primary-health-monitor.log").read_bytes() + b"\n"
@@ -117,3 +119,67 @@ def test_growing_while_it_is_read(log: Path) -> None:
 
     found = diagnosed(log.parent, grow)
     assert (count(found), found.damaged) == (3, ())
+
+
+def _held(folder: Path, change: Callable[[], object]) -> tuple[list[bytes], list[str]]:
+    """Return what the logs hold that were listed before ``change``, and the names of those that were not read."""
+    listed = list_logs([folder])
+    change()
+    notes = Notes()
+    room = memoryview(bytearray(99))
+    held = [bytes(room[: log.stream.readinto(room)]) for log in read_logs(listed, notes)]
+    return held, [damage.source for damage in notes.damaged]
+
+
+def test_only_the_file_that_was_listed_is_opened(tmp_path: Path) -> None:
+    """A file that has taken the place of a listed one is not read for it; the listed one is, under its new name."""
+    log = tmp_path / "ncs-0-0.log"
+    log.write_bytes(b"old")
+
+    def rotate() -> None:
+        log.rename(tmp_path / "ncs-0-1.log")
+        log.write_bytes(b"new")
+
+    assert _held(tmp_path, rotate) == ([b"old"], [])
+
+
+@pytest.mark.parametrize("link", [False, True])
+def test_what_was_put_in_the_place_of_a_listed_file_is_not_read(tmp_path: Path, link: bool) -> None:
+    """Where a listed file was replaced, by a link out of the folder too, it is named and the other is not read."""
+    folder, other = tmp_path / "logs", tmp_path / "other"
+    folder.mkdir()
+    (folder / "a.log").write_bytes(b"old")
+    other.write_bytes(b"other")
+    new = tmp_path / "new"
+    if link:
+        new.symlink_to(other)
+    else:
+        new.write_bytes(b"new")
+    assert _held(folder, lambda: new.replace(folder / "a.log")) == ([], [str(folder / "a.log")])
+
+
+@pytest.mark.parametrize("part", [0.2, 0.5, 0.9])
+def test_message_goes_on_in_what_rotation_began_meanwhile(tmp_path: Path, part: float) -> None:
+    """A message that rotation cuts while the logs are read is one whole event: the series is read anew."""
+    log = tmp_path / "hm-0-0.log"
+    cut = int(len(EVENT) * part)
+    log.write_bytes(EVENT + NOISE + NOISE + EVENT[:cut])
+
+    def rotate() -> None:
+        log.rename(tmp_path / "hm-0-1.log")
+        log.write_bytes(EVENT[cut:] + NOISE)
+
+    found = diagnosed(tmp_path, rotate)
+    assert [(m.count, m.subject) for m in found.mismatches] == [(2, found.mismatches[0].subject)]
+    assert found.mismatches[0].subject.endswith("C=US")
+    assert found.damaged == ()
+
+
+def test_folder_that_is_gone_before_its_turn_is_named(log: Path) -> None:
+    """A folder that is removed while others are read takes its logs with it: they are named, nothing breaks."""
+    folder = log.parent / "z"
+    folder.mkdir()
+    (folder / "ncs-0-0.log").write_bytes(EVENT)
+    found = diagnosed(log.parent, lambda: folder.rename(log.parent.parent / f"{log.parent.name}-z"))
+    assert [damage.source for damage in found.damaged] == [str(folder / "ncs-0-0.log")]
+    assert count(found) == 2

@@ -7,6 +7,7 @@ import gzip
 import io
 import os
 import tarfile
+import tempfile
 import tracemalloc
 import zipfile
 import zlib
@@ -18,8 +19,9 @@ import pytest
 
 from runbook_lib.errors import UsageError
 from runbook_lib.logs import RULES, diagnose_sources, inflate
+from runbook_lib.logs.answer import exit_code, verdict
 from runbook_lib.logs.archives import unpack
-from runbook_lib.logs.limits import Limits
+from runbook_lib.logs.limits import LIMITS, Limits
 from runbook_lib.logs.mismatches import mismatches_of
 from runbook_lib.logs.scanner import Scanner
 from runbook_lib.logs.sources import list_logs, read_logs
@@ -361,3 +363,90 @@ def test_memory_does_not_grow_with_the_log() -> None:
     tracemalloc.stop()
     assert sum(m.count for m in mismatches_of("primary", "", found.findings.groups.items())) == 5
     assert peak < 16 << 20
+
+
+# -- what cannot be read ----------------------------------------------------------------------
+
+
+@contextlib.contextmanager
+def nobody() -> Iterator[Path]:
+    """Give a folder in which files can be closed to the test: root, who may read all, is another user meanwhile."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        folder.chmod(0o755)
+        is_root = os.geteuid() == 0
+        try:
+            yield folder
+        finally:
+            if is_root:
+                os.seteuid(0)
+            for path in sorted(folder.rglob("*")):
+                path.chmod(0o700)
+
+
+def become_nobody() -> None:
+    if os.geteuid() == 0:
+        os.seteuid(65534)
+
+
+@pytest.mark.parametrize(
+    ("closed", "mode", "words"),
+    [
+        ("secret.log", 0, "cannot be opened"),
+        ("sub", 0, "cannot be read"),
+        ("sub", 0o744, "cannot be looked at"),
+        ("hm-0-1.log", 0, "cannot be opened"),
+    ],
+)
+def test_what_cannot_be_read_in_a_folder_is_named_and_the_rest_read(closed: str, mode: int, words: str) -> None:
+    """A file or a folder that may not be read is named with its reason, and hides nothing of the rest."""
+    with nobody() as folder:
+        (folder / "sub").mkdir()
+        for name in ("secret.log", "sub/in.log", "hm-0-0.log", "hm-0-1.log"):
+            (folder / name).write_bytes(EVENT)
+            (folder / name).chmod(0o644)
+        (folder / "sub").chmod(0o755)
+        (folder / closed).chmod(mode)
+        become_nobody()
+        found = diagnose_sources({"primary": [folder]})
+        (damage,) = found.damaged
+        assert damage.source.startswith(str(folder / closed))
+        assert words in damage.problem
+        assert damage.server == "primary"
+        assert sum(m.count for m in found.mismatches) == 3
+        assert str(folder / closed) in verdict(found)
+        assert exit_code(found) == 10
+
+
+@pytest.mark.parametrize("text", [b"x\n", b"PKIX path building failed\n"])
+def test_nothing_found_beside_what_cannot_be_read_is_no_answer(text: bytes) -> None:
+    """Where nothing but look-alikes was found and something could not be read, the exit code is 2, never 0 or 11."""
+    with nobody() as folder:
+        for name, mode in (("a.log", 0o644), ("b.log", 0)):
+            (folder / name).write_bytes(text)
+            (folder / name).chmod(mode)
+        become_nobody()
+        found = diagnose_sources({"primary": [folder]})
+        assert exit_code(found) == 2
+        assert "in what could be read" in verdict(found)
+        alone = diagnose_sources({"primary": [folder / "b.log"]})
+        assert (exit_code(alone), alone.lines_read) == (2, 0)
+
+
+def test_archive_over_a_limit_is_named_and_the_rest_read(tmp_path: Path) -> None:
+    """An archive that is refused for what it unpacks to is named, and the other logs are read."""
+    (tmp_path / "a.gz").write_bytes(gzip.compress(EVENT + bytes(LIMITS.ratio_from + 1)))
+    (tmp_path / "b.log").write_bytes(EVENT)
+    found = diagnose_sources({"primary": [tmp_path]})
+    (damage,) = found.damaged
+    assert damage.source == str(tmp_path / "a.gz")
+    assert "unpacks to too much (more than 400 times its size)" in damage.problem
+    assert [m.count for m in found.mismatches] == [2]
+
+
+def test_folder_is_not_listed_again_for_every_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Only where a file is not in its place, its folder is looked through for it."""
+    for number in range(9):
+        (tmp_path / f"{number}x.log").write_bytes(EVENT)
+    monkeypatch.setattr(Path, "iterdir", None)
+    assert count(tmp_path) == 9
