@@ -35,7 +35,6 @@ from runbook_lib.prime import DELETE_TOFU
 from runbook_lib.record.facts import plain_json_value
 from runbook_lib.views import Row, Table, View
 
-
 _PLAN = "runbook fleet plan"
 
 
