@@ -28,6 +28,7 @@ from runbook_lib.report.moments import moments_of
 from runbook_lib.report.reading import Found, RecordFolder, read_folder
 from runbook_lib.report.stores import stores_of
 from runbook_lib.report.values import PostMortem, Ref, Standing
+from runbook_lib.report.words import stamp
 
 T = TypeVar("T")
 
@@ -115,6 +116,7 @@ def standing_of(found: Verification) -> Standing:
         notes=tuple(found.notes),
         seal=found.seal,
         key=found.key.id if found.key else "",
+        stamp=f"{stamp(found.stamp.utc)} UTC by {found.stamp.authority or 'an authority'}" if found.stamp else "",
     )
 
 

@@ -37,7 +37,11 @@ def sections_of(pm: PostMortem) -> tuple[Section, ...]:
         Section(ident="stores", title="Both stores, before and after", blocks=(STORES_SHOW, *_stores(pm))),
         Section(ident="verdicts", title="How each certificate was confirmed", blocks=(_verdicts(pm),)),
         Section(ident="checks", title="Expected beside actual", blocks=(_checks(pm),)),
-        Section(ident="approvals", title="Who approved what", blocks=(_approvals(pm), *_overrides(pm), _stages(pm))),
+        Section(
+            ident="approvals",
+            title="Who approved what",
+            blocks=(*_plan(pm), _approvals(pm), *_overrides(pm), _stages(pm)),
+        ),
         Section(ident="unproven", title="What remains unproven", blocks=(Bullets(pm.unproven),)),
         Section(ident="undo", title="What can be undone", blocks=(_undo(pm),)),
         Section(ident=FACTORS, title="Contributing factors", blocks=(Blank(FACTORS, FACTORS_HINT),)),
@@ -171,6 +175,24 @@ def _checks(pm: PostMortem) -> Grid:
 def _value(text: str) -> Cell:
     """A digest is compared letter by letter."""
     return Code(text) if re.fullmatch("[0-9a-f]{64}", text) else text
+
+
+def _plan(pm: PostMortem) -> Iterator[Block]:
+    if pm.plan is None:
+        yield f"A plan is {NOT_RECORDED}."
+        return
+    yield Grid(
+        caption=f"The newest plan, {pm.plan.digest}",
+        headers=("entry", "of the", "decision", "why", "verdict", "override", "evidence"),
+        rows=tuple(
+            (Code(r.key), r.server, r.decision, r.reason, r.verdict or "-", r.override or "-", pm.planned)
+            for r in pm.plan.rows
+        ),
+        empty="both stores were empty",
+    )
+    if pm.plan.blocked:
+        yield "It is blocked, so nothing of it may be carried out:"
+        yield Bullets(pm.plan.blocked)
 
 
 def _approvals(pm: PostMortem) -> Grid:

@@ -21,12 +21,16 @@ class Ref:
 
 @dataclass(frozen=True, kw_only=True)
 class Standing:
-    """Whether the record is what was written: ``problems`` as ``runbook verify`` names them, and its notes."""
+    """Whether the record is what was written: ``problems`` as ``runbook verify`` names them, and its notes.
+
+    ``seal`` names the newest one's folder, ``key`` the key that signed it; ``stamp`` says when it was stamped, by whom.
+    """
 
     problems: tuple[tuple[str, str], ...] = ()
     notes: tuple[str, ...] = ()
     seal: str = ""
     key: str = ""
+    stamp: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
