@@ -53,10 +53,11 @@ def require_approval(context: Context, plan: Plan) -> Approval | None:
         return None
     approval = approval_of(context, plan)
     if approval is None:
+        by_form = "give your name in the form above, press its button, and run this cell again; or: " * context.attended
         who = "nobody else has" if context.site.policy.second_person else "nobody has"
         raise ApprovalMissing(
             f"The plan deletes {len(plan.deletions)} entries and {who} approved it",
             where=f"incident {plan.incident}, plan {plan.digest}",
-            next_step=f"runbook approve {plan.incident} {plan.digest} --by NAME",
+            next_step=f"{by_form}runbook approve {plan.incident} {plan.digest} --by NAME",
         )
     return approval

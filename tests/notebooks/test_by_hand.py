@@ -97,7 +97,7 @@ def test_it_is_bound_to_loopback_and_asks_for_the_token(server: Server, page: Pa
 
 
 def test_it_opens_beside_what_helps_and_runs_all_on_the_lab(page: Page) -> None:
-    """The guide stands beside, as there is no incident; nothing pops up; with nothing chosen Run All looks at the lab."""
+    """Without an incident the guide stands beside; nothing pops up; with nothing chosen Run All looks at the lab."""
     start = Notebook(page, "00")
     expect(page.get_by_role("heading", name="By hand, in JupyterLab")).to_be_visible()
     expect(page.locator(".jp-Dialog, .Toastify__toast")).to_have_count(0)

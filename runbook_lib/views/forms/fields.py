@@ -107,7 +107,7 @@ class SiteField:
 
     def __init__(self, spec: FieldSpec, changed: Callable[[], None]) -> None:
         self.spec = spec
-        self.said = Said(layout={"margin": "0 0 0 15em", "max_width": "24em"})
+        self.said = Said(layout={"margin": "0 0 0 17em", "max_width": "24em"})
         self.control = self._control()
         self.widget = ipywidgets.VBox([self.control, self.said])
         self._changed = changed
@@ -121,8 +121,8 @@ class SiteField:
         return kind(
             description=said(self.spec.label),
             placeholder=said(hint if self.spec.needed else f"optional: {hint}"),
-            layout={"width": "39em", "max_width": "98%"},
-            style={"description_width": "15em"},
+            layout={"width": "41em", "max_width": "98%"},
+            style={"description_width": "17em"},
             **options,
         )
 
