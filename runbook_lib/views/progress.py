@@ -21,7 +21,7 @@ SHOWN_AFTER_S = 0.5
 """Cells that are done sooner show nothing."""
 TICK_S, LEAST_S = 2.0, 0.25
 """How often the clock is renewed, and how long two changes are apart at least."""
-HINT_AFTER_S, KNOWN_AFTER_S = 20.0, 3.0
+HINT_AFTER_S, KNOWN_AFTER_S = 5.0, 3.0
 RELOADED = (
     "If this page is loaded again, the bar stands still and the cell works on. Once the kernel is idle, run the cell"
     " again: it looks first, and shows how it ended."
