@@ -55,33 +55,11 @@ def execute(
     A notebook that fails is a result, not an error. Raises ParameterRefused and UsageError before a kernel
     starts, with ``output`` untouched; RecordNotWritable; after Ctrl-C KeyboardInterrupt and after SIGTERM
     or SIGHUP ``Terminated`` (a SystemExit of 143 or 129), with ``output`` written: ``read_result`` reads it.
-    The caller's folder changes during a run with ``cwd``: not for use in several threads at once.
     """
-    # Commands that run no notebook should not wait for papermill.
-    with quick_import():
-        from nbclient.exceptions import DeadKernelError
-        from papermill.engines import papermill_engines
-        from papermill.exceptions import PapermillExecutionError
-        from papermill.execute import execute_notebook
-
-        from runbook_lib.engine import RunbookEngine
-
-    _require_two_files(template, output)
-    papermill_engines.register("runbook", RunbookEngine)  # so that it is there without an installation, too
-    try:
-        execute_notebook(
-            _verbatim(template),
-            _verbatim(output),
-            dict(parameters),
-            engine_name="runbook",
-            progress_bar=False,
-            cwd=cwd,
-            execution_timeout=cell_timeout_s,
-            progress=progress,
-        )
-    except (PapermillExecutionError, DeadKernelError):
-        return read_result(output)
-    return read_result(output)
+    run = _Run(template, output, parameters, cwd, None, progress)
+    with suppress(run.dead_kernel):  # said in the notebook
+        run.engine.run_states(run.states, run.kernel_name, start=run.start, cell_timeout_s=cell_timeout_s)
+    return run.result()
 
 
 async def execute_async(
@@ -96,30 +74,51 @@ async def execute_async(
 ) -> NotebookResult:
     """Run ``template`` like ``execute``, in the running event loop: many at a time in one process.
 
-    Its kernel's working folder is ``cwd`` and its environment ``env``, else the caller's; the caller's folder
-    does not change. Within ``kernels.WarmKernels`` it starts in a moment.
+    The kernel's environment is ``env``, else the caller's. Within ``kernels.WarmKernels`` it starts in a moment.
 
-    A notebook that fails is a result. Raises ParameterRefused and UsageError with ``output`` untouched, and
-    RecordNotWritable. Where the task is cancelled the cell that runs is interrupted and has some seconds for
-    its own clean-up; then ``output`` says ``interrupted`` and CancelledError is raised.
+    Where the task is cancelled the cell that runs is interrupted and has some seconds for its own clean-up; then
+    ``output`` says ``interrupted`` and CancelledError is raised. Signals are the caller's affair.
     """
-    with quick_import():
-        from nbclient.exceptions import DeadKernelError
-        from papermill.utils import nb_kernel_name
+    run = _Run(template, output, parameters, cwd, env, progress)
+    with suppress(run.dead_kernel):
+        await run.engine.run_states_async(run.states, run.kernel_name, start=run.start, cell_timeout_s=cell_timeout_s)
+    return run.result()
 
-        from runbook_lib.engine.prepared import mark_error, prepared_notebook
-        from runbook_lib.engine.run import run_notebook_async
-        from runbook_lib.engine.states import FileStates
 
-    _require_two_files(template, output)
-    notebook = prepared_notebook(template, output, parameters)
-    start = {key: value for key, value in (("cwd", cwd and str(cwd)), ("env", env and dict(env))) if value is not None}
-    states = FileStates(notebook, output, progress)
-    with suppress(DeadKernelError):  # said in the notebook
-        await run_notebook_async(states, nb_kernel_name(notebook), start=start, cell_timeout_s=cell_timeout_s)
-    if mark_error(notebook):
-        states.save()
-    return read_result(output)
+class _Run:
+    """What the run of one notebook needs, and papermill, which commands that run none should not wait for."""
+
+    def __init__(
+        self,
+        template: Path,
+        output: Path,
+        parameters: Mapping[str, Any],
+        cwd: Path | None,
+        env: Mapping[str, str] | None,
+        progress: Callable[[int, int, str, str], None] | None,
+    ) -> None:
+        with quick_import():
+            from nbclient.exceptions import DeadKernelError
+            from papermill.utils import nb_kernel_name
+
+            from runbook_lib.engine import prepared, run, states
+        _require_two_files(template, output)
+        notebook = prepared.prepared_notebook(template, output, parameters)
+        self.engine = run
+        self.dead_kernel = DeadKernelError
+        self.states = states.FileStates(notebook, output, progress)
+        self.kernel_name = str(nb_kernel_name(notebook))
+        self.start: dict[str, Any] = {"cwd": str(cwd)} if cwd else {}
+        if env is not None:
+            self.start["env"] = dict(env)
+        self._mark_error = prepared.mark_error
+        self._output = output
+
+    def result(self) -> NotebookResult:
+        """Put papermill's links to a failed cell into the output, and return what it says."""
+        if self._mark_error(self.states.nb):
+            self.states.save()
+        return read_result(self._output)
 
 
 def _require_two_files(template: Path, output: Path) -> None:
@@ -177,8 +176,3 @@ def _runs(cell: Mapping[str, Any]) -> bool:
 
 def _time(text: str | None) -> datetime | None:
     return None if text is None else datetime.fromisoformat(text)
-
-
-def _verbatim(path: Path) -> str:
-    """Return ``path`` such that papermill, for which paths are format strings, reads it as it is."""
-    return str(path).replace("{", "{{").replace("}", "}}")

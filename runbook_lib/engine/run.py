@@ -64,14 +64,27 @@ def run_notebook(nb: Any, kernel_name: str, options: Mapping[str, Any]) -> Any:
     return nb
 
 
-async def run_notebook_async(
+def run_states(states: CellStates, kernel_name: str, *, start: Mapping[str, Any], cell_timeout_s: float | None) -> None:
+    """Run the notebook of ``states`` like ``run_notebook``, without papermill's command around it.
+
+    ``start`` holds ``cwd`` and ``env`` of the kernel; the caller's own stay.
+    """
+    _require_runnable(states.nb, kernel_name)
+    with StopSignals() as signals, private_folder() as folder:
+        client = _client(states, kernel_name, {})
+        client.km = kernel_manager(kernel_name, folder)
+        _Run(states, client, signals, cell_timeout_s, start).execute()
+    if signals.first is not None:
+        raise_for_signal(signals.first)
+
+
+async def run_states_async(
     states: CellStates, kernel_name: str, *, start: Mapping[str, Any], cell_timeout_s: float | None
 ) -> None:
-    """Run the notebook of ``states`` like ``run_notebook``, in this event loop, beside others.
+    """Run the notebook of ``states`` like ``run_states``, in this event loop, beside others.
 
-    ``start`` holds ``cwd`` and ``env`` of the kernel. A failure in the notebook is in the notebook. Where the
-    task is cancelled the cell that runs is interrupted and has its moment, the notebook says so and is
-    written, and CancelledError is raised; cancelled again, it ends the wait for the cell.
+    Where the task is cancelled the cell that runs is interrupted and has its moment, the notebook says so and
+    is written, and CancelledError is raised; cancelled again, it ends the wait for the cell.
     """
     _require_runnable(states.nb, kernel_name)
     with private_folder() as folder:
