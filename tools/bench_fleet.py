@@ -217,8 +217,8 @@ def compare(options: argparse.Namespace) -> list[str]:
     ]
     for way, one in taken.items():
         by_clock = f"{one.clock:.1f} | {one.clock / ours.clock:.2f}"
-        processor = f"{one.processor:.1f} | {one.processor / ours.processor:.2f}"
-        lines.append(f"| {way} | {one.sites} | {by_clock} | {processor} |")
+        used = f"{one.processor:.1f} | {one.processor / ours.processor:.2f}"
+        lines.append(f"| {way} | {one.sites} | {by_clock} | {used} |")
     return lines
 
 
