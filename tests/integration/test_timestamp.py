@@ -17,7 +17,7 @@ from runbook_lib.cli.sealing import report
 from runbook_lib.places import project_root
 from runbook_lib.record import Kind, Record, Seal, seal_record
 from runbook_lib.record.keys import new_key, trusted_keys
-from runbook_lib.record.timestamp import read_certificates
+from runbook_lib.record.timestamp import Authority, NoStamp, read_certificates, request_stamp
 from runbook_lib.record.verification import Verification
 from runbook_lib.record.verify import verify_record
 
@@ -89,6 +89,15 @@ def test_answer_that_is_no_stamp_leaves_a_seal_that_says_so(
     found = checked(record, keys, *read_certificates(tsa.root))
     assert found.problems == []
     assert any("asked for and not had" in note for note in found.notes)
+
+
+def test_answer_to_an_earlier_question_is_no_stamp_even_over_the_same_bytes(tsa: authority.Tsa) -> None:
+    """The random number of the question has to come back: a stamp of before, played again, does not count."""
+    named = Authority(url=tsa.url, certificate=tsa.root)
+    request_stamp(named, b"the same")
+    tsa.mood = "stale"
+    with pytest.raises(NoStamp, match="Nonce mismatch"):
+        request_stamp(named, b"the same")
 
 
 def test_dead_authority_does_not_spoil_the_seal_and_is_named(tmp_path: Path, tsa: authority.Tsa, keys: Path) -> None:
