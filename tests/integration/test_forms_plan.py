@@ -16,7 +16,7 @@ import yaml
 from repair_site import StartLab, run_stage
 
 from runbook_lib import open_runbook, places
-from runbook_lib.errors import ExpectationInvalid, ParameterRefused
+from runbook_lib.errors import ApprovalMissing, ExpectationInvalid, ParameterRefused
 from runbook_lib.models import Stage, Verdict
 from runbook_lib.record import Record
 from runbook_lib.session import knowing, opening
@@ -166,6 +166,38 @@ def test_a_form_approves_the_plan_that_it_shows(desk: Any) -> None:
     control(form, "Approve").click()
     assert "There is a newer plan than the one that this form shows" in shown(form)
     assert other.context.record.read_approvals() == ()
+
+
+def test_two_forms_write_one_approval(desk: Any) -> None:
+    """The second press of the button, in whatever tab, says whose approval there is and writes none."""
+    rb = stage_20(desk)
+    give(rb.expectations(), desk)
+    rb.inventory()
+    rb.plan()
+    delete = open_runbook("30_delete_stale_certificates", str(desk.site), desk.incident)
+    first, second = delete.approval(), delete.approval()
+    for form, name in ((first, "Ada Example"), (second, "Ben Example")):
+        control(form, "Your name").value = name
+        control(form, "Approve").click()
+    assert "Ada Example has approved this plan already" in shown(second)
+    assert [approval.by for approval in rb.context.record.read_approvals()] == ["Ada Example"]
+
+
+def test_the_lab_answers_for_itself_only_where_nobody_is_asked(
+    start_lab: StartLab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A person practises the approval in the lab: Run All stops there too; a batch job goes through."""
+    site = start_lab("renewed", monitor_style="on_registration").folder / "site.yaml"
+    for stage in (Stage.DIAGNOSE, Stage.LIST):
+        incident = run_stage(stage, site).incident
+    batch = open_runbook("30_delete_stale_certificates", str(site), incident)
+    monkeypatch.setattr(opening, "attended", lambda: True)
+    by_hand = open_runbook("30_delete_stale_certificates", str(site), incident)
+    by_hand.approval()
+    with pytest.raises(ApprovalMissing, match="nobody has approved"):
+        by_hand.require_approval()
+    batch.approval()
+    assert batch.require_approval().value.by == "the lab itself"
 
 
 def test_who_runs_a_stage_is_no_second_person(desk: Any, monkeypatch: pytest.MonkeyPatch) -> None:
