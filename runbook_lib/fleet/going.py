@@ -47,14 +47,21 @@ class Way:
     _failures: int = 0
 
     async def go(self, tasks: Sequence[SiteTask], *, more: Callable[[], bool] = lambda: True) -> None:
-        """Run the tasks wave by wave, each wave after the one before; sites that do not start have no result."""
+        """Run the tasks wave by wave, each wave after the one before; sites that do not start have no result.
+
+        What the watcher raises (its record takes no more) is raised when what is in flight has ended.
+        """
         budget = self.rules.failures.of(len(tasks))
         gate = asyncio.Semaphore(self.rules.at_once)
         for number, wave in enumerate(waves(tasks, self.rules.waves), 1):
             if self.why_stopped or not more():
                 return
             self.watcher.wave_begins(number, [task.site for task in wave])
-            await asyncio.gather(*(self._one(task, number, gate, budget) for task in wave))
+            ends = await asyncio.gather(
+                *(self._one(task, number, gate, budget) for task in wave), return_exceptions=True
+            )
+            if problem := next((end for end in ends if isinstance(end, BaseException)), None):
+                raise problem
             if number == 1 and not self.why_stopped and any(self._ended_badly(task) for task in wave):
                 self.stop(CANARY_FAILED)
 
@@ -69,15 +76,22 @@ class Way:
         async with gate:
             if self.why_stopped:
                 return
-            self.watcher.site_starts(task, wave)
-            result = await self.executor.run(task, self.watcher.event)
-            self.results[task.site] = result
-            self.watcher.site_ended(result)
-            if result.contradicted:
-                self.stop(f"{task.site}: {CONTRADICTED}")
-            self._failures += result.state in FAILURES
-            if self._failures >= budget:
-                self.stop(f"{TOO_MANY}: {budget}")
+            try:
+                self.watcher.site_starts(task, wave)
+                result = await self.executor.run(task, self.watcher.event)
+                self.results[task.site] = result
+                self.watcher.site_ended(result)
+            except BaseException as problem:
+                self.stop(f"{task.site}: {type(problem).__name__}")  # what is in flight is still finished
+                raise
+        self._judge(result, budget)
+
+    def _judge(self, result: SiteResult, budget: int) -> None:
+        self._failures += result.state in FAILURES
+        if result.contradicted:
+            self.stop(f"{result.site}: {CONTRADICTED}")
+        elif self._failures >= budget:
+            self.stop(f"{TOO_MANY}: {budget}")
 
     def _ended_badly(self, task: SiteTask) -> bool:
         result = self.results.get(task.site)

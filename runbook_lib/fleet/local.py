@@ -34,6 +34,8 @@ PURPOSE = "run the stages, as one of a fleet"
 GRACE_S = 20.0
 """How long a worker that was told to end has for it; a kernel takes five of them to stop a cell."""
 _LONGEST_LINE = 1 << 20
+_MOST_SITES = 25
+"""Sites that one worker runs before another takes its place: it looks for the secrets of all of them all the time."""
 
 
 class LocalExecutor:
@@ -79,7 +81,9 @@ class LocalExecutor:
     async def _run(self, task: SiteTask, tell: Tell) -> SiteResult | None:
         process = self._idle.pop() if self._idle else await self._start(task)
         result = await process.run(task, tell)
-        if result is not None:
+        if process.sites >= _MOST_SITES:
+            process.leave()
+        elif result is not None:
             self._idle.append(process)
         return result
 
@@ -122,6 +126,7 @@ class _Process:
 
     def __init__(self, process: asyncio.subprocess.Process) -> None:
         self._process = process
+        self.sites = 0
 
     @classmethod
     async def start(cls, environment: Mapping[str, str], output: Path, warm: int | None) -> _Process:
@@ -144,6 +149,7 @@ class _Process:
     async def run(self, task: SiteTask, tell: Tell) -> SiteResult | None:
         """Return the task's result; None where the process ended without one."""
         assert self._process.stdout is not None
+        self.sites += 1
         self._send({**asdict(task)})
         async for line in self._process.stdout:
             said = json.loads(line)

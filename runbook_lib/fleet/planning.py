@@ -5,12 +5,15 @@ The same verbs as in stages 10 and 20, without notebooks and many sites at a tim
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
 
 from runbook_lib.errors import RecordDamaged, RunbookError
+from runbook_lib.fleet.processes import in_processes
 from runbook_lib.fleet.rollup import NotPlanned, PlannedSite, Rollup, rollup_digest
 from runbook_lib.fleet.round import STAGE, Round
 from runbook_lib.fleet.sites import FleetSite, resolved
@@ -28,6 +31,9 @@ from runbook_lib.steps.inventory import recorded_inventory
 
 Tell = Callable[[str], None]
 PURPOSE = "plan, as one of a fleet"
+SHARE = 25
+"""Sites that one process plans; a fleet of more is planned in several processes."""
+PROCESSES = 2
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,6 +43,10 @@ class Planned:
     plan: PlannedSite | None
     refused: NotPlanned | None
 
+    @property
+    def site(self) -> str:
+        return self.plan.site if self.plan else self.refused.site if self.refused else ""
+
 
 def plan_fleet(round_: Round, sites: Iterable[FleetSite], *, at_once: int, tell: Tell) -> Rollup:
     """Plan every site, keep the roll-up in the round, and return it.
@@ -45,10 +55,11 @@ def plan_fleet(round_: Round, sites: Iterable[FleetSite], *, at_once: int, tell:
     record takes no more.
     """
     sites = tuple(sites)
-    for each in sites:
-        keep_description(round_, each)
-    with ThreadPoolExecutor(at_once, thread_name_prefix="plan") as pool:
-        found = list(pool.map(lambda each: _plan(round_, each, tell), sites))
+    work = partial(_plan_some, round_.root, round_.incident, at_once)
+    processes = 1 if len(sites) <= SHARE else PROCESSES
+    told = in_processes(sites, work, processes=processes, share=SHARE, hear=lambda each: tell(_summary(each)))
+    by_name = {each.site: each for each in told}
+    found = [by_name[each.name] for each in sites]
     planned = tuple(each.plan for each in found if each.plan)
     rollup = Rollup(
         fleet=round_.site,
@@ -80,7 +91,17 @@ def keep_description(round_: Round, each: FleetSite) -> Artifact:
     return round_.keep_gated(path, resolved(each.site), stage=STAGE, server=each.name, seen=each.sha256, text="site")
 
 
-def _plan(round_: Round, each: FleetSite, tell: Tell) -> Planned:
+def _plan_some(
+    root: Path, round_id: str, at_once: int, sites: Sequence[FleetSite], tell: Callable[[Planned], None]
+) -> None:
+    round_ = Round.open(root, round_id)
+    with ThreadPoolExecutor(at_once, thread_name_prefix="plan") as pool:
+        for planned in pool.map(partial(_plan, round_), sites):
+            tell(planned)
+
+
+def _plan(round_: Round, each: FleetSite) -> Planned:
+    keep_description(round_, each)
     record: Record | None = None
     try:
         record = open_incident(each.site, "", what=f"runbook fleet plan, {round_.incident}")
@@ -92,7 +113,6 @@ def _plan(round_: Round, each: FleetSite, tell: Tell) -> Planned:
     round_.journal.append(
         Kind.OBSERVED, stage=STAGE, server=each.name, seen=told, text="planned" if found.plan else "not planned"
     )
-    tell(f"{each.name}: {_summary(found)}")
     return found
 
 
@@ -145,8 +165,7 @@ def _in_words(error: RunbookError) -> str:
 
 
 def _summary(found: Planned) -> str:
-    if found.refused:
-        return f"not planned: {found.refused.why}"
-    assert found.plan is not None
+    if found.plan is None:
+        return f"{found.site}: not planned: {found.refused.why if found.refused else ''}"
     count = len(found.plan.deletions)
-    return f"{count} deletions, plan {found.plan.plan[:16]}…" if count else "nothing to delete"
+    return f"{found.site}: " + (f"{count} deletions, plan {found.plan.plan[:16]}…" if count else "nothing to delete")

@@ -41,7 +41,7 @@ class FleetReport:
 
 def fleet_lock(round_: Round) -> SiteLock:
     """The lock of a fleet: one run of it at a time; entering raises SiteLocked, naming who has it."""
-    return SiteLock(round_.root, f"fleet {round_.site}", purpose="run the fleet", incident=round_.incident)
+    return SiteLock(round_.root, f"fleet:{round_.site}", purpose="run the fleet", incident=round_.incident)
 
 
 def run_fleet(

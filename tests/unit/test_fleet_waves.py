@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 import pytest
 from fleet_kit import Pretend, task
 
-from runbook_lib.errors import ParameterRefused
+from runbook_lib.errors import ParameterRefused, RecordNotWritable
 from runbook_lib.fleet.going import CANARY_FAILED, CONTRADICTED, DRAINED, TOO_MANY, Rules, Watcher, Way
 from runbook_lib.fleet.task import SiteResult, SiteState, SiteTask
 from runbook_lib.fleet.waves import parse_share, parse_waves, waves
@@ -127,6 +127,25 @@ def test_no_more_sites_at_a_time_than_asked_for() -> None:
     executor = Pretend()
     go(executor, range(40), sizes="40", at_once=3)
     assert executor.most == 3
+
+
+def test_a_round_that_cannot_be_written_ends_and_finishes_what_is_in_flight() -> None:
+    """Where the round's record takes no more, no other site starts; the ones in flight have ended before it is told."""
+
+    class Full(Diary):
+        def site_starts(self, task: SiteTask, wave: int) -> None:
+            if task.site == "site-0002":
+                raise RecordNotWritable("the disk is full")
+            super().site_starts(task, wave)
+
+    executor = Pretend()
+    rules = Rules(waves=parse_waves("9"), failures=parse_share("9", "failures"), at_once=2)
+    way = Way(executor, rules, Full())
+    with pytest.raises(RecordNotWritable):
+        asyncio.run(way.go([task(number) for number in range(9)]))
+    assert executor.started == ["site-0000", "site-0001"]
+    assert set(way.results) == {"site-0000", "site-0001"}
+    assert executor.halted
 
 
 def test_five_thousand_sites_go_their_way() -> None:
