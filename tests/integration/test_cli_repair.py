@@ -24,6 +24,8 @@ from repair_site import DELETE, changes
 from runbook_lib.lab import Lab
 from runbook_lib.models import Outcome
 from runbook_lib.record import Kind, Record, list_records
+from runbook_lib.record.manifest import parse_manifest
+from runbook_lib.record.verify import verify_record
 
 pytestmark = pytest.mark.timeout(480)  # the story is told in one fixture
 
@@ -158,11 +160,22 @@ def test_an_error_stands_on_the_terminal_once_and_is_no_traceback(story: Story) 
 
 
 def test_progress_is_one_line_per_stage_and_change(story: Story) -> None:
-    """The longest run says one line for each of seven stages and of its two changes, each with seconds."""
+    """The longest run says one line for each of eight stages and of its two changes, each with seconds."""
     progress = story.repaired.out.partition("\n\n")[0].splitlines()[1:]
-    assert sum(bool(re.search(r", \d+\.\d s$", line)) for line in progress) == 9
+    assert sum(bool(re.search(r", \d+\.\d s$", line)) for line in progress) == 10
     assert sum("register HA … Primary Active, " in line for line in progress) == 1
-    assert len(progress) <= 11
+    assert len(progress) <= 12
+
+
+def test_the_report_is_inside_what_was_sealed(story: Story) -> None:
+    """The run names its report; the newest seal covers it in each form, and the notebook that wrote it."""
+    folder = story.record.folder
+    assert f"report:  {folder / 'report' / 'post-mortem.html'}\n" in story.repaired.out
+    newest = max(folder.glob("seal*/manifest.json"), key=lambda path: path.stat().st_mtime_ns)
+    sealed = {entry.path for entry in parse_manifest(newest.read_bytes()).files}
+    assert sealed >= {f"report/post-mortem.{form}" for form in ("html", "pdf", "md")}
+    assert "notebooks/70_post_mortem.ipynb" in sealed
+    assert verify_record(folder).problems == []
 
 
 # -- what really happened ------------------------------------------------------------------------------
@@ -220,7 +233,7 @@ def test_record_verifies_and_holds_every_executed_notebook(story: Story) -> None
         if line.artifact:
             assert record.read_bytes(line.artifact)
     notebooks = [line.artifact.path for line in lines if line.artifact and line.artifact.path.startswith("notebooks/")]
-    assert len(notebooks) == 4 + 4 + 5 + 7
+    assert len(notebooks) == 4 + 4 + 5 + 8
     assert not list(record.folder.rglob("*.running.*"))
 
 
