@@ -48,8 +48,9 @@ _OPEN_QUOTE = re.compile(r"""(?:^|[\s=(:,>\[])["'`]|[“‘«]""")
 _WHOLE_QUOTE = re.compile(r'"[^"\n]{0,200}"')
 _PLAIN_WORD = re.compile(r"(?<![\w.=\[/:-])[A-Za-z][a-z']*(?![\w.=\]/:-])")
 _HEADER = re.compile(r"[\w$]{1,200}(?:\.[\w$]{1,200}){1,20}[ \t]{1,8}[\w$<>]{1,200}\s*")
-_BLANKS = re.compile(rb"[ \t\r]*")
-_MARKS = re.compile(rb"[ \t|:>*]*")
+_BLANK = rb"(?:[ \t]|\xc2?\xa0|\xe2\x80\xaf)"  # and those that do not break, as pages and mails put them
+_BLANKS = re.compile(rb"(?:" + _BLANK + rb"|\r)*")
+_MARKS = re.compile(rb"(?:" + _BLANK + rb"|[|:>*])*")
 _SKIPPED_LINES = 20
 _CHAIN_LINES = 3
 _RECORD_LINES = 6
@@ -113,7 +114,7 @@ def read_message(window: Window, at: int) -> Hit | None:
         exception=exception,
         cause=exception and b"Caused by" in window.data[start:head],
         own_prefix=prefix.length > 0,
-        quoted=_is_quoted(window.text(low, head), prose, sentence=not exception),
+        quoted=is_quoted(window.text(low, head), prose, sentence=not exception),
         cut=cut,
     )
 
@@ -239,7 +240,7 @@ def _header_above(window: Window, start: int) -> Prefix:
     return prefix if alone else Prefix()
 
 
-def _is_quoted(before: str, prose: str, *, sentence: bool) -> bool:
+def is_quoted(before: str, prose: str, *, sentence: bool) -> bool:
     """Return whether a message only quotes, by what stands before it on its line: all of it, and without the prefix."""
     if QUOTING.search(before) or _OPEN_QUOTE.search(_WHOLE_QUOTE.sub("", prose)):
         return True

@@ -13,12 +13,13 @@ from dataclasses import dataclass, replace
 from datetime import tzinfo
 
 from runbook_lib.logs.findings import Findings, Tally
-from runbook_lib.logs.message import LITERAL, prefix_of, read_message
+from runbook_lib.logs.message import LITERAL, Hit, prefix_of, read_message
 from runbook_lib.logs.rules import Rule
 from runbook_lib.logs.search import Search, count
 from runbook_lib.logs.streams import Stream
 from runbook_lib.logs.timestamps import as_utc
 from runbook_lib.logs.window import AFTER, BEFORE, Window
+from runbook_lib.logs.wrapped import read_wrapped
 from runbook_lib.models import LogLine
 
 STEP = 1 << 19
@@ -118,6 +119,7 @@ class Scanner:
         self._feeds = 0  # line feeds before the buffer
         self._searched = 0  # how far in the buffer hits have been handled
         self._counted = (0, 0)  # a place in the buffer, and the line feeds between its beginning and there
+        self._unwrapped_to = 0  # up to which position in the series a wrapped line has been read
         self._open_line = False  # whether the file's last line lacks its line feed
         self._files: list[_File] = []
         for tally in self.findings.tallies.values():
@@ -163,23 +165,36 @@ class Scanner:
     def _window(self, at: int, reach: int) -> Window:
         """Return what stands around ``at``; the line feed that was put to an open last line stays outside."""
         end = self._size - (self._open_line and self._files[-1].start <= self._base + at)
-        high = min(end, at + reach)
-        return Window(self._data, max(0, at - BEFORE), high, at_end=self._open_line and high == end)
+        low, high = max(0, at - BEFORE), min(end, at + reach)
+        at_end = self._open_line and high == end
+        return Window(self._data, low, high, at_end=at_end, at_start=self._base + low == 0)
 
     # -- what was hit -------------------------------------------------------------------------
 
     def _take_message(self, at: int) -> None:
-        window = self._window(at, AFTER)
-        hit = read_message(window, at)
-        if hit is None:
+        if self._base + at < self._unwrapped_to:
             return
+        window = self._window(at, AFTER)
+        wrapped = read_wrapped(window, at)
+        hit = read_message(window, at)
+        if wrapped is None:
+            hits = [hit] if hit else []
+        else:
+            hits, end = wrapped
+            self._unwrapped_to = self._base + end
+            if not hits and hit:
+                hits = [replace(hit, quoted=True)]
+        for hit in hits:
+            self._take_hit(window, hit)
+
+    def _take_hit(self, window: Window, hit: Hit) -> None:
         base = self._base
         utc = as_utc(hit.moment, self._zone) if hit.moment else None
         moved = replace(hit, start=hit.start + base, at=hit.at + base, end=hit.end + base, moment=utc)
-        lines = self._evidence(window, hit.start, hit.end)
+        lines = self._evidence(window, window.line_start(hit.start), hit.end)
         if self.findings.events.add(moved, lines) and self._quoted:
             tally = self.findings.tallies[self._quoted]
-            if base + at >= tally.skip_to:
+            if moved.at >= tally.skip_to:
                 tally.add(lines)
                 tally.skip_to = base + window.line_end(hit.end)
 

@@ -7,7 +7,7 @@ import re
 from runbook_lib.logs.prefix import LONGEST, read_prefix
 from runbook_lib.logs.window import Window
 
-DN_START = rb"(?=(?:[A-Za-z][A-Za-z0-9-]{0,40}|[0-9]{1,9}(?:\.[0-9]{1,20}){1,32})[ \t]*=)"
+DN_START = rb"(?=(?:[A-Za-z][A-Za-z0-9-]{0,40}|[0-9]{1,9}(?:\.[0-9]{1,20}){1,32})(?:[ \t]|\xc2?\xa0)*=)"
 
 _LONGEST_LINE = 16384
 _MOST_LINES = 12
@@ -21,6 +21,9 @@ _KNOWN_TYPE = re.compile(
 )
 _GOES_ON = re.compile(r"[^=,\n]{0,64},\s{0,8}(?:CN|OU|O|L|ST|S|C|DC|UID|E|EMAILADDRESS|STREET)\s{0,8}=", re.I)
 _NEXT_TYPE = re.compile(r"(?:[A-Za-z][A-Za-z0-9-]{0,40}|[0-9]{1,9}(?:\.[0-9]{1,20}){1,32})\s{0,8}=")
+_NO_BREAK = re.compile("(?<=[,+=; ])[\u00a0\u202f]|[\u00a0\u202f](?=[ ,+=])")
+"""Spaces that do not break, beside a separator: there they are spaces, in a value they are the value's."""
+
 _OPEN_END = re.compile(r"(?<!\\)[,+]\s*\Z")
 
 
@@ -34,7 +37,7 @@ def read_subject(window: Window, start: int) -> tuple[str, int, bool]:
     position = start
     for _ in range(_MOST_LINES):
         end = min(window.line_end(position), position + _LONGEST_LINE)
-        text, whole = _own_part(window.text(position, end))
+        text, whole = _own_part(_NO_BREAK.sub(" ", window.text(position, end)))
         parts.append(text.strip())
         if not whole or end >= window.high:
             return " ".join(parts), end, whole and end >= window.high and window.at_end

@@ -13,12 +13,13 @@ AFTER = 65536
 
 @dataclass(frozen=True)
 class Window:
-    """``data`` from ``low`` to ``high``; ``at_end`` says that the log ends at ``high``."""
+    """``data`` from ``low`` to ``high``; ``at_start`` and ``at_end`` say that the log does so, too."""
 
     data: bytes | bytearray
     low: int
     high: int
     at_end: bool = False
+    at_start: bool = False
 
     def line_start(self, position: int) -> int:
         """Return where the line of ``position`` begins, as far as the window reaches."""

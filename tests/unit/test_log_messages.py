@@ -14,6 +14,7 @@ from runbook_lib.logs import RULES, diagnose_sources, scanner
 from runbook_lib.logs.mismatches import mismatches_of
 from runbook_lib.logs.scanner import Scanner
 from runbook_lib.models import Mismatch
+from runbook_lib.parse.names import same_subject
 
 PUBLISHED = Path(__file__).parent.parent / "fixtures" / "logs"
 DN = "CN=prime-sec, OU=Prime Infra, O=Cisco Systems, L=SJ, ST=CA, C=US"
@@ -65,6 +66,18 @@ def test_one_line_or_several_any_prefix(joint: str, prefix: str) -> None:
     text = joint.join((*parts, rest, f"- {DN}", CAUSE)) + "\n"
     (found,) = scan(f"noise\n{text}noise\n{text}")
     assert (found.subject, found.count, found.threads) == (DN, 2, ("HealthMonitorThread",))
+
+
+@pytest.mark.parametrize("space", ["\u00a0", " \u00a0", "\u202f"])
+def test_spaces_that_do_not_break(space: str) -> None:
+    """A message that came through a page or a mail, its spaces no longer breaking, is read with its subject."""
+    assert [(m.subject, m.count) for m in scan(f"{THREAD}{HEAD}\n")] == [(DN, 1)]
+    text = f"{THREAD}{HEAD}\n".replace(" ", space)
+    for data in (text.encode(), text.encode("latin-1", "ignore") if "\u202f" not in text else text.encode()):
+        (found,) = scan(data)
+        assert (found.count, found.threads) == (1, ("HealthMonitorThread",))
+        assert found.subject.replace("\u00a0", " ").replace("\u202f", " ").split() == DN.split()
+        assert same_subject(found.subject, DN)
 
 
 def test_prefix_on_every_line() -> None:
@@ -323,6 +336,8 @@ PIECES = (
         "é",
         "\ud800",
         "8082 timed out",
+        '{"message":"',
+        '"}',
     ),
 )
 REPEATED = (
