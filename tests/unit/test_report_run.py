@@ -1,0 +1,36 @@
+"""A report that cannot be written takes nothing from a repair that was proven."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from report_kit import whole_record
+
+from runbook_lib import runner
+from runbook_lib.models import Outcome, Stage, StageState
+from runbook_lib.notebook_run import NotebookResult
+from runbook_lib.runner import StageReport
+
+
+def test_a_failed_report_leaves_the_outcome(tmp_path: Path) -> None:
+    """The outcome stays the one that stage 60 wrote, and no further one is written."""
+    record = whole_record(tmp_path)
+    before = record.journal.path.read_bytes()
+    last = StageReport(stage=Stage.POST_MORTEM, state=StageState.FAILED, seconds=1, error_name="RecordNotWritable")
+    assert runner._outcome(record, last, Stage.POST_MORTEM) is Outcome.REPAIRED
+    assert record.journal.path.read_bytes() == before
+
+
+def test_an_interrupted_report_leaves_the_outcome(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ctrl-C while the report is written ends the stage as interrupted; how the incident ended stays."""
+
+    def interrupted(*_: object, **__: object) -> NotebookResult:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(runner, "execute", interrupted)
+    record = whole_record(tmp_path)
+    with pytest.raises(KeyboardInterrupt):
+        runner._run_stage(Stage.POST_MORTEM, "lab", record, {})
+    assert record.outcome() is Outcome.REPAIRED
+    assert record.stage_states()[Stage.POST_MORTEM] is StageState.INTERRUPTED
