@@ -22,9 +22,11 @@ from runbook_lib.models import HaStatus
 from runbook_lib.params import LabOptions, LabRequest, Site, load_site, load_site_or_lab, site_without_secrets
 from runbook_lib.params.advice import section_at
 from runbook_lib.params.source import LARGEST_FILE
+from runbook_lib.params.wording import LABEL_KEYS
 from runbook_lib.parse.ha import StateKind
 from runbook_lib.places import params_dir
 from runbook_lib.steps.ha_state import kinds_of
+from runbook_lib.web import labels_for
 
 GOOD = """\
 name: paris
@@ -156,6 +158,18 @@ def test_a_state_of_the_product_can_be_given_a_meaning(tmp_path: Path) -> None:
     assert "in transition" in problem
 
 
+def test_spellings_of_one_state_that_mean_the_same_are_fine(tmp_path: Path) -> None:
+    """Only a contradiction is refused."""
+    states = "ha_states:\n  Primary Busy: broken\n  primary busy: broken\n"
+    assert len(load_site(write(tmp_path, GOOD + states)).ha_states) == 2
+
+
+def test_the_labels_keys_are_those_of_the_web_pages() -> None:
+    """Every word that is looked for on the pages can be named in a site's file, and nothing else."""
+    known = labels_for()
+    assert (*known.table, *known.phrases) == LABEL_KEYS
+
+
 def test_a_plain_word_is_a_name_in_params() -> None:
     """A name means the file of that name in params."""
     assert isinstance(load_site_or_lab("lab"), LabRequest)
@@ -277,6 +291,21 @@ CASES: list[tuple[str, str, str, str, str]] = [
     ("    user: pi", "    user: &x pi", "&x", "ise[0].user", "& begins a YAML anchor"),
     ("    user: pi", "    user: *x", "*x", "ise[0].user", "* begins a YAML alias"),
     ("    user: pi", "    user: !x pi", "!x", "ise[0].user", "! begins a YAML tag"),
+    (
+        "ha:",
+        "labels: {regster: [Los]}\nha:",
+        "labels",
+        "labels.regster",
+        "did you mean register? known here: login_user",
+    ),
+    ("ha:", "labels: {zzz: [x]}\nha:", "labels", "labels.zzz", "unknown key; known here: login_user"),
+    (
+        "ha:",
+        "ha_states:\n  Primary Busy: broken\n  primary  BUSY: healthy\nha:",
+        "BUSY",
+        "ha_states.primary  BUSY",
+        "is the same state as 'Primary Busy', which means another; keep one",
+    ),
     ("name: paris", "name: paris\nlabels: {no: [x]}", "labels", "labels.no", "write it in quotes"),
 ]
 
