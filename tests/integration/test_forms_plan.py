@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -123,9 +124,10 @@ def test_the_form_refuses_what_the_parameter_refuses(desk: Any) -> None:
     assert control(form, "Keep").disabled
 
 
-def test_a_private_key_is_refused_where_it_would_be_kept(desk: Any) -> None:
-    """The guard is in the writing, whatever the form did: no file, no fact."""
+def test_a_private_key_is_refused_where_it_would_be_kept(desk: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The guard is in the writing, whatever the form did: no fact, no file, and none for a moment either."""
     context = stage_20(desk).context
+    monkeypatch.setattr(tempfile, "tempdir", str(desk.folder / "nowhere"))
     key = b"-----BEGIN PRIVATE KEY-----\nMC4CAQAw\n-----END PRIVATE KEY-----\n"
     with pytest.raises(ExpectationInvalid, match="private key"):
         knowing.keep_given(context, Given("primary", "", ("x.pem", key), False))

@@ -257,6 +257,8 @@ def test_a_reloaded_page_goes_on_and_registers_no_second_time(server: Server, pa
     register = Notebook(page, "40")
     register.run("rb.register()", "rb.prove", *NEXT)
     assert [what for what in sent(server) if what.startswith("HA")] == ["HA registration completed"]
+    meant = [line["text"] for line in journal(server) if line["kind"] == "intent" and line["stage"].startswith("40")]
+    assert meant == ["register HA"]
 
 
 def test_the_ise_server_is_added_and_the_site_is_repaired(server: Server, page: Page) -> None:
