@@ -24,6 +24,7 @@ from runbook_lib.logs.streams import (
     At,
     Filling,
     Guarded,
+    Kept,
     Notes,
     Peekable,
     Readable,
@@ -56,17 +57,14 @@ def unpack(name: str, file: BinaryIO, size: int | None, notes: Notes, limits: Li
     ``size`` is the archive's, in bytes, None where it is not known. Read each before asking for the next.
     Raises UsageError where it is over the limits; damage is noted.
     """
-    yield from _layers(name, file, _again(file), 0, Meter(name, size, limits, notes))
-
-
-def _again(file: BinaryIO) -> Again | None:
-    """Return what opens a file on disk once more, None for what comes once."""
+    meter = Meter(name, size, limits, notes)
     if isinstance(file, io.BytesIO):
-        return lambda: io.BytesIO(file.getvalue())
-    if not file.seekable():
-        return None
-    descriptor = file.fileno()
-    return lambda: At(descriptor)
+        yield from _layers(name, file, lambda: io.BytesIO(file.getvalue()), 0, meter)
+    elif file.seekable():
+        yield from _layers(name, file, lambda: At(file.fileno()), 0, meter)
+    else:
+        kept = Kept(file)
+        yield from _layers(name, kept, kept.again, 0, meter)
 
 
 def _layers(name: str, file: Readable | BinaryIO, again: Again | None, depth: int, meter: Meter) -> Iterator[Content]:

@@ -8,15 +8,17 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
+from io import FileIO
 from pathlib import Path
 
 from runbook_lib.logs.diagnosing import diagnosis_of
 from runbook_lib.logs.encodings import PlainText
+from runbook_lib.logs.findings import Findings
 from runbook_lib.logs.reading import Job, Result, Settings, jobs_of, read_job, scanner_for, server_of
 from runbook_lib.logs.series import follows
 from runbook_lib.logs.sources import Identity, Listed, read_logs
-from runbook_lib.logs.streams import HEAD, Filling, Notes, is_archive
-from runbook_lib.models import Diagnosis
+from runbook_lib.logs.streams import HEAD, Filling, Guarded, Notes, is_archive
+from runbook_lib.models import Damage, Diagnosis
 
 
 class Watcher:
@@ -54,10 +56,14 @@ class Watcher:
     def _begin(self, job: Job) -> None:
         self._seen.update(file.identity or file.path for file in job.files)
         if _grows(job.files[-1]):
-            self._tails.append(_Tail(job, self._settings))
-            self._tails[-1].read()
-        else:
-            self._once.append(read_job(job, self._settings))
+            try:
+                self._tails.append(_Tail(job, self._settings))
+            except OSError:
+                pass  # it has gone since: what reads it once says so
+            else:
+                self._tails[-1].read()
+                return
+        self._once.append(read_job(job, self._settings))
 
 
 def _grows(listed: Listed) -> bool:
@@ -86,9 +92,9 @@ class _Tail:
             while self._scanner.read(log.stream):
                 pass
         before = job.files[-2].path.as_posix() if len(job.files) > 1 else ""
-        self._open(continues=follows(before, self._path.as_posix()))
+        self._open(self._path.open("rb", buffering=0), continues=follows(before, self._path.as_posix()))
         self._told = -1
-        self._result: Result | None = None
+        self._found: Findings | None = None
 
     def read(self) -> None:
         """Take in what was written, and go over to the file that has taken this one's place."""
@@ -101,12 +107,17 @@ class _Tail:
             found = self._path.stat()
         except OSError:
             return
-        if (found.st_dev, found.st_ino) not in self.seen:
-            self._take()  # what was written to the old file after it was read above
-            self._file.close()
-            self.seen.add((found.st_dev, found.st_ino))
-            self._open(continues=True)
-            self._take()
+        if (found.st_dev, found.st_ino) in self.seen:
+            return
+        try:
+            file = self._path.open("rb", buffering=0)
+        except OSError as error:
+            self._unopened = [Damage(source=str(self._path), problem=f"cannot be opened ({error.strerror})")]
+            return
+        self._take()  # what was written to the old file after it was read above
+        self._file.close()
+        self._open(file, continues=True)
+        self._take()
 
     def news(self) -> bool:
         """Return whether anything was taken in since this was asked last."""
@@ -114,21 +125,26 @@ class _Tail:
         return told != self._told
 
     def result(self) -> Result:
-        if self._result is None or self._result.size != self._scanner.findings.size:
-            self._result = Result(self._job, {self._server: self._scanner.so_far()}, self._notes.damaged)
-        return self._result
+        if self._found is None or self._found.size != self._scanner.findings.size:
+            self._found = self._scanner.so_far()
+        return Result(self._job, {self._server: self._found}, [*self._notes.damaged, *self._unopened])
 
     def close(self) -> None:
         self._file.close()
 
-    def _open(self, *, continues: bool) -> None:
-        self._file = self._path.open("rb", buffering=0)
+    def _open(self, file: FileIO, *, continues: bool) -> None:
+        self._file, self._unopened = file, []
         found = os.fstat(self._file.fileno())
         self.seen.add((found.st_dev, found.st_ino))
         self._begin(continues=continues)
 
     def _begin(self, *, continues: bool) -> None:
-        self._stream = PlainText(Filling(self._file), grows=True)
+        stream = Guarded(
+            Filling(self._file),
+            (OSError,),
+            lambda error: self._notes.add(str(self._path), "not read to its end", error),
+        )
+        self._stream = PlainText(stream, grows=True)
         self._scanner.begin_file(str(self._path), continues=continues)
 
     def _take(self) -> None:

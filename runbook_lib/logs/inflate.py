@@ -10,7 +10,7 @@ import io
 import zlib
 from typing import Any
 
-from runbook_lib.logs.streams import CHUNK, Again, Readable
+from runbook_lib.logs.streams import CHUNK, Again, NotKept, Readable
 
 igzip: Any
 igzip_lib: Any
@@ -43,7 +43,7 @@ def inflated(file: Readable, again: Again | None) -> Readable:
 class Quick:
     """What gzip members unpack to, by isal: one call inflates all that it returns, while other threads run.
 
-    Raises what ``Exact`` raises, at the same place.
+    Raises what ``Exact`` raises, at the same place; where ``again`` does not keep so much, at most one reading earlier.
     """
 
     def __init__(self, file: Readable, again: Again) -> None:
@@ -57,8 +57,11 @@ class Quick:
             return self._exact.read(count)
         try:
             chunk: bytes = self._inflate.read1(CHUNK if count < 0 else count)
-        except _FAILED:
-            self._exact = _behind(Exact(self._again()), self._given)
+        except _FAILED as error:
+            try:
+                self._exact = _behind(Exact(self._again()), self._given)
+            except NotKept:
+                raise error from None  # what this call had inflated before the damage is lost
             return self._exact.read(count)
         self._given += len(chunk)
         return chunk

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 from collections.abc import Callable
 from typing import IO, Any, Protocol
@@ -10,6 +11,7 @@ from runbook_lib.errors import UsageError
 from runbook_lib.models import Damage
 
 CHUNK = 1 << 18
+MOST_KEPT = 32 << 20
 HEAD = 512
 """How many of a file's first bytes tell what kind of archive it is."""
 
@@ -54,7 +56,35 @@ class Readable(Protocol):
 
 
 Again = Callable[[], Readable]
-"""Opens the same bytes from their beginning once more."""
+"""Opens the same bytes from their beginning once more; raises NotKept where they came once and are too many."""
+
+
+class NotKept(Exception):
+    """What came once has been read, and was more than is kept of it."""
+
+
+class Kept:
+    """What comes once (a pipe), with what was read of it kept up to MOST_KEPT bytes for a second look."""
+
+    def __init__(self, file: Readable | IO[bytes]) -> None:
+        self._file = file
+        self._pieces: list[bytes] = []
+        self._size = 0
+
+    def read(self, count: int = -1) -> bytes:
+        chunk = self._file.read(count)
+        self._size += len(chunk)
+        if self._size <= MOST_KEPT:
+            self._pieces.append(chunk)
+        else:
+            self._pieces.clear()
+        return chunk
+
+    def again(self) -> Readable:
+        """Return what was read so far."""
+        if self._size > MOST_KEPT:
+            raise NotKept
+        return io.BytesIO(b"".join(self._pieces))
 
 
 class Filling:

@@ -11,13 +11,15 @@ import tarfile
 import threading
 import time
 import zipfile
+from collections.abc import Iterator
 from pathlib import Path
+from typing import BinaryIO
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runbook_lib.logs import ahead, diagnose_sources, inflate
+from runbook_lib.logs import ahead, diagnose_sources, inflate, streams
 from runbook_lib.logs.answer import exit_code
 from runbook_lib.logs.archives import unpack
 from runbook_lib.logs.streams import Notes
@@ -113,7 +115,8 @@ def test_sparse_log_is_read_without_its_holes(tmp_path: Path, kind: str) -> None
         for number in range(40):
             file.seek(number << 22)
             file.write(EVENT)
-        file.truncate(1 << 34)
+        file.seek((1 << 34) - 4096)
+        file.write(b"y\n" * 2048)  # up to the end: a map that is taken for data leaves no NULs behind
     command = ["tar", f"--format={kind}", "-S", "-C", str(tmp_path), "-cf", str(tmp_path / "x.tar"), "hm.log"]
     subprocess.run(command, check=True)
     (tmp_path / "hm.log").unlink()
@@ -202,6 +205,63 @@ def test_damage_deep_in_an_archive_costs_nothing_before_it(tmp_path: Path, kind:
         slow = diagnosed(tmp_path, packed)
     assert quick == (sum(m.count for m in slow.mismatches), slow.bytes_read, 1)
     assert quick[0] >= 1
+
+
+# -- what comes once -------------------------------------------------------------------------------
+
+
+@contextlib.contextmanager
+def pipe_of(data: bytes) -> Iterator[BinaryIO]:
+    """Give a pipe out of which ``data`` comes, as standard input is one."""
+    out, into = os.pipe()
+
+    def write() -> None:
+        with contextlib.suppress(BrokenPipeError), os.fdopen(into, "wb") as file:
+            file.write(data)
+
+    writer = threading.Thread(target=write)
+    writer.start()
+    try:
+        with os.fdopen(out, "rb") as file:
+            yield file
+    finally:
+        writer.join()
+
+
+def piped(data: bytes) -> tuple[bytes, list[str]]:
+    """Return what the logs hold in an archive that comes out of a pipe, and the names of what was damaged."""
+    notes = Notes()
+    room = memoryview(bytearray(1 << 16))
+    held = b""
+    with pipe_of(data) as file:
+        for _, stream in unpack("x", file, None, notes):
+            while size := stream.readinto(room):
+                held += room[:size]
+    return held, [damage.source for damage in notes.damaged]
+
+
+@pytest.mark.parametrize("kind", NESTED)
+def test_what_comes_once_is_inflated_the_quick_way(monkeypatch: pytest.MonkeyPatch, kind: str) -> None:
+    """Packed standard input takes the quick way as files do, archives in it too."""
+    monkeypatch.setattr(inflate, "Exact", None)
+    held, damaged = piped(NESTED[kind](EVENT + NOISE))
+    assert held.endswith(EVENT + NOISE)
+    assert damaged == []
+
+
+@pytest.mark.parametrize("kind", ["gz", "gz-in-gz", "gz-in-tar", "gz-in-tar.gz"])
+@pytest.mark.parametrize("most_kept", [32 << 20, 100])
+def test_damage_in_what_comes_once(monkeypatch: pytest.MonkeyPatch, kind: str, most_kept: int) -> None:
+    """As long as it is kept, damaged standard input is read up to the damage; beyond that it is named all the same."""
+    monkeypatch.setattr(streams, "MOST_KEPT", most_kept)
+    inner = bytearray(gzip.compress((EVENT + NOISE[:3000]) * 20, 1))
+    inner[int(len(inner) * 0.9)] ^= 0x55
+    packed = NESTED[kind](bytes(inner))
+    held, damaged = piped(packed)
+    whole, named = contents(packed)
+    assert damaged == named
+    assert len(damaged) == 1
+    assert (held == b"".join(whole.values())) == (most_kept > 100)
 
 
 # -- reading ahead --------------------------------------------------------------------------------
