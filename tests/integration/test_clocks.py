@@ -1,0 +1,55 @@
+"""The clock of a server, as its web server tells it: shown to people, decided by nobody."""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+from pathlib import Path
+
+import pytest
+from tls_fakes import Chain
+
+from runbook_lib.lab import Lab
+from runbook_lib.models import Check
+from runbook_lib.steps.clocks import clock_check
+
+
+def test_a_server_that_says_the_right_time_agrees(stale: Lab) -> None:
+    """The lab's Health Monitor answers any request with the date."""
+    server = stale.world["servers"]["primary"]
+    check = asyncio.run(clock_check("primary", server["address"], server["ports"]["hm"], 10.0))
+    assert (check.ok, check.actual) == (True, "agrees")
+
+
+@pytest.mark.parametrize(
+    ("answer", "ok", "says"),
+    [
+        (b"HTTP/1.1 404 Not Found\r\nDate: Thu, 01 Jan 2015 00:00:00 GMT\r\n\r\n", False, "minutes behind"),
+        (b"HTTP/1.1 200 OK\r\ndate: Tue, 01 Jan 2126 00:00:00 GMT\r\n\r\n", False, "minutes ahead"),
+        (b"HTTP/1.1 200 OK\r\nServer: x\r\n\r\n", None, "not told"),
+        (b"HTTP/1.1 200 OK\r\nDate: yesterday\r\n\r\n", None, "not told"),
+        (b"HTTP/1.1 200 OK\r\nX: " + b"x" * 100_000 + b"\r\n\r\n", None, "not told"),
+        (b"", None, "not told"),
+    ],
+    ids=["behind", "ahead", "no date", "no time", "endless", "closed"],
+)
+def test_what_a_clock_says_is_told_and_raises_nothing(
+    answer: bytes, ok: bool | None, says: str, tmp_path: Path
+) -> None:
+    """A clock that is wrong is named with how much; a server that does not say is no failure."""
+    check = asyncio.run(_asked(answer, Chain(tmp_path, "primary").pem))
+    assert check.ok is ok
+    assert says in check.actual
+
+
+async def _asked(answer: bytes, certificate: Path) -> Check:
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(answer)
+        writer.close()
+
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate)
+    async with await asyncio.start_server(serve, "127.0.0.1", 0, ssl=context) as server:
+        port = server.sockets[0].getsockname()[1]
+        return await clock_check("primary", "127.0.0.1", port, 5.0)
