@@ -263,6 +263,7 @@ def _follow(sources: Mapping[str, Sequence[Path]], settings: Settings, known: Ma
 
     watcher = Watcher(sources, settings, known)
     counts: dict[tuple[str, str], int] = {}
+    sys.stderr.write("Watching. Ctrl-C ends it with the whole answer.\n")
     try:
         while True:
             if watcher.poll():

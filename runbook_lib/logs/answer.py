@@ -79,12 +79,10 @@ def timeline(diagnosis: Diagnosis) -> tuple[Moment, ...]:
     moments: list[Moment] = []
     for m in diagnosis.mismatches:
         first, last = _ends(m.evidence)
-        if m.count > 1:
-            what = f"first of {m.count} mismatches"
-            moments.append(Moment(m.last_utc, m.last_said, m.zone_known, m.server, f"last mismatch: {m.subject}", last))
-        else:
-            what = "mismatch"
+        what = f"first of {m.count} mismatches" if m.count > 1 else "mismatch"
         moments.append(Moment(m.first_utc, m.first_said, m.zone_known, m.server, f"{what}: {m.subject}", first))
+        if m.count > 1:
+            moments.append(Moment(m.last_utc, m.last_said, m.zone_known, m.server, f"last mismatch: {m.subject}", last))
     for x in diagnosis.look_alikes:
         first, last = _ends(x.evidence)
         moments.append(Moment(x.first_utc, "", x.zone_known, x.server, f"{x.rule}: {x.meaning}", first))

@@ -19,7 +19,7 @@ from runbook_lib.logs.search import Search, count
 from runbook_lib.logs.streams import Stream
 from runbook_lib.logs.timestamps import as_utc
 from runbook_lib.logs.window import AFTER, BEFORE, Window
-from runbook_lib.logs.wrapped import read_wrapped
+from runbook_lib.logs.wrapped import read_wrapped, wrapped_time
 from runbook_lib.models import LogLine
 
 STEP = 1 << 19
@@ -239,7 +239,7 @@ class Scanner:
         end = window.high
         while end > window.low:
             start = window.line_start(end - 1)
-            moment = prefix_of(window, start).moment
+            moment = prefix_of(window, start).moment or wrapped_time(window, start)
             utc = as_utc(moment, self._zone) if moment else None
             if utc is not None:
                 if self.findings.end_utc is None or utc > self.findings.end_utc:

@@ -12,6 +12,7 @@ import json
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from datetime import datetime
 from functools import lru_cache
 from typing import Any
 
@@ -72,6 +73,12 @@ def read_wrapped(window: Window, at: int) -> tuple[list[Hit], int] | None:
         return [], end
     pieces = [*_above(window, start), _Piece(start, end, 0, held), *_below(window, end)]
     return list(_messages(pieces, start)), end
+
+
+def wrapped_time(window: Window, start: int) -> datetime | None:
+    """Return the time that the wrapped line tells which begins at ``start``, if it is one and tells any."""
+    wrapped = _wrapped(window, start, window.line_end(start))
+    return read_prefix(wrapped.text[:LONGEST]).moment if wrapped and wrapped.text else None
 
 
 def _messages(pieces: list[_Piece], start: int) -> Iterator[Hit]:

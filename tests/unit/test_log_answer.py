@@ -174,6 +174,12 @@ def test_timeline_is_in_order(tmp_path: Path) -> None:
     assert moments[0].what.startswith("path_building_failed")
 
 
+def test_first_stands_before_the_last_of_the_same_moment(tmp_path: Path) -> None:
+    """Where the first and the last event are of one moment, the timeline still begins with the first."""
+    told = [moment.what.partition(":")[0] for moment in timeline(diagnosed(tmp_path, event() * 2))]
+    assert told == ["first of 2 mismatches", "last mismatch", "the log ends"]
+
+
 @pytest.mark.parametrize(
     ("text", "code", "words"),
     [

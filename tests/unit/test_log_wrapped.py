@@ -127,6 +127,12 @@ def test_time_and_thread_of_the_line_itself_count_first() -> None:
     assert (found.threads, str(found.first_utc)) == (("main",), "2026-11-23 12:00:00+00:00")
 
 
+def test_end_of_a_wrapped_log_is_known() -> None:
+    """The last time that a wrapped log tells is its end."""
+    found = findings(line(message=HEAD, time="2026-11-23T12:00:00Z") + line(message="x", time="2026-11-23T13:00:00Z"))
+    assert found.end_utc == datetime(2026, 11, 23, 13, tzinfo=UTC)
+
+
 def test_evidence_names_the_lines_of_the_file() -> None:
     """The evidence is the wrapped lines as they stand in the file, by their numbers."""
     lines = HEAD.replace("Check", "\nCheck").replace(" - ", "\n- ").split("\n")
