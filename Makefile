@@ -55,9 +55,10 @@ notebooks: setup ## Tests of the notebooks
 nbval: setup ## Run every notebook in a fresh lab and compare what it shows
 	$(NBVAL) tests/reference
 
-bench: setup ## Measure the browser part, and the log diagnosis against ripgrep and grep (needs rg, 15 GB of disk, 15 minutes)
+bench: setup ## Measure the browser part, a fleet, and the log diagnosis against ripgrep and grep (needs rg, 15 GB of disk, hours)
 	$(BIN)/python tools/bench.py
 	$(BIN)/python tools/bench_web.py --write
+	$(BIN)/python tools/bench_fleet.py --write
 	$(BIN)/python tools/bench_triage.py --write
 	$(BIN)/python tools/bench_history.py
 
