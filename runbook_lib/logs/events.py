@@ -46,7 +46,8 @@ class Event:
         self.last_start, self.last_end = hit.start, hit.end
         self.exceptions += not hit.cause
         known = {(line.source, line.number) for line in self.lines}
-        self.lines += [line for line in lines if (line.source, line.number) not in known]
+        more = [line for line in lines if (line.source, line.number) not in known]
+        self.lines += more[: EVIDENCE_LINES - len(self.lines)]
         if not self.hit.thread and hit.thread:
             self.hit = replace(self.hit, thread=hit.thread)
         if self.hit.moment is None and hit.moment is not None:
@@ -70,7 +71,7 @@ class Events:
             return True
         if len(self._open) >= _OPEN_EVENTS:
             self._close(self._open.pop(0))
-        self._open.append(Event(hit, hit.start, hit.end, int(hit.exception), list(lines)))
+        self._open.append(Event(hit, hit.start, hit.end, int(hit.exception), lines[:EVIDENCE_LINES]))
         return False
 
     def end_of_series(self) -> None:
@@ -84,7 +85,7 @@ class Events:
         subject: object = name_key(hit.name) if hit.name else hit.subject
         key: Key = (kind_of_thread(hit.thread), subject, hit.cut)
         group = group_at(self.groups, key, Group(hit.subject, hit.name, str(key[0]), hit.cut))
-        group.add(event.lines[:EVIDENCE_LINES], (hit.thread,), 1)
+        group.add(event.lines, (hit.thread,), 1)
         group.times.add(hit)
 
 

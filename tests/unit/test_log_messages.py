@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from runbook_lib.logs import RULES, diagnose_sources, scanner
+from runbook_lib.logs.groups import EVIDENCE_LINES, MOST_THREADS
 from runbook_lib.logs.mismatches import mismatches_of
 from runbook_lib.logs.scanner import Scanner
 from runbook_lib.models import Mismatch
@@ -271,6 +272,38 @@ def test_evidence_is_bounded_and_names_lines() -> None:
     assert found.count == 5000
     assert (found.evidence[0].number, found.evidence[-1].number) == (2, 10_000)
     assert len(found.evidence) < 60
+
+
+def test_what_one_event_prints_does_not_fill_the_memory() -> None:
+    """However often one event repeats its cause, it counts once and keeps a few lines, while it is read too."""
+    cause = f"Caused by: java.security.cert.CertificateException: {CORE}CN=prime-sec\n"
+    found = Scanner(RULES, UTC)
+    found.begin_file("log")
+    found.feed(f"{THREAD}{HEAD}\n{cause * 6000}".encode())
+    assert [len(event.lines) for event in found.findings.events._open] == [EVIDENCE_LINES]
+    found.finish()
+    (mismatch,) = mismatches_of("primary", "UTC", found.findings.groups.items())
+    assert (mismatch.count, len(mismatch.evidence)) == (1, EVIDENCE_LINES)
+
+
+def test_events_that_are_open_at_once_are_few() -> None:
+    """Of events that might yet be gone on with only the last few are held."""
+    found = Scanner(RULES, UTC)
+    found.begin_file("log")
+    found.feed("".join(f"{THREAD}{HEAD.replace('prime-sec', f'h{n}')}\n" for n in range(6000)).encode())
+    assert 0 < len(found.findings.events._open) <= 8
+
+
+def test_lines_of_evidence_are_cut() -> None:
+    """A line of any length is kept up to a number of characters, however many bytes they are."""
+    (found,) = scan(f"{THREAD}{HEAD.replace('prime-sec', 'é' * 9000)}\n")
+    assert [len(line.text) for line in found.evidence] == [scanner.LINE_LIMIT]
+
+
+def test_threads_of_a_subject_are_bounded() -> None:
+    """The threads of one subject are named up to a number; all of their events count."""
+    (found,) = scan("".join(f"[system] [seqtaskexecutor-{n}] {HEAD}\n" for n in range(50)))
+    assert (len(found.threads), found.count) == (MOST_THREADS, 50)
 
 
 def test_many_subjects_do_not_fill_the_memory() -> None:
