@@ -42,7 +42,7 @@ from runbook_lib.steps import (
     verify,
 )
 from runbook_lib.steps.context import Context
-from runbook_lib.steps.deciding_ha import HaAction, decide_ha
+from runbook_lib.steps.deciding_ha import HaAction, decide_ha, why_no_readiness
 from runbook_lib.steps.expecting import parse_given
 from runbook_lib.steps.ha_form import form_rows, secondary_address
 from runbook_lib.steps.ha_state import observe_ha, prove_ha
@@ -262,7 +262,7 @@ class RegisterHa(Runbook):
             self._items = self._run(register_ha.check_readiness(self.context, self._pages))
         accepted = self.context.site.policy.accept_readiness
         self._do(lambda: register_ha.require_readiness(self._items, accepted))
-        return show.readiness(self._items, accepted)
+        return show.readiness(self._items, accepted, why_no_readiness(self._decided(), guided=self._pages.guided))
 
     def register(self) -> View[HaPage | None]:
         """CHANGE. Register once and watch the three milestones; a registration under way is only watched.

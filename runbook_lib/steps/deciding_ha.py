@@ -10,7 +10,7 @@ from runbook_lib.models import HaPage, HaStatus
 from runbook_lib.parse.ha import StateKind
 from runbook_lib.prime import REMOVE_HA
 from runbook_lib.steps.context import Context
-from runbook_lib.steps.ha_removal import MEANING, removable
+from runbook_lib.steps.ha_removal import MEANING, removable, served_by_secondary
 from runbook_lib.steps.ha_state import in_words, kinds_of, settled_states
 from runbook_lib.steps.pages import PrimaryPages
 from runbook_lib.steps.pending import settle_pending
@@ -27,6 +27,16 @@ class HaAction(StrEnum):
     WATCH = "watch the registration that is under way"
     REMOVE = "remove the broken registration (ncs ha remove), then register anew"
     GUIDE = "a person registers in the web pages, as shown below; this stage watches the servers"
+
+
+def why_no_readiness(action: HaAction, *, guided: bool) -> str:
+    """Return why this stage pressed *Check Readiness* not, or not yet."""
+    if action is HaAction.GUIDE or (guided and action is HaAction.REGISTER):
+        return "not run here: a person registers by hand, and presses Check Readiness in the web pages"
+    return {
+        HaAction.WATCH: "not run: a registration is under way",
+        HaAction.REMOVE: "not run yet: it is, once the broken registration is removed",
+    }.get(action, "not run: nothing is to be registered")
 
 
 async def decide_ha(context: Context, pages: PrimaryPages) -> HaAction:
@@ -63,9 +73,16 @@ def _is_over(page: HaPage, primary: StateKind) -> bool:
 def _by_states(context: Context, states: Sequence[HaStatus], words: str, *, guided: bool) -> HaAction:
     kinds = kinds_of(context.site, states)
     register = HaAction.GUIDE if guided else HaAction.REGISTER
-    if guided and kinds[0] in (StateKind.UNKNOWN, StateKind.IN_TRANSITION):
+    if guided and kinds[0] in (StateKind.UNKNOWN, StateKind.IN_TRANSITION) and not served_by_secondary(states):
         return register  # a registration may be under way: the guide says to wait for it
     _settle(context, words)
+    if served_by_secondary(states):
+        raise DecisionNeeded(
+            "The secondary serves now: registering would replace its database, the newest that there is",
+            where=f"site {context.site.name}",
+            found=words,
+            next_step="fail back in the secondary's Health Monitor page, then run this stage again",
+        )
     if kinds[0] is StateKind.NOT_CONFIGURED and StateKind.UNKNOWN not in kinds:
         return register
     if kinds[0] is StateKind.BROKEN and context.site.policy.remove_broken_ha and removable(context.site, states):

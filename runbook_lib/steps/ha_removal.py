@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import time
 from collections.abc import Sequence
 
 from runbook_lib.errors import DeviceError, OutcomeUnknown, RepairFailed
@@ -10,7 +12,7 @@ from runbook_lib.params import Site
 from runbook_lib.parse.ha import StateKind
 from runbook_lib.prime import REMOVE_HA
 from runbook_lib.steps.context import Context
-from runbook_lib.steps.ha_state import in_words, kinds_of, observe_ha
+from runbook_lib.steps.ha_state import POLL_S, in_words, kinds_of, observe_ha
 from runbook_lib.steps.preflight import require_release
 
 MEANING = (
@@ -33,7 +35,8 @@ def served_by_secondary(states: Sequence[HaStatus]) -> bool:
 async def remove_ha(context: Context) -> None:
     """Send ``ncs ha remove`` to the primary, once, its intent in the journal; both servers' states decide.
 
-    Raises RepairFailed where the primary still has HA configured, OutcomeUnknown where it does not say.
+    Raises RepairFailed where one of them still has HA configured after the site's ``settle_s``, OutcomeUnknown where
+    they do not say.
     """
     await require_release(context.site, context.devices)
     change = context.record.intend(context.stage, "primary", REMOVE_HA, expected="HA not Configured")
@@ -46,7 +49,7 @@ async def remove_ha(context: Context) -> None:
             change.result(f"not sent: {error.what}", expected="HA not Configured")
             raise
     try:
-        states = await observe_ha(context)
+        states = await _states_after(context)
     except DeviceError as error:
         raise OutcomeUnknown(
             f"{REMOVE_HA} was sent and its result was not seen",
@@ -55,10 +58,24 @@ async def remove_ha(context: Context) -> None:
             next_step="run this stage again: it asks both servers first, and sends nothing twice",
         ) from error
     change.result(in_words(states), expected="HA not Configured")
-    if kinds_of(context.site, states)[0] is not StateKind.NOT_CONFIGURED:
+    if not _is_removed(context.site, states):
         raise RepairFailed(
             f"{REMOVE_HA} did not remove high availability",
             where="primary",
             found=in_words(states),
             next_step="read the primary's answer in the record, and look at both servers' Health Monitor pages",
         )
+
+
+async def _states_after(context: Context) -> tuple[HaStatus, ...]:
+    """Ask both servers until both have no HA configured, or the site's ``settle_s`` is over."""
+    end = time.monotonic() + context.site.deadlines.settle_s
+    states = await observe_ha(context)
+    while not _is_removed(context.site, states) and time.monotonic() < end:
+        await asyncio.sleep(POLL_S)
+        states = await observe_ha(context)
+    return states
+
+
+def _is_removed(site: Site, states: Sequence[HaStatus]) -> bool:
+    return set(kinds_of(site, states)) == {StateKind.NOT_CONFIGURED}

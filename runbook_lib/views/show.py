@@ -267,7 +267,10 @@ def deletions(value: tuple[DeletionResult, ...]) -> View[tuple[DeletionResult, .
     return View(value, (table,))
 
 
-def readiness(value: tuple[ReadinessItem, ...], accepted: Sequence[str]) -> View[tuple[ReadinessItem, ...]]:
+def readiness(
+    value: tuple[ReadinessItem, ...], accepted: Sequence[str], why_none: str
+) -> View[tuple[ReadinessItem, ...]]:
+    """``why_none`` stands in the place of the items where there are none."""
     table = Table(
         title="Check Readiness, as the page says it",
         headers=("item", "result", "detail"),
@@ -278,7 +281,7 @@ def readiness(value: tuple[ReadinessItem, ...], accepted: Sequence[str]) -> View
             )
             for item in value
         ),
-        empty="not run: nothing is to be registered",
+        empty=why_none,
     )
     return View(value, (table,))
 

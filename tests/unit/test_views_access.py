@@ -163,7 +163,7 @@ def values(word: str) -> list[View[Any]]:
         show.plan(plan),
         show.approval(Approval(digest="a", by=word, at_utc=T, how=word, reason=word), word),
         show.deletions((done,)),
-        show.readiness((ReadinessItem(name=word, passed=False, detail=word),), ()),
+        show.readiness((ReadinessItem(name=word, passed=False, detail=word),), (), word),
         show.ha_page(
             HaPage(
                 configuration_mode=word,

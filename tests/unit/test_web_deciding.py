@@ -1,0 +1,196 @@
+"""What stage 40 decides from the servers' own words and from the page, and that nothing dangerous follows from them."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
+
+import pytest
+from certificate_kit import seen
+from site_kit import PRIMARY, SECONDARY, site_with
+
+from runbook_lib.errors import DecisionNeeded, RepairFailed
+from runbook_lib.models import HaPage, HaStatus, Milestone, Presented, Stage, TofuEntry, TofuStore, Vantage
+from runbook_lib.prime import REMOVE_HA
+from runbook_lib.record import Record
+from runbook_lib.steps import ha_removal, ha_state
+from runbook_lib.steps.context import Context
+from runbook_lib.steps.deciding_ha import HaAction, decide_ha, why_no_readiness
+from runbook_lib.steps.ha_removal import remove_ha
+from runbook_lib.steps.ha_state import prove_ha
+
+NOW = datetime(2026, 1, 2, tzinfo=UTC)
+NONE, HEALTHY = ("HA not Configured", "HA not Configured"), ("Primary Active", "Secondary Syncing")
+BROKEN = ("Primary Lost Secondary", "Secondary Lost Primary")
+
+
+class Server:
+    """One PI server's command line, as far as HA asks it; ``sent`` are the changes that arrived."""
+
+    def __init__(self, name: str, state: str, entries: tuple[str, ...], after: str) -> None:
+        self.name, self.state, self.entries, self.after = name, state, entries, after
+        self.sent: list[str] = []
+
+    async def ha_status(self) -> HaStatus:
+        return HaStatus(server=self.name, role=self.name.title(), state=self.state, read_utc=NOW)
+
+    async def list_tofu(self) -> TofuStore:
+        entries = tuple(
+            TofuEntry(key=key, host=key.rpartition("_")[0], port=8082, subject="CN=x", line=key) for key in self.entries
+        )
+        return TofuStore(server=self.name, entries=entries, read_utc=NOW)
+
+    async def remove_ha(self) -> None:
+        self.sent.append(REMOVE_HA)
+
+    async def version(self) -> Any:
+        return SimpleNamespace(release=(3, 10), line="3.10")
+
+
+class Pair:
+    """Both servers; where HA is removed on the primary each one's state becomes what ``after`` says."""
+
+    def __init__(
+        self,
+        states: tuple[str, str],
+        *,
+        after: tuple[str, str] = NONE,
+        entries: tuple[tuple[str, ...], ...] = ((f"{SECONDARY}_8082",), (f"{PRIMARY}_8082",)),
+    ) -> None:
+        names = ("primary", "secondary")
+        self.servers = {n: Server(n, s, e, a) for n, s, e, a in zip(names, states, entries, after, strict=True)}
+
+    def prime(self, key: str) -> Server:
+        if self.servers["primary"].sent:
+            for server in self.servers.values():
+                server.state = server.after
+        return self.servers[key]
+
+    async def look(self, target: Any) -> tuple[Presented, ...]:
+        return (seen(Vantage.HERE, problem="no answer"),)
+
+
+class Pages:
+    """The primary's pages, which show ``page``."""
+
+    def __init__(self, page: HaPage, *, guided: bool = False) -> None:
+        self.guided, self._page = guided, page
+
+    async def open(self) -> Pages:
+        return self
+
+    async def ha_page(self) -> HaPage:
+        return self._page
+
+
+def page(mode: str = "", percents: tuple[int, ...] = (), *, under_way: bool = False) -> HaPage:
+    steps = tuple(Milestone(name=f"step {n}", percent=percent) for n, percent in enumerate(percents))
+    return HaPage(configuration_mode=mode, milestones=steps, message="", under_way=under_way, read_utc=NOW)
+
+
+@pytest.fixture
+def context(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Context]:
+    """``context(pair, **policy)``: stage 40 of a site that waits for nothing."""
+    monkeypatch.setattr(ha_state, "POLL_S", 0.01)
+    monkeypatch.setattr(ha_removal, "POLL_S", 0.01)
+
+    def make(pair: Pair, **policy: Any) -> Context:
+        site = site_with(policy=policy)
+        return Context(
+            site=site.model_copy(update={"deadlines": site.deadlines.model_copy(update={"settle_s": 0.05})}),
+            record=Record.create(tmp_path / "records", "lab"),
+            stage=Stage.REGISTER,
+            devices=cast("Any", pair),
+            operator="ada@desk",
+            records_root=tmp_path / "records",
+        )
+
+    return make
+
+
+Make = Callable[..., Context]
+
+
+def decided(context: Context, shown: HaPage, *, guided: bool = False) -> HaAction:
+    return asyncio.run(decide_ha(context, cast("Any", Pages(shown, guided=guided))))
+
+
+def test_both_servers_are_asked_before_anything_is_called_healthy(context: Make) -> None:
+    """Where the primary alone calls HA healthy, that is not «nothing to do»."""
+    assert decided(context(Pair(HEALTHY)), page()) is HaAction.NOTHING
+    with pytest.raises(DecisionNeeded):
+        decided(context(Pair(("Primary Active", "Secondary Lost Primary"))), page())
+
+
+def test_a_registration_under_way_is_watched_and_not_repeated(context: Make) -> None:
+    """Neither server may say so yet: the page's word is enough to keep from registering."""
+    assert decided(context(Pair(NONE)), page("HA not Configured", (100, 40, 0), under_way=True)) is HaAction.WATCH
+    assert decided(context(Pair(NONE)), page("HA not Configured")) is HaAction.REGISTER
+
+
+def test_the_milestones_of_a_registration_that_is_over_are_not_watched(context: Make) -> None:
+    """All at 100 % above a pair that has broken since: there is nothing to wait for."""
+    shown = page("Primary Lost Secondary", (100, 100, 100), under_way=True)
+    assert decided(context(Pair(BROKEN), remove_broken_ha=True), shown) is HaAction.REMOVE
+    assert decided(context(Pair(("Primary Syncing", "HA not Configured"))), shown) is HaAction.WATCH
+
+
+@pytest.mark.parametrize("states", [("Primary Dreaming", "Secondary Syncing"), ("HA not Configured", "Dreaming")])
+def test_a_state_that_nobody_knows_stops_the_stage(context: Make, states: tuple[str, str]) -> None:
+    """Neither registered nor removed, even where the site allows to remove broken HA."""
+    with pytest.raises(DecisionNeeded, match="Dreaming"):
+        decided(context(Pair(states), remove_broken_ha=True), page())
+
+
+@pytest.mark.parametrize("guided", [True, False])
+@pytest.mark.parametrize("primary", ["Primary Lost Secondary", "HA not Configured", "Primary Failover"])
+def test_nothing_is_done_while_the_secondary_serves(context: Make, primary: str, guided: bool) -> None:
+    """Its database is the newest: it is not replaced, neither after a removal nor by a primary that was set up anew."""
+    made = context(Pair((primary, "Secondary Active")), remove_broken_ha=True)
+    with pytest.raises(DecisionNeeded, match="secondary serves"):
+        decided(made, page(), guided=guided)
+
+
+def test_broken_ha_is_not_removed_unless_the_sites_file_says_so(context: Make) -> None:
+    """The same pair, with and without the policy."""
+    with pytest.raises(DecisionNeeded, match="remove_broken_ha"):
+        decided(context(Pair(BROKEN)), page())
+    assert decided(context(Pair(BROKEN), remove_broken_ha=True), page()) is HaAction.REMOVE
+
+
+def test_a_removal_counts_once_both_servers_say_so(context: Make) -> None:
+    """It is sent once, to the primary; a secondary that still calls itself registered makes it a failure."""
+    done, half = Pair(BROKEN), Pair(BROKEN, after=("HA not Configured", "Secondary Lost Primary"))
+    asyncio.run(remove_ha(context(done)))
+    with pytest.raises(RepairFailed, match="did not remove"):
+        asyncio.run(remove_ha(context(half)))
+    for pair in (done, half):
+        assert [pair.servers[name].sent for name in ("primary", "secondary")] == [[REMOVE_HA], []]
+
+
+def test_entries_have_to_be_back_in_both_stores(context: Make) -> None:
+    """Healthy states are not the whole proof: each store must list the other server again."""
+    one_sided = Pair(HEALTHY, entries=((f"{SECONDARY}_8082",), ()))
+    checks = {check.name: check.ok for check in asyncio.run(prove_ha(context(one_sided)))}
+    assert checks["entry of secondary on the primary"] is True
+    assert checks["entry of primary on the secondary"] is False
+    assert checks["HA state of the secondary"] is True
+
+
+@pytest.mark.parametrize(
+    ("action", "guided", "words"),
+    [
+        (HaAction.NOTHING, False, "nothing is to be registered"),
+        (HaAction.WATCH, False, "a registration is under way"),
+        (HaAction.REMOVE, False, "once the broken registration is removed"),
+        (HaAction.GUIDE, True, "a person registers by hand"),
+        (HaAction.REGISTER, True, "a person registers by hand"),
+    ],
+)
+def test_why_there_is_no_readiness_is_said_truly(action: HaAction, guided: bool, words: str) -> None:
+    """Nothing to register, a person at the pages, and a registration under way are told apart."""
+    assert words in why_no_readiness(action, guided=guided)
