@@ -159,6 +159,23 @@ def test_a_site_whose_description_changed_is_not_run(evening: Evening, lab: Many
     assert (second.state, "description has changed" in second.why) == (SiteState.NOT_STARTED, True)
 
 
+def test_a_lab_site_is_held_to_the_plan_that_was_approved(evening: Evening, lab: ManyLabs, tmp_path: Path) -> None:
+    """A site that calls itself the lab would approve any plan; here stage 30 is given the approved digest."""
+    evening.approve()
+    assert evening.task(FIRST).approve == ""
+    content = yaml.safe_load(lab.site_file(FIRST).read_text(encoding="utf-8"))
+    (lab.folder / FIRST / "as-lab.yaml").write_text(yaml.safe_dump({**content, "kind": "lab"}), encoding="utf-8")
+    path = tmp_path / "fleet.yaml"
+    site = {"file": str(lab.folder / FIRST / "as-lab.yaml")}
+    path.write_text(yaml.safe_dump({"name": "as-lab", "sites": [site]}), encoding="utf-8")
+    as_lab = Evening(path, tmp_path / "other-records")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("RUNBOOK_RECORDS", str(tmp_path / "other-records"))
+        as_lab.plan()
+        as_lab.approve()
+        assert as_lab.task(FIRST).approve == as_lab.rollup.sites[0].plan
+
+
 def test_only_what_is_not_finished_is_run_again(evening: Evening) -> None:
     """A second run of the round takes up the failed site and leaves the repaired ones alone."""
     evening.approve()

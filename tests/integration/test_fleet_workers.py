@@ -150,3 +150,21 @@ def _kill_when_sent(record: Record, since: int, executor: LocalExecutor) -> None
         kill(executor)
 
     threading.Thread(target=watch, daemon=True).start()
+
+
+def test_a_halted_site_stops_before_its_first_change(evening: Evening, lab: ManyLabs, tmp_path: Path) -> None:
+    """A site that hears of the end while it still reads goes no further than to stage 20, and says so."""
+    evening.plan()
+    evening.approve(READ)
+    task = evening.task(READ, Stage.DELETE)
+    before = len(changes(lab.truth(READ)).deleted)
+
+    def on(event: SiteEvent, executor: LocalExecutor) -> None:
+        executor.halt()
+
+    ended = run_one(task, tmp_path / "log", on)
+    assert (ended.state, "stopped before anything was changed" in ended.why) == (SiteState.STOPPED, True), ended.why
+    record = Record.open(evening.records, task.incident)
+    assert record.stage_states()[Stage.LIST] is StageState.DONE
+    assert record.stage_states()[Stage.DELETE] is StageState.PENDING
+    assert len(changes(lab.truth(READ)).deleted) == before
