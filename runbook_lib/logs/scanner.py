@@ -18,7 +18,7 @@ from runbook_lib.logs.rules import Rule
 from runbook_lib.logs.search import Search, count
 from runbook_lib.logs.streams import Stream
 from runbook_lib.logs.timestamps import as_utc
-from runbook_lib.logs.window import AFTER, BEFORE, Window
+from runbook_lib.logs.window import AFTER, BEFORE, BEFORE_WRAPPED, Window
 from runbook_lib.logs.wrapped import read_wrapped, wrapped_time
 from runbook_lib.models import LogLine
 
@@ -55,7 +55,7 @@ class Scanner:
         self._search = Search(
             [LITERAL, *(ROLES if roles else ()), *(x for rule in self._searched_rules for x in rule.literals)]
         )
-        self._data = bytearray(BEFORE + STEP + AFTER + 1)
+        self._data = bytearray(BEFORE_WRAPPED + STEP + AFTER + 1)
         self._view = memoryview(self._data)
         self._reset()
 
@@ -144,7 +144,7 @@ class Scanner:
         found = self._search.positions(self._data, self._searched, stop, self._size)
         if found:
             self._handle(found)
-        drop = self._size if stop == self._size else max(0, stop - BEFORE)
+        drop = self._size if stop == self._size else max(0, stop - BEFORE_WRAPPED)
         self._feeds += count(self._view[:drop], b"\n")
         self._counted = (0, 0)
         self._view[: self._size - drop] = self._view[drop : self._size]
@@ -162,10 +162,10 @@ class Scanner:
             for at in sorted({at for literal in rule.literals for at in found.get(literal, ())}):
                 self._take_look_alike(self.findings.tallies[rule.name], at)
 
-    def _window(self, at: int, reach: int) -> Window:
+    def _window(self, at: int, reach: int, before: int = BEFORE) -> Window:
         """Return what stands around ``at``; the line feed that was put to an open last line stays outside."""
         end = self._size - (self._open_line and self._files[-1].start <= self._base + at)
-        low, high = max(0, at - BEFORE), min(end, at + reach)
+        low, high = max(0, at - before), min(end, at + reach)
         at_end = self._open_line and high == end
         return Window(self._data, low, high, at_end=at_end, at_start=self._base + low == 0)
 
@@ -174,18 +174,17 @@ class Scanner:
     def _take_message(self, at: int) -> None:
         if self._base + at < self._unwrapped_to:
             return
-        window = self._window(at, AFTER)
-        wrapped = read_wrapped(window, at)
-        hit = read_message(window, at)
-        if wrapped is None:
-            hits = [hit] if hit else []
-        else:
+        wide, window = self._window(at, AFTER, BEFORE_WRAPPED), self._window(at, AFTER)
+        wrapped = read_wrapped(wide, at)
+        if wrapped is not None:
             hits, end = wrapped
             self._unwrapped_to = self._base + end
-            if not hits and hit:
-                hits = [replace(hit, quoted=True)]
-        for hit in hits:
-            self._take_hit(window, hit)
+            for hit in hits:
+                self._take_hit(wide, hit)
+            if hits:
+                return
+        if plain := read_message(window, at):
+            self._take_hit(window, plain if wrapped is None else replace(plain, quoted=True))
 
     def _take_hit(self, window: Window, hit: Hit) -> None:
         base = self._base

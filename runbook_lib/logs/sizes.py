@@ -16,6 +16,8 @@ def size_to_read(paths: Iterable[Path]) -> int | None:
     """
     total = 0
     for file in list_logs(paths):
+        if file.problem:
+            continue
         if file.identity is None or _is_archive(file):
             return None
         total += file.size

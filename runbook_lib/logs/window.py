@@ -8,6 +8,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 BEFORE = 4096
+BEFORE_WRAPPED = 16384
+"""What collectors put before the log's own text in one object: labels, addresses, and more of the kind."""
+
 AFTER = 65536
 
 

@@ -92,6 +92,13 @@ def test_message_beside_an_object_is_the_line_s_own(text: str) -> None:
     assert [m.count for m in scan(text)] == [1]
 
 
+def test_much_may_stand_before_the_message() -> None:
+    """An object with kilobytes of a collector's own fields before the log's line is read."""
+    text = "x\n" * 9_000 + line(host={"ip": ["10.0.0.1"] * 800}, message=HEAD)
+    assert [m.count for m in scan(text)] == [1]
+    assert [m.count for m in scan(text, [1000])] == [1]
+
+
 def test_one_message_in_two_fields_is_one_event() -> None:
     """A collector that keeps the original beside the message, or the stack below it, tells of one event."""
     (found,) = scan(line(message=HEAD, event={"original": HEAD}, stack_trace=f"{CAUSE}\n\tat a.b(C.java:1)"))
