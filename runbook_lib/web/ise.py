@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from runbook_lib.errors import PageRefused
+import contextlib
+
+from runbook_lib.errors import PageRefused, RunbookError
 from runbook_lib.models import IseServer
 from runbook_lib.web import menu
 from runbook_lib.web.choice import choose
@@ -58,9 +60,13 @@ class IsePages:
         await self.hand.fill("ise_password", password, secret=True)
         if await self.hand.present("ise_password_again"):
             await self.hand.fill("ise_password_again", password, secret=True)
-        return await Submit(self.hand, "ise-add", "save", "ask_save", "ask_danger").send(
-            lambda screen: next((row for row in ise_servers(screen, self.labels) if row.address == address), None)
-        )
+        try:
+            return await Submit(self.hand, "ise-add", "save", "ask_save", "ask_danger").send(
+                lambda screen: next((row for row in ise_servers(screen, self.labels) if row.address == address), None)
+            )
+        except PageRefused:
+            await self._leave_form()
+            raise
 
     async def remove(self, address: str) -> None:
         """Tick the server's row, Select a command > Delete ISE Server > Go, agree, and see the row gone."""
@@ -78,6 +84,14 @@ class IsePages:
             return True if self._is_list(screen) and address not in listed else None
 
         await Submit(self.hand, "ise-remove", key, "ask_delete").send(gone)
+
+    async def _leave_form(self) -> None:
+        """Load the first page anew where the refused form lies over all others; nothing is sent by that."""
+        with contextlib.suppress(RunbookError):  # what was refused must not be hidden
+            screen = await self.view.look()
+            if screen.blocked and find(screen.in_dialog(), self.labels["ise_address"]):
+                await self.view.browser.go("/")
+                self.view.moved()
 
     def _refuse_listed(self, listed: tuple[IseServer, ...], address: str) -> None:
         for row in listed:
