@@ -109,7 +109,7 @@ def test_problems_of_a_sites_file_are_named_too(tmp_path: Path) -> None:
 def test_the_resolved_form_says_all_of_a_site(tmp_path: Path) -> None:
     """The file that a round keeps of a site reads back as that site, with absolute paths."""
     (tmp_path / "s.csr").write_text("", encoding="utf-8")
-    site = inline(1, labels={"ha_menu": ["Ha 中"]}, ise=[{"address": "192.0.2.9", "user": "u", "password": "file:x"}])
+    site = inline(1, labels={"auth_key": ["Ha 中"]}, ise=[{"address": "192.0.2.9", "user": "u", "password": "file:x"}])
     site["secondary"]["expect"] = {"csr": "s.csr"}
     loaded = load_fleet(fleet_file(tmp_path, [site])).sites[0].site
     (tmp_path / "kept.json").write_bytes(resolved(loaded))
