@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
-from runbook_lib.errors import UsageError
+from runbook_lib.errors import UsageError, printable
 from runbook_lib.logs import RULES, Settings, diagnose_sources
 from runbook_lib.logs.answer import exit_code, with_entries
 from runbook_lib.logs.report import Report, as_html, as_json, as_text
@@ -246,7 +246,7 @@ class Progress:
         if not self._wanted or time.monotonic() < self._next:
             return
         self._next = time.monotonic() + SILENT_S / 4
-        line = f"{size / (1 << 20):,.0f} MB read, now {name.encode('ascii', 'replace').decode()[-60:]}"
+        line = f"{size / (1 << 20):,.0f} MB read, now {one_line(name)[-60:]}"
         self._stream.write(f"\r\x1b[K{line}" if self._rewrites else f"{line}\n")
         self._stream.flush()
         self._shown = True
@@ -275,13 +275,16 @@ def _follow(sources: Mapping[str, Sequence[Path]], settings: Settings, known: Ma
         watcher.close()
 
 
-def _tell_news(diagnosis: Diagnosis, counts: dict[tuple[str, str], int]) -> None:
-    from runbook_lib.errors import printable
+def one_line(text: str) -> str:
+    """Return what comes from logs and their names as one line that controls no terminal."""
+    return printable(text.replace("\n", " "))
 
+
+def _tell_news(diagnosis: Diagnosis, counts: dict[tuple[str, str], int]) -> None:
     found = [(m.server, f"MISMATCH {m.subject}", m.count) for m in diagnosis.mismatches]
     found += [(x.server, f"LOOK-ALIKE {x.rule}", x.count) for x in diagnosis.look_alikes]
     for server, what, count in found:
         if counts.get((server, what)) != count:
             counts[server, what] = count
-            sys.stderr.write(printable(f"{server}: {what}: {count} so far").replace("\n", " ") + "\n")
+            sys.stderr.write(one_line(f"{server}: {what}: {count} so far") + "\n")
     sys.stderr.flush()

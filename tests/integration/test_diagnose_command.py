@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import io
 import json
 import os
 import signal
@@ -145,10 +146,18 @@ def test_progress_where_it_is_asked_for(
 ) -> None:
     """What takes longer than the silent time is told on standard error where it was asked for, otherwise not."""
     monkeypatch.setattr(diagnosing, "SILENT_S", 0.0)
-    (tmp_path / "a.log").write_bytes(EVENT * 20_000)
+    (tmp_path / "a.log").write_bytes(EVENT * 20)
     for asked in (True, False):
         diagnosing.diagnose_command(diagnosing.Request(server=(f"primary={tmp_path}",), progress=asked))
         assert ("MB read" in capsys.readouterr().err) == asked
+
+
+def test_progress_controls_no_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The name of a log, which may come out of an archive, is shown as text."""
+    monkeypatch.setattr(diagnosing, "SILENT_S", 0.0)
+    told = io.StringIO()
+    diagnosing.Progress(told, asked=True).tell("x\x1b[2J\n\u202ey.log", 1)
+    assert told.getvalue() == "0 MB read, now x\\x1b[2J \\u202ey.log\n"
 
 
 @pytest.mark.parametrize(("shell", "code"), [("| head -c 9", 10), ("> /dev/full", 2), ("- <&-", 2)])

@@ -332,13 +332,15 @@ def test_nothing_is_lost_where_the_bytes_are_split(sizes: list[int], seed: int) 
 
 
 def test_nothing_is_lost_at_a_window_s_edge(monkeypatch: pytest.MonkeyPatch) -> None:
-    """An event is found wherever the edge of what is searched at once falls in it."""
-    text = "x\n" * 6_000 + f"{THREAD}{HEAD}\n{CAUSE}\n" + "x\n" * 60_000
+    """An event is found wherever the edge of what is searched, or of what has arrived by then, falls in it."""
+    event = f"{THREAD}{HEAD}\n{CAUSE}\n"
+    start = 24_000
+    text = "x\n" * (start // 2) + event
+    text += "x" * (start + scanner.AFTER - len(text) - 1) + "\n" + event + "x\n" * 10_000
     whole = scan(text)
-    assert [m.count for m in whole] == [1]
-    start = text.index(THREAD)
-    for offset in range(0, 600, 7):
-        monkeypatch.setattr(scanner, "STEP", start + offset)
+    assert [m.count for m in whole] == [2]
+    for offset in range(0, len(event) + 40, 29):
+        monkeypatch.setattr(scanner, "STEP", start + offset - scanner.BEFORE_WRAPPED)
         assert scan(text) == whole
 
 
