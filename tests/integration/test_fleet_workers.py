@@ -21,6 +21,8 @@ from runbook_lib.models import Outcome, Stage, StageState
 from runbook_lib.record import Kind, Record, holder_of
 from runbook_lib.record.verify import verify_record
 
+pytestmark = pytest.mark.timeout(300)  # processes are started, and a busy machine starts them slowly
+
 READ, DELETES = "site-001", "site-002"
 DELETE = "ncs certvalidation tofu-certs deletecert"
 
