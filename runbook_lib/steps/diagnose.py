@@ -21,7 +21,7 @@ TELL_EVERY_S = 1.0
 def diagnose(context: Context) -> Diagnosis:
     """Read the logs that the site's file names and keep what they say in the record.
 
-    Raises UsageError where a named file or folder cannot be read.
+    Raises UsageError where a named file or folder is not there.
     """
     diagnosis = read_logs(context)
     context.record.write_facts(Stage.DIAGNOSE, FACTS, diagnosis)
