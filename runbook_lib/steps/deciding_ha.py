@@ -85,7 +85,7 @@ def _by_states(context: Context, states: Sequence[HaStatus], words: str, *, guid
         )
     if kinds[0] is StateKind.NOT_CONFIGURED and StateKind.UNKNOWN not in kinds:
         return register
-    if kinds[0] is StateKind.BROKEN and context.site.policy.remove_broken_ha and removable(context.site, states):
+    if context.site.policy.remove_broken_ha and removable(context.site, states):
         return HaAction.REMOVE
     raise DecisionNeeded(
         "High availability is registered and not healthy, and it did not recover by itself",

@@ -6,7 +6,7 @@ import asyncio
 import time
 from collections.abc import Sequence
 
-from runbook_lib.errors import DeviceError, OutcomeUnknown, RepairFailed
+from runbook_lib.errors import DecisionNeeded, DeviceError, OutcomeUnknown, RepairFailed
 from runbook_lib.models import HaStatus
 from runbook_lib.params import Site
 from runbook_lib.parse.ha import StateKind
@@ -22,8 +22,9 @@ MEANING = (
 
 
 def removable(site: Site, states: Sequence[HaStatus]) -> bool:
-    """Whether the primary holds what is served now: no state is unknown, and the secondary is not the active one."""
-    return StateKind.UNKNOWN not in kinds_of(site, states) and not served_by_secondary(states)
+    """Whether the primary's registration is broken, no state is unknown, and the secondary is not the active one."""
+    kinds = kinds_of(site, states)
+    return kinds[0] is StateKind.BROKEN and StateKind.UNKNOWN not in kinds and not served_by_secondary(states)
 
 
 def served_by_secondary(states: Sequence[HaStatus]) -> bool:
@@ -35,10 +36,11 @@ def served_by_secondary(states: Sequence[HaStatus]) -> bool:
 async def remove_ha(context: Context) -> None:
     """Send ``ncs ha remove`` to the primary, once, its intent in the journal; both servers' states decide.
 
-    Raises RepairFailed where one of them still has HA configured after the site's ``settle_s``, OutcomeUnknown where
-    they do not say.
+    Raises DecisionNeeded where they say right before that it may not be removed, RepairFailed where one of them still
+    has HA configured after the site's ``settle_s``, OutcomeUnknown where they do not say.
     """
     await require_release(context.site, context.devices)
+    await _require_removable(context)
     change = context.record.intend(context.stage, "primary", REMOVE_HA, expected="HA not Configured")
     context.tell(f"primary: {REMOVE_HA}")
     try:
@@ -64,6 +66,18 @@ async def remove_ha(context: Context) -> None:
             where="primary",
             found=in_words(states),
             next_step="read the primary's answer in the record, and look at both servers' Health Monitor pages",
+        )
+
+
+async def _require_removable(context: Context) -> None:
+    """It was decided some time ago, perhaps by a person who looked at it over night."""
+    states = await observe_ha(context)
+    if not removable(context.site, states):
+        raise DecisionNeeded(
+            "High availability is no longer as it was when its removal was decided; nothing was removed",
+            where=f"site {context.site.name}",
+            found=in_words(states),
+            next_step="run this stage again: it looks at both servers and decides anew",
         )
 
 

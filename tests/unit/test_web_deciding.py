@@ -139,7 +139,10 @@ def test_the_milestones_of_a_registration_that_is_over_are_not_watched(context: 
     assert decided(context(Pair(("Primary Syncing", "HA not Configured"))), shown) is HaAction.WATCH
 
 
-@pytest.mark.parametrize("states", [("Primary Dreaming", "Secondary Syncing"), ("HA not Configured", "Dreaming")])
+@pytest.mark.parametrize(
+    "states",
+    [("Dreaming", "Secondary Syncing"), ("HA not Configured", "Dreaming"), ("Primary Lost Secondary", "Dreaming")],
+)
 def test_a_state_that_nobody_knows_stops_the_stage(context: Make, states: tuple[str, str]) -> None:
     """Neither registered nor removed, even where the site allows to remove broken HA."""
     with pytest.raises(DecisionNeeded, match="Dreaming"):
@@ -170,6 +173,19 @@ def test_a_removal_counts_once_both_servers_say_so(context: Make) -> None:
         asyncio.run(remove_ha(context(half)))
     for pair in (done, half):
         assert [pair.servers[name].sent for name in ("primary", "secondary")] == [[REMOVE_HA], []]
+
+
+@pytest.mark.parametrize("states", [HEALTHY, NONE, ("Primary Lost Secondary", "Secondary Active")])
+def test_a_removal_that_was_decided_earlier_is_not_sent_to_a_pair_that_changed(
+    context: Make, states: tuple[str, str]
+) -> None:
+    """Both servers are asked right before; nothing is sent and nothing stands in the journal as intended."""
+    pair = Pair(states)
+    made = context(pair, remove_broken_ha=True)
+    with pytest.raises(DecisionNeeded, match="no longer"):
+        asyncio.run(remove_ha(made))
+    assert pair.servers["primary"].sent == []
+    assert list(made.record.pending_changes()) == []
 
 
 def test_entries_have_to_be_back_in_both_stores(context: Make) -> None:
