@@ -11,7 +11,6 @@ from __future__ import annotations
 import gc
 import locale
 import os
-import random
 import resource
 import signal
 import socket
@@ -39,7 +38,7 @@ def run_kernel(line: socket.socket, stdout: int, stderr: int, set_by_imports: Ma
         return
     set_limits(request["limits"])
     set_surroundings({**set_by_imports, **request["env"]}, request["cwd"], request["umask"])
-    forget_random_state()
+    draw_anew()
     gc.enable()
     start_application(line, request["arguments"])
 
@@ -100,14 +99,8 @@ def set_surroundings(environment: dict[str, str], folder: str, mask: int) -> Non
     tempfile.tempdir = None
 
 
-def forget_random_state() -> None:
-    """Seed anew whatever was seeded in the warm process. OpenSSL and the system's generator mind forks themselves."""
-    random.seed()
-    vars(tempfile)["_name_sequence"] = None
-    if "uuid" in sys.modules:
-        vars(sys.modules["uuid"]).update(_node=None, _last_timestamp=None)
-    if "numpy" in sys.modules:
-        sys.modules["numpy"].random.seed()
+def draw_anew() -> None:
+    """Draw anew what an import may have drawn. Python's generators, OpenSSL's and tempfile's mind forks themselves."""
     if "multiprocessing" in sys.modules:
         sys.modules["multiprocessing"].current_process().authkey = os.urandom(32)
 

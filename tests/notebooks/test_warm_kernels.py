@@ -56,6 +56,10 @@ import json, multiprocessing, os, random, ssl, tempfile, uuid
 print(json.dumps([random.random(), next(tempfile._get_candidate_names()), str(uuid.uuid1()), str(uuid.uuid4()),
                   ssl.RAND_bytes(8).hex(), os.urandom(8).hex(), multiprocessing.current_process().authkey.hex()]))
 """
+DRAWN = (
+    "import multiprocessing, random, ssl, tempfile, uuid; uuid.uuid1(); random.random(); ssl.RAND_bytes(8); "
+    "next(tempfile._get_candidate_names()); multiprocessing.current_process()"
+)
 LEAVES_TRACES = """\
 import builtins, locale, logging, os, random, signal, sys, tempfile, threading, time
 import runbook_lib.session, runbook_lib.places, mailbox
@@ -166,9 +170,13 @@ def test_runs_at_the_same_time_do_not_find_what_the_other_left(tmp_path, make, r
     assert {what for what, found in json.loads(output(read(second.output), -2)).items() if found} == set()
 
 
-def test_no_two_kernels_draw_the_same_random_numbers(tmp_path, make, read, warm):
-    """Python's generator, OpenSSL's, names of temporary files, uuids and keys differ in each fork."""
-    results = run_all(tmp_path, *[make(tmp_path, f"draws_{i}", RANDOM) for i in range(3)])
+def test_no_two_kernels_draw_the_same_random_numbers(tmp_path, make, read, no_warm_process, monkeypatch):
+    """Random numbers, OpenSSL's, names of temporary files, uuids and keys differ in each fork, drawn before or not."""
+    drawn_before = f"import sys\nif 'runbook_lib.kernels.warm' in sys.orig_argv:\n    {DRAWN}"
+    (tmp_path / "sitecustomize.py").write_text(drawn_before)
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    with WarmKernels():
+        results = run_all(tmp_path, *[make(tmp_path, f"draws_{i}", RANDOM) for i in range(3)])
     drawn = [json.loads(output(read(result.output))) for result in results]
     assert all(len(set(column)) == 3 for column in zip(*drawn, strict=True)), drawn
 
@@ -507,3 +515,29 @@ def test_several_processes_share_one_warm_process(tmp_path, make, read, warm):
         assert pool._warm is not None
         assert output(read(tmp_path / out)).split()[1] == str(pool._warm.pid)
     assert pool._warm.alive()
+
+
+def test_a_kernel_holds_nothing_of_the_warm_process_and_of_other_kernels(tmp_path, warm):
+    """No socket or process handle is open in a kernel that is open in the warm process or in a kernel beside it."""
+
+    async def held() -> list[set[str]]:
+        folders = [tmp_path / "1", tmp_path / "2"]
+        for folder in folders:
+            folder.mkdir()
+        kernels = [await forked("pass", folder) for folder in folders]
+        assert pool._warm is not None
+        found = [handles(pid) for pid in (pool._warm.pid or 0, *(kernel.pid for kernel in kernels))]
+        for kernel in kernels:
+            kernel.release()
+        return found
+
+    of_warm, of_first, of_second = asyncio.run(held())
+    assert of_warm
+    assert of_warm & of_first == of_warm & of_second == of_first & of_second == set()
+    assert "anon_inode:[pidfd]" not in of_first | of_second
+
+
+def handles(pid: int) -> set[str]:
+    """Return what a process has open that is one's own: sockets, and processes."""
+    names = {str(path.readlink()) for path in Path(f"/proc/{pid}/fd").iterdir()}
+    return {name for name in names if name.startswith(("socket:", "anon_inode:[pidfd]"))}
