@@ -59,7 +59,9 @@ def test_translated_prose_keeps_commands_and_names() -> None:
 
 
 def cells(path: Path) -> list[str]:
-    return ["".join(cell["source"]) for cell in json.loads(path.read_text())["cells"] if cell["cell_type"] == "markdown"]
+    return [
+        "".join(cell["source"]) for cell in json.loads(path.read_text())["cells"] if cell["cell_type"] == "markdown"
+    ]
 
 
 def test_code_of_translated_notebooks_is_the_same() -> None:
@@ -87,7 +89,6 @@ def shown_blocks(text: str) -> list[str]:
     return [re.sub(r" *#.*", "", block) for block in re.findall(r"```sh\n(.*?)```", text, re.DOTALL)]
 
 
-def first_columns(text: str) -> list[str]:
-    """Return what heads the rows of the tables, where it is code."""
-    rows = (line.split("|")[1].strip() for line in text.splitlines() if line.startswith("|"))
-    return [row for row in rows if row.startswith(("`", "[`"))]
+def first_columns(text: str) -> list[list[str]]:
+    """Return, for each row of the tables, what stands in code type in its first cell."""
+    return [CODE.findall(line.split("|")[1]) for line in text.splitlines() if line.startswith("|")]
