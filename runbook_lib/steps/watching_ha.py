@@ -58,12 +58,17 @@ def _advice(message: str, states: tuple[HaStatus, ...]) -> str:
 
 
 def _reporter(context: Context) -> Callable[[HaPage], None]:
+    """Return what tells the milestones, one sentence for each change of theirs, whatever else the page changes."""
+    last = ""
+
     def report(page: HaPage) -> None:
-        total = sum(milestone.percent for milestone in page.milestones)
+        nonlocal last
         words = ", ".join(f"{milestone.name} {milestone.percent} %" for milestone in page.milestones)
-        context.tell(
-            words or page.configuration_mode, total / (100 * len(page.milestones)) if page.milestones else None
-        )
+        words = words or page.configuration_mode
+        if words and words != last:
+            total = sum(milestone.percent for milestone in page.milestones)
+            context.tell(words, total / (100 * len(page.milestones)) if page.milestones else None)
+        last = words or last
 
     return report
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 from collections.abc import Callable
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, cast
 
@@ -24,6 +26,7 @@ from runbook_lib.web import labels, labels_for
 from runbook_lib.web.labels import Label
 
 pytestmark = pytest.mark.timeout(120)
+MILESTONE = re.compile(r"(?:Pre-HA Registration|Database Replication|Post HA Registration) (\d+) %")
 Edit = Callable[[dict[str, Any]], None]
 
 
@@ -71,11 +74,17 @@ def readd(site: Path) -> Any:
 
 @pytest.mark.parametrize("skin", ["forms", "tables", "spa"])
 def test_high_availability_and_ise_are_set_up_in_every_look_of_the_pages(
-    unregistered: Callable[..., Lab], skin: str
+    unregistered: Callable[..., Lab], skin: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """One registration and one ISE server, with a picture before and after each submit, whatever the markup."""
-    lab = unregistered(skin=skin)
+    lab = unregistered(skin=skin, registration_s=4.0)
     register(lab.site_file)
+    told = [line.partition(" (")[0] for line in capsys.readouterr().out.splitlines() if MILESTONE.search(line)]
+    percents = [tuple(map(int, MILESTONE.findall(line))) for line in told]
+    assert len(percents) > 1
+    assert percents[-1] == (100, 100, 100)
+    assert percents == sorted(set(percents))
+    assert all(later >= sooner for pair in pairwise(percents) for sooner, later in zip(*pair, strict=True))
     checks = readd(lab.site_file)
     assert changes(lab.truth()).registered == ["registered"]
     assert [row["status"] for row in lab.world["ise_servers"]] == ["Reachable"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from types import SimpleNamespace
@@ -22,6 +23,7 @@ from runbook_lib.steps.context import Context
 from runbook_lib.steps.deciding_ha import HaAction, decide_ha, why_no_readiness
 from runbook_lib.steps.ha_removal import remove_ha
 from runbook_lib.steps.ha_state import prove_ha
+from runbook_lib.steps.watching_ha import watch_registration
 
 NOW = datetime(2026, 1, 2, tzinfo=UTC)
 NONE, HEALTHY = ("HA not Configured", "HA not Configured"), ("Primary Active", "Secondary Syncing")
@@ -195,6 +197,36 @@ def test_entries_have_to_be_back_in_both_stores(context: Make) -> None:
     assert checks["entry of secondary on the primary"] is True
     assert checks["entry of primary on the secondary"] is False
     assert checks["HA state of the secondary"] is True
+
+
+class Progressing:
+    """A page that shows one state after another, the last one for good."""
+
+    def __init__(self, *pages: HaPage) -> None:
+        self._pages = pages
+
+    async def watch_registration(self, report: Callable[[HaPage], None]) -> HaPage:
+        for shown in self._pages:
+            report(shown)
+        return self._pages[-1]
+
+
+def test_progress_is_told_once_for_each_change_of_a_milestone(context: Make) -> None:
+    """A page that changes its other words only tells nothing new."""
+    told: list[tuple[str, float | None]] = []
+
+    def tell(sentence: str, fraction: float | None = None, *, steady: bool = False) -> None:
+        told.append((sentence, fraction))
+
+    made = replace(context(Pair(NONE)), tell=tell)
+    begun = page("HA not Configured", (50, 0), under_way=True)
+    shown = (begun, replace(begun, message="copying"), page("", (100, 0)), page("Primary Active", (100, 100)))
+    asyncio.run(watch_registration(made, cast("Any", Progressing(*shown)), None))
+    assert told == [
+        ("step 0 50 %, step 1 0 %", 0.25),
+        ("step 0 100 %, step 1 0 %", 0.5),
+        ("step 0 100 %, step 1 100 %", 1),
+    ]
 
 
 @pytest.mark.parametrize(
