@@ -246,7 +246,7 @@ def memory(options: argparse.Namespace) -> list[str]:
             say(f"{at_once} at a time: {most[-1]:.0f} MB")
     each = (most[1] - most[0]) / (counts[1] - counts[0])
     return [
-        "### Memory",
+        "### Memory of a fleet",
         "",
         "The largest sum of the shares (PSS) of all processes of the command, kernels included, the lab not.",
         "",
