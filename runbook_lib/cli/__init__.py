@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from types import FrameType
 
 from runbook_lib.errors import RunbookError
+from runbook_lib.words import ENGLISH, speak
 
 __all__ = ["main"]
 
@@ -21,6 +22,7 @@ _ENDING = ("SIGTERM", "SIGHUP")
 
 def main() -> None:
     """Run the command line and exit with the documented code; errors are advice, not tracebacks."""
+    speak(ENGLISH)  # the help and the exit codes' words are; what the notebooks say follows RUNBOOK_LANG
     try:
         with signals_as_exits():
             _run()

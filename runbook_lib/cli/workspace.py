@@ -10,7 +10,7 @@ from runbook_lib import places
 from runbook_lib.models import Stage
 from runbook_lib.record import list_records
 from runbook_lib.session.choice import chosen
-from runbook_lib.words import ENGLISH, language
+from runbook_lib.words import ENGLISH, asked_language
 
 WORKSPACE = "runbook"
 GUIDE = "docs/by-hand.md"
@@ -54,7 +54,8 @@ def workspace(beside: str) -> dict[str, Any]:
 def first_notebook() -> str:
     """Return the path of ``00_start_here`` below the project, in the reader's language."""
     folder = places.notebooks_dir().name
-    translated = "" if language() == ENGLISH else f"/{language()}"
+    chosen = asked_language()
+    translated = "" if chosen == ENGLISH else f"/{chosen}"
     return f"{folder}{translated}/{Stage.START}.ipynb"
 
 

@@ -23,7 +23,20 @@ class AsIs(str):
     __slots__ = ()
 
 
+_spoken: list[str] = []
+
+
+def speak(chosen: str) -> None:
+    """Let this process say everything in one language, whatever ``RUNBOOK_LANG`` asks for."""
+    _spoken[:] = [chosen]
+
+
 def language() -> str:
+    """Return the language of this process: what ``speak`` set, else what ``RUNBOOK_LANG`` asks for."""
+    return _spoken[0] if _spoken else asked_language()
+
+
+def asked_language() -> str:
     """Return the language that ``RUNBOOK_LANG`` asks for, ``en`` or ``zh``; raises ParameterRefused for another.
 
     Regions and encodings are accepted: ``zh_CN.UTF-8`` is ``zh``.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from runbook_lib.errors import ParameterRefused
-from runbook_lib.words import AsIs, language, said
+from runbook_lib.words import ENGLISH, AsIs, asked_language, language, said, speak
 from runbook_lib.words.templates import Templates
 
 CATALOGUE = Templates(
@@ -51,6 +51,15 @@ def test_english_is_said_as_it_stands(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("RUNBOOK_LANG", raising=False)
     assert language() == "en"
     assert said("nothing to delete") == "nothing to delete"
+
+
+def test_a_process_may_speak_one_language_whatever_is_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The terminal's commands do: their help is in English."""
+    monkeypatch.setenv("RUNBOOK_LANG", "zh")
+    monkeypatch.setattr("runbook_lib.words.catalogue._spoken", [])
+    speak(ENGLISH)
+    assert said("nothing to delete") == "nothing to delete"
+    assert asked_language() == "zh"
 
 
 @pytest.mark.parametrize("asked", ["zh", "zh_CN.UTF-8", "ZH-cn"])
