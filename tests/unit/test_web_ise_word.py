@@ -1,4 +1,4 @@
-"""ISE's own word on its certificate: the password leaves only for the certificate that was confirmed."""
+"""ISE: its own word, for which the password leaves only where its certificate is confirmed, and the list of servers."""
 
 from __future__ import annotations
 
@@ -19,10 +19,11 @@ from site_kit import site_with
 from runbook_lib.certificates import sha256_of
 from runbook_lib.errors import CertificateMoved, UsageError
 from runbook_lib.ise_api import admin_fingerprints
-from runbook_lib.models import Stage, Vantage
+from runbook_lib.models import IseServer, Stage, Vantage
 from runbook_lib.record import Record
 from runbook_lib.steps.context import Context
 from runbook_lib.steps.ise_word import ise_word
+from runbook_lib.steps.readd_ise import IseAction, decide_ise
 
 CERTIFICATE = make("ISE-server")
 LOGIN = ("pi-user", "ise-Secret")
@@ -128,3 +129,39 @@ def test_ise_is_asked_only_where_its_certificate_is_confirmed(
     check = asyncio.run(ise_word(context, settings))
     assert (check.ok, ise.connections) == ((True, 1) if known else (None, 0))
     assert check.actual.startswith(sha256_of(CERTIFICATE.der) if known else "not asked: ")
+
+
+@pytest.mark.parametrize(
+    ("rows", "action"),
+    [
+        ((), IseAction.ADD),
+        ((IseServer(address="192.0.2.99", answers=True),), IseAction.ADD),
+        ((IseServer(address="192.0.2.30", answers=True),), IseAction.NOTHING),
+        ((IseServer(address="192.0.2.30", answers=None),), IseAction.LEAVE),
+        ((IseServer(address="192.0.2.30", answers=False),), IseAction.REPLACE),
+        ((IseServer(address="ISE-1.example.com", answers=False),), IseAction.REPLACE),
+    ],
+)
+def test_a_listed_server_is_replaced_only_where_the_page_says_that_it_does_not_answer(
+    rows: tuple[IseServer, ...], action: IseAction, tmp_path: Path
+) -> None:
+    """One that answers, or of which the page says nothing, is neither removed nor added a second time."""
+    site = site_with()
+    waits = site.deadlines.model_copy(update={"settle_s": 0.0})
+
+    async def ise_servers() -> tuple[IseServer, ...]:
+        return rows
+
+    async def opened() -> Any:
+        return SimpleNamespace(ise_servers=ise_servers)
+
+    context = Context(
+        site=site.model_copy(update={"ise": site.ise[:1], "deadlines": waits}),
+        record=Record.create(tmp_path / "records", "lab"),
+        stage=Stage.READD_ISE,
+        devices=cast("Any", None),  # the page alone decides
+        operator="ada@desk",
+        records_root=tmp_path / "records",
+    )
+    (decision,) = asyncio.run(decide_ise(context, cast("Any", SimpleNamespace(guided=False, open=opened))))
+    assert decision.action is action

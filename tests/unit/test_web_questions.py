@@ -1,0 +1,112 @@
+"""What a page asks in the middle of a submit: answered with yes only where it was expected and holds no danger."""
+
+from __future__ import annotations
+
+import asyncio
+from types import SimpleNamespace
+from typing import Any, cast
+
+import pytest
+
+from runbook_lib.errors import PageNotUnderstood
+from runbook_lib.web.labels import labels_for
+from runbook_lib.web.obstacles import dismiss
+from runbook_lib.web.screen import Item, Screen
+from runbook_lib.web.view import View
+
+LABELS = labels_for()
+HARMLESS = "Registration takes hours. Do you want to continue?"
+DANGEROUS = "Registration will overwrite the database of the secondary. Do you want to continue?"
+OTHER = "Send usage statistics to the vendor?"
+
+
+class Browser:
+    """As much of a browser as asks questions."""
+
+    def __init__(self) -> None:
+        self.page = SimpleNamespace(on=lambda *_: None, url="https://prime-pri/")
+        self.secrets: frozenset[str] = frozenset()
+
+
+def view_that_registers() -> View:
+    view = View(cast("Any", Browser()), LABELS)
+    view.logged_in = True
+    view.expect(*LABELS.phrases["ask_register"], dangers=LABELS.phrases["ask_danger"])
+    return view
+
+
+class Dialog:
+    """A question of the browser's own; ``answer`` is what it got."""
+
+    def __init__(self, kind: str, message: str) -> None:
+        self.type, self.message, self.answer = kind, message, ""
+
+    async def accept(self) -> None:
+        self.answer = "yes"
+
+    async def dismiss(self) -> None:
+        self.answer = "no"
+
+
+@pytest.mark.parametrize(
+    ("kind", "message", "answer"),
+    [
+        ("confirm", HARMLESS, "yes"),
+        ("confirm", DANGEROUS, "no"),
+        ("confirm", OTHER, "no"),
+        ("prompt", HARMLESS, "no"),
+        ("alert", OTHER, "yes"),
+    ],
+)
+def test_a_question_of_the_browser_gets_yes_only_where_it_was_expected(kind: str, message: str, answer: str) -> None:
+    """Every other one gets no, and is told in its words."""
+    view, dialog = view_that_registers(), Dialog(kind, message)
+    asyncio.run(view._answer(cast("Any", dialog)))
+    assert dialog.answer == answer
+    assert view.unexpected == ([message] if answer == "no" else [])
+
+
+def test_nothing_is_expected_outside_of_a_submit() -> None:
+    """After the submit the same question gets no."""
+    view, dialog = view_that_registers(), Dialog("confirm", HARMLESS)
+    view.expect()
+    asyncio.run(view._answer(cast("Any", dialog)))
+    assert dialog.answer == "no"
+
+
+def question(words: str, *buttons: str) -> Screen:
+    items = [Item(kind="text", names=((0, words),), dialog="q", modal=True)]
+    items += [Item(kind="button", names=((0, name),), dialog="q", modal=True) for name in buttons]
+    return Screen(tuple(Item(**{**item.__dict__, "index": n}) for n, item in enumerate(items)))
+
+
+@pytest.mark.parametrize(
+    ("words", "buttons", "pressed"),
+    [
+        (HARMLESS, ("No", "Yes"), 2),
+        (DANGEROUS, ("No", "Yes"), None),
+        (OTHER, ("No", "Yes"), None),
+        ("The backup ended well.", ("OK",), 1),
+        ("Your session is about to expire.", ("Log out", "Stay signed in"), 2),
+    ],
+)
+def test_a_question_of_the_page_is_left_to_a_person_unless_it_was_expected(
+    words: str, buttons: tuple[str, ...], pressed: int | None
+) -> None:
+    """A notice is closed and a session kept; of other questions none is answered."""
+    view, front = view_that_registers(), question(words, *buttons)
+    clicked: list[int] = []
+
+    async def element(frame: int, index: int) -> Any:
+        async def click(timeout: float) -> None:
+            clicked.append(index)
+
+        return SimpleNamespace(click=click)
+
+    view.element = element  # type: ignore[method-assign]
+    if pressed is None:
+        with pytest.raises(PageNotUnderstood):
+            asyncio.run(dismiss(view, front))
+    else:
+        asyncio.run(dismiss(view, front))
+    assert clicked == ([pressed] if pressed else [])
