@@ -86,6 +86,7 @@ def question(words: str, *buttons: str) -> Screen:
         (HARMLESS, ("No", "Yes"), 2),
         (DANGEROUS, ("No", "Yes"), None),
         (OTHER, ("No", "Yes"), None),
+        (OTHER, ("Cancel", "OK"), None),
         ("The backup ended well.", ("OK",), 1),
         ("Your session is about to expire.", ("Log out", "Stay signed in"), 2),
     ],
