@@ -524,7 +524,7 @@ class PastIncident:
 class Standing:
     """How one site stands by its newest incident: the word of its end, and when its first certificate expires.
 
-    ``state`` is that of the incident, or ``no incident``; ``not_after_utc`` is None where no certificate was seen in it.
+    ``state`` is that of the incident, or ``no incident``; ``not_after_utc`` is None where no certificate was seen.
     """
 
     site: str
