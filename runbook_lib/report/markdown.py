@@ -11,12 +11,14 @@ from runbook_lib.report.sections import sections_of
 from runbook_lib.report.values import PostMortem, Ref
 from runbook_lib.report.words import NOT_RECORDED, stamp
 from runbook_lib.report.written import TO_WRITE, begin, end
+from runbook_lib.words import ENGLISH, speaking
 
 LONGEST = 2000
 _SPECIAL = re.compile(r"([\\`*_{}\[\]()#|!~])")
 _AUTOLINK = re.compile(r"(?i)(://|www\.)")
 
 
+@speaking(ENGLISH)
 def render_markdown(pm: PostMortem, *, files: str | None, written: Mapping[str, str] | None = None) -> str:
     """Return the report in GitHub's Markdown; ``files`` and ``written`` as for ``render_html``."""
     writer = _Writer(files, written or {})

@@ -20,6 +20,7 @@ from runbook_lib.report.blocks import MARKS, Block, Cell
 from runbook_lib.report.sections import sections_of
 from runbook_lib.report.values import PostMortem
 from runbook_lib.report.words import NOT_RECORDED, count, duration, stamp
+from runbook_lib.words import ENGLISH, speaking
 
 LONGEST = 4000
 """Characters of one text that are shown; of a longer one the rest is counted."""
@@ -27,6 +28,7 @@ _DIGEST = re.compile(r"^([0-9a-f]{12})[0-9a-f]{52}")
 _PATH = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.@+/-]*")
 
 
+@speaking(ENGLISH)
 def render_html(pm: PostMortem, *, files: str | None, written: Mapping[str, str] | None = None) -> str:
     """Return the page. ``files`` is the relative address of the record's folder, ``../`` for a report inside it.
 

@@ -5,6 +5,6 @@ displayed is translated, at the moment of display, from one catalogue (``zh_CN.p
 ``make words``). Device text and commands are never translated: views mark them with ``AsIs``.
 """
 
-from runbook_lib.words.catalogue import ENGLISH, AsIs, asked_language, language, said, speak
+from runbook_lib.words.catalogue import ENGLISH, AsIs, asked_language, language, said, speak, speaking
 
-__all__ = ["ENGLISH", "AsIs", "asked_language", "language", "said", "speak"]
+__all__ = ["ENGLISH", "AsIs", "asked_language", "language", "said", "speak", "speaking"]

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from functools import lru_cache
 from pathlib import Path
 
@@ -24,6 +27,7 @@ class AsIs(str):
 
 
 _spoken: list[str] = []
+_here: ContextVar[str] = ContextVar("language of what is said here", default="")
 
 
 def speak(chosen: str) -> None:
@@ -31,9 +35,19 @@ def speak(chosen: str) -> None:
     _spoken[:] = [chosen]
 
 
+@contextmanager
+def speaking(chosen: str) -> Iterator[None]:
+    """Say everything within in one language: what is kept, as a report is, is in English."""
+    token = _here.set(chosen)
+    try:
+        yield
+    finally:
+        _here.reset(token)
+
+
 def language() -> str:
-    """Return the language of this process: what ``speak`` set, else what ``RUNBOOK_LANG`` asks for."""
-    return _spoken[0] if _spoken else asked_language()
+    """Return the language that counts: that of ``speaking``, else that of ``speak``, else what is asked for."""
+    return _here.get() or (_spoken[0] if _spoken else asked_language())
 
 
 def asked_language() -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from runbook_lib.errors import ParameterRefused
-from runbook_lib.words import ENGLISH, AsIs, asked_language, language, said, speak
+from runbook_lib.words import ENGLISH, AsIs, asked_language, language, said, speak, speaking
 from runbook_lib.words.templates import Templates
 
 CATALOGUE = Templates(
@@ -60,6 +60,14 @@ def test_a_process_may_speak_one_language_whatever_is_asked_for(monkeypatch: pyt
     speak(ENGLISH)
     assert said("nothing to delete") == "nothing to delete"
     assert asked_language() == "zh"
+
+
+def test_what_is_kept_is_said_in_english(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A report is part of the record, whoever reads the notebook beside it."""
+    monkeypatch.setenv("RUNBOOK_LANG", "zh")
+    with speaking(ENGLISH):
+        assert said("nothing to delete") == "nothing to delete"
+    assert said("nothing to delete") != "nothing to delete"
 
 
 @pytest.mark.parametrize("asked", ["zh", "zh_CN.UTF-8", "ZH-cn"])
