@@ -210,10 +210,11 @@ def test_edited_line_is_refused_by_its_number_and_nothing_is_asked(start_lab: St
     lab = start_lab("healthy", keys="ec", monitor_style="slow")
     record = diagnose_once(lab.site_file)
     lines = record.journal.path.read_bytes().split(b"\n")
-    lines[2] = lines[2].replace(b'"diagnosis"', b'"diagnoses"')
+    place = next(number for number, line in enumerate(lines) if b'"diagnosis"' in line)
+    lines[place] = lines[place].replace(b'"diagnosis"', b'"diagnoses"')
     record.journal.path.write_bytes(b"\n".join(lines))
     refused = commands.run("run", lab.site_file, "--incident", record.incident)
     assert refused.code == 5
-    assert "line 3 of the journal is damaged" in refused.err
-    assert f"{record.journal.path}:3" in refused.err
+    assert f"line {place + 1} of the journal is damaged" in refused.err
+    assert f"{record.journal.path}:{place + 1}" in refused.err
     assert [line for line in lab.truth() if line["channel"] == "ssh"] == []

@@ -18,7 +18,7 @@ from typing import Any
 import pytest
 import yaml
 from jupyter_page import LONG_MS, SLOW_MS, Notebook, browser_context
-from jupyter_server import Server, jupyter_server
+from lab_server import Server, jupyter_server
 from playwright.sync_api import Page, expect
 
 from runbook_lib import lab
