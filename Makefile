@@ -4,9 +4,9 @@
 PYTHONS = $(PYTHON) python3.13 python3.12 python3.11 python3
 BIN = .venv/bin
 UV = uv
-# Most tests wait for servers and browsers: four at a time keep two cores busy. The integration tests, which take
+# Most tests wait for servers and browsers: six at a time keep two cores busy. The integration tests, which take
 # longest, come first because no file is moved up for its number of tests.
-PYTEST = $(BIN)/pytest -n 4 --dist loadfile --no-loadscope-reorder
+PYTEST = $(BIN)/pytest -n 6 --dist loadfile --no-loadscope-reorder
 # The copies in tests/reference are the notebooks with outputs; nbval compares nothing where there are none.
 NBVAL = $(BIN)/python tools/fresh_lab.py $(BIN)/pytest --nbval --nbval-sanitize-with tests/reference/sanitize.cfg
 

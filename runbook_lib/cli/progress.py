@@ -13,6 +13,7 @@ from runbook_lib.models import Stage
 from runbook_lib.record import Kind, Record
 from runbook_lib.record.lines import Line
 from runbook_lib.runner import StageReport
+from runbook_lib.steps.watching_ha import MILESTONES
 
 LOOK_EVERY_S = 0.5
 
@@ -72,6 +73,9 @@ class Progress:
         if line.kind is Kind.INTENT:
             self._sent_utc[change] = line.utc
             self._begin(what)
+        elif line.kind is Kind.NOTED and line.text == MILESTONES:
+            self._break_line()
+            self._write(f"    {line.server}: {printable(line.seen)}\n")
         elif line.kind is Kind.RESULT:
             since = self._sent_utc.pop(change, None)
             self._end(what, f"{line.seen}, {(line.utc - since).total_seconds():.1f} s" if since else line.seen)

@@ -8,6 +8,7 @@ from typing import Any
 
 from runbook_lib.errors import ConnectionLost, DeviceError, DeviceSilent, OutcomeUnknown, PageRefused, RepairFailed
 from runbook_lib.models import Diagnosis, HaPage, HaStatus
+from runbook_lib.record import Kind
 from runbook_lib.steps.context import Context
 from runbook_lib.steps.deciding_ha import REGISTRATION
 from runbook_lib.steps.ha_removal import served_by_secondary
@@ -16,6 +17,7 @@ from runbook_lib.steps.meanwhile import gained, logs_now
 from runbook_lib.steps.pending import settle_pending
 from runbook_lib.web import PrimePages
 
+MILESTONES = "milestones of the registration, as the page says"
 _ASK_SERVERS_S = 10.0
 
 
@@ -58,7 +60,10 @@ def _advice(message: str, states: tuple[HaStatus, ...]) -> str:
 
 
 def _reporter(context: Context) -> Callable[[HaPage], None]:
-    """Return what tells the milestones, one sentence for each change of theirs, whatever else the page changes."""
+    """Return what tells the milestones, one sentence for each change of theirs, whatever else the page changes.
+
+    Each is in the journal too: a run without a notebook in front of it, and a later reader, see how far it came.
+    """
     last = ""
 
     def report(page: HaPage) -> None:
@@ -66,6 +71,9 @@ def _reporter(context: Context) -> Callable[[HaPage], None]:
         words = ", ".join(f"{milestone.name} {milestone.percent} %" for milestone in page.milestones)
         words = words or page.configuration_mode
         if words and words != last:
+            context.record.journal.append(
+                Kind.NOTED, stage=context.stage, server="primary", text=MILESTONES, seen=words
+            )
             total = sum(milestone.percent for milestone in page.milestones)
             context.tell(words, total / (100 * len(page.milestones)) if page.milestones else None)
         last = words or last

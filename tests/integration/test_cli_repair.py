@@ -160,11 +160,23 @@ def test_an_error_stands_on_the_terminal_once_and_is_no_traceback(story: Story) 
 
 
 def test_progress_is_one_line_per_stage_and_change(story: Story) -> None:
-    """The longest run says one line for each of eight stages and of its two changes, each with seconds."""
-    progress = story.repaired.out.partition("\n\n")[0].splitlines()[1:]
+    """The longest run ends one line for each of eight stages and of its two changes with its seconds."""
+    progress = [line for line in progress_of(story) if "%" not in line]
     assert sum(bool(re.search(r", \d+\.\d s$", line)) for line in progress) == 10
-    assert sum("register HA … Primary Active, " in line for line in progress) == 1
-    assert len(progress) <= 12
+    assert sum("register HA: Primary Active, " in line for line in progress) == 1
+    assert len(progress) <= 14
+
+
+def test_milestones_of_a_registration_are_told_one_line_per_change(story: Story) -> None:
+    """Whoever watches the terminal sees how far it is: no line twice, and all three at 100 % at the end."""
+    milestones = [line for line in progress_of(story) if "%" in line]
+    assert milestones
+    assert len(set(milestones)) == len(milestones)
+    assert milestones[-1].count(" 100 %") == 3
+
+
+def progress_of(story: Story) -> list[str]:
+    return story.repaired.out.partition("\n\n")[0].splitlines()[1:]
 
 
 def test_the_report_is_inside_what_was_sealed(story: Story) -> None:
