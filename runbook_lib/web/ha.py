@@ -36,8 +36,7 @@ class HaPages:
 
     async def open(self) -> None:
         """Go to Administration > Settings > High Availability by the menu."""
-        await menu.go(self.hand, _PATH)
-        await self.view.wait(lambda screen: True if self._arrived(screen) else None, "the High Availability page")
+        await menu.reach(self.hand, _PATH, self._arrived, "the High Availability page")
 
     async def open_configuration(self) -> None:
         """Open the form HA Configuration, from wherever one is."""

@@ -30,8 +30,7 @@ class IsePages:
 
     async def open(self) -> None:
         """Go to Administration > Servers > ISE Servers by the menu."""
-        await menu.go(self.hand, _PATH)
-        await self.view.wait(lambda screen: True if self._is_list(screen) else None, "the list of ISE servers")
+        await menu.reach(self.hand, _PATH, self._is_list, "the list of ISE servers")
 
     async def servers(self) -> tuple[IseServer, ...]:
         """Open the page and return its list once that has come to rest; an empty one has to stay empty for longer."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from playwright.async_api import Error
 
@@ -19,6 +19,26 @@ _HOVER_S = 0.6
 _STEP_S = 10.0
 _BUTTON_S = 0.8
 _CHANGE_S, _REST_S = 1.5, 0.25
+_PATIENCE = 0.25
+"""The part of a page's time after which its way is gone again."""
+
+
+async def reach(hand: Hand, path: Sequence[str], arrived: Callable[[Screen], bool], what: str) -> None:
+    """Go by the menu and wait for the page; raises PageNotUnderstood where it does not come, at ``page_s``.
+
+    A page that loads itself anew at the moment of the click swallows it. Going somewhere changes nothing, so
+    the way is gone a second time where a part of the time has passed in vain.
+    """
+
+    def there(screen: Screen) -> bool | None:
+        return True if arrived(screen) else None
+
+    await go(hand, path)
+    try:
+        await hand.view.wait(there, what, hand.view.browser.deadlines.page_s * _PATIENCE)
+    except PageNotUnderstood:
+        await go(hand, path)
+        await hand.view.wait(there, what)
 
 
 async def go(hand: Hand, path: Sequence[str]) -> None:
