@@ -3,24 +3,21 @@
 from __future__ import annotations
 
 import asyncio
-import threading
-from collections.abc import Coroutine, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from types import TracebackType
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 import yaml
 
 from runbook_lib.lab.desk import write_whole
-from runbook_lib.lab.errors import LabError, LabOptionInvalid
+from runbook_lib.lab.errors import LabOptionInvalid
+from runbook_lib.lab.life import LivesInThread
 from runbook_lib.lab.options import LabOptions
 from runbook_lib.lab.truth import read_truth
 
 if TYPE_CHECKING:
     from runbook_lib.lab.site import SimulatedSite
-
-T = TypeVar("T")
 
 FLEET_FILE = "fleet.yaml"
 MOST_SITES = 5000
@@ -88,7 +85,7 @@ def _write_fleet_file(folder: Path, names: list[str]) -> None:
     write_whole(folder / FLEET_FILE, (head + yaml.safe_dump(content, sort_keys=False)).encode())
 
 
-class ManyLabs:
+class ManyLabs(LivesInThread[Sites]):
     """``with ManyLabs(folder, 50, scenarios={"site-002": "healthy"}) as lab:``: up in the block, gone after it.
 
     Keyword arguments are those of ``LabOptions``, for every site; the keys are of the kind that costs no time, and
@@ -98,35 +95,11 @@ class ManyLabs:
     def __init__(
         self, folder: str | Path, count: int, *, scenarios: Mapping[str, str] | None = None, **options: Any
     ) -> None:
+        super().__init__("many labs")
         self.folder = Path(folder).resolve()
         self.count = count
         self.options = LabOptions.from_dict({"keys": "ec", "monitor_interval_s": 30.0, **options})
         self._scenarios = scenarios
-        self._loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(target=self._live, name="many labs", daemon=True)
-        self._ready = threading.Event()
-        self._end: asyncio.Event | None = None
-        self._sites: Sites | None = None
-        self._failure: BaseException | None = None
-
-    def __enter__(self) -> ManyLabs:
-        self._thread.start()
-        self._ready.wait()
-        if self._failure is not None:
-            self._thread.join()
-            raise self._failure
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        assert self._end is not None
-        assert self._sites is not None
-        self._loop.call_soon_threadsafe(self._end.set)
-        self._thread.join()
-        broken = self._failure or next(iter(self._sites.broken), None)
-        if broken is not None and error is None:
-            raise LabError(f"the lab itself broke: {broken!r}") from broken
 
     @property
     def fleet_file(self) -> Path:
@@ -158,26 +131,7 @@ class ManyLabs:
             self._do(self._site(name).clear_fault())
 
     def _site(self, name: str) -> SimulatedSite:
-        assert self._sites is not None
-        return self._sites.by_name[name]
+        return self._simulation.by_name[name]
 
-    def _do(self, work: Coroutine[Any, Any, T]) -> T:
-        return asyncio.run_coroutine_threadsafe(work, self._loop).result()
-
-    def _live(self) -> None:
-        try:
-            with asyncio.Runner(loop_factory=lambda: self._loop) as runner:
-                runner.run(self._main())
-        except BaseException as failure:  # noqa: BLE001 (it is raised again in the thread that entered)
-            self._failure = failure
-        finally:
-            self._ready.set()
-
-    async def _main(self) -> None:
-        self._end = asyncio.Event()
-        self._sites = await Sites.start(self.folder, self.count, self.options, self._scenarios)
-        self._ready.set()
-        try:
-            await self._end.wait()
-        finally:
-            await self._sites.close()
+    async def _start(self) -> Sites:
+        return await Sites.start(self.folder, self.count, self.options, self._scenarios)

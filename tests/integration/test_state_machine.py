@@ -117,7 +117,7 @@ class Repairs(RuleBasedStateMachine):
         server, key = pin[0], entry(self.lab, pin[1])
 
         async def delete() -> bool:
-            return bool(self.lab._site.core.world.delete_entry(server, key))
+            return bool(self.lab._simulation.core.world.delete_entry(server, key))
 
         self.by_hand[(server, key)] += self.lab._do(delete())
 
