@@ -14,7 +14,7 @@ import re
 import secrets
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TypeVar
+from typing import ClassVar, Self, TypeVar
 
 from runbook_lib.canonical import plan_digest
 from runbook_lib.errors import ParameterRefused, StageOutOfOrder
@@ -36,6 +36,12 @@ _FACT = re.compile(r"[a-z][a-z0-9_]{0,60}")
 class Record(Vault):
     """One incident's record. Make one with ``create`` or ``open``."""
 
+    PREFIX: ClassVar = ""
+    PATTERN: ClassVar = INCIDENT
+    NOT_THERE: ClassVar = "there is no such incident"
+    TAKE_ANOTHER: ClassVar = "leave the incident empty for the site's open one, or take the name of a folder there"
+    """What a fleet's round, which is a record too, says in its own way: its names, and that there is none such."""
+
     def __init__(self, root: Path, incident: str, site: str) -> None:
         super().__init__(root / incident)
         self.root = root
@@ -46,11 +52,11 @@ class Record(Vault):
         return f"<Record {self.incident} of site {self.site}>"
 
     @classmethod
-    def create(cls, root: Path, site: str, *, what: str = "") -> Record:
+    def create(cls, root: Path, site: str, *, what: str = "") -> Self:
         """Open a new incident of ``site``; ``what`` says why or by which stage."""
         now = datetime.now(UTC)
         for _ in range(1000):
-            incident = f"{now:%Y%m%dT%H%M%SZ}-{site_slug(site)}-{secrets.token_hex(2)}"
+            incident = f"{cls.PREFIX}{now:%Y%m%dT%H%M%SZ}-{site_slug(site)}-{secrets.token_hex(2)}"
             if not (root / incident).exists():
                 break
         record = cls(root, incident, site)
@@ -60,18 +66,13 @@ class Record(Vault):
         return record
 
     @classmethod
-    def open(cls, root: Path, incident: str) -> Record:
+    def open(cls, root: Path, incident: str) -> Self:
         """Open an incident's record. Checks the journal's chain and who it is of.
 
         Raises ``ParameterRefused`` if there is none of that name, ``RecordDamaged`` if it does not verify.
         """
-        if not INCIDENT.fullmatch(incident) or not (root / incident).is_dir():
-            raise ParameterRefused(
-                "there is no such incident",
-                where=str(root),
-                found=incident,
-                next_step="leave the incident empty for the site's open one, or take the name of a folder there",
-            )
+        if not cls.PATTERN.fullmatch(incident) or not (root / incident).is_dir():
+            raise ParameterRefused(cls.NOT_THERE, where=str(root), found=incident, next_step=cls.TAKE_ANOTHER)
         record = cls(root, incident, "")
         opening = record.opening()
         if opening["incident"] != incident:

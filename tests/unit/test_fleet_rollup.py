@@ -12,11 +12,14 @@ from pathlib import Path
 import pytest
 
 from runbook_lib.canonical import canonical_json, sha256_hex
+from runbook_lib.errors import ParameterRefused
 from runbook_lib.fleet.outcome import RoundOutcome, SiteOutcome, exit_code, whole
 from runbook_lib.fleet.rollup import PlannedSite, rollup_digest
+from runbook_lib.fleet.round import Round, rounds_of
 from runbook_lib.fleet.task import SiteState
 from runbook_lib.models import Outcome
 from runbook_lib.places import project_root
+from runbook_lib.record import Record
 
 SITES = tuple(
     PlannedSite(site=f"s{n}", incident=f"i{n}", plan=f"{n}" * 64, described="d" * 64, deletions=("x",))
@@ -39,6 +42,16 @@ def test_the_digest_is_that_of_the_documented_form() -> None:
 def test_the_order_of_the_sites_is_not_in_the_digest() -> None:
     """The same plans are one roll-up, in whatever order they were made."""
     assert digest(*SITES) == digest(*reversed(SITES))
+
+
+def test_a_round_is_no_incident_and_an_incident_no_round(tmp_path: Path) -> None:
+    """Both lie side by side, and each is found by its own id only."""
+    round_, record = Round.create(tmp_path, "lab"), Record.create(tmp_path, "lab")
+    assert [found.incident for found in rounds_of(tmp_path)] == [round_.incident]
+    with pytest.raises(ParameterRefused, match="no such round"):
+        Round.open(tmp_path, record.incident)
+    with pytest.raises(ParameterRefused, match="no such incident"):
+        Record.open(tmp_path, round_.incident)
 
 
 @pytest.mark.parametrize("field", ["site", "incident", "plan", "described"])
