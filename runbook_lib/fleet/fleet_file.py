@@ -9,7 +9,7 @@ from typing import Any
 from pydantic import Field, ValidationError
 
 from runbook_lib.errors import SiteFileInvalid
-from runbook_lib.fleet.merge import at, merged
+from runbook_lib.fleet.merge import merged
 from runbook_lib.fleet.problems import Problems
 from runbook_lib.fleet.sites import Fleet, FleetSite
 from runbook_lib.params import load_site
@@ -103,7 +103,7 @@ class _Sites:
             line = self._document.line_of((*where, "groups"))
             self._problems.say("groups must be a list of names; write [first, second]", line=line)
             return []
-        known = at(self._document, ("groups",))
+        known = self._document.at("groups")
         names = [str(name) for name in given]
         for number, name in enumerate(names):
             if not isinstance(known, dict) or name not in known:

@@ -19,24 +19,11 @@ def merged(fleet: Document, places: Iterable[Where]) -> Document:
     """Return the document that the sections at ``places`` of a fleet's file make together, the later ones on top."""
     found = Document(complete=True)
     for place in places:
-        section = at(fleet, place)
+        section = fleet.at(*place)
         if isinstance(section, dict):
             _overlay(found, found.data, section, fleet, place, ())
             found.lines[()] = fleet.line_of(place)
     return found
-
-
-def at(document: Document, place: Where) -> Value:
-    """Return the value at a place of a document; None where there is none."""
-    value: Value = document.data
-    for key in place:
-        if isinstance(value, dict) and isinstance(key, str):
-            value = value.get(key)
-        elif isinstance(value, list) and isinstance(key, int) and key < len(value):
-            value = value[key]
-        else:
-            return None
-    return value
 
 
 def _overlay(

@@ -30,24 +30,13 @@ def check_together(document: Document, folder: Path) -> None:
     _files(document, folder)
 
 
-def _get(value: Value, *where: str | int) -> Value:
-    for key in where:
-        if isinstance(value, dict) and isinstance(key, str):
-            value = value.get(key)
-        elif isinstance(value, list) and isinstance(key, int) and key < len(value):
-            value = value[key]
-        else:
-            return None
-    return value
-
-
 def _length(value: Value) -> int:
     return len(value) if isinstance(value, list) else 0
 
 
-def _servers(data: Value) -> list[Where]:
-    ise: list[Where] = [("ise", number) for number in range(_length(_get(data, "ise")))]
-    return [place for place in [("primary",), ("secondary",), *ise] if isinstance(_get(data, *place), dict)]
+def _servers(document: Document) -> list[Where]:
+    ise: list[Where] = [("ise", number) for number in range(_length(document.at("ise")))]
+    return [place for place in [("primary",), ("secondary",), *ise] if isinstance(document.at(*place), dict)]
 
 
 def _same_host(value: Value) -> str:
@@ -60,25 +49,25 @@ def _same_host(value: Value) -> str:
         return value.removesuffix(".").lower()
 
 
-def _ports(data: Value, server: Where) -> dict[str, Value]:
+def _ports(document: Document, server: Where) -> dict[str, Value]:
     """Return the server's ports by key, the usual ones where nothing is said."""
     ports: dict[str, Value] = {}
     if server[0] == "ise":
-        ports["port"] = _get(data, *server, "port") or 443
+        ports["port"] = document.at(*server, "port") or 443
     else:
-        ports["health_monitor_port"] = _get(data, *server, "health_monitor_port") or 8082
-        if _get(data, *server, "web") is not None:
-            ports["web.port"] = _get(data, *server, "web", "port") or 443
-    if _get(data, *server, "ssh") is not None:
-        ports["ssh.port"] = _get(data, *server, "ssh", "port") or 22
+        ports["health_monitor_port"] = document.at(*server, "health_monitor_port") or 8082
+        if document.at(*server, "web") is not None:
+            ports["web.port"] = document.at(*server, "web", "port") or 443
+    if document.at(*server, "ssh") is not None:
+        ports["ssh.port"] = document.at(*server, "ssh", "port") or 22
     return ports
 
 
 def _equal_endpoints(document: Document) -> None:
     seen: dict[tuple[str, str], Where] = {}
-    for server in _servers(document.data):
-        host = _same_host(_get(document.data, *server, "address"))
-        endpoints = {(host, str(port)): key for key, port in _ports(document.data, server).items()} if host else {}
+    for server in _servers(document):
+        host = _same_host(document.at(*server, "address"))
+        endpoints = {(host, str(port)): key for key, port in _ports(document, server).items()} if host else {}
         taken = next((endpoint for endpoint in endpoints if endpoint in seen), None)
         if taken:
             document.problem(
@@ -92,27 +81,27 @@ def _equal_endpoints(document: Document) -> None:
 def _shared_names(document: Document) -> None:
     """TOFU lists know a host by name and port; one that means two servers could delete the wrong entry."""
     seen: dict[tuple[str, str], Where] = {}
-    for server in _servers(document.data):
-        port = str(next(iter(_ports(document.data, server).values())))
-        seen.setdefault((_same_host(_get(document.data, *server, "address")), port), server)
-    for server in _servers(document.data):
-        port = str(next(iter(_ports(document.data, server).values())))
-        for number in range(_length(_get(document.data, *server, "names"))):
+    for server in _servers(document):
+        port = str(next(iter(_ports(document, server).values())))
+        seen.setdefault((_same_host(document.at(*server, "address")), port), server)
+    for server in _servers(document):
+        port = str(next(iter(_ports(document, server).values())))
+        for number in range(_length(document.at(*server, "names"))):
             where = (*server, "names", number)
-            host = _same_host(_get(document.data, *where))
+            host = _same_host(document.at(*where))
             owner = seen.setdefault((host, port), server)
             if host and owner != server and not _is_loopback(host):
                 document.problem(where, f"names {dotted(owner)} too; a name must mean one server only")
 
 
 def _ise_servers(document: Document) -> None:
-    count = _length(_get(document.data, "ise"))
+    count = _length(document.at("ise"))
     if count > MOST_ISE_SERVERS:
         document.problem(("ise",), f"{count} ISE servers; Prime Infrastructure takes at most {MOST_ISE_SERVERS}")
     seen: dict[str, Where] = {}
     for number in range(count):
         where: Where = ("ise", number)
-        name = _get(document.data, *where, "name") or "ise"
+        name = document.at(*where, "name") or "ise"
         if not isinstance(name, str):
             continue
         if name in _RESERVED:
@@ -120,7 +109,7 @@ def _ise_servers(document: Document) -> None:
         if name in seen:
             document.problem((*where, "name"), f"{dotted(seen[name])} has the same name; give each ISE server its own")
         seen.setdefault(name, where)
-        if _get(document.data, *where, "expect", "self") is True and _get(document.data, *where, "ssh") is None:
+        if document.at(*where, "expect", "self") is True and document.at(*where, "ssh") is None:
             document.problem(
                 (*where, "expect", "self"),
                 "cannot be seen without SSH to this server; add its section ssh, or remove self",
@@ -128,9 +117,9 @@ def _ise_servers(document: Document) -> None:
 
 
 def _ha_addresses(document: Document) -> None:
-    own = {_same_host(_get(document.data, server, "address")): server for server in ("secondary", "primary")}
+    own = {_same_host(document.at(server, "address")): server for server in ("secondary", "primary")}
     for key in ("virtual_ipv4", "virtual_ipv6"):
-        server = own.get(_same_host(_get(document.data, "ha", key)) or "-")
+        server = own.get(_same_host(document.at("ha", key)) or "-")
         if server:
             document.problem(("ha", key), f"is the address of the {server}; write the address that both share")
     _typed_secondary(document, own)
@@ -139,29 +128,29 @@ def _ha_addresses(document: Document) -> None:
 
 def _typed_secondary(document: Document, own: dict[str, str]) -> None:
     """What is typed as the secondary gets the authentication key, so it must be the secondary and nobody else."""
-    typed = _same_host(_get(document.data, "ha", "secondary_address"))
-    address = _same_host(_get(document.data, "secondary", "address"))
-    names = _get(document.data, "secondary", "names")
+    typed = _same_host(document.at("ha", "secondary_address"))
+    address = _same_host(document.at("secondary", "address"))
+    names = document.at("secondary", "names")
     known = {address, *map(_same_host, names if isinstance(names, list) else ())}
     where: Where = ("ha", "secondary_address")
     if typed and own.get(typed) == "primary" and typed != address:
         document.problem(where, "is the primary's address; write the secondary's")
     elif typed and address and typed not in known:
         document.problem(where, "is no address or name of the secondary; add it to secondary: names, or correct it")
-    elif _get(document.data, "ha", "hosts_files") is True and not _address(typed or address):
+    elif document.at("ha", "hosts_files") is True and not _address(typed or address):
         document.problem(where, "is a name, and with hosts files it must be an address; write the secondary's address")
 
 
 def _virtual_subnets(document: Document) -> None:
     """Both servers and a virtual address stand in one subnet, as far as the file shows it."""
-    given = _get(document.data, "ha", "subnets")
+    given = document.at("ha", "subnets")
     subnets = [net for net in map(_network, given if isinstance(given, list) else ()) if net]
     for key, version, shortest in (("virtual_ipv4", 4, 16), ("virtual_ipv6", 6, 64)):
-        virtual = _address(_get(document.data, "ha", key))
+        virtual = _address(document.at("ha", key))
         if virtual is None or virtual.version != version:
             continue
         known = [net for net in subnets if net.version == version]
-        servers = [_address(_get(document.data, server, "address")) for server in ("primary", "secondary")]
+        servers = [_address(document.at(server, "address")) for server in ("primary", "secondary")]
         hosts = [virtual, *(host for host in servers if host and host.version == version)]
         near = [_network(f"{virtual}/{shortest}")]
         if not any(net and all(host in net for host in hosts) for net in known or near):
@@ -192,13 +181,13 @@ def _is_loopback(host: str) -> bool:
 
 def _lab_is_loopback(document: Document) -> None:
     """The lab answers its own questions, so nothing that is real may call itself the lab."""
-    if _get(document.data, "kind") != "lab":
+    if document.at("kind") != "lab":
         return
     places: list[Where] = [("ha", "secondary_address")]
-    for server in _servers(document.data):
+    for server in _servers(document):
         places += [(*server, "address"), (*server, "ssh", "jump", "address")]
     for where in places:
-        address = _get(document.data, *where)
+        address = document.at(*where)
         if isinstance(address, str) and not _is_loopback(address):
             document.problem(
                 where, "is not a loopback address, and kind: lab is for the simulated site only; write kind: production"
@@ -207,7 +196,7 @@ def _lab_is_loopback(document: Document) -> None:
 
 
 def _lab_stamps_here(document: Document) -> None:
-    url = _get(document.data, "timestamp", "url")
+    url = document.at("timestamp", "url")
     try:
         host = urlsplit(url).hostname if isinstance(url, str) else None
     except ValueError:
@@ -218,19 +207,19 @@ def _lab_stamps_here(document: Document) -> None:
         )
 
 
-def _file_places(data: Value) -> Iterator[tuple[Where, bool]]:
+def _file_places(document: Document) -> Iterator[tuple[Where, bool]]:
     """Yield the place of each path in the file, and whether it may lead to a folder."""
-    for server in _servers(data):
+    for server in _servers(document):
         for key in (("csr",), ("certificate",), ("ca", "bundle")):
             yield (*server, "expect", *key), False
-        for number in range(_length(_get(data, *server, "logs"))):
+        for number in range(_length(document.at(*server, "logs"))):
             yield (*server, "logs", number), True
     yield ("timestamp", "certificate"), False
 
 
 def _files(document: Document, folder: Path) -> None:
-    for where, may_be_folder in _file_places(document.data):
-        given = _get(document.data, *where)
+    for where, may_be_folder in _file_places(document):
+        given = document.at(*where)
         if not isinstance(given, str) or not given.strip() or not given.isprintable():
             continue
         try:

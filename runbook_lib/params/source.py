@@ -54,6 +54,18 @@ class Document:
     problems: list[Problem] = field(default_factory=list)
     complete: bool = False
 
+    def at(self, *where: Key) -> Value:
+        """Return the value at a place; None where there is none."""
+        value: Value = self.data
+        for key in where:
+            if isinstance(value, dict) and isinstance(key, str):
+                value = value.get(key)
+            elif isinstance(value, list) and isinstance(key, int) and key < len(value):
+                value = value[key]
+            else:
+                return None
+        return value
+
     def line_of(self, where: Where) -> int:
         """Return the line of the key, or of the nearest section around it."""
         while where and where not in self.lines:
