@@ -7,17 +7,16 @@ from datetime import UTC, datetime
 from runbook_lib import places
 from runbook_lib.cli.terminal import out
 from runbook_lib.errors import ParameterRefused
-from runbook_lib.models import Approval, Override
+from runbook_lib.models import Override
 from runbook_lib.params import canonical_sha256, load_site_or_lab
 from runbook_lib.record import Record, free_stale
 from runbook_lib.record.lock import lock_path
+from runbook_lib.steps.approval import approve
 from runbook_lib.steps.overriding import write_override
 
 
 def approve_command(incident: str, digest: str, *, by: str, reason: str = "") -> None:
     """Write the approval of the incident's newest plan; raises ParameterRefused where the digest is another one."""
-    if not by.strip():
-        raise ParameterRefused("An approval needs a name", next_step="--by 'NAME'")
     record = Record.open(places.records_dir(), incident)
     plan = record.read_plan()
     if plan.digest != digest:
@@ -27,8 +26,7 @@ def approve_command(incident: str, digest: str, *, by: str, reason: str = "") ->
             found=f"given {digest}\nplan  {plan.digest}",
             next_step="look at the plan (20_list_certificates) and approve it with its own digest",
         )
-    approval = Approval(digest=digest, by=by.strip(), at_utc=datetime.now(UTC), how="runbook approve", reason=reason)
-    record.write_approval(approval)
+    approval = approve(record, digest, by=by, how="runbook approve", reason=reason)
     out(f"Approved by {approval.by}: {len(plan.deletions)} deletions, plan {digest}")
     for row in plan.deletions:
         out(f"  {row.server}: {row.command}")

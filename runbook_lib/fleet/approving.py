@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
-from datetime import UTC, datetime
-from pathlib import Path
+from dataclasses import dataclass
 
 from runbook_lib.errors import ParameterRefused, RunbookError
 from runbook_lib.fleet.planning import newest_rollup
 from runbook_lib.fleet.rollup import PlannedSite, Rollup
 from runbook_lib.fleet.round import STAGE, Round
-from runbook_lib.models import Approval
 from runbook_lib.record import Kind, Record
+from runbook_lib.steps.approval import approve, approver
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,8 +28,7 @@ def approve_rollup(round_: Round, digest: str, *, by: str, reason: str = "", onl
     whose newest plan is another one by now is not covered. Raises ParameterRefused without a name, with another digest
     than the roll-up's, or for a site that is not in it.
     """
-    if not by.strip():
-        raise ParameterRefused("An approval needs a name", next_step="--by 'NAME'")
+    by = approver(by)
     rollup = newest_rollup(round_)
     if rollup is None or rollup.digest != digest:
         raise ParameterRefused(
@@ -44,12 +41,12 @@ def approve_rollup(round_: Round, digest: str, *, by: str, reason: str = "", onl
     covered: list[PlannedSite] = []
     not_covered: dict[str, str] = {}
     for each in wanted:
-        why = _approve(round_.root, each, _approval(round_, rollup, by, reason))
+        why = _approve(round_, rollup, each, by=by, reason=reason)
         if why:
             not_covered[each.site] = why
         else:
             covered.append(each)
-            round_.journal.append(Kind.APPROVED, stage=STAGE, server=each.site, expected=each.plan, seen=by.strip())
+            round_.journal.append(Kind.APPROVED, stage=STAGE, server=each.site, expected=each.plan, seen=by)
     return Approved(covered=tuple(covered), not_covered=not_covered)
 
 
@@ -65,25 +62,16 @@ def _wanted(rollup: Rollup, only: tuple[str, ...]) -> tuple[PlannedSite, ...]:
     return tuple(each for each in rollup.sites if not only or each.site in only)
 
 
-def _approval(round_: Round, rollup: Rollup, by: str, reason: str) -> Approval:
-    return Approval(
-        digest="",
-        by=by.strip(),
-        at_utc=datetime.now(UTC),
-        how=f"runbook fleet approve, round {round_.incident}, roll-up {rollup.digest}",
-        reason=reason.strip(),
-    )
-
-
-def _approve(root: Path, each: PlannedSite, approval: Approval) -> str:
+def _approve(round_: Round, rollup: Rollup, each: PlannedSite, *, by: str, reason: str) -> str:
     """Write one site's approval; return why not, where its plan is not the planned one any more."""
     try:
-        record = Record.open(root, each.incident)
+        record = Record.open(round_.root, each.incident)
         newest = record.read_plan()
         if newest.digest != each.plan:
             return f"its newest plan is another one: {newest.digest}"
         if newest.deletions:
-            record.write_approval(replace(approval, digest=each.plan))
+            how = f"runbook fleet approve, round {round_.incident}, roll-up {rollup.digest}"
+            approve(record, each.plan, by=by, how=how, reason=reason)
     except RunbookError as error:
         return f"{type(error).__name__}: {error.what}"
     return ""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from runbook_lib.errors import ParameterRefused, PlanStale
 from runbook_lib.models import Approval, Plan
-from runbook_lib.steps.approval import approval_of, same_person
+from runbook_lib.steps.approval import approval_of, approve, same_person
 from runbook_lib.steps.context import Context
 
 LAB = "the lab itself"
@@ -26,19 +26,10 @@ def approve_as_asked(context: Context, plan: Plan, digest: str) -> Approval | No
     if approval_of(context, plan) or not plan.deletions or plan.blocked:
         return approval_of(context, plan)
     if digest:
-        write_approval(context, plan, by=context.operator, how="parameter approve")
+        approve(context.record, plan.digest, by=context.operator, how="parameter approve")
     elif context.site.kind == "lab" and not context.attended:
-        write_approval(context, plan, by=LAB, how="the site's file says that it is the lab")
+        approve(context.record, plan.digest, by=LAB, how="the site's file says that it is the lab")
     return approval_of(context, plan)
-
-
-def write_approval(context: Context, plan: Plan, *, by: str, how: str, reason: str = "") -> None:
-    """Keep one approval in the record, bound to the plan's digest; raises ParameterRefused without a name."""
-    if not by.strip():
-        raise ParameterRefused("An approval needs a name", next_step="give the name of the person who approves")
-    context.record.write_approval(
-        Approval(digest=plan.digest, by=by.strip(), at_utc=context.now(), how=how, reason=reason.strip())
-    )
 
 
 def approve_by_form(context: Context, shown: Plan, name: str, reason: str) -> str:
@@ -63,7 +54,7 @@ def approve_by_form(context: Context, shown: Plan, name: str, reason: str) -> st
             found=f"{name.strip()} runs this stage",
             next_step="let somebody else look at the plan and give a name",
         )
-    write_approval(context, newest, by=name, how="the form in the notebook", reason=reason)
+    approve(context.record, newest.digest, by=name, how="the form in the notebook", reason=reason)
     return f"Approved by {name.strip()}. Run the next cell."
 
 

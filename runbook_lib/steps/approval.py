@@ -1,13 +1,28 @@
-"""Whether a plan may be carried out: not blocked, and approved by somebody who may."""
+"""The approval of a plan: writing it, and whether a plan may be carried out by it."""
 
 from __future__ import annotations
 
-from runbook_lib.errors import ApprovalMissing, DeletionRefused
+from runbook_lib.errors import ApprovalMissing, DeletionRefused, ParameterRefused
 from runbook_lib.models import Approval, Plan
+from runbook_lib.record import Record
 from runbook_lib.steps.carried_out import unsent
-from runbook_lib.steps.context import Context
+from runbook_lib.steps.context import Context, now_utc
 from runbook_lib.steps.history import deletion_intents
 from runbook_lib.steps.plan import essence
+
+
+def approver(name: str) -> str:
+    """Return the name of the person who approves; raises ParameterRefused where there is none."""
+    if not name.strip():
+        raise ParameterRefused("An approval needs a name", next_step="give the name of the person who approves")
+    return name.strip()
+
+
+def approve(record: Record, digest: str, *, by: str, how: str, reason: str = "") -> Approval:
+    """Write an approval of the plan with this digest and return it; raises ParameterRefused without a name."""
+    approval = Approval(digest=digest, by=approver(by), at_utc=now_utc(), how=how, reason=reason.strip())
+    record.write_approval(approval)
+    return approval
 
 
 def approval_of(context: Context, plan: Plan) -> Approval | None:

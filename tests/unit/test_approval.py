@@ -10,10 +10,10 @@ import pytest
 from incident_kit import PRIMARYS, SECONDARYS, STALE, Incident
 from site_kit import site_with
 
-from runbook_lib.errors import ApprovalMissing, DeletionRefused, StageOutOfOrder
+from runbook_lib.errors import ApprovalMissing, DeletionRefused, ParameterRefused, StageOutOfOrder
 from runbook_lib.models import Approval, Deletion, Outcome, Stage, Verdict
 from runbook_lib.record import Kind
-from runbook_lib.steps.approval import require_approval, same_person
+from runbook_lib.steps.approval import approve, require_approval, same_person
 from runbook_lib.steps.history import CONFIRMED_FACTS, Confirmed, deletion_intents, last_known_certificate, past_of
 
 ISE_ENTRY, SECONDARY_ENTRY = ("primary", PRIMARYS[1]), ("primary", PRIMARYS[2])
@@ -79,6 +79,16 @@ def test_only_a_plan_that_the_record_holds_can_be_approved(incident: Incident) -
         with pytest.raises(StageOutOfOrder):
             incident.record.write_approval(Approval(digest=digest, by="Bob", at_utc=hours(0), how="test"))
     assert incident.approved(plan) is None
+
+
+def test_an_approval_needs_a_name(incident: Incident) -> None:
+    """Blanks are no name and nothing is written for them; around a name they are dropped."""
+    plan = incident.write_plan()
+    with pytest.raises(ParameterRefused, match="needs a name"):
+        approve(incident.record, plan.digest, by=" ", how="test")
+    assert incident.record.read_approvals() == ()
+    assert approve(incident.record, plan.digest, by=" Bob ", how="test").by == "Bob"
+    assert incident.approved(plan) == incident.record.read_approvals()[0]
 
 
 def test_an_approval_of_another_incident_counts_for_nothing(tmp_path: Path, incident: Incident) -> None:
