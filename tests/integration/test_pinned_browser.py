@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import os
-import signal
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
 import tornado.web
+from browser_kit import kill_browser
 from tls_site import Identity, serving
 from web_site import Product, application
 
@@ -219,14 +218,7 @@ def test_a_killed_browser_is_a_lost_connection(tmp_path: Path) -> None:
         with serving(site([]), identity.context()) as url:
             async with browsing(url, identity.pin) as browser:
                 await browser.go()
-                assert browser.page.context.browser is not None
-                session = await browser.page.context.browser.new_browser_cdp_session()
-                processes = await session.send("SystemInfo.getProcessInfo")
-                (pid,) = [int(each["id"]) for each in processes["processInfo"] if each["type"] == "browser"]
-                closed = asyncio.Event()
-                browser.page.on("close", lambda _: closed.set())
-                os.kill(pid, signal.SIGKILL)
-                await closed.wait()
+                await kill_browser(browser)
                 with pytest.raises(ConnectionLost):
                     await browser.go()
 

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
-import signal
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +10,7 @@ import pytest
 import tornado.httpserver
 import tornado.netutil
 import tornado.web
+from browser_kit import kill_browser
 from test_web_pages import FORM
 from tls_site import Identity, serving
 from web_site import Product, application
@@ -26,18 +25,6 @@ from runbook_lib.web.pages import PrimePages
 
 pytestmark = pytest.mark.timeout(120)
 DEADLINES = Deadlines(page_s=15, readiness_s=20, registration_s=60)
-
-
-async def kill(browser: PinnedBrowser) -> None:
-    """Kill the browser's main process, and wait until that is noticed."""
-    assert browser.page.context.browser is not None
-    session = await browser.page.context.browser.new_browser_cdp_session()
-    processes = await session.send("SystemInfo.getProcessInfo")
-    (pid,) = [int(each["id"]) for each in processes["processInfo"] if each["type"] == "browser"]
-    closed = asyncio.Event()
-    browser.page.on("close", lambda _: closed.set())
-    os.kill(pid, signal.SIGKILL)
-    await closed.wait()
 
 
 async def opened(browser: PinnedBrowser, product: Product) -> PrimePages:
@@ -62,7 +49,7 @@ def test_a_browser_killed_during_the_registration_loses_nothing(tmp_path: Path) 
 
                 def die(page: HaPage) -> None:
                     if not deaths and any(step.percent >= 60 for step in page.milestones):
-                        deaths.append(asyncio.ensure_future(kill(browser)))
+                        deaths.append(asyncio.ensure_future(kill_browser(browser)))
 
                 with pytest.raises(ConnectionLost):
                     await pages.watch_registration(die)

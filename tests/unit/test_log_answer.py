@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from jsonschema import Draft202012Validator
+from log_kit import CORE, DN
 
 from runbook_lib.errors import UsageError
 from runbook_lib.logs import RULES, diagnose_sources
@@ -20,11 +21,6 @@ from runbook_lib.logs.site_rules import load_rules
 from runbook_lib.models import Diagnosis
 from runbook_lib.places import project_root
 
-CORE = (
-    "Trust-on-first-use is configure for this connection. "
-    "Current certificate of the remote host is different from what was used earlier - "
-)
-DN = "CN=prime-sec, OU=Prime Infra, O=Cisco Systems, L=SJ, ST=CA, C=US"
 LISTED = "/C=US/ST=CA/L=SJ/O=Cisco Systems/OU=Prime Infra/CN=prime-sec"
 SCHEMA = json.loads((project_root() / "docs" / "diagnosis.schema.json").read_text(encoding="utf-8"))
 

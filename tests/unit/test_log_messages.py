@@ -9,37 +9,15 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from log_kit import CAUSE, CORE, DN, HEAD, THREAD, scan
 
 from runbook_lib.logs import RULES, diagnose_sources, scanner
 from runbook_lib.logs.groups import EVIDENCE_LINES, MOST_THREADS
 from runbook_lib.logs.mismatches import mismatches_of
 from runbook_lib.logs.scanner import Scanner
-from runbook_lib.models import Mismatch
 from runbook_lib.parse.names import same_subject
 
 PUBLISHED = Path(__file__).parent.parent / "fixtures" / "logs"
-DN = "CN=prime-sec, OU=Prime Infra, O=Cisco Systems, L=SJ, ST=CA, C=US"
-CORE = (
-    "Trust-on-first-use is configure for this connection. "
-    "Current certificate of the remote host is different from what was used earlier - "
-)
-HEAD = f"TOFU failed. Check local trust {CORE}{DN}"
-CAUSE = f"javax.net.ssl.SSLHandshakeException: java.security.cert.CertificateException: {CORE}CN=prime-sec"
-THREAD = "[system] [HealthMonitorThread] "
-
-
-def scan(text: str | bytes, server: str = "primary", sizes: list[int] | None = None) -> tuple[Mismatch, ...]:
-    """Return the mismatches in ``text``, fed in pieces of ``sizes`` bytes (over and over), or whole."""
-    data = text.encode("utf-8", "surrogatepass") if isinstance(text, str) else text
-    found = Scanner(RULES, UTC)
-    found.begin_file("log")
-    at = index = 0
-    while at < len(data):
-        size = sizes[index % len(sizes)] if sizes else len(data)
-        found.feed(data[at : at + size])
-        at, index = at + size, index + 1
-    found.finish()
-    return mismatches_of(server, "UTC", found.findings.groups.items())
 
 
 @pytest.mark.parametrize(

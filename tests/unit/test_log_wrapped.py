@@ -9,39 +9,13 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from log_kit import CAUSE, CORE, DN, HEAD, THREAD, findings, scan
 
-from runbook_lib.logs import RULES, diagnose_sources
-from runbook_lib.logs.findings import Findings
-from runbook_lib.logs.mismatches import mismatches_of
-from runbook_lib.logs.scanner import Scanner
+from runbook_lib.logs import diagnose_sources
 from runbook_lib.logs.wrapped import unwrap
-from runbook_lib.models import Mismatch
 
 FIXTURES = Path(__file__).parent.parent / "fixtures" / "log-wrapped"
-DN = "CN=prime-sec, OU=Prime Infra, O=Cisco Systems, L=SJ, ST=CA, C=US"
-CORE = (
-    "Trust-on-first-use is configure for this connection. "
-    "Current certificate of the remote host is different from what was used earlier - "
-)
-HEAD = f"[system] [HealthMonitorThread] TOFU failed. Check local trust {CORE}{DN}"
-CAUSE = f"javax.net.ssl.SSLHandshakeException: java.security.cert.CertificateException: {CORE}CN=prime-sec"
-
-
-def findings(text: str, sizes: list[int] | None = None) -> Findings:
-    data = text.encode("utf-8", "surrogatepass")
-    found = Scanner(RULES, UTC)
-    found.begin_file("log")
-    at = index = 0
-    while at < len(data):
-        size = sizes[index % len(sizes)] if sizes else len(data)
-        found.feed(data[at : at + size])
-        at, index = at + size, index + 1
-    found.finish()
-    return found.findings
-
-
-def scan(text: str, sizes: list[int] | None = None) -> tuple[Mismatch, ...]:
-    return mismatches_of("primary", "UTC", findings(text, sizes).groups.items())
+LINE = f"{THREAD}{HEAD}"
 
 
 def quoted(text: str) -> int:
@@ -73,20 +47,20 @@ def test_wrapped_text_that_only_quotes_is_no_mismatch(path: Path) -> None:
 
 def test_field_decides() -> None:
     """In a field for the log's line the message is one; in any other, whatever stands before it, it is quoted."""
-    assert [m.count for m in scan(line(message=HEAD))] == [1]
-    for fields in ({"query": HEAD}, {"user": '"x', "query": HEAD}, {"message": "done", "text": HEAD}, {"a": [HEAD]}):
+    assert [m.count for m in scan(line(message=LINE))] == [1]
+    for fields in ({"query": LINE}, {"user": '"x', "query": LINE}, {"message": "done", "text": LINE}, {"a": [LINE]}):
         assert scan(line(**fields)) == ()
         assert quoted(line(**fields)) == 1
-    assert [m.count for m in scan(line(query=HEAD) + line(message=HEAD))] == [1]
+    assert [m.count for m in scan(line(query=LINE) + line(message=LINE))] == [1]
 
 
 @pytest.mark.parametrize("before", ['see "', 'see: "x', "[audit] ", "In the log of a server stands "])
 def test_object_that_is_quoted_itself_stays_quoted(before: str) -> None:
     """An object behind words by which people quote is no line of a collector."""
-    assert scan(before + line(message=HEAD)) == ()
+    assert scan(before + line(message=LINE)) == ()
 
 
-@pytest.mark.parametrize("text", [f'{{"request": "1"}} {HEAD}\n', f'{HEAD} {{"request": "1"}}\n'])
+@pytest.mark.parametrize("text", [f'{{"request": "1"}} {LINE}\n', f'{LINE} {{"request": "1"}}\n'])
 def test_message_beside_an_object_is_the_line_s_own(text: str) -> None:
     """An object before or behind the message, as loggers print their context, makes no quotation of it."""
     assert [m.count for m in scan(text)] == [1]
@@ -94,25 +68,25 @@ def test_message_beside_an_object_is_the_line_s_own(text: str) -> None:
 
 def test_much_may_stand_before_the_message() -> None:
     """An object with kilobytes of a collector's own fields before the log's line is read."""
-    text = "x\n" * 9_000 + line(host={"ip": ["10.0.0.1"] * 800}, message=HEAD)
+    text = "x\n" * 9_000 + line(host={"ip": ["10.0.0.1"] * 800}, message=LINE)
     assert [m.count for m in scan(text)] == [1]
-    assert [m.count for m in scan(text, [1000])] == [1]
+    assert [m.count for m in scan(text, sizes=[1000])] == [1]
 
 
 def test_one_message_in_two_fields_is_one_event() -> None:
     """A collector that keeps the original beside the message, or the stack below it, tells of one event."""
-    (found,) = scan(line(message=HEAD, event={"original": HEAD}, stack_trace=f"{CAUSE}\n\tat a.b(C.java:1)"))
+    (found,) = scan(line(message=LINE, event={"original": LINE}, stack_trace=f"{CAUSE}\n\tat a.b(C.java:1)"))
     assert (found.count, found.subject) == (1, DN)
 
 
 def test_two_messages_in_one_object_are_two_events() -> None:
     """Every message in a wrapped text counts."""
-    assert [m.count for m in scan(line(log=f"{HEAD}\n{HEAD}\n") * 3)] == [6]
+    assert [m.count for m in scan(line(log=f"{LINE}\n{LINE}\n") * 3)] == [6]
 
 
 def test_object_in_an_object_is_unwrapped_to_a_depth() -> None:
     """A line that two collectors have wrapped is read; one wrapped without end is not followed."""
-    text = HEAD
+    text = LINE
     for depth in range(1, 6):
         text = json.dumps({"log": text})
         assert len(scan(text + "\n")) == (depth <= 3)
@@ -121,28 +95,28 @@ def test_object_in_an_object_is_unwrapped_to_a_depth() -> None:
 def test_escapes_are_those_of_the_text() -> None:
     """Escaped quotes, letters and slashes in the subject are read as what they stand for."""
     subject = 'CN=prime-séc, O="Cisco, Inc/x"'
-    text = line(message=HEAD.replace(DN, subject)).replace("/", "\\/")
+    text = line(message=LINE.replace(DN, subject)).replace("/", "\\/")
     assert [m.subject for m in scan(text)] == [subject]
 
 
 def test_time_and_thread_of_the_line_itself_count_first() -> None:
     """The object's time and thread are used only where the line tells none: the collector's clock is another."""
     told = {"@timestamp": "2026-11-23T12:00:00Z", "thread": "main"}
-    (found,) = scan(line(message=f"2026-11-22 10:00:00,000 {HEAD}", **told))
+    (found,) = scan(line(message=f"2026-11-22 10:00:00,000 {LINE}", **told))
     assert (found.threads, str(found.first_utc)) == (("HealthMonitorThread",), "2026-11-22 10:00:00+00:00")
-    (found,) = scan(line(message=HEAD.partition("] [HealthMonitorThread] ")[2], **told))
+    (found,) = scan(line(message=HEAD, **told))
     assert (found.threads, str(found.first_utc)) == (("main",), "2026-11-23 12:00:00+00:00")
 
 
 def test_end_of_a_wrapped_log_is_known() -> None:
     """The last time that a wrapped log tells is its end."""
-    found = findings(line(message=HEAD, time="2026-11-23T12:00:00Z") + line(message="x", time="2026-11-23T13:00:00Z"))
+    found = findings(line(message=LINE, time="2026-11-23T12:00:00Z") + line(message="x", time="2026-11-23T13:00:00Z"))
     assert found.end_utc == datetime(2026, 11, 23, 13, tzinfo=UTC)
 
 
 def test_evidence_names_the_lines_of_the_file() -> None:
     """The evidence is the wrapped lines as they stand in the file, by their numbers."""
-    lines = HEAD.replace("Check", "\nCheck").replace(" - ", "\n- ").split("\n")
+    lines = LINE.replace("Check", "\nCheck").replace(" - ", "\n- ").split("\n")
     (found,) = scan("x\n" + "".join(line(log=f"{part}\n") for part in lines))
     assert [x.number for x in found.evidence] == [2, 3, 4]
     assert found.evidence[1].text == line(log=f"{lines[1]}\n").rstrip()
@@ -153,11 +127,11 @@ def test_evidence_names_the_lines_of_the_file() -> None:
 def test_nothing_is_lost_where_the_bytes_of_wrapped_lines_are_split(sizes: list[int]) -> None:
     """However the bytes are cut, the findings are the same."""
     noise = line(n=1, message="DEBUG Trust-on-first-use is on" + "x" * 700)
-    parts = "".join(line(log=f"{part}\n") for part in HEAD.replace(" - ", "\n- ").split("\n"))
-    text = (noise * 400 + line(message=f"{HEAD}\n{CAUSE}") + noise * 3 + parts + line(query=HEAD)) * 3
+    parts = "".join(line(log=f"{part}\n") for part in LINE.replace(" - ", "\n- ").split("\n"))
+    text = (noise * 400 + line(message=f"{LINE}\n{CAUSE}") + noise * 3 + parts + line(query=LINE)) * 3
     whole = scan(text)
     assert [m.count for m in whole] == [6]
-    assert scan(text, sizes) == whole
+    assert scan(text, sizes=sizes) == whole
 
 
 @given(st.binary(max_size=200).map(lambda tail: b"{" + tail))
@@ -171,7 +145,7 @@ def test_any_line_is_unwrapped_or_left(data: bytes) -> None:
 @pytest.mark.timeout(90)
 @pytest.mark.parametrize(
     "piece",
-    ['{"message":"Trust-on-first-use ', line(message=HEAD[:-9] + "\\"), '{"a":' * 9 + HEAD, line(log=CORE * 40)],
+    ['{"message":"Trust-on-first-use ', line(message=LINE[:-9] + "\\"), '{"a":' * 9 + LINE, line(log=CORE * 40)],
 )
 def test_scan_of_wrapped_lines_is_linear(piece: str) -> None:
     """Half a megabyte of any wrapped piece is scanned within the test's time."""

@@ -1,0 +1,39 @@
+"""The published message in its parts, and the scan of a text, for tests of what the logs say."""
+
+from __future__ import annotations
+
+from datetime import UTC
+
+from runbook_lib.logs import RULES
+from runbook_lib.logs.findings import Findings
+from runbook_lib.logs.mismatches import mismatches_of
+from runbook_lib.logs.scanner import Scanner
+from runbook_lib.models import Mismatch
+
+DN = "CN=prime-sec, OU=Prime Infra, O=Cisco Systems, L=SJ, ST=CA, C=US"
+CORE = (
+    "Trust-on-first-use is configure for this connection. "
+    "Current certificate of the remote host is different from what was used earlier - "
+)
+THREAD = "[system] [HealthMonitorThread] "
+HEAD = f"TOFU failed. Check local trust {CORE}{DN}"
+CAUSE = f"javax.net.ssl.SSLHandshakeException: java.security.cert.CertificateException: {CORE}CN=prime-sec"
+
+
+def findings(text: str | bytes, *, sizes: list[int] | None = None) -> Findings:
+    """Return what the scanner finds in ``text``, fed in pieces of ``sizes`` bytes (over and over), or whole."""
+    data = text.encode("utf-8", "surrogatepass") if isinstance(text, str) else text
+    found = Scanner(RULES, UTC)
+    found.begin_file("log")
+    at = index = 0
+    while at < len(data):
+        size = sizes[index % len(sizes)] if sizes else len(data)
+        found.feed(data[at : at + size])
+        at, index = at + size, index + 1
+    found.finish()
+    return found.findings
+
+
+def scan(text: str | bytes, server: str = "primary", *, sizes: list[int] | None = None) -> tuple[Mismatch, ...]:
+    """Return the mismatches among them."""
+    return mismatches_of(server, "UTC", findings(text, sizes=sizes).groups.items())
