@@ -10,6 +10,7 @@ from cryptography import x509
 from runbook_lib.certificates.expectation import Knowledge, read_expectation
 from runbook_lib.certificates.facts import read_or
 from runbook_lib.certificates.files import refuse_keys
+from runbook_lib.errors import ExpectationInvalid
 from runbook_lib.params import Expectation
 
 CSR, CERTIFICATE = "csr", "certificate"
@@ -26,7 +27,10 @@ def read_uploaded(data: bytes, name: str) -> tuple[str, Knowledge]:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "uploaded"
         path.write_bytes(data)
-        return kind, read_expectation(Expectation(csr=path) if kind == CSR else Expectation(certificate=path))
+        try:
+            return kind, read_expectation(Expectation(csr=path) if kind == CSR else Expectation(certificate=path))
+        except ExpectationInvalid as error:
+            raise ExpectationInvalid(error.what, where=name, found=error.found, next_step=error.next_step) from None
 
 
 def _kind(data: bytes) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import json
 import os
 import subprocess
 import sys
@@ -69,15 +71,29 @@ def upload(form: Any, path: Path) -> None:
     control(form, "CSR or certificate").value = ({**about, "content": memoryview(data)},)
 
 
+def drop(form: Any, *paths: Path) -> Any:
+    """Do to the form what the front end does when files were dropped; return the field that they come through."""
+    [field] = [each for each in widgets(form.widget) if each.layout.display == "none"]
+    name, data = (paths[0].name, paths[0].read_bytes()) if len(paths) == 1 else ("", b"")
+    field.value = json.dumps({"count": len(paths), "name": name, "base64": base64.b64encode(data).decode()})
+    return field
+
+
+def paste(form: Any, path: Path) -> None:
+    control(form, "Fingerprint").value = path.read_text()
+
+
 def give(form: Any, desk: Any) -> None:
-    """Type and drop what lies on the operator's desk: a fingerprint with colons, a CSR, a certificate."""
+    """Type, drop and paste what lies on the operator's desk: a fingerprint with colons, a CSR, a certificate."""
     digits = (desk.folder / "primary.sha256").read_text().strip().upper()
-    control(form, "SHA-256").value = ":".join(digits[at : at + 2] for at in range(0, 64, 2))
+    control(form, "Fingerprint").value = ":".join(digits[at : at + 2] for at in range(0, 64, 2))
     control(form, "Keep").click()
-    for host, name in (("secondary", "secondary.csr"), ("ise", "ise.pem")):
-        control(form, "Host").value = host
-        upload(form, desk.folder / name)
-        control(form, "Keep").click()
+    control(form, "Host").value = "secondary"
+    drop(form, desk.folder / "secondary.csr")
+    control(form, "Keep").click()
+    control(form, "Host").value = "ise"
+    paste(form, desk.folder / "ise.pem")
+    control(form, "Keep").click()
 
 
 def run(*command: str, cwd: Path) -> None:
@@ -112,15 +128,28 @@ def test_form_papermill_and_run_give_one_plan(desk: Any, tmp_path: Path) -> None
 def test_the_form_refuses_what_the_parameter_refuses(desk: Any) -> None:
     """MD5 by its length, a private key by its content, with the reason; nothing of either is kept."""
     form = stage_20(desk).expectations()
-    control(form, "SHA-256").value = "ab:" * 15 + "ab"
+    control(form, "Fingerprint").value = "ab:" * 15 + "ab"
     assert "as MD5 has" in shown(form)
     assert control(form, "Keep").disabled
-    control(form, "SHA-256").value = ""
+    control(form, "Fingerprint").value = ""
     key = desk.folder / "server.key"
     key.write_text("-----BEGIN PRIVATE KEY-----\nMC4CAQAw\n-----END PRIVATE KEY-----\n")
-    upload(form, key)
-    assert "holds a private key" in shown(form)
-    assert control(form, "CSR or certificate").value == ()
+    for give_it in (upload, drop, paste):
+        upload(form, desk.folder / "ise.pem")
+        assert not control(form, "Keep").disabled
+        give_it(form, key)
+        assert "holds a private key" in shown(form)
+        assert "MC4CAQAw" not in "".join(str(each.get_state()) for each in widgets(form.widget))
+        assert control(form, "Keep").disabled
+
+
+def test_one_file_is_dropped_at_a_time(desk: Any) -> None:
+    """Two files are none: the form says so, and what was given before is no longer what would be kept."""
+    form = stage_20(desk).expectations()
+    drop(form, desk.folder / "ise.pem")
+    assert "ise.pem is a certificate" in shown(form)
+    assert drop(form, desk.folder / "ise.pem", desk.folder / "secondary.csr").value == ""
+    assert "That was not one file" in shown(form)
     assert control(form, "Keep").disabled
 
 

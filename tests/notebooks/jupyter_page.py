@@ -84,7 +84,20 @@ class Notebook:
         """The button of a form."""
         return self.panel.get_by_role("button", name=words)
 
-    def drop(self, button: str, path: Path) -> None:
+    def drop(self, words: str, path: Path) -> None:
+        """Let go of a file over the box that says these words, as the file manager of the desktop does."""
+        box = self.panel.get_by_text(words)
+        box.scroll_into_view_if_needed()
+        place = box.bounding_box()
+        assert place
+        at = {"x": place["x"] + place["width"] / 2, "y": place["y"] + place["height"] / 2}
+        data = {"items": [], "files": [str(path)], "dragOperationsMask": 1}
+        mouse = self.page.context.new_cdp_session(self.page)
+        for kind in ("dragEnter", "dragOver", "drop"):
+            mouse.send("Input.dispatchDragEvent", {"type": kind, **at, "data": data})
+        mouse.detach()
+
+    def choose(self, button: str, path: Path) -> None:
         """Choose a file for a button that takes one."""
         with self.page.expect_file_chooser() as chosen:
             self.button(button).click()

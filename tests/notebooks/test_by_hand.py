@@ -27,6 +27,7 @@ pytestmark = pytest.mark.timeout(900)
 
 NEXT = ("rb.next", "rb.close")
 OPEN = ("site =", "open_runbook")
+FINGERPRINT, DROP = "Fingerprint or PEM", "Drop the file of a CSR or certificate here"
 
 
 @pytest.fixture(scope="module")
@@ -156,14 +157,14 @@ def test_a_bad_fingerprint_is_refused_with_the_reason(server: Server, page: Page
     lists = Notebook(page, "10").follow("20_list_certificates")
     lists.run(*OPEN, "rb.expectations")
     for digits, reason in (("ab:" * 15 + "ab", "as MD5 has"), ("AB " * 20, "as SHA-1 has")):
-        lists.fill("SHA-256 fingerprint", digits)
+        lists.fill(FINGERPRINT, digits)
         lists.says(reason)
         expect(lists.button("Keep this for primary")).to_be_disabled()
     key = server.lab.parent / "server.key"
     key.write_text("-----BEGIN PRIVATE KEY-----\nMC4CAQAwBQYDK2VwBCIEIA==\n-----END PRIVATE KEY-----\n")
-    lists.drop("CSR or certificate file", key)
+    lists.drop(DROP, key)
     lists.says("The file holds a private key")
-    lists.fill("SHA-256 fingerprint", "")
+    lists.fill(FINGERPRINT, "")
     expect(lists.button("Keep this for primary")).to_be_disabled()
     assert not list((server.records / incident(server)).glob("expectations/*"))
 
@@ -176,14 +177,20 @@ def keep(lists: Notebook, host: str) -> None:
 
 
 def test_a_wrong_fingerprint_contradicts_and_blocks_the_plan(server: Server, page: Page) -> None:
-    """64 digits of another certificate: the verdict is «contradicted», nothing would be deleted."""
+    """64 digits of another certificate: the verdict is «contradicted», nothing would be deleted.
+
+    What the others are to present is dropped from the desktop, and chosen with the button.
+    """
     lists = Notebook(page, "20")
-    lists.fill("SHA-256 fingerprint", "0" * 64)
+    lists.fill(FINGERPRINT, "0" * 64)
     keep(lists, "primary")
-    for host, name in (("secondary", "secondary.csr"), ("ise", "ise.pem")):
-        lists.panel.get_by_label("Host", exact=True).select_option(host)
-        lists.drop("CSR or certificate file", server.lab / "desk" / name)
-        keep(lists, host)
+    desk = server.lab / "desk"
+    lists.panel.get_by_label("Host", exact=True).select_option("secondary")
+    lists.drop(DROP, desk / "secondary.csr")
+    keep(lists, "secondary")
+    lists.panel.get_by_label("Host", exact=True).select_option("ise")
+    lists.choose("CSR or certificate file", desk / "ise.pem")
+    keep(lists, "ise")
     expect(lists.run("rb.inventory", "rb.presented", "rb.verdicts")).to_contain_text("contradicted")
     expect(lists.run("rb.override", "rb.plan")).to_contain_text("Blocked: nothing is deleted")
 
@@ -193,7 +200,7 @@ def test_the_right_fingerprint_in_any_spelling_confirms(server: Server, page: Pa
     lists = Notebook(page, "20")
     digits = (server.lab / "desk" / "primary.sha256").read_text().strip().upper()
     lists.panel.get_by_label("Host", exact=True).select_option("primary")
-    lists.fill("SHA-256 fingerprint", ":".join(re.findall("..", digits)))
+    lists.fill(FINGERPRINT, ":".join(re.findall("..", digits)))
     keep(lists, "primary")
     lists.run("rb.inventory", "rb.presented", "rb.verdicts", "rb.override")
     expect(lists.run("rb.plan").get_by_text("would delete")).to_have_count(3)

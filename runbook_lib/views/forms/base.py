@@ -17,6 +17,7 @@ T = TypeVar("T")
 
 WIDE = {"width": "44em", "max_width": "98%"}
 LABEL = {"description_width": "11em"}
+BELOW = {"margin": "0 0 0 11.6em"}  # in line with the fields, beside their labels
 _COLOURS = {GOOD: "#2e9e4f", BAD: "#d9382c", DOUBT: "#d98200"}
 
 

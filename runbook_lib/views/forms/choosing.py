@@ -10,7 +10,7 @@ from typing import Any
 import ipywidgets
 
 from runbook_lib.params.draft import Draft
-from runbook_lib.views.forms.base import LABEL, WIDE, Form, Said, button, without_form
+from runbook_lib.views.forms.base import BELOW, LABEL, WIDE, Form, Said, button, without_form
 from runbook_lib.views.forms.site import SiteControls
 from runbook_lib.views.rows import BAD, GOOD, Row, Table
 from runbook_lib.views.table import View
@@ -60,7 +60,7 @@ class _Controls:
         self.site = ipywidgets.Dropdown(
             description=said("Site"), options=self._known, value=site, layout=WIDE, style=LABEL
         )
-        self.about = Said(layout={"margin": "0 0 0 11em"})
+        self.about = Said(layout=BELOW)
         self.incident = ipywidgets.Dropdown(description=said("Incident"), options=[""], layout=WIDE, style=LABEL)
         self.said = Said()
         self.use = button("Use this site", "The next cells and the other notebooks open it", self._press, self.said)

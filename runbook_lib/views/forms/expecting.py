@@ -1,21 +1,23 @@
-"""What a person knows of a new certificate by another way: a fingerprint that is pasted, a file that is dropped."""
+"""What a person knows of a new certificate by another way: what is pasted into a field, or a file that is dropped."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import ipywidgets
 
 from runbook_lib.errors import RunbookError
 from runbook_lib.params import canonical_sha256
-from runbook_lib.views.forms.base import LABEL, WIDE, Form, Said, button, without_form
+from runbook_lib.views.forms.base import BELOW, LABEL, WIDE, Form, Said, button, without_form
+from runbook_lib.views.forms.dropping import FileField
 from runbook_lib.views.rows import BAD, GOOD, Row, Table
 from runbook_lib.views.table import View
 from runbook_lib.words import said
 
-FILES = ".csr,.req,.p10,.pem,.cer,.crt,.der"
+PASTED = "the pasted text"
+LONGEST_FINGERPRINT = 256  # characters, in whatever spelling; a longer text is that of a file
 
 
 class Host(NamedTuple):
@@ -79,31 +81,36 @@ class _Controls:
         names = [host.name for host in hosts]
         self.host = ipywidgets.Dropdown(description=said("Host"), options=names, layout=WIDE, style=LABEL)
         self.digits = ipywidgets.Textarea(
-            description=said("SHA-256 fingerprint"),
-            placeholder=said("64 hex digits, as somebody read them out; colons, blanks and capitals do not matter"),
-            rows=2,
+            description=said("Fingerprint or PEM"),
+            placeholder=said(
+                "SHA-256, as somebody read it out: colons, blanks and capitals do not matter; or the text of a CSR or"
+                " certificate, with its BEGIN and END lines"
+            ),
+            rows=3,
             layout=WIDE,
             style=LABEL,
         )
-        self.digits_said = Said(layout={"margin": "0 0 0 11em"})
-        self.upload = ipywidgets.FileUpload(
-            description=said("CSR or certificate file"), accept=FILES, multiple=False, layout={"width": "16em"}
+        self.digits_said = Said(layout=BELOW)
+        self.file = FileField(
+            "Drop the file of a CSR or certificate here, or choose it with the button:",
+            "CSR or certificate file",
+            self._take,
+            self._refuse,
         )
-        self.upload_said = Said(layout={"margin": "0 0 0 11em"})
+        self.file_said = Said(layout=BELOW)
         self.self_ = ipywidgets.Checkbox(
             description=said("compare with what the host shows through its own SSH server"), indent=False, layout=WIDE
         )
         self.table = ipywidgets.HTML(View(None, (known(hosts),))._repr_html_())
         self.said = Said()
         self.keep = button("Keep this", "Writes it into the record; contacts nothing", self._press, self.said)
-        indented = ipywidgets.VBox([self.upload, self.self_], layout={"margin": "0 0 0 11em"})
-        self.widget = ipywidgets.VBox(
-            [self.table, self.host, self.digits, self.digits_said, indented, self.upload_said, self.keep, self.said]
-        )
-        self.digits.observe(lambda _: self._check(), names="value")
+        self.file.widget.layout = {**BELOW, "width": "32.4em", "max_width": "98%"}
+        own = ipywidgets.VBox([self.self_], layout=BELOW)
+        fields = [self.host, self.digits, self.digits_said, self.file.widget, self.file_said, own]
+        self.widget = ipywidgets.VBox([self.table, *fields, self.keep, self.said])
+        self.digits.observe(lambda _: self._typed(), names="value")
         self.self_.observe(lambda _: self._check(), names="value")
         self.host.observe(lambda _: self._check(), names="value")
-        self.upload.observe(self._dropped, names="value")
         self._check()
 
     def _check(self) -> None:
@@ -116,7 +123,7 @@ class _Controls:
             self.self_.value = False
         self.self_.disabled = not self._ssh[self.host.value]
         self.keep.disabled = bool(problem) or not (digits or self._file or self.self_.value)
-        self.keep.description = f"Keep this for {self.host.value}"
+        self.keep.description = said(f"Keep this for {self.host.value}")
 
     def _digits(self) -> tuple[str, str]:
         """Return the digits that were typed, or what is wrong of them."""
@@ -127,25 +134,34 @@ class _Controls:
         except ValueError as error:
             return "", str(error)
 
-    def _dropped(self, change: Any) -> None:
-        if not change["new"]:
-            return
-        dropped = change["new"][0]
-        name, content = str(dropped["name"]), bytes(dropped["content"])
-        self.upload.value = ()  # what it was is not kept in the widget, whatever it was
-        self._file = None
+    def _typed(self) -> None:
+        """Take what is no fingerprint as a file's text, out of the field at once: it may be a private key."""
+        text = self.digits.value
+        if "-----BEGIN" in text or len(text) > LONGEST_FINGERPRINT:
+            self.digits.value = ""
+            self._take(PASTED, text.encode())
+        self._check()
+
+    def _take(self, name: str, content: bytes) -> None:
         try:
-            self.upload_said.say(self._acts.read(name, content), GOOD)
-            self._file = (name, content)
+            read = self._acts.read(name, content)
         except RunbookError as error:
-            self.upload_said.say(f"{type(error).__name__}: {error}", BAD)
+            self._refuse(f"{type(error).__name__}: {error}")
+        else:
+            self._file = (name, content)
+            self.file_said.say(read, GOOD)
+            self._check()
+
+    def _refuse(self, why: str) -> None:
+        self._file = None
+        self.file_said.say(why, BAD)
         self._check()
 
     def _press(self) -> str:
         digits, _ = self._digits()
         said = self._acts.keep(Given(self.host.value, digits, self._file, bool(self.self_.value)))
         self._file, self.digits.value, self.self_.value = None, "", False
-        self.upload_said.say("")
+        self.file_said.say("")
         self.table.value = View(None, (known(self._acts.known()),))._repr_html_()
         self._check()
         return said

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import ipywidgets
 
-from runbook_lib.views.forms.base import LABEL, WIDE, Form, Said, button, text_field, without_form
+from runbook_lib.views.forms.base import BELOW, LABEL, WIDE, Form, Said, button, text_field, without_form
 from runbook_lib.views.rows import BAD, DOUBT, GOOD, Row, Table
 from runbook_lib.words import said
 
@@ -55,7 +55,7 @@ class _Controls:
         self.name = text_field("Your name", "as it shall stand in the record")
         self.reason = text_field("Reason", "how you came to trust it")
         self.words = text_field("In full words", f"type: {phrase}")
-        self.words_said = Said(layout={"margin": "0 0 0 11em"})
+        self.words_said = Said(layout=BELOW)
         self.said = Said()
         self.press = button(
             "Override", "Writes your name and reason into the record; deletes nothing", self._press, self.said
