@@ -33,7 +33,7 @@ def test_button_hands_over_name_and_reason_and_says_what_was_done(plan: Plan) ->
     """Pressing the button writes one approval with what was typed, and the form says so."""
     written = []
     form = ApprovalForm(plan, lambda name, reason: written.append((name, reason)) or f"Approved by {name}", COMMAND)
-    name, reason, button, said, _ = form.widget.children
+    _, name, reason, button, said, _ = form.widget.children
     name.value, reason.value = "Ada <b>", "change 42"
     assert not written
     button.click()
@@ -48,13 +48,17 @@ def test_refusal_is_shown_as_advice_in_the_form(plan: Plan) -> None:
         raise ParameterRefused("An approval needs a name", found="<script>", next_step="give one")
 
     form = ApprovalForm(plan, refuse, COMMAND)
-    form.widget.children[2].click()
-    assert "An approval needs a name" in form.widget.children[3].value
-    assert "&lt;script&gt;" in form.widget.children[3].value
+    *_, button, said, _ = form.widget.children
+    button.click()
+    assert "An approval needs a name" in said.value
+    assert "&lt;script&gt;" in said.value
 
 
 def test_form_is_a_table_with_the_command_where_widgets_are_not_shown(plan: Plan) -> None:
-    """Without a kernel, in an export or in a terminal, the same form names the command and the parameter."""
+    """Without a kernel, in an export or in a terminal, the same form names the command and the parameter.
+
+    Where there are controls, what is asked stands above them, and the other ways below.
+    """
     form = ApprovalForm(plan, lambda name, reason: "", COMMAND)
     bundle = form._repr_mimebundle_()
     assert "application/vnd.jupyter.widget-view+json" in bundle
@@ -62,11 +66,12 @@ def test_form_is_a_table_with_the_command_where_widgets_are_not_shown(plan: Plan
         words = re.sub(r"<[^>]+>|\n", "", shown)
         assert COMMAND in words
         assert DIGEST in words
-    beside = form.widget.children[-1].value
-    assert COMMAND in re.sub(r"<[^>]+>", "", beside)
+    above, *_, below = form.widget.children
+    assert "Approve the deletion of 1 entries?" in above.value
+    assert COMMAND in re.sub(r"<[^>]+>", "", below.value)
 
 
 def test_every_control_of_the_form_has_a_label(plan: Plan) -> None:
     """Name, reason and button say what they are, for those who hear the page."""
     form = ApprovalForm(plan, lambda name, reason: "", COMMAND)
-    assert all(control.description for control in form.widget.children[:3])
+    assert all(control.description for control in form.widget.children[1:4])

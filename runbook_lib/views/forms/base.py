@@ -22,19 +22,23 @@ _COLOURS = {GOOD: "#2e9e4f", BAD: "#d9382c", DOUBT: "#d98200"}
 
 
 class Form(View[T]):
-    """Tables, and beside them controls where they can be shown. A button writes, the next cell reads; no cell waits.
+    """A table that says what is asked, below it controls where they can be shown, below them the other tables.
 
-    The tables say which parameter or command does the same. No secret goes through a control.
+    A button writes, the next cell reads; no cell waits. The last table says which parameter or command does the
+    same. No secret goes through a control.
     """
 
     widget: ipywidgets.Widget
 
-    def __init__(self, value: T, tables: tuple[Table, ...], controls: Sequence[Any], *, below: int = 0) -> None:
-        """``below``: the number of the first table that stands below the controls; they show those before it."""
+    def __init__(
+        self, value: T, tables: tuple[Table, ...], controls: Sequence[Any], first: ipywidgets.HTML | None = None
+    ) -> None:
+        """``first``: what shows the first table, where the form renews it."""
         super().__init__(value, tables)
-        shown = ipywidgets.HTML(View(value, tables[below:])._repr_html_())
+        above, below = (View(value, part)._repr_html_() for part in (tables[:1], tables[1:]))
         # The dataclass is frozen; the widgets are no part of its value.
-        object.__setattr__(self, "widget", ipywidgets.VBox([*controls, shown]))
+        shown = ipywidgets.VBox([first or ipywidgets.HTML(above), *controls, ipywidgets.HTML(below)])
+        object.__setattr__(self, "widget", shown)
 
     def _repr_mimebundle_(self, **options: Any) -> dict[str, Any]:
         bundle: dict[str, Any] = self.widget._repr_mimebundle_(**options) or {}

@@ -13,7 +13,6 @@ from runbook_lib.params.draft import Draft
 from runbook_lib.views.forms.base import BELOW, LABEL, WIDE, Form, Said, button, without_form
 from runbook_lib.views.forms.site import SiteControls
 from runbook_lib.views.rows import BAD, GOOD, Row, Table
-from runbook_lib.views.table import View
 from runbook_lib.words import said
 
 MAKE = "Make a new site"
@@ -48,9 +47,7 @@ class ChoiceForm(Form[str]):
     def __init__(self, opens: Table, site: str, sites: tuple[str, ...], folder: Path, acts: Acts) -> None:
         controls = _Controls(site, sites, folder, acts)
         ways = without_form(("in the parameters cell", f'site = "{site}"'), ("as a batch job", f"runbook run {site}"))
-        super().__init__(
-            site, (opens, ways), (ipywidgets.HTML(View(site, (opens,))._repr_html_()), controls.widget), below=1
-        )
+        super().__init__(site, (opens, ways), (controls.widget,))
 
 
 class _Controls:

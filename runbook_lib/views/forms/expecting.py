@@ -60,7 +60,8 @@ class ExpectationForm(Form[tuple[Host, ...]]):
             ("as a batch job", 'runbook run SITE --expect "secondary=sha256:DIGITS; ise=csr:FILE"'),
             ("for every incident", "expect: in the site's file, csr:, certificate:, sha256:, ca: or self:"),
         )
-        super().__init__(hosts, (known(hosts), ways), (_Controls(hosts, acts).widget,), below=1)
+        controls = _Controls(hosts, acts)
+        super().__init__(hosts, (known(hosts), ways), (controls.widget,), controls.table)
 
 
 def known(hosts: tuple[Host, ...]) -> Table:
@@ -107,7 +108,7 @@ class _Controls:
         self.file.widget.layout = {**BELOW, "width": "32.4em", "max_width": "98%"}
         own = ipywidgets.VBox([self.self_], layout=BELOW)
         fields = [self.host, self.digits, self.digits_said, self.file.widget, self.file_said, own]
-        self.widget = ipywidgets.VBox([self.table, *fields, self.keep, self.said])
+        self.widget = ipywidgets.VBox([*fields, self.keep, self.said])
         self.digits.observe(lambda _: self._typed(), names="value")
         self.self_.observe(lambda _: self._check(), names="value")
         self.host.observe(lambda _: self._check(), names="value")
