@@ -12,6 +12,7 @@ from runbook_lib.errors import printable
 from runbook_lib.logs import answer
 from runbook_lib.logs.rules import place_named
 from runbook_lib.models import Diagnosis, LogLine, LookAlike, Mismatch, NextStep
+from runbook_lib.times import stamp, to_the_second
 
 SCHEMA_VERSION = 1
 SHOWN_LINES = 8
@@ -93,7 +94,7 @@ def when(moment: answer.Moment) -> str:
 def when_said(utc: datetime | None, said: str, zone_known: bool) -> str:
     """Return a time as people read it: in UTC, or as the log says it, and what is not known of it."""
     if utc is not None:
-        return f"{utc.astimezone(UTC):%Y-%m-%d %H:%M:%S}" + ("Z" if zone_known else " (zone?)")
+        return stamp(utc) if zone_known else f"{to_the_second(utc)} (zone?)"
     return f"{said} (no date)" if said else "not in the log"
 
 

@@ -16,6 +16,7 @@ from runbook_lib.pictures import svg
 from runbook_lib.pictures.axis import Axis, span
 from runbook_lib.pictures.picture import Picture
 from runbook_lib.pictures.text import shorten
+from runbook_lib.times import stamp
 
 MOST_LANES = 20
 TITLE = "Mismatches over time, in UTC"
@@ -49,7 +50,7 @@ class Lane:
         if self.first_utc is None or self.last_utc is None:
             said = f" The first says {self.said}." if self.said else ""
             return (f"{what}, without a date.{said}",)
-        when = f"{what}, the first at {_utc(self.first_utc)}, the last at {_utc(self.last_utc)}."
+        when = f"{what}, the first at {stamp(self.first_utc)}, the last at {stamp(self.last_utc)}."
         zone = () if self.zone_known else ("Nobody says in which time zone this log was written; UTC was assumed.",)
         if self.quiet is None:
             return (when, *zone)
@@ -161,7 +162,3 @@ def _lane(lane: Lane, top: float, axis: Axis | None) -> str:
         words = f"then quiet for {span(lane.quiet)}" if lane.quiet else "up to the log's end"
         strokes.append(svg.label(words, _WIDTH - _RIGHT + 40, y + 20, size=_SMALL, tone="quiet"))
     return "".join(strokes)
-
-
-def _utc(time: datetime) -> str:
-    return f"{time.astimezone(UTC):%Y-%m-%d %H:%M:%S}Z"

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
+
+from runbook_lib.times import to_the_second
 
 NOT_RECORDED = "not recorded"
 
 
 def stamp(utc: datetime | None, otherwise: str = "not known") -> str:
-    """Return a time to the second, in UTC."""
-    return f"{utc.astimezone(UTC):%Y-%m-%d %H:%M:%S}" if utc else otherwise
+    """Return a time in UTC, which the report's headings say."""
+    return to_the_second(utc) if utc else otherwise
 
 
 def duration(length: timedelta | None, otherwise: str = "not known") -> str:

@@ -15,6 +15,7 @@ from runbook_lib.parse.names import fits
 from runbook_lib.steps.ha_state import kinds_of
 from runbook_lib.steps.history import Past
 from runbook_lib.steps.targets import PI_SERVERS, Target, is_own, target_of
+from runbook_lib.times import to_the_second
 
 BEHIND_UTC, AHEAD_OF_UTC, _NONE = timedelta(hours=12), timedelta(hours=14), timedelta()
 """How far a clock of which nobody says the zone may be behind UTC and ahead of it."""
@@ -70,8 +71,8 @@ class Staleness:
         if settled_utc and last and last <= settled_utc:
             assumed = "" if all(mismatch.zone_known for mismatch in evidence) else ", in whichever zone it was written"
             return (
-                f"its last mismatch ({last:%Y-%m-%d %H:%M:%S} UTC at the latest{assumed}) is before its deletion"
-                f" ({settled_utc:%Y-%m-%d %H:%M:%S} UTC)"
+                f"its last mismatch ({to_the_second(last)} UTC at the latest{assumed}) is before its deletion"
+                f" ({to_the_second(settled_utc)} UTC)"
             )
         if self.healthy(target):
             return "both servers report high availability as healthy, so they accept each other's certificates"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 
 from runbook_lib.certificates import sha256_of
 from runbook_lib.logs.answer import timeline
@@ -27,6 +27,7 @@ from runbook_lib.models import (
     StageState,
     Verdict,
 )
+from runbook_lib.times import stamp
 from runbook_lib.views.evidence import below, common_folder, facts_of, first_and_last, shorten
 from runbook_lib.views.rows import BAD, DOUBT, GOOD, PLAIN, Row, Table
 from runbook_lib.views.table import View
@@ -47,11 +48,6 @@ STATE_MARKS = {
 }
 _DECISION_MARKS = {Decision.DELETE: BAD, Decision.ALREADY_RIGHT: GOOD, Decision.CANNOT_TELL: DOUBT}
 _DELETION_MARKS = {Deletion.GONE: GOOD, Deletion.NOT_DELETED_OR_CAME_BACK: DOUBT}
-
-
-def stamp(time: datetime | None) -> str:
-    """Return a time as people read it, in UTC, or say that it is not known."""
-    return f"{time.astimezone(UTC):%Y-%m-%d %H:%M:%S}Z" if time else "not in the log"
 
 
 def diagnosis(value: Diagnosis) -> View[Diagnosis]:
@@ -251,8 +247,8 @@ def deletions(value: tuple[DeletionResult, ...]) -> View[tuple[DeletionResult, .
                     done.key,
                     done.result,
                     AsIs(done.said.strip()) or "(nothing)",
-                    stamp(done.sent_utc),
-                    stamp(done.read_back_utc),
+                    stamp(done.sent_utc, "not in the log"),
+                    stamp(done.read_back_utc, "not in the log"),
                 ),
                 mark=_DELETION_MARKS.get(done.result, BAD),
             )

@@ -20,7 +20,7 @@ LIBRARY = ROOT / "runbook_lib"
 # From the ground up: a module or package may import what stands in a line above its own, and nothing beside it.
 LAYERS = (
     ("errors",),
-    ("models", "places", "background", "redactor", "words"),
+    ("models", "places", "background", "redactor", "times", "words"),
     ("canonical", "secrets", "browsers"),
     ("params", "parse"),
     ("certificates", "logs"),

@@ -8,10 +8,11 @@ from runbook_lib.params import site_without_secrets
 from runbook_lib.record import keep_site
 from runbook_lib.report import PostMortem, Written, post_mortem, write_into
 from runbook_lib.report.drawing import over_time
-from runbook_lib.report.words import duration, stamp
+from runbook_lib.report.words import duration
 from runbook_lib.session.runbook import Runbook
 from runbook_lib.session.sealing import seal_by_hand
 from runbook_lib.steps.context import Context
+from runbook_lib.times import stamp
 from runbook_lib.views import Row, Table, View
 
 _MARKS = {"good": "good", "bad": "bad", "doubt": "doubt"}
@@ -47,8 +48,8 @@ class WritePostMortem(Runbook):
                     cells=(
                         each.what,
                         duration(each.duration) if each.rejected else "no mismatch in the logs at hand",
-                        _utc(stamp(each.since_utc)),
-                        _utc(stamp(each.until_utc)),
+                        stamp(each.since_utc),
+                        stamp(each.until_utc),
                         "\n".join(each.not_known) or "-",
                     )
                 )
