@@ -11,7 +11,9 @@ from __future__ import annotations
 import base64
 import re
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 
 SHORTEST = 4
 """Characters. A shorter value cannot be told from innocent text and is refused as a secret."""
@@ -31,12 +33,17 @@ _MARK_UNSAFE = re.compile(r"[^A-Za-z0-9_.:/@ -]")
 class _Spelling:
     """One way in which a secret may be written. One of ``anchors``, which are cheap to search, is always in it.
 
-    ``folded``: the anchors are in lower case, and so is what they are looked for in.
+    ``folded``: the anchors are in lower case, and so is what they are looked for in. The pattern is made when an
+    anchor was found for the first time: that is seldom, and making it takes longer than many searches.
     """
 
     anchors: tuple[bytes, ...]
-    pattern: re.Pattern[bytes]
+    write: Callable[[], bytes]
     folded: bool = False
+
+    @cached_property
+    def pattern(self) -> re.Pattern[bytes]:
+        return re.compile(self.write(), re.IGNORECASE if self.folded else 0)
 
     def may_be_in(self, data: bytes, lower: bytes) -> bool:
         return any(anchor in (lower if self.folded else data) for anchor in self.anchors)
@@ -137,10 +144,10 @@ class Redactor:
 
 def _spellings(value: str) -> tuple[_Spelling, ...]:
     data = value.encode("utf-8", "surrogatepass")
-    pieces = [_Spelling(_anchors(data), _pattern(value))]
+    pieces = [_Spelling(_anchors(data), lambda: _pattern(value))]
     pieces += [_base64_part(data, before) for before in range(3)]
     digits = data.hex().encode()
-    pieces.append(_Spelling((digits,), re.compile(digits, re.IGNORECASE), folded=True))
+    pieces.append(_Spelling((digits,), lambda: digits, folded=True))
     return tuple(pieces)
 
 
@@ -154,8 +161,8 @@ def _anchors(data: bytes) -> tuple[bytes, ...]:
     return (run[:size], run[size : 2 * size])
 
 
-def _pattern(value: str) -> re.Pattern[bytes]:
-    return re.compile(_LINE_BREAK.join(_piece(piece) for piece in re.findall(r"\\+[^\\]?|[^\\]", value)))
+def _pattern(value: str) -> bytes:
+    return _LINE_BREAK.join(_piece(piece) for piece in re.findall(r"\\+[^\\]?|[^\\]", value))
 
 
 def _piece(piece: str) -> bytes:
@@ -207,8 +214,9 @@ def _base64_part(data: bytes, before: int) -> _Spelling:
     core = digits[first:whole]
     shared = rb"[A-Za-z0-9+/_-]" + _LINE_BREAK if before else b""
     tail = b"" if (before + len(data)) % 3 == 0 else _LINE_BREAK + rb"[A-Za-z0-9+/_-]?"
-    pattern = shared + _LINE_BREAK.join(_base64_digit(c) for c in core) + tail
-    return _Spelling(_anchors(core.encode()), re.compile(pattern))
+    return _Spelling(
+        _anchors(core.encode()), lambda: shared + _LINE_BREAK.join(_base64_digit(c) for c in core) + tail
+    )
 
 
 def _base64_digit(c: str) -> bytes:

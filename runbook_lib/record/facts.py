@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from functools import cache
 from types import GenericAlias
 from typing import Any, TypeVar
 
@@ -30,9 +31,15 @@ def to_json_bytes(value: Any) -> bytes:
 
 def from_json_bytes(data: bytes, kind: type[T]) -> T:
     """Read a value of type ``kind``; ``ValueError`` if it is none."""
+    value: T = _adapter(kind).validate_json(b"[" + data + b"]")[0]
+    return value
+
+
+@cache
+def _adapter(kind: type) -> Any:
+    """What reads a ``kind``; making it takes longer than reading a hundred values."""
     from pydantic import ConfigDict, TypeAdapter
 
     # A dataclass takes the configuration of what is around it, and none from the adapter itself.
     wrapped: Any = GenericAlias(tuple, (kind,))
-    adapter: TypeAdapter[tuple[T]] = TypeAdapter(wrapped, config=ConfigDict(val_json_bytes="base64", extra="forbid"))
-    return adapter.validate_json(b"[" + data + b"]")[0]
+    return TypeAdapter(wrapped, config=ConfigDict(val_json_bytes="base64", extra="forbid"))
