@@ -10,7 +10,7 @@ from runbook_lib.params import Site
 from runbook_lib.session import open_site
 from runbook_lib.steps import preflight
 from runbook_lib.steps.devices import Devices
-from runbook_lib.views import show
+from runbook_lib.views import standing
 
 
 def check_command(site: str, *, live: bool) -> int:
@@ -21,7 +21,7 @@ def check_command(site: str, *, live: bool) -> int:
         out("Nothing was contacted; --live asks the servers too.")
         return 0
     checks, problem = background.run(_live(settings))
-    out(show.checks(checks, f"Servers of site {settings.name}").text())
+    out(standing.checks(checks, f"Servers of site {settings.name}").text())
     if problem:
         raise problem
     return 0 if all(check.ok is not False for check in checks) else DeviceError.exit_code

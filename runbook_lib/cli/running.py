@@ -17,7 +17,7 @@ from runbook_lib.secrets import REDACTOR
 from runbook_lib.session import open_incident, open_site
 from runbook_lib.steps.expecting import check_given
 from runbook_lib.views import Row, Table, View
-from runbook_lib.views.show import STATE_MARKS
+from runbook_lib.views.standing import STATE_MARKS
 
 
 def run_command(

@@ -15,7 +15,7 @@ from runbook_lib.session.sealing import seal_by_hand
 from runbook_lib.steps.context import Context
 from runbook_lib.steps.pages import PrimaryPages
 from runbook_lib.steps.progress import Tell
-from runbook_lib.views import Link, Row, Table, View, show
+from runbook_lib.views import Link, Row, Table, View, standing
 from runbook_lib.views.progress import Progress
 
 T = TypeVar("T")
@@ -65,7 +65,7 @@ class Runbook:
         table = Table(
             title=f"{self.stage} · {kind}", headers=("what", "value"), rows=tuple(Row(cells=row) for row in rows[1:])
         )
-        return View(self.incident, (table, show.stages(self.context.record.stage_states())))
+        return View(self.incident, (table, standing.stages(self.context.record.stage_states())))
 
     def next(self) -> View[str]:
         """Show what comes next for each way in which this stage can end."""
@@ -90,7 +90,7 @@ class Runbook:
         self.context.record.end_stage(self.stage, StageState.DONE)
         if self.stage is Stage.VERIFY:
             seal_by_hand(self.context)
-        return View(StageState.DONE, (show.stages({self.stage: StageState.DONE}, "Closed"),))
+        return View(StageState.DONE, (standing.stages({self.stage: StageState.DONE}, "Closed"),))
 
     def _seal(self) -> None:
         """What a stage asks of itself before it may be called done; raises where it may not."""

@@ -42,7 +42,7 @@ from runbook_lib.models import (
     Verdict,
 )
 from runbook_lib.pictures.trust import Agreement, Host, Trust, Trusts
-from runbook_lib.views import View, pictured, show
+from runbook_lib.views import View, deletion, findings, pictured, standing
 from runbook_lib.views.progress import _ended, _going_on, _State
 from runbook_lib.views.rows import BAD, DOUBT, GOOD
 from runbook_lib.views.trouble import advice, advice_html
@@ -156,15 +156,15 @@ def values(word: str) -> list[View[Any]]:
     hosts = tuple(Host(name=name, address=word, verdict=word, confirmed=None) for name in ("primary", "secondary"))
     trust = Trust(server="primary", target="secondary", keys=(word,), agreement=Agreement.DIFFER, ground=word)
     return [
-        show.diagnosis(diagnosis),
-        show.stores(inventory),
-        show.presented(inventory, T),
-        show.verdicts(inventory),
-        show.plan(plan),
-        show.approval(Approval(digest="a", by=word, at_utc=T, how=word, reason=word), word),
-        show.deletions((done,)),
-        show.readiness((ReadinessItem(name=word, passed=False, detail=word),), (), word),
-        show.ha_page(
+        findings.diagnosis(diagnosis),
+        findings.stores(inventory),
+        findings.presented(inventory, T),
+        findings.verdicts(inventory),
+        deletion.plan(plan),
+        deletion.approval(Approval(digest="a", by=word, at_utc=T, how=word, reason=word), word),
+        deletion.results((done,)),
+        standing.readiness((ReadinessItem(name=word, passed=False, detail=word),), (), word),
+        standing.ha_page(
             HaPage(
                 configuration_mode=word,
                 milestones=(Milestone(name=word, percent=3, failed=True),),
@@ -172,9 +172,9 @@ def values(word: str) -> list[View[Any]]:
                 read_utc=T,
             )
         ),
-        show.ise_servers((IseServer(address=word, status=word, answers=None),)),
-        show.checks((Check(name=word, expected=word, actual=word, ok=False, note=word),), word),
-        View(None, (show.stages({word: StageState.FAILED}), show.steps(word, word, ((word, word),)))),
+        standing.ise_servers((IseServer(address=word, status=word, answers=None),)),
+        standing.checks((Check(name=word, expected=word, actual=word, ok=False, note=word),), word),
+        View(None, (standing.stages({word: StageState.FAILED}), standing.steps(word, word, ((word, word),)))),
         pictured.mismatches_over_time(diagnosis),
         pictured.trust(Trusts(title=word, hosts=hosts, links=(trust,))),
         View(None, (advice(DeletionRefused(word, where=word, found=word, next_step=word), str),)),

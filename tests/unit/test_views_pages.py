@@ -9,7 +9,7 @@ import ipywidgets
 import pytest
 
 from runbook_lib.models import Decision, Plan, PlanRow
-from runbook_lib.views import Row, Table, View, show
+from runbook_lib.views import Row, Table, View, deletion, findings
 from runbook_lib.views.long_list import LongList
 from runbook_lib.views.pages import PAGE, Pages, first_page
 
@@ -49,7 +49,7 @@ def test_of_a_long_table_the_first_page_is_shown_and_the_rest_counted() -> None:
 
 def test_what_needs_a_look_is_on_the_first_page_wherever_it_stands() -> None:
     """One deletion at the end of ten thousand entries is the first row, and the decisions are counted."""
-    shown = show.plan(plan(MANY))
+    shown = deletion.plan(plan(MANY))
     for form in (shown._repr_html_(), shown.text()):
         assert form.index("stale_443") < form.index("host_8082")
         assert "left alone: 9,999 · would delete: 1" in form
@@ -142,4 +142,4 @@ def test_a_person_gets_the_table_first_and_the_controls_below_it(monkeypatch: py
 )
 def test_expiry_is_said_in_days(after: timedelta, words: str) -> None:
     """Whole days, counted down; what has expired says for how long."""
-    assert show.expiry(T + after, T) == words
+    assert findings.expiry(T + after, T) == words

@@ -19,7 +19,7 @@ from runbook_lib.steps import (
     delete,
 )
 from runbook_lib.steps.context import Context
-from runbook_lib.views import View, show
+from runbook_lib.views import View, deletion, standing
 from runbook_lib.views.forms import ApprovalForm
 
 
@@ -34,7 +34,7 @@ class DeleteStale(Runbook):
 
     def plan(self) -> View[Plan]:
         """Show the plan of stage 20."""
-        return show.plan(self._do(self.context.record.read_plan))
+        return deletion.plan(self._do(self.context.record.read_plan))
 
     def approval(self) -> View[Approval | None] | ApprovalForm:
         """Show who approved this plan, or a form that asks for it; writes what the parameter ``approve`` gives.
@@ -45,24 +45,24 @@ class DeleteStale(Runbook):
         found = self._do(lambda: approve_as_asked(self.context, plan, self._approve))
         if found is None and plan.deletions and not plan.blocked:
             return ApprovalForm(plan, partial(approve_by_form, self.context, plan), approve_command(plan))
-        return show.approval(found, "This plan may be carried out." if found else "There is nothing to approve.")
+        return deletion.approval(found, "This plan may be carried out." if found else "There is nothing to approve.")
 
     def require_approval(self) -> View[Approval | None]:
         """Raise unless the plan may be carried out."""
         plan = self._do(self.context.record.read_plan)
         found = self._do(lambda: approval.require_approval(self.context, plan))
-        return show.approval(found, "The plan may be carried out." if found else "Nothing is to be deleted.")
+        return deletion.approval(found, "The plan may be carried out." if found else "Nothing is to be deleted.")
 
     def delete(self) -> View[tuple[DeletionResult, ...]]:
         """CHANGE. Carry out the approved plan; refuses by itself whatever was not approved or has moved."""
         plan = self._do(self.context.record.read_plan)
-        return show.deletions(self._run(delete.delete_stale(self.context, plan)))
+        return deletion.results(self._run(delete.delete_stale(self.context, plan)))
 
     def prove(self) -> View[tuple[Check, ...]]:
         """Show expected beside actual for every planned deletion."""
         plan = self._do(self.context.record.read_plan)
         found = self._do(lambda: carried_out.prove_deletions(self.context, plan))
-        return show.checks(
+        return standing.checks(
             found,
             "Are exactly these gone?",
             "«not known»: listed again, perhaps with the new certificate; stages 40 to 60 tell.",

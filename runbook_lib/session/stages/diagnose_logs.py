@@ -10,7 +10,7 @@ from runbook_lib.session.runbook import Runbook
 from runbook_lib.steps import (
     diagnose,
 )
-from runbook_lib.views import View, pictured, show
+from runbook_lib.views import View, findings, pictured
 
 
 class DiagnoseLogs(Runbook):
@@ -20,7 +20,7 @@ class DiagnoseLogs(Runbook):
 
     def diagnose(self) -> View[Diagnosis]:
         """Read the logs that the site's file names."""
-        return show.diagnosis(self._do(lambda: diagnose.diagnose(self.context)))
+        return findings.diagnosis(self._do(lambda: diagnose.diagnose(self.context)))
 
     def timeline(self) -> View[Diagnosis]:
         """Draw when the mismatches were reported."""

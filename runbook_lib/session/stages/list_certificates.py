@@ -21,7 +21,7 @@ from runbook_lib.steps.expecting import parse_given
 from runbook_lib.steps.history import past_of
 from runbook_lib.steps.overriding import overrides_of
 from runbook_lib.steps.plan import make_plan
-from runbook_lib.views import View, pictured, show
+from runbook_lib.views import View, deletion, findings, pictured
 from runbook_lib.views.forms.expecting import Host
 from runbook_lib.views.forms.overriding import Unconfirmed
 
@@ -42,15 +42,15 @@ class ListCertificates(Runbook):
     def inventory(self) -> View[Inventory]:
         """Look at everything once; shows both TOFU lists."""
         given = self._do(lambda: parse_given(self._expect, self.context.site))
-        return show.stores(self._run(inventory.take_inventory(self.context, given)))
+        return findings.stores(self._run(inventory.take_inventory(self.context, given)))
 
     def presented(self) -> View[Inventory]:
         """Show what each host presents, and from where it was seen."""
-        return show.presented(self._do(lambda: inventory.recorded_inventory(self.context)), datetime.now(UTC))
+        return findings.presented(self._do(lambda: inventory.recorded_inventory(self.context)), datetime.now(UTC))
 
     def verdicts(self) -> View[Inventory]:
         """Show what is presented compared with what is known by another way."""
-        return show.verdicts(self._do(lambda: inventory.recorded_inventory(self.context)))
+        return findings.verdicts(self._do(lambda: inventory.recorded_inventory(self.context)))
 
     def override(self) -> View[tuple[Unconfirmed, ...]]:
         """Show which stale entries nothing confirms, for a person with a form that takes the responsibility."""
@@ -58,7 +58,7 @@ class ListCertificates(Runbook):
 
     def plan(self) -> View[Plan]:
         """Make the plan and keep it in the record."""
-        return show.plan(self._do(self._make_plan))
+        return deletion.plan(self._do(self._make_plan))
 
     def trust(self) -> View[Trusts]:
         """Draw who trusts whom, as far as the plan tells."""

@@ -13,7 +13,7 @@ from runbook_lib.steps import (
     readd_ise,
 )
 from runbook_lib.steps.context import Context
-from runbook_lib.views import Row, Table, View, show
+from runbook_lib.views import Row, Table, View, standing
 
 
 class ReaddIse(Runbook):
@@ -39,7 +39,7 @@ class ReaddIse(Runbook):
         if not by_hand:
             return View(found, (table,))
         guide = self._run(readd_ise.ise_steps(self.context, self._pages, by_hand))
-        return View(found, (table, show.steps(guide.title, guide.why, guide.steps)))
+        return View(found, (table, standing.steps(guide.title, guide.why, guide.steps)))
 
     def _page_says(self, decision: readd_ise.IseDecision) -> str:
         if decision.listed:
@@ -49,12 +49,12 @@ class ReaddIse(Runbook):
     def readd(self) -> View[tuple[IseServer, ...]]:
         """CHANGE. Add what is missing, replace what does not answer; in guided mode a person does, and this watches."""
         decisions, self._decisions = self._decided(), None  # they hold for one attempt, an interrupted one too
-        return show.ise_servers(self._run(readd_ise.readd_ise(self.context, self._pages, decisions)))
+        return standing.ise_servers(self._run(readd_ise.readd_ise(self.context, self._pages, decisions)))
 
     def prove(self) -> View[tuple[Check, ...]]:
         """Ask the page and the primary's store."""
         self._proof = self._run(readd_ise.prove_ise(self.context, self._pages))
-        return show.checks(self._proof, "Do the ISE servers answer?")
+        return standing.checks(self._proof, "Do the ISE servers answer?")
 
     def _decided(self) -> tuple[readd_ise.IseDecision, ...]:
         if self._decisions is None:

@@ -19,7 +19,7 @@ from runbook_lib.steps.context import Context
 from runbook_lib.steps.deciding_ha import HaAction, decide_ha, why_no_readiness
 from runbook_lib.steps.ha_form import form_rows, secondary_address
 from runbook_lib.steps.ha_state import observe_ha, prove_ha
-from runbook_lib.views import Row, Table, View, show
+from runbook_lib.views import Row, Table, View, standing
 
 
 class RegisterHa(Runbook):
@@ -39,7 +39,7 @@ class RegisterHa(Runbook):
         states = self._run(observe_ha(self.context))
         self._action = self._run(decide_ha(self.context, self._pages))
         table = Table(title="What follows", headers=("decision",), rows=(Row(cells=(self._action,)),))
-        return View(str(self._action), (show.ha_states(states), table))
+        return View(str(self._action), (standing.ha_states(states), table))
 
     def form(self) -> View[str]:
         """Show what will be typed into the page, and by whom; the key is named by its reference."""
@@ -48,7 +48,7 @@ class RegisterHa(Runbook):
         tables = [Table(title="HA Configuration", headers=("field", "value"), rows=rows)]
         if self._decided() is HaAction.GUIDE:
             guide = self._run(register_ha.guide_of(self.context, self._pages))
-            tables.append(show.steps(guide.title, guide.why, guide.steps))
+            tables.append(standing.steps(guide.title, guide.why, guide.steps))
         return View(secondary_address(site), tuple(tables))
 
     def readiness(self) -> View[tuple[ReadinessItem, ...]]:
@@ -57,7 +57,7 @@ class RegisterHa(Runbook):
             self._items = self._run(register_ha.check_readiness(self.context, self._pages))
         accepted = self.context.site.policy.accept_readiness
         self._do(lambda: register_ha.require_readiness(self._items, accepted))
-        return show.readiness(self._items, accepted, why_no_readiness(self._decided(), guided=self._pages.guided))
+        return standing.readiness(self._items, accepted, why_no_readiness(self._decided(), guided=self._pages.guided))
 
     def register(self) -> View[HaPage | None]:
         """CHANGE. Register once and watch the three milestones; a registration under way is only watched.
@@ -65,12 +65,12 @@ class RegisterHa(Runbook):
         In guided mode a person does it, and this watches both servers until they report it; it can be interrupted.
         """
         action, self._action = self._decided_now(), None  # it holds for one attempt, an interrupted one too
-        return show.ha_page(self._run(register_ha.register(self.context, self._pages, action, self._items)))
+        return standing.ha_page(self._run(register_ha.register(self.context, self._pages, action, self._items)))
 
     def prove(self) -> View[tuple[Check, ...]]:
         """Ask both servers' command lines."""
         self._proof = self._run(prove_ha(self.context))
-        return show.checks(self._proof, "Is high availability up, on both servers' own word?")
+        return standing.checks(self._proof, "Is high availability up, on both servers' own word?")
 
     def _decided(self) -> HaAction:
         if self._action is None:

@@ -19,7 +19,7 @@ from runbook_lib.steps import (
     preflight,
 )
 from runbook_lib.steps.context import Context
-from runbook_lib.views import Link, Row, Table, View, show
+from runbook_lib.views import Link, Row, Table, View, standing
 from runbook_lib.views.fleet_map import fleet_map
 from runbook_lib.views.incidents import incidents
 
@@ -38,7 +38,7 @@ class StartHere(Runbook):
         """Ask every server whether it answers; changes nothing."""
         found, self._problem = self._run(preflight.preflight(self.context))
         self._checks = found
-        return show.checks(found, "Is everything reachable?", "Each line that is not «yes» says what to do.")
+        return standing.checks(found, "Is everything reachable?", "Each line that is not «yes» says what to do.")
 
     def incidents(self) -> View[tuple[PastIncident, ...]]:
         """Show the other incidents of all sites, newest first."""

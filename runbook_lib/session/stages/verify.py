@@ -15,7 +15,7 @@ from runbook_lib.steps import (
 )
 from runbook_lib.steps.context import Context
 from runbook_lib.steps.targets import targets
-from runbook_lib.views import Row, Table, View, pictured, show
+from runbook_lib.views import Row, Table, View, pictured, standing
 
 
 class Verify(Runbook):
@@ -30,7 +30,7 @@ class Verify(Runbook):
     def verify(self) -> View[tuple[Check, ...]]:
         """Look at everything again."""
         self._checks = self._run(verify.verify(self.context, self._pages))
-        return show.checks(self._checks, "What proves the repair", verify.UNPROVEN)
+        return standing.checks(self._checks, "What proves the repair", verify.UNPROVEN)
 
     def trust(self) -> View[Trusts]:
         """Draw who trusts whom, as far as the checks tell."""

@@ -1,0 +1,89 @@
+"""Tables of what is to be deleted, who approved it, and what became of it. No decisions are made here."""
+
+from __future__ import annotations
+
+from runbook_lib.models import Approval, Decision, Deletion, DeletionResult, Plan, Stage
+from runbook_lib.times import stamp
+from runbook_lib.views.evidence import below, common_folder, facts_of, shorten
+from runbook_lib.views.rows import BAD, DOUBT, GOOD, PLAIN, Row, Table
+from runbook_lib.views.table import View
+from runbook_lib.words import AsIs
+
+_DECISION_MARKS = {Decision.DELETE: BAD, Decision.ALREADY_RIGHT: GOOD, Decision.CANNOT_TELL: DOUBT}
+_DELETION_MARKS = {Deletion.GONE: GOOD, Deletion.NOT_DELETED_OR_CAME_BACK: DOUBT}
+
+
+def plan(value: Plan) -> View[Plan]:
+    folder = common_folder([place for row in value.rows for place in row.evidence])
+    rows = Table(
+        title=f"Plan {value.digest}",
+        headers=("server", "entry", "stands for", "decision", "why", "verdict", "seen from", "evidence"),
+        rows=tuple(
+            Row(
+                cells=(
+                    row.server,
+                    row.key,
+                    row.target or "-",
+                    row.decision,
+                    row.reason,
+                    (row.verdict or "-") + (f"\noverridden by {row.override}" if row.override else ""),
+                    ", ".join(row.seen_from) or "-",
+                    shorten(row.evidence, folder) or "-",
+                ),
+                mark=_DECISION_MARKS.get(row.decision, PLAIN),
+            )
+            for row in value.rows
+        ),
+        note=" · ".join((*value.notes, *filter(None, (below(folder),)))),
+        whole=("entry", "evidence"),
+        artifact=f"plans/{value.digest}.json in the record",
+        counted="decision",
+    )
+    commands = Table(
+        title="Exact commands, in this order; a deleted entry cannot be restored, the next connection adds a new one",
+        headers=("on", "command", "confirmed SHA-256"),
+        rows=tuple(Row(cells=(row.server, row.command, row.confirmed_sha256)) for row in value.deletions),
+        empty="nothing to delete",
+        whole=("command",),
+        artifact=f"plans/{value.digest}.json in the record",
+    )
+    blocked = Table(
+        title="Blocked: nothing is deleted until this is settled",
+        headers=("reason",),
+        rows=tuple(Row(cells=(reason,), mark=BAD) for reason in value.blocked),
+        artifact=f"plans/{value.digest}.json in the record",
+    )
+    return View(value, (rows, commands, *((blocked,) if value.blocked else ())))
+
+
+def approval(value: Approval | None, question: str) -> View[Approval | None]:
+    rows = () if value is None else (Row(cells=(value.by, stamp(value.at_utc), value.how, value.reason), mark=GOOD),)
+    table = Table(title="Approval", headers=("by", "at", "how", "reason"), rows=rows, empty="none yet", note=question)
+    return View(value, (table,))
+
+
+def results(value: tuple[DeletionResult, ...]) -> View[tuple[DeletionResult, ...]]:
+    table = Table(
+        title="Deletions, on the stores' own word",
+        headers=("server", "entry", "what the store says", "what the command printed", "sent", "read back"),
+        rows=tuple(
+            Row(
+                cells=(
+                    done.server,
+                    done.key,
+                    done.result,
+                    AsIs(done.said.strip()) or "(nothing)",
+                    stamp(done.sent_utc, "not in the log"),
+                    stamp(done.read_back_utc, "not in the log"),
+                ),
+                mark=_DELETION_MARKS.get(done.result, BAD),
+            )
+            for done in value
+        ),
+        empty="nothing was deleted",
+        note="An entry that is listed again may be the new one: the server's own monitor adds it within seconds.",
+        whole=("entry",),
+        artifact=facts_of(Stage.DELETE),
+        counted="what the store says",
+    )
+    return View(value, (table,))
