@@ -499,7 +499,8 @@ class PastIncident:
     ``ended_utc`` is when the newest outcome was written. ``repair_s``: seconds from the opening to the first outcome
     that closed it after something was changed; None where nothing was repaired. ``changes``: how many were sent.
     ``approved_by`` are the names on approvals, each once. ``signed_by``: the id of the key that the newest seal
-    claims; not checked here.
+    claims; not checked here. ``not_after_utc``: when the first of the certificates that were seen in it expires; None
+    where none was seen.
     """
 
     incident: str
@@ -512,6 +513,7 @@ class PastIncident:
     approved_by: tuple[str, ...] = ()
     changes: int = 0
     signed_by: str = ""
+    not_after_utc: datetime | None = None
     problem: str = ""
 
     @property

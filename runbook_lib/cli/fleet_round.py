@@ -155,7 +155,7 @@ def status_command(name: str, *, round_id: str, as_json: bool, map_file: str = "
         out(outcome_view(outcome).text())
     root = places.records_dir()
     names = [each.name for each in fleet.sites]
-    tell_standings(standings(root, past_incidents(root), names) if names else (), map_file)
+    tell_standings(standings(past_incidents(root), names) if names else (), map_file)
     return 0
 
 

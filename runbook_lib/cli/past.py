@@ -28,7 +28,7 @@ def history_command(query: Query, *, last: int, as_json: bool, sites: bool = Fal
     """
     found = past_incidents(places.records_dir(), query, _tell)
     if sites or map_file:
-        tell_standings(standings(places.records_dir(), found), map_file)
+        tell_standings(standings(found), map_file)
     elif as_json:
         from pydantic_core import to_jsonable_python
 

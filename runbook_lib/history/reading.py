@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import NamedTuple
 
-from runbook_lib.errors import RecordError
-from runbook_lib.models import Outcome, PastIncident
+from runbook_lib.errors import RecordError, RunbookError
+from runbook_lib.models import Inventory, Outcome, PastIncident, Stage
 from runbook_lib.record import Kind, Line, Record
 from runbook_lib.record.manifest import JOURNAL
 from runbook_lib.record.stages import FINAL, outcome
 
 LONGEST = 200_000
 """Characters of one record that are searched: the journal's first, then what devices and logs said."""
+LOOKS = (Stage.VERIFY, Stage.LIST)
+"""The stages that look at all certificates, the later one first."""
 _SEARCHED = ("incident.json", "answers/", "excerpts/", "approvals/")
 
 
@@ -47,7 +50,7 @@ def read_entry(root: Path, incident: str) -> Entry:
         opening = record.opening() if lines else {}
         if opening.get("incident") != incident:
             return Entry(PastIncident(incident=incident, problem=_problem(opening)), "")
-        found = _incident(incident, opening, lines)
+        found = replace(_incident(incident, opening, lines), not_after_utc=_first_end(record))
     except RecordError as error:
         return Entry(PastIncident(incident=incident, problem=error.what), "")
     return Entry(found, _text(record, lines))
@@ -75,6 +78,16 @@ def _incident(incident: str, opening: dict[str, str], lines: Sequence[Line]) -> 
         changes=changes,
         signed_by=sealed[-1] if sealed else "",
     )
+
+
+def _first_end(record: Record) -> datetime | None:
+    for stage in LOOKS:
+        try:
+            judgements = record.read_facts(stage, "inventory", Inventory).judgements
+        except RunbookError:
+            continue
+        return min((each.facts.not_after_utc for each in judgements if each.facts), default=None)
+    return None
 
 
 def _text(record: Record, lines: Sequence[Line]) -> str:

@@ -31,7 +31,7 @@ def to_json_bytes(value: Any) -> bytes:
 
 def from_json_bytes(data: bytes, kind: type[T]) -> T:
     """Read a value of type ``kind``; ``ValueError`` if it is none."""
-    value: T = _adapter(kind).validate_json(b"[" + data + b"]")[0]
+    value: T = _adapter(kind).validate_json(b"[" + data + b"]")[0]  # type: ignore[arg-type]
     return value
 
 

@@ -43,12 +43,14 @@ class Journal:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.path = folder / "journal.jsonl"
+        self._checked: tuple[bytes, tuple[Line, ...]] = (b"", ())
 
     def read(self) -> JournalText:
         """All lines. Raises ``RecordDamaged`` naming the first line that is not what it was when written.
 
         A last line without its line feed was cut short: it is given as ``torn``, and the next
-        ``append`` cuts it off and notes it.
+        ``append`` cuts it off and notes it. The file is read each time; lines whose bytes are those of the last
+        time are not checked again.
         """
         try:
             with self.path.open("rb") as file:
@@ -58,7 +60,12 @@ class Journal:
             return JournalText(lines=())
         except OSError as error:
             raise _unreadable(self.path, error) from error
-        return parse_journal(data, self.path)
+        whole, lines = self._checked
+        if not data.startswith(whole):
+            whole, lines = b"", ()
+        text = parse_journal(data[len(whole) :], self.path, lines)
+        self._checked = (data[: len(data) - len(text.torn)], text.lines)
+        return text
 
     def append(
         self,

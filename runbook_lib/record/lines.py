@@ -75,20 +75,25 @@ class JournalText:
         return self.lines[-1].hash if self.lines else FIRST_PREV
 
 
-def parse_journal(data: bytes, path: Path) -> JournalText:
-    """Read a journal's bytes and check its chain. Raises ``RecordDamaged`` naming the line, from 1."""
-    text, problem = parse_whole_lines(data, path)
+def parse_journal(data: bytes, path: Path, after: tuple[Line, ...] = ()) -> JournalText:
+    """Read a journal's bytes and check its chain. Raises ``RecordDamaged`` naming the line, from 1.
+
+    ``after`` are lines that were read and checked already: ``data`` is what follows them, the result is all of it.
+    """
+    text, problem = parse_whole_lines(data, path, after)
     if problem:
         raise problem
     return text
 
 
-def parse_whole_lines(data: bytes, path: Path) -> tuple[JournalText, RecordDamaged | None]:
+def parse_whole_lines(
+    data: bytes, path: Path, after: tuple[Line, ...] = ()
+) -> tuple[JournalText, RecordDamaged | None]:
     """The same without raising: the lines up to the first damaged one, and what is wrong with that."""
     whole, _, torn = data.rpartition(b"\n")
-    lines: list[Line] = []
-    prev = FIRST_PREV
-    for n, raw in enumerate(whole.split(b"\n") if whole or data.startswith(b"\n") else [], start=1):
+    lines = [*after]
+    prev = after[-1].hash if after else FIRST_PREV
+    for n, raw in enumerate(whole.split(b"\n") if whole or data.startswith(b"\n") else [], start=len(after) + 1):
         try:
             line = parse_line(raw)
             if line.n != n:

@@ -76,5 +76,5 @@ def test_a_site_stands_by_its_newest_incident(tmp_path: Path) -> None:
     opening = {**first.opening(), "incident": newer.name, "opened_utc": "2126-01-01T00:00:00+00:00"}
     second.keep_json("incident.json", opening, kind=Kind.INCIDENT_OPENED, expected="berlin")
     second.set_outcome(Outcome.REPAIRED)
-    found = standings(tmp_path, past_incidents(tmp_path), ["berlin", "madrid"])
+    found = standings(past_incidents(tmp_path), ["berlin", "madrid"])
     assert [(each.site, each.state) for each in found] == [("berlin", "repaired"), ("madrid", "no incident")]

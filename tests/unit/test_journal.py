@@ -112,6 +112,18 @@ def test_any_changed_byte_is_refused_by_line(at: int, byte: int) -> None:
         parse_journal(changed, Path("journal.jsonl"))
 
 
+def test_what_changes_after_it_was_read_is_refused(tmp_path: Path) -> None:
+    """A line that was checked once is checked again when its bytes are others, and a shorter journal is read anew."""
+    sample(tmp_path)
+    journal = Journal(tmp_path)
+    assert len(journal.read().lines) == 5
+    journal.path.write_bytes(SAMPLE.replace(b"deletecert", b"deletecerT", 1))
+    with pytest.raises(RecordDamaged, match="line 2"):
+        journal.read()
+    journal.path.write_bytes(SAMPLE[: SAMPLE.index(b"\n") + 1])
+    assert len(journal.read().lines) == 1
+
+
 @pytest.mark.parametrize("damaged", [0, 2, 4])
 def test_nothing_is_appended_after_a_removed_or_swapped_line(tmp_path: Path, damaged: int) -> None:
     """A line that is missing, or stands elsewhere, is named; a damaged last line takes no line after it."""

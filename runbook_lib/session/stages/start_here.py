@@ -48,7 +48,7 @@ class StartHere(Runbook):
     def sites(self) -> View[Sequence[Standing]]:
         """Show how every site stands by its newest incident, and whose certificates expire next."""
         root = self.context.records_root
-        return fleet_map(self._do(lambda: standings(root, past_incidents(root))), self.context.now())
+        return fleet_map(self._do(lambda: standings(past_incidents(root))), self.context.now())
 
     def next(self) -> View[str]:
         """Show the notebook with which this incident goes on, and what comes next for each way in which this ends."""
