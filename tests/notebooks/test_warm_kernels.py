@@ -34,7 +34,7 @@ print(json.dumps({
     "path": sys.path,
     "environment": dict(os.environ),
     "cwd": os.getcwd(),
-    "umask": os.umask(os.umask(0o77)),
+    "umask": [mask := os.umask(0), os.umask(mask)][0],
     "zone": time.tzname,
     "locale": locale.setlocale(locale.LC_CTYPE),
     "encodings": [sys.stdout.encoding, sys.__stdout__.encoding, sys.__stderr__.encoding],
@@ -48,6 +48,7 @@ print(json.dumps({
     "filters": [str(f) for f in warnings.filters],
     "handlers": [str(type(h)) for h in logging.root.handlers],
     "temporary": tempfile.gettempdir(),
+    "files": [f for n in os.listdir("/proc/self/fd") if os.path.isfile(f := os.path.realpath("/proc/self/fd/" + n))],
     "owner": os.environ["JPY_PARENT_PID"],
 }))
 """
@@ -60,6 +61,23 @@ DRAWN = (
     "import multiprocessing, random, ssl, tempfile, uuid; uuid.uuid1(); random.random(); ssl.RAND_bytes(8); "
     "next(tempfile._get_candidate_names()); multiprocessing.current_process()"
 )
+# What a warm process must not hand on, however it came by it; it happens before it has imported anything.
+SPOILS_THE_WARM_PROCESS = f"""\
+import sys
+if "runbook_lib.kernels.warm" in sys.orig_argv:
+    import locale, os, resource, signal, time
+    {DRAWN}
+    kept = open(__file__)
+    for number, how in ((2, signal.SIG_IGN), (10, print), (13, signal.SIG_DFL), (15, signal.SIG_IGN)):
+        signal.signal(number, how)
+    signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGUSR2])
+    os.umask(0)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 50, resource.getrlimit(resource.RLIMIT_FSIZE)[1]))
+    os.environ.update(TRACE="of the warm process", TZ="Asia/Tokyo")
+    time.tzset()
+    locale.setlocale(locale.LC_CTYPE, "C")
+    tempfile.tempdir = "/"
+"""
 LEAVES_TRACES = """\
 import builtins, locale, logging, os, random, signal, sys, tempfile, threading, time
 import runbook_lib.session, runbook_lib.places, mailbox
@@ -121,27 +139,39 @@ def run_all(folder: Path, *templates: Path, **options: Any) -> list[NotebookResu
     return asyncio.run(together())
 
 
+# What this process was told to ignore (in the background of a shell, by nohup) ordinary kernels ignore, forks do not.
+IGNORED_HERE = {s.name for s in signal.Signals if signal.getsignal(s) is signal.SIG_IGN} - {"SIGPIPE", "SIGXFSZ"}
+
+
 @pytest.fixture(scope="module")
 def told(tmp_path_factory, make, read) -> dict[str, Any]:
-    """The same cells in an ordinary kernel and in a forked one."""
+    """The same cells in an ordinary kernel and in one of a spoilt warm process; what three of its kernels draw."""
     folder = tmp_path_factory.mktemp("told")
-    template = make(folder, "a_kernel_tells_of_itself", TELLS)
     elsewhere = folder / "elsewhere"
     elsewhere.mkdir()
+    (folder / "sitecustomize.py").write_text(SPOILS_THE_WARM_PROCESS)
+    tells = make(folder, "a_kernel_tells_of_itself", TELLS)
+    draws = [make(folder, f"draws_{i}", RANDOM) for i in range(3)]
     old = os.umask(0o27)
     try:
-        (cold,) = run_all(folder / "elsewhere", template, cwd=elsewhere)
-        cold_says = json.loads(output(read(cold.output)))
-        with WarmKernels():
-            (forked,) = run_all(folder / "elsewhere", template, cwd=elsewhere)
-        return {"ordinary": cold_says, "forked": json.loads(output(read(forked.output)))}
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv("PYTHONPATH", str(folder))
+            patch.setattr(pool, "_warm", None)
+            patch.setattr(pool, "_asked_for", 0)
+            results = run_all(elsewhere, tells, cwd=elsewhere)
+            with WarmKernels():
+                results += run_all(folder, tells, *draws, cwd=elsewhere)
     finally:
         os.umask(old)
+    said = [json.loads(output(read(result.output))) for result in results]
+    for name in IGNORED_HERE:
+        del said[0]["signals"][name], said[1]["signals"][name]
+    return {"ordinary": said[0], "forked": said[1], "drawn": said[2:]}
 
 
 ASPECTS = (
     "names argv path environment cwd umask zone locale encodings stdin signals blocked leads limits threads collects "
-    "filters handlers temporary owner"
+    "filters handlers temporary files owner"
 )
 
 
@@ -170,15 +200,10 @@ def test_runs_at_the_same_time_do_not_find_what_the_other_left(tmp_path, make, r
     assert {what for what, found in json.loads(output(read(second.output), -2)).items() if found} == set()
 
 
-def test_no_two_kernels_draw_the_same_random_numbers(tmp_path, make, read, no_warm_process, monkeypatch):
+def test_no_two_kernels_draw_the_same_random_numbers(told):
     """Random numbers, OpenSSL's, names of temporary files, uuids and keys differ in each fork, drawn before or not."""
-    drawn_before = f"import sys\nif 'runbook_lib.kernels.warm' in sys.orig_argv:\n    {DRAWN}"
-    (tmp_path / "sitecustomize.py").write_text(drawn_before)
-    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
-    with WarmKernels():
-        results = run_all(tmp_path, *[make(tmp_path, f"draws_{i}", RANDOM) for i in range(3)])
-    drawn = [json.loads(output(read(result.output))) for result in results]
-    assert all(len(set(column)) == 3 for column in zip(*drawn, strict=True)), drawn
+    assert len(told["drawn"]) == 3
+    assert all(len(set(column)) == 3 for column in zip(*told["drawn"], strict=True)), told["drawn"]
 
 
 def test_a_secret_of_a_run_is_never_in_the_warm_process(tmp_path, make, read, warm):
@@ -292,6 +317,20 @@ def test_the_exit_status_is_that_of_the_kernel(code, status, tmp_path, warm):
         return told
 
     assert asyncio.run(ended()) == [status] * 3
+
+
+def test_what_a_kernel_writes_beside_its_cells_goes_where_its_owner_said(tmp_path, warm):
+    """Its standard output and error are those that it was started with, for Python and for whatever it starts."""
+    code = "import os, subprocess; os.write(1, b'one'); subprocess.run(['sh', '-c', 'echo two >&2']); os._exit(0)"
+
+    async def ended() -> None:
+        with (tmp_path / "out").open("wb") as out, (tmp_path / "err").open("wb") as err:
+            kernel = await forked(code, tmp_path, stdout=out, stderr=err)
+            await kernel.ended()
+        kernel.release()
+
+    asyncio.run(ended())
+    assert [(tmp_path / name).read_text() for name in ("out", "err")] == ["one", "two\n"]
 
 
 def test_a_signal_reaches_the_kernel_and_its_children_and_nobody_else(tmp_path, warm):
