@@ -67,7 +67,7 @@ def run(
     fleet: FleetArgument,
     round_id: RoundOption = "",
     site: SiteOption = None,
-    until: Annotated[str, typer.Option(help="The last stage to run, by number or name, as 20.")] = "60",
+    until: Annotated[str, typer.Option(help="The last stage to run, by number or name, as 20.")] = "70",
     waves: Annotated[str, typer.Option(help="Sizes of the waves; the last one is repeated.")] = "1,5,20%",
     max_failures: Annotated[str, typer.Option(help="Stop after so many failures, as 2 or 5%.")] = "1",
     at_once: Annotated[int, typer.Option(min=1, help="Sites that are run at a time.")] = 4,

@@ -44,7 +44,7 @@ class RunOptions:
 
     round_id: str = ""
     only: tuple[str, ...] = ()
-    until: str = "60"
+    until: str = "70"
     waves: str = "1,5,20%"
     max_failures: str = "1"
     at_once: int = 4

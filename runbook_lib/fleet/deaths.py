@@ -8,7 +8,7 @@ from pathlib import Path
 
 from runbook_lib.errors import RunbookError, SiteLocked
 from runbook_lib.fleet.site_run import settled_state
-from runbook_lib.fleet.task import SiteResult, SiteState, SiteTask
+from runbook_lib.fleet.task import FINISHED, SiteResult, SiteState, SiteTask
 from runbook_lib.models import Outcome
 from runbook_lib.record import Record, SiteLock
 
@@ -43,6 +43,9 @@ def left_behind(task: SiteTask) -> SiteResult:
 def after_death(task: SiteTask) -> SiteResult:
     """Say what is known after a worker died, in the site's record too: it could not do so itself."""
     state = settled_state(task)
+    if state in FINISHED:
+        why = f"{_DIED} after stage 60 had found it {state}"
+        return SiteResult(site=task.site, incident=task.incident, state=state, why=why)
     why = _DIED
     if state is SiteState.UNKNOWN:
         why += " while a change may have been under way; the next run looks at the site anew before it repeats anything"

@@ -51,7 +51,7 @@ def run_fleet(
     rules: Rules,
     tell: Tell,
     *,
-    until: Stage = Stage.VERIFY,
+    until: Stage = Stage.POST_MORTEM,
     only: Sequence[str] = (),
 ) -> FleetReport:
     """Run the sites of a fleet that may be run, and return what became of each.

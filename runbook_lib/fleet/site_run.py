@@ -11,9 +11,11 @@ from runbook_lib.fleet.task import SiteEvent, SiteResult, SiteState, SiteTask, s
 from runbook_lib.models import Outcome, Stage, Verdict
 from runbook_lib.params import load_site
 from runbook_lib.record import Kind, Record
+from runbook_lib.record.stages import FINAL
 from runbook_lib.runner import RunReport, StageReport, run_stages
 
 CHANGING = frozenset({Stage.DELETE, Stage.REGISTER, Stage.READD_ISE})
+_CONCLUDING = (Stage.VERIFY, Stage.POST_MORTEM)
 HALTED = "the fleet was stopped before anything was changed here"
 
 Tell = Callable[[SiteEvent], None]
@@ -87,9 +89,15 @@ def result_of_interruption(task: SiteTask) -> SiteResult:
 
 
 def settled_state(task: SiteTask, *, otherwise: SiteState = SiteState.FAILED) -> SiteState:
-    """Return what the site's own record says after a run that could not say it: unknown where a change may be open."""
+    """Return what the site's own record says after a run that could not say it: unknown where a change may be open.
+
+    A repair that stage 60 has found stays one, whatever happened to the run after that.
+    """
     try:
         record = Record.open(Path(task.records), task.incident)
+        outcome = record.outcome()
+        if outcome in FINAL:
+            return state_of(outcome)
         return SiteState.UNKNOWN if record.pending_changes() else otherwise
     except RunbookError:
         return SiteState.UNKNOWN
@@ -107,7 +115,7 @@ def saw_contradiction(record: Record, since_line: int) -> bool:
 
 
 def _of_report(task: SiteTask, report: RunReport) -> tuple[SiteState, str]:
-    if report.exit_code == 0 and task.until is not Stage.VERIFY:
+    if report.exit_code == 0 and task.until not in _CONCLUDING:
         return SiteState.DONE, ""
     last = report.stages[-1]
     why = "" if report.exit_code == 0 else f"{last.stage}: {last.error_text or last.error_name}"

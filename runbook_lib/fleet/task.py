@@ -14,7 +14,7 @@ class SiteState(StrEnum):
     REPAIRED = "repaired"
     REPAIRED_UNVERIFIED = "repaired_unverified"
     NOTHING_TO_DO = "nothing_to_do"
-    DONE = "done"  # the stages that were asked for are done, and the last was not 60
+    DONE = "done"  # the stages that were asked for are done, and 60 was not among them
     STOPPED = "stopped"
     FAILED = "failed"
     UNKNOWN = "unknown"

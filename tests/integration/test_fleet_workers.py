@@ -2,34 +2,39 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import signal
 import threading
-import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import pytest
-from fleet_site import Evening, run_one, run_one_to
+from fleet_site import Evening, run_one, run_one_to, say_nothing
 from repair_site import changes
 
 from runbook_lib.fleet.local import LocalExecutor
 from runbook_lib.fleet.round import Round
-from runbook_lib.fleet.task import SiteEvent, SiteState
+from runbook_lib.fleet.site_run import CHANGING
+from runbook_lib.fleet.task import SiteEvent, SiteResult, SiteState
 from runbook_lib.lab.many import ManyLabs
 from runbook_lib.models import Outcome, Stage, StageState
-from runbook_lib.record import Kind, Record, holder_of
+from runbook_lib.record import Holder, Kind, Record, holder_of
 from runbook_lib.record.verify import verify_record
 
 pytestmark = pytest.mark.timeout(300)  # processes are started, and a busy machine starts them slowly
 
-READ, DELETES = "site-001", "site-002"
-DELETE = "ncs certvalidation tofu-certs deletecert"
+READ, REPAIRED = "site-001", "site-002"
 
 
 @pytest.fixture(scope="module")
 def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ManyLabs]:
-    with ManyLabs(tmp_path_factory.mktemp("many"), 2, kind="production", monitor_interval_s=5.0) as lab:
+    with ManyLabs(
+        tmp_path_factory.mktemp("many"), 2, kind="production", monitor_interval_s=1.0, command_delay_s=0.15
+    ) as lab:
         yield lab
 
 
@@ -39,56 +44,116 @@ def evening(lab: ManyLabs, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> E
     return Evening(lab.fleet_file, tmp_path / "records")
 
 
-def kill(executor: LocalExecutor) -> None:
-    """End the worker as a power cut would."""
-    for pid in executor.pids:
-        os.kill(pid, signal.SIGKILL)
+SAID_OF_A_DEATH = dict.fromkeys(Stage, (SiteState.FAILED, Outcome.FAILED)) | dict.fromkeys(
+    CHANGING, (SiteState.UNKNOWN, Outcome.UNKNOWN)
+)
 
 
-def test_a_worker_that_dies_in_a_reading_stage_leaves_nothing_open(evening: Evening, tmp_path: Path) -> None:
-    """The site has failed, nothing is pending, its lock is free, and the next run goes on in the same incident."""
-    evening.round = Round.create(evening.records, evening.fleet.name)
-    evening.rollup = None  # type: ignore[assignment]
-    task = evening.task(READ, Stage.DIAGNOSE)
-
-    def on(event: SiteEvent, executor: LocalExecutor) -> None:
-        if event.stage is Stage.START and event.state == StageState.DONE:
-            kill(executor)
-
-    died = run_one(task, tmp_path / "log", on)
-    assert (died.state, "died" in died.why) == (SiteState.FAILED, True)
-    assert holder_of(evening.records, READ) is None
-    again = run_one(evening.task(READ, Stage.DIAGNOSE), tmp_path / "log", lambda event, executor: None)
-    assert (again.state, again.incident) == (SiteState.DONE, task.incident)
+@pytest.fixture(scope="module")
+def deaths(lab: ManyLabs, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deaths]:
+    """One site whose worker is killed in each stage, one run after the other, in one incident."""
+    folder = tmp_path_factory.mktemp("deaths")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("RUNBOOK_RECORDS", str(folder / "records"))
+        evening = Evening(lab.fleet_file, folder / "records")
+        evening.plan()
+        evening.approve(REPAIRED)
+        yield asyncio.run(_die_in_each_stage(evening, lab, folder / "log"))
 
 
-def test_a_worker_that_dies_while_it_deletes_leaves_unknown(evening: Evening, lab: ManyLabs, tmp_path: Path) -> None:
-    """The change is unknown; the next run looks anew before anything is repeated, and sends no deletion twice."""
-    evening.plan()
-    evening.approve(DELETES)
-    lab.set_fault(DELETES, "silent_command", command=DELETE, times=1)
-    task = evening.task(DELETES)
-    record = Record.open(evening.records, task.incident)
-    known = len(record.journal.read().lines)
+@dataclass(frozen=True)
+class Deaths:
+    """What was told of each death; what was pending and who held the lock right after it; the record at the end."""
 
-    def on(event: SiteEvent, executor: LocalExecutor) -> None:
-        if event.stage is Stage.DELETE and not event.state:
-            _kill_when_sent(record, known, executor)
+    record: Record
+    results: dict[Stage, SiteResult]
+    outcomes: dict[Stage, Outcome | None]
+    pending: dict[Stage, list[str]]
+    holders: dict[Stage, Holder | None]
 
-    died = run_one(task, tmp_path / "log", on)
-    assert died.state is SiteState.UNKNOWN
-    assert record.outcome() is Outcome.UNKNOWN
-    assert holder_of(evening.records, DELETES) is None
-    sent = _intents(record, known)
-    assert len(sent) == 1
 
-    until_deleted = evening.task(DELETES, Stage.DELETE)
-    again = run_one(until_deleted, tmp_path / "log", lambda event, executor: None)
-    assert again.state is SiteState.DONE, again.why
-    stages = [line.stage for line in record.journal.read().lines if line.kind is Kind.STAGE_STARTED]
-    assert Stage.LIST in stages[stages.index(Stage.DELETE) + 1 :]
-    assert len(set(_intents(record, known))) == len(_intents(record, known)) == 3
-    assert len(changes(lab.truth(DELETES)).deleted) <= 3
+async def _die_in_each_stage(evening: Evening, lab: ManyLabs, output: Path) -> Deaths:
+    executor = LocalExecutor(output)
+    record = evening.record(REPAIRED)
+    found = Deaths(record, {}, {}, {}, {})
+    try:
+        for stage in Stage:
+            seen = [record.folder / "journal.jsonl", lab.folder / REPAIRED / "truth.jsonl"]
+            holds = partial(changes_in if stage in CHANGING else begins, stage, record, lab)
+            with killing(executor, once=holds, seen=seen):
+                found.results[stage] = await executor.run(evening.task(REPAIRED, Stage.POST_MORTEM), say_nothing)
+            found.outcomes[stage] = record.outcome()
+            found.pending[stage] = [change.stage for change in record.pending_changes()]
+            found.holders[stage] = holder_of(evening.records, REPAIRED)
+    finally:
+        await executor.close()
+    return found
+
+
+def begins(stage: Stage, record: Record, lab: ManyLabs) -> bool:
+    """Whether the newest stage to begin is this one: its kernel is at work."""
+    started = [line.stage for line in record.journal.read().lines if line.kind is Kind.STAGE_STARTED]
+    return started[-1:] == [stage]
+
+
+def changes_in(stage: Stage, record: Record, lab: ManyLabs) -> bool:
+    """Whether the stage's first change is on its way: a deletion has arrived, the others may have been sent."""
+    pending = [change.stage for change in record.pending_changes()]
+    return pending == [stage] and (stage is not Stage.DELETE or changes(lab.truth(REPAIRED)).sent > 0)
+
+
+@contextmanager
+def killing(executor: LocalExecutor, *, once: Callable[[], bool], seen: Iterable[Path]) -> Iterator[None]:
+    """Kill the worker as a power cut would, as soon as something holds that is ``seen`` in files which grow."""
+    ended = threading.Event()
+
+    def watch() -> None:
+        known = 0
+        while not ended.wait(0.01):
+            before, known = known, sum(path.stat().st_size for path in seen)
+            if known != before and once():
+                os.kill(executor.pids[-1], signal.SIGKILL)
+                return
+
+    watcher = threading.Thread(target=watch)
+    watcher.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        watcher.join()
+
+
+@pytest.mark.parametrize("stage", [stage for stage in Stage if stage is not Stage.POST_MORTEM])
+def test_a_worker_killed_in_a_stage_leaves_what_is_known(deaths: Deaths, stage: Stage) -> None:
+    """Unknown where a change may be on its way, failed where only was read; the record says so, the lock is free."""
+    state, outcome = SAID_OF_A_DEATH[stage]
+    assert (deaths.results[stage].state, deaths.outcomes[stage]) == (state, outcome), deaths.results[stage].why
+    assert "died" in deaths.results[stage].why
+    assert deaths.pending[stage] == ([stage] if outcome is Outcome.UNKNOWN else [])
+    assert deaths.holders[stage] is None
+
+
+def test_a_worker_killed_after_the_repair_leaves_it_a_repair(deaths: Deaths) -> None:
+    """Whoever dies while the report is written has repaired the site, and stage 60 has said so."""
+    died = deaths.results[Stage.POST_MORTEM]
+    assert (died.state, deaths.outcomes[Stage.POST_MORTEM]) == (SiteState.REPAIRED, Outcome.REPAIRED), died.why
+    assert "died" in died.why
+
+
+def test_after_each_death_the_site_is_looked_at_anew_and_nothing_is_done_twice(deaths: Deaths, lab: ManyLabs) -> None:
+    """Each run begins with the reading stages; over all of them three deletions, one registration, one ISE server."""
+    lines = deaths.record.journal.read().lines
+    started = [line.stage for line in lines if line.kind is Kind.STAGE_STARTED]
+    for stage in (Stage.DELETE, Stage.REGISTER, Stage.READD_ISE):
+        assert started[started.index(stage) + 1 :][:3] == [Stage.START, Stage.DIAGNOSE, Stage.LIST]
+    intents = [(line.server, line.text) for line in lines if line.kind is Kind.INTENT and line.stage == Stage.DELETE]
+    assert len(set(intents)) == len(intents) == 3
+    done = changes(lab.truth(REPAIRED))
+    assert len(set(done.deleted)) == len(done.deleted) <= 3
+    assert done.sent <= 3
+    assert done.registered == ["registered"]
+    assert [what.split()[0] for what in done.ise] == ["add"]
 
 
 def test_told_to_end_at_once_a_site_says_how_far_it_came(evening: Evening, lab: ManyLabs, tmp_path: Path) -> None:
@@ -132,26 +197,6 @@ def test_an_address_that_refuses_the_record_is_named_and_the_record_stays(evenin
     assert result.state is SiteState.DONE
     assert [READ in line and "refuses to be written" in line for line in refused] == [True]
     assert verify_record(evening.records / task.incident).problems == []
-
-
-def _intents(record: Record, since: int) -> list[tuple[str, str]]:
-    lines = record.journal.read().lines[since:]
-    return [(line.server, line.text) for line in lines if line.kind is Kind.INTENT and line.stage == Stage.DELETE]
-
-
-def _kill_when_sent(record: Record, since: int, executor: LocalExecutor) -> None:
-    """Kill the worker once the first deletion is on its way; the journal says so."""
-
-    def watch() -> None:
-        while not any(line.kind is Kind.SENT for line in record.journal.read().lines[since:]):
-            if not _intents(record, since):
-                time.sleep(0.05)
-                continue
-            time.sleep(0.3)  # the command is being sent; whether it has left is what nobody knows then
-            break
-        kill(executor)
-
-    threading.Thread(target=watch, daemon=True).start()
 
 
 def test_a_halted_site_stops_before_its_first_change(evening: Evening, lab: ManyLabs, tmp_path: Path) -> None:
