@@ -12,11 +12,14 @@ FACE = "system-ui,-apple-system,'Segoe UI','DejaVu Sans',Arial,sans-serif"
 MONO = "ui-monospace,'DejaVu Sans Mono',Menlo,Consolas,monospace"
 
 _TONES = "".join(f".pic .{tone}{{--tone:var(--{tone});--wash:var(--{tone}-wash)}}" for tone in TONES)
+# JupyterLab, Notebook 7 and VS Code have themes of their own, whatever the system's is; each marks its page.
+_ON_DARK = ":is([data-jp-theme-light=false],.vscode-dark,.vscode-high-contrast) .pic"
+_ON_LIGHT = ":is([data-jp-theme-light=true],.vscode-light,.vscode-high-contrast-light) .pic"
 _COLOURS = (
     f".pic{{{variables(LIGHT)}}}"
     f"@media screen and (prefers-color-scheme:dark){{.pic{{{variables(DARK)}}}}}"
-    # JupyterLab has a theme of its own, whatever the system's is.
-    f"[data-jp-theme-light=true] .pic{{{variables(LIGHT)}}}[data-jp-theme-light=false] .pic{{{variables(DARK)}}}"
+    # A light page of high contrast bears the mark of the dark one, too: light is said last.
+    f"{_ON_DARK}{{{variables(DARK)}}}{_ON_LIGHT}{{{variables(LIGHT)}}}"
     f"@media print{{[data-jp-theme-light] .pic,.pic{{{variables(LIGHT)}}}}}"
 )
 STYLE = (

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from xml.etree import ElementTree
 
 import pytest
@@ -67,6 +68,24 @@ def test_a_picture_asks_for_nothing_that_a_strict_page_refuses() -> None:
     assert not attributes & {"style", "id", "href", "src"}
     assert "url(" not in STYLE
     assert "@import" not in STYLE
+
+
+@pytest.mark.parametrize(
+    ("marks", "colours"),
+    [
+        ("[data-jp-theme-light=true]", palette.LIGHT),
+        ("[data-jp-theme-light=false]", palette.DARK),
+        (".vscode-light", palette.LIGHT),
+        (".vscode-dark", palette.DARK),
+        (".vscode-high-contrast", palette.DARK),
+        (".vscode-high-contrast .vscode-high-contrast-light", palette.LIGHT),
+    ],
+)
+def test_a_picture_follows_the_theme_of_its_front_end(marks: str, colours: dict[str, palette.Ink]) -> None:
+    """On a page that bears these marks, the last rule that applies gives the colours of its theme."""
+    rules = re.findall(r":is\(([^)]*)\) \.pic\{([^}]*)\}", STYLE)
+    applying = [given for selectors, given in rules if set(marks.split()) & set(selectors.split(","))]
+    assert applying[-1] == palette.variables(colours)
 
 
 def test_an_unknown_tone_is_refused() -> None:
