@@ -18,8 +18,8 @@ from runbook_lib.steps.confirmed import confirmed_web_certificate
 from runbook_lib.steps.context import Context
 from runbook_lib.steps.ha_form import form_rows
 from runbook_lib.steps.pages import Trouble, address_of, web_access
+from runbook_lib.steps.settling import POLL_S
 
-POLL_S = 2.0
 Step = tuple[str, str]
 
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-import time
 from collections.abc import Sequence
 
 from runbook_lib.errors import DecisionNeeded, DeviceError, OutcomeUnknown, RepairFailed
@@ -12,8 +10,9 @@ from runbook_lib.params import Site
 from runbook_lib.parse.ha import StateKind
 from runbook_lib.prime import REMOVE_HA
 from runbook_lib.steps.context import Context
-from runbook_lib.steps.ha_state import POLL_S, in_words, kinds_of, observe_ha
+from runbook_lib.steps.ha_state import in_words, kinds_of, observe_ha
 from runbook_lib.steps.preflight import require_release
+from runbook_lib.steps.settling import settled
 
 MEANING = (
     "removing it ends replication: the secondary then holds no copy, nobody takes over when the primary fails,"
@@ -83,12 +82,12 @@ async def _require_removable(context: Context) -> None:
 
 async def _states_after(context: Context) -> tuple[HaStatus, ...]:
     """Ask both servers until both have no HA configured, or the site's ``settle_s`` is over."""
-    end = time.monotonic() + context.site.deadlines.settle_s
-    states = await observe_ha(context)
-    while not _is_removed(context.site, states) and time.monotonic() < end:
-        await asyncio.sleep(POLL_S)
-        states = await observe_ha(context)
-    return states
+
+    def waited_for(states: tuple[HaStatus, ...]) -> str:
+        removed = _is_removed(context.site, states)
+        return "" if removed else f"Waiting for both servers to give up high availability: {in_words(states)}"
+
+    return await settled(context, lambda: observe_ha(context), waited_for)
 
 
 def _is_removed(site: Site, states: Sequence[HaStatus]) -> bool:

@@ -11,9 +11,10 @@ from runbook_lib.params import Site
 from runbook_lib.parse.ha import StateKind, kind_of_state
 from runbook_lib.steps.confirmed import look_again
 from runbook_lib.steps.context import Context
+from runbook_lib.steps.settling import settled
 from runbook_lib.steps.targets import PI_SERVERS, target_of
 
-POLL_S = 2.0
+_UNSETTLED = {StateKind.IN_TRANSITION, StateKind.BROKEN}
 
 
 async def observe_ha(context: Context) -> tuple[HaStatus, ...]:
@@ -34,16 +35,12 @@ def in_words(states: Iterable[HaStatus]) -> str:
 
 async def settled_states(context: Context) -> tuple[HaStatus, ...]:
     """Wait until no state is in transition or broken, or the site's ``settle_s`` is over; return the last states."""
-    unsettled = {StateKind.IN_TRANSITION, StateKind.BROKEN}
-    states = await observe_ha(context)
-    waited, limit = 0.0, context.site.deadlines.settle_s
-    while waited < limit and unsettled & set(kinds_of(context.site, states)):
-        context.tell(f"Waiting for high availability to settle: {in_words(states)}", waited / limit)
-        pause = min(POLL_S, limit - waited)
-        await asyncio.sleep(pause)
-        waited += pause
-        states = await observe_ha(context)
-    return states
+
+    def waited_for(states: tuple[HaStatus, ...]) -> str:
+        unsettled = _UNSETTLED & set(kinds_of(context.site, states))
+        return f"Waiting for high availability to settle: {in_words(states)}" if unsettled else ""
+
+    return await settled(context, lambda: observe_ha(context), waited_for)
 
 
 async def prove_ha(context: Context) -> tuple[Check, ...]:
@@ -53,14 +50,13 @@ async def prove_ha(context: Context) -> tuple[Check, ...]:
 
     Waits at most the site's ``settle_s``; raises nothing for what it sees.
     """
-    waited = 0.0
-    while True:
-        checks = await _ha_checks(context)
-        if all(check.ok for check in checks) or waited >= context.site.deadlines.settle_s:
-            return (*checks, *[await look_again(context, server) for server in PI_SERVERS])
-        context.tell("Waiting for both servers to report high availability as healthy")
-        await asyncio.sleep(POLL_S)
-        waited += POLL_S
+
+    def waited_for(checks: tuple[Check, ...]) -> str:
+        healthy = all(check.ok for check in checks)
+        return "" if healthy else "Waiting for both servers to report high availability as healthy"
+
+    checks = await settled(context, lambda: _ha_checks(context), waited_for)
+    return (*checks, *[await look_again(context, server) for server in PI_SERVERS])
 
 
 async def _ha_checks(context: Context) -> tuple[Check, ...]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Awaitable
 from dataclasses import dataclass
 from enum import StrEnum
@@ -14,11 +13,12 @@ from runbook_lib.record import SiteLock
 from runbook_lib.steps.confirmed import require_confirmed
 from runbook_lib.steps.context import Context
 from runbook_lib.steps.guided import Guide, ise_guide, require_someone, watch, web_fingerprint
-from runbook_lib.steps.ha_state import POLL_S, entry_check
+from runbook_lib.steps.ha_state import entry_check
 from runbook_lib.steps.ise_word import ise_word
 from runbook_lib.steps.pages import PrimaryPages
 from runbook_lib.steps.pending import settle_pending
 from runbook_lib.steps.preflight import require_release
+from runbook_lib.steps.settling import settled
 from runbook_lib.steps.targets import any_same_host
 from runbook_lib.web import PrimePages, labels_for, meaning
 
@@ -71,20 +71,20 @@ async def decide_ise(context: Context, pages: PrimaryPages) -> tuple[IseDecision
 
 
 async def _decide_by_page(context: Context, page: PrimePages) -> tuple[IseDecision, ...]:
-    waited = 0.0
-    while True:
+    async def look() -> tuple[IseServer, ...]:
         listed = await page.ise_servers()
-        decisions = tuple(_decide(settings, listed) for settings in context.site.ise)
-        for decision in decisions:
+        for decision in _decisions(context, listed):
             for verb in ("add", "remove"):
                 settle_pending(context, f"{verb} ISE server {decision.name}", decision.action)
-        silent = [d.name for d in decisions if d.action is IseAction.REPLACE]
-        if not silent or waited >= context.site.deadlines.settle_s:
-            context.record.write_facts(context.stage, "ise_servers", listed)
-            return decisions
-        context.tell(f"Waiting for {', '.join(silent)} to answer", waited / context.site.deadlines.settle_s)
-        await asyncio.sleep(POLL_S)
-        waited += POLL_S
+        return listed
+
+    def waited_for(listed: tuple[IseServer, ...]) -> str:
+        silent = [decision.name for decision in _decisions(context, listed) if decision.action is IseAction.REPLACE]
+        return f"Waiting for {', '.join(silent)} to answer" if silent else ""
+
+    listed = await settled(context, look, waited_for)
+    context.record.write_facts(context.stage, "ise_servers", listed)
+    return _decisions(context, listed)
 
 
 async def _decide_by_entry(context: Context, settings: IseSettings) -> IseDecision:
@@ -92,6 +92,10 @@ async def _decide_by_entry(context: Context, settings: IseSettings) -> IseDecisi
     settle_pending(context, BY_HAND, f"{check.name}: {check.actual}")
     action = IseAction.SEEN if check.ok else IseAction.GUIDE
     return IseDecision(name=settings.name, address=settings.address, listed=None, action=action)
+
+
+def _decisions(context: Context, listed: tuple[IseServer, ...]) -> tuple[IseDecision, ...]:
+    return tuple(_decide(settings, listed) for settings in context.site.ise)
 
 
 def _decide(settings: IseSettings, listed: tuple[IseServer, ...]) -> IseDecision:
@@ -200,14 +204,12 @@ async def prove_ise(context: Context, pages: PrimaryPages) -> tuple[Check, ...]:
     """
     if not context.site.ise:
         return ()
-    waited = 0.0
-    while True:
-        checks = await _ise_checks(context, pages)
-        if all(check.ok is not False for check in checks) or waited >= context.site.deadlines.settle_s:
-            break
-        context.tell("Waiting for the ISE servers to answer")
-        await asyncio.sleep(POLL_S)
-        waited += POLL_S
+
+    def waited_for(checks: tuple[Check, ...]) -> str:
+        silent = any(check.ok is False for check in checks)
+        return "Waiting for the ISE servers to answer" if silent else ""
+
+    checks = await settled(context, lambda: _ise_checks(context, pages), waited_for)
     return (*checks, *[await ise_word(context, settings) for settings in context.site.ise])
 
 

@@ -18,7 +18,7 @@ from runbook_lib.errors import DecisionNeeded, RepairFailed
 from runbook_lib.models import HaPage, HaStatus, Milestone, Presented, Stage, TofuEntry, TofuStore, Vantage
 from runbook_lib.prime import REMOVE_HA
 from runbook_lib.record import Record
-from runbook_lib.steps import ha_removal, ha_state
+from runbook_lib.steps import settling
 from runbook_lib.steps.context import Context
 from runbook_lib.steps.deciding_ha import HaAction, decide_ha, why_no_readiness
 from runbook_lib.steps.ha_removal import remove_ha
@@ -97,8 +97,7 @@ def page(mode: str = "", percents: tuple[int, ...] = (), *, under_way: bool = Fa
 @pytest.fixture
 def context(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Context]:
     """``context(pair, **policy)``: stage 40 of a site that waits for nothing."""
-    monkeypatch.setattr(ha_state, "POLL_S", 0.01)
-    monkeypatch.setattr(ha_removal, "POLL_S", 0.01)
+    monkeypatch.setattr(settling, "POLL_S", 0.01)
 
     def make(pair: Pair, **policy: Any) -> Context:
         site = site_with(policy=policy)
