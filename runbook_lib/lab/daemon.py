@@ -43,7 +43,7 @@ def up(folder: str | Path, options: LabOptions | None = None, *, exist_ok: bool 
     with _locked(folder / _STARTING):
         if is_up(folder):
             if not exist_ok:
-                raise LabAlreadyUp(f"a lab is up in {folder} already; end it with `down`, or use it as it is")
+                raise LabAlreadyUp(f"a lab is up in {folder} already; end it with `runbook lab down`, or use it as it is")
             return status(folder)
         (folder / CONTROL).unlink(missing_ok=True)
         _start(folder, options)
@@ -115,7 +115,7 @@ def _start(folder: Path, options: LabOptions) -> None:
 
 def _ask(folder: str | Path, verb: str, **about: Any) -> dict[str, Any]:
     folder = Path(folder).resolve()
-    not_up = LabNotUp(f"no lab is up in {folder}; start it with `up`")
+    not_up = LabNotUp(f"no lab is up in {folder}; start it with `runbook lab up`")
     if not is_up(folder):
         raise not_up
     try:

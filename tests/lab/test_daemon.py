@@ -123,4 +123,6 @@ def test_the_command_says_what_is_up(folder: Path, capsys: pytest.CaptureFixture
     assert json.loads(capsys.readouterr().out)["options"]["monitor_interval_s"] == 0.2
     assert main([*place, "down"]) == 0
     assert main([*place, "status"]) == 2
-    assert "no lab is up" in capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert "no lab is up" in said
+    assert "`runbook lab up`" in said
