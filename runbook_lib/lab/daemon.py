@@ -43,7 +43,7 @@ def up(folder: str | Path, options: LabOptions | None = None, *, exist_ok: bool 
     with _locked(folder / _STARTING):
         if is_up(folder):
             if not exist_ok:
-                raise LabAlreadyUp(f"a lab is up in {folder} already; end it with `runbook lab down`, or use it as it is")
+                raise LabAlreadyUp(f"a lab is up in {folder} already; use it, or end it with `runbook lab down`")
             return status(folder)
         (folder / CONTROL).unlink(missing_ok=True)
         _start(folder, options)
