@@ -214,9 +214,7 @@ def _base64_part(data: bytes, before: int) -> _Spelling:
     core = digits[first:whole]
     shared = rb"[A-Za-z0-9+/_-]" + _LINE_BREAK if before else b""
     tail = b"" if (before + len(data)) % 3 == 0 else _LINE_BREAK + rb"[A-Za-z0-9+/_-]?"
-    return _Spelling(
-        _anchors(core.encode()), lambda: shared + _LINE_BREAK.join(_base64_digit(c) for c in core) + tail
-    )
+    return _Spelling(_anchors(core.encode()), lambda: shared + _LINE_BREAK.join(_base64_digit(c) for c in core) + tail)
 
 
 def _base64_digit(c: str) -> bytes:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -14,6 +15,10 @@ from papermill.engines import NotebookExecutionManager
 from runbook_lib.engine.endings import Ending
 from runbook_lib.engine.headings import heading_above
 from runbook_lib.engine.whole_file import replace_file
+from runbook_lib.errors import RecordNotWritable
+
+BEHIND_S = 1.0
+"""How far the file of a running notebook may be behind it. What is to change a server is in the journal by then."""
 
 Progress = Callable[[int, int, str, str], None]
 """Called with a cell's index from 0, the number of cells, its state (``running``, ``completed``,
@@ -78,28 +83,48 @@ class CellStates(NotebookExecutionManager):
 class FileStates(CellStates):
     """Keeps the states of a notebook in a local file that nothing else writes.
 
-    It is written before each cell that runs code, during long ones and at the end: what a cell that has ended
-    changed is written with the beginning of the next, which follows at once. Until the end it is in one line.
+    It is written at the beginning, at the end, and in between no later than ``BEHIND_S`` after a change: cells that
+    take less are written together. Until the end it is in one line.
     """
 
     def __init__(self, nb: Any, output: Path, progress: Progress | None = None) -> None:
         super().__init__(nb, progress, output_path=str(output), progress_bar=False)
-        self._writes = True
+        self._later: asyncio.TimerHandle | None = None
+        self._problem: RecordNotWritable | None = None
+
+    def notebook_start(self, **kwargs: Any) -> None:
+        super().notebook_start(**kwargs)
+        self._write()
 
     def save(self, **kwargs: Any) -> None:  # noqa: ARG002 (papermill's form)
-        if self._writes:
-            # nbformat's own form takes ten times as long, which a fleet pays for each cell.
-            ended = self.nb.metadata.papermill["end_time"] is not None
-            text = nbformat.writes(self.nb) if ended else json.dumps(self.nb, ensure_ascii=False)
-            replace_file(Path(self.output_path), text)
-            self.last_save_time = datetime.now(UTC)
+        """Write soon where a run goes on, else now; raise what a write in between raised."""
+        if self.nb.metadata.papermill["end_time"] is not None or not _in_event_loop():
+            self._write()
+        elif self._problem is not None:
+            raise self._problem
+        elif self._later is None:
+            self._later = asyncio.get_running_loop().call_later(BEHIND_S, self._write_later)
 
-    def cell_start(self, cell: Any, cell_index: int = 0, **kwargs: Any) -> None:
-        self._writes = cell.cell_type == "code"
-        super().cell_start(cell, cell_index, **kwargs)
-        self._writes = True
+    def _write_later(self) -> None:
+        try:
+            self._write()
+        except RecordNotWritable as error:
+            self._problem = error
 
-    def cell_complete(self, cell: Any, cell_index: int = 0, **kwargs: Any) -> None:
-        self._writes = False
-        super().cell_complete(cell, cell_index, **kwargs)
-        self._writes = True
+    def _write(self) -> None:
+        if self._later is not None:
+            self._later.cancel()
+            self._later = None
+        # nbformat's own form takes ten times as long, which a fleet pays for each time.
+        ended = self.nb.metadata.papermill["end_time"] is not None
+        text = nbformat.writes(self.nb) if ended else json.dumps(self.nb, ensure_ascii=False)
+        replace_file(Path(self.output_path), text)
+        self.last_save_time = datetime.now(UTC)
+
+
+def _in_event_loop() -> bool:
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return False
+    return True

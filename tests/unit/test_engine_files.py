@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
+import shutil
 import stat
 import threading
 from pathlib import Path
 
+import nbformat
 import pytest
 
 from runbook_lib.engine.kernel import has_ipc, kernel_manager, private_folder, short_folder
+from runbook_lib.engine.states import FileStates
 from runbook_lib.engine.whole_file import replace_file
 from runbook_lib.errors import RecordNotWritable
 
@@ -51,6 +55,53 @@ def test_a_missing_folder_is_said(tmp_path):
     """The error names the path and what to do."""
     with pytest.raises(RecordNotWritable, match="existing folder"):
         replace_file(tmp_path / "nowhere" / "out.ipynb", "text")
+
+
+def running(path: Path) -> FileStates:
+    """A notebook of three cells that has begun to run."""
+    nb = nbformat.v4.new_notebook(
+        cells=[nbformat.v4.new_code_cell(str(n)) for n in range(3)], metadata={"papermill": {}}
+    )
+    states = FileStates(nb, path)
+    states.notebook_start()
+    return states
+
+
+def test_cells_that_follow_each_other_at_once_are_written_together(tmp_path, monkeypatch):
+    """The file of a running notebook is behind it by the given time at most, and not written for each cell."""
+    monkeypatch.setattr("runbook_lib.engine.states.BEHIND_S", 0.05)
+
+    async def run() -> tuple[bytes, bytes]:
+        states = running(tmp_path / "out.ipynb")
+        begun = (tmp_path / "out.ipynb").read_bytes()
+        for index, cell in enumerate(states.nb.cells):
+            states.cell_start(cell, index)
+            states.cell_complete(cell, index)
+        at_once = (tmp_path / "out.ipynb").read_bytes()
+        assert at_once == begun
+        while (later := (tmp_path / "out.ipynb").read_bytes()) == begun:
+            await asyncio.sleep(0.01)
+        return begun, later
+
+    begun, later = asyncio.run(run())
+    assert (begun.count(b"completed"), later.count(b"completed")) == (0, 3)
+
+
+def test_a_write_that_failed_meanwhile_ends_the_run_at_its_next_cell(tmp_path, monkeypatch):
+    """No cell runs on where the notebook cannot be written, though nobody waited for the write."""
+    monkeypatch.setattr("runbook_lib.engine.states.BEHIND_S", 0.0)
+    folder = tmp_path / "gone"
+    folder.mkdir()
+
+    async def run() -> None:
+        states = running(folder / "out.ipynb")
+        shutil.rmtree(folder)
+        states.cell_start(states.nb.cells[0], 0)
+        await asyncio.sleep(0.01)
+        states.cell_complete(states.nb.cells[0], 0)
+
+    with pytest.raises(RecordNotWritable, match=r"out\.ipynb"):
+        asyncio.run(run())
 
 
 def test_permissions_and_links_stay(tmp_path):
