@@ -34,7 +34,7 @@ WORDS = {"headers", "title", "caption", "description", "empty", "note", "placeho
 _SENTENCE = re.compile(r"[A-Za-z]{2,}[,;:.)»]* [^\n]*[a-z]{2,}")
 _CODE = re.compile(
     r"\\[a-zA-Z]|\(\?|=>|</?\w+[ >]|@media|\|[A-Z\[]|^[\w./-]+\.(?:py|js|html)$"
-    r"|^[\w.-]+\{|\{--|-serif|monospace|default-src|border-left|HTTP/1|\.pic\{|^row wrap$"
+    r"|^:is\(|^[\w.-]+\{|\{--|-serif|monospace|default-src|border-left|HTTP/1|\.pic\{|^row wrap$"
 )
 """Patterns, scripts and styles are no words."""
 
