@@ -11,6 +11,7 @@ from runbook_lib.models import Override
 from runbook_lib.params import canonical_sha256, load_site_or_lab
 from runbook_lib.record import Record, free_stale
 from runbook_lib.record.lock import lock_path
+from runbook_lib.session.nexts import next_run
 from runbook_lib.steps.approval import approve
 from runbook_lib.steps.overriding import write_override
 
@@ -30,7 +31,7 @@ def approve_command(incident: str, digest: str, *, by: str, reason: str = "") ->
     out(f"Approved by {approval.by}: {len(plan.deletions)} deletions, plan {digest}")
     for row in plan.deletions:
         out(f"  {row.server}: {row.command}")
-    out(f"Next: runbook run {plan.site} --incident {incident}")
+    out(f"Next: {next_run(record)}")
 
 
 def override_command(incident: str, server: str, entry: str, *, sha256: str, by: str, reason: str, accept: str) -> None:
@@ -48,7 +49,7 @@ def override_command(incident: str, server: str, entry: str, *, sha256: str, by:
     )
     write_override(record, override, target, phrase=accept)
     out(f"Overridden by {by}: {server} {entry}; the incident ends at best repaired_unverified.")
-    out(f"Next: runbook run {record.site} --incident {incident} (a new plan is made, and has to be approved)")
+    out(f"Next: {next_run(record)} (a new plan is made, and has to be approved)")
 
 
 def fingerprint(text: str) -> str:

@@ -64,7 +64,7 @@ def _repair(folder: Path, state: dict[str, Any]) -> int:
     site = load_site(folder / "site.yaml")
     _show_incident(site, state)
     out("3. The repair: eight notebooks in order, in one incident. Each looks first; three of them change something.\n")
-    record = Record.create(places.records_dir(), site.name, what="runbook demo")
+    record = Record.create(places.records_dir(), site.name, what="runbook demo", given=str(folder / "site.yaml"))
     report, seconds = run_and_tell(site, str(folder / "site.yaml"), record)
     after, seen = lab.status(folder), lab.read_truth(folder / "truth.jsonl")
     out("\n4. What the lab itself saw: its own log, which the runbook cannot write.\n")

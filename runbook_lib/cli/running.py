@@ -31,7 +31,7 @@ def run_command(
         raise ParameterRefused(
             f"Site {settings.name} has no open incident to resume", next_step="leave out --resume to open a new one"
         )
-    record = open_incident(settings, incident, what="runbook run")
+    record = open_incident(settings, incident, what="runbook run", given=site)
     return conclude(*run_and_tell(settings, site, record, until=last, approve=approve, expect=expect))
 
 

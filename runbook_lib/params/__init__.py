@@ -1,6 +1,7 @@
 """A site's file, validated: what every other module knows of the servers that it talks to."""
 
 from runbook_lib.params.load import (
+    from_anywhere,
     known_sites,
     load_site,
     load_site_or_lab,
@@ -43,6 +44,7 @@ __all__ = [
     "SshLogin",
     "WebAccess",
     "canonical_sha256",
+    "from_anywhere",
     "known_sites",
     "load_site",
     "load_site_or_lab",

@@ -74,11 +74,7 @@ def site_file(name_or_path: str | Path) -> Path:
 
     A plain word is a name in ``params/``; what holds a slash, ends in ``.yaml`` or is a ``Path`` is a path.
     """
-    is_name = isinstance(name_or_path, str) and re.fullmatch(r"[\w.-]+", name_or_path) is not None
-    if is_name and not str(name_or_path).endswith((".yaml", ".yml")):
-        path = params_dir() / f"{name_or_path}.yaml"
-    else:
-        path = Path(name_or_path)
+    path = params_dir() / f"{name_or_path}.yaml" if _is_name(name_or_path) else Path(name_or_path)
     if path.is_file():
         return path
     raise SiteFileInvalid(
@@ -87,6 +83,16 @@ def site_file(name_or_path: str | Path) -> Path:
         found=f"known sites: {', '.join(known_sites()) or 'none'}",
         next_step="give one of these names, the path of a site's file, or copy params/example.yaml to a new one",
     )
+
+
+def from_anywhere(name_or_path: str) -> str:
+    """Return what leads to the same site's file from any folder: a name as it is, a path absolute."""
+    return name_or_path if _is_name(name_or_path) else str(Path(name_or_path).expanduser().absolute())
+
+
+def _is_name(name_or_path: str | Path) -> bool:
+    is_word = isinstance(name_or_path, str) and re.fullmatch(r"[\w.-]+", name_or_path) is not None
+    return is_word and not str(name_or_path).endswith((".yaml", ".yml"))
 
 
 def known_sites() -> tuple[str, ...]:

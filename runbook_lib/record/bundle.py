@@ -52,8 +52,8 @@ class Record(Vault):
         return f"<Record {self.incident} of site {self.site}>"
 
     @classmethod
-    def create(cls, root: Path, site: str, *, what: str = "") -> Self:
-        """Open a new incident of ``site``; ``what`` says why or by which stage."""
+    def create(cls, root: Path, site: str, *, what: str = "", given: str = "") -> Self:
+        """Open a new incident of ``site``; ``what``: why or by which stage, ``given``: the name or path of its file."""
         now = datetime.now(UTC)
         for _ in range(1000):
             incident = f"{cls.PREFIX}{now:%Y%m%dT%H%M%SZ}-{site_slug(site)}-{secrets.token_hex(2)}"
@@ -61,7 +61,8 @@ class Record(Vault):
                 break
         record = cls(root, incident, site)
         make_folder(record.folder)
-        opening = {"incident": incident, "site": site, "opened_utc": now.isoformat(), "by": operator(), "what": what}
+        said = {"incident": incident, "site": site, "opened_utc": now.isoformat(), "by": operator()}
+        opening = {**said, "what": what, "given": given}
         record.keep_json(OPENING, gate_json(opening), kind=Kind.INCIDENT_OPENED, expected=site, text=what)
         return record
 
@@ -81,12 +82,12 @@ class Record(Vault):
         return record
 
     def opening(self) -> dict[str, str]:
-        """``incident``, ``site``, ``opened_utc``, ``by`` and ``what``, as they were when the incident was opened."""
+        """``incident``, ``site``, ``opened_utc``, ``by``, ``what`` and ``given``, as they were when it was opened."""
         lines = self.journal.read().lines
         if not lines or lines[0].kind is not Kind.INCIDENT_OPENED or lines[0].artifact is None:
             raise damaged(self.journal.path, "it does not begin with the opening of an incident")
         opening = json.loads(self.read_bytes(lines[0].artifact))
-        return {key: str(opening.get(key, "")) for key in ("incident", "site", "opened_utc", "by", "what")}
+        return {key: str(opening.get(key, "")) for key in ("incident", "site", "opened_utc", "by", "what", "given")}
 
     # -- facts that one stage leaves to the next --------------------------------------------------
 

@@ -16,6 +16,7 @@ from pathlib import Path
 
 from runbook_lib import places
 from runbook_lib.errors import RunbookError
+from runbook_lib.params import from_anywhere
 from runbook_lib.record import Record, operator
 from runbook_lib.record.files import make_folder, writing
 from runbook_lib.record.stages import FINAL
@@ -49,7 +50,7 @@ def chosen() -> Choice | None:
 
 def choose(choice: Choice) -> None:
     """Keep a choice, whole or not at all; a path is kept absolute. Raises RecordNotWritable."""
-    kept = Choice(site=_from_anywhere(choice.site), incident=choice.incident)
+    kept = Choice(site=from_anywhere(choice.site), incident=choice.incident)
     path = _file()
     if chosen() == kept:
         return
@@ -67,11 +68,6 @@ def has_ended(incident: str) -> bool:
         return bool(incident) and Record.open(places.records_dir(), incident).outcome() in FINAL
     except RunbookError:
         return False
-
-
-def _from_anywhere(site: str) -> str:
-    is_name = re.fullmatch(r"[\w.-]+", site) is not None and not site.endswith((".yaml", ".yml"))
-    return site if is_name else str(Path(site).expanduser().absolute())
 
 
 def _file() -> Path:

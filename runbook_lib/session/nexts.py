@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping
 from typing import NamedTuple
 
 from runbook_lib.models import Stage, StageState
+from runbook_lib.record import Record
 
 
 class Next(NamedTuple):
@@ -64,3 +66,8 @@ def next_steps(stage: Stage, incident: str) -> tuple[Next, ...]:
 def stage_to_go_on_with(states: Mapping[str, StageState]) -> Stage | None:
     """Return the first stage after ``00_start_here`` that is not done, None where all are."""
     return next((each for each in Stage if each is not Stage.START and states[each] is not StageState.DONE), None)
+
+
+def next_run(record: Record) -> str:
+    """Return the command that goes on with an incident, from whichever folder: with the site's file as it was given."""
+    return shlex.join(("runbook", "run", record.opening()["given"] or record.site, "--incident", record.incident))

@@ -7,7 +7,7 @@ from pathlib import Path
 from runbook_lib import places
 from runbook_lib.errors import DeviceUnreachable, ParameterRefused, StageOutOfOrder
 from runbook_lib.models import Answer, Stage
-from runbook_lib.params import LabRequest, Site, load_site, load_site_or_lab, secret_references
+from runbook_lib.params import LabRequest, Site, from_anywhere, load_site, load_site_or_lab, secret_references
 from runbook_lib.record import Record, find_open, list_records, note_template, operator, works_under_lock
 from runbook_lib.secrets import REDACTOR, learn
 from runbook_lib.session.choice import Choice, choose, has_ended, resolved
@@ -42,7 +42,7 @@ def open_runbook(stage: str, site: str = "", incident: str = "", approve: str = 
     incident = "" if ended else wanted.incident
     if which is Stage.POST_MORTEM:
         incident = incident or newest_incident(settings)
-    record = open_incident(settings, incident, what=which.value)
+    record = open_incident(settings, incident, what=which.value, given=wanted.site)
     if which is Stage.START and person:
         choose(Choice(site=wanted.site, incident=record.incident))
     learn(secret_references(settings))
@@ -82,15 +82,17 @@ def open_site(name_or_path: str) -> Site:
     return loaded
 
 
-def open_incident(site: Site, incident: str, *, what: str) -> Record:
+def open_incident(site: Site, incident: str, *, what: str, given: str = "") -> Record:
     """Return the record of the named incident, else of the site's open one, else of a new one.
+
+    ``what`` says by which stage or command, and ``given`` what led it to the site's file: a name or a path.
 
     Raises ParameterRefused where the named incident is another site's.
     """
     root = places.records_dir()
     incident = incident or find_open(root, site.name) or ""
     if not incident:
-        return Record.create(root, site.name, what=what)
+        return Record.create(root, site.name, what=what, given=from_anywhere(given) if given else "")
     record = Record.open(root, incident)
     if record.site != site.name:
         raise ParameterRefused(

@@ -10,6 +10,7 @@ from __future__ import annotations
 import base64
 import json
 import re
+import shlex
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
@@ -69,7 +70,7 @@ def story(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Story]:
         (lab.folder / "secrets" / "auth_key").write_text(f"{WRONG_KEY}\n")
         failed = commands.run("run", site)
         (lab.folder / "secrets" / "auth_key").write_text(f"{key}\n")
-        repaired = commands.run("run", site, "--resume")
+        repaired = commands.run(*next_run(approved.out))
         yield Story(commands, lab, refused, locked, approved, unseen, failed, repaired)
 
 
@@ -77,7 +78,7 @@ def production_file(lab: Lab) -> Path:
     """The site's file without ``kind: lab``: the software does not know that it is in a lab."""
     site = yaml.safe_load(lab.site_file.read_text())
     del site["kind"]
-    path = lab.folder / "berlin.yaml"
+    path = lab.folder / "site of berlin.yaml"
     path.write_text(yaml.safe_dump(site | {"name": "berlin"}, sort_keys=False))
     return path
 
@@ -87,6 +88,13 @@ def plan_in(text: str) -> tuple[str, str]:
     found = re.search(r"runbook approve (\S+) ([0-9a-f]{64})", text)
     assert found, text
     return found[1], found[2]
+
+
+def next_run(text: str) -> list[str]:
+    """The arguments of the command that the approval names as the next."""
+    found = re.search(r"^Next: runbook (run .*)$", text, re.MULTILINE)
+    assert found, text
+    return shlex.split(found[1])
 
 
 def run_until_silent(commands: Commands, lab: Lab, site: Path) -> Said:
@@ -118,6 +126,13 @@ def test_approval_names_what_it_allows(story: Story) -> None:
     assert story.approved.code == 0
     assert "Approved by Ada Example" in story.approved.out
     assert story.approved.out.count(DELETE) == 3
+
+
+def test_approval_ends_with_the_command_that_goes_on(story: Story) -> None:
+    """It names the site's file, which is no name in ``params/``, and the incident; run as printed it repairs."""
+    site = story.lab.folder / "site of berlin.yaml"
+    assert next_run(story.approved.out) == ["run", str(site), "--incident", story.record.incident]
+    assert story.repaired.code == 0
 
 
 def test_second_run_of_the_site_is_refused_with_the_name_of_the_first(story: Story) -> None:

@@ -13,7 +13,7 @@ from runbook_lib.models import (
     Stage,
     Standing,
 )
-from runbook_lib.session.nexts import stage_to_go_on_with
+from runbook_lib.session.nexts import next_run, stage_to_go_on_with
 from runbook_lib.session.runbook import Runbook
 from runbook_lib.steps import (
     preflight,
@@ -54,12 +54,11 @@ class StartHere(Runbook):
         """Show the notebook with which this incident goes on, and what comes next for each way in which this ends."""
         states = self.context.record.stage_states()
         stage = stage_to_go_on_with(states)
-        site, incident = self.context.site.name, self.incident
         rows = [
             ("notebook", Link(stage.value, f"{stage}.ipynb") if stage else "none: every stage is done"),
             ("its state", states[stage] if stage else "-"),
-            ("opens by itself", f"site {site}, incident {incident}"),
-            ("as a batch job", f"runbook run {site} --incident {incident}"),
+            ("opens by itself", f"site {self.context.site.name}, incident {self.incident}"),
+            ("as a batch job", next_run(self.context.record)),
         ]
         go_on = Table(title="Go on here", headers=("what", "value"), rows=tuple(Row(cells=cells) for cells in rows))
         return View(self.stage, (go_on, *super().next().tables))
