@@ -74,6 +74,11 @@ class Redactor:
             if (reference, value) not in self._known:
                 self._known = {**self._known, (reference, value): _Known(reference, len(value), _spellings(value))}
 
+    def forget(self) -> None:
+        """Know nothing any more, where what comes next has nothing to do with what was before."""
+        with self._lock:
+            self._known = {}
+
     def known(self) -> tuple[tuple[str, str], ...]:
         """Return each reference and the value that it led to. For searches; never to be shown or kept."""
         return tuple(self._known)

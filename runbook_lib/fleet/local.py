@@ -34,8 +34,8 @@ PURPOSE = "run the stages, as one of a fleet"
 GRACE_S = 20.0
 """How long a worker that was told to end has for it; a kernel takes five of them to stop a cell."""
 _LONGEST_LINE = 1 << 20
-_MOST_SITES = 25
-"""Sites that one worker runs before another takes its place: it looks for the secrets of all of them all the time."""
+_MOST_SITES = 100
+"""Sites that one worker runs before another takes its place, so that nothing which a site left in it stays for long."""
 
 
 class LocalExecutor:

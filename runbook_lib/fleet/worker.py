@@ -16,6 +16,7 @@ from dataclasses import asdict
 from types import FrameType
 from typing import Any, TextIO
 
+from runbook_lib import secrets
 from runbook_lib.engine.signals import Terminated
 from runbook_lib.fleet.site_run import result_of_interruption, run_site
 from runbook_lib.fleet.task import SiteEvent, SiteResult, SiteTask
@@ -41,14 +42,20 @@ class Worker:
         threading.Thread(target=self._read, name="tasks", daemon=True).start()
         while (task := self._tasks.get()) is not None:
             self._busy = True
-            os.environ[TOKEN_VARIABLE] = task.token
             try:
-                result = run_site(task, lambda event: self._say("event", event), self._halted.is_set)
-            except (KeyboardInterrupt, SystemExit):
-                self._say("result", result_of_interruption(task))
-                raise
-            self._say("result", result)
-            self._busy = False
+                self._run(task)
+            finally:
+                self._busy = False
+                secrets.REDACTOR.forget()  # the next site's kernels know none of them; all would be looked for
+
+    def _run(self, task: SiteTask) -> None:
+        os.environ[TOKEN_VARIABLE] = task.token
+        try:
+            result = run_site(task, lambda event: self._say("event", event), self._halted.is_set)
+        except (KeyboardInterrupt, SystemExit):
+            self._say("result", result_of_interruption(task))
+            raise
+        self._say("result", result)
 
     def _read(self) -> None:
         for line in self._source:

@@ -71,17 +71,20 @@ def test_cells_that_follow_each_other_at_once_are_written_together(tmp_path, mon
     """The file of a running notebook is behind it by the given time at most, and not written for each cell."""
     monkeypatch.setattr("runbook_lib.engine.states.BEHIND_S", 0.05)
 
+    written = asyncio.Event()
+    monkeypatch.setattr("runbook_lib.engine.states.replace_file", lambda *what: (replace_file(*what), written.set()))
+
     async def run() -> tuple[bytes, bytes]:
         states = running(tmp_path / "out.ipynb")
         begun = (tmp_path / "out.ipynb").read_bytes()
+        written.clear()
         for index, cell in enumerate(states.nb.cells):
             states.cell_start(cell, index)
             states.cell_complete(cell, index)
         at_once = (tmp_path / "out.ipynb").read_bytes()
         assert at_once == begun
-        while (later := (tmp_path / "out.ipynb").read_bytes()) == begun:
-            await asyncio.sleep(0.01)
-        return begun, later
+        await asyncio.wait_for(written.wait(), 10)
+        return begun, (tmp_path / "out.ipynb").read_bytes()
 
     begun, later = asyncio.run(run())
     assert (begun.count(b"completed"), later.count(b"completed")) == (0, 3)
