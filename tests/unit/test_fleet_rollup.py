@@ -7,19 +7,22 @@ import shutil
 import subprocess
 from dataclasses import asdict, replace
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 from runbook_lib.canonical import canonical_json, sha256_hex
-from runbook_lib.errors import ParameterRefused
+from runbook_lib.errors import ParameterRefused, RecordDamaged
 from runbook_lib.fleet.outcome import RoundOutcome, SiteOutcome, exit_code, whole
-from runbook_lib.fleet.rollup import PlannedSite, rollup_digest
+from runbook_lib.fleet.planning import newest_rollup
+from runbook_lib.fleet.rollup import PlannedSite, Rollup, rollup_digest
 from runbook_lib.fleet.round import Round, rounds_of
 from runbook_lib.fleet.task import SiteState
 from runbook_lib.models import Outcome
 from runbook_lib.places import project_root
-from runbook_lib.record import Record
+from runbook_lib.record import Kind, Record
+from runbook_lib.record.facts import to_json_value
 
 SITES = tuple(
     PlannedSite(site=f"s{n}", incident=f"i{n}", plan=f"{n}" * 64, described="d" * 64, deletions=("x",))
@@ -64,6 +67,27 @@ def test_the_round_and_the_number_of_sites_are_in_the_digest() -> None:
     """A roll-up approves nothing in another round, of another fleet, or with one site less."""
     others = (digest(*SITES, round_id="fleet-2"), digest(*SITES, fleet="other"), digest(*SITES[1:]))
     assert digest(*SITES) not in others
+
+
+def test_a_roll_up_whose_digest_is_not_that_of_its_sites_is_refused(tmp_path: Path) -> None:
+    """Who writes a record anew, hashes and all, still cannot put a site under a digest that was approved without it."""
+    round_ = Round.create(tmp_path, "evening")
+    of = partial(rollup_digest, fleet="evening", round_id=round_.incident)
+    for sites, told in ((SITES[:2], SITES[:2]), (SITES, SITES[:2])):
+        rollup = Rollup(
+            fleet="evening",
+            round=round_.incident,
+            made_utc=datetime(2026, 1, 1, tzinfo=UTC),
+            digest=of(told),
+            sites=sites,
+            not_planned=(),
+        )
+        path = f"rollups/{len(sites)}.json"
+        round_.keep_json(path, to_json_value(rollup), kind=Kind.DECIDED, seen=rollup.digest, text="roll-up")
+        if sites == told:
+            assert newest_rollup(round_) == rollup
+    with pytest.raises(RecordDamaged, match="digest is not that of its sites"):
+        newest_rollup(round_)
 
 
 def outcome(*states: SiteState) -> RoundOutcome:
