@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import io
 import re
 import shutil
 import sys
+from collections.abc import Iterator, Sequence
+from itertools import zip_longest
 
-from rich.box import SQUARE
-from rich.cells import cell_len
+from rich.cells import cell_len, set_cell_size
 from rich.console import Console
-from rich.table import Table as Grid
 from rich.text import Text
 
 from runbook_lib.errors import printable
@@ -25,6 +24,10 @@ PROSE_WIDTHS = (26, 18)
 _DIGEST = re.compile(r"\b([0-9a-f]{32})([0-9a-f]{32})\b")
 
 Rows = list[tuple[str, ...]]
+
+# rich measures and breaks lines; its own tables take ten times as long, which a fleet pays for each cell of a notebook.
+# In a kernel rich would show what it prints by itself, as well: it is told that this is none.
+_CONSOLE = Console(color_system=None, legacy_windows=False, force_jupyter=False)
 
 
 def room() -> int:
@@ -42,23 +45,19 @@ def text(table: Table, width: int) -> str:
     """
     table = in_language(first_page(table))
     rows = [_cells(row) for row in table.rows] or [(table.empty, *("" for _ in table.headers[1:]))]
-    out = io.StringIO()
-    # In a kernel rich would show the table by itself, as well: it is told that this is none.
-    console = Console(file=out, width=width, color_system=None, legacy_windows=False, force_jupyter=False)
-    console.print(Text(printable(table.title)))
-    console.print(_drawn(table, rows, width))
+    lines = [*_wrapped(printable(table.title), width), *_drawn(table, rows, width)]
     if table.note:
-        console.print(Text(printable(table.note)))
-    return "\n".join(line.rstrip() for line in out.getvalue().splitlines()) + "\n"
+        lines += _wrapped(printable(table.note), width)
+    return "\n".join(line.rstrip() for line in lines) + "\n"
 
 
-def _drawn(table: Table, rows: Rows, width: int) -> Grid:
+def _drawn(table: Table, rows: Rows, width: int) -> Iterator[str]:
     broken = [tuple(_DIGEST.sub(r"\1\n\2", cell) for cell in cells) for cells in rows]
     for tried, prose in ((rows, PROSE_WIDTHS[0]), (rows, PROSE_WIDTHS[1]), (broken, PROSE_WIDTHS[1])):
         widths = _widths(table, tried, width, prose)
         if widths:
-            return _grid(table, tried, widths)
-    return _blocks(table, rows)
+            return _grid([[table.headers], tried], widths)
+    return _blocks(table, rows, width)
 
 
 def _cells(row: Row) -> tuple[str, ...]:
@@ -92,22 +91,35 @@ def _longest_word(cell: str) -> int:
     return max((cell_len(word) for word in cell.split()), default=0)
 
 
-def _grid(table: Table, rows: Rows, widths: list[int]) -> Grid:
-    grid = Grid(header_style="", box=SQUARE)
-    for header, width in zip(table.headers, widths, strict=True):
-        grid.add_column(Text(header), overflow="fold", width=max(1, width))
-    for cells in rows:
-        grid.add_row(*map(Text, cells))
-    return grid
+def _blocks(table: Table, rows: Rows, width: int) -> Iterator[str]:
+    """Each row as a section of its own, a line for each cell that is not empty: the header, and the cell."""
+    said = [[(header, cell) for header, cell in zip(table.headers, cells, strict=True) if cell] for cells in rows]
+    sections: list[Rows] = [list(section) for section in said if section]
+    first = max((cell_len(header) for section in sections for header, _ in section), default=0)
+    second = max((_longest_line(cell) for section in sections for _, cell in section), default=0)
+    return _grid(sections, [first, max(1, min(second, width - first - 7))])
 
 
-def _blocks(table: Table, rows: Rows) -> Grid:
-    grid = Grid(show_header=False, box=SQUARE)
-    grid.add_column(no_wrap=True)
-    grid.add_column(overflow="fold")
-    for cells in rows:
-        for header, cell in zip(table.headers, cells, strict=True):
-            if cell:
-                grid.add_row(Text(header), Text(cell))
-        grid.add_section()
-    return grid
+def _grid(sections: Sequence[Sequence[Sequence[str]]], widths: Sequence[int]) -> Iterator[str]:
+    """Draw rows in columns of these widths, with a line between two sections."""
+    widths = [max(1, width) for width in widths]
+    strokes = ["─" * (width + 2) for width in widths]
+    yield f"┌{'┬'.join(strokes)}┐"
+    for number, section in enumerate(sections):
+        if number:
+            yield f"├{'┼'.join(strokes)}┤"
+        for row in section:
+            columns = [_wrapped(cell, width) for cell, width in zip(row, widths, strict=True)]
+            for pieces in zip_longest(*columns, fillvalue=""):
+                cells = (set_cell_size(piece, width) for piece, width in zip(pieces, widths, strict=True))
+                yield f"│ {' │ '.join(cells)} │"
+    yield f"└{'┴'.join(strokes)}┘"
+
+
+def _wrapped(text: str, width: int) -> list[str]:
+    """Return the lines of a text, no longer than ``width`` columns, broken between words where that is possible."""
+    lines = []
+    for line in text.split("\n"):
+        fits = "\t" not in line and cell_len(line) <= width
+        lines += [line] if fits else [str(piece) for piece in Text(line).wrap(_CONSOLE, width, overflow="fold")]
+    return lines

@@ -1,0 +1,54 @@
+"""Plain-text tables against those that rich draws."""
+
+from __future__ import annotations
+
+import io
+import random
+
+from rich.box import SQUARE
+from rich.console import Console
+from rich.table import Table as Grid
+from rich.text import Text
+
+from runbook_lib.views import Row, Table
+from runbook_lib.views.as_text import text
+
+WORDS = (
+    "a",
+    "yes",
+    "certificate",
+    "é",
+    "证书",
+    "不可信",
+    "x" * 30,
+    "0123456789abcdef" * 4,
+    "",
+    "  two",
+    "line\nbreak",
+    "😀",
+)
+
+
+def drawn_by_rich(table: Table) -> str:
+    """A table that has room enough, as rich draws it."""
+    grid = Grid(header_style="", box=SQUARE)
+    for header in table.headers:
+        grid.add_column(Text(header))
+    for row in table.rows:
+        grid.add_row(*(Text(str(cell)) for cell in row.cells))
+    out = io.StringIO()
+    Console(file=out, width=10_000, color_system=None, legacy_windows=False).print(grid)
+    return out.getvalue()
+
+
+def test_a_grid_is_drawn_as_rich_draws_it() -> None:
+    """Columns stand under each other whatever the width of a letter, and cells keep their lines."""
+    chance = random.Random(20261123)
+    for _ in range(100):
+        headers = tuple(f"{chance.choice(WORDS[:6])} {number}" for number in range(chance.randint(1, 6)))
+        rows = tuple(
+            Row(cells=tuple(" ".join(chance.choices(WORDS, k=chance.randint(0, 3))) for _ in headers))
+            for _ in range(chance.randint(1, 5))
+        )
+        shown = text(Table(title="Title", headers=headers, rows=rows), 10_000)
+        assert shown.partition("\n")[2] == drawn_by_rich(Table(title="", headers=headers, rows=rows))
