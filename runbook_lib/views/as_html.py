@@ -10,7 +10,7 @@ from html import escape
 from runbook_lib.errors import printable
 from runbook_lib.pictures import Picture
 from runbook_lib.views.pages import first_page
-from runbook_lib.views.rows import MARKS, Cell, Link, Row, Table
+from runbook_lib.views.rows import COLOURS, MARKS, Cell, Link, Row, Table
 from runbook_lib.views.translated import in_language
 from runbook_lib.words import said
 
@@ -28,9 +28,8 @@ STYLE = (
     ".rb .whole,.rb .digest{font-family:var(--jp-code-font-family,var(--vscode-editor-font-family,monospace))}"
     ".rb .whole{white-space:pre!important;max-width:none}.rb .short{white-space:pre!important}"
     ".rb tr>:first-child{border-left:4px solid transparent}"
-    ".rb .good>:first-child{border-left-color:#2e9e4f}.rb .bad>:first-child{border-left-color:#d9382c}"
-    ".rb .doubt>:first-child{border-left-color:#d98200}"
-    ".rb p{margin:.4em 0 0!important;max-width:60em;white-space:pre-line}"
+    + "".join(f".rb .{mark}>:first-child{{border-left-color:{colour}}}" for mark, colour in COLOURS.items())
+    + ".rb p{margin:.4em 0 0!important;max-width:60em;white-space:pre-line}"
     "@media print{.rb{overflow:visible}.rb tr{break-inside:avoid}}"
     "</style>"
 )

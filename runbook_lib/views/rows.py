@@ -7,6 +7,8 @@ from dataclasses import dataclass
 
 GOOD, BAD, DOUBT, PLAIN = "good", "bad", "doubt", ""
 MARKS = {GOOD: "✔", BAD: "✘", DOUBT: "?", PLAIN: ""}
+COLOURS = {GOOD: "#2e9e4f", BAD: "#d9382c", DOUBT: "#b86e00"}
+"""The strip before a row or a sentence: a contrast of at least 3 to 1 on light and dark pages."""
 
 _HREF = re.compile(r"(?:\.\./){0,2}[A-Za-z0-9_-][A-Za-z0-9_./-]*(?:#[a-z0-9-]+)?")
 

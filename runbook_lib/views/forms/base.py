@@ -9,7 +9,8 @@ from typing import Any, TypeVar
 import ipywidgets
 
 from runbook_lib.errors import RunbookError, printable
-from runbook_lib.views.rows import BAD, DOUBT, GOOD, MARKS, Row, Table
+from runbook_lib.views.forms.look import STYLE
+from runbook_lib.views.rows import BAD, COLOURS, GOOD, MARKS, Row, Table
 from runbook_lib.views.table import View
 from runbook_lib.words import said
 
@@ -18,7 +19,6 @@ T = TypeVar("T")
 WIDE = {"width": "44em", "max_width": "98%"}
 LABEL = {"description_width": "11em"}
 BELOW = {"margin": "0 0 0 11.6em"}  # in line with the fields, beside their labels
-_COLOURS = {GOOD: "#2e9e4f", BAD: "#d9382c", DOUBT: "#d98200"}
 
 
 class Form(View[T]):
@@ -37,7 +37,8 @@ class Form(View[T]):
         super().__init__(value, tables)
         above, below = (View(value, part)._repr_html_() for part in (tables[:1], tables[1:]))
         # The dataclass is frozen; the widgets are no part of its value.
-        shown = ipywidgets.VBox([first or ipywidgets.HTML(above), *controls, ipywidgets.HTML(below)])
+        shown = ipywidgets.VBox([first or ipywidgets.HTML(above), *controls, ipywidgets.HTML(STYLE + below)])
+        shown.add_class("rb-form")
         object.__setattr__(self, "widget", shown)
 
     def _repr_mimebundle_(self, **options: Any) -> dict[str, Any]:
@@ -52,7 +53,7 @@ class Said(ipywidgets.HTML):  # type: ignore[misc]
         """Show a text; ``mark`` is ``good``, ``bad``, ``doubt`` or nothing."""
         lines = escape(printable(said(text))).replace("\n", "<br>")
         sign = f"{MARKS[mark]} " if mark and text else ""
-        colour = f"border-left:4px solid {_COLOURS[mark]};padding-left:.5em;" if mark and text else ""
+        colour = f"border-left:4px solid {COLOURS[mark]};padding-left:.5em;" if mark and text else ""
         style = f"{colour}line-height:1.45;max-width:60em;overflow-wrap:anywhere"
         self.value = f'<div role="status" style="{style}">{sign}{lines}</div>' if text else ""
 

@@ -15,7 +15,7 @@ from runbook_lib.views.forms.site import SiteControls
 from runbook_lib.views.rows import BAD, GOOD, Row, Table
 from runbook_lib.words import said
 
-MAKE = "Make a new site"
+MAKE, CLOSE = "Make a new site", "Close the form for a new site"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,7 +64,7 @@ class _Controls:
         self.make = ipywidgets.ToggleButton(
             description=said(MAKE),
             tooltip=said("Shows the form for a new site's file"),
-            layout={"width": "16em", "margin": ".3em 0"},
+            layout={"width": "max-content", "min_width": "16em", "margin": ".3em 0"},
         )
         self.new = SiteControls(folder, self._write)
         self.new.widget.layout.display = "none"
@@ -77,7 +77,7 @@ class _Controls:
     def _look(self) -> None:
         state = self._acts.look(self.site.value)
         self.about.say(state.about, "" if state.usable else BAD)
-        self.incident.options = [(words, ident) for ident, words in state.incidents] or [("none", "")]
+        self.incident.options = [(said(words), ident) for ident, words in state.incidents] or [(said("none"), "")]
         self.use.disabled = not state.usable
 
     def _press(self) -> str:
@@ -85,6 +85,7 @@ class _Controls:
 
     def _unfold(self, change: Any) -> None:
         self.new.widget.layout.display = "flex" if change["new"] else "none"
+        self.make.description = said(CLOSE if change["new"] else MAKE)
 
     def _write(self, draft: Draft) -> str:
         said = self._acts.write(draft)

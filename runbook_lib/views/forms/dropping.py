@@ -29,10 +29,6 @@ reader.onload = () => hand(files[0].name, reader.result.split(',')[1] || '');
 reader.onerror = () => hand(files[0].name, '');
 if (files.length === 1) reader.readAsDataURL(files[0].slice(0, LARGEST + 1)); else hand('', '');
 """.replace("LARGEST", str(LARGEST_FILE))
-_STYLE = (
-    "<style>.rb-drop{border:2px dashed #808080;padding:.6em 1em;line-height:1.45}"
-    ".rb-drop.rb-over{border-style:solid}</style>"
-)
 _OVER = "event.preventDefault();this.classList.add('rb-over')"
 _AWAY = "this.classList.remove('rb-over')"
 _DROP = f"event.preventDefault();event.stopPropagation();{_AWAY};{_READ}"
@@ -54,7 +50,7 @@ class FileField:
         )
         self.dropped = ipywidgets.Textarea(layout={"display": "none"})
         handlers = f'ondragover="{_OVER}" ondragleave="{_AWAY}" ondrop="{escape(_DROP)}"'
-        box = ipywidgets.HTML(f'{_STYLE}<div class="rb-drop" {handlers}>{escape(said(words))}</div>')
+        box = ipywidgets.HTML(f'<div class="rb-drop" {handlers}>{escape(said(words))}</div>')
         self.widget = ipywidgets.VBox([box, self.dropped, self.button])
         self.widget.add_class("rb-file")
         self.button.observe(self._chosen, names="value")

@@ -20,7 +20,7 @@ from runbook_lib.words import said
 Write = Callable[[Draft], str]
 """Called with a draft that has no problem; writes the file and returns the sentence to say."""
 
-_HEADING = '<h4 style="margin:.6em 0 .2em">{}</h4>'
+_HEADING = "<h3>{}</h3>"
 _FURTHER = "any key that params/example.yaml explains and that has no field here, such as\ndeadlines:\n  settle_s: 900"
 
 
