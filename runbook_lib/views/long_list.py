@@ -14,6 +14,9 @@ from runbook_lib.words import said
 _AS_IT_STANDS = "what needs a look first"
 _WIDE = {"width": "26em"}
 _LABELS = {"description_width": "6em"}
+_ELSEWHERE = (
+    "A filter, an order and further pages need a kernel and a front end that shows controls: run the cell there."
+)
 
 
 class LongList:
@@ -55,6 +58,11 @@ class LongList:
         self.sort.observe(self._anew, "value")
         self.back.on_click(lambda _: self._turn(-1))
         self.forth.on_click(lambda _: self._turn(1))
+
+    def bundle(self) -> dict[str, Any]:
+        """Return what a cell displays: the controls, or where none can be shown a sentence in their place."""
+        shown: dict[str, Any] = self.widget._repr_mimebundle_() or {}
+        return {**shown, "text/plain": said(_ELSEWHERE)}
 
     def _anew(self, _: Any) -> None:
         self._number = 0

@@ -56,4 +56,4 @@ class View(Generic[T]):
         shown: dict[str, Any] = {"text/html": self._repr_html_(), "text/plain": self.text()}
         display(shown, raw=True)  # type: ignore[no-untyped-call]
         for table in long:
-            display(LongList(table).widget)  # type: ignore[no-untyped-call]
+            display(LongList(table).bundle(), raw=True)  # type: ignore[no-untyped-call]
