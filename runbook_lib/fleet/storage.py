@@ -59,7 +59,8 @@ def _write(system: Any, path: str, content: bytes) -> None:
         if system.cat_file(path) != content:
             raise _refused(path, "there is another file of that name")
         return
-    system.makedirs(path.rpartition("/")[0], exist_ok=True)
+    if path.startswith("/") or "file" in system.protocol:  # a store of buckets has no folders, and may make a bucket
+        system.makedirs(path.rpartition("/")[0], exist_ok=True)
     system.pipe_file(path, content)
 
 

@@ -7,11 +7,12 @@ import pickle
 import zipfile
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import fsspec
 import pytest
 from fleet_kit import fleet_file, inline, task
+from fsspec import AbstractFileSystem
 from fsspec.implementations.memory import MemoryFileSystem
 
 from runbook_lib.errors import ParameterRefused, RecordDamaged, RecordNotWritable, UsageError
@@ -172,6 +173,41 @@ def test_an_address_that_refuses_is_named(tmp_path: Path) -> None:
     assert caught.value.where == f"refusing://bucket/{record.incident}"
     assert "this bucket is read-only" in caught.value.found
     assert packed(record.folder) == before
+
+
+class Buckets(AbstractFileSystem):
+    """A store of buckets, each with the files in it; whoever asks for a folder in one that is missing makes it."""
+
+    protocol = "buckets"
+    cachable = False
+    held: ClassVar[dict[str, dict[str, bytes]]] = {}
+
+    def exists(self, path: str, **more: Any) -> bool:
+        return path in self.held.get(path.partition("/")[0], {})
+
+    def cat_file(self, path: str, *more: Any, **named: Any) -> bytes:
+        return self.held[path.partition("/")[0]][path]
+
+    def makedirs(self, path: str, exist_ok: bool = False) -> None:
+        self.held.setdefault(path.partition("/")[0], {})
+
+    def pipe_file(self, path: str, value: bytes, mode: str = "overwrite", **more: Any) -> None:
+        if path.partition("/")[0] not in self.held:
+            raise FileNotFoundError("there is no such bucket")
+        self.held[path.partition("/")[0]][path] = value
+
+
+def test_no_bucket_is_made_for_a_misspelt_address(tmp_path: Path) -> None:
+    """A record goes into a bucket that is there; one that is not is refused by name, and not made."""
+    fsspec.register_implementation("buckets", Buckets, clobber=True)
+    Buckets.held["evening"] = {}
+    record = Record.create(tmp_path, "s")
+    store_record(record.folder, "buckets://evening/records")
+    assert f"evening/records/{record.incident}/journal.jsonl" in Buckets.held["evening"]
+    with pytest.raises(RecordNotWritable) as caught:
+        store_record(record.folder, "buckets://evenin/records")
+    assert "no such bucket" in caught.value.found
+    assert set(Buckets.held) == {"evening"}
 
 
 def test_an_address_that_cannot_be_one_is_refused_at_once() -> None:
