@@ -112,6 +112,13 @@ class Notebook:
         self.page.get_by_role("menuitem", name=menu, exact=True).click()
         self.page.locator(".lm-Menu-itemLabel", has_text=re.compile(f"^{entry}$")).click()
 
+    def theme(self, name: str) -> None:
+        """Choose one of JupyterLab's themes, and wait until the page has it."""
+        self.page.get_by_role("menuitem", name="Settings", exact=True).click()
+        self.page.locator(".lm-Menu-itemLabel", has_text=re.compile("^Theme$")).hover()
+        self.page.locator(".lm-Menu-itemLabel", has_text=re.compile(f"^{name}$")).click()
+        expect(self.page.locator(f"body[data-jp-theme-name='{name}']")).to_be_attached()
+
     def wait_idle(self) -> None:
         """Wait until the kernel has nothing to do."""
         expect(self.page.get_by_text("Python 3 (ipykernel) | Idle")).to_be_visible(timeout=LONG_MS)

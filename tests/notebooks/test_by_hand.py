@@ -17,6 +17,7 @@ from typing import Any
 
 import pytest
 import yaml
+from accessible import gaps_between_headings, nameless, out_of_reach, said_by_colour_alone, too_faint
 from jupyter_page import LONG_MS, SLOW_MS, Notebook, browser_context
 from lab_server import Server, jupyter_server
 from playwright.sync_api import Page, expect
@@ -57,6 +58,15 @@ def sent(server: Server) -> list[str]:
     lines = lab.read_truth(server.lab / "truth.jsonl")
     changes = ("ncs certvalidation tofu-certs deletecert", "HA registration", "add ISE")
     return [line["what"] for line in lines if line.get("effect") and line["what"].startswith(changes)]
+
+
+def assert_usable(notebook: Notebook, calls: str) -> None:
+    """A form can be used with the keyboard and a screen reader, and nothing in it is said by a colour alone."""
+    shown = notebook.cell(calls).locator(".jp-OutputArea-output")
+    assert nameless(shown) == []
+    assert out_of_reach(notebook.page, shown) == []
+    assert said_by_colour_alone(shown) == []
+    assert gaps_between_headings(notebook.panel) == []
 
 
 def fields(folder: Path) -> dict[str, object]:
@@ -121,6 +131,7 @@ def test_a_site_is_made_by_typing_and_no_password_stays_in_the_form(server: Serv
     start.says("that was no reference, and nothing of it is kept")
     expect(password).to_have_value("")
     expect(start.button("Write the site's file")).to_be_disabled()
+    assert_usable(start, "choose_site")
     for label, value in fields(server.lab).items():
         start.fill(label, value)
     expect(start.button("Write the site's file")).to_be_enabled()
@@ -160,6 +171,7 @@ def test_a_bad_fingerprint_is_refused_with_the_reason(server: Server, page: Page
         lists.fill(FINGERPRINT, digits)
         lists.says(reason)
         expect(lists.button("Keep this for primary")).to_be_disabled()
+    assert_usable(lists, "rb.expectations")
     key = server.lab.parent / "server.key"
     key.write_text("-----BEGIN PRIVATE KEY-----\nMC4CAQAwBQYDK2VwBCIEIA==\n-----END PRIVATE KEY-----\n")
     lists.drop(DROP, key)
@@ -179,25 +191,29 @@ def keep(lists: Notebook, host: str) -> None:
 def test_a_wrong_fingerprint_contradicts_and_blocks_the_plan(server: Server, page: Page) -> None:
     """64 digits of another certificate: the verdict is «contradicted», nothing would be deleted.
 
-    What the others are to present is dropped from the desktop, and chosen with the button.
+    What nobody knows anything of can be overridden, and what contradicts cannot.
     """
     lists = Notebook(page, "20")
     lists.fill(FINGERPRINT, "0" * 64)
     keep(lists, "primary")
-    desk = server.lab / "desk"
     lists.panel.get_by_label("Host", exact=True).select_option("secondary")
-    lists.drop(DROP, desk / "secondary.csr")
+    lists.drop(DROP, server.lab / "desk" / "secondary.csr")
     keep(lists, "secondary")
-    lists.panel.get_by_label("Host", exact=True).select_option("ise")
-    lists.choose("CSR or certificate file", desk / "ise.pem")
-    keep(lists, "ise")
     expect(lists.run("rb.inventory", "rb.presented", "rb.verdicts")).to_contain_text("contradicted")
-    expect(lists.run("rb.override", "rb.plan")).to_contain_text("Blocked: nothing is deleted")
+    lists.run("rb.override")
+    expect(lists.panel.get_by_label("Entry", exact=True).locator("option")).to_have_text(re.compile("ise"))
+    lists.fill("In full words", "yes")
+    lists.says("other words than")
+    assert_usable(lists, "rb.override")
+    expect(lists.run("rb.plan")).to_contain_text("Blocked: nothing is deleted")
 
 
 def test_the_right_fingerprint_in_any_spelling_confirms(server: Server, page: Page) -> None:
-    """Read out with colons, in capitals; the plan then deletes the three stale entries."""
+    """Read out with colons, in capitals; with a certificate's file the plan then deletes the three stale entries."""
     lists = Notebook(page, "20")
+    lists.panel.get_by_label("Host", exact=True).select_option("ise")
+    lists.choose("CSR or certificate file", server.lab / "desk" / "ise.pem")
+    keep(lists, "ise")
     digits = (server.lab / "desk" / "primary.sha256").read_text().strip().upper()
     lists.panel.get_by_label("Host", exact=True).select_option("primary")
     lists.fill(FINGERPRINT, ":".join(re.findall("..", digits)))
@@ -216,7 +232,23 @@ def test_run_all_stops_red_at_the_approval(server: Server, page: Page) -> None:
     expect(delete.cell("rb.require_approval")).to_contain_text("ApprovalMissing")
     delete.wait_idle()
     expect(delete.cell("rb.delete()").locator(".jp-InputPrompt")).to_have_text("[ ]:")
+    assert_usable(delete, "rb.approval")
     assert sent(server) == []
+
+
+def test_letters_and_edges_stand_out_in_light_and_dark(page: Page) -> None:
+    """What the open notebooks show, forms, tables and advice, has the contrast that WCAG 2 asks for in both themes."""
+    delete = Notebook(page, "30")
+    try:
+        for theme in ("JupyterLab Dark", "JupyterLab Light"):
+            delete.theme(theme)
+            for name in ("00", "20", "30"):
+                shown = page.locator(".jp-NotebookPanel").filter(has=page.locator(f"h1:has-text('{name} · ')"))
+                page.get_by_role("tab", name=f"{name}_").click()
+                for output in shown.locator(".jp-OutputArea-output:has(.rb)").all():
+                    assert too_faint(output) == []
+    finally:
+        page.get_by_role("tab", name="30_").click()
 
 
 def test_a_second_tab_approves_nothing_twice(server: Server, page: Page) -> None:
