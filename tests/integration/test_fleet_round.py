@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import shutil
 import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -41,13 +42,26 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ManyLabs]:
         yield lab
 
 
+@pytest.fixture(scope="module")
+def planned(lab: ManyLabs, tmp_path_factory: pytest.TempPathFactory) -> Evening:
+    """A planned round, to be copied."""
+    folder = tmp_path_factory.mktemp("planned")
+    found = Evening(lab.fleet_file, folder / "records")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("RUNBOOK_RECORDS", str(found.records))
+        patch.setenv("RUNBOOK_KEY_DIR", str(folder / "keys"))
+        found.plan()
+    return found
+
+
 @pytest.fixture
-def evening(lab: ManyLabs, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Evening:
-    """A round of its own, planned."""
+def evening(planned: Evening, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Evening:
+    """A round of its own, planned: a copy of all its records."""
     monkeypatch.setenv("RUNBOOK_RECORDS", str(tmp_path / "records"))
     monkeypatch.setenv("RUNBOOK_KEY_DIR", str(tmp_path / "keys"))
-    found = Evening(lab.fleet_file, tmp_path / "records")
-    found.plan()
+    shutil.copytree(planned.records, tmp_path / "records")
+    found = Evening(planned.fleet_file, tmp_path / "records")
+    found.round, found.rollup = Round.open(found.records, planned.round.incident), planned.rollup
     return found
 
 
@@ -125,9 +139,10 @@ def test_another_digest_approves_nothing(evening: Evening, digest: str) -> None:
 def test_a_site_whose_plan_changed_is_not_covered(evening: Evening, lab: ManyLabs) -> None:
     """A plan that was made since, with another digest, is not approved by the roll-up of before."""
     before = evening.rollup
-    lab.renew(SECOND, "ise")
+    lab.set_fault(SECOND, "listcerts_edited", "primary", pattern=r"(?m)^host=.*_9443.*\n", by="", times=1)
     again = Evening(lab.fleet_file, evening.records)
     again.plan()
+    assert [len(each.deletions) for each in again.rollup.sites] == [3, 2, 0]
     evening.rollup = before
     found = evening.approve()
     assert [each.site for each in found.covered] == [FIRST, HEALTHY]
