@@ -17,10 +17,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from distributed import Client
 from fleet_site import Evening
 from repair_site import changes
 
+from runbook_lib.errors import SiteLocked
+from runbook_lib.fleet import dask_worker
 from runbook_lib.fleet.dask_cluster import ClusterOptions, DaskExecutor, connect
+from runbook_lib.fleet.dask_worker import _cluster_lock
 from runbook_lib.fleet.round import Round
 from runbook_lib.fleet.task import SiteEvent, SiteResult, SiteState, SiteTask
 from runbook_lib.lab.many import ManyLabs
@@ -174,6 +178,21 @@ def test_a_worker_that_dies_while_it_deletes_leaves_unknown_and_nothing_twice(
     (again,) = run_on(cluster, [evening.task(DELETES, Stage.DELETE)])
     assert again.state is SiteState.DONE, again.why
     assert len(set(intents(record))) == len(intents(record)) == 3
+
+
+def test_a_site_has_one_place_on_the_whole_cluster(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever sends a site whose place is taken, from whatever disk, is stopped by name; other sites are not."""
+    monkeypatch.setattr(dask_worker, "LEASE_S", 0.2)
+    first, second = (
+        SiteTask(site=name, site_file="", described="", incident="i", approve="", until=Stage.START, records="r")
+        for name in (FIRST, SECOND)
+    )
+    with Client(processes=False, n_workers=1, threads_per_worker=1, dashboard_address=None):
+        refused = pytest.raises(SiteLocked, match="another worker")
+        with _cluster_lock(first), _cluster_lock(second), refused, _cluster_lock(first):
+            raise AssertionError("two at one site")
+        with _cluster_lock(first):
+            pass
 
 
 def test_a_scheduler_that_is_gone_is_a_result(evening: Evening, cluster: Cluster, lab: ManyLabs) -> None:
