@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Iterator
 from dataclasses import replace
@@ -16,6 +17,7 @@ from runbook_lib.cli.fleet_triage import exit_code, triage_json, triage_view
 from runbook_lib.fleet.finding import Condition, Finding
 from runbook_lib.fleet.inventory import load_fleet
 from runbook_lib.fleet.sites import Fleet, FleetSite
+from runbook_lib.fleet.triage import _Asking, triage_site
 from runbook_lib.fleet.triaging import Limits, triage_fleet
 from runbook_lib.lab.many import ManyLabs
 from runbook_lib.models import Verdict
@@ -101,6 +103,28 @@ def test_a_site_that_never_answers_is_still_looked_at(findings: dict[str, Findin
     finding = findings[SILENT]
     assert len(finding.certificates) == 3
     assert all("no answer" in phase.problem or "no login" in phase.problem for phase in finding.phases if phase.problem)
+
+
+@pytest.mark.timeout(60)
+def test_a_site_with_patient_deadlines_is_waited_for_no_longer_than_a_phase(fleet: Fleet, tmp_path: Path) -> None:
+    """An hour in the site's file does not hold up the fleet: nobody answers, and each login ends with its phase."""
+    hour = dict.fromkeys(("connect_s", "command_s", "probe_s"), 3600.0)
+    site = fleet.site(SILENT).site
+    site = site.model_copy(update={"deadlines": site.deadlines.model_copy(update=hour)})
+    finding = asyncio.run(triage_site(FleetSite(site, "here"), tmp_path, phase_s=0.5))
+    assert finding.condition is Condition.UNREACHABLE
+
+
+@pytest.mark.timeout(60)
+def test_whatever_a_phase_waits_for_it_ends(fleet: Fleet, tmp_path: Path) -> None:
+    """A phase in which no deadline of a device holds ends all the same, and says after how long."""
+
+    async def wait() -> list[str]:
+        asking = _Asking(fleet.site(SILENT).site, tmp_path, 0.1)
+        assert await asking._phase("logs", asyncio.Event().wait) is None
+        return [error.what for error in asking._errors.values()]
+
+    assert asyncio.run(wait()) == ["no answer within 0.1 s"]
 
 
 def test_every_site_is_told_of_once(findings: dict[str, Finding], told: list[str]) -> None:
