@@ -6,6 +6,7 @@ import asyncio
 import json
 import shutil
 import signal
+import socket
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -106,6 +107,30 @@ def test_an_impostors_site_is_in_no_roll_up(evening: Evening, lab: ManyLabs) -> 
     assert IMPOSTOR not in {each.site for each in evening.approve().covered}
     with pytest.raises(ParameterRefused, match="holds no plan of these sites"):
         evening.approve(IMPOSTOR)
+
+
+def test_a_site_that_does_not_answer_keeps_no_other_from_its_plan(
+    lab: ManyLabs, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where nobody listens there is no plan, for a reason that is told; the site after it is planned."""
+    monkeypatch.setenv("RUNBOOK_RECORDS", str(tmp_path / "records"))
+    content = yaml.safe_load(lab.site_file(HEALTHY).read_text(encoding="utf-8")) | {"name": "gone"}
+    for key, address in (("primary", "127.0.0.1"), ("secondary", "127.0.0.2")):
+        content[key]["address"] = address
+        content[key]["ssh"] |= {"port": _closed_port(), "host_key": ["SHA256:" + key[0] * 43]}
+    (lab.folder / HEALTHY / "gone.yaml").write_text(yaml.safe_dump(content), encoding="utf-8")
+    sites = [{"file": str(lab.folder / HEALTHY / "gone.yaml")}, {"file": str(lab.site_file(HEALTHY))}]
+    (tmp_path / "fleet.yaml").write_text(yaml.safe_dump({"name": "half", "sites": sites}), encoding="utf-8")
+    found = Evening(tmp_path / "fleet.yaml", tmp_path / "records")
+    found.plan()
+    assert [each.site for each in found.rollup.sites] == [HEALTHY]
+    assert [(each.site, "SSH" in each.why) for each in found.rollup.not_planned] == [("gone", True)]
+
+
+def _closed_port() -> int:
+    with socket.socket() as found:
+        found.bind(("127.0.0.1", 0))
+        return int(found.getsockname()[1])
 
 
 def test_one_approval_is_an_approval_in_each_record(evening: Evening) -> None:
