@@ -156,15 +156,24 @@ def test_after_each_death_the_site_is_looked_at_anew_and_nothing_is_done_twice(d
     assert [what.split()[0] for what in done.ise] == ["add"]
 
 
-def test_told_to_end_at_once_a_site_says_how_far_it_came(evening: Evening, lab: ManyLabs, tmp_path: Path) -> None:
-    """A run that is ended in a reading stage has stopped, says so in its record, and leaves no lock."""
+def abandon(executor: LocalExecutor) -> None:
+    """What a worker sees of it when the process that steers the fleet is killed."""
+    for process in executor._all:
+        process.leave()
+
+
+@pytest.mark.parametrize("ends", [LocalExecutor.abort, abandon])
+def test_told_to_end_at_once_a_site_says_how_far_it_came(
+    evening: Evening, lab: ManyLabs, tmp_path: Path, ends: Callable[[LocalExecutor], None]
+) -> None:
+    """A run that is ended in a reading stage, or whose starter is gone, has stopped, says so, and leaves no lock."""
     evening.round = Round.create(evening.records, evening.fleet.name)
     evening.rollup = None  # type: ignore[assignment]
     lab.set_fault(READ, "silent", service="ssh")
     task = evening.task(READ, Stage.START)
 
     def on(event: SiteEvent, executor: LocalExecutor) -> None:
-        threading.Timer(3.0, executor.abort).start()
+        asyncio.get_running_loop().call_later(3.0, ends, executor)
 
     try:
         ended = run_one(task, tmp_path / "log", on)
