@@ -130,7 +130,8 @@ def test_whatever_a_phase_waits_for_it_ends(fleet: Fleet, tmp_path: Path) -> Non
 def test_every_site_is_told_of_once(findings: dict[str, Finding], told: list[str]) -> None:
     """One line a site, as it is found; those that never answer hold up nobody."""
     assert sorted(told) == sorted(findings)
-    assert told[0] not in (SILENT, HALF_SILENT)
+    beside = [f"site-{number:03}" for number in range(10, 26)]  # the later ones of the same process
+    assert set(told[: told.index(SILENT)]) & set(beside)
 
 
 def test_nothing_is_changed(lab: ManyLabs, findings: dict[str, Finding]) -> None:
