@@ -30,7 +30,10 @@ SPEAKING = (
 SILENT = ("web/labels.py", "logs/schema.py", "params/names.py", "pictures/svg.py", "web/phrases.py")
 """Tables of the product's own words."""
 WORDS = {"headers", "title", "caption", "description", "empty", "note", "placeholder", "tooltip", "label"}
+WORDS |= {"expected", "actual"}
 """Arguments that are shown even where they hold a single word."""
+SHOWN_BY = {"said": 1, "Link": 1, "button": 2, "text_field": 2, "Group": 1, "FieldSpec": 2}
+"""Calls that show their first arguments, and how many of them."""
 _SENTENCE = re.compile(r"[A-Za-z]{2,}[,;:.)»]* [^\n]*[a-z]{2,}")
 _CODE = re.compile(
     r"\\[a-zA-Z]|\(\?|=>|</?\w+[ >]|@media|\|[A-Z\[]|^[\w./-]+\.(?:py|js|html)$"
@@ -99,8 +102,9 @@ def _inside(tree: ast.Module) -> Iterator[int]:
 def _words(tree: ast.Module) -> Iterator[int]:
     """Yield what is shown even as a single word: arguments that are, cells, word tables, states and verdicts."""
     for node in ast.walk(tree):
-        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in {"said", "Link"}:
-            yield from (id(argument) for argument in node.args[:1])
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
+            for argument in node.args[: SHOWN_BY.get(node.func.id, 0)]:
+                yield from _choices(argument)
         if isinstance(node, ast.keyword) and node.arg == "cells" and isinstance(node.value, ast.Tuple):
             yield from (id(cell) for cell in node.value.elts)
         if isinstance(node, ast.keyword) and node.arg in WORDS:
@@ -110,10 +114,23 @@ def _words(tree: ast.Module) -> Iterator[int]:
                 if isinstance(line, ast.Assign):
                     yield from _strings(line.value)
         elif isinstance(node, ast.Assign) and any(
-            isinstance(t, ast.Name) and "words" in t.id.lower() for t in node.targets
+            isinstance(t, ast.Name) and re.search("words|headers", t.id.lower()) for t in node.targets
         ):
             yield from _strings(node.value)
+        elif isinstance(node, ast.Assign) and any(isinstance(t, ast.Name) and t.id == "rows" for t in node.targets):
+            rows = (row for row in ast.walk(node.value) if isinstance(row, ast.Tuple))
+            yield from (id(cell) for row in rows for cell in row.elts)
+
+
+def _choices(node: ast.expr) -> Iterator[int]:
+    """Yield a text, or each of those of which one is shown."""
+    for each in (node.body, node.orelse) if isinstance(node, ast.IfExp) else (node,):
+        yield id(each)
 
 
 def _strings(node: ast.AST) -> Iterator[int]:
-    return (id(each) for each in ast.walk(node) if isinstance(each, ast.Constant) and isinstance(each.value, str))
+    return (
+        id(each)
+        for each in ast.walk(node)
+        if isinstance(each, ast.JoinedStr) or (isinstance(each, ast.Constant) and isinstance(each.value, str))
+    )

@@ -90,7 +90,7 @@ class Runbook:
         self.context.record.end_stage(self.stage, StageState.DONE)
         if self.stage is Stage.VERIFY:
             seal_by_hand(self.context)
-        return View(StageState.DONE, (standing.stages({self.stage: StageState.DONE}, "Closed"),))
+        return View(StageState.DONE, (standing.stages({self.stage: StageState.DONE}, title="Closed"),))
 
     def _seal(self) -> None:
         """What a stage asks of itself before it may be called done; raises where it may not."""

@@ -16,8 +16,9 @@ from runbook_lib.words.templates import Templates
 VARIABLE = "RUNBOOK_LANG"
 ENGLISH = "en"
 FILES = {"zh": Path(__file__).with_name("zh_CN.po")}
-# Texts that were put together stand side by side, in lines, or around a middle dot, a colon or a semicolon.
-_SEAMS = re.compile(r"(\n|  +| · |: |; |(?<=[.!?]) (?=[A-Z«]))")
+# Texts that were put together stand side by side, in lines, or around a middle dot, a semicolon or a colon; what stands
+# between the first ones may be known as a whole though it holds one of the later ones.
+_SEAMS = tuple(map(re.compile, (r"(\n|  +)", r"( · )", r"((?<=[.!?]) (?=[A-Z«]))", r"(; )", r"(: )")))
 
 
 class AsIs(str):
@@ -74,16 +75,17 @@ def said(text: str) -> str:
 
 @lru_cache(maxsize=8192)
 def _said(chosen: str, text: str) -> str:
-    templates = catalogue(chosen)
-    whole = templates.translate(text)
-    if whole is not None:
-        return whole
-    parts = _SEAMS.split(text)
-    if len(parts) == 1:
-        return text
-    found = [part if index % 2 else (templates.translate(part) or part) for index, part in enumerate(parts)]
     # A full-width stop needs no space behind it.
-    return re.sub(r"(?<=[。！？；]) (?=\S)", "", "".join(found))
+    return re.sub(r"(?<=[。！？；]) (?=\S)", "", _joined(catalogue(chosen), text, _SEAMS))
+
+
+def _joined(templates: Templates, text: str, seams: tuple[re.Pattern[str], ...]) -> str:
+    """Return a text whose whole is known, or whose parts between the first of the seams are."""
+    whole = templates.translate(text)
+    if whole is not None or not seams:
+        return text if whole is None else whole
+    parts = seams[0].split(text)
+    return "".join(part if index % 2 else _joined(templates, part, seams[1:]) for index, part in enumerate(parts))
 
 
 @lru_cache

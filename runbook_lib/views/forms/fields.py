@@ -61,7 +61,7 @@ def _server(key: str, host: str, number: int) -> Group:
 def _ise(number: int) -> Group:
     who, name = ("ISE", "ise") if number == 0 else ("Second ISE", "ise2")
     return Group(
-        f"{'The' if number == 0 else 'A second'} ISE server",
+        "The ISE server" if number == 0 else "A second ISE server",
         (
             FieldSpec(("ise", number, "name"), f"{who}: name", name, needed=False),
             FieldSpec(("ise", number, "address"), f"{who}: address", f"192.0.2.{20 + number}"),

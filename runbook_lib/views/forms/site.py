@@ -50,10 +50,10 @@ class SiteControls:
         self._check()
 
     def _box(self, group: Group) -> ipywidgets.VBox:
-        heading = group.title + (" (leave empty if there is none)" if group.optional else "")
+        heading = said(group.title) + (said(" (leave empty if there is none)") if group.optional else "")
         fields = [self.fields[spec.where].widget for spec in group.fields]
         return ipywidgets.VBox(
-            [ipywidgets.HTML(_HEADING.format(escape(said(heading)))), *fields], layout={"margin": "0 2em 0 0"}
+            [ipywidgets.HTML(_HEADING.format(escape(heading))), *fields], layout={"margin": "0 2em 0 0"}
         )
 
     def _further_typed(self, _: Any) -> None:
@@ -95,7 +95,7 @@ class SiteControls:
         return field.spec.needed and field.value() is None and (begun or not group.optional)
 
     def _missing(self) -> list[str]:
-        return [field.spec.label for field in self.fields.values() if self._needed(field)]
+        return [said(field.spec.label) for field in self.fields.values() if self._needed(field)]
 
     def _summary(self, found: Draft, elsewhere: list[Problem]) -> None:
         lines = [f"{shown_key(problem.where)}: {problem.text}" for problem in elsewhere]
@@ -106,7 +106,7 @@ class SiteControls:
             where for where in self.fields if self.fields[where].value() is not None and self._problem_at(where, found)
         ]
         if wrong:
-            lines.append(f"not right yet: {', '.join(self.fields[where].spec.label for where in wrong)}")
+            lines.append(f"not right yet: {', '.join(said(self.fields[where].spec.label) for where in wrong)}")
         self.button.disabled = bool(lines)
         self.said.say(
             "\n".join(lines) or "Everything is as it should be.",
