@@ -22,7 +22,8 @@ from runbook_lib.record import Record, Seal, SiteLock, gate_notebook, note_templ
 from runbook_lib.report import report_in
 from runbook_lib.secrets import learn
 
-_ON_PAGES = frozenset({Stage.REGISTER, Stage.READD_ISE, Stage.VERIFY, Stage.POST_MORTEM})
+ON_PAGES = frozenset({Stage.REGISTER, Stage.READD_ISE, Stage.VERIFY, Stage.POST_MORTEM})
+"""The stages that may need a browser, and those after them."""
 UNKNOWN_EXIT = errors.OutcomeUnknown.exit_code
 
 
@@ -81,7 +82,7 @@ def run_stages(
     BrowserMissing before anything is contacted where a stage will need one. After Ctrl-C or SIGTERM the
     record says so before the interruption goes on. However the run ends, the record is sealed at its end.
     """
-    if until in _ON_PAGES:
+    if until in ON_PAGES:
         find_browser(site.browser)
     # What the notebooks' kernels print and write is kept by this process, so its gate must know the secrets too.
     learn(secret_references(site))
@@ -214,4 +215,4 @@ def _exit_code(last: StageReport, outcome: Outcome | None) -> int:
     return kind.exit_code if kind else 1
 
 
-__all__ = ["Listener", "RunReport", "StageReport", "run_stages"]
+__all__ = ["ON_PAGES", "Listener", "RunReport", "StageReport", "run_stages"]

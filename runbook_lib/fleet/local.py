@@ -16,10 +16,11 @@ from collections.abc import Callable, Mapping
 from contextlib import ExitStack, suppress
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from runbook_lib import places
-from runbook_lib.errors import RecordNotWritable, SiteLocked
+from runbook_lib.browsers import find_browser
+from runbook_lib.errors import BrowserMissing, RecordNotWritable, SiteLocked
 from runbook_lib.fleet.deaths import after_death, alone, left_behind, locked
 from runbook_lib.fleet.storage import store_record
 from runbook_lib.fleet.task import SiteEvent, SiteResult, SiteState, SiteTask
@@ -27,6 +28,10 @@ from runbook_lib.fleet.worker import HALT
 from runbook_lib.kernels import WarmKernels
 from runbook_lib.models import Stage
 from runbook_lib.record import SiteLock
+from runbook_lib.runner import ON_PAGES
+
+if TYPE_CHECKING:
+    from runbook_lib.web.shared import SharedBrowser
 
 Tell = Callable[[SiteEvent], None]
 
@@ -39,7 +44,7 @@ _MOST_SITES = 100
 
 
 class LocalExecutor:
-    """Runs tasks on worker processes of this machine, which share one warm process; ``close`` ends them.
+    """Runs tasks on worker processes of this machine; they share a warm process and a browser. ``close`` ends them all.
 
     Each site's record is copied to ``address`` when the site has ended, where there is one.
     """
@@ -50,6 +55,8 @@ class LocalExecutor:
         self._address = address
         self._open = ExitStack()
         self._kernels: WarmKernels | None = None
+        self._browser: SharedBrowser | None = None
+        self._starting = asyncio.Lock()
         self._idle: list[_Process] = []
         self._all: list[_Process] = []
         self._halted = False
@@ -88,7 +95,7 @@ class LocalExecutor:
         return result
 
     async def _start(self, task: SiteTask) -> _Process:
-        environment = _environment(task.records)
+        environment = _environment(task.records) | await self._shared_browser(task.until)
         if self._kernels is None:
             self._kernels = self._open.enter_context(WarmKernels(environment=environment))
         process = await _Process.start(environment, self._output, self._kernels.descriptor())
@@ -96,6 +103,20 @@ class LocalExecutor:
         if self._halted:
             process.halt()
         return process
+
+    async def _shared_browser(self, until: Stage) -> dict[str, str]:
+        """Return what lets a worker use one browser with the others, which is started where a stage may need one."""
+        async with self._starting:
+            if self._browser is None and until in ON_PAGES:
+                from runbook_lib.web.shared import SharedBrowser  # and Playwright, for those who need it
+
+                try:
+                    self._browser = SharedBrowser(find_browser())
+                except BrowserMissing:
+                    return {}  # each site says so for itself
+                await asyncio.to_thread(self._browser.__enter__)
+                self._open.push(self._browser)
+        return self._browser.environment if self._browser else {}
 
     @property
     def pids(self) -> tuple[int, ...]:

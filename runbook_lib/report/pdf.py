@@ -10,6 +10,7 @@ from playwright.async_api import Error, PdfMargins, async_playwright
 from runbook_lib import background
 from runbook_lib.browsers import launch_arguments
 from runbook_lib.errors import BrowserMissing
+from runbook_lib.web.shared import Joining
 
 _FOOTER = (
     '<div style="font:8px sans-serif;width:100%;padding:0 14mm;display:flex;justify-content:space-between">'
@@ -25,17 +26,18 @@ def print_pdf(html: str, executable: Path, *, title: str) -> bytes:
 
 
 async def _print(html: str, executable: Path, title: str) -> bytes:
+    shared = Joining.told(executable)
     try:
         async with async_playwright() as playwright:
-            browser = await playwright.chromium.launch(
+            browser = (await shared.connect(playwright) if shared else None) or await playwright.chromium.launch(
                 executable_path=str(executable),
                 args=launch_arguments([]),
                 handle_sigint=False,
                 handle_sigterm=False,
                 handle_sighup=False,
             )
+            context = await browser.new_context(offline=True, java_script_enabled=False, service_workers="block")
             try:
-                context = await browser.new_context(offline=True, java_script_enabled=False, service_workers="block")
                 page = await context.new_page()
                 await page.set_content(html, wait_until="load")
                 return await page.pdf(
@@ -49,6 +51,7 @@ async def _print(html: str, executable: Path, title: str) -> bytes:
                     footer_template=_FOOTER.format(title=escape(title)),
                 )
             finally:
+                await context.close()
                 await browser.close()
     except Error as error:
         raise BrowserMissing(

@@ -5,11 +5,21 @@ from __future__ import annotations
 import base64
 import contextlib
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from playwright.async_api import CDPSession, Error, Page, ViewportSize, async_playwright
+from playwright.async_api import (
+    Browser,
+    BrowserContext,
+    CDPSession,
+    Error,
+    Page,
+    Playwright,
+    ProxySettings,
+    ViewportSize,
+    async_playwright,
+)
 from playwright.async_api import TimeoutError as PageTimeout
 
 from runbook_lib.browsers import launch_arguments
@@ -17,6 +27,7 @@ from runbook_lib.certificates import spki_sha256_of
 from runbook_lib.errors import BrowserMissing, CertificateMoved, ConnectionLost, DeviceSilent, RunbookError, UsageError
 from runbook_lib.params import Deadlines
 from runbook_lib.web.relay import PinnedRelay
+from runbook_lib.web.shared import Joining
 
 _WINDOW = ViewportSize(width=1400, height=1000)
 _ENDED = ("closed", "crashed", "disconnected", "connection lost", "ended")
@@ -46,40 +57,33 @@ class PinnedBrowser:
         """Start ``executable`` for the server at ``base_url`` (``https://host[:port]``), whose public key is ``pin``.
 
         ``pin`` is the SHA-256 over the SubjectPublicKeyInfo of the confirmed certificate, 64 hex digits.
-        Nothing is kept from or for another time: profile, cookies and the relay's key last as long as
-        the context.
+        Nothing is kept from or for another time: profile and cookies last as long as the context. Where this
+        process was told of a shared browser that still answers, the page opens there, in a context of its own.
         """
         host, port = _server(base_url)
-        async with PinnedRelay(host, port, pin, deadlines.connect_s) as relay, async_playwright() as playwright:
-            try:
-                browser = await playwright.chromium.launch(
-                    executable_path=executable,
-                    args=launch_arguments([relay.own_key]),
-                    # Loopback is no exception: the lab is there, and so is whatever else runs on this machine.
-                    proxy={"server": relay.address, "bypass": "<-loopback>"},
-                    headless=headless,
-                    handle_sigint=False,
-                    handle_sigterm=False,
-                    handle_sighup=False,
-                )
-            except Error as error:
-                raise BrowserMissing(
-                    "the browser does not start",
-                    where=str(executable),
-                    found=_first_line(error),
-                    next_step="Start it by hand once to see why, or name another one (key browser of the site's file).",
-                ) from None
-            try:
-                context = await browser.new_context(viewport=_WINDOW, service_workers="block", accept_downloads=False)
-                context.set_default_timeout(deadlines.page_s * 1000)
-                page = await context.new_page()
-                session = await context.new_cdp_session(page)
-                # Certificates are only kept for questions about them from here on.
-                await session.send("Network.enable")
-                yield cls(session, page, relay, base_url.rstrip("/"), deadlines)
-            finally:
-                with contextlib.suppress(Error):
-                    await browser.close()
+        shared = Joining.told(executable) if headless else None
+        async with AsyncExitStack() as stack:
+            relay = await stack.enter_async_context(
+                PinnedRelay(host, port, pin, deadlines.connect_s, shared.relay_pem if shared else None)
+            )
+            # Loopback is no exception: the lab is there, and so is whatever else runs on this machine.
+            way = ProxySettings(server=relay.address, bypass="<-loopback>")
+            playwright = await stack.enter_async_context(async_playwright())
+            browser = await shared.connect(playwright) if shared else None
+            proxy = way if browser else None
+            if browser is None:
+                browser = await _launch(playwright, executable, relay, way, headless=headless)
+            stack.push_async_callback(_close, browser)
+            context = await browser.new_context(
+                viewport=_WINDOW, service_workers="block", accept_downloads=False, proxy=proxy
+            )
+            stack.push_async_callback(_close, context)
+            context.set_default_timeout(deadlines.page_s * 1000)
+            page = await context.new_page()
+            session = await context.new_cdp_session(page)
+            # Certificates are only kept for questions about them from here on.
+            await session.send("Network.enable")
+            yield cls(session, page, relay, base_url.rstrip("/"), deadlines)
 
     @property
     def origin(self) -> str:
@@ -175,6 +179,33 @@ class PinnedBrowser:
             found=line + (f"\nrefused: {', '.join(self.blocked)}" if self.blocked else ""),
             next_step="Run the stage again: it looks at what the servers say first.",
         )
+
+
+async def _launch(
+    playwright: Playwright, executable: Path, relay: PinnedRelay, way: ProxySettings, *, headless: bool
+) -> Browser:
+    try:
+        return await playwright.chromium.launch(
+            executable_path=executable,
+            args=launch_arguments([relay.own_key]),
+            proxy=way,
+            headless=headless,
+            handle_sigint=False,
+            handle_sigterm=False,
+            handle_sighup=False,
+        )
+    except Error as error:
+        raise BrowserMissing(
+            "the browser does not start",
+            where=str(executable),
+            found=_first_line(error),
+            next_step="Start it by hand once to see why, or name another one (key browser of the site's file).",
+        ) from None
+
+
+async def _close(what: Browser | BrowserContext) -> None:
+    with contextlib.suppress(Error):
+        await what.close()
 
 
 def _server(base_url: str) -> tuple[str, int]:

@@ -5,7 +5,7 @@ forbid other keys: a certificate that this machine's CAs vouch for is accepted w
 connection of the same page. So the browser does not judge the server at all. It is given this relay as
 its proxy; the relay makes each TLS connection to the server itself, compares the public key with the pin,
 and only then takes the first byte from the browser. The browser in turn accepts the relay's own key, which
-is made anew for each relay and never leaves the process.
+is made anew for each browser and leaves neither the process nor, for a shared browser, the user's own folder.
 
 Connections to any other place are refused and named.
 """
@@ -14,21 +14,14 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import ipaddress
 import ssl
 import tempfile
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
-
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
-from cryptography.x509.oid import NameOID
 
 from runbook_lib.browsers import checked_pin
 from runbook_lib.certificates import spki_sha256_of
 from runbook_lib.errors import CertificateMoved, DeviceUnreachable, RunbookError
+from runbook_lib.web.identity import identity_in, new_identity
 
 _CHUNK = 1 << 16
 _HEAD_LIMIT = 1 << 16
@@ -40,10 +33,11 @@ class PinnedRelay:
 
     ``problem`` is the last reason why no connection to the server was made, None after one that was.
     ``moved`` is set for good once the server has shown another key. ``refused`` names the other places
-    that the browser asked for, in order, each once.
+    that the browser asked for, in order, each once. ``own_key`` is the SHA-256 of the public key that it shows to the
+    browser; ``identity`` is the file with that key where the browser is shared, else the key is made here.
     """
 
-    def __init__(self, host: str, port: int, pin: str, connect_s: float) -> None:
+    def __init__(self, host: str, port: int, pin: str, connect_s: float, identity: Path | None = None) -> None:
         self.host = host
         self.port = port
         self.pin = checked_pin(pin)
@@ -52,6 +46,7 @@ class PinnedRelay:
         self.moved: CertificateMoved | None = None
         self.refused: list[str] = []
         self.own_key = ""
+        self._identity = identity
         self._inside: ssl.SSLContext | None = None
         self._server: asyncio.Server | None = None
         self._tasks: set[asyncio.Task[None]] = set()
@@ -63,7 +58,7 @@ class PinnedRelay:
         return f"http://127.0.0.1:{self._server.sockets[0].getsockname()[1]}"
 
     async def __aenter__(self) -> PinnedRelay:
-        self._inside, self.own_key = _own_identity()
+        self._inside, self.own_key = _identity(self._identity)
         self._server = await asyncio.start_server(self._accept, "127.0.0.1", 0, limit=_HEAD_LIMIT)
         return self
 
@@ -189,32 +184,13 @@ async def _carry(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> 
         await writer.drain()
 
 
-def _own_identity() -> tuple[ssl.SSLContext, str]:
-    """Return TLS with a key and certificate made now, and the key's SHA-256. The key is on disk for a moment."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "pinned relay")])
-    now = datetime.now(UTC)
-    certificate = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - timedelta(days=1))
-        .not_valid_after(now + timedelta(days=30))
-        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]), critical=False)
-        .sign(key, hashes.SHA256())
-    )
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+def _identity(shared: Path | None) -> tuple[ssl.SSLContext, str]:
+    """Return TLS with the key of the shared browser's relays, or with one made now, which is on disk for a moment."""
+    if shared is not None:
+        return identity_in(shared)
     with tempfile.TemporaryDirectory() as folder:
-        pem = Path(folder) / "relay.pem"
-        pem.touch(mode=0o600)
-        pem.write_bytes(
-            key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
-            + certificate.public_bytes(Encoding.PEM)
-        )
-        context.load_cert_chain(pem)
-    return context, spki_sha256_of(certificate.public_bytes(Encoding.DER))
+        new_identity(Path(folder) / "relay.pem")
+        return identity_in(Path(folder) / "relay.pem")
 
 
 __all__ = ["PinnedRelay"]
