@@ -74,7 +74,8 @@ def result_of_error(task: SiteTask, error: RunbookError, seconds: float) -> Site
     state = SiteState.STOPPED if stopped else SiteState.FAILED
     if isinstance(error, RecordError):
         state = settled_state(task)
-    why = f"{type(error).__name__}: {error.what}" + (f" ({error.found})" if error.found else "")
+    about = ": ".join(filter(None, (error.where, error.found)))
+    why = f"{type(error).__name__}: {error.what}" + (f" ({about})" if about else "")
     return SiteResult(site=task.site, incident=task.incident, state=state, why=why, seconds=round(seconds, 3))
 
 

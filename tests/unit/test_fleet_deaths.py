@@ -1,0 +1,73 @@
+"""What a worker's death leaves at its site: nothing goes on there before whatever it had started has ended."""
+
+from __future__ import annotations
+
+import asyncio
+import fcntl
+import os
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from fleet_kit import task
+
+from runbook_lib.fleet import deaths
+from runbook_lib.fleet.local import LocalExecutor
+from runbook_lib.fleet.task import SiteResult, SiteState, SiteTask
+from runbook_lib.models import Outcome, Stage
+from runbook_lib.record import Record, holder_of
+from runbook_lib.record.lock import lock_path
+
+
+class Dying(LocalExecutor):
+    """Its worker dies at once; a process that the worker had started may still keep the site's lock."""
+
+    straggler = False
+    kept = -1
+
+    async def _run(self, task: SiteTask, tell: object) -> SiteResult | None:
+        if self.straggler:
+            self.kept = os.open(lock_path(Path(task.records), task.site), os.O_RDONLY)
+            fcntl.flock(self.kept, fcntl.LOCK_SH)
+        return None
+
+
+@pytest.fixture
+def record(tmp_path: Path) -> Record:
+    return Record.create(tmp_path / "records", task(1).site)
+
+
+def died(record: Record, executor: Dying) -> SiteResult:
+    of = replace(task(1), incident=record.incident, records=str(record.root))
+    return asyncio.run(executor.run(of, lambda event: None))
+
+
+def test_what_still_works_at_a_site_keeps_it(record: Record, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The site is unknown and its lock stays, so that whoever frees it has to look first; its record is not touched."""
+    monkeypatch.setattr(deaths, "STRAGGLERS_S", 0.3)
+    monkeypatch.setenv("RUNBOOK_LOCK_TOKEN", "")
+    executor = Dying(tmp_path / "log")
+    executor.straggler = True
+    result = died(record, executor)
+    assert (result.state, "still works at the site" in result.why) == (SiteState.UNKNOWN, True)
+    assert record.outcome() is None
+    assert holder_of(record.root, record.site)
+    os.close(executor.kept)
+
+
+@pytest.mark.parametrize("changing", [False, True])
+def test_what_is_known_of_a_site_is_in_its_record(record: Record, tmp_path: Path, changing: bool) -> None:
+    """Where nothing works there any more: unknown after an intent without a result, else failed; the lock is free."""
+    if changing:
+        record.intend(Stage.DELETE, "primary", "x", expected="gone")
+    result = died(record, Dying(tmp_path / "log"))
+    expected = (SiteState.UNKNOWN, Outcome.UNKNOWN) if changing else (SiteState.FAILED, Outcome.FAILED)
+    assert (result.state, record.outcome()) == expected
+    assert holder_of(record.root, record.site) is None
+
+
+def test_a_repair_stays_one_when_its_worker_dies_afterwards(record: Record, tmp_path: Path) -> None:
+    """What stage 60 has said of the incident is neither doubted nor written over."""
+    record.set_outcome(Outcome.REPAIRED_UNVERIFIED)
+    assert died(record, Dying(tmp_path / "log")).state is SiteState.REPAIRED_UNVERIFIED
+    assert record.outcome() is Outcome.REPAIRED_UNVERIFIED
