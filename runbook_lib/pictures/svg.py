@@ -54,12 +54,15 @@ def label(
     bold: bool = False,
     mono: bool = False,
 ) -> str:
-    """Return one line of text, its base line at ``y``; control characters are shown, not obeyed."""
+    """Return one line of text, its base line at ``y``; control characters are shown, not obeyed.
+
+    A blank follows it: where a front end takes the drawing out and leaves its words, they are still words.
+    """
     extra = " bold" * bold + " mono" * mono
     about: dict[str, str | Number] = {"x": x, "y": y, "class": _class(tone, "text") + extra, "font-size": size}
     if anchor != "start":
         about["text-anchor"] = anchor
-    return element("text", about, escape(printable(said(text))))
+    return element("text", about, escape(printable(said(text)))) + " "
 
 
 def line(

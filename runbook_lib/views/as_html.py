@@ -33,6 +33,9 @@ STYLE = (
     "@media print{.rb{overflow:visible}.rb tr{break-inside:avoid}}"
     "</style>"
 )
+# Jupyter takes the style sheet out of a notebook that it does not trust, as every copy from elsewhere is, and sets text
+# in tables to the right. What stands at a cell itself is left.
+_LEFT = ' style="text-align:left"'
 SHORT = 24  # characters that are not worth a second line
 _DIGEST = re.compile(r"\b([0-9a-f]{32})([0-9a-f]{32})\b")
 
@@ -46,15 +49,15 @@ def html(table: Table) -> str:
 def html_of(table: Table, rows: Sequence[Row]) -> str:
     """Return these rows of a table, with its title, headers and note, in the reader's language."""
     table = in_language(replace(table, rows=tuple(rows)))
-    head = "".join(f'<th scope="col">{escape(header)}</th>' for header in table.headers)
+    head = "".join(f'<th scope="col"{_LEFT}>{escape(header)}</th>' for header in table.headers)
     body = "".join(_row(table, row) for row in table.rows)
     if not rows:
-        body = f'<tr><td colspan="{len(table.headers)}">{escape(table.empty)}</td></tr>'
+        body = f'<tr><td colspan="{len(table.headers)}"{_LEFT}>{escape(table.empty)}</td></tr>'
     note = f"<p>{text_of(table.note)}</p>" if table.note else ""
     # Wide tables scroll by themselves; what scrolls has to be reached with the keyboard, and has a name then.
     frame = f'<div class="rb" role="group" tabindex="0" aria-label="{escape(printable(table.title))}">'
     return (
-        f"{frame}<table><caption>{text_of(table.title)}</caption>"
+        f"{frame}<table><caption{_LEFT}>{text_of(table.title)}</caption>"
         f"<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>{note}</div>"
     )
 
@@ -80,8 +83,8 @@ def _cell(cell: Cell, *, heads: bool, whole: bool, mark: str) -> str:
     marked = f"{MARKS[mark]} " if mark else ""
     kind = "whole" if whole else "short" if max(map(len, str(cell).split("\n"))) <= SHORT else ""
     name, scope = ("th", ' scope="row"') if heads else ("td", "")
-    opened = f'<{name}{scope} class="{kind}">' if kind else f"<{name}{scope}>"
-    return f"{opened}{marked}{shown}</{name}>"
+    about = f' class="{kind}"' if kind else ""
+    return f"<{name}{scope}{about}{_LEFT}>{marked}{shown}</{name}>"
 
 
 def text_of(text: str) -> str:

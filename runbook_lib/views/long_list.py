@@ -62,7 +62,7 @@ class LongList:
     def bundle(self) -> dict[str, Any]:
         """Return what a cell displays: the controls, or where none can be shown a sentence in their place."""
         shown: dict[str, Any] = self.widget._repr_mimebundle_() or {}
-        return {**shown, "text/plain": said(_ELSEWHERE)}
+        return {**shown, "text/html": f"<p>{text_of(said(_ELSEWHERE))}</p>", "text/plain": said(_ELSEWHERE)}
 
     def _anew(self, _: Any) -> None:
         self._number = 0

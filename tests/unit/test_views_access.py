@@ -245,6 +245,22 @@ def test_what_a_code_forge_leaves_still_reads_as_a_table() -> None:
         assert {tag for tag, _ in after.elements} <= KEPT | {"ul", "li", "pre", "small", "wbr"}
 
 
+def test_a_table_reads_from_the_left_without_its_style_sheet() -> None:
+    """Jupyter takes style sheets out of a notebook that it does not trust, and sets all cells to the right."""
+    for html in pages():
+        page = Page(html)
+        for tag in ("caption", "th", "td"):
+            assert {attributes.get("style") for attributes in page.all(tag)} <= {"text-align:left"}
+
+
+def test_the_words_of_a_drawing_stay_words_without_it() -> None:
+    """Where its elements are taken out and their texts are left, no text runs into the next."""
+    for drawing in re.findall(r"<svg\b.*?</svg>", "".join(pages()), flags=re.DOTALL):
+        texts = re.findall(r"<text\b[^>]*>(.*?)</text>", drawing, flags=re.DOTALL)
+        left = re.sub(r"<[^>]*>", "", drawing)
+        assert left.split() == " ".join(texts).split()
+
+
 def stripped(html: str) -> str:
     """Return HTML as a strict sanitizer leaves it: no styles, scripts, drawings, and no attributes but links'."""
     html = re.sub(r"<(style|script|svg)\b.*?</\1>", "", html, flags=re.DOTALL)

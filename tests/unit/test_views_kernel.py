@@ -110,7 +110,7 @@ def test_an_error_is_a_table_with_links_and_one_red_line(run: Any) -> None:
     """What, where, found, next with the notebook that does it; the traceback is folded."""
     seen = run('raise ApprovalMissing("Nobody has approved", found="<b>", next_step="see 20_list_certificates")')
     [data] = seen.shown
-    assert "<caption>ApprovalMissing: Nobody has approved</caption>" in data["text/html"]
+    assert ">ApprovalMissing: Nobody has approved</caption>" in data["text/html"]
     assert '<a href="20_list_certificates.ipynb">' in data["text/html"]
     assert "&lt;b&gt;" in data["text/html"]
     assert re.search(r"<details><summary>Traceback</summary><pre>.*raise ApprovalMissing", data["text/html"], re.DOTALL)

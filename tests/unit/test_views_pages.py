@@ -127,6 +127,7 @@ def test_a_person_gets_the_table_first_and_the_controls_below_it(monkeypatch: py
     assert "First 50 of 10,000" in first["text/html"]
     assert isinstance(controls, dict)
     assert "application/vnd.jupyter.widget-view+json" in controls
+    assert controls["text/plain"] in controls["text/html"]
     assert controls["text/plain"].startswith("A filter, an order and further pages need a kernel")
 
 
