@@ -147,15 +147,21 @@ def test_the_next_cell_opens_the_chosen_site_and_all_of_it_answers(page: Page) -
     answers = start.run("rb.preflight")
     expect(answers.locator("tr.good").first).to_be_visible()
     expect(answers.locator("tr.bad, tr.doubt")).to_have_count(0)
-    start.run("rb.incidents", *NEXT)
+    start.run("rb.incidents", "rb.journal", *NEXT)
 
 
 def test_the_next_notebook_opens_the_same_incident(server: Server, page: Page) -> None:
-    """A click leads to 10_diagnose_logs, whose parameters are empty, and it goes on in the incident of stage 00."""
+    """A click leads to 10_diagnose_logs, whose parameters are empty, and it goes on in the incident of stage 00.
+
+    What it writes into the journal appears in 00_start_here by itself.
+    """
+    written = page.locator(".jp-CodeCell").filter(has=page.locator(".jp-InputArea-editor", has_text="rb.journal"))
+    expect(written).not_to_contain_text("10_diagnose_logs")
     logs = Notebook(page, "00").follow("10_diagnose_logs")
     expect(logs.run(*OPEN)).to_contain_text(incident(server))
     expect(logs.run("rb.diagnose").locator("tr.bad")).to_have_count(3)
     logs.run(*NEXT)
+    expect(written).to_contain_text(re.compile("10_diagnose_logs *stage_ended"))
 
 
 def incident(server: Server) -> str:

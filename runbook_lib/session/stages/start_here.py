@@ -13,6 +13,7 @@ from runbook_lib.models import (
     Stage,
     Standing,
 )
+from runbook_lib.record import Journal, Line
 from runbook_lib.session.nexts import next_run, stage_to_go_on_with
 from runbook_lib.session.runbook import Runbook
 from runbook_lib.steps import (
@@ -21,6 +22,7 @@ from runbook_lib.steps import (
 from runbook_lib.steps.context import Context
 from runbook_lib.views import Link, Row, Table, View, standing
 from runbook_lib.views.fleet_map import fleet_map
+from runbook_lib.views.following import Followed, newest
 from runbook_lib.views.incidents import incidents
 
 
@@ -49,6 +51,12 @@ class StartHere(Runbook):
         """Show how every site stands by its newest incident, and whose certificates expire next."""
         root = self.context.records_root
         return fleet_map(self._do(lambda: standings(past_incidents(root))), self.context.now())
+
+    def journal(self) -> View[tuple[Line, ...]]:
+        """Show the newest lines of the incident's journal; for a person they follow what is written from then on."""
+        journal = Journal(self.context.record.folder)  # one of its own, for a thread of its own
+        lines = self._do(journal.read).lines
+        return Followed(journal) if self.context.attended else View(lines, (newest(lines),))
 
     def next(self) -> View[str]:
         """Show the notebook with which this incident goes on, and what comes next for each way in which this ends."""

@@ -1,0 +1,67 @@
+"""The newest lines of a journal: shown now, and as they come; by one thread at a time, which says when it ends."""
+
+from __future__ import annotations
+
+import re
+import time
+from pathlib import Path
+
+import pytest
+
+from runbook_lib.models import Stage, StageState
+from runbook_lib.record import Journal, Record
+from runbook_lib.views import following
+from runbook_lib.views.following import SHOWN, Followed, newest
+
+STAGE = Stage.DIAGNOSE
+LATEST_S = 20
+
+
+@pytest.fixture
+def record(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Record:
+    monkeypatch.setattr(following, "LOOK_S", 0.02)
+    return Record.create(tmp_path / "records", "paris")
+
+
+def shows(view: Followed, words: str) -> bool:
+    """Whether the widget shows these words before long."""
+    until = time.monotonic() + LATEST_S
+    while words not in re.sub(r"<style>.*?</style>|<[^>]+>", " ", view.widget.value):
+        if time.monotonic() > until:
+            return False
+        time.sleep(0.02)
+    return True
+
+
+def test_what_another_process_writes_appears(record: Record) -> None:
+    """A line that is appended through another object is shown without any cell being run."""
+    view = Followed(Journal(record.folder))
+    assert "stage_ended" not in view.widget.value
+    record.start_stage(STAGE, text="ada")
+    record.end_stage(STAGE, StageState.DONE)
+    assert shows(view, "stage_ended")
+
+
+def test_the_newest_lines_are_shown_and_no_more(record: Record) -> None:
+    """Of a long journal the last lines, in their order, text of devices as text."""
+    for number in range(SHOWN + 3):
+        record.start_stage(STAGE, text=f"<b>{number}</b>")
+    table = newest(record.journal.read().lines)
+    assert len(table.rows) == SHOWN
+    assert table.rows[-1].cells[-1] == f"<b>{SHOWN + 2}</b>"
+
+
+def test_the_cell_that_is_run_again_follows_alone(record: Record) -> None:
+    """The view of before is left as it was."""
+    first, second = Followed(Journal(record.folder)), Followed(Journal(record.folder))
+    record.start_stage(STAGE, text="ada")
+    assert shows(second, "stage_started")
+    assert "stage_started" not in first.widget.value
+
+
+def test_a_damaged_journal_is_followed_no_more_and_says_so(record: Record) -> None:
+    """The lines that were seen stay, with the reason why no others come."""
+    view = Followed(Journal(record.folder))
+    record.journal.path.write_text("{}\n")
+    assert shows(view, "They follow no more")
+    assert "incident_opened" in view.widget.value
