@@ -12,6 +12,7 @@ import contextvars
 import threading
 import time
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Any
 
 from runbook_lib.views.as_html import text_of
@@ -23,8 +24,9 @@ TICK_S, LEAST_S = 2.0, 0.25
 """How often the clock is renewed, and how long two changes are apart at least."""
 HINT_AFTER_S, KNOWN_AFTER_S = 5.0, 3.0
 RELOADED = (
-    "If this page is loaded again, the bar stands still and the cell works on. Once the kernel is idle, run the cell"
-    " again: it looks first, and shows how it ended."
+    "If this page is loaded again, the bar stands still as it was at the time that it names, and the cell works on; the"
+    " journal in 00_start_here goes on too. Once the kernel is idle, run the cell again: it looks first, and shows how"
+    " it ended."
 )
 _STYLE = "<style>.rb-bar{width:24em;max-width:60vw;height:1em;margin-right:1em}</style>"
 _LEAST_SHARE = 0.02
@@ -147,6 +149,7 @@ def _times(fraction: float | None, elapsed_s: float, left_s: float | None) -> st
     parts.append(said(f"{clock(elapsed_s)} so far"))
     if left_s is not None:
         parts.append(said(f"about {clock(left_s)} left"))
+    parts.append(said(f"drawn at {datetime.now(UTC):%H:%M:%SZ}"))
     return " · ".join(parts)
 
 

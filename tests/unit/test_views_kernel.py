@@ -147,11 +147,12 @@ def test_a_slip_in_a_readers_own_cell_is_shown_as_ever(run: Any) -> None:
 
 
 def test_a_bar_moves_while_a_cell_works_and_leaves_what_was_told(run: Any) -> None:
-    """It says what goes on and how much is done; then it is folded to one line that says how long it took."""
+    """It says what goes on, how much is done, and when it was drawn; then it is folded to one line: how long it took."""
     seen = run(BAR)
     first, *between, last = (data["text/html"] for data in seen.shown)
     assert 'value="0.250"' in first
     assert "<p>Reading &lt;x&gt;</p>" in first
+    assert re.search(r"drawn at \d\d:\d\d:\d\dZ", first)
     assert any("<p>Waiting</p>" in html and "value=" not in html for html in between)
     assert "<summary>Done in 0:0" in last
     assert "Reading &lt;x&gt;" in last
