@@ -25,7 +25,7 @@ from runbook_lib.models import Outcome, Stage, StageState
 from runbook_lib.record import Holder, Kind, Record, holder_of
 from runbook_lib.record.verify import verify_record
 
-pytestmark = pytest.mark.timeout(300)  # processes are started, and a busy machine starts them slowly
+pytestmark = pytest.mark.timeout(480)  # eight runs of one site are told in one fixture
 
 READ, REPAIRED = "site-001", "site-002"
 
@@ -33,7 +33,7 @@ READ, REPAIRED = "site-001", "site-002"
 @pytest.fixture(scope="module")
 def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ManyLabs]:
     with ManyLabs(
-        tmp_path_factory.mktemp("many"), 2, kind="production", monitor_interval_s=1.0, command_delay_s=0.15
+        tmp_path_factory.mktemp("many"), 2, kind="production", monitor_interval_s=1.0, command_delay_s=0.3
     ) as lab:
         yield lab
 
