@@ -53,4 +53,5 @@ def _redacted(finding: Finding) -> Finding:
     """What devices said, without any password: this process has typed some."""
     why = tuple(REDACTOR.redact_text(text) for text in finding.why)
     phases = tuple(replace(phase, problem=REDACTOR.redact_text(phase.problem)) for phase in finding.phases)
-    return replace(finding, why=why, phases=phases)
+    ha = {server: REDACTOR.redact_text(state) for server, state in finding.ha.items()}
+    return replace(finding, why=why, phases=phases, ha=ha)

@@ -6,10 +6,19 @@ from datetime import UTC, datetime
 
 import pytest
 
-from runbook_lib.errors import DeviceSilent, DeviceUnreachable, HostKeyChanged, LoginRefused, RunbookError
+from runbook_lib.errors import (
+    AnswerNotUnderstood,
+    DeviceSilent,
+    DeviceUnreachable,
+    HostKeyChanged,
+    LoginRefused,
+    RunbookError,
+)
 from runbook_lib.fleet.condition import condition_of
-from runbook_lib.fleet.finding import Condition
+from runbook_lib.fleet.finding import Condition, Finding, Phase
+from runbook_lib.fleet.triaging import _redacted
 from runbook_lib.models import Decision, HaStatus, Judgement, Plan, PlanRow, Verdict
+from runbook_lib.secrets import SecretRef
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 HEALTHY = ("Primary Active", "Secondary Syncing")
@@ -87,6 +96,31 @@ def test_a_refusal_needs_a_person(error: RunbookError) -> None:
 def test_broken_ha_without_a_stale_entry_needs_a_person(states: tuple[str, ...]) -> None:
     """No deletion repairs what no entry explains."""
     assert found(plan(), Verdict.CONFIRMED_KEY, states=states) is Condition.NEEDS_A_PERSON
+
+
+def test_what_could_not_be_understood_needs_a_person() -> None:
+    """One answer that nobody can read is no health, whatever the others said."""
+    for deletes in (False, True):
+        word = found(plan(deletes=deletes), Verdict.CONFIRMED_KEY, state=AnswerNotUnderstood("x"))
+        assert word is Condition.NEEDS_A_PERSON
+
+
+def test_a_password_that_a_device_repeats_is_not_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What devices said goes through the redaction gate before anybody hears of it."""
+    secret = "-".join(["canary", "triage", "41"])
+    monkeypatch.setenv("CANARY", secret)
+    SecretRef.parse("env:CANARY").resolve()
+    finding = Finding(
+        site="s",
+        where="here",
+        condition=Condition.NEEDS_A_PERSON,
+        why=(f"it said {secret}",),
+        verdicts={},
+        ha={"primary": secret},
+        certificates=(),
+        phases=(Phase(name="login", seconds=0.1, problem=f"it said {secret}"),),
+    )
+    assert secret not in repr(_redacted(finding))
 
 
 def test_a_host_that_does_not_answer_needs_a_person() -> None:
