@@ -49,10 +49,10 @@ class Followed(View[tuple[Line, ...]]):
 
     def __init__(self, journal: Journal) -> None:
         lines = journal.read().lines
-        table = newest(lines, FOLLOWS)
-        super().__init__(lines, (table,))
+        super().__init__(lines, (newest(lines),))  # what is stored follows nothing, and says nothing of it
+        shown = ipywidgets.HTML(View(lines, (newest(lines, FOLLOWS),))._repr_html_())
         # The dataclass is frozen; what is shown is no part of its value.
-        object.__setattr__(self, "widget", ipywidgets.HTML(self._repr_html_()))
+        object.__setattr__(self, "widget", shown)
         Followed._stop.set()
         Followed._stop = stop = threading.Event()
         context = contextvars.copy_context()

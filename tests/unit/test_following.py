@@ -11,7 +11,7 @@ import pytest
 from runbook_lib.models import Stage, StageState
 from runbook_lib.record import Journal, Record
 from runbook_lib.views import following
-from runbook_lib.views.following import SHOWN, Followed, newest
+from runbook_lib.views.following import FOLLOWS, SHOWN, Followed, newest
 
 STAGE = Stage.DIAGNOSE
 LATEST_S = 20
@@ -40,6 +40,15 @@ def test_what_another_process_writes_appears(record: Record) -> None:
     record.start_stage(STAGE, text="ada")
     record.end_stage(STAGE, StageState.DONE)
     assert shows(view, "stage_ended")
+
+
+def test_only_what_follows_says_so(record: Record) -> None:
+    """Where the widget cannot be shown, the lines stand as they were, without the promise that others come."""
+    view = Followed(Journal(record.folder))
+    assert FOLLOWS in view.widget.value
+    stored = view._repr_mimebundle_()
+    assert "incident_opened" in stored["text/html"]
+    assert FOLLOWS not in stored["text/html"] + stored["text/plain"]
 
 
 def test_the_newest_lines_are_shown_and_no_more(record: Record) -> None:
