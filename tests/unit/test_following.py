@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import time
+from html import unescape
 from pathlib import Path
 
 import pytest
@@ -45,10 +46,10 @@ def test_what_another_process_writes_appears(record: Record) -> None:
 def test_only_what_follows_says_so(record: Record) -> None:
     """Where the widget cannot be shown, the lines stand as they were, without the promise that others come."""
     view = Followed(Journal(record.folder))
-    assert FOLLOWS in view.widget.value
+    assert FOLLOWS in unescape(view.widget.value)
     stored = view._repr_mimebundle_()
     assert "incident_opened" in stored["text/html"]
-    assert FOLLOWS not in stored["text/html"] + stored["text/plain"]
+    assert FOLLOWS not in unescape(stored["text/html"]) + stored["text/plain"]
 
 
 def test_the_newest_lines_are_shown_and_no_more(record: Record) -> None:
