@@ -116,6 +116,8 @@ def saw_contradiction(record: Record, since_line: int) -> bool:
 
 
 def _of_report(task: SiteTask, report: RunReport) -> tuple[SiteState, str]:
+    if report.seal.leaks and report.outcome is not Outcome.UNKNOWN:
+        return SiteState.FAILED, f"its record cannot be relied on: {report.seal}"
     if report.exit_code == 0 and task.until not in _CONCLUDING:
         return SiteState.DONE, ""
     last = report.stages[-1]

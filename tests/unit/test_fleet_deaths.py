@@ -1,4 +1,4 @@
-"""What a worker's death leaves at its site: nothing goes on there before whatever it had started has ended."""
+"""What is said of a site whose worker died, or whose record cannot be relied on."""
 
 from __future__ import annotations
 
@@ -13,10 +13,13 @@ from fleet_kit import task
 
 from runbook_lib.fleet import deaths
 from runbook_lib.fleet.local import LocalExecutor
+from runbook_lib.fleet.site_run import _of_report
 from runbook_lib.fleet.task import SiteResult, SiteState, SiteTask
-from runbook_lib.models import Outcome, Stage
-from runbook_lib.record import Record, holder_of
+from runbook_lib.models import Outcome, Stage, StageState
+from runbook_lib.record import Record, Seal, holder_of
 from runbook_lib.record.lock import lock_path
+from runbook_lib.record.scan import Finding
+from runbook_lib.runner import RunReport, StageReport
 
 
 class Dying(LocalExecutor):
@@ -64,6 +67,23 @@ def test_what_is_known_of_a_site_is_in_its_record(record: Record, tmp_path: Path
     expected = (SiteState.UNKNOWN, Outcome.UNKNOWN) if changing else (SiteState.FAILED, Outcome.FAILED)
     assert (result.state, record.outcome()) == expected
     assert holder_of(record.root, record.site) is None
+
+
+@pytest.mark.parametrize("outcome", [None, Outcome.REPAIRED, Outcome.UNKNOWN])
+def test_a_site_with_a_secret_in_its_record_has_not_ended_well(outcome: Outcome | None) -> None:
+    """However the stages went: its record cannot be relied on, so the evening must not go on as if nothing were."""
+    seal = Seal(folder="seal", files=1, lines=1, leaks=(Finding(path="answers/x.txt", what="env:KEY"),))
+    report = RunReport(
+        incident="i",
+        folder=Path("i"),
+        stages=(StageReport(stage=Stage.VERIFY, state=StageState.DONE, seconds=1.0),),
+        outcome=outcome,
+        exit_code=5,
+        seal=seal,
+    )
+    state, why = _of_report(task(1), report)
+    assert state is (SiteState.UNKNOWN if outcome is Outcome.UNKNOWN else SiteState.FAILED)
+    assert outcome is Outcome.UNKNOWN or "answers/x.txt" in why
 
 
 def test_a_repair_stays_one_when_its_worker_dies_afterwards(record: Record, tmp_path: Path) -> None:
