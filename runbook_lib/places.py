@@ -41,6 +41,11 @@ def key_dir() -> Path:
     return _from_environment("RUNBOOK_KEY_DIR", "~/.config/pi-tofu-runbook")
 
 
+def python_path() -> str:
+    """``PYTHONPATH`` for a process of this Python that is to find this package, wherever it works."""
+    return os.pathsep.join(filter(None, (str(project_root()), os.environ.get("PYTHONPATH"))))
+
+
 def _from_environment(variable: str, default: str) -> Path:
     given = os.environ.get(variable, "")
     return Path(given).expanduser().absolute() if given else project_root() / Path(default).expanduser()

@@ -210,8 +210,7 @@ class _Process:
 
 
 def _environment(records: str) -> dict[str, str]:
-    paths = os.pathsep.join(filter(None, (str(places.project_root()), os.environ.get("PYTHONPATH"))))
-    return os.environ | {"RUNBOOK_RECORDS": records, "PYTHONPATH": paths}
+    return os.environ | {"RUNBOOK_RECORDS": records, "PYTHONPATH": places.python_path()}
 
 
 def result_from(value: dict[str, Any]) -> SiteResult:

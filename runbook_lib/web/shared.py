@@ -50,9 +50,8 @@ class SharedBrowser:
     def __enter__(self) -> SharedBrowser:
         self._folder = tempfile.TemporaryDirectory(prefix="rb-", ignore_cleanup_errors=True)
         folder = self._folder.name
-        paths = os.pathsep.join(filter(None, (str(places.project_root()), os.environ.get("PYTHONPATH"))))
         # The driver puts its socket and its notes where these say.
-        here = {"XDG_RUNTIME_DIR": folder, "XDG_CACHE_HOME": folder, "PYTHONPATH": paths}
+        here = {"XDG_RUNTIME_DIR": folder, "XDG_CACHE_HOME": folder, "PYTHONPATH": places.python_path()}
         self._process = subprocess.Popen(  # noqa: S603 (this Python, our module)
             [sys.executable, "-m", "runbook_lib.web.shared", str(self._executable), folder],
             stdin=subprocess.PIPE,
