@@ -121,4 +121,6 @@ class Notebook:
 
     def wait_idle(self) -> None:
         """Wait until the kernel has nothing to do."""
-        expect(self.page.get_by_text("Python 3 (ipykernel) | Idle")).to_be_visible(timeout=LONG_MS)
+        # The status bar speaks of the notebook of before for a moment, and a panel without a kernel calls itself idle.
+        expect(self.panel.get_by_role("button", name="Python 3 (ipykernel)")).to_be_visible(timeout=LONG_MS)
+        expect(self.panel.locator(".jp-Notebook-ExecutionIndicator[data-status='idle']")).to_be_visible(timeout=LONG_MS)
