@@ -86,12 +86,14 @@ def _read_note(value: Diagnosis) -> str:
 
 def _history(value: Diagnosis) -> tuple[Table, ...]:
     """Return the timeline, and what could not be read whole where there is such a thing."""
+    moments = timeline(value)
+    in_doubt = "(zone?): the site's file names no log_zone, and the time was read as UTC."
     times = Table(
         title="Timeline",
         headers=("when", "whose log", "what"),
-        rows=tuple(Row(cells=(when(moment), moment.server, moment.what)) for moment in timeline(value)),
+        rows=tuple(Row(cells=(when(moment), moment.server, moment.what)) for moment in moments),
         empty="nothing in the logs holds a time",
-        note="(zone?): the site's file names no log_zone, and the time was read as UTC.",
+        note="" if all(moment.zone_known for moment in moments) else in_doubt,
         whole=("when",),
         artifact=facts_of(Stage.DIAGNOSE),
     )

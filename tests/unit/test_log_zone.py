@@ -17,6 +17,7 @@ from runbook_lib.steps.context import Context
 from runbook_lib.steps.devices import Devices
 from runbook_lib.steps.diagnose import read_logs
 from runbook_lib.steps.verify import _log_check
+from runbook_lib.views import findings
 
 LOG = (
     "2026-11-23 12:00:00 [system] [HealthMonitorThread] TOFU failed. Check local trust"
@@ -41,6 +42,15 @@ def test_names_and_offsets_shift_the_times(tmp_path: Path, zone: str, hour: int)
     log.write_text(LOG, encoding="utf-8")
     found = diagnose_sources({"primary": [log]}, zones={"primary": zone}).mismatches[0].last_utc
     assert found == datetime(2026, 11, 23, hour, 30 if ":30" in zone else 0, tzinfo=UTC)
+
+
+def test_the_doubt_about_a_zone_is_explained_where_there_is_one(tmp_path: Path) -> None:
+    """The sentence below the timeline stands there only where a time bears its mark."""
+    log = tmp_path / "hm.log"
+    log.write_text(LOG, encoding="utf-8")
+    known = findings.diagnosis(diagnose_sources({"primary": [log]}, zones={"primary": "UTC"}))
+    doubtful = findings.diagnosis(diagnose_sources({"primary": [log]}))
+    assert ("(zone?):" in known.text(), "(zone?):" in doubtful.text()) == (False, True)
 
 
 def test_an_unknown_zone_is_refused(tmp_path: Path) -> None:
