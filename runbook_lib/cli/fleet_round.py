@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -35,8 +36,6 @@ from runbook_lib.prime import DELETE_TOFU
 from runbook_lib.record.facts import plain_json_value
 from runbook_lib.views import Row, Table, View
 
-_PLAN = "runbook fleet plan"
-
 
 @dataclass(frozen=True, kw_only=True)
 class RunOptions:
@@ -58,7 +57,8 @@ def plan_command(name: str, *, only: tuple[str, ...], at_once: int) -> int:
     """Begin a round and plan its sites; return 3 where a site has no plan that could be carried out."""
     fleet = load_fleet(name)
     sites = chosen(fleet, only)
-    round_ = Round.create(places.records_dir(), fleet.name, what=f"{_PLAN} {name}")
+    given = str(Path(name).absolute()) if Path(name).exists() else name  # the next commands work from any folder
+    round_ = Round.create(places.records_dir(), fleet.name, what="runbook fleet plan", given=given)
     with fleet_lock(round_):
         rollup = plan_fleet(round_, sites, at_once=at_once, tell=_tell)
     out("")
@@ -79,8 +79,8 @@ def approve_command(round_id: str, digest: str, *, by: str, reason: str, only: t
         out(printable(f"  {each.site}: {_deletions(each)}"))
     for site, why in found.not_covered.items():
         out(printable(f"  NOT covered: {site}: {why}"))
-    given = round_.opening()["what"].removeprefix(f"{_PLAN} ")
-    out(printable(f"Next: runbook fleet run {given} --round {round_id}"))
+    run = shlex.join(("runbook", "fleet", "run", round_.opening()["given"] or round_.site, "--round", round_id))
+    out(printable(f"Next: {run}"))
     return SafetyStop.exit_code if found.not_covered else 0
 
 

@@ -44,7 +44,7 @@ class Evening:
 
     def plan(self) -> Rollup:
         """Begin a round and plan every site."""
-        self.round = Round.create(self.records, self.fleet.name)
+        self.round = Round.create(self.records, self.fleet.name, given=str(self.fleet_file))
         self.rollup = plan_fleet(self.round, self.fleet.sites, at_once=4, tell=say_nothing)
         return self.rollup
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import shlex
 import shutil
 import signal
 import socket
@@ -15,9 +16,11 @@ import yaml
 from fleet_site import Evening, run_one
 from repair_site import changes
 
+from runbook_lib.cli.fleet_round import approve_command
 from runbook_lib.errors import ParameterRefused, SiteLocked
 from runbook_lib.fleet.approving import approve_rollup
 from runbook_lib.fleet.going import Rules
+from runbook_lib.fleet.inventory import load_fleet
 from runbook_lib.fleet.outcome import newest_outcome
 from runbook_lib.fleet.planning import newest_rollup
 from runbook_lib.fleet.round import Round, newest_round
@@ -38,7 +41,7 @@ FIRST, SECOND, IMPOSTOR, HEALTHY = "site-001", "site-002", "site-003", "site-004
 @pytest.fixture(scope="module")
 def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ManyLabs]:
     """Four sites: two to repair, one with an impostor, a healthy one."""
-    with ManyLabs(tmp_path_factory.mktemp("many"), 4, kind="production", scenarios={HEALTHY: "healthy"}) as lab:
+    with ManyLabs(tmp_path_factory.mktemp("many sites"), 4, kind="production", scenarios={HEALTHY: "healthy"}) as lab:
         lab.set_fault(IMPOSTOR, "impostor", "secondary")
         yield lab
 
@@ -107,6 +110,14 @@ def test_an_impostors_site_is_in_no_roll_up(evening: Evening, lab: ManyLabs) -> 
     assert IMPOSTOR not in {each.site for each in evening.approve().covered}
     with pytest.raises(ParameterRefused, match="holds no plan of these sites"):
         evening.approve(IMPOSTOR)
+
+
+def test_the_printed_command_runs_this_round(evening: Evening, capsys: pytest.CaptureFixture[str]) -> None:
+    """What the approval says comes next leads to the same fleet and round, from any folder and with blanks in it."""
+    approve_command(evening.round.incident, evening.rollup.digest, by="Ada", reason="", only=())
+    *command, fleet, option, round_id = shlex.split(capsys.readouterr().out.splitlines()[-1].removeprefix("Next: "))
+    assert (command, option, round_id) == (["runbook", "fleet", "run"], "--round", evening.round.incident)
+    assert load_fleet(fleet).name == evening.fleet.name
 
 
 def test_a_site_that_does_not_answer_keeps_no_other_from_its_plan(
