@@ -16,10 +16,11 @@ import pytest
 from fleet_site import Evening, run_one, run_one_to, say_nothing
 from repair_site import changes
 
-from runbook_lib.fleet.local import LocalExecutor
+from runbook_lib.fleet.local import LocalExecutor, _environment
 from runbook_lib.fleet.round import Round
 from runbook_lib.fleet.site_run import CHANGING
 from runbook_lib.fleet.task import SiteEvent, SiteResult, SiteState
+from runbook_lib.kernels import WarmKernels
 from runbook_lib.lab.many import ManyLabs
 from runbook_lib.models import Outcome, Stage, StageState
 from runbook_lib.record import Holder, Kind, Record, holder_of
@@ -36,6 +37,13 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ManyLabs]:
         tmp_path_factory.mktemp("many"), 2, kind="production", monitor_interval_s=1.0, command_delay_s=0.3
     ) as lab:
         yield lab
+
+
+@pytest.fixture(scope="module", autouse=True)
+def warm() -> Iterator[None]:
+    """One warm process for all executors of these tests; each would start its own."""
+    with WarmKernels(environment=_environment("")):
+        yield
 
 
 @pytest.fixture
