@@ -30,7 +30,11 @@ STYLE = (
     ".rb tr>:first-child{border-left:4px solid transparent}"
     + "".join(f".rb .{mark}>:first-child{{border-left-color:{colour}}}" for mark, colour in COLOURS.items())
     + ".rb p{margin:.4em 0 0!important;max-width:60em;white-space:pre-line}"
-    "@media print{.rb{overflow:visible}.rb tr{break-inside:avoid}}"
+    # On paper nothing scrolls: letters are smaller, words stay whole, and what stands on one line is broken anywhere.
+    "@media print{.rb{overflow:visible}.rb tr{break-inside:avoid}"
+    ".rb table{font-size:10px}.rb caption{white-space:normal}"
+    ".rb th,.rb td{padding:.2em .5em!important}.rb .short{white-space:pre-line!important}"
+    ".rb .whole{white-space:pre-wrap!important}.rb .whole,.rb .digest{overflow-wrap:anywhere}}"
     "</style>"
 )
 # Jupyter takes the style sheet out of a notebook that it does not trust, as every copy from elsewhere is, and sets text
