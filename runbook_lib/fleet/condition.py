@@ -26,7 +26,7 @@ def condition_of(
     failed = tuple(f"{phase}: {error.what}" for phase, error in errors.items())
     if contradicted:
         return Condition.NEEDS_A_PERSON, (*contradicted, *failed)
-    if errors and all(_is_silence(error) for error in errors.values()):
+    if errors and plan is None and all(_is_silence(error) for error in errors.values()):
         return Condition.UNREACHABLE, failed
     if plan is None or errors:
         return Condition.NEEDS_A_PERSON, failed

@@ -86,6 +86,11 @@ def test_silence_is_unreachable() -> None:
     assert found(None, login=DeviceUnreachable("x"), store=DeviceSilent("y")) is Condition.UNREACHABLE
 
 
+def test_a_late_answer_beside_lists_that_were_read_needs_a_person() -> None:
+    """A site whose lists and logs were read was reached, whatever else came too late."""
+    assert found(plan(), ha_state=DeviceSilent("x")) is Condition.NEEDS_A_PERSON
+
+
 @pytest.mark.parametrize("error", [LoginRefused("x"), HostKeyChanged("x")])
 def test_a_refusal_needs_a_person(error: RunbookError) -> None:
     """A server that answers and refuses is not unreachable, even where the other is."""
