@@ -23,6 +23,7 @@ from lab_server import Server, jupyter_server
 from playwright.sync_api import Page, expect
 
 from runbook_lib import lab
+from runbook_lib.record import SiteLock
 
 pytestmark = pytest.mark.timeout(900)
 
@@ -272,6 +273,18 @@ def test_a_second_tab_approves_nothing_twice(server: Server, page: Page) -> None
             tab.says("Ada Example")
     delete.says("has approved this plan already")
     assert [line["seen"] for line in journal(server) if line["kind"] == "approved"] == ["Ada Example"]
+
+
+def test_whoever_comes_second_to_a_site_is_told_who_holds_it(server: Server, page: Page) -> None:
+    """While another process changes the site, the cell that deletes ends with advice that names it; nothing is sent."""
+    delete = Notebook(page, "30")
+    with SiteLock(server.records, "paris", incident="another", purpose="40_register_ha"):
+        delete.start("rb.delete()")
+        locked = delete.wait("rb.delete()")
+        expect(locked).to_contain_text("SiteLocked")
+        expect(locked).to_contain_text(f"process {os.getpid()}")
+        expect(locked).to_contain_text("40_register_ha")
+    assert sent(server) == []
 
 
 def test_the_approved_plan_is_carried_out(server: Server, page: Page) -> None:
