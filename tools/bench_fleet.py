@@ -384,7 +384,7 @@ def main() -> None:
     report = "\n\n".join([head, *sections]) + "\n"
     print(report)
     if options.write:
-        kept = re.sub(r"(?ms)^## Fleet\n.*?(?=^## |\Z)", "", DOCUMENT.read_text(encoding="utf-8")).rstrip("\n")
+        kept = re.sub(r"(?ms)^## Fleet\n.*?(?=^## |^<!-- |\Z)", "", DOCUMENT.read_text(encoding="utf-8")).rstrip("\n")
         DOCUMENT.write_text(f"{kept}\n\n{report}", encoding="utf-8")
 
 
