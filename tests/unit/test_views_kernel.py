@@ -147,7 +147,7 @@ def test_a_slip_in_a_readers_own_cell_is_shown_as_ever(run: Any) -> None:
 
 
 def test_a_bar_moves_while_a_cell_works_and_leaves_what_was_told(run: Any) -> None:
-    """It says what goes on, how much is done, and when it was drawn; then it is folded to one line: how long it took."""
+    """It says what goes on, how much is done, and when it was drawn; then one line is left: how long it took."""
     seen = run(BAR)
     first, *between, last = (data["text/html"] for data in seen.shown)
     assert 'value="0.250"' in first
