@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from enum import StrEnum
 from typing import Annotated
 
 import typer
@@ -11,6 +10,7 @@ from runbook_lib import __version__
 from runbook_lib.cli.diagnosing import ABOUT, EXAMPLES, HELP
 from runbook_lib.cli.diagnosing import EXIT_CODES as DIAGNOSE_EXIT_CODES
 from runbook_lib.cli.fleet import fleet_app
+from runbook_lib.cli.lab_choices import Addresses, Scenario, Skin
 
 EXIT_CODES = """
 Exit codes: 0 repaired or nothing to do, or a read stage done · 1 failed · 2 wrong parameters ·
@@ -31,33 +31,6 @@ app.add_typer(lab_app, name="lab")
 key_app = typer.Typer(help="The key that signs records.", no_args_is_help=True)
 app.add_typer(key_app, name="key")
 app.add_typer(fleet_app, name="fleet")
-
-
-class Scenario(StrEnum):
-    """The states in which a lab can begin."""
-
-    HEALTHY = "healthy"
-    RENEWED = "renewed"
-    RENEWED_SECONDARY_ONLY = "renewed-secondary-only"
-    RENEWED_ISE_ONLY = "renewed-ise-only"
-    AFTER_REDEPLOY = "after-redeploy"
-
-
-class Skin(StrEnum):
-    """The ways in which a lab's web pages are built."""
-
-    DEFAULT = "default"
-    FORMS = "forms"
-    TABLES = "tables"
-    SPA = "spa"
-
-
-class Addresses(StrEnum):
-    """Where a lab's servers listen."""
-
-    AUTO = "auto"
-    BLOCK = "block"
-    SINGLE = "single"
 
 
 SiteArgument = Annotated[str, typer.Argument(help="A name in params/ or the path of a site's file.")]

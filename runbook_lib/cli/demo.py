@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from runbook_lib import lab, places
-from runbook_lib.cli.app import Skin
 from runbook_lib.cli.lab import ise_words, lab_errors, presented_as, trust
+from runbook_lib.cli.lab_choices import Skin
 from runbook_lib.cli.running import conclude, run_and_tell
 from runbook_lib.cli.terminal import out
 from runbook_lib.errors import RepairFailed

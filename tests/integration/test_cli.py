@@ -16,7 +16,8 @@ from repair_site import StartLab
 from typer.testing import CliRunner
 
 from runbook_lib import __version__
-from runbook_lib.cli.app import Addresses, Scenario, Skin, app
+from runbook_lib.cli.app import app
+from runbook_lib.cli.lab_choices import Addresses, Scenario, Skin
 from runbook_lib.lab import SCENARIOS, LabOptions
 from runbook_lib.lab.pages.skins import SKINS
 from runbook_lib.models import Outcome, Stage, StageState
