@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import ssl
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -43,13 +44,20 @@ def test_what_a_clock_says_is_told_and_raises_nothing(
 
 
 async def _asked(answer: bytes, certificate: Path) -> Check:
+    served = asyncio.Event()
+
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.readuntil(b"\r\n\r\n")
         writer.write(answer)
         writer.close()
+        with suppress(OSError):  # whoever asked may have gone before
+            await writer.wait_closed()
+        served.set()
 
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(certificate)
     async with await asyncio.start_server(serve, "127.0.0.1", 0, ssl=context) as server:
         port = server.sockets[0].getsockname()[1]
-        return await clock_check("primary", "127.0.0.1", port, 5.0)
+        check = await clock_check("primary", "127.0.0.1", port, 5.0)
+        await served.wait()
+        return check
