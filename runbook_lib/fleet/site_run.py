@@ -96,10 +96,10 @@ def settled_state(task: SiteTask, *, otherwise: SiteState = SiteState.FAILED) ->
     """
     try:
         record = Record.open(Path(task.records), task.incident)
+        if record.pending_changes():
+            return SiteState.UNKNOWN
         outcome = record.outcome()
-        if outcome in FINAL:
-            return state_of(outcome)
-        return SiteState.UNKNOWN if record.pending_changes() else otherwise
+        return state_of(outcome) if outcome in FINAL else otherwise
     except RunbookError:
         return SiteState.UNKNOWN
 

@@ -91,3 +91,11 @@ def test_a_repair_stays_one_when_its_worker_dies_afterwards(record: Record, tmp_
     record.set_outcome(Outcome.REPAIRED_UNVERIFIED)
     assert died(record, Dying(tmp_path / "log")).state is SiteState.REPAIRED_UNVERIFIED
     assert record.outcome() is Outcome.REPAIRED_UNVERIFIED
+
+
+def test_a_change_that_began_after_an_earlier_end_is_unknown(record: Record, tmp_path: Path) -> None:
+    """A run that went on in an incident which had ended well does not borrow that end."""
+    record.set_outcome(Outcome.NOTHING_TO_DO)
+    record.intend(Stage.REGISTER, "primary", "register HA", expected="Primary Active")
+    assert died(record, Dying(tmp_path / "log")).state is SiteState.UNKNOWN
+    assert record.outcome() is Outcome.UNKNOWN
