@@ -28,8 +28,6 @@ from runbook_lib.lab import Lab
 from runbook_lib.models import Stage
 from runbook_lib.record import Kind, Record, list_records
 
-pytestmark = pytest.mark.timeout(300)
-
 CANARY = """\
 import base64, html, json, pathlib, sys, time, traceback, urllib.parse
 import ipywidgets

@@ -28,8 +28,6 @@ from runbook_lib.record import Kind, Record, list_records
 from runbook_lib.record.manifest import parse_manifest
 from runbook_lib.record.verify import verify_record
 
-pytestmark = pytest.mark.timeout(480)  # the story is told in one fixture
-
 WRONG_KEY = "Wr0ng & unlucky/key+7"
 
 

@@ -31,8 +31,6 @@ from runbook_lib.lab.many import ManyLabs
 from runbook_lib.models import Stage
 from runbook_lib.record import Kind, Record, holder_of
 
-pytestmark = pytest.mark.timeout(300)  # processes are started, and a busy machine starts them slowly
-
 FIRST, SECOND, DELETES = "site-001", "site-002", "site-003"
 DELETE = "ncs certvalidation tofu-certs deletecert"
 SMALL_DISK = 12_000

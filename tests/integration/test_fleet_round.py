@@ -33,8 +33,6 @@ from runbook_lib.record import Record, SiteLock
 from runbook_lib.record.keys import new_key
 from runbook_lib.record.verify import verify_record
 
-pytestmark = pytest.mark.timeout(300)  # processes are started, and a busy machine starts them slowly
-
 FIRST, SECOND, IMPOSTOR, HEALTHY = "site-001", "site-002", "site-003", "site-004"
 
 

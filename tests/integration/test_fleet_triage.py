@@ -23,8 +23,6 @@ from runbook_lib.lab.many import ManyLabs
 from runbook_lib.models import Verdict
 from runbook_lib.params import Site
 
-pytestmark = pytest.mark.timeout(300)  # processes are started, and a busy machine starts them slowly
-
 SITES = 50
 IMPOSTOR, SILENT, HALF_SILENT = "site-007", "site-008", "site-009"
 UNREACHABLE = [f"site-0{number}" for number in range(40, 45)]  # 10 % of them

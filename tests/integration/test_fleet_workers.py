@@ -26,8 +26,6 @@ from runbook_lib.models import Outcome, Stage, StageState
 from runbook_lib.record import Holder, Kind, Record, holder_of
 from runbook_lib.record.verify import verify_record
 
-pytestmark = pytest.mark.timeout(480)  # eight runs of one site are told in one fixture
-
 READ, REPAIRED = "site-001", "site-002"
 
 

@@ -12,8 +12,6 @@ from runbook_lib.errors import HostKeyChanged
 from runbook_lib.lab import Lab
 from runbook_lib.models import Outcome
 
-pytestmark = pytest.mark.timeout(300)  # each is a whole repair in a browser
-
 
 def entry(lab: Lab, server: str) -> str:
     """Under which key the others list a server."""

@@ -11,7 +11,6 @@ from runbook_lib.models import Outcome, Stage
 UP_TO = {stage: tuple(Stage)[: number + 1] for number, stage in enumerate(Stage)}
 
 
-@pytest.mark.timeout(300)
 def test_repair_that_is_stopped_after_any_stage_goes_on_where_it_was(start_lab: StartLab) -> None:
     """Run to 20, to 30, to 40, then whole: one incident and nothing twice, though the logs hold no times."""
     lab = start_lab("renewed", log_time="")

@@ -70,7 +70,6 @@ def cut_short(how: str, run: Popen[str], record: Record, stage: Stage) -> None:
 # -- in the middle of a change ---------------------------------------------------------------------
 
 
-@pytest.mark.timeout(300)
 @pytest.mark.parametrize(("how", "code"), [("SIGINT", 130), ("kernel", 6)])
 def test_deletion_that_is_cut_short_is_unknown_until_the_store_was_asked_again(
     start_lab: StartLab, commands: Commands, how: str, code: int
@@ -106,7 +105,6 @@ def test_deletion_that_is_cut_short_is_unknown_until_the_store_was_asked_again(
     assert_record_is_true(record, lab)
 
 
-@pytest.mark.timeout(300)
 def test_deletion_in_a_cell_that_ran_out_of_time_is_unknown_until_the_store_was_asked_again(
     start_lab: StartLab, commands: Commands, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -147,7 +145,6 @@ def test_deletion_in_a_cell_that_ran_out_of_time_is_unknown_until_the_store_was_
     assert_record_is_true(record, lab)
 
 
-@pytest.mark.timeout(480)
 @pytest.mark.parametrize(("how", "code"), [("SIGTERM", 143), *([("kernel", 6)] if EVERYTHING else [])])
 def test_registration_that_is_cut_short_is_never_begun_twice(
     start_lab: StartLab, commands: Commands, how: str, code: int

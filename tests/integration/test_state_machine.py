@@ -16,7 +16,6 @@ from pathlib import Path
 from typing import Any
 from unittest import mock
 
-import pytest
 import yaml
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
@@ -342,13 +341,12 @@ def full_after(lines: int) -> Callable[..., Line]:
     return append_or_not
 
 
-TestRepairs = pytest.mark.timeout(400)(Repairs.TestCase)
+TestRepairs = Repairs.TestCase
 TestRepairs.settings = settings(
     max_examples=EXAMPLES,
     stateful_step_count=STEPS,
     derandomize="RUNBOOK_MACHINE_EXAMPLES" not in os.environ,
     database=None,
     phases=[Phase.generate],  # a story of ten moves is read as it is; making it shorter takes minutes
-    deadline=None,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.filter_too_much],
 )

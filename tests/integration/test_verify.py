@@ -21,8 +21,6 @@ from runbook_lib.models import Outcome
 from runbook_lib.places import project_root
 from runbook_lib.record import Kind, Line, Record, list_records
 
-pytestmark = pytest.mark.timeout(300)
-
 
 class Keyed(Commands):
     """Commands with a key folder of their own too."""

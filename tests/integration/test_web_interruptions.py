@@ -23,7 +23,6 @@ from runbook_lib.web.browser import PinnedBrowser
 from runbook_lib.web.labels import labels_for
 from runbook_lib.web.pages import PrimePages
 
-pytestmark = pytest.mark.timeout(120)
 DEADLINES = Deadlines(page_s=15, readiness_s=20, registration_s=60)
 
 

@@ -20,7 +20,6 @@ from runbook_lib.web.labels import labels_for
 from runbook_lib.web.pages import PrimePages
 from runbook_lib.web.screen import same
 
-pytestmark = pytest.mark.timeout(120)
 FORM = HaForm(secondary_server="198.51.100.2", auth_key="k3y-Secret", email=("a@example.org", "b@example.org"))
 
 

@@ -25,7 +25,6 @@ from runbook_lib.steps import watching_ha
 from runbook_lib.web import labels, labels_for
 from runbook_lib.web.labels import Label
 
-pytestmark = pytest.mark.timeout(120)
 MILESTONE = re.compile(r"(?:Pre-HA Registration|Database Replication|Post HA Registration) (\d+) %")
 Edit = Callable[[dict[str, Any]], None]
 

@@ -25,8 +25,6 @@ from playwright.sync_api import Page, expect
 from runbook_lib import lab
 from runbook_lib.record import SiteLock
 
-pytestmark = pytest.mark.timeout(900)
-
 NEXT = ("rb.next", "rb.close")
 OPEN = ("site =", "open_runbook")
 FINGERPRINT, DROP = "Fingerprint or PEM", "Drop the file of a CSR or certificate here"

@@ -118,7 +118,7 @@ def test_facts_of_hostile_certificates_are_facts_or_a_value_error(kind: str) -> 
         assert len(spki_sha256_of(HOSTILE[kind])) == 64
 
 
-@settings(max_examples=150, deadline=None, derandomize=True)
+@settings(max_examples=150)
 @given(st.integers(0, 400), st.integers(1, 255), st.booleans())
 def test_facts_of_damaged_certificates_are_facts_or_a_value_error(place: int, flip: int, cut: bool) -> None:
     """One wrong byte, or a cut, anywhere raises ValueError at most."""

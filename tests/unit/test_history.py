@@ -149,7 +149,7 @@ def test_search_finds_words_and_their_beginnings(root: Path, text: str, count: i
     assert len(past_incidents(root, Query.parse(text=text))) == count
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(text=st.text(max_size=12))
 def test_search_takes_any_text(tmp_path_factory: pytest.TempPathFactory, text: str) -> None:
     """Quotes, operators, control characters: nothing that is typed breaks the search."""

@@ -78,7 +78,6 @@ def test_permissions(tmp_path: Path) -> None:
     assert stat.S_IMODE((tmp_path / "a").stat().st_mode) == 0o700
 
 
-@settings(deadline=None)
 @given(st.integers(0, len(SAMPLE)))
 def test_a_journal_cut_at_any_byte_is_mended(cut: int) -> None:
     """After a cut anywhere the whole lines stand, what was torn is kept and noted, and the chain goes on."""
@@ -100,7 +99,7 @@ def test_a_journal_cut_at_any_byte_is_mended(cut: int) -> None:
             assert noted.artifact.sha256 == hashlib.sha256(torn).hexdigest()
 
 
-@settings(deadline=None, max_examples=500)
+@settings(max_examples=500)
 @given(st.integers(0, len(SAMPLE) - 1), st.integers(0, 255))
 def test_any_changed_byte_is_refused_by_line(at: int, byte: int) -> None:
     """One changed byte anywhere is found, and the error names the line in which it is."""

@@ -69,7 +69,7 @@ def test_prefix_on_every_line() -> None:
 
 
 @given(st.data())
-@settings(deadline=None, max_examples=200)
+@settings(max_examples=200)
 def test_broken_at_any_space(data: st.DataObject) -> None:
     """Wherever its lines are broken between words, the message is found with its subject."""
     words = f"{THREAD}{HEAD}".split(" ")
@@ -292,7 +292,7 @@ def test_many_subjects_do_not_fill_the_memory() -> None:
 
 
 @given(st.lists(st.integers(1, 200_000), min_size=1, max_size=8), st.integers(0, 2**32))
-@settings(deadline=None, max_examples=25)
+@settings(max_examples=25)
 def test_nothing_is_lost_where_the_bytes_are_split(sizes: list[int], seed: int) -> None:
     """However the bytes are cut into pieces, the findings are the same."""
     sizes = [max(size, 500) for size in sizes]
@@ -362,7 +362,7 @@ REPEATED = (
 
 
 @given(st.lists(st.one_of(st.sampled_from(PIECES), st.text(max_size=20)), max_size=30).map("".join))
-@settings(deadline=None, max_examples=300)
+@settings(max_examples=300)
 def test_any_text_is_scanned(text: str) -> None:
     """Any text yields findings, never an exception, and the same ones when it comes byte by byte."""
     assert scan(text) == scan(text, sizes=[1])

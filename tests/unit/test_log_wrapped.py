@@ -123,7 +123,7 @@ def test_evidence_names_the_lines_of_the_file() -> None:
 
 
 @given(st.lists(st.integers(500, 100_000), min_size=1, max_size=6))
-@settings(deadline=None, max_examples=15)
+@settings(max_examples=15)
 def test_nothing_is_lost_where_the_bytes_of_wrapped_lines_are_split(sizes: list[int]) -> None:
     """However the bytes are cut, the findings are the same."""
     noise = line(n=1, message="DEBUG Trust-on-first-use is on" + "x" * 700)
@@ -135,7 +135,6 @@ def test_nothing_is_lost_where_the_bytes_of_wrapped_lines_are_split(sizes: list[
 
 
 @given(st.binary(max_size=200).map(lambda tail: b"{" + tail))
-@settings(deadline=None)
 def test_any_line_is_unwrapped_or_left(data: bytes) -> None:
     """No line breaks the reading of what may be an object, nested without end included."""
     for text in (data, data * 40_000, b'{"log":' * 9_000, b'{"n":' + b"9" * 5_000 + b"}"):

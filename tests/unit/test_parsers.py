@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 import runbook_lib.parse
@@ -111,7 +111,6 @@ REPEATED = (
 
 @pytest.mark.parametrize("folder", sorted(PARSERS))
 @given(text=st.one_of(st.text(), st.lists(st.sampled_from(PIECES), max_size=30).map("".join)))
-@settings(deadline=None)
 def test_parser_is_total(folder: str, text: str) -> None:
     """Any text yields a model or AnswerNotUnderstood that begins with the text, never another exception."""
     assert "found" not in as_json(PARSERS[folder], text)
@@ -129,7 +128,6 @@ def test_parser_is_linear(folder: str, piece: str) -> None:
 
 
 @given(st.integers(0, 4), st.data())
-@settings(deadline=None)
 def test_list_cut_anywhere_is_never_a_shorter_list(entries: int, data: st.DataObject) -> None:
     """A TOFU list that is cut off within a line is refused; only at a line's end can nobody tell."""
     whole = (FIXTURES / "tofu-certs-listcerts" / "as-the-console-gives-it.raw").read_text(encoding="utf-8")

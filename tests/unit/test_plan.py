@@ -619,7 +619,7 @@ WORLD = st.fixed_dictionaries(
 )
 
 
-@settings(max_examples=200, deadline=None, derandomize=True)
+@settings(max_examples=200)
 @given(WORLD)
 def test_every_deletion_is_of_another_host_and_confirmed_or_overridden_by_name(world: dict[str, Any]) -> None:
     """It never deletes an entry before the certificate now presented is confirmed by another way than the connection
@@ -652,7 +652,7 @@ def test_every_deletion_is_of_another_host_and_confirmed_or_overridden_by_name(w
         assert plan.blocked
 
 
-@settings(max_examples=60, deadline=None, derandomize=True)
+@settings(max_examples=60)
 @given(WORLD, WORLD, st.randoms(use_true_random=False))
 def test_digests_are_equal_exactly_where_the_essence_is(
     one: dict[str, Any], other: dict[str, Any], shuffle: Any

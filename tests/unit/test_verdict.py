@@ -289,7 +289,7 @@ POOL: tuple[Made, ...] = (NEW, OLD, IMPOSTOR, ISSUED)
 LOOK = st.tuples(st.sampled_from([None, "refused", *POOL]), st.booleans())
 
 
-@settings(max_examples=400, deadline=None, derandomize=True)
+@settings(max_examples=400)
 @given(st.tuples(LOOK, LOOK, LOOK), st.sets(st.sampled_from(["csr", "print", "ca", "self"])), st.sampled_from(POOL))
 def test_confirmed_is_only_what_is_expected_and_seen_alike_from_everywhere(
     shown: tuple[tuple[Any, bool], ...], knows: set[str], before: Made

@@ -279,7 +279,7 @@ def test_nothing_depends_on_one_front_end() -> None:
 hostile = st.text(alphabet=string.ascii_letters + "<>&\"'/\\\x1b\u202e\n\0 `{}=#", min_size=1, max_size=30)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(hostile)
 def test_whatever_a_device_says_the_page_stays_ours(word: str) -> None:
     """Any text in any place: the same elements as with a harmless one, the same attributes, and no script."""

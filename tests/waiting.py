@@ -1,0 +1,54 @@
+"""The one way in which tests wait: for a state, not for a time, and giving up with the name of what did not come."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
+
+T = TypeVar("T")
+
+PATIENCE_S = 60.0
+"""How long a busy machine may take for what an idle one does at once."""
+
+LOOK_S = 0.02
+
+
+def wait_until(holds: Callable[[], T], what: str, within_s: float = PATIENCE_S) -> T:
+    """Look until ``holds()`` is true and return what it returned; AssertionError names ``what`` when it never was.
+
+    ``what`` reads behind "waited for": ``wait_until(path.exists, "the file with the pid")``.
+    """
+    end = time.monotonic() + within_s
+    while not (seen := holds()):
+        if time.monotonic() > end:
+            raise _gave_up(what, within_s, seen)
+        time.sleep(LOOK_S)
+    return seen
+
+
+async def wait_until_async(holds: Callable[[], T], what: str, within_s: float = PATIENCE_S) -> T:
+    """Do the same in an event loop that has other work meanwhile."""
+    end = time.monotonic() + within_s
+    while not (seen := holds()):
+        if time.monotonic() > end:
+            raise _gave_up(what, within_s, seen)
+        await asyncio.sleep(LOOK_S)
+    return seen
+
+
+async def awaited(event: Awaitable[T], what: str, within_s: float = PATIENCE_S) -> T:
+    """Return what an awaitable returns; AssertionError names ``what`` when it does not come."""
+    try:
+        async with asyncio.timeout(within_s) as clock:
+            return await event
+    except TimeoutError as error:
+        if not clock.expired():
+            raise  # its own
+        raise _gave_up(what, within_s, None) from error
+
+
+def _gave_up(what: str, within_s: float, seen: object) -> AssertionError:
+    last = "" if seen is None or seen is False else f"; at the end there was {seen!r}"
+    return AssertionError(f"waited {within_s:g} s for {what}{last}")
