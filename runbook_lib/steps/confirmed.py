@@ -48,14 +48,13 @@ def certificate_check(context: Context, judgement: Judgement) -> Check:
     expected = confirmed_before(context, judgement.target)
     actual = judgement.facts.sha256 if judgement.facts else judgement.reason
     good = judgement.verdict.confirmed or judgement.verdict is Verdict.UNCHANGED
-    if expected:
-        good = good and actual == expected
+    another = bool(expected) and actual != expected
     unknown = judgement.facts is not None and judgement.verdict is Verdict.UNCONFIRMED
     return Check(
         name=f"certificate of {judgement.target}",
         expected=expected or judgement.expectation,
         actual=actual,
-        ok=None if unknown else good and judgement.facts is not None,
+        ok=False if another else None if unknown else good and judgement.facts is not None,
         note=f"{judgement.verdict}, seen from {', '.join(judgement.seen_from) or 'nowhere'}",
     )
 

@@ -1,39 +1,100 @@
-"""Waiting until what the devices show has settled."""
+"""Waiting until what the devices show has settled, on a clock that the test holds in its hands."""
 
 from __future__ import annotations
 
 import asyncio
-from types import SimpleNamespace
-from typing import Any
+import selectors
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
 
 import pytest
+from incident_kit import Incident
 
-from runbook_lib.steps import settling
-
-
-def watched(seen: list[str], settle_s: float, monkeypatch: pytest.MonkeyPatch) -> tuple[str, list[tuple[str, float]]]:
-    """What is seen in the end, and what was told with its fraction, where the last of ``seen`` stays for good."""
-    monkeypatch.setattr(settling, "POLL_S", 0.01)
-    told: list[tuple[str, float]] = []
-    site = SimpleNamespace(deadlines=SimpleNamespace(settle_s=settle_s))
-    context: Any = SimpleNamespace(site=site, tell=lambda sentence, fraction: told.append((sentence, fraction)))
-
-    async def look() -> str:
-        return seen.pop(0) if len(seen) > 1 else seen[0]
-
-    return asyncio.run(settling.settled(context, look, lambda state: "" if state == "up" else f"it is {state}")), told
+from runbook_lib.steps.context import Context
+from runbook_lib.steps.settling import POLL_S, settled
 
 
-def test_what_is_waited_for_is_told_until_it_has_settled(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Each look tells what it saw, and the one that shows it settled ends the waiting."""
-    last, told = watched(["down", "starting", "up"], 10, monkeypatch)
-    assert last == "up"
-    assert told == [("it is down", 0.0), ("it is starting", pytest.approx(0.001))]
+class _Jumps(selectors.DefaultSelector):
+    """Waits for nothing: where a wait would begin, it is over, and the clock shows how long it would have taken."""
+
+    now = 0.0
+
+    def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
+        self.now += timeout or 0
+        return super().select(0)
 
 
-@pytest.mark.parametrize("settle_s", [0, 0.015])
-def test_waiting_ends_at_the_sites_deadline(settle_s: float, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What never settles is returned as it was last seen, after a last look at the deadline itself."""
-    last, told = watched(["down"], settle_s, monkeypatch)
+class _HeldClock(asyncio.SelectorEventLoop):
+    """An event loop whose time passes only while everything on it waits."""
+
+    def __init__(self) -> None:
+        self._jumps = _Jumps()
+        super().__init__(self._jumps)
+
+    def time(self) -> float:
+        return self._jumps.now
+
+
+class Watched:
+    """Devices that show one state after another, the last for good; ``told`` and ``looks`` hold the time of each."""
+
+    def __init__(self, folder: Path, states: Sequence[str], *, settle_s: float, look_s: float = 0) -> None:
+        self.states, self.look_s = list(states), look_s
+        self.told: list[tuple[str, float]] = []
+        self.looks: list[float] = []
+        context = Incident(folder, listed=False).context
+        deadlines = context.site.deadlines.model_copy(update={"settle_s": settle_s})
+        site = context.site.model_copy(update={"deadlines": deadlines})
+        self.context: Context = replace(context, site=site, tell=lambda text, done: self.told.append((text, done)))
+
+    def wait(self) -> tuple[str, float]:
+        """Wait for the state "up": what was seen in the end, and after how many seconds."""
+
+        async def wait() -> tuple[str, float]:
+            clock = asyncio.get_running_loop().time
+            start = clock()
+
+            async def look() -> str:
+                self.looks.append(clock() - start)
+                await asyncio.sleep(self.look_s)
+                return self.states.pop(0) if len(self.states) > 1 else self.states[0]
+
+            last = await settled(self.context, look, lambda state: "" if state == "up" else f"it is {state}")
+            return last, clock() - start
+
+        with asyncio.Runner(loop_factory=_HeldClock) as runner:
+            return runner.run(wait())
+
+
+def test_what_is_waited_for_is_told_until_it_has_settled(tmp_path: Path) -> None:
+    """Each look tells what it saw and how much of the time is over; the one that shows it settled ends the waiting."""
+    watched = Watched(tmp_path, ["down", "starting", "up"], settle_s=100 * POLL_S)
+    assert watched.wait() == ("up", pytest.approx(2 * POLL_S))
+    assert watched.told == [("it is down", 0.0), ("it is starting", pytest.approx(0.01))]
+
+
+def test_what_never_settles_is_looked_at_once_more_at_the_deadline(tmp_path: Path) -> None:
+    """It is returned as it was last seen, and the last look begins at the deadline, not before it."""
+    watched = Watched(tmp_path, ["down"], settle_s=2.5 * POLL_S)
+    assert watched.wait() == ("down", pytest.approx(2.5 * POLL_S))
+    assert watched.looks == pytest.approx([0, POLL_S, 2 * POLL_S, 2.5 * POLL_S])
+
+
+def test_no_time_to_wait_is_one_look(tmp_path: Path) -> None:
+    """With ``settle_s: 0`` what is seen first is what is returned, and nothing is told."""
+    watched = Watched(tmp_path, ["down", "up"], settle_s=0)
+    assert watched.wait() == ("down", 0)
+    assert watched.told == []
+
+
+@pytest.mark.parametrize("look_s", [0.2, POLL_S, 30.0, 1000.0])
+def test_time_that_the_looks_take_counts(tmp_path: Path, look_s: float) -> None:
+    """Servers that answer slowly do not stretch the deadline: at most one look ends after it."""
+    watched = Watched(tmp_path, ["down"], settle_s=600, look_s=look_s)
+    last, took = watched.wait()
     assert last == "down"
-    assert len(told) == (2 if settle_s else 0)
+    assert max(watched.looks) <= 600 + 1e-6
+    assert took == pytest.approx(max(watched.looks) + look_s)
+    assert took >= 600
+    assert all(0 <= done <= 1 for _, done in watched.told)
