@@ -79,7 +79,7 @@ def run(
     tls_cert: Annotated[str, typer.Option(help="Our certificate for the cluster, a PEM file.")] = "",
     tls_key: Annotated[str, typer.Option(help="Its key, a PEM file.")] = "",
     allow_plain: Annotated[
-        bool, typer.Option("--allow-plain", help="Talk to a scheduler elsewhere without TLS.")
+        bool, typer.Option("--allow-plain", help="Talk to a scheduler without TLS that nobody else can reach.")
     ] = False,
 ) -> None:
     """Run the stages of each approved site, in waves; run again, it takes up what is not finished."""

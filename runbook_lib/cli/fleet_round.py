@@ -130,7 +130,8 @@ def _executor(fleet: Fleet, round_: Round, options: RunOptions) -> Callable[[], 
             plain=options.allow_plain,
         )
     )
-    out(f"cluster of {len(client.nthreads())} workers · dashboard {client.dashboard_link}")
+    dashboard = f" · dashboard {client.dashboard_link}" if options.scheduler and client.dashboard_link else ""
+    out(f"cluster of {len(client.nthreads())} workers{dashboard}")
     return lambda: DaskExecutor(client, round_.incident, fleet.records)
 
 

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import ipaddress
 import json
-import logging
 import secrets
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -14,12 +12,13 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import dask
-from distributed import Client, Event, LocalCluster, Queue, Security
+from distributed import Client, Event, Queue, Security
 
 from runbook_lib.errors import DeviceUnreachable, ParameterRefused, RunbookError, SiteLocked
 from runbook_lib.fleet.dask_worker import run_parcel
 from runbook_lib.fleet.deaths import after_death, alone, left_behind, locked
 from runbook_lib.fleet.local import PURPOSE, Tell, event_from, result_from
+from runbook_lib.fleet.local_cluster import start_local_cluster
 from runbook_lib.fleet.parcel import parcel_of, take_in
 from runbook_lib.fleet.site_run import CHANGING, result_of_error
 from runbook_lib.fleet.task import SiteResult, SiteState, SiteTask
@@ -35,7 +34,7 @@ _READING = tuple(Stage)[: min(tuple(Stage).index(stage) for stage in CHANGING)]
 class ClusterOptions:
     """``scheduler``: the address of a cluster that exists; empty: a local one of ``workers`` processes.
 
-    ``tls_ca``, ``tls_cert`` and ``tls_key`` are files; ``plain``: a scheduler elsewhere may be talked to without TLS.
+    ``tls_ca``, ``tls_cert`` and ``tls_key`` are files; ``plain``: a scheduler may be talked to without TLS.
     """
 
     scheduler: str = ""
@@ -51,14 +50,7 @@ def connect(options: ClusterOptions) -> Client:
     # On a cluster of our own; on another one the permit of each parcel is what keeps a task from being begun again.
     dask.config.set({"distributed.scheduler.allowed-failures": 0})
     if not options.scheduler:
-        cluster = LocalCluster(
-            n_workers=options.workers,
-            threads_per_worker=1,
-            host="127.0.0.1",
-            dashboard_address="127.0.0.1:0",
-            silence_logs=logging.CRITICAL,  # what matters is told by the results
-        )
-        return Client(cluster)
+        return Client(start_local_cluster(options.workers))
     require_protected(options)
     try:
         return Client(options.scheduler, security=_security(options), timeout=CONNECT_S, name="runbook-fleet")
@@ -72,8 +64,11 @@ def connect(options: ClusterOptions) -> Client:
 
 
 def require_protected(options: ClusterOptions) -> None:
-    """Raise ParameterRefused for a scheduler elsewhere without TLS: whoever can talk to it can run what he likes."""
-    scheme, host = urlsplit(options.scheduler).scheme, urlsplit(options.scheduler).hostname or ""
+    """Raise ParameterRefused for a scheduler without TLS: whoever can talk to it can run what he likes.
+
+    On loopback that is every user of this machine.
+    """
+    scheme = urlsplit(options.scheduler).scheme
     if scheme not in ("tcp", "tls"):
         raise ParameterRefused(
             "This is not a scheduler's address", found=options.scheduler, next_step="tls://HOST:8786"
@@ -84,19 +79,12 @@ def require_protected(options: ClusterOptions) -> None:
             "A scheduler with TLS needs the files of the CA, of a certificate and of its key",
             next_step="give --tls-ca, --tls-cert and --tls-key",
         )
-    if scheme == "tcp" and not options.plain and not _is_loopback(host):
+    if scheme == "tcp" and not options.plain:
         raise ParameterRefused(
-            "This scheduler is on another machine and talks without TLS: whoever reaches it runs what he likes there",
+            "This scheduler talks without TLS: whoever reaches it, on loopback every user, runs what he likes there",
             found=options.scheduler,
-            next_step="start it with TLS and give tls://HOST:8786; --allow-plain if the network itself is protected",
+            next_step="start it with TLS and give tls://HOST:8786; --allow-plain if nobody else can reach it",
         )
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
 
 
 def _security(options: ClusterOptions) -> Security | None:
@@ -206,7 +194,7 @@ class DaskExecutor:
                 self._client.unsubscribe_topic(self._names["topic"])
             cluster = self._client.cluster
             self._client.close(timeout=5)
-            if isinstance(cluster, LocalCluster):
+            if cluster is not None:
                 cluster.close(timeout=20)
 
         await asyncio.to_thread(leave)

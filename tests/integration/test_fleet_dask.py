@@ -120,7 +120,7 @@ def run_on(
     cluster: Cluster, tasks: list[SiteTask], on: Callable[[SiteEvent], None] = lambda event: None
 ) -> tuple[SiteResult, ...]:
     """Run tasks on a cluster, all at a time."""
-    client = connect(ClusterOptions(scheduler=cluster.address))
+    client = connect(ClusterOptions(scheduler=cluster.address, plain=True))
     client.wait_for_workers(len(cluster.workers), timeout=60)
 
     async def main() -> list[SiteResult]:
