@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import os
 import re
-import stat
 import sys
 import threading
 from collections.abc import Iterable
@@ -17,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from runbook_lib.errors import SecretUnavailable
+from runbook_lib.private import NotPrivate, read_private
 from runbook_lib.redactor import SHORTEST, Redactor
 
 __all__ = ["REDACTOR", "Redactor", "SecretRef", "learn"]
@@ -68,9 +68,9 @@ class SecretRef:
     def resolve(self) -> str:
         """Return the secret, and make it known to ``REDACTOR``.
 
-        Raises ``SecretUnavailable`` where the reference leads nowhere, to a file that others may
-        read, to more than one line, or to fewer than four characters: so short a value stands in
-        too many innocent places to be kept out of a record.
+        Raises ``SecretUnavailable`` where the reference leads nowhere, to a file that others have a
+        hand in (``runbook_lib.private``), to more than one line, or to fewer than four characters: so
+        short a value stands in too many innocent places to be kept out of a record.
         """
         value = _RESOLVERS[self.scheme](self)
         if not all(c.isprintable() for c in value):
@@ -117,19 +117,11 @@ def _from_environment(reference: SecretRef) -> str:
 def _from_file(reference: SecretRef) -> str:
     path = Path(reference.locator).expanduser()
     try:
-        with path.open("rb") as file:
-            mode = os.fstat(file.fileno()).st_mode
-            if not stat.S_ISREG(mode):
-                raise reference._unavailable("it is not a regular file")
-            if mode & 0o077:
-                raise reference._unavailable(
-                    f"others may use the file (mode {stat.S_IMODE(mode):04o})", f"chmod 600 '{path}'"
-                )
-            data = file.read(_LARGEST_FILE + 1)
+        data = read_private(path, _LARGEST_FILE)
+    except NotPrivate as error:
+        raise reference._unavailable(error.why, error.next_step) from None
     except OSError as error:
         raise reference._unavailable(error.strerror or "the file cannot be read") from None
-    if len(data) > _LARGEST_FILE:
-        raise reference._unavailable("the file is too large for a secret")
     try:
         text = data.decode("utf-8")
     except UnicodeDecodeError:

@@ -16,6 +16,7 @@ SPEAKING = (
     "params",
     "pictures",
     "prime.py",
+    "private.py",
     "probe.py",
     "record",
     "redactor.py",

@@ -23,10 +23,12 @@ from cryptography.hazmat.primitives.serialization import (
 
 from runbook_lib.canonical import sha256_hex
 from runbook_lib.errors import ParameterRefused
+from runbook_lib.private import NotPrivate, read_private
 from runbook_lib.record.files import write_new
 
 PRIVATE = "signing.pem"
 PUBLIC = "signing.pub.pem"
+_LARGEST = 64 * 1024
 
 
 @dataclass(frozen=True)
@@ -77,22 +79,17 @@ def new_key(folder: Path) -> VerifyingKey:
 def signing_key(folder: Path) -> Ed25519PrivateKey | None:
     """Return the private key, None where there is none.
 
-    Raises ``ParameterRefused`` where it cannot be used: others may read it, or it is no Ed25519 key.
+    Raises ``ParameterRefused`` where it cannot be used: others have a hand in it, or it is no Ed25519 key.
     """
     path = folder / PRIVATE
     try:
-        mode = path.stat().st_mode
-        data = path.read_bytes()
+        data = read_private(path, _LARGEST)
     except FileNotFoundError:
         return None
     except OSError as error:
         raise _unusable(path, error.strerror or type(error).__name__) from None
-    if mode & 0o077:
-        raise ParameterRefused(
-            "Others may read the private key, so it is not used",
-            where=str(path),
-            next_step="chmod 600 it, or make another if somebody may have had it",
-        )
+    except NotPrivate as error:
+        raise _not_private("The private key is not used", path, error) from None
     try:
         key = load_pem_private_key(data, password=None)
     except (ValueError, TypeError, UnsupportedAlgorithm):
@@ -123,8 +120,27 @@ def parse_public(data: bytes, path: Path) -> VerifyingKey:
 
 
 def trusted_keys(folder: Path) -> tuple[VerifyingKey, ...]:
-    """Return every public key in the folder, by name; empty where there is no folder."""
-    return tuple(read_public(path) for path in sorted(folder.glob("*.pub.pem")))
+    """Return every public key in the folder, by name; empty where there is no folder.
+
+    Raises ``ParameterRefused`` for one that others could have put there: they could have put their own.
+    """
+    found = []
+    for path in sorted(folder.glob("*.pub.pem")):
+        try:
+            data = read_private(path, _LARGEST, public=True)
+        except OSError as error:
+            raise _unusable(path, error.strerror or type(error).__name__) from None
+        except NotPrivate as error:
+            raise _not_private("A public key is not trusted", path, error) from None
+        found.append(parse_public(data, path))
+    return tuple(found)
+
+
+def _not_private(what: str, path: Path, error: NotPrivate) -> ParameterRefused:
+    mend = error.next_step or "move it into a folder where only you can write"
+    return ParameterRefused(
+        f"{what}: {error.why}", where=str(path), next_step=f"{mend}, and get another if somebody may have touched it"
+    )
 
 
 def _unusable(path: Path, how: str) -> ParameterRefused:

@@ -20,7 +20,7 @@ LIBRARY = ROOT / "runbook_lib"
 # From the ground up: a module or package may import what stands in a line above its own, and nothing beside it.
 LAYERS = (
     ("errors",),
-    ("models", "places", "background", "redactor", "times", "words"),
+    ("models", "places", "private", "background", "redactor", "times", "words"),
     ("canonical", "secrets", "browsers"),
     ("params", "parse"),
     ("certificates", "logs"),
@@ -40,7 +40,7 @@ LAYERS = (
 )
 RANK = {unit: rank for rank, layer in enumerate(LAYERS) for unit in layer}
 # The record stands beside the devices and knows nothing of them.
-ONLY = {"record": {"errors", "models", "secrets", "redactor", "places", "canonical"}, "lab": set[str]()}
+ONLY = {"record": {"errors", "models", "secrets", "private", "redactor", "places", "canonical"}, "lab": set[str]()}
 # The lab is an island: it imports nothing of the rest, and only these start it.
 STARTS_THE_LAB = {"session", "cli"}
 # The package's own public names.

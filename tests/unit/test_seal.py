@@ -112,11 +112,11 @@ def test_key_is_never_replaced(keys: Path) -> None:
 def test_key_that_others_can_read_is_not_used(keys: Path, tmp_path: Path) -> None:
     """A private key with a group-readable file does not sign; the seal says why, and the manifest is written."""
     (keys / "signing.pem").chmod(0o640)
-    with pytest.raises(ParameterRefused, match="Others may read"):
+    with pytest.raises(ParameterRefused, match="others may use the file"):
         signing_key(keys)
     made = seal_record(small_record(tmp_path / "records"), SITE, key_folder=keys)
     assert not made.key
-    assert "Others may read" in made.unsigned
+    assert "others may use the file" in made.unsigned
 
 
 @pytest.mark.parametrize("content", [b"", b"no key", b"-----BEGIN PUBLIC KEY-----\nAAAA\n-----END PUBLIC KEY-----\n"])
