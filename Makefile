@@ -7,14 +7,17 @@ UV = uv
 # Most tests wait for servers and browsers: six at a time keep two cores busy. The integration tests, which take
 # longest, come first because no file is moved up for its number of tests.
 PYTEST = $(BIN)/pytest -n 6 --dist loadfile --no-loadscope-reorder
+# These compute more than they wait.
+UNIT = $(BIN)/pytest -n logical tests/unit
 # The copies in tests/reference are the notebooks with outputs; nbval compares nothing where there are none.
 NBVAL = $(BIN)/python tools/fresh_lab.py $(BIN)/pytest --nbval --nbval-sanitize-with tests/reference/sanitize.cfg
 
 .DEFAULT_GOAL = help
-.PHONY: help setup demo lab test lint types unit integration notebooks nbval bench reference words lock clean
+.PHONY: help setup demo lab test test-long check lint types pytest unit integration notebooks nbval bench reference words \
+	lock clean
 
 help: ## Show the targets
-	@sed -n 's/^\([a-z]*\):[^#]*## \(.*\)$$/make \1	\2/p' Makefile | expand -t 20
+	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)$$/make \1	\2/p' Makefile | expand -t 20
 
 setup: ## Make .venv with the locked dependencies and find a browser
 	@for python in $(PYTHONS); do \
@@ -32,9 +35,14 @@ demo: setup ## Repair the incident end to end in the embedded lab
 lab: setup ## Open JupyterLab on 00_start_here with the lab running
 	$(BIN)/runbook lab jupyter
 
-test: lint types ## Everything that CI runs
-	$(PYTEST) tests
-	$(NBVAL) tests/reference
+test: setup ## Everything that CI runs; a part that fails keeps no other from running
+	@$(BIN)/python tools/every_part.py $(MAKE) lint types pytest nbval
+
+test-long: setup ## The tests as `make test` runs them, and what takes hours: every place to die, long stories, 5,000 sites
+	RUNBOOK_TEST_LONG=1 $(PYTEST) -o timeout=14400 tests
+
+check: setup ## While working: lint, types, and what is tested without a lab, a browser and a kernel
+	@$(BIN)/python tools/every_part.py $(MAKE) lint types unit
 
 lint: setup ## ruff: rules and layout
 	$(BIN)/ruff check .
@@ -43,11 +51,14 @@ lint: setup ## ruff: rules and layout
 types: setup ## mypy --strict
 	$(BIN)/mypy
 
-unit: setup ## Tests without a site, and of the lab itself
-	$(PYTEST) tests/unit tests/lab
+pytest: setup ## Every test of pytest
+	$(PYTEST) tests
 
-integration: setup ## Tests over real connections to the lab
-	$(PYTEST) tests/integration
+unit: setup ## Tests without a lab, a browser and a kernel
+	$(UNIT)
+
+integration: setup ## Tests of the lab, and over real connections to it
+	$(PYTEST) tests/integration tests/lab
 
 notebooks: setup ## Tests of the notebooks
 	$(PYTEST) tests/notebooks

@@ -5,12 +5,19 @@ from __future__ import annotations
 import signal
 
 from hypothesis import HealthCheck, settings
+from long_way import LONG
 
 # A shell that starts the tests in the background lets them inherit that Ctrl-C is ignored, and so would every
 # process that a test starts and then interrupts.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
-# A busy machine is slow, not wrong: no example has a deadline, and every run tries the same ones.
-settings.register_profile("tests", deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
+# A busy machine is slow, not wrong: no example has a deadline. Every run tries the same examples, the long way others.
+settings.register_profile(
+    "tests",
+    deadline=None,
+    derandomize=not LONG,
+    max_examples=1000 if LONG else 100,
+    suppress_health_check=[HealthCheck.too_slow],
+)
 settings.load_profile("tests")

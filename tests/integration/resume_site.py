@@ -19,9 +19,6 @@ from runbook_lib.lab import Lab
 from runbook_lib.models import Deletion, Stage
 from runbook_lib.record import Kind, Record, free_stale, holder_of
 
-EVERYTHING = "RUNBOOK_TEST_EVERY_LINE" in os.environ
-"""Whether the long way is wanted: a death at every line of stage 30 and not at a choice of them; 15 minutes."""
-
 CHANGING = (Stage.DIAGNOSE, Stage.LIST, Stage.DELETE)
 PINS = (("primary", "secondary"), ("primary", "ise"), ("secondary", "primary"))
 QUICK_LAB = {"scenario": "renewed", "monitor_interval_s": 0.1, "registration_s": 0.3, "keys": "ec"}

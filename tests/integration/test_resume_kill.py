@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from long_way import LONG
 from repair_site import run_stage
 from resume_site import (
-    EVERYTHING,
     QUICK_LAB,
     Mortal,
     add_ise,
@@ -38,7 +38,7 @@ LINES_BEFORE = 46
 
 def places_to_die() -> list[tuple[int, int]]:
     """(so many intents, so many lines after the last of them): every one, or those that differ most."""
-    if EVERYTHING:
+    if LONG:
         in_deletions = [(number, line) for number in (1, 2, 3) for line in range(LINES_OF_A_DELETION + 1)]
         return [(0, line) for line in range(1, LINES_BEFORE)] + in_deletions
     return [(0, 27), (1, 1), (1, 3), (1, 6), (1, 7), (2, 0), (2, 5), (3, 0), (3, 7)]

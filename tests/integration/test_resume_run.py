@@ -13,9 +13,9 @@ from subprocess import Popen
 
 import pytest
 from cli_runs import Commands
+from long_way import LONG
 from repair_site import DELETE, StartLab, changes, run_stage
 from resume_site import (
-    EVERYTHING,
     assert_record_is_true,
     entry,
     quick_site,
@@ -145,7 +145,7 @@ def test_deletion_in_a_cell_that_ran_out_of_time_is_unknown_until_the_store_was_
     assert_record_is_true(record, lab)
 
 
-@pytest.mark.parametrize(("how", "code"), [("SIGTERM", 143), *([("kernel", 6)] if EVERYTHING else [])])
+@pytest.mark.parametrize(("how", "code"), [("SIGTERM", 143), *([("kernel", 6)] if LONG else [])])
 def test_registration_that_is_cut_short_is_never_begun_twice(
     start_lab: StartLab, commands: Commands, how: str, code: int
 ) -> None:

@@ -20,6 +20,7 @@ import yaml
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+from long_way import LONG
 from repair_site import DELETE
 from resume_site import PINS, assert_record_is_true, entry
 
@@ -32,8 +33,7 @@ from runbook_lib.record import Journal, Kind, Line, Record
 from runbook_lib.session import open_runbook
 from runbook_lib.steps.overriding import PHRASE
 
-EXAMPLES = int(os.environ.get("RUNBOOK_MACHINE_EXAMPLES", "6"))
-STEPS = int(os.environ.get("RUNBOOK_MACHINE_STEPS", "6"))
+EXAMPLES, STEPS = (100, 12) if LONG else (6, 6)
 LAB = {"monitor_interval_s": 0.1, "registration_s": 0.2, "keys": "ec"}
 DEADLINES = {
     "probe_spacing_s": 0.0,
@@ -345,7 +345,6 @@ TestRepairs = Repairs.TestCase
 TestRepairs.settings = settings(
     max_examples=EXAMPLES,
     stateful_step_count=STEPS,
-    derandomize="RUNBOOK_MACHINE_EXAMPLES" not in os.environ,
     database=None,
     phases=[Phase.generate],  # a story of ten moves is read as it is; making it shorter takes minutes
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.filter_too_much],

@@ -394,10 +394,10 @@ def test_keys_of_site_files_exist() -> None:
 
 def test_make_targets_are_documented() -> None:
     """The table of targets names each target of the Makefile, and every `make` in a document names one."""
-    makefile = re.findall(r"^([a-z]+):", text_of(ROOT / "Makefile"), re.M)
+    makefile = re.findall(r"^([a-z-]+):", text_of(ROOT / "Makefile"), re.M)
     listed = {word.split()[1] for word in first_words(section(README, "Development"))}
     named = {
-        word.split()[1] for path in DOCS for word in quoted(text_of(path)) if re.fullmatch(r"make [a-z]+\b.*", word)
+        word.split()[1] for path in DOCS for word in quoted(text_of(path)) if re.fullmatch(r"make [a-z-]+\b.*", word)
     }
     assert listed == set(makefile)
     assert named | {words[0] for _, words in shell_lines("make")} <= set(makefile)

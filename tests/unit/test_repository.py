@@ -159,6 +159,32 @@ def test_packages_say_what_they_offer(path: Path) -> None:
     assert set(getattr(module, "__all__", ())) == _gathered(path)
 
 
+# -- the tests -----------------------------------------------------------------------------------
+
+TESTS = ROOT / "tests"
+# What `make check` does without.
+HEAVY = {"jupyter_client", "nbclient", "papermill", "playwright", "runbook_lib.lab.Lab"}
+
+
+def imported_names(path: Path) -> set[str]:
+    """Return the modules that a file imports, and what it takes from them, in full."""
+    nodes = list(ast.walk(ast.parse(path.read_text(encoding="utf-8"))))
+    modules = {alias.name for node in nodes if isinstance(node, ast.Import) for alias in node.names}
+    froms = [node for node in nodes if isinstance(node, ast.ImportFrom) and node.module]
+    return modules | {f"{node.module}.{alias.name}" for node in froms for alias in node.names}
+
+
+def test_unit_tests_need_no_lab_no_browser_and_no_kernel() -> None:
+    """No test in tests/unit imports what starts one: they are what is run while working."""
+    heavy = [
+        f"{path.name}: {name}"
+        for path in sorted((TESTS / "unit").glob("*.py"))
+        for name in sorted(imported_names(path))
+        if any(f"{name}.".startswith(f"{each}.") for each in HEAVY)
+    ]
+    assert heavy == []
+
+
 # -- what no file may contain --------------------------------------------------------------------
 
 

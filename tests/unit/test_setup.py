@@ -5,9 +5,6 @@ from __future__ import annotations
 import importlib
 import json
 import os
-import re
-import shutil
-import subprocess
 from pathlib import Path
 from types import ModuleType
 
@@ -15,9 +12,6 @@ import pytest
 
 from runbook_lib import browsers
 from runbook_lib.places import project_root
-
-MAKE = shutil.which("make")
-needs_make = pytest.mark.skipif(MAKE is None, reason="make is not on this machine")
 
 
 class Machine:
@@ -230,38 +224,3 @@ def test_a_browser_that_went_away_is_replaced(checkout: ModuleType, machine: Mac
     edge = machine.program("microsoft-edge")
     assert checkout.main() == 0
     assert json.loads(checkout.STAMP.read_text())["browser"] == str(edge)
-
-
-# -- make ----------------------------------------------------------------------------------------
-
-
-def make(*arguments: str) -> subprocess.CompletedProcess[str]:
-    assert MAKE
-    command = [MAKE, "--no-print-directory", *arguments]
-    return subprocess.run(command, cwd=project_root(), capture_output=True, text=True)
-
-
-@needs_make
-def test_make_without_a_python_says_what_to_install() -> None:
-    """Without Python 3.11 or newer make ends with code 2 and says what to install."""
-    assert MAKE
-    told = subprocess.run(
-        [MAKE, "--no-print-directory", "setup", "PYTHONS=no-such-python"],
-        cwd=project_root(),
-        capture_output=True,
-        text=True,
-    )
-    assert told.returncode == 2
-    assert "No Python 3.11 or newer was found" in told.stderr
-
-
-@needs_make
-def test_help_shows_every_target() -> None:
-    """make alone lists every target of the Makefile with a sentence."""
-    assert MAKE
-    shown = subprocess.run(
-        [MAKE, "--no-print-directory"], cwd=project_root(), capture_output=True, text=True, check=True
-    )
-    phony = re.search(r"^\.PHONY: (.*)$", (project_root() / "Makefile").read_text(encoding="utf-8"), re.MULTILINE)
-    assert phony
-    assert [line.split()[1] for line in shown.stdout.splitlines()] == phony[1].split()

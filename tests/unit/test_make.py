@@ -1,0 +1,130 @@
+"""The front door: what make says, that every part of the tests is run, and what CI makes of it."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import pytest
+
+from runbook_lib.places import project_root
+
+ROOT = project_root()
+MAKE = shutil.which("make")
+needs_make = pytest.mark.skipif(MAKE is None, reason="make is not on this machine")
+QUICK = ("ruff check .", "ruff format --check .", "mypy$")
+PASSED = "===== 4883 passed in 660.20s (0:11:00) ====="
+FAILED = "===== 5 failed, 4883 passed in 1620.20s (0:27:00) ====="
+
+
+def said(*command: str | Path, cwd: Path = ROOT) -> subprocess.CompletedProcess[str]:
+    # As outside of a make: this test may run under one.
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(("MAKE", "MFLAGS"))}
+    return subprocess.run(command, cwd=cwd, env=environment, stdin=subprocess.DEVNULL, capture_output=True, text=True)
+
+
+def make(*arguments: str) -> subprocess.CompletedProcess[str]:
+    assert MAKE
+    return said(MAKE, "--no-print-directory", *arguments)
+
+
+@needs_make
+def test_make_without_a_python_says_what_to_install() -> None:
+    """Without Python 3.11 or newer make ends with code 2 and says what to install."""
+    told = make("setup", "PYTHONS=no-such-python")
+    assert told.returncode == 2
+    assert "No Python 3.11 or newer was found" in told.stderr
+
+
+@needs_make
+def test_help_shows_every_target() -> None:
+    """make alone lists every target of the Makefile with a sentence."""
+    phony = re.search(r"^\.PHONY: ((?:.*\\\n)*.*)$", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE)
+    assert phony
+    assert [line.split()[1] for line in make().stdout.splitlines()] == phony[1].replace("\\\n", " ").split()
+
+
+@needs_make
+@pytest.mark.parametrize(
+    ("target", "runs"),
+    [
+        (
+            "test",
+            ("ruff check .", "ruff format --check .", "mypy", "pytest .* tests$", "pytest --nbval .* tests/reference"),
+        ),
+        ("check", ("ruff check .", "ruff format --check .", "mypy", "pytest .* tests/unit$")),
+        ("test-long", ("RUNBOOK_TEST_LONG=1 .*pytest .* tests$",)),
+    ],
+)
+def test_a_target_runs_what_it_promises(target: str, runs: tuple[str, ...]) -> None:
+    """What make would run for a target holds every part of it, in this order."""
+    would = make("--dry-run", target).stdout
+    assert re.search(".*^.*".join(runs), would, re.MULTILINE | re.DOTALL), would
+
+
+# -- every part -------------------------------------------------------------------------------------
+
+
+Parts = Callable[[Mapping[str, str]], subprocess.CompletedProcess[str]]
+
+
+@pytest.fixture
+def every_part(tmp_path: Path) -> Parts:
+    """Run targets of a make that knows them by shell lines."""
+
+    def run(lines: Mapping[str, str]) -> subprocess.CompletedProcess[str]:
+        program = tmp_path / "make"
+        cases = "".join(f"{target}) {line};;\n" for target, line in lines.items())
+        program.write_text(f"#!/bin/sh\ncase $2 in\n{cases}esac\n", encoding="utf-8")
+        program.chmod(0o755)
+        return said(sys.executable, ROOT / "tools" / "every_part.py", program, *lines)
+
+    return run
+
+
+def test_a_part_that_fails_keeps_no_other_from_running(every_part: Parts) -> None:
+    """Every part is run, how each ended is said at the end with pytest's own words, and the failure is the result."""
+    told = every_part({"lint": "exit 2", "pytest": f"echo '{FAILED}'; exit 1", "nbval": f"echo '{PASSED}'"})
+    assert told.returncode == 2
+    assert told.stdout.splitlines()[-4:] == [
+        "",
+        "make lint: FAILED, exit code 2",
+        "make pytest: FAILED, exit code 1 (5 failed, 4883 passed in 1620.20s (0:27:00))",
+        "make nbval: passed (4883 passed in 660.20s (0:11:00))",
+    ]
+
+
+@pytest.mark.parametrize(("pytest_ends", "nbval_ends", "code"), [(0, 0, 0), (1, 0, 1), (0, 3, 3), (1, 3, 1)])
+def test_either_result_makes_the_exit_code(every_part: Parts, pytest_ends: int, nbval_ends: int, code: int) -> None:
+    """Only where every part passed the whole did."""
+    assert every_part({"pytest": f"exit {pytest_ends}", "nbval": f"exit {nbval_ends}"}).returncode == code
+
+
+# -- what CI runs -----------------------------------------------------------------------------------
+
+
+@needs_make
+@pytest.mark.skipif(shutil.which("bash") is None, reason="bash is not on this machine")
+@pytest.mark.parametrize(
+    ("recipe", "passes"),
+    [
+        (f"@echo '{PASSED}'", True),
+        (f"@echo '{FAILED}'; exit 1", False),
+        (f"@echo '{PASSED}'; exit 1", False),
+        ("@echo '===== no tests ran in 0.01s ====='", False),
+        ("@echo 'nothing to be done'", False),
+    ],
+)
+def test_ci_passes_where_tests_ran_and_passed(tmp_path: Path, recipe: str, passes: bool) -> None:
+    """The command of CI fails with make, and where no test ran; else it shows pytest's closing line once more."""
+    (tmp_path / "Makefile").write_text(f"test:\n\t{recipe}\n", encoding="utf-8")
+    (tmp_path / ".ci").mkdir()
+    shutil.copy(ROOT / ".ci" / "run", tmp_path / ".ci")
+    told = said(tmp_path / ".ci" / "run")
+    assert (told.returncode == 0) == passes, told
+    assert told.stdout.count(PASSED) == 2 or not passes
