@@ -110,11 +110,15 @@ class TofuEntry:
 
 @dataclass(frozen=True, kw_only=True)
 class TofuStore:
-    """The TOFU list of one PI server as read once. ``entries`` keep the device's order."""
+    """The TOFU list of one PI server as read once. ``entries`` keep the device's order.
+
+    ``ignored`` are the lines that were left out since the site's file says that lines like them mean nothing.
+    """
 
     server: str
     entries: tuple[TofuEntry, ...]
     read_utc: datetime
+    ignored: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)

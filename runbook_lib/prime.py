@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import datetime
+from functools import partial
 from typing import TypeVar
 
 from runbook_lib.console import Console, raise_if_refused
@@ -45,11 +46,15 @@ _KEY = re.compile(r"[A-Za-z0-9:\[][A-Za-z0-9.:_%\[\]-]{0,255}_(?P<port>[0-9]{1,9
 class PrimeServer:
     """The primary or the secondary, named ``key``; nothing is contacted before the first verb.
 
-    ``keep`` is called with every answer, those included that were not understood or broke off.
+    ``keep`` is called with every answer, those included that were not understood or broke off. ``ignore`` holds
+    the lines of a list that mean nothing, as the site's file says.
     """
 
-    def __init__(self, key: str, server: PiServer, deadlines: Deadlines, keep: Keep) -> None:
+    def __init__(
+        self, key: str, server: PiServer, deadlines: Deadlines, keep: Keep, *, ignore: Iterable[str] = ()
+    ) -> None:
         self.key = key
+        self._ignore = tuple(ignore)
         self._server = server
         self._deadlines = deadlines
         self._keep = keep
@@ -77,7 +82,7 @@ class PrimeServer:
 
     async def list_tofu(self) -> TofuStore:
         """Return the TOFU list. Raises ``AnswerNotUnderstood`` and other ``DeviceError``."""
-        return await self._read(LIST_TOFU, parse_tofu_list)
+        return await self._read(LIST_TOFU, partial(parse_tofu_list, ignore=self._ignore))
 
     async def ha_status(self) -> HaStatus:
         """Return what the server says of high availability. Raises ``DeviceError``."""

@@ -12,22 +12,30 @@ BANNER = (
 )
 
 
-def listing(entries: Iterable[tuple[str, bytes]], style: str, banner: bool, *, narrow: str = "") -> str:
+def listing(
+    entries: Iterable[tuple[str, bytes]], style: str, banner: bool, *, narrow: str = "", footer: str = ""
+) -> str:
     """The answer to ``listcerts``, in one of the spellings of the published ones.
 
     The published listing of the secondary has one space instead of two before the subject of its peer's entry,
     here ``narrow``.
     """
-    lines = (
-        _line(entry, der, "narrow" if entry == narrow and style == "published" else style) for entry, der in entries
-    )
-    return (BANNER if banner else "") + "".join(f"{line}\n" for line in lines)
+    lines = [_line(entry, der, _style(style, number, entry == narrow)) for number, (entry, der) in enumerate(entries)]
+    return (BANNER if banner else "") + "".join(f"{line}\n" for line in (*lines, *([footer] if footer else ())))
+
+
+def _style(style: str, number: int, narrow: bool) -> str:
+    if style == "uneven":
+        return ("published", "narrow", "bare", "trailing")[number % 4]
+    return "narrow" if narrow and style == "published" else style
 
 
 def _line(entry: str, der: bytes, style: str) -> str:
     subject = openssl_subject(der)
     if style == "spaced":
         return f"host={entry};  subject={subject.lstrip('/').replace('=', ' = ').replace('/', ', ')} "
+    if style == "trailing":
+        return f"host={entry};   subject={subject}  "
     if style == "bare":
         return f"host={entry}; subject={subject}"
     return f"host={entry};{' ' if style == 'narrow' else '  '}subject= {subject}"

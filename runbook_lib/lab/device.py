@@ -25,8 +25,10 @@ class PiDevice:
     def list_certificates(self) -> Reply:
         options, faults = self._core.options, self._core.faults
         entries = [(entry, stored.der) for entry, stored in self._pi.tofu.items()]
+        if options.list_order == "turning" and len(entries) % 2:
+            entries.reverse()
         peer = self._core.world.pi[PEER[self._server]].entry_key if self._server == "secondary" else ""
-        text = ade_text.listing(entries, options.listing, options.banner, narrow=peer)
+        text = ade_text.listing(entries, options.listing, options.banner, narrow=peer, footer=options.list_footer)
         if garbage := faults.happens("listcerts_garbage", self._server):
             text = str(garbage.get("text", "java.lang.NullPointerException\n\tat com.example.Tofu.list\n"))
         if edited := faults.happens("listcerts_edited", self._server):

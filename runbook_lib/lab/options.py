@@ -12,7 +12,8 @@ _CHOICES = {
     "monitor_style": ("quick", "slow", "on_registration"),
     "addresses": ("auto", "block", "single"),
     "deletecert": ("silent", "message", "question"),
-    "listing": ("published", "spaced", "bare"),
+    "listing": ("published", "spaced", "bare", "uneven"),
+    "list_order": ("stored", "turning"),
     "log_lines": ("published", "one_line"),
     "keys": ("rsa", "ec"),
     "kind": ("lab", "production"),
@@ -33,7 +34,10 @@ class LabOptions:
     with ``pages_always`` it does not listen.
     ``keys``: ``rsa`` of 2048 bits, as the product makes them, or ``ec``, which cost no time.
     ``listing`` is how ``listcerts`` spells its lines: ``published`` as in the procedure, ``spaced`` as on a
-    DNA Center (``CN = x`` and a space at the end), ``bare`` without any optional space.
+    DNA Center (``CN = x`` and a space at the end), ``bare`` without any optional space,
+    ``uneven`` with blanks that differ from line to line and so move
+    when an entry goes. ``list_order``: ``turning`` lists the entries in another order after each change.
+    ``list_footer`` is a line behind the list.
     ``forwarding``: whether the SSH servers forward TCP connections.
     ``name`` is the site's name in its file, and ``kind`` what the file calls itself: a site of kind ``production`` has
     its plans approved by people, as a real one.
@@ -51,6 +55,8 @@ class LabOptions:
     release: str = "3.10.6"
     deletecert: str = "message"
     listing: str = "published"
+    list_order: str = "stored"
+    list_footer: str = ""
     banner: bool = True
     login_banner: str = ""
     resume_question: bool = False

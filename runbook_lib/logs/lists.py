@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -40,7 +41,7 @@ def _store(server: str, path: Path) -> TofuStore:
     except AnswerNotUnderstood as error:
         raise _refused(path, f"{error.what} {error.found[:200]}") from error
     if not server and any(entry.key == OWN_OF_SECONDARY for entry in store.entries):
-        return TofuStore(server=SERVERS[1], entries=store.entries, read_utc=store.read_utc)
+        return replace(store, server=SERVERS[1])
     return store
 
 

@@ -17,6 +17,7 @@ from runbook_lib.params.values import (
     Host,
     HostKey,
     HostOrEmpty,
+    IgnoredLine,
     Label,
     Line,
     LineOrEmpty,
@@ -161,6 +162,12 @@ class Deadlines(Section):
     quiet_s: Seconds = 30.0
 
 
+class Listing(Section):
+    """``ignore``: lines of ``listcerts`` that mean nothing, whole or as patterns between slashes."""
+
+    ignore: tuple[IgnoredLine, ...] = ()
+
+
 class TimeStamping(Section):
     """An RFC 3161 authority that stamps each seal; ``certificate`` holds its certificate, or its issuer's, in PEM."""
 
@@ -189,6 +196,7 @@ class Site(Section):
     rules: FilePath | None = None
     timestamp: TimeStamping | None = None
     labels: dict[str, tuple[Line, ...]] = {}
+    listing: Listing = Listing()
     ha_states: dict[Line, Literal["healthy", "in transition", "broken", "not configured"]] = {}
 
 

@@ -19,6 +19,7 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BeforeValidator, Field, PlainSerializer
 
+from runbook_lib.ade_os import line_pattern
 from runbook_lib.secrets import SecretRef
 
 _OTHER_DIGESTS = {32: "MD5", 40: "SHA-1", 56: "SHA-224", 96: "SHA-384", 128: "SHA-512"}
@@ -26,6 +27,7 @@ _HOST_LABEL = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?")
 _EMAIL = re.compile(r"[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}@(?:[A-Za-z0-9-]{1,63}\.)*[A-Za-z0-9-]{1,63}")
 _KEY_TYPE = re.compile(r"(?:ssh|ecdsa|sk-ssh|sk-ecdsa)-[a-z0-9@.-]+")
 _OFFSET = re.compile(r"[+-](?:0\d|1[0-4]):[0-5]\d")
+_ENTRIES = ("host=192.0.2.1_8082; subject= /C=US/CN=x", "host=a.example.com_443; subject=CN = x")
 _LINK_LOCAL = ipaddress.IPv6Network("fe80::/10")
 
 
@@ -81,6 +83,19 @@ def _label(text: str) -> str:
 def _line(text: str) -> str:
     if not text.strip() or not text.isprintable():
         raise ValueError("is empty or holds control characters; write one line of text")
+    return text
+
+
+def _ignored_line(text: str) -> str:
+    """A line of a list that means nothing; one that could be an entry would hide it."""
+    try:
+        pattern = re.compile(line_pattern(_line(text)))
+    except re.error as error:
+        raise ValueError(
+            f"is not a regular expression ({error}); correct it, or write the line without slashes"
+        ) from None
+    if any(pattern.fullmatch(entry) for entry in _ENTRIES):
+        raise ValueError("fits an entry of the list too, which is never left out; write a narrower pattern")
     return text
 
 
@@ -197,6 +212,7 @@ Host = Annotated[str, AfterValidator(_host)]
 HostOrEmpty = Annotated[str, AfterValidator(or_empty(_host))]
 Label = Annotated[str, AfterValidator(_label)]
 Line = Annotated[str, AfterValidator(_line)]
+IgnoredLine = Annotated[str, AfterValidator(_ignored_line)]
 LineOrEmpty = Annotated[str, AfterValidator(or_empty(_line))]
 Email = Annotated[str, AfterValidator(_email)]
 HostKey = Annotated[str, AfterValidator(_host_key)]

@@ -12,6 +12,7 @@ from collections.abc import Iterable
 
 from runbook_lib.errors import DeviceError, OutcomeUnknown, PlanStale, RepairFailed, RunbookError
 from runbook_lib.models import Approval, Deletion, DeletionResult, Plan, PlanRow, TofuStore, Verdict
+from runbook_lib.parse.tofu import vanished
 from runbook_lib.record import Change, Kind, SiteLock
 from runbook_lib.steps.approval import require_approval
 from runbook_lib.steps.carried_out import results_of, sent_places
@@ -159,8 +160,8 @@ async def _read_back(context: Context, row: PlanRow) -> TofuStore:
 
 def _compare(before: TofuStore, after: TofuStore, key: str) -> Deletion:
     """What the store says. Entries that appeared are the monitors' doing; one that went or changed is not."""
-    left = [entry.line for entry in after.entries]
-    if any(entry.line not in left for entry in before.entries if entry.key != key):
+    others = [entry.line for entry in before.entries if entry.key != key]
+    if vanished(others, [entry.line for entry in after.entries]):
         return Deletion.COLLATERAL
     still = any(entry.key == key for entry in after.entries)
     return Deletion.NOT_DELETED_OR_CAME_BACK if still else Deletion.GONE
@@ -168,7 +169,7 @@ def _compare(before: TofuStore, after: TofuStore, key: str) -> Deletion:
 
 def _stop_on_collateral(result: DeletionResult) -> None:
     if result.result is Deletion.COLLATERAL:
-        gone = [line for line in result.before if line not in result.after]
+        gone = vanished(result.before, result.after)
         raise RepairFailed(
             "The server changed another entry than the one that was deleted; no further command was sent",
             where=f"{result.server}: {result.command}",

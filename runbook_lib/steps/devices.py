@@ -24,7 +24,8 @@ class Devices:
         self._site = site
         self._looks = looks
         self._primes = {
-            key: PrimeServer(key, pi_server(site, key), deadlines=site.deadlines, keep=keep) for key in PI_SERVERS
+            key: PrimeServer(key, pi_server(site, key), deadlines=site.deadlines, keep=keep, ignore=site.listing.ignore)
+            for key in PI_SERVERS
         }
         self._others: dict[str, Console] = {}
         self._refusals: dict[str, LoginRefused] = {}

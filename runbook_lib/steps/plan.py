@@ -26,6 +26,7 @@ from runbook_lib.models import (
     Verdict,
 )
 from runbook_lib.params import Site
+from runbook_lib.parse.names import parse_name
 from runbook_lib.prime import DELETE_TOFU
 from runbook_lib.steps.history import Past
 from runbook_lib.steps.overriding import in_words, overriding
@@ -177,7 +178,8 @@ def essence(row: PlanRow) -> tuple[object, ...]:
     """Return what an approval covers of a row: the same essence is the same deletion, of the same certificate."""
     deleted = row.decision is Decision.DELETE
     verdict = row.verdict if deleted else None
-    return (row.server, row.key, row.subject, row.target, row.command, row.confirmed_sha256, verdict, row.override)
+    subject = parse_name(row.subject).rdns  # the list may spell it otherwise the next time
+    return (row.server, row.key, subject, row.target, row.command, row.confirmed_sha256, verdict, row.override)
 
 
 def _row(

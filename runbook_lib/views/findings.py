@@ -111,7 +111,10 @@ def stores(value: Inventory) -> View[Inventory]:
         Table(
             title=f"TOFU list of the {store.server}",
             headers=("entry", "subject"),
-            rows=tuple(Row(cells=(entry.key, AsIs(entry.subject))) for entry in store.entries),
+            rows=(
+                *(Row(cells=(entry.key, AsIs(entry.subject))) for entry in store.entries),
+                *(Row(cells=("left out, as the site's file says", AsIs(line)), mark=DOUBT) for line in store.ignored),
+            ),
             empty="the list is empty",
             note="The product shows no fingerprint: a renewed certificate with the same subject looks the same.",
             whole=("entry",),

@@ -10,7 +10,7 @@ from repair_site import StartLab
 
 from runbook_lib.errors import AnswerNotUnderstood, PlanStale
 from runbook_lib.lab import Lab
-from runbook_lib.models import Decision, Deletion, Stage, StageState
+from runbook_lib.models import Decision, Deletion, Inventory, Stage, StageState
 
 USUAL = 3  # deletions of a renewed site
 
@@ -77,6 +77,34 @@ def test_spellings_that_change_nothing_lead_to_the_same_deletions(
         ("secondary", case.entry("primary")),
     }
     case.assert_untouched()
+
+
+@pytest.mark.parametrize("spelling", [{"listing": "uneven"}, {"list_order": "turning"}, {"listing": "spaced"}])
+def test_a_list_that_is_printed_otherwise_after_each_change_is_the_same_list(
+    faulty: StartLab, begin: Begin, spelling: dict[str, str]
+) -> None:
+    """Blanks that move and lines that change places are no change: each deletion is carried out and seen."""
+    case = begin(faulty("renewed", monitor_style="on_registration", **spelling))
+    results = case.carry_out(case.make_plan())
+    assert [result.result for result in results] == [Deletion.GONE] * USUAL
+    case.assert_agrees()
+
+
+def test_a_footer_stops_until_the_site_says_that_it_means_nothing(faulty: StartLab, begin: Begin) -> None:
+    """A line that is not understood is named and stops stage 20; called meaningless, it is kept and left out."""
+    footer = "-- end of trust store (2 pages) --"
+    lab = faulty("renewed", monitor_style="on_registration", list_footer=footer)
+    case = begin(lab)
+    error = case.refused(AnswerNotUnderstood, 4, case.make_plan)
+    assert footer in error.what
+    assert f'listing: ignore: ["{footer}"]' in error.next_step
+
+    case.write_site(lambda site: site.update(listing={"ignore": [r"/-- end of trust store \(\d+ pages\) --/"]}))
+    results = case.carry_out(case.make_plan())
+    assert {result.result for result in results} == {Deletion.GONE}
+    inventory = case.record.read_facts(Stage.LIST, "inventory", Inventory)
+    assert {store.ignored for store in inventory.stores} == {(footer,)}
+    case.assert_agrees()
 
 
 def keep_own(case: Case) -> str:

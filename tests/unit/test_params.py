@@ -97,6 +97,15 @@ def test_a_good_file_loads_with_its_defaults(tmp_path: Path) -> None:
     assert (site.deadlines.connect_s, site.deadlines.registration_s) == (3.0, 14400.0)
 
 
+def test_lines_of_a_list_that_mean_nothing_cannot_hide_an_entry(tmp_path: Path) -> None:
+    """``listing: ignore:`` takes whole lines and patterns, and refuses those that fit an entry or are none."""
+    site = site_of(tmp_path, GOOD + "listing: {ignore: ['== end ==', '/Page [0-9]+/']}\n")
+    assert site.listing.ignore == ("== end ==", "/Page [0-9]+/")
+    for line, why in (("/.*/", "fits an entry"), ("/host=.*/", "fits an entry"), ("/(/", "no regular"), (" ", "empty")):
+        (problem,) = problems(tmp_path, GOOD + f"listing: {{ignore: ['{line}']}}\n")
+        assert why.replace("no regular", "not a regular") in problem
+
+
 def test_paths_and_secret_files_are_relative_to_the_sites_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Relative paths begin at the folder of the site's file, whatever the caller's folder is."""
     (tmp_path / "logs").mkdir()

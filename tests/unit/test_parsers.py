@@ -19,7 +19,7 @@ import runbook_lib.parse
 from runbook_lib.errors import AnswerNotUnderstood
 from runbook_lib.parse.ha import parse_ha_status
 from runbook_lib.parse.names import parse_name
-from runbook_lib.parse.tofu import parse_tofu_list
+from runbook_lib.parse.tofu import parse_tofu_list, vanished
 from runbook_lib.parse.version import parse_version
 
 FIXTURES = Path(__file__).parent.parent / "fixtures"
@@ -145,3 +145,52 @@ def test_ten_thousand_entries_keep_their_order() -> None:
     text = "".join(f"host=10.0.{n // 256}.{n % 256}_8082;  subject= /CN=h{n}\n" for n in range(10_000))
     entries = parse_tofu_list(text, "primary", NOON).entries
     assert [entry.subject for entry in entries] == [f"/CN=h{n}" for n in range(10_000)]
+
+
+FOOTED = "host=a_443;  subject= /CN=x\n== end of the list ==\n  Page 1 of 1  \n"
+
+
+def test_a_line_that_means_nothing_is_left_out_only_where_the_site_says_so() -> None:
+    """A line that is not understood refuses the list and is named, with the words that would leave it out.
+
+    Lines that the site's file calls meaningless, to the letter or by a pattern, are kept beside the entries.
+    """
+    with pytest.raises(AnswerNotUnderstood) as caught:
+        parse_tofu_list(FOOTED, "primary", NOON)
+    assert "== end of the list ==" in caught.value.what
+    assert 'listing: ignore: ["== end of the list =="]' in caught.value.next_step
+
+    store = parse_tofu_list(FOOTED, "primary", NOON, ["==  end of the list ==", r"/Page \d+ of \d+/"])
+    assert [entry.key for entry in store.entries] == ["a_443"]
+    assert store.ignored == ("== end of the list ==", "Page 1 of 1")
+
+
+@pytest.mark.parametrize("line", ["note: host=b_443; subject=CN = x", "host=b_443;", "x host=b_443;  subject= /CN=y"])
+def test_a_line_in_which_an_entry_begins_is_never_left_out(line: str) -> None:
+    """Whatever the site's file says, an entry that is not whole refuses the list."""
+    with pytest.raises(AnswerNotUnderstood):
+        parse_tofu_list(f"host=a_443;  subject= /CN=x\n{line}\n", "primary", NOON, ["/.*/", line])
+
+
+BEFORE = ["host=a_443;  subject= /C=US/O=x/CN=a", "host=b_443; subject= /CN=b"]
+
+
+@pytest.mark.parametrize(
+    ("after", "gone"),
+    [
+        (["host=a_443; subject=/C=US/O=x/CN=a ", "host=b_443;  subject=/CN=b"], []),
+        (["host=b_443;\tsubject = CN = b", "host=a_443;subject= C = US, O = x, CN = a"], []),
+        (["host=a_443;  subject= /C=US/O=x/CN=a", "host=b_443; subject= /CN=c"], BEFORE[1:]),
+        (["host=a_443;  subject= /C=US/O=x/CN=a", "host=B_443; subject= /CN=b"], BEFORE[1:]),
+        ([BEFORE[0], *BEFORE, "host=c_443; subject= /CN=c"], []),
+        (["host=b_443; subject= /CN=b"], BEFORE[:1]),
+    ],
+)
+def test_lists_are_compared_by_what_their_entries_say(after: list[str], gone: list[str]) -> None:
+    """Blanks, order and the spelling of a subject change nothing; a key that went or another subject does."""
+    assert vanished(BEFORE, after) == gone
+
+
+def test_an_entry_that_is_listed_less_often_than_before_has_vanished() -> None:
+    """One of two equal lines that went is told."""
+    assert vanished([BEFORE[0], BEFORE[0]], ["host=a_443; subject=/C=US/O=x/CN=a"]) == [BEFORE[0]]

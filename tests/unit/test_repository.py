@@ -21,7 +21,7 @@ LIBRARY = ROOT / "runbook_lib"
 LAYERS = (
     ("errors",),
     ("models", "places", "private", "background", "redactor", "times", "words"),
-    ("canonical", "secrets", "browsers"),
+    ("canonical", "secrets", "browsers", "ade_os"),
     ("params", "parse"),
     ("certificates", "logs"),
     ("record", "pictures"),
