@@ -170,6 +170,10 @@ class Record(Vault):
     def stage_states(self) -> dict[str, StageState]:
         return stages.stage_states(self.journal.read().lines)
 
+    def earlier_ends(self) -> dict[str, tuple[StageState, ...]]:
+        """How the attempts before the last one ended, for each stage that had any."""
+        return stages.earlier_ends(self.journal.read().lines)
+
     def intend(self, stage: Stage, server: str, change: str, *, expected: str = "") -> Change:
         """Write down a change before it is sent: on disk when this returns. Then send it, once."""
         self.journal.append(Kind.INTENT, stage=stage.value, server=server, expected=expected, text=change)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import dataclass, field
 
 from runbook_lib.models import Outcome, Stage, StageState
 from runbook_lib.record.lines import Kind, Line
@@ -27,32 +28,153 @@ def pending_changes(lines: Iterable[Line]) -> tuple[Line, ...]:
     return tuple(pending.values())
 
 
-def stage_states(lines: Iterable[Line]) -> dict[str, StageState]:
-    """The state of each stage, in the order of ``Stage``; stages that only the journal knows come after.
+@dataclass(frozen=True, kw_only=True)
+class Attempt:
+    """One go at a stage: from its ``start`` to its ``end``, None where the journal holds none.
 
-    The newest start of a stage counts. ``interrupted``: it has no end in the journal, and no process
-    on this host runs it. ``unknown``: a change was sent, or may have been, and its result is not in the
-    journal, whatever else was said of the stage's end.
+    ``number`` counts from 1 for each stage. ``begun`` is the newest line that says who runs the stage and in which
+    process; it is ``start`` itself unless the stage went on after an end without being opened anew.
+    """
+
+    stage: str
+    number: int
+    start: Line
+    begun: Line
+    end: Line | None
+    state: StageState
+    intents: tuple[Line, ...] = ()
+
+    @property
+    def why(self) -> str:
+        """Why it ended, as far as its end says it."""
+        return self.end.text if self.end else ""
+
+
+def attempts(lines: Iterable[Line]) -> tuple[Attempt, ...]:
+    """Every attempt at every stage, in the order in which they began; the last one of a stage says how it stands.
+
+    A stage that a person runs may stop, for example for the approval, and go on in the same notebook: what follows an
+    end is an attempt of its own as soon as it has an end or a change; a look at what was done is none. Of ends that
+    follow one another with nothing between them the last counts. An attempt is ``interrupted`` if it has no end and
+    its stage was begun anew or no process on this host runs it, and ``unknown`` if a change of it has no result,
+    whatever its end says; so is the last attempt at a stage if any change of the stage has none.
     """
     lines = tuple(lines)
-    states: dict[str, StageState] = {stage.value: StageState.PENDING for stage in Stage}
+    found: list[_Attempt] = []
+    newest: dict[str, _Attempt] = {}
     for line in lines:
-        if line.kind is Kind.STAGE_STARTED:
-            states[line.stage] = _running(line)
-        elif line.kind is Kind.STAGE_ENDED:
-            states[line.stage] = StageState(line.seen)
-        elif line.kind is Kind.INTERRUPTED:
-            states[line.stage] = StageState.INTERRUPTED
-    for change in pending_changes(lines):
-        if states.get(change.stage) is not StageState.RUNNING:
-            states[change.stage] = StageState.UNKNOWN
-    return states
+        if not line.stage:
+            continue
+        current = newest.get(line.stage)
+        if opened := _opened(current, line):
+            found.append(opened)
+            newest[line.stage] = opened
+        elif current:
+            current.take(line)
+    pending = frozenset(line.n for line in pending_changes(lines))
+    stages_pending = {line.stage for line in lines if line.n in pending}
+    return tuple(each.settled(newest[each.stage] is each, pending, stages_pending) for each in found)
+
+
+def stage_states(lines: Iterable[Line]) -> dict[str, StageState]:
+    """The state of each stage's last attempt, in the order of ``Stage``; those that only the journal knows come after.
+
+    ``interrupted``: it has no end in the journal, and no process on this host runs it. ``unknown``: a change was
+    sent, or may have been, and its result is not in the journal, whatever else was said of the stage's end.
+    """
+    states: dict[str, StageState] = {stage.value: StageState.PENDING for stage in Stage}
+    return states | {attempt.stage: attempt.state for attempt in attempts(lines)}
+
+
+def earlier_ends(lines: Iterable[Line]) -> dict[str, tuple[StageState, ...]]:
+    """How the attempts before the last one ended, for each stage that had any."""
+    states: dict[str, tuple[StageState, ...]] = {}
+    for attempt in attempts(lines):
+        states[attempt.stage] = (*states.get(attempt.stage, ()), attempt.state)
+    return {stage: found[:-1] for stage, found in states.items() if len(found) > 1}
 
 
 def outcome(lines: Iterable[Line]) -> Outcome | None:
     """The newest outcome, or None."""
     said = [line.seen for line in lines if line.kind is Kind.OUTCOME]
     return Outcome(said[-1]) if said else None
+
+
+@dataclass
+class _Attempt:
+    """An attempt while the journal is read. ``since`` is the first line after its end that may begin another."""
+
+    stage: str
+    number: int
+    start: Line
+    begun: Line
+    end: Line | None = None
+    since: Line | None = None
+    intents: list[Line] = field(default_factory=list)
+
+    def take(self, line: Line) -> None:
+        if line.kind in _ENDS:
+            self.end = line
+        elif line.kind is Kind.INTENT:
+            self.intents.append(line)
+        elif self.end and self.since is None and _is_work(line):
+            self.since = line
+
+    def settled(self, last: bool, pending: frozenset[int], stages_pending: set[str]) -> Attempt:
+        state = _state(self.begun if last else None, self.end)
+        open_changes = any(line.n in pending for line in self.intents) or (last and self.stage in stages_pending)
+        if open_changes and state is not StageState.RUNNING:
+            state = StageState.UNKNOWN
+        return Attempt(
+            stage=self.stage,
+            number=self.number,
+            start=self.start,
+            begun=self.begun,
+            end=self.end,
+            state=state,
+            intents=tuple(self.intents),
+        )
+
+
+_ENDS = (Kind.STAGE_ENDED, Kind.INTERRUPTED)
+
+
+def _opened(current: _Attempt | None, line: Line) -> _Attempt | None:
+    """Return the attempt that a line begins, None where it belongs to the current one or to none."""
+    number = current.number + 1 if current else 1
+    if line.kind is Kind.STAGE_STARTED:
+        return _Attempt(line.stage, number, line, line)
+    if current is None:
+        begins = line.kind in (*_ENDS, Kind.INTENT)
+        start = begun = line
+    else:
+        begins = current.end is not None and (
+            line.kind is Kind.INTENT or (line.kind in _ENDS and current.since is not None)
+        )
+        start, begun = current.since or line, current.begun
+    if not begins:
+        return None
+    opened = _Attempt(line.stage, number, start, begun)
+    opened.take(line)
+    return opened
+
+
+def _is_work(line: Line) -> bool:
+    """Whether a line says that the stage goes on: the notebook that a run keeps afterwards does not.
+
+    Nor does the result of a change: whichever stage finds it out writes it.
+    """
+    kept = line.artifact is not None and line.artifact.path.startswith(("notebooks/", "templates/"))
+    return line.kind not in (Kind.NOTED, Kind.SENT, Kind.RESULT, Kind.SEALED) and not kept
+
+
+def _state(begun: Line | None, end: Line | None) -> StageState:
+    """Return the state by an attempt's end; where it has none, by its beginning, None where that is not the last."""
+    if end is None:
+        return _running(begun) if begun else StageState.INTERRUPTED
+    if end.kind is Kind.INTERRUPTED:
+        return StageState.INTERRUPTED
+    return StageState(end.seen) if end.seen in tuple(StageState) else StageState.UNKNOWN
 
 
 def _running(line: Line) -> StageState:

@@ -1,10 +1,12 @@
-"""The changes of an incident, and the runs of its stages, as the journal tells them."""
+"""The changes of an incident, and the attempts at its stages, as the journal tells them."""
 
 from __future__ import annotations
 
+from collections import Counter
+
 from runbook_lib.models import Deletion, Stage, StageState
 from runbook_lib.record.lines import Kind, Line
-from runbook_lib.record.process import ProcessName
+from runbook_lib.record.stages import attempts
 from runbook_lib.report.values import Change, Ref, StageRow
 
 STATE_TONES = {
@@ -68,39 +70,22 @@ def _tone(seen: str, expected: str, wanted: str) -> str:
     return "quiet" if seen == Deletion.NOT_SENT.value else "doubt"
 
 
-def stages_of(lines: tuple[Line, ...]) -> tuple[StageRow, ...]:
-    """Return every run of every stage, in order. A run without an end was interrupted, unless it still goes on."""
-    rows: list[StageRow] = []
-    for start in (line for line in lines if line.kind is Kind.STAGE_STARTED):
-        end = _end_of(lines, start)
-        rows.append(
-            StageRow(
-                stage=start.stage,
-                state=_state(start, end),
-                by=start.text,
-                started_utc=start.utc,
-                ended_utc=end.utc if end else None,
-                why=end.text if end else "",
-                ref=ref(start),
-            )
+def stages_of(lines: tuple[Line, ...], changes: tuple[Change, ...]) -> tuple[StageRow, ...]:
+    """Return every attempt at every stage, in the order in which they began, each with its changes."""
+    found = attempts(lines)
+    of_stage = Counter(attempt.stage for attempt in found)
+    return tuple(
+        StageRow(
+            stage=attempt.stage,
+            attempt=attempt.number,
+            attempts=of_stage[attempt.stage],
+            state=attempt.state,
+            by=attempt.begun.text if attempt.begun.kind is Kind.STAGE_STARTED else "",
+            started_utc=attempt.start.utc,
+            ended_utc=attempt.end.utc if attempt.end else None,
+            why=attempt.why,
+            changes=tuple(each.number for each in changes if each.ref.line in {line.n for line in attempt.intents}),
+            ref=ref(attempt.start),
         )
-    return tuple(rows)
-
-
-def _end_of(lines: tuple[Line, ...], start: Line) -> Line | None:
-    for line in lines[start.n :]:
-        if line.stage == start.stage and line.kind is Kind.STAGE_STARTED:
-            return None
-        if line.stage == start.stage and line.kind in (Kind.STAGE_ENDED, Kind.INTERRUPTED):
-            return line
-    return None
-
-
-def _state(start: Line, end: Line | None) -> StageState:
-    if end is None:
-        process = ProcessName.parse(start.seen)
-        lives = process is not None and process.is_here and process.alive
-        return StageState.RUNNING if lives else StageState.INTERRUPTED
-    if end.kind is Kind.INTERRUPTED:
-        return StageState.INTERRUPTED
-    return StageState(end.seen) if end.seen in tuple(StageState) else StageState.UNKNOWN
+        for attempt in found
+    )

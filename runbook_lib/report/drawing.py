@@ -79,7 +79,7 @@ def _words(pm: PostMortem) -> Iterator[str]:
             yield f"{impact.what} was rejected from {stamp(impact.since_utc)}{until}."
     for row in repairing(pm):
         ended = f"to {stamp(row.ended_utc)}" if row.ended_utc else "without an end in the journal"
-        yield f"Stage {row.stage} ran from {stamp(row.started_utc)} {ended}: {row.state}."
+        yield f"Stage {row.name} ran from {stamp(row.started_utc)} {ended}: {row.state}."
     for change in pm.changes:
         result = change.result or "its result is not known"
         yield f"Change {change.number} at {stamp(change.utc)}: {change.what} on the {change.server}: {result}."

@@ -55,11 +55,11 @@ def went_on(lines: tuple[Line, ...], outcome: Line) -> bool:
 def _unfinished(stages: tuple[StageRow, ...]) -> str:
     if not stages:
         return "no outcome was written; no stage had begun"
-    last = stages[-1]
+    last = max((row for row in stages if row.last), key=lambda row: row.ref.line)
     how = "still runs" if last.state is StageState.RUNNING else f"ended {last.state}"
     if last.state is StageState.INTERRUPTED and last.ended_utc is None:
         how = "has no end in the record: it was cut short"
-    return f"no outcome was written; the last stage that began, {last.stage}, {how}"
+    return f"no outcome was written; the last stage that began, {last.name}, {how}"
 
 
 def summary_of(
@@ -110,7 +110,11 @@ def _planned(plan: Plan | None, approvals: tuple[Approval, ...]) -> str:
     names = [approval.by for approval in approvals if approval.digest == plan.digest]
     if names:
         return f"{said}, approved by {' and '.join(dict.fromkeys(names))}."
-    return f"{said}; nobody has approved it." if plan.deletions else f"{said}: there was nothing to approve."
+    before = [f"plan {each.digest[:12]}… was approved by {each.by}" for each in approvals]
+    earlier = f" Before it, {', '.join(dict.fromkeys(before))}." if before else ""
+    if not plan.deletions:
+        return f"{said}: there was nothing to approve.{earlier}"
+    return f"{said}; no approval names it.{earlier}"
 
 
 def _changed(changes: tuple[Change, ...]) -> str:

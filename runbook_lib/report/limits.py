@@ -62,9 +62,8 @@ def unproven_of(
 
 
 def _last_states(stages: tuple[StageRow, ...]) -> Iterator[str]:
-    newest = {row.stage: row for row in stages}
-    for row in newest.values():
-        if row.state is not StageState.DONE and row.stage != OWN_STAGE:
+    for row in stages:
+        if row.last and row.state is not StageState.DONE and row.stage != OWN_STAGE:
             yield f"Stage {row.stage} is {row.state}" + (f": {row.why}" if row.why else "")
 
 

@@ -12,7 +12,7 @@ from runbook_lib.models import Diagnosis, Stage, Verdict
 from runbook_lib.record.lines import Kind, Line
 from runbook_lib.report.changes import ref
 from runbook_lib.report.reading import Found
-from runbook_lib.report.values import Change, Moment
+from runbook_lib.report.values import Change, Moment, StageRow
 from runbook_lib.report.words import stamp
 
 _DIGEST = re.compile(r"\b([0-9a-f]{12})[0-9a-f]{52}\b")
@@ -37,11 +37,15 @@ _ALWAYS = {
 
 
 def moments_of(
-    lines: tuple[Line, ...], changes: tuple[Change, ...], diagnosis: Found[Diagnosis] | None
+    lines: tuple[Line, ...],
+    changes: tuple[Change, ...],
+    stages: tuple[StageRow, ...],
+    diagnosis: Found[Diagnosis] | None,
 ) -> tuple[Moment, ...]:
     """Return the rows, earliest first; those of logs without a date come last."""
     tones = {change.result_ref.line: change.tone for change in changes}
-    found = [_of_line(line, tones) for line in (*_events(lines), *_verdicts(lines))]
+    numbers = {row.ref.line: row.attempt for row in stages if row.attempts > 1}
+    found = [_of_line(line, tones, numbers.get(line.n, 0)) for line in (*_events(lines), *_verdicts(lines))]
     if diagnosis:
         found += [
             Moment(
@@ -78,9 +82,11 @@ def _verdicts(lines: tuple[Line, ...]) -> Iterator[Line]:
             last[line.server, line.text] = line.seen
 
 
-def _of_line(line: Line, tones: dict[int, str]) -> Moment:
+def _of_line(line: Line, tones: dict[int, str], attempt: int) -> Moment:
     where = ", ".join(part for part in (line.stage and f"stage {line.stage[:2]}", line.server) if part)
     what = _DIGEST.sub(r"\1…", _what(line))
+    if attempt:
+        what = f"attempt {attempt}: {what}"
     tone = tones.get(line.n) or _tone(line)
     return Moment(utc=line.utc, said=stamp(line.utc), where=where, what=what, tone=tone, ref=ref(line))
 

@@ -93,13 +93,14 @@ def _moments(pm: PostMortem) -> Grid:
 
 
 def _changes(pm: PostMortem) -> Grid:
+    within = {number: row.name for row in pm.stages for number in row.changes}
     return Grid(
         caption="Each change, on the device's own word",
         headers=("number", "change", "server", "expected", "what became of it", "intent", "result"),
         rows=tuple(
             (
                 str(change.number),
-                f"{change.what}\n{stamp(change.utc)}",
+                f"{change.what}\n{stamp(change.utc)}\n{within.get(change.number, NOT_RECORDED)}",
                 change.server,
                 change.expected or "-",
                 Marked(change.tone, change.result or NO_RESULT),
@@ -218,15 +219,15 @@ def _overrides(pm: PostMortem) -> Iterator[Grid]:
 
 def _stages(pm: PostMortem) -> Grid:
     return Grid(
-        caption="Who ran which stage",
-        headers=("stage", "state", "by", "from (UTC)", "to (UTC)", "why", "evidence"),
+        caption="Who ran which stage: every attempt; a stage stands as its last one ended",
+        headers=("stage", "state", "changes", "by", "from and to (UTC)", "why", "evidence"),
         rows=tuple(
             (
-                row.stage,
-                Marked(STATE_TONES.get(row.state, "plain"), row.state),
+                row.name,
+                Marked(STATE_TONES.get(row.state, "plain") if row.last else "quiet", row.state),
+                ", ".join(map(str, row.changes)) or "none",
                 row.by or NOT_RECORDED,
-                stamp(row.started_utc),
-                stamp(row.ended_utc, "no end in the journal"),
+                f"{stamp(row.started_utc)}\n{stamp(row.ended_utc, 'no end in the journal')}",
                 row.why or "-",
                 row.ref,
             )

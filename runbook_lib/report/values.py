@@ -35,15 +35,31 @@ class Standing:
 
 @dataclass(frozen=True, kw_only=True)
 class StageRow:
-    """One run of one stage. ``ended_utc`` is None where the journal holds no end of it."""
+    """One attempt at one stage, of so many. ``ended_utc`` is None where the journal holds no end of it.
+
+    ``changes`` are the numbers of those that were about to be sent in it. The last attempt says how the stage stands.
+    """
 
     stage: str
+    attempt: int
+    attempts: int
     state: StageState
     by: str
     started_utc: datetime
     ended_utc: datetime | None
     why: str
+    changes: tuple[int, ...]
     ref: Ref
+
+    @property
+    def last(self) -> bool:
+        """Whether this is the stage's last attempt."""
+        return self.attempt == self.attempts
+
+    @property
+    def name(self) -> str:
+        """The stage, and which attempt at it where there are several."""
+        return self.stage if self.attempts == 1 else f"{self.stage}, attempt {self.attempt} of {self.attempts}"
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -8,7 +8,7 @@ from contextlib import AbstractContextManager, nullcontext
 from typing import Any, TypeVar
 
 from runbook_lib import background
-from runbook_lib.errors import OutcomeUnknown, RecordError, RunbookError, SafetyStop
+from runbook_lib.errors import OutcomeUnknown, RecordError, RunbookError, SafetyStop, StageOutOfOrder
 from runbook_lib.models import Stage, StageState
 from runbook_lib.session.nexts import next_steps
 from runbook_lib.session.sealing import seal_by_hand
@@ -33,6 +33,9 @@ class Runbook:
     def __init__(self, context: Context) -> None:
         self.context = context
         self._pages = PrimaryPages(context)
+        self._red = ""  # what the last verb raised
+        self._last: StageState | None = None  # how the attempt ended that the journal holds last; None: it goes on
+        self._closed = False
         context.record.start_stage(context.stage, text=context.operator)
 
     @property
@@ -47,7 +50,7 @@ class Runbook:
         return self._banner().text()
 
     def _banner(self) -> View[str]:
-        site = self.context.site
+        site, record = self.context.site, self.context.record
         kind = "LAB: simulated servers on this machine" if site.kind == "lab" else "PRODUCTION: real servers"
         hosts = [
             ("primary", site.primary.address),
@@ -65,7 +68,7 @@ class Runbook:
         table = Table(
             title=f"{self.stage} · {kind}", headers=("what", "value"), rows=tuple(Row(cells=row) for row in rows[1:])
         )
-        return View(self.incident, (table, standing.stages(self.context.record.stage_states())))
+        return View(self.incident, (table, standing.stages(record.stage_states(), before=record.earlier_ends())))
 
     def next(self) -> View[str]:
         """Show what comes next for each way in which this stage can end."""
@@ -83,23 +86,47 @@ class Runbook:
         """Seal the stage: close every connection and write its end into the journal; the last one seals the record.
 
         Raises what the stage's outcome calls for, so that the cell is red by hand and the exit
-        code is not zero in a batch.
+        code is not zero in a batch; StageOutOfOrder after a cell that was red and was not run again.
         """
-        self._do(self._seal)
+        if self._closed:
+            return self._show_closed()
+        red = self._red
+        try:
+            self._do(lambda: self._seal_after(red), begins=False)
+        finally:
+            self._red = red  # closing is no verb: what it raises is asked anew
         self._close_connections()
         self.context.record.end_stage(self.stage, StageState.DONE)
+        self._last, self._closed = StageState.DONE, True
         if self.stage is Stage.VERIFY:
             seal_by_hand(self.context)
+        return self._show_closed()
+
+    def _show_closed(self) -> View[StageState]:
         return View(StageState.DONE, (standing.stages({self.stage: StageState.DONE}, title="Closed"),))
+
+    def _seal_after(self, red: str) -> None:
+        if red:
+            raise StageOutOfOrder(
+                "A cell of this stage ended red and was not run again since; the stage is not done",
+                found=red,
+                next_step="run that cell again: it looks first; then close the stage",
+            )
+        self._seal()
 
     def _seal(self) -> None:
         """What a stage asks of itself before it may be called done; raises where it may not."""
 
-    def _do(self, act: Callable[[], T]) -> T:
-        """Run one verb, its progress shown meanwhile; an error ends the stage in the journal before it is raised."""
+    def _do(self, act: Callable[[], T], *, begins: bool = True) -> T:
+        """Run one verb, its progress shown meanwhile; an error ends the stage in the journal before it is raised.
+
+        A verb that is run after such an end begins another attempt; after the close it does not.
+        """
         try:
+            if begins:
+                self._begin()
             with shown(self.context.tell):
-                return act()
+                done = act()
         except RunbookError as error:
             self._fail(state_after(error), f"{type(error).__name__}: {error.what}")
             raise
@@ -109,13 +136,24 @@ class Runbook:
         except Exception as error:
             self._fail(StageState.FAILED, f"{type(error).__name__}")
             raise
+        self._red = ""
+        return done
+
+    def _begin(self) -> None:
+        self._closed = False
+        if self._last not in (None, StageState.DONE):
+            self.context.record.start_stage(self.stage, text=self.context.operator)
+            self._last = None
 
     def _run(self, work: Coroutine[Any, Any, T]) -> T:
         return self._do(lambda: background.run(work))
 
     def _fail(self, state: StageState, why: str) -> None:
+        self._red = why
         try:
-            self.context.record.end_stage(self.stage, state, why)
+            if self._last in (None, StageState.DONE):
+                self.context.record.end_stage(self.stage, state, why)
+                self._last = state
         except RecordError:
             pass  # a record that takes no more lines is what is being told, or worse is
         finally:

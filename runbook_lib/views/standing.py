@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from runbook_lib.models import Check, HaPage, HaStatus, IseServer, ReadinessItem, StageState
 from runbook_lib.views.rows import BAD, DOUBT, GOOD, PLAIN, Row, Table
@@ -30,11 +31,20 @@ def checks(value: tuple[Check, ...], title: str, note: str = "") -> View[tuple[C
     return View(value, (table,))
 
 
-def stages(value: Mapping[str, StageState], title: str = "Stages of this incident") -> Table:
+def stages(
+    value: Mapping[str, StageState],
+    title: str = "Stages of this incident",
+    before: Mapping[str, Sequence[StageState]] | None = None,
+) -> Table:
+    """``before``: how earlier attempts at a stage ended, where there were any."""
+    rows = [Row(cells=(stage, state), mark=STATE_MARKS.get(state, PLAIN)) for stage, state in value.items()]
+    if not before:
+        return Table(title=title, headers=("stage", "state"), rows=tuple(rows))
+    ended = [", ".join(before.get(stage, ())) or "-" for stage in value]
     return Table(
         title=title,
-        headers=("stage", "state"),
-        rows=tuple(Row(cells=(stage, state), mark=STATE_MARKS.get(state, PLAIN)) for stage, state in value.items()),
+        headers=("stage", "state", "attempts before"),
+        rows=tuple(replace(row, cells=(*row.cells, how)) for row, how in zip(rows, ended, strict=True)),
     )
 
 
