@@ -52,6 +52,7 @@ LABEL_KEYS = (
     "ise_password_again",
     "save",
     "column_address",
+    "column_check",
     "column_status",
     "dialog_yes",
     "dialog_no",

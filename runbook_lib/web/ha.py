@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
-from runbook_lib.errors import PageRefused
+from runbook_lib.errors import PageNotUnderstood, PageRefused
 from runbook_lib.models import HaPage, ReadinessItem
 from runbook_lib.web import menu
 from runbook_lib.web.choice import choose
@@ -15,15 +15,25 @@ from runbook_lib.web.match import find, pressables
 from runbook_lib.web.milestones import ha_page, milestones
 from runbook_lib.web.obstacles import dismiss
 from runbook_lib.web.pictures import take_picture
+from runbook_lib.web.readiness import Readiness, readiness
 from runbook_lib.web.reading import fresh_texts, meaning, refusal, value_beside
 from runbook_lib.web.screen import Screen, says
 from runbook_lib.web.submit import NEXT_STEPS, Submit
-from runbook_lib.web.tables import readiness
-from runbook_lib.web.view import Rest
+from runbook_lib.web.view import Rest, visible
 
 _PATH = ("menu_administration", "menu_settings", "menu_high_availability")
-_SETTLE_S, _LOADED_S = 0.6, 0.3
+_SETTLE_S, _LOADED_S = 0.8, 0.3
 _UNCHANGED_S = 5.0  # a table that was there before the click may be an earlier one, unless the page came anew
+_STUCK_S = 15.0
+_SHORT = 12
+
+
+@dataclass
+class _Seen:
+    """The last different result of the check, and how many requests the pages had sent until then."""
+
+    result: Readiness | None = None
+    requests: int = 0
 
 
 class HaPages:
@@ -69,28 +79,38 @@ class HaPages:
         )
 
     async def readiness(self, form: HaForm) -> tuple[ReadinessItem, ...]:
-        """Fill the form, click Check Readiness and return its table once every row has ended (``readiness_s``)."""
+        """Fill the form, click Check Readiness and return its table once every row has ended (``readiness_s``).
+
+        A row whose final word nobody knows has not passed. Raises PageRefused, and PageNotUnderstood where rows are
+        missing or are read in two ways.
+        """
         await self._fill(form)
         before = await self.view.look()
         self.view.said.clear()
         await take_picture(self.view, "readiness-before")
         loads = self.view.loads
         await self.hand.press("check_readiness")
-        earlier = readiness(before, self.labels)[0]
-        shown = Rest()
+        earlier, shown, refusing, seen = readiness(before, self.labels), Rest(), Rest(), _Seen()
 
-        def rest_s(items: tuple[ReadinessItem, ...]) -> float:
-            if self.view.loads > loads and self.view.quiet:
-                return _LOADED_S
-            return _UNCHANGED_S if items == earlier else _SETTLE_S
+        def rest_s(result: Readiness) -> float:
+            if result == earlier and self.view.loads == loads:
+                return _UNCHANGED_S
+            if result.unknown or self.view.requests > seen.requests:
+                return _UNCHANGED_S  # its words may not be the last ones; rows may come one by one
+            return _LOADED_S if self.view.loads > loads and self.view.quiet else _SETTLE_S
 
         def ready(screen: Screen) -> tuple[ReadinessItem, ...] | None:
-            items, ended = readiness(screen, self.labels)
-            if not items:
+            result = readiness(screen, self.labels)
+            if result != seen.result:
+                seen.result, seen.requests = result, self.view.requests
+            rests = shown.rests(result, rest_s(result))
+            if result.problem and shown.rests(result, _STUCK_S):
+                raise self._not_understood(result.problem, screen)
+            if not result.items:
                 words = refusal((*fresh_texts(before, screen), *self.view.said), self.labels)
-                if words and shown.rests(words, _SETTLE_S):
+                if words and refusing.rests(words, _SETTLE_S):
                     raise self._refused("Check Readiness", words)
-            return items if ended and shown.rests(items, rest_s(items)) else None
+            return result.items if result.told and rests and not self._checks_on(before, screen) else None
 
         try:
             return await self.view.wait(ready, "the result of Check Readiness", self.view.browser.deadlines.readiness_s)
@@ -141,6 +161,20 @@ class HaPages:
 
     def _read(self, screen: Screen) -> HaPage:
         return ha_page(screen, self.labels, datetime.now(UTC), self.view.said)
+
+    def _checks_on(self, before: Screen, screen: Screen) -> bool:
+        """Whether a short text that came up, outside of any table, says that something is still going on."""
+        loose = Screen(tuple(item for item in screen.items if item.row < 0))
+        fresh = [text for text in fresh_texts(before, loose) if len(text.split()) <= _SHORT]
+        return any(says(text, self.labels.phrases["pending"]) for text in fresh)
+
+    def _not_understood(self, problem: str, screen: Screen) -> PageNotUnderstood:
+        return PageNotUnderstood(
+            f"the result of Check Readiness is not understood: {problem}",
+            where=self.view.browser.page.url,
+            found=visible(screen),
+            next_step="Look at the readiness check in a browser.",
+        )
 
     def _refused(self, doing: str, words: str) -> PageRefused:
         return PageRefused(

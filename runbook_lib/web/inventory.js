@@ -1,10 +1,12 @@
 // List what a person sees in one frame, in the order of the document: controls and runs of text.
-// Returns {items, rows, elements, busy}; elements[i] belongs to items[i]. busy: where something lies over the page that
+// Returns {items, rows, scrolls, elements, busy}; elements[i] belongs to items[i]. busy: where something lies over the page that
 // has nothing to press or to fill in, the items in it, and -1 at last. Reads only; changes nothing.
 () => {
-  const items = [], elements = [], rows = [], tables = [];
+  const items = [], elements = [], rows = [], tables = [], scrolls = [];
   const tableOf = (el) => {
-    const table = el.closest("table,[role=table],[role=grid],[role=treegrid],[role=list],ul,ol") || el.parentElement;
+    // Grids draw a table for each row, which is none to anybody who hears the page.
+    const table = el.closest("[role=grid],[role=treegrid]")
+      || el.closest("table,[role=table],[role=list],ul,ol") || el.parentElement;
     if (!tables.includes(table)) tables.push(table);
     return tables.indexOf(table);
   };
@@ -16,8 +18,9 @@
   };
   const PRESSED = new Set(["button", "link", "tab", "menuitem", "option", "checkbox", "radio", "clickable"]);
   const clean = (text) => (text || "").replace(/\s+/g, " ").trim();
+  const number = (el, ...attributes) => Math.max(0, ...attributes.map((name) => parseInt(el.getAttribute(name), 10) || 0));
   const root = document.scrollingElement || document.documentElement;
-  if (!root || !document.body) return { items, rows, elements, busy: [] };
+  if (!root || !document.body) return { items, rows, scrolls, elements, busy: [] };
 
   const box = (rect) => [
     Math.round(rect.left + window.scrollX), Math.round(rect.top + window.scrollY),
@@ -183,6 +186,11 @@
     }
     if (["alert", "status", "log"].includes(role) || ["polite", "assertive"].includes(el.getAttribute("aria-live"))) inside.live = true;
     if (tag === "NAV" || ["navigation", "menubar", "menu", "tree", "tablist"].includes(role)) inside.nav = true;
+    if (/auto|scroll/.test(style.overflowY) && el !== root && el !== document.body && el.scrollHeight > el.clientHeight + 4) {
+      inside.scrolls = [...(place.scrolls || []), scrolls.length];
+      const top = el.getBoundingClientRect().top + window.scrollY + el.clientTop - el.scrollTop;
+      scrolls.push({ moved: el.scrollTop > 0, top: Math.round(top), bottom: Math.round(top + el.scrollHeight) });
+    }
     if (/^H[1-6]$/.test(tag) || role === "heading" || tag === "LEGEND") inside.heading = true;
     if (tag === "TR" || role === "row" || tag === "LI" || role === "listitem") {
       const cells = [...el.querySelectorAll("td,th,[role=cell],[role=gridcell],[role=columnheader],[role=rowheader]")]
@@ -199,6 +207,8 @@
           header: cells.length > 0 && all.length === cells.length,
           listed: !cells.length,
           table: tableOf(el),
+          position: number(el, "aria-rowindex", "aria-posinset"),
+          total: number(el.closest("[aria-rowcount]") || el, "aria-rowcount", "aria-setsize"),
         });
         inside.row = rows.length - 1;
       }
@@ -291,5 +301,5 @@
       if (usable) for (const item of front) if (!item.dialog) { item.dialog = "over the page"; item.modal = true; }
     }
   }
-  return { items, rows, elements, busy };
+  return { items, rows, scrolls, elements, busy };
 }

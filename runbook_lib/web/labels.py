@@ -133,8 +133,23 @@ _RELEASE_3: dict[str, Label] = {
     "column_address": Label(
         ("text",), ("Server Address", "IP Address", "Address", "Server", "Host Name", "Host", "Name")
     ),
+    "column_check": Label(
+        ("text",),
+        (
+            "Checklist Name",
+            "Checklist Item",
+            "Checklist",
+            "Check",
+            "Check Name",
+            "Item",
+            "Name",
+            "Test",
+            "Prerequisite",
+        ),
+    ),
     "column_status": Label(
-        ("text",), ("Status", "State", "Server Status", "Connection Status", "Reachability", "Result")
+        ("text",),
+        ("Checklist Status", "Status", "State", "Server Status", "Connection Status", "Reachability", "Result"),
     ),
     # -- dialogues
     "dialog_yes": Label(

@@ -22,6 +22,7 @@ class Item:
     such as placeholders. ``row`` is an index into the screen's rows, -1 outside of any. ``dialog`` names the
     dialogue that it stands in, ``modal`` ones let nothing else be used. ``frame`` and ``index`` say which
     element it is. ``sensitive`` ones show a secret, or would: password fields, texts with a typed secret in them.
+    ``scrolls`` are the numbers of the parts of its frame that it stands in and that scroll.
     """
 
     kind: str
@@ -44,6 +45,7 @@ class Item:
     frame: int = 0
     index: int = 0
     sensitive: bool = False
+    scrolls: tuple[int, ...] = ()
 
     @property
     def text(self) -> str:
@@ -72,6 +74,7 @@ class Row:
     """A row of a table or list as the words of its cells; ``header`` where all of them head columns.
 
     ``listed`` is true for entries of lists, which have no columns; ``table`` numbers the tables of a frame.
+    ``position`` and ``total`` are what the markup says of the row's place among all rows, 0 where it says nothing.
     """
 
     cells: tuple[str, ...]
@@ -79,6 +82,19 @@ class Row:
     listed: bool = False
     table: int = 0
     frame: int = 0
+    position: int = 0
+    total: int = 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Scroll:
+    """A part of a frame that holds more than it shows: whether it was moved, where its content begins and ends."""
+
+    number: int
+    frame: int
+    moved: bool
+    top: int
+    bottom: int
 
 
 @dataclass(frozen=True)
@@ -92,6 +108,7 @@ class Screen:
     rows: tuple[Row, ...] = ()
     url: str = field(default="", compare=False)
     cover: frozenset[tuple[int, int]] = frozenset()
+    scrolls: tuple[Scroll, ...] = ()
 
     @cached_property
     def texts(self) -> tuple[str, ...]:
@@ -120,7 +137,7 @@ class Screen:
             replace(item, dialog="over the page", modal=True) if (item.frame, item.index) in over else item
             for item in self.items
         )
-        return Screen(tuple(items), self.rows, self.url)
+        return Screen(tuple(items), self.rows, self.url, scrolls=self.scrolls)
 
     def nearest(self, item: Item) -> Item:
         """Return the item of the same kind and name that is nearest to one of an earlier screen, else that one."""
@@ -144,17 +161,19 @@ def screen_from(frames: Iterable[tuple[int, Mapping[str, Any]]], url: str, hide:
     items: list[Item] = []
     rows: list[Row] = []
     cover: set[tuple[int, int]] = set()
+    scrolls: list[Scroll] = []
     for number, listed in frames:
+        scrolls += [Scroll(frame=number, number=n, **scroll) for n, scroll in enumerate(listed["scrolls"])]
         cover |= {(number, index) for index in listed.get("busy", ())}
         first_row = len(rows)
         rows += [_row(row, number, secrets) for row in listed["rows"]]
         items += [_item(item, number, index, first_row, secrets) for index, item in enumerate(listed["items"])]
-    return Screen(tuple(items), tuple(rows), url, frozenset(cover))
+    return Screen(tuple(items), tuple(rows), url, frozenset(cover), tuple(scrolls))
 
 
 def _row(row: Mapping[str, Any], frame: int, secrets: list[str]) -> Row:
     cells = tuple(_hidden(cell, secrets) for cell in row["cells"])
-    return Row(cells=cells, header=row["header"], listed=row["listed"], table=row["table"], frame=frame)
+    return Row(**{**row, "cells": cells}, frame=frame)
 
 
 def _item(item: Mapping[str, Any], frame: int, index: int, first_row: int, secrets: list[str]) -> Item:
@@ -162,6 +181,7 @@ def _item(item: Mapping[str, Any], frame: int, index: int, first_row: int, secre
     values["names"] = tuple((level, _hidden(text, secrets)) for level, text in item["names"])
     values["options"] = tuple(_hidden(option, secrets) for option in item["options"])
     values["box"] = tuple(item["box"])
+    values["scrolls"] = tuple(item.get("scrolls", ()))
     values["value"] = _hidden(item["value"], secrets)
     values["row"] = first_row + item["row"] if "row" in item else -1
     shown = (item["value"], *item["options"], *(text for _, text in item["names"]))

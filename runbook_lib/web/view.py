@@ -21,8 +21,8 @@ from runbook_lib.web.screen import FIELDS, PRESSABLE, Item, Screen, plain, says,
 _INVENTORY = files("runbook_lib.web").joinpath("inventory.js").read_text(encoding="utf-8")
 # As one text a list travels several times faster; some old script libraries change what it would say.
 _AS_TEXT = """h => Array.prototype.toJSON || Object.prototype.toJSON || String.prototype.toJSON
-  ? "" : JSON.stringify({items: h.items, rows: h.rows, busy: h.busy})"""
-_AS_VALUES = "h => ({items: h.items, rows: h.rows, busy: h.busy})"
+  ? "" : JSON.stringify({items: h.items, rows: h.rows, scrolls: h.scrolls, busy: h.busy})"""
+_AS_VALUES = "h => ({items: h.items, rows: h.rows, scrolls: h.scrolls, busy: h.busy})"
 _SHORT_WAIT_S, _LONG_WAIT_S = 0.05, 0.3
 _FRESH_S = 0.1
 _ANSWERS = ("dialog_yes", "dialog_no", "dialog_close", "session_stay", "notice_accept")
@@ -57,7 +57,8 @@ class Rest:
 class View:
     """The eyes on one page. ``said`` collects the browser's own dialogues (alert, confirm) and what was answered.
 
-    ``loads`` counts the pages and frames that were loaded; ``evidence`` is given the pictures.
+    ``loads`` counts the pages and frames that were loaded, ``requests`` what they asked for;
+    ``evidence`` is given the pictures.
     """
 
     def __init__(self, browser: PinnedBrowser, labels: Labels, evidence: Evidence | None = None) -> None:
@@ -73,10 +74,11 @@ class View:
         self._shown: Screen | None = None
         self._shown_at = 0.0
         self.loads = 0
+        self.requests = 0
         browser.page.on("dialog", self._answer)
         self._asked: set[Request] = set()
         browser.page.on("framenavigated", self._note_load)
-        browser.page.on("request", lambda request: self._asked.add(request))
+        browser.page.on("request", self._note_request)
         browser.page.on("requestfinished", lambda request: self._asked.discard(request))
         browser.page.on("requestfailed", lambda request: self._asked.discard(request))
 
@@ -119,6 +121,10 @@ class View:
     def quiet(self) -> bool:
         """Whether the page waits for no answer of the server."""
         return not self._asked
+
+    def _note_request(self, request: Request) -> None:
+        self.requests += 1
+        self._asked.add(request)
 
     def _note_load(self, _: Frame) -> None:
         self.loads += 1

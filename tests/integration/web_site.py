@@ -463,7 +463,7 @@ class App extends HTMLElement {
     this.$('#f').onclick = () => { const l = document.createElement('div'); l.className = 'list'; l.innerHTML = '<div class=p>自动</div><div class=p>手动</div>';
       l.querySelectorAll('.p').forEach(o => o.onclick = () => { this.$('#f').textContent = o.textContent; l.remove(); }); this.$('#f').after(l); };
     this.$('#c').onclick = async () => { const items = await post('ready', data());
-      this.$('#out').innerHTML = items.map(([a, s]) => `<div><span style="display:inline-block;width:200px">${a}</span><span style="display:inline-block">${s === 'Passed' ? '通过' : '失败'}</span></div>`).join(''); };
+      this.$('#out').innerHTML = [['检查项', '状态'], ...items].map(([a, s]) => `<div><span style="display:inline-block;width:200px">${a}</span><span style="display:inline-block">${({Passed: '通过', Failed: '失败'})[s] || s}</span></div>`).join(''); };
     this.$('#r').onclick = async () => { const r = await post('register', data()); if (r.error) this.say(r.error); else this.ha(); }; }
   async ise() { const list = await get('ise'); this.draw(`<h3>ISE 服务器</h3><span class=b id=a>添加</span> <span class=b id=d>删除</span>
       <table><tr><th></th><th>地址</th><th>状态</th></tr>${list.map(([a, s]) => `<tr><td><input type=checkbox value=${a}></td><td>${a}</td><td>${s}</td></tr>`).join('')}</table>`);
@@ -507,6 +507,7 @@ WORDS: dict[str, tuple[str, ...]] = {
     "ise_password_again": ("确认密码",),
     "save": ("保存",),
     "column_address": ("地址",),
+    "column_check": ("检查项",),
     "column_status": ("状态",),
     "ask_delete": ("确定要删除",),
 }

@@ -10,7 +10,7 @@ from runbook_lib.web.labels import labels_for
 from runbook_lib.web.milestones import ha_page, milestones
 from runbook_lib.web.reading import fresh_texts, meaning, refusal, value_beside
 from runbook_lib.web.screen import Item, Row, Screen
-from runbook_lib.web.tables import ise_servers, readiness
+from runbook_lib.web.tables import ise_servers
 
 LABELS = labels_for()
 NOW = datetime(2024, 5, 1, tzinfo=UTC)
@@ -129,41 +129,6 @@ def test_only_texts_that_are_new_are_fresh() -> None:
     assert fresh_texts(before, after) == ("Failed",)
 
 
-@pytest.mark.parametrize(
-    "rows",
-    [
-        table(("Check", "Status"), ("CPU", "Passed"), ("Disk", "Failed")),
-        table(("Status", "Check"), ("Passed", "CPU"), ("Failed", "Disk")),
-        table(("Item", "Result"), ("CPU", "OK"), ("Disk", "NOT READY"), header=False),
-        table(("CPU: pass",), ("Disk: fail",), header=False),
-        (*table(("Failover Type", "Manual"), number=7), *table(("CPU", "✔"), ("Disk", "✘"), header=False)),
-    ],
-)
-def test_readiness_is_read_from_tables_of_any_order(rows: tuple[Row, ...]) -> None:
-    """The status may come first or last, as a word or a sign, with or without a header, beside other tables."""
-    items, ended = readiness(screen(rows=rows), LABELS)
-    assert ([(item.name, item.passed) for item in items], ended) == ([("CPU", True), ("Disk", False)], True)
-
-
-def test_readiness_goes_on_while_a_row_is_pending() -> None:
-    """One row in progress: not ended."""
-    rows = table(("Check", "Status"), ("CPU", "Passed"), ("Disk", "In progress"))
-    assert readiness(screen(rows=rows), LABELS)[1] is False
-
-
-def test_a_readiness_row_without_a_known_state_has_not_passed() -> None:
-    """What cannot be read is not taken for good."""
-    rows = table(("Check", "Status"), ("CPU", "Passed"), ("Disk", "Grue"), ("RAM", "Passed"))
-    items, _ = readiness(screen(rows=rows), LABELS)
-    assert [(item.name, item.passed) for item in items] == [("CPU", True), ("Disk", False), ("RAM", True)]
-
-
-def test_a_readiness_warning_has_not_passed() -> None:
-    """A warning is left to the site's file to accept."""
-    items, _ = readiness(screen(rows=table(("Check", "Status"), ("RAM", "Warning"), ("CPU", "Passed"))), LABELS)
-    assert [item.passed for item in items] == [False, True]
-
-
 def test_ise_servers_are_read_with_what_their_status_means() -> None:
     """Reachable answers, unreachable does not, and of other words nothing is known."""
     rows = table(("", "Server Address", "Port", "Status"), ("", "192.0.2.1", "443", "Reachable"),
@@ -193,17 +158,6 @@ def test_a_percentage_is_read_however_it_is_written(shown: str) -> None:
     """With or without a space, a fraction or words around it."""
     (step,) = milestones(screen(text("DATABASE REPLICATION", 0, 0), text(shown, 200, 0)), LABELS)
     assert step.percent == 40
-
-
-def test_a_grid_with_a_table_for_each_row_is_one_check() -> None:
-    """Every row counts, the failed one too; the head, a table as well, is none."""
-    rows = [("Check", "Result"), ("CPU", "Passed"), ("Disk", "Failed"), ("Port 1522", "Passed")]
-    page = screen(rows=tuple(Row(cells=cells, table=number) for number, cells in enumerate(rows)))
-    items, ended = readiness(page, LABELS)
-    assert ([(item.name, item.passed) for item in items], ended) == (
-        [("CPU", True), ("Disk", False), ("Port 1522", True)],
-        True,
-    )
 
 
 def test_ise_servers_without_a_table_are_read_line_by_line() -> None:

@@ -1,0 +1,352 @@
+"""Read the result of Check Readiness off a screen. Pure.
+
+A table is what stands below one header that has a column of states, however it is built: cells of a table, a table
+for each row, roles, or nothing but places. Each row is read twice, by the places of its words and by its markup. What
+the two read differently, rows that are missing and a row without a state never count as passed.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from statistics import median
+
+from runbook_lib.models import ReadinessItem
+from runbook_lib.web.labels import Label, Labels
+from runbook_lib.web.lines import NEAR, Line, lines_of
+from runbook_lib.web.screen import Item, Row, Screen, Scroll, plain, same, says
+
+_CAPTION_WORDS, _STATE_WORDS = 4, 4
+_ALIGNED = 8
+_ROWS_OF = re.compile(r"\b(?:of|total:?)\s*(\d{1,4})\b", re.I)
+_PASSED, _FAILED, _PENDING, _UNKNOWN, _BLANK = "passed", "failed", "pending", "unknown", ""
+_KNOWN = (_PENDING, _FAILED, _PASSED)
+_WORST_FIRST = (_FAILED, _UNKNOWN, _BLANK, _PENDING, _PASSED)
+
+
+@dataclass(frozen=True)
+class Readiness:
+    """What the check shows: its items, and whether each has a final state that is known.
+
+    ``open`` counts the rows whose state is not there yet. ``problem`` says why the rows that are there cannot be all,
+    or are not understood; nothing has ended then.
+    """
+
+    items: tuple[ReadinessItem, ...] = ()
+    open: int = 0
+    unknown: int = 0
+    problem: str = ""
+
+    @property
+    def told(self) -> bool:
+        """Whether every row has ended, be it with a state that nobody knows, which has not passed."""
+        return bool(self.items) and not self.open and not self.problem
+
+    @property
+    def ended(self) -> bool:
+        """Whether every row has a final state that is known."""
+        return self.told and not self.unknown
+
+
+def readiness(screen: Screen, labels: Labels) -> Readiness:
+    """Return what the readiness check on the screen says, every table of it together; empty where none is shown."""
+    # What lies over the page has lines of its own.
+    places: dict[tuple[int, str], list[Item]] = {}
+    for item in screen.items:
+        places.setdefault((item.frame, item.dialog), []).append(item)
+    parts = [part for items in places.values() for part in _tables(items, screen, labels)]
+    if not parts:
+        return _listed(screen, labels)
+    return Readiness(
+        tuple(item for part in parts for item in part.items),
+        sum(part.open for part in parts),
+        sum(part.unknown for part in parts),
+        next((part.problem for part in parts if part.problem), ""),
+    )
+
+
+def _of_states(judged: Iterable[tuple[str, str, str]], problem: str = "") -> Readiness:
+    """Make the result of names, states and details."""
+    rows = list(judged)
+    items = tuple(
+        ReadinessItem(name=name or f"row {number}", passed=state == _PASSED, detail=detail or _REASONS.get(state, ""))
+        for number, (name, state, detail) in enumerate(rows, 1)
+    )
+    states = [state for _, state, _ in rows]
+    return Readiness(items, sum(s in (_PENDING, _BLANK) for s in states), states.count(_UNKNOWN), problem)
+
+
+_REASONS = {_UNKNOWN: "no state that is known", _BLANK: "no state"}
+
+# -- tables below a header ------------------------------------------------------------------------------
+
+
+def _tables(items: Sequence[Item], screen: Screen, labels: Labels) -> Iterator[Readiness]:
+    lines = lines_of(items)
+    for number, line in enumerate(lines):
+        head = _Head.of(line, screen, labels)
+        if head is not None:
+            below = lines[number + 1 :]
+            end = next((n for n, other in enumerate(below) if _Head.of(other, screen, labels)), len(below))
+            part = _below(head, below[:end], items, screen)
+            if part.items and (head.named or any(item.passed for item in part.items) or part.unknown < len(part.items)):
+                yield part
+
+
+@dataclass(frozen=True)
+class _Head:
+    """The header of a table: its captions, and which of them stand over states and over names."""
+
+    line: Line
+    states: tuple[int, ...]
+    name: int
+    named: bool
+    row: Row | None
+    labels: Labels
+
+    @classmethod
+    def of(cls, line: Line, screen: Screen, labels: Labels) -> _Head | None:
+        """Return a line as a header; None where it is none."""
+        captions = [item.text for item in line.items]
+        if line.typed or len(captions) < 2:
+            return None
+        states = tuple(n for n, caption in enumerate(captions) if _is_caption(caption, labels["column_status"]))
+        others = [n for n in range(len(captions)) if n not in states]
+        if not states or not others or any(len(captions[n].split()) > _CAPTION_WORDS for n in others):
+            return None
+        names = [n for n in others if _is_caption(captions[n], labels["column_check"])]
+        # «Reachability» is the name of a column, and of a check; a row that holds a state is no header.
+        stated = any(state_of(caption, labels) in _KNOWN for caption in captions)
+        if stated or (0 in states and not names):
+            return None
+        name = names[0] if names else max((n for n in others if n < states[0]), default=others[0])
+        row = screen.rows[line.row] if line.row >= 0 else None
+        return cls(line, states, name, bool(names), row, labels)
+
+    def cells(self, line: Line) -> list[str]:
+        """The words of a line below, by the caption above or next to them."""
+        found: list[list[str]] = [[] for _ in self.line.items]
+        for item in line.items:
+            column = found[self.column(item)]
+            if item.text not in column:
+                column.append(item.text)
+        return [" ".join(words) for words in found]
+
+    def column(self, item: Item) -> int:
+        """Which column an item of a line below stands in."""
+
+        def apart(caption: Item) -> int:
+            return max(caption.left, item.left) - min(caption.right, item.right)
+
+        return min(range(len(self.line.items)), key=lambda n: apart(self.line.items[n]))
+
+    def marked_up(self, line: Line, screen: Screen) -> Row | None:
+        """The row of the markup that a line is, where it has as many cells as the header."""
+        row = screen.rows[line.row] if line.row >= 0 else None
+        return row if row and self.row and len(row.cells) == len(self.row.cells) > 1 else None
+
+    def state(self, cells: Sequence[str]) -> str:
+        """The worst of the states in a row's cells."""
+        found = {state_of(cells[column], self.labels) for column in self.states}
+        return next(state for state in _WORST_FIRST if state in found)
+
+    def states_in(self, row: Row) -> str:
+        """The worst of the states in a row of the markup."""
+        columns = [n for n, cell in enumerate(self.row.cells if self.row else ()) if self._heads_states(cell)]
+        found = {state_of(row.cells[n], self.labels) for n in columns} or {_BLANK}
+        return next(state for state in _WORST_FIRST if state in found)
+
+    def _heads_states(self, caption: str) -> bool:
+        return _is_caption(caption, self.labels["column_status"])
+
+
+def _is_caption(text: str, label: Label) -> bool:
+    """Whether a text is a column's caption, perhaps with a word before it (``Checklist Status``)."""
+    words = plain(text).split()
+    return any(same(text, caption) or (len(words) == 2 and words[1] == plain(caption)) for caption in label.texts)
+
+
+def state_of(text: str, labels: Labels) -> str:
+    """Return the state that a cell's words name; only the exact word counts as passed."""
+    if not text.strip():
+        return _BLANK
+    if len(text.split()) <= _STATE_WORDS and not _is_state(text, labels):
+        for state in (_PENDING, _FAILED):
+            if says(text, labels.phrases[state]):
+                return state
+    return _is_state(text, labels) or _UNKNOWN
+
+
+def _is_state(text: str, labels: Labels) -> str:
+    """The state whose word a text is, and says no more than that."""
+    if "?" in text:
+        return ""
+    known = (state for state in _KNOWN if any(same(text, phrase) for phrase in labels.phrases[state]))
+    return next(known, "")
+
+
+def _below(head: _Head, lines: Sequence[Line], items: Sequence[Item], screen: Screen) -> Readiness:
+    """Read the rows below a header down to where they end."""
+    lines = [line for line in lines if line.top >= head.line.top and line.beside(head.line)]
+    rows: list[Line] = []
+    rest: Sequence[Line] = ()
+    for number, line in enumerate(_without_surroundings(head, lines)):
+        if line.typed and not rows:
+            continue  # a row to filter by
+        if _is_row(head, line, rows, screen):
+            rows.append(line)
+        elif any(head.cells(line)[column] for column in (head.name, *head.states)):
+            rest = lines[number:]
+            break
+    judged, problem = [], ""
+    for line in rows:
+        cells = head.cells(line)
+        state, row = head.state(cells), head.marked_up(line, screen)
+        if row is not None:
+            told = head.states_in(row)
+            if _BLANK not in (told, state) and told != state:
+                problem = f"{cells[head.name]!r} is {state} by its place and {told} by its markup"
+            state = min(state, told, key=_WORST_FIRST.index)
+        words = [cells[n] for n in range(len(cells)) if n != head.name and (n not in head.states or state != _PASSED)]
+        judged.append((cells[head.name], state, ", ".join(filter(None, words))))
+    return _of_states(judged, problem or _missing(head, rows, rest, items, screen))
+
+
+def _without_surroundings(head: _Head, lines: Sequence[Line]) -> list[Line]:
+    """Leave out of loose lines what stands to the left of the names, such as a menu."""
+    first = next((line for line in lines if head.state(head.cells(line)) in _KNOWN), None)
+    if first is None:
+        return list(lines)
+    start = max((item.left for item in first.items if head.column(item) == head.name), default=0)
+    kept = []
+    for line in lines:
+        own = tuple(item for item in line.items if line.row >= 0 or item.right >= start - _ALIGNED)
+        if own:
+            kept.append(Line(own, line.row, line.typed))
+    return kept
+
+
+def _is_row(head: _Head, line: Line, rows: Sequence[Line], screen: Screen) -> bool:
+    """Whether a line belongs to the table: it has a state, or stands where the next row would."""
+    cells = head.cells(line)
+    state = head.state(cells)
+    if line.typed:
+        return False
+    if state in _KNOWN and cells[head.name]:
+        return not rows or line.top - rows[-1].bottom <= 4 * _pitch(rows)
+    if not any(cells[column] for column in (head.name, *head.states)):
+        return False
+    if head.marked_up(line, screen) is not None:
+        return not rows or _follows(line, rows)
+    if rows and rows[-1].row >= 0 and line.row < 0:
+        return False
+    if rows and line.row >= 0:
+        return _table_of(line, screen) == _table_of(rows[-1], screen)
+    if any(item.heading or item.kind == "button" for item in line.items):
+        return False
+    return not rows or _follows(line, rows)
+
+
+def _follows(line: Line, rows: Sequence[Line]) -> bool:
+    """Whether a line stands right below the others, as far apart as they are, and begins where they do."""
+    aligned = any(abs(line.items[0].left - row.items[0].left) <= _ALIGNED for row in rows)
+    return aligned and line.top - rows[-1].bottom <= _pitch(rows)
+
+
+def _pitch(rows: Sequence[Line]) -> float:
+    """From one row to the next, as a rule; a row's own height where there is one only."""
+    steps = [below.top - above.top for above, below in pairwise(rows)]
+    return max(median(steps) if steps else 0, *(row.bottom - row.top for row in rows[-1:]), 20)
+
+
+def _table_of(line: Line, screen: Screen) -> tuple[int, int]:
+    row = screen.rows[line.row]
+    return row.frame, row.table
+
+
+# -- what shows that rows are missing -------------------------------------------------------------------
+
+
+def _missing(head: _Head, rows: Sequence[Line], rest: Sequence[Line], items: Sequence[Item], screen: Screen) -> str:
+    """Say why the rows cannot be all of them; empty where nothing speaks for that."""
+    if not rows:
+        return ""
+    known = [line for line in rest if head.state(head.cells(line)) in _KNOWN]
+    if known:
+        return f"further states stand below the table's end: {' '.join(item.text for item in known[0].items)}"
+    pitch = _pitch(rows)
+    gaps = [below.top - above.bottom for above, below in pairwise(rows)]
+    if gaps and max(gaps) > median(gaps) + 0.8 * pitch:
+        return "a row is missing between two others"
+    if rows[0].top - head.line.bottom > 2 * pitch + NEAR:
+        return "rows are missing below the header"
+    marked = [screen.rows[line.row] for line in rows if line.row >= 0]
+    places = [row.position for row in marked if row.position]
+    if places and [place - places[0] for place in places] != list(range(len(places))):
+        return "the rows' numbers have a gap"
+    if any(row.total > len(marked) + 1 for row in marked):
+        return f"the table has {max(row.total for row in marked)} rows and shows {len(marked)}"
+    near = [i.text for i in items if i.kind == "text" and -NEAR <= i.top - rows[-1].bottom <= NEAR and i.row < 0]
+    near += [i.text for i in items if i.kind == "text" and 0 <= head.line.top - i.bottom <= NEAR and i.row < 0]
+    totals = [int(found) for text in near for found in _ROWS_OF.findall(text)]
+    if any(total > len(rows) for total in totals):
+        return f"the page speaks of {max(totals)} rows and shows {len(rows)}"
+    return next((why for scroll in screen.scrolls if (why := _scrolled_away(scroll, head, rows, items, pitch))), "")
+
+
+def _scrolled_away(scroll: Scroll, head: _Head, rows: Sequence[Line], items: Sequence[Item], pitch: float) -> str:
+    """Say so where a part of the page that scrolls has room for rows that are not drawn, or has hidden some."""
+    inside = [item for line in rows for item in line.items if scroll.number in item.scrolls]
+    if not inside or scroll.frame != inside[0].frame:
+        return ""
+    headed = scroll.number in head.line.items[0].scrolls
+    if scroll.moved and not headed:
+        return "the table is not scrolled to its first row"
+    if rows[0].top - (head.line.bottom if headed else scroll.top) >= pitch:
+        return "the table has room above its first row"
+    last = max(item.bottom for item in items if scroll.number in item.scrolls)
+    return "the table has room for rows that are not drawn" if scroll.bottom - last >= pitch else ""
+
+
+# -- lists without a header -----------------------------------------------------------------------------
+
+
+def _listed(screen: Screen, labels: Labels) -> Readiness:
+    """Read a list or table without a header: one element holds every row, and nothing beside it has a state."""
+    groups: dict[tuple[int, int], list[Row]] = {}
+    for row in screen.rows:
+        if any(row.cells):
+            groups.setdefault((row.frame, row.table), []).append(row)
+    judged = {key: [_in_row(row, labels) for row in rows] for key, rows in groups.items()}
+    known = {key: rows for key, rows in judged.items() if any(s in _KNOWN for _, s, _ in rows)}
+    # A row of a layout holds a word such as «ready» too; one row is no list.
+    lists = [rows for rows in known.values() if len(rows) > 1]
+    if not lists:
+        return Readiness()
+    problem = "" if len(known) == 1 else "states stand in several tables, and none has a header"
+    return _of_states([row for rows in lists for row in rows], problem)
+
+
+def _in_row(row: Row, labels: Labels) -> tuple[str, str, str]:
+    """A row's name, state and detail: the state is the first cell that names one, or the end of its only text."""
+    cells = [cell for cell in row.cells if cell]
+    if len(cells) == 1:
+        return _in_text(cells[0], labels)
+    for number, cell in enumerate(cells):
+        state = state_of(cell, labels)
+        if state in _KNOWN and (number or len(cells) == 2):
+            rest = [other for n, other in enumerate(cells) if n != number]
+            return rest[0], state, ", ".join([*([cell] if state != _PASSED else []), *rest[1:]])
+    return cells[0], _UNKNOWN, ", ".join([_REASONS[_UNKNOWN], *cells[1:]])
+
+
+def _in_text(text: str, labels: Labels) -> tuple[str, str, str]:
+    """Split a text such as ``CPU: passed``."""
+    words = text.split()
+    for count in range(min(3, len(words) - 1), 0, -1):
+        state = _is_state(" ".join(words[-count:]), labels)
+        if state:
+            return " ".join(words[:-count]).rstrip(" :-–—."), state, " ".join(words[-count:]) * (state != _PASSED)
+    return text, _UNKNOWN, _REASONS[_UNKNOWN]

@@ -1,0 +1,119 @@
+"""A readiness check in a real browser: whatever the markup, what is not final and good never counts as passed."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from playwright.sync_api import sync_playwright
+from readiness_markup import MARKUPS, STYLE, SURROUNDINGS, plain, table_each, virtual
+
+from runbook_lib.browsers import find_browser
+from runbook_lib.web.labels import labels_for
+from runbook_lib.web.readiness import Readiness, readiness
+from runbook_lib.web.screen import screen_from
+from runbook_lib.web.view import _AS_TEXT, _INVENTORY
+
+pytestmark = pytest.mark.timeout(180)
+LABELS = labels_for()
+NAMES = ("CPU", "RAM", "Disk Size", "Disk Speed", "Reachability", "Operating System", "Database Port 1522", "HM Health")
+GOOD = ("Passed", "PASS", "OK", "Success", "icon:Passed")
+FINAL_AND_BAD = ("Fail", "Failed", "NOT READY", "Warning", "Error", "icon:Failed")
+OPEN = ("In Progress", "Pending", "Checking", "", "icon:")
+STRANGE = ("Grue", "Not passed", "Passed with 2 remarks", "OK?!")
+Read = Callable[[str], Readiness]
+
+
+@pytest.fixture(scope="module")
+def read() -> Iterator[Read]:
+    """``read(html)``: the readiness check as the driver reads it off that page."""
+    with sync_playwright() as driver:
+        browser = driver.chromium.launch(executable_path=find_browser())
+        page = browser.new_page()
+
+        def look(html: str) -> Readiness:
+            page.set_content(STYLE + html)
+            listed: Any = json.loads(page.evaluate_handle(_INVENTORY).evaluate(_AS_TEXT))
+            return readiness(screen_from([(0, listed)], "https://prime-pri/"), LABELS)
+
+        yield look
+        browser.close()
+
+
+def states(*kinds: tuple[str, ...]) -> st.SearchStrategy[list[tuple[str, str]]]:
+    words = st.sampled_from([word for kind in kinds for word in kind])
+    return st.lists(words, min_size=2, max_size=len(NAMES)).map(lambda found: list(zip(NAMES, found, strict=False)))
+
+
+markups, around = st.sampled_from(sorted(MARKUPS)), st.sampled_from(sorted(SURROUNDINGS))
+
+
+def assert_safe(result: Readiness, rows: list[tuple[str, str]]) -> None:
+    """Nothing that is not final and good is passed or left out of a check that has ended."""
+    passed = {item.name for item in result.items if item.passed}
+    assert passed <= {name for name, state in rows if state in GOOD}
+    if result.told:
+        assert {item.name for item in result.items} >= {name for name, state in rows if state not in GOOD}
+        assert not [name for name, state in rows if state in OPEN]
+
+
+@given(rows=states(GOOD, FINAL_AND_BAD, OPEN, STRANGE), markup=markups, where=around)
+def test_an_item_that_is_not_final_and_good_never_passes(
+    read: Read, rows: list[tuple[str, str]], markup: str, where: str
+) -> None:
+    """In any markup and any surroundings."""
+    assert_safe(read(SURROUNDINGS[where](MARKUPS[markup](rows))), rows)
+
+
+@given(rows=states(GOOD, FINAL_AND_BAD), markup=markups, where=around)
+def test_a_check_that_has_ended_is_read_whole(read: Read, rows: list[tuple[str, str]], markup: str, where: str) -> None:
+    """Each row once, with its state, in any markup and any surroundings: or the test above would prove nothing."""
+    result = read(SURROUNDINGS[where](MARKUPS[markup](rows)))
+    assert result.problem == ""
+    assert [(item.name, item.passed) for item in result.items] == [(name, state in GOOD) for name, state in rows]
+    assert result.ended
+
+
+@given(data=st.data(), numbered=st.booleans())
+def test_rows_that_are_not_drawn_are_missed(read: Read, data: st.DataObject, numbered: bool) -> None:
+    """A grid that draws a part of its rows never has ended, whichever it leaves out."""
+    rows = [(f"Check {number}", "Passed") for number in range(12)]
+    first = data.draw(st.integers(0, 9))
+    last = data.draw(st.integers(first + 1, 11))
+    whole = (first, last) == (0, 11)
+    assert read(virtual(rows, first, last, numbered=numbered)).told is whole
+
+
+def test_a_row_that_is_missing_between_two_others_is_missed(read: Read) -> None:
+    """Whatever was there has not passed."""
+    rows = [(name, "Passed") for name in NAMES]
+    gap = "<div style='height:30px'></div>"
+    parts = table_each(rows).split("<div><table")
+    result = read("<div><table".join([*parts[:4], parts[4] + gap, *parts[5:]]))
+    assert "missing" in result.problem
+    assert not result.told
+
+
+@pytest.mark.parametrize("foot", ["1 - 8 of 20", "Total: 20"])
+def test_a_page_of_a_longer_list_has_not_ended(read: Read, foot: str) -> None:
+    """What the page says of the number of rows counts."""
+    result = read(plain([(name, "Passed") for name in NAMES]) + f"<div>{foot}</div>")
+    assert "20" in result.problem
+    assert not result.told
+
+
+def test_two_tables_are_one_check(read: Read) -> None:
+    """An item that failed in the second one is not lost."""
+    result = read(plain([("CPU", "Passed"), ("RAM", "Passed")]) + "<h3>Network</h3>" + plain([("Port 1522", "Failed")]))
+    assert [(item.name, item.passed) for item in result.items] == [("CPU", True), ("RAM", True), ("Port 1522", False)]
+
+
+def test_states_beyond_the_end_of_the_table_are_not_left_out(read: Read) -> None:
+    """A row that stands apart from the others keeps the check from having passed."""
+    rows = plain([("CPU", "Passed"), ("RAM", "Passed")])
+    apart = "<div style='height:200px'></div><div class=l><div>Disk</div><div>Fail</div></div>"
+    assert not read(rows + apart).ended or not all(item.passed for item in read(rows + apart).items)
