@@ -1,6 +1,9 @@
 # The front door: `make demo` and `make test` need Python 3.11 or newer and nothing else.
 # Every target prepares what it needs first (tools/setup.py); the second time that costs nothing.
 
+# Tests start hundreds of processes: where byte code is not kept, each compiles all that it imports.
+export PYTHONDONTWRITEBYTECODE =
+
 PYTHONS = $(PYTHON) python3.13 python3.12 python3.11 python3
 BIN = .venv/bin
 UV = uv
@@ -10,7 +13,7 @@ PYTEST = $(BIN)/pytest -n 6 --dist loadfile --no-loadscope-reorder
 # These compute more than they wait.
 UNIT = $(BIN)/pytest -n logical tests/unit
 # The copies in tests/reference are the notebooks with outputs; nbval compares nothing where there are none.
-NBVAL = $(BIN)/python tools/fresh_lab.py $(BIN)/pytest --nbval --nbval-sanitize-with tests/reference/sanitize.cfg
+NBVAL = $(BIN)/python tools/fresh_lab.py $(BIN)/pytest -p nbval.plugin --nbval --nbval-sanitize-with tests/reference/sanitize.cfg
 
 .DEFAULT_GOAL = help
 .PHONY: help setup demo lab test test-long check lint types pytest unit integration notebooks nbval bench reference words \

@@ -7,6 +7,11 @@ import signal
 from hypothesis import HealthCheck, settings
 from long_way import LONG
 
+from runbook_lib.engine.loading import quick_import
+
+with quick_import():
+    import nbformat  # noqa: F401 (every process that runs tests needs it, none its grammar)
+
 # A shell that starts the tests in the background lets them inherit that Ctrl-C is ignored, and so would every
 # process that a test starts and then interrupts.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:

@@ -55,7 +55,13 @@ def test_help_shows_every_target() -> None:
     [
         (
             "test",
-            ("ruff check .", "ruff format --check .", "mypy", "pytest .* tests$", "pytest --nbval .* tests/reference"),
+            (
+                "ruff check .",
+                "ruff format --check .",
+                "mypy",
+                "pytest .* tests$",
+                "pytest .*--nbval .* tests/reference",
+            ),
         ),
         ("check", ("ruff check .", "ruff format --check .", "mypy", "pytest .* tests/unit$")),
         ("test-long", ("RUNBOOK_TEST_LONG=1 .*pytest .* tests$",)),
@@ -65,6 +71,15 @@ def test_a_target_runs_what_it_promises(target: str, runs: tuple[str, ...]) -> N
     """What make would run for a target holds every part of it, in this order."""
     would = make("--dry-run", target).stdout
     assert re.search(".*^.*".join(runs), would, re.MULTILINE | re.DOTALL), would
+
+
+@needs_make
+def test_what_make_starts_keeps_its_byte_code(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also where the environment forbids it, no process of the tests compiles anew what another one has compiled."""
+    monkeypatch.setenv("PYTHONDONTWRITEBYTECODE", "1")
+    probe = f"probe:\n\t@{sys.executable} -c 'import sys; print(sys.dont_write_bytecode)'\n"
+    (tmp_path / "Makefile").write_text(f"include {ROOT / 'Makefile'}\n{probe}", encoding="utf-8")
+    assert make("-f", str(tmp_path / "Makefile"), "probe").stdout == "False\n"
 
 
 # -- every part -------------------------------------------------------------------------------------
