@@ -51,8 +51,12 @@ _QUIET = (
     "--disable-sync",
     "--no-default-browser-check",
     "--no-first-run",
-    # Nothing may go round the relay: no UDP, and no other way to the network than the proxy.
+    # Nothing may go round the relay: no UDP, and no other way to the network than the proxy. Builds know the one name
+    # or the other; runbook_lib.web.ways_out tries whether it helped.
+    "--webrtc-ip-handling-policy=disable_non_proxied_udp",
     "--force-webrtc-ip-handling-policy=disable_non_proxied_udp",
+    # No name is looked up, whoever asks: a page's hint, or the browser itself for services of its maker.
+    "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
 )
 
 

@@ -18,6 +18,7 @@
     │   ├── VersionUnsupported            the server is older than 3.5
     │   ├── ReadinessFailed               a readiness item failed that the site does not accept
     │   ├── CertificateMoved              the host no longer shows the confirmed certificate
+    │   ├── BrowserUnsafe                 the browser has another way out than the pinned relay
     │   └── DecisionNeeded                several readings are possible; a person has to choose
     ├── DeviceError                 4     a device did not answer, or refused
     │   ├── DeviceUnreachable             no connection
@@ -158,6 +159,10 @@ class ReadinessFailed(SafetyStop):
 
 class CertificateMoved(SafetyStop):
     """The host no longer presents the certificate that was confirmed."""
+
+
+class BrowserUnsafe(SafetyStop):
+    """The browser lets a page talk past the pinned relay, or does not show that it does not; nothing was typed."""
 
 
 class DecisionNeeded(SafetyStop):

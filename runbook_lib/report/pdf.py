@@ -5,11 +5,11 @@ from __future__ import annotations
 from html import escape
 from pathlib import Path
 
-from playwright.async_api import Error, PdfMargins, async_playwright
+from playwright.async_api import Error, PdfMargins
 
 from runbook_lib import background
-from runbook_lib.browsers import launch_arguments
 from runbook_lib.errors import BrowserMissing
+from runbook_lib.web.launching import driver, first_line, launch
 from runbook_lib.web.shared import Joining
 
 _FOOTER = (
@@ -28,14 +28,9 @@ def print_pdf(html: str, executable: Path, *, title: str) -> bytes:
 async def _print(html: str, executable: Path, title: str) -> bytes:
     shared = Joining.told(executable)
     try:
-        async with async_playwright() as playwright:
-            browser = (await shared.connect(playwright) if shared else None) or await playwright.chromium.launch(
-                executable_path=str(executable),
-                args=launch_arguments([]),
-                handle_sigint=False,
-                handle_sigterm=False,
-                handle_sighup=False,
-            )
+        async with driver() as playwright:
+            joined = await shared.connect(playwright) if shared else None
+            browser = joined or await launch(playwright, executable)
             context = await browser.new_context(offline=True, java_script_enabled=False, service_workers="block")
             try:
                 page = await context.new_page()
@@ -57,6 +52,6 @@ async def _print(html: str, executable: Path, title: str) -> bytes:
         raise BrowserMissing(
             "the browser did not print the report",
             where=str(executable),
-            found=error.message.splitlines()[0][:300] if error.message else type(error).__name__,
+            found=first_line(error),
             next_step="The HTML file holds the same: print it from any browser.",
         ) from None

@@ -15,19 +15,18 @@ from playwright.async_api import (
     CDPSession,
     Error,
     Page,
-    Playwright,
     ProxySettings,
     ViewportSize,
-    async_playwright,
 )
 from playwright.async_api import TimeoutError as PageTimeout
 
-from runbook_lib.browsers import launch_arguments
 from runbook_lib.certificates import spki_sha256_of
-from runbook_lib.errors import BrowserMissing, CertificateMoved, ConnectionLost, DeviceSilent, RunbookError, UsageError
+from runbook_lib.errors import CertificateMoved, ConnectionLost, DeviceSilent, RunbookError, UsageError
 from runbook_lib.params import Deadlines
+from runbook_lib.web.launching import driver, first_line, launch
 from runbook_lib.web.relay import PinnedRelay
 from runbook_lib.web.shared import Joining
+from runbook_lib.web.ways_out import raise_for_ways_out
 
 _WINDOW = ViewportSize(width=1400, height=1000)
 _ENDED = ("closed", "crashed", "disconnected", "connection lost", "ended")
@@ -37,13 +36,21 @@ class PinnedBrowser:
     """One fresh browser page on one server. Made by :meth:`open`; not for use after its context has ended."""
 
     def __init__(
-        self, session: CDPSession, page: Page, relay: PinnedRelay, base_url: str, deadlines: Deadlines
+        self,
+        session: CDPSession,
+        page: Page,
+        relay: PinnedRelay,
+        base_url: str,
+        deadlines: Deadlines,
+        executable: Path,
     ) -> None:
         self.page = page
         self._session = session
         self.base_url = base_url
         self.deadlines = deadlines
         self._relay = relay
+        self._executable = executable
+        self._closed_in = False
         self._secrets: set[str] = set()
         self._blocked: list[str] = []
         page.context.on("requestfailed", lambda request: self._note(request.url))
@@ -68,11 +75,11 @@ class PinnedBrowser:
             )
             # Loopback is no exception: the lab is there, and so is whatever else runs on this machine.
             way = ProxySettings(server=relay.address, bypass="<-loopback>")
-            playwright = await stack.enter_async_context(async_playwright())
+            playwright = await stack.enter_async_context(driver())
             browser = await shared.connect(playwright) if shared else None
             proxy = way if browser else None
             if browser is None:
-                browser = await _launch(playwright, executable, relay, way, headless=headless)
+                browser = await launch(playwright, executable, [relay.own_key], way=way, headless=headless)
             stack.push_async_callback(_close, browser)
             context = await browser.new_context(
                 viewport=_WINDOW, service_workers="block", accept_downloads=False, proxy=proxy
@@ -83,7 +90,7 @@ class PinnedBrowser:
             session = await context.new_cdp_session(page)
             # Certificates are only kept for questions about them from here on.
             await session.send("Network.enable")
-            yield cls(session, page, relay, base_url.rstrip("/"), deadlines)
+            yield cls(session, page, relay, base_url.rstrip("/"), deadlines, executable)
 
     @property
     def origin(self) -> str:
@@ -130,7 +137,8 @@ class PinnedBrowser:
         """Make sure that the page now shown came through the pinned relay; to be called before a secret is typed.
 
         A policy of the machine can overrule the proxy that we set. Then the certificate that the browser
-        saw is not the relay's, and CertificateMoved is raised.
+        saw is not the relay's, and CertificateMoved is raised. The first time the page also tries whether it has
+        another way out, and BrowserUnsafe is raised where it has, or where that cannot be seen.
         """
         self.raise_for_certificate()
         with self.guard("checking the page's certificate"):
@@ -144,6 +152,10 @@ class PinnedBrowser:
                 found=f"the page at {self.page.url} came with {seen}",
                 next_step="Look for a proxy policy of this machine's browser, or use another browser (key browser).",
             )
+        if not self._closed_in:
+            with self.guard("trying whether the page has another way out"):
+                await raise_for_ways_out(self._session, str(self._executable), self.deadlines.page_s)
+            self._closed_in = True
 
     async def screenshot(self) -> bytes:
         """Return what the window shows as PNG. Asked for directly: the driver's own way takes twice as long."""
@@ -169,7 +181,7 @@ class PinnedBrowser:
             raise self._translated(error, doing) from None
 
     def _translated(self, error: Error, doing: str) -> RunbookError:
-        line = _first_line(error)
+        line = first_line(error)
         for secret in self._secrets:
             line = line.replace(secret, "[secret]")
         ended = self.page.is_closed() or any(word in line.lower() for word in _ENDED)
@@ -179,28 +191,6 @@ class PinnedBrowser:
             found=line + (f"\nrefused: {', '.join(self.blocked)}" if self.blocked else ""),
             next_step="Run the stage again: it looks at what the servers say first.",
         )
-
-
-async def _launch(
-    playwright: Playwright, executable: Path, relay: PinnedRelay, way: ProxySettings, *, headless: bool
-) -> Browser:
-    try:
-        return await playwright.chromium.launch(
-            executable_path=executable,
-            args=launch_arguments([relay.own_key]),
-            proxy=way,
-            headless=headless,
-            handle_sigint=False,
-            handle_sigterm=False,
-            handle_sighup=False,
-        )
-    except Error as error:
-        raise BrowserMissing(
-            "the browser does not start",
-            where=str(executable),
-            found=_first_line(error),
-            next_step="Start it by hand once to see why, or name another one (key browser of the site's file).",
-        ) from None
 
 
 async def _close(what: Browser | BrowserContext) -> None:
@@ -213,7 +203,3 @@ def _server(base_url: str) -> tuple[str, int]:
     if parts.scheme != "https" or not parts.hostname or parts.username is not None:
         raise UsageError("the web pages need an https address of a server", found=base_url.rpartition("@")[2])
     return parts.hostname, parts.port or 443
-
-
-def _first_line(error: Error) -> str:
-    return error.message.splitlines()[0][:300] if error.message else type(error).__name__

@@ -20,11 +20,12 @@ import threading
 from contextlib import suppress
 from pathlib import Path
 
-from playwright.async_api import Browser, Error, Playwright, ProxySettings, async_playwright
+from playwright.async_api import Browser, Error, Playwright
 
 from runbook_lib import places
-from runbook_lib.browsers import launch_arguments
+from runbook_lib.environment import plain_environment
 from runbook_lib.web.identity import new_identity
+from runbook_lib.web.launching import driver, launch
 
 ENVIRONMENT = "RUNBOOK_SHARED_BROWSER"
 """Names the folder, for processes below the one that started the browser."""
@@ -33,8 +34,6 @@ _END_S = 5.0
 _CONNECT_MS = 10_000.0
 _ABOUT = "browser.json"
 _RELAY = "relay.pem"
-# Nobody answers there: whoever forgets the context's own proxy gets no page, from nowhere.
-_NOWHERE = ProxySettings(server="http://127.0.0.1:9", bypass="<-loopback>")
 _log = logging.getLogger("runbook_lib.web")
 
 
@@ -57,7 +56,7 @@ class SharedBrowser:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
-            env=os.environ | here,
+            env=plain_environment() | here,
             text=True,
             start_new_session=True,
         )
@@ -113,15 +112,8 @@ class Joining:
 
 async def _serve(executable: Path, folder: Path) -> None:
     key = new_identity(folder / _RELAY)
-    async with async_playwright() as playwright:
-        browser = await playwright.chromium.launch(
-            executable_path=executable,
-            args=launch_arguments([key]),
-            proxy=_NOWHERE,
-            handle_sigint=False,
-            handle_sigterm=False,
-            handle_sighup=False,
-        )
+    async with driver() as playwright:
+        browser = await launch(playwright, executable, [key])
         bound = await browser.bind("runbook")
         about = {"endpoint": bound["endpoint"], "executable": str(executable)}
         (folder / _ABOUT).write_text(json.dumps(about), encoding="utf-8")

@@ -13,7 +13,7 @@ from browser_kit import kill_browser
 from tls_site import Identity, serving
 from web_site import Product, application
 
-import runbook_lib.web.browser as module
+import runbook_lib.web.launching as module
 from runbook_lib.browsers import find_browser, launch_arguments
 from runbook_lib.errors import BrowserMissing, CertificateMoved, ConnectionLost, DeviceSilent, DeviceUnreachable
 from runbook_lib.params import Deadlines
