@@ -13,8 +13,10 @@ from runbook_lib.console.text import plain
 from runbook_lib.console.transcript import Transcript
 from runbook_lib.errors import AnswerNotUnderstood, ConnectionLost, DeviceSilent, LoginRefused
 
-PAGER_SETTLE_S = 0.03
-DOUBTFUL_SETTLE_S = 1.0  # a prompt behind other text on its line, or without the echo that is usual here
+PAGER_SETTLE_S = 0.03  # where the pager is none after all, its space is a blank at the prompt
+# For a prompt behind other text on its line, or without the echo that is usual here. Waiting longer could tell no more:
+# a command that goes on prints no prompt, and what comes late is found by the next command before it is sent.
+DOUBTFUL_SETTLE_S = 1.0
 MOST_REPLIES = 4
 
 

@@ -7,6 +7,8 @@ from collections import deque
 
 from runbook_lib.console.text import echo_end, plain, typed, without_pagers
 
+# A prompt is printed in one piece with nothing behind it: this is the network's time, not the server's, and where
+# bytes come slower it grows with them. What a busy machine reads late is not missed by it (Feed.wait).
 SETTLE_S = 0.15
 SLOWEST_SETTLE_S = 5.0
 _TAIL = 1024  # a longer line is neither prompt nor question

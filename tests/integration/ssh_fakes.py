@@ -18,7 +18,8 @@ from runbook_lib.secrets import SecretRef
 
 PASSWORD = "Correct-Horse-9"
 PASSWORD_REF = SecretRef.parse("env:FAKE_ADE_PASSWORD")
-QUICK = Deadlines(connect_s=5.0, command_s=5.0, probe_s=5.0, probe_spacing_s=0.0)
+QUICK = Deadlines(connect_s=60.0, command_s=60.0, probe_s=60.0, probe_spacing_s=0.0)
+"""No pause between probes, and patience: who waits for a deadline holds the clock."""
 
 Action = Callable[["Terminal"], Awaitable[None]]
 

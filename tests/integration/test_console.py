@@ -6,9 +6,12 @@ from typing import Any
 
 import asyncssh
 import pytest
+from held_clock import pass_by, run, silence, turns
 from ssh_fakes import PASSWORD, QUICK, FakeAde, Terminal, key
+from waiting import PATIENCE_S, awaited
 
-from runbook_lib.console import Console
+from runbook_lib.console import Console, dialog
+from runbook_lib.console.feed import Feed
 from runbook_lib.errors import (
     AnswerNotUnderstood,
     CommandRefused,
@@ -27,7 +30,7 @@ from runbook_lib.errors import (
 from runbook_lib.params import Deadlines, JumpHost, SshAccess
 from runbook_lib.secrets import SecretRef
 
-HASTY = Deadlines(connect_s=1.0, command_s=0.8)
+LONGER_THAN_A_PROMPT_S = 1.5
 
 
 @pytest.fixture(autouse=True)
@@ -46,10 +49,10 @@ def ask(ade: FakeAde, *commands: str, **options: Any) -> list[str]:
         async with ade, await login(ade) as console:
             return [(await console.run(command, **options)).text for command in commands]
 
-    return asyncio.run(talk())
+    return run(talk())
 
 
-def failing(ade: FakeAde, command: str = "", *pins: str, deadlines: Deadlines = HASTY) -> RunbookError:
+def failing(ade: FakeAde, command: str = "", *pins: str, deadlines: Deadlines = QUICK) -> RunbookError:
     """Log in, run the command if there is one, and return the error."""
 
     async def talk() -> RunbookError:
@@ -61,7 +64,7 @@ def failing(ade: FakeAde, command: str = "", *pins: str, deadlines: Deadlines = 
                 return error
         raise AssertionError("no error came")
 
-    return asyncio.run(talk())
+    return run(talk())
 
 
 # -- answers ---------------------------------------------------------------------------------
@@ -84,7 +87,7 @@ def test_the_answer_keeps_the_raw_bytes() -> None:
         assert (answer.server, answer.command, answer.questions) == ("primary", "show", ())
         assert answer.started_utc <= answer.finished_utc
 
-    asyncio.run(talk())
+    run(talk())
 
 
 def test_the_terminal_is_wide_and_paging_is_turned_off_first() -> None:
@@ -107,7 +110,7 @@ def test_a_prompt_inside_the_output_is_output() -> None:
     async def show(terminal: Terminal) -> None:
         terminal.write(b"prime-sec/admin# \r\nprime-pri/admin# \r\n")
         terminal.write(b"prime-pri/admin# ")
-        await asyncio.sleep(0.03)
+        await turns()
         terminal.write(b"show\r\nend\r\n")
 
     text = "prime-sec/admin# \nprime-pri/admin# \nprime-pri/admin# show\nend\n"
@@ -120,7 +123,7 @@ def test_another_hosts_prompt_at_the_end_does_not_end_an_answer() -> None:
 
     async def show(terminal: Terminal) -> None:
         terminal.write(b"prime-sec/admin# ")
-        await asyncio.sleep(0.4)
+        await pass_by(LONGER_THAN_A_PROMPT_S)
         terminal.write(b"\r\n")
 
     ade.answers["show"] = show
@@ -168,12 +171,12 @@ def test_what_comes_unasked_between_commands_is_no_part_of_the_next_answer() -> 
         async with FakeAde({"show": b"x\r\n"}) as ade, await login(ade) as console:
             channel = next(iter(ade.connections[0]._channels.values()))
             channel.write(b"\r\nBroadcast message:\r\nshow\r\nprime-pri/admin# ")
-            assert await console._feed.wait(5)
+            assert await console._feed.wait(PATIENCE_S)
             answer = await console.run("show")
         assert answer.text == "x\n"
         assert b"Broadcast" in answer.raw
 
-    asyncio.run(talk())
+    run(talk())
 
 
 def test_a_command_that_the_server_does_not_know_is_refused_with_its_words() -> None:
@@ -187,7 +190,7 @@ def test_a_command_that_the_server_does_not_know_is_refused_with_its_words() -> 
             assert (await console.run("nonsense", judge=False)).text.startswith("% invalid")
             assert (await console.run("show")).text == "x\n"
 
-    asyncio.run(talk())
+    run(talk())
 
 
 @pytest.mark.parametrize("command", ["a\nb", "a\rb", "a\x03", "a\x1b[A", "a\tb", "", "   ", "a\u202eb", "a\x00"])
@@ -202,7 +205,7 @@ def test_a_command_with_control_characters_is_never_sent(command: str) -> None:
                 assert console.sent_commands == []
             assert ade.commands == ["terminal length 0", "exit"]
 
-    asyncio.run(talk())
+    run(talk())
 
 
 # -- questions ---------------------------------------------------------------------------------
@@ -222,7 +225,7 @@ def test_a_foreseen_question_is_answered_and_recorded() -> None:
         assert answer.questions == (("Are you sure? (yes/no) :", "yes"),)
         assert answer.text == "Host x_443 will go.\nAre you sure? (yes/no) : yes\nyou said yes\n"
 
-    asyncio.run(talk())
+    run(talk())
 
 
 def test_an_unforeseen_question_is_not_answered() -> None:
@@ -232,6 +235,7 @@ def test_an_unforeseen_question_is_not_answered() -> None:
     async def delete(terminal: Terminal) -> None:
         nonlocal got
         terminal.write(b"Also erase the database? [yes/no] ")
+        await pass_by(3600)
         got = await terminal.process.stdin.read()
 
     error = failing(FakeAde({"delete": delete}), "delete")
@@ -249,16 +253,17 @@ def test_a_question_that_comes_again_and_again_is_given_up() -> None:
     async def delete(terminal: Terminal) -> None:
         while True:
             terminal.write(b"Sure? (y/n) ")
+            await pass_by(LONGER_THAN_A_PROMPT_S)
             await terminal.read_line()
 
     async def talk() -> None:
         async with FakeAde({"delete": delete}) as ade, await login(ade, deadlines=QUICK) as console:
             with pytest.raises(AnswerNotUnderstood):
-                await console.run("delete", answers={r"\(y/n\)": "y"}, deadline_s=2)
+                await console.run("delete", answers={r"\(y/n\)": "y"}, deadline_s=10)
             assert console.unfinished is not None
             assert len(console.unfinished.questions) == 4
 
-    asyncio.run(talk())
+    run(talk())
 
 
 # -- secrets -----------------------------------------------------------------------------------
@@ -277,7 +282,7 @@ def test_a_secret_in_a_command_is_seen_by_the_server_only(monkeypatch: pytest.Mo
         assert answer.text == "key is now [secret env:FAKE_AUTHKEY]\n"
         assert b"Sw0rd" not in answer.raw
 
-    asyncio.run(talk())
+    run(talk())
 
 
 def test_a_lost_command_does_not_leak_half_a_secret(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -286,22 +291,38 @@ def test_a_lost_command_does_not_leak_half_a_secret(monkeypatch: pytest.MonkeyPa
 
     async def talk() -> None:
         ade = FakeAde()
-        async with ade, await login(ade, deadlines=HASTY) as console:
+        async with ade, await login(ade, deadlines=QUICK) as console:
             ade.draw = lambda line: line[:-4]
-            ade.answers["ncs ha authkey Sw0rdfish"] = lambda terminal: asyncio.sleep(30)
+            ade.answers["ncs ha authkey Sw0rdfish"] = silence
             with pytest.raises(DeviceSilent) as caught:
                 await console.run("ncs ha authkey {secret}", secret=SecretRef.parse("env:FAKE_AUTHKEY"))
             assert "Sw0" not in str(caught.value) + repr(console.unfinished) + repr(vars(caught.value))
 
-    asyncio.run(talk())
+    run(talk())
 
 
 # -- endings -------------------------------------------------------------------------------------
 
 
+def test_what_arrived_by_the_deadline_is_not_overlooked() -> None:
+    """Where a busy machine finds the bytes and the end of the waiting at once, the bytes count."""
+
+    async def talk() -> None:
+        feed = Feed()
+        waiting = asyncio.create_task(feed.wait(1))
+        await turns()
+        loop = asyncio.get_running_loop()
+        loop.call_later(0.5, feed.data_received, b"late", None)
+        loop.ahead_s += 2  # both are due in the loop's next turn
+        assert await waiting
+        assert feed.take() == b"late"
+
+    run(talk())
+
+
 def test_silence_after_a_command_is_an_error_within_the_deadline() -> None:
     """A server that takes the command and says nothing is given up, and what it was sent is said."""
-    error = failing(FakeAde({"show": lambda terminal: asyncio.sleep(30)}), "show")
+    error = failing(FakeAde({"show": silence}), "show")
     assert isinstance(error, DeviceSilent)
     assert "'show' had been sent" in error.what
 
@@ -312,7 +333,7 @@ def test_output_that_never_ends_is_given_up_at_the_deadline_too() -> None:
     async def show(terminal: Terminal) -> None:
         while True:
             terminal.write(b".")
-            await asyncio.sleep(0.02)
+            await pass_by(1)
 
     assert isinstance(failing(FakeAde({"show": show}), "show"), DeviceSilent)
 
@@ -322,7 +343,7 @@ def test_a_reset_in_the_middle_keeps_what_had_arrived() -> None:
 
     async def show(terminal: Terminal) -> None:
         terminal.write(b"one\r\ntw")
-        await asyncio.sleep(0.05)
+        await turns()
         terminal.reset()
 
     error = failing(FakeAde({"show": show}), "show")
@@ -338,14 +359,14 @@ def test_a_reset_before_a_command_says_that_it_was_not_sent() -> None:
     async def talk() -> None:
         async with FakeAde({"show": b"x\r\n"}) as ade, await login(ade) as console:
             ade.connections[0].abort()
-            assert await console._feed.wait(5)
+            assert await console._feed.wait(PATIENCE_S)
             with pytest.raises(ConnectionLost, match="was not sent") as caught:
                 await console.run("show")
             assert not caught.value.sent
             assert console.sent_commands == []
             assert ade.commands == ["terminal length 0"]
 
-    asyncio.run(talk())
+    run(talk())
 
 
 def test_a_cancelled_command_closes_the_connection() -> None:
@@ -357,11 +378,11 @@ def test_a_cancelled_command_closes_the_connection() -> None:
         async def show(terminal: Terminal) -> None:
             terminal.write(b"begun\r\n")
             started.set()
-            await asyncio.sleep(30)
+            await asyncio.Event().wait()
 
         async with FakeAde({"show": show}) as ade, await login(ade) as console:
             task = asyncio.create_task(console.run("show"))
-            await started.wait()
+            await awaited(started.wait(), "the command at the server")
             task.cancel()
             with pytest.raises(asyncio.CancelledError):
                 await task
@@ -369,7 +390,7 @@ def test_a_cancelled_command_closes_the_connection() -> None:
             await ade.connections[0].wait_closed()
             assert console.unfinished is not None
 
-    asyncio.run(talk())
+    run(talk())
 
 
 def test_endless_output_is_given_up() -> None:
@@ -423,6 +444,7 @@ def test_a_password_that_expired_on_the_command_line_is_refused() -> None:
 
     async def nag(terminal: Terminal) -> None:
         terminal.write(b"Your password has expired.\r\nEnter new password: ")
+        await pass_by(LONGER_THAN_A_PROMPT_S)
         await terminal.read_line()
 
     error = failing(FakeAde(before_prompt=nag))
@@ -444,7 +466,7 @@ def test_a_banner_and_the_resume_question_come_before_the_prompt() -> None:
 
     async def greet(terminal: Terminal) -> None:
         terminal.write(b"\r\n*** WELCOME: type at prime-pri/admin# \r\nother/admin# ")
-        await asyncio.sleep(0.02)
+        await turns()
         terminal.write(b"\r\nLast login\r\n1. pts/1 12:00\r\n")
         terminal.write(b"Enter session number to resume or press <Enter> to start a new one: ")
         replies.append(await terminal.read_line())
@@ -453,14 +475,15 @@ def test_a_banner_and_the_resume_question_come_before_the_prompt() -> None:
     assert replies == [b""]
 
 
-def test_a_banner_that_ends_like_a_prompt_does_not_shift_the_answers() -> None:
+def test_a_banner_that_ends_like_a_prompt_does_not_shift_the_answers(monkeypatch: pytest.MonkeyPatch) -> None:
     """What stands like a prompt for a while before the real one comes is not learned, and every answer is its own."""
+    monkeypatch.setattr(dialog, "DOUBTFUL_SETTLE_S", PATIENCE_S)
 
     async def greet(terminal: Terminal) -> None:
         terminal.write(b"jump/admin# ")
-        await asyncio.sleep(0.4)
+        await pass_by(LONGER_THAN_A_PROMPT_S)
         terminal.write(b"\r\nprime-pri/admin# ")
-        await asyncio.sleep(0.4)
+        await pass_by(LONGER_THAN_A_PROMPT_S)
         terminal.write(b"\r\n")
 
     async def talk() -> None:
@@ -469,30 +492,30 @@ def test_a_banner_that_ends_like_a_prompt_does_not_shift_the_answers() -> None:
             assert [(await console.run(f"show {c}")).text for c in "abab"] == ["a\n", "b\n", "a\n", "b\n"]
             assert console.prompt == "prime-pri/admin# "
 
-    asyncio.run(talk())
+    run(talk())
 
 
 def test_the_prompt_of_a_named_host_is_waited_for() -> None:
     """Where the site names the host in the prompt, another host's prompt opens no session."""
 
     async def talk() -> None:
-        async with FakeAde(host="prime-sec") as ade:
+        async def other(terminal: Terminal) -> None:
+            terminal.write(b"prime-sec/admin# ")
+            await silence()
+
+        async with FakeAde(before_prompt=other) as ade:
             access = ade.access().model_copy(update={"prompt_host": "prime-pri"})
             with pytest.raises(DeviceSilent) as caught:
-                await Console.open("primary", "127.0.0.1", access, deadlines=HASTY)
+                await Console.open("primary", "127.0.0.1", access, deadlines=QUICK)
             assert "prime-sec/admin#" in caught.value.found
 
-    asyncio.run(talk())
+    run(talk())
 
 
 def test_a_server_that_opens_no_terminal_is_given_up() -> None:
     """A login that is followed by nothing ends at the deadline, one that is followed by a no at once."""
 
-    async def wait() -> bool:
-        await asyncio.sleep(30)
-        return False
-
-    mute, no = FakeAde(session=wait), FakeAde(session=lambda: False)
+    mute, no = FakeAde(session=silence), FakeAde(session=lambda: False)
     assert isinstance(failing(mute), DeviceSilent)
     assert isinstance(failing(no), LoginRefused)
 
@@ -503,7 +526,7 @@ def test_a_session_limit_is_reported_in_the_servers_words() -> None:
     async def full(terminal: Terminal) -> None:
         terminal.write(b"Maximum number of sessions reached\r\n")
         terminal.process.exit(1)
-        await asyncio.sleep(30)
+        await asyncio.Event().wait()
 
     error = failing(FakeAde(before_prompt=full))
     assert isinstance(error, ConnectionLost)
@@ -513,7 +536,7 @@ def test_a_session_limit_is_reported_in_the_servers_words() -> None:
 
 def test_silence_while_logging_in_is_no_lost_command() -> None:
     """What the login itself types does not count as a command of the caller's."""
-    error = failing(FakeAde({"terminal length 0": lambda terminal: asyncio.sleep(30)}))
+    error = failing(FakeAde({"terminal length 0": silence}))
     assert isinstance(error, DeviceSilent)
     assert not error.sent
 
@@ -540,7 +563,7 @@ def test_an_unpinned_host_key_stops_before_the_password() -> None:
             assert len(ade.connections) == 1
         return caught.value
 
-    error = asyncio.run(talk())
+    error = run(talk())
     assert key().get_fingerprint() in error.found
     assert "another way" in error.next_step
     assert "host_key:" in error.next_step
@@ -572,7 +595,7 @@ def test_a_fingerprint_is_a_pin_too() -> None:
             async with await login(ade, *pins) as console:
                 assert console.is_open
 
-    asyncio.run(talk())
+    run(talk())
 
 
 def test_a_pinned_rsa_key_is_asked_for_where_the_server_has_others() -> None:
@@ -585,7 +608,7 @@ def test_a_pinned_rsa_key_is_asked_for_where_the_server_has_others() -> None:
             async with await login(ade, rsa.export_public_key().decode().strip()) as console:
                 assert console.is_open
 
-    asyncio.run(talk())
+    run(talk())
 
 
 @pytest.mark.parametrize("pin", ["MD5:" + ":".join(["aa"] * 16), "SHA256:abc", "ssh-ed25519", "yes", ""])
@@ -599,7 +622,7 @@ def test_a_pin_that_is_none_is_refused_before_a_connection(pin: str) -> None:
                 await Console.open("primary", "127.0.0.1", access, deadlines=QUICK)
             assert ade.connections == []
 
-    asyncio.run(talk())
+    run(talk())
 
 
 @pytest.mark.parametrize(
@@ -632,7 +655,7 @@ def test_nobody_there_is_unreachable() -> None:
         with pytest.raises(DeviceUnreachable):
             await Console.open("primary", "127.0.0.1", access, deadlines=QUICK)
 
-    asyncio.run(talk())
+    run(talk())
 
 
 def test_a_server_that_takes_the_connection_and_says_nothing_is_given_up() -> None:
@@ -642,6 +665,7 @@ def test_a_server_that_takes_the_connection_and_says_nothing_is_given_up() -> No
         closed = asyncio.Event()
 
         async def mute(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            await pass_by(3600)
             await reader.read()
             writer.close()
             closed.set()
@@ -651,10 +675,10 @@ def test_a_server_that_takes_the_connection_and_says_nothing_is_given_up() -> No
             port = server.sockets[0].getsockname()[1]
             access = SshAccess(port=port, user="admin", password=SecretRef.parse("env:FAKE_ADE_PASSWORD"))
             with pytest.raises(DeviceSilent):
-                await Console.open("primary", "127.0.0.1", access, deadlines=Deadlines(connect_s=0.3))
-            await closed.wait()
+                await Console.open("primary", "127.0.0.1", access, deadlines=QUICK)
+            await awaited(closed.wait(), "the end of the connection")
 
-    asyncio.run(talk())
+    run(talk())
 
 
 def test_ipv6_addresses_work() -> None:
@@ -685,9 +709,9 @@ def test_a_jump_host_carries_the_connection_and_is_left_with_it() -> None:
                 assert (await console.run("show")).text == "far\n"
                 jump = console._connection._tunnel
             assert near.forwarded == [("127.0.0.1", far.port)]
-            await asyncio.wait_for(jump.wait_closed(), 5)
+            await awaited(jump.wait_closed(), "the end of the connection to the jump host")
 
-    asyncio.run(talk())
+    run(talk())
 
 
 def test_both_keys_are_checked_behind_a_jump_host() -> None:
@@ -704,7 +728,7 @@ def test_both_keys_are_checked_behind_a_jump_host() -> None:
                     await Console.open("secondary", "127.0.0.1", access, deadlines=QUICK)
             assert not far.passwords
 
-    asyncio.run(talk())
+    run(talk())
 
 
 def test_forwarding_that_is_refused_is_told_from_a_host_that_is_down() -> None:
@@ -720,7 +744,7 @@ def test_forwarding_that_is_refused_is_told_from_a_host_that_is_down() -> None:
             with pytest.raises(VantageUnavailable):
                 await console.open_channel("127.0.0.1", ade.port)
 
-    asyncio.run(talk())
+    run(talk())
 
 
 def test_many_sessions_are_light() -> None:
@@ -736,7 +760,7 @@ def test_many_sessions_are_light() -> None:
 
             assert await asyncio.gather(*(session() for _ in range(200))) == [["0\n", "1\n", "2\n"]] * 200
 
-    asyncio.run(talk())
+    run(talk())
 
 
 def test_asyncssh_takes_nothing_from_the_user(tmp_path: Any, monkeypatch: pytest.MonkeyPatch) -> None:
