@@ -6,8 +6,9 @@ from typing import Any
 
 import asyncssh
 import pytest
+from closed_port import closed_port
 from held_clock import pass_by, run, silence, turns
-from ssh_fakes import PASSWORD, QUICK, FakeAde, Terminal, key
+from ssh_fakes import PASSWORD, PASSWORD_REF, QUICK, FakeAde, Terminal, key
 from waiting import PATIENCE_S, awaited
 
 from runbook_lib.console import Console, dialog
@@ -650,10 +651,10 @@ def test_nobody_there_is_unreachable() -> None:
     """A refused connection is an error of its own."""
 
     async def talk() -> None:
-        async with FakeAde() as ade:
-            access = ade.access()
-        with pytest.raises(DeviceUnreachable):
-            await Console.open("primary", "127.0.0.1", access, deadlines=QUICK)
+        with closed_port() as port:
+            access = SshAccess(port=port, user="admin", password=PASSWORD_REF, host_key=(key().get_fingerprint(),))
+            with pytest.raises(DeviceUnreachable):
+                await Console.open("primary", "127.0.0.1", access, deadlines=QUICK)
 
     run(talk())
 
@@ -735,10 +736,8 @@ def test_forwarding_that_is_refused_is_told_from_a_host_that_is_down() -> None:
     """The server's no and the far end's absence are two errors."""
 
     async def talk() -> None:
-        async with FakeAde() as gone:
-            port = gone.port
         async with FakeAde() as ade, await login(ade) as console:
-            with pytest.raises(DeviceUnreachable):
+            with closed_port() as port, pytest.raises(DeviceUnreachable):
                 await console.open_channel("127.0.0.1", port)
             ade.forwarding = False
             with pytest.raises(VantageUnavailable):

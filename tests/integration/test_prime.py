@@ -4,7 +4,9 @@ import asyncio
 from collections.abc import Awaitable, Callable
 
 import pytest
+from held_clock import pass_by, run, silence, turns
 from ssh_fakes import PASSWORD, PASSWORD_REF, QUICK, FakeAde, Terminal
+from waiting import PATIENCE_S
 
 from runbook_lib.errors import (
     AnswerNotUnderstood,
@@ -54,7 +56,7 @@ def with_prime(ade: FakeAde, story: Callable[[PrimeServer], Awaitable[None]], de
             finally:
                 await prime.close()
 
-    asyncio.run(talk())
+    run(talk())
     return kept
 
 
@@ -146,7 +148,7 @@ def test_a_read_is_asked_once_more_after_a_lost_connection() -> None:
     async def lose_once(terminal: Terminal) -> None:
         if len(ade.connections) == 1:
             terminal.write(LIST[:200])
-            await asyncio.sleep(0.05)
+            await turns()
             terminal.reset()
         else:
             terminal.write(LIST)
@@ -223,6 +225,7 @@ def test_another_question_is_not_answered() -> None:
 
     async def delete(terminal: Terminal) -> None:
         terminal.write(b"Delete which one (1-3): ")
+        await pass_by(3600)
         assert await terminal.process.stdin.read() == b""
 
     async def story(prime: PrimeServer) -> None:
@@ -230,7 +233,7 @@ def test_another_question_is_not_answered() -> None:
             await prime.delete_tofu("10.0.0.2_8082")
         assert caught.value.sent
 
-    ((answer, _),) = with_prime(FakeAde({DELETE: delete}), story, Deadlines(command_s=0.6))
+    ((answer, _),) = with_prime(FakeAde({DELETE: delete}), story)
     assert answer.text == "Delete which one (1-3): "
 
 
@@ -242,7 +245,7 @@ def test_a_deletion_whose_answer_is_lost_is_never_sent_again(loss: str) -> None:
         if loss == "reset":
             terminal.reset()
         else:
-            await terminal.process.stdin.read()
+            await silence()
 
     ade = FakeAde({DELETE: lose, LIST_TOFU: LIST})
 
@@ -252,7 +255,7 @@ def test_a_deletion_whose_answer_is_lost_is_never_sent_again(loss: str) -> None:
         assert caught.value.sent
         await prime.list_tofu()
 
-    kept = with_prime(ade, story, Deadlines(command_s=0.6))
+    kept = with_prime(ade, story)
     assert said(ade) == [DELETE, LIST_TOFU]
     assert [answer.command for answer, _ in kept] == [DELETE, LIST_TOFU]
 
@@ -265,7 +268,7 @@ def test_a_deletion_on_a_connection_that_ended_before_is_sent_over_a_new_one() -
         await prime.list_tofu()
         console = await prime.console()
         ade.connections[0].abort()
-        assert await console._feed.wait(5)
+        assert await console._feed.wait(PATIENCE_S)
         await prime.delete_tofu("10.0.0.2_8082")
 
     with_prime(ade, story)

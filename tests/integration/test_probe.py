@@ -6,8 +6,11 @@ import warnings
 from pathlib import Path
 
 import pytest
+from closed_port import closed_port
+from held_clock import pass_by, run
 from ssh_fakes import PASSWORD, QUICK, FakeAde
 from tls_fakes import Chain, TlsServer, small_rsa_key
+from waiting import awaited
 
 from runbook_lib.console import Console
 from runbook_lib.models import Presented, Vantage
@@ -101,12 +104,12 @@ def test_a_host_that_is_down_is_reported_and_nothing_is_raised() -> None:
     """Refused connections, hosts without an address and ports that cannot be are a problem in words."""
 
     async def talk() -> None:
-        async with TlsServer() as gone:
-            port = gone.port
-        for host, number in (("127.0.0.1", port), ("no such host", 443), ("127.0.0.1", 99999), ("a" * 70 + ".b", 443)):
-            seen = await look(host, number)
-            assert (seen.chain, seen.available) == ((), True)
-            assert seen.problem
+        with closed_port() as port:
+            places = (("127.0.0.1", port), ("no such host", 443), ("127.0.0.1", 99999), ("a" * 70 + ".b", 443))
+            for host, number in places:
+                seen = await look(host, number)
+                assert (seen.chain, seen.available) == ((), True)
+                assert seen.problem
 
     asyncio.run(talk())
 
@@ -136,17 +139,18 @@ def test_silence_ends_at_the_deadline() -> None:
         closed = asyncio.Event()
 
         async def mute(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            await pass_by(3600)
             await reader.read()
             writer.close()
             closed.set()
 
         async with await asyncio.start_server(mute, "127.0.0.1", 0) as server:
             port = server.sockets[0].getsockname()[1]
-            seen = await look("127.0.0.1", port, Deadlines(probe_s=0.2, probe_spacing_s=0.0))
-            assert "0.2 s" in seen.problem
-            await closed.wait()
+            seen = await look("127.0.0.1", port)
+            assert "60 s" in seen.problem
+            await awaited(closed.wait(), "the end of the connection")
 
-    asyncio.run(talk())
+    run(talk())
 
 
 def test_the_ssh_server_carries_a_probe(tmp_path: Path) -> None:
@@ -169,16 +173,15 @@ def test_a_server_that_does_not_forward_makes_the_vantage_unavailable(tmp_path: 
     """Refused forwarding says nothing of the host, and is told from a host that is down behind the server."""
 
     async def talk() -> None:
-        async with TlsServer() as gone:
-            port = gone.port
         async with FakeAde() as ade:
             console = await Console.open("primary", "127.0.0.1", ade.access(), deadlines=QUICK)
             async with console:
-                down = await present("127.0.0.1", port, vantage=Vantage.PEER, deadlines=QUICK, via=console)
-                ade.forwarding = False
-                refused = await present("127.0.0.1", port, vantage=Vantage.PEER, deadlines=QUICK, via=console)
-                ade.connections[0].abort()
-                lost = await present("127.0.0.1", port, vantage=Vantage.PEER, deadlines=QUICK, via=console)
+                with closed_port() as port:
+                    down = await present("127.0.0.1", port, vantage=Vantage.PEER, deadlines=QUICK, via=console)
+                    ade.forwarding = False
+                    refused = await present("127.0.0.1", port, vantage=Vantage.PEER, deadlines=QUICK, via=console)
+                    ade.connections[0].abort()
+                    lost = await present("127.0.0.1", port, vantage=Vantage.PEER, deadlines=QUICK, via=console)
         assert [seen.available for seen in (down, refused, lost)] == [True, False, False]
         assert all(seen.chain == () and seen.problem for seen in (down, refused, lost))
 
