@@ -396,13 +396,22 @@ class Plan:
 
 @dataclass(frozen=True, kw_only=True)
 class Approval:
-    """A name, a time and the plan's digest; ``how`` says by which door it came."""
+    """A name, a time and the plan's digest; ``how`` says by which door it came.
+
+    ``account``, ``host`` and ``process`` are where it was typed, as the system says. ``key`` is the id of the key that
+    ``signature`` (base64) is by; it is over all the rest. Records of before have none of these.
+    """
 
     digest: str
     by: str
     at_utc: datetime
     how: str
     reason: str = ""
+    account: str = ""
+    host: str = ""
+    process: str = ""
+    key: str = ""
+    signature: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)

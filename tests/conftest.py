@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import signal
+import tempfile
 
 from hypothesis import HealthCheck, settings
 from long_way import LONG
@@ -26,3 +28,7 @@ settings.register_profile(
     suppress_health_check=[HealthCheck.too_slow],
 )
 settings.load_profile("tests")
+
+# No test reads or writes the keys of whoever runs it; processes that a test starts inherit the folder.
+_KEYS = tempfile.TemporaryDirectory(prefix="runbook-keys-")
+os.environ["RUNBOOK_KEY_DIR"] = _KEYS.name

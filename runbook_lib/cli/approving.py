@@ -14,6 +14,7 @@ from runbook_lib.record.lock import lock_path
 from runbook_lib.session.nexts import next_run
 from runbook_lib.steps.approval import approve
 from runbook_lib.steps.overriding import write_override
+from runbook_lib.steps.whose_word import UNSIGNED
 
 
 def approve_command(incident: str, digest: str, *, by: str, reason: str = "") -> None:
@@ -31,6 +32,7 @@ def approve_command(incident: str, digest: str, *, by: str, reason: str = "") ->
     out(f"Approved by {approval.by}: {len(plan.deletions)} deletions, plan {digest}")
     for row in plan.deletions:
         out(f"  {row.server}: {row.command}")
+    out(f"Signed with the key {approval.key}." if approval.key else UNSIGNED)
     out(f"Next: {next_run(record)}")
 
 

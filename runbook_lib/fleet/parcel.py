@@ -21,10 +21,13 @@ from runbook_lib.errors import ParameterRefused, RecordDamaged
 from runbook_lib.fleet.sites import named_files
 from runbook_lib.fleet.task import SiteTask
 from runbook_lib.params import load_site
+from runbook_lib.record import Record
+from runbook_lib.record.approvals import note_seen
 from runbook_lib.record.archive import packed
 from runbook_lib.record.files import make_folder, write_new, writing
 from runbook_lib.record.manifest import JOURNAL
 from runbook_lib.record.vault import checked
+from runbook_lib.steps.whose_word import Judge
 
 LARGEST_FILE = 10_000_000
 _RUNNING = ".running.ipynb"
@@ -32,13 +35,17 @@ _RUNNING = ".running.ipynb"
 
 @dataclass(frozen=True, kw_only=True)
 class Parcel:
-    """One site on its way. ``files``: contents by the path at which the site's file names them; ``record`` is a zip."""
+    """One site on its way. ``files``: contents by the path at which the site's file names them; ``record`` is a zip.
+
+    ``approvals`` are those in the record that the sender believes, so that the worker may: it has seen none of them.
+    """
 
     task: SiteTask
     site: bytes
     files: Mapping[str, bytes]
     programs: Mapping[str, str]
     record: bytes = field(repr=False)
+    approvals: Mapping[str, str] = field(default_factory=dict)
     address: str = ""
 
 
@@ -55,6 +62,7 @@ def parcel_of(task: SiteTask, address: str) -> Parcel:
         files=files,
         programs=programs(),
         record=packed(Path(task.records) / task.incident),
+        approvals=Judge.here().vouches(Record.open(Path(task.records), task.incident)),
         address=address,
     )
 
@@ -81,6 +89,7 @@ def unpack(parcel: Parcel, root: Path) -> SiteTask:
         )
     root = _where(parcel, root)
     take_in(root / parcel.task.incident, parcel.record)
+    note_seen(places.key_dir(), parcel.approvals)
     folder = root / ".fleet" / parcel.task.incident
     replaced: dict[str, str] = {}
     for path, content in parcel.files.items():

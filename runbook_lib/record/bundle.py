@@ -12,14 +12,17 @@ from __future__ import annotations
 import json
 import re
 import secrets
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import ClassVar, Self, TypeVar
 
+from runbook_lib import places
 from runbook_lib.canonical import plan_digest
-from runbook_lib.errors import ParameterRefused, StageOutOfOrder
+from runbook_lib.errors import ParameterRefused, RecordNotWritable, StageOutOfOrder
 from runbook_lib.models import Approval, Outcome, Plan, Stage, StageState
 from runbook_lib.record import stages
+from runbook_lib.record.approvals import note_seen
 from runbook_lib.record.facts import plain_json_value, to_json_value
 from runbook_lib.record.files import make_folder
 from runbook_lib.record.lines import Artifact, Kind
@@ -144,18 +147,27 @@ class Record(Vault):
         )
 
     def write_approval(self, approval: Approval) -> Artifact:
-        """Keep an approval of a plan that this record holds; ``StageOutOfOrder`` if it holds none of that digest."""
+        """Keep an approval of a plan that this record holds, and note outside of it that this account wrote it.
+
+        ``StageOutOfOrder`` if it holds no plan of that digest.
+        """
         self.read_plan(approval.digest)
         path = f"approvals/{approval.digest}.json"
         value = to_json_value(approval)
-        return self.keep_json(path, value, kind=Kind.APPROVED, expected=approval.digest, seen=approval.by)
+        artifact = self.keep_json(path, value, kind=Kind.APPROVED, expected=approval.digest, seen=approval.by)
+        with suppress(*(RecordNotWritable,) * bool(approval.signature)):  # which speaks for itself
+            note_seen(places.key_dir(), {artifact.sha256: ""})
+        return artifact
 
     def read_approvals(self, digest: str = "") -> tuple[Approval, ...]:
         """All approvals in their order, or those of one plan. A file that no journal line names counts for nothing."""
+        return tuple(approval for approval, _ in self.approvals() if digest in ("", approval.digest))
+
+    def approvals(self) -> tuple[tuple[Approval, Artifact], ...]:
+        """All approvals in their order, each with its file. Whether they count is another question."""
         lines = self.journal.read().lines
         named = [line.artifact for line in lines if line.kind is Kind.APPROVED and line.artifact]
-        approvals = (self.read_json(artifact, Approval) for artifact in named)
-        return tuple(approval for approval in approvals if digest in ("", approval.digest))
+        return tuple((self.read_json(artifact, Approval), artifact) for artifact in named)
 
     # -- stages, changes, outcome -----------------------------------------------------------------
 

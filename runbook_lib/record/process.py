@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import getpass
 import os
+import pwd
 import socket
 import subprocess
 from dataclasses import dataclass
@@ -20,6 +21,21 @@ def operator() -> str:
     except (KeyError, OSError):  # a user id without a name, as in containers
         user = str(os.getuid())
     return f"{user}@{socket.gethostname()}"
+
+
+def account() -> str:
+    """The account in which this runs, as the system knows it whatever the environment says: ``ada (uid 1000)``."""
+    uid = os.getuid()
+    try:
+        name = pwd.getpwuid(uid).pw_name
+    except KeyError:
+        return f"uid {uid}"
+    return f"{name} (uid {uid})"
+
+
+def host() -> str:
+    """This machine's name."""
+    return socket.gethostname().replace(" ", "_")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,12 +58,12 @@ class ProcessName:
 
     @classmethod
     def current(cls) -> ProcessName:
-        return cls(host=socket.gethostname().replace(" ", "_"), pid=os.getpid(), started=_started(os.getpid()))
+        return cls(host=host(), pid=os.getpid(), started=_started(os.getpid()))
 
     @property
     def is_here(self) -> bool:
         """Whether it runs, or ran, on this host, so that ``alive`` can be known."""
-        return self.host == socket.gethostname().replace(" ", "_")
+        return self.host == host()
 
     @property
     def alive(self) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from runbook_lib.errors import ParameterRefused, PlanStale
 from runbook_lib.models import Approval, Plan
-from runbook_lib.steps.approval import approval_of, approve, same_person
+from runbook_lib.steps.approval import approval_of, approve
 from runbook_lib.steps.context import Context
 
 LAB = "the lab itself"
@@ -48,11 +48,13 @@ def approve_by_form(context: Context, shown: Plan, name: str, reason: str) -> st
     already = approval_of(context, newest)
     if already:
         return f"{already.by} has approved this plan already; nothing was written. Run the next cell."
-    if context.site.policy.second_person and same_person(name, context.operator):
+    if context.site.policy.second_person:
         raise ParameterRefused(
-            "This site asks for a second person; nothing was approved",
-            found=f"{name.strip()} runs this stage",
-            next_step="let somebody else look at the plan and give a name",
+            "This site asks for a second person, and this form is filled in by the account that runs the stage",
+            where=f"incident {shown.incident}",
+            found="nothing was approved",
+            next_step=f"let somebody else approve it from an account of their own, with a key that is trusted here: "
+            f"{approve_command(newest)}",
         )
     approve(context.record, newest.digest, by=name, how="the form in the notebook", reason=reason)
     return f"Approved by {name.strip()}. Run the next cell."

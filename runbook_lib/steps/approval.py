@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from runbook_lib import places
 from runbook_lib.errors import ApprovalMissing, DeletionRefused, ParameterRefused
 from runbook_lib.models import Approval, Plan
 from runbook_lib.record import Record
+from runbook_lib.record.approvals import signed
+from runbook_lib.record.keys import signing_key
+from runbook_lib.record.process import ProcessName, account, host
 from runbook_lib.steps.carried_out import unsent
 from runbook_lib.steps.context import Context, now_utc
 from runbook_lib.steps.history import deletion_intents
 from runbook_lib.steps.plan import essence
+from runbook_lib.steps.whose_word import Judge
 
 
 def approver(name: str) -> str:
@@ -19,8 +24,21 @@ def approver(name: str) -> str:
 
 
 def approve(record: Record, digest: str, *, by: str, how: str, reason: str = "") -> Approval:
-    """Write an approval of the plan with this digest and return it; raises ParameterRefused without a name."""
-    approval = Approval(digest=digest, by=approver(by), at_utc=now_utc(), how=how, reason=reason.strip())
+    """Write an approval of the plan with this digest, signed where this account has a key, and return it.
+
+    Raises ParameterRefused without a name, or with a key that cannot be used.
+    """
+    approval = Approval(
+        digest=digest,
+        by=approver(by),
+        at_utc=now_utc(),
+        how=how,
+        reason=reason.strip(),
+        account=account(),
+        host=host(),
+        process=str(ProcessName.current()),
+    )
+    approval = signed(approval, signing_key(places.key_dir()))
     record.write_approval(approval)
     return approval
 
@@ -30,12 +48,13 @@ def approval_of(context: Context, plan: Plan) -> Approval | None:
 
     An approval names one plan by its digest and holds for that plan's deletions; where an interruption
     left some of them, for those too, although the plan of the rest has another digest. It holds for
-    none that was sent since, so that no second deletion ever rests on it. Where the site asks for a
-    second person, an approval by the one who runs the stage does not count.
+    none that was sent since, so that no second deletion ever rests on it. One that does not count (``Judge``) is
+    passed over.
     """
     sent_utc = deletion_intents(context.record)
-    for approval in reversed(context.record.read_approvals()):
-        if context.site.policy.second_person and same_person(approval.by, context.operator):
+    judge = Judge.here()
+    for approval, artifact in reversed(context.record.approvals()):
+        if judge.refusal(context, approval, artifact):
             continue
         approved = context.record.read_plan(approval.digest).deletions
         sent_since = {place for place, utc in sent_utc.items() if utc > approval.at_utc}
@@ -49,10 +68,15 @@ def approval_of(context: Context, plan: Plan) -> Approval | None:
     return None
 
 
-def same_person(one: str, other: str) -> bool:
-    """Whether two names may be one person's: the same without regard to case, or the same before an ``@``."""
-    names = [name.strip().casefold() for name in (one, other)]
-    return names[0] == names[1] or names[0].partition("@")[0] == names[1].partition("@")[0]
+def refused_approvals(context: Context, plan: Plan) -> tuple[str, ...]:
+    """Return a sentence for each approval of this plan that does not count."""
+    judge = Judge.here()
+    told = ((approval, judge.refusal(context, approval, file)) for approval, file in context.record.approvals())
+    return tuple(
+        f"the approval by {approval.by} does not count: {why}"
+        for approval, why in told
+        if why and approval.digest == plan.digest
+    )
 
 
 def require_approval(context: Context, plan: Plan) -> Approval | None:
@@ -73,6 +97,7 @@ def require_approval(context: Context, plan: Plan) -> Approval | None:
         raise ApprovalMissing(
             f"The plan deletes {len(plan.deletions)} entries and {who} approved it",
             where=f"incident {plan.incident}, plan {plan.digest}",
+            found="\n".join(refused_approvals(context, plan)),
             next_step=f"{by_form}runbook approve {plan.incident} {plan.digest} --by NAME",
         )
     return approval

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, cast
 
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from site_kit import ISE, PRIMARY, SECONDARY, site_with
 
 from runbook_lib.models import (
@@ -28,6 +30,7 @@ from runbook_lib.models import (
 )
 from runbook_lib.params import Site
 from runbook_lib.record import Record
+from runbook_lib.record.approvals import signed
 from runbook_lib.steps.approval import approval_of
 from runbook_lib.steps.context import Context
 from runbook_lib.steps.history import DELETION_FACTS, INVENTORY_FACTS, past_of, recorded_deletions
@@ -107,8 +110,10 @@ class Incident:
         self.record.write_plan(plan)
         return plan
 
-    def approve(self, plan: Plan, by: str = "Bob") -> Approval:
+    def approve(self, plan: Plan, by: str = "Bob", key: Ed25519PrivateKey | None = None, **fields: Any) -> Approval:
+        """Write an approval, as this account does; ``key`` signs it, ``fields`` are others than what is usual."""
         approval = Approval(digest=plan.digest, by=by, at_utc=datetime.now(UTC), how="test")
+        approval = signed(replace(approval, **fields), key)
         self.record.write_approval(approval)
         return approval
 

@@ -2,22 +2,50 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from hypothesis import given
+from hypothesis import strategies as st
 from incident_kit import PRIMARYS, SECONDARYS, STALE, Incident
 from site_kit import site_with
 
 from runbook_lib.errors import ApprovalMissing, DeletionRefused, ParameterRefused, StageOutOfOrder
-from runbook_lib.models import Approval, Deletion, Outcome, Stage, Verdict
-from runbook_lib.record import Kind
-from runbook_lib.steps.approval import approve, require_approval, same_person
+from runbook_lib.models import Approval, Deletion, Outcome, Plan, Stage, Verdict
+from runbook_lib.record import Kind, seal_record
+from runbook_lib.record.approvals import SEEN, note_seen, signed, signer
+from runbook_lib.record.keys import PUBLIC, new_key, signing_key, trusted_keys
+from runbook_lib.record.process import ProcessName, account, host
+from runbook_lib.steps.approval import approve, refused_approvals, require_approval
 from runbook_lib.steps.history import CONFIRMED_FACTS, Confirmed, deletion_intents, last_known_certificate, past_of
+from runbook_lib.steps.same_person import same_person
+from runbook_lib.steps.whose_word import Judge
 
 ISE_ENTRY, SECONDARY_ENTRY = ("primary", PRIMARYS[1]), ("primary", PRIMARYS[2])
 PRIMARY_ENTRY = ("secondary", SECONDARYS[1])
+
+
+@pytest.fixture(autouse=True)
+def keys(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The folder of the keys of the one who runs it: no key yet."""
+    monkeypatch.setenv("RUNBOOK_KEY_DIR", str(tmp_path / "keys"))
+    return tmp_path / "keys"
+
+
+def colleague(keys: Path, name: str = "bob") -> Ed25519PrivateKey:
+    """The private key of somebody whose public key is trusted here."""
+    folder = keys.parent / name
+    if not folder.exists():
+        new_key(folder)
+        keys.mkdir(mode=0o700, exist_ok=True)
+        (keys / f"{name}.pub.pem").write_bytes((folder / PUBLIC).read_bytes())
+    key = signing_key(folder)
+    assert key
+    return key
 
 
 @pytest.fixture
@@ -125,18 +153,54 @@ def test_a_plan_without_deletions_needs_no_approval(incident: Incident) -> None:
 # -- a second person -------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("by", ["ada@desk", "Ada@Desk", " ada@desk ", "ada", "ADA@elsewhere"])
-def test_where_a_second_person_is_asked_for_the_one_who_runs_it_does_not_count(tmp_path: Path, by: str) -> None:
-    """The operator's approval, however spelled, does not count; another person's does, whichever came first."""
-    incident = Incident(tmp_path, site=site_with(policy={"second_person": True}))
-    plan = incident.write_plan()
-    incident.approve(plan, by)
+@pytest.fixture
+def two(tmp_path: Path, keys: Path) -> Incident:
+    """An incident of a site that asks for a second person; it is ada@desk who runs it."""
+    return Incident(tmp_path, site=site_with(policy={"second_person": True}))
+
+
+def refusal(incident: Incident, plan: Plan) -> str:
+    """Why the newest approval does not count."""
     assert incident.approved(plan) is None
-    with pytest.raises(ApprovalMissing, match="nobody else has"):
+    with pytest.raises(ApprovalMissing) as caught:
         require_approval(incident.context, plan)
-    second = incident.approve(plan, "Bob")
-    incident.approve(plan, by)
-    assert incident.approved(plan) == second
+    return caught.value.found.splitlines()[-1]
+
+
+@pytest.mark.parametrize(
+    "by",
+    ["ada@desk", "Ada@Desk", " ada@desk ", "ada", "ADA@elsewhere", "аda", "ａｄａ", "A d a", "a\u200bda", "𝐚𝖽𝕒", "ΑDA"],
+)
+def test_where_a_second_person_is_asked_for_the_one_who_runs_it_does_not_count(
+    two: Incident, keys: Path, by: str
+) -> None:
+    """The operator's approval, however spelled, does not count; another person's does, whichever came first."""
+    plan = two.write_plan()
+    two.approve(plan, by, colleague(keys), account="bob (uid 7)")
+    assert "ada@desk runs this stage" in refusal(two, plan)
+    second = two.approve(plan, "Bob", colleague(keys, "bob2"), account="bob (uid 7)")
+    two.approve(plan, by)
+    assert two.approved(plan) == second
+
+
+def test_another_name_typed_in_the_same_account_is_no_second_person(two: Incident, keys: Path) -> None:
+    """One account, one person: also where it signs with another key."""
+    plan = two.write_plan()
+    here = {"account": account(), "host": host()}
+    for key in (None, colleague(keys)):
+        two.approve(plan, "Bob", key, **here)
+        assert f"both were typed by one account, {account()} on {host()}" in refusal(two, plan)
+
+
+def test_a_second_person_signs_with_a_key_of_his_own(two: Incident, keys: Path) -> None:
+    """Without a signature nobody knows who gave it, and with the runner's own key it is the runner's."""
+    plan = two.write_plan()
+    two.approve(plan, "Bob", account="bob (uid 7)")
+    assert "not signed, so nobody knows" in refusal(two, plan)
+    new_key(keys)
+    two.approve(plan, "Bob", signing_key(keys), account="bob (uid 7)")
+    assert "signed with the key of the one who runs this stage" in refusal(two, plan)
+    assert two.approve(plan, "Bob", colleague(keys), account="bob (uid 7)") == two.approved(plan)
 
 
 def test_otherwise_the_one_who_runs_it_may_approve(incident: Incident) -> None:
@@ -146,13 +210,117 @@ def test_otherwise_the_one_who_runs_it_may_approve(incident: Incident) -> None:
     assert incident.approve(plan, "ada@desk") == incident.approved(plan)
 
 
-PEOPLE = [("bob", "ada@desk", False), ("bob@desk", "ada@desk", False), ("Ada", "ada@desk", True)]
+PEOPLE = [
+    ("bob", "ada@desk", False), ("bob@desk", "ada@desk", False), ("Ada", "ada@desk", True), ("Ada", "Ida", False),
+    ("Βоb", "Bob", True), ("ßob", "Bob", False), ("Bernard", "Bemard", True), ("Zoë", "Zoe\u0308", True),
+    ("Zoë", "Zoe", False), ("pаypаl", "paypal", True), ("Straße", "STRASSE", True), ("山田", "山口", False),
+]  # fmt: skip
 
 
 @pytest.mark.parametrize(("one", "other", "same"), PEOPLE)
 def test_same_person(one: str, other: str, same: bool) -> None:
-    """Two people at one machine are two people."""
+    """Two people at one machine are two people; two spellings that look alike are one."""
     assert same_person(one, other) is same
+    assert same_person(other, one) is same
+
+
+@given(st.text(max_size=12), st.text(max_size=12))
+def test_any_two_names_can_be_compared(one: str, other: str) -> None:
+    """Whatever is typed: a name is the same as itself, and the order does not matter."""
+    assert same_person(one, one)
+    assert same_person(one, other) is same_person(other, one)
+
+
+# -- whose word it is --------------------------------------------------------------------------------
+
+
+def test_an_approval_says_where_it_was_typed(incident: Incident) -> None:
+    """The account, the host and the process, as the system says, whatever name was given."""
+    plan = incident.write_plan()
+    made = approve(incident.record, plan.digest, by="Bob", how="test")
+    assert (made.account, made.host, made.process) == (account(), host(), str(ProcessName.current()))
+    assert (made.key, made.signature) == ("", "")
+
+
+def test_a_forged_approval_counts_for_nothing(incident: Incident, tmp_path: Path, keys: Path) -> None:
+    """A line and a file that somebody else wrote are no approval, whatever they claim and whoever seals them after."""
+    plan = incident.write_plan()
+    new_key(keys)
+    seal_record(incident.record, {"name": "lab"}, key_folder=keys)
+    with pytest.MonkeyPatch.context() as patch:  # whoever does it cannot write where this account notes its own
+        patch.setenv("RUNBOOK_KEY_DIR", str(tmp_path / "elsewhere"))
+        incident.approve(plan, "ada@desk", account=account(), host=host())
+    assert "not signed, and this account did not write it" in refusal(incident, plan)
+    seal_record(incident.record, {"name": "lab"}, key_folder=keys)
+    assert incident.approved(plan) is None
+    assert incident.approve(plan, "ada@desk") == incident.approved(plan)
+
+
+def test_with_a_key_an_approval_is_signed_and_counts_elsewhere(
+    incident: Incident, tmp_path: Path, keys: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Signed by a key that is trusted there, it counts on another machine; one letter changed, or not trusted: not."""
+    plan = incident.write_plan()
+    new_key(keys)
+    made = approve(incident.record, plan.digest, by="Bob", how="test", reason="CHG-1")
+    assert incident.approved(plan) == made
+    monkeypatch.setenv("RUNBOOK_KEY_DIR", str(tmp_path / "elsewhere"))
+    assert "no key that is trusted here did" in refusal(incident, plan)
+    (tmp_path / "elsewhere").mkdir(mode=0o700)
+    (tmp_path / "elsewhere" / "bob.pub.pem").write_bytes((keys / PUBLIC).read_bytes())
+    assert incident.approved(plan) == made
+    monkeypatch.setenv("RUNBOOK_KEY_DIR", str(tmp_path / "nowhere"))
+    incident.record.write_approval(replace(made, by="Eve"))
+    monkeypatch.setenv("RUNBOOK_KEY_DIR", str(tmp_path / "elsewhere"))
+    assert "approval by Eve does not count: it says that the key" in refusal_of(incident, plan, "Eve")
+
+
+def refusal_of(incident: Incident, plan: Plan, by: str) -> str:
+    return next(said for said in refused_approvals(incident.context, plan) if f"by {by} " in said)
+
+
+@pytest.mark.parametrize("field", ["digest", "by", "at_utc", "how", "reason", "account", "host", "process", "key"])
+def test_a_signature_is_over_every_field(field: str, keys: Path) -> None:
+    """Whatever is changed, or taken from another approval, no key signed it."""
+    key = colleague(keys)
+    texts = dict.fromkeys(("digest", "by", "how", "reason", "account", "host", "process"), "x")
+    made = signed(Approval(at_utc=hours(0), **texts), key)
+    assert signer(made, trusted_keys(keys))
+    assert signer(replace(made, **{field: hours(1) if field == "at_utc" else "y"}), trusted_keys(keys)) is None
+
+
+def test_an_approval_that_is_dated_in_the_future_does_not_count(incident: Incident, keys: Path) -> None:
+    """It would hold for whatever is deleted until then, again and again; a signature does not help."""
+    plan = incident.write_plan()
+    incident.approve(plan, "Bob", colleague(keys), at_utc=hours(1))
+    assert "dated in the future" in refusal(incident, plan)
+
+
+def test_who_sends_a_record_away_vouches_for_what_he_believes(
+    two: Incident, tmp_path: Path, keys: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where a record is sent, the approvals count that its sender believes, signed ones as signed; no others."""
+    plan = two.write_plan()
+    two.approve(plan, "Carol")
+    signed_one = two.approve(plan, "Bob", colleague(keys), account="bob (uid 7)")
+    monkeypatch.setenv("RUNBOOK_KEY_DIR", str(tmp_path / "forger"))
+    two.approve(plan, "Eve", account="eve (uid 8)")
+    monkeypatch.setenv("RUNBOOK_KEY_DIR", str(keys))
+    believed = Judge.here().vouches(two.record)
+    assert sorted(believed.values()) == ["", signed_one.key]
+    monkeypatch.setenv("RUNBOOK_KEY_DIR", str(tmp_path / "worker"))
+    assert two.approved(plan) is None
+    note_seen(tmp_path / "worker", believed)
+    assert two.approved(plan) == signed_one
+
+
+def test_what_this_account_approved_is_not_believed_where_others_could_write_it(incident: Incident, keys: Path) -> None:
+    """The list of one's own approvals is the owner's alone, or nothing is carried out."""
+    plan = incident.write_plan()
+    incident.approve(plan)
+    (keys / SEEN).chmod(0o666)
+    with pytest.raises(ParameterRefused, match="not believed: others may use the file"):
+        incident.approved(plan)
 
 
 # -- after an interruption -------------------------------------------------------------------------

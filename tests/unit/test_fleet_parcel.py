@@ -24,6 +24,7 @@ from runbook_lib.fleet.storage import require_storage, store_record
 from runbook_lib.fleet.task import SiteTask
 from runbook_lib.params import load_site
 from runbook_lib.record import Kind, Record
+from runbook_lib.record.approvals import seen_here
 from runbook_lib.record.archive import packed
 
 SECRET = "correct-horse-battery"
@@ -68,6 +69,16 @@ def test_a_site_arrives_whole(sent: Parcel, tmp_path: Path) -> None:
     assert site.secondary.expect.csr.read_text(encoding="utf-8") == "a request"
     assert Record.open(Path(arrived.records), arrived.incident).site == "site-0001"
     assert Path(arrived.records) == tmp_path / "worker"
+
+
+def test_a_worker_believes_the_approvals_that_its_sender_believes(
+    sent: Parcel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It has seen none of them being written; they travel beside the record, not in it."""
+    monkeypatch.setenv("RUNBOOK_KEY_DIR", str(tmp_path / "keys of the worker"))
+    believed = {"a" * 64: "b" * 64, "c" * 64: ""}
+    unpack(elsewhere(replace(sent, approvals=believed)), tmp_path / "worker")
+    assert seen_here(tmp_path / "keys of the worker") == believed
 
 
 def test_a_worker_on_the_same_disk_works_in_place(sent: Parcel, tmp_path: Path) -> None:
