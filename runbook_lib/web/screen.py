@@ -163,7 +163,7 @@ def screen_from(frames: Iterable[tuple[int, Mapping[str, Any]]], url: str, hide:
     cover: set[tuple[int, int]] = set()
     scrolls: list[Scroll] = []
     for number, listed in frames:
-        scrolls += [Scroll(frame=number, number=n, **scroll) for n, scroll in enumerate(listed["scrolls"])]
+        scrolls += [Scroll(frame=number, number=n, **scroll) for n, scroll in enumerate(listed.get("scrolls", ()))]
         cover |= {(number, index) for index in listed.get("busy", ())}
         first_row = len(rows)
         rows += [_row(row, number, secrets) for row in listed["rows"]]
