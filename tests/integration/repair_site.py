@@ -58,6 +58,16 @@ def open_record(site: str = "lab") -> Record:
     return Record.open(places.records_dir(), incident)
 
 
+def contacts(lab: Lab) -> list[dict[str, Any]]:
+    """What arrived at the servers from elsewhere, as the lab's own log has it.
+
+    Left out is what they do among themselves: a connection that they began before may end whenever it likes.
+    """
+    own = {about["address"] for about in lab.world["servers"].values()}
+    lines = [line for line in lab.truth() if line["channel"] != "world"]
+    return [line for line in lines if line["from"].rpartition(":")[0] not in own]
+
+
 def changes(truth: Iterable[dict[str, Any]]) -> SimpleNamespace:
     """What a lab's own log says was changed, from the lines that tell of an effect.
 

@@ -29,7 +29,7 @@ from runbook_lib.models import Stage
 from runbook_lib.record import Kind, Record, list_records
 
 CANARY = """\
-import base64, html, json, pathlib, sys, time, traceback, urllib.parse
+import base64, html, json, pathlib, sys, traceback, urllib.parse
 import ipywidgets
 from IPython.display import HTML, display
 
@@ -41,8 +41,8 @@ for secret in found:
     print("base64", base64.b64encode(secret.encode()).decode(), base64.b64encode(f"root:{{secret}}".encode()).decode())
     print("lines", base64.encodebytes(b"#" * 40 + secret.encode() + b"#" * 60).decode())
     half = len(secret) // 2
-    sys.stdout.write("half " + secret[:half]); sys.stdout.flush(); time.sleep(0.3)
-    sys.stderr.write("."); sys.stderr.flush(); time.sleep(0.3)
+    sys.stdout.write("half " + secret[:half]); sys.stdout.flush()
+    sys.stderr.write("."); sys.stderr.flush()
     sys.stdout.write(secret[half:] + " half\\n"); sys.stdout.flush()
     display(HTML("<b>" + html.escape(secret) + "</b>"))
     display(ipywidgets.Text(value=secret), ipywidgets.Password(value=secret), ipywidgets.HTML(value=secret))

@@ -10,7 +10,6 @@ import signal
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -20,6 +19,7 @@ import pytest
 from distributed import Client
 from fleet_site import Evening
 from repair_site import changes
+from waiting import PATIENCE_S, wait_until
 
 from runbook_lib.errors import SiteLocked
 from runbook_lib.fleet import dask_worker
@@ -53,9 +53,13 @@ class Cluster:
         self.scheduler = self._start(
             "dask_scheduler", "--host", "127.0.0.1", "--port", "0", "--no-dashboard", "--scheduler-file", address_file
         )
-        while not address_file.exists() or not address_file.read_text().endswith("}"):
-            assert self.scheduler.poll() is None
-            time.sleep(0.05)
+        wait_until(
+            lambda: (
+                self.scheduler.poll() is not None or (address_file.exists() and address_file.read_text()[-1:] == "}")
+            ),
+            "the scheduler's file",
+        )
+        assert self.scheduler.poll() is None
         self.address = json.loads(address_file.read_text())["address"]
         self.workers: list[subprocess.Popen[bytes]] = []
 
@@ -69,7 +73,16 @@ class Cluster:
         worker = self._start(
             "dask_worker",
             self.address,
-            *("--nthreads", "1", "--no-nanny", "--no-dashboard", "--host", "127.0.0.1", "--death-timeout", "10"),
+            *(
+                "--nthreads",
+                "1",
+                "--no-nanny",
+                "--no-dashboard",
+                "--host",
+                "127.0.0.1",
+                "--death-timeout",
+                str(PATIENCE_S),
+            ),
             records=records,
             before=limit if small_disk else None,
         )
@@ -121,7 +134,7 @@ def run_on(
 ) -> tuple[SiteResult, ...]:
     """Run tasks on a cluster, all at a time."""
     client = connect(ClusterOptions(scheduler=cluster.address, plain=True))
-    client.wait_for_workers(len(cluster.workers), timeout=60)
+    client.wait_for_workers(len(cluster.workers), timeout=PATIENCE_S)
 
     async def main() -> list[SiteResult]:
         executor = DaskExecutor(client, "test")
@@ -161,12 +174,16 @@ def test_a_worker_that_dies_while_it_deletes_leaves_unknown_and_nothing_twice(
     lab.set_fault(DELETES, "silent_command", command=DELETE, times=1)
     task = evening.task(DELETES, Stage.DELETE)
     record = Record.open(evening.records, task.incident)
+    threads: list[threading.Thread] = []
 
     def on(event: SiteEvent) -> None:
         if event.stage is Stage.DELETE and not event.state:
-            threading.Thread(target=kill_when_sent, args=(record, [first, second]), daemon=True).start()
+            threads.append(threading.Thread(target=kill_when_sent, args=(lab, [first, second])))
+            threads[-1].start()
 
     (died,) = run_on(cluster, [task], on)
+    for thread in threads:
+        thread.join()
     assert died.state is SiteState.UNKNOWN, died.why
     assert len(intents(record)) == 1
     assert len(changes(lab.truth(DELETES)).deleted) <= 1
@@ -215,11 +232,9 @@ def intents(record: Record) -> list[tuple[str, str]]:
     return [(line.server, line.text) for line in lines if line.kind is Kind.INTENT and line.stage == Stage.DELETE]
 
 
-def kill_when_sent(record: Record, workers: list[Any]) -> None:
-    """Kill the worker that deletes, once the deletion may be on its way."""
-    while not intents(record):
-        time.sleep(0.05)
-    time.sleep(0.3)
+def kill_when_sent(lab: ManyLabs, workers: list[Any]) -> None:
+    """Kill the worker that deletes, once the deletion is at the server, which does not answer it."""
+    wait_until(lambda: changes(lab.truth(DELETES)).sent, "the deletion at the server")
     # Which of the two it is does not matter to the claim: the one that has a child process runs the site.
     for worker in workers:
         busy = any(

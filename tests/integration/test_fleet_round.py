@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import shlex
 import shutil
 import signal
-import socket
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 import yaml
+from closed_port import closed_port
 from fleet_site import Evening, run_one
+from held_clock import turns
 from repair_site import changes
 
 from runbook_lib.cli.fleet_round import approve_command
@@ -124,22 +124,18 @@ def test_a_site_that_does_not_answer_keeps_no_other_from_its_plan(
     """Where nobody listens there is no plan, for a reason that is told; the site after it is planned."""
     monkeypatch.setenv("RUNBOOK_RECORDS", str(tmp_path / "records"))
     content = yaml.safe_load(lab.site_file(HEALTHY).read_text(encoding="utf-8")) | {"name": "gone"}
-    for key, address in (("primary", "127.0.0.1"), ("secondary", "127.0.0.2")):
-        content[key]["address"] = address
-        content[key]["ssh"] |= {"port": _closed_port(), "host_key": ["SHA256:" + key[0] * 43]}
-    (lab.folder / HEALTHY / "gone.yaml").write_text(yaml.safe_dump(content), encoding="utf-8")
-    sites = [{"file": str(lab.folder / HEALTHY / "gone.yaml")}, {"file": str(lab.site_file(HEALTHY))}]
+    gone = lab.folder / HEALTHY / "gone.yaml"
+    sites = [{"file": str(gone)}, {"file": str(lab.site_file(HEALTHY))}]
     (tmp_path / "fleet.yaml").write_text(yaml.safe_dump({"name": "half", "sites": sites}), encoding="utf-8")
-    found = Evening(tmp_path / "fleet.yaml", tmp_path / "records")
-    found.plan()
+    with closed_port("127.0.0.1") as first, closed_port("127.0.0.2") as second:
+        for key, address, port in (("primary", "127.0.0.1", first), ("secondary", "127.0.0.2", second)):
+            content[key]["address"] = address
+            content[key]["ssh"] |= {"port": port, "host_key": ["SHA256:" + key[0] * 43]}
+        gone.write_text(yaml.safe_dump(content), encoding="utf-8")
+        found = Evening(tmp_path / "fleet.yaml", tmp_path / "records")
+        found.plan()
     assert [each.site for each in found.rollup.sites] == [HEALTHY]
     assert [(each.site, "SSH" in each.why) for each in found.rollup.not_planned] == [("gone", True)]
-
-
-def _closed_port() -> int:
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        return int(found.getsockname()[1])
 
 
 def test_one_approval_is_an_approval_in_each_record(evening: Evening) -> None:
@@ -304,7 +300,7 @@ def test_told_to_end_it_drains(evening: Evening) -> None:
     class Terminated(Pretend):
         async def run(self, task: SiteTask, tell: Callable[[SiteEvent], None]) -> SiteResult:
             signal.raise_signal(signal.SIGTERM)
-            await asyncio.sleep(0.01)
+            await turns()  # the loop hears of a signal between two of them
             return await super().run(task, tell)
 
     executor = Terminated()

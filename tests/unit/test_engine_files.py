@@ -11,6 +11,7 @@ from pathlib import Path
 
 import nbformat
 import pytest
+from waiting import awaited, wait_until_async
 
 from runbook_lib.engine.kernel import has_ipc, kernel_manager, private_folder, short_folder
 from runbook_lib.engine.states import FileStates
@@ -83,7 +84,7 @@ def test_cells_that_follow_each_other_at_once_are_written_together(tmp_path, mon
             states.cell_complete(cell, index)
         at_once = (tmp_path / "out.ipynb").read_bytes()
         assert at_once == begun
-        await asyncio.wait_for(written.wait(), 10)
+        await awaited(written.wait(), "the file")
         return begun, (tmp_path / "out.ipynb").read_bytes()
 
     begun, later = asyncio.run(run())
@@ -100,7 +101,7 @@ def test_a_write_that_failed_meanwhile_ends_the_run_at_its_next_cell(tmp_path, m
         states = running(folder / "out.ipynb")
         shutil.rmtree(folder)
         states.cell_start(states.nb.cells[0], 0)
-        await asyncio.sleep(0.01)
+        await wait_until_async(lambda: states._problem, "the write that fails")
         states.cell_complete(states.nb.cells[0], 0)
 
     with pytest.raises(RecordNotWritable, match=r"out\.ipynb"):

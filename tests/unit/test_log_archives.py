@@ -9,7 +9,6 @@ import os
 import subprocess
 import tarfile
 import threading
-import time
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,6 +17,7 @@ from typing import BinaryIO
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from waiting import wait_until
 
 from runbook_lib.logs import ahead, diagnose_sources, inflate, streams
 from runbook_lib.logs.answer import exit_code
@@ -279,12 +279,13 @@ class _Endless:
 def test_reading_ahead_stays_a_few_pieces_ahead() -> None:
     """A reader that is slow holds up the thread that inflates for it, so memory stays bounded; closing ends it."""
     endless = _Endless()
-    before = threading.active_count()
     stream = ahead.Ahead(endless)
-    while endless.pieces < ahead.WAITING + 1:
-        time.sleep(0.01)
-    time.sleep(0.3)
-    assert endless.pieces == ahead.WAITING + 1
-    assert stream.read(4) == b"xxxx"
-    stream.close()
-    assert threading.active_count() == before
+    try:
+        wait_until(stream._queue.full, "as many pieces as may be kept")
+        assert endless.pieces <= ahead.WAITING + 1
+        assert stream.read(4) == b"xxxx"
+        wait_until(lambda: endless.pieces == ahead.WAITING + 2, "the piece after the one that was taken")
+    finally:
+        stream.close()
+    assert not stream._thread.is_alive()
+    assert endless.pieces <= ahead.WAITING + 2
