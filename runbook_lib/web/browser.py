@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import contextlib
 from collections.abc import AsyncIterator, Iterator
@@ -23,6 +24,7 @@ from playwright.async_api import TimeoutError as PageTimeout
 from runbook_lib.certificates import spki_sha256_of
 from runbook_lib.errors import CertificateMoved, ConnectionLost, DeviceSilent, RunbookError, UsageError
 from runbook_lib.params import Deadlines
+from runbook_lib.web.introducing import introduce
 from runbook_lib.web.launching import driver, first_line, launch
 from runbook_lib.web.relay import PinnedRelay
 from runbook_lib.web.shared import Joining
@@ -88,6 +90,9 @@ class PinnedBrowser:
             context.set_default_timeout(deadlines.page_s * 1000)
             page = await context.new_page()
             session = await context.new_cdp_session(page)
+            with contextlib.suppress(Error, TimeoutError):  # the pages then do not come, and `verify` knows why
+                async with asyncio.timeout(deadlines.connect_s):
+                    await introduce(page, session, relay)
             # Certificates are only kept for questions about them from here on.
             await session.send("Network.enable")
             yield cls(session, page, relay, base_url.rstrip("/"), deadlines, executable)

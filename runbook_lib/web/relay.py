@@ -7,15 +7,21 @@ its proxy; the relay makes each TLS connection to the server itself, compares th
 and only then takes the first byte from the browser. The browser in turn accepts the relay's own key, which
 is made anew for each browser and leaves neither the process nor, for a shared browser, the user's own folder.
 
-Connections to any other place are refused and named.
+Connections to any other place are refused and named. A port on loopback is open to every local user, so whoever
+connects has to give the password that only this relay's browser was told, and to give it soon.
 """
 
 from __future__ import annotations
 
 import asyncio
+import base64
 import contextlib
+import hmac
+import re
+import secrets
 import ssl
 import tempfile
+import time
 from pathlib import Path
 
 from runbook_lib.browsers import checked_pin
@@ -25,7 +31,18 @@ from runbook_lib.web.identity import identity_in, new_identity
 
 _CHUNK = 1 << 16
 _HEAD_LIMIT = 1 << 16
+INTRODUCTION = "http://pinned-relay.invalid/"
+"""What the browser asks for once to be asked for the password; no server gets it."""
 _LAST_WORDS_S = 5.0
+_IDLE_S = 600.0
+"""How long a connection may carry nothing until it is dropped; the browser makes another when it needs one."""
+_AUTHORIZATION = re.compile(rb"\r\nproxy-authorization: *basic +([a-z0-9+/=]+) *\r\n", re.IGNORECASE)
+_STATUS = {
+    200: "OK",
+    403: "Forbidden",
+    407: 'Proxy Authentication Required\r\nProxy-Authenticate: Basic realm="pinned relay"',
+    502: "Bad Gateway",
+}
 
 
 class PinnedRelay:
@@ -34,8 +51,11 @@ class PinnedRelay:
     ``problem`` is the last reason why no connection to the server was made, None after one that was.
     ``moved`` is set for good once the server has shown another key. ``refused`` names the other places
     that the browser asked for, in order, each once. ``own_key`` is the SHA-256 of the public key that it shows to the
-    browser; ``identity`` is the file with that key where the browser is shared, else the key is made here.
+    browser; ``identity`` is the file with that key where the browser is shared, else the key is made here. ``user``
+    and ``password`` are what it asks of whoever connects.
     """
+
+    user = "browser"
 
     def __init__(self, host: str, port: int, pin: str, connect_s: float, identity: Path | None = None) -> None:
         self.host = host
@@ -46,6 +66,7 @@ class PinnedRelay:
         self.moved: CertificateMoved | None = None
         self.refused: list[str] = []
         self.own_key = ""
+        self.password = secrets.token_urlsafe(32)
         self._identity = identity
         self._inside: ssl.SSLContext | None = None
         self._server: asyncio.Server | None = None
@@ -82,20 +103,25 @@ class PinnedRelay:
         task.add_done_callback(self._tasks.discard)
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        with contextlib.suppress(OSError, EOFError, asyncio.LimitOverrunError, ssl.SSLError):
+        with contextlib.suppress(OSError, EOFError, TimeoutError, asyncio.LimitOverrunError, ssl.SSLError):
             async with contextlib.AsyncExitStack() as stack:
                 stack.callback(writer.transport.abort)
-                head = await reader.readuntil(b"\r\n\r\n")
+                async with asyncio.timeout(self.connect_s):
+                    head = await reader.readuntil(b"\r\n\r\n")
+                if not self._is_known(head):
+                    await _say(writer, 407)
+                    return
                 target = head.split(b" ", 2)[1].decode("ascii", "replace")
+                if target == INTRODUCTION:
+                    await _say(writer, 200)
+                    return
                 if not head.startswith(b"CONNECT ") or not self._is_server(target):
                     self._refuse(target)
-                    writer.write(b"HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
-                    await writer.drain()
+                    await _say(writer, 403)
                     return
                 outside = await self._connect()
                 if outside is None:
-                    writer.write(b"HTTP/1.1 502 Bad Gateway\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
-                    await writer.drain()
+                    await _say(writer, 502)
                     return
                 stack.callback(outside[1].transport.abort)
                 writer.write(b"HTTP/1.1 200 Connection established\r\n\r\n")
@@ -103,6 +129,11 @@ class PinnedRelay:
                 assert self._inside is not None
                 await writer.start_tls(self._inside, ssl_handshake_timeout=self.connect_s)
                 await _join((reader, writer), outside)
+
+    def _is_known(self, head: bytes) -> bool:
+        given = _AUTHORIZATION.search(head)
+        own = base64.b64encode(f"{self.user}:{self.password}".encode())
+        return given is not None and hmac.compare_digest(given[1], own)
 
     def _is_server(self, target: str) -> bool:
         host, _, port = target.rpartition(":")
@@ -163,10 +194,17 @@ def _key_of(writer: asyncio.StreamWriter) -> str:
 async def _join(
     one: tuple[asyncio.StreamReader, asyncio.StreamWriter], other: tuple[asyncio.StreamReader, asyncio.StreamWriter]
 ) -> None:
-    """Carry bytes both ways until either side ends."""
-    ways = {asyncio.ensure_future(_carry(one[0], other[1])), asyncio.ensure_future(_carry(other[0], one[1]))}
+    """Carry bytes both ways until either side ends, or nothing was carried for too long."""
+    last = [time.monotonic()]
+    ways = {
+        asyncio.ensure_future(_carry(one[0], other[1], last)),
+        asyncio.ensure_future(_carry(other[0], one[1], last)),
+    }
     try:
-        await asyncio.wait(ways, return_when=asyncio.FIRST_COMPLETED)
+        while (left := last[0] + _IDLE_S - time.monotonic()) > 0:
+            done, _ = await asyncio.wait(ways, timeout=left, return_when=asyncio.FIRST_COMPLETED)
+            if done:
+                break
     finally:
         for way in ways:
             way.cancel()
@@ -178,8 +216,16 @@ async def _join(
             await one[1].wait_closed()
 
 
-async def _carry(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+async def _say(writer: asyncio.StreamWriter, status: int) -> None:
+    head = f"HTTP/1.1 {status} {_STATUS[status]}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
+    writer.write(head.encode("ascii"))
+    await writer.drain()
+
+
+async def _carry(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, last: list[float]) -> None:
+    """Carry bytes one way; ``last`` holds when any were carried."""
     while chunk := await reader.read(_CHUNK):
+        last[0] = time.monotonic()
         writer.write(chunk)
         await writer.drain()
 

@@ -57,7 +57,8 @@ def as_nobody(script: str, *words: object) -> object:
     The script's imports are the first thing that it does; the user changes where it calls ``become_nobody()``.
     """
     change = f"os.setgroups([]); os.setgid({NOBODY}); os.setuid({NOBODY})" if os.geteuid() == 0 else "pass"
-    become = f"import os, sys, json\ndef become_nobody():\n    {change}\n"
+    # What Python imports late it could not read as the other user, where this checkout is ours alone.
+    become = f"import os, sys, json, encodings.idna\ndef become_nobody():\n    {change}\n"
     said = subprocess.run(
         [sys.executable, "-c", become + script, *map(str, words)],
         stdout=subprocess.PIPE,

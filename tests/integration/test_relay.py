@@ -1,0 +1,164 @@
+"""The relay's port, which every local user can reach: it serves its own browser, and waits for nobody."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+from contextlib import suppress
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pytest
+import tornado.web
+from strangers import as_nobody, listening
+from tls_site import Identity, serving
+from waiting import wait_until_async
+
+from runbook_lib.browsers import find_browser
+from runbook_lib.params import Deadlines
+from runbook_lib.web import relay as module
+from runbook_lib.web.browser import PinnedBrowser
+from runbook_lib.web.relay import INTRODUCTION, PinnedRelay
+
+_CONNECT = """
+import socket
+become_nobody()
+port, target = int(sys.argv[1]), sys.argv[2]
+with socket.create_connection(("127.0.0.1", port), timeout=30) as line:
+    line.sendall(f"CONNECT {target} HTTP/1.1\\r\\nHost: {target}\\r\\n\\r\\n".encode())
+    print(json.dumps(line.recv(4096).decode()))
+"""
+
+
+class Counting(tornado.web.RequestHandler):
+    def get(self) -> None:
+        self.application.settings["heard"].append(self.request.uri)
+        self.finish("hello")
+
+
+def site() -> tuple[tornado.web.Application, list[str]]:
+    heard: list[str] = []
+    return tornado.web.Application([("/.*", Counting)], heard=heard), heard
+
+
+async def said_by(relay: PinnedRelay, *lines: str) -> str:
+    """Return what the relay says to a head of these lines, until it closes."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", port_of(relay))
+    writer.write(("\r\n".join(lines) + "\r\n\r\n").encode())
+    said = await reader.read()
+    writer.close()
+    return said.decode()
+
+
+def port_of(relay: PinnedRelay) -> int:
+    return urlsplit(relay.address).port or 0
+
+
+def basic(user: str, password: str) -> str:
+    return "Proxy-Authorization: Basic " + base64.b64encode(f"{user}:{password}".encode()).decode()
+
+
+def test_another_user_gets_no_connection_through_the_relay(tmp_path: Path) -> None:
+    """The relay carries nothing for anybody but its own browser.
+
+    Another user who finds its port is asked for a password, and the server hears of no connection.
+    """
+
+    async def go() -> None:
+        identity = Identity(tmp_path, "prime-pri")
+        with serving(tornado.web.Application(), identity.context()) as url:
+            host, port = urlsplit(url).hostname or "", urlsplit(url).port or 0
+            async with PinnedRelay(host, port, identity.pin, 5.0) as relay:
+                said = await asyncio.to_thread(as_nobody, _CONNECT, port_of(relay), f"{host}:{port}")
+                assert str(said).startswith("HTTP/1.1 407 ")
+                assert (relay.problem, relay.refused) == (None, [])
+
+    asyncio.run(go())
+
+
+@pytest.mark.parametrize(
+    "line", ["X: y", basic("browser", ""), basic("browser", "guessed"), "Proxy-Authorization: Basic !", "Proxy-Auth"]
+)
+def test_a_wrong_password_is_as_good_as_none(line: str) -> None:
+    """Whatever stands in the place of the password: the relay asks for it, and names no place as refused."""
+
+    async def go() -> None:
+        async with PinnedRelay("127.0.0.1", 1, "0" * 64, 5.0) as relay:
+            for head in ("CONNECT 127.0.0.1:1 HTTP/1.1", f"GET {INTRODUCTION} HTTP/1.1", "GET http://a/ HTTP/1.1"):
+                assert (await said_by(relay, head, line)).startswith("HTTP/1.1 407 ")
+            assert relay.refused == []
+
+    asyncio.run(go())
+
+
+def test_with_the_password_other_places_are_refused_and_named() -> None:
+    """Whoever knows it gets to the one server and nowhere else; the question for the password reaches no server."""
+
+    async def go() -> None:
+        async with PinnedRelay("127.0.0.1", 1, "0" * 64, 5.0) as relay:
+            own = basic(relay.user, relay.password)
+            assert (await said_by(relay, f"GET {INTRODUCTION} HTTP/1.1", own)).startswith("HTTP/1.1 200 ")
+            assert (await said_by(relay, "CONNECT 192.0.2.1:443 HTTP/1.1", own)).startswith("HTTP/1.1 403 ")
+            assert relay.refused == ["192.0.2.1:443"]
+            assert relay.problem is None
+
+    asyncio.run(go())
+
+
+def test_passwords_differ_from_relay_to_relay() -> None:
+    """What one browser was told opens no other relay."""
+    first, second = (PinnedRelay("127.0.0.1", 1, "0" * 64, 5.0) for _ in range(2))
+    assert first.password != second.password
+    assert len(first.password) >= 32
+
+
+def test_whoever_says_nothing_is_dropped() -> None:
+    """A connection that gives no whole head within the deadline is closed, and nothing of it is left."""
+
+    async def go() -> None:
+        async with PinnedRelay("127.0.0.1", 1, "0" * 64, 0.2) as relay:
+            for beginning in (b"", b"CONNECT 127.0.0.1:1 HTTP/1.1\r\n"):
+                reader, writer = await asyncio.open_connection("127.0.0.1", port_of(relay))
+                writer.write(beginning)
+                with suppress(ConnectionResetError):
+                    assert await reader.read() == b""
+                writer.close()
+            await wait_until_async(lambda: not relay._tasks, "the end of the connections")
+
+    asyncio.run(go())
+
+
+def test_a_connection_that_carries_nothing_is_dropped_and_made_anew(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The browser's own idle connection ends as well; the next page simply comes over another."""
+    monkeypatch.setattr(module, "_IDLE_S", 0.2)
+    application, heard = site()
+
+    async def go() -> None:
+        identity = Identity(tmp_path, "prime-pri")
+        with serving(application, identity.context()) as url:
+            async with PinnedBrowser.open(find_browser(), url, identity.pin, Deadlines(page_s=15)) as browser:
+                await browser.go("/one")
+                await wait_until_async(lambda: not browser._relay._tasks, "the end of the connections")
+                await browser.go("/two")
+
+    asyncio.run(go())
+    assert [uri for uri in heard if uri != "/favicon.ico"] == ["/one", "/two"]
+
+
+def test_the_relay_is_the_only_port_of_a_browser(tmp_path: Path) -> None:
+    """Browser and driver listen nowhere: what is opened with them is the relay's port, and closed with them."""
+    application, _ = site()
+    found: list[object] = []
+
+    async def go() -> None:
+        identity = Identity(tmp_path, "prime-pri")
+        with serving(application, identity.context()) as url:
+            before = listening()
+            async with PinnedBrowser.open(find_browser(), url, identity.pin, Deadlines(page_s=15)) as browser:
+                await browser.go()
+                found.extend([listening() - before, {("127.0.0.1", port_of(browser._relay))}])
+
+    asyncio.run(go())
+    assert found[0] == found[1]
