@@ -13,7 +13,7 @@ from playwright.async_api import CDPSession, Page
 
 from runbook_lib.web.relay import INTRODUCTION, PinnedRelay
 
-_ASK = f"fetch('{INTRODUCTION}', {{mode: 'no-cors', credentials: 'include', cache: 'no-store'}})"
+_ASK = "(url) => fetch(url, {mode: 'no-cors', credentials: 'include', cache: 'no-store'})"
 
 
 async def introduce(page: Page, session: CDPSession, relay: PinnedRelay) -> None:
@@ -35,7 +35,7 @@ async def introduce(page: Page, session: CDPSession, relay: PinnedRelay) -> None
     session.on("Fetch.requestPaused", passed)
     try:
         await session.send("Fetch.enable", {"patterns": [{"urlPattern": INTRODUCTION}], "handleAuthRequests": True})
-        await page.evaluate(_ASK)
+        await page.evaluate(_ASK, INTRODUCTION)
         await session.send("Fetch.disable")
     finally:
         session.remove_listener("Fetch.authRequired", given)

@@ -38,10 +38,10 @@ _IDLE_S = 600.0
 """How long a connection may carry nothing until it is dropped; the browser makes another when it needs one."""
 _AUTHORIZATION = re.compile(rb"\r\nproxy-authorization: *basic +([a-z0-9+/=]+) *\r\n", re.IGNORECASE)
 _STATUS = {
-    200: "OK",
-    403: "Forbidden",
-    407: 'Proxy Authentication Required\r\nProxy-Authenticate: Basic realm="pinned relay"',
-    502: "Bad Gateway",
+    200: b"200 OK",
+    403: b"403 Forbidden",
+    407: b'407 Proxy Authentication Required\r\nProxy-Authenticate: Basic realm="pinned relay"',
+    502: b"502 Bad Gateway",
 }
 
 
@@ -217,8 +217,7 @@ async def _join(
 
 
 async def _say(writer: asyncio.StreamWriter, status: int) -> None:
-    head = f"HTTP/1.1 {status} {_STATUS[status]}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
-    writer.write(head.encode("ascii"))
+    writer.write(b"HTTP/1.1 " + _STATUS[status] + b"\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
     await writer.drain()
 
 
