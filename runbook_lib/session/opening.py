@@ -17,6 +17,7 @@ from runbook_lib.steps.context import Context
 from runbook_lib.steps.devices import Devices
 from runbook_lib.views.audience import attended
 from runbook_lib.views.progress import Progress
+from runbook_lib.views.run_all import end_run_all_at_red
 from runbook_lib.views.trouble import show_errors_as_advice
 
 __all__ = ["open_incident", "open_runbook", "open_site"]
@@ -34,6 +35,7 @@ def open_runbook(stage: str, site: str = "", incident: str = "", approve: str = 
     RecordError.
     """
     show_errors_as_advice(REDACTOR.redact_text)
+    end_run_all_at_red()
     which = _stage(stage)
     person = attended()
     wanted = resolved(site, incident, attended=person)

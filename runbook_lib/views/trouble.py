@@ -19,6 +19,7 @@ from runbook_lib.views.as_html import STYLE, html, text_of
 from runbook_lib.views.as_text import room, text
 from runbook_lib.views.audience import attended
 from runbook_lib.views.rows import BAD, Link, Row, Table
+from runbook_lib.views.run_all import bring_into_view
 from runbook_lib.words import ENGLISH, language, said
 
 GUIDE = "docs/troubleshooting.md"
@@ -75,6 +76,7 @@ def _show(shell: Any, error: BaseException, redact: Redact) -> list[str]:
 
         bundle = {"text/html": advice_html(table, stack), "text/plain": text(table, room())}
         display(bundle, raw=True)  # type: ignore[no-untyped-call]
+        bring_into_view()
         lines = lines[:1]
     elif not isinstance(error, RunbookError | KeyboardInterrupt):
         lines += printable(stack, 20_000).split("\n")

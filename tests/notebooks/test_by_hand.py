@@ -228,15 +228,30 @@ def test_the_right_fingerprint_in_any_spelling_confirms(server: Server, page: Pa
     lists.run(*NEXT)
 
 
-def test_run_all_stops_red_at_the_approval(server: Server, page: Page) -> None:
-    """Run All on stage 30 ends at the cell that only a person can settle; nothing was sent."""
+def test_run_all_stops_red_at_the_approval_and_shows_where(server: Server, page: Page) -> None:
+    """Run All on stage 30, in a new kernel and in a warm one, ends in view of the cell that only a person can settle.
+
+    Nothing was sent, nothing below was run, and the stage has stopped once each time.
+    """
     delete = Notebook(page, "20").follow("30_delete_stale_certificates")
-    delete.menu("Run", "Run All Cells")
-    delete.wait("rb.require_approval")
-    expect(delete.red("rb.require_approval").first).to_be_visible()
-    expect(delete.cell("rb.require_approval")).to_contain_text("ApprovalMissing")
-    delete.wait_idle()
-    expect(delete.cell("rb.delete()").locator(".jp-InputPrompt")).to_have_text("[ ]:")
+    tall = page.viewport_size
+    assert tall
+    for width, height in ((1440, 900), (1024, 700)):
+        page.set_viewport_size({"width": width, "height": height})
+        delete.panel.locator(".jp-MarkdownCell").first.click()
+        delete.menu("Run", "Run All Cells")
+        delete.wait("rb.require_approval")
+        expect(delete.cell("rb.require_approval")).to_contain_text("ApprovalMissing")
+        expect(delete.red("rb.require_approval").first).to_be_in_viewport()
+        expect(delete.cell("rb.require_approval").get_by_role("alert")).to_be_in_viewport()
+        delete.wait_idle()
+        for below in ("rb.delete()", "rb.prove", *NEXT):
+            expect(delete.cell(below).locator(".jp-InputPrompt")).to_have_text("[ ]:")
+        delete.says("It stopped here.")
+    page.set_viewport_size(tall)
+    delete.panel.locator(".jp-MarkdownCell").first.click()
+    ended = [line["seen"] for line in journal(server) if line["kind"] == "stage_ended" and line["stage"][:2] == "30"]
+    assert ended == ["stopped", "stopped"]
     assert_usable(delete, "rb.approval")
     assert sent(server) == []
 

@@ -6,6 +6,7 @@ import os
 import re
 import time
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from runbook_lib.errors import RunbookError as AnyError
 from runbook_lib.places import project_root
 from runbook_lib.views.as_text import text
 from runbook_lib.views.progress import _State, clock
+from runbook_lib.views.run_all import STOPPED
 from runbook_lib.views.trouble import ANCHORS, advice, advice_html, lines_of
 
 SECRET = "hunter2-of-the-test"
@@ -43,10 +45,12 @@ from runbook_lib.errors import ApprovalMissing
 from runbook_lib.secrets import REDACTOR
 from runbook_lib.views.progress import Progress
 from runbook_lib.views.trouble import show_errors_as_advice
+from runbook_lib.views.run_all import end_run_all_at_red
 from runbook_lib import background
 import asyncio, time
 REDACTOR.know("env:TEST", {SECRET!r})
 show_errors_as_advice(REDACTOR.redact_text)
+end_run_all_at_red()
 """
 
 
@@ -109,7 +113,8 @@ def run(kernel: tuple[KernelManager, BlockingKernelClient]) -> Any:
 def test_an_error_is_a_table_with_links_and_one_red_line(run: Any) -> None:
     """What, where, found, next with the notebook that does it; the traceback is folded."""
     seen = run('raise ApprovalMissing("Nobody has approved", found="<b>", next_step="see 20_list_certificates")')
-    [data] = seen.shown
+    data, mark = seen.shown
+    assert mark["text/plain"] == STOPPED
     assert ">ApprovalMissing: Nobody has approved</caption>" in data["text/html"]
     assert '<a href="20_list_certificates.ipynb">' in data["text/html"]
     assert "&lt;b&gt;" in data["text/html"]
@@ -173,7 +178,7 @@ def test_a_bar_that_is_stopped_says_so_and_how_to_go_on(run: Any) -> None:
     seen = run(WATCH, interrupt=True)
     assert time.monotonic() - started < 30
     assert any("Stopped after 0:0" in data["text/html"] for data in seen.renewed)
-    assert "Run the cell again" in seen.shown[-1]["text/html"]
+    assert "Run the cell again" in seen.shown[-2]["text/html"]
     assert seen.error["ename"] == "KeyboardInterrupt"
 
 
@@ -218,3 +223,36 @@ def test_advice_says_the_same_in_every_form() -> None:
     assert lines_of(table) == f"RunbookError: {error}".split("\n")
     assert "<i>" not in advice_html(table, "<i>")
     assert "do this" in text(table, 80)
+
+
+def send(client: BlockingKernelClient, code: str, sent: datetime, **more: Any) -> dict[str, Any]:
+    """Ask for a cell as a front end that sent it at that time by its own clock, and return the reply to it."""
+    content = {"code": code, "silent": False, "store_history": True, "user_expressions": {}, "allow_stdin": True}
+    request = client.session.msg("execute_request", {**content, "stop_on_error": True, **more})
+    request["header"]["date"] = sent
+    client.shell_channel.send(request)
+    return reply_to(client, request["header"]["msg_id"])["content"]
+
+
+@pytest.mark.parametrize("clock", [timedelta(), timedelta(days=-400), timedelta(hours=3)], ids=str)
+def test_what_run_all_sent_before_a_red_cell_was_seen_is_not_run_after_it(
+    kernel: tuple[KernelManager, BlockingKernelClient], run: Any, clock: timedelta
+) -> None:
+    """However slow its way was, and whatever the front end's clock says; what a person sends afterwards is run."""
+    client = kernel[1]
+    run("pass")
+    client.session.session = f"a front end whose clock differs by {clock}"
+    pressed = datetime.now(UTC) + clock
+    assert send(client, "x = 1", pressed)["status"] == "ok"
+    assert send(client, "time.sleep(0.2); 1 / 0", pressed + timedelta(milliseconds=3))["status"] == "error"
+    assert send(client, "x = 2", pressed + timedelta(milliseconds=4))["status"] == "aborted"
+    assert send(client, "x = 3", pressed + timedelta(milliseconds=5))["status"] == "aborted"
+    assert send(client, "assert x == 1", datetime.now(UTC) + clock)["status"] == "ok"
+
+
+def test_a_cell_that_may_fail_ends_nothing(kernel: tuple[KernelManager, BlockingKernelClient], run: Any) -> None:
+    """A front end that says that it goes on after an error is taken at its word."""
+    run("pass")
+    pressed = datetime.now(UTC)
+    assert send(kernel[1], "1 / 0", pressed, stop_on_error=False)["status"] == "error"
+    assert send(kernel[1], "pass", pressed)["status"] == "ok"
