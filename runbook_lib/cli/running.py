@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 import time
 
 from runbook_lib import places
+from runbook_lib.cli.interrupted import say_interrupted
 from runbook_lib.cli.progress import Progress
-from runbook_lib.cli.terminal import out
+from runbook_lib.cli.terminal import err, out
 from runbook_lib.errors import ParameterRefused
 from runbook_lib.models import Stage
 from runbook_lib.params import Site
@@ -15,6 +15,7 @@ from runbook_lib.record import Record, find_open
 from runbook_lib.runner import RunReport, StageReport, run_stages
 from runbook_lib.secrets import REDACTOR
 from runbook_lib.session import open_incident, open_site
+from runbook_lib.signals import Terminated
 from runbook_lib.steps.expecting import check_given
 from runbook_lib.views import Row, Table, View
 from runbook_lib.views.standing import STATE_MARKS
@@ -41,8 +42,12 @@ def run_and_tell(
     """Run the stages and tell of each while it goes on; return the report and the seconds that it took."""
     out(f"site {site.name} · incident {record.incident}")
     started = time.monotonic()
-    with Progress(record).following() as progress:
-        report = run_stages(site, argument, record, progress, until=until, approve=approve, expect=expect)
+    try:
+        with Progress(record).following() as progress:
+            report = run_stages(site, argument, record, progress, until=until, approve=approve, expect=expect)
+    except (KeyboardInterrupt, Terminated) as stop:
+        say_interrupted(record, stop)
+        raise
     return report, time.monotonic() - started
 
 
@@ -55,7 +60,7 @@ def conclude(report: RunReport, seconds: float) -> int:
     out(f"seal:    {report.seal}\noutcome: {report.outcome or 'not finished'}\nrecord:  {report.folder}")
     problem = report.stages[-1].error_text
     if report.exit_code and problem:
-        print(REDACTOR.redact_text(problem), file=sys.stderr)  # noqa: T201 - this is the terminal
+        err(REDACTOR.redact_text(problem))
     return report.exit_code
 
 

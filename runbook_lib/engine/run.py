@@ -30,10 +30,11 @@ from runbook_lib.engine.endings import (
 )
 from runbook_lib.engine.kernel import kernel_manager, private_folder, require_kernel, running_kernel
 from runbook_lib.engine.parameters import check_parameters
-from runbook_lib.engine.signals import Stop, StopSignals, exit_as_command, raise_for_signal
+from runbook_lib.engine.signals import Stop, StopSignals, exit_as_command
 from runbook_lib.engine.states import CellStates
 from runbook_lib.engine.whole_file import write_whole
 from runbook_lib.errors import UsageError
+from runbook_lib.signals import raise_for_signal
 
 STOP_GRACE_S = 5.0
 """How long an interrupted cell has for its own clean-up before its kernel is killed."""

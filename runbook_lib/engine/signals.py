@@ -5,21 +5,10 @@ from __future__ import annotations
 import asyncio
 import signal
 import sys
-import threading
-from types import FrameType
-from typing import Any, NoReturn
+from contextlib import ExitStack
 
 from runbook_lib.errors import RunbookError
-
-_NAMES = ("SIGINT", "SIGTERM", "SIGHUP")
-
-
-class Terminated(SystemExit):
-    """The process was asked to end by ``signum``; ends it with 128 plus that number unless caught."""
-
-    def __init__(self, signum: int) -> None:
-        super().__init__(128 + signum)
-        self.signum = signum
+from runbook_lib.signals import Terminated, taken
 
 
 class Stop:
@@ -50,35 +39,19 @@ class Stop:
 class StopSignals(Stop):
     """A context in which the signals that end a run are noted rather than raised.
 
-    In another thread than the main one it does nothing, since Python delivers signals to the main
-    thread only. A signal that the process ignores stays ignored (``nohup``). On exit the handlers that
-    were there before are back; the signals noted are not sent again, see ``raise_for_signal``.
+    The signals noted are not sent again on exit, see ``raise_for_signal``.
     """
 
     def __init__(self) -> None:
         super().__init__()
-        self._before: dict[signal.Signals, Any] = {}
+        self._taken = ExitStack()
 
     def __enter__(self) -> StopSignals:
-        if threading.current_thread() is threading.main_thread():
-            for signum in (getattr(signal, name) for name in _NAMES if hasattr(signal, name)):
-                if signal.getsignal(signum) not in (signal.SIG_IGN, None):
-                    self._before[signum] = signal.signal(signum, self._handle)
+        self._taken.enter_context(taken(self.note))
         return self
 
     def __exit__(self, *exc: object) -> None:
-        for signum, handler in self._before.items():
-            signal.signal(signum, handler)
-
-    def _handle(self, signum: int, frame: FrameType | None) -> None:  # noqa: ARG002 (the form of a handler)
-        self.note(signum)
-
-
-def raise_for_signal(signum: signal.Signals) -> NoReturn:
-    """Raise what ends a program by convention: KeyboardInterrupt after Ctrl-C, else Terminated."""
-    if signum is signal.SIGINT:
-        raise KeyboardInterrupt
-    raise Terminated(signum)
+        self._taken.close()
 
 
 def exit_as_command(error: BaseException) -> None:

@@ -7,7 +7,6 @@ import signal
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any
 
 from runbook_lib.errors import RecordError
 from runbook_lib.fleet.admission import Admission, admit
@@ -20,10 +19,9 @@ from runbook_lib.fleet.sites import Fleet
 from runbook_lib.fleet.task import SiteEvent, SiteResult, SiteState, SiteTask
 from runbook_lib.models import Stage
 from runbook_lib.record import Change, Kind, Seal, SiteLock
+from runbook_lib.signals import taken
 
 Tell = Callable[[str], None]
-
-_SIGNALS = ("SIGINT", "SIGTERM", "SIGHUP")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,8 +74,9 @@ async def _go(
     executor = start()
     way = Way(executor, rules, diary)
     listening = _Signals(way)
+    loop = asyncio.get_running_loop()
     try:
-        with listening:
+        with taken(lambda signum: loop.call_soon_threadsafe(listening.note, signum)):
             await way.go(admission.tasks)
     finally:
         await executor.close()
@@ -90,23 +89,8 @@ class _Signals:
     def __init__(self, way: Way) -> None:
         self.first: signal.Signals | None = None
         self._way = way
-        self._before: dict[signal.Signals, Any] = {}
 
-    def __enter__(self) -> _Signals:
-        loop = asyncio.get_running_loop()
-        for signum in (getattr(signal, name) for name in _SIGNALS if hasattr(signal, name)):
-            if signal.getsignal(signum) not in (signal.SIG_IGN, None):
-                self._before[signum] = signal.getsignal(signum)
-                loop.add_signal_handler(signum, self._note, signum)
-        return self
-
-    def __exit__(self, *exc: object) -> None:
-        loop = asyncio.get_running_loop()
-        for signum, handler in self._before.items():
-            loop.remove_signal_handler(signum)
-            signal.signal(signum, handler)
-
-    def _note(self, signum: signal.Signals) -> None:
+    def note(self, signum: int) -> None:
         if self.first is None:
             self.first = signal.Signals(signum)
             self._way.stop(f"{DRAINED} ({self.first.name})")

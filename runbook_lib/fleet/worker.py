@@ -13,16 +13,15 @@ import signal
 import sys
 import threading
 from dataclasses import asdict
-from types import FrameType
 from typing import Any, TextIO
 
 from runbook_lib import secrets
-from runbook_lib.engine.signals import Terminated
 from runbook_lib.fleet.site_run import result_of_interruption, run_site
 from runbook_lib.fleet.task import SiteEvent, SiteResult, SiteTask
 from runbook_lib.kernels import WarmKernels
 from runbook_lib.models import Stage
 from runbook_lib.record.lock import TOKEN_VARIABLE
+from runbook_lib.signals import taken
 
 HALT = {"halt": True}
 
@@ -81,19 +80,13 @@ def task_from(value: dict[str, Any]) -> SiteTask:
     return SiteTask(**{**value, "until": Stage(value["until"])})
 
 
-def _end(signum: int, _frame: FrameType | None) -> None:
-    raise Terminated(signum)
-
-
 def main() -> None:
     """Serve the process that started this one."""
-    for signum in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(signum, _end)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # a person's Ctrl-C is for the one who steers the fleet
     # What notebooks and libraries print must not come between the lines.
     target = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)
-    with WarmKernels(inherited=int(sys.argv[1]) if sys.argv[1:] else None):
+    with taken(), WarmKernels(inherited=int(sys.argv[1]) if sys.argv[1:] else None):
         Worker(sys.stdin, target).serve()
 
 

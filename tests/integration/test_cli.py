@@ -244,11 +244,14 @@ def test_lock_of_a_run_that_died_is_freed_by_naming_its_holder(start_lab: StartL
     assert commands.run(free[1], lab.site_file, *free.groups()[1:]).code == 2
 
 
-@pytest.mark.parametrize(("stop", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+@pytest.mark.parametrize(("stop", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)])
 def test_run_that_is_stopped_by_hand_says_so_in_its_record(
     start_lab: StartLab, commands: Commands, stop: signal.Signals, code: int
 ) -> None:
-    """Ctrl-C or SIGTERM: the shell's exit code, no traceback, the stage interrupted, the incident open."""
+    """Ctrl-C, SIGTERM or SIGHUP: the shell's exit code, no traceback, the stage interrupted, the incident open.
+
+    The last words say by what, that nothing was changed, where the record is, and the command that goes on.
+    """
     lab = start_lab("healthy", monitor_style="slow", command_delay_s=0.5)
     run = commands.start("run", lab.site_file)
     wait_until(lambda: any(line["what"] == "show version" for line in lab.truth()), "a command of the run at a server")
@@ -259,4 +262,9 @@ def test_run_that_is_stopped_by_hand_says_so_in_its_record(
     assert "Traceback" not in said.out + said.err
     assert record.stage_states()[Stage.START] is StageState.INTERRUPTED
     assert record.outcome() is Outcome.STOPPED
+    name = "Ctrl-C" if stop is signal.SIGINT else stop.name
+    assert f"{name} ended the run in stage 00_start_here." in said.err
+    assert "nothing; no server was changed" in said.err
+    assert f"record:  {record.folder}\n" in said.err
+    assert f"next:    runbook run {lab.site_file} --incident {record.incident}\n" in said.err
     assert not holder_of(commands.records, "lab")

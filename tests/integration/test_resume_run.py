@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -87,6 +88,10 @@ def test_deletion_that_is_cut_short_is_unknown_until_the_store_was_asked_again(
     record = record_of(commands)
     assert said.code == code
     assert "Traceback" not in said.out + said.err
+    if how == "SIGINT":
+        assert "Ctrl-C ended the run in stage 30_delete_stale_certificates." in said.err
+        assert f"{hung[1]}, primary: " in said.err
+        assert "its list says what became of it" in said.err
     assert record.stage_states()[Stage.DELETE] is StageState.UNKNOWN
     assert record.outcome() is Outcome.UNKNOWN
     assert holder_of(commands.records, "lab") is None
@@ -165,6 +170,14 @@ def test_registration_that_is_cut_short_is_never_begun_twice(
     assert said.code == code
     assert record.stage_states()[Stage.REGISTER] is StageState.UNKNOWN
     assert record.outcome() is Outcome.UNKNOWN
+    if how.startswith("SIG"):
+        assert f"{how} ended the run in stage 40_register_ha." in said.err
+        assert re.search(
+            r"sent: +register HA, primary: (sent at .*; its result was not seen|was about to be sent)", said.err
+        )
+        assert "the servers carry out what has reached them" in said.err
+        assert f"record:  {record.folder}\n" in said.err
+        assert f"next:    runbook run {site} --incident {record.incident}\n" in said.err
 
     resumed = commands.run("run", site, "--resume", "--until", "40")
 

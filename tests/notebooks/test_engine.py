@@ -13,9 +13,9 @@ from pathlib import Path
 
 import pytest
 
-from runbook_lib.engine.signals import Terminated
 from runbook_lib.errors import ParameterRefused, UsageError
 from runbook_lib.notebook_run import execute, read_result
+from runbook_lib.signals import Terminated
 
 TELLS = """\
 import json, os, pathlib, stat, sys

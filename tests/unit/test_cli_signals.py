@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from runbook_lib.cli import signals_as_exits
 from runbook_lib.record import SiteLock, holder_of
+from runbook_lib.signals import taken
 
 
 @pytest.mark.parametrize(("signum", "code"), [(signal.SIGTERM, 143), (signal.SIGHUP, 129)])
@@ -25,7 +25,7 @@ def test_the_handlers_before_come_back() -> None:
     """After the command the process has the handlers that it had, and an ignored signal stays ignored."""
     before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
     try:
-        with signals_as_exits():
+        with taken():
             os.kill(os.getpid(), signal.SIGHUP)
             assert signal.getsignal(signal.SIGTERM) is not signal.SIG_DFL
         assert signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
@@ -35,6 +35,6 @@ def test_the_handlers_before_come_back() -> None:
 
 
 def hold_the_lock_until(signum: signal.Signals, records: Path) -> None:
-    with signals_as_exits(), SiteLock(records, "paris"):
+    with taken(), SiteLock(records, "paris"):
         assert holder_of(records, "paris")
         os.kill(os.getpid(), signum)
