@@ -38,7 +38,7 @@ SHOWN_BY = {"said": 1, "Link": 1, "button": 2, "text_field": 2, "Group": 1, "Fie
 _SENTENCE = re.compile(r"[A-Za-z]{2,}[,;:.)»]* [^\n]*[a-z]{2,}")
 _CODE = re.compile(
     r"\\[a-zA-Z]|\(\?|=>|</?\w+[ >]|@media|\|[A-Z\[]|^[\w./-]+\.(?:py|js|html)$"
-    r"|^:is\(|^[\w.-]+\{|\{--|-serif|monospace|default-src|border-left|HTTP/1|\.pic\{|^row wrap$"
+    r"|^:is\(|^[\w.-]+\{|\{--|-serif|monospace|default-src|border-left|HTTP/1|\.pic\{|^row wrap$|^[a-z-]+:[^ ;]+;"
 )
 """Patterns, scripts and styles are no words."""
 

@@ -330,6 +330,16 @@ def lab_renew(who: Annotated[str, typer.Argument(help="primary, secondary or ise
     renew_command(who)
 
 
+@app.command(epilog="Examples: runbook notebook berlin · runbook notebook lab")
+def notebook(
+    site: Annotated[str, typer.Argument(help="A name in params/ or the path of a site's file.")] = "lab",
+) -> None:
+    """Open JupyterLab for a site on 00_start_here, until Ctrl-C; nothing is contacted before a cell is run."""
+    from runbook_lib.cli.jupyterlab import notebook_command
+
+    raise typer.Exit(notebook_command(site))
+
+
 @lab_app.command("jupyter", epilog="Example: runbook lab jupyter")
 def lab_jupyter() -> None:
     """Start the lab and open JupyterLab on 00_start_here; Ctrl-C ends both."""

@@ -1,32 +1,44 @@
-"""``runbook lab jupyter``: JupyterLab on the first notebook, with the lab running, on loopback and with a token."""
+"""``runbook notebook`` and ``runbook lab jupyter``: JupyterLab on the first notebook, on loopback and with a token."""
 
 from __future__ import annotations
 
 import json
 import os
-import signal
 import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from types import FrameType
 
 from runbook_lib import lab, places
 from runbook_lib.cli.lab import lab_errors
 from runbook_lib.cli.terminal import out
 from runbook_lib.cli.workspace import WORKSPACE, save_workspace
+from runbook_lib.params import LabRequest, Site, load_site_or_lab
 from runbook_lib.session import open_site
+from runbook_lib.session.choice import DEFAULT_SITE, open_for
+from runbook_lib.session.runbook import sign_of
+from runbook_lib.views.as_text import room
 
-TERMINATED_EXIT = 128 + signal.SIGTERM
 # No questions about news, and nobody outside this machine is asked for any.
 _NO_NEWS = {"disabledExtensions": {"@jupyterlab/apputils-extension:announcements": True}}
 
 
 def jupyter_command() -> int:
-    """Run until Ctrl-C or SIGTERM; a lab that this command started ends with it, another one stays."""
-    signal.signal(signal.SIGTERM, _leave)
+    """Open the lab, whatever was chosen last; run until Ctrl-C or SIGTERM. A lab that it started ends with it."""
+    open_for(DEFAULT_SITE)
     with _lab_running():
         return _serve()
+
+
+def notebook_command(site: str) -> int:
+    """Open a site: the lab as above; for any other nothing is started but JupyterLab, and nothing contacted."""
+    loaded = load_site_or_lab(site)
+    if isinstance(loaded, LabRequest) and site == DEFAULT_SITE:
+        return jupyter_command()
+    open_for(site)
+    if isinstance(loaded, Site) and loaded.kind != "lab":
+        out(sign_of(loaded).text(room()))
+    return _serve()
 
 
 @contextmanager
@@ -78,7 +90,3 @@ def _environment() -> dict[str, str]:
     settings.write_text(json.dumps(_NO_NEWS), encoding="utf-8")
     paths = filter(None, (str(folder), os.environ.get("JUPYTER_CONFIG_PATH")))
     return os.environ | {"JUPYTER_CONFIG_PATH": os.pathsep.join(paths)}
-
-
-def _leave(_signal: int, _frame: FrameType | None) -> None:
-    raise SystemExit(TERMINATED_EXIT)

@@ -1,7 +1,9 @@
 """What a person chose in ``00_start_here``: the site and the incident that the other notebooks open by themselves.
 
-Kept in one small file for each operator, beside the records. Only a notebook that a person runs reads it, and only
-where its parameters are left empty: a batch job does what its parameters say, whatever was chosen.
+Kept in one small file for each operator, beside the records; what is chosen in a JupyterLab that a command opened for a
+site is kept apart from that, so that the lab's never leads to a real site that was chosen elsewhere. Only a notebook
+that a person runs reads it, and only where its parameters are left empty: a batch job does what its parameters say,
+whatever was chosen.
 """
 
 from __future__ import annotations
@@ -22,6 +24,8 @@ from runbook_lib.record.files import make_folder, writing
 from runbook_lib.record.stages import FINAL
 
 DEFAULT_SITE = "lab"
+OPENED_FOR = "RUNBOOK_OPENED_FOR"
+"""The variable that names the site for which a command opened JupyterLab; its kernels inherit it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,6 +66,18 @@ def choose(choice: Choice) -> None:
         Path(file.name).replace(path)
 
 
+def open_for(site: str) -> None:
+    """Keep apart what is chosen in what this process starts, beginning with ``site``; raises RecordNotWritable.
+
+    The incident stays that was chosen when JupyterLab was opened for this site before.
+    """
+    site = from_anywhere(site)
+    os.environ[OPENED_FOR] = site
+    before = chosen()
+    if before is None or before.site != site:
+        choose(Choice(site=site))
+
+
 def has_ended(incident: str) -> bool:
     """Whether an incident of these records has an outcome that closes it; one that cannot be read has not."""
     try:
@@ -73,5 +89,6 @@ def has_ended(incident: str) -> bool:
 def _file() -> Path:
     who = operator()
     readable = re.sub(r"[^A-Za-z0-9-]+", "-", who)[:40]
-    digest = hashlib.sha256(who.encode()).hexdigest()[:12]
+    opened_for = os.environ.get(OPENED_FOR, "")
+    digest = hashlib.sha256((f"{who}\n{opened_for}" if opened_for else who).encode()).hexdigest()[:12]
     return places.records_dir() / ".choices" / f"{readable}-{digest}.json"

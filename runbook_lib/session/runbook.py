@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 from runbook_lib import background
 from runbook_lib.errors import OutcomeUnknown, RecordError, RunbookError, SafetyStop, StageOutOfOrder
 from runbook_lib.models import Stage, StageState
+from runbook_lib.params import Site
 from runbook_lib.session.nexts import next_steps
 from runbook_lib.session.sealing import seal_by_hand
 from runbook_lib.steps.context import Context
@@ -17,6 +18,7 @@ from runbook_lib.steps.pages import PrimaryPages
 from runbook_lib.steps.progress import Tell
 from runbook_lib.views import Link, Row, Table, View, standing
 from runbook_lib.views.progress import Progress
+from runbook_lib.views.sign import LAB, PRODUCTION, Sign, Signed
 
 T = TypeVar("T")
 
@@ -51,24 +53,21 @@ class Runbook:
 
     def _banner(self) -> View[str]:
         site, record = self.context.site, self.context.record
-        kind = "LAB: simulated servers on this machine" if site.kind == "lab" else "PRODUCTION: real servers"
-        hosts = [
-            ("primary", site.primary.address),
-            ("secondary", site.secondary.address),
-            *((server.name, server.address) for server in site.ise),
-        ]
+        sign = sign_of(site)
         rows = (
-            ("", kind),
             ("site", site.name),
-            ("servers", ", ".join(f"{name} {address}" for name, address in hosts)),
+            ("servers", sign.servers),
             ("incident", self.incident),
-            ("record", str(self.context.record.folder)),
+            ("record", str(record.folder)),
             ("operator", self.context.operator),
         )
         table = Table(
-            title=f"{self.stage} · {kind}", headers=("what", "value"), rows=tuple(Row(cells=row) for row in rows[1:])
+            title=f"{self.stage} · {PRODUCTION if sign.production else LAB}",
+            headers=("what", "value"),
+            rows=tuple(Row(cells=row) for row in rows),
         )
-        return View(self.incident, (table, standing.stages(record.stage_states(), before=record.earlier_ends())))
+        states = standing.stages(record.stage_states(), before=record.earlier_ends())
+        return Signed(self.incident, (table, states), sign=sign)
 
     def next(self) -> View[str]:
         """Show what comes next for each way in which this stage can end."""
@@ -165,6 +164,17 @@ class Runbook:
     async def _close(self) -> None:
         await self._pages.close()
         await self.context.devices.close()
+
+
+def sign_of(site: Site) -> Sign:
+    """Return the sign of a site; only one that says it is the lab has the lab's."""
+    hosts = [("primary", site.primary.address), ("secondary", site.secondary.address)]
+    hosts += [(server.name, server.address) for server in site.ise]
+    return Sign(
+        production=site.kind != "lab",
+        site=site.name,
+        servers=", ".join(f"{name} {address}" for name, address in hosts),
+    )
 
 
 def state_after(error: RunbookError) -> StageState:

@@ -9,7 +9,7 @@ import pytest
 
 from runbook_lib.models import Outcome
 from runbook_lib.record import Record
-from runbook_lib.session.choice import Choice, choose, chosen, has_ended, resolved
+from runbook_lib.session.choice import OPENED_FOR, Choice, choose, chosen, has_ended, open_for, resolved
 
 
 @pytest.fixture(autouse=True)
@@ -48,6 +48,24 @@ def test_each_operator_has_a_choice_of_ones_own(monkeypatch: pytest.MonkeyPatch)
     choose(Choice(site="paris"))
     monkeypatch.setenv("RUNBOOK_OPERATOR", "ben@night")
     assert chosen() is None
+
+
+def test_what_is_opened_for_the_lab_opens_the_lab_whatever_was_chosen_last(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither here nor in a JupyterLab of another site; a site that was chosen in the lab's own is not opened again."""
+    monkeypatch.setenv(OPENED_FOR, "")
+    choose(Choice(site="paris", incident="x"))
+    open_for("lab")
+    assert resolved("", "", attended=True) == Choice(site="lab")
+    choose(Choice(site="paris"))
+    open_for("lab")
+    assert resolved("", "", attended=True) == Choice(site="lab")
+    open_for("berlin")
+    assert resolved("", "", attended=True) == Choice(site="berlin")
+    choose(Choice(site="berlin", incident="y"))
+    monkeypatch.setenv(OPENED_FOR, "lab")
+    assert resolved("", "", attended=True) == Choice(site="lab")
+    open_for("berlin")
+    assert resolved("", "", attended=True) == Choice(site="berlin", incident="y")
 
 
 def test_a_path_is_kept_such_that_every_folder_finds_it(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
