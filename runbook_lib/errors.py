@@ -27,6 +27,7 @@
     │   ├── HostKeyUnknown                no host key is pinned for the server
     │   ├── HostKeyChanged                the server shows another host key than the pinned one
     │   ├── LoginRefused                  user name or password not accepted, or expired
+    │   │   └── LoginQuestion             something is asked, or another prompt stands, where the prompt should
     │   ├── VantageUnavailable            the server refuses SSH port forwarding
     │   ├── CommandRefused                the command line does not know or allow the command
     │   ├── AnswerNotUnderstood           an answer that no parser knows; the raw text is kept
@@ -201,6 +202,10 @@ class HostKeyChanged(DeviceError):
 
 class LoginRefused(DeviceError):
     """User name or password not accepted, or expired; not tried again."""
+
+
+class LoginQuestion(LoginRefused):
+    """The server asks something before its prompt, or the login ends at another prompt; it was not answered."""
 
 
 class VantageUnavailable(DeviceError):

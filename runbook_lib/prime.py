@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
 from functools import partial
 from typing import TypeVar
 
-from runbook_lib.console import Console, raise_if_refused
+from runbook_lib.ade_os.questions import DELETION, HA_REMOVAL, Reply, replies
+from runbook_lib.console import Console, no_reply, raise_if_refused
 from runbook_lib.errors import CommandRefused, ConnectionLost, DeletionRefused, DeviceError, LoginRefused, UsageError
 from runbook_lib.models import Answer, HaStatus, ProductVersion, TofuStore
 from runbook_lib.params import Deadlines, PiServer
@@ -32,14 +33,6 @@ HA_STATUS = ("ncs ha status", "ncs status")  # the next one where the server doe
 VERSION = "show version"
 REMOVE_HA = "ncs ha remove"
 
-YES = {
-    r"[(\[]\s*yes\s*[/|]\s*\[?no\]?\s*[)\]]\s*[?:>]?\s*$": "yes",
-    r"[(\[]\s*YES\s*[/|]\s*\[?NO\]?\s*[)\]]\s*[?:>]?\s*$": "YES",
-    r"(?i)[(\[]\s*\[?y\]?\s*[/|]\s*\[?n\]?\s*[)\]]\s*[?:>]?\s*$": "Y",
-    r"(?i)\b(?:are you sure|do you (?:really )?(?:want|wish)|continue|proceed|confirm)\b[^?]*\?\s*[:>]?\s*$": "yes",
-}
-"""Yes/no questions, as they end, and the yes. Any other question is not answered."""
-
 _KEY = re.compile(r"[A-Za-z0-9:\[][A-Za-z0-9.:_%\[\]-]{0,255}_(?P<port>[0-9]{1,9})")
 
 
@@ -47,14 +40,24 @@ class PrimeServer:
     """The primary or the secondary, named ``key``; nothing is contacted before the first verb.
 
     ``keep`` is called with every answer, those included that were not understood or broke off. ``ignore`` holds
-    the lines of a list that mean nothing, as the site's file says.
+    the lines of a list that mean nothing, and ``answers`` questions after a change with their answers, both as the
+    site's file says. ``tell`` is called with what is waited for while a command takes long.
     """
 
     def __init__(
-        self, key: str, server: PiServer, deadlines: Deadlines, keep: Keep, *, ignore: Iterable[str] = ()
+        self,
+        key: str,
+        server: PiServer,
+        deadlines: Deadlines,
+        keep: Keep,
+        *,
+        ignore: Iterable[str] = (),
+        answers: Mapping[str, str] | None = None,
     ) -> None:
         self.key = key
+        self.tell: Callable[[str], None] | None = None
         self._ignore = tuple(ignore)
+        self._answers = answers
         self._server = server
         self._deadlines = deadlines
         self._keep = keep
@@ -107,7 +110,9 @@ class PrimeServer:
         """
         self._refuse_bad_key(entry_key)
         console = await self.console()
-        answer = await self._run(console, DELETE_TOFU.format(key=entry_key), YES)
+        answer = await self._run(
+            console, DELETE_TOFU.format(key=entry_key), reply=replies(DELETION, entry_key, self._answers)
+        )
         self._keep(answer, None)
         return answer
 
@@ -118,7 +123,7 @@ class PrimeServer:
         ``DeviceError``, whose ``sent`` says whether the command had left. It is never sent again.
         """
         console = await self.console()
-        answer = await self._run(console, REMOVE_HA, YES)
+        answer = await self._run(console, REMOVE_HA, reply=replies(HA_REMOVAL, more=self._answers))
         self._keep(answer, None)
         return answer
 
@@ -141,9 +146,9 @@ class PrimeServer:
     async def _read(self, command: str, parse: Callable[[str, str, datetime], T]) -> T:
         console = await self.console()
         try:
-            answer = await self._run(console, command)
+            answer = await self._run(console, command, prove=True)
         except ConnectionLost:
-            answer = await self._run(await self.console(), command)
+            answer = await self._run(await self.console(), command, prove=True)
         parsed: T | None = None
         try:
             raise_if_refused(answer)
@@ -152,9 +157,10 @@ class PrimeServer:
             self._keep(answer, parsed)
         return parsed
 
-    async def _run(self, console: Console, command: str, answers: dict[str, str] | None = None) -> Answer:
+    async def _run(self, console: Console, command: str, *, reply: Reply = no_reply, prove: bool = False) -> Answer:
+        console.tell = self.tell
         try:
-            return await console.run(command, answers=answers, judge=False)
+            return await console.run(command, reply=reply, judge=False, prove=prove)
         except (DeviceError, asyncio.CancelledError):
             if console.unfinished is not None:
                 self._keep(console.unfinished, None)

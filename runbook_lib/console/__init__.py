@@ -4,5 +4,6 @@ Who answers at the other end is decided by the pinned host key alone; without it
 """
 
 from runbook_lib.console.command_line import Console, raise_if_refused
+from runbook_lib.console.dialog import no_reply
 
-__all__ = ["Console", "raise_if_refused"]
+__all__ = ["Console", "no_reply", "raise_if_refused"]

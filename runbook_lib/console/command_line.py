@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Mapping
+from collections.abc import Callable
 from datetime import UTC, datetime
 from types import TracebackType
 from typing import Any
 
 import asyncssh
 
+from runbook_lib.ade_os import reading
+from runbook_lib.ade_os.questions import Reply
 from runbook_lib.console import transport
 from runbook_lib.console.command import Command, command
-from runbook_lib.console.dialog import Dialog
+from runbook_lib.console.dialog import Dialog, no_reply
 from runbook_lib.console.feed import Feed
-from runbook_lib.console.tables import REFUSAL_LINES, REFUSALS, WHEN_LOGGING_IN
 from runbook_lib.console.transcript import Transcript
 from runbook_lib.errors import (
     CommandRefused,
@@ -23,6 +24,7 @@ from runbook_lib.errors import (
     DeviceError,
     DeviceSilent,
     DeviceUnreachable,
+    LoginQuestion,
     LoginRefused,
     RunbookError,
 )
@@ -39,11 +41,13 @@ class Console:
 
     ``prompt`` is the one learned at login. ``sent_commands`` are the commands that were handed to the
     connection, in order, secrets masked: what is not in it was not sent. ``unfinished`` is what had arrived
-    of the last answer where it did not come to its end; the session is closed then.
+    of the last answer where it did not come to its end; the session is closed then. ``tell`` is called with what is
+    waited for while a command takes long.
     """
 
     def __init__(self, server: str, connection: asyncssh.SSHClientConnection, feed: Feed, deadlines: Deadlines) -> None:
         self.server = server
+        self.tell: Callable[[str], None] | None = None
         self.prompt = ""
         self.sent_commands: list[str] = []
         self.unfinished: Answer | None = None
@@ -62,7 +66,7 @@ class Console:
         """
         connection = await transport.connect(server, address, access, connect_s=deadlines.connect_s)
         try:
-            feed = await _terminal(server, connection, deadlines.command_s)
+            feed = await _terminal(server, connection, deadlines.login_s)
             console = cls(server, connection, feed, deadlines)
             await console._greet(access.prompt_host)
         except BaseException as error:
@@ -90,26 +94,42 @@ class Console:
         self,
         text: str,
         *,
-        answers: Mapping[str, str] | None = None,
+        reply: Reply = no_reply,
         secret: SecretRef | None = None,
         deadline_s: float | None = None,
         judge: bool = True,
+        prove: bool = False,
     ) -> Answer:
         """Send a command once and return its answer; ``text`` without a line end.
 
-        ``answers`` maps patterns (searched in the last line, where the output stands still) to replies. With
-        ``secret`` the command holds ``{secret}`` in its place, and neither the answer nor an error shows it.
+        ``reply`` is asked what to type where the output stands still at a question. With ``prove`` the end of the
+        answer is proven by the prompt that answers an empty line: for reads only, since a question would take that
+        line for its answer. With ``secret`` the command holds ``{secret}`` in its place, and neither the answer nor
+        an error shows it.
         Raises ``UsageError``, ``ConnectionLost``, ``DeviceSilent``, ``AnswerNotUnderstood`` (an unforeseen
         question, 16 MB) with what had arrived in ``found`` and with ``sent`` saying whether the command had
         left, and, with ``judge``, ``CommandRefused``. After any but the first and the last the session is closed.
         """
         ready = await asyncio.to_thread(command, text, secret) if secret else command(text)
-        dialog = Dialog(server=self.server, answers=tuple((answers or {}).items()), echo=self._echoes is not False)
+        longest_s = deadline_s or self._deadlines.command_s
+        dialog = Dialog(
+            server=self.server,
+            reply=reply,
+            echo=self._echoes is not False,
+            prove=prove,
+            waiting=lambda seconds: self._tell(ready, seconds, longest_s),
+        )
         async with self._turn:
-            answer, _ = await self._exchange(ready, dialog, deadline_s or self._deadlines.command_s)
+            answer, _ = await self._exchange(ready, dialog, longest_s)
         if judge:
             raise_if_refused(answer)
         return answer
+
+    def _tell(self, ready: Command, seconds: float, longest_s: float) -> None:
+        if self.tell:
+            self.tell(
+                f"{self.server}: waiting for the answer to {ready.shown!r}, {seconds:.0f} s of at most {longest_s:g} s"
+            )
 
     async def open_channel(self, host: str, port: int) -> tuple[asyncssh.SSHReader[bytes], asyncssh.SSHWriter[bytes]]:
         """Connect to ``host``:``port`` through the server (SSH ``direct-tcpip``) and return the two ends.
@@ -154,15 +174,16 @@ class Console:
 
     async def _greet(self, prompt_host: str) -> None:
         """Wait for a prompt, turn paging off, and learn the prompt and the echo from how that is answered."""
-        login = Dialog(server=self.server, answers=WHEN_LOGGING_IN, echo=False, login=True, host=prompt_host)
+        login = Dialog(server=self.server, reply=reading.login_reply, echo=False, login=True, host=prompt_host)
         banner = Transcript()
         try:
-            await login.lead(self._feed, banner, self._deadlines.command_s)
+            await login.lead(self._feed, banner, self._deadlines.login_s, setting="login_s")
+            paging = Dialog(server=self.server, reply=reading.login_reply, login=True, host=prompt_host)
+            answer, transcript = await self._exchange(command("terminal length 0"), paging, self._deadlines.login_s)
+            _raise_if_asked(answer)
         except RunbookError as error:
-            error.found = banner.text() or error.found
+            error.found = "\n".join(text for text in (banner.text().strip(), error.found) if text)
             raise
-        paging = Dialog(server=self.server, answers=WHEN_LOGGING_IN, login=True, host=prompt_host)
-        _, transcript = await self._exchange(command("terminal length 0"), paging, self._deadlines.command_s)
         self.prompt = transcript.prompt
         self._echoes = transcript.echoed
         self.sent_commands.clear()
@@ -259,9 +280,24 @@ def _no_session(server: str, error: asyncssh.Error) -> ConnectionLost | LoginRef
     )
 
 
+def _raise_if_asked(answer: Answer) -> None:
+    if reading.wants_yes_or_no(answer.text):
+        raise LoginQuestion(
+            "the server asks a yes/no question before its prompt, and takes commands for answers; it got no yes",
+            where=answer.server,
+            found=answer.text.strip(),
+            next_step="log in by hand with the same user, read what it asks and decide there; what an answer would do"
+            " is not known, so none is given here",
+        )
+
+
 def raise_if_refused(answer: Answer) -> None:
-    """Raise ``CommandRefused`` where the answer says that the command line does not know or allow the command."""
-    if len(answer.text.strip().splitlines()) <= REFUSAL_LINES and REFUSALS.search(answer.text):
+    """Raise where the answer is no answer to the command.
+
+    ``CommandRefused``: the command line does not know or allow it. ``LoginQuestion``: a yes/no question took it.
+    """
+    _raise_if_asked(answer)
+    if reading.is_refusal(answer.text):
         refused = CommandRefused(
             f"the server's command line does not know or allow {answer.command!r}",
             where=answer.server,

@@ -3,65 +3,94 @@
 from __future__ import annotations
 
 import asyncio
-import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from runbook_lib.ade_os import reading
+from runbook_lib.ade_os.questions import Reply, is_yes_no
+from runbook_lib.ade_os.tables import unfolded
 from runbook_lib.console.feed import LARGEST, Feed
-from runbook_lib.console.tables import EXPIRED, PAGERS, PROMPT_SHAPE, QUESTION
 from runbook_lib.console.text import plain
 from runbook_lib.console.transcript import Transcript
-from runbook_lib.errors import AnswerNotUnderstood, ConnectionLost, DeviceSilent, LoginRefused
+from runbook_lib.errors import (
+    AnswerNotUnderstood,
+    ConnectionLost,
+    DeviceError,
+    DeviceSilent,
+    LoginQuestion,
+    LoginRefused,
+)
 
 PAGER_SETTLE_S = 0.03  # where the pager is none after all, its space is a blank at the prompt
+PROVEN_SETTLE_S = 0.1  # behind a prompt that came when it was asked for
 # For a prompt behind other text on its line, or without the echo that is usual here. Waiting longer could tell no more:
-# a command that goes on prints no prompt, and what comes late is found by the next command before it is sent.
+# a command that goes on prints no prompt, and what comes late is found by the next command before it is sent. For a
+# question that is nobody's, too.
 DOUBTFUL_SETTLE_S = 1.0
+PROGRESS_S = 5.0
 MOST_REPLIES = 4
+MOST_PROOFS = 8
+
+Act = Callable[[Feed, Transcript], bool]
+
+
+def no_reply(text: str) -> None:
+    """Answer no question."""
+    del text
 
 
 @dataclass(kw_only=True)
 class Dialog:
     """How one exchange is to be led.
 
-    ``answers`` are pairs of a pattern, searched in the last line, and what is typed in reply. ``echo`` says
+    ``reply`` is asked what to type where the output stands still at what may be a question. ``echo`` says
     whether the command's echo belongs to the answer. With ``login`` any prompt of the published shape ends
-    it (that of ``host`` only, where it is given), and the words of an expired password do too.
+    it (that of ``host`` only, where it is given), and any question, another prompt and the words of an expired
+    password do too. With ``prove`` the end is proven: an empty line is sent, and the prompt has to come again
+    with nothing else before it. ``waiting`` is called every few seconds with how long there was nothing to end it.
     """
 
     server: str
-    answers: Sequence[tuple[str, str]] = ()
+    reply: Reply = no_reply
     echo: bool = True
     login: bool = False
     host: str = ""
+    prove: bool = False
+    waiting: Callable[[float], None] | None = None
     _replies: int = field(default=0, init=False)
 
-    async def lead(self, feed: Feed, transcript: Transcript, deadline_s: float) -> None:
-        """Read until the end of the answer.
+    async def lead(self, feed: Feed, transcript: Transcript, deadline_s: float, *, setting: str = "command_s") -> None:
+        """Read until the end of the answer, for at most ``deadline_s``, which ``setting`` of the site's file says.
 
-        Raises ``ConnectionLost``, ``DeviceSilent``, ``LoginRefused`` (with ``login``) or
+        Raises ``ConnectionLost``, ``DeviceSilent``, ``LoginRefused`` or ``LoginQuestion`` (with ``login``), or
         ``AnswerNotUnderstood``, for an unforeseen question and for more than 16 MB.
         """
         clock = asyncio.get_running_loop().time
-        end = clock() + deadline_s
+        begun = quiet_since = clock()
+        end, tick = begun + deadline_s, begun + PROGRESS_S
         while True:
             settle_s, act = self._next(transcript)
-            remaining_s = end - clock()
-            if remaining_s <= 0:
-                raise self._silent(transcript, deadline_s)
-            if await feed.wait(min(settle_s, remaining_s)):
+            now = clock()
+            if now >= end:
+                raise self._silent(transcript, deadline_s, setting)
+            if await feed.wait(min(quiet_since + settle_s, end, tick) - now):
                 self._take(feed, transcript, clock())
-            elif remaining_s <= settle_s:
-                raise self._silent(transcript, deadline_s)
-            elif act(feed, transcript):
-                return
+                quiet_since = clock()
+            elif (now := clock()) >= quiet_since + settle_s:
+                if act(feed, transcript):
+                    return
+                quiet_since = now
+            elif now >= tick:
+                tick = now + PROGRESS_S
+                if self.waiting:
+                    self.waiting(now - begun)
 
     def _take(self, feed: Feed, transcript: Transcript, at: float) -> None:
         data = feed.take()
         if data:
             transcript.add(data, at)
         elif feed.closed:
-            raise self._lost(feed)
+            raise self._lost(feed, transcript)
         if len(transcript.raw) > LARGEST:
             raise AnswerNotUnderstood(
                 f"the answer is longer than {LARGEST // 2**20} MB",
@@ -69,32 +98,47 @@ class Dialog:
                 next_step="run the command by hand",
             )
 
-    def _next(self, transcript: Transcript) -> tuple[float, Callable[[Feed, Transcript], bool]]:
+    def _next(self, transcript: Transcript) -> tuple[float, Act]:
         """How long to wait for more, and what to do if nothing comes."""
         line = transcript.last_line
-        if PAGERS.fullmatch(line.strip()):
+        if reading.is_pager(line):
             return PAGER_SETTLE_S, self._turn_page
         if self._is_prompt(line, transcript):
-            usual = not self.echo or transcript.echoed
-            return transcript.settle_s if usual else max(transcript.settle_s, DOUBTFUL_SETTLE_S), self._finish
+            return self._end_settle_s(transcript), self._finish
         if not self.login and transcript.glued:
             return max(transcript.settle_s, DOUBTFUL_SETTLE_S), self._finish
-        if line.strip() and self._reply_to(line) is not None:
+        if self.login and reading.wants_yes_or_no(transcript.said[-200:]):
+            return DOUBTFUL_SETTLE_S, self._asked
+        if not line.strip():
+            return float("inf"), self._finish
+        if self._reply_to(transcript) is not None:
             return transcript.settle_s, self._reply
-        if self.login and QUESTION.search(line) and EXPIRED.search(plain(bytes(transcript.raw[-4096:]))):
-            return transcript.settle_s, self._expired
+        if self._asks(transcript):
+            return max(transcript.settle_s, DOUBTFUL_SETTLE_S), self._asked
+        if self.login and reading.is_other_prompt(line):
+            return DOUBTFUL_SETTLE_S, self._elsewhere
         return float("inf"), self._finish
 
     def _is_prompt(self, line: str, transcript: Transcript) -> bool:
         if self.login:
-            shape = PROMPT_SHAPE.fullmatch(line.strip())
-            return shape is not None and self.host in ("", shape["host"])
+            host = reading.prompt_host(line)
+            return host is not None and self.host in ("", host)
         return line.rstrip() == transcript.prompt.rstrip()
 
-    def _reply_to(self, line: str) -> str | None:
-        if self._replies >= MOST_REPLIES:
-            return None
-        return next((reply for pattern, reply in self.answers if re.search(pattern, line)), None)
+    def _end_settle_s(self, transcript: Transcript) -> float:
+        if transcript.is_proven:
+            return max(PROVEN_SETTLE_S, transcript.settle_s if transcript.trickles else 0.0)
+        if self.echo and not transcript.echoed:
+            return max(transcript.settle_s, DOUBTFUL_SETTLE_S)
+        asks = self.prove and not transcript.trickles and not transcript.proofs
+        return PAGER_SETTLE_S if asks else transcript.settle_s
+
+    def _asks(self, transcript: Transcript) -> bool:
+        said = transcript.said if transcript.last_line.strip() else ""
+        return is_yes_no(said) or reading.is_asking(said)
+
+    def _reply_to(self, transcript: Transcript) -> str | None:
+        return self.reply(transcript.said) if self._replies < MOST_REPLIES else None
 
     def _turn_page(self, feed: Feed, transcript: Transcript) -> bool:
         transcript.turn_page()
@@ -102,41 +146,80 @@ class Dialog:
         return False
 
     def _reply(self, feed: Feed, transcript: Transcript) -> bool:
-        reply = self._reply_to(transcript.last_line) or ""
+        reply = self._reply_to(transcript) or ""
         self._replies += 1
         transcript.answered(reply)
         feed.write(reply.encode() + b"\n")
         return False
 
     def _finish(self, feed: Feed, transcript: Transcript) -> bool:
-        del feed
         if self.login:
             transcript.prompt = transcript.last_line.rstrip() + " "
-        return True
+        if not self.prove or transcript.is_proven:
+            return True
+        if transcript.proofs >= MOST_PROOFS:
+            raise AnswerNotUnderstood(
+                "the answer goes on behind every prompt; its end cannot be told",
+                where=self.server,
+                next_step="run the command by hand",
+            )
+        transcript.ask_for_proof()
+        feed.write(b"\n")
+        return False
 
-    def _expired(self, feed: Feed, transcript: Transcript) -> bool:
+    def _asked(self, feed: Feed, transcript: Transcript) -> bool:
         del feed
-        raise LoginRefused(
-            "the server wants a new password before it lets the user in",
+        if self.login:
+            raise self._at_login(transcript)
+        raise self._question(transcript)
+
+    def _elsewhere(self, feed: Feed, transcript: Transcript) -> bool:
+        del feed
+        raise LoginQuestion(
+            f"the login ended at {transcript.last_line.strip()!r}, which is not the prompt of the command line",
             where=self.server,
             found=transcript.text(),
-            next_step="log in by hand, change the password, and put the new one where the site's file refers to",
+            next_step="log in by hand and look which shell the user gets; what is needed is the ADE-OS command line,"
+            " whose prompt is <hostname>/<user>#",
         )
 
-    def _silent(self, transcript: Transcript, deadline_s: float) -> AnswerNotUnderstood | DeviceSilent:
-        if QUESTION.search(transcript.last_line):
-            return AnswerNotUnderstood(
-                "the server asked something that nobody foresaw; it was not answered, and the session was closed",
+    def _at_login(self, transcript: Transcript) -> LoginRefused:
+        if reading.is_expired(plain(bytes(transcript.raw[-4096:]))):
+            return LoginRefused(
+                "the server wants a new password before it lets the user in, or the account has expired",
                 where=self.server,
-                next_step="run the command by hand to see what it asks",
+                found=transcript.text(),
+                next_step="log in by hand, change the password, and put the new one where the site's file refers to",
             )
+        return LoginQuestion(
+            "the server asks something before its prompt; it was not answered, and the session was closed",
+            where=self.server,
+            found=transcript.text(),
+            next_step="log in by hand with the same user, read what it asks and decide there; what an answer would do"
+            " is not known, so none is given here",
+        )
+
+    def _question(self, transcript: Transcript) -> AnswerNotUnderstood:
+        asked = unfolded(transcript.said)[-300:]
+        return AnswerNotUnderstood(
+            f"the server asked something that nobody foresaw, {asked!r}; it got no answer, and the session is closed",
+            where=self.server,
+            next_step="run the command by hand to see what it asks. If it is about the deletion or HA removal that was"
+            ' sent and nothing else, answer it in the site\'s file: answers: {"<the question>": "<the answer>"}',
+        )
+
+    def _silent(self, transcript: Transcript, deadline_s: float, setting: str) -> DeviceError:
+        if self._asks(transcript) or transcript.last_line.rstrip().endswith(":"):
+            return self._at_login(transcript) if self.login else self._question(transcript)
         return DeviceSilent(
             f"no end of the answer within {deadline_s:g} s (no prompt stood at the end)",
             where=self.server,
-            next_step="look whether the server is overloaded; the site's file sets the time, deadlines: command_s",
+            next_step=f"look whether the server is overloaded; the site's file sets the time, deadlines: {setting}",
         )
 
-    def _lost(self, feed: Feed) -> ConnectionLost:
+    def _lost(self, feed: Feed, transcript: Transcript) -> ConnectionLost | LoginRefused:
+        if self.login and reading.is_expired(plain(bytes(transcript.raw[-4096:]))):
+            return self._at_login(transcript)
         cause = f" ({feed.cause})" if feed.cause and str(feed.cause) else ""
         return ConnectionLost(
             f"the connection ended in the middle of an answer{cause}",

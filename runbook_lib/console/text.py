@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
-from runbook_lib.console.tables import ERASED
+from runbook_lib.ade_os.tables import ERASED, PROMPT
 
 _CONTROL = re.compile(
     r"\x1b(?:"
@@ -15,12 +15,13 @@ _CONTROL = re.compile(
     r"|[=>78cDEHMNOZ]"
     r")"
 )
+_PROMPT = re.sub(r"\?P<\w+>", "?:", PROMPT)
 _LINE_END = re.compile(r"\r*\n\r*|\r+")
 
 
 def plain(raw: bytes) -> str:
-    """Decode (UTF-8, with replacement), take control sequences out, make every line end ``\\n``."""
-    return _LINE_END.sub("\n", _CONTROL.sub("", raw.decode("utf-8", "replace")))
+    r"""Decode (UTF-8; other bytes as ``\xff``), take control sequences out, make every line end a line feed."""
+    return _LINE_END.sub("\n", _CONTROL.sub("", raw.decode("utf-8", "backslashreplace")))
 
 
 def without_pagers(raw: bytes, spans: Iterable[tuple[int, int]]) -> bytes:
@@ -57,7 +58,8 @@ def echo_end(text: str, command: str, prompt: str) -> int | None:
     if not command:
         return None
     head = text[: 4 * len(command) + 4096]
-    begin = rf"(?:^|\n)(?:{re.escape(prompt.rstrip())}[ ]*)?" if prompt else r"(?:^|\n)(?:\S+#[ ]*)?"
+    shown = re.escape(prompt.rstrip()) if prompt else _PROMPT
+    begin = rf"(?:^|\n)(?:{shown}[ ]*)?"
     exact = re.search(rf"{begin}{re.escape(command)}[ ]*\n", head)
     if exact is None:
         broken = r"\s*".join(re.escape(char) for char in command if not char.isspace())

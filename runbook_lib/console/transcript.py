@@ -12,6 +12,7 @@ from runbook_lib.console.text import echo_end, plain, typed, without_pagers
 SETTLE_S = 0.15
 SLOWEST_SETTLE_S = 5.0
 _TAIL = 1024  # a longer line is neither prompt nor question
+_SAID = 8192
 
 
 class Transcript:
@@ -26,12 +27,14 @@ class Transcript:
         self.prompt = prompt
         self.raw = bytearray(stray)
         self.questions: list[tuple[str, str]] = []
+        self.proofs = 0
         self._begin = len(stray)
         self._floor = len(stray)  # what stands before has been dealt with
         self._pagers: list[tuple[int, int]] = []
         self._gaps: deque[float] = deque(maxlen=8)
         self._last_at: float | None = None
         self._echoed = False
+        self._end: int | None = None  # where the answer ends, as far as that was asked for
 
     def add(self, data: bytes, at: float) -> None:
         """Take in what arrived at the time ``at``, in seconds of a clock that only goes forward."""
@@ -49,12 +52,23 @@ class Transcript:
         return min(max(SETTLE_S, 3 * usual), SLOWEST_SETTLE_S)
 
     @property
+    def trickles(self) -> bool:
+        """Whether the bytes come so slowly that pauses between them are usual."""
+        return self.settle_s > SETTLE_S
+
+    @property
     def last_line(self) -> str:
         """The unfinished line at the end as a terminal shows it; empty where there is none."""
         start = self._line_start()
         if len(self.raw) - start > _TAIL:
             return ""
         return typed(plain(bytes(self.raw[start:])))
+
+    @property
+    def said(self) -> str:
+        """What was printed since the command, or since the last reply, without the command; at most 8 KB of it."""
+        text = plain(bytes(self.raw[max(self._floor, self._begin) :][-_SAID:]))
+        return text[echo_end(text, self.command, self.prompt) or 0 :].replace(self.command or "\0", "")
 
     @property
     def glued(self) -> bool:
@@ -70,6 +84,19 @@ class Transcript:
             self._echoed = echo_end(head, self.command, self.prompt) is not None
         return self._echoed
 
+    @property
+    def is_proven(self) -> bool:
+        """Whether, since the end was asked for, nothing came but the prompt, once at least."""
+        if self._end is None:
+            return False
+        since, prompt = plain(bytes(self.raw[self._end :])), self.prompt.rstrip()
+        return prompt in since and not since.replace(prompt, "").strip()
+
+    def ask_for_proof(self) -> None:
+        """The prompt stands at the end, and an empty line was sent; the answer ends here if only prompts follow."""
+        self.proofs += 1
+        self._end = self._floor = len(self.raw)
+
     def turn_page(self) -> None:
         """The unfinished line is a pager's, and a space was sent."""
         self._pagers.append((self._line_start(), len(self.raw)))
@@ -81,22 +108,27 @@ class Transcript:
         self._floor = len(self.raw)
 
     def raw_answer(self) -> bytes:
-        """Every byte that arrived, without the prompt at the end."""
+        """Every byte that arrived up to the end of the answer, without the prompt there."""
+        raw = self._whole
         shown = re.escape(self.prompt.rstrip().encode())
-        standing = re.search(shown + rb"[ ]*(?:\x1b\[[0-9;]*[A-Za-z])*[ ]*\Z", self.raw[-_TAIL:]) if shown else None
-        return bytes(self.raw[: len(self.raw) - len(standing.group())]) if standing else bytes(self.raw)
+        standing = re.search(shown + rb"[ ]*(?:\x1b\[[0-9;]*[A-Za-z])*[ ]*\Z", raw[-_TAIL:]) if shown else None
+        return raw[: len(raw) - len(standing.group())] if standing else raw
 
     def text(self) -> str:
         """The answer as text, without echo, paging and the prompt at the end.
 
         A last line that the device left open before its prompt stays open: a list that was cut must not look whole.
         """
-        text = plain(without_pagers(bytes(self.raw), self._pagers)[self._begin :])
+        text = plain(without_pagers(self._whole, self._pagers)[self._begin :])
         text = text[echo_end(text, self.command, self.prompt) or 0 :]
         shown = self.prompt.rstrip()
         if not shown or not text.rstrip(" ").endswith(shown):
             return text
         return text.rstrip(" ").removesuffix(shown)
+
+    @property
+    def _whole(self) -> bytes:
+        return bytes(self.raw[: self._end] if self.is_proven else self.raw)
 
     def _line_start(self) -> int:
         start = max(self.raw.rfind(b"\n", self._floor), self.raw.rfind(b"\r", self._floor)) + 1

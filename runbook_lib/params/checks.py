@@ -12,7 +12,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from runbook_lib.params.source import Document, Value, Where, dotted
-from runbook_lib.params.wording import check_labels, check_states
+from runbook_lib.params.wording import check_answers, check_labels, check_states
 
 MOST_ISE_SERVERS = 2
 _RESERVED = ("primary", "secondary")
@@ -27,6 +27,7 @@ def check_together(document: Document, folder: Path) -> None:
     _lab_is_loopback(document)
     check_labels(document)
     check_states(document)
+    check_answers(document)
     _files(document, folder)
 
 

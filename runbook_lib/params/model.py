@@ -148,11 +148,13 @@ class Policy(Section):
 
 
 class Deadlines(Section):
-    """Seconds. ``settle_s``: how long entries and HA states may take to come back; ``quiet_s``: how long the
-    logs are watched for new mismatches at the end."""
+    """Seconds. ``login_s``: from the accepted password to the prompt; ``command_s``: from a command to the whole of
+    its answer, whatever arrives meanwhile; ``settle_s``: how long entries and HA states may take to come back;
+    ``quiet_s``: how long the logs are watched for new mismatches at the end."""
 
     connect_s: Seconds = 15.0
-    command_s: Seconds = 60.0
+    login_s: Seconds = 60.0
+    command_s: Seconds = 300.0
     probe_s: Seconds = 15.0
     probe_spacing_s: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 2.0
     page_s: Seconds = 60.0
@@ -196,6 +198,7 @@ class Site(Section):
     rules: FilePath | None = None
     timestamp: TimeStamping | None = None
     labels: dict[str, tuple[Line, ...]] = {}
+    answers: dict[Line, Line] = {}
     listing: Listing = Listing()
     ha_states: dict[Line, Literal["healthy", "in transition", "broken", "not configured"]] = {}
 

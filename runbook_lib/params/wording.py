@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import difflib
 
+from runbook_lib.ade_os.questions import is_about_ours
 from runbook_lib.params.source import Document
 
 LABEL_KEYS = (
@@ -97,6 +98,18 @@ def check_labels(document: Document) -> None:
             near = difflib.get_close_matches(key, LABEL_KEYS, n=1)
             meant = f"did you mean {near[0]}? " if near else ""
             document.problem(("labels", key), f"unknown key; {meant}known here: {', '.join(LABEL_KEYS)}")
+
+
+def check_answers(document: Document) -> None:
+    """A question is answered after our own two changes alone, so one about anything else must not be answered here."""
+    given = document.data.get("answers")
+    for question in given if isinstance(given, dict) else ():
+        if isinstance(question, str) and not is_about_ours(question):
+            document.problem(
+                ("answers", question),
+                "is not about the deletion of one entry or the removal of HA, or speaks of something else too; such a"
+                " question is never answered from here",
+            )
 
 
 def check_states(document: Document) -> None:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import re
 
+from runbook_lib.ade_os.tables import PROMPT
 from runbook_lib.errors import AnswerNotUnderstood
 
 FOUND_LIMIT = 2000
-_PROMPT = r"[^\s/#;=]{1,255}/[^\s/#;=]{1,64}[#>]"
-_ECHO = re.compile(rf"(?:{_PROMPT}[ \t]*)?(?:ncs|show)[ \t].*")
-_PROMPT_ALONE = re.compile(rf"{_PROMPT}[ \t]*")
+_ECHO = re.compile(rf"(?:{PROMPT}[ \t]*)?(?:ncs|show)[ \t].*")
+_PROMPT_ALONE = re.compile(rf"{PROMPT}[ \t]*")
 
 
 def not_understood(what: str, text: str, *, server: str, next_step: str) -> AnswerNotUnderstood:

@@ -25,7 +25,7 @@ from collections import Counter
 from collections.abc import Iterable
 from datetime import datetime
 
-from runbook_lib.ade_os import line_pattern
+from runbook_lib.ade_os.tables import line_pattern
 from runbook_lib.errors import AnswerNotUnderstood
 from runbook_lib.models import TofuEntry, TofuStore
 from runbook_lib.parse._answers import not_understood, split_answer

@@ -24,7 +24,14 @@ class Devices:
         self._site = site
         self._looks = looks
         self._primes = {
-            key: PrimeServer(key, pi_server(site, key), deadlines=site.deadlines, keep=keep, ignore=site.listing.ignore)
+            key: PrimeServer(
+                key,
+                pi_server(site, key),
+                deadlines=site.deadlines,
+                keep=keep,
+                ignore=site.listing.ignore,
+                answers=site.answers,
+            )
             for key in PI_SERVERS
         }
         self._others: dict[str, Console] = {}

@@ -66,6 +66,8 @@ class Terminal:
         while True:
             self.write(self.ade.prompt)
             line = (await self.read_line()).decode()
+            if not line:
+                continue
             self.ade.commands.append(line)
             if line == "exit":
                 return

@@ -21,6 +21,7 @@ from runbook_lib.errors import (
     DeviceUnreachable,
     HostKeyChanged,
     HostKeyUnknown,
+    LoginQuestion,
     LoginRefused,
     RunbookError,
     SecretUnavailable,
@@ -84,7 +85,7 @@ def test_the_answer_keeps_the_raw_bytes() -> None:
         async with FakeAde({"show": b"\x1b[31mr\xff\x1b[0m\r\n"}) as ade, await login(ade) as console:
             answer = await console.run("show")
         assert answer.raw == b"show\r\n\x1b[31mr\xff\x1b[0m\r\n"
-        assert answer.text == "r\ufffd\n"
+        assert answer.text == "r\\xff\n"
         assert (answer.server, answer.command, answer.questions) == ("primary", "show", ())
         assert answer.started_utc <= answer.finished_utc
 
@@ -209,6 +210,65 @@ def test_a_command_with_control_characters_is_never_sent(command: str) -> None:
     run(talk())
 
 
+# -- the end of an answer ------------------------------------------------------------------------
+
+
+def test_a_prompt_inside_a_list_followed_by_a_pause_does_not_end_it() -> None:
+    """It never takes a prompt inside a list for the list's end, however long the list pauses behind it.
+
+    An empty line asks for the prompt again; what comes before it belongs to the answer, and the next answer is its own.
+    """
+
+    async def show(terminal: Terminal) -> None:
+        terminal.write(b"one\r\nprime-pri/admin# ")
+        await pass_by(LONGER_THAN_A_PROMPT_S)
+        terminal.write(b"\r\nprime-pri/admin# \r\ntwo\r\nprime-pri/admin# ")
+        await pass_by(LONGER_THAN_A_PROMPT_S)
+        terminal.write(b"\r\nthree\r\n")
+
+    async def talk() -> None:
+        async with FakeAde({"show": show, "next": b"x\r\n"}) as ade, await login(ade) as console:
+            answer = await console.run("show", prove=True)
+            assert [line for line in answer.text.split("\n") if line.strip() not in ("", "prime-pri/admin#")] == [
+                "one",
+                "two",
+                "three",
+            ]
+            assert (await console.run("next", prove=True)).text == "x\n"
+
+    run(talk())
+
+
+@pytest.mark.parametrize("echo", [True, False])
+def test_a_proven_answer_is_that_of_the_command_alone(echo: bool) -> None:
+    """The empty line and the prompts that prove the end are no part of the answer, nor of its raw bytes."""
+
+    async def talk() -> None:
+        async with FakeAde({"show": b"one\r\n"}, echo=echo) as ade, await login(ade) as console:
+            for _ in range(2):
+                answer = await console.run("show", prove=True)
+                assert answer.text == "one\n"
+                assert answer.raw == (b"show\r\none\r\n" if echo else b"one\r\n")
+
+    run(talk())
+
+
+def test_an_answer_that_goes_on_behind_every_prompt_is_given_up() -> None:
+    """A server that draws the prompt and more text for ever does not keep the client."""
+
+    async def show(terminal: Terminal) -> None:
+        while True:
+            terminal.write(b"more\r\nprime-pri/admin# ")
+            await terminal.read()
+
+    async def talk() -> None:
+        async with FakeAde({"show": show}) as ade, await login(ade) as console:
+            with pytest.raises(AnswerNotUnderstood, match="goes on"):
+                await console.run("show", prove=True)
+
+    run(talk())
+
+
 # -- questions ---------------------------------------------------------------------------------
 
 
@@ -222,7 +282,7 @@ def test_a_foreseen_question_is_answered_and_recorded() -> None:
 
     async def talk() -> None:
         async with FakeAde({"delete": delete}) as ade, await login(ade) as console:
-            answer = await console.run("delete", answers={r"\(yes/no\) ?: *$": "yes"})
+            answer = await console.run("delete", reply=lambda text: "yes" if text.endswith("(yes/no) : ") else None)
         assert answer.questions == (("Are you sure? (yes/no) :", "yes"),)
         assert answer.text == "Host x_443 will go.\nAre you sure? (yes/no) : yes\nyou said yes\n"
 
@@ -260,7 +320,7 @@ def test_a_question_that_comes_again_and_again_is_given_up() -> None:
     async def talk() -> None:
         async with FakeAde({"delete": delete}) as ade, await login(ade, deadlines=QUICK) as console:
             with pytest.raises(AnswerNotUnderstood):
-                await console.run("delete", answers={r"\(y/n\)": "y"}, deadline_s=10)
+                await console.run("delete", reply=lambda text: "y")
             assert console.unfinished is not None
             assert len(console.unfinished.questions) == 4
 
@@ -405,6 +465,86 @@ def test_endless_output_is_given_up() -> None:
     error = failing(FakeAde({"show": show}), "show", deadlines=Deadlines(command_s=60))
     assert isinstance(error, AnswerNotUnderstood)
     assert "16 MB" in error.what
+
+
+# -- questions and other prompts before the prompt ------------------------------------------------
+
+
+def asking(words: bytes) -> tuple[FakeAde, list[bytes]]:
+    """A server that prints ``words`` in the place of its prompt, and what is typed then."""
+    typed: list[bytes] = []
+
+    async def ask_first(terminal: Terminal) -> None:
+        terminal.write(words)
+        await pass_by(LONGER_THAN_A_PROMPT_S)
+        while True:
+            typed.append(await terminal.read())
+
+    return FakeAde(before_prompt=ask_first), typed
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        b"You have unsaved changes.\r\nDo you want to keep them? (yes/no) [no] ? ",
+        b"Accept the terms of use? (Yes/No): ",
+        b"Press [y/n] to accept: ",
+        b"Enter shell access password : ",
+        b"ade # ",
+        b"Last login: now\r\n[root@prime-pri ~]# ",
+    ],
+)
+def test_whatever_is_asked_before_the_prompt_is_a_stop_with_its_words(words: bytes) -> None:
+    """It never answers a question that is asked before the prompt, and never types a command into it.
+
+    A yes/no question, a shell's prompt: an error of its own shows them, at once, and nothing was typed.
+    """
+    ade, typed = asking(words)
+    error = failing(ade)
+    assert isinstance(error, LoginQuestion)
+    assert words.decode().replace("\r\n", "\n").strip() in error.found
+    assert typed == []
+    assert not error.sent
+
+
+def test_a_question_that_nobody_saw_shows_by_what_it_says_of_a_command() -> None:
+    """Where the first command is taken for an answer, the server's complaint is the stop's own reason."""
+
+    async def complain(terminal: Terminal) -> None:
+        terminal.write(b"ERROR : Please enter Yes or No\r\n")
+        await pass_by(LONGER_THAN_A_PROMPT_S)
+        await terminal.process.stdin.read()
+
+    async def welcome(terminal: Terminal) -> None:
+        terminal.write(b"A session is open elsewhere, end it\r\n")
+
+    ade = FakeAde({"terminal length 0": complain}, before_prompt=welcome)
+    error = failing(ade)
+    assert isinstance(error, LoginQuestion)
+    assert "A session is open elsewhere" in error.found
+    assert "Please enter Yes or No" in error.found
+    assert ade.commands == ["terminal length 0"]
+
+
+def test_an_account_that_expired_is_said_in_the_servers_words() -> None:
+    """A server that says so and hangs up, and one that falls mute: its last words are in the error."""
+
+    async def hang_up(terminal: Terminal) -> None:
+        terminal.write(b"Your account has expired; please contact your system administrator\r\n")
+        terminal.process.exit(1)
+        await asyncio.Event().wait()
+
+    async def fall_mute(terminal: Terminal) -> None:
+        terminal.write(b"Waiting for the licence server\r\n")
+        await silence()
+
+    expired = failing(FakeAde(before_prompt=hang_up))
+    assert isinstance(expired, LoginRefused)
+    assert "account has expired" in expired.found
+    mute = failing(FakeAde(before_prompt=fall_mute))
+    assert isinstance(mute, DeviceSilent)
+    assert "Waiting for the licence server" in mute.found
+    assert "login_s" in mute.next_step
 
 
 # -- login -------------------------------------------------------------------------------------

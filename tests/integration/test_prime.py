@@ -201,7 +201,9 @@ def test_a_deletion_is_one_command_and_judges_no_answer(answer: bytes) -> None:
         ("Delete the certificate of 10.0.0.2? (yes/no) : ", "yes"),
         ("Really delete? [YES/NO]: ", "YES"),
         ("Do you wish to continue? (Y/N) ", "Y"),
-        ("Continue [y/N]? ", "Y"),
+        ("Continue [y/N]? ", "y"),
+        ("Proceed? (yes/no) [no]: ", "yes"),
+        ("Delete 10.0.0.2_8082 Y/N [N]:", "Y"),
         ("Are you sure? ", "yes"),
     ],
 )
@@ -235,6 +237,76 @@ def test_another_question_is_not_answered() -> None:
 
     ((answer, _),) = with_prime(FakeAde({DELETE: delete}), story)
     assert answer.text == "Delete which one (1-3): "
+
+
+@pytest.mark.parametrize(
+    "question",
+    [
+        "Erase all data and continue? (yes/no) [no]: ",
+        "This restarts the services.\r\nProceed? (yes/no) [no] ? ",
+        "Delete 10.0.0.9_8082? [y/n] ",
+    ],
+)
+def test_a_question_about_anything_else_is_shown_at_once_and_gets_no_yes(question: str) -> None:
+    """A deletion that asks to erase, to restart, or for another entry gets no answer.
+
+    The error holds the question word for word and comes before the deadline, with the key of the site's file.
+    """
+
+    async def delete(terminal: Terminal) -> None:
+        terminal.write(question.encode())
+        assert await terminal.process.stdin.read() == b""
+
+    async def story(prime: PrimeServer) -> None:
+        with pytest.raises(AnswerNotUnderstood) as caught:
+            await prime.delete_tofu("10.0.0.2_8082")
+        assert " ".join(question.split()) in caught.value.what
+        assert "answers:" in caught.value.next_step
+        assert caught.value.sent
+
+    with_prime(FakeAde({DELETE: delete}), story, Deadlines(command_s=600))
+
+
+def test_a_sites_own_answer_is_given_to_its_exact_question() -> None:
+    """``answers:`` in the site's file answer a question after a deletion, with the entry in the place of {key}."""
+    replies = []
+
+    async def delete(terminal: Terminal) -> None:
+        terminal.write(b"Remove 10.0.0.2_8082: [C]onfirm or [A]bort: ")
+        replies.append((await terminal.read_line()).decode())
+
+    async def talk() -> None:
+        async with FakeAde({DELETE: delete}) as ade:
+            server = PiServer(address="127.0.0.1", ssh=ade.access())
+            answers = {"Remove {key}: [C]onfirm or [A]bort:": "C"}
+            prime = PrimeServer("primary", server, QUICK, lambda answer, parsed: None, answers=answers)
+            await prime.delete_tofu("10.0.0.2_8082")
+            await prime.close()
+
+    asyncio.run(talk())
+    assert replies == ["C"]
+
+
+def test_a_long_command_says_what_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    """While a command takes its time, the server, the command and the deadline are told again and again."""
+    monkeypatch.setattr("runbook_lib.console.dialog.PROGRESS_S", 0.05)
+    told: list[str] = []
+    heard = asyncio.Event()
+
+    def tell(words: str) -> None:
+        told.append(words)
+        heard.set()
+
+    async def delete(terminal: Terminal) -> None:
+        await heard.wait()
+
+    async def story(prime: PrimeServer) -> None:
+        prime.tell = tell
+        await prime.delete_tofu("10.0.0.2_8082")
+
+    with_prime(FakeAde({DELETE: delete}), story, Deadlines(command_s=240))
+    assert told[0].startswith(f"primary: waiting for the answer to '{DELETE}'")
+    assert "of at most 240 s" in told[0]
 
 
 @pytest.mark.parametrize("loss", ["reset", "silence"])

@@ -106,6 +106,15 @@ def test_lines_of_a_list_that_mean_nothing_cannot_hide_an_entry(tmp_path: Path) 
         assert why.replace("no regular", "not a regular") in problem
 
 
+@pytest.mark.parametrize("question", ["Reload the server? (yes/no)", "Delete all certificates?", "Save? (y/n)"])
+def test_answers_are_for_our_own_changes_only(tmp_path: Path, question: str) -> None:
+    """``answers:`` takes a question after a deletion or HA removal, and refuses one about anything else."""
+    own = 'answers: {"Remove {key}: [C]onfirm or [A]bort:": C}\n'
+    assert site_of(tmp_path, GOOD + own).answers == {"Remove {key}: [C]onfirm or [A]bort:": "C"}
+    (problem,) = problems(tmp_path, GOOD + f'answers: {{"{question}": "yes"}}\n')
+    assert "never answered" in problem
+
+
 def test_paths_and_secret_files_are_relative_to_the_sites_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Relative paths begin at the folder of the site's file, whatever the caller's folder is."""
     (tmp_path / "logs").mkdir()

@@ -1,0 +1,214 @@
+"""What command lines say: every row of the tables is read in each way that a device may print it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from runbook_lib.ade_os import reading, tables
+from runbook_lib.ade_os.questions import CHOICES, DELETION, HA_REMOVAL, is_about_ours, is_yes_no, replies
+from runbook_lib.ade_os.tables import COLUMNS, Row
+from runbook_lib.console.text import plain
+
+KEY = "10.0.0.2_8082"
+
+READERS: dict[str, Callable[[str], object]] = {
+    "PAGERS": reading.is_pager,
+    "OTHER_PROMPTS": reading.is_other_prompt,
+    "LOGIN_QUESTIONS": lambda text: reading.login_reply(text) is not None,
+    "EXPIRED": reading.is_expired,
+    "SECOND_FACTORS": reading.is_second_factor,
+    "YES_OR_NO_WANTED": reading.wants_yes_or_no,
+    "REFUSALS": reading.is_refusal,
+    "ASKING": reading.is_asking,
+}
+ROWS = [(name, row) for name in READERS for row in getattr(tables, name)]
+
+
+def variants(text: str) -> Iterator[bytes]:
+    """The ways in which a device may print ``text``: colour, capitals, blanks, line ends, a break at 80 columns."""
+    for words in (text, text.upper(), text.lower(), text.rstrip(), f"{text.rstrip()}   ", f"  {text}"):
+        yield words.encode()
+        yield f"\x1b[1;31m{words}\x1b[0m".encode()
+        yield f"\r\n{words}".encode()
+        spread = re.sub(" ", "  ", words)
+        yield spread.encode()
+    for cut in range(1, len(text.rstrip())):
+        before = ("x" * (COLUMNS - cut - 1) + " " + text)[:COLUMNS]
+        if before[:2] == "xx":
+            yield f"{before}\r\n{text[cut:]}".encode()
+
+
+def broken(name: str) -> bool:
+    """Whether rows of this table may stand behind other text, as a break at 80 columns needs."""
+    return name not in ("PAGERS", "OTHER_PROMPTS", "REFUSALS")
+
+
+@pytest.mark.parametrize(("name", "row"), ROWS, ids=lambda value: value if isinstance(value, str) else value.example)
+def test_every_row_is_read_however_it_is_printed(name: str, row: Row) -> None:
+    """Colour, capitals, blanks, line ends and a break at 80 columns change nothing of what a row means."""
+    assert row.source in (tables.PUBLISHED, tables.CAPTURED, tables.RECALLED)
+    for raw in variants(row.example):
+        if broken(name) or not raw.startswith(b"xx"):
+            assert READERS[name](plain(raw)), raw
+
+
+def test_every_table_is_tried() -> None:
+    """A table that is added has to be tried by its variants."""
+    found = {
+        name
+        for name, value in vars(tables).items()
+        if isinstance(value, tuple) and value and all(isinstance(row, Row) for row in value)
+    }
+    assert found == set(READERS)
+
+
+@pytest.mark.parametrize(
+    "line",
+    ["% Invalid input", "   ^\n% invalid command detected at '^' marker.", "Unknown command: foo", "% Incomplete one",
+     "-bash: ncs: command not found", "Error: unrecognized command", "% Permission denied",
+     "Command authorization failed"],
+)  # fmt: skip
+def test_refusals_are_known(line: str) -> None:
+    """What command lines say of commands that they do not know or allow."""
+    assert reading.is_refusal(line)
+
+
+@pytest.mark.parametrize(
+    "line",
+    ["host=a_443; subject=/CN=% Invalid input", "[State] Primary Lost Secondary", "password invalid since Monday",
+     "0 invalid commands so far", "x\n" * 8 + "% Invalid input"],
+)  # fmt: skip
+def test_answers_are_no_refusals(line: str) -> None:
+    """Such words inside an answer, or behind a long one, do not make it a refusal."""
+    assert not reading.is_refusal(line)
+
+
+@pytest.mark.parametrize("line", ["--More--", "-- More --", "--More-- (12%)", "<--- More --->", "--more--(5%)"])
+def test_pagers_are_known(line: str) -> None:
+    """The spellings of a pager's line."""
+    assert reading.is_pager(line)
+    assert not reading.is_pager(f"x {line}")
+
+
+@pytest.mark.parametrize("line", ["prime-pri/admin#", "a.example.com/root# ", "p/user>"])
+def test_prompts_are_known(line: str) -> None:
+    """The published shape, with and without its last blank; a prompt alone, and no shell's."""
+    assert reading.prompt_host(line) == line.split("/")[0]
+    assert reading.prompt_host(f"x {line}") is None
+    assert not reading.is_other_prompt(line)
+
+
+# -- questions after our own changes -----------------------------------------------------------------
+
+OURS = [
+    f"Delete the certificate of host {KEY}?",
+    f"Certificate of host {KEY} will be removed from the trust-on-first-use store. Proceed?",
+    f"Remove trust for {KEY.partition('_')[0]}?",
+    "Are you sure you want to delete this certificate?",
+    "Do you wish to continue?",
+    "Proceed?",
+    "",
+]
+OTHERS = [
+    "Erase all data and continue?",
+    "Delete all certificates?",
+    f"Delete {KEY} and every other entry?",
+    f"Delete {KEY} and 10.0.0.9_8082?",
+    "Delete the certificate of host 10.0.0.9_8082?",
+    "This will restart the services.\nProceed?",
+    "The server will reload. Continue?",
+    "Do you want to save the current configuration?",
+    f"Reboot after the deletion of {KEY}?",
+    "Database replication will be dropped. Are you sure?",
+    "Format disk?",
+    "Upgrade now?",
+]
+
+
+def asked(words: str) -> Iterator[bytes]:
+    """A yes/no question in every form: the choice in each spelling, its default before it, behind it, or unsaid."""
+    for row in CHOICES:
+        for default in ("", "[no] ", "(N) ", "[default: no] "):
+            choice = row.example
+            for whole in (f"{words} {choice}", f"{words} {default}{choice}", f"{words} {choice.rstrip()} {default}: "):
+                yield from (whole.encode(), f"\x1b[33m{whole}\x1b[0m".encode(), f"{words}\r\n{choice}".encode())
+                text = " ".join(whole.split())
+                yield "\r\n".join(text[at : at + COLUMNS] for at in range(0, len(text), COLUMNS)).encode()
+
+
+@pytest.mark.parametrize("words", OURS)
+def test_a_question_that_repeats_what_was_sent_or_says_nothing_else_gets_its_yes(words: str) -> None:
+    """Whatever the form of the choice and of its default: yes, in the spelling that is asked for."""
+    reply = replies(DELETION, KEY)
+    for raw in asked(words):
+        text = plain(raw)
+        assert is_yes_no(text), raw
+        yes = reply(text)
+        assert yes is not None, raw
+        assert yes in re.findall(r"(?i)\b(?:yes|y)\b", " ".join(text.split())), raw
+
+
+@pytest.mark.parametrize("words", OTHERS)
+def test_a_question_about_anything_else_gets_no_answer(words: str) -> None:
+    """It never answers a question that speaks of anything but the deletion or HA removal that was sent.
+
+    Erasing, reloading, other entries, and whatever is not known: no answer, in whichever form it is asked, and also
+    where only the lines before the question say so.
+    """
+    for topic, key in ((DELETION, KEY), (HA_REMOVAL, "")):
+        reply = replies(topic, key)
+        assert reply(words) is None
+        for raw in asked(words):
+            assert reply(plain(raw)) is None, raw
+
+
+def test_the_question_of_an_ha_removal_is_answered_after_an_ha_removal_alone() -> None:
+    """What is to be removed has to be what was sent."""
+    text = "High availability configuration will be removed\nDo you wish to continue? (Y/N) [N]: "
+    assert replies(HA_REMOVAL)(text) == "Y"
+    assert replies(DELETION, KEY)(text) is None
+
+
+def test_a_long_answer_that_ends_like_a_question_is_none() -> None:
+    """What stands in a long output before a question cannot be judged, so it gets no answer."""
+    assert replies(DELETION, KEY)("x " * 4096 + "Proceed? (yes/no) ") is None
+
+
+@pytest.mark.parametrize("line", ["CN=x/C=y/n", "100% [y", "yes", "copy/no", "Deleting: ", "3 of 7"])
+def test_what_asks_nothing_is_no_yes_no_question(line: str) -> None:
+    """A choice has to stand for itself."""
+    assert not is_yes_no(line)
+
+
+# -- what a site may add -------------------------------------------------------------------------------
+
+
+def test_a_site_can_answer_the_exact_question() -> None:
+    """``answers:`` are compared as a whole, blanks and capitals apart, with the entry in the place of {key}."""
+    more = {"Remove {key}: [C]onfirm or [A]bort:": "C"}
+    reply = replies(DELETION, KEY, more)
+    assert reply(f"remove  {KEY}: [c]onfirm or [a]bort: ") == "C"
+    assert reply("Remove 10.0.0.3_8082: [C]onfirm or [A]bort: ") is None
+    assert reply(f"All data is erased.\nRemove {KEY}: [C]onfirm or [A]bort: ") is None
+
+
+@pytest.mark.parametrize(
+    ("question", "ours"),
+    [
+        ("Remove {key}: [C]onfirm or [A]bort:", True),
+        ("Delete the certificate from the trust store (c/a):", True),
+        ("Proceed?", True),
+        ("Remove HA configuration, are you certain [Q]?", True),
+        ("Reload the server?", False),
+        ("Save the configuration? (yes/no)", False),
+        ("Delete all certificates? (yes/no)", False),
+        ("Delete {key} and restart? (yes/no)", False),
+        ("Enter shell access password :", False),
+    ],
+)
+def test_a_sites_answer_has_to_be_about_our_changes(question: str, ours: bool) -> None:
+    """A question about anything else is refused when the site's file is read."""
+    assert is_about_ours(question) is ours
