@@ -13,20 +13,24 @@ import pytest
 Make = Callable[..., Path]
 """``make(folder, name, *cells)``: sources after a cell ``site = "lab"`` tagged `parameters`; ``# …`` is Markdown."""
 
+CELL_TIMEOUT_S = 5
+"""After which a cell that sleeps is given up: on a busy machine the cells before it are long done by then."""
+
 # A cell that has its parent process, the one that runs papermill, stopped while it is at work itself.
 SIGNALLED = """\
 import os, pathlib, signal, time
 pathlib.Path("kernel.pid").write_text(str(os.getpid()))
 try:
     os.kill(os.getppid(), signal.{name})
-    time.sleep(20)
+    time.sleep(600)
 finally:
     pathlib.Path("cleaned_up").touch()
 """
 
 CELLS = SimpleNamespace(
+    timeout_s=CELL_TIMEOUT_S,
     says_hello="print('hello', site)",
-    sleeps="import time; print('asleep', flush=True); time.sleep(20)",
+    sleeps="import time; print('asleep', flush=True); time.sleep(600)",
     dies="import os; print('dying', flush=True); os._exit(7)",
     leaves="raise SystemExit(0)",
     interrupts=SIGNALLED.format(name="SIGINT"),
@@ -36,7 +40,7 @@ CELLS = SimpleNamespace(
 
 @pytest.fixture(scope="session")
 def cells() -> SimpleNamespace:
-    """Sources of cells by what they do."""
+    """Sources of cells by what they do, and ``timeout_s``, after which one that sleeps is to be given up."""
     return CELLS
 
 

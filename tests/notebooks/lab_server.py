@@ -7,11 +7,12 @@ import re
 import shutil
 import subprocess
 import sys
-import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+
+from waiting import wait_until
 
 from runbook_lib.places import project_root
 
@@ -100,9 +101,12 @@ def jupyter_server(folder: Path) -> Iterator[Server]:
 
 def _address(process: subprocess.Popen[bytes], log: Path) -> tuple[str, str]:
     """Wait until the command has said its address, and return it and the token."""
-    while process.poll() is None:
+
+    def said() -> re.Match[str] | None:
         found = re.search(r"(http://\S+?)/lab\S*\?token=(\w{32,})", log.read_text())
-        if found:
-            return found[1], found[2]
-        time.sleep(0.1)
-    raise AssertionError(f"runbook lab jupyter ended with {process.returncode}:\n{log.read_text()}")
+        assert found or process.poll() is None, log.read_text()
+        return found
+
+    found = wait_until(said, "the address of JupyterLab")
+    assert found
+    return found[1], found[2]

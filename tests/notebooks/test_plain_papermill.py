@@ -37,7 +37,7 @@ def test_after_a_cell_timeout_every_cell_reads_completed(tmp_path, make, read, c
     """Plain papermill marks a cell that timed out, and one that never ran, as completed and without exception."""
     template = make(tmp_path, "a_cell_takes_too_long", cells.sleeps, cells.says_hello)
     with pytest.raises(CellTimeoutError):
-        execute_notebook(template, tmp_path / "out.ipynb", progress_bar=False, execution_timeout=1)
+        execute_notebook(template, tmp_path / "out.ipynb", progress_bar=False, execution_timeout=cells.timeout_s)
     assert read(tmp_path / "out.ipynb").states == ["completed"] * 3
     assert read(tmp_path / "out.ipynb").metadata.papermill.exception is None
 

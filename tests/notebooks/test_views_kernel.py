@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -25,16 +24,19 @@ from runbook_lib.views.trouble import ANCHORS, advice, advice_html, lines_of
 SECRET = "hunter2-of-the-test"
 SLOW_S = 60
 BAR = """
+drawn, show = [], progress._Bar._show
+progress._Bar._show = lambda bar, bundle: (show(bar, bundle), drawn.append(bundle["text/plain"]))
 with (tell := Progress()):
     tell("Reading <x>", 0.25)
-    time.sleep(1.2)
+    wait_until(lambda: drawn, "the bar")
     tell("Waiting")
-    time.sleep(2.5)
+    wait_until(lambda: any("Waiting" in each for each in drawn), "the bar's next words")
+progress._Bar._show = show
 """
 WATCH = """
 with (tell := Progress()):
     tell("Watching")
-    background.run(asyncio.sleep(60))
+    background.run(asyncio.sleep(600))
 """
 FAULTS = (
     f"from runbook_lib.parse.tofu import parse_tofu_list; parse_tofu_list(None, {SECRET!r}, 1)",
@@ -46,8 +48,11 @@ from runbook_lib.secrets import REDACTOR
 from runbook_lib.views.progress import Progress
 from runbook_lib.views.trouble import show_errors_as_advice
 from runbook_lib.views.run_all import end_run_all_at_red
+from runbook_lib.views import progress
 from runbook_lib import background
-import asyncio, time
+import asyncio, sys, time
+sys.path.insert(0, {str(project_root() / "tests")!r})
+from waiting import wait_until
 REDACTOR.know("env:TEST", {SECRET!r})
 show_errors_as_advice(REDACTOR.redact_text)
 end_run_all_at_red()
@@ -159,7 +164,7 @@ def test_a_bar_moves_while_a_cell_works_and_leaves_what_was_told(run: Any) -> No
     assert "<p>Reading &lt;x&gt;</p>" in first
     assert re.search(r"drawn at \d\d:\d\d:\d\dZ", first)
     assert any("<p>Waiting</p>" in html and "value=" not in html for html in between)
-    assert "<summary>Done in 0:0" in last
+    assert re.search(r"<summary>Done in \d+:\d\d", last)
     assert "Reading &lt;x&gt;" in last
     assert "<progress" not in last
     assert "widget" not in seen.all
@@ -174,10 +179,8 @@ def test_a_cell_that_is_done_at_once_shows_no_bar(run: Any) -> None:
 
 def test_a_bar_that_is_stopped_says_so_and_how_to_go_on(run: Any) -> None:
     """The stop button reaches the cell; the bar and the advice both say what comes next."""
-    started = time.monotonic()
     seen = run(WATCH, interrupt=True)
-    assert time.monotonic() - started < 30
-    assert any("Stopped after 0:0" in data["text/html"] for data in seen.renewed)
+    assert any(re.search(r"Stopped after \d+:\d\d", data["text/html"]) for data in seen.renewed)
     assert "Run the cell again" in seen.shown[-2]["text/html"]
     assert seen.error["ename"] == "KeyboardInterrupt"
 
@@ -192,12 +195,11 @@ def test_a_guide_of_several_lines_is_printed_and_stays(run: Any) -> None:
     [(0.25, True, 10.0, 30.0), (0.25, False, 10.0, None), (None, True, 10.0, None), (0.001, True, 10.0, None)],
 )
 def test_what_is_left_is_said_only_where_it_is_known(
-    done: float | None, steady: bool, elapsed: float, left: float | None
+    done: float | None, steady: bool, elapsed: float, left: float | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """From the pace, if the work has one and enough of it is done."""
-    state = _State(fraction=done, steady=steady, began=time.monotonic() - elapsed)
-    found = state.left_s()
-    assert (found is None) if left is None else found == pytest.approx(left, rel=0.05)
+    monkeypatch.setattr(_State, "elapsed_s", lambda state: elapsed)
+    assert _State(fraction=done, steady=steady).left_s() == left
 
 
 @pytest.mark.parametrize(("seconds", "said"), [(0, "0:00"), (42.9, "0:42"), (725, "12:05"), (3723, "1:02:03")])

@@ -9,12 +9,12 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from waiting import wait_until, wait_until_async
 
 from runbook_lib.kernels import WarmKernels, pool
 from runbook_lib.kernels.process import LOST, ForkedKernel
@@ -248,11 +248,13 @@ def test_cell_states_are_as_true_as_those_of_an_ordinary_kernel(how, tmp_path, m
         "raises": "raise KeyError('x')",
         "timeout": cells.sleeps,
         "leaves": cells.leaves,
-        "ignores": "import signal, time; signal.signal(signal.SIGINT, signal.SIG_IGN); time.sleep(20)",
+        "ignores": "import signal, time; signal.signal(signal.SIGINT, signal.SIG_IGN); time.sleep(600)",
     }[how]
     template = make(tmp_path, how, "# Here", source, cells.says_hello)
-    ordinary = execute(template, tmp_path / "ordinary.ipynb", {"site": "b"}, cell_timeout_s=1)
-    forked = asyncio.run(execute_async(template, tmp_path / "forked.ipynb", {"site": "b"}, cell_timeout_s=1))
+    ordinary = execute(template, tmp_path / "ordinary.ipynb", {"site": "b"}, cell_timeout_s=cells.timeout_s)
+    forked = asyncio.run(
+        execute_async(template, tmp_path / "forked.ipynb", {"site": "b"}, cell_timeout_s=cells.timeout_s)
+    )
     (one, other) = (read(result.output) for result in (ordinary, forked))
     assert one.states == other.states
     assert one.errors == other.errors
@@ -265,13 +267,13 @@ def test_a_run_that_is_cancelled_says_so_after_the_cells_own_clean_up(tmp_path, 
     """Cancelling the task interrupts the cell, waits for its clean-up, writes the notebook and kills the kernel."""
     cell = (
         "import os, pathlib, time\ntry:\n    pathlib.Path('kernel.pid').write_text(str(os.getpid()))\n"
-        "    time.sleep(20)\nfinally:\n    pathlib.Path('cleaned_up').touch()"
+        "    time.sleep(600)\nfinally:\n    pathlib.Path('cleaned_up').touch()"
     )
     template = make(tmp_path, "is_cancelled", cell, "print('never')")
 
     async def cancel() -> None:
         run = asyncio.ensure_future(execute_async(template, tmp_path / "out.ipynb", {}, cwd=tmp_path))
-        await asyncio.to_thread(eventually, (tmp_path / "kernel.pid").exists)
+        await wait_until_async((tmp_path / "kernel.pid").exists, "the cell")
         run.cancel()
         with pytest.raises(asyncio.CancelledError):
             await run
@@ -338,14 +340,14 @@ def test_a_signal_reaches_the_kernel_and_its_children_and_nobody_else(tmp_path, 
 
     async def signalled() -> tuple[int, bool, int]:
         kernel = await forked(
-            "import subprocess; child = subprocess.Popen(['sleep', '60']); print(child.pid)", tmp_path
+            "import subprocess; child = subprocess.Popen(['sleep', '600']); print(child.pid)", tmp_path
         )
-        members = await asyncio.to_thread(group, kernel.pid)
+        members = await wait_until_async(lambda: group(kernel.pid)[1:], "the child of the kernel")
         os.killpg(kernel.pid, signal.SIGTERM)
         status = await kernel.ended()
         taken = await asyncio.to_thread(Path(f"/proc/{kernel.pid}").exists)
         kernel.release()
-        return status, taken, len(members)
+        return status, taken, len(members) + 1
 
     assert asyncio.run(signalled()) == (-15, True, 2)
     assert pool._warm is not None
@@ -356,25 +358,18 @@ def test_what_a_kernel_started_ends_when_its_owner_lets_go(tmp_path, warm):
     """Processes that a dead kernel leaves in its group are killed with it; none is left behind."""
 
     async def left() -> int:
-        kernel = await forked("import os, subprocess; subprocess.Popen(['sleep', '60']); os._exit(3)", tmp_path)
+        kernel = await forked("import os, subprocess; subprocess.Popen(['sleep', '600']); os._exit(3)", tmp_path)
         await kernel.ended()
         kernel.release()
         return kernel.pid
 
     pid = asyncio.run(left())
-    assert eventually(lambda: not group(pid))
+    wait_until(lambda: not group(pid), "the end of the group")
 
 
 def group(number: int) -> list[str]:
     """Return the processes of a process group."""
     return subprocess.run(["pgrep", "-g", str(number)], capture_output=True, text=True).stdout.split()
-
-
-def eventually(holds: Callable[[], bool]) -> bool:
-    deadline = time.monotonic() + 20
-    while not holds() and time.monotonic() < deadline:
-        time.sleep(0.02)
-    return holds()
 
 
 OWNER = """import asyncio, os, sys
@@ -385,7 +380,7 @@ async def main():
     print(os.getpid(), pool._warm.pid, kernel.pid, flush=True)
     if len(sys.argv) > 1:
         os.kill(pool._warm.pid, 9)
-    await asyncio.sleep(60)
+    await asyncio.sleep(600)
 with WarmKernels():
     asyncio.run(main())
 """
@@ -399,24 +394,25 @@ def test_the_warm_process_and_its_kernels_end_with_their_owner(warm_is_killed_fi
         assert owner.stdout is not None
         _, warm_pid, kernel_pid = map(int, owner.stdout.readline().split())
         if warm_is_killed_first:
-            assert eventually(lambda: not running(warm_pid))
+            wait_until(lambda: not running(warm_pid), "the end of the warm process")
             assert running(kernel_pid)
         owner.kill()
-    assert eventually(lambda: not running(warm_pid) and not running(kernel_pid))
+    wait_until(lambda: not running(warm_pid) and not running(kernel_pid), "the end of both processes")
 
 
 def test_when_the_warm_process_was_killed_runs_go_on_and_the_next_gets_a_new_one(tmp_path, make, caplog, warm):
     """A run in an orphaned kernel is completed; the next start makes a new warm process and says so in one line."""
-    slow = make(
-        tmp_path, "slow", "import pathlib, time; pathlib.Path('begun').touch(); time.sleep(2); print('still here')"
-    )
+    begins = "import pathlib, time\npathlib.Path('begun').touch()\n"
+    waits = "while not pathlib.Path('killed').exists(): time.sleep(0.01)\n"
+    slow = make(tmp_path, "slow", begins + waits + "print('still here')")
     after = make(tmp_path, "after", "print('a new one')")
 
     async def kill_between() -> list[NotebookResult]:
         first = asyncio.ensure_future(execute_async(slow, tmp_path / "first.ipynb", {}, cwd=tmp_path))
-        await asyncio.to_thread(eventually, (tmp_path / "begun").exists)
+        await wait_until_async((tmp_path / "begun").exists, "the cell")
         assert pool._warm is not None
         os.kill(pool._warm.pid or 0, signal.SIGKILL)
+        (tmp_path / "killed").touch()
         return [await execute_async(after, tmp_path / "second.ipynb", {}), await first]
 
     with caplog.at_level(logging.WARNING, "runbook_lib.kernels"):
