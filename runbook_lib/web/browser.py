@@ -24,6 +24,7 @@ from playwright.async_api import TimeoutError as PageTimeout
 from runbook_lib.certificates import spki_sha256_of
 from runbook_lib.errors import CertificateMoved, ConnectionLost, DeviceSilent, RunbookError, UsageError
 from runbook_lib.params import Deadlines
+from runbook_lib.web.drawn import STYLES, Drawn, drawn_from
 from runbook_lib.web.introducing import introduce
 from runbook_lib.web.launching import driver, first_line, launch
 from runbook_lib.web.relay import PinnedRelay
@@ -53,6 +54,7 @@ class PinnedBrowser:
         self._relay = relay
         self._executable = executable
         self._closed_in = False
+        self._told: set[str] = set()
         self._secrets: set[str] = set()
         self._blocked: list[str] = []
         page.context.on("requestfailed", lambda request: self._note(request.url))
@@ -161,6 +163,23 @@ class PinnedBrowser:
             with self.guard("trying whether the page has another way out"):
                 await raise_for_ways_out(self._session, str(self._executable), self.deadlines.page_s)
             self._closed_in = True
+        with self.guard("looking which documents are loaded"):
+            self._told |= await self._documents()
+
+    async def _documents(self) -> set[str]:
+        """Return what names the documents that are loaded now; an address within one leads to no other."""
+        frames = [(await self._session.send("Page.getFrameTree"))["frameTree"]]
+        for frame in frames:
+            frames.extend(frame.get("childFrames", []))
+        return {frame["frame"]["loaderId"] for frame in frames}
+
+    async def was_told(self) -> bool:
+        """Whether a secret was typed into a document that is still there. Raises the driver's Error."""
+        return bool(self._told & await self._documents())
+
+    async def drawn(self) -> Drawn:
+        """Return what the page draws. Raises the driver's Error."""
+        return drawn_from(await self._session.send("DOMSnapshot.captureSnapshot", {"computedStyles": list(STYLES)}))
 
     async def screenshot(self) -> bytes:
         """Return what the window shows as PNG. Asked for directly: the driver's own way takes twice as long."""

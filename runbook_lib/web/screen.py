@@ -21,8 +21,7 @@ class Item:
     ``names`` are captions that its markup gives it, each with a level: 0 for labels and own text, 1 for hints
     such as placeholders. ``row`` is an index into the screen's rows, -1 outside of any. ``dialog`` names the
     dialogue that it stands in, ``modal`` ones let nothing else be used. ``frame`` and ``index`` say which
-    element it is. ``sensitive`` ones show a secret, or would: password fields, texts with a typed secret in them.
-    ``scrolls`` are the numbers of the parts of its frame that it stands in and that scroll.
+    element it is. ``scrolls`` are the numbers of the parts of its frame that it stands in and that scroll.
     """
 
     kind: str
@@ -44,7 +43,6 @@ class Item:
     heading: bool = False
     frame: int = 0
     index: int = 0
-    sensitive: bool = False
     scrolls: tuple[int, ...] = ()
 
     @property
@@ -184,9 +182,7 @@ def _item(item: Mapping[str, Any], frame: int, index: int, first_row: int, secre
     values["scrolls"] = tuple(item.get("scrolls", ()))
     values["value"] = _hidden(item["value"], secrets)
     values["row"] = first_row + item["row"] if "row" in item else -1
-    shown = (item["value"], *item["options"], *(text for _, text in item["names"]))
-    sensitive = item["kind"] == "password" or any(secret in text for secret in secrets for text in shown)
-    return Item(**values, frame=frame, index=index, sensitive=sensitive)
+    return Item(**values, frame=frame, index=index)
 
 
 def _hidden(text: str, secrets: list[str]) -> str:

@@ -143,11 +143,6 @@ class View:
             raise PageNotUnderstood("a part of the page went away", where=self.browser.page.url)
         return element
 
-    def keep_handles(self) -> None:
-        """Leave what was listed at the last look to the caller, who disposes of it."""
-        self._handles = {}
-        self.moved()
-
     def handle(self, frame: int) -> JSHandle:
         """Return what ``inventory.js`` listed for a frame at the last look, its elements included."""
         return self._handles[frame][1]
