@@ -373,12 +373,51 @@ class PlanRow:
     override: str = ""
 
 
+class ChangeKind(StrEnum):
+    """What stages 40 and 50 may change."""
+
+    REMOVE_HA = "remove high availability"
+    REGISTER_HA = "register high availability"
+    READD_ISE = "add the ISE server again"
+
+
+@dataclass(frozen=True, kw_only=True)
+class PlannedChange:
+    """One change of stage 40 or 50, planned before the deletions: it is made where ``condition`` holds then.
+
+    ``server`` is where it is made, ``target`` the host that it is about, which must still show
+    ``confirmed_sha256`` then (empty: the plan confirmed none, so the change cannot be made by it).
+    ``settings`` are the fields that are typed and their values, secrets by their references.
+    ``expected``: it is needed as things stand; else only if what is seen after the deletions asks for it.
+    ``attempt``: 1, or one more than it was sent in this incident. ``rests_on`` is the servers' state by
+    its meaning, ``seen`` the same in the servers' words.
+    """
+
+    kind: ChangeKind
+    server: str
+    target: str
+    condition: str
+    rests_on: str
+    reason: str
+    interrupts: str
+    settings: tuple[tuple[str, str], ...] = ()
+    confirmed_sha256: str = ""
+    attempt: int = 1
+    expected: bool = False
+    seen: str = ""
+
+
+DELETIONS_ALONE, EVERY_CHANGE = "runbook-plan-v1", "runbook-plan-v2"
+"""The forms of a plan: that of release 0.1.0, which knows deletions alone, and the one that is written now."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Plan:
-    """The exact deletions of one incident with their evidence, and one SHA-256 digest over them.
+    """Every change of one incident with its evidence, and one SHA-256 digest over them.
 
-    ``blocked`` names why nothing may be deleted although something is stale; ``notes`` say what
-    was seen beside the rows. Neither is under the digest.
+    ``rows`` are the entries of both stores, those to be deleted among them; ``changes`` what stages 40
+    and 50 may do. ``blocked`` names why nothing may be changed although something is stale; ``notes`` say what
+    was seen beside the rows. Neither is under the digest. A plan of 0.1.0 names no ``format``.
     """
 
     site: str
@@ -388,10 +427,27 @@ class Plan:
     digest: str
     blocked: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    changes: tuple[PlannedChange, ...] = ()
+    format: str = DELETIONS_ALONE
 
     @property
     def deletions(self) -> tuple[PlanRow, ...]:
         return tuple(row for row in self.rows if row.decision is Decision.DELETE)
+
+    @property
+    def every_change(self) -> tuple[PlanRow | PlannedChange, ...]:
+        """The deletions, and what stages 40 and 50 may do after them."""
+        return (*self.deletions, *self.changes)
+
+    @property
+    def empty(self) -> bool:
+        """Whether it holds nothing that an approval could allow."""
+        return not self.every_change
+
+    @property
+    def needs_approval(self) -> bool:
+        """Whether something in it is to be done as things stand, whatever is seen later."""
+        return bool(self.deletions) or any(change.expected for change in self.changes)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -24,6 +24,8 @@ from runbook_lib.secrets import learn
 
 ON_PAGES = frozenset({Stage.REGISTER, Stage.READD_ISE, Stage.VERIFY, Stage.POST_MORTEM})
 """The stages that may need a browser, and those after them."""
+APPROVED = frozenset({Stage.DELETE, Stage.REGISTER, Stage.READD_ISE})
+"""The stages that change something, and so take an approval."""
 UNKNOWN_EXIT = errors.OutcomeUnknown.exit_code
 
 
@@ -77,7 +79,7 @@ def run_stages(
 ) -> RunReport:
     """Run the stages up to ``until`` and return how they went; stops after the first that is not done.
 
-    ``site_argument`` is what the notebooks get as ``site``; stage 20 gets ``expect``, stage 30 ``approve``.
+    ``site_argument`` is what the notebooks get as ``site``; stage 20 gets ``expect``, the changing ones ``approve``.
     Holds the site's lock for the whole run; raises SiteLocked where another run has it, and
     BrowserMissing before anything is contacted where a stage will need one. After Ctrl-C or SIGTERM the
     record says so before the interruption goes on. However the run ends, the record is sealed at its end.
@@ -86,7 +88,8 @@ def run_stages(
         find_browser(site.browser)
     # What the notebooks' kernels print and write is kept by this process, so its gate must know the secrets too.
     learn(secret_references(site))
-    given = {Stage.LIST: {"expect": expect} if expect else {}, Stage.DELETE: {"approve": approve} if approve else {}}
+    given = {Stage.LIST: {"expect": expect} if expect else {}}
+    given |= {stage: {"approve": approve} if approve else {} for stage in APPROVED}
     lock = SiteLock(places.records_dir(), site.name, purpose="run the stages", incident=record.incident)
     with lock, WarmKernels():
         try:

@@ -32,6 +32,8 @@ def approve_command(incident: str, digest: str, *, by: str, reason: str = "") ->
     out(f"Approved by {approval.by}: {len(plan.deletions)} deletions, plan {digest}")
     for row in plan.deletions:
         out(f"  {row.server}: {row.command}")
+    for change in plan.changes:
+        out(f"  {change.server}: {change.kind} ({change.target}), {change.condition}")
     out(f"Signed with the key {approval.key}." if approval.key else UNSIGNED)
     out(f"Next: {next_run(record)}")
 

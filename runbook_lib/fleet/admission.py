@@ -61,18 +61,18 @@ def _admit(round_: Round, each: FleetSite, rollup: Rollup | None, until: Stage) 
     if each.sha256 != planned.described:
         why_changed = "its description has changed since the plan: plan again, and approve the new roll-up"
         return _not_started(each, why_changed, record.incident)
-    if not _approved(round_, each.name, planned.plan, record, deletes=bool(planned.deletions)):
+    if not _approved(round_, each.name, planned.plan, record, needed=planned.to_approve):
         return _not_started(each, f"nobody has approved its plan {planned.plan}", record.incident)
     fresh = each.site.kind == "lab" and not begun(record)
-    return _task(round_, each, record, until, approve=planned.plan if fresh and planned.deletions else "")
+    return _task(round_, each, record, until, approve=planned.plan if fresh and planned.to_approve else "")
 
 
-def _approved(round_: Round, site: str, plan: str, record: Record, *, deletes: bool) -> bool:
-    """Whether a person approved this plan: in the site's record, and where it deletes nothing, in the round's."""
+def _approved(round_: Round, site: str, plan: str, record: Record, *, needed: bool) -> bool:
+    """Whether a person approved this plan: in the site's record, and where it needs no approval, in the round's."""
     if record.read_approvals(plan):
         return True
     lines = round_.journal.read().lines
-    return not deletes and any(
+    return not needed and any(
         line.kind is Kind.APPROVED and (line.server, line.expected) == (site, plan) for line in lines
     )
 

@@ -69,7 +69,7 @@ def _approve(round_: Round, rollup: Rollup, each: PlannedSite, *, by: str, reaso
         newest = record.read_plan()
         if newest.digest != each.plan:
             return f"its newest plan is another one: {newest.digest}"
-        if newest.deletions:
+        if newest.needs_approval:
             how = f"runbook fleet approve, round {round_.incident}, roll-up {rollup.digest}"
             approve(record, each.plan, by=by, how=how, reason=reason)
     except RunbookError as error:

@@ -139,9 +139,14 @@ def _planned(record: Record, each: FleetSite, plan: Plan, *, contradicted: bool)
         why = "blocked: " + "; ".join(plan.blocked)
         refused = NotPlanned(site=each.name, incident=record.incident, why=why, contradicted=contradicted)
         return Planned(plan=None, refused=refused)
-    deletions = tuple(f"{row.server}: {row.command}" for row in plan.deletions)
     part = PlannedSite(
-        site=each.name, incident=record.incident, plan=plan.digest, described=each.sha256, deletions=deletions
+        site=each.name,
+        incident=record.incident,
+        plan=plan.digest,
+        described=each.sha256,
+        deletions=tuple(f"{row.server}: {row.command}" for row in plan.deletions),
+        changes=tuple(f"{change.server}: {change.kind} ({change.target})" for change in plan.changes),
+        needs_approval=plan.needs_approval,
     )
     return Planned(plan=part, refused=None)
 
@@ -168,4 +173,5 @@ def _summary(found: Planned) -> str:
     if found.plan is None:
         return f"{found.site}: not planned: {found.refused.why if found.refused else ''}"
     count = len(found.plan.deletions)
-    return f"{found.site}: " + (f"{count} deletions, plan {found.plan.plan[:16]}…" if count else "nothing to delete")
+    said = f"{count} deletions" if count else "nothing to delete"
+    return f"{found.site}: {said}" + (f", plan {found.plan.plan[:16]}…" if found.plan.needs_approval else "")

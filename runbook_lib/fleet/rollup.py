@@ -19,13 +19,24 @@ FORMAT = "runbook-fleet-plan-v1"
 
 @dataclass(frozen=True, kw_only=True)
 class PlannedSite:
-    """One site's part of a roll-up. ``deletions`` are for people: ``server: command``."""
+    """One site's part of a roll-up, whose plan's digest covers it all.
+
+    For people: ``deletions`` (``server: command``) and ``changes``, what may follow them. ``needs_approval``: something
+    is to be done as things stand; a roll-up of release 0.1.0 knows deletions alone, and does not say.
+    """
 
     site: str
     incident: str
     plan: str
     described: str
     deletions: tuple[str, ...] = ()
+    changes: tuple[str, ...] = ()
+    needs_approval: bool | None = None
+
+    @property
+    def to_approve(self) -> bool:
+        """Whether its plan has to be approved before anything is done at this site."""
+        return bool(self.deletions) if self.needs_approval is None else self.needs_approval
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -13,6 +13,7 @@ import json
 import re
 import secrets
 from contextlib import suppress
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import ClassVar, Self, TypeVar
@@ -119,8 +120,8 @@ class Record(Vault):
     # -- plan and approval ------------------------------------------------------------------------
 
     def write_plan(self, plan: Plan) -> Artifact:
-        """Keep a plan. ``ValueError`` if its digest is not that of its rows, its site and this incident."""
-        if plan.digest != plan_digest(plan.rows, site=plan.site, incident=self.incident):
+        """Keep a plan. ``ValueError`` if its digest is not that of its content and this incident."""
+        if plan.digest != plan_digest(replace(plan, incident=self.incident)):
             raise ValueError("the plan's digest is not that of its content")
         value = to_json_value(plan)
         if value != plain_json_value(plan):
@@ -136,8 +137,8 @@ class Record(Vault):
         for line in reversed(self.journal.read().lines):
             if line.kind is Kind.DECIDED and line.artifact and digest in ("", line.seen):
                 plan = self.read_json(line.artifact, Plan)
-                if plan.digest != plan_digest(plan.rows, site=plan.site, incident=self.incident):
-                    raise damaged(self.folder / line.artifact.path, "the digest is not that of the rows")
+                if not self._has_its_digest(plan):
+                    raise damaged(self.folder / line.artifact.path, "the digest is not that of its rows and changes")
                 return plan
         raise StageOutOfOrder(
             "the record holds no such plan" if digest else "the record holds no plan yet",
@@ -145,6 +146,13 @@ class Record(Vault):
             found=digest,
             next_step=f"run {Stage.LIST.value} first, with the same incident: {self.incident}",
         )
+
+    def _has_its_digest(self, plan: Plan) -> bool:
+        """Whether the digest is that of what the plan says, for this incident; an unknown format has none."""
+        try:
+            return plan.digest == plan_digest(replace(plan, incident=self.incident))
+        except ValueError:
+            return False
 
     def write_approval(self, approval: Approval) -> Artifact:
         """Keep an approval of a plan that this record holds, and note outside of it that this account wrote it.

@@ -105,6 +105,8 @@ def _planned(plan: Plan | None, approvals: tuple[Approval, ...]) -> str:
     if plan is None:
         return "No plan was made."
     said = f"The plan {plan.digest[:12]}… names {count(len(plan.deletions), 'deletion')}"
+    if plan.changes:
+        said += f" and {count(len(plan.changes), 'change')} that may follow"
     if plan.blocked:
         return f"{said} and is blocked: {'; '.join(plan.blocked)}."
     names = [approval.by for approval in approvals if approval.digest == plan.digest]
@@ -112,7 +114,7 @@ def _planned(plan: Plan | None, approvals: tuple[Approval, ...]) -> str:
         return f"{said}, approved by {' and '.join(dict.fromkeys(names))}."
     before = [f"plan {each.digest[:12]}… was approved by {each.by}" for each in approvals]
     earlier = f" Before it, {', '.join(dict.fromkeys(before))}." if before else ""
-    if not plan.deletions:
+    if not plan.needs_approval:
         return f"{said}: there was nothing to approve.{earlier}"
     return f"{said}; no approval names it.{earlier}"
 

@@ -23,7 +23,7 @@ def approve_as_asked(context: Context, plan: Plan, digest: str) -> Approval | No
             found=f"approve {digest}\nplan    {plan.digest}",
             next_step="look at the plan above; approve it with its own digest",
         )
-    if approval_of(context, plan) or not plan.deletions or plan.blocked:
+    if approval_of(context, plan) or plan.empty or plan.blocked:
         return approval_of(context, plan)
     if digest:
         approve(context.record, plan.digest, by=context.operator, how="parameter approve")

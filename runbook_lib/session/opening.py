@@ -10,9 +10,10 @@ from runbook_lib.models import Answer, Stage
 from runbook_lib.params import LabRequest, Site, from_anywhere, load_site, load_site_or_lab, secret_references
 from runbook_lib.record import Record, find_open, list_records, note_template, operator, works_under_lock
 from runbook_lib.secrets import REDACTOR, learn
+from runbook_lib.session.changing import Changing
 from runbook_lib.session.choice import Choice, choose, has_ended, resolved
 from runbook_lib.session.runbook import Runbook, report_progress
-from runbook_lib.session.stages import STAGES, DeleteStale, ListCertificates
+from runbook_lib.session.stages import STAGES, ListCertificates
 from runbook_lib.steps.context import Context
 from runbook_lib.steps.devices import Devices
 from runbook_lib.views.audience import attended
@@ -29,7 +30,7 @@ def open_runbook(stage: str, site: str = "", incident: str = "", approve: str = 
     ``stage`` is a notebook's stem. ``site`` is a name in ``params/`` or a path; empty: what a person who runs this
     chose in ``00_start_here``, else the lab. ``incident`` empty: the chosen one, else the site's open one, or a new
     one; ``00_start_here`` opens a new one where the chosen one has ended. ``approve``: the plan's digest, in
-    stage 30 only. ``expect``: expectations beside those of the site's file, in stage 20 only
+    the stages that change something only. ``expect``: expectations beside those of the site's file, in stage 20 only
     (``secondary=sha256:…; ise=csr:FILE``).
     Nothing is contacted yet (the lab is started where the site asks for it). Raises UsageError and
     RecordError.
@@ -64,16 +65,18 @@ def open_runbook(stage: str, site: str = "", incident: str = "", approve: str = 
         tell=Progress() if person else report_progress,
         attended=person,
     )
-    for name, value, taker in (("approve", approve, Stage.DELETE), ("expect", expect, Stage.LIST)):
-        if value and which is not taker:
+    kind = STAGES[which]
+    changing = [each for each, its_kind in STAGES.items() if issubclass(its_kind, Changing)]
+    for name, value, takers in (("approve", approve, changing), ("expect", expect, [Stage.LIST])):
+        if value and which not in takers:
             raise ParameterRefused(
-                f"Only {taker} takes the parameter {name}", where=stage, next_step=f"leave {name} empty in {stage}"
+                f"The parameter {name} is not for this stage; it is for: {', '.join(takers)}",
+                where=stage,
+                next_step=f"leave {name} empty in {stage}",
             )
-    if which is Stage.DELETE:
-        return DeleteStale(context, approve=approve)
-    if which is Stage.LIST:
-        return ListCertificates(context, expect=expect)
-    return STAGES[which](context)
+    if issubclass(kind, Changing):
+        return kind(context, approve=approve)
+    return ListCertificates(context, expect=expect) if which is Stage.LIST else kind(context)
 
 
 def open_site(name_or_path: str) -> Site:

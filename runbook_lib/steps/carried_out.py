@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from runbook_lib.errors import RepairFailed, StageOutOfOrder
-from runbook_lib.models import Check, Deletion, DeletionResult, Plan, PlanRow
+from runbook_lib.models import Check, Deletion, DeletionResult, Plan, PlannedChange, PlanRow
 from runbook_lib.steps.context import Context
-from runbook_lib.steps.history import recorded_deletions
+from runbook_lib.steps.history import past_of, recorded_deletions
+from runbook_lib.steps.planned import attempt, words_of
 
 
 def results_of(context: Context, plan: Plan) -> tuple[DeletionResult, ...]:
@@ -17,6 +18,17 @@ def unsent(context: Context, plan: Plan) -> tuple[PlanRow, ...]:
     """Return the plan's deletions that were not sent yet."""
     done = sent_places(context, plan)
     return tuple(row for row in plan.deletions if (row.server, row.key) not in done)
+
+
+def unsent_changes(context: Context, plan: Plan) -> tuple[PlannedChange, ...]:
+    """Return what stages 40 and 50 may still do by this plan: each attempt of a change is in one plan only."""
+    past = past_of(context)
+    return tuple(each for each in plan.changes if attempt(past, words_of(each)) == each.attempt)
+
+
+def place_of(row: PlanRow) -> tuple[str, str]:
+    """Return which server, and which entry of its store."""
+    return (row.server, row.key)
 
 
 def sent_places(context: Context, plan: Plan) -> set[tuple[str, str]]:

@@ -12,8 +12,8 @@ from runbook_lib.steps.context import Context
 from runbook_lib.steps.expecting import knowledge_of
 from runbook_lib.steps.history import confirmed_before
 from runbook_lib.steps.inventory import judge_target
-from runbook_lib.steps.overriding import overrides_of
-from runbook_lib.steps.targets import Target, pi_server, target_named, target_of_key
+from runbook_lib.steps.overriding import accepted_of, overrides_of
+from runbook_lib.steps.targets import Target, pi_server, target_named
 
 
 async def require_confirmed(context: Context, name: str) -> Judgement:
@@ -63,12 +63,7 @@ def _overridden(context: Context, judgement: Judgement) -> bool:
     """Whether a person has accepted this very certificate of the host, unconfirmed as it is."""
     if judgement.verdict is not Verdict.UNCONFIRMED or judgement.facts is None:
         return False
-    accepted = {
-        override.sha256
-        for override in overrides_of(context.record)
-        if (target := target_of_key(context.site, override.server, override.key)) and target.name == judgement.target
-    }
-    return judgement.facts.sha256 in accepted
+    return judgement.facts.sha256 in accepted_of(context.site, overrides_of(context.record), judgement.target)
 
 
 async def confirmed_web_certificate(context: Context, server_key: str) -> bytes:

@@ -10,12 +10,12 @@ from runbook_lib.models import HaPage, HaStatus
 from runbook_lib.parse.ha import StateKind
 from runbook_lib.prime import REMOVE_HA
 from runbook_lib.steps.context import Context
-from runbook_lib.steps.ha_removal import MEANING, removable, served_by_secondary
-from runbook_lib.steps.ha_state import in_words, kinds_of, settled_states
+from runbook_lib.steps.ha_removal import removable
+from runbook_lib.steps.ha_state import in_words, kinds_of, served_by_secondary, settled_states
 from runbook_lib.steps.pages import PrimaryPages
 from runbook_lib.steps.pending import settle_pending
+from runbook_lib.steps.planned import REGISTRATION, REMOVAL_MEANS
 
-REGISTRATION = "register HA"
 BY_HAND = "register HA by hand"
 
 
@@ -90,7 +90,7 @@ def _by_states(context: Context, states: Sequence[HaStatus], words: str, *, guid
     raise DecisionNeeded(
         "High availability is registered and not healthy, and it did not recover by itself",
         where=f"site {context.site.name}",
-        found=f"{words}\n{MEANING}",
+        found=f"{words}\n{REMOVAL_MEANS}",
         next_step=(
             "look at the servers' own HA pages; then remove HA there (ncs ha remove on the primary), or let this stage"
             " do it (site's file, policy: remove_broken_ha: true; never while the secondary is the active one),"

@@ -1,38 +1,41 @@
 """Delete exactly the approved entries, each once, and let the stores say what became of it.
 
 The order is fixed: approval, lock, a fresh look at everything, comparison with the plan, and only
-then, entry by entry, the intent on disk, one command, and the store read back. What the command
-prints is kept and decides nothing. No command is ever sent a second time: after an interruption
-the journal knows what was sent, and the store says what happened.
+then, entry by entry, one more look at the one host and at the one store, the intent on disk, one command,
+and the store read back. What the command prints is kept and decides nothing. No command is ever sent a second
+time: after an interruption the journal knows what was sent, and the store says what happened.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Iterable, Iterator
 
 from runbook_lib.errors import DeviceError, OutcomeUnknown, PlanStale, RepairFailed, RunbookError
-from runbook_lib.models import Approval, Deletion, DeletionResult, Plan, PlanRow, TofuStore, Verdict
+from runbook_lib.models import Deletion, DeletionResult, Plan, PlanRow, TofuStore, Verdict
+from runbook_lib.parse.names import parse_name
 from runbook_lib.parse.tofu import vanished
 from runbook_lib.record import Change, Kind, SiteLock
 from runbook_lib.steps.approval import require_approval
 from runbook_lib.steps.carried_out import results_of, sent_places
 from runbook_lib.steps.context import Context
 from runbook_lib.steps.diagnose import recorded_diagnosis
-from runbook_lib.steps.history import DELETION_FACTS, past_of, recorded_deletions
+from runbook_lib.steps.guard import permit
+from runbook_lib.steps.history import DELETION_FACTS, recorded_deletions
 from runbook_lib.steps.inventory import take_inventory
-from runbook_lib.steps.overriding import overrides_of
-from runbook_lib.steps.plan import essence, make_plan
+from runbook_lib.steps.plan import essence, plan_of
 from runbook_lib.steps.preflight import require_release
 
 
 async def delete_stale(context: Context, plan: Plan) -> tuple[DeletionResult, ...]:
     """Carry out the plan and return one result per deletion, those of an interrupted run included.
 
-    Raises DeletionRefused, ApprovalMissing, VersionUnsupported or PlanStale before anything is sent; RepairFailed at
-    once where another entry changed with the deleted one; DeviceError where a store cannot be read.
+    Raises DeletionRefused, ApprovalMissing, VersionUnsupported or PlanStale before anything is sent, and the errors of
+    ``permit`` before each entry; RepairFailed at once where another entry changed with the deleted one; DeviceError
+    where a store cannot be read.
     """
-    approval = require_approval(context, plan)
-    if approval is None:
+    require_approval(context, plan)
+    if not plan.deletions:
         return ()
     with SiteLock(context.records_root, context.site.name, purpose="delete stale certificates", incident=plan.incident):
         await require_release(context.site, context.devices)
@@ -42,7 +45,7 @@ async def delete_stale(context: Context, plan: Plan) -> tuple[DeletionResult, ..
             if (row.server, row.key) in sent:
                 continue
             context.tell(f"{row.server}: {row.command}", number / len(plan.deletions))
-            result = await _delete_one(context, row, approval)
+            result = await _delete_one(context, plan, row)
             kept = (*recorded_deletions(context.record), result)
             context.record.write_facts(context.stage, DELETION_FACTS, kept)
             _stop_on_collateral(result)
@@ -53,15 +56,7 @@ async def _refuse_if_moved(context: Context, plan: Plan) -> None:
     """Read both stores and probe every host again; raises PlanStale where a row is no longer what was approved."""
     context.tell("Looking at everything again before the first deletion")
     inventory = await take_inventory(context)
-    fresh = make_plan(
-        context.site,
-        plan.incident,
-        recorded_diagnosis(context),
-        inventory,
-        past_of(context),
-        now_utc=context.now(),
-        overrides=overrides_of(context.record),
-    )
+    fresh = plan_of(context, recorded_diagnosis(context), inventory)
     # What an interrupted run may have sent is known only now, after the stores were read.
     deleted = {(result.server, result.key) for result in recorded_deletions(context.record)}
     moved = [f"{j.target}: {j.verdict}: {j.reason}" for j in inventory.judgements if j.verdict is Verdict.CONTRADICTED]
@@ -103,15 +98,10 @@ def _in_words(row: PlanRow) -> str:
     return f"«{row.decision}» ({row.verdict}, {row.confirmed_sha256 or 'no certificate'})"
 
 
-async def _delete_one(context: Context, row: PlanRow, approval: Approval) -> DeletionResult:
-    prime = context.devices.prime(row.server)
-    before = await prime.list_tofu()
-    if row.key not in [entry.key for entry in before.entries]:
-        raise PlanStale(
-            "The entry is no longer listed; its deletion was not sent",
-            where=f"{row.server}: {row.key}",
-            next_step="make a new plan: 20_list_certificates",
-        )
+async def _delete_one(context: Context, plan: Plan, row: PlanRow) -> DeletionResult:
+    approval = await permit(context, row, row.key)
+    before = await context.devices.prime(row.server).list_tofu()
+    _refuse_if_changed(context, plan, before)
     change = context.record.intend(
         context.stage, row.server, row.key, expected=f"{row.command} (approved by {approval.by}: {approval.digest})"
     )
@@ -131,6 +121,36 @@ async def _delete_one(context: Context, row: PlanRow, approval: Approval) -> Del
     )
     change.result(result.result, expected=Deletion.GONE)
     return result
+
+
+def _refuse_if_changed(context: Context, plan: Plan, store: TofuStore) -> None:
+    """Raise PlanStale where somebody else has changed the store since the plan, or a deletion of this run before this.
+
+    What this incident deleted may be back: that is the monitors' doing.
+    """
+    own = {key for server, key in sent_places(context, plan) if server == store.server}
+    planned = [(row.key, row.subject) for row in plan.rows if row.server == store.server and row.key not in own]
+    listed = [(entry.key, entry.subject) for entry in store.entries if entry.key not in own]
+    moved = [f"{key}: is no longer in the store as it was ({subject})" for key, subject in _missing(planned, listed)]
+    moved += [f"{key}: is new in the store ({subject})" for key, subject in _missing(listed, planned)]
+    if moved:
+        raise PlanStale(
+            "The store was changed by somebody else since the plan; this deletion was not sent",
+            where=f"{store.server}, incident {plan.incident}",
+            found="\n".join(moved),
+            next_step="find out who changes this server now, then make a new plan: 20_list_certificates",
+        )
+
+
+def _missing(these: list[tuple[str, str]], those: list[tuple[str, str]]) -> Iterator[tuple[str, str]]:
+    """Yield those of these entries that are not among the others; how a subject is spelled does not matter."""
+    left = Counter((key, parse_name(subject).rdns) for key, subject in those)
+    for key, subject in these:
+        meaning = (key, parse_name(subject).rdns)
+        if not left[meaning]:
+            yield key, subject
+        else:
+            left[meaning] -= 1
 
 
 async def _send(context: Context, row: PlanRow, change: Change) -> str:

@@ -5,19 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from runbook_lib.errors import DecisionNeeded, DeviceError, OutcomeUnknown, RepairFailed
-from runbook_lib.models import HaStatus
+from runbook_lib.models import ChangeKind, HaStatus
 from runbook_lib.params import Site
 from runbook_lib.parse.ha import StateKind
 from runbook_lib.prime import REMOVE_HA
 from runbook_lib.steps.context import Context
-from runbook_lib.steps.ha_state import in_words, kinds_of, observe_ha
+from runbook_lib.steps.guard import permit, planned_change
+from runbook_lib.steps.ha_state import in_words, kinds_of, observe_ha, served_by_secondary
 from runbook_lib.steps.preflight import require_release
 from runbook_lib.steps.settling import settled
-
-MEANING = (
-    "removing it ends replication: the secondary then holds no copy, nobody takes over when the primary fails,"
-    " and the whole database is replicated anew, half an hour to hours"
-)
 
 
 def removable(site: Site, states: Sequence[HaStatus]) -> bool:
@@ -26,20 +22,15 @@ def removable(site: Site, states: Sequence[HaStatus]) -> bool:
     return kinds[0] is StateKind.BROKEN and StateKind.UNKNOWN not in kinds and not served_by_secondary(states)
 
 
-def served_by_secondary(states: Sequence[HaStatus]) -> bool:
-    """Whether a failover is under way or has happened, in the words of one of the servers."""
-    words = {status.server: status.state.casefold() for status in states}
-    return "active" in words.get("secondary", "") or "failover" in words.get("primary", "")
-
-
 async def remove_ha(context: Context) -> None:
     """Send ``ncs ha remove`` to the primary, once, its intent in the journal; both servers' states decide.
 
-    Raises DecisionNeeded where they say right before that it may not be removed, RepairFailed where one of them still
-    has HA configured after the site's ``settle_s``, OutcomeUnknown where they do not say.
+    Raises the errors of ``permit``, DecisionNeeded where they say right before that it may not be removed, RepairFailed
+    where one of them still has HA configured after the site's ``settle_s``, OutcomeUnknown where they do not say.
     """
     await require_release(context.site, context.devices)
     await _require_removable(context)
+    await permit(context, planned_change(context, ChangeKind.REMOVE_HA, "secondary"), REMOVE_HA)
     change = context.record.intend(context.stage, "primary", REMOVE_HA, expected="HA not Configured")
     context.tell(f"primary: {REMOVE_HA}")
     try:

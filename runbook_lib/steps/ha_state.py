@@ -28,6 +28,12 @@ def kinds_of(site: Site, states: Iterable[HaStatus]) -> tuple[StateKind, ...]:
     return tuple(kind_of_state(status.state, own) for status in states)
 
 
+def served_by_secondary(states: Iterable[HaStatus]) -> bool:
+    """Whether a failover is under way or has happened, in the words of one of the servers."""
+    words = {status.server: status.state.casefold() for status in states}
+    return "active" in words.get("secondary", "") or "failover" in words.get("primary", "")
+
+
 def in_words(states: Iterable[HaStatus]) -> str:
     """Return the states as one line."""
     return "; ".join(f"{status.server}: {status.role} {status.state}" for status in states)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TypeVar
@@ -25,11 +26,14 @@ class Past:
     """What earlier deletions left behind, by (server, key).
 
     ``settled_utc``: when an entry was last deleted, in whichever incident. ``sent_here``: entries
-    whose deletion this incident has sent, or may have sent.
+    whose deletion this incident has sent, or may have sent. ``sent_changes``: how often it has sent each other
+    change, by the journal's words for it; ``pending_changes``: those of them whose end was not seen.
     """
 
     settled_utc: Mapping[tuple[str, str], datetime]
     sent_here: frozenset[tuple[str, str]] = frozenset()
+    sent_changes: Mapping[str, int] = field(default_factory=dict)
+    pending_changes: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,10 +74,37 @@ def deletion_intents(record: Record) -> dict[tuple[str, str], datetime]:
     return {key: place[-1] for key, place in times.items() if place}
 
 
+def change_intents(record: Record) -> tuple[tuple[str, datetime], ...]:
+    """Return every change of stages 40 and 50 that this incident has sent, or may have sent, and when.
+
+    Each by the journal's words for it. One that is known not to have left is none; one that the server refused is.
+    """
+    sent: list[tuple[str, datetime]] = []
+    for line in record.journal.read().lines:
+        if line.stage == Stage.DELETE:
+            continue
+        if line.kind is Kind.INTENT:
+            sent.append((line.text, line.utc))
+        elif line.kind is Kind.RESULT and did_not_leave(line.seen):
+            last = next((each for each in reversed(sent) if each[0] == line.text), None)
+            if last:
+                sent.remove(last)
+    return tuple(sent)
+
+
+def did_not_leave(seen: str) -> bool:
+    """Whether a result says that the change was never sent; no device's word can say so."""
+    return seen == Deletion.NOT_SENT or seen.startswith(f"{Deletion.NOT_SENT}: ")
+
+
 def past_of(context: Context) -> Past:
-    """Return when each entry was last deleted, in this incident or an earlier one of the site."""
-    settled = settled_times(context.records_root, context.site.name)
-    return Past(settled_utc=settled, sent_here=frozenset(deletion_intents(context.record)))
+    """Return when each entry of the site was last deleted, in whichever incident, and what this incident has sent."""
+    return Past(
+        settled_utc=settled_times(context.records_root, context.site.name),
+        sent_here=frozenset(deletion_intents(context.record)),
+        sent_changes=Counter(words for words, _ in change_intents(context.record)),
+        pending_changes=frozenset(change.text for change in context.record.pending_changes()),
+    )
 
 
 def settled_times(root: Path, site: str) -> dict[tuple[str, str], datetime]:

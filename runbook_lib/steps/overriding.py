@@ -9,8 +9,10 @@ from dataclasses import replace
 
 from runbook_lib.errors import DeletionRefused, ParameterRefused
 from runbook_lib.models import Inventory, Judgement, Override, Stage, Verdict
+from runbook_lib.params import Site
 from runbook_lib.record import Record
 from runbook_lib.steps.history import INVENTORY_FACTS, deletion_intents, facts_or
+from runbook_lib.steps.targets import target_of_key
 
 FACTS = "overrides"
 PHRASE = "nobody has confirmed this certificate"
@@ -63,6 +65,12 @@ def overriding(overrides: tuple[Override, ...], server: str, key: str, sha256: s
     """Return the override that holds for this entry and this certificate, or None."""
     found = [o for o in overrides if (o.server, o.key, o.sha256) == (server, key, sha256)]
     return found[-1] if found else None
+
+
+def accepted_of(site: Site, overrides: tuple[Override, ...], name: str) -> frozenset[str]:
+    """Return the certificates of the host called ``name`` that a person has accepted, unconfirmed as they are."""
+    named = ((each, target_of_key(site, each.server, each.key)) for each in overrides)
+    return frozenset(each.sha256 for each, target in named if target and target.name == name)
 
 
 def deleted_under_override(record: Record) -> bool:

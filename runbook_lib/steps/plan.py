@@ -1,4 +1,6 @@
-"""The plan: for every entry of both stores, what is to happen to it and why. Pure; nothing is contacted.
+"""The plan: for every entry of both stores what is to happen to it and why, and what may be changed after that.
+
+Pure; nothing is contacted.
 
 An entry is deleted only if four things come together: it stands for another host of the site, a
 log (or the operator by name) says that its certificate no longer fits, the mismatch is not over
@@ -14,6 +16,7 @@ from datetime import datetime
 
 from runbook_lib.canonical import plan_digest
 from runbook_lib.models import (
+    EVERY_CHANGE,
     Decision,
     Diagnosis,
     Inventory,
@@ -21,6 +24,7 @@ from runbook_lib.models import (
     Mismatch,
     Override,
     Plan,
+    PlannedChange,
     PlanRow,
     TofuEntry,
     Verdict,
@@ -28,10 +32,16 @@ from runbook_lib.models import (
 from runbook_lib.params import Site
 from runbook_lib.parse.names import parse_name
 from runbook_lib.prime import DELETE_TOFU
-from runbook_lib.steps.history import Past
-from runbook_lib.steps.overriding import in_words, overriding
+from runbook_lib.steps.context import Context
+from runbook_lib.steps.ha_state import served_by_secondary
+from runbook_lib.steps.history import Past, past_of
+from runbook_lib.steps.overriding import in_words, overrides_of, overriding
+from runbook_lib.steps.planned import changes_of
 from runbook_lib.steps.stale import Staleness, naming
 from runbook_lib.steps.targets import PI_SERVERS, Target, is_own, target_of, targets
+
+Change = PlanRow | PlannedChange
+"""Whatever an approval may allow: the deletion of an entry, or what stages 40 and 50 may do."""
 
 
 def make_plan(
@@ -48,14 +58,30 @@ def make_plan(
     planner = _Planner(site, diagnosis, inventory, past, overrides)
     rows = tuple(planner.row(server, entry) for server in PI_SERVERS for entry in inventory.store(server).entries)
     planner.block_contradicted(rows)
-    return Plan(
+    plan = Plan(
         site=site.name,
         incident=incident,
         made_utc=now_utc,
         rows=rows,
-        digest=plan_digest(rows, site=site.name, incident=incident),
+        digest="",
         blocked=tuple(planner.blocked),
         notes=tuple(planner.notes(rows)),
+        changes=changes_of(site, inventory, rows, past, overrides),
+        format=EVERY_CHANGE,
+    )
+    return replace(plan, digest=plan_digest(plan))
+
+
+def plan_of(context: Context, diagnosis: Diagnosis, inventory: Inventory) -> Plan:
+    """Return the plan of this incident from these facts and what its record says of the past."""
+    return make_plan(
+        context.site,
+        context.record.incident,
+        diagnosis,
+        inventory,
+        past_of(context),
+        now_utc=context.now(),
+        overrides=overrides_of(context.record),
     )
 
 
@@ -125,6 +151,8 @@ class _Planner:
             for name in self._site.policy.named_entries
             if name not in listed
         ]
+        if served_by_secondary(self._inventory.ha):
+            found.append("high availability: the secondary serves now, so no change of it is planned; fail back first")
         for target in targets(self._site):
             for observer in target.observers:
                 if not any(row.server == observer and row.target == target.name for row in rows):
@@ -174,8 +202,10 @@ class _Planner:
         return _row(server, entry, target.name, decision, f"{verdict}: {judgement.reason}", judgement, evidence)
 
 
-def essence(row: PlanRow) -> tuple[object, ...]:
-    """Return what an approval covers of a row: the same essence is the same deletion, of the same certificate."""
+def essence(row: Change) -> tuple[object, ...]:
+    """Return what an approval covers of a change: the same essence is the same change, to the same certificate."""
+    if isinstance(row, PlannedChange):
+        return (row.kind, row.server, row.target, row.settings, row.confirmed_sha256, row.attempt)
     deleted = row.decision is Decision.DELETE
     verdict = row.verdict if deleted else None
     subject = parse_name(row.subject).rdns  # the list may spell it otherwise the next time

@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import partial
 
 from runbook_lib.errors import PageNotUnderstood, PageRefused, RepairFailed
-from runbook_lib.models import Check, IseServer
+from runbook_lib.models import ChangeKind, Check, IseServer
 from runbook_lib.params import IseServer as IseSettings
 from runbook_lib.record import SiteLock
 from runbook_lib.steps.confirmed import require_confirmed
 from runbook_lib.steps.context import Context
+from runbook_lib.steps.guard import permit, planned_change
 from runbook_lib.steps.guided import Guide, ise_guide, require_someone, watch, web_fingerprint
 from runbook_lib.steps.ha_state import entry_check
 from runbook_lib.steps.ise_word import ise_word
 from runbook_lib.steps.pages import PrimaryPages
 from runbook_lib.steps.pending import settle_pending
+from runbook_lib.steps.planned import adding, removing
 from runbook_lib.steps.preflight import require_release
 from runbook_lib.steps.settling import settled
 from runbook_lib.steps.targets import any_same_host
@@ -33,6 +36,9 @@ class IseAction(StrEnum):
     GUIDE = "a person adds it in the web pages: its entry is not in the primary's list"
     SEEN = "nothing to do: its entry is in the primary's list; whether it answers stands on the page only"
 
+
+CHANGING = frozenset({IseAction.ADD, IseAction.REPLACE, IseAction.GUIDE})
+"""What changes something, or asks a person to."""
 
 BY_HAND = "add ISE servers by hand"
 _WORDS = {
@@ -74,8 +80,8 @@ async def _decide_by_page(context: Context, page: PrimePages) -> tuple[IseDecisi
     async def look() -> tuple[IseServer, ...]:
         listed = await page.ise_servers()
         for decision in _decisions(context, listed):
-            for verb in ("add", "remove"):
-                settle_pending(context, f"{verb} ISE server {decision.name}", decision.action)
+            for words in (adding(decision.name), removing(decision.name)):
+                settle_pending(context, words, decision.action)
         return listed
 
     def waited_for(listed: tuple[IseServer, ...]) -> str:
@@ -111,10 +117,10 @@ async def readd_ise(context: Context, pages: PrimaryPages, decisions: tuple[IseD
     """Add or replace what was decided; return the page's list afterwards, nothing where no page was read.
 
     Each server's certificate is confirmed again right before its password is typed. Raises the
-    errors of ``require_confirmed``, RepairFailed with the page's words where it refuses, and DecisionNeeded with the
+    errors of ``permit``, RepairFailed with the page's words where it refuses, and DecisionNeeded with the
     steps for a person where one has to do it and nobody watches.
     """
-    changes = [d for d in decisions if d.action in {IseAction.ADD, IseAction.REPLACE, IseAction.GUIDE}]
+    changes = [d for d in decisions if d.action in CHANGING]
     if not changes:
         return tuple(d.listed for d in decisions if d.listed)
     with SiteLock(
@@ -133,30 +139,27 @@ async def readd_ise(context: Context, pages: PrimaryPages, decisions: tuple[IseD
 async def _drive(context: Context, page: PrimePages, changes: list[IseDecision]) -> tuple[IseServer, ...]:
     for decision in changes:
         context.tell(f"{decision.name}: {decision.action}")
-        await require_confirmed(context, decision.name)
         if decision.action is IseAction.REPLACE and decision.listed:
-            await _change(context, decision.name, "remove", page.remove_ise(decision.listed.address))
-        await _add(context, page, decision.name)
+            remove = partial(page.remove_ise, decision.listed.address)
+            await _change(context, decision.name, removing(decision.name), remove)
+        settings = _settings(context, decision.name)
+        add = partial(page.add_ise, settings.address, settings.user, settings.password.resolve())
+        await _change(context, decision.name, adding(decision.name), add)
     listed = await page.ise_servers()
     context.record.write_facts(context.stage, "ise_servers", listed)
     return listed
-
-
-async def _add(context: Context, page: PrimePages, name: str) -> None:
-    settings = _settings(context, name)
-    await _change(context, name, "add", page.add_ise(settings.address, settings.user, settings.password.resolve()))
 
 
 def _settings(context: Context, name: str) -> IseSettings:
     return next(server for server in context.site.ise if server.name == name)
 
 
-async def _change(context: Context, name: str, verb: str, act: Awaitable[object]) -> None:
-    """Write the intent, press the button once, write what the page said."""
-    what = f"{verb} ISE server {name}"
+async def _change(context: Context, name: str, what: str, act: Callable[[], Awaitable[object]]) -> None:
+    """Ask whether it may be done, write the intent, press the button once, write what the page said."""
+    await permit(context, planned_change(context, ChangeKind.READD_ISE, name), what)
     change = context.record.intend(context.stage, "primary", what, expected="accepted")
     try:
-        await act
+        await act()
         change.sent()
     except PageNotUnderstood as error:
         change.result(f"not sent: {error.what}", expected="accepted")
@@ -183,7 +186,9 @@ async def ise_steps(context: Context, pages: PrimaryPages, names: list[str]) -> 
 
 
 async def _by_hand(context: Context, pages: PrimaryPages, names: list[str]) -> None:
-    """Show the steps and watch the primary's list until every server has an entry in it."""
+    """Show the steps and watch the primary's list until every server has an entry in it; they too need the plan."""
+    for name in names:
+        await permit(context, planned_change(context, ChangeKind.READD_ISE, name), adding(name))
     require_someone(context, await ise_steps(context, pages, names))
     if BY_HAND not in [change.text for change in context.record.pending_changes()]:
         context.record.intend(context.stage, "primary", BY_HAND, expected="accepted")

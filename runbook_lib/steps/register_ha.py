@@ -9,12 +9,13 @@ from runbook_lib.errors import (
     PageRefused,
     ReadinessFailed,
 )
-from runbook_lib.models import Diagnosis, HaPage, ReadinessItem
+from runbook_lib.models import ChangeKind, Diagnosis, HaPage, ReadinessItem
 from runbook_lib.parse.ha import StateKind
 from runbook_lib.record import SiteLock
 from runbook_lib.steps.confirmed import require_confirmed
 from runbook_lib.steps.context import Context
-from runbook_lib.steps.deciding_ha import BY_HAND, REGISTRATION, HaAction
+from runbook_lib.steps.deciding_ha import BY_HAND, HaAction
+from runbook_lib.steps.guard import permit, planned_change
 from runbook_lib.steps.guided import Guide, ha_guide, require_someone, watch, web_fingerprint
 from runbook_lib.steps.ha_form import typed_form
 from runbook_lib.steps.ha_removal import remove_ha
@@ -22,25 +23,30 @@ from runbook_lib.steps.ha_state import in_words, kinds_of, observe_ha
 from runbook_lib.steps.meanwhile import logs_now
 from runbook_lib.steps.pages import PrimaryPages
 from runbook_lib.steps.pending import settle_pending
+from runbook_lib.steps.planned import REGISTRATION
 from runbook_lib.steps.preflight import require_release
 from runbook_lib.steps.watching_ha import failed, watch_registration
 from runbook_lib.web import PrimePages
 
 
 async def check_readiness(context: Context, pages: PrimaryPages) -> tuple[ReadinessItem, ...]:
-    """Press *Check Readiness* and keep its table. Typing the key needs a confirmed secondary, so that comes first.
+    """Press *Check Readiness* and keep its table. The key is typed for it, so it needs the approved plan as well.
 
-    Where the page is not understood nothing is returned, and ``pages`` are guided from then on.
+    Where the page is not understood nothing is returned, and ``pages`` are guided from then on. Raises the errors
+    of ``permit``.
     """
-    await require_confirmed(context, "secondary")
-    context.tell("Check Readiness")
-    try:
-        page = await pages.open()
-        await page.open_ha_configuration()
-        items = await page.check_readiness(typed_form(context.site))
-    except PageNotUnderstood as error:
-        await pages.give_up(error)
-        return ()
+    with _locked(context, "check readiness"):
+        await permit(
+            context, planned_change(context, ChangeKind.REGISTER_HA, "secondary"), "check readiness", sends=False
+        )
+        context.tell("Check Readiness")
+        try:
+            page = await pages.open()
+            await page.open_ha_configuration()
+            items = await page.check_readiness(typed_form(context.site))
+        except PageNotUnderstood as error:
+            await pages.give_up(error)
+            return ()
     context.record.write_facts(context.stage, "readiness", items)
     return items
 
@@ -68,9 +74,7 @@ async def register(
     """
     if action is HaAction.NOTHING:
         return None
-    with SiteLock(
-        context.records_root, context.site.name, purpose="register high availability", incident=context.record.incident
-    ):
+    with _locked(context, "register high availability"):
         if action is HaAction.REMOVE:
             await remove_ha(context)
             items = () if pages.guided else await check_readiness(context, pages)
@@ -83,6 +87,10 @@ async def register(
         return None
 
 
+def _locked(context: Context, purpose: str) -> SiteLock:
+    return SiteLock(context.records_root, context.site.name, purpose=purpose, incident=context.record.incident)
+
+
 async def _drive(context: Context, pages: PrimaryPages, action: HaAction, items: Sequence[ReadinessItem]) -> HaPage:
     """Register in the browser, or go on watching; after an error other than OutcomeUnknown nothing was clicked."""
     page = await pages.open()
@@ -90,7 +98,6 @@ async def _drive(context: Context, pages: PrimaryPages, action: HaAction, items:
     if action is not HaAction.WATCH:
         require_readiness(items, context.site.policy.accept_readiness)
         await require_release(context.site, context.devices)
-        await require_confirmed(context, "secondary")
         await require_confirmed(context, "primary")
         await page.open_ha_configuration()
         await _register_once(context, page, before)
@@ -101,9 +108,11 @@ async def _drive(context: Context, pages: PrimaryPages, action: HaAction, items:
 
 
 async def _register_once(context: Context, page: PrimePages, before: Diagnosis | None) -> None:
+    form = typed_form(context.site)
+    await permit(context, planned_change(context, ChangeKind.REGISTER_HA, "secondary"), REGISTRATION)
     change = context.record.intend(context.stage, "primary", REGISTRATION, expected="Primary Active")
     try:
-        await page.register(typed_form(context.site))
+        await page.register(form)
         change.sent()
     except PageNotUnderstood as error:
         change.result(f"not sent: {error.what}", expected="accepted")
@@ -121,8 +130,9 @@ async def guide_of(context: Context, pages: PrimaryPages) -> Guide:
 
 
 async def _by_hand(context: Context, pages: PrimaryPages) -> None:
-    """Show the steps and watch both servers until they call HA healthy."""
+    """Show the steps and watch both servers until they call HA healthy; the steps too need the approved plan."""
     await require_release(context.site, context.devices)
+    await permit(context, planned_change(context, ChangeKind.REGISTER_HA, "secondary"), REGISTRATION)
     require_someone(context, await guide_of(context, pages))
     if BY_HAND not in [change.text for change in context.record.pending_changes()]:
         context.record.intend(context.stage, "primary", BY_HAND, expected="Primary Active")

@@ -10,11 +10,10 @@ from runbook_lib.errors import ConnectionLost, DeviceError, DeviceSilent, Outcom
 from runbook_lib.models import Diagnosis, HaPage, HaStatus
 from runbook_lib.record import Kind
 from runbook_lib.steps.context import Context
-from runbook_lib.steps.deciding_ha import REGISTRATION
-from runbook_lib.steps.ha_removal import served_by_secondary
-from runbook_lib.steps.ha_state import in_words, observe_ha
+from runbook_lib.steps.ha_state import in_words, observe_ha, served_by_secondary
 from runbook_lib.steps.meanwhile import gained, logs_now
 from runbook_lib.steps.pending import settle_pending
+from runbook_lib.steps.planned import REGISTRATION
 from runbook_lib.web import PrimePages
 
 MILESTONES = "milestones of the registration, as the page says"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from runbook_lib.models import Approval, Decision, Deletion, DeletionResult, Plan, Stage
+from runbook_lib.models import Approval, Decision, Deletion, DeletionResult, Plan, PlannedChange, Stage
 from runbook_lib.times import stamp
 from runbook_lib.views.evidence import below, common_folder, facts_of, shorten
 from runbook_lib.views.rows import BAD, DOUBT, GOOD, PLAIN, Row, Table
@@ -47,13 +47,48 @@ def plan(value: Plan) -> View[Plan]:
         whole=("command",),
         artifact=f"plans/{value.digest}.json in the record",
     )
+    later = Table(
+        title="After the deletions, and only under its condition",
+        headers=(
+            "on",
+            "change",
+            "about",
+            "when",
+            "as things stand",
+            "why",
+            "interrupts",
+            "values",
+            "confirmed",
+        ),
+        rows=tuple(_later(change) for change in value.changes),
+        empty="nothing else is changed",
+        whole=("change",),
+        artifact=f"plans/{value.digest}.json in the record",
+    )
     blocked = Table(
-        title="Blocked: nothing is deleted until this is settled",
+        title="Blocked: nothing is changed until this is settled",
         headers=("reason",),
         rows=tuple(Row(cells=(reason,), mark=BAD) for reason in value.blocked),
         artifact=f"plans/{value.digest}.json in the record",
     )
-    return View(value, (rows, commands, *((blocked,) if value.blocked else ())))
+    return View(value, (rows, commands, later, *((blocked,) if value.blocked else ())))
+
+
+def _later(change: PlannedChange) -> Row:
+    return Row(
+        cells=(
+            change.server,
+            change.kind if change.attempt == 1 else f"{change.kind}, attempt {change.attempt}",
+            change.target,
+            change.condition,
+            f"{change.rests_on}: it is needed" if change.expected else change.rests_on,
+            change.reason,
+            change.interrupts,
+            "\n".join(f"{field}: {said}" for field, said in change.settings if said != "-") or "-",
+            change.confirmed_sha256 or "nothing: it cannot be done by this plan",
+        ),
+        mark=PLAIN,
+    )
 
 
 def approval(value: Approval | None, question: str) -> View[Approval | None]:

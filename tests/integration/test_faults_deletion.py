@@ -139,7 +139,7 @@ def test_an_entry_that_came_back_is_called_repaired_by_the_servers_own_state(fau
 
 
 def test_nothing_is_deleted_without_an_approval_of_this_plan(faulty: StartLab, begin: Begin) -> None:
-    """It never deletes anything that was not in an approved plan.
+    """Nothing is deleted on any other approval than one of this very plan.
 
     No approval, that of an earlier plan, or that of the one who runs it where two are asked for: exit 3.
     """

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 from repair_site import StartLab, changes, open_record, repair
+from resume_site import entry
 
 from runbook_lib.errors import AnswerNotUnderstood, DeletionRefused, RepairFailed, VersionUnsupported
 from runbook_lib.models import Outcome, Stage
@@ -79,7 +80,10 @@ def test_certificate_that_cannot_be_seen_from_its_own_server_is_not_confirmed(st
 
 def test_registration_that_fails_as_the_last_one_did_is_told_from_one_that_is_not_known(start_lab: StartLab) -> None:
     """The page shows the old failure's words before and the same after: exit 1, sent once, never called unknown."""
-    lab = start_lab("renewed")
+    lab = start_lab("renewed", monitor_style="on_registration")
+    repair(lab.site_file, UP_TO[Stage.LIST])
+    lab.set_fault("deletecert_lie", "primary", how="done_but_stays", times=1, entry=entry(lab, "secondary"))
+    repair(lab.site_file, [Stage.DELETE])
     with pytest.raises(RepairFailed) as failed:
         repair(lab.site_file, [Stage.REGISTER])
     assert "different from what was used earlier" in failed.value.found

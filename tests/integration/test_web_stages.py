@@ -13,7 +13,7 @@ from typing import Any, cast
 
 import pytest
 import yaml
-from repair_site import StartLab, changes, open_record
+from repair_site import StartLab, changes, open_record, run_stage
 
 from runbook_lib.errors import BrowserMissing, DecisionNeeded, ReadinessFailed, RepairFailed
 from runbook_lib.lab import Lab
@@ -22,6 +22,7 @@ from runbook_lib.models import ReadinessItem, Stage
 from runbook_lib.record import Kind
 from runbook_lib.session import open_runbook
 from runbook_lib.steps import watching_ha
+from runbook_lib.steps.approval import approve
 from runbook_lib.web import labels, labels_for
 from runbook_lib.web.labels import Label
 
@@ -53,18 +54,31 @@ def edited(lab: Lab, edit: Edit) -> Path:
     return path
 
 
-def register(site: Path) -> Any:
+def plan(site: Path, *, name: str = "lab", approved: bool = True) -> None:
+    """Stages 10 and 20, and somebody's approval of the plan, so that 40 and 50 may do what it holds."""
+    for stage in (Stage.DIAGNOSE, Stage.LIST):
+        run_stage(stage, site)
+    if approved:
+        record = open_record(name)
+        approve(record, record.read_plan().digest, by="Ada Example", how="a test")
+
+
+def register(site: Path, *, planned: bool = True) -> Any:
     """Every verb of stage 40 in order; returns the stage."""
+    if planned:
+        plan(site)
     rb: Any = open_runbook(Stage.REGISTER, str(site))
-    for verb in (rb.observe, rb.form, rb.readiness, rb.register, rb.prove, rb.close):
+    for verb in (rb.observe, rb.form, rb.approval, rb.readiness, rb.register, rb.prove, rb.close):
         assert verb().text()
     return rb
 
 
 def readd(site: Path) -> Any:
     """Every verb of stage 50 in order; returns the checks of its proof by name."""
+    plan(site)
     rb: Any = open_runbook(Stage.READD_ISE, str(site))
     assert rb.observe().text()
+    assert rb.approval().text()
     assert rb.readd().text()
     checks = rb.prove().value
     rb.close()
@@ -106,6 +120,7 @@ def test_ise_without_an_api_for_certificates_is_said_and_is_no_failure(unregiste
 def test_no_credentials_go_to_an_ise_server_that_is_not_confirmed(unregistered: Callable[..., Lab]) -> None:
     """Where somebody else answers as ISE, neither the page nor its API gets the password."""
     lab = unregistered()
+    plan(lab.site_file)
     lab.set_fault("impostor", "ise")
     rb: Any = open_runbook(Stage.READD_ISE, str(lab.site_file))
     rb.observe()

@@ -78,6 +78,7 @@ class Incident:
         sha: dict[str, str] | None = None,
         primary: tuple[str, ...] = PRIMARYS,
         secondary: tuple[str, ...] = SECONDARYS,
+        ha: tuple[str, str] = ("HA not Configured", "HA not Configured"),
     ) -> None:
         """Leave an inventory in the record, as stage 20 does."""
         now = datetime.now(UTC)
@@ -87,23 +88,29 @@ class Incident:
             stores=tuple(TofuStore(server=s, entries=tuple(map(_entry, keys)), read_utc=now) for s, keys in stores),
             presented=(),
             judgements=tuple(_judgement(name, known[name], (SHA | (sha or {}))[name]) for name in NAMES),
-            ha=tuple(HaStatus(server=server, role="", state="HA not Configured", read_utc=now) for server, _ in stores),
+            ha=tuple(
+                HaStatus(server=server, role="", state=state, read_utc=now)
+                for (server, _), state in zip(stores, ha, strict=True)
+            ),
         )
         self.record.write_facts(Stage.LIST, INVENTORY_FACTS, inventory)
 
     def plan(self, *, last_utc: datetime | None = None) -> Plan:
         """Make a plan of what the record holds, with mismatches up to ``last_utc`` (now) in both logs."""
-        last = last_utc or datetime.now(UTC)
-        lines = (("primary", "prime-sec"), ("primary", "ISE-server"), ("secondary", "prime-pri"))
         return make_plan(
             self.context.site,
             self.record.incident,
-            Diagnosis(mismatches=tuple(_mismatch(server, cn, last) for server, cn in lines)),
+            self.diagnosis(last_utc or datetime.now(UTC)),
             self.record.read_facts(Stage.LIST, INVENTORY_FACTS, Inventory),
             past_of(self.context),
             now_utc=datetime.now(UTC),
             overrides=overrides_of(self.record),
         )
+
+    def diagnosis(self, last_utc: datetime) -> Diagnosis:
+        """Mismatches of both peers and the ISE server, up to that time."""
+        lines = (("primary", "prime-sec"), ("primary", "ISE-server"), ("secondary", "prime-pri"))
+        return Diagnosis(mismatches=tuple(_mismatch(server, cn, last_utc) for server, cn in lines))
 
     def write_plan(self, *, last_utc: datetime | None = None) -> Plan:
         plan = self.plan(last_utc=last_utc)

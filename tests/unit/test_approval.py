@@ -15,7 +15,7 @@ from incident_kit import PRIMARYS, SECONDARYS, STALE, Incident
 from site_kit import site_with
 
 from runbook_lib.errors import ApprovalMissing, DeletionRefused, ParameterRefused, StageOutOfOrder
-from runbook_lib.models import Approval, Deletion, Outcome, Plan, Stage, Verdict
+from runbook_lib.models import Approval, ChangeKind, Deletion, Outcome, Plan, Stage, Verdict
 from runbook_lib.record import Kind, seal_record
 from runbook_lib.record.approvals import SEEN, note_seen, signed, signer
 from runbook_lib.record.keys import PUBLIC, new_key, signing_key, trusted_keys
@@ -27,6 +27,7 @@ from runbook_lib.steps.whose_word import Judge
 
 ISE_ENTRY, SECONDARY_ENTRY = ("primary", PRIMARYS[1]), ("primary", PRIMARYS[2])
 PRIMARY_ENTRY = ("secondary", SECONDARYS[1])
+HEALTHY = ("Primary Active", "Secondary Syncing")
 
 
 @pytest.fixture(autouse=True)
@@ -145,9 +146,21 @@ def test_a_blocked_plan_is_refused_though_it_is_approved(tmp_path: Path) -> None
 
 
 def test_a_plan_without_deletions_needs_no_approval(incident: Incident) -> None:
-    """Nothing to delete, nothing to approve."""
+    """Nothing to delete and HA healthy: nothing to approve. What may come up at the ISE servers is asked for then."""
+    incident.list({}, primary=(), secondary=(), ha=HEALTHY)
+    plan = incident.write_plan()
+    assert [(change.kind, change.expected) for change in plan.changes] == [(ChangeKind.READD_ISE, False)] * 2
+    assert require_approval(incident.context, plan) is None
+
+
+def test_a_plan_that_registers_needs_an_approval(incident: Incident) -> None:
+    """Nothing to delete and HA not registered: what is to be registered is approved like a deletion."""
     incident.list({}, primary=(), secondary=())
-    assert require_approval(incident.context, incident.write_plan()) is None
+    plan = incident.write_plan()
+    with pytest.raises(ApprovalMissing, match="register high availability"):
+        require_approval(incident.context, plan)
+    approval = incident.approve(plan)
+    assert require_approval(incident.context, plan) == approval
 
 
 # -- a second person -------------------------------------------------------------------------------

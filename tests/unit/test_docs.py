@@ -10,6 +10,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
@@ -30,7 +31,7 @@ from runbook_lib.engine.parameters import declared_parameters
 from runbook_lib.lab import SCENARIOS
 from runbook_lib.lab.faults import KNOWN as FAULTS
 from runbook_lib.lab.pages.skins import SKINS
-from runbook_lib.models import Decision, Plan, PlanRow, Stage, Verdict
+from runbook_lib.models import EVERY_CHANGE, ChangeKind, Decision, Plan, PlannedChange, PlanRow, Stage, Verdict
 from runbook_lib.params import LabRequest, Site
 from runbook_lib.parse.ha import STATES
 from runbook_lib.record import Kind, Record
@@ -478,12 +479,31 @@ def record(tmp_path: Path) -> Record:
             row("secondary", "192.0.2.10_8082", subject, Decision.DELETE, Verdict.CONFIRMED_KEY),
             row("primary", "192.0.2.10_8082", subject, Decision.LEFT_ALONE, None),
         )
-        digest = plan_digest(plan_rows, site="mysite", incident=made.incident)
-        made.write_plan(
-            Plan(site="mysite", incident=made.incident, made_utc=datetime.now(UTC), rows=plan_rows, digest=digest)
+        plan = Plan(
+            site="mysite",
+            incident=made.incident,
+            made_utc=datetime.now(UTC),
+            rows=plan_rows,
+            digest="",
+            changes=(change(subject, ChangeKind.REGISTER_HA), change(subject, ChangeKind.READD_ISE)),
+            format=EVERY_CHANGE,
         )
+        made.write_plan(replace(plan, digest=plan_digest(plan)))
     made.keep_bytes("answers/0001-primary-listcerts.txt", b"\x00\xff\r\n", text='"hash":"00",')
     return made
+
+
+def change(value: str, kind: ChangeKind) -> PlannedChange:
+    return PlannedChange(
+        kind=kind,
+        server="primary",
+        target=value,
+        condition="",
+        rests_on="",
+        reason="",
+        interrupts="",
+        settings=(("Email Address", value), ("Failover Type", "Manual")),
+    )
 
 
 def row(server: str, key: str, subject: str, decision: Decision, verdict: Verdict | None) -> PlanRow:

@@ -21,6 +21,7 @@ from runbook_lib import secrets
 from runbook_lib.canonical import plan_digest
 from runbook_lib.errors import ParameterRefused, RecordDamaged, RecordNotWritable, StageOutOfOrder
 from runbook_lib.models import (
+    EVERY_CHANGE,
     Answer,
     Approval,
     Decision,
@@ -366,8 +367,8 @@ def a_plan(record: Record, *keys: str) -> Plan:
         PlanRow(server="primary", key=key, subject="s", target="ise", decision=Decision.DELETE, reason="r", command="c")
         for key in keys
     )
-    digest = plan_digest(rows, site="lab", incident=record.incident)
-    return Plan(site="lab", incident=record.incident, made_utc=NOW, rows=rows, digest=digest)
+    plan = Plan(site="lab", incident=record.incident, made_utc=NOW, rows=rows, digest="", format=EVERY_CHANGE)
+    return replace(plan, digest=plan_digest(plan))
 
 
 def test_plan_comes_back(record: Record) -> None:

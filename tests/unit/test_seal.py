@@ -53,8 +53,9 @@ def small_record(root: Path, what: str = "a test") -> Record:
             reason="", command="delete it",
         ),
     )  # fmt: skip
-    digest = plan_digest(rows, site="mysite", incident=made.incident)
-    made.write_plan(Plan(site="mysite", incident=made.incident, made_utc=datetime.now(UTC), rows=rows, digest=digest))
+    plan = Plan(site="mysite", incident=made.incident, made_utc=datetime.now(UTC), rows=rows, digest="")
+    digest = plan_digest(plan)
+    made.write_plan(replace(plan, digest=digest))
     made.write_approval(Approval(digest=digest, by="Ada", at_utc=datetime.now(UTC), how="a test"))
     change = made.intend(Stage.DELETE, "primary", "delete it")
     change.sent()

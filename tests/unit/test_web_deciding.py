@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
+from unittest.mock import AsyncMock, Mock
 
 import pytest
 from certificate_kit import seen
@@ -18,7 +19,7 @@ from runbook_lib.errors import DecisionNeeded, RepairFailed
 from runbook_lib.models import HaPage, HaStatus, Milestone, Presented, Stage, TofuEntry, TofuStore, Vantage
 from runbook_lib.prime import REMOVE_HA
 from runbook_lib.record import Record
-from runbook_lib.steps import settling
+from runbook_lib.steps import ha_removal, settling
 from runbook_lib.steps.context import Context
 from runbook_lib.steps.deciding_ha import HaAction, decide_ha, why_no_readiness
 from runbook_lib.steps.ha_removal import remove_ha
@@ -166,8 +167,10 @@ def test_broken_ha_is_not_removed_unless_the_sites_file_says_so(context: Make) -
     assert decided(context(Pair(BROKEN), remove_broken_ha=True), page()) is HaAction.REMOVE
 
 
-def test_a_removal_counts_once_both_servers_say_so(context: Make) -> None:
+def test_a_removal_counts_once_both_servers_say_so(context: Make, monkeypatch: pytest.MonkeyPatch) -> None:
     """It is sent once, to the primary; a secondary that still calls itself registered makes it a failure."""
+    monkeypatch.setattr(ha_removal, "permit", AsyncMock())  # test_guard.py is about that
+    monkeypatch.setattr(ha_removal, "planned_change", Mock())
     done, half = Pair(BROKEN), Pair(BROKEN, after=("HA not Configured", "Secondary Lost Primary"))
     asyncio.run(remove_ha(context(done)))
     with pytest.raises(RepairFailed, match="did not remove"):

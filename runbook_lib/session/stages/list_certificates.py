@@ -18,9 +18,7 @@ from runbook_lib.steps import (
 )
 from runbook_lib.steps.context import Context
 from runbook_lib.steps.expecting import parse_given
-from runbook_lib.steps.history import past_of
-from runbook_lib.steps.overriding import overrides_of
-from runbook_lib.steps.plan import make_plan
+from runbook_lib.steps.plan import plan_of
 from runbook_lib.views import View, deletion, findings, pictured
 from runbook_lib.views.forms.expecting import Host
 from runbook_lib.views.forms.overriding import Unconfirmed
@@ -72,12 +70,4 @@ class ListCertificates(Runbook):
 
     def _planned(self) -> Plan:
         context = self.context
-        return make_plan(
-            context.site,
-            self.incident,
-            diagnose.recorded_diagnosis(context),
-            inventory.recorded_inventory(context),
-            past_of(context),
-            now_utc=context.now(),
-            overrides=overrides_of(context.record),
-        )
+        return plan_of(context, diagnose.recorded_diagnosis(context), inventory.recorded_inventory(context))

@@ -7,7 +7,7 @@ from runbook_lib.models import (
     IseServer,
     Stage,
 )
-from runbook_lib.session.runbook import Runbook
+from runbook_lib.session.changing import Changing
 from runbook_lib.session.stages.proof import require_checks
 from runbook_lib.steps import (
     readd_ise,
@@ -16,13 +16,13 @@ from runbook_lib.steps.context import Context
 from runbook_lib.views import Row, Table, View, standing
 
 
-class ReaddIse(Runbook):
+class ReaddIse(Changing):
     """Stage 50: the ISE servers are added again and answer."""
 
     stage = Stage.READD_ISE
 
-    def __init__(self, context: Context) -> None:
-        super().__init__(context)
+    def __init__(self, context: Context, *, approve: str = "") -> None:
+        super().__init__(context, approve=approve)
         self._decisions: tuple[readd_ise.IseDecision, ...] | None = None
         self._proof: tuple[Check, ...] = ()
 
@@ -38,8 +38,8 @@ class ReaddIse(Runbook):
         by_hand = [d.name for d in found if d.action is readd_ise.IseAction.GUIDE]
         if not by_hand:
             return View(found, (table,))
-        guide = self._run(readd_ise.ise_steps(self.context, self._pages, by_hand))
-        return View(found, (table, standing.steps(guide.title, guide.why, guide.steps)))
+        steps = self._steps(lambda: self._run(readd_ise.ise_steps(self.context, self._pages, by_hand)))
+        return View(found, (table, steps))
 
     def _page_says(self, decision: readd_ise.IseDecision) -> str:
         if decision.listed:
@@ -55,6 +55,9 @@ class ReaddIse(Runbook):
         """Ask the page and the primary's store."""
         self._proof = self._run(readd_ise.prove_ise(self.context, self._pages))
         return standing.checks(self._proof, "Do the ISE servers answer?")
+
+    def _needs_approval(self) -> bool:
+        return any(d.action in readd_ise.CHANGING for d in self._decided())
 
     def _decided(self) -> tuple[readd_ise.IseDecision, ...]:
         if self._decisions is None:

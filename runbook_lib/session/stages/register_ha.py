@@ -9,7 +9,7 @@ from runbook_lib.models import (
     ReadinessItem,
     Stage,
 )
-from runbook_lib.session.runbook import Runbook
+from runbook_lib.session.changing import Changing
 from runbook_lib.session.stages.proof import require_checks
 from runbook_lib.steps import (
     carried_out,
@@ -22,13 +22,13 @@ from runbook_lib.steps.ha_state import observe_ha, prove_ha
 from runbook_lib.views import Row, Table, View, standing
 
 
-class RegisterHa(Runbook):
+class RegisterHa(Changing):
     """Stage 40: readiness, registration with its three milestones, Primary Active on both servers' own word."""
 
     stage = Stage.REGISTER
 
-    def __init__(self, context: Context) -> None:
-        super().__init__(context)
+    def __init__(self, context: Context, *, approve: str = "") -> None:
+        super().__init__(context, approve=approve)
         self._action: HaAction | None = None
         self._items: tuple[ReadinessItem, ...] = ()
         self._proof: tuple[Check, ...] = ()
@@ -47,8 +47,7 @@ class RegisterHa(Runbook):
         rows = tuple(Row(cells=cells) for cells in form_rows(site))
         tables = [Table(title="HA Configuration", headers=("field", "value"), rows=rows)]
         if self._decided() is HaAction.GUIDE:
-            guide = self._run(register_ha.guide_of(self.context, self._pages))
-            tables.append(standing.steps(guide.title, guide.why, guide.steps))
+            tables.append(self._steps(lambda: self._run(register_ha.guide_of(self.context, self._pages))))
         return View(secondary_address(site), tuple(tables))
 
     def readiness(self) -> View[tuple[ReadinessItem, ...]]:
@@ -71,6 +70,9 @@ class RegisterHa(Runbook):
         """Ask both servers' command lines."""
         self._proof = self._run(prove_ha(self.context))
         return standing.checks(self._proof, "Is high availability up, on both servers' own word?")
+
+    def _needs_approval(self) -> bool:
+        return self._decided() not in (HaAction.NOTHING, HaAction.WATCH)
 
     def _decided(self) -> HaAction:
         if self._action is None:

@@ -17,20 +17,24 @@ class ApprovalForm(Form[Plan]):
 
     def __init__(self, plan: Plan, approve: Callable[[str, str], str], command: str) -> None:
         count = len(plan.deletions)
+        deletions = tuple(Row(cells=(row.server, f"delete {row.key}", "now")) for row in plan.deletions)
+        others = tuple(
+            Row(cells=(change.server, f"{change.kind}: {change.target}", change.condition)) for change in plan.changes
+        )
         question = Table(
-            title=f"Approve the deletion of {count} entries?",
-            headers=("server", "entry"),
-            rows=tuple(Row(cells=(row.server, row.key)) for row in plan.deletions),
+            title=f"Approve the deletion of {count} entries, and what the later stages may do?",
+            headers=("server", "change", "when"),
+            rows=(*deletions, *others),
             note=f"Plan {plan.digest}. A deleted entry cannot be restored.",
-            whole=("entry",),
+            whole=("change",),
         )
         ways = without_form(("on the command line", command), ("as a parameter", f'approve = "{plan.digest}"'))
         said = Said()
         name = text_field("Your name", "as it shall stand in the record")
         reason = text_field("Reason", "for example the change's number")
         press = button(
-            f"Approve {count} deletions",
-            "Writes the approval into the record; deletes nothing",
+            "Approve this plan",
+            "Writes the approval into the record; changes nothing",
             lambda: approve(name.value, reason.value),
             said,
         )

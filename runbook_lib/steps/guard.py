@@ -1,0 +1,168 @@
+"""Whether a change may be sent now: one answer, in the same words for all, asked inside the call that sends it.
+
+A deletion, the removal and the registration of high availability, an ISE server: each stands in the newest plan of
+this incident, which is approved; nothing that the approval rests on has moved; it was not sent before, or is known
+not to have left; the host that it is about still shows the certificate that the plan confirmed; and the site's lock
+is held. No cell before it is relied on: people and test tools run a cell after a failed one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+from runbook_lib.errors import CertificateMoved, PlanStale, SiteLocked, StageOutOfOrder
+from runbook_lib.models import Approval, ChangeKind, Decision, Plan, PlannedChange, PlanRow
+from runbook_lib.record import works_under_lock
+from runbook_lib.steps.approval import approval_naming, missing, require_not_blocked
+from runbook_lib.steps.carried_out import place_of, require_carried_out, sent_places
+from runbook_lib.steps.confirmed import require_confirmed
+from runbook_lib.steps.context import Context
+from runbook_lib.steps.diagnose import recorded_diagnosis
+from runbook_lib.steps.history import change_intents, deletion_intents, past_of
+from runbook_lib.steps.inventory import recorded_inventory
+from runbook_lib.steps.plan import Change, essence, plan_of
+from runbook_lib.steps.planned import attempt, settings_of, words_of
+
+NEW_PLAN = "look at it again and make a new plan: 20_list_certificates"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Request:
+    """A change that is about to be sent: by which plan, in which words of the journal.
+
+    ``sends``: it changes something. Without that a secret is typed for it and nothing is changed, so that it may be
+    done again (*Check Readiness*).
+    """
+
+    plan: Plan
+    change: Change
+    words: str
+    approval: Approval
+    sends: bool = True
+
+    def __str__(self) -> str:
+        if isinstance(self.change, PlanRow):
+            return f"{self.change.server}: {self.change.command}"
+        return f"{self.change.server}: {self.words}"
+
+
+async def permit(context: Context, change: Change, words: str, *, sends: bool = True) -> Approval:
+    """Return the approval by which the change may be sent now; nothing is sent where this raises.
+
+    ``words`` are those of the journal's intent. Raises StageOutOfOrder where there is no plan or no diagnosis, or a
+    mismatch is open; DeletionRefused where the plan is blocked; ApprovalMissing; PlanStale where the change is not
+    in the plan, has moved, or was sent already; SiteLocked; and the errors of ``require_confirmed``.
+    """
+    plan = context.record.read_plan()
+    require_not_blocked(plan)
+    if essence(change) not in map(essence, plan.every_change):
+        raise _stale(plan, f"{change.server}: {words}", "is not in the plan")
+    approval = approval_naming(context, plan, change)
+    if approval is None:
+        raise missing(context, plan, change)
+    request = Request(plan=plan, change=change, words=words, approval=approval, sends=sends)
+    for check in CHECKS:
+        await check(context, request)
+    return approval
+
+
+def planned_change(context: Context, kind: ChangeKind, target: str) -> PlannedChange:
+    """Return the change as the newest plan has it; raises PlanStale where it has none, StageOutOfOrder with no plan."""
+    plan = context.record.read_plan()
+    found = next((each for each in plan.changes if (each.kind, each.target) == (kind, target)), None)
+    if found is None:
+        raise PlanStale(
+            f"The plan does not hold this change: {kind} ({target}); nothing was changed",
+            where=f"incident {plan.incident}, plan {plan.digest}",
+            next_step=NEW_PLAN,
+        )
+    return found
+
+
+async def not_sent_before(context: Context, request: Request) -> None:
+    """Each approval is worth one sending; what is known not to have left was none, what was refused was one."""
+    if not request.sends:
+        return
+    if isinstance(request.change, PlanRow):
+        place = place_of(request.change)
+        sent_utc = deletion_intents(context.record).get(place, request.approval.at_utc)
+        before = place in sent_places(context, request.plan) or sent_utc > request.approval.at_utc
+    else:
+        since = [words for words, utc in change_intents(context.record) if utc > request.approval.at_utc]
+        now = attempt(past_of(context), words_of(request.change))
+        before = request.words in since or now != request.change.attempt
+    if before:
+        raise _stale(request.plan, str(request), "was sent on this plan already, and is not sent twice on one approval")
+
+
+async def nothing_moved(context: Context, request: Request) -> None:
+    """What is typed is what was approved."""
+    if isinstance(request.change, PlanRow):
+        return
+    now = settings_of(context.site, request.change.kind, request.change.target)
+    if now != request.change.settings:
+        moved = [f"{field}: planned {value}" for field, value in request.change.settings if (field, value) not in now]
+        moved += [f"{field}: now {value}" for field, value in now if (field, value) not in request.change.settings]
+        raise _stale(request.plan, str(request), "is no longer what was planned", "\n".join(moved))
+
+
+async def no_mismatch_is_open(context: Context, request: Request) -> None:
+    """What comes after the deletions waits for them, and for the diagnosis that says that nothing else is stale."""
+    if isinstance(request.change, PlanRow):
+        return
+    require_carried_out(context)
+    now = plan_of(context, recorded_diagnosis(context), recorded_inventory(context))
+    left = [row for row in now.rows if row.decision in (Decision.DELETE, Decision.CANNOT_TELL)]
+    if left:
+        raise StageOutOfOrder(
+            "A mismatch is open; nothing was changed",
+            where=str(request),
+            found="\n".join(f"{row.server}: {row.key}: {row.decision}: {row.reason}" for row in left),
+            next_step=NEW_PLAN,
+        )
+
+
+async def lock_is_held(context: Context, request: Request) -> None:
+    """No other run changes this site now, and none can begin to."""
+    if not works_under_lock(context.records_root, context.site.name):
+        raise SiteLocked(
+            "The site's lock is not held; nothing was changed", where=str(request), next_step="run the stage's own cell"
+        )
+
+
+async def host_is_confirmed(context: Context, request: Request) -> None:
+    """The host shows, at this moment and from every vantage, the certificate that the plan confirmed."""
+    target = request.change.target
+    judgement = await require_confirmed(context, target)
+    shown = judgement.facts.sha256 if judgement.facts else ""
+    planned = request.change.confirmed_sha256
+    # For a deletion it is not enough that the host is what it was: the new certificate has to be a confirmed one.
+    weak = isinstance(request.change, PlanRow) and not (judgement.verdict.confirmed or request.change.override)
+    if not shown or shown != planned or weak:
+        raise CertificateMoved(
+            f"{target} does not present the certificate that the plan confirmed; nothing was changed",
+            where=str(request),
+            found=f"planned   {planned or 'none confirmed'}\npresented {shown or 'none'} ({judgement.verdict})",
+            next_step=NEW_PLAN,
+        )
+
+
+Check = Callable[[Context, Request], Awaitable[None]]
+CHECKS: tuple[Check, ...] = (
+    not_sent_before,
+    nothing_moved,
+    no_mismatch_is_open,
+    lock_is_held,
+    host_is_confirmed,
+)
+"""In this order: what the record says first, the look at the host last, right before the change is sent."""
+
+
+def _stale(plan: Plan, what: str, why: str, found: str = "") -> PlanStale:
+    return PlanStale(
+        f"{what} {why}; nothing was changed",
+        where=f"incident {plan.incident}, plan {plan.digest}",
+        found=found,
+        next_step=NEW_PLAN,
+    )

@@ -1,0 +1,508 @@
+"""The guard in front of every change: each way to a device is enumerated, and each guard proven by taking it out."""
+
+from __future__ import annotations
+
+import ast
+import asyncio
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
+
+import pytest
+from incident_kit import PRIMARYS, SECONDARYS, SHA, Incident
+from site_kit import site_with
+
+import runbook_lib
+from runbook_lib.errors import (
+    ApprovalMissing,
+    CertificateMoved,
+    DecisionNeeded,
+    DeletionRefused,
+    PlanStale,
+    RunbookError,
+    SafetyStop,
+    SiteLocked,
+    StageOutOfOrder,
+)
+from runbook_lib.models import (
+    Approval,
+    ChangeKind,
+    Diagnosis,
+    HaStatus,
+    Inventory,
+    Plan,
+    PlannedChange,
+    PlanRow,
+    Stage,
+    TofuStore,
+    Verdict,
+)
+from runbook_lib.record import Kind, SiteLock
+from runbook_lib.steps import delete, guard, ha_removal, readd_ise, register_ha
+from runbook_lib.steps.context import Context
+from runbook_lib.steps.diagnose import FACTS as DIAGNOSIS
+from runbook_lib.steps.planned import REGISTRATION, adding, removing
+
+STEPS = Path(runbook_lib.__file__).parent / "steps"
+VERBS = {"delete_tofu", "remove_ha", "register", "check_readiness", "add_ise", "remove_ise"}
+"""What changes a device, or types a secret for a change: every verb of the layers below that does."""
+BROKEN = ("Primary Lost Secondary", "Secondary Lost Primary")
+
+
+@dataclass
+class Devices:
+    """Both command lines and the pages; ``sent`` is what arrived that changes something."""
+
+    incident: Incident
+    sent: list[str] = field(default_factory=list)
+    states: tuple[str, str] = BROKEN
+
+    def prime(self, server: str) -> Any:
+        async def list_tofu() -> TofuStore:
+            store = self.incident.record.read_facts(Stage.LIST, "inventory", Inventory).store(server)
+            return replace(store, read_utc=datetime.now(UTC))
+
+        async def ha_status() -> HaStatus:
+            state = self.states[("primary", "secondary").index(server)]
+            return HaStatus(server=server, role="", state=state, read_utc=datetime.now(UTC))
+
+        async def removed() -> None:
+            self.states = ("HA not Configured", "HA not Configured")
+            self.sent.append("remove")
+
+        async def version() -> Any:
+            return SimpleNamespace(release=(3, 10), line="3.10")
+
+        async def delete_tofu(key: str) -> Any:
+            self.sent.append(f"delete {key}")
+            return SimpleNamespace(text="")
+
+        return SimpleNamespace(
+            list_tofu=list_tofu, ha_status=ha_status, remove_ha=removed, version=version, delete_tofu=delete_tofu
+        )
+
+    async def press(self, what: str, *_given: object) -> tuple[()]:
+        self.sent.append(what)
+        return ()
+
+
+@dataclass
+class Case:
+    """A change that is about to be sent, by a plan that somebody approved."""
+
+    incident: Incident
+    devices: Devices
+    context: Context
+    plan: Plan
+
+    def change(self, kind: ChangeKind | None, target: str) -> PlanRow | PlannedChange:
+        found = (c for c in self.plan.changes if (c.kind, c.target) == (kind, target))
+        return next(found) if kind else self.plan.deletions[0]
+
+
+async def _delete(case: Case) -> None:
+    await delete._delete_one(case.context, case.plan, case.plan.deletions[0])
+
+
+async def _remove(case: Case) -> None:
+    await ha_removal.remove_ha(case.context)
+
+
+async def _register(case: Case) -> None:
+    page = SimpleNamespace(register=partial(case.devices.press, "register"))
+    await register_ha._register_once(case.context, cast("Any", page), None)
+
+
+async def _readd(case: Case, words: str = adding("ise")) -> None:
+    await readd_ise._change(case.context, "ise", words, partial(case.devices.press, words))
+
+
+async def _readiness(case: Case) -> None:
+    async def nothing() -> None: ...
+
+    page = SimpleNamespace(
+        open_ha_configuration=nothing, check_readiness=partial(case.devices.press, "check readiness")
+    )
+
+    async def opened() -> Any:
+        return page
+
+    await register_ha.check_readiness(case.context, cast("Any", SimpleNamespace(open=opened)))
+
+
+Send = Callable[[Case], Awaitable[None]]
+CHANGES: dict[str, tuple[Send, ChangeKind | None, str]] = {
+    "delete": (_delete, None, ""),
+    "remove HA": (_remove, ChangeKind.REMOVE_HA, "secondary"),
+    "register HA": (_register, ChangeKind.REGISTER_HA, "secondary"),
+    "check readiness": (_readiness, ChangeKind.REGISTER_HA, "secondary"),
+    "add ISE": (_readd, ChangeKind.READD_ISE, "ise"),
+    "replace ISE": (partial(_readd, words=removing("ise")), ChangeKind.READD_ISE, "ise"),
+}
+WORDS = {
+    "delete": PRIMARYS[1],
+    "remove HA": "ncs ha remove",
+    "register HA": REGISTRATION,
+    "add ISE": adding("ise"),
+    "replace ISE": removing("ise"),
+}
+
+
+@pytest.fixture
+def make(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Case]]:
+    """``make(name)``: the change may be sent: planned, approved, nothing moved, the lock held, the host confirmed.
+
+    For what comes after the deletions, those are done.
+    """
+    monkeypatch.setenv("KEY", "a-key-of-tests")
+    monkeypatch.setattr(ha_removal, "settled", lambda _context, look, _waited: look())
+    with ExitStack() as locks:
+
+        def made(name: str, *, locked: bool = True) -> Case:
+            incident = Incident(tmp_path, site=site_with(policy={"remove_broken_ha": True}), listed=False)
+            deletes = name == "delete"
+            entries = {} if deletes else {"primary": PRIMARYS[:1], "secondary": SECONDARYS[:1]}
+            incident.list({}, ha=BROKEN, **entries)
+            incident.record.write_facts(Stage.DIAGNOSE, DIAGNOSIS, Diagnosis(mismatches=()))
+            plan = incident.write_plan()
+            incident.approve(plan)
+            devices = Devices(incident)
+            context = replace(incident.context, devices=cast("Any", devices), stage=Stage.REGISTER)
+            if deletes:
+                context = replace(context, stage=Stage.DELETE)
+            if locked:
+                locks.enter_context(SiteLock(context.records_root, "lab", purpose="a test"))
+            confirm(monkeypatch, incident)
+            return Case(incident, devices, context, plan)
+
+        yield made
+
+
+def confirm(monkeypatch: pytest.MonkeyPatch, incident: Incident, **shown: tuple[str, Verdict]) -> None:
+    """Every host shows the certificate of the plan, but for those that are named."""
+
+    async def look(_context: Context, name: str) -> Any:
+        judgement = incident.record.read_facts(Stage.LIST, "inventory", Inventory).judgement(name)
+        sha256, verdict = shown.get(name, (SHA[name], Verdict.CONFIRMED_KEY))
+        assert judgement.facts
+        return replace(judgement, facts=replace(judgement.facts, sha256=sha256), verdict=verdict)
+
+    monkeypatch.setattr(guard, "require_confirmed", look)
+
+
+def intents(case: Case) -> list[str]:
+    return [line.text for line in case.incident.record.journal.read().lines if line.kind is Kind.INTENT]
+
+
+# -- what may be sent is sent ------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", CHANGES)
+def test_an_approved_change_is_sent_once_its_intent_is_on_disk(make: Callable[..., Case], name: str) -> None:
+    """Each of the changes of the product arrives once; a readiness check leaves no intent, since it changes nothing."""
+    case = make(name)
+    asyncio.run(cast("Any", CHANGES[name][0](case)))
+    assert len(case.devices.sent) == 1
+    assert intents(case) == ([] if name == "check readiness" else [WORDS[name]])
+
+
+# -- what may not be sent is not, and each guard is what keeps it from being -------------------------
+
+
+def no_approval(case: Case, _name: str, _patch: pytest.MonkeyPatch) -> None:
+    """A newer plan, which nobody approved."""
+    record, host = case.incident.record, "secondary"
+    inventory = record.read_facts(Stage.LIST, "inventory", Inventory)
+    case.incident.list({"ise2": Verdict.UNCONFIRMED}, ha=BROKEN, **_stores(inventory), sha={host: SHA[host]})
+    case.plan = case.incident.write_plan()
+
+
+def _stores(inventory: Inventory) -> dict[str, tuple[str, ...]]:
+    return {store.server: tuple(entry.key for entry in store.entries) for store in inventory.stores}
+
+
+def another_incident(case: Case, _name: str, _patch: pytest.MonkeyPatch) -> None:
+    """The approved plan is of another incident: this one has its own, without an approval."""
+    inventory = case.incident.record.read_facts(Stage.LIST, "inventory", Inventory)
+    other = Incident(case.incident.record.root.parent, site=case.incident.context.site, listed=False)
+    other.list({}, ha=BROKEN, **_stores(inventory))
+    other.record.write_facts(Stage.DIAGNOSE, DIAGNOSIS, Diagnosis(mismatches=()))
+    case.plan = other.write_plan()
+    case.incident, case.context = other, replace(case.context, record=other.record)
+
+
+def blocked(case: Case, _name: str, _patch: pytest.MonkeyPatch) -> None:
+    """Somebody may be answering as another host: the plan of now, approved as it is, is blocked."""
+    inventory = case.incident.record.read_facts(Stage.LIST, "inventory", Inventory)
+    case.incident.list({"ise2": Verdict.CONTRADICTED}, ha=BROKEN, **_stores(inventory))
+    case.plan = case.incident.write_plan()
+    case.incident.approve(case.plan)
+
+
+def sent_before(case: Case, name: str, _patch: pytest.MonkeyPatch) -> None:
+    """It was about to be sent once, and nobody knows what became of it."""
+    case.incident.record.intend(case.context.stage, "primary", WORDS[name])
+
+
+def edited(case: Case, name: str, _patch: pytest.MonkeyPatch) -> None:
+    """The site's file has been edited since: other values would be typed."""
+    site = case.context.site
+    ha = site.ha.model_copy(update={"failover": "automatic"})
+    ise = tuple(server.model_copy(update={"user": "another"}) for server in site.ise)
+    case.context = replace(case.context, site=site.model_copy(update={"ha": ha, "ise": ise}))
+
+
+def new_mismatch(case: Case, _name: str, _patch: pytest.MonkeyPatch) -> None:
+    """Stage 20 has looked again since, and something is stale; its plan is not the one that is carried out."""
+    plan = case.plan
+    case.incident.list({}, ha=BROKEN)
+    late = datetime.now(UTC) + timedelta(hours=1)
+    stale = case.incident.plan(last_utc=late)
+    assert stale.deletions
+    case.incident.record.write_facts(Stage.DIAGNOSE, DIAGNOSIS, case.incident.diagnosis(late))
+    assert case.incident.record.read_plan() == plan
+
+
+def unlocked(case: Case, _name: str, patch: pytest.MonkeyPatch) -> None:
+    """Nobody holds the lock."""
+    patch.setenv("RUNBOOK_LOCK_TOKEN", "")
+
+
+def impostor(case: Case, _name: str, patch: pytest.MonkeyPatch) -> None:
+    """Every host shows a certificate that is a confirmed one, and not the one of the plan."""
+    confirm(patch, case.incident, **dict.fromkeys(SHA, ("9" * 64, Verdict.CONFIRMED_CHAIN)))
+
+
+def out(check: Callable[..., Any]) -> Callable[[pytest.MonkeyPatch], None]:
+    """Take one check out of the guard."""
+
+    def patch(monkeypatch: pytest.MonkeyPatch) -> None:
+        assert check in guard.CHECKS
+        monkeypatch.setattr(guard, "CHECKS", tuple(each for each in guard.CHECKS if each is not check))
+
+    return patch
+
+
+def anybody(monkeypatch: pytest.MonkeyPatch) -> None:
+    approval = Approval(digest="", by="nobody", at_utc=datetime.now(UTC), how="a guard taken out")
+    monkeypatch.setattr(guard, "approval_naming", lambda *_given: approval)
+
+
+def unblocked(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(guard, "require_not_blocked", lambda _plan: None)
+
+
+Spoil = Callable[[Case, str, pytest.MonkeyPatch], None]
+AFTER_DELETIONS = tuple(name for name in CHANGES if name != "delete")
+GUARDS: dict[str, tuple[Spoil, type[RunbookError], Callable[[pytest.MonkeyPatch], None], tuple[str, ...]]] = {
+    "not approved": (no_approval, ApprovalMissing, anybody, tuple(CHANGES)),
+    "approved in another incident": (another_incident, ApprovalMissing, anybody, tuple(CHANGES)),
+    "blocked": (blocked, DeletionRefused, unblocked, tuple(CHANGES)),
+    "sent before": (sent_before, PlanStale, out(guard.not_sent_before), tuple(WORDS)),
+    "edited": (edited, PlanStale, out(guard.nothing_moved), tuple(n for n in AFTER_DELETIONS if n != "remove HA")),
+    "mismatch open": (new_mismatch, StageOutOfOrder, out(guard.no_mismatch_is_open), AFTER_DELETIONS),
+    "not locked": (unlocked, SiteLocked, out(guard.lock_is_held), tuple(n for n in CHANGES if n != "check readiness")),
+    "host moved": (impostor, CertificateMoved, out(guard.host_is_confirmed), tuple(CHANGES)),
+}
+EACH = [(why, name) for why, about in GUARDS.items() for name in about[3]]
+
+
+@pytest.mark.parametrize(("why", "name"), EACH)
+def test_a_change_is_refused_before_anything_is_sent(
+    make: Callable[..., Case], monkeypatch: pytest.MonkeyPatch, why: str, name: str
+) -> None:
+    """It never changes anything that was not in an approved plan.
+
+    Nor what has moved, was sent before, or whose host is not the confirmed one: exit 3, nothing sent, no intent.
+    """
+    case = make(name)
+    spoil, error, _, _ = GUARDS[why]
+    spoil(case, name, monkeypatch)
+    before = intents(case)
+    with pytest.raises(error) as refused:
+        asyncio.run(cast("Any", CHANGES[name][0](case)))
+    assert refused.value.exit_code == SafetyStop.exit_code
+    assert case.devices.sent == []
+    assert intents(case) == before
+
+
+@pytest.mark.parametrize(("why", "name"), EACH)
+def test_without_its_guard_the_same_change_would_be_sent(
+    make: Callable[..., Case], monkeypatch: pytest.MonkeyPatch, why: str, name: str
+) -> None:
+    """The proof that the test before can fail: with the one guard taken out, the change arrives."""
+    case = make(name)
+    spoil, _, take_out, _ = GUARDS[why]
+    spoil(case, name, monkeypatch)
+    take_out(monkeypatch)
+    asyncio.run(cast("Any", CHANGES[name][0](case)))
+    assert len(case.devices.sent) == 1
+
+
+def test_what_the_plan_does_not_hold_is_not_done(make: Callable[..., Case]) -> None:
+    """A healthy pair is neither registered nor removed by a plan that was made of it, however it is now."""
+    case = make("register HA")
+    case.incident.list({}, primary=PRIMARYS[:1], secondary=SECONDARYS[:1], ha=("Primary Active", "Secondary Syncing"))
+    case.incident.approve(case.incident.write_plan())
+    for name in ("register HA", "remove HA", "check readiness"):
+        with pytest.raises(PlanStale, match="does not hold this change"):
+            asyncio.run(cast("Any", CHANGES[name][0](case)))
+    assert case.devices.sent == []
+
+
+@pytest.mark.parametrize("name", AFTER_DELETIONS)
+def test_without_a_diagnosis_or_a_plan_nothing_is_done(tmp_path: Path, make: Callable[..., Case], name: str) -> None:
+    """A stage that is run first and alone ends with the stage that is missing."""
+    case = make(name)
+    other = Incident(tmp_path, site=case.context.site, listed=False)
+    case.context = replace(case.context, record=other.record)
+    with pytest.raises(StageOutOfOrder, match="no plan yet"):
+        asyncio.run(cast("Any", CHANGES[name][0](case)))
+    other.list({}, primary=PRIMARYS[:1], secondary=SECONDARYS[:1], ha=BROKEN)
+    other.approve(other.write_plan())
+    with pytest.raises(StageOutOfOrder, match="no diagnosis yet"):
+        asyncio.run(cast("Any", CHANGES[name][0](case)))
+    assert case.devices.sent == []
+
+
+def test_a_refusal_of_the_page_uses_the_approval_up_and_a_connection_that_failed_does_not(
+    make: Callable[..., Case],
+) -> None:
+    """What is known not to have left may be sent on the same approval; what the server refused needs a new one."""
+    case = make("register HA")
+    record = case.incident.record
+    record.intend(Stage.REGISTER, "primary", REGISTRATION).result("not sent: no such button")
+    asyncio.run(_register(case))
+    assert case.devices.sent == ["register"]
+    record.pending_changes()[0].result("refused: wrong key")
+    with pytest.raises(PlanStale, match="twice on one approval"):
+        asyncio.run(_register(case))
+    again = case.incident.write_plan()
+    assert again.digest != case.plan.digest
+    (registration,) = (c for c in again.changes if c.kind is ChangeKind.REGISTER_HA)
+    assert registration.attempt == 2
+    with pytest.raises(ApprovalMissing):
+        asyncio.run(_register(case))
+    case.incident.approve(again)
+    asyncio.run(_register(case))
+    assert case.devices.sent == ["register", "register"]
+
+
+def test_an_approval_is_not_renewed_by_giving_the_same_digest_again(make: Callable[..., Case]) -> None:
+    """Whoever runs the stage again with the same parameter approve approves what was sent already, and that is over."""
+    case = make("register HA")
+    asyncio.run(_register(case))
+    case.incident.approve(case.plan)
+    with pytest.raises(PlanStale, match="twice on one approval"):
+        asyncio.run(_register(case))
+    assert case.devices.sent == ["register"]
+
+
+@pytest.mark.parametrize("words", [register_ha.BY_HAND, readd_ise.BY_HAND])
+def test_a_person_is_not_told_to_do_what_nobody_approved(
+    make: Callable[..., Case], monkeypatch: pytest.MonkeyPatch, words: str
+) -> None:
+    """Guided mode needs the approved plan as well: without it no step is shown, with it they are."""
+    case = make("register HA")
+    told: list[str] = []
+    pages = cast("Any", SimpleNamespace(guided=True, trouble=None))
+
+    async def guide(*_given: object) -> Any:
+        return SimpleNamespace(text=lambda: "the steps")
+
+    monkeypatch.setattr(register_ha, "guide_of", guide)
+    monkeypatch.setattr(readd_ise, "ise_steps", guide)
+    case.context = replace(case.context, tell=cast("Any", told.append))
+
+    def act() -> Awaitable[None]:
+        if words == register_ha.BY_HAND:
+            return register_ha._by_hand(case.context, pages)
+        return readd_ise._by_hand(case.context, pages, ["ise"])
+
+    with pytest.raises(DecisionNeeded, match="A person has to work"):
+        asyncio.run(cast("Any", act()))
+    no_approval(case, "", monkeypatch)
+    with pytest.raises(ApprovalMissing):
+        asyncio.run(cast("Any", act()))
+    assert told == []
+
+
+# -- every way to a device goes through it -----------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Function:
+    """One function of the steps: which calls stand in it, in their order."""
+
+    name: str
+    calls: tuple[str, ...]
+    passed: tuple[str, ...]
+
+
+def functions() -> Iterator[Function]:
+    for path in sorted(STEPS.glob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+                calls = [each for each in ast.walk(node) if isinstance(each, ast.Call)]
+                calls.sort(key=lambda call: (call.lineno, call.col_offset))
+                names = tuple(_name(call.func) for call in calls)
+                arguments = [argument for call in calls for argument in call.args]
+                yield Function(f"{path.stem}.{node.name}", names, tuple(map(_name, arguments)))
+
+
+def _name(node: ast.expr) -> str:
+    return node.attr if isinstance(node, ast.Attribute) else node.id if isinstance(node, ast.Name) else ""
+
+
+def test_the_verbs_that_change_a_device_are_all_known() -> None:
+    """Whatever a layer below sends once, or types a secret for, is one of those whose callers are looked at here."""
+    web = ast.parse((STEPS.parent / "web" / "pages.py").read_text(encoding="utf-8"))
+    prime = ast.parse((STEPS.parent / "prime.py").read_text(encoding="utf-8"))
+    once = {f.name for f in ast.walk(web) if isinstance(f, ast.AsyncFunctionDef) if "_once" in _calls(f)} - {"_once"}
+    typed = {f.name for f in ast.walk(web) if isinstance(f, ast.AsyncFunctionDef) if "form" in _arguments(f)}
+    sent = {f.name for f in ast.walk(prime) if isinstance(f, ast.AsyncFunctionDef) if "YES" in _names(f)}
+    assert once | typed | sent == VERBS
+
+
+def _calls(node: ast.AST) -> set[str]:
+    return {_name(each.func) for each in ast.walk(node) if isinstance(each, ast.Call)}
+
+
+def _arguments(node: ast.AsyncFunctionDef) -> set[str]:
+    return {argument.arg for argument in node.args.args}
+
+
+def _names(node: ast.AST) -> set[str]:
+    return {each.id for each in ast.walk(node) if isinstance(each, ast.Name)}
+
+
+def test_no_change_is_sent_but_by_a_function_that_has_just_asked_the_guard() -> None:
+    """Every intent is written after the guard was asked, and every verb stands in such a function or one it calls."""
+    intending = [each for each in functions() if "intend" in each.calls]
+    assert {each.name for each in intending} == {
+        "delete._delete_one",
+        "ha_removal.remove_ha",
+        "register_ha._register_once",
+        "register_ha._by_hand",
+        "readd_ise._change",
+        "readd_ise._by_hand",
+    }
+    for each in intending:
+        assert "permit" in each.calls[: each.calls.index("intend")], each.name
+    sending = {each.name for each in functions() if VERBS & {*each.calls, *each.passed}}
+    guarded = {each.name for each in intending} | {"register_ha.check_readiness"}
+    by_them = {"delete._send", "readd_ise._drive", "register_ha.register"}
+    assert sending <= guarded | by_them, "a new way to a device: ask the guard in it, and name it here"
+
+
+def test_nobody_but_the_steps_reaches_a_verb_or_writes_an_intent() -> None:
+    """The layers above the steps call steps; only these modules may send or intend."""
+    above = ("session", "cli", "fleet", "views", "report", "history", "engine", "kernels")
+    for path in (p for folder in above for p in (STEPS.parent / folder).rglob("*.py")):
+        used = _calls(ast.parse(path.read_text(encoding="utf-8")))
+        assert not used & {"intend", "delete_tofu", "remove_ha", "add_ise", "remove_ise"}, path
