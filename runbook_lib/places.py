@@ -41,6 +41,14 @@ def key_dir() -> Path:
     return _from_environment("RUNBOOK_KEY_DIR", "~/.config/pi-tofu-runbook")
 
 
+def locks_dir() -> Path:
+    """Return the one place of this machine for the locks of servers: ``RUNBOOK_LOCKS``, else ``/var/tmp``.
+
+    All users may write there, nobody may remove what is another's, and it outlives a restart.
+    """
+    return _from_environment("RUNBOOK_LOCKS", "/var/tmp")  # noqa: S108 - names there are not guessed, and files not followed
+
+
 def python_path() -> str:
     """``PYTHONPATH`` for a process of this Python that is to find this package, wherever it works."""
     return os.pathsep.join(filter(None, (str(project_root()), os.environ.get("PYTHONPATH"))))

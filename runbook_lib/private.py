@@ -47,6 +47,12 @@ def read_private(path: Path, largest: int, *, public: bool = False) -> bytes:
     return data
 
 
+def check_folders(folder: Path) -> None:
+    """Raise ``NotPrivate`` where others could put another folder in the place of this one, or remove what is in it."""
+    for each in (*_folders(folder), folder):
+        _check_folder(each)
+
+
 def _folders(path: Path) -> Iterator[Path]:
     """Yield every folder in which a name on the way to ``path`` is looked up, and those that symbolic links lead to."""
     folder, rest, links = Path(path.anchor), list(path.parts[1:]), 0
@@ -71,7 +77,7 @@ def _folders(path: Path) -> Iterator[Path]:
 def _check_folder(folder: Path) -> None:
     found = folder.stat()
     if found.st_uid not in _trusted():
-        raise NotPrivate(f"the folder {folder} belongs to another user ({_user(found.st_uid)})")
+        raise NotPrivate(f"the folder {folder} belongs to another user ({user_name(found.st_uid)})")
     if found.st_mode & 0o022 and not found.st_mode & stat.S_ISVTX:
         mode = stat.S_IMODE(found.st_mode)
         raise NotPrivate(f"others may write in the folder {folder} (mode {mode:04o})", f"chmod go-w '{folder}'")
@@ -81,7 +87,7 @@ def _check_file(path: Path, found: os.stat_result, closed: int) -> None:
     if not stat.S_ISREG(found.st_mode):
         raise NotPrivate("it is not a regular file")
     if found.st_uid not in _trusted():
-        raise NotPrivate(f"the file belongs to another user ({_user(found.st_uid)})")
+        raise NotPrivate(f"the file belongs to another user ({user_name(found.st_uid)})")
     if found.st_mode & closed:
         mode = stat.S_IMODE(found.st_mode)
         raise NotPrivate(f"others may use the file (mode {mode:04o})", f"chmod {0o666 & ~closed:o} '{path}'")
@@ -91,7 +97,8 @@ def _trusted() -> set[int]:
     return {0, os.geteuid()}
 
 
-def _user(uid: int) -> str:
+def user_name(uid: int) -> str:
+    """The name of a user of this machine, or its number."""
     import pwd
 
     try:

@@ -14,6 +14,7 @@ from typing import Protocol
 
 from runbook_lib import errors, places
 from runbook_lib.browsers import find_browser
+from runbook_lib.console.identity import identities
 from runbook_lib.kernels import WarmKernels
 from runbook_lib.models import Outcome, Stage, StageState
 from runbook_lib.notebook_run import NotebookResult, execute
@@ -90,7 +91,7 @@ def run_stages(
     learn(secret_references(site))
     given = {Stage.LIST: {"expect": expect} if expect else {}}
     given |= {stage: {"approve": approve} if approve else {} for stage in APPROVED}
-    lock = SiteLock(places.records_dir(), site.name, purpose="run the stages", incident=record.incident)
+    lock = SiteLock(site.name, identities(site), purpose="run the stages", incident=record.incident)
     with lock, WarmKernels():
         try:
             reports = _run_each(until, site_argument, record, given, listener)

@@ -29,6 +29,7 @@ settings.register_profile(
 )
 settings.load_profile("tests")
 
-# No test reads or writes the keys of whoever runs it; processes that a test starts inherit the folder.
-_KEYS = tempfile.TemporaryDirectory(prefix="runbook-keys-")
-os.environ["RUNBOOK_KEY_DIR"] = _KEYS.name
+# No test uses the keys of whoever runs it, or the locks of this machine: every test's site has the same addresses.
+# Processes that a test starts inherit the folders.
+_OURS = {name: tempfile.TemporaryDirectory(prefix="runbook-tests-") for name in ("RUNBOOK_KEY_DIR", "RUNBOOK_LOCKS")}
+os.environ |= {name: folder.name for name, folder in _OURS.items()}

@@ -6,11 +6,11 @@ from datetime import UTC, datetime
 
 from runbook_lib import places
 from runbook_lib.cli.terminal import out
+from runbook_lib.console.identity import identities
 from runbook_lib.errors import ParameterRefused
 from runbook_lib.models import Override
-from runbook_lib.params import canonical_sha256, load_site_or_lab
-from runbook_lib.record import Record, free_stale
-from runbook_lib.record.lock import lock_path
+from runbook_lib.params import Site, canonical_sha256, load_site_or_lab
+from runbook_lib.record import Record, free_stale, holder_of
 from runbook_lib.session.nexts import next_run
 from runbook_lib.steps.approval import approve
 from runbook_lib.steps.overriding import write_override
@@ -66,7 +66,10 @@ def fingerprint(text: str) -> str:
 
 def unlock_command(site: str, holder: str) -> None:
     """Free the stale lock of a site, which is given by its name, as the refusal names it, or by its file."""
-    root = places.records_dir()
-    name = site if lock_path(root, site).exists() else getattr(load_site_or_lab(site), "name", site)
-    free_stale(root, name, holder)
+    name, servers = site, tuple[str, ...]()
+    if holder_of(site) is None:
+        loaded = load_site_or_lab(site)
+        if isinstance(loaded, Site):
+            name, servers = loaded.name, identities(loaded)
+    free_stale(name, holder, servers)
     out(f"The lock of {name} that {holder} left behind is free.")

@@ -14,16 +14,15 @@ from urllib.parse import urlsplit
 import dask
 from distributed import Client, Event, Queue, Security
 
-from runbook_lib.errors import DeviceUnreachable, ParameterRefused, RunbookError, SiteLocked
+from runbook_lib.errors import DeviceUnreachable, ParameterRefused, RunbookError
 from runbook_lib.fleet.dask_worker import run_parcel
-from runbook_lib.fleet.deaths import after_death, alone, left_behind, locked
+from runbook_lib.fleet.deaths import after_death, alone, left_behind, locked, take_lock
 from runbook_lib.fleet.local import PURPOSE, Tell, event_from, result_from
 from runbook_lib.fleet.local_cluster import start_local_cluster
 from runbook_lib.fleet.parcel import parcel_of, take_in
 from runbook_lib.fleet.site_run import CHANGING, result_of_error
 from runbook_lib.fleet.task import SiteResult, SiteState, SiteTask
 from runbook_lib.models import Stage
-from runbook_lib.record import SiteLock
 
 CONNECT_S = 15.0
 _LOST = "the worker that ran it died, or the cluster lost it"
@@ -113,10 +112,9 @@ class DaskExecutor:
 
     async def run(self, task: SiteTask, tell: Tell) -> SiteResult:
         """Run one site on whichever worker is free; a worker that dies, or a cluster that is lost, is a result."""
-        lock = SiteLock(Path(task.records), task.site, incident=task.incident, purpose=f"{PURPOSE}, on a cluster")
         try:
-            lock.__enter__()
-        except SiteLocked as error:
+            lock = await asyncio.to_thread(take_lock, task, f"{PURPOSE}, on a cluster")
+        except RunbookError as error:
             return locked(task, error)
         self._tells[task.site] = tell
         result = await self._run(task, lock.token)

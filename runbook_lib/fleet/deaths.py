@@ -6,14 +6,22 @@ import asyncio
 from contextlib import suppress
 from pathlib import Path
 
-from runbook_lib.errors import RunbookError, SiteLocked
+from runbook_lib.console.identity import identities
+from runbook_lib.errors import RunbookError
 from runbook_lib.fleet.site_run import settled_state
 from runbook_lib.fleet.task import FINISHED, SiteResult, SiteState, SiteTask
 from runbook_lib.models import Outcome
+from runbook_lib.params import load_site
 from runbook_lib.record import Record, SiteLock
 
 STRAGGLERS_S = 15.0
 _DIED = "the process that ran it died"
+
+
+def take_lock(task: SiteTask, purpose: str) -> SiteLock:
+    """Return the lock of a site's servers, entered; raises SiteLocked where another run has one of them."""
+    servers = identities(load_site(Path(task.site_file)))
+    return SiteLock(task.site, servers, incident=task.incident, purpose=purpose).__enter__()
 
 
 async def alone(lock: SiteLock) -> bool:
@@ -28,9 +36,9 @@ async def alone(lock: SiteLock) -> bool:
     return False
 
 
-def locked(task: SiteTask, error: SiteLocked) -> SiteResult:
-    """Return the result of a site that another run has."""
-    why = f"SiteLocked: {error.what}: {error.found}"
+def locked(task: SiteTask, error: RunbookError) -> SiteResult:
+    """Return the result of a site whose lock cannot be had: mostly because another run has it."""
+    why = f"{type(error).__name__}: {error.what}: {error.found}"
     return SiteResult(site=task.site, incident=task.incident, state=SiteState.STOPPED, why=why)
 
 

@@ -20,14 +20,13 @@ from typing import TYPE_CHECKING, Any
 
 from runbook_lib import places
 from runbook_lib.browsers import find_browser
-from runbook_lib.errors import BrowserMissing, RecordNotWritable, SiteLocked
-from runbook_lib.fleet.deaths import after_death, alone, left_behind, locked
+from runbook_lib.errors import BrowserMissing, RecordNotWritable, RunbookError
+from runbook_lib.fleet.deaths import after_death, alone, left_behind, locked, take_lock
 from runbook_lib.fleet.storage import store_record
 from runbook_lib.fleet.task import SiteEvent, SiteResult, SiteState, SiteTask
 from runbook_lib.fleet.worker import HALT
 from runbook_lib.kernels import WarmKernels
 from runbook_lib.models import Stage
-from runbook_lib.record import SiteLock
 from runbook_lib.runner import ON_PAGES
 
 if TYPE_CHECKING:
@@ -63,10 +62,9 @@ class LocalExecutor:
 
     async def run(self, task: SiteTask, tell: Tell) -> SiteResult:
         """Run one site and return how it ended, also where its process died."""
-        lock = SiteLock(Path(task.records), task.site, incident=task.incident, purpose=PURPOSE)
         try:
-            lock.__enter__()
-        except SiteLocked as error:
+            lock = await asyncio.to_thread(take_lock, task, PURPOSE)
+        except RunbookError as error:
             return locked(task, error)
         result = await self._run(replace(task, token=lock.token or task.token), tell)
         if result is None:

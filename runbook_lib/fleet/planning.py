@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 
+from runbook_lib.console.identity import identities
 from runbook_lib.errors import RecordDamaged, RunbookError
 from runbook_lib.fleet.processes import in_processes
 from runbook_lib.fleet.rollup import NotPlanned, PlannedSite, Rollup, rollup_digest
@@ -119,7 +120,7 @@ def _plan(round_: Round, each: FleetSite) -> Planned:
 def _plan_in(record: Record, each: FleetSite) -> Planned:
     site = each.site
     learn(secret_references(site))
-    with SiteLock(record.root, site.name, purpose=PURPOSE, incident=record.incident):
+    with SiteLock(site.name, identities(site), purpose=PURPOSE, incident=record.incident):
         diagnosing = DiagnoseLogs(_context(record, each, Stage.DIAGNOSE))
         diagnosing.diagnose()
         diagnosing.close()

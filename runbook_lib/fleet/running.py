@@ -39,7 +39,8 @@ class FleetReport:
 
 def fleet_lock(round_: Round) -> SiteLock:
     """The lock of a fleet: one run of it at a time; entering raises SiteLocked, naming who has it."""
-    return SiteLock(round_.root, f"fleet:{round_.site}", purpose="run the fleet", incident=round_.incident)
+    name = f"fleet:{round_.site}"
+    return SiteLock(name, (f"{name} in {round_.root.resolve()}",), purpose="run the fleet", incident=round_.incident)
 
 
 def run_fleet(

@@ -1,5 +1,7 @@
 """Writing to disk so that it is there after a power cut: whole or not at all, for the owner only.
 
+Below a folder that a group shares (``chmod 2770``: set-group-ID, all rights for the group) it is for the group too.
+
 Whatever the file system answers (full, read-only, forbidden, gone) becomes ``RecordNotWritable``.
 """
 
@@ -7,6 +9,7 @@ from __future__ import annotations
 
 import os
 import secrets
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -15,6 +18,8 @@ from runbook_lib.errors import RecordNotWritable
 
 FILE_MODE = 0o600
 FOLDER_MODE = 0o700
+SHARED_FILE_MODE = 0o660
+SHARED_FOLDER_MODE = 0o2770
 PARTIAL = ".partial-"
 """How the names of files begin that are not written to the end; a crash may leave one, and it counts for nothing."""
 
@@ -35,13 +40,31 @@ def writing(path: Path) -> Iterator[None]:
 
 
 def make_folder(path: Path) -> None:
-    """Make ``path`` and the folders above it that are missing, mode 0700, and have them on disk."""
+    """Make ``path`` and the folders above it that are missing, mode 0700 (shared: 2770), and have them on disk."""
     if path.is_dir():
         return
     make_folder(path.parent)
     with writing(path), suppress(FileExistsError):
-        path.mkdir(mode=FOLDER_MODE)
-        sync_folder(path.parent)
+        make_new_folder(path)
+
+
+def make_new_folder(path: Path) -> None:
+    """Make one folder, mode 0700 (shared: 2770); ``FileExistsError`` where it is there already."""
+    path.mkdir(mode=FOLDER_MODE)
+    if is_shared(path.parent):
+        path.chmod(SHARED_FOLDER_MODE)
+    sync_folder(path.parent)
+
+
+def is_shared(folder: Path) -> bool:
+    """Whether a group shares the folder, so that whatever is made in it is the group's too."""
+    return folder.stat().st_mode & (stat.S_ISGID | 0o070) == stat.S_ISGID | 0o070
+
+
+def share(descriptor: int, path: Path) -> None:
+    """Give the group what it shares, whatever the umask; to be called by whoever made the file."""
+    if is_shared(path.parent):
+        os.fchmod(descriptor, SHARED_FILE_MODE)
 
 
 def sync_folder(path: Path) -> None:
@@ -81,6 +104,7 @@ def write_new(path: Path, data: bytes) -> bool:
 def _write_synced(path: Path, data: bytes) -> None:
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, FILE_MODE)
     try:
+        share(descriptor, path)
         write_all(descriptor, data)
         os.fsync(descriptor)
     finally:

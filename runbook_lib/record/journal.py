@@ -20,7 +20,7 @@ from typing import Any
 
 from runbook_lib.canonical import canonical_json, sha256_hex
 from runbook_lib.errors import RecordDamaged
-from runbook_lib.record.files import FILE_MODE, make_folder, sync_folder, write_all, write_new, writing
+from runbook_lib.record.files import FILE_MODE, make_folder, share, sync_folder, write_all, write_new, writing
 from runbook_lib.record.lines import (
     FIRST_PREV,
     TEXTS,
@@ -103,6 +103,7 @@ class Journal:
         try:
             fcntl.flock(file, fcntl.LOCK_EX)
             if os.fstat(file).st_size == 0:
+                share(file, self.path)
                 sync_folder(self.folder)
             yield file
         finally:

@@ -23,8 +23,8 @@ from cryptography.hazmat.primitives.serialization import (
 
 from runbook_lib.canonical import sha256_hex
 from runbook_lib.errors import ParameterRefused
-from runbook_lib.private import NotPrivate, read_private
-from runbook_lib.record.files import write_new
+from runbook_lib.private import NotPrivate, check_folders, read_private
+from runbook_lib.record.files import make_folder, write_new
 
 PRIVATE = "signing.pem"
 PUBLIC = "signing.pub.pem"
@@ -59,8 +59,16 @@ def key_id(public: Ed25519PublicKey) -> str:
 
 
 def new_key(folder: Path) -> VerifyingKey:
-    """Make a key pair in ``folder``, files of mode 0600. ``ParameterRefused`` if there is one: none is replaced."""
+    """Make a key pair in ``folder``, files of mode 0600.
+
+    ``ParameterRefused`` if there is one, since none is replaced, or if others may write in the folder.
+    """
     path = folder / PRIVATE
+    make_folder(folder)
+    try:
+        check_folders(folder)
+    except NotPrivate as error:
+        raise _not_private("No key is made where others could take it", path, error) from None
     private = Ed25519PrivateKey.generate()
     if (folder / PUBLIC).exists() or not write_new(
         path, private.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())

@@ -1,142 +1,285 @@
-"""One mutating run per site at a time: a lock that names its holder.
+"""One mutating run at a time for the same servers: a lock that names its holder, for all users of this machine.
 
-The lock is a file in ``<records>/.locks``. It is taken by whoever creates it; the holder, and
-each child process that works under the holder's token, keep an advisory lock on it as long as
-they live. So the lock of a run that died is known to be stale, unless a child of it still works.
-A stale lock is never taken over: a person frees it by naming its holder.
+Each thing by which a server is known (``runbook_lib.console.identity``) has a file of its own in one place of the
+machine, ``places.locks_dir``; a run takes all those of its site or none. A file appears whole, with its holder's
+advisory lock on it, by whoever links it first; the holder, and each child process that works under the holder's token,
+keep an advisory lock on it as long as they live. So the lock of a run that died is known to be stale, unless a child of
+it still works. A stale lock is never taken over: a person frees it by naming its holder. Others may read who holds a
+lock; to let a child in takes the token, of which the file holds the SHA-256 alone.
 """
 
 from __future__ import annotations
 
 import fcntl
-import hashlib
 import json
 import os
-import re
 import secrets
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+import stat
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from dataclasses import asdict, dataclass, fields
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
 
-from runbook_lib.canonical import canonical_json
-from runbook_lib.errors import ParameterRefused, SiteLocked
-from runbook_lib.record.files import FILE_MODE, make_folder, sync_folder, write_all, writing
-from runbook_lib.record.process import ProcessName, operator
+from runbook_lib import places
+from runbook_lib.canonical import canonical_json, sha256_hex
+from runbook_lib.errors import ParameterRefused, RecordNotWritable, SiteLocked
+from runbook_lib.private import NotPrivate, check_folders, user_name
+from runbook_lib.record.files import FILE_MODE, sync_folder, write_all, writing
+from runbook_lib.record.process import ProcessName, account, operator
 from runbook_lib.record.redaction import gate_text
 
 TOKEN_VARIABLE = "RUNBOOK_LOCK_TOKEN"  # noqa: S105 - the variable's name
 UNREADABLE = "unreadable"
+_PREFIX, _SUFFIX = "pi-tofu-runbook-", ".lock"
+_READABLE_MODE = 0o644
+_LARGEST = 64 * 1024
+_SHARE_S = 5.0
+"""How long a child waits for the advisory lock on its parent's file, which others have for moments only."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Holder:
-    """Who holds a site's lock. ``id`` is for people; ``token`` lets child processes in."""
+    """Who holds the lock of a site's servers. ``id`` is for people; ``token_sha256`` is of what lets children in."""
 
     id: str
+    site: str
     who: str
+    account: str
     process: ProcessName
     utc: str
     incident: str
     purpose: str
-    token: str
+    token_sha256: str
 
     def __str__(self) -> str:
-        for_what = ", ".join(part for part in (self.purpose, self.incident) if part)
+        for_what = ", ".join(part for part in (self.purpose, self.site, self.incident) if part)
         what = f" for {for_what}" if for_what else ""
-        return (
-            f"{self.who}, process {self.process.pid} on {self.process.host}, since {self.utc}{what} (holder {self.id})"
-        )
+        where = f"account {self.account}, process {self.process.pid} on {self.process.host}"
+        return f"{self.who}, {where}, since {self.utc}{what} (holder {self.id})"
+
+    def to_bytes(self) -> bytes:
+        return canonical_json(asdict(self) | {"process": str(self.process)}) + b"\n"
+
+    @classmethod
+    def from_bytes(cls, data: bytes) -> Holder:
+        """Read what ``to_bytes`` wrote; ``ValueError`` for anything else, since anybody may have written it."""
+        value = json.loads(data)
+        if not isinstance(value, dict) or value.keys() != {field.name for field in fields(cls)}:
+            raise ValueError("it has not the keys of a lock")
+        if not all(isinstance(text, str) and text.isprintable() for text in value.values()):
+            raise ValueError("it holds something else than lines of text")
+        process = ProcessName.parse(value["process"])
+        if process is None:
+            raise ValueError("it names no process")
+        return cls(**value | {"process": process})
 
 
 class SiteLock:
-    """``with SiteLock(records, site, incident=…, purpose=…):`` around whatever changes the site.
+    """``with SiteLock(site, servers, incident=…, purpose=…):`` around whatever changes the site's servers.
 
-    Entering raises ``SiteLocked``, naming the holder, while another run holds it or has left it
-    behind. Inside a process whose environment carries the holder's token, and inside the holder
-    itself, entering succeeds and leaving releases nothing.
+    ``servers`` is everything by which the servers are known. Entering raises ``SiteLocked``, naming the holder, while
+    another run holds one of them or has left it behind. Inside a process whose environment carries the holder's
+    token, and inside the holder itself, entering succeeds and leaving releases nothing.
     """
 
-    def __init__(self, root: Path, site: str, *, incident: str = "", purpose: str = "") -> None:
+    def __init__(self, site: str, servers: Sequence[str], *, incident: str = "", purpose: str = "") -> None:
         self.site = site
         self.incident = incident
         self.purpose = purpose
-        self._path = lock_path(root, site)
-        self._holder: Holder | None = None
-        self._descriptor = -1
+        self._servers = servers
+        self._token = ""
+        self._own: list[tuple[Path, int]] = []
+        self._others: list[int] = []
 
     def __enter__(self) -> SiteLock:
-        make_folder(self._path.parent)
-        with _guarded(self._path.parent):
-            if self._path.exists():
-                self._descriptor = self._enter_as_child()
-            else:
-                self._holder, self._descriptor = self._take()
-        if self._holder:
-            os.environ[TOKEN_VARIABLE] = " ".join([*_tokens(), self._holder.token])
+        holder, token = self._holder()
+        try:
+            for path in lock_paths(self._servers):
+                descriptor = _create(path, holder)
+                if descriptor is None:
+                    self._others.append(_enter_as_child(path, self.site))
+                else:
+                    self._own.append((path, descriptor))
+        except BaseException:
+            self._release()
+            raise
+        if self._own:
+            self._token = token
+            os.environ[TOKEN_VARIABLE] = " ".join([*_tokens(), token])
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, where: TracebackType | None
     ) -> None:
-        holder, self._holder = self._holder, None
-        if holder:
-            os.environ[TOKEN_VARIABLE] = " ".join(token for token in _tokens() if token != holder.token)
-            with _guarded(self._path.parent):
-                now = _read(self._path)
-                if now and now.token == holder.token:
-                    with writing(self._path):
-                        self._path.unlink(missing_ok=True)
-                        sync_folder(self._path.parent)
-        os.close(self._descriptor)
+        if self._own:
+            os.environ[TOKEN_VARIABLE] = " ".join(token for token in _tokens() if token != self._token)
+        self._token = ""
+        self._release()
+
+    def _release(self) -> None:
+        own, others = self._own, self._others
+        self._own, self._others = [], []
+        try:
+            for path, descriptor in own:
+                if _is_at(path, descriptor):  # else a person has freed it, and it may be another's by now
+                    with writing(path):
+                        path.unlink(missing_ok=True)
+        finally:
+            for descriptor in (*others, *(each for _, each in own)):
+                os.close(descriptor)
 
     def alone(self) -> bool:
         """Whether no child process works under this lock any more; for who holds it, after a child of his has died."""
-        if self._holder is None:
-            return False
-        try:
-            fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return False
-        finally:
-            fcntl.flock(self._descriptor, fcntl.LOCK_SH)
-        return True
+        return bool(self._own) and all(_alone_at(descriptor) for _, descriptor in self._own)
 
     @property
     def token(self) -> str:
         """What lets a child process in, in its variable ``RUNBOOK_LOCK_TOKEN``; empty for who is a child himself."""
-        return self._holder.token if self._holder else ""
+        return self._token
 
-    def _enter_as_child(self) -> int:
-        holder = _read(self._path)
-        if holder is None or holder.token not in _tokens():
-            raise _locked(self._path, self.site, holder)
-        return _hold(self._path)
-
-    def _take(self) -> tuple[Holder, int]:
+    def _holder(self) -> tuple[Holder, str]:
+        token = secrets.token_hex(16)
         holder = Holder(
             id=secrets.token_hex(4),
-            who=operator(),
+            site=_one_line(self.site),
+            who=_one_line(operator()),
+            account=account(),
             process=ProcessName.current(),
             utc=datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
             incident=self.incident,
-            purpose=gate_text(self.purpose),
-            token=secrets.token_hex(16),
+            purpose=_one_line(gate_text(self.purpose)),
+            token_sha256=sha256_hex(token.encode()),
         )
-        with writing(self._path):
-            descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, FILE_MODE)
-            try:
-                fcntl.flock(descriptor, fcntl.LOCK_SH)
-                write_all(descriptor, canonical_json(_as_dict(holder, self.site)) + b"\n")
-                os.fsync(descriptor)
-                sync_folder(self._path.parent)
-            except BaseException:
-                os.close(descriptor)
-                self._path.unlink(missing_ok=True)
-                raise
-        return holder, descriptor
+        return holder, token
+
+
+def works_under_lock(site: str) -> bool:
+    """Whether this process works for the one that holds the site's lock, or is that one."""
+    ours = {sha256_hex(token.encode()) for token in _tokens()}
+    return bool(ours) and any(holder.token_sha256 in ours for _, holder in _held(site))
+
+
+def holder_of(site: str) -> Holder | None:
+    """Who holds the site's lock now, living or not; None if nobody does."""
+    return next((holder for _, holder in _held(site)), None)
+
+
+def free_stale(site: str, holder: str, servers: Sequence[str] = ()) -> Holder | None:
+    """Remove a lock that was left behind; ``holder`` is its id, or ``unreadable`` for broken files of these servers.
+
+    Raises ``SiteLocked`` if its holder, or a child of it, still lives on this host, and ``ParameterRefused`` if another
+    holder, or none, has it, or if only another user may remove it. Whether a process on another host lives cannot be
+    seen from here: who names that holder vouches for it.
+    """
+    found = dict(_held(site)) | {path: _read(path) for path in lock_paths(servers) if path.exists()}
+    if not found:
+        place = str(places.locks_dir())
+        raise ParameterRefused(f"nobody holds the lock of site {site}", where=place, next_step="nothing to free")
+    named = {path: each for path, each in found.items() if holder == (each.id if each else UNREADABLE)}
+    if not named:
+        path, other = next(iter(found.items()))
+        raise ParameterRefused(
+            f"the lock of site {site} is not held by {holder}",
+            where=str(path),
+            found=str(other) if other else _unreadable(path),
+            next_step=f"name the holder: runbook unlock {site} --holder {other.id if other else UNREADABLE}",
+        )
+    for path in named:
+        if _lives(path):
+            raise _locked(path, site, named[path])
+    for path in named:
+        _remove(path, site)
+    return next(iter(named.values()))
+
+
+def lock_paths(servers: Sequence[str]) -> tuple[Path, ...]:
+    """The files of these servers in the one place of this machine; ``RecordNotWritable`` where it is not safe."""
+    folder = places.locks_dir()
+    try:
+        check_folders(folder)
+    except (NotPrivate, OSError) as error:
+        raise RecordNotWritable(
+            "No lock can be taken: its place would let others remove it",
+            where=str(folder),
+            found=getattr(error, "why", None) or getattr(error, "strerror", None) or "",
+            next_step="set RUNBOOK_LOCKS, for all who change these servers from this machine, to a folder of root's "
+            "with mode 1777",
+        ) from None
+    return tuple(sorted(folder / f"{_PREFIX}{sha256_hex(each.encode())[:32]}{_SUFFIX}" for each in servers))
+
+
+def _create(path: Path, holder: Holder) -> int | None:
+    """Take the lock: the file is there at once, whole and held. None where there is one already."""
+    draft = path.with_suffix(f".{secrets.token_hex(8)}")
+    with writing(path):
+        descriptor = os.open(draft, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, FILE_MODE)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_SH)  # nobody else can have it: it is the owner's alone until it is held
+            write_all(descriptor, holder.to_bytes())
+            os.fchmod(descriptor, _READABLE_MODE)
+            os.fsync(descriptor)
+            path.hardlink_to(draft)
+            draft.unlink()
+            sync_folder(path.parent)
+        except FileExistsError:
+            os.close(descriptor)
+            draft.unlink(missing_ok=True)
+            return None
+        except BaseException:
+            os.close(descriptor)
+            draft.unlink(missing_ok=True)
+            raise
+    return descriptor
+
+
+def _enter_as_child(path: Path, site: str) -> int:
+    holder = _read(path)
+    if holder is None or holder.token_sha256 not in {sha256_hex(token.encode()) for token in _tokens()}:
+        raise _locked(path, site, holder)
+    descriptor = _open(path)
+    until = time.monotonic() + _SHARE_S
+    while True:
+        with suppress(BlockingIOError):
+            fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+            break
+        if time.monotonic() > until:
+            os.close(descriptor)
+            raise _locked(path, site, holder)
+        time.sleep(0.01)
+    if not _is_at(path, descriptor):
+        os.close(descriptor)
+        raise _locked(path, site, _read(path))
+    return descriptor
+
+
+def _remove(path: Path, site: str) -> None:
+    """Remove a file on which nobody has an advisory lock; looking and removing are one step, by that lock."""
+    descriptor = _open(path)
+    try:
+        if not _is_alone(descriptor) or not _is_at(path, descriptor):
+            raise _locked(path, site, _read(path))
+        try:
+            path.unlink()
+        except PermissionError:
+            raise ParameterRefused(
+                f"Only {_owner(path)}, or root, can free the lock of site {site}",
+                where=str(path),
+                next_step="let them look at what that run left behind, and free it",
+            ) from None
+        sync_folder(path.parent)
+    finally:
+        os.close(descriptor)
+
+
+def _held(site: str) -> Iterator[tuple[Path, Holder]]:
+    """Every readable lock of a site, by its name."""
+    for path in sorted(places.locks_dir().glob(f"{_PREFIX}*{_SUFFIX}")):
+        holder = _read(path)
+        if holder and holder.site == _one_line(site):
+            yield path, holder
 
 
 def _tokens() -> list[str]:
@@ -144,110 +287,85 @@ def _tokens() -> list[str]:
     return os.environ.get(TOKEN_VARIABLE, "").split()
 
 
-def works_under_lock(root: Path, site: str) -> bool:
-    """Whether this process works for the one that holds the site's lock, or is that one."""
-    holder = _read(lock_path(root, site))
-    return holder is not None and holder.token in _tokens()
-
-
-def holder_of(root: Path, site: str) -> Holder | None:
-    """Who holds the site's lock now, living or not; None if nobody, or if the lock file is not readable."""
-    return _read(lock_path(root, site))
-
-
-def free_stale(root: Path, site: str, holder: str) -> Holder | None:
-    """Remove a lock that was left behind; ``holder`` is its id or token, or ``unreadable`` for a broken file.
-
-    Raises ``SiteLocked`` if its holder, or a child of it, still lives on this host, and
-    ``ParameterRefused`` if another holder, or none, has it. Whether a process on another host
-    lives cannot be seen from here: who names that holder vouches for it.
-    """
-    path = lock_path(root, site)
-    if not path.exists():
-        raise ParameterRefused(f"nobody holds the lock of site {site}", where=str(path), next_step="nothing to free")
-    with _guarded(path.parent):
-        found = _read(path)
-        if holder not in ((found.id, found.token) if found else (UNREADABLE,)):
-            raise ParameterRefused(
-                f"the lock of site {site} is not held by {holder}",
-                where=str(path),
-                found=str(found) if found else "a lock file that cannot be read",
-                next_step=f"name the holder: runbook unlock {site} --holder {found.id if found else UNREADABLE}",
-            )
-        if _lives(path):
-            raise _locked(path, site, found)
-        with writing(path):
-            path.unlink()
-            sync_folder(path.parent)
-    return found
-
-
-def lock_path(root: Path, site: str) -> Path:
-    readable = re.sub(r"[^A-Za-z0-9-]+", "-", site)[:40]
-    return root / ".locks" / f"{readable}-{hashlib.sha256(site.encode()).hexdigest()[:12]}.lock"
-
-
-@contextmanager
-def _guarded(folder: Path) -> Iterator[None]:
-    """Looking at a lock and acting on what was seen is one step for all processes."""
-    with writing(folder):
-        guard = os.open(folder / "guard", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, FILE_MODE)
-    try:
-        fcntl.flock(guard, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(guard)
-
-
-def _hold(path: Path) -> int:
-    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    fcntl.flock(descriptor, fcntl.LOCK_SH)
-    return descriptor
-
-
-def _lives(path: Path) -> bool:
-    """Whether the holder, or a child of it, still keeps its advisory lock; known for this host only."""
-    with suppress(OSError), path.open("rb") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return True
-    return False
-
-
-def _locked(path: Path, site: str, holder: Holder | None) -> SiteLocked:
-    name = holder.id if holder else UNREADABLE
-    free = f"runbook unlock {site} --holder {name}"
-    if _lives(path):
-        what, next_step = f"another run changes site {site} now", "wait until it has ended"
-    elif holder and not holder.process.is_here:
-        what = f"site {site} is locked from another host"
-        next_step = f"look there whether it still runs; if you are certain that it does not: {free}"
-    else:
-        what = f"site {site} has a stale lock: the run that took it is gone"
-        next_step = f"look at what its incident says, then free it: {free}"
-    found = str(holder) if holder else "a lock file that cannot be read"
-    return SiteLocked(what, where=str(path), found=found, next_step=next_step)
-
-
-def _as_dict(holder: Holder, site: str) -> dict[str, str]:
-    return {
-        "site": site,
-        "id": holder.id,
-        "who": holder.who,
-        "process": str(holder.process),
-        "utc": holder.utc,
-        "incident": holder.incident,
-        "purpose": holder.purpose,
-        "token": holder.token,
-    }
+def _open(path: Path) -> int:
+    """Open a lock's file, whoever put it there: no link is followed, and a pipe does not wait."""
+    with writing(path):
+        return os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
 
 
 def _read(path: Path) -> Holder | None:
     try:
-        value = json.loads(path.read_bytes())
-        process = ProcessName.parse(value.pop("process"))
-        value.pop("site")
-        return Holder(process=process, **value) if process else None
-    except (OSError, ValueError, TypeError, KeyError, AttributeError):
+        descriptor = _open(path)
+    except RecordNotWritable:
         return None
+    try:
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            return None
+        return Holder.from_bytes(os.read(descriptor, _LARGEST))
+    except (OSError, ValueError, RecursionError):
+        return None
+    finally:
+        os.close(descriptor)
+
+
+def _is_alone(descriptor: int) -> bool:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def _alone_at(descriptor: int) -> bool:
+    """Whether nobody else has an advisory lock; one's own is kept."""
+    try:
+        return _is_alone(descriptor)
+    finally:
+        fcntl.flock(descriptor, fcntl.LOCK_SH)
+
+
+def _lives(path: Path) -> bool:
+    """Whether the holder, or a child of it, still keeps its advisory lock; known for this host only."""
+    try:
+        descriptor = _open(path)
+    except RecordNotWritable:
+        return False
+    try:
+        return not _is_alone(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _is_at(path: Path, descriptor: int) -> bool:
+    """Whether the path still leads to the file that was opened."""
+    with suppress(FileNotFoundError):
+        return os.path.samestat(path.lstat(), os.fstat(descriptor))
+    return False
+
+
+def _locked(path: Path, site: str, holder: Holder | None) -> SiteLocked:
+    free = f"runbook unlock {holder.site if holder else site} --holder {holder.id if holder else UNREADABLE}"
+    if _lives(path):
+        what, next_step = f"another run changes the servers of site {site} now", "wait until it has ended"
+    elif holder and not holder.process.is_here:
+        what = f"the servers of site {site} are locked from another host"
+        next_step = f"look there whether it still runs; if you are certain that it does not: {free}"
+    else:
+        what = f"the servers of site {site} have a stale lock: the run that took it is gone"
+        next_step = f"look at what its incident says, then free it: {free}"
+    return SiteLocked(what, where=str(path), found=str(holder) if holder else _unreadable(path), next_step=next_step)
+
+
+def _unreadable(path: Path) -> str:
+    return f"a lock file of {_owner(path)} that cannot be read"
+
+
+def _owner(path: Path) -> str:
+    try:
+        return user_name(path.lstat().st_uid)
+    except OSError:
+        return "nobody"
+
+
+def _one_line(text: str) -> str:
+    return "".join(c if c.isprintable() else "?" for c in text)

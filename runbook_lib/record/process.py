@@ -52,7 +52,7 @@ class ProcessName:
     @classmethod
     def parse(cls, text: str) -> ProcessName | None:
         parts = text.split(" ")
-        if len(parts) != 3 or not parts[1].isdecimal():
+        if len(parts) != 3 or not (parts[1].isascii() and parts[1].isdecimal() and len(parts[1]) < 20):
             return None
         return cls(host=parts[0], pid=int(parts[1]), started=parts[2])
 

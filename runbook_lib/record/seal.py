@@ -25,7 +25,7 @@ from runbook_lib.errors import ParameterRefused
 from runbook_lib.record.bundle import Record
 from runbook_lib.record.envelope import sign, statement
 from runbook_lib.record.facts import to_json_value
-from runbook_lib.record.files import FOLDER_MODE, sync_folder, writing
+from runbook_lib.record.files import make_new_folder, writing
 from runbook_lib.record.keys import key_id, signing_key
 from runbook_lib.record.lines import Artifact, Kind, parse_journal
 from runbook_lib.record.manifest import Manifest, entries, journal_part, list_files
@@ -159,8 +159,7 @@ def _claim_folder(record: Record) -> str:
         name = "seal" if number == 1 else f"seal-{number}"
         path = record.folder / name
         with writing(path), suppress(FileExistsError):
-            path.mkdir(mode=FOLDER_MODE)
-            sync_folder(record.folder)
+            make_new_folder(path)
             return name
     raise AssertionError("numbers do not end")
 

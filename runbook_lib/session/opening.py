@@ -49,7 +49,7 @@ def open_runbook(stage: str, site: str = "", incident: str = "", approve: str = 
     if which is Stage.START and person:
         choose(Choice(site=wanted.site, incident=record.incident))
     learn(secret_references(settings))
-    if not works_under_lock(places.records_dir(), settings.name):  # a run has noted it already
+    if not works_under_lock(settings.name):  # a run has noted it already
         note_template(record, which, places.notebooks_dir() / f"{which}.ipynb", by_hand=True)
 
     def keep(answer: Answer, parsed: object) -> None:

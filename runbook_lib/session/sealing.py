@@ -9,5 +9,5 @@ from runbook_lib.steps.context import Context
 
 def seal_by_hand(context: Context) -> None:
     """Seal the record and tell of it, unless a run that has started this notebook is going to."""
-    if not works_under_lock(context.records_root, context.site.name):
+    if not works_under_lock(context.site.name):
         context.tell(str(seal_record(context.record, site_without_secrets(context.site))))

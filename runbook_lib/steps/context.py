@@ -7,9 +7,10 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
+from runbook_lib.console.identity import identities
 from runbook_lib.models import Stage
 from runbook_lib.params import Site
-from runbook_lib.record import Record
+from runbook_lib.record import Record, SiteLock
 from runbook_lib.steps.devices import Devices
 from runbook_lib.steps.progress import Tell, say_nothing
 
@@ -32,3 +33,7 @@ class Context:
     tell: Tell = say_nothing
     attended: bool = False
     now: Callable[[], datetime] = field(default=now_utc)
+
+    def lock(self, purpose: str) -> SiteLock:
+        """Return the lock of the site's servers, to be entered around whatever changes them."""
+        return SiteLock(self.site.name, identities(self.site), purpose=purpose, incident=self.record.incident)

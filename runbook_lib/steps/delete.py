@@ -15,7 +15,7 @@ from runbook_lib.errors import DeviceError, OutcomeUnknown, PlanStale, RepairFai
 from runbook_lib.models import Deletion, DeletionResult, Plan, PlanRow, TofuStore, Verdict
 from runbook_lib.parse.names import parse_name
 from runbook_lib.parse.tofu import vanished
-from runbook_lib.record import Change, Kind, SiteLock
+from runbook_lib.record import Change, Kind
 from runbook_lib.steps.approval import require_approval
 from runbook_lib.steps.carried_out import results_of, sent_places
 from runbook_lib.steps.context import Context
@@ -37,7 +37,7 @@ async def delete_stale(context: Context, plan: Plan) -> tuple[DeletionResult, ..
     require_approval(context, plan)
     if not plan.deletions:
         return ()
-    with SiteLock(context.records_root, context.site.name, purpose="delete stale certificates", incident=plan.incident):
+    with context.lock("delete stale certificates"):
         await require_release(context.site, context.devices)
         await _refuse_if_moved(context, plan)
         sent = sent_places(context, plan)

@@ -125,7 +125,7 @@ async def no_mismatch_is_open(context: Context, request: Request) -> None:
 
 async def lock_is_held(context: Context, request: Request) -> None:
     """No other run changes this site now, and none can begin to."""
-    if not works_under_lock(context.records_root, context.site.name):
+    if not works_under_lock(context.site.name):
         raise SiteLocked(
             "The site's lock is not held; nothing was changed", where=str(request), next_step="run the stage's own cell"
         )

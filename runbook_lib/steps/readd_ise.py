@@ -10,7 +10,6 @@ from functools import partial
 from runbook_lib.errors import PageNotUnderstood, PageRefused, RepairFailed
 from runbook_lib.models import ChangeKind, Check, IseServer
 from runbook_lib.params import IseServer as IseSettings
-from runbook_lib.record import SiteLock
 from runbook_lib.steps.confirmed import require_confirmed
 from runbook_lib.steps.context import Context
 from runbook_lib.steps.guard import permit, planned_change
@@ -123,9 +122,7 @@ async def readd_ise(context: Context, pages: PrimaryPages, decisions: tuple[IseD
     changes = [d for d in decisions if d.action in CHANGING]
     if not changes:
         return tuple(d.listed for d in decisions if d.listed)
-    with SiteLock(
-        context.records_root, context.site.name, purpose="add ISE servers again", incident=context.record.incident
-    ):
+    with context.lock("add ISE servers again"):
         await require_release(context.site, context.devices)
         if not pages.guided:
             try:

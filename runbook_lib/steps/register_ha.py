@@ -11,7 +11,6 @@ from runbook_lib.errors import (
 )
 from runbook_lib.models import ChangeKind, Diagnosis, HaPage, ReadinessItem
 from runbook_lib.parse.ha import StateKind
-from runbook_lib.record import SiteLock
 from runbook_lib.steps.confirmed import require_confirmed
 from runbook_lib.steps.context import Context
 from runbook_lib.steps.deciding_ha import BY_HAND, HaAction
@@ -35,7 +34,7 @@ async def check_readiness(context: Context, pages: PrimaryPages) -> tuple[Readin
     Where the page is not understood nothing is returned, and ``pages`` are guided from then on. Raises the errors
     of ``permit``.
     """
-    with _locked(context, "check readiness"):
+    with context.lock("check readiness"):
         await permit(
             context, planned_change(context, ChangeKind.REGISTER_HA, "secondary"), "check readiness", sends=False
         )
@@ -74,7 +73,7 @@ async def register(
     """
     if action is HaAction.NOTHING:
         return None
-    with _locked(context, "register high availability"):
+    with context.lock("register high availability"):
         if action is HaAction.REMOVE:
             await remove_ha(context)
             items = () if pages.guided else await check_readiness(context, pages)
@@ -85,10 +84,6 @@ async def register(
                 await pages.give_up(error)
         await _by_hand(context, pages)
         return None
-
-
-def _locked(context: Context, purpose: str) -> SiteLock:
-    return SiteLock(context.records_root, context.site.name, purpose=purpose, incident=context.record.incident)
 
 
 async def _drive(context: Context, pages: PrimaryPages, action: HaAction, items: Sequence[ReadinessItem]) -> HaPage:

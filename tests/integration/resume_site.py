@@ -53,8 +53,8 @@ def run_changing_stages(site: Path, incident: str = "") -> Record:
 
 def free_lock_left_behind() -> None:
     """What a person does after a run was killed: free its lock by naming its holder, where it had one."""
-    if holder := holder_of(places.records_dir(), "lab"):
-        free_stale(places.records_dir(), "lab", holder.id)
+    if holder := holder_of("lab"):
+        free_stale("lab", holder.id)
 
 
 def pinned_right(lab: Lab) -> bool:

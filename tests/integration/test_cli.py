@@ -231,11 +231,21 @@ def test_release_before_3_5_stops_check_and_run_unless_the_site_accepts_it(
 # -- runs that were cut short ------------------------------------------------------------------------
 
 
+TAKE_AND_DIE = """
+import os, sys
+from pathlib import Path
+from runbook_lib.console.identity import identities
+from runbook_lib.params import load_site
+from runbook_lib.record import SiteLock
+SiteLock("lab", identities(load_site(Path(sys.argv[1])))).__enter__()
+os._exit(9)
+"""
+
+
 def test_lock_of_a_run_that_died_is_freed_by_naming_its_holder(start_lab: StartLab, commands: Commands) -> None:
     """A stale lock stops the next run with exit 3 and the command that frees it; that command frees it once."""
     lab = start_lab("healthy", monitor_style="slow")
-    take = f"from runbook_lib.record import SiteLock; SiteLock(Path({str(commands.records)!r}), 'lab').__enter__()"
-    subprocess.run([sys.executable, "-c", f"import os\nfrom pathlib import Path\n{take}\nos._exit(9)"], check=False)
+    subprocess.run([sys.executable, "-c", TAKE_AND_DIE, str(lab.site_file)], check=False)
     refused = commands.run("run", lab.site_file)
     assert refused.code == 3
     free = re.search(r"runbook (unlock) lab (--holder) (\w+)", refused.err)
@@ -267,4 +277,4 @@ def test_run_that_is_stopped_by_hand_says_so_in_its_record(
     assert "nothing; no server was changed" in said.err
     assert f"record:  {record.folder}\n" in said.err
     assert f"next:    runbook run {lab.site_file} --incident {record.incident}\n" in said.err
-    assert not holder_of(commands.records, "lab")
+    assert not holder_of("lab")

@@ -22,6 +22,7 @@ import yaml
 from cli_runs import Commands, Said
 from repair_site import DELETE, changes
 
+from runbook_lib import places
 from runbook_lib.lab import Lab
 from runbook_lib.models import Outcome
 from runbook_lib.record import Kind, Record, list_records
@@ -58,7 +59,7 @@ def story(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Story]:
     with Lab(folder / "site", monitor_interval_s=0.5, registration_s=0.5, command_delay_s=0.2) as lab:
         site = production_file(lab)
         first = commands.start("run", site)
-        lab.wait_for(lambda: list(commands.records.glob(".locks/*.lock")), 60)
+        lab.wait_for(lambda: list(places.locks_dir().glob("*.lock")), 60)
         locked = commands.run("run", site)
         refused = commands.end(first)
         incident, digest = plan_in(refused.err)
@@ -136,7 +137,7 @@ def test_approval_ends_with_the_command_that_goes_on(story: Story) -> None:
 def test_second_run_of_the_site_is_refused_with_the_name_of_the_first(story: Story) -> None:
     """Two runs at the same time: the second is exit 3 and says which process holds the site."""
     assert story.locked.code == 3
-    assert "another run changes site berlin now" in story.locked.err
+    assert "another run changes the servers of site berlin now" in story.locked.err
     assert re.search(r"process \d+ on .* for run the stages, \S+ \(holder \w+\)", story.locked.err)
 
 

@@ -161,7 +161,7 @@ def test_sites_run_on_a_cluster_and_a_full_disk_stops_one_worker_only(evening: E
     assert record.stage_states()[Stage.DIAGNOSE] == "done"
     assert (record.folder / "notebooks" / f"{Stage.DIAGNOSE}.ipynb").is_file()
     assert {event.stage for event in seen if event.site == done[0].site} == {Stage.START, Stage.DIAGNOSE}
-    assert holder_of(evening.records, FIRST) is None
+    assert holder_of(FIRST) is None
 
 
 def test_a_worker_that_dies_while_it_deletes_leaves_unknown_and_nothing_twice(
@@ -224,7 +224,7 @@ def test_a_scheduler_that_is_gone_is_a_result(evening: Evening, cluster: Cluster
         lab.clear_faults()
     assert lost.state is SiteState.FAILED, lost.why
     assert "died" in lost.why
-    assert holder_of(evening.records, FIRST) is None
+    assert holder_of(FIRST) is None
 
 
 def intents(record: Record) -> list[tuple[str, str]]:

@@ -19,6 +19,7 @@ from repair_site import changes
 from runbook_lib.cli.fleet_round import approve_command
 from runbook_lib.errors import ParameterRefused, SiteLocked
 from runbook_lib.fleet.approving import approve_rollup
+from runbook_lib.fleet.deaths import take_lock
 from runbook_lib.fleet.going import Rules
 from runbook_lib.fleet.inventory import load_fleet
 from runbook_lib.fleet.outcome import newest_outcome
@@ -29,7 +30,7 @@ from runbook_lib.fleet.task import SiteEvent, SiteResult, SiteState, SiteTask
 from runbook_lib.fleet.waves import parse_share, parse_waves
 from runbook_lib.lab.many import ManyLabs
 from runbook_lib.models import Outcome, Stage
-from runbook_lib.record import Record, SiteLock
+from runbook_lib.record import Record
 from runbook_lib.record.keys import new_key
 from runbook_lib.record.verify import verify_record
 
@@ -275,7 +276,7 @@ def test_a_second_client_is_refused_and_told_of_the_first(evening: Evening) -> N
 def test_a_site_that_another_run_changes_is_left_to_it(evening: Evening, tmp_path: Path) -> None:
     """A site whose lock somebody else has is stopped, with the holder's name; no worker is started for it."""
     evening.approve()
-    with SiteLock(evening.records, FIRST, purpose="a run by hand"), pytest.MonkeyPatch.context() as patch:
+    with take_lock(evening.task(FIRST), "a run by hand"), pytest.MonkeyPatch.context() as patch:
         patch.delenv("RUNBOOK_LOCK_TOKEN")
         result = run_one(evening.task(FIRST), tmp_path / "log", lambda event, executor: None)
     assert result.state is SiteState.STOPPED

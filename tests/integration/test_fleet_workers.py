@@ -90,7 +90,7 @@ async def _die_in_each_stage(evening: Evening, lab: ManyLabs, output: Path) -> D
                 found.results[stage] = await executor.run(evening.task(REPAIRED, Stage.POST_MORTEM), say_nothing)
             found.outcomes[stage] = record.outcome()
             found.pending[stage] = [change.stage for change in record.pending_changes()]
-            found.holders[stage] = holder_of(evening.records, REPAIRED)
+            found.holders[stage] = holder_of(REPAIRED)
     finally:
         await executor.close()
     return found
@@ -187,7 +187,7 @@ def test_told_to_end_at_once_a_site_says_how_far_it_came(
         lab.clear_faults()
     assert (ended.state, ended.why) == (SiteState.STOPPED, "the run was told to end at once")
     assert Record.open(evening.records, task.incident).outcome() is Outcome.STOPPED
-    assert holder_of(evening.records, READ) is None
+    assert holder_of(READ) is None
 
 
 def test_a_contradiction_in_a_run_is_told(evening: Evening, lab: ManyLabs, tmp_path: Path) -> None:

@@ -142,7 +142,7 @@ def test_killed_run_keeps_the_site_until_its_holder_is_named(tmp_path: Path, mor
     with Lab(tmp_path / "lab", **QUICK_LAB) as lab:
         site = quick_site(lab)
         assert mortal.run(site, intents=1, lines=0) == -9
-        holder = holder_of(places.records_dir(), "lab")
+        holder = holder_of("lab")
         assert holder
         with pytest.raises(SiteLocked, match="the run that took it is gone") as refused:
             run_stage(Stage.DELETE, site)

@@ -94,7 +94,7 @@ def test_deletion_that_is_cut_short_is_unknown_until_the_store_was_asked_again(
         assert "its list says what became of it" in said.err
     assert record.stage_states()[Stage.DELETE] is StageState.UNKNOWN
     assert record.outcome() is Outcome.UNKNOWN
-    assert holder_of(commands.records, "lab") is None
+    assert holder_of("lab") is None
     assert_record_is_true(record, lab)
 
     if how == "kernel":

@@ -23,6 +23,8 @@ from lab_server import Server, jupyter_server
 from playwright.sync_api import Page, expect
 
 from runbook_lib import lab
+from runbook_lib.console.identity import identities
+from runbook_lib.params import load_site
 from runbook_lib.record import SiteLock
 
 NEXT = ("rb.next", "rb.close")
@@ -291,7 +293,8 @@ def test_a_second_tab_approves_nothing_twice(server: Server, page: Page) -> None
 def test_whoever_comes_second_to_a_site_is_told_who_holds_it(server: Server, page: Page) -> None:
     """While another process changes the site, the cell that deletes ends with advice that names it; nothing is sent."""
     delete = Notebook(page, "30")
-    with SiteLock(server.records, "paris", incident="another", purpose="40_register_ha"):
+    servers = identities(load_site(server.checkout / "params" / "paris.yaml"))
+    with SiteLock("paris", servers, incident="another", purpose="40_register_ha"):
         delete.start("rb.delete()")
         locked = delete.wait("rb.delete()")
         expect(locked).to_contain_text("SiteLocked")

@@ -18,7 +18,7 @@ def test_a_signal_ends_the_command_and_frees_the_lock(tmp_path: Path, signum: si
     with pytest.raises(SystemExit) as ended:
         hold_the_lock_until(signum, tmp_path)
     assert ended.value.code == code
-    assert holder_of(tmp_path, "paris") is None
+    assert holder_of("paris") is None
 
 
 def test_the_handlers_before_come_back() -> None:
@@ -35,6 +35,6 @@ def test_the_handlers_before_come_back() -> None:
 
 
 def hold_the_lock_until(signum: signal.Signals, records: Path) -> None:
-    with taken(), SiteLock(records, "paris"):
-        assert holder_of(records, "paris")
+    with taken(), SiteLock("paris", ("paris",)):
+        assert holder_of("paris")
         os.kill(os.getpid(), signum)

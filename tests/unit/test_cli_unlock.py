@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import pytest
 
 from runbook_lib.cli.approving import unlock_command
+from runbook_lib.console.identity import identities
 from runbook_lib.errors import ParameterRefused
-from runbook_lib.record import SiteLock
-from runbook_lib.record.lock import lock_path
+from runbook_lib.params import load_site
+from runbook_lib.record import SiteLock, holder_of
+from runbook_lib.record.lock import lock_paths
 
 SITE = """\
 name: paris
@@ -20,36 +21,44 @@ ha: {auth_key: "env:K"}
 """
 
 
-@pytest.fixture
-def records(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setenv("RUNBOOK_RECORDS", str(tmp_path))
+@pytest.fixture(autouse=True)
+def locks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The place of this machine's locks; the site's file lies there, too."""
+    monkeypatch.setenv("RUNBOOK_LOCKS", str(tmp_path))
+    (tmp_path / "somewhere.yaml").write_text(SITE, encoding="utf-8")
     return tmp_path
 
 
-def leave_a_lock_behind(records: Path) -> str:
-    """Leave what a dead run would leave, and return its holder."""
-    with SiteLock(records, "paris"):
-        left = lock_path(records, "paris").read_bytes()
-    lock_path(records, "paris").write_bytes(left)
-    return str(json.loads(left)["id"])
+def leave_a_lock_behind(locks: Path, content: bytes = b"") -> str:
+    """Leave what a dead run would leave, or what is left of it, and return its holder."""
+    servers = identities(load_site(locks / "somewhere.yaml"))
+    with SiteLock("paris", servers):
+        holder = holder_of("paris")
+        left = {path: path.read_bytes() for path in lock_paths(servers)}
+    for path, said in left.items():
+        path.write_bytes(content or said)
+    assert holder
+    return holder.id
 
 
-def test_the_name_that_the_refusal_prints_is_enough(records: Path) -> None:
+def test_the_name_that_the_refusal_prints_is_enough(locks: Path) -> None:
     """A site whose file lies anywhere is unlocked by its name alone, as the refusal tells people to."""
-    unlock_command("paris", leave_a_lock_behind(records))
-    assert not lock_path(records, "paris").exists()
+    unlock_command("paris", leave_a_lock_behind(locks))
+    assert list(locks.glob("*.lock")) == []
 
 
-def test_the_file_of_a_site_will_do(records: Path) -> None:
-    """The path of a site's file stands for the site's name."""
-    (records / "somewhere.yaml").write_text(SITE, encoding="utf-8")
-    unlock_command(str(records / "somewhere.yaml"), leave_a_lock_behind(records))
-    assert not lock_path(records, "paris").exists()
+def test_the_file_of_a_site_will_do(locks: Path) -> None:
+    """The path of a site's file stands for its servers, also where what the lock says cannot be read any more."""
+    unlock_command(str(locks / "somewhere.yaml"), leave_a_lock_behind(locks))
+    assert list(locks.glob("*.lock")) == []
+    leave_a_lock_behind(locks, b"cut off")
+    unlock_command(str(locks / "somewhere.yaml"), "unreadable")
+    assert list(locks.glob("*.lock")) == []
 
 
-def test_the_lab_is_not_started_for_it(records: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_lab_is_not_started_for_it(locks: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Where nobody holds the lab's lock, that is said, and no lab is started to find out."""
-    monkeypatch.setenv("RUNBOOK_LAB_DIR", str(records / "lab"))
+    monkeypatch.setenv("RUNBOOK_LAB_DIR", str(locks / "lab"))
     with pytest.raises(ParameterRefused, match="nobody holds"):
         unlock_command("lab", "1a2b3c4d")
-    assert not (records / "lab").exists()
+    assert not (locks / "lab").exists()

@@ -9,15 +9,19 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from fleet_kit import task
+from fleet_kit import fleet_file, inline, task
 
+from runbook_lib.console.identity import identities
 from runbook_lib.fleet import deaths
+from runbook_lib.fleet.inventory import load_fleet
 from runbook_lib.fleet.local import LocalExecutor
 from runbook_lib.fleet.site_run import _of_report
+from runbook_lib.fleet.sites import resolved
 from runbook_lib.fleet.task import SiteResult, SiteState, SiteTask
 from runbook_lib.models import Outcome, Stage, StageState
+from runbook_lib.params import load_site
 from runbook_lib.record import Record, Seal, holder_of
-from runbook_lib.record.lock import lock_path
+from runbook_lib.record.lock import lock_paths
 from runbook_lib.record.scan import Finding
 from runbook_lib.runner import RunReport, StageReport
 
@@ -30,18 +34,22 @@ class Dying(LocalExecutor):
 
     async def _run(self, task: SiteTask, tell: object) -> SiteResult | None:
         if self.straggler:
-            self.kept = os.open(lock_path(Path(task.records), task.site), os.O_RDONLY)
+            self.kept = os.open(lock_paths(identities(load_site(Path(task.site_file))))[0], os.O_RDONLY)
             fcntl.flock(self.kept, fcntl.LOCK_SH)
         return None
 
 
 @pytest.fixture
-def record(tmp_path: Path) -> Record:
+def record(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Record:
+    monkeypatch.setenv("RUNBOOK_LOCKS", str(tmp_path))
+    loaded = load_fleet(fleet_file(tmp_path, [inline(1)])).sites[0].site
+    (tmp_path / "site.json").write_bytes(resolved(loaded))
     return Record.create(tmp_path / "records", task(1).site)
 
 
 def died(record: Record, executor: Dying) -> SiteResult:
-    of = replace(task(1), incident=record.incident, records=str(record.root))
+    file = record.root.parent / "site.json"
+    of = replace(task(1), site_file=str(file), incident=record.incident, records=str(record.root))
     return asyncio.run(executor.run(of, lambda event: None))
 
 
@@ -54,7 +62,7 @@ def test_what_still_works_at_a_site_keeps_it(record: Record, tmp_path: Path, mon
     result = died(record, executor)
     assert (result.state, "still works at the site" in result.why) == (SiteState.UNKNOWN, True)
     assert record.outcome() is None
-    assert holder_of(record.root, record.site)
+    assert holder_of(record.site)
     os.close(executor.kept)
 
 
@@ -66,7 +74,7 @@ def test_what_is_known_of_a_site_is_in_its_record(record: Record, tmp_path: Path
     result = died(record, Dying(tmp_path / "log"))
     expected = (SiteState.UNKNOWN, Outcome.UNKNOWN) if changing else (SiteState.FAILED, Outcome.FAILED)
     assert (result.state, record.outcome()) == expected
-    assert holder_of(record.root, record.site) is None
+    assert holder_of(record.site) is None
 
 
 @pytest.mark.parametrize("outcome", [None, Outcome.REPAIRED, Outcome.UNKNOWN])

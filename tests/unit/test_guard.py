@@ -42,7 +42,7 @@ from runbook_lib.models import (
     TofuStore,
     Verdict,
 )
-from runbook_lib.record import Kind, SiteLock
+from runbook_lib.record import Kind
 from runbook_lib.steps import delete, guard, ha_removal, readd_ise, register_ha
 from runbook_lib.steps.context import Context
 from runbook_lib.steps.diagnose import FACTS as DIAGNOSIS
@@ -176,7 +176,7 @@ def make(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[.
             if deletes:
                 context = replace(context, stage=Stage.DELETE)
             if locked:
-                locks.enter_context(SiteLock(context.records_root, "lab", purpose="a test"))
+                locks.enter_context(context.lock("a test"))
             confirm(monkeypatch, incident)
             return Case(incident, devices, context, plan)
 

@@ -19,7 +19,7 @@ from runbook_lib.canonical import canonical_json, plan_digest, sha256_hex
 from runbook_lib.errors import ParameterRefused
 from runbook_lib.models import Approval, Decision, Outcome, Plan, PlanRow, Stage, StageState
 from runbook_lib.places import lock_file, notebooks_dir
-from runbook_lib.record import Kind, Record, Seal, SiteLock, note_template, scan, seal_record
+from runbook_lib.record import Kind, Record, Seal, note_template, scan, seal_record
 from runbook_lib.record.keys import VerifyingKey, new_key, read_public, signing_key, trusted_keys
 from runbook_lib.record.lines import parse_journal
 from runbook_lib.record.manifest import journal_part, parse_manifest
@@ -420,7 +420,7 @@ def test_stage_60_by_hand_seals_and_a_runs_notebook_leaves_it_to_the_run(
     context = Incident(tmp_path).context
     heard: list[str] = []
     context = replace(context, tell=lambda text, fraction=None: heard.append(text))
-    with SiteLock(context.records_root, context.site.name):
+    with context.lock("a test"):
         seal_by_hand(context)
     assert heard == []
     assert not (context.record.folder / "seal").exists()

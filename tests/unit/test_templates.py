@@ -12,7 +12,7 @@ from runbook_lib.canonical import sha256_hex
 from runbook_lib.cli.sealing import report
 from runbook_lib.errors import RecordNotWritable
 from runbook_lib.models import Stage
-from runbook_lib.record import Kind, Record, SiteLock, note_template
+from runbook_lib.record import Kind, Record, note_template
 from runbook_lib.record.manifest import list_files
 from runbook_lib.record.templates import BY_HAND, TEMPLATE, drifts, without_outputs
 from runbook_lib.record.verify import verify_record
@@ -141,7 +141,7 @@ def test_stage_that_a_person_opens_leaves_its_version(tmp_path: Path, monkeypatc
     rb = open_runbook("10_diagnose_logs", "x")
     lines = rb.context.record.journal.read().lines
     assert [line.text for line in lines if line.kind is Kind.NOTED] == [BY_HAND]
-    with SiteLock(tmp_path, rb.context.site.name):
+    with rb.context.lock("a test"):
         open_runbook("10_diagnose_logs", "x", rb.incident)
     lines = rb.context.record.journal.read().lines
     assert len([line for line in lines if line.kind is Kind.NOTED]) == 1

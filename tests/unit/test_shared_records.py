@@ -1,0 +1,98 @@
+"""A folder of records that a group shares: a second user works in the same record, and nobody outside of the group."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import stat
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from another_user import STRANGER, as_stranger, root_only
+from incident_kit import Incident
+from site_kit import site_with
+
+from runbook_lib.errors import ParameterRefused
+from runbook_lib.record import Record, seal_record
+from runbook_lib.record.keys import PUBLIC, new_key
+from runbook_lib.record.verify import verify_record
+from runbook_lib.steps.approval import approve
+
+
+@pytest.fixture
+def place(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A folder that everybody can enter, with ``records`` in it that the stranger's group shares."""
+    folder = Path(tempfile.mkdtemp(prefix="runbook-shared-"))
+    folder.chmod(0o755)
+    (folder / "records").mkdir()
+    if os.geteuid() == 0:
+        os.chown(folder / "records", 0, STRANGER)
+    (folder / "records").chmod(0o2770)
+    monkeypatch.setenv("RUNBOOK_KEY_DIR", str(folder / "keys"))
+    yield folder
+    shutil.rmtree(folder)
+
+
+def modes(folder: Path) -> set[int]:
+    return {stat.S_IMODE(path.stat().st_mode) for path in folder.rglob("*")}
+
+
+def test_what_is_made_in_a_shared_folder_is_the_groups_too(place: Path) -> None:
+    """Folders 2770, files 0660, whatever the umask; elsewhere 0700 and 0600, as ever."""
+    before = os.umask(0o077)
+    try:
+        for root, expected in ((place / "records", {0o2770, 0o660}), (place / "own", {0o700, 0o600})):
+            record = Record.create(root, "lab")
+            record.keep_bytes("answers/0001-primary-x.txt", b"x")
+            seal_record(record, {"name": "lab"})
+            assert modes(record.folder) == expected
+    finally:
+        os.umask(before)
+
+
+@root_only
+def test_a_second_user_approves_in_the_same_record(place: Path) -> None:
+    """Another account opens the record that this one made, approves with a key of its own, and this one goes on."""
+    rehearsal = Incident(place)  # what is imported late is imported here: the stranger may not read this Python's files
+    new_key(place / "rehearsal")
+    approve(rehearsal.record, rehearsal.write_plan().digest, by="Bob", how="test")
+    verify_record(rehearsal.record.folder)
+    incident = Incident(place, site=site_with(policy={"second_person": True}))
+    plan = incident.write_plan()
+    theirs = place / "theirs"
+    theirs.mkdir(mode=0o700)
+    os.chown(theirs, STRANGER, STRANGER)
+
+    def approve_as_second() -> str:
+        os.environ["RUNBOOK_KEY_DIR"] = str(theirs)
+        new_key(theirs)
+        return approve(Record.open(place / "records", plan.incident), plan.digest, by="Bob", how="test").by
+
+    assert as_stranger(approve_as_second) == "'Bob'"
+    assert incident.approved(plan) is None
+    shutil.copyfile(theirs / PUBLIC, place / "keys" / "bob.pub.pem")
+    approval = incident.approved(plan)
+    assert approval
+    assert f"uid {STRANGER}" in approval.account
+    assert verify_record(incident.record.folder).problems == []
+    seal_record(incident.record, {"name": "lab"})
+    assert as_stranger(lambda: verify_record(incident.record.folder).problems) == "[]"
+
+
+@root_only
+def test_whoever_is_not_in_the_group_gets_in_nowhere(place: Path) -> None:
+    """Nobody else reads or writes there."""
+    incident = Incident(place)
+    os.chown(place / "records", 0, 0)
+    for path in (incident.record.folder, incident.record.journal.path):
+        os.chown(path, 0, 0)
+    assert "PermissionError" in as_stranger(lambda: list((place / "records").iterdir()))
+
+
+def test_no_key_is_made_where_a_group_could_take_it(place: Path) -> None:
+    """A shared folder is no place for a private key."""
+    with pytest.raises(ParameterRefused, match="No key is made"):
+        new_key(place / "records" / "keys")
+    assert list((place / "records" / "keys").iterdir()) == []
