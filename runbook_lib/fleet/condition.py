@@ -7,18 +7,25 @@ from collections.abc import Iterable, Mapping
 from runbook_lib.errors import DeviceError, DeviceSilent, DeviceUnreachable, RunbookError
 from runbook_lib.fleet.finding import Condition
 from runbook_lib.models import HaStatus, Judgement, Plan, Verdict
-from runbook_lib.parse.ha import StateKind, kind_of_state
+from runbook_lib.params import Site
+from runbook_lib.parse.ha import StateKind
+from runbook_lib.steps.ha_state import kinds_of
 from runbook_lib.steps.targets import PI_SERVERS
 
 _NO_CONNECTION = (DeviceUnreachable, DeviceSilent)
 
 
 def condition_of(
-    plan: Plan | None, judgements: Iterable[Judgement], ha: Iterable[HaStatus], errors: Mapping[str, RunbookError]
+    site: Site,
+    plan: Plan | None,
+    judgements: Iterable[Judgement],
+    ha: Iterable[HaStatus],
+    errors: Mapping[str, RunbookError],
 ) -> tuple[Condition, tuple[str, ...]]:
     """Return the condition and its reasons.
 
-    A contradicted certificate outweighs everything. ``plan`` is None where a store or the logs could not be read;
+    A contradicted certificate outweighs everything. What an HA state means is judged as in the stages, by the site's
+    own ``ha_states`` first. ``plan`` is None where a store or the logs could not be read;
     ``errors`` are those of the phases, by phase.
     """
     judgements, ha = tuple(judgements), tuple(ha)
@@ -35,7 +42,7 @@ def condition_of(
     if plan.deletions:
         hosts = ", ".join(dict.fromkeys(f"{row.target} {row.verdict}" for row in plan.deletions))
         return Condition.REPAIRABLE, (f"{len(plan.deletions)} stale entries: {hosts}",)
-    open_points = (*_without_answer(judgements), *_unhealthy(ha))
+    open_points = (*_without_answer(judgements), *_unhealthy(site, ha))
     return (Condition.NEEDS_A_PERSON, open_points) if open_points else (Condition.HEALTHY, ())
 
 
@@ -52,11 +59,12 @@ def _without_answer(judgements: Iterable[Judgement]) -> list[str]:
     return [_in_words(each) for each in judgements if each.verdict in (Verdict.UNREACHABLE, Verdict.UNSTABLE)]
 
 
-def _unhealthy(ha: tuple[HaStatus, ...]) -> list[str]:
+def _unhealthy(site: Site, ha: tuple[HaStatus, ...]) -> list[str]:
     """Say of each server in which state its HA is where that is not a healthy one; nothing stale explains it."""
-    said = {status.server: status.state for status in ha}
+    seen = {status.server: (status.state, kind) for status, kind in zip(ha, kinds_of(site, ha), strict=True)}
+    states = [(key, *seen.get(key, ("", StateKind.UNKNOWN))) for key in PI_SERVERS]
     return [
-        f"high availability at the {key}: {said.get(key) or 'no state'}, and no entry is stale"
-        for key in PI_SERVERS
-        if kind_of_state(said.get(key, "")) is not StateKind.HEALTHY
+        f"high availability at the {key}: {state or 'no state'}, and no entry is stale"
+        for key, state, kind in states
+        if kind is not StateKind.HEALTHY
     ]

@@ -70,7 +70,7 @@ class _Asking:
             inventory = Inventory(stores=stores, presented=presented, judgements=judgements, ha=ha)
             past = Past(settled_utc=settled_times(self._root, self._site.name))
             plan = make_plan(self._site, "triage", diagnosis, inventory, past, now_utc=now)
-        condition, why = condition_of(plan, judgements, ha, self._errors)
+        condition, why = condition_of(self._site, plan, judgements, ha, self._errors)
         return Finding(
             site=each.name,
             where=each.where,

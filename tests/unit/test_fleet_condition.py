@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 import pytest
+from site_kit import site_with
 
 from runbook_lib.errors import (
     AnswerNotUnderstood,
@@ -54,7 +55,7 @@ def ha(*states: str) -> list[HaStatus]:
 def found(
     plan: Plan | None, *verdicts: Verdict, states: tuple[str, ...] = HEALTHY, **errors: RunbookError
 ) -> Condition:
-    return condition_of(plan, judgements(*verdicts), ha(*states), errors)[0]
+    return condition_of(site_with(), plan, judgements(*verdicts), ha(*states), errors)[0]
 
 
 def test_a_site_without_anything_stale_is_healthy() -> None:
@@ -69,14 +70,14 @@ def test_a_site_with_a_plan_is_repairable() -> None:
 
 def test_a_blocked_plan_needs_a_person() -> None:
     """What blocks the plan is the reason."""
-    what = condition_of(plan(deletes=True, blocked=("no CSR",)), [], ha(*HEALTHY), {})
+    what = condition_of(site_with(), plan(deletes=True, blocked=("no CSR",)), [], ha(*HEALTHY), {})
     assert what == (Condition.NEEDS_A_PERSON, ("no CSR",))
 
 
 @pytest.mark.parametrize("errors", [{}, {"login": DeviceUnreachable("gone")}])
 def test_a_contradiction_needs_a_person_before_all_else(errors: dict[str, RunbookError]) -> None:
     """A suspected interception is told first, also where servers do not answer."""
-    word, why = condition_of(None, judgements(Verdict.CONFIRMED_KEY, Verdict.CONTRADICTED), [], errors)
+    word, why = condition_of(site_with(), None, judgements(Verdict.CONFIRMED_KEY, Verdict.CONTRADICTED), [], errors)
     assert word is Condition.NEEDS_A_PERSON
     assert why[0] == "t1: contradicted: because"
 
@@ -101,6 +102,16 @@ def test_a_refusal_needs_a_person(error: RunbookError) -> None:
 def test_broken_ha_without_a_stale_entry_needs_a_person(states: tuple[str, ...]) -> None:
     """No deletion repairs what no entry explains."""
     assert found(plan(), Verdict.CONFIRMED_KEY, states=states) is Condition.NEEDS_A_PERSON
+
+
+def test_a_state_means_in_triage_what_the_sites_file_says_it_means() -> None:
+    """The site's own ``ha_states`` win over the known ones, as in the stages: one judgement of HA for all."""
+    site = site_with().model_copy(
+        update={"ha_states": {"Primary Serving": "healthy", "Secondary Standing By": "healthy"}}
+    )
+    states = ha("primary  serving", "Secondary Standing By")
+    assert condition_of(site, plan(), [], states, {}) == (Condition.HEALTHY, ())
+    assert condition_of(site_with(), plan(), [], states, {})[0] is Condition.NEEDS_A_PERSON
 
 
 def test_what_could_not_be_understood_needs_a_person() -> None:
