@@ -1,4 +1,4 @@
-"""Make the checkout ready: a virtual environment with the locked dependencies, and a browser.
+"""Make the checkout ready: a virtual environment with the locked dependencies, a browser, the lab's widgets.
 
 ``make`` runs this before every target with a Python of the system, so it needs nothing but the
 standard library. What was done is stamped into ``.venv``; a run that finds its stamp does nothing.
@@ -18,6 +18,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from setup_browser import ensure_browser, usable
+from setup_dojo import ensure_dojo
 from setup_system import SetupError, install_package, say
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -55,7 +56,11 @@ def prepare() -> None:
     if done.get("project") != wanted["project"]:
         say("Installing the project itself")
         pip(python, "install", "--no-deps", "--no-build-isolation", "--editable", str(ROOT))
-        done = {**wanted, "browser": done.get("browser", "")}
+        done = {**wanted, **{key: done[key] for key in ("browser", "dojo") if key in done}}
+        write_stamp(done)
+    if "dojo" not in done:
+        ensure_dojo()
+        done["dojo"] = "looked for"
         write_stamp(done)
     chosen = os.environ.get("RUNBOOK_BROWSER", "")
     if chosen:

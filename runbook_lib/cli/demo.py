@@ -13,6 +13,7 @@ from runbook_lib.cli.lab_choices import Skin
 from runbook_lib.cli.running import conclude, run_and_tell
 from runbook_lib.cli.terminal import out
 from runbook_lib.errors import RepairFailed
+from runbook_lib.lab.pages.dojo import INSTALL, has_dojo
 from runbook_lib.logs import diagnose_sources
 from runbook_lib.models import Diagnosis
 from runbook_lib.params import Site, load_site
@@ -34,10 +35,10 @@ cannot be added.
 def demo_command(skin: str) -> int:
     """Run the demonstration in a lab of its own and return the exit code of the repair.
 
-    ``skin`` is how the lab's web pages are built; with an empty one each run takes another, in turn.
+    ``skin`` is how the lab's web pages are built; with an empty one of real widgets, where those are on this machine.
     """
     folder = places.lab_dir() / "demo"
-    skin = skin or next_skin(places.lab_dir() / "demo-skin")
+    skin = skin or usual_skin()
     out(f"The lab's web pages are built in the way «{skin}»; runbook demo --skin NAME chooses another.\n")
     with lab_errors():
         if lab.is_up(folder):
@@ -50,14 +51,12 @@ def demo_command(skin: str) -> int:
             lab.down(folder)
 
 
-def next_skin(last: Path) -> str:
-    """Return the skin after the one that the file ``last`` names, the first where it names none; and note it there."""
-    names = [name.value for name in Skin if name is not Skin.DEFAULT]
-    noted = last.read_text(encoding="utf-8").strip() if last.is_file() else ""
-    skin = names[(names.index(noted) + 1) % len(names)] if noted in names else names[0]
-    last.parent.mkdir(parents=True, exist_ok=True)
-    last.write_text(f"{skin}\n", encoding="utf-8")
-    return skin
+def usual_skin() -> str:
+    """Return the skin of real widgets; where they are not on this machine say so, and return the plainest one."""
+    if has_dojo():
+        return Skin.DOJO.value
+    out(f"Not on this machine: {INSTALL}.\n")
+    return Skin.FORMS.value
 
 
 def _repair(folder: Path, state: dict[str, Any]) -> int:

@@ -22,6 +22,7 @@ class Skin(StrEnum):
     FORMS = "forms"
     TABLES = "tables"
     SPA = "spa"
+    DOJO = "dojo"
 
 
 class Addresses(StrEnum):

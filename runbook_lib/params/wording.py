@@ -24,6 +24,8 @@ LABEL_KEYS = (
     "menu_ise_servers",
     "menu_open",
     "menu_search",
+    "ha_page_id",
+    "ise_page_id",
     "ha_configuration",
     "secondary_server",
     "auth_key",

@@ -14,6 +14,7 @@ from runbook_lib.web.screen import Item, Screen, same, says
 _CHOICES = ("option", "menuitem", "clickable", "radio", "link", "text")
 _DRAWN = ("clickable", "button")
 _OPEN_S = 2.0
+_MOVED = 6
 
 
 async def choose(hand: Hand, key: str, option: str) -> None:
@@ -74,7 +75,12 @@ async def _choose_listed(hand: Hand, item: Item, before: Screen, wanted: Label, 
     await hand.click(choice)
 
     def chosen(screen: Screen) -> bool | None:
-        shown = [other.value or other.text for other in _choice(screen, label)]
+        # A list that was its own caption has another one now; it stands where it stood.
+        there = [other for other in screen.items if (other.frame, other.kind) == (item.frame, item.kind)]
+        there = [
+            other for other in there if abs(other.left - item.left) <= _MOVED and abs(other.top - item.top) <= _MOVED
+        ]
+        shown = [other.value or other.text for other in (*_choice(screen, label), *there)]
         return True if any(same(value, choice.text) or says(value, wanted.texts) for value in shown) else None
 
     await hand.view.wait(chosen, f"{named(label)} showing {choice.text!r}")

@@ -46,7 +46,7 @@ class HaPages:
 
     async def open(self) -> None:
         """Go to Administration > Settings > High Availability by the menu."""
-        await menu.reach(self.hand, _PATH, self._arrived, "the High Availability page")
+        await menu.reach(self.hand, _PATH, self._arrived, "the High Availability page", "ha_page_id")
 
     async def open_configuration(self) -> None:
         """Open the form HA Configuration, from wherever one is."""
@@ -69,7 +69,7 @@ class HaPages:
         if active or status.milestones or not await self.hand.present("ha_configuration"):
             return status
         await self.hand.press("ha_configuration")
-        await self.view.wait(lambda screen: True if self._is_configuration(screen) else None, "HA Configuration")
+        await self.hand.wait(lambda screen: True if self._is_configuration(screen) else None, "HA Configuration")
         other = await self._settled()
         return replace(
             other,
@@ -193,7 +193,7 @@ class HaPages:
             form = button and find(screen, self.labels["secondary_server"])
             return page if page.configuration_mode or page.milestones or form else None
 
-        return await self.view.wait(ready, "Configuration Mode, milestones or the form")
+        return await self.hand.wait(ready, "Configuration Mode, milestones or the form")
 
     def _arrived(self, screen: Screen) -> bool:
         if value_beside(screen, self.labels["configuration_mode"]) is not None or milestones(screen, self.labels):

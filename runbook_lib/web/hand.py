@@ -5,15 +5,19 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Sequence
+from typing import TypeVar
 
 from playwright.async_api import ElementHandle, Error
 
 from runbook_lib.errors import CertificateMoved, OutcomeUnknown, PageNotUnderstood
+from runbook_lib.web.keyboard import type_into
 from runbook_lib.web.labels import Label
 from runbook_lib.web.match import bare_words, best, find
 from runbook_lib.web.obstacles import dismiss, uncover
 from runbook_lib.web.screen import Item, Screen
 from runbook_lib.web.view import View
+
+T = TypeVar("T")
 
 _TRIES = 4
 _ACTION_MS = 4000
@@ -35,6 +39,7 @@ class Hand:
     def __init__(self, view: View) -> None:
         self.view = view
         self.labels = view.labels
+        self._typed: ElementHandle | None = None
         self.opens_by_click: set[str] = set()  # entries of the menu that do not open by pointing at them
 
     async def find(self, key: str, *, kinds: Sequence[str] = (), deadline_s: float | None = None) -> Item:
@@ -61,6 +66,28 @@ class Hand:
             if time.monotonic() > end:
                 raise self.view.not_found(named(label), seen[0], self.view.browser.deadlines.page_s)
             await asyncio.sleep(0.05)
+
+    async def wait(self, ready: Callable[[Screen], T | None], what: str, deadline_s: float | None = None) -> T:
+        """Look until ``ready`` gives something, as ``View.wait`` does, and close the notices that come up meanwhile.
+
+        Raises PageNotUnderstood with its words for a question in the way.
+        """
+        limit = self.view.browser.deadlines.page_s if deadline_s is None else deadline_s
+        end = time.monotonic() + limit
+
+        def either(screen: Screen) -> tuple[T | None, Screen] | None:
+            found = ready(screen)
+            if found is not None:
+                return found, screen
+            return (None, screen) if screen.blocked and not screen.busy else None
+
+        while True:
+            found, screen = await self.view.wait(either, what, max(0.0, end - time.monotonic()))
+            if found is not None:
+                return found
+            if time.monotonic() > end:
+                raise self.view.not_found(what, screen, limit)
+            await dismiss(self.view, screen.in_dialog())
 
     async def present(self, key: str) -> bool:
         """Whether the page shows what the label names, at this moment."""
@@ -90,6 +117,8 @@ class Hand:
         """Press Enter where something was typed last, for a form without a button of a known name."""
         self.view.moved()
         with self.view.browser.guard("pressing Enter"):
+            if self._typed is not None:
+                await self._typed.focus()
             await self.view.browser.page.keyboard.press("Enter")
 
     async def fill(self, key: str, value: str, *, secret: bool = False) -> None:
@@ -101,8 +130,15 @@ class Hand:
         async def typing(element: ElementHandle) -> None:
             if secret:
                 await self._verify(element)
-            await element.fill(value, timeout=_ACTION_MS)
-            typed = await element.evaluate("el => el.value !== undefined ? el.value : el.innerText")
+            self._typed = element
+            typed, elsewhere = await type_into(element, value, _ACTION_MS)
+            if elsewhere:
+                raise PageNotUnderstood(
+                    f"what was typed for {named(self.labels[key])} went into another field; it was taken out again",
+                    where=self.view.browser.page.url,
+                    found=", ".join(elsewhere),
+                    next_step="Look at the page: it may move on to another field by itself.",
+                )
             if typed.strip() != value.strip():
                 raise PageNotUnderstood(
                     f"the field {named(self.labels[key])} does not keep what is typed into it",
@@ -170,7 +206,9 @@ class Hand:
     ) -> ElementHandle:
         """Find the control and act on it; look again where the page was drawn anew in between."""
         problem = ""
-        for _ in range(_TRIES):
+        tries, end = _TRIES, time.monotonic() + self.view.browser.deadlines.page_s
+        while tries:
+            tries -= 1
             item = await self.find(key, kinds=kinds, deadline_s=deadline_s)
             try:
                 element = await self.view.element(item.frame, item.index)
@@ -180,8 +218,9 @@ class Hand:
                 problem = error.message.splitlines()[0] if error.message else ""
                 covered = _COVERED in (error.message or "")
             self.view.browser.raise_for_certificate()
-            if covered:
-                await uncover(self.view, item)
+            # What loads is waited for, whatever it covers.
+            if covered and await uncover(self.view, item) and time.monotonic() < end:
+                tries += 1
         raise PageNotUnderstood(
             f"{named(self.labels[key])} is there, and cannot be used",
             where=self.view.browser.page.url,

@@ -53,7 +53,10 @@
   const kindOf = (el, style) => {
     const tag = el.tagName.toLowerCase();
     const role = (el.getAttribute("role") || "").trim().split(/\s+/)[0];
+    if (role === "listbox" && el.getAttribute("aria-haspopup") === "true") return "combobox";
     if (tag === "input") {
+      const sign = el.readOnly && el.tabIndex < 0;
+      if (sign && (/presentation/.test(el.getAttribute("role")) || el.getAttribute("aria-hidden") === "true")) return "";
       const type = (el.getAttribute("type") || "").toLowerCase();
       if (type === "hidden" || type === "file") return "";
       if (type === "password") return "password";
@@ -73,16 +76,17 @@
     return "";
   };
 
+  const native = (el) => el.tagName === "INPUT" || el.tagName === "TEXTAREA" || el.tagName === "SELECT";
   const names = (el, kind) => {
     const found = [];
     const add = (level, text) => { const t = clean(text); if (t && !found.some((f) => f[1] === t)) found.push([level, t]); };
-    const native = el.tagName === "INPUT" || el.tagName === "TEXTAREA" || el.tagName === "SELECT";
     for (const other of referred(el, "aria-labelledby")) add(0, words(other));
     add(0, el.getAttribute("aria-label"));
-    for (const label of el.labels || []) add(0, ownLabel(label));
-    if (PRESSED.has(kind) && !native) add(0, words(el));
-    if (kind === "button" && native) { add(0, el.value); add(0, el.getAttribute("alt")); }
+    for (const label of labelsOf(el, kind)) add(0, ownLabel(label));
+    if (PRESSED.has(kind) && !native(el)) add(0, words(el));
+    if (kind === "button" && native(el)) { add(0, el.value); add(0, el.getAttribute("alt")); }
     add(1, el.getAttribute("placeholder"));
+    for (const text of overlaid(el)) add(1, text);
     add(1, el.getAttribute("title"));
     const field = el.closest("fieldset, [role=group], [role=radiogroup]");
     if (kind === "radio" || kind === "checkbox") return found;
@@ -90,6 +94,19 @@
       add(1, groupName(field));
     }
     return found;
+  };
+  const labelsOf = (el, kind) => {
+    // The label of a drawn drop-down belongs to the field in it, or to its element.
+    if (native(el) || kind !== "combobox") return el.labels || [];
+    const inner = el.querySelector("input:not([type=hidden]):not([aria-hidden=true]):not([role=presentation])");
+    const byId = el.id ? [...el.getRootNode().querySelectorAll(`label[for="${CSS.escape(el.id)}"]`)] : [];
+    return [...byId, ...((inner && inner.labels) || [])];
+  };
+  const overlaid = (el) => {
+    // Some libraries draw a hint over the field and hide it once something is typed.
+    if (!native(el) || !el.parentElement) return [];
+    return [...el.parentElement.children].filter((other) => other !== el && !other.childElementCount
+      && getComputedStyle(other).position === "absolute" && /\p{L}{2}/u.test(other.textContent)).map((other) => other.textContent);
   };
   const ownLabel = (label) => {
     // A label that wraps its control shows the control's words too: leave those out.
@@ -123,6 +140,11 @@
     return aria === "true" || aria === "mixed" ? true : aria === "false" ? !!native : !!native;
   };
 
+  const leadsTo = (form) => {
+    // A field called «action» hides the form's own property of that name.
+    try { return form ? new URL(form.getAttribute("action") || "", location.href).href : ""; } catch { return ""; }
+  };
+
   let run = null;
   const flush = () => {
     if (run && clean(run.text)) {
@@ -150,10 +172,16 @@
       checked: el.tagName === "INPUT" ? el.checked : state(el, "aria-checked", false) || state(el, "aria-selected", false),
       disabled: el.disabled === true || el.getAttribute("aria-disabled") === "true" || !!el.closest("fieldset:disabled"),
       readonly: el.readOnly === true || el.getAttribute("aria-readonly") === "true",
-      href: el.href && typeof el.href === "string" ? el.href : "",
+      href: el.href && typeof el.href === "string" ? el.href : kind === "password" ? leadsTo(el.form) : "",
       group: kind === "radio" && radios ? groupName(radios) : "",
       series: kind === "radio" ? (el.name || (el.closest("[role=radiogroup]") ? "aria" : "")) : "",
     }, place);
+  };
+
+  const isIcon = (el, style) => {
+    const rect = el.getBoundingClientRect();
+    const presses = style.cursor === "pointer" || el.onclick || el.hasAttribute("tabindex") || /icon|toggle|menu|burger/i.test(el.className);
+    return presses && rect.width <= 64 && rect.height <= 64 && rect.width >= 8 && rect.height >= 8;
   };
 
   const walk = (node, place, pointer) => {
@@ -172,7 +200,9 @@
     const style = getComputedStyle(el);
     const ticked = tag === "INPUT" && (el.type === "checkbox" || el.type === "radio");
     if (ticked) {
-      if (shown(el) || [...(el.labels || [])].some(shown)) { flush(); control(el, kindOf(el, style), place); }
+      // Libraries draw the box themselves and lay the real one over it, fully transparent.
+      const clear = style.opacity === "0" && style.visibility === "visible" && onPage(el.getBoundingClientRect());
+      if (shown(el) || clear || [...(el.labels || [])].some(shown)) { flush(); control(el, kindOf(el, style), place); }
       return;
     }
     if (style.display === "none" || style.opacity === "0") return;
@@ -233,6 +263,12 @@
         put(el, { kind: "clickable", names: [[0, text]], box: box(el.getBoundingClientRect()) }, inside);
       }
     }
+    if (!hint && !pointer && !clean(el.textContent) && !el.childElementCount && seen(el) && isIcon(el, style)) {
+      const glyph = ["::before", "::after"].map((part) => getComputedStyle(el, part).content.replace(/["']/g, "")).join(" ");
+      flush();
+      put(el, { kind: "icon", names: [[2, clean(`${el.className} ${glyph}`.replace(/none|normal/g, ""))]],
+        box: box(el.getBoundingClientRect()) }, inside);
+    }
     if (!inline) flush();
     descend(el, inside, pointer || points);
     if (!inline) flush();
@@ -289,16 +325,24 @@
   };
   const centre = (el) => { const r = el.getBoundingClientRect(); return [r.left + r.width / 2, r.top + r.height / 2]; };
   const layer = cover();
+  const atTheEdge = (el) => {
+    let outer = el;
+    while (above(outer) && !within(layer, above(outer))) outer = above(outer);
+    const rect = outer.getBoundingClientRect();
+    return rect.width >= innerWidth * 0.9 || rect.height >= innerHeight * 0.9;
+  };
   let busy = [];
   if (layer) {
     const inner = elements.map((el) => within(el, layer));
     const free = elements.map((el, i) => { const h = inner[i] ? null : hit(...centre(el)); return !!h && (within(h, el) || within(el, h)); });
     const hidden = elements.some((el, i) => !inner[i] && !free[i] && within(hit(...centre(el)) || root, layer));
-    const front = items.filter((item, i) => inner[i] || free[i]);
+    // A header that stays usable beside a cover is no part of it.
+    const before = elements.map((el, i) => inner[i] || (free[i] && (!!items[i].dialog || !atTheEdge(el))));
+    const front = items.filter((_, i) => before[i]);
     if (hidden && (drawn(layer) || inner.includes(true))) {
       const usable = front.some((item) => item.kind !== "text" && item.kind !== "progressbar");
-      if (!usable) busy = items.map((_, i) => i).filter((i) => inner[i] || free[i]).concat(-1);
-      if (usable) for (const item of front) if (!item.dialog) { item.dialog = "over the page"; item.modal = true; }
+      if (!usable) busy = items.map((_, i) => i).filter((i) => before[i]).concat(-1);
+      if (usable) for (const item of front) { item.modal = true; item.dialog = item.dialog || "over the page"; }
     }
   }
   return { items, rows, scrolls, elements, busy };

@@ -30,7 +30,7 @@ class IsePages:
 
     async def open(self) -> None:
         """Go to Administration > Servers > ISE Servers by the menu."""
-        await menu.reach(self.hand, _PATH, self._is_list, "the list of ISE servers")
+        await menu.reach(self.hand, _PATH, self._is_list, "the list of ISE servers", "ise_page_id")
 
     async def servers(self) -> tuple[IseServer, ...]:
         """Open the page and return its list once that has come to rest; an empty one has to stay empty for longer."""
@@ -43,7 +43,7 @@ class IsePages:
             empty_s = _QUIET_S if self.view.quiet else _EMPTY_S
             return listed if not loading and shown.rests(listed, _SETTLE_S if listed else empty_s) else None
 
-        return await self.view.wait(ready, "the list of ISE servers")
+        return await self.hand.wait(ready, "the list of ISE servers")
 
     async def add(self, address: str, user: str, password: str) -> IseServer:
         """Add a server: Select a command > Add ISE Server > Go, fill in, Save once; return its row of the list.

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from runbook_lib.errors import ParameterRefused
 from runbook_lib.web.phrases import PHRASES_3
 
-_TEXT = ("textbox", "password", "combobox")
+_TEXT = ("textbox", "combobox")
 _PRESS = ("button", "link", "tab", "menuitem", "clickable")
 _ENTRY = (*_PRESS, "text")
 
@@ -62,10 +62,16 @@ _RELEASE_3: dict[str, Label] = {
     "menu_open": Label(
         ("button", "link", "clickable"), ("Menu", "Main menu", "Toggle navigation", "Navigation", "☰", "≡")
     ),
-    "menu_search": Label(("textbox", "combobox"), ("Search menu", "Search", "Application Search", "Find")),
+    # What is called «Search» alone looks for devices, never for pages.
+    "menu_search": Label(("textbox", "combobox"), ("Search menu", "Menu search", "Search pages", "Find a page")),
+    # -- pages by their address; the ids of the real ones are not known
+    "ha_page_id": Label((), ()),
+    "ise_page_id": Label((), ()),
     # -- high availability
     "ha_configuration": Label(
-        _ENTRY, ("HA Configuration", "Configure HA", "High Availability Configuration"), "published"
+        _ENTRY,
+        ("HA Configuration", "Configure HA", "High Availability Configuration", "HA Setup", "High Availability Setup"),
+        "published",
     ),
     "secondary_server": Label(
         _TEXT,
@@ -162,6 +168,9 @@ _RELEASE_3: dict[str, Label] = {
             "OK",
             "Close",
             "Got it",
+            "Okay",
+            "Okay, got it",
+            "OK, got it",
             "Dismiss",
             "Done",
             "Skip",

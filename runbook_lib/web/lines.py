@@ -9,7 +9,7 @@ from runbook_lib.web.match import same_line
 from runbook_lib.web.screen import Item
 
 NEAR = 60
-_WORDS = ("text", "clickable", "link", "button", "tab")
+_READ = ("text", "clickable", "link", "button", "tab")
 _TYPED = ("textbox", "password", "combobox")
 
 
@@ -37,16 +37,16 @@ class Line:
 
 def lines_of(items: Sequence[Item]) -> list[Line]:
     """The words of a frame as lines from top to bottom; what one row of the markup holds is one line."""
-    words = [item for item in items if item.kind in _WORDS and item.text]
-    texts = [item for item in words if item.kind == "text"]
+    shown = [item for item in items if item.kind in _READ and item.text]
+    texts = [item for item in shown if item.kind == "text"]
     # What can be pressed is listed with the words in it.
-    words = [item for item in words if item.kind == "text" or not any(_holds(item, text) for text in texts)]
+    shown = [item for item in shown if item.kind == "text" or not any(_holds(item, text) for text in texts)]
     typed = [item for item in items if item.kind in _TYPED]
     lines = []
-    for row in sorted({item.row for item in words if item.row >= 0}):
-        own = tuple(item for item in words if item.row == row)
+    for row in sorted({item.row for item in shown if item.row >= 0}):
+        own = tuple(item for item in shown if item.row == row)
         lines.append(Line(own, row, any(field.row == row for field in typed)))
-    loose = [item for item in words if item.row < 0]
+    loose = [item for item in shown if item.row < 0]
     while loose:
         first = min(loose, key=lambda item: item.top)
         own = tuple(item for item in loose if same_line(item, first))

@@ -7,13 +7,14 @@ from collections.abc import Iterable
 
 from runbook_lib.errors import LoginRefused, PageNotUnderstood
 from runbook_lib.web.hand import Hand
+from runbook_lib.web.known_login import is_login
 from runbook_lib.web.match import find, pressables
 from runbook_lib.web.pictures import take_picture
 from runbook_lib.web.reading import fresh_texts
 from runbook_lib.web.screen import Screen, says
-from runbook_lib.web.view import Rest, View, is_login
+from runbook_lib.web.view import Rest, View
 
-_WORDS_S = 3.0
+_WORDS_S, _LOADED_S = 3.0, 1.0
 _NOTICES, _NOTICE_S = 3, 8.0
 
 
@@ -55,7 +56,7 @@ def _is_notice(screen: Screen, view: View) -> bool:
 async def _type(view: View, hand: Hand, user: str, password: str) -> None:
     await hand.fill("login_user", user)
     await hand.fill("login_password", password, secret=True)
-    before = await view.look()
+    before, loads = await view.look(), view.loads
     view.said.clear()
     await take_picture(view, "login-before")
     if pressables(before, view.labels["login_button"]):
@@ -65,14 +66,15 @@ async def _type(view: View, hand: Hand, user: str, password: str) -> None:
     shown = Rest()
     try:
         await view.wait(
-            lambda screen: True if _decided(view, before, screen, shown) else None, "the page after the login"
+            lambda screen: True if _decided(view, before, screen, shown, new=view.loads > loads) else None,
+            "the page after the login",
         )
     finally:
         await take_picture(view, "login-after")
 
 
-def _decided(view: View, before: Screen, screen: Screen, shown: Rest) -> bool:
-    """Whether the login succeeded; raises LoginRefused when it did not."""
+def _decided(view: View, before: Screen, screen: Screen, shown: Rest, *, new: bool) -> bool:
+    """Whether the login succeeded; raises LoginRefused when it did not. ``new``: another page was loaded."""
     if _inside(screen, view):
         return True
     said = (*fresh_texts(before, screen), *view.said)
@@ -86,7 +88,8 @@ def _decided(view: View, before: Screen, screen: Screen, shown: Rest) -> bool:
         )
     if not is_login(screen, view.labels):
         # Some first pages hide their menu: whatever stays and asks for no password is inside.
-        return bool(screen.items) and not passwords and shown.rests(screen, _WORDS_S)
+        rest_s = _LOADED_S if new and view.quiet and not words else _WORDS_S
+        return bool(screen.items) and not passwords and shown.rests(screen, rest_s)
     if words:
         raise _refused(view, "user name or password not accepted", words, _CHECK)
     came_again = bool(passwords) and not passwords[0].value

@@ -31,8 +31,9 @@ class Hit:
 def captions(item: Item, frame: Sequence[Item]) -> tuple[tuple[int, str], ...]:
     """Return all captions of a control with their levels; ``frame`` are the items of its frame in order."""
     found = list(item.names)
-    if item.kind == "combobox" and item.options and not found:
-        found.append((1, item.options[0]))  # «-- Select a command --»: such a list is its own caption
+    if item.kind == "combobox" and not found and (item.options or item.value):
+        # «-- Select a command --»: such a list is its own caption
+        found.append((1, item.options[0] if item.options else item.value))
     if item.kind in FIELDS and not any(level == 0 for level, _ in found):
         found += [(level, text.text) for level, text in _beside(item, frame)]
     return tuple(found)
@@ -119,6 +120,12 @@ def _rank(item: Item, frame: Sequence[Item], label: Label) -> tuple[int, ...] | 
 
 
 def _beside(field: Item, frame: Sequence[Item]) -> Iterable[tuple[int, Item]]:
+    drawn_over = [item for item in frame if item.kind == "text" and _contains(field, item)]
+    if drawn_over and field.kind in ("textbox", "password"):
+        yield _LEFT, drawn_over[0]
+        return
+    fields = [item for item in frame if item.kind in FIELDS and item is not field]
+    frame = [item for item in frame if item.kind != "text" or not any(_contains(other, item) for other in fields)]
     if field.kind in ("checkbox", "radio"):
         after = _nearest(field, frame, _is_right_of)
         if after is not None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Sequence
+from typing import TypeVar
+from urllib.parse import quote
 
 from playwright.async_api import Error
 
@@ -14,17 +16,27 @@ from runbook_lib.web.obstacles import dismiss
 from runbook_lib.web.screen import Item, Screen
 from runbook_lib.web.view import Rest
 
+T = TypeVar("T")
+
 _PRESS = ("link", "menuitem", "tab", "button", "clickable")
 _HOVER_S = 0.6
 _STEP_S = 10.0
 _BUTTON_S = 0.8
 _CHANGE_S, _REST_S = 1.5, 0.25
+_ICON_S, _MOST_ICONS, _CORNER = 2.5, 4, 96
+_MENU_ICONS = ("menu", "nav", "burger", "☰", "≡", "sidebar")
+_OTHER_ICONS = ("logout", "user", "setting", "help", "close", "search", "alarm", "delete", "remove", "edit", "add")
+DEEP_LINK = "/webacs/loginAction.do?action=login&product=wcs&selectedCategory=en#pageId={}&forceLoad=true"
 _PATIENCE = 0.25
 """The part of a page's time after which its way is gone again."""
 
 
-async def reach(hand: Hand, path: Sequence[str], arrived: Callable[[Screen], bool], what: str) -> None:
+async def reach(
+    hand: Hand, path: Sequence[str], arrived: Callable[[Screen], bool], what: str, page_id: str = ""
+) -> None:
     """Go by the menu and wait for the page; raises PageNotUnderstood where it does not come, at ``page_s``.
+
+    Where the site's file knows the page's id (the label ``page_id``), its address is tried first.
 
     A page that loads itself anew at the moment of the click swallows it. Going somewhere changes nothing, so
     the way is gone a second time where a part of the time has passed in vain.
@@ -33,12 +45,18 @@ async def reach(hand: Hand, path: Sequence[str], arrived: Callable[[Screen], boo
     def there(screen: Screen) -> bool | None:
         return True if arrived(screen) else None
 
+    for page in hand.labels[page_id].texts if page_id else ():
+        with contextlib.suppress(PageNotUnderstood):
+            await hand.view.browser.go(DEEP_LINK.format(quote(page, safe="")))
+            hand.view.moved()
+            await hand.wait(there, what)
+            return
     await go(hand, path)
     try:
-        await hand.view.wait(there, what, hand.view.browser.deadlines.page_s * _PATIENCE)
+        await hand.wait(there, what, hand.view.browser.deadlines.page_s * _PATIENCE)
     except PageNotUnderstood:
         await go(hand, path)
-        await hand.view.wait(there, what)
+        await hand.wait(there, what)
 
 
 async def go(hand: Hand, path: Sequence[str]) -> None:
@@ -79,14 +97,41 @@ async def _next(hand: Hand, left: Sequence[str], before: Screen) -> tuple[int, I
 
     what = " > ".join(named(hand.labels[key]) for key in left)
     deadline = min(_STEP_S, hand.view.browser.deadlines.page_s)
-    button = await hand.present("menu_open")
+    screen = await hand.view.look()
+    button = bool(find(screen, hand.labels["menu_open"]))
     try:
-        return await hand.view.wait(ready, what, _BUTTON_S if button else deadline)
+        return await hand.wait(ready, what, _BUTTON_S if button or icons(screen) else deadline)
     except PageNotUnderstood:
-        if not button:
+        if not button and not icons(await hand.view.look()):
             raise
-    await hand.press("menu_open")
-    return await hand.view.wait(ready, what, deadline)
+    if button:
+        await hand.press("menu_open")
+        return await hand.wait(ready, what, deadline)
+    return await _by_icon(hand, ready, what)
+
+
+def icons(screen: Screen) -> list[Item]:
+    """Return what may open a menu and has no words, the likeliest first: by what it is made of, else by its place."""
+    ranked = []
+    for item in screen.items:
+        made = item.text.casefold()
+        if item.kind == "icon" and not any(word in made for word in _OTHER_ICONS):
+            says_so = any(word in made for word in _MENU_ICONS)
+            corner = item.left <= _CORNER and item.top <= _CORNER
+            if says_so or corner:
+                ranked.append((not says_so, not corner, item.top, item.left, item))
+    return [entry[-1] for entry in sorted(ranked, key=lambda entry: entry[:-1])][:_MOST_ICONS]
+
+
+async def _by_icon(hand: Hand, ready: Callable[[Screen], T | None], what: str) -> T:
+    """Press things without words until the menu comes up; what came up instead is closed again."""
+    for item in icons(await hand.view.look()):
+        await hand.click(await hand.view.again(item))
+        with contextlib.suppress(PageNotUnderstood):
+            return await hand.wait(ready, what, _ICON_S)
+        with hand.view.browser.guard("closing what is no menu"):
+            await hand.view.browser.page.keyboard.press("Escape")
+    raise hand.view.not_found(what, await hand.view.look(), hand.view.browser.deadlines.page_s)
 
 
 def _chosen(hits: Sequence[Hit], before: Screen) -> Item:

@@ -6,17 +6,24 @@ goes on. A notice that stands before the login is accepted, since nobody gets in
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 
 from playwright.async_api import Error
 
 from runbook_lib.errors import PageNotUnderstood
+from runbook_lib.web.labels import Labels
 from runbook_lib.web.match import Hit, find, pressables
-from runbook_lib.web.screen import Item, Screen, says
+from runbook_lib.web.reading import concerns
+from runbook_lib.web.screen import Item, Screen, plain, says
 from runbook_lib.web.view import View
 
 _ACTION_MS = 4000
 _TRIAL_MS = 500
+_ESCAPE_S, _LEAVE_S = 3.0, 0.3
+_CORNER = 44
+_CROSSES = frozenset({"x", "×", "✕", "✖", "⨯", "✗", "╳"})
+_PRESSED = ("button", "link", "clickable")
 _OVER = """(h, i) => {
   const el = h.elements[i], box = el.getBoundingClientRect();
   let over = el.ownerDocument.elementFromPoint(box.left + box.width / 2, box.top + box.height / 2);
@@ -33,14 +40,19 @@ async def dismiss(view: View, front: Screen) -> None:
     """
     text = " ".join(front.texts)
     ways = _ways_out(view, front, text)
-    if not ways:
+    notes = is_notice(front, view.labels)
+    if not ways and not notes:
         raise PageNotUnderstood(
             "a dialogue that nobody expected is in the way",
             where=view.browser.page.url,
-            found=text or ", ".join(item.text for item in front.items),
+            found=in_words(front),
             next_step="Answer it by hand in a browser, then run the stage again.",
         )
-    view.said.append(text)
+    # «The last backup failed» says nothing of what is done here.
+    (view.said if concerns(text, view.labels) else view.noted).append(text)
+    if not ways:
+        await _escape(view, front)
+        return
     with contextlib.suppress(Error):
         element = await view.element(ways[0].item.frame, ways[0].item.index)
         await element.click(timeout=_ACTION_MS)
@@ -55,27 +67,104 @@ def _ways_out(view: View, front: Screen, text: str) -> list[Hit]:
         return accepts
     if view.agrees(text) and (agrees := pressables(front, labels["dialog_yes"])):
         return agrees
-    return [] if pressables(front, labels["dialog_no"]) else pressables(front, labels["dialog_close"])
+    if not is_notice(front, labels):
+        return []
+    # What closes a question is no answer to it; its only button may be one.
+    named = [] if "?" in text or "？" in text else pressables(front, labels["dialog_close"])
+    return named or [Hit(item, (0,)) for item in crosses(front)]
 
 
-async def uncover(view: View, item: Item) -> None:
-    """Close what lies over an item of the page, whether its markup calls it a dialogue or not, if it only informs."""
+def is_notice(front: Screen, labels: Labels) -> bool:
+    """Whether a dialogue only tells something: nothing to fill in, no more than one way on, and no way to say no."""
+    if any(item.kind in ("textbox", "password", "combobox", "radio") for item in front.items):
+        return False
+    shut = {item.index for item in crosses(front)}
+    others = Screen(tuple(item for item in front.items if item.index not in shut))
+    ways = {plain(item.text) for item in others.items if item.kind in ("button", "clickable", "menuitem", "tab")}
+    return len(ways) <= 1 and not pressables(others, labels["dialog_no"])
+
+
+def crosses(front: Screen) -> list[Item]:
+    """Return what closes a dialogue by a cross: a sign without words, or a small one in its upper right corner.
+
+    Its title may read *Cancel*: that is no answer.
+    """
+    top = min((item.top for item in front.items), default=0)
+    right = max((item.right for item in front.items), default=0)
+    return [item for item in front.items if item.kind in _PRESSED and _is_cross(item, top, right)]
+
+
+def _is_cross(item: Item, top: int, right: int) -> bool:
+    if item.text.strip().casefold() in _CROSSES:
+        return True
+    small = 0 < item.box[2] <= _CORNER and 0 < item.box[3] <= _CORNER
+    return small and not any(level == 0 for level, _ in item.names) and item.top - top <= _CORNER >= right - item.right
+
+
+def in_words(front: Screen) -> str:
+    """Return what a dialogue says and offers."""
+    offers = [item.text for item in front.items if item.kind in _PRESSED and item.text]
+    return " ".join(front.texts) + (f" [{'] ['.join(dict.fromkeys(offers))}]" if offers else "")
+
+
+async def _escape(view: View, front: Screen) -> None:
+    """Close a notice by the key for it. Raises PageNotUnderstood where it stays."""
+    view.moved()
+    with contextlib.suppress(Error):
+        await view.browser.page.keyboard.press("Escape")
+
+    def gone(screen: Screen) -> bool | None:
+        return True if screen.in_dialog().texts != front.texts else None
+
+    try:
+        await view.wait(gone, "the notice to close", _ESCAPE_S)
+    except PageNotUnderstood as error:
+        raise PageNotUnderstood(
+            "a notice is in the way and cannot be closed",
+            where=error.where,
+            found=in_words(front),
+            next_step="Close it by hand in a browser, then run the stage again.",
+        ) from None
+
+
+async def uncover(view: View, item: Item) -> bool:
+    """Close what lies over an item of the page, whether its markup calls it a dialogue or not, if it only informs.
+
+    A menu that stayed open is left alone by the pointer, and closed by the key for it. Whether what is over the item
+    has no words, and can only be waited for, is returned.
+    """
     over = await _over(view, item)
+    if not over.items and not (await view.look()).in_dialog().items:
+        await _leave(view)
+        return True
+    if all(one.nav or one.kind == "menuitem" for one in over.items) and over.items:
+        await _leave(view)
+        return False
     if over.items:
         with contextlib.suppress(PageNotUnderstood):
             await dismiss(view, over)
-            return
+            return False
     screen = await view.look()
     if screen.in_dialog().items:
         await dismiss(view, screen.in_dialog())
-        return
+        return False
     if [hit for hit in find(screen, view.labels["dialog_no"]) if await _can_be_clicked(view, hit.item)]:
-        return
+        return False
     for hit in find(screen, view.labels["dialog_close"]):
         if await _can_be_clicked(view, hit.item):
             with contextlib.suppress(Error):
                 await (await view.element(hit.item.frame, hit.item.index)).click(timeout=_ACTION_MS)
-            return
+            return False
+    return False
+
+
+async def _leave(view: View) -> None:
+    """Take the pointer away from what opens under it, and press the key that closes menus."""
+    view.moved()
+    with contextlib.suppress(Error):
+        await view.browser.page.mouse.move(1, 1)
+        await view.browser.page.keyboard.press("Escape")
+    await asyncio.sleep(_LEAVE_S)
 
 
 async def _over(view: View, item: Item) -> Screen:

@@ -133,3 +133,5 @@ PHRASES_3: dict[str, tuple[str, ...]] = {
     "ask_save": ("save", "add", "are you sure", "continue", "proceed"),
     "ask_danger": ("remove", "delete", "overwrite", "erase", "break", "lost", "reset", "unregister", "replace"),
 }
+OURS = ("registration", "register", "high availability", "secondary", "ISE")
+"""What a dialogue speaks of that concerns what is done here."""

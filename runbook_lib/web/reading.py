@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from runbook_lib.web.labels import Label, Labels
 from runbook_lib.web.match import find, same_line
+from runbook_lib.web.phrases import OURS
 from runbook_lib.web.screen import FIELDS, Item, Row, Screen, holds, plain, same, says
 
 _BELOW_GAP = 60
@@ -18,6 +19,11 @@ def meaning(text: str, labels: Labels) -> str:
     """Return what a refusal means: ``wrong_key``, ``mismatch``, ``unauthorized``, ``duplicate``, ``too_many``,
     ``unreachable``, or nothing where the words are not known."""
     return next((name for name in _MEANINGS if says(text, labels.phrases[name])), "")
+
+
+def concerns(text: str, labels: Labels) -> bool:
+    """Whether a dialogue speaks of what is done here, and not of something else on the server."""
+    return says(text, (*OURS, *labels.phrases["wrong_key"], *labels.phrases["mismatch"]))
 
 
 def refusal(texts: Iterable[str], labels: Labels) -> str:

@@ -14,8 +14,9 @@ from playwright.async_api import Dialog, ElementHandle, Error, Frame, JSHandle, 
 
 from runbook_lib.errors import ConnectionLost, DeviceSilent, PageNotUnderstood
 from runbook_lib.web.browser import PinnedBrowser
+from runbook_lib.web.known_login import is_login
 from runbook_lib.web.labels import Labels
-from runbook_lib.web.match import bare_words, find
+from runbook_lib.web.match import bare_words
 from runbook_lib.web.screen import FIELDS, PRESSABLE, Item, Screen, plain, says, screen_from
 
 _INVENTORY = files("runbook_lib.web").joinpath("inventory.js").read_text(encoding="utf-8")
@@ -55,7 +56,8 @@ class Rest:
 
 
 class View:
-    """The eyes on one page. ``said`` collects the browser's own dialogues (alert, confirm) and what was answered.
+    """The eyes on one page. ``said`` collects the browser's own dialogues (alert, confirm) and what was answered,
+    ``noted`` the notices of other things that were closed.
 
     ``loads`` counts the pages and frames that were loaded, ``requests`` what they asked for;
     ``evidence`` is given the pictures.
@@ -65,6 +67,7 @@ class View:
         self.browser = browser
         self.labels = labels
         self.said: list[str] = []
+        self.noted: list[str] = []
         self.expected: tuple[str, ...] = ()
         self.dangers: tuple[str, ...] = ()
         self.unexpected: list[str] = []
@@ -97,9 +100,16 @@ class View:
         old, self._handles = self._handles, {}
         listed, _ = await asyncio.gather(self._list(), _dispose(old))
         screen = screen_from(listed, self.browser.page.url, self.browser.secrets)
-        asks = any(bare_words(screen.covering(), self.labels[key]) for key in _ANSWERS) if screen.busy else False
-        self._shown, self._shown_at = screen.asking() if asks else screen, time.monotonic()
+        self._shown, self._shown_at = screen.asking() if self._asks(screen) else screen, time.monotonic()
         return self._shown
+
+    def _asks(self, screen: Screen) -> bool:
+        """Whether what lies over the page is a dialogue, and not something that goes away once the page has loaded."""
+        over = screen.covering()
+        if any(bare_words(over, self.labels[key]) for key in _ANSWERS):
+            return True
+        loads = (*self.labels.phrases["loading"], *self.labels.phrases["pending"])
+        return any(item.dialog for item in over.items) and not any(says(text, loads) for text in over.texts)
 
     async def _list(self) -> list[tuple[int, Any]]:
         listed: list[tuple[int, Any]] = []
@@ -177,11 +187,15 @@ class View:
             return DeviceSilent(
                 f"the page stayed empty for {limit:g} s", where=where, next_step="Look at it in a browser."
             )
+        over = screen.covering() if screen.busy else screen.in_dialog() if screen.blocked else Screen()
+        in_way = (
+            f"in the way: {' '.join(over.texts) or 'a cover without words'}\n" if screen.busy or screen.blocked else ""
+        )
         blocked = f"\nother servers that it asked for and did not get: {', '.join(self.browser.blocked)}"
         return PageNotUnderstood(
             f"not found on the page within {limit:g} s: {what}",
             where=where,
-            found=visible(screen) + (blocked if self.browser.blocked else ""),
+            found=in_way + visible(screen) + (blocked if self.browser.blocked else ""),
             next_step="If it is there under another name, add that name to the site's file (key labels).",
         )
 
@@ -219,33 +233,9 @@ async def _is_visible(frame: Frame) -> bool:
         return False
 
 
-def is_login(screen: Screen, labels: Labels) -> bool:
-    """Whether this is the page that asks for user and password, or one of its frames came to be that page."""
-    if _asks_login(screen, labels):
-        return True
-    frames = [Screen(items) for items in screen.frames.values()]
-    return len(frames) > 1 and any(_asks_login(frame, labels) and _only_login(frame, labels) for frame in frames)
-
-
-def _only_login(frame: Screen, labels: Labels) -> bool:
-    """Whether a frame has the captions of a login and no others: a form in a frame has one password field too."""
-    fields = [item for item in frame.items if item.kind in FIELDS - {"checkbox"}]
-    named = find(frame, labels["login_user"]) and find(frame, labels["login_password"])
-    return bool(named) and len(fields) == 2 and bool(find(frame, labels["login_button"]))
-
-
-def _asks_login(screen: Screen, labels: Labels) -> bool:
-    passwords = [item for item in screen.items if item.kind == "password"]
-    inside = find(screen, labels["menu_administration"]) or find(screen, labels["logout"])
-    user = any(item.kind in ("textbox", "combobox") for item in screen.items)
-    buttons = [item for item in screen.items if item.kind == "button"]
-    entry = find(screen, labels["login_button"]) or len(buttons) <= 1
-    return len(passwords) == 1 and user and not inside and bool(entry)
-
-
 def visible(screen: Screen) -> str:
     """Return what is on the page as a person would name it: controls, then texts."""
-    controls = [f"{item.kind} {item.text!r}" for item in screen.items if item.kind in PRESSABLE | FIELDS]
+    controls = [f"{item.kind} {item.text!r}" for item in screen.items if item.kind in PRESSABLE | FIELDS | {"icon"}]
     texts = [text for text in screen.texts if plain(text)]
     return (
         "controls: " + (", ".join(dict.fromkeys(controls[:60])) or "none") + "\ntexts: " + " | ".join(texts[:60])[:1200]

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from runbook_lib.cli.demo import DELETE, next_skin, require_witness, stale_entries, witness
+from runbook_lib.cli.demo import DELETE, require_witness, stale_entries, usual_skin, witness
 from runbook_lib.errors import RepairFailed
 
 STALE = {("primary", "127.0.0.12_8082"), ("primary", "127.0.0.21_9443"), ("secondary", "127.0.0.11_8082")}
@@ -58,9 +58,15 @@ def test_an_entry_is_stale_when_its_host_presents_another_certificate() -> None:
     assert stale_entries({"servers": servers}) == {("primary", "127.0.0.12_8082")}
 
 
-def test_the_demo_goes_through_the_looks_of_the_pages_by_turns(tmp_path: Path) -> None:
-    """Each run takes the look after the last one's; a note that makes no sense begins anew."""
-    note = tmp_path / "lab" / "demo-skin"
-    assert [next_skin(note) for _ in range(4)] == ["forms", "tables", "spa", "forms"]
-    note.write_text("no such look")
-    assert next_skin(note) == "forms"
+def test_the_demo_shows_real_widgets_or_says_what_is_missing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """With Dojo in the named folder its skin is shown; without, the plainest one, and what to install is said."""
+    for part in ("dojo", "dijit", "dojox"):
+        (tmp_path / "there" / part).mkdir(parents=True)
+    (tmp_path / "there" / "dojo" / "dojo.js").touch()
+    monkeypatch.setenv("RUNBOOK_DOJO", str(tmp_path / "there"))
+    assert usual_skin() == "dojo"
+    monkeypatch.setenv("RUNBOOK_DOJO", str(tmp_path / "elsewhere"))
+    assert usual_skin() == "forms"
+    assert "libjs-dojo-dijit" in capsys.readouterr().out

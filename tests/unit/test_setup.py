@@ -134,6 +134,38 @@ def test_packages_are_not_installed_by_those_who_may_not(
     assert machine.calls == []
 
 
+@pytest.fixture
+def dojo_setup(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> ModuleType:
+    monkeypatch.syspath_prepend(str(project_root() / "tools"))
+    module = importlib.import_module("setup_dojo")
+    monkeypatch.setattr(module, "DEBIAN", tmp_path / "javascript")
+    monkeypatch.delenv("RUNBOOK_DOJO", raising=False)
+    monkeypatch.chdir(tmp_path)
+    return module
+
+
+def test_the_labs_widgets_are_installed_where_they_are_missing(
+    machine: Machine, dojo_setup: ModuleType, tmp_path: Path
+) -> None:
+    """Debian's three packages, once: with the widgets there nothing is installed."""
+    machine.program("apt-get")
+    dojo_setup.ensure_dojo()
+    assert [call.split()[-1] for call in machine.calls] == list(dojo_setup.PACKAGES)
+    for part in dojo_setup.PARTS:
+        (tmp_path / "javascript" / part).mkdir(parents=True)
+    dojo_setup.ensure_dojo()
+    assert len(machine.calls) == len(dojo_setup.PACKAGES)
+
+
+def test_the_set_up_goes_on_without_the_labs_widgets(
+    machine: Machine, dojo_setup: ModuleType, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Where they cannot be installed it says what is missing, and for what."""
+    machine.program("apt-get", "echo no such package; exit 100")
+    dojo_setup.ensure_dojo()
+    assert "skin dojo" in capsys.readouterr().err
+
+
 def test_set_up_and_library_look_for_the_same_browsers(browser_setup: ModuleType) -> None:
     """What the set-up finds is what the library finds: the same names in the same order."""
     importlib.reload(browser_setup)
@@ -158,7 +190,8 @@ def checkout(
     (root / "requirements.lock").write_text("a==1 \\\n    --hash=sha256:00\n", encoding="utf-8")
     (root / "pyproject.toml").touch()
     (root / ".venv" / "bin" / "python").symlink_to(machine.program("venv-python"))
-    stamp = {**setup.wanted_stamp(), "browser": str(machine.program("chromium"))}
+    stamp = {**setup.wanted_stamp(), "browser": str(machine.program("chromium")), "dojo": "looked for"}
+    monkeypatch.setattr(setup, "ensure_dojo", lambda: None)
     (root / ".venv" / "stamp").write_text(json.dumps(stamp), encoding="utf-8")
     monkeypatch.setattr(setup, "make_venv", lambda: machine.log.write_text("a new environment\n", encoding="utf-8"))
     return setup
@@ -182,6 +215,7 @@ def test_a_changed_lock_makes_a_new_environment(checkout: ModuleType, machine: M
     assert json.loads(checkout.STAMP.read_text()) == {
         **checkout.wanted_stamp(),
         "browser": str(machine.bin / "chromium"),
+        "dojo": "looked for",
     }
 
 

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from tornado.web import StaticFileHandler
+from tornado.web import HTTPError, StaticFileHandler
 
 from runbook_lib.lab.backend import PagesBackend
+from runbook_lib.lab.errors import LabOptionInvalid
 from runbook_lib.lab.pages.auth import (
     DashboardHandler,
     HomeHandler,
@@ -21,6 +22,7 @@ from runbook_lib.lab.pages.auth import (
     SearchHandler,
 )
 from runbook_lib.lab.pages.base import POLICY, Pages
+from runbook_lib.lab.pages.dojo import PARTS, find_dojo
 from runbook_lib.lab.pages.ha import HaActionHandler, HaConfigurationHandler, HaProgressHandler, HaStatusHandler
 from runbook_lib.lab.pages.ise import IseAddHandler, IseCommandHandler, IseHandler
 from runbook_lib.lab.pages.sessions import Sessions
@@ -36,6 +38,19 @@ class AssetHandler(StaticFileHandler):
         self.set_header("Content-Security-Policy", POLICY)
         self.set_header("X-Content-Type-Options", "nosniff")
         self.set_header("Cache-Control", "no-cache")
+
+
+class DojoHandler(AssetHandler):
+    """The files of Dojo, from wherever it lies on this machine; they change as rarely as its package."""
+
+    def initialize(self, path: str, *_: Any, **__: Any) -> None:
+        try:
+            super().initialize(path=str(find_dojo() / path))
+        except LabOptionInvalid as error:
+            raise HTTPError(404, reason="Dojo is not installed") from error
+
+    def set_extra_headers(self, _path: str) -> None:
+        self.set_header("Cache-Control", "public, max-age=3600")
 
 
 def handlers(backend: PagesBackend, server_key: str, *, sessions: Sessions | None = None) -> list[Any]:
@@ -62,5 +77,9 @@ def handlers(backend: PagesBackend, server_key: str, *, sessions: Sessions | Non
         (r"/webacs/ise", IseHandler, pages),
         (r"/webacs/ise/command", IseCommandHandler, pages),
         (r"/webacs/ise/add", IseAddHandler, pages),
+        (r"/webacs/(?:pages/common/login\.jsp)", LoginHandler, pages),
+        (r"/webacs/j_spring_security_check", LoginHandler, pages),
+        (r"/webacs/loginAction\.do", RootHandler, pages),
+        *[(rf"/webacs/lib/{part}/(.+)", DojoHandler, {"path": part}) for part in PARTS],
         (r"/webacs/static/([a-z]+\.(?:css|js))", AssetHandler, {"path": str(STATIC)}),
     ]

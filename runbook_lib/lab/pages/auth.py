@@ -28,8 +28,8 @@ class LoginHandler(PageHandler):
         if self.session is None:
             self.leave_for_login(EXPIRED)
             return
-        name = self.field("username")
-        result = await self.backend.check_login(name, self.field("password"))
+        name = self.field("username") or self.field("j_username")
+        result = await self.backend.check_login(name, self.field("password") or self.field("j_password"))
         if result.ok:
             self.start_session(name)
             self.moved(menu.HOME.path, {"next": menu.HOME.path})

@@ -19,6 +19,12 @@ POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
     "frame-src 'self'; frame-ancestors 'self'; form-action 'self'; base-uri 'none'"
 )
+# Old libraries write styles into markup and build functions from text.
+DOJO_POLICY = (
+    POLICY.replace("script-src 'self'", "script-src 'self' 'unsafe-inline' 'unsafe-eval'")
+    .replace("style-src 'self'", "style-src 'self' 'unsafe-inline'")
+    .replace("img-src 'self'", "img-src 'self' data:")
+)
 EXPIRED = "Your session has expired. Log in again."
 
 
@@ -135,6 +141,8 @@ class PageHandler(RequestHandler):
             self.finish(model)
             return
         skin = skin_named(self.backend.skin)
+        if skin.name == "dojo":
+            self.set_header("Content-Security-Policy", DOJO_POLICY)
         if not skin.has(page):
             self.redirect("/webacs/home", status=303)
             return

@@ -1,0 +1,162 @@
+"""Pages that were once misread: each is now worked as a person would, or stopped at before anything is sent."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from urllib.parse import unquote
+
+import pytest
+from test_web_pages import FORM, drive
+from web_site import Product
+
+from runbook_lib.errors import PageNotUnderstood
+from runbook_lib.web.pages import PrimePages
+
+pytestmark = pytest.mark.timeout(120)
+HEADING = "<h2>HA Configuration</h2>"
+UNDER_WAY = ["login", "register"]
+
+
+def dialogue(words: str, *buttons: str, title: str = "Warning") -> str:
+    """A dialogue with the markup of dijit: a cross titled Cancel, and buttons whose role is inside."""
+    close = "this.closest('.over').remove()"
+    row = "".join(
+        f"<span class=dijitButton role=presentation><span role=button tabindex=0 onclick=\"{close};said('{name}')\">"
+        f"<span>{name}</span></span></span> "
+        for name in buttons
+    )
+    return f"""<style>.over{{position:fixed;inset:0;z-index:950;background:#fff8}}
+      .box{{position:absolute;left:300px;top:200px;width:400px;background:#fff;border:1px solid}}
+      .bar{{position:relative;height:24px}}
+      .x{{position:absolute;right:4px;top:4px;width:14px;height:14px;background:#888}}</style>
+    <div class=over><div class=box role=dialog aria-labelledby=t_title><div class=bar>
+      <span id=t_title role=heading>{title}</span><span title=Cancel role=button tabindex=-1 class=x
+      onclick="{close};said('cross')"><span title=Cancel style="display:none">x</span></span></div>
+      <p>{words}</p>{row}</div></div>
+    <script>function said(way) {{ fetch('/said?' + way) }}
+    addEventListener('keydown', (event) => {{ const over = document.querySelector('.over');
+      if (event.key === 'Escape' && over) {{ over.remove(); said('Escape'); }} }})</script>"""
+
+
+def register(product: Product, folder: Path, **options: float) -> None:
+    async def use(pages: PrimePages) -> None:
+        await pages.open_ha_configuration()
+        assert (await pages.register(FORM)).under_way
+
+    drive(product, "plain", folder, use, **options)
+
+
+def closed_by(product: Product, folder: Path) -> list[str]:
+    """Register, and return how dialogues were closed meanwhile."""
+    ways: list[str] = []
+
+    async def use(pages: PrimePages) -> None:
+        asked = pages._browser.page
+        asked.on("request", lambda request: ways.append(unquote(request.url.partition("/said?")[2])))
+        await pages.open_ha_configuration()
+        assert (await pages.register(FORM)).under_way
+
+    drive(product, "plain", folder, use)
+    return [way for way in ways if way]
+
+
+def heard(product: Product) -> list[str]:
+    return [what for what, _ in product.heard]
+
+
+def test_a_form_below_a_dialogue_is_no_login_page(tmp_path: Path) -> None:
+    """The HA form with its one password field, no menu and an OK in front: nobody logs in a second time."""
+    gone = "<script>document.querySelector('nav').remove()</script>"
+    product = Product(rewrite=((HEADING, gone + dialogue("License is about to expire.", "OK") + HEADING),))
+    register(product, tmp_path)
+    assert heard(product) == UNDER_WAY
+
+
+@pytest.mark.parametrize(
+    ("words", "buttons", "way"),
+    [
+        ("License is about to expire.", ("OK",), "OK"),
+        ("The last backup failed.", (), "cross"),
+        ("Look around.", ("Okay, got it",), "Okay, got it"),
+        ("There is a newer version.", ("Install it now",), "cross"),
+        ("Send usage data to the vendor?", ("OK",), "cross"),
+    ],
+)
+def test_a_notice_is_closed_whatever_its_cross_is_called(
+    words: str, buttons: tuple[str, ...], way: str, tmp_path: Path
+) -> None:
+    """By its button where that only closes, else by the cross: never by a button that does or agrees to something."""
+    product = Product(rewrite=((HEADING, dialogue(words, *buttons) + HEADING),))
+    assert closed_by(product, tmp_path) == [way]
+    assert heard(product) == UNDER_WAY
+
+
+def test_a_notice_without_anything_to_press_is_closed_by_escape(tmp_path: Path) -> None:
+    """Such as a warning about disk space that has words only."""
+    bare = dialogue("Disk space is low.").replace("role=button tabindex=-1 class=x", "hidden")
+    product = Product(rewrite=((HEADING, bare + HEADING),))
+    assert closed_by(product, tmp_path) == ["Escape"]
+    assert heard(product) == UNDER_WAY
+
+
+@pytest.mark.parametrize("buttons", [("Yes", "No"), ("Install now", "Remind me")])
+def test_a_question_with_a_cross_is_left_to_a_person(buttons: tuple[str, ...], tmp_path: Path) -> None:
+    """Its words and what it offers stand in the error; nothing is registered."""
+    product = Product(rewrite=((HEADING, dialogue("Update the database now?", *buttons) + HEADING),))
+    with pytest.raises(PageNotUnderstood) as caught:
+        register(product, tmp_path, page_s=6.0)
+    assert "Update the database now?" in caught.value.found
+    assert f"[{buttons[0]}]" in caught.value.found
+    assert heard(product) == ["login"]
+
+
+OVERLAID = """<style>.f{position:relative;display:block;width:300px;height:26px;margin-bottom:3px}
+.f input{width:290px;height:22px} .f span{position:absolute;left:4px;top:4px;pointer-events:none}</style>"""
+
+
+def overlaid(name: str, field: str, kind: str) -> str:
+    """A field with its caption drawn over it until something is typed, as dijit draws one."""
+    hide = "this.nextElementSibling.style.display = this.value ? 'none' : ''"
+    return f'<div class=f><input id={field} name={name} type={kind} oninput="{hide}"><span>{{}}</span></div>'
+
+
+def test_a_caption_over_its_field_belongs_to_that_field(tmp_path: Path) -> None:
+    """The user name goes into the field below its caption, and not into the password field that follows."""
+    user = "<label for=a>User Name</label><input id=a name=user autocomplete=off>"
+    password = "<label for=b>Password</label><input id=b name=password type=password>"
+    fields = (
+        (user, OVERLAID + overlaid("user", "a", "text").format("User Name")),
+        (password, overlaid("password", "b", "password").format("Password")),
+    )
+    product = Product(rewrite=fields)
+    register(product, tmp_path)
+    (fields_sent,) = [sent for what, sent in product.heard if what == "login"]
+    assert (fields_sent["user"], fields_sent["password"]) == (product.user, product.password)
+
+
+def test_what_is_typed_into_another_field_is_taken_out_again(tmp_path: Path) -> None:
+    """A page that moves on to the next field under the hands is not understood, and keeps nothing of the key."""
+    key = "<input id=k name=key type=password>"
+    moves = "<input id=k name=key type=password onkeydown=\"document.getElementById('s').focus()\">"
+    product = Product(rewrite=((key, moves),))
+    held: list[str] = []
+
+    async def use(pages: PrimePages) -> None:
+        await pages.open_ha_configuration()
+        with pytest.raises(PageNotUnderstood, match="went into another field"):
+            await pages.register(FORM)
+        held.append(await pages._browser.page.input_value("#s"))
+
+    drive(product, "plain", tmp_path, use)
+    assert held == [""]
+    assert heard(product) == ["login"]
+
+
+def test_a_button_that_waits_for_keys_is_pressed_once_they_came(tmp_path: Path) -> None:
+    """Typed as a person types: a form that counts keys and not values is filled all the same."""
+    button = "<button name=do value=Register"
+    waits = """<script>let keys = 0; addEventListener('keyup', () => { if (++keys > 5)
+      document.querySelector('[value=Register]').disabled = false })</script><button disabled name=do value=Register"""
+    product = Product(rewrite=((button, waits),))
+    register(product, tmp_path, page_s=8.0)
+    assert heard(product) == UNDER_WAY
