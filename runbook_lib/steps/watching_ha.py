@@ -1,16 +1,17 @@
-"""Watch a registration on the page, and both servers beside it: a failover ends it whatever the page shows."""
+"""Watch a registration on the page, and both servers beside it: what they say twice in a row ends it."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from typing import Any
 
 from runbook_lib.errors import ConnectionLost, DeviceError, DeviceSilent, OutcomeUnknown, PageRefused, RepairFailed
 from runbook_lib.models import Diagnosis, HaPage, HaStatus
+from runbook_lib.parse.ha import StateKind
 from runbook_lib.record import Kind
 from runbook_lib.steps.context import Context
-from runbook_lib.steps.ha_state import in_words, observe_ha, served_by_secondary
+from runbook_lib.steps.ha_state import in_words, kinds_of, observe_ha, served_by_secondary
 from runbook_lib.steps.meanwhile import gained, logs_now
 from runbook_lib.steps.pending import settle_pending
 from runbook_lib.steps.planned import REGISTRATION
@@ -26,7 +27,8 @@ async def watch_registration(context: Context, page: PrimePages, before: Diagnos
     ``before`` are the logs before the click. Raises RepairFailed, OutcomeUnknown at the site's ``registration_s``.
     """
     try:
-        return await _first(page.watch_registration(_reporter(context)), _failover(context))
+        shown: list[HaPage] = []
+        return await _first(page.watch_registration(_reporter(context, shown)), _servers_word(context, shown))
     except PageRefused as error:
         settle_pending(context, REGISTRATION, f"failed: {error.found or error.what}")
         raise await failed(context, f"HA registration failed: {error.what}", error, before) from error
@@ -58,15 +60,17 @@ def _advice(message: str, states: tuple[HaStatus, ...]) -> str:
     return "run 10_diagnose_logs again: a mismatch means that a stale entry is left; then run this stage again"
 
 
-def _reporter(context: Context) -> Callable[[HaPage], None]:
+def _reporter(context: Context, shown: list[HaPage]) -> Callable[[HaPage], None]:
     """Return what tells the milestones, one sentence for each change of theirs, whatever else the page changes.
 
     Each is in the journal too: a run without a notebook in front of it, and a later reader, see how far it came.
+    Every page is added to ``shown``.
     """
     last = ""
 
     def report(page: HaPage) -> None:
         nonlocal last
+        shown.append(page)
         words = ", ".join(f"{milestone.name} {milestone.percent} %" for milestone in page.milestones)
         words = words or page.configuration_mode
         if words and words != last:
@@ -80,18 +84,30 @@ def _reporter(context: Context) -> Callable[[HaPage], None]:
     return report
 
 
-async def _failover(context: Context) -> HaPage:
-    """Ask both servers now and then; raise PageRefused once the secondary has served at two looks in a row."""
-    seen = 0
+async def _servers_word(context: Context, shown: Sequence[HaPage]) -> HaPage:
+    """Ask both servers now and then; raise PageRefused once they say twice in a row that the registration is over.
+
+    That is where the secondary serves, and where both call high availability not configured although it was something
+    else since the start, or the page calls nothing under way. ``shown`` are the pages so far: their words are kept.
+    """
+    begun, last = False, ""
     while True:
         await asyncio.sleep(_ASK_SERVERS_S)
         try:
             states = await observe_ha(context)
         except DeviceError:
             continue
-        seen = seen + 1 if served_by_secondary(states) else 0
-        if seen > 1:
-            raise PageRefused("the primary has failed over to the secondary", where="primary", found=in_words(states))
+        nothing = set(kinds_of(context.site, states)) == {StateKind.NOT_CONFIGURED}
+        begun = begun or not nothing
+        over = ""
+        if served_by_secondary(states):
+            over = "the primary has failed over to the secondary"
+        elif nothing and (begun or (shown and not shown[-1].under_way)):
+            over = "both servers call high availability not configured"
+        if over and over == last:
+            words = dict.fromkeys(filter(None, (page.message for page in shown)))
+            raise PageRefused(over, where="primary", found="\n".join((*words, in_words(states))))
+        last = over
 
 
 async def _first(*works: Coroutine[Any, Any, HaPage]) -> HaPage:

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from runbook_lib.web.labels import Label, Labels
 from runbook_lib.web.match import find, same_line
 from runbook_lib.web.phrases import OURS
-from runbook_lib.web.screen import FIELDS, Item, Row, Screen, holds, plain, same, says
+from runbook_lib.web.screen import FIELDS, Item, Row, Screen, plain, same, says
 
 _BELOW_GAP = 60
 _MESSAGE_WORDS = 60
@@ -51,7 +51,8 @@ def messages(screen: Screen, labels: Labels) -> tuple[str, ...]:
     for item in screen.items:
         if item.kind != "text" or not _is_message(item.text) or item.text in found:
             continue
-        reports = holds(item.text, "registration") and not item.heading and _says_no(item.text, labels)
+        about = concerns(item.text, labels) or says(item.text, labels["milestone_replication"].texts)
+        reports = about and not item.heading and _says_no(item.text, labels)
         if item.live or reports or says(item.text, strong):
             found.append(item.text)
     return tuple(found)

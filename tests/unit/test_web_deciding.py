@@ -19,7 +19,7 @@ from runbook_lib.errors import DecisionNeeded, RepairFailed
 from runbook_lib.models import HaPage, HaStatus, Milestone, Presented, Stage, TofuEntry, TofuStore, Vantage
 from runbook_lib.prime import REMOVE_HA
 from runbook_lib.record import Record
-from runbook_lib.steps import ha_removal, settling
+from runbook_lib.steps import ha_removal, settling, watching_ha
 from runbook_lib.steps.context import Context
 from runbook_lib.steps.deciding_ha import HaAction, decide_ha, why_no_readiness
 from runbook_lib.steps.ha_removal import remove_ha
@@ -229,6 +229,68 @@ def test_progress_is_told_once_for_each_change_of_a_milestone(context: Make) -> 
         ("step 0 100 %, step 1 0 %", 0.5),
         ("step 0 100 %, step 1 100 %", 1),
     ]
+
+
+class Standing:
+    """A page that shows one state for good."""
+
+    def __init__(self, shown: HaPage) -> None:
+        self._shown = shown
+
+    async def watch_registration(self, report: Callable[[HaPage], None]) -> HaPage:
+        report(self._shown)
+        await asyncio.sleep(3600)
+        return self._shown
+
+
+def watched(context: Context, shown: HaPage, pair_says: Callable[[], None] = lambda: None) -> HaPage:
+    async def watch() -> HaPage:
+        asyncio.get_running_loop().call_later(0.1, pair_says)
+        async with asyncio.timeout(20):
+            return await watch_registration(context, cast("Any", Standing(shown)), None)
+
+    return asyncio.run(watch())
+
+
+def test_a_registration_that_both_servers_call_over_has_failed(context: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not configured on both, and nothing under way on the page: failed at once, with the page's last words."""
+    monkeypatch.setattr(watching_ha, "_ASK_SERVERS_S", 0.01)
+    shown = replace(page("HA not Configured", (100, 40, 0)), message="Database replication failed.")
+    with pytest.raises(RepairFailed) as caught:
+        watched(context(Pair(NONE)), shown)
+    assert "Database replication failed." in caught.value.found
+
+
+def test_a_registration_that_ended_behind_a_page_that_stands_still_has_failed(
+    context: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The page goes on calling it under way; both servers were on their way and call it not configured again."""
+    monkeypatch.setattr(watching_ha, "_ASK_SERVERS_S", 0.01)
+    pair = Pair(("Primary Syncing", "Secondary Syncing"))
+
+    def end() -> None:
+        for server in pair.servers.values():
+            server.state = "HA not Configured"
+
+    with pytest.raises(RepairFailed, match="not configured"):
+        watched(context(pair), page("HA not Configured", (100, 40, 0), under_way=True), end)
+
+
+def test_a_registration_that_the_servers_do_not_show_yet_goes_on(
+    context: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not configured from the start, while the page calls it under way: nothing is over."""
+    monkeypatch.setattr(watching_ha, "_ASK_SERVERS_S", 0.01)
+    done = page("Primary Active", (100, 100, 100))
+
+    class Late(Standing):
+        async def watch_registration(self, report: Callable[[HaPage], None]) -> HaPage:
+            report(self._shown)
+            await asyncio.sleep(0.3)
+            return done
+
+    shown = page("HA not Configured", (100, 40, 0), under_way=True)
+    assert asyncio.run(watch_registration(context(Pair(NONE)), cast("Any", Late(shown)), None)) == done
 
 
 @pytest.mark.parametrize(
