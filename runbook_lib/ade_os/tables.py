@@ -77,7 +77,7 @@ EXPIRED = (
         "You are required to change your password immediately (password aged)",
         RECALLED,
     ),
-    Row(r"(?:new|current) (?:unix )?password ?:", "Enter new password : ", RECALLED),
+    Row(r"(?:new|\(?current\)?) (?:unix )?password ?:", "Enter new password : ", RECALLED),
 )
 """Said instead of a prompt, or asked behind the password, where password or account are no longer good."""
 

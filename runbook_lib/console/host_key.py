@@ -24,12 +24,14 @@ _FINGERPRINT = re.compile(r"SHA256:[A-Za-z0-9+/]{43}")
 class HostKeyPins:
     """The pins of one server: OpenSSH public key lines, ``SHA256:…`` fingerprints, or both.
 
-    Raises ``SiteFileInvalid`` for anything else. ``presented`` is the key that the server showed.
+    Raises ``SiteFileInvalid`` for anything else. ``presented`` are the keys that the server showed. With
+    ``sha1`` signatures on RSA keys that rest on SHA-1 are taken, too.
     """
 
-    def __init__(self, server: str, pins: Sequence[str]) -> None:
+    def __init__(self, server: str, pins: Sequence[str], *, sha1: bool = False) -> None:
         self.server = server
-        self.presented: asyncssh.SSHKey | None = None
+        self.presented: list[asyncssh.SSHKey] = []
+        self._signatures = ALGORITHMS | ({"ssh-rsa": (*ALGORITHMS["ssh-rsa"], "ssh-rsa")} if sha1 else {})
         self._keys: list[asyncssh.SSHKey] = []
         self._fingerprints: list[str] = []
         for pin in pins:
@@ -54,20 +56,28 @@ class HostKeyPins:
 
     @property
     def algorithms(self) -> list[str]:
-        """Signature algorithms to offer; those of pinned keys first, so that the server shows one of these."""
-        pinned = [_kind(key) for key in self._keys]
-        kinds = sorted(ALGORITHMS, key=lambda kind: kind not in pinned)
-        return [algorithm for kind in kinds for algorithm in ALGORITHMS[kind]]
+        """Signature algorithms to offer; those of pinned keys first, so that the server shows one of these.
+
+        Types of which the server has shown a key that is not pinned are left out.
+        """
+        pinned, shown = [_kind(key) for key in self._keys], [_kind(key) for key in self.presented]
+        kinds = sorted(self._signatures, key=lambda kind: kind not in pinned)
+        return [algorithm for kind in kinds if kind not in shown for algorithm in self._signatures[kind]]
+
+    @property
+    def may_be_another(self) -> bool:
+        """Whether a pin may be that of a key that the server has not shown: a fingerprint does not tell its type."""
+        return bool(self._fingerprints and self.presented and self.algorithms)
 
     def accepts(self, key: asyncssh.SSHKey) -> bool:
         """Remember the key that the server shows, and say whether it is pinned."""
-        self.presented = key
+        self.presented.append(key)
         pinned = {known.public_data for known in self._keys}
         return key.public_data in pinned or key.get_fingerprint() in self._fingerprints
 
     def refusal(self, where: str) -> HostKeyUnknown | HostKeyChanged:
         """The error for a key that was presented and is not pinned."""
-        shown = _words(self.presented) if self.presented else "a key that cannot be read"
+        shown = ", ".join(map(_words, self.presented)) or "a key that cannot be read"
         pinned = [_words(key) for key in self._keys] + self._fingerprints
         if not pinned:
             return HostKeyUnknown(

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Any
 
 import asyncssh
 
+from runbook_lib.console import algorithms
 from runbook_lib.console.host_key import HostKeyPins
 from runbook_lib.console.login import Login
 from runbook_lib.errors import (
+    ConnectionLost,
     DeviceError,
     DeviceSilent,
     DeviceUnreachable,
@@ -16,20 +19,6 @@ from runbook_lib.errors import (
     VantageUnavailable,
 )
 from runbook_lib.params import SshAccess, SshLogin
-
-KEY_EXCHANGE = [
-    "curve25519-sha256",
-    "curve25519-sha256@libssh.org",
-    "ecdh-sha2-nistp256",
-    "ecdh-sha2-nistp384",
-    "ecdh-sha2-nistp521",
-    "diffie-hellman-group-exchange-sha256",
-    "diffie-hellman-group16-sha512",
-    "diffie-hellman-group18-sha512",
-    "diffie-hellman-group14-sha256",
-]
-ENCRYPTION = ["aes256-gcm@openssh.com", "aes128-gcm@openssh.com", "aes256-ctr", "aes192-ctr", "aes128-ctr"]
-INTEGRITY = ["hmac-sha2-256-etm@openssh.com", "hmac-sha2-512-etm@openssh.com", "hmac-sha2-256", "hmac-sha2-512"]
 
 _NOTHING_KNOWN: tuple[list[str], list[str], list[str]] = ([], [], [])
 _LOOK = "look whether the server is up and whether a firewall stands in between"
@@ -62,18 +51,22 @@ async def _connect(
     tunnel: asyncssh.SSHClientConnection | None = None,
 ) -> asyncssh.SSHClientConnection:
     where = f"{server} ({address} port {access.port})"
-    pins = HostKeyPins(server, access.host_key)
-    login: Login | None = None
-    try:
-        async with asyncio.timeout(connect_s) as patience:
-            login = Login(pins, access.password, patience)
-            return await _dial(address, access, login, pins, tunnel)
-    except asyncssh.HostKeyNotVerifiable:
-        raise pins.refusal(where) from None
-    except (TimeoutError, OSError, asyncssh.Error) as error:
-        if login and login.failure:
-            raise login.failure from None
-        raise _failure(error, login, where, connect_s) from error
+    pins = HostKeyPins(server, access.host_key, sha1=algorithms.OLD_SIGNATURE in access.legacy)
+    while True:
+        login: Login | None = None
+        try:
+            async with asyncio.timeout(connect_s) as patience:
+                login = Login(pins, access.password, patience)
+                return await _dial(address, access, login, pins, tunnel)
+        except asyncssh.HostKeyNotVerifiable:
+            if not pins.may_be_another:
+                raise pins.refusal(where) from None
+        except (TimeoutError, OSError, asyncssh.Error) as error:
+            if login and login.failure:
+                raise login.failure from None
+            if pins.presented and not (login and login.password_sent):
+                raise pins.refusal(where) from None  # it has no further key
+            raise await _failure(error, login, where, connect_s, (address, access, tunnel)) from error
 
 
 async def _dial(
@@ -92,9 +85,9 @@ async def _dial(
         config=None,
         known_hosts=_NOTHING_KNOWN,
         server_host_key_algs=pins.algorithms,
-        kex_algs=KEY_EXCHANGE,
-        encryption_algs=ENCRYPTION,
-        mac_algs=INTEGRITY,
+        kex_algs=_with_old(algorithms.KEY_EXCHANGE, algorithms.OLD_KEY_EXCHANGE, access),
+        encryption_algs=algorithms.ENCRYPTION,
+        mac_algs=_with_old(algorithms.INTEGRITY, algorithms.OLD_INTEGRITY, access),
         compression_algs=["none"],
         keepalive_interval=60,  # so that no firewall forgets a session while a registration is waited for
         preferred_auth=["keyboard-interactive", "password"],
@@ -105,37 +98,124 @@ async def _dial(
         client_keys=None,
         agent_path=None,
         agent_forwarding=False,
+        utf8_decode_errors="backslashreplace",  # a banner in Latin-1 is no reason to end a connection
     )
 
 
-def _failure(error: Exception, login: Login | None, where: str, connect_s: float) -> DeviceError:
+def _with_old(names: list[str], old: str, access: SshLogin) -> list[str]:
+    return [*names, *(name for name in access.legacy if name == old)]
+
+
+Place = tuple[str, SshLogin, asyncssh.SSHClientConnection | None]
+
+
+async def _failure(error: Exception, login: Login | None, where: str, connect_s: float, place: Place) -> DeviceError:
+    said = "\n".join(login.said) if login else ""
     if isinstance(error, asyncssh.PermissionDenied):
-        return _refused(login, where)
+        return _refused(login, where, said)
     if isinstance(error, asyncssh.ChannelOpenError):
-        return channel_failure(error, where)
+        return _jump_refused(error, f"jump host of {where}")
     if isinstance(error, TimeoutError) and login and login.connected:
         what = f"the connection was taken, and no login came about within {connect_s:g} s"
-        return DeviceSilent(what, where=where, next_step=_LOOK)
+        return DeviceSilent(what, where=where, found=said, next_step=_LOOK)
     if isinstance(error, TimeoutError):
         return DeviceUnreachable(f"no connection within {connect_s:g} s", where=where, next_step=_LOOK)
-    if isinstance(error, asyncssh.KeyExchangeFailed):
-        return DeviceUnreachable(
-            "no SSH algorithm is in common: the server offers none that is safe to use (SHA-1 is not)",
-            where=where,
-            found=str(error),
-            next_step="switch stronger algorithms on at the server; they are not weakened here",
-        )
+    if login and login.password_sent:
+        return _ended_behind_password(error, login, where, said)
+    if login and login.connected:
+        return await _ended_before_password(error, where, said, connect_s, place)
     return DeviceUnreachable("no SSH connection", where=where, found=str(error), next_step=_LOOK)
 
 
-def _refused(login: Login | None, where: str) -> LoginRefused:
-    sent = login is not None and login.password_sent
-    what = "the password was sent once and not accepted" if sent else "it did not take a password"
+def _ended_behind_password(error: Exception, login: Login, where: str, said: str) -> LoginRefused:
+    taken = "it was right" if login.password_taken else "whether it was right is not known"
     return LoginRefused(
-        f"the server refuses the login: {what}; it is not tried again",
+        f"the server ended the connection after the password was sent ({taken}); it is not tried again",
         where=where,
-        found="\n".join(login.said) if login else "",
-        next_step="log in by hand: the password may be wrong or expired, or the user locked",
+        found=f"{said}\n{error}".strip(),
+        next_step="log in by hand: the account may be denied by the server's own rules (PAM), expired or locked, or the"
+        " server gives less time for a login than it takes",
+    )
+
+
+async def _ended_before_password(
+    error: Exception, where: str, said: str, connect_s: float, place: Place
+) -> DeviceError:
+    offers = await _offers(place, connect_s)
+    needed = algorithms.missing(offers) if offers else []
+    if isinstance(error, asyncssh.KeyExchangeFailed) or needed or needed is None:
+        return _nothing_in_common(error, where, offers, needed)
+    return ConnectionLost(
+        "the server took the connection and ended it before the password was sent",
+        where=where,
+        found=f"{said}\n{error}".strip(),
+        next_step="run the stage again; if it stays so, the server has too many logins open or gives too little time"
+        " for one, or something in between cuts the connection",
+    )
+
+
+def _nothing_in_common(
+    error: Exception, where: str, offers: algorithms.Offers, needed: list[str] | None
+) -> DeviceUnreachable:
+    advice = "switch stronger algorithms on at the server; they are not weakened here"
+    if needed:
+        advice += (
+            f" by default. If that cannot be, allow the old ones for this server alone, in the site's file:"
+            f" ssh: legacy: [{', '.join(needed)}]; {algorithms.MEANING}"
+        )
+    return DeviceUnreachable(
+        "no SSH algorithm is in common: the server offers none that is safe to use (SHA-1 is not)",
+        where=where,
+        found="\n".join(f"{kind}: {', '.join(names)}" for kind, names in offers.items()) or str(error),
+        next_step=advice,
+    )
+
+
+async def _offers(place: Place, connect_s: float) -> algorithms.Offers:
+    """What the server offers, by a look of its own; nothing where it does not say."""
+    address, access, tunnel = place
+    try:
+        async with asyncio.timeout(connect_s):
+            ends: tuple[Any, Any] = await (
+                tunnel.open_connection(address, access.port, encoding=None)
+                if tunnel
+                else asyncio.open_connection(address, access.port)
+            )
+            try:
+                return await algorithms.read_offers(*ends)
+            finally:
+                ends[1].close()
+    except (OSError, ValueError, EOFError, TimeoutError, asyncio.LimitOverrunError, asyncssh.Error):
+        return {}
+
+
+def _refused(login: Login | None, where: str, said: str) -> LoginRefused:
+    advice = "log in by hand: the password may be wrong or expired, or the user locked"
+    if login is None or not login.password_sent:
+        what = "the server refuses the login: it did not take a password"
+        if login and login.asked:
+            what += ", but asked for something else"
+    elif login.wants_new_password:
+        what = "the password was accepted, and the server wants a new one before it lets the user in"
+        advice = "log in by hand, change the password, and put the new one where the site's file refers to"
+    elif login.wants_second_factor or login.password_taken:
+        what = "the password was accepted, and the server asks for a second factor, which cannot be answered here"
+        advice = "use an account for which the password alone is enough, on the PI server or on the jump host"
+    else:
+        what = "the server refuses the login: the password was sent once and not accepted"
+    return LoginRefused(f"{what}; it is not tried again", where=where, found=said, next_step=advice)
+
+
+def _jump_refused(error: asyncssh.ChannelOpenError, where: str) -> VantageUnavailable | DeviceUnreachable:
+    """It is the jump host that speaks here: the server behind it was not reached."""
+    if error.code == asyncssh.OPEN_CONNECT_FAILED:
+        what = "the jump host cannot reach the server"
+        return DeviceUnreachable(what, where=where, found=error.reason, next_step=_LOOK)
+    return VantageUnavailable(
+        "the jump host does not forward connections; the server itself was not asked",
+        where=where,
+        found=error.reason,
+        next_step="allow TCP forwarding on the jump host, or name another one in the site's file, ssh: jump:",
     )
 
 

@@ -38,12 +38,16 @@ class Section(BaseModel):
 
 
 class SshLogin(Section):
-    """``host_key`` pins: OpenSSH public keys (``ssh-ed25519 AAAA…``) or ``SHA256:…``; with none, nothing connects."""
+    """``host_key`` pins: OpenSSH public keys (``ssh-ed25519 AAAA…``) or ``SHA256:…``; with none, nothing connects.
+
+    ``legacy``: old algorithms that this server may use, by name; a closed list, and none where nothing is said.
+    """
 
     port: Port = 22
     user: Line
     password: Secret
     host_key: tuple[HostKey, ...] = ()
+    legacy: tuple[Literal["ssh-rsa", "diffie-hellman-group14-sha1", "hmac-sha1"], ...] = ()
 
 
 class JumpHost(SshLogin):

@@ -38,7 +38,7 @@ from runbook_lib.steps.history import Past, past_of
 from runbook_lib.steps.overriding import in_words, overrides_of, overriding
 from runbook_lib.steps.planned import changes_of
 from runbook_lib.steps.stale import Staleness, naming
-from runbook_lib.steps.targets import PI_SERVERS, Target, is_own, target_of, targets
+from runbook_lib.steps.targets import PI_SERVERS, Target, is_own, old_algorithms, target_of, targets
 
 Change = PlanRow | PlannedChange
 """Whatever an approval may allow: the deletion of an entry, or what stages 40 and 50 may do."""
@@ -139,6 +139,10 @@ class _Planner:
             for mismatch in self._stale.unexplained
         ]
         found += [f"{server}: no logs at hand" for server in self._diagnosis.no_logs]
+        found += [
+            f"{name}: SSH may use {', '.join(names)}, which rest on SHA-1, since the site's file allows it"
+            for name, names in old_algorithms(self._site).items()
+        ]
         found += [f"{damage.source}: {damage.problem}" for damage in self._diagnosis.damaged]
         found += [
             f"{row.server}: {row.key}: the operator named it; no log line says that it is stale"

@@ -20,7 +20,7 @@ from runbook_lib.probe import present
 from runbook_lib.steps.clocks import clock_check
 from runbook_lib.steps.context import Context
 from runbook_lib.steps.devices import Devices
-from runbook_lib.steps.targets import PI_SERVERS, pi_server, targets
+from runbook_lib.steps.targets import PI_SERVERS, old_algorithms, pi_server, targets
 
 OLDEST_RELEASE = (3, 5)
 LEAST_FREE_BYTES = 100 << 20
@@ -53,7 +53,20 @@ async def ask_servers(site: Site, devices: Devices) -> tuple[tuple[Check, ...], 
         *(clock_check(each.name, each.address, each.port, deadline_s) for each in targets(site))
     )
     problem = next((error for _, error in answers if error), None)
-    return (*(check for checks, _ in answers for check in checks), *ports, *clocks), problem
+    return (*(check for checks, _ in answers for check in checks), *_old_algorithms(site), *ports, *clocks), problem
+
+
+def _old_algorithms(site: Site) -> tuple[Check, ...]:
+    return tuple(
+        Check(
+            name=f"{name}: SSH algorithms",
+            expected="safe ones only",
+            actual=f"the site's file allows {', '.join(names)}",
+            ok=None,
+            note="they rest on SHA-1; the host key stays pinned",
+        )
+        for name, names in old_algorithms(site).items()
+    )
 
 
 async def require_release(site: Site, devices: Devices) -> None:

@@ -36,6 +36,13 @@ def pi_server(site: Site, key: str) -> PiServer:
     return site.primary if key == "primary" else site.secondary
 
 
+def old_algorithms(site: Site) -> dict[str, tuple[str, ...]]:
+    """Return the old SSH algorithms that the site's file allows, by the host that may use them."""
+    hosts = {each.name: each.ssh for each in targets(site) if each.ssh}
+    jumps = {f"jump host of {name}": ssh.jump for name, ssh in hosts.items() if ssh.jump}
+    return {name: ssh.legacy for name, ssh in {**hosts, **jumps}.items() if ssh.legacy}
+
+
 def targets(site: Site) -> tuple[Target, ...]:
     """Return every host of the site that another one pins: both PI servers, then the ISE servers."""
     peers = [

@@ -90,6 +90,8 @@ class _Gate(asyncssh.SSHServer):
 
     def begin_auth(self, username: str) -> bool:
         self._ade.attempts.append(("user", username))
+        if self._ade.banner:
+            self._ade.connections[-1].send_auth_banner(self._ade.banner)  # type: ignore[arg-type]
         return True
 
     def session_requested(self) -> Any:
@@ -116,12 +118,14 @@ class _Gate(asyncssh.SSHServer):
 
     def get_kbdint_challenge(self, username: str, lang: str, submethods: str) -> tuple[str, str, str, list[Any]]:
         self._ade.challenges += 1
-        return "", "Welcome", "", [("Password : ", False)]
+        return "", self._ade.welcome, "", [("Password : ", False)]
 
     def validate_kbdint_response(self, username: str, responses: list[str]) -> Any:
         self._ade.attempts += [("kbdint", response) for response in responses]
         if self._ade.expired:
             return "", "", "", [("New password: ", False), ("Retype new password: ", False)]
+        if self._ade.second and responses == [PASSWORD]:
+            return "", "", "", [(self._ade.second, False)]
         return responses == [PASSWORD]
 
     def connection_requested(self, dest_host: str, dest_port: int, orig_host: str, orig_port: int) -> bool:
@@ -152,6 +156,7 @@ class FakeAde:
         self.draw: Callable[[bytes], bytes] = lambda line: line + b"\r\n"
         self.echo = self.forwarding = True
         self.bytewise = self.expired = False
+        self.banner, self.welcome, self.second = b"", "Welcome", ""
         self.host_key = key()
         self.algorithms: dict[str, Any] = {}  # host_key_algs, and what asyncssh.listen takes
         vars(self).update(options)

@@ -724,7 +724,8 @@ def test_a_changed_host_key_stops_before_the_password(as_fingerprint: bool) -> N
     assert old.get_fingerprint() in error.found
     assert key().get_fingerprint() in error.found
     assert ade.attempts == []
-    assert len(ade.connections) == 1
+    # A fingerprint does not tell the type of its key: the other types are asked for, too.
+    assert as_fingerprint or len(ade.connections) == 1
 
 
 def test_a_fingerprint_is_a_pin_too() -> None:
