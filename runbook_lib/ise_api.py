@@ -14,11 +14,14 @@ import json
 import re
 import socket
 import ssl
+import time
 from collections.abc import Iterable
+from contextlib import closing
 from typing import Any
 from urllib.parse import quote
 
 from runbook_lib.errors import CertificateMoved, UsageError
+from runbook_lib.in_time import TooLate, in_time
 from runbook_lib.params import canonical_sha256
 
 PATH = "/api/v1/certs/system-certificate/{name}"
@@ -37,7 +40,8 @@ async def admin_fingerprints(
 
     ``names`` are the node's possible host names, asked for in order until one is known. ``pin`` is the SHA-256 of
     the confirmed certificate: with another one CertificateMoved is raised and nothing is sent. Raises NotAvailable
-    where the API is absent, does not know the node or the user, or answers something else.
+    where the API is absent, does not know the node or the user, or answers something else, or not all of it within
+    ``deadline_s``, which is one for all that is asked.
     """
     if not _SHA256.fullmatch(pin):  # an empty pin must never mean that every certificate is good
         raise UsageError("a pin of 64 hex digits is needed before credentials are sent", where=f"{host}:{port}")
@@ -47,10 +51,12 @@ async def admin_fingerprints(
 def _ask(
     host: str, port: int, names: tuple[str, ...], login: tuple[str, str], pin: str, deadline_s: float
 ) -> tuple[str, ...]:
-    problem = "no host name of the node is known"
+    problem, end = "no host name of the node is known", time.monotonic() + deadline_s
     for name in names:
         try:
-            status, body = _get(host, port, PATH.format(name=quote(name, safe="")), login, pin, deadline_s)
+            status, body = _get(host, port, PATH.format(name=quote(name, safe="")), login, pin, end)
+        except TooLate:
+            raise NotAvailable(f"no whole answer from {host}:{port} within {deadline_s:g} s") from None
         except (OSError, http.client.HTTPException) as error:
             raise NotAvailable(f"no answer from {host}:{port}: {error or type(error).__name__}") from None
         if status == 200:
@@ -61,8 +67,13 @@ def _ask(
     raise NotAvailable(problem)
 
 
-def _get(host: str, port: int, path: str, login: tuple[str, str], pin: str, deadline_s: float) -> tuple[int, bytes]:
-    with socket.create_connection((host, port), timeout=deadline_s) as sock, _trust_nothing().wrap_socket(sock) as tls:
+def _get(host: str, port: int, path: str, login: tuple[str, str], pin: str, end: float) -> tuple[int, bytes]:
+    left_s = max(0.001, end - time.monotonic())
+    with (
+        socket.create_connection((host, port), timeout=left_s) as sock,
+        in_time(sock, end),
+        _trust_nothing().wrap_socket(sock) as tls,
+    ):
         shown = hashlib.sha256(tls.getpeercert(binary_form=True) or b"").hexdigest()
         if shown != pin:
             raise CertificateMoved(
@@ -71,12 +82,12 @@ def _get(host: str, port: int, path: str, login: tuple[str, str], pin: str, dead
                 found=f"confirmed {pin}\npresented {shown}",
                 next_step="find out who answers there before anything else",
             )
-        connection = http.client.HTTPConnection(host, port, timeout=deadline_s)
-        connection.sock = tls
         basic = base64.b64encode(":".join(login).encode()).decode()
-        connection.request("GET", path, headers={"Authorization": f"Basic {basic}", "Accept": "application/json"})
-        answer = connection.getresponse()
-        return answer.status, answer.read(_LARGEST)
+        with closing(http.client.HTTPConnection(host, port)) as connection:
+            connection.sock = tls
+            connection.request("GET", path, headers={"Authorization": f"Basic {basic}", "Accept": "application/json"})
+            with connection.getresponse() as answer:
+                return answer.status, answer.read(_LARGEST)
 
 
 def _trust_nothing() -> ssl.SSLContext:

@@ -14,6 +14,8 @@ from runbook_lib.logs.streams import CHUNK, Again, Direct, Part, Peekable, Reada
 
 BLOCK = 512
 _LONGEST_TEXT = 1 << 20
+_USED = ("path", "size", "GNU.sparse.name")
+_LONGEST_LENGTH = 7  # digits of the length of a record
 _FILES = b"0\x007S"
 _NO_DATA = b"123456"
 _LONG_NAME, _LONG_LINK, _PAX, _PAX_FOR_ALL, _SPARSE = b"LKxgS"
@@ -76,7 +78,8 @@ class _Tar:
             if header.kind == _LONG_NAME:
                 said["path"] = self._text(header.size).rstrip(b"\0").decode("utf-8", "replace")
             elif header.kind == _PAX:
-                said |= read_pax(self._text(header.size))
+                found = read_pax(self._text(header.size))
+                said |= {key: found[key] for key in _USED if key in found}
             elif header.kind in (_LONG_LINK, _PAX_FOR_ALL):
                 self._text(header.size)
             else:
@@ -110,11 +113,11 @@ class _Tar:
     def _text(self, size: int) -> bytes:
         if size > _LONGEST_TEXT:
             raise WrongHeader("a name or an extended header that is too long")
-        found = b""
+        found = bytearray()
         while len(found) < size:
             found += self._read(size - len(found))
         self.skip(-size % BLOCK)
-        return found
+        return bytes(found)
 
     def _skip_sparse_map(self, header: Header, block: bytes) -> None:
         """Skip the blocks that say where the holes of a sparse member are: they hold nothing but NULs."""
@@ -175,15 +178,16 @@ def read_header(block: bytes) -> Header:
 def read_pax(text: bytes) -> dict[str, str]:
     """Return the records of an extended header, ``<length> <key>=<value>`` each. Raises WrongHeader."""
     said: dict[str, str] = {}
-    while text.strip(b"\0"):
-        digits, _, _ = text.partition(b" ")
-        length = int(digits) if digits.isdigit() and len(digits) < 8 else 0
-        record = text[len(digits) + 1 : length]
+    at, end = 0, len(text.rstrip(b"\0"))
+    while at < end:
+        digits = text[at : max(at, text.find(b" ", at, at + _LONGEST_LENGTH + 1))]
+        length = int(digits) if digits.isdigit() else 0
+        record = text[at + len(digits) + 1 : at + length]
         key, mark, value = record.partition(b"=")
         if not mark or not record.endswith(b"\n"):
             raise WrongHeader("an extended header that is none")
         said[key.decode("utf-8", "replace")] = value[:-1].decode("utf-8", "replace")
-        text = text[length:]
+        at += length
     return said
 
 

@@ -7,6 +7,9 @@ site's file names, past proxies, and follows no redirection.
 from __future__ import annotations
 
 import http.client
+import socket
+import ssl
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -16,6 +19,8 @@ from urllib.parse import urlsplit, urlunsplit
 
 from cryptography import x509
 from cryptography.x509.oid import ExtendedKeyUsageOID
+
+from runbook_lib.in_time import TooLate, in_time
 
 LARGEST = 256 * 1024
 DEFAULT_TIMEOUT_S = 15.0
@@ -127,14 +132,20 @@ def _decoded(answer: bytes) -> Any:
 
 def _post(authority: Authority, request: bytes) -> bytes:
     url = urlsplit(authority.url)
-    kind = http.client.HTTPSConnection if url.scheme == "https" else http.client.HTTPConnection
-    connection = kind(url.hostname or "", url.port, timeout=authority.timeout_s)
+    end = time.monotonic() + authority.timeout_s
+    host, port = url.hostname or "", url.port or (443 if url.scheme == "https" else 80)
+    connection = http.client.HTTPConnection(host, port)
     try:
-        connection.request("POST", urlunsplit(("", "", url.path or "/", url.query, "")), request, _TYPES)
-        answer = connection.getresponse()
-        if answer.status != http.HTTPStatus.OK:
-            raise NoStamp(f"the authority answered with HTTP status {answer.status}")
-        data = answer.read(LARGEST + 1)
+        with socket.create_connection((host, port), timeout=authority.timeout_s) as plain, in_time(plain, end):
+            secure = url.scheme == "https"
+            connection.sock = ssl.create_default_context().wrap_socket(plain, server_hostname=host) if secure else plain
+            connection.request("POST", urlunsplit(("", "", url.path or "/", url.query, "")), request, _TYPES)
+            with connection.getresponse() as answer:
+                if answer.status != http.HTTPStatus.OK:
+                    raise NoStamp(f"the authority answered with HTTP status {answer.status}")
+                data = answer.read(LARGEST + 1)
+    except TooLate:
+        raise NoStamp(f"the authority did not answer within {authority.timeout_s:g} s") from None
     except (http.client.HTTPException, OSError) as error:
         raise NoStamp(f"the authority did not answer ({type(error).__name__})") from None
     finally:

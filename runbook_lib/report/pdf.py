@@ -22,7 +22,10 @@ LONGEST_S = 120.0
 
 def print_pdf(html: str, executable: Path, *, title: str) -> bytes:
     """Return the page as a tagged PDF with an outline, A4. Raises BrowserMissing where the browser cannot print."""
-    return background.run(_print(html, executable, title), timeout_s=LONGEST_S)
+    try:
+        return background.run(_print(html, executable, title), timeout_s=LONGEST_S)
+    except TimeoutError:
+        raise _not_printed(executable, f"not done within {LONGEST_S:g} s") from None
 
 
 async def _print(html: str, executable: Path, title: str) -> bytes:
@@ -49,9 +52,13 @@ async def _print(html: str, executable: Path, title: str) -> bytes:
                 await context.close()
                 await browser.close()
     except Error as error:
-        raise BrowserMissing(
-            "the browser did not print the report",
-            where=str(executable),
-            found=first_line(error),
-            next_step="The HTML file holds the same: print it from any browser.",
-        ) from None
+        raise _not_printed(executable, first_line(error)) from None
+
+
+def _not_printed(executable: Path, why: str) -> BrowserMissing:
+    return BrowserMissing(
+        "the browser did not print the report",
+        where=str(executable),
+        found=why,
+        next_step="The HTML file holds the same: print it from any browser.",
+    )

@@ -12,9 +12,10 @@ import pytest
 from playwright.sync_api import Page, sync_playwright
 
 from runbook_lib.browsers import find_browser, launch_arguments
+from runbook_lib.errors import BrowserMissing
 from runbook_lib.places import project_root
 from runbook_lib.record import Record
-from runbook_lib.report import post_mortem, write_into
+from runbook_lib.report import pdf, post_mortem, write_into
 
 sys.path.append(str(project_root() / "tests" / "unit"))  # the record is built as the unit tests build it
 
@@ -35,6 +36,14 @@ def record(tmp_path_factory: pytest.TempPathFactory) -> Record:
     made = whole_record(tmp_path_factory.mktemp("hostile"), HOSTILE)
     write_into(made, post_mortem(made.folder))
     return made
+
+
+def test_a_report_that_takes_too_long_to_print_ends_in_a_named_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody waits for ever, and the error says that the HTML file holds the same."""
+    monkeypatch.setattr(pdf, "LONGEST_S", 0.01)
+    with pytest.raises(BrowserMissing, match="did not print") as caught:
+        pdf.print_pdf("<p>x" * 1000, find_browser(), title="x")
+    assert "HTML" in caught.value.next_step
 
 
 @pytest.fixture(scope="module")

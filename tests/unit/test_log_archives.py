@@ -12,7 +12,7 @@ import threading
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import pytest
 from hypothesis import given
@@ -162,6 +162,27 @@ def test_extended_headers_are_total(said: dict[str, str], at: int, wrong: bytes)
     assert read_pax(text) == said
     with contextlib.suppress(WrongHeader):
         read_pax(text[:at] + wrong + text[at:])
+
+
+class Counted(bytes):
+    """Bytes that count how many of them are copied out."""
+
+    copied = 0
+
+    def __getitem__(self, key: Any) -> Any:
+        found = super().__getitem__(key)
+        if isinstance(key, slice):
+            Counted.copied += len(found)
+            return Counted(found)
+        return found
+
+
+def test_a_long_extended_header_is_read_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However many records it has, each of its bytes is copied a few times: what an attacker sends costs its length."""
+    monkeypatch.setattr(Counted, "copied", 0)
+    text = b"9 a=bcde\n" * 5000
+    assert read_pax(Counted(text)) == {"a": "bcde"}
+    assert Counted.copied <= 3 * len(text)
 
 
 # -- the quick way --------------------------------------------------------------------------------

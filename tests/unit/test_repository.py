@@ -20,7 +20,7 @@ LIBRARY = ROOT / "runbook_lib"
 # From the ground up: a module or package may import what stands in a line above its own, and nothing beside it.
 LAYERS = (
     ("errors",),
-    ("models", "places", "private", "background", "environment", "signals", "redactor", "times", "words"),
+    ("models", "places", "private", "background", "environment", "in_time", "signals", "redactor", "times", "words"),
     ("canonical", "secrets", "browsers", "ade_os"),
     ("params", "parse"),
     ("certificates", "logs"),
@@ -40,7 +40,10 @@ LAYERS = (
 )
 RANK = {unit: rank for rank, layer in enumerate(LAYERS) for unit in layer}
 # The record stands beside the devices and knows nothing of them.
-ONLY = {"record": {"errors", "models", "secrets", "private", "redactor", "places", "canonical"}, "lab": set[str]()}
+ONLY = {
+    "record": {"errors", "models", "secrets", "private", "in_time", "redactor", "places", "canonical"},
+    "lab": set[str](),
+}
 # The lab is an island: it imports nothing of the rest, and only these start it.
 STARTS_THE_LAB = {"session", "cli"}
 # The package's own public names.
