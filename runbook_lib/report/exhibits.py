@@ -42,7 +42,7 @@ def screenshots_of(record: RecordFolder) -> Iterator[Screenshot]:
     seen, room = set[str](), MOST_PICTURES
     for line in record.of_kind(Kind.KEPT):
         path = line.artifact.path if line.artifact else ""
-        if not path.startswith("screenshots/") or path in seen:
+        if not path.startswith("screenshots/") or path.endswith(".json") or path in seen:
             continue
         seen.add(path)
         data = record.data(line) or b""

@@ -73,10 +73,16 @@ class PrimaryPages:
         self._last_picture = kept.path
 
     async def give_up(self, error: PageNotUnderstood) -> None:
-        """Leave the pages to a person from now on: keep a masked picture and what was looked for."""
+        """Leave the pages to a person from now on: keep a picture, the reading beside it, and what was looked for."""
         self._last_picture = ""
         if self._pages is not None:
             await self._pages.picture("not-understood")
+            self._context.record.keep_json(
+                f"screenshots/{self._context.stage}-page.json",
+                await self._pages.reading(),
+                stage=self._context.stage,
+                text="page.json",
+            )
         self.trouble = Trouble(looked_for=error.what, picture=self._last_picture)
         self._context.record.journal.append(
             Kind.OBSERVED, stage=self._context.stage, server="primary", text=error.what, seen=error.found

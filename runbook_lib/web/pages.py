@@ -6,7 +6,7 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from playwright.async_api import Error
 
@@ -29,6 +29,7 @@ from runbook_lib.web.ise import IsePages
 from runbook_lib.web.labels import Labels
 from runbook_lib.web.login import login
 from runbook_lib.web.pictures import take_picture
+from runbook_lib.web.reading_kept import reading
 from runbook_lib.web.screen import says
 from runbook_lib.web.view import Evidence, SessionEnded, View
 
@@ -67,6 +68,10 @@ class PrimePages:
     async def picture(self, name: str) -> None:
         """Hand a picture of what is shown now to the evidence."""
         await take_picture(self._view, name)
+
+    async def reading(self) -> dict[str, Any]:
+        """Return what is read of the page that is shown now, as plain values without secrets."""
+        return await reading(self._view)
 
     async def ha_page(self) -> HaPage:
         """Open Administration > Settings > High Availability and read it."""

@@ -223,6 +223,10 @@ def test_a_page_that_is_not_understood_is_handed_to_a_person(
     assert "Shared Word" in stopped.value.found
     assert "screenshots/40_register_ha-not-understood.png" in stopped.value.found
     assert (open_record().folder / "screenshots/40_register_ha-not-understood.png").stat().st_size > 1000
+    kept = json.loads((open_record().folder / "screenshots/40_register_ha-page.json").read_text())
+    (key,) = [one for one in kept["controls"] if "Authentication Key" in " ".join(one["names"])]
+    assert (key["role"], len(key["place"])) == ("password", 4)
+    assert "Authentication Key" in kept["accessible"]
     assert changes(lab.truth()).registered == []
 
 
