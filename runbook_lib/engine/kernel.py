@@ -22,10 +22,11 @@ from nbclient.util import ensure_async
 
 from runbook_lib.errors import UsageError
 from runbook_lib.kernels import pool
-from runbook_lib.kernels.provisioner import WarmProvisioner
+from runbook_lib.kernels.provisioner import PortlessProvisioner, WarmProvisioner
 
 _LONGEST_SOCKET_PATH = 103  # of AF_UNIX: 107 bytes on Linux, 103 on macOS
 _SOCKET = "k"
+_DEFAULT = "JUPYTER_DEFAULT_PROVISIONER_NAME"
 _LONGEST_NAME = len(f"/rb-12345678/{_SOCKET}-5")
 
 
@@ -66,12 +67,14 @@ def kernel_manager(name: str, folder: Path, **traits: Any) -> AsyncKernelManager
     """Return a manager for a kernel over IPC in ``folder``, or over TCP where the system or the folder has no IPC.
 
     Either way each message is signed (HMAC) with a key that stands in ``folder`` only. In a context
-    ``WarmKernels`` the kernel is forked, unless its specification names a provisioner of its own.
+    ``WarmKernels`` the kernel is forked, else it is an ordinary one that opens no port beside; unless its
+    specification names a provisioner of its own.
     """
     manager = AsyncKernelManager(kernel_name=name, connection_file=str(folder / "kernel.json"), **traits)
     spec = manager.kernel_spec
-    if pool.wanted() and spec is not None and "kernel_provisioner" not in spec.metadata:
-        manager.provisioner = WarmProvisioner(kernel_spec=spec, parent=manager)
+    if spec is not None and "kernel_provisioner" not in spec.metadata and (pool.wanted() or _DEFAULT not in os.environ):
+        kind = WarmProvisioner if pool.wanted() else PortlessProvisioner
+        manager.provisioner = kind(kernel_spec=spec, parent=manager)
     if has_ipc(folder):
         manager.transport = "ipc"
         manager.ip = str(folder / _SOCKET)

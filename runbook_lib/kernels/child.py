@@ -24,6 +24,7 @@ from pathlib import Path
 from typing import Any
 
 from runbook_lib.kernels import wire
+from runbook_lib.kernels.no_port import open_no_port
 
 
 def run_kernel(line: socket.socket, stdout: int, stderr: int, set_by_imports: Mapping[str, str]) -> None:
@@ -109,6 +110,7 @@ def start_application(line: socket.socket, arguments: list[str]) -> None:
     """Start the kernel as ``python -m ipykernel_launcher`` does; say when it can be talked to."""
     from ipykernel import kernelapp
 
+    open_no_port()
     sys.argv = [str(Path(kernelapp.__file__).parent.with_name("ipykernel_launcher.py")), *arguments]
     # 1: somebody started the kernel, and nothing polls for its end once a second; this thread waits for it.
     threading.Thread(target=_end_with_owner, args=(line,), name="owner", daemon=True).start()

@@ -9,11 +9,19 @@ from typing import Any
 from jupyter_client.provisioning.local_provisioner import LocalProvisioner
 
 from runbook_lib.kernels.conditions import NotWarm
+from runbook_lib.kernels.no_port import without_port
 from runbook_lib.kernels.pool import fork_kernel, say_ordinary
 from runbook_lib.kernels.process import LOST, ForkedKernel
 
 
-class WarmProvisioner(LocalProvisioner):
+class PortlessProvisioner(LocalProvisioner):
+    """Starts an ordinary kernel that listens on no port, where its messages go over IPC."""
+
+    async def launch_kernel(self, cmd: list[str], **kwargs: Any) -> Any:
+        return await super().launch_kernel(without_port(cmd), **kwargs)
+
+
+class WarmProvisioner(PortlessProvisioner):
     """Starts a kernel as a fork of the warm process; an ordinary one where that cannot be, and says so.
 
     What a forked kernel does otherwise than an ordinary one: its parent process is the warm process, and it is

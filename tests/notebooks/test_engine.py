@@ -19,13 +19,14 @@ from runbook_lib.signals import Terminated
 
 TELLS = """\
 import json, os, pathlib, stat, sys
-import ipykernel
+import ipykernel, psutil
 print(json.dumps({
     "connection": json.loads(pathlib.Path(ipykernel.get_connection_file()).read_text()),
     "mode": stat.S_IMODE(pathlib.Path(ipykernel.get_connection_file()).parent.stat().st_mode),
     "folder": str(pathlib.Path(ipykernel.get_connection_file()).parent),
     "cwd": os.getcwd(),
     "passed_on": os.environ.get("RUNBOOK_TEST_PASSED_ON"),
+    "ports": [str(each.laddr) for each in psutil.Process().net_connections("inet") if each.status == "LISTEN"],
 }))
 """
 
@@ -84,6 +85,11 @@ def test_the_kernel_talks_over_ipc_in_a_private_folder_that_is_gone_afterwards(t
     assert kernel["connection"]["key"]
     assert kernel["mode"] & 0o777 == 0o700
     assert not Path(kernel["folder"]).exists()
+
+
+def test_the_kernel_listens_on_no_port(told):
+    """Its messages go over sockets in that folder, and nothing of it can be reached by another user."""
+    assert told["kernel"]["ports"] == []
 
 
 def test_the_kernel_has_the_folder_that_was_asked_for_and_the_callers_environment(told):

@@ -26,6 +26,7 @@ pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="fo
 TELLS = """\
 import asyncio, gc, json, locale, logging, os, random, signal, ssl, sys, tempfile, threading, time, uuid, warnings
 import multiprocessing, pathlib, resource
+import psutil
 import runbook_lib.session
 WAIT_FOR_THE_OWNER = ("owner", "Thread-1")  # forked, ordinary
 print(json.dumps({
@@ -50,6 +51,7 @@ print(json.dumps({
     "temporary": tempfile.gettempdir(),
     "files": [f for n in os.listdir("/proc/self/fd") if os.path.isfile(f := os.path.realpath("/proc/self/fd/" + n))],
     "owner": os.environ["JPY_PARENT_PID"],
+    "ports": [str(each.laddr) for each in psutil.Process().net_connections("inet") if each.status == "LISTEN"],
 }))
 """
 RANDOM = """\
@@ -179,6 +181,12 @@ ASPECTS = (
 def test_a_forked_kernel_says_of_itself_what_an_ordinary_one_says(told, what):
     """Environment, folder, signals, limits, time zone, locale and the rest are those of a kernel that was started."""
     assert told["forked"][what] == told["ordinary"][what]
+
+
+@pytest.mark.parametrize("kind", ["forked", "ordinary"])
+def test_a_kernel_listens_on_no_port(told, kind):
+    """A port on loopback is open to every local user, so a kernel has none of either kind."""
+    assert told[kind]["ports"] == []
 
 
 def test_no_run_finds_what_another_left(tmp_path, make, read, warm):
