@@ -49,6 +49,15 @@ async def awaited(event: Awaitable[T], what: str, within_s: float = PATIENCE_S) 
         raise _gave_up(what, within_s, None) from error
 
 
+async def let_pass(seconds: float, why: str) -> None:
+    """Let time pass where time itself is what a test gives its subject, as a server that is slow; ``why`` says so.
+
+    Nothing may hang on it: a test that needs the time to be over, or not to be over yet, waits for a state.
+    """
+    del why
+    await asyncio.sleep(seconds)
+
+
 def _gave_up(what: str, within_s: float, seen: object) -> AssertionError:
     last = "" if seen is None or seen is False else f"; at the end there was {seen!r}"
     return AssertionError(f"waited {within_s:g} s for {what}{last}")

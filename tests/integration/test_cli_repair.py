@@ -21,6 +21,7 @@ import pytest
 import yaml
 from cli_runs import Commands, Said
 from repair_site import DELETE, changes
+from waiting import wait_until
 
 from runbook_lib import places
 from runbook_lib.lab import Lab
@@ -59,7 +60,7 @@ def story(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Story]:
     with Lab(folder / "site", monitor_interval_s=0.5, registration_s=0.5, command_delay_s=0.2) as lab:
         site = production_file(lab)
         first = commands.start("run", site)
-        lab.wait_for(lambda: list(places.locks_dir().glob("*.lock")), 60)
+        wait_until(lambda: list(places.locks_dir().glob("*.lock")), "the lock of the first run")
         locked = commands.run("run", site)
         refused = commands.end(first)
         incident, digest = plan_in(refused.err)
@@ -99,7 +100,7 @@ def next_run(text: str) -> list[str]:
 def run_until_silent(commands: Commands, lab: Lab, site: Path) -> Said:
     """Run; from the arrival of the first deletion on, the primary's SSH service is gone before it answers."""
     process = commands.start("run", site)
-    lab.wait_for(lambda: changes(lab.truth()).sent, 90)
+    wait_until(lambda: changes(lab.truth()).sent, "the first deletion at the server")
     lab.set_fault("refuse", "primary", service="ssh")
     lab.set_fault("reset_after", "primary", command=DELETE)
     said = commands.end(process)

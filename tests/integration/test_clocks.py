@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from tls_fakes import Chain
+from waiting import PATIENCE_S, awaited
 
 from runbook_lib.lab import Lab
 from runbook_lib.models import Check
@@ -58,6 +59,6 @@ async def _asked(answer: bytes, certificate: Path) -> Check:
     context.load_cert_chain(certificate)
     async with await asyncio.start_server(serve, "127.0.0.1", 0, ssl=context) as server:
         port = server.sockets[0].getsockname()[1]
-        check = await clock_check("primary", "127.0.0.1", port, 5.0)
-        await served.wait()
+        check = await clock_check("primary", "127.0.0.1", port, PATIENCE_S)
+        await awaited(served.wait(), "the end of the answer")
         return check

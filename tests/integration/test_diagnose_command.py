@@ -9,13 +9,13 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 import typer
+from waiting import PATIENCE_S, wait_until
 
 from runbook_lib.cli import diagnosing
 from runbook_lib.cli.app import app
@@ -27,7 +27,9 @@ PKIX = b"PKIX path building failed\n"
 
 
 def run(*arguments: str | Path, given: bytes = b"") -> subprocess.CompletedProcess[bytes]:
-    return subprocess.run([*RUN, *map(str, arguments)], input=given, capture_output=True, timeout=60, check=False)
+    return subprocess.run(
+        [*RUN, *map(str, arguments)], input=given, capture_output=True, timeout=PATIENCE_S, check=False
+    )
 
 
 @pytest.mark.parametrize(("text", "code"), [(b"x\n", 0), (EVENT, 10), (PKIX, 11), (EVENT + PKIX, 10)])
@@ -99,7 +101,7 @@ def test_nothing_heavy_is_loaded(tmp_path: Path) -> None:
     (tmp_path / "a.log").write_bytes(EVENT)
     words = "import sys, runbook_lib.cli as c\ntry: c.main()\nexcept SystemExit: print(*sys.modules, file=sys.stderr)"
     done = subprocess.run(
-        [sys.executable, "-c", words, "diagnose", str(tmp_path)], capture_output=True, check=True, timeout=60
+        [sys.executable, "-c", words, "diagnose", str(tmp_path)], capture_output=True, check=True, timeout=PATIENCE_S
     )
     loaded = set(done.stderr.decode().split())
     heavy = {
@@ -165,7 +167,7 @@ def test_streams_that_end_early_are_no_traceback(tmp_path: Path, shell: str, cod
     """A reader that goes away, a full disk and a closed standard input are told, or change nothing."""
     (tmp_path / "a.log").write_bytes(EVENT)
     command = f'set -o pipefail; "$@" {"" if shell[0] == "-" else tmp_path} {shell}'
-    done = subprocess.run(["bash", "-c", command, "x", *RUN], capture_output=True, timeout=60, check=False)
+    done = subprocess.run(["bash", "-c", command, "x", *RUN], capture_output=True, timeout=PATIENCE_S, check=False)
     assert done.returncode == code
     assert b"Traceback" not in done.stderr
     assert b"BrokenPipe" not in done.stderr
@@ -178,7 +180,7 @@ def test_interrupted_reading_says_that_there_is_no_answer(tmp_path: Path) -> Non
     process.stdin.write(EVENT * 2000)
     process.stdin.flush()  # more than a pipe holds, so it is being read
     process.send_signal(signal.SIGINT)
-    said, told = process.communicate(timeout=30)
+    said, told = process.communicate(timeout=PATIENCE_S)
     assert (process.returncode, said) == (130, b"")
     assert b"nothing is said of them" in told
 
@@ -200,9 +202,8 @@ def following(folder: Path, told: Path) -> Iterator[subprocess.Popen[bytes]]:
 
 
 def wait_for(told: Path, words: str) -> None:
-    """Wait until the watcher has told something; the test's own time limit ends a wait for nothing."""
-    while words not in told.read_text():
-        time.sleep(0.05)
+    """Wait until the watcher has told something."""
+    wait_until(lambda: words in told.read_text(), repr(words))
 
 
 @pytest.mark.skipif(os.name != "posix", reason="Ctrl-C is sent as a signal")
@@ -230,6 +231,6 @@ def test_follow_tells_what_is_new_until_it_is_interrupted(tmp_path: Path) -> Non
             file.write(EVENT[len(EVENT) // 2 :] + PKIX)
         wait_for(told, "path_building_failed: 1 so far")
         process.send_signal(signal.SIGINT)
-        said = json.loads(process.communicate(timeout=30)[0])
+        said = json.loads(process.communicate(timeout=PATIENCE_S)[0])
         assert process.returncode == 10
     assert sum(found["count"] for found in said["mismatches"]) in (6, 7)

@@ -22,6 +22,7 @@ from resume_site import (
     sent_deletions,
     stale_entries,
 )
+from waiting import wait_until
 
 from runbook_lib import places
 from runbook_lib.errors import ApprovalMissing, SiteLocked
@@ -72,7 +73,7 @@ def test_run_killed_at_a_line_is_finished_by_the_next_and_deletes_nothing_twice(
             run_changing_stages(site)
             if add_ise(lab) is None:
                 break
-        lab.wait_for(lambda: pinned_right(lab))
+        wait_until(lambda: pinned_right(lab), "the right certificates in the stores")
         assert sent_deletions(lab) == dict.fromkeys(stale_entries(lab), 1)
         assert_record_is_true(the_record(), lab)
 

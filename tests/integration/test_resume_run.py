@@ -24,6 +24,7 @@ from resume_site import (
     sent_deletions,
     stale_entries,
 )
+from waiting import wait_until
 
 from runbook_lib import places
 from runbook_lib.lab import Lab
@@ -81,7 +82,7 @@ def test_deletion_that_is_cut_short_is_unknown_until_the_store_was_asked_again(
     hung = ("primary", entry(lab, "secondary"))
     lab.set_fault("silent_command", "primary", command=f"{DELETE}{hung[1]}")
     run = commands.start("run", site, "--until", "30")
-    lab.wait_for(lambda: sent_deletions(lab)[hung], PATIENCE_S)
+    wait_until(lambda: sent_deletions(lab)[hung], "the deletion at the server")
     cut_short(how, run, record_of(commands), Stage.DELETE)
     said = commands.end(run)
     lab.clear_fault()
@@ -162,8 +163,8 @@ def test_registration_that_is_cut_short_is_never_begun_twice(
     lab = start_lab("renewed", keys="ec", monitor_interval_s=0.1, registration_s=40.0)
     site = quick_site(lab)
     run = commands.start("run", site, "--until", "40")
-    lab.wait_for(lambda: under_way(lab), PATIENCE_S)
-    lab.wait_for(lambda: record_of(commands).pending_changes(), PATIENCE_S)
+    wait_until(lambda: under_way(lab), "the registration to be under way")
+    wait_until(lambda: record_of(commands).pending_changes(), "a pending change in the record")
     cut_short(how, run, record_of(commands), Stage.REGISTER)
     said = commands.end(run)
     record = record_of(commands)

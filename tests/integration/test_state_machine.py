@@ -6,9 +6,9 @@ overridden by name; never a server's own entry, never twice on one approval; and
 
 from __future__ import annotations
 
+import asyncio
 import os
 import tempfile
-import time
 from collections import Counter
 from collections.abc import Callable
 from contextlib import nullcontext, suppress
@@ -23,6 +23,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from long_way import LONG
 from repair_site import DELETE
 from resume_site import PINS, assert_record_is_true, entry
+from waiting import let_pass
 
 from runbook_lib import places
 from runbook_lib.cli.approving import approve_command, override_command
@@ -122,7 +123,7 @@ class Repairs(RuleBasedStateMachine):
 
     @rule()
     def let_the_monitors_meet(self) -> None:
-        time.sleep(3 * LAB["monitor_interval_s"])
+        asyncio.run(let_pass(3 * LAB["monitor_interval_s"], "time passes"))
 
     # -- what people do ---------------------------------------------------------------------------
 

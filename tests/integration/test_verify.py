@@ -8,13 +8,12 @@ import re
 import shutil
 import signal
 import subprocess
-import time
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from cli_runs import Commands, Said
 from repair_site import QUICK
+from waiting import wait_until
 
 from runbook_lib.lab import Lab
 from runbook_lib.models import Outcome
@@ -70,19 +69,14 @@ def test_run_that_does_not_end_well_is_sealed_too(tmp_path: Path, fault: str, co
         lab.set_fault(fault, "secondary", service="ssh")
         process = commands.start("run", lab.site_file, "--until", "00")
         if code == 143:
-            wait_until(lambda: any(line.kind is Kind.STAGE_STARTED for line in lines_of(commands)))
+            wait_until(
+                lambda: any(line.kind is Kind.STAGE_STARTED for line in lines_of(commands)), "the stage to start"
+            )
             process.send_signal(signal.SIGTERM)
         assert commands.end(process).code == code
     said = commands.run("verify", commands.only_record().incident)
     assert said.code == 0, said.out
     assert sealed_outcome(commands.only_record()) == outcome
-
-
-def wait_until(holds: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 120
-    while not holds():
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
 
 
 def lines_of(commands: Keyed) -> tuple[Line, ...]:

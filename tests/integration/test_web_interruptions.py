@@ -13,6 +13,7 @@ import tornado.web
 from browser_kit import kill_browser
 from test_web_pages import FORM
 from tls_site import Identity, serving
+from waiting import awaited, let_pass
 from web_site import Product, application
 
 from runbook_lib.browsers import find_browser
@@ -85,7 +86,7 @@ def test_a_server_that_restarts_under_the_browser_is_waited_for(tmp_path: Path) 
             product.sessions.clear()
             refused = asyncio.Event()
             browser.page.on("requestfailed", lambda _: refused.set())
-            await refused.wait()
+            await awaited(refused.wait(), "a refused connection")
             second.add_sockets(tornado.netutil.bind_sockets(port, "127.0.0.1"))
 
         def note(page: HaPage) -> None:
@@ -120,7 +121,7 @@ def test_slow_pages_are_waited_for(tmp_path: Path) -> None:
 
         class Patient(handler):  # type: ignore[misc]
             async def prepare(self) -> None:
-                await asyncio.sleep(0.8)
+                await let_pass(0.8, "the server is slow")
                 prepare(self)
 
         settings = app.wildcard_router.rules[0].target_kwargs

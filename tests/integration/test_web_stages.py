@@ -14,6 +14,7 @@ from typing import Any, cast
 import pytest
 import yaml
 from repair_site import StartLab, changes, open_record, run_stage
+from waiting import wait_until
 
 from runbook_lib.errors import BrowserMissing, DecisionNeeded, ReadinessFailed, RepairFailed
 from runbook_lib.lab import Lab
@@ -232,7 +233,10 @@ def test_a_page_that_is_not_understood_is_handed_to_a_person(
 
 def broken(lab: Lab) -> None:
     lab.set_fault("ha_broken")
-    lab.wait_for(lambda: lab.world["servers"]["primary"]["ha_state"] == "Primary Lost Secondary")
+    wait_until(
+        lambda: lab.world["servers"]["primary"]["ha_state"] == "Primary Lost Secondary",
+        "the primary to lose the secondary",
+    )
 
 
 def test_a_registration_that_stays_broken_is_left_where_the_site_does_not_allow_its_removal(

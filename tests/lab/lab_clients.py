@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import asyncssh
+from waiting import PATIENCE_S
 
 from runbook_lib.lab import Lab
 
@@ -46,7 +47,7 @@ async def terminal(connection: Any, **more: Any) -> Any:
     return await connection.create_process(term_type="xterm", encoding=None, **more)
 
 
-async def until(process: Any, words: str, timeout_s: float = 10.0) -> str:
+async def until(process: Any, words: str, timeout_s: float = PATIENCE_S) -> str:
     """Read until the output ends with ``words``."""
     seen = b""
     async with asyncio.timeout(timeout_s):
@@ -91,7 +92,7 @@ def shown(where: tuple[str, int]) -> str:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname = False
     context.verify_mode = ssl.CERT_NONE
-    with socket.create_connection(where, timeout=10) as plain, context.wrap_socket(plain) as secured:
+    with socket.create_connection(where, timeout=PATIENCE_S) as plain, context.wrap_socket(plain) as secured:
         der = secured.getpeercert(binary_form=True)
     assert der is not None
     return hashlib.sha256(der).hexdigest()

@@ -19,6 +19,7 @@ from urllib.parse import urlencode
 from tornado.httpserver import HTTPServer
 from tornado.netutil import bind_sockets
 from tornado.web import Application
+from waiting import PATIENCE_S
 
 from runbook_lib.lab.pages import handlers
 from runbook_lib.lab.pages.__main__ import serve
@@ -62,7 +63,7 @@ def served(backend: MemoryBackend, *, tls: ssl.SSLContext | None = None) -> Iter
 
     thread = threading.Thread(target=lambda: loop.run_until_complete(main()))
     thread.start()
-    is_up.wait(30)
+    assert is_up.wait(PATIENCE_S)
     try:
         yield ready[0]
     finally:
@@ -96,7 +97,7 @@ class Client:
     cookies_set: list[str] = field(default_factory=list)
 
     def send(self, method: str, path: str, fields: list[tuple[str, str]] | None = None) -> Reply:
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=PATIENCE_S)
         headers = {"Cookie": self.cookie, "Content-Type": "application/x-www-form-urlencoded"}
         if self.as_json:
             headers["Accept"] = "application/json"

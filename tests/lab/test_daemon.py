@@ -8,13 +8,13 @@ import signal
 import stat
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 from lab_clients import shown
+from waiting import wait_until
 
 from runbook_lib.lab import LabAlreadyUp, LabDied, LabError, LabNotUp, LabOptionInvalid, LabOptions, daemon
 from runbook_lib.lab.__main__ import main
@@ -31,8 +31,7 @@ def folder(tmp_path: Path) -> Iterator[Path]:
 
 
 def until_gone(folder: Path) -> None:
-    while daemon.is_up(folder):
-        time.sleep(0.01)
+    wait_until(lambda: not daemon.is_up(folder), "the end of the lab")
 
 
 def test_it_outlives_its_starter(folder: Path) -> None:
@@ -96,7 +95,7 @@ def test_death_during_the_start_is_reported_with_its_last_words(folder: Path) ->
 
 def test_nobody_there_for_long_ends_it(folder: Path) -> None:
     """The idle limit is checked while it runs."""
-    daemon.up(folder, LabOptions(scenario="healthy", idle_hours=0.0003))
+    daemon.up(folder, LabOptions(scenario="healthy", monitor_interval_s=600.0, idle_hours=0.0014))
     until_gone(folder)
 
 

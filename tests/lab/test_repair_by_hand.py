@@ -8,6 +8,7 @@ from collections.abc import Callable
 import pytest
 from lab_clients import DELETE, LIST, connected, listed, place, say, terminal, until
 from test_trust import entry, ha_states, mismatches, stale
+from waiting import wait_until
 
 from runbook_lib.lab import Lab
 from runbook_lib.lab.backend import HaForm, HaView
@@ -24,7 +25,7 @@ def form(lab: Lab, key: str | None = None, **more: str | bool) -> HaForm:
 def register(lab: Lab, filled: HaForm) -> HaView:
     """Register and wait for the end."""
     assert lab.on_pages("primary", lambda page: page.register(filled)) is None
-    lab.wait_for(lambda: not lab.world["registration"]["under_way"])
+    wait_until(lambda: not lab.world["registration"]["under_way"], "the end of the registration")
     return lab.on_pages("primary", lambda page: page.ha_state())
 
 
@@ -67,7 +68,7 @@ def test_the_logs_are_quiet_after_the_repair(start_lab: StartLab) -> None:
     register(lab, form(lab))
     counts = mismatches(lab, "primary"), mismatches(lab, "secondary")
     lines = len(lab.log("primary"))
-    lab.wait_for(lambda: len(lab.log("primary")) > lines)
+    wait_until(lambda: len(lab.log("primary")) > lines, "a new line in the primary's log")
     assert (mismatches(lab, "primary"), mismatches(lab, "secondary")) == counts
 
 

@@ -9,6 +9,7 @@ import urllib.request
 
 import pytest
 from lab_clients import place
+from waiting import PATIENCE_S
 
 from runbook_lib.lab import Lab
 
@@ -21,7 +22,9 @@ def fetch(lab: Lab, server: str, service: str, path: str, fields: dict[str, str]
     body = urllib.parse.urlencode(fields).encode() if fields else None
     address, port = place(lab, server, service)
     try:
-        with urllib.request.urlopen(f"https://{address}:{port}{path}", body, timeout=10, context=context) as page:
+        with urllib.request.urlopen(
+            f"https://{address}:{port}{path}", body, timeout=PATIENCE_S, context=context
+        ) as page:
             return page.status, page.read().decode()
     except urllib.error.HTTPError as refusal:
         with refusal:

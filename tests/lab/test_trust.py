@@ -11,6 +11,7 @@ import pytest
 import yaml
 from cryptography import x509
 from lab_clients import DELETE, connected, place, say, shown, shown_through
+from waiting import wait_until
 
 from runbook_lib.lab import Lab
 from runbook_lib.lab.backend import HaForm
@@ -80,7 +81,7 @@ def test_a_renewal_breaks_ha_and_says_so_as_published(start_lab: StartLab) -> No
     before = shown(place(lab, "secondary", "hm"))
     lab.renew("secondary")
     assert shown(place(lab, "secondary", "hm")) == shown(place(lab, "secondary", "web")) != before
-    lab.wait_for(lambda: mismatches(lab, "primary") > 1)
+    wait_until(lambda: mismatches(lab, "primary") > 1, "mismatches in the primary's log")
     assert ha_states(lab) == {"primary": "Primary Lost Secondary", "secondary": "Secondary Lost Primary"}
     assert HEALTH_MONITOR_LINES.format(cn="prime-sec") in lab.log("primary")
     assert re.search(r"^\d\d/\d\d/\d\d \d\d:\d\d:\d\d\.\d{3} \[system\]", lab.log("primary"), re.M)
@@ -137,12 +138,18 @@ def test_a_quick_monitor_brings_a_deleted_entry_back(start_lab: StartLab) -> Non
     """The entry returns with the certificate that is presented now, and the mismatch lines cease."""
     lab = start_lab("renewed-secondary-only")
     say(lab, "primary", DELETE.format(entry(lab, "secondary")))
-    lab.wait_for(lambda: entry(lab, "secondary") in lab.world["servers"]["primary"]["tofu"])
+    wait_until(
+        lambda: entry(lab, "secondary") in lab.world["servers"]["primary"]["tofu"],
+        "the secondary's entry in the primary's store",
+    )
     assert stale(lab) == set()
-    lab.wait_for(lambda: ha_states(lab) == {"primary": "Primary Active", "secondary": "Secondary Syncing"})
+    wait_until(
+        lambda: ha_states(lab) == {"primary": "Primary Active", "secondary": "Secondary Syncing"},
+        "the pair in its usual states",
+    )
     count = mismatches(lab, "primary")
     lab.renew("primary")  # something else to wait for: the secondary's monitor goes on
-    lab.wait_for(lambda: mismatches(lab, "secondary") > 1)
+    wait_until(lambda: mismatches(lab, "secondary") > 1, "mismatches in the secondary's log")
     assert mismatches(lab, "primary") == count
 
 
@@ -158,7 +165,7 @@ def test_a_listed_ise_server_with_a_new_certificate_does_not_answer(start_lab: S
     lab = start_lab("renewed-ise-only")
     assert [ise["reachable"] for ise in lab.world["ise_servers"]] == [False]
     say(lab, "primary", DELETE.format(entry(lab, "ise")))
-    lab.wait_for(lambda: lab.world["ise_servers"][0]["reachable"])
+    wait_until(lambda: lab.world["ise_servers"][0]["reachable"], "the ISE server to be reachable")
     assert stale(lab) == set()
 
 
@@ -214,7 +221,7 @@ def test_an_impostor_on_the_peers_side_is_refused_by_the_monitor(start_lab: Star
     """The alarm is real: the primary's monitor writes the mismatch while this machine sees nothing wrong."""
     lab = start_lab("healthy")
     lab.set_fault("impostor", "secondary", seen_from=("peer",))
-    lab.wait_for(lambda: mismatches(lab, "primary") > 0)
+    wait_until(lambda: mismatches(lab, "primary") > 0, "a mismatch in the primary's log")
     assert shown(place(lab, "secondary", "hm")) == lab.world["servers"]["secondary"]["presents_sha256"]
 
 
@@ -230,9 +237,12 @@ def test_an_unknown_peer_is_trusted_only_as_first_seen(start_lab: StartLab) -> N
     lab = start_lab("renewed")
     lab.set_fault("impostor", "secondary", seen_from=("peer",))
     say(lab, "primary", DELETE.format(entry(lab, "secondary")))
-    lab.wait_for(lambda: entry(lab, "secondary") in lab.world["servers"]["primary"]["tofu"])
+    wait_until(
+        lambda: entry(lab, "secondary") in lab.world["servers"]["primary"]["tofu"],
+        "the secondary's entry in the primary's store",
+    )
     say(lab, "secondary", DELETE.format(entry(lab, "primary")))
     form = HaForm(secondary_server=place(lab, "secondary", "hm")[0], auth_key=lab.secret("auth_key"))
     assert lab.on_pages("primary", lambda page: page.register(form)) is None
-    lab.wait_for(lambda: any(line.get("impostor") for line in lab.truth()))
+    wait_until(lambda: any(line.get("impostor") for line in lab.truth()), "a connection to the impostor")
     assert lab.secret("auth_key") not in (lab.folder / "truth.jsonl").read_text()

@@ -6,6 +6,7 @@ import signal
 import threading
 
 import pytest
+from held_clock import turns
 
 from runbook_lib import background
 
@@ -50,7 +51,7 @@ def test_ctrl_c_cancels_waits_for_the_clean_up_and_is_raised_again() -> None:
             os.kill(os.getpid(), signal.SIGINT)
             await asyncio.Event().wait()
         finally:
-            await asyncio.sleep(0.05)
+            await turns()
             seen.append("cleaned up")
 
     with pytest.raises(KeyboardInterrupt):
@@ -66,11 +67,11 @@ def test_a_timeout_cancels_and_waits_for_the_clean_up() -> None:
         try:
             await asyncio.Event().wait()
         finally:
-            await asyncio.sleep(0.01)
+            await turns()
             seen.append("cleaned up")
 
     with pytest.raises(TimeoutError, match="not finished"):
-        background.run(work(), timeout_s=0.05)
+        background.run(work(), timeout_s=1)
     assert seen == ["cleaned up"]
 
 
@@ -84,7 +85,7 @@ def test_an_error_during_the_clean_up_is_not_hidden_by_the_timeout() -> None:
             raise LookupError("sent, and not seen") from None
 
     with pytest.raises(LookupError, match="sent, and not seen"):
-        background.run(work(), timeout_s=0.05)
+        background.run(work(), timeout_s=1)
 
 
 def test_a_call_on_the_loop_itself_is_refused() -> None:

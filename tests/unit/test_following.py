@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-import time
 from html import unescape
 from pathlib import Path
 
 import pytest
+from waiting import wait_until
 
 from runbook_lib.models import Stage, StageState
 from runbook_lib.record import Journal, Record
@@ -15,7 +15,6 @@ from runbook_lib.views import following
 from runbook_lib.views.following import FOLLOWS, SHOWN, Followed, newest
 
 STAGE = Stage.DIAGNOSE
-LATEST_S = 20
 
 
 @pytest.fixture
@@ -24,14 +23,9 @@ def record(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Record:
     return Record.create(tmp_path / "records", "paris")
 
 
-def shows(view: Followed, words: str) -> bool:
-    """Whether the widget shows these words before long."""
-    until = time.monotonic() + LATEST_S
-    while words not in re.sub(r"<style>.*?</style>|<[^>]+>", " ", view.widget.value):
-        if time.monotonic() > until:
-            return False
-        time.sleep(0.02)
-    return True
+def wait_for(view: Followed, words: str) -> None:
+    """Wait until the widget shows these words."""
+    wait_until(lambda: words in re.sub(r"<style>.*?</style>|<[^>]+>", " ", view.widget.value), repr(words))
 
 
 def test_what_another_process_writes_appears(record: Record) -> None:
@@ -40,7 +34,7 @@ def test_what_another_process_writes_appears(record: Record) -> None:
     assert "stage_ended" not in view.widget.value
     record.start_stage(STAGE, text="ada")
     record.end_stage(STAGE, StageState.DONE)
-    assert shows(view, "stage_ended")
+    wait_for(view, "stage_ended")
 
 
 def test_only_what_follows_says_so(record: Record) -> None:
@@ -65,7 +59,7 @@ def test_the_cell_that_is_run_again_follows_alone(record: Record) -> None:
     """The view of before is left as it was."""
     first, second = Followed(Journal(record.folder)), Followed(Journal(record.folder))
     record.start_stage(STAGE, text="ada")
-    assert shows(second, "stage_started")
+    wait_for(second, "stage_started")
     assert "stage_started" not in first.widget.value
 
 
@@ -73,5 +67,5 @@ def test_a_damaged_journal_is_followed_no_more_and_says_so(record: Record) -> No
     """The lines that were seen stay, with the reason why no others come."""
     view = Followed(Journal(record.folder))
     record.journal.path.write_text("{}\n")
-    assert shows(view, "They follow no more")
+    wait_for(view, "They follow no more")
     assert "incident_opened" in view.widget.value
