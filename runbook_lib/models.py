@@ -138,11 +138,18 @@ class HaStatus:
 
 @dataclass(frozen=True, kw_only=True)
 class ProductVersion:
-    """``show version``: the release of Prime Infrastructure as (3, 10, 1), and the line it came from."""
+    """``show version``: the release of Prime Infrastructure as (3, 10, 1), and the line it came from.
+
+    ``release`` is what runs: the highest of ``base``, which an update leaves as it was, and the ``fixes``.
+    ``not_understood`` are lines among the fixes of which nobody knows what they are.
+    """
 
     server: str
     release: tuple[int, ...]
     line: str
+    base: tuple[int, ...] = ()
+    fixes: tuple[str, ...] = ()
+    not_understood: tuple[str, ...] = ()
 
 
 # -- certificates --------------------------------------------------------------------------------

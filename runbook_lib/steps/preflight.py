@@ -52,8 +52,15 @@ async def ask_servers(site: Site, devices: Devices) -> tuple[tuple[Check, ...], 
     clocks = await asyncio.gather(
         *(clock_check(each.name, each.address, each.port, deadline_s) for each in targets(site))
     )
-    problem = next((error for _, error in answers if error), None)
-    return (*(check for checks, _ in answers for check in checks), *_old_algorithms(site), *ports, *clocks), problem
+    problem = next((error for _, error, _ in answers if error), None)
+    releases = _equal_releases([version for _, _, version in answers])
+    return (
+        *(check for checks, _, _ in answers for check in checks),
+        *releases,
+        *_old_algorithms(site),
+        *ports,
+        *clocks,
+    ), problem
 
 
 def _old_algorithms(site: Site) -> tuple[Check, ...]:
@@ -84,24 +91,53 @@ async def require_release(site: Site, devices: Devices) -> None:
 def _require_supported(site: Site, key: str, version: ProductVersion) -> None:
     if version.release < OLDEST_RELEASE and not site.policy.allow_older_release:
         raise VersionUnsupported(
-            f"The {key} runs release {_dotted(version)}; these runbooks are written for 3.5 and later",
+            f"The {key} runs release {_in_words(version)}; these runbooks are written for 3.5 and later",
             where=f"{key} {pi_server(site, key).address}",
             found=version.line,
             next_step="upgrade it, or say in the site's file that you accept this: policy: allow_older_release: true",
         )
 
 
-def _dotted(version: ProductVersion) -> str:
-    return ".".join(map(str, version.release))
+def _dotted(release: tuple[int, ...]) -> str:
+    return ".".join(map(str, release))
 
 
-async def _command_line(site: Site, devices: Devices, key: str) -> tuple[tuple[Check, ...], RunbookError | None]:
+def _in_words(version: ProductVersion) -> str:
+    """The release that runs, what it was installed as, and the fixes that nobody knows."""
+    words = _dotted(version.release)
+    if version.base not in ((), version.release):
+        words += f" (installed as {_dotted(version.base)})"
+    if version.not_understood:
+        words += f"; not understood: {', '.join(version.not_understood)}"
+    return words
+
+
+def _equal_releases(versions: list[ProductVersion | None]) -> tuple[Check, ...]:
+    """Say that both servers run different releases; nothing where they are equal, or one is not known."""
+    known = [version for version in versions if version]
+    if len(known) < len(versions) or len({(version.base, version.release) for version in known}) == 1:
+        return ()
+    return (
+        Check(
+            name="releases of both servers",
+            expected="equal",
+            actual=" and ".join(_in_words(version) for version in known),
+            ok=None,
+            note="servers of different releases or fixes cannot be registered with each other; update one of them",
+        ),
+    )
+
+
+async def _command_line(
+    site: Site, devices: Devices, key: str
+) -> tuple[tuple[Check, ...], RunbookError | None, ProductVersion | None]:
     """Return a check of the host key, the login and the release; after one that failed nothing is known."""
     problem: RunbookError | None = None
+    version: ProductVersion | None = None
     release = ""
     try:
         version = await devices.prime(key).version()
-        release = f"answers, release {_dotted(version)}"
+        release = f"answers, release {_in_words(version)}"
         _require_supported(site, key, version)
     except RunbookError as error:
         problem = error
@@ -117,7 +153,7 @@ async def _command_line(site: Site, devices: Devices, key: str) -> tuple[tuple[C
             checks.append(
                 Check(name=f"{key}: {name}", expected=wanted, actual=actual if known else "not asked", ok=known or None)
             )
-    return tuple(checks), problem
+    return tuple(checks), problem, version
 
 
 def _failed_at(problem: RunbookError | None) -> int:
