@@ -73,7 +73,8 @@ class Device(Protocol):
 class AdeCli:
     """One session. ``echo``: there is a terminal; ``columns``: its width, 0 for endless lines.
 
-    ``deaf``: it goes on paging after ``length`` lines, whatever ``terminal length`` says.
+    ``deaf``: it goes on paging after ``length`` lines, whatever ``terminal length`` says. ``login_question`` is asked
+    before the first prompt, and takes yes or no alone.
     """
 
     def __init__(
@@ -86,6 +87,7 @@ class AdeCli:
         length: int = 24,
         deaf: bool = False,
         resume: bool = False,
+        login_question: str = "",
     ) -> None:
         self._device = device
         self._prompt = f"{device.host_name}/{user}# "
@@ -94,6 +96,7 @@ class AdeCli:
         self._length = length
         self._deaf = deaf
         self._resume = resume
+        self._login_question = login_question
         self._line = ""
         self._asked = self._prompt
         self._after_return = False
@@ -108,6 +111,8 @@ class AdeCli:
         if self._resume:
             yield Say(f"{self._device.host_name} has sessions that were not closed:\n  [1] pts/0, disconnected\n")
             yield from self._ask(_RESUME, self._resumed)
+        elif self._login_question:
+            yield from self._ask(self._login_question, self._let_in)
         else:
             yield from self._ask(self._prompt, self._command)
 
@@ -142,6 +147,14 @@ class AdeCli:
     def _ask(self, words: str, on_line: Callable[[str], Iterator[Event]]) -> Iterator[Event]:
         self._asked, self._on_line = words, on_line
         yield Say(words)
+
+    def _let_in(self, line: str) -> Iterator[Event]:
+        yield Arrived(line)
+        if line.strip().lower() in ("y", "yes", "n", "no"):
+            yield from self._ask(self._prompt, self._command)
+        else:
+            yield Say("ERROR : Please enter Yes or No\n")
+            yield from self._ask(self._login_question, self._let_in)
 
     def _resumed(self, line: str) -> Iterator[Event]:
         yield Arrived(line)

@@ -58,8 +58,19 @@ def ncs_status(role: str, state: str) -> str:
     )
 
 
-def version(host_name: str, release: str) -> str:
-    """The answer to ``show version``."""
+def version(host_name: str, release: str, *, fixes: Iterable[str] = (), ade_block: bool = True) -> str:
+    """The answer to ``show version``; with and without the block of the ADE-OS, as both are captured."""
+    product = f"""
+Cisco Prime Infrastructure
+********************************************************
+Version : {release}
+Build : {release}.0.1
+"""
+    listed = "".join(f"        {fix}\n" for fix in fixes)
+    return (_ade(host_name) if ade_block else "") + product + (f"Critical Fixes:\n{listed}" if listed else "")
+
+
+def _ade(host_name: str) -> str:
     return f"""
 Cisco Application Deployment Engine OS Release: 4.1
 ADE-OS Build Version: 4.1.0.001
@@ -72,9 +83,4 @@ Hostname: {host_name}
 
 Version information of installed applications
 ---------------------------------------------
-
-Cisco Prime Infrastructure
-********************************************************
-Version : {release}
-Build : {release}.0.1
 """

@@ -41,7 +41,7 @@ class PiDevice:
         if entry not in self._pi.tofu:
             return Reply(f"No certificate found for host {entry}\n", "not found")
         if self._core.options.deletecert == "question":
-            question = f"Do you want to delete the certificate of host {entry}? (yes/no): "
+            question = self._core.options.question.replace("{entry}", entry)
             return Reply(effect="asked", question=question, on_yes=lambda: self._delete(entry))
         return self._delete(entry)
 
@@ -85,7 +85,10 @@ class PiDevice:
         return Reply(ade_text.ncs_status(self._role, self._core.world.ha_state(self._server)))
 
     def version(self) -> Reply:
-        return Reply(ade_text.version(self._pi.host_name, self._core.options.release))
+        options = self._core.options
+        release = (options.secondary_release if self._server == "secondary" else "") or options.release
+        fixes = options.fixes.splitlines()
+        return Reply(ade_text.version(self._pi.host_name, release, fixes=fixes, ade_block=options.ade_block))
 
     @property
     def _role(self) -> str:

@@ -22,6 +22,7 @@ KNOWN: Mapping[str, str] = {
     "silent": "connections to service (ssh, hm, web, ise) are accepted, and nothing is ever said: service",
     "refuse": "connections to service are reset at once: service",
     "silent_command": "commands that begin with command are never answered: command",
+    "late_command": "commands that begin with command take seconds, and take effect then, hung up or not: command",
     "reset_before": "the SSH connection is reset when a command that begins with command arrives, before it runs",
     "reset_after": "the same, after it ran and before it answers",
     "slow_bytes": "the SSH server sends so many bytes a second: bytes_per_s",

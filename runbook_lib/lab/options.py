@@ -38,6 +38,10 @@ class LabOptions:
     ``uneven`` with blanks that differ from line to line and so move
     when an entry goes. ``list_order``: ``turning`` lists the entries in another order after each change.
     ``list_footer`` is a line behind the list.
+    ``question`` is what ``deletecert`` asks where it asks, with ``{entry}`` in the place of the entry.
+    ``login_question`` is asked before the first prompt, and takes nothing but yes or no; ``ssh_banner`` is sent before
+    the login, with surrogate escapes for bytes that are no UTF-8. ``ade_block``: whether ``show version`` begins with
+    the ADE-OS; ``fixes`` are lines under its fixes, one a line; ``secondary_release`` is the secondary's, if another.
     ``forwarding``: whether the SSH servers forward TCP connections.
     ``name`` is the site's name in its file, and ``kind`` what the file calls itself: a site of kind ``production`` has
     its plans approved by people, as a real one.
@@ -57,6 +61,12 @@ class LabOptions:
     listing: str = "published"
     list_order: str = "stored"
     list_footer: str = ""
+    question: str = "Do you want to delete the certificate of host {entry}? (yes/no): "
+    login_question: str = ""
+    ssh_banner: str = ""
+    ade_block: bool = True
+    fixes: str = ""
+    secondary_release: str = ""
     banner: bool = True
     login_banner: str = ""
     resume_question: bool = False

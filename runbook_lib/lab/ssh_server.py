@@ -99,6 +99,7 @@ class Session:
             length=options.terminal_length,
             deaf=options.pages_always,
             resume=options.resume_question,
+            login_question=options.login_question,
         )
 
     async def run(self) -> None:
@@ -147,6 +148,8 @@ class Session:
         if self._core.faults.happens("silent_command", self._server, command=line):
             await self._process.channel.wait_closed()
             raise ConnectionResetError
+        if late := self._core.faults.happens("late_command", self._server, command=line):
+            await asyncio.sleep(float(late.get("seconds", 30)))
         await asyncio.sleep(self._core.options.command_delay_s)
 
     def _reset_if(self, fault: str, line: str) -> None:
@@ -186,6 +189,9 @@ class _Login(asyncssh.SSHServer):
             self._connections.discard(self._connection)
 
     def begin_auth(self, username: str) -> bool:  # noqa: ARG002 (asyncssh's signature)
+        if self._connection is not None and self._core.options.ssh_banner:
+            banner = self._core.options.ssh_banner.encode("utf-8", "surrogateescape")
+            self._connection.send_auth_banner(banner)  # type: ignore[arg-type]  # any bytes, as servers send them
         return True
 
     def password_auth_supported(self) -> bool:

@@ -65,6 +65,7 @@ def open_runbook(stage: str, site: str = "", incident: str = "", approve: str = 
         tell=Progress() if person else report_progress,
         attended=person,
     )
+    context.devices.tell_with(context.tell)
     kind = STAGES[which]
     changing = [each for each, its_kind in STAGES.items() if issubclass(its_kind, Changing)]
     for name, value, takers in (("approve", approve, changing), ("expect", expect, [Stage.LIST])):

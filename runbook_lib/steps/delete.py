@@ -8,10 +8,19 @@ time: after an interruption the journal knows what was sent, and the store says 
 
 from __future__ import annotations
 
+import asyncio
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 
-from runbook_lib.errors import DeviceError, OutcomeUnknown, PlanStale, RepairFailed, RunbookError
+from runbook_lib.errors import (
+    AnswerNotUnderstood,
+    DeviceError,
+    DeviceSilent,
+    OutcomeUnknown,
+    PlanStale,
+    RepairFailed,
+    RunbookError,
+)
 from runbook_lib.models import Deletion, DeletionResult, Plan, PlanRow, TofuStore, Verdict
 from runbook_lib.parse.names import parse_name
 from runbook_lib.parse.tofu import vanished
@@ -25,6 +34,9 @@ from runbook_lib.steps.history import DELETION_FACTS, recorded_deletions
 from runbook_lib.steps.inventory import take_inventory
 from runbook_lib.steps.plan import essence, plan_of
 from runbook_lib.steps.preflight import require_release
+
+LOOK_EVERY_S = 5.0
+"""How often the store is read for a deletion that may take effect late."""
 
 
 async def delete_stale(context: Context, plan: Plan) -> tuple[DeletionResult, ...]:
@@ -45,10 +57,12 @@ async def delete_stale(context: Context, plan: Plan) -> tuple[DeletionResult, ..
             if (row.server, row.key) in sent:
                 continue
             context.tell(f"{row.server}: {row.command}", number / len(plan.deletions))
-            result = await _delete_one(context, plan, row)
+            result, problem = await _delete_one(context, plan, row)
             kept = (*recorded_deletions(context.record), result)
             context.record.write_facts(context.stage, DELETION_FACTS, kept)
             _stop_on_collateral(result)
+            if isinstance(problem, AnswerNotUnderstood) and result.result is not Deletion.GONE:
+                raise problem  # what it asks, each further deletion would be asked too
         return results_of(context, plan)
 
 
@@ -98,7 +112,7 @@ def _in_words(row: PlanRow) -> str:
     return f"«{row.decision}» ({row.verdict}, {row.confirmed_sha256 or 'no certificate'})"
 
 
-async def _delete_one(context: Context, plan: Plan, row: PlanRow) -> DeletionResult:
+async def _delete_one(context: Context, plan: Plan, row: PlanRow) -> tuple[DeletionResult, RunbookError | None]:
     approval = await permit(context, row, row.key)
     before = await context.devices.prime(row.server).list_tofu()
     _refuse_if_changed(context, plan, before)
@@ -106,13 +120,16 @@ async def _delete_one(context: Context, plan: Plan, row: PlanRow) -> DeletionRes
         context.stage, row.server, row.key, expected=f"{row.command} (approved by {approval.by}: {approval.digest})"
     )
     sent_utc = context.now()
-    said = await _send(context, row, change)
+    said, problem = await _send(context, row, change)
     after = await _read_back(context, row)
+    if isinstance(problem, DeviceSilent):
+        after = await _decided(context, row, after)
+    ours = {key for server, key in sent_places(context, plan) if server == row.server}
     result = DeletionResult(
         server=row.server,
         key=row.key,
         command=row.command,
-        result=_compare(before, after, row.key),
+        result=_compare(before, after, row.key, ours),
         said=said,
         before=tuple(entry.line for entry in before.entries),
         after=tuple(entry.line for entry in after.entries),
@@ -120,7 +137,7 @@ async def _delete_one(context: Context, plan: Plan, row: PlanRow) -> DeletionRes
         read_back_utc=after.read_utc,
     )
     change.result(result.result, expected=Deletion.GONE)
-    return result
+    return result, problem
 
 
 def _refuse_if_changed(context: Context, plan: Plan, store: TofuStore) -> None:
@@ -153,17 +170,18 @@ def _missing(these: list[tuple[str, str]], those: list[tuple[str, str]]) -> Iter
             left[meaning] -= 1
 
 
-async def _send(context: Context, row: PlanRow, change: Change) -> str:
+async def _send(context: Context, row: PlanRow, change: Change) -> tuple[str, RunbookError | None]:
     """Send the command once and return what it said; an answer that was lost is said, and never asked for again."""
+    problem: RunbookError | None = None
     try:
         said = (await context.devices.prime(row.server).delete_tofu(row.key)).text
     except RunbookError as error:
         if not getattr(error, "sent", False):
             change.result(Deletion.NOT_SENT, expected=Deletion.GONE)
             raise
-        said = f"no usable answer: {error.what}"
+        said, problem = f"no usable answer: {error.what}", error
     change.sent()
-    return said
+    return said, problem
 
 
 async def _read_back(context: Context, row: PlanRow) -> TofuStore:
@@ -178,9 +196,27 @@ async def _read_back(context: Context, row: PlanRow) -> TofuStore:
         ) from error
 
 
-def _compare(before: TofuStore, after: TofuStore, key: str) -> Deletion:
-    """What the store says. Entries that appeared are the monitors' doing; one that went or changed is not."""
-    others = [entry.line for entry in before.entries if entry.key != key]
+async def _decided(context: Context, row: PlanRow, store: TofuStore) -> TofuStore:
+    """Wait until a deletion that outlived its deadline took effect, for as long again, before the next one is sent.
+
+    The server may still be at it, although nobody listens any more.
+    """
+    clock = asyncio.get_running_loop().time
+    patience_s = context.site.deadlines.command_s
+    end = clock() + patience_s
+    while row.key in [entry.key for entry in store.entries] and clock() < end:
+        context.tell(f"{row.server}: looking whether the deletion of {row.key} takes effect late")
+        await asyncio.sleep(min(LOOK_EVERY_S, patience_s / 10))
+        store = await _read_back(context, row)
+    return store
+
+
+def _compare(before: TofuStore, after: TofuStore, key: str, ours: Collection[str] = ()) -> Deletion:
+    """What the store says. Entries that appeared are the monitors' doing; one that went or changed is not.
+
+    ``ours`` are entries whose deletion was sent before: one that goes now is a late effect of that.
+    """
+    others = [entry.line for entry in before.entries if entry.key != key and entry.key not in ours]
     if vanished(others, [entry.line for entry in after.entries]):
         return Deletion.COLLATERAL
     still = any(entry.key == key for entry in after.entries)

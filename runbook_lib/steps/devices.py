@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 
 from runbook_lib.console import Console
 from runbook_lib.errors import DeviceError, LoginRefused
@@ -41,6 +42,11 @@ class Devices:
     def prime(self, key: str) -> PrimeServer:
         """Return ``primary`` or ``secondary``; nothing is contacted before its first verb."""
         return self._primes[key]
+
+    def tell_with(self, tell: Callable[[str], None]) -> None:
+        """Say with ``tell`` what is waited for while a command takes long."""
+        for prime in self._primes.values():
+            prime.tell = tell
 
     async def look(self, target: Target) -> tuple[Presented, ...]:
         """Return what a host presents from every vantage: here, itself, and each server that pins it.
