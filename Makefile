@@ -7,9 +7,9 @@ export PYTHONDONTWRITEBYTECODE =
 PYTHONS = $(PYTHON) python3.13 python3.12 python3.11 python3
 BIN = .venv/bin
 UV = uv
-# Most tests wait for servers and browsers: six at a time keep two cores busy. The integration tests, which take
-# longest, come first because no file is moved up for its number of tests.
-PYTEST = $(BIN)/pytest -n 6 --dist loadfile --no-loadscope-reorder
+# Most tests wait for servers and browsers: eight at a time keep two cores busy. The files that take longest come
+# first (tests/longest.py) because no file is moved up for its number of tests.
+PYTEST = $(BIN)/pytest -n 8 --dist loadfile --no-loadscope-reorder
 # These compute more than they wait.
 UNIT = $(BIN)/pytest -n logical tests/unit
 # The copies in tests/reference are the notebooks with outputs; nbval compares nothing where there are none.
@@ -39,7 +39,7 @@ lab: setup ## Open JupyterLab on 00_start_here with the lab running
 	$(BIN)/runbook lab jupyter
 
 test: setup ## Everything that CI runs; a part that fails keeps no other from running
-	@$(BIN)/python tools/every_part.py $(MAKE) lint types pytest nbval
+	@$(BIN)/python tools/every_part.py $(MAKE) lint types+nbval pytest
 
 test-long: setup ## The tests as `make test` runs them, and what takes hours: every place to die, long stories, 5,000 sites
 	RUNBOOK_TEST_LONG=1 $(PYTEST) -o timeout=14400 tests

@@ -1,7 +1,8 @@
 """Run every target of make that is named, also after one that failed, and say at the end how each ended.
 
-``python tools/every_part.py make lint types``. The exit code is 0 where all passed, and that of the first that did
-not. Beside each target stands the last line in which pytest told what became of the tests.
+``python tools/every_part.py make lint types+nbval pytest``. Targets joined by ``+`` run at the same time; what they say
+is shown one after the other. The exit code is 0 where all passed, and that of the first that did not. Beside each
+target stands the last line in which pytest told what became of the tests.
 """
 
 from __future__ import annotations
@@ -10,30 +11,58 @@ import os
 import re
 import subprocess
 import sys
+import tempfile
 from collections.abc import Sequence
+from contextlib import ExitStack
+from typing import IO
 
 CLOSING = re.compile(r"=+ (.* in [\d.]+s(?: \([\d:]+\))?) =+")
 COLOURS = re.compile(r"\x1b\[[\d;]*m")
 
 
-def run(command: Sequence[str]) -> tuple[int, str]:
-    """Run a command whose output is passed on as it comes; return its exit code and pytest's closing line, or ""."""
+def run(make: str, targets: Sequence[str]) -> dict[str, tuple[int, str]]:
+    """Run targets at the same time; return the exit code of each and pytest's closing line, or "".
+
+    What the first one says is passed on as it comes, what the others say once the ones before have ended.
+    """
     # Only pytest is told that a person reads: what the tests start must not colour what it prints.
     environment = os.environ | ({"PY_COLORS": "1"} if sys.stdout.isatty() else {})
+    command = [make, "--no-print-directory"]
+    with ExitStack() as stack:
+        first = stack.enter_context(
+            subprocess.Popen([*command, targets[0]], stdout=subprocess.PIPE, env=environment),
+        )
+        others = [(target, stack.enter_context(tempfile.TemporaryFile())) for target in targets[1:]]
+        processes = [
+            stack.enter_context(subprocess.Popen([*command, target], stdout=said, env=environment))
+            for target, said in others
+        ]
+        assert first.stdout
+        closing = pass_on(first.stdout)
+        ends = {targets[0]: (first.wait(), closing)}
+        for (target, said), process in zip(others, processes, strict=True):
+            code = process.wait()
+            said.seek(0)
+            ends[target] = (code, pass_on(said))
+    return ends
+
+
+def pass_on(lines: IO[bytes]) -> str:
+    """Show lines as they come; return pytest's closing line among them, or ""."""
     closing = ""
-    with subprocess.Popen([*command], stdout=subprocess.PIPE, env=environment) as process:
-        assert process.stdout
-        for line in iter(process.stdout.readline, b""):
-            sys.stdout.buffer.write(line)
-            sys.stdout.buffer.flush()
-            if told := CLOSING.fullmatch(COLOURS.sub("", line.decode(errors="replace")).strip()):
-                closing = told[1]
-    return process.returncode, closing
+    for line in iter(lines.readline, b""):
+        sys.stdout.buffer.write(line)
+        sys.stdout.buffer.flush()
+        if told := CLOSING.fullmatch(COLOURS.sub("", line.decode(errors="replace")).strip()):
+            closing = told[1]
+    return closing
 
 
-def main(make: str, targets: Sequence[str]) -> int:
-    """Run the targets one after another, print how each ended, and return the first exit code that is not 0."""
-    ends = {target: run([make, "--no-print-directory", target]) for target in targets}
+def main(make: str, parts: Sequence[str]) -> int:
+    """Run the parts one after another, print how each target ended, and return the first exit code that is not 0."""
+    ends: dict[str, tuple[int, str]] = {}
+    for part in parts:
+        ends |= run(make, part.split("+"))
     print()
     for target, (code, closing) in ends.items():
         how = "passed" if code == 0 else f"FAILED, exit code {code}"

@@ -17,7 +17,7 @@ from runbook_lib.record import Record, find_open
 StartLab = Callable[..., Lab]
 
 DELETE = "ncs certvalidation tofu-certs deletecert host "
-QUICK = {"monitor_interval_s": 0.2, "registration_s": 0.5}
+QUICK = {"monitor_interval_s": 0.2, "registration_s": 0.5, "keys": "ec"}
 
 
 def run_stage(stage: Stage, site: Path, incident: str = "", **parameters: str) -> Any:

@@ -38,7 +38,7 @@ def assert_trust_is_right(lab: Lab) -> None:
 
 
 KINDS: dict[str, dict[str, Any]] = {
-    "as published": {},
+    "as published": {"keys": "rsa"},
     "one address, a question, other spellings": {
         "addresses": "single",
         "deletecert": "question",

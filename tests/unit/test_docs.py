@@ -13,6 +13,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
 from enum import StrEnum
+from functools import cache
 from pathlib import Path
 from typing import Any, get_args
 from urllib.parse import unquote
@@ -271,9 +272,10 @@ def test_every_error_is_explained() -> None:
         assert first_words(table) == wanted, heading[1]
 
 
-def code() -> Iterator[ast.AST]:
-    for path in (*(ROOT / "runbook_lib").rglob("*.py"), *(ROOT / "tools").glob("*.py")):
-        yield from ast.walk(ast.parse(text_of(path)))
+@cache
+def code() -> tuple[ast.AST, ...]:
+    paths = (*(ROOT / "runbook_lib").rglob("*.py"), *(ROOT / "tools").glob("*.py"))
+    return tuple(node for path in paths for node in ast.walk(ast.parse(text_of(path))))
 
 
 def is_text(node: ast.AST) -> bool:
@@ -572,11 +574,13 @@ def promises() -> list[str]:
     return [" ".join(item.split()) for item in re.split(r"\n\d+\. ", numbered)]
 
 
-def docstrings_of_tests() -> list[str]:
+@cache
+def docstrings_of_tests() -> tuple[str, ...]:
     """The docstring of every test function, each on one line."""
     trees = (ast.parse(path.read_text(encoding="utf-8")) for path in (ROOT / "tests").rglob("test_*.py"))
     functions = (node for tree in trees for node in ast.walk(tree) if isinstance(node, ast.FunctionDef))
-    return [" ".join((ast.get_docstring(node) or "").split()) for node in functions if node.name.startswith("test_")]
+    found = (ast.get_docstring(node) or "" for node in functions if node.name.startswith("test_"))
+    return tuple(" ".join(docstring.split()) for docstring in found)
 
 
 @pytest.mark.parametrize("promise", promises())

@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -19,6 +19,7 @@ from cryptography.hazmat.primitives.serialization import (
     PublicFormat,
     pkcs12,
 )
+from incident_kit import Incident
 from pydantic import ValidationError
 from site_kit import site_with
 
@@ -26,9 +27,8 @@ from runbook_lib.certificates import Knowledge, combine, read_expectation, sha25
 from runbook_lib.certificates.facts import key_sha256
 from runbook_lib.cli.running import run_command
 from runbook_lib.errors import ExpectationInvalid
-from runbook_lib.models import Stage
 from runbook_lib.params import CaBundle, Expectation, Site, canonical_sha256
-from runbook_lib.record import Record
+from runbook_lib.steps.context import Context
 from runbook_lib.steps.expecting import check_given, gather_knowledge, knowledge_of, parse_given
 
 CSR = request()
@@ -430,16 +430,16 @@ def test_given_files_are_read_before_anything_is_contacted(tmp_path: Path) -> No
 
 
 @pytest.fixture
-def context(tmp_path: Path) -> Any:
-    """What the functions use of a stage's context: the site, the stage and a record; there is no device to ask."""
-    return SimpleNamespace(site=site_with(), record=Record.create(tmp_path / "records", "lab"), stage=Stage.LIST)
+def context(tmp_path: Path) -> Context:
+    """A stage's context, with a record and no device to ask."""
+    return Incident(tmp_path, listed=False).context
 
 
-def with_site(context: Any, site: Site) -> Any:
-    return SimpleNamespace(**(vars(context) | {"site": site}))
+def with_site(context: Context, site: Site) -> Context:
+    return replace(context, site=site)
 
 
-def test_what_was_known_is_there_for_the_stages_that_look_again(context: Any, put: Any) -> None:
+def test_what_was_known_is_there_for_the_stages_that_look_again(context: Context, put: Any) -> None:
     """What stage 20 read comes back from the record, CA certificates and all, after the file is gone."""
     path = put(ROOT.pem)
     given = {"ise": Expectation(ca=CaBundle(bundle=path, names=("ise",))), "secondary": Expectation(sha256=DIGITS)}
@@ -451,7 +451,7 @@ def test_what_was_known_is_there_for_the_stages_that_look_again(context: Any, pu
     assert knowledge_of(context, "primary").empty
 
 
-def test_resumed_incident_still_knows_what_was_given(context: Any) -> None:
+def test_resumed_incident_still_knows_what_was_given(context: Context) -> None:
     """What was given once holds when stage 20 runs again without it; given anew for a host, it takes its place."""
     gather_knowledge(context, {"ise": Expectation(sha256=DIGITS), "secondary": Expectation(sha256=DIGITS)})
     gather_knowledge(context, {})
@@ -461,14 +461,14 @@ def test_resumed_incident_still_knows_what_was_given(context: Any) -> None:
     assert knowledge_of(context, "secondary").sha256 == (DIGITS,)
 
 
-def test_given_expectation_does_not_take_the_place_of_the_sites(context: Any) -> None:
+def test_given_expectation_does_not_take_the_place_of_the_sites(context: Context) -> None:
     """The site's file and the parameter have to hold both: two fingerprints that differ let nothing be confirmed."""
     site = site_with(secondary_expect={"sha256": "e" * 64})
     known = gather_knowledge(with_site(context, site), {"secondary": Expectation(sha256=DIGITS)})
     assert known["secondary"].sha256 == ("e" * 64, DIGITS)
 
 
-def test_bad_expectation_leaves_nothing_in_the_record(context: Any, put: Any) -> None:
+def test_bad_expectation_leaves_nothing_in_the_record(context: Context, put: Any) -> None:
     """A file with a private key is refused before anything is written; no byte of it is in the record."""
     secret = PRIVATE_KEYS["SEC1 PEM"]
     before = {path: path.read_bytes() for path in context.record.folder.rglob("*") if path.is_file()}

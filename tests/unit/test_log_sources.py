@@ -282,10 +282,10 @@ def test_damage_in_a_stream_loses_nothing_before_it(tmp_path: Path, at: int) -> 
 
 def test_without_the_wheel_the_same_is_inflated(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Where the quicker library is missing, gzip files are read all the same, and past damage as far."""
-    text = b"".join(b"%d %s" % (n, EVENT) for n in range(3000))
+    text = b"".join(b"%d %s" % (n, EVENT) for n in range(600))
     packed = bytearray(gzip.compress(text, 1) + gzip.compress(text))
     (tmp_path / "whole.gz").write_bytes(packed)
-    packed[9000] ^= 0x55
+    packed[2000] ^= 0x55
     (tmp_path / "wrong.gz").write_bytes(packed)
     zipped = bytearray(zip_of({"a.log": text}))
     (tmp_path / "whole.zip").write_bytes(zipped)

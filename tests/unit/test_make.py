@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import pytest
+from longest import LONGEST
 
 from runbook_lib.places import project_root
 
@@ -59,8 +60,8 @@ def test_help_shows_every_target() -> None:
                 "ruff check .",
                 "ruff format --check .",
                 "mypy",
-                "pytest .* tests$",
                 "pytest .*--nbval .* tests/reference",
+                "pytest .* tests$",
             ),
         ),
         ("check", ("ruff check .", "ruff format --check .", "mypy", "pytest .* tests/unit$")),
@@ -82,22 +83,26 @@ def test_what_make_starts_keeps_its_byte_code(tmp_path: Path, monkeypatch: pytes
     assert make("-f", str(tmp_path / "Makefile"), "probe").stdout == "False\n"
 
 
+def test_files_that_are_begun_first_exist() -> None:
+    """No file is renamed or split without a thought to the order."""
+    assert set(LONGEST) <= {path.stem for path in (ROOT / "tests").rglob("test_*.py")}
+
+
 # -- every part -------------------------------------------------------------------------------------
 
 
-Parts = Callable[[Mapping[str, str]], subprocess.CompletedProcess[str]]
+Parts = Callable[..., subprocess.CompletedProcess[str]]
+"""``every_part(lines, *parts)``: the parts, or each target by itself, of a make that knows targets by shell lines."""
 
 
 @pytest.fixture
 def every_part(tmp_path: Path) -> Parts:
-    """Run targets of a make that knows them by shell lines."""
-
-    def run(lines: Mapping[str, str]) -> subprocess.CompletedProcess[str]:
+    def run(lines: Mapping[str, str], *parts: str) -> subprocess.CompletedProcess[str]:
         program = tmp_path / "make"
         cases = "".join(f"{target}) {line};;\n" for target, line in lines.items())
         program.write_text(f"#!/bin/sh\ncase $2 in\n{cases}esac\n", encoding="utf-8")
         program.chmod(0o755)
-        return said(sys.executable, ROOT / "tools" / "every_part.py", program, *lines)
+        return said(sys.executable, ROOT / "tools" / "every_part.py", program, *(parts or lines))
 
     return run
 
@@ -112,6 +117,18 @@ def test_a_part_that_fails_keeps_no_other_from_running(every_part: Parts) -> Non
         "make pytest: FAILED, exit code 1 (5 failed, 4883 passed in 1620.20s (0:27:00))",
         "make nbval: passed (4883 passed in 660.20s (0:11:00))",
     ]
+
+
+def test_parts_that_run_at_the_same_time_are_shown_one_after_the_other(every_part: Parts, tmp_path: Path) -> None:
+    """The second has begun before the first ends, what it says is shown whole behind the first, and both count."""
+    met = tmp_path / "met"
+    waits = f"echo first; while [ ! -e {met} ]; do sleep 0.05; done; echo still first"
+    loud = f"touch {met}; yes second | head -n 50000; exit 3"
+    told = every_part({"types": waits, "nbval": loud, "pytest": "echo third"}, "types+nbval", "pytest")
+    assert told.returncode == 3
+    lines = told.stdout.splitlines()
+    assert lines[:50_003] == ["first", "still first", *["second"] * 50_000, "third"]
+    assert lines[-2] == "make nbval: FAILED, exit code 3"
 
 
 @pytest.mark.parametrize(("pytest_ends", "nbval_ends", "code"), [(0, 0, 0), (1, 0, 1), (0, 3, 3), (1, 3, 1)])
