@@ -576,7 +576,7 @@ class PastIncident:
     that closed it after something was changed; None where nothing was repaired. ``changes``: how many were sent.
     ``approved_by`` are the names on approvals, each once. ``signed_by``: the id of the key that the newest seal
     claims; not checked here. ``not_after_utc``: when the first of the certificates that were seen in it expires; None
-    where none was seen.
+    where none was seen. ``after_seal``: how many lines came after the newest seal, which nobody has signed.
     """
 
     incident: str
@@ -590,6 +590,7 @@ class PastIncident:
     changes: int = 0
     signed_by: str = ""
     not_after_utc: datetime | None = None
+    after_seal: int = 0
     problem: str = ""
 
     @property

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from runbook_lib import places
 from runbook_lib.cli.sealing import record_folder
 from runbook_lib.cli.terminal import out
 from runbook_lib.errors import RecordDamaged, RunbookError, printable
 from runbook_lib.record import Record
+from runbook_lib.record.trusted import trusted_in
 from runbook_lib.report import PostMortem, Written, post_mortem, write_beside, write_into
 from runbook_lib.report.writing import FORMS
 
@@ -19,7 +21,7 @@ def report_command(record: str, *, forms: tuple[str, ...] = (), folder: str = ""
     ``<incident>-report`` where the command was called. ``forms`` empty: all.
     """
     source = record_folder(record)
-    found = post_mortem(source)
+    found = post_mortem(source, trusted_in(places.key_dir()))
     inside = None if folder else _unsealed(source, found)
     if inside is not None:
         written = write_into(inside, found, forms=forms or FORMS)

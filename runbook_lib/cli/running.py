@@ -12,6 +12,7 @@ from runbook_lib.errors import ParameterRefused
 from runbook_lib.models import Stage
 from runbook_lib.params import Site
 from runbook_lib.record import Record, find_open
+from runbook_lib.record.seal import note_after_seal
 from runbook_lib.runner import RunReport, StageReport, run_stages
 from runbook_lib.secrets import REDACTOR
 from runbook_lib.session import open_incident, open_site
@@ -41,6 +42,8 @@ def run_and_tell(
 ) -> tuple[RunReport, float]:
     """Run the stages and tell of each while it goes on; return the report and the seconds that it took."""
     out(f"site {site.name} · incident {record.incident}")
+    for line in note_after_seal(record):
+        out(line)
     started = time.monotonic()
     try:
         with Progress(record).following() as progress:

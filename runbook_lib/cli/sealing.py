@@ -13,6 +13,9 @@ from runbook_lib.record.trusted import trusted_in
 from runbook_lib.record.verification import Verification
 from runbook_lib.record.verify import NOT_PROVEN, verify_record
 
+AFTER_SEAL = 7
+"""The exit code for a record that is sound up to its seal and went on after it."""
+
 
 def key_new_command() -> None:
     """Make the key; raises ParameterRefused where there is one."""
@@ -32,12 +35,19 @@ def key_show_command() -> None:
 
 
 def verify_command(record: str, *, key: str = "", tsa: str = "") -> int:
-    """Check a record, or an archive of one, and tell what was found; return 0 or 5."""
+    """Check a record, or an archive of one, and tell what was found; return 0, 5 or 7."""
     trusted = trusted_in(places.key_dir(), key=key, authority=tsa)
     path = record_place(record)
     found = verify_archive(path, trusted) if path.is_file() else verify_record(path, trusted.keys, trusted.certificates)
     tell(found)
-    return RecordDamaged.exit_code if found.problems else 0
+    return exit_code(found)
+
+
+def exit_code(found: Verification) -> int:
+    """Return what checking a record ends with: 0, 5 where it does not verify, 7 where lines came after its seal."""
+    if found.problems:
+        return RecordDamaged.exit_code
+    return AFTER_SEAL if found.later else 0
 
 
 def tell(found: Verification) -> None:
@@ -51,6 +61,7 @@ def report(found: Verification) -> list[str]:
     seal = f"{found.seal}/ covers {found.covered_lines} lines of the journal" if found.seal else "none"
     signed = f"good, by key {found.key.id} ({found.key.source})" if found.key else "none that was verified"
     return [
+        f"incident:  {found.incident or 'not known'}: {found.state}",
         f"record:    {found.folder} ({found.files} files, {found.lines} lines in the journal)",
         f"seal:      {seal}",
         f"signature: {signed}",
@@ -77,6 +88,8 @@ def _conclusion(found: Verification) -> str:
     if found.problems:
         count = "one problem" if len(found.problems) == 1 else f"{len(found.problems)} problems"
         return f"This record does NOT verify: {count}. Keep the folder as it is."
+    if found.later:
+        return "This record verifies up to its newest seal. What came after it is nobody's word yet: look at each line."
     if found.key:
         return "This record verifies: every file is what was signed."
     return "Nothing in this record contradicts itself. Nobody has signed it, so anybody may have written it."

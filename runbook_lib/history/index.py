@@ -18,7 +18,7 @@ from runbook_lib.history.reading import Entry, as_json, from_json
 from runbook_lib.models import PastIncident
 from runbook_lib.record.files import FILE_MODE, make_folder
 
-VERSION = 2
+VERSION = 3
 PLACE = Path(".index") / "history.sqlite"
 WAIT_S = 2.0
 _SCHEMA = f"""

@@ -13,7 +13,7 @@ from runbook_lib.errors import RecordError, RunbookError
 from runbook_lib.models import Inventory, Outcome, PastIncident, Stage
 from runbook_lib.record import Kind, Line, Record
 from runbook_lib.record.manifest import JOURNAL
-from runbook_lib.record.stages import FINAL, outcome
+from runbook_lib.record.stages import FINAL, after_seal, outcome
 
 LONGEST = 200_000
 """Characters of one record that are searched: the journal's first, then what devices and logs said."""
@@ -77,6 +77,7 @@ def _incident(incident: str, opening: dict[str, str], lines: Sequence[Line]) -> 
         approved_by=tuple(dict.fromkeys(line.seen for line in lines if line.kind is Kind.APPROVED)),
         changes=changes,
         signed_by=sealed[-1] if sealed else "",
+        after_seal=len(after_seal(lines)),
     )
 
 

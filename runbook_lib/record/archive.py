@@ -83,7 +83,8 @@ def verify_archive(path: Path, trusted: Trusted) -> Verification:
     try:
         with zipfile.ZipFile(path) as archive:
             members = _members(path, archive)
-            found = Verification(folder=path)
+            folder = archive.infolist()[0].filename.partition("/")[0]
+            found = Verification(folder=path, names=(folder, path.stem))
             return verify_files(found, members, members.pop(JOURNAL, None), trusted)
     except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError) as error:
         raise _no_archive(path, str(error)) from error

@@ -9,7 +9,6 @@ kept passes the redaction gate.
 
 from __future__ import annotations
 
-import json
 import re
 import secrets
 from contextlib import suppress
@@ -26,7 +25,7 @@ from runbook_lib.record import stages
 from runbook_lib.record.approvals import note_seen
 from runbook_lib.record.facts import plain_json_value, to_json_value
 from runbook_lib.record.files import make_folder
-from runbook_lib.record.lines import Artifact, Kind
+from runbook_lib.record.lines import Artifact, Kind, parse_opening
 from runbook_lib.record.process import ProcessName, operator
 from runbook_lib.record.redaction import gate_json
 from runbook_lib.record.vault import Vault, damaged, slug
@@ -90,8 +89,10 @@ class Record(Vault):
         lines = self.journal.read().lines
         if not lines or lines[0].kind is not Kind.INCIDENT_OPENED or lines[0].artifact is None:
             raise damaged(self.journal.path, "it does not begin with the opening of an incident")
-        opening = json.loads(self.read_bytes(lines[0].artifact))
-        return {key: str(opening.get(key, "")) for key in ("incident", "site", "opened_utc", "by", "what", "given")}
+        try:
+            return parse_opening(self.read_bytes(lines[0].artifact))
+        except ValueError as error:
+            raise damaged(self.folder / lines[0].artifact.path, str(error)) from None
 
     # -- facts that one stage leaves to the next --------------------------------------------------
 

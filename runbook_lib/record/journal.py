@@ -24,6 +24,7 @@ from runbook_lib.record.files import FILE_MODE, make_folder, share, sync_folder,
 from runbook_lib.record.lines import (
     FIRST_PREV,
     TEXTS,
+    UTC_FORM,
     Artifact,
     JournalText,
     Kind,
@@ -113,10 +114,11 @@ class Journal:
         last = self._last(file)
         body = fields | {
             "n": last.n + 1 if last else 1,
-            "utc": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ"),
+            "utc": datetime.now(UTC).strftime(UTC_FORM),
             "prev": last.hash if last else FIRST_PREV,
         }
         whole = canonical_json(body | {"hash": sha256_hex(canonical_json(body))})
+        line = parse_line(whole)  # nothing is written that could not be read
         size = os.fstat(file).st_size
         try:
             write_all(file, whole + b"\n")
@@ -127,7 +129,7 @@ class Journal:
                 os.ftruncate(file, size)
                 os.fsync(file)
             raise
-        return parse_line(whole)
+        return line
 
     def _mend(self, file: int) -> None:
         """Cut off a last line that was not written to its end; what there was of it is kept and noted."""

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import json
+import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
+from typing import Any
 
 from runbook_lib.canonical import canonical_json, sha256_hex
 from runbook_lib.errors import RecordDamaged
+from runbook_lib.models import Outcome, StageState
 
 FIRST_PREV = "0" * 64
 _KEYS = {"n", "utc", "stage", "server", "kind", "expected", "seen", "artifact", "text", "prev", "hash"}
@@ -35,6 +39,17 @@ class Kind(StrEnum):
     NOTED = "noted"  # anything else that a reader should know
     SEALED = "sealed"  # the artifact is a seal's manifest or envelope; ``expected``: the head of what it covers
     TORN = "torn"  # the line that should stand here was cut short; the artifact is what there was of it
+
+
+SAYS: Mapping[Kind, frozenset[str]] = {
+    Kind.STAGE_ENDED: frozenset(StageState) - {StageState.PENDING, StageState.RUNNING},
+    Kind.OUTCOME: frozenset(Outcome),
+}
+"""What ``seen`` may be, where only certain words mean anything."""
+OPENING_KEYS = ("incident", "site", "opened_utc", "by", "what", "given")
+UTC_FORM = "%Y-%m-%dT%H:%M:%S.%fZ"
+_SHA256 = re.compile(r"[0-9a-f]{64}")
+_PART = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.@+-]{0,120}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -118,18 +133,64 @@ def parse_line(raw: bytes) -> Line:
     if not isinstance(value, dict) or value.keys() != _KEYS:
         raise ValueError("it has not the keys of a journal line")
     body = {key: item for key, item in value.items() if key != "hash"}
-    if sha256_hex(canonical_json(body)) != value["hash"] or canonical_json(value) != raw:
-        raise ValueError("its hash is not that of its content")
-    artifact = value["artifact"]
     try:
-        fields = value | {
-            "utc": datetime.strptime(value["utc"], "%Y-%m-%dT%H:%M:%S.%fZ").replace(tzinfo=UTC),
-            "kind": Kind(value["kind"]),
-            "artifact": Artifact(**artifact) if artifact is not None else None,
-        }
-    except (TypeError, ValueError):
-        raise ValueError("a field of it is not what a journal line holds") from None
-    return Line(**fields)
+        same = sha256_hex(canonical_json(body)) == value["hash"] and canonical_json(value) == raw
+    except (ValueError, RecursionError):
+        same = False
+    if not same:
+        raise ValueError("its hash is not that of its content")
+    return _line(value)
+
+
+def _line(value: dict[str, Any]) -> Line:
+    """The one place where a line's fields become values: whoever reads a record relies on their types and words."""
+    for name in (*TEXTS, "utc", "kind", "prev", "hash"):
+        if not isinstance(value[name], str):
+            raise ValueError(f"its {name} is no text")
+    if type(value["n"]) is not int:
+        raise ValueError("its n is no whole number")
+    try:
+        kind = Kind(value["kind"])
+        utc = datetime.strptime(value["utc"], "%Y-%m-%dT%H:%M:%S.%fZ").replace(tzinfo=UTC)
+    except ValueError:
+        raise ValueError("its kind or its utc is none that a journal line holds") from None
+    if utc.strftime(UTC_FORM) != value["utc"]:
+        raise ValueError("its utc is not spelled as it is written")
+    if kind in SAYS and value["seen"] not in SAYS[kind]:
+        raise ValueError(f"its seen is none that a line of the kind {kind} holds")
+    return Line(**value | {"kind": kind, "utc": utc, "artifact": _artifact(value["artifact"])})
+
+
+def _artifact(value: object) -> Artifact | None:
+    if value is None:
+        return None
+    if not isinstance(value, dict) or value.keys() != {"path", "sha256"}:
+        raise ValueError("its artifact is no file")
+    path, sha256 = value["path"], value["sha256"]
+    if not isinstance(path, str) or not is_inside(path):
+        raise ValueError("its artifact's path leads to no file of a record")
+    if not isinstance(sha256, str) or not _SHA256.fullmatch(sha256):
+        raise ValueError("its artifact's sha256 is none")
+    return Artifact(path=path, sha256=sha256)
+
+
+def is_inside(path: str) -> bool:
+    """Whether a path stays inside the record's folder, in names that every file system takes."""
+    return path != "journal.jsonl" and all(_PART.fullmatch(part) for part in path.split("/"))
+
+
+def parse_opening(data: bytes) -> dict[str, str]:
+    """Read what an incident was opened with, empty texts for what is not said; ``ValueError`` if it is no opening."""
+    try:
+        value = json.loads(data)
+    except (ValueError, RecursionError):
+        raise ValueError("it is not JSON") from None
+    if not isinstance(value, dict) or not all(isinstance(value.get(key, ""), str) for key in OPENING_KEYS):
+        raise ValueError("it is not the opening of an incident")
+    said = {key: value.get(key, "") for key in OPENING_KEYS}
+    if not said["incident"] or datetime.fromisoformat(said["opened_utc"]).tzinfo is None:
+        raise ValueError("it names no incident, or no time in a zone")
+    return said
 
 
 def holds_object(torn: bytes) -> bool:

@@ -32,6 +32,7 @@ from runbook_lib.record.manifest import Manifest, entries, journal_part, list_fi
 from runbook_lib.record.predicate import predicate
 from runbook_lib.record.redaction import gate_text
 from runbook_lib.record.scan import Finding, scan, scan_files
+from runbook_lib.record.stages import after_seal, named_in_words
 from runbook_lib.record.timestamp import Authority, NoStamp, request_stamp
 
 SEAL_FOLDER = re.compile(r"seal(?:-([2-9]|[1-9][0-9]+))?")
@@ -73,6 +74,16 @@ class Seal:
 def keep_site(record: Record, site: Mapping[str, Any]) -> Artifact:
     """Keep the site's file without secrets, as it is now."""
     return record.keep_json(SITE_FILE, to_json_value(dict(site)), text="the site's file, secrets as references")
+
+
+def note_after_seal(record: Record) -> tuple[str, ...]:
+    """Name what stands after the newest seal, in the journal and in sentences: a run that goes on will seal it."""
+    later = after_seal(record.journal.read().lines)
+    if not later:
+        return ()
+    named = "; ".join(named_in_words(line) for line in later)
+    record.journal.append(Kind.NOTED, seen=named, text=f"a run goes on after {len(later)} lines that no seal covers")
+    return (f"after the newest seal, signed by nobody: {named}",)
 
 
 def seal_record(record: Record, site: Mapping[str, Any], *, key_folder: Path | None = None) -> Seal:

@@ -94,6 +94,32 @@ def earlier_ends(lines: Iterable[Line]) -> dict[str, tuple[StageState, ...]]:
     return {stage: found[:-1] for stage, found in states.items() if len(found) > 1}
 
 
+def after_seal(lines: Iterable[Line]) -> tuple[Line, ...]:
+    """The lines that came after the newest seal, by the journal's own word, without the seal's own.
+
+    No signature is on them. None where the record was never sealed.
+    """
+    lines = tuple(lines)
+    seals = [line for line in lines if line.kind is Kind.SEALED and line.artifact and line.text.startswith("manifest")]
+    if not seals:
+        return ()
+    covered = next((line.n for line in lines if line.hash == seals[-1].expected), 0)
+    return tuple(line for line in lines[covered:] if not is_of_seal(seals[-1], line))
+
+
+def is_of_seal(seal: Line, line: Line) -> bool:
+    """Whether a line is of the seal that another names; one without a file says why it has no time stamp."""
+    folder = seal.artifact.path.partition("/")[0] if seal.artifact else ""
+    own = line.artifact is None or line.artifact.path.startswith(f"{folder}/")
+    return line.kind is Kind.SEALED and line.expected == seal.expected and own
+
+
+def named_in_words(line: Line) -> str:
+    """One line in a few words, for those who have to know that nobody signed it."""
+    said = f", in the name of {line.seen}" if line.kind is Kind.APPROVED else ""
+    return f"line {line.n}: {line.kind}{said}"
+
+
 def outcome(lines: Iterable[Line]) -> Outcome | None:
     """The newest outcome, or None."""
     said = [line.seen for line in lines if line.kind is Kind.OUTCOME]

@@ -15,11 +15,10 @@ from runbook_lib.models import Answer
 from runbook_lib.record.facts import from_json_bytes, to_json_bytes, to_json_value
 from runbook_lib.record.files import write_new, writing
 from runbook_lib.record.journal import Journal
-from runbook_lib.record.lines import Artifact, Kind
+from runbook_lib.record.lines import Artifact, Kind, is_inside
 from runbook_lib.record.redaction import gate_bytes, gate_text
 
 T = TypeVar("T")
-_PART = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.@+-]{0,120}")
 
 
 class Vault:
@@ -133,8 +132,7 @@ def _short(command: str) -> str:
 
 def checked(path: str) -> str:
     """A path that stays inside the record's folder, in names that every file system takes."""
-    parts = path.split("/")
-    if path == "journal.jsonl" or not all(_PART.fullmatch(part) for part in parts):
+    if not is_inside(path):
         raise ParameterRefused("not a path inside a record", found=path)
     return path
 

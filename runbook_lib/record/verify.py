@@ -5,6 +5,7 @@ It reads the folder as it lies there, wherever it was copied to, and needs no si
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -13,16 +14,21 @@ from cryptography.x509 import Certificate
 from runbook_lib import places
 from runbook_lib.canonical import sha256_hex
 from runbook_lib.errors import ParameterRefused
+from runbook_lib.record.bundle import INCIDENT
 from runbook_lib.record.keys import VerifyingKey
-from runbook_lib.record.lines import JournalText, Kind, Line, parse_whole_lines
+from runbook_lib.record.lines import JournalText, Kind, Line, parse_opening, parse_whole_lines
 from runbook_lib.record.manifest import JOURNAL, FileEntry, Manifest, Readable, list_files, parse_manifest
 from runbook_lib.record.seal import ENVELOPE, MANIFEST, SEAL_FOLDER, STAMP
+from runbook_lib.record.stages import named_in_words
 from runbook_lib.record.stamped import check_time
 from runbook_lib.record.statement import check_statement
 from runbook_lib.record.templates import drifts
 from runbook_lib.record.trusted import Trusted
 from runbook_lib.record.verification import Verification
 
+CALLED = re.compile(rf"(?:fleet-)?{INCIDENT.pattern}")
+"""How the folders and archives of records are called."""
+_MOST_NAMED = 20
 NOT_PROVEN = (
     "when it was written: the times are those of the machine that ran it; a time stamp proves the seal's alone",
     "that it is true: whoever holds the key can make up a record and sign it",
@@ -41,7 +47,7 @@ def verify_record(
     taken away would else not be missed. Raises ``ParameterRefused`` if the folder holds no record at all.
     """
     files, others = list_files(folder)
-    found = Verification(folder=folder)
+    found = Verification(folder=folder, names=(folder.resolve().name,))
     for path in others:
         found.say(path, "added: it is a link or a device, and a record holds plain files only")
     return verify_files(found, files, folder / JOURNAL, Trusted(keys=tuple(keys), certificates=tuple(certificates)))
@@ -61,6 +67,7 @@ def verify_files(
     journal = _lines(found, data) if data is not None else JournalText(lines=())
     present = {path: _entry(found, path, file) for path, file in files.items()}
     found.files, found.lines = len(present), len(journal.lines)
+    _check_names(found, files, journal)
     manifest = _check_seal(found, files, data, journal, trusted)
     _check_manifest(found, manifest, present)
     _check_artifacts(found, manifest, journal, present)
@@ -95,6 +102,25 @@ def _lines(found: Verification, data: bytes) -> JournalText:
     return journal
 
 
+def _check_names(found: Verification, files: Mapping[str, Readable], journal: JournalText) -> None:
+    """The record says itself whose it is; nothing that is called after another incident is a record of that."""
+    opening = journal.lines[0].artifact if journal.lines else None
+    if opening is None or opening.path not in files:
+        return  # that it is missing is said elsewhere
+    try:
+        found.incident = parse_opening(files[opening.path].read_bytes())["incident"]
+    except (OSError, ValueError) as error:
+        found.say(opening.path, f"edited: {error}")
+        return
+    for name in dict.fromkeys(found.names):
+        if name == found.incident:
+            continue
+        if CALLED.fullmatch(name):
+            found.say(name, f"it is the record of another incident: {found.incident}")
+        else:
+            found.notes.append(f"It lies here as {name}; it is the record of {found.incident}.")
+
+
 def _entry(found: Verification, path: str, file: Readable) -> FileEntry:
     try:
         data = file.read_bytes()
@@ -124,7 +150,9 @@ def _check_seal(
         found.notes.append(f"It was sealed {len(seals)} times; the newest seal counts, and covers the earlier ones.")
     manifest = _manifest(found, files)
     if manifest is not None:
-        found.incident = manifest.incident
+        if found.incident and manifest.incident != found.incident:
+            found.say(f"{found.seal}/{MANIFEST}", f"it belongs to another record: incident {manifest.incident}")
+        found.incident = found.incident or manifest.incident
         found.covered_lines = manifest.journal.lines
         if data is not None:
             _check_journal_part(found, manifest, data, journal)
@@ -158,11 +186,13 @@ def _check_journal_part(found: Verification, manifest: Manifest, data: bytes, jo
         found.say(JOURNAL, f"cut short: {len(data)} bytes of the {part.bytes} that were sealed")
     elif sha256_hex(data[: part.bytes]) != part.sha256:
         found.say(JOURNAL, f"edited: its first {part.lines} lines are not those that were sealed")
-    later = [line for line in journal.lines[part.lines :] if not _is_of(found.seal, line)]
-    if later:
+    found.later = tuple(line for line in journal.lines[part.lines :] if not _is_of(found.seal, line))
+    if found.later:
         found.notes.append(
-            f"{len(later)} lines of the journal, from {later[0].n} on, came after the seal: no signature covers them "
-            "or the files that they name; a new run of stage 60 seals again."
+            f"{len(found.later)} lines of the journal, from {found.later[0].n} on, came after the seal: no signature "
+            "covers them or the files that they name; a new run of stage 60 seals again. "
+            + "; ".join(named_in_words(line) for line in found.later[:_MOST_NAMED])
+            + ("; …" if len(found.later) > _MOST_NAMED else "")
         )
 
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
 
 from runbook_lib import places
 from runbook_lib.models import Check, Diagnosis, Inventory, Stage
 from runbook_lib.record.lines import Kind
+from runbook_lib.record.stages import named_in_words
 from runbook_lib.record.trusted import Trusted, trusted_in
 from runbook_lib.record.verification import Verification
 from runbook_lib.record.verify import verify_record
@@ -33,15 +35,18 @@ from runbook_lib.report.words import stamp
 T = TypeVar("T")
 
 
-def post_mortem(folder: Path, trusted: Trusted | None = None) -> PostMortem:
+def post_mortem(folder: Path, trusted: Trusted | None = None, *, sealed_next: bool = False) -> PostMortem:
     """Read a record, whole or not, and return what its report says.
 
+    ``sealed_next``: the report goes into the record, and the seal that follows covers what came after the last one.
     ``trusted`` is what may vouch for it; None: what is trusted here, where the record was signed at all. Raises
     ParameterRefused where the folder holds no record.
     """
     trusted = _trusted_here(folder) if trusted is None else trusted
     verification = verify_record(folder, trusted.keys, trusted.certificates)
     standing = standing_of(verification)
+    if sealed_next:
+        standing = replace(standing, later=())
     record = read_folder(folder)
     lines = record.lines
     diagnosis = record.newest(Stage.DIAGNOSE, "diagnosis", Diagnosis)
@@ -67,7 +72,7 @@ def post_mortem(folder: Path, trusted: Trusted | None = None) -> PostMortem:
         head=lines[-1].hash if lines else "",
         standing=standing,
         headline=headline_of(lines, stages, standing),
-        alarms=tuple(alarms_of(judgements)),
+        alarms=tuple(alarms_of(judgements, standing)),
         summary=tuple(
             summary_of(
                 said,
@@ -115,6 +120,7 @@ def standing_of(found: Verification) -> Standing:
     return Standing(
         problems=tuple((problem.path, problem.what) for problem in found.problems),
         notes=tuple(found.notes),
+        later=tuple(named_in_words(line) for line in found.later),
         seal=found.seal,
         key=found.key.id if found.key else "",
         stamp=f"{stamp(found.stamp.utc)} UTC by {found.stamp.authority or 'an authority'}" if found.stamp else "",
@@ -126,7 +132,7 @@ def opening_of(record: RecordFolder) -> dict[str, str]:
     for line in record.of_kind(Kind.INCIDENT_OPENED)[:1]:
         try:
             value = json.loads(record.data(line) or b"{}")
-        except ValueError:
+        except (ValueError, RecursionError):
             value = {}
         told = {key: item for key, item in value.items() if isinstance(item, str)} if isinstance(value, dict) else {}
         return {"site": line.expected, "what": line.text} | told
@@ -139,7 +145,7 @@ def kind_of(record: RecordFolder) -> str:
         if line.artifact and line.artifact.path.startswith("site"):
             try:
                 value = json.loads(record.data(line) or b"{}")
-            except ValueError:
+            except (ValueError, RecursionError):
                 return ""
             kind = value.get("kind") if isinstance(value, dict) else ""
             return kind if isinstance(kind, str) else ""

@@ -82,8 +82,10 @@ def summary_of(
         yield "The result was not checked: stage 60 left no checks in this record."
 
 
-def alarms_of(judgements: tuple[Judgement, ...]) -> Iterator[str]:
-    """Yield what a reader has to know before anything else: certificates that contradict what is known."""
+def alarms_of(judgements: tuple[Judgement, ...], standing: Standing) -> Iterator[str]:
+    """Yield what a reader has to know before anything else: lines that nobody signed, certificates that contradict."""
+    if standing.later:
+        yield f"After the newest seal came lines that nobody has signed: {'; '.join(standing.later)}."
     for judgement in judgements:
         if judgement.verdict is Verdict.CONTRADICTED:
             yield (

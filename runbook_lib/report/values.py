@@ -24,6 +24,7 @@ class Standing:
     """Whether the record is what was written: ``problems`` as ``runbook verify`` names them, and its notes.
 
     ``seal`` names the newest one's folder, ``key`` the key that signed it; ``stamp`` says when it was stamped, by whom.
+    ``later`` names the lines that came after the newest seal.
     """
 
     problems: tuple[tuple[str, str], ...] = ()
@@ -31,6 +32,7 @@ class Standing:
     seal: str = ""
     key: str = ""
     stamp: str = ""
+    later: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)

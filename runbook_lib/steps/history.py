@@ -115,7 +115,10 @@ def settled_times(root: Path, site: str) -> dict[tuple[str, str], datetime]:
     """
     settled: dict[tuple[str, str], datetime] = {}
     for record in records_of_site(root, site):
-        read_back = (((result.server, result.key), result.read_back_utc) for result in recorded_deletions(record))
+        try:
+            read_back = [((result.server, result.key), result.read_back_utc) for result in recorded_deletions(record)]
+        except RecordError:
+            read_back = []  # a file of it is damaged; its intents stand in the journal
         for place, utc in (*deletion_intents(record).items(), *read_back):
             settled[place] = max(utc, settled.get(place, utc))
     return settled
@@ -137,7 +140,10 @@ def last_confirmed(records: Iterable[Record], target: str, *, but: str = "") -> 
             continue
         if record.outcome() is Outcome.REPAIRED:
             nothing = Confirmed(sha256={}, at_utc=datetime.now(UTC))
-            confirmed = facts_or(record, Stage.VERIFY, CONFIRMED_FACTS, Confirmed, nothing)
+            try:
+                confirmed = facts_or(record, Stage.VERIFY, CONFIRMED_FACTS, Confirmed, nothing)
+            except RecordError:
+                return ""
             if target in confirmed.sha256:
                 return confirmed.sha256[target]
         elif deletion_intents(record):

@@ -44,13 +44,19 @@ def _picture(found: Sequence[PastIncident]) -> Picture:
     )
 
 
+def _state(one: PastIncident) -> str:
+    if one.problem:
+        return f"damaged: {one.problem}"
+    return f"{one.state}, {one.after_seal} lines after its seal" if one.after_seal else one.state
+
+
 def _row(one: PastIncident) -> Row:
     return Row(
         cells=(
             one.incident,
             f"{one.opened_utc:%Y-%m-%d %H:%M}" if one.opened_utc else "",
             one.site,
-            f"damaged: {one.problem}" if one.problem else one.state,
+            _state(one),
             "" if one.repair_s is None else span(timedelta(seconds=one.repair_s)),
             one.by,
             ", ".join(one.approved_by),

@@ -28,6 +28,7 @@ from runbook_lib import errors, models, places
 from runbook_lib.canonical import plan_digest
 from runbook_lib.cli import INTERRUPTED_EXIT
 from runbook_lib.cli.app import app
+from runbook_lib.cli.sealing import AFTER_SEAL
 from runbook_lib.engine.parameters import declared_parameters
 from runbook_lib.lab import SCENARIOS
 from runbook_lib.lab.faults import KNOWN as FAULTS
@@ -258,7 +259,7 @@ def test_every_exit_code_is_documented() -> None:
     """The table of exit codes holds every code that an error, a signal or success ends with, and no others."""
     documented = {int(code) for row in rows(section(README, "Exit codes")) for code in row[0].split(", ")}
     from_errors = {kind.exit_code for kind in ERRORS.values()}
-    assert documented == {0, *from_errors, INTERRUPTED_EXIT, 128 + 15, 128 + 1}
+    assert documented == {0, *from_errors, AFTER_SEAL, INTERRUPTED_EXIT, 128 + 15, 128 + 1}
 
 
 def test_every_error_is_explained() -> None:

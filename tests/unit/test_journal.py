@@ -55,7 +55,8 @@ def test_lines_come_back_as_they_were_written(tmp_path: Path) -> None:
     """What ``append`` returns is what ``read`` gives."""
     journal = Journal(tmp_path)
     artifact = Artifact(path="answers/0001.txt", sha256="ab" * 32)
-    written = [journal.append(kind, stage="s", text="é\n", artifact=artifact) for kind in Kind]
+    seen = {Kind.STAGE_ENDED: "done", Kind.OUTCOME: "repaired"}
+    written = [journal.append(kind, stage="s", seen=seen.get(kind, ""), text="é\n", artifact=artifact) for kind in Kind]
     assert list(journal.read().lines) == written
     assert journal.read().head == written[-1].hash
 

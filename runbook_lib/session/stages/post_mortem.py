@@ -95,7 +95,7 @@ class WritePostMortem(Runbook):
         return View(self._written, (table,))
 
     def _read(self) -> PostMortem:
-        return post_mortem(self.context.record.folder)
+        return post_mortem(self.context.record.folder, sealed_next=True)
 
     def _write(self) -> Written:
         context = self.context

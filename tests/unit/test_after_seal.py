@@ -1,0 +1,144 @@
+"""What nobody signed, and what is called after something else: told apart in the first line, by every reader alike."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+from incident_kit import Incident
+
+from runbook_lib.cli.past import history_command
+from runbook_lib.cli.reporting import report_command
+from runbook_lib.cli.sealing import AFTER_SEAL, verify_command
+from runbook_lib.history import Query, past_incidents
+from runbook_lib.record import Kind, Record, seal_record
+from runbook_lib.record.archive import pack, verify_archive
+from runbook_lib.record.keys import new_key, trusted_keys
+from runbook_lib.record.seal import note_after_seal
+from runbook_lib.record.trusted import Trusted
+from runbook_lib.record.verify import verify_record
+from runbook_lib.report import post_mortem, render_html, render_markdown
+
+Capture = pytest.CaptureFixture[str]
+
+
+@pytest.fixture
+def record(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Record:
+    """A record that is sealed and signed by a key that is trusted here."""
+    monkeypatch.setenv("RUNBOOK_KEY_DIR", str(tmp_path / "keys"))
+    monkeypatch.setenv("RUNBOOK_RECORDS", str(tmp_path / "records"))
+    monkeypatch.chdir(tmp_path)
+    new_key(tmp_path / "keys")
+    incident = Incident(tmp_path)
+    incident.write_plan()
+    seal_record(incident.record, {"name": "lab"})
+    return incident.record
+
+
+def first_line(record: str, capsys: Capture) -> tuple[int, str]:
+    capsys.readouterr()
+    code = verify_command(record)
+    return code, capsys.readouterr().out.splitlines()[0]
+
+
+def forge(record: Record) -> int:
+    """Append an approval that nobody gave, with a chain that holds; return its line's number."""
+    return record.journal.append(Kind.APPROVED, seen="Bob", expected="0" * 64).n
+
+
+def test_verify_tells_lines_after_the_seal_apart(record: Record, capsys: Capture) -> None:
+    """A code and a first line of their own, with the number of the first such line, until a seal covers them."""
+    assert first_line(record.incident, capsys) == (0, f"incident:  {record.incident}: sound and signed")
+    number = forge(record)
+    code, line = first_line(record.incident, capsys)
+    assert (code, AFTER_SEAL) == (7, 7)
+    assert line == (
+        f"incident:  {record.incident}: sound up to its seal; one line after it, from {number} on,"
+        " NOT SIGNED BY ANYBODY"
+    )
+    seal_record(record, {"name": "lab"})
+    assert first_line(record.incident, capsys)[0] == 0
+
+
+def test_every_form_of_the_report_tells_of_them_first(record: Record) -> None:
+    """In the page (which the PDF is printed from) and in Markdown, before anything else, by number and kind."""
+    assert post_mortem(record.folder).alarms == ()
+    number = forge(record)
+    said = f"line {number}: approved, in the name of Bob"
+    found = post_mortem(record.folder)
+    page, text = render_html(found, files=""), render_markdown(found, files="")
+    assert page.index(said) < page.index(f"line-{number}") if f"line-{number}" in page else said in page
+    assert said in text.split("##")[0]
+    assert post_mortem(record.folder, sealed_next=True).alarms == ()
+
+
+def test_history_counts_them(record: Record, capsys: Capture) -> None:
+    """The table and the JSON say how many there are, and nothing of them once they are sealed."""
+    forge(record)
+    (one,) = past_incidents(record.root)
+    assert one.after_seal == 1
+    history_command(Query(), last=0, as_json=False)
+    assert "1 lines after its seal" in " ".join(capsys.readouterr().out.split())
+    seal_record(record, {"name": "lab"})
+    assert [each.after_seal for each in past_incidents(record.root)] == [0]
+
+
+def test_a_run_that_goes_on_names_them(record: Record) -> None:
+    """On the terminal and in the journal, before anything rests on them; where there are none nothing is said."""
+    assert note_after_seal(record) == ()
+    number = forge(record)
+    (said,) = note_after_seal(record)
+    assert f"line {number}: approved, in the name of Bob" in said
+    last = record.journal.read().lines[-1]
+    assert (last.kind, f"line {number}: approved" in last.seen) == (Kind.NOTED, True)
+
+
+# -- whose record it is -------------------------------------------------------------------------------------
+
+
+def test_a_record_that_is_called_after_another_incident_does_not_verify(record: Record, capsys: Capture) -> None:
+    """Folder and archive alike: the record's own name is printed first, and the other one is a problem."""
+    other = record.incident[:-4] + ("0000" if record.incident[-4:] != "0000" else "0001")
+    shutil.copytree(record.folder, record.root / other)
+    code, line = first_line(other, capsys)
+    assert (code, line) == (5, f"incident:  {record.incident}: DOES NOT VERIFY")
+    trusted = Trusted(keys=trusted_keys(record.root.parent / "keys"))
+    for folder in (record.folder, record.root / other):
+        archive = record.root.parent / f"{other}.zip"
+        found = pack(folder, archive, trusted, anyway=True)
+        assert [problem.path for problem in found.problems] == [other]
+        assert first_line(str(archive), capsys)[1] == f"incident:  {record.incident}: DOES NOT VERIFY"
+        archive.unlink()
+
+
+def test_a_copy_by_any_other_name_is_said_to_be_one(record: Record, tmp_path: Path) -> None:
+    """A folder or an archive that is called after no incident is still the record that it says it is."""
+    shutil.copytree(record.folder, tmp_path / "evidence")
+    found = verify_record(tmp_path / "evidence")
+    assert f"It lies here as evidence; it is the record of {record.incident}." in found.notes
+    trusted = Trusted(keys=trusted_keys(tmp_path / "keys"))
+    pack(record.folder, tmp_path / "ticket.zip", trusted)
+    assert (verify_archive(tmp_path / "ticket.zip", trusted).problems, found.incident) == ([], record.incident)
+
+
+# -- one opinion ------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("how", ["whole", "no envelope", "no seal", "edited", "later"])
+def test_report_and_verify_agree(record: Record, capsys: Capture, how: str) -> None:
+    """The same problems by both, whatever was done to the record: with a key at hand, a seal that is missing is one."""
+    if how == "no envelope":
+        (record.folder / "seal" / "envelope.json").unlink()
+    elif how == "no seal":
+        shutil.rmtree(record.folder / "seal")
+        journal = record.journal.path
+        lines = journal.read_bytes().splitlines(keepends=True)
+        journal.write_bytes(b"".join(line for line in lines if b'"kind":"sealed"' not in line))
+    elif how == "edited":
+        (record.folder / "site.json").write_text("{}", encoding="utf-8")
+    elif how == "later":
+        forge(record)
+    verified, _ = first_line(record.incident, capsys)
+    reported = report_command(record.incident, forms=("md",), folder="out")
+    assert (verified == 5) == (reported == 5) == (how in ("no envelope", "no seal", "edited"))

@@ -1,0 +1,195 @@
+"""A record that holds what no record holds, however well its chain is computed: damaged, and no hindrance to others."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from incident_kit import Incident
+
+from runbook_lib.canonical import canonical_json, sha256_hex
+from runbook_lib.errors import RecordError
+from runbook_lib.history import past_incidents
+from runbook_lib.models import Outcome, PastIncident, Stage, StageState
+from runbook_lib.record import Journal, Record, find_open, list_records, seal_record
+from runbook_lib.record.archive import pack
+from runbook_lib.record.lines import FIRST_PREV
+from runbook_lib.record.trusted import Trusted
+from runbook_lib.record.verify import verify_record
+from runbook_lib.report import post_mortem, write_beside
+from runbook_lib.steps.history import last_confirmed, records_of_site, settled_times
+
+
+@dataclass(frozen=True)
+class Place:
+    """A folder of records with one whole incident each of two sites: the one to damage, and the other."""
+
+    root: Path
+    folder: Path
+    lines: tuple[dict[str, Any], ...]
+    other: str
+
+    def write(self, lines: list[dict[str, Any]]) -> None:
+        """Write a journal whose numbers, chain and hashes are right, whatever else it holds."""
+        prev, out = FIRST_PREV, []
+        for n, line in enumerate(lines, start=1):
+            body = {"n": n} | line | {"prev": prev}
+            body.pop("hash")
+            prev = sha256_hex(canonical_json(body))
+            out.append(canonical_json(body | {"hash": prev}) + b"\n")
+        (self.folder / "journal.jsonl").write_bytes(b"".join(out))
+
+
+@pytest.fixture(scope="module")
+def place() -> Iterator[Place]:
+    with tempfile.TemporaryDirectory() as folder:
+        incident = Incident(Path(folder))
+        record = incident.record
+        record.start_stage(Stage.DELETE)
+        incident.approve(incident.write_plan())
+        incident.sent("primary", "x")
+        record.end_stage(Stage.DELETE, StageState.DONE)
+        record.set_outcome(Outcome.STOPPED)
+        seal_record(record, {"name": "lab"})
+        other = Record.create(record.root, "paris")
+        text = record.journal.path.read_text(encoding="ascii")
+        lines = tuple(json.loads(line) for line in text.splitlines())
+        yield Place(record.root, record.folder, lines, other.incident)
+
+
+def look(place: Place) -> tuple[PastIncident, list[str]]:
+    """Let everything read the records that reads them, and return what history and verify say of the damaged one."""
+    incident = place.folder.name
+    found = {one.incident: one for one in past_incidents(place.root)}
+    problems = [f"{problem.path}: {problem.what}" for problem in verify_record(place.folder).problems]
+    with tempfile.TemporaryDirectory() as folder:
+        told = post_mortem(place.folder, Trusted())
+        write_beside(Path(folder), told, record=place.folder, forms=("html", "md"))
+        assert [f"{path}: {what}" for path, what in told.standing.problems] == problems
+        packed = pack(place.folder, Path(folder) / "a.zip", Trusted(), anyway=True)
+        assert [f"{problem.path}: {problem.what}" for problem in packed.problems] == problems
+    summaries = {one.incident: one for one in list_records(place.root)}
+    assert bool(summaries[incident].problem) == bool(found[incident].problem)
+    # What the other site's run asks for, stage 00 first, is there as ever.
+    assert (summaries[place.other].problem, found[place.other].problem) == ("", "")
+    assert find_open(place.root, "paris") == place.other
+    for site in ("lab", "paris"):
+        settled_times(place.root, site)
+        last_confirmed(records_of_site(place.root, site), "ise")
+    find_open(place.root, "lab")
+    return found[incident], problems
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.integers(min_value=10**4300, max_value=10**4301) | st.text(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
+    max_leaves=5,
+)
+ODD = JSON | st.sampled_from(
+    ["bogus", "\ud800", "a\nsignature: good", "\x1b[2J", "../x", "/etc/passwd", "0" * 64, "host 1 2", "done", "",
+     {"path": "a", "sha256": 7}, {"path": "../a", "sha256": "0" * 64}, {"path": "a", "sha256": "0" * 64, "x": 1}]
+)  # fmt: skip
+
+
+@given(data=st.data())
+def test_whatever_a_journal_line_holds_nothing_is_raised(place: Place, data: st.DataObject) -> None:
+    """Any value in any field of any line, with the right hashes: at worst this record is damaged, everywhere alike."""
+    lines = [dict(line) for line in place.lines]
+    number = data.draw(st.integers(min_value=0, max_value=len(lines) - 1))
+    field = data.draw(st.sampled_from(["utc", "kind", "stage", "server", "expected", "seen", "artifact", "text", "n"]))
+    lines[number][field] = data.draw(ODD)
+    try:
+        place.write(lines)
+    except ValueError:
+        return  # no JSON holds it
+    look(place)
+
+
+WRONG = [
+    ("outcome", "seen", "bogus"), ("stage_ended", "seen", "bogus"), ("stage_ended", "seen", "running"),
+    ("intent", "utc", "yesterday"), ("intent", "utc", "2026-11-23T12:45:01.1Z"), ("intent", "kind", "bogus"),
+    ("intent", "text", 7), ("intent", "server", None), ("intent", "stage", []), ("sent", "n", True),
+    ("approved", "artifact", "x"), ("approved", "artifact", {"path": 7, "sha256": "0" * 64}),
+    ("approved", "artifact", {"path": "../x", "sha256": "0" * 64}), ("approved", "artifact", {"path": "a"}),
+    ("decided", "artifact", {"path": "a", "sha256": 7}), ("decided", "artifact", {"path": "a", "sha256": "A" * 64}),
+    ("stage_started", "seen", 1), ("stage_started", "seen", {}),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("kind", "field", "value"), WRONG)
+def test_a_line_that_is_none_makes_its_record_damaged(place: Place, kind: str, field: str, value: object) -> None:
+    """The line's number is named by history, verify, report and archive; the other site's records are read as ever."""
+    lines = [dict(line) for line in place.lines]
+    number = next(n for n, line in enumerate(lines) if line["kind"] == kind)
+    lines[number][field] = value
+    place.write(lines)
+    past, problems = look(place)
+    assert past.state == "damaged"
+    assert f"line {number + 1} of the journal is damaged" in past.problem
+    assert any(f"line {number + 1} of the journal is damaged" in problem for problem in problems)
+    with pytest.raises(RecordError, match=f"line {number + 1} "):
+        Record.open(place.root, place.folder.name)
+
+
+@given(data=st.data())
+def test_whatever_a_file_of_a_record_holds_nothing_is_raised(place: Place, data: st.DataObject) -> None:
+    """Any JSON in a plan, an approval, facts or the opening, with the right digests: nothing ends in a traceback."""
+    lines = [dict(line) for line in place.lines]
+    named = [n for n, line in enumerate(lines) if line["artifact"] and line["artifact"]["path"].endswith(".json")]
+    number = data.draw(st.sampled_from(named))
+    path = place.folder / lines[number]["artifact"]["path"]
+    before = path.read_bytes()
+    value = json.loads(before)
+    if isinstance(value, dict) and data.draw(st.booleans()):
+        value = value | {data.draw(st.sampled_from(sorted(value))): data.draw(ODD)}
+    else:
+        value = data.draw(ODD)
+    try:
+        after = json.dumps(value).encode()
+    except ValueError:
+        return
+    try:
+        path.write_bytes(after)
+        lines[number]["artifact"] = lines[number]["artifact"] | {"sha256": sha256_hex(after)}
+        place.write(lines)
+        look(place)
+    finally:
+        path.write_bytes(before)
+
+
+OPENINGS = [b"", b"[]", b"7", b'{"incident": 7}', b'{"incident": "x", "opened_utc": "soon"}', b"[" * 100_000]
+
+
+@pytest.mark.parametrize("content", OPENINGS)
+def test_an_opening_that_is_none(place: Place, content: bytes) -> None:
+    """A record that does not say whose it is is damaged."""
+    path = place.folder / "incident.json"
+    before = path.read_bytes()
+    lines = [dict(line) for line in place.lines]
+    lines[0]["artifact"] = {"path": "incident.json", "sha256": sha256_hex(content)}
+    try:
+        path.write_bytes(content)
+        place.write(lines)
+        past, _ = look(place)
+    finally:
+        path.write_bytes(before)
+    assert past.state == "damaged"
+
+
+def test_what_is_written_could_be_read(tmp_path: Path) -> None:
+    """A line that would be damaged is never written: the error is the caller's, and the journal goes on."""
+    from runbook_lib.record import Kind
+
+    journal = Journal(tmp_path)
+    with pytest.raises(ValueError, match="seen"):
+        journal.append(Kind.OUTCOME, seen="bogus")
+    assert journal.append(Kind.NOTED).n == 1
+    assert datetime.now(UTC) >= journal.read().lines[0].utc
