@@ -5,15 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import partial
 
-from runbook_lib.errors import StageOutOfOrder
+from runbook_lib.errors import DecisionNeeded, StageOutOfOrder
 from runbook_lib.models import Approval, Plan
 from runbook_lib.session.approving import approve_as_asked, approve_by_form, approve_command
-from runbook_lib.session.runbook import Runbook
+from runbook_lib.session.runbook import Runbook, T, sign_of
+from runbook_lib.steps import production
 from runbook_lib.steps.approval import approval_of
 from runbook_lib.steps.context import Context
 from runbook_lib.steps.guided import Guide
 from runbook_lib.views import Table, View, deletion, standing
-from runbook_lib.views.forms import ApprovalForm
+from runbook_lib.views.forms import ApprovalForm, ProductionForm
 
 
 class Changing(Runbook):
@@ -22,6 +23,25 @@ class Changing(Runbook):
     def __init__(self, context: Context, *, approve: str = "") -> None:
         super().__init__(context)
         self._approve = approve
+
+    def production(self, name: str) -> str:
+        """Note that a person has given the real site's name, as the form before its first change does."""
+        return production.name_site(self.context, name)
+
+    def _do(self, act: Callable[[], T], *, begins: bool = True) -> T:
+        try:
+            return super()._do(act, begins=begins)
+        except DecisionNeeded as error:
+            if error.what == production.question(self.context):
+                self._show_question()
+            raise
+
+    def _show_question(self) -> None:
+        from IPython.display import display
+
+        sign = sign_of(self.context.site)
+        form = ProductionForm(sign.site, sign.servers, partial(production.name_site, self.context))
+        display(form)  # type: ignore[no-untyped-call]
 
     def plan(self) -> View[Plan]:
         """Show the plan of stage 20."""

@@ -23,6 +23,7 @@ from runbook_lib.steps.history import change_intents, deletion_intents, past_of
 from runbook_lib.steps.inventory import recorded_inventory
 from runbook_lib.steps.plan import Change, essence, plan_of
 from runbook_lib.steps.planned import attempt, settings_of, words_of
+from runbook_lib.steps.production import require_named
 
 NEW_PLAN = "look at it again and make a new plan: 20_list_certificates"
 
@@ -52,7 +53,8 @@ async def permit(context: Context, change: Change, words: str, *, sends: bool = 
 
     ``words`` are those of the journal's intent. Raises StageOutOfOrder where there is no plan or no diagnosis, or a
     mismatch is open; DeletionRefused where the plan is blocked; ApprovalMissing; PlanStale where the change is not
-    in the plan, has moved, or was sent already; SiteLocked; and the errors of ``require_confirmed``.
+    in the plan, has moved, or was sent already; DecisionNeeded where a person has not given a real site's name yet;
+    SiteLocked; and the errors of ``require_confirmed``.
     """
     plan = context.record.read_plan()
     require_not_blocked(plan)
@@ -78,6 +80,11 @@ def planned_change(context: Context, kind: ChangeKind, target: str) -> PlannedCh
             next_step=NEW_PLAN,
         )
     return found
+
+
+async def production_is_named(context: Context, _request: Request) -> None:
+    """Whoever changes a real site by hand has given its name, once in each kernel."""
+    require_named(context)
 
 
 async def not_sent_before(context: Context, request: Request) -> None:
@@ -150,6 +157,7 @@ async def host_is_confirmed(context: Context, request: Request) -> None:
 
 Check = Callable[[Context, Request], Awaitable[None]]
 CHECKS: tuple[Check, ...] = (
+    production_is_named,
     not_sent_before,
     nothing_moved,
     no_mismatch_is_open,

@@ -29,6 +29,7 @@ from runbook_lib.record import SiteLock
 
 NEXT = ("rb.next", "rb.close")
 OPEN = ("site =", "open_runbook")
+SAID_OF_NAME = {True: "paris may be changed from this notebook", False: "This is not the name of the site"}
 FINGERPRINT, DROP = "Fingerprint or PEM", "Drop the file of a CSR or certificate here"
 
 
@@ -61,13 +62,24 @@ def sent(server: Server) -> list[str]:
     return [line["what"] for line in lines if line.get("effect") and line["what"].startswith(changes)]
 
 
-def assert_usable(notebook: Notebook, calls: str) -> None:
+def assert_usable(notebook: Notebook, calls: str, part: str = ".jp-OutputArea-output") -> None:
     """A form can be used with the keyboard and a screen reader, and nothing in it is said by a colour alone."""
-    shown = notebook.cell(calls).locator(".jp-OutputArea-output")
+    shown = notebook.cell(calls).locator(part)
     assert nameless(shown) == []
     assert out_of_reach(notebook.page, shown) == []
     assert said_by_colour_alone(shown) == []
     assert gaps_between_headings(notebook.panel) == []
+
+
+def give_name(notebook: Notebook, calls: str, *names: str) -> None:
+    """Run a cell that is about to change a real site, which stops it, and give these names in the form, one by one."""
+    notebook.start(calls)
+    cell = notebook.wait(calls)
+    expect(cell).to_contain_text("This changes the production site paris; nothing was changed yet")
+    for name in names:
+        notebook.fill("Site's name", name)
+        notebook.button("Yes, change this site").click()
+        notebook.says(SAID_OF_NAME[name == "paris"])
 
 
 def fields(folder: Path) -> dict[str, object]:
@@ -212,7 +224,7 @@ def test_a_wrong_fingerprint_contradicts_and_blocks_the_plan(server: Server, pag
     lists.fill("In full words", "yes")
     lists.says("other words than")
     assert_usable(lists, "rb.override")
-    expect(lists.run("rb.plan")).to_contain_text("Blocked: nothing is deleted")
+    expect(lists.run("rb.plan")).to_contain_text("Blocked: nothing is changed")
 
 
 def test_the_right_fingerprint_in_any_spelling_confirms(server: Server, page: Page) -> None:
@@ -284,7 +296,7 @@ def test_a_second_tab_approves_nothing_twice(server: Server, page: Page) -> None
         for tab, name in ((second, "Ada Example"), (delete, "Ben Example")):
             tab.page.bring_to_front()
             tab.fill("Your name", name)
-            tab.button("Approve 3 deletions").click()
+            tab.button("Approve this plan").click()
             tab.says("Ada Example")
     delete.says("has approved this plan already")
     assert [line["seen"] for line in journal(server) if line["kind"] == "approved"] == ["Ada Example"]
@@ -304,16 +316,22 @@ def test_whoever_comes_second_to_a_site_is_told_who_holds_it(server: Server, pag
 
 
 def test_the_approved_plan_is_carried_out(server: Server, page: Page) -> None:
-    """The cell that was red goes on; the lab saw three deletions, each once."""
+    """The site is asked for by its name first; then the cells that were red go on: three deletions, each once."""
     delete = Notebook(page, "30")
-    delete.run("rb.require_approval", "rb.delete()", "rb.prove", *NEXT)
+    delete.run("rb.require_approval")
+    give_name(delete, "rb.delete()", "lab", "paris")
+    assert_usable(delete, "rb.delete()", ".rb-form")
+    assert sent(server) == []
+    delete.run("rb.delete()", "rb.prove", *NEXT)
     assert len(sent(server)) == len(set(sent(server))) == 3
 
 
 def test_the_registration_shows_a_bar_and_can_be_stopped(page: Page) -> None:
     """The bar moves; the stop button ends the cell, which says that running it again goes on."""
     register = Notebook(page, "30").follow("40_register_ha")
-    register.run(*OPEN, "rb.observe", "rb.form", "rb.readiness")
+    register.run(*OPEN, "rb.observe", "rb.form")
+    give_name(register, "rb.readiness", "paris")
+    register.run("rb.readiness")
     cell = register.start("rb.register()")
     bar = cell.locator("progress[value]")
     expect(bar).to_be_visible(timeout=LONG_MS)
@@ -338,7 +356,9 @@ def test_a_reloaded_page_goes_on_and_registers_no_second_time(server: Server, pa
 def test_the_ise_server_is_added_and_the_site_is_repaired(server: Server, page: Page) -> None:
     """Stages 50 and 60 by clicking; the outcome is `repaired`."""
     ise = Notebook(page, "40").follow("50_readd_ise")
-    ise.run(*OPEN, "rb.observe", "rb.readd", "rb.prove", *NEXT)
+    ise.run(*OPEN, "rb.observe")
+    give_name(ise, "rb.readd", "paris")
+    ise.run("rb.readd", "rb.prove", *NEXT)
     verify = ise.follow("60_verify")
     verify.run(*OPEN, "rb.verify", "rb.trust")
     expect(verify.run("rb.outcome")).to_contain_text("repaired")

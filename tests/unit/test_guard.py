@@ -268,6 +268,12 @@ def new_mismatch(case: Case, _name: str, _patch: pytest.MonkeyPatch) -> None:
     assert case.incident.record.read_plan() == plan
 
 
+def by_hand(case: Case, _name: str, _patch: pytest.MonkeyPatch) -> None:
+    """A person is at a real site, and has not said that this is meant."""
+    real = case.context.site.model_copy(update={"kind": "production"})
+    case.context = replace(case.context, site=real, attended=True)
+
+
 def unlocked(case: Case, _name: str, patch: pytest.MonkeyPatch) -> None:
     """Nobody holds the lock."""
     patch.setenv("RUNBOOK_LOCK_TOKEN", "")
@@ -303,6 +309,7 @@ GUARDS: dict[str, tuple[Spoil, type[RunbookError], Callable[[pytest.MonkeyPatch]
     "not approved": (no_approval, ApprovalMissing, anybody, tuple(CHANGES)),
     "approved in another incident": (another_incident, ApprovalMissing, anybody, tuple(CHANGES)),
     "blocked": (blocked, DeletionRefused, unblocked, tuple(CHANGES)),
+    "production not named": (by_hand, DecisionNeeded, out(guard.production_is_named), tuple(CHANGES)),
     "sent before": (sent_before, PlanStale, out(guard.not_sent_before), tuple(WORDS)),
     "edited": (edited, PlanStale, out(guard.nothing_moved), tuple(n for n in AFTER_DELETIONS if n != "remove HA")),
     "mismatch open": (new_mismatch, StageOutOfOrder, out(guard.no_mismatch_is_open), AFTER_DELETIONS),
