@@ -66,11 +66,28 @@ def run(
     expect: Annotated[
         str, typer.Option(help="Known of a new certificate by another way: secondary=sha256:DIGITS; ise=csr:FILE.")
     ] = "",
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Make the plan, show it, and say what a run would do; change nothing.")
+    ] = False,
 ) -> None:
     """Run the stages in order for one site, as notebooks, in one incident."""
     from runbook_lib.cli.running import run_command
 
-    raise typer.Exit(run_command(site, incident=incident, resume=resume, until=until, approve=approve, expect=expect))
+    code = run_command(
+        site, incident=incident, resume=resume, until=until, approve=approve, expect=expect, dry_run=dry_run
+    )
+    raise typer.Exit(code)
+
+
+@app.command(epilog="Examples: runbook plan berlin · runbook plan 20261123T120000Z-berlin-1a2b --json")
+def plan(
+    which: Annotated[str, typer.Argument(help="A site: its open incident, else its newest. Or an incident.")],
+    json: JsonOption = False,
+) -> None:
+    """Show the newest plan: every change, its reasons, what blocks it, who approved it. Contacts nothing."""
+    from runbook_lib.cli.plans import plan_command
+
+    plan_command(which, as_json=json)
 
 
 @app.command(help=ABOUT, epilog=f"{EXAMPLES} | {DIAGNOSE_EXIT_CODES}")
@@ -118,11 +135,13 @@ def check(
 @app.command(epilog="Example: runbook approve 20261123T120000Z-berlin-1a2b 3f6c… --by 'Ada Example'")
 def approve(
     incident: Annotated[str, typer.Argument(help="The incident.")],
-    digest: Annotated[str, typer.Argument(help="The plan's digest, all 64 digits.")],
-    by: Annotated[str, typer.Option(help="Who approves.")],
+    digest: Annotated[
+        str, typer.Argument(help="The plan's digest; on a terminal its first 12 digits, or none, are enough.")
+    ] = "",
+    by: Annotated[str, typer.Option(help="Who approves; on a terminal by default who runs this.")] = "",
     reason: Annotated[str, typer.Option(help="Why, in a few words.")] = "",
 ) -> None:
-    """Approve an incident's plan by its digest. Nothing is sent; the next run of stage 30 carries it out."""
+    """Show an incident's plan and approve it; on a terminal it asks. Nothing is sent; the next run carries it out."""
     from runbook_lib.cli.approving import approve_command
 
     approve_command(incident, digest, by=by, reason=reason)

@@ -5,37 +5,81 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 from runbook_lib import places
-from runbook_lib.cli.terminal import out
+from runbook_lib.cli.plans import show_plan
+from runbook_lib.cli.terminal import answer_to, asks, out
 from runbook_lib.console.identity import identities
-from runbook_lib.errors import ParameterRefused
-from runbook_lib.models import Override
+from runbook_lib.errors import ApprovalMissing, ParameterRefused, PlanStale
+from runbook_lib.models import Override, Plan
 from runbook_lib.params import Site, canonical_sha256, load_site_or_lab
-from runbook_lib.record import Record, free_stale, holder_of
+from runbook_lib.record import Record, free_stale, holder_of, operator
 from runbook_lib.session.nexts import next_run
-from runbook_lib.steps.approval import approve
+from runbook_lib.steps.approval import approve, approver, require_not_blocked
 from runbook_lib.steps.overriding import write_override
 from runbook_lib.steps.whose_word import UNSIGNED
 
+SHORTEST = 12
+"""Digits of a digest by which a person on a terminal, who sees the plan, may name it."""
+
 
 def approve_command(incident: str, digest: str, *, by: str, reason: str = "") -> None:
-    """Write the approval of the incident's newest plan; raises ParameterRefused where the digest is another one."""
+    """Show the incident's newest plan and write its approval: on a terminal after a ``yes``, else by its whole digest.
+
+    Raises DeletionRefused with its reasons where it is blocked, ParameterRefused where the digest is another one, or
+    too short, ApprovalMissing where the answer is not yes, PlanStale where there was a newer plan by then.
+    """
     record = Record.open(places.records_dir(), incident)
     plan = record.read_plan()
-    if plan.digest != digest:
-        raise ParameterRefused(
-            "This is not the digest of the incident's newest plan; nothing was approved",
-            where=f"incident {incident}",
-            found=f"given {digest}\nplan  {plan.digest}",
-            next_step="look at the plan (20_list_certificates) and approve it with its own digest",
-        )
-    approval = approve(record, digest, by=by, how="runbook approve", reason=reason)
-    out(f"Approved by {approval.by}: {len(plan.deletions)} deletions, plan {digest}")
+    show_plan(record, plan)
+    require_not_blocked(plan)
+    person = asks()
+    _require_digest(plan, digest, shown=person)
+    by = approver(by or (operator() if person else ""))
+    if person:
+        _require_yes(plan, by)
+        if record.read_plan().digest != plan.digest:
+            raise PlanStale("There is a newer plan than the one above; nothing was approved", next_step=again(plan))
+    approval = approve(record, plan.digest, by=by, how="runbook approve", reason=reason)
+    out(f"Approved by {approval.by}: {len(plan.deletions)} deletions, plan {plan.digest}")
     for row in plan.deletions:
         out(f"  {row.server}: {row.command}")
     for change in plan.changes:
         out(f"  {change.server}: {change.kind} ({change.target}), {change.condition}")
     out(f"Signed with the key {approval.key}." if approval.key else UNSIGNED)
     out(f"Next: {next_run(record)}")
+
+
+def again(plan: Plan) -> str:
+    """Return the command that shows the newest plan and asks."""
+    return f"runbook approve {plan.incident}"
+
+
+def _require_digest(plan: Plan, digest: str, *, shown: bool) -> None:
+    """Raise ParameterRefused unless the digest names the plan: whole, or ``shown`` to a person by its first digits."""
+    given = digest.strip().lower()
+    if given == plan.digest or (shown and (not given or (len(given) >= SHORTEST and plan.digest.startswith(given)))):
+        return
+    if plan.digest.startswith(given):
+        few = f"at least {SHORTEST} digits" if shown else "all 64 digits, where nobody is asked"
+        raise ParameterRefused(
+            f"The digest is too short: give {few}; nothing was approved",
+            found=f"given {given or 'none'}",
+            where=incident_of(plan),
+        )
+    raise ParameterRefused(
+        "This is not the digest of the incident's newest plan; nothing was approved",
+        where=incident_of(plan),
+        found=f"given {digest}\nplan  {plan.digest}",
+        next_step=f"look at the plan (runbook plan {plan.incident}) and approve it with its own digest",
+    )
+
+
+def incident_of(plan: Plan) -> str:
+    return f"incident {plan.incident}, plan {plan.digest}"
+
+
+def _require_yes(plan: Plan, by: str) -> None:
+    if answer_to(f"Approve plan {plan.digest[:SHORTEST]}… as {by}? Type yes:").lower() != "yes":
+        raise ApprovalMissing("The answer was not yes; nothing was approved", where=incident_of(plan))
 
 
 def override_command(incident: str, server: str, entry: str, *, sha256: str, by: str, reason: str, accept: str) -> None:

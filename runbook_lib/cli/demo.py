@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,10 +16,10 @@ from runbook_lib.cli.terminal import out
 from runbook_lib.errors import RepairFailed
 from runbook_lib.lab.pages.dojo import INSTALL, has_dojo
 from runbook_lib.logs import diagnose_sources
-from runbook_lib.models import Diagnosis
+from runbook_lib.models import Diagnosis, Inventory, Plan, Stage
 from runbook_lib.params import Site, load_site
-from runbook_lib.record import Record
-from runbook_lib.views import Row, Table, View
+from runbook_lib.record import Kind, Record
+from runbook_lib.views import Row, Table, View, deletion, findings
 
 MISMATCHES = 3
 DELETE = "ncs certvalidation tofu-certs deletecert host "
@@ -65,13 +66,31 @@ def _repair(folder: Path, state: dict[str, Any]) -> int:
     out("3. The repair: eight notebooks in order, in one incident. Each looks first; three of them change something.\n")
     record = Record.create(places.records_dir(), site.name, what="runbook demo", given=str(folder / "site.yaml"))
     report, seconds = run_and_tell(site, str(folder / "site.yaml"), record)
+    out("\n4. The plan that was carried out, what confirmed each certificate, and who approved it.\n")
+    out(decided(record).text())
     after, seen = lab.status(folder), lab.read_truth(folder / "truth.jsonl")
-    out("\n4. What the lab itself saw: its own log, which the runbook cannot write.\n")
+    out("\n5. What the lab itself saw: its own log, which the runbook cannot write.\n")
     out(View(seen, (witness(seen), _state(after), trust(after))).text())
     code = conclude(report, seconds)
     if code == 0:
         require_witness(seen, stale_entries(state))
     return code
+
+
+def decided(record: Record) -> View[Plan]:
+    """Return the first plan of an incident, by what each certificate was confirmed for it, and its approval."""
+    plan = next(iter(plans_of(record)))
+    judged = findings.verdicts(record.read_facts(Stage.LIST, "inventory", Inventory)).tables[:1]
+    given = [each for each in record.read_approvals() if each.digest == plan.digest]
+    approval = deletion.approval(given[0] if given else None, f"Plan {plan.digest}.")
+    return View(plan, (*deletion.plan(plan).tables, *judged, *approval.tables))
+
+
+def plans_of(record: Record) -> Iterator[Plan]:
+    """Yield the plans of a record, the first one first."""
+    for line in record.journal.read().lines:
+        if line.kind is Kind.DECIDED and line.artifact:
+            yield record.read_json(line.artifact, Plan)
 
 
 def _show_incident(site: Site, state: dict[str, Any]) -> None:

@@ -6,10 +6,11 @@ import time
 
 from runbook_lib import places
 from runbook_lib.cli.interrupted import say_interrupted
+from runbook_lib.cli.plans import show_plan, would
 from runbook_lib.cli.progress import Progress
 from runbook_lib.cli.terminal import err, out
-from runbook_lib.errors import ParameterRefused
-from runbook_lib.models import Stage
+from runbook_lib.errors import ApprovalMissing, DeletionRefused, ParameterRefused
+from runbook_lib.models import Stage, StageState
 from runbook_lib.params import Site
 from runbook_lib.record import Record, find_open
 from runbook_lib.record.seal import note_after_seal
@@ -23,10 +24,22 @@ from runbook_lib.views.standing import STATE_MARKS
 
 
 def run_command(
-    site: str, *, incident: str = "", resume: bool = False, until: str = "70", approve: str = "", expect: str = ""
+    site: str,
+    *,
+    incident: str = "",
+    resume: bool = False,
+    until: str = "70",
+    approve: str = "",
+    expect: str = "",
+    dry_run: bool = False,
 ) -> int:
-    """Run and return the exit code; a bad expectation is refused before a record is opened or a server asked."""
-    last = stage_named(until)
+    """Run and return the exit code; a bad expectation is refused before a record is opened or a server asked.
+
+    ``dry_run``: the plan is made and shown, with what a run would do by it; nothing is approved or changed.
+    """
+    if dry_run and approve:
+        raise ParameterRefused("A dry run approves nothing", next_step="leave out --approve, or --dry-run")
+    last = Stage.LIST if dry_run else stage_named(until)
     settings = open_site(site)
     check_given(expect, settings)
     if resume and not incident and not find_open(places.records_dir(), settings.name):
@@ -34,7 +47,22 @@ def run_command(
             f"Site {settings.name} has no open incident to resume", next_step="leave out --resume to open a new one"
         )
     record = open_incident(settings, incident, what="runbook run", given=site)
-    return conclude(*run_and_tell(settings, site, record, until=last, approve=approve, expect=expect))
+    report, seconds = run_and_tell(settings, site, record, until=last, approve=approve, expect=expect)
+    if stopped_at_plan(report):
+        plan = record.read_plan()
+        out("")
+        show_plan(record, plan)
+        if dry_run:
+            out(f"\n{would(plan).text()}\nNothing was changed.")
+    return conclude(report, seconds)
+
+
+def stopped_at_plan(report: RunReport) -> bool:
+    """Whether a run ended where its plan is looked at: made and no further, not approved, or blocked."""
+    last = report.stages[-1]
+    if last.stage is Stage.LIST:
+        return last.state is StageState.DONE
+    return last.error_name in (ApprovalMissing.__name__, DeletionRefused.__name__)
 
 
 def run_and_tell(

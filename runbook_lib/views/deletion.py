@@ -2,14 +2,24 @@
 
 from __future__ import annotations
 
-from runbook_lib.models import Approval, Decision, Deletion, DeletionResult, Plan, PlannedChange, Stage
+from runbook_lib.models import (
+    Approval,
+    Decision,
+    Deletion,
+    DeletionResult,
+    Plan,
+    PlannedChange,
+    PlanRow,
+    Stage,
+    Verdict,
+)
 from runbook_lib.times import stamp
 from runbook_lib.views.evidence import below, common_folder, facts_of, shorten
-from runbook_lib.views.rows import BAD, DOUBT, GOOD, PLAIN, Row, Table
+from runbook_lib.views.rows import ALARM, BAD, DOUBT, GOOD, PLAIN, READY, Row, Table
 from runbook_lib.views.table import View
 from runbook_lib.words import AsIs
 
-_DECISION_MARKS = {Decision.DELETE: BAD, Decision.ALREADY_RIGHT: GOOD, Decision.CANNOT_TELL: DOUBT}
+_DECISION_MARKS = {Decision.DELETE: READY, Decision.ALREADY_RIGHT: GOOD, Decision.CANNOT_TELL: DOUBT}
 _DELETION_MARKS = {Deletion.GONE: GOOD, Deletion.NOT_DELETED_OR_CAME_BACK: DOUBT}
 
 
@@ -30,7 +40,7 @@ def plan(value: Plan) -> View[Plan]:
                     ", ".join(row.seen_from) or "-",
                     shorten(row.evidence, folder) or "-",
                 ),
-                mark=_DECISION_MARKS.get(row.decision, PLAIN),
+                mark=_mark_of(row, blocked=bool(value.blocked)),
             )
             for row in value.rows
         ),
@@ -71,7 +81,15 @@ def plan(value: Plan) -> View[Plan]:
         rows=tuple(Row(cells=(reason,), mark=BAD) for reason in value.blocked),
         artifact=f"plans/{value.digest}.json in the record",
     )
-    return View(value, (rows, commands, later, *((blocked,) if value.blocked else ())))
+    return View(value, (*((blocked,) if value.blocked else ()), rows, commands, later))
+
+
+def _mark_of(row: PlanRow, *, blocked: bool) -> str:
+    """What waits to be done is no failure; a certificate that contradicts what is known is told before all else."""
+    if row.verdict is Verdict.CONTRADICTED:
+        return ALARM
+    mark = _DECISION_MARKS.get(row.decision, PLAIN)
+    return DOUBT if mark == READY and blocked else mark
 
 
 def _later(change: PlannedChange) -> Row:
@@ -87,7 +105,7 @@ def _later(change: PlannedChange) -> Row:
             "\n".join(f"{field}: {said}" for field, said in change.settings if said != "-") or "-",
             change.confirmed_sha256 or "nothing: it cannot be done by this plan",
         ),
-        mark=PLAIN,
+        mark=READY if change.expected else PLAIN,
     )
 
 

@@ -9,7 +9,7 @@ from runbook_lib.logs.answer import timeline
 from runbook_lib.logs.report import when, when_said
 from runbook_lib.models import Diagnosis, Inventory, Judgement, Presented, Stage, Verdict
 from runbook_lib.views.evidence import below, common_folder, facts_of, first_and_last, shorten
-from runbook_lib.views.rows import BAD, DOUBT, GOOD, PLAIN, Row, Table
+from runbook_lib.views.rows import ALARM, BAD, DOUBT, GOOD, PLAIN, Row, Table
 from runbook_lib.views.standing import ha_states
 from runbook_lib.views.table import View
 from runbook_lib.words import AsIs
@@ -193,4 +193,4 @@ def verdicts(value: Inventory) -> View[Inventory]:
 def verdict_mark(verdict: Verdict) -> str:
     if verdict.confirmed or verdict is Verdict.UNCHANGED:
         return GOOD
-    return BAD if verdict is Verdict.CONTRADICTED else DOUBT
+    return ALARM if verdict is Verdict.CONTRADICTED else DOUBT

@@ -6,11 +6,11 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from runbook_lib.views.rows import BAD, DOUBT, GOOD, PLAIN, Row, Table
+from runbook_lib.views.rows import ALARM, BAD, DOUBT, GOOD, PLAIN, READY, Row, Table
 
 PAGE = 50
 """Rows that a page holds. A table of up to this many is shown whole."""
-_URGENCY = {BAD: 0, DOUBT: 1, GOOD: 2, PLAIN: 2}
+_URGENCY = {ALARM: 0, BAD: 1, READY: 2, DOUBT: 2, GOOD: 3, PLAIN: 3}
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-GOOD, BAD, DOUBT, PLAIN = "good", "bad", "doubt", ""
-MARKS = {GOOD: "✔", BAD: "✘", DOUBT: "?", PLAIN: ""}
-COLOURS = {GOOD: "#2e9e4f", BAD: "#d9382c", DOUBT: "#b86e00"}
+GOOD, BAD, DOUBT, READY, ALARM, PLAIN = "good", "bad", "doubt", "ready", "alarm", ""
+MARKS = {GOOD: "✔", BAD: "✘", DOUBT: "?", READY: "→", ALARM: "!!!", PLAIN: ""}
+COLOURS = {GOOD: "#2e9e4f", BAD: "#d9382c", DOUBT: "#b86e00", READY: "#2472c8", ALARM: "#d9382c"}
 """The strip before a row or a sentence: a contrast of at least 3 to 1 on light and dark pages."""
 
 _HREF = re.compile(r"(?:\.\./){0,2}[A-Za-z0-9_-][A-Za-z0-9_./-]*(?:#[a-z0-9-]+)?")
@@ -33,7 +33,10 @@ Cell = str | Link
 
 @dataclass(frozen=True, kw_only=True)
 class Row:
-    """One row's cells; ``mark`` is ``good``, ``bad``, ``doubt`` or nothing, and is said in words by a cell too."""
+    """One row's cells; ``mark`` is one of ``MARKS``, and is said in words by a cell too.
+
+    ``ready`` is what waits to be done, ``alarm`` what has to be read before anything else.
+    """
 
     cells: tuple[Cell, ...]
     mark: str = PLAIN

@@ -85,8 +85,8 @@ def gaps_between_headings(panel: Locator) -> list[str]:
 
 def said_by_colour_alone(shown: Locator) -> list[str]:
     """Return what has a coloured strip and does not begin with a sign."""
-    coloured = shown.locator("[role=status][style*='border-left'], tr.good, tr.bad, tr.doubt")
-    return [text for text in coloured.all_inner_texts() if not re.match("[✔✘?] *.", text.strip())]
+    coloured = shown.locator("[role=status][style*='border-left'], tr.good, tr.bad, tr.doubt, tr.ready, tr.alarm")
+    return [text for text in coloured.all_inner_texts() if not re.match("(?:[✔✘?→]|!!!) *.", text.strip())]
 
 
 def too_faint(shown: Locator) -> list[tuple[str, float, str]]:

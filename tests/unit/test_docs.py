@@ -169,7 +169,7 @@ def test_runbook_lines_parse(name: str, words: list[str]) -> None:
 
 def test_a_line_that_does_not_parse_is_found() -> None:
     """The check of the lines above refuses unknown commands, unknown options and missing arguments."""
-    for words in (["frobnicate"], ["run", "lab", "--frobnicate"], ["run"], ["lab"], ["approve", "x"]):
+    for words in (["frobnicate"], ["run", "lab", "--frobnicate"], ["run"], ["lab"], ["override", "x"]):
         assert refusal(words) != ""
 
 
