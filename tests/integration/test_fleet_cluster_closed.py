@@ -11,8 +11,6 @@ from strangers import as_nobody, listening, said_to, tls
 
 from runbook_lib.fleet.dask_cluster import ClusterOptions, connect
 
-pytestmark = pytest.mark.timeout(300)  # processes are started, and a busy machine starts them slowly
-
 _RUN_SOMETHING = """
 import tempfile
 from distributed import Client, Security

@@ -23,7 +23,6 @@ from runbook_lib.params import Deadlines
 from runbook_lib.web import HaForm, PinnedBrowser, PrimePages, labels_for
 
 pytestmark = [
-    pytest.mark.timeout(300),
     pytest.mark.skipif(not has_dojo(), reason="Dojo is not on this machine: make setup installs it where it may"),
 ]
 KEY, SECONDARY, ISE, ISE_PASSWORD = "hakey-1", "192.0.2.20", "192.0.2.30", "isepass"

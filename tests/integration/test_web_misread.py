@@ -12,7 +12,6 @@ from web_site import Product
 from runbook_lib.errors import PageNotUnderstood
 from runbook_lib.web.pages import PrimePages
 
-pytestmark = pytest.mark.timeout(120)
 HEADING = "<h2>HA Configuration</h2>"
 UNDER_WAY = ["login", "register"]
 

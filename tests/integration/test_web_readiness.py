@@ -18,7 +18,6 @@ from runbook_lib.web.readiness import Readiness, readiness
 from runbook_lib.web.screen import screen_from
 from runbook_lib.web.view import _AS_TEXT, _INVENTORY
 
-pytestmark = pytest.mark.timeout(180)
 LABELS = labels_for()
 NAMES = ("CPU", "RAM", "Disk Size", "Disk Speed", "Reachability", "Operating System", "Database Port 1522", "HM Health")
 GOOD = ("Passed", "PASS", "OK", "Success", "icon:Passed")

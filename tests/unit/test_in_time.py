@@ -20,8 +20,6 @@ from runbook_lib.in_time import TooLate, in_time
 from runbook_lib.ise_api import NotAvailable, admin_fingerprints
 from runbook_lib.record.timestamp import Authority, NoStamp, _post
 
-pytestmark = pytest.mark.timeout(60)  # without the deadline they would not end
-
 DEADLINE_S = 0.5
 DRIPS = {
     "the head": (b"HTTP/1.1 200 OK\r\nX: ", b"y"),

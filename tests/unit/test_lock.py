@@ -306,7 +306,6 @@ def test_a_place_that_is_not_there(tmp_path: Path, monkeypatch: pytest.MonkeyPat
 
 
 @pytest.mark.parametrize("what", ["link", "pipe", "folder"])
-@pytest.mark.timeout(30)
 def test_a_lock_that_is_no_file(tmp_path: Path, what: str) -> None:
     """A link that somebody put there is not followed, a pipe not waited for; all keep everybody out."""
     path = lock_paths(SERVERS)[1]
@@ -318,7 +317,6 @@ def test_a_lock_that_is_no_file(tmp_path: Path, what: str) -> None:
     assert sorted(tmp_path.iterdir()) == sorted([path, tmp_path / "mine"])
 
 
-@pytest.mark.timeout(30)
 def test_whoever_keeps_a_file_busy_stops_a_child_and_does_not_hang_it(monkeypatch: pytest.MonkeyPatch) -> None:
     """Anybody can read a lock's file, and so lock it for all others; a child is refused then after a while."""
     monkeypatch.setattr(lock, "_SHARE_S", 0.2)

@@ -45,7 +45,6 @@ def test_a_private_file_is_read_also_through_links(tmp_path: Path) -> None:
         assert read_private(name, 1000) == b"Tr0ub4dor&3\n"
 
 
-@pytest.mark.timeout(20)
 def test_a_pipe_is_refused_before_it_is_opened(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A named pipe is not opened at all, so nothing waits for its other end; neither is a device."""
     os.mkfifo(tmp_path / "pipe", 0o600)
@@ -54,7 +53,6 @@ def test_a_pipe_is_refused_before_it_is_opened(tmp_path: Path, monkeypatch: pyte
         assert refused(path) == "it is not a regular file"
 
 
-@pytest.mark.timeout(20)
 def test_a_pipe_that_took_the_place_of_the_file_does_not_hang(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """What is opened is looked at again, and opening never waits: the file may be replaced between two looks."""
     path = mine(tmp_path / "password")
@@ -113,7 +111,6 @@ def test_links_that_lead_round_and_files_that_are_too_long(tmp_path: Path) -> No
         read_private(mine(tmp_path / "password"), 5)
 
 
-@pytest.mark.timeout(20)
 def test_secrets_and_keys_are_read_this_way(tmp_path: Path) -> None:
     """A ``file:`` secret that is a pipe, and a key or a trusted key where others may write, are refused by name."""
     os.mkfifo(tmp_path / "pipe", 0o600)

@@ -188,6 +188,56 @@ def test_unit_tests_need_no_lab_no_browser_and_no_kernel() -> None:
     assert heavy == []
 
 
+# Where waiting is made, where growth is measured, and where a sleep is on a clock that the test holds.
+MAY_WAIT = {"waiting.py", "growth.py", "test_settling.py"}
+CLOCKS = ("time.monotonic()", "time.perf_counter()", "time.time()")
+
+
+def waits_of(path: Path) -> Iterator[str]:
+    """Yield what a file does by the clock: sleeps, loops on its own clock, limits of a test or of an example."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        called = ast.unparse(node.func) if isinstance(node, ast.Call) else ""
+        where = f"{path.name}:{getattr(node, 'lineno', 0)}"
+        if called in ("time.sleep", "asyncio.sleep") and not _is_zero(node.args[0]):
+            yield f"{where}: {called}; wait for a state with tests/waiting.py, or say with let_pass why time passes"
+        sides = [node.left, node.right] if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Sub) else []
+        sides += [node.left, *node.comparators] if isinstance(node, ast.Compare) else []
+        if any(ast.unparse(side) in CLOCKS for side in sides):
+            yield f"{where}: {ast.unparse(node)}; a test that asserts a time measures the machine"
+        if called == "pytest.mark.timeout":
+            yield f"{where}: a limit of its own; what hangs is ended by the limit in pyproject.toml"
+        if called.endswith("settings") and any(word.arg == "deadline" for word in getattr(node, "keywords", ())):
+            yield f"{where}: a deadline for examples; the profile in tests/conftest.py has none"
+
+
+def _is_zero(value: ast.expr) -> bool:
+    return isinstance(value, ast.Constant) and value.value == 0
+
+
+def test_no_test_waits_for_a_time() -> None:
+    """Tests wait for states, with the one helper, and assert no times: a busy machine is slow, not wrong."""
+    files = [path for path in sorted(TESTS.rglob("*.py")) if path.name not in MAY_WAIT]
+    assert [wait for path in files for wait in waits_of(path)] == []
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "time.sleep(0.3)",
+        "asyncio.sleep(WAIT_S)",
+        "took = time.monotonic() - begun",
+        "@pytest.mark.timeout(60)\ndef f(): ...",
+        "@settings(deadline=200)\ndef f(): ...",
+    ],
+)
+def test_a_wait_for_a_time_is_found(tmp_path: Path, text: str) -> None:
+    """Each way to lean on the machine's speed is named with its line."""
+    path = tmp_path / "test_it.py"
+    path.write_text(f"asyncio.sleep(0)\n{text}\n", encoding="utf-8")
+    (found,) = waits_of(path)
+    assert found.startswith("test_it.py:2: ")
+
+
 # -- what no file may contain --------------------------------------------------------------------
 
 

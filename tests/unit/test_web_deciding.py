@@ -14,6 +14,7 @@ from unittest.mock import AsyncMock, Mock
 import pytest
 from certificate_kit import seen
 from site_kit import PRIMARY, SECONDARY, site_with
+from waiting import let_pass
 
 from runbook_lib.errors import DecisionNeeded, RepairFailed
 from runbook_lib.models import HaPage, HaStatus, Milestone, Presented, Stage, TofuEntry, TofuStore, Vantage
@@ -239,7 +240,7 @@ class Standing:
 
     async def watch_registration(self, report: Callable[[HaPage], None]) -> HaPage:
         report(self._shown)
-        await asyncio.sleep(3600)
+        await asyncio.Event().wait()
         return self._shown
 
 
@@ -286,7 +287,7 @@ def test_a_registration_that_the_servers_do_not_show_yet_goes_on(
     class Late(Standing):
         async def watch_registration(self, report: Callable[[HaPage], None]) -> HaPage:
             report(self._shown)
-            await asyncio.sleep(0.3)
+            await let_pass(0.3, "the page is late")
             return done
 
     shown = page("HA not Configured", (100, 40, 0), under_way=True)
