@@ -102,3 +102,14 @@ def test_what_the_cut_led_to_is_not_what_is_raised() -> None:
     one, other = socket.socketpair()
     with one, other, pytest.raises(TooLate), in_time(one, time.monotonic() + 0.1):
         assert one.recv(1) == b""
+
+
+def test_a_limit_of_the_socket_that_comes_before_a_late_cut_is_the_deadline_too(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """On a busy machine the socket's own limit may be told first; over is over."""
+    timer = threading.Timer
+    monkeypatch.setattr(threading, "Timer", lambda seconds, cut: timer(3600, cut))
+    one, other = socket.socketpair()
+    with one, other, pytest.raises(TooLate), in_time(one, time.monotonic()):
+        raise TimeoutError("timed out")
