@@ -37,6 +37,11 @@ class Login(asyncssh.SSHClient):
         self._connection: asyncssh.SSHClientConnection | None = None
 
     @property
+    def greeted(self) -> bool:
+        """Whether an SSH server answered at all."""
+        return bool(self._connection and self._connection.get_extra_info("server_version"))
+
+    @property
     def wants_new_password(self) -> bool:
         """Whether the password was right and is no longer good."""
         return any(map(reading.is_expired, self.asked))

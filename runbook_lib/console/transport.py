@@ -122,7 +122,7 @@ async def _failure(error: Exception, login: Login | None, where: str, connect_s:
         return DeviceUnreachable(f"no connection within {connect_s:g} s", where=where, next_step=_LOOK)
     if login and login.password_sent:
         return _ended_behind_password(error, login, where, said)
-    if login and login.connected:
+    if login and login.connected and (login.greeted or not isinstance(error, OSError)):
         return await _ended_before_password(error, where, said, connect_s, place)
     return DeviceUnreachable("no SSH connection", where=where, found=str(error), next_step=_LOOK)
 

@@ -67,8 +67,12 @@ def parse_version(text: str, server: str) -> ProductVersion:
 def _not_a_release(text: str, server: str, *, several: bool) -> AnswerNotUnderstood:
     other = next((name for pattern, name in _OTHERS if pattern.search(text)), "")
     if other and not several:
-        what = f"This server is no Prime Infrastructure: it calls itself {other}."
-        return not_understood(what, text, server=server, next_step="Correct the address in the site's file.")
+        return not_understood(
+            f"This server is no Prime Infrastructure: it calls itself {other}.",
+            text,
+            server=server,
+            next_step="Correct the address in the site's file.",
+        )
     what = "names several releases" if several else "does not name the release"
     return not_understood(
         f"The answer to `show version` {what} of Prime Infrastructure.",

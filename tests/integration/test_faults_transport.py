@@ -52,8 +52,9 @@ def test_a_command_line_that_cannot_be_used_ends_the_stage(stale: Lab, begin: Be
 def test_a_command_line_that_fails_after_the_approval_deletes_nothing(stale: Lab, begin: Begin, name: str) -> None:
     """What cannot be looked at again is not deleted: exit 4 before the first command."""
     fault, settings, _ = FAULTS[name]
-    case = begin(stale, short)
+    case = begin(stale)
     plan = case.make_plan()
+    case.write_site(short)
     stale.set_fault(fault, "secondary", **settings)
     case.refused(DeviceError, 4, lambda: case.carry_out(plan))
     assert case.state(Stage.DELETE) is StageState.FAILED
