@@ -105,6 +105,11 @@ def learn(references: Iterable[SecretRef]) -> tuple[SecretRef, ...]:
     return tuple(unknown)
 
 
+def was_prompted(reference: SecretRef) -> bool:
+    """Whether a person has answered this reference in this process already."""
+    return reference.locator in _prompted
+
+
 def _from_environment(reference: SecretRef) -> str:
     value = os.environ.get(reference.locator)
     if not value:

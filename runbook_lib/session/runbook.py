@@ -8,12 +8,21 @@ from contextlib import AbstractContextManager, nullcontext
 from typing import Any, TypeVar
 
 from runbook_lib import background
-from runbook_lib.errors import OutcomeUnknown, RecordError, RunbookError, SafetyStop, StageOutOfOrder
+from runbook_lib.errors import (
+    DecisionNeeded,
+    OutcomeUnknown,
+    RecordError,
+    RunbookError,
+    SafetyStop,
+    StageOutOfOrder,
+    UsageError,
+)
 from runbook_lib.models import Stage, StageState
 from runbook_lib.params import Site
 from runbook_lib.session.nexts import next_steps
 from runbook_lib.session.sealing import seal_by_hand
 from runbook_lib.steps.context import Context
+from runbook_lib.steps.history import anything_sent
 from runbook_lib.steps.pages import PrimaryPages
 from runbook_lib.steps.progress import Tell
 from runbook_lib.views import Link, Row, Table, View, standing
@@ -127,7 +136,10 @@ class Runbook:
             with shown(self.context.tell):
                 done = act()
         except RunbookError as error:
-            self._fail(state_after(error), f"{type(error).__name__}: {error.what}")
+            said = self._begun(error)
+            self._fail(state_after(said), f"{type(said).__name__}: {said.what}")
+            if said is not error:
+                raise said from error
             raise
         except (KeyboardInterrupt, asyncio.CancelledError):
             self._fail(StageState.INTERRUPTED, "stopped by hand")
@@ -143,6 +155,12 @@ class Runbook:
         if self._last not in (None, StageState.DONE):
             self.context.record.start_stage(self.stage, text=self.context.operator)
             self._last = None
+
+    def _begun(self, error: RunbookError) -> RunbookError:
+        """Return the error; one that says that nothing was begun as one for a person where something was sent."""
+        if not isinstance(error, UsageError) or not anything_sent(self.context.record):
+            return error
+        return DecisionNeeded(error.what, where=error.where, found=error.found, next_step=error.next_step)
 
     def _run(self, work: Coroutine[Any, Any, T]) -> T:
         return self._do(lambda: background.run(work))

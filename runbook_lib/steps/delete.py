@@ -26,12 +26,14 @@ from runbook_lib.parse.names import parse_name
 from runbook_lib.parse.tofu import vanished
 from runbook_lib.record import Change, Kind
 from runbook_lib.steps.approval import require_approval
-from runbook_lib.steps.carried_out import results_of, sent_places
+from runbook_lib.steps.carried_out import results_of, sent_places, unsent
 from runbook_lib.steps.context import Context
 from runbook_lib.steps.diagnose import recorded_diagnosis
 from runbook_lib.steps.guard import permit
 from runbook_lib.steps.history import DELETION_FACTS, recorded_deletions
 from runbook_lib.steps.inventory import take_inventory
+from runbook_lib.steps.means import require_means, try_login
+from runbook_lib.steps.pages import PrimaryPages
 from runbook_lib.steps.plan import essence, plan_of
 from runbook_lib.steps.preflight import require_release
 
@@ -39,10 +41,11 @@ LOOK_EVERY_S = 5.0
 """How often the store is read for a deletion that may take effect late."""
 
 
-async def delete_stale(context: Context, plan: Plan) -> tuple[DeletionResult, ...]:
+async def delete_stale(context: Context, plan: Plan, pages: PrimaryPages) -> tuple[DeletionResult, ...]:
     """Carry out the plan and return one result per deletion, those of an interrupted run included.
 
-    Raises DeletionRefused, ApprovalMissing, VersionUnsupported or PlanStale before anything is sent, and the errors of
+    What the whole plan will need is tried first, the login to the web pages by ``pages`` included. Raises what that
+    raises, DeletionRefused, ApprovalMissing, VersionUnsupported or PlanStale before anything is sent, and the errors of
     ``permit`` before each entry; RepairFailed at once where another entry changed with the deleted one; DeviceError
     where a store cannot be read.
     """
@@ -51,6 +54,9 @@ async def delete_stale(context: Context, plan: Plan) -> tuple[DeletionResult, ..
         return ()
     with context.lock("delete stale certificates"):
         await require_release(context.site, context.devices)
+        if unsent(context, plan):
+            require_means(context, plan)
+            await try_login(context, pages, plan)
         await _refuse_if_moved(context, plan)
         sent = sent_places(context, plan)
         for number, row in enumerate(plan.deletions):

@@ -92,6 +92,11 @@ def change_intents(record: Record) -> tuple[tuple[str, datetime], ...]:
     return tuple(sent)
 
 
+def anything_sent(record: Record) -> bool:
+    """Whether this incident has sent a change, or may have."""
+    return bool(deletion_intents(record) or change_intents(record))
+
+
 def did_not_leave(seen: str) -> bool:
     """Whether a result says that the change was never sent; no device's word can say so."""
     return seen == Deletion.NOT_SENT or seen.startswith(f"{Deletion.NOT_SENT}: ")

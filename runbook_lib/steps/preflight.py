@@ -201,8 +201,13 @@ def _folder(context: Context) -> Check:
     )
 
 
+def free_bytes(context: Context) -> int:
+    """Return how much room the record has left."""
+    return shutil.disk_usage(context.record.folder).free
+
+
 def _disk(context: Context) -> Check:
-    free = shutil.disk_usage(context.record.folder).free
+    free = free_bytes(context)
     return Check(
         name="room for the record",
         expected=f"at least {LEAST_FREE_BYTES >> 20} MiB",

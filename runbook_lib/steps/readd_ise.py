@@ -16,6 +16,7 @@ from runbook_lib.steps.guard import permit, planned_change
 from runbook_lib.steps.guided import Guide, ise_guide, require_someone, watch, web_fingerprint
 from runbook_lib.steps.ha_state import entry_check
 from runbook_lib.steps.ise_word import ise_word
+from runbook_lib.steps.means import require_means
 from runbook_lib.steps.pages import PrimaryPages
 from runbook_lib.steps.pending import settle_pending
 from runbook_lib.steps.planned import adding, removing
@@ -125,6 +126,7 @@ async def readd_ise(context: Context, pages: PrimaryPages, decisions: tuple[IseD
     with context.lock("add ISE servers again"):
         await require_release(context.site, context.devices)
         if not pages.guided:
+            require_means(context, context.record.read_plan())
             try:
                 return await _drive(context, await pages.open(), changes)
             except PageNotUnderstood as error:

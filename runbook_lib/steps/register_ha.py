@@ -19,6 +19,7 @@ from runbook_lib.steps.guided import Guide, ha_guide, require_someone, watch, we
 from runbook_lib.steps.ha_form import typed_form
 from runbook_lib.steps.ha_removal import remove_ha
 from runbook_lib.steps.ha_state import in_words, kinds_of, observe_ha
+from runbook_lib.steps.means import require_means
 from runbook_lib.steps.meanwhile import logs_now
 from runbook_lib.steps.pages import PrimaryPages
 from runbook_lib.steps.pending import settle_pending
@@ -74,6 +75,8 @@ async def register(
     if action is HaAction.NOTHING:
         return None
     with context.lock("register high availability"):
+        if action is not HaAction.WATCH and not pages.guided:
+            require_means(context, context.record.read_plan())
         if action is HaAction.REMOVE:
             await remove_ha(context)
             items = () if pages.guided else await check_readiness(context, pages)

@@ -31,7 +31,7 @@ class DeleteStale(Changing):
     def delete(self) -> View[tuple[DeletionResult, ...]]:
         """CHANGE. Carry out the approved plan; refuses by itself whatever was not approved or has moved."""
         plan = self._do(self.context.record.read_plan)
-        return deletion.results(self._run(delete.delete_stale(self.context, plan)))
+        return deletion.results(self._run(delete.delete_stale(self.context, plan, self._pages)))
 
     def prove(self) -> View[tuple[Check, ...]]:
         """Show expected beside actual for every planned deletion."""

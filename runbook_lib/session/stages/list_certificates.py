@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime
 
 from runbook_lib.models import (
@@ -18,6 +19,7 @@ from runbook_lib.steps import (
 )
 from runbook_lib.steps.context import Context
 from runbook_lib.steps.expecting import parse_given
+from runbook_lib.steps.means import lacking
 from runbook_lib.steps.plan import plan_of
 from runbook_lib.views import View, deletion, findings, pictured
 from runbook_lib.views.forms.expecting import Host
@@ -65,6 +67,8 @@ class ListCertificates(Runbook):
 
     def _make_plan(self) -> Plan:
         plan = self._planned()
+        if plan.needs_approval:
+            plan = replace(plan, blocked=(*plan.blocked, *lacking(self.context, plan)))
         self.context.record.write_plan(plan)
         return plan
 
