@@ -21,7 +21,6 @@ from runbook_lib.errors import (
 from runbook_lib.models import Stage
 from runbook_lib.steps import delete, means
 
-pytestmark = pytest.mark.timeout(180)
 VARIABLE = "RUNBOOK_TEST_WEB_PASSWORD"
 
 
