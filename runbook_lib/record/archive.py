@@ -7,10 +7,7 @@ checked in memory: nothing of it is written to disk, so no name in it can lead a
 from __future__ import annotations
 
 import io
-import stat
 import zipfile
-import zlib
-from dataclasses import dataclass
 from pathlib import Path
 
 from runbook_lib.errors import ParameterRefused, RecordDamaged, SiteLocked
@@ -19,30 +16,13 @@ from runbook_lib.record.bundle import INCIDENT
 from runbook_lib.record.files import write_new
 from runbook_lib.record.lines import parse_whole_lines
 from runbook_lib.record.manifest import JOURNAL, list_files
+from runbook_lib.record.members import MODE, TIME, read_members
 from runbook_lib.record.stages import stage_states
 from runbook_lib.record.trusted import Trusted
 from runbook_lib.record.verification import Verification
 from runbook_lib.record.verify import verify_files, verify_record
 
 SUFFIX = ".zip"
-LARGEST = 4 << 30
-_TIME = (1980, 1, 1, 0, 0, 0)
-_MODE = (stat.S_IFREG | 0o600) << 16
-
-
-@dataclass(frozen=True)
-class Member:
-    """One file of an archive, read when it is asked for."""
-
-    archive: zipfile.ZipFile
-    info: zipfile.ZipInfo
-
-    def read_bytes(self) -> bytes:
-        """Raises ``OSError`` where the archive is damaged there."""
-        try:
-            return self.archive.read(self.info)
-        except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError) as error:
-            raise OSError(5, f"damaged in the archive ({error})") from error
 
 
 def pack(folder: Path, target: Path, trusted: Trusted, *, anyway: bool = False) -> Verification:
@@ -72,8 +52,8 @@ def packed(folder: Path) -> bytes:
     out = io.BytesIO()
     with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as archive:
         for name in sorted(files):
-            info = zipfile.ZipInfo(f"{folder.resolve().name}/{name}", _TIME)
-            info.compress_type, info.create_system, info.external_attr = zipfile.ZIP_DEFLATED, 3, _MODE
+            info = zipfile.ZipInfo(f"{folder.resolve().name}/{name}", TIME)
+            info.compress_type, info.create_system, info.external_attr = zipfile.ZIP_DEFLATED, 3, MODE
             archive.writestr(info, files[name].read_bytes())
     return out.getvalue()
 
@@ -81,39 +61,11 @@ def packed(folder: Path) -> bytes:
 def verify_archive(path: Path, trusted: Trusted) -> Verification:
     """Check the record in an archive; raises ``RecordDamaged`` where the file is no archive of one record."""
     try:
-        with zipfile.ZipFile(path) as archive:
-            members = _members(path, archive)
-            folder = archive.infolist()[0].filename.partition("/")[0]
-            found = Verification(folder=path, names=(folder, path.stem))
-            return verify_files(found, members, members.pop(JOURNAL, None), trusted)
+        folder, members = read_members(path)
+        found = Verification(folder=path, names=(folder, path.stem))
+        return verify_files(found, members, members.pop(JOURNAL, None), trusted)
     except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError) as error:
         raise _no_archive(path, str(error)) from error
-
-
-def _members(path: Path, archive: zipfile.ZipFile) -> dict[str, Member]:
-    """The archive's files by their paths in the record. Whatever ``packed`` would not have written is refused."""
-    members: dict[str, Member] = {}
-    folders = {info.filename.partition("/")[0] for info in archive.infolist()}
-    if len(folders) != 1 or archive.comment or archive.infolist()[0].header_offset:
-        raise _no_archive(path, "it does not hold one folder alone")
-    size = 0
-    for info in archive.infolist():
-        name = info.filename.partition("/")[2]
-        size += info.file_size
-        if not _is_plain(info, name) or name in members:
-            raise _no_archive(path, f"a member that no record has: {info.filename!r}")
-        members[name] = Member(archive, info)
-    if size > LARGEST:
-        raise _no_archive(path, f"it unpacks to {size} bytes")
-    return members
-
-
-def _is_plain(info: zipfile.ZipInfo, name: str) -> bool:
-    """Whether a member is a file as ``packed`` writes it, below the folder, by a name that leads nowhere else."""
-    parts = name.split("/")
-    safe = all(part and part not in (".", "..") and "\\" not in part for part in parts)
-    written = (info.date_time, info.external_attr, info.create_system, info.extra, info.comment, info.flag_bits & 1)
-    return safe and info.orig_filename == info.filename and written == (_TIME, _MODE, 3, b"", b"", 0)
 
 
 def _refuse_in_use(folder: Path) -> None:

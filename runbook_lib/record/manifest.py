@@ -7,6 +7,7 @@ the journal names those.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 from collections.abc import Callable, Iterable
@@ -16,9 +17,11 @@ from typing import Any, Protocol
 
 from runbook_lib.canonical import canonical_json, sha256_hex
 from runbook_lib.record.lines import JournalText
+from runbook_lib.record.members import Member
 
 FORMAT = "runbook-manifest-v1"
 JOURNAL = "journal.jsonl"
+EMPTY = "added: it is an empty folder"
 
 
 class Readable(Protocol):
@@ -84,19 +87,54 @@ def journal_part(data: bytes, journal: JournalText) -> JournalPart:
     return JournalPart(lines=len(journal.lines), bytes=len(whole), sha256=sha256_hex(whole), head=journal.head)
 
 
-def list_files(folder: Path) -> tuple[dict[str, Path], tuple[str, ...]]:
-    """Return every plain file under ``folder`` but the journal, by its path there, and what is no file or folder."""
+def list_files(folder: Path) -> tuple[dict[str, Path], tuple[tuple[str, str], ...]]:
+    """Return every plain file under ``folder`` but the journal, by its path there, and what else there is, and why.
+
+    Nothing is passed over: a link or a device, an empty folder, one that cannot be entered, a name that is not UTF-8.
+    """
     files: dict[str, Path] = {}
-    others: list[str] = []
-    for parent, folders, names in os.walk(folder):
-        for name in (*names, *(each for each in folders if (Path(parent) / each).is_symlink())):
-            path = Path(parent) / name
-            relative = path.relative_to(folder).as_posix()
-            if path.is_symlink() or not path.is_file():
-                others.append(relative)
+    others: dict[str, str] = {}
+    waiting = [folder]  # not by recursion, of which a folder that is deep enough would run out
+    while waiting:
+        parent = waiting.pop()
+        here = _spelled(parent.relative_to(folder))
+        try:
+            with os.scandir(parent) as entries_here:
+                found = sorted(entries_here, key=lambda entry: entry.name)
+        except OSError as error:
+            others[here] = f"it cannot be entered: {error.strerror}"
+            continue
+        if not found and parent != folder:
+            others[here] = EMPTY
+        for entry in found:
+            path = parent / entry.name
+            relative = _spelled(path.relative_to(folder))
+            if relative != path.relative_to(folder).as_posix():
+                others[relative] = "added: its name is not UTF-8"
+            elif entry.is_dir(follow_symlinks=False):
+                waiting.append(path)
+            elif not entry.is_file(follow_symlinks=False):
+                others[relative] = "added: it is a link or a device, and a record holds plain files only"
             elif relative != JOURNAL:
                 files[relative] = path
-    return files, tuple(sorted(others))
+    return files, tuple(sorted(others.items()))
+
+
+def _spelled(path: Path) -> str:
+    """A path in words, also where its bytes are no text."""
+    return path.as_posix().encode("utf-8", "backslashreplace").decode("utf-8")
+
+
+def measured(file: Readable) -> tuple[str, int]:
+    """Return the SHA-256 and the size of a file, read piece by piece; raises ``OSError``."""
+    if isinstance(file, Member):
+        return file.measured()
+    if isinstance(file, Path):
+        with file.open("rb") as stream:
+            digest = hashlib.file_digest(stream, "sha256")
+            return digest.hexdigest(), stream.tell()
+    data = file.read_bytes()
+    return sha256_hex(data), len(data)
 
 
 def entries(files: Iterable[tuple[str, Path]], name: Callable[[str], str]) -> tuple[FileEntry, ...]:

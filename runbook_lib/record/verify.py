@@ -17,7 +17,16 @@ from runbook_lib.errors import ParameterRefused
 from runbook_lib.record.bundle import INCIDENT
 from runbook_lib.record.keys import VerifyingKey
 from runbook_lib.record.lines import JournalText, Kind, Line, parse_opening, parse_whole_lines
-from runbook_lib.record.manifest import JOURNAL, FileEntry, Manifest, Readable, list_files, parse_manifest
+from runbook_lib.record.manifest import (
+    EMPTY,
+    JOURNAL,
+    FileEntry,
+    Manifest,
+    Readable,
+    list_files,
+    measured,
+    parse_manifest,
+)
 from runbook_lib.record.seal import ENVELOPE, MANIFEST, SEAL_FOLDER, STAMP
 from runbook_lib.record.stages import named_in_words
 from runbook_lib.record.stamped import check_time
@@ -48,8 +57,11 @@ def verify_record(
     """
     files, others = list_files(folder)
     found = Verification(folder=folder, names=(folder.resolve().name,))
-    for path in others:
-        found.say(path, "added: it is a link or a device, and a record holds plain files only")
+    for path, why in others:
+        if SEAL_FOLDER.fullmatch(path) and why == EMPTY:
+            found.notes.append(f"{path} is empty: a seal that was cut off before it was written.")
+        else:
+            found.say(path, why)
     return verify_files(found, files, folder / JOURNAL, Trusted(keys=tuple(keys), certificates=tuple(certificates)))
 
 
@@ -123,11 +135,11 @@ def _check_names(found: Verification, files: Mapping[str, Readable], journal: Jo
 
 def _entry(found: Verification, path: str, file: Readable) -> FileEntry:
     try:
-        data = file.read_bytes()
+        sha256, size = measured(file)
     except OSError as error:
         found.say(path, f"it cannot be read: {error.strerror}")
         return FileEntry(path=path, sha256="", size=-1)
-    return FileEntry(path=path, sha256=sha256_hex(data), size=len(data))
+    return FileEntry(path=path, sha256=sha256, size=size)
 
 
 def _check_seal(

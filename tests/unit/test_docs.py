@@ -41,7 +41,7 @@ from runbook_lib.web import labels_for
 
 ROOT = places.project_root()
 README = ROOT / "README.md"
-DOCS = (README, *sorted((ROOT / "docs").glob("*.md")))
+DOCS = (README, ROOT / "SECURITY.md", *sorted((ROOT / "docs").glob("*.md")))
 ERRORS = {
     name: kind
     for name, kind in vars(errors).items()
