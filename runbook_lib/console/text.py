@@ -16,6 +16,8 @@ _CONTROL = re.compile(
     r")"
 )
 _PROMPT = re.sub(r"\?P<\w+>", "?:", PROMPT)
+LEAST_SEEN = 8
+"""Of a command that scrolled sideways, so many characters have to be seen at its end."""
 _LINE_END = re.compile(r"\r*\n\r*|\r+")
 
 
@@ -47,6 +49,18 @@ def typed(line: str) -> str:
             cells[column : column + 1] = [char]
             column += 1
     return "".join(cells)
+
+
+def scrolled_echo_end(raw: bytes, command: str) -> int | None:
+    """Return where the first line is over that a narrow terminal scrolled sideways under ``command``; else None.
+
+    Such a terminal draws the line anew with every few characters; what it shows in the end is the command's end.
+    """
+    end = raw.find(b"\n") + 1
+    *drawn, last = raw[:end].rstrip(b"\r\n").split(b"\r")
+    shown = typed(plain(last)).strip().strip("<>").strip()
+    long_enough = len(shown) > LEAST_SEEN and command.endswith(shown)
+    return end if drawn and long_enough else None
 
 
 def echo_end(text: str, command: str, prompt: str) -> int | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections import deque
 
-from runbook_lib.console.text import echo_end, plain, typed, without_pagers
+from runbook_lib.console.text import echo_end, plain, scrolled_echo_end, typed, without_pagers
 
 # A prompt is printed in one piece with nothing behind it: this is the network's time, not the server's, and where
 # bytes come slower it grows with them. What a busy machine reads late is not missed by it (Feed.wait).
@@ -80,8 +80,11 @@ class Transcript:
     def echoed(self) -> bool:
         """Whether the echo of the command has arrived whole."""
         if not self._echoed and self.command:
-            head = plain(bytes(self.raw[self._begin : self._begin + 8 * len(self.command) + 8192]))
-            self._echoed = echo_end(head, self.command, self.prompt) is not None
+            head = bytes(self.raw[self._begin : self._begin + 8 * len(self.command) + 8192])
+            self._echoed = (
+                echo_end(plain(head), self.command, self.prompt) is not None
+                or scrolled_echo_end(head, self.command) is not None
+            )
         return self._echoed
 
     @property
@@ -119,8 +122,12 @@ class Transcript:
 
         A last line that the device left open before its prompt stays open: a list that was cut must not look whole.
         """
-        text = plain(without_pagers(self._whole, self._pagers)[self._begin :])
-        text = text[echo_end(text, self.command, self.prompt) or 0 :]
+        raw = without_pagers(self._whole, self._pagers)[self._begin :]
+        text = plain(raw)
+        end = echo_end(text, self.command, self.prompt) if self.command else 0
+        if end is None:
+            text = plain(raw[scrolled_echo_end(raw, self.command) or 0 :])
+        text = text[end or 0 :]
         shown = self.prompt.rstrip()
         if not shown or not text.rstrip(" ").endswith(shown):
             return text

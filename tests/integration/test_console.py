@@ -166,6 +166,20 @@ def test_an_echo_that_was_broken_into_lines_is_taken_out() -> None:
     assert ask(ade, long) == ["done\n"]
 
 
+def test_an_echo_that_scrolled_sideways_is_taken_out() -> None:
+    """A terminal of 50 columns that draws the line anew with every few characters leaves no word in the answer."""
+
+    def scrolled(line: bytes) -> bytes:
+        drawn = [line[:34]] + [b"\r<" + line[at : at + 48] + b" \x08" for at in range(12, len(line) - 36, 12)]
+        return b"".join(drawn) + b"\r<" + line[-40:] + b"    \x08\x08\x08\x08\r\n"
+
+    long = "ncs certvalidation tofu-certs deletecert host prime-sec.example.com_8082"
+    ade = FakeAde(
+        {long: b"done\r\n", "show": b"x\r\n"}, draw=lambda line: scrolled(line) if len(line) > 30 else line + b"\r\n"
+    )
+    assert ask(ade, long, "show", long) == ["done\n", "x\n", "done\n"]
+
+
 def test_what_comes_unasked_between_commands_is_no_part_of_the_next_answer() -> None:
     """A broadcast that arrived before the command was sent is kept in the raw bytes only."""
 
