@@ -46,6 +46,7 @@ _ENTRY = re.compile(
 _ENTRY_INSIDE = re.compile(r"host[ \t]{0,9}=[ \t]{0,9}[^\s;=]*_[0-9]+[ \t]{0,9};", re.I)
 _RULE = re.compile(r"[ \t*=_-]+")
 _COUNT = re.compile(r"[^0-9;=]*\b(?:total|number|count)\b[^0-9;=]*(?P<count>[0-9]{1,6})[^0-9;=]*", re.I)
+LONGEST_COUNT = 200
 _NEXT = "Compare the raw text with the list on the server; nothing was deleted."
 _MAY_MEAN_NOTHING = (
     "Compare it with the list on the server; nothing was deleted. If lines like it mean nothing, say so in the site's"
@@ -78,7 +79,7 @@ def parse_tofu_list(text: str, server: str, read_utc: datetime, ignore: Iterable
             entries.append(entry)
         elif not _ENTRY_INSIDE.search(line) and _fits(line, ignore):
             ignored.append(line.strip())
-        elif count := _COUNT.fullmatch(line):
+        elif len(line) <= LONGEST_COUNT and (count := _COUNT.fullmatch(line)):
             counts.append(int(count["count"]))
         else:
             raise refuse(

@@ -97,6 +97,8 @@ REPEATED = (
         "Prime Infrastructure ",
         "Version ",
         "Version : 3.",
+        "total ",
+        "fix ",
         "3.",
         "\n",
         "\r",
