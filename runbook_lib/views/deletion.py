@@ -70,7 +70,7 @@ def plan(value: Plan) -> View[Plan]:
             "values",
             "confirmed",
         ),
-        rows=tuple(_later(change) for change in value.changes),
+        rows=tuple(_later(change, blocked=bool(value.blocked)) for change in value.changes),
         empty="nothing else is changed",
         whole=("change",),
         artifact=f"plans/{value.digest}.json in the record",
@@ -92,7 +92,8 @@ def _mark_of(row: PlanRow, *, blocked: bool) -> str:
     return DOUBT if mark == READY and blocked else mark
 
 
-def _later(change: PlannedChange) -> Row:
+def _later(change: PlannedChange, *, blocked: bool) -> Row:
+    ready = bool(change.confirmed_sha256) and not blocked
     return Row(
         cells=(
             change.server,
@@ -105,7 +106,7 @@ def _later(change: PlannedChange) -> Row:
             "\n".join(f"{field}: {said}" for field, said in change.settings if said != "-") or "-",
             change.confirmed_sha256 or "nothing: it cannot be done by this plan",
         ),
-        mark=READY if change.expected else PLAIN,
+        mark=PLAIN if not change.expected else READY if ready else DOUBT,
     )
 
 

@@ -105,7 +105,10 @@ def test_on_a_terminal_the_plan_is_shown_and_yes_approves_it(commands: Commands,
 
 @pytest.mark.parametrize("answer", ["", "y", "no", "yes please"])
 def test_anything_but_yes_approves_nothing(commands: Commands, tmp_path: Path, answer: str) -> None:
-    """Silence is no consent: exit 3 and no approval."""
+    """It never approves its own plan outside the lab, and never takes silence for consent.
+
+    Anything but yes: exit 3, and no approval.
+    """
     plan = planned(tmp_path)
     said = on_a_terminal(commands, answer, "approve", plan.incident)
     assert (said.code, approvals(commands, plan)) == (3, [])

@@ -60,7 +60,7 @@ def _own_records(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_run_killed_at_a_line_is_finished_by_the_next_and_deletes_nothing_twice(
     tmp_path: Path, mortal: Mortal, intents: int, lines: int
 ) -> None:
-    """It never sends a deletion twice.
+    """It never sends a change twice on one approval.
 
     Whatever was on disk by then: one deletion command per stale entry over all runs, and the right pins.
     """

@@ -401,7 +401,10 @@ def test_a_refusal_of_the_page_uses_the_approval_up_and_a_connection_that_failed
 
 
 def test_an_approval_is_not_renewed_by_giving_the_same_digest_again(make: Callable[..., Case]) -> None:
-    """Whoever runs the stage again with the same parameter approve approves what was sent already, and that is over."""
+    """It never sends a change twice on one approval.
+
+    Whoever runs the stage again with the same parameter approve approves what was sent already, and that is over.
+    """
     case = make("register HA")
     asyncio.run(_register(case))
     case.incident.approve(case.plan)
