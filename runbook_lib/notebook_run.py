@@ -44,11 +44,12 @@ def execute(
     *,
     cell_timeout_s: float | None = None,
     cwd: Path | None = None,
+    env: Mapping[str, str] | None = None,
     progress: Callable[[int, int, str, str], None] | None = None,
 ) -> NotebookResult:
     """Run ``template`` with ``parameters`` under the engine ``runbook`` and write ``output``, whole at every save.
 
-    The kernel's working folder is ``cwd``, else the caller's; the caller's environment passes through.
+    The kernel's working folder is ``cwd``, else the caller's, and its environment is ``env``, else the caller's.
     ``progress`` is called with a cell's index from 0, the number of cells, its state (``running``,
     ``completed``, ``failed``) and its heading. A cell may take ``cell_timeout_s``; None: any time.
 
@@ -56,7 +57,7 @@ def execute(
     starts, with ``output`` untouched; RecordNotWritable; after Ctrl-C KeyboardInterrupt and after SIGTERM
     or SIGHUP ``Terminated`` (a SystemExit of 143 or 129), with ``output`` written: ``read_result`` reads it.
     """
-    run = _Run(template, output, parameters, cwd, None, progress)
+    run = _Run(template, output, parameters, cwd, env, progress)
     with suppress(run.dead_kernel):  # said in the notebook
         run.engine.run_states(run.states, run.kernel_name, start=run.start, cell_timeout_s=cell_timeout_s)
     return run.result()

@@ -5,8 +5,9 @@ A resumed run is the same run: every stage observes first.
 
 from __future__ import annotations
 
+import os
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,13 +16,15 @@ from typing import Protocol
 from runbook_lib import errors, places
 from runbook_lib.browsers import find_browser
 from runbook_lib.console.identity import identities
+from runbook_lib.environment import environment_with
 from runbook_lib.kernels import WarmKernels
+from runbook_lib.kernels.conditions import start_up_variables
 from runbook_lib.models import Outcome, Stage, StageState
 from runbook_lib.notebook_run import NotebookResult, execute
 from runbook_lib.params import Site, secret_references, site_without_secrets
 from runbook_lib.record import Record, Seal, SiteLock, gate_notebook, note_template, seal_record
 from runbook_lib.report import report_in
-from runbook_lib.secrets import learn
+from runbook_lib.secrets import SecretRef, learn
 
 ON_PAGES = frozenset({Stage.REGISTER, Stage.READD_ISE, Stage.VERIFY, Stage.POST_MORTEM})
 """The stages that may need a browser, and those after them."""
@@ -94,7 +97,7 @@ def run_stages(
     lock = SiteLock(site.name, identities(site), purpose="run the stages", incident=record.incident)
     with lock, WarmKernels():
         try:
-            reports = _run_each(until, site_argument, record, given, listener)
+            reports = _run_each(until, site_argument, record, given, listener, secret_references(site))
             outcome = _outcome(record, reports[-1], until)
         except BaseException:
             with suppress(errors.RunbookError):  # what ended the run is what has to be told
@@ -113,12 +116,17 @@ def run_stages(
 
 
 def _run_each(
-    until: Stage, site: str, record: Record, given: dict[Stage, dict[str, str]], listener: Listener
+    until: Stage,
+    site: str,
+    record: Record,
+    given: dict[Stage, dict[str, str]],
+    listener: Listener,
+    secrets: Iterable[SecretRef],
 ) -> list[StageReport]:
     reports: list[StageReport] = []
     for stage in _up_to(until):
         listener.stage_started(stage)
-        report = _run_stage(stage, site, record, given.get(stage, {}))
+        report = _run_stage(stage, site, record, given.get(stage, {}), kernel_environment(secrets))
         reports.append(report)
         listener.stage_ended(report)
         if report.state is not StageState.DONE:
@@ -133,7 +141,15 @@ def _up_to(until: Stage) -> Iterator[Stage]:
             return
 
 
-def _run_stage(stage: Stage, site: str, record: Record, given: dict[str, str]) -> StageReport:
+def kernel_environment(secrets: Iterable[SecretRef]) -> dict[str, str]:
+    """Return the environment of a stage's kernel: of all ``env:`` secrets it gets those of its own site."""
+    named = (secret.locator for secret in secrets if secret.scheme == "env")
+    return environment_with([*named, *start_up_variables(os.environ)])
+
+
+def _run_stage(
+    stage: Stage, site: str, record: Record, given: dict[str, str], environment: dict[str, str]
+) -> StageReport:
     template = places.notebooks_dir() / f"{stage}.ipynb"
     running = record.folder / "notebooks" / f"{stage}.running.ipynb"
     running.parent.mkdir(mode=0o700, exist_ok=True)
@@ -142,7 +158,7 @@ def _run_stage(stage: Stage, site: str, record: Record, given: dict[str, str]) -
     started = time.monotonic()
     note_template(record, stage, template)
     try:
-        result = execute(template, running, parameters)
+        result = execute(template, running, parameters, env=environment)
     except BaseException:
         _keep_notebook(record, stage, running)
         _end(record, stage, StageState.INTERRUPTED, "the run was interrupted")

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from runbook_lib.errors import SecretUnavailable
+from runbook_lib.no_dump import forbid_dumps
 from runbook_lib.private import NotPrivate, read_private
 from runbook_lib.redactor import SHORTEST, Redactor
 
@@ -66,12 +67,13 @@ class SecretRef:
         return SecretRef("file", str(folder.absolute() / Path(self.locator).expanduser()))
 
     def resolve(self) -> str:
-        """Return the secret, and make it known to ``REDACTOR``.
+        """Return the secret, and make it known to ``REDACTOR``. From now on this process leaves no core dump.
 
         Raises ``SecretUnavailable`` where the reference leads nowhere, to a file that others have a
         hand in (``runbook_lib.private``), to more than one line, or to fewer than four characters: so
         short a value stands in too many innocent places to be kept out of a record.
         """
+        forbid_dumps()
         value = _RESOLVERS[self.scheme](self)
         if not all(c.isprintable() for c in value):
             raise self._unavailable("it holds more than one line, or control characters")

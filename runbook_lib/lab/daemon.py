@@ -29,6 +29,9 @@ _STARTING = ".starting"
 _OUTPUT = "lab.log"
 _CONTROL_S = 30.0
 _LAST_LINES = 12
+_NEEDED = ("PATH", "HOME", "USER", "LOGNAME", "TMPDIR", "TZ", "LANG", "RUNBOOK_DOJO", "RUNBOOK_LAB_DIR")
+_NEEDED_FIRST = ("LC_", "LD_", "DYLD_", "PYTHON")
+"""What a lab gets of the environment of whoever starts it: whose secrets stand there are no business of its."""
 
 
 def up(folder: str | Path, options: LabOptions | None = None, *, exist_ok: bool = False) -> dict[str, Any]:
@@ -102,7 +105,7 @@ def _start(folder: Path, options: LabOptions) -> None:
                 pass_fds=(theirs,),
                 start_new_session=True,
                 cwd=folder,
-                env=os.environ | {"PYTHONPATH": paths},
+                env=_environment() | {"PYTHONPATH": paths},
                 check=False,
             )
         finally:
@@ -148,3 +151,7 @@ def _locked(path: Path) -> Iterator[None]:
     with path.open("ab") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         yield
+
+
+def _environment() -> dict[str, str]:
+    return {name: value for name, value in os.environ.items() if name in _NEEDED or name.startswith(_NEEDED_FIRST)}

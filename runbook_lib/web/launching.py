@@ -17,6 +17,7 @@ from playwright.async_api import Browser, Error, Playwright, ProxySettings, asyn
 from runbook_lib.browsers import launch_arguments
 from runbook_lib.environment import plain_environment
 from runbook_lib.errors import BrowserMissing
+from runbook_lib.no_dump import no_core
 
 NOWHERE = ProxySettings(server="http://127.0.0.1:9", bypass="<-loopback>")
 """A dead end: nobody answers there, so whoever forgets a context's own proxy gets no page, from nowhere."""
@@ -52,6 +53,7 @@ async def launch(
 
     Raises BrowserMissing where it does not start.
     """
+    no_core()  # what is typed into a page is in the browser's memory too
     try:
         return await playwright.chromium.launch(
             executable_path=executable,

@@ -20,7 +20,19 @@ LIBRARY = ROOT / "runbook_lib"
 # From the ground up: a module or package may import what stands in a line above its own, and nothing beside it.
 LAYERS = (
     ("errors",),
-    ("models", "places", "private", "background", "environment", "in_time", "signals", "redactor", "times", "words"),
+    (
+        "models",
+        "places",
+        "private",
+        "background",
+        "environment",
+        "in_time",
+        "no_dump",
+        "signals",
+        "redactor",
+        "times",
+        "words",
+    ),
     ("canonical", "secrets", "browsers", "ade_os"),
     ("params", "parse"),
     ("certificates", "logs"),

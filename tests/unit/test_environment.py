@@ -1,0 +1,55 @@
+"""What child processes get of the environment: what is named, so that a secret goes only where it is needed."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from runbook_lib.environment import SETTINGS, environment_with, plain_environment
+from runbook_lib.lab import daemon
+from runbook_lib.places import project_root
+from runbook_lib.runner import kernel_environment
+from runbook_lib.secrets import SecretRef
+
+OWN, OTHER, NAMED_LIKE_OURS = "PI_PASSWORD", "AWS_SECRET_ACCESS_KEY", "RUNBOOK_PASSWORD"
+
+
+@pytest.fixture(autouse=True)
+def _three_secrets(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in (OWN, OTHER, NAMED_LIKE_OURS):
+        monkeypatch.setenv(name, "secret-of-" + name)
+    monkeypatch.setenv("RUNBOOK_RECORDS", "records")
+
+
+def test_a_program_gets_no_secret_and_no_setting() -> None:
+    """The browser and its driver get where things are, who this is and in which language; nothing else."""
+    found = plain_environment()
+    assert {"PATH", "HOME"} <= found.keys()
+    assert not {name for name in found if name.startswith("RUNBOOK_") or "secret-of" in found[name]}
+
+
+def test_a_kernel_gets_the_secrets_of_its_site_alone() -> None:
+    """Of all secrets that stand in the environment a stage gets those that its site's file names."""
+    found = kernel_environment([SecretRef.parse(f"env:{OWN}"), SecretRef.parse(f"prompt:{OTHER}")])
+    assert {name for name in found if "secret-of" in found[name]} == {OWN}
+    assert found["RUNBOOK_RECORDS"] == "records"
+
+
+def test_what_is_not_set_stays_so() -> None:
+    """A name that leads nowhere is no variable."""
+    assert "NO_SUCH_VARIABLE" not in environment_with(["NO_SUCH_VARIABLE"])
+
+
+def test_a_lab_gets_no_secret() -> None:
+    """A daemon that lives on after the command keeps none of them."""
+    assert not [value for value in daemon._environment().values() if "secret-of" in value]
+
+
+def test_every_setting_of_ours_is_named() -> None:
+    """A variable that the library reads reaches its kernels."""
+    read = set()
+    for path in (project_root() / "runbook_lib").rglob("*.py"):
+        read |= set(re.findall(r'"(RUNBOOK_[A-Z_]+)"', Path(path).read_text(encoding="utf-8")))
+    assert read <= SETTINGS
