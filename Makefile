@@ -72,6 +72,7 @@ nbval: setup ## Run every notebook in a fresh lab and compare what it shows
 bench: setup ## Measure the browser part, a fleet, and the log diagnosis against ripgrep and grep (needs rg, 15 GB of disk, hours)
 	$(BIN)/python tools/bench.py
 	$(BIN)/python tools/bench_web.py --write
+	$(BIN)/python tools/bench_web.py --skin dojo --write
 	$(BIN)/python tools/bench_fleet.py --write
 	$(BIN)/python tools/bench_triage.py --write
 	$(BIN)/python tools/bench_history.py

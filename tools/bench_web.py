@@ -1,7 +1,7 @@
 """Measure the browser part (login, HA page, readiness, registration, ISE server) against a bare Playwright script.
 
-Both do the same clicks in the same browser on the lab's skin ``forms``, by turns, each in a process of its own. Time
-runs from the browser's start to its end; memory is the largest sum of the process tree's shares (PSS). With
+Both do the same clicks in the same browser on the lab's skin ``forms`` or ``dojo``, by turns, each in a process of
+its own. Time runs from the browser's start to its end; memory is the largest sum of the process tree's shares (PSS). With
 ``--write`` the figures go into ``docs/performance.md``, section «Browser».
 """
 
@@ -97,14 +97,59 @@ async def with_bare_playwright(values: Values) -> None:
         await browser.close()
 
 
-DO: dict[str, Callable[[Values], Awaitable[None]]] = {"runbook": with_runbook, "bare": with_bare_playwright}
+async def with_bare_playwright_on_dojo(values: Values) -> None:
+    """The same for the skin of real widgets."""
+    async with async_playwright() as playwright:
+        arguments = launch_arguments([values["pin"]])
+        browser = await playwright.chromium.launch(executable_path=find_browser(), args=arguments)
+        page = await (await browser.new_context(viewport={"width": 1400, "height": 1000})).new_page()
+
+        async def menu(group: str, entry: str) -> None:
+            await page.locator(".toggleIcon").click()
+            await page.get_by_role("link", name="Administration").click()
+            await page.get_by_role("link", name=group, exact=True).click()
+            await page.get_by_role("link", name=entry, exact=True).click()
+
+        async def choose(closed: str, option: str) -> None:
+            await page.get_by_role("listbox").filter(has_text=closed).click()
+            await page.get_by_role("option", name=option).click()
+
+        await page.goto(values["url"])
+        await page.get_by_role("button", name="Log In").wait_for()
+        await page.get_by_label("Username").fill("root")
+        await page.get_by_label("Password").fill(values["password"])
+        await page.get_by_role("button", name="Log In").click()
+        await menu("Settings", "High Availability")
+        await page.get_by_role("tab", name="HA Configuration").click()
+        await page.get_by_label("Secondary Server").fill(values["secondary"])
+        await page.get_by_label("Authentication Key").fill(values["key"])
+        await page.get_by_label("Email Address").fill(EMAIL)
+        await choose("Automatic", "Manual")
+        await page.get_by_role("button", name="Check Readiness").click()
+        await expect(page.get_by_role("row", name="Database Port 1522 Pass")).to_be_visible()
+        await page.get_by_role("button", name="Register").click()
+        await page.get_by_role("button", name="OK").click()
+        await expect(page.locator(".modeValue")).to_have_text("Primary Active", timeout=60_000)
+        await menu("Servers", "ISE Servers")
+        await choose("-- Select a command --", "Add ISE Server")
+        await page.get_by_role("button", name="Go", exact=True).click()
+        await page.get_by_label("Server Address").fill(values["ise"])
+        await page.get_by_label("Username").fill(values["ise_user"])
+        await page.get_by_label("Password:", exact=True).fill(values["ise_password"])
+        await page.get_by_label("Confirm Password").fill(values["ise_password"])
+        await page.get_by_role("button", name="Save").click()
+        await expect(page.get_by_role("row", name=values["ise"])).to_be_visible()
+        await browser.close()
+
+
+BARE = {"forms": with_bare_playwright, "dojo": with_bare_playwright_on_dojo}
 
 
 def child(way: str) -> None:
     """One run: the values come on standard input, the seconds go to standard output."""
     values = json.load(sys.stdin)
     start = time.perf_counter()
-    asyncio.run(_run(DO[way], values))
+    asyncio.run(_run(with_runbook if way == "runbook" else BARE[values["skin"]], values))
     print(json.dumps(time.perf_counter() - start))
 
 
@@ -177,6 +222,7 @@ def values_of(lab: Lab) -> Values:
         "ise": ise["address"],
         "ise_user": "piadmin",
         "ise_password": lab.secret("ise"),
+        "skin": lab.options.skin,
     }
 
 
@@ -186,10 +232,10 @@ def undo(lab: Lab, ise: str) -> None:
     lab.on_pages("primary", lambda pages: pages.remove_ise(ise))
 
 
-def bench(runs: int) -> dict[str, tuple[float, float]]:
+def bench(runs: int, skin: str) -> dict[str, tuple[float, float]]:
     """Return the medians of seconds and MiB by way."""
     seen: dict[str, list[tuple[float, float]]] = {way: [] for way in WAYS}
-    with tempfile.TemporaryDirectory() as folder, Lab(folder, scenario="healthy", registration_s=1.0) as lab:
+    with tempfile.TemporaryDirectory() as folder, Lab(folder, scenario="healthy", registration_s=1.0, skin=skin) as lab:
         values = values_of(lab)
         for number in range(runs + 1):
             for way in WAYS if number % 2 else WAYS[::-1]:
@@ -208,12 +254,12 @@ def _median(found: list[tuple[float, float]], column: int) -> float:
     return statistics.median(row[column] for row in found)
 
 
-def report(medians: dict[str, tuple[float, float]], runs: int) -> str:
+def report(medians: dict[str, tuple[float, float]], runs: int, skin: str) -> str:
     """Return the section of the document."""
     (ours_s, ours_mib), (bare_s, bare_mib) = medians["runbook"], medians["bare"]
-    return f"""## Browser
+    return f"""## Browser{"" if skin == "forms" else f" on {skin}"}
 
-Login, HA page, readiness, registration (one second in the lab) and an ISE server, in the lab's skin `forms`, against
+Login, HA page, readiness, registration (one second in the lab) and an ISE server, in the lab's skin `{skin}`, against
 a bare Playwright script with the same clicks. Medians of {runs} runs by turns in one go on {os.cpu_count()} cores; the
 aim is {AIM} times.
 
@@ -228,7 +274,8 @@ aim is {AIM} times.
 def write(section: str) -> None:
     """Put the section into the document, in the place of the one that is there."""
     text = DOCUMENT.read_text(encoding="utf-8") if DOCUMENT.exists() else "# Performance\n"
-    without = re.sub(r"^## Browser\n.*?(?=^## |\Z)", "", text, flags=re.M | re.S)
+    heading = re.escape(section.splitlines()[0])
+    without = re.sub(rf"^{heading}\n.*?(?=^## |\Z)", "", text, flags=re.M | re.S)
     DOCUMENT.write_text(without.rstrip("\n") + "\n\n" + section, encoding="utf-8")
 
 
@@ -237,11 +284,12 @@ def main() -> None:
     parser.add_argument("--runs", type=int, default=5)
     parser.add_argument("--write", action="store_true")
     parser.add_argument("--child", choices=WAYS)
+    parser.add_argument("--skin", choices=sorted(BARE), default="forms")
     given = parser.parse_args()
     if given.child:
         child(given.child)
         return
-    section = report(bench(given.runs), given.runs)
+    section = report(bench(given.runs, given.skin), given.runs, given.skin)
     print(section)
     if given.write:
         write(section)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Sequence
-from typing import TypeVar
+from typing import Literal, TypeVar
 
 from playwright.async_api import ElementHandle, Error
 
@@ -19,8 +19,9 @@ from runbook_lib.web.view import View
 
 T = TypeVar("T")
 
-_TRIES = 4
-_ACTION_MS = 4000
+_TRIES, _NOTICES = 4, 12
+_ACTION_MS, _TRIAL_MS = 4000, 1000
+_ROLES: tuple[Literal["button", "link", "menuitem", "tab"], ...] = ("button", "link", "menuitem", "tab")
 _COVERED = "intercepts pointer events"
 _WORDS_AFTER_S = 4.0
 _END = """el => {
@@ -81,6 +82,7 @@ class Hand:
                 return found, screen
             return (None, screen) if screen.blocked and not screen.busy else None
 
+        notices = 0
         while True:
             found, screen = await self.view.wait(either, what, max(0.0, end - time.monotonic()))
             if found is not None:
@@ -88,6 +90,9 @@ class Hand:
             if time.monotonic() > end:
                 raise self.view.not_found(what, screen, limit)
             await dismiss(self.view, screen.in_dialog())
+            # Notices come one after another; the time that they take is not the page's.
+            notices += 1
+            end = max(end, time.monotonic() + limit) if notices <= _NOTICES else end
 
     async def present(self, key: str) -> bool:
         """Whether the page shows what the label names, at this moment."""
@@ -103,7 +108,7 @@ class Hand:
         Everything that can fail before the click is tried first, so that an error other than OutcomeUnknown
         says that nothing was clicked.
         """
-        element = await self._acting(key, (), None, lambda element: element.click(trial=True, timeout=_ACTION_MS))
+        element = await self._acting(key, (), None, lambda element: self._try(key, element))
         try:
             await element.click(no_wait_after=True, timeout=_ACTION_MS, force=True)
         except Error:
@@ -112,6 +117,24 @@ class Hand:
                 where=self.view.browser.page.url,
                 next_step="Look at what both servers say before anything is repeated.",
             ) from None
+
+    async def _try(self, key: str, element: ElementHandle) -> None:
+        """See that an element can be clicked, and that the browser's accessible tree means the same by the label."""
+        await element.click(trial=True, timeout=_ACTION_MS)
+        frame = await element.owner_frame()
+        others = 0
+        for text in self.labels[key].texts if frame else ():
+            for role in _ROLES:
+                for found in await frame.get_by_role(role, name=text, exact=True).element_handles() if frame else ():
+                    if await found.evaluate("(found, el) => found.contains(el) || el.contains(found)", element):
+                        return
+                    others += await found.is_visible()
+        if others:
+            raise PageNotUnderstood(
+                f"what looks like {named(self.labels[key])} is not what the page's roles call so; nothing was clicked",
+                where=self.view.browser.page.url,
+                next_step="Look at the page in a browser: it is read in two ways that disagree.",
+            )
 
     async def enter(self) -> None:
         """Press Enter where something was typed last, for a form without a button of a known name."""
@@ -241,10 +264,26 @@ class Hand:
 
     async def click_end(self, item: Item) -> None:
         """Click the small thing at the right end of a field, such as the arrow that opens its list."""
+        await self._uncovered(item)
         element = await self.view.element(item.frame, item.index)
         end = (await element.evaluate_handle(_END)).as_element()
         with self.view.browser.guard("opening a list"):
             await (end or element).click(timeout=_ACTION_MS)
+
+    async def _uncovered(self, item: Item) -> None:
+        """Wait for what covers an item to go, and close it where it only informs."""
+        end = time.monotonic() + self.view.browser.deadlines.page_s
+        while time.monotonic() < end:
+            again = await self.view.again(item)
+            element = await self.view.element(again.frame, again.index)
+            try:
+                await element.click(trial=True, timeout=_TRIAL_MS)
+            except Error as error:
+                if _COVERED not in (error.message or ""):
+                    return
+            else:
+                return
+            await uncover(self.view, again)
 
     async def click_box(self, item: Item) -> None:
         """Click a box or a button of a group; drawn ones often lie over the real one."""

@@ -83,7 +83,9 @@
     for (const other of referred(el, "aria-labelledby")) add(0, words(other));
     add(0, el.getAttribute("aria-label"));
     for (const label of labelsOf(el, kind)) add(0, ownLabel(label));
-    if (PRESSED.has(kind) && !native(el)) add(0, words(el));
+    // What roles and names say of a control decides over what is drawn on it.
+    const named = found.some(([, text]) => /\p{L}/u.test(text));
+    if (PRESSED.has(kind) && !native(el) && !named) add(0, words(el));
     if (kind === "button" && native(el)) { add(0, el.value); add(0, el.getAttribute("alt")); }
     add(1, el.getAttribute("placeholder"));
     for (const text of overlaid(el)) add(1, text);
@@ -305,11 +307,13 @@
   const within = (el, outer) => { for (let e = el; e; e = above(e)) if (e === outer) return true; return false; };
   const covers = (el) => {
     const style = getComputedStyle(el), rect = el.getBoundingClientRect();
-    return (style.position === "fixed" || style.position === "absolute")
+    return (style.position === "fixed" || style.position === "absolute" || el.matches(":only-child"))
       && rect.width >= innerWidth * 0.9 && rect.height >= innerHeight * 0.9;
   };
   const drawn = (el) => {
+    // Some covers are drawn by an element within one that is not.
     const style = getComputedStyle(el);
+    if ([...el.children].some((child) => covers(child) && drawn(child))) return true;
     return style.backgroundImage !== "none" || !/^(transparent|rgba\(.*, 0\))$/.test(style.backgroundColor);
   };
   const cover = () => {

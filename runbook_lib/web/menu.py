@@ -12,7 +12,7 @@ from playwright.async_api import Error
 from runbook_lib.errors import DeviceSilent, PageNotUnderstood
 from runbook_lib.web.hand import Hand, named
 from runbook_lib.web.match import Hit, best, find
-from runbook_lib.web.obstacles import dismiss
+from runbook_lib.web.obstacles import dismiss, leave
 from runbook_lib.web.screen import Item, Screen
 from runbook_lib.web.view import Rest
 
@@ -172,6 +172,7 @@ async def _open(hand: Hand, item: Item, left: Sequence[str]) -> None:
         return True if screen != before and shown.rests(screen, _REST_S) else None
 
     await hand.click(await hand.view.again(item))
+    await leave(hand.view)
     with contextlib.suppress(PageNotUnderstood, DeviceSilent):
         await hand.view.wait(moved_on, "", _CHANGE_S)
 

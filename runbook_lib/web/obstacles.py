@@ -158,11 +158,17 @@ async def uncover(view: View, item: Item) -> bool:
     return False
 
 
-async def _leave(view: View) -> None:
-    """Take the pointer away from what opens under it, and press the key that closes menus."""
+async def leave(view: View) -> None:
+    """Take the pointer away from what opens under it."""
     view.moved()
     with contextlib.suppress(Error):
         await view.browser.page.mouse.move(1, 1)
+
+
+async def _leave(view: View) -> None:
+    """Take the pointer away, and press the key that closes menus."""
+    await leave(view)
+    with contextlib.suppress(Error):
         await view.browser.page.keyboard.press("Escape")
     await asyncio.sleep(_LEAVE_S)
 

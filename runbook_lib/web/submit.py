@@ -67,7 +67,8 @@ class Submit:
 
         def ready(screen: Screen) -> tuple[Screen, T | None] | None:
             self._raise_for_question()
-            if screen.in_dialog().items and not before.in_dialog().items:
+            # One that stood there before the click, such as the form itself, asks nothing.
+            if screen.in_dialog().items and _name_of(screen) != _name_of(before):
                 return screen, None
             result = done(screen)
             if result is not None:
@@ -132,3 +133,8 @@ class Submit:
             found=words,
             next_step=NEXT_STEPS[meant],
         )
+
+
+def _name_of(screen: Screen) -> str:
+    """The name of the dialogue in front, empty without one."""
+    return next((item.dialog for item in screen.in_dialog().items), "")

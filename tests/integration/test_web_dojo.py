@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,9 @@ from tls_site import Identity, serving
 from tornado.web import Application
 
 from runbook_lib.browsers import find_browser
+from runbook_lib.errors import PageNotUnderstood
+from runbook_lib.lab.backend import HaForm as HaFormSent
+from runbook_lib.lab.backend import ReadinessView
 from runbook_lib.lab.pages import handlers
 from runbook_lib.lab.pages.dojo import HELD_OUT, KNOBS, has_dojo
 from runbook_lib.lab.pages.memory import MemoryBackend
@@ -117,6 +121,53 @@ def test_an_item_that_failed_is_never_passed(grid: str, tmp_path: Path) -> None:
     drive(site(skin=f"dojo?grid={grid}", failing_item=failing), tmp_path, use)
     assert len(read) == 7
     assert [item.name for item in read if not item.passed] == [failing]
+
+
+def test_a_box_that_is_drawn_is_ticked(tmp_path: Path) -> None:
+    """The real box is fully transparent: its state and its label decide, and the addresses below it are filled in."""
+    backend = site(skin="dojo")
+    virtual = replace(FORM, virtual_ipv4="192.0.2.99")
+
+    async def use(pages: PrimePages) -> None:
+        await pages.open_ha_configuration()
+        await pages.register(virtual)
+
+    drive(backend, tmp_path, use)
+    (form,) = backend.registered_with
+    assert (form.virtual_ip, form.virtual_ipv4) == (True, "192.0.2.99")
+
+
+def test_a_menu_that_stays_open_over_a_frame_does_not_keep_the_stage_from_going_on(tmp_path: Path) -> None:
+    """It covers *Go* until the pointer has left it."""
+    backend = site(skin="dojo?closes=left&opens=pointer&content=frame")
+
+    async def use(pages: PrimePages) -> None:
+        assert (await pages.add_ise(ISE, "admin", ISE_PASSWORD)).address == ISE
+
+    drive(backend, tmp_path, use)
+
+
+def test_a_cover_that_stays_is_named(tmp_path: Path) -> None:
+    """What loads is waited for up to the page's time; then the error says that it was in the way."""
+    backend = site(skin="dojo?loading=standby")
+    asked = asyncio.Event()
+
+    async def never(_: HaFormSent) -> list[ReadinessView]:
+        await asked.wait()
+        return []
+
+    backend.check_readiness = never  # type: ignore[method-assign]
+
+    async def use(pages: PrimePages) -> None:
+        await pages.open_ha_configuration()
+        with pytest.raises(PageNotUnderstood):
+            await pages.check_readiness(FORM)
+        with pytest.raises(PageNotUnderstood):
+            await pages.register(FORM)
+        asked.set()
+
+    drive(backend, tmp_path, use, page_s=8, readiness_s=3)
+    assert backend.registered_with == []
 
 
 def test_a_page_is_reached_by_its_address_where_the_site_knows_it(tmp_path: Path) -> None:

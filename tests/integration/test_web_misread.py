@@ -159,3 +159,27 @@ def test_a_button_that_waits_for_keys_is_pressed_once_they_came(tmp_path: Path) 
     product = Product(rewrite=((button, waits),))
     register(product, tmp_path, page_s=8.0)
     assert heard(product) == UNDER_WAY
+
+
+def test_a_button_that_is_named_otherwise_than_it_looks_is_not_pressed(tmp_path: Path) -> None:
+    """Its accessible name decides: what is drawn on it is the second opinion."""
+    button = "<button name=do value=Register"
+    product = Product(rewrite=((button, f"{button} aria-label='Remove everything'"),))
+    with pytest.raises(PageNotUnderstood):
+        register(product, tmp_path, page_s=6.0)
+    assert heard(product) == ["login"]
+
+
+def test_nothing_is_pressed_that_the_roles_call_otherwise(tmp_path: Path) -> None:
+    """Were another control taken for Register, the browser's own reading of roles and names would stop the click."""
+    product = Product()
+
+    async def use(pages: PrimePages) -> None:
+        await pages.open_ha_configuration()
+        hand, page = pages._hand, pages._browser.page
+        with pytest.raises(PageNotUnderstood, match="roles"):
+            await hand._try("register", await page.get_by_text("Cancel").element_handle())
+        await hand._try("register", await page.get_by_text("Register").element_handle())
+
+    drive(product, "plain", tmp_path, use)
+    assert heard(product) == ["login"]

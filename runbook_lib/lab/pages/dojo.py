@@ -23,6 +23,7 @@ INSTALL = (
 KNOBS: Mapping[str, tuple[str, ...]] = {
     "menu": ("icon", "title", "tabindex"),
     "opens": ("click", "pointer"),
+    "closes": ("chosen", "left"),
     "login": ("labels", "placeholders"),
     "content": ("pane", "frame"),
     "covers": ("none", "five"),

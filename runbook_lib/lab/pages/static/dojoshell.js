@@ -15,7 +15,7 @@ define(["lab/dojokit", "lab/dojopages", "dijit/form/Button", "dijit/form/CheckBo
     const content = el("div", { class: "content", id: "content" }, el("h2", {}, "Dashboard"), el("p", {}, HOST));
     let now = 0;
     const open = (name) => {
-      menu.classList.remove("open");
+      if (KNOBS.closes === "chosen") menu.classList.remove("open");
       now += 1;
       const node = el("div");
       content.replaceChildren(KNOBS.content === "frame"
@@ -44,6 +44,8 @@ define(["lab/dojokit", "lab/dojopages", "dijit/form/Button", "dijit/form/CheckBo
         group("Settings", "wcsuishell_node_id_admin_settings", [leaf("System Settings", null, ""), leaf("High Availability", null, "ha")]),
         group("Servers", "wcsuishell_node_id_admin_servers", [leaf("ISE Servers", null, "ise"), leaf("MSE Servers", null, "")]),
       ]), submenu);
+    // A menu that stays until the pointer has left it covers what was opened.
+    if (KNOBS.closes === "left") menu.addEventListener("mouseleave", () => menu.classList.remove("open"));
     const icon = el("span", { class: "toggleIcon icon-cisco-menu", onclick: () => menu.classList.toggle("open"),
       title: KNOBS.menu === "title" ? "Menu" : null, tabindex: KNOBS.menu === "tabindex" ? "0" : null });
 
