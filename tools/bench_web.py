@@ -1,8 +1,8 @@
 """Measure the browser part (login, HA page, readiness, registration, ISE server) against a bare Playwright script.
 
 Both do the same clicks in the same browser on the lab's skin ``forms`` or ``dojo``, by turns, each in a process of
-its own. Time runs from the browser's start to its end; memory is the largest sum of the process tree's shares (PSS). With
-``--write`` the figures go into ``docs/performance.md``, section «Browser».
+its own. Time runs from the browser's start to its end; memory is the largest sum of the process tree's shares (PSS).
+With ``--write`` the figures go into ``docs/performance.md``, section «Browser».
 """
 
 from __future__ import annotations
@@ -54,6 +54,11 @@ async def with_runbook(values: Values) -> None:
         await pages.add_ise(values["ise"], values["ise_user"], values["ise_password"])
 
 
+def _bare(values: Values) -> list[str]:
+    """A bare script has no relay, and so has to find the server by itself."""
+    return [each for each in launch_arguments([values["pin"]]) if "resolver" not in each]
+
+
 async def with_bare_playwright(values: Values) -> None:
     """What somebody writes for this one skin: fixed locators, the same clicks, no other check than the result."""
     async with async_playwright() as playwright:
@@ -100,7 +105,7 @@ async def with_bare_playwright(values: Values) -> None:
 async def with_bare_playwright_on_dojo(values: Values) -> None:
     """The same for the skin of real widgets."""
     async with async_playwright() as playwright:
-        arguments = launch_arguments([values["pin"]])
+        arguments = _bare(values)
         browser = await playwright.chromium.launch(executable_path=find_browser(), args=arguments)
         page = await (await browser.new_context(viewport={"width": 1400, "height": 1000})).new_page()
 
