@@ -7,6 +7,7 @@ import stat
 from collections.abc import Iterator
 from pathlib import Path
 
+import psutil
 import pytest
 import tornado.web
 from browser_kit import kill_browser, process_of
@@ -121,3 +122,13 @@ def test_another_executable_is_not_taken_for_it(one_browser: SharedBrowser, tmp_
     """A site that names a browser of its own gets that one."""
     assert Joining.told(find_browser()) is not None
     assert Joining.told(tmp_path / "other") is None
+
+
+def test_its_processes_get_no_secret_of_ours(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The process that holds it, its driver and the browser itself: what is in our environment is in none of theirs."""
+    monkeypatch.setenv("PI_PASSWORD", "secret-of-ours")
+    with SharedBrowser(find_browser()) as browser:
+        assert browser.environment
+        children = psutil.Process().children(recursive=True)
+        assert len(children) > 3
+        assert not [c.name() for c in children if b"secret-of-ours" in Path(f"/proc/{c.pid}/environ").read_bytes()]

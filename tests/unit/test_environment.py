@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
+from report_kit import whole_record
 
+from runbook_lib import runner
 from runbook_lib.environment import SETTINGS, environment_with, plain_environment
 from runbook_lib.lab import daemon
+from runbook_lib.models import Stage
+from runbook_lib.notebook_run import NotebookResult
 from runbook_lib.places import project_root
 from runbook_lib.runner import kernel_environment
 from runbook_lib.secrets import SecretRef
@@ -53,3 +60,18 @@ def test_every_setting_of_ours_is_named() -> None:
     for path in (project_root() / "runbook_lib").rglob("*.py"):
         read |= set(re.findall(r'"(RUNBOOK_[A-Z_]+)"', Path(path).read_text(encoding="utf-8")))
     assert read <= SETTINGS
+
+
+def test_each_stage_runs_in_that_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the runner hands to a stage's kernel is what is named, whatever stands in its own environment."""
+    given: list[Mapping[str, str]] = []
+
+    def execute(*_: object, env: Mapping[str, str], **__: object) -> NotebookResult:
+        given.append(env)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(runner, "execute", execute)
+    record, listener = whole_record(tmp_path), SimpleNamespace(stage_started=lambda stage: None)
+    with pytest.raises(KeyboardInterrupt):
+        runner._run_each(Stage.START, "lab", record, {}, cast(Any, listener), [SecretRef.parse(f"env:{OWN}")])
+    assert [{name for name in env if "secret-of" in env[name]} for env in given] == [{OWN}]
