@@ -1,0 +1,85 @@
+"""Each notebook first and alone, in an empty folder of records, in any tool, twice: no server sees a change."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+
+import nbformat
+import papermill
+import pytest
+from nbclient import NotebookClient
+from repair_site import StartLab, changes, run_stage
+from resume_site import quick_site
+
+from runbook_lib import places
+from runbook_lib.errors import RunbookError
+from runbook_lib.lab import Lab
+from runbook_lib.models import Stage
+
+CHANGING = (Stage.DELETE, Stage.REGISTER, Stage.READD_ISE)
+
+
+@pytest.fixture
+def site(start_lab: StartLab) -> tuple[Lab, Path]:
+    """A lab, called a production site, in which HA and the ISE server are missing: 40 and 50 would have work to do."""
+    lab = start_lab("healthy", keys="ec")
+    address = lab.world["servers"]["ise"]["address"]
+    assert lab.on_pages("primary", lambda pages: pages.remove_ha()) is None
+    assert lab.on_pages("primary", lambda pages: pages.remove_ise(address)) is None
+    return lab, quick_site(lab, kind="production")
+
+
+def papermill_alone(stage: Stage, site: Path, out: Path) -> None:
+    papermill.execute_notebook(_notebook(stage), out, {"site": str(site)}, progress_bar=False)
+
+
+def engine(stage: Stage, site: Path, out: Path) -> None:
+    papermill.execute_notebook(_notebook(stage), out, {"site": str(site)}, engine_name="runbook", progress_bar=False)
+
+
+def run_all(stage: Stage, site: Path, out: Path) -> None:
+    """As Jupyter would, and worse: it goes on after every red cell."""
+    notebook = nbformat.read(_notebook(stage), as_version=4)
+    for cell in notebook.cells:
+        if "parameters" in cell.metadata.get("tags", []):
+            cell.source += f"\nsite = {str(site)!r}"
+    NotebookClient(notebook, allow_errors=True, resources={"metadata": {"path": str(out.parent)}}).execute()
+
+
+def _notebook(stage: Stage) -> Path:
+    return places.notebooks_dir() / f"{stage}.ipynb"
+
+
+def fresh_records() -> None:
+    shutil.rmtree(places.records_dir(), ignore_errors=True)
+
+
+@pytest.mark.parametrize("tool", [papermill_alone, engine, run_all])
+def test_a_changing_notebook_that_is_run_first_and_alone_changes_nothing(
+    site: tuple[Lab, Path], tmp_path: Path, tool: Callable[[Stage, Path, Path], None]
+) -> None:
+    """Papermill, the engine, Run All: twice each, the second time in the incident that the first one left."""
+    lab, file = site
+    before = changes(lab.truth())
+    for stage in CHANGING:
+        fresh_records()
+        for _ in range(2):
+            with suppress(papermill.exceptions.PapermillExecutionError):
+                tool(stage, file, tmp_path / "out.ipynb")
+            assert changes(lab.truth()) == before, stage
+        assert list(places.records_dir().glob("*-lab-*")), "it did run"
+
+
+def test_every_notebook_that_is_run_first_and_alone_changes_nothing(site: tuple[Lab, Path]) -> None:
+    """All eight, their cells in this process, twice each."""
+    lab, file = site
+    before = changes(lab.truth())
+    for stage in Stage:
+        fresh_records()
+        for _ in range(2):
+            with suppress(RunbookError):
+                run_stage(stage, file)
+            assert changes(lab.truth()) == before, stage
