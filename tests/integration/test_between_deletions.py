@@ -74,7 +74,7 @@ def test_without_that_look_the_impostors_entries_would_go(
 def test_somebody_elses_change_of_a_store_stops_the_next_deletion(
     planned: tuple[Case, Plan], after_the_first: Arrange
 ) -> None:
-    """Two machines do not see each other's lock: what the other one deletes is seen in the store, and stops this one."""
+    """Two machines do not see each other's lock: what the other one deletes in the store stops this one."""
     case, plan = planned
     other = plan.deletions[1]
 
