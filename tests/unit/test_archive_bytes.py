@@ -88,6 +88,15 @@ def test_no_byte_is_left_over(archive: Path, where: Callable[[bytes, list[int], 
         verify_archive(archive, Trusted())
 
 
+def test_both_headers_of_a_file_say_the_same(archive: Path) -> None:
+    """A program that goes by the headers before the data sees other names than one that goes by the contents."""
+    data = archive.read_bytes()
+    at = data.index(b"answers/0001")
+    archive.write_bytes(data[:at] + b"answers/0002" + data[at + 12 :])
+    with pytest.raises(RecordDamaged, match="its headers differ"):
+        verify_archive(archive, Trusted())
+
+
 def member(archive: Path, name: str, packed: bytes, size: int, crc: int) -> None:
     """Add a member whose data are these bytes, and whose headers say so."""
     with zipfile.ZipFile(archive) as inside:
