@@ -5,17 +5,18 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 from runbook_lib import places
-from runbook_lib.cli.plans import show_plan
 from runbook_lib.cli.terminal import answer_to, asks, out
 from runbook_lib.console.identity import identities
 from runbook_lib.errors import ApprovalMissing, ParameterRefused, PlanStale
 from runbook_lib.models import Override, Plan
 from runbook_lib.params import Site, canonical_sha256, load_site_or_lab
 from runbook_lib.record import Record, free_stale, holder_of, operator
+from runbook_lib.report.words import count
 from runbook_lib.session.nexts import next_run
 from runbook_lib.steps.approval import approve, approver, require_not_blocked
 from runbook_lib.steps.overriding import write_override
 from runbook_lib.steps.whose_word import UNSIGNED
+from runbook_lib.views import deletion
 
 SHORTEST = 12
 """Digits of a digest by which a person on a terminal, who sees the plan, may name it."""
@@ -29,7 +30,7 @@ def approve_command(incident: str, digest: str, *, by: str, reason: str = "") ->
     """
     record = Record.open(places.records_dir(), incident)
     plan = record.read_plan()
-    show_plan(record, plan)
+    out(deletion.plan(plan).text())
     require_not_blocked(plan)
     person = asks()
     _require_digest(plan, digest, shown=person)
@@ -39,11 +40,8 @@ def approve_command(incident: str, digest: str, *, by: str, reason: str = "") ->
         if record.read_plan().digest != plan.digest:
             raise PlanStale("There is a newer plan than the one above; nothing was approved", next_step=again(plan))
     approval = approve(record, plan.digest, by=by, how="runbook approve", reason=reason)
-    out(f"Approved by {approval.by}: {len(plan.deletions)} deletions, plan {plan.digest}")
-    for row in plan.deletions:
-        out(f"  {row.server}: {row.command}")
-    for change in plan.changes:
-        out(f"  {change.server}: {change.kind} ({change.target}), {change.condition}")
+    later = count(len(plan.changes), "change that may follow", "changes that may follow")
+    out(f"Approved by {approval.by}: {count(len(plan.deletions), 'deletion')} and {later}, plan {plan.digest}")
     out(f"Signed with the key {approval.key}." if approval.key else UNSIGNED)
     out(f"Next: {next_run(record)}")
 

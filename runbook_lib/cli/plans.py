@@ -83,16 +83,19 @@ def next_of(record: Record, plan: Plan) -> str:
     return next_run(record)
 
 
-def would(plan: Plan) -> View[Plan]:
-    """Return what a run would do with a plan, in order, for ``--dry-run``."""
-    return View(plan, (Table(title="What a run would do", headers=("what", "when"), rows=tuple(_steps(plan))),))
+def would(plan: Plan, *, lab: bool) -> View[Plan]:
+    """Return what a run would do with a plan, in order, for ``--dry-run``; the ``lab`` approves its plan itself."""
+    rows = tuple(_steps(plan, lab=lab))
+    return View(plan, (Table(title="What a run would do", headers=("what", "when"), rows=rows, whole=("what",)),))
 
 
-def _steps(plan: Plan) -> Iterator[Row]:
+def _steps(plan: Plan, *, lab: bool) -> Iterator[Row]:
     if plan.blocked:
         yield Row(cells=("stop in stage 30 with exit code 3", "at once: the plan is blocked"), mark=BAD)
         return
-    if plan.needs_approval:
+    if plan.needs_approval and lab:
+        yield Row(cells=("approve this plan", "at once: the site is the lab"))
+    elif plan.needs_approval:
         yield Row(cells=("stop in stage 30 with exit code 3, for the approval", "until somebody approves this plan"))
     for row in plan.deletions:
         yield Row(cells=(f"{row.server}: {row.command}", "then"))

@@ -53,7 +53,7 @@ def run_command(
         out("")
         show_plan(record, plan)
         if dry_run:
-            out(f"\n{would(plan).text()}\nNothing was changed.")
+            out(f"\n{would(plan, lab=settings.kind == 'lab').text()}\nNothing was changed.")
     return conclude(report, seconds)
 
 

@@ -114,15 +114,17 @@ def run_until_silent(commands: Commands, lab: Lab, site: Path) -> Said:
 def test_unapproved_plan_stops_the_run_and_says_how_to_approve(story: Story) -> None:
     """It never approves its own plan outside the lab, and never takes silence for consent.
 
-    Exit 3, and the refusal is the command that approves, whole.
+    Exit 3; the run shows the plan, and the refusal is the command that approves it, whole.
     """
     assert story.refused.code == 3
+    assert story.refused.out.count(DELETE) == 3
+    assert "register high availability" in story.refused.out
     assert "ApprovalMissing" in story.refused.out
     assert "--by NAME" in story.refused.err
 
 
 def test_approval_names_what_it_allows(story: Story) -> None:
-    """``runbook approve`` repeats the three commands that may now be sent."""
+    """``runbook approve`` shows the three commands that may now be sent."""
     assert story.approved.code == 0
     assert "Approved by Ada Example" in story.approved.out
     assert story.approved.out.count(DELETE) == 3

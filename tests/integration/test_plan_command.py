@@ -17,6 +17,7 @@ from runbook_lib.places import project_root
 
 sys.path.append(str(project_root() / "tests" / "unit"))  # the record is built as the unit tests build it
 from incident_kit import Incident
+from repair_site import StartLab, changes
 
 from runbook_lib.models import Plan, Verdict
 
@@ -147,3 +148,22 @@ def test_a_blocked_plan_is_refused_with_its_reasons(commands: Commands, tmp_path
         assert (said.code, approvals(commands, plan)) == (3, [])
         assert all(reason in " ".join(said.err.split()) for reason in plan.blocked)
     assert "it is blocked" in commands.run("plan", plan.incident).out
+
+
+def test_a_dry_run_makes_the_plan_and_says_what_a_run_would_do(start_lab: StartLab, commands: Commands) -> None:
+    """Exit 0, the plan and each step in order; nothing is changed or approved, and --approve is refused beside it."""
+    lab = start_lab("renewed", keys="ec", monitor_interval_s=0.1)
+    said = commands.run("run", lab.site_file, "--dry-run")
+    assert said.code == 0, said.err
+    [made] = (json.loads(path.read_text()) for path in commands.records.glob("*/plans/*.json"))
+    wanted = [row["command"] for row in made["rows"] if row["command"]]
+    last = said.out.split("What a run would do", 1)[1]
+    order = [
+        last.index(words) for words in ("the site is the lab", *wanted, "register high availability", "post-mortem")
+    ]
+    assert len(wanted) == 3
+    assert order == sorted(order)
+    assert "Nothing was changed." in last
+    assert changes(lab.truth()).nothing
+    assert not list(commands.records.glob("*/approvals/*"))
+    assert commands.run("run", lab.site_file, "--dry-run", "--approve", "0" * 64).code == 2
