@@ -21,7 +21,7 @@ from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 from long_way import LONG
-from repair_site import DELETE
+from repair_site import DELETE, changes, run_stage
 from resume_site import PINS, assert_record_is_true, entry
 from waiting import let_pass
 
@@ -29,8 +29,9 @@ from runbook_lib import places
 from runbook_lib.cli.approving import approve_command, override_command
 from runbook_lib.errors import RecordNotWritable, RunbookError
 from runbook_lib.lab import Lab
-from runbook_lib.models import Decision, Plan, PlanRow, Stage
+from runbook_lib.models import ChangeKind, Decision, Plan, PlanRow, Stage
 from runbook_lib.record import Journal, Kind, Line, Record
+from runbook_lib.runner import APPROVED
 from runbook_lib.session import open_runbook
 from runbook_lib.steps.overriding import PHRASE
 
@@ -159,6 +160,26 @@ class Repairs(RuleBasedStateMachine):
     def delete(self, approve: bool) -> None:
         self.attempt(lambda: self.carry_out(self.plans()[-1].digest if approve else ""))
 
+    @rule(
+        stage=st.sampled_from([stage for stage in Stage if stage < Stage.VERIFY]),
+        approve=st.sampled_from(["", "newest", NOBODY]),
+    )
+    def run_any_stage(self, stage: Stage, approve: str) -> None:
+        """Any notebook at any time, whatever the record holds, with an approval of its own or without.
+
+        But for the two that end the incident: what comes after would stand in another record.
+        """
+        digest = (self.plans()[-1].digest if self.plans() else "") if approve == "newest" else approve
+        given = {"approve": digest} if stage in APPROVED and digest else {}
+        self.attempt(lambda: run_stage(stage, self.site_file(), **given))
+
+    @rule()
+    def lose_ha(self) -> None:
+        """Somebody removes HA and the ISE server in the web pages, so that 40 and 50 have something to do."""
+        address = self.lab.world["servers"]["ise"]["address"]
+        for act in (lambda pages: pages.remove_ha(), lambda pages: pages.remove_ise(address)):
+            self.lab.on_pages("primary", act)
+
     @rule(room=st.none() | st.integers(0, 9))
     def repair(self, room: int | None = None) -> None:
         """Stages 10 to 30, as a batch job that approves what it planned.
@@ -221,6 +242,21 @@ class Repairs(RuleBasedStateMachine):
             assert rows, f"{place} was deleted and nobody had approved it"
             spent[place] += 1
             assert spent[place] <= len(rows), f"{place} was deleted twice on one approval"
+
+    @invariant()
+    def every_other_change_was_approved_once(self) -> None:
+        """As many registrations and additions arrived as approved plans hold attempts of them, at most."""
+        seen = changes(self.lab.truth())
+        added = [what for what in seen.ise if what.startswith("add ISE")]
+        if not self.has_record:
+            assert not seen.registered
+            assert not added
+            return
+        approved = {a.digest for a in self.record.read_approvals()}
+        allowed = {(c.kind, c.target, c.attempt) for digest in approved for c in self.record.read_plan(digest).changes}
+        count = Counter(kind for kind, _, _ in allowed)
+        assert len(seen.registered) <= count[ChangeKind.REGISTER_HA]
+        assert len(added) <= count[ChangeKind.READD_ISE]
 
     @invariant()
     def host_of_a_deletion_shows_what_was_confirmed(self) -> None:
