@@ -25,7 +25,7 @@ from runbook_lib.params import Deadlines, Site
 from runbook_lib.probe import not_available, present
 from runbook_lib.steps.devices import Devices
 from runbook_lib.steps.diagnose import read_site_logs
-from runbook_lib.steps.history import Past, last_confirmed, records_of_site, settled_times
+from runbook_lib.steps.history import Past, deletion_ends, last_confirmed, records_of_site
 from runbook_lib.steps.plan import make_plan
 from runbook_lib.steps.targets import PI_SERVERS, Target, targets
 
@@ -68,7 +68,8 @@ class _Asking:
         if len(stores) == len(PI_SERVERS) and diagnosis is not None:
             presented = tuple(one for look in looks.values() for one in look)
             inventory = Inventory(stores=stores, presented=presented, judgements=judgements, ha=ha)
-            past = Past(settled_utc=settled_times(self._root, self._site.name))
+            gone_utc, undecided = deletion_ends(self._root, self._site.name)
+            past = Past(gone_utc=gone_utc, undecided=undecided)
             plan = make_plan(self._site, "triage", diagnosis, inventory, past, now_utc=now)
         condition, why = condition_of(self._site, plan, judgements, ha, self._errors)
         return Finding(

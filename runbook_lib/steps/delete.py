@@ -31,11 +31,13 @@ from runbook_lib.steps.context import Context
 from runbook_lib.steps.diagnose import recorded_diagnosis
 from runbook_lib.steps.guard import permit
 from runbook_lib.steps.history import DELETION_FACTS, recorded_deletions
-from runbook_lib.steps.inventory import take_inventory
+from runbook_lib.steps.interrupted import watch_logs
+from runbook_lib.steps.inventory import recorded_inventory, take_inventory
 from runbook_lib.steps.means import require_means, try_login
 from runbook_lib.steps.pages import PrimaryPages
 from runbook_lib.steps.plan import essence, plan_of
 from runbook_lib.steps.preflight import require_release
+from runbook_lib.steps.undecided import ends_of_deletions, require_none_goes_on
 
 LOOK_EVERY_S = 5.0
 """How often the store is read for a deletion that may take effect late."""
@@ -69,7 +71,14 @@ async def delete_stale(context: Context, plan: Plan, pages: PrimaryPages) -> tup
             _stop_on_collateral(result)
             if isinstance(problem, AnswerNotUnderstood) and result.result is not Deletion.GONE:
                 raise problem  # what it asks, each further deletion would be asked too
+        await _decide_by_the_logs(context, plan)
         return results_of(context, plan)
+
+
+async def _decide_by_the_logs(context: Context, plan: Plan) -> None:
+    """Raise RepairFailed where the logs say that an entry that is still listed is the old one."""
+    if await watch_logs(context, results_of(context, plan)):
+        require_none_goes_on(ends_of_deletions(context, recorded_diagnosis(context), recorded_inventory(context)))
 
 
 async def _refuse_if_moved(context: Context, plan: Plan) -> None:

@@ -18,12 +18,13 @@ from runbook_lib.steps.approval import approval_naming, missing, require_not_blo
 from runbook_lib.steps.carried_out import place_of, require_carried_out, sent_places
 from runbook_lib.steps.confirmed import require_confirmed
 from runbook_lib.steps.context import Context
-from runbook_lib.steps.diagnose import recorded_diagnosis
+from runbook_lib.steps.diagnose import read_logs, recorded_diagnosis
 from runbook_lib.steps.history import change_intents, deletion_intents, past_of
 from runbook_lib.steps.inventory import recorded_inventory
 from runbook_lib.steps.plan import Change, essence, plan_of
 from runbook_lib.steps.planned import attempt, settings_of, words_of
 from runbook_lib.steps.production import require_named
+from runbook_lib.steps.undecided import ends_of_deletions, require_none_goes_on
 
 NEW_PLAN = "look at it again and make a new plan: 20_list_certificates"
 
@@ -115,12 +116,21 @@ async def nothing_moved(context: Context, request: Request) -> None:
 
 
 async def no_mismatch_is_open(context: Context, request: Request) -> None:
-    """What comes after the deletions waits for them, and for the diagnosis that says that nothing else is stale."""
+    """What comes after the deletions waits for them, and for the diagnosis that says that nothing else is stale.
+
+    A deletion that nobody saw happen keeps nothing waiting unless the logs prove that it did not: what follows tells.
+    """
     if isinstance(request.change, PlanRow):
         return
     require_carried_out(context)
-    now = plan_of(context, recorded_diagnosis(context), recorded_inventory(context))
-    left = [row for row in now.rows if row.decision in (Decision.DELETE, Decision.CANNOT_TELL)]
+    diagnosis, inventory = recorded_diagnosis(context), recorded_inventory(context)
+    if ends_of_deletions(context, diagnosis, inventory):
+        diagnosis = read_logs(context)  # what came in since then decides
+    ends = ends_of_deletions(context, diagnosis, inventory)
+    require_none_goes_on(ends)
+    open_rows = (Decision.DELETE, Decision.CANNOT_TELL)
+    now = plan_of(context, diagnosis, inventory)
+    left = [row for row in now.rows if row.decision in open_rows and place_of(row) not in ends]
     if left:
         raise StageOutOfOrder(
             "A mismatch is open; nothing was changed",

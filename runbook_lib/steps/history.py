@@ -22,15 +22,25 @@ DELETION_FACTS = "deletions"
 
 
 @dataclass(frozen=True, kw_only=True)
+class Undecided:
+    """A deletion that was sent, or may have been, and that nobody saw happen; and when the store was read after it."""
+
+    sent_utc: datetime
+    looked_utc: datetime
+
+
+@dataclass(frozen=True, kw_only=True)
 class Past:
     """What earlier deletions left behind, by (server, key).
 
-    ``settled_utc``: when an entry was last deleted, in whichever incident. ``sent_here``: entries
-    whose deletion this incident has sent, or may have sent. ``sent_changes``: how often it has sent each other
-    change, by the journal's words for it; ``pending_changes``: those of them whose end was not seen.
+    ``gone_utc``: when an entry was last seen gone after its deletion, in whichever incident. ``undecided``: the
+    deletions since then of which that was not seen. ``sent_here``: entries whose deletion this incident has sent, or
+    may have sent. ``sent_changes``: how often it has sent each other change, by the journal's words for it;
+    ``pending_changes``: those of them whose end was not seen.
     """
 
-    settled_utc: Mapping[tuple[str, str], datetime]
+    gone_utc: Mapping[tuple[str, str], datetime] = field(default_factory=dict)
+    undecided: Mapping[tuple[str, str], Undecided] = field(default_factory=dict)
     sent_here: frozenset[tuple[str, str]] = frozenset()
     sent_changes: Mapping[str, int] = field(default_factory=dict)
     pending_changes: frozenset[str] = frozenset()
@@ -103,30 +113,38 @@ def did_not_leave(seen: str) -> bool:
 
 
 def past_of(context: Context) -> Past:
-    """Return when each entry of the site was last deleted, in whichever incident, and what this incident has sent."""
+    """Return how each deletion of the site ended, in whichever incident, and what this incident has sent."""
+    gone_utc, undecided = deletion_ends(context.records_root, context.site.name)
     return Past(
-        settled_utc=settled_times(context.records_root, context.site.name),
+        gone_utc=gone_utc,
+        undecided=undecided,
         sent_here=frozenset(deletion_intents(context.record)),
         sent_changes=Counter(words for words, _ in change_intents(context.record)),
         pending_changes=frozenset(change.text for change in context.record.pending_changes()),
     )
 
 
-def settled_times(root: Path, site: str) -> dict[tuple[str, str], datetime]:
-    """Return when each entry of a site was last deleted, by (server, key), from all records of the site.
-
-    A deletion that was about to be sent counts from its intent: if it did not happen, newer
-    mismatch lines say so.
-    """
-    settled: dict[tuple[str, str], datetime] = {}
+def deletion_ends(root: Path, site: str) -> tuple[dict[tuple[str, str], datetime], dict[tuple[str, str], Undecided]]:
+    """Return, from all records of a site and by (server, key), ``gone_utc`` and ``undecided`` as in ``Past``."""
+    gone: dict[tuple[str, str], datetime] = {}
+    unseen: list[tuple[tuple[str, str], Undecided]] = []
     for record in records_of_site(root, site):
+        intents = deletion_intents(record)
         try:
-            read_back = [((result.server, result.key), result.read_back_utc) for result in recorded_deletions(record)]
+            results = recorded_deletions(record)
         except RecordError:
-            read_back = []  # a file of it is damaged; its intents stand in the journal
-        for place, utc in (*deletion_intents(record).items(), *read_back):
-            settled[place] = max(utc, settled.get(place, utc))
-    return settled
+            results = ()  # a file of it is damaged; its intents stand in the journal
+        for result in results:
+            place = (result.server, result.key)
+            if result.result is Deletion.GONE:
+                gone[place] = max(result.read_back_utc, gone.get(place, result.read_back_utc))
+            elif result.result is not Deletion.NOT_SENT:
+                unseen.append((place, Undecided(sent_utc=result.sent_utc, looked_utc=result.read_back_utc)))
+            if place in intents and intents[place] <= result.sent_utc:
+                del intents[place]  # this is its result
+        unseen += [(place, Undecided(sent_utc=utc, looked_utc=utc)) for place, utc in intents.items()]
+    newest = dict(sorted(unseen, key=lambda each: each[1].sent_utc))
+    return gone, {place: end for place, end in newest.items() if place not in gone or gone[place] < end.sent_utc}
 
 
 def last_known_certificate(context: Context, target: str) -> str:

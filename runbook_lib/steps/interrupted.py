@@ -2,9 +2,8 @@
 
 The run may have died before the command left, or after that and before the result was on disk. The
 journal cannot tell which, and an entry that is listed may be the old one or the new one. So nothing
-is sent again. An entry that is not listed is gone; for one that is, the logs are watched, since
-only a mismatch newer than this look makes it stale again. Where no monitor connects in that
-time, the stages that register HA and add the ISE servers tell, and the next run plans anew.
+is sent again. An entry that is not listed is gone; for one that is, the logs are watched. Where they do not decide,
+the next plan offers the deletion again, for a new approval.
 """
 
 from __future__ import annotations
@@ -63,7 +62,7 @@ async def settle_interrupted(context: Context, stores: Iterable[TofuStore]) -> N
         return
     by_server = {store.server: store for store in stores}
     results = [_result(each, by_server[each.server]) for each in interrupted_deletions(context.record)]
-    await _watch([result for result in results if result.result is Deletion.NOT_DELETED_OR_CAME_BACK], context)
+    await watch_logs(context, results)
     kept = (*recorded_deletions(context.record), *results)
     if results:
         context.record.write_facts(Stage.DELETE, DELETION_FACTS, kept)
@@ -93,11 +92,16 @@ def _result(interrupted: Interrupted, store: TofuStore) -> DeletionResult:
     )
 
 
-async def _watch(undecided: list[DeletionResult], context: Context) -> None:
-    """Give the monitors of the servers whose logs are at hand time to meet their hosts, and read the logs again."""
+async def watch_logs(context: Context, results: Iterable[DeletionResult]) -> bool:
+    """Read the logs again after the site's ``quiet_s`` where they can decide on a deletion; return whether they were.
+
+    That time is for the monitors of the servers to meet their hosts.
+    """
+    undecided = [result for result in results if result.result is Deletion.NOT_DELETED_OR_CAME_BACK]
     if not any(pi_server(context.site, result.server).logs for result in undecided):
-        return
+        return False
     seconds = context.site.deadlines.quiet_s
-    context.tell(f"An interrupted run left {len(undecided)} deletions undecided; watching the logs for {seconds:.0f} s")
+    context.tell(f"Nobody saw the end of {len(undecided)} deletions; watching the logs for {seconds:.0f} s")
     await asyncio.sleep(seconds)
     diagnose(context)
+    return True

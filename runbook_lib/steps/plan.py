@@ -149,6 +149,11 @@ class _Planner:
             for row in rows
             if row.decision is Decision.DELETE and not row.evidence
         ]
+        found += [
+            f"{row.server}: {row.key}: {again}; it is offered again, and needs an approval of its own"
+            for row in rows
+            if row.decision is Decision.DELETE and (again := self._stale.sent_without_end(row.server, row.key))
+        ]
         listed = {f"{row.server} {row.key}" for row in rows if row.target}
         found += [
             f"{name}: named by the operator, and no entry of another host of the site; nothing is done for it"

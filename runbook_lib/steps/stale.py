@@ -7,6 +7,7 @@ selects an entry for a closer look and confirms nothing.
 from __future__ import annotations
 
 from datetime import datetime, timedelta
+from enum import StrEnum
 
 from runbook_lib.models import Diagnosis, Inventory, Judgement, Mismatch, TofuEntry
 from runbook_lib.params import Site
@@ -19,6 +20,17 @@ from runbook_lib.times import to_the_second
 
 BEHIND_UTC, AHEAD_OF_UTC, _NONE = timedelta(hours=12), timedelta(hours=14), timedelta()
 """How far a clock of which nobody says the zone may be behind UTC and ahead of it."""
+
+INTERVALS = 3
+"""So many times a mismatch that comes in regularly has to be missing before its absence means anything."""
+
+
+class End(StrEnum):
+    """What became of a deletion that nobody saw happen."""
+
+    HAPPENED = "it happened: what followed proves it"
+    DID_NOT_HAPPEN = "it did not happen: the mismatch goes on"
+    NOT_KNOWN = "not known: nothing that followed decides it"
 
 
 class Staleness:
@@ -67,15 +79,17 @@ class Staleness:
         if named:
             return ""
         last = _latest(evidence)
-        settled_utc = self._past.settled_utc.get((server, entry.key))
-        if settled_utc and last and last <= settled_utc:
+        gone_utc = self._past.gone_utc.get((server, entry.key))
+        if gone_utc and last and last <= gone_utc:
             assumed = "" if all(mismatch.zone_known for mismatch in evidence) else ", in whichever zone it was written"
             return (
                 f"its last mismatch ({to_the_second(last)} UTC at the latest{assumed}) is before its deletion"
-                f" ({to_the_second(settled_utc)} UTC)"
+                f" ({to_the_second(gone_utc)} UTC)"
             )
         if self.healthy(target):
             return "both servers report high availability as healthy, so they accept each other's certificates"
+        if ceased := self._ceased_since_sent(server, entry, evidence):
+            return ceased
         ago = self._before_the_end(server, evidence)
         if ago is not None and ago > timedelta(hours=self._site.policy.mismatch_current_h):
             ago_h = ago.total_seconds() / 3600
@@ -101,14 +115,53 @@ class Staleness:
         """Return what of this server's logs, or of logs of which nobody knows whose they are, was not read whole."""
         return tuple(d.source for d in self._diagnosis.damaged if d.server in (server, "unknown"))
 
+    def _ceased_since_sent(self, server: str, entry: TofuEntry, evidence: tuple[Mismatch, ...]) -> str:
+        """Say how the log proves a deletion whose end was not seen, or nothing.
+
+        Silence alone proves nothing: the mismatch has to have come in again and again before, and the log has to go
+        on without it for several times as long, and for the site's ``quiet_s``.
+        """
+        end, undecided = self._diagnosis.log_end_utc.get(server), self._past.undecided.get((server, entry.key))
+        last, every = _latest(evidence), _interval(evidence)
+        if end is None or undecided is None or last is None or every is None or last > undecided.looked_utc:
+            return ""
+        if server in self._diagnosis.ends_assumed or self.unread(server):
+            return ""
+        quiet = max(timedelta(seconds=self._site.deadlines.quiet_s), INTERVALS * every)
+        if end - max(last, undecided.sent_utc) < quiet:
+            return ""
+        return (
+            f"its mismatch came in every {every.total_seconds():.1f} s until its deletion was sent, and the log goes on"
+            f" without it until {to_the_second(end)} UTC"
+        )
+
+    def end_of(self, server: str, entry: TofuEntry, target: Target, judgement: Judgement) -> End:
+        """Return what the evidence says of a deletion whose end was not seen; the entry is listed."""
+        evidence = self.meant(server, entry, target, self.fitting(server, entry, judgement))
+        undecided = self._past.undecided.get((server, entry.key))
+        last = _surely(evidence)
+        if undecided and last and last > undecided.looked_utc:
+            return End.DID_NOT_HAPPEN
+        over = self.healthy(target) or self._ceased_since_sent(server, entry, evidence)
+        return End.HAPPENED if over else End.NOT_KNOWN
+
+    def sent_without_end(self, server: str, key: str) -> str:
+        """Say that a deletion of this entry was sent and its end was not seen, or nothing."""
+        undecided = self._past.undecided.get((server, key))
+        if undecided is None:
+            return ""
+        return f"its deletion was sent at {to_the_second(undecided.sent_utc)} UTC and nobody saw whether it happened"
+
     def spent(self, server: str, entry: TofuEntry, evidence: tuple[Mismatch, ...]) -> str:
-        """Say that this incident has deleted the entry already and nothing shows that it is stale again, or nothing.
+        """Say that this incident has seen the entry go already and nothing shows that it is stale again, or nothing.
 
         So that a resumed run deletes no entry twice where no line tells when it was written.
         """
-        sent = (server, entry.key) in self._past.sent_here
-        last = _surely(evidence)
-        if not sent or (last and last > self._past.settled_utc.get((server, entry.key), last)):
+        place = (server, entry.key)
+        gone_utc, last = self._past.gone_utc.get(place), _surely(evidence)
+        if place not in self._past.sent_here or place in self._past.undecided or gone_utc is None:
+            return ""
+        if last and last > gone_utc:
             return ""
         return (
             "its deletion was sent in this incident already, and no dated line of a log says that it is stale again;"
@@ -183,3 +236,14 @@ def _surely(evidence: tuple[Mismatch, ...]) -> datetime | None:
         if mismatch.last_utc is not None
     )
     return max(earliest, default=None)
+
+
+def _interval(evidence: tuple[Mismatch, ...]) -> timedelta | None:
+    """Return how far apart the lines of the evidence came in, the rarest of them; None where that is not known."""
+    intervals = []
+    for mismatch in evidence:
+        first, last = mismatch.first_utc, mismatch.last_utc
+        if first is None or last is None or mismatch.undated or not mismatch.zone_known or mismatch.count <= INTERVALS:
+            return None
+        intervals.append((last - first) / (mismatch.count - 1))
+    return max(intervals, default=None)

@@ -92,6 +92,16 @@ def assert_record_is_true(record: Record, lab: Lab, by_hand: Mapping[tuple[str, 
     assert Counter((line.server, line.text) for line in lines if line.kind is Kind.SENT) <= sent_deletions(lab)
 
 
+def assert_no_more_than_approved(record: Record, lab: Lab) -> None:
+    """Each entry was deleted at most as often as an approval of a plan that holds its deletion was given."""
+    approved = Counter(
+        (row.server, row.key)
+        for approval in record.read_approvals()
+        for row in record.read_plan(approval.digest).deletions
+    )
+    assert sent_deletions(lab) <= approved
+
+
 class Mortal:
     """A process that runs the changing stages until a line of the journal, and dies there."""
 

@@ -21,7 +21,14 @@ from runbook_lib.record.approvals import SEEN, note_seen, signed, signer
 from runbook_lib.record.keys import PUBLIC, new_key, signing_key, trusted_keys
 from runbook_lib.record.process import ProcessName, account, host
 from runbook_lib.steps.approval import approve, refused_approvals, require_approval
-from runbook_lib.steps.history import CONFIRMED_FACTS, Confirmed, deletion_intents, last_known_certificate, past_of
+from runbook_lib.steps.history import (
+    CONFIRMED_FACTS,
+    Confirmed,
+    Undecided,
+    deletion_intents,
+    last_known_certificate,
+    past_of,
+)
 from runbook_lib.steps.same_person import same_person
 from runbook_lib.steps.whose_word import Judge
 
@@ -400,19 +407,31 @@ def test_deletions_of_earlier_incidents_settle_their_entries(tmp_path: Path, inc
     incident.sent(*ISE_ENTRY)
     later = Incident(tmp_path)
     past = past_of(later.context)
-    assert set(past.settled_utc) == {ISE_ENTRY}
+    assert set(past.gone_utc) == {ISE_ENTRY}
+    assert not past.undecided
     assert past.sent_here == frozenset()
     assert past_of(incident.context).sent_here == {ISE_ENTRY}
 
 
 def test_the_newest_of_several_deletions_counts(incident: Incident) -> None:
-    """An intent after a result that was seen is the newer one."""
+    """An intent after a result that was seen is a newer deletion, and nobody has seen it happen."""
     incident.sent(*ISE_ENTRY)
-    first = past_of(incident.context).settled_utc[ISE_ENTRY]
+    first = past_of(incident.context)
     incident.sent(*ISE_ENTRY, None)
-    assert past_of(incident.context).settled_utc[ISE_ENTRY] > first
     (last,) = [line for line in incident.record.journal.read().lines if line.kind is Kind.INTENT][1:]
-    assert past_of(incident.context).settled_utc[ISE_ENTRY] == last.utc
+    again = past_of(incident.context)
+    assert (first.gone_utc, dict(first.undecided)) == (again.gone_utc, {})
+    assert again.undecided == {ISE_ENTRY: Undecided(sent_utc=last.utc, looked_utc=last.utc)}
+    incident.sent(*ISE_ENTRY)
+    assert not past_of(incident.context).undecided
+
+
+@pytest.mark.parametrize("result", [Deletion.NOT_DELETED_OR_CAME_BACK, Deletion.COLLATERAL])
+def test_a_deletion_that_nobody_saw_happen_is_undecided(incident: Incident, result: Deletion) -> None:
+    """It settles nothing, whatever was sent; one that is known not to have left is none at all."""
+    incident.sent(*ISE_ENTRY, result)
+    past = past_of(incident.context)
+    assert (set(past.undecided), past.gone_utc) == ({ISE_ENTRY}, {})
 
 
 def test_the_certificate_of_before_is_that_of_the_newest_proven_repair(

@@ -25,7 +25,7 @@ from runbook_lib.record.lines import FIRST_PREV
 from runbook_lib.record.trusted import Trusted
 from runbook_lib.record.verify import verify_record
 from runbook_lib.report import post_mortem, write_beside
-from runbook_lib.steps.history import last_confirmed, records_of_site, settled_times
+from runbook_lib.steps.history import last_confirmed, records_of_site, deletion_ends
 
 
 @dataclass(frozen=True)
@@ -82,7 +82,7 @@ def look(place: Place) -> tuple[PastIncident, list[str]]:
     assert (summaries[place.other].problem, found[place.other].problem) == ("", "")
     assert find_open(place.root, "paris") == place.other
     for site in ("lab", "paris"):
-        settled_times(place.root, site)
+        deletion_ends(place.root, site)
         last_confirmed(records_of_site(place.root, site), "ise")
     find_open(place.root, "lab")
     return found[incident], problems

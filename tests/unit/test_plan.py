@@ -32,7 +32,7 @@ from runbook_lib.models import (
     Verdict,
 )
 from runbook_lib.params import Site
-from runbook_lib.steps.history import Past
+from runbook_lib.steps.history import Past, Undecided
 from runbook_lib.steps.overriding import in_words
 from runbook_lib.steps.plan import make_plan
 from runbook_lib.steps.targets import is_own, target_of
@@ -129,6 +129,7 @@ def planned(
     damaged: tuple[Damage, ...] = (),
     states: tuple[HaStatus, ...] | None = None,
     settled: dict[tuple[str, str], datetime] | None = None,
+    undecided: dict[tuple[str, str], Undecided] | None = None,
     here: tuple[tuple[str, str], ...] = (),
     overrides: tuple[Override, ...] = (),
     site: Site = SITE,
@@ -153,7 +154,7 @@ def planned(
         damaged=damaged,
         ends_assumed=("primary",) if end_assumed else (),
     )
-    past = Past(settled_utc=settled or {}, sent_here=frozenset(here))
+    past = Past(gone_utc=settled or {}, undecided=undecided or {}, sent_here=frozenset(here))
     return make_plan(site, incident, diagnosis, inventory, past, now_utc=now, overrides=overrides)
 
 
@@ -461,6 +462,44 @@ def test_an_incident_deletes_an_entry_once_unless_a_dated_line_calls_it_stale_ag
     assert row_of(again, *key).decision is Decision.LEFT_ALONE
     assert again.blocked == ()
     assert deleted(planned(mismatches=(mismatch("primary", "prime-sec", last=NOW + HOUR),), **sent)) == {key}
+
+
+@pytest.mark.parametrize("here", [True, False])
+def test_a_deletion_that_nobody_saw_happen_is_offered_again(here: bool) -> None:
+    """Evidence from before it stays evidence, in this incident and in a later one, and the plan says so openly."""
+    key = ("primary", KEYS["secondary"])
+    sent = Undecided(sent_utc=NOW + HOUR, looked_utc=NOW + HOUR)
+    plan = planned(undecided={key: sent}, here=(key,) if here else ())
+    assert key in deleted(plan)
+    assert any("nobody saw whether it happened; it is offered again" in note for note in plan.notes)
+
+
+@pytest.mark.parametrize(
+    ("count", "goes_on_s", "late_s", "zone_known", "over"),
+    [
+        (10, 400, -1, True, True),
+        (10, 400, 1, True, False),  # a line from after the look at the store
+        (10, 250, -1, True, False),  # not three times as long as it was apart
+        (3, 400, -1, True, False),  # too few to come in regularly
+        (10, 400, -1, False, False),
+    ],
+)
+def test_a_regular_mismatch_that_stays_away_proves_a_deletion_that_nobody_saw(
+    count: int, goes_on_s: int, late_s: int, zone_known: bool, over: bool
+) -> None:
+    """Every 100 s before, and then not for longer than three times that in a log that goes on; less proves nothing."""
+    key = ("primary", KEYS["secondary"])
+    second = timedelta(seconds=1)
+    last = NOW + late_s * second
+    regular = replace(
+        mismatch("primary", "prime-sec", last=last),
+        first_utc=last - 100 * (count - 1) * second,
+        count=count,
+        zone_known=zone_known,
+    )
+    sent = Undecided(sent_utc=NOW - 2 * second, looked_utc=NOW)
+    plan = planned(mismatches=(regular,), undecided={key: sent}, log_end={"primary": NOW + goes_on_s * second})
+    assert (key not in deleted(plan)) is over
 
 
 def test_a_mismatch_that_ceased_long_before_the_end_of_the_log_is_over() -> None:
