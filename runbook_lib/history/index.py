@@ -56,7 +56,7 @@ class Index:
                 "INSERT INTO incident (incident, signature, row, sha256) VALUES (?, ?, ?, ?)",
                 (name, signature, row, _digest(name, signature, row)),
             )
-            change.execute("INSERT INTO said (rowid, text) VALUES (?, ?)", (cursor.lastrowid, entry.text))
+            change.execute("INSERT INTO said (rowid, text) VALUES (?, ?)", (cursor.lastrowid, _storable(entry.text)))
 
     def drop(self, incidents: Iterable[str]) -> None:
         """Forget incidents."""
@@ -84,6 +84,11 @@ class Index:
 
     def _one(self, command: str) -> int:
         return int(self._connection.execute(command).fetchone()[0])
+
+
+def _storable(text: str) -> str:
+    """Return a text as SQLite takes it: JSON can hold half of a surrogate pair, UTF-8 cannot."""
+    return text.encode("utf-8", "backslashreplace").decode()
 
 
 def _digest(incident: str, signature: str, row: str) -> str:

@@ -25,7 +25,7 @@ from runbook_lib.record.lines import FIRST_PREV
 from runbook_lib.record.trusted import Trusted
 from runbook_lib.record.verify import verify_record
 from runbook_lib.report import post_mortem, write_beside
-from runbook_lib.steps.history import last_confirmed, records_of_site, deletion_ends
+from runbook_lib.steps.history import deletion_ends, last_confirmed, records_of_site
 
 
 @dataclass(frozen=True)
