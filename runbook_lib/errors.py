@@ -151,7 +151,7 @@ class SiteLocked(SafetyStop):
 
 
 class VersionUnsupported(SafetyStop):
-    """The server runs a release that the runbook was not written for."""
+    """A server runs a release that the runbook was not written for, or another one than its peer."""
 
 
 class ReadinessFailed(SafetyStop):

@@ -140,11 +140,13 @@ class Policy(Section):
     """What the site allows. ``named_entries``: stale entries that the operator names, as ``primary 192.0.2.20_8082``.
 
     A mismatch whose last line is more than ``mismatch_current_h`` hours older than the end of its log is over.
+    ``allow_unequal_releases``: high availability is registered although both servers run different releases.
     ``remove_broken_ha``: a registration that stays broken is removed on the primary before HA is registered anew.
     """
 
     second_person: bool = False
     allow_older_release: bool = False
+    allow_unequal_releases: bool = False
     accept_readiness: tuple[Line, ...] = ()
     remove_broken_ha: bool = False
     named_entries: tuple[Line, ...] = ()

@@ -36,7 +36,7 @@ from runbook_lib.steps.inventory import recorded_inventory, take_inventory
 from runbook_lib.steps.means import require_means, try_login
 from runbook_lib.steps.pages import PrimaryPages
 from runbook_lib.steps.plan import essence, plan_of
-from runbook_lib.steps.preflight import require_release
+from runbook_lib.steps.releases import require_release
 from runbook_lib.steps.undecided import ends_of_deletions, require_none_goes_on
 
 LOOK_EVERY_S = 5.0

@@ -24,6 +24,7 @@ from runbook_lib.steps.inventory import recorded_inventory
 from runbook_lib.steps.plan import Change, essence, plan_of
 from runbook_lib.steps.planned import attempt, settings_of, words_of
 from runbook_lib.steps.production import require_named
+from runbook_lib.steps.releases import require_equal_releases
 from runbook_lib.steps.undecided import ends_of_deletions, require_none_goes_on
 
 NEW_PLAN = "look at it again and make a new plan: 20_list_certificates"
@@ -140,6 +141,12 @@ async def no_mismatch_is_open(context: Context, request: Request) -> None:
         )
 
 
+async def releases_are_equal(context: Context, request: Request) -> None:
+    """A pair of different releases cannot be registered; so it is not removed either, to be registered anew."""
+    if request.change.target == "secondary" and not isinstance(request.change, PlanRow):
+        await require_equal_releases(context.site, context.devices)
+
+
 async def lock_is_held(context: Context, request: Request) -> None:
     """No other run changes this site now, and none can begin to."""
     if not works_under_lock(context.site.name):
@@ -171,10 +178,11 @@ CHECKS: tuple[Check, ...] = (
     not_sent_before,
     nothing_moved,
     no_mismatch_is_open,
+    releases_are_equal,
     lock_is_held,
     host_is_confirmed,
 )
-"""In this order: what the record says first, the look at the host last, right before the change is sent."""
+"""In this order: what the record says, what the servers say, and the look at the host right before it is sent."""
 
 
 def _stale(plan: Plan, what: str, why: str, found: str = "") -> PlanStale:

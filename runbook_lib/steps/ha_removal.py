@@ -12,7 +12,7 @@ from runbook_lib.prime import REMOVE_HA
 from runbook_lib.steps.context import Context
 from runbook_lib.steps.guard import permit, planned_change
 from runbook_lib.steps.ha_state import in_words, kinds_of, observe_ha, served_by_secondary
-from runbook_lib.steps.preflight import require_release
+from runbook_lib.steps.releases import require_release
 from runbook_lib.steps.settling import settled
 
 

@@ -20,9 +20,9 @@ from runbook_lib.probe import present
 from runbook_lib.steps.clocks import clock_check
 from runbook_lib.steps.context import Context
 from runbook_lib.steps.devices import Devices
-from runbook_lib.steps.targets import PI_SERVERS, old_algorithms, pi_server, targets
+from runbook_lib.steps.releases import OLDEST_RELEASE, equal_releases, in_words, require_supported
+from runbook_lib.steps.targets import PI_SERVERS, old_algorithms, targets
 
-OLDEST_RELEASE = (3, 5)
 LEAST_FREE_BYTES = 100 << 20
 _QUESTIONS = ("SSH host key", "SSH login", "release")
 
@@ -53,7 +53,7 @@ async def ask_servers(site: Site, devices: Devices) -> tuple[tuple[Check, ...], 
         *(clock_check(each.name, each.address, each.port, deadline_s) for each in targets(site))
     )
     problem = next((error for _, error, _ in answers if error), None)
-    releases = _equal_releases([version for _, _, version in answers])
+    releases = equal_releases([version for _, _, version in answers])
     return (
         *(check for checks, _, _ in answers for check in checks),
         *releases,
@@ -76,58 +76,6 @@ def _old_algorithms(site: Site) -> tuple[Check, ...]:
     )
 
 
-async def require_release(site: Site, devices: Devices) -> None:
-    """Raise VersionUnsupported where a server is older than 3.5; asks nobody where the site's file allows that.
-
-    Every step that changes something asks first, whichever way it was reached. Raises DeviceError where the
-    release cannot be read.
-    """
-    if site.policy.allow_older_release:
-        return
-    for key in PI_SERVERS:
-        _require_supported(site, key, await devices.prime(key).version())
-
-
-def _require_supported(site: Site, key: str, version: ProductVersion) -> None:
-    if version.release < OLDEST_RELEASE and not site.policy.allow_older_release:
-        raise VersionUnsupported(
-            f"The {key} runs release {_in_words(version)}; these runbooks are written for 3.5 and later",
-            where=f"{key} {pi_server(site, key).address}",
-            found=version.line,
-            next_step="upgrade it, or say in the site's file that you accept this: policy: allow_older_release: true",
-        )
-
-
-def _dotted(release: tuple[int, ...]) -> str:
-    return ".".join(map(str, release))
-
-
-def _in_words(version: ProductVersion) -> str:
-    """The release that runs, what it was installed as, and the fixes that nobody knows."""
-    words = _dotted(version.release)
-    if version.base not in ((), version.release):
-        words += f" (installed as {_dotted(version.base)})"
-    if version.not_understood:
-        words += f"; not understood: {', '.join(version.not_understood)}"
-    return words
-
-
-def _equal_releases(versions: list[ProductVersion | None]) -> tuple[Check, ...]:
-    """Say that both servers run different releases; nothing where they are equal, or one is not known."""
-    known = [version for version in versions if version]
-    if len(known) < len(versions) or len({(version.base, version.release) for version in known}) == 1:
-        return ()
-    return (
-        Check(
-            name="releases of both servers",
-            expected="equal",
-            actual=" and ".join(_in_words(version) for version in known),
-            ok=None,
-            note="servers of different releases or fixes cannot be registered with each other; update one of them",
-        ),
-    )
-
-
 async def _command_line(
     site: Site, devices: Devices, key: str
 ) -> tuple[tuple[Check, ...], RunbookError | None, ProductVersion | None]:
@@ -137,8 +85,8 @@ async def _command_line(
     release = ""
     try:
         version = await devices.prime(key).version()
-        release = f"answers, release {_in_words(version)}"
-        _require_supported(site, key, version)
+        release = f"answers, release {in_words(version)}"
+        require_supported(site, key, version)
     except RunbookError as error:
         problem = error
     expected = ("the pinned one", "accepted", f"{OLDEST_RELEASE[0]}.{OLDEST_RELEASE[1]} or later")

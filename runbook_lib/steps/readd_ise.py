@@ -20,7 +20,7 @@ from runbook_lib.steps.means import require_means
 from runbook_lib.steps.pages import PrimaryPages
 from runbook_lib.steps.pending import settle_pending
 from runbook_lib.steps.planned import adding, removing
-from runbook_lib.steps.preflight import require_release
+from runbook_lib.steps.releases import require_release
 from runbook_lib.steps.settling import settled
 from runbook_lib.steps.targets import any_same_host
 from runbook_lib.web import PrimePages, labels_for, meaning

@@ -24,7 +24,7 @@ from runbook_lib.steps.meanwhile import logs_now
 from runbook_lib.steps.pages import PrimaryPages
 from runbook_lib.steps.pending import settle_pending
 from runbook_lib.steps.planned import REGISTRATION
-from runbook_lib.steps.preflight import require_release
+from runbook_lib.steps.releases import require_release
 from runbook_lib.steps.watching_ha import failed, watch_registration
 from runbook_lib.web import PrimePages
 

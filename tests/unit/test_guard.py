@@ -28,6 +28,7 @@ from runbook_lib.errors import (
     SafetyStop,
     SiteLocked,
     StageOutOfOrder,
+    VersionUnsupported,
 )
 from runbook_lib.models import (
     Approval,
@@ -38,6 +39,7 @@ from runbook_lib.models import (
     Plan,
     PlannedChange,
     PlanRow,
+    ProductVersion,
     Stage,
     TofuStore,
     Verdict,
@@ -61,6 +63,7 @@ class Devices:
     incident: Incident
     sent: list[str] = field(default_factory=list)
     states: tuple[str, str] = BROKEN
+    releases: dict[str, tuple[int, ...]] = field(default_factory=dict)
 
     def prime(self, server: str) -> Any:
         async def list_tofu() -> TofuStore:
@@ -75,8 +78,9 @@ class Devices:
             self.states = ("HA not Configured", "HA not Configured")
             self.sent.append("remove")
 
-        async def version() -> Any:
-            return SimpleNamespace(release=(3, 10), line="3.10")
+        async def version() -> ProductVersion:
+            base, release = (3, 10), self.releases.get(server, (3, 10))
+            return ProductVersion(server=server, base=base, release=release, line="3.10")
 
         async def delete_tofu(key: str) -> Any:
             self.sent.append(f"delete {key}")
@@ -274,6 +278,11 @@ def by_hand(case: Case, _name: str, _patch: pytest.MonkeyPatch) -> None:
     case.context = replace(case.context, site=real, attended=True)
 
 
+def unequal(case: Case, _name: str, _patch: pytest.MonkeyPatch) -> None:
+    """Somebody has installed a fix on one server since."""
+    case.devices.releases["secondary"] = (3, 10, 4)
+
+
 def unlocked(case: Case, _name: str, patch: pytest.MonkeyPatch) -> None:
     """Nobody holds the lock."""
     patch.setenv("RUNBOOK_LOCK_TOKEN", "")
@@ -305,6 +314,7 @@ def unblocked(monkeypatch: pytest.MonkeyPatch) -> None:
 
 Spoil = Callable[[Case, str, pytest.MonkeyPatch], None]
 AFTER_DELETIONS = tuple(name for name in CHANGES if name != "delete")
+ABOUT_HA = ("remove HA", "register HA", "check readiness")
 GUARDS: dict[str, tuple[Spoil, type[RunbookError], Callable[[pytest.MonkeyPatch], None], tuple[str, ...]]] = {
     "not approved": (no_approval, ApprovalMissing, anybody, tuple(CHANGES)),
     "approved in another incident": (another_incident, ApprovalMissing, anybody, tuple(CHANGES)),
@@ -313,6 +323,7 @@ GUARDS: dict[str, tuple[Spoil, type[RunbookError], Callable[[pytest.MonkeyPatch]
     "sent before": (sent_before, PlanStale, out(guard.not_sent_before), tuple(WORDS)),
     "edited": (edited, PlanStale, out(guard.nothing_moved), tuple(n for n in AFTER_DELETIONS if n != "remove HA")),
     "mismatch open": (new_mismatch, StageOutOfOrder, out(guard.no_mismatch_is_open), AFTER_DELETIONS),
+    "releases differ": (unequal, VersionUnsupported, out(guard.releases_are_equal), ABOUT_HA),
     "not locked": (unlocked, SiteLocked, out(guard.lock_is_held), tuple(n for n in CHANGES if n != "check readiness")),
     "host moved": (impostor, CertificateMoved, out(guard.host_is_confirmed), tuple(CHANGES)),
 }
@@ -349,6 +360,19 @@ def test_without_its_guard_the_same_change_would_be_sent(
     take_out(monkeypatch)
     asyncio.run(cast("Any", CHANGES[name][0](case)))
     assert len(case.devices.sent) == 1
+
+
+@pytest.mark.parametrize(("release", "accepted"), [((3, 10, 0), False), ((3, 10, 4), True)])
+def test_a_pair_is_registered_where_its_releases_are_one_or_the_site_accepts_two(
+    make: Callable[..., Case], release: tuple[int, ...], accepted: bool
+) -> None:
+    """3.10 and 3.10.0 are one release; ``allow_unequal_releases`` is the operator's word that two may be paired."""
+    case = make("register HA")
+    case.devices.releases["secondary"] = release
+    policy = case.context.site.policy.model_copy(update={"allow_unequal_releases": accepted})
+    case.context = replace(case.context, site=case.context.site.model_copy(update={"policy": policy}))
+    asyncio.run(_register(case))
+    assert case.devices.sent == ["register"]
 
 
 def test_what_the_plan_does_not_hold_is_not_done(make: Callable[..., Case]) -> None:
