@@ -16,7 +16,7 @@ from runbook_lib.web.milestones import ha_page, milestones
 from runbook_lib.web.obstacles import dismiss
 from runbook_lib.web.pictures import take_picture
 from runbook_lib.web.readiness import Readiness, readiness
-from runbook_lib.web.reading import fresh_texts, meaning, refusal, value_beside
+from runbook_lib.web.reading import fresh_texts, meaning, messages, refusal, unsaid, value_beside
 from runbook_lib.web.screen import Screen, says
 from runbook_lib.web.submit import NEXT_STEPS, Submit
 from runbook_lib.web.view import Rest, visible
@@ -43,6 +43,7 @@ class HaPages:
         self.hand = hand
         self.view = hand.view
         self.labels = hand.labels
+        self._earlier: tuple[str, ...] = ()
 
     async def open(self) -> None:
         """Go to Administration > Settings > High Availability by the menu."""
@@ -133,6 +134,7 @@ class HaPages:
         await self._fill(form)
         before = await self.view.look()
         earlier = milestones(before, self.labels)
+        self._earlier = messages(before, self.labels)
 
         def began(screen: Screen) -> HaPage | None:
             page = self._read(screen)
@@ -150,7 +152,9 @@ class HaPages:
     def failure(self, page: HaPage) -> PageRefused | None:
         """Return the error for a page that shows a failed registration, None for any other."""
         broken = [step.name for step in page.milestones if step.failed]
-        words = refusal(page.message.splitlines(), self.labels)
+        said = page.message.splitlines()
+        # What stood there before the click may speak of an earlier registration.
+        words = refusal(said if broken else unsaid(said, self._earlier), self.labels)
         if page.under_way or not (broken or words):
             return None
         started = [step for step in page.milestones if step.percent < 100]
@@ -160,7 +164,7 @@ class HaPages:
     # -- parts -------------------------------------------------------------------------------------
 
     def _read(self, screen: Screen) -> HaPage:
-        return ha_page(screen, self.labels, datetime.now(UTC), self.view.said)
+        return ha_page(screen, self.labels, datetime.now(UTC), self.view.said, self._earlier)
 
     def _checks_on(self, before: Screen, screen: Screen) -> bool:
         """Whether a short text that came up, outside of any table, says that something is still going on."""

@@ -9,7 +9,7 @@ from datetime import datetime
 from runbook_lib.models import HaPage, Milestone
 from runbook_lib.web.labels import Label, Labels
 from runbook_lib.web.match import pressables, same_line
-from runbook_lib.web.reading import messages, refusal, value_beside
+from runbook_lib.web.reading import messages, refusal, unsaid, value_beside
 from runbook_lib.web.screen import FIELDS, Item, Screen, plain, same, says
 
 _BELOW_GAP = 120
@@ -22,16 +22,22 @@ _MILESTONES = (
 )
 
 
-def ha_page(screen: Screen, labels: Labels, read_utc: datetime, said: Iterable[str] = ()) -> HaPage:
-    """Read the High Availability page; ``said`` are dialogues that came up meanwhile."""
+def ha_page(
+    screen: Screen, labels: Labels, read_utc: datetime, said: Iterable[str] = (), earlier: Iterable[str] = ()
+) -> HaPage:
+    """Read the High Availability page; ``said`` are dialogues that came up meanwhile.
+
+    ``earlier`` are messages that stood there before something was started: they neither fail nor carry it on.
+    """
     known = [text for key, label in labels.table.items() if key != "configuration_mode" for text in label.texts]
     mode = value_beside(screen, labels["configuration_mode"], known) or ""
     found = milestones(screen, labels)
     spoken = (*messages(screen, labels), *said)
-    failed = any(step.failed for step in found) or bool(refusal(spoken, labels))
+    news = unsaid(spoken, earlier)
+    failed = any(step.failed for step in found) or bool(refusal(news, labels))
     done = says(mode, labels.phrases["mode_active"])
     partial = bool(found) and any(step.percent for step in found) and not all(step.percent == 100 for step in found)
-    busy = says(" ".join((mode, *spoken)), labels.phrases["under_way"])
+    busy = says(" ".join((mode, *news)), labels.phrases["under_way"])
     offered = any(not hit.item.disabled for hit in pressables(screen, labels["register"]))
     return HaPage(
         configuration_mode=mode,

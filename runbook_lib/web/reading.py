@@ -44,6 +44,12 @@ def fresh_texts(before: Screen, after: Screen) -> tuple[str, ...]:
     return tuple(found)
 
 
+def unsaid(texts: Iterable[str], earlier: Iterable[str]) -> tuple[str, ...]:
+    """Return the texts that were not said before; a message may stay on the page long after what it speaks of."""
+    known = {plain(text) for text in earlier}
+    return tuple(text for text in texts if plain(text) not in known)
+
+
 def messages(screen: Screen, labels: Labels) -> tuple[str, ...]:
     """Return what the page says of itself: live regions, and sentences that report a failed registration."""
     strong = (*labels.phrases["wrong_key"], *labels.phrases["mismatch"])

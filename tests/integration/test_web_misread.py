@@ -109,6 +109,22 @@ def test_a_question_with_a_cross_is_left_to_a_person(buttons: tuple[str, ...], t
     assert heard(product) == ["login"]
 
 
+def test_a_message_that_stood_there_before_the_click_fails_no_registration(tmp_path: Path) -> None:
+    """The sentence about an earlier registration stays on every page, and this one is watched to its end."""
+    old = "HA registration failed: TOFU failed, the certificate of the remote host is different."
+    product = Product(rewrite=(("<hr>", f"<hr><p role=alert>{old}</p>"),))
+    modes: list[str] = []
+
+    async def use(pages: PrimePages) -> None:
+        await pages.open_ha_configuration()
+        assert (await pages.register(FORM)).under_way
+        modes.append((await pages.watch_registration(lambda _: None)).configuration_mode)
+
+    drive(product, "plain", tmp_path, use)
+    assert modes == ["Primary Active"]
+    assert heard(product) == UNDER_WAY
+
+
 OVERLAID = """<style>.f{position:relative;display:block;width:300px;height:26px;margin-bottom:3px}
 .f input{width:290px;height:22px} .f span{position:absolute;left:4px;top:4px;pointer-events:none}</style>"""
 
