@@ -8,11 +8,13 @@ from typing import Any
 from playwright.async_api import Error
 
 from runbook_lib.errors import DeviceError
+from runbook_lib.web.drawn import Drawn
 from runbook_lib.web.screen import FIELDS, PRESSABLE, Item
 from runbook_lib.web.view import View
 
 _CONTROLS = FIELDS | PRESSABLE | {"icon", "progressbar"}
 _SNAPSHOT_MS = 4000
+_SECRET = "[secret]"
 _COVERS = """(h, indices) => indices.map((i) => {
   const el = h.elements[i], box = el.getBoundingClientRect();
   const over = el.ownerDocument.elementFromPoint(box.left + box.width / 2, box.top + box.height / 2);
@@ -25,7 +27,7 @@ async def reading(view: View) -> dict[str, Any]:
     """Return what is read of the page now: its address, texts and controls, and the browser's own accessible tree.
 
     A control has its kind, names, value, state, place (x, y, width, height), frame and dialogue, and what covers it.
-    Secrets that were typed are left out. What cannot be read is missing; nothing is raised.
+    Secrets that were typed, and what stands in password fields, are left out. What cannot be read is missing; nothing is raised.
     """
     kept: dict[str, Any] = {"address": view.browser.page.url}
     with contextlib.suppress(Error, DeviceError):
@@ -38,7 +40,8 @@ async def reading(view: View) -> dict[str, Any]:
             kept["controls"] += [_values(item, over) for item, over in zip(controls, covers, strict=True)]
     with contextlib.suppress(Error):
         kept["accessible"] = await view.browser.page.locator("body").aria_snapshot(timeout=_SNAPSHOT_MS)
-    return {name: _without(value, view.browser.secrets) for name, value in kept.items()}
+    secrets = view.browser.secrets | await _passwords(view)
+    return {name: _without(value, secrets) for name, value in kept.items()}
 
 
 def _values(item: Item, covered_by: str) -> dict[str, Any]:
@@ -48,12 +51,27 @@ def _values(item: Item, covered_by: str) -> dict[str, Any]:
     return {**shown, **{name: value for name, value in (state | place).items() if value}}
 
 
+async def _passwords(view: View) -> set[str]:
+    """Return what stands in password fields, whoever filled it in: the accessible tree says it aloud."""
+    found: set[str] = set()
+    for frame in view.browser.page.frames:
+        with contextlib.suppress(Error):
+            found |= set(await frame.locator("input[type=password]").evaluate_all("all => all.map((one) => one.value)"))
+    return found - {""}
+
+
 def _without(value: Any, secrets: frozenset[str]) -> Any:
+    """Return a value without the secrets, and without what spells one otherwise: quoted, spaced or backwards."""
     if isinstance(value, str):
         for secret in secrets:
-            value = value.replace(secret, "[secret]")
-    elif isinstance(value, list):
-        return [_without(each, secrets) for each in value]
-    elif isinstance(value, dict):
+            value = value.replace(secret, _SECRET)
+        if Drawn((value,)).shows(secrets):
+            value = "\n".join(_SECRET if Drawn((line,)).shows(secrets) else line for line in value.splitlines())
+        return _SECRET if Drawn((value,)).shows(secrets) else value
+    if isinstance(value, list):
+        kept = [_without(each, secrets) for each in value]
+        words = tuple(each for each in kept if isinstance(each, str))
+        return [_SECRET] if Drawn(words).shows(secrets) else kept
+    if isinstance(value, dict):
         return {name: _without(each, secrets) for name, each in value.items()}
     return value
