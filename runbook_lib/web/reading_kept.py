@@ -14,7 +14,7 @@ from runbook_lib.web.view import View
 
 _CONTROLS = FIELDS | PRESSABLE | {"icon", "progressbar"}
 _SNAPSHOT_MS = 4000
-_SECRET = "[secret]"
+_HIDDEN = "[secret]"
 _COVERS = """(h, indices) => indices.map((i) => {
   const el = h.elements[i], box = el.getBoundingClientRect();
   const over = el.ownerDocument.elementFromPoint(box.left + box.width / 2, box.top + box.height / 2);
@@ -27,7 +27,8 @@ async def reading(view: View) -> dict[str, Any]:
     """Return what is read of the page now: its address, texts and controls, and the browser's own accessible tree.
 
     A control has its kind, names, value, state, place (x, y, width, height), frame and dialogue, and what covers it.
-    Secrets that were typed, and what stands in password fields, are left out. What cannot be read is missing; nothing is raised.
+    Secrets that were typed, and what stands in password fields, are left out. What cannot be read is missing; nothing
+    is raised.
     """
     kept: dict[str, Any] = {"address": view.browser.page.url}
     with contextlib.suppress(Error, DeviceError):
@@ -64,14 +65,14 @@ def _without(value: Any, secrets: frozenset[str]) -> Any:
     """Return a value without the secrets, and without what spells one otherwise: quoted, spaced or backwards."""
     if isinstance(value, str):
         for secret in secrets:
-            value = value.replace(secret, _SECRET)
+            value = value.replace(secret, _HIDDEN)
         if Drawn((value,)).shows(secrets):
-            value = "\n".join(_SECRET if Drawn((line,)).shows(secrets) else line for line in value.splitlines())
-        return _SECRET if Drawn((value,)).shows(secrets) else value
+            value = "\n".join(_HIDDEN if Drawn((line,)).shows(secrets) else line for line in value.splitlines())
+        return _HIDDEN if Drawn((value,)).shows(secrets) else value
     if isinstance(value, list):
         kept = [_without(each, secrets) for each in value]
         words = tuple(each for each in kept if isinstance(each, str))
-        return [_SECRET] if Drawn(words).shows(secrets) else kept
+        return [_HIDDEN] if Drawn(words).shows(secrets) else kept
     if isinstance(value, dict):
         return {name: _without(each, secrets) for name, each in value.items()}
     return value
