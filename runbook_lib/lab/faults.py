@@ -31,6 +31,7 @@ KNOWN: Mapping[str, str] = {
     "ha_broken": "the pair does not find together again, until HA is removed",
     "failed_over": "the primary fails over to the secondary, and a registration under way ends",
     "ise_api_absent": "the ISE server has no API for certificates, as before release 3.1",
+    "ise_restart_put_off": "the ISE server has imported a certificate that it presents only after a restart",
     "web_locked": "the web account is locked",
     "web_password_expired": "the web password has expired",
 }

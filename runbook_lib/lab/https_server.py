@@ -137,9 +137,25 @@ class IseCertificateHandler(IseHandler):
             self.set_status(404)
             self.finish({"message": "Resource not found"})
         elif self._may():
-            used = {"usedBy": "Admin, Portal", "sha256Fingerprint": self._ise.identity.sha256}
-            other = {"usedBy": "EAP Authentication, RADIUS DTLS", "sha256Fingerprint": "0" * 64}
-            self.finish({"response": [other, used], "version": "1.0.0"})
+            self._list()
+
+    def _list(self) -> None:
+        """One certificate a page, as a list of many comes."""
+        presented = self._ise.identity.sha256
+        admin = "ab" * 32 if self._core.faults.on("ise_restart_put_off", self._ise.key) else presented
+        dates = {"validFrom": "Mon Jul 24 13:42:05 CET 2023", "expirationDate": "2099-12-31 23:59:59"}
+        if admin != presented:
+            dates["validFrom"] = "2098-12-31 23:59:59"
+        pages = [
+            {"usedBy": "EAP Authentication, RADIUS DTLS", "sha256Fingerprint": "0" * 64},
+            {"usedBy": "Admin, Portal", "sha256Fingerprint": admin} | dates,
+        ]
+        page = int(self.get_query_argument("page", "1"))
+        answer: dict[str, Any] = {"response": pages[page - 1 : page], "version": "1.0.1"}
+        if page < len(pages):
+            href = f"https://{self.request.host}{self.request.path}?page={page + 1}&size=1"
+            answer["nextPage"] = {"rel": "next", "href": href, "type": "application/json"}
+        self.finish(answer)
 
 
 def basic_authorization(user: str, password: str) -> str:

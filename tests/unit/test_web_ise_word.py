@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import socket
 import ssl
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
@@ -18,20 +20,37 @@ from site_kit import site_with
 
 from runbook_lib.certificates import sha256_of
 from runbook_lib.errors import CertificateMoved, UsageError
-from runbook_lib.ise_api import admin_fingerprints
-from runbook_lib.models import IseServer, Stage, Vantage
+from runbook_lib.ise_api import NotAvailable, admin_certificates
+from runbook_lib.models import Check, IseServer, Stage, Vantage
+from runbook_lib.parse.ise_certificates import parse_ise_date, parse_ise_refusal
 from runbook_lib.record import Record
 from runbook_lib.steps.context import Context
 from runbook_lib.steps.ise_word import ise_word
 from runbook_lib.steps.readd_ise import IseAction, decide_ise
+from runbook_lib.steps.verify import _proves
 
 CERTIFICATE = make("ISE-server")
 LOGIN = ("pi-user", "ise-Secret")
-ANSWER = b'{"response": [{"usedBy": "Admin, Portal", "sha256Fingerprint": "%s"}]}'
+PRESENTED = sha256_of(CERTIFICATE.der)
+PATH = "/api/v1/certs/system-certificate/ise"
+
+
+def page(*admin: str, begins: str = "", following: object = None) -> bytes:
+    """One page of the list, with a certificate for something else before those for Admin."""
+    listed = [{"usedBy": "EAP Authentication", "sha256Fingerprint": None}]
+    listed += [{"usedBy": "Admin, Portal", "sha256Fingerprint": one, "validFrom": begins} for one in admin]
+    return json.dumps(
+        {"response": listed, "version": "1.0.1"} | ({"nextPage": following} if following else {})
+    ).encode()
 
 
 class Ise:
-    """A TLS server that answers every request with its own fingerprint; ``heard`` is all that came in."""
+    """A TLS server that answers every request with its own fingerprint; ``heard`` is all that came in.
+
+    ``says`` gives a status and a body for each path instead.
+    """
+
+    says: Callable[[str], tuple[int, bytes]] = staticmethod(lambda _path: (200, page(PRESENTED)))
 
     def __init__(self, folder: Path) -> None:
         key = CERTIFICATE.key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
@@ -56,8 +75,8 @@ class Ise:
                 try:
                     with self._context.wrap_socket(plain, server_side=True) as tls:
                         self.heard.append(tls.recv(65536))
-                        body = ANSWER % sha256_of(CERTIFICATE.der).encode() if self.heard[-1] else b""
-                        tls.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s" % (len(body), body))
+                        status, body = self.says(self.heard[-1].split()[1].decode()) if self.heard[-1] else (200, b"")
+                        tls.sendall(b"HTTP/1.1 %d x\r\nContent-Length: %d\r\n\r\n%s" % (status, len(body), body))
                 except OSError:
                     continue
 
@@ -77,7 +96,8 @@ def ise(tmp_path: Path) -> Iterator[Ise]:
 
 
 def ask(ise: Ise, pin: str) -> tuple[str, ...]:
-    return asyncio.run(admin_fingerprints("127.0.0.1", ise.port, ("ise",), LOGIN, pin=pin, deadline_s=10))
+    said = asyncio.run(admin_certificates("127.0.0.1", ise.port, ("ise",), LOGIN, pin=pin, deadline_s=10))
+    return tuple(one.sha256 for one in said)
 
 
 def test_the_fingerprint_of_the_admin_certificate_comes_from_the_pinned_server(ise: Ise) -> None:
@@ -102,33 +122,163 @@ def test_a_pin_that_is_no_sha256_is_refused_before_anything_is_contacted(ise: Is
     assert ise.connections == 0
 
 
-@pytest.mark.parametrize("known", [True, False])
-def test_ise_is_asked_only_where_its_certificate_is_confirmed(
-    ise: Ise, known: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """An unconfirmed server is not even connected to, and the check says «not asked»; a confirmed one is its word."""
+@pytest.mark.parametrize("shape", ["object", "text", "path"])
+def test_the_list_is_read_to_its_last_page(ise: Ise, shape: str) -> None:
+    """Each page comes from the pinned server anew, whatever shape the address of the next one has."""
+
+    def following(number: int) -> object:
+        path = f"{PATH}?page={number}&size=1"
+        whole = f"https://ISE:{ise.port}{path}"
+        return {"object": {"rel": "next", "href": whole}, "text": whole, "path": path}[shape]
+
+    def says(path: str) -> tuple[int, bytes]:
+        number = int(path.rpartition("page=")[2].partition("&")[0]) if "page=" in path else 1
+        return 200, page(following=following(number + 1)) if number < 3 else page(PRESENTED)
+
+    ise.says = says
+    assert ask(ise, PRESENTED) == (PRESENTED,)
+    assert ise.connections == 3
+
+
+@pytest.mark.parametrize(
+    "elsewhere",
+    [
+        f"https://198.51.100.7{PATH}?page=2",
+        f"//198.51.100.7{PATH}?page=2",
+        f"http://ise{PATH}?page=2",
+        f"https://ise:444{PATH}?page=2",
+        f"https://somebody@ise{PATH}?page=2",
+        "/api/v1/certs/trusted-certificate?page=2",
+        f"{PATH}/../../delete?page=2",
+        "https://[",
+    ],
+)
+def test_a_next_page_somewhere_else_is_not_asked_for(ise: Ise, elsewhere: str) -> None:
+    """No other host and no other list gets a request, even where this one has told of an Admin certificate before."""
+    ise.says = lambda _path: (200, page(PRESENTED, following=elsewhere))
+    with pytest.raises(NotAvailable, match="somewhere else"):
+        ask(ise, PRESENTED)
+    assert ise.connections == 1
+
+
+@pytest.mark.parametrize("grows", [True, False])
+def test_a_list_without_an_end_is_left(ise: Ise, grows: bool) -> None:
+    """A page that leads to itself, or ever on, ends the reading after a bounded number of pages."""
+    ise.says = lambda path: (
+        200,
+        page(PRESENTED, following=f"{PATH}?page={len(path) if grows else 1}{path[len(PATH) :]}"),
+    )
+    if not grows:
+        ise.says = lambda _path: (200, page(PRESENTED, following=f"{PATH}?page=1"))
+    with pytest.raises(NotAvailable, match="no end"):
+        ask(ise, PRESENTED)
+    assert ise.connections == (50 if grows else 2)
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "words"),
+    [
+        (
+            400,
+            b'{"response":{"status":"Fail","message":"Import failed as it is used","id":null}}',
+            "Import failed as it",
+        ),
+        (422, b'{"response":{"message":null},"version":"1.0.1"}', "answered 422 for ise$"),
+        (400, b'{"error":{"message":"No <b>such</b> node"}}', "400 for ise: No such node$"),
+        (500, b"<html><body><h1>Internal error</h1></body></html>", "500 for ise: Internal error$"),
+        (200, b'{"error":"The service is starting"}', "not understood: The service is starting$"),
+        (200, b'{"response":[{"usedBy":"Admin","sha256Fingerprint":"abc"}]}', "not understood"),
+        (200, b"[" * 100_000, "not understood"),
+    ],
+)
+def test_a_refusal_is_told_in_ises_words(ise: Ise, status: int, body: bytes, words: str) -> None:
+    """From ``response`` or ``error``, JSON or HTML; one without a word is its status alone."""
+    ise.says = lambda _path: (status, body)
+    with pytest.raises(NotAvailable, match=words):
+        ask(ise, PRESENTED)
+
+
+@pytest.mark.parametrize(
+    ("said", "meant"),
+    [
+        ("Wed Jul 23 13:42:05 UTC 2025", datetime(2025, 7, 23, 13, 42, 5, tzinfo=UTC)),
+        ("Mon Jul 24 13:42:05 CET 2023", datetime(2023, 7, 24, 12, 42, 5, tzinfo=UTC)),
+        ("Thu Jan  1 00:30:00 GMT+05:30 2026", datetime(2025, 12, 31, 19, 0, tzinfo=UTC)),
+        ("2027-12-31 23:59:59", datetime(2027, 12, 31, 23, 59, 59, tzinfo=UTC)),
+        ("2028-07-23T13:42:05Z", datetime(2028, 7, 23, 13, 42, 5, tzinfo=UTC)),
+        ("Wed Jul 23 13:42:05 XYZ 2025", None),
+        ("Wed Foo 23 13:42:05 UTC 2025", None),
+        ("2027-02-31 23:59:59", None),
+        ("0001-01-01 00:00:00", datetime(1, 1, 1, tzinfo=UTC)),
+        ("Mon Jan 01 00:00:00 JST 0001", None),
+        (None, None),
+        (7, None),
+    ],
+)
+def test_dates_are_read_as_they_were_captured(said: object, meant: datetime | None) -> None:
+    """With their zone where it is known; what is no date is none."""
+    assert parse_ise_date(said) == meant
+
+
+def test_the_words_of_a_refusal_are_short() -> None:
+    """A page of HTML does not fill a terminal."""
+    assert parse_ise_refusal(b"<p>" + b"word " * 10_000) == ("word " * 40).strip()
+
+
+@pytest.fixture
+def word(ise: Ise, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Check]:
+    """``word(known)``: the check of stage 60; ``known``: the operator has said which certificate ISE has now."""
     monkeypatch.setenv("ISE", LOGIN[1])
     site = site_with(
         addresses=("192.0.2.10", "192.0.2.20", "127.0.0.1", "192.0.2.31"), ports=(8082, 8082, ise.port, 443)
     )
-    expect = {"sha256": sha256_of(CERTIFICATE.der)} if known else {}
-    settings = site.ise[0].model_copy(update={"expect": type(site.ise[0].expect).model_validate(expect)})
-    site = site.model_copy(update={"ise": (settings, site.ise[1])})
 
     async def look(target: Any) -> Any:
         return (seen(Vantage.HERE, CERTIFICATE.der),)
 
-    context = Context(
-        site=site,
-        record=Record.create(tmp_path / "records", "lab"),
-        stage=Stage.READD_ISE,
-        devices=cast("Any", SimpleNamespace(look=look)),
-        operator="ada@desk",
-        records_root=tmp_path / "records",
-    )
-    check = asyncio.run(ise_word(context, settings))
+    def check(*, known: bool = True) -> Check:
+        expect = {"sha256": PRESENTED} if known else {}
+        settings = site.ise[0].model_copy(update={"expect": type(site.ise[0].expect).model_validate(expect)})
+        context = Context(
+            site=site.model_copy(update={"ise": (settings, site.ise[1])}),
+            record=Record.create(tmp_path / "records", "lab"),
+            stage=Stage.READD_ISE,
+            devices=cast("Any", SimpleNamespace(look=look)),
+            operator="ada@desk",
+            records_root=tmp_path / "records",
+        )
+        return asyncio.run(ise_word(context, settings))
+
+    return check
+
+
+@pytest.mark.parametrize("known", [True, False])
+def test_ise_is_asked_only_where_its_certificate_is_confirmed(
+    ise: Ise, word: Callable[..., Check], known: bool
+) -> None:
+    """An unconfirmed server is not even connected to, and the check says «not asked»; a confirmed one is its word."""
+    check = word(known=known)
     assert (check.ok, ise.connections) == ((True, 1) if known else (None, 0))
-    assert check.actual.startswith(sha256_of(CERTIFICATE.der) if known else "not asked: ")
+    assert check.actual.startswith(PRESENTED if known else "not asked: ")
+
+
+@pytest.mark.parametrize(
+    ("begins", "ok", "actual"),
+    [
+        ("2098-12-31 23:59:59", None, "imported, not yet presented: " + "a" * 64),
+        ("no date", None, "imported, not yet presented: " + "a" * 64),
+        ("Sun Jul 24 13:42:05 UTC 2005", False, "a" * 64),
+    ],
+)
+def test_a_newer_admin_certificate_than_the_presented_one_waits_for_a_restart(
+    ise: Ise, word: Callable[..., Check], begins: str, ok: bool | None, actual: str
+) -> None:
+    """It is no failure, says what to do, and leaves the repair unverified. An older one is not what ISE should use."""
+    ise.says = lambda _path: (200, page("a" * 64, begins=begins))
+    check = word()
+    assert (check.ok, check.actual) == (ok, actual)
+    assert ("restart" in check.note) == (ok is None)
+    assert _proves(check) is (ok is None)
 
 
 @pytest.mark.parametrize(
