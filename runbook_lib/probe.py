@@ -24,6 +24,7 @@ from runbook_lib.models import Presented, Vantage
 from runbook_lib.params import Deadlines
 
 _CHUNK = 65536
+_LONGEST_PAGE = 1 << 18
 
 
 class _Writer(Protocol):
@@ -76,6 +77,30 @@ async def present(
         problem=problem,
         seen_utc=datetime.now(UTC),
     )
+
+
+async def read_page(host: str, port: int, path: str, *, shown: bytes, probe_s: float) -> str:
+    """Return the answer to one GET, head and all, from the host that presents the certificate ``shown`` (DER).
+
+    Nothing of ours is in the request, and no answer proves who gave it. Raises OSError, EOFError, ValueError or
+    TimeoutError where there is none within ``probe_s``, it is too long, or another certificate is presented.
+    """
+    async with asyncio.timeout(probe_s):
+        reader, writer = await asyncio.open_connection(host, port, ssl=seeing_context())
+        try:
+            if writer.get_extra_info("ssl_object").getpeercert(binary_form=True) != shown:
+                raise ValueError("another certificate than a moment ago")
+            name = f"[{host}]" if ":" in host else host
+            writer.write(f"GET {path} HTTP/1.1\r\nHost: {name}:{port}\r\nConnection: close\r\n\r\n".encode("ascii"))
+            await writer.drain()
+            answer = bytearray()
+            while data := await reader.read(_CHUNK):
+                answer += data
+                if len(answer) > _LONGEST_PAGE:
+                    raise ValueError("an answer without an end")
+        finally:
+            writer.close()
+    return answer.decode("utf-8", "replace")
 
 
 def not_available(host: str, port: int, vantage: Vantage, *, via: str, problem: str) -> Presented:

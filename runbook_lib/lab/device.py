@@ -86,7 +86,7 @@ class PiDevice:
 
     def version(self) -> Reply:
         options = self._core.options
-        release = (options.secondary_release if self._server == "secondary" else "") or options.release
+        release = options.release_of(self._server)
         fixes = options.fixes.splitlines()
         return Reply(ade_text.version(self._pi.host_name, release, fixes=fixes, ade_block=options.ade_block))
 

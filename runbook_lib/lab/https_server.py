@@ -33,6 +33,7 @@ def health_monitor_application(core: Core, server: str, check_peer: CheckPeer) -
     """The Health Monitor port of a PI server; ``check_peer`` makes it connect to its peer and say if that worked."""
     about = {"core": core, "server": server}
     routes: list[Any] = [(r"/", HealthMonitorPage, about), (r"/login", HealthMonitorPage, about)]
+    routes.append((r"/login.jsp", HealthMonitorLogin, about))
     if server == "secondary":
         routes.append((REGISTRATION_PATH, RegistrationHandler, about | {"check_peer": check_peer}))
     return _application(routes)
@@ -75,6 +76,23 @@ class HealthMonitorPage(RequestHandler):
 
     def _show(self, body: str) -> None:
         self.finish(f"<!doctype html><title>Health Monitor</title><h1>Health Monitor</h1>{body}")
+
+
+class HealthMonitorLogin(RequestHandler):
+    """The Health Monitor's login page, as others captured it: whoever asks is told the release."""
+
+    def initialize(self, core: Core, server: str) -> None:
+        self._core = core
+        self._server = server
+
+    def get(self) -> None:
+        self._core.arrived(self._server, "web", source_of(self.request), f"GET {self.request.path}", port="hm")
+        release = html.escape(self._core.options.release_of(self._server))
+        self.finish(
+            "<html><head><title>Health Monitor Login Page</title></head>\n<body>\n"
+            '<span class="productName">Cisco Prime Infrastructure</span>\n<span>Health Monitor</span>\n'
+            f'<span class="productVersion">\n   Version: {release}\n</span>\n</body></html>\n'
+        )
 
 
 class RegistrationHandler(RequestHandler):

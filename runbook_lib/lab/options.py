@@ -99,6 +99,10 @@ class LabOptions:
         """How long a Health Monitor waits between two connections to its peer."""
         return self.monitor_interval_s * (20 if self.monitor_style == "slow" else 1)
 
+    def release_of(self, server: str) -> str:
+        """The release that a PI server was installed with."""
+        return (self.secondary_release if server == "secondary" else "") or self.release
+
     def as_dict(self) -> dict[str, Any]:
         """The options as plain values; ``from_dict`` reads them back."""
         return asdict(self)

@@ -20,6 +20,7 @@ from runbook_lib.probe import present
 from runbook_lib.steps.clocks import clock_check
 from runbook_lib.steps.context import Context
 from runbook_lib.steps.devices import Devices
+from runbook_lib.steps.health_monitor import health_monitor_check
 from runbook_lib.steps.releases import OLDEST_RELEASE, equal_releases, in_words, require_supported
 from runbook_lib.steps.targets import PI_SERVERS, old_algorithms, targets
 
@@ -58,7 +59,7 @@ async def ask_servers(site: Site, devices: Devices) -> tuple[tuple[Check, ...], 
         *(check for checks, _, _ in answers for check in checks),
         *releases,
         *_old_algorithms(site),
-        *ports,
+        *(check for checks in ports for check in checks),
         *clocks,
     ), problem
 
@@ -113,16 +114,20 @@ def _failed_at(problem: RunbookError | None) -> int:
     return 1 if isinstance(problem, LoginRefused) else 0
 
 
-async def _port(site: Site, name: str, host: str, port: int) -> Check:
+async def _port(site: Site, name: str, host: str, port: int) -> tuple[Check, ...]:
+    """Whether a certificate is presented there; behind a PI server's own port, whether that is its Health Monitor."""
     look = await present(host, port, vantage=Vantage.HERE, deadlines=site.deadlines, times=1)
     actual = "answers" if look.chain else look.problem
-    return Check(
+    answers = Check(
         name=f"{name}: TLS on {host}:{port} from this machine",
         expected="answers",
         actual=actual,
         ok=bool(look.chain) or None,
         note="" if look.chain else "may be reachable from its peers only; stage 20 looks from there too",
     )
+    if name not in PI_SERVERS or not look.chain:
+        return (answers,)
+    return answers, await health_monitor_check(name, look, site.deadlines.probe_s)
 
 
 def _browser(site: Site) -> Check:
