@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 RUNBOOK = (sys.executable, "-c", "from runbook_lib.cli import main; main()")
-PATIENCE_S = 180
+PATIENCE_S = 900
 
 
 @dataclass(frozen=True)
@@ -47,10 +47,11 @@ class Commands:
 
     def end(self, process: subprocess.Popen[str]) -> Said:
         """Wait until a command has ended."""
-        try:
-            out, err = process.communicate(timeout=PATIENCE_S)
-        finally:
-            process.kill()
+        with process:  # which closes its pipes, however this ends
+            try:
+                out, err = process.communicate(timeout=PATIENCE_S)
+            finally:
+                process.kill()
         said = Said(process.returncode, out, err)
         self.said.append(said)
         return said
