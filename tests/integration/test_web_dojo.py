@@ -137,6 +137,20 @@ def test_a_box_that_is_drawn_is_ticked(tmp_path: Path) -> None:
     assert (form.virtual_ip, form.virtual_ipv4) == (True, "192.0.2.99")
 
 
+@pytest.mark.parametrize("choice", ["select", "filtering"])
+def test_what_a_drawn_list_shows_is_what_was_chosen(choice: str, tmp_path: Path) -> None:
+    """Neither the arrow at its end nor the value behind it: the failover type and the command are those shown."""
+    backend = site(skin=f"dojo?choice={choice}")
+
+    async def use(pages: PrimePages) -> None:
+        await pages.open_ha_configuration()
+        await pages.register(FORM)
+        assert (await pages.add_ise(ISE, "admin", ISE_PASSWORD)).address == ISE
+
+    drive(backend, tmp_path, use, page_s=15)
+    assert [form.failover for form in backend.registered_with] == ["Manual"]
+
+
 def test_a_menu_that_stays_open_over_a_frame_does_not_keep_the_stage_from_going_on(tmp_path: Path) -> None:
     """It covers *Go* until the pointer has left it."""
     backend = site(skin="dojo?closes=left&opens=pointer&content=frame")
@@ -148,7 +162,7 @@ def test_a_menu_that_stays_open_over_a_frame_does_not_keep_the_stage_from_going_
 
 
 def test_a_cover_that_stays_is_named(tmp_path: Path) -> None:
-    """What loads is waited for up to the page's time; then the error says that it was in the way."""
+    """It lies below a header that stays usable: what loads is waited for, and the error says that it was in the way."""
     backend = site(skin="dojo?loading=standby")
     asked = asyncio.Event()
 
@@ -160,10 +174,10 @@ def test_a_cover_that_stays_is_named(tmp_path: Path) -> None:
 
     async def use(pages: PrimePages) -> None:
         await pages.open_ha_configuration()
-        with pytest.raises(PageNotUnderstood):
-            await pages.check_readiness(FORM)
-        with pytest.raises(PageNotUnderstood):
-            await pages.register(FORM)
+        for change in (pages.check_readiness, pages.register):
+            with pytest.raises(PageNotUnderstood) as caught:
+                await change(FORM)
+            assert caught.value.found.startswith("in the way: a cover without words\n")
         asked.set()
 
     drive(backend, tmp_path, use, page_s=8, readiness_s=3)

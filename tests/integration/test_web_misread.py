@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from urllib.parse import unquote
 
@@ -107,6 +108,49 @@ def test_a_question_with_a_cross_is_left_to_a_person(buttons: tuple[str, ...], t
     assert "Update the database now?" in caught.value.found
     assert f"[{buttons[0]}]" in caught.value.found
     assert heard(product) == ["login"]
+
+
+def test_a_cover_with_words_that_stays_is_named(tmp_path: Path) -> None:
+    """What loads is waited for and never answered; the error says what lay over the page."""
+    style = "position:fixed;inset:0;z-index:950;background:#fffc"
+    product = Product(rewrite=((HEADING, f"<div style='{style}'>Loading the grid data</div>{HEADING}"),))
+    with pytest.raises(PageNotUnderstood) as caught:
+        register(product, tmp_path, page_s=5.0)
+    assert caught.value.found.startswith("in the way: Loading the grid data\n")
+    assert heard(product) == ["login"]
+
+
+def test_a_page_called_ha_setup_is_ha_configuration(tmp_path: Path) -> None:
+    """A synonym that no site has to name."""
+    product = Product(rewrite=(("HA Configuration", "HA Setup"),))
+    register(product, tmp_path, page_s=6.0)
+    assert heard(product) == UNDER_WAY
+
+
+def test_a_list_without_a_name_is_its_own_caption(tmp_path: Path) -> None:
+    """«-- Select a command --» says what the list is for; nothing else does."""
+    product = Product(rewrite=((' aria-label="Select a command"', ""),))
+
+    async def use(pages: PrimePages) -> None:
+        await pages.add_ise("198.51.100.7", "admin", "ise-Secret")
+
+    drive(product, "plain", tmp_path, use, page_s=6.0)
+    assert heard(product) == ["login", "add_ise"]
+
+
+def test_a_box_that_is_drawn_by_the_page_is_ticked(tmp_path: Path) -> None:
+    """The real box is fully transparent, and its label is no label of the markup."""
+    box = "<label><input type=checkbox name=vip"
+    drawn = "<span class=b><input type=checkbox name=vip style='opacity:0;width:16px;height:16px;margin:0'"
+    product = Product(rewrite=((box, drawn), ("> Enable Virtual IP</label>", "></span> Enable Virtual IP")))
+
+    async def use(pages: PrimePages) -> None:
+        await pages.open_ha_configuration()
+        await pages.register(replace(FORM, virtual_ipv4="198.51.100.9"))
+
+    drive(product, "plain", tmp_path, use, page_s=6.0)
+    (sent,) = [fields for what, fields in product.heard if what == "register"]
+    assert (sent["vip"], sent["v4"]) == ("on", "198.51.100.9")
 
 
 def test_a_message_that_stood_there_before_the_click_fails_no_registration(tmp_path: Path) -> None:
