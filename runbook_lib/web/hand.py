@@ -13,7 +13,7 @@ from runbook_lib.errors import CertificateMoved, OutcomeUnknown, PageNotUndersto
 from runbook_lib.web.keyboard import type_into
 from runbook_lib.web.labels import Label
 from runbook_lib.web.match import bare_words, best, find
-from runbook_lib.web.obstacles import dismiss, uncover
+from runbook_lib.web.obstacles import covering, dismiss, uncover
 from runbook_lib.web.screen import Item, Screen
 from runbook_lib.web.view import View
 
@@ -228,7 +228,7 @@ class Hand:
         act: Callable[[ElementHandle], Awaitable[None]],
     ) -> ElementHandle:
         """Find the control and act on it; look again where the page was drawn anew in between."""
-        problem = ""
+        problem, covered = "", False
         tries, end = _TRIES, time.monotonic() + self.view.browser.deadlines.page_s
         while tries:
             tries -= 1
@@ -244,8 +244,9 @@ class Hand:
             # What loads is waited for, whatever it covers.
             if covered and await uncover(self.view, item) and time.monotonic() < end:
                 tries += 1
+        unusable = f"{named(self.labels[key])} is there, and cannot be used"
         raise PageNotUnderstood(
-            f"{named(self.labels[key])} is there, and cannot be used",
+            f"{unusable}; in the way: {await covering(self.view, item)}" if covered else unusable,
             where=self.view.browser.page.url,
             found=f"{'disabled; ' if item.disabled else ''}{problem if 'fill' not in problem else 'it takes no text'}",
             next_step="Look at the picture or the page: something may be in the way, or a field before it missing.",

@@ -43,7 +43,7 @@ async def dismiss(view: View, front: Screen) -> None:
     notes = is_notice(front, view.labels)
     if not ways and not notes:
         raise PageNotUnderstood(
-            "a dialogue that nobody expected is in the way",
+            f"a dialogue that nobody expected is in the way: {in_words(front)}",
             where=view.browser.page.url,
             found=in_words(front),
             next_step="Answer it by hand in a browser, then run the stage again.",
@@ -104,7 +104,7 @@ def _is_cross(item: Item, top: int, right: int) -> bool:
 def in_words(front: Screen) -> str:
     """Return what a dialogue says and offers."""
     offers = [item.text for item in front.items if item.kind in _PRESSED and item.text]
-    return " ".join(front.texts) + (f" [{'] ['.join(dict.fromkeys(offers))}]" if offers else "")
+    return " ".join((*front.texts, *(f"[{offer}]" for offer in dict.fromkeys(offers))))
 
 
 async def _escape(view: View, front: Screen) -> None:
@@ -120,7 +120,7 @@ async def _escape(view: View, front: Screen) -> None:
         await view.wait(gone, "the notice to close", _ESCAPE_S)
     except PageNotUnderstood as error:
         raise PageNotUnderstood(
-            "a notice is in the way and cannot be closed",
+            f"a notice is in the way and cannot be closed: {in_words(front)}",
             where=error.where,
             found=in_words(front),
             next_step="Close it by hand in a browser, then run the stage again.",
@@ -156,6 +156,11 @@ async def uncover(view: View, item: Item) -> bool:
                 await (await view.element(hit.item.frame, hit.item.index)).click(timeout=_ACTION_MS)
             return False
     return False
+
+
+async def covering(view: View, item: Item) -> str:
+    """Return what lies over an item, as ``in_words`` says it."""
+    return in_words(await _over(view, item)) or "a cover without words"
 
 
 async def leave(view: View) -> None:

@@ -188,14 +188,13 @@ class View:
                 f"the page stayed empty for {limit:g} s", where=where, next_step="Look at it in a browser."
             )
         over = screen.covering() if screen.busy else screen.in_dialog() if screen.blocked else Screen()
-        in_way = (
-            f"in the way: {' '.join(over.texts) or 'a cover without words'}\n" if screen.busy or screen.blocked else ""
-        )
+        in_way = " ".join(over.texts) or "a cover without words" if screen.busy or screen.blocked else ""
         blocked = f"\nother servers that it asked for and did not get: {', '.join(self.browser.blocked)}"
+        missed = f"not found on the page within {limit:g} s: {what}"
         return PageNotUnderstood(
-            f"not found on the page within {limit:g} s: {what}",
+            f"{missed}; in the way: {in_way}" if in_way else missed,
             where=where,
-            found=in_way + visible(screen) + (blocked if self.browser.blocked else ""),
+            found=visible(screen) + (blocked if self.browser.blocked else ""),
             next_step="If it is there under another name, add that name to the site's file (key labels).",
         )
 

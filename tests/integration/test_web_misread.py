@@ -11,6 +11,8 @@ from test_web_pages import FORM, drive
 from web_site import Product
 
 from runbook_lib.errors import PageNotUnderstood
+from runbook_lib.steps.guided import why_guided
+from runbook_lib.steps.pages import Trouble
 from runbook_lib.web.pages import PrimePages
 
 HEADING = "<h2>HA Configuration</h2>"
@@ -101,12 +103,14 @@ def test_a_notice_without_anything_to_press_is_closed_by_escape(tmp_path: Path) 
 
 @pytest.mark.parametrize("buttons", [("Yes", "No"), ("Install now", "Remind me")])
 def test_a_question_with_a_cross_is_left_to_a_person(buttons: tuple[str, ...], tmp_path: Path) -> None:
-    """Its words and what it offers stand in the error; nothing is registered."""
+    """Its words and what it offers stand in the error and in the guide for that person; nothing is registered."""
     product = Product(rewrite=((HEADING, dialogue("Update the database now?", *buttons) + HEADING),))
     with pytest.raises(PageNotUnderstood) as caught:
         register(product, tmp_path, page_s=6.0)
-    assert "Update the database now?" in caught.value.found
-    assert f"[{buttons[0]}]" in caught.value.found
+    guide = why_guided(Trouble(looked_for=caught.value.what, picture=""))
+    for told in (caught.value.found, guide):
+        assert "Update the database now?" in told
+        assert f"[{buttons[0]}]" in told
     assert heard(product) == ["login"]
 
 
@@ -116,7 +120,7 @@ def test_a_cover_with_words_that_stays_is_named(tmp_path: Path) -> None:
     product = Product(rewrite=((HEADING, f"<div style='{style}'>Loading the grid data</div>{HEADING}"),))
     with pytest.raises(PageNotUnderstood) as caught:
         register(product, tmp_path, page_s=5.0)
-    assert caught.value.found.startswith("in the way: Loading the grid data\n")
+    assert caught.value.what.endswith("in the way: Loading the grid data")
     assert heard(product) == ["login"]
 
 
