@@ -6,15 +6,14 @@ from pathlib import Path
 
 from runbook_lib import places
 from runbook_lib.canonical import sha256_hex
-from runbook_lib.cli.sealing import record_folder, tell
+from runbook_lib.cli.sealing import exit_code, record_folder, tell
 from runbook_lib.cli.terminal import out
-from runbook_lib.errors import RecordDamaged
 from runbook_lib.record.archive import archive_name, pack
 from runbook_lib.record.trusted import trusted_in
 
 
 def archive_command(record: str, *, to: str = "", key: str = "", anyway: bool = False) -> int:
-    """Pack a record and tell of it; return 0, or 5 where what was packed ``anyway`` does not verify."""
+    """Pack a record and tell of it; return what ``runbook verify`` of it returns: 0, 5 or 7."""
     folder = record_folder(record)
     target = Path(to).expanduser() if to else Path(archive_name(folder))
     if target.is_dir():
@@ -24,4 +23,4 @@ def archive_command(record: str, *, to: str = "", key: str = "", anyway: bool = 
     data = target.read_bytes()
     out(f"archive:   {target} ({len(data)} bytes, SHA-256 {sha256_hex(data)})")
     out("Nothing was removed: the folder is still there. runbook verify FILE checks the archive without unpacking it.")
-    return RecordDamaged.exit_code if found.problems else 0
+    return exit_code(found)

@@ -32,6 +32,7 @@ from runbook_lib.fleet.waves import parse_share, parse_waves
 from runbook_lib.history import past_incidents
 from runbook_lib.history.standings import standings
 from runbook_lib.models import Stage
+from runbook_lib.params import secret_references
 from runbook_lib.prime import DELETE_TOFU
 from runbook_lib.record.facts import plain_json_value
 from runbook_lib.views import Row, Table, View
@@ -111,7 +112,8 @@ def _executor(fleet: Fleet, round_: Round, options: RunOptions) -> Callable[[], 
     if fleet.records:
         require_storage(fleet.records)
     if not options.scheduler and not options.workers:
-        return lambda: LocalExecutor(_output(round_), fleet.records)
+        secrets = [secret for each in fleet.sites for secret in secret_references(each.site)]
+        return lambda: LocalExecutor(_output(round_), fleet.records, secrets)
     try:
         from runbook_lib.fleet.dask_cluster import ClusterOptions, DaskExecutor, connect
     except ImportError:

@@ -27,6 +27,7 @@ from runbook_lib.fleet.parcel import Parcel, unpack
 from runbook_lib.fleet.site_run import result_of_error
 from runbook_lib.fleet.storage import store_record
 from runbook_lib.fleet.task import SiteEvent, SiteResult, SiteTask
+from runbook_lib.params import load_site, secret_references
 from runbook_lib.record.archive import packed
 from runbook_lib.record.files import make_folder
 from runbook_lib.record.lock import TOKEN_VARIABLE
@@ -98,7 +99,7 @@ def _under(token: str) -> Iterator[None]:
 
 
 async def _run(task: SiteTask, names: dict[str, str], tell: Callable[[SiteEvent], None]) -> SiteResult:
-    executor = LocalExecutor(_output(task))
+    executor = LocalExecutor(_output(task), secrets=secret_references(load_site(Path(task.site_file))))
     watching = asyncio.create_task(_watch(executor, names))
     try:
         return await executor.run(task, tell)

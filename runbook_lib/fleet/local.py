@@ -9,10 +9,9 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
 import signal
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import ExitStack, suppress
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -27,7 +26,8 @@ from runbook_lib.fleet.task import SiteEvent, SiteResult, SiteState, SiteTask
 from runbook_lib.fleet.worker import HALT
 from runbook_lib.kernels import WarmKernels
 from runbook_lib.models import Stage
-from runbook_lib.runner import ON_PAGES
+from runbook_lib.runner import ON_PAGES, kernel_environment
+from runbook_lib.secrets import SecretRef
 
 if TYPE_CHECKING:
     from runbook_lib.web.shared import SharedBrowser
@@ -45,13 +45,15 @@ _MOST_SITES = 100
 class LocalExecutor:
     """Runs tasks on worker processes of this machine; they share a warm process and a browser. ``close`` ends them all.
 
-    Each site's record is copied to ``address`` when the site has ended, where there is one.
+    Each site's record is copied to ``address`` when the site has ended, where there is one. Of all ``env:`` secrets a
+    worker gets those among ``secrets``, which are what its sites refer to.
     """
 
-    def __init__(self, output: Path, address: str = "") -> None:
+    def __init__(self, output: Path, address: str = "", secrets: Iterable[SecretRef] = ()) -> None:
         self.refused: list[str] = []
         self._output = output
         self._address = address
+        self._secrets = tuple(secrets)
         self._open = ExitStack()
         self._kernels: WarmKernels | None = None
         self._browser: SharedBrowser | None = None
@@ -93,7 +95,7 @@ class LocalExecutor:
         return result
 
     async def _start(self, task: SiteTask) -> _Process:
-        environment = _environment(task.records) | await self._shared_browser(task.until)
+        environment = _environment(task.records, self._secrets) | await self._shared_browser(task.until)
         if self._kernels is None:
             self._kernels = self._open.enter_context(WarmKernels(environment=environment))
         process = await _Process.start(environment, self._output, self._kernels.descriptor())
@@ -207,8 +209,8 @@ class _Process:
             self._process.stdin.write(json.dumps(value).encode() + b"\n")
 
 
-def _environment(records: str) -> dict[str, str]:
-    return os.environ | {"RUNBOOK_RECORDS": records, "PYTHONPATH": places.python_path()}
+def _environment(records: str, secrets: Iterable[SecretRef] = ()) -> dict[str, str]:
+    return kernel_environment(secrets) | {"RUNBOOK_RECORDS": records, "PYTHONPATH": places.python_path()}
 
 
 def result_from(value: dict[str, Any]) -> SiteResult:

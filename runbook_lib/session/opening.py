@@ -8,7 +8,8 @@ from runbook_lib import places
 from runbook_lib.errors import DeviceUnreachable, ParameterRefused, StageOutOfOrder
 from runbook_lib.models import Answer, Stage
 from runbook_lib.params import LabRequest, Site, from_anywhere, load_site, load_site_or_lab, secret_references
-from runbook_lib.record import Record, find_open, list_records, note_template, operator, works_under_lock
+from runbook_lib.record import Line, Record, find_open, list_records, note_template, operator, works_under_lock
+from runbook_lib.record.stages import after_seal
 from runbook_lib.secrets import REDACTOR, learn
 from runbook_lib.session.changing import Changing
 from runbook_lib.session.choice import Choice, choose, has_ended, resolved
@@ -49,7 +50,9 @@ def open_runbook(stage: str, site: str = "", incident: str = "", approve: str = 
     if which is Stage.START and person:
         choose(Choice(site=wanted.site, incident=record.incident))
     learn(secret_references(settings))
-    if not works_under_lock(settings.name):  # a run has noted it already
+    later: tuple[Line, ...] = ()
+    if not works_under_lock(settings.name):  # a run has noted and named both already
+        later = after_seal(record.journal.read().lines)
         note_template(record, which, places.notebooks_dir() / f"{which}.ipynb", by_hand=True)
 
     def keep(answer: Answer, parsed: object) -> None:
@@ -64,6 +67,7 @@ def open_runbook(stage: str, site: str = "", incident: str = "", approve: str = 
         records_root=places.records_dir(),
         tell=Progress() if person else report_progress,
         attended=person,
+        later=later,
     )
     context.devices.tell_with(context.tell)
     kind = STAGES[which]

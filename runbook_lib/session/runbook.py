@@ -19,6 +19,8 @@ from runbook_lib.errors import (
 )
 from runbook_lib.models import Stage, StageState
 from runbook_lib.params import Site
+from runbook_lib.record import Kind, Line
+from runbook_lib.record.stages import named_in_words
 from runbook_lib.session.nexts import next_steps
 from runbook_lib.session.sealing import seal_by_hand
 from runbook_lib.steps.context import Context
@@ -30,6 +32,8 @@ from runbook_lib.views.progress import Progress
 from runbook_lib.views.sign import LAB, PRODUCTION, Sign, Signed
 
 T = TypeVar("T")
+_NAMED = 3
+"""So many lines after the seal the banner names; the approvals among them come first."""
 
 
 class Runbook:
@@ -69,6 +73,7 @@ class Runbook:
             ("incident", self.incident),
             ("record", str(record.folder)),
             ("operator", self.context.operator),
+            *((("after the seal", _unsigned(self.context.later)),) if self.context.later else ()),
         )
         table = Table(
             title=f"{self.stage} · {PRODUCTION if sign.production else LAB}",
@@ -193,6 +198,11 @@ def sign_of(site: Site) -> Sign:
         site=site.name,
         servers=", ".join(f"{name} {address}" for name, address in hosts),
     )
+
+
+def _unsigned(later: tuple[Line, ...]) -> str:
+    named = sorted(later, key=lambda line: line.kind is not Kind.APPROVED)[:_NAMED]
+    return f"{len(later)} in all, signed by nobody: {'; '.join(map(named_in_words, named))}"
 
 
 def state_after(error: RunbookError) -> StageState:

@@ -10,7 +10,7 @@ from pathlib import Path
 from runbook_lib.console.identity import identities
 from runbook_lib.models import Stage
 from runbook_lib.params import Site
-from runbook_lib.record import Record, SiteLock
+from runbook_lib.record import Line, Record, SiteLock
 from runbook_lib.steps.devices import Devices
 from runbook_lib.steps.progress import Tell, say_nothing
 
@@ -22,7 +22,10 @@ def now_utc() -> datetime:
 
 @dataclass(frozen=True, kw_only=True)
 class Context:
-    """One stage at work on one incident of one site. ``attended``: a person runs it and sees what it tells."""
+    """One stage at work on one incident of one site. ``attended``: a person runs it and sees what it tells.
+
+    ``later``: the lines after the record's newest seal, as they were when the stage was opened by hand.
+    """
 
     site: Site
     record: Record
@@ -32,6 +35,7 @@ class Context:
     records_root: Path
     tell: Tell = say_nothing
     attended: bool = False
+    later: tuple[Line, ...] = ()
     now: Callable[[], datetime] = field(default=now_utc)
 
     def lock(self, purpose: str) -> SiteLock:

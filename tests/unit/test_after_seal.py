@@ -7,7 +7,9 @@ from pathlib import Path
 
 import pytest
 from incident_kit import Incident
+from site_kit import site_with
 
+from runbook_lib.cli.archiving import archive_command
 from runbook_lib.cli.past import history_command
 from runbook_lib.cli.reporting import report_command
 from runbook_lib.cli.sealing import AFTER_SEAL, verify_command
@@ -19,6 +21,7 @@ from runbook_lib.record.seal import note_after_seal
 from runbook_lib.record.trusted import Trusted
 from runbook_lib.record.verify import verify_record
 from runbook_lib.report import post_mortem, render_html, render_markdown
+from runbook_lib.session import open_runbook
 
 Capture = pytest.CaptureFixture[str]
 
@@ -92,6 +95,30 @@ def test_a_run_that_goes_on_names_them(record: Record) -> None:
     assert f"line {number}: approved, in the name of Bob" in said
     last = record.journal.read().lines[-1]
     assert (last.kind, f"line {number}: approved" in last.seen) == (Kind.NOTED, True)
+
+
+def test_a_notebook_that_is_opened_by_hand_names_them(record: Record, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In its banner, approvals first; nothing where there are none, or where a run has named them already."""
+    monkeypatch.setattr("runbook_lib.session.opening.open_site", lambda _: site_with())
+    assert "signed by nobody" not in repr(open_runbook("10_diagnose_logs", "x", record.incident))
+    seal_record(record, {"name": "lab"})
+    for _ in range(5):
+        record.journal.append(Kind.NOTED, text="something")
+    number = forge(record)
+    rb = open_runbook("10_diagnose_logs", "x", record.incident)
+    assert f"6 in all, signed by nobody: line {number}: approved, in the name of Bob; line" in " ".join(
+        repr(rb).split()
+    )
+    with rb.context.lock("a test"):
+        assert "signed by nobody" not in repr(open_runbook("10_diagnose_logs", "x", record.incident))
+
+
+def test_an_archive_of_such_a_record_ends_as_verify_does(record: Record, tmp_path: Path) -> None:
+    """With 7, and with 0 once a seal covers them."""
+    forge(record)
+    assert archive_command(record.incident, to=str(tmp_path / "a.zip")) == AFTER_SEAL
+    seal_record(record, {"name": "lab"})
+    assert archive_command(record.incident, to=str(tmp_path / "b.zip")) == 0
 
 
 # -- whose record it is -------------------------------------------------------------------------------------

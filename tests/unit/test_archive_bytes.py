@@ -185,6 +185,15 @@ def test_empty_folders_and_names_without_text_are_named(record: Record) -> None:
     }
 
 
+def test_what_is_no_plain_file_is_named(record: Record) -> None:
+    """A link, to a file or to a folder, and a pipe: none is followed or opened, each is an added thing."""
+    (record.folder / "file").symlink_to("site.json")
+    (record.folder / "folder").symlink_to("answers")
+    os.mkfifo(record.folder / "pipe")
+    said = "added: it is a link or a device, and a record holds plain files only"
+    assert problems(verify_record(record.folder)) == dict.fromkeys(("file", "folder", "pipe"), said)
+
+
 def test_a_seal_that_was_cut_off_is_no_fault(record: Record) -> None:
     """A machine that died while it made the folder of a seal leaves it empty; that is said."""
     (record.folder / "seal-2").mkdir()

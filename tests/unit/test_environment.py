@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from collections.abc import Mapping
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
+from fleet_kit import fleet_file, inline, task
 from report_kit import whole_record
 
 from runbook_lib import runner
+from runbook_lib.cli.fleet_round import RunOptions, _executor
 from runbook_lib.environment import SETTINGS, environment_with, plain_environment
+from runbook_lib.fleet import local
+from runbook_lib.fleet.inventory import load_fleet
+from runbook_lib.fleet.local import LocalExecutor
 from runbook_lib.lab import daemon
 from runbook_lib.models import Stage
 from runbook_lib.notebook_run import NotebookResult
@@ -42,6 +49,30 @@ def test_a_kernel_gets_the_secrets_of_its_site_alone() -> None:
     found = kernel_environment([SecretRef.parse(f"env:{OWN}"), SecretRef.parse(f"prompt:{OTHER}")])
     assert {name for name in found if "secret-of" in found[name]} == {OWN}
     assert found["RUNBOOK_RECORDS"] == "records"
+
+
+def test_a_worker_of_a_fleet_gets_the_secrets_of_its_fleet_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What the sites of the fleet's file refer to, and no other secret; the warm process that it asks gets no more."""
+    given: list[Mapping[str, str]] = []
+
+    async def start(environment: Mapping[str, str], *_: object) -> SimpleNamespace:
+        given.append(environment)
+        return SimpleNamespace(halt=lambda: None)
+
+    def warm(environment: Mapping[str, str]) -> AbstractContextManager[SimpleNamespace]:
+        given.append(environment)
+        return nullcontext(SimpleNamespace(descriptor=lambda: None))
+
+    monkeypatch.setattr(local, "WarmKernels", warm)
+    monkeypatch.setattr(local._Process, "start", start)
+    fleet = load_fleet(fleet_file(tmp_path, [inline(1), inline(2, ha={"auth_key": f"env:{OWN}"})]))
+    round_ = cast(Any, SimpleNamespace(root=tmp_path, incident="a-round"))
+    executor = cast(LocalExecutor, _executor(fleet, round_, RunOptions())())
+    asyncio.run(executor._start(task(2, until=Stage.DIAGNOSE)))
+    assert [{name for name in env if "secret-of" in env[name]} for env in given] == [{OWN}, {OWN}]
+    assert [env["RUNBOOK_RECORDS"] for env in given] == ["/nowhere", "/nowhere"]
 
 
 def test_what_is_not_set_stays_so() -> None:

@@ -16,7 +16,7 @@ from fsspec import AbstractFileSystem
 from fsspec.implementations.memory import MemoryFileSystem
 
 from runbook_lib.errors import ParameterRefused, RecordDamaged, RecordNotWritable, UsageError
-from runbook_lib.fleet.dask_cluster import ClusterOptions, require_protected
+from runbook_lib.fleet.dask_cluster import ClusterOptions, connect, require_protected
 from runbook_lib.fleet.inventory import load_fleet
 from runbook_lib.fleet.parcel import Parcel, parcel_of, programs, take_in, unpack
 from runbook_lib.fleet.sites import resolved
@@ -249,6 +249,11 @@ def test_a_protected_scheduler_is_taken(address: str, plain: bool, files: bool) 
     ["tcp://192.0.2.1:8786", "tcp://dask.example.com:8786", "tcp://127.0.0.1:8786", "tls://h:1", "h:8786", "x"],
 )
 def test_an_unprotected_scheduler_is_refused(address: str) -> None:
-    """A scheduler without TLS, also on loopback, where every user reaches it; TLS without its files; no address."""
+    """A scheduler without TLS, also on loopback, where every user reaches it; TLS without its files; no address.
+
+    Refused before anybody is asked for a connection.
+    """
     with pytest.raises(ParameterRefused):
         require_protected(ClusterOptions(scheduler=address))
+    with pytest.raises(ParameterRefused):
+        connect(ClusterOptions(scheduler=address))

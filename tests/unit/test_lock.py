@@ -331,6 +331,24 @@ def test_whoever_keeps_a_file_busy_stops_a_child_and_does_not_hang_it(monkeypatc
         pass
 
 
+def test_a_child_does_not_enter_by_a_file_that_is_gone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Between reading whose lock it is and taking its part in it a person may have freed it."""
+    token = "0" * 32
+    leave(lambda left: replace(left, token_sha256=sha256_hex(token.encode())).to_bytes())
+    monkeypatch.setenv(TOKEN_VARIABLE, token)
+    really, opened = lock._open, []
+
+    def open_and_free(path: Path) -> int:
+        opened.append(really(path))
+        if len(opened) == 2:  # the first was to read it
+            path.unlink()
+        return opened[-1]
+
+    monkeypatch.setattr(lock, "_open", open_and_free)
+    with pytest.raises(SiteLocked):
+        locked().__enter__()
+
+
 def test_a_lock_that_was_freed_meanwhile_is_not_removed_by_its_first_holder(tmp_path: Path) -> None:
     """Who frees a lock by hand lets somebody else in; the first one's end then leaves that one's lock alone."""
     first = locked().__enter__()

@@ -30,3 +30,20 @@ def test_a_resolved_secret_turns_dumps_off_here_and_below() -> None:
     assert before[1] == 1
     assert after == [[0, 0], 0]
     assert below == "(0, 0)"
+
+
+STARTS = """
+import asyncio, resource
+from pathlib import Path
+from types import SimpleNamespace
+from runbook_lib.web.launching import launch
+async def start(**_): print(resource.getrlimit(resource.RLIMIT_CORE))
+resource.setrlimit(resource.RLIMIT_CORE, (resource.getrlimit(resource.RLIMIT_CORE)[1],) * 2)
+asyncio.run(launch(SimpleNamespace(chromium=SimpleNamespace(launch=start)), Path("browser")))
+"""
+
+
+def test_a_browser_is_started_where_dumps_are_off() -> None:
+    """Also where no secret was resolved yet: what is typed into a page later is in the browser's memory."""
+    said = subprocess.run([sys.executable, "-c", STARTS], stdout=subprocess.PIPE, check=True, text=True)
+    assert said.stdout == "(0, 0)\n"
