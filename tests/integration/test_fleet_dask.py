@@ -168,7 +168,7 @@ def test_sites_run_on_a_cluster_and_a_full_disk_stops_one_worker_only(evening: E
 def test_a_worker_that_dies_while_it_deletes_leaves_unknown_and_nothing_twice(
     evening: Evening, cluster: Cluster, lab: ManyLabs
 ) -> None:
-    """Another worker is free, and does not begin again what was begun; the site goes on by a plan that is approved anew."""
+    """Another worker is free, and does not begin again what was begun; the site goes on once it is approved anew."""
     first, second = cluster.add_worker(), cluster.add_worker()
     evening.plan()
     evening.approve(DELETES)
