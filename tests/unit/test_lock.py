@@ -381,6 +381,59 @@ def test_a_stale_lock_that_changed_hands_is_not_removed(monkeypatch: pytest.Monk
     taken[0].__exit__(None, None, None)
 
 
+def test_a_lock_that_others_took_while_it_was_looked_at_is_not_removed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nor is a file removed that another has put there since it was opened: only that one says whether it is stale."""
+    stale, taken = leave(lambda left: left.to_bytes()), []
+    really, remove = lock._open, lock._remove
+
+    def open_too_late(path: Path) -> int:
+        monkeypatch.setattr(lock, "_open", really)
+        descriptor = really(path)
+        for each in lock_paths(SERVERS):
+            each.unlink()
+        taken.append(locked().__enter__())
+        return descriptor
+
+    def remove_slowly(path: Path, site: str) -> None:
+        if not taken:
+            monkeypatch.setattr(lock, "_open", open_too_late)
+        remove(path, site)
+
+    monkeypatch.setattr(lock, "_remove", remove_slowly)
+    with pytest.raises(SiteLocked, match="another run changes"):
+        free_stale("lab", stale.id)
+    assert all(path.exists() for path in lock_paths(SERVERS))
+    taken[0].__exit__(None, None, None)
+
+
+def test_either_all_files_of_a_stale_lock_are_freed_or_none() -> None:
+    """Also where only the last one is kept by somebody who lives: a run that went on would find the others open."""
+    stale = leave(lambda left: left.to_bytes())
+    with lock_paths(SERVERS)[-1].open("rb") as file:
+        fcntl.flock(file, fcntl.LOCK_SH)
+        with pytest.raises(SiteLocked):
+            free_stale("lab", stale.id)
+    assert all(path.exists() for path in lock_paths(SERVERS))
+
+
+def test_no_link_or_pipe_names_a_holder(tmp_path: Path) -> None:
+    """Whatever valid words they lead to: a lock is the file itself."""
+    leave(lambda left: left.to_bytes())
+    said = lock_paths(SERVERS)[0].read_bytes()
+    for path in lock_paths(SERVERS):
+        path.unlink()
+    (tmp_path / "elsewhere").write_bytes(said)
+    link, pipe, _ = lock_paths(SERVERS)
+    link.symlink_to("elsewhere")
+    os.mkfifo(pipe)
+    writer = os.open(pipe, os.O_RDWR)
+    try:
+        os.write(writer, said)
+        assert holder_of("lab") is None
+    finally:
+        os.close(writer)
+
+
 # -- a second user of the machine -------------------------------------------------------------------------
 
 
