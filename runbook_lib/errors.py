@@ -46,18 +46,60 @@ escaped before it is shown.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, ClassVar
+
+Redact = Callable[[str], str]
+
+_redact: Redact = str
+"""Replaces the secrets that this process knows. ``runbook_lib.secrets`` gives it; without that, none are known."""
+
+
+def redact_with(redact: Redact) -> None:
+    """From now on let every text that is shown or cut here pass ``redact`` first."""
+    global _redact
+    _redact = redact
+
+
+def redacted(text: str) -> str:
+    """Return the text with a mark in the place of each known secret."""
+    return _redact(text)
+
+
+def cut(text: str, limit: int) -> str:
+    """Return at most the first ``limit`` characters of foreign text, which may hold a secret.
+
+    It is redacted before it is cut: a part of a secret is not recognized any more. This is the one place that cuts;
+    what is short enough stays as it is, whole for the gate that it comes to.
+    """
+    return _redact(text)[:limit] if len(text) > limit else text
+
+
+def cut_front(text: str, limit: int) -> str:
+    """Return at most the last ``limit`` characters, redacted before it is cut, as in ``cut``."""
+    return _redact(text)[-limit:] if len(text) > limit else text
+
+
+def opening_line(text: str) -> str:
+    """Return the first line of foreign text: redacted before it is cut, as in ``cut``."""
+    return next(iter(_redact(text).splitlines()), "")
 
 
 def printable(text: str, limit: int = 2000) -> str:
-    """Return device text that is safe to show in a terminal: control characters are escaped.
+    """Return foreign text that is safe to show: secrets are replaced, control characters are escaped.
 
     Line feeds and tabs stay; everything else that is not printable (escape sequences,
     bidirectional overrides, surrogates) becomes its ``\\x1b`` form. Longer texts are cut at
     ``limit`` characters, and say so.
     """
+    text = _redact(text)
     shown = "".join(c if c in "\n\t" or c.isprintable() else ascii(c)[1:-1] for c in text[:limit])
     return shown if len(text) <= limit else f"{shown}… ({len(text) - limit} more characters)"
+
+
+def one_line(text: str, limit: int = 2000) -> str:
+    """Return the same on one line, so that foreign text cannot pretend to be a line of ours."""
+    return printable(text, limit).replace("\n", "\\n").replace("\t", "\\t")
 
 
 class RunbookError(Exception):
@@ -74,14 +116,15 @@ class RunbookError(Exception):
         super().__init__(what)
 
     def __str__(self) -> str:
-        lines = [printable(self.what)]
-        if self.where:
-            lines.append(f"  where: {printable(self.where)}")
-        if self.found:
-            found = printable(self.found, self.shown_limit).replace("\n", "\n         ")
-            lines.append(f"  found: {found}")
-        if self.next_step:
-            lines.append(f"  next:  {printable(self.next_step)}")
+        lines = [printable(self.what).replace("\n", "\n  ")]
+        for name, text, limit in (
+            ("where: ", self.where, 2000),
+            ("found: ", self.found, self.shown_limit),
+            ("next:  ", self.next_step, 2000),
+        ):
+            if text:
+                # Its further lines are indented, so that none of them looks like one of ours.
+                lines.append(f"  {name}" + printable(text, limit).replace("\n", "\n         "))
         return "\n".join(lines)
 
     def _render_traceback_(self) -> list[str]:
@@ -254,6 +297,6 @@ class OutcomeUnknown(RunbookError):
     exit_code = 6
 
 
-__all__ = ["printable"] + [
+__all__ = ["cut", "cut_front", "one_line", "opening_line", "printable", "redact_with", "redacted"] + [
     name for name, value in list(globals().items()) if isinstance(value, type) and issubclass(value, RunbookError)
 ]

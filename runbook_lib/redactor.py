@@ -1,9 +1,10 @@
 """Finding known secrets in bytes, in the spellings in which software writes them down, and replacing them.
 
 Found are the value itself; its URL-, JSON-, HTML- and Python-escaped spellings, also one inside
-the other and in part; its base64 spelling (both alphabets), also as a part of a longer base64
-text as in HTTP Basic; its hexadecimal spelling; and each of these broken over lines. Not found
-are letters and digits that were escaped although no encoder needs to, and compressed bytes.
+the other and in part; its base64 spelling (both alphabets, of UTF-8 and of UTF-16), also as a part
+of a longer base64 text as in HTTP Basic; its hexadecimal spelling; UTF-16; each of these broken over
+lines; and the value with other things done to it, see ``runbook_lib.disguises``. Not found are
+compressed and encrypted bytes, and base32, base85 and the like.
 """
 
 from __future__ import annotations
@@ -15,13 +16,15 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 
+from runbook_lib.disguises import Disguise, Disguised
+
 SHORTEST = 4
 """Characters. A shorter value cannot be told from innocent text and is refused as a secret."""
 
 # Possessive, so that a run of backslashes is read in one way only and the search stays linear.
 _ESCAPES = rb"\\{0,8}+"
 _ESCAPED = rb"\\{1,9}+"
-_LINE_BREAK = rb"(?:\r?\n|\\{1,4}n)?"
+_LINE_BREAK = rb"(?:=?\r?\n[ \t]{0,16}|\\{1,4}n)?"
 _LONGEST_ANCHOR = 16
 _JOINT = b"\0"
 _ALNUM_RUN = re.compile(rb"[A-Za-z0-9]+")
@@ -49,11 +52,16 @@ class _Spelling:
         return any(anchor in (lower if self.folded else data) for anchor in self.anchors)
 
 
+_Span = tuple[int, int, str, int]
+"""Where a secret begins and ends, its reference, and how long it is."""
+
+
 @dataclass(frozen=True)
 class _Known:
     reference: str
     length: int
     spellings: tuple[_Spelling, ...]
+    disguise: Disguise
 
 
 class Redactor:
@@ -72,7 +80,7 @@ class Redactor:
             raise ValueError(f"a secret of fewer than {SHORTEST} characters cannot be redacted")
         with self._lock:
             if (reference, value) not in self._known:
-                self._known = {**self._known, (reference, value): _Known(reference, len(value), _spellings(value))}
+                self._known = {**self._known, (reference, value): _known(reference, value)}
 
     def forget(self) -> None:
         """Know nothing any more, where what comes next has nothing to do with what was before."""
@@ -85,9 +93,14 @@ class Redactor:
 
     def redact(self, data: bytes) -> bytes:
         """``data`` with a mark for each known secret; where two overlap, both go under the longer one's mark."""
+        for find in (self._spelled, self._disguised):  # the second only in what the first has left
+            data = self._replaced(data, find(data))
+        return data
+
+    def _replaced(self, data: bytes, spans: list[_Span]) -> bytes:
         out: list[bytes] = []
         position = 0
-        for start, end, reference in self._merged(data):
+        for start, end, reference in _merged(spans):
             out += [data[position:start], self._mark(reference)]
             position = end
         return b"".join([*out, data[position:]]) if out else data
@@ -115,7 +128,21 @@ class Redactor:
         """The references whose secrets are in ``data``, each once, in alphabetical order; empty is good."""
         return sorted({reference for _, _, reference, _ in self._spans(data)})
 
-    def _spans(self, data: bytes) -> list[tuple[int, int, str, int]]:
+    def _spans(self, data: bytes) -> list[_Span]:
+        return self._spelled(data) + self._disguised(data)
+
+    def _disguised(self, data: bytes) -> list[_Span]:
+        known = self._known.values()
+        if not known or len(data) < SHORTEST:
+            return []
+        views = Disguised(data)
+        return [
+            (start, end, secret.reference, secret.length)
+            for secret in known
+            for start, end in views.spans(secret.disguise)
+        ]
+
+    def _spelled(self, data: bytes) -> list[_Span]:
         known = self._known.values()
         if not known:
             return []
@@ -128,17 +155,6 @@ class Redactor:
             for match in spelling.pattern.finditer(data)
         ]
 
-    def _merged(self, data: bytes) -> list[tuple[int, int, str]]:
-        merged: list[tuple[int, int, str, int]] = []
-        for start, end, reference, length in sorted(self._spans(data)):
-            if merged and start < merged[-1][1]:
-                last_start, last_end, last_reference, last_length = merged[-1]
-                longer = (reference, length) if length > last_length else (last_reference, last_length)
-                merged[-1] = (last_start, max(end, last_end), *longer)
-            else:
-                merged.append((start, end, reference, length))
-        return [(start, end, reference) for start, end, reference, _ in merged]
-
     def _mark(self, reference: str) -> bytes:
         """The mark is safe inside JSON and HTML, and holds no secret itself (a password may be ``secret``)."""
         for mark in (f"[secret {_MARK_UNSAFE.sub('_', reference)}]", "[removed]"):
@@ -147,13 +163,38 @@ class Redactor:
         return b"[*]"
 
 
+def _merged(spans: list[_Span]) -> list[tuple[int, int, str]]:
+    merged: list[_Span] = []
+    for start, end, reference, length in sorted(spans):
+        if merged and start < merged[-1][1]:
+            last_start, last_end, last_reference, last_length = merged[-1]
+            longer = (reference, length) if length > last_length else (last_reference, last_length)
+            merged[-1] = (last_start, max(end, last_end), *longer)
+        else:
+            merged.append((start, end, reference, length))
+    return [(start, end, reference) for start, end, reference, _ in merged]
+
+
+def _known(reference: str, value: str) -> _Known:
+    return _Known(reference, len(value), _spellings(value), Disguise(value))
+
+
 def _spellings(value: str) -> tuple[_Spelling, ...]:
     data = value.encode("utf-8", "surrogatepass")
     pieces = [_Spelling(_anchors(data), lambda: _pattern(value))]
     pieces += [_base64_part(data, before) for before in range(3)]
     digits = data.hex().encode()
     pieces.append(_Spelling((digits,), lambda: digits, folded=True))
+    for way in ("utf-16-le", "utf-16-be", "utf-32-le", "utf-32-be"):
+        wide = value.encode(way, "surrogatepass")
+        pieces.append(_wide(wide))
+        if way.startswith("utf-16"):
+            pieces += [_base64_part(wide, before) for before in range(3)]
     return tuple(pieces)
+
+
+def _wide(data: bytes) -> _Spelling:
+    return _Spelling((data,), lambda: re.escape(data))
 
 
 def _anchors(data: bytes) -> tuple[bytes, ...]:

@@ -15,7 +15,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from runbook_lib.errors import SecretUnavailable
+from runbook_lib.errors import SecretUnavailable, redact_with
 from runbook_lib.no_dump import forbid_dumps
 from runbook_lib.private import NotPrivate, read_private
 from runbook_lib.redactor import SHORTEST, Redactor
@@ -24,6 +24,8 @@ __all__ = ["REDACTOR", "Redactor", "SecretRef", "learn"]
 
 REDACTOR = Redactor()
 """Knows every secret that this process has resolved."""
+
+redact_with(lambda text: REDACTOR.redact_text(text))
 
 NOT_A_REFERENCE = "a secret must be a reference: env:NAME, file:PATH, keyring:SERVICE/USER or prompt:LABEL"
 _SHAPES = {

@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import sys
 
+from runbook_lib.cli.terminal import err_lines
 from runbook_lib.errors import RunbookError
+from runbook_lib.gated import gate_streams
 from runbook_lib.signals import taken
 from runbook_lib.words import ENGLISH, speak
 
@@ -18,12 +20,13 @@ INTERRUPTED_EXIT = 130
 
 def main() -> None:
     """Run the command line and exit with the documented code; errors are advice, not tracebacks."""
+    gate_streams()
     speak(ENGLISH)  # the help and the exit codes' words are; what the notebooks say follows RUNBOOK_LANG
     try:
         with taken():
             _run()
     except RunbookError as error:
-        print(error, file=sys.stderr)  # noqa: T201 - this is the terminal
+        err_lines(str(error))
         sys.exit(error.exit_code)
     except KeyboardInterrupt:
         sys.exit(INTERRUPTED_EXIT)

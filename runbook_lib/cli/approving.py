@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 from runbook_lib import places
-from runbook_lib.cli.terminal import answer_to, asks, out
+from runbook_lib.cli.terminal import answer_to, asks, out, out_lines
 from runbook_lib.console.identity import identities
 from runbook_lib.errors import ApprovalMissing, ParameterRefused, PlanStale
 from runbook_lib.models import Override, Plan
@@ -30,7 +30,7 @@ def approve_command(incident: str, digest: str, *, by: str, reason: str = "") ->
     """
     record = Record.open(places.records_dir(), incident)
     plan = record.read_plan()
-    out(deletion.plan(plan).text())
+    out_lines(deletion.plan(plan).text())
     require_not_blocked(plan)
     person = asks()
     _require_digest(plan, digest, shown=person)

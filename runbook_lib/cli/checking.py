@@ -7,7 +7,7 @@ from tempfile import TemporaryDirectory
 
 from runbook_lib import background
 from runbook_lib.browsers import find_browser
-from runbook_lib.cli.terminal import out
+from runbook_lib.cli.terminal import out, out_lines
 from runbook_lib.errors import BrowserMissing, DeviceError, RunbookError, SafetyStop, UsageError
 from runbook_lib.models import Check, Stage
 from runbook_lib.params import Site, secret_references
@@ -29,7 +29,8 @@ def check_command(site: str, *, live: bool) -> int:
     out(f"The file of site {settings.name} is valid.")
     missing = _missing(settings)
     for error in missing:
-        out(f"{error.what}\n  next: {error.next_step}")
+        out(error.what)
+        out(f"  next: {error.next_step}")
     if not live:
         out("Nothing was contacted; --live asks the servers too.")
     if missing:
@@ -37,7 +38,7 @@ def check_command(site: str, *, live: bool) -> int:
     if not live:
         return 0
     checks, problem = background.run(_live(settings))
-    out(standing.checks(checks, f"Servers of site {settings.name}").text())
+    out_lines(standing.checks(checks, f"Servers of site {settings.name}").text())
     if problem:
         raise problem
     return 0 if all(check.ok is not False for check in checks) else DeviceError.exit_code

@@ -12,7 +12,7 @@ from runbook_lib import lab, places
 from runbook_lib.cli.lab import ise_words, lab_errors, presented_as, trust
 from runbook_lib.cli.lab_choices import Skin
 from runbook_lib.cli.running import conclude, run_and_tell
-from runbook_lib.cli.terminal import out
+from runbook_lib.cli.terminal import out, out_lines
 from runbook_lib.errors import RepairFailed
 from runbook_lib.lab.pages.dojo import INSTALL, has_dojo
 from runbook_lib.logs import diagnose_sources
@@ -40,7 +40,8 @@ def demo_command(skin: str) -> int:
     """
     folder = places.lab_dir() / "demo"
     skin = skin or usual_skin()
-    out(f"The lab's web pages are built in the way «{skin}»; runbook demo --skin NAME chooses another.\n")
+    out(f"The lab's web pages are built in the way «{skin}»; runbook demo --skin NAME chooses another.")
+    out()
     with lab_errors():
         if lab.is_up(folder):
             lab.down(folder)
@@ -56,21 +57,27 @@ def usual_skin() -> str:
     """Return the skin of real widgets; where they are not on this machine say so, and return the plainest one."""
     if has_dojo():
         return Skin.DOJO.value
-    out(f"Not on this machine: {INSTALL}.\n")
+    out(f"Not on this machine: {INSTALL}.")
+    out()
     return Skin.FORMS.value
 
 
 def _repair(folder: Path, state: dict[str, Any]) -> int:
     site = load_site(folder / "site.yaml")
     _show_incident(site, state)
-    out("3. The repair: eight notebooks in order, in one incident. Each looks first; three of them change something.\n")
+    out("3. The repair: eight notebooks in order, in one incident. Each looks first; three of them change something.")
+    out()
     record = Record.create(places.records_dir(), site.name, what="runbook demo", given=str(folder / "site.yaml"))
     report, seconds = run_and_tell(site, str(folder / "site.yaml"), record)
-    out("\n4. The plan that was carried out, what confirmed each certificate, and who approved it.\n")
-    out(decided(record).text())
+    out()
+    out("4. The plan that was carried out, what confirmed each certificate, and who approved it.")
+    out()
+    out_lines(decided(record).text())
     after, seen = lab.status(folder), lab.read_truth(folder / "truth.jsonl")
-    out("\n5. What the lab itself saw: its own log, which the runbook cannot write.\n")
-    out(View(seen, (witness(seen), _state(after), trust(after))).text())
+    out()
+    out("5. What the lab itself saw: its own log, which the runbook cannot write.")
+    out()
+    out_lines(View(seen, (witness(seen), _state(after), trust(after))).text())
     code = conclude(report, seconds)
     if code == 0:
         require_witness(seen, stale_entries(state))
@@ -94,11 +101,13 @@ def plans_of(record: Record) -> Iterator[Plan]:
 
 
 def _show_incident(site: Site, state: dict[str, Any]) -> None:
-    out(WHAT_HAPPENED)
-    out("1. The lab, which entries of the two lists are stale, and what is broken.\n")
-    out(View(state, (trust(state), _state(state))).text())
-    out("2. What the servers' logs say of it.\n")
-    out(_mismatches(_wait_for_mismatches(site)).text())
+    out_lines(WHAT_HAPPENED)
+    out("1. The lab, which entries of the two lists are stale, and what is broken.")
+    out()
+    out_lines(View(state, (trust(state), _state(state))).text())
+    out("2. What the servers' logs say of it.")
+    out()
+    out_lines(_mismatches(_wait_for_mismatches(site)).text())
 
 
 def _state(state: dict[str, Any]) -> Table:

@@ -16,7 +16,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
-from runbook_lib.errors import UsageError, printable
+from runbook_lib.cli.terminal import err
+from runbook_lib.errors import UsageError, one_line
+from runbook_lib.gated import Gated
 from runbook_lib.logs import RULES, Settings, diagnose_sources
 from runbook_lib.logs.answer import exit_code, with_entries
 from runbook_lib.logs.report import Report, as_html, as_json, as_text
@@ -81,7 +83,7 @@ def main(arguments: Sequence[str]) -> int:
     try:
         return diagnose_command(Request(**given))
     except KeyboardInterrupt:
-        sys.stderr.write("Interrupted: the logs were not read to their end, so nothing is said of them.\n")
+        err("Interrupted: the logs were not read to their end, so nothing is said of them.")
         return INTERRUPTED
 
 
@@ -134,7 +136,9 @@ def _print(report: Report, request: Request) -> None:
     else:
         text = as_html(report) if request.html else as_text(report)
     try:
-        sys.stdout.buffer.write(text.encode("utf-8", "replace"))
+        if isinstance(sys.stdout, Gated):
+            sys.stdout.reconfigure(encoding="utf-8", errors="replace")
+        sys.stdout.write(text)
         sys.stdout.flush()
     except BrokenPipeError:  # whoever read it has seen enough: the exit code still says what was found
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -263,7 +267,7 @@ def _follow(sources: Mapping[str, Sequence[Path]], settings: Settings, known: Ma
 
     watcher = Watcher(sources, settings, known)
     counts: dict[tuple[str, str], int] = {}
-    sys.stderr.write("Watching. Ctrl-C ends it with the whole answer.\n")
+    err("Watching. Ctrl-C ends it with the whole answer.")
     try:
         while True:
             if watcher.poll():
@@ -275,16 +279,10 @@ def _follow(sources: Mapping[str, Sequence[Path]], settings: Settings, known: Ma
         watcher.close()
 
 
-def one_line(text: str) -> str:
-    """Return what comes from logs and their names as one line that controls no terminal."""
-    return printable(text.replace("\n", " "))
-
-
 def _tell_news(diagnosis: Diagnosis, counts: dict[tuple[str, str], int]) -> None:
     found = [(m.server, f"MISMATCH {m.subject}", m.count) for m in diagnosis.mismatches]
     found += [(x.server, f"LOOK-ALIKE {x.rule}", x.count) for x in diagnosis.look_alikes]
     for server, what, count in found:
         if counts.get((server, what)) != count:
             counts[server, what] = count
-            sys.stderr.write(one_line(f"{server}: {what}: {count} so far") + "\n")
-    sys.stderr.flush()
+            err(f"{server}: {what}: {count} so far")

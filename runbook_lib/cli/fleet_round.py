@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import shlex
-import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,8 +12,8 @@ from runbook_lib import places
 from runbook_lib.cli.fleet_triage import chosen
 from runbook_lib.cli.past import tell_standings
 from runbook_lib.cli.running import stage_named
-from runbook_lib.cli.terminal import out
-from runbook_lib.errors import OutcomeUnknown, ParameterRefused, RecordError, SafetyStop, UsageError, printable
+from runbook_lib.cli.terminal import err, out, out_lines
+from runbook_lib.errors import OutcomeUnknown, ParameterRefused, RecordError, SafetyStop, UsageError
 from runbook_lib.fleet.approving import approve_rollup
 from runbook_lib.fleet.executor import Executor
 from runbook_lib.fleet.going import Rules
@@ -62,9 +61,10 @@ def plan_command(name: str, *, only: tuple[str, ...], at_once: int) -> int:
     round_ = Round.create(places.records_dir(), fleet.name, what="runbook fleet plan", given=given)
     with fleet_lock(round_):
         rollup = plan_fleet(round_, sites, at_once=at_once, tell=_tell)
-    out("")
-    out(rollup_view(rollup).text())
-    out(f"round:   {round_.incident}\nroll-up: {rollup.digest}")
+    out()
+    out_lines(rollup_view(rollup).text())
+    out(f"round:   {round_.incident}")
+    out(f"roll-up: {rollup.digest}")
     if any(each.deletions for each in rollup.sites):
         out(f"Next: runbook fleet approve {round_.incident} {rollup.digest} --by NAME")
     return SafetyStop.exit_code if rollup.not_planned else 0
@@ -77,11 +77,11 @@ def approve_command(round_id: str, digest: str, *, by: str, reason: str, only: t
     count = sum(len(each.deletions) for each in found.covered)
     out(f"Approved by {by.strip()}: {len(found.covered)} sites, {count} deletions, roll-up {digest}")
     for each in found.covered:
-        out(printable(f"  {each.site}: {_deletions(each)}"))
+        out(f"  {each.site}: {_deletions(each)}")
     for site, why in found.not_covered.items():
-        out(printable(f"  NOT covered: {site}: {why}"))
+        out(f"  NOT covered: {site}: {why}")
     run = shlex.join(("runbook", "fleet", "run", round_.opening()["given"] or round_.site, "--round", round_id))
-    out(printable(f"Next: {run}"))
+    out(f"Next: {run}")
     return SafetyStop.exit_code if found.not_covered else 0
 
 
@@ -99,11 +99,12 @@ def run_command(name: str, options: RunOptions) -> int:
     out(f"fleet {fleet.name} · round {round_.incident}")
     start = _executor(fleet, round_, options)
     report = run_fleet(round_, fleet, start, rules, _tell, until=until, only=options.only)
-    out("")
-    out(outcome_view(report.outcome).text())
-    out(f"seal:    {report.seal}\nrecord:  {round_.folder}")
+    out()
+    out_lines(outcome_view(report.outcome).text())
+    out(f"seal:    {report.seal}")
+    out(f"record:  {round_.folder}")
     for line in report.refused:
-        print(printable(line), file=sys.stderr)  # noqa: T201 - this is the terminal
+        err(line)
     return _exit_code(report)
 
 
@@ -148,14 +149,14 @@ def status_command(name: str, *, round_id: str, as_json: bool, map_file: str = "
     rollup, outcome = newest_rollup(round_), newest_outcome(round_)
     if as_json:
         value = {"round": round_.incident, "rollup": plain_json_value(rollup), "outcome": plain_json_value(outcome)}
-        out(json.dumps(value, indent=2))
+        out_lines(json.dumps(value, indent=2))
         return 0
     out(f"fleet {fleet.name} · round {round_.incident} · {round_.outcome() or 'not finished'}")
     if rollup:
-        out(rollup_view(rollup).text())
+        out_lines(rollup_view(rollup).text())
         out(f"roll-up: {rollup.digest}")
     if outcome:
-        out(outcome_view(outcome).text())
+        out_lines(outcome_view(outcome).text())
     root = places.records_dir()
     names = [each.name for each in fleet.sites]
     tell_standings(standings(past_incidents(root), names) if names else (), map_file)
@@ -247,4 +248,4 @@ def _exit_code(report: FleetReport) -> int:
 
 
 def _tell(sentence: str) -> None:
-    out(printable(sentence))
+    out(sentence)

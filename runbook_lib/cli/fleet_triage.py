@@ -9,8 +9,8 @@ from datetime import UTC, datetime
 from typing import Any
 
 from runbook_lib import places
-from runbook_lib.cli.terminal import out
-from runbook_lib.errors import DeviceError, ParameterRefused, SafetyStop, printable
+from runbook_lib.cli.terminal import err, out_lines
+from runbook_lib.errors import DeviceError, ParameterRefused, SafetyStop
 from runbook_lib.fleet.finding import Condition, Finding
 from runbook_lib.fleet.inventory import load_fleet
 from runbook_lib.fleet.sites import Fleet, FleetSite
@@ -35,9 +35,9 @@ def triage_command(name: str, limits: Limits, *, only: tuple[str, ...], days: in
     progress = _Progress(len(sites))
     findings = triage_fleet(sites, places.records_dir(), limits, progress.found)
     if as_json:
-        out(json.dumps(triage_json(fleet, findings), indent=2))
+        out_lines(json.dumps(triage_json(fleet, findings), indent=2))
     else:
-        out(triage_view(findings, days=days).text())
+        out_lines(triage_view(findings, days=days).text())
     return exit_code(findings)
 
 
@@ -144,4 +144,4 @@ class _Progress:
     def found(self, finding: Finding) -> None:
         self._found += 1
         if self._watched:
-            print(printable(f"[{self._found}/{self._total}] {finding.site}: {finding.condition}"), file=sys.stderr)  # noqa: T201
+            err(f"[{self._found}/{self._total}] {finding.site}: {finding.condition}")

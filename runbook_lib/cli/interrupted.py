@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import signal
 
-from runbook_lib.cli.terminal import err
+from runbook_lib.cli.terminal import err_lines
+from runbook_lib.errors import one_line
 from runbook_lib.models import Stage
 from runbook_lib.record import Kind, Line, Record
 from runbook_lib.record.stages import pending_changes
 from runbook_lib.report.words import count
-from runbook_lib.secrets import REDACTOR
 from runbook_lib.session.nexts import next_run
 from runbook_lib.signals import Terminated
 from runbook_lib.times import stamp
@@ -23,7 +23,7 @@ GOES_ON = {
 
 def say_interrupted(record: Record, stop: BaseException) -> None:
     """Print what a run leaves behind that a signal has ended; ``stop`` is what the signal raised."""
-    err(REDACTOR.redact_text("\n" + interrupted(record, stop)))
+    err_lines("\n" + interrupted(record, stop))
 
 
 def interrupted(record: Record, stop: BaseException) -> str:
@@ -47,7 +47,7 @@ def _sent(change: Line, lines: tuple[Line, ...]) -> str:
     how = (
         f"sent at {stamp(left[-1].utc)}; its result was not seen" if left else "was about to be sent; it may have left"
     )
-    return f"{change.text}, {change.server}: {how}"
+    return one_line(f"{change.text}, {change.server}: {how}")
 
 
 def _all_known(lines: tuple[Line, ...]) -> str:

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 
 from runbook_lib import lab, places
 from runbook_lib.cli.lab import lab_errors
-from runbook_lib.cli.terminal import out
+from runbook_lib.cli.terminal import out, out_lines
 from runbook_lib.cli.workspace import WORKSPACE, save_workspace
 from runbook_lib.params import LabRequest, Site, load_site_or_lab
 from runbook_lib.session import open_site
@@ -37,7 +37,7 @@ def notebook_command(site: str) -> int:
         return jupyter_command()
     open_for(site)
     if isinstance(loaded, Site) and loaded.kind != "lab":
-        out(sign_of(loaded).text(room()))
+        out_lines(sign_of(loaded).text(room()))
     return _serve()
 
 

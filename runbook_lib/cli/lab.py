@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from runbook_lib import lab, places
-from runbook_lib.cli.terminal import out
+from runbook_lib.cli.terminal import out, out_lines
 from runbook_lib.errors import ParameterRefused
 from runbook_lib.views import Row, Table, View
 
@@ -27,7 +27,7 @@ def up_command(options: dict[str, Any]) -> None:
     """Start the lab and say where its site's file is."""
     with lab_errors():
         state = lab.up(places.lab_dir(), lab.LabOptions.from_dict(options))
-    out(status_view(state).text())
+    out_lines(status_view(state).text())
     out(f"site: {places.lab_dir() / 'site.yaml'}")
 
 
@@ -36,7 +36,8 @@ def fleet_command(count: int, options: dict[str, Any]) -> None:
     from runbook_lib.lab.many import ManyLabs
 
     with lab_errors(), ManyLabs(places.lab_dir() / "fleet", count, **options) as many:
-        out(f"{count} sites are up, until Ctrl-C.\nfleet: {many.fleet_file}")
+        out(f"{count} sites are up, until Ctrl-C.")
+        out(f"fleet: {many.fleet_file}")
         out(f"Next, elsewhere: runbook fleet triage {many.fleet_file}")
         threading.Event().wait()
 
@@ -45,7 +46,7 @@ def status_command(*, as_json: bool) -> None:
     """Show the lab's state."""
     with lab_errors():
         state = lab.status(places.lab_dir())
-    out(json.dumps(state, indent=2) if as_json else status_view(state).text())
+    out_lines(json.dumps(state, indent=2) if as_json else status_view(state).text())
 
 
 def down_command() -> None:
@@ -59,7 +60,7 @@ def renew_command(who: str) -> None:
     """Renew one server's certificate."""
     with lab_errors():
         state = lab.renew(places.lab_dir(), who)
-    out(status_view(state).text())
+    out_lines(status_view(state).text())
 
 
 def status_view(state: dict[str, Any]) -> View[dict[str, Any]]:

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 from runbook_lib import places
-from runbook_lib.cli.terminal import out
+from runbook_lib.cli.terminal import err, out, out_lines
 from runbook_lib.errors import ParameterRefused
 from runbook_lib.history import Query, past_incidents
 from runbook_lib.history.standings import standings
@@ -33,15 +32,15 @@ def history_command(query: Query, *, last: int, as_json: bool, sites: bool = Fal
         from pydantic_core import to_jsonable_python
 
         rows = [{**to_jsonable_python(one), "state": one.state} for one in (found[:last] if last else found)]
-        out(json.dumps(rows, indent=1))
+        out_lines(json.dumps(rows, indent=1))
     else:
-        out(View(found, (table_of(found, last),)).text().rstrip())
+        out_lines(View(found, (table_of(found, last),)).text().rstrip())
 
 
 def tell_standings(found: Sequence[Standing], map_file: str) -> None:
     """Print how each site stands, and write the map where a file is named."""
     view = fleet_map(found)
-    out(view.text().rstrip())
+    out_lines(view.text().rstrip())
     if map_file:
         write_map(view, map_file)
 
@@ -58,4 +57,4 @@ def write_map(view: View[Sequence[Standing]], map_file: str) -> None:
 
 def _tell(count: int, total: int) -> None:
     if total >= TELL_FROM and (count == total or count % TELL_FROM == 0):
-        print(f"read {count} of {total} records that are new or have changed", file=sys.stderr, flush=True)  # noqa: T201
+        err(f"read {count} of {total} records that are new or have changed")

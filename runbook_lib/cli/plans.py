@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from runbook_lib import places
-from runbook_lib.cli.terminal import out
+from runbook_lib.cli.terminal import out, out_lines
 from runbook_lib.errors import StageOutOfOrder
 from runbook_lib.models import Plan
 from runbook_lib.params import load_site_or_lab
@@ -26,7 +26,7 @@ def plan_command(which: str, *, as_json: bool) -> None:
     record = record_of(which)
     plan = record.read_plan()
     if as_json:
-        out(json.dumps(as_value(record, plan), indent=2, ensure_ascii=False))
+        out_lines(json.dumps(as_value(record, plan), indent=2))
         return
     show_plan(record, plan)
 
@@ -59,8 +59,11 @@ def as_value(record: Record, plan: Plan) -> dict[str, Any]:
 
 def show_plan(record: Record, plan: Plan) -> None:
     """Print a plan: what it changes and why, what blocks it, who approved it, and what comes next."""
-    out(deletion.plan(plan).text())
-    out(f"incident: {plan.incident}\nplan:     {plan.digest}\napproved: {approved_by(record, plan)}\n")
+    out_lines(deletion.plan(plan).text())
+    out(f"incident: {plan.incident}")
+    out(f"plan:     {plan.digest}")
+    out(f"approved: {approved_by(record, plan)}")
+    out()
     out(f"Next: {next_of(record, plan)}")
 
 

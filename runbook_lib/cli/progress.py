@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
 
-from runbook_lib.errors import RunbookError, printable
+from runbook_lib.cli.terminal import begin, out
+from runbook_lib.errors import RunbookError
 from runbook_lib.models import Stage
 from runbook_lib.record import Kind, Record
 from runbook_lib.record.lines import Line
@@ -75,29 +75,24 @@ class Progress:
             self._begin(what)
         elif line.kind is Kind.NOTED and line.text == MILESTONES:
             self._break_line()
-            self._write(f"    {line.server}: {printable(line.seen)}\n")
+            out(f"    {line.server}: {line.seen}")
         elif line.kind is Kind.RESULT:
             since = self._sent_utc.pop(change, None)
             self._end(what, f"{line.seen}, {(line.utc - since).total_seconds():.1f} s" if since else line.seen)
 
     def _begin(self, what: str) -> None:
         self._break_line()
-        self._write(f"{printable(what)} … ")
+        begin(f"{what} … ")
         self._open_line = what
 
     def _end(self, what: str, how: str) -> None:
         if self._open_line != what:
             self._break_line()
-            self._write(f"{printable(what)}: ")
-        self._write(f"{printable(how)}\n")
+            begin(f"{what}: ")
+        out(how)
         self._open_line = ""
 
     def _break_line(self) -> None:
         if self._open_line:
-            self._write("\n")
+            out()
             self._open_line = ""
-
-    @staticmethod
-    def _write(text: str) -> None:
-        sys.stdout.write(text)
-        sys.stdout.flush()

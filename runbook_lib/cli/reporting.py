@@ -7,7 +7,7 @@ from pathlib import Path
 from runbook_lib import places
 from runbook_lib.cli.sealing import record_folder
 from runbook_lib.cli.terminal import out
-from runbook_lib.errors import RecordDamaged, RunbookError, printable
+from runbook_lib.errors import RecordDamaged, RunbookError
 from runbook_lib.record import Record
 from runbook_lib.record.trusted import trusted_in
 from runbook_lib.report import PostMortem, Written, post_mortem, write_beside, write_into
@@ -29,7 +29,7 @@ def report_command(record: str, *, forms: tuple[str, ...] = (), folder: str = ""
         target = Path(folder).expanduser() if folder else Path.cwd() / f"{found.incident}-report"
         written = write_beside(target, found, record=source, forms=forms or FORMS)
     for line in told(found, written, sealed=inside is None and not folder):
-        out(printable(line))
+        out(line)
     return RecordDamaged.exit_code if found.standing.problems else 0
 
 

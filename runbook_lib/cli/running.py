@@ -8,14 +8,13 @@ from runbook_lib import places
 from runbook_lib.cli.interrupted import say_interrupted
 from runbook_lib.cli.plans import show_plan, would
 from runbook_lib.cli.progress import Progress
-from runbook_lib.cli.terminal import err, out
+from runbook_lib.cli.terminal import err_lines, out, out_lines
 from runbook_lib.errors import ApprovalMissing, DeletionRefused, ParameterRefused
 from runbook_lib.models import Stage, StageState
 from runbook_lib.params import Site
 from runbook_lib.record import Record, find_open
 from runbook_lib.record.seal import note_after_seal
 from runbook_lib.runner import RunReport, StageReport, run_stages
-from runbook_lib.secrets import REDACTOR
 from runbook_lib.session import open_incident, open_site
 from runbook_lib.signals import Terminated
 from runbook_lib.steps.expecting import check_given
@@ -50,10 +49,12 @@ def run_command(
     report, seconds = run_and_tell(settings, site, record, until=last, approve=approve, expect=expect)
     if stopped_at_plan(report):
         plan = record.read_plan()
-        out("")
+        out()
         show_plan(record, plan)
         if dry_run:
-            out(f"\n{would(plan, lab=settings.kind == 'lab').text()}\nNothing was changed.")
+            out()
+            out_lines(would(plan, lab=settings.kind == "lab").text())
+            out("Nothing was changed.")
     return conclude(report, seconds)
 
 
@@ -84,14 +85,16 @@ def run_and_tell(
 
 def conclude(report: RunReport, seconds: float) -> int:
     """Print the table that ends a run, and the error that ended it, if one did; return the exit code."""
-    out("")
-    out(summary(report, seconds).text())
+    out()
+    out_lines(summary(report, seconds).text())
     if report.report:
         out(f"report:  {report.report}")
-    out(f"seal:    {report.seal}\noutcome: {report.outcome or 'not finished'}\nrecord:  {report.folder}")
+    out(f"seal:    {report.seal}")
+    out(f"outcome: {report.outcome or 'not finished'}")
+    out(f"record:  {report.folder}")
     problem = report.stages[-1].error_text
     if report.exit_code and problem:
-        err(REDACTOR.redact_text(problem))
+        err_lines(problem)
     return report.exit_code
 
 

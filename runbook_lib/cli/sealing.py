@@ -6,7 +6,7 @@ from pathlib import Path
 
 from runbook_lib import places
 from runbook_lib.cli.terminal import out
-from runbook_lib.errors import ParameterRefused, RecordDamaged, printable
+from runbook_lib.errors import ParameterRefused, RecordDamaged
 from runbook_lib.record.archive import verify_archive
 from runbook_lib.record.keys import PUBLIC, new_key, read_public
 from runbook_lib.record.trusted import trusted_in
@@ -20,7 +20,8 @@ AFTER_SEAL = 7
 def key_new_command() -> None:
     """Make the key; raises ParameterRefused where there is one."""
     key = new_key(places.key_dir())
-    out(f"key:    {key.id}\npublic: {key.source}")
+    out(f"key:    {key.id}")
+    out(f"public: {key.source}")
     out("Every run signs its record from now on. Give the public key to whoever is to check records, by a way that")
     out("nobody else can change. The private key beside it stays here; keep no copy in a record or a ticket.")
 
@@ -31,7 +32,10 @@ def key_show_command() -> None:
     if not path.exists():
         raise ParameterRefused("There is no key yet", where=str(path), next_step="runbook key new makes one")
     key = read_public(path)
-    out(f"key:    {key.id}\npublic: {key.source}\n{key.pem.decode('ascii').rstrip()}")
+    out(f"key:    {key.id}")
+    out(f"public: {key.source}")
+    for line in key.pem.decode("ascii").splitlines():
+        out(line)
 
 
 def verify_command(record: str, *, key: str = "", tsa: str = "") -> int:
@@ -53,7 +57,7 @@ def exit_code(found: Verification) -> int:
 def tell(found: Verification) -> None:
     """Print what checking a record found."""
     for line in report(found):
-        out(printable(line))
+        out(line)
 
 
 def report(found: Verification) -> list[str]:

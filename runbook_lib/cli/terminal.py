@@ -1,20 +1,44 @@
-"""Where the commands speak."""
+"""Where the commands speak. Nothing else prints: ``tests/unit/test_terminal.py`` walks the code for it."""
 
 from __future__ import annotations
 
 import sys
 from contextlib import suppress
 
+from runbook_lib.errors import one_line, printable
 
-def out(line: str) -> None:
-    """Print a line, at once."""
-    print(line, flush=True)  # noqa: T201 - this is the terminal
+LONGEST_LINE = 20_000
+_UNBOUNDED = sys.maxsize
 
 
-def err(text: str) -> None:
-    """Print to standard error, as far as there is one: a terminal that was closed takes nothing."""
+def out(line: str = "") -> None:
+    """Print one line, at once: what a record, a plan or a device put into it stays on it and controls nothing."""
+    print(one_line(line, LONGEST_LINE), flush=True)  # noqa: T201 - this is the terminal
+
+
+def out_lines(text: str) -> None:
+    """Print a text that was laid out in lines already: a table, JSON, a sentence of ours. Never foreign text."""
+    print(printable(text, _UNBOUNDED), flush=True)  # noqa: T201 - this is the terminal
+
+
+def err(line: str) -> None:
+    """Print one line to standard error, as far as there is one: a terminal that was closed takes nothing."""
+    _err(one_line(line, LONGEST_LINE))
+
+
+def err_lines(text: str) -> None:
+    """The same for a text that was laid out in lines already, as an error is."""
+    _err(printable(text, _UNBOUNDED))
+
+
+def _err(text: str) -> None:
     with suppress(OSError):
         print(text, file=sys.stderr, flush=True)  # noqa: T201 - this is the terminal
+
+
+def begin(text: str) -> None:
+    """Print a part of a line, which a later ``out`` ends."""
+    print(one_line(text, LONGEST_LINE), end="", flush=True)  # noqa: T201 - this is the terminal
 
 
 def asks() -> bool:
@@ -24,5 +48,5 @@ def asks() -> bool:
 
 def answer_to(question: str) -> str:
     """Ask at the terminal and return the answer; the end of the input is an empty one."""
-    print(question, end=" ", flush=True)  # noqa: T201 - this is the terminal
+    begin(f"{question} ")
     return (sys.stdin.readline() if sys.stdin else "").strip()

@@ -19,6 +19,7 @@ from runbook_lib.errors import (
     DeviceSilent,
     LoginQuestion,
     LoginRefused,
+    cut_front,
 )
 
 PAGER_SETTLE_S = 0.03  # where the pager is none after all, its space is a blank at the prompt
@@ -200,7 +201,7 @@ class Dialog:
         )
 
     def _question(self, transcript: Transcript) -> AnswerNotUnderstood:
-        asked = unfolded(transcript.said)[-300:]
+        asked = cut_front(unfolded(transcript.said), 300)
         return AnswerNotUnderstood(
             f"the server asked something that nobody foresaw, {asked!r}; it got no answer, and the session is closed",
             where=self.server,

@@ -8,7 +8,7 @@ from typing import Any
 
 from pydantic import Field, ValidationError
 
-from runbook_lib.errors import SiteFileInvalid
+from runbook_lib.errors import SiteFileInvalid, cut
 from runbook_lib.fleet.merge import merged
 from runbook_lib.fleet.problems import Problems
 from runbook_lib.fleet.sites import Fleet, FleetSite
@@ -109,5 +109,5 @@ class _Sites:
             if not isinstance(known, dict) or name not in known:
                 line = self._document.line_of((*where, "groups", number))
                 there = ", ".join(known) if isinstance(known, dict) and known else "none"
-                self._problems.say(f"there is no group {name[:80]}; the groups are: {there}", line=line)
+                self._problems.say(f"there is no group {cut(name, 80)}; the groups are: {there}", line=line)
         return [name for name in names if isinstance(known, dict) and name in known]

@@ -13,6 +13,7 @@ from multiprocessing.connection import Connection, wait
 from typing import Any, TypeVar
 
 from runbook_lib.errors import RunbookError
+from runbook_lib.gated import gate_streams
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -85,5 +86,6 @@ def _hear(ready: Connection, running: dict[Connection, Any], heard: Callable[[An
 
 
 def _child(sites: Sequence[T], work: Work[T, R], line: Connection) -> None:
+    gate_streams()  # a process that was spawned has streams of its own
     work(sites, lambda result: line.send((result,)))
     line.send(())

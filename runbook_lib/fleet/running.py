@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 
-from runbook_lib.errors import RecordError
+from runbook_lib.errors import RecordError, opening_line
 from runbook_lib.fleet.admission import Admission, admit
 from runbook_lib.fleet.executor import Executor
 from runbook_lib.fleet.going import DRAINED, Rules, Watcher, Way
@@ -123,7 +123,7 @@ class _Diary(Watcher):
 
     def site_ended(self, result: SiteResult) -> None:
         self._changes.pop(result.site).result(result.state.value, expected=SiteState.REPAIRED.value)
-        why = f": {result.why.splitlines()[0]}" if result.why else ""
+        why = f": {opening_line(result.why)}" if result.why else ""
         self._tell(f"{result.site}: {result.state}, {result.seconds:.1f} s{why}")
 
     def stopped(self, why: str) -> None:

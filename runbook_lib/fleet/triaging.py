@@ -52,6 +52,8 @@ def _ask(root: Path, limits: Limits, sites: Sequence[FleetSite], tell: Tell) -> 
 def _redacted(finding: Finding) -> Finding:
     """What devices said, without any password: this process has typed some."""
     why = tuple(REDACTOR.redact_text(text) for text in finding.why)
+    deletions = tuple(REDACTOR.redact_text(text) for text in finding.deletions)
+    seen = tuple(replace(each, subject=REDACTOR.redact_text(each.subject)) for each in finding.certificates)
     phases = tuple(replace(phase, problem=REDACTOR.redact_text(phase.problem)) for phase in finding.phases)
     ha = {server: REDACTOR.redact_text(state) for server, state in finding.ha.items()}
-    return replace(finding, why=why, phases=phases, ha=ha)
+    return replace(finding, why=why, deletions=deletions, certificates=seen, phases=phases, ha=ha)

@@ -18,6 +18,7 @@ from typing import Any, TextIO
 from runbook_lib import secrets
 from runbook_lib.fleet.site_run import result_of_interruption, run_site
 from runbook_lib.fleet.task import SiteEvent, SiteResult, SiteTask
+from runbook_lib.gated import gate_streams
 from runbook_lib.kernels import WarmKernels
 from runbook_lib.models import Stage
 from runbook_lib.record.lock import TOKEN_VARIABLE
@@ -86,6 +87,7 @@ def main() -> None:
     # What notebooks and libraries print must not come between the lines.
     target = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)
+    gate_streams()
     with taken(), WarmKernels(inherited=int(sys.argv[1]) if sys.argv[1:] else None):
         Worker(sys.stdin, target).serve()
 

@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
-from runbook_lib.errors import UsageError
+from runbook_lib.errors import UsageError, cut
 from runbook_lib.logs.sources import LogFile, list_logs, read_logs
 from runbook_lib.logs.streams import Notes
 
 BEFORE, AFTER = 3, 12
 LINE_LIMIT = 1000
+_REACH = 1 << 16
+"""Bytes of a line that are read: so many more that a secret which ends here is far behind what is kept of the line."""
 MOST_READ = 512 << 20
 """Bytes that are read again for it, unpacked: what lies behind them stays without its surroundings."""
 _CHUNK = 1 << 20
@@ -54,11 +56,11 @@ def _read(log: LogFile, numbers: set[int], limit: int) -> tuple[Lines, int]:
         data = rest + bytes(chunk[:count])
         feeds = data.count(b"\n")
         if numbers.isdisjoint(range(number, number + feeds + 1)):
-            rest = data[data.rfind(b"\n") + 1 :][-LINE_LIMIT * 4 :]
+            rest = data[data.rfind(b"\n") + 1 :][-_REACH:]
         else:
             *whole, rest = data.split(b"\n")
             lines |= {at: _text(line) for at, line in enumerate(whole, start=number) if at in numbers}
-            rest = rest[: LINE_LIMIT * 4]
+            rest = rest[:_REACH]
         number += feeds
     if number in numbers and rest:
         lines[number] = _text(rest)
@@ -66,4 +68,4 @@ def _read(log: LogFile, numbers: set[int], limit: int) -> tuple[Lines, int]:
 
 
 def _text(line: bytes) -> str:
-    return line[: LINE_LIMIT * 4].rstrip(b"\r").decode("utf-8", "replace")[:LINE_LIMIT]
+    return cut(line[:_REACH].rstrip(b"\r").decode("utf-8", "replace"), LINE_LIMIT)

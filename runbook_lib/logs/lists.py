@@ -7,7 +7,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-from runbook_lib.errors import AnswerNotUnderstood, UsageError
+from runbook_lib.errors import AnswerNotUnderstood, UsageError, cut
 from runbook_lib.logs.whose import SERVERS, UNKNOWN
 from runbook_lib.models import TofuStore
 from runbook_lib.parse.tofu import parse_tofu_list
@@ -39,7 +39,7 @@ def _store(server: str, path: Path) -> TofuStore:
     try:
         store = parse_tofu_list(text, server or UNKNOWN, read)
     except AnswerNotUnderstood as error:
-        raise _refused(path, f"{error.what} {error.found[:200]}") from error
+        raise _refused(path, f"{error.what} {cut(error.found, 200)}") from error
     if not server and any(entry.key == OWN_OF_SECONDARY for entry in store.entries):
         return replace(store, server=SERVERS[1])
     return store

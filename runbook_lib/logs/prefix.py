@@ -6,6 +6,7 @@ import re
 from dataclasses import dataclass
 from datetime import datetime
 
+from runbook_lib.errors import cut
 from runbook_lib.logs.timestamps import match_time
 
 LONGEST = 512
@@ -93,4 +94,4 @@ def _thread(line: str, end: int, groups: list[str]) -> str:
 
 def _named(groups: list[str]) -> str:
     named = [g for g in groups if not _NO_THREAD.fullmatch(g) and not match_time(g)]
-    return named[-1][:80] if named else ""
+    return cut(named[-1], 80) if named else ""

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from runbook_lib.errors import printable
+from runbook_lib.errors import cut, one_line
 from runbook_lib.logs import answer
 from runbook_lib.logs.rules import place_named
 from runbook_lib.models import Diagnosis, LogLine, LookAlike, Mismatch, NextStep
@@ -100,14 +100,14 @@ def when_said(utc: datetime | None, said: str, zone_known: bool) -> str:
 
 def _evidence(lines: Sequence[LogLine]) -> Iterator[str]:
     for line in lines[:SHOWN_LINES]:
-        yield f"{line.source}:{line.number}: {line.text[:_WIDEST]}"
+        yield f"{line.source}:{line.number}: {cut(line.text, _WIDEST)}"
     if len(lines) > SHOWN_LINES:
         last = lines[-1]
         yield f"… the last line of evidence is {last.source}:{last.number}"
 
 
 def _line(text: str) -> str:
-    return printable(text.replace("\n", " ").replace("\t", " "), 20_000)
+    return one_line(text, 20_000)
 
 
 # -- HTML -----------------------------------------------------------------------------------------

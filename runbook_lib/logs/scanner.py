@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import tzinfo
 
+from runbook_lib.errors import cut
 from runbook_lib.logs.findings import Findings, Tally
 from runbook_lib.logs.message import LITERAL, Hit, prefix_of, read_message
 from runbook_lib.logs.rules import Rule
@@ -24,6 +25,8 @@ from runbook_lib.models import LogLine
 
 STEP = 1 << 19
 LINE_LIMIT = 1000
+_LINE_REACH = 1 << 16
+"""Bytes of a line of evidence that are read, before it is redacted and cut."""
 MESSAGE_LINES = 8
 ROLES = {b"[Role] Primary": "primary", b"[Role] Secondary": "secondary"}
 """What a server prints of itself (``ncs status``; recalled, unproven): used only where nobody says whose log it is."""
@@ -219,7 +222,7 @@ class Scanner:
             stop = window.line_end(start)
             file = next(f for f in reversed(self._files) if f.start <= self._base + start or f is self._files[0])
             number = self._feeds + self._feeds_before(start) - file.lines_before + 1
-            text = window.text(start, min(stop, start + 4 * LINE_LIMIT))[:LINE_LIMIT]
+            text = cut(window.text(start, min(stop, start + _LINE_REACH)), LINE_LIMIT)
             lines.append(LogLine(source=file.source, number=number, text=text))
             start = stop + 1
         return lines

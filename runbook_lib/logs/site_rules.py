@@ -22,7 +22,7 @@ from datetime import UTC
 from pathlib import Path
 from typing import Any, cast, get_args
 
-from runbook_lib.errors import UsageError
+from runbook_lib.errors import UsageError, cut
 from runbook_lib.logs.rules import RULES, Confidence, Rule
 from runbook_lib.logs.scanner import Scanner
 from runbook_lib.models import Stage
@@ -104,7 +104,7 @@ def _worse_problems(item: Mapping[str, Any], taken: set[str]) -> list[str]:
         try:
             re.compile(text)
         except re.error as error:
-            found.append(f"patterns: {text[:60]!r} is no regular expression: {error}")
+            found.append(f"patterns: {cut(text, 60)!r} is no regular expression: {error}")
     if item.get("confidence", "likely") not in get_args(Confidence):
         found.append(f"confidence: write one of {', '.join(get_args(Confidence))}")
     if item.get("notebook", Stage.START) not in set(Stage):

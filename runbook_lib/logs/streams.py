@@ -7,7 +7,7 @@ import os
 from collections.abc import Callable
 from typing import IO, Any, Protocol
 
-from runbook_lib.errors import UsageError
+from runbook_lib.errors import UsageError, cut
 from runbook_lib.models import Damage
 
 CHUNK = 1 << 18
@@ -197,7 +197,7 @@ class Notes:
 
     def add(self, source: str, problem: str, error: object = "") -> None:
         if not any(source == known.source or source.startswith(f"{known.source}/") for known in self.damaged):
-            found = " ".join(str(error).split())[:200]
+            found = cut(" ".join(str(error).split()), 200)
             self.damaged.append(Damage(source=source, problem=f"{problem} ({found})" if found else problem))
 
 

@@ -16,6 +16,7 @@ from datetime import datetime
 from functools import lru_cache
 from typing import Any
 
+from runbook_lib.errors import cut
 from runbook_lib.logs.message import LITERAL, Hit, is_quoted, read_message
 from runbook_lib.logs.prefix import LONGEST, read_prefix
 from runbook_lib.logs.timestamps import match_time
@@ -208,7 +209,7 @@ def _told(found: dict[str, Any], text: str, said: str) -> str:
     ends = match_time(time)
     thread = _first(found, THREADS) if not own.thread else ""
     thread = "" if any(c in thread for c in "[]\n") else thread
-    return (f"{time[: ends[0]]} " if ends else "") + (f"[{thread[:80]}] " if thread else "")
+    return (f"{time[: ends[0]]} " if ends else "") + (f"[{cut(thread, 80)}] " if thread else "")
 
 
 def _first(found: dict[str, Any], names: tuple[str, ...]) -> str:

@@ -9,6 +9,7 @@ from typing import Any, get_args
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
+from runbook_lib.errors import cut
 from runbook_lib.params.source import Document, Where, dotted, may_be_secret
 
 _EXAMPLES = {
@@ -97,7 +98,7 @@ def _not_a_text(where: Where, document: Document) -> str:
         return "must be one text, not a list or a section"
     if may_be_secret(where):
         return "is read as a number or as true or false; put the text in quotes"
-    return f'{plain[:40]} is not a text in YAML; put it in quotes: "{plain[:40]}"'
+    return f'{cut(plain, 40)} is not a text in YAML; put it in quotes: "{cut(plain, 40)}"'
 
 
 def _keys(model: type[BaseModel], where: Where) -> str:

@@ -15,6 +15,8 @@ from pathlib import Path
 
 import yaml
 
+from runbook_lib.errors import cut
+
 LARGEST_FILE = 1_000_000
 DEEPEST = 20
 
@@ -96,7 +98,7 @@ def shown_key(where: Where) -> str:
             where = where[: number + 1]
             break
     key = dotted(where)
-    return key if len(key) <= 120 else f"{key[:120]}…"
+    return key if len(key) <= 120 else f"{cut(key, 120)}…"
 
 
 def may_be_secret(where: Where) -> bool:
@@ -246,7 +248,7 @@ class _Reader:
             self._document.problem(where, "has no value; give one, or remove the key", line)
             return None
         if self._means_something_else(event):
-            shown = "this value" if may_be_secret(where) else text[:40]
+            shown = "this value" if may_be_secret(where) else cut(text, 40)
             self._document.problem(where, f"{shown} is ambiguous in YAML; {self._meant(text)}", line)
             return None
         return text

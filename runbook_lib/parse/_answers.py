@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from runbook_lib.ade_os.tables import PROMPT
-from runbook_lib.errors import AnswerNotUnderstood
+from runbook_lib.errors import AnswerNotUnderstood, cut
 
 FOUND_LIMIT = 2000
 _ECHO = re.compile(rf"(?:{PROMPT}[ \t]*)?(?:ncs|show)[ \t].*")
@@ -14,7 +14,7 @@ _PROMPT_ALONE = re.compile(rf"{PROMPT}[ \t]*")
 
 def not_understood(what: str, text: str, *, server: str, next_step: str) -> AnswerNotUnderstood:
     """Return the refusal of ``text``, with its beginning kept in ``found``."""
-    return AnswerNotUnderstood(what, where=server, found=text[:FOUND_LIMIT], next_step=next_step)
+    return AnswerNotUnderstood(what, where=server, found=cut(text, FOUND_LIMIT), next_step=next_step)
 
 
 def split_answer(text: str) -> tuple[list[str], bool]:

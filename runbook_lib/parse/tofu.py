@@ -26,7 +26,7 @@ from collections.abc import Iterable
 from datetime import datetime
 
 from runbook_lib.ade_os.tables import line_pattern
-from runbook_lib.errors import AnswerNotUnderstood
+from runbook_lib.errors import AnswerNotUnderstood, cut
 from runbook_lib.models import TofuEntry, TofuStore
 from runbook_lib.parse._answers import not_understood, split_answer
 from runbook_lib.parse._spellings import Attribute
@@ -83,8 +83,8 @@ def parse_tofu_list(text: str, server: str, read_utc: datetime, ignore: Iterable
             counts.append(int(count["count"]))
         else:
             raise refuse(
-                f"Line {number} of the TOFU list is neither its banner nor a whole entry: {line.strip()[:200]!r}",
-                _NEXT if _ENTRY_INSIDE.search(line) else _MAY_MEAN_NOTHING.format(line.strip()[:200]),
+                f"Line {number} of the TOFU list is neither its banner nor a whole entry: {cut(line.strip(), 200)!r}",
+                _NEXT if _ENTRY_INSIDE.search(line) else _MAY_MEAN_NOTHING.format(cut(line.strip(), 200)),
             )
     if any(count != len(entries) for count in counts):
         raise refuse(f"The TOFU list names {counts[0]} entries and holds {len(entries)}: it may have been cut off.")

@@ -20,6 +20,7 @@ from urllib.parse import urlsplit, urlunsplit
 from cryptography import x509
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
+from runbook_lib.errors import cut
 from runbook_lib.in_time import TooLate, in_time
 
 LARGEST = 256 * 1024
@@ -86,7 +87,7 @@ def check_stamp(answer: bytes, data: bytes, certificates: Sequence[x509.Certific
             why = str(error)
         else:
             return said
-    raise NoStamp(f"the certificates that are named do not vouch for it, or it is not about this file: {why[:200]}")
+    raise NoStamp(f"the certificates that are named do not vouch for it, or it is not about this file: {cut(why, 200)}")
 
 
 def read_stamp(answer: bytes) -> Stamp:

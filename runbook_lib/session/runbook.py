@@ -16,6 +16,7 @@ from runbook_lib.errors import (
     SafetyStop,
     StageOutOfOrder,
     UsageError,
+    printable,
 )
 from runbook_lib.models import Stage, StageState
 from runbook_lib.params import Site
@@ -220,4 +221,4 @@ def shown(tell: Tell) -> AbstractContextManager[None]:
 def report_progress(sentence: str, fraction: float | None = None, *, steady: bool = False) -> None:  # noqa: ARG001 - a line of text is no clock
     """Print one line per change. Not on standard error, which notebooks show in red: red is for what went wrong."""
     percent = "" if fraction is None else f" ({fraction:.0%})"
-    print(f"{sentence}{percent}", flush=True)  # noqa: T201 - this is where progress is told
+    print(printable(f"{sentence}{percent}"), flush=True)  # noqa: T201 - this is where progress is told

@@ -58,7 +58,7 @@ def html_of(table: Table, rows: Sequence[Row]) -> str:
     head = "".join(f'<th scope="col"{_LEFT}>{escape(header)}</th>' for header in table.headers)
     body = "".join(_row(table, row) for row in table.rows)
     if not rows:
-        body = f'<tr><td colspan="{len(table.headers)}"{_LEFT}>{escape(table.empty)}</td></tr>'
+        body = f'<tr><td colspan="{len(table.headers)}"{_LEFT}>{text_of(table.empty)}</td></tr>'
     note = f"<p>{text_of(table.note)}</p>" if table.note else ""
     # Wide tables scroll by themselves; what scrolls has to be reached with the keyboard, and has a name then.
     frame = f'<div class="rb" role="group" tabindex="0" aria-label="{escape(printable(table.title))}">'

@@ -12,7 +12,7 @@ from rich.cells import cell_len, set_cell_size
 from rich.console import Console
 from rich.text import Text
 
-from runbook_lib.errors import printable
+from runbook_lib.errors import one_line, printable
 from runbook_lib.views.pages import first_page
 from runbook_lib.views.rows import MARKS, Row, Table
 from runbook_lib.views.translated import in_language
@@ -44,10 +44,10 @@ def text(table: Table, width: int) -> str:
     middle where that makes a grid of it.
     """
     table = in_language(first_page(table))
-    rows = [_cells(row) for row in table.rows] or [(table.empty, *("" for _ in table.headers[1:]))]
-    lines = [*_wrapped(printable(table.title), width), *_drawn(table, rows, width)]
+    rows = [_cells(row) for row in table.rows] or [(printable(table.empty), *("" for _ in table.headers[1:]))]
+    lines = [*_wrapped(one_line(table.title), width), *_drawn(table, rows, width)]
     if table.note:
-        lines += _wrapped(printable(table.note), width)
+        lines += _wrapped(printable(table.note).replace("\n", "\n  "), width)
     return "\n".join(line.rstrip() for line in lines) + "\n"
 
 

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
+from runbook_lib.errors import printable
 from runbook_lib.views.as_html import text_of
 from runbook_lib.words import said
 
@@ -65,7 +66,7 @@ class Progress:
         with self._guard:
             bar = self._bar
         if bar is None or "\n" in sentence:
-            print(said(sentence), flush=True)  # noqa: T201 - this is where progress is told
+            print(printable(said(sentence)), flush=True)  # noqa: T201 - this is where progress is told
         if bar is not None:
             bar.tell(sentence.split("\n")[0], fraction, steady=steady)
 

@@ -9,7 +9,7 @@ from typing import Literal, TypeVar
 
 from playwright.async_api import ElementHandle, Error
 
-from runbook_lib.errors import CertificateMoved, OutcomeUnknown, PageNotUnderstood
+from runbook_lib.errors import CertificateMoved, OutcomeUnknown, PageNotUnderstood, opening_line
 from runbook_lib.web.keyboard import type_into
 from runbook_lib.web.labels import Label
 from runbook_lib.web.match import bare_words, best, find
@@ -238,7 +238,7 @@ class Hand:
                 await act(element)
                 return element
             except Error as error:
-                problem = error.message.splitlines()[0] if error.message else ""
+                problem = opening_line(error.message or "")
                 covered = _COVERED in (error.message or "")
             self.view.browser.raise_for_certificate()
             # What loads is waited for, whatever it covers.

@@ -16,7 +16,7 @@ from playwright.async_api import Browser, Error, Playwright, ProxySettings, asyn
 
 from runbook_lib.browsers import launch_arguments
 from runbook_lib.environment import plain_environment
-from runbook_lib.errors import BrowserMissing
+from runbook_lib.errors import BrowserMissing, cut, opening_line
 from runbook_lib.no_dump import no_core
 
 NOWHERE = ProxySettings(server="http://127.0.0.1:9", bypass="<-loopback>")
@@ -76,4 +76,4 @@ async def launch(
 
 def first_line(error: Error) -> str:
     """Return the first line of what the driver says: the rest can hold what was typed."""
-    return error.message.splitlines()[0][:300] if error.message else type(error).__name__
+    return cut(opening_line(error.message), 300) if error.message else type(error).__name__

@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 
 from playwright.async_api import Dialog, ElementHandle, Error, Frame, JSHandle, Request
 
-from runbook_lib.errors import ConnectionLost, DeviceSilent, PageNotUnderstood
+from runbook_lib.errors import ConnectionLost, DeviceSilent, PageNotUnderstood, cut
 from runbook_lib.web.browser import PinnedBrowser
 from runbook_lib.web.known_login import is_login
 from runbook_lib.web.labels import Labels
@@ -236,6 +236,5 @@ def visible(screen: Screen) -> str:
     """Return what is on the page as a person would name it: controls, then texts."""
     controls = [f"{item.kind} {item.text!r}" for item in screen.items if item.kind in PRESSABLE | FIELDS | {"icon"}]
     texts = [text for text in screen.texts if plain(text)]
-    return (
-        "controls: " + (", ".join(dict.fromkeys(controls[:60])) or "none") + "\ntexts: " + " | ".join(texts[:60])[:1200]
-    )
+    named = ", ".join(dict.fromkeys(controls[:60])) or "none"
+    return f"controls: {named}\ntexts: {cut(' | '.join(texts[:60]), 1200)}"

@@ -159,7 +159,7 @@ def test_progress_controls_no_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(diagnosing, "SILENT_S", 0.0)
     told = io.StringIO()
     diagnosing.Progress(told, asked=True).tell("x\x1b[2J\n\u202ey.log", 1)
-    assert told.getvalue() == "0 MB read, now x\\x1b[2J \\u202ey.log\n"
+    assert told.getvalue() == "0 MB read, now x\\x1b[2J\\n\\u202ey.log\n"
 
 
 @pytest.mark.parametrize(("shell", "code"), [("| head -c 9", 10), ("> /dev/full", 2), ("- <&-", 2)])

@@ -123,7 +123,7 @@ def test_mark_is_safe_in_json_and_html() -> None:
 def test_what_holds_no_secret_is_the_same_object() -> None:
     """Bytes and text without a secret are given back as they are."""
     redactor = knowing("Passw0rd")
-    data, text = bytes(range(256)) * 50, "passw0rd Passw0r d PASSW0RD \ud800"
+    data, text = bytes(range(256)) * 50, "passw0r Passw0r d PASSW0R dr0wss \ud800"
     assert redactor.redact(data) is data
     assert redactor.redact_text(text) is text
 

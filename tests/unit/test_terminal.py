@@ -1,0 +1,288 @@
+"""What is printed: by one module, behind the gate, on lines of its own, and never cut before it is redacted."""
+
+from __future__ import annotations
+
+import ast
+import io
+import json
+import os
+import subprocess
+import sys
+import traceback
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from runbook_lib import errors, secrets
+from runbook_lib.cli import terminal
+from runbook_lib.errors import RunbookError, cut, cut_front, one_line, opening_line, printable
+from runbook_lib.gated import Gated
+from runbook_lib.logs.around import _text
+from runbook_lib.logs.scanner import LINE_LIMIT
+from runbook_lib.parse.tofu import parse_tofu_list
+from runbook_lib.places import project_root
+from runbook_lib.redactor import Redactor
+from runbook_lib.views import Row, Table
+from runbook_lib.views.as_html import html
+from runbook_lib.views.as_text import text
+
+LIBRARY = project_root() / "runbook_lib"
+CANARY = "Canary-Qx7-Passw0rd!"
+FORGED = "signature: good, by key 0000 (ada.pub.pem)"
+HOSTILE = f"x\n{FORGED}\r\n\x1b[2J\x1b]0;title\x07\u202e\x9b31m\x85{FORGED}\u2028{FORGED}\x00\x08"
+
+
+@pytest.fixture
+def known(monkeypatch: pytest.MonkeyPatch) -> Redactor:
+    """A gate that knows the canary alone."""
+    fresh = Redactor()
+    fresh.know("env:X", CANARY)
+    monkeypatch.setattr(secrets, "REDACTOR", fresh)
+    return fresh
+
+
+def sources() -> Iterator[tuple[str, ast.Module]]:
+    for path in sorted(LIBRARY.rglob("*.py")):
+        name = str(path.relative_to(LIBRARY))
+        if not name.startswith("lab/"):  # the lab is the device
+            yield name, ast.parse(path.read_text(encoding="utf-8"))
+
+
+# -- one place prints ---------------------------------------------------------------------------------
+
+PRINTS = {
+    "cli/terminal.py": "the terminal itself",
+    "cli/diagnosing.py": "a report that is laid out, and a line of progress that is rewritten",
+    "cli/app.py": "the version",
+    "gated.py": "the stream behind the gate",
+    "engine/signals.py": "papermill's command: a sentence of ours, and an error, which escapes itself",
+    "views/progress.py": "a notebook's progress, through printable",
+    "session/runbook.py": "a notebook's progress, through printable",
+    "web/shared.py": "a word to the process that started it",
+}
+LAID_OUT = {"str(error)", "problem", "'\\n' + interrupted(record, stop)", "WHAT_HAPPENED"}
+
+
+def prints(node: ast.AST) -> bool:
+    if not isinstance(node, ast.Call):
+        return False
+    said = ast.unparse(node.func)
+    return said in ("print", "typer.echo", "typer.secho", "click.echo", "rich.print", "pprint") or said.endswith(
+        ("stdout.write", "stderr.write", "stdout.buffer.write", "stderr.buffer.write", "_stream.write")
+    )
+
+
+def test_nothing_prints_beside_the_terminal() -> None:
+    """Each ``print``, ``echo`` and ``write`` to standard output is the terminal's, or one that is named here."""
+    found = {name for name, tree in sources() for node in ast.walk(tree) if prints(node)}
+    assert found == set(PRINTS)
+
+
+def test_what_is_printed_in_lines_was_laid_out_by_a_view() -> None:
+    """``out_lines`` gets tables, JSON and sentences of ours; foreign text has to go through ``out``, on one line."""
+    wrong = []
+    for name, tree in sources():
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Call) and ast.unparse(node.func) in ("out_lines", "err_lines"):
+                (given,) = node.args
+                wrong += [
+                    f"{name}:{node.lineno}: {ast.unparse(given)}" for part in _parts(given) if not _laid_out(part)
+                ]
+    assert not wrong, "\n".join(wrong)
+
+
+def _parts(given: ast.expr) -> list[ast.expr]:
+    return [given.body, given.orelse] if isinstance(given, ast.IfExp) else [given]
+
+
+def _laid_out(given: ast.expr) -> bool:
+    said = ast.unparse(given)
+    return said in LAID_OUT or said.startswith("json.dumps(") or ".text(" in said
+
+
+def test_a_line_stays_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+    """Line feeds, escape sequences and marks of direction come out as text, at each function that prints."""
+    for say in (terminal.out, terminal.err, terminal.begin):
+        say(f"note: {HOSTILE}")
+    shown = "".join(capsys.readouterr())
+    assert shown.count("\n") == 2
+    assert all(c.isprintable() for c in shown.replace("\n", ""))
+
+
+def test_an_error_forges_no_line() -> None:
+    """Whatever stands in an error, its further lines are indented, and no control character comes out."""
+    shown = str(RunbookError(HOSTILE, where=HOSTILE, found=HOSTILE, next_step=HOSTILE))
+    assert all(c.isprintable() for c in shown.replace("\n", ""))
+    assert not [line for line in shown.split("\n") if line.startswith(FORGED[:9])]
+
+
+@pytest.mark.parametrize("width", [40, 200])
+def test_a_table_forges_no_line(width: int) -> None:
+    """Title, cells, note and what stands for no rows: a table's lines begin with its frame, or are indented."""
+    for table in (
+        Table(title=HOSTILE, headers=("a", "b"), rows=(Row(cells=(HOSTILE, HOSTILE)),), note=HOSTILE),
+        Table(title=HOSTILE, headers=("a", "b"), rows=(), empty=HOSTILE),
+    ):
+        shown = text(table, width)
+        assert all(c.isprintable() for c in shown.replace("\n", ""))
+        if width > len(HOSTILE):  # what is wrapped at blanks may begin anywhere
+            assert not [line for line in shown.split("\n") if line.startswith(FORGED[:9])]
+        assert "\x1b" not in html(table)
+
+
+# -- redacted before it is cut ------------------------------------------------------------------------
+
+
+def leaks(shown: str) -> bool:
+    return any(CANARY[at : at + 4] in shown for at in range(len(CANARY) - 3))
+
+
+def _tofu(filler: str) -> str:
+    try:
+        parse_tofu_list(filler, "primary", datetime.now(UTC))
+    except RunbookError as error:
+        return str(error)
+    raise AssertionError(filler)
+
+
+CUTS: dict[str, tuple[int, Callable[[str], str]]] = {
+    "cut_front": (300, lambda text: cut_front(text[::-1].replace(CANARY[::-1], CANARY), 300)),
+    "printable": (2000, printable),
+    "one_line": (2000, one_line),
+    "cut": (1000, lambda text: cut(text, 1000)),
+    "opening_line": (50, lambda text: opening_line(f"{text}\nmore")),
+    "found of an error": (2000, lambda text: str(RunbookError("x", found=text))),
+    "what of an error": (2000, lambda text: str(RunbookError(text))),
+    "a line around a log's evidence": (LINE_LIMIT, lambda text: _text(text.encode())),
+    "a list that is not understood": (2000, lambda text: _tofu("y\n" + text)),
+    "a line that is not understood": (200, lambda text: _tofu(text + "\n")),
+    "a cell in plain text": (2000, lambda told: text(Table(title="t", headers=("a",), rows=(Row(cells=(told,)),)), 40)),
+    "a cell in HTML": (2000, lambda told: html(Table(title="t", headers=("a",), rows=(Row(cells=(told,)),)))),
+}
+
+
+@pytest.mark.usefixtures("known")
+@pytest.mark.parametrize("name", CUTS)
+def test_a_secret_at_a_cut_is_redacted_whole(name: str) -> None:
+    """Wherever the end of what is shown falls in a secret, nothing of it is left."""
+    limit, show = CUTS[name]
+    for left in range(len(CANARY) + 1):
+        assert not leaks(show("." * (limit - left) + CANARY + "." * 40)), left
+
+
+SLICED = {
+    "lists, not texts": ("MOST_", "_MOST", "[:60]", "[:last]", "len(BANNER)", "[:PAGE]", "_LINES"),
+    "digests and names of files": (
+        *("sha256", "hexdigest", "digest", ".plan[", ".key[", "pinned["),
+        *("uuid4", "target.name[", "who)[:40]"),
+    ),
+    "bytes of a tar's header": ("block[", "peek(BLOCK)"),
+    "what was redacted or is measured only": (
+        *("read_prefix(", "gate_text(", "_redact(text)", "text[:limit]", "one_line(name)"),
+    ),
+    "bytes far behind what is kept": ("_REACH", "[-_SAID:]", "[-_TAIL:]"),
+    "what a pattern is looked for in": (
+        *("unfolded(text)[-LONGEST:]", "unfolded(text)[-400:]", "transcript.said[-200:]", "transcript.raw[-4096:]"),
+        *("text[-LONGEST:]", "before[:LONGEST]", "text[:LONGEST]", "wrapped.text[:LONGEST]"),
+    ),
+    "a record's text, which has been through the gate": ("join(pieces)[:LONGEST]", "read_bytes(artifact)[:LONGEST]"),
+}  # fmt: skip
+
+
+def test_no_text_is_cut_elsewhere() -> None:
+    """Each slice of a fixed length is the function that redacts first, or of something that is no foreign text."""
+    allowed = [part for parts in SLICED.values() for part in parts]
+    wrong = []
+    for name, tree in sources():
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Subscript) and isinstance(node.slice, ast.Slice) and cuts(node.slice):
+                said = ast.unparse(node)
+                if not any(part in said for part in allowed):
+                    wrong.append(f"{name}:{node.lineno}: {said}")
+            if isinstance(node, ast.Subscript) and "splitlines()" in ast.unparse(node.value):
+                wrong.append(f"{name}:{node.lineno}: {ast.unparse(node)}")
+            if isinstance(node, ast.Call) and ast.unparse(node.func) == "textwrap.shorten":
+                wrong.append(f"{name}:{node.lineno}: {ast.unparse(node)}")
+    assert not wrong, "\n".join(wrong)
+
+
+def cuts(at: ast.Slice) -> bool:
+    """Whether a slice is one of a fixed length: a number of ten and more, or a constant."""
+    end = at.upper if at.lower is None else at.lower if at.upper is None else None
+    end = end.operand if isinstance(end, ast.UnaryOp) else end
+    if isinstance(end, ast.Constant):
+        return isinstance(end.value, int) and end.value >= 10
+    return isinstance(end, ast.Name) and (end.id.isupper() or end.id == "limit")
+
+
+# -- every way out is redacted -------------------------------------------------------------------------
+
+
+@pytest.mark.usefixtures("known")
+def test_a_stream_redacts_what_was_written_in_pieces() -> None:
+    """A secret in two writes, one in a traceback, and one before a flush: none comes out, everything else does."""
+    under = io.StringIO()
+    stream = Gated(under)
+    print("a", CANARY[:9], sep="", end="", file=stream)
+    print(CANARY[9:], "b", file=stream)
+    try:
+        raise ValueError(CANARY)
+    except ValueError:
+        traceback.print_exc(file=stream)
+    stream.write(f"unfinished {CANARY}")
+    stream.flush()
+    assert CANARY not in under.getvalue()
+    assert under.getvalue().startswith("a[secret env:X] b\n")
+    assert under.getvalue().endswith("unfinished [secret env:X]")
+
+
+def test_there_is_no_way_past_the_gate() -> None:
+    """The stream has no ``buffer``: libraries that look for one to write bytes to (click does) find none."""
+    assert not hasattr(Gated(io.TextIOWrapper(io.BytesIO())), "buffer")
+
+
+LAST_WORDS = """
+import os, runbook_lib.cli as cli, typer, rich, logging
+from runbook_lib.secrets import SecretRef
+def leak():
+    secret = SecretRef.parse("env:CANARY").resolve()
+    typer.echo(f"echo {secret}"); rich.print(f"rich {secret}"); logging.getLogger().error("log %s", secret)
+    print("print", secret)
+    raise RuntimeError(secret)
+cli._run = leak
+cli.main()
+"""
+
+
+def test_last_words_are_redacted() -> None:
+    """Each command's standard output and error: typer's, rich's, logging's, and the traceback of a fault of ours."""
+    said = subprocess.run(
+        [sys.executable, "-c", LAST_WORDS],
+        env=os.environ | {"CANARY": CANARY},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert said.returncode == 1
+    assert not leaks(said.stdout + said.stderr)
+    assert said.stdout.count("[secret env:CANARY]") == 3
+    assert "RuntimeError: [secret env:CANARY]" in said.stderr
+    assert "log [secret env:CANARY]" in said.stderr
+
+
+def test_the_gate_is_the_one_of_the_secrets(known: Redactor) -> None:
+    """What ``errors`` shows passes the redactor that learned every secret of this process."""
+    assert secrets.REDACTOR is known
+    assert errors.redacted(CANARY) == "[secret env:X]"
+    assert json.loads(errors.redacted(json.dumps({"a": CANARY}))) == {"a": "[secret env:X]"}
+
+
+def test_no_module_of_the_commands_reaches_around_the_streams() -> None:
+    """``sys.__stdout__``, ``buffer`` and writes to descriptors 1 and 2 would go past the gate; none is used."""
+    for path in sorted(Path(LIBRARY / "cli").glob("*.py")):
+        source = path.read_text(encoding="utf-8")
+        for way in ("__stdout__", "__stderr__", ".buffer.write", "os.write(1", "os.write(2"):
+            assert way not in source, path.name
