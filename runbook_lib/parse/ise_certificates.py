@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
 
+from runbook_lib.errors import cut
 from runbook_lib.parse._answers import not_understood
 
 _SHA256 = re.compile(r"[0-9a-f]{64}")
@@ -153,4 +154,4 @@ def _said(document: Any) -> str:
 
 def _plain(text: str) -> str:
     words = html.unescape(_TAG.sub(" ", text))
-    return " ".join(words.split())[:_LONGEST].strip()
+    return cut(" ".join(words.split()), _LONGEST).strip()
