@@ -239,6 +239,9 @@ def _page_check(settings: IseSettings, listed: tuple[IseServer, ...] | None) -> 
         actual, ok = "not listed", False
     else:
         actual, ok = row.status or "listed, no status shown", row.answers
-    return Check(
-        name=f"ISE server {settings.name} ({settings.address})", expected="listed and answers", actual=actual, ok=ok
-    )
+    return Check(name=page_check_name(settings), expected="listed and answers", actual=actual, ok=ok)
+
+
+def page_check_name(settings: IseSettings) -> str:
+    """Return what the check is called that says whether the page lists an ISE server as answering."""
+    return f"ISE server {settings.name} ({settings.address})"

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from datetime import datetime
 
-from runbook_lib.models import Check, Diagnosis, Judgement, Mismatch, Outcome, Verdict
+from runbook_lib.models import Check, Diagnosis, Inventory, Judgement, Mismatch, Outcome, Verdict
 from runbook_lib.parse.ha import StateKind
 from runbook_lib.record import Kind
 from runbook_lib.steps.confirmed import certificate_check
@@ -18,9 +19,10 @@ from runbook_lib.steps.inventory import look_at_all
 from runbook_lib.steps.ise_word import NAME as ISE_WORD
 from runbook_lib.steps.overriding import deleted_under_override
 from runbook_lib.steps.pages import PrimaryPages
-from runbook_lib.steps.readd_ise import prove_ise
-from runbook_lib.steps.stale import AHEAD_OF_UTC
-from runbook_lib.steps.targets import targets
+from runbook_lib.steps.readd_ise import page_check_name, prove_ise
+from runbook_lib.steps.stale import AHEAD_OF_UTC, End
+from runbook_lib.steps.targets import PI_SERVERS, target_of_key, targets
+from runbook_lib.steps.undecided import ends_of_deletions
 
 UNPROVEN = (
     "The product shows no fingerprint of what it pinned: that the new entries hold the confirmed certificates"
@@ -49,10 +51,13 @@ async def verify(context: Context, pages: PrimaryPages) -> tuple[Check, ...]:
         for status, kind in zip(states, kinds_of(context.site, states), strict=True)
     ]
     context.tell("Looking at the presented certificates again", 0.4)
-    _, judgements = await look_at_all(context, known)
+    presented, judgements = await look_at_all(context, known)
     checks += [certificate_check(context, judgement) for judgement in judgements]
     checks += await prove_ise(context, pages)
-    checks += await _log_checks(context)
+    diagnosis, log_checks = await _log_checks(context)
+    stores = tuple([await context.devices.prime(server).list_tofu() for server in PI_SERVERS])
+    inventory = Inventory(stores=stores, presented=presented, judgements=judgements, ha=states)
+    checks += [*log_checks, *_deletion_checks(context, diagnosis, inventory, checks)]
     unique = tuple({check.name: check for check in checks}.values())
     context.record.write_facts(context.stage, "checks", unique)
     _keep_confirmed(context, judgements)
@@ -85,16 +90,36 @@ def _keep_confirmed(context: Context, judgements: tuple[Judgement, ...]) -> None
     context.record.write_facts(context.stage, CONFIRMED_FACTS, Confirmed(sha256=confirmed, at_utc=context.now()))
 
 
-async def _log_checks(context: Context) -> list[Check]:
-    """Whether mismatches still come in: read the logs, wait, and read them again."""
+def _deletion_checks(
+    context: Context, diagnosis: Diagnosis, inventory: Inventory, checks: Sequence[Check]
+) -> list[Check]:
+    """Return a check per deletion that nobody saw happen, and that nothing proves: not the pair, the page or the logs.
+
+    One that the logs disprove fails; one of which nobody knows leaves the repair unverified.
+    """
+    answering = {check.name for check in checks if check.ok}
+    found = []
+    for (server, key), end in sorted(ends_of_deletions(context, diagnosis, inventory).items()):
+        target = target_of_key(context.site, server, key)
+        pages = {page_check_name(ise) for ise in context.site.ise if target and ise.name == target.name}
+        if end is End.HAPPENED or (end is End.NOT_KNOWN and pages & answering):
+            continue
+        ok = False if end is End.DID_NOT_HAPPEN else None
+        name, note = f"deletion of {key} on the {server}", "nobody saw the entry go, and the list holds no fingerprint"
+        found.append(Check(name=name, expected="it happened", actual=end, ok=ok, note=note))
+    return found
+
+
+async def _log_checks(context: Context) -> tuple[Diagnosis, list[Check]]:
+    """Whether mismatches still come in: read the logs, wait, and read them again; and what was read last."""
     before = read_logs(context)
     if len(before.no_logs) == 2:
-        return [Check(name="new mismatches in the logs", expected="none", actual="no logs at hand", ok=None)]
+        return before, [Check(name="new mismatches in the logs", expected="none", actual="no logs at hand", ok=None)]
     context.tell(f"Watching the logs for {context.site.deadlines.quiet_s:.0f} s", 0.8)
     await asyncio.sleep(context.site.deadlines.quiet_s)
     after = read_logs(context)
     changed_utc = max((result.read_back_utc for result in recorded_deletions(context.record)), default=None)
-    return [_log_check(server, before, after, changed_utc) for server in ("primary", "secondary")]
+    return after, [_log_check(server, before, after, changed_utc) for server in PI_SERVERS]
 
 
 def _log_check(server: str, before: Diagnosis, after: Diagnosis, changed_utc: datetime | None) -> Check:

@@ -1,0 +1,108 @@
+"""Stage 60 on a deletion that nobody saw happen: what followed proves it, or the repair is not proven."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
+
+import pytest
+from incident_kit import PRIMARYS, SECONDARYS, Incident
+
+from runbook_lib.models import Check, Deletion, Diagnosis, Inventory, Outcome, Stage
+from runbook_lib.steps import verify
+from runbook_lib.steps.history import INVENTORY_FACTS
+from runbook_lib.steps.readd_ise import page_check_name
+
+HEALTHY = ("Primary Active", "Secondary Syncing")
+PAIR, ISE = ("primary", PRIMARYS[2]), ("primary", PRIMARYS[1])
+
+
+@pytest.mark.parametrize(
+    ("place", "late", "ha", "answers", "ok", "outcome"),
+    [
+        (PAIR, False, HEALTHY, None, True, Outcome.REPAIRED),
+        (PAIR, True, ("Primary Active", "Secondary Alone"), None, False, Outcome.FAILED),
+        (PAIR, False, ("Primary Active", "Secondary Alone"), True, None, Outcome.REPAIRED_UNVERIFIED),
+        (ISE, False, HEALTHY, None, None, Outcome.REPAIRED_UNVERIFIED),
+        (ISE, False, HEALTHY, False, None, Outcome.REPAIRED_UNVERIFIED),
+        (ISE, False, HEALTHY, True, True, Outcome.REPAIRED),
+        (ISE, True, HEALTHY, True, False, Outcome.FAILED),
+    ],
+)
+def test_nothing_ends_repaired_on_a_deletion_that_nobody_saw_happen(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    place: tuple[str, str],
+    late: bool,
+    ha: tuple[str, str],
+    answers: bool | None,
+    ok: bool | None,
+    outcome: Outcome,
+) -> None:
+    """It is repaired where peer or page prove it, failed where the mismatches go on, and else unverified."""
+    incident = Incident(tmp_path)
+    incident.sent(*place, Deletion.NOT_DELETED_OR_CAME_BACK)
+    checks = _verified(incident, monkeypatch, late=late, ha=ha, answers=answers)
+    said = tuple(check for name, check in checks.items() if name == f"deletion of {place[1]} on the primary")
+    assert [check.ok for check in said] == ([] if ok else [ok])
+    assert verify.outcome_of(incident.context, said) is outcome
+
+
+@pytest.mark.parametrize("listed", [True, False])
+def test_a_deletion_that_was_seen_needs_no_proof(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, listed: bool) -> None:
+    """One that is gone, or was seen gone, has no check of its own."""
+    incident = Incident(tmp_path)
+    incident.sent(*PAIR, Deletion.GONE if listed else Deletion.NOT_DELETED_OR_CAME_BACK)
+    primary = PRIMARYS if listed else PRIMARYS[:2]
+    assert not [n for n in _verified(incident, monkeypatch, primary=primary) if n.startswith("deletion of")]
+
+
+def _verified(
+    incident: Incident,
+    monkeypatch: pytest.MonkeyPatch,
+    *,
+    late: bool = False,
+    ha: tuple[str, str] = HEALTHY,
+    answers: bool | None = None,
+    primary: tuple[str, ...] = PRIMARYS,
+) -> dict[str, Check]:
+    """Stage 60 on what the servers show now; ``late``: mismatches are newer than the deletions."""
+    incident.list({}, ha=ha, primary=primary, secondary=SECONDARYS)
+    seen = incident.record.read_facts(Stage.LIST, INVENTORY_FACTS, Inventory)
+    at_utc = datetime.now(UTC) + timedelta(hours=1 if late else -1)
+
+    def read(_context: object) -> Diagnosis:
+        return incident.diagnosis(at_utc)
+
+    def prime(server: str) -> Any:
+        async def list_tofu() -> Any:
+            return seen.store(server)
+
+        return SimpleNamespace(list_tofu=list_tofu)
+
+    async def observe(_context: object) -> Any:
+        return seen.ha
+
+    async def look(*_given: object) -> Any:
+        return (), seen.judgements
+
+    async def prove(*_given: object) -> tuple[Check, ...]:
+        return (Check(name=page_check_name(site.ise[0]), expected="", actual="", ok=answers),)
+
+    deadlines = incident.context.site.deadlines.model_copy(update={"quiet_s": 0.0})
+    site = incident.context.site.model_copy(update={"deadlines": deadlines})
+    context = replace(
+        incident.context, site=site, stage=Stage.VERIFY, devices=cast("Any", SimpleNamespace(prime=prime))
+    )
+    for name, instead in (
+        ("read_logs", read),
+        ("observe_ha", observe),
+        ("look_at_all", look),
+        ("prove_ise", prove),
+    ):
+        monkeypatch.setattr(verify, name, instead)
+    return {check.name: check for check in asyncio.run(verify.verify(context, cast("Any", None)))}
