@@ -13,6 +13,7 @@ from web_site import Product
 from runbook_lib.errors import PageNotUnderstood
 from runbook_lib.steps.guided import why_guided
 from runbook_lib.steps.pages import Trouble
+from runbook_lib.web import hand
 from runbook_lib.web.pages import PrimePages
 
 HEADING = "<h2>HA Configuration</h2>"
@@ -122,6 +123,19 @@ def test_a_cover_with_words_that_stays_is_named(tmp_path: Path) -> None:
         register(product, tmp_path, page_s=5.0)
     assert caught.value.what.endswith("in the way: Loading the grid data")
     assert heard(product) == ["login"]
+
+
+@pytest.mark.parametrize("height", [1000, 600])
+def test_what_loads_below_a_usable_header_is_waited_for(
+    height: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A cover over nearly all of the page, or over its form: neither a question in the way nor the end of patience."""
+    monkeypatch.setattr(hand, "_ACTION_MS", 200)  # as if the cover stayed for many tries
+    style = f"position:absolute;left:0;top:60px;width:100%;height:{height}px;z-index:950;background:#888c"
+    cover = f"<div id=cover style='{style}'></div><script>setTimeout(() => cover.remove(), 6000)</script>"
+    product = Product(rewrite=((HEADING, cover + HEADING),))
+    register(product, tmp_path)
+    assert heard(product) == UNDER_WAY
 
 
 def test_a_page_called_ha_setup_is_ha_configuration(tmp_path: Path) -> None:
@@ -240,10 +254,10 @@ def test_nothing_is_pressed_that_the_roles_call_otherwise(tmp_path: Path) -> Non
 
     async def use(pages: PrimePages) -> None:
         await pages.open_ha_configuration()
-        hand, page = pages._hand, pages._browser.page
+        ours, page = pages._hand, pages._browser.page
         with pytest.raises(PageNotUnderstood, match="roles"):
-            await hand._try("register", await page.get_by_text("Cancel").element_handle())
-        await hand._try("register", await page.get_by_text("Register").element_handle())
+            await ours._try("register", await page.get_by_text("Cancel").element_handle())
+        await ours._try("register", await page.get_by_text("Register").element_handle())
 
     drive(product, "plain", tmp_path, use)
     assert heard(product) == ["login"]
