@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import html
 import json
+import quopri
 import re
+import unicodedata
 from binascii import a2b_base64, a2b_hex
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -29,6 +31,19 @@ _ESCAPE = re.compile(
 )
 _CODED = re.compile(rb"[A-Za-z0-9+/_-]{6,}")
 _HEX = re.compile(rb"[0-9a-fA-F]{8,}")
+_SEPARATED = re.compile(rb"(?:(?:0x|\\x|\\u00|[^0-9a-zA-Z]){0,4}[0-9a-fA-F]{2}){4,}")
+_OCTAL = re.compile(rb"\\([0-3][0-7]{2})")
+_QUOTED = re.compile(rb"=(?:[0-9A-F]{2}|\r?\n)")
+_CONTROL_SEQUENCE = re.compile(
+    r"\x1b(?:\[[^@-~\x1b]{0,99}[@-~]|[\]PX^_][^\x07\x1b]{0,300}(?:\x07|\x1b\\)|[ -/]{0,9}[0-~])"
+)
+_OVERPRINTED = re.compile(r"[^\x08]\x08")
+_ELEMENT = re.compile(r"<[/A-Za-z][^<>]{0,90}>")
+_FRAME = re.compile(r"[ \t|\u2500-\u257f]{0,99}[\r\n]+[ \t|\u2500-\u257f]{0,99}")
+_LATIN_1 = {0xDC00 + byte: byte for byte in range(0x80, 0x100)}
+"""What is left of bytes that are no UTF-8 is read as Latin-1."""
+LOOSE_FROM = 8
+"""Characters. A shorter secret is not looked for in other letters, backwards, or across a frame: words would be it."""
 _BATCH = 1 << 20
 """Bytes; few enough to stay in the processor's cache, many enough that a search is more than its call."""
 _STANDARD = bytes.maketrans(b"-_", b"+/")
@@ -74,6 +89,12 @@ def _needles(reference: str, value: str) -> Iterator[tuple[str, bytes]]:
     plain = _unescaped(data)
     if plain != data and len(plain) >= SHORTEST:
         yield reference, plain
+    for encoding in ("utf-16-le", "utf-16-be", "utf-32-le", "utf-32-be"):
+        yield reference, value.encode(encoding, "surrogatepass")
+    for text in (value, value[::-1]):
+        bare = _bare(text)
+        if len(bare) >= LOOSE_FROM:
+            yield reference, bare.encode("utf-8", "surrogatepass")
 
 
 def _found(data: bytes, known: Sequence[tuple[str, bytes]]) -> list[str]:
@@ -109,11 +130,58 @@ def _readings(data: bytes) -> Iterator[bytes]:
         plain = _unescaped(text)
         unbroken = _BREAKS.sub(b"", text)
         form = _unescaped(text.replace(b"+", b" ")) if b"+" in text else plain
-        for reading in dict.fromkeys((text, plain, form, unbroken)):
+        quoted = quopri.decodestring(text) if _QUOTED.search(text) else plain
+        for reading in dict.fromkeys((text, plain, form, unbroken, quoted)):
             yield reading
+            yield from _normalised(reading)
             for said in _decoded(reading, seen):
                 yield said
                 yield _unescaped(said)
+                if b"\0" in said:
+                    yield said.replace(b"\0", b"")
+        for run in _SEPARATED.findall(text):
+            digits = re.sub(rb"0x|\\x|\\u00|[^0-9a-fA-F]", b"", run)
+            for skip in range(2):
+                said = a2b_hex(digits[skip : len(digits) - (len(digits) - skip) % 2])
+                yield said
+                yield said.replace(b"\0", b"")
+        if _OCTAL.search(text):
+            yield _OCTAL.sub(lambda match: bytes([int(match[1], 8)]), text)
+
+
+def _normalised(data: bytes) -> Iterator[bytes]:
+    """What a person reads of the bytes, in small letters: without what controls a terminal and what has no width."""
+    try:
+        text = data.decode("utf-8")
+    except UnicodeDecodeError:
+        text = data.decode("utf-8", "surrogateescape").translate(_LATIN_1)
+    yield _shown(text).encode("utf-8", "surrogatepass")
+    yield _bare(text).encode("utf-8", "surrogatepass")
+
+
+def _shown(text: str) -> str:
+    """Return the text without control sequences, controls and what has no width; its letters and lines stay."""
+    if "\x1b" in text or "\x9b" in text:
+        text = _CONTROL_SEQUENCE.sub("", text.replace("\x9b", "\x1b["))
+    if "\b" in text:
+        text = _OVERPRINTED.sub("", text)
+    unseen = {ord(c): None for c in set(text) if c not in "\n\r\t" and _is_unseen(c)}
+    return text.translate(unseen) if unseen else text
+
+
+def _is_unseen(c: str) -> bool:
+    return (
+        unicodedata.category(c) in ("Cc", "Cf", "Zl", "Zp")
+        or "\ufe00" <= c <= "\ufe0f"
+        or c in "\u034f\u3164\u115f\u1160"
+    )
+
+
+def _bare(text: str) -> str:
+    """Return the same with one kind of letter, and without lines, frames of tables and elements of a page."""
+    text = _ELEMENT.sub("", _shown(text)) if "<" in text else _shown(text)
+    text = _FRAME.sub("", text) if "\n" in text or "\r" in text else text
+    return unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", text).casefold()).replace("\t", "")
 
 
 def _unescaped(text: bytes) -> bytes:
