@@ -521,13 +521,18 @@ def test_whatever_is_asked_before_the_prompt_is_a_stop_with_its_words(words: byt
     assert not error.sent
 
 
-def test_a_question_that_nobody_saw_shows_by_what_it_says_of_a_command() -> None:
-    """Where the first command is taken for an answer, the server's complaint is the stop's own reason."""
+@pytest.mark.parametrize("prompts", [False, True])
+def test_a_question_that_nobody_saw_shows_by_what_it_says_of_a_command(prompts: bool) -> None:
+    """Where the first command is taken for an answer, the server's complaint is the stop's own reason.
+
+    Whether the question then goes on, or the prompt comes: what the answer agreed to is not known.
+    """
 
     async def complain(terminal: Terminal) -> None:
         terminal.write(b"ERROR : Please enter Yes or No\r\n")
-        await pass_by(LONGER_THAN_A_PROMPT_S)
-        await terminal.process.stdin.read()
+        if not prompts:
+            await pass_by(LONGER_THAN_A_PROMPT_S)
+            await terminal.process.stdin.read()
 
     async def welcome(terminal: Terminal) -> None:
         terminal.write(b"A session is open elsewhere, end it\r\n")
