@@ -6,6 +6,7 @@ import time
 
 from runbook_lib import places
 from runbook_lib.cli.interrupted import say_interrupted
+from runbook_lib.cli.left import left_behind
 from runbook_lib.cli.plans import show_plan, would
 from runbook_lib.cli.progress import Progress
 from runbook_lib.cli.terminal import err_lines, out, out_lines
@@ -95,6 +96,8 @@ def conclude(report: RunReport, seconds: float) -> int:
     problem = report.stages[-1].error_text
     if report.exit_code and problem:
         err_lines(problem)
+    if report.exit_code and not stopped_at_plan(report):
+        err_lines("\n" + left_behind(Record.open(report.folder.parent, report.incident)))
     return report.exit_code
 
 

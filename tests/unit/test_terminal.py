@@ -62,7 +62,13 @@ PRINTS = {
     "session/runbook.py": "a notebook's progress, through printable",
     "web/shared.py": "a word to the process that started it",
 }
-LAID_OUT = {"str(error)", "problem", "'\\n' + interrupted(record, stop)", "WHAT_HAPPENED"}
+LAID_OUT = {
+    "str(error)",
+    "problem",
+    "'\\n' + interrupted(record, stop)",
+    "'\\n' + left_behind(Record.open(report.folder.parent, report.incident))",
+    "WHAT_HAPPENED",
+}
 
 
 def prints(node: ast.AST) -> bool:

@@ -1,0 +1,79 @@
+"""The end of a run that went wrong, as it stands in a terminal of 80 columns."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
+
+import pytest
+from incident_kit import PRIMARYS, SECONDARYS, Incident
+
+from runbook_lib.canonical import plan_digest
+from runbook_lib.cli.left import left_behind
+from runbook_lib.cli.running import conclude
+from runbook_lib.models import Deletion, Stage, StageState
+from runbook_lib.runner import StageReport
+from runbook_lib.steps.planned import REGISTRATION
+
+
+def test_what_is_done_what_is_not_and_what_is_unknown_are_told_apart(tmp_path: Path) -> None:
+    """Seen gone is done; sent and not seen is unknown, whatever the server said; planned and not sent is not done."""
+    incident = Incident(tmp_path)
+    incident.write_plan()
+    incident.sent("primary", PRIMARYS[1])
+    incident.sent("primary", PRIMARYS[2], Deletion.NOT_DELETED_OR_CAME_BACK)
+    incident.record.intend(Stage.REGISTER, "primary", REGISTRATION)
+    done, not_done, unknown, more, after = left_behind(incident.record).splitlines()
+    assert done.split() == ["done:", "primary:", PRIMARYS[1]]
+    assert not_done.split() == ["not", "done:", "secondary:", SECONDARYS[1]]
+    assert unknown.split() == ["unknown:", "primary:", *REGISTRATION.split()]
+    assert more.split() == ["primary:", PRIMARYS[2]]
+    assert after.startswith("next:       runbook ")
+
+
+def test_a_run_without_a_change_says_what_to_run_alone(tmp_path: Path) -> None:
+    """Nothing sent, nothing planned: one line."""
+    (only,) = left_behind(Incident(tmp_path).record).splitlines()
+    assert only.startswith("next: ")
+
+
+def test_a_long_list_is_counted_and_fits_80_columns(tmp_path: Path) -> None:
+    """Forty entries are three lines and a number, with the command that shows them all."""
+    incident = Incident(tmp_path)
+    plan = incident.plan()
+    row = plan.deletions[0]
+    rows = tuple(replace(row, key=f"{'a' * 90}{number}.example.com_8082") for number in range(40))
+    plan = replace(plan, rows=rows)
+    incident.record.write_plan(replace(plan, digest=plan_digest(plan)))
+    lines = left_behind(incident.record).splitlines()
+    assert f"and 37 more of 40: runbook plan {incident.record.incident}" in "\n".join(lines)
+    assert len(lines) < 12
+    assert max(map(len, lines)) <= 80
+
+
+@pytest.mark.parametrize(
+    ("code", "error", "told"), [(1, "RepairFailed", True), (3, "ApprovalMissing", False), (0, "", False)]
+)
+def test_it_stands_at_the_end_of_a_run_that_failed(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], code: int, error: str, told: bool
+) -> None:
+    """Below the error; a run that stops for an approval shows its plan and its command instead."""
+    record = Incident(tmp_path).record
+    last = StageReport(
+        stage=Stage.DELETE, state=StageState.FAILED, seconds=1.0, error_name=error, error_text="what went wrong"
+    )
+    report = SimpleNamespace(
+        incident=record.incident,
+        folder=record.folder,
+        stages=(last,),
+        outcome=None,
+        exit_code=code,
+        seal="sealed",
+        report=None,
+    )
+    assert conclude(cast("Any", report), 1.0) == code
+    said = capsys.readouterr().err
+    assert ("next:       runbook" in said) is told
+    assert ("what went wrong" in said) is bool(code)
