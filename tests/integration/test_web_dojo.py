@@ -55,6 +55,7 @@ def test_what_a_drawn_list_shows_is_what_was_chosen(choice: str, tmp_path: Path)
 
     async def use(pages: PrimePages) -> None:
         await pages.open_ha_configuration()
+        assert not [item for item in (await pages._view.look()).items if "▼" in item.value]
         await pages.register(FORM)
         assert (await pages.add_ise(ISE, "admin", ISE_PASSWORD)).address == ISE
 
