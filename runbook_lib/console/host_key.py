@@ -24,13 +24,14 @@ _FINGERPRINT = re.compile(r"SHA256:[A-Za-z0-9+/]{43}")
 class HostKeyPins:
     """The pins of one server: OpenSSH public key lines, ``SHA256:…`` fingerprints, or both.
 
-    Raises ``SiteFileInvalid`` for anything else. ``presented`` are the keys that the server showed. With
-    ``sha1`` signatures on RSA keys that rest on SHA-1 are taken, too.
+    Raises ``SiteFileInvalid`` for anything else. ``presented`` are the keys that the server showed, ``met`` says
+    whether one of them was pinned. With ``sha1`` signatures on RSA keys that rest on SHA-1 are taken, too.
     """
 
     def __init__(self, server: str, pins: Sequence[str], *, sha1: bool = False) -> None:
         self.server = server
         self.presented: list[asyncssh.SSHKey] = []
+        self.met = False
         self._signatures = ALGORITHMS | ({"ssh-rsa": (*ALGORITHMS["ssh-rsa"], "ssh-rsa")} if sha1 else {})
         self._keys: list[asyncssh.SSHKey] = []
         self._fingerprints: list[str] = []
@@ -73,7 +74,8 @@ class HostKeyPins:
         """Remember the key that the server shows, and say whether it is pinned."""
         self.presented.append(key)
         pinned = {known.public_data for known in self._keys}
-        return key.public_data in pinned or key.get_fingerprint() in self._fingerprints
+        self.met = key.public_data in pinned or key.get_fingerprint() in self._fingerprints
+        return self.met
 
     def refusal(self, where: str) -> HostKeyUnknown | HostKeyChanged:
         """The error for a key that was presented and is not pinned."""

@@ -64,7 +64,7 @@ async def _connect(
         except (TimeoutError, OSError, asyncssh.Error) as error:
             if login and login.failure:
                 raise login.failure from None
-            if pins.presented and not (login and login.password_sent):
+            if pins.presented and not pins.met:
                 raise pins.refusal(where) from None  # it has no further key
             raise await _failure(error, login, where, connect_s, (address, access, tunnel)) from error
 

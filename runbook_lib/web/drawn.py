@@ -76,7 +76,8 @@ def drawn_from(snapshot: Mapping[str, Any]) -> Drawn:
                 filled |= attributes[index].get("type", "").lower() == "password"
         painted |= any(_is_painted(names[index], attributes[index]) for index in shown)
         painted |= any(_is_made_here(strings[style]) for styles in layout["styles"] for style in styles if style >= 0)
-    in_place = tuple(text for _, _, text in sorted(placed))
+    # Each once: a page that mirrors every key as it is typed draws the same letters over one another.
+    in_place = tuple(text for _, _, text in sorted(set(placed)))
     return Drawn(tuple(texts), in_place, filled, painted, len(snapshot["documents"]))
 
 

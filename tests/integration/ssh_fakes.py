@@ -90,6 +90,8 @@ class _Gate(asyncssh.SSHServer):
 
     def begin_auth(self, username: str) -> bool:
         self._ade.attempts.append(("user", username))
+        if self._ade.ends_before_login:
+            self._ade.connections[-1].abort()
         if self._ade.banner:
             self._ade.connections[-1].send_auth_banner(self._ade.banner)  # type: ignore[arg-type]
         return True
@@ -155,7 +157,7 @@ class FakeAde:
         self.session: Callable[[], Any] | None = None  # what asyncssh is answered when it asks for a session
         self.draw: Callable[[bytes], bytes] = lambda line: line + b"\r\n"
         self.echo = self.forwarding = True
-        self.bytewise = self.expired = False
+        self.bytewise = self.expired = self.ends_before_login = False
         self.banner, self.welcome, self.second = b"", "Welcome", ""
         self.host_key = key()
         self.algorithms: dict[str, Any] = {}  # host_key_algs, and what asyncssh.listen takes

@@ -262,7 +262,8 @@ def test_run_that_is_stopped_by_hand_says_so_in_its_record(
 
     The last words say by what, that nothing was changed, where the record is, and the command that goes on.
     """
-    lab = start_lab("healthy", monitor_style="slow", command_delay_s=0.5)
+    lab = start_lab("healthy", monitor_style="slow")
+    lab.set_fault("silent_command", command="show version")  # there the run is until it is stopped
     run = commands.start("run", lab.site_file)
     wait_until(lambda: any(line["what"] == "show version" for line in lab.truth()), "a command of the run at a server")
     run.send_signal(stop)

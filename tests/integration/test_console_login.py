@@ -100,6 +100,12 @@ def test_a_fingerprint_is_looked_for_among_all_keys_of_the_server() -> None:
     asyncio.run(talk())
 
 
+def test_a_server_that_ends_it_behind_its_pinned_key_is_no_stranger() -> None:
+    """The key was the pinned one: what came after it is told as it is, and never as another host key."""
+    error = with_fake(fake(ends_before_login=True))
+    assert isinstance(error, ConnectionLost)
+
+
 def test_old_algorithms_are_used_where_the_site_names_them_and_nowhere_else() -> None:
     """It never uses an SSH algorithm that rests on SHA-1 unless the site's file names it for that server.
 

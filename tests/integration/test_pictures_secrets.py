@@ -28,6 +28,7 @@ SVG = (
 CANVAS = "const c = document.createElement('canvas'); %s.append(c); c.getContext('2d').fillText(word, 10, 20)"
 SPREAD = """[...word].map((c, i) => [c, i]).sort(() => Math.random() - 0.5).forEach(([c, i]) => {
   const e = document.createElement('b'); e.textContent = c; e.style.left = `${20 * i}px`; out.append(e); })"""
+ROOT = "out.root ??= out.attachShadow({mode: 'closed'})"  # the page is told of each key that is typed
 MIRRORS = {
     "text": ("", "out.textContent = word"),
     "an attribute shown by ::after": ("#out::after { content: attr(data-x) }", "out.dataset.x = word"),
@@ -40,8 +41,8 @@ MIRRORS = {
     "a canvas": ("", CANVAS % "out"),
     "capitals": ("#out { text-transform: uppercase }", "out.textContent = word"),
     "capitals of the script": ("", "out.textContent = word.toUpperCase()"),
-    "a closed shadow root": ("", "out.attachShadow({mode: 'closed'}).innerHTML = `<p>${word}</p>`"),
-    "a canvas in a closed shadow root": ("", "const r = out.attachShadow({mode: 'closed'}); " + CANVAS % "r"),
+    "a closed shadow root": ("", f"({ROOT}).innerHTML = `<p>${{word}}</p>`"),
+    "a canvas in a closed shadow root": ("", f"const r = {ROOT}; " + CANVAS % "r"),
     "hidden from assistive software": ("", "out.setAttribute('aria-hidden', 'true'); out.textContent = word"),
     "another field": ("", "out.innerHTML = '<input>'; out.firstChild.value = word"),
     "half of it in another secret field": (
