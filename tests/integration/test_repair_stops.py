@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 from repair_site import StartLab, changes, open_record, repair
-from resume_site import entry
+from resume_site import assert_no_more_than_approved, entry, stale_entries
 
 from runbook_lib.errors import AnswerNotUnderstood, DeletionRefused, RepairFailed, VersionUnsupported
 from runbook_lib.models import Outcome, Stage
@@ -13,14 +13,19 @@ UP_TO = {stage: tuple(Stage)[: number + 1] for number, stage in enumerate(Stage)
 
 
 def test_repair_that_is_stopped_after_any_stage_goes_on_where_it_was(start_lab: StartLab) -> None:
-    """Run to 20, to 30, to 40, then whole: one incident and nothing twice, though the logs hold no times."""
+    """Run to 20, to 30, to 40, then whole: one incident, and nothing twice on one approval.
+
+    The logs hold no times, so they do not tell whether an entry that is back at once is the old one: it is offered
+    again, and in the lab approved again.
+    """
     lab = start_lab("renewed", log_time="")
     incidents = {repair(lab.site_file, UP_TO[last]).incident for last in (Stage.LIST, Stage.DELETE, Stage.REGISTER)}
     record = repair(lab.site_file)
     seen = changes(lab.truth())
     assert incidents == {record.incident}
     assert record.outcome() is Outcome.REPAIRED
-    assert (len(seen.deleted), seen.sent, seen.registered, len(seen.ise)) == (3, 3, ["registered"], 1)
+    assert (set(seen.deleted), seen.registered, len(seen.ise)) == (set(stale_entries(lab)), ["registered"], 1)
+    assert_no_more_than_approved(record, lab)
 
 
 def test_second_run_of_a_repaired_site_changes_nothing(start_lab: StartLab) -> None:

@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 
 from runbook_lib.certificates import sha256_of
 from runbook_lib.in_time import TooLate, in_time
-from runbook_lib.ise_api import NotAvailable, admin_fingerprints
+from runbook_lib.ise_api import NotAvailable, admin_certificates
 from runbook_lib.record.timestamp import Authority, NoStamp, _post
 
 DEADLINE_S = 0.5
@@ -72,7 +72,7 @@ def test_an_ise_that_never_ends_its_answer_is_not_available(how: str, tmp_path: 
     context.load_cert_chain(tmp_path / "ise.pem")
     with dripping(*DRIPS[how], context) as port, pytest.raises(NotAvailable, match=r"within 0\.5 s"):
         asyncio.run(
-            admin_fingerprints(
+            admin_certificates(
                 "127.0.0.1", port, ("ise",), ("u", "p"), pin=sha256_of(certificate.der), deadline_s=DEADLINE_S
             )
         )
@@ -81,7 +81,7 @@ def test_an_ise_that_never_ends_its_answer_is_not_available(how: str, tmp_path: 
 def test_a_handshake_that_never_ends_counts_too(tmp_path: Path) -> None:
     """A server that says nothing, or half a handshake at a time, does not outlast the deadline."""
     with dripping(b"\x16\x03\x03\x40\x00", b"\x02") as port, pytest.raises(NotAvailable, match=r"within 0\.5 s"):
-        asyncio.run(admin_fingerprints("127.0.0.1", port, ("ise",), ("u", "p"), pin="a" * 64, deadline_s=DEADLINE_S))
+        asyncio.run(admin_certificates("127.0.0.1", port, ("ise",), ("u", "p"), pin="a" * 64, deadline_s=DEADLINE_S))
 
 
 def test_an_exchange_in_time_is_left_alone() -> None:
