@@ -9,7 +9,7 @@ from typing import TypeVar
 
 T = TypeVar("T")
 
-PATIENCE_S = 60.0
+PATIENCE_S = 300.0
 """How long a busy machine may take for what an idle one does at once."""
 
 LOOK_S = 0.02

@@ -7,6 +7,7 @@ import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Self
 
 RUNBOOK = (sys.executable, "-c", "from runbook_lib.cli import main; main()")
 PATIENCE_S = 900
@@ -22,12 +23,22 @@ class Said:
 
 
 class Commands:
-    """Runs commands with a records folder and a lab folder of their own."""
+    """Runs commands with a records folder and a lab folder of their own; none outlives the context."""
 
     def __init__(self, folder: Path) -> None:
         self.records = folder / "records"
         self.lab = folder / "lab"
         self.said: list[Said] = []
+        self._started: list[subprocess.Popen[str]] = []
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        for process in self._started:
+            if process.poll() is None:
+                process.kill()
+                process.communicate()
 
     @property
     def environment(self) -> dict[str, str]:
@@ -36,7 +47,7 @@ class Commands:
 
     def start(self, *words: str | Path) -> subprocess.Popen[str]:
         """Start a command and return at once; give it to ``end`` later."""
-        return subprocess.Popen(
+        process = subprocess.Popen(
             [*RUNBOOK, *map(str, words)],
             env=self.environment,
             stdin=subprocess.DEVNULL,
@@ -44,6 +55,8 @@ class Commands:
             stderr=subprocess.PIPE,
             text=True,
         )
+        self._started.append(process)
+        return process
 
     def end(self, process: subprocess.Popen[str]) -> Said:
         """Wait until a command has ended."""

@@ -7,6 +7,7 @@ import signal
 import socket
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -47,8 +48,9 @@ ha:
 
 
 @pytest.fixture
-def commands(tmp_path: Path) -> Commands:
-    return Commands(tmp_path)
+def commands(tmp_path: Path) -> Iterator[Commands]:
+    with Commands(tmp_path) as commands:
+        yield commands
 
 
 # -- front door ------------------------------------------------------------------------------------

@@ -56,8 +56,8 @@ class Story:
 def story(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Story]:
     """Let the story happen."""
     folder = tmp_path_factory.mktemp("story")
-    commands = Commands(folder)
-    with Lab(folder / "site", monitor_interval_s=0.5, registration_s=0.5, command_delay_s=0.2) as lab:
+    kind = {"monitor_interval_s": 0.5, "registration_s": 0.5, "command_delay_s": 0.2}
+    with Commands(folder) as commands, Lab(folder / "site", **kind) as lab:
         site = production_file(lab)
         first = commands.start("run", site)
         wait_until(lambda: list(places.locks_dir().glob("*.lock")), "the lock of the first run")

@@ -38,8 +38,9 @@ PAPERMILL = str(Path(sys.executable).with_name("papermill"))
 
 
 @pytest.fixture
-def commands(tmp_path: Path) -> Commands:
-    return Commands(tmp_path)
+def commands(tmp_path: Path) -> Iterator[Commands]:
+    with Commands(tmp_path) as commands:
+        yield commands
 
 
 @pytest.fixture(autouse=True)

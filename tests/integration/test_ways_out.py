@@ -7,7 +7,7 @@ import re
 import shutil
 import socket
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -242,4 +242,9 @@ def holding(secret: str) -> set[str]:
     """Return the names of this process's descendants that have a text in their environment."""
     found = psutil.Process().children(recursive=True)
     assert len(found) > 2, "a driver, a browser and its parts"
-    return {process.name() for process in found if secret in Path(f"/proc/{process.pid}/environ").read_text()}
+    names = set()
+    for process in found:
+        with suppress(psutil.NoSuchProcess):  # which the driver may have ended meanwhile
+            if secret in str(process.environ()):
+                names.add(process.name())
+    return names
