@@ -112,7 +112,7 @@ class _Gate(asyncssh.SSHServer):
     def validate_password(self, username: str, password: str) -> bool:
         self._ade.attempts.append(("password", password))
         if self._ade.expired:
-            raise asyncssh.PasswordChangeRequired("Your password has expired")
+            raise asyncssh.PasswordChangeRequired(self._ade.asks_anew)  # type: ignore[arg-type]
         return password == PASSWORD
 
     def kbdint_auth_supported(self) -> bool:
@@ -158,6 +158,7 @@ class FakeAde:
         self.draw: Callable[[bytes], bytes] = lambda line: line + b"\r\n"
         self.echo = self.forwarding = True
         self.bytewise = self.expired = self.ends_before_login = False
+        self.asks_anew: str | bytes = "Your password has expired"
         self.banner, self.welcome, self.second = b"", "Welcome", ""
         self.host_key = key()
         self.algorithms: dict[str, Any] = {}  # host_key_algs, and what asyncssh.listen takes

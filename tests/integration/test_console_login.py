@@ -173,6 +173,14 @@ def test_a_password_that_expired_was_accepted(auth: str) -> None:
     assert "new one" in error.what
 
 
+@pytest.mark.parametrize("encoding", BANNERS)
+def test_a_request_for_a_new_password_may_be_in_any_encoding(encoding: str) -> None:
+    """It is read as what it is, and no reason to lose the connection without a word."""
+    error = with_fake(fake(auth="password", expired=True, asks_anew=BANNERS[encoding]))
+    assert isinstance(error, LoginRefused)
+    assert "password was accepted" in error.what
+
+
 # -- a real server ----------------------------------------------------------------------------------
 
 

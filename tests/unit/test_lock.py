@@ -28,6 +28,7 @@ from runbook_lib.params.model import JumpHost, SshAccess
 from runbook_lib.record import SiteLock, free_stale, holder_of, lock, works_under_lock
 from runbook_lib.record.lock import TOKEN_VARIABLE, Holder, lock_paths
 from runbook_lib.record.process import ProcessName, account
+from runbook_lib.secrets import SecretRef
 
 SERVERS = ("server 192.0.2.10:22", "host key SHA256:a", "server 192.0.2.20:22")
 
@@ -273,6 +274,23 @@ def test_others_may_read_who_holds_it_and_no_token_is_in_it(tmp_path: Path) -> N
         for path in lock_paths(SERVERS):
             assert stat.S_IMODE(path.stat().st_mode) == 0o644
             assert held.token.encode() not in path.read_bytes()
+
+
+def test_no_secret_is_in_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What it says the lock is for passes the gate."""
+    monkeypatch.setenv("PI_PASSWORD", "correct-horse-battery")
+    SecretRef.parse("env:PI_PASSWORD").resolve()
+    with SiteLock("lab", SERVERS, purpose="delete with correct-horse-battery"):
+        assert all(b"correct-horse" not in path.read_bytes() for path in lock_paths(SERVERS))
+
+
+def test_whoever_asked_whether_he_is_alone_still_lets_children_in(monkeypatch: pytest.MonkeyPatch) -> None:
+    """To ask takes the whole lock for a moment; it is shared again afterwards."""
+    monkeypatch.setattr(lock, "_SHARE_S", 0.2)
+    with locked() as held:
+        assert held.alone()
+        with locked():
+            assert not held.alone()
 
 
 def test_who_works_under_a_lock_is_known_by_its_token(monkeypatch: pytest.MonkeyPatch) -> None:
