@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from fault_site import Begin, Case
-from repair_site import StartLab
+from repair_site import StartLab, run_stage
 
 from runbook_lib.cli.checking import check_command
 from runbook_lib.errors import (
@@ -101,3 +101,15 @@ def test_exit_code_2_is_over_once_something_was_sent(case: Case, monkeypatch: py
     rb = case.open(Stage.REGISTER)
     error = case.refused(DecisionNeeded, 3, rb.observe)
     assert VARIABLE in error.what
+
+
+@pytest.mark.parametrize("stage", [Stage.REGISTER, Stage.READD_ISE])
+def test_what_went_away_after_the_deletions_stops_before_the_next_change(
+    case: Case, monkeypatch: pytest.MonkeyPatch, stage: Stage
+) -> None:
+    """The means are tried again where stages 40 and 50 change something: exit 5, nothing registered, nothing added."""
+    case.make_plan()
+    carry_out(case)()
+    monkeypatch.setattr(means, "free_bytes", lambda _context: 0)
+    case.refused(RecordNotWritable, 5, lambda: run_stage(stage, case.site, case.incident))
+    assert (case.seen().registered, case.seen().ise) == ([], [])
