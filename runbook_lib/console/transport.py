@@ -21,6 +21,7 @@ from runbook_lib.errors import (
 from runbook_lib.params import SshAccess, SshLogin
 
 _NOTHING_KNOWN: tuple[list[str], list[str], list[str]] = ([], [], [])
+_RESET = "run the stage again; the server may take no further login now, or something in between resets connections"
 _LOOK = "look whether the server is up and whether a firewall stands in between"
 
 
@@ -124,6 +125,9 @@ async def _failure(error: Exception, login: Login | None, where: str, connect_s:
         return _ended_behind_password(error, login, where, said)
     if login and login.connected and (login.greeted or not isinstance(error, OSError)):
         return await _ended_before_password(error, where, said, connect_s, place)
+    if login and login.connected:
+        what = "the connection was taken and reset before the server said anything"
+        return DeviceUnreachable(what, where=where, found=str(error), next_step=_RESET)
     return DeviceUnreachable("no SSH connection", where=where, found=str(error), next_step=_LOOK)
 
 

@@ -143,7 +143,7 @@ def test_second_run_of_the_site_is_refused_with_the_name_of_the_first(story: Sto
     """Two runs at the same time: the second is exit 3 and says which process holds the site."""
     assert story.locked.code == 3
     assert "another run changes the servers of site berlin now" in story.locked.err
-    assert re.search(r"process \d+ on .* for run the stages, \S+ \(holder \w+\)", story.locked.err)
+    assert re.search(r"process \d+ on .* for run the stages, \S+, \S+ \(holder \w+\)", story.locked.err)
 
 
 def test_change_whose_result_was_not_seen_is_exit_6(story: Story) -> None:
