@@ -9,7 +9,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
-RUNBOOK = (sys.executable, "-c", "from runbook_lib.cli import main; main()")
+# As from a terminal, whatever started the tests: under nohup, or behind an &, signals come ignored.
+AS_FROM_A_TERMINAL = """\
+import signal
+signal.signal(signal.SIGHUP, signal.SIG_DFL)
+signal.signal(signal.SIGINT, signal.default_int_handler)
+from runbook_lib.cli import main
+main()
+"""
+RUNBOOK = (sys.executable, "-c", AS_FROM_A_TERMINAL)
 PATIENCE_S = 900
 
 
