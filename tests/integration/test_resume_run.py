@@ -119,7 +119,7 @@ def test_deletion_in_a_cell_that_ran_out_of_time_is_unknown_until_the_store_was_
     """A cell's timeout under papermill: exit 1, nothing is claimed of the command that hangs; the next run finishes."""
     lab = start_lab("renewed", keys="ec", monitor_interval_s=0.1)
     monkeypatch.setenv("RUNBOOK_RECORDS", str(commands.records))
-    site = quick_site(lab)
+    site = quick_site(lab, command_s=600.0)  # the cell gives up, not the command
     for stage in (Stage.DIAGNOSE, Stage.LIST):
         run_stage(stage, site)
     hung = ("primary", entry(lab, "secondary"))
