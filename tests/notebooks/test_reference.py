@@ -29,20 +29,25 @@ def with_another_value(path: Path) -> None:
 
 def test_one_changed_value_makes_nbval_fail(tmp_path: Path) -> None:
     """Of two copies, the true one passes in every cell and the changed one fails in the cell that was changed."""
+    asked = ["--nbval", "--nbval-sanitize-with", str(RULES), "--color=no", "-rA", "-p", "no:xdist", "--rootdir=."]
+    shutil.copy(REFERENCE / "conftest.py", tmp_path)
+    said = ""
     for folder in ("as_it_is", "changed"):
         (tmp_path / folder).mkdir()
-        shutil.copy(REFERENCE / NAME, tmp_path / folder / NAME)
-    shutil.copy(REFERENCE / "conftest.py", tmp_path)
-    with_another_value(tmp_path / "changed" / NAME)
-    with lab_process(tmp_path / "runbook-fresh-1", "renewed") as env:
-        asked = ["--nbval", "--nbval-sanitize-with", str(RULES), "--color=no", "-rA", "-p", "no:xdist", "--rootdir=."]
-        done = run("pytest", *asked, "as_it_is", "changed", cwd=tmp_path, env=env)
-    results = re.findall(r"^(PASSED|FAILED) (\S+::\S+ \d+)", done.stdout, re.MULTILINE)
+        copy = Path(shutil.copy(REFERENCE / NAME, tmp_path / folder / NAME))
+        if folder == "changed":
+            with_another_value(copy)
+        with lab_process(
+            tmp_path / f"runbook-fresh-{folder}", "renewed"
+        ) as env:  # each is the first attempt in its lab
+            done = run("pytest", *asked, folder, cwd=tmp_path, env=env)
+        said += done.stdout + done.stderr
+    results = re.findall(r"^(PASSED|FAILED) (\S+::\S+ \d+)", said, re.MULTILINE)
     cells = [cell.id for cell in nbformat.read(REFERENCE / NAME, as_version=4).cells if cell.cell_type == "code"]
-    assert len(results) == 2 * len(cells), done.stdout + done.stderr
+    assert len(results) == 2 * len(cells), said
     wrong = f"changed/{NAME}::Cell {cells.index('preflight')}"
     assert [cell for result, cell in results if result == "FAILED"] == [wrong]
-    assert "Cell outputs differ" in done.stdout
+    assert "Cell outputs differ" in said
 
 
 def rules() -> list[tuple[str, str]]:

@@ -7,6 +7,7 @@ import importlib
 import json
 import pkgutil
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,8 @@ from hypothesis import strategies as st
 import runbook_lib.parse
 from runbook_lib.errors import AnswerNotUnderstood
 from runbook_lib.parse.ha import parse_ha_status
+from runbook_lib.parse.health_monitor import parse_health_monitor
+from runbook_lib.parse.ise_certificates import parse_ise_certificates, parse_ise_date, parse_ise_refusal
 from runbook_lib.parse.names import parse_name
 from runbook_lib.parse.tofu import parse_tofu_list, vanished
 from runbook_lib.parse.version import parse_version
@@ -33,6 +36,13 @@ PARSERS: dict[str, Callable[[str], Any]] = {
     "names": parse_name,
 }
 NAMES = {"parse_tofu_list", "parse_ha_status", "parse_version", "parse_name"}
+FROM_THE_WEB: dict[str, Callable[[bytes], Any]] = {
+    "parse_ise_certificates": lambda body: parse_ise_certificates(body, "ise"),
+    "parse_ise_refusal": parse_ise_refusal,
+    "parse_ise_date": lambda body: parse_ise_date(body.decode("utf-8", "replace")),
+    "parse_health_monitor": lambda body: parse_health_monitor(body.decode("utf-8", "replace")),
+}
+"""What comes over HTTPS; what each makes of real answers is tested with the servers that give them."""
 RAW = sorted(path for folder in PARSERS for path in (FIXTURES / folder).glob("*.raw"))
 
 
@@ -60,12 +70,37 @@ def test_parser_has_a_pair_of_each_kind(folder: str) -> None:
 
 
 def test_every_parser_is_tested_by_pairs() -> None:
-    """A parser that is added to the package has to be added to the pairs."""
+    """A parser that is added to the package has to be added to the pairs, or to those of web servers' answers."""
     found = set()
     for module in pkgutil.iter_modules(runbook_lib.parse.__path__):
         loaded = importlib.import_module(f"runbook_lib.parse.{module.name}")
         found |= {n for n, v in vars(loaded).items() if n.startswith("parse_") and v.__module__ == loaded.__name__}
-    assert found == NAMES
+    assert found == NAMES | FROM_THE_WEB.keys()
+
+
+WEB_PIECES = (
+    *(b"<p>", b"<", b"&lt;", b"Health Monitor", b"Prime Infrastructure", b"Version: ", b"3.1.0", b"9" * 5000, b"\xff"),
+    *(
+        b"Wed Jul 23 13:42:05 UTC 2025",
+        b"2027-12-31 23:59:59",
+        b"0000-99-99 99:99:99",
+        b"[",
+        b"]",
+        b"{",
+        b"}",
+        b":",
+        b",",
+    ),
+    *(b'"response"', b'"usedBy"', b'"Admin"', b'"sha256Fingerprint"', b'"error"', b'"message"', b"null", b"7"),
+)
+
+
+@pytest.mark.parametrize("name", sorted(FROM_THE_WEB))
+@given(body=st.one_of(st.binary(), st.lists(st.sampled_from(WEB_PIECES), max_size=30).map(b"".join)))
+def test_a_parser_of_web_answers_is_total(name: str, body: bytes) -> None:
+    """Any bytes yield a value, which may be nothing, or AnswerNotUnderstood, never another exception."""
+    with suppress(AnswerNotUnderstood):
+        FROM_THE_WEB[name](body)
 
 
 PIECES = (

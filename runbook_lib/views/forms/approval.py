@@ -21,8 +21,9 @@ class ApprovalForm(Form[Plan]):
         others = tuple(
             Row(cells=(change.server, f"{change.kind}: {change.target}", change.condition)) for change in plan.changes
         )
+        asked = f"Approve the deletion of {count} entries, and what the later stages may do?"
         question = Table(
-            title=f"Approve the deletion of {count} entries, and what the later stages may do?",
+            title=asked if others else f"Approve the deletion of {count} entries?",
             headers=("server", "change", "when"),
             rows=(*deletions, *others),
             note=f"Plan {plan.digest}. A deleted entry cannot be restored.",
