@@ -80,6 +80,8 @@ def test_help_names_every_command_and_exit_code() -> None:
 
 def test_shell_completion_knows_the_labs_scenarios(commands: Commands, monkeypatch: pytest.MonkeyPatch) -> None:
     """The completion that ``--show-completion`` prints offers what the options take."""
+    # Otherwise the shell is looked for among this process's ancestors, where none may be.
+    monkeypatch.setenv("_TYPER_COMPLETE_TEST_DISABLE_SHELL_DETECTION", "1")
     shown = commands.run("--show-completion", "bash")
     assert "_RUNBOOK_COMPLETE=complete_bash" in shown.out
     for name, value in {
