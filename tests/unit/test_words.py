@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from runbook_lib.errors import ParameterRefused
-from runbook_lib.words import ENGLISH, AsIs, asked_language, language, said, speak, speaking
+from runbook_lib.words import ENGLISH, AsIs, asked_language, catalogue, language, said, speak, speaking
 from runbook_lib.words.templates import Templates
 
 CATALOGUE = Templates(
@@ -18,6 +18,12 @@ CATALOGUE = Templates(
         "the peer's certificate": "对端的证书",
     }
 )
+
+
+@pytest.fixture(autouse=True)
+def _nothing_is_spoken_yet(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A test before this one may have called the command in this process, which speaks English from then on."""
+    monkeypatch.setattr(catalogue, "_spoken", [])
 
 
 def test_values_keep_their_places_in_the_translation() -> None:
