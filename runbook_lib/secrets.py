@@ -118,7 +118,8 @@ def _from_environment(reference: SecretRef) -> str:
     value = os.environ.get(reference.locator)
     if not value:
         raise reference._unavailable(
-            "the environment variable is not set", f"export {reference.locator}=… before the run"
+            "the environment variable is not set",
+            f"export {reference.locator}=… before the run; in JupyterLab, restart a kernel older than the site's file",
         )
     return value
 

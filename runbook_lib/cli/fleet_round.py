@@ -112,8 +112,8 @@ def _executor(fleet: Fleet, round_: Round, options: RunOptions) -> Callable[[], 
     """Return what starts the workers: this machine's, or those of a cluster, which is reached before anything else."""
     if fleet.records:
         require_storage(fleet.records)
+    secrets = [secret for each in fleet.sites for secret in secret_references(each.site)]
     if not options.scheduler and not options.workers:
-        secrets = [secret for each in fleet.sites for secret in secret_references(each.site)]
         return lambda: LocalExecutor(_output(round_), fleet.records, secrets)
     try:
         from runbook_lib.fleet.dask_cluster import ClusterOptions, DaskExecutor, connect
@@ -131,7 +131,8 @@ def _executor(fleet: Fleet, round_: Round, options: RunOptions) -> Callable[[], 
             tls_cert=cert,
             tls_key=key,
             plain=options.allow_plain,
-        )
+        ),
+        secrets,
     )
     dashboard = f" · dashboard {client.dashboard_link}" if options.scheduler and client.dashboard_link else ""
     out(f"cluster of {len(client.nthreads())} workers{dashboard}")

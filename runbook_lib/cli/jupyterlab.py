@@ -8,11 +8,13 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 from runbook_lib import lab, places
 from runbook_lib.cli.lab import lab_errors
 from runbook_lib.cli.terminal import out, out_lines
 from runbook_lib.cli.workspace import WORKSPACE, save_workspace
+from runbook_lib.engine.kernel import has_ipc, private_folder
 from runbook_lib.params import LabRequest, Site, load_site_or_lab
 from runbook_lib.session import open_site
 from runbook_lib.session.choice import DEFAULT_SITE, open_for
@@ -21,6 +23,7 @@ from runbook_lib.views.as_text import room
 
 # No questions about news, and nobody outside this machine is asked for any.
 _NO_NEWS = {"disabledExtensions": {"@jupyterlab/apputils-extension:announcements": True}}
+_KERNELS = "runbook_lib.kernels.served"
 
 
 def jupyter_command() -> int:
@@ -56,21 +59,25 @@ def _lab_running() -> Iterator[None]:
 
 
 def _serve() -> int:
-    process = subprocess.Popen(_command(), env=_environment())  # noqa: S603 - every word of it stands below
-    try:
-        return process.wait()
-    except KeyboardInterrupt:
-        return 0
-    finally:
-        process.terminate()
-        process.wait()
+    with private_folder() as sockets:
+        process = subprocess.Popen(_command(sockets), env=_environment())  # noqa: S603 - every word of it stands below
+        try:
+            return process.wait()
+        except KeyboardInterrupt:
+            return 0
+        finally:
+            process.terminate()
+            process.wait()
 
 
-def _command() -> list[str]:
+def _command(sockets: Path) -> list[str]:
     command = [sys.executable, "-m", "jupyter", "lab", f"--ServerApp.root_dir={places.project_root()}"]
     command += ["--ServerApp.ip=127.0.0.1", f"--LabApp.default_url=/lab/workspaces/{WORKSPACE}"]
     command += [f"--LabApp.workspaces_dir={save_workspace(places.lab_dir() / 'jupyter' / 'workspaces')}"]
     command += ["--ServerApp.answer_yes=True", "--LabApp.news_url=None"]
+    command += [f"--MultiKernelManager.kernel_manager_class={_KERNELS}.ServedKernelManager"]
+    if has_ipc(sockets):
+        command.append(f"--ServedKernelManager.sockets={sockets}")
     if not has_display():
         command.append("--no-browser")
     if hasattr(os, "geteuid") and os.geteuid() == 0:

@@ -27,7 +27,8 @@ from runbook_lib.kernels.provisioner import PortlessProvisioner, WarmProvisioner
 _LONGEST_SOCKET_PATH = 103  # of AF_UNIX: 107 bytes on Linux, 103 on macOS
 _SOCKET = "k"
 _DEFAULT = "JUPYTER_DEFAULT_PROVISIONER_NAME"
-_LONGEST_NAME = len(f"/rb-12345678/{_SOCKET}-5")
+_LONGEST_SOCKET = f"{_SOCKET}1234-5"  # of many kernels in one folder
+_LONGEST_NAME = len(f"/rb-12345678/{_LONGEST_SOCKET}")
 
 
 def require_kernel(name: str) -> None:
@@ -85,7 +86,7 @@ def has_ipc(folder: Path) -> bool:
     """Whether a Unix socket can be made in ``folder`` under the longest name that a kernel uses."""
     if not zmq.has("ipc") or not hasattr(socket, "AF_UNIX") or sys.platform == "win32":
         return False
-    probe = folder / f"{_SOCKET}-5"
+    probe = folder / _LONGEST_SOCKET
     try:
         with socket.socket(socket.AF_UNIX) as listener:
             listener.bind(str(probe))

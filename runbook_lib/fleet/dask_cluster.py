@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import secrets
+from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -23,6 +24,8 @@ from runbook_lib.fleet.parcel import parcel_of, take_in
 from runbook_lib.fleet.site_run import CHANGING, result_of_error
 from runbook_lib.fleet.task import SiteResult, SiteState, SiteTask
 from runbook_lib.models import Stage
+from runbook_lib.runner import kernel_environment
+from runbook_lib.secrets import SecretRef
 
 CONNECT_S = 15.0
 _LOST = "the worker that ran it died, or the cluster lost it"
@@ -44,12 +47,15 @@ class ClusterOptions:
     plain: bool = False
 
 
-def connect(options: ClusterOptions) -> Client:
-    """Return a client of the cluster. Raises ParameterRefused for an address without TLS, DeviceUnreachable."""
+def connect(options: ClusterOptions, known: Iterable[SecretRef] = ()) -> Client:
+    """Return a client of the cluster; of all ``env:`` secrets the processes of a local one keep those ``known``.
+
+    Raises ParameterRefused for an address without TLS, DeviceUnreachable.
+    """
     # On a cluster of our own; on another one the permit of each parcel is what keeps a task from being begun again.
     dask.config.set({"distributed.scheduler.allowed-failures": 0})
     if not options.scheduler:
-        return Client(start_local_cluster(options.workers))
+        return Client(start_local_cluster(options.workers, kernel_environment(known)))
     require_protected(options)
     try:
         return Client(options.scheduler, security=_security(options), timeout=CONNECT_S, name="runbook-fleet")

@@ -9,6 +9,8 @@ moment. The pages that Dask serves beside it know no password, so there are none
 from __future__ import annotations
 
 import logging
+import os
+from collections.abc import Iterable
 from typing import Any
 
 from distributed import Nanny, Scheduler, Security, SpecCluster, Worker
@@ -28,14 +30,21 @@ class _Scheduler(_NoPages, Scheduler):
 
 
 class _Worker(_NoPages, Worker):
-    """Runs the sites."""
+    """Runs the sites, in a process that keeps the ``variables`` and no other of the environment that it came with."""
+
+    def __init__(self, *args: Any, variables: Iterable[str], **options: Any) -> None:
+        kept = {name: os.environ[name] for name in variables if name in os.environ}
+        os.environ.clear()
+        os.environ.update(kept)
+        super().__init__(*args, **options)
 
 
-def start_local_cluster(workers: int) -> SpecCluster:
-    """Return a running cluster of so many worker processes; it has to be closed."""
+def start_local_cluster(workers: int, variables: Iterable[str]) -> SpecCluster:
+    """Return a running cluster of so many worker processes, which keep these variables; it has to be closed."""
     own: dict[str, Any] = {"host": _HOST, "protocol": "tls://", "security": Security.temporary()}
     quiet = logging.CRITICAL  # what matters is told by the results
     worker = {"nthreads": 1, "silence_logs": quiet, "worker_class": _Worker, "dashboard": False, **own}
+    worker["variables"] = tuple(variables)
     return SpecCluster(
         scheduler={"cls": _Scheduler, "options": {"port": 0, "dashboard": False, **own}},
         workers={name: {"cls": Nanny, "options": dict(worker)} for name in range(workers)},

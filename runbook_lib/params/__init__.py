@@ -6,6 +6,7 @@ from runbook_lib.params.load import (
     load_site,
     load_site_or_lab,
     secret_references,
+    secret_variables,
     site_file,
     site_without_secrets,
 )
@@ -49,6 +50,7 @@ __all__ = [
     "load_site",
     "load_site_or_lab",
     "secret_references",
+    "secret_variables",
     "site_file",
     "site_without_secrets",
 ]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -19,6 +20,7 @@ from runbook_lib.places import params_dir
 from runbook_lib.secrets import SecretRef
 
 MOST_SHOWN = 100
+_VARIABLE = re.compile(r"\benv:([A-Za-z_][A-Za-z0-9_]*)")
 
 _Section = TypeVar("_Section", bound=BaseModel)
 
@@ -98,6 +100,19 @@ def _is_name(name_or_path: str | Path) -> bool:
 def known_sites() -> tuple[str, ...]:
     """Return the names of the site files in ``params/``, sorted."""
     return tuple(sorted(path.stem for path in params_dir().glob("*.yaml")))
+
+
+def secret_variables(site: str = "") -> frozenset[str]:
+    """Return the variables that ``env:`` references name in the files of all known sites, and of ``site``, a path too.
+
+    Files are searched, not read as sites: one with a problem counts, since the problem may be mended later.
+    """
+    files = [*params_dir().glob("*.yaml"), *([Path(site)] if site and not _is_name(site) else [])]
+    found: set[str] = set()
+    for path in files:
+        with suppress(OSError):
+            found.update(_VARIABLE.findall(path.read_text(encoding="utf-8", errors="replace")))
+    return frozenset(found)
 
 
 def site_without_secrets(site: Site) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,7 +11,9 @@ from distributed import Client, Security
 from strangers import as_nobody, listening, said_to, tls
 
 from runbook_lib.fleet.dask_cluster import ClusterOptions, connect
+from runbook_lib.secrets import SecretRef
 
+OWN, OTHER = "PI_PASSWORD", "AWS_SECRET_ACCESS_KEY"
 _RUN_SOMETHING = """
 import tempfile
 from distributed import Client, Security
@@ -38,7 +41,10 @@ print(json.dumps(ran))
 def ports() -> Iterator[tuple[Client, set[tuple[str, int]]]]:
     """A local cluster, and the places at which it waits for connections."""
     before = listening()
-    client = connect(ClusterOptions(workers=1))
+    with pytest.MonkeyPatch.context() as patch:
+        for name in (OWN, OTHER):
+            patch.setenv(name, "secret-of-" + name)
+        client = connect(ClusterOptions(workers=1), [SecretRef.parse(f"env:{OWN}")])
     try:
         yield client, listening() - before
     finally:
@@ -64,6 +70,15 @@ def test_the_local_cluster_works(ports: tuple[Client, set[tuple[str, int]]]) -> 
     client, places = ports
     assert client.submit(sum, (1, 2)).result(timeout=60) == 3
     assert len(places) >= 3, "the scheduler, a worker and its nanny"
+
+
+def test_a_process_of_the_local_cluster_keeps_the_secrets_of_its_fleet_alone(
+    ports: tuple[Client, set[tuple[str, int]]],
+) -> None:
+    """Of what stood in the environment when it was started, what a worker of ours gets."""
+    [environment] = ports[0].run(lambda: dict(os.environ)).values()
+    assert {name for name, value in environment.items() if "secret-of" in value} == {OWN}
+    assert "PATH" in environment
 
 
 def test_no_port_of_the_local_cluster_says_a_word_to_a_stranger(

@@ -30,6 +30,8 @@ lab:
   monitor_interval_s: 0.3
   registration_s: 6
 """
+UNNAMED = "AWS_SECRET_ACCESS_KEY"
+"""A variable in JupyterLab's environment that no site's file names."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,7 +66,7 @@ def environment(checkout: Path, folder: Path) -> dict[str, str]:
     unset = ("DISPLAY", "WAYLAND_DISPLAY", "RUNBOOK_RECORDS", "RUNBOOK_OPERATOR", "RUNBOOK_LANG")
     kept = {name: value for name, value in os.environ.items() if name not in unset}
     folders = {name: str(folder / value) for name, value in (ours | theirs | lab_s).items()}
-    return kept | folders | {"PYTHONPATH": str(checkout), "RUNBOOK_OPERATOR": "ada@night"}
+    return kept | folders | {"PYTHONPATH": str(checkout), "RUNBOOK_OPERATOR": "ada@night", UNNAMED: "not for a kernel"}
 
 
 @contextmanager

@@ -15,11 +15,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 import yaml
 from accessible import gaps_between_headings, nameless, out_of_reach, said_by_colour_alone, too_faint
 from jupyter_page import LONG_MS, SLOW_MS, Notebook, browser_context
-from lab_server import Server, jupyter_server
+from lab_server import UNNAMED, Server, jupyter_server
 from playwright.sync_api import Page, expect
 
 from runbook_lib import lab
@@ -130,6 +131,14 @@ def test_it_opens_beside_what_helps_and_runs_all_on_the_lab(page: Page) -> None:
     expect(start.wait('open_runbook("00')).to_contain_text("LAB: simulated servers")
     expect(start.wait("rb.close").locator("tr.good")).to_contain_text("done")
     expect(start.red("rb.")).to_have_count(0)
+
+
+def test_the_kernel_has_no_port_and_no_secret_that_no_site_names(server: Server, page: Page) -> None:
+    """What JupyterLab started for the notebook: nothing for another user to connect to, nothing that is not for it."""
+    running = psutil.Process(server.process.pid).children(recursive=True)
+    [kernel] = [process for process in running if any("ipykernel_launcher" in word for word in process.cmdline())]
+    assert kernel.net_connections("inet") == []
+    assert UNNAMED not in kernel.environ()
 
 
 def test_a_site_is_made_by_typing_and_no_password_stays_in_the_form(server: Server, page: Page) -> None:

@@ -17,7 +17,7 @@ from report_kit import whole_record
 from runbook_lib import runner
 from runbook_lib.cli.fleet_round import RunOptions, _executor
 from runbook_lib.environment import SETTINGS, environment_with, plain_environment
-from runbook_lib.fleet import local
+from runbook_lib.fleet import dask_cluster, local
 from runbook_lib.fleet.inventory import load_fleet
 from runbook_lib.fleet.local import LocalExecutor
 from runbook_lib.lab import daemon
@@ -73,6 +73,21 @@ def test_a_worker_of_a_fleet_gets_the_secrets_of_its_fleet_alone(
     asyncio.run(executor._start(task(2, until=Stage.DIAGNOSE)))
     assert [{name for name in env if "secret-of" in env[name]} for env in given] == [{OWN}, {OWN}]
     assert [env["RUNBOOK_RECORDS"] for env in given] == ["/nowhere", "/nowhere"]
+
+
+def test_a_local_cluster_is_told_which_secrets_are_its_fleets(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its processes keep those: see ``test_fleet_cluster_closed``."""
+    told: list[object] = []
+
+    def connect(_: object, known: list[SecretRef]) -> None:
+        told.extend(str(each) for each in known if each.scheme == "env" and each.locator == OWN)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(dask_cluster, "connect", connect)
+    fleet = load_fleet(fleet_file(tmp_path, [inline(1), inline(2, ha={"auth_key": f"env:{OWN}"})]))
+    with pytest.raises(KeyboardInterrupt):
+        _executor(fleet, cast(Any, None), RunOptions(workers=2))
+    assert told == [f"env:{OWN}"]
 
 
 def test_what_is_not_set_stays_so() -> None:
