@@ -12,7 +12,8 @@ from __future__ import annotations
 
 import sys
 import time
-from datetime import datetime
+from datetime import UTC, datetime
+from types import FrameType
 from typing import Any, NamedTuple
 
 from runbook_lib.views.as_html import text_of
@@ -74,11 +75,11 @@ class Gate:
         """By front end: the least time that a request was on its way, with the difference of both clocks in it."""
         self._red: dict[str, _Red] = {}
         self._running = ""
-        self._is_late(kernel.get_parent("shell") or {})
+        self._is_late(kernel.get_parent("shell") or {}, _began())
 
     def should_handle(self, stream: Any, request: dict[str, Any], idents: Any) -> bool:
         """Whether the kernel is to handle a request; one that comes too late is answered with ``aborted``."""
-        if request["header"]["msg_type"] != "execute_request" or not self._is_late(request):
+        if request["header"]["msg_type"] != "execute_request" or not self._is_late(request, time.monotonic()):
             return True
         aborted = {"status": "aborted"}
         self._kernel.session.send(stream, "execute_reply", aborted, parent=request, ident=idents, metadata=aborted)
@@ -90,14 +91,14 @@ class Gate:
             now = time.monotonic()
             self._red[self._running] = _Red(now, now - self._lag[self._running])
 
-    def _is_late(self, request: dict[str, Any]) -> bool:
-        """Note a request to run a cell; return whether it was sent before the last red cell could be seen."""
+    def _is_late(self, request: dict[str, Any], now: float) -> bool:
+        """Note a request that is taken up now; return whether it was sent before the last red cell could be seen."""
         header, content = request.get("header", {}), request.get("content", {})
         sent, client = header.get("date"), str(header.get("session", ""))
         self._running = ""
         if not isinstance(sent, datetime) or sent.tzinfo is None or not content.get("stop_on_error", True):
             return False
-        now, there = time.monotonic(), sent.timestamp()
+        there = sent.timestamp()
         self._lag[client] = min(now - there, self._lag.get(client, now - there))
         red = self._red.get(client)
         if red and there < red.there and now - red.here < LONGEST_WAY_S:
@@ -105,3 +106,16 @@ class Gate:
         self._red.pop(client, None)
         self._running = client
         return False
+
+
+def _began() -> float:
+    """Return when the cell that runs now began, by this process's clock; this moment, where the kernel does not say.
+
+    ipykernel keeps it in a variable of the method that answers the request, and nowhere else.
+    """
+    frame: FrameType | None = sys._getframe()
+    while frame and not (frame.f_code.co_name == "execute_request" and "metadata" in frame.f_locals):
+        frame = frame.f_back
+    started = frame.f_locals["metadata"].get("started") if frame else None
+    ago_s = (datetime.now(UTC) - started).total_seconds() if started else 0.0
+    return time.monotonic() - max(ago_s, 0.0)

@@ -258,3 +258,9 @@ def test_a_cell_that_may_fail_ends_nothing(kernel: tuple[KernelManager, Blocking
     pressed = datetime.now(UTC)
     assert send(kernel[1], "1 / 0", pressed, stop_on_error=False)["status"] == "error"
     assert send(kernel[1], "pass", pressed)["status"] == "ok"
+
+
+def test_a_kernel_says_when_its_cell_began(run: Any) -> None:
+    """So that the import in front of the gate is no part of a request's way."""
+    waits = "from runbook_lib.views.run_all import _began; time.sleep(0.2)"
+    assert not run(f"{waits}; assert time.monotonic() - _began() >= 0.2").error
