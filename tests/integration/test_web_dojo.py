@@ -99,11 +99,16 @@ def test_a_cover_that_stays_is_named(tmp_path: Path) -> None:
 
 
 def test_a_page_is_reached_by_its_address_where_the_site_knows_it(tmp_path: Path) -> None:
-    """The ids in the site's file lead there; the menu is not needed."""
+    """The ids in the site's file lead there; the menu is not needed. Dojo's modules come in one answer, not in 170."""
     backend = site(skin="dojo")
 
     async def use(pages: PrimePages) -> None:
+        loaded: list[str] = []
+        pages._browser.page.on("request", lambda request: loaded.append(request.url))
         assert (await pages.ha_page()).configuration_mode == "HA not Configured"
         assert "pageId=lab_ha" in pages._browser.page.url
+        scripts = {url.rpartition("/")[2] for url in loaded if url.endswith(".js")}
+        assert scripts <= {"all.js", "DataGrid_en-us.js"}
+        assert "dijit" not in "".join(url for url in loaded if url.endswith(".css"))
 
     drive(backend, tmp_path, use, {"ha_page_id": ("lab_ha",)})

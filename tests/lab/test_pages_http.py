@@ -11,6 +11,7 @@ from pages_site import ISE, ISE_PASSWORD, SECONDARY, Client, Reply, served, site
 from runbook_lib.lab.backend import HaView, IseView, MilestoneView
 from runbook_lib.lab.pages import Sessions, handlers
 from runbook_lib.lab.pages.__main__ import serve
+from runbook_lib.lab.pages.dojo import KNOBS, find_dojo, has_dojo
 from runbook_lib.lab.pages.memory import MILESTONES
 from runbook_lib.lab.pages.skins import HERE
 from runbook_lib.lab.pki import Authority
@@ -37,6 +38,23 @@ def ended(client: Client) -> dict[str, object]:
 
 def error_of(reply: Reply, client: Client) -> str:
     return str(reply.json["error"]) if client.as_json else reply.text
+
+
+# -- files ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.skipif(not has_dojo(), reason="Dojo is not on this machine: make setup installs it where it may")
+@pytest.mark.parametrize("theme", KNOBS["theme"])
+def test_styles_of_a_theme_are_one_sheet_whose_pictures_are_there(theme: str) -> None:
+    """Nothing is imported, and each picture that it names is found."""
+    with served(site(skin="dojo")) as port:
+        client = Client(port)
+        sheet = client.get(f"/webacs/lib/{theme}.css").text
+        assert ".dijitDialogTitleBar" in sheet
+        assert "@import" not in sheet
+        pictures = set(re.findall(r"url\(([^)]+)\)", sheet))
+        assert len(pictures) > 20
+        assert {name for name in pictures if not (find_dojo() / name.removeprefix("/webacs/lib/")).is_file()} == set()
 
 
 # -- login ---------------------------------------------------------------------------------------

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from tornado.web import HTTPError, StaticFileHandler
+from tornado.web import HTTPError, RequestHandler, StaticFileHandler
 
 from runbook_lib.lab.backend import PagesBackend
 from runbook_lib.lab.errors import LabOptionInvalid
+from runbook_lib.lab.pages import dojo_layer
 from runbook_lib.lab.pages.auth import (
     DashboardHandler,
     HomeHandler,
@@ -22,7 +23,7 @@ from runbook_lib.lab.pages.auth import (
     SearchHandler,
 )
 from runbook_lib.lab.pages.base import POLICY, Pages
-from runbook_lib.lab.pages.dojo import PARTS, find_dojo
+from runbook_lib.lab.pages.dojo import KNOBS, PARTS, find_dojo
 from runbook_lib.lab.pages.ha import HaActionHandler, HaConfigurationHandler, HaProgressHandler, HaStatusHandler
 from runbook_lib.lab.pages.ise import IseAddHandler, IseCommandHandler, IseHandler
 from runbook_lib.lab.pages.sessions import Sessions
@@ -53,6 +54,19 @@ class DojoHandler(AssetHandler):
         self.set_header("Cache-Control", "public, max-age=3600")
 
 
+class DojoLayerHandler(RequestHandler):
+    """What most pages need of Dojo, in one answer; a browser that has it is told so."""
+
+    def get(self, theme: str = "") -> None:
+        try:
+            folder = find_dojo()
+        except LabOptionInvalid as error:
+            raise HTTPError(404, reason="Dojo is not installed") from error
+        self.set_header("Cache-Control", "no-cache")
+        self.set_header("Content-Type", f"text/{'css' if theme else 'javascript'}; charset=utf-8")
+        self.finish(dojo_layer.style(folder, theme) if theme else dojo_layer.script(folder))
+
+
 def handlers(backend: PagesBackend, server_key: str, *, sessions: Sessions | None = None) -> list[Any]:
     """Return the routes of one server's pages, all under ``/webacs`` and ``/``, for a tornado ``Application``.
 
@@ -80,6 +94,8 @@ def handlers(backend: PagesBackend, server_key: str, *, sessions: Sessions | Non
         (r"/webacs/(?:pages/common/login\.jsp)", LoginHandler, pages),
         (r"/webacs/j_spring_security_check", LoginHandler, pages),
         (r"/webacs/loginAction\.do", RootHandler, pages),
+        (r"/webacs/lib/all\.js", DojoLayerHandler),
+        (rf"/webacs/lib/({'|'.join(KNOBS['theme'])})\.css", DojoLayerHandler),
         *[(rf"/webacs/lib/{part}/(.+)", DojoHandler, {"path": part}) for part in PARTS],
         (r"/webacs/static/([a-z]+\.(?:css|js))", AssetHandler, {"path": str(STATIC)}),
     ]
