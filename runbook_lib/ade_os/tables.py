@@ -123,6 +123,7 @@ ASKING = (
         CAPTURED,
     ),
     Row(r"(?:assword|passphrase|user ?name|login) ?:", "Enter shell access password :", CAPTURED),
+    Row(r"[(\[<]y(?:es)?[/|]no?[)\]>][^\n]{0,200}[:>]", "Press [y/n] to accept: ", RECALLED),
 )
 """How the last line of something that waits for an answer ends, beside a yes/no question."""
 

@@ -67,8 +67,12 @@ class HostKeyPins:
 
     @property
     def may_be_another(self) -> bool:
-        """Whether a pin may be that of a key that the server has not shown: a fingerprint does not tell its type."""
-        return bool(self._fingerprints and self.presented and self.algorithms)
+        """Whether a pin may be that of a key that the server has not shown: a fingerprint does not tell its type.
+
+        One that shows a type again, which it was not asked for, has no other: it would be asked for ever.
+        """
+        shown = [_kind(key) for key in self.presented]
+        return bool(self._fingerprints and shown and len(set(shown)) == len(shown) and self.algorithms)
 
     def accepts(self, key: asyncssh.SSHKey) -> bool:
         """Remember the key that the server shows, and say whether it is pinned."""

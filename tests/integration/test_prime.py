@@ -29,6 +29,8 @@ LIST = (
 )
 DELETE = DELETE_TOFU.format(key="10.0.0.2_8082")
 
+LONGER_THAN_A_PROMPT_S = 1.5
+
 Kept = list[tuple[Answer, object | None]]
 
 
@@ -117,6 +119,32 @@ def test_a_list_that_was_cut_inside_a_subject_is_not_taken_for_a_shorter_one() -
             await prime.list_tofu()
 
     with_prime(FakeAde({LIST_TOFU: LIST.rstrip()}), story)
+
+
+@pytest.mark.parametrize("lost", [False, True])
+def test_a_list_that_pauses_at_a_prompt_is_not_taken_for_a_shorter_one(lost: bool) -> None:
+    """What stands behind a prompt in the middle belongs to the list, at the first reading and at the one after a loss.
+
+    A text with a prompt in it is no list: it is refused, and never read up to there.
+    """
+
+    async def pause(terminal: Terminal) -> None:
+        if lost and len(ade.connections) == 1:
+            terminal.reset()
+            return
+        first, last = LIST[: LIST.index(b"host=10.0.0.2")], LIST[LIST.index(b"host=10.0.0.2") :]
+        terminal.write(first + b"prime-pri/admin# ")
+        await pass_by(LONGER_THAN_A_PROMPT_S)
+        terminal.write(b"\r\n" + last)
+
+    ade = FakeAde({LIST_TOFU: pause})
+
+    async def story(prime: PrimeServer) -> None:
+        with pytest.raises(AnswerNotUnderstood, match="list") as caught:
+            await prime.list_tofu()
+        assert "host=10.0.0.2_8082" in caught.value.found
+
+    with_prime(ade, story)
 
 
 def test_a_read_that_the_server_refuses_is_kept_and_raised() -> None:

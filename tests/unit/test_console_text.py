@@ -80,6 +80,17 @@ def test_no_echo_is_seen_where_there_is_none(text: str) -> None:
     assert echo_end(text, "show x", "a/b# ") is None
 
 
+def test_an_echo_that_scrolled_sideways_is_seen() -> None:
+    """A command that a narrow terminal drew anew with every few characters has been echoed once its line ends."""
+    command = "ncs certvalidation tofu-certs deletecert host prime-sec.example.com_8082"
+    drawn = f"{command[:34]}\r<{command[12:60]} \x08\r<{command[-40:]}"
+    transcript = Transcript(command, "a/b# ")
+    transcript.add(drawn.encode(), 0.0)
+    assert not transcript.echoed
+    transcript.add(b"\r\n", 0.0)
+    assert transcript.echoed
+
+
 def test_pagers_are_cut_where_they_stood() -> None:
     """A line that reads like a pager and was none stays."""
     raw = b"1\r\n--More--\r        \r2\r\n--More--\r\n3"

@@ -1,0 +1,71 @@
+"""How one exchange is led, without a server: what ends it, and when."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+from held_clock import pass_by, run
+
+from runbook_lib.console.dialog import Dialog
+from runbook_lib.console.feed import Feed
+from runbook_lib.console.transcript import Transcript
+from runbook_lib.errors import AnswerNotUnderstood, LoginQuestion, LoginRefused, RunbookError
+
+LONGER_THAN_A_PROMPT_S = 1.5
+DEADLINE_S = 3600.0
+
+
+def ended(words: bytes, *, login: bool) -> RunbookError | None:
+    """The error that ``words`` and a moment of silence lead to; None where the exchange goes on."""
+
+    async def story() -> RunbookError | None:
+        feed = Feed()
+        feed.data_received(words, None)
+        dialog = Dialog(server="primary", login=login)
+        leading = asyncio.create_task(dialog.lead(feed, Transcript(prompt="a/b# "), DEADLINE_S))
+        await pass_by(LONGER_THAN_A_PROMPT_S)
+        if not leading.done():
+            leading.cancel()
+            return None
+        error = leading.exception()
+        assert isinstance(error, RunbookError)
+        return error
+
+    return run(story())
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        b"You have unsaved changes.\r\nDo you want to keep them? (yes/no) [no] ? ",
+        b"Press [y/n] to accept: ",
+        b"Enter shell access password : ",
+        b"ERROR : Please enter Yes or No\r\n",
+        b"ade # ",
+        b"[root@prime-pri ~]# ",
+    ],
+)
+def test_a_login_that_asks_or_ends_elsewhere_is_told_at_once(words: bytes) -> None:
+    """A yes/no question and a shell's prompt end the login after a moment, and not at its deadline."""
+    assert isinstance(ended(words, login=True), LoginQuestion)
+
+
+def test_a_password_that_expired_is_told_at_once() -> None:
+    """Where a new one is asked for, nobody waits for a prompt."""
+    words = b"Your password has expired.\r\nEnter new password : "
+    assert isinstance(ended(words, login=True), LoginRefused)
+
+
+@pytest.mark.parametrize("words", [b"Erase all data? (yes/no) [no]: ", b"Delete which one (1-3), enter a number: "])
+def test_a_question_that_nobody_foresaw_is_told_at_once(words: bytes) -> None:
+    """The error of a command comes after a moment, too, with the words."""
+    error = ended(words, login=False)
+    assert isinstance(error, AnswerNotUnderstood)
+    assert words.decode().strip() in error.what
+
+
+@pytest.mark.parametrize("words", [b"Working", b"Deleting 3 of 7", b"Deleted: \r\n"])
+def test_what_asks_nothing_is_waited_for(words: bytes) -> None:
+    """A command that takes its time is not ended before its deadline."""
+    assert ended(words, login=False) is None
