@@ -158,8 +158,9 @@ def test_deletion_in_a_cell_that_ran_out_of_time_is_unknown_until_the_store_was_
 def test_registration_that_is_cut_short_is_never_begun_twice(
     start_lab: StartLab, commands: Commands, how: str, code: int
 ) -> None:
-    """It never registers HA twice, and removes a registration only where it stays broken and your site's file says so
-    (`policy: remove_broken_ha: true`); never while the secondary is the active one.
+    """It never presses *Register* while high availability works or a registration is under way, nor twice on one
+    approval; it removes a registration only where that stays broken and your site's file says so
+    (`policy: remove_broken_ha: true`); it does neither while the secondary is the active one.
 
     The servers go on registering without us; the next run watches, or finds it done, and begins no second one.
     """

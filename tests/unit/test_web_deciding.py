@@ -78,6 +78,19 @@ class Pair:
         return (seen(Vantage.HERE, problem="no answer"),)
 
 
+class Recovering(Pair):
+    """A pair that was looked at too early: when both are asked again, it is healthy."""
+
+    asked = 0
+
+    def prime(self, key: str) -> Server:
+        self.asked += 1
+        if self.asked > len(self.servers):
+            for server, state in zip(self.servers.values(), HEALTHY, strict=True):
+                server.state = state
+        return self.servers[key]
+
+
 class Pages:
     """The primary's pages, which show ``page``."""
 
@@ -161,11 +174,23 @@ def test_nothing_is_done_while_the_secondary_serves(context: Make, primary: str,
         decided(made, page(), guided=guided)
 
 
-def test_broken_ha_is_not_removed_unless_the_sites_file_says_so(context: Make) -> None:
-    """The same pair, with and without the policy."""
+def test_ha_is_registered_where_there_is_none_and_removed_where_it_stays_broken_and_may_be(context: Make) -> None:
+    """It never presses *Register* while high availability works or a registration is under way, nor twice on one
+    approval; it removes a registration only where that stays broken and your site's file says so
+    (`policy: remove_broken_ha: true`); it does neither while the secondary is the active one.
+
+    What the servers and the page say decides; the approvals are `test_guard.py`'s.
+    """
+    under_way = page("HA not Configured", (100, 40, 0), under_way=True)
+    assert decided(context(Pair(HEALTHY), remove_broken_ha=True), page()) is HaAction.NOTHING
+    assert decided(context(Pair(NONE), remove_broken_ha=True), under_way) is HaAction.WATCH
+    assert decided(context(Pair(NONE), remove_broken_ha=True), page()) is HaAction.REGISTER
+    assert decided(context(Pair(BROKEN), remove_broken_ha=True), page()) is HaAction.REMOVE
+    assert decided(context(Recovering(BROKEN), remove_broken_ha=True), page()) is HaAction.NOTHING
     with pytest.raises(DecisionNeeded, match="remove_broken_ha"):
         decided(context(Pair(BROKEN)), page())
-    assert decided(context(Pair(BROKEN), remove_broken_ha=True), page()) is HaAction.REMOVE
+    with pytest.raises(DecisionNeeded, match="secondary serves"):
+        decided(context(Pair(("Primary Failover", "Secondary Active")), remove_broken_ha=True), page())
 
 
 def test_a_removal_counts_once_both_servers_say_so(context: Make, monkeypatch: pytest.MonkeyPatch) -> None:
