@@ -5,11 +5,13 @@ from __future__ import annotations
 import ast
 import json
 from collections.abc import Callable, Iterable
+from contextlib import nullcontext, suppress
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 from runbook_lib import places
+from runbook_lib.errors import RunbookError
 from runbook_lib.lab import Lab
 from runbook_lib.models import Stage
 from runbook_lib.record import Record, find_open
@@ -20,17 +22,21 @@ DELETE = "ncs certvalidation tofu-certs deletecert host "
 QUICK = {"monitor_interval_s": 0.2, "registration_s": 0.5, "keys": "ec"}
 
 
-def run_stage(stage: Stage, site: Path, incident: str = "", **parameters: str) -> Any:
-    """Run one notebook's code cells in order, as a person would, and return its ``rb``; a cell's error is raised."""
+def run_stage(stage: Stage, site: Path, incident: str = "", *, past_red: bool = False, **parameters: str) -> Any:
+    """Run one notebook's code cells in order, as a person would, and return its ``rb``; a cell's error is raised.
+
+    ``past_red``: it is not, and the cells after it are run as well, if the stage was opened at all; else returns None.
+    """
     notebook = json.loads((places.notebooks_dir() / f"{stage}.ipynb").read_text(encoding="utf-8"))
     names: dict[str, Any] = {"display": print}
     for cell in notebook["cells"]:
-        if cell["cell_type"] != "code":
+        if cell["cell_type"] != "code" or ("rb." in "".join(cell["source"]) and "rb" not in names):
             continue
-        _run_cell("".join(cell["source"]), names)
+        with suppress(RunbookError) if past_red else nullcontext():
+            _run_cell("".join(cell["source"]), names)
         if "parameters" in cell["metadata"].get("tags", []):
             names |= {"site": str(site), "incident": incident, **parameters}
-    return names["rb"]
+    return names.get("rb")
 
 
 def _run_cell(source: str, names: dict[str, Any]) -> None:
@@ -71,8 +77,9 @@ def contacts(lab: Lab) -> list[dict[str, Any]]:
 def changes(truth: Iterable[dict[str, Any]]) -> SimpleNamespace:
     """What a lab's own log says was changed, from the lines that tell of an effect.
 
-    ``deleted``: (server, entry); ``registered``: how each registration ended; ``ise``: what was done to the list
-    of ISE servers; ``sent``: the number of deletecert commands that arrived; ``nothing``: whether none of it was.
+    ``deleted``: (server, entry); ``registered``: how each registration ended; ``removed``: on which server each
+    removal of high availability arrived; ``ise``: what was done to the list of ISE servers; ``sent``: the number of
+    deletecert commands that arrived; ``nothing``: whether none of it was.
     """
     lines = list(truth)
     arrived = [line for line in lines if line["channel"] == "ssh" and "effect" not in line]
@@ -83,11 +90,13 @@ def changes(truth: Iterable[dict[str, Any]]) -> SimpleNamespace:
     registered = [line["effect"] for line in took_effect if line["what"].startswith("HA registration")]
     ise = [line["what"] for line in took_effect if line["channel"] == "world" and " ISE " in line["what"]]
     sent = sum(line["what"].startswith(DELETE) for line in arrived)
-    other = [line["what"] for line in arrived if line["what"].startswith(("ncs ha remove", "ncs ha authkey"))]
+    removed = [line["server"] for line in arrived if line["what"].startswith("ncs ha remove")]
+    other = [line["what"] for line in arrived if line["what"].startswith("ncs ha authkey")]
     return SimpleNamespace(
         deleted=deleted,
         registered=registered,
+        removed=removed,
         ise=ise,
         sent=sent,
-        nothing=not (sent or deleted or registered or ise or other),
+        nothing=not (sent or deleted or registered or removed or ise or other),
     )

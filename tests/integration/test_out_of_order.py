@@ -10,12 +10,12 @@ from pathlib import Path
 import nbformat
 import papermill
 import pytest
+from direct_pages import direct_pages
 from nbclient import NotebookClient
 from repair_site import StartLab, changes, run_stage
 from resume_site import quick_site
 
 from runbook_lib import places
-from runbook_lib.errors import RunbookError
 from runbook_lib.lab import Lab
 from runbook_lib.models import Stage
 
@@ -73,13 +73,17 @@ def test_a_changing_notebook_that_is_run_first_and_alone_changes_nothing(
         assert list(places.records_dir().glob("*-lab-*")), "it did run"
 
 
-def test_every_notebook_that_is_run_first_and_alone_changes_nothing(site: tuple[Lab, Path]) -> None:
-    """All eight, their cells in this process, twice each."""
+@pytest.mark.parametrize("planned", [False, True], ids=["nothing before", "a plan that nobody approved"])
+def test_every_notebook_that_is_run_out_of_order_changes_nothing(site: tuple[Lab, Path], planned: bool) -> None:
+    """All eight, their cells in this process, on past each red one, twice: first and alone, or before the approval."""
     lab, file = site
     before = changes(lab.truth())
-    for stage in Stage:
-        fresh_records()
-        for _ in range(2):
-            with suppress(RunbookError):
-                run_stage(stage, file)
-            assert changes(lab.truth()) == before, stage
+    with direct_pages(lab) as pages:
+        for stage in Stage:
+            fresh_records()
+            for earlier in (Stage.DIAGNOSE, Stage.LIST) if planned else ():
+                run_stage(earlier, file)
+            for _ in range(2):
+                run_stage(stage, file, past_red=True)
+                assert changes(lab.truth()) == before, stage
+                assert not pages.pressed, stage
