@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -51,9 +52,10 @@ class Fault:
 
 
 class Faults:
-    """The faults of one site, by name and server."""
+    """The faults of one site, by name and server; ``happened`` counts those that happened."""
 
     def __init__(self) -> None:
+        self.happened: Counter[tuple[str, str]] = Counter()
         self._on: list[Fault] = []
 
     def __iter__(self) -> Iterator[Fault]:
@@ -88,6 +90,7 @@ class Faults:
         if fault.get("skip", 0) > 0:
             fault.settings["skip"] -= 1
             return None
+        self.happened[(name, server)] += 1
         if fault.times is not None:
             fault.times -= 1
             if fault.times <= 0:

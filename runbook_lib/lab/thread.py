@@ -60,6 +60,10 @@ class Lab(LivesInThread["SimulatedSite"]):
         """The lines of the truth log so far."""
         return read_truth(self.folder / "truth.jsonl")
 
+    def happened(self, fault: str, server: str) -> int:
+        """How often a fault happened at a server so far, where it happens to one connection or command at a time."""
+        return self._simulation.core.faults.happened[(fault, server)]
+
     def log(self, server: str, name: str = "hm-0-0.log") -> str:
         """The text of one log file of a PI server."""
         return (self.folder / server / "logs" / name).read_text(encoding="utf-8")

@@ -44,10 +44,10 @@ class Case:
         self.write_site(edit)
 
     def write_site(self, edit: Edit | None = None) -> None:
-        """Copy the lab's site file beside itself as a production site's, with short waits, and edit it."""
+        """Copy the lab's site file beside itself as a production site's, with short pauses, and edit it."""
         site = yaml.safe_load(self.lab.site_file.read_text())
         site |= {"kind": "production", "name": self.name}
-        site["deadlines"] |= {"probe_spacing_s": 0.02, "settle_s": 3.0, "probe_s": 3.0, "connect_s": 3.0}
+        site["deadlines"] |= {"probe_spacing_s": 0.02, "settle_s": 60.0}
         if edit:
             edit(site)
         self.site.write_text(yaml.safe_dump(site, sort_keys=False))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from doomed import only_here
 from fault_site import Begin
 from repair_site import DELETE, StartLab, run_stage
 
@@ -85,13 +86,14 @@ def test_what_is_printed_around_the_answers_changes_nothing(
     assert {result.result for result in case.carry_out(case.make_plan())} == GONE
 
 
-def test_a_deletion_that_outlives_its_deadline_is_decided_before_the_next(faulty: StartLab, begin: Begin) -> None:
+def test_a_deletion_that_outlives_its_deadline_is_decided_before_the_next(
+    faulty: StartLab, begin: Begin, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """It took effect after nobody listened any more: seen as that, no other entry blamed, and none sent twice."""
-    case = begin(
-        faulty("renewed", monitor_style="on_registration"), lambda site: site["deadlines"].update(command_s=4.0)
-    )
+    case = begin(faulty("renewed"))
     plan = case.make_plan()
-    case.lab.set_fault("late_command", "primary", times=1, command=DELETE, seconds=6.0)
+    case.lab.set_fault("late_command", "primary", times=1, command=DELETE, seconds=4.0)
+    only_here(monkeypatch, case.lab, "primary", "late_command", answer_s=0.5)
     results = case.carry_out(plan)
     assert {result.result for result in results} == GONE
     assert case.seen().sent == len(plan.deletions) == 3

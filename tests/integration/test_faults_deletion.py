@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from doomed import only_here
 from fault_site import LIST, Begin, Case, deletions
 from repair_site import DELETE, StartLab, run_stage
 
@@ -37,13 +38,19 @@ def stale_three(case: Case) -> set[tuple[str, str]]:
     ],
 )
 def test_the_store_decides_and_no_command_is_sent_twice(
-    faulty: StartLab, begin: Begin, fault: str, settings: dict[str, Any], result: Deletion
+    faulty: StartLab,
+    begin: Begin,
+    fault: str,
+    settings: dict[str, Any],
+    result: Deletion,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """It never takes what `deletecert` printed, or what the HA page announced, for proof that a change worked.
 
     Whatever is lost or said, each deletion leaves once, and what the store then lists is what the record says.
     """
     case = begin(faulty("renewed"), lambda site: site["deadlines"].update(command_s=1.5))
+    only_here(monkeypatch, case.lab, "secondary", fault)
     plan = case.make_plan()
     about = {} if fault == "deletecert_lie" else {"command": DELETE}
     case.lab.set_fault(fault, "secondary", times=1, **(settings | about))
@@ -159,9 +166,12 @@ def test_nothing_is_deleted_without_an_approval_of_this_plan(faulty: StartLab, b
     case.assert_untouched()
 
 
-def test_a_list_that_cannot_be_read_back_leaves_the_deletion_unknown(faulty: StartLab, begin: Begin) -> None:
+def test_a_list_that_cannot_be_read_back_leaves_the_deletion_unknown(
+    faulty: StartLab, begin: Begin, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The command left and the store does not answer afterwards: exit 6, and no further command until it does."""
     case = begin(faulty("renewed"), lambda site: site["deadlines"].update(command_s=1.5))
+    only_here(monkeypatch, case.lab, "primary", "silent_command")
     plan = case.make_plan()
     case.lab.set_fault("silent_command", "primary", command=LIST, skip=2)
     case.refused(OutcomeUnknown, 6, lambda: case.carry_out(plan))

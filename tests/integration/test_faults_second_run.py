@@ -6,6 +6,7 @@ from contextlib import suppress
 from typing import Any
 
 import pytest
+from doomed import only_here
 from fault_site import LIST, Begin
 from repair_site import DELETE, StartLab, run_stage
 
@@ -22,7 +23,9 @@ GONE_WRONG: dict[str, tuple[str, dict[str, Any]]] = {
 
 
 @pytest.mark.parametrize("way", GONE_WRONG)
-def test_the_run_after_one_that_went_wrong_repairs(faulty: StartLab, begin: Begin, way: str) -> None:
+def test_the_run_after_one_that_went_wrong_repairs(
+    faulty: StartLab, begin: Begin, way: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Whatever became of the first deletion: it is proven by what follows, or offered again for a new approval."""
 
     def quick(site: dict[str, Any]) -> None:
@@ -30,8 +33,9 @@ def test_the_run_after_one_that_went_wrong_repairs(faulty: StartLab, begin: Begi
         site["deadlines"] |= {"command_s": 2.0, "quiet_s": 1.0}
 
     case = begin(faulty("renewed-secondary-only", monitor_style="quick", monitor_interval_s=0.1), quick)
-    plan = case.make_plan()
     fault, settings = GONE_WRONG[way]
+    only_here(monkeypatch, case.lab, "primary", fault)
+    plan = case.make_plan()
     case.lab.set_fault(fault, "primary", **settings)
     with suppress(RunbookError):
         case.carry_out(plan)

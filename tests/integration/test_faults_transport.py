@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from doomed import only_here
 from fault_site import LIST, Begin, Case, deletions
 from repair_site import StartLab
 
@@ -12,11 +13,10 @@ from runbook_lib.errors import ConnectionLost, DeviceError, DeviceSilent, Device
 from runbook_lib.lab import Lab
 from runbook_lib.models import Deletion, Stage, StageState
 
-SHORT = {"connect_s": 1.0, "command_s": 1.0, "probe_s": 1.0}
-
 
 def short(site: dict[str, Any]) -> None:
-    site["deadlines"] |= SHORT
+    """A deadline that can be waited for; see ``only_here``."""
+    site["deadlines"]["command_s"] = 1.0
 
 
 def logins(case: Case, server: str) -> int:
@@ -35,10 +35,13 @@ FAULTS: dict[str, tuple[str, dict[str, Any], type[DeviceError]]] = {
 
 
 @pytest.mark.parametrize("name", FAULTS)
-def test_a_command_line_that_cannot_be_used_ends_the_stage(stale: Lab, begin: Begin, name: str) -> None:
+def test_a_command_line_that_cannot_be_used_ends_the_stage(
+    stale: Lab, begin: Begin, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A read that does not come back ends stage 20 within its deadline: exit 4, one login at most twice, no plan."""
     fault, settings, kind = FAULTS[name]
     stale.set_fault(fault, "secondary", **settings)
+    only_here(monkeypatch, stale, "secondary", fault)
     case = begin(stale, short)
     case.refused(kind, 4, case.make_plan)
     assert case.state(Stage.LIST) is StageState.FAILED
@@ -49,13 +52,16 @@ def test_a_command_line_that_cannot_be_used_ends_the_stage(stale: Lab, begin: Be
 
 
 @pytest.mark.parametrize("name", ["accepted, and silence", "a command that is never answered", "no session is left"])
-def test_a_command_line_that_fails_after_the_approval_deletes_nothing(stale: Lab, begin: Begin, name: str) -> None:
+def test_a_command_line_that_fails_after_the_approval_deletes_nothing(
+    stale: Lab, begin: Begin, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """What cannot be looked at again is not deleted: exit 4 before the first command."""
     fault, settings, _ = FAULTS[name]
     case = begin(stale)
     plan = case.make_plan()
     case.write_site(short)
     stale.set_fault(fault, "secondary", **settings)
+    only_here(monkeypatch, stale, "secondary", fault)
     case.refused(DeviceError, 4, lambda: case.carry_out(plan))
     assert case.state(Stage.DELETE) is StageState.FAILED
     case.assert_untouched()
