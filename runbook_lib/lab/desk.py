@@ -79,7 +79,7 @@ class Desk:
                 "probe_spacing_s": 0.2,
                 "page_s": 60.0,
                 "readiness_s": 120.0,
-                "registration_s": round(options.registration_s + 60, 1),
+                "registration_s": round(options.registration_s + 300, 1),
                 "settle_s": patience,
                 "quiet_s": round(2 * options.monitor_pause_s + 1, 1),
             },

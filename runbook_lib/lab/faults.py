@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -24,6 +25,7 @@ KNOWN: Mapping[str, str] = {
     "refuse": "connections to service are reset at once: service",
     "silent_command": "commands that begin with command are never answered: command",
     "late_command": "commands that begin with command take seconds, and take effect then, hung up or not: command",
+    "held_command": "commands that begin with command wait until the fault is cleared, and go on then: command",
     "reset_before": "the SSH connection is reset when a command that begins with command arrives, before it runs",
     "reset_after": "the same, after it ran and before it answers",
     "slow_bytes": "the SSH server sends so many bytes a second: bytes_per_s",
@@ -40,12 +42,16 @@ KNOWN: Mapping[str, str] = {
 
 @dataclass
 class Fault:
-    """One fault that is switched on. ``times`` is how often it will still happen; None: until cleared."""
+    """One fault that is switched on. ``times`` is how often it will still happen; None: until cleared.
+
+    ``over`` is set once it was cleared.
+    """
 
     name: str
     server: str
     times: int | None = None
     settings: dict[str, Any] = field(default_factory=dict)
+    over: asyncio.Event = field(default_factory=asyncio.Event, repr=False, compare=False)
 
     def get(self, name: str, default: Any = None) -> Any:
         return self.settings.get(name, default)
@@ -72,7 +78,10 @@ class Faults:
 
     def clear(self, name: str | None = None) -> None:
         """Switch one fault off everywhere, or all."""
-        self._on = [fault for fault in self._on if name is not None and fault.name != name]
+        for fault in self._on:
+            if name in (None, fault.name):
+                fault.over.set()
+        self._on = [fault for fault in self._on if not fault.over.is_set()]
 
     def on(self, name: str, server: str) -> Fault | None:
         """The fault if it is switched on for the server."""

@@ -150,6 +150,8 @@ class Session:
             raise ConnectionResetError
         if late := self._core.faults.happens("late_command", self._server, command=line):
             await asyncio.sleep(float(late.get("seconds", 30)))
+        if held := self._core.faults.happens("held_command", self._server, command=line):
+            await held.over.wait()
         await asyncio.sleep(self._core.options.command_delay_s)
 
     def _reset_if(self, fault: str, line: str) -> None:

@@ -20,6 +20,7 @@ from urllib.parse import quote_plus
 import pytest
 import yaml
 from cli_runs import Commands, Said
+from fault_site import LIST
 from repair_site import DELETE, changes
 from waiting import wait_until
 
@@ -56,12 +57,14 @@ class Story:
 def story(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Story]:
     """Let the story happen."""
     folder = tmp_path_factory.mktemp("story")
-    kind = {"monitor_interval_s": 0.5, "registration_s": 0.5, "command_delay_s": 0.2}
+    kind = {"monitor_interval_s": 0.5, "registration_s": 0.5}
     with Commands(folder) as commands, Lab(folder / "site", **kind) as lab:
         site = production_file(lab)
+        lab.set_fault("held_command", "primary", command=LIST)
         first = commands.start("run", site)
         wait_until(lambda: list(places.locks_dir().glob("*.lock")), "the lock of the first run")
         locked = commands.run("run", site)
+        lab.clear_fault()
         refused = commands.end(first)
         incident, digest = plan_in(refused.err)
         approved = commands.run("approve", incident, digest, "--by", "Ada Example")
@@ -101,10 +104,12 @@ def next_run(text: str) -> list[str]:
 
 def run_until_silent(commands: Commands, lab: Lab, site: Path) -> Said:
     """Run; from the arrival of the first deletion on, the primary's SSH service is gone before it answers."""
+    lab.set_fault("held_command", "primary", command=DELETE)
     process = commands.start("run", site)
     wait_until(lambda: changes(lab.truth()).sent, "the first deletion at the server")
     lab.set_fault("refuse", "primary", service="ssh")
     lab.set_fault("reset_after", "primary", command=DELETE)
+    lab.clear_fault("held_command")
     said = commands.end(process)
     lab.clear_fault()
     return said

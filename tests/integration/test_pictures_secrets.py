@@ -93,7 +93,7 @@ async def pictures(folder: Path) -> dict[str, list[str]]:
     kept: list[str] = []
     found = {}
     with serving(application, identity.context()) as url:
-        async with PinnedBrowser.open(find_browser(), url, identity.pin, Deadlines(connect_s=5, page_s=15)) as browser:
+        async with PinnedBrowser.open(find_browser(), url, identity.pin, Deadlines(connect_s=30, page_s=60)) as browser:
             view = View(browser, labels_for(), lambda name, png: kept.append(name))
             for how in ("nothing", *MIRRORS):
                 await browser.go(f"/{how}")

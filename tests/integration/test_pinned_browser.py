@@ -22,7 +22,7 @@ from runbook_lib.web.labels import labels_for
 from runbook_lib.web.pages import PrimePages
 from runbook_lib.web.relay import PinnedRelay
 
-DEADLINES = Deadlines(connect_s=5, page_s=5)
+DEADLINES = Deadlines(connect_s=30, page_s=30)
 
 
 class Page(tornado.web.RequestHandler):
@@ -203,7 +203,7 @@ def test_a_server_that_does_not_answer_is_silent(tmp_path: Path) -> None:
     async def go() -> None:
         identity = Identity(tmp_path, "prime-pri")
         with serving(site([]), identity.context()) as url:
-            async with PinnedBrowser.open(find_browser(), url, identity.pin, Deadlines(page_s=1)) as browser:
+            async with PinnedBrowser.open(find_browser(), url, identity.pin, Deadlines(page_s=3)) as browser:
                 with pytest.raises(DeviceSilent):
                     await browser.go("/silent")
 

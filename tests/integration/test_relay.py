@@ -138,7 +138,7 @@ def test_a_connection_that_carries_nothing_is_dropped_and_made_anew(
     async def go() -> None:
         identity = Identity(tmp_path, "prime-pri")
         with serving(application, identity.context()) as url:
-            async with PinnedBrowser.open(find_browser(), url, identity.pin, Deadlines(page_s=15)) as browser:
+            async with PinnedBrowser.open(find_browser(), url, identity.pin, Deadlines(page_s=60)) as browser:
                 await browser.go("/one")
                 await wait_until_async(lambda: not browser._relay._tasks, "the end of the connections")
                 await browser.go("/two")
@@ -156,7 +156,7 @@ def test_the_relay_is_the_only_port_of_a_browser(tmp_path: Path) -> None:
         identity = Identity(tmp_path, "prime-pri")
         with serving(application, identity.context()) as url:
             before = listening()
-            async with PinnedBrowser.open(find_browser(), url, identity.pin, Deadlines(page_s=15)) as browser:
+            async with PinnedBrowser.open(find_browser(), url, identity.pin, Deadlines(page_s=60)) as browser:
                 await browser.go()
                 found.extend([listening() - before, {("127.0.0.1", port_of(browser._relay))}])
 

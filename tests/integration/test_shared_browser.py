@@ -22,7 +22,7 @@ from runbook_lib.web import shared
 from runbook_lib.web.browser import PinnedBrowser
 from runbook_lib.web.shared import Joining, SharedBrowser
 
-DEADLINES = Deadlines(connect_s=5, page_s=5)
+DEADLINES = Deadlines(connect_s=30, page_s=30)
 
 
 class Visitor(tornado.web.RequestHandler):

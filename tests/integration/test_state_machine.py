@@ -41,9 +41,9 @@ DEADLINES = {
     "probe_spacing_s": 0.0,
     "settle_s": 1.0,
     "quiet_s": 0.3,
-    "probe_s": 3.0,
-    "connect_s": 3.0,
-    "command_s": 5.0,
+    "probe_s": 60.0,
+    "connect_s": 60.0,
+    "command_s": 60.0,
 }
 HOSTS = ("primary", "secondary", "ise")
 NOBODY = "0" * 64

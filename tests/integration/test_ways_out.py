@@ -26,7 +26,7 @@ from runbook_lib.web.hand import Hand
 from runbook_lib.web.labels import labels_for
 from runbook_lib.web.view import View
 
-DEADLINES = Deadlines(connect_s=5, page_s=15)
+DEADLINES = Deadlines(connect_s=30, page_s=60)
 WEBRTC = "webrtc-ip-handling-policy"
 SECRET = "Typed-into-a-page-7"
 HOSTILE = """<!doctype html>

@@ -59,7 +59,7 @@ def test_what_a_drawn_list_shows_is_what_was_chosen(choice: str, tmp_path: Path)
         await pages.register(FORM)
         assert (await pages.add_ise(ISE, "admin", ISE_PASSWORD)).address == ISE
 
-    drive(backend, tmp_path, use, page_s=15)
+    drive(backend, tmp_path, use, page_s=60)
     assert [form.failover for form in backend.registered_with] == ["Manual"]
 
 
@@ -94,7 +94,7 @@ def test_a_cover_that_stays_is_named(tmp_path: Path) -> None:
         assert caught.value.what.endswith("cannot be used; in the way: [Please Wait...]")
         asked.set()
 
-    drive(backend, tmp_path, use, page_s=8, readiness_s=3)
+    drive(backend, tmp_path, use, page_s=12, readiness_s=6)
     assert backend.registered_with == []
 
 

@@ -107,7 +107,7 @@ def test_a_question_with_a_cross_is_left_to_a_person(buttons: tuple[str, ...], t
     """Its words and what it offers stand in the error and in the guide for that person; nothing is registered."""
     product = Product(rewrite=((HEADING, dialogue("Update the database now?", *buttons) + HEADING),))
     with pytest.raises(PageNotUnderstood) as caught:
-        register(product, tmp_path, page_s=6.0)
+        register(product, tmp_path, page_s=12.0)
     guide = why_guided(Trouble(looked_for=caught.value.what, picture=""))
     for told in (caught.value.found, guide):
         assert "Update the database now?" in told
@@ -120,7 +120,7 @@ def test_a_cover_with_words_that_stays_is_named(tmp_path: Path) -> None:
     style = "position:fixed;inset:0;z-index:950;background:#fffc"
     product = Product(rewrite=((HEADING, f"<div style='{style}'>Loading the grid data</div>{HEADING}"),))
     with pytest.raises(PageNotUnderstood) as caught:
-        register(product, tmp_path, page_s=5.0)
+        register(product, tmp_path, page_s=12.0)
     assert caught.value.what.endswith("in the way: Loading the grid data")
     assert heard(product) == ["login"]
 
@@ -141,7 +141,7 @@ def test_what_loads_below_a_usable_header_is_waited_for(
 def test_a_page_called_ha_setup_is_ha_configuration(tmp_path: Path) -> None:
     """A synonym that no site has to name."""
     product = Product(rewrite=(("HA Configuration", "HA Setup"),))
-    register(product, tmp_path, page_s=6.0)
+    register(product, tmp_path)
     assert heard(product) == UNDER_WAY
 
 
@@ -152,7 +152,7 @@ def test_a_list_without_a_name_is_its_own_caption(tmp_path: Path) -> None:
     async def use(pages: PrimePages) -> None:
         await pages.add_ise("198.51.100.7", "admin", "ise-Secret")
 
-    drive(product, "plain", tmp_path, use, page_s=6.0)
+    drive(product, "plain", tmp_path, use)
     assert heard(product) == ["login", "add_ise"]
 
 
@@ -166,7 +166,7 @@ def test_a_box_that_is_drawn_by_the_page_is_ticked(tmp_path: Path) -> None:
         await pages.open_ha_configuration()
         await pages.register(replace(FORM, virtual_ipv4="198.51.100.9"))
 
-    drive(product, "plain", tmp_path, use, page_s=6.0)
+    drive(product, "plain", tmp_path, use)
     (sent,) = [fields for what, fields in product.heard if what == "register"]
     assert (sent["vip"], sent["v4"]) == ("on", "198.51.100.9")
 
@@ -235,7 +235,7 @@ def test_a_button_that_waits_for_keys_is_pressed_once_they_came(tmp_path: Path) 
     waits = """<script>let keys = 0; addEventListener('keyup', () => { if (++keys > 5)
       document.querySelector('[value=Register]').disabled = false })</script><button disabled name=do value=Register"""
     product = Product(rewrite=((button, waits),))
-    register(product, tmp_path, page_s=8.0)
+    register(product, tmp_path)
     assert heard(product) == UNDER_WAY
 
 
@@ -244,7 +244,7 @@ def test_a_button_that_is_named_otherwise_than_it_looks_is_not_pressed(tmp_path:
     button = "<button name=do value=Register"
     product = Product(rewrite=((button, f"{button} aria-label='Remove everything'"),))
     with pytest.raises(PageNotUnderstood):
-        register(product, tmp_path, page_s=6.0)
+        register(product, tmp_path, page_s=12.0)
     assert heard(product) == ["login"]
 
 

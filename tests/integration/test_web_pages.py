@@ -31,11 +31,11 @@ def drive(
     *,
     words: dict[str, tuple[str, ...]] | None = None,
     evidence: Callable[[str, bytes], None] | None = None,
-    page_s: float = 15.0,
-    registration_s: float = 60.0,
+    page_s: float = 30.0,
+    registration_s: float = 300.0,
 ) -> None:
     """Serve the product in a skin, log in, and do something with its pages."""
-    deadlines = Deadlines(page_s=page_s, readiness_s=20, registration_s=registration_s)
+    deadlines = Deadlines(page_s=page_s, readiness_s=120, registration_s=registration_s)
     labels = labels_for(words or (WORDS if skin == "words" else {}))
 
     async def go() -> None:

@@ -13,8 +13,9 @@ import pytest
 Make = Callable[..., Path]
 """``make(folder, name, *cells)``: sources after a cell ``site = "lab"`` tagged `parameters`; ``# …`` is Markdown."""
 
-CELL_TIMEOUT_S = 5
-"""After which a cell that sleeps is given up: on a busy machine the cells before it are long done by then."""
+CELL_TIMEOUT_S = 12
+"""After which a cell that sleeps is given up. Each cell has its own; those before it compute nothing, and the start of
+the kernel does not count."""
 
 # A cell that has its parent process, the one that runs papermill, stopped while it is at work itself.
 SIGNALLED = """\
