@@ -38,7 +38,7 @@ def stale_entries(lab: Lab) -> list[tuple[str, str]]:
 def quick_site(lab: Lab, kind: str = "lab", **deadlines: float) -> Path:
     """Write a copy of the lab's site file with short waits; ``production`` does not approve by itself."""
     site = yaml.safe_load(lab.site_file.read_text()) | {"kind": kind}
-    site["deadlines"] |= {"probe_spacing_s": 0.02, "settle_s": 5.0, "quiet_s": 0.5} | deadlines
+    site["deadlines"] |= {"probe_spacing_s": 0.02, "settle_s": 60.0, "quiet_s": 0.5} | deadlines
     copy = lab.folder / "quick.yaml"
     copy.write_text(yaml.safe_dump(site, sort_keys=False))
     return copy

@@ -33,7 +33,6 @@ from runbook_lib.models import Outcome, Stage, StageState
 from runbook_lib.record import Kind, Record, find_open, holder_of
 from runbook_lib.record.process import ProcessName
 
-PATIENCE_S = 90.0
 PAPERMILL = str(Path(sys.executable).with_name("papermill"))
 
 
