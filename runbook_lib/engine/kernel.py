@@ -122,8 +122,9 @@ async def running_kernel(client: NotebookClient, start: Mapping[str, Any]) -> As
 async def _language(kernel: Any, timeout_s: float) -> dict[str, Any]:
     """Wait until the kernel answers and is heard on both channels, and return its ``language_info``.
 
-    jupyter_client's own wait goes on until nothing was heard for 0.2 s; here messages of other requests are
-    told by their parent. Raises RuntimeError where the kernel ends or does not answer in time.
+    jupyter_client's own wait goes on until nothing was heard for 0.2 s; here messages of other requests are told by
+    their parent, and an answer that is slow to come is asked for anew. Raises RuntimeError where the kernel ends or
+    does not answer in time.
     """
     deadline = time.monotonic() + timeout_s
     info: dict[str, Any] | None = None

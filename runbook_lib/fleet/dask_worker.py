@@ -33,6 +33,8 @@ from runbook_lib.record.files import make_folder
 from runbook_lib.record.lock import TOKEN_VARIABLE
 
 LOOK_EVERY_S = 0.5
+PERMIT_S = 10.0
+"""How long a scheduler that is busy may take to hand over a permit; one that was taken already never comes."""
 LEASE_S = 40.0
 """How long a site's place on the cluster is waited for: a lease of a worker that died ends by itself, in 30 s."""
 
@@ -65,7 +67,7 @@ def run_parcel(parcel: Parcel, names: dict[str, str]) -> dict[str, Any]:
 
 def _permitted(name: str) -> bool:
     try:
-        return bool(Queue(name, client=get_client()).get(timeout=1))
+        return bool(Queue(name, client=get_client()).get(timeout=PERMIT_S))
     except TimeoutError:
         return False
 

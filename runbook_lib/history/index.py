@@ -20,7 +20,7 @@ from runbook_lib.record.files import FILE_MODE, make_folder
 
 VERSION = 3
 PLACE = Path(".index") / "history.sqlite"
-WAIT_S = 2.0
+WAIT_S = 2.0  # an index that is busy for longer is done without
 _SCHEMA = f"""
 CREATE TABLE incident (id INTEGER PRIMARY KEY, incident TEXT UNIQUE, signature TEXT, row TEXT, sha256 TEXT);
 CREATE VIRTUAL TABLE said USING fts5 (text);

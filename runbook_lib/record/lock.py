@@ -36,8 +36,9 @@ UNREADABLE = "unreadable"
 _PREFIX, _SUFFIX = "pi-tofu-runbook-", ".lock"
 _READABLE_MODE = 0o644
 _LARGEST = 64 * 1024
-_SHARE_S = 5.0
-"""How long a child waits for the advisory lock on its parent's file, which others have for moments only."""
+_SHARE_S = 30.0
+"""How long a child waits for the advisory lock on its parent's file, which others have for moments only; a busy machine
+makes such a moment long."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -13,7 +13,7 @@ from runbook_lib.web.screen import Item, Screen, same, says
 
 _CHOICES = ("option", "menuitem", "clickable", "radio", "link", "text")
 _DRAWN = ("clickable", "button")
-_OPEN_S = 2.0
+_OPEN_S = 2.0  # for each way to open a list; after the last the deadline of the page counts
 _MOVED = 6
 
 

@@ -22,6 +22,8 @@ from runbook_lib.web.submit import NEXT_STEPS, Submit
 from runbook_lib.web.view import Rest, visible
 
 _PATH = ("menu_administration", "menu_settings", "menu_high_availability")
+# What stood still for so long is taken for all of it: pages draw tables row by row, some tenths of a second apart, and
+# a page that came whole and waits for no answer draws nothing more. What is slow meanwhile asks for more (rest_s).
 _SETTLE_S, _LOADED_S = 0.8, 0.3
 _UNCHANGED_S = 5.0  # a table that was there before the click may be an earlier one, unless the page came anew
 _STUCK_S = 15.0

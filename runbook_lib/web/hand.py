@@ -20,7 +20,7 @@ from runbook_lib.web.view import View
 T = TypeVar("T")
 
 _TRIES, _NOTICES = 4, 12
-_ACTION_MS, _TRIAL_MS = 4000, 1000
+_ACTION_MS, _TRIAL_MS = 4000, 1000  # of one try; how often it is tried, the deadline of the page says
 _ROLES: tuple[Literal["button", "link", "menuitem", "tab"], ...] = ("button", "link", "menuitem", "tab")
 _COVERED = "intercepts pointer events"
 _WORDS_AFTER_S = 4.0

@@ -16,7 +16,9 @@ from runbook_lib.web.tables import ise_servers
 from runbook_lib.web.view import Rest
 
 _PATH = ("menu_administration", "menu_servers", "menu_ise_servers")
-_SETTLE_S, _EMPTY_S, _QUIET_S = 0.5, 3.0, 1.2
+# Rows are drawn some tenths of a second apart. An empty list may be one whose answer is on its way, or, where none is,
+# one that the page has not drawn yet; an address that is listed after all is refused by the page as a duplicate.
+_SETTLE_S, _EMPTY_S, _QUIET_S = 0.5, 6.0, 1.2
 _PLACES = 10.0
 
 

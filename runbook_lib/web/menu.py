@@ -19,6 +19,7 @@ from runbook_lib.web.view import Rest
 T = TypeVar("T")
 
 _PRESS = ("link", "menuitem", "tab", "button", "clickable")
+# Going somewhere changes nothing: what opens later than these allow for is found by the next step, or the next time.
 _HOVER_S = 0.6
 _STEP_S = 10.0
 _BUTTON_S = 0.8

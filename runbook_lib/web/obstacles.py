@@ -19,8 +19,8 @@ from runbook_lib.web.screen import Item, Screen, plain, says
 from runbook_lib.web.view import View
 
 _ACTION_MS = 4000
-_TRIAL_MS = 500
-_ESCAPE_S, _LEAVE_S = 3.0, 0.3
+_TRIAL_MS = 500  # what lies over it stays that long; where that was a slow machine, it is tried again
+_ESCAPE_S, _LEAVE_S = 3.0, 0.3  # what closes later is found by the look that follows
 _CORNER = 44
 _CROSSES = frozenset({"x", "×", "✕", "✖", "⨯", "✗", "╳"})
 _PRESSED = ("button", "link", "clickable")

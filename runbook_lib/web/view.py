@@ -24,8 +24,9 @@ _INVENTORY = files("runbook_lib.web").joinpath("inventory.js").read_text(encodin
 _AS_TEXT = """h => Array.prototype.toJSON || Object.prototype.toJSON || String.prototype.toJSON
   ? "" : JSON.stringify({items: h.items, rows: h.rows, scrolls: h.scrolls, busy: h.busy})"""
 _AS_VALUES = "h => ({items: h.items, rows: h.rows, scrolls: h.scrolls, busy: h.busy})"
-_SHORT_WAIT_S, _LONG_WAIT_S = 0.05, 0.3
-_FRESH_S = 0.1
+_SHORT_WAIT_S, _LONG_WAIT_S = 0.05, 0.3  # between two looks
+_FRESH_S = 0.1  # within which nothing that a page does by itself is missed: it is looked at again soon
+_LOOKS = 3  # a busy machine may look so seldom that what changes seems to rest
 _ANSWERS = ("dialog_yes", "dialog_no", "dialog_close", "session_stay", "notice_accept")
 
 Evidence = Callable[[str, bytes], None]
@@ -46,13 +47,15 @@ class Rest:
     def __init__(self) -> None:
         self._last: object = None
         self._since = 0.0
+        self._looks = 0
 
     def rests(self, shown: object, for_s: float) -> bool:
-        """Whether the same was shown at every look of the last ``for_s`` seconds."""
+        """Whether the same was shown at every look of the last ``for_s`` seconds, and at several."""
         now = time.monotonic()
-        if shown != self._last:
-            self._last, self._since = shown, now
-        return now - self._since >= for_s
+        if shown != self._last or not self._looks:
+            self._last, self._since, self._looks = shown, now, 0
+        self._looks += 1
+        return self._looks >= _LOOKS and now - self._since >= for_s
 
 
 class View:
