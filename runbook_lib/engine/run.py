@@ -36,7 +36,7 @@ from runbook_lib.engine.whole_file import write_whole
 from runbook_lib.errors import UsageError
 from runbook_lib.signals import raise_for_signal
 
-STOP_GRACE_S = 5.0
+STOP_GRACE_S = 10.0
 """How long an interrupted cell has for its own clean-up before its kernel is killed."""
 
 _STATES_OPTIONS = ("output_path", "log_output", "progress_bar", "autosave_cell_every", "progress")

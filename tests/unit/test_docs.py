@@ -273,33 +273,33 @@ def test_every_error_is_explained() -> None:
         assert first_words(table) == wanted, heading[1]
 
 
-@cache
-def code() -> tuple[ast.AST, ...]:
-    paths = (*(ROOT / "runbook_lib").rglob("*.py"), *(ROOT / "tools").glob("*.py"))
-    return tuple(node for path in paths for node in ast.walk(ast.parse(text_of(path))))
-
-
 def is_text(node: ast.AST) -> bool:
     return isinstance(node, ast.Constant) and isinstance(node.value, str)
 
 
-def environment() -> set[str]:
-    """Return the names of the variables that the code reads: ours wherever they stand, others where they are read."""
-    found = set()
-    for node in code():
-        if is_text(node) and re.fullmatch(r"RUNBOOK_[A-Z_]+", node.value):
-            found.add(node.value)
-        if isinstance(node, ast.Call | ast.Subscript) and "environ" in ast.unparse(node).split("(")[0]:
-            inside = node.args[:1] if isinstance(node, ast.Call) else [node.slice]
-            found |= {text.value for text in inside if is_text(text)}
-    return found
+def environment() -> tuple[set[str], set[str]]:
+    """Return the names of the variables that the code reads: ours wherever they stand, others where they are read.
+
+    And all texts that stand in it.
+    """
+    found, texts = set(), set()
+    paths = (*(ROOT / "runbook_lib").rglob("*.py"), *(ROOT / "tools").glob("*.py"))
+    for node in (node for path in paths for node in ast.walk(ast.parse(text_of(path)))):
+        if is_text(node):
+            texts.add(node.value)
+        elif isinstance(node, ast.Call | ast.Subscript):
+            asked, inside = (node.func, node.args[:1]) if isinstance(node, ast.Call) else (node.value, [node.slice])
+            if inside and is_text(inside[0]) and "environ" in ast.unparse(asked):
+                found.add(inside[0].value)
+    return found | {text for text in texts if re.fullmatch(r"RUNBOOK_[A-Z_]+", text)}, texts
 
 
 def test_every_environment_variable_is_documented() -> None:
     """The table of environment variables names each one that the code reads, and none that the code does not know."""
     documented = first_words(section(README, "Environment variables"))
-    assert environment() - documented == set()
-    assert documented - {node.value for node in code() if is_text(node)} == set()
+    read, texts = environment()
+    assert read - documented == set()
+    assert documented - texts == set()
 
 
 @pytest.mark.parametrize(

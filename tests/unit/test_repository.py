@@ -209,18 +209,28 @@ CLOCKS = ("time.monotonic()", "time.perf_counter()", "time.time()")
 def waits_of(path: Path) -> Iterator[str]:
     """Yield what a file does by the clock: sleeps, loops on its own clock, limits of a test or of an example."""
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-        called = ast.unparse(node.func) if isinstance(node, ast.Call) else ""
+        called = _called(node)
         where = f"{path.name}:{getattr(node, 'lineno', 0)}"
         if called in ("time.sleep", "asyncio.sleep") and not _is_zero(node.args[0]):
             yield f"{where}: {called}; wait for a state with tests/waiting.py, or say with let_pass why time passes"
         sides = [node.left, node.right] if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Sub) else []
         sides += [node.left, *node.comparators] if isinstance(node, ast.Compare) else []
-        if any(ast.unparse(side) in CLOCKS for side in sides):
+        if any(isinstance(side, ast.Call) and f"{_called(side)}()" in CLOCKS for side in sides):
             yield f"{where}: {ast.unparse(node)}; a test that asserts a time measures the machine"
         if called == "pytest.mark.timeout":
             yield f"{where}: a limit of its own; what hangs is ended by the limit in pyproject.toml"
         if called.endswith("settings") and any(word.arg == "deadline" for word in getattr(node, "keywords", ())):
             yield f"{where}: a deadline for examples; the profile in tests/conftest.py has none"
+
+
+def _called(node: ast.AST) -> str:
+    """What a node calls, as ``pytest.mark.timeout``; "" where it calls nothing that has a name."""
+    names: list[str] = []
+    place = node.func if isinstance(node, ast.Call) else None
+    while isinstance(place, ast.Attribute):
+        names.append(place.attr)
+        place = place.value
+    return ".".join(reversed([*names, place.id])) if isinstance(place, ast.Name) else ""
 
 
 def _is_zero(value: ast.expr) -> bool:
@@ -249,6 +259,24 @@ def test_a_wait_for_a_time_is_found(tmp_path: Path, text: str) -> None:
     path.write_text(f"asyncio.sleep(0)\n{text}\n", encoding="utf-8")
     (found,) = waits_of(path)
     assert found.startswith("test_it.py:2: ")
+
+
+def clocks_of(path: Path) -> Iterator[str]:
+    """Yield where a file reads the clock while it is collected."""
+    left: list[ast.AST] = [ast.parse(path.read_text(encoding="utf-8"))]
+    while left:
+        node = left.pop()
+        later = node.body if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda) else []
+        body = later if isinstance(later, list) else [later]
+        left += [child for child in ast.iter_child_nodes(node) if child not in body]
+        if _called(node).rpartition(".")[2] in ("now", "today", "utcnow"):
+            yield f"{path.name}:{getattr(node, 'lineno', 0)}"
+
+
+def test_no_test_is_collected_by_the_clock() -> None:
+    """Workers that begin on either side of midnight collect the same: the day of the run is in long_way.py."""
+    files = [path for path in sorted(TESTS.rglob("*.py")) if path.name != "long_way.py"]
+    assert [clock for path in files for clock in clocks_of(path)] == []
 
 
 # -- what no file may contain --------------------------------------------------------------------
