@@ -303,7 +303,7 @@ def test_nothing_is_lost_where_the_bytes_are_split(sizes: list[int], seed: int) 
         event
         if chance.random() < 0.02
         else "DEBUG TOFU is fine, Trust-on-first-use is on " + "x" * chance.randrange(2000) + "\n"
-        for _ in range(2500)
+        for _ in range(800)
     )
     whole = scan(text)
     assert [m.count for m in whole] == [text.count(event)]
@@ -371,8 +371,8 @@ def test_any_text_is_scanned(text: str) -> None:
 
 @pytest.mark.parametrize("piece", REPEATED)
 def test_scan_is_linear(piece: str) -> None:
-    """Four times as much of any piece, up to 400,000 characters, is scanned in about four times the time."""
-    assert_linear(lambda size: scan(piece * (size // len(piece))), 100_000)
+    """Four times as much of any piece, up to 200,000 characters, is scanned in about four times the time."""
+    assert_linear(lambda size: scan(piece * (size // len(piece))), 50_000)
 
 
 def test_server_without_logs_is_named(tmp_path: Path) -> None:
