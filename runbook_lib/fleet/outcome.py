@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from runbook_lib.errors import RunbookError
+from runbook_lib.errors import RecordDamaged, RunbookError
 from runbook_lib.fleet.round import Round
 from runbook_lib.fleet.task import FAILURES, FINISHED, SiteResult, SiteState
 from runbook_lib.models import Outcome
@@ -89,7 +89,7 @@ def exit_code(found: RoundOutcome) -> int:
 
 
 def newest_outcome(round_: Round) -> RoundOutcome | None:
-    """Return what a round came to when it was run last, or None."""
+    """Return what a round came to when it was run last, or None; raises ``RecordDamaged`` where the file says none."""
     for line in reversed(round_.journal.read().lines):
         if line.kind is Kind.KEPT and line.artifact and line.text == TEXT:
             return _read(round_, line.artifact)
@@ -99,8 +99,11 @@ def newest_outcome(round_: Round) -> RoundOutcome | None:
 def _read(round_: Round, artifact: Any) -> RoundOutcome:
     from pydantic import TypeAdapter
 
-    # ``counts`` is for readers of the file; here it follows from the sites.
-    return TypeAdapter(RoundOutcome).validate_json(round_.read_bytes(artifact))
+    data = round_.read_bytes(artifact)
+    try:  # ``counts`` is for readers of the file; here it follows from the sites.
+        return TypeAdapter(RoundOutcome).validate_json(data)
+    except ValueError:
+        raise RecordDamaged("the file holds no outcome of a round", where=artifact.path) from None
 
 
 def _of_site(round_: Round, result: SiteResult) -> SiteOutcome:

@@ -38,9 +38,9 @@ class Round(Record):
 
 
 def rounds_of(root: Path, fleet: str = "") -> Iterable[Round]:
-    """Yield the rounds, of one fleet or of all, the newest first."""
-    part = f"-{site_slug(fleet)}-" if fleet else ""
-    names = (path.name for path in root.iterdir() if part in path.name) if root.is_dir() else ()
+    """Yield the rounds, of one fleet or of all, the newest first; one of another fleet is not even opened."""
+    of = re.compile(rf"{Round.PREFIX}\d+T\d+Z-{site_slug(fleet)}-[0-9a-f]+" if fleet else "fleet-.*")
+    names = (path.name for path in root.iterdir() if of.fullmatch(path.name)) if root.is_dir() else ()
     for name in sorted((name for name in names if Round.PATTERN.fullmatch(name)), reverse=True):
         found = Round.open(root, name)
         if not fleet or found.site == fleet:

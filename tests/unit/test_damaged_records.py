@@ -5,37 +5,60 @@ from __future__ import annotations
 import json
 import tempfile
 from collections.abc import Iterator
-from dataclasses import dataclass
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from fleet_kit import task
+from hypothesis import given, reject
 from hypothesis import strategies as st
 from incident_kit import Incident
 
 from runbook_lib.canonical import canonical_json, sha256_hex
 from runbook_lib.errors import RecordError
+from runbook_lib.fleet.outcome import keep_outcome, newest_outcome
+from runbook_lib.fleet.planning import newest_rollup
+from runbook_lib.fleet.rollup import PlannedSite, Rollup, rollup_digest
+from runbook_lib.fleet.round import Round, newest_round
+from runbook_lib.fleet.site_run import result_of_interruption, saw_contradiction, settled_state
+from runbook_lib.fleet.task import SiteResult, SiteState
 from runbook_lib.history import past_incidents
+from runbook_lib.history.standings import standings
 from runbook_lib.models import Outcome, PastIncident, Stage, StageState
-from runbook_lib.record import Journal, Record, find_open, list_records, seal_record
+from runbook_lib.record import Journal, Kind, Record, find_open, list_records, seal_record
 from runbook_lib.record.archive import pack
+from runbook_lib.record.facts import to_json_value
 from runbook_lib.record.lines import FIRST_PREV
 from runbook_lib.record.trusted import Trusted
 from runbook_lib.record.verify import verify_record
 from runbook_lib.report import post_mortem, write_beside
+from runbook_lib.session.nexts import next_run, stage_to_go_on_with
 from runbook_lib.steps.history import deletion_ends, last_confirmed, records_of_site
+from runbook_lib.views.fleet_map import fleet_map
+from runbook_lib.views.following import newest
+from runbook_lib.views.incidents import incidents
 
 
 @dataclass(frozen=True)
 class Place:
-    """A folder of records with one whole incident each of two sites: the one to damage, and the other."""
+    """A folder of records with one whole incident each of two sites: the one to damage, and the other.
+
+    For a round it is the same: a whole one of a fleet whose name begins with another's, and one of that.
+    """
 
     root: Path
     folder: Path
     lines: tuple[dict[str, Any], ...]
     other: str
+
+    @classmethod
+    def of(cls, record: Record, other: Record) -> Place:
+        """The place of a record as it is now."""
+        text = record.journal.path.read_text(encoding="ascii")
+        return cls(record.root, record.folder, tuple(json.loads(line) for line in text.splitlines()), other.incident)
 
     def write(self, lines: list[dict[str, Any]]) -> None:
         """Write a journal whose numbers, chain and hashes are right, whatever else it holds."""
@@ -59,10 +82,23 @@ def place() -> Iterator[Place]:
         record.end_stage(Stage.DELETE, StageState.DONE)
         record.set_outcome(Outcome.STOPPED)
         seal_record(record, {"name": "lab"})
-        other = Record.create(record.root, "paris")
-        text = record.journal.path.read_text(encoding="ascii")
-        lines = tuple(json.loads(line) for line in text.splitlines())
-        yield Place(record.root, record.folder, lines, other.incident)
+        yield Place.of(record, Record.create(record.root, "paris"))
+
+
+@pytest.fixture(scope="module")
+def evenings() -> Iterator[Place]:
+    with tempfile.TemporaryDirectory() as folder:
+        other = Round.create(Path(folder), "evening")  # the older one
+        round_ = Round.create(Path(folder), "evening-two")
+        site = PlannedSite(site="lab", incident="x", plan="1" * 64, described="d" * 64, deletions=("x",))
+        digest = rollup_digest([site], fleet=round_.site, round_id=round_.incident)
+        rollup = Rollup(
+            fleet=round_.site, round=round_.incident, made_utc=datetime.now(UTC), digest=digest, sites=(site,)
+        )
+        path = f"rollups/{digest}.json"
+        round_.keep_json(path, to_json_value(rollup), kind=Kind.DECIDED, seen=digest, text="roll-up")
+        keep_outcome(round_, digest, [SiteResult(site="lab", incident="x", state=SiteState.STOPPED)], "")
+        yield Place.of(round_, other)
 
 
 def look(place: Place) -> tuple[PastIncident, list[str]]:
@@ -85,7 +121,32 @@ def look(place: Place) -> tuple[PastIncident, list[str]]:
         deletion_ends(place.root, site)
         last_confirmed(records_of_site(place.root, site), "ise")
     find_open(place.root, "lab")
+    look_from_00(place)
+    look_from_a_fleet(place)
     return found[incident], problems
+
+
+def look_from_00(place: Place) -> None:
+    """Show the other site what stage 00 shows of all of them, and what the form to choose a site says of each."""
+    past = past_incidents(place.root)
+    incidents(past).text()
+    fleet_map(standings(past), datetime.now(UTC)).text()
+    for incident in (place.folder.name, place.other):
+        with suppress(RecordError):
+            record = Record.open(place.root, incident)
+            newest(record.journal.read().lines)
+            stage_to_go_on_with(record.stage_states())
+            next_run(record)
+            record.outcome()
+
+
+def look_from_a_fleet(place: Place) -> None:
+    """Ask what a fleet asks of a site's record when its worker has died or was told to end: it is always answered."""
+    of = replace(task(1), site="lab", incident=place.folder.name, records=str(place.root))
+    assert settled_state(of) in SiteState
+    assert result_of_interruption(of).state in SiteState
+    with suppress(RecordError):
+        saw_contradiction(Record.open(place.root, of.incident), 0)
 
 
 JSON = st.recursive(
@@ -142,6 +203,13 @@ def test_a_line_that_is_none_makes_its_record_damaged(place: Place, kind: str, f
 @given(data=st.data())
 def test_whatever_a_file_of_a_record_holds_nothing_is_raised(place: Place, data: st.DataObject) -> None:
     """Any JSON in a plan, an approval, facts or the opening, with the right digests: nothing ends in a traceback."""
+    with changed_file(place, data):
+        look(place)
+
+
+@contextmanager
+def changed_file(place: Place, data: st.DataObject) -> Iterator[None]:
+    """Put any JSON in the place of one that a record holds, or of a part of it, and name its new digest."""
     lines = [dict(line) for line in place.lines]
     named = [n for n, line in enumerate(lines) if line["artifact"] and line["artifact"]["path"].endswith(".json")]
     number = data.draw(st.sampled_from(named))
@@ -155,14 +223,55 @@ def test_whatever_a_file_of_a_record_holds_nothing_is_raised(place: Place, data:
     try:
         after = json.dumps(value).encode()
     except ValueError:
-        return
+        reject()
+    lines[number]["artifact"] = lines[number]["artifact"] | {"sha256": sha256_hex(after)}
+    place.write(lines)
     try:
         path.write_bytes(after)
-        lines[number]["artifact"] = lines[number]["artifact"] | {"sha256": sha256_hex(after)}
-        place.write(lines)
-        look(place)
+        yield
     finally:
         path.write_bytes(before)
+
+
+def look_at_round(place: Place, fleet: str) -> None:
+    """Read a round as ``runbook fleet status`` and whatever goes on with it does."""
+    round_ = newest_round(place.root, fleet)
+    assert round_
+    newest_rollup(round_)
+    newest_outcome(round_)
+    round_.outcome()
+
+
+def look_at_rounds(place: Place) -> None:
+    """The damaged one is told as that, or is none; the other fleet's is there as ever."""
+    with suppress(RecordError):
+        look_at_round(place, "evening-two")
+    look_at_round(place, "evening")
+
+
+def test_a_round_that_is_whole_is_read(evenings: Place) -> None:
+    """What is to be damaged below is not damaged before."""
+    look_at_round(evenings, "evening-two")
+
+
+@given(data=st.data())
+def test_whatever_a_line_of_a_round_holds_nothing_else_is_raised(evenings: Place, data: st.DataObject) -> None:
+    """Any value in any field, with the right hashes: the round is damaged at worst, and no other fleet's."""
+    lines = [dict(line) for line in evenings.lines]
+    number = data.draw(st.integers(min_value=0, max_value=len(lines) - 1))
+    lines[number][data.draw(st.sampled_from(["utc", "kind", "seen", "artifact", "text"]))] = data.draw(ODD)
+    try:
+        evenings.write(lines)
+    except ValueError:
+        return
+    look_at_rounds(evenings)
+
+
+@given(data=st.data())
+def test_whatever_a_file_of_a_round_holds_nothing_else_is_raised(evenings: Place, data: st.DataObject) -> None:
+    """Any JSON in the roll-up, the outcome or the opening, with the right digests."""
+    with changed_file(evenings, data):
+        look_at_rounds(evenings)
 
 
 OPENINGS = [b"", b"[]", b"7", b'{"incident": 7}', b'{"incident": "x", "opened_utc": "soon"}', b"[" * 100_000]
@@ -186,8 +295,6 @@ def test_an_opening_that_is_none(place: Place, content: bytes) -> None:
 
 def test_what_is_written_could_be_read(tmp_path: Path) -> None:
     """A line that would be damaged is never written: the error is the caller's, and the journal goes on."""
-    from runbook_lib.record import Kind
-
     journal = Journal(tmp_path)
     with pytest.raises(ValueError, match="seen"):
         journal.append(Kind.OUTCOME, seen="bogus")
