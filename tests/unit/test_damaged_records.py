@@ -181,7 +181,7 @@ WRONG = [
     ("approved", "artifact", "x"), ("approved", "artifact", {"path": 7, "sha256": "0" * 64}),
     ("approved", "artifact", {"path": "../x", "sha256": "0" * 64}), ("approved", "artifact", {"path": "a"}),
     ("decided", "artifact", {"path": "a", "sha256": 7}), ("decided", "artifact", {"path": "a", "sha256": "A" * 64}),
-    ("stage_started", "seen", 1), ("stage_started", "seen", {}),
+    ("stage_started", "seen", 1), ("stage_started", "seen", {}), ("incident_opened", "n", True),
 ]  # fmt: skip
 
 
@@ -274,13 +274,17 @@ def test_whatever_a_file_of_a_round_holds_nothing_else_is_raised(evenings: Place
         look_at_rounds(evenings)
 
 
-OPENINGS = [b"", b"[]", b"7", b'{"incident": 7}', b'{"incident": "x", "opened_utc": "soon"}', b"[" * 100_000]
+OPENINGS = [
+    b"", b"[]", b"7", b'{"incident": 7}', b'{"incident": "ID", "opened_utc": "soon"}', b"[" * 100_000,
+    b'{"incident": "ID", "opened_utc": "2026-11-23T12:45:01"}', b'{"opened_utc": "2026-11-23T12:45:01Z"}',
+]  # fmt: skip
 
 
 @pytest.mark.parametrize("content", OPENINGS)
 def test_an_opening_that_is_none(place: Place, content: bytes) -> None:
     """A record that does not say whose it is is damaged."""
     path = place.folder / "incident.json"
+    content = content.replace(b"ID", place.folder.name.encode())
     before = path.read_bytes()
     lines = [dict(line) for line in place.lines]
     lines[0]["artifact"] = {"path": "incident.json", "sha256": sha256_hex(content)}
