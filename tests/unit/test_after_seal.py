@@ -9,10 +9,12 @@ import pytest
 from incident_kit import Incident
 from site_kit import site_with
 
+from runbook_lib.cli import running
 from runbook_lib.cli.archiving import archive_command
 from runbook_lib.cli.past import history_command
 from runbook_lib.cli.reporting import report_command
 from runbook_lib.cli.sealing import AFTER_SEAL, verify_command
+from runbook_lib.errors import RunbookError
 from runbook_lib.history import Query, past_incidents
 from runbook_lib.record import Kind, Record, seal_record
 from runbook_lib.record.archive import pack, verify_archive
@@ -95,6 +97,21 @@ def test_a_run_that_goes_on_names_them(record: Record) -> None:
     assert f"line {number}: approved, in the name of Bob" in said
     last = record.journal.read().lines[-1]
     assert (last.kind, f"line {number}: approved" in last.seen) == (Kind.NOTED, True)
+
+
+def test_a_run_says_them_before_its_first_stage(
+    record: Record, monkeypatch: pytest.MonkeyPatch, capsys: Capture
+) -> None:
+    """Whoever started it reads of the forged approval before anything rests on it."""
+    number = forge(record)
+
+    def stages(*_: object, **__: object) -> None:
+        assert f"line {number}: approved, in the name of Bob" in capsys.readouterr().out
+        raise RunbookError("as far as this test goes")
+
+    monkeypatch.setattr(running, "run_stages", stages)
+    with pytest.raises(RunbookError, match="as far as"):
+        running.run_and_tell(site_with(), "lab", record)
 
 
 def test_a_notebook_that_is_opened_by_hand_names_them(record: Record, monkeypatch: pytest.MonkeyPatch) -> None:

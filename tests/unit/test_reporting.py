@@ -52,6 +52,14 @@ def test_a_record_that_does_not_verify_is_reported_with_exit_5(
     assert page.index("does not verify") < page.index("incident.json")
 
 
+def test_into_no_record_that_does_not_verify(record: Record) -> None:
+    """A seal that followed would cover what is wrong with it: the report goes into a folder here."""
+    (record.folder / "stray.txt").write_text("nobody's")
+    before = sorted(record.folder.rglob("*"))
+    assert report_command(str(record.folder), forms=FORMS) == 5
+    assert sorted(record.folder.rglob("*")) == before
+
+
 def test_a_report_that_is_there_is_left_and_named(
     record: Record, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -16,6 +16,7 @@ from site_kit import site_with
 
 from runbook_lib.errors import ParameterRefused
 from runbook_lib.record import Record, seal_record
+from runbook_lib.record.files import is_shared
 from runbook_lib.record.keys import PUBLIC, new_key
 from runbook_lib.record.verify import verify_record
 from runbook_lib.steps.approval import approve
@@ -39,9 +40,10 @@ def modes(folder: Path) -> set[int]:
     return {stat.S_IMODE(path.stat().st_mode) for path in folder.rglob("*")}
 
 
-def test_what_is_made_in_a_shared_folder_is_the_groups_too(place: Path) -> None:
+@pytest.mark.parametrize("umask", [0o077, 0])
+def test_what_is_made_in_a_shared_folder_is_the_groups_too(place: Path, umask: int) -> None:
     """Folders 2770, files 0660, whatever the umask; elsewhere 0700 and 0600, as ever."""
-    before = os.umask(0o077)
+    before = os.umask(umask)
     try:
         for root, expected in ((place / "records", {0o2770, 0o660}), (place / "own", {0o700, 0o600})):
             record = Record.create(root, "lab")
@@ -50,6 +52,13 @@ def test_what_is_made_in_a_shared_folder_is_the_groups_too(place: Path) -> None:
             assert modes(record.folder) == expected
     finally:
         os.umask(before)
+
+
+@pytest.mark.parametrize(("mode", "shared"), [(0o2770, True), (0o2700, False), (0o770, False), (0o2750, False)])
+def test_a_group_gets_what_the_folders_mode_says_whole(tmp_path: Path, mode: int, shared: bool) -> None:
+    """Its set-group-ID and all of the group's rights, or nothing for the group: no half of it is a wish to share."""
+    tmp_path.chmod(mode)
+    assert is_shared(tmp_path) is shared
 
 
 @root_only

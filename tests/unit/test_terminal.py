@@ -262,16 +262,58 @@ cli.main()
 """
 
 
-def test_last_words_are_redacted() -> None:
-    """Each command's standard output and error: typer's, rich's, logging's, and the traceback of a fault of ours."""
-    said = subprocess.run(
-        [sys.executable, "-c", LAST_WORDS],
+# As a worker of a fleet is when a notebook or a library prints beside what it is asked for.
+WORKERS_WORDS = """
+import sys
+from runbook_lib.fleet import worker
+from runbook_lib.secrets import SecretRef
+def serve(self):
+    secret = SecretRef.parse("env:CANARY").resolve()
+    print("print", secret)
+    raise RuntimeError(secret)
+worker.Worker.serve = serve
+sys.argv = ["worker"]
+worker.main()
+"""
+# As a process that asks some sites of a fleet; spawned, so that it has streams of its own.
+ASKERS_WORDS = """
+from multiprocessing import get_context
+from runbook_lib.fleet.processes import _child
+from runbook_lib.secrets import SecretRef
+def work(sites, tell):
+    secret = SecretRef.parse("env:CANARY").resolve()
+    print("print", secret)
+    raise RuntimeError(secret)
+ours, theirs = get_context("spawn").Pipe(duplex=False)
+_child((), work, theirs)
+"""
+
+
+def last_words(code: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-c", code],
         env=os.environ | {"CANARY": CANARY},
+        stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
         timeout=120,
         check=False,
     )
+
+
+@pytest.mark.parametrize("code", [WORKERS_WORDS, ASKERS_WORDS], ids=["worker", "asker"])
+def test_last_words_of_a_fleets_process_are_redacted(code: str) -> None:
+    """What it prints and its traceback; they end in a file or on the terminal of whoever steers the fleet."""
+    said = last_words(code)
+    assert said.returncode == 1
+    assert not leaks(said.stdout + said.stderr)
+    assert "print [secret env:CANARY]" in said.stdout + said.stderr
+    assert "RuntimeError: [secret env:CANARY]" in said.stderr
+
+
+def test_last_words_are_redacted() -> None:
+    """Each command's standard output and error: typer's, rich's, logging's, and the traceback of a fault of ours."""
+    said = last_words(LAST_WORDS)
     assert said.returncode == 1
     assert not leaks(said.stdout + said.stderr)
     assert said.stdout.count("[secret env:CANARY]") == 3
