@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Literal, TypeVar
@@ -42,6 +43,7 @@ class Hand:
         self.labels = view.labels
         self._typed: ElementHandle | None = None
         self.opens_by_click: set[str] = set()  # entries of the menu that do not open by pointing at them
+        self.menu_is_closed = False  # it had to be opened once, by a button or an icon
 
     async def find(self, key: str, *, kinds: Sequence[str] = (), deadline_s: float | None = None) -> Item:
         """Return the control that the label ``key`` names, waiting for it; dialogues in the way are dealt with.
@@ -122,13 +124,15 @@ class Hand:
         """See that an element can be clicked, and that the browser's accessible tree means the same by the label."""
         await element.click(trial=True, timeout=_ACTION_MS)
         frame = await element.owner_frame()
+        if frame is None:
+            return
         others = 0
-        for text in self.labels[key].texts if frame else ():
-            for role in _ROLES:
-                for found in await frame.get_by_role(role, name=text, exact=True).element_handles() if frame else ():
-                    if await found.evaluate("(found, el) => found.contains(el) || el.contains(found)", element):
-                        return
-                    others += await found.is_visible()
+        for text in self.labels[key].texts:
+            by_role = (frame.get_by_role(role, name=text, exact=True).element_handles() for role in _ROLES)
+            for found in itertools.chain.from_iterable(await asyncio.gather(*by_role)):
+                if await found.evaluate("(found, el) => found.contains(el) || el.contains(found)", element):
+                    return
+                others += await found.is_visible()
         if others:
             raise PageNotUnderstood(
                 f"what looks like {named(self.labels[key])} is not what the page's roles call so; nothing was clicked",

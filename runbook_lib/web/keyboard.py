@@ -4,19 +4,25 @@ from __future__ import annotations
 
 from playwright.async_api import ElementHandle
 
-_FIELDS = """el => [...el.getRootNode().querySelectorAll("input, textarea")].filter((other) => other !== el
-  && !["hidden", "checkbox", "radio", "button", "submit", "image", "reset", "file"].includes(other.type))"""
-_VALUES = "fields => fields.map((field) => field.value)"
-_OWN = "el => el.value !== undefined ? el.value : el.innerText"
-_EMPTY = """(fields, [before, typed]) => fields.flatMap((field, n) => {
-  // One letter that went astray is as wrong as all of them.
-  const now = field.value, strayed = now !== before[n] && now && (typed.includes(now) || now.includes(typed));
-  if (!strayed) return [];
-  field.value = "";
-  for (const name of ["input", "change"]) field.dispatchEvent(new Event(name, { bubbles: true }));
-  const label = field.labels && field.labels[0];
-  return [field.getAttribute("aria-label") || (label && label.textContent) || field.name || field.type];
-})"""
+_BEFORE = """el => {
+  const kinds = ["hidden", "checkbox", "radio", "button", "submit", "image", "reset", "file"];
+  const others = [...el.getRootNode().querySelectorAll("input, textarea")].filter((other) => other !== el
+    && !kinds.includes(other.type));
+  return { others, before: others.map((other) => other.value) };
+}"""
+_AFTER = """(el, [{ others, before }, typed]) => {
+  el.blur();
+  const strayed = typed ? others.flatMap((field, n) => {
+    // One letter that went astray is as wrong as all of them.
+    const now = field.value, strayed = now !== before[n] && now && (typed.includes(now) || now.includes(typed));
+    if (!strayed) return [];
+    field.value = "";
+    for (const name of ["input", "change"]) field.dispatchEvent(new Event(name, { bubbles: true }));
+    const label = field.labels && field.labels[0];
+    return [field.getAttribute("aria-label") || (label && label.textContent) || field.name || field.type];
+  }) : [];
+  return [el.value !== undefined ? el.value : el.innerText, strayed];
+}"""
 
 
 async def type_into(element: ElementHandle, value: str, timeout_ms: float) -> tuple[str, list[str]]:
@@ -24,10 +30,8 @@ async def type_into(element: ElementHandle, value: str, timeout_ms: float) -> tu
 
     Those are emptied. Buttons that wait for keys, and forms that judge a field once it is left, see what they wait for.
     """
-    fields = await element.evaluate_handle(_FIELDS)
-    before = await fields.evaluate(_VALUES)
+    fields = await element.evaluate_handle(_BEFORE)
     await element.fill("", timeout=timeout_ms)
     await element.type(value, timeout=max(timeout_ms, 100 * len(value)))
-    await element.evaluate("el => el.blur()")
-    elsewhere = await fields.evaluate(_EMPTY, [before, value]) if value else []
-    return await element.evaluate(_OWN), elsewhere
+    typed, strayed = await element.evaluate(_AFTER, [fields, value])
+    return typed, strayed

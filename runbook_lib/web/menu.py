@@ -20,7 +20,7 @@ T = TypeVar("T")
 
 _PRESS = ("link", "menuitem", "tab", "button", "clickable")
 # Going somewhere changes nothing: what opens later than these allow for is found by the next step, or the next time.
-_HOVER_S = 0.6
+_HOVER_S, _BRIEF_S = 0.6, 0.2
 _STEP_S = 10.0
 _BUTTON_S = 0.8
 _CHANGE_S, _REST_S = 1.5, 0.25
@@ -52,15 +52,15 @@ async def reach(
             hand.view.moved()
             await hand.wait(there, what)
             return
-    await go(hand, path)
+    await go(hand, path, arrived)
     try:
         await hand.wait(there, what, hand.view.browser.deadlines.page_s * _PATIENCE)
     except PageNotUnderstood:
-        await go(hand, path)
+        await go(hand, path, arrived)
         await hand.wait(there, what)
 
 
-async def go(hand: Hand, path: Sequence[str]) -> None:
+async def go(hand: Hand, path: Sequence[str], arrived: Callable[[Screen], bool]) -> None:
     """Click through the labels of a menu path, for example administration, settings, high availability.
 
     An entry that is already visible is used at once. Where the menu does not lead on, a button that opens
@@ -80,7 +80,7 @@ async def go(hand: Hand, path: Sequence[str]) -> None:
             return
         left = left[position + 1 :]
         before = screen
-        await _open(hand, item, left)
+        await _open(hand, item, left, arrived)
 
 
 async def _next(hand: Hand, left: Sequence[str], before: Screen) -> tuple[int, Item, Screen]:
@@ -100,15 +100,19 @@ async def _next(hand: Hand, left: Sequence[str], before: Screen) -> tuple[int, I
     deadline = min(_STEP_S, hand.view.browser.deadlines.page_s)
     screen = await hand.view.look()
     button = bool(find(screen, hand.labels["menu_open"]))
+    patience = 0.0 if hand.menu_is_closed else _BRIEF_S if menu_icons(screen) else _BUTTON_S
     try:
-        return await hand.wait(ready, what, _BUTTON_S if button or icons(screen) else deadline)
+        return await hand.wait(ready, what, patience if button or icons(screen) else deadline)
     except PageNotUnderstood:
         if not button and not icons(await hand.view.look()):
             raise
     if button:
         await hand.press("menu_open")
-        return await hand.wait(ready, what, deadline)
-    return await _by_icon(hand, ready, what)
+        found = await hand.wait(ready, what, deadline)
+    else:
+        found = await _by_icon(hand, ready, what)
+    hand.menu_is_closed = True
+    return found
 
 
 def icons(screen: Screen) -> list[Item]:
@@ -135,6 +139,11 @@ async def _by_icon(hand: Hand, ready: Callable[[Screen], T | None], what: str) -
     raise hand.view.not_found(what, await hand.view.look(), hand.view.browser.deadlines.page_s)
 
 
+def menu_icons(screen: Screen) -> list[Item]:
+    """Return those of them that are made of something called a menu, wherever they are."""
+    return [item for item in icons(screen) if any(word in item.text.casefold() for word in _MENU_ICONS)]
+
+
 def _chosen(hits: Sequence[Hit], before: Screen) -> Item:
     """Of several entries with one name prefer those that came up with their menu, then those in a menu."""
     known = {(item.kind, item.text, item.box) for item in before.items}
@@ -143,7 +152,7 @@ def _chosen(hits: Sequence[Hit], before: Screen) -> Item:
     return next((item for item in items if item.nav), items[0])
 
 
-async def _open(hand: Hand, item: Item, left: Sequence[str]) -> None:
+async def _open(hand: Hand, item: Item, left: Sequence[str], arrived: Callable[[Screen], bool]) -> None:
     """Point at an entry that has more below it; click it where pointing opens nothing, or where it is the last."""
     if left and item.text not in hand.opens_by_click:
         known = {(other.kind, other.text) for other in (await hand.view.look()).items}
@@ -156,7 +165,9 @@ async def _open(hand: Hand, item: Item, left: Sequence[str]) -> None:
         try:
             element = await hand.view.element(again.frame, again.index)
             await element.hover(timeout=2000)
-            await hand.view.wait(opened, "", _HOVER_S)
+            # Where the menu or an entry of it opens by a click, the others hardly open by pointing; a click points too.
+            brief = hand.opens_by_click or hand.menu_is_closed
+            await hand.view.wait(opened, "", _BRIEF_S if brief else _HOVER_S)
             return
         except (Error, PageNotUnderstood):
             hand.opens_by_click.add(item.text)
@@ -174,6 +185,8 @@ async def _open(hand: Hand, item: Item, left: Sequence[str]) -> None:
 
     await hand.click(await hand.view.again(item))
     await leave(hand.view)
+    if not arrived(before):
+        return
     with contextlib.suppress(PageNotUnderstood, DeviceSilent):
         await hand.view.wait(moved_on, "", _CHANGE_S)
 

@@ -182,7 +182,7 @@ async def _over(view: View, item: Item) -> Screen:
     """Return what lies over an item within its frame, as far as it can be told."""
     screen = await view.look(anew=True)
     now = screen.nearest(item)
-    with contextlib.suppress(Error, KeyError):
+    with contextlib.suppress(Error, KeyError, IndexError):
         inside = set(await view.handle(now.frame).evaluate(_OVER, now.index))
         return Screen(tuple(one for one in screen.items if one.frame == now.frame and one.index in inside))
     return Screen()

@@ -24,6 +24,9 @@ _INVENTORY = files("runbook_lib.web").joinpath("inventory.js").read_text(encodin
 _AS_TEXT = """h => Array.prototype.toJSON || Object.prototype.toJSON || String.prototype.toJSON
   ? "" : JSON.stringify({items: h.items, rows: h.rows, scrolls: h.scrolls, busy: h.busy})"""
 _AS_VALUES = "h => ({items: h.items, rows: h.rows, scrolls: h.scrolls, busy: h.busy})"
+# What lists is brought to a document once, and stays with the elements of its last list.
+_EYE = f"() => ({{list: {_INVENTORY}, elements: []}})"
+_LOOK = "h => {{ const listed = h.list(); h.elements = listed.elements; return ({})(listed); }}"
 _SHORT_WAIT_S, _LONG_WAIT_S = 0.05, 0.3  # between two looks
 _FRESH_S = 0.1  # within which nothing that a page does by itself is missed: it is looked at again soon
 _LOOKS = 3  # a busy machine may look so seldom that what changes seems to rest
@@ -76,7 +79,9 @@ class View:
         self.unexpected: list[str] = []
         self.logged_in = False
         self.evidence = evidence
-        self._handles: dict[int, tuple[Frame, JSHandle]] = {}
+        self._eyes: dict[Frame, JSHandle] = {}
+        self._holders: dict[Frame, ElementHandle] = {}
+        self._listed: list[Frame] = []
         self._shown: Screen | None = None
         self._shown_at = 0.0
         self.loads = 0
@@ -100,9 +105,7 @@ class View:
             )
         if self._shown is not None and not anew and time.monotonic() - self._shown_at < _FRESH_S:
             return self._shown
-        old, self._handles = self._handles, {}
-        listed, _ = await asyncio.gather(self._list(), _dispose(old))
-        screen = screen_from(listed, self.browser.page.url, self.browser.secrets)
+        screen = screen_from(await self._list(), self.browser.page.url, self.browser.secrets)
         self._shown, self._shown_at = screen.asking() if self._asks(screen) else screen, time.monotonic()
         return self._shown
 
@@ -115,16 +118,38 @@ class View:
         return any(item.dialog for item in over.items) and not any(says(text, loads) for text in over.texts)
 
     async def _list(self) -> list[tuple[int, Any]]:
-        listed: list[tuple[int, Any]] = []
-        for number, frame in enumerate(self.browser.page.frames):
-            if frame.parent_frame is not None and not await _is_visible(frame):
-                continue
-            with contextlib.suppress(Error):  # it went away, or is being replaced: the next look will see what came
-                handle = await frame.evaluate_handle(_INVENTORY)
-                self._handles[number] = (frame, handle)
-                text = await handle.evaluate(_AS_TEXT)
-                listed.append((number, json.loads(text) if text else await handle.evaluate(_AS_VALUES)))
-        return listed
+        self._listed = list(self.browser.page.frames)
+        for known in (self._eyes, self._holders):
+            for frame in [frame for frame in known if frame not in self._listed]:
+                del known[frame]
+        listed = await asyncio.gather(*(self._listed_in(frame) for frame in self._listed))
+        return [(number, each) for number, each in enumerate(listed) if each is not None]
+
+    async def _listed_in(self, frame: Frame) -> Any:
+        """Return what a frame shows; None where it is hidden, or being replaced: the next look will see what came."""
+        if frame.parent_frame is not None and not await self._is_visible(frame):
+            return None
+        known = frame in self._eyes
+        with contextlib.suppress(Error):
+            return await self._looked(frame)
+        self._eyes.pop(frame, None)  # it went with its document
+        with contextlib.suppress(Error):
+            return await self._looked(frame) if known else None
+        return None
+
+    async def _looked(self, frame: Frame) -> Any:
+        eye = self._eyes.get(frame)
+        if eye is None:
+            eye = self._eyes[frame] = await frame.evaluate_handle(_EYE)
+        text = await eye.evaluate(_LOOK.format(_AS_TEXT))
+        return json.loads(text) if text else await eye.evaluate(_LOOK.format(_AS_VALUES))
+
+    async def _is_visible(self, frame: Frame) -> bool:
+        with contextlib.suppress(Error):
+            if frame not in self._holders:
+                self._holders[frame] = await frame.frame_element()
+            return await self._holders[frame].is_visible()
+        return False
 
     async def again(self, item: Item) -> Item:
         """Return an item of an earlier look as the page shows it now, else itself."""
@@ -150,15 +175,16 @@ class View:
     async def element(self, frame: int, index: int) -> ElementHandle:
         """Return the element of an item of the last look, to act on it."""
         self.moved()
-        _, handle = self._handles[frame]
-        element = (await handle.evaluate_handle("(h, i) => h.elements[i]", index)).as_element()
+        element = None
+        with contextlib.suppress(KeyError, IndexError):
+            element = (await self.handle(frame).evaluate_handle("(h, i) => h.elements[i]", index)).as_element()
         if element is None:
             raise PageNotUnderstood("a part of the page went away", where=self.browser.page.url)
         return element
 
     def handle(self, frame: int) -> JSHandle:
         """Return what ``inventory.js`` listed for a frame at the last look, its elements included."""
-        return self._handles[frame][1]
+        return self._eyes[self._listed[frame]]
 
     async def wait(self, ready: Callable[[Screen], T | None], what: str, deadline_s: float | None = None) -> T:
         """Look until ``ready`` gives something, and return that.
@@ -220,19 +246,6 @@ class View:
             self.unexpected.append(text)
         with contextlib.suppress(Error):
             await (dialog.accept() if agreed else dialog.dismiss())
-
-
-async def _dispose(handles: dict[int, tuple[Frame, JSHandle]]) -> None:
-    for _, handle in handles.values():
-        with contextlib.suppress(Error):
-            await handle.dispose()
-
-
-async def _is_visible(frame: Frame) -> bool:
-    try:
-        return await (await frame.frame_element()).is_visible()
-    except Error:
-        return False
 
 
 def visible(screen: Screen) -> str:
