@@ -106,7 +106,7 @@ def replace_the_entry(case: Case) -> None:
 
 @pytest.mark.parametrize("move", [move_to_impostor, renew_again, add_an_entry, replace_the_entry])
 def test_what_moved_since_the_plan_makes_it_stale(faulty: StartLab, begin: Begin, move: Any) -> None:
-    """It never changes anything when something has moved since the plan was made.
+    """It never changes anything when something that the change rests on has moved since the plan was made.
 
     The certificate or a store is another one when the approved plan is applied: PlanStale, zero deletions.
     """

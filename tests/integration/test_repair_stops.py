@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
 import pytest
+from direct_pages import DirectPages, direct_pages
 from repair_site import StartLab, changes, open_record, repair
-from resume_site import assert_no_more_than_approved, entry, stale_entries
+from resume_site import assert_no_more_than_approved, entry, quick_site, stale_entries
 
 from runbook_lib.errors import AnswerNotUnderstood, DeletionRefused, RepairFailed, VersionUnsupported
-from runbook_lib.models import Outcome, Stage
+from runbook_lib.models import HaPage, Milestone, Outcome, Stage, StageState
 
 UP_TO = {stage: tuple(Stage)[: number + 1] for number, stage in enumerate(Stage)}
 
@@ -81,6 +84,25 @@ def test_certificate_that_cannot_be_seen_from_its_own_server_is_not_confirmed(st
         repair(lab.site_file)
     assert stopped.value.exit_code == 3
     assert changes(lab.truth()).nothing
+
+
+def test_what_the_ha_page_announces_is_no_proof(start_lab: StartLab, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It never takes what `deletecert` printed, or what the HA page announced, for proof that a change worked.
+
+    The page calls the pair active with all milestones at 100 %, and nothing was registered: both servers say so.
+    """
+    lab = start_lab("healthy", keys="ec")
+    assert lab.on_pages("primary", lambda server: server.remove_ha()) is None
+
+    async def announce(*_given: object) -> HaPage:
+        bars = tuple(Milestone(name=f"milestone {number}", percent=100) for number in range(3))
+        return HaPage(configuration_mode="Primary Active", milestones=bars, read_utc=datetime.now(UTC))
+
+    monkeypatch.setattr(DirectPages, "register", announce)
+    monkeypatch.setattr(DirectPages, "watch_registration", announce)
+    with direct_pages(lab), pytest.raises(RepairFailed, match="not healthy"):
+        repair(quick_site(lab, settle_s=1.0), UP_TO[Stage.REGISTER])
+    assert open_record().stage_states()[Stage.REGISTER] is StageState.FAILED
 
 
 def test_registration_that_fails_as_the_last_one_did_is_told_from_one_that_is_not_known(start_lab: StartLab) -> None:

@@ -58,10 +58,14 @@ BROKEN = ("Primary Lost Secondary", "Secondary Lost Primary")
 
 @dataclass
 class Devices:
-    """Both command lines and the pages; ``sent`` is what arrived that changes something."""
+    """Both command lines and the pages; ``sent`` is what arrived that changes something.
+
+    ``intended``: the intents that were on disk when the last of it arrived.
+    """
 
     incident: Incident
     sent: list[str] = field(default_factory=list)
+    intended: list[str] = field(default_factory=list)
     states: tuple[str, str] = BROKEN
     releases: dict[str, tuple[int, ...]] = field(default_factory=dict)
 
@@ -76,14 +80,14 @@ class Devices:
 
         async def removed() -> None:
             self.states = ("HA not Configured", "HA not Configured")
-            self.sent.append("remove")
+            self._arrived("remove")
 
         async def version() -> ProductVersion:
             base, release = (3, 10), self.releases.get(server, (3, 10))
             return ProductVersion(server=server, base=base, release=release, line="3.10")
 
         async def delete_tofu(key: str) -> Any:
-            self.sent.append(f"delete {key}")
+            self._arrived(f"delete {key}")
             return SimpleNamespace(text="")
 
         return SimpleNamespace(
@@ -91,8 +95,12 @@ class Devices:
         )
 
     async def press(self, what: str, *_given: object) -> tuple[()]:
-        self.sent.append(what)
+        self._arrived(what)
         return ()
+
+    def _arrived(self, what: str) -> None:
+        self.sent.append(what)
+        self.intended = intents_of(self.incident)
 
 
 @dataclass
@@ -200,7 +208,11 @@ def confirm(monkeypatch: pytest.MonkeyPatch, incident: Incident, **shown: tuple[
 
 
 def intents(case: Case) -> list[str]:
-    return [line.text for line in case.incident.record.journal.read().lines if line.kind is Kind.INTENT]
+    return intents_of(case.incident)
+
+
+def intents_of(incident: Incident) -> list[str]:
+    return [line.text for line in incident.record.journal.read().lines if line.kind is Kind.INTENT]
 
 
 # -- what may be sent is sent ------------------------------------------------------------------------
@@ -208,11 +220,14 @@ def intents(case: Case) -> list[str]:
 
 @pytest.mark.parametrize("name", CHANGES)
 def test_an_approved_change_is_sent_once_its_intent_is_on_disk(make: Callable[..., Case], name: str) -> None:
-    """Each of the changes of the product arrives once; a readiness check leaves no intent, since it changes nothing."""
+    """It never sends a change before its intent is on disk.
+
+    Each of the changes of the product arrives once; a readiness check leaves no intent, since it changes nothing.
+    """
     case = make(name)
     asyncio.run(cast("Any", CHANGES[name][0](case)))
     assert len(case.devices.sent) == 1
-    assert intents(case) == ([] if name == "check readiness" else [WORDS[name]])
+    assert case.devices.intended == intents(case) == ([] if name == "check readiness" else [WORDS[name]])
 
 
 # -- what may not be sent is not, and each guard is what keeps it from being -------------------------
@@ -334,9 +349,10 @@ EACH = [(why, name) for why, about in GUARDS.items() for name in about[3]]
 def test_a_change_is_refused_before_anything_is_sent(
     make: Callable[..., Case], monkeypatch: pytest.MonkeyPatch, why: str, name: str
 ) -> None:
-    """It never changes anything that was not in an approved plan.
+    """It never changes anything that was not in an approved plan. It never changes anything when something that the
+    change rests on has moved since the plan was made. It never sends a change twice on one approval.
 
-    Nor what has moved, was sent before, or whose host is not the confirmed one: exit 3, nothing sent, no intent.
+    Nor where its host is not the confirmed one, or the lock is not held: exit 3, nothing sent, no intent.
     """
     case = make(name)
     spoil, error, _, _ = GUARDS[why]

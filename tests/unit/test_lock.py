@@ -183,7 +183,10 @@ def test_another_token_does_not_open(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_stale_lock_is_freed_only_by_name() -> None:
-    """After ``kill -9`` of the holder nobody gets in until the lock is freed by naming the holder."""
+    """It never lets two runs on one machine change the same servers at once, and never takes over a lock by itself.
+
+    After ``kill -9`` of the holder nobody gets in until the lock is freed by naming the holder.
+    """
     with holding() as process:
         assert said(process) == "in"
     with pytest.raises(SiteLocked, match="stale") as caught:
