@@ -118,9 +118,9 @@ def _client(states: CellStates, kernel_name: str, options: Mapping[str, Any]) ->
         "kernel_name": kernel_name,
         "log": logger,
         "log_output": options.get("log_output", False),
-        "startup_timeout": options.get("start_timeout", 60),
+        "startup_timeout": options.get("start_timeout", 120),
         "timeout": None,  # ours interrupts, and tells a timeout from a dead kernel
-        "iopub_timeout": 60,  # a busy machine delivers late what a cell has printed
+        "iopub_timeout": 120,  # a busy machine delivers late what a cell has printed
         "force_raise_errors": True,  # no tag lets a run go on after an error
     }
     return PapermillNotebookClient(states, **{**others, **settled})

@@ -14,7 +14,7 @@ from runbook_lib.models import Outcome
 from runbook_lib.params import load_site
 from runbook_lib.record import Record, SiteLock
 
-STRAGGLERS_S = 15.0
+STRAGGLERS_S = 30.0
 _DIED = "the process that ran it died"
 
 

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 Tell = Callable[[SiteEvent], None]
 
 PURPOSE = "run the stages, as one of a fleet"
-GRACE_S = 20.0
+GRACE_S = 60.0
 """How long a worker that was told to end has for it; a kernel takes five of them to stop a cell."""
 _LONGEST_LINE = 1 << 20
 _MOST_SITES = 100

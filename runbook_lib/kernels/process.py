@@ -21,7 +21,7 @@ from runbook_lib.kernels.conditions import NotWarm, resource_limits, start_up_va
 LOST = 255
 """The exit status of a kernel that ended after its warm process had: nobody saw how."""
 
-START_DEADLINE_S = 60.0
+START_DEADLINE_S = 120.0
 """How long a kernel may take until it can be talked to, the imports of the warm process included."""
 
 _QUIET = {"PYDEVD_DISABLE_FILE_VALIDATION": "1"}  # else the debugger that ipykernel imports warns of frozen modules

@@ -111,8 +111,9 @@ class Hand:
         says that nothing was clicked.
         """
         element = await self._acting(key, (), None, lambda element: self._try(key, element))
+        patience_ms = self.view.browser.deadlines.page_s * 1000  # a slow machine is no reason not to know
         try:
-            await element.click(no_wait_after=True, timeout=_ACTION_MS, force=True)
+            await element.click(no_wait_after=True, timeout=patience_ms, force=True)
         except Error:
             raise OutcomeUnknown(
                 f"{named(self.labels[key])} was clicked, and the page or the browser went away",

@@ -41,6 +41,10 @@ async def driver() -> AsyncIterator[Playwright]:
         yield playwright
 
 
+START_DEADLINE_S = 120.0
+"""How long a browser may take to come up; on a busy machine it takes many times what it takes on an idle one."""
+
+
 async def launch(
     playwright: Playwright,
     executable: Path,
@@ -64,6 +68,7 @@ async def launch(
             handle_sigint=False,
             handle_sigterm=False,
             handle_sighup=False,
+            timeout=START_DEADLINE_S * 1000,
         )
     except Error as error:
         raise BrowserMissing(

@@ -25,13 +25,13 @@ from playwright.async_api import Browser, Error, Playwright
 from runbook_lib import places
 from runbook_lib.environment import plain_environment
 from runbook_lib.web.identity import new_identity
-from runbook_lib.web.launching import driver, launch
+from runbook_lib.web.launching import START_DEADLINE_S, driver, launch
 
 ENVIRONMENT = "RUNBOOK_SHARED_BROWSER"
 """Names the folder, for processes below the one that started the browser."""
-START_DEADLINE_S = 30.0
-_END_S = 5.0
-_CONNECT_MS = 10_000.0
+_SERVE_S = START_DEADLINE_S + 30.0  # its process has to start too
+_END_S = 30.0
+_CONNECT_MS = 60_000.0
 _ABOUT = "browser.json"
 _RELAY = "relay.pem"
 _log = logging.getLogger("runbook_lib.web")
@@ -61,7 +61,7 @@ class SharedBrowser:
             start_new_session=True,
         )
         assert self._process.stdout is not None
-        too_late = threading.Timer(START_DEADLINE_S, self._process.kill)
+        too_late = threading.Timer(_SERVE_S, self._process.kill)
         too_late.start()
         started = self._process.stdout.readline()
         too_late.cancel()

@@ -52,7 +52,9 @@ def seen(record: Record) -> SimpleNamespace:
     found = SimpleNamespace(events=[], requests=[], widths={}, titles=set(), texts={}, opened=None)
     address = (record.folder / "report" / "post-mortem.html").as_uri()
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=str(find_browser()), args=launch_arguments([]))
+        browser = playwright.chromium.launch(
+            executable_path=str(find_browser()), args=launch_arguments([]), timeout=120_000
+        )
         for width in (DESK, PHONE):
             page = browser.new_page(viewport={"width": width, "height": 900})
             _listen(page, found)

@@ -130,11 +130,15 @@ def test_what_loads_below_a_usable_header_is_waited_for(
     height: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A cover over nearly all of the page, or over its form: neither a question in the way nor the end of patience."""
-    monkeypatch.setattr(hand, "_ACTION_MS", 200)  # as if the cover stayed for many tries
     style = f"position:absolute;left:0;top:60px;width:100%;height:{height}px;z-index:950;background:#888c"
     cover = f"<div id=cover style='{style}'></div><script>setTimeout(() => cover.remove(), 6000)</script>"
     product = Product(rewrite=((HEADING, cover + HEADING),))
-    register(product, tmp_path)
+
+    async def use(pages: PrimePages) -> None:
+        monkeypatch.setattr(hand, "_ACTION_MS", 1000)  # the cover stays for more tries than there are
+        assert (await pages.register(FORM)).under_way
+
+    drive(product, "plain", tmp_path, use)
     assert heard(product) == UNDER_WAY
 
 

@@ -10,14 +10,14 @@ from runbook_lib.lab.backend import HaView, MilestoneView
 from runbook_lib.lab.pages.memory import MemoryBackend
 
 KEY = "hakey-1"
-LONG_MS = 30_000
+LONG_MS = 120_000
 
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
     path, arguments = chromium()
     with sync_playwright() as driver:
-        started = driver.chromium.launch(executable_path=path, args=arguments)
+        started = driver.chromium.launch(executable_path=path, args=arguments, timeout=LONG_MS)
         yield started
         started.close()
 
@@ -26,6 +26,7 @@ def browser() -> Iterator[Browser]:
 def page(browser: Browser) -> Iterator[Page]:
     context = browser.new_context()
     context.set_default_timeout(LONG_MS)
+    expect.set_options(timeout=LONG_MS)
     opened = context.new_page()
     problems: list[str] = []
     opened.on("pageerror", lambda error: problems.append(str(error)))
@@ -63,7 +64,7 @@ def test_forms_registers_by_clicking(page: Page) -> None:
         page.get_by_role("button", name="Check Readiness").click()
         expect(page.get_by_role("row", name="Disk speed")).to_contain_text("Passed")
         page.get_by_role("button", name="Register").click()
-        expect(page.get_by_role("button", name="Remove")).to_be_visible(timeout=LONG_MS)
+        expect(page.get_by_role("button", name="Remove")).to_be_visible()
         expect(page.get_by_text("Primary Active")).to_be_visible()
         page.close()
     assert_registered(backend)
@@ -98,7 +99,7 @@ def test_tables_registers_by_clicking(page: Page) -> None:
         page.get_by_role("button", name="Check Readiness").click()
         expect(page.get_by_text("PASS", exact=True)).to_have_count(7)
         page.get_by_role("button", name="Register").click()
-        expect(page.get_by_role("button", name="Remove")).to_be_visible(timeout=LONG_MS)
+        expect(page.get_by_role("button", name="Remove")).to_be_visible()
         expect(page.get_by_text("Primary Active")).to_be_visible()
         page.close()
     assert_registered(backend)
@@ -152,7 +153,7 @@ def test_spa_registers_by_clicking(page: Page) -> None:
         expect(frame.get_by_role("row", name="Disk speed")).to_contain_text("Success")
         frame.get_by_role("button", name="Register").click()
         frame.get_by_role("dialog").get_by_role("button", name="OK").click()
-        expect(frame.get_by_role("button", name="Remove")).to_be_visible(timeout=LONG_MS)
+        expect(frame.get_by_role("button", name="Remove")).to_be_visible()
         expect(frame.get_by_text("Primary Active")).to_be_visible()
         bars = frame.get_by_role("progressbar")
         expect(bars).to_have_count(3)

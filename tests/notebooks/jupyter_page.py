@@ -21,7 +21,7 @@ DONE = re.compile(r"\[\d+\]:")
 def browser_context(**options: Any) -> Iterator[Any]:
     """One browser; what it is told to do has a minute and a half, on a machine that does much else."""
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=find_browser(), args=launch_arguments([]))
+        browser = playwright.chromium.launch(executable_path=find_browser(), args=launch_arguments([]), timeout=SLOW_MS)
         context = browser.new_context(**options)
         context.set_default_timeout(SLOW_MS)
         expect.set_options(timeout=SLOW_MS)
