@@ -11,6 +11,7 @@ from runbook_lib.fleet.task import SiteEvent, SiteResult, SiteState, SiteTask, s
 from runbook_lib.models import Outcome, Stage, Verdict
 from runbook_lib.params import load_site
 from runbook_lib.record import Kind, Record
+from runbook_lib.record.seal import note_after_seal
 from runbook_lib.record.stages import FINAL
 from runbook_lib.runner import RunReport, StageReport, run_stages
 
@@ -51,6 +52,7 @@ def run_site(task: SiteTask, tell: Tell, halted: Callable[[], bool]) -> SiteResu
     started = time.monotonic()
     try:
         record = Record.open(Path(task.records), task.incident)
+        note_after_seal(record)
         known = len(record.journal.read().lines)
         site = load_site(Path(task.site_file))
         listener = _Listener(task, record, tell, halted)

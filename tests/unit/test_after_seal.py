@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from fleet_kit import task
 from incident_kit import Incident
 from site_kit import site_with
 
@@ -15,6 +17,7 @@ from runbook_lib.cli.past import history_command
 from runbook_lib.cli.reporting import report_command
 from runbook_lib.cli.sealing import AFTER_SEAL, verify_command
 from runbook_lib.errors import RunbookError
+from runbook_lib.fleet import site_run
 from runbook_lib.history import Query, past_incidents
 from runbook_lib.record import Kind, Record, seal_record
 from runbook_lib.record.archive import pack, verify_archive
@@ -112,6 +115,22 @@ def test_a_run_says_them_before_its_first_stage(
     monkeypatch.setattr(running, "run_stages", stages)
     with pytest.raises(RunbookError, match="as far as"):
         running.run_and_tell(site_with(), "lab", record)
+
+
+def test_a_fleet_notes_them_at_the_site(record: Record, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In the site's journal, before its first stage: nobody looks at a terminal or a banner there."""
+    number = forge(record)
+    monkeypatch.setattr(site_run, "load_site", lambda _: site_with())
+    noted: list[str] = []
+
+    def stages(*_: object, **__: object) -> None:
+        noted.append(record.journal.read().lines[-1].seen)
+        raise RunbookError("as far as this test goes")
+
+    monkeypatch.setattr(site_run, "run_stages", stages)
+    of = replace(task(1), incident=record.incident, records=str(record.root))
+    site_run.run_site(of, lambda _: None, lambda: False)
+    assert [f"line {number}: approved, in the name of Bob" in each for each in noted] == [True]
 
 
 def test_a_notebook_that_is_opened_by_hand_names_them(record: Record, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -5,14 +5,21 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from fleet_kit import fleet_file, inline
 from incident_kit import Incident
 
 from runbook_lib import cli
+from runbook_lib.fleet.outcome import keep_outcome
+from runbook_lib.fleet.rollup import NotPlanned, Rollup, rollup_digest
+from runbook_lib.fleet.round import Round
+from runbook_lib.fleet.task import SiteResult, SiteState
 from runbook_lib.models import Outcome, Plan, Stage, StageState
 from runbook_lib.record import Kind, seal_record
+from runbook_lib.record.facts import to_json_value
 
 FORGED = "signature: good, by key 0000 (ada.pub.pem)"
 HOSTILE = f"x\n{FORGED}\r\n\x1b[2J\x1b]0;title\x07\u202e\x9b31m\x85{FORGED}\u2028{FORGED}\x00\x08"
@@ -36,6 +43,28 @@ COMMANDS: dict[str, tuple[str, ...]] = {
     "a site that is not there": ("check", HOSTILE),
     "a site's file that is not one": ("check", "FOLDER/hostile.yaml"),
     "a fleet that is not there": ("fleet", "triage", HOSTILE),
+    "a fleet's round": ("fleet", "status", "FOLDER/evening.yaml"),
+    "a fleet's round, JSON": ("fleet", "status", "FOLDER/evening.yaml", "--json"),
+    "a fleet to run": ("fleet", "run", "FOLDER/evening.yaml", "--site", HOSTILE),
+    "waves that are none": ("fleet", "run", "FOLDER/evening.yaml", "--waves", HOSTILE),
+    "a scheduler that is none": ("fleet", "run", "FOLDER/evening.yaml", "--scheduler", HOSTILE, "--until", "00"),
+    "a fleet to plan": ("fleet", "plan", "FOLDER/hostile.yaml"),
+    "a roll-up that is not there": ("fleet", "approve", "ROUND", "DIGEST", "--by", HOSTILE),
+    "a round that is not there": ("fleet", "approve", HOSTILE, HOSTILE, "--by", HOSTILE),
+    "a site to run": ("run", HOSTILE),
+    "a file to run": ("run", "FOLDER/hostile.yaml"),
+    "a stage that is not there": ("run", "lab", "--until", HOSTILE),
+    "a site to open": ("notebook", HOSTILE),
+    "a file to open": ("notebook", "FOLDER/hostile.yaml"),
+    "a key": ("key", "new"),
+    "no key": ("key", "show"),
+    "a lab that is not up": ("lab", "renew", HOSTILE),
+    "no lab": ("lab", "status"),
+    "no lab, JSON": ("lab", "status", "--json"),
+    "no lab to end": ("lab", "down"),
+    "a scenario that is none": ("lab", "up", "--scenario", HOSTILE),
+    "a skin that is none": ("demo", "--skin", HOSTILE),
+    "no command": (HOSTILE,),
     "a lock that is not there": ("unlock", HOSTILE, "--holder", HOSTILE),
     "a log": ("diagnose", "FOLDER/hostile.log"),
     "a log that is not there": ("diagnose", HOSTILE),
@@ -65,6 +94,22 @@ def hostile(tmp_path: Path) -> Plan:
     subject = f"CN={HOSTILE}".replace("\n", " ").replace("\0", "")
     message = "Current certificate of the remote host is different from what was used earlier"
     (tmp_path / "hostile.log").write_text(f"{HOSTILE}\n[t] {message}: {subject}\n", encoding="utf-8")
+    folder = fleet_file(tmp_path, [inline(1)]).parent
+    round_ = Round.create(tmp_path / "records", "evening", what=HOSTILE)
+    refused = NotPlanned(site=HOSTILE, incident=HOSTILE, why=HOSTILE)
+    rollup = Rollup(
+        fleet="evening",
+        round=round_.incident,
+        made_utc=datetime.now(UTC),
+        digest=rollup_digest([], fleet="evening", round_id=round_.incident),
+        sites=(),
+        not_planned=(refused,),
+    )
+    round_.keep_json("rollups/x.json", to_json_value(rollup), kind=Kind.DECIDED, seen=rollup.digest, text="roll-up")
+    keep_outcome(
+        round_, HOSTILE, [SiteResult(site=HOSTILE, incident="x", state=SiteState.FAILED, why=HOSTILE)], HOSTILE
+    )
+    (folder / "round").write_text(round_.incident)
     return plan
 
 
@@ -76,7 +121,11 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureF
     """Run a command in this process; return all that it printed."""
 
     def run(*words: str) -> str:
+        own = tmp_path / HOSTILE.replace("\0", "")  # a folder's name is printed where something is missing, or made
+        own.mkdir(mode=0o700)
         monkeypatch.setenv("RUNBOOK_RECORDS", str(tmp_path / "records"))
+        monkeypatch.setenv("RUNBOOK_KEY_DIR", str(own / "keys"))
+        monkeypatch.setenv("RUNBOOK_LAB_DIR", str(own / "lab"))
         for name in ("stdout", "stderr"):
             monkeypatch.setattr(sys, name, getattr(sys, name))  # so that the gate before them goes with the test
         monkeypatch.setattr(sys, "argv", ["runbook", *words])
@@ -91,6 +140,7 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureF
 def test_nothing_hostile_is_printed(hostile: Plan, run: Run, tmp_path: Path, command: str) -> None:
     """Whatever a record, a plan, a file or an argument holds: each line is the command's own, and text is only text."""
     names = {"INCIDENT": hostile.incident, "DIGEST": hostile.digest, "FOLDER": str(tmp_path)}
+    names["ROUND"] = (tmp_path / "round").read_text()
     words = [word.replace("\0", "") for word in COMMANDS[command]]
     for name, value in names.items():
         words = [word.replace(name, value) for word in words]
