@@ -7,6 +7,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
+import browser_kit
 import pytest
 from fault_site import FAULTY, Begin, Case
 from repair_site import QUICK, StartLab
@@ -20,6 +21,13 @@ from runbook_lib.redactor import Redactor
 def _own_secrets(monkeypatch: pytest.MonkeyPatch) -> None:
     """Forget the secrets of other tests' labs: whatever is written would be searched for each of them."""
     monkeypatch.setattr(secrets, "REDACTOR", Redactor())
+
+
+@pytest.fixture(scope="module")
+def one_browser() -> Iterator[None]:
+    """One browser for the pages of a whole file."""
+    with browser_kit.one_browser():
+        yield
 
 
 @pytest.fixture

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+from browser_kit import run
 from long_way import DAY, LONG
 from pairs import covering
 from tls_site import Identity, serving
@@ -59,7 +59,7 @@ def drive(
                 await pages.login("root", "Public123")
                 await use(pages)
 
-    asyncio.run(go())
+    run(go())
 
 
 async def set_up(pages: PrimePages) -> None:

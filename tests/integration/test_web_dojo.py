@@ -16,7 +16,7 @@ from runbook_lib.lab.backend import ReadinessView
 from runbook_lib.lab.pages.dojo import KNOBS
 from runbook_lib.web import PrimePages
 
-pytestmark = needs_dojo
+pytestmark = [needs_dojo, pytest.mark.usefixtures("one_browser")]
 
 
 @pytest.mark.parametrize("grid", KNOBS["grid"])

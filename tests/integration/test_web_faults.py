@@ -16,6 +16,7 @@ from runbook_lib.web.labels import labels_for
 from runbook_lib.web.pages import PrimePages
 from runbook_lib.web.reading import meaning
 
+pytestmark = pytest.mark.usefixtures("one_browser")
 WRONG_KEY = HaForm(secondary_server="198.51.100.2", auth_key="not-the-key")
 
 

@@ -16,6 +16,7 @@ from runbook_lib.steps.pages import Trouble
 from runbook_lib.web import hand
 from runbook_lib.web.pages import PrimePages
 
+pytestmark = pytest.mark.usefixtures("one_browser")
 HEADING = "<h2>HA Configuration</h2>"
 UNDER_WAY = ["login", "register"]
 

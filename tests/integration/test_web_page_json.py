@@ -16,6 +16,7 @@ from runbook_lib.errors import PageNotUnderstood
 from runbook_lib.web.drawn import letters
 from runbook_lib.web.pages import PrimePages
 
+pytestmark = pytest.mark.usefixtures("one_browser")
 CANARY = 'k3y "Canary": \\ 7!'  # YAML and JSON write it otherwise than it is typed
 THEIRS = "theirs-'Canary'-8"
 EVERYWHERE = ("texts", "controls", "accessible")

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import pytest
+from browser_kit import run
 from old_pages import OLD_SKINS
 from tls_site import Identity, serving
 from web_site import SKINS, WORDS, Product, application
@@ -20,6 +20,7 @@ from runbook_lib.web.labels import labels_for
 from runbook_lib.web.pages import PrimePages
 from runbook_lib.web.screen import same
 
+pytestmark = pytest.mark.usefixtures("one_browser")
 FORM = HaForm(secondary_server="198.51.100.2", auth_key="k3y-Secret", email=("a@example.org", "b@example.org"))
 
 
@@ -46,7 +47,7 @@ def drive(
                 await pages.login(product.user, product.password)
                 await use(pages)
 
-    asyncio.run(go())
+    run(go())
 
 
 @pytest.mark.parametrize("skin", [*SKINS, *OLD_SKINS])
