@@ -5,10 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 from runbook_lib import places
+from runbook_lib.console.algorithms import MEANING
 from runbook_lib.errors import DeviceUnreachable, ParameterRefused, StageOutOfOrder
 from runbook_lib.models import Answer, Stage
 from runbook_lib.params import LabRequest, Site, from_anywhere, load_site, load_site_or_lab, secret_references
-from runbook_lib.record import Line, Record, find_open, list_records, note_template, operator, works_under_lock
+from runbook_lib.record import Kind, Line, Record, find_open, list_records, note_template, operator, works_under_lock
 from runbook_lib.record.stages import after_seal
 from runbook_lib.secrets import REDACTOR, learn
 from runbook_lib.session.changing import Changing
@@ -17,10 +18,13 @@ from runbook_lib.session.runbook import Runbook, report_progress
 from runbook_lib.session.stages import STAGES, ListCertificates
 from runbook_lib.steps.context import Context
 from runbook_lib.steps.devices import Devices
+from runbook_lib.steps.targets import old_algorithms
 from runbook_lib.views.audience import attended
 from runbook_lib.views.progress import Progress
 from runbook_lib.views.run_all import end_run_all_at_red
 from runbook_lib.views.trouble import show_errors_as_advice
+
+OLD_ALGORITHMS = "the site's file allows old SSH algorithms"
 
 __all__ = ["open_incident", "open_runbook", "open_site"]
 
@@ -50,6 +54,7 @@ def open_runbook(stage: str, site: str = "", incident: str = "", approve: str = 
     if which is Stage.START and person:
         choose(Choice(site=wanted.site, incident=record.incident))
     learn(secret_references(settings))
+    note_old_algorithms(record, settings, which)
     later: tuple[Line, ...] = ()
     if not works_under_lock(settings.name):  # a run has noted and named both already
         later = after_seal(record.journal.read().lines)
@@ -82,6 +87,17 @@ def open_runbook(stage: str, site: str = "", incident: str = "", approve: str = 
     if issubclass(kind, Changing):
         return kind(context, approve=approve)
     return ListCertificates(context, expect=expect) if which is Stage.LIST else kind(context)
+
+
+def note_old_algorithms(record: Record, site: Site, stage: Stage) -> None:
+    """Write down, once in an incident, which SSH algorithms the site's file allows although they rest on SHA-1."""
+    allowed = {name: f"{', '.join(names)}; {MEANING}" for name, names in old_algorithms(site).items()}
+    if not allowed:
+        return
+    noted = {(line.server, line.seen) for line in record.journal.read().lines if line.text == OLD_ALGORITHMS}
+    for name, words in allowed.items():
+        if (name, words) not in noted:
+            record.journal.append(Kind.DECIDED, stage=stage, server=name, text=OLD_ALGORITHMS, seen=words)
 
 
 def open_site(name_or_path: str) -> Site:

@@ -15,6 +15,7 @@ from dataclasses import replace
 from datetime import datetime
 
 from runbook_lib.canonical import plan_digest
+from runbook_lib.errors import RecordError, StageOutOfOrder
 from runbook_lib.models import (
     EVERY_CHANGE,
     Decision,
@@ -73,8 +74,12 @@ def make_plan(
 
 
 def plan_of(context: Context, diagnosis: Diagnosis, inventory: Inventory) -> Plan:
-    """Return the plan of this incident from these facts and what its record says of the past."""
-    return make_plan(
+    """Return the plan of this incident from these facts and what its record says of the past.
+
+    An entry that is what it was keeps the spelling of its subject, however the server prints it this time: a plan that
+    says the same has the same digest, and its approval holds.
+    """
+    plan = make_plan(
         context.site,
         context.record.incident,
         diagnosis,
@@ -83,6 +88,23 @@ def plan_of(context: Context, diagnosis: Diagnosis, inventory: Inventory) -> Pla
         now_utc=context.now(),
         overrides=overrides_of(context.record),
     )
+    try:
+        before = context.record.read_plan()
+    except (StageOutOfOrder, RecordError):
+        return plan
+    return plan if plan.digest == before.digest else _spelled_as(before, plan)
+
+
+def _spelled_as(before: Plan, plan: Plan) -> Plan:
+    spelled = {_meaning(row): row.subject for row in before.rows}
+    rows = tuple(replace(row, subject=spelled.get(_meaning(row), row.subject)) for row in plan.rows)
+    plan = replace(plan, rows=rows)
+    return replace(plan, digest=plan_digest(plan))
+
+
+def _meaning(row: PlanRow) -> tuple[object, ...]:
+    """Return which entry a row is of: its server, its key, and its subject by the attributes."""
+    return (row.server, row.key, parse_name(row.subject).rdns)
 
 
 class _Planner:
@@ -217,8 +239,7 @@ def essence(row: Change) -> tuple[object, ...]:
         return (row.kind, row.server, row.target, row.settings, row.confirmed_sha256, row.attempt)
     deleted = row.decision is Decision.DELETE
     verdict = row.verdict if deleted else None
-    subject = parse_name(row.subject).rdns  # the list may spell it otherwise the next time
-    return (row.server, row.key, subject, row.target, row.command, row.confirmed_sha256, verdict, row.override)
+    return (*_meaning(row), row.target, row.command, row.confirmed_sha256, verdict, row.override)
 
 
 def _row(

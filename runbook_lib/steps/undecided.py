@@ -17,15 +17,19 @@ from runbook_lib.steps.targets import target_of
 NEW_PLAN = "make a new plan: 20_list_certificates; it offers the deletion again, for a new approval"
 
 
-def ends_of_deletions(context: Context, diagnosis: Diagnosis, inventory: Inventory) -> dict[tuple[str, str], End]:
+def ends_of_deletions(
+    context: Context, diagnosis: Diagnosis, inventory: Inventory, *, earlier: bool = False
+) -> dict[tuple[str, str], End]:
     """Return what became of each deletion of this incident that nobody saw happen, by server and entry.
 
-    One whose entry is not listed any more is not among them: it is gone.
+    One whose entry is not listed any more is not among them: it is gone. With ``earlier`` those of the site's other
+    incidents are among them.
     """
     past = past_of(context)
+    places = past.undecided.keys() if earlier else past.sent_here & past.undecided.keys()
     stale = Staleness(context.site, diagnosis, inventory, past)
     ends = {}
-    for server, key in past.sent_here & past.undecided.keys():
+    for server, key in places:
         for entry in inventory.store(server).entries:
             target = target_of(context.site, server, entry)
             if entry.key == key and target:

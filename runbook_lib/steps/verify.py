@@ -95,11 +95,12 @@ def _deletion_checks(
 ) -> list[Check]:
     """Return a check per deletion that nobody saw happen, and that nothing proves: not the pair, the page or the logs.
 
+    Those of earlier incidents count: whether the entry that is listed now is the new one rests on them as well.
     One that the logs disprove fails; one of which nobody knows leaves the repair unverified.
     """
     answering = {check.name for check in checks if check.ok}
     found = []
-    for (server, key), end in sorted(ends_of_deletions(context, diagnosis, inventory).items()):
+    for (server, key), end in sorted(ends_of_deletions(context, diagnosis, inventory, earlier=True).items()):
         target = target_of_key(context.site, server, key)
         pages = {page_check_name(ise) for ise in context.site.ise if target and ise.name == target.name}
         if end is End.HAPPENED or (end is End.NOT_KNOWN and pages & answering):

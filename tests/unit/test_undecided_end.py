@@ -61,6 +61,29 @@ def test_a_deletion_that_was_seen_needs_no_proof(tmp_path: Path, monkeypatch: py
     assert not [n for n in _verified(incident, monkeypatch, primary=primary) if n.startswith("deletion of")]
 
 
+@pytest.mark.parametrize(
+    ("changes", "late", "outcome"),
+    [
+        (True, False, Outcome.REPAIRED_UNVERIFIED),
+        (True, True, Outcome.FAILED),
+        (False, True, Outcome.FAILED),
+        (False, False, Outcome.NOTHING_TO_DO),
+    ],
+)
+def test_a_deletion_of_an_earlier_incident_that_nobody_saw_happen_is_judged_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, changes: bool, late: bool, outcome: Outcome
+) -> None:
+    """An incident that changed something is not proven on it; one that changed nothing says what is not known."""
+    Incident(tmp_path).sent(*ISE, Deletion.NOT_DELETED_OR_CAME_BACK)
+    incident = Incident(tmp_path)
+    if changes:
+        incident.sent(*PAIR, Deletion.GONE)
+    checks = _verified(incident, monkeypatch, late=late)
+    said = checks[f"deletion of {ISE[1]} on the primary"]
+    assert said.ok is (False if late else None)
+    assert verify.outcome_of(incident.context, (said,)) is outcome
+
+
 def _verified(
     incident: Incident,
     monkeypatch: pytest.MonkeyPatch,
