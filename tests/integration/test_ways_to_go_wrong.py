@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pytest
+from doomed import only_here
 from fault_site import LIST, Begin, Case, Edit, without_expectation
 from repair_site import DELETE, StartLab, run_stage
 from waiting import wait_until
@@ -57,7 +58,8 @@ class Way:
     """``first`` is the error of the first run, with its exit code; ``sent`` how many deletions each run sends.
 
     ``before`` is done before the plan, ``after`` behind its approval, ``between`` behind the first deletion;
-    ``mend`` by a person before the second run, who takes back ``edit`` and what the lab was told as well.
+    ``unanswered`` is the fault for which deadlines expire at the primary, as nobody answers;
+    ``mend`` is done by a person before the second run, who takes back ``edit`` and what the lab was told as well.
     """
 
     first: type[RunbookError] | None = None
@@ -68,6 +70,7 @@ class Way:
     before: Act = lambda case: None
     after: Act = lambda case: None
     between: Act | None = None
+    unanswered: str = ""
     run: Run = carry_out
     mend: Act = lambda case: None
 
@@ -80,8 +83,9 @@ def lie(how: str) -> Act:
     return lambda case: case.lab.set_fault("deletecert_lie", "primary", how=how, times=1, entry=case.entry("secondary"))
 
 
-def within(**deadlines: float) -> Edit:
-    return lambda site: site["deadlines"].update(deadlines)
+def soon(site: dict[str, Any]) -> None:
+    """A deadline that can be waited for; see ``only_here``."""
+    site["deadlines"]["command_s"] = 1.5
 
 
 def pinned(*keys: str) -> Edit:
@@ -138,17 +142,17 @@ WAYS: dict[str, Way] = {
     "the connection died before it": Way(after=fault("reset_before", command=DELETE, times=1), sent=(2, 1)),
     "the connection died after it": Way(after=fault("reset_after", command=DELETE, times=1), sent=(2, 0)),
     "its answer never came": Way(
-        edit=within(command_s=3.0), after=fault("silent_command", command=DELETE, times=1), sent=(2, 1)
+        edit=soon, after=fault("silent_command", command=DELETE, times=1), unanswered="silent_command", sent=(2, 1)
     ),
     "it took effect after its deadline": Way(
-        edit=within(command_s=3.0), after=fault("late_command", command=DELETE, times=1, seconds=4.0), sent=(2, 0)
+        after=fault("late_command", command=DELETE, times=1, seconds=4.0), unanswered="late_command", sent=(2, 0)
     ),
     "it was called done, and the entry stays": Way(after=lie("done_but_stays"), sent=(2, 1)),
     "it was called an error, and the entry is gone": Way(after=lie("error_but_gone"), sent=(2, 0)),
     "it took another entry": Way(after=lie("deletes_another"), first=RepairFailed, code=1, sent=(1, 2)),
     "the list was lost behind it": Way(after=fault("reset_after", command=LIST, skip=2, times=1), sent=(2, 0)),
     "the list could not be read behind it": Way(
-        edit=within(command_s=3.0), after=fault("silent_command", command=LIST, skip=2),
+        edit=soon, after=fault("silent_command", command=LIST, skip=2), unanswered="silent_command",
         first=OutcomeUnknown, code=6, sent=(1, 1),
     ),
     "an impostor came behind it": Way(
@@ -197,7 +201,7 @@ WAYS: dict[str, Way] = {
     "the password has expired": Way(before=fault("password_expired"), first=LoginRefused, code=4),
     "no session is left": Way(before=fault("session_limit", limit=0), first=ConnectionLost, code=4),
     "the server takes the connection and is silent": Way(
-        edit=within(connect_s=2.0), before=fault("silent", service="ssh"), first=DeviceSilent, code=4
+        before=fault("silent", service="ssh"), unanswered="silent", first=DeviceSilent, code=4
     ),
     "the server resets": Way(before=fault("refuse", service="ssh"), first=DeviceUnreachable, code=4),
     "every list is lost": Way(before=fault("reset_after", command=LIST), first=ConnectionLost, code=4),
@@ -230,6 +234,8 @@ def test_each_way_to_go_wrong_ends_as_it_should_and_the_next_run_repairs(
     """
     way = WAYS[name]
     case = begin(faulty("renewed", **way.options), together(by_hand, way.edit))
+    if way.unanswered:
+        only_here(monkeypatch, case.lab, "primary", way.unanswered, answer_s=0.5)
     if way.between:
         once_behind_the_first_deletion(monkeypatch, lambda: way.between and way.between(case))
     error = None
