@@ -125,9 +125,10 @@ async def no_mismatch_is_open(context: Context, request: Request) -> None:
         return
     require_carried_out(context)
     diagnosis, inventory = recorded_diagnosis(context), recorded_inventory(context)
-    if ends_of_deletions(context, diagnosis, inventory):
-        diagnosis = read_logs(context)  # what came in since then decides
     ends = ends_of_deletions(context, diagnosis, inventory)
+    if ends:
+        diagnosis = read_logs(context)  # what came in since then decides
+        ends = ends_of_deletions(context, diagnosis, inventory)
     require_none_goes_on(ends)
     open_rows = (Decision.DELETE, Decision.CANNOT_TELL)
     now = plan_of(context, diagnosis, inventory)
