@@ -40,9 +40,10 @@ OTHER_PROMPTS = (
 )
 """Prompts of shells, which take other commands than the command line. The whole line."""
 
+_PERCENT = r"(?: ?\(?\d{1,3} ?%\)?)?"
 PAGERS = (
-    Row(r"-{2,} ?more ?-{2,}(?: ?\(?\d{1,3} ?%\)?)?", "--More--", RECALLED, " "),
-    Row(r"<-+ ?more ?-+>(?: ?\(?\d{1,3} ?%\)?)?", "<--- More --->", RECALLED, " "),
+    Row(rf"-{{2,}} ?more ?-{{2,}}{_PERCENT}", "--More--", RECALLED, " "),
+    Row(rf"<-+ ?more ?-+>{_PERCENT}", "<--- More --->", RECALLED, " "),
 )
 """A pager's line, whole; the reply brings the next page."""
 

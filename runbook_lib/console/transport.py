@@ -23,6 +23,14 @@ from runbook_lib.params import SshAccess, SshLogin
 _NOTHING_KNOWN: tuple[list[str], list[str], list[str]] = ([], [], [])
 _RESET = "run the stage again; the server may take no further login now, or something in between resets connections"
 _LOOK = "look whether the server is up and whether a firewall stands in between"
+_JUMP_FORWARDS_NOT = (
+    "the jump host does not forward connections; the server itself was not asked",
+    "allow TCP forwarding on the jump host, or name another one in the site's file, ssh: jump:",
+)
+_SERVER_FORWARDS_NOT = (
+    "the SSH server does not forward connections",
+    "nothing can be seen from there; use another vantage, or allow TCP forwarding on the server",
+)
 
 
 async def connect(server: str, address: str, access: SshAccess, *, connect_s: float) -> asyncssh.SSHClientConnection:
@@ -115,7 +123,7 @@ async def _failure(error: Exception, login: Login | None, where: str, connect_s:
     if isinstance(error, asyncssh.PermissionDenied):
         return _refused(login, where, said)
     if isinstance(error, asyncssh.ChannelOpenError):
-        return _jump_refused(error, f"jump host of {where}")
+        return channel_failure(error, f"jump host of {where}", jump=True)
     if isinstance(error, TimeoutError) and login and login.connected:
         what = f"the connection was taken, and no login came about within {connect_s:g} s"
         return DeviceSilent(what, where=where, found=said, next_step=_LOOK)
@@ -210,27 +218,15 @@ def _refused(login: Login | None, where: str, said: str) -> LoginRefused:
     return LoginRefused(f"{what}; it is not tried again", where=where, found=said, next_step=advice)
 
 
-def _jump_refused(error: asyncssh.ChannelOpenError, where: str) -> VantageUnavailable | DeviceUnreachable:
-    """It is the jump host that speaks here: the server behind it was not reached."""
-    if error.code == asyncssh.OPEN_CONNECT_FAILED:
-        what = "the jump host cannot reach the server"
-        return DeviceUnreachable(what, where=where, found=error.reason, next_step=_LOOK)
-    return VantageUnavailable(
-        "the jump host does not forward connections; the server itself was not asked",
-        where=where,
-        found=error.reason,
-        next_step="allow TCP forwarding on the jump host, or name another one in the site's file, ssh: jump:",
-    )
+def channel_failure(
+    error: asyncssh.ChannelOpenError, where: str, *, jump: bool = False
+) -> VantageUnavailable | DeviceUnreachable:
+    """What a refused forwarding means: who was asked does not forward, or the far end did not answer it.
 
-
-def channel_failure(error: asyncssh.ChannelOpenError, where: str) -> VantageUnavailable | DeviceUnreachable:
-    """What a refused forwarding means: the server does not forward, or the far end did not answer it."""
+    With ``jump`` it is the jump host that speaks: the server behind it was not reached.
+    """
     if error.code == asyncssh.OPEN_CONNECT_FAILED:
-        what = "no connection through the SSH server"
+        what = "the jump host cannot reach the server" if jump else "no connection through the SSH server"
         return DeviceUnreachable(what, where=where, found=error.reason, next_step=_LOOK)
-    return VantageUnavailable(
-        "the SSH server does not forward connections",
-        where=where,
-        found=error.reason,
-        next_step="nothing can be seen from there; use another vantage, or allow TCP forwarding on the server",
-    )
+    what, advice = _JUMP_FORWARDS_NOT if jump else _SERVER_FORWARDS_NOT
+    return VantageUnavailable(what, where=where, found=error.reason, next_step=advice)

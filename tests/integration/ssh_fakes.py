@@ -111,6 +111,8 @@ class _Gate(asyncssh.SSHServer):
 
     def validate_password(self, username: str, password: str) -> bool:
         self._ade.attempts.append(("password", password))
+        if self._ade.ends_behind_password:
+            self._ade.connections[-1].abort()
         if self._ade.expired:
             raise asyncssh.PasswordChangeRequired(self._ade.asks_anew)  # type: ignore[arg-type]
         return password == PASSWORD
@@ -124,6 +126,8 @@ class _Gate(asyncssh.SSHServer):
 
     def validate_kbdint_response(self, username: str, responses: list[str]) -> Any:
         self._ade.attempts += [("kbdint", response) for response in responses]
+        if self._ade.ends_behind_password:
+            self._ade.connections[-1].abort()
         if self._ade.expired:
             return "", "", "", [("New password: ", False), ("Retype new password: ", False)]
         if self._ade.second and responses == [PASSWORD]:
@@ -157,7 +161,7 @@ class FakeAde:
         self.session: Callable[[], Any] | None = None  # what asyncssh is answered when it asks for a session
         self.draw: Callable[[bytes], bytes] = lambda line: line + b"\r\n"
         self.echo = self.forwarding = True
-        self.bytewise = self.expired = self.ends_before_login = False
+        self.bytewise = self.expired = self.ends_before_login = self.ends_behind_password = False
         self.asks_anew: str | bytes = "Your password has expired"
         self.banner, self.welcome, self.second = b"", "Welcome", ""
         self.host_key = key()

@@ -174,6 +174,20 @@ def test_a_password_that_expired_was_accepted(auth: str) -> None:
     assert "new one" in error.what
 
 
+@pytest.mark.parametrize("auth", ["password", "keyboard-interactive"])
+def test_a_server_that_hangs_up_behind_the_password_is_no_firewall(auth: str) -> None:
+    """An account that its rules deny, a login that took too long: the error says that the password had been sent.
+
+    Whether it was right is not known, and it is not tried again.
+    """
+    ade = fake(auth=auth, ends_behind_password=True)
+    error = with_fake(ade)
+    assert isinstance(error, LoginRefused)
+    assert "after the password was sent" in error.what
+    assert "firewall" not in str(error)
+    assert ade.passwords == [PASSWORD]
+
+
 @pytest.mark.parametrize("encoding", BANNERS)
 def test_a_request_for_a_new_password_may_be_in_any_encoding(encoding: str) -> None:
     """It is read as what it is, and no reason to lose the connection without a word."""

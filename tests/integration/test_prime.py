@@ -337,6 +337,27 @@ def test_a_long_command_says_what_is_waited_for(monkeypatch: pytest.MonkeyPatch)
     assert "of at most 240 s" in told[0]
 
 
+@pytest.mark.parametrize("seconds", [30, 240])
+def test_a_slow_server_is_waited_for(seconds: float) -> None:
+    """Commands may take half a minute, or four: with the usual deadlines each answer comes whole, asked for once."""
+
+    def slowly(answer: bytes) -> Callable[[Terminal], Awaitable[None]]:
+        async def respond(terminal: Terminal) -> None:
+            await pass_by(seconds)
+            terminal.write(answer)
+
+        return respond
+
+    ade = FakeAde({LIST_TOFU: slowly(LIST), DELETE: slowly(b"deleted\r\n")})
+
+    async def story(prime: PrimeServer) -> None:
+        assert len((await prime.list_tofu()).entries) == 2
+        assert (await prime.delete_tofu("10.0.0.2_8082")).text == "deleted\n"
+
+    with_prime(ade, story, Deadlines())
+    assert said(ade) == [LIST_TOFU, DELETE]
+
+
 @pytest.mark.parametrize("loss", ["reset", "silence"])
 def test_a_deletion_whose_answer_is_lost_is_never_sent_again(loss: str) -> None:
     """After a reset or silence the error says that the command had left, and a second session does not send it."""
