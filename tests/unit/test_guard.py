@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 import asyncio
 from collections.abc import Awaitable, Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, nullcontext
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -24,6 +24,7 @@ from runbook_lib.errors import (
     DecisionNeeded,
     DeletionRefused,
     PlanStale,
+    RepairFailed,
     RunbookError,
     SafetyStop,
     SiteLocked,
@@ -33,6 +34,7 @@ from runbook_lib.errors import (
 from runbook_lib.models import (
     Approval,
     ChangeKind,
+    Deletion,
     Diagnosis,
     HaStatus,
     Inventory,
@@ -48,6 +50,8 @@ from runbook_lib.record import Kind
 from runbook_lib.steps import delete, guard, ha_removal, readd_ise, register_ha
 from runbook_lib.steps.context import Context
 from runbook_lib.steps.diagnose import FACTS as DIAGNOSIS
+from runbook_lib.steps.inventory import recorded_inventory
+from runbook_lib.steps.plan import plan_of
 from runbook_lib.steps.planned import REGISTRATION, adding, removing
 
 STEPS = Path(runbook_lib.__file__).parent / "steps"
@@ -438,6 +442,25 @@ def test_a_refusal_of_the_page_uses_the_approval_up_and_a_connection_that_failed
     case.incident.approve(again)
     asyncio.run(_register(case))
     assert case.devices.sent == ["register", "register"]
+
+
+@pytest.mark.parametrize("denied", [True, False])
+def test_nothing_follows_a_deletion_that_new_lines_of_the_logs_deny(
+    make: Callable[..., Case], monkeypatch: pytest.MonkeyPatch, denied: bool
+) -> None:
+    """Where nobody saw a deletion happen the logs are read anew; what they do not decide keeps nothing waiting."""
+    case = make("register HA")
+    incident = case.incident
+    incident.list({}, ha=BROKEN, primary=PRIMARYS, secondary=SECONDARYS[:1])
+    incident.sent("primary", PRIMARYS[2], Deletion.NOT_DELETED_OR_CAME_BACK)
+    plan = plan_of(case.context, Diagnosis(mismatches=()), recorded_inventory(case.context))
+    incident.record.write_plan(plan)
+    incident.approve(plan)
+    now = incident.diagnosis(datetime.now(UTC) + timedelta(hours=1)) if denied else Diagnosis(mismatches=())
+    monkeypatch.setattr(guard, "read_logs", lambda _context: now)
+    with pytest.raises(RepairFailed, match="did not happen") if denied else nullcontext():
+        asyncio.run(_register(case))
+    assert case.devices.sent == ([] if denied else ["register"])
 
 
 def test_an_approval_is_not_renewed_by_giving_the_same_digest_again(make: Callable[..., Case]) -> None:
