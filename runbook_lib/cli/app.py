@@ -10,7 +10,7 @@ from runbook_lib import __version__
 from runbook_lib.cli.diagnosing import ABOUT, EXAMPLES, HELP
 from runbook_lib.cli.diagnosing import EXIT_CODES as DIAGNOSE_EXIT_CODES
 from runbook_lib.cli.fleet import fleet_app
-from runbook_lib.cli.lab_choices import Addresses, Scenario, Skin
+from runbook_lib.cli.lab_choices import Addresses, Scenario
 
 EXIT_CODES = """
 Exit codes: 0 repaired or nothing to do, or a read stage done · 1 failed · 2 wrong parameters ·
@@ -35,6 +35,14 @@ app.add_typer(fleet_app, name="fleet")
 
 SiteArgument = Annotated[str, typer.Argument(help="A name in params/ or the path of a site's file.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
+SkinOption = Annotated[
+    str,
+    typer.Option(
+        help="How the lab's web pages are built: forms, tables, spa or dojo, whose knobs may follow, as in "
+        "dojo?menu=title&grid=table. Without it dojo, or forms where Dojo is not installed.",
+        show_default=False,
+    ),
+]
 
 
 def _version(asked: bool) -> None:
@@ -269,14 +277,12 @@ def key_show() -> None:
 
 @app.command(epilog="Example: runbook demo")
 def demo(
-    skin: Annotated[
-        Skin | None, typer.Option(help="How the lab's web pages are built.", show_default="each in its turn")
-    ] = None,
+    skin: SkinOption = "",
 ) -> None:
     """Start a lab with the incident in it, repair it, and show what the lab itself saw."""
     from runbook_lib.cli.demo import demo_command
 
-    raise typer.Exit(demo_command(skin.value if skin else ""))
+    raise typer.Exit(demo_command(skin))
 
 
 @lab_app.command(
@@ -286,7 +292,7 @@ def lab_up(
     scenario: Annotated[Scenario, typer.Option(help="What happened to the site before.")] = Scenario.RENEWED,
     monitor_interval_s: Annotated[float, typer.Option(help="Seconds between a Health Monitor's connections.")] = 1.0,
     registration_s: Annotated[float, typer.Option(help="Seconds that an HA registration takes.")] = 3.0,
-    skin: Annotated[Skin, typer.Option(help="How the web pages are built.")] = Skin.DEFAULT,
+    skin: SkinOption = "",
     addresses: Annotated[
         Addresses, typer.Option(help="An address for each server (block), or all on 127.0.0.1 (single).")
     ] = Addresses.AUTO,
@@ -300,7 +306,7 @@ def lab_up(
             "scenario": scenario.value,
             "monitor_interval_s": monitor_interval_s,
             "registration_s": registration_s,
-            "skin": skin.value,
+            "skin": skin,
             "addresses": addresses.value,
             "forwarding": forwarding,
         }

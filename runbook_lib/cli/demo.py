@@ -9,12 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from runbook_lib import lab, places
-from runbook_lib.cli.lab import ise_words, lab_errors, presented_as, trust
-from runbook_lib.cli.lab_choices import Skin
+from runbook_lib.cli.lab import checked_skin, ise_words, lab_errors, presented_as, trust
 from runbook_lib.cli.running import conclude, run_and_tell
 from runbook_lib.cli.terminal import out, out_lines
 from runbook_lib.errors import RepairFailed
-from runbook_lib.lab.pages.dojo import INSTALL, has_dojo
 from runbook_lib.logs import diagnose_sources
 from runbook_lib.models import Diagnosis, Inventory, Plan, Stage
 from runbook_lib.params import Site, load_site
@@ -39,7 +37,8 @@ def demo_command(skin: str) -> int:
     ``skin`` is how the lab's web pages are built; with an empty one of real widgets, where those are on this machine.
     """
     folder = places.lab_dir() / "demo"
-    skin = skin or usual_skin()
+    with lab_errors():
+        skin = checked_skin(skin)
     out(f"The lab's web pages are built in the way «{skin}»; runbook demo --skin NAME chooses another.")
     out()
     with lab_errors():
@@ -51,15 +50,6 @@ def demo_command(skin: str) -> int:
             return _repair(folder, state)
         finally:
             lab.down(folder)
-
-
-def usual_skin() -> str:
-    """Return the skin of real widgets; where they are not on this machine say so, and return the plainest one."""
-    if has_dojo():
-        return Skin.DOJO.value
-    out(f"Not on this machine: {INSTALL}.")
-    out()
-    return Skin.FORMS.value
 
 
 def _repair(folder: Path, state: dict[str, Any]) -> int:

@@ -11,6 +11,9 @@ from typing import Any
 from runbook_lib import lab, places
 from runbook_lib.cli.terminal import out, out_lines
 from runbook_lib.errors import ParameterRefused
+from runbook_lib.lab.errors import LabOptionInvalid
+from runbook_lib.lab.pages.dojo import INSTALL, has_dojo
+from runbook_lib.lab.pages.skins import skin_named
 from runbook_lib.views import Row, Table, View
 
 
@@ -26,9 +29,29 @@ def lab_errors() -> Iterator[None]:
 def up_command(options: dict[str, Any]) -> None:
     """Start the lab and say where its site's file is."""
     with lab_errors():
-        state = lab.up(places.lab_dir(), lab.LabOptions.from_dict(options))
+        skin = checked_skin(options["skin"])
+        state = lab.up(places.lab_dir(), lab.LabOptions.from_dict({**options, "skin": skin}))
     out_lines(status_view(state).text())
     out(f"site: {places.lab_dir() / 'site.yaml'}")
+
+
+def checked_skin(words: str) -> str:
+    """Return how the lab's pages are built, knobs included, as in ``dojo?grid=table``.
+
+    Without words that is of real widgets; where those are not on this machine say so, and return the plainest one.
+    Raises LabOptionInvalid for a skin that the lab does not have, or a knob that its skin does not have.
+    """
+    if words:
+        try:
+            skin_named(words)
+        except ValueError as error:
+            raise LabOptionInvalid(str(error)) from None
+        return words
+    if has_dojo():
+        return "dojo"
+    out(f"Not on this machine: {INSTALL}.")
+    out()
+    return "forms"
 
 
 def fleet_command(count: int, options: dict[str, Any]) -> None:

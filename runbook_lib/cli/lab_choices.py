@@ -15,16 +15,6 @@ class Scenario(StrEnum):
     AFTER_REDEPLOY = "after-redeploy"
 
 
-class Skin(StrEnum):
-    """The ways in which a lab's web pages are built."""
-
-    DEFAULT = "default"
-    FORMS = "forms"
-    TABLES = "tables"
-    SPA = "spa"
-    DOJO = "dojo"
-
-
 class Addresses(StrEnum):
     """Where a lab's servers listen."""
 

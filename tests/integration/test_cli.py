@@ -19,9 +19,8 @@ from waiting import wait_until
 
 from runbook_lib import __version__
 from runbook_lib.cli.app import app
-from runbook_lib.cli.lab_choices import Addresses, Scenario, Skin
+from runbook_lib.cli.lab_choices import Addresses, Scenario
 from runbook_lib.lab import SCENARIOS, LabOptions
-from runbook_lib.lab.pages.skins import SKINS
 from runbook_lib.models import Outcome, Stage, StageState
 from runbook_lib.record import Record, find_open, holder_of
 
@@ -94,9 +93,8 @@ def test_shell_completion_knows_the_labs_scenarios(commands: Commands, monkeypat
 
 
 def test_options_of_the_lab_are_the_labs() -> None:
-    """The command line offers the scenarios, skins and addresses that the lab has, no more and no less."""
+    """The command line offers the scenarios and addresses that the lab has, no more and no less."""
     assert {*Scenario} == {*SCENARIOS}
-    assert {*Skin} == {*SKINS}
     for addresses in Addresses:
         assert LabOptions(addresses=addresses.value).addresses == addresses
 

@@ -5,8 +5,11 @@ from typing import Any
 
 import pytest
 
-from runbook_lib.cli.demo import DELETE, require_witness, stale_entries, usual_skin, witness
+from runbook_lib.cli.demo import DELETE, require_witness, stale_entries, witness
+from runbook_lib.cli.lab import checked_skin
 from runbook_lib.errors import RepairFailed
+from runbook_lib.lab.errors import LabOptionInvalid
+from runbook_lib.lab.pages.dojo import KNOBS
 
 STALE = {("primary", "127.0.0.12_8082"), ("primary", "127.0.0.21_9443"), ("secondary", "127.0.0.11_8082")}
 
@@ -58,15 +61,37 @@ def test_an_entry_is_stale_when_its_host_presents_another_certificate() -> None:
     assert stale_entries({"servers": servers}) == {("primary", "127.0.0.12_8082")}
 
 
-def test_the_demo_shows_real_widgets_or_says_what_is_missing(
+def place_dojo(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for part in ("dojo", "dijit", "dojox"):
+        (folder / "there" / part).mkdir(parents=True)
+    (folder / "there" / "dojo" / "dojo.js").touch()
+    monkeypatch.setenv("RUNBOOK_DOJO", str(folder / "there"))
+
+
+def test_a_lab_shows_real_widgets_or_says_what_is_missing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """With Dojo in the named folder its skin is shown; without, the plainest one, and what to install is said."""
-    for part in ("dojo", "dijit", "dojox"):
-        (tmp_path / "there" / part).mkdir(parents=True)
-    (tmp_path / "there" / "dojo" / "dojo.js").touch()
-    monkeypatch.setenv("RUNBOOK_DOJO", str(tmp_path / "there"))
-    assert usual_skin() == "dojo"
+    place_dojo(tmp_path, monkeypatch)
+    assert checked_skin("") == "dojo"
     monkeypatch.setenv("RUNBOOK_DOJO", str(tmp_path / "elsewhere"))
-    assert usual_skin() == "forms"
+    assert checked_skin("") == "forms"
     assert "libjs-dojo-dijit" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("words", ["xwt", "dojo?menu=none", "dojo?colour=red", "forms?menu=title"])
+def test_a_skin_or_a_knob_that_is_not_there_is_refused(
+    words: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Before anything is started; what there is is named."""
+    place_dojo(tmp_path, monkeypatch)
+    with pytest.raises(LabOptionInvalid, match=r"spa|icon, title, tabindex"):
+        checked_skin(words)
+
+
+def test_knobs_follow_the_name_of_the_skin(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each way to build the pages of real widgets is an option of the command."""
+    place_dojo(tmp_path, monkeypatch)
+    for knob, values in KNOBS.items():
+        for value in values:
+            assert checked_skin(f"dojo?{knob}={value}") == f"dojo?{knob}={value}"

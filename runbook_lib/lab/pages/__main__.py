@@ -52,7 +52,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
         prog="python -m runbook_lib.lab.pages", description="Show the simulated web pages."
     )
-    parser.add_argument("--skin", choices=["forms", "tables", "spa"], default="forms")
+    parser.add_argument("--skin", default="forms", help="forms, tables, spa or dojo, as in 'dojo?grid=table'")
     parser.add_argument("--port", type=int, default=0, help="a port of 127.0.0.1 (default: any free one)")
     parser.add_argument("--delay", type=float, default=0.0, metavar="SECONDS", help="how long a page takes")
     parser.add_argument("--step", type=float, default=0.4, metavar="SECONDS", help="how long 20 percent take")
