@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import pytest
+from left_open import nothing_left_open  # noqa: F401 (for every file)
 
 from runbook_lib.lab import Lab
 

@@ -13,9 +13,10 @@ from typing import Any
 
 import pytest
 from fleet_kit import task
-from hypothesis import given, reject
+from hypothesis import given, reject, settings
 from hypothesis import strategies as st
 from incident_kit import Incident
+from long_way import LONG
 
 from runbook_lib.canonical import canonical_json, sha256_hex
 from runbook_lib.errors import RecordError
@@ -149,6 +150,8 @@ def look_from_a_fleet(place: Place) -> None:
         saw_contradiction(Record.open(place.root, of.incident), 0)
 
 
+EXAMPLES = 1000 if LONG else 30  # each is read in every way that there is
+
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.integers(min_value=10**4300, max_value=10**4301) | st.text(),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
@@ -161,6 +164,7 @@ ODD = JSON | st.sampled_from(
 
 
 @given(data=st.data())
+@settings(max_examples=EXAMPLES)
 def test_whatever_a_journal_line_holds_nothing_is_raised(place: Place, data: st.DataObject) -> None:
     """Any value in any field of any line, with the right hashes: at worst this record is damaged, everywhere alike."""
     lines = [dict(line) for line in place.lines]
@@ -201,6 +205,7 @@ def test_a_line_that_is_none_makes_its_record_damaged(place: Place, kind: str, f
 
 
 @given(data=st.data())
+@settings(max_examples=EXAMPLES)
 def test_whatever_a_file_of_a_record_holds_nothing_is_raised(place: Place, data: st.DataObject) -> None:
     """Any JSON in a plan, an approval, facts or the opening, with the right digests: nothing ends in a traceback."""
     with changed_file(place, data):
@@ -255,6 +260,7 @@ def test_a_round_that_is_whole_is_read(evenings: Place) -> None:
 
 
 @given(data=st.data())
+@settings(max_examples=EXAMPLES)
 def test_whatever_a_line_of_a_round_holds_nothing_else_is_raised(evenings: Place, data: st.DataObject) -> None:
     """Any value in any field, with the right hashes: the round is damaged at worst, and no other fleet's."""
     lines = [dict(line) for line in evenings.lines]
@@ -268,6 +274,7 @@ def test_whatever_a_line_of_a_round_holds_nothing_else_is_raised(evenings: Place
 
 
 @given(data=st.data())
+@settings(max_examples=EXAMPLES)
 def test_whatever_a_file_of_a_round_holds_nothing_else_is_raised(evenings: Place, data: st.DataObject) -> None:
     """Any JSON in the roll-up, the outcome or the opening, with the right digests."""
     with changed_file(evenings, data):
