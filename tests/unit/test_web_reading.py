@@ -98,6 +98,26 @@ def test_a_registration_half_way_is_under_way() -> None:
     assert not ha_page(failed, LABELS, NOW).under_way
 
 
+@pytest.mark.parametrize(
+    ("where", "read"),
+    [
+        ({"live": True}, True),
+        ({}, True),
+        ({"row": 0}, True),
+        ({"nav": True}, True),
+        ({"frame": 1}, True),
+        ({"dialog": "Registration"}, True),
+        ({"heading": True}, False),
+    ],
+)
+def test_a_sentence_that_reports_a_failure_is_read_wherever_it_stands(where: dict[str, object], read: bool) -> None:
+    """In no region that the page reads aloud, in a row, beside a menu, in a frame, in a dialogue; a heading names."""
+    shown = screen(text("HA not Configured", 0, 0), text("Database replication failed.", 700, 900, **where))
+    page = ha_page(shown, LABELS, NOW)
+    assert (page.message == "Database replication failed.") is read
+    assert not page.under_way
+
+
 def test_a_warning_beside_work_under_way_is_no_failure() -> None:
     """A page that says what must not be done meanwhile has not refused anything."""
     words = "Registration in progress. It cannot be interrupted."
