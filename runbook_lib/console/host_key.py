@@ -75,8 +75,12 @@ class HostKeyPins:
         return bool(self._fingerprints and shown and len(set(shown)) == len(shown) and self.algorithms)
 
     def accepts(self, key: asyncssh.SSHKey) -> bool:
-        """Remember the key that the server shows, and say whether it is pinned."""
+        """Remember the key that the server shows, and say whether it is pinned.
+
+        Its signature has to be one of those that were asked for: asyncssh would take any that such a key can make.
+        """
         self.presented.append(key)
+        key.all_sig_algorithms = {name.encode() for name in self._signatures.get(_kind(key), ())}
         pinned = {known.public_data for known in self._keys}
         self.met = key.public_data in pinned or key.get_fingerprint() in self._fingerprints
         return self.met

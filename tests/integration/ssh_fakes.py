@@ -165,6 +165,7 @@ class FakeAde:
         self.asks_anew: str | bytes = "Your password has expired"
         self.banner, self.welcome, self.second = b"", "Welcome", ""
         self.host_key = key()
+        self.signs_with = b""  # whatever was agreed
         self.algorithms: dict[str, Any] = {}  # host_key_algs, and what asyncssh.listen takes
         vars(self).update(options)
         self.challenges = 0
@@ -177,6 +178,9 @@ class FakeAde:
         algorithms = dict(self.algorithms)
         (pair,) = asyncssh.load_keypairs(self.host_key)
         pair.host_key_algorithms = algorithms.pop("host_key_algs", pair.host_key_algorithms)
+        if self.signs_with:
+            sign = self.host_key.sign
+            pair.sign = lambda data: sign(data, self.signs_with)
         self._acceptor = await asyncssh.listen(
             self.listen,
             0,

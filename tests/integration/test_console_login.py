@@ -127,6 +127,15 @@ def test_old_algorithms_are_used_where_the_site_names_them_and_nowhere_else() ->
     assert isinstance(with_fake(fake(host_key=rsa, algorithms=OLD), pinned, legacy=tuple(LEGACY)), HostKeyChanged)
 
 
+def test_a_server_that_signs_otherwise_than_agreed_gets_no_password() -> None:
+    """Whoever agrees to a safe signature and then signs with SHA-1 is refused, unless the site's file names it."""
+    for legacy, passwords in (((), []), (("ssh-rsa",), [PASSWORD])):
+        ade = fake(host_key=key("ssh-rsa"), signs_with=b"ssh-rsa")
+        answer = with_fake(ade, legacy=legacy)
+        assert (answer == "Version : 3.10.6\n") is bool(legacy), answer
+        assert ade.passwords == passwords
+
+
 @pytest.mark.parametrize(
     "algorithms", [{"encryption_algs": ["aes128-cbc"]}, {"kex_algs": ["diffie-hellman-group1-sha1"]}]
 )
