@@ -181,7 +181,7 @@ def test_server_that_is_down_ends_the_run_with_exit_4(start_lab: StartLab, comma
     """A server that does not answer is named, the error stands on the terminal once, and nothing is changed."""
     lab = start_lab("renewed", monitor_style="slow")
     lab.set_fault("silent", "secondary", service="ssh")
-    site = edit(lab.site_file, deadlines={"connect_s": 8.0})
+    site = edit(lab.site_file, deadlines={"connect_s": 15.0})
     said = commands.run("run", site)
     assert said.code == 4
     assert said.err.count("\n  next:") == 1

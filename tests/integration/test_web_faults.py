@@ -158,7 +158,7 @@ def test_a_click_that_nothing_comes_of_is_unknown(tmp_path: Path) -> None:
         with pytest.raises(OutcomeUnknown):
             await pages.register(FORM)
 
-    drive(product, "plain", tmp_path, use, page_s=10.0)
+    drive(product, "plain", tmp_path, use, page_s=15.0)
 
 
 def test_a_question_that_nobody_expected_is_answered_with_no(tmp_path: Path) -> None:
@@ -187,7 +187,7 @@ def test_a_renamed_field_is_named_with_what_is_there(skin: str, tmp_path: Path) 
         assert "Shared Phrase" in caught.value.found
         assert "labels" in caught.value.next_step
 
-    drive(product, skin, tmp_path, use, page_s=10.0)
+    drive(product, skin, tmp_path, use, page_s=15.0)
     assert [what for what, _ in product.heard] == ["login"]
 
 

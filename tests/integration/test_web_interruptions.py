@@ -151,7 +151,7 @@ def test_a_redirect_to_the_servers_other_name_is_not_followed_and_is_named(tmp_p
     async def go() -> None:
         identity = Identity(tmp_path, "prime-pri")
         with serving(tornado.web.Application([(r"/.*", Elsewhere)]), identity.context()) as url:
-            async with PinnedBrowser.open(find_browser(), url, identity.pin, Deadlines(page_s=10)) as browser:
+            async with PinnedBrowser.open(find_browser(), url, identity.pin, Deadlines(page_s=15)) as browser:
                 with pytest.raises((ConnectionLost, PageNotUnderstood)) as caught:
                     await PrimePages(browser, labels_for()).login("root", "secret-password")
                 assert "prime-pri.example.com" in caught.value.found

@@ -108,7 +108,7 @@ def test_a_question_with_a_cross_is_left_to_a_person(buttons: tuple[str, ...], t
     """Its words and what it offers stand in the error and in the guide for that person; nothing is registered."""
     product = Product(rewrite=((HEADING, dialogue("Update the database now?", *buttons) + HEADING),))
     with pytest.raises(PageNotUnderstood) as caught:
-        register(product, tmp_path, page_s=12.0)
+        register(product, tmp_path, page_s=15.0)
     guide = why_guided(Trouble(looked_for=caught.value.what, picture=""))
     for told in (caught.value.found, guide):
         assert "Update the database now?" in told
@@ -121,7 +121,7 @@ def test_a_cover_with_words_that_stays_is_named(tmp_path: Path) -> None:
     style = "position:fixed;inset:0;z-index:950;background:#fffc"
     product = Product(rewrite=((HEADING, f"<div style='{style}'>Loading the grid data</div>{HEADING}"),))
     with pytest.raises(PageNotUnderstood) as caught:
-        register(product, tmp_path, page_s=12.0)
+        register(product, tmp_path, page_s=15.0)
     assert caught.value.what.endswith("in the way: Loading the grid data")
     assert heard(product) == ["login"]
 
@@ -249,7 +249,7 @@ def test_a_button_that_is_named_otherwise_than_it_looks_is_not_pressed(tmp_path:
     button = "<button name=do value=Register"
     product = Product(rewrite=((button, f"{button} aria-label='Remove everything'"),))
     with pytest.raises(PageNotUnderstood):
-        register(product, tmp_path, page_s=12.0)
+        register(product, tmp_path, page_s=15.0)
     assert heard(product) == ["login"]
 
 

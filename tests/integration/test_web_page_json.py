@@ -34,7 +34,7 @@ def kept_after_typing(folder: Path, *rewrite: tuple[str, str]) -> dict[str, Any]
         assert await pages._browser.page.input_value("#k") == CANARY
         kept.update(await pages.reading())
 
-    drive(product, "plain", folder, use, page_s=12.0)
+    drive(product, "plain", folder, use, page_s=15.0)
     return kept
 
 

@@ -226,7 +226,7 @@ def test_a_page_that_is_not_understood_is_handed_to_a_person(
     unknown = replace(labels_for()["auth_key"], texts=("Shared Word",))
     monkeypatch.setitem(cast("dict[str, Label]", labels._RELEASE_3), "auth_key", unknown)
     with pytest.raises(DecisionNeeded) as stopped:
-        register(edited(lab, lambda site: site["deadlines"].update(page_s=10.0)))
+        register(edited(lab, lambda site: site["deadlines"].update(page_s=20.0)))
     assert "Shared Word" in stopped.value.found
     assert "screenshots/40_register_ha-not-understood.png" in stopped.value.found
     assert (open_record().folder / "screenshots/40_register_ha-not-understood.png").stat().st_size > 1000
