@@ -50,3 +50,11 @@ def test_the_kinds_of_the_sites_file_are_those_of_the_table() -> None:
     """``ha_states`` of a site's file takes every kind but «unknown», in the table's own words."""
     kinds = get_args(get_args(Site.model_fields["ha_states"].annotation)[1])
     assert set(kinds) == set(StateKind) - {StateKind.UNKNOWN}
+
+
+def test_the_highest_fix_is_what_runs() -> None:
+    """Whatever their order, and compared as numbers: 3.10.10 is later than 3.10.4."""
+    fixes = "".join(f"        PI {fix} ( 1.0.0 )\n" for fix in ("3.10.2", "3.10.10", "3.10.4"))
+    said = f"\nCisco Prime Infrastructure\n*****\nVersion : 3.10.0\nBuild : 3.10.0.0.1\nCritical Fixes:\n{fixes}"
+    version = parse_version(said, "primary")
+    assert (version.release, version.base) == ((3, 10, 10), (3, 10, 0))
