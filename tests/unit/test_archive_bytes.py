@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from runbook_lib.errors import RecordDamaged
-from runbook_lib.record import Record, seal_record
+from runbook_lib.record import Record, members, seal_record
 from runbook_lib.record.archive import pack, verify_archive
 from runbook_lib.record.members import MODE, TIME
 from runbook_lib.record.trusted import Trusted
@@ -85,6 +85,13 @@ def test_no_byte_is_left_over(archive: Path, where: Callable[[bytes, list[int], 
         offsets, contents = [info.header_offset for info in inside.infolist()], inside.start_dir
     archive.write_bytes(where(archive.read_bytes(), offsets, contents))
     with pytest.raises(RecordDamaged, match="not an archive of a record"):
+        verify_archive(archive, Trusted())
+
+
+def test_what_an_archive_may_unpack_to_is_bounded(archive: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """All its files together, before any of them is unpacked."""
+    monkeypatch.setattr(members, "LARGEST", 100)
+    with pytest.raises(RecordDamaged, match="unpacks to more than 100 bytes"):
         verify_archive(archive, Trusted())
 
 
