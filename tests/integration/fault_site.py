@@ -35,8 +35,9 @@ LIST = "ncs certvalidation tofu-certs listcerts"
 class Case:
     """One incident of one lab, from a point of its truth log on. Make one with the fixture ``begin``."""
 
-    def __init__(self, lab: Lab, edit: Edit | None = None) -> None:
+    def __init__(self, lab: Lab, edit: Edit | None = None, *, pages: bool = False) -> None:
         self.lab = lab
+        self._pages = pages
         self.incident = ""
         self.name = f"faulty-{next(_NUMBERS)}"
         self.site = lab.folder / f"{self.name}.yaml"
@@ -44,9 +45,14 @@ class Case:
         self.write_site(edit)
 
     def write_site(self, edit: Edit | None = None) -> None:
-        """Copy the lab's site file beside itself as a production site's, with short pauses, and edit it."""
+        """Copy the lab's site file beside itself as a production site's, with short pauses, and edit it.
+
+        Unless a case is about the pages, a person works them: each deletion would first try the login, in a browser.
+        """
         site = yaml.safe_load(self.lab.site_file.read_text())
         site |= {"kind": "production", "name": self.name}
+        if not self._pages:
+            site["web"] = "guided"
         site["deadlines"] |= {"probe_spacing_s": 0.02, "settle_s": 60.0}
         if edit:
             edit(site)

@@ -110,7 +110,7 @@ def test_an_entry_that_stays_is_told_by_what_follows_and_deleted_by_a_new_plan_o
     faulty: StartLab, begin: Begin
 ) -> None:
     """«Done», and it stays: unknown at first; the registration fails and says so; a new plan and approval repair it."""
-    case = begin(faulty("renewed"))
+    case = begin(faulty("renewed"), pages=True)
     first = case.make_plan()
     case.lab.set_fault("deletecert_lie", "primary", how="done_but_stays", times=1, entry=case.entry("secondary"))
     unknown = {place for place, said in results(case.carry_out(first)).items() if said is UNKNOWN}
@@ -135,7 +135,7 @@ def test_an_entry_that_came_back_is_called_repaired_by_the_servers_own_state(fau
     def no_ise(site: dict[str, Any]) -> None:
         site["ise"] = []
 
-    case = begin(lab, no_ise)
+    case = begin(lab, no_ise, pages=True)
     found = case.carry_out(case.make_plan())
     assert [result.result for result in found] == [UNKNOWN]
     for stage in (Stage.REGISTER, Stage.VERIFY):

@@ -125,7 +125,7 @@ def test_no_credentials_reach_a_host_that_moved_after_the_deletion(faulty: Start
 
     Right before the deletions, another after them: neither the HA key nor the ISE password is typed.
     """
-    case = begin(faulty("renewed"))
+    case = begin(faulty("renewed"), pages=True)
     assert {result.result for result in case.carry_out(case.make_plan())} == {Deletion.GONE}
     for server in ("secondary", "ise"):
         case.lab.set_fault("impostor", server, seen_from=EVERYWHERE_BUT_SELF)
@@ -145,7 +145,7 @@ def test_no_credentials_reach_a_host_that_moved_after_the_deletion(faulty: Start
 
 def test_no_login_reaches_a_primary_that_moved_after_the_deletion(faulty: StartLab, begin: Begin) -> None:
     """Somebody else answers for the primary itself after the deletions: its pages are not even opened."""
-    case = begin(faulty("renewed"))
+    case = begin(faulty("renewed"), pages=True)
     case.carry_out(case.make_plan())
     before = [line for line in case.truth() if line["channel"] == "web"]  # the login was tried before the deletions
     case.lab.set_fault("impostor", "primary", seen_from=EVERYWHERE_BUT_SELF)
@@ -159,7 +159,7 @@ def test_no_login_reaches_a_primary_that_moved_after_the_deletion(faulty: StartL
 
 def test_an_override_ends_at_best_unverified(faulty: StartLab, begin: Begin) -> None:
     """A named person may stand in for a confirmation; the repair goes through, and is never called verified."""
-    case = begin(faulty("renewed-secondary-only", monitor_style="quick"), without_expectation("secondary"))
+    case = begin(faulty("renewed-secondary-only", monitor_style="quick"), without_expectation("secondary"), pages=True)
     refused = case.make_plan()
     case.refused(DeletionRefused, 3, lambda: case.carry_out(refused))
     override(case, "primary", "secondary")

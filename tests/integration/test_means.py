@@ -34,7 +34,7 @@ def case(faulty: StartLab, begin: Begin, monkeypatch: pytest.MonkeyPatch) -> Cas
     """A renewed site whose web password is in a variable, which is set."""
     lab = faulty("renewed")
     monkeypatch.setenv(VARIABLE, lab.secret("primary_web"))
-    return begin(lab, from_variable)
+    return begin(lab, from_variable, pages=True)
 
 
 def carry_out(case: Case) -> Callable[[], Any]:
