@@ -16,7 +16,7 @@ UNIT = $(BIN)/pytest -n logical tests/unit
 NBVAL = $(BIN)/python tools/fresh_lab.py $(BIN)/pytest -p nbval.plugin --nbval --nbval-sanitize-with tests/reference/sanitize.cfg
 
 .DEFAULT_GOAL = help
-.PHONY: help setup demo lab test test-long check lint types pytest unit integration notebooks nbval bench reference words \
+.PHONY: help setup demo lab test test-long check compiled lint types pytest unit integration notebooks nbval bench reference words \
 	lock clean
 
 help: ## Show the targets
@@ -39,13 +39,16 @@ lab: setup ## Open JupyterLab on 00_start_here with the lab running
 	$(BIN)/runbook lab jupyter
 
 test: setup ## Everything that CI runs; a part that fails keeps no other from running
-	@$(BIN)/python tools/every_part.py $(MAKE) lint types+nbval pytest
+	@$(BIN)/python tools/every_part.py $(MAKE) lint types+nbval+compiled pytest
 
 test-long: setup ## The tests as `make test` runs them, and what takes hours: every place to die, long stories, 5,000 sites
 	RUNBOOK_TEST_LONG=1 $(PYTEST) -o timeout=14400 tests
 
 check: setup ## While working: lint, types, and what is tested without a lab, a browser and a kernel
 	@$(BIN)/python tools/every_part.py $(MAKE) lint types unit
+
+compiled: setup # Once, or each of the processes that share the tests rewrites all of them; what is wrong pytest tells
+	@$(BIN)/pytest -q --collect-only tests >/dev/null 2>&1 || true
 
 lint: setup ## ruff: rules and layout
 	$(BIN)/ruff check .
