@@ -1,11 +1,16 @@
-"""The whole repair, cell by cell of the notebooks, in labs of every kind; the lab's own log is the witness."""
+"""The whole repair, cell by cell of the notebooks, in labs of every kind; the lab's own log is the witness.
+
+A browser works the pages once, in the lab as published; how each look of them is worked is tested in ``test_web_stages``.
+"""
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from typing import Any
 
 import pytest
 import yaml
+from direct_pages import direct_pages
 from repair_site import StartLab, changes, repair
 
 from runbook_lib.errors import HostKeyChanged
@@ -45,7 +50,6 @@ KINDS: dict[str, dict[str, Any]] = {
         "listing": "spaced",
         "log_lines": "one_line",
         "resume_question": True,
-        "skin": "spa",
     },
     "silent, paged, timeless": {
         "deletecert": "silent",
@@ -56,7 +60,6 @@ KINDS: dict[str, dict[str, Any]] = {
         "login_banner": "Authorized use only.\nhost=192.0.2.1_8082; subject=CN=nobody # \n",
         "monitor_style": "slow",
         "monitor_interval_s": 0.05,
-        "skin": "tables",
     },
     "monitors that meet at registration only, ISO times": {
         "monitor_style": "on_registration",
@@ -75,7 +78,8 @@ def test_renewed_site_is_repaired_by_three_deletions_one_registration_and_one_is
     lab = start_lab("renewed", **KINDS[kind])
     expected = stale_entries(lab)
 
-    record = repair(lab.site_file)
+    with nullcontext() if kind == "as published" else direct_pages(lab):
+        record = repair(lab.site_file)
 
     seen = changes(lab.truth())
     assert (set(seen.deleted), len(seen.deleted), seen.sent) == (expected, 3, 3)
@@ -88,7 +92,8 @@ def test_renewed_site_is_repaired_by_three_deletions_one_registration_and_one_is
 def test_healthy_site_is_left_as_it_is(start_lab: StartLab) -> None:
     """Where nothing is wrong nothing is changed, and the outcome says so."""
     lab = start_lab("healthy")
-    record = repair(lab.site_file)
+    with direct_pages(lab):
+        record = repair(lab.site_file)
     assert record.outcome() is Outcome.NOTHING_TO_DO
     assert changes(lab.truth()).nothing
 
@@ -97,7 +102,8 @@ def test_healthy_site_is_left_as_it_is(start_lab: StartLab) -> None:
 def test_one_renewed_server_costs_one_deletion(start_lab: StartLab, scenario: str, stale: str) -> None:
     """HA and the ISE server recover by themselves once the one stale entry is gone; nothing else is touched."""
     lab = start_lab(scenario)
-    record = repair(lab.site_file)
+    with direct_pages(lab):
+        record = repair(lab.site_file)
     seen = changes(lab.truth())
     assert seen.deleted == [("primary", entry(lab, stale))]
     assert (seen.sent, seen.registered, seen.ise) == (1, [], [])
@@ -116,7 +122,8 @@ def test_redeployed_server_is_not_logged_in_to_until_its_new_host_key_is_pinned(
     assert changes(lab.truth()).nothing
 
     pin_new_host_key(lab, "secondary")
-    record = repair(lab.site_file)
+    with direct_pages(lab):
+        record = repair(lab.site_file)
 
     seen = changes(lab.truth())
     assert seen.deleted == [("primary", entry(lab, "secondary"))]
