@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from direct_pages import direct_pages
 from doomed import only_here
 from fault_site import LIST, Begin, Case, deletions
 from repair_site import DELETE, StartLab, run_stage
@@ -136,10 +137,11 @@ def test_an_entry_that_came_back_is_called_repaired_by_the_servers_own_state(fau
         site["ise"] = []
 
     case = begin(lab, no_ise, pages=True)
-    found = case.carry_out(case.make_plan())
-    assert [result.result for result in found] == [UNKNOWN]
-    for stage in (Stage.REGISTER, Stage.VERIFY):
-        run_stage(stage, case.site, case.incident)
+    with direct_pages(lab):
+        found = case.carry_out(case.make_plan())
+        assert [result.result for result in found] == [UNKNOWN]
+        for stage in (Stage.REGISTER, Stage.VERIFY):
+            run_stage(stage, case.site, case.incident)
     assert case.record.outcome() is Outcome.REPAIRED
     assert case.seen().sent == 1
     case.assert_agrees()

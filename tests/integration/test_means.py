@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from direct_pages import direct_pages
 from fault_site import Begin, Case
 from repair_site import StartLab, run_stage
 
@@ -96,7 +97,8 @@ def test_a_wrong_web_password_is_found_before_the_first_deletion(
 def test_exit_code_2_is_over_once_something_was_sent(case: Case, monkeypatch: pytest.MonkeyPatch) -> None:
     """A secret that goes away after the deletions ends stage 40 with 3: begun, and a person has to act."""
     case.make_plan()
-    carry_out(case)()
+    with direct_pages(case.lab):
+        carry_out(case)()
     monkeypatch.delenv(VARIABLE)
     rb = case.open(Stage.REGISTER)
     error = case.refused(DecisionNeeded, 3, rb.observe)
@@ -109,7 +111,8 @@ def test_what_went_away_after_the_deletions_stops_before_the_next_change(
 ) -> None:
     """The means are tried again where stages 40 and 50 change something: exit 5, nothing registered, nothing added."""
     case.make_plan()
-    carry_out(case)()
-    monkeypatch.setattr(means, "free_bytes", lambda _context: 0)
-    case.refused(RecordNotWritable, 5, lambda: run_stage(stage, case.site, case.incident))
+    with direct_pages(case.lab):
+        carry_out(case)()
+        monkeypatch.setattr(means, "free_bytes", lambda _context: 0)
+        case.refused(RecordNotWritable, 5, lambda: run_stage(stage, case.site, case.incident))
     assert (case.seen().registered, case.seen().ise) == ([], [])

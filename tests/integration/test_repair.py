@@ -1,6 +1,6 @@
 """The whole repair, cell by cell of the notebooks, in labs of every kind; the lab's own log is the witness.
 
-A browser works the pages once, in the lab as published; how each look of them is worked is tested in ``test_web_stages``.
+A browser works the pages once, in the lab as published; how each look of them is worked is tested with the pages.
 """
 
 from __future__ import annotations
