@@ -62,9 +62,7 @@ def _bare(values: Values) -> list[str]:
 async def with_bare_playwright(values: Values) -> None:
     """What somebody writes for this one skin: fixed locators, the same clicks, no other check than the result."""
     async with async_playwright() as playwright:
-        # It goes straight to the lab's address, which no browser of the runbook's own could look up.
-        arguments = [each for each in launch_arguments([values["pin"]]) if "host-resolver-rules" not in each]
-        browser = await playwright.chromium.launch(executable_path=find_browser(), args=arguments)
+        browser = await playwright.chromium.launch(executable_path=find_browser(), args=_bare(values))
         page = await (await browser.new_context(viewport={"width": 1400, "height": 1000})).new_page()
 
         async def menu(group: str, entry: str) -> None:
@@ -105,8 +103,7 @@ async def with_bare_playwright(values: Values) -> None:
 async def with_bare_playwright_on_dojo(values: Values) -> None:
     """The same for the skin of real widgets."""
     async with async_playwright() as playwright:
-        arguments = _bare(values)
-        browser = await playwright.chromium.launch(executable_path=find_browser(), args=arguments)
+        browser = await playwright.chromium.launch(executable_path=find_browser(), args=_bare(values))
         page = await (await browser.new_context(viewport={"width": 1400, "height": 1000})).new_page()
 
         async def menu(group: str, entry: str) -> None:

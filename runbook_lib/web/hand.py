@@ -43,7 +43,6 @@ class Hand:
         self.labels = view.labels
         self._typed: ElementHandle | None = None
         self.opens_by_click: set[str] = set()  # entries of the menu that do not open by pointing at them
-        self.menu_is_closed = False  # it had to be opened once, by a button or an icon
 
     async def find(self, key: str, *, kinds: Sequence[str] = (), deadline_s: float | None = None) -> Item:
         """Return the control that the label ``key`` names, waiting for it; dialogues in the way are dealt with.

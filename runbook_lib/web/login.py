@@ -9,7 +9,6 @@ from runbook_lib.errors import LoginRefused, PageNotUnderstood
 from runbook_lib.web.hand import Hand
 from runbook_lib.web.known_login import is_login
 from runbook_lib.web.match import find, pressables
-from runbook_lib.web.menu import menu_icons
 from runbook_lib.web.pictures import take_picture
 from runbook_lib.web.reading import fresh_texts
 from runbook_lib.web.screen import Screen, says
@@ -17,7 +16,7 @@ from runbook_lib.web.view import Rest, View
 
 # How long a page without a menu stays before it is a first page, or a login page before it came without a reason; one
 # that came whole and waits for no answer says nothing more. Either way nothing is changed, and nothing typed again.
-_WORDS_S, _LOADED_S, _MENU_S = 3.0, 1.0, 0.3
+_WORDS_S, _LOADED_S = 3.0, 1.0
 _NOTICES, _NOTICE_S = 3, 8.0
 
 
@@ -90,9 +89,8 @@ def _decided(view: View, before: Screen, screen: Screen, shown: Rest, *, new: bo
             view, "the password has expired", words, "Change it in the web pages, then in the secret's place."
         )
     if not is_login(screen, view.labels):
-        # Some first pages hide their menu: whatever stays and asks for no password is inside. What opens it says so.
-        came = new and view.quiet and not words
-        rest_s = (_MENU_S if menu_icons(screen) else _LOADED_S) if came else _WORDS_S
+        # Some first pages hide their menu: whatever stays and asks for no password is inside.
+        rest_s = _LOADED_S if new and view.quiet and not words else _WORDS_S
         return bool(screen.items) and not passwords and shown.rests(screen, rest_s)
     if words:
         raise _refused(view, "user name or password not accepted", words, _CHECK)

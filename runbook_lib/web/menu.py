@@ -20,7 +20,7 @@ T = TypeVar("T")
 
 _PRESS = ("link", "menuitem", "tab", "button", "clickable")
 # Going somewhere changes nothing: what opens later than these allow for is found by the next step, or the next time.
-_HOVER_S, _BRIEF_S = 0.6, 0.2
+_HOVER_S = 0.6
 _STEP_S = 10.0
 _BUTTON_S = 0.8
 _CHANGE_S, _REST_S = 1.5, 0.25
@@ -100,19 +100,15 @@ async def _next(hand: Hand, left: Sequence[str], before: Screen) -> tuple[int, I
     deadline = min(_STEP_S, hand.view.browser.deadlines.page_s)
     screen = await hand.view.look()
     button = bool(find(screen, hand.labels["menu_open"]))
-    patience = 0.0 if hand.menu_is_closed else _BRIEF_S if menu_icons(screen) else _BUTTON_S
     try:
-        return await hand.wait(ready, what, patience if button or icons(screen) else deadline)
+        return await hand.wait(ready, what, _BUTTON_S if button or icons(screen) else deadline)
     except PageNotUnderstood:
         if not button and not icons(await hand.view.look()):
             raise
     if button:
         await hand.press("menu_open")
-        found = await hand.wait(ready, what, deadline)
-    else:
-        found = await _by_icon(hand, ready, what)
-    hand.menu_is_closed = True
-    return found
+        return await hand.wait(ready, what, deadline)
+    return await _by_icon(hand, ready, what)
 
 
 def icons(screen: Screen) -> list[Item]:
@@ -139,11 +135,6 @@ async def _by_icon(hand: Hand, ready: Callable[[Screen], T | None], what: str) -
     raise hand.view.not_found(what, await hand.view.look(), hand.view.browser.deadlines.page_s)
 
 
-def menu_icons(screen: Screen) -> list[Item]:
-    """Return those of them that are made of something called a menu, wherever they are."""
-    return [item for item in icons(screen) if any(word in item.text.casefold() for word in _MENU_ICONS)]
-
-
 def _chosen(hits: Sequence[Hit], before: Screen) -> Item:
     """Of several entries with one name prefer those that came up with their menu, then those in a menu."""
     known = {(item.kind, item.text, item.box) for item in before.items}
@@ -165,9 +156,7 @@ async def _open(hand: Hand, item: Item, left: Sequence[str], arrived: Callable[[
         try:
             element = await hand.view.element(again.frame, again.index)
             await element.hover(timeout=2000)
-            # Where the menu or an entry of it opens by a click, the others hardly open by pointing; a click points too.
-            brief = hand.opens_by_click or hand.menu_is_closed
-            await hand.view.wait(opened, "", _BRIEF_S if brief else _HOVER_S)
+            await hand.view.wait(opened, "", _HOVER_S)
             return
         except (Error, PageNotUnderstood):
             hand.opens_by_click.add(item.text)
