@@ -8,6 +8,7 @@ from datetime import UTC, date, datetime, time
 
 from runbook_lib.errors import ParameterRefused
 from runbook_lib.models import Outcome, PastIncident
+from runbook_lib.record.bundle import site_slug, slug_in
 
 STATES = (*Outcome, "open", "damaged")
 _DAY = re.compile(r"\d{4}-\d{2}-\d{2}")
@@ -36,10 +37,14 @@ class Query:
         return cls(site=site, state=outcome, since=_moment(since, time.min), until=_moment(until, time.max), text=text)
 
     def fits(self, incident: PastIncident) -> bool:
-        """Whether an incident is asked for, its text left out; one that nobody knows the time of fits no time."""
+        """Whether an incident is asked for, its text left out; one that nobody knows the time of fits no time.
+
+        A damaged one is of the site that it is named after.
+        """
         opened = incident.opened_utc
+        named = bool(incident.problem) and slug_in(incident.incident) == site_slug(self.site)
         return (
-            self.site in ("", incident.site)
+            (named or self.site in ("", incident.site))
             and self.state in ("", incident.state)
             and (self.since is None or (opened is not None and opened >= self.since))
             and (self.until is None or (opened is not None and opened <= self.until))

@@ -238,3 +238,8 @@ class Change:
 def site_slug(site: str) -> str:
     """The site's name as it stands in an incident's."""
     return slug(site, 40)
+
+
+def slug_in(incident: str) -> str:
+    """Return how an incident's name calls its site: of a damaged record nothing else tells whose it is."""
+    return incident.partition("-")[2][:-5]

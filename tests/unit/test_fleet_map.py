@@ -8,7 +8,7 @@ from xml.etree import ElementTree
 
 import pytest
 
-from runbook_lib.history import past_incidents
+from runbook_lib.history import Query, past_incidents
 from runbook_lib.history.standings import standings
 from runbook_lib.models import Outcome, Standing
 from runbook_lib.pictures.fleet import NOT_SEEN, TONES, band_of, draw_fleet
@@ -78,3 +78,23 @@ def test_a_site_stands_by_its_newest_incident(tmp_path: Path) -> None:
     second.set_outcome(Outcome.REPAIRED)
     found = standings(past_incidents(tmp_path), ["berlin", "madrid"])
     assert [(each.site, each.state) for each in found] == [("berlin", "repaired"), ("madrid", "no incident")]
+
+
+@pytest.mark.parametrize("asked", [(), ("paris north", "berlin")])
+def test_a_damaged_newest_incident_is_not_passed_over(tmp_path: Path, asked: tuple[str, ...]) -> None:
+    """A site whose newest record does not verify stands as damaged, not by the older one; no other site does.
+
+    The damaged record does not tell whose it is, so its folder's name does; a site that is known by it alone, too.
+    """
+    for name in ("paris north", "berlin", "rome"):
+        whole = Record.create(tmp_path, name)
+        whole.set_outcome(Outcome.REPAIRED)
+        if name != "berlin":
+            newer = whole.folder.rename(tmp_path / whole.incident.replace("20", "21", 1))
+            (newer / "journal.jsonl").write_bytes(b"{}\n")
+            if name != "rome":
+                Record.create(tmp_path, name).set_outcome(Outcome.REPAIRED)
+    found = {each.site: each.state for each in standings(past_incidents(tmp_path), asked)}
+    assert found == {"berlin": "repaired", "paris north": "damaged"} | ({} if asked else {"rome": "damaged"})
+    of_one = past_incidents(tmp_path, Query.parse(site="paris north"))
+    assert [each.state for each in of_one] == ["damaged", "repaired"]
