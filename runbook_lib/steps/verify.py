@@ -28,6 +28,7 @@ UNPROVEN = (
     "The product shows no fingerprint of what it pinned: that the new entries hold the confirmed certificates"
     " follows from what the hosts present and from both servers' own HA state, and is not shown by the product."
 )
+_DELETION = "deletion of "
 LASTING_REPAIR = (
     "The lasting repair: certificates issued by a CA, and certificate validation instead of trust on first use;"
     " then a renewed certificate is accepted because its issuer is, and a stranger's is not."
@@ -65,15 +66,25 @@ async def verify(context: Context, pages: PrimaryPages) -> tuple[Check, ...]:
 
 
 def outcome_of(context: Context, checks: tuple[Check, ...]) -> Outcome:
-    """Return the incident's outcome from its checks and from what was changed on the way."""
+    """Return the incident's outcome from its checks and from what was changed on the way.
+
+    ``unknown`` where a deletion was sent, in whichever incident, and nobody knows whether it happened.
+    """
     if any(check.ok is False for check in checks):
         return Outcome.FAILED
+    if undecided(checks):
+        return Outcome.UNKNOWN
     lines = context.record.journal.read().lines
     if not any(line.kind is Kind.INTENT for line in lines):
         return Outcome.NOTHING_TO_DO
     if deleted_under_override(context.record) or any(check.ok is None for check in checks if _proves(check)):
         return Outcome.REPAIRED_UNVERIFIED
     return Outcome.REPAIRED
+
+
+def undecided(checks: Sequence[Check]) -> str:
+    """Return which deletions nobody knows the end of, in words; empty where there is none."""
+    return "; ".join(f"{c.name}: {c.actual}" for c in checks if c.ok is None and c.name.startswith(_DELETION))
 
 
 def _proves(check: Check) -> bool:
@@ -96,7 +107,7 @@ def _deletion_checks(
     """Return a check per deletion that nobody saw happen, and that nothing proves: not the pair, the page or the logs.
 
     Those of earlier incidents count: whether the entry that is listed now is the new one rests on them as well.
-    One that the logs disprove fails; one of which nobody knows leaves the repair unverified.
+    One that the logs disprove fails; one of which nobody knows leaves the outcome unknown.
     """
     answering = {check.name for check in checks if check.ok}
     found = []
@@ -106,7 +117,7 @@ def _deletion_checks(
         if end is End.HAPPENED or (end is End.NOT_KNOWN and pages & answering):
             continue
         ok = False if end is End.DID_NOT_HAPPEN else None
-        name, note = f"deletion of {key} on the {server}", "nobody saw the entry go, and the list holds no fingerprint"
+        name, note = f"{_DELETION}{key} on the {server}", "nobody saw the entry go, and the list holds no fingerprint"
         found.append(Check(name=name, expected="it happened", actual=end, ok=ok, note=note))
     return found
 

@@ -165,6 +165,21 @@ def test_a_question_about_anything_else_gets_no_answer(words: str) -> None:
             assert reply(plain(raw)) is None, raw
 
 
+@pytest.mark.parametrize(
+    "word",
+    ["all", "every", "everything", "entire", "whole", "any", "other", "others", "both", "erase", "erased", "wipe",
+     "format", "factory", "reload", "reloads", "restart", "restarted", "reboot", "reset", "shut", "halt", "stop",
+     "power", "restore", "overwrite", "upgrade", "purge", "drop", "destroy", "truncate", "uninstall", "disk",
+     "partition", "database", "databases", "data", "license", "licence", "password", "backup"],
+)  # fmt: skip
+def test_one_dangerous_word_is_enough_for_no_answer(word: str) -> None:
+    """Though the question repeats what was sent, and though a site's file would answer it."""
+    for said in (word, word.upper()):
+        question = f"The certificate of host {KEY} is deleted: {said}. Proceed? (yes/no) "
+        assert replies(DELETION, KEY, {question.strip(): "yes"})(question) is None
+    assert replies(DELETION, KEY)(question.replace(f": {said}", "")) == "yes"
+
+
 def test_the_question_of_an_ha_removal_is_answered_after_an_ha_removal_alone() -> None:
     """What is to be removed has to be what was sent."""
     text = "High availability configuration will be removed\nDo you wish to continue? (Y/N) [N]: "

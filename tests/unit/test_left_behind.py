@@ -11,10 +11,12 @@ import pytest
 from incident_kit import PRIMARYS, SECONDARYS, Incident
 
 from runbook_lib.canonical import plan_digest
+from runbook_lib.cli import running
 from runbook_lib.cli.left import left_behind
 from runbook_lib.cli.running import conclude
-from runbook_lib.models import Deletion, Stage, StageState
-from runbook_lib.runner import StageReport
+from runbook_lib.models import Deletion, Stage, StageState, Verdict
+from runbook_lib.record.seal import Seal
+from runbook_lib.runner import RunReport, StageReport
 from runbook_lib.steps.planned import REGISTRATION
 
 
@@ -51,6 +53,33 @@ def test_a_long_list_is_counted_and_fits_80_columns(tmp_path: Path) -> None:
     assert f"and 37 more of 40: runbook plan {incident.record.incident}" in "\n".join(lines)
     assert len(lines) < 12
     assert max(map(len, lines)) <= 80
+
+
+@pytest.mark.parametrize("verdict", [Verdict.CONFIRMED_KEY, Verdict.UNCONFIRMED, Verdict.CONTRADICTED])
+def test_a_run_that_stops_at_20_prints_its_plan_and_what_blocks_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], verdict: Verdict
+) -> None:
+    """``run --until 20``: each deletion, each reason, and a next command that approves none that is blocked."""
+    incident = Incident(tmp_path, {"secondary": verdict})
+    plan, record = incident.write_plan(), incident.record
+    report = RunReport(
+        incident=record.incident,
+        folder=record.folder,
+        stages=(StageReport(stage=Stage.LIST, state=StageState.DONE, seconds=1.0),),
+        outcome=None,
+        exit_code=0,
+        seal=Seal(folder="seals/1", files=0, lines=0),
+    )
+    monkeypatch.setattr(running, "open_site", lambda _: incident.context.site)
+    monkeypatch.setattr(running, "open_incident", lambda *_given, **_more: record)
+    monkeypatch.setattr(running, "run_and_tell", lambda *_given, **_more: (report, 1.0))
+    assert running.run_command("lab", until="20") == 0
+    said = capsys.readouterr().out
+    assert plan.digest in said
+    assert bool(plan.blocked) is (verdict is not Verdict.CONFIRMED_KEY)
+    assert all(reason in " ".join(said.split()) for reason in plan.blocked)
+    assert ("it is blocked" in said) is bool(plan.blocked)
+    assert ("runbook approve" in said) is not bool(plan.blocked)
 
 
 @pytest.mark.parametrize(

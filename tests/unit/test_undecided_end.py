@@ -1,4 +1,4 @@
-"""Stage 60 on a deletion that nobody saw happen: what followed proves it, or the repair is not proven."""
+"""Stage 60 on a deletion that nobody saw happen: what followed proves it, or the outcome is unknown."""
 
 from __future__ import annotations
 
@@ -12,7 +12,10 @@ from typing import Any, cast
 import pytest
 from incident_kit import PRIMARYS, SECONDARYS, Incident
 
-from runbook_lib.models import Check, Deletion, Diagnosis, Inventory, Outcome, Stage
+from runbook_lib.models import Check, Deletion, Diagnosis, Inventory, Outcome, Stage, StageState
+from runbook_lib.record import Kind
+from runbook_lib.runner import StageReport, _exit_code
+from runbook_lib.session.stages.verify import Verify
 from runbook_lib.steps import verify
 from runbook_lib.steps.history import INVENTORY_FACTS
 from runbook_lib.steps.readd_ise import page_check_name
@@ -26,9 +29,9 @@ PAIR, ISE = ("primary", PRIMARYS[2]), ("primary", PRIMARYS[1])
     [
         (PAIR, False, HEALTHY, None, True, Outcome.REPAIRED),
         (PAIR, True, ("Primary Active", "Secondary Alone"), None, False, Outcome.FAILED),
-        (PAIR, False, ("Primary Active", "Secondary Alone"), True, None, Outcome.REPAIRED_UNVERIFIED),
-        (ISE, False, HEALTHY, None, None, Outcome.REPAIRED_UNVERIFIED),
-        (ISE, False, HEALTHY, False, None, Outcome.REPAIRED_UNVERIFIED),
+        (PAIR, False, ("Primary Active", "Secondary Alone"), True, None, Outcome.UNKNOWN),
+        (ISE, False, HEALTHY, None, None, Outcome.UNKNOWN),
+        (ISE, False, HEALTHY, False, None, Outcome.UNKNOWN),
         (ISE, False, HEALTHY, True, True, Outcome.REPAIRED),
         (ISE, True, HEALTHY, True, False, Outcome.FAILED),
     ],
@@ -43,7 +46,7 @@ def test_nothing_ends_repaired_on_a_deletion_that_nobody_saw_happen(
     ok: bool | None,
     outcome: Outcome,
 ) -> None:
-    """It is repaired where peer or page prove it, failed where the mismatches go on, and else unverified."""
+    """It is repaired where peer or page prove it, failed where the mismatches go on, and else unknown."""
     incident = Incident(tmp_path)
     incident.sent(*place, Deletion.NOT_DELETED_OR_CAME_BACK)
     checks = _verified(incident, monkeypatch, late=late, ha=ha, answers=answers)
@@ -64,16 +67,16 @@ def test_a_deletion_that_was_seen_needs_no_proof(tmp_path: Path, monkeypatch: py
 @pytest.mark.parametrize(
     ("changes", "late", "outcome"),
     [
-        (True, False, Outcome.REPAIRED_UNVERIFIED),
+        (True, False, Outcome.UNKNOWN),
         (True, True, Outcome.FAILED),
         (False, True, Outcome.FAILED),
-        (False, False, Outcome.NOTHING_TO_DO),
+        (False, False, Outcome.UNKNOWN),
     ],
 )
 def test_a_deletion_of_an_earlier_incident_that_nobody_saw_happen_is_judged_too(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, changes: bool, late: bool, outcome: Outcome
 ) -> None:
-    """An incident that changed something is not proven on it; one that changed nothing says what is not known."""
+    """Whether this incident changed something or nothing: it ends neither repaired nor with nothing to do."""
     Incident(tmp_path).sent(*ISE, Deletion.NOT_DELETED_OR_CAME_BACK)
     incident = Incident(tmp_path)
     if changes:
@@ -82,6 +85,24 @@ def test_a_deletion_of_an_earlier_incident_that_nobody_saw_happen_is_judged_too(
     said = checks[f"deletion of {ISE[1]} on the primary"]
     assert said.ok is (False if late else None)
     assert verify.outcome_of(incident.context, (said,)) is outcome
+
+
+@pytest.mark.parametrize(("outcome", "code"), [(Outcome.UNKNOWN, 6), (Outcome.REPAIRED, 0)])
+def test_a_run_of_which_the_outcome_is_unknown_does_not_end_0(outcome: Outcome, code: int) -> None:
+    """Though each of its stages is done."""
+    last = StageReport(stage=Stage.POST_MORTEM, state=StageState.DONE, seconds=1.0)
+    assert _exit_code(last, outcome) == code
+
+
+def test_the_record_says_of_which_deletion_nobody_knows(tmp_path: Path) -> None:
+    """Stage 60 writes the outcome with the entry's name, and the incident stays open."""
+    incident = Incident(tmp_path)
+    stage = Verify(replace(incident.context, stage=Stage.VERIFY))
+    stage._checks = (Check(name=f"deletion of {ISE[1]} on the primary", expected="", actual="not known", ok=None),)
+    stage._seal()
+    assert incident.record.outcome() is Outcome.UNKNOWN
+    (line,) = [line for line in incident.record.journal.read().lines if line.kind is Kind.OUTCOME]
+    assert ISE[1] in line.text
 
 
 def _verified(

@@ -40,7 +40,7 @@ class Verify(Runbook):
     def outcome(self) -> View[Outcome]:
         """Say how this incident ends, and what would keep it from coming back."""
         found = verify.outcome_of(self.context, self._checks)
-        mark = "bad" if found is Outcome.FAILED else "good"
+        mark = "bad" if found in (Outcome.FAILED, Outcome.UNKNOWN) else "good"
         table = Table(
             title="Outcome",
             headers=("outcome", "incident"),
@@ -51,4 +51,5 @@ class Verify(Runbook):
 
     def _seal(self) -> None:
         require_checks(self._checks, "The repair is not proven")
-        self.context.record.set_outcome(verify.outcome_of(self.context, self._checks))
+        found = verify.outcome_of(self.context, self._checks)
+        self.context.record.set_outcome(found, verify.undecided(self._checks))
