@@ -48,9 +48,11 @@ from runbook_lib.secrets import REDACTOR
 from runbook_lib.views.progress import Progress
 from runbook_lib.views.trouble import show_errors_as_advice
 from runbook_lib.views.run_all import end_run_all_at_red
-from runbook_lib.views import progress
+from runbook_lib.views import progress, run_all
 from runbook_lib import background
 import asyncio, sys, time
+get_ipython().kernel._abort_queues = lambda *_: None  # its own stop depends on who is quicker: the gate alone answers
+run_all.LONGEST_WAY_S = float("inf")  # nor does any answer depend on how busy this machine is
 sys.path.insert(0, {str(project_root() / "tests")!r})
 from waiting import wait_until
 REDACTOR.know("env:TEST", {SECRET!r})
