@@ -25,6 +25,7 @@ from runbook_lib.params import Site, secret_references, site_without_secrets
 from runbook_lib.record import Record, Seal, SiteLock, gate_notebook, note_template, seal_record
 from runbook_lib.report import report_in
 from runbook_lib.secrets import SecretRef, learn
+from runbook_lib.steps.history import anything_sent
 
 ON_PAGES = frozenset({Stage.REGISTER, Stage.READD_ISE, Stage.VERIFY, Stage.POST_MORTEM})
 """The stages that may need a browser, and those after them."""
@@ -109,7 +110,7 @@ def run_stages(
         folder=record.folder,
         stages=tuple(reports),
         outcome=outcome,
-        exit_code=_exit_code(reports[-1], outcome) or (errors.RecordError.exit_code if sealed.leaks else 0),
+        exit_code=_exit_code(record, reports[-1], outcome) or (errors.RecordError.exit_code if sealed.leaks else 0),
         seal=sealed,
         report=report_in(record) if reports[-1].stage is Stage.POST_MORTEM else None,
     )
@@ -167,7 +168,8 @@ def _run_stage(
         raise
     _keep_notebook(record, stage, running)
     if not result.completed:
-        _end(record, stage, StageState.FAILED, result.cause)
+        ended = StageState.STOPPED if _is_for_a_person(record, result.error_name) else StageState.FAILED
+        _end(record, stage, ended, result.cause)
     return StageReport(
         stage=stage,
         state=record.stage_states()[stage],
@@ -226,11 +228,19 @@ def _outcome(record: Record, last: StageReport, until: Stage) -> Outcome | None:
     return outcome
 
 
-def _exit_code(last: StageReport, outcome: Outcome | None) -> int:
+def _is_for_a_person(record: Record, error_name: str) -> bool:
+    """Whether a stage's error says that nothing was begun although something was sent before: code 2 would be wrong."""
+    kind = _kind(error_name)
+    return kind is not None and issubclass(kind, errors.UsageError) and anything_sent(record)
+
+
+def _exit_code(record: Record, last: StageReport, outcome: Outcome | None) -> int:
     if outcome is Outcome.UNKNOWN:
         return UNKNOWN_EXIT
     if last.state is StageState.DONE:
         return 0
+    if _is_for_a_person(record, last.error_name):
+        return errors.DecisionNeeded.exit_code
     kind = _kind(last.error_name)
     return kind.exit_code if kind else 1
 

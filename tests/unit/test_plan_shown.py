@@ -1,0 +1,157 @@
+"""What is approved is seen: where a run stops for it, whenever it is asked for, and in a dry run."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from incident_kit import Incident
+
+from runbook_lib import runner
+from runbook_lib.cli import running
+from runbook_lib.cli.plans import plan_command, would
+from runbook_lib.errors import ApprovalMissing, DecisionNeeded, DeletionRefused, RepairFailed, SiteFileInvalid
+from runbook_lib.models import Plan, Stage, StageState, Verdict
+from runbook_lib.runner import StageReport
+
+Run = Callable[..., tuple[str, dict[str, Any]]]
+
+
+@pytest.fixture
+def incident(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Incident:
+    monkeypatch.setenv("RUNBOOK_RECORDS", str(tmp_path / "records"))
+    return Incident(tmp_path)
+
+
+@pytest.fixture
+def run(incident: Incident, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
+    """``runbook run`` whose stages end as they are told to; returns what was printed, and what the stages got."""
+
+    def ended(stage: Stage, state: StageState, error: str = "", **options: Any) -> tuple[str, dict[str, Any]]:
+        given: dict[str, Any] = {}
+        last = StageReport(stage=stage, state=state, seconds=1.0, error_name=error, error_text=error)
+        report = SimpleNamespace(
+            incident=incident.record.incident,
+            folder=incident.record.folder,
+            stages=(last,),
+            outcome=None,
+            exit_code=3 if error else 0,
+            seal="sealed",
+            report=None,
+        )
+
+        def run_and_tell(*_given: object, **named: Any) -> tuple[Any, float]:
+            given.update(named)
+            return report, 1.0
+
+        monkeypatch.setattr(running, "open_site", lambda _site: incident.context.site)
+        monkeypatch.setattr(running, "open_incident", lambda *_given, **_named: incident.record)
+        monkeypatch.setattr(running, "run_and_tell", run_and_tell)
+        running.run_command("lab", **options)
+        return capsys.readouterr().out, given
+
+    return ended
+
+
+def assert_shown(plan: Plan, said: str) -> None:
+    assert plan.deletions
+    for row in plan.deletions:
+        assert row.command in said
+        assert row.confirmed_sha256 in said
+    assert plan.changes
+    for change in plan.changes:
+        assert change.kind in said
+        assert change.condition in said
+
+
+def test_a_run_that_stops_for_the_approval_prints_the_plan_and_how_to_approve_it(incident: Incident, run: Run) -> None:
+    """Every command, every later change with its condition, and the one command that approves all of it."""
+    plan = incident.write_plan()
+    said, _ = run(Stage.DELETE, StageState.STOPPED, ApprovalMissing.__name__)
+    assert_shown(plan, said)
+    assert f"Next: runbook approve {plan.incident} {plan.digest} --by NAME" in said
+    assert "What a run would do" not in said
+
+
+def test_a_run_that_stops_at_a_blocked_plan_prints_what_blocks_it(incident: Incident, run: Run) -> None:
+    """No command approves it."""
+    incident.list({"secondary": Verdict.CONTRADICTED})
+    plan = incident.write_plan()
+    said, _ = run(Stage.DELETE, StageState.STOPPED, DeletionRefused.__name__)
+    assert plan.blocked
+    assert all(word in said for reason in plan.blocked for word in reason.split())
+    assert "runbook approve" not in said
+
+
+def test_a_run_that_failed_behind_its_plan_does_not_print_it(incident: Incident, run: Run) -> None:
+    """What is left behind is told instead."""
+    plan = incident.write_plan()
+    said, _ = run(Stage.DELETE, StageState.FAILED, RepairFailed.__name__)
+    assert plan.digest not in said
+
+
+def test_a_dry_run_ends_with_the_plan_approves_nothing_and_says_what_a_run_would_do(
+    incident: Incident, run: Run
+) -> None:
+    """Stage 20 is its last, without a digest, whatever was asked for as the last one."""
+    plan = incident.write_plan()
+    said, given = run(Stage.LIST, StageState.DONE, dry_run=True, until="70")
+    assert (given["until"], given["approve"]) == (Stage.LIST, "")
+    assert_shown(plan, said)
+    shown, then = said.index(f"plan:     {plan.digest}"), said.index("What a run would do")
+    assert shown < then < said.index("Nothing was changed.")
+
+
+def test_what_a_run_would_do_stands_in_its_order(incident: Incident) -> None:
+    """The stop for the approval first, in the lab its own approval; the deletions, the later changes, the report."""
+    plan = incident.plan()
+    for lab, first in ((False, "stop in stage 30 with exit code 3, for the approval"), (True, "approve this plan")):
+        rows = [row.cells[0] for row in would(plan, lab=lab).tables[0].rows]
+        assert rows[0] == first
+        assert rows[1:-1] == [f"{row.server}: {row.command}" for row in plan.deletions] + [
+            f"{change.server}: {change.kind} ({change.target})" for change in plan.changes
+        ]
+        assert "post-mortem" in rows[-1]
+    [only] = would(replace(plan, blocked=("why",)), lab=True).tables[0].rows
+    assert only.cells == ("stop in stage 30 with exit code 3", "at once: the plan is blocked")
+
+
+def test_the_plan_is_printed_as_text_and_as_json_with_who_approved_it(
+    incident: Incident, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """By site and by incident, before and after the approval; nothing is contacted."""
+    plan = incident.write_plan()
+    plan_command("lab", as_json=False)
+    before = capsys.readouterr().out
+    assert_shown(plan, before)
+    assert "approved: not yet" in before
+    incident.approve(plan, "Ada Example")
+    plan_command(plan.incident, as_json=False)
+    after = capsys.readouterr().out
+    assert "approved: by Ada Example" in after
+    assert f"Next: runbook run lab --incident {plan.incident}" in after
+    plan_command(plan.incident, as_json=True)
+    value = json.loads(capsys.readouterr().out)
+    assert (value["digest"], len(value["rows"]), len(value["changes"])) == (
+        plan.digest,
+        len(plan.rows),
+        len(plan.changes),
+    )
+    assert [each["by"] for each in value["approvals"]] == ["Ada Example"]
+
+
+@pytest.mark.parametrize("sent", [False, True], ids=["nothing sent", "a deletion sent"])
+def test_exit_code_2_is_over_once_something_was_sent(incident: Incident, sent: bool) -> None:
+    """A site's file that was spoilt between two stages: before the first change not begun, then for a person."""
+    if sent:
+        incident.sent("primary", incident.plan().deletions[0].key)
+    last = StageReport(
+        stage=Stage.REGISTER, state=StageState.FAILED, seconds=1.0, error_name=SiteFileInvalid.__name__, error_text=""
+    )
+    wanted = DecisionNeeded.exit_code if sent else SiteFileInvalid.exit_code
+    assert runner._exit_code(incident.record, last, None) == wanted
