@@ -47,7 +47,7 @@ test-long: setup ## The tests as `make test` runs them, and what takes hours: ev
 check: setup ## While working: lint, types, and what is tested without a lab, a browser and a kernel
 	@$(BIN)/python tools/every_part.py $(MAKE) lint types unit
 
-compiled: setup # Once, or each of the processes that share the tests rewrites all of them; what is wrong pytest tells
+compiled: setup ## Compile the tests once, before the processes that share them begin
 	@$(BIN)/pytest -q --collect-only tests >/dev/null 2>&1 || true
 
 lint: setup ## ruff: rules and layout
