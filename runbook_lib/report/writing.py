@@ -20,7 +20,6 @@ from runbook_lib.record.files import write_new, writing
 from runbook_lib.record.redaction import gate_text
 from runbook_lib.report.markdown import render_markdown
 from runbook_lib.report.page import render_html
-from runbook_lib.report.pdf import print_pdf
 from runbook_lib.report.sections import ACTIONS, FACTORS
 from runbook_lib.report.values import PostMortem
 from runbook_lib.report.written import read_written
@@ -90,6 +89,8 @@ def _make(
     if "md" in forms:
         made["md"] = gate_text(render_markdown(pm, files=files, written=theirs)).encode("utf-8", "replace")
     if "pdf" in forms:
+        from runbook_lib.report.pdf import print_pdf  # and with it Playwright
+
         page = gate_text(render_html(pm, files=None, written=theirs))
         try:
             made["pdf"] = print_pdf(page, find_browser(browser), title=f"Post-mortem {pm.incident}")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from runbook_lib.browsers import find_browser
 from runbook_lib.certificates import spki_sha256_of
@@ -12,7 +13,10 @@ from runbook_lib.params import Site, WebAccess
 from runbook_lib.record import Kind
 from runbook_lib.steps.confirmed import confirmed_web_certificate
 from runbook_lib.steps.context import Context
-from runbook_lib.web import PinnedBrowser, PrimePages, labels_for
+from runbook_lib.web import labels_for
+
+if TYPE_CHECKING:
+    from runbook_lib.web import PrimePages
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,6 +59,8 @@ class PrimaryPages:
         return self._pages
 
     async def _open(self) -> PrimePages:
+        from runbook_lib.web import PinnedBrowser, PrimePages  # and with them Playwright
+
         context, site = self._context, self._context.site
         access = web_access(site)
         executable = find_browser(site.browser)

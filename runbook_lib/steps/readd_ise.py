@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import partial
+from typing import TYPE_CHECKING
 
 from runbook_lib.errors import PageNotUnderstood, PageRefused, RepairFailed
 from runbook_lib.models import ChangeKind, Check, IseServer
@@ -23,7 +24,10 @@ from runbook_lib.steps.planned import adding, removing
 from runbook_lib.steps.releases import require_release
 from runbook_lib.steps.settling import settled
 from runbook_lib.steps.targets import any_same_host
-from runbook_lib.web import PrimePages, labels_for, meaning
+from runbook_lib.web import labels_for, meaning
+
+if TYPE_CHECKING:
+    from runbook_lib.web import PrimePages
 
 
 class IseAction(StrEnum):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from runbook_lib.errors import (
     PageNotUnderstood,
@@ -26,7 +27,9 @@ from runbook_lib.steps.pending import settle_pending
 from runbook_lib.steps.planned import REGISTRATION
 from runbook_lib.steps.releases import require_release
 from runbook_lib.steps.watching_ha import failed, watch_registration
-from runbook_lib.web import PrimePages
+
+if TYPE_CHECKING:
+    from runbook_lib.web import PrimePages
 
 
 async def check_readiness(context: Context, pages: PrimaryPages) -> tuple[ReadinessItem, ...]:

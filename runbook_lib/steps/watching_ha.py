@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Coroutine, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from runbook_lib.errors import ConnectionLost, DeviceError, DeviceSilent, OutcomeUnknown, PageRefused, RepairFailed
 from runbook_lib.models import Diagnosis, HaPage, HaStatus
@@ -15,7 +15,9 @@ from runbook_lib.steps.ha_state import in_words, kinds_of, observe_ha, served_by
 from runbook_lib.steps.meanwhile import gained, logs_now
 from runbook_lib.steps.pending import settle_pending
 from runbook_lib.steps.planned import REGISTRATION
-from runbook_lib.web import PrimePages
+
+if TYPE_CHECKING:
+    from runbook_lib.web import PrimePages
 
 MILESTONES = "milestones of the registration, as the page says"
 _ASK_SERVERS_S = 10.0

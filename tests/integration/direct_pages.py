@@ -16,8 +16,7 @@ from runbook_lib.errors import PageRefused
 from runbook_lib.lab import Lab
 from runbook_lib.lab.backend import HaForm as LabForm
 from runbook_lib.models import HaPage, IseServer, Milestone, ReadinessItem
-from runbook_lib.steps import pages
-from runbook_lib.web import HaForm, PinnedBrowser
+from runbook_lib.web import HaForm, PinnedBrowser, pages
 
 T = TypeVar("T")
 

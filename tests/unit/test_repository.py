@@ -7,6 +7,7 @@ import importlib
 import json
 import re
 import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -302,6 +303,12 @@ def lines_with(pattern: str) -> list[str]:
             if wanted.search(line):
                 found.append(f"{path.relative_to(ROOT)}:{number}: {line.strip()[:120]}")
     return found
+
+
+def test_what_opens_no_page_loads_no_driver_of_browsers() -> None:
+    """Opening a stage and reading a record load nothing of Playwright: it would be a sixth of what they load."""
+    asks = "import runbook_lib.session, runbook_lib.report, sys; sys.exit('playwright' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", asks], check=False).returncode == 0
 
 
 def test_notebooks_hold_no_outputs() -> None:
