@@ -198,3 +198,12 @@ def name_entries(*entries: str) -> Edit:
         site.setdefault("policy", {})["named_entries"] = list(entries)
 
     return edit
+
+
+def through_the_primary(site: dict[str, Any]) -> None:
+    """The secondary is reached through the primary's SSH server only."""
+    login = {name: value for name, value in site["primary"]["ssh"].items() if name != "prompt_host"}
+    site["secondary"]["ssh"]["jump"] = login | {
+        "address": site["primary"]["address"],
+        "host_key": list(login["host_key"]),
+    }

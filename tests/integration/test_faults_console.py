@@ -70,13 +70,14 @@ def test_a_question_before_the_prompt_stops_the_stage(faulty: StartLab, begin: B
         {"ade_block": False, "fixes": "PI 3.10.6 Update 01 ( 1.0.0 )\nDevice Pack 12"},
         {"release": "3.4.0", "fixes": "PI 3.5.1 ( 1.0.0 )"},
         {"command_delay_s": 0.2},
+        {"banner": False, "login_banner": "Authorized use only.\nhost=192.0.2.1_8082; subject=CN=nobody # \n"},
     ],
-    ids=["banner", "fixes", "old", "slow"],
+    ids=["banner", "fixes", "old", "slow", "bare"],
 )
 def test_what_is_printed_around_the_answers_changes_nothing(
     faulty: StartLab, begin: Begin, options: dict[str, Any]
 ) -> None:
-    """Banners in any encoding, versions in each captured form, slow commands: the same deletions, all seen."""
+    """Banners of any encoding or none, versions in each captured form, slow commands: the same deletions, all seen."""
 
     def accept(site: dict[str, Any]) -> None:
         site["policy"] = {"allow_older_release": True}

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from direct_pages import direct_pages
-from fault_site import Begin, Case, deletions, row_of, without_expectation
+from fault_site import Begin, Case, deletions, row_of, through_the_primary, without_expectation
 from repair_site import StartLab, run_stage
 
 from runbook_lib.errors import CertificateMoved, DeletionRefused, HostKeyChanged, HostKeyUnknown, PlanStale
@@ -252,15 +252,6 @@ def test_a_redeployed_server_is_served_once_its_key_is_pinned(faulty: StartLab, 
     case.carry_out(plan)
     assert case.seen().deleted == [("primary", case.entry("secondary"))]
     case.assert_agrees()
-
-
-def through_the_primary(site: dict[str, Any]) -> None:
-    """The secondary is reached through the primary's SSH server only."""
-    login = {name: value for name, value in site["primary"]["ssh"].items() if name != "prompt_host"}
-    site["secondary"]["ssh"]["jump"] = login | {
-        "address": site["primary"]["address"],
-        "host_key": list(login["host_key"]),
-    }
 
 
 def test_a_jump_host_carries_the_whole_repair(faulty: StartLab, begin: Begin) -> None:

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 from doomed import only_here
-from fault_site import LIST, Begin, Case, Edit, without_expectation
+from fault_site import LIST, Begin, Case, Edit, through_the_primary, without_expectation
 from repair_site import DELETE, StartLab, run_stage
 from waiting import wait_until
 
@@ -32,7 +32,10 @@ from runbook_lib.errors import (
     PlanStale,
     RepairFailed,
     RunbookError,
+    VantageUnavailable,
+    VersionUnsupported,
 )
+from runbook_lib.lab import ssh_server
 from runbook_lib.lab.backend import HaForm
 from runbook_lib.models import Outcome, Plan, Stage
 from runbook_lib.steps import delete
@@ -41,6 +44,7 @@ Act = Callable[[Case], object]
 Run = Callable[[Case, Plan], object]
 STALE = 2
 VAULT = "Remove {entry} from the vault, (y)es or (n)o: "
+OLD_KEY_EXCHANGE = "diffie-hellman-group14-sha1"
 OTHER_KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIIgqMkQ5dqzxiq1M9CzFjv4DcmKCQyIUtIFTzZmCKyfS"
 
 
@@ -71,6 +75,7 @@ class Way:
     after: Act = lambda case: None
     between: Act | None = None
     unanswered: str = ""
+    old_key_exchange: bool = False
     run: Run = carry_out
     mend: Act = lambda case: None
 
@@ -115,6 +120,23 @@ def with_the_answer(case: Case) -> None:
 
 def with_the_footer(case: Case) -> None:
     case.write_site(together(by_hand, lambda site: site.update(listing={"ignore": ["-- end --"]})))
+
+
+def with_two_releases(case: Case) -> None:
+    case.write_site(together(by_hand, lambda site: site.update(policy={"allow_unequal_releases": True})))
+
+
+def with_old_algorithms(case: Case) -> None:
+    def allow(site: dict[str, Any]) -> None:
+        for server in ("primary", "secondary"):
+            site[server]["ssh"]["legacy"] = [OLD_KEY_EXCHANGE]
+
+    case.write_site(together(by_hand, allow))
+
+
+def up_to_the_registration(case: Case, plan: Plan) -> None:
+    case.carry_out(plan)
+    run_stage(Stage.REGISTER, case.site, case.incident)
 
 
 def together(*edits: Edit) -> Edit:
@@ -221,9 +243,24 @@ WAYS: dict[str, Way] = {
     "the list is printed otherwise each time": Way(
         options={"listing": "uneven", "list_order": "turning"}, sent=(2, 0)
     ),
+    "it greets in Latin-1": Way(options={"ssh_banner": "Zugriff nur f\udcfcr Berechtigte\n"}, sent=(2, 0)),
+    "it spells its fixes otherwise": Way(
+        options={"ade_block": False, "fixes": "PI 3.10.6 Update 01 ( 1.0.0 )\nDevice Pack 12"}, sent=(2, 0)
+    ),
+    "the pair runs two releases": Way(
+        options={"secondary_release": "3.10.4"}, run=up_to_the_registration,
+        first=VersionUnsupported, code=3, sent=(2, 0), mend=with_two_releases,
+    ),
+    "the jump host forwards nothing": Way(
+        edit=through_the_primary, before=fault("forwarding_off", "primary"), first=VantageUnavailable, code=4
+    ),
+    "it knows old algorithms only": Way(
+        old_key_exchange=True, first=DeviceUnreachable, code=4, mend=with_old_algorithms
+    ),
 }  # fmt: skip
 
 
+@pytest.mark.filterwarnings("ignore:Diffie-Hellman over finite fields")  # old servers have nothing else
 @pytest.mark.parametrize("name", WAYS)
 def test_each_way_to_go_wrong_ends_as_it_should_and_the_next_run_repairs(
     faulty: StartLab, begin: Begin, monkeypatch: pytest.MonkeyPatch, name: str
@@ -233,6 +270,8 @@ def test_each_way_to_go_wrong_ends_as_it_should_and_the_next_run_repairs(
     The error and its exit code, the deletions that the servers saw in each run, and what they deleted.
     """
     way = WAYS[name]
+    if way.old_key_exchange:
+        monkeypatch.setattr(ssh_server, "_KEX", [OLD_KEY_EXCHANGE])
     case = begin(faulty("renewed", **way.options), together(by_hand, way.edit))
     if way.unanswered:
         only_here(monkeypatch, case.lab, "primary", way.unanswered, answer_s=0.5)

@@ -9,10 +9,13 @@ import re
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import fields
 from pathlib import Path
 
 import pytest
 
+from runbook_lib.lab import LabOptions
+from runbook_lib.lab.faults import KNOWN
 from runbook_lib.places import notebooks_dir, project_root
 
 ROOT = project_root()
@@ -337,3 +340,38 @@ def test_no_file_knows_the_machine_it_was_made_on() -> None:
 def test_no_file_names_a_package_index() -> None:
     """No tracked file says where packages come from: that is the machine's own configuration."""
     assert lines_with(r"https?://\S*(pypi|pythonhosted|/simple\b)|^--(extra-)?index-url|^--find-links") == []
+
+
+COMMAND_LINE = ("device", "ssh_server")
+"""What the lab's command line is made of."""
+FAULT_TESTS = sorted((ROOT / "tests" / "integration").glob("test_faults_*.py")) + [
+    ROOT / "tests" / "integration" / name
+    for name in ("test_ways_to_go_wrong.py", "test_cli_repair.py", "test_state_machine.py")
+]
+
+
+def test_every_knob_of_the_labs_command_line_is_turned_by_a_fault_test() -> None:
+    """Each option and each fault that the lab's command line reads is set by a test of what goes wrong.
+
+    So nothing that it can vary is left out: how it lists, what it asks, its versions, its login, and how it fails.
+    """
+    lab = [ast.parse((LIBRARY / "lab" / f"{name}.py").read_text(encoding="utf-8")) for name in COMMAND_LINE]
+    options = {
+        node.attr
+        for tree in lab
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Attribute) and ast.unparse(node.value).endswith("options")
+    } & {field.name for field in fields(LabOptions)}
+    faults = {
+        node.value for tree in lab for node in ast.walk(tree) if isinstance(node, ast.Constant) and node.value in KNOWN
+    }
+    turned = set[str]()
+    for path in FAULT_TESTS:
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.keyword) and node.arg:
+                turned.add(node.arg)
+            if isinstance(node, ast.Constant) and isinstance(node.value, str):
+                turned.add(node.value)
+    assert {"listing", "login_question", "fixes", "command_delay_s"} <= options
+    assert {"reset_before", "deletecert_lie"} <= faults
+    assert not (options | faults) - turned
