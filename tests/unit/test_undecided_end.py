@@ -88,10 +88,10 @@ def test_a_deletion_of_an_earlier_incident_that_nobody_saw_happen_is_judged_too(
 
 
 @pytest.mark.parametrize(("outcome", "code"), [(Outcome.UNKNOWN, 6), (Outcome.REPAIRED, 0)])
-def test_a_run_of_which_the_outcome_is_unknown_does_not_end_0(outcome: Outcome, code: int) -> None:
+def test_a_run_of_which_the_outcome_is_unknown_does_not_end_0(tmp_path: Path, outcome: Outcome, code: int) -> None:
     """Though each of its stages is done."""
     last = StageReport(stage=Stage.POST_MORTEM, state=StageState.DONE, seconds=1.0)
-    assert _exit_code(last, outcome) == code
+    assert _exit_code(Incident(tmp_path).record, last, outcome) == code
 
 
 def test_the_record_says_of_which_deletion_nobody_knows(tmp_path: Path) -> None:
