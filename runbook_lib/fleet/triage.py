@@ -63,7 +63,7 @@ class _Asking:
         diagnosis, _ = await asyncio.gather(self._logs(), self._login())
         stores, ha, looks = await asyncio.gather(self._stores(), self._ha(), self._looks())
         now = datetime.now(UTC)
-        judgements = tuple(self._judged(target, looks.get(target.name, ()), now) for target in targets(self._site))
+        judgements = tuple(self._judged(target, looks[target.name], now) for target in targets(self._site))
         plan = None
         if len(stores) == len(PI_SERVERS) and diagnosis is not None:
             presented = tuple(one for look in looks.values() for one in look)
@@ -122,10 +122,13 @@ class _Asking:
     async def _looks(self) -> dict[str, tuple[Presented, ...]]:
         """Return what each host presents; through a server at which no login came about nothing is tried again."""
         hosts = targets(self._site)
-        looks = await asyncio.gather(
-            *(self._phase(f"certificate of {target.name}", partial(self._look, target)) for target in hosts)
-        )
-        return {target.name: look for target, look in zip(hosts, looks, strict=True) if look}
+        looks = await asyncio.gather(*(self._phase(_look_at(target), partial(self._look, target)) for target in hosts))
+        return {target.name: look or self._not_seen(target) for target, look in zip(hosts, looks, strict=True)}
+
+    def _not_seen(self, target: Target) -> tuple[Presented, ...]:
+        """Return what is to be said of a host where the look itself came to nothing."""
+        problem = self._errors[_look_at(target)].what
+        return (not_available(target.address, target.port, vantage=Vantage.HERE, via="", problem=problem),)
 
     async def _look(self, target: Target) -> tuple[Presented, ...]:
         carriers = [name for name in (target.name, *target.observers) if name in PI_SERVERS]
@@ -171,6 +174,10 @@ class _Asking:
             )
         self._errors[name] = problem
         return None
+
+
+def _look_at(target: Target) -> str:
+    return f"certificate of {target.name}"
 
 
 def _shortened(deadlines: Deadlines, phase_s: float) -> Deadlines:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
-from runbook_lib.fleet.finding import Finding
+from runbook_lib.fleet.finding import Condition, Finding
 from runbook_lib.fleet.processes import in_processes
 from runbook_lib.fleet.sites import FleetSite
 from runbook_lib.fleet.triage import triage_site
@@ -39,14 +39,31 @@ def triage_fleet(sites: Sequence[FleetSite], records_root: Path, limits: Limits,
 def _ask(root: Path, limits: Limits, sites: Sequence[FleetSite], tell: Tell) -> None:
     async def one(each: FleetSite, gate: asyncio.Semaphore) -> None:
         async with gate:
-            finding = _redacted(await triage_site(each, root, phase_s=limits.phase_s))
-        tell(finding)
+            try:
+                finding = await triage_site(each, root, phase_s=limits.phase_s)
+            except Exception as error:  # noqa: BLE001 (a fault of ours at one site must not lose what the others are)
+                finding = _not_understood(each, error)
+        tell(_redacted(finding))
 
     async def all_of_them() -> None:
         gate = asyncio.Semaphore(limits.at_once)
         await asyncio.gather(*(one(each, gate) for each in sites))
 
     asyncio.run(all_of_them())
+
+
+def _not_understood(each: FleetSite, error: Exception) -> Finding:
+    why = f"asking this site ended in a fault of this software: {type(error).__name__}: {error}"
+    return Finding(
+        site=each.name,
+        where=each.where,
+        condition=Condition.NEEDS_A_PERSON,
+        why=(why,),
+        verdicts={},
+        ha={},
+        certificates=(),
+        phases=(),
+    )
 
 
 def _redacted(finding: Finding) -> Finding:

@@ -15,6 +15,7 @@ from waiting import awaited
 
 from runbook_lib import places
 from runbook_lib.cli.fleet_triage import exit_code, triage_json, triage_view
+from runbook_lib.errors import DeviceError
 from runbook_lib.fleet import triaging
 from runbook_lib.fleet.finding import Condition, Finding
 from runbook_lib.fleet.inventory import load_fleet
@@ -24,6 +25,8 @@ from runbook_lib.fleet.triaging import Limits, triage_fleet
 from runbook_lib.lab.many import ManyLabs
 from runbook_lib.models import Verdict
 from runbook_lib.params import Site
+from runbook_lib.redactor import Redactor
+from runbook_lib.steps.targets import Target
 
 SITES = 50
 IMPOSTOR, SILENT, HALF_SILENT = "site-007", "site-008", "site-009"
@@ -114,6 +117,56 @@ def test_a_site_with_patient_deadlines_is_waited_for_no_longer_than_a_phase(flee
     assert finding.condition is Condition.UNREACHABLE
 
 
+def test_a_look_that_comes_to_nothing_is_a_host_without_an_answer(
+    fleet: Fleet, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where the time of a phase ran out over a certificate, the site is told as it is, and the triage goes on."""
+
+    async def nothing(asking: _Asking, target: Target) -> None:
+        raise DeviceError("no answer within 90 s", where=target.name)
+
+    monkeypatch.setattr(_Asking, "_look", nothing)
+    finding = asyncio.run(triage_site(fleet.site(SILENT), tmp_path, phase_s=0.5))
+    assert finding.condition is Condition.UNREACHABLE
+    assert set(finding.verdicts.values()) == {Verdict.UNREACHABLE}
+
+
+def test_a_fault_of_ours_at_one_site_loses_nothing_of_the_others(
+    fleet: Fleet, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is told at that site, as what it is and without a secret; the other sites are told as they were found."""
+    secret = "-".join(["canary", "of", "the", "triage"])
+    monkeypatch.setattr(triaging, "REDACTOR", redactor := Redactor())
+    redactor.know("canary", secret)
+
+    async def found(each: FleetSite, root: Path, *, phase_s: float) -> Finding:
+        if each.name == SILENT:
+            raise IndexError(f"tuple index out of range: {secret}")
+        return healthy(each)
+
+    monkeypatch.setattr(triaging, "triage_site", found)
+    told: list[Finding] = []
+    triaging._ask(tmp_path, LIMITS, fleet.sites[:9], told.append)
+    of = {finding.site: finding for finding in told}
+    assert len(of) == 9
+    assert [name for name, finding in of.items() if finding.condition is not Condition.HEALTHY] == [SILENT]
+    assert "IndexError" in of[SILENT].why[0]
+    assert secret not in of[SILENT].why[0]
+
+
+def healthy(each: FleetSite) -> Finding:
+    return Finding(
+        site=each.name,
+        where=each.where,
+        condition=Condition.HEALTHY,
+        why=(),
+        verdicts={},
+        ha={},
+        certificates=(),
+        phases=(),
+    )
+
+
 def test_whatever_a_phase_waits_for_it_ends(fleet: Fleet, tmp_path: Path) -> None:
     """A phase in which no deadline of a device holds ends all the same, and says after how long."""
 
@@ -141,16 +194,7 @@ def test_a_site_that_never_answers_holds_up_nobody(
     async def found(each: FleetSite, root: Path, *, phase_s: float) -> Finding:
         if each.name == SILENT:
             await awaited(others.wait(), "the findings of all other sites")
-        return Finding(
-            site=each.name,
-            where=each.where,
-            condition=Condition.HEALTHY,
-            why=(),
-            verdicts={},
-            ha={},
-            certificates=(),
-            phases=(),
-        )
+        return healthy(each)
 
     def tell(finding: Finding) -> None:
         told.append(finding.site)
