@@ -137,14 +137,10 @@ def _readings(data: bytes) -> Iterator[bytes]:
             for said in _decoded(reading, seen):
                 yield said
                 yield _unescaped(said)
-                if b"\0" in said:
-                    yield said.replace(b"\0", b"")
         for run in _SEPARATED.findall(text):
             digits = re.sub(rb"0x|\\x|\\u00|[^0-9a-fA-F]", b"", run)
             for skip in range(2):
-                said = a2b_hex(digits[skip : len(digits) - (len(digits) - skip) % 2])
-                yield said
-                yield said.replace(b"\0", b"")
+                yield a2b_hex(digits[skip : len(digits) - (len(digits) - skip) % 2])
         if _OCTAL.search(text):
             yield _OCTAL.sub(lambda match: bytes([int(match[1], 8)]), text)
 
@@ -173,7 +169,8 @@ def _is_unseen(c: str) -> bool:
     return (
         unicodedata.category(c) in ("Cc", "Cf", "Zl", "Zp")
         or "\ufe00" <= c <= "\ufe0f"
-        or c in "\u034f\u3164\u115f\u1160"
+        or "\U000e0100" <= c <= "\U000e01ef"
+        or c in "\u034f\u3164\uffa0\u115f\u1160\u17b4\u17b5\u180b\u180c\u180d\u180f"
     )
 
 
@@ -259,7 +256,6 @@ def _gather(value: Any, name: str, texts: dict[str, list[str]]) -> None:
         texts.setdefault(name, []).append(value)
     elif isinstance(value, dict):
         for key, item in value.items():
-            texts.setdefault("", []).append(key)
             _gather(item, key, texts)
     elif isinstance(value, list):
         for item in value:

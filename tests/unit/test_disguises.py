@@ -56,6 +56,8 @@ SPELLINGS: dict[str, Callable[[str], str]] = {
     "delete characters": halved("\x7f"),
     "C1 controls": halved("\x85"),
     "struck over": lambda s: "".join(f"{c}\b{c}" for c in s),
+    "struck over, upper case": lambda s: "".join(f"{c}\b{c}" for c in s.upper()),
+    "colours, upper case": lambda s: joined("\x1b[31m")(s.upper()),
     "underlined": lambda s: "".join(f"_\b{c}" for c in s),
     "soft hyphens": joined("\u00ad"),
     "zero-width blanks": joined("\u200b"),
@@ -84,7 +86,9 @@ SPELLINGS: dict[str, Callable[[str], str]] = {
     "quoted-printable": lambda s: quopri.encodestring(s.encode()).decode(),
     "quoted-printable, each byte": each("={:02X}"),
     "quoted-printable, broken": halved("=\r\n"),
+    "quoted-printable, broken, upper case": lambda s: halved("=\r\n")(s.upper()),
     "percent signs, each byte": each("%{:02x}"),
+    "percent signs twice, each byte": each("%25{:02x}"),
     "percent signs, one letter": lambda s: f"{s[:3]}%{ord(s[3]):02x}{s[4:]}",
     "percent signs twice": lambda s: urllib.parse.quote(urllib.parse.quote(s, safe=""), safe=""),
     "references, each letter": lambda s: "".join(f"&#{ord(c)};" for c in s),
@@ -95,6 +99,7 @@ SPELLINGS: dict[str, Callable[[str], str]] = {
     "Python, each byte": each("\\x{:02x}"),
     "octal": each("\\{:03o}"),
     "hexadecimal": each("{:02x}"),
+    "hexadecimal behind a digit": lambda s: "a" + s.encode().hex(),
     "hexadecimal with colons": lambda s: s.encode().hex(":"),
     "hexadecimal with blanks, upper case": lambda s: s.encode().hex(" ").upper(),
     "hexadecimal with dashes": lambda s: s.encode().hex("-"),
@@ -102,6 +107,8 @@ SPELLINGS: dict[str, Callable[[str], str]] = {
     "hexadecimal of UTF-16": each("{:02x}", "utf-16-le"),
     "hexadecimal of UTF-16, other end": each("{:02x} ", "utf-16-be"),
     "base64": b64("utf-8"),
+    "base64 behind a letter": lambda s: "x" + b64("utf-8")(s),
+    "base64 behind two letters": lambda s: "xy" + b64("utf-8")(s),
     "base64 of a pair": b64("utf-8", "admin:"),
     "base64 in lines": lambda s: base64.encodebytes(b"#" * 50 + s.encode() + b"#" * 50).decode(),
     "base64 of UTF-16": b64("utf-16-le"),
@@ -201,11 +208,65 @@ def test_ordinary_text_stays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, se
     assert scan(tmp_path) == []
 
 
+def scanned(folder: Path, monkeypatch: pytest.MonkeyPatch, data: bytes, redactor: Redactor) -> list[str]:
+    """Return what the scan finds in a file of these bytes."""
+    monkeypatch.setattr(secrets, "REDACTOR", redactor)
+    (folder / "file.txt").write_bytes(data)
+    return [one.what for one in scan(folder)]
+
+
 @pytest.mark.parametrize("secret", ["abcd", "Ab1!"])
-def test_a_short_secret_is_found_behind_what_nobody_sees(secret: str) -> None:
-    """An escape sequence, a control or a zero-width character inside is no word's: found at any length."""
-    for spelled in (halved("\x1b[1m")(secret), joined("\0")(secret), joined("\u200b")(secret)):
-        assert knowing(secret).redact_text(f"a {spelled} b") == "a [secret env:X] b"
+def test_a_short_secret_is_found_behind_what_nobody_sees(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, secret: str
+) -> None:
+    """An escape sequence, a control or a zero-width character inside is no word's: found at any length, by both."""
+    struck = "".join(f"{c}\b{c}" for c in secret)
+    for spelled in (halved("\x1b[1m")(secret), joined("\0")(secret), joined("\u200b")(secret), struck):
+        begun = f"{secret[0]}\b" if spelled is struck else ""  # what is struck over first is a letter before it
+        assert knowing(secret).redact_text(f"a {spelled} b") == f"a {begun}[secret env:X] b"
+        assert scanned(tmp_path, monkeypatch, f"a {spelled} b".encode(), knowing(secret)) == ["env:X"]
+
+
+NO_WIDTH = [
+    0xAD, 0x34F, 0x61C, 0x115F, 0x1160, 0x17B4, 0x17B5, 0x180B, 0x180E, 0x180F, 0x200B, 0x200F, 0x2028, 0x2029, 0x202E,
+    0x2060, 0x2066, 0x206F, 0x3164, 0xFE00, 0xFE0F, 0xFEFF, 0xFFA0, 0xFFF9, 0xE0001, 0xE0041, 0xE0100, 0xE01EF,
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("code", NO_WIDTH, ids=lambda code: f"{code:04x}")
+def test_nothing_without_width_hides_a_secret(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: int) -> None:
+    """Whatever a terminal or a page shows as nothing, fillers and variation selectors too: both look behind it."""
+    for secret in (SECRETS[0], "Ab1!"):
+        data = f"a {halved(chr(code))(secret)} b"
+        assert knowing(secret).redact_text(data) == "a [secret env:X] b"
+        assert scanned(tmp_path, monkeypatch, data.encode(), knowing(secret)) == ["env:X"]
+
+
+@pytest.mark.parametrize("encoding", ["utf-16-le", "utf-16-be", "utf-32-le", "utf-32-be"])
+def test_letters_that_no_eight_bits_hold_are_found_in_wide_text(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, encoding: str
+) -> None:
+    """Such text does not become the secret by leaving out its zeros."""
+    secret = "пароль-№7-長い"
+    data = f"a {secret} b".encode(encoding)
+    assert knowing(secret).redact(data) != data
+    assert scanned(tmp_path, monkeypatch, data, knowing(secret)) == ["env:X"]
+
+
+def test_hexadecimal_digits_before_an_x_are_digits(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What looks like the beginning of another number, 0x, is the secret's own last digit."""
+    secret = "Canary-p"
+    data = f"a {secret.encode().hex()}x b".encode()
+    assert knowing(secret).redact(data) == b"a [secret env:X]x b"
+    assert scanned(tmp_path, monkeypatch, data, knowing(secret)) == ["env:X"]
+
+
+def test_the_scan_reads_no_file_outside_of_the_record(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A link is no part of a record, and what it leads to is another's."""
+    (tmp_path / "elsewhere").write_text(SECRETS[0], encoding="utf-8")
+    (tmp_path / "record").mkdir()
+    (tmp_path / "record" / "link").symlink_to("../elsewhere")
+    assert scanned(tmp_path / "record", monkeypatch, b"clean", knowing(SECRETS[0])) == []
 
 
 CONFUSING = ["\x1b[", " ", "\t", "<a", "│ ", "%4", "=4", "\\x4", "\b", "\u200b", "41 ", "Canary", "\x1b]0;", "&#"]

@@ -19,7 +19,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from waiting import wait_until
 
-from runbook_lib.logs import ahead, diagnose_sources, inflate, streams
+from runbook_lib.logs import ahead, diagnose_sources, inflate, streams, tars
 from runbook_lib.logs.answer import exit_code
 from runbook_lib.logs.archives import unpack
 from runbook_lib.logs.streams import Notes
@@ -183,6 +183,24 @@ def test_a_long_extended_header_is_read_once(monkeypatch: pytest.MonkeyPatch) ->
     text = b"9 a=bcde\n" * 5000
     assert read_pax(Counted(text)) == {"a": "bcde"}
     assert Counted.copied <= 3 * len(text)
+
+
+def test_a_length_of_many_digits_is_no_length() -> None:
+    """It is neither searched for to the end of what was sent nor read as a number."""
+    with pytest.raises(WrongHeader, match="none"):
+        read_pax(b"9" * 5000 + b" a=b\n")
+
+
+def test_an_extended_header_has_a_longest_size() -> None:
+    """A valid one that is longer is damage, found by its size; one of that size is read."""
+    for beyond in (0, 1):
+        size = tars._LONGEST_TEXT + beyond
+        said = f"{size} comment=".encode().ljust(size - 1, b"x") + b"\n"
+        member = tarfile.TarInfo("PaxHeader")
+        member.type, member.size = tarfile.XHDTYPE, size
+        packed = member.tobuf() + said.ljust(-(-size // BLOCK) * BLOCK, b"\0") + tar_of({"a.log": EVENT})
+        held, damaged = contents(packed)
+        assert (list(held), bool(damaged)) == ((["x/a.log"], False), ([], True))[beyond]
 
 
 # -- the quick way --------------------------------------------------------------------------------
