@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 import ssl
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 
 from runbook_lib.lab.core import Core
@@ -13,7 +14,7 @@ from runbook_lib.lab.logbook import HEALTH_MONITOR, INFRASTRUCTURE
 from runbook_lib.lab.pki import common_name, sha256
 from runbook_lib.lab.world import PEER, Trust
 
-TIMEOUT_S = 5.0
+TIMEOUT_S = 15.0
 _LARGEST_ANSWER = 1_000_000
 
 
@@ -74,15 +75,21 @@ async def trusted(
     sock = core.outgoing(server, target.purpose)
     name = sock.getsockname()
     writer: asyncio.StreamWriter | None = None
+    handed_over = False
     try:
         async with asyncio.timeout(TIMEOUT_S):
             await asyncio.get_running_loop().sock_connect(sock, (target.host, target.port))
+            handed_over = True
             reader, writer = await asyncio.open_connection(sock=sock, ssl=_context(), server_hostname="")
         _hold_against_store(core, server, target, writer)
         yield reader, writer
     finally:
         if writer is not None:
             writer.transport.abort()
+        elif handed_over:
+            # The socket belongs to a transport by now: were it closed here, another connection would get its number.
+            with suppress(OSError):
+                sock.shutdown(socket.SHUT_RDWR)
         else:
             sock.close()
         core.forget(name)

@@ -68,7 +68,7 @@ class SshHandler:
                 compression_algs=["none"],
                 agent_forwarding=False,
                 x11_forwarding=False,
-                login_timeout=30,
+                login_timeout=120,
             )
             await connection.wait_closed()
 
