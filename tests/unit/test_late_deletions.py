@@ -1,0 +1,122 @@
+"""Stage 30 where a store shows a deletion late, or never: whose effect it is, and what the logs say before it ends."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
+
+import pytest
+from incident_kit import Incident
+
+from runbook_lib.errors import RepairFailed
+from runbook_lib.models import Deletion, DeletionResult, Diagnosis, Inventory, Stage, TofuStore
+from runbook_lib.steps import delete
+
+
+@dataclass
+class Stores:
+    """Command lines on which nothing goes but what is in ``gone``; ``sent`` are the deletions that arrived."""
+
+    incident: Incident
+    arrived: Callable[[Stores, str, str], None]
+    sent: list[tuple[str, str]] = field(default_factory=list)
+    gone: set[tuple[str, str]] = field(default_factory=set)
+
+    def prime(self, server: str) -> Any:
+        async def list_tofu() -> TofuStore:
+            store = self.incident.record.read_facts(Stage.LIST, "inventory", Inventory).store(server)
+            left = tuple(entry for entry in store.entries if (server, entry.key) not in self.gone)
+            return replace(store, entries=left, read_utc=datetime.now(UTC))
+
+        async def delete_tofu(key: str) -> Any:
+            self.sent.append((server, key))
+            self.arrived(self, server, key)
+            return SimpleNamespace(text="")
+
+        return SimpleNamespace(list_tofu=list_tofu, delete_tofu=delete_tofu)
+
+
+CarryOut = Callable[..., tuple[DeletionResult, ...]]
+
+
+@pytest.fixture
+def incident(tmp_path: Path) -> Incident:
+    return Incident(tmp_path)
+
+
+@pytest.fixture
+def carry_out(incident: Incident, monkeypatch: pytest.MonkeyPatch) -> CarryOut:
+    """``carry_out(arrived, logs)``: an approved plan is carried out; ``logs``: what is read in them behind it."""
+
+    async def held(*_given: object) -> None: ...
+
+    async def permit(*_given: object) -> Any:
+        return approval
+
+    async def watched(_context: object, results: tuple[DeletionResult, ...]) -> bool:
+        return any(result.result is Deletion.NOT_DELETED_OR_CAME_BACK for result in results)
+
+    plan = incident.write_plan()
+    approval = incident.approve(plan)
+    for name in ("require_release", "try_login", "_refuse_if_moved"):
+        monkeypatch.setattr(delete, name, held)
+    monkeypatch.setattr(delete, "require_means", lambda *_given: None)
+    monkeypatch.setattr(delete, "permit", permit)
+    monkeypatch.setattr(delete, "watch_logs", watched)
+
+    def carry_out(arrived: Callable[[Stores, str, str], None], logs: Diagnosis) -> tuple[DeletionResult, ...]:
+        monkeypatch.setattr(delete, "recorded_diagnosis", lambda _context: logs)
+        stores = Stores(incident, arrived)
+        context = replace(incident.context, devices=cast("Any", stores), stage=Stage.DELETE)
+        results = asyncio.run(delete.delete_stale(context, plan, cast("Any", None)))
+        assert stores.sent == [(row.server, row.key) for row in plan.deletions]
+        return results
+
+    return carry_out
+
+
+@pytest.mark.parametrize("later", [True, False])
+def test_an_entry_that_stays_is_called_the_old_one_where_newer_lines_say_so(
+    incident: Incident, carry_out: CarryOut, later: bool
+) -> None:
+    """Stage 30 ends red then, and offers a new plan; where no line is newer it is told as not known."""
+
+    def nothing(_stores: Stores, _server: str, _key: str) -> None: ...
+
+    logs = incident.diagnosis(datetime.now(UTC) + timedelta(hours=1 if later else -1))
+    if later:
+        with pytest.raises(RepairFailed, match="did not happen") as failed:
+            carry_out(nothing, logs)
+        assert "20_list_certificates" in failed.value.next_step
+    else:
+        assert {result.result for result in carry_out(nothing, logs)} == {Deletion.NOT_DELETED_OR_CAME_BACK}
+
+
+@pytest.mark.parametrize("somebody_elses", [True, False])
+def test_a_late_effect_of_an_own_deletion_is_no_change_of_another_entry(
+    incident: Incident, carry_out: CarryOut, somebody_elses: bool
+) -> None:
+    """The first goes while the second is under way: known as that. An entry that was never sent is not: exit 1."""
+    first, second = [row for row in incident.plan().deletions if row.server == "primary"]
+    store = incident.record.read_facts(Stage.LIST, "inventory", Inventory).store("primary")
+    (another,) = {entry.key for entry in store.entries} - {first.key, second.key}
+
+    def late(stores: Stores, server: str, key: str) -> None:
+        if (server, key) != ("primary", first.key):
+            stores.gone |= {(server, key), ("primary", first.key)}
+        if somebody_elses and key == second.key:
+            stores.gone.add(("primary", another))
+
+    logs = incident.diagnosis(datetime.now(UTC) - timedelta(hours=1))
+    if somebody_elses:
+        with pytest.raises(RepairFailed, match="changed another entry") as failed:
+            carry_out(late, logs)
+        assert another in failed.value.found
+    else:
+        seen = [result.result for result in carry_out(late, logs)]
+        assert seen == [Deletion.NOT_DELETED_OR_CAME_BACK, Deletion.GONE, Deletion.GONE]
