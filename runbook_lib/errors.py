@@ -49,6 +49,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, ClassVar
 
+MOST_LINES = 12
+"""So many lines of what an error found are shown on a terminal; of more the first and the last few."""
+
 Redact = Callable[[str], str]
 
 _redact: Redact = str

@@ -8,8 +8,9 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Iterable, Sequence
 from itertools import islice
+from pathlib import Path
 
-from runbook_lib.errors import StageOutOfOrder, one_line
+from runbook_lib.errors import MOST_LINES, StageOutOfOrder, one_line
 from runbook_lib.models import Deletion
 from runbook_lib.record import Record
 from runbook_lib.record.stages import pending_changes
@@ -18,7 +19,7 @@ from runbook_lib.session.nexts import next_run
 from runbook_lib.steps.history import change_intents, deletion_intents, recorded_deletions
 
 SHOWN = 3
-_WIDTH, _INDENT = 80, " " * 12
+_WIDTH, _INDENT, _FURTHER = 80, " " * 12, " " * 9
 
 
 def left_behind(record: Record) -> str:
@@ -35,6 +36,24 @@ def left_behind(record: Record) -> str:
     ]
     lines = [line for name, places in told if places for line in _row(name, _listed(places, record))]
     return "\n".join([*lines, *_row("next", next_run(record).splitlines())])
+
+
+def shortened(problem: str, folder: Path) -> str:
+    """Return an error's text, and of a long list that it found the first and the last three and where all of it is.
+
+    ``folder`` is where a stage keeps what was found; where it kept nothing, the text stays as it is.
+    """
+    lines = problem.split("\n")
+    begin = next((n for n, line in enumerate(lines) if line.startswith("  found: ")), len(lines))
+    end = begin + 1
+    while end < len(lines) and lines[end].startswith(_FURTHER):
+        end += 1
+    if end - begin <= MOST_LINES or not folder.is_dir():
+        return problem
+    cut = lines[end - 1].endswith(" more characters)")
+    many = "more" if cut else f"{end - begin - 2 * SHOWN} more of {end - begin}"
+    more = f"{_FURTHER}and {many}: {one_line(str(folder))}"
+    return "\n".join([*lines[: begin + SHOWN], more, *lines[end - SHOWN :]])
 
 
 def _planned(record: Record) -> list[tuple[str, str]]:

@@ -6,7 +6,7 @@ import time
 
 from runbook_lib import places
 from runbook_lib.cli.interrupted import say_interrupted
-from runbook_lib.cli.left import left_behind
+from runbook_lib.cli.left import left_behind, shortened
 from runbook_lib.cli.plans import show_plan, would
 from runbook_lib.cli.progress import Progress
 from runbook_lib.cli.terminal import err_lines, out, out_lines
@@ -93,7 +93,7 @@ def conclude(report: RunReport, seconds: float) -> int:
     out(f"seal:    {report.seal}")
     out(f"outcome: {report.outcome or 'not finished'}")
     out(f"record:  {report.folder}")
-    problem = report.stages[-1].error_text
+    problem = shortened(report.stages[-1].error_text, report.folder / "errors")
     if report.exit_code and problem:
         err_lines(problem)
     if report.exit_code and not stopped_at_plan(report):

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Coroutine
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, nullcontext, suppress
 from typing import Any, TypeVar
 
 from runbook_lib import background
 from runbook_lib.errors import (
+    MOST_LINES,
     DecisionNeeded,
     OutcomeUnknown,
     RecordError,
@@ -143,6 +144,7 @@ class Runbook:
                 done = act()
         except RunbookError as error:
             said = self._begun(error)
+            self._keep_whole(said)
             self._fail(state_after(said), f"{type(said).__name__}: {said.what}")
             if said is not error:
                 raise said from error
@@ -155,6 +157,17 @@ class Runbook:
             raise
         self._red = ""
         return done
+
+    def _keep_whole(self, error: RunbookError) -> None:
+        """Keep in the record what an error found, where it is longer than what a terminal shows of it."""
+        if len(error.found) > error.shown_limit or error.found.count("\n") >= MOST_LINES:
+            with suppress(RecordError):  # a record that takes no more is what is being told, or worse is
+                self.context.record.keep_bytes(
+                    f"errors/{self.stage}.txt",
+                    error.found.encode("utf-8", "backslashreplace"),
+                    stage=self.stage,
+                    text=f"all that was found: {type(error).__name__}",
+                )
 
     def _begin(self) -> None:
         self._closed = False

@@ -12,11 +12,13 @@ from incident_kit import PRIMARYS, SECONDARYS, Incident
 
 from runbook_lib.canonical import plan_digest
 from runbook_lib.cli import running
-from runbook_lib.cli.left import left_behind
+from runbook_lib.cli.left import left_behind, shortened
 from runbook_lib.cli.running import conclude
+from runbook_lib.errors import MOST_LINES, PlanStale
 from runbook_lib.models import Deletion, Stage, StageState, Verdict
 from runbook_lib.record.seal import Seal
 from runbook_lib.runner import RunReport, StageReport
+from runbook_lib.session.stages.delete_stale import DeleteStale
 from runbook_lib.steps.planned import REGISTRATION
 
 
@@ -53,6 +55,53 @@ def test_a_long_list_is_counted_and_fits_80_columns(tmp_path: Path) -> None:
     assert f"and 37 more of 40: runbook plan {incident.record.incident}" in "\n".join(lines)
     assert len(lines) < 12
     assert max(map(len, lines)) <= 80
+
+
+def failed(incident: Incident, found: str) -> str:
+    """Let a stage end with an error that found something; return what is printed of it."""
+
+    async def close() -> None: ...
+
+    def act() -> None:
+        raise PlanStale("Something moved", where="here", found=found, next_step="make a new plan")
+
+    stage = DeleteStale(
+        replace(incident.context, devices=cast("Any", SimpleNamespace(close=close)), stage=Stage.DELETE)
+    )
+    with pytest.raises(PlanStale) as raised:
+        stage._do(act)
+    return str(raised.value)
+
+
+def test_a_long_line_that_an_error_found_is_cut_where_it_is_shown_and_whole_in_the_record(tmp_path: Path) -> None:
+    """At 2,000 characters, with how many follow."""
+    incident = Incident(tmp_path)
+    shown = failed(incident, "x" * 5000)
+    assert "(3000 more characters)" in shown
+    assert len(shown) < 2200
+    (kept,) = (incident.record.folder / "errors").iterdir()
+    assert kept.read_text() == "x" * 5000
+
+
+@pytest.mark.parametrize(("count", "cut"), [(MOST_LINES, False), (MOST_LINES + 1, True), (40, True), (400, True)])
+def test_a_long_list_that_an_error_found_is_cut_where_it_is_printed_and_whole_in_the_record(
+    tmp_path: Path, count: int, cut: bool
+) -> None:
+    """On the terminal the first three, how many there are and where they stand, and the last three; what is next."""
+    incident = Incident(tmp_path)
+    found = "\n".join(f"primary: {number}.example.com_8082: is new in the store" for number in range(count))
+    shown = failed(incident, found)
+    folder = incident.record.folder / "errors"
+    said = shortened(shown, folder)
+    assert said.splitlines()[0] == "Something moved"
+    assert "make a new plan" in said
+    assert "primary: 2.example.com_8082" in said
+    assert (str(folder) in said) is cut
+    assert (f"and {count - 6} more of {count}: " in said) is (MOST_LINES < count < 400)
+    assert ("primary: 3.example.com_8082" in said) is not cut
+    assert len(said.splitlines()) <= MOST_LINES + 3
+    kept = [path.read_text() for path in folder.glob("*")]
+    assert kept == ([found] if cut else [])
 
 
 @pytest.mark.parametrize("verdict", [Verdict.CONFIRMED_KEY, Verdict.UNCONFIRMED, Verdict.CONTRADICTED])
