@@ -139,9 +139,9 @@ def test_it_stands_at_the_end_of_a_run_that_failed(
 ) -> None:
     """Below the error; a run that stops for an approval shows its plan and its command instead."""
     record = Incident(tmp_path).record
-    last = StageReport(
-        stage=Stage.DELETE, state=StageState.FAILED, seconds=1.0, error_name=error, error_text="what went wrong"
-    )
+    (record.folder / "errors").mkdir()
+    text = "what went wrong\n  found: " + "\n         ".join(map(str, range(40)))
+    last = StageReport(stage=Stage.DELETE, state=StageState.FAILED, seconds=1.0, error_name=error, error_text=text)
     report = SimpleNamespace(
         incident=record.incident,
         folder=record.folder,
@@ -155,3 +155,4 @@ def test_it_stands_at_the_end_of_a_run_that_failed(
     said = capsys.readouterr().err
     assert ("next:       runbook" in said) is told
     assert ("what went wrong" in said) is bool(code)
+    assert ("and 34 more of 40" in said) is bool(code)
