@@ -13,6 +13,8 @@ import pytest
 from ipykernel.kernelbase import Kernel
 from jupyter_client.session import Session
 
+from runbook_lib.errors import ParameterRefused
+from runbook_lib.session import opening
 from runbook_lib.views import run_all
 from runbook_lib.views.run_all import LONGEST_WAY_S, Gate
 
@@ -120,3 +122,12 @@ def test_a_clock_that_was_set_back_keeps_nobody_out(
     one.cell_ended(SimpleNamespace(success=False))
     passes(LONGEST_WAY_S)
     assert one.should_handle(None, request(PRESSED - IMPORT), [])
+
+
+def test_a_stage_puts_the_gate_up_before_anything_of_it_can_be_red(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The first cell of ours may be the red one."""
+    put_up: list[bool] = []
+    monkeypatch.setattr(opening, "end_run_all_at_red", lambda: put_up.append(True))
+    with pytest.raises(ParameterRefused):
+        opening.open_runbook("no such stage")
+    assert put_up == [True]

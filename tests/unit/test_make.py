@@ -66,6 +66,7 @@ def test_help_shows_every_target() -> None:
         ),
         ("check", ("ruff check .", "ruff format --check .", "mypy", "pytest .* tests/unit$")),
         ("test-long", ("RUNBOOK_TEST_LONG=1 .*pytest .* tests$",)),
+        ("lab", ("runbook lab jupyter$",)),
     ],
 )
 def test_a_target_runs_what_it_promises(target: str, runs: tuple[str, ...]) -> None:

@@ -13,10 +13,17 @@ import pytest
 from incident_kit import Incident
 
 from runbook_lib import runner
-from runbook_lib.cli import running
+from runbook_lib.cli import checking, running
 from runbook_lib.cli.plans import plan_command, would
-from runbook_lib.errors import ApprovalMissing, DecisionNeeded, DeletionRefused, RepairFailed, SiteFileInvalid
+from runbook_lib.errors import (
+    ApprovalMissing,
+    BrowserMissing,
+    DeletionRefused,
+    RepairFailed,
+    SiteFileInvalid,
+)
 from runbook_lib.models import Plan, Stage, StageState, Verdict
+from runbook_lib.notebook_run import NotebookResult
 from runbook_lib.runner import StageReport
 
 Run = Callable[..., tuple[str, dict[str, Any]]]
@@ -145,13 +152,45 @@ def test_the_plan_is_printed_as_text_and_as_json_with_who_approved_it(
     assert [each["by"] for each in value["approvals"]] == ["Ada Example"]
 
 
-@pytest.mark.parametrize("sent", [False, True], ids=["nothing sent", "a deletion sent"])
-def test_exit_code_2_is_over_once_something_was_sent(incident: Incident, sent: bool) -> None:
+@pytest.mark.parametrize(
+    ("sent", "state", "code"), [(False, StageState.FAILED, 2), (True, StageState.STOPPED, 3)], ids=["before", "after"]
+)
+def test_exit_code_2_is_over_once_something_was_sent(
+    incident: Incident, monkeypatch: pytest.MonkeyPatch, sent: bool, state: StageState, code: int
+) -> None:
     """A site's file that was spoilt between two stages: before the first change not begun, then for a person."""
+
+    def spoilt(_template: object, output: Path, *_given: object, **_named: object) -> NotebookResult:
+        return NotebookResult(
+            output=output,
+            completed=False,
+            cause="error",
+            error_name=SiteFileInvalid.__name__,
+            code_cells=1,
+            code_cells_completed=0,
+            started_utc=None,
+            finished_utc=None,
+        )
+
+    monkeypatch.setattr(runner, "execute", spoilt)
     if sent:
         incident.sent("primary", incident.plan().deletions[0].key)
-    last = StageReport(
-        stage=Stage.REGISTER, state=StageState.FAILED, seconds=1.0, error_name=SiteFileInvalid.__name__, error_text=""
-    )
-    wanted = DecisionNeeded.exit_code if sent else SiteFileInvalid.exit_code
-    assert runner._exit_code(incident.record, last, None) == wanted
+    last = runner._run_stage(Stage.REGISTER, "lab", incident.record, {}, {})
+    assert (last.state, runner._exit_code(incident.record, last, None)) == (state, code)
+
+
+def test_check_names_the_browser_and_each_secret_that_is_not_to_be_had(
+    incident: Incident, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """All of them at once, with exit code 2; nothing is contacted."""
+
+    def no_browser(_wanted: object) -> None:
+        raise BrowserMissing("There is no browser", next_step="install one")
+
+    for name in ("SSH", "ISE", "KEY"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(checking, "open_site", lambda _site: incident.context.site)
+    monkeypatch.setattr(checking, "find_browser", no_browser)
+    assert checking.check_command("lab", live=False) == 2
+    said = capsys.readouterr().out
+    assert all(words in said for words in ("env:SSH", "env:ISE", "env:KEY", "There is no browser", "install one"))
