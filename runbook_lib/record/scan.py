@@ -40,12 +40,13 @@ _CONTROL_SEQUENCE = re.compile(
 _OVERPRINTED = re.compile(r"[^\x08]\x08")
 _ELEMENT = re.compile(r"<[/A-Za-z][^<>]{0,90}>")
 _FRAME = re.compile(r"[ \t|\u2500-\u257f]{0,99}[\r\n]+[ \t|\u2500-\u257f]{0,99}")
-_LATIN_1 = {0xDC00 + byte: byte for byte in range(0x80, 0x100)}
-"""What is left of bytes that are no UTF-8 is read as Latin-1."""
 LOOSE_FROM = 8
 """Characters. A shorter secret is not looked for in other letters, backwards, or across a frame: words would be it."""
 _BATCH = 1 << 20
 """Bytes; few enough to stay in the processor's cache, many enough that a search is more than its call."""
+_PNG = b"\x89PNG\r\n\x1a\n"
+_PIXELS = b"IDAT"
+_DEFLATED = re.compile(rb"(/FlateDecode[^>]{0,300}>>\s{0,9}stream\r?\n).*?(?=endstream)", re.DOTALL)
 _STANDARD = bytes.maketrans(b"-_", b"+/")
 
 
@@ -92,7 +93,7 @@ def _needles(reference: str, value: str) -> Iterator[tuple[str, bytes]]:
     for encoding in ("utf-16-le", "utf-16-be", "utf-32-le", "utf-32-be"):
         yield reference, value.encode(encoding, "surrogatepass")
     for text in (value, value[::-1]):
-        bare = _bare(text)
+        bare = _bare(_shown(text))
         if len(bare) >= LOOSE_FROM:
             yield reference, bare.encode("utf-8", "surrogatepass")
 
@@ -126,7 +127,9 @@ def _batches(readings: Iterable[bytes]) -> Iterator[bytes]:
 def _readings(data: bytes) -> Iterator[bytes]:
     """The bytes as they are, and as they were before this or that was done to them."""
     seen: set[bytes] = set()
-    for text in (data, *_joined_texts(data)):
+    yield data
+    plain_part = _not_compressed(data)
+    for text in (plain_part, *_joined_texts(plain_part)):
         plain = _unescaped(text)
         unbroken = _BREAKS.sub(b"", text)
         form = _unescaped(text.replace(b"+", b" ")) if b"+" in text else plain
@@ -145,14 +148,35 @@ def _readings(data: bytes) -> Iterator[bytes]:
             yield _OCTAL.sub(lambda match: bytes([int(match[1], 8)]), text)
 
 
+def _not_compressed(data: bytes) -> bytes:
+    """Return a picture or a PDF without its compressed parts: no way of reading these says anything of a secret."""
+    if data.startswith(b"%PDF-"):
+        return _DEFLATED.sub(rb"\1", data)
+    if not data.startswith(_PNG):
+        return data
+    kept, at = [_PNG], len(_PNG)
+    while at < len(data):
+        end = at + 12 + int.from_bytes(data[at : at + 4], "big")
+        if data[at + 4 : at + 8] != _PIXELS:
+            kept.append(data[at:end])
+        at = end
+    return b"".join(kept)
+
+
 def _normalised(data: bytes) -> Iterator[bytes]:
     """What a person reads of the bytes, in small letters: without what controls a terminal and what has no width."""
+    for text in _texts(data):
+        shown = _shown(text)
+        yield shown.encode("utf-8", "surrogatepass")
+        yield _bare(shown).encode("utf-8", "surrogatepass")
+
+
+def _texts(data: bytes) -> tuple[str, ...]:
+    """Return the bytes as UTF-8; where they are none, as Latin-1, and as what in them is UTF-8."""
     try:
-        text = data.decode("utf-8")
+        return (data.decode("utf-8"),)
     except UnicodeDecodeError:
-        text = data.decode("utf-8", "surrogateescape").translate(_LATIN_1)
-    yield _shown(text).encode("utf-8", "surrogatepass")
-    yield _bare(text).encode("utf-8", "surrogatepass")
+        return data.decode("latin-1"), data.decode("utf-8", "ignore")
 
 
 def _shown(text: str) -> str:
@@ -161,7 +185,10 @@ def _shown(text: str) -> str:
         text = _CONTROL_SEQUENCE.sub("", text.replace("\x9b", "\x1b["))
     if "\b" in text:
         text = _OVERPRINTED.sub("", text)
-    unseen = {ord(c): None for c in set(text) if c not in "\n\r\t" and _is_unseen(c)}
+    letters = set(text)
+    if max(letters, default="") < "\u0100":
+        return text.encode("latin-1").translate(None, _UNSEEN_BYTES).decode("latin-1")
+    unseen = {ord(c): None for c in letters if c not in "\n\r\t" and _is_unseen(c)}
     return text.translate(unseen) if unseen else text
 
 
@@ -174,10 +201,15 @@ def _is_unseen(c: str) -> bool:
     )
 
 
-def _bare(text: str) -> str:
-    """Return the same with one kind of letter, and without lines, frames of tables and elements of a page."""
-    text = _ELEMENT.sub("", _shown(text)) if "<" in text else _shown(text)
+_UNSEEN_BYTES = bytes(code for code in range(256) if chr(code) not in "\n\r\t" and _is_unseen(chr(code)))
+
+
+def _bare(shown: str) -> str:
+    """Return it with one kind of letter, and without lines, frames of tables and elements of a page."""
+    text = _ELEMENT.sub("", shown) if "<" in shown else shown
     text = _FRAME.sub("", text) if "\n" in text or "\r" in text else text
+    if text.isascii():
+        return text.lower().replace("\t", "")
     return unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", text).casefold()).replace("\t", "")
 
 

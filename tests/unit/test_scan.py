@@ -8,6 +8,7 @@ import html
 import inspect
 import json
 import urllib.parse
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 
@@ -56,6 +57,29 @@ def test_every_spelling_is_found(tmp_path: Path, known: Redactor, secret: str, s
     (tmp_path / "file.txt").write_text(f"before {SPELLINGS[spelling](secret)} after", encoding="utf-8", newline="")
     (tmp_path / "clean.txt").write_text("before after Passw rd p@ss 100")
     assert [(one.path, one.what) for one in scan(tmp_path)] == [("file.txt", "env:X")]
+
+
+def chunk(kind: bytes, data: bytes) -> bytes:
+    return len(data).to_bytes(4, "big") + kind + data + zlib.crc32(kind + data).to_bytes(4, "big")
+
+
+@pytest.mark.parametrize("spelling", SPELLINGS)
+def test_what_is_not_compressed_of_pictures_and_pdfs_is_read_in_every_spelling(
+    tmp_path: Path, known: Redactor, spelling: str
+) -> None:
+    """Beside, before and behind pixels and deflated streams; in these themselves what stands there as it is."""
+    known.know("env:X", "Passw0rd-in-a-file")
+    said = SPELLINGS[spelling]("Passw0rd-in-a-file").encode()
+    pixels = chunk(b"IDAT", zlib.compress(bytes(range(256)) * 40))
+    stream = b"<< /Filter /FlateDecode /Length 9 >>\nstream\n" + zlib.compress(b"a page") + b"\nendstream\n"
+    png = b"\x89PNG\r\n\x1a\n"
+    (tmp_path / "a.png").write_bytes(png + pixels + chunk(b"tEXt", said) + pixels + chunk(b"IEND", b""))
+    (tmp_path / "b.png").write_bytes(png + pixels + chunk(b"IEND", b"") + said)
+    (tmp_path / "c.pdf").write_bytes(b"%PDF-1.4\n" + stream + said + b"\n" + stream)
+    (tmp_path / "d.pdf").write_bytes(b"%PDF-1.4\n<< /Length 9 >>\nstream\n" + said + b"\nendstream\n" + stream)
+    (tmp_path / "e.png").write_bytes(png + chunk(b"IDAT", b"Passw0rd-in-a-file"))
+    (tmp_path / "f.png").write_bytes(png + b"\xff\xff")
+    assert [one.path for one in scan(tmp_path)] == ["a.png", "b.png", "c.pdf", "d.pdf", "e.png"]
 
 
 def test_secret_in_two_outputs_of_a_notebook_is_found(tmp_path: Path, known: Redactor) -> None:
