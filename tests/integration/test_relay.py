@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import socket
 from contextlib import suppress
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -124,6 +125,23 @@ def test_whoever_says_nothing_is_dropped() -> None:
                     assert await reader.read() == b""
                 writer.close()
             await wait_until_async(lambda: not relay._tasks, "the end of the connections")
+
+    asyncio.run(go())
+
+
+def test_two_ends_that_say_nothing_are_parted(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What was said before is carried; behind it both ways are closed, though neither end has closed its own."""
+    monkeypatch.setattr(module, "_IDLE_S", 0.2)
+
+    async def go() -> None:
+        pairs = [socket.socketpair() for _ in range(2)]
+        inner = [await asyncio.open_connection(sock=pair[0]) for pair in pairs]
+        (browser, browser_out), (_, server_out) = [await asyncio.open_connection(sock=pair[1]) for pair in pairs]
+        server_out.write(b"hello")
+        await asyncio.wait_for(module._join(inner[0], inner[1]), 60)
+        assert await browser.read() == b"hello"
+        for writer in (browser_out, server_out, inner[1][1]):
+            writer.close()
 
     asyncio.run(go())
 

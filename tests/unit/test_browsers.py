@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import os
+from collections.abc import AsyncIterator, Callable, Coroutine
+from contextlib import asynccontextmanager
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
 from runbook_lib import browsers
 from runbook_lib.browsers import find_browser, launch_arguments
 from runbook_lib.errors import BrowserMissing
+from runbook_lib.report import pdf
+from runbook_lib.web import launching
 
 
 @pytest.fixture
@@ -106,3 +113,62 @@ def test_a_pin_that_is_no_sha256_makes_no_command_line(pin: str) -> None:
     """A malformed pin raises instead of starting a browser that trusts something else."""
     with pytest.raises(ValueError, match="64 hex digits"):
         launch_arguments([pin])
+
+
+def started(monkeypatch: pytest.MonkeyPatch, begin: Callable[[Any], Coroutine[Any, Any, object]]) -> dict[str, Any]:
+    """Return what the driver is asked for, to start a browser and to open a context in it."""
+    asked: dict[str, Any] = {}
+    page = SimpleNamespace(set_content=answer(None), pdf=answer(b"%PDF"))
+
+    async def new_context(**options: Any) -> SimpleNamespace:
+        asked.update(options)
+        return SimpleNamespace(new_page=answer(page), close=answer(None))
+
+    async def launch(**options: Any) -> SimpleNamespace:
+        asked.update(options)
+        return SimpleNamespace(new_context=new_context, close=answer(None))
+
+    playwright = SimpleNamespace(chromium=SimpleNamespace(launch=launch))
+
+    @asynccontextmanager
+    async def driver() -> AsyncIterator[SimpleNamespace]:
+        yield playwright
+
+    monkeypatch.setattr(pdf, "driver", driver)
+    asyncio.run(begin(playwright))
+    return asked
+
+
+def answer(value: object) -> Callable[..., Coroutine[Any, Any, object]]:
+    async def answered(*_: object, **__: object) -> object:
+        return value
+
+    return answered
+
+
+def test_a_browser_starts_at_a_dead_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where no relay is named nothing is reached, loopback too; no name is looked up, and WebRTC has no own way."""
+    asked = started(monkeypatch, lambda playwright: launching.launch(playwright, Path("x")))
+    assert asked["proxy"] == {"server": "http://127.0.0.1:9", "bypass": "<-loopback>"}
+    assert {
+        "--webrtc-ip-handling-policy=disable_non_proxied_udp",
+        "--force-webrtc-ip-handling-policy=disable_non_proxied_udp",
+        "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
+        "--disable-quic",
+    } <= set(asked["args"])
+
+
+def test_the_report_is_printed_there_without_scripts(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The page may hold what a device said: it is offline as well, and runs nothing."""
+    asked = started(monkeypatch, lambda _: pdf._print("<p>x", Path("x"), "x"))
+    assert asked["proxy"]["server"] == "http://127.0.0.1:9"
+    assert (asked["offline"], asked["java_script_enabled"], asked["service_workers"]) == (True, False, "block")
+
+
+def test_a_report_that_takes_too_long_ends_in_a_named_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However long it is: the browser is waited for until a deadline, and the HTML is named instead."""
+    monkeypatch.setattr(pdf, "LONGEST_S", 0.01)
+    monkeypatch.setattr(pdf, "_print", lambda *_: asyncio.sleep(60))
+    with pytest.raises(BrowserMissing, match="did not print") as caught:
+        pdf.print_pdf("<p>x", Path("x"), title="x")
+    assert "HTML" in caught.value.next_step

@@ -24,6 +24,7 @@ from runbook_lib.ise_api import NotAvailable, admin_certificates
 from runbook_lib.models import Check, IseServer, Stage, Vantage
 from runbook_lib.parse.ise_certificates import parse_ise_date, parse_ise_refusal
 from runbook_lib.record import Record
+from runbook_lib.steps import ise_word as ise_word_module
 from runbook_lib.steps.context import Context
 from runbook_lib.steps.ise_word import ise_word
 from runbook_lib.steps.readd_ise import IseAction, decide_ise
@@ -260,6 +261,22 @@ def test_ise_is_asked_only_where_its_certificate_is_confirmed(
     check = word(known=known)
     assert (check.ok, ise.connections) == ((True, 1) if known else (None, 0))
     assert check.actual.startswith(PRESENTED if known else "not asked: ")
+
+
+def test_an_ise_that_does_not_end_its_answer_is_no_failure(
+    word: Callable[..., Check], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The check gives it the time that the site's file gives a connection, and no more; then it is not available."""
+    given: list[float] = []
+
+    async def ask(*_: object, deadline_s: float, **__: object) -> None:
+        given.append(deadline_s)
+        raise NotAvailable("no whole answer")
+
+    monkeypatch.setattr(ise_word_module, "admin_certificates", ask)
+    check = word()
+    assert (check.ok, check.actual) == (None, "not available: no whole answer")
+    assert given == [site_with().deadlines.connect_s]
 
 
 @pytest.mark.parametrize(
