@@ -6,9 +6,12 @@ import os
 from pathlib import Path
 
 import pytest
+from certificate_kit import key_of
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from runbook_lib.errors import ParameterRefused, SecretUnavailable
 from runbook_lib.private import NotPrivate, read_private
+from runbook_lib.record.files import write_new
 from runbook_lib.record.keys import PRIVATE, PUBLIC, new_key, signing_key, trusted_keys
 from runbook_lib.secrets import SecretRef
 
@@ -41,7 +44,15 @@ def test_a_private_file_is_read_also_through_links(tmp_path: Path) -> None:
     path = mine(tmp_path / "a" / "password")
     (tmp_path / "link").symlink_to("a/password")
     (tmp_path / "folder").symlink_to(tmp_path / "a")
-    for name in (path, tmp_path / "link", tmp_path / "folder" / "password", tmp_path / "a" / ".." / "a" / "password"):
+    (tmp_path / "b").mkdir(mode=0o700)
+    (tmp_path / "b" / "link").symlink_to("../a/password")
+    for name in (
+        path,
+        tmp_path / "link",
+        tmp_path / "b" / "link",
+        tmp_path / "folder" / "password",
+        tmp_path / "a" / ".." / "a" / "password",
+    ):
         assert read_private(name, 1000) == b"Tr0ub4dor&3\n"
 
 
@@ -126,3 +137,17 @@ def test_secrets_and_keys_are_read_this_way(tmp_path: Path) -> None:
             ask(keys)
         assert caught.value.where == str(keys / name)
         assert "chmod go-w" in caught.value.next_step
+
+
+def test_no_key_is_replaced_and_no_other_kind_is_used(tmp_path: Path) -> None:
+    """Neither where the public half alone is left, which others hold; a key of another kind is refused by name."""
+    first = new_key(tmp_path / "keys")
+    (tmp_path / "keys" / PRIVATE).unlink()
+    with pytest.raises(ParameterRefused, match="ever replaced"):
+        new_key(tmp_path / "keys")
+    assert trusted_keys(tmp_path / "keys")[0].id == first.id
+    other = key_of("ec").private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    write_new(tmp_path / "keys" / PRIVATE, other)
+    with pytest.raises(ParameterRefused, match="cannot be used") as caught:
+        signing_key(tmp_path / "keys")
+    assert "not an Ed25519 private key" in caught.value.found
