@@ -16,7 +16,7 @@ from runbook_lib.web.milestones import ha_page, milestones
 from runbook_lib.web.obstacles import dismiss
 from runbook_lib.web.pictures import take_picture
 from runbook_lib.web.readiness import Readiness, readiness
-from runbook_lib.web.reading import fresh_texts, meaning, messages, refusal, unsaid, value_beside
+from runbook_lib.web.reading import fresh_texts, meaning, messages, refusal, reports, unsaid, value_beside
 from runbook_lib.web.screen import Screen, says
 from runbook_lib.web.submit import NEXT_STEPS, Submit
 from runbook_lib.web.view import Rest, visible
@@ -89,8 +89,8 @@ class HaPages:
         """
         await self._fill(form)
         before = await self.view.look()
-        self.view.said.clear()
         await take_picture(self.view, "readiness-before")
+        await self.view.mark()
         loads = self.view.loads
         await self.hand.press("check_readiness")
         earlier, shown, refusing, seen = readiness(before, self.labels), Rest(), Rest(), _Seen()
@@ -110,7 +110,8 @@ class HaPages:
             if result.problem and shown.rests(result, _STUCK_S):
                 raise self._not_understood(result.problem, screen)
             if not result.items:
-                words = refusal((*fresh_texts(before, screen), *self.view.said), self.labels)
+                fresh = unsaid(fresh_texts(before, screen), self.view.standing)
+                words = refusal(dict.fromkeys((*self.view.passed, *fresh, *self.view.said)), self.labels)
                 if words and refusing.rests(words, _SETTLE_S):
                     raise self._refused("Check Readiness", words)
             return result.items if result.told and rests and not self._checks_on(before, screen) else None
@@ -142,7 +143,7 @@ class HaPages:
             page = self._read(screen)
             if page.under_way or says(page.configuration_mode, self.labels.phrases["mode_active"]):
                 return page
-            fresh = fresh_texts(before, screen)
+            fresh = unsaid(fresh_texts(before, screen), self.view.standing)
             refused = refusal(fresh, self.labels)
             if any(step.failed for step in page.milestones) and (refused or page.milestones != earlier):
                 return page  # it began and has failed since: the watch tells at which milestone
@@ -166,7 +167,8 @@ class HaPages:
     # -- parts -------------------------------------------------------------------------------------
 
     def _read(self, screen: Screen) -> HaPage:
-        return ha_page(screen, self.labels, datetime.now(UTC), self.view.said, self._earlier)
+        gone = (text for text in self.view.passed if reports(text, self.labels))
+        return ha_page(screen, self.labels, datetime.now(UTC), (*self.view.said, *gone), self._earlier)
 
     def _checks_on(self, before: Screen, screen: Screen) -> bool:
         """Whether a short text that came up, outside of any table, says that something is still going on."""

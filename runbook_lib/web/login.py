@@ -59,8 +59,8 @@ async def _type(view: View, hand: Hand, user: str, password: str) -> None:
     await hand.fill("login_user", user)
     await hand.fill("login_password", password, secret=True)
     before, loads = await view.look(), view.loads
-    view.said.clear()
     await take_picture(view, "login-before")
+    await view.mark()
     if pressables(before, view.labels["login_button"]):
         await hand.press_once("login_button")
     else:
@@ -79,7 +79,7 @@ def _decided(view: View, before: Screen, screen: Screen, shown: Rest, *, new: bo
     """Whether the login succeeded; raises LoginRefused when it did not. ``new``: another page was loaded."""
     if _inside(screen, view):
         return True
-    said = (*fresh_texts(before, screen), *view.said)
+    said = tuple(dict.fromkeys((*view.passed, *fresh_texts(before, screen), *view.said)))
     words = [text for text in said if says(text, _words(view, "locked", "expired", "login_wrong", "unauthorized"))]
     passwords = [item for item in screen.items if item.kind == "password"]
     if says(" \n ".join(words), view.labels.phrases["locked"]):

@@ -52,16 +52,22 @@ def unsaid(texts: Iterable[str], earlier: Iterable[str]) -> tuple[str, ...]:
 
 def messages(screen: Screen, labels: Labels) -> tuple[str, ...]:
     """Return what the page says of itself: live regions, and sentences that report a failed registration."""
-    strong = (*labels.phrases["wrong_key"], *labels.phrases["mismatch"])
     found = []
     for item in screen.items:
         if item.kind != "text" or not _is_message(item.text) or item.text in found:
             continue
-        about = concerns(item.text, labels) or says(item.text, labels["milestone_replication"].texts)
-        reports = about and not item.heading and _says_no(item.text, labels)
-        if item.live or reports or says(item.text, strong):
+        if item.live or reports(item.text, labels, heading=item.heading):
             found.append(item.text)
     return tuple(found)
+
+
+def reports(text: str, labels: Labels, *, heading: bool = False) -> bool:
+    """Whether a text is a sentence that reports a failed registration; a heading only where it names the reason."""
+    if not _is_message(text):
+        return False
+    about = concerns(text, labels) or says(text, labels["milestone_replication"].texts)
+    strong = (*labels.phrases["wrong_key"], *labels.phrases["mismatch"])
+    return (about and not heading and _says_no(text, labels)) or says(text, strong)
 
 
 def value_beside(screen: Screen, label: Label, known: Iterable[str] = ()) -> str | None:

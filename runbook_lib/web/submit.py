@@ -14,7 +14,7 @@ from runbook_lib.web.hand import Hand
 from runbook_lib.web.match import pressables
 from runbook_lib.web.obstacles import dismiss
 from runbook_lib.web.pictures import take_picture
-from runbook_lib.web.reading import fresh_texts, meaning, refusal
+from runbook_lib.web.reading import fresh_texts, meaning, refusal, unsaid
 from runbook_lib.web.screen import Screen
 from runbook_lib.web.view import SessionEnded
 
@@ -50,10 +50,10 @@ class Submit:
         """
         view = self.hand.view
         before = await view.look()
-        view.said.clear()
         view.unexpected.clear()
         view.expect(*view.labels.phrases[self.agree], dangers=view.labels.phrases.get(self.dangers, ()))
         await take_picture(view, f"{self.name}-before")
+        await view.mark()
         try:
             await self.hand.press_once(self.key)
             return await self._outcome(before, done)
@@ -73,7 +73,8 @@ class Submit:
             result = done(screen)
             if result is not None:
                 return screen, result
-            self._raise_for_refusal((*fresh_texts(before, screen), *view.said))
+            fresh = unsaid(fresh_texts(before, screen), view.standing)
+            self._raise_for_refusal(tuple(dict.fromkeys((*view.passed, *fresh, *view.said))))
             return None
 
         try:

@@ -20,16 +20,23 @@ from runbook_lib.web.match import bare_words
 from runbook_lib.web.screen import FIELDS, PRESSABLE, Item, Screen, plain, says, screen_from
 
 _INVENTORY = files("runbook_lib.web").joinpath("inventory.js").read_text(encoding="utf-8")
+_PASSING = files("runbook_lib.web").joinpath("passing.js").read_text(encoding="utf-8")
 # As one text a list travels several times faster; some old script libraries change what it would say.
 _AS_TEXT = """h => Array.prototype.toJSON || Object.prototype.toJSON || String.prototype.toJSON
-  ? "" : JSON.stringify({items: h.items, rows: h.rows, scrolls: h.scrolls, busy: h.busy})"""
-_AS_VALUES = "h => ({items: h.items, rows: h.rows, scrolls: h.scrolls, busy: h.busy})"
+  ? "" : JSON.stringify({items: h.items, rows: h.rows, scrolls: h.scrolls, busy: h.busy, passing: h.passing})"""
+_AS_VALUES = "h => ({items: h.items, rows: h.rows, scrolls: h.scrolls, busy: h.busy, passing: h.passing})"
 # What lists is brought to a document once, and stays with the elements of its last list.
-_EYE = f"() => ({{list: {_INVENTORY}, elements: []}})"
-_LOOK = "h => {{ const listed = h.list(); h.elements = listed.elements; return ({})(listed); }}"
+_EYE = f"() => ({{list: {_INVENTORY}, passing: ({_PASSING})(), elements: []}})"
+_LOOK = """h => {{
+  const listed = h.list();
+  h.elements = listed.elements; listed.passing = h.passing();
+  return ({})(listed);
+}}"""
 _SHORT_WAIT_S, _LONG_WAIT_S = 0.05, 0.3  # between two looks
 _FRESH_S = 0.1  # within which nothing that a page does by itself is missed: it is looked at again soon
 _LOOKS = 3  # a busy machine may look so seldom that what changes seems to rest
+_MOST_HEARD = 5000  # of a page that never stops saying something new
+_AGAIN_S = 2.0  # within which a message that goes comes again, where its page draws it anew
 _ANSWERS = ("dialog_yes", "dialog_no", "dialog_close", "session_stay", "notice_accept")
 
 Evidence = Callable[[str, bytes], None]
@@ -63,7 +70,8 @@ class Rest:
 
 class View:
     """The eyes on one page. ``said`` collects the browser's own dialogues (alert, confirm) and what was answered,
-    ``noted`` the notices of other things that were closed.
+    ``noted`` the notices of other things that were closed, ``passed`` what came up on the page since ``mark``, for
+    however short a time; ``standing`` is what it said just before that.
 
     ``loads`` counts the pages and frames that were loaded, ``requests`` what they asked for;
     ``evidence`` is given the pictures.
@@ -74,6 +82,9 @@ class View:
         self.labels = labels
         self.said: list[str] = []
         self.noted: list[str] = []
+        self.passed: list[str] = []
+        self.standing: tuple[str, ...] = ()
+        self._heard: dict[tuple[str, str], float] = {}
         self.expected: tuple[str, ...] = ()
         self.dangers: tuple[str, ...] = ()
         self.unexpected: list[str] = []
@@ -118,12 +129,15 @@ class View:
         return any(item.dialog for item in over.items) and not any(says(text, loads) for text in over.texts)
 
     async def _list(self) -> list[tuple[int, Any]]:
-        self._listed = list(self.browser.page.frames)
+        frames = list(self.browser.page.frames)
         for known in (self._eyes, self._holders):
-            for frame in [frame for frame in known if frame not in self._listed]:
+            for frame in [frame for frame in known if frame not in frames]:
                 del known[frame]
-        listed = await asyncio.gather(*(self._listed_in(frame) for frame in self._listed))
-        return [(number, each) for number, each in enumerate(listed) if each is not None]
+        # A frame keeps its number, and none gets that of one that went away.
+        self._listed += [frame for frame in frames if frame not in self._listed]
+        listed = await asyncio.gather(*(self._listed_in(frame) for frame in frames))
+        numbered = zip(map(self._listed.index, frames), listed, strict=True)
+        return [(number, each) for number, each in numbered if each is not None]
 
     async def _listed_in(self, frame: Frame) -> Any:
         """Return what a frame shows; None where it is hidden, or being replaced: the next look will see what came."""
@@ -139,10 +153,37 @@ class View:
 
     async def _looked(self, frame: Frame) -> Any:
         eye = self._eyes.get(frame)
+        first = eye is None
         if eye is None:
             eye = self._eyes[frame] = await frame.evaluate_handle(_EYE)
         text = await eye.evaluate(_LOOK.format(_AS_TEXT))
-        return json.loads(text) if text else await eye.evaluate(_LOOK.format(_AS_VALUES))
+        listed = json.loads(text) if text else await eye.evaluate(_LOOK.format(_AS_VALUES))
+        self._hear(listed["passing"], first=first)
+        return listed
+
+    def _hear(self, passing: Iterable[tuple[str, str]], *, first: bool) -> None:
+        """Note what came up in a document; new is what was never said in its place, save what the page began with."""
+        now = time.monotonic()
+        for place, words in passing:
+            key = (place, plain(words))
+            if key not in self._heard and len(self._heard) >= _MOST_HEARD:
+                continue
+            if key not in self._heard and not first:
+                self.passed.append(self._without_secrets(words))
+            self._heard[key] = now
+
+    async def mark(self) -> None:
+        """Look, and forget what was said and came up until now: it is older than what is done next."""
+        await self.look(anew=True)
+        now = time.monotonic()
+        self.standing = tuple(words for (_, words), at in self._heard.items() if now - at <= _AGAIN_S)
+        self.said.clear()
+        self.passed.clear()
+
+    def _without_secrets(self, text: str) -> str:
+        for secret in self.browser.secrets:
+            text = text.replace(secret, "[secret]")
+        return text
 
     async def _is_visible(self, frame: Frame) -> bool:
         with contextlib.suppress(Error):
@@ -237,9 +278,7 @@ class View:
 
     async def _answer(self, dialog: Dialog) -> None:
         agreed = dialog.type in ("alert", "beforeunload") or (dialog.type == "confirm" and self.agrees(dialog.message))
-        text = dialog.message
-        for secret in self.browser.secrets:
-            text = text.replace(secret, "[secret]")
+        text = self._without_secrets(dialog.message)
         if dialog.type != "beforeunload":
             self.said.append(text)
         if not agreed:

@@ -10,7 +10,7 @@ import pytest
 from test_web_pages import FORM, drive
 from web_site import Product
 
-from runbook_lib.errors import PageNotUnderstood
+from runbook_lib.errors import PageNotUnderstood, PageRefused
 from runbook_lib.steps.guided import why_guided
 from runbook_lib.steps.pages import Trouble
 from runbook_lib.web import hand
@@ -42,12 +42,12 @@ def dialogue(words: str, *buttons: str, title: str = "Warning") -> str:
       if (event.key === 'Escape' && over) {{ over.remove(); said('Escape'); }} }})</script>"""
 
 
-def register(product: Product, folder: Path, **options: float) -> None:
+def register(product: Product, folder: Path, skin: str = "plain", **options: float) -> None:
     async def use(pages: PrimePages) -> None:
         await pages.open_ha_configuration()
         assert (await pages.register(FORM)).under_way
 
-    drive(product, "plain", folder, use, **options)
+    drive(product, skin, folder, use, **options)
 
 
 def closed_by(product: Product, folder: Path) -> list[str]:
@@ -266,3 +266,58 @@ def test_nothing_is_pressed_that_the_roles_call_otherwise(tmp_path: Path) -> Non
 
     drive(product, "plain", tmp_path, use)
     assert heard(product) == ["login"]
+
+
+SAYS = "if (r.error) say.textContent = r.error"
+
+
+@pytest.mark.parametrize(
+    "shows",
+    [
+        "say.textContent = r.error; setTimeout(() => say.textContent = '', 300)",
+        """const b = Object.assign(document.createElement('b'), {textContent: r.error, hidden: true});
+        say.append(b); setTimeout(() => b.hidden = false); setTimeout(() => b.hidden = true, 300)""",
+    ],
+    ids=["written", "revealed"],
+)
+def test_a_refusal_that_goes_between_two_looks_is_read(shows: str, tmp_path: Path) -> None:
+    """Shown for three tenths of a second, when looks are as far apart: it was refused, in the page's words."""
+    late = f"if (r.error) setTimeout(() => {{ {shows} }}, 2000)"
+    product = Product(rewrite=((SAYS, late),))
+
+    async def use(pages: PrimePages) -> None:
+        await pages.open_ha_configuration()
+        with pytest.raises(PageRefused) as caught:
+            await pages.register(replace(FORM, auth_key="not-the-key"))
+        assert "Authentication key does not match" in caught.value.found
+
+    drive(product, "aria", tmp_path, use, page_s=15.0)
+    assert heard(product) == UNDER_WAY
+
+
+def test_an_old_message_that_is_drawn_again_and_again_fails_no_registration(tmp_path: Path) -> None:
+    """Gone for a moment and back in the same place, before the click and after it: it says nothing of this one."""
+    old = "HA registration failed: TOFU failed, the certificate of the remote host is different."
+    draws = f"""<script>let sent = false; setInterval(() => {{
+      const say = document.getElementById('say'); if (!say) return;
+      say.replaceChildren('{old}'); setTimeout(() => sent || say.replaceChildren(), 60); }}, 300)</script>"""
+    late = "if (r.error) say.textContent = r.error; else { sent = true; setTimeout(ha, 2000); }"
+    product = Product(rewrite=((f"{SAYS}; else ha()", late), ("const $ =", f"</script>{draws}<script>const $ =")))
+    register(product, tmp_path, "aria")
+    assert heard(product) == UNDER_WAY
+
+
+def test_an_element_of_a_frame_that_went_away_is_no_other_one(tmp_path: Path) -> None:
+    """Another frame has not taken its number, and what is looked for there has gone."""
+    frames = "<iframe srcdoc='<button>{}</button>'></iframe>"
+
+    async def use(pages: PrimePages) -> None:
+        page, view = pages._browser.page, pages._view
+        await page.set_content(frames.format("Inner") + frames.format("Another"))
+        button = await view.wait(lambda screen: next((one for one in screen.items if one.text == "Inner"), None), "it")
+        await page.evaluate("document.querySelector('iframe').remove()")
+        await view.look(anew=True)
+        with pytest.raises(PageNotUnderstood, match="went away"):
+            await view.element(button.frame, button.index)
+
+    drive(Product(), "plain", tmp_path, use)
