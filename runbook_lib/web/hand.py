@@ -69,7 +69,9 @@ class Hand:
                 raise self.view.not_found(named(label), seen[0], self.view.browser.deadlines.page_s)
             await asyncio.sleep(0.05)
 
-    async def wait(self, ready: Callable[[Screen], T | None], what: str, deadline_s: float | None = None) -> T:
+    async def wait(
+        self, ready: Callable[[Screen], T | None], what: str, deadline_s: float | None = None, *, stirring: bool = False
+    ) -> T:
         """Look until ``ready`` gives something, as ``View.wait`` does, and close the notices that come up meanwhile.
 
         Raises PageNotUnderstood with its words for a question in the way.
@@ -85,7 +87,8 @@ class Hand:
 
         notices = 0
         while True:
-            found, screen = await self.view.wait(either, what, max(0.0, end - time.monotonic()))
+            left = max(0.0, end - time.monotonic())
+            found, screen = await self.view.wait(either, what, left, stirring=stirring)
             if found is not None:
                 return found
             if time.monotonic() > end:

@@ -90,7 +90,7 @@ def _decided(view: View, before: Screen, screen: Screen, shown: Rest, *, new: bo
         )
     if not is_login(screen, view.labels):
         # Some first pages hide their menu: whatever stays and asks for no password is inside.
-        rest_s = _LOADED_S if new and view.quiet and not words else _WORDS_S
+        rest_s = (0.0 if view.still else _LOADED_S) if new and view.quiet and not words else _WORDS_S
         return bool(screen.items) and not passwords and shown.rests(screen, rest_s)
     if words:
         raise _refused(view, "user name or password not accepted", words, _CHECK)

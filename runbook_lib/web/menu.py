@@ -24,7 +24,7 @@ _HOVER_S = 0.6
 _STEP_S = 10.0
 _BUTTON_S = 0.8
 _CHANGE_S, _REST_S = 1.5, 0.25
-_ICON_S, _MOST_ICONS, _CORNER = 2.5, 4, 96
+_ICON_S, _MOST_ICONS, _CORNER, _TRIES = 2.5, 4, 96, 3
 _MENU_ICONS = ("menu", "nav", "burger", "☰", "≡", "sidebar")
 _OTHER_ICONS = ("logout", "user", "setting", "help", "close", "search", "alarm", "delete", "remove", "edit", "add")
 DEEP_LINK = "/webacs/loginAction.do?action=login&product=wcs&selectedCategory=en#pageId={}&forceLoad=true"
@@ -101,7 +101,8 @@ async def _next(hand: Hand, left: Sequence[str], before: Screen) -> tuple[int, I
     screen = await hand.view.look()
     button = bool(find(screen, hand.labels["menu_open"]))
     try:
-        return await hand.wait(ready, what, _BUTTON_S if button or icons(screen) else deadline)
+        closed = button or bool(icons(screen))
+        return await hand.wait(ready, what, _BUTTON_S if closed else deadline, stirring=closed)
     except PageNotUnderstood:
         if not button and not icons(await hand.view.look()):
             raise
@@ -125,13 +126,20 @@ def icons(screen: Screen) -> list[Item]:
 
 
 async def _by_icon(hand: Hand, ready: Callable[[Screen], T | None], what: str) -> T:
-    """Press things without words until the menu comes up; what came up instead is closed again."""
+    """Press things without words until the menu comes up; what came up instead is closed again.
+
+    A notice that comes between the click and the look takes the pointer out of a menu, which may close it: once more.
+    """
     for item in icons(await hand.view.look()):
-        await hand.click(await hand.view.again(item))
-        with contextlib.suppress(PageNotUnderstood):
-            return await hand.wait(ready, what, _ICON_S)
-        with hand.view.browser.guard("closing what is no menu"):
-            await hand.view.browser.page.keyboard.press("Escape")
+        for _ in range(_TRIES):
+            notices = (*hand.view.noted, *hand.view.said)
+            await hand.click(await hand.view.again(item))
+            with contextlib.suppress(PageNotUnderstood):
+                return await hand.wait(ready, what, _ICON_S)
+            with hand.view.browser.guard("closing what is no menu"):
+                await hand.view.browser.page.keyboard.press("Escape")
+            if notices == (*hand.view.noted, *hand.view.said):
+                break
     raise hand.view.not_found(what, await hand.view.look(), hand.view.browser.deadlines.page_s)
 
 
@@ -156,7 +164,7 @@ async def _open(hand: Hand, item: Item, left: Sequence[str], arrived: Callable[[
         try:
             element = await hand.view.element(again.frame, again.index)
             await element.hover(timeout=2000)
-            await hand.view.wait(opened, "", _HOVER_S)
+            await hand.view.wait(opened, "", _HOVER_S, stirring=True)
             return
         except (Error, PageNotUnderstood):
             hand.opens_by_click.add(item.text)
@@ -197,7 +205,7 @@ async def _click_open(hand: Hand, item: Item, left: Sequence[str]) -> None:
         return after < before if after != before else None
 
     with contextlib.suppress(PageNotUnderstood, DeviceSilent):
-        if await hand.view.wait(changed, "", _HOVER_S):
+        if await hand.view.wait(changed, "", _HOVER_S, stirring=True):
             await hand.click(await hand.view.again(item))
 
 

@@ -1,11 +1,13 @@
-// Keep the words that come up in one document until the next look, those too that are gone by then.
-// Returns what hands them over, each with its place, and forgets them. Reads only; changes nothing.
+// Keep the words that come up in one document until the next look, those too that are gone by then, and count the frames
+// that it draws without a change: a page that has no time to do what it is about to do draws none either.
+// Returns what hands over {words, still} and forgets the words, each with its place; given true, the count begins anew.
+// Reads only; changes nothing.
 () => {
-  const MOST = 200, LONGEST = 400, AT_ONCE = 100;
+  const MOST = 200, LONGEST = 400, AT_ONCE = 100, STILL = 12;
   const SHOWS = ["class", "style", "hidden", "open", "aria-hidden"];
   const clean = (text) => (text || "").replace(/\s+/g, " ").trim();
   const above = (el) => el.parentElement || (el.getRootNode() instanceof ShadowRoot ? el.getRootNode().host : null);
-  let kept = new Map();
+  let kept = new Map(), frames = 0, counts = false;
 
   const placeOf = (el) => {
     // What is drawn anew stands among the same elements, wherever these have moved to.
@@ -43,7 +45,10 @@
     }
     return unseen;
   };
+  const count = () => { counts = ++frames < STILL; if (counts) requestAnimationFrame(count); };
+  const stir = () => { frames = 0; if (!counts) { counts = true; requestAnimationFrame(count); } };
   const watch = new MutationObserver((changes) => {
+    stir();
     const nodes = new Set();
     for (const change of changes) {
       for (const added of change.type === "childList" ? change.addedNodes : [change.target]) {
@@ -67,5 +72,11 @@
   };
   observe(document);
   if (document.body) hear(speakers([document.body]));
-  return () => { const told = [...kept.values()]; kept = new Map(); return told; };
+  stir();
+  return (anew) => {
+    if (anew) stir();
+    const words = [...kept.values()];
+    kept = new Map();
+    return { words, still: frames >= STILL && !document.getAnimations().length };
+  };
 }

@@ -27,9 +27,9 @@ _AS_TEXT = """h => Array.prototype.toJSON || Object.prototype.toJSON || String.p
 _AS_VALUES = "h => ({items: h.items, rows: h.rows, scrolls: h.scrolls, busy: h.busy, passing: h.passing})"
 # What lists is brought to a document once, and stays with the elements of its last list.
 _EYE = f"() => ({{list: {_INVENTORY}, passing: ({_PASSING})(), elements: []}})"
-_LOOK = """h => {{
+_LOOK = """(h, moved) => {{
   const listed = h.list();
-  h.elements = listed.elements; listed.passing = h.passing();
+  h.elements = listed.elements; listed.passing = h.passing(moved);
   return ({})(listed);
 }}"""
 _SHORT_WAIT_S, _LONG_WAIT_S = 0.05, 0.3  # between two looks
@@ -73,8 +73,9 @@ class View:
     ``noted`` the notices of other things that were closed, ``passed`` what came up on the page since ``mark``, for
     however short a time; ``standing`` is what it said just before that.
 
-    ``loads`` counts the pages and frames that were loaded, ``requests`` what they asked for;
-    ``evidence`` is given the pictures.
+    ``loads`` counts the pages and frames that were loaded, ``requests`` what they asked for; ``evidence`` is given the
+    pictures. ``still``: at the last look they waited for no answer, moved nothing, and had drawn the frames of a fifth
+    of a second without a change since ``moved``.
     """
 
     def __init__(self, browser: PinnedBrowser, labels: Labels, evidence: Evidence | None = None) -> None:
@@ -93,6 +94,7 @@ class View:
         self._eyes: dict[Frame, JSHandle] = {}
         self._holders: dict[Frame, ElementHandle] = {}
         self._listed: list[Frame] = []
+        self.still = False
         self._shown: Screen | None = None
         self._shown_at = 0.0
         self.loads = 0
@@ -137,7 +139,9 @@ class View:
         self._listed += [frame for frame in frames if frame not in self._listed]
         listed = await asyncio.gather(*(self._listed_in(frame) for frame in frames))
         numbered = zip(map(self._listed.index, frames), listed, strict=True)
-        return [(number, each) for number, each in numbered if each is not None]
+        shown = [(number, each) for number, each in numbered if each is not None]
+        self.still = self.quiet and bool(shown) and all(each["passing"]["still"] for _, each in shown)
+        return shown
 
     async def _listed_in(self, frame: Frame) -> Any:
         """Return what a frame shows; None where it is hidden, or being replaced: the next look will see what came."""
@@ -156,9 +160,9 @@ class View:
         first = eye is None
         if eye is None:
             eye = self._eyes[frame] = await frame.evaluate_handle(_EYE)
-        text = await eye.evaluate(_LOOK.format(_AS_TEXT))
-        listed = json.loads(text) if text else await eye.evaluate(_LOOK.format(_AS_VALUES))
-        self._hear(listed["passing"], first=first)
+        text = await eye.evaluate(_LOOK.format(_AS_TEXT), self._shown is None)
+        listed = json.loads(text) if text else await eye.evaluate(_LOOK.format(_AS_VALUES), False)
+        self._hear(listed["passing"]["words"], first=first)
         return listed
 
     def _hear(self, passing: Iterable[tuple[str, str]], *, first: bool) -> None:
@@ -227,11 +231,14 @@ class View:
         """Return what ``inventory.js`` listed for a frame at the last look, its elements included."""
         return self._eyes[self._listed[frame]]
 
-    async def wait(self, ready: Callable[[Screen], T | None], what: str, deadline_s: float | None = None) -> T:
+    async def wait(
+        self, ready: Callable[[Screen], T | None], what: str, deadline_s: float | None = None, *, stirring: bool = False
+    ) -> T:
         """Look until ``ready`` gives something, and return that.
 
         Raises SessionEnded when the login page comes up instead, PageNotUnderstood with what is visible at
-        the deadline (``page_s`` where none is given), DeviceSilent if nothing at all is.
+        the deadline (``page_s`` where none is given), DeviceSilent if nothing at all is. ``stirring``: wait only as
+        long as the page is not ``still``.
         """
         limit = self.browser.deadlines.page_s if deadline_s is None else deadline_s
         end = time.monotonic() + limit
@@ -244,10 +251,10 @@ class View:
             if self.logged_in and is_login(screen, self.labels):
                 self.logged_in = False
                 raise SessionEnded
-            if time.monotonic() >= end:
+            if time.monotonic() >= end or (stirring and self.still):
                 raise self.not_found(what, screen, limit)
             await asyncio.sleep(pause)
-            pause = min(pause * 1.5, _LONG_WAIT_S)
+            pause = pause if stirring else min(pause * 1.5, _LONG_WAIT_S)
             screen = await self.look(anew=True)
 
     def not_found(self, what: str, screen: Screen, limit: float) -> PageNotUnderstood | DeviceSilent:

@@ -321,3 +321,12 @@ def test_an_element_of_a_frame_that_went_away_is_no_other_one(tmp_path: Path) ->
             await view.element(button.frame, button.index)
 
     drive(Product(), "plain", tmp_path, use)
+
+
+def test_a_field_that_takes_no_keys_but_the_browsers_is_typed_into(tmp_path: Path) -> None:
+    """A page may refuse the keys that a script sends it: then the browser types, and nothing stands there twice."""
+    key = "<input id=k name=key type=password"
+    product = Product(rewrite=((key, f'{key} onkeydown="if (!event.isTrusted) event.preventDefault()"'),))
+    register(product, tmp_path)
+    (sent,) = [fields for what, fields in product.heard if what == "register"]
+    assert sent["key"] == product.key
