@@ -15,7 +15,8 @@ from runbook_lib.web.screen import Screen, says
 from runbook_lib.web.view import Rest, View
 
 # How long a page without a menu stays before it is a first page, or a login page before it came without a reason; one
-# that came whole and waits for no answer says nothing more. Either way nothing is changed, and nothing typed again.
+# that came whole and waits for no answer says nothing more, and sooner where it is still. Either way nothing is
+# changed, and nothing typed again.
 _WORDS_S, _LOADED_S = 3.0, 1.0
 _NOTICES, _NOTICE_S = 3, 8.0
 

@@ -330,3 +330,26 @@ def test_a_field_that_takes_no_keys_but_the_browsers_is_typed_into(tmp_path: Pat
     register(product, tmp_path)
     (sent,) = [fields for what, fields in product.heard if what == "register"]
     assert sent["key"] == product.key
+
+
+def test_a_page_is_still_once_it_changes_nothing_more(tmp_path: Path) -> None:
+    """Not while a timer of its own draws, however often it is looked at, nor right after something was done to it."""
+    ticks = "<p id=p></p><script>const timer = setInterval(() => p.append('x'), 20)</script>"
+
+    async def use(pages: PrimePages) -> None:
+        page, view = pages._browser.page, pages._view
+
+        async def waited(deadline_s: float) -> bool:
+            with pytest.raises(PageNotUnderstood):
+                await view.wait(lambda _: None, "nothing", deadline_s, stirring=True)
+            return view.still
+
+        await page.set_content(ticks)
+        assert not await waited(1.0)
+        await page.evaluate("clearInterval(timer)")
+        assert await waited(30.0)
+        view.moved()
+        await view.look()
+        assert not view.still
+
+    drive(Product(), "plain", tmp_path, use)
