@@ -26,6 +26,7 @@ KNOWN: Mapping[str, str] = {
     "silent_command": "commands that begin with command are never answered: command",
     "late_command": "commands that begin with command take seconds, and take effect then, hung up or not: command",
     "held_command": "commands that begin with command wait until the fault is cleared, and go on then: command",
+    "held_registration": "a registration stands still at half of its way until the fault is cleared, and goes on then",
     "reset_before": "the SSH connection is reset when a command that begins with command arrives, before it runs",
     "reset_after": "the same, after it ran and before it answers",
     "slow_bytes": "the SSH server sends so many bytes a second: bytes_per_s",

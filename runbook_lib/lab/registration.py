@@ -118,6 +118,12 @@ class Registrar:
             if self._core.world.failed_over:
                 raise RegistrationFailed("HA registration failed: the primary fails over to the secondary server.")
             self._core.world.progress(milestone, step * 100 // _STEPS)
+            half = (milestone, step) == (MILESTONES[len(MILESTONES) // 2], _STEPS // 2)
+            if half and (held := self._core.faults.happens("held_registration", "primary")):
+                ends = [asyncio.create_task(each.wait()) for each in (held.over, self._core.closing)]
+                await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
+                for each in ends:
+                    each.cancel()
 
     def _ended(self, text: str, level: str = "INFO", effect: str = "registered") -> None:
         self._core.logs["primary"].note(HEALTH_MONITOR, "HealthMonitorThread", text, level)

@@ -28,7 +28,7 @@ LAB_YAML = """\
 kind: lab
 lab:
   monitor_interval_s: 0.3
-  registration_s: 6
+  registration_s: 15
 """
 UNNAMED = "AWS_SECRET_ACCESS_KEY"
 """A variable in JupyterLab's environment that no site's file names."""
