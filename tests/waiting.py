@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import stat
 import time
 from collections.abc import Awaitable, Callable
-from typing import TypeVar
+from contextlib import suppress
+from typing import Any, TypeVar
+
+import pytest
 
 T = TypeVar("T")
 
@@ -56,6 +61,20 @@ async def let_pass(seconds: float, why: str) -> None:
     """
     del why
     await asyncio.sleep(seconds)
+
+
+def forbid_waiting_opens(patch: pytest.MonkeyPatch) -> None:
+    """Let ``os.open`` fail where it would wait for the other end of a pipe: a test that waits there tells nothing."""
+    really = os.open
+
+    def opened(path: Any, flags: int, *rest: Any, **named: Any) -> int:
+        is_pipe = False
+        with suppress(OSError, ValueError):
+            is_pipe = stat.S_ISFIFO(os.stat(path).st_mode)  # noqa: PTH116 - a path of any type
+        assert flags & os.O_NONBLOCK or not is_pipe, f"opening {path} would wait for its other end for ever"
+        return really(path, flags, *rest, **named)
+
+    patch.setattr(os, "open", opened)
 
 
 def _gave_up(what: str, within_s: float, seen: object) -> AssertionError:

@@ -13,7 +13,7 @@ import pytest
 import tornado.web
 from strangers import as_nobody, listening
 from tls_site import Identity, serving
-from waiting import wait_until_async
+from waiting import awaited, wait_until_async
 
 from runbook_lib.browsers import find_browser
 from runbook_lib.params import Deadlines
@@ -122,7 +122,7 @@ def test_whoever_says_nothing_is_dropped() -> None:
                 reader, writer = await asyncio.open_connection("127.0.0.1", port_of(relay))
                 writer.write(beginning)
                 with suppress(ConnectionResetError):
-                    assert await reader.read() == b""
+                    assert await awaited(reader.read(), "the relay to close the connection", 60) == b""
                 writer.close()
             await wait_until_async(lambda: not relay._tasks, "the end of the connections")
 

@@ -22,6 +22,7 @@ from cryptography.hazmat.primitives.serialization import (
 from incident_kit import Incident
 from pydantic import ValidationError
 from site_kit import site_with
+from waiting import forbid_waiting_opens
 
 from runbook_lib.certificates import Knowledge, combine, read_expectation, sha256_of, spki_sha256_of
 from runbook_lib.certificates.facts import key_sha256
@@ -308,8 +309,9 @@ def odd_paths(folder: Path) -> dict[str, tuple[Path, str]]:
     }
 
 
-def test_what_cannot_be_read_at_once_is_refused(tmp_path: Path) -> None:
+def test_what_cannot_be_read_at_once_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A folder, a pipe, an endless device, 2 MiB, nothing at all: refused at once, and nothing is waited for."""
+    forbid_waiting_opens(monkeypatch)
     for path, words in odd_paths(tmp_path).values():
         with pytest.raises(ExpectationInvalid, match=words) as caught:
             read_expectation(Expectation(certificate=path))

@@ -19,6 +19,7 @@ import asyncssh
 import pytest
 from another_user import STRANGER, as_stranger, root_only
 from site_kit import site_with
+from waiting import forbid_waiting_opens
 
 from runbook_lib.canonical import sha256_hex
 from runbook_lib.console.identity import identities
@@ -327,8 +328,9 @@ def test_a_place_that_is_not_there(tmp_path: Path, monkeypatch: pytest.MonkeyPat
 
 
 @pytest.mark.parametrize("what", ["link", "pipe", "folder"])
-def test_a_lock_that_is_no_file(tmp_path: Path, what: str) -> None:
+def test_a_lock_that_is_no_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, what: str) -> None:
     """A link that somebody put there is not followed, a pipe not waited for; all keep everybody out."""
+    forbid_waiting_opens(monkeypatch)
     path = lock_paths(SERVERS)[1]
     (tmp_path / "mine").write_text("mine", encoding="utf-8")
     {"link": lambda: path.symlink_to("mine"), "pipe": lambda: os.mkfifo(path), "folder": path.mkdir}[what]()

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from certificate_kit import key_of
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from waiting import forbid_waiting_opens
 
 from runbook_lib.errors import ParameterRefused, SecretUnavailable
 from runbook_lib.private import NotPrivate, read_private
@@ -67,6 +68,7 @@ def test_a_pipe_is_refused_before_it_is_opened(tmp_path: Path, monkeypatch: pyte
 def test_a_pipe_that_took_the_place_of_the_file_does_not_hang(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """What is opened is looked at again, and opening never waits: the file may be replaced between two looks."""
     path = mine(tmp_path / "password")
+    forbid_waiting_opens(monkeypatch)
     really = os.open
 
     def swapped(name: Path, flags: int) -> int:
