@@ -28,7 +28,6 @@ UNPROVEN = (
     "The product shows no fingerprint of what it pinned: that the new entries hold the confirmed certificates"
     " follows from what the hosts present and from both servers' own HA state, and is not shown by the product."
 )
-_DELETION = "deletion of "
 LASTING_REPAIR = (
     "The lasting repair: certificates issued by a CA, and certificate validation instead of trust on first use;"
     " then a renewed certificate is accepted because its issuer is, and a stranger's is not."
@@ -84,7 +83,7 @@ def outcome_of(context: Context, checks: tuple[Check, ...]) -> Outcome:
 
 def undecided(checks: Sequence[Check]) -> str:
     """Return which deletions nobody knows the end of, in words; empty where there is none."""
-    return "; ".join(f"{c.name}: {c.actual}" for c in checks if c.ok is None and c.name.startswith(_DELETION))
+    return "; ".join(f"{c.name}: {c.actual}" for c in checks if c.ok is None and c.name.startswith("deletion of "))
 
 
 def _proves(check: Check) -> bool:
@@ -117,7 +116,7 @@ def _deletion_checks(
         if end is End.HAPPENED or (end is End.NOT_KNOWN and pages & answering):
             continue
         ok = False if end is End.DID_NOT_HAPPEN else None
-        name, note = f"{_DELETION}{key} on the {server}", "nobody saw the entry go, and the list holds no fingerprint"
+        name, note = f"deletion of {key} on the {server}", "nobody saw the entry go, and the list holds no fingerprint"
         found.append(Check(name=name, expected="it happened", actual=end, ok=ok, note=note))
     return found
 

@@ -30,4 +30,4 @@ def __getattr__(name: str) -> Any:
         from runbook_lib.web.pages import PrimePages
 
         return PrimePages
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    raise AttributeError(name)

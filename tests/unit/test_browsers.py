@@ -12,6 +12,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from waiting import let_pass
 
 from runbook_lib import browsers
 from runbook_lib.browsers import find_browser, launch_arguments
@@ -168,7 +169,7 @@ def test_the_report_is_printed_there_without_scripts(monkeypatch: pytest.MonkeyP
 def test_a_report_that_takes_too_long_ends_in_a_named_error(monkeypatch: pytest.MonkeyPatch) -> None:
     """However long it is: the browser is waited for until a deadline, and the HTML is named instead."""
     monkeypatch.setattr(pdf, "LONGEST_S", 0.01)
-    monkeypatch.setattr(pdf, "_print", lambda *_: asyncio.sleep(60))
+    monkeypatch.setattr(pdf, "_print", lambda *_: let_pass(60, "a report takes for ever"))
     with pytest.raises(BrowserMissing, match="did not print") as caught:
         pdf.print_pdf("<p>x", Path("x"), title="x")
     assert "HTML" in caught.value.next_step
