@@ -382,6 +382,46 @@ def test_without_its_guard_the_same_change_would_be_sent(
     assert len(case.devices.sent) == 1
 
 
+@pytest.mark.parametrize(
+    ("name", "shown", "verdict", "override", "sent"),
+    [
+        ("delete", SHA["ise"], Verdict.CONFIRMED_KEY, "", True),
+        ("delete", SHA["ise"], Verdict.UNCHANGED, "", False),
+        ("delete", SHA["ise"], Verdict.UNCONFIRMED, "", False),
+        ("delete", SHA["ise"], Verdict.UNCONFIRMED, "Eva Novak", True),
+        ("delete", "9" * 64, Verdict.UNCONFIRMED, "Eva Novak", False),
+        ("add ISE", SHA["ise"], Verdict.UNCHANGED, "", True),
+        ("add ISE", "", Verdict.UNREACHABLE, "", False),
+    ],
+)
+def test_what_the_host_shows_decides(
+    make: Callable[..., Case],
+    monkeypatch: pytest.MonkeyPatch,
+    name: str,
+    shown: str,
+    verdict: Verdict,
+    override: str,
+    sent: bool,
+) -> None:
+    """A deletion needs a confirmed certificate, or a person's word for this very one; no change goes by none at all.
+
+    Where the plan confirmed none and the host shows none, the two are equal, and that is no proof.
+    """
+    case = make(name)
+    planned = replace(case.change(*CHANGES[name][1:]), confirmed_sha256=SHA["ise"] if shown else "")
+    change = replace(planned, override=override) if isinstance(planned, PlanRow) else planned
+    judgement = SimpleNamespace(facts=SimpleNamespace(sha256=shown) if shown else None, verdict=verdict)
+
+    async def look(_context: Context, _name: str) -> Any:
+        return judgement
+
+    monkeypatch.setattr(guard, "require_confirmed", look)
+    approval = Approval(digest="", by="nobody", at_utc=datetime.now(UTC), how="a test")
+    request = guard.Request(plan=case.plan, change=change, words=name, approval=approval)
+    with nullcontext() if sent else pytest.raises(CertificateMoved, match="the plan confirmed"):
+        asyncio.run(guard.host_is_confirmed(case.context, request))
+
+
 @pytest.mark.parametrize(("release", "accepted"), [((3, 10, 0), False), ((3, 10, 4), True)])
 def test_a_pair_is_registered_where_its_releases_are_one_or_the_site_accepts_two(
     make: Callable[..., Case], release: tuple[int, ...], accepted: bool

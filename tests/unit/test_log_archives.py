@@ -142,6 +142,19 @@ def test_tar_that_is_cut_off_is_said_to_be(cut: int) -> None:
     assert all(data == b"x" * 1000 or data == b"x" * len(data) for data in held.values())
 
 
+def test_an_extended_header_without_its_member_is_damage() -> None:
+    """An end mark behind one ends nothing, nor does the mark before one: what it speaks of is missing."""
+    begun = {}
+    for kind in (tarfile.XHDTYPE, tarfile.XGLTYPE):
+        header = tarfile.TarInfo("PaxHeader")
+        header.type, header.size = kind, 9
+        begun[kind] = header.tobuf() + b"9 path=b\n".ljust(BLOCK, b"\0")
+    whole = tar_of({"a.log": EVENT})
+    member = whole[: BLOCK + len(EVENT) + -len(EVENT) % BLOCK]
+    for cut in (member + begun[tarfile.XHDTYPE] + bytes(2 * BLOCK), whole + begun[tarfile.XGLTYPE]):
+        assert contents(cut) == ({"x/a.log": EVENT}, ["x"])
+
+
 @given(st.binary(min_size=BLOCK, max_size=BLOCK))
 def test_any_block_is_a_header_or_refused(block: bytes) -> None:
     """No block is taken for a header by chance: its checksum has to fit."""

@@ -141,6 +141,25 @@ def test_secrets_and_keys_are_read_this_way(tmp_path: Path) -> None:
         assert "chmod go-w" in caught.value.next_step
 
 
+@pytest.mark.parametrize("by", ["mode", "user"])
+def test_a_key_itself_is_looked_at(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, by: str) -> None:
+    """A signing key that others may read is refused, a public key only where they may write it or have made it."""
+    new_key(tmp_path / "keys")
+    private, public = (tmp_path / "keys" / name for name in (PRIVATE, PUBLIC))
+    public.chmod(0o644)
+    assert len(trusted_keys(tmp_path / "keys")) == 1
+    if by == "mode":
+        private.chmod(0o640)
+        public.chmod(0o664)
+    else:
+        give_away(private, monkeypatch)
+        give_away(public, monkeypatch)
+    for ask, path in ((signing_key, private), (trusted_keys, public)):
+        with pytest.raises(ParameterRefused, match="others may use" if by == "mode" else "another user") as caught:
+            ask(tmp_path / "keys")
+        assert caught.value.where == str(path)
+
+
 def test_no_key_is_replaced_and_no_other_kind_is_used(tmp_path: Path) -> None:
     """Neither where the public half alone is left, which others hold; a key of another kind is refused by name."""
     first = new_key(tmp_path / "keys")
