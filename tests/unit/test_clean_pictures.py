@@ -8,8 +8,8 @@ from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
-from playwright.async_api import Error
 
+from runbook_lib.web import pictures
 from runbook_lib.web.drawn import Drawn
 from runbook_lib.web.pictures import take_picture
 
@@ -84,7 +84,7 @@ def test_no_picture_where_the_page_does_not_tell(monkeypatch: pytest.MonkeyPatch
     """A page that cannot be looked at is not pictured, and the verb goes on."""
 
     async def gone(_page: Page) -> Drawn:
-        raise Error("Target closed")
+        raise pictures.Error("Target closed")
 
     monkeypatch.setattr(Page, "drawn", gone)
     assert kept(Page([])) == []
