@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from playwright.async_api import ElementHandle
+from contextlib import suppress
+
+from playwright.async_api import ElementHandle, Error
 
 _BEFORE = """el => {
   const kinds = ["hidden", "checkbox", "radio", "button", "submit", "image", "reset", "file"];
@@ -51,7 +53,8 @@ async def type_into(element: ElementHandle, value: str, timeout_ms: float) -> tu
     """
     fields = await element.evaluate_handle(_BEFORE)
     await element.fill("", timeout=timeout_ms)
-    await element.evaluate(_TYPE, value)
+    with suppress(Error):  # a frame that may not run scripts takes the browser's keys alone
+        await element.evaluate(_TYPE, value)
     typed, strayed = await element.evaluate(_AFTER, [fields, value])
     if typed != value and not strayed:
         await element.fill("", timeout=timeout_ms)
