@@ -89,7 +89,7 @@ SPELLINGS: dict[str, Callable[[str], str]] = {
     "quoted-printable, broken, upper case": lambda s: halved("=\r\n")(s.upper()),
     "percent signs, each byte": each("%{:02x}"),
     "percent signs twice, each byte": each("%25{:02x}"),
-    "percent signs, one letter": lambda s: f"{s[:3]}%{ord(s[3]):02x}{s[4:]}",
+    "percent signs, one letter": lambda s: s[:3] + "".join(f"%{byte:02x}" for byte in s[3].encode()) + s[4:],
     "percent signs twice": lambda s: urllib.parse.quote(urllib.parse.quote(s, safe=""), safe=""),
     "references, each letter": lambda s: "".join(f"&#{ord(c)};" for c in s),
     "references in hexadecimal": lambda s: "".join(f"&#x{ord(c):x};" for c in s),
