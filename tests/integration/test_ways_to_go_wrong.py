@@ -108,8 +108,10 @@ def options(**changed: Any) -> Act:
 
 
 def somebody_else_deletes(case: Case) -> None:
+    entry = case.entry("primary")  # it asks the lab, which cannot answer while it acts
+
     async def act() -> None:
-        case.lab._simulation.core.world.delete_entry("secondary", case.entry("primary"))
+        case.lab._simulation.core.world.delete_entry("secondary", entry)
 
     case.lab._do(act())
 
