@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from incident_kit import Incident
 
+from runbook_lib.cli import jupyterlab
 from runbook_lib.cli.approving import approve_command
 from runbook_lib.cli.checking import check_command
 from runbook_lib.cli.plans import plan_command
@@ -55,6 +56,18 @@ def test_a_check_without_live_contacts_nothing(
     monkeypatch.setenv("PI_PASSWORD", "correct-horse")
     assert check_command(str(tmp_path / "berlin.yaml"), live=False) == 0
     assert "Nothing was contacted" in capsys.readouterr().out
+    assert tried == []
+
+
+def test_opening_a_site_in_jupyterlab_contacts_nothing_by_itself(
+    tmp_path: Path, tried: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The site is named and JupyterLab started; its servers hear of it when a cell is run."""
+    (tmp_path / "berlin.yaml").write_text(SITE, encoding="utf-8")
+    monkeypatch.setenv("RUNBOOK_RECORDS", str(tmp_path / "records"))
+    monkeypatch.setattr(jupyterlab, "_serve", lambda: 0)
+    assert jupyterlab.notebook_command(str(tmp_path / "berlin.yaml")) == 0
+    assert "pi-primary.example.com" in capsys.readouterr().out
     assert tried == []
 
 
