@@ -21,6 +21,7 @@ from runbook_lib.lab import Lab
 from runbook_lib.models import Deletion, DeletionResult, Inventory, Judgement, Plan, PlanRow, Stage, StageState
 from runbook_lib.record import Kind, Line, Record
 from runbook_lib.session import open_runbook
+from runbook_lib.steps import delete
 from runbook_lib.steps.history import INVENTORY_FACTS
 
 Edit = Callable[[dict[str, Any]], None]
@@ -170,6 +171,19 @@ class Case:
 
 
 Begin = Callable[..., Case]
+
+
+def once_behind_the_first_deletion(monkeypatch: pytest.MonkeyPatch, act: Callable[[], object]) -> None:
+    """Do something once the first deletion of a run was read back."""
+    read_back, left = delete._read_back, [act]
+
+    async def read(*given: Any) -> Any:
+        store = await read_back(*given)
+        if left:
+            left.pop()()
+        return store
+
+    monkeypatch.setattr(delete, "_read_back", read)
 
 
 def deletions(plan: Plan) -> set[tuple[str, str]]:

@@ -3,33 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 import pytest
-from fault_site import Begin, Case
+from fault_site import Begin, Case, once_behind_the_first_deletion
 from repair_site import StartLab
 
 from runbook_lib.errors import CertificateMoved, DeletionRefused, PlanStale
 from runbook_lib.models import Plan
-from runbook_lib.steps import delete, guard
+from runbook_lib.steps import guard
 
 
 @pytest.fixture
 def after_the_first(monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[[], object]], None]:
     """``after_the_first(act)``: ``act`` is done once the first deletion was read back."""
 
-    def arrange(act: Callable[[], object]) -> None:
-        read_back, left = delete._read_back, [act]
-
-        async def read(*given: Any) -> Any:
-            store = await read_back(*given)
-            if left:
-                left.pop()()
-            return store
-
-        monkeypatch.setattr(delete, "_read_back", read)
-
-    return arrange
+    return lambda act: once_behind_the_first_deletion(monkeypatch, act)
 
 
 Arrange = Callable[[Callable[[], object]], None]

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 from doomed import only_here
-from fault_site import LIST, Begin, Case, Edit, through_the_primary, without_expectation
+from fault_site import LIST, Begin, Case, Edit, once_behind_the_first_deletion, through_the_primary, without_expectation
 from repair_site import DELETE, StartLab, run_stage
 from waiting import wait_until
 
@@ -38,7 +38,6 @@ from runbook_lib.errors import (
 from runbook_lib.lab import ssh_server
 from runbook_lib.lab.backend import HaForm
 from runbook_lib.models import Outcome, Plan, Stage
-from runbook_lib.steps import delete
 
 Act = Callable[[Case], object]
 Run = Callable[[Case, Plan], object]
@@ -310,18 +309,6 @@ def test_each_way_to_go_wrong_ends_as_it_should_and_the_next_run_repairs(
         wanted |= {("primary", case.entry("ise"))}  # it did, for the server's own reasons
     assert sorted(seen.deleted) == sorted(wanted)
     case.assert_agrees()
-
-
-def once_behind_the_first_deletion(monkeypatch: pytest.MonkeyPatch, act: Callable[[], object]) -> None:
-    read_back, left = delete._read_back, [act]
-
-    async def read(*given: Any) -> Any:
-        store = await read_back(*given)
-        if left:
-            left.pop()()
-        return store
-
-    monkeypatch.setattr(delete, "_read_back", read)
 
 
 def register_by_hand(case: Case) -> None:
