@@ -127,8 +127,9 @@ def _batches(readings: Iterable[bytes]) -> Iterator[bytes]:
 def _readings(data: bytes) -> Iterator[bytes]:
     """The bytes as they are, and as they were before this or that was done to them."""
     seen: set[bytes] = set()
-    yield data
     plain_part = _not_compressed(data)
+    if plain_part is not data:
+        yield data
     for text in (plain_part, *_joined_texts(plain_part)):
         plain = _unescaped(text)
         unbroken = _BREAKS.sub(b"", text)
