@@ -5,29 +5,58 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+_PACKAGE = Path(__file__).resolve().parent
+_SHIPPED = _PACKAGE / "shipped"  # only a wheel has it: see setup.py
+
+
+def is_installed() -> bool:
+    """Whether this package came from a wheel. Otherwise it is part of a checkout."""
+    return _SHIPPED.is_dir()
+
 
 def project_root() -> Path:
-    """Return the folder of the checkout: the one that holds ``runbook_lib``, ``params`` and ``notebooks``."""
-    return Path(__file__).resolve().parent.parent
+    """Return the folder that holds ``notebooks``, ``docs`` and ``params`` as delivered: a checkout, or in a wheel."""
+    return _SHIPPED if is_installed() else _PACKAGE.parent
+
+
+def home_dir() -> Path:
+    """Return the folder of what users make: the checkout, else where the platform keeps a user's data."""
+    if not is_installed():
+        return project_root()
+    from platformdirs import user_data_path
+
+    return user_data_path("pi-tofu-runbook", appauthor=False)
 
 
 def params_dir() -> Path:
-    """Return the folder of the site files."""
-    return project_root() / "params"
+    """Return the folder of the user's site files."""
+    return home_dir() / "params"
+
+
+def params_files() -> dict[str, Path]:
+    """Return every YAML file in the params folders by its name without ``.yaml``. The user's own file comes first."""
+    folders = (project_root() / "params", params_dir())
+    return {path.stem: path for folder in folders for path in sorted(folder.glob("*.yaml"))}
 
 
 def notebooks_dir() -> Path:
-    """Return the folder of the numbered notebooks."""
+    """Return the folder of the numbered notebooks as delivered."""
     return project_root() / "notebooks"
 
 
+def opened_notebooks_dir() -> Path:
+    """Return the folder of the notebooks that people open: their copy of an installed package's, if there is one."""
+    copy = home_dir() / "notebooks"
+    return copy if copy.is_dir() else notebooks_dir()
+
+
 def records_dir() -> Path:
-    """Return the folder that holds one folder per incident: ``RUNBOOK_RECORDS``, else ``records`` in the checkout."""
+    """Return the folder that holds one folder per incident: ``RUNBOOK_RECORDS``, else ``records`` in the home."""
     return _from_environment("RUNBOOK_RECORDS", "records")
 
 
 def lab_dir() -> Path:
-    """Return the folder of the lab's state: ``RUNBOOK_LAB_DIR``, else ``.lab`` in the checkout."""
+    """Return the folder of the lab's state: ``RUNBOOK_LAB_DIR``, else ``.lab`` in the home."""
     return _from_environment("RUNBOOK_LAB_DIR", ".lab")
 
 
@@ -50,10 +79,14 @@ def locks_dir() -> Path:
 
 
 def python_path() -> str:
-    """``PYTHONPATH`` for a process of this Python that is to find this package, wherever it works."""
-    return os.pathsep.join(filter(None, (str(project_root()), os.environ.get("PYTHONPATH"))))
+    """Return ``PYTHONPATH`` for a process of this Python that has to find this package, whatever its folder.
+
+    An installed package is found without help, and its folder must not come before the standard library.
+    """
+    ours = "" if is_installed() else str(_PACKAGE.parent)
+    return os.pathsep.join(filter(None, (ours, os.environ.get("PYTHONPATH"))))
 
 
 def _from_environment(variable: str, default: str) -> Path:
     given = os.environ.get(variable, "")
-    return Path(given).expanduser().absolute() if given else project_root() / Path(default).expanduser()
+    return Path(given).expanduser().absolute() if given else home_dir() / Path(default).expanduser()

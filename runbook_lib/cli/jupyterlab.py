@@ -13,7 +13,7 @@ from pathlib import Path
 from runbook_lib import lab, places
 from runbook_lib.cli.lab import lab_errors
 from runbook_lib.cli.terminal import out, out_lines
-from runbook_lib.cli.workspace import WORKSPACE, save_workspace
+from runbook_lib.cli.workspace import WORKSPACE, laid_out, save_workspace
 from runbook_lib.engine.kernel import has_ipc, private_folder
 from runbook_lib.params import LabRequest, Site, load_site_or_lab
 from runbook_lib.session import open_site
@@ -71,7 +71,7 @@ def _serve() -> int:
 
 
 def _command(sockets: Path) -> list[str]:
-    command = [sys.executable, "-m", "jupyter", "lab", f"--ServerApp.root_dir={places.project_root()}"]
+    command = [sys.executable, "-m", "jupyter", "lab", f"--ServerApp.root_dir={laid_out()}"]
     command += ["--ServerApp.ip=127.0.0.1", f"--LabApp.default_url=/lab/workspaces/{WORKSPACE}"]
     command += [f"--LabApp.workspaces_dir={save_workspace(places.lab_dir() / 'jupyter' / 'workspaces')}"]
     command += ["--ServerApp.answer_yes=True", "--LabApp.news_url=None"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,18 @@ from runbook_lib.words import ENGLISH, asked_language
 
 WORKSPACE = "runbook"
 GUIDE = "docs/by-hand.md"
+
+
+def laid_out() -> Path:
+    """Return the folder that JupyterLab opens: the checkout, or copies of an installed package's notebooks and docs.
+
+    The copies are renewed each time, so that nothing is ever written into the installed package.
+    """
+    home = places.home_dir()
+    if places.is_installed():
+        for folder in ("notebooks", "docs"):
+            shutil.copytree(places.project_root() / folder, home / folder, dirs_exist_ok=True)
+    return home
 
 
 def save_workspace(folder: Path) -> Path:
@@ -66,6 +79,6 @@ def _beside() -> str:
     incidents += [each.incident for each in list_records(places.records_dir())[:1]]
     for incident in incidents:
         path = places.records_dir() / incident / "journal.jsonl"
-        if path.is_file() and path.is_relative_to(places.project_root()):
-            return path.relative_to(places.project_root()).as_posix()
+        if path.is_file() and path.is_relative_to(places.home_dir()):
+            return path.relative_to(places.home_dir()).as_posix()
     return GUIDE

@@ -11,7 +11,7 @@ from runbook_lib.fleet.fleet_file import read_fleet_file
 from runbook_lib.fleet.nornir_inventory import HOSTS, read_nornir
 from runbook_lib.fleet.problems import Problems
 from runbook_lib.fleet.sites import Fleet
-from runbook_lib.places import params_dir
+from runbook_lib.places import params_dir, params_files
 
 
 def load_fleet(name_or_path: str | Path) -> Fleet:
@@ -34,7 +34,7 @@ def fleet_path(name_or_path: str | Path) -> Path:
     is_name = re.fullmatch(r"[\w.-]+", text) is not None and not text.endswith((".yaml", ".yml"))
     path = Path(name_or_path)
     if is_name and not path.is_dir():
-        path = params_dir() / f"{text}.yaml"
+        path = params_files().get(text, params_dir() / f"{text}.yaml")
     found = path / HOSTS if path.is_dir() else path
     if found.is_file():
         return found

@@ -16,7 +16,7 @@ from runbook_lib.params.advice import explain
 from runbook_lib.params.checks import check_together
 from runbook_lib.params.model import LabRequest, Section, Site
 from runbook_lib.params.source import Document, Problem, dotted, read_document, shown_key
-from runbook_lib.places import params_dir
+from runbook_lib.places import params_dir, params_files
 from runbook_lib.secrets import SecretRef
 
 MOST_SHOWN = 100
@@ -76,7 +76,9 @@ def site_file(name_or_path: str | Path) -> Path:
 
     A plain word is a name in ``params/``; what holds a slash, ends in ``.yaml`` or is a ``Path`` is a path.
     """
-    path = params_dir() / f"{name_or_path}.yaml" if _is_name(name_or_path) else Path(name_or_path)
+    path = Path(name_or_path)
+    if _is_name(name_or_path):
+        path = params_files().get(str(name_or_path), params_dir() / f"{name_or_path}.yaml")
     if path.is_file():
         return path
     raise SiteFileInvalid(
@@ -99,7 +101,7 @@ def _is_name(name_or_path: str | Path) -> bool:
 
 def known_sites() -> tuple[str, ...]:
     """Return the names of the site files in ``params/``, sorted."""
-    return tuple(sorted(path.stem for path in params_dir().glob("*.yaml")))
+    return tuple(sorted(params_files()))
 
 
 def secret_variables(site: str = "") -> frozenset[str]:
@@ -107,7 +109,7 @@ def secret_variables(site: str = "") -> frozenset[str]:
 
     Files are searched, not read as sites: one with a problem counts, since the problem may be mended later.
     """
-    files = [*params_dir().glob("*.yaml"), *([Path(site)] if site and not _is_name(site) else [])]
+    files = [*params_files().values(), *([Path(site)] if site and not _is_name(site) else [])]
     found: set[str] = set()
     for path in files:
         with suppress(OSError):

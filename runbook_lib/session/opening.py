@@ -58,7 +58,7 @@ def open_runbook(stage: str, site: str = "", incident: str = "", approve: str = 
     later: tuple[Line, ...] = ()
     if not works_under_lock(settings.name):  # a run has noted and named both already
         later = after_seal(record.journal.read().lines)
-        note_template(record, which, places.notebooks_dir() / f"{which}.ipynb", by_hand=True)
+        note_template(record, which, places.opened_notebooks_dir() / f"{which}.ipynb", by_hand=True)
 
     def keep(answer: Answer, parsed: object) -> None:
         record.keep_answer(answer, parsed, stage=which)

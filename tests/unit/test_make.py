@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import pytest
+import yaml
 from longest import LONGEST
 
 from runbook_lib.places import project_root
@@ -161,3 +162,21 @@ def test_ci_passes_where_tests_ran_and_passed(tmp_path: Path, recipe: str, passe
     told = said(tmp_path / ".ci" / "run")
     assert (told.returncode == 0) == passes, told
     assert told.stdout.count(PASSED) == 2 or not passes
+
+
+def test_commit_hooks_fetch_nothing_and_change_no_clean_notebook() -> None:
+    """Each hook is a program of .venv that the lock pins; the one for notebooks keeps the ids of their cells."""
+    config = yaml.safe_load((ROOT / ".pre-commit-config.yaml").read_text(encoding="utf-8"))
+    assert [repo["repo"] for repo in config["repos"]] == ["local"]
+    hooks = {hook["id"]: hook for hook in config["repos"][0]["hooks"]}
+    assert {hook["language"] for hook in hooks.values()} == {"system"}
+    words = {name: hook["entry"].split() for name, hook in hooks.items()}
+    locked = (ROOT / "requirements.lock").read_text(encoding="utf-8")
+    for program, *_ in words.values():
+        assert Path(program).parent == Path(".venv/bin")
+        assert re.search(rf"^{Path(program).name}==", locked, re.MULTILINE), program
+    notebooks = sorted((ROOT / "notebooks").rglob("*.ipynb"))
+    chosen = [path for path in notebooks if re.search(hooks["nbstripout"]["files"], path.relative_to(ROOT).as_posix())]
+    stripped = said(sys.executable, "-m", "nbstripout", *words["nbstripout"][1:], "--verify", *chosen)
+    assert (chosen, stripped.returncode, stripped.stdout) == (notebooks, 0, "")
+    assert not re.search(hooks["nbstripout"]["files"], "tests/reference/00_start_here.ipynb")

@@ -321,7 +321,7 @@ def test_notebooks_hold_no_outputs() -> None:
         notebook = json.loads(path.read_text(encoding="utf-8"))
         code = [cell for cell in notebook["cells"] if cell["cell_type"] == "code"]
         if any(cell["outputs"] or cell["execution_count"] is not None for cell in code):
-            held.append(f"{path.name}: outputs or execution counts; run nbstripout {path.name}")
+            held.append(f"{path.name}: outputs or execution counts; run nbstripout --keep-id {path.name}")
         if "widgets" in notebook["metadata"]:
             held.append(f"{path.name}: the state of widgets")
     assert not held, "\n".join(held)

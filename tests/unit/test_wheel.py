@@ -1,0 +1,190 @@
+"""The wheel: everything is in it, it works in an empty folder, and it never writes into the installed package."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import sysconfig
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from runbook_lib import __version__, places
+
+ROOT = places.project_root()
+PARTS = ("runbook_lib", "notebooks", "docs", "params")
+FILES = ("pyproject.toml", "setup.py", "README.md", "README.zh.md", "requirements.lock")
+LEAK = "192.0.2.77"
+"""An address that only the builder's own files hold."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Installed:
+    """An environment that holds the wheel, and an empty folder to work in, with a home of its own."""
+
+    wheel: Path
+    python: Path
+    work: Path
+    home: Path
+
+    def run(self, *words: str, stdin: str = "") -> subprocess.CompletedProcess[str]:
+        kept = {
+            name: value for name, value in os.environ.items() if not name.startswith(("RUNBOOK_", "PYTHON", "XDG_"))
+        }
+        environment = kept | {"HOME": str(self.home), "XDG_DATA_HOME": str(self.data.parent), "COLUMNS": "100"}
+        if browser := os.environ.get("RUNBOOK_BROWSER"):
+            environment["RUNBOOK_BROWSER"] = browser
+        return subprocess.run(
+            words, cwd=self.work, env=environment, input=stdin, capture_output=True, text=True, timeout=1500
+        )
+
+    def runbook(self, *words: str) -> subprocess.CompletedProcess[str]:
+        return self.run(str(self.python.with_name("runbook")), *words)
+
+    @property
+    def data(self) -> Path:
+        return self.home / "data" / "pi-tofu-runbook"
+
+    @property
+    def package(self) -> Path:
+        [found] = (self.python.parent.parent / "lib").glob("python*/site-packages/runbook_lib")
+        return found
+
+    def contents(self) -> set[Path]:
+        """Return every file below site-packages but byte code."""
+        files = self.package.parent.rglob("*")
+        return {path for path in files if path.is_file() and "__pycache__" not in path.parts}
+
+
+@pytest.fixture(scope="module")
+def installed(tmp_path_factory: pytest.TempPathFactory) -> Installed:
+    """The wheel of a used checkout, built and installed without an index, beside the locked packages."""
+    folder = tmp_path_factory.mktemp("wheel")
+    checkout = folder / "checkout"
+    for part in PARTS:
+        shutil.copytree(ROOT / part, checkout / part, ignore=shutil.ignore_patterns("__pycache__"))
+    for name in FILES:
+        shutil.copyfile(ROOT / name, checkout / name)
+    used(checkout)
+    pip = (sys.executable, "-m", "pip", "--disable-pip-version-check", "-q")
+    local = ("--no-index", "--no-deps")
+    subprocess.run([*pip, "wheel", *local, "--no-build-isolation", "-w", folder, checkout], check=True)
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", folder / "venv"], check=True)
+    [wheel] = folder.glob("*.whl")
+    python = folder / "venv" / "bin" / "python"
+    subprocess.run([*pip, "--python", python, "install", *local, "--no-compile", wheel], check=True)
+    for name in ("work", "home"):
+        (folder / name).mkdir()
+    made = Installed(wheel=wheel, python=python, work=folder / "work", home=folder / "home")
+    (made.package.parent / "locked.pth").write_text(sysconfig.get_paths()["purelib"] + "\n")
+    return made
+
+
+def used(checkout: Path) -> None:
+    """Leave behind what a checkout has after some evenings: a site, outputs, records, modules of an old build."""
+    (checkout / "params" / "paris.yaml").write_text(f"name: paris\naddress: {LEAK}\n")
+    for folder in ("records/20261123T120000Z-paris-1a2b", ".lab", "build/lib/runbook_lib"):
+        (checkout / folder).mkdir(parents=True)
+        (checkout / folder / "left.py").write_text(f"'{LEAK}'\n")
+    path = checkout / "notebooks" / "00_start_here.ipynb"
+    notebook = json.loads(path.read_text(encoding="utf-8"))
+    cell = next(cell for cell in notebook["cells"] if cell["cell_type"] == "code")
+    cell.update(execution_count=1, outputs=[{"output_type": "stream", "name": "stdout", "text": [LEAK]}])
+    notebook["metadata"]["widgets"] = {"state": LEAK}
+    path.write_text(json.dumps(notebook), encoding="utf-8")
+
+
+def test_everything_that_is_delivered_is_in_the_wheel(installed: Installed) -> None:
+    """Code, data, notebooks in both languages, documents, examples and the lock file: the same to the byte."""
+    git = subprocess.run(["git", "ls-files", "-z", *PARTS, *FILES[2:]], cwd=ROOT, capture_output=True, check=True)
+    delivered = [name for name in git.stdout.decode().split("\0") if name and (ROOT / name).is_file()]
+    different = []
+    with zipfile.ZipFile(installed.wheel) as archive:
+        names = set(archive.namelist())
+        for name in delivered:
+            inside = name if name.startswith("runbook_lib/") else f"runbook_lib/shipped/{name}"
+            if inside not in names or archive.read(inside) != (ROOT / name).read_bytes():
+                different.append(name)
+    assert len(delivered) > 400
+    assert different == []
+
+
+def test_nothing_of_the_builders_own_is_in_the_wheel(installed: Installed) -> None:
+    """No site's file, no output of a notebook, no record, and no module of an earlier build."""
+    with zipfile.ZipFile(installed.wheel) as archive:
+        assert [name for name in archive.namelist() if LEAK.encode() in archive.read(name)] == []
+        notebook = json.loads(archive.read("runbook_lib/shipped/notebooks/00_start_here.ipynb"))
+        sites = [name for name in archive.namelist() if "/params/" in name and name.endswith(".yaml")]
+    assert notebook == json.loads((ROOT / "notebooks" / "00_start_here.ipynb").read_text(encoding="utf-8"))
+    assert sorted(Path(name).stem for name in sites) == ["example", "fleet.example", "lab"]
+
+
+def test_the_version_comes_from_one_place(installed: Installed) -> None:
+    """The wheel, the command and the change log have the version that the package names."""
+    assert f"-{__version__}-" in installed.wheel.name
+    assert installed.runbook("--version").stdout == f"runbook {__version__}\n"
+    assert re.search(rf"^## {re.escape(__version__)}\b", (ROOT / "CHANGELOG.md").read_text(encoding="utf-8"), re.M)
+
+
+def test_commands_work_in_an_empty_folder_and_write_nothing_there(installed: Installed) -> None:
+    """Help, diagnose, and check of the lab, of one's own site by name, and the names of all."""
+    before = installed.contents()
+    log = installed.home / "hm.log"
+    shutil.copyfile(next((ROOT / "tests" / "fixtures" / "logs").rglob("*.log")), log)
+    params = installed.data / "params"
+    params.mkdir(parents=True)
+    shutil.copyfile(installed.package / "shipped" / "params" / "lab.yaml", params / "mine.yaml")
+    for words, code, shown in (
+        (("--help",), 0, "diagnose"),
+        (("diagnose", str(log)), 10, "secondary"),
+        (("check", "lab"), 0, ""),
+        (("check", "mine"), 0, ""),
+        (("check", "none"), 2, "example, fleet.example, lab, mine"),
+    ):
+        said = installed.runbook(*words)
+        assert said.returncode == code, (words, said.stdout, said.stderr)
+        assert shown in (said.stdout + said.stderr).replace("\n", " "), (words, said.stdout, said.stderr)
+    assert list(installed.work.iterdir()) == []
+    assert installed.contents() == before
+
+
+OPEN = """
+from runbook_lib import places
+from runbook_lib.cli.workspace import GUIDE, first_notebook, laid_out
+from runbook_lib.words import catalogue
+root = laid_out()
+(root / first_notebook()).write_text("written by a person")
+laid_out()
+print(*(places.notebooks_dir(), places.opened_notebooks_dir(), places.records_dir(), places.lab_dir(), root), sep="\\n")
+assert (root / first_notebook()).read_bytes() == (places.notebooks_dir() / "00_start_here.ipynb").read_bytes()
+assert (root / "notebooks" / "zh" / "70_post_mortem.ipynb").is_file() and (root / GUIDE).is_file()
+assert catalogue.FILES["zh"].is_file() and not places.python_path()
+"""
+
+
+def test_notebooks_are_opened_as_copies_in_the_users_own_folder(installed: Installed) -> None:
+    """JupyterLab writes into the copies, which are fresh each time; records and the lab lie beside them."""
+    before = installed.contents()
+    said = installed.run(str(installed.python), "-c", OPEN)
+    assert said.returncode == 0, said.stderr
+    here = [installed.data / name for name in ("notebooks", "records", ".lab", "")]
+    assert said.stdout.split() == [str(path) for path in (installed.package / "shipped" / "notebooks", *here)]
+    assert installed.contents() == before
+
+
+@pytest.mark.skipif(not os.environ.get("RUNBOOK_TEST_LONG"), reason="RUNBOOK_TEST_LONG is not set")
+def test_the_demo_of_the_wheel_ends_repaired(installed: Installed) -> None:
+    """The lab, the eight notebooks and the record, from the wheel in an empty folder."""
+    before = installed.contents()
+    said = installed.runbook("demo")
+    assert said.returncode == 0, said.stdout + said.stderr
+    assert "repaired" in said.stdout
+    assert list((installed.data / "records").glob("*/seal"))
+    assert list(installed.work.iterdir()) == []
+    assert installed.contents() == before
