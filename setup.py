@@ -11,6 +11,7 @@ from setuptools.command.build_py import build_py
 
 ROOT = Path(__file__).resolve().parent
 PARAMS = ("example", "fleet.example", "lab")
+DOCUMENTS = ("README.md", "README.zh.md", "CONTRIBUTING.md", "CONTRIBUTING.zh.md", "CHANGELOG.md", "SECURITY.md")
 
 
 class BuildWithNotebooks(build_py):
@@ -27,7 +28,7 @@ class BuildWithNotebooks(build_py):
 
 def ship(target: Path) -> None:
     """Copy what is delivered and nothing of the user's own: no site's file, no record, no output of a notebook."""
-    for name in ("README.md", "README.zh.md", "requirements.lock", *(f"params/{name}.yaml" for name in PARAMS)):
+    for name in (*DOCUMENTS, "requirements.lock", *(f"params/{name}.yaml" for name in PARAMS)):
         path = target / name
         path.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(ROOT / name, path)

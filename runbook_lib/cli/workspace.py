@@ -26,6 +26,8 @@ def laid_out() -> Path:
     if places.is_installed():
         for folder in ("notebooks", "docs"):
             shutil.copytree(places.project_root() / folder, home / folder, dirs_exist_ok=True)
+        for document in places.project_root().glob("*.md"):
+            shutil.copyfile(document, home / document.name)
     return home
 
 

@@ -41,7 +41,13 @@ from runbook_lib.web import labels_for
 
 ROOT = places.project_root()
 README = ROOT / "README.md"
-DOCS = (README, ROOT / "SECURITY.md", *sorted((ROOT / "docs").glob("*.md")))
+COMMANDS_PAGE, CONFIGURATION, SAFETY, LAB, RECORD_PAGE = (
+    ROOT / "docs" / f"{name}.md" for name in ("commands", "configuration", "safety", "lab", "record")
+)
+CONTRIBUTING = ROOT / "CONTRIBUTING.md"
+TRANSLATED = (ROOT / "README.zh.md", ROOT / "CONTRIBUTING.zh.md", *sorted((ROOT / "docs" / "zh").glob("*.md")))
+"""Their tables and code blocks are compared with the English ones: tests/unit/test_translation.py."""
+DOCS = (README, ROOT / "SECURITY.md", ROOT / "CHANGELOG.md", CONTRIBUTING, *sorted((ROOT / "docs").glob("*.md")))
 ERRORS = {
     name: kind
     for name, kind in vars(errors).items()
@@ -98,6 +104,32 @@ def shell_lines(program: str) -> list[tuple[str, list[str]]]:
     return found
 
 
+# -- the first minute ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["README.md", "README.zh.md"])
+def test_readme_is_short_and_begins_with_what_to_type(name: str) -> None:
+    """At most 10 KB; the first block of commands is the diagnosis, within the first screen, before any explanation."""
+    text = text_of(ROOT / name)
+    assert len(text.encode()) <= 10 * 1024
+    first = blocks(ROOT / name, "sh")[0]
+    assert first.splitlines() == ["make setup", ".venv/bin/runbook diagnose LOGS"]
+    assert len(text[: text.index(first)].splitlines()) < 25
+    assert text.count("\n## ", 0, text.index(first)) == 1
+
+
+@pytest.mark.parametrize("name", ["README.md", "README.zh.md"])
+def test_readme_leads_to_every_document(name: str) -> None:
+    """The table of documents names each one, in the reader's language where it exists in it."""
+    linked = set(re.findall(r"\]\(([^)#\s]+)", text_of(ROOT / name).split("\n## ")[-1]))
+    documents = {path.relative_to(ROOT).as_posix() for path in DOCS if path != README}
+    if name == "README.zh.md":
+        translated = {path.relative_to(ROOT).as_posix() for path in TRANSLATED} - {name}
+        documents -= {own.replace("docs/zh/", "docs/").replace(".zh.md", ".md") for own in translated}
+        documents |= {*translated, "docs/record.md"}
+    assert linked == documents
+
+
 # -- the command line ------------------------------------------------------------------------------
 
 
@@ -139,8 +171,8 @@ def options(command: Any) -> set[str]:
 
 
 def test_every_command_and_option_is_documented() -> None:
-    """Each command has its row in the README, which names its options and no others."""
-    table = {row[0].strip("`"): " ".join(row) for row in rows(section(README, "Commands"))}
+    """Each command has its row in a table, which names its options and no others."""
+    table = {row[0].strip("`"): " ".join(row) for row in rows(section(COMMANDS_PAGE, "Commands"))}
     documented = {" ".join(word for word in name.split() if not word.isupper()): row for name, row in table.items()}
     assert set(documented) == {name for name, _ in commands()}
     for name, command in commands():
@@ -150,12 +182,12 @@ def test_every_command_and_option_is_documented() -> None:
 
 def test_the_options_of_the_whole_are_documented() -> None:
     """`--version` and shell completion are named beside the table of the commands."""
-    assert options(COMMANDS) - set(quoted(section(README, "Commands"))) == set()
+    assert options(COMMANDS) - set(quoted(section(COMMANDS_PAGE, "Commands"))) == set()
 
 
 def test_arguments_are_written_as_the_command_line_takes_them() -> None:
     """The words in capitals of a row are the arguments of the command, in number and order."""
-    for row in rows(section(README, "Commands")):
+    for row in rows(section(COMMANDS_PAGE, "Commands")):
         command, left = command_at(row[0].strip("`").split()[1:])
         arguments = [parameter.name for parameter in command.params if parameter.param_type_name == "argument"]
         assert [word.lower() for word in left] == arguments, row[0]
@@ -219,7 +251,7 @@ def notebooks() -> list[Path]:
 
 def test_every_notebook_is_documented() -> None:
     """The table of stages names each notebook, once and in order, and whether it changes anything as it says itself."""
-    table = rows(section(README, "The stages").split("\n### ")[0])
+    table = rows(section(COMMANDS_PAGE, "The stages"))
     assert [quoted(row[0])[0] for row in table] == [path.stem for path in notebooks()] == list(Stage)
     for row, path in zip(table, notebooks(), strict=True):
         head = nbformat.read(path, 4).cells[0].source
@@ -236,7 +268,7 @@ def test_every_parameter_is_documented() -> None:
     """The table of parameters names each parameter of each notebook, and no others."""
     documented = {
         (path.stem, quoted(row[0])[0])
-        for row in rows(section(README, "Parameters of the notebooks"))
+        for row in rows(section(COMMANDS_PAGE, "Parameters of the notebooks"))
         for path in notebooks()
         if row[1] == "every notebook" or path.stem in quoted(row[1])
     }
@@ -257,7 +289,7 @@ def test_papermill_lines_fit_the_notebooks(name: str, words: list[str]) -> None:
 
 def test_every_exit_code_is_documented() -> None:
     """The table of exit codes holds every code that an error, a signal or success ends with, and no others."""
-    documented = {int(code) for row in rows(section(README, "Exit codes")) for code in row[0].split(", ")}
+    documented = {int(code) for row in rows(section(COMMANDS_PAGE, "Exit codes")) for code in row[0].split(", ")}
     from_errors = {kind.exit_code for kind in ERRORS.values()}
     assert documented == {0, *from_errors, AFTER_SEAL, INTERRUPTED_EXIT, 128 + 15, 128 + 1}
 
@@ -296,7 +328,7 @@ def environment() -> tuple[set[str], set[str]]:
 
 def test_every_environment_variable_is_documented() -> None:
     """The table of environment variables names each one that the code reads, and none that the code does not know."""
-    documented = first_words(section(README, "Environment variables"))
+    documented = first_words(section(CONFIGURATION, "Environment variables"))
     read, texts = environment()
     assert read - documented == set()
     assert documented - texts == set()
@@ -305,7 +337,7 @@ def test_every_environment_variable_is_documented() -> None:
 @pytest.mark.parametrize(
     ("path", "heading", "words"),
     [
-        (README, "Verdicts", Verdict),
+        (SAFETY, "Verdicts", Verdict),
         (ROOT / "docs/record.md", "States, outcomes, decisions", models.StageState),
         (ROOT / "docs/record.md", "States, outcomes, decisions", models.Outcome),
         (ROOT / "docs/record.md", "States, outcomes, decisions", Decision),
@@ -321,7 +353,7 @@ def test_words_of_the_record_are_explained(path: Path, heading: str, words: type
 
 def test_verdicts_that_allow_a_deletion_are_said_to() -> None:
     """The table of verdicts says «allowed» of exactly those that allow a deletion by themselves."""
-    table = {quoted(row[0])[0]: row[2] for row in rows(section(README, "Verdicts"))}
+    table = {quoted(row[0])[0]: row[2] for row in rows(section(SAFETY, "Verdicts"))}
     assert {name for name, deletion in table.items() if deletion == "allowed"} == {v for v in Verdict if v.confirmed}
 
 
@@ -343,7 +375,7 @@ def test_ha_states_are_listed() -> None:
 
 def test_lab_is_documented() -> None:
     """Each scenario and fault of the lab has its place in a table, and each look of its pages is named."""
-    text = section(README, "The lab")
+    text = section(LAB, "The lab")
     assert first_words(text) == {*SCENARIOS, *FAULTS}
     assert set(SKINS) - {"default"} <= set(quoted(text))
 
@@ -399,7 +431,7 @@ def test_keys_of_site_files_exist() -> None:
 def test_make_targets_are_documented() -> None:
     """The table of targets names each target of the Makefile, and every `make` in a document names one."""
     makefile = re.findall(r"^([a-z-]+):", text_of(ROOT / "Makefile"), re.M)
-    listed = {word.split()[1] for word in first_words(section(README, "Development"))}
+    listed = {word.split()[1] for word in first_words(section(CONTRIBUTING, "Development"))}
     named = {
         word.split()[1] for path in DOCS for word in quoted(text_of(path)) if re.fullmatch(r"make [a-z-]+\b.*", word)
     }
@@ -413,7 +445,7 @@ def slugs(path: Path) -> set[str]:
     return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
 
 
-@pytest.mark.parametrize("path", DOCS, ids=lambda path: path.name)
+@pytest.mark.parametrize("path", [*DOCS, *TRANSLATED], ids=lambda path: path.relative_to(ROOT).as_posix())
 def test_links_lead_somewhere(path: Path) -> None:
     """Every relative link leads to a file of the repository, and every anchor to a heading."""
     for target in re.findall(r"\]\(([^)\s]+)\)", text_of(path)):
@@ -454,7 +486,7 @@ def test_layers_are_those_that_are_walked() -> None:
     assert [quoted(row[0]) for row in table] == [layer for layer in there if layer]
 
 
-@pytest.mark.parametrize("path", DOCS, ids=lambda path: path.name)
+@pytest.mark.parametrize("path", [*DOCS, *TRANSLATED], ids=lambda path: path.relative_to(ROOT).as_posix())
 def test_tables_are_whole(path: Path) -> None:
     """Every row of a table has as many cells as its head, since a reader's page splits at every upright bar."""
     tables = re.findall(r"(?:^\|.*\n)+", re.sub(r"^```.*?^```", "", text_of(path), flags=re.M | re.S), re.M)
@@ -543,7 +575,7 @@ def test_python_recipes_hold_and_find_a_change(record: Record) -> None:
 
 def test_shell_recipe_holds_and_finds_a_change(record: Record) -> None:
     """The recipe with sed and sha256sum reaches the journal's head, and names the line that was changed."""
-    chain = next(block for block in blocks(ROOT / "docs/record.md", "sh") if "journal.jsonl" in block)
+    chain = next(block for block in blocks(ROOT / "docs/record.md", "sh") if "done < journal.jsonl" in block)
     assert shell(record, chain).stdout.split()[-1] == record.journal.read().head
     change_a_byte(record.journal.path, b"0001-primary", b"0002-primary")
     assert "line 4 does not hold" in shell(record, chain).stdout
@@ -552,7 +584,7 @@ def test_shell_recipe_holds_and_finds_a_change(record: Record) -> None:
 @pytest.mark.skipif(shutil.which("jq") is None, reason="jq is not installed here")
 def test_jq_recipes_hold_and_find_a_change(record: Record) -> None:
     """The two recipes with jq agree with the software on a record, and find a change."""
-    files, plan = (block for block in blocks(README, "sh") if "jq " in block)
+    files, plan = (block for block in blocks(RECORD_PAGE, "sh") if "jq -" in block)
     assert shell(record, files).returncode == 0
     digests = sorted(path.stem for path in (record.folder / "plans").iterdir())
     for digest in digests:
@@ -570,8 +602,7 @@ def change_a_byte(path: Path, old: bytes, new: bytes) -> None:
 
 def promises() -> list[str]:
     """The numbered sentences under «What it will never do», each on one line."""
-    section = (ROOT / "README.md").read_text(encoding="utf-8").split("## What it will never do", 1)[1]
-    numbered = section.split("\n1. ", 1)[1].split("\n\n", 1)[0]
+    numbered = section(SAFETY, "What it will never do").split("\n1. ", 1)[1].split("\n\n", 1)[0]
     return [" ".join(item.split()) for item in re.split(r"\n\d+\. ", numbered)]
 
 
@@ -588,7 +619,7 @@ def claims_of_tests() -> tuple[tuple[str, str], ...]:
 
 
 @pytest.mark.parametrize(("number", "promise"), list(enumerate(promises(), 1)))
-def test_every_promise_of_the_readme_names_the_tests_that_claim_it(number: int, promise: str) -> None:
+def test_every_promise_names_the_tests_that_claim_it(number: int, promise: str) -> None:
     """What the suite will never do is, word for word, what tests claim; docs/promises.md names each of them."""
     claiming = [place for place, claim in claims_of_tests() if promise in claim]
     assert claiming

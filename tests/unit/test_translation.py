@@ -16,7 +16,9 @@ from runbook_lib.places import notebooks_dir, project_root
 sys.path.insert(0, str(project_root() / "tools"))
 import words
 
-ENGLISH_README, CHINESE_README = project_root() / "README.md", project_root() / "README.zh.md"
+ROOT = project_root()
+BOTH = ("commands", "configuration", "install", "lab", "safety")
+NUMBER = re.compile(r"^(?:\*\*)?\d+\. ", re.MULTILINE)
 PLACE = re.compile(r"\{\d+\}")
 CODE = re.compile(r"`[^`\n]+`")
 
@@ -74,14 +76,27 @@ def test_code_of_translated_notebooks_is_the_same() -> None:
         assert ours["metadata"] == theirs["metadata"]
 
 
-def test_chinese_readme_has_the_sections_tables_and_commands_of_the_english_one() -> None:
+@pytest.mark.parametrize("name", ["README", "CONTRIBUTING", *(f"docs/zh/{name}" for name in BOTH)])
+def test_chinese_document_has_the_sections_tables_and_commands_of_the_english_one(name: str) -> None:
     """The two are one document in two languages: what is named in one is named in the other."""
-    english, chinese = (path.read_text(encoding="utf-8") for path in (ENGLISH_README, CHINESE_README))
+    chinese_file = ROOT / (f"{name}.md" if "/" in name else f"{name}.zh.md")
+    chinese, english = (
+        path.read_text(encoding="utf-8") for path in (chinese_file, ROOT / f"{name.replace('zh/', '')}.md")
+    )
     assert [line.split()[0] for line in english.splitlines() if line.startswith("#")] == [
         line.split()[0] for line in chinese.splitlines() if line.startswith("#")
     ]
     assert shown_blocks(english) == shown_blocks(chinese)
     assert first_columns(english) == first_columns(chinese)
+    assert NUMBER.findall(english) == NUMBER.findall(chinese)
+
+
+def test_every_chinese_document_is_compared() -> None:
+    """Documents in docs/zh are whole; only that of the record is short, with commands of the long English one."""
+    assert {path.stem for path in (ROOT / "docs" / "zh").glob("*.md")} == {*BOTH, "record"}
+    chinese, english = ((ROOT / "docs" / name).read_text(encoding="utf-8") for name in ("zh/record.md", "record.md"))
+    known = {line for block in shown_blocks(english) for line in block.splitlines()}
+    assert {line for block in shown_blocks(chinese) for line in block.splitlines()} <= known
 
 
 def shown_blocks(text: str) -> list[str]:

@@ -19,7 +19,8 @@ from runbook_lib import __version__, places
 
 ROOT = places.project_root()
 PARTS = ("runbook_lib", "notebooks", "docs", "params")
-FILES = ("pyproject.toml", "setup.py", "README.md", "README.zh.md", "requirements.lock")
+DOCUMENTS = [path.name for path in ROOT.glob("*.md")]
+FILES = ("pyproject.toml", "setup.py", "requirements.lock", *DOCUMENTS)
 LEAK = "192.0.2.77"
 """An address that only the builder's own files hold."""
 
