@@ -54,7 +54,7 @@ def chosen(fleet: Fleet, only: Sequence[str]) -> tuple[FleetSite, ...]:
 
 
 def exit_code(findings: Sequence[Finding]) -> int:
-    """Return the worst, by the words of the README: stopped for safety before a device that did not answer."""
+    """Return the worst, by the table of exit codes: stopped for safety before a device that did not answer."""
     conditions = {finding.condition for finding in findings}
     if Condition.NEEDS_A_PERSON in conditions:
         return SafetyStop.exit_code

@@ -79,7 +79,7 @@ def whole(found: RoundOutcome) -> Outcome:
 
 
 def exit_code(found: RoundOutcome) -> int:
-    """Return the exit code of a run, by the words of the README: the worst that became of a site."""
+    """Return the exit code of a run, by the table of exit codes: the worst that became of a site."""
     states = set(found.counts)
     if SiteState.UNKNOWN in states:
         return 6
