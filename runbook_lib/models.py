@@ -325,13 +325,23 @@ class Damage:
 
 
 @dataclass(frozen=True, kw_only=True)
+class NotALog:
+    """A file that does not look like a log, and what it looks like; ``server`` is whose, as in a Mismatch."""
+
+    source: str
+    looks_like: str
+    server: str = "unknown"
+
+
+@dataclass(frozen=True, kw_only=True)
 class Diagnosis:
-    """What the logs say. ``no_logs`` names the servers whose logs were not at hand.
+    """What the logs say. ``no_logs`` names the servers whose logs were not at hand: nothing read looks like one.
 
     ``log_end_utc`` is, per server, the time of the last line that holds one. ``damaged`` names what could not
     be read to its end: nothing is known of what follows there. ``zones`` are the zones in which the times without
     an offset were read, as they were named; a server that is missing there was read as UTC without anybody's word.
-    ``ends_assumed`` names the servers of whose ``log_end_utc`` that is so.
+    ``ends_assumed`` names the servers of whose ``log_end_utc`` that is so. ``recognised_files`` of all ``files_read``
+    look like logs, with ``recognised_lines``; ``not_logs`` are the others, the first of them where they are many.
     """
 
     mismatches: tuple[Mismatch, ...]
@@ -343,6 +353,10 @@ class Diagnosis:
     damaged: tuple[Damage, ...] = ()
     zones: dict[str, str] = field(default_factory=dict)
     ends_assumed: tuple[str, ...] = ()
+    files_read: int = 0
+    recognised_files: int = 0
+    recognised_lines: int = 0
+    not_logs: tuple[NotALog, ...] = ()
 
 
 # -- the plan and its approval ---------------------------------------------------------------

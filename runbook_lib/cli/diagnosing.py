@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import shutil
 import sys
 import time
 from collections.abc import Mapping, Sequence
@@ -36,7 +37,7 @@ EXAMPLES = (
 )
 EXIT_CODES = (
     "Exit codes: 0 nothing found · 10 a mismatch was found · 11 only look-alikes · 2 an input that could not be read"
-    " (whole), and no mismatch in the rest"
+    " (whole), or nothing that looks like a log, and no mismatch in the rest"
 )
 HELP = {
     "paths": "Files, folders and archives (.gz, .zip, .tar.gz, inside each other too); - is standard input.",
@@ -134,7 +135,7 @@ def _print(report: Report, request: Request) -> None:
     if request.json:
         text = json.dumps(as_json(report), indent=2) + "\n"
     else:
-        text = as_html(report) if request.html else as_text(report)
+        text = as_html(report) if request.html else as_text(report, _width())
     try:
         if isinstance(sys.stdout, Gated):
             sys.stdout.reconfigure(encoding="utf-8", errors="replace")
@@ -150,6 +151,13 @@ def _print(report: Report, request: Request) -> None:
             found=str(error),
             next_step="Make room there, or print it elsewhere.",
         ) from error
+
+
+def _width() -> int:
+    """Return the terminal's columns; 0 where the text goes elsewhere, so that a search finds what stands on a line."""
+    if not sys.stdout.isatty() and "COLUMNS" not in os.environ:
+        return 0
+    return shutil.get_terminal_size().columns
 
 
 # -- what to read -----------------------------------------------------------------------------------

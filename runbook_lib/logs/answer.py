@@ -14,6 +14,11 @@ from runbook_lib.parse.names import fits
 NOTHING, MISMATCH, LOOK_ALIKES, UNREADABLE = 0, 10, 11, 2
 """Exit codes of ``runbook diagnose``."""
 
+NAME_LOGS = (
+    "Name the logs themselves: the Health Monitor's and the Infrastructure's (recalled: hm-*.log and ncs-*.log), "
+    "or the archive as it was downloaded from the server's web pages."
+)
+
 OWN = ("127.0.0.1", "::1", "localhost")
 """Hosts under which a server lists itself: never what a mismatch is about."""
 
@@ -34,7 +39,7 @@ class Moment:
 
 
 def exit_code(diagnosis: Diagnosis) -> int:
-    """Return the command's exit code: a mismatch counts first; without one, a source that was not read is no answer."""
+    """Return the command's exit code: a mismatch counts first; without one, what was not read is no answer."""
     if diagnosis.mismatches:
         return MISMATCH
     if diagnosis.damaged or diagnosis.no_logs:
@@ -69,9 +74,18 @@ def verdict(diagnosis: Diagnosis) -> str:
     said = _found(diagnosis)
     if diagnosis.damaged:
         said += f" {_sources(diagnosis)} could not be read whole: nothing is known of the rest."
-    if diagnosis.no_logs:
-        said += f" No log was found of: {', '.join(diagnosis.no_logs)}."
+    if diagnosis.not_logs and diagnosis.recognised_files:
+        said += f" {recognised(diagnosis)}"
+    if missing := [server for server in diagnosis.no_logs if server != UNKNOWN or not diagnosis.not_logs]:
+        said += f" No log was found of: {', '.join(missing)}."
     return said
+
+
+def recognised(diagnosis: Diagnosis) -> str:
+    """Say how much of what was read looks like a log."""
+    files = f"{diagnosis.recognised_files:,} of {_count(diagnosis.files_read, 'file')}"
+    lines = f"{diagnosis.recognised_lines:,} of {_count(diagnosis.lines_read, 'line')}"
+    return f"{files} and {lines} look like logs."
 
 
 def timeline(diagnosis: Diagnosis) -> tuple[Moment, ...]:
@@ -98,11 +112,27 @@ def next_steps(diagnosis: Diagnosis, known: Mapping[str, str]) -> tuple[NextStep
     """Return what to do, most pressing first and each once; ``known`` (``site``, ``incident``) fills in parameters."""
     steps = [next_step(place_named(m.place), dict(known)) for m in diagnosis.mismatches]
     steps += [x.next_step for x in diagnosis.look_alikes if x.next_step is not None and x.rule != "quoted_message"]
+    if diagnosis.not_logs and diagnosis.no_logs:
+        steps.append(NextStep(advice=NAME_LOGS))
     if diagnosis.damaged:
         steps.append(NextStep(advice="Get the sources that are named as damaged once more, and diagnose them again."))
     if any(m.server == UNKNOWN for m in diagnosis.mismatches):
         steps.append(NextStep(advice="Say whose logs they are: --server primary=PATH --server secondary=PATH."))
     return tuple({(step.advice, step.notebook): step for step in steps}.values())
+
+
+def command(step: NextStep) -> str:
+    """Return the command that does a next step, empty where none does; without a site, how to have one comes first."""
+    if not step.notebook:
+        return ""
+    site = step.parameters.get("site", "")
+    number = step.notebook.partition("_")[0]
+    doing = "runbook check {0} --live" if number == "00" else f"runbook run {{0}} --until {number}"
+    return (
+        doing.format(site)
+        if site
+        else f"write the site's file (params/example.yaml explains it), then {doing.format('SITE')}"
+    )
 
 
 def _entries(mismatch: Mismatch, stores: Iterable[TofuStore]) -> Iterable[EntryMatch]:
@@ -129,12 +159,28 @@ def _found(diagnosis: Diagnosis) -> str:
         return f"Certificate mismatch found: {who}{more}."
     if diagnosis.look_alikes:
         names = ", ".join(dict.fromkeys(x.rule for x in diagnosis.look_alikes))
-        return f"No mismatch found{_where(diagnosis)}, only look-alikes that no deletion repairs: {names}."
-    return f"Neither a mismatch nor a look-alike was found{_where(diagnosis)}."
+        found = f"No mismatch found{_where(diagnosis)}, only look-alikes that no deletion repairs: {names}."
+        return f"{_no_log(diagnosis)} {found}".strip()
+    return _no_log(diagnosis) or f"Neither a mismatch nor a look-alike was found{_where(diagnosis)}."
+
+
+def _no_log(diagnosis: Diagnosis) -> str:
+    """Say so where something was read and nothing of it looks like a log; empty otherwise."""
+    if diagnosis.recognised_files or not diagnosis.not_logs:
+        return ""
+    first = diagnosis.not_logs[0]
+    if diagnosis.files_read == 1:
+        what = f"This does not look like a log: {first.source} looks like {first.looks_like}."
+    else:
+        kinds = dict.fromkeys(other.looks_like for other in diagnosis.not_logs)
+        what = f"None of these {diagnosis.files_read:,} files looks like a log; they look like: {'; '.join(kinds)}."
+    return f"{what} It says nothing of a mismatch, neither that there is one nor that there is none."
 
 
 def _where(diagnosis: Diagnosis) -> str:
-    return " in what could be read" if diagnosis.damaged or diagnosis.no_logs else ""
+    if diagnosis.damaged or diagnosis.no_logs:
+        return " in what could be read"
+    return " in what looks like a log" if diagnosis.not_logs else ""
 
 
 def _sources(diagnosis: Diagnosis) -> str:

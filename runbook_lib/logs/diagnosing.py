@@ -42,14 +42,29 @@ def diagnosis_of(
     return Diagnosis(
         mismatches=tuple(mismatches),
         look_alikes=tuple(look_alikes),
-        no_logs=tuple(server for server, found in by_server.items() if not any(f.files for f in found)),
+        no_logs=tuple(server for server, found in by_server.items() if not any(_is_log(f) for f in found)),
         log_end_utc=ends,
         lines_read=sum(f.lines for found in by_server.values() for f in found),
         bytes_read=sum(f.size for found in by_server.values() for f in found),
         damaged=tuple[Damage, ...](damaged.values()),
         zones={server: zone for server in by_server if (zone := settings.zone_name(server))},
         ends_assumed=tuple(assumed),
+        files_read=sum(f.files for found in by_server.values() for f in found),
+        recognised_files=sum(f.looks.files for found in by_server.values() for f in found),
+        recognised_lines=sum(f.looks.lines for found in by_server.values() for f in found),
+        not_logs=tuple(
+            replace(other, server=server)
+            for server, found in by_server.items()
+            for f in found
+            for other in f.looks.others
+            if other.source not in damaged
+        ),
     )
+
+
+def _is_log(found: Findings) -> bool:
+    """Whether anything of it may be called free of a mismatch: it looks like a log, or tells of one."""
+    return bool(found.looks.files or found.groups)
 
 
 def _damaged(result: Result) -> Iterator[Damage]:

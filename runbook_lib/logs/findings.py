@@ -7,10 +7,12 @@ from datetime import datetime
 
 from runbook_lib.logs.events import Events
 from runbook_lib.logs.groups import Group, Key
+from runbook_lib.logs.likeness import Likeness
 from runbook_lib.logs.rules import Rule
-from runbook_lib.models import LogLine
+from runbook_lib.models import LogLine, NotALog
 
 EVIDENCE = 5
+NAMED = 50
 
 
 @dataclass
@@ -42,6 +44,23 @@ class Tally:
 
 
 @dataclass
+class Looks:
+    """How much of what was read looks like a log; of the files that do not, the first NAMED are named."""
+
+    files: int = 0
+    lines: int = 0
+    others: list[NotALog] = field(default_factory=list)
+
+    def add(self, source: str, lines: int, likeness: Likeness) -> None:
+        """Take note of a file that was read to its end."""
+        if likeness.is_log:
+            self.files += 1
+            self.lines += lines
+        elif len(self.others) < NAMED:
+            self.others.append(NotALog(source=source, looks_like=likeness.named()))
+
+
+@dataclass
 class Findings:
     """``roles`` are the servers that the logs themselves name; ``size`` is in bytes.
 
@@ -51,6 +70,7 @@ class Findings:
     tallies: dict[str, Tally]
     events: Events = field(default_factory=Events)
     roles: set[str] = field(default_factory=set)
+    looks: Looks = field(default_factory=Looks)
     files: int = 0
     lines: int = 0
     size: int = 0

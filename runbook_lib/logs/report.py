@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import html
+import re
+import textwrap
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -16,7 +18,11 @@ from runbook_lib.times import stamp, to_the_second
 
 SCHEMA_VERSION = 1
 SHOWN_LINES = 8
+MOST_FILES = 8
 _WIDEST = 200
+NARROWEST = 40
+_LABEL = re.compile(r" {2,4}(?:[a-z ]{4,11}: +|\d\. )?|[A-Z-]+ +")
+"""What stands at the beginning of a line, below which the rest of it goes on."""
 
 
 @dataclass(frozen=True)
@@ -35,9 +41,18 @@ class Report:
 # -- text -----------------------------------------------------------------------------------------
 
 
-def as_text(report: Report) -> str:
-    """Return the report for a terminal: nothing in it can control one."""
-    return "\n".join(_line(line) for line in _lines(report)) + "\n"
+def as_text(report: Report, width: int = 0) -> str:
+    """Return the report for a terminal of ``width`` columns (0: lines of any length): nothing in it can control one."""
+    return "\n".join(piece for line in _lines(report) for piece in _wrapped(_line(line), width)) + "\n"
+
+
+def _wrapped(line: str, width: int) -> list[str]:
+    """Return a line in pieces of ``width``, what goes on below what it says; 0: as it is."""
+    if not width or len(line) <= width:
+        return [line]
+    hung = _LABEL.match(line)
+    indent = " " * min(hung.end() if hung else 0, width // 3)
+    return textwrap.wrap(line, max(width, NARROWEST), subsequent_indent=indent, break_on_hyphens=False)
 
 
 def _lines(report: Report) -> Iterator[str]:
@@ -59,6 +74,9 @@ def _lines(report: Report) -> Iterator[str]:
     if diagnosis.damaged:
         yield from ("", "NOT READ WHOLE")
         yield from (f"  {damage.source}: {damage.problem}" for damage in diagnosis.damaged)
+    if diagnosis.not_logs:
+        yield from ("", "NOT A LOG")
+        yield from (f"  {line}" for line in _no_logs(diagnosis))
     if report.steps:
         yield from ("", "NEXT")
         yield from (f"  {number}. {step_text(step)}" for number, step in enumerate(report.steps, 1))
@@ -66,12 +84,16 @@ def _lines(report: Report) -> Iterator[str]:
     yield f"{diagnosis.lines_read:,} lines read ({diagnosis.bytes_read:,} bytes)."
 
 
+def _no_logs(diagnosis: Diagnosis) -> Iterator[str]:
+    for other in diagnosis.not_logs[:MOST_FILES]:
+        yield f"{other.source}: {other.looks_like}"
+    if more := diagnosis.files_read - diagnosis.recognised_files - len(diagnosis.not_logs[:MOST_FILES]):
+        yield f"… and {more:,} more"
+
+
 def step_text(step: NextStep) -> str:
-    """Return a next step as a sentence, with the notebook and its parameters."""
-    if not step.notebook:
-        return step.advice
-    given = ", ".join(f"{name}={value}" for name, value in step.parameters.items())
-    return f"{step.advice} → {step.notebook}" + (f" ({given})" if given else "")
+    """Return a next step as a sentence, with the command that does it."""
+    return f"{step.advice} → {command}" if (command := answer.command(step)) else step.advice
 
 
 def _facts(m: Mismatch, stores: int) -> Iterator[tuple[str, str]]:
@@ -137,6 +159,9 @@ def as_html(report: Report) -> str:
     if diagnosis.damaged:
         damaged = [(damage.source, damage.problem) for damage in diagnosis.damaged]
         parts.append(f"<h2>Not read whole</h2>{_table(('source', 'problem'), damaged)}")
+    if diagnosis.not_logs:
+        others = [(other.source, other.looks_like) for other in diagnosis.not_logs]
+        parts.append(f"<h2>Not a log</h2>{_table(('source', 'looks like'), others)}")
     if report.steps:
         items = "".join(f"<li>{_text(step_text(step))}</li>" for step in report.steps)
         parts.append(f"<h2>Next</h2><ol>{items}</ol>")
@@ -194,6 +219,10 @@ def as_json(report: Report) -> dict[str, Any]:
         "ends_assumed": list(diagnosis.ends_assumed),
         "lines_read": diagnosis.lines_read,
         "bytes_read": diagnosis.bytes_read,
+        "files_read": diagnosis.files_read,
+        "recognised_files": diagnosis.recognised_files,
+        "recognised_lines": diagnosis.recognised_lines,
+        "not_logs": [{"source": x.source, "looks_like": x.looks_like, "server": x.server} for x in diagnosis.not_logs],
     }
 
 
@@ -236,7 +265,12 @@ def _look_alike(x: LookAlike) -> dict[str, Any]:
 
 
 def _step(step: NextStep) -> dict[str, Any]:
-    return {"advice": step.advice, "notebook": step.notebook, "parameters": dict(step.parameters)}
+    return {
+        "advice": step.advice,
+        "notebook": step.notebook,
+        "parameters": dict(step.parameters),
+        "command": answer.command(step),
+    }
 
 
 def _log_line(line: LogLine) -> dict[str, Any]:

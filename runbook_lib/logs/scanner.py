@@ -14,6 +14,7 @@ from datetime import tzinfo
 
 from runbook_lib.errors import cut
 from runbook_lib.logs.findings import Findings, Tally
+from runbook_lib.logs.likeness import APART, MOST_SAMPLES, SAMPLE, Likeness, looked_at
 from runbook_lib.logs.message import LITERAL, Hit, prefix_of, read_message
 from runbook_lib.logs.rules import Rule
 from runbook_lib.logs.search import Search, count
@@ -72,9 +73,12 @@ class Scanner:
             self._open_line = False
         else:
             self.finish()
-        self.findings.files += 1
         feeds = self._feeds + count(self._view[: self._size], b"\n")
+        if self._files:
+            self._end_file(feeds)
+        self.findings.files += 1
         self._files.append(_File(source, self._base + self._size, feeds))
+        self._likeness = Likeness()
 
     def read(self, stream: Stream) -> int:
         """Take in what the stream has next; return how many bytes that were, 0 at its end."""
@@ -100,6 +104,7 @@ class Scanner:
         if self._files:
             self._end_line()
             self._work(self._size)
+            self._end_file(self._feeds)
             self.findings.lines += self._feeds
             self.findings.events.end_of_series()
         self._reset()
@@ -124,12 +129,15 @@ class Scanner:
         self._counted = (0, 0)  # a place in the buffer, and the line feeds between its beginning and there
         self._unwrapped_to = 0  # up to which position in the series a wrapped line has been read
         self._open_line = False  # whether the file's last line lacks its line feed
+        self._likeness = Likeness()  # of the last file
         self._files: list[_File] = []
         for tally in self.findings.tallies.values():
             tally.skip_to = 0
 
     def _end_line(self, *, open_too: bool = True) -> None:
         """Note the time at the file's end, and with ``open_too`` end its last line where it is open."""
+        self._look()
+        self._look_at(max(self._files[-1].start, self._base + self._size - SAMPLE))
         self._note_time(Window(self._data, max(self._files[-1].start - self._base, self._size - AFTER, 0), self._size))
         whole = self._size > 0 and self._data[self._size - 1] == 10
         self._open_line = open_too and not whole and self._base + self._size > self._files[-1].start
@@ -138,8 +146,27 @@ class Scanner:
             self._size += 1
             self._work_if_full()
 
+    def _end_file(self, feeds: int) -> None:
+        """Take note of what the last file looked like; ``feeds`` is how many line feeds end with it."""
+        file = self._files[-1]
+        self.findings.looks.add(file.source, feeds - file.lines_before, self._likeness)
+
+    def _look(self) -> None:
+        """Look at what has arrived of the last file, at places that depend on nothing but its size."""
+        while self._likeness.samples < MOST_SAMPLES and not self._likeness.is_log:
+            at = self._files[-1].start + self._likeness.samples * APART
+            if at + SAMPLE > self._base + self._size:
+                break
+            self._look_at(at)
+
+    def _look_at(self, at: int) -> None:
+        sample = self._view[at - self._base : min(at - self._base + SAMPLE, self._size)]
+        if sample and not self._likeness.is_log:
+            self._likeness = looked_at(self._likeness, bytes(sample))
+
     def _work_if_full(self) -> None:
         if self._size - self._searched >= STEP + AFTER:
+            self._look()
             self._work(self._size - AFTER)
 
     def _work(self, stop: int) -> None:

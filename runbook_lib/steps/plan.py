@@ -162,6 +162,11 @@ class _Planner:
         ]
         found += [f"{server}: no logs at hand" for server in self._diagnosis.no_logs]
         found += [
+            f"{other.source}: this looks like {other.looks_like}, not like a log"
+            for other in self._diagnosis.not_logs
+            if other.server in self._diagnosis.no_logs
+        ]
+        found += [
             f"{name}: SSH may use {', '.join(names)}, which rest on SHA-1, since the site's file allows it"
             for name, names in old_algorithms(self._site).items()
         ]

@@ -81,6 +81,8 @@ def _read_note(value: Diagnosis) -> str:
     note = f"{value.lines_read:,} lines read ({value.bytes_read:,} bytes)."
     if value.no_logs:
         note += f" No logs at hand of: {', '.join(value.no_logs)}."
+    if value.not_logs:
+        note += f" Of {value.files_read:,} files {value.recognised_files:,} look like logs."
     return note
 
 
@@ -103,7 +105,13 @@ def _history(value: Diagnosis) -> tuple[Table, ...]:
         rows=tuple(Row(cells=(damage.source, damage.problem), mark=DOUBT) for damage in value.damaged),
         artifact=facts_of(Stage.DIAGNOSE),
     )
-    return (times, damaged) if value.damaged else (times,)
+    others = Table(
+        title="Does not look like a log: nothing is known from it",
+        headers=("source", "looks like"),
+        rows=tuple(Row(cells=(AsIs(other.source), other.looks_like), mark=DOUBT) for other in value.not_logs),
+        artifact=facts_of(Stage.DIAGNOSE),
+    )
+    return times, *((damaged,) if value.damaged else ()), *((others,) if value.not_logs else ())
 
 
 def stores(value: Inventory) -> View[Inventory]:

@@ -23,7 +23,7 @@ from runbook_lib.places import project_root
 
 RUN = [sys.executable, "-c", "from runbook_lib.cli import main; main()", "diagnose"]
 EVENT = (project_root() / "tests" / "fixtures" / "logs" / "primary-health-monitor.log").read_bytes()
-PKIX = b"PKIX path building failed\n"
+PKIX = b"2026-11-23 12:00:00 PKIX path building failed\n"
 
 
 def run(*arguments: str | Path, given: bytes = b"") -> subprocess.CompletedProcess[bytes]:
@@ -32,9 +32,11 @@ def run(*arguments: str | Path, given: bytes = b"") -> subprocess.CompletedProce
     )
 
 
-@pytest.mark.parametrize(("text", "code"), [(b"x\n", 0), (EVENT, 10), (PKIX, 11), (EVENT + PKIX, 10)])
+@pytest.mark.parametrize(
+    ("text", "code"), [(b"12:00:00 x\n", 0), (b"x\n", 2), (EVENT, 10), (PKIX, 11), (EVENT + PKIX, 10)]
+)
 def test_exit_code_says_what_was_found(tmp_path: Path, text: bytes, code: int) -> None:
-    """0, 10 and 11 are nothing, a mismatch, and only look-alikes."""
+    """0, 10 and 11 are nothing, a mismatch, and only look-alikes; 2 is what does not look like a log."""
     (tmp_path / "hm-0-0.log").write_bytes(text)
     done = run(tmp_path)
     assert (done.returncode, done.stderr) == (code, b"")

@@ -21,6 +21,7 @@ from runbook_lib.logs.site_rules import load_rules
 from runbook_lib.models import Diagnosis
 from runbook_lib.places import project_root
 
+STAMP = "2026-11-23 12:00:00,000 "
 LISTED = "/C=US/ST=CA/L=SJ/O=Cisco Systems/OU=Prime Infra/CN=prime-sec"
 SCHEMA = json.loads((project_root() / "docs" / "diagnosis.schema.json").read_text(encoding="utf-8"))
 
@@ -180,9 +181,9 @@ def test_first_stands_before_the_last_of_the_same_moment(tmp_path: Path) -> None
     ("text", "code", "words"),
     [
         (event(), 10, "Certificate mismatch found: the primary's log reports 1 mismatch of CN=prime-sec"),
-        ("PKIX path building failed\n", 11, "only look-alikes that no deletion repairs: path_building_failed"),
-        (f'[audit] admin ran: grep "TOFU failed. Check local trust {CORE}{DN}" x\n', 11, "quoted_message"),
-        ("nothing\n", 0, "Neither a mismatch nor a look-alike"),
+        (f"{STAMP}PKIX path building failed\n", 11, "only look-alikes that no deletion repairs: path_building_failed"),
+        (f'{STAMP}[audit] admin ran: grep "TOFU failed. Check local trust {CORE}{DN}" x\n', 11, "quoted_message"),
+        (f"{STAMP}nothing\n", 0, "Neither a mismatch nor a look-alike"),
     ],
 )
 def test_verdict_and_exit_code(tmp_path: Path, text: str, code: int, words: str) -> None:
@@ -200,7 +201,7 @@ def test_damage_without_a_mismatch_is_no_answer(tmp_path: Path) -> None:
     assert verdict(found).startswith("Neither a mismatch nor a look-alike was found in what could be read.")
     assert f"{tmp_path / 'x.gz'} could not be read whole: nothing is known of the rest." in verdict(found)
     assert [damage.server for damage in found.damaged] == ["primary"]
-    (tmp_path / "y.log").write_text("PKIX path building failed\n")
+    (tmp_path / "y.log").write_text(f"{STAMP}PKIX path building failed\n")
     assert "found in what could be read, only look-alikes" in verdict(diagnose_sources({"primary": [tmp_path]}))
 
 

@@ -427,7 +427,7 @@ def test_what_cannot_be_read_in_a_folder_is_named_and_the_rest_read(closed: str,
         assert exit_code(found) == 10
 
 
-@pytest.mark.parametrize("text", [b"x\n", b"PKIX path building failed\n"])
+@pytest.mark.parametrize("text", [b"12:00:00 x\n", b"12:00:00 PKIX path building failed\n"])
 def test_nothing_found_beside_what_cannot_be_read_is_no_answer(text: bytes) -> None:
     """Where nothing but look-alikes was found and something could not be read, the exit code is 2, never 0 or 11."""
     with nobody() as folder:

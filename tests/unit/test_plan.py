@@ -23,6 +23,7 @@ from runbook_lib.models import (
     Judgement,
     LogLine,
     Mismatch,
+    NotALog,
     Override,
     Plan,
     PlanRow,
@@ -124,6 +125,7 @@ def planned(
     cns: dict[str, str] | None = None,
     mismatches: tuple[Mismatch, ...] = MISMATCHES,
     no_logs: tuple[str, ...] = (),
+    not_logs: tuple[NotALog, ...] = (),
     log_end: dict[str, datetime] | None = None,
     end_assumed: bool = False,
     damaged: tuple[Damage, ...] = (),
@@ -150,6 +152,7 @@ def planned(
     diagnosis = Diagnosis(
         mismatches=mismatches,
         no_logs=no_logs,
+        not_logs=not_logs,
         log_end_utc=log_end or {},
         damaged=damaged,
         ends_assumed=("primary",) if end_assumed else (),
@@ -335,6 +338,14 @@ def test_without_logs_nothing_can_be_told() -> None:
     assert len(plan.blocked) == 3
     assert all("named_entries" in reason for reason in plan.blocked)
     assert "primary: no logs at hand" in plan.notes
+
+
+def test_what_is_no_log_is_named() -> None:
+    """Where a server has no logs because what was named is none, the plan names the file and what it looks like."""
+    page = NotALog(source="hm.html", looks_like="a saved web page (HTML)", server="primary")
+    plan = planned(mismatches=(), no_logs=("primary",), not_logs=(page,))
+    assert "hm.html: this looks like a saved web page (HTML), not like a log" in plan.notes
+    assert all("not like a log" not in note for note in planned(not_logs=(page,)).notes)
 
 
 @pytest.mark.parametrize(("whose", "blocked"), [("primary", 2), ("secondary", 1), ("unknown", 3)])
