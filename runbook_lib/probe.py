@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import ipaddress
+import socket
 import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -22,6 +23,9 @@ from runbook_lib.console import Console
 from runbook_lib.errors import ConnectionLost, DeviceUnreachable, VantageUnavailable
 from runbook_lib.models import Presented, Vantage
 from runbook_lib.params import Deadlines
+
+NO_NAME = "the name does not resolve on this machine"
+"""How the problem of a host begins whose name nobody knows here: nothing stands in between."""
 
 _CHUNK = 65536
 _LONGEST_PAGE = 1 << 18
@@ -200,6 +204,8 @@ def _is_address(host: str) -> bool:
 def _words(error: Exception, probe_s: float) -> str:
     if isinstance(error, TimeoutError):
         return f"no TLS handshake within {probe_s:g} s"
+    if isinstance(error, socket.gaierror):
+        return f"{NO_NAME} ({error})"
     if isinstance(error, ssl.SSLError):
         return f"the TLS handshake failed: {error.reason or error}"
     return str(error) or type(error).__name__

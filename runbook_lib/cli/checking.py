@@ -10,7 +10,7 @@ from runbook_lib.browsers import find_browser
 from runbook_lib.cli.terminal import out, out_lines
 from runbook_lib.errors import BrowserMissing, DeviceError, RunbookError, SafetyStop, UsageError
 from runbook_lib.models import Check, Stage
-from runbook_lib.params import Site, secret_references
+from runbook_lib.params import Site, lacking, secret_references
 from runbook_lib.record import Record, operator
 from runbook_lib.session import open_site
 from runbook_lib.steps import preflight
@@ -24,9 +24,14 @@ LOGIN = "primary web pages: login"
 
 
 def check_command(site: str, *, live: bool) -> int:
-    """Print what was checked and return the exit code: 2 where a secret or the browser is not to be had."""
+    """Print what was checked and return the exit code: 2 where a secret or the browser is not to be had.
+
+    What the file lacks and a later stage needs is a warning: the stages before it run.
+    """
     settings = open_site(site)
     out(f"The file of site {settings.name} is valid.")
+    for warning in lacking(settings):
+        out(f"Warning: {warning}")
     missing = _missing(settings)
     for error in missing:
         out(error.what)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 from typing import Any
 
 import asyncssh
@@ -23,6 +24,7 @@ from runbook_lib.params import SshAccess, SshLogin
 _NOTHING_KNOWN: tuple[list[str], list[str], list[str]] = ([], [], [])
 _RESET = "run the stage again; the server may take no further login now, or something in between resets connections"
 _LOOK = "look whether the server is up and whether a firewall stands in between"
+_NO_NAME = "write its address into the site's file, or mend the name there or in this machine's DNS or hosts file"
 _JUMP_FORWARDS_NOT = (
     "the jump host does not forward connections; the server itself was not asked",
     "allow TCP forwarding on the jump host, or name another one in the site's file, ssh: jump:",
@@ -120,6 +122,9 @@ Place = tuple[str, SshLogin, asyncssh.SSHClientConnection | None]
 
 async def _failure(error: Exception, login: Login | None, where: str, connect_s: float, place: Place) -> DeviceError:
     said = "\n".join(login.said) if login else ""
+    if isinstance(error, socket.gaierror):
+        what = "the name of this server does not resolve on this machine; nobody was asked"
+        return DeviceUnreachable(what, where=where, found=str(error), next_step=_NO_NAME)
     if isinstance(error, asyncssh.PermissionDenied):
         return _refused(login, where, said)
     if isinstance(error, asyncssh.ChannelOpenError):

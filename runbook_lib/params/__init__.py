@@ -1,5 +1,6 @@
 """A site's file, validated: what every other module knows of the servers that it talks to."""
 
+from runbook_lib.params.lacking import lacking
 from runbook_lib.params.load import (
     from_anywhere,
     known_sites,
@@ -47,6 +48,7 @@ __all__ = [
     "canonical_sha256",
     "from_anywhere",
     "known_sites",
+    "lacking",
     "load_site",
     "load_site_or_lab",
     "secret_references",

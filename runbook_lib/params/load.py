@@ -15,6 +15,7 @@ from runbook_lib.errors import SiteFileInvalid
 from runbook_lib.params.advice import explain
 from runbook_lib.params.checks import check_together
 from runbook_lib.params.model import LabRequest, Section, Site
+from runbook_lib.params.single import one_as_list
 from runbook_lib.params.source import Document, Problem, dotted, read_document, shown_key
 from runbook_lib.places import params_dir, params_files
 from runbook_lib.secrets import SecretRef
@@ -66,6 +67,7 @@ def load_site_or_lab(name_or_path: str | Path) -> Site | LabRequest:
 def site_of(document: Document, folder: Path) -> Site | None:
     """Return the site that a document describes, its paths absolute; None where the document has problems then."""
     if document.complete:
+        one_as_list(document, Site)
         check_together(document, folder)
     found = _checked(Site, document)
     return None if found is None else _absolute(found, folder)

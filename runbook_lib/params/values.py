@@ -106,22 +106,36 @@ def _email(text: str) -> str:
 
 
 def _host_key(text: str) -> str:
-    """``SHA256:`` with 43 base64 characters as ssh-keygen -l prints, or ``type base64 [comment]`` of a .pub file."""
+    """``SHA256:`` with 43 base64 characters, or ``type base64 [comment]`` of a .pub file.
+
+    The whole line of ``ssh-keygen -l`` comes back as the former, one of ``known_hosts`` as the latter.
+    """
+    text = _without_size(text.strip())
     if re.fullmatch(r"SHA256:[A-Za-z0-9+/]{43}", text.removesuffix("=")):
         return text.removesuffix("=")
-    advice = "write SHA256:… as 'ssh-keygen -lf' prints it, or a line such as 'ssh-ed25519 AAAA…'"
+    advice = "write SHA256:… or the line that 'ssh-keygen -lf' prints, or a line such as 'ssh-ed25519 AAAA…'"
     if text.upper().startswith("MD5:") or re.fullmatch(r"(?:[0-9a-fA-F]{2}:){15}[0-9a-fA-F]{2}", text):
         raise ValueError(f"is an MD5 fingerprint, which proves nothing; {advice}")
     if text.startswith("SHA256:"):
         raise ValueError(f"has not 43 base64 characters after SHA256:; {advice}")
+    if text.startswith(("@", "|")):
+        what = "is marked @revoked or @cert-authority" if text[0] == "@" else "is hashed, and does not show whose it is"
+        raise ValueError(f"{what}, as in a known_hosts file; {advice}")
     words = text.split(None, 2)
-    if len(words) > 2 and _KEY_TYPE.fullmatch(words[1]):
-        raise ValueError(f"begins with a host, as in a known_hosts file; {advice}")
+    if len(words) > 2 and _KEY_TYPE.fullmatch(words[1]):  # the hosts of a line of known_hosts
+        text = text.split(None, 1)[1]
+        words = text.split(None, 2)
     if len(words) < 2 or not _KEY_TYPE.fullmatch(words[0]) or not text.isprintable():
         raise ValueError(f"is not an SSH host key; {advice}")
     if _key_type_inside(words[1]) != words[0]:
         raise ValueError(f"is damaged: its base64 part is not a key of type {words[0]}; {advice}")
     return text
+
+
+def _without_size(text: str) -> str:
+    """Return the fingerprint of ``256 SHA256:… comment (ED25519)``, as ssh-keygen -l prints it; else the text."""
+    found = re.fullmatch(r"\d{3,5} ((?:SHA256|MD5):\S+)(?: .*)? \([A-Z0-9-]+\)", text)
+    return found[1] if found else text
 
 
 def _key_type_inside(encoded: str) -> str:

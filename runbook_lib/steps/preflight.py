@@ -16,7 +16,7 @@ from runbook_lib.errors import (
 )
 from runbook_lib.models import Check, ProductVersion, Vantage
 from runbook_lib.params import Site
-from runbook_lib.probe import present
+from runbook_lib.probe import NO_NAME, present
 from runbook_lib.steps.clocks import clock_check
 from runbook_lib.steps.context import Context
 from runbook_lib.steps.devices import Devices
@@ -123,11 +123,17 @@ async def _port(site: Site, name: str, host: str, port: int) -> tuple[Check, ...
         expected="answers",
         actual=actual,
         ok=bool(look.chain) or None,
-        note="" if look.chain else "may be reachable from its peers only; stage 20 looks from there too",
+        note="" if look.chain else _why_not(look.problem),
     )
     if name not in PI_SERVERS or not look.chain:
         return (answers,)
     return answers, await health_monitor_check(name, look, site.deadlines.probe_s)
+
+
+def _why_not(problem: str) -> str:
+    if problem.startswith(NO_NAME):
+        return "write its address into the site's file, or mend the name there or in this machine's DNS or hosts file"
+    return "may be reachable from its peers only; stage 20 looks from there too"
 
 
 def _browser(site: Site) -> Check:

@@ -157,6 +157,44 @@ def test_an_openssh_public_key_is_a_host_key(tmp_path: Path) -> None:
     assert site.primary.ssh.host_key == (key,)
 
 
+@pytest.mark.parametrize(
+    "line",
+    [
+        "256 SHA256:{} root@prime (ED25519)",
+        "3072 SHA256:{} no comment (RSA)",
+        "256 SHA256:{} (ECDSA)",
+        "SHA256:{}=",
+    ],
+)
+def test_what_ssh_keygen_prints_is_a_host_key(tmp_path: Path, line: str) -> None:
+    """The whole line of ssh-keygen -lf is taken, whatever its comment; what is pinned is the fingerprint."""
+    digits = "A" * 43
+    site = site_of(tmp_path, changed("SHA256:" + digits, f'"{line.format(digits)}"'))
+    assert site.primary.ssh.host_key == (f"SHA256:{digits}",)
+
+
+@pytest.mark.parametrize("hosts", ["prime-pri", "prime-pri,192.0.2.10", "[192.0.2.10]:2222"])
+def test_a_line_of_known_hosts_is_a_host_key(tmp_path: Path, hosts: str) -> None:
+    """A line of a known_hosts file that is not hashed is taken; what is pinned is its key."""
+    key = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIA" + "A" * 42
+    site = site_of(tmp_path, changed("SHA256:" + "A" * 43, f'"{hosts} {key}"'))
+    assert site.primary.ssh.host_key == (key,)
+
+
+def test_one_value_is_a_list_of_one(tmp_path: Path) -> None:
+    """Wherever the file takes a list, one value alone means the same: texts and sections."""
+    (tmp_path / "logs").mkdir()
+    listed = GOOD.replace("logs: []", "logs: [logs]")
+    alone = (
+        listed.replace("[SHA256:" + "A" * 43 + "]", "SHA256:" + "A" * 43)
+        .replace("logs: [logs]", "logs: logs")
+        .replace("[noc@example.com]", "noc@example.com")
+        .replace("  - address: 192.0.2.20", "    address: 192.0.2.20")
+    )
+    assert "[" not in alone
+    assert site_of(tmp_path, alone) == site_of(tmp_path, listed)
+
+
 def test_servers_may_share_an_address_where_no_port_is_shared(tmp_path: Path) -> None:
     """Two servers behind one address are two servers as long as each of their ports differs."""
     text = changed("192.0.2.11", "192.0.2.10\n  health_monitor_port: 18082").replace(
@@ -234,7 +272,9 @@ CASES: list[tuple[str, str, str, str, str]] = [
     ("  connect_s: 3", "  connect_s: .inf", "connect_s", "deadlines.connect_s", "ambiguous"),
     ("  connect_s: 3", "  connect_s: -3", "connect_s", "deadlines.connect_s", "write a positive number"),
     ("  connect_s: 3", "  probe_spacing_s: -0.5", "probe_sp", "deadlines.probe_spacing_s", "write 0 or more"),
-    ("  logs: []", "  logs: here", "logs:", "primary.logs", "must be a list"),
+    ("  logs: []", "  logs: here", "logs:", "primary.logs[0]", "there is no file or folder here"),
+    ("  logs: []", "  logs: {here: 1}", "logs:", "primary.logs[0]", "must be one text"),
+    ("ise:\n  - address: 192.0.2.20", "ise:\n    address: 192.0.2.300", "2.300", "ise[0].address", "IPv4"),
     ("ha:", "policy: {second_person: 1}\nha:", "policy", "policy.second_person", "must be true or false"),
     ("ha:", "policy: strict\nha:", "policy", "policy", "must be a section; its keys are second_person"),
     ("ha:", "kind: prod\nha:", "kind", "kind", "write 'production' or 'lab'"),
@@ -264,7 +304,10 @@ CASES: list[tuple[str, str, str, str, str]] = [
     ("SHA256:" + "A" * 43, "SHA256:" + "A" * 42, "host_key", "primary.ssh.host_key[0]", "43 base64 characters"),
     ("SHA256:" + "A" * 43, "'MD5:00:11'", "host_key", "primary.ssh.host_key[0]", "is an MD5 fingerprint"),
     ("SHA256:" + "A" * 43, "ssh-ed25519 AAAA", "host_key", "primary.ssh.host_key[0]", "is damaged"),
-    ("SHA256:" + "A" * 43, "pi ssh-rsa AAAA", "host_key", "primary.ssh.host_key[0]", "begins with a host"),
+    ("SHA256:" + "A" * 43, "pi ssh-rsa AAAA", "host_key", "primary.ssh.host_key[0]", "is damaged"),
+    ("SHA256:" + "A" * 43, "'|1|ab=|cd= ssh-rsa AAAA'", "host_key", "primary.ssh.host_key[0]", "is hashed"),
+    ("SHA256:" + "A" * 43, "'@revoked pi ssh-rsa AAAA'", "host_key", "primary.ssh.host_key[0]", "is marked @revoked"),
+    ("SHA256:" + "A" * 43, "2048 MD5:00:11 root@pi (RSA)", "host_key", "primary.ssh.host_key[0]", "an MD5 fingerprint"),
     ("SHA256:" + "A" * 43, "anything", "host_key", "primary.ssh.host_key[0]", "is not an SSH host key"),
     # HA
     ("noc@example.com", "'a b@example.com'", "email", "ha.email[0]", "is not an e-mail address"),

@@ -1,0 +1,74 @@
+"""What a valid site's file lacks is told before the stage that it stops; a name that nobody knows is no firewall's."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from typing import Any
+
+import pytest
+from site_kit import site_with
+
+from runbook_lib.console import transport
+from runbook_lib.models import Vantage
+from runbook_lib.params import Site, lacking
+from runbook_lib.params.model import Expectation
+from runbook_lib.probe import NO_NAME, present
+from runbook_lib.steps.preflight import _port
+
+NO_HOST = socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+
+
+def told(site: Site, who: str) -> str:
+    return " ".join(line for line in lacking(site) if line.startswith(f"{who}:"))
+
+
+def test_what_a_later_stage_needs_is_named() -> None:
+    """No logs, host key, expectation or login to the web pages: each is named with what stops and what to write."""
+    site = site_with()
+    bare = site.model_copy(
+        update={
+            "primary": site.primary.model_copy(
+                update={
+                    "logs": (),
+                    "web": None,
+                    "expect": Expectation(),
+                    "ssh": site.primary.ssh.model_copy(update={"host_key": ()}),
+                }
+            ),
+            "ise": tuple(each.model_copy(update={"expect": Expectation(), "ssh": None}) for each in site.ise),
+        }
+    )
+    said = told(bare, "primary")
+    for words in ("stage 10", "logs:", "ssh: host_key:", "expect: {self: true}", "stages 40 and 50", "primary: web:"):
+        assert words in said, words
+    assert "sha256" in told(bare, site.ise[0].name)
+    assert "self: true" not in told(bare, site.ise[0].name)
+
+
+def test_named_entries_need_no_logs() -> None:
+    """Where the operator names the stale entries of a server, its missing logs stop nothing."""
+    site = site_with(policy={"named_entries": ("primary 192.0.2.20_8082",)})
+    site = site.model_copy(
+        update={key: getattr(site, key).model_copy(update={"logs": ()}) for key in ("primary", "secondary")}
+    )
+    assert "no logs" not in told(site, "primary")
+    assert "no logs" in told(site, "secondary")
+
+
+def test_a_name_that_does_not_resolve_is_no_firewalls(monkeypatch: pytest.MonkeyPatch) -> None:
+    """SSH and the certificate's port say that the name is not known here, and what to mend; nothing of a firewall."""
+
+    async def nobody(*_: Any, **__: Any) -> Any:
+        raise NO_HOST
+
+    monkeypatch.setattr(asyncio, "open_connection", nobody)
+    site = site_with()
+    error = asyncio.run(transport._failure(NO_HOST, None, "primary", 1.0, ("", site.primary.ssh, None)))
+    assert "does not resolve" in error.what
+    assert "firewall" not in error.next_step
+    look = asyncio.run(present("pri", 443, vantage=Vantage.HERE, deadlines=site.deadlines, times=1))
+    assert look.problem.startswith(NO_NAME)
+    (check,) = asyncio.run(_port(site, "ise", "pri", 443))
+    assert "does not resolve" in check.actual
+    assert "DNS" in check.note
