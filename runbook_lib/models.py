@@ -472,6 +472,21 @@ class Plan:
 
 
 @dataclass(frozen=True, kw_only=True)
+class WayOut:
+    """How one host's certificate can be confirmed by another way: what to compare where, and what to write then.
+
+    ``self_note`` says why its own SSH server cannot show it; empty where it can.
+    """
+
+    target: str
+    presented_sha256: str
+    at_console: str
+    in_file: str
+    as_parameter: str
+    self_note: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Approval:
     """A name, a time and the plan's digest; ``how`` says by which door it came.
 

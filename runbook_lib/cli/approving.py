@@ -15,6 +15,7 @@ from runbook_lib.report.words import count
 from runbook_lib.session.nexts import next_run
 from runbook_lib.steps.approval import approve, approver, require_not_blocked
 from runbook_lib.steps.overriding import write_override
+from runbook_lib.steps.ways_out import ways_out_of
 from runbook_lib.steps.whose_word import UNSIGNED
 from runbook_lib.views import deletion
 
@@ -30,7 +31,7 @@ def approve_command(incident: str, digest: str, *, by: str, reason: str = "") ->
     """
     record = Record.open(places.records_dir(), incident)
     plan = record.read_plan()
-    out_lines(deletion.plan(plan).text())
+    out_lines(deletion.plan(plan, ways_out_of(record, plan)).text())
     require_not_blocked(plan)
     person = asks()
     _require_digest(plan, digest, shown=person)

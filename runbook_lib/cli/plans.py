@@ -17,6 +17,7 @@ from runbook_lib.record.bundle import INCIDENT
 from runbook_lib.record.facts import to_json_value
 from runbook_lib.session.choice import DEFAULT_SITE
 from runbook_lib.session.nexts import next_run
+from runbook_lib.steps.ways_out import ways_out_of
 from runbook_lib.views import Row, Table, View, deletion
 from runbook_lib.views.rows import BAD
 
@@ -59,7 +60,7 @@ def as_value(record: Record, plan: Plan) -> dict[str, Any]:
 
 def show_plan(record: Record, plan: Plan) -> None:
     """Print a plan: what it changes and why, what blocks it, who approved it, and what comes next."""
-    out_lines(deletion.plan(plan).text())
+    out_lines(deletion.plan(plan, ways_out_of(record, plan)).text())
     out(f"incident: {plan.incident}")
     out(f"plan:     {plan.digest}")
     out(f"approved: {approved_by(record, plan)}")

@@ -13,6 +13,7 @@ from runbook_lib.steps import production
 from runbook_lib.steps.approval import approval_of
 from runbook_lib.steps.context import Context
 from runbook_lib.steps.guided import Guide
+from runbook_lib.steps.ways_out import ways_out_of
 from runbook_lib.views import Table, View, deletion, standing
 from runbook_lib.views.forms import ApprovalForm, ProductionForm
 
@@ -45,7 +46,8 @@ class Changing(Runbook):
 
     def plan(self) -> View[Plan]:
         """Show the plan of stage 20."""
-        return deletion.plan(self._do(self.context.record.read_plan))
+        plan = self._do(self.context.record.read_plan)
+        return deletion.plan(plan, ways_out_of(self.context.record, plan))
 
     def approval(self) -> View[Approval | None] | ApprovalForm:
         """Show who approved this plan, or a form that asks for it; writes what the parameter ``approve`` gives.

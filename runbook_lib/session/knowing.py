@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from functools import partial
 
-from runbook_lib.certificates import Knowledge, read_uploaded
+from runbook_lib.certificates import Knowledge, read_expectation, read_uploaded
+from runbook_lib.errors import ExpectationInvalid
 from runbook_lib.models import Decision, Override, Plan, Stage, Verdict
 from runbook_lib.params import Expectation
 from runbook_lib.record import Record
 from runbook_lib.steps.context import Context
-from runbook_lib.steps.expecting import GIVEN_FACTS, gather_knowledge
+from runbook_lib.steps.expecting import GIVEN_FACTS, gather_knowledge, in_digits
 from runbook_lib.steps.history import facts_or
 from runbook_lib.steps.inventory import recorded_inventory
 from runbook_lib.steps.overriding import PHRASE, write_override
@@ -23,7 +24,13 @@ def show_known(context: Context) -> View[tuple[Host, ...]]:
     """Return what is known of each host before anything is looked at, for a person with a form that takes more."""
     if not context.attended:
         return View(hosts := _hosts(context), (known(hosts),))
-    return ExpectationForm(Acts(known=partial(_hosts, context), read=_read, keep=partial(keep_given, context)))
+    acts = Acts(
+        known=partial(_hosts, context),
+        read=_read,
+        keep=partial(keep_given, context),
+        withdraw=partial(withdraw, context),
+    )
+    return ExpectationForm(acts)
 
 
 def _hosts(context: Context) -> tuple[Host, ...]:
@@ -32,11 +39,21 @@ def _hosts(context: Context) -> tuple[Host, ...]:
         Host(
             name=target.name,
             place=f"{target.address}:{target.port}",
-            known="; ".join(filter(None, (_in_words(target.expect), _words_of(given.get(target.name))))) or "nothing",
+            known="\n".join(filter(None, (_in_file(target.expect), _words_of(given.get(target.name))))) or "nothing",
             has_ssh=target.ssh is not None,
+            given=not given.get(target.name, Knowledge()).empty,
         )
         for target in targets(context.site)
     )
+
+
+def _in_file(expect: Expectation) -> str:
+    """What the site's file says, with the digits; without them where a file that it names cannot be read as it is."""
+    try:
+        knowledge = read_expectation(expect)
+    except ExpectationInvalid:
+        return _in_words(expect)
+    return "" if knowledge.empty else f"in the site's file: {in_digits(knowledge)}"
 
 
 def _in_words(expect: Expectation) -> str:
@@ -49,7 +66,7 @@ def _in_words(expect: Expectation) -> str:
 
 
 def _words_of(given: Knowledge | None) -> str:
-    return f"given to this incident: {given.words}" if given and not given.empty else ""
+    return f"given to this incident: {in_digits(given)}" if given and not given.empty else ""
 
 
 def _read(name: str, data: bytes) -> str:
@@ -74,6 +91,12 @@ def keep_given(context: Context, given: Given) -> str:
     expectation = Expectation.model_validate({key: value for key, value in fields.items() if value})
     found = gather_knowledge(context, {given.host: expectation})[given.host]
     return f"Kept for {given.host}: {found.words}. Run the next cell."
+
+
+def withdraw(context: Context, name: str) -> str:
+    """Take back what was given to this incident for one host, as ``expect`` with ``withdraw`` would; say what holds."""
+    found = gather_knowledge(context, {name: Expectation()})[name]
+    return f"Withdrawn for {name}; still known: {in_digits(found)}. Run the next cell."
 
 
 def show_unconfirmed(context: Context, plan: Plan) -> View[tuple[Unconfirmed, ...]]:

@@ -12,15 +12,22 @@ from runbook_lib.certificates import Knowledge, combine, read_expectation
 from runbook_lib.errors import ExpectationInvalid
 from runbook_lib.models import Stage
 from runbook_lib.params import CaBundle, Expectation, Site, canonical_sha256
+from runbook_lib.record import Kind
 from runbook_lib.steps.context import Context
 from runbook_lib.steps.history import facts_or
 from runbook_lib.steps.targets import targets
 
 FACTS = "expectations"
 GIVEN_FACTS = "given_expectations"
-FORM = "HOST=sha256:DIGITS, HOST=csr:FILE, HOST=certificate:FILE, HOST=ca:FILE#NAME or HOST=self; several with ;"
+FORM = (
+    "HOST=sha256:DIGITS, HOST=csr:FILE, HOST=certificate:FILE, HOST=ca:FILE#NAME, HOST=self, or HOST=withdraw to take"
+    " back what was given; several with ;"
+)
 
-_GIVEN = re.compile(r"(?P<host>[^=\s]+)\s*=\s*(?P<kind>self|sha256|csr|certificate|ca)(?::(?P<value>.+))?")
+WITHDRAW = "withdraw"
+"""Takes back what was given to this incident for a host; what the site's file says stays."""
+
+_GIVEN = re.compile(r"(?P<host>[^=\s]+)\s*=\s*(?P<kind>self|withdraw|sha256|csr|certificate|ca)(?::(?P<value>.+))?")
 
 
 def parse_given(text: str, site: Site) -> dict[str, Expectation]:
@@ -31,7 +38,7 @@ def parse_given(text: str, site: Site) -> dict[str, Expectation]:
     given: dict[str, Expectation] = {}
     for part in filter(None, (part.strip() for part in text.split(";"))):
         match = _GIVEN.fullmatch(part)
-        if not match or (match["value"] is None) != (match["kind"] == "self"):
+        if not match or (match["value"] is None) != (match["kind"] in ("self", WITHDRAW)):
             raise ExpectationInvalid("This is not an expectation", found=part, next_step=f"write {FORM}")
         host = match["host"]
         known = [target.name for target in targets(site)]
@@ -43,6 +50,8 @@ def parse_given(text: str, site: Site) -> dict[str, Expectation]:
 
 
 def _expectation(site: Site, host: str, kind: str, value: str) -> Expectation:
+    if kind == WITHDRAW:
+        return Expectation()
     if kind == "self":
         if next(target for target in targets(site) if target.name == host).ssh is None:
             raise ExpectationInvalid(
@@ -85,13 +94,32 @@ def gather_knowledge(context: Context, given: Mapping[str, Expectation]) -> dict
     read = {name: read_expectation(expectation) for name, expectation in given.items()}
     earlier = facts_or(context.record, Stage.LIST, GIVEN_FACTS, dict[str, Knowledge], {})
     held = {**earlier, **read}
+    taken_back = [
+        name for name, knowledge in read.items() if knowledge.empty and not earlier.get(name, knowledge).empty
+    ]
     known = {
         target.name: combine(read_expectation(target.expect), held.get(target.name, Knowledge()))
         for target in targets(context.site)
     }
+    for name in taken_back:
+        context.record.journal.append(
+            Kind.NOTED,
+            stage=context.stage,
+            server=name,
+            expected=in_digits(earlier[name]),
+            text=f"{context.operator} withdrew what was given to this incident of the certificate of {name}",
+        )
     context.record.write_facts(context.stage, GIVEN_FACTS, held)
     context.record.write_facts(context.stage, FACTS, known)
     return known
+
+
+def in_digits(knowledge: Knowledge) -> str:
+    """Return what is known with its source and its digits, so that people can compare them."""
+    found = [knowledge.words]
+    found += [f"SHA-256 of its public key {digits}" for digits in knowledge.spki_sha256]
+    found += [f"SHA-256 {digits}" for digits in knowledge.sha256]
+    return ", ".join(found)
 
 
 def knowledge_of(context: Context, name: str) -> Knowledge:

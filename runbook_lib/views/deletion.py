@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from runbook_lib.models import (
     Approval,
     Decision,
@@ -12,6 +14,7 @@ from runbook_lib.models import (
     PlanRow,
     Stage,
     Verdict,
+    WayOut,
 )
 from runbook_lib.times import stamp
 from runbook_lib.views.evidence import below, common_folder, facts_of, shorten
@@ -23,7 +26,8 @@ _DECISION_MARKS = {Decision.DELETE: READY, Decision.ALREADY_RIGHT: GOOD, Decisio
 _DELETION_MARKS = {Deletion.GONE: GOOD, Deletion.NOT_DELETED_OR_CAME_BACK: DOUBT}
 
 
-def plan(value: Plan) -> View[Plan]:
+def plan(value: Plan, ways: tuple[WayOut, ...] = ()) -> View[Plan]:
+    """Return the tables of a plan; ``ways`` say how it gets on where nothing confirms a certificate."""
     folder = common_folder([place for row in value.rows for place in row.evidence])
     rows = Table(
         title=f"Plan {value.digest}",
@@ -81,7 +85,29 @@ def plan(value: Plan) -> View[Plan]:
         rows=tuple(Row(cells=(reason,), mark=BAD) for reason in value.blocked),
         artifact=f"plans/{value.digest}.json in the record",
     )
-    return View(value, (*((blocked,) if value.blocked else ()), rows, commands, later))
+    return View(
+        value, (*((blocked,) if value.blocked else ()), *((_ways_out(ways),) if ways else ()), rows, commands, later)
+    )
+
+
+def _ways_out(ways: tuple[WayOut, ...]) -> Table:
+    return Table(
+        title="The way out: confirm these certificates by another way than this connection",
+        headers=("host", "what", "value"),
+        rows=tuple(Row(cells=cells, mark=DOUBT if cells[0] else PLAIN) for way in ways for cells in _way_out(way)),
+        note="Write the digits that the console shows, never those of this table: where they differ, somebody else is"
+        " answering. self: true compares with what the host shows through its own SSH server, and needs nobody else.",
+        whole=("value",),
+    )
+
+
+def _way_out(way: WayOut) -> Iterator[tuple[str, str, str]]:
+    yield way.target, "presents now (SHA-256)", way.presented_sha256
+    yield "", "to compare it at its own console", way.at_console
+    yield "", "then in the site's file", way.in_file
+    yield "", "or for this incident alone", way.as_parameter
+    if way.self_note:
+        yield "", "self cannot be had", way.self_note
 
 
 def _mark_of(row: PlanRow, *, blocked: bool) -> str:

@@ -245,3 +245,20 @@ def test_who_runs_a_stage_is_no_second_person(desk: Any, monkeypatch: pytest.Mon
     control(form, "Approve").click()
     assert ParameterRefused.__name__ in shown(form)
     assert rb.context.record.read_approvals() == ()
+
+
+def test_a_mistyped_expectation_is_seen_and_withdrawn(desk: Any) -> None:
+    """The form shows the digits, their source and what else is known of the host; its button takes them back."""
+    form = stage_20(desk).expectations()
+    assert control(form, "Withdraw").disabled
+    control(form, "Fingerprint").value = "ab" * 32
+    control(form, "Keep").click()
+    told = shown(form)
+    assert "ab" * 32 in told
+    assert "given to this incident: a SHA-256 given by the operator" in told
+    control(form, "Host").value = "ise"
+    assert control(form, "Withdraw").disabled
+    control(form, "Host").value = "primary"
+    control(form, "Withdraw").click()
+    assert "Withdrawn for primary; still known: nothing" in shown(form)
+    assert [host.known for host in stage_20(desk).expectations().value] == ["nothing"] * 3

@@ -21,6 +21,7 @@ from runbook_lib.steps.context import Context
 from runbook_lib.steps.expecting import parse_given
 from runbook_lib.steps.means import lacking
 from runbook_lib.steps.plan import plan_of
+from runbook_lib.steps.ways_out import ways_out_of
 from runbook_lib.views import View, deletion, findings, pictured
 from runbook_lib.views.forms.expecting import Host
 from runbook_lib.views.forms.overriding import Unconfirmed
@@ -58,7 +59,8 @@ class ListCertificates(Runbook):
 
     def plan(self) -> View[Plan]:
         """Make the plan and keep it in the record."""
-        return deletion.plan(self._do(self._make_plan))
+        plan = self._do(self._make_plan)
+        return deletion.plan(plan, ways_out_of(self.context.record, plan))
 
     def trust(self) -> View[Trusts]:
         """Draw who trusts whom, as far as the plan tells."""

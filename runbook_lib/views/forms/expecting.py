@@ -21,12 +21,16 @@ LONGEST_FINGERPRINT = 256  # characters, in whatever spelling; a longer text is 
 
 
 class Host(NamedTuple):
-    """A host of the site, what the site's file and this incident say of its certificate, and whether it has SSH."""
+    """A host of the site, what the site's file and this incident say of its certificate, and whether it has SSH.
+
+    ``given``: whether this incident was given something, which can be withdrawn.
+    """
 
     name: str
     place: str
     known: str
     has_ssh: bool
+    given: bool = False
 
 
 class Given(NamedTuple):
@@ -40,7 +44,9 @@ class Given(NamedTuple):
 
 @dataclass(frozen=True, kw_only=True)
 class Acts:
-    """``read`` says what a file is, ``keep`` writes what is given; each returns a sentence, or raises RunbookError.
+    """``read`` says what a file is, ``keep`` writes what is given, ``withdraw`` takes back what was given for a host.
+
+    Each returns a sentence, or raises RunbookError.
 
     ``known`` returns the hosts with what is known by then.
     """
@@ -48,6 +54,7 @@ class Acts:
     known: Callable[[], tuple[Host, ...]]
     read: Callable[[str, bytes], str]
     keep: Callable[[Given], str]
+    withdraw: Callable[[str], str]
 
 
 class ExpectationForm(Form[tuple[Host, ...]]):
@@ -58,6 +65,7 @@ class ExpectationForm(Form[tuple[Host, ...]]):
         ways = without_form(
             ("as a parameter", 'expect = "secondary=sha256:DIGITS; ise=csr:FILE"'),
             ("as a batch job", 'runbook run SITE --expect "secondary=sha256:DIGITS; ise=csr:FILE"'),
+            ("to take it back", 'expect = "secondary=withdraw", or runbook run SITE --expect "secondary=withdraw"'),
             ("for every incident", "expect: in the site's file, csr:, certificate:, sha256:, ca: or self:"),
         )
         controls = _Controls(hosts, acts)
@@ -77,10 +85,11 @@ def known(hosts: tuple[Host, ...]) -> Table:
 class _Controls:
     def __init__(self, hosts: tuple[Host, ...], acts: Acts) -> None:
         self._acts = acts
-        self._ssh = {host.name: host.has_ssh for host in hosts}
+        self._hosts = {host.name: host for host in hosts}
         self._file: tuple[str, bytes] | None = None
         names = [host.name for host in hosts]
         self.host = ipywidgets.Dropdown(description=said("Host"), options=names, layout=WIDE, style=LABEL)
+        self.known_said = Said(layout=BELOW)
         self.digits = ipywidgets.Textarea(
             description=said("Fingerprint or PEM"),
             placeholder=said(
@@ -105,10 +114,12 @@ class _Controls:
         self.table = ipywidgets.HTML(View(None, (known(hosts),))._repr_html_())
         self.said = Said()
         self.keep = button("Keep this", "Writes it into the record; contacts nothing", self._press, self.said)
+        hint = "Takes back what was given to this incident for this host; the site's file stays as it is"
+        self.withdraw = button("Withdraw", hint, self._withdraw, self.said)
         self.file.widget.layout = {**BELOW, "width": "32.4em", "max_width": "98%"}
         own = ipywidgets.VBox([self.self_], layout=BELOW)
-        fields = [self.host, self.digits, self.digits_said, self.file.widget, self.file_said, own]
-        self.widget = ipywidgets.VBox([*fields, self.keep, self.said])
+        fields = [self.host, self.known_said, self.digits, self.digits_said, self.file.widget, self.file_said, own]
+        self.widget = ipywidgets.VBox([*fields, self.keep, self.withdraw, self.said])
         self.digits.observe(lambda _: self._typed(), names="value")
         self.self_.observe(lambda _: self._check(), names="value")
         self.host.observe(lambda _: self._check(), names="value")
@@ -120,9 +131,13 @@ class _Controls:
             self.digits_said.say(problem or f"64 hex digits: {digits}", BAD if problem else GOOD)
         else:
             self.digits_said.say("")
-        if not self._ssh[self.host.value]:
+        host = self._hosts[self.host.value]
+        if not host.has_ssh:
             self.self_.value = False
-        self.self_.disabled = not self._ssh[self.host.value]
+        self.self_.disabled = not host.has_ssh
+        self.known_said.say(f"Known of {host.name} so far: {host.known}")
+        self.withdraw.disabled = not host.given
+        self.withdraw.description = said(f"Withdraw what was given for {host.name}")
         self.keep.disabled = bool(problem) or not (digits or self._file or self.self_.value)
         self.keep.description = said(f"Keep this for {self.host.value}")
 
@@ -163,6 +178,16 @@ class _Controls:
         said = self._acts.keep(Given(self.host.value, digits, self._file, bool(self.self_.value)))
         self._file, self.digits.value, self.self_.value = None, "", False
         self.file_said.say("")
-        self.table.value = View(None, (known(self._acts.known()),))._repr_html_()
-        self._check()
+        self._renew()
         return said
+
+    def _withdraw(self) -> str:
+        said = self._acts.withdraw(self.host.value)
+        self._renew()
+        return said
+
+    def _renew(self) -> None:
+        hosts = self._acts.known()
+        self._hosts = {host.name: host for host in hosts}
+        self.table.value = View(None, (known(hosts),))._repr_html_()
+        self._check()
