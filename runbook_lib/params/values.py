@@ -133,8 +133,12 @@ def _host_key(text: str) -> str:
 
 
 def _without_size(text: str) -> str:
-    """Return the fingerprint of ``256 SHA256:… comment (ED25519)``, as ssh-keygen -l prints it; else the text."""
-    found = re.fullmatch(r"\d{3,5} ((?:SHA256|MD5):\S+)(?: .*)? \([A-Z0-9-]+\)", text)
+    """Return the fingerprint of a line of ``ssh-keygen -l``, else the text.
+
+    ``256 SHA256:… comment (ED25519)`` with -f, ``host ED25519 SHA256:… comment`` with -F.
+    """
+    forms = (r"\d{3,5} ((?:SHA256|MD5):\S+)(?: .*)? \([A-Z0-9-]+\)", r"\S+ [A-Z0-9-]+ ((?:SHA256|MD5):\S+)(?: .*)?")
+    found = next((match for form in forms if (match := re.fullmatch(form, text))), None)
     return found[1] if found else text
 
 

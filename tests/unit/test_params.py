@@ -164,10 +164,11 @@ def test_an_openssh_public_key_is_a_host_key(tmp_path: Path) -> None:
         "3072 SHA256:{} no comment (RSA)",
         "256 SHA256:{} (ECDSA)",
         "SHA256:{}=",
+        "192.0.2.10 ED25519 SHA256:{} ",
     ],
 )
 def test_what_ssh_keygen_prints_is_a_host_key(tmp_path: Path, line: str) -> None:
-    """The whole line of ssh-keygen -lf is taken, whatever its comment; what is pinned is the fingerprint."""
+    """The whole line of ssh-keygen -lf or -lF is taken, whatever its comment; what is pinned is the fingerprint."""
     digits = "A" * 43
     site = site_of(tmp_path, changed("SHA256:" + digits, f'"{line.format(digits)}"'))
     assert site.primary.ssh.host_key == (f"SHA256:{digits}",)
