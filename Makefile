@@ -17,7 +17,7 @@ NBVAL = $(BIN)/python tools/fresh_lab.py $(BIN)/pytest -p nbval.plugin --nbval -
 
 .DEFAULT_GOAL = help
 .PHONY: help setup demo lab test test-long check compiled lint types pytest unit integration notebooks nbval bench reference words \
-	lock clean
+	docs lock clean
 
 help: ## Show the targets
 	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)$$/make \1	\2/p' Makefile | expand -t 20
@@ -39,7 +39,7 @@ lab: setup ## Open JupyterLab on 00_start_here with the lab running
 	$(BIN)/runbook lab jupyter
 
 test: setup ## Everything that CI runs; a part that fails keeps no other from running
-	@$(BIN)/python tools/every_part.py $(MAKE) lint types+nbval+compiled pytest
+	@$(BIN)/python tools/every_part.py $(MAKE) lint types+docs+nbval+compiled pytest
 
 test-long: setup ## The tests as `make test` runs them, and what takes hours: every place to die, long stories, 5,000 sites
 	RUNBOOK_TEST_LONG=1 $(PYTEST) -o timeout=14400 tests
@@ -80,15 +80,21 @@ bench: setup ## Measure the browser part, a fleet, and the log diagnosis against
 	$(BIN)/python tools/bench_triage.py --write
 	$(BIN)/python tools/bench_history.py
 
-reference: setup ## Make the copy of the notebooks with outputs that nbval compares
+reference: setup ## Make the copies of the notebooks with outputs: for nbval, and for the docs site
 	$(BIN)/python tools/reference.py
 
 words: setup ## Bring the catalogue of Chinese words and the Chinese notebooks up to date; names what is not translated
 	$(BIN)/python tools/words.py
 
+docs: setup ## Build the docs site into build/docs, in English and Chinese, with the notebooks as they ran
+	$(BIN)/python tools/docs.py
+
 lock: setup ## Resolve the dependencies anew (needs uv) and pin them with hashes
 	$(UV) pip compile --universal --upgrade --generate-hashes --no-emit-index-url --no-annotate \
 		--custom-compile-command 'make lock' --python-version 3.11 --extra fleet --group dev pyproject.toml -o requirements.lock
+	$(UV) pip compile --universal --upgrade --generate-hashes --no-emit-index-url --no-annotate \
+		--custom-compile-command 'make lock' --python-version 3.11 --group docs --constraint requirements.lock \
+		$$(sed -n 's/^\([a-z0-9.-]*\)==.*/--no-emit-package \1/p' requirements.lock) pyproject.toml -o requirements-docs.lock
 
 clean: ## Remove the environment, caches and the lab's state; records stay
 	@if [ -d .lab ] && [ -x $(BIN)/runbook ]; then $(BIN)/runbook lab down; fi

@@ -27,12 +27,15 @@ class BuildWithNotebooks(build_py):
 
 
 def ship(target: Path) -> None:
-    """Copy what is delivered and nothing of the user's own: no site's file, no record, no output of a notebook."""
+    """Copy what is delivered and nothing of the user's own: no site's file, no record, no output of a notebook.
+
+    The copies of notebooks for the docs site stay behind, since nothing opens them.
+    """
     for name in (*DOCUMENTS, "requirements.lock", *(f"params/{name}.yaml" for name in PARAMS)):
         path = target / name
         path.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(ROOT / name, path)
-    shutil.copytree(ROOT / "docs", target / "docs", ignore=shutil.ignore_patterns(".*", "_build"))
+    shutil.copytree(ROOT / "docs", target / "docs", ignore=shutil.ignore_patterns(".*", "executed"))
     for notebook in sorted((ROOT / "notebooks").rglob("[0-9]*.ipynb")):
         path = target / notebook.relative_to(ROOT)
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -61,6 +61,7 @@ def test_help_shows_every_target() -> None:
                 "ruff check .",
                 "ruff format --check .",
                 "mypy",
+                "python tools/docs.py",
                 "pytest .*--nbval .* tests/reference",
                 "pytest .* tests$",
             ),
