@@ -20,7 +20,7 @@ from runbook_lib.no_dump import forbid_dumps
 from runbook_lib.private import NotPrivate, read_private
 from runbook_lib.redactor import SHORTEST, Redactor
 
-__all__ = ["REDACTOR", "Redactor", "SecretRef", "learn"]
+__all__ = ["NOT_NAMED", "REDACTOR", "Redactor", "SecretRef", "learn"]
 
 REDACTOR = Redactor()
 """Knows every secret that this process has resolved."""
@@ -33,6 +33,7 @@ _SHAPES = {
     "file": re.compile(r"[^\x00-\x1f\x7f]+"),
     "keyring": re.compile(r"[^\x00-\x1f\x7f]*[^\x00-\x1f\x7f/]/[^\x00-\x1f\x7f/]+"),
     "prompt": re.compile(r"[^\x00-\x1f\x7f]*[^\x00-\x20\x7f]"),
+    "none": re.compile(r""),
 }
 _LARGEST_FILE = 64 * 1024
 
@@ -61,6 +62,11 @@ class SecretRef:
 
     def __str__(self) -> str:
         return f"{self.scheme}:{self.locator}"
+
+    @property
+    def source(self) -> str:
+        """Where it comes from, in words that may be shown."""
+        return f"from {self}" if self.scheme != "none" else "nowhere: the site's file names none"
 
     def relative_to_folder(self, folder: Path) -> SecretRef:
         """A ``file:`` reference with an absolute path (``~`` and paths relative to ``folder``); others unchanged."""
@@ -92,6 +98,10 @@ class SecretRef:
         )
 
 
+NOT_NAMED = SecretRef("none", "")
+"""What a site's file says of a secret that only a later stage needs, and that it does not name; never to be had."""
+
+
 def learn(references: Iterable[SecretRef]) -> tuple[SecretRef, ...]:
     """Make the secrets known to ``REDACTOR`` without asking anybody; return the references that it does not know.
 
@@ -112,6 +122,15 @@ def learn(references: Iterable[SecretRef]) -> tuple[SecretRef, ...]:
 def was_prompted(reference: SecretRef) -> bool:
     """Whether a person has answered this reference in this process already."""
     return reference.locator in _prompted
+
+
+def _from_nowhere(reference: SecretRef) -> str:
+    raise SecretUnavailable(
+        "a secret is needed here that the site's file does not name",
+        where=str(reference),
+        next_step="write it into the site's file as env:NAME, file:PATH or keyring:SERVICE/USER: ha: auth_key:, or the"
+        " password: of the ISE server",
+    )
 
 
 def _from_environment(reference: SecretRef) -> str:
@@ -175,6 +194,7 @@ def _from_prompt(reference: SecretRef) -> str:
 
 
 _RESOLVERS = {
+    "none": _from_nowhere,
     "env": _from_environment,
     "file": _from_file,
     "keyring": _from_keyring,

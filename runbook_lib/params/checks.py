@@ -110,6 +110,10 @@ def _ise_servers(document: Document) -> None:
         if name in seen:
             document.problem((*where, "name"), f"{dotted(seen[name])} has the same name; give each ISE server its own")
         seen.setdefault(name, where)
+        login = [key for key in ("user", "password") if document.at(*where, key) is not None]
+        damaged = any(problem.where[: len(where)] == where for problem in document.problems)
+        if len(login) == 1 and not damaged:
+            document.problem((*where, login[0]), "user and password belong together; give both, or neither")
         if document.at(*where, "expect", "self") is True and document.at(*where, "ssh") is None:
             document.problem(
                 (*where, "expect", "self"),

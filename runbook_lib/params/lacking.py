@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from runbook_lib.params.model import Expectation, IseServer, PiServer, Site
+from runbook_lib.secrets import NOT_NAMED
 
 
 def lacking(site: Site) -> tuple[str, ...]:
@@ -53,6 +54,12 @@ def _expectations(site: Site) -> Iterator[str]:
 
 
 def _typed(site: Site) -> Iterator[str]:
+    if site.web != "guided" and site.ha.auth_key == NOT_NAMED:
+        yield "ha: no authentication key is named, so a plan that registers HA is blocked; write ha: auth_key:"
+    for server in site.ise:
+        if site.web != "guided" and server.password == NOT_NAMED:
+            advice = "write its user: and password:"
+            yield f"{server.name}: no login is named, so a plan that adds it again is blocked; {advice}"
     if site.web != "guided" and site.primary.web is None:
         advice = "write primary: web:, or web: guided"
         yield f"primary: no login to the web pages is named, so stages 40 and 50 stop; {advice}"

@@ -18,7 +18,7 @@ from runbook_lib.params.model import LabRequest, Section, Site
 from runbook_lib.params.single import one_as_list
 from runbook_lib.params.source import Document, Problem, dotted, read_document, shown_key
 from runbook_lib.places import params_dir, params_files
-from runbook_lib.secrets import SecretRef
+from runbook_lib.secrets import NOT_NAMED, SecretRef
 
 MOST_SHOWN = 100
 _VARIABLE = re.compile(r"\benv:([A-Za-z_][A-Za-z0-9_]*)")
@@ -126,13 +126,14 @@ def site_without_secrets(site: Site) -> dict[str, Any]:
 
 
 def secret_references(site: Site) -> tuple[SecretRef, ...]:
-    """Return every secret reference of a site, each once."""
+    """Return every secret reference that a site's file names, each once."""
     return tuple(dict.fromkeys(_references(site)))
 
 
 def _references(value: object) -> Iterator[SecretRef]:
     if isinstance(value, SecretRef):
-        yield value
+        if value != NOT_NAMED:
+            yield value
     elif isinstance(value, Section):
         for name in type(value).model_fields:
             yield from _references(getattr(value, name))

@@ -30,6 +30,7 @@ from runbook_lib.params.values import (
     WebAddress,
     Zone,
 )
+from runbook_lib.secrets import NOT_NAMED
 
 
 class Section(BaseModel):
@@ -107,26 +108,26 @@ class PiServer(Section):
 
 
 class IseServer(Section):
-    """``user`` and ``password`` are what Prime Infrastructure signs in to ISE with."""
+    """``user`` and ``password`` are what Prime Infrastructure signs in to ISE with; only stage 50 needs them."""
 
     name: Label = "ise"
     address: Host
     names: tuple[Host, ...] = ()
     port: Port = 443
-    user: Line
-    password: Secret
+    user: LineOrEmpty = ""
+    password: Secret = NOT_NAMED
     expect: Expectation = Expectation()
     ssh: SshAccess | None = None
 
 
 class HaSettings(Section):
-    """What is typed into the HA page. ``secondary_address`` empty: the secondary's address.
+    """What is typed into the HA page, by stage 40 alone. ``secondary_address`` empty: the secondary's address.
 
     ``hosts_files``: the servers know each other by hosts files instead of DNS, so that an address has to be typed.
     ``subnets``: those that both servers stand in, for the virtual addresses; empty where they are not known.
     """
 
-    auth_key: Secret
+    auth_key: Secret = NOT_NAMED
     secondary_address: HostOrEmpty = ""
     hosts_files: bool = False
     email: tuple[Email, ...] = ()
@@ -196,7 +197,7 @@ class Site(Section):
     primary: PiServer
     secondary: PiServer
     ise: tuple[IseServer, ...] = ()
-    ha: HaSettings
+    ha: HaSettings = HaSettings()
     policy: Policy = Policy()
     deadlines: Deadlines = Deadlines()
     web: Literal["driven", "guided"] = "driven"

@@ -72,7 +72,7 @@ def ise_guide(site: Site, servers: Iterable[IseServer], trouble: Trouble | None,
             ("Choose", "Select a command > Add ISE Server > Go"),
             ("Fill in the server's address", server.address),
             ("Fill in User Name", server.user),
-            ("Fill in Password and Confirm Password", f"from {server.password}"),
+            ("Fill in Password and Confirm Password", server.password.source),
             ("Click once", "Save"),
             ("Its row must show that it answers", server.address),
         ]

@@ -27,7 +27,7 @@ def form_rows(site: Site) -> tuple[tuple[str, str], ...]:
     """Return the fields and their values as they may be shown; the key is named by its reference."""
     return (
         ("Secondary Server", secondary_address(site)),
-        ("Authentication Key", f"from {site.ha.auth_key}"),
+        ("Authentication Key", site.ha.auth_key.source),
         ("Email Address", ", ".join(site.ha.email) or "-"),
         ("Failover Type", site.ha.failover),
         ("IPV4 Virtual IP", site.ha.virtual_ipv4 or "-"),

@@ -10,6 +10,7 @@ from runbook_lib.ise_api import NotAvailable, admin_certificates
 from runbook_lib.models import CertificateFacts, Check
 from runbook_lib.params import IseServer
 from runbook_lib.parse.ise_certificates import IseCertificate
+from runbook_lib.secrets import NOT_NAMED
 from runbook_lib.steps.confirmed import require_confirmed
 from runbook_lib.steps.context import Context
 
@@ -31,6 +32,8 @@ async def ise_word(context: Context, settings: IseServer) -> Check:
     except (DeletionRefused, CertificateMoved) as error:
         return _not_known(name, f"not asked: {error.what}")
     facts = judgement.facts
+    if settings.password == NOT_NAMED:
+        return _not_known(name, "not asked: the site's file names no login to it")
     if facts is None:
         return _not_known(name, "not asked: it presents no certificate")
     try:

@@ -92,7 +92,7 @@ def settings_of(site: Site, kind: ChangeKind, target: str) -> tuple[tuple[str, s
 
 
 def _ise_settings(server: IseServer) -> tuple[tuple[str, str], ...]:
-    return (("Server Address", server.address), ("User Name", server.user), ("Password", f"from {server.password}"))
+    return (("Server Address", server.address), ("User Name", server.user), ("Password", server.password.source))
 
 
 def attempt(past: Past, words: str) -> int:

@@ -111,10 +111,13 @@ def test_an_ise_server_is_left_out_until_something_is_typed(form: SiteControls) 
     """An empty group is no group; one that was begun has to be finished."""
     fill(form)
     assert "ise" not in yaml.safe_load(form.draft().text)
-    form.fields["ise", 0, "address"].control.value = "192.0.2.20"
+    form.fields["ise", 0, "name"].control.value = "ise"
     assert form.button.disabled
-    for key, value in (("user", "pi"), ("password", "env:ISE")):
-        form.fields["ise", 0, key].control.value = value
+    form.fields["ise", 0, "address"].control.value = "192.0.2.20"
+    assert not form.button.disabled
+    form.fields["ise", 0, "user"].control.value = "pi"
+    assert form.button.disabled
+    form.fields["ise", 0, "password"].control.value = "env:ISE"
     assert not form.button.disabled
 
 

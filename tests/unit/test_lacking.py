@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import socket
+from pathlib import Path
 from typing import Any
 
 import pytest
+from incident_kit import Incident
 from site_kit import site_with
 
 from runbook_lib.console import transport
 from runbook_lib.models import Vantage
 from runbook_lib.params import Site, lacking
-from runbook_lib.params.model import Expectation
+from runbook_lib.params.model import Expectation, HaSettings
 from runbook_lib.probe import NO_NAME, present
+from runbook_lib.secrets import NOT_NAMED
+from runbook_lib.steps import means
 from runbook_lib.steps.preflight import _port
 
 NO_HOST = socket.gaierror(socket.EAI_NONAME, "Name or service not known")
@@ -72,3 +76,19 @@ def test_a_name_that_does_not_resolve_is_no_firewalls(monkeypatch: pytest.Monkey
     (check,) = asyncio.run(_port(site, "ise", "pri", 443))
     assert "does not resolve" in check.actual
     assert "DNS" in check.note
+
+
+def test_a_plan_that_needs_the_key_is_blocked_without_it(tmp_path: Path) -> None:
+    """The reading stages need no key: `check` warns of it, and only the plan that would type it says that it lacks."""
+    site = site_with()
+    bare = site.model_copy(
+        update={
+            "ha": HaSettings(),
+            "ise": tuple(each.model_copy(update={"user": "", "password": NOT_NAMED}) for each in site.ise),
+        }
+    )
+    assert "stage" not in told(bare, "ha")
+    assert "auth_key" in told(bare, "ha")
+    assert "user: and password:" in told(bare, "ise")
+    made = Incident(tmp_path, site=bare)
+    assert any("does not name" in each for each in means.lacking(made.context, made.plan()))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import re
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -16,10 +17,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import BaseModel
 
-from runbook_lib.errors import SiteFileInvalid
+from runbook_lib.errors import SecretUnavailable, SiteFileInvalid
+from runbook_lib.fleet.sites import resolved
 from runbook_lib.lab.scenarios import SCENARIOS
 from runbook_lib.models import HaStatus
-from runbook_lib.params import LabOptions, LabRequest, Site, load_site, load_site_or_lab, site_without_secrets
+from runbook_lib.params import (
+    LabOptions,
+    LabRequest,
+    Site,
+    load_site,
+    load_site_or_lab,
+    secret_references,
+    site_without_secrets,
+)
 from runbook_lib.params.advice import section_at
 from runbook_lib.params.source import LARGEST_FILE
 from runbook_lib.params.wording import LABEL_KEYS
@@ -182,6 +192,18 @@ def test_a_line_of_known_hosts_is_a_host_key(tmp_path: Path, hosts: str) -> None
     assert site.primary.ssh.host_key == (key,)
 
 
+def test_a_file_that_only_reads_needs_no_key_and_no_web_login(tmp_path: Path) -> None:
+    """Without ha:, web: and an ISE server's login the site is valid; what is not named is never to be had."""
+    without = GOOD.replace("ha:\n  auth_key: env:KEY\n  email: [noc@example.com]\n", "")
+    site = site_of(tmp_path, without.replace("    user: pi\n    password: env:ISE\n", ""))
+    assert [str(each) for each in secret_references(site)] == ["env:PRIMARY", f"file:{tmp_path}/secrets/ssh"]
+    for secret in (site.ha.auth_key, site.ise[0].password):
+        with pytest.raises(SecretUnavailable, match="does not name"):
+            secret.resolve()
+    (tmp_path / "again.yaml").write_bytes(resolved(site))
+    assert load_site(tmp_path / "again.yaml") == site
+
+
 def test_one_value_is_a_list_of_one(tmp_path: Path) -> None:
     """Wherever the file takes a list, one value alone means the same: texts and sections."""
     (tmp_path / "logs").mkdir()
@@ -250,7 +272,14 @@ CASES: list[tuple[str, str, str, str, str]] = [
     ("  logs: []", "  host_key: []", "  host_key: []", "primary.host_key", "it belongs under primary.ssh"),
     ("  connect_s: 3", "  zzz: 3", "zzz", "deadlines.zzz", "known here: connect_s"),
     ("  address: 192.0.2.11\n", "", "secondary:", "secondary.address", "is missing"),
-    ("ha:\n  auth_key: env:KEY\n  email: [noc@example.com]\n", "", "name", "ha", "is missing; its keys are auth_key"),
+    (
+        "  ssh:\n    user: admin\n    password: file:secrets/ssh\n",
+        "",
+        "secondary",
+        "secondary.ssh",
+        "its keys",
+    ),
+    ("    user: pi\n", "", "password: env:ISE", "ise[0].password", "user and password belong together"),
     # wrong types, and what YAML makes of texts
     ("name: paris", "name: 3.10", "name:", "name", 'put it in quotes: "3.10"'),
     ("name: paris", "name: 12", "name:", "name", 'put it in quotes: "12"'),
@@ -592,20 +621,36 @@ def _without_empty(value: Any) -> Any:
 # -- the example ---------------------------------------------------------------------------------
 
 
+NAMED_FILE = re.compile(r"^( *)#(?=\S|  \S)", re.M)
+"""How the example's lines begin that name files which somebody may have."""
+
+
+def example_with_files() -> str:
+    return NAMED_FILE.sub(r"\1", (params_dir() / "example.yaml").read_text(encoding="utf-8"))
+
+
 def example_in(folder: Path) -> Path:
-    """Copy the example to a folder in which the files exist that it names."""
+    """Copy the example, all of it, to a folder in which the files exist that it names."""
     for name in ("paris-primary.csr", "paris-secondary.pem", "example-ca.pem", "tsa.pem"):
         (folder / "certificates").mkdir(exist_ok=True)
         (folder / "certificates" / name).touch()
     (folder / "logs" / "paris-primary").mkdir(parents=True)
     (folder / "logs" / "paris-secondary.tar.gz").touch()
     (folder / "paris-rules.yaml").touch()
-    return Path(shutil.copy(params_dir() / "example.yaml", folder / "example.yaml"))
+    (folder / "example.yaml").write_text(example_with_files(), encoding="utf-8")
+    return folder / "example.yaml"
 
 
 def test_the_example_loads_where_its_files_exist(tmp_path: Path) -> None:
     """Whoever copies the example and has the files that it names has a valid site."""
     assert load_site(example_in(tmp_path)).name == "paris"
+
+
+def test_a_copy_of_the_example_is_a_valid_site(tmp_path: Path) -> None:
+    """Whoever copies the example, and has none of the files that it could name, has a valid site."""
+    site = load_site(Path(shutil.copy(params_dir() / "example.yaml", tmp_path / "paris.yaml")))
+    assert site.name == "paris"
+    assert site != load_site(example_in(tmp_path)), "the lines that name files are read too once they are taken in"
 
 
 def test_the_examples_deadlines_are_the_defaults(tmp_path: Path) -> None:
@@ -616,7 +661,7 @@ def test_the_examples_deadlines_are_the_defaults(tmp_path: Path) -> None:
 
 def test_every_key_stands_in_the_example() -> None:
     """Each key of each kind of section stands in the example at least once, so that it is explained there."""
-    data = yaml.safe_load((params_dir() / "example.yaml").read_text(encoding="utf-8"))
+    data = yaml.safe_load(example_with_files())
     given: dict[type[BaseModel], set[str]] = {Site: set(data)}
     for model, keys in _sections(data, ()):
         given.setdefault(model, set()).update(keys)

@@ -66,8 +66,8 @@ def _ise(number: int) -> Group:
             FieldSpec(("ise", number, "name"), f"{who}: name", name, needed=False),
             FieldSpec(("ise", number, "address"), f"{who}: address", f"192.0.2.{20 + number}"),
             FieldSpec(("ise", number, "port"), f"{who}: port", "443", "number", needed=False),
-            FieldSpec(("ise", number, "user"), f"{who}: user", "pi-reader"),
-            FieldSpec(("ise", number, "password"), f"{who}: password", REFERENCE, "secret"),
+            FieldSpec(("ise", number, "user"), f"{who}: user", "pi-reader", needed=False),
+            FieldSpec(("ise", number, "password"), f"{who}: password", REFERENCE, "secret", needed=False),
         ),
         optional=True,
     )
@@ -82,6 +82,7 @@ def _web() -> Group:
             FieldSpec((*at, "user"), "Web pages: user", "root"),
             FieldSpec((*at, "password"), "Web pages: password", REFERENCE, "secret"),
         ),
+        optional=True,
     )
 
 
@@ -93,6 +94,7 @@ GROUPS = (
             FieldSpec(("ha", "auth_key"), "HA: authentication key", REFERENCE, "secret"),
             FieldSpec(("ha", "email"), "HA: e-mail", "noc@example.com", "lines", needed=False),
         ),
+        optional=True,
     ),
     _server("primary", "prime-pri", 10),
     _server("secondary", "prime-sec", 11),
