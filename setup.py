@@ -15,7 +15,7 @@ DOCUMENTS = ("README.md", "README.zh.md", "CONTRIBUTING.md", "CONTRIBUTING.zh.md
 
 
 class BuildWithNotebooks(build_py):
-    """Copies notebooks, documents and examples to ``runbook_lib/shipped``; ``runbook_lib/places.py`` finds them."""
+    """Copies notebooks, documents and examples to ``runbook_lib/shipped``, where the package looks for them."""
 
     def run(self) -> None:
         package = Path(self.build_lib) / "runbook_lib"

@@ -157,6 +157,14 @@ def test_commands_work_in_an_empty_folder_and_write_nothing_there(installed: Ins
     assert installed.contents() == before
 
 
+def test_examples_lie_where_the_document_says(installed: Installed) -> None:
+    """The line of docs/install.md that prints their folder prints it."""
+    text = (ROOT / "docs" / "install.md").read_text(encoding="utf-8")
+    [code] = re.findall(r'bin/python -c "(.*)"$', text, re.MULTILINE)
+    said = installed.run(str(installed.python), "-c", code)
+    assert (Path(said.stdout.strip()) / "example.yaml").is_file(), said.stderr
+
+
 OPEN = """
 from runbook_lib import places
 from runbook_lib.cli.workspace import GUIDE, first_notebook, laid_out
