@@ -129,6 +129,14 @@ def diagnose(
     raise typer.Exit(diagnose_command(request))
 
 
+@app.command(epilog="Example: runbook new berlin")
+def new(site: Annotated[str, typer.Argument(help="The new site's name; the file is NAME.yaml in params/.")]) -> None:
+    """Ask for a new site on the terminal, look at its servers, and write its file; never over one that is there."""
+    from runbook_lib.cli.new_site import new_command
+
+    new_command(site)
+
+
 @app.command(epilog="Examples: runbook check berlin · runbook check berlin --live")
 def check(
     site: SiteArgument,

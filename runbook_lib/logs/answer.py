@@ -128,11 +128,7 @@ def command(step: NextStep) -> str:
     site = step.parameters.get("site", "")
     number = step.notebook.partition("_")[0]
     doing = "runbook check {0} --live" if number == "00" else f"runbook run {{0}} --until {number}"
-    return (
-        doing.format(site)
-        if site
-        else f"write the site's file (params/example.yaml explains it), then {doing.format('SITE')}"
-    )
+    return doing.format(site) if site else f"runbook new SITE, then {doing.format('SITE')}"
 
 
 def _entries(mismatch: Mismatch, stores: Iterable[TofuStore]) -> Iterable[EntryMatch]:

@@ -87,7 +87,7 @@ def site_file(name_or_path: str | Path) -> Path:
         f"There is no site {str(name_or_path)!r}",
         where=str(path),
         found=f"known sites: {', '.join(known_sites()) or 'none'}",
-        next_step="give one of these names, the path of a site's file, or copy params/example.yaml to a new one",
+        next_step="give one of these names, the path of a site's file, or make one: runbook new NAME",
     )
 
 

@@ -85,7 +85,13 @@ def _choose(site: str, incident: str, *, named: str = "") -> str:
 
 
 def write_site(draft: Draft, *, named: str = "") -> str:
-    """Write a new site's file into ``params/``, for the user alone to read, whole or not at all; choose it.
+    """Write a new site's file and choose it; raises what ``write_file`` raises."""
+    name = write_file(draft, "00_start_here")
+    return f"Written: params/{name}.yaml, for you alone to read. {_choose(name, '', named=named)}"
+
+
+def write_file(draft: Draft, made_in: str) -> str:
+    """Write a new site's file into ``params/``, for the user alone to read, whole or not at all; return its name.
 
     Raises SiteFileInvalid where the draft has a problem or the file cannot be written, ParameterRefused where
     there is a file of that name.
@@ -98,7 +104,7 @@ def write_site(draft: Draft, *, named: str = "") -> str:
         raise ParameterRefused(f"{name} is the name of a file", next_step="give the site's name alone, as paris")
     try:
         written = write_new(
-            path, f"# Made in 00_start_here. params/example.yaml explains every key.\n{draft.text}".encode()
+            path, f"# Made in {made_in}. params/example.yaml explains every key.\n{draft.text}".encode()
         )
     except RecordNotWritable as error:
         raise SiteFileInvalid(
@@ -113,8 +119,7 @@ def write_site(draft: Draft, *, named: str = "") -> str:
             where=str(path),
             next_step="give another name",
         )
-    said = _choose(name, "", named=named)
-    return f"Written: params/{name}.yaml, for you alone to read. {said}"
+    return name
 
 
-__all__ = ["choose_site", "look_at", "write_site"]
+__all__ = ["choose_site", "look_at", "write_file", "write_site"]

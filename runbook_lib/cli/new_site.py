@@ -1,0 +1,200 @@
+"""``runbook new``: the smallest file of a site that works, asked for on the terminal.
+
+Each answer is checked by what ``runbook check`` uses. What a server shows is shown to a person and proposed, never
+taken: a host key is pinned only when somebody says that it was compared at the server's own console.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+
+from runbook_lib import background, places
+from runbook_lib.ade_os.at_console import HOST_KEY, HOST_KEY_IN_SHELL
+from runbook_lib.cli.terminal import answer_to, asks, out
+from runbook_lib.console.first_look import presented_host_key
+from runbook_lib.errors import ParameterRefused, RunbookError, SiteFileInvalid, UsageError
+from runbook_lib.params import lacking
+from runbook_lib.params.draft import Draft, draft_site
+from runbook_lib.params.source import Value, Where
+from runbook_lib.secrets import NOT_A_REFERENCE, SecretRef
+from runbook_lib.session.choosing import write_file
+from runbook_lib.steps.first_look import QUICK, Look, look_at
+from runbook_lib.steps.means import unresolved
+from runbook_lib.steps.targets import PI_SERVERS, Target, targets
+
+PATIENCE = 3
+"""How often a question that needs an answer is asked before nobody is taken to be there."""
+
+SSH_PORT = 22
+
+Ask = Callable[[str], str]
+
+
+def new_command(name: str) -> None:
+    """Ask for a site, look at its servers, and write its file.
+
+    Raises UsageError where nobody is at a terminal, ParameterRefused for a site that is there, SiteFileInvalid.
+    """
+    if not asks():
+        raise UsageError(
+            "This asks on a terminal, and there is none",
+            next_step="copy params/example.yaml and change it, or use the form in 00_start_here",
+        )
+    draft = Interview(name, answer_to).draft()
+    written = write_file(draft, "runbook new")
+    out(f"Written: {places.params_dir() / f'{written}.yaml'}, for you alone to read.")
+    for warning in lacking(draft.site) if draft.site else ():
+        out(f"Warning: {warning}")
+    out(f"Next: runbook check {written} --live")
+
+
+class Interview:
+    """The questions of one site, in order; ``draft`` asks them all and returns the file."""
+
+    def __init__(self, name: str, ask: Ask) -> None:
+        self._ask = ask
+        self._typed: dict[Where, Value] = {}
+        if (places.params_dir() / f"{name}.yaml").exists():
+            raise ParameterRefused(
+                f"There is a site {name} already; its file was left as it is",
+                where=str(places.params_dir() / f"{name}.yaml"),
+                next_step=f"give another name, or change that file and check it: runbook check {name}",
+            )
+        self._name = name
+        if problem := self._put(("name",), name):
+            raise ParameterRefused(f"{name}: {problem}", next_step="give the site's name alone, as paris")
+
+    def draft(self) -> Draft:
+        out("Passwords are never typed here: where they are is asked, as env:NAME, file:PATH or keyring:SERVICE/USER.")
+        out("Enter takes what stands in [ ]; Ctrl-C ends this, and nothing is written.")
+        for key in PI_SERVERS:
+            self._server(key)
+        self._ise_servers()
+        self._web()
+        found = self._drafted()
+        if found.site is None:
+            problems = "\n".join(f"{'.'.join(map(str, each.where))}: {each.text}" for each in found.problems)
+            raise SiteFileInvalid(
+                "The site's file would have problems; nothing was written", found=problems, next_step="begin again"
+            )
+        for target in targets(found.site):
+            self._certificate(target)
+        return self._drafted()
+
+    # -- the questions ----------------------------------------------------------------------------
+
+    def _server(self, key: str) -> None:
+        self._text((key, "address"), f"{key}: address or name?")
+        self._text((key, "ssh", "user"), f"{key}: SSH user?", "admin")
+        self._secret((key, "ssh", "password"), f"{key}: where is its SSH password?", f"{key}_SSH")
+        self._text((key, "logs"), f"{key}: its logs, a file, folder or archive (empty: none yet)?", needed=False)
+        self._host_key(key)
+
+    def _ise_servers(self) -> None:
+        for number, which in enumerate(("the ISE server", "a second ISE server")):
+            where: Where = ("ise", number)
+            if not self._text((*where, "address"), f"{which}: address or name (empty: none)?", needed=False):
+                return
+            self._put((*where, "name"), "ise" if number == 0 else "ise2")
+
+    def _web(self) -> None:
+        """What stages 40 and 50 type: it can be left out, and written when it is needed."""
+        out("Only stages 40 and 50 need what follows; leave it empty, and the file diagnoses, lists and plans without.")
+        if self._text(("primary", "web", "user"), "primary: user of the web pages (empty: later)?", needed=False):
+            self._secret(("primary", "web", "password"), "primary: where is that user's password?", "WEB")
+        self._secret(("ha", "auth_key"), "HA: where is the authentication key (empty: later)?", "", needed=False)
+        for number in range(sum(1 for where in self._typed if where[0] == "ise" and where[-1] == "address")):
+            at: Where = ("ise", number)
+            said = f"{self._typed[(*at, 'name')]}: user that Prime Infrastructure signs in with (empty: later)?"
+            if self._text((*at, "user"), said, needed=False, checked=False):
+                self._secret((*at, "password"), "where is that user's password?", f"ISE{number + 1}")
+
+    # -- what the servers show --------------------------------------------------------------------
+
+    def _host_key(self, key: str) -> None:
+        """Show the SSH host key beside what prints it at the console; pin it when a person says that they are equal."""
+        address = str(self._typed[(key, "address")])
+        try:
+            shown, kind = background.run(presented_host_key(address, SSH_PORT, connect_s=QUICK.connect_s))
+        except RunbookError as error:
+            out(f"{key}: {error.what} ({error.found}). Write its key into ssh: host_key: before any stage logs in.")
+            return
+        out(f"{key}: its SSH host key, as seen from here: {shown} ({kind})")
+        out(f"  at the server's own (VM) console: {HOST_KEY.example}")
+        out(f"  or, below shell: {HOST_KEY_IN_SHELL.example}   (both recalled, unproven; for {kind})")
+        out("  Somebody who stands in between would show another one here: compare all of it, or leave it out.")
+        if self._ask(f"{key}: was it compared at the console, and is it equal? Type yes:").lower() == "yes":
+            self._put((key, "ssh", "host_key"), shown)
+        else:
+            out(f"{key}: not pinned, so no stage logs in there until ssh: host_key: is written.")
+
+    def _certificate(self, target: Target) -> None:
+        """Look at a host's certificate; propose its names, and ``self`` where its own SSH server shows the same."""
+        place = self._place(target.name)
+        may_login = target.ssh is not None and bool(target.ssh.host_key) and not unresolved((target.ssh.password,))
+        look: Look = background.run(look_at(target, login=may_login))
+        out(f"{target.name}: certificate on {target.address}:{target.port}: {look.sha256 or look.problem}")
+        if look.names and self._yes(f"{target.name}: it names {', '.join(look.names)}; are these names of that host?"):
+            self._put((*place, "names"), list(look.names))
+        if look.own == "other":
+            out(f"  BEWARE: {target.name} shows another certificate through its own SSH server: somebody else may be")
+            out("  answering here. Nothing is proposed; ask the network and security people before any repair.")
+        elif look.own and self._yes(f"{target.name}: its own SSH server shows the same. Write expect: {{self: true}}?"):
+            self._put((*place, "expect", "self"), True)
+        elif target.ssh is not None and not look.own:
+            why = look.problem if may_login else "no host key is pinned, or its password is not to be had here"
+            out(f"  whether its own SSH server can show it is not known: {why}")
+
+    def _place(self, name: str) -> Where:
+        if name in PI_SERVERS:
+            return (name,)
+        return next(where[:2] for where, value in self._typed.items() if where[-1] == "name" and value == name)
+
+    # -- asking -----------------------------------------------------------------------------------
+
+    def _yes(self, question: str) -> bool:
+        return self._ask(f"{question} [yes/no]").lower() in ("y", "yes")
+
+    def _text(self, where: Where, question: str, usual: str = "", *, needed: bool = True, checked: bool = True) -> bool:
+        """Ask until the answer is right; return whether there is one."""
+        for _ in range(PATIENCE):
+            answer = self._ask(f"{question} [{usual}]" if usual else question) or usual
+            if not answer and not needed:
+                return False
+            problem = self._put(where, answer, checked=checked) if answer else "an answer is needed"
+            if not problem:
+                return True
+            out(f"  {problem}")
+        raise UsageError(f"{question} has no answer that can be used; nothing was written", next_step="begin again")
+
+    def _secret(self, where: Where, question: str, usual: str, *, needed: bool = True) -> None:
+        """Ask where a secret is; what is no reference may be the secret itself, and nothing of it is kept or shown."""
+        usual = f"env:{re.sub(r'[.-]', '_', f'{self._name}_{usual}').upper()}" if usual else ""
+        for _ in range(PATIENCE):
+            answer = self._ask(f"{question} [{usual}]" if usual else question) or usual
+            if not answer and not needed:
+                return
+            try:
+                SecretRef.parse(answer)
+            except ValueError:
+                out(f"  {NOT_A_REFERENCE}; what was typed is not kept")
+                continue
+            self._typed[where] = answer
+            return
+        raise UsageError(f"{question} has no answer that can be used; nothing was written", next_step="begin again")
+
+    def _put(self, where: Where, value: Value, *, checked: bool = True) -> str:
+        """Keep an answer; return what is wrong of it, and keep nothing then."""
+        self._typed[where] = value
+        problems = [each.text for each in self._drafted().problems if _inside(each.where, where)] if checked else []
+        if problems:
+            del self._typed[where]
+        return "; ".join(problems)
+
+    def _drafted(self) -> Draft:
+        return draft_site(self._typed, "", places.params_dir())
+
+
+def _inside(inner: Sequence[object], outer: Sequence[object]) -> bool:
+    return tuple(inner[: len(outer)]) == tuple(outer)

@@ -1,0 +1,177 @@
+"""`runbook new`: what is asked, what a server shows is proposed and never taken, and the smallest file that works."""
+
+from __future__ import annotations
+
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from runbook_lib import places
+from runbook_lib.cli import new_site
+from runbook_lib.cli.new_site import Interview, new_command
+from runbook_lib.errors import DeviceUnreachable, ParameterRefused, UsageError
+from runbook_lib.params import load_site
+from runbook_lib.steps.first_look import Look
+
+SHOWN = f"SHA256:{'A' * 43}"
+HERE = "b" * 64
+BASE = {
+    "primary: address": "192.0.2.10",
+    "secondary: address": "192.0.2.11",
+    "the ISE server: address": "192.0.2.20",
+}
+
+
+class Person:
+    """Answers each question by how it begins, else with nothing; remembers what was asked."""
+
+    def __init__(self, answers: dict[str, str]) -> None:
+        self.answers = BASE | answers
+        self.asked: list[str] = []
+
+    def __call__(self, question: str) -> str:
+        self.asked.append(question)
+        return next((said for begins, said in self.answers.items() if question.startswith(begins)), "")
+
+
+@pytest.fixture(autouse=True)
+def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, Any]]:
+    """A params folder of its own, and servers that show what the test says; ``logins`` are those that were tried."""
+    looks: dict[str, Any] = {"logins": [], "key": SHOWN, "look": Look(sha256=HERE)}
+
+    async def key(*_: Any, **__: Any) -> tuple[str, str]:
+        if not looks["key"]:
+            raise DeviceUnreachable("no SSH host key was shown", found="x")
+        return looks["key"], "ssh-ed25519"
+
+    async def look(target: Any, *, login: bool) -> Look:
+        looks["logins"] += [target.name] if login else []
+        seen: Look = looks["look"]
+        return seen if login or not seen.own else seen._replace(own="")
+
+    monkeypatch.setattr(places, "params_dir", lambda: tmp_path)
+    monkeypatch.setattr(new_site, "presented_host_key", key)
+    monkeypatch.setattr(new_site, "look_at", look)
+    for name in ("BERLIN_PRIMARY_SSH", "BERLIN_SECONDARY_SSH"):
+        monkeypatch.setenv(name, "correct-horse")
+    return looks
+
+
+def made(person: Person) -> dict[str, Any]:
+    """Return the file as it would be written, which is valid."""
+    found = Interview("berlin", person).draft()
+    assert found.site is not None
+    value: dict[str, Any] = yaml.safe_load(found.text)
+    return value
+
+
+def test_the_smallest_file_that_works(desk: dict[str, Any]) -> None:
+    """With nothing but addresses the file is valid: no HA key, no login to web pages or ISE, nothing pinned."""
+    assert made(Person({})) == {
+        "name": "berlin",
+        "primary": {"address": "192.0.2.10", "ssh": {"user": "admin", "password": "env:BERLIN_PRIMARY_SSH"}},
+        "secondary": {"address": "192.0.2.11", "ssh": {"user": "admin", "password": "env:BERLIN_SECONDARY_SSH"}},
+        "ise": [{"address": "192.0.2.20", "name": "ise"}],
+    }
+    assert desk["logins"] == []
+
+
+@pytest.mark.parametrize(("said", "pinned"), [("yes", [SHOWN]), ("YES", [SHOWN]), ("y", []), ("", []), ("no", [])])
+def test_a_host_key_is_pinned_only_when_somebody_compared_it(
+    said: str, pinned: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It is shown beside the command for the console; only the whole word yes pins it."""
+    site = made(Person({"primary: was it compared": said}))
+    shown = capsys.readouterr().out
+    assert SHOWN in shown
+    assert "show crypto host_key" in shown
+    assert "recalled" in shown
+    assert [site["primary"]["ssh"].get("host_key")] == (pinned or [None])
+
+
+def test_self_is_proposed_where_the_hosts_own_server_shows_the_same(desk: dict[str, Any]) -> None:
+    """Behind a compared key one login is made where its password is at hand; what it shows is taken on yes."""
+    desk["look"] = Look(sha256=HERE, own="same", names=("prime-pri",))
+    person = Person({"primary: was it compared": "yes", "primary: its own SSH": "yes", "primary: it names": "yes"})
+    site = made(person)
+    assert desk["logins"] == ["primary"]
+    assert site["primary"]["expect"] == {"self": True}
+    assert site["primary"]["names"] == ["prime-pri"]
+    assert "names" not in site["secondary"]
+    assert not any(asked.startswith("secondary: its own SSH") for asked in person.asked)
+
+
+def test_another_certificate_through_ssh_is_an_alarm(desk: dict[str, Any], capsys: pytest.CaptureFixture[str]) -> None:
+    """Where the host's own SSH server shows another certificate than is seen from here, nothing is proposed."""
+    desk["look"] = Look(sha256=HERE, own="other")
+    site = made(Person({"primary: was it compared": "yes", "primary: its own SSH": "yes"}))
+    assert "BEWARE" in capsys.readouterr().out
+    assert "expect" not in site["primary"]
+
+
+def test_a_password_is_no_reference_and_is_not_kept(capsys: pytest.CaptureFixture[str]) -> None:
+    """What is no reference is refused without being repeated, and asked for again; nothing of it is in any question."""
+    answers = iter(["hunter2secret", "env:HERE"])
+    person = Person({})
+    ask = person.__call__
+
+    def tell(question: str) -> str:
+        return next(answers) if question.startswith("primary: where is its SSH") else ask(question)
+
+    found = Interview("berlin", tell).draft()
+    assert "env:HERE" in found.text
+    assert "hunter2" not in found.text + capsys.readouterr().out + " ".join(person.asked)
+
+
+def test_a_wrong_answer_is_told_and_asked_again(capsys: pytest.CaptureFixture[str]) -> None:
+    """Each answer is checked at once by what `runbook check` uses; after three the interview ends without a file."""
+    answers = iter(["192.0.2.10", "192.0.2.11"])
+    person = Person({})
+
+    def tell(question: str) -> str:
+        return next(answers) if question.startswith("secondary: address") else person(question)
+
+    assert "192.0.2.11" in Interview("berlin", tell).draft().text
+    assert "is the same server as primary" in capsys.readouterr().out
+    with pytest.raises(UsageError, match="nothing was written"):
+        Interview("berlin", Person({"primary: address": "https://pri"})).draft()
+
+
+def test_a_server_that_does_not_answer_stops_nothing(desk: dict[str, Any], capsys: pytest.CaptureFixture[str]) -> None:
+    """Without a key and a certificate to see, the file is written all the same, and it is said what lacks."""
+    desk["key"], desk["look"] = "", Look(problem="no answer")
+    assert made(Person({}))["name"] == "berlin"
+    assert "Write its key into ssh: host_key:" in capsys.readouterr().out
+
+
+def test_an_existing_file_is_never_written_over(tmp_path: Path) -> None:
+    """Neither where it was there before the first question, nor where it came while they were asked."""
+    (tmp_path / "berlin.yaml").write_text("mine")
+    with pytest.raises(ParameterRefused, match="already"):
+        Interview("berlin", Person({}))
+    draft = Interview("paris", Person({})).draft()
+    (tmp_path / "paris.yaml").write_text("theirs")
+    with pytest.raises(ParameterRefused, match="already"):
+        new_site.write_file(draft, "runbook new")
+    assert (tmp_path / "paris.yaml").read_text() == "theirs"
+
+
+def test_the_command_writes_the_file_and_says_what_comes_next(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The file is for its owner alone, and loads; what it lacks and what comes next are told. It needs a terminal."""
+    with pytest.raises(UsageError, match="terminal"):
+        new_command("berlin")
+    monkeypatch.setattr(new_site, "asks", lambda: True)
+    monkeypatch.setattr(new_site, "answer_to", Person({}))
+    new_command("berlin")
+    path = tmp_path / "berlin.yaml"
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    assert load_site(path).name == "berlin"
+    shown = capsys.readouterr().out
+    assert "Next: runbook check berlin --live" in shown
+    assert "Warning: primary: no SSH host key is pinned" in shown
