@@ -7,7 +7,7 @@ copied from the connection under repair would confirm whoever answers there.
 from __future__ import annotations
 
 from runbook_lib.ade_os.at_console import certificate_at_console
-from runbook_lib.models import Inventory, Judgement, Plan, Stage, Vantage, Verdict, WayOut
+from runbook_lib.models import Decision, Inventory, Judgement, Plan, Stage, Vantage, Verdict, WayOut
 from runbook_lib.record import Record
 from runbook_lib.steps.history import INVENTORY_FACTS, facts_or
 from runbook_lib.steps.targets import PI_SERVERS
@@ -16,10 +16,9 @@ DIGITS = "DIGITS-OF-THE-CONSOLE"
 
 
 def ways_out(plan: Plan, inventory: Inventory) -> tuple[WayOut, ...]:
-    """Return a way out for each host whose entries wait for a confirmation; none where the plan is not blocked."""
-    waiting = {row.target for row in plan.rows if row.verdict is Verdict.UNCONFIRMED and not row.command}
-    if not plan.blocked:
-        return ()
+    """Return a way out for each host of which an entry waits for a confirmation."""
+    undecided = [row for row in plan.rows if row.decision is Decision.CANNOT_TELL]
+    waiting = {row.target for row in undecided if row.verdict is Verdict.UNCONFIRMED}
     return tuple(
         _way(judgement)
         for judgement in inventory.judgements

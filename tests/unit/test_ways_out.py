@@ -10,7 +10,7 @@ from incident_kit import SHA, Incident
 from site_kit import site_with
 
 from runbook_lib.cli.plans import show_plan
-from runbook_lib.models import Inventory, Stage, Vantage, Verdict
+from runbook_lib.models import Decision, Inventory, Stage, Vantage, Verdict
 from runbook_lib.params import Expectation
 from runbook_lib.steps.expecting import gather_knowledge, parse_given
 from runbook_lib.steps.history import INVENTORY_FACTS
@@ -72,6 +72,9 @@ def test_a_plan_that_waits_for_nothing_has_none(tmp_path: Path, incident: Incide
     """Neither a plan that is not blocked nor one that a contradicted certificate blocks is led around it."""
     fine = Incident(tmp_path / "fine")
     assert ways_out_of(fine.record, fine.write_plan()) == ()
+    plan = incident.write_plan()
+    settled = tuple(replace(row, decision=Decision.ALREADY_RIGHT) for row in plan.rows)
+    assert ways_out_of(incident.record, replace(plan, rows=settled)) == ()
     worse = Incident(tmp_path / "worse", {"secondary": Verdict.CONTRADICTED})
     assert ways_out_of(worse.record, worse.write_plan()) == ()
 
