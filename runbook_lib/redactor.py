@@ -27,12 +27,14 @@ _ESCAPED = rb"\\{1,9}+"
 _LINE_BREAK = rb"(?:=?\r?\n[ \t]{0,16}|\\{1,4}n)?"
 _LONGEST_ANCHOR = 16
 _JOINT = b"\0"
+_SHORT = 200
+_REMEMBERED = 10_000
 _ALNUM_RUN = re.compile(rb"[A-Za-z0-9]+")
 _HTML_NAMES = {"&": b"&amp;", "<": b"&lt;", ">": b"&gt;", '"': b"&quot;", "'": b"&apos;"}
 _MARK_UNSAFE = re.compile(r"[^A-Za-z0-9_.:/@ -]")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class _Spelling:
     """One way in which a secret may be written. One of ``anchors``, which are cheap to search, is always in it.
 
@@ -48,9 +50,6 @@ class _Spelling:
     def pattern(self) -> re.Pattern[bytes]:
         return re.compile(self.write(), re.IGNORECASE if self.folded else 0)
 
-    def may_be_in(self, data: bytes, lower: bytes) -> bool:
-        return any(anchor in (lower if self.folded else data) for anchor in self.anchors)
-
 
 _Span = tuple[int, int, str, int]
 """Where a secret begins and ends, its reference, and how long it is."""
@@ -64,11 +63,18 @@ class _Known:
     disguise: Disguise
 
 
+_Anchors = tuple[tuple[bytes, _Spelling, _Known], ...]
+
+
 class Redactor:
     """A set of known secrets. Works on whole byte strings: join what was written in pieces first."""
 
     def __init__(self) -> None:
         self._known: dict[tuple[str, str], _Known] = {}
+        # Every anchor in one flat list, as it is written and in lower case: most texts are short and hold no secret,
+        # and then looking for the anchors is all that is done.
+        self._anchors: tuple[_Anchors, _Anchors] = ((), ())
+        self._clean: set[str] = set()  # short texts without a secret: tables and reports repeat them
         self._lock = threading.Lock()
 
     def __repr__(self) -> str:
@@ -80,12 +86,26 @@ class Redactor:
             raise ValueError(f"a secret of fewer than {SHORTEST} characters cannot be redacted")
         with self._lock:
             if (reference, value) not in self._known:
-                self._known = {**self._known, (reference, value): _known(reference, value)}
+                self._take({**self._known, (reference, value): _known(reference, value)})
 
     def forget(self) -> None:
         """Know nothing any more, where what comes next has nothing to do with what was before."""
         with self._lock:
-            self._known = {}
+            self._take({})
+
+    def _take(self, known: dict[tuple[str, str], _Known]) -> None:
+        anchors = [
+            (anchor, spelling, secret)
+            for secret in known.values()
+            for spelling in secret.spellings
+            for anchor in spelling.anchors
+        ]
+        self._anchors = (
+            tuple(each for each in anchors if not each[1].folded),
+            tuple(each for each in anchors if each[1].folded),
+        )
+        self._known = known
+        self._clean = set()  # last: whoever finds it empty searches for what is known now
 
     def known(self) -> tuple[tuple[str, str], ...]:
         """Return each reference and the value that it led to. For searches; never to be shown or kept."""
@@ -106,9 +126,14 @@ class Redactor:
         return b"".join([*out, data[position:]]) if out else data
 
     def redact_text(self, text: str) -> str:
+        clean = self._clean  # before the search: where more becomes known meanwhile, this set is used no longer
+        if text in clean:
+            return text
         data = text.encode("utf-8", "surrogatepass")
         redacted = self.redact(data)
         if redacted is data:
+            if len(text) <= _SHORT and len(clean) < _REMEMBERED:
+                clean.add(text)
             return text
         try:
             return redacted.decode("utf-8", "surrogatepass")
@@ -143,15 +168,14 @@ class Redactor:
         ]
 
     def _spelled(self, data: bytes) -> list[_Span]:
-        known = self._known.values()
-        if not known:
-            return []
-        lower = data.lower()
+        written, folded = self._anchors
+        near = {spelling: secret for anchor, spelling, secret in written if anchor in data}
+        if folded:
+            lower = data.lower()
+            near |= {spelling: secret for anchor, spelling, secret in folded if anchor in lower}
         return [
             (match.start(), match.end(), secret.reference, secret.length)
-            for secret in known
-            for spelling in secret.spellings
-            if spelling.may_be_in(data, lower)
+            for spelling, secret in near.items()
             for match in spelling.pattern.finditer(data)
         ]
 

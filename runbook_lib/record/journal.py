@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+from collections import OrderedDict
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
@@ -36,6 +37,9 @@ from runbook_lib.record.lines import (
 from runbook_lib.record.redaction import gate_bytes, gate_text
 
 _BLOCK = 64 * 1024
+_REMEMBERED = 16
+_checked: OrderedDict[Path, tuple[bytes, tuple[Line, ...]]] = OrderedDict()
+"""Of the journals read last: the bytes that were checked, and their lines. A record is opened many times in a stage."""
 
 
 class Journal:
@@ -44,14 +48,13 @@ class Journal:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.path = folder / "journal.jsonl"
-        self._checked: tuple[bytes, tuple[Line, ...]] = (b"", ())
 
     def read(self) -> JournalText:
         """All lines. Raises ``RecordDamaged`` naming the first line that is not what it was when written.
 
         A last line without its line feed was cut short: it is given as ``torn``, and the next
         ``append`` cuts it off and notes it. The file is read each time; lines whose bytes are those of the last
-        time are not checked again.
+        time that this process read them are not checked again.
         """
         try:
             with self.path.open("rb") as file:
@@ -61,11 +64,13 @@ class Journal:
             return JournalText(lines=())
         except OSError as error:
             raise _unreadable(self.path, error) from error
-        whole, lines = self._checked
+        whole, lines = _checked.pop(self.path, (b"", ()))
         if not data.startswith(whole):
             whole, lines = b"", ()
         text = parse_journal(data[len(whole) :], self.path, lines)
-        self._checked = (data[: len(data) - len(text.torn)], text.lines)
+        _checked[self.path] = (data[: len(data) - len(text.torn)], text.lines)
+        while len(_checked) > _REMEMBERED:
+            _checked.popitem(last=False)
         return text
 
     def append(
