@@ -8,7 +8,7 @@ PYTHONS = $(PYTHON) python3.13 python3.12 python3.11 python3
 BIN = .venv/bin
 UV = uv
 # Most tests wait for servers and browsers: eight at a time keep two cores busy. The files that take longest come
-# first (tests/longest.py) because no file is moved up for its number of tests.
+# first (tests/spread.py) because no file is moved up for its number of tests.
 PYTEST = $(BIN)/pytest -n 8 --dist loadfile --no-loadscope-reorder
 # These compute more than they wait.
 UNIT = $(BIN)/pytest -n logical tests/unit

@@ -5,11 +5,12 @@ from __future__ import annotations
 import os
 import signal
 import tempfile
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, settings
 from long_way import LONG
-from longest import LONGEST
+from spread import LONGEST, Scheduling
 
 from runbook_lib.engine.loading import quick_import
 
@@ -35,6 +36,12 @@ settings.load_profile("tests")
 # Processes that a test starts inherit the folders.
 _OURS = {name: tempfile.TemporaryDirectory(prefix="runbook-tests-") for name in ("RUNBOOK_KEY_DIR", "RUNBOOK_LOCKS")}
 os.environ |= {name: folder.name for name, folder in _OURS.items()}
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Scheduling:
+    """Take our way of spreading the tests over the processes."""
+    return Scheduling(config, log)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -14,7 +14,8 @@ from runbook_lib.models import Outcome
 from runbook_lib.params import load_site
 from runbook_lib.record import Record, SiteLock
 
-STRAGGLERS_S = 30.0
+STRAGGLERS_S = 90.0
+"""A kernel outlives its dead parent by a moment; a Dask worker without a scheduler gives what it runs 30 s to end."""
 _DIED = "the process that ran it died"
 
 
@@ -25,7 +26,7 @@ def take_lock(task: SiteTask, purpose: str) -> SiteLock:
 
 
 async def alone(lock: SiteLock) -> bool:
-    """Wait until no process works at the site any more: a kernel outlives its dead parent by a moment.
+    """Wait until no process works at the site any more.
 
     Who works under another's lock himself cannot tell, and leaves it to that one.
     """

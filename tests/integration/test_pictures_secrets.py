@@ -100,6 +100,8 @@ async def pictures(folder: Path) -> dict[str, list[str]]:
                 await take_picture(view, "empty")
                 await Hand(view).fill("login_password", SECRET, secret=True)
                 await take_picture(view, "filled")
+                if "shut in" in how:  # such a frame is loaded whenever the browser comes to it
+                    await browser.page.frame_locator("iframe").get_by_text(SECRET).wait_for()
                 await browser.page.evaluate("p.value = ''")
                 await take_picture(view, "emptied")
                 for word, name in (("", "later"), (SECRET, "repeated")):

@@ -185,7 +185,7 @@ def test_registration_that_is_cut_short_is_never_begun_twice(
 
     resumed = commands.run("run", site, "--resume", "--until", "40")
 
-    assert (resumed.code, record.stage_states()[Stage.REGISTER]) == (0, StageState.DONE)
+    assert (resumed.code, record.stage_states()[Stage.REGISTER]) == (0, StageState.DONE), resumed.out + resumed.err
     posted = [line for line in lab.truth() if line["what"] == "POST /webacs/ha/register"]
     assert (len(posted), changes(lab.truth()).registered) == (1, ["registered"])
     assert record.pending_changes() == ()

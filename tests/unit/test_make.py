@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import os
 import re
 import shutil
@@ -12,7 +13,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from longest import LONGEST
+from spread import APART, LONGEST
 
 from runbook_lib.places import project_root
 
@@ -88,7 +89,21 @@ def test_what_make_starts_keeps_its_byte_code(tmp_path: Path, monkeypatch: pytes
 
 def test_files_that_are_begun_first_exist() -> None:
     """No file is renamed or split without a thought to the order."""
-    assert set(LONGEST) <= {path.stem for path in (ROOT / "tests").rglob("test_*.py")}
+    assert {*LONGEST, *APART} <= {path.stem for path in (ROOT / "tests").rglob("test_*.py")}
+
+
+def test_tests_that_any_process_may_run_share_nothing() -> None:
+    """What a file starts once for its tests would be started in each process that runs one of them."""
+
+    def shared(path: Path) -> set[str]:
+        functions = [node for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.FunctionDef)]
+        return {node.name for node in functions if any("module" in ast.unparse(d) for d in node.decorator_list)}
+
+    for path in (path for path in (ROOT / "tests").rglob("test_*.py") if path.stem in APART):
+        text = path.read_text()
+        assert not shared(path), path
+        asked = shared(path.parent / "conftest.py")
+        assert not [name for name in asked if re.search(rf"\b{name}: |\"{name}\"", text)], path
 
 
 # -- every part -------------------------------------------------------------------------------------

@@ -1,0 +1,33 @@
+"""How the tests are spread over the processes that run them: which come first, and which need not stay together.
+
+One process runs a whole file, so that what the file starts once serves all of its tests. A file that takes a minute or
+more and is begun late would be waited for alone, and so would one that takes many minutes whenever it is begun.
+"""
+
+from __future__ import annotations
+
+from pathlib import PurePosixPath
+
+from xdist.scheduler import LoadScopeScheduling
+
+LONGEST = (
+    *("test_by_hand", "test_ways_to_go_wrong", "test_fleet_workers", "test_web_stages", "test_resume_kill"),
+    *("test_cli_repair", "test_web_faults", "test_state_machine", "test_repair", "test_repair_stops"),
+    *("test_resume_run", "test_web_dojo", "test_web_dojo_one", "test_web_dojo_two", "test_web_misread"),
+    *("test_faults_vantages", "test_faults_listing", "test_faults_deletion", "test_warm_kernels", "test_fleet_dask"),
+)
+"""These are begun first."""
+
+APART = (
+    *("test_ways_to_go_wrong", "test_web_stages", "test_repair", "test_repair_stops", "test_resume_run"),
+    *("test_out_of_order", "test_cli", "test_plan_command", "test_forms_plan", "test_run_all", "test_form"),
+)
+"""Each test of these starts what it needs, so any process may run any of them."""
+
+
+class Scheduling(LoadScopeScheduling):
+    """A file at a time, or a test at a time where nothing is shared."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        path, _, _ = nodeid.partition("::")
+        return nodeid if PurePosixPath(path).stem in APART else path
