@@ -8,6 +8,7 @@ from datetime import datetime
 from pathlib import Path
 
 from runbook_lib.logs.findings import Findings, Tally
+from runbook_lib.logs.likeness import EMPTY
 from runbook_lib.logs.mismatches import mismatches_of
 from runbook_lib.logs.prefix import read_prefix
 from runbook_lib.logs.reading import Result, Settings
@@ -55,9 +56,9 @@ def diagnosis_of(
         not_logs=tuple(
             replace(other, server=server)
             for server, found in by_server.items()
-            for f in found
-            for other in f.looks.others
-            if other.source not in damaged
+            for each in found
+            for other in each.looks.others
+            if other.source not in damaged and not (other.looks_like == EMPTY and any(map(_is_log, found)))
         ),
     )
 

@@ -136,6 +136,13 @@ def test_mixture_says_how_much_was_recognised(tmp_path: Path) -> None:
     assert [other["source"] for other in as_json(report)["not_logs"]] == [str(tmp_path / "README.md")]
 
 
+def test_an_empty_log_beside_others_is_nothing_to_tell(tmp_path: Path) -> None:
+    """Rotation leaves empty files: among a server's logs one of them is not named; alone it is no log."""
+    found = diagnosed(tmp_path, {"hm-0-0.log": LINE.encode(), "hm-0-1.log": b""}, "primary")
+    assert (found.not_logs, exit_code(found)) == ((), 0)
+    assert "looks like" not in verdict(found)
+
+
 def test_mismatch_is_told_whatever_the_rest_looks_like(tmp_path: Path) -> None:
     """A mismatch in a page, in a text or behind noise is told, exit code 10."""
     for around in (PAGE, PROSE, "\x00\x01\x02" * 9000):
