@@ -47,7 +47,7 @@ def notebooks_dir() -> Path:
 def opened_notebooks_dir() -> Path:
     """Return the folder of the notebooks that people open: their copy of an installed package's, if there is one."""
     copy = home_dir() / "notebooks"
-    return copy if copy.is_dir() else notebooks_dir()
+    return copy if is_installed() and copy.is_dir() else notebooks_dir()
 
 
 def records_dir() -> Path:

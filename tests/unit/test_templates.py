@@ -145,3 +145,19 @@ def test_stage_that_a_person_opens_leaves_its_version(tmp_path: Path, monkeypatc
         open_runbook("10_diagnose_logs", "x", rb.incident)
     lines = rb.context.record.journal.read().lines
     assert len([line for line in lines if line.kind is Kind.NOTED]) == 1
+
+
+def test_copy_that_a_person_opens_is_the_version_that_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An installed package's notebooks are opened as copies: the record keeps the copy, which may have been changed."""
+    from site_kit import site_with
+
+    copies = tmp_path / "home" / "notebooks"
+    copies.mkdir(parents=True)
+    (copies / "10_diagnose_logs.ipynb").write_text("changed by a person", encoding="utf-8")
+    monkeypatch.setattr("runbook_lib.places.is_installed", lambda: True)
+    monkeypatch.setattr("runbook_lib.places.home_dir", lambda: tmp_path / "home")
+    monkeypatch.setattr("runbook_lib.session.opening.open_site", lambda _: site_with())
+    monkeypatch.delenv("RUNBOOK_RECORDS", raising=False)
+    record = open_runbook("10_diagnose_logs", "x").context.record
+    assert record.folder.parent == tmp_path / "home" / "records"
+    assert (record.folder / "templates" / "10_diagnose_logs.ipynb").read_text() == "changed by a person"
