@@ -136,18 +136,18 @@ def test_the_version_comes_from_one_place(installed: Installed) -> None:
 
 
 def test_commands_work_in_an_empty_folder_and_write_nothing_there(installed: Installed) -> None:
-    """Help, diagnose, and check of the lab, of one's own site by name, and the names of all."""
+    """Help, diagnose, and check of the example, of one's own site by name, and the names of all."""
     before = installed.contents()
     log = installed.home / "hm.log"
     shutil.copyfile(next((ROOT / "tests" / "fixtures" / "logs").rglob("*.log")), log)
     params = installed.data / "params"
     params.mkdir(parents=True)
-    shutil.copyfile(installed.package / "shipped" / "params" / "lab.yaml", params / "mine.yaml")
+    shutil.copyfile(installed.package / "shipped" / "params" / "example.yaml", params / "mine.yaml")
     for words, code, shown in (
         (("--help",), 0, "diagnose"),
         (("diagnose", str(log)), 10, "secondary"),
-        (("check", "lab"), 0, ""),
-        (("check", "mine"), 0, ""),
+        (("check", "example"), 2, "The file of site paris is valid"),
+        (("check", "mine"), 2, "The file of site paris is valid"),
         (("check", "none"), 2, "example, fleet.example, lab, mine"),
     ):
         said = installed.runbook(*words)
