@@ -16,7 +16,7 @@ from runbook_lib.steps.inventory import recorded_inventory
 from runbook_lib.steps.overriding import PHRASE, write_override
 from runbook_lib.steps.targets import targets
 from runbook_lib.views import View
-from runbook_lib.views.forms.expecting import Acts, ExpectationForm, Given, Host, known
+from runbook_lib.views.forms.expecting import NOTHING, Acts, ExpectationForm, Given, Host, known
 from runbook_lib.views.forms.overriding import OverrideForm, Unconfirmed, unconfirmed
 
 
@@ -39,9 +39,9 @@ def _hosts(context: Context) -> tuple[Host, ...]:
         Host(
             name=target.name,
             place=f"{target.address}:{target.port}",
-            known="\n".join(filter(None, (_in_file(target.expect), _words_of(given.get(target.name))))) or "nothing",
+            in_file=_in_file(target.expect),
+            given=in_digits(given.get(target.name, Knowledge())),
             has_ssh=target.ssh is not None,
-            given=not given.get(target.name, Knowledge()).empty,
         )
         for target in targets(context.site)
     )
@@ -53,7 +53,7 @@ def _in_file(expect: Expectation) -> str:
         knowledge = read_expectation(expect)
     except ExpectationInvalid:
         return _in_words(expect)
-    return "" if knowledge.empty else f"in the site's file: {in_digits(knowledge)}"
+    return in_digits(knowledge)
 
 
 def _in_words(expect: Expectation) -> str:
@@ -62,11 +62,7 @@ def _in_words(expect: Expectation) -> str:
     kinds += [f"SHA-256 {expect.sha256}"] if expect.sha256 else []
     kinds += [f"issued by {expect.ca.bundle.name}"] if expect.ca else []
     kinds += ["what it shows through its own SSH server"] if expect.self_ else []
-    return f"in the site's file: {', '.join(kinds)}" if kinds else ""
-
-
-def _words_of(given: Knowledge | None) -> str:
-    return f"given to this incident: {in_digits(given)}" if given and not given.empty else ""
+    return ", ".join(kinds) or NOTHING
 
 
 def _read(name: str, data: bytes) -> str:

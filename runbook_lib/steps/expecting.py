@@ -116,10 +116,8 @@ def gather_knowledge(context: Context, given: Mapping[str, Expectation]) -> dict
 
 def in_digits(knowledge: Knowledge) -> str:
     """Return what is known with its source and its digits, so that people can compare them."""
-    found = [knowledge.words]
-    found += [f"SHA-256 of its public key {digits}" for digits in knowledge.spki_sha256]
-    found += [f"SHA-256 {digits}" for digits in knowledge.sha256]
-    return ", ".join(found)
+    digits = ", ".join((*knowledge.spki_sha256, *knowledge.sha256))
+    return f"{knowledge.words} (SHA-256 {digits})" if digits else knowledge.words
 
 
 def knowledge_of(context: Context, name: str) -> Knowledge:

@@ -255,10 +255,10 @@ def test_a_mistyped_expectation_is_seen_and_withdrawn(desk: Any) -> None:
     control(form, "Keep").click()
     told = shown(form)
     assert "ab" * 32 in told
-    assert "given to this incident: a SHA-256 given by the operator" in told
+    assert f"given to this incident: a SHA-256 given by the operator (SHA-256 {'ab' * 32})" in told
     control(form, "Host").value = "ise"
     assert control(form, "Withdraw").disabled
     control(form, "Host").value = "primary"
     control(form, "Withdraw").click()
     assert "Withdrawn for primary; still known: nothing" in shown(form)
-    assert [host.known for host in stage_20(desk).expectations().value] == ["nothing"] * 3
+    assert [host.given for host in stage_20(desk).expectations().value] == ["nothing"] * 3

@@ -16,21 +16,19 @@ from runbook_lib.views.rows import BAD, GOOD, Row, Table
 from runbook_lib.views.table import View
 from runbook_lib.words import said
 
+NOTHING = "nothing"
 PASTED = "the pasted text"
 LONGEST_FINGERPRINT = 256  # characters, in whatever spelling; a longer text is that of a file
 
 
 class Host(NamedTuple):
-    """A host of the site, what the site's file and this incident say of its certificate, and whether it has SSH.
-
-    ``given``: whether this incident was given something, which can be withdrawn.
-    """
+    """A host, what the site's file says of its certificate and what this incident was given, and whether it has SSH."""
 
     name: str
     place: str
-    known: str
+    in_file: str
+    given: str
     has_ssh: bool
-    given: bool = False
 
 
 class Given(NamedTuple):
@@ -76,8 +74,8 @@ def known(hosts: tuple[Host, ...]) -> Table:
     """Return the table of what is known before anything is looked at."""
     return Table(
         title="What is known of the new certificates by another way",
-        headers=("host", "address and port", "what is known"),
-        rows=tuple(Row(cells=(host.name, host.place, host.known)) for host in hosts),
+        headers=("host", "address and port", "in the site's file", "given to this incident"),
+        rows=tuple(Row(cells=(host.name, host.place, host.in_file, host.given)) for host in hosts),
         note="With nothing known of a host, the verdict on it is «unconfirmed», and its entry stays.",
     )
 
@@ -135,8 +133,10 @@ class _Controls:
         if not host.has_ssh:
             self.self_.value = False
         self.self_.disabled = not host.has_ssh
-        self.known_said.say(f"Known of {host.name} so far: {host.known}")
-        self.withdraw.disabled = not host.given
+        self.known_said.say(
+            f"Of {host.name} stands in the site's file: {host.in_file}; given to this incident: {host.given}"
+        )
+        self.withdraw.disabled = host.given == NOTHING
         self.withdraw.description = said(f"Withdraw what was given for {host.name}")
         self.keep.disabled = bool(problem) or not (digits or self._file or self.self_.value)
         self.keep.description = said(f"Keep this for {self.host.value}")
