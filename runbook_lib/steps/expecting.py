@@ -117,7 +117,7 @@ def gather_knowledge(context: Context, given: Mapping[str, Expectation]) -> dict
 def in_digits(knowledge: Knowledge) -> str:
     """Return what is known with its source and its digits, so that people can compare them."""
     digits = ", ".join((*knowledge.spki_sha256, *knowledge.sha256))
-    return f"{knowledge.words} (SHA-256 {digits})" if digits else knowledge.words
+    return f"{knowledge.words}, in digits: SHA-256 {digits}" if digits else knowledge.words
 
 
 def knowledge_of(context: Context, name: str) -> Knowledge:
