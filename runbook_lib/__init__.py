@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from runbook_lib.session import Runbook, choose_site, open_runbook
+    from runbook_lib.notebook.opening import choose_site, open_runbook
+    from runbook_lib.notebook.runbook import Runbook
 
 __version__ = "0.1.0"
 __all__ = ["Runbook", "choose_site", "open_runbook"]
@@ -14,7 +16,5 @@ __all__ = ["Runbook", "choose_site", "open_runbook"]
 def __getattr__(name: str) -> Any:
     """Import the public names when they are first used: the command line must not wait for them."""
     if name in __all__:
-        from runbook_lib import session
-
-        return getattr(session, name)
+        return getattr(import_module("runbook_lib.notebook.opening"), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, settings
 from long_way import LONG
 from spread import LONGEST, Scheduling
 
-from runbook_lib.engine.loading import quick_import
+from runbook_lib.notebook.engine import quick_import
 
 with quick_import():
     import nbformat  # noqa: F401 (every process that runs tests needs it, none its grammar)

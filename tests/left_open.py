@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 from waiting import wait_until
 
-from runbook_lib import background
+from runbook_lib import event_loop
 
 GRACE_S = 60.0
 """How long what was told to end may take for it."""
@@ -49,7 +49,7 @@ def open_now() -> dict[str, str]:
 @contextmanager
 def nothing_left() -> Iterator[None]:
     """AssertionError where something is open after the ``with`` that was not open before it."""
-    background.loop()  # one for a whole process
+    event_loop.loop()  # one for a whole process
     before = set(open_now())
     yield
     if _new(before):

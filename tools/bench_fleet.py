@@ -30,12 +30,12 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
-from runbook_lib import places
+from runbook_lib import paths
 from runbook_lib.lab.many import ManyLabs
 from runbook_lib.models import Stage
 
 BIN = Path(sys.executable).parent
-DOCUMENT = places.project_root() / "docs" / "performance.md"
+DOCUMENT = paths.project_root() / "docs" / "performance.md"
 STAGES = (Stage.START, Stage.DIAGNOSE, Stage.LIST)
 PARTS = ("compare", "growth", "memory", "repair")
 COMMANDS, API, FLEET, FLOOR = "papermill commands", "papermill's API", "runbook fleet run", "library calls"
@@ -111,13 +111,13 @@ def fleet(sites: Lab, names: Sequence[str], records: Path, at_once: int) -> None
 def papermill_commands(sites: Lab, names: Sequence[str], records: Path, _at_once: int) -> None:
     for name in names:
         for stage in STAGES:
-            notebook, out = places.notebooks_dir() / f"{stage}.ipynb", records / f"{name}-{stage}.ipynb"
+            notebook, out = paths.notebooks_dir() / f"{stage}.ipynb", records / f"{name}-{stage}.ipynb"
             run([BIN / "papermill", "--no-progress-bar", notebook, out, "-p", "site", sites.file(name)], records)
 
 
 def papermill_api(sites: Lab, names: Sequence[str], records: Path, _at_once: int) -> None:
     jobs = [
-        [str(places.notebooks_dir() / f"{stage}.ipynb"), str(records / f"{name}-{stage}.ipynb"), str(sites.file(name))]
+        [str(paths.notebooks_dir() / f"{stage}.ipynb"), str(records / f"{name}-{stage}.ipynb"), str(sites.file(name))]
         for name in names
         for stage in STAGES
     ]
@@ -139,7 +139,7 @@ def library_calls(sites: Lab, names: Sequence[str], records: Path, at_once: int)
 def call_cells(site: str) -> None:
     """Run the code of each stage's cells for one site, and what a notebook would show of their values."""
     for stage in STAGES:
-        notebook = json.loads((places.notebooks_dir() / f"{stage}.ipynb").read_text(encoding="utf-8"))
+        notebook = json.loads((paths.notebooks_dir() / f"{stage}.ipynb").read_text(encoding="utf-8"))
         names: dict[str, Any] = {}
         for cell in notebook["cells"]:
             if cell["cell_type"] == "code":

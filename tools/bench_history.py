@@ -14,9 +14,10 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from runbook_lib.history import Query, past_incidents
 from runbook_lib.models import Outcome, Stage
-from runbook_lib.record import Kind, Record
+from runbook_lib.record.history import Query, past_incidents
+from runbook_lib.record.incident import Record
+from runbook_lib.record.journal import Kind
 
 AIM_S = 1.0
 ANSWER = b"host=192.0.2.10_8082;  subject=/C=US/ST=CA/L=SJ/O=Cisco Systems/OU=Prime Infra/CN=prime-pri\r\n"

@@ -10,10 +10,9 @@ import sys
 import time
 from pathlib import Path
 
-from runbook_lib.logs.ahead import PIECE
 from runbook_lib.logs.scanner import STEP
 from runbook_lib.logs.search import Search, count
-from runbook_lib.logs.streams import At
+from runbook_lib.logs.streams import PIECE, PositionedFile
 
 
 def scan(path: Path, literals: list[bytes], *, number: bool) -> list[int]:
@@ -46,7 +45,7 @@ def inflate(path: Path) -> int:
 
     size = 0
     with path.open("rb") as file:
-        stream = inflated(file, lambda: At(file.fileno()))
+        stream = inflated(file, lambda: PositionedFile(file.fileno()))
         while chunk := stream.read(PIECE):
             size += len(chunk)
     return size

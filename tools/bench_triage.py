@@ -23,7 +23,7 @@ from pathlib import Path
 
 import yaml
 
-from runbook_lib.places import project_root
+from runbook_lib.paths import project_root
 
 AIM_S = 10.0
 BEGIN, END = "<!-- triage: written by tools/bench_triage.py -->", "<!-- end of triage -->"

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from setup_system import SetupError, install_package, say
 
-# The same, in the same order, as runbook_lib/browsers.py looks for.
+# The same, in the same order, as runbook_lib/web/browsers.py looks for.
 NAMES = (
     "google-chrome-stable",
     "google-chrome",

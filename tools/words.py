@@ -1,7 +1,7 @@
 """Bring the catalogue of translated texts, and the translated notebooks, up to date with what the code says.
 
 ``make words`` collects every text for people from the modules that speak to them, and every prose cell of the
-notebooks, into ``runbook_lib/words/zh_CN.po``. A translation that is there is kept, one whose text is gone is dropped,
+notebooks, into ``runbook_lib/i18n/zh_CN.po``. A translation that is there is kept, one whose text is gone is dropped,
 a new text is added without one. With ``--check`` nothing is written. Exit codes: 0 all is translated and up to
 date, 1 something is not, and each such text is named.
 """
@@ -21,7 +21,7 @@ from words_in_code import texts_of
 ROOT = Path(__file__).resolve().parent.parent
 LIBRARY = ROOT / "runbook_lib"
 NOTEBOOKS = ROOT / "notebooks"
-CATALOGUE = LIBRARY / "words" / "zh_CN.po"
+CATALOGUE = LIBRARY / "i18n" / "zh_CN.po"
 TRANSLATED = NOTEBOOKS / "zh"
 
 

@@ -8,32 +8,37 @@ from collections.abc import Iterator
 from pathlib import Path
 
 SPEAKING = (
+    "batch/runner.py",
     "certificates",
-    "console",
+    "decisions.py",
+    "device",
     "errors.py",
     "logs",
     "models.py",
+    "notebook",
     "params",
-    "pictures",
-    "prime.py",
-    "private.py",
-    "probe.py",
     "record",
     "redactor.py",
-    "runner.py",
+    "repair",
     "secrets.py",
-    "session",
-    "steps",
-    "views",
+    "show",
     "web",
 )
 """Modules and packages whose texts reach a notebook or a view."""
-SILENT = ("web/labels.py", "logs/schema.py", "params/names.py", "pictures/svg.py", "web/phrases.py")
-"""Tables of the product's own words."""
+_TABLES = {"web/labels.py", "device/answers.py", "device/names.py", "device/tofu.py", "device/ise_api.py"}
+"""Tables of the product's own words, and parsers."""
+_ENGLISH = {"show/pdf.py", "show/report.py", "show/report_model.py", "show/report_page.py"}
+_ENGLISH |= {"show/report_reading.py", "show/report_sections.py", "show/report_timeline.py", "show/svg.py"}
+"""What is kept, and therefore stays in English."""
+_TO_LOGS = {"notebook/engine.py", "notebook/engine_run.py", "notebook/kernel.py", "notebook/kernel_child.py"}
+_TO_LOGS |= {"notebook/notebook_run.py", "notebook/provisioner.py", "notebook/states.py", "notebook/warm_kernels.py"}
+_TO_LOGS |= {"notebook/warm_process.py", "record/history.py", "web/browsers.py"}
+"""What speaks to terminals and logs only."""
+SILENT = _TABLES | _ENGLISH | _TO_LOGS
 WORDS = {"headers", "title", "caption", "description", "empty", "note", "placeholder", "tooltip", "label"}
 WORDS |= {"expected", "actual"}
 """Arguments that are shown even where they hold a single word."""
-SHOWN_BY = {"said": 1, "Link": 1, "button": 2, "text_field": 2, "Group": 1, "FieldSpec": 2}
+SHOWN_BY = {"gettext": 1, "Link": 1, "button": 2, "text_field": 2, "FieldGroup": 1, "FieldSpec": 2}
 """Calls that show their first arguments, and how many of them."""
 _SENTENCE = re.compile(r"[A-Za-z]{2,}[,;:.)»]* [^\n]*[a-z]{2,}")
 _CODE = re.compile(
@@ -46,7 +51,7 @@ _CODE = re.compile(
 def texts_of(path: Path, library: Path) -> Iterator[tuple[str, list[str]]]:
     """Yield the texts of one module, values as ``{0}``, ``{1}``, …, with the expressions that stand there."""
     place = path.relative_to(library).as_posix()
-    if place.split("/")[0] not in SPEAKING or place in SILENT:
+    if not {place, place.split("/")[0]} & set(SPEAKING) or place in SILENT:
         return
     tree = ast.parse(path.read_text())
     skipped = set(_docstrings(tree)) | set(_inside(tree))

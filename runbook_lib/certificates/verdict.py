@@ -14,8 +14,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from runbook_lib.certificates.expectation import Knowledge
-from runbook_lib.certificates.facts import facts_as_far_as_read, key_sha256, load, sha256_of
-from runbook_lib.certificates.issuing import issued_for
+from runbook_lib.certificates.facts import facts_as_far_as_read, issued_for, key_sha256, load, sha256_of
 from runbook_lib.models import Judgement, Presented, Vantage, Verdict
 
 NOTHING_KNOWN = "the operator knows nothing of this certificate by another way"

@@ -9,9 +9,9 @@ import sys
 
 from runbook_lib.cli.terminal import err_lines
 from runbook_lib.errors import RunbookError
-from runbook_lib.gated import gate_streams
+from runbook_lib.i18n.language import ENGLISH, set_language
+from runbook_lib.processes import gate_streams
 from runbook_lib.signals import taken
-from runbook_lib.words import ENGLISH, speak
 
 __all__ = ["main"]
 
@@ -21,7 +21,7 @@ INTERRUPTED_EXIT = 130
 def main() -> None:
     """Run the command line and exit with the documented code; errors are advice, not tracebacks."""
     gate_streams()
-    speak(ENGLISH)  # the help and the exit codes' words are; what the notebooks say follows RUNBOOK_LANG
+    set_language(ENGLISH)  # the help and the exit codes' words are; what the notebooks say follows RUNBOOK_LANG
     try:
         with taken():
             _run()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
 from typing import Annotated
 
 import typer
@@ -9,8 +10,28 @@ import typer
 from runbook_lib import __version__
 from runbook_lib.cli.diagnosing import ABOUT, EXAMPLES, HELP
 from runbook_lib.cli.diagnosing import EXIT_CODES as DIAGNOSE_EXIT_CODES
-from runbook_lib.cli.fleet import fleet_app
-from runbook_lib.cli.lab_choices import Addresses, Scenario
+from runbook_lib.cli.fleet_app import fleet_app
+
+# -- What can be chosen of a lab on the command line -----------------------------------------------
+
+
+class Scenario(StrEnum):
+    """The states in which a lab can begin."""
+
+    HEALTHY = "healthy"
+    RENEWED = "renewed"
+    RENEWED_SECONDARY_ONLY = "renewed-secondary-only"
+    RENEWED_ISE_ONLY = "renewed-ise-only"
+    AFTER_REDEPLOY = "after-redeploy"
+
+
+class Addresses(StrEnum):
+    """Where a lab's servers listen."""
+
+    AUTO = "auto"
+    BLOCK = "block"
+    SINGLE = "single"
+
 
 EXIT_CODES = """
 Exit codes: 0 repaired or nothing to do, or a read stage done · 1 failed · 2 wrong parameters ·
@@ -112,9 +133,9 @@ def diagnose(
     progress: Annotated[bool, typer.Option("--progress", help=HELP["progress"])] = False,
 ) -> None:
     # The same options as those of the quick way in (see diagnosing), here for --help, completion and the documents.
-    from runbook_lib.cli.diagnosing import Request, diagnose_command
+    from runbook_lib.cli.diagnosing import DiagnoseRequest, diagnose_command
 
-    request = Request(
+    request = DiagnoseRequest(
         paths=tuple(path or ()),
         server=tuple(server or ()),
         site=site,
@@ -143,7 +164,7 @@ def check(
     live: Annotated[bool, typer.Option("--live", help="Ask every server too: host key, login, release.")] = False,
 ) -> None:
     """Validate a site's file; with --live also that every server answers, is pinned, and runs 3.5 or later."""
-    from runbook_lib.cli.checking import check_command
+    from runbook_lib.cli.plans import check_command
 
     raise typer.Exit(check_command(site, live=live))
 
@@ -158,7 +179,7 @@ def approve(
     reason: Annotated[str, typer.Option(help="Why, in a few words.")] = "",
 ) -> None:
     """Show an incident's plan and approve it; on a terminal it asks. Nothing is sent; the next run carries it out."""
-    from runbook_lib.cli.approving import approve_command
+    from runbook_lib.cli.plans import approve_command
 
     approve_command(incident, digest, by=by, reason=reason)
 
@@ -177,7 +198,7 @@ def override(
     accept: Annotated[str, typer.Option(help="In full words: nobody has confirmed this certificate.")],
 ) -> None:
     """Let one entry be deleted although its verdict is unconfirmed; the outcome is at best repaired_unverified."""
-    from runbook_lib.cli.approving import override_command
+    from runbook_lib.cli.plans import override_command
 
     override_command(incident, server, entry, sha256=sha256, by=by, reason=reason, accept=accept)
 
@@ -188,7 +209,7 @@ def unlock(
     holder: Annotated[str, typer.Option(help="The holder, as the refusal names it.")],
 ) -> None:
     """Free the lock that a dead run left behind, by naming its holder."""
-    from runbook_lib.cli.approving import unlock_command
+    from runbook_lib.cli.plans import unlock_command
 
     unlock_command(site, holder)
 
@@ -204,7 +225,7 @@ def verify(
     ] = "",
 ) -> None:
     """Check a record: signature, manifest, journal, every file; names what was edited, added, removed or cut short."""
-    from runbook_lib.cli.sealing import verify_command
+    from runbook_lib.cli.records import verify_command
 
     raise typer.Exit(verify_command(record, key=key, tsa=tsa))
 
@@ -223,7 +244,7 @@ def archive(
     ] = False,
 ) -> None:
     """Pack a record into one file and check that; nothing is removed."""
-    from runbook_lib.cli.archiving import archive_command
+    from runbook_lib.cli.records import archive_command
 
     raise typer.Exit(archive_command(record, to=to, key=key, anyway=anyway))
 
@@ -243,8 +264,8 @@ def history(
     map_file: Annotated[str, typer.Option("--map", help="Write the map of the sites to this file, as SVG.")] = "",
 ) -> None:
     """List the incidents of this machine's records, the newest first."""
-    from runbook_lib.cli.past import history_command
-    from runbook_lib.history import Query
+    from runbook_lib.cli.records import history_command
+    from runbook_lib.record.history import Query
 
     query = Query.parse(site=site, outcome=outcome, since=since, until=until, text=search)
     history_command(query, last=last, as_json=json, sites=sites, map_file=map_file)
@@ -261,7 +282,7 @@ def report(
     ] = "",
 ) -> None:
     """Write the post-mortem of a record: HTML, PDF and Markdown, or those that are asked for."""
-    from runbook_lib.cli.reporting import report_command
+    from runbook_lib.cli.records import report_command
 
     forms = tuple(form for form, asked in (("html", html), ("pdf", pdf), ("md", markdown)) if asked)
     raise typer.Exit(report_command(record, forms=forms, folder=out))
@@ -270,7 +291,7 @@ def report(
 @key_app.command("new", epilog="Example: runbook key new")
 def key_new() -> None:
     """Make the key that signs records from now on, in RUNBOOK_KEY_DIR; never replaces one."""
-    from runbook_lib.cli.sealing import key_new_command
+    from runbook_lib.cli.records import key_new_command
 
     key_new_command()
 
@@ -278,7 +299,7 @@ def key_new() -> None:
 @key_app.command("show", epilog="Example: runbook key show")
 def key_show() -> None:
     """Print the public key and its id."""
-    from runbook_lib.cli.sealing import key_show_command
+    from runbook_lib.cli.records import key_show_command
 
     key_show_command()
 
@@ -368,7 +389,7 @@ def notebook(
     site: Annotated[str, typer.Argument(help="A name in params/ or the path of a site's file.")] = "lab",
 ) -> None:
     """Open JupyterLab for a site on 00_start_here, until Ctrl-C; nothing is contacted before a cell is run."""
-    from runbook_lib.cli.jupyterlab import notebook_command
+    from runbook_lib.cli.lab import notebook_command
 
     raise typer.Exit(notebook_command(site))
 
@@ -376,6 +397,6 @@ def notebook(
 @lab_app.command("jupyter", epilog="Example: runbook lab jupyter")
 def lab_jupyter() -> None:
     """Start the lab and open JupyterLab on 00_start_here; Ctrl-C ends both."""
-    from runbook_lib.cli.jupyterlab import jupyter_command
+    from runbook_lib.cli.lab import jupyter_command
 
     raise typer.Exit(jupyter_command())

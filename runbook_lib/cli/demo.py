@@ -8,16 +8,21 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from runbook_lib import lab, places
+from runbook_lib import lab, paths
 from runbook_lib.cli.lab import checked_skin, ise_words, lab_errors, presented_as, trust
 from runbook_lib.cli.running import conclude, run_and_tell
 from runbook_lib.cli.terminal import out, out_lines
+from runbook_lib.decisions import Plan
 from runbook_lib.errors import RepairFailed
-from runbook_lib.logs import diagnose_sources
-from runbook_lib.models import Diagnosis, Inventory, Plan, Stage
-from runbook_lib.params import Site, load_site
-from runbook_lib.record import Kind, Record
-from runbook_lib.views import Row, Table, View, deletion, findings
+from runbook_lib.logs.diagnosis import diagnose_sources
+from runbook_lib.models import Diagnosis, Inventory, Stage
+from runbook_lib.params.load import load_site
+from runbook_lib.params.model import Site
+from runbook_lib.record.incident import Record
+from runbook_lib.record.journal import Kind
+from runbook_lib.show import findings, tables
+from runbook_lib.show.rendering import View
+from runbook_lib.show.table import Row, Table
 
 MISMATCHES = 3
 DELETE = "ncs certvalidation tofu-certs deletecert host "
@@ -36,7 +41,7 @@ def demo_command(skin: str) -> int:
 
     ``skin`` is how the lab's web pages are built; with an empty one of real widgets, where those are on this machine.
     """
-    folder = places.lab_dir() / "demo"
+    folder = paths.lab_dir() / "demo"
     with lab_errors():
         skin = checked_skin(skin)
     out(f"The lab's web pages are built in the way «{skin}»; runbook demo --skin NAME chooses another.")
@@ -57,7 +62,7 @@ def _repair(folder: Path, state: dict[str, Any]) -> int:
     _show_incident(site, state)
     out("3. The repair: eight notebooks in order, in one incident. Each looks first; three of them change something.")
     out()
-    record = Record.create(places.records_dir(), site.name, what="runbook demo", given=str(folder / "site.yaml"))
+    record = Record.create(paths.records_dir(), site.name, what="runbook demo", given=str(folder / "site.yaml"))
     report, seconds = run_and_tell(site, str(folder / "site.yaml"), record)
     out()
     out("4. The plan that was carried out, what confirmed each certificate, and who approved it.")
@@ -79,8 +84,8 @@ def decided(record: Record) -> View[Plan]:
     plan = next(iter(plans_of(record)))
     judged = findings.verdicts(record.read_facts(Stage.LIST, "inventory", Inventory)).tables[:1]
     given = [each for each in record.read_approvals() if each.digest == plan.digest]
-    approval = deletion.approval(given[0] if given else None, f"Plan {plan.digest}.")
-    return View(plan, (*deletion.plan(plan).tables, *judged, *approval.tables))
+    approval = tables.approval(given[0] if given else None, f"Plan {plan.digest}.")
+    return View(plan, (*tables.plan(plan).tables, *judged, *approval.tables))
 
 
 def plans_of(record: Record) -> Iterator[Plan]:

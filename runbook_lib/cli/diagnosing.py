@@ -19,16 +19,17 @@ from typing import TYPE_CHECKING, Any, TextIO
 
 from runbook_lib.cli.terminal import err
 from runbook_lib.errors import UsageError, one_line
-from runbook_lib.gated import Gated
-from runbook_lib.logs import RULES, Settings, diagnose_sources
-from runbook_lib.logs.answer import exit_code, with_entries
+from runbook_lib.logs.conclusions import exit_code, with_entries
+from runbook_lib.logs.diagnosis import diagnose_sources
+from runbook_lib.logs.reading import SERVERS, Settings
 from runbook_lib.logs.report import Report, as_html, as_json, as_text
-from runbook_lib.logs.whose import SERVERS
+from runbook_lib.logs.rules import RULES
+from runbook_lib.processes import Gated
 
 if TYPE_CHECKING:
-    from runbook_lib.logs import Rule
+    from runbook_lib.logs.rules import Rule
     from runbook_lib.models import Diagnosis, TofuStore
-    from runbook_lib.params import Site
+    from runbook_lib.params.model import Site
 
 ABOUT = "Say what logs hold: the mismatch, of whom, since when, and what only looks like it. Contacts nothing."
 EXAMPLES = (
@@ -61,7 +62,7 @@ _HAND_OVER_S = 1e-5
 
 
 @dataclass(frozen=True)
-class Request:
+class DiagnoseRequest:
     """What was asked for, as it stood on the command line."""
 
     paths: tuple[str, ...] = ()
@@ -82,7 +83,7 @@ def main(arguments: Sequence[str]) -> int:
     for name, value in vars(_parser().parse_args(arguments)).items():
         given[name] = tuple(value) if isinstance(value, list) else value
     try:
-        return diagnose_command(Request(**given))
+        return diagnose_command(DiagnoseRequest(**given))
     except KeyboardInterrupt:
         err("Interrupted: the logs were not read to their end, so nothing is said of them.")
         return INTERRUPTED
@@ -102,7 +103,7 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def diagnose_command(request: Request) -> int:
+def diagnose_command(request: DiagnoseRequest) -> int:
     """Diagnose and print; return the documented exit code. Raises UsageError for what cannot be read at all."""
     if request.json and request.html:
         raise _refused("--json and --html cannot be given together", "Give one of them.")
@@ -111,7 +112,7 @@ def diagnose_command(request: Request) -> int:
     stores = _stores(request.listcerts)
     settings = Settings(rules=_rules(request, site), zones=_zones(request, site), names=_names(site), workers=_cores())
     known = {"site": request.site} if request.site else {}
-    progress = Progress(sys.stderr, asked=request.progress)
+    progress = DiagnosisProgress(sys.stderr, asked=request.progress)
     sys.setswitchinterval(_HAND_OVER_S)
     if request.follow:
         diagnosis = _follow(sources, settings, known)
@@ -131,7 +132,7 @@ def diagnose_command(request: Request) -> int:
     return exit_code(diagnosis)
 
 
-def _print(report: Report, request: Request) -> None:
+def _print(report: Report, request: DiagnoseRequest) -> None:
     if request.json:
         text = json.dumps(as_json(report), indent=2) + "\n"
     else:
@@ -163,7 +164,7 @@ def _width() -> int:
 # -- what to read -----------------------------------------------------------------------------------
 
 
-def _sources(request: Request, site: Site | None) -> dict[str, list[Path]]:
+def _sources(request: DiagnoseRequest, site: Site | None) -> dict[str, list[Path]]:
     sources: dict[str, list[Path]] = {}
     for server, path in _pairs("--server", request.server):
         if not server:
@@ -181,7 +182,7 @@ def _sources(request: Request, site: Site | None) -> dict[str, list[Path]]:
 def _stores(given: Sequence[str]) -> tuple[TofuStore, ...]:
     if not given:
         return ()
-    from runbook_lib.logs.lists import read_stores
+    from runbook_lib.logs.site_rules import read_stores
 
     paths: dict[str, list[Path]] = {}
     for server, path in _pairs("--listcerts", given):
@@ -189,7 +190,7 @@ def _stores(given: Sequence[str]) -> tuple[TofuStore, ...]:
     return read_stores(paths)
 
 
-def _rules(request: Request, site: Site | None) -> tuple[Rule, ...]:
+def _rules(request: DiagnoseRequest, site: Site | None) -> tuple[Rule, ...]:
     files = [Path(request.rules)] if request.rules else []
     if site is not None and site.rules is not None:
         files.append(site.rules)
@@ -200,7 +201,7 @@ def _rules(request: Request, site: Site | None) -> tuple[Rule, ...]:
     return (*RULES, *(rule for file in files for rule in load_rules(file)))
 
 
-def _zones(request: Request, site: Site | None) -> dict[str, str]:
+def _zones(request: DiagnoseRequest, site: Site | None) -> dict[str, str]:
     zones = {"primary": site.primary.log_zone, "secondary": site.secondary.log_zone} if site else {}
     zones |= dict(_pairs("--zone", request.zone))
     return {server: zone for server, zone in zones.items() if zone}
@@ -226,7 +227,7 @@ def _pairs(option: str, given: Sequence[str]) -> list[tuple[str, str]]:
 
 
 def _site(name: str) -> Site:
-    from runbook_lib.params import load_site
+    from runbook_lib.params.load import load_site
 
     return load_site(name)
 
@@ -244,7 +245,7 @@ def _refused(what: str, next_step: str) -> UsageError:
 # -- while it runs ------------------------------------------------------------------------------------
 
 
-class Progress:
+class DiagnosisProgress:
     """A line on the terminal, or where it was asked for, once something takes longer than a second."""
 
     def __init__(self, stream: TextIO, *, asked: bool) -> None:
@@ -271,9 +272,9 @@ class Progress:
 
 def _follow(sources: Mapping[str, Sequence[Path]], settings: Settings, known: Mapping[str, str]) -> Diagnosis:
     """Watch until Ctrl-C, telling on standard error what is new; return the whole diagnosis."""
-    from runbook_lib.logs.follow import Watcher
+    from runbook_lib.logs.diagnosis import LogWatcher
 
-    watcher = Watcher(sources, settings, known)
+    watcher = LogWatcher(sources, settings, known)
     counts: dict[tuple[str, str], int] = {}
     err("Watching. Ctrl-C ends it with the whole answer.")
     try:

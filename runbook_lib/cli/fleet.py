@@ -1,113 +1,382 @@
-"""``runbook fleet``: the commands and their options; the work is done elsewhere."""
+"""``runbook fleet``: triage, and a round from its plan to its signed roll-up."""
 
 from __future__ import annotations
 
-from typing import Annotated
+import json
+import shlex
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
 
-import typer
+from runbook_lib import paths
+from runbook_lib.batch.inventory import load_fleet
+from runbook_lib.batch.local import LocalExecutor
+from runbook_lib.batch.payload import require_storage
+from runbook_lib.batch.planning import approve_rollup, newest_rollup, plan_fleet
+from runbook_lib.batch.rollout import Executor, FleetReport, Rules, fleet_lock, parse_share, parse_waves, run_fleet
+from runbook_lib.batch.round import PlannedSite, Rollup, Round, RoundOutcome, exit_code, newest_outcome, newest_round
+from runbook_lib.batch.site_run import FINISHED, SiteState
+from runbook_lib.batch.sites import Fleet, FleetSite
+from runbook_lib.batch.triage import Condition, TriagedSite, TriageLimits, triage_fleet
+from runbook_lib.cli.records import tell_standings
+from runbook_lib.cli.running import stage_named
+from runbook_lib.cli.terminal import err, out, out_lines
+from runbook_lib.device.prime import DELETE_TOFU
+from runbook_lib.errors import DeviceError, OutcomeUnknown, ParameterRefused, RecordError, SafetyStop, UsageError
+from runbook_lib.models import Stage
+from runbook_lib.params.load import secret_references
+from runbook_lib.record.history import past_incidents, standings
+from runbook_lib.record.redaction import plain_json_value
+from runbook_lib.show.rendering import View
+from runbook_lib.show.table import Row, Table
 
-fleet_app = typer.Typer(help="Many sites in one evening.", no_args_is_help=True)
+# -- ``runbook fleet triage``: one line as each site is found, then the tables, or JSON ------------
 
-FleetArgument = Annotated[
-    str, typer.Argument(help="A name in params/, a fleet's file, or the folder of a nornir inventory.")
-]
-JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
-SiteOption = Annotated[list[str] | None, typer.Option(help="This site alone; may be given several times.")]
-RoundOption = Annotated[str, typer.Option("--round", help="The round; empty: the fleet's newest one.")]
-
-
-@fleet_app.command("triage", epilog="Examples: runbook fleet triage evening · runbook fleet triage inventory/ --json")
-def triage(
-    fleet: FleetArgument,
-    json: JsonOption = False,
-    site: SiteOption = None,
-    days: Annotated[int, typer.Option(help="Show certificates that expire within so many days.")] = 90,
-    processes: Annotated[int, typer.Option(min=1, help="Processes that ask.")] = 2,
-    at_once: Annotated[int, typer.Option(min=1, help="Sites that each process asks at a time.")] = 25,
-    phase_s: Annotated[float, typer.Option(help="Seconds for each phase of a site.")] = 20.0,
-) -> None:
-    """Ask every site, read-only and without a kernel: stores, certificates, HA states, logs where they are at hand."""
-    from runbook_lib.cli.fleet_triage import triage_command
-    from runbook_lib.fleet.triaging import Limits
-
-    limits = Limits(processes=processes, at_once=at_once, phase_s=phase_s)
-    raise typer.Exit(triage_command(fleet, limits, only=tuple(site or ()), days=days, as_json=json))
-
-
-@fleet_app.command("plan", epilog="Example: runbook fleet plan evening")
-def plan(
-    fleet: FleetArgument,
-    site: SiteOption = None,
-    at_once: Annotated[int, typer.Option(min=1, help="Sites that are planned at a time.")] = 8,
-) -> None:
-    """Begin a round: one plan per site, each in an incident of its site, and one digest over all of them."""
-    from runbook_lib.cli.fleet_round import plan_command
-
-    raise typer.Exit(plan_command(fleet, only=tuple(site or ()), at_once=at_once))
-
-
-@fleet_app.command(
-    "approve", epilog="Example: runbook fleet approve fleet-20261123T200000Z-evening-1a2b 3f6c… --by Ada"
-)
-def approve(
-    round: Annotated[str, typer.Argument(help="The round, as the plan named it.")],  # noqa: A002 - its name is shown
-    digest: Annotated[str, typer.Argument(help="The roll-up's digest, all 64 digits.")],
-    by: Annotated[str, typer.Option(help="Who approves.")],
-    reason: Annotated[str, typer.Option(help="Why, in a few words.")] = "",
-    site: SiteOption = None,
-) -> None:
-    """Approve the plans of a round by the roll-up's digest, all or single sites of it. Nothing is sent."""
-    from runbook_lib.cli.fleet_round import approve_command
-
-    raise typer.Exit(approve_command(round, digest, by=by, reason=reason, only=tuple(site or ())))
+FORMAT = "runbook-fleet-triage-v1"
+_ORDER = (Condition.NEEDS_A_PERSON, Condition.UNREACHABLE, Condition.REPAIRABLE, Condition.HEALTHY)
+_MARKS = {
+    Condition.HEALTHY: "good",
+    Condition.REPAIRABLE: "",
+    Condition.NEEDS_A_PERSON: "bad",
+    Condition.UNREACHABLE: "bad",
+}
 
 
-@fleet_app.command("run", epilog="Examples: runbook fleet run evening · runbook fleet run evening --waves 1,5,20%")
-def run(
-    fleet: FleetArgument,
-    round_id: RoundOption = "",
-    site: SiteOption = None,
-    until: Annotated[str, typer.Option(help="The last stage to run, by number or name, as 20.")] = "70",
-    waves: Annotated[str, typer.Option(help="Sizes of the waves; the last one is repeated.")] = "1,5,20%",
-    max_failures: Annotated[str, typer.Option(help="Stop after so many failures, as 2 or 5%.")] = "1",
-    at_once: Annotated[int, typer.Option(min=1, help="Sites that are run at a time.")] = 4,
-    workers: Annotated[
-        int, typer.Option(min=0, help="Run on a local Dask cluster of so many processes; 0: without one.")
-    ] = 0,
-    scheduler: Annotated[str, typer.Option(help="Run on this Dask cluster, as tls://HOST:8786.")] = "",
-    tls_ca: Annotated[str, typer.Option(help="The CA of the cluster, a PEM file.")] = "",
-    tls_cert: Annotated[str, typer.Option(help="Our certificate for the cluster, a PEM file.")] = "",
-    tls_key: Annotated[str, typer.Option(help="Its key, a PEM file.")] = "",
-    allow_plain: Annotated[
-        bool, typer.Option("--allow-plain", help="Talk to a scheduler without TLS that nobody else can reach.")
-    ] = False,
-) -> None:
-    """Run the stages of each approved site, in waves; run again, it takes up what is not finished."""
-    from runbook_lib.cli.fleet_round import RunOptions, run_command
+def triage_command(name: str, limits: TriageLimits, *, only: tuple[str, ...], days: int, as_json: bool) -> int:
+    """Ask the sites and tell what was found; return 0, 3 where a site needs a person, 4 where one is unreachable."""
+    fleet = load_fleet(name)
+    sites = chosen(fleet, only)
+    progress = _Progress(len(sites))
+    findings = triage_fleet(sites, paths.records_dir(), limits, progress.found)
+    if as_json:
+        out_lines(json.dumps(triage_json(fleet, findings), indent=2))
+    else:
+        out_lines(triage_view(findings, days=days).text())
+    return triage_exit_code(findings)
 
-    options = RunOptions(
-        round_id=round_id,
-        only=tuple(site or ()),
-        until=until,
-        waves=waves,
-        max_failures=max_failures,
-        at_once=at_once,
-        workers=workers,
-        scheduler=scheduler,
-        tls=(tls_ca, tls_cert, tls_key),
-        allow_plain=allow_plain,
+
+def chosen(fleet: Fleet, only: Sequence[str]) -> tuple[FleetSite, ...]:
+    """Return the sites that were asked for; raises ParameterRefused for one that the fleet has not."""
+    unknown = [name for name in only if fleet.site(name) is None]
+    if unknown:
+        raise ParameterRefused(
+            f"The fleet {fleet.name} has no site {', '.join(unknown)}",
+            where=str(fleet.source),
+            next_step="--site takes the names that the fleet's file gives",
+        )
+    return tuple(each for each in fleet.sites if not only or each.name in only)
+
+
+def triage_exit_code(findings: Sequence[TriagedSite]) -> int:
+    """Return the worst, by the table of exit codes: stopped for safety before a device that did not answer."""
+    conditions = {finding.condition for finding in findings}
+    if Condition.NEEDS_A_PERSON in conditions:
+        return SafetyStop.exit_code
+    return DeviceError.exit_code if Condition.UNREACHABLE in conditions else 0
+
+
+def triage_json(fleet: Fleet, findings: Sequence[TriagedSite]) -> dict[str, Any]:
+    """Return the findings as ``docs/fleet-triage.schema.json`` describes them."""
+    expiring = sorted(
+        ({"site": finding.site, **plain_json_value(each)} for finding in findings for each in finding.certificates),
+        key=lambda each: (each["not_after_utc"], each["site"], each["target"]),
     )
-    raise typer.Exit(run_command(fleet, options))
+    return {
+        "format": FORMAT,
+        "fleet": fleet.name,
+        "made_utc": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+        "counts": {condition: sum(f.condition is condition for f in findings) for condition in Condition},
+        "certificates": expiring,
+        "sites": [_site_json(finding) for finding in findings],
+    }
 
 
-@fleet_app.command("status", epilog="Example: runbook fleet status evening")
-def status(
-    fleet: FleetArgument,
-    round_id: RoundOption = "",
-    json: JsonOption = False,
-    map_file: Annotated[str, typer.Option("--map", help="Write the map of the sites to this file, as SVG.")] = "",
-) -> None:
-    """Show how a round stands: its plans, what became of every site, and what expires next."""
-    from runbook_lib.cli.fleet_round import status_command
+def _site_json(finding: TriagedSite) -> dict[str, Any]:
+    value: dict[str, Any] = plain_json_value(finding)
+    value.pop("certificates")
+    return {**value, "contradicted": finding.contradicted, "days": finding.days}
 
-    raise typer.Exit(status_command(fleet, round_id=round_id, as_json=json, map_file=map_file))
+
+def triage_view(findings: Sequence[TriagedSite], *, days: int) -> View[Sequence[TriagedSite]]:
+    """Return the tables: what expires next, then the sites, those that need somebody first."""
+    return View(findings, (_expiring(findings, days), _sites(findings)))
+
+
+def _expiring(findings: Sequence[TriagedSite], days: int) -> Table:
+    found = sorted(
+        ((each, finding.site) for finding in findings for each in finding.certificates if each.days <= days),
+        key=lambda pair: (pair[0].not_after_utc, pair[1], pair[0].target),
+    )
+    rows = tuple(
+        Row(
+            cells=(str(each.days), f"{each.not_after_utc:%Y-%m-%d}", site, each.target, f"{each.host}:{each.port}"),
+            mark="bad" if each.days < 0 else "",
+        )
+        for each, site in found
+    )
+    seen = sum(len(finding.certificates) for finding in findings)
+    return Table(
+        title=f"Certificates that expire within {days} days",
+        headers=("days", "not after", "site", "host", "address"),
+        rows=rows,
+        empty="none",
+        note=f"{seen} certificates were seen.",
+    )
+
+
+def _sites(findings: Sequence[TriagedSite]) -> Table:
+    ordered = sorted(findings, key=lambda f: (_ORDER.index(f.condition), not f.contradicted, f.days or 0, f.site))
+    rows = tuple(
+        Row(
+            cells=(
+                finding.site,
+                finding.condition,
+                "-" if finding.days is None else str(finding.days),
+                "; ".join(finding.why) or "-",
+            ),
+            mark=_MARKS[finding.condition],
+        )
+        for finding in ordered
+    )
+    counts = ", ".join(f"{sum(f.condition is c for f in findings)} {c}" for c in Condition)
+    return Table(
+        title=f"Sites: {counts}",
+        headers=("site", "condition", "first expires in days", "why"),
+        rows=rows,
+        empty="the fleet has no sites",
+    )
+
+
+class _Progress:
+    """One line a site on standard error, as it is found; nothing where nobody looks."""
+
+    def __init__(self, total: int) -> None:
+        self._total = total
+        self._found = 0
+        self._watched = sys.stderr.isatty()
+
+    def found(self, finding: TriagedSite) -> None:
+        self._found += 1
+        if self._watched:
+            err(f"[{self._found}/{self._total}] {finding.site}: {finding.condition}")
+
+
+# -- ``runbook fleet plan``, ``approve``, ``run`` and ``status``: a round from its plan to its signed roll-up
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunOptions:
+    """What ``runbook fleet run`` was given, as it was typed."""
+
+    round_id: str = ""
+    only: tuple[str, ...] = ()
+    until: str = "70"
+    waves: str = "1,5,20%"
+    max_failures: str = "1"
+    at_once: int = 4
+    workers: int = 0
+    scheduler: str = ""
+    tls: tuple[str, str, str] = ("", "", "")
+    allow_plain: bool = False
+
+
+def plan_command(name: str, *, only: tuple[str, ...], at_once: int) -> int:
+    """Begin a round and plan its sites; return 3 where a site has no plan that could be carried out."""
+    fleet = load_fleet(name)
+    sites = chosen(fleet, only)
+    given = str(Path(name).absolute()) if Path(name).exists() else name  # the next commands work from any folder
+    round_ = Round.create(paths.records_dir(), fleet.name, what="runbook fleet plan", given=given)
+    with fleet_lock(round_):
+        rollup = plan_fleet(round_, sites, at_once=at_once, tell=_tell)
+    out()
+    out_lines(rollup_view(rollup).text())
+    out(f"round:   {round_.incident}")
+    out(f"roll-up: {rollup.digest}")
+    if any(each.deletions for each in rollup.sites):
+        out(f"Next: runbook fleet approve {round_.incident} {rollup.digest} --by NAME")
+    return SafetyStop.exit_code if rollup.not_planned else 0
+
+
+def approve_command(round_id: str, digest: str, *, by: str, reason: str, only: tuple[str, ...]) -> int:
+    """Approve a roll-up; return 3 where a site of it is not covered any more."""
+    round_ = Round.open(paths.records_dir(), round_id)
+    found = approve_rollup(round_, digest, by=by, reason=reason, only=only)
+    count = sum(len(each.deletions) for each in found.covered)
+    out(f"Approved by {by.strip()}: {len(found.covered)} sites, {count} deletions, roll-up {digest}")
+    for each in found.covered:
+        out(f"  {each.site}: {_deletions(each)}")
+    for site, why in found.not_covered.items():
+        out(f"  NOT covered: {site}: {why}")
+    run = shlex.join(("runbook", "fleet", "run", round_.opening()["given"] or round_.site, "--round", round_id))
+    out(f"Next: {run}")
+    return SafetyStop.exit_code if found.not_covered else 0
+
+
+def run_command(name: str, options: RunOptions) -> int:
+    """Run a round and return the exit code."""
+    fleet = load_fleet(name)
+    until = stage_named(options.until)
+    chosen(fleet, options.only)
+    rules = Rules(
+        waves=parse_waves(options.waves),
+        failures=parse_share(options.max_failures, "--max-failures"),
+        at_once=options.at_once,
+    )
+    round_ = _round_to_run(fleet, options.round_id, until)
+    out(f"fleet {fleet.name} · round {round_.incident}")
+    start = _executor(fleet, round_, options)
+    report = run_fleet(round_, fleet, start, rules, _tell, until=until, only=options.only)
+    out()
+    out_lines(outcome_view(report.outcome).text())
+    out(f"seal:    {report.seal}")
+    out(f"record:  {round_.folder}")
+    for line in report.refused:
+        err(line)
+    return _exit_code(report)
+
+
+def _executor(fleet: Fleet, round_: Round, options: RunOptions) -> Callable[[], Executor]:
+    """Return what starts the workers: this machine's, or those of a cluster, which is reached before anything else."""
+    if fleet.records:
+        require_storage(fleet.records)
+    secrets = [secret for each in fleet.sites for secret in secret_references(each.site)]
+    if not options.scheduler and not options.workers:
+        return lambda: LocalExecutor(_output(round_), fleet.records, secrets)
+    try:
+        from runbook_lib.batch.dask import ClusterOptions, DaskExecutor, connect
+    except ImportError:
+        raise UsageError(
+            "A Dask cluster needs dask.distributed, which is not installed",
+            next_step="pip install 'pi-tofu-runbook[fleet]', or leave --workers and --scheduler out",
+        ) from None
+    ca, cert, key = options.tls
+    client = connect(
+        ClusterOptions(
+            scheduler=options.scheduler,
+            workers=options.workers,
+            tls_ca=ca,
+            tls_cert=cert,
+            tls_key=key,
+            plain=options.allow_plain,
+        ),
+        secrets,
+    )
+    dashboard = f" · dashboard {client.dashboard_link}" if options.scheduler and client.dashboard_link else ""
+    out(f"cluster of {len(client.nthreads())} workers{dashboard}")
+    return lambda: DaskExecutor(client, round_.incident, fleet.records)
+
+
+def status_command(name: str, *, round_id: str, as_json: bool, map_file: str = "") -> int:
+    """Show a round, and how the sites of the fleet stand by their newest incidents."""
+    fleet = load_fleet(name)
+    round_ = _round(fleet, round_id)
+    if round_ is None:
+        raise ParameterRefused(
+            f"The fleet {fleet.name} has no round yet", next_step=f"runbook fleet plan {name} begins one"
+        )
+    rollup, outcome = newest_rollup(round_), newest_outcome(round_)
+    if as_json:
+        value = {"round": round_.incident, "rollup": plain_json_value(rollup), "outcome": plain_json_value(outcome)}
+        out_lines(json.dumps(value, indent=2))
+        return 0
+    out(f"fleet {fleet.name} · round {round_.incident} · {round_.outcome() or 'not finished'}")
+    if rollup:
+        out_lines(rollup_view(rollup).text())
+        out(f"roll-up: {rollup.digest}")
+    if outcome:
+        out_lines(outcome_view(outcome).text())
+    root = paths.records_dir()
+    names = [each.name for each in fleet.sites]
+    tell_standings(standings(past_incidents(root), names) if names else (), map_file)
+    return 0
+
+
+def rollup_view(rollup: Rollup) -> View[Rollup]:
+    """Return the table of a roll-up: each site with its plan, and those without one with the reason."""
+    rows = [Row(cells=(each.site, each.incident, each.plan[:16] + "…", _deletions(each))) for each in rollup.sites]
+    rows += [
+        Row(cells=(each.site, each.incident or "-", "none", each.why), mark="bad" if each.contradicted else "")
+        for each in rollup.not_planned
+    ]
+    impostors = sum(each.contradicted for each in rollup.not_planned)
+    note = f"{impostors} sites with a contradicted certificate: a suspected interception." if impostors else ""
+    table = Table(
+        title=f"Roll-up of {len(rollup.sites)} plans; {len(rollup.not_planned)} sites are not covered",
+        headers=("site", "incident", "plan", "what would be deleted, or why nothing is"),
+        rows=tuple(rows),
+        empty="no sites",
+        note=note,
+    )
+    return View(rollup, (table,))
+
+
+def _deletions(each: PlannedSite) -> str:
+    """Return the entries that would be deleted; the commands are in the plan."""
+    command = DELETE_TOFU.format(key="")
+    return "; ".join(line.replace(command, "") for line in each.deletions) or "nothing to delete"
+
+
+def outcome_view(found: RoundOutcome) -> View[RoundOutcome]:
+    """Return the table of what became of every site."""
+    rows = tuple(
+        Row(
+            cells=(each.site, each.state, f"{each.seconds:.1f}", each.incident or "-", each.why.split("\n")[0] or "-"),
+            mark="good" if each.state in FINISHED else "" if each.state is SiteState.NOT_STARTED else "bad",
+        )
+        for each in found.sites
+    )
+    counts = ", ".join(f"{number} {state}" for state, number in found.counts.items()) or "no sites"
+    table = Table(
+        title=f"Round {found.round}: {counts}",
+        headers=("site", "outcome", "seconds", "incident", "why"),
+        rows=rows,
+        empty="no sites",
+        note=f"Stopped early: {found.stopped}." if found.stopped else "",
+    )
+    return View(found, (table,))
+
+
+def _round_to_run(fleet: Fleet, round_id: str, until: Stage) -> Round:
+    """Return the round to run; what only reads begins one where there is none."""
+    found = _round(fleet, round_id)
+    if found is None and until in (Stage.START, Stage.DIAGNOSE, Stage.LIST):
+        return Round.create(paths.records_dir(), fleet.name, what="runbook fleet run")
+    if found is None:
+        raise ParameterRefused(
+            f"The fleet {fleet.name} has no round yet, so nothing is approved",
+            next_step="runbook fleet plan begins one",
+        )
+    return found
+
+
+def _round(fleet: Fleet, round_id: str) -> Round | None:
+    root = paths.records_dir()
+    if not round_id:
+        return newest_round(root, fleet.name)
+    found = Round.open(root, round_id)
+    if found.site != fleet.name:
+        raise ParameterRefused(
+            f"Round {round_id} is of fleet {found.site}, not of {fleet.name}",
+            next_step="leave --round out, or give the fleet that it is of",
+        )
+    return found
+
+
+def _output(round_: Round) -> Path:
+    """Where what the workers print goes that nobody asked for; it is no part of the record."""
+    folder = round_.root / ".fleet"
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    return folder / f"{round_.incident}.log"
+
+
+def _exit_code(report: FleetReport) -> int:
+    """Return what became of the sites; that the run was asked to end outweighs all but a result that is unknown."""
+    code = exit_code(report.outcome) or (RecordError.exit_code if report.refused else 0)
+    return code if report.signum is None or code == OutcomeUnknown.exit_code else 128 + report.signum
+
+
+def _tell(sentence: str) -> None:
+    out(sentence)

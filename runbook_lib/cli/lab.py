@@ -1,20 +1,37 @@
-"""``runbook lab``: the embedded lab as people and scripts use it."""
+"""``runbook lab`` and ``runbook notebook``: the embedded lab, and JupyterLab on the first notebook."""
 
 from __future__ import annotations
 
 import json
+import os
+import shutil
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
-from runbook_lib import lab, places
+from runbook_lib import lab, paths
+from runbook_lib import paths as places
 from runbook_lib.cli.terminal import out, out_lines
 from runbook_lib.errors import ParameterRefused
+from runbook_lib.i18n.language import ENGLISH, asked_language
 from runbook_lib.lab.errors import LabOptionInvalid
 from runbook_lib.lab.pages.dojo import INSTALL, has_dojo
 from runbook_lib.lab.pages.skins import skin_named
-from runbook_lib.views import Row, Table, View
+from runbook_lib.models import Stage
+from runbook_lib.notebook.kernel import has_ipc, private_folder
+from runbook_lib.notebook.opening import DEFAULT_SITE, chosen, open_for, open_site
+from runbook_lib.notebook.runbook import sign_of
+from runbook_lib.params.load import load_site_or_lab
+from runbook_lib.params.model import LabRequest, Site
+from runbook_lib.record.incident import list_records
+from runbook_lib.show.rendering import View, room
+from runbook_lib.show.table import Row, Table
+
+# -- ``runbook lab``: the embedded lab as people and scripts use it --------------------------------
 
 
 @contextmanager
@@ -23,16 +40,16 @@ def lab_errors() -> Iterator[None]:
     try:
         yield
     except lab.LabError as error:
-        raise ParameterRefused(str(error), where=str(places.lab_dir())) from None
+        raise ParameterRefused(str(error), where=str(paths.lab_dir())) from None
 
 
 def up_command(options: dict[str, Any]) -> None:
     """Start the lab and say where its site's file is."""
     with lab_errors():
         skin = checked_skin(options["skin"])
-        state = lab.up(places.lab_dir(), lab.LabOptions.from_dict({**options, "skin": skin}))
+        state = lab.up(paths.lab_dir(), lab.LabOptions.from_dict({**options, "skin": skin}))
     out_lines(status_view(state).text())
-    out(f"site: {places.lab_dir() / 'site.yaml'}")
+    out(f"site: {paths.lab_dir() / 'site.yaml'}")
 
 
 def checked_skin(words: str) -> str:
@@ -58,7 +75,7 @@ def fleet_command(count: int, options: dict[str, Any]) -> None:
     """Simulate so many sites until this process is told to end."""
     from runbook_lib.lab.many import ManyLabs
 
-    with lab_errors(), ManyLabs(places.lab_dir() / "fleet", count, **options) as many:
+    with lab_errors(), ManyLabs(paths.lab_dir() / "fleet", count, **options) as many:
         out(f"{count} sites are up, until Ctrl-C.")
         out(f"fleet: {many.fleet_file}")
         out(f"Next, elsewhere: runbook fleet triage {many.fleet_file}")
@@ -68,21 +85,21 @@ def fleet_command(count: int, options: dict[str, Any]) -> None:
 def status_command(*, as_json: bool) -> None:
     """Show the lab's state."""
     with lab_errors():
-        state = lab.status(places.lab_dir())
+        state = lab.status(paths.lab_dir())
     out_lines(json.dumps(state, indent=2) if as_json else status_view(state).text())
 
 
 def down_command() -> None:
     """End the lab."""
     with lab_errors():
-        lab.down(places.lab_dir())
+        lab.down(paths.lab_dir())
     out("The lab is down.")
 
 
 def renew_command(who: str) -> None:
     """Renew one server's certificate."""
     with lab_errors():
-        state = lab.renew(places.lab_dir(), who)
+        state = lab.renew(paths.lab_dir(), who)
     out_lines(status_view(state).text())
 
 
@@ -142,3 +159,158 @@ def _trust_row(server: str, key: str, pinned: str, presented: str) -> Row:
     word = "own entry" if not presented else "yes" if pinned == presented else "no: stale"
     mark = "" if not presented else "good" if pinned == presented else "bad"
     return Row(cells=(server, key, pinned[:16] + "…", word), mark=mark)
+
+
+# -- What JupyterLab shows when it opens: ``00_start_here``, and beside it the journal of the incident at hand
+
+WORKSPACE = "runbook"
+GUIDE = "docs/by-hand.md"
+
+
+def laid_out() -> Path:
+    """Return the folder that JupyterLab opens: the checkout, or copies of an installed package's notebooks and docs.
+
+    The copies are renewed each time, so that nothing is ever written into the installed package.
+    """
+    home = paths.home_dir()
+    if paths.is_installed():
+        for folder in ("notebooks", "docs"):
+            shutil.copytree(paths.project_root() / folder, home / folder, dirs_exist_ok=True)
+        for document in paths.project_root().glob("*.md"):
+            shutil.copyfile(document, home / document.name)
+    return home
+
+
+def save_workspace(folder: Path) -> Path:
+    """Write the workspace for JupyterLab into ``folder``, which is its folder of workspaces, and return that."""
+    # Loading it takes a second, which other commands should not wait for.
+    from jupyterlab_server.workspaces_handler import WorkspacesManager
+
+    folder.mkdir(parents=True, exist_ok=True)
+    WorkspacesManager(str(folder)).save(WORKSPACE, json.dumps(workspace(_beside())))
+    return folder
+
+
+def workspace(beside: str) -> dict[str, Any]:
+    """Return the layout: the first notebook, and to its right the file ``beside``, a path below JupyterLab's root."""
+    right, factory = (
+        (f"markdownviewer-widget:{beside}", "Markdown Preview")
+        if beside.endswith(".md")
+        else (f"editor:{beside}", "Editor")
+    )
+    start = first_notebook()
+    left = f"notebook:{start}"
+    areas = [{"type": "tab-area", "currentIndex": 0, "widgets": [widget]} for widget in (left, right)]
+    dock = {"type": "split-area", "orientation": "horizontal", "sizes": [0.64, 0.36], "children": areas}
+    return {
+        "data": {
+            "layout-restorer:data": {
+                "main": {"dock": dock, "mode": "multiple-document", "current": left},
+                "left": {"collapsed": True, "widgets": ["filebrowser", "running-sessions", "@jupyterlab/toc:plugin"]},
+                "right": {"collapsed": True, "widgets": []},
+            },
+            left: {"data": {"path": start, "factory": "Notebook"}},
+            right: {"data": {"path": beside, "factory": factory}},
+        },
+        "metadata": {"id": WORKSPACE},
+    }
+
+
+def first_notebook() -> str:
+    """Return the path of ``00_start_here`` below the project, in the reader's language."""
+    folder = paths.notebooks_dir().name
+    chosen = asked_language()
+    translated = "" if chosen == ENGLISH else f"/{chosen}"
+    return f"{folder}{translated}/{Stage.START}.ipynb"
+
+
+def _beside() -> str:
+    """Return the journal of the chosen incident, else of the newest; where there is none, how to work by hand."""
+    choice = chosen()
+    incidents = [choice.incident] if choice and choice.incident else []
+    incidents += [each.incident for each in list_records(paths.records_dir())[:1]]
+    for incident in incidents:
+        path = paths.records_dir() / incident / "journal.jsonl"
+        if path.is_file() and path.is_relative_to(paths.home_dir()):
+            return path.relative_to(paths.home_dir()).as_posix()
+    return GUIDE
+
+
+# -- ``runbook notebook`` and ``runbook lab jupyter``: JupyterLab on the first notebook, on loopback and with a token
+
+# No questions about news, and nobody outside this machine is asked for any.
+_NO_NEWS = {"disabledExtensions": {"@jupyterlab/apputils-extension:announcements": True}}
+_KERNELS = "runbook_lib.notebook.provisioner"
+
+
+def jupyter_command() -> int:
+    """Open the lab, whatever was chosen last; run until Ctrl-C or SIGTERM. A lab that it started ends with it."""
+    open_for(DEFAULT_SITE)
+    with _lab_running():
+        return _serve()
+
+
+def notebook_command(site: str) -> int:
+    """Open a site: the lab as above; for any other nothing is started but JupyterLab, and nothing contacted."""
+    loaded = load_site_or_lab(site)
+    if isinstance(loaded, LabRequest) and site == DEFAULT_SITE:
+        return jupyter_command()
+    open_for(site)
+    if isinstance(loaded, Site) and loaded.kind != "lab":
+        out_lines(sign_of(loaded).text(room()))
+    return _serve()
+
+
+@contextmanager
+def _lab_running() -> Iterator[None]:
+    folder = places.lab_dir()
+    found = lab.is_up(folder)
+    open_site("lab")
+    try:
+        yield
+    finally:
+        if not found:
+            with lab_errors():
+                lab.down(folder)
+            out("The lab is down.")
+
+
+def _serve() -> int:
+    with private_folder() as sockets:
+        process = subprocess.Popen(_command(sockets), env=_environment())  # noqa: S603 - every word of it stands below
+        try:
+            return process.wait()
+        except KeyboardInterrupt:
+            return 0
+        finally:
+            process.terminate()
+            process.wait()
+
+
+def _command(sockets: Path) -> list[str]:
+    command = [sys.executable, "-m", "jupyter", "lab", f"--ServerApp.root_dir={laid_out()}"]
+    command += ["--ServerApp.ip=127.0.0.1", f"--LabApp.default_url=/lab/workspaces/{WORKSPACE}"]
+    command += [f"--LabApp.workspaces_dir={save_workspace(places.lab_dir() / 'jupyter' / 'workspaces')}"]
+    command += ["--ServerApp.answer_yes=True", "--LabApp.news_url=None"]
+    command += [f"--MultiKernelManager.kernel_manager_class={_KERNELS}.ServedKernelManager"]
+    if has_ipc(sockets):
+        command.append(f"--ServedKernelManager.sockets={sockets}")
+    if not has_display():
+        command.append("--no-browser")
+    if hasattr(os, "geteuid") and os.geteuid() == 0:
+        command.append("--allow-root")
+    return command
+
+
+def has_display() -> bool:
+    """Whether a browser can be opened for the user at all."""
+    return not sys.platform.startswith("linux") or any(os.environ.get(name) for name in ("DISPLAY", "WAYLAND_DISPLAY"))
+
+
+def _environment() -> dict[str, str]:
+    folder = places.lab_dir() / "jupyter"
+    settings = folder / "labconfig" / "page_config.json"
+    settings.parent.mkdir(parents=True, exist_ok=True)
+    settings.write_text(json.dumps(_NO_NEWS), encoding="utf-8")
+    paths = filter(None, (str(folder), os.environ.get("JUPYTER_CONFIG_PATH")))
+    return os.environ | {"JUPYTER_CONFIG_PATH": os.pathsep.join(paths)}

@@ -9,19 +9,19 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 
-from runbook_lib import background, places
-from runbook_lib.ade_os.at_console import HOST_KEY, HOST_KEY_IN_SHELL
+from runbook_lib import event_loop, paths
 from runbook_lib.cli.terminal import answer_to, asks, out
-from runbook_lib.console.first_look import presented_host_key
+from runbook_lib.device.ssh import presented_host_key
 from runbook_lib.errors import ParameterRefused, RunbookError, SiteFileInvalid, UsageError
-from runbook_lib.params import lacking
-from runbook_lib.params.draft import Draft, draft_site
-from runbook_lib.params.source import Value, Where
+from runbook_lib.notebook.opening import write_file
+from runbook_lib.params.load import Draft, draft_site
+from runbook_lib.params.model import lacking
+from runbook_lib.params.yaml_source import Value, Where
+from runbook_lib.prompts import HOST_KEY, HOST_KEY_IN_SHELL
+from runbook_lib.repair.confirmation import QUICK, Look, look_at
+from runbook_lib.repair.context import PI_SERVERS, Target, targets
+from runbook_lib.repair.preflight import unresolved
 from runbook_lib.secrets import NOT_A_REFERENCE, SecretRef
-from runbook_lib.session.choosing import write_file
-from runbook_lib.steps.first_look import QUICK, Look, look_at
-from runbook_lib.steps.means import unresolved
-from runbook_lib.steps.targets import PI_SERVERS, Target, targets
 
 PATIENCE = 3
 """How often a question that needs an answer is asked before nobody is taken to be there."""
@@ -43,7 +43,7 @@ def new_command(name: str) -> None:
         )
     draft = Interview(name, answer_to).draft()
     written = write_file(draft, "runbook new")
-    out(f"Written: {places.params_dir() / f'{written}.yaml'}, for you alone to read.")
+    out(f"Written: {paths.params_dir() / f'{written}.yaml'}, for you alone to read.")
     for warning in lacking(draft.site) if draft.site else ():
         out(f"Warning: {warning}")
     out(f"Next: runbook check {written} --live")
@@ -55,10 +55,10 @@ class Interview:
     def __init__(self, name: str, ask: Ask) -> None:
         self._ask = ask
         self._typed: dict[Where, Value] = {}
-        if (places.params_dir() / f"{name}.yaml").exists():
+        if (paths.params_dir() / f"{name}.yaml").exists():
             raise ParameterRefused(
                 f"There is a site {name} already; its file was left as it is",
-                where=str(places.params_dir() / f"{name}.yaml"),
+                where=str(paths.params_dir() / f"{name}.yaml"),
                 next_step=f"give another name, or change that file and check it: runbook check {name}",
             )
         self._name = name
@@ -116,7 +116,7 @@ class Interview:
         """Show the SSH host key beside what prints it at the console; pin it when a person says that they are equal."""
         address = str(self._typed[(key, "address")])
         try:
-            shown, kind = background.run(presented_host_key(address, SSH_PORT, connect_s=QUICK.connect_s))
+            shown, kind = event_loop.run(presented_host_key(address, SSH_PORT, connect_s=QUICK.connect_s))
         except RunbookError as error:
             out(f"{key}: {error.what} ({error.found}). Write its key into ssh: host_key: before any stage logs in.")
             return
@@ -133,7 +133,7 @@ class Interview:
         """Look at a host's certificate; propose its names, and ``self`` where its own SSH server shows the same."""
         place = self._place(target.name)
         may_login = target.ssh is not None and bool(target.ssh.host_key) and not unresolved((target.ssh.password,))
-        look: Look = background.run(look_at(target, login=may_login))
+        look: Look = event_loop.run(look_at(target, login=may_login))
         out(f"{target.name}: certificate on {target.address}:{target.port}: {look.sha256 or look.problem}")
         if look.names and self._yes(f"{target.name}: it names {', '.join(look.names)}; are these names of that host?"):
             self._put((*place, "names"), list(look.names))
@@ -193,7 +193,7 @@ class Interview:
         return "; ".join(problems)
 
     def _drafted(self) -> Draft:
-        return draft_site(self._typed, "", places.params_dir())
+        return draft_site(self._typed, "", paths.params_dir())
 
 
 def _inside(inner: Sequence[object], outer: Sequence[object]) -> bool:

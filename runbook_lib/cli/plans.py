@@ -1,25 +1,133 @@
-"""What is planned, as the terminal shows it: ``runbook plan``, and what ``run`` and ``approve`` show of it."""
+"""``runbook check``, ``plan``, ``approve`` and ``unlock``: what is looked at and decided between two runs."""
 
 from __future__ import annotations
 
 import json
 import shlex
 from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
-from runbook_lib import places
-from runbook_lib.cli.terminal import out, out_lines
-from runbook_lib.errors import StageOutOfOrder
-from runbook_lib.models import Plan
-from runbook_lib.params import load_site_or_lab
-from runbook_lib.record import Record, find_open, list_records
-from runbook_lib.record.bundle import INCIDENT
-from runbook_lib.record.facts import to_json_value
-from runbook_lib.session.choice import DEFAULT_SITE
-from runbook_lib.session.nexts import next_run
-from runbook_lib.steps.ways_out import ways_out_of
-from runbook_lib.views import Row, Table, View, deletion
-from runbook_lib.views.rows import BAD
+from runbook_lib import event_loop, paths
+from runbook_lib.cli.terminal import answer_to, asks, out, out_lines
+from runbook_lib.decisions import Check, Override, Plan
+from runbook_lib.device.prime import identities
+from runbook_lib.errors import (
+    ApprovalMissing,
+    BrowserMissing,
+    DeviceError,
+    ParameterRefused,
+    PlanStale,
+    RunbookError,
+    SafetyStop,
+    StageOutOfOrder,
+    UsageError,
+)
+from runbook_lib.i18n.language import count
+from runbook_lib.models import Stage
+from runbook_lib.notebook.opening import DEFAULT_SITE, open_site
+from runbook_lib.notebook.runbook import next_run
+from runbook_lib.params.load import load_site_or_lab, secret_references
+from runbook_lib.params.model import Site, lacking
+from runbook_lib.params.values import canonical_sha256
+from runbook_lib.record.files import operator
+from runbook_lib.record.incident import INCIDENT, Record, find_open, list_records
+from runbook_lib.record.lock import free_stale, holder_of
+from runbook_lib.record.redaction import to_json_value
+from runbook_lib.repair import preflight
+from runbook_lib.repair.approval import UNSIGNED, approve, approver, require_not_blocked
+from runbook_lib.repair.confirmation import ways_out_of, write_override
+from runbook_lib.repair.context import Context, Devices
+from runbook_lib.repair.pages import PrimaryPages
+from runbook_lib.repair.preflight import unresolved
+from runbook_lib.show import tables
+from runbook_lib.show.rendering import View
+from runbook_lib.show.table import BAD, Row, Table
+from runbook_lib.web.browsers import find_browser
+
+# -- ``runbook check``: a site's file, and with ``--live`` its servers, before anything depends on them
+
+LOGIN = "primary web pages: login"
+
+
+def check_command(site: str, *, live: bool) -> int:
+    """Print what was checked and return the exit code: 2 where a secret or the browser is not to be had.
+
+    What the file lacks and a later stage needs is a warning: the stages before it run.
+    """
+    settings = open_site(site)
+    out(f"The file of site {settings.name} is valid.")
+    for warning in lacking(settings):
+        out(f"Warning: {warning}")
+    missing = _missing(settings)
+    for error in missing:
+        out(error.what)
+        out(f"  next: {error.next_step}")
+    if not live:
+        out("Nothing was contacted; --live asks the servers too.")
+    if missing:
+        return UsageError.exit_code
+    if not live:
+        return 0
+    checks, problem = event_loop.run(_live(settings))
+    out_lines(tables.checks(checks, f"Servers of site {settings.name}").text())
+    if problem:
+        raise problem
+    return 0 if all(check.ok is not False for check in checks) else DeviceError.exit_code
+
+
+def _missing(site: Site) -> list[RunbookError]:
+    """Return what a repair will need of this machine and is not to be had; nobody is asked for a secret."""
+    missing: list[RunbookError] = list(unresolved(secret_references(site)))
+    if site.web != "guided":
+        try:
+            find_browser(site.browser)
+        except BrowserMissing as error:
+            missing.append(error)
+    return missing
+
+
+async def _live(site: Site) -> tuple[tuple[Check, ...], RunbookError | None]:
+    devices = Devices(site, keep=lambda *_: None)
+    try:
+        checks, problem = await preflight.ask_servers(site, devices)
+        if problem or site.primary.web is None or site.web == "guided":
+            return checks, problem
+        login, problem = await _login(site, devices)
+        return (*checks, login), problem
+    finally:
+        await devices.close()
+
+
+async def _login(site: Site, devices: Devices) -> tuple[Check, RunbookError | None]:
+    """Log in to the web pages once; the password is typed only where it is confirmed who answers there."""
+    with TemporaryDirectory() as folder:
+        root = Path(folder)
+        context = Context(
+            site=site,
+            record=Record.create(root, site.name, what="runbook check --live"),
+            stage=Stage.START,
+            devices=devices,
+            operator=operator(),
+            records_root=root,
+        )
+        pages = PrimaryPages(context)
+        try:
+            await pages.open()
+        except RunbookError as error:
+            # Where it is not confirmed who answers, no password is typed: that says nothing of the login.
+            ok = None if isinstance(error, SafetyStop) else False
+            actual = error.what if ok is False else f"not tried: {error.what}"
+            said = Check(name=LOGIN, expected="accepted", actual=actual, ok=ok, note=error.next_step)
+            return said, error if isinstance(error, DeviceError) else None
+        finally:
+            await pages.close()
+    return Check(name=LOGIN, expected="accepted", actual="accepted", ok=True), None
+
+
+# -- What is planned, as the terminal shows it: ``runbook plan``, and what ``run`` and ``approve`` show of it
 
 
 def plan_command(which: str, *, as_json: bool) -> None:
@@ -38,7 +146,7 @@ def record_of(which: str) -> Record:
     Raises ParameterRefused for an incident that is not there, SiteFileInvalid for a site that is none, StageOutOfOrder
     where the site has no incident yet.
     """
-    root = places.records_dir()
+    root = paths.records_dir()
     if INCIDENT.fullmatch(which):
         return Record.open(root, which)
     site = getattr(load_site_or_lab(which), "name", DEFAULT_SITE)
@@ -60,7 +168,7 @@ def as_value(record: Record, plan: Plan) -> dict[str, Any]:
 
 def show_plan(record: Record, plan: Plan) -> None:
     """Print a plan: what it changes and why, what blocks it, who approved it, and what comes next."""
-    out_lines(deletion.plan(plan, ways_out_of(record, plan)).text())
+    out_lines(tables.plan(plan, ways_out_of(record, plan)).text())
     out(f"incident: {plan.incident}")
     out(f"plan:     {plan.digest}")
     out(f"approved: {approved_by(record, plan)}")
@@ -107,3 +215,104 @@ def _steps(plan: Plan, *, lab: bool) -> Iterator[Row]:
         when = "then: it is needed as things stand" if change.expected else change.condition
         yield Row(cells=(f"{change.server}: {change.kind} ({change.target})", when))
     yield Row(cells=("verify the site, and write the post-mortem", "at the end"))
+
+
+# -- ``runbook approve`` and ``runbook unlock``: what a person decides between two runs ------------
+
+SHORTEST = 12
+"""Digits of a digest by which a person on a terminal, who sees the plan, may name it."""
+
+
+def approve_command(incident: str, digest: str, *, by: str, reason: str = "") -> None:
+    """Show the incident's newest plan and write its approval: on a terminal after a ``yes``, else by its whole digest.
+
+    Raises DeletionRefused with its reasons where it is blocked, ParameterRefused where the digest is another one, or
+    too short, ApprovalMissing where the answer is not yes, PlanStale where there was a newer plan by then.
+    """
+    record = Record.open(paths.records_dir(), incident)
+    plan = record.read_plan()
+    out_lines(tables.plan(plan, ways_out_of(record, plan)).text())
+    require_not_blocked(plan)
+    person = asks()
+    _require_digest(plan, digest, shown=person)
+    by = approver(by or (operator() if person else ""))
+    if person:
+        _require_yes(plan, by)
+        if record.read_plan().digest != plan.digest:
+            raise PlanStale("There is a newer plan than the one above; nothing was approved", next_step=again(plan))
+    approval = approve(record, plan.digest, by=by, how="runbook approve", reason=reason)
+    later = count(len(plan.changes), "change that may follow", "changes that may follow")
+    out(f"Approved by {approval.by}: {count(len(plan.deletions), 'deletion')} and {later}, plan {plan.digest}")
+    out(f"Signed with the key {approval.key}." if approval.key else UNSIGNED)
+    out(f"Next: {next_run(record)}")
+
+
+def again(plan: Plan) -> str:
+    """Return the command that shows the newest plan and asks."""
+    return f"runbook approve {plan.incident}"
+
+
+def _require_digest(plan: Plan, digest: str, *, shown: bool) -> None:
+    """Raise ParameterRefused unless the digest names the plan: whole, or ``shown`` to a person by its first digits."""
+    given = digest.strip().lower()
+    if given == plan.digest or (shown and (not given or (len(given) >= SHORTEST and plan.digest.startswith(given)))):
+        return
+    if plan.digest.startswith(given):
+        few = f"at least {SHORTEST} digits" if shown else "all 64 digits, where nobody is asked"
+        raise ParameterRefused(
+            f"The digest is too short: give {few}; nothing was approved",
+            found=f"given {given or 'none'}",
+            where=incident_of(plan),
+        )
+    raise ParameterRefused(
+        "This is not the digest of the incident's newest plan; nothing was approved",
+        where=incident_of(plan),
+        found=f"given {digest}\nplan  {plan.digest}",
+        next_step=f"look at the plan (runbook plan {plan.incident}) and approve it with its own digest",
+    )
+
+
+def incident_of(plan: Plan) -> str:
+    return f"incident {plan.incident}, plan {plan.digest}"
+
+
+def _require_yes(plan: Plan, by: str) -> None:
+    if answer_to(f"Approve plan {plan.digest[:SHORTEST]}… as {by}? Type yes:").lower() != "yes":
+        raise ApprovalMissing("The answer was not yes; nothing was approved", where=incident_of(plan))
+
+
+def override_command(incident: str, server: str, entry: str, *, sha256: str, by: str, reason: str, accept: str) -> None:
+    """Write an override of «unconfirmed» for one entry and one certificate; the plan has to be made anew with it."""
+    record = Record.open(paths.records_dir(), incident)
+    target = next((row.target for row in record.read_plan().rows if (row.server, row.key) == (server, entry)), "")
+    if not target:
+        raise ParameterRefused(
+            "The plan holds no such entry of another host of the site",
+            found=f"{server}: {entry}",
+            next_step="copy server and entry from the plan (20_list_certificates)",
+        )
+    override = Override(
+        server=server, key=entry, sha256=fingerprint(sha256), by=by, at_utc=datetime.now(UTC), reason=reason
+    )
+    write_override(record, override, target, phrase=accept)
+    out(f"Overridden by {by}: {server} {entry}; the incident ends at best repaired_unverified.")
+    out(f"Next: {next_run(record)} (a new plan is made, and has to be approved)")
+
+
+def fingerprint(text: str) -> str:
+    """Return a SHA-256 fingerprint in its one spelling; raises ParameterRefused for anything else."""
+    try:
+        return canonical_sha256(text)
+    except ValueError as error:
+        raise ParameterRefused(str(error), found=text) from None
+
+
+def unlock_command(site: str, holder: str) -> None:
+    """Free the stale lock of a site, which is given by its name, as the refusal names it, or by its file."""
+    name, servers = site, tuple[str, ...]()
+    if holder_of(site) is None:
+        loaded = load_site_or_lab(site)
+        if isinstance(loaded, Site):
+            name, servers = loaded.name, identities(loaded)
+    free_stale(name, holder, servers)
+    out(f"The lock of {name} that {holder} left behind is free.")

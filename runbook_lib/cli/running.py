@@ -1,26 +1,245 @@
-"""``runbook run``: the stages of one site in order, one line each, and a table at the end."""
+"""``runbook run``: the stages of one site in order, one line each, and what is said where a run did not end well."""
 
 from __future__ import annotations
 
+import signal
+import textwrap
+import threading
 import time
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from datetime import datetime
+from itertools import islice
+from pathlib import Path
 
-from runbook_lib import places
-from runbook_lib.cli.interrupted import say_interrupted
-from runbook_lib.cli.left import left_behind, shortened
+from runbook_lib import paths
+from runbook_lib.batch.runner import RunReport, StageReport, run_stages
 from runbook_lib.cli.plans import show_plan, would
-from runbook_lib.cli.progress import Progress
-from runbook_lib.cli.terminal import err_lines, out, out_lines
-from runbook_lib.errors import ApprovalMissing, DeletionRefused, ParameterRefused
+from runbook_lib.cli.terminal import begin, err_lines, out, out_lines
+from runbook_lib.decisions import Deletion
+from runbook_lib.errors import (
+    MOST_LINES,
+    ApprovalMissing,
+    DeletionRefused,
+    ParameterRefused,
+    RunbookError,
+    StageOutOfOrder,
+    one_line,
+)
+from runbook_lib.i18n.language import count, stamp
 from runbook_lib.models import Stage, StageState
-from runbook_lib.params import Site
-from runbook_lib.record import Record, find_open
-from runbook_lib.record.seal import note_after_seal
-from runbook_lib.runner import RunReport, StageReport, run_stages
-from runbook_lib.session import open_incident, open_site
+from runbook_lib.notebook.opening import open_incident, open_site
+from runbook_lib.notebook.runbook import next_run
+from runbook_lib.params.model import Site
+from runbook_lib.record.attestation import note_after_seal
+from runbook_lib.record.incident import Record, find_open
+from runbook_lib.record.journal import Kind, Line
+from runbook_lib.record.stages import pending_changes
+from runbook_lib.repair.ha import MILESTONES
+from runbook_lib.repair.history import change_intents, deletion_intents, recorded_deletions
+from runbook_lib.repair.inventory import check_given
+from runbook_lib.secrets import REDACTOR
+from runbook_lib.show.rendering import View
+from runbook_lib.show.table import Row, Table
+from runbook_lib.show.tables import STATE_MARKS
 from runbook_lib.signals import Terminated
-from runbook_lib.steps.expecting import check_given
-from runbook_lib.views import Row, Table, View
-from runbook_lib.views.standing import STATE_MARKS
+
+# -- What a terminal shows of a run while it goes on: one line per stage and one per change, each with its seconds
+
+LOOK_EVERY_S = 0.5
+
+
+Change = tuple[str, str, str]
+
+
+class RunProgress:
+    """Begins a line as a stage or a change starts, and ends it with how that went; the journal tells of changes."""
+
+    def __init__(self, record: Record) -> None:
+        self._record = record
+        self._told = len(record.journal.read().lines)
+        self._sent_utc: dict[Change, datetime] = {}
+        self._open_line = ""
+        self._guard = threading.Lock()
+        self._over = threading.Event()
+
+    @contextmanager
+    def following(self) -> Iterator[RunProgress]:
+        """Follow the journal meanwhile: the stages' kernels write to it."""
+        follower = threading.Thread(target=self._follow, name="progress", daemon=True)
+        follower.start()
+        try:
+            yield self
+        finally:
+            self._over.set()
+            follower.join()
+            self._break_line()
+
+    def stage_started(self, stage: Stage) -> None:
+        with self._guard:
+            self._begin(stage)
+
+    def stage_ended(self, report: StageReport) -> None:
+        with self._guard:
+            self._tell_changes()
+            self._end(report.stage, f"{report.state}, {report.seconds:.1f} s")
+
+    def _follow(self) -> None:
+        while not self._over.wait(LOOK_EVERY_S):
+            with self._guard:
+                self._tell_changes()
+
+    def _tell_changes(self) -> None:
+        try:
+            lines = self._record.journal.read().lines
+        except RunbookError:
+            return  # the stage that writes to it will say so
+        new, self._told = lines[self._told :], len(lines)
+        for line in new:
+            self._tell(line)
+
+    def _tell(self, line: Line) -> None:
+        change = (line.stage, line.server, line.text)
+        what = f"    {line.server}: {'delete ' if line.stage == Stage.DELETE else ''}{line.text}"
+        if line.kind is Kind.INTENT:
+            self._sent_utc[change] = line.utc
+            self._begin(what)
+        elif line.kind is Kind.NOTED and line.text == MILESTONES:
+            self._break_line()
+            out(f"    {line.server}: {line.seen}")
+        elif line.kind is Kind.RESULT:
+            since = self._sent_utc.pop(change, None)
+            self._end(what, f"{line.seen}, {(line.utc - since).total_seconds():.1f} s" if since else line.seen)
+
+    def _begin(self, what: str) -> None:
+        self._break_line()
+        begin(f"{what} … ")
+        self._open_line = what
+
+    def _end(self, what: str, how: str) -> None:
+        if self._open_line != what:
+            self._break_line()
+            begin(f"{what}: ")
+        out(how)
+        self._open_line = ""
+
+    def _break_line(self) -> None:
+        if self._open_line:
+            out()
+            self._open_line = ""
+
+
+# -- What the terminal says of a run that did not end well: what is done, what is not, what is unknown, and what to run.
+#
+# From the record alone, for somebody at night: 80 columns, lists are counted, with their first three.
+
+SHOWN = 3
+_WIDTH, _INDENT, _FURTHER = 80, " " * 12, " " * 9
+
+
+def left_behind(record: Record) -> str:
+    """Return the text; where nothing was sent and nothing is planned, the next command alone."""
+    results = {(each.server, each.key): each.result for each in recorded_deletions(record)}
+    sent = deletion_intents(record)
+    pending = [(change.server, change.text) for change in pending_changes(record.journal.read().lines)]
+    unseen = [place for place in sent if results.get(place) is not Deletion.GONE and place not in pending]
+    changes = [("primary", words) for words, _ in change_intents(record) if ("primary", words) not in pending]
+    told = [
+        ("done", [place for place in sent if place not in unseen and place not in pending] + changes),
+        ("not done", [place for place in _planned(record) if place not in sent]),
+        ("unknown", pending + unseen),
+    ]
+    lines = [line for name, places in told if places for line in _left_row(name, _listed(places, record))]
+    return "\n".join([*lines, *_left_row("next", next_run(record).splitlines())])
+
+
+def shortened(problem: str, folder: Path) -> str:
+    """Return an error's text, and of a long list that it found the first and the last three and where all of it is.
+
+    ``folder`` is where a stage keeps what was found; where it kept nothing, the text stays as it is.
+    """
+    lines = problem.split("\n")
+    begin = next((n for n, line in enumerate(lines) if line.startswith("  found: ")), len(lines))
+    end = begin + 1
+    while end < len(lines) and lines[end].startswith(_FURTHER):
+        end += 1
+    if end - begin <= MOST_LINES or not folder.is_dir():
+        return problem
+    cut = lines[end - 1].endswith(" more characters)")
+    many = "more" if cut else f"{end - begin - 2 * SHOWN} more of {end - begin}"
+    more = f"{_FURTHER}and {many}: {one_line(str(folder))}"
+    return "\n".join([*lines[: begin + SHOWN], more, *lines[end - SHOWN :]])
+
+
+def _planned(record: Record) -> list[tuple[str, str]]:
+    try:
+        plan = record.read_plan()
+    except StageOutOfOrder:
+        return []
+    return [(row.server, row.key) for row in plan.deletions]
+
+
+def _listed(places: Sequence[tuple[str, str]], record: Record) -> Iterable[str]:
+    """Yield the first three, and how many there are beside them and where those stand."""
+    for server, what in islice(places, SHOWN):
+        whole = REDACTOR.redact_text(one_line(f"{server}: {what}"))  # before it is broken into lines
+        yield from textwrap.wrap(whole, _WIDTH - len(_INDENT), subsequent_indent="  ")
+    if len(places) > SHOWN:
+        yield f"and {len(places) - SHOWN} more of {len(places)}: runbook plan {record.incident}"
+
+
+def _left_row(name: str, lines: Iterable[str]) -> list[str]:
+    return [f"{'' if number else name + ':':<{len(_INDENT)}}{line}" for number, line in enumerate(lines)]
+
+
+# -- What a run says that a signal has ended: what was sent, what goes on without it, and how to take it up again
+
+GOES_ON = {
+    Stage.DELETE: "a command that has reached the server is carried out there; its list says what became of it",
+    Stage.REGISTER: "the servers carry out what has reached them, a registration takes half an hour to hours",
+    Stage.READD_ISE: "what has reached the page is carried out there; the page says what became of it",
+}
+
+
+def say_interrupted(record: Record, stop: BaseException) -> None:
+    """Print what a run leaves behind that a signal has ended; ``stop`` is what the signal raised."""
+    err_lines("\n" + interrupted(record, stop))
+
+
+def interrupted(record: Record, stop: BaseException) -> str:
+    """Return the same as text, from the record alone."""
+    lines = record.journal.read().lines
+    pending = pending_changes(lines)
+    told = [("sent", said) for said in (_sent(change, lines) for change in pending)] or [("sent", _all_known(lines))]
+    told += [("goes on", said) for said in dict.fromkeys(GOES_ON.get(Stage(c.stage), "") for c in pending) if said]
+    told += [
+        ("record", str(record.folder)),
+        ("next", f"{next_run(record)}\nit looks at everything first; what was sent is not sent again"),
+    ]
+    begun = [line.stage for line in lines if line.kind is Kind.STAGE_STARTED]
+    ended = f"{_name(stop)} ended the run" + (f" in stage {begun[-1]}." if begun else " before its first stage.")
+    return "\n".join([ended, *(f"  {name + ':':<9}{said.replace(chr(10), chr(10) + ' ' * 11)}" for name, said in told)])
+
+
+def _sent(change: Line, lines: tuple[Line, ...]) -> str:
+    same = (Kind.SENT, change.stage, change.server, change.text)
+    left = [line for line in lines[change.n :] if (line.kind, line.stage, line.server, line.text) == same]
+    how = (
+        f"sent at {stamp(left[-1].utc)}; its result was not seen" if left else "was about to be sent; it may have left"
+    )
+    return one_line(f"{change.text}, {change.server}: {how}")
+
+
+def _all_known(lines: tuple[Line, ...]) -> str:
+    made = sum(line.kind is Kind.SENT for line in lines)
+    return f"{count(made, 'change')}, the result of each is in the record" if made else "nothing; no server was changed"
+
+
+def _name(stop: BaseException) -> str:
+    return signal.Signals(stop.signum).name if isinstance(stop, Terminated) else "Ctrl-C"
+
+
+# -- ``runbook run``: the stages of one site in order, one line each, and a table at the end -------
 
 
 def run_command(
@@ -42,7 +261,7 @@ def run_command(
     last = Stage.LIST if dry_run else stage_named(until)
     settings = open_site(site)
     check_given(expect, settings)
-    if resume and not incident and not find_open(places.records_dir(), settings.name):
+    if resume and not incident and not find_open(paths.records_dir(), settings.name):
         raise ParameterRefused(
             f"Site {settings.name} has no open incident to resume", next_step="leave out --resume to open a new one"
         )
@@ -76,7 +295,7 @@ def run_and_tell(
         out(line)
     started = time.monotonic()
     try:
-        with Progress(record).following() as progress:
+        with RunProgress(record).following() as progress:
             report = run_stages(site, argument, record, progress, until=until, approve=approve, expect=expect)
     except (KeyboardInterrupt, Terminated) as stop:
         say_interrupted(record, stop)
@@ -103,7 +322,7 @@ def conclude(report: RunReport, seconds: float) -> int:
 
 def summary(report: RunReport, seconds: float) -> View[RunReport]:
     """Return the table that ends a run: stage, outcome, seconds."""
-    rows = [_row(stage) for stage in report.stages]
+    rows = [_running_row(stage) for stage in report.stages]
     rows.append(Row(cells=("all", report.outcome or "not finished", f"{seconds:.1f}")))
     table = Table(
         title=f"Incident {report.incident}",
@@ -113,7 +332,7 @@ def summary(report: RunReport, seconds: float) -> View[RunReport]:
     return View(report, (table,))
 
 
-def _row(stage: StageReport) -> Row:
+def _running_row(stage: StageReport) -> Row:
     word = f"{stage.state} ({stage.error_name})" if stage.error_name else str(stage.state)
     return Row(cells=(stage.stage, word, f"{stage.seconds:.1f}"), mark=STATE_MARKS.get(stage.state, ""))
 

@@ -1,40 +1,228 @@
-"""Logs in archives: ``.gz``, ``.tar``, ``.tar.gz`` and ``.zip``, inside each other to a depth.
-
-Read as streams; no name in an archive is ever used as a path. What an archive may unpack to is
-limited, and going over a limit is refused. A damaged archive is read up to the damage, and noted.
-"""
+"""Logs in archives: ``.gz``, ``.tar``, ``.tar.gz`` and ``.zip``, inside each other to a depth."""
 
 from __future__ import annotations
 
 import io
 import struct
 import zipfile
+import zlib
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from typing import IO, BinaryIO
 
-from runbook_lib.logs.ahead import WORTH, Ahead
-from runbook_lib.logs.inflate import ERRORS, CutOff, inflated
-from runbook_lib.logs.limits import LIMITS, Content, Limits, Meter, Metered
+from runbook_lib.logs.inflate import (
+    CUT_WORDS,
+    DAMAGE,
+    DAMAGE_WORDS,
+    ERRORS,
+    LIMITS,
+    RAW,
+    Content,
+    CutOff,
+    Exact,
+    Inside,
+    Meter,
+    Metered,
+    UnpackLimits,
+    framed,
+    inflated,
+)
 from runbook_lib.logs.streams import (
     CHUNK,
     GZIP_MARK,
     HEAD,
+    WORTH,
     ZIP_MARKS,
-    Again,
-    At,
-    Filling,
+    ByteRange,
+    ByteSource,
+    FillingStream,
     Guarded,
-    Kept,
     Notes,
     Peekable,
-    Readable,
+    PositionedFile,
+    ReadAhead,
+    Reopen,
+    RewindablePipe,
     is_archive,
     is_tar,
+    oldest_first,
     unread_kind,
     unreadable,
 )
-from runbook_lib.logs.tars import from_tar
-from runbook_lib.logs.zips import from_zip
+from runbook_lib.logs.tar import from_tar
+
+# -- Logs in zip files. One whose directory at the end is missing is read from its beginning, entry by entry
+
+_HEADER = struct.Struct("<4s5H3L2H")
+_HEADER_MARK = b"PK\x03\x04"
+_STORED, _DEFLATED = 0, 8
+_ENCRYPTED, _SIZES_BEHIND, _UTF_8 = 1, 8, 1 << 11
+_REFUSALS = (zipfile.BadZipFile, NotImplementedError, OSError, ValueError, EOFError, zlib.error, struct.error)
+_UNREAD = "damaged, encrypted or packed in an unknown way: not read"
+
+
+@dataclass(frozen=True)
+class _Header:
+    """What stands before an entry's bytes. ``size`` is that of the packed bytes; 0 where it stands behind them."""
+
+    name: str
+    flags: int
+    method: int
+    checksum: int
+    size: int
+
+    @property
+    def readable(self) -> bool:
+        sized = self.method == _DEFLATED or (self.method == _STORED and not self.flags & _SIZES_BEHIND)
+        return sized and not self.flags & _ENCRYPTED
+
+
+def from_zip(name: str, file: IO[bytes], meter: Meter, inside: Inside) -> Iterator[Content]:
+    """Yield the logs of a zip file that can be sought in, rotated series oldest first."""
+    try:
+        with zipfile.ZipFile(file) as archive:
+            members = sorted(archive.infolist(), key=lambda m: oldest_first(m.filename))
+    except _REFUSALS as error:
+        meter.notes.add(name, CUT_WORDS, error)
+        file.seek(0)
+        yield from _without_directory(name, file, meter, inside)
+        return
+    for member in members:
+        meter.add_entry()
+        if member.is_dir():
+            continue
+        inner = f"{name}/{member.filename}"
+        file.seek(max(member.header_offset, 0))
+        header = _header(file)
+        if header is None or member.flag_bits & _ENCRYPTED or member.compress_type not in (_STORED, _DEFLATED):
+            meter.notes.add(inner, _UNREAD)
+            continue
+        yield from _logs(inner, member, _packed(file, member.compress_size), meter, inside)
+
+
+def _logs(name: str, member: zipfile.ZipInfo, packed: Reopen, meter: Meter, inside: Inside) -> Iterator[Content]:
+    def again() -> ByteSource:
+        return _unpacked(member, packed, None)
+
+    entry = Metered(_unpacked(member, packed, packed), meter)
+    if member.file_size < WORTH:
+        yield from inside(name, entry, again)
+        return
+    ahead = ReadAhead(entry)
+    try:
+        yield from inside(name, ahead, again)
+    finally:
+        ahead.close()
+
+
+def _unpacked(member: zipfile.ZipInfo, packed: Reopen, again: Reopen | None) -> ByteSource:
+    """Return an entry's bytes, inflated the quick way where ``again`` opens the packed ones once more."""
+    if member.compress_type == _STORED:
+        return _Stored(packed(), member.compress_size, member.CRC)
+
+    def member_of_gzip() -> ByteSource:
+        return framed(packed(), member.CRC, member.file_size)
+
+    return inflated(member_of_gzip(), again and member_of_gzip)
+
+
+def _packed(file: IO[bytes], size: int) -> Reopen:
+    """Return what opens the ``size`` bytes at the file's position, which stays where it is."""
+    position = file.tell()
+    if isinstance(file, io.BytesIO):
+        held = file.getvalue()  # not copied
+        return lambda: io.BytesIO(held[position : position + size])
+    descriptor = file.fileno()
+    return lambda: ByteRange(PositionedFile(descriptor, position), 0, size)
+
+
+class _Stored:
+    """An entry that is not packed. Raises one of DAMAGE where its bytes are not what they were."""
+
+    def __init__(self, file: ByteSource, size: int, checksum: int) -> None:
+        self._file = file
+        self._left = size
+        self._expected = checksum
+        self._checksum = 0
+
+    def read(self, count: int = -1) -> bytes:
+        chunk = self._file.read(CHUNK if count < 0 else count)
+        self._left -= len(chunk)
+        self._checksum = zlib.crc32(chunk, self._checksum)
+        if not chunk and self._left > 0:
+            raise CutOff("the entry ends too early")
+        if not chunk and self._checksum != self._expected:
+            self._expected = self._checksum  # said once
+            raise zlib.error("the checksum is another one")
+        return chunk
+
+
+# -- without a directory ----------------------------------------------------------------------
+
+
+def _without_directory(name: str, file: IO[bytes], meter: Meter, inside: Inside) -> Iterator[Content]:
+    """Yield the logs of the entries in the order in which they are stored, up to one that cannot be read."""
+    while header := _header(file):
+        meter.add_entry()
+        inner = f"{name}/{header.name}"
+        if not header.readable:
+            meter.notes.add(inner, DAMAGE_WORDS)
+            return
+        entry = _Entry(file, header)
+        yield from inside(inner, Metered(entry, meter), None)
+        try:
+            while entry.read(CHUNK):
+                pass
+        except DAMAGE:
+            return
+        file.seek(-entry.unused, io.SEEK_CUR)
+        if header.flags & _SIZES_BEHIND:
+            marked = file.read(4) == b"PK\x07\x08"
+            file.seek(12 if marked else 8, io.SEEK_CUR)
+
+
+def _header(file: IO[bytes]) -> _Header | None:
+    """Return the header at the file's position, which then is that of the entry's bytes; None where there is none."""
+    head = file.read(_HEADER.size)
+    if len(head) < _HEADER.size or not head.startswith(_HEADER_MARK):
+        return None
+    _, _, flags, method, _, _, checksum, size, _, name_length, extra_length = _HEADER.unpack(head)
+    name = file.read(name_length).decode("utf-8" if flags & _UTF_8 else "cp437", "replace")
+    file.seek(extra_length, io.SEEK_CUR)
+    return _Header(name, flags, method, checksum, size)
+
+
+class _Entry:
+    """The entry at the file's position. Raises one of DAMAGE where its bytes are not what was packed."""
+
+    def __init__(self, file: IO[bytes], header: _Header) -> None:
+        self._header = header
+        self._exact = Exact(file, RAW) if header.method == _DEFLATED else None
+        self._stored = _Stored(ByteRange(file, 0, header.size), header.size, header.checksum)
+        self._checksum = 0
+        self._over = False
+
+    @property
+    def unused(self) -> int:
+        """How many bytes were read behind the entry's end."""
+        return self._exact.unused if self._exact else 0
+
+    def read(self, count: int = -1) -> bytes:
+        if self._exact is None:
+            return self._stored.read(count)
+        chunk = self._exact.read(count)
+        self._checksum = zlib.crc32(chunk, self._checksum)
+        if not chunk and not self._over:
+            self._over = True
+            if self._checksum != self._header.checksum and not self._header.flags & _SIZES_BEHIND:
+                raise zlib.error("the checksum is another one")
+        return chunk
+
+
+# -- Logs in archives: ``.gz``, ``.tar``, ``.tar.gz`` and ``.zip``, inside each other to a depth.
+#
+# Read as streams; no name in an archive is ever used as a path. What an archive may unpack to is
+# limited, and going over a limit is refused. A damaged archive is read up to the damage, and noted.
 
 _DAMAGE: tuple[type[Exception], ...] = (
     zipfile.BadZipFile,
@@ -51,7 +239,9 @@ _DAMAGE: tuple[type[Exception], ...] = (
 )
 
 
-def unpack(name: str, file: BinaryIO, size: int | None, notes: Notes, limits: Limits = LIMITS) -> Iterator[Content]:
+def unpack(
+    name: str, file: BinaryIO, size: int | None, notes: Notes, limits: UnpackLimits = LIMITS
+) -> Iterator[Content]:
     """Yield every log in the archive: its name with the archive's before it, and its bytes.
 
     ``size`` is the archive's, in bytes, None where it is not known. Read each before asking for the next.
@@ -61,13 +251,15 @@ def unpack(name: str, file: BinaryIO, size: int | None, notes: Notes, limits: Li
     if isinstance(file, io.BytesIO):
         yield from _layers(name, file, lambda: io.BytesIO(file.getvalue()), 0, meter)
     elif file.seekable():
-        yield from _layers(name, file, lambda: At(file.fileno()), 0, meter)
+        yield from _layers(name, file, lambda: PositionedFile(file.fileno()), 0, meter)
     else:
-        kept = Kept(file)
+        kept = RewindablePipe(file)
         yield from _layers(name, kept, kept.again, 0, meter)
 
 
-def _layers(name: str, file: Readable | BinaryIO, again: Again | None, depth: int, meter: Meter) -> Iterator[Content]:
+def _layers(
+    name: str, file: ByteSource | BinaryIO, again: Reopen | None, depth: int, meter: Meter
+) -> Iterator[Content]:
     """Yield the logs in a stream that may be an archive itself."""
     stream = file if isinstance(file, Peekable) else Peekable(file)
     try:
@@ -76,7 +268,7 @@ def _layers(name: str, file: Readable | BinaryIO, again: Again | None, depth: in
         meter.failed(name)(error)
         return
     if not is_archive(head):
-        yield name, Guarded(Filling(stream), _DAMAGE, meter.failed(name))
+        yield name, Guarded(FillingStream(stream), _DAMAGE, meter.failed(name))
         return
     if kind := unread_kind(head):
         meter.notes.add(name, f"packed by {kind}, which is not read here: unpack it yourself")
@@ -84,7 +276,7 @@ def _layers(name: str, file: Readable | BinaryIO, again: Again | None, depth: in
     if depth > meter.limits.depth:
         raise unreadable("Archives are packed into each other too deeply.", name)
 
-    def inside(inner: str, entry: Readable, once_more: Again | None) -> Iterator[Content]:
+    def inside(inner: str, entry: ByteSource, once_more: Reopen | None) -> Iterator[Content]:
         yield from _layers(inner, entry, once_more, depth + 1, meter)
 
     if head.startswith(GZIP_MARK):
@@ -99,20 +291,20 @@ def _layers(name: str, file: Readable | BinaryIO, again: Again | None, depth: in
         meter.failed(name)(error)
 
 
-def _from_gzip(name: str, stream: Peekable, again: Again | None, depth: int, meter: Meter) -> Iterator[Content]:
+def _from_gzip(name: str, stream: Peekable, again: Reopen | None, depth: int, meter: Meter) -> Iterator[Content]:
     contents = _Noted(Metered(inflated(stream, again), meter), meter.failed(name))
     once_more = None if again is None else lambda: inflated(again(), None)
     if len(stream.peek(WORTH)) < WORTH:
         yield from _in_gzip(name, contents, once_more, depth, meter)
         return
-    ahead = Ahead(contents)
+    ahead = ReadAhead(contents)
     try:
         yield from _in_gzip(name, ahead, once_more, depth, meter)
     finally:
         ahead.close()
 
 
-def _in_gzip(name: str, contents: Readable, again: Again | None, depth: int, meter: Meter) -> Iterator[Content]:
+def _in_gzip(name: str, contents: ByteSource, again: Reopen | None, depth: int, meter: Meter) -> Iterator[Content]:
     """Yield the logs in a gzip file; it and a tar archive in it are one archive."""
     stream = Peekable(contents)
     yield from _layers(name, stream, again, depth if is_tar(stream.peek(HEAD)) else depth + 1, meter)
@@ -121,7 +313,7 @@ def _in_gzip(name: str, contents: Readable, again: Again | None, depth: int, met
 class _Noted:
     """Something readable that ends where reading it fails, with a note."""
 
-    def __init__(self, file: Readable, failed: Callable[[Exception], None]) -> None:
+    def __init__(self, file: ByteSource, failed: Callable[[Exception], None]) -> None:
         self._file = file
         self._failed = failed
         self._over = False
@@ -137,7 +329,7 @@ class _Noted:
             return b""
 
 
-def _seekable(name: str, file: Readable | BinaryIO, stream: Peekable, meter: Meter) -> IO[bytes]:
+def _seekable(name: str, file: ByteSource | BinaryIO, stream: Peekable, meter: Meter) -> IO[bytes]:
     """Return a zip file that can be sought in: the one on disk, or a small one in memory."""
     if isinstance(file, (io.BufferedReader, io.BytesIO)) and file.seekable():
         file.seek(0)

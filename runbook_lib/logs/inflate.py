@@ -1,16 +1,20 @@
-"""Deflated bytes → what they unpack to: any number of gzip members, or the one raw stream of a zip's entry.
-
-Two ways, with the same bytes and the same ends: ``Quick`` is isal's, which cannot say what it had before it
-met damage; ``Exact`` is the standard library's, which takes over there, from the beginning of the bytes.
-"""
+"""Deflated bytes to what they unpack to, and how much an archive may unpack to."""
 
 from __future__ import annotations
 
 import io
 import zlib
-from typing import Any
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import IO, Any
 
-from runbook_lib.logs.streams import CHUNK, Again, NotKept, Readable
+from runbook_lib.errors import UsageError
+from runbook_lib.logs.streams import CHUNK, ByteSource, Notes, NotRewindable, Reopen, Stream
+
+# -- Deflated bytes → what they unpack to: any number of gzip members, or the one raw stream of a zip's entry.
+#
+# Two ways, with the same bytes and the same ends: ``Quick`` is isal's, which cannot say what it had before it
+# met damage; ``Exact`` is the standard library's, which takes over there, from the beginning of the bytes.
 
 igzip: Any
 igzip_lib: Any
@@ -35,7 +39,7 @@ class CutOff(Exception):
 DAMAGE: tuple[type[Exception], ...] = (*ERRORS, CutOff)
 
 
-def inflated(file: Readable, again: Again | None) -> Readable:
+def inflated(file: ByteSource, again: Reopen | None) -> ByteSource:
     """Return what a gzip file's bytes unpack to, the quick way where ``again`` opens them once more."""
     return Quick(file, again) if again and igzip else Exact(file)
 
@@ -46,7 +50,7 @@ class Quick:
     Raises what ``Exact`` raises, at the same place; where ``again`` does not keep so much, at most one reading earlier.
     """
 
-    def __init__(self, file: Readable, again: Again) -> None:
+    def __init__(self, file: ByteSource, again: Reopen) -> None:
         self._inflate = igzip.IGzipFile(fileobj=_Filled(file), mode="rb")
         self._again = again
         self._given = 0
@@ -60,7 +64,7 @@ class Quick:
         except _FAILED as error:
             try:
                 self._exact = _behind(Exact(self._again()), self._given)
-            except NotKept:
+            except NotRewindable:
                 raise error from None  # what this call had inflated before the damage is lost
             return self._exact.read(count)
         self._given += len(chunk)
@@ -70,7 +74,7 @@ class Quick:
 class _Filled:
     """What isal reads from: it knows a file by ``read``, and asks for a buffer to be filled."""
 
-    def __init__(self, file: Readable) -> None:
+    def __init__(self, file: ByteSource) -> None:
         self._file = file
         self._packed = memoryview(b"")
 
@@ -99,7 +103,7 @@ class Exact:
     where they end too early.
     """
 
-    def __init__(self, file: Readable, kind: int = GZIP) -> None:
+    def __init__(self, file: ByteSource, kind: int = GZIP) -> None:
         self._file = file
         self._kind = kind
         self._inflate = zlib.decompressobj(kind)
@@ -168,14 +172,14 @@ def _one_by_one(inflate: Any, packed: bytes) -> bytes:
     return bytes(found)
 
 
-def framed(packed: Readable, checksum: int, size: int) -> Readable:
+def framed(packed: ByteSource, checksum: int, size: int) -> ByteSource:
     """Return a zip entry's raw bytes as a gzip member, so that inflating also compares checksum and size."""
     trailer = checksum.to_bytes(4, "little") + (size & 0xFFFFFFFF).to_bytes(4, "little")
     return _Joined((io.BytesIO(b"\x1f\x8b\x08" + bytes(6) + b"\xff"), packed, io.BytesIO(trailer)))
 
 
 class _Joined:
-    def __init__(self, parts: tuple[Readable, ...]) -> None:
+    def __init__(self, parts: tuple[ByteSource, ...]) -> None:
         self._parts = list(parts)
 
     def read(self, count: int = -1) -> bytes:
@@ -184,3 +188,84 @@ class _Joined:
                 return chunk
             del self._parts[0]
         return b""
+
+
+# -- What an archive may unpack to, counted while it is read ---------------------------------------
+
+DAMAGE_WORDS = "damaged: read up to the damage"
+CUT_WORDS = "cut off: read up to where it ends"
+
+
+@dataclass(frozen=True)
+class UnpackLimits:
+    """What one archive on disk may unpack to. ``ratio`` counts from ``ratio_from`` unpacked bytes on."""
+
+    unpacked: int = 64 << 30
+    ratio: int = 400
+    ratio_from: int = 64 << 20
+    entries: int = 20_000
+    depth: int = 3
+    inner_zip: int = 64 << 20
+
+
+LIMITS = UnpackLimits()
+
+Content = tuple[str, Stream]
+"""A log in an archive: its name with the archive's before it, and its bytes."""
+
+Inside = Callable[[str, ByteSource, Reopen | None], Iterator[Content]]
+"""What yields the logs in an entry, maybe an archive itself: by its name, its bytes, and what opens them again."""
+
+
+class Meter:
+    """Counts what one archive on disk has unpacked to, and knows where to note damage."""
+
+    def __init__(self, name: str, size: int | None, limits: UnpackLimits, notes: Notes) -> None:
+        self.limits = limits
+        self.notes = notes
+        self._name = name
+        self._size = size
+        self._unpacked = 0
+        self._entries = 0
+
+    def add_bytes(self, count: int) -> None:
+        self._unpacked += count
+        if self._unpacked > self.limits.unpacked:
+            raise self._too_much(f"more than {self.limits.unpacked} bytes")
+        over = self._size is not None and self._unpacked > self.limits.ratio * max(self._size, 1)
+        if over and self._unpacked > self.limits.ratio_from:
+            raise self._too_much(f"more than {self.limits.ratio} times its size")
+
+    def add_entry(self) -> None:
+        self._entries += 1
+        if self._entries > self.limits.entries:
+            raise self._too_much(f"more than {self.limits.entries} entries")
+
+    def failed(self, name: str) -> Callable[[Exception], None]:
+        """Return what notes that ``name`` could not be read to its end."""
+
+        def note(error: Exception) -> None:
+            self.notes.add(name, CUT_WORDS if isinstance(error, (CutOff, EOFError)) else DAMAGE_WORDS, error)
+
+        return note
+
+    def _too_much(self, what: str) -> UsageError:
+        return UsageError(
+            "This archive unpacks to too much.",
+            where=self._name,
+            found=what,
+            next_step="Unpack it yourself where there is room, and name the folder.",
+        )
+
+
+class Metered:
+    """Something readable whose bytes are counted."""
+
+    def __init__(self, file: ByteSource | IO[bytes], meter: Meter) -> None:
+        self._file = file
+        self._meter = meter
+
+    def read(self, count: int = -1) -> bytes:
+        chunk = self._file.read(count)
+        self._meter.add_bytes(len(chunk))
+        return chunk

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from runbook_lib.logs.window import decode
+from runbook_lib.logs.message import decode
 
 SAMPLE = 16384
 """Bytes of one sample: the window that is in reach at any time."""

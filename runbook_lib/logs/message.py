@@ -1,22 +1,4 @@
-"""The mismatch message around one hit of its rarest words.
-
-Published are two forms, each on one line or broken over several::
-
-    TOFU failed. Check local trust Trust-on-first-use is configure for this connection.
-        Current certificate of the remote host is different from what was used earlier - <subject>
-    …Exception: Trust-on-first-use is configure for this connection.
-        Current certificate of the remote host is different from what was used earlier - <subject>
-
-What makes one of them real, and not a text that only quotes it:
-
-- all of its words are there, in order, down to a subject of the form ``TYPE=value``;
-- they are introduced by ``TOFU failed. Check local trust`` or by an exception's name and a colon;
-- what stands before that on its line opens no quotation, holds none of the words by which people and
-  audit trails quote (``QUOTING``), and before ``TOFU failed`` is no sentence: at most three plain words.
-
-Words may be broken over lines wherever a space stands, each line with a prefix of its own or none.
-Lines of other threads in between are passed over.
-"""
+"""The mismatch message around one hit of its rarest words, with the subject at its end."""
 
 from __future__ import annotations
 
@@ -24,11 +6,136 @@ import re
 from dataclasses import dataclass, replace
 from datetime import datetime
 
+from runbook_lib.device.names import Name, parse_name
 from runbook_lib.errors import AnswerNotUnderstood
 from runbook_lib.logs.prefix import LONGEST, Prefix, read_prefix, thread_in
-from runbook_lib.logs.subject import DN_START, read_subject
-from runbook_lib.logs.window import Window, decode
-from runbook_lib.parse.names import Name, parse_name
+
+# -- A stretch of a log around one position, with everything outside its bounds out of reach. ------
+#
+# Whatever is read through a window depends on the log's bytes alone, never on how they arrived.
+
+BEFORE = 4096
+BEFORE_WRAPPED = 16384
+"""What collectors put before the log's own text in one object: labels, addresses, and more of the kind."""
+
+AFTER = 65536
+
+
+@dataclass(frozen=True)
+class Window:
+    """``data`` from ``low`` to ``high``; ``at_start`` and ``at_end`` say that the log does so, too."""
+
+    data: bytes | bytearray
+    low: int
+    high: int
+    at_end: bool = False
+    at_start: bool = False
+
+    def line_start(self, position: int) -> int:
+        """Return where the line of ``position`` begins, as far as the window reaches."""
+        return max(self.data.rfind(b"\n", self.low, position) + 1, self.low)
+
+    def line_end(self, position: int) -> int:
+        """Return where the line of ``position`` ends: at its line feed, or where the window ends."""
+        end = self.data.find(b"\n", position, self.high)
+        return self.high if end < 0 else end
+
+    def text(self, start: int, end: int) -> str:
+        """Return the bytes as text: UTF-8, or Latin-1 where they are no UTF-8; carriage returns at the end off."""
+        return decode(self.data[max(start, self.low) : min(end, self.high)])
+
+
+def decode(raw: bytes | bytearray) -> str:
+    """Return a line's bytes as text: UTF-8, or Latin-1 where they are no UTF-8."""
+    raw = raw.rstrip(b"\r")
+    try:
+        return raw.decode("utf-8")
+    except UnicodeDecodeError:
+        return raw.decode("latin-1")
+
+
+# -- The subject at the end of a mismatch message: where it ends, on one line or wrapped over several
+
+DN_START = rb"(?=(?:[A-Za-z][A-Za-z0-9-]{0,40}|[0-9]{1,9}(?:\.[0-9]{1,20}){1,32})(?:[ \t]|\xc2?\xa0)*=)"
+
+_LONGEST_LINE = 16384
+_MOST_LINES = 12
+_AFTER = re.compile(
+    r"[ \t](?:Caused by:|at [\w$.<>]{1,200}\(|\.\.\. \d{1,6} (?:more|common)"
+    r"|(?:[a-z][\w$]{0,60}\.){1,12}[\w$]{0,60}(?:Exception|Error)\b|;[ \t]{0,8}nested)"
+    r"|TOFU failed|Trust-on-first-use|\r|(?:\]\]>\s{0,8})?(?:</[A-Za-z][\w:.-]{0,60}>\s{0,8}){1,4}\Z|\]\]>\Z"
+)
+_KNOWN_TYPE = re.compile(
+    r"(?:[^=\n]{0,200}[\]>:|-][ \t]{1,8}|(?:[\w.-]{1,60}[ \t]{1,4}){1,4})(?=(?:CN|OU|O|L|ST|S|C|DC|UID|STREET)\s{0,8}=)"
+)
+_GOES_ON = re.compile(r"[^=,\n]{0,64},\s{0,8}(?:CN|OU|O|L|ST|S|C|DC|UID|E|EMAILADDRESS|STREET)\s{0,8}=", re.I)
+_NEXT_TYPE = re.compile(r"(?:[A-Za-z][A-Za-z0-9-]{0,40}|[0-9]{1,9}(?:\.[0-9]{1,20}){1,32})\s{0,8}=")
+_NO_BREAK = re.compile("(?<=[,+=; ])[\u00a0\u202f]|[\u00a0\u202f](?=[ ,+=])")
+"""Spaces that do not break, beside a separator: there they are spaces, in a value they are the value's."""
+
+_OPEN_END = re.compile(r"(?<!\\)[,+]\s*\Z")
+
+
+def read_subject(window: Window, start: int) -> tuple[str, int, bool]:
+    """Return the subject that begins at ``start``, where it ends, and whether the log ends within it.
+
+    It goes on in the next line where this one ends with an open comma, or where the next line has
+    no prefix and finishes a value before another attribute.
+    """
+    parts: list[str] = []
+    position = start
+    for _ in range(_MOST_LINES):
+        end = min(window.line_end(position), position + _LONGEST_LINE)
+        text, whole = _own_part(_NO_BREAK.sub(" ", window.text(position, end)))
+        parts.append(text.strip())
+        if not whole or end >= window.high:
+            return " ".join(parts), end, whole and end >= window.high and window.at_end
+        following = _continuation(window, end + 1, text)
+        if following is None:
+            return " ".join(parts), end, False
+        position = following
+    return " ".join(parts), position, False
+
+
+def _own_part(line: str) -> tuple[str, bool]:
+    """Return what of the line belongs to the subject, and whether that is all of it."""
+    after = _AFTER.search(line)
+    return (line[: after.start()], False) if after else (line, True)
+
+
+def _continuation(window: Window, start: int, line: str) -> int | None:
+    """Return where the subject goes on in the line that begins at ``start``."""
+    head = window.data[start : min(window.line_end(start), start + LONGEST)].decode("latin-1")
+    prefix = read_prefix(head)
+    body = head[prefix.length :].lstrip(" \t")
+    offset = len(head) - len(body)
+    if _OPEN_END.search(line):
+        if not _NEXT_TYPE.match(body) and (unknown := _KNOWN_TYPE.match(body)):
+            offset += unknown.end()
+            body = body[unknown.end() :]
+        return start + offset if _NEXT_TYPE.match(body) else None
+    goes_on = not prefix.length and _GOES_ON.match(body) and not _NEXT_TYPE.match(body)
+    return start + offset if goes_on else None
+
+
+# -- The mismatch message around one hit of its rarest words. --------------------------------------
+#
+# Published are two forms, each on one line or broken over several::
+#
+#     TOFU failed. Check local trust Trust-on-first-use is configure for this connection.
+#         Current certificate of the remote host is different from what was used earlier - <subject>
+#     …Exception: Trust-on-first-use is configure for this connection.
+#         Current certificate of the remote host is different from what was used earlier - <subject>
+#
+# What makes one of them real, and not a text that only quotes it:
+#
+# - all of its words are there, in order, down to a subject of the form ``TYPE=value``;
+# - they are introduced by ``TOFU failed. Check local trust`` or by an exception's name and a colon;
+# - what stands before that on its line opens no quotation, holds none of the words by which people and
+#   audit trails quote (``QUOTING``), and before ``TOFU failed`` is no sentence: at most three plain words.
+#
+# Words may be broken over lines wherever a space stands, each line with a prefix of its own or none.
+# Lines of other threads in between are passed over.
 
 LITERAL = b"Trust-on-first-use"
 
@@ -57,7 +164,7 @@ _RECORD_LINES = 6
 
 
 @dataclass(frozen=True)
-class Hit:
+class MessageHit:
     """One message. Positions are in the window's data: its first line, the hit itself, its subject's end.
 
     ``exception`` says that an exception's name introduces it, ``cause`` that this is a nested one,
@@ -81,7 +188,7 @@ class Hit:
     cut: bool
 
 
-def read_message(window: Window, at: int) -> Hit | None:
+def read_message(window: Window, at: int) -> MessageHit | None:
     """Return the message whose rarest words stand at ``at``, or None where they belong to no whole message."""
     introduction = _introduction(window, at)
     if introduction is None:
@@ -101,7 +208,7 @@ def read_message(window: Window, at: int) -> Hit | None:
     prose = window.text(min(start + prefix.length, head) if low == start else low, head)
     record = prefix if prefix.length or not exception else _record_above(window, start)
     timed = record if record.moment else _header_above(window, start)
-    return Hit(
+    return MessageHit(
         start=start,
         at=at,
         end=end,

@@ -1,13 +1,123 @@
-"""What stands before a log line's message: times, bracketed groups, levels, loggers. Pure."""
+"""What stands before a log line's message: times, levels, threads, loggers. Pure."""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime, timedelta, timezone, tzinfo
 
-from runbook_lib.errors import cut
-from runbook_lib.logs.timestamps import match_time
+from runbook_lib.errors import UsageError, cut
+
+# -- Times at the beginning of log lines, in the forms that logs of this kind use. -----------------
+#
+# No form is published for the product. A time without a year (syslog) is no time: the year is not
+# guessed. ``11/23/26`` is read month first, unless its first number can only be a day.
+
+_MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
+_MONTH = r"(?P<name>Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec)[a-z]{0,6}\.?"
+_DAY = r"(?P<day>\d{1,2})"
+_YEAR = r"(?P<year>\d{4})"
+_CLOCK = (
+    r"(?P<hour>\d{1,2}):(?P<minute>\d{2}):(?P<second>\d{2})(?:[.,:](?P<fraction>\d{1,9}))?"
+    r"(?:[ ]?(?P<half>[AaPp][Mm])\b)?"
+)
+_ZONE = r"(?:[ ]?(?P<zone>Z|UTC|GMT|[+-]\d{2}:?\d{2})(?![\w:]))?"
+_FORMS = tuple(
+    re.compile(form, re.ASCII)
+    for form in (
+        rf"(?P<year>\d{{4}})[-/.](?P<month>\d{{1,2}})[-/.]{_DAY}(?:[T ]|, )[ ]?{_CLOCK}{_ZONE}",
+        rf"(?P<first>\d{{1,2}})/(?P<other>\d{{1,2}})/(?P<year>\d{{4}}|\d{{2}}),?[ ]{{1,2}}{_CLOCK}{_ZONE}",
+        rf"{_DAY}[- /]{_MONTH}[- /]{_YEAR}[ :,]{{1,2}}{_CLOCK}{_ZONE}",
+        rf"(?:[A-Z][a-z]{{2}},?[ ])?{_MONTH}[ ]{{1,2}}{_DAY},?[ ]{_YEAR},?[ ]{{1,2}}{_CLOCK}{_ZONE}",
+        rf"(?:[A-Z][a-z]{{2}}[ ])?{_MONTH}[ ]{{1,2}}{_DAY}[ ]{_CLOCK}[ ](?P<zone>UTC|GMT)?[ ]?{_YEAR}",
+    )
+)
+_NO_YEAR = re.compile(rf"{_MONTH}[ ]{{1,2}}{_DAY}[ ]{_CLOCK}", re.ASCII)
+_CLOCK_ALONE = re.compile(_CLOCK, re.ASCII)
+_OFFSET = re.compile(r"(?P<sign>[+-])(?P<hours>\d{2}):(?P<minutes>\d{2})", re.ASCII)
+
+
+def match_time(text: str, position: int = 0) -> tuple[int, datetime | None] | None:
+    """Return where the time that begins at ``position`` ends, and the time: naive where no zone is given.
+
+    The time is None where its year is not known or its numbers are no date; the whole is None where
+    no time begins there.
+    """
+    for form in _FORMS:
+        if found := form.match(text, position):
+            return found.end(), _moment(found)
+    found = _NO_YEAR.match(text, position) or _CLOCK_ALONE.match(text, position)
+    return (found.end(), None) if found else None
+
+
+def clock_of(server: str, zones: Mapping[str, str] | None) -> tzinfo:
+    """Return the zone of a server's log times: the name or offset (``+02:00``) that is given for it, otherwise UTC."""
+    name = (zones or {}).get(server)
+    if name is None:
+        return UTC
+    if offset := _OFFSET.fullmatch(name):
+        ahead = timedelta(hours=int(offset["hours"]), minutes=int(offset["minutes"]))
+        return timezone(-ahead if offset["sign"] == "-" else ahead)
+    from zoneinfo import ZoneInfo
+
+    try:
+        return ZoneInfo(name)
+    except (OSError, ValueError, KeyError) as error:
+        raise UsageError(
+            f"The time zone of {server}'s logs is not known.",
+            where=server,
+            found=name,
+            next_step="Give a name such as Europe/Prague, an offset such as +02:00, or UTC.",
+        ) from error
+
+
+def as_utc(moment: datetime, zone: tzinfo) -> datetime | None:
+    """Return ``moment`` in UTC, read in ``zone`` where it has no offset; None at the calendar's ends."""
+    try:
+        return (moment if moment.tzinfo else moment.replace(tzinfo=zone)).astimezone(UTC)
+    except (OverflowError, ValueError):
+        return None
+
+
+def _moment(found: re.Match[str]) -> datetime | None:
+    parts = found.groupdict()
+    month, day = _month_and_day(parts)
+    year = int(parts["year"])
+    hour = int(parts["hour"])
+    if parts["half"]:
+        hour = hour % 12 + (12 if parts["half"].lower() == "pm" else 0)
+    fraction = int((parts["fraction"] or "0")[:6].ljust(6, "0"))
+    try:
+        second = min(int(parts["second"]), 59)  # a leap second has no datetime of its own
+        return datetime(
+            year if year > 99 else 2000 + year, month, day, hour, int(parts["minute"]), second, fraction, _zone(parts)
+        )
+    except ValueError:
+        return None
+
+
+def _month_and_day(parts: dict[str, str]) -> tuple[int, int]:
+    if parts.get("name"):
+        return _MONTHS.index(parts["name"].lower()) + 1, int(parts["day"])
+    if parts.get("month"):
+        return int(parts["month"]), int(parts["day"])
+    first, other = int(parts["first"]), int(parts["other"])
+    return (other, first) if first > 12 else (first, other)
+
+
+def _zone(parts: dict[str, str]) -> tzinfo | None:
+    zone = parts["zone"]
+    if not zone:
+        return None
+    if zone in ("Z", "UTC", "GMT"):
+        return UTC
+    digits = zone[1:].replace(":", "")
+    offset = timedelta(hours=int(digits[:2]), minutes=int(digits[2:]))
+    return timezone(-offset if zone[0] == "-" else offset)
+
+
+# -- What stands before a log line's message: times, bracketed groups, levels, loggers. Pure -------
 
 LONGEST = 512
 """Bytes of a line in which its prefix is looked for."""

@@ -1,22 +1,63 @@
-"""Sources to findings: which logs are read together, on how many cores, and how far it has come."""
+"""Sources to findings: whose logs they are, which are read together, on how many cores."""
 
 from __future__ import annotations
 
+import re
 import signal
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from runbook_lib.logs.findings import Findings
-from runbook_lib.logs.prefix import LONGEST, read_prefix
+from runbook_lib.logs.events import Findings
+from runbook_lib.logs.prefix import LONGEST, clock_of, read_prefix
 from runbook_lib.logs.rules import Rule
 from runbook_lib.logs.scanner import Scanner
 from runbook_lib.logs.sources import Listed, by_series, list_logs, read_logs
 from runbook_lib.logs.streams import Notes, Stream
-from runbook_lib.logs.timestamps import clock_of
-from runbook_lib.logs.whose import server_on_path
 from runbook_lib.models import Damage
+
+# -- Whose logs they are, where nobody says so: from the names on their path, and from what they show. Never a guess
+
+SERVERS = ("primary", "secondary")
+UNKNOWN = "unknown"
+
+_WORD = re.compile(r"[A-Za-z0-9]+")
+
+
+def server_on_path(name: str, names: Mapping[str, Iterable[str]]) -> str:
+    """Return the one server that the deepest telling part of a log's name tells of, or empty.
+
+    A part tells of a server by the word ``primary`` or ``secondary``, or by one of the server's ``names``.
+    """
+    for part in reversed(name.split("/")):
+        words = {word.lower() for word in _WORD.findall(part)}
+        told = {server for server in SERVERS if server in words}
+        told |= {server for server in SERVERS if any(_holds(part, known) for known in names.get(server, ()))}
+        if len(told) == 1:
+            return told.pop()
+    return ""
+
+
+def server_in(findings: Iterable[Findings]) -> str:
+    """Return the one server that logs of one origin name themselves, or ``unknown``.
+
+    A mismatch of an ISE server is published for the primary's Infrastructure log alone.
+    """
+    told: set[str] = set()
+    for found in findings:
+        told |= found.roles
+        if any(group.kind == "infrastructure" for group in found.groups.values()):
+            told.add("primary")
+    return told.pop() if len(told) == 1 else UNKNOWN
+
+
+def _holds(part: str, known: str) -> bool:
+    """Whether the name stands in the part as a whole: not within a longer name or address."""
+    return bool(known) and re.search(rf"(?<![\w.-]){re.escape(known)}(?![\w-]|\.\w)", part, re.I) is not None
+
+
+# -- Sources to findings: which logs are read together, on how many cores, and how far it has come
 
 Progress = Callable[[str, int], None]
 """Called with the name of the log that is read, and the bytes read so far in all."""

@@ -11,10 +11,10 @@ from datetime import UTC, datetime
 from typing import Any
 
 from runbook_lib.errors import cut, one_line
-from runbook_lib.logs import answer
+from runbook_lib.i18n.language import stamp, to_the_second
+from runbook_lib.logs import conclusions
 from runbook_lib.logs.rules import place_named
 from runbook_lib.models import Diagnosis, LogLine, LookAlike, Mismatch, NextStep
-from runbook_lib.times import stamp, to_the_second
 
 SCHEMA_VERSION = 1
 SHOWN_LINES = 8
@@ -35,7 +35,7 @@ class Report:
 
     @property
     def steps(self) -> tuple[NextStep, ...]:
-        return answer.next_steps(self.diagnosis, self.known or {})
+        return conclusions.next_steps(self.diagnosis, self.known or {})
 
 
 # -- text -----------------------------------------------------------------------------------------
@@ -57,7 +57,7 @@ def _wrapped(line: str, width: int) -> list[str]:
 
 def _lines(report: Report) -> Iterator[str]:
     diagnosis = report.diagnosis
-    yield answer.verdict(diagnosis)
+    yield conclusions.verdict(diagnosis)
     for m in diagnosis.mismatches:
         yield ""
         yield f"MISMATCH   {m.subject}"
@@ -68,7 +68,7 @@ def _lines(report: Report) -> Iterator[str]:
         yield f"LOOK-ALIKE {x.rule} ({x.server}, {x.count:,} times, {x.confidence})"
         yield f"  {x.meaning}"
         yield from (f"    {line}" for line in _evidence(x.evidence))
-    if moments := answer.timeline(diagnosis):
+    if moments := conclusions.timeline(diagnosis):
         yield from ("", "TIMELINE")
         yield from (f"  {when(moment):<27} {moment.server:<10} {moment.what}" for moment in moments)
     if diagnosis.damaged:
@@ -93,7 +93,7 @@ def _no_logs(diagnosis: Diagnosis) -> Iterator[str]:
 
 def step_text(step: NextStep) -> str:
     """Return a next step as a sentence, with the command that does it."""
-    return f"{step.advice} → {command}" if (command := answer.command(step)) else step.advice
+    return f"{step.advice} → {command}" if (command := conclusions.command_of(step)) else step.advice
 
 
 def _facts(m: Mismatch, stores: int) -> Iterator[tuple[str, str]]:
@@ -103,12 +103,12 @@ def _facts(m: Mismatch, stores: int) -> Iterator[tuple[str, str]]:
     yield "count", f"{m.count:,}"
     yield "first seen", when_said(m.first_utc, m.first_said, m.zone_known)
     yield "last seen", when_said(m.last_utc, m.last_said, m.zone_known)
-    yield "entry", answer.entry_note(m, stores)
+    yield "entry", conclusions.entry_note(m, stores)
     for note in m.notes:
         yield "not known", note
 
 
-def when(moment: answer.Moment) -> str:
+def when(moment: conclusions.LogMoment) -> str:
     """Return a moment as people read it, and what is not known of it."""
     return when_said(moment.utc, moment.said, moment.zone_known)
 
@@ -144,7 +144,7 @@ _STYLE = (
 def as_html(report: Report) -> str:
     """Return the report as a page that loads nothing, runs nothing and shows log text as text."""
     diagnosis = report.diagnosis
-    parts = [f"<h1>Log diagnosis</h1><p><strong>{_text(answer.verdict(diagnosis))}</strong></p>"]
+    parts = [f"<h1>Log diagnosis</h1><p><strong>{_text(conclusions.verdict(diagnosis))}</strong></p>"]
     for m in diagnosis.mismatches:
         facts = _table(("what", "value"), list(_facts(m, report.stores)))
         parts.append(f"<h2>Mismatch: {_text(m.subject)}</h2>{facts}")
@@ -153,7 +153,7 @@ def as_html(report: Report) -> str:
         parts.append(f"<h2>Look-alike: {_text(x.rule)}</h2><p>{_text(x.meaning)}</p>")
         parts.append(_table(("whose log", "times", "confidence"), [(x.server, f"{x.count:,}", x.confidence)]))
         parts.append(_pre(x.evidence))
-    if moments := answer.timeline(diagnosis):
+    if moments := conclusions.timeline(diagnosis):
         rows = [(when(moment), moment.server, moment.what) for moment in moments]
         parts.append(f"<h2>Timeline</h2>{_table(('when', 'whose log', 'what'), rows)}")
     if diagnosis.damaged:
@@ -196,8 +196,8 @@ def as_json(report: Report) -> dict[str, Any]:
     diagnosis = report.diagnosis
     return {
         "version": SCHEMA_VERSION,
-        "verdict": answer.verdict(diagnosis),
-        "exit_code": answer.exit_code(diagnosis),
+        "verdict": conclusions.verdict(diagnosis),
+        "exit_code": conclusions.exit_code(diagnosis),
         "mismatches": [_mismatch(m, report) for m in diagnosis.mismatches],
         "look_alikes": [_look_alike(x) for x in diagnosis.look_alikes],
         "timeline": [
@@ -209,7 +209,7 @@ def as_json(report: Report) -> dict[str, Any]:
                 "what": moment.what,
                 "line": _log_line(moment.line) if moment.line else None,
             }
-            for moment in answer.timeline(diagnosis)
+            for moment in conclusions.timeline(diagnosis)
         ],
         "next_steps": [_step(step) for step in report.steps],
         "damaged": [{"source": d.source, "problem": d.problem, "server": d.server} for d in diagnosis.damaged],
@@ -244,7 +244,7 @@ def _mismatch(m: Mismatch, report: Report) -> dict[str, Any]:
         "undated": m.undated,
         "not_known": list(m.notes),
         "entries": [{"server": e.server, "key": e.key, "subject": e.subject, "fit": e.fit} for e in m.entries],
-        "entry_note": answer.entry_note(m, report.stores),
+        "entry_note": conclusions.entry_note(m, report.stores),
         "evidence": [_log_line(line) for line in m.evidence],
     }
 
@@ -269,7 +269,7 @@ def _step(step: NextStep) -> dict[str, Any]:
         "advice": step.advice,
         "notebook": step.notebook,
         "parameters": dict(step.parameters),
-        "command": answer.command(step),
+        "command": conclusions.command_of(step),
     }
 
 

@@ -13,15 +13,14 @@ from dataclasses import dataclass, replace
 from datetime import tzinfo
 
 from runbook_lib.errors import cut
-from runbook_lib.logs.findings import Findings, Tally
+from runbook_lib.logs.events import Findings, Tally
 from runbook_lib.logs.likeness import APART, MOST_SAMPLES, SAMPLE, Likeness, looked_at
-from runbook_lib.logs.message import LITERAL, Hit, prefix_of, read_message
+from runbook_lib.logs.message import AFTER, BEFORE, BEFORE_WRAPPED, LITERAL, MessageHit, Window, prefix_of, read_message
+from runbook_lib.logs.prefix import as_utc
 from runbook_lib.logs.rules import Rule
 from runbook_lib.logs.search import Search, count
 from runbook_lib.logs.streams import Stream
-from runbook_lib.logs.timestamps import as_utc
-from runbook_lib.logs.window import AFTER, BEFORE, BEFORE_WRAPPED, Window
-from runbook_lib.logs.wrapped import read_wrapped, wrapped_time
+from runbook_lib.logs.wrapped_json import read_wrapped, wrapped_time
 from runbook_lib.models import LogLine
 
 STEP = 1 << 19
@@ -216,7 +215,7 @@ class Scanner:
         if plain := read_message(window, at):
             self._take_hit(window, plain if wrapped is None else replace(plain, quoted=True))
 
-    def _take_hit(self, window: Window, hit: Hit) -> None:
+    def _take_hit(self, window: Window, hit: MessageHit) -> None:
         base = self._base
         utc = as_utc(hit.moment, self._zone) if hit.moment else None
         moved = replace(hit, start=hit.start + base, at=hit.at + base, end=hit.end + base, moment=utc)

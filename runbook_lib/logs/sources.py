@@ -1,11 +1,4 @@
-"""Where logs come from: files, folders, rotated series, archives and standard input, all read as streams.
-
-Nothing is written to disk, and memory does not grow with what is read. What kind of file it is is told
-from its first bytes, not from its name. Symbolic links in a folder are not followed.
-
-Files are read, not mapped: one that is cut off while it is read (``copytruncate``) would end the process.
-A file is known by its identity, so one that rotation renames while others are read is still read, once.
-"""
+"""Where logs come from: files, folders, rotated series, archives, standard input; and the lines around a line."""
 
 from __future__ import annotations
 
@@ -14,15 +7,22 @@ import itertools
 import os
 import stat
 import sys
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, cast
 
-from runbook_lib.errors import UsageError
-from runbook_lib.logs.encodings import PlainText
-from runbook_lib.logs.series import follows, oldest_first
-from runbook_lib.logs.streams import HEAD, Guarded, Notes, Stream, is_archive, unreadable
+from runbook_lib.errors import UsageError, cut
+from runbook_lib.logs.search import PlainText
+from runbook_lib.logs.streams import HEAD, Guarded, Notes, Stream, follows, is_archive, oldest_first, unreadable
+
+# -- Where logs come from: files, folders, rotated series, archives and standard input, all read as streams.
+#
+# Nothing is written to disk, and memory does not grow with what is read. What kind of file it is is told
+# from its first bytes, not from its name. Symbolic links in a folder are not followed.
+#
+# Files are read, not mapped: one that is cut off while it is read (``copytruncate``) would end the process.
+# A file is known by its identity, so one that rotation renames while others are read is still read, once.
 
 STDIN = Path("-")
 """The path that stands for standard input."""
@@ -241,3 +241,93 @@ class _Direct:
         if count == 0 and self._left > 0:
             self._shortened()
         return count
+
+
+# -- How much there is to read, where that is known before it is read ------------------------------
+
+
+def size_to_read(paths: Iterable[Path]) -> int | None:
+    """Return the bytes of all files under ``paths``; None where one is an archive, or no file on disk.
+
+    What an archive holds is known only when it has been read. Raises UsageError as ``list_logs`` does.
+    """
+    total = 0
+    for file in list_logs(paths):
+        if file.problem:
+            continue
+        if file.identity is None or _is_archive(file):
+            return None
+        total += file.size
+    return total
+
+
+def _is_archive(file: Listed) -> bool:
+    try:
+        with file.path.open("rb") as opened:
+            return is_archive(opened.read(HEAD))
+    except OSError:
+        return True  # whoever reads it says what is wrong
+
+
+# -- The lines around lines that are known: a second look at logs, for what a record keeps of them
+
+BEFORE, AFTER = 3, 12
+LINE_LIMIT = 1000
+_REACH = 1 << 16
+"""Bytes of a line that are read: so many more that a secret which ends here is far behind what is kept of the line."""
+MOST_READ = 512 << 20
+"""Bytes that are read again for it, unpacked: what lies behind them stays without its surroundings."""
+_CHUNK = 1 << 20
+
+Lines = dict[int, str]
+"""Lines by their number from 1, each cut at LINE_LIMIT characters."""
+
+
+def lines_around(paths: Sequence[Path], wanted: Mapping[str, Iterable[int]]) -> dict[str, Lines]:
+    """Return the lines around the wanted ones, by the name of the log (as ``LogLine.source`` has it).
+
+    A log that is gone, damaged, or lies behind MOST_READ bytes is left out, or ends early. Raises nothing for that.
+    """
+    numbers = {name: _around(lines) for name, lines in wanted.items()}
+    found: dict[str, Lines] = {}
+    left = MOST_READ
+    try:
+        files = [file for file in list_logs(paths) if any(name.startswith(str(file.path)) for name in numbers)]
+        for log in read_logs(files, Notes()):
+            if log.name in numbers and left > 0:
+                found[log.name], read = _read(log, numbers[log.name], left)
+                left -= read
+            if left <= 0 or found.keys() == numbers.keys():
+                break
+    except UsageError:
+        pass  # what could be read first can no longer be: the evidence itself is kept all the same
+    return found
+
+
+def _around(lines: Iterable[int]) -> set[int]:
+    return {near for number in lines for near in range(max(1, number - BEFORE), number + AFTER + 1)}
+
+
+def _read(log: LogFile, numbers: set[int], limit: int) -> tuple[Lines, int]:
+    """Read up to the last wanted line; return the lines, and how many bytes were read."""
+    lines: Lines = {}
+    number, rest, read, last = 1, b"", 0, max(numbers)
+    chunk = memoryview(bytearray(_CHUNK))
+    while number <= last and read < limit and (count := log.stream.readinto(chunk)):
+        read += count
+        data = rest + bytes(chunk[:count])
+        feeds = data.count(b"\n")
+        if numbers.isdisjoint(range(number, number + feeds + 1)):
+            rest = data[data.rfind(b"\n") + 1 :][-_REACH:]
+        else:
+            *whole, rest = data.split(b"\n")
+            lines |= {at: _text(line) for at, line in enumerate(whole, start=number) if at in numbers}
+            rest = rest[:_REACH]
+        number += feeds
+    if number in numbers and rest:
+        lines[number] = _text(rest)
+    return lines, read
+
+
+def _text(line: bytes) -> str:
+    return cut(line[:_REACH].rstrip(b"\r").decode("utf-8", "replace"), LINE_LIMIT)

@@ -1,14 +1,53 @@
-"""What a log's bytes come through: small streams, the refusal of a source, and the notes on damaged ones."""
+"""What a log's bytes come through: small streams, read-ahead in a thread, and the order of a rotated series."""
 
 from __future__ import annotations
 
 import io
 import os
+import queue
+import re
+import threading
 from collections.abc import Callable
 from typing import IO, Any, Protocol
 
 from runbook_lib.errors import UsageError, cut
 from runbook_lib.models import Damage
+
+# -- Rotated series of logs: which names belong together, and in which order they were written. Pure
+
+_GENERATIONS = re.compile(
+    r"(?P<stem>.*?)(?P<inner>(?:[-_.]\d{1,6}){0,3})(?P<ending>\.(?:log|txt|out))(?P<outer>\.\d{1,6})?"
+)
+_YEAR = re.compile(r"(?:19|20)\d\d[-_.]?\d\d")
+_PACKED = re.compile(r"\.(?:gz|zip|tgz)\Z", re.I)
+
+
+def follows(before: str, name: str) -> bool:
+    """Return whether the log ``name`` is the next younger of the same series as ``before``."""
+    one, other = _rotation(before), _rotation(name)
+    steps = [a - b for a, b in zip(one[2], other[2], strict=True) if a != b]
+    return bool(before) and one[:2] == other[:2] and steps == [1]
+
+
+def oldest_first(name: str) -> tuple[str, str, tuple[int, ...]]:
+    """Return the key that sorts logs by series, and in a series the highest numbers first."""
+    folder, series, numbers = _rotation(name)
+    return folder, series, tuple(-number for number in numbers)
+
+
+def _rotation(name: str) -> tuple[str, str, tuple[int, int, int, int]]:
+    """Return folder, series and the numbers of a log's name: ``hm-0-1.log.2.gz`` → ``hm.log`` and (2, 0, 1, …)."""
+    folder, _, base = name.rpartition("/")
+    found = _GENERATIONS.fullmatch(_PACKED.sub("", base))
+    if found is None or _YEAR.search(found["stem"] + found["inner"]):  # a date's order is that of its digits
+        return folder, base, (0, 0, 0, 0)
+    inner = [int(number) for number in re.findall(r"\d+", found["inner"])]
+    outer = int(found["outer"][1:]) if found["outer"] else 0
+    first, second, third = (*inner, 0, 0, 0)[:3]
+    return folder, f"{found['stem']}{len(inner)}{found['ending']}", (outer, first, second, third)
+
+
+# -- What a log's bytes come through: small streams, the refusal of a source, and the notes on damaged ones
 
 CHUNK = 1 << 18
 MOST_KEPT = 32 << 20
@@ -49,24 +88,24 @@ class Stream(Protocol):
     def readinto(self, view: memoryview) -> int: ...
 
 
-class Readable(Protocol):
+class ByteSource(Protocol):
     """Bytes in their order: ``read`` returns at most ``count`` of them; none is the end."""
 
     def read(self, count: int) -> bytes: ...
 
 
-Again = Callable[[], Readable]
+Reopen = Callable[[], ByteSource]
 """Opens the same bytes from their beginning once more; raises NotKept where they came once and are too many."""
 
 
-class NotKept(Exception):
+class NotRewindable(Exception):
     """What came once has been read, and was more than is kept of it."""
 
 
-class Kept:
+class RewindablePipe:
     """What comes once (a pipe), with what was read of it kept up to MOST_KEPT bytes for a second look."""
 
-    def __init__(self, file: Readable | IO[bytes]) -> None:
+    def __init__(self, file: ByteSource | IO[bytes]) -> None:
         self._file = file
         self._pieces: list[bytes] = []
         self._size = 0
@@ -80,17 +119,17 @@ class Kept:
             self._pieces.clear()
         return chunk
 
-    def again(self) -> Readable:
+    def again(self) -> ByteSource:
         """Return what was read so far."""
         if self._size > MOST_KEPT:
-            raise NotKept
+            raise NotRewindable
         return io.BytesIO(b"".join(self._pieces))
 
 
-class Filling:
+class FillingStream:
     """A stream over something that can be read."""
 
-    def __init__(self, file: Readable | IO[bytes]) -> None:
+    def __init__(self, file: ByteSource | IO[bytes]) -> None:
         self._file = file
 
     def readinto(self, view: memoryview) -> int:
@@ -99,7 +138,7 @@ class Filling:
         return read_into(self._file, view)
 
 
-def read_into(file: Readable | IO[bytes], view: memoryview) -> int:
+def read_into(file: ByteSource | IO[bytes], view: memoryview) -> int:
     data = file.read(len(view))
     view[: len(data)] = data
     return len(data)
@@ -125,7 +164,7 @@ class Guarded:
             return 0
 
 
-class At:
+class PositionedFile:
     """A file on disk, read from ``position`` on without moving where others read it."""
 
     def __init__(self, descriptor: int, position: int = 0) -> None:
@@ -138,10 +177,10 @@ class At:
         return data
 
 
-class Part:
+class ByteRange:
     """``size`` bytes of something readable, from ``start`` on."""
 
-    def __init__(self, file: Readable | IO[bytes], start: int, size: int) -> None:
+    def __init__(self, file: ByteSource | IO[bytes], start: int, size: int) -> None:
         self._file = file
         self._before = start
         self._left = size
@@ -157,7 +196,7 @@ class Part:
 class Peekable:
     """Something that can be read, and whose first bytes can be looked at before."""
 
-    def __init__(self, file: Readable | IO[bytes]) -> None:
+    def __init__(self, file: ByteSource | IO[bytes]) -> None:
         self._file = file
         self._head = b""
 
@@ -177,12 +216,12 @@ class Peekable:
 
     def readinto(self, view: memoryview) -> int:
         """Fill the beginning of ``view`` without a copy in between, where the file can."""
-        if not self._head and isinstance(self._file, Direct):
+        if not self._head and isinstance(self._file, DirectReader):
             return self._file.readinto(view)
         return read_into(self, view)
 
 
-class Direct:
+class DirectReader:
     """What can be read, and fills a view without a copy in between."""
 
     def readinto(self, view: memoryview) -> int:
@@ -206,3 +245,77 @@ def unreadable(what: str, where: str, found: Any = "") -> UsageError:
     return UsageError(
         what, where=where, found=str(found), next_step="Name a log that can be read, or leave this one out."
     )
+
+
+# -- Reading ahead in a thread: inflating lets other threads run, so that searching costs no time of its own
+
+WORTH = 4 << 20
+"""How many bytes are worth a thread."""
+
+PIECE = 2 << 20
+"""Bytes of one reading. Whoever inflates waits for the other thread once a piece, so pieces are large."""
+
+READ_AHEAD_PIECES = 3
+_POLL_S = 0.2
+
+
+class ReadAhead(DirectReader):
+    """A stream that is read in a thread of its own, a few pieces ahead.
+
+    ``close`` ends the thread; what the stream raises is raised at the place in the bytes where it happened.
+    """
+
+    def __init__(self, stream: ByteSource) -> None:
+        self._stream = stream
+        self._queue: queue.Queue[bytes | Exception] = queue.Queue(READ_AHEAD_PIECES)
+        self._closed = threading.Event()
+        self._chunk = memoryview(b"")
+        self._over = False
+        self._thread = threading.Thread(target=self._run, daemon=True)
+        self._thread.start()
+
+    def read(self, count: int = -1) -> bytes:
+        self._fill()
+        count = CHUNK if count < 0 else count
+        chunk, self._chunk = self._chunk[:count], self._chunk[count:]
+        return bytes(chunk)
+
+    def readinto(self, view: memoryview) -> int:
+        self._fill()
+        count = min(len(view), len(self._chunk))
+        view[:count] = self._chunk[:count]
+        self._chunk = self._chunk[count:]
+        return count
+
+    def close(self) -> None:
+        self._closed.set()
+        self._thread.join()
+
+    def _fill(self) -> None:
+        if self._chunk or self._over:
+            return
+        got = self._queue.get()
+        if isinstance(got, Exception):
+            self._over = True
+            raise got
+        self._over = not got
+        self._chunk = memoryview(got)
+
+    def _run(self) -> None:
+        chunk: bytes | Exception = b"-"
+        while chunk and not isinstance(chunk, Exception):
+            try:
+                chunk = self._stream.read(PIECE)
+            except Exception as error:  # noqa: BLE001 - it belongs to the reader, who raises it
+                chunk = error
+            if not self._put(chunk):
+                return
+
+    def _put(self, chunk: bytes | Exception) -> bool:
+        while not self._closed.is_set():
+            try:
+                self._queue.put(chunk, timeout=_POLL_S)
+            except queue.Full:
+                continue
+            return True
+        return False

@@ -1,24 +1,161 @@
-"""From a name or path to a validated site: nothing is contacted, and all problems are named at once."""
+"""From a name, a path or typed values to a validated site: nothing is contacted, all problems are named at once."""
 
 from __future__ import annotations
 
+import difflib
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, get_args
 
+import yaml
 from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
 
-from runbook_lib.errors import SiteFileInvalid
-from runbook_lib.params.advice import explain
+from runbook_lib.errors import SiteFileInvalid, cut
 from runbook_lib.params.checks import check_together
-from runbook_lib.params.model import LabRequest, Section, Site
-from runbook_lib.params.single import one_as_list
-from runbook_lib.params.source import Document, Problem, dotted, read_document, shown_key
-from runbook_lib.places import params_dir, params_files
+from runbook_lib.params.model import LabRequest, Site, SiteSection
+from runbook_lib.params.yaml_source import (
+    Document,
+    SiteFileProblem,
+    Value,
+    Where,
+    document_of,
+    dotted,
+    may_be_secret,
+    one_as_list,
+    read_document,
+    shown_key,
+)
+from runbook_lib.paths import params_dir, params_files
 from runbook_lib.secrets import NOT_NAMED, SecretRef
+
+# -- What the models found wrong, in words for the person who writes a site's file -----------------
+
+_EXAMPLES = {
+    "address": "10.10.10.5",
+    "auth_key": "env:PI_HA_KEY",
+    "bundle": "certificates/ca.pem",
+    "name": "paris",
+    "names": "[prime-sec.example.com]",
+    "password": "env:PI_PASSWORD",
+    "user": "admin",
+}
+
+
+def explain(error: ValidationError, model: type[BaseModel], document: Document) -> None:
+    """Add one problem to the document for each of pydantic's errors, except where the source has a problem already."""
+    known = {problem.where for problem in document.problems}
+    for detail in error.errors(include_url=False, include_input=False):
+        where: Where = detail["loc"]
+        if not any(where[:length] in known for length in range(1, len(where) + 1)):
+            document.problem(where, _words(detail, model, document))
+
+
+def section_at(model: type[BaseModel], where: Where) -> type[BaseModel] | None:
+    """Return the section's model at a place of a site's file, or None where there is no section."""
+    found: type[BaseModel] | None = model
+    for key in where:
+        if isinstance(key, int):
+            continue
+        field = _fields(found).get(key) if found else None
+        found = _section_in(field) if field is not None else None
+    return found
+
+
+def _fields(model: type[BaseModel]) -> dict[str, Any]:
+    """Return the annotations by the keys of the file."""
+    return {field.alias or name: field.annotation for name, field in model.model_fields.items()}
+
+
+def _section_in(annotation: Any) -> type[BaseModel] | None:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return annotation
+    return next((found for part in get_args(annotation) if (found := _section_in(part))), None)
+
+
+def _words(detail: ErrorDetails, model: type[BaseModel], document: Document) -> str:
+    where: Where = detail["loc"]
+    context = detail.get("ctx", {})
+    match detail["type"]:
+        case "missing":
+            example = _EXAMPLES.get(str(where[-1]))
+            return "is missing; " + (f"write for example {where[-1]}: {example}" if example else _keys(model, where))
+        case "extra_forbidden":
+            return f"unknown key; {_nearest(model, where)}"
+        case "value_error":
+            return str(context["error"])
+        case "string_type" | "path_type":
+            return _not_a_text(where, document)
+        case "model_type" | "model_attributes_type" | "dict_type":
+            return f"must be a section; {_keys(model, where)}"
+        case "tuple_type":
+            return "must be a list; write [first, second], or one item a line with '- ' before it"
+        case "bool_type":
+            return "must be true or false; write it without quotes"
+        case "int_type" | "int_from_float" | "int_parsing":
+            return "must be a whole number; write it in digits, without quotes"
+        case "float_type" | "float_parsing" | "finite_number":
+            return "must be a number; write it in digits, without quotes"
+        case "greater_than":
+            return f"must be more than {context['gt']:g}; write a positive number"
+        case "greater_than_equal" | "less_than_equal":
+            return "is out of range; write " + ("1 to 65535" if where[-1] in _PORTS else "0 or more")
+        case "literal_error":
+            return f"is none of the words that are possible; write {context['expected']}"
+        case "too_short":
+            return "is an empty list; name at least one"
+        case _:
+            return f"{detail['msg']}; params/example.yaml shows what belongs here"
+
+
+_PORTS = ("port", "health_monitor_port")
+
+
+def _not_a_text(where: Where, document: Document) -> str:
+    plain = document.plain.get(where)
+    if plain is None:
+        return "must be one text, not a list or a section"
+    if may_be_secret(where):
+        return "is read as a number or as true or false; put the text in quotes"
+    return f'{cut(plain, 40)} is not a text in YAML; put it in quotes: "{cut(plain, 40)}"'
+
+
+def _keys(model: type[BaseModel], where: Where) -> str:
+    section = section_at(model, where)
+    if section is None:
+        return "params/example.yaml shows what belongs here"
+    return f"its keys are {', '.join(_fields(section))}"
+
+
+def _nearest(model: type[BaseModel], where: Where) -> str:
+    section = section_at(model, where[:-1]) or model
+    key = str(where[-1])
+    near = difflib.get_close_matches(key, _fields(section), n=1)
+    if near:
+        return f"did you mean {near[0]}?"
+    parent = tuple(part for part in where[:-1] if isinstance(part, str))
+    places = {place[:-1] for place in _places(model, ()) if place[-1] == key}
+    # The nearest section below is meant more often than one of another server.
+    below = {place for place in places if place[: len(parent)] == parent} or places
+    if below:
+        shown = sorted(dotted(place) or "the top of the file" for place in below if len(place) == min(map(len, below)))
+        return f"it belongs under {' or '.join(shown)}"
+    return f"known here: {', '.join(_fields(section))}"
+
+
+def _places(model: type[BaseModel], where: Where) -> Iterator[Where]:
+    for key, annotation in _fields(model).items():
+        yield (*where, key)
+        inner = _section_in(annotation)
+        if inner:
+            yield from _places(inner, (*where, key))
+
+
+# -- From a name or path to a validated site: nothing is contacted, and all problems are named at once
 
 MOST_SHOWN = 100
 _VARIABLE = re.compile(r"\benv:([A-Za-z_][A-Za-z0-9_]*)")
@@ -134,7 +271,7 @@ def _references(value: object) -> Iterator[SecretRef]:
     if isinstance(value, SecretRef):
         if value != NOT_NAMED:
             yield value
-    elif isinstance(value, Section):
+    elif isinstance(value, SiteSection):
         for name in type(value).model_fields:
             yield from _references(getattr(value, name))
     elif isinstance(value, tuple):
@@ -161,7 +298,7 @@ def _checked(model: type[_Section], document: Document) -> _Section | None:
     return None if document.problems else loaded
 
 
-def _invalid(problems: list[Problem], path: Path) -> SiteFileInvalid:
+def _invalid(problems: list[SiteFileProblem], path: Path) -> SiteFileInvalid:
     ordered = sorted(dict.fromkeys(problems), key=lambda problem: (problem.line, dotted(problem.where)))
     lines = [_line(problem, path) for problem in ordered[:MOST_SHOWN]]
     if len(ordered) > MOST_SHOWN:
@@ -175,7 +312,7 @@ def _invalid(problems: list[Problem], path: Path) -> SiteFileInvalid:
     )
 
 
-def _line(problem: Problem, path: Path) -> str:
+def _line(problem: SiteFileProblem, path: Path) -> str:
     place = f"{path.name}:{problem.line}" if problem.line else path.name
     key = shown_key(problem.where)
     return f"{place}: {key}: {problem.text}" if key else f"{place}: {problem.text}"
@@ -183,7 +320,7 @@ def _line(problem: Problem, path: Path) -> str:
 
 def _absolute(value: Any, folder: Path) -> Any:
     """Return the value with every path and ``file:`` reference in it made absolute."""
-    if isinstance(value, Section):
+    if isinstance(value, SiteSection):
         fields = {name: _absolute(getattr(value, name), folder) for name in type(value).model_fields}
         return value.model_copy(update=fields)
     if isinstance(value, tuple):
@@ -191,3 +328,62 @@ def _absolute(value: Any, folder: Path) -> Any:
     if isinstance(value, SecretRef):
         return value.relative_to_folder(folder)
     return folder / value.expanduser() if isinstance(value, Path) else value
+
+
+# -- A site's file that is not written yet: put together from what was typed, and checked as ``load_site`` would
+
+_MERGED_TWICE = "is typed above too; keep one"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Draft:
+    """The file's text as it would be written; ``site`` is None as long as there are ``problems``."""
+
+    text: str
+    site: Site | None
+    problems: tuple[SiteFileProblem, ...]
+
+
+def draft_site(typed: Mapping[Where, Value], further: str, folder: Path) -> Draft:
+    """Return the file of what was ``typed`` by key, with ``further`` keys in YAML, as it would lie in ``folder``.
+
+    The text is read again by the reader of site files, so that what is written is what was checked.
+    """
+    extra = document_of(further.encode()) if further.strip() else Document(complete=True)
+    data: dict[str, Value] = {}
+    problems = [SiteFileProblem(line=0, where=each.where, text=each.text) for each in extra.problems]
+    for where, value in typed.items():
+        _put(data, where, value)
+    problems += [SiteFileProblem(line=0, where=where, text=_MERGED_TWICE) for where in _merge(data, extra.data, ())]
+    text = yaml.safe_dump(data, sort_keys=False, allow_unicode=True, width=1000)
+    document = document_of(text.encode())
+    site = site_of(document, folder)
+    known = {each.where for each in problems}
+    problems += [each for each in document.problems if each.where not in known]
+    return Draft(text=text, site=None if problems else site, problems=tuple(problems))
+
+
+def _put(data: Value, where: Where, value: Value) -> None:
+    """Set one value; lists grow by one item at a time."""
+    for key, following in zip(where, (*where[1:], None), strict=True):
+        inner: Value = value if following is None else [] if isinstance(following, int) else {}
+        if isinstance(data, list) and isinstance(key, int):
+            if key >= len(data):
+                data.append(inner)
+            data = data[key if key < len(data) else -1]
+        elif isinstance(data, dict) and isinstance(key, str):
+            data = data.setdefault(key, inner)
+
+
+def _merge(data: dict[str, Value], extra: Mapping[str, Value], where: Where) -> list[Where]:
+    """Put the further keys into the data; return those that stand there already."""
+    twice: list[Where] = []
+    for key, value in extra.items():
+        present = data.get(key)
+        if isinstance(present, dict) and isinstance(value, dict):
+            twice += _merge(present, value, (*where, key))
+        elif key in data:
+            twice.append((*where, key))
+        else:
+            data[key] = value
+    return twice

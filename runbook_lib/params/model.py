@@ -1,11 +1,8 @@
-"""A site's file, as a frozen and validated model.
-
-One file in ``params/`` describes one deployment of Prime Infrastructure: a primary, a secondary
-and up to two ISE servers. ``params/example.yaml`` explains every key.
-"""
+"""A site's file as a frozen and validated model, and what it lacks for a later stage."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -32,13 +29,18 @@ from runbook_lib.params.values import (
 )
 from runbook_lib.secrets import NOT_NAMED
 
+# -- A site's file, as a frozen and validated model. -----------------------------------------------
+#
+# One file in ``params/`` describes one deployment of Prime Infrastructure: a primary, a secondary
+# and up to two ISE servers. ``params/example.yaml`` explains every key.
 
-class Section(BaseModel):
+
+class SiteSection(BaseModel):
     # The input is hidden in errors because it may be a password in the wrong place.
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, hide_input_in_errors=True)
 
 
-class SshLogin(Section):
+class SshLogin(SiteSection):
     """``host_key`` pins: OpenSSH public keys (``ssh-ed25519 AAAA…``) or ``SHA256:…``; with none, nothing connects.
 
     ``legacy``: old algorithms that this server may use, by name; a closed list, and none where nothing is said.
@@ -64,12 +66,12 @@ class SshAccess(SshLogin):
     jump: JumpHost | None = None
 
 
-class CaBundle(Section):
+class CaBundle(SiteSection):
     bundle: FilePath
     names: Annotated[tuple[Host, ...], Field(min_length=1)]
 
 
-class Expectation(Section):
+class Expectation(SiteSection):
     """What the operator knows of a new certificate by another way; where several are given, all must agree.
 
     ``sha256`` is canonical: empty, or 64 lower-case hex digits.
@@ -82,7 +84,7 @@ class Expectation(Section):
     self_: bool = Field(default=False, alias="self")
 
 
-class WebAccess(Section):
+class WebAccess(SiteSection):
     """``expect`` is for a web port that shows another certificate than the Health Monitor; empty: the server's own."""
 
     port: Port = 443
@@ -91,7 +93,7 @@ class WebAccess(Section):
     expect: Expectation = Expectation()
 
 
-class PiServer(Section):
+class PiServer(SiteSection):
     """A primary or secondary server. ``names``: further hosts under which TOFU lists may know it.
 
     ``logs`` are files, folders or archives; ``log_zone`` is the zone of their times, empty where it is not known.
@@ -107,7 +109,7 @@ class PiServer(Section):
     log_zone: Zone = ""
 
 
-class IseServer(Section):
+class IseServer(SiteSection):
     """``user`` and ``password`` are what Prime Infrastructure signs in to ISE with; only stage 50 needs them."""
 
     name: Label = "ise"
@@ -120,7 +122,7 @@ class IseServer(Section):
     ssh: SshAccess | None = None
 
 
-class HaSettings(Section):
+class HaSettings(SiteSection):
     """What is typed into the HA page, by stage 40 alone. ``secondary_address`` empty: the secondary's address.
 
     ``hosts_files``: the servers know each other by hosts files instead of DNS, so that an address has to be typed.
@@ -137,7 +139,7 @@ class HaSettings(Section):
     subnets: tuple[Subnet, ...] = ()
 
 
-class Policy(Section):
+class Policy(SiteSection):
     """What the site allows. ``named_entries``: stale entries that the operator names, as ``primary 192.0.2.20_8082``.
 
     A mismatch whose last line is more than ``mismatch_current_h`` hours older than the end of its log is over.
@@ -154,7 +156,7 @@ class Policy(Section):
     mismatch_current_h: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 24.0
 
 
-class Deadlines(Section):
+class Deadlines(SiteSection):
     """Seconds. ``login_s``: from the accepted password to the prompt; ``command_s``: from a command to the whole of
     its answer, whatever arrives meanwhile; ``settle_s``: how long entries and HA states may take to come back;
     ``quiet_s``: how long the logs are watched for new mismatches at the end."""
@@ -171,13 +173,13 @@ class Deadlines(Section):
     quiet_s: Seconds = 30.0
 
 
-class Listing(Section):
+class Listing(SiteSection):
     """``ignore``: lines of ``listcerts`` that mean nothing, whole or as patterns between slashes."""
 
     ignore: tuple[IgnoredLine, ...] = ()
 
 
-class TimeStamping(Section):
+class TimeStamping(SiteSection):
     """An RFC 3161 authority that stamps each seal; ``certificate`` holds its certificate, or its issuer's, in PEM."""
 
     url: WebAddress
@@ -185,7 +187,7 @@ class TimeStamping(Section):
     timeout_s: Seconds = 15.0
 
 
-class Site(Section):
+class Site(SiteSection):
     """One deployment. After loading, every path and ``file:`` reference in it is absolute.
 
     ``web``: whether the web pages are ``driven`` in a browser, or a person is ``guided`` through them.
@@ -210,7 +212,7 @@ class Site(Section):
     ha_states: dict[Line, Literal["healthy", "in transition", "broken", "not configured"]] = {}
 
 
-class LabOptions(Section):
+class LabOptions(SiteSection):
     """How the lab is to be; None where the lab's own default holds. The skins' names are the lab's to know."""
 
     scenario: Literal["healthy", "renewed", "renewed-secondary-only", "renewed-ise-only", "after-redeploy"] = "renewed"
@@ -221,7 +223,7 @@ class LabOptions(Section):
     forwarding: bool | None = None
 
 
-class LabRequest(Section):
+class LabRequest(SiteSection):
     """A site's file that holds no servers: it asks for the lab, which then writes a site's file of its own."""
 
     kind: Literal["lab"]
@@ -230,3 +232,63 @@ class LabRequest(Section):
     def options(self) -> dict[str, str | float | bool]:
         """Return the options that were given, and the scenario."""
         return self.lab.model_dump(exclude_none=True)
+
+
+# -- What a valid site's file lacks, and which later stage that will stop. Pure: nothing is contacted or resolved
+
+
+def lacking(site: Site) -> tuple[str, ...]:
+    """Return in a sentence each what will stop a stage that comes later, the earliest stage first."""
+    return (*_logs(site), *_host_keys(site), *_expectations(site), *_typed(site))
+
+
+def _servers(site: Site) -> tuple[tuple[str, PiServer], ...]:
+    return ("primary", site.primary), ("secondary", site.secondary)
+
+
+def _hosts(site: Site) -> tuple[tuple[str, PiServer | IseServer], ...]:
+    return (*_servers(site), *((server.name, server) for server in site.ise))
+
+
+def _logs(site: Site) -> Iterator[str]:
+    for name, server in _servers(site):
+        if not server.logs and not any(entry.startswith(f"{name} ") for entry in site.policy.named_entries):
+            yield (
+                f"{name}: no logs are named, so stage 10 finds nothing there and stage 20 calls no entry of it stale;"
+                f" write {name}: logs:, or name the stale entries (policy: named_entries)"
+            )
+
+
+def _host_keys(site: Site) -> Iterator[str]:
+    for name, server in _hosts(site):
+        if server.ssh is None:
+            continue
+        jump = server.ssh.jump
+        for what, login in ((name, server.ssh), *(((f"{name}'s jump host", jump),) if jump else ())):
+            if not login.host_key:
+                yield (
+                    f"{what}: no SSH host key is pinned, so no stage logs in there; compare it on the server's console"
+                    " and write it to ssh: host_key:"
+                )
+
+
+def _expectations(site: Site) -> Iterator[str]:
+    for name, server in _hosts(site):
+        if server.expect == Expectation():
+            simplest = "expect: {self: true}" if server.ssh else "expect: {sha256: …} from its console"
+            yield (
+                f"{name}: nothing is known of its certificate by another way, so stage 20 blocks the plan where its"
+                f" entries are stale; write {simplest}, or what else you have (expect:)"
+            )
+
+
+def _typed(site: Site) -> Iterator[str]:
+    if site.web != "guided" and site.ha.auth_key == NOT_NAMED:
+        yield "ha: no authentication key is named, so a plan that registers HA is blocked; write ha: auth_key:"
+    for server in site.ise:
+        if site.web != "guided" and server.password == NOT_NAMED:
+            advice = "write its user: and password:"
+            yield f"{server.name}: no login is named, so a plan that adds it again is blocked; {advice}"
+    if site.web != "guided" and site.primary.web is None:
+        advice = "write primary: web:, or web: guided"
+        yield f"primary: no login to the web pages is named, so stages 40 and 50 stop; {advice}"

@@ -12,15 +12,12 @@ from pathlib import Path
 
 from runbook_lib.errors import ParameterRefused, RecordDamaged, SiteLocked
 from runbook_lib.models import StageState
-from runbook_lib.record.bundle import INCIDENT
 from runbook_lib.record.files import write_new
-from runbook_lib.record.lines import parse_whole_lines
-from runbook_lib.record.manifest import JOURNAL, list_files
-from runbook_lib.record.members import MODE, TIME, read_members
+from runbook_lib.record.incident import INCIDENT
+from runbook_lib.record.journal import parse_whole_lines
+from runbook_lib.record.manifest import JOURNAL, MODE, TIME, list_files, read_members
 from runbook_lib.record.stages import stage_states
-from runbook_lib.record.trusted import Trusted
-from runbook_lib.record.verification import Verification
-from runbook_lib.record.verify import verify_files, verify_record
+from runbook_lib.record.verification import Trusted, Verification, verify_files, verify_record
 
 SUFFIX = ".zip"
 

@@ -1,6 +1,6 @@
 """One mutating run at a time for the same servers: a lock that names its holder, for all users of this machine.
 
-Each thing by which a server is known (``runbook_lib.console.identity``) has a file of its own in one place of the
+Each thing by which a server is known (``runbook_lib.device.prime``) has a file of its own in one place of the
 machine, ``places.locks_dir``; a run takes all those of its site or none. A file appears whole, with its holder's
 advisory lock on it, by whoever links it first; the holder, and each child process that works under the holder's token,
 keep an advisory lock on it as long as they live. So the lock of a run that died is known to be stale, unless a child of
@@ -23,13 +23,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
 
-from runbook_lib import places
-from runbook_lib.canonical import canonical_json, sha256_hex
+from runbook_lib import paths
+from runbook_lib.digest import canonical_json, sha256_hex
 from runbook_lib.errors import ParameterRefused, RecordNotWritable, SiteLocked
-from runbook_lib.private import NotPrivate, check_folders, user_name
-from runbook_lib.record.files import FILE_MODE, sync_folder, write_all, writing
-from runbook_lib.record.process import ProcessName, account, operator
+from runbook_lib.record.files import FILE_MODE, ProcessName, account, operator, sync_folder, write_all, writing
 from runbook_lib.record.redaction import gate_text
+from runbook_lib.secrets import NotPrivate, check_folders, user_name
 
 TOKEN_VARIABLE = "RUNBOOK_LOCK_TOKEN"  # noqa: S105 - the variable's name
 UNREADABLE = "unreadable"
@@ -177,7 +176,7 @@ def free_stale(site: str, holder: str, servers: Sequence[str] = ()) -> Holder | 
     """
     found = dict(_held(site)) | {path: _read(path) for path in lock_paths(servers) if path.exists()}
     if not found:
-        place = str(places.locks_dir())
+        place = str(paths.locks_dir())
         raise ParameterRefused(f"nobody holds the lock of site {site}", where=place, next_step="nothing to free")
     named = {path: each for path, each in found.items() if holder == (each.id if each else UNREADABLE)}
     if not named:
@@ -198,7 +197,7 @@ def free_stale(site: str, holder: str, servers: Sequence[str] = ()) -> Holder | 
 
 def lock_paths(servers: Sequence[str]) -> tuple[Path, ...]:
     """The files of these servers in the one place of this machine; ``RecordNotWritable`` where it is not safe."""
-    folder = places.locks_dir()
+    folder = paths.locks_dir()
     try:
         check_folders(folder)
     except (NotPrivate, OSError) as error:
@@ -277,7 +276,7 @@ def _remove(path: Path, site: str) -> None:
 
 def _held(site: str) -> Iterator[tuple[Path, Holder]]:
     """Every readable lock of a site, by its name."""
-    for path in sorted(places.locks_dir().glob(f"{_PREFIX}*{_SUFFIX}")):
+    for path in sorted(paths.locks_dir().glob(f"{_PREFIX}*{_SUFFIX}")):
         holder = _read(path)
         if holder and holder.site == _one_line(site):
             yield path, holder

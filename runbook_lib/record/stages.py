@@ -6,8 +6,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from runbook_lib.models import Outcome, Stage, StageState
-from runbook_lib.record.lines import Kind, Line
-from runbook_lib.record.process import ProcessName
+from runbook_lib.record.files import ProcessName
+from runbook_lib.record.journal import Kind, Line
 
 FINAL = frozenset({Outcome.REPAIRED, Outcome.REPAIRED_UNVERIFIED, Outcome.NOTHING_TO_DO})
 """The outcomes that close an incident. After the others it stays open: the repair goes on in it."""

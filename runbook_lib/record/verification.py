@@ -1,18 +1,60 @@
-"""What checking a record found."""
+"""Checking a record: the journal's chain, every file, the newest seal, its signature and its time stamp."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+import json
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import Any
 
-from runbook_lib.record.keys import VerifyingKey
-from runbook_lib.record.lines import Line
-from runbook_lib.record.templates import Drift
-from runbook_lib.record.timestamp import Stamp
+from cryptography import x509
+from cryptography.x509 import Certificate
+
+from runbook_lib import paths
+from runbook_lib.digest import sha256_hex
+from runbook_lib.errors import ParameterRefused
+from runbook_lib.record.artifacts import Drift, drifts
+from runbook_lib.record.attestation import (
+    ENVELOPE,
+    MANIFEST,
+    SEAL_FOLDER,
+    STAMP,
+    NoStamp,
+    Stamp,
+    check_stamp,
+    read_certificates,
+    read_stamp,
+)
+from runbook_lib.record.incident import INCIDENT
+from runbook_lib.record.journal import JournalText, Kind, Line, parse_opening, parse_whole_lines
+from runbook_lib.record.manifest import (
+    EMPTY,
+    JOURNAL,
+    FileEntry,
+    Manifest,
+    ReadableFile,
+    list_files,
+    measured,
+    parse_manifest,
+)
+from runbook_lib.record.signing import (
+    PREDICATE_TYPE,
+    STATEMENT_TYPE,
+    Envelope,
+    VerifyingKey,
+    parse,
+    read_public,
+    trusted_keys,
+)
+from runbook_lib.record.stages import named_in_words
+
+# -- What checking a record found ------------------------------------------------------------------
 
 
 @dataclass(frozen=True, kw_only=True)
-class Problem:
+class RecordProblem:
     """A file of the record and what is wrong with it: edited, added, removed or cut short, or what else."""
 
     path: str
@@ -37,7 +79,7 @@ class Verification:
     key: VerifyingKey | None = None
     stamp: Stamp | None = None
     notebooks: tuple[Drift, ...] = ()
-    problems: list[Problem] = field(default_factory=list)
+    problems: list[RecordProblem] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     later: tuple[Line, ...] = ()
     names: tuple[str, ...] = ()
@@ -55,5 +97,349 @@ class Verification:
         return "sound in itself, and NOT SIGNED BY ANYBODY"
 
     def say(self, path: str, what: str) -> None:
-        if Problem(path=path, what=what) not in self.problems:
-            self.problems.append(Problem(path=path, what=what))
+        if RecordProblem(path=path, what=what) not in self.problems:
+            self.problems.append(RecordProblem(path=path, what=what))
+
+
+# -- What whoever checks a record trusts: public keys, and certificates of time-stamping authorities
+
+
+@dataclass(frozen=True, kw_only=True)
+class Trusted:
+    """Nothing by default: then only contradictions are found."""
+
+    keys: tuple[VerifyingKey, ...] = ()
+    certificates: tuple[x509.Certificate, ...] = ()
+
+
+def trusted_in(folder: Path, *, key: str = "", authority: str = "") -> Trusted:
+    """Return what the key folder holds, ``*.pub.pem`` and ``*.tsa.pem``, or in its place the files that are named.
+
+    Raises ``ParameterRefused`` for a file that holds none.
+    """
+    stamping = [Path(authority).expanduser()] if authority else sorted(folder.glob("*.tsa.pem"))
+    try:
+        certificates = tuple(each for path in stamping for each in read_certificates(path))
+    except NoStamp as error:
+        raise ParameterRefused(
+            "The time-stamping authority cannot be checked",
+            found=str(error),
+            next_step="give a file with its certificate, or its issuer's, in PEM",
+        ) from None
+    return Trusted(
+        keys=(read_public(Path(key).expanduser()),) if key else trusted_keys(folder), certificates=certificates
+    )
+
+
+# -- Checking the signed statement of a seal against the manifest beside it ------------------------
+
+
+def check_statement(
+    found: Verification, files: Mapping[str, ReadableFile], manifest: Manifest | None, keys: Sequence[VerifyingKey]
+) -> None:
+    """Check the newest seal's envelope, if it has one: its signature, and that it is about this manifest."""
+    path = f"{found.seal}/{ENVELOPE}"
+    if path not in files:
+        found.notes.append("NOT SIGNED: the seal has a manifest and no signature; anybody can write such a one anew.")
+        if keys:
+            found.say(path, "removed, or never written: the seal is not signed, and there is a key to check it with")
+        return
+    try:
+        envelope = parse(files[path].read_bytes())
+        value = json.loads(envelope.payload)
+    except (OSError, ValueError, RecursionError) as error:
+        found.say(path, f"edited: {error}")
+        return
+    _check_signature(found, path, envelope, keys)
+    wrong = _mismatch(found, files, manifest, value)
+    if wrong:
+        found.say(path, wrong)
+
+
+def _check_signature(found: Verification, path: str, envelope: Envelope, keys: Sequence[VerifyingKey]) -> None:
+    claimed = ", ".join(identity for identity, _ in envelope.signatures) or "nobody"
+    found.key = next((key for key in keys if envelope.signed_by(key)), None)
+    if found.key:
+        return
+    if not keys:
+        found.say(
+            path, f"the signature (by key {claimed}, it says) was not checked: no public key here; give --key FILE"
+        )
+    else:
+        known = ", ".join(key.id for key in keys)
+        found.say(path, f"the signature is not by a key that is trusted here: says {claimed}, trusted {known}")
+
+
+def _mismatch(found: Verification, files: Mapping[str, ReadableFile], manifest: Manifest | None, value: Any) -> str:
+    """Why the statement is not about this record's manifest; "" if it is."""
+    try:
+        subject, predicate = value["subject"], value["predicate"]
+        if (value["_type"], value["predicateType"]) != (STATEMENT_TYPE, PREDICATE_TYPE):
+            return "it is another kind of statement"
+        if manifest is None:
+            return ""
+        if predicate["incident"] != manifest.incident:
+            return f"it belongs to another record: incident {predicate['incident']}"
+        path = f"{found.seal}/{MANIFEST}"
+        digest = sha256_hex(files[path].read_bytes())
+        if subject != [{"name": path, "digest": {"sha256": digest}}]:
+            return f"it is not about {path} as it is now"
+        if predicate["journal"] != asdict(manifest.journal):
+            return "its journal is not that of the manifest"
+    except (KeyError, TypeError, OSError):
+        return "it is not a statement about a record"
+    return ""
+
+
+# -- Checking the time stamp of a seal against the file that it is about ---------------------------
+
+
+def check_time(
+    found: Verification,
+    files: Mapping[str, ReadableFile],
+    lines: Sequence[Line],
+    certificates: Sequence[x509.Certificate],
+) -> None:
+    """Check the newest seal's time stamp, if it has one. One that nobody here vouches for is told, and no problem."""
+    path = f"{found.seal}/{STAMP}"
+    if path not in files:
+        missing = [line.text for line in lines if line.kind is Kind.SEALED and line.seen == "not stamped"]
+        found.notes += [f"A time stamp was asked for and not had: {text}" for text in missing[-1:]]
+        return
+    about = next(name for name in (f"{found.seal}/{ENVELOPE}", f"{found.seal}/{MANIFEST}", path) if name in files)
+    try:
+        answer = files[path].read_bytes()
+        if not certificates:
+            said = read_stamp(answer)
+            found.notes.append(
+                f"{path} says that {about} existed at {said.utc:%Y-%m-%dT%H:%M:%SZ}, by the clock of "
+                f"{said.authority or 'an authority without a name'}. It was not checked: give --tsa FILE."
+            )
+            return
+        found.stamp = check_stamp(answer, files[about].read_bytes(), certificates)
+    except (NoStamp, OSError) as error:
+        found.say(path, f"no time stamp that counts: {error}")
+
+
+# -- Checking a record: the journal's chain, every file, the newest seal and its signature; nothing is written.
+#
+# It reads the folder as it lies there, wherever it was copied to, and needs no site, no device and no open incident.
+
+CALLED = re.compile(rf"(?:fleet-)?{INCIDENT.pattern}")
+"""How the folders and archives of records are called."""
+_MOST_NAMED = 20
+NOT_PROVEN = (
+    "when it was written: the times are those of the machine that ran it; a time stamp proves the seal's alone",
+    "that it is true: whoever holds the key can make up a record and sign it",
+    "that nothing came after: a folder that was put back to an earlier seal of its own verifies",
+    "who signed: that is known only as far as you know whose key it is",
+)
+"""What a signature here does not prove."""
+
+
+def verify_record(
+    folder: Path, keys: Sequence[VerifyingKey] = (), certificates: Sequence[Certificate] = ()
+) -> Verification:
+    """Check the record in ``folder``; a signature counts if it is one of ``keys``', a stamp by ``certificates``.
+
+    Where keys are given, a record that is not signed by one of them does not verify: a signature that was
+    taken away would else not be missed. Raises ``ParameterRefused`` if the folder holds no record at all.
+    """
+    files, others = list_files(folder)
+    found = Verification(folder=folder, names=(folder.resolve().name,))
+    for path, why in others:
+        if SEAL_FOLDER.fullmatch(path) and why == EMPTY:
+            found.notes.append(f"{path} is empty: a seal that was cut off before it was written.")
+        else:
+            found.say(path, why)
+    return verify_files(found, files, folder / JOURNAL, Trusted(keys=tuple(keys), certificates=tuple(certificates)))
+
+
+def verify_files(
+    found: Verification, files: Mapping[str, ReadableFile], journal_file: ReadableFile | None, trusted: Trusted
+) -> Verification:
+    """Check a record's files, by their paths in it, and its journal, which is not among them; tell it in ``found``."""
+    data = _journal(found, journal_file)
+    if data is None and not any(SEAL_FOLDER.fullmatch(path.split("/")[0]) for path in files):
+        raise ParameterRefused(
+            "There is no record in this place",
+            where=str(found.folder),
+            next_step="give the folder of an incident, an incident's name in the records, or an archive of one",
+        )
+    journal = _lines(found, data) if data is not None else JournalText(lines=())
+    present = {path: _entry(found, path, file) for path, file in files.items()}
+    found.files, found.lines = len(present), len(journal.lines)
+    _check_names(found, files, journal)
+    manifest = _check_seal(found, files, data, journal, trusted)
+    _check_manifest(found, manifest, present)
+    _check_artifacts(found, manifest, journal, present)
+    found.notebooks = drifts(journal.lines, files, paths.notebooks_dir())
+    found.problems.sort(key=lambda problem: problem.path)
+    return found
+
+
+def _journal(found: Verification, file: ReadableFile | None) -> bytes | None:
+    try:
+        if file is not None:
+            return file.read_bytes()
+    except FileNotFoundError:
+        pass
+    except OSError as error:
+        found.say(JOURNAL, f"it cannot be read: {error.strerror}")
+        return None
+    found.say(JOURNAL, "removed")
+    return None
+
+
+def _lines(found: Verification, data: bytes) -> JournalText:
+    """The journal's lines up to the first that is damaged."""
+    journal, problem = parse_whole_lines(data, found.folder / JOURNAL)
+    if problem:
+        found.say(JOURNAL, f"edited: {problem.what}")
+    elif journal.torn:
+        found.say(JOURNAL, f"cut short in line {len(journal.lines) + 1}, or by a power cut while it was written")
+    first = journal.lines[0] if journal.lines else None
+    if first is None or first.kind is not Kind.INCIDENT_OPENED:
+        found.say(JOURNAL, "its first line, the opening of an incident, is missing")
+    return journal
+
+
+def _check_names(found: Verification, files: Mapping[str, ReadableFile], journal: JournalText) -> None:
+    """The record says itself whose it is; nothing that is called after another incident is a record of that."""
+    opening = journal.lines[0].artifact if journal.lines else None
+    if opening is None or opening.path not in files:
+        return  # that it is missing is said elsewhere
+    try:
+        found.incident = parse_opening(files[opening.path].read_bytes())["incident"]
+    except (OSError, ValueError) as error:
+        found.say(opening.path, f"edited: {error}")
+        return
+    for name in dict.fromkeys(found.names):
+        if name == found.incident:
+            continue
+        if CALLED.fullmatch(name):
+            found.say(name, f"it is the record of another incident: {found.incident}")
+        else:
+            found.notes.append(f"It lies here as {name}; it is the record of {found.incident}.")
+
+
+def _entry(found: Verification, path: str, file: ReadableFile) -> FileEntry:
+    try:
+        sha256, size = measured(file)
+    except OSError as error:
+        found.say(path, f"it cannot be read: {error.strerror}")
+        return FileEntry(path=path, sha256="", size=-1)
+    return FileEntry(path=path, sha256=sha256, size=size)
+
+
+def _check_seal(
+    found: Verification,
+    files: Mapping[str, ReadableFile],
+    data: bytes | None,
+    journal: JournalText,
+    trusted: Trusted,
+) -> Manifest | None:
+    """Check the newest seal, of which the journal or the folder knows; return its manifest, if it can be read."""
+    named = {line.artifact.path for line in journal.lines if line.kind is Kind.SEALED and line.artifact}
+    seals = {_number(path): path.split("/")[0] for path in (*named, *files) if _number(path)}
+    if not seals:
+        found.notes.append("It was never sealed: no manifest and no signature, only the journal's chain holds it.")
+        if trusted.keys:
+            found.say("seal/", "removed, or never written: there is no seal to check with the key")
+        return None
+    found.seal = seals[max(seals)]
+    if max(seals) > 1:
+        found.notes.append(f"It was sealed {len(seals)} times; the newest seal counts, and covers the earlier ones.")
+    manifest = _manifest(found, files)
+    if manifest is not None:
+        if found.incident and manifest.incident != found.incident:
+            found.say(f"{found.seal}/{MANIFEST}", f"it belongs to another record: incident {manifest.incident}")
+        found.incident = found.incident or manifest.incident
+        found.covered_lines = manifest.journal.lines
+        if data is not None:
+            _check_journal_part(found, manifest, data, journal)
+    check_statement(found, files, manifest, trusted.keys)
+    check_time(found, files, journal.lines, trusted.certificates)
+    return manifest
+
+
+def _number(path: str) -> int:
+    """Which seal a file belongs to, from 1; 0: none."""
+    folder, _, name = path.partition("/")
+    match = SEAL_FOLDER.fullmatch(folder)
+    return int(match[1] or 1) if match and name in (MANIFEST, ENVELOPE, STAMP) else 0
+
+
+def _manifest(found: Verification, files: Mapping[str, ReadableFile]) -> Manifest | None:
+    path = f"{found.seal}/{MANIFEST}"
+    if path not in files:
+        found.say(path, "removed")
+        return None
+    try:
+        return parse_manifest(files[path].read_bytes())
+    except (OSError, ValueError) as error:
+        found.say(path, f"edited: {error}")
+        return None
+
+
+def _check_journal_part(found: Verification, manifest: Manifest, data: bytes, journal: JournalText) -> None:
+    part = manifest.journal
+    if len(data) < part.bytes:
+        found.say(JOURNAL, f"cut short: {len(data)} bytes of the {part.bytes} that were sealed")
+    elif sha256_hex(data[: part.bytes]) != part.sha256:
+        found.say(JOURNAL, f"edited: its first {part.lines} lines are not those that were sealed")
+    found.later = tuple(line for line in journal.lines[part.lines :] if not _is_of(found.seal, line))
+    if found.later:
+        found.notes.append(
+            f"{len(found.later)} lines of the journal, from {found.later[0].n} on, came after the seal: no signature "
+            "covers them or the files that they name; a new run of stage 60 seals again. "
+            + "; ".join(named_in_words(line) for line in found.later[:_MOST_NAMED])
+            + ("; …" if len(found.later) > _MOST_NAMED else "")
+        )
+
+
+def _is_of(seal: str, line: Line) -> bool:
+    """Whether a line is one of the seal's own; one without a file says why the seal has no time stamp."""
+    return line.kind is Kind.SEALED and (line.artifact is None or line.artifact.path.startswith(f"{seal}/"))
+
+
+def _check_manifest(found: Verification, manifest: Manifest | None, present: dict[str, FileEntry]) -> None:
+    for entry in manifest.files if manifest else ():
+        now = present.get(entry.path)
+        if now is None:
+            found.say(entry.path, "removed")
+        elif now != entry:
+            found.say(entry.path, _how(entry, now))
+
+
+def _how(then: FileEntry, now: FileEntry) -> str:
+    if now.size < then.size:
+        return f"cut short, or edited: {now.size} bytes of {then.size}"
+    return f"edited: {now.size} bytes, {then.size} when it was sealed" if now.size != then.size else "edited"
+
+
+def _check_artifacts(
+    found: Verification, manifest: Manifest | None, journal: JournalText, present: dict[str, FileEntry]
+) -> None:
+    """Check every digest that the journal gives, and that each file is named by the journal or by the manifest."""
+    sealed = {entry.path: entry for entry in manifest.files} if manifest else {}
+    told = {problem.path for problem in found.problems}
+    named = {JOURNAL}
+    if JOURNAL in told:  # the lines that name the seal's own files may be what is missing
+        named |= {f"{found.seal}/{name}" for name in (MANIFEST, ENVELOPE, STAMP)}
+    for artifact in dict.fromkeys(line.artifact for line in journal.lines if line.artifact):
+        named.add(artifact.path)
+        now = present.get(artifact.path)
+        if artifact.path in told:
+            continue
+        if now is None:
+            found.say(artifact.path, "removed")
+        elif now.sha256 != artifact.sha256:
+            found.say(artifact.path, "edited: the journal gives another SHA-256")
+    later = journal.lines[found.covered_lines :]
+    working = {f"notebooks/{line.stage}.running.ipynb" for line in later if line.kind is Kind.STAGE_STARTED}
+    for path in present.keys() - named - sealed.keys():
+        if path in working:
+            found.notes.append(f"{path} is of a run that goes on or was cut off; it belongs to nothing, so far.")
+        else:
+            found.say(path, "added: neither the journal nor the manifest names it")

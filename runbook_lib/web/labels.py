@@ -1,17 +1,154 @@
-"""Every word that is looked for on the pages, as data: one table per release, no logic beyond choosing it.
-
-``source`` says where a word comes from: ``published`` in the procedure, or ``recalled`` from the product's
-guides and unproven. A site's file can put words of its own before any of them (key ``labels``). Words decide
-what is clicked and what is reported; that something worked is decided by the servers' own answers later.
-"""
+"""Every word that is looked for or typed on the pages, as data: one table per release."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from runbook_lib.errors import ParameterRefused
-from runbook_lib.web.phrases import PHRASES_3
+
+# -- What pages say and ask, by meaning, as data: the other half of the table in ``labels`` --------
+
+PHRASES_3: dict[str, tuple[str, ...]] = {
+    # What a page says, by meaning. Only the wrong key's sentence is published.
+    "wrong_key": ("authentication key does not match", "invalid authentication key", "wrong authentication key"),
+    "mismatch": (
+        "TOFU failed",
+        "trust on first use",
+        "certificate of the remote host is different",
+        "certificate mismatch",
+        "certificate does not match",
+        "SSLHandshakeException",
+        "CertificateException",
+    ),
+    "duplicate": ("already exists", "already added", "duplicate", "already configured", "already registered"),
+    "too_many": ("maximum", "at most two", "only two", "more than two", "limit"),
+    "unauthorized": (
+        "401",
+        "unauthorized",
+        "authentication failed",
+        "invalid credentials",
+        "invalid username",
+        "invalid user name",
+        "incorrect password",
+        "wrong password",
+        "credentials are not valid",
+    ),
+    "unreachable": (
+        "unreachable",
+        "not reachable",
+        "cannot reach",
+        "could not reach",
+        "unable to reach",
+        "unable to connect",
+        "could not connect",
+        "cannot connect",
+        "connection refused",
+        "connection timed out",
+        "no route to host",
+        "no response",
+    ),
+    "locked": ("locked", "too many failed", "too many attempts", "temporarily disabled", "account is disabled"),
+    "expired": ("password has expired", "password expired", "change your password", "must change", "new password"),
+    "login_wrong": (
+        "invalid",
+        "incorrect",
+        "wrong",
+        "failed",
+        "not recognized",
+        "denied",
+        "unknown user",
+        "try again",
+        "not valid",
+        "bad credentials",
+    ),
+    "refused": (
+        "failed",
+        "failure",
+        "error",
+        "invalid",
+        "is required",
+        "are required",
+        "mandatory",
+        "cannot",
+        "could not",
+        "unable",
+        "not allowed",
+        "denied",
+        "refused",
+        "rejected",
+        "does not match",
+        "do not match",
+        "not supported",
+        "must be",
+        "please enter",
+    ),
+    "harmless": ("no error", "no errors", "0 errors", "without error", "no failure", "no failures"),
+    "under_way": ("in progress", "registering", "under way", "running", "please wait", "initializing", "started"),
+    "loading": ("loading", "fetching data"),
+    # -- states in tables
+    "passed": ("pass", "passed", "ok", "success", "successful", "succeeded", "ready", "yes", "met", "✓", "✔", "✅"),
+    "failed": (
+        "fail",
+        "failed",
+        "failure",
+        "not ready",
+        "error",
+        "warning",
+        "no",
+        "not met",
+        "unsupported",
+        "✗",
+        "✘",
+        "✖",
+        "❌",
+    ),
+    "pending": ("pending", "in progress", "checking", "running", "waiting", "not started", "please wait"),
+    "answering": ("reachable", "up", "connected", "active", "ok", "success", "online", "available", "in service"),
+    "not_answering": (
+        "unreachable",
+        "not reachable",
+        "down",
+        "disconnected",
+        "failed",
+        "error",
+        "offline",
+        "unavailable",
+        "not connected",
+        "401",
+        "unauthorized",
+        "mismatch",
+    ),
+    "milestone_done": ("completed", "complete", "done", "success", "successful", "finished"),
+    "milestone_failed": ("failed", "failure", "error", "aborted"),
+    "session_ending": (
+        "session is about to expire",
+        "session will expire",
+        "session expires in",
+        "session is about to time out",
+        "session will time out",
+        "session timeout",
+        "due to inactivity",
+        "stay signed in",
+        "stay logged in",
+    ),
+    # -- states of high availability
+    "mode_active": ("Primary Active",),
+    # -- questions that a page may ask
+    "ask_register": ("register", "registration", "continue", "proceed", "are you sure", "wish to", "high availability"),
+    "ask_delete": ("delete", "remove", "are you sure", "continue", "proceed"),
+    "ask_save": ("save", "add", "are you sure", "continue", "proceed"),
+    "ask_danger": ("remove", "delete", "overwrite", "erase", "break", "lost", "reset", "unregister", "replace"),
+}
+OURS = ("registration", "register", "high availability", "secondary", "ISE")
+"""What a dialogue speaks of that concerns what is done here."""
+
+
+# -- Every word that is looked for on the pages, as data: one table per release, no logic beyond choosing it.
+#
+# ``source`` says where a word comes from: ``published`` in the procedure, or ``recalled`` from the product's
+# guides and unproven. A site's file can put words of its own before any of them (key ``labels``). Words decide
+# what is clicked and what is reported; that something worked is decided by the servers' own answers later.
 
 _TEXT = ("textbox", "combobox")
 _PRESS = ("button", "link", "tab", "menuitem", "clickable")
@@ -241,3 +378,21 @@ def labels_for(overrides: Mapping[str, Iterable[str]] | None = None, release: tu
         {key: replace(label, texts=(*given.get(key, ()), *label.texts)) for key, label in table.items()},
         {key: (*given.get(key, ()), *texts) for key, texts in phrases.items()},
     )
+
+
+# -- What is typed into the pages ------------------------------------------------------------------
+
+
+@dataclass(frozen=True, kw_only=True)
+class HaForm:
+    """The HA Configuration form. ``failover`` is ``manual`` or ``automatic``; empty virtual addresses leave it off.
+
+    ``auth_key`` is the secret itself and is not shown by ``repr``: make the form where it is used.
+    """
+
+    secondary_server: str
+    auth_key: str = field(repr=False)
+    email: tuple[str, ...] = ()
+    failover: str = "manual"
+    virtual_ipv4: str = ""
+    virtual_ipv6: str = ""

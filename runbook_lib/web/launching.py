@@ -1,23 +1,34 @@
-"""Starting a browser: every one that this software starts is started here, behind a relay or a dead end.
-
-A page can leave a browser by other ways than its proxy: look-ups of names, WebRTC's own UDP, services in the
-background. Each is closed by the command line (see ``runbook_lib.browsers``). The driver and the browser get a named
-environment, because an ``env:`` secret stands in ours.
-"""
+"""Starting a browser, alone or shared by many kernels; and whether a page can leave it without its proxy."""
 
 from __future__ import annotations
 
+import asyncio
+import json
+import logging
+import os
+import subprocess
+import sys
+import tempfile
+import threading
 from collections.abc import AsyncIterator, Callable, Iterable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
 from playwright._impl import transport
-from playwright.async_api import Browser, Error, Playwright, ProxySettings, async_playwright
+from playwright.async_api import Browser, CDPSession, Error, Playwright, ProxySettings, async_playwright
 
-from runbook_lib.browsers import launch_arguments
-from runbook_lib.environment import plain_environment
-from runbook_lib.errors import BrowserMissing, cut, opening_line
-from runbook_lib.no_dump import no_core
+from runbook_lib import paths
+from runbook_lib.errors import BrowserMissing, BrowserUnsafe, cut, opening_line
+from runbook_lib.processes import no_core, plain_environment
+from runbook_lib.web.browsers import launch_arguments
+from runbook_lib.web.relay import new_identity
+
+# -- Starting a browser: every one that this software starts is started here, behind a relay or a dead end.
+#
+# A page can leave a browser by other ways than its proxy: look-ups of names, WebRTC's own UDP, services in the
+# background. Each is closed by the command line (see ``runbook_lib.web.browsers``). The driver and the browser get a
+# named
+# environment, because an ``env:`` secret stands in ours.
 
 NOWHERE = ProxySettings(server="http://127.0.0.1:9", bypass="<-loopback>")
 """A dead end: nobody answers there, so whoever forgets a context's own proxy gets no page, from nowhere."""
@@ -82,3 +93,208 @@ async def launch(
 def first_line(error: Error) -> str:
     """Return the first line of what the driver says: the rest can hold what was typed."""
     return cut(opening_line(error.message), 300) if error.message else type(error).__name__
+
+
+# -- Whether a page can leave the browser without its proxy: tried, not believed. ------------------
+#
+# Builds of Chromium differ in the switch that closes WebRTC's own way (two names up to now, each unknown to some
+# builds),
+# a switch that a build does not know does nothing and says nothing, and a policy of the machine outweighs both. So
+# the
+# page that is about to get a secret is made to try: it asks for a connection by way of a STUN server, which is a port
+# of
+# this process, and what arrives there is counted.
+
+_MAGIC = bytes.fromhex("2112a442")  # bytes 4 to 8 of every message of STUN, RFC 8489
+_TRIES = 3
+_TRY = """(async (port) => {
+  if (typeof RTCPeerConnection === "undefined") return "closed";
+  const way = new RTCPeerConnection({iceServers: [{urls: `stun:127.0.0.1:${port}`}]});
+  const found = [], over = new Promise((done) => {
+    way.onicecandidate = (event) => event.candidate ? found.push(event.candidate.candidate) : done();
+  });
+  way.createDataChannel("way out");
+  await way.setLocalDescription(await way.createOffer());
+  await over;
+  way.close();
+  return found.some((each) => / udp /i.test(each)) ? "open" : "closed";
+})"""
+
+
+class _Stun(asyncio.DatagramProtocol):
+    """Counts the packets of STUN, and answers none."""
+
+    def __init__(self) -> None:
+        self.heard = asyncio.Event()
+
+    def datagram_received(self, data: bytes, _addr: object) -> None:
+        if data[4:8] == _MAGIC:
+            self.heard.set()
+
+
+async def raise_for_ways_out(session: CDPSession, executable: str, seconds: float) -> None:
+    """Raise BrowserUnsafe unless the page of ``session`` has no way out but its proxy, or where it does not tell.
+
+    The trial runs apart from the page's own scripts, which can neither see nor change it. Raises the driver's Error.
+    """
+    endpoint, stun = await asyncio.get_running_loop().create_datagram_endpoint(_Stun, local_addr=("127.0.0.1", 0))
+    heard = asyncio.ensure_future(stun.heard.wait())
+    trial = asyncio.ensure_future(_try(session, endpoint.get_extra_info("sockname")[1]))
+    try:
+        await asyncio.wait((heard, trial), timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
+        said = trial.result() if trial.done() else "nothing"
+        if said == "closed" and not stun.heard.is_set():
+            return
+    finally:
+        heard.cancel()
+        trial.cancel()
+        await asyncio.gather(heard, trial, return_exceptions=True)
+        endpoint.close()
+    raise BrowserUnsafe(
+        "this browser lets a page send packets past the pinned relay (WebRTC); nothing secret was typed"
+        if stun.heard.is_set() or said == "open"
+        else "whether this browser keeps WebRTC behind the pinned relay could not be seen; nothing secret was typed",
+        where=executable,
+        next_step="Use another or a newer browser (key browser of the site's file), or look for a policy of this"
+        " machine named WebRtcIPHandling. Without any, a person can work the pages: web: guided in the site's file.",
+    )
+
+
+async def _try(session: CDPSession, port: int) -> str:
+    """Return what the page's trial says; a page that is loaded anew meanwhile is tried again."""
+    for last in (*[False] * (_TRIES - 1), True):
+        try:
+            tree = await session.send("Page.getFrameTree")
+            world = await session.send("Page.createIsolatedWorld", {"frameId": tree["frameTree"]["frame"]["id"]})
+            said = await session.send(
+                "Runtime.evaluate",
+                {
+                    "expression": f"{_TRY}({port})",
+                    "contextId": world["executionContextId"],
+                    "awaitPromise": True,
+                    "returnByValue": True,
+                },
+            )
+            return str(said["result"].get("value", "nothing"))
+        except Error:
+            if last:
+                raise
+    raise AssertionError
+
+
+# -- One browser process for many kernels of this machine, each with contexts of its own. ----------
+#
+# It listens on a socket in a folder that is this user's alone, and on no port: a port on loopback is open to every
+# local
+# user, who could then read pages and type into them behind the pin. Without a context's own proxy it reaches nothing,
+# and it accepts the certificate of one key only: that of the relays of those who use it (see ``relay``).
+#
+# ``python -m runbook_lib.web.launching EXECUTABLE FOLDER`` is the browser's process; it ends with its standard input.
+
+ENVIRONMENT = "RUNBOOK_SHARED_BROWSER"
+"""Names the folder, for processes below the one that started the browser."""
+_SERVE_S = START_DEADLINE_S + 30.0  # its process has to start too
+_END_S = 30.0
+_CONNECT_MS = 60_000.0
+_ABOUT = "browser.json"
+_RELAY = "relay.pem"
+_log = logging.getLogger("runbook_lib.web")
+
+
+class SharedBrowser:
+    """A browser that runs as long as its context. ``environment`` lets a process use it; empty if none came up."""
+
+    def __init__(self, executable: Path) -> None:
+        self._executable = executable
+        self._folder: tempfile.TemporaryDirectory[str] | None = None
+        self._process: subprocess.Popen[str] | None = None
+        self.environment: dict[str, str] = {}
+
+    def __enter__(self) -> SharedBrowser:
+        self._folder = tempfile.TemporaryDirectory(prefix="rb-", ignore_cleanup_errors=True)
+        folder = self._folder.name
+        # The driver puts its socket and its notes where these say.
+        here = {"XDG_RUNTIME_DIR": folder, "XDG_CACHE_HOME": folder, "PYTHONPATH": paths.python_path()}
+        self._process = subprocess.Popen(  # noqa: S603 (this Python, our module)
+            [sys.executable, "-m", "runbook_lib.web.launching", str(self._executable), folder],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            env=plain_environment() | here,
+            text=True,
+            start_new_session=True,
+        )
+        assert self._process.stdout is not None
+        too_late = threading.Timer(_SERVE_S, self._process.kill)
+        too_late.start()
+        started = self._process.stdout.readline()
+        too_late.cancel()
+        if started:
+            self.environment = {ENVIRONMENT: folder}
+        else:
+            _log.warning("The shared browser does not start; each stage with pages starts one of its own.")
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        assert self._process is not None
+        assert self._folder is not None
+        for line in (self._process.stdin, self._process.stdout):
+            if line is not None:
+                line.close()
+        try:
+            self._process.wait(_END_S)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+        self._folder.cleanup()
+
+
+class Joining:
+    """What a process needs to use the shared browser that it was told of."""
+
+    def __init__(self, folder: Path, endpoint: str) -> None:
+        self.relay_pem = folder / _RELAY
+        self._endpoint = endpoint
+
+    @classmethod
+    def told(cls, executable: Path) -> Joining | None:
+        """Return how to join the browser that this process was told of; None where none, or of another executable."""
+        folder = Path(os.environ.get(ENVIRONMENT) or os.devnull)
+        try:
+            about = json.loads((folder / _ABOUT).read_text(encoding="utf-8"))
+        except OSError:
+            return None
+        return cls(folder, about["endpoint"]) if about["executable"] == str(executable) else None
+
+    async def connect(self, playwright: Playwright) -> Browser | None:
+        """Return a connection to it, which closing ends, and not the browser; None where it does not answer."""
+        try:
+            return await playwright.chromium.connect(self._endpoint, timeout=_CONNECT_MS)
+        except Error:
+            return None
+
+
+async def _serve(executable: Path, folder: Path) -> None:
+    key = new_identity(folder / _RELAY)
+    async with driver() as playwright:
+        browser = await launch(playwright, executable, [key])
+        bound = await browser.bind("runbook")
+        about = {"endpoint": bound["endpoint"], "executable": str(executable)}
+        (folder / _ABOUT).write_text(json.dumps(about), encoding="utf-8")
+        print("ready", flush=True)  # noqa: T201 (to the one who started this)
+        over = asyncio.Event()
+        browser.on("disconnected", lambda _: over.set())
+        asyncio.get_running_loop().add_reader(sys.stdin, over.set)
+        await over.wait()
+        with suppress(Error):
+            await browser.close()
+
+
+def main() -> None:
+    """Be the browser's process."""
+    os.umask(0o077)
+    asyncio.run(_serve(Path(sys.argv[1]), Path(sys.argv[2])))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,20 +1,132 @@
-"""Go to a page by its menu path, whether the menu opens by pointing, by clicking, or leads over pages."""
+"""Log in to the web pages, and go to a page by its menu path."""
 
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import TypeVar
 from urllib.parse import quote
 
 from playwright.async_api import Error
 
-from runbook_lib.errors import DeviceSilent, PageNotUnderstood
-from runbook_lib.web.hand import Hand, named
-from runbook_lib.web.match import Hit, best, find
-from runbook_lib.web.obstacles import dismiss, leave
-from runbook_lib.web.screen import Item, Screen
-from runbook_lib.web.view import Rest
+from runbook_lib.errors import DeviceSilent, LoginRefused, PageNotUnderstood
+from runbook_lib.web.actions import PageActions, named
+from runbook_lib.web.controls import ControlMatch, best, find, is_login, pressables
+from runbook_lib.web.dialogs import dismiss, leave
+from runbook_lib.web.reading import fresh_texts
+from runbook_lib.web.screen import Item, Screen, says
+from runbook_lib.web.view import PageView, Rest, take_picture
+
+# -- Log in to the web pages; a wrong login, a locked account and an expired password are told apart
+
+# How long a page without a menu stays before it is a first page, or a login page before it came without a reason; one
+# that came whole and waits for no answer says nothing more, and sooner where it is still. Either way nothing is
+# changed, and nothing typed again.
+_WORDS_S, _LOADED_S = 3.0, 1.0
+_NOTICES, _NOTICE_S = 3, 8.0
+
+
+async def login(view: PageView, hand: PageActions, user: str, password: str) -> None:
+    """Load the first page and log in, once. The password is typed only into a page whose server was verified.
+
+    Raises LoginRefused (with the page's words), PageNotUnderstood, DeviceSilent or CertificateMoved.
+    """
+    view.logged_in = False
+    await view.browser.go("/")
+    view.moved()
+    await _arrive(view, hand)
+    if not _inside(await view.look(), view):
+        await _type(view, hand, user, password)
+    view.logged_in = True
+
+
+async def _arrive(view: PageView, hand: PageActions) -> None:
+    """Wait for the login page; a notice of the law before it is accepted, as nobody gets in otherwise."""
+    for left in reversed(range(_NOTICES + 1)):
+
+        def ready(screen: Screen, left: int = left) -> str | None:
+            if is_login(screen, view.labels) or _inside(screen, view):
+                return "arrived"
+            return "notice" if left and _is_notice(screen, view) else None
+
+        if await view.wait(ready, "the login page") == "arrived":
+            return
+        with contextlib.suppress(PageNotUnderstood):  # it went by itself
+            await hand.press("notice_accept", deadline_s=_NOTICE_S)
+
+
+def _is_notice(screen: Screen, view: PageView) -> bool:
+    asks = any(item.kind in ("password", "textbox") for item in screen.items)
+    accept = view.labels["notice_accept"]
+    return not asks and bool(pressables(screen, accept))
+
+
+async def _type(view: PageView, hand: PageActions, user: str, password: str) -> None:
+    await hand.fill("login_user", user)
+    await hand.fill("login_password", password, secret=True)
+    before, loads = await view.look(), view.loads
+    await take_picture(view, "login-before")
+    await view.mark()
+    if pressables(before, view.labels["login_button"]):
+        await hand.press_once("login_button")
+    else:
+        await hand.enter()
+    shown = Rest()
+    try:
+        await view.wait(
+            lambda screen: True if _decided(view, before, screen, shown, new=view.loads > loads) else None,
+            "the page after the login",
+        )
+    finally:
+        await take_picture(view, "login-after")
+
+
+def _decided(view: PageView, before: Screen, screen: Screen, shown: Rest, *, new: bool) -> bool:
+    """Whether the login succeeded; raises LoginRefused when it did not. ``new``: another page was loaded."""
+    if _inside(screen, view):
+        return True
+    said = tuple(dict.fromkeys((*view.passed, *fresh_texts(before, screen), *view.said)))
+    words = [text for text in said if says(text, _words(view, "locked", "expired", "login_wrong", "unauthorized"))]
+    passwords = [item for item in screen.items if item.kind == "password"]
+    if says(" \n ".join(words), view.labels.phrases["locked"]):
+        raise _refused(view, "the account is locked", words, "Unlock the account, or wait until its lock ends.")
+    if len(passwords) > 1 or (words and says(" \n ".join(words), view.labels.phrases["expired"])):
+        raise _refused(
+            view, "the password has expired", words, "Change it in the web pages, then in the secret's place."
+        )
+    if not is_login(screen, view.labels):
+        # Some first pages hide their menu: whatever stays and asks for no password is inside.
+        rest_s = (0.0 if view.still else _LOADED_S) if new and view.quiet and not words else _WORDS_S
+        return bool(screen.items) and not passwords and shown.rests(screen, rest_s)
+    if words:
+        raise _refused(view, "user name or password not accepted", words, _CHECK)
+    came_again = bool(passwords) and not passwords[0].value
+    # Its reason may still be on the way.
+    if came_again and shown.rests(screen, _WORDS_S):
+        raise _refused(view, "the login page came again without a reason", screen.texts, _CHECK)
+    return False
+
+
+_CHECK = "Check the user and the secret in the site's file. It was tried once, so that nothing gets locked."
+
+
+def _refused(view: PageView, what: str, words: Iterable[str], next_step: str) -> LoginRefused:
+    return LoginRefused(f"web login: {what}", where=view.browser.page.url, found=" | ".join(words), next_step=next_step)
+
+
+def _words(view: PageView, *names: str) -> tuple[str, ...]:
+    return tuple(phrase for name in names for phrase in view.labels.phrases[name])
+
+
+def _inside(screen: Screen, view: PageView) -> bool:
+    """Whether this is a page of somebody who is logged in: it has the menu, or a way out."""
+    if is_login(screen, view.labels):
+        return False
+    keys = ("menu_administration", "logout", "menu_open")
+    return any(find(screen, view.labels[key]) for key in keys) and not any(i.kind == "password" for i in screen.items)
+
+
+# -- Go to a page by its menu path, whether the menu opens by pointing, by clicking, or leads over pages
 
 T = TypeVar("T")
 
@@ -33,7 +145,7 @@ _PATIENCE = 0.25
 
 
 async def reach(
-    hand: Hand, path: Sequence[str], arrived: Callable[[Screen], bool], what: str, page_id: str = ""
+    hand: PageActions, path: Sequence[str], arrived: Callable[[Screen], bool], what: str, page_id: str = ""
 ) -> None:
     """Go by the menu and wait for the page; raises PageNotUnderstood where it does not come, at ``page_s``.
 
@@ -60,7 +172,7 @@ async def reach(
         await hand.wait(there, what)
 
 
-async def go(hand: Hand, path: Sequence[str], arrived: Callable[[Screen], bool]) -> None:
+async def go(hand: PageActions, path: Sequence[str], arrived: Callable[[Screen], bool]) -> None:
     """Click through the labels of a menu path, for example administration, settings, high availability.
 
     An entry that is already visible is used at once. Where the menu does not lead on, a button that opens
@@ -83,7 +195,7 @@ async def go(hand: Hand, path: Sequence[str], arrived: Callable[[Screen], bool])
         await _open(hand, item, left, arrived)
 
 
-async def _next(hand: Hand, left: Sequence[str], before: Screen) -> tuple[int, Item, Screen]:
+async def _next(hand: PageActions, left: Sequence[str], before: Screen) -> tuple[int, Item, Screen]:
     """Wait for the entry that leads furthest: the last of the path if it is there already."""
 
     def ready(screen: Screen) -> tuple[int, Item, Screen] | None:
@@ -125,7 +237,7 @@ def icons(screen: Screen) -> list[Item]:
     return [entry[-1] for entry in sorted(ranked, key=lambda entry: entry[:-1])][:_MOST_ICONS]
 
 
-async def _by_icon(hand: Hand, ready: Callable[[Screen], T | None], what: str) -> T:
+async def _by_icon(hand: PageActions, ready: Callable[[Screen], T | None], what: str) -> T:
     """Press things without words until the menu comes up; what came up instead is closed again.
 
     A notice that comes between the click and the look takes the pointer out of a menu, which may close it: once more.
@@ -143,7 +255,7 @@ async def _by_icon(hand: Hand, ready: Callable[[Screen], T | None], what: str) -
     raise hand.view.not_found(what, await hand.view.look(), hand.view.browser.deadlines.page_s)
 
 
-def _chosen(hits: Sequence[Hit], before: Screen) -> Item:
+def _chosen(hits: Sequence[ControlMatch], before: Screen) -> Item:
     """Of several entries with one name prefer those that came up with their menu, then those in a menu."""
     known = {(item.kind, item.text, item.box) for item in before.items}
     new = [hit for hit in hits if (hit.item.kind, hit.item.text, hit.item.box) not in known]
@@ -151,7 +263,7 @@ def _chosen(hits: Sequence[Hit], before: Screen) -> Item:
     return next((item for item in items if item.nav), items[0])
 
 
-async def _open(hand: Hand, item: Item, left: Sequence[str], arrived: Callable[[Screen], bool]) -> None:
+async def _open(hand: PageActions, item: Item, left: Sequence[str], arrived: Callable[[Screen], bool]) -> None:
     """Point at an entry that has more below it; click it where pointing opens nothing, or where it is the last."""
     if left and item.text not in hand.opens_by_click:
         known = {(other.kind, other.text) for other in (await hand.view.look()).items}
@@ -188,7 +300,7 @@ async def _open(hand: Hand, item: Item, left: Sequence[str], arrived: Callable[[
         await hand.view.wait(moved_on, "", _CHANGE_S)
 
 
-async def _click_open(hand: Hand, item: Item, left: Sequence[str]) -> None:
+async def _click_open(hand: PageActions, item: Item, left: Sequence[str]) -> None:
     """Click an entry that has more below it; once more where it was open already and the click has closed it."""
 
     def entries(screen: Screen) -> set[tuple[str, str]]:
@@ -209,7 +321,7 @@ async def _click_open(hand: Hand, item: Item, left: Sequence[str]) -> None:
             await hand.click(await hand.view.again(item))
 
 
-async def _search(hand: Hand, key: str) -> None:
+async def _search(hand: PageActions, key: str) -> None:
     """Type the page's name into the search field and take the entry that comes up."""
     if not await hand.present("menu_search"):
         raise hand.view.not_found(named(hand.labels[key]), await hand.view.look(), _STEP_S)

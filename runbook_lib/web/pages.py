@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 
 from playwright.async_api import Error
 
+from runbook_lib.decisions import HaPage, ListedIseServer, ReadinessItem
 from runbook_lib.errors import (
     ConnectionLost,
     DeviceSilent,
@@ -20,18 +21,14 @@ from runbook_lib.errors import (
     PageRefused,
     UsageError,
 )
-from runbook_lib.models import HaPage, IseServer, ReadinessItem
+from runbook_lib.web.actions import PageActions
 from runbook_lib.web.browser import PinnedBrowser
-from runbook_lib.web.forms import HaForm
-from runbook_lib.web.ha import HaPages
-from runbook_lib.web.hand import Hand
-from runbook_lib.web.ise import IsePages
-from runbook_lib.web.labels import Labels
-from runbook_lib.web.login import login
-from runbook_lib.web.pictures import take_picture
-from runbook_lib.web.reading_kept import reading
+from runbook_lib.web.ha_page import HaPages
+from runbook_lib.web.ise_page import IsePages
+from runbook_lib.web.labels import HaForm, Labels
+from runbook_lib.web.menu import login
 from runbook_lib.web.screen import says
-from runbook_lib.web.view import Evidence, SessionEnded, View
+from runbook_lib.web.view import Evidence, PageView, SessionEnded, reading, take_picture
 
 _REOPEN_AFTER = 3
 _NOTHING_AFTER = 5
@@ -52,8 +49,8 @@ class PrimePages:
         self, browser: PinnedBrowser, labels: Labels, evidence: Evidence | None = None, *, poll_s: float = 2.0
     ) -> None:
         self._browser = browser
-        self._view = View(browser, labels, evidence)
-        self._hand = Hand(self._view)
+        self._view = PageView(browser, labels, evidence)
+        self._hand = PageActions(self._view)
         self._ha = HaPages(self._hand)
         self._ise = IsePages(self._hand)
         self._poll_s = poll_s
@@ -102,14 +99,14 @@ class PrimePages:
         """
         return await _Watch(self, on_change).run()
 
-    async def ise_servers(self) -> tuple[IseServer, ...]:
+    async def ise_servers(self) -> tuple[ListedIseServer, ...]:
         """Open Administration > Servers > ISE Servers and return its rows."""
         return await self._repeatable("reading the ISE servers", self._ise.servers)
 
-    async def add_ise(self, address: str, user: str, password: str) -> IseServer:
+    async def add_ise(self, address: str, user: str, password: str) -> ListedIseServer:
         """Add an ISE server, clicking Save once, and return its row. Raises PageRefused or OutcomeUnknown."""
 
-        async def listed() -> IseServer | None:
+        async def listed() -> ListedIseServer | None:
             return next((row for row in await self._ise.servers() if row.address == address), None)
 
         return await self._once("adding the ISE server", lambda: self._ise.add(address, user, password), listed)

@@ -13,10 +13,10 @@ from dataclasses import dataclass
 from itertools import pairwise
 from statistics import median
 
-from runbook_lib.models import ReadinessItem
+from runbook_lib.decisions import ReadinessItem
+from runbook_lib.web.controls import NEAR, ScreenLine, lines_of
 from runbook_lib.web.labels import Label, Labels
-from runbook_lib.web.lines import NEAR, Line, lines_of
-from runbook_lib.web.screen import Item, Row, Screen, Scroll, plain, same, says
+from runbook_lib.web.screen import Item, Screen, ScreenRow, Scroll, plain, same, says
 
 _CAPTION_WORDS, _STATE_WORDS = 4, 4
 _ALIGNED = 8
@@ -99,15 +99,15 @@ def _tables(items: Sequence[Item], screen: Screen, labels: Labels) -> Iterator[R
 class _Head:
     """The header of a table: its captions, and which of them stand over states and over names."""
 
-    line: Line
+    line: ScreenLine
     states: tuple[int, ...]
     name: int
     named: bool
-    row: Row | None
+    row: ScreenRow | None
     labels: Labels
 
     @classmethod
-    def of(cls, line: Line, screen: Screen, labels: Labels) -> _Head | None:
+    def of(cls, line: ScreenLine, screen: Screen, labels: Labels) -> _Head | None:
         """Return a line as a header; None where it is none."""
         captions = [item.text for item in line.items]
         if line.typed or len(captions) < 2:
@@ -125,7 +125,7 @@ class _Head:
         row = screen.rows[line.row] if line.row >= 0 else None
         return cls(line, states, name, bool(names), row, labels)
 
-    def cells(self, line: Line) -> list[str]:
+    def cells(self, line: ScreenLine) -> list[str]:
         """The words of a line below, by the caption above or next to them."""
         found: list[list[str]] = [[] for _ in self.line.items]
         for item in line.items:
@@ -142,7 +142,7 @@ class _Head:
 
         return min(range(len(self.line.items)), key=lambda n: apart(self.line.items[n]))
 
-    def marked_up(self, line: Line, screen: Screen) -> Row | None:
+    def marked_up(self, line: ScreenLine, screen: Screen) -> ScreenRow | None:
         """The row of the markup that a line is, where it has as many cells as the header."""
         row = screen.rows[line.row] if line.row >= 0 else None
         return row if row and self.row and len(row.cells) == len(self.row.cells) > 1 else None
@@ -152,7 +152,7 @@ class _Head:
         found = {state_of(cells[column], self.labels) for column in self.states}
         return next(state for state in _WORST_FIRST if state in found)
 
-    def states_in(self, row: Row) -> str:
+    def states_in(self, row: ScreenRow) -> str:
         """The worst of the states in a row of the markup."""
         columns = [n for n, cell in enumerate(self.row.cells if self.row else ()) if self._heads_states(cell)]
         found = {state_of(row.cells[n], self.labels) for n in columns} or {_BLANK}
@@ -187,11 +187,11 @@ def _is_state(text: str, labels: Labels) -> str:
     return next(known, "")
 
 
-def _below(head: _Head, lines: Sequence[Line], items: Sequence[Item], screen: Screen) -> Readiness:
+def _below(head: _Head, lines: Sequence[ScreenLine], items: Sequence[Item], screen: Screen) -> Readiness:
     """Read the rows below a header down to where they end."""
     lines = [line for line in lines if line.top >= head.line.top and line.beside(head.line)]
-    rows: list[Line] = []
-    rest: Sequence[Line] = ()
+    rows: list[ScreenLine] = []
+    rest: Sequence[ScreenLine] = ()
     for number, line in enumerate(_without_surroundings(head, lines)):
         if line.typed and not rows:
             continue  # a row to filter by
@@ -214,7 +214,7 @@ def _below(head: _Head, lines: Sequence[Line], items: Sequence[Item], screen: Sc
     return _of_states(judged, problem or _missing(head, rows, rest, items, screen))
 
 
-def _without_surroundings(head: _Head, lines: Sequence[Line]) -> list[Line]:
+def _without_surroundings(head: _Head, lines: Sequence[ScreenLine]) -> list[ScreenLine]:
     """Leave out of loose lines what stands to the left of the names, such as a menu."""
     first = next((line for line in lines if head.state(head.cells(line)) in _KNOWN), None)
     if first is None:
@@ -224,11 +224,11 @@ def _without_surroundings(head: _Head, lines: Sequence[Line]) -> list[Line]:
     for line in lines:
         own = tuple(item for item in line.items if line.row >= 0 or item.right >= start - _ALIGNED)
         if own:
-            kept.append(Line(own, line.row, line.typed))
+            kept.append(ScreenLine(own, line.row, line.typed))
     return kept
 
 
-def _is_row(head: _Head, line: Line, rows: Sequence[Line], screen: Screen) -> bool:
+def _is_row(head: _Head, line: ScreenLine, rows: Sequence[ScreenLine], screen: Screen) -> bool:
     """Whether a line belongs to the table: it has a state, or stands where the next row would."""
     cells = head.cells(line)
     state = head.state(cells)
@@ -249,19 +249,19 @@ def _is_row(head: _Head, line: Line, rows: Sequence[Line], screen: Screen) -> bo
     return not rows or _follows(line, rows)
 
 
-def _follows(line: Line, rows: Sequence[Line]) -> bool:
+def _follows(line: ScreenLine, rows: Sequence[ScreenLine]) -> bool:
     """Whether a line stands right below the others, as far apart as they are, and begins where they do."""
     aligned = any(abs(line.items[0].left - row.items[0].left) <= _ALIGNED for row in rows)
     return aligned and line.top - rows[-1].bottom <= _pitch(rows)
 
 
-def _pitch(rows: Sequence[Line]) -> float:
+def _pitch(rows: Sequence[ScreenLine]) -> float:
     """From one row to the next, as a rule; a row's own height where there is one only."""
     steps = [below.top - above.top for above, below in pairwise(rows)]
     return max(median(steps) if steps else 0, *(row.bottom - row.top for row in rows[-1:]), 20)
 
 
-def _table_of(line: Line, screen: Screen) -> tuple[int, int]:
+def _table_of(line: ScreenLine, screen: Screen) -> tuple[int, int]:
     row = screen.rows[line.row]
     return row.frame, row.table
 
@@ -269,7 +269,9 @@ def _table_of(line: Line, screen: Screen) -> tuple[int, int]:
 # -- what shows that rows are missing -------------------------------------------------------------------
 
 
-def _missing(head: _Head, rows: Sequence[Line], rest: Sequence[Line], items: Sequence[Item], screen: Screen) -> str:
+def _missing(
+    head: _Head, rows: Sequence[ScreenLine], rest: Sequence[ScreenLine], items: Sequence[Item], screen: Screen
+) -> str:
     """Say why the rows cannot be all of them; empty where nothing speaks for that."""
     if not rows:
         return ""
@@ -296,7 +298,7 @@ def _missing(head: _Head, rows: Sequence[Line], rest: Sequence[Line], items: Seq
     return next((why for scroll in screen.scrolls if (why := _scrolled_away(scroll, head, rows, items, pitch))), "")
 
 
-def _scrolled_away(scroll: Scroll, head: _Head, rows: Sequence[Line], items: Sequence[Item], pitch: float) -> str:
+def _scrolled_away(scroll: Scroll, head: _Head, rows: Sequence[ScreenLine], items: Sequence[Item], pitch: float) -> str:
     """Say so where a part of the page that scrolls has room for rows that are not drawn, or has hidden some."""
     inside = [item for line in rows for item in line.items if scroll.number in item.scrolls]
     if not inside or scroll.frame != inside[0].frame:
@@ -315,7 +317,7 @@ def _scrolled_away(scroll: Scroll, head: _Head, rows: Sequence[Line], items: Seq
 
 def _listed(screen: Screen, labels: Labels) -> Readiness:
     """Read a list or table without a header: one element holds every row, and nothing beside it has a state."""
-    groups: dict[tuple[int, int], list[Row]] = {}
+    groups: dict[tuple[int, int], list[ScreenRow]] = {}
     for row in screen.rows:
         if any(row.cells):
             groups.setdefault((row.frame, row.table), []).append(row)
@@ -329,7 +331,7 @@ def _listed(screen: Screen, labels: Labels) -> Readiness:
     return _of_states([row for rows in lists for row in rows], problem)
 
 
-def _in_row(row: Row, labels: Labels) -> tuple[str, str, str]:
+def _in_row(row: ScreenRow, labels: Labels) -> tuple[str, str, str]:
     """A row's name, state and detail: the state is the first cell that names one, or the end of its only text."""
     cells = [cell for cell in row.cells if cell]
     if len(cells) == 1:

@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 
-from runbook_lib.web.labels import Label, Labels
-from runbook_lib.web.match import find, same_line
-from runbook_lib.web.phrases import OURS
-from runbook_lib.web.screen import FIELDS, Item, Row, Screen, plain, same, says
+from runbook_lib.web.controls import find, same_line
+from runbook_lib.web.labels import OURS, Label, Labels
+from runbook_lib.web.screen import FIELDS, Item, Screen, ScreenRow, plain, same, says
 
 _BELOW_GAP = 60
 _MESSAGE_WORDS = 60
@@ -99,7 +98,7 @@ def _says_no(text: str, labels: Labels) -> bool:
     return says(text, labels.phrases["refused"])
 
 
-def _in_rows(rows: Sequence[Row], text: str) -> Iterator[str]:
+def _in_rows(rows: Sequence[ScreenRow], text: str) -> Iterator[str]:
     for number, row in enumerate(rows):
         for column, cell in enumerate(row.cells):
             if same(cell, text):

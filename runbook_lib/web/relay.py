@@ -1,15 +1,4 @@
-"""The only way from the browser to the network: a relay on loopback that holds the pin.
-
-Chromium's ``--ignore-certificate-errors-spki-list`` forgives the errors of one public key. It does not
-forbid other keys: a certificate that this machine's CAs vouch for is accepted with any key, on any later
-connection of the same page. So the browser does not judge the server at all. It is given this relay as
-its proxy; the relay makes each TLS connection to the server itself, compares the public key with the pin,
-and only then takes the first byte from the browser. The browser in turn accepts the relay's own key, which
-is made anew for each browser and leaves neither the process nor, for a shared browser, the user's own folder.
-
-Connections to any other place are refused and named. A port on loopback is open to every local user, so whoever
-connects has to give the password that only this relay's browser was told, and to give it soon.
-"""
+"""The only way from the browser to the network: a relay on loopback that holds the pin, and its own key."""
 
 from __future__ import annotations
 
@@ -17,17 +6,72 @@ import asyncio
 import base64
 import contextlib
 import hmac
+import ipaddress
+import os
 import re
 import secrets
 import ssl
 import tempfile
 import time
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
-from runbook_lib.browsers import checked_pin
-from runbook_lib.certificates import spki_sha256_of
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from cryptography.x509.oid import NameOID
+from playwright.async_api import CDPSession, Page
+
+from runbook_lib.certificates.facts import spki_sha256_of
 from runbook_lib.errors import CertificateMoved, DeviceUnreachable, RunbookError
-from runbook_lib.web.identity import identity_in, new_identity
+from runbook_lib.web.browsers import checked_pin
+
+# -- The key with which a relay meets the browser: made anew for each relay, or for all those of a shared browser
+
+
+def new_identity(path: Path) -> str:
+    """Write a key and its certificate to a new file that only this user can read; return the public key's SHA-256."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "pinned relay")])
+    now = datetime.now(UTC)
+    certificate = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - timedelta(days=1))
+        .not_valid_after(now + timedelta(days=30))
+        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]), critical=False)
+        .sign(key, hashes.SHA256())
+    )
+    pem = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()) + certificate.public_bytes(Encoding.PEM)
+    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600), "wb") as file:
+        file.write(pem)
+    return spki_sha256_of(certificate.public_bytes(Encoding.DER))
+
+
+def identity_in(path: Path) -> tuple[ssl.SSLContext, str]:
+    """Return TLS with the key and certificate in a file, and the public key's SHA-256."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(path)
+    certificate = x509.load_pem_x509_certificate(path.read_bytes())
+    return context, spki_sha256_of(certificate.public_bytes(Encoding.DER))
+
+
+# -- The only way from the browser to the network: a relay on loopback that holds the pin. ---------
+#
+# Chromium's ``--ignore-certificate-errors-spki-list`` forgives the errors of one public key. It does not
+# forbid other keys: a certificate that this machine's CAs vouch for is accepted with any key, on any later
+# connection of the same page. So the browser does not judge the server at all. It is given this relay as
+# its proxy; the relay makes each TLS connection to the server itself, compares the public key with the pin,
+# and only then takes the first byte from the browser. The browser in turn accepts the relay's own key, which
+# is made anew for each browser and leaves neither the process nor, for a shared browser, the user's own folder.
+#
+# Connections to any other place are refused and named. A port on loopback is open to every local user, so whoever
+# connects has to give the password that only this relay's browser was told, and to give it soon.
 
 _CHUNK = 1 << 16
 _HEAD_LIMIT = 1 << 16
@@ -238,4 +282,37 @@ def _identity(shared: Path | None) -> tuple[ssl.SSLContext, str]:
         return identity_in(Path(folder) / "relay.pem")
 
 
-__all__ = ["PinnedRelay"]
+# -- Telling a browser context the password of its relay, once. ------------------------------------
+#
+# The driver could answer each question for it, and would stop every request of every page for that, and turn the
+# cache
+# off. A browser remembers what it told a proxy, though, so one request is enough, which the relay answers itself.
+
+_ASK = "(url) => fetch(url, {mode: 'no-cors', credentials: 'include', cache: 'no-store'})"
+
+
+async def introduce(page: Page, session: CDPSession, relay: PinnedRelay) -> None:
+    """Let the context of an empty ``page`` know the relay's password. Raises the driver's Error where it does not."""
+    answers: set[asyncio.Task[Any]] = set()
+
+    def answering(method: str, **more: object) -> Any:
+        def answer(event: dict[str, Any]) -> None:
+            task = asyncio.ensure_future(session.send(method, {"requestId": event["requestId"], **more}))
+            answers.add(task)
+            task.add_done_callback(answers.discard)
+
+        return answer
+
+    known = {"response": "ProvideCredentials", "username": relay.user, "password": relay.password}
+    given = answering("Fetch.continueWithAuth", authChallengeResponse=known)
+    passed = answering("Fetch.continueRequest")
+    session.on("Fetch.authRequired", given)
+    session.on("Fetch.requestPaused", passed)
+    try:
+        await session.send("Fetch.enable", {"patterns": [{"urlPattern": INTRODUCTION}], "handleAuthRequests": True})
+        await page.evaluate(_ASK, INTRODUCTION)
+        await session.send("Fetch.disable")
+    finally:
+        session.remove_listener("Fetch.authRequired", given)
+        session.remove_listener("Fetch.requestPaused", passed)
+        await asyncio.gather(*answers, return_exceptions=True)

@@ -68,7 +68,7 @@ class Item:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Row:
+class ScreenRow:
     """A row of a table or list as the words of its cells; ``header`` where all of them head columns.
 
     ``listed`` is true for entries of lists, which have no columns; ``table`` numbers the tables of a frame.
@@ -103,7 +103,7 @@ class Screen:
     """
 
     items: tuple[Item, ...] = ()
-    rows: tuple[Row, ...] = ()
+    rows: tuple[ScreenRow, ...] = ()
     url: str = field(default="", compare=False)
     cover: frozenset[tuple[int, int]] = frozenset()
     scrolls: tuple[Scroll, ...] = ()
@@ -157,7 +157,7 @@ def screen_from(frames: Iterable[tuple[int, Mapping[str, Any]]], url: str, hide:
     """Build a screen from what ``inventory.js`` returned for each frame; values in ``hide`` are not kept."""
     secrets = [form for secret in hide for form in (secret, " ".join(secret.split())) if form]
     items: list[Item] = []
-    rows: list[Row] = []
+    rows: list[ScreenRow] = []
     cover: set[tuple[int, int]] = set()
     scrolls: list[Scroll] = []
     for number, listed in frames:
@@ -169,9 +169,9 @@ def screen_from(frames: Iterable[tuple[int, Mapping[str, Any]]], url: str, hide:
     return Screen(tuple(items), tuple(rows), url, frozenset(cover), tuple(scrolls))
 
 
-def _row(row: Mapping[str, Any], frame: int, secrets: list[str]) -> Row:
+def _row(row: Mapping[str, Any], frame: int, secrets: list[str]) -> ScreenRow:
     cells = tuple(_hidden(cell, secrets) for cell in row["cells"])
-    return Row(**{**row, "cells": cells}, frame=frame)
+    return ScreenRow(**{**row, "cells": cells}, frame=frame)
 
 
 def _item(item: Mapping[str, Any], frame: int, index: int, first_row: int, secrets: list[str]) -> Item:

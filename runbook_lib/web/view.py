@@ -1,4 +1,4 @@
-"""Look at the page: screens, waiting for something to appear, the browser's own questions."""
+"""Look at the page: screens, waiting, the browser's own questions; and what is kept of it as evidence."""
 
 from __future__ import annotations
 
@@ -12,12 +12,13 @@ from typing import Any, TypeVar
 
 from playwright.async_api import Dialog, ElementHandle, Error, Frame, JSHandle, Request
 
-from runbook_lib.errors import ConnectionLost, DeviceSilent, PageNotUnderstood, cut
-from runbook_lib.web.browser import PinnedBrowser
-from runbook_lib.web.known_login import is_login
+from runbook_lib.errors import CertificateMoved, ConnectionLost, DeviceError, DeviceSilent, PageNotUnderstood, cut
+from runbook_lib.web.browser import DrawnText, PinnedBrowser
+from runbook_lib.web.controls import bare_words, is_login
 from runbook_lib.web.labels import Labels
-from runbook_lib.web.match import bare_words
 from runbook_lib.web.screen import FIELDS, PRESSABLE, Item, Screen, plain, says, screen_from
+
+# -- Look at the page: screens, waiting for something to appear, the browser's own questions -------
 
 _INVENTORY = files("runbook_lib.web").joinpath("inventory.js").read_text(encoding="utf-8")
 _PASSING = files("runbook_lib.web").joinpath("passing.js").read_text(encoding="utf-8")
@@ -68,7 +69,7 @@ class Rest:
         return self._looks >= _LOOKS and now - self._since >= for_s
 
 
-class View:
+class PageView:
     """The eyes on one page. ``said`` collects the browser's own dialogues (alert, confirm) and what was answered,
     ``noted`` the notices of other things that were closed, ``passed`` what came up on the page since ``mark``, for
     however short a time; ``standing`` is what it said just before that.
@@ -300,3 +301,100 @@ def visible(screen: Screen) -> str:
     texts = [text for text in screen.texts if plain(text)]
     named = ", ".join(dict.fromkeys(controls[:60])) or "none"
     return f"controls: {named}\ntexts: {cut(' | '.join(texts[:60]), 1200)}"
+
+
+# -- Pictures of the page as evidence: none while a secret stands in it, or could be drawn in it ---
+
+_PICTURE_S = 10.0
+
+
+async def take_picture(view: PageView, name: str) -> None:
+    """Hand a PNG of what the window shows to the evidence; without certainty that it holds no secret, none."""
+    if view.evidence is None:
+        return
+    # What is wrong with the page the verb itself will meet too.
+    with contextlib.suppress(Error, DeviceError, CertificateMoved, TimeoutError):
+        async with asyncio.timeout(_PICTURE_S):
+            if not await _is_clean(view.browser):
+                return
+            png = await view.browser.screenshot()
+            # A page that was drawn anew meanwhile may show what it did not show before.
+            if await _is_clean(view.browser):
+                view.evidence(name, png)
+
+
+async def _is_clean(browser: PinnedBrowser) -> bool:
+    if not browser.secrets:
+        return True
+    drawn = await browser.drawn()
+    whole = drawn.documents >= len(browser.page.frames)  # a frame of another process is not in it
+    told = await browser.was_told()
+    return whole and not drawn.filled and not (told and drawn.painted) and not drawn.shows(browser.secrets)
+
+
+# -- The reading of a page that was not understood, as plain values: from it a label can be found from afar
+
+_CONTROLS = FIELDS | PRESSABLE | {"icon", "progressbar"}
+_SNAPSHOT_MS = 4000
+_HIDDEN = "[secret]"
+_COVERS = """(h, indices) => indices.map((i) => {
+  const el = h.elements[i], box = el.getBoundingClientRect();
+  const over = el.ownerDocument.elementFromPoint(box.left + box.width / 2, box.top + box.height / 2);
+  if (!over || el.contains(over) || over.contains(el)) return "";
+  return [over.tagName.toLowerCase(), over.className, (over.innerText || "").slice(0, 60)].filter(Boolean).join(" ");
+})"""
+
+
+async def reading(view: PageView) -> dict[str, Any]:
+    """Return what is read of the page now: its address, texts and controls, and the browser's own accessible tree.
+
+    A control has its kind, names, value, state, place (x, y, width, height), frame and dialogue, and what covers it.
+    Secrets that were typed, and what stands in password fields, are left out. What cannot be read is missing; nothing
+    is raised.
+    """
+    kept: dict[str, Any] = {"address": view.browser.page.url}
+    with contextlib.suppress(Error, DeviceError):
+        screen = await view.look(anew=True)
+        kept["texts"] = list(screen.texts)
+        kept["controls"] = []
+        for number, items in screen.frames.items():
+            controls = [item for item in items if item.kind in _CONTROLS]
+            covers = await view.handle(number).evaluate(_COVERS, [item.index for item in controls])
+            kept["controls"] += [_values(item, over) for item, over in zip(controls, covers, strict=True)]
+    with contextlib.suppress(Error):
+        kept["accessible"] = await view.browser.page.locator("body").aria_snapshot(timeout=_SNAPSHOT_MS)
+    secrets = view.browser.secrets | await _passwords(view)
+    return {name: _without(value, secrets) for name, value in kept.items()}
+
+
+def _values(item: Item, covered_by: str) -> dict[str, Any]:
+    shown = {"role": item.kind, "names": [text for _, text in item.names], "value": item.value, "place": list(item.box)}
+    state = {"options": list(item.options), "checked": item.checked, "disabled": item.disabled}
+    place = {"frame": item.frame, "dialog": item.dialog, "covered_by": covered_by}
+    return {**shown, **{name: value for name, value in (state | place).items() if value}}
+
+
+async def _passwords(view: PageView) -> set[str]:
+    """Return what stands in password fields, whoever filled it in: the accessible tree says it aloud."""
+    found: set[str] = set()
+    for frame in view.browser.page.frames:
+        with contextlib.suppress(Error):
+            found |= set(await frame.locator("input[type=password]").evaluate_all("all => all.map((one) => one.value)"))
+    return found - {""}
+
+
+def _without(value: Any, secrets: frozenset[str]) -> Any:
+    """Return a value without the secrets, and without what spells one otherwise: quoted, spaced or backwards."""
+    if isinstance(value, str):
+        for secret in secrets:
+            value = value.replace(secret, _HIDDEN)
+        if DrawnText((value,)).shows(secrets):
+            value = "\n".join(_HIDDEN if DrawnText((line,)).shows(secrets) else line for line in value.splitlines())
+        return _HIDDEN if DrawnText((value,)).shows(secrets) else value
+    if isinstance(value, list):
+        kept = [_without(each, secrets) for each in value]
+        words = tuple(each for each in kept if isinstance(each, str))
+        return [_HIDDEN] if DrawnText(words).shows(secrets) else kept
+    if isinstance(value, dict):
+        return {name: _without(each, secrets) for name, each in value.items()}
+    return value

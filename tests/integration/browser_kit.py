@@ -11,11 +11,10 @@ from typing import Any
 
 import pytest
 
-from runbook_lib.browsers import find_browser
 from runbook_lib.web import browser
 from runbook_lib.web.browser import PinnedBrowser
-from runbook_lib.web.launching import driver
-from runbook_lib.web.shared import SharedBrowser
+from runbook_lib.web.browsers import find_browser
+from runbook_lib.web.launching import SharedBrowser, driver
 
 _runners: list[asyncio.Runner] = []
 

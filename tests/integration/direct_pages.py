@@ -12,11 +12,13 @@ from unittest import mock
 
 from waiting import wait_until_async
 
+from runbook_lib.decisions import HaPage, ListedIseServer, Milestone, ReadinessItem
 from runbook_lib.errors import PageRefused
 from runbook_lib.lab import Lab
 from runbook_lib.lab.backend import HaForm as LabForm
-from runbook_lib.models import HaPage, IseServer, Milestone, ReadinessItem
-from runbook_lib.web import HaForm, PinnedBrowser, pages
+from runbook_lib.web import pages
+from runbook_lib.web.browser import PinnedBrowser
+from runbook_lib.web.labels import HaForm
 
 T = TypeVar("T")
 
@@ -59,9 +61,9 @@ class DirectPages:
             raise PageRefused("a milestone failed", found=page.message)
         return page
 
-    async def ise_servers(self) -> tuple[IseServer, ...]:
+    async def ise_servers(self) -> tuple[ListedIseServer, ...]:
         rows = await self._ask(lambda server: server.ise_servers())
-        return tuple(IseServer(address=row.address, status=row.status, answers=row.reachable) for row in rows)
+        return tuple(ListedIseServer(address=row.address, status=row.status, answers=row.reachable) for row in rows)
 
     async def add_ise(self, address: str, user: str, password: str) -> None:
         await self._press("add ISE", lambda server: server.add_ise(address, user, password))

@@ -13,12 +13,14 @@ from pairs import covering
 from tls_site import Identity, serving
 from tornado.web import Application
 
-from runbook_lib.browsers import find_browser
 from runbook_lib.lab.pages import handlers
 from runbook_lib.lab.pages.dojo import HELD_OUT, KNOBS, has_dojo
 from runbook_lib.lab.pages.memory import MemoryBackend
-from runbook_lib.params import Deadlines
-from runbook_lib.web import HaForm, PinnedBrowser, PrimePages, labels_for
+from runbook_lib.params.model import Deadlines
+from runbook_lib.web.browser import PinnedBrowser
+from runbook_lib.web.browsers import find_browser
+from runbook_lib.web.labels import HaForm, labels_for
+from runbook_lib.web.pages import PrimePages
 
 needs_dojo = pytest.mark.skipif(
     not has_dojo(), reason="Dojo is not on this machine: make setup installs it where it may"

@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 from waiting import PATIENCE_S, wait_until_async
 
-from runbook_lib.console import transport
-from runbook_lib.console.dialog import Dialog
+from runbook_lib.device import ssh
+from runbook_lib.device.dialog import Dialog
 from runbook_lib.lab import Lab
 
 GIVEN_UP_S = 2.0
@@ -25,7 +25,7 @@ def only_here(patch: pytest.MonkeyPatch, lab: Lab, server: str, fault: str, answ
 
     ``answer_s``: what a command is given that is never answered, in place of the site's ``command_s``.
     """
-    lead, connect = Dialog.lead, transport.connect
+    lead, connect = Dialog.lead, ssh.connect
 
     async def patient_lead(self: Dialog, *given: Any, **more: Any) -> None:
         feed, transcript, deadline_s = given
@@ -52,4 +52,4 @@ def only_here(patch: pytest.MonkeyPatch, lab: Lab, server: str, fault: str, answ
         return await connect(name, *given, connect_s=GIVEN_UP_S if doomed else PATIENCE_S)
 
     patch.setattr(Dialog, "lead", patient_lead)
-    patch.setattr(transport, "connect", patient_connect)
+    patch.setattr(ssh, "connect", patient_connect)

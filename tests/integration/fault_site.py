@@ -15,14 +15,16 @@ import pytest
 import yaml
 from repair_site import DELETE, changes
 
-from runbook_lib import places
+from runbook_lib import paths
+from runbook_lib.decisions import Deletion, DeletionResult, Plan, PlanRow
 from runbook_lib.errors import DeletionRefused, RunbookError
 from runbook_lib.lab import Lab
-from runbook_lib.models import Deletion, DeletionResult, Inventory, Judgement, Plan, PlanRow, Stage, StageState
-from runbook_lib.record import Kind, Line, Record
-from runbook_lib.session import open_runbook
-from runbook_lib.steps import delete
-from runbook_lib.steps.history import INVENTORY_FACTS
+from runbook_lib.models import Inventory, Judgement, Stage, StageState
+from runbook_lib.notebook.opening import open_runbook
+from runbook_lib.record.incident import Record
+from runbook_lib.record.journal import Kind, Line
+from runbook_lib.repair import deletion
+from runbook_lib.repair.history import INVENTORY_FACTS
 
 Edit = Callable[[dict[str, Any]], None]
 FAULTY = {"monitor_interval_s": 0.2, "monitor_style": "on_registration", "registration_s": 0.3, "keys": "ec"}
@@ -100,7 +102,7 @@ class Case:
 
     @property
     def record(self) -> Record:
-        return Record.open(places.records_dir(), self.incident)
+        return Record.open(paths.records_dir(), self.incident)
 
     @property
     def journal(self) -> tuple[Line, ...]:
@@ -175,7 +177,7 @@ Begin = Callable[..., Case]
 
 def once_behind_the_first_deletion(monkeypatch: pytest.MonkeyPatch, act: Callable[[], object]) -> None:
     """Do something once the first deletion of a run was read back."""
-    read_back, left = delete._read_back, [act]
+    read_back, left = deletion._read_back, [act]
 
     async def read(*given: Any) -> Any:
         store = await read_back(*given)
@@ -183,7 +185,7 @@ def once_behind_the_first_deletion(monkeypatch: pytest.MonkeyPatch, act: Callabl
             left.pop()()
         return store
 
-    monkeypatch.setattr(delete, "_read_back", read)
+    monkeypatch.setattr(deletion, "_read_back", read)
 
 
 def deletions(plan: Plan) -> set[tuple[str, str]]:

@@ -7,20 +7,15 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from runbook_lib.fleet.admission import admit
-from runbook_lib.fleet.approving import Approved, approve_rollup
-from runbook_lib.fleet.going import Rules
-from runbook_lib.fleet.inventory import load_fleet
-from runbook_lib.fleet.local import LocalExecutor
-from runbook_lib.fleet.planning import plan_fleet
-from runbook_lib.fleet.rollup import Rollup
-from runbook_lib.fleet.round import Round
-from runbook_lib.fleet.running import FleetReport, run_fleet
-from runbook_lib.fleet.sites import Fleet
-from runbook_lib.fleet.task import SiteEvent, SiteResult, SiteTask
-from runbook_lib.fleet.waves import parse_share, parse_waves
+from runbook_lib.batch.inventory import load_fleet
+from runbook_lib.batch.local import LocalExecutor
+from runbook_lib.batch.planning import Approved, approve_rollup, plan_fleet
+from runbook_lib.batch.rollout import FleetReport, Rules, admit, parse_share, parse_waves, run_fleet
+from runbook_lib.batch.round import Rollup, Round
+from runbook_lib.batch.site_run import SiteEvent, SiteResult, SiteTask
+from runbook_lib.batch.sites import Fleet
 from runbook_lib.models import Stage
-from runbook_lib.record import Record
+from runbook_lib.record.incident import Record
 
 QUICK_RULES = Rules(waves=parse_waves("100%"), failures=parse_share("100%", "failures"), at_once=4)
 

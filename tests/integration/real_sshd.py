@@ -18,7 +18,7 @@ from pathlib import Path
 import pytest
 from waiting import wait_until
 
-from runbook_lib.params import SshAccess
+from runbook_lib.params.model import SshAccess
 from runbook_lib.secrets import SecretRef
 
 PASSWORD = "Correct-Horse-9"

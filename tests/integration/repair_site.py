@@ -10,11 +10,11 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-from runbook_lib import places
+from runbook_lib import paths
 from runbook_lib.errors import RunbookError
 from runbook_lib.lab import Lab
 from runbook_lib.models import Stage
-from runbook_lib.record import Record, find_open
+from runbook_lib.record.incident import Record, find_open
 
 StartLab = Callable[..., Lab]
 
@@ -27,7 +27,7 @@ def run_stage(stage: Stage, site: Path, incident: str = "", *, past_red: bool = 
 
     ``past_red``: it is not, and the cells after it are run as well, if the stage was opened at all; else returns None.
     """
-    notebook = json.loads((places.notebooks_dir() / f"{stage}.ipynb").read_text(encoding="utf-8"))
+    notebook = json.loads((paths.notebooks_dir() / f"{stage}.ipynb").read_text(encoding="utf-8"))
     names: dict[str, Any] = {"display": print}
     for cell in notebook["cells"]:
         if cell["cell_type"] != "code" or ("rb." in "".join(cell["source"]) and "rb" not in names):
@@ -54,14 +54,14 @@ def repair(site: Path, stages: Iterable[Stage] = Stage) -> Record:
     incident = ""
     for stage in stages:
         incident = run_stage(stage, site, incident).incident
-    return Record.open(places.records_dir(), incident)
+    return Record.open(paths.records_dir(), incident)
 
 
 def open_record(site: str = "lab") -> Record:
     """The record of the site's open incident."""
-    incident = find_open(places.records_dir(), site)
+    incident = find_open(paths.records_dir(), site)
     assert incident
-    return Record.open(places.records_dir(), incident)
+    return Record.open(paths.records_dir(), incident)
 
 
 def contacts(lab: Lab) -> list[dict[str, Any]]:

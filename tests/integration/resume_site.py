@@ -14,10 +14,13 @@ from pathlib import Path
 import yaml
 from repair_site import DELETE, changes, run_stage
 
-from runbook_lib import places
+from runbook_lib import paths
+from runbook_lib.decisions import Deletion
 from runbook_lib.lab import Lab
-from runbook_lib.models import Deletion, Stage
-from runbook_lib.record import Kind, Record, free_stale, holder_of
+from runbook_lib.models import Stage
+from runbook_lib.record.incident import Record
+from runbook_lib.record.journal import Kind
+from runbook_lib.record.lock import free_stale, holder_of
 
 CHANGING = (Stage.DIAGNOSE, Stage.LIST, Stage.DELETE)
 PINS = (("primary", "secondary"), ("primary", "ise"), ("secondary", "primary"))
@@ -48,7 +51,7 @@ def run_changing_stages(site: Path, incident: str = "") -> Record:
     """Stages 10, 20 and 30 as a person runs them."""
     for stage in CHANGING:
         incident = run_stage(stage, site, incident).incident
-    return Record.open(places.records_dir(), incident)
+    return Record.open(paths.records_dir(), incident)
 
 
 def free_lock_left_behind() -> None:
@@ -112,7 +115,7 @@ class Mortal:
         """Run until so many lines after that intent; return how it ended: -9 killed, 0 it came to its end first."""
         assert self._process.stdin
         assert self._process.stdout
-        order = {"records": str(places.records_dir()), "site": str(site), "intents": intents, "lines": lines}
+        order = {"records": str(paths.records_dir()), "site": str(site), "intents": intents, "lines": lines}
         self._process.stdin.write(json.dumps(order) + "\n")
         self._process.stdin.flush()
         return int(json.loads(self._process.stdout.readline())["exit"])

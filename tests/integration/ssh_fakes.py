@@ -13,7 +13,7 @@ from typing import Any
 
 import asyncssh
 
-from runbook_lib.params import Deadlines, SshAccess
+from runbook_lib.params.model import Deadlines, SshAccess
 from runbook_lib.secrets import SecretRef
 
 PASSWORD = "Correct-Horse-9"

@@ -8,9 +8,9 @@ import pytest
 from fault_site import Begin, Case, once_behind_the_first_deletion
 from repair_site import StartLab
 
+from runbook_lib.decisions import Plan
 from runbook_lib.errors import CertificateMoved, DeletionRefused, PlanStale
-from runbook_lib.models import Plan
-from runbook_lib.steps import guard
+from runbook_lib.repair import guard
 
 
 @pytest.fixture

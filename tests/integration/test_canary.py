@@ -23,10 +23,11 @@ import pytest
 from cli_runs import Commands, Said
 from repair_site import QUICK
 
-from runbook_lib import places
+from runbook_lib import paths
 from runbook_lib.lab import Lab
 from runbook_lib.models import Stage
-from runbook_lib.record import Kind, Record, list_records
+from runbook_lib.record.incident import Record, list_records
+from runbook_lib.record.journal import Kind
 
 CANARY = """\
 import base64, html, json, pathlib, sys, traceback, urllib.parse
@@ -54,9 +55,9 @@ for secret in found:
 
 ELSEWHERE = """
 import pathlib, sys
-from runbook_lib import places
+from runbook_lib import paths
 notebooks = pathlib.Path(sys.argv.pop(1))
-places.notebooks_dir = lambda: notebooks
+paths.notebooks_dir = lambda: notebooks
 from runbook_lib.cli import main
 main()
 """
@@ -99,7 +100,7 @@ class Leaky(Commands):
     def __init__(self, folder: Path, source: str) -> None:
         super().__init__(folder)
         self.notebooks = folder / "notebooks"
-        shutil.copytree(places.notebooks_dir(), self.notebooks)
+        shutil.copytree(paths.notebooks_dir(), self.notebooks)
         path = self.notebooks / f"{Stage.START}.ipynb"
         notebook = json.loads(path.read_text())
         at = next(n for n, cell in enumerate(notebook["cells"]) if "open_runbook(" in "".join(cell["source"]))

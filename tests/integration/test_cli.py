@@ -18,11 +18,11 @@ from typer.testing import CliRunner
 from waiting import wait_until
 
 from runbook_lib import __version__
-from runbook_lib.cli.app import app
-from runbook_lib.cli.lab_choices import Addresses, Scenario
+from runbook_lib.cli.app import Addresses, Scenario, app
 from runbook_lib.lab import SCENARIOS, LabOptions
 from runbook_lib.models import Outcome, Stage, StageState
-from runbook_lib.record import Record, find_open, holder_of
+from runbook_lib.record.incident import Record, find_open
+from runbook_lib.record.lock import holder_of
 
 COMMANDS = ("run", "check", "approve", "unlock", "demo", "lab up", "lab status", "lab down", "lab renew", "lab jupyter")
 
@@ -236,9 +236,9 @@ def test_release_before_3_5_stops_check_and_run_unless_the_site_accepts_it(
 TAKE_AND_DIE = """
 import os, sys
 from pathlib import Path
-from runbook_lib.console.identity import identities
-from runbook_lib.params import load_site
-from runbook_lib.record import SiteLock
+from runbook_lib.device.prime import identities
+from runbook_lib.params.load import load_site
+from runbook_lib.record.lock import SiteLock
 SiteLock("lab", identities(load_site(Path(sys.argv[1])))).__enter__()
 os._exit(9)
 """

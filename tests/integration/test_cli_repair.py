@@ -24,12 +24,13 @@ from fault_site import LIST
 from repair_site import DELETE, changes
 from waiting import wait_until
 
-from runbook_lib import places
+from runbook_lib import paths
 from runbook_lib.lab import Lab
 from runbook_lib.models import Outcome
-from runbook_lib.record import Kind, Record, list_records
+from runbook_lib.record.incident import Record, list_records
+from runbook_lib.record.journal import Kind
 from runbook_lib.record.manifest import parse_manifest
-from runbook_lib.record.verify import verify_record
+from runbook_lib.record.verification import verify_record
 
 WRONG_KEY = "Wr0ng & unlucky/key+7"
 
@@ -62,7 +63,7 @@ def story(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Story]:
         site = production_file(lab)
         lab.set_fault("held_command", "primary", command=LIST)
         first = commands.start("run", site)
-        wait_until(lambda: list(places.locks_dir().glob("*.lock")), "the lock of the first run")
+        wait_until(lambda: list(paths.locks_dir().glob("*.lock")), "the lock of the first run")
         locked = commands.run("run", site)
         lab.clear_fault()
         refused = commands.end(first)

@@ -11,9 +11,9 @@ import pytest
 from tls_fakes import Chain
 from waiting import PATIENCE_S, awaited
 
+from runbook_lib.decisions import Check
 from runbook_lib.lab import Lab
-from runbook_lib.models import Check
-from runbook_lib.steps.clocks import clock_check
+from runbook_lib.repair.preflight import clock_check
 
 
 def test_a_server_that_says_the_right_time_agrees(stale: Lab) -> None:

@@ -11,8 +11,9 @@ from held_clock import pass_by, run, silence, turns
 from ssh_fakes import PASSWORD, PASSWORD_REF, QUICK, FakeAde, Terminal, key
 from waiting import PATIENCE_S, awaited
 
-from runbook_lib.console import Console, dialog
-from runbook_lib.console.feed import Feed
+from runbook_lib.device import dialog
+from runbook_lib.device.command_line import Console
+from runbook_lib.device.dialog import Feed
 from runbook_lib.errors import (
     AnswerNotUnderstood,
     CommandRefused,
@@ -29,7 +30,7 @@ from runbook_lib.errors import (
     UsageError,
     VantageUnavailable,
 )
-from runbook_lib.params import Deadlines, JumpHost, SshAccess
+from runbook_lib.params.model import Deadlines, JumpHost, SshAccess
 from runbook_lib.secrets import SecretRef
 
 LONGER_THAN_A_PROMPT_S = 1.5

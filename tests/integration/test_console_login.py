@@ -10,7 +10,7 @@ import pytest
 from real_sshd import PASSWORD, Sshd, sshd
 from ssh_fakes import QUICK, FakeAde, key
 
-from runbook_lib.console import Console
+from runbook_lib.device.command_line import Console
 from runbook_lib.errors import (
     ConnectionLost,
     DeviceUnreachable,
@@ -19,7 +19,7 @@ from runbook_lib.errors import (
     RunbookError,
     VantageUnavailable,
 )
-from runbook_lib.params import JumpHost, SshAccess
+from runbook_lib.params.model import JumpHost, SshAccess
 
 pytestmark = pytest.mark.filterwarnings("ignore:Diffie-Hellman over finite fields")  # old servers have nothing else
 

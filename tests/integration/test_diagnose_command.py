@@ -19,7 +19,7 @@ from waiting import PATIENCE_S, wait_until
 
 from runbook_lib.cli import diagnosing
 from runbook_lib.cli.app import app
-from runbook_lib.places import project_root
+from runbook_lib.paths import project_root
 
 RUN = [sys.executable, "-c", "from runbook_lib.cli import main; main()", "diagnose"]
 EVENT = (project_root() / "tests" / "fixtures" / "logs" / "primary-health-monitor.log").read_bytes()
@@ -118,7 +118,7 @@ def test_nothing_heavy_is_loaded(tmp_path: Path) -> None:
         "zipfile",
         "asyncio",
     }
-    assert "runbook_lib.logs" in loaded
+    assert "runbook_lib.logs.diagnosis" in loaded
     assert loaded & heavy == set()
 
 
@@ -152,7 +152,7 @@ def test_progress_where_it_is_asked_for(
     monkeypatch.setattr(diagnosing, "SILENT_S", 0.0)
     (tmp_path / "a.log").write_bytes(EVENT * 20)
     for asked in (True, False):
-        diagnosing.diagnose_command(diagnosing.Request(server=(f"primary={tmp_path}",), progress=asked))
+        diagnosing.diagnose_command(diagnosing.DiagnoseRequest(server=(f"primary={tmp_path}",), progress=asked))
         assert ("MB read" in capsys.readouterr().err) == asked
 
 
@@ -160,7 +160,7 @@ def test_progress_controls_no_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
     """The name of a log, which may come out of an archive, is shown as text."""
     monkeypatch.setattr(diagnosing, "SILENT_S", 0.0)
     told = io.StringIO()
-    diagnosing.Progress(told, asked=True).tell("x\x1b[2J\n\u202ey.log", 1)
+    diagnosing.DiagnosisProgress(told, asked=True).tell("x\x1b[2J\n\u202ey.log", 1)
     assert told.getvalue() == "0 MB read, now x\\x1b[2J\\n\\u202ey.log\n"
 
 

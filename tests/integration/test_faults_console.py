@@ -9,8 +9,9 @@ from doomed import only_here
 from fault_site import Begin
 from repair_site import DELETE, StartLab, run_stage
 
+from runbook_lib.decisions import Deletion
 from runbook_lib.errors import AnswerNotUnderstood, LoginQuestion
-from runbook_lib.models import Deletion, Stage, StageState
+from runbook_lib.models import Stage, StageState
 
 GONE = {Deletion.GONE}
 

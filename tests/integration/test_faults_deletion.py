@@ -10,8 +10,9 @@ from doomed import only_here
 from fault_site import LIST, Begin, Case, deletions
 from repair_site import DELETE, StartLab, run_stage
 
+from runbook_lib.decisions import Deletion, DeletionResult
 from runbook_lib.errors import ApprovalMissing, OutcomeUnknown, RepairFailed, SafetyStop
-from runbook_lib.models import Deletion, DeletionResult, Outcome, Stage, StageState
+from runbook_lib.models import Outcome, Stage, StageState
 
 UNKNOWN = Deletion.NOT_DELETED_OR_CAME_BACK
 

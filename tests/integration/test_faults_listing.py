@@ -8,9 +8,10 @@ import pytest
 from fault_site import Begin, Case, deletions, name_entries, row_of
 from repair_site import StartLab
 
+from runbook_lib.decisions import Decision, Deletion
 from runbook_lib.errors import AnswerNotUnderstood, PlanStale
 from runbook_lib.lab import Lab
-from runbook_lib.models import Decision, Deletion, Inventory, Stage, StageState
+from runbook_lib.models import Inventory, Stage, StageState
 
 USUAL = 3  # deletions of a renewed site
 

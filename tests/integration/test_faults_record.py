@@ -10,16 +10,17 @@ import pytest
 from fault_site import Begin, Case
 from repair_site import StartLab
 
-from runbook_lib.models import Deletion, Plan, Stage
-from runbook_lib.record import Kind
+from runbook_lib.decisions import Deletion, Plan
+from runbook_lib.models import Stage
+from runbook_lib.record.journal import Kind
 
 # The stage as a process of its own, in which the record stops taking bytes right before WHEN: the disk is full
 # (a limit to the size of files), or the folder is read-only (binding for this process, whoever runs it).
 STAGE_30 = """
 import ctypes, os, resource, sys
 from runbook_lib.errors import RunbookError
-from runbook_lib.record import bundle
-from runbook_lib.session import open_runbook
+from runbook_lib.record import incident
+from runbook_lib.notebook.opening import open_runbook
 site, incident, digest, how, when = sys.argv[1:]
 
 def fill_up(record):
@@ -33,7 +34,7 @@ def forbid(record):
     assert ctypes.CDLL(None).capset(header, (ctypes.c_uint32 * 6)()) == 0
 
 spoil = {"full": fill_up, "read-only": forbid}[how]
-intend, sent = bundle.Record.intend, bundle.Change.sent
+intend, sent = incident.Record.intend, incident.Change.sent
 
 def spoiled_intend(self, *given, **more):
     spoil(self)
@@ -44,9 +45,9 @@ def spoiled_sent(self):
     return sent(self)
 
 if when == "intent":
-    bundle.Record.intend = spoiled_intend
+    incident.Record.intend = spoiled_intend
 else:
-    bundle.Change.sent = spoiled_sent
+    incident.Change.sent = spoiled_sent
 try:
     rb = open_runbook("30_delete_stale_certificates", site, incident, approve=digest)
     rb.approval()

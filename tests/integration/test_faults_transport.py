@@ -9,9 +9,10 @@ from doomed import only_here
 from fault_site import LIST, Begin, Case, deletions
 from repair_site import StartLab
 
+from runbook_lib.decisions import Deletion
 from runbook_lib.errors import ConnectionLost, DeviceError, DeviceSilent, DeviceUnreachable, LoginRefused
 from runbook_lib.lab import Lab
-from runbook_lib.models import Deletion, Stage, StageState
+from runbook_lib.models import Stage, StageState
 
 
 def short(site: dict[str, Any]) -> None:

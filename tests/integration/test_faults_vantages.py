@@ -10,10 +10,11 @@ from direct_pages import direct_pages
 from fault_site import Begin, Case, deletions, row_of, through_the_primary, without_expectation
 from repair_site import StartLab, run_stage
 
+from runbook_lib.decisions import Deletion, Override
 from runbook_lib.errors import CertificateMoved, DeletionRefused, HostKeyChanged, HostKeyUnknown, PlanStale
 from runbook_lib.lab import Lab
-from runbook_lib.models import Deletion, Outcome, Override, Stage, StageState, Vantage, Verdict
-from runbook_lib.steps.overriding import PHRASE, write_override
+from runbook_lib.models import Outcome, Stage, StageState, Vantage, Verdict
+from runbook_lib.repair.confirmation import PHRASE, write_override
 
 EVERYWHERE_BUT_SELF = ("here", "peer")
 

@@ -10,11 +10,11 @@ from closed_port import closed_port
 from ssh_fakes import PASSWORD, FakeAde
 from tls_fakes import Chain, TlsServer
 
-from runbook_lib.console.first_look import presented_host_key
+from runbook_lib.device.ssh import presented_host_key
 from runbook_lib.errors import DeviceUnreachable
-from runbook_lib.params import Expectation
-from runbook_lib.steps.first_look import Look, look_at
-from runbook_lib.steps.targets import Target
+from runbook_lib.params.model import Expectation
+from runbook_lib.repair.confirmation import Look, look_at
+from runbook_lib.repair.context import Target
 
 QUICK_S = 60.0
 

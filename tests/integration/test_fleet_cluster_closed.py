@@ -10,7 +10,7 @@ import pytest
 from distributed import Client, Security
 from strangers import as_nobody, listening, said_to, tls
 
-from runbook_lib.fleet.dask_cluster import ClusterOptions, connect
+from runbook_lib.batch.dask import ClusterOptions, connect
 from runbook_lib.secrets import SecretRef
 
 OWN, OTHER = "PI_PASSWORD", "AWS_SECRET_ACCESS_KEY"

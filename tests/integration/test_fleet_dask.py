@@ -21,16 +21,17 @@ from fleet_site import Evening
 from repair_site import changes
 from waiting import PATIENCE_S, wait_until
 
+from runbook_lib.batch import dask
+from runbook_lib.batch.dask import ClusterOptions, DaskExecutor, _cluster_lock, connect
+from runbook_lib.batch.round import Round
+from runbook_lib.batch.site_run import SiteEvent, SiteResult, SiteState, SiteTask
 from runbook_lib.errors import SiteLocked
-from runbook_lib.fleet import dask_worker
-from runbook_lib.fleet.dask_cluster import ClusterOptions, DaskExecutor, connect
-from runbook_lib.fleet.dask_worker import _cluster_lock
-from runbook_lib.fleet.round import Round
-from runbook_lib.fleet.task import SiteEvent, SiteResult, SiteState, SiteTask
 from runbook_lib.lab.many import ManyLabs
 from runbook_lib.models import Stage
-from runbook_lib.record import Kind, Record, holder_of
-from runbook_lib.steps.approval import approve
+from runbook_lib.record.incident import Record
+from runbook_lib.record.journal import Kind
+from runbook_lib.record.lock import holder_of
+from runbook_lib.repair.approval import approve
 
 FIRST, SECOND, DELETES = "site-001", "site-002", "site-003"
 DELETE = "ncs certvalidation tofu-certs deletecert"
@@ -203,7 +204,7 @@ def test_a_worker_that_dies_while_it_deletes_leaves_unknown_and_nothing_twice(
 
 def test_a_site_has_one_place_on_the_whole_cluster(monkeypatch: pytest.MonkeyPatch) -> None:
     """Whoever sends a site whose place is taken, from whatever disk, is stopped by name; other sites are not."""
-    monkeypatch.setattr(dask_worker, "LEASE_S", 0.2)
+    monkeypatch.setattr(dask, "LEASE_S", 0.2)
     first, second = (
         SiteTask(site=name, site_file="", described="", incident="i", approve="", until=Stage.START, records="r")
         for name in (FIRST, SECOND)
@@ -244,7 +245,7 @@ def kill_when_sent(lab: ManyLabs, workers: list[Any]) -> None:
     # Which of the two it is does not matter to the claim: the one that has a child process runs the site.
     for worker in workers:
         busy = any(
-            b"runbook_lib.fleet.worker" in Path(f"/proc/{child}/cmdline").read_bytes()
+            b"runbook_lib.batch.worker" in Path(f"/proc/{child}/cmdline").read_bytes()
             for thread in Path(f"/proc/{worker.pid}/task").iterdir()
             for child in (thread / "children").read_text().split()
         )

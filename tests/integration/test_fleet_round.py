@@ -16,23 +16,19 @@ from fleet_site import Evening, run_one
 from held_clock import turns
 from repair_site import changes
 
-from runbook_lib.cli.fleet_round import approve_command
+from runbook_lib.batch.inventory import load_fleet
+from runbook_lib.batch.local import take_lock
+from runbook_lib.batch.planning import approve_rollup, newest_rollup
+from runbook_lib.batch.rollout import Rules, fleet_lock, parse_share, parse_waves
+from runbook_lib.batch.round import Round, newest_outcome, newest_round
+from runbook_lib.batch.site_run import SiteEvent, SiteResult, SiteState, SiteTask
+from runbook_lib.cli.fleet import approve_command
 from runbook_lib.errors import ParameterRefused, SiteLocked
-from runbook_lib.fleet.approving import approve_rollup
-from runbook_lib.fleet.deaths import take_lock
-from runbook_lib.fleet.going import Rules
-from runbook_lib.fleet.inventory import load_fleet
-from runbook_lib.fleet.outcome import newest_outcome
-from runbook_lib.fleet.planning import newest_rollup
-from runbook_lib.fleet.round import Round, newest_round
-from runbook_lib.fleet.running import fleet_lock
-from runbook_lib.fleet.task import SiteEvent, SiteResult, SiteState, SiteTask
-from runbook_lib.fleet.waves import parse_share, parse_waves
 from runbook_lib.lab.many import ManyLabs
 from runbook_lib.models import Outcome, Stage
-from runbook_lib.record import Record
-from runbook_lib.record.keys import new_key
-from runbook_lib.record.verify import verify_record
+from runbook_lib.record.incident import Record
+from runbook_lib.record.signing import new_key
+from runbook_lib.record.verification import verify_record
 
 FIRST, SECOND, IMPOSTOR, HEALTHY = "site-001", "site-002", "site-003", "site-004"
 

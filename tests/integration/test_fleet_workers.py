@@ -16,16 +16,17 @@ import pytest
 from fleet_site import Evening, run_one, run_one_to, say_nothing
 from repair_site import changes
 
-from runbook_lib.fleet.local import LocalExecutor, _environment
-from runbook_lib.fleet.round import Round
-from runbook_lib.fleet.site_run import CHANGING
-from runbook_lib.fleet.task import SiteEvent, SiteResult, SiteState
-from runbook_lib.kernels import WarmKernels
+from runbook_lib.batch.local import LocalExecutor, _environment
+from runbook_lib.batch.round import Round
+from runbook_lib.batch.site_run import CHANGING, SiteEvent, SiteResult, SiteState
 from runbook_lib.lab.many import ManyLabs
 from runbook_lib.models import Outcome, Stage, StageState
-from runbook_lib.record import Holder, Kind, Record, holder_of
-from runbook_lib.record.verify import verify_record
-from runbook_lib.steps.approval import approve
+from runbook_lib.notebook.warm_kernels import WarmKernels
+from runbook_lib.record.incident import Record
+from runbook_lib.record.journal import Kind
+from runbook_lib.record.lock import Holder, holder_of
+from runbook_lib.record.verification import verify_record
+from runbook_lib.repair.approval import approve
 
 READ, REPAIRED = "site-001", "site-002"
 

@@ -18,13 +18,14 @@ import pytest
 import yaml
 from repair_site import StartLab, run_stage
 
-from runbook_lib import open_runbook, places
+from runbook_lib import open_runbook
+from runbook_lib import paths as places
 from runbook_lib.errors import ApprovalMissing, ExpectationInvalid, ParameterRefused
 from runbook_lib.models import Stage, Verdict
-from runbook_lib.record import Record
-from runbook_lib.session import knowing, opening
-from runbook_lib.steps.overriding import PHRASE
-from runbook_lib.views.forms.expecting import Given
+from runbook_lib.notebook import opening, reading_stages
+from runbook_lib.record.incident import Record
+from runbook_lib.repair.confirmation import PHRASE
+from runbook_lib.show.expectation_form import Given
 
 RUNBOOK = "from runbook_lib.cli import main; main()"
 
@@ -159,7 +160,7 @@ def test_a_private_key_is_refused_where_it_would_be_kept(desk: Any, monkeypatch:
     monkeypatch.setattr(tempfile, "tempdir", str(desk.folder / "nowhere"))
     key = b"-----BEGIN PRIVATE KEY-----\nMC4CAQAw\n-----END PRIVATE KEY-----\n"
     with pytest.raises(ExpectationInvalid, match="private key"):
-        knowing.keep_given(context, Given("primary", "", ("x.pem", key), False))
+        reading_stages.keep_given(context, Given("primary", "", ("x.pem", key), False))
     assert not (context.record.folder / "expectations").exists()
 
 
@@ -190,7 +191,7 @@ def test_a_form_approves_the_plan_that_it_shows(desk: Any) -> None:
     form = open_runbook("30_delete_stale_certificates", str(desk.site), desk.incident).approval()
     other = stage_20(desk)
     other.expectations().widget.close()
-    knowing.keep_given(other.context, Given("primary", "0" * 64, None, False))
+    reading_stages.keep_given(other.context, Given("primary", "0" * 64, None, False))
     other.inventory()
     other.plan()
     control(form, "Your name").value = "Ada Example"

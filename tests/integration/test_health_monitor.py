@@ -12,12 +12,13 @@ from pathlib import Path
 import pytest
 from tls_fakes import Chain
 
+from runbook_lib.decisions import Check
+from runbook_lib.device.answers import HealthMonitor, parse_health_monitor
+from runbook_lib.device.probe import present
 from runbook_lib.lab import Lab
-from runbook_lib.models import Check, Presented, Vantage
-from runbook_lib.params import Deadlines
-from runbook_lib.parse.health_monitor import HealthMonitor, parse_health_monitor
-from runbook_lib.probe import present
-from runbook_lib.steps.health_monitor import health_monitor_check
+from runbook_lib.models import Presented, Vantage
+from runbook_lib.params.model import Deadlines
+from runbook_lib.repair.preflight import health_monitor_check
 
 HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: text/html;charset=UTF-8\r\n\r\n"
 CAPTURED = b"""<html><head><title>Health Monitor Login Page</title></head><body>

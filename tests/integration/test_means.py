@@ -10,7 +10,7 @@ from direct_pages import direct_pages
 from fault_site import Begin, Case
 from repair_site import StartLab, run_stage
 
-from runbook_lib.cli.checking import check_command
+from runbook_lib.cli.plans import check_command
 from runbook_lib.errors import (
     BrowserMissing,
     DecisionNeeded,
@@ -20,7 +20,7 @@ from runbook_lib.errors import (
     SecretUnavailable,
 )
 from runbook_lib.models import Stage
-from runbook_lib.steps import delete, means
+from runbook_lib.repair import deletion, preflight
 
 VARIABLE = "RUNBOOK_TEST_WEB_PASSWORD"
 
@@ -68,7 +68,7 @@ def test_what_went_away_since_the_plan_stops_before_the_first_deletion(
         gone.delenv(VARIABLE)
         case.refused(SecretUnavailable, 2, carry_out(case))
     with monkeypatch.context() as gone:
-        gone.setattr(means, "free_bytes", lambda _context: 0)
+        gone.setattr(preflight, "free_bytes", lambda _context: 0)
         case.refused(RecordNotWritable, 5, carry_out(case))
     case.write_site(lambda site: (from_variable(site), site.update(browser="/opt/no-such-browser")))
     case.refused(BrowserMissing, 2, carry_out(case))
@@ -89,7 +89,7 @@ def test_a_wrong_web_password_is_found_before_the_first_deletion(
 
     async def nothing(*_given: object) -> None: ...
 
-    monkeypatch.setattr(delete, "try_login", nothing)
+    monkeypatch.setattr(deletion, "try_login", nothing)
     carry_out(case)()
     assert case.seen().sent == 3
 
@@ -113,6 +113,6 @@ def test_what_went_away_after_the_deletions_stops_before_the_next_change(
     case.make_plan()
     with direct_pages(case.lab):
         carry_out(case)()
-        monkeypatch.setattr(means, "free_bytes", lambda _context: 0)
+        monkeypatch.setattr(preflight, "free_bytes", lambda _context: 0)
         case.refused(RecordNotWritable, 5, lambda: run_stage(stage, case.site, case.incident))
     assert (case.seen().registered, case.seen().ise) == ([], [])

@@ -15,7 +15,7 @@ from nbclient import NotebookClient
 from repair_site import StartLab, changes, run_stage
 from resume_site import quick_site
 
-from runbook_lib import places
+from runbook_lib import paths
 from runbook_lib.lab import Lab
 from runbook_lib.models import Stage
 
@@ -53,11 +53,11 @@ def run_all(stage: Stage, site: Path, out: Path) -> None:
 
 
 def _notebook(stage: Stage) -> Path:
-    return places.notebooks_dir() / f"{stage}.ipynb"
+    return paths.notebooks_dir() / f"{stage}.ipynb"
 
 
 def fresh_records() -> None:
-    shutil.rmtree(places.records_dir(), ignore_errors=True)
+    shutil.rmtree(paths.records_dir(), ignore_errors=True)
 
 
 @pytest.mark.parametrize("tool", [papermill_alone, engine, run_all])
@@ -73,7 +73,7 @@ def test_a_changing_notebook_that_is_run_first_and_alone_changes_nothing(
             with suppress(papermill.exceptions.PapermillExecutionError):
                 tool(stage, file, tmp_path / "out.ipynb")
             assert changes(lab.truth()) == before, stage
-        assert list(places.records_dir().glob("*-lab-*")), "it did run"
+        assert list(paths.records_dir().glob("*-lab-*")), "it did run"
 
 
 @pytest.mark.parametrize("planned", [False, True], ids=["nothing before", "a plan that nobody approved"])

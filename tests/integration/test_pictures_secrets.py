@@ -9,13 +9,12 @@ import pytest
 import tornado.web
 from tls_site import Identity, serving
 
-from runbook_lib.browsers import find_browser
-from runbook_lib.params import Deadlines
+from runbook_lib.params.model import Deadlines
+from runbook_lib.web.actions import PageActions
 from runbook_lib.web.browser import PinnedBrowser
-from runbook_lib.web.hand import Hand
+from runbook_lib.web.browsers import find_browser
 from runbook_lib.web.labels import labels_for
-from runbook_lib.web.pictures import take_picture
-from runbook_lib.web.view import View
+from runbook_lib.web.view import PageView, take_picture
 
 SECRET = "Kz-mirrored-Word7"
 FORM = """<!doctype html><style>%s</style><h1>Prime</h1><label>Password <input type=password id=p></label>
@@ -94,11 +93,11 @@ async def pictures(folder: Path) -> dict[str, list[str]]:
     found = {}
     with serving(application, identity.context()) as url:
         async with PinnedBrowser.open(find_browser(), url, identity.pin, Deadlines(connect_s=30, page_s=60)) as browser:
-            view = View(browser, labels_for(), lambda name, png: kept.append(name))
+            view = PageView(browser, labels_for(), lambda name, png: kept.append(name))
             for how in ("nothing", *MIRRORS):
                 await browser.go(f"/{how}")
                 await take_picture(view, "empty")
-                await Hand(view).fill("login_password", SECRET, secret=True)
+                await PageActions(view).fill("login_password", SECRET, secret=True)
                 await take_picture(view, "filled")
                 if "shut in" in how:  # such a frame is loaded whenever the browser comes to it
                     await browser.page.frame_locator("iframe").get_by_text(SECRET).wait_for()

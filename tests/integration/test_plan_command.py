@@ -14,13 +14,14 @@ from pathlib import Path
 import pytest
 from cli_runs import PATIENCE_S, RUNBOOK, Commands, Said
 
-from runbook_lib.places import project_root
+from runbook_lib.paths import project_root
 
 sys.path.append(str(project_root() / "tests" / "unit"))  # the record is built as the unit tests build it
 from incident_kit import Incident
 from repair_site import StartLab, changes
 
-from runbook_lib.models import Plan, Verdict
+from runbook_lib.decisions import Plan
+from runbook_lib.models import Verdict
 
 NAMES = "--by", "Ada Example"
 

@@ -14,10 +14,13 @@ import pytest
 from repair_site import changes
 from resume_site import QUICK_LAB, quick_site, run_changing_stages, stale_entries
 
+from runbook_lib.decisions import Deletion
 from runbook_lib.errors import RecordDamaged, RunbookError
 from runbook_lib.lab import Lab
-from runbook_lib.models import Deletion, Diagnosis, Inventory, Stage, StageState
-from runbook_lib.record import Kind, Record, stages
+from runbook_lib.models import Diagnosis, Inventory, Stage, StageState
+from runbook_lib.record import stages
+from runbook_lib.record.incident import Record
+from runbook_lib.record.journal import Kind
 
 CUTS = 150
 

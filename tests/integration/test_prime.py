@@ -8,6 +8,7 @@ from held_clock import pass_by, run, silence, turns
 from ssh_fakes import PASSWORD, PASSWORD_REF, QUICK, FakeAde, Terminal
 from waiting import PATIENCE_S
 
+from runbook_lib.device.prime import DELETE_TOFU, LIST_TOFU, PrimeServer
 from runbook_lib.errors import (
     AnswerNotUnderstood,
     CommandRefused,
@@ -18,8 +19,7 @@ from runbook_lib.errors import (
     UsageError,
 )
 from runbook_lib.models import Answer, TofuStore
-from runbook_lib.params import Deadlines, PiServer, WebAccess
-from runbook_lib.prime import DELETE_TOFU, LIST_TOFU, PrimeServer
+from runbook_lib.params.model import Deadlines, PiServer, WebAccess
 
 LIST = (
     b"Host certificate are automatically added to this list on first connection,\r\n"
@@ -317,7 +317,7 @@ def test_a_sites_own_answer_is_given_to_its_exact_question() -> None:
 
 def test_a_long_command_says_what_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
     """While a command takes its time, the server, the command and the deadline are told again and again."""
-    monkeypatch.setattr("runbook_lib.console.dialog.PROGRESS_S", 0.05)
+    monkeypatch.setattr("runbook_lib.device.dialog.PROGRESS_S", 0.05)
     told: list[str] = []
     heard = asyncio.Event()
 

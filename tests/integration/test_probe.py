@@ -12,10 +12,10 @@ from ssh_fakes import PASSWORD, QUICK, FakeAde
 from tls_fakes import Chain, TlsServer, small_rsa_key
 from waiting import awaited
 
-from runbook_lib.console import Console
+from runbook_lib.device.command_line import Console
+from runbook_lib.device.probe import present
 from runbook_lib.models import Presented, Vantage
-from runbook_lib.params import Deadlines
-from runbook_lib.probe import present
+from runbook_lib.params.model import Deadlines
 
 
 @pytest.fixture(autouse=True)

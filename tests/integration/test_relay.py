@@ -15,10 +15,10 @@ from strangers import as_nobody, listening
 from tls_site import Identity, serving
 from waiting import awaited, wait_until_async
 
-from runbook_lib.browsers import find_browser
-from runbook_lib.params import Deadlines
+from runbook_lib.params.model import Deadlines
 from runbook_lib.web import relay as module
 from runbook_lib.web.browser import PinnedBrowser
+from runbook_lib.web.browsers import find_browser
 from runbook_lib.web.relay import INTRODUCTION, PinnedRelay
 
 _CONNECT = """

@@ -11,11 +11,12 @@ import pypdf
 import pytest
 from playwright.sync_api import Page, sync_playwright
 
-from runbook_lib.browsers import find_browser, launch_arguments
 from runbook_lib.errors import BrowserMissing
-from runbook_lib.places import project_root
-from runbook_lib.record import Record
-from runbook_lib.report import pdf, post_mortem, write_into
+from runbook_lib.paths import project_root
+from runbook_lib.record.incident import Record
+from runbook_lib.show import pdf
+from runbook_lib.show.report import post_mortem, write_into
+from runbook_lib.web.browsers import find_browser, launch_arguments
 
 sys.path.append(str(project_root() / "tests" / "unit"))  # the record is built as the unit tests build it
 

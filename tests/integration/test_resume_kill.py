@@ -25,13 +25,14 @@ from resume_site import (
 )
 from waiting import wait_until
 
-from runbook_lib import places
+from runbook_lib import paths
+from runbook_lib.decisions import Deletion
 from runbook_lib.errors import ApprovalMissing, SiteLocked
 from runbook_lib.lab import Lab
-from runbook_lib.models import Deletion, Stage
-from runbook_lib.record import Record, find_open, holder_of
-from runbook_lib.steps.history import recorded_deletions
-from runbook_lib.steps.interrupted import NOT_SEEN
+from runbook_lib.models import Stage
+from runbook_lib.record.incident import Record, find_open
+from runbook_lib.record.lock import holder_of
+from runbook_lib.repair.history import NOT_SEEN, recorded_deletions
 
 MOST_ROUNDS = 3
 LINES_OF_A_DELETION = 8  # its intent, the answer and what it means, sent, the list and what it means, result, facts
@@ -164,6 +165,6 @@ def test_killed_run_keeps_the_site_until_its_holder_is_named(tmp_path: Path, mor
 
 
 def the_record() -> Record:
-    incident = find_open(places.records_dir(), "lab")
+    incident = find_open(paths.records_dir(), "lab")
     assert incident
-    return Record.open(places.records_dir(), incident)
+    return Record.open(paths.records_dir(), incident)

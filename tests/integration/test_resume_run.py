@@ -27,11 +27,13 @@ from resume_site import (
 )
 from waiting import wait_until
 
-from runbook_lib import places
+from runbook_lib import paths
 from runbook_lib.lab import Lab
 from runbook_lib.models import Outcome, Stage, StageState
-from runbook_lib.record import Kind, Record, find_open, holder_of
-from runbook_lib.record.process import ProcessName
+from runbook_lib.record.files import ProcessName
+from runbook_lib.record.incident import Record, find_open
+from runbook_lib.record.journal import Kind
+from runbook_lib.record.lock import holder_of
 
 PAPERMILL = str(Path(sys.executable).with_name("papermill"))
 
@@ -123,7 +125,7 @@ def test_deletion_in_a_cell_that_ran_out_of_time_is_unknown_until_the_store_was_
         run_stage(stage, site)
     hung = ("primary", entry(lab, "secondary"))
     lab.set_fault("silent_command", "primary", command=f"{DELETE}{hung[1]}")
-    template = places.notebooks_dir() / f"{Stage.DELETE}.ipynb"
+    template = paths.notebooks_dir() / f"{Stage.DELETE}.ipynb"
     words = [
         "--engine",
         "runbook",
@@ -202,7 +204,7 @@ def under_way(lab: Lab) -> bool:
 
 def diagnose_once(site: Path) -> Record:
     """Begin an incident, and leave stage 10 in its record."""
-    return Record.open(places.records_dir(), run_stage(Stage.DIAGNOSE, site).incident)
+    return Record.open(paths.records_dir(), run_stage(Stage.DIAGNOSE, site).incident)
 
 
 def test_torn_last_line_is_cut_off_and_noted_and_the_run_goes_on(start_lab: StartLab, commands: Commands) -> None:

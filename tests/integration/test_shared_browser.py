@@ -14,13 +14,13 @@ from browser_kit import kill_browser, process_of
 from playwright.async_api import Error
 from tls_site import Identity, serving
 
-from runbook_lib.browsers import find_browser
 from runbook_lib.errors import CertificateMoved, ConnectionLost
-from runbook_lib.params import Deadlines
-from runbook_lib.report.pdf import print_pdf
-from runbook_lib.web import shared
+from runbook_lib.params.model import Deadlines
+from runbook_lib.show.pdf import print_pdf
+from runbook_lib.web import launching
 from runbook_lib.web.browser import PinnedBrowser
-from runbook_lib.web.shared import Joining, SharedBrowser
+from runbook_lib.web.browsers import find_browser
+from runbook_lib.web.launching import Joining, SharedBrowser
 
 DEADLINES = Deadlines(connect_s=30, page_s=30)
 
@@ -88,7 +88,7 @@ def test_a_page_without_a_pin_reaches_nothing(one_browser: SharedBrowser, tmp_pa
 
 def test_it_can_be_reached_by_its_user_alone(one_browser: SharedBrowser) -> None:
     """The socket, the relays' key and whatever the driver notes lie in a folder that nobody else may enter."""
-    folder = Path(one_browser.environment[shared.ENVIRONMENT])
+    folder = Path(one_browser.environment[launching.ENVIRONMENT])
     assert stat.S_IMODE(folder.stat().st_mode) == 0o700
     found = [path for path in folder.rglob("*") if not path.is_dir()]
     assert any(stat.S_ISSOCK(path.stat().st_mode) for path in found)

@@ -28,15 +28,17 @@ from repair_site import DELETE, changes, run_stage
 from resume_site import PINS, assert_record_is_true, entry
 from waiting import let_pass
 
-from runbook_lib import places
-from runbook_lib.cli.approving import approve_command, override_command
+from runbook_lib import paths
+from runbook_lib.batch.runner import APPROVED
+from runbook_lib.cli.plans import approve_command, override_command
+from runbook_lib.decisions import ChangeKind, Decision, Plan, PlanRow
 from runbook_lib.errors import RecordNotWritable, RunbookError
 from runbook_lib.lab import Lab
-from runbook_lib.models import ChangeKind, Decision, Plan, PlanRow, Stage
-from runbook_lib.record import Journal, Kind, Line, Record
-from runbook_lib.runner import APPROVED
-from runbook_lib.session import open_runbook
-from runbook_lib.steps.overriding import PHRASE
+from runbook_lib.models import Stage
+from runbook_lib.notebook.opening import open_runbook
+from runbook_lib.record.incident import Record
+from runbook_lib.record.journal import Journal, Kind, Line
+from runbook_lib.repair.confirmation import PHRASE
 
 EXAMPLES, STEPS = (100, 12) if LONG else (6, 6)
 LAB = {"monitor_interval_s": 0.3, "registration_s": 0.2, "keys": "ec"}
@@ -302,12 +304,12 @@ class Repairs(RuleBasedStateMachine):
 
     @property
     def has_record(self) -> bool:
-        return places.records_dir().is_dir() and any(places.records_dir().glob("*-machine-*"))
+        return paths.records_dir().is_dir() and any(paths.records_dir().glob("*-machine-*"))
 
     @property
     def record(self) -> Record:
-        (folder,) = places.records_dir().glob("*-machine-*")
-        return Record.open(places.records_dir(), folder.name)
+        (folder,) = paths.records_dir().glob("*-machine-*")
+        return Record.open(paths.records_dir(), folder.name)
 
     def plans(self) -> list[Plan]:
         if not self.has_record:

@@ -13,13 +13,13 @@ import pytest
 import tsa as authority
 from cryptography import x509
 
-from runbook_lib.cli.sealing import report
-from runbook_lib.places import project_root
-from runbook_lib.record import Kind, Record, Seal, seal_record
-from runbook_lib.record.keys import new_key, trusted_keys
-from runbook_lib.record.timestamp import Authority, NoStamp, read_certificates, request_stamp
-from runbook_lib.record.verification import Verification
-from runbook_lib.record.verify import verify_record
+from runbook_lib.cli.records import verification_report
+from runbook_lib.paths import project_root
+from runbook_lib.record.attestation import Authority, NoStamp, Seal, read_certificates, request_stamp, seal_record
+from runbook_lib.record.incident import Record
+from runbook_lib.record.journal import Kind
+from runbook_lib.record.signing import new_key, trusted_keys
+from runbook_lib.record.verification import Verification, verify_record
 
 pytestmark = pytest.mark.skipif(shutil.which("openssl") is None, reason="openssl is not installed here")
 
@@ -64,7 +64,7 @@ def test_stamp_is_over_the_newest_file_of_the_seal(
     assert hashlib.sha256(about.read_bytes()).digest() in tsa.asked[0]
     found = checked(record, folder, *read_certificates(tsa.root))
     assert (found.problems, found.stamp and found.stamp.authority) == ([], "CN=Test authority")
-    assert any(line.startswith("time:") and "existed at" in line for line in report(found))
+    assert any(line.startswith("time:") and "existed at" in line for line in verification_report(found))
 
 
 def test_request_holds_a_digest_and_a_random_number_alone(tmp_path: Path, tsa: authority.Tsa, keys: Path) -> None:

@@ -17,8 +17,9 @@ from waiting import wait_until
 
 from runbook_lib.lab import Lab
 from runbook_lib.models import Outcome
-from runbook_lib.places import project_root
-from runbook_lib.record import Kind, Line, Record, list_records
+from runbook_lib.paths import project_root
+from runbook_lib.record.incident import Record, list_records
+from runbook_lib.record.journal import Kind, Line
 
 
 class Keyed(Commands):

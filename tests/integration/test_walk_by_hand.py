@@ -8,10 +8,11 @@ from resume_site import QUICK_LAB, quick_site, run_changing_stages
 
 from runbook_lib.errors import ApprovalMissing, ExpectationInvalid, StageOutOfOrder
 from runbook_lib.models import Stage, StageState
-from runbook_lib.record import Kind, Record
-from runbook_lib.report import post_mortem
-from runbook_lib.session import open_runbook
-from runbook_lib.session.approving import approve_by_form
+from runbook_lib.notebook.changing_stages import approve_by_form
+from runbook_lib.notebook.opening import open_runbook
+from runbook_lib.record.incident import Record
+from runbook_lib.record.journal import Kind
+from runbook_lib.show.report import post_mortem
 
 
 def test_the_approval_is_given_between_two_runs_of_one_cell(start_lab: StartLab) -> None:

@@ -16,15 +16,15 @@ import pytest
 import tornado.web
 from tls_site import Identity, serving
 
-from runbook_lib.browsers import find_browser, launch_arguments
 from runbook_lib.errors import BrowserUnsafe
-from runbook_lib.params import Deadlines
-from runbook_lib.report.pdf import print_pdf
+from runbook_lib.params.model import Deadlines
+from runbook_lib.show.pdf import print_pdf
 from runbook_lib.web import launching
+from runbook_lib.web.actions import PageActions
 from runbook_lib.web.browser import PinnedBrowser
-from runbook_lib.web.hand import Hand
+from runbook_lib.web.browsers import find_browser, launch_arguments
 from runbook_lib.web.labels import labels_for
-from runbook_lib.web.view import View
+from runbook_lib.web.view import PageView
 
 DEADLINES = Deadlines(connect_s=30, page_s=60)
 WEBRTC = "webrtc-ip-handling-policy"
@@ -151,7 +151,7 @@ def test_a_browser_with_another_way_out_gets_no_secret(
         async with at_the_page(listeners, tmp_path, find_browser()) as browser:
             assert listeners.heard()[0] > 0, "the page has no way to talk past the relay, so nothing was tried"
             with pytest.raises(BrowserUnsafe, match="past the pinned relay"):
-                await Hand(View(browser, labels_for())).fill("login_password", SECRET, secret=True)
+                await PageActions(PageView(browser, labels_for())).fill("login_password", SECRET, secret=True)
             assert await browser.page.get_by_label("Password").input_value() == ""
 
     asyncio.run(go())

@@ -16,6 +16,7 @@ from fault_site import LIST, Begin, Case, Edit, once_behind_the_first_deletion, 
 from repair_site import DELETE, StartLab, run_stage
 from waiting import wait_until
 
+from runbook_lib.decisions import Plan
 from runbook_lib.errors import (
     AnswerNotUnderstood,
     ApprovalMissing,
@@ -37,7 +38,7 @@ from runbook_lib.errors import (
 )
 from runbook_lib.lab import ssh_server
 from runbook_lib.lab.backend import HaForm
-from runbook_lib.models import Outcome, Plan, Stage
+from runbook_lib.models import Outcome, Stage
 
 Act = Callable[[Case], object]
 Run = Callable[[Case, Plan], object]

@@ -14,7 +14,7 @@ from runbook_lib.errors import PageNotUnderstood
 from runbook_lib.lab.backend import HaForm as HaFormSent
 from runbook_lib.lab.backend import ReadinessView
 from runbook_lib.lab.pages.dojo import KNOBS
-from runbook_lib.web import PrimePages
+from runbook_lib.web.pages import PrimePages
 
 pytestmark = [needs_dojo, pytest.mark.usefixtures("one_browser")]
 

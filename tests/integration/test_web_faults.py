@@ -9,10 +9,9 @@ import pytest
 from test_web_pages import FORM, drive
 from web_site import Product
 
+from runbook_lib.decisions import HaPage
 from runbook_lib.errors import DeviceSilent, LoginRefused, OutcomeUnknown, PageNotUnderstood, PageRefused
-from runbook_lib.models import HaPage
-from runbook_lib.web.forms import HaForm
-from runbook_lib.web.labels import labels_for
+from runbook_lib.web.labels import HaForm, labels_for
 from runbook_lib.web.pages import PrimePages
 from runbook_lib.web.reading import meaning
 

@@ -16,11 +16,11 @@ from tls_site import Identity, serving
 from waiting import awaited, let_pass
 from web_site import Product, application
 
-from runbook_lib.browsers import find_browser
+from runbook_lib.decisions import HaPage
 from runbook_lib.errors import ConnectionLost, PageNotUnderstood
-from runbook_lib.models import HaPage
-from runbook_lib.params import Deadlines
+from runbook_lib.params.model import Deadlines
 from runbook_lib.web.browser import PinnedBrowser
+from runbook_lib.web.browsers import find_browser
 from runbook_lib.web.labels import labels_for
 from runbook_lib.web.pages import PrimePages
 

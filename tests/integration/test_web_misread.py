@@ -11,9 +11,8 @@ from test_web_pages import FORM, drive
 from web_site import Product
 
 from runbook_lib.errors import PageNotUnderstood, PageRefused
-from runbook_lib.steps.guided import why_guided
-from runbook_lib.steps.pages import Trouble
-from runbook_lib.web import hand
+from runbook_lib.repair.pages import PageProblem, why_guided
+from runbook_lib.web import actions
 from runbook_lib.web.pages import PrimePages
 
 pytestmark = pytest.mark.usefixtures("one_browser")
@@ -109,7 +108,7 @@ def test_a_question_with_a_cross_is_left_to_a_person(buttons: tuple[str, ...], t
     product = Product(rewrite=((HEADING, dialogue("Update the database now?", *buttons) + HEADING),))
     with pytest.raises(PageNotUnderstood) as caught:
         register(product, tmp_path, page_s=15.0)
-    guide = why_guided(Trouble(looked_for=caught.value.what, picture=""))
+    guide = why_guided(PageProblem(looked_for=caught.value.what, picture=""))
     for told in (caught.value.found, guide):
         assert "Update the database now?" in told
         assert f"[{buttons[0]}]" in told
@@ -136,7 +135,7 @@ def test_what_loads_below_a_usable_header_is_waited_for(
     product = Product(rewrite=((HEADING, cover + HEADING),))
 
     async def use(pages: PrimePages) -> None:
-        monkeypatch.setattr(hand, "_ACTION_MS", 1000)  # the cover stays for more tries than there are
+        monkeypatch.setattr(actions, "_ACTION_MS", 1000)  # the cover stays for more tries than there are
         assert (await pages.register(FORM)).under_way
 
     drive(product, "plain", tmp_path, use)

@@ -13,7 +13,7 @@ from test_web_pages import FORM, drive
 from web_site import Product
 
 from runbook_lib.errors import PageNotUnderstood
-from runbook_lib.web.drawn import letters
+from runbook_lib.web.browser import letters
 from runbook_lib.web.pages import PrimePages
 
 pytestmark = pytest.mark.usefixtures("one_browser")

@@ -11,12 +11,11 @@ from old_pages import OLD_SKINS
 from tls_site import Identity, serving
 from web_site import SKINS, WORDS, Product, application
 
-from runbook_lib.browsers import find_browser
-from runbook_lib.models import HaPage
-from runbook_lib.params import Deadlines
+from runbook_lib.decisions import HaPage
+from runbook_lib.params.model import Deadlines
 from runbook_lib.web.browser import PinnedBrowser
-from runbook_lib.web.forms import HaForm
-from runbook_lib.web.labels import labels_for
+from runbook_lib.web.browsers import find_browser
+from runbook_lib.web.labels import HaForm, labels_for
 from runbook_lib.web.pages import PrimePages
 from runbook_lib.web.screen import same
 

@@ -17,18 +17,19 @@ import yaml
 from repair_site import StartLab, changes, open_record, run_stage
 from waiting import wait_until
 
-from runbook_lib import places
+from runbook_lib import paths
+from runbook_lib.decisions import ReadinessItem
 from runbook_lib.errors import BrowserMissing, DecisionNeeded, ReadinessFailed, RepairFailed
 from runbook_lib.lab import Lab
 from runbook_lib.lab.backend import HaForm
-from runbook_lib.models import ReadinessItem, Stage
-from runbook_lib.record import Kind
-from runbook_lib.session import open_runbook
-from runbook_lib.steps import watching_ha
-from runbook_lib.steps.approval import approve
-from runbook_lib.steps.watching_ha import MILESTONES
-from runbook_lib.web import labels, labels_for
-from runbook_lib.web.labels import Label
+from runbook_lib.models import Stage
+from runbook_lib.notebook.opening import open_runbook
+from runbook_lib.record.journal import Kind
+from runbook_lib.repair import ha
+from runbook_lib.repair.approval import approve
+from runbook_lib.repair.ha import MILESTONES
+from runbook_lib.web import labels
+from runbook_lib.web.labels import Label, labels_for
 
 MILESTONE = re.compile(r"(?:Pre-HA Registration|Database Replication|Post HA Registration) (\d+) %")
 Edit = Callable[[dict[str, Any]], None]
@@ -93,7 +94,7 @@ def go_on_once_milestones_are_told(lab: Lab) -> None:
     """Let the registration go on that the lab holds, once the record has how far it came."""
 
     def told() -> bool:
-        journals = places.records_dir().glob("*/journal.jsonl")
+        journals = paths.records_dir().glob("*/journal.jsonl")
         return any(MILESTONES in journal.read_text(encoding="utf-8") for journal in journals)
 
     wait_until(told, "the milestones of half a registration in the journal")
@@ -190,8 +191,8 @@ def person(monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[[], object]], 
             if "by hand" in sentence:
                 act()
 
-        monkeypatch.setattr("runbook_lib.session.opening.attended", lambda: True)
-        monkeypatch.setattr("runbook_lib.session.opening.Progress", lambda: tell)
+        monkeypatch.setattr("runbook_lib.notebook.opening.attended", lambda: True)
+        monkeypatch.setattr("runbook_lib.notebook.opening.Progress", lambda: tell)
         return told
 
     return watch
@@ -352,7 +353,7 @@ def test_a_primary_that_fails_over_meanwhile_ends_the_registration(
         if "Database Replication" in sentence:
             lab.set_fault("failed_over")
 
-    monkeypatch.setattr("runbook_lib.session.opening.report_progress", tell)
+    monkeypatch.setattr("runbook_lib.notebook.opening.report_progress", tell)
     site = edited(lab, lambda site: site.setdefault("policy", {}).update(remove_broken_ha=True))
     with pytest.raises(RepairFailed) as failed:
         register(site)
@@ -377,11 +378,11 @@ def test_a_failover_ends_the_watch_whatever_the_page_shows(
 ) -> None:
     """Both servers are asked beside the page; once the secondary serves, the watch ends with their words."""
     lab = start_lab("healthy", keys="ec")
-    monkeypatch.setattr(watching_ha, "_ASK_SERVERS_S", 0.1)
+    monkeypatch.setattr(ha, "_ASK_SERVERS_S", 0.1)
     rb: Any = open_runbook(Stage.REGISTER, str(edited(lab, lambda site: None)))
     lab.set_fault("failed_over")
     with pytest.raises(RepairFailed) as failed:
-        rb._run(watching_ha.watch_registration(rb.context, cast("Any", Stuck()), None))
+        rb._run(ha.watch_registration(rb.context, cast("Any", Stuck()), None))
     assert "Secondary Active" in failed.value.found
     assert "fail back" in failed.value.next_step
 

@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from cryptography.x509.oid import NameOID
 
-from runbook_lib.certificates import spki_sha256_of
+from runbook_lib.certificates.facts import spki_sha256_of
 
 
 class Identity:

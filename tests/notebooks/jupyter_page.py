@@ -10,7 +10,7 @@ from typing import Any
 
 from playwright.sync_api import Locator, Page, expect, sync_playwright
 
-from runbook_lib.browsers import find_browser, launch_arguments
+from runbook_lib.web.browsers import find_browser, launch_arguments
 
 SLOW_MS = 120_000
 LONG_MS = 240_000

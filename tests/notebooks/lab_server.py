@@ -14,7 +14,7 @@ from pathlib import Path
 
 from waiting import wait_until
 
-from runbook_lib.places import project_root
+from runbook_lib.paths import project_root
 
 COMMAND = """\
 import signal, sys

@@ -12,7 +12,7 @@ import nbformat
 import pytest
 from lab_runs import lab_process, run
 
-from runbook_lib.places import notebooks_dir
+from runbook_lib.paths import notebooks_dir
 
 
 @pytest.fixture(scope="module")

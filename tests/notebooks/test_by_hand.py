@@ -24,9 +24,9 @@ from lab_server import UNNAMED, Server, jupyter_server
 from playwright.sync_api import Page, expect
 
 from runbook_lib import lab
-from runbook_lib.console.identity import identities
-from runbook_lib.params import load_site
-from runbook_lib.record import SiteLock
+from runbook_lib.device.prime import identities
+from runbook_lib.params.load import load_site
+from runbook_lib.record.lock import SiteLock
 
 NEXT = ("rb.next", "rb.close")
 OPEN = ("site =", "open_runbook")

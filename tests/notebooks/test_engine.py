@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from runbook_lib.errors import ParameterRefused, UsageError
-from runbook_lib.notebook_run import execute, read_result
+from runbook_lib.notebook.notebook_run import execute, read_result
 from runbook_lib.signals import Terminated
 
 TELLS = """\
@@ -171,7 +171,7 @@ def test_the_output_is_replaced_and_never_written_over(timed_out):
 
 def test_a_cell_that_ignores_the_interrupt_is_killed_with_its_kernel(tmp_path, make, read, cells, monkeypatch):
     """The run ends soon after its timeout, also if the cell does not want to."""
-    monkeypatch.setattr("runbook_lib.engine.run.STOP_GRACE_S", 0.2)
+    monkeypatch.setattr("runbook_lib.notebook.engine_run.STOP_GRACE_S", 0.2)
     stubborn = "import os, signal, time; signal.signal(signal.SIGINT, signal.SIG_IGN)\n"
     template = make(
         tmp_path, "a_cell_ignores_the_interrupt", stubborn + "print(os.getpid(), flush=True); time.sleep(600)"
@@ -243,7 +243,7 @@ def test_the_papermill_command_ends_by_the_conventional_code(cell, code, shown, 
 
 def test_a_second_signal_ends_the_wait_for_the_cell(tmp_path, make, read, monkeypatch):
     """Who presses Ctrl-C twice does not wait for a cell that ignores it; the notebook is true all the same."""
-    monkeypatch.setattr("runbook_lib.engine.run.STOP_GRACE_S", 1000)
+    monkeypatch.setattr("runbook_lib.notebook.engine_run.STOP_GRACE_S", 1000)
     # The second comes when the first has come back as the stop of this cell: two at once would be one.
     stubborn = "import os, signal, time; got = []; signal.signal(signal.SIGINT, lambda *which: got.append(which))\n"
     twice = (

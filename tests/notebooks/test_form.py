@@ -15,9 +15,9 @@ import pytest
 
 from runbook_lib import open_runbook
 from runbook_lib.models import Stage
-from runbook_lib.places import notebooks_dir, project_root
-from runbook_lib.session.nexts import next_steps
-from runbook_lib.session.stages import STAGES
+from runbook_lib.notebook.closing_stages import STAGES
+from runbook_lib.notebook.runbook import next_steps
+from runbook_lib.paths import notebooks_dir, project_root
 
 NOTEBOOKS = sorted(notebooks_dir().glob("*.ipynb"))
 REFERENCE = project_root() / "tests" / "reference"

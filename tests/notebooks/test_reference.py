@@ -11,8 +11,9 @@ import pytest
 from lab_runs import lab_process, run
 from nbval.plugin import get_sanitize_patterns
 
-from runbook_lib.places import project_root
-from runbook_lib.views import Row, Table, View
+from runbook_lib.paths import project_root
+from runbook_lib.show.rendering import View
+from runbook_lib.show.table import Row, Table
 
 REFERENCE = project_root() / "tests" / "reference"
 RULES = REFERENCE / "sanitize.cfg"

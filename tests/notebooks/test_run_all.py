@@ -14,9 +14,9 @@ from ipykernel.kernelbase import Kernel
 from jupyter_client.session import Session
 
 from runbook_lib.errors import ParameterRefused
-from runbook_lib.session import opening
-from runbook_lib.views import run_all
-from runbook_lib.views.run_all import LONGEST_WAY_S, Gate
+from runbook_lib.notebook import opening
+from runbook_lib.show import advice
+from runbook_lib.show.advice import LONGEST_WAY_S, Gate
 
 IMPORT = timedelta(hours=1)
 SOON = timedelta(seconds=1)
@@ -75,7 +75,7 @@ def test_the_first_red_cell_of_a_kernel_ends_run_all_however_long_its_import_too
 def gate(monkeypatch: pytest.MonkeyPatch) -> tuple[Any, Callable[[float], None], list[dict[str, Any]]]:
     """A gate in a kernel at work, what lets seconds pass, and what the kernel answered by itself."""
     now = [1000.0]
-    monkeypatch.setattr(run_all, "time", SimpleNamespace(monotonic=lambda: now[0]))
+    monkeypatch.setattr(advice, "time", SimpleNamespace(monotonic=lambda: now[0]))
     answered: list[dict[str, Any]] = []
     session = SimpleNamespace(send=lambda _stream, kind, content, **_: answered.append({"kind": kind, **content}))
     kernel = SimpleNamespace(session=session, get_parent=lambda _channel: None)

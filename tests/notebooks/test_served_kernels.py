@@ -11,8 +11,8 @@ from typing import Any
 import psutil
 import pytest
 
-from runbook_lib.engine.kernel import private_folder
-from runbook_lib.kernels.served import ServedKernelManager
+from runbook_lib.notebook.kernel import private_folder
+from runbook_lib.notebook.provisioner import ServedKernelManager
 from runbook_lib.params import load
 
 NAMED, ELSEWHERE, OTHER = "PARIS_SSH", "ROME_SSH", "AWS_SECRET_ACCESS_KEY"

@@ -15,11 +15,10 @@ from jupyter_client.manager import KernelManager
 
 from runbook_lib.errors import ApprovalMissing, OutcomeUnknown, RepairFailed, UsageError
 from runbook_lib.errors import RunbookError as AnyError
-from runbook_lib.places import project_root
-from runbook_lib.views.as_text import text
-from runbook_lib.views.progress import _State, clock
-from runbook_lib.views.run_all import STOPPED
-from runbook_lib.views.trouble import ANCHORS, advice, advice_html, lines_of
+from runbook_lib.paths import project_root
+from runbook_lib.show.advice import ANCHORS, STOPPED, advice, advice_html, lines_of
+from runbook_lib.show.progress import _State, clock
+from runbook_lib.show.rendering import text
 
 SECRET = "hunter2-of-the-test"
 SLOW_S = 60
@@ -36,23 +35,23 @@ progress._Bar._show = show
 WATCH = """
 with (tell := Progress()):
     tell("Watching")
-    background.run(asyncio.sleep(600))
+    event_loop.run(asyncio.sleep(600))
 """
 FAULTS = (
-    f"from runbook_lib.parse.tofu import parse_tofu_list; parse_tofu_list(None, {SECRET!r}, 1)",
-    f"from runbook_lib.pictures.svg import label; label('', 0, 0, tone={SECRET!r})",
+    f"from runbook_lib.device.tofu import parse_tofu_list; parse_tofu_list(None, {SECRET!r}, 1)",
+    f"from runbook_lib.show.svg import label; label('', 0, 0, tone={SECRET!r})",
 )
 SETUP = f"""
 from runbook_lib.errors import ApprovalMissing
 from runbook_lib.secrets import REDACTOR
-from runbook_lib.views.progress import Progress
-from runbook_lib.views.trouble import show_errors_as_advice
-from runbook_lib.views.run_all import end_run_all_at_red
-from runbook_lib.views import progress, run_all
-from runbook_lib import background
+from runbook_lib.show.progress import Progress
+from runbook_lib.show.advice import show_errors_as_advice
+from runbook_lib.show.advice import end_run_all_at_red
+from runbook_lib.show import progress, advice
+from runbook_lib import event_loop
 import asyncio, sys, time
 get_ipython().kernel._abort_queues = lambda *_: None  # its own stop depends on who is quicker: the gate alone answers
-run_all.LONGEST_WAY_S = float("inf")  # nor does any answer depend on how busy this machine is
+advice.LONGEST_WAY_S = float("inf")  # nor does any answer depend on how busy this machine is
 sys.path.insert(0, {str(project_root() / "tests")!r})
 from waiting import wait_until
 REDACTOR.know("env:TEST", {SECRET!r})
@@ -174,7 +173,7 @@ def test_a_bar_moves_while_a_cell_works_and_leaves_what_was_told(run: Any) -> No
 
 def test_a_cell_that_is_done_at_once_shows_no_bar(run: Any) -> None:
     """Nothing flickers."""
-    code = "from runbook_lib.views import progress; usual = progress.SHOWN_AFTER_S; progress.SHOWN_AFTER_S = 60\n"
+    code = "from runbook_lib.show import progress; usual = progress.SHOWN_AFTER_S; progress.SHOWN_AFTER_S = 60\n"
     assert run(code + 'with (tell := Progress()):\n    tell("Reading")\n    time.sleep(1)').shown == []
     run("progress.SHOWN_AFTER_S = usual")
 
@@ -264,5 +263,5 @@ def test_a_cell_that_may_fail_ends_nothing(kernel: tuple[KernelManager, Blocking
 
 def test_a_kernel_says_when_its_cell_began(run: Any) -> None:
     """So that the import in front of the gate is no part of a request's way."""
-    waits = "from runbook_lib.views.run_all import _began; time.sleep(0.2)"
+    waits = "from runbook_lib.show.advice import _began; time.sleep(0.2)"
     assert not run(f"{waits}; assert time.monotonic() - _began() >= 0.2").error

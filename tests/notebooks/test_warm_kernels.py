@@ -16,9 +16,9 @@ from typing import Any
 import pytest
 from waiting import wait_until, wait_until_async
 
-from runbook_lib.kernels import WarmKernels, pool
-from runbook_lib.kernels.process import LOST, ForkedKernel
-from runbook_lib.notebook_run import NotebookResult, execute, execute_async
+from runbook_lib.notebook import warm_kernels
+from runbook_lib.notebook.notebook_run import NotebookResult, execute, execute_async
+from runbook_lib.notebook.warm_kernels import LOST, ForkedKernel, WarmKernels
 
 pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="forked kernels are for Linux")
 
@@ -27,7 +27,7 @@ TELLS = """\
 import asyncio, gc, json, locale, logging, os, random, signal, ssl, sys, tempfile, threading, time, uuid, warnings
 import multiprocessing, pathlib, resource
 import psutil
-import runbook_lib.session
+import runbook_lib.notebook.opening
 WAIT_FOR_THE_OWNER = ("owner", "Thread-1")  # forked, ordinary
 print(json.dumps({
     "names": sorted(name for name in globals() if not name.startswith("_")),
@@ -66,7 +66,7 @@ DRAWN = (
 # What a warm process must not hand on, however it came by it; it happens before it has imported anything.
 SPOILS_THE_WARM_PROCESS = f"""\
 import sys
-if "runbook_lib.kernels.warm" in sys.orig_argv:
+if "runbook_lib.notebook.warm_process" in sys.orig_argv:
     import locale, os, resource, signal, time
     {DRAWN}
     kept = open(__file__)
@@ -82,9 +82,9 @@ if "runbook_lib.kernels.warm" in sys.orig_argv:
 """
 LEAVES_TRACES = """\
 import builtins, locale, logging, os, random, signal, sys, tempfile, threading, time
-import runbook_lib.session, runbook_lib.places, mailbox
-builtins.trace = runbook_lib.places.trace = "left by another run"
-runbook_lib.places.records_dir = None
+import runbook_lib.notebook.opening, runbook_lib.paths, mailbox
+builtins.trace = runbook_lib.paths.trace = "left by another run"
+runbook_lib.paths.records_dir = None
 kept = open("trace.txt", "w")
 os.environ["TRACE"] = "left by another run"
 os.chdir("/")
@@ -101,10 +101,10 @@ print(os.getpid())
 """
 FINDS_TRACES = """\
 import builtins, json, os, random, signal, sys, logging, tempfile
-import runbook_lib.places
+import runbook_lib.paths
 print(json.dumps({
     "builtins": hasattr(builtins, "trace"),
-    "module": hasattr(runbook_lib.places, "trace") or runbook_lib.places.records_dir is None,
+    "module": hasattr(runbook_lib.paths, "trace") or runbook_lib.paths.records_dir is None,
     "imported": "mailbox" in sys.modules,
     "environment": "TRACE" in os.environ or "TZ" in os.environ,
     "folder": os.getcwd() == "/",
@@ -158,8 +158,8 @@ def told(tmp_path_factory, make, read) -> dict[str, Any]:
     try:
         with pytest.MonkeyPatch.context() as patch:
             patch.setenv("PYTHONPATH", str(folder))
-            patch.setattr(pool, "_warm", None)
-            patch.setattr(pool, "_asked_for", 0)
+            patch.setattr(warm_kernels, "_warm", None)
+            patch.setattr(warm_kernels, "_asked_for", 0)
             results = run_all(elsewhere, tells, cwd=elsewhere)
             with WarmKernels():
                 results += run_all(folder, tells, *draws, cwd=elsewhere)
@@ -220,9 +220,9 @@ def test_a_secret_of_a_run_is_never_in_the_warm_process(tmp_path, make, read, wa
     template = make(tmp_path, "holds_a_secret", holds)
     (result,) = run_all(tmp_path, template, env={**os.environ, "CANARY": SECRET})
     assert output(read(result.output)).startswith("True")
-    assert pool._warm is not None
-    memory = memory_of(pool._warm.pid)
-    assert b"runbook_lib.session" in memory
+    assert warm_kernels._warm is not None
+    memory = memory_of(warm_kernels._warm.pid)
+    assert b"runbook_lib.notebook.opening" in memory
     assert SECRET.encode() not in memory
 
 
@@ -251,7 +251,7 @@ def test_a_kernel_that_dies_harms_no_other(tmp_path, make, read, cells, warm):
 @pytest.mark.parametrize("how", ["raises", "timeout", "leaves", "ignores"])
 def test_cell_states_are_as_true_as_those_of_an_ordinary_kernel(how, tmp_path, make, read, cells, warm, monkeypatch):
     """After an error, a timeout, an early end and a cell that ignores its interrupt, each run says so, and only so."""
-    monkeypatch.setattr("runbook_lib.engine.run.STOP_GRACE_S", 0.5 if how == "ignores" else 60)
+    monkeypatch.setattr("runbook_lib.notebook.engine_run.STOP_GRACE_S", 0.5 if how == "ignores" else 60)
     source = {
         "raises": "raise KeyError('x')",
         "timeout": cells.sleeps,
@@ -310,7 +310,7 @@ async def forked(code: str, folder: Path, **options: Any) -> ForkedKernel:
         f"--InteractiveShellApp.code_to_run={code}",
     ]
     command = [sys.executable, "-m", "ipykernel_launcher", *arguments]
-    return await pool.fork_kernel(command, {"env": dict(os.environ), "cwd": str(folder), **options})
+    return await warm_kernels.fork_kernel(command, {"env": dict(os.environ), "cwd": str(folder), **options})
 
 
 @pytest.mark.parametrize(
@@ -358,8 +358,8 @@ def test_a_signal_reaches_the_kernel_and_its_children_and_nobody_else(tmp_path, 
         return status, taken, len(members) + 1
 
     assert asyncio.run(signalled()) == (-15, True, 2)
-    assert pool._warm is not None
-    assert pool._warm.alive()
+    assert warm_kernels._warm is not None
+    assert warm_kernels._warm.alive()
 
 
 def test_what_a_kernel_started_ends_when_its_owner_lets_go(tmp_path, warm):
@@ -381,13 +381,13 @@ def group(number: int) -> list[str]:
 
 
 OWNER = """import asyncio, os, sys
-from runbook_lib.kernels import WarmKernels, pool
+from runbook_lib.notebook.warm_kernels import WarmKernels; from runbook_lib.notebook import warm_kernels
 async def main():
     command = [sys.executable, "-m", "ipykernel_launcher", "-f=k.json", "--transport=ipc", "--ip=k"]
-    kernel = await pool.fork_kernel(command, {})
-    print(os.getpid(), pool._warm.pid, kernel.pid, flush=True)
+    kernel = await warm_kernels.fork_kernel(command, {})
+    print(os.getpid(), warm_kernels._warm.pid, kernel.pid, flush=True)
     if len(sys.argv) > 1:
-        os.kill(pool._warm.pid, 9)
+        os.kill(warm_kernels._warm.pid, 9)
     await asyncio.sleep(600)
 with WarmKernels():
     asyncio.run(main())
@@ -418,15 +418,15 @@ def test_when_the_warm_process_was_killed_runs_go_on_and_the_next_gets_a_new_one
     async def kill_between() -> list[NotebookResult]:
         first = asyncio.ensure_future(execute_async(slow, tmp_path / "first.ipynb", {}, cwd=tmp_path))
         await wait_until_async((tmp_path / "begun").exists, "the cell")
-        assert pool._warm is not None
-        os.kill(pool._warm.pid or 0, signal.SIGKILL)
+        assert warm_kernels._warm is not None
+        os.kill(warm_kernels._warm.pid or 0, signal.SIGKILL)
         (tmp_path / "killed").touch()
         return [await execute_async(after, tmp_path / "second.ipynb", {}), await first]
 
-    with caplog.at_level(logging.WARNING, "runbook_lib.kernels"):
+    with caplog.at_level(logging.WARNING, "runbook_lib.notebook.warm_kernels"):
         second, first = asyncio.run(kill_between())
     assert (first.completed, second.completed) == (True, True)
-    said = [record.getMessage() for record in caplog.records if record.name == "runbook_lib.kernels"]
+    said = [record.getMessage() for record in caplog.records if record.name == "runbook_lib.notebook.warm_kernels"]
     assert len(said) == 1
     assert "a new one was started" in said[0]
 
@@ -436,8 +436,8 @@ def test_how_an_orphaned_kernel_ended_is_not_guessed(tmp_path, warm):
 
     async def ended() -> int:
         kernel = await forked("pass", tmp_path)
-        assert pool._warm is not None
-        os.kill(pool._warm.pid or 0, signal.SIGKILL)
+        assert warm_kernels._warm is not None
+        os.kill(warm_kernels._warm.pid or 0, signal.SIGKILL)
         kernel.kill()
         status = await kernel.ended()
         kernel.release()
@@ -449,11 +449,11 @@ def test_how_an_orphaned_kernel_ended_is_not_guessed(tmp_path, warm):
 @pytest.fixture
 def no_warm_process(monkeypatch) -> Iterator[None]:
     """This process has no warm process, whatever other tests have."""
-    monkeypatch.setattr(pool, "_warm", None)
-    monkeypatch.setattr(pool, "_said", set())
-    monkeypatch.setattr(pool, "_asked_for", 0)
+    monkeypatch.setattr(warm_kernels, "_warm", None)
+    monkeypatch.setattr(warm_kernels, "_said", set())
+    monkeypatch.setattr(warm_kernels, "_asked_for", 0)
     yield
-    assert pool._warm is None
+    assert warm_kernels._warm is None
 
 
 @pytest.fixture
@@ -462,10 +462,10 @@ def ordinary_because(tmp_path, make, read, caplog, no_warm_process) -> Callable[
 
     def run(**options: Any) -> str:
         template = make(tmp_path, "is_ordinary", "import os; print(os.getppid())")
-        with WarmKernels(), caplog.at_level(logging.WARNING, "runbook_lib.kernels"):
+        with WarmKernels(), caplog.at_level(logging.WARNING, "runbook_lib.notebook.warm_kernels"):
             result, _ = run_all(tmp_path, template, template, **options)
         assert (result.completed, output(read(result.output))) == (True, f"{os.getpid()}\n")
-        told = [record.getMessage() for record in caplog.records if record.name == "runbook_lib.kernels"]
+        told = [record.getMessage() for record in caplog.records if record.name == "runbook_lib.notebook.warm_kernels"]
         # That a warm process had ended is told where it had before it was asked; which of the two is first is chance.
         (said,) = [line for line in told if not line.startswith("The warm process had ended")]
         assert said.startswith("Kernels are started anew, not forked from a warm process: ")
@@ -485,7 +485,7 @@ def test_where_threads_run_in_the_warm_process_kernels_are_ordinary_ones(ordinar
     """A fork has only the thread that forked, with whatever locks the others held, so it is refused."""
     (tmp_path / "sitecustomize.py").write_text(
         "import sys, threading, time\n"
-        "if 'runbook_lib.kernels.warm' in sys.orig_argv:\n"
+        "if 'runbook_lib.notebook.warm_process' in sys.orig_argv:\n"
         "    threading.Thread(target=time.sleep, args=(60,), daemon=True).start()"
     )
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
@@ -500,7 +500,7 @@ def test_with_other_start_up_variables_kernels_are_ordinary_ones(ordinary_becaus
 def test_where_the_warm_process_cannot_start_kernels_are_ordinary_ones(ordinary_because, tmp_path, monkeypatch):
     """A warm process that ends at once is tried twice, and the run goes on without it."""
     (tmp_path / "sitecustomize.py").write_text(
-        "import os, sys\nif 'runbook_lib.kernels.warm' in sys.orig_argv: os._exit(3)"
+        "import os, sys\nif 'runbook_lib.notebook.warm_process' in sys.orig_argv: os._exit(3)"
     )
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
     assert "ends when it starts" in ordinary_because()
@@ -539,8 +539,8 @@ def test_unchanged_papermill_gets_forked_kernels(how, tmp_path, make, read):
 
 CHILD = """\
 import asyncio, sys, pathlib
-from runbook_lib.kernels import WarmKernels
-from runbook_lib.notebook_run import execute_async
+from runbook_lib.notebook.warm_kernels import WarmKernels
+from runbook_lib.notebook.notebook_run import execute_async
 with WarmKernels(inherited=int(sys.argv[1])):
     result = asyncio.run(execute_async(pathlib.Path(sys.argv[2]), pathlib.Path(sys.argv[3]), {}))
 raise SystemExit(not result.completed)
@@ -556,9 +556,9 @@ def test_several_processes_share_one_warm_process(tmp_path, make, read, warm):
     for out in ("1.ipynb", "2.ipynb"):
         command = [sys.executable, "-c", CHILD, str(descriptor), str(template), out]
         subprocess.run(command, cwd=tmp_path, pass_fds=[descriptor], check=True)
-        assert pool._warm is not None
-        assert output(read(tmp_path / out)).split()[1] == str(pool._warm.pid)
-    assert pool._warm.alive()
+        assert warm_kernels._warm is not None
+        assert output(read(tmp_path / out)).split()[1] == str(warm_kernels._warm.pid)
+    assert warm_kernels._warm.alive()
 
 
 def test_a_kernel_holds_nothing_of_the_warm_process_and_of_other_kernels(tmp_path, warm):
@@ -569,8 +569,8 @@ def test_a_kernel_holds_nothing_of_the_warm_process_and_of_other_kernels(tmp_pat
         for folder in folders:
             folder.mkdir()
         kernels = [await forked("pass", folder) for folder in folders]
-        assert pool._warm is not None
-        found = [handles(pid) for pid in (pool._warm.pid or 0, *(kernel.pid for kernel in kernels))]
+        assert warm_kernels._warm is not None
+        found = [handles(pid) for pid in (warm_kernels._warm.pid or 0, *(kernel.pid for kernel in kernels))]
         for kernel in kernels:
             kernel.release()
         return found

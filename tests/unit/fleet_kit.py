@@ -9,7 +9,7 @@ from typing import Any
 
 import yaml
 
-from runbook_lib.fleet.task import SiteEvent, SiteResult, SiteState, SiteTask
+from runbook_lib.batch.site_run import SiteEvent, SiteResult, SiteState, SiteTask
 from runbook_lib.models import Stage
 
 DEFAULTS: dict[str, Any] = {

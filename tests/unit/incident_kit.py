@@ -10,32 +10,29 @@ from typing import Any, cast
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from site_kit import ISE, PRIMARY, SECONDARY, site_with
 
+from runbook_lib.decisions import Approval, Deletion, DeletionResult, Plan
 from runbook_lib.models import (
-    Approval,
     CertificateFacts,
-    Deletion,
-    DeletionResult,
     Diagnosis,
     HaStatus,
     Inventory,
     Judgement,
     LogLine,
     Mismatch,
-    Plan,
     Stage,
     TofuEntry,
     TofuStore,
     Vantage,
     Verdict,
 )
-from runbook_lib.params import Site
-from runbook_lib.record import Record
-from runbook_lib.record.approvals import signed
-from runbook_lib.steps.approval import approval_of
-from runbook_lib.steps.context import Context
-from runbook_lib.steps.history import DELETION_FACTS, INVENTORY_FACTS, past_of, recorded_deletions
-from runbook_lib.steps.overriding import overrides_of
-from runbook_lib.steps.plan import make_plan
+from runbook_lib.params.model import Site
+from runbook_lib.record.incident import Record
+from runbook_lib.record.signing import signed
+from runbook_lib.repair.approval import approval_of
+from runbook_lib.repair.confirmation import overrides_of
+from runbook_lib.repair.context import Context
+from runbook_lib.repair.history import DELETION_FACTS, INVENTORY_FACTS, past_of, recorded_deletions
+from runbook_lib.repair.plan import make_plan
 
 NAMES = ("primary", "secondary", "ise", "ise2")
 SHA = {name: letter * 64 for name, letter in zip(NAMES, "abcd", strict=True)}

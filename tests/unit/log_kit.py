@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from datetime import UTC
 
-from runbook_lib.logs import RULES
-from runbook_lib.logs.findings import Findings
-from runbook_lib.logs.mismatches import mismatches_of
+from runbook_lib.logs.diagnosis import mismatches_of
+from runbook_lib.logs.events import Findings
+from runbook_lib.logs.rules import RULES
 from runbook_lib.logs.scanner import Scanner
 from runbook_lib.models import Mismatch
 

@@ -10,20 +10,9 @@ from pathlib import Path
 from incident_kit import PRIMARYS, SECONDARYS, STALE, Incident
 from site_kit import ISE
 
-from runbook_lib.models import (
-    Answer,
-    Approval,
-    Check,
-    Diagnosis,
-    LogLine,
-    Mismatch,
-    Outcome,
-    Stage,
-    StageState,
-    TofuEntry,
-    TofuStore,
-)
-from runbook_lib.record import Record
+from runbook_lib.decisions import Approval, Check
+from runbook_lib.models import Answer, Diagnosis, LogLine, Mismatch, Outcome, Stage, StageState, TofuEntry, TofuStore
+from runbook_lib.record.incident import Record
 
 LISTCERTS = "ncs certvalidation tofu-certs listcerts"
 PLAIN = "nothing special"

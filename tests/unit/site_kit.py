@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from runbook_lib.params import Site
+from runbook_lib.params.model import Site
 
 PRIMARY, SECONDARY, ISE, ISE2 = "192.0.2.10", "192.0.2.20", "192.0.2.30", "192.0.2.31"
 SSH = {"user": "admin", "password": "env:SSH"}

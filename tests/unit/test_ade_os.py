@@ -7,24 +7,23 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from runbook_lib.ade_os import reading, tables
-from runbook_lib.ade_os.questions import CHOICES, DELETION, HA_REMOVAL, is_about_ours, is_yes_no, replies
-from runbook_lib.ade_os.tables import COLUMNS, Row
-from runbook_lib.console.text import plain
+from runbook_lib import prompts
+from runbook_lib.device.transcript import plain
+from runbook_lib.prompts import CHOICES, COLUMNS, DELETION, HA_REMOVAL, PromptRow, is_about_ours, is_yes_no, replies
 
 KEY = "10.0.0.2_8082"
 
 READERS: dict[str, Callable[[str], object]] = {
-    "PAGERS": reading.is_pager,
-    "OTHER_PROMPTS": reading.is_other_prompt,
-    "LOGIN_QUESTIONS": lambda text: reading.login_reply(text) is not None,
-    "EXPIRED": reading.is_expired,
-    "SECOND_FACTORS": reading.is_second_factor,
-    "YES_OR_NO_WANTED": reading.wants_yes_or_no,
-    "REFUSALS": reading.is_refusal,
-    "ASKING": reading.is_asking,
+    "PAGERS": prompts.is_pager,
+    "OTHER_PROMPTS": prompts.is_other_prompt,
+    "LOGIN_QUESTIONS": lambda text: prompts.login_reply(text) is not None,
+    "EXPIRED": prompts.is_expired,
+    "SECOND_FACTORS": prompts.is_second_factor,
+    "YES_OR_NO_WANTED": prompts.wants_yes_or_no,
+    "REFUSALS": prompts.is_refusal,
+    "ASKING": prompts.is_asking,
 }
-ROWS = [(name, row) for name in READERS for row in getattr(tables, name)]
+ROWS = [(name, row) for name in READERS for row in getattr(prompts, name)]
 
 
 def variants(text: str) -> Iterator[bytes]:
@@ -47,22 +46,22 @@ def broken(name: str) -> bool:
 
 
 @pytest.mark.parametrize(("name", "row"), ROWS, ids=lambda value: value if isinstance(value, str) else value.example)
-def test_every_row_is_read_however_it_is_printed(name: str, row: Row) -> None:
+def test_every_row_is_read_however_it_is_printed(name: str, row: PromptRow) -> None:
     """Colour, capitals, blanks, line ends and a break at 80 columns change nothing of what a row means."""
-    assert row.source in (tables.PUBLISHED, tables.CAPTURED, tables.RECALLED)
+    assert row.source in (prompts.PUBLISHED, prompts.CAPTURED, prompts.RECALLED)
     for raw in variants(row.example):
         if broken(name) or not raw.startswith(b"xx"):
             assert READERS[name](plain(raw)), raw
 
 
 def test_every_table_is_tried() -> None:
-    """A table that is added has to be tried by its variants."""
+    """A table that is added has to be tried by its variants; CHOICES has a test of its own."""
     found = {
         name
-        for name, value in vars(tables).items()
-        if isinstance(value, tuple) and value and all(isinstance(row, Row) for row in value)
+        for name, value in vars(prompts).items()
+        if isinstance(value, tuple) and value and all(isinstance(row, PromptRow) for row in value)
     }
-    assert found == set(READERS)
+    assert found == {*READERS, "CHOICES"}
 
 
 @pytest.mark.parametrize(
@@ -73,7 +72,7 @@ def test_every_table_is_tried() -> None:
 )  # fmt: skip
 def test_refusals_are_known(line: str) -> None:
     """What command lines say of commands that they do not know or allow."""
-    assert reading.is_refusal(line)
+    assert prompts.is_refusal(line)
 
 
 @pytest.mark.parametrize(
@@ -83,22 +82,22 @@ def test_refusals_are_known(line: str) -> None:
 )  # fmt: skip
 def test_answers_are_no_refusals(line: str) -> None:
     """Such words inside an answer, or behind a long one, do not make it a refusal."""
-    assert not reading.is_refusal(line)
+    assert not prompts.is_refusal(line)
 
 
 @pytest.mark.parametrize("line", ["--More--", "-- More --", "--More-- (12%)", "<--- More --->", "--more--(5%)"])
 def test_pagers_are_known(line: str) -> None:
     """The spellings of a pager's line."""
-    assert reading.is_pager(line)
-    assert not reading.is_pager(f"x {line}")
+    assert prompts.is_pager(line)
+    assert not prompts.is_pager(f"x {line}")
 
 
 @pytest.mark.parametrize("line", ["prime-pri/admin#", "a.example.com/root# ", "p/user>"])
 def test_prompts_are_known(line: str) -> None:
     """The published shape, with and without its last blank; a prompt alone, and no shell's."""
-    assert reading.prompt_host(line) == line.split("/")[0]
-    assert reading.prompt_host(f"x {line}") is None
-    assert not reading.is_other_prompt(line)
+    assert prompts.prompt_host(line) == line.split("/")[0]
+    assert prompts.prompt_host(f"x {line}") is None
+    assert not prompts.is_other_prompt(line)
 
 
 # -- questions after our own changes -----------------------------------------------------------------

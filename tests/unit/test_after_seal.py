@@ -11,22 +11,20 @@ from fleet_kit import task
 from incident_kit import Incident
 from site_kit import site_with
 
+from runbook_lib.batch import site_run
 from runbook_lib.cli import running
-from runbook_lib.cli.archiving import archive_command
-from runbook_lib.cli.past import history_command
-from runbook_lib.cli.reporting import report_command
-from runbook_lib.cli.sealing import AFTER_SEAL, verify_command
+from runbook_lib.cli.records import AFTER_SEAL, archive_command, history_command, report_command, verify_command
 from runbook_lib.errors import RunbookError
-from runbook_lib.fleet import site_run
-from runbook_lib.history import Query, past_incidents
-from runbook_lib.record import Kind, Record, seal_record
+from runbook_lib.notebook.opening import open_runbook
 from runbook_lib.record.archive import pack, verify_archive
-from runbook_lib.record.keys import new_key, trusted_keys
-from runbook_lib.record.seal import note_after_seal
-from runbook_lib.record.trusted import Trusted
-from runbook_lib.record.verify import verify_record
-from runbook_lib.report import post_mortem, render_html, render_markdown
-from runbook_lib.session import open_runbook
+from runbook_lib.record.attestation import note_after_seal, seal_record
+from runbook_lib.record.history import Query, past_incidents
+from runbook_lib.record.incident import Record
+from runbook_lib.record.journal import Kind
+from runbook_lib.record.signing import new_key, trusted_keys
+from runbook_lib.record.verification import Trusted, verify_record
+from runbook_lib.show.report import post_mortem
+from runbook_lib.show.report_page import render_html, render_markdown
 
 Capture = pytest.CaptureFixture[str]
 
@@ -135,7 +133,7 @@ def test_a_fleet_notes_them_at_the_site(record: Record, monkeypatch: pytest.Monk
 
 def test_a_notebook_that_is_opened_by_hand_names_them(record: Record, monkeypatch: pytest.MonkeyPatch) -> None:
     """In its banner, approvals first; nothing where there are none, or where a run has named them already."""
-    monkeypatch.setattr("runbook_lib.session.opening.open_site", lambda _: site_with())
+    monkeypatch.setattr("runbook_lib.notebook.opening.open_site", lambda _: site_with())
     assert "signed by nobody" not in repr(open_runbook("10_diagnose_logs", "x", record.incident))
     seal_record(record, {"name": "lab"})
     for _ in range(5):

@@ -14,14 +14,15 @@ from hypothesis import strategies as st
 from incident_kit import PRIMARYS, SECONDARYS, STALE, Incident
 from site_kit import site_with
 
+from runbook_lib.decisions import Approval, ChangeKind, Deletion, Plan
 from runbook_lib.errors import ApprovalMissing, DeletionRefused, ParameterRefused, StageOutOfOrder
-from runbook_lib.models import Approval, ChangeKind, Deletion, Outcome, Plan, Stage, Verdict
-from runbook_lib.record import Kind, seal_record
-from runbook_lib.record.approvals import SEEN, note_seen, signed, signer
-from runbook_lib.record.keys import PUBLIC, new_key, signing_key, trusted_keys
-from runbook_lib.record.process import ProcessName, account, host
-from runbook_lib.steps.approval import approve, refused_approvals, require_approval
-from runbook_lib.steps.history import (
+from runbook_lib.models import Outcome, Stage, Verdict
+from runbook_lib.record.attestation import seal_record
+from runbook_lib.record.files import ProcessName, account, host
+from runbook_lib.record.journal import Kind
+from runbook_lib.record.signing import PUBLIC, SEEN, new_key, note_seen, signed, signer, signing_key, trusted_keys
+from runbook_lib.repair.approval import Judge, approve, refused_approvals, require_approval, same_person
+from runbook_lib.repair.history import (
     CONFIRMED_FACTS,
     Confirmed,
     Undecided,
@@ -29,8 +30,6 @@ from runbook_lib.steps.history import (
     last_known_certificate,
     past_of,
 )
-from runbook_lib.steps.same_person import same_person
-from runbook_lib.steps.whose_word import Judge
 
 ISE_ENTRY, SECONDARY_ENTRY = ("primary", PRIMARYS[1]), ("primary", PRIMARYS[2])
 PRIMARY_ENTRY = ("secondary", SECONDARYS[1])
@@ -442,7 +441,7 @@ def test_the_certificate_of_before_is_that_of_the_newest_proven_repair(
     def opened(day: int) -> Incident:
         clock = SimpleNamespace(now=lambda _zone: datetime(2026, 11, day, tzinfo=UTC))
         with monkeypatch.context() as patch:
-            patch.setattr("runbook_lib.record.bundle.datetime", clock)
+            patch.setattr("runbook_lib.record.incident.datetime", clock)
             return Incident(tmp_path)
 
     first, second, now = opened(1), opened(2), opened(3)

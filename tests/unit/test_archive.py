@@ -12,14 +12,14 @@ from pathlib import Path
 
 import pytest
 
-from runbook_lib.cli.archiving import archive_command
-from runbook_lib.cli.sealing import verify_command
+from runbook_lib.cli.records import archive_command, verify_command
 from runbook_lib.errors import ParameterRefused, RecordDamaged, SiteLocked
 from runbook_lib.models import Stage, StageState
-from runbook_lib.record import Record, seal_record
 from runbook_lib.record.archive import pack, packed, verify_archive
-from runbook_lib.record.keys import new_key, trusted_keys
-from runbook_lib.record.trusted import Trusted
+from runbook_lib.record.attestation import seal_record
+from runbook_lib.record.incident import Record
+from runbook_lib.record.signing import new_key, trusted_keys
+from runbook_lib.record.verification import Trusted
 
 
 @pytest.fixture
@@ -77,7 +77,7 @@ def test_unpacked_by_any_tool_it_is_the_record(tmp_path: Path, record: Record, a
     """What unzip makes of it verifies as the folder does."""
     with zipfile.ZipFile(archive) as inside:
         inside.extractall(tmp_path / "unpacked")
-    from runbook_lib.record.verify import verify_record
+    from runbook_lib.record.verification import verify_record
 
     assert verify_record(tmp_path / "unpacked" / record.incident, trusted.keys).problems == []
 

@@ -12,12 +12,15 @@ import pytest
 from incident_kit import STALE, Incident
 from report_kit import whole_record
 
-from runbook_lib.models import Approval, Stage, StageState
-from runbook_lib.record import Kind, Line, Record
-from runbook_lib.record.process import ProcessName
+from runbook_lib.decisions import Approval
+from runbook_lib.models import Stage, StageState
+from runbook_lib.record.files import ProcessName
+from runbook_lib.record.incident import Record
+from runbook_lib.record.journal import Kind, Line
 from runbook_lib.record.stages import attempts, pending_changes, stage_states
-from runbook_lib.report import post_mortem, render_html, render_markdown
-from runbook_lib.report.changes import changes_of, stages_of
+from runbook_lib.show.report import post_mortem
+from runbook_lib.show.report_page import render_html, render_markdown
+from runbook_lib.show.report_reading import changes_of, stages_of
 
 GONE = ProcessName(host="elsewhere", pid=1, started="then")
 NOBODY = "ApprovalMissing: The plan deletes 3 entries and nobody has approved it"

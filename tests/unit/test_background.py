@@ -8,7 +8,7 @@ import threading
 import pytest
 from held_clock import turns
 
-from runbook_lib import background
+from runbook_lib import event_loop
 
 
 async def _where() -> tuple[int, asyncio.AbstractEventLoop]:
@@ -17,10 +17,10 @@ async def _where() -> tuple[int, asyncio.AbstractEventLoop]:
 
 def test_calls_share_one_loop_in_another_thread() -> None:
     """Two calls run on the same loop, which is not in the caller's thread."""
-    first, second = background.run(_where()), background.run(_where())
+    first, second = event_loop.run(_where()), event_loop.run(_where())
     assert first == second
     assert first[0] != threading.get_ident()
-    assert first[1] is background.loop()
+    assert first[1] is event_loop.loop()
 
 
 def test_an_error_of_the_coroutine_reaches_the_caller() -> None:
@@ -30,14 +30,14 @@ def test_an_error_of_the_coroutine_reaches_the_caller() -> None:
         raise LookupError("no such thing")
 
     with pytest.raises(LookupError, match="no such thing"):
-        background.run(fail())
+        event_loop.run(fail())
 
 
 def test_works_where_a_loop_is_running_already() -> None:
     """A caller inside another running event loop, as every notebook cell is, can call it."""
 
     async def cell() -> int:
-        return background.run(asyncio.sleep(0, 7))
+        return event_loop.run(asyncio.sleep(0, 7))
 
     assert asyncio.run(cell()) == 7
 
@@ -55,7 +55,7 @@ def test_ctrl_c_cancels_waits_for_the_clean_up_and_is_raised_again() -> None:
             seen.append("cleaned up")
 
     with pytest.raises(KeyboardInterrupt):
-        background.run(work())
+        event_loop.run(work())
     assert seen == ["cleaned up"]
 
 
@@ -71,7 +71,7 @@ def test_a_timeout_cancels_and_waits_for_the_clean_up() -> None:
             seen.append("cleaned up")
 
     with pytest.raises(TimeoutError, match="not finished"):
-        background.run(work(), timeout_s=1)
+        event_loop.run(work(), timeout_s=1)
     assert seen == ["cleaned up"]
 
 
@@ -85,23 +85,23 @@ def test_an_error_during_the_clean_up_is_not_hidden_by_the_timeout() -> None:
             raise LookupError("sent, and not seen") from None
 
     with pytest.raises(LookupError, match="sent, and not seen"):
-        background.run(work(), timeout_s=1)
+        event_loop.run(work(), timeout_s=1)
 
 
 def test_a_call_on_the_loop_itself_is_refused() -> None:
     """A call that would wait for itself for ever is an error at once."""
 
     async def outer() -> None:
-        background.run(asyncio.sleep(0))
+        event_loop.run(asyncio.sleep(0))
 
     with pytest.raises(RuntimeError, match="await the coroutine"):
-        background.run(outer())
+        event_loop.run(outer())
 
 
 def test_a_forked_child_gets_a_loop_of_its_own() -> None:
     """After a fork the child can call it too, although the thread stayed with the parent."""
-    background.run(asyncio.sleep(0))
+    event_loop.run(asyncio.sleep(0))
     child = os.fork()
     if child == 0:
-        os._exit(background.run(asyncio.sleep(0, 42)))
+        os._exit(event_loop.run(asyncio.sleep(0, 42)))
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 42

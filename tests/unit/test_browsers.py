@@ -14,11 +14,10 @@ from typing import Any
 import pytest
 from waiting import let_pass
 
-from runbook_lib import browsers
-from runbook_lib.browsers import find_browser, launch_arguments
 from runbook_lib.errors import BrowserMissing
-from runbook_lib.report import pdf
-from runbook_lib.web import launching
+from runbook_lib.show import pdf
+from runbook_lib.web import browsers, launching
+from runbook_lib.web.browsers import find_browser, launch_arguments
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ import pytest
 from incident_kit import SHA, Incident, _judgement
 
 from runbook_lib.models import Verdict
-from runbook_lib.steps.confirmed import certificate_check
+from runbook_lib.repair.confirmation import certificate_check
 
 HOST = "secondary"
 CONFIRMED, OTHER = SHA[HOST], "9" * 64

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from runbook_lib.models import Outcome
-from runbook_lib.record import Record
-from runbook_lib.session.choice import OPENED_FOR, Choice, choose, chosen, has_ended, open_for, resolved
+from runbook_lib.notebook.opening import OPENED_FOR, Choice, choose, chosen, has_ended, open_for, resolved
+from runbook_lib.record.incident import Record
 
 
 @pytest.fixture(autouse=True)

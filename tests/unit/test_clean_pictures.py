@@ -9,21 +9,21 @@ from typing import Any, cast
 
 import pytest
 
-from runbook_lib.web import pictures
-from runbook_lib.web.drawn import Drawn
-from runbook_lib.web.pictures import take_picture
+from runbook_lib.web import view as pictures
+from runbook_lib.web.browser import DrawnText
+from runbook_lib.web.view import take_picture
 
 SECRET = "Kz-mirrored-Word7"
-EMPTY = Drawn(documents=1)
-CHART = Drawn(painted=True, documents=1)
-SHOWN = Drawn(texts=(SECRET,), documents=1)
+EMPTY = DrawnText(documents=1)
+CHART = DrawnText(painted=True, documents=1)
+SHOWN = DrawnText(texts=(SECRET,), documents=1)
 
 
 @dataclass
 class Page:
     """What a browser says of its page: at each look what it draws then, and whether it was told a secret."""
 
-    looks: list[Drawn]
+    looks: list[DrawnText]
     told: bool = False
     secrets: frozenset[str] = frozenset({SECRET})
     frames: int = 1
@@ -32,7 +32,7 @@ class Page:
     def __post_init__(self) -> None:
         self.page = SimpleNamespace(frames=[None] * self.frames)
 
-    async def drawn(self) -> Drawn:
+    async def drawn(self) -> DrawnText:
         return self.looks.pop(0)
 
     async def was_told(self) -> bool:
@@ -68,7 +68,7 @@ def test_a_clean_page_is_pictured(page: Page) -> None:
     "page",
     [
         Page([SHOWN, SHOWN]),
-        Page([Drawn(filled=True, documents=1)] * 2),
+        Page([DrawnText(filled=True, documents=1)] * 2),
         Page([CHART, CHART], told=True),
         Page([EMPTY, EMPTY], frames=2),
         Page([EMPTY, SHOWN]),
@@ -83,7 +83,7 @@ def test_each_doubt_alone_keeps_a_picture_out(page: Page) -> None:
 def test_no_picture_where_the_page_does_not_tell(monkeypatch: pytest.MonkeyPatch) -> None:
     """A page that cannot be looked at is not pictured, and the verb goes on."""
 
-    async def gone(_page: Page) -> Drawn:
+    async def gone(_page: Page) -> DrawnText:
         raise pictures.Error("Target closed")
 
     monkeypatch.setattr(Page, "drawn", gone)

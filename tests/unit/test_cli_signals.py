@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from runbook_lib.record import SiteLock, holder_of
+from runbook_lib.record.lock import SiteLock, holder_of
 from runbook_lib.signals import taken
 
 

@@ -6,12 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from runbook_lib.cli.approving import unlock_command
-from runbook_lib.console.identity import identities
+from runbook_lib.cli.plans import unlock_command
+from runbook_lib.device.prime import identities
 from runbook_lib.errors import ParameterRefused
-from runbook_lib.params import load_site
-from runbook_lib.record import SiteLock, holder_of
-from runbook_lib.record.lock import lock_paths
+from runbook_lib.params.load import load_site
+from runbook_lib.record.lock import SiteLock, holder_of, lock_paths
 
 SITE = """\
 name: paris

@@ -7,9 +7,8 @@ import asyncio
 import pytest
 from held_clock import pass_by, run
 
-from runbook_lib.console.dialog import Dialog
-from runbook_lib.console.feed import Feed
-from runbook_lib.console.transcript import Transcript
+from runbook_lib.device.dialog import Dialog, Feed
+from runbook_lib.device.transcript import Transcript
 from runbook_lib.errors import AnswerNotUnderstood, LoginQuestion, LoginRefused, RunbookError
 
 LONGER_THAN_A_PROMPT_S = 1.5

@@ -5,9 +5,8 @@ from growth import assert_linear
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runbook_lib.console.command import command
-from runbook_lib.console.text import echo_end, plain, typed, without_pagers
-from runbook_lib.console.transcript import SETTLE_S, SLOWEST_SETTLE_S, Transcript
+from runbook_lib.device.command_line import command
+from runbook_lib.device.transcript import SETTLE_S, SLOWEST_SETTLE_S, Transcript, echo_end, plain, typed, without_pagers
 from runbook_lib.errors import UsageError
 from runbook_lib.secrets import SecretRef
 

@@ -18,29 +18,33 @@ from hypothesis import strategies as st
 from incident_kit import Incident
 from long_way import LONG
 
-from runbook_lib.canonical import canonical_json, sha256_hex
+from runbook_lib.batch.planning import newest_rollup
+from runbook_lib.batch.round import (
+    PlannedSite,
+    Rollup,
+    Round,
+    keep_outcome,
+    newest_outcome,
+    newest_round,
+    rollup_digest,
+)
+from runbook_lib.batch.site_run import SiteResult, SiteState, result_of_interruption, saw_contradiction, settled_state
+from runbook_lib.decisions import PastIncident
+from runbook_lib.digest import canonical_json, sha256_hex
 from runbook_lib.errors import RecordError
-from runbook_lib.fleet.outcome import keep_outcome, newest_outcome
-from runbook_lib.fleet.planning import newest_rollup
-from runbook_lib.fleet.rollup import PlannedSite, Rollup, rollup_digest
-from runbook_lib.fleet.round import Round, newest_round
-from runbook_lib.fleet.site_run import result_of_interruption, saw_contradiction, settled_state
-from runbook_lib.fleet.task import SiteResult, SiteState
-from runbook_lib.history import past_incidents
-from runbook_lib.history.standings import standings
-from runbook_lib.models import Outcome, PastIncident, Stage, StageState
-from runbook_lib.record import Journal, Kind, Record, find_open, list_records, seal_record
+from runbook_lib.models import Outcome, Stage, StageState
+from runbook_lib.notebook.runbook import next_run, stage_to_go_on_with
 from runbook_lib.record.archive import pack
-from runbook_lib.record.facts import to_json_value
-from runbook_lib.record.lines import FIRST_PREV
-from runbook_lib.record.trusted import Trusted
-from runbook_lib.record.verify import verify_record
-from runbook_lib.report import post_mortem, write_beside
-from runbook_lib.session.nexts import next_run, stage_to_go_on_with
-from runbook_lib.steps.history import deletion_ends, last_confirmed, records_of_site
-from runbook_lib.views.fleet_map import fleet_map
-from runbook_lib.views.following import newest
-from runbook_lib.views.incidents import incidents
+from runbook_lib.record.attestation import seal_record
+from runbook_lib.record.history import past_incidents, standings
+from runbook_lib.record.incident import Record, find_open, list_records
+from runbook_lib.record.journal import FIRST_PREV, Journal, Kind
+from runbook_lib.record.redaction import to_json_value
+from runbook_lib.record.verification import Trusted, verify_record
+from runbook_lib.repair.history import deletion_ends, last_confirmed, records_of_site
+from runbook_lib.show.incidents import fleet_map, incidents
+from runbook_lib.show.progress import newest
+from runbook_lib.show.report import post_mortem, write_beside
 
 
 @dataclass(frozen=True)

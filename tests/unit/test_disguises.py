@@ -17,7 +17,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from runbook_lib import secrets
-from runbook_lib.record import scan
+from runbook_lib.record.secret_scan import scan
 from runbook_lib.redactor import Redactor
 
 SECRETS = ["Canary-Qx7-Passw0rd!", "Pässw0rd-Öne", "correct horse/battery+42"]

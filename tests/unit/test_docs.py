@@ -24,20 +24,23 @@ import pytest
 import typer
 from pydantic import BaseModel
 
-from runbook_lib import errors, models, places
-from runbook_lib.canonical import plan_digest
+from runbook_lib import decisions, errors, models
+from runbook_lib import paths as places
 from runbook_lib.cli import INTERRUPTED_EXIT
 from runbook_lib.cli.app import app
-from runbook_lib.cli.sealing import AFTER_SEAL
-from runbook_lib.engine.parameters import declared_parameters
+from runbook_lib.cli.records import AFTER_SEAL
+from runbook_lib.decisions import EVERY_CHANGE, ChangeKind, Decision, Plan, PlannedChange, PlanRow
+from runbook_lib.device.answers import STATES
+from runbook_lib.digest import plan_digest
 from runbook_lib.lab import SCENARIOS
 from runbook_lib.lab.faults import KNOWN as FAULTS
 from runbook_lib.lab.pages.skins import SKINS
-from runbook_lib.models import EVERY_CHANGE, ChangeKind, Decision, Plan, PlannedChange, PlanRow, Stage, Verdict
-from runbook_lib.params import LabRequest, Site
-from runbook_lib.parse.ha import STATES
-from runbook_lib.record import Kind, Record
-from runbook_lib.web import labels_for
+from runbook_lib.models import Stage, Verdict
+from runbook_lib.notebook.engine import declared_parameters
+from runbook_lib.params.model import LabRequest, Site
+from runbook_lib.record.incident import Record
+from runbook_lib.record.journal import Kind
+from runbook_lib.web.labels import labels_for
 
 ROOT = places.project_root()
 README = ROOT / "README.md"
@@ -341,7 +344,7 @@ def test_every_environment_variable_is_documented() -> None:
         (ROOT / "docs/record.md", "States, outcomes, decisions", models.StageState),
         (ROOT / "docs/record.md", "States, outcomes, decisions", models.Outcome),
         (ROOT / "docs/record.md", "States, outcomes, decisions", Decision),
-        (ROOT / "docs/record.md", "States, outcomes, decisions", models.Deletion),
+        (ROOT / "docs/record.md", "States, outcomes, decisions", decisions.Deletion),
         (ROOT / "docs/record.md", "The journal", Kind),
     ],
     ids=lambda value: getattr(value, "__name__", ""),
@@ -416,7 +419,7 @@ def test_keys_of_site_files_exist() -> None:
             named = re.fullmatch(r"([a-z_0-9]+):(?: ([a-z_0-9]+):?)?(?: .*)?", word)
             if (
                 named
-                and word not in set(models.Deletion)
+                and word not in set(decisions.Deletion)
                 and not re.match(r"labels: |(env|file|keyring|prompt):", word)
             ):
                 assert named[1] in known, f"{path.name}: {word}"

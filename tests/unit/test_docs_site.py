@@ -13,7 +13,7 @@ import nbformat
 import pytest
 from nbval.plugin import get_sanitize_patterns
 
-from runbook_lib.places import notebooks_dir, project_root
+from runbook_lib.paths import notebooks_dir, project_root
 
 sys.path.insert(0, str(project_root() / "tools"))
 import docs

@@ -13,10 +13,9 @@ import nbformat
 import pytest
 from waiting import awaited, wait_until_async
 
-from runbook_lib.engine.kernel import has_ipc, kernel_manager, private_folder, short_folder
-from runbook_lib.engine.states import FileStates
-from runbook_lib.engine.whole_file import replace_file
 from runbook_lib.errors import RecordNotWritable
+from runbook_lib.notebook.kernel import has_ipc, kernel_manager, private_folder, short_folder
+from runbook_lib.notebook.states import FileStates, replace_file
 
 
 def test_a_reader_sees_the_old_or_the_new_file_and_never_a_part(tmp_path):
@@ -70,10 +69,10 @@ def running(path: Path) -> FileStates:
 
 def test_cells_that_follow_each_other_at_once_are_written_together(tmp_path, monkeypatch):
     """The file of a running notebook is behind it by the given time at most, and not written for each cell."""
-    monkeypatch.setattr("runbook_lib.engine.states.BEHIND_S", 0.05)
+    monkeypatch.setattr("runbook_lib.notebook.states.BEHIND_S", 0.05)
 
     written = asyncio.Event()
-    monkeypatch.setattr("runbook_lib.engine.states.replace_file", lambda *what: (replace_file(*what), written.set()))
+    monkeypatch.setattr("runbook_lib.notebook.states.replace_file", lambda *what: (replace_file(*what), written.set()))
 
     async def run() -> tuple[bytes, bytes]:
         states = running(tmp_path / "out.ipynb")
@@ -93,7 +92,7 @@ def test_cells_that_follow_each_other_at_once_are_written_together(tmp_path, mon
 
 def test_a_write_that_failed_meanwhile_ends_the_run_at_its_next_cell(tmp_path, monkeypatch):
     """No cell runs on where the notebook cannot be written, though nobody waited for the write."""
-    monkeypatch.setattr("runbook_lib.engine.states.BEHIND_S", 0.0)
+    monkeypatch.setattr("runbook_lib.notebook.states.BEHIND_S", 0.0)
     folder = tmp_path / "gone"
     folder.mkdir()
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from runbook_lib.engine.parameters import check_parameters, declared_parameters
 from runbook_lib.errors import ParameterRefused
+from runbook_lib.notebook.engine import check_parameters, declared_parameters
 
 DECLARED = """\
 # What the runbook is about

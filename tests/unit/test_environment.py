@@ -14,17 +14,16 @@ import pytest
 from fleet_kit import fleet_file, inline, task
 from report_kit import whole_record
 
-from runbook_lib import runner
-from runbook_lib.cli.fleet_round import RunOptions, _executor
-from runbook_lib.environment import SETTINGS, environment_with, plain_environment
-from runbook_lib.fleet import dask_cluster, local
-from runbook_lib.fleet.inventory import load_fleet
-from runbook_lib.fleet.local import LocalExecutor
+from runbook_lib.batch import dask, local, runner
+from runbook_lib.batch.inventory import load_fleet
+from runbook_lib.batch.local import LocalExecutor
+from runbook_lib.batch.runner import kernel_environment
+from runbook_lib.cli.fleet import RunOptions, _executor
 from runbook_lib.lab import daemon
 from runbook_lib.models import Stage
-from runbook_lib.notebook_run import NotebookResult
-from runbook_lib.places import project_root
-from runbook_lib.runner import kernel_environment
+from runbook_lib.notebook.notebook_run import NotebookResult
+from runbook_lib.paths import project_root
+from runbook_lib.processes import SETTINGS, environment_with, plain_environment
 from runbook_lib.secrets import SecretRef
 
 OWN, OTHER, NAMED_LIKE_OURS = "PI_PASSWORD", "AWS_SECRET_ACCESS_KEY", "RUNBOOK_PASSWORD"
@@ -83,7 +82,7 @@ def test_a_local_cluster_is_told_which_secrets_are_its_fleets(tmp_path: Path, mo
         told.extend(str(each) for each in known if each.scheme == "env" and each.locator == OWN)
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(dask_cluster, "connect", connect)
+    monkeypatch.setattr(dask, "connect", connect)
     fleet = load_fleet(fleet_file(tmp_path, [inline(1), inline(2, ha={"auth_key": f"env:{OWN}"})]))
     with pytest.raises(KeyboardInterrupt):
         _executor(fleet, cast(Any, None), RunOptions(workers=2))

@@ -10,14 +10,16 @@ import pytest
 from site_kit import site_with
 
 from runbook_lib import secrets
-from runbook_lib.logs import around, diagnose_sources
-from runbook_lib.logs.around import AFTER, BEFORE, lines_around
+from runbook_lib.logs import sources
+from runbook_lib.logs.diagnosis import diagnose_sources
+from runbook_lib.logs.sources import AFTER, BEFORE, lines_around
 from runbook_lib.models import Diagnosis, LogLine, LookAlike
-from runbook_lib.params import Site
-from runbook_lib.record import Kind, Record
+from runbook_lib.params.model import Site
+from runbook_lib.record.incident import Record
+from runbook_lib.record.journal import Kind
 from runbook_lib.redactor import Redactor
-from runbook_lib.steps import excerpts
-from runbook_lib.steps.excerpts import keep_excerpts
+from runbook_lib.repair import diagnose
+from runbook_lib.repair.diagnose import keep_excerpts
 
 FIXTURES = Path(__file__).parent.parent / "fixtures" / "logs"
 MISMATCH = (FIXTURES / "primary-health-monitor.log").read_text()
@@ -95,8 +97,8 @@ def test_log_that_is_gone_by_then_leaves_its_evidence(tmp_path: Path, record: Re
 
 def test_second_look_ends_at_its_limit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """What lies behind so many bytes of logs is not read a second time."""
-    monkeypatch.setattr(around, "MOST_READ", 1 << 10)
-    monkeypatch.setattr(around, "_CHUNK", 1 << 10)
+    monkeypatch.setattr(sources, "MOST_READ", 1 << 10)
+    monkeypatch.setattr(sources, "_CHUNK", 1 << 10)
     log = a_log(tmp_path)
     assert lines_around([log], {str(log): [4001]}) == {str(log): {}}
     assert set(lines_around([log], {str(log): [3]})[str(log)]) == set(range(1, 3 + AFTER + 1))
@@ -107,7 +109,7 @@ def test_lines_do_not_depend_on_how_the_log_is_read(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, chunk: int
 ) -> None:
     """However the bytes come, the same lines have the same numbers; the last one needs no line feed."""
-    monkeypatch.setattr(around, "_CHUNK", chunk)
+    monkeypatch.setattr(sources, "_CHUNK", chunk)
     log = tmp_path / "x.log"
     log.write_bytes(b"one\ntwo\r\n\nfour\nfive")
     assert lines_around([log], {str(log): [4]})[str(log)] == {1: "one", 2: "two", 3: "", 4: "four", 5: "five"}
@@ -120,10 +122,10 @@ def test_findings_beyond_the_most_are_counted(tmp_path: Path, record: Record) ->
             server="primary", rule=f"r{n}", meaning="", advice="", count=1,
             evidence=(LogLine(source=f"/x/{n}.log", number=n, text=f"line {n}"),),
         )
-        for n in range(excerpts.MOST_EXCERPTS + 7)
+        for n in range(diagnose.MOST_EXCERPTS + 7)
     )  # fmt: skip
     keep_excerpts(record, site_of(), Diagnosis(mismatches=(), look_alikes=look_alikes))
-    assert len(list(record.folder.glob("excerpts/*"))) == excerpts.MOST_EXCERPTS + 1
+    assert len(list(record.folder.glob("excerpts/*"))) == diagnose.MOST_EXCERPTS + 1
     assert (record.folder / "excerpts/more.txt").read_text().startswith("7 more findings")
 
 

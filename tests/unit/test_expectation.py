@@ -24,13 +24,14 @@ from pydantic import ValidationError
 from site_kit import site_with
 from waiting import forbid_waiting_opens
 
-from runbook_lib.certificates import Knowledge, combine, read_expectation, sha256_of, spki_sha256_of
-from runbook_lib.certificates.facts import key_sha256
+from runbook_lib.certificates.expectation import Knowledge, combine, read_expectation
+from runbook_lib.certificates.facts import key_sha256, sha256_of, spki_sha256_of
 from runbook_lib.cli.running import run_command
 from runbook_lib.errors import ExpectationInvalid
-from runbook_lib.params import CaBundle, Expectation, Site, canonical_sha256
-from runbook_lib.steps.context import Context
-from runbook_lib.steps.expecting import check_given, gather_knowledge, knowledge_of, parse_given
+from runbook_lib.params.model import CaBundle, Expectation, Site
+from runbook_lib.params.values import canonical_sha256
+from runbook_lib.repair.context import Context
+from runbook_lib.repair.inventory import check_given, gather_knowledge, knowledge_of, parse_given
 
 CSR = request()
 LEAF = make("prime-sec")
@@ -204,7 +205,7 @@ def test_combining_keeps_each_bundle_to_its_own_names() -> None:
 
 
 def issuer(ca: bytes, name: str) -> Any:
-    from runbook_lib.certificates import Issuer
+    from runbook_lib.certificates.expectation import Issuer
 
     return Issuer(ca=(ca,), names=(name,))
 

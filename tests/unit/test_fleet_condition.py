@@ -7,6 +7,8 @@ from datetime import UTC, datetime
 import pytest
 from site_kit import site_with
 
+from runbook_lib.batch.triage import Condition, Phase, TriagedSite, _redacted, condition_of
+from runbook_lib.decisions import Decision, Plan, PlanRow
 from runbook_lib.errors import (
     AnswerNotUnderstood,
     DeviceSilent,
@@ -15,10 +17,7 @@ from runbook_lib.errors import (
     LoginRefused,
     RunbookError,
 )
-from runbook_lib.fleet.condition import condition_of
-from runbook_lib.fleet.finding import Condition, Finding, Phase
-from runbook_lib.fleet.triaging import _redacted
-from runbook_lib.models import Decision, HaStatus, Judgement, Plan, PlanRow, Verdict
+from runbook_lib.models import HaStatus, Judgement, Verdict
 from runbook_lib.secrets import SecretRef
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
@@ -126,7 +125,7 @@ def test_a_password_that_a_device_repeats_is_not_told(monkeypatch: pytest.Monkey
     secret = "-".join(["canary", "triage", "41"])
     monkeypatch.setenv("CANARY", secret)
     SecretRef.parse("env:CANARY").resolve()
-    finding = Finding(
+    finding = TriagedSite(
         site="s",
         where="here",
         condition=Condition.NEEDS_A_PERSON,

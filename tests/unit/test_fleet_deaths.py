@@ -11,19 +11,19 @@ from pathlib import Path
 import pytest
 from fleet_kit import fleet_file, inline, task
 
-from runbook_lib.console.identity import identities
-from runbook_lib.fleet import deaths
-from runbook_lib.fleet.inventory import load_fleet
-from runbook_lib.fleet.local import LocalExecutor
-from runbook_lib.fleet.site_run import _of_report
-from runbook_lib.fleet.sites import resolved
-from runbook_lib.fleet.task import SiteResult, SiteState, SiteTask
+from runbook_lib.batch import local
+from runbook_lib.batch.inventory import load_fleet
+from runbook_lib.batch.local import LocalExecutor
+from runbook_lib.batch.runner import RunReport, StageReport
+from runbook_lib.batch.site_run import SiteResult, SiteState, SiteTask, _of_report
+from runbook_lib.batch.sites import resolved
+from runbook_lib.device.prime import identities
 from runbook_lib.models import Outcome, Stage, StageState
-from runbook_lib.params import load_site
-from runbook_lib.record import Record, Seal, holder_of
-from runbook_lib.record.lock import lock_paths
-from runbook_lib.record.scan import Finding
-from runbook_lib.runner import RunReport, StageReport
+from runbook_lib.params.load import load_site
+from runbook_lib.record.attestation import Seal
+from runbook_lib.record.incident import Record
+from runbook_lib.record.lock import holder_of, lock_paths
+from runbook_lib.record.secret_scan import FoundSecret
 
 
 class Dying(LocalExecutor):
@@ -55,7 +55,7 @@ def died(record: Record, executor: Dying) -> SiteResult:
 
 def test_what_still_works_at_a_site_keeps_it(record: Record, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The site is unknown and its lock stays, so that whoever frees it has to look first; its record is not touched."""
-    monkeypatch.setattr(deaths, "STRAGGLERS_S", 0.3)
+    monkeypatch.setattr(local, "STRAGGLERS_S", 0.3)
     monkeypatch.setenv("RUNBOOK_LOCK_TOKEN", "")
     executor = Dying(tmp_path / "log")
     executor.straggler = True
@@ -80,7 +80,7 @@ def test_what_is_known_of_a_site_is_in_its_record(record: Record, tmp_path: Path
 @pytest.mark.parametrize("outcome", [None, Outcome.REPAIRED, Outcome.UNKNOWN])
 def test_a_site_with_a_secret_in_its_record_has_not_ended_well(outcome: Outcome | None) -> None:
     """However the stages went: its record cannot be relied on, so the evening must not go on as if nothing were."""
-    seal = Seal(folder="seal", files=1, lines=1, leaks=(Finding(path="answers/x.txt", what="env:KEY"),))
+    seal = Seal(folder="seal", files=1, lines=1, leaks=(FoundSecret(path="answers/x.txt", what="env:KEY"),))
     report = RunReport(
         incident="i",
         folder=Path("i"),

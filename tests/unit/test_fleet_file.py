@@ -10,11 +10,11 @@ import pytest
 from fleet_kit import fleet_file, inline
 from long_way import LONG
 
+from runbook_lib.batch.inventory import load_fleet
+from runbook_lib.batch.sites import resolved
 from runbook_lib.errors import SiteFileInvalid
-from runbook_lib.fleet.inventory import load_fleet
-from runbook_lib.fleet.sites import resolved
-from runbook_lib.params import load_site
-from runbook_lib.places import params_dir
+from runbook_lib.params.load import load_site
+from runbook_lib.paths import params_dir
 
 
 def refused(path: Path) -> str:

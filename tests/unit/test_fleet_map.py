@@ -8,19 +8,19 @@ from xml.etree import ElementTree
 
 import pytest
 
-from runbook_lib.history import Query, past_incidents
-from runbook_lib.history.standings import standings
-from runbook_lib.models import Outcome, Standing
-from runbook_lib.pictures.fleet import NOT_SEEN, TONES, band_of, draw_fleet
-from runbook_lib.record import Kind, Record
-from runbook_lib.views.fleet_map import fleet_map
+from runbook_lib.decisions import SiteStatus
+from runbook_lib.models import Outcome
+from runbook_lib.record.history import Query, past_incidents, standings
+from runbook_lib.record.incident import Record
+from runbook_lib.record.journal import Kind
+from runbook_lib.show.incidents import NOT_SEEN, SITE_TONES, band_of, draw_fleet, fleet_map
 
 NOW = datetime(2026, 11, 23, tzinfo=UTC)
 
 
-def site(name: str, state: str, days: int | None) -> Standing:
+def site(name: str, state: str, days: int | None) -> SiteStatus:
     end = None if days is None else NOW + timedelta(days=days, hours=1)
-    return Standing(site=name, incident=f"i-{name}", state=state, not_after_utc=end)
+    return SiteStatus(site=name, incident=f"i-{name}", state=state, not_after_utc=end)
 
 
 @pytest.mark.parametrize(
@@ -35,7 +35,7 @@ def test_each_number_of_days_has_its_column(days: int | None, band: str) -> None
 
 def test_every_outcome_has_a_tone() -> None:
     """Whatever an incident can come to can be drawn."""
-    assert {outcome.value for outcome in Outcome} | {"open", "damaged", "no incident"} <= set(TONES)
+    assert {outcome.value for outcome in Outcome} | {"open", "damaged", "no incident"} <= set(SITE_TONES)
 
 
 def test_the_picture_says_what_the_table_says() -> None:

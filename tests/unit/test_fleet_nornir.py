@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from runbook_lib.batch.inventory import load_fleet
 from runbook_lib.errors import SiteFileInvalid
-from runbook_lib.fleet.inventory import load_fleet
 
 HOSTS = """\
 berlin-pri:

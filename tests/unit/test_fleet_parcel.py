@@ -15,23 +15,23 @@ from fleet_kit import fleet_file, inline, task
 from fsspec import AbstractFileSystem
 from fsspec.implementations.memory import MemoryFileSystem
 
+from runbook_lib.batch.dask import ClusterOptions, connect, require_protected
+from runbook_lib.batch.inventory import load_fleet
+from runbook_lib.batch.payload import Payload, payload_of, programs, require_storage, store_record, take_in, unpack
+from runbook_lib.batch.site_run import SiteTask
+from runbook_lib.batch.sites import resolved
 from runbook_lib.errors import ParameterRefused, RecordDamaged, RecordNotWritable, UsageError
-from runbook_lib.fleet.dask_cluster import ClusterOptions, connect, require_protected
-from runbook_lib.fleet.inventory import load_fleet
-from runbook_lib.fleet.parcel import Parcel, parcel_of, programs, take_in, unpack
-from runbook_lib.fleet.sites import resolved
-from runbook_lib.fleet.storage import require_storage, store_record
-from runbook_lib.fleet.task import SiteTask
-from runbook_lib.params import load_site
-from runbook_lib.record import Kind, Record
-from runbook_lib.record.approvals import seen_here
+from runbook_lib.params.load import load_site
 from runbook_lib.record.archive import packed
+from runbook_lib.record.incident import Record
+from runbook_lib.record.journal import Kind
+from runbook_lib.record.signing import seen_here
 
 SECRET = "correct-horse-battery"
 
 
 @pytest.fixture
-def sent(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Parcel:
+def sent(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Payload:
     """A site with a CSR and secrets by reference, packed on its sender's disk."""
     monkeypatch.setenv("SSH", SECRET)
     (tmp_path / "key").write_text(SECRET, encoding="utf-8")
@@ -42,25 +42,25 @@ def sent(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Parcel:
     loaded = load_fleet(fleet_file(tmp_path, [site])).sites[0].site
     (tmp_path / "site.json").write_bytes(resolved(loaded))
     record = Record.create(tmp_path / "records", "site-0001")
-    return parcel_of(of(record, tmp_path / "site.json"), "")
+    return payload_of(of(record, tmp_path / "site.json"), "")
 
 
 def of(record: Record, site_file: Path) -> SiteTask:
     return replace(task(1), site_file=str(site_file), incident=record.incident, records=str(record.root))
 
 
-def elsewhere(parcel: Parcel) -> Parcel:
+def elsewhere(parcel: Payload) -> Payload:
     """The same as a worker sees it that does not share the sender's disk."""
     return replace(parcel, task=replace(parcel.task, records="/nowhere"))
 
 
-def test_no_secret_travels(sent: Parcel) -> None:
+def test_no_secret_travels(sent: Payload) -> None:
     """The bytes that go over the network hold references, and not what they lead to."""
     assert SECRET.encode() not in pickle.dumps(sent)
     assert b"file:" in pickle.dumps(sent)
 
 
-def test_a_site_arrives_whole(sent: Parcel, tmp_path: Path) -> None:
+def test_a_site_arrives_whole(sent: Payload, tmp_path: Path) -> None:
     """On another machine the site's file reads as the sender's, with the small files that travelled beside it."""
     (tmp_path / "s.csr").unlink()
     arrived = unpack(elsewhere(sent), tmp_path / "worker")
@@ -72,7 +72,7 @@ def test_a_site_arrives_whole(sent: Parcel, tmp_path: Path) -> None:
 
 
 def test_a_worker_believes_the_approvals_that_its_sender_believes(
-    sent: Parcel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    sent: Payload, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It has seen none of them being written; they travel beside the record, not in it."""
     monkeypatch.setenv("RUNBOOK_KEY_DIR", str(tmp_path / "keys of the worker"))
@@ -81,13 +81,13 @@ def test_a_worker_believes_the_approvals_that_its_sender_believes(
     assert seen_here(tmp_path / "keys of the worker") == believed
 
 
-def test_a_worker_on_the_same_disk_works_in_place(sent: Parcel, tmp_path: Path) -> None:
+def test_a_worker_on_the_same_disk_works_in_place(sent: Payload, tmp_path: Path) -> None:
     """Where the sender's record is seen as it is, it is the record that is worked on."""
     assert unpack(sent, tmp_path / "worker").records == sent.task.records
 
 
 @pytest.mark.parametrize("name", ["release", "20_list_certificates.ipynb", "requirements.lock"])
-def test_a_worker_with_other_programs_refuses(sent: Parcel, tmp_path: Path, name: str) -> None:
+def test_a_worker_with_other_programs_refuses(sent: Payload, tmp_path: Path, name: str) -> None:
     """Another release, notebook or lock file on the worker is refused before anything is laid out."""
     other = replace(elsewhere(sent), programs={**programs(), name: "another"})
     with pytest.raises(ParameterRefused) as caught:

@@ -12,17 +12,26 @@ from pathlib import Path
 
 import pytest
 
-from runbook_lib.canonical import canonical_json, sha256_hex
+from runbook_lib.batch.planning import newest_rollup
+from runbook_lib.batch.round import (
+    PlannedSite,
+    Rollup,
+    Round,
+    RoundOutcome,
+    SiteOutcome,
+    exit_code,
+    rollup_digest,
+    rounds_of,
+    whole,
+)
+from runbook_lib.batch.site_run import SiteState
+from runbook_lib.digest import canonical_json, sha256_hex
 from runbook_lib.errors import ParameterRefused, RecordDamaged
-from runbook_lib.fleet.outcome import RoundOutcome, SiteOutcome, exit_code, whole
-from runbook_lib.fleet.planning import newest_rollup
-from runbook_lib.fleet.rollup import PlannedSite, Rollup, rollup_digest
-from runbook_lib.fleet.round import Round, rounds_of
-from runbook_lib.fleet.task import SiteState
 from runbook_lib.models import Outcome
-from runbook_lib.places import project_root
-from runbook_lib.record import Kind, Record
-from runbook_lib.record.facts import to_json_value
+from runbook_lib.paths import project_root
+from runbook_lib.record.incident import Record
+from runbook_lib.record.journal import Kind
+from runbook_lib.record.redaction import to_json_value
 
 SITES = tuple(
     PlannedSite(site=f"s{n}", incident=f"i{n}", plan=f"{n}" * 64, described="d" * 64, deletions=("x",))

@@ -8,13 +8,23 @@ from collections.abc import Iterable, Sequence
 import pytest
 from fleet_kit import Pretend, task
 
+from runbook_lib.batch.rollout import (
+    CANARY_FAILED,
+    CONTRADICTED,
+    DRAINED,
+    TOO_MANY,
+    Rollout,
+    RolloutWatcher,
+    Rules,
+    parse_share,
+    parse_waves,
+    waves,
+)
+from runbook_lib.batch.site_run import SiteResult, SiteState, SiteTask
 from runbook_lib.errors import ParameterRefused, RecordNotWritable
-from runbook_lib.fleet.going import CANARY_FAILED, CONTRADICTED, DRAINED, TOO_MANY, Rules, Watcher, Way
-from runbook_lib.fleet.task import SiteResult, SiteState, SiteTask
-from runbook_lib.fleet.waves import parse_share, parse_waves, waves
 
 
-class Diary(Watcher):
+class Diary(RolloutWatcher):
     """Keeps the order in which things happened."""
 
     def __init__(self) -> None:
@@ -35,11 +45,11 @@ class Diary(Watcher):
 
 def go(
     executor: Pretend, numbers: Iterable[int], *, sizes: str = "1,5,20%", failures: str = "1", at_once: int = 4
-) -> tuple[Way, Diary]:
+) -> tuple[Rollout, Diary]:
     """Send so many sites on their way and return it when it has ended."""
     diary = Diary()
     rules = Rules(waves=parse_waves(sizes), failures=parse_share(failures, "failures"), at_once=at_once)
-    way = Way(executor, rules, diary)
+    way = Rollout(executor, rules, diary)
     asyncio.run(way.go([task(number) for number in numbers]))
     return way, diary
 
@@ -114,7 +124,7 @@ def test_told_to_end_it_finishes_what_is_in_flight() -> None:
     """After a request to end nothing starts; what was in flight has its result."""
     executor = Pretend()
     rules = Rules(waves=parse_waves("100%"), failures=parse_share("1", "failures"), at_once=2)
-    way = Way(executor, rules, Diary())
+    way = Rollout(executor, rules, Diary())
     executor.during = lambda task: way.stop(DRAINED)
     asyncio.run(way.go([task(number) for number in range(10)]))
     assert executor.started == ["site-0000"]
@@ -140,7 +150,7 @@ def test_a_round_that_cannot_be_written_ends_and_finishes_what_is_in_flight() ->
 
     executor = Pretend()
     rules = Rules(waves=parse_waves("9"), failures=parse_share("9", "failures"), at_once=2)
-    way = Way(executor, rules, Full())
+    way = Rollout(executor, rules, Full())
     with pytest.raises(RecordNotWritable):
         asyncio.run(way.go([task(number) for number in range(9)]))
     assert executor.started == ["site-0000", "site-0001"]

@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 
 from runbook_lib import secrets
-from runbook_lib.fleet import worker
-from runbook_lib.fleet.task import SiteEvent, SiteResult, SiteState, SiteTask
+from runbook_lib.batch import worker
+from runbook_lib.batch.site_run import SiteEvent, SiteResult, SiteState, SiteTask
 from runbook_lib.models import Stage
 from runbook_lib.redactor import Redactor
 

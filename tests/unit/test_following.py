@@ -10,16 +10,17 @@ import pytest
 from waiting import wait_until
 
 from runbook_lib.models import Stage, StageState
-from runbook_lib.record import Journal, Record
-from runbook_lib.views import following
-from runbook_lib.views.following import FOLLOWS, SHOWN, Followed, newest
+from runbook_lib.record.incident import Record
+from runbook_lib.record.journal import Journal
+from runbook_lib.show import progress
+from runbook_lib.show.progress import FOLLOWS, SHOWN, Followed, newest
 
 STAGE = Stage.DIAGNOSE
 
 
 @pytest.fixture
 def record(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Record:
-    monkeypatch.setattr(following, "LOOK_S", 0.02)
+    monkeypatch.setattr(progress, "LOOK_S", 0.02)
     return Record.create(tmp_path / "records", "paris")
 
 

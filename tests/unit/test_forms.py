@@ -7,9 +7,9 @@ from datetime import UTC, datetime
 
 import pytest
 
+from runbook_lib.decisions import Decision, Plan, PlanRow
 from runbook_lib.errors import ParameterRefused
-from runbook_lib.models import Decision, Plan, PlanRow
-from runbook_lib.views.forms import ApprovalForm
+from runbook_lib.show.forms import ApprovalForm
 
 DIGEST = "a" * 64
 COMMAND = f"runbook approve incident {DIGEST} --by NAME"

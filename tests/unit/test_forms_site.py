@@ -9,14 +9,11 @@ from pathlib import Path
 import pytest
 import yaml
 
-from runbook_lib import places
+from runbook_lib import paths
 from runbook_lib.errors import ParameterRefused, SiteFileInvalid
-from runbook_lib.params import load_site
-from runbook_lib.params.draft import Draft, draft_site
-from runbook_lib.session.choice import chosen
-from runbook_lib.session.choosing import look_at, write_site
-from runbook_lib.views.forms.fields import GROUPS
-from runbook_lib.views.forms.site import SiteControls
+from runbook_lib.notebook.opening import chosen, look_at, write_site
+from runbook_lib.params.load import Draft, draft_site, load_site
+from runbook_lib.show.site_form import GROUPS, SiteControls
 
 HOST_KEY = f"SHA256:{'A' * 43}"
 TYPED = {
@@ -39,7 +36,7 @@ TYPED = {
 def params(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An empty folder of site files, and records of its own."""
     monkeypatch.setenv("RUNBOOK_RECORDS", str(tmp_path / "records"))
-    monkeypatch.setattr(places, "params_dir", lambda: tmp_path)
+    monkeypatch.setattr(paths, "params_dir", lambda: tmp_path)
     monkeypatch.setattr("runbook_lib.params.load.params_dir", lambda: tmp_path)
     return tmp_path
 

@@ -18,6 +18,7 @@ from incident_kit import PRIMARYS, SECONDARYS, SHA, Incident
 from site_kit import site_with
 
 import runbook_lib
+from runbook_lib.decisions import Approval, ChangeKind, Deletion, Plan, PlannedChange, PlanRow
 from runbook_lib.errors import (
     ApprovalMissing,
     CertificateMoved,
@@ -31,30 +32,19 @@ from runbook_lib.errors import (
     StageOutOfOrder,
     VersionUnsupported,
 )
-from runbook_lib.models import (
-    Approval,
-    ChangeKind,
-    Deletion,
-    Diagnosis,
-    HaStatus,
-    Inventory,
-    Plan,
-    PlannedChange,
-    PlanRow,
-    ProductVersion,
-    Stage,
-    TofuStore,
-    Verdict,
-)
-from runbook_lib.record import Kind
-from runbook_lib.steps import delete, guard, ha_removal, readd_ise, register_ha
-from runbook_lib.steps.context import Context
-from runbook_lib.steps.diagnose import FACTS as DIAGNOSIS
-from runbook_lib.steps.inventory import recorded_inventory
-from runbook_lib.steps.plan import plan_of
-from runbook_lib.steps.planned import REGISTRATION, adding, removing
+from runbook_lib.models import Diagnosis, HaStatus, Inventory, ProductVersion, Stage, TofuStore, Verdict
+from runbook_lib.record.journal import Kind
+from runbook_lib.repair import deletion, guard
+from runbook_lib.repair import ha as ha_removal
+from runbook_lib.repair import ha as register_ha
+from runbook_lib.repair import ise as readd_ise
+from runbook_lib.repair.context import Context
+from runbook_lib.repair.diagnose import FACTS as DIAGNOSIS
+from runbook_lib.repair.inventory import recorded_inventory
+from runbook_lib.repair.plan import plan_of
+from runbook_lib.repair.planned_changes import REGISTRATION, adding, removing
 
-STEPS = Path(runbook_lib.__file__).parent / "steps"
+STEPS = Path(runbook_lib.__file__).parent / "repair"
 VERBS = {"delete_tofu", "remove_ha", "register", "check_readiness", "add_ise", "remove_ise"}
 """What changes a device, or types a secret for a change: every verb of the layers below that does."""
 BROKEN = ("Primary Lost Secondary", "Secondary Lost Primary")
@@ -122,7 +112,7 @@ class Case:
 
 
 async def _delete(case: Case) -> None:
-    await delete._delete_one(case.context, case.plan, case.plan.deletions[0])
+    await deletion._delete_one(case.context, case.plan, case.plan.deletions[0])
 
 
 async def _remove(case: Case) -> None:
@@ -176,7 +166,7 @@ def make(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[.
     For what comes after the deletions, those are done.
     """
     monkeypatch.setenv("KEY", "a-key-of-tests")
-    monkeypatch.setattr(ha_removal, "settled", lambda _context, look, _waited: look())
+    monkeypatch.setattr(ha_removal, "wait_until", lambda _context, look, _waited: look())
     with ExitStack() as locks:
 
         def made(name: str, *, locked: bool = True) -> Case:
@@ -417,7 +407,7 @@ def test_what_the_host_shows_decides(
 
     monkeypatch.setattr(guard, "require_confirmed", look)
     approval = Approval(digest="", by="nobody", at_utc=datetime.now(UTC), how="a test")
-    request = guard.Request(plan=case.plan, change=change, words=name, approval=approval)
+    request = guard.ChangeRequest(plan=case.plan, change=change, words=name, approval=approval)
     with nullcontext() if sent else pytest.raises(CertificateMoved, match="the plan confirmed"):
         asyncio.run(guard.host_is_confirmed(case.context, request))
 
@@ -575,7 +565,7 @@ def _name(node: ast.expr) -> str:
 def test_the_verbs_that_change_a_device_are_all_known() -> None:
     """Whatever a layer below sends once, or types a secret for, is one of those whose callers are looked at here."""
     web = ast.parse((STEPS.parent / "web" / "pages.py").read_text(encoding="utf-8"))
-    prime = ast.parse((STEPS.parent / "prime.py").read_text(encoding="utf-8"))
+    prime = ast.parse((STEPS.parent / "device" / "prime.py").read_text(encoding="utf-8"))
     once = {f.name for f in ast.walk(web) if isinstance(f, ast.AsyncFunctionDef) if "_once" in _calls(f)} - {"_once"}
     typed = {f.name for f in ast.walk(web) if isinstance(f, ast.AsyncFunctionDef) if "form" in _arguments(f)}
     sent = {f.name for f in ast.walk(prime) if isinstance(f, ast.AsyncFunctionDef) if "replies" in _calls(f)}
@@ -594,24 +584,24 @@ def test_no_change_is_sent_but_by_a_function_that_has_just_asked_the_guard() -> 
     """Every intent is written after the guard was asked, and every verb stands in such a function or one it calls."""
     intending = [each for each in functions() if "intend" in each.calls]
     assert {each.name for each in intending} == {
-        "delete._delete_one",
-        "ha_removal.remove_ha",
-        "register_ha._register_once",
-        "register_ha._by_hand",
-        "readd_ise._change",
-        "readd_ise._by_hand",
+        "deletion._delete_one",
+        "ha.remove_ha",
+        "ha._register_once",
+        "ha._by_hand",
+        "ise._change",
+        "ise._by_hand",
     }
     for each in intending:
         assert "permit" in each.calls[: each.calls.index("intend")], each.name
     sending = {each.name for each in functions() if VERBS & {*each.calls, *each.passed}}
-    guarded = {each.name for each in intending} | {"register_ha.check_readiness"}
-    by_them = {"delete._send", "readd_ise._drive", "register_ha.register"}
+    guarded = {each.name for each in intending} | {"ha.check_readiness"}
+    by_them = {"deletion._send", "ise._drive", "ha.register"}
     assert sending <= guarded | by_them, "a new way to a device: ask the guard in it, and name it here"
 
 
 def test_nobody_but_the_steps_reaches_a_verb_or_writes_an_intent() -> None:
     """The layers above the steps call steps; only these modules may send or intend."""
-    above = ("session", "cli", "fleet", "views", "report", "history", "engine", "kernels")
+    above = ("notebook", "cli", "batch", "show")
     for path in (p for folder in above for p in (STEPS.parent / folder).rglob("*.py")):
         used = _calls(ast.parse(path.read_text(encoding="utf-8")))
         assert not used & {"intend", "delete_tofu", "remove_ha", "add_ise", "remove_ise"}, path

@@ -6,9 +6,8 @@ from typing import get_args
 
 import pytest
 
-from runbook_lib.params import Site
-from runbook_lib.parse.ha import STATES, StateKind, kind_of_state
-from runbook_lib.parse.version import parse_version
+from runbook_lib.device.answers import STATES, StateKind, kind_of_state, parse_version
+from runbook_lib.params.model import Site
 
 
 @pytest.mark.parametrize(

@@ -12,15 +12,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from runbook_lib.cli.past import history_command
+from runbook_lib.cli.records import history_command
+from runbook_lib.decisions import PastIncident
 from runbook_lib.errors import ParameterRefused
-from runbook_lib.history import Query, past_incidents
-from runbook_lib.history import finding as history_finding
-from runbook_lib.history.index import PLACE, VERSION, WAIT_S, opened
-from runbook_lib.models import Outcome, PastIncident, Stage
-from runbook_lib.pictures.history import draw_history
-from runbook_lib.record import Record
-from runbook_lib.views.incidents import incidents
+from runbook_lib.models import Outcome, Stage
+from runbook_lib.record import history as history_finding
+from runbook_lib.record.history import INDEX_PLACE, INDEX_VERSION, WAIT_S, Query, opened, past_incidents
+from runbook_lib.record.incident import Record
+from runbook_lib.show.incidents import draw_history, incidents
 
 MANY = 300
 
@@ -229,12 +228,12 @@ def change(place: Path, script: str) -> None:
 )
 def test_index_that_is_not_what_was_written_is_built_anew(root: Path, how: str) -> None:
     """Whatever happened to the index, the list and the search tell what the records tell."""
-    damage(root / PLACE, how)
+    damage(root / INDEX_PLACE, how)
     assert states(root) == ALL
     assert states(root, Query.parse(text="prime-sec")) == ALL[1:2]
     if how != "a folder":  # that is nobody's to take away; the records are read then
-        assert (root / PLACE).stat().st_mode & 0o777 == 0o600
-        assert version(root / PLACE) == VERSION
+        assert (root / INDEX_PLACE).stat().st_mode & 0o777 == 0o600
+        assert version(root / INDEX_PLACE) == INDEX_VERSION
 
 
 def version(place: Path) -> int:
@@ -248,7 +247,7 @@ def version(place: Path) -> int:
 @pytest.mark.parametrize("seed", range(8))
 def test_index_with_a_changed_byte_never_lies(root: Path, seed: int) -> None:
     """One byte of it changed, anywhere: the list is that of the records."""
-    place = root / PLACE
+    place = root / INDEX_PLACE
     data = bytearray(place.read_bytes())
     for at in range(seed, len(data), len(data) // 3):
         changed = bytearray(data)
@@ -259,8 +258,8 @@ def test_index_with_a_changed_byte_never_lies(root: Path, seed: int) -> None:
 
 def test_index_that_another_process_holds_is_left_alone(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """While it is locked the records are read, nothing is waited for long, and the index is not taken away."""
-    monkeypatch.setattr("runbook_lib.history.index.WAIT_S", WAIT_S / 100)
-    place = root / PLACE
+    monkeypatch.setattr("runbook_lib.record.history.WAIT_S", WAIT_S / 100)
+    place = root / INDEX_PLACE
     inode = place.stat().st_ino
     holder = sqlite3.connect(place)
     holder.execute("BEGIN EXCLUSIVE")

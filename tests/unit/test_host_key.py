@@ -7,7 +7,7 @@ from functools import cache
 import asyncssh
 import pytest
 
-from runbook_lib.console.host_key import ALGORITHMS, HostKeyPins
+from runbook_lib.device.login import ALGORITHMS, HostKeyPins
 
 KINDS = ("ssh-ed25519", "ecdsa-sha2-nistp256", "ssh-rsa")
 

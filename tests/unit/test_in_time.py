@@ -15,10 +15,10 @@ import pytest
 from certificate_kit import make
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
-from runbook_lib.certificates import sha256_of
-from runbook_lib.in_time import TooLate, in_time
-from runbook_lib.ise_api import NotAvailable, admin_certificates
-from runbook_lib.record.timestamp import Authority, NoStamp, _post
+from runbook_lib.certificates.facts import sha256_of
+from runbook_lib.device.ise_api import NotAvailable, admin_certificates
+from runbook_lib.event_loop import TooLate, in_time
+from runbook_lib.record.attestation import Authority, NoStamp, _post
 
 DEADLINE_S = 0.5
 DRIPS = {

@@ -20,10 +20,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from runbook_lib import secrets
-from runbook_lib.canonical import canonical_json, sha256_hex
+from runbook_lib.digest import canonical_json, sha256_hex
 from runbook_lib.errors import RecordDamaged, RecordNotWritable
-from runbook_lib.record import Artifact, Journal, Kind
-from runbook_lib.record.lines import parse_journal
+from runbook_lib.record.journal import Artifact, Journal, Kind, parse_journal
 from runbook_lib.redactor import Redactor
 
 
@@ -207,7 +206,7 @@ def test_secrets_do_not_reach_the_journal(tmp_path: Path, monkeypatch: pytest.Mo
 APPENDER = """
 import sys
 from pathlib import Path
-from runbook_lib.record import Journal, Kind
+from runbook_lib.record.journal import Journal, Kind
 journal = Journal(Path(sys.argv[1]))
 for number in range(int(sys.argv[3])):
     print(journal.append(Kind.NOTED, server=sys.argv[2], text=str(number)).n, flush=True)
@@ -279,7 +278,7 @@ FULL_DISK = """
 import resource, sys
 from pathlib import Path
 from runbook_lib.errors import RecordNotWritable
-from runbook_lib.record import Journal, Kind
+from runbook_lib.record.journal import Journal, Kind
 journal = Journal(Path(sys.argv[1]))
 size = journal.path.stat().st_size
 resource.setrlimit(resource.RLIMIT_FSIZE, (size + 10, resource.getrlimit(resource.RLIMIT_FSIZE)[1]))
@@ -307,7 +306,7 @@ FORBIDDEN = """
 import ctypes, sys
 from pathlib import Path
 from runbook_lib.errors import RecordNotWritable
-from runbook_lib.record import Journal, Kind
+from runbook_lib.record.journal import Journal, Kind
 header = (ctypes.c_uint32 * 2)(0x20080522, 0)
 assert ctypes.CDLL(None).capset(header, (ctypes.c_uint32 * 6)()) == 0
 try:

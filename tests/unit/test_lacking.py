@@ -11,14 +11,13 @@ import pytest
 from incident_kit import Incident
 from site_kit import site_with
 
-from runbook_lib.console import transport
+from runbook_lib.device import ssh
+from runbook_lib.device.probe import NO_NAME, present
 from runbook_lib.models import Vantage
-from runbook_lib.params import Site, lacking
-from runbook_lib.params.model import Expectation, HaSettings
-from runbook_lib.probe import NO_NAME, present
+from runbook_lib.params.model import Expectation, HaSettings, Site, lacking
+from runbook_lib.repair import preflight
+from runbook_lib.repair.preflight import _port
 from runbook_lib.secrets import NOT_NAMED
-from runbook_lib.steps import means
-from runbook_lib.steps.preflight import _port
 
 NO_HOST = socket.gaierror(socket.EAI_NONAME, "Name or service not known")
 
@@ -68,7 +67,7 @@ def test_a_name_that_does_not_resolve_is_no_firewalls(monkeypatch: pytest.Monkey
 
     monkeypatch.setattr(asyncio, "open_connection", nobody)
     site = site_with()
-    error = asyncio.run(transport._failure(NO_HOST, None, "primary", 1.0, ("", site.primary.ssh, None)))
+    error = asyncio.run(ssh._failure(NO_HOST, None, "primary", 1.0, ("", site.primary.ssh, None)))
     assert "does not resolve" in error.what
     assert "firewall" not in error.next_step
     look = asyncio.run(present("pri", 443, vantage=Vantage.HERE, deadlines=site.deadlines, times=1))
@@ -91,4 +90,4 @@ def test_a_plan_that_needs_the_key_is_blocked_without_it(tmp_path: Path) -> None
     assert "auth_key" in told(bare, "ha")
     assert "user: and password:" in told(bare, "ise")
     made = Incident(tmp_path, site=bare)
-    assert any("does not name" in each for each in means.lacking(made.context, made.plan()))
+    assert any("does not name" in each for each in preflight.lacking(made.context, made.plan()))

@@ -13,9 +13,10 @@ from typing import Any, cast
 import pytest
 from incident_kit import Incident
 
+from runbook_lib.decisions import Deletion, DeletionResult
 from runbook_lib.errors import RepairFailed
-from runbook_lib.models import Deletion, DeletionResult, Diagnosis, Inventory, Stage, TofuStore
-from runbook_lib.steps import delete
+from runbook_lib.models import Diagnosis, Inventory, Stage, TofuStore
+from runbook_lib.repair import deletion
 
 
 @dataclass
@@ -64,16 +65,16 @@ def carry_out(incident: Incident, monkeypatch: pytest.MonkeyPatch) -> CarryOut:
     plan = incident.write_plan()
     approval = incident.approve(plan)
     for name in ("require_release", "try_login", "_refuse_if_moved"):
-        monkeypatch.setattr(delete, name, held)
-    monkeypatch.setattr(delete, "require_means", lambda *_given: None)
-    monkeypatch.setattr(delete, "permit", permit)
-    monkeypatch.setattr(delete, "watch_logs", watched)
+        monkeypatch.setattr(deletion, name, held)
+    monkeypatch.setattr(deletion, "require_means", lambda *_given: None)
+    monkeypatch.setattr(deletion, "permit", permit)
+    monkeypatch.setattr(deletion, "watch_logs", watched)
 
     def carry_out(arrived: Callable[[Stores, str, str], None], logs: Diagnosis) -> tuple[DeletionResult, ...]:
-        monkeypatch.setattr(delete, "recorded_diagnosis", lambda _context: logs)
+        monkeypatch.setattr(deletion, "recorded_diagnosis", lambda _context: logs)
         stores = Stores(incident, arrived)
         context = replace(incident.context, devices=cast("Any", stores), stage=Stage.DELETE)
-        results = asyncio.run(delete.delete_stale(context, plan, cast("Any", None)))
+        results = asyncio.run(deletion.delete_stale(context, plan, cast("Any", None)))
         assert stores.sent == [(row.server, row.key) for row in plan.deletions]
         return results
 

@@ -10,16 +10,16 @@ from typing import Any, cast
 import pytest
 from incident_kit import PRIMARYS, SECONDARYS, Incident
 
-from runbook_lib.canonical import plan_digest
+from runbook_lib.batch.runner import RunReport, StageReport
 from runbook_lib.cli import running
-from runbook_lib.cli.left import left_behind, shortened
-from runbook_lib.cli.running import conclude
+from runbook_lib.cli.running import conclude, left_behind, shortened
+from runbook_lib.decisions import Deletion
+from runbook_lib.digest import plan_digest
 from runbook_lib.errors import MOST_LINES, PlanStale
-from runbook_lib.models import Deletion, Stage, StageState, Verdict
-from runbook_lib.record.seal import Seal
-from runbook_lib.runner import RunReport, StageReport
-from runbook_lib.session.stages.delete_stale import DeleteStale
-from runbook_lib.steps.planned import REGISTRATION
+from runbook_lib.models import Stage, StageState, Verdict
+from runbook_lib.notebook.changing_stages import DeleteStale
+from runbook_lib.record.attestation import Seal
+from runbook_lib.repair.planned_changes import REGISTRATION
 
 
 def test_what_is_done_what_is_not_and_what_is_unknown_are_told_apart(tmp_path: Path) -> None:

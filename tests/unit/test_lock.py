@@ -21,14 +21,21 @@ from another_user import STRANGER, as_stranger, root_only
 from site_kit import site_with
 from waiting import forbid_waiting_opens
 
-from runbook_lib.canonical import sha256_hex
-from runbook_lib.console.identity import identities
+from runbook_lib.device.prime import identities
+from runbook_lib.digest import sha256_hex
 from runbook_lib.errors import ParameterRefused, RecordNotWritable, SiteLocked
-from runbook_lib.params import Site
-from runbook_lib.params.model import JumpHost, SshAccess
-from runbook_lib.record import SiteLock, free_stale, holder_of, lock, works_under_lock
-from runbook_lib.record.lock import TOKEN_VARIABLE, Holder, lock_paths
-from runbook_lib.record.process import ProcessName, account
+from runbook_lib.params.model import JumpHost, Site, SshAccess
+from runbook_lib.record import lock
+from runbook_lib.record.files import ProcessName, account
+from runbook_lib.record.lock import (
+    TOKEN_VARIABLE,
+    Holder,
+    SiteLock,
+    free_stale,
+    holder_of,
+    lock_paths,
+    works_under_lock,
+)
 from runbook_lib.secrets import SecretRef
 
 SERVERS = ("server 192.0.2.10:22", "host key SHA256:a", "server 192.0.2.20:22")
@@ -49,7 +56,7 @@ def locked() -> SiteLock:
 HOLD = """
 import sys
 from runbook_lib.errors import SiteLocked
-from runbook_lib.record import SiteLock
+from runbook_lib.record.lock import SiteLock
 try:
     with SiteLock(sys.argv[1], sys.argv[2].split(","), incident="I-1", purpose="delete"):
         print("in", flush=True)
@@ -61,7 +68,7 @@ except SiteLocked as error:
 
 PARENT = """
 import subprocess, sys
-from runbook_lib.record import SiteLock
+from runbook_lib.record.lock import SiteLock
 with SiteLock(sys.argv[1], sys.argv[2].split(",")):
     subprocess.Popen([sys.executable, "-c", sys.argv[3], sys.argv[1], sys.argv[2]])
     sys.stdout.write("parent in\\n")

@@ -12,14 +12,13 @@ from jsonschema import Draft202012Validator
 from log_kit import CORE, DN
 
 from runbook_lib.errors import UsageError
-from runbook_lib.logs import RULES, diagnose_sources
-from runbook_lib.logs.answer import entry_note, exit_code, next_steps, timeline, verdict, with_entries
-from runbook_lib.logs.lists import read_stores
+from runbook_lib.logs.conclusions import entry_note, exit_code, next_steps, timeline, verdict, with_entries
+from runbook_lib.logs.diagnosis import diagnose_sources
 from runbook_lib.logs.report import Report, as_html, as_json, as_text
-from runbook_lib.logs.rules import PLACES
-from runbook_lib.logs.site_rules import load_rules
+from runbook_lib.logs.rules import PLACES, RULES
+from runbook_lib.logs.site_rules import load_rules, read_stores
 from runbook_lib.models import Diagnosis
-from runbook_lib.places import project_root
+from runbook_lib.paths import project_root
 
 STAMP = "2026-11-23 12:00:00,000 "
 LISTED = "/C=US/ST=CA/L=SJ/O=Cisco Systems/OU=Prime Infra/CN=prime-sec"

@@ -19,11 +19,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from waiting import wait_until
 
-from runbook_lib.logs import ahead, diagnose_sources, inflate, streams, tars
-from runbook_lib.logs.answer import exit_code
+from runbook_lib.logs import inflate, streams
+from runbook_lib.logs import streams as ahead
+from runbook_lib.logs import tar as tars
 from runbook_lib.logs.archives import unpack
+from runbook_lib.logs.conclusions import exit_code
+from runbook_lib.logs.diagnosis import diagnose_sources
 from runbook_lib.logs.streams import Notes
-from runbook_lib.logs.tars import BLOCK, WrongHeader, read_header, read_pax
+from runbook_lib.logs.tar import BLOCK, WrongHeader, read_header, read_pax
 from runbook_lib.models import Diagnosis
 
 EVENT = (Path(__file__).parent.parent / "fixtures" / "logs" / "primary-health-monitor.log").read_bytes() + b"\n"
@@ -331,13 +334,13 @@ class _Endless:
 def test_reading_ahead_stays_a_few_pieces_ahead() -> None:
     """A reader that is slow holds up the thread that inflates for it, so memory stays bounded; closing ends it."""
     endless = _Endless()
-    stream = ahead.Ahead(endless)
+    stream = ahead.ReadAhead(endless)
     try:
         wait_until(stream._queue.full, "as many pieces as may be kept")
-        assert endless.pieces <= ahead.WAITING + 1
+        assert endless.pieces <= ahead.READ_AHEAD_PIECES + 1
         assert stream.read(4) == b"xxxx"
-        wait_until(lambda: endless.pieces == ahead.WAITING + 2, "the piece after the one that was taken")
+        wait_until(lambda: endless.pieces == ahead.READ_AHEAD_PIECES + 2, "the piece after the one that was taken")
     finally:
         stream.close()
     assert not stream._thread.is_alive()
-    assert endless.pieces <= ahead.WAITING + 2
+    assert endless.pieces <= ahead.READ_AHEAD_PIECES + 2

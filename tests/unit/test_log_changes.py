@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from runbook_lib.logs import diagnose_sources
-from runbook_lib.logs.answer import exit_code, verdict
+from runbook_lib.logs.conclusions import exit_code, verdict
+from runbook_lib.logs.diagnosis import diagnose_sources
 from runbook_lib.logs.sources import list_logs, read_logs
 from runbook_lib.logs.streams import Notes
 from runbook_lib.models import Diagnosis

@@ -9,13 +9,13 @@ from pathlib import Path
 import pytest
 from log_kit import CAUSE, CORE, DN, HEAD, THREAD, findings
 
-from runbook_lib.logs import diagnose_sources
-from runbook_lib.logs.answer import command, exit_code, next_steps, verdict
+from runbook_lib.logs.conclusions import command_of, exit_code, next_steps, verdict
+from runbook_lib.logs.diagnosis import diagnose_sources
 from runbook_lib.logs.likeness import APART, SAMPLE, Likeness, looked_at
 from runbook_lib.logs.report import NARROWEST, Report, as_html, as_json, as_text
 from runbook_lib.models import Diagnosis
-from runbook_lib.places import project_root
-from runbook_lib.views.findings import diagnosis as diagnosis_view
+from runbook_lib.paths import project_root
+from runbook_lib.show.findings import diagnosis as diagnosis_view
 
 LINE = "2026-11-23 12:00:01,123 INFO [system] [HealthMonitorThread] Connected\n"
 PROSE = "The quick brown fox jumps over the lazy dog, and nobody noticed at all.\n" * 40
@@ -195,6 +195,6 @@ def test_next_step_is_a_command(tmp_path: Path) -> None:
     """With a site the command that goes on names it; without one it begins with that site's file."""
     found = diagnosed(tmp_path, {"hm-0-0.log": f"{THREAD}{HEAD}\n".encode()}, "primary")
     (step,) = next_steps(found, {"site": "berlin"})
-    assert command(step) == "runbook run berlin --until 20"
-    assert command(next_steps(found, {})[0]).endswith("then runbook run SITE --until 20")
+    assert command_of(step) == "runbook run berlin --until 20"
+    assert command_of(next_steps(found, {})[0]).endswith("then runbook run SITE --until 20")
     assert "→ runbook run berlin --until 20" in as_text(Report(found, known={"site": "berlin"}))

@@ -12,11 +12,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from log_kit import CAUSE, CORE, DN, HEAD, THREAD, scan
 
-from runbook_lib.logs import RULES, diagnose_sources, scanner
-from runbook_lib.logs.groups import EVIDENCE_LINES, MOST_THREADS
-from runbook_lib.logs.mismatches import mismatches_of
+from runbook_lib.device.names import same_subject
+from runbook_lib.logs import scanner
+from runbook_lib.logs.diagnosis import diagnose_sources, mismatches_of
+from runbook_lib.logs.events import EVIDENCE_LINES, MOST_THREADS
+from runbook_lib.logs.rules import RULES
 from runbook_lib.logs.scanner import Scanner
-from runbook_lib.parse.names import same_subject
 
 PUBLISHED = Path(__file__).parent.parent / "fixtures" / "logs"
 

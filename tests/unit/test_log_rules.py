@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from runbook_lib.logs import RULES, Rule, diagnose_sources
-from runbook_lib.logs.rules import PLACES, Place
+from runbook_lib.logs.diagnosis import diagnose_sources
+from runbook_lib.logs.rules import PLACES, RULES, Place, Rule
 
 FIXTURES = Path(__file__).parent.parent / "fixtures" / "log-rules"
 

@@ -6,8 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runbook_lib.logs import RULES, search
+from runbook_lib.logs import search
 from runbook_lib.logs.message import LITERAL
+from runbook_lib.logs.rules import RULES
 from runbook_lib.logs.search import Search, plain_count, plain_find
 
 LITERALS = tuple(sorted({LITERAL, *(literal for rule in RULES for literal in rule.literals)}))

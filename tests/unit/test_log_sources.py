@@ -18,11 +18,12 @@ from pathlib import Path
 import pytest
 
 from runbook_lib.errors import UsageError
-from runbook_lib.logs import RULES, diagnose_sources, inflate
-from runbook_lib.logs.answer import exit_code, verdict
+from runbook_lib.logs import inflate
 from runbook_lib.logs.archives import unpack
-from runbook_lib.logs.limits import LIMITS, Limits
-from runbook_lib.logs.mismatches import mismatches_of
+from runbook_lib.logs.conclusions import exit_code, verdict
+from runbook_lib.logs.diagnosis import diagnose_sources, mismatches_of
+from runbook_lib.logs.inflate import LIMITS, UnpackLimits
+from runbook_lib.logs.rules import RULES
 from runbook_lib.logs.scanner import Scanner
 from runbook_lib.logs.sources import list_logs, read_logs
 from runbook_lib.logs.streams import Notes
@@ -185,7 +186,7 @@ def test_no_path_of_an_archive_is_written(tmp_path: Path) -> None:
     assert sorted(p.name for p in tmp_path.rglob("*")) == ["in", "x.tar.gz", "y.zip"]
 
 
-def _read_all(packed: bytes, limits: Limits) -> int:
+def _read_all(packed: bytes, limits: UnpackLimits) -> int:
     room = memoryview(bytearray(1 << 16))
     logs = unpack("x", io.BytesIO(packed), len(packed), Notes(), limits)
     return sum(sum(iter(lambda stream=stream: stream.readinto(room), 0)) for _, stream in logs)
@@ -194,23 +195,23 @@ def _read_all(packed: bytes, limits: Limits) -> int:
 @pytest.mark.parametrize(
     ("packed", "limits", "words"),
     [
-        (gzip.compress(b"x" * 1_000_000), Limits(unpacked=999_999), "999999 bytes"),
-        (gzip.compress(b"x" * 1_000_000), Limits(ratio=100, ratio_from=1000), "100 times"),
-        (zip_of({"a": b"x" * 1_000_000}), Limits(ratio=100, ratio_from=1000), "100 times"),
-        (tar_of({"a": b"x" * 1_000_000}), Limits(unpacked=999_999), "999999 bytes"),
-        (zip_of({str(n): b"" for n in range(11)}), Limits(entries=10), "10 entries"),
-        (tar_of({str(n): b"" for n in range(11)}), Limits(entries=10), "10 entries"),
-        (gzip.compress(gzip.compress(gzip.compress(b"x"))), Limits(depth=1), ""),
-        (gzip.compress(zip_of({"a": os.urandom(2000)})), Limits(inner_zip=1000), ""),
+        (gzip.compress(b"x" * 1_000_000), UnpackLimits(unpacked=999_999), "999999 bytes"),
+        (gzip.compress(b"x" * 1_000_000), UnpackLimits(ratio=100, ratio_from=1000), "100 times"),
+        (zip_of({"a": b"x" * 1_000_000}), UnpackLimits(ratio=100, ratio_from=1000), "100 times"),
+        (tar_of({"a": b"x" * 1_000_000}), UnpackLimits(unpacked=999_999), "999999 bytes"),
+        (zip_of({str(n): b"" for n in range(11)}), UnpackLimits(entries=10), "10 entries"),
+        (tar_of({str(n): b"" for n in range(11)}), UnpackLimits(entries=10), "10 entries"),
+        (gzip.compress(gzip.compress(gzip.compress(b"x"))), UnpackLimits(depth=1), ""),
+        (gzip.compress(zip_of({"a": os.urandom(2000)})), UnpackLimits(inner_zip=1000), ""),
     ],
     ids=["bytes", "ratio", "zip-ratio", "tar-bytes", "zip-entries", "tar-entries", "depth", "inner-zip"],
 )
-def test_archive_over_a_limit_is_refused(packed: bytes, limits: Limits, words: str) -> None:
+def test_archive_over_a_limit_is_refused(packed: bytes, limits: UnpackLimits, words: str) -> None:
     """An archive that unpacks to too much is refused with the limit named; under it, it is read."""
     with pytest.raises(UsageError) as refused:
         _read_all(packed, limits)
     assert words in refused.value.found
-    assert _read_all(packed, Limits()) >= 0
+    assert _read_all(packed, UnpackLimits()) >= 0
 
 
 NOISE = os.urandom(3000).hex().encode() + b"\n"

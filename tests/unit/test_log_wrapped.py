@@ -12,8 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from log_kit import CAUSE, CORE, DN, HEAD, THREAD, findings, scan
 
-from runbook_lib.logs import diagnose_sources
-from runbook_lib.logs.wrapped import unwrap
+from runbook_lib.logs.diagnosis import diagnose_sources
+from runbook_lib.logs.wrapped_json import unwrap
 
 FIXTURES = Path(__file__).parent.parent / "fixtures" / "log-wrapped"
 LINE = f"{THREAD}{HEAD}"

@@ -9,15 +9,14 @@ from typing import cast
 import pytest
 
 from runbook_lib.errors import UsageError
-from runbook_lib.logs import diagnose_sources
+from runbook_lib.logs.diagnosis import diagnose_sources
 from runbook_lib.models import Damage, Diagnosis, Stage
-from runbook_lib.params import load_site
-from runbook_lib.record import Record
-from runbook_lib.steps.context import Context
-from runbook_lib.steps.devices import Devices
-from runbook_lib.steps.diagnose import read_logs
-from runbook_lib.steps.verify import _log_check
-from runbook_lib.views import findings
+from runbook_lib.params.load import load_site
+from runbook_lib.record.incident import Record
+from runbook_lib.repair.context import Context, Devices
+from runbook_lib.repair.diagnose import read_logs
+from runbook_lib.repair.verification import _log_check
+from runbook_lib.show import findings
 
 LOG = (
     "2026-11-23 12:00:00 [system] [HealthMonitorThread] TOFU failed. Check local trust"

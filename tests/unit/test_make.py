@@ -15,7 +15,7 @@ import pytest
 import yaml
 from spread import APART, LONGEST
 
-from runbook_lib.places import project_root
+from runbook_lib.paths import project_root
 
 ROOT = project_root()
 MAKE = shutil.which("make")

@@ -9,8 +9,8 @@ from growth import assert_linear
 from hypothesis import given
 from hypothesis import strategies as st
 
+from runbook_lib.device.names import Fit, common_name, fits, parse_name, same_subject
 from runbook_lib.errors import AnswerNotUnderstood
-from runbook_lib.parse.names import Fit, common_name, fits, parse_name, same_subject
 
 LOGGED = "CN=prime-sec, OU=Prime Infra, O=Cisco Systems, L=SJ, ST=CA, C=US"
 STORED = "/C=US/ST=CA/L=SJ/O=Cisco Systems/OU=Prime Infra/CN=prime-sec"

@@ -10,12 +10,12 @@ from typing import Any
 import pytest
 import yaml
 
-from runbook_lib import places
+from runbook_lib import paths
 from runbook_lib.cli import new_site
 from runbook_lib.cli.new_site import Interview, new_command
 from runbook_lib.errors import DeviceUnreachable, ParameterRefused, UsageError
-from runbook_lib.params import load_site
-from runbook_lib.steps.first_look import Look
+from runbook_lib.params.load import load_site
+from runbook_lib.repair.confirmation import Look
 
 SHOWN = f"SHA256:{'A' * 43}"
 HERE = "b" * 64
@@ -53,7 +53,7 @@ def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, 
         seen: Look = looks["look"]
         return seen if login or not seen.own else seen._replace(own="")
 
-    monkeypatch.setattr(places, "params_dir", lambda: tmp_path)
+    monkeypatch.setattr(paths, "params_dir", lambda: tmp_path)
     monkeypatch.setattr(new_site, "presented_host_key", key)
     monkeypatch.setattr(new_site, "look_at", look)
     for name in ("BERLIN_PRIMARY_SSH", "BERLIN_SECONDARY_SSH"):

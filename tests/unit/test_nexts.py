@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 from site_kit import site_with
 
-from runbook_lib.record import Record
-from runbook_lib.session.nexts import next_run
-from runbook_lib.session.opening import open_incident
+from runbook_lib.notebook.opening import open_incident
+from runbook_lib.notebook.runbook import next_run
+from runbook_lib.record.incident import Record
 
 
 @pytest.fixture(autouse=True)

@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 from site_kit import site_with
 
-from runbook_lib.cli import jupyterlab
-from runbook_lib.params import LabRequest, Site
-from runbook_lib.session.choice import OPENED_FOR, Choice, choose, resolved
+from runbook_lib.cli import lab
+from runbook_lib.notebook.opening import OPENED_FOR, Choice, choose, resolved
+from runbook_lib.params.model import LabRequest, Site
 
 REAL = site_with()
 
@@ -28,7 +28,7 @@ def served(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[Choice]:
         opened.append(resolved("", "", attended=True))
         return 0
 
-    monkeypatch.setattr(jupyterlab, "_serve", serve)
+    monkeypatch.setattr(lab, "_serve", serve)
     return opened
 
 
@@ -42,19 +42,19 @@ def labs(monkeypatch: pytest.MonkeyPatch) -> list[str]:
         started.append("lab")
         yield
 
-    monkeypatch.setattr(jupyterlab, "_lab_running", running)
+    monkeypatch.setattr(lab, "_lab_running", running)
     return started
 
 
 def load(loaded: Site | LabRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     given: Any = loaded
-    monkeypatch.setattr(jupyterlab, "load_site_or_lab", lambda _name: given)
+    monkeypatch.setattr(lab, "load_site_or_lab", lambda _name: given)
 
 
 def test_make_lab_opens_the_lab_whatever_was_chosen_last(served: list[Choice], labs: list[str]) -> None:
     """A production site that was open yesterday is not what the front door leads to."""
     choose(Choice(site="paris", incident="x"))
-    assert jupyterlab.jupyter_command() == 0
+    assert lab.jupyter_command() == 0
     assert (served, labs) == ([Choice(site="lab")], ["lab"])
 
 
@@ -64,7 +64,7 @@ def test_a_production_site_is_opened_by_its_name_with_its_sign(
     """JupyterLab alone is started; the terminal says in words that these servers are real."""
     load(REAL, monkeypatch)
     choose(Choice(site="paris"))
-    assert jupyterlab.notebook_command("berlin") == 0
+    assert lab.notebook_command("berlin") == 0
     assert (served, labs) == ([Choice(site="berlin")], [])
     said = capsys.readouterr().out
     assert "PRODUCTION: real servers" in said
@@ -76,6 +76,6 @@ def test_the_lab_by_its_name_is_the_lab(
 ) -> None:
     """The same as ``make lab``; nothing is called production."""
     load(LabRequest.model_validate({"kind": "lab", "lab": {"scenario": "renewed"}}), monkeypatch)
-    assert jupyterlab.notebook_command("lab") == 0
+    assert lab.notebook_command("lab") == 0
     assert (served, labs) == ([Choice(site="lab")], ["lab"])
     assert "PRODUCTION" not in capsys.readouterr().out

@@ -9,10 +9,8 @@ from typing import Any
 import pytest
 from incident_kit import Incident
 
-from runbook_lib.cli import jupyterlab
-from runbook_lib.cli.approving import approve_command
-from runbook_lib.cli.checking import check_command
-from runbook_lib.cli.plans import plan_command
+from runbook_lib.cli import lab
+from runbook_lib.cli.plans import approve_command, check_command, plan_command
 
 SITE = """\
 name: berlin
@@ -65,8 +63,8 @@ def test_opening_a_site_in_jupyterlab_contacts_nothing_by_itself(
     """The site is named and JupyterLab started; its servers hear of it when a cell is run."""
     (tmp_path / "berlin.yaml").write_text(SITE, encoding="utf-8")
     monkeypatch.setenv("RUNBOOK_RECORDS", str(tmp_path / "records"))
-    monkeypatch.setattr(jupyterlab, "_serve", lambda: 0)
-    assert jupyterlab.notebook_command(str(tmp_path / "berlin.yaml")) == 0
+    monkeypatch.setattr(lab, "_serve", lambda: 0)
+    assert lab.notebook_command(str(tmp_path / "berlin.yaml")) == 0
     assert "pi-primary.example.com" in capsys.readouterr().out
     assert tried == []
 

@@ -8,10 +8,11 @@ from incident_kit import Incident
 from site_kit import site_with
 
 from runbook_lib.models import Stage
-from runbook_lib.params import Site
-from runbook_lib.record import Kind
-from runbook_lib.report import post_mortem, render_html, render_markdown
-from runbook_lib.session.opening import OLD_ALGORITHMS, note_old_algorithms
+from runbook_lib.notebook.opening import OLD_ALGORITHMS, note_old_algorithms
+from runbook_lib.params.model import Site
+from runbook_lib.record.journal import Kind
+from runbook_lib.show.report import post_mortem
+from runbook_lib.show.report_page import render_html, render_markdown
 
 OLD = ("ssh-rsa", "hmac-sha1")
 

@@ -12,14 +12,14 @@ from pathlib import Path
 import pytest
 from incident_kit import STALE, Incident
 
+from runbook_lib.decisions import DELETIONS_ALONE, EVERY_CHANGE, ChangeKind, Plan
 from runbook_lib.errors import PlanStale, RecordDamaged
-from runbook_lib.models import DELETIONS_ALONE, EVERY_CHANGE, ChangeKind, Plan
-from runbook_lib.record import Record
-from runbook_lib.record.approvals import note_seen
-from runbook_lib.record.verify import verify_record
-from runbook_lib.report import post_mortem
-from runbook_lib.steps.approval import approval_naming
-from runbook_lib.steps.guard import planned_change
+from runbook_lib.record.incident import Record
+from runbook_lib.record.signing import note_seen
+from runbook_lib.record.verification import verify_record
+from runbook_lib.repair.approval import approval_naming
+from runbook_lib.repair.guard import planned_change
+from runbook_lib.show.report import post_mortem
 
 FIXTURE = Path(__file__).parent.parent / "fixtures" / "record-0.1.0"
 

@@ -11,10 +11,11 @@ from certificate_kit import NOW
 from incident_kit import NAMES, SHA, Incident
 from site_kit import ISE, SECONDARY
 
+from runbook_lib.decisions import Override
 from runbook_lib.errors import DeletionRefused, ParameterRefused, StageOutOfOrder
-from runbook_lib.models import Outcome, Override, Verdict
-from runbook_lib.steps.overriding import PHRASE, deleted_under_override, overrides_of, overriding, write_override
-from runbook_lib.steps.verify import outcome_of
+from runbook_lib.models import Outcome, Verdict
+from runbook_lib.repair.confirmation import PHRASE, deleted_under_override, overrides_of, overriding, write_override
+from runbook_lib.repair.verification import outcome_of
 
 KEY = f"{SECONDARY}_8082"
 GIVEN = Override(server="primary", key=KEY, sha256=SHA["secondary"], by=" Ada ", at_utc=NOW, reason=" its console ")

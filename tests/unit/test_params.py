@@ -17,26 +17,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import BaseModel
 
+from runbook_lib.batch.sites import resolved
+from runbook_lib.device.answers import StateKind
 from runbook_lib.errors import SecretUnavailable, SiteFileInvalid
-from runbook_lib.fleet.sites import resolved
 from runbook_lib.lab.scenarios import SCENARIOS
 from runbook_lib.models import HaStatus
-from runbook_lib.params import (
-    LabOptions,
-    LabRequest,
-    Site,
-    load_site,
-    load_site_or_lab,
-    secret_references,
-    site_without_secrets,
-)
-from runbook_lib.params.advice import section_at
-from runbook_lib.params.source import LARGEST_FILE
-from runbook_lib.params.wording import LABEL_KEYS
-from runbook_lib.parse.ha import StateKind
-from runbook_lib.places import params_dir
-from runbook_lib.steps.ha_state import kinds_of
-from runbook_lib.web import labels_for
+from runbook_lib.params.checks import LABEL_KEYS
+from runbook_lib.params.load import load_site, load_site_or_lab, secret_references, section_at, site_without_secrets
+from runbook_lib.params.model import LabOptions, LabRequest, Site
+from runbook_lib.params.yaml_source import LARGEST_FILE
+from runbook_lib.paths import params_dir
+from runbook_lib.repair.ha_state import kinds_of
+from runbook_lib.web.labels import labels_for
 
 GOOD = """\
 name: paris

@@ -17,14 +17,12 @@ from growth import assert_linear
 from hypothesis import given
 from hypothesis import strategies as st
 
-import runbook_lib.parse
+import runbook_lib.device
+from runbook_lib.device.answers import parse_ha_status, parse_health_monitor, parse_version
+from runbook_lib.device.ise_api import parse_ise_certificates, parse_ise_date, parse_ise_refusal
+from runbook_lib.device.names import parse_name
+from runbook_lib.device.tofu import parse_tofu_list, vanished
 from runbook_lib.errors import AnswerNotUnderstood
-from runbook_lib.parse.ha import parse_ha_status
-from runbook_lib.parse.health_monitor import parse_health_monitor
-from runbook_lib.parse.ise_certificates import parse_ise_certificates, parse_ise_date, parse_ise_refusal
-from runbook_lib.parse.names import parse_name
-from runbook_lib.parse.tofu import parse_tofu_list, vanished
-from runbook_lib.parse.version import parse_version
 
 FIXTURES = Path(__file__).parent.parent / "fixtures"
 NOON = datetime(2026, 1, 2, 12, tzinfo=UTC)
@@ -72,8 +70,8 @@ def test_parser_has_a_pair_of_each_kind(folder: str) -> None:
 def test_every_parser_is_tested_by_pairs() -> None:
     """A parser that is added to the package has to be added to the pairs, or to those of web servers' answers."""
     found = set()
-    for module in pkgutil.iter_modules(runbook_lib.parse.__path__):
-        loaded = importlib.import_module(f"runbook_lib.parse.{module.name}")
+    for module in pkgutil.iter_modules(runbook_lib.device.__path__):
+        loaded = importlib.import_module(f"runbook_lib.device.{module.name}")
         found |= {n for n, v in vars(loaded).items() if n.startswith("parse_") and v.__module__ == loaded.__name__}
     assert found == NAMES | FROM_THE_WEB.keys()
 

@@ -7,8 +7,9 @@ from xml.etree import ElementTree
 
 import pytest
 
-from runbook_lib.pictures import STYLE, TONES, Picture, palette, svg
-from runbook_lib.pictures.text import shorten, width_of, wrap
+from runbook_lib.show import svg
+from runbook_lib.show import svg as palette
+from runbook_lib.show.svg import STYLE, TONES, Picture, shorten, width_of, wrap
 
 HOSTILE = "</text></svg><script>alert(1)</script><style>*{}</style>\u202e\x1b[31m\x00\ud800&amp; 'x' \"y\""
 

@@ -4,20 +4,20 @@ from pathlib import Path
 
 import pytest
 
-from runbook_lib import places
+from runbook_lib import paths
 
 
 def test_the_root_holds_the_project_file() -> None:
     """The project's root is the folder that holds pyproject.toml."""
-    assert (places.project_root() / "pyproject.toml").is_file()
+    assert (paths.project_root() / "pyproject.toml").is_file()
 
 
 def test_records_and_lab_lie_in_the_checkout_by_default(monkeypatch: pytest.MonkeyPatch) -> None:
     """Where nothing is said, records and the lab's state lie in the checkout."""
     monkeypatch.delenv("RUNBOOK_RECORDS", raising=False)
     monkeypatch.delenv("RUNBOOK_LAB_DIR", raising=False)
-    assert places.records_dir() == places.project_root() / "records"
-    assert places.lab_dir() == places.project_root() / ".lab"
+    assert paths.records_dir() == paths.project_root() / "records"
+    assert paths.lab_dir() == paths.project_root() / ".lab"
 
 
 def test_the_environment_moves_records_and_lab(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -25,5 +25,5 @@ def test_the_environment_moves_records_and_lab(monkeypatch: pytest.MonkeyPatch, 
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("RUNBOOK_RECORDS", "kept")
     monkeypatch.setenv("RUNBOOK_LAB_DIR", str(tmp_path / "lab"))
-    assert places.records_dir() == tmp_path / "kept"
-    assert places.lab_dir() == tmp_path / "lab"
+    assert paths.records_dir() == tmp_path / "kept"
+    assert paths.lab_dir() == tmp_path / "lab"

@@ -12,11 +12,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from site_kit import ISE, ISE2, PRIMARY, SECONDARY, site_with
 
-from runbook_lib.canonical import canonical_json
+from runbook_lib.decisions import Decision, Override, Plan, PlanRow
+from runbook_lib.digest import canonical_json
 from runbook_lib.models import (
     CertificateFacts,
     Damage,
-    Decision,
     Diagnosis,
     HaStatus,
     Inventory,
@@ -24,19 +24,16 @@ from runbook_lib.models import (
     LogLine,
     Mismatch,
     NotALog,
-    Override,
-    Plan,
-    PlanRow,
     TofuEntry,
     TofuStore,
     Vantage,
     Verdict,
 )
-from runbook_lib.params import Site
-from runbook_lib.steps.history import Past, Undecided
-from runbook_lib.steps.overriding import in_words
-from runbook_lib.steps.plan import make_plan
-from runbook_lib.steps.targets import is_own, target_of
+from runbook_lib.params.model import Site
+from runbook_lib.repair.confirmation import overrides_in_words
+from runbook_lib.repair.context import is_own, target_of
+from runbook_lib.repair.history import Past, Undecided
+from runbook_lib.repair.plan import make_plan
 
 SITE = site_with()
 HOUR = timedelta(hours=1)
@@ -555,7 +552,11 @@ def test_an_override_deletes_an_unconfirmed_entry_by_name() -> None:
     before = planned(verdicts={"secondary": Verdict.UNCONFIRMED})
     plan = planned(verdicts={"secondary": Verdict.UNCONFIRMED}, overrides=(override(),))
     row = row_of(plan, "primary", KEYS["secondary"])
-    assert (row.decision, row.verdict, row.override) == (Decision.DELETE, Verdict.UNCONFIRMED, in_words(override()))
+    assert (row.decision, row.verdict, row.override) == (
+        Decision.DELETE,
+        Verdict.UNCONFIRMED,
+        overrides_in_words(override()),
+    )
     assert plan.blocked == ()
     assert plan.digest != before.digest
 

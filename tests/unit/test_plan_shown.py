@@ -12,19 +12,14 @@ from typing import Any
 import pytest
 from incident_kit import Incident
 
-from runbook_lib import runner
-from runbook_lib.cli import checking, running
+from runbook_lib.batch import runner
+from runbook_lib.batch.runner import StageReport
+from runbook_lib.cli import plans, running
 from runbook_lib.cli.plans import plan_command, would
-from runbook_lib.errors import (
-    ApprovalMissing,
-    BrowserMissing,
-    DeletionRefused,
-    RepairFailed,
-    SiteFileInvalid,
-)
-from runbook_lib.models import Plan, Stage, StageState, Verdict
-from runbook_lib.notebook_run import NotebookResult
-from runbook_lib.runner import StageReport
+from runbook_lib.decisions import Plan
+from runbook_lib.errors import ApprovalMissing, BrowserMissing, DeletionRefused, RepairFailed, SiteFileInvalid
+from runbook_lib.models import Stage, StageState, Verdict
+from runbook_lib.notebook.notebook_run import NotebookResult
 
 Run = Callable[..., tuple[str, dict[str, Any]]]
 
@@ -189,8 +184,8 @@ def test_check_names_the_browser_and_each_secret_that_is_not_to_be_had(
 
     for name in ("SSH", "ISE", "KEY"):
         monkeypatch.delenv(name, raising=False)
-    monkeypatch.setattr(checking, "open_site", lambda _site: incident.context.site)
-    monkeypatch.setattr(checking, "find_browser", no_browser)
-    assert checking.check_command("lab", live=False) == 2
+    monkeypatch.setattr(plans, "open_site", lambda _site: incident.context.site)
+    monkeypatch.setattr(plans, "find_browser", no_browser)
+    assert plans.check_command("lab", live=False) == 2
     said = capsys.readouterr().out
     assert all(words in said for words in ("env:SSH", "env:ISE", "env:KEY", "There is no browser", "install one"))

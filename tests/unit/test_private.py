@@ -11,10 +11,9 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from waiting import forbid_waiting_opens
 
 from runbook_lib.errors import ParameterRefused, SecretUnavailable
-from runbook_lib.private import NotPrivate, read_private
 from runbook_lib.record.files import write_new
-from runbook_lib.record.keys import PRIVATE, PUBLIC, new_key, signing_key, trusted_keys
-from runbook_lib.secrets import SecretRef
+from runbook_lib.record.signing import PRIVATE, PUBLIC, new_key, signing_key, trusted_keys
+from runbook_lib.secrets import NotPrivate, SecretRef, read_private
 
 STRANGER = 65534
 

@@ -14,17 +14,16 @@ from site_kit import site_with
 
 from runbook_lib.errors import DecisionNeeded, ParameterRefused
 from runbook_lib.models import Stage
-from runbook_lib.record import Kind
-from runbook_lib.session.changing import Changing
-from runbook_lib.steps import production
-from runbook_lib.steps.context import Context
-from runbook_lib.steps.devices import Devices
+from runbook_lib.notebook.changing_stages import Changing
+from runbook_lib.record.journal import Kind
+from runbook_lib.repair import guard
+from runbook_lib.repair.context import Context, Devices
 
 
 @pytest.fixture
 def context(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Context:
     """A person at a production site, in a new kernel."""
-    monkeypatch.setattr(production, "_NAMED", set())
+    monkeypatch.setattr(guard, "_NAMED", set())
     context = Incident(tmp_path, listed=False).context
     devices = Devices(context.site, keep=lambda *_: None)
     return replace(context, stage=Stage.DELETE, attended=True, devices=devices)
@@ -37,10 +36,10 @@ def notes(context: Context) -> list[str]:
 def test_the_name_is_asked_once_in_a_kernel_and_noted(context: Context) -> None:
     """Red until it is given; then every change of this notebook goes on, and the record says once who said so."""
     with pytest.raises(DecisionNeeded, match="production site lab; nothing was changed yet"):
-        production.require_named(context)
+        guard.require_named(context)
     for _ in range(2):
-        production.name_site(context, " lab ")
-        production.require_named(context)
+        guard.name_site(context, " lab ")
+        guard.require_named(context)
     assert notes(context) == ["the production site was named before a change"]
 
 
@@ -48,23 +47,23 @@ def test_the_name_is_asked_once_in_a_kernel_and_noted(context: Context) -> None:
 def test_nothing_but_the_sites_name_will_do(context: Context, typed: str) -> None:
     """Another site's name least of all."""
     with pytest.raises(ParameterRefused, match="not the name of the site"):
-        production.name_site(context, typed)
+        guard.name_site(context, typed)
     with pytest.raises(DecisionNeeded):
-        production.require_named(context)
+        guard.require_named(context)
     assert notes(context) == []
 
 
 def test_each_site_is_named_for_itself(context: Context) -> None:
     """A kernel in which one site was named asks again for the next."""
-    production.name_site(context, "lab")
+    guard.name_site(context, "lab")
     with pytest.raises(DecisionNeeded, match="paris"):
-        production.require_named(replace(context, site=context.site.model_copy(update={"name": "paris"})))
+        guard.require_named(replace(context, site=context.site.model_copy(update={"name": "paris"})))
 
 
 def test_neither_the_lab_nor_a_batch_job_is_asked(context: Context) -> None:
     """Nothing real is changed by the one; the other names the plan's digest."""
-    production.require_named(replace(context, site=site_with(kind="lab")))
-    production.require_named(replace(context, attended=False))
+    guard.require_named(replace(context, site=site_with(kind="lab")))
+    guard.require_named(replace(context, attended=False))
 
 
 def test_the_red_cell_shows_a_form_and_its_button_notes_the_name(
@@ -77,7 +76,7 @@ def test_the_red_cell_shows_a_form_and_its_button_notes_the_name(
     sent: list[str] = []
 
     def change() -> None:
-        production.require_named(context)
+        guard.require_named(context)
         sent.append("a change")
 
     with pytest.raises(DecisionNeeded):

@@ -10,9 +10,9 @@ import pytest
 from incident_kit import PRIMARYS
 from site_kit import site_with
 
+from runbook_lib.device.prime import PrimeServer
 from runbook_lib.errors import ConnectionLost
-from runbook_lib.params import Deadlines
-from runbook_lib.prime import PrimeServer
+from runbook_lib.params.model import Deadlines
 
 VERBS: dict[str, tuple[Any, list[bool]]] = {
     "list": (PrimeServer.list_tofu, [True, True]),

@@ -18,20 +18,16 @@ from typing import Any
 import pytest
 
 from runbook_lib import secrets
-from runbook_lib.canonical import plan_digest
+from runbook_lib.decisions import EVERY_CHANGE, Approval, Decision, Plan, PlanRow
+from runbook_lib.digest import plan_digest
 from runbook_lib.errors import ParameterRefused, RecordDamaged, RecordNotWritable, StageOutOfOrder
 from runbook_lib.models import (
-    EVERY_CHANGE,
     Answer,
-    Approval,
-    Decision,
     Diagnosis,
     Judgement,
     LogLine,
     Mismatch,
     Outcome,
-    Plan,
-    PlanRow,
     Presented,
     Stage,
     StageState,
@@ -40,7 +36,10 @@ from runbook_lib.models import (
     Vantage,
     Verdict,
 )
-from runbook_lib.record import Artifact, Finding, Kind, Record, find_open, list_records, operator, scan
+from runbook_lib.record.files import operator
+from runbook_lib.record.incident import Record, find_open, list_records
+from runbook_lib.record.journal import Artifact, Kind
+from runbook_lib.record.secret_scan import FoundSecret, scan
 from runbook_lib.redactor import Redactor
 
 NOW = datetime(2026, 11, 23, 12, 45, 1, 123456, tzinfo=UTC)
@@ -178,7 +177,7 @@ FULL_DISK = """
 import resource, sys
 from pathlib import Path
 from runbook_lib.errors import RecordNotWritable
-from runbook_lib.record import Record
+from runbook_lib.record.incident import Record
 record = Record.open(Path(sys.argv[1]), sys.argv[2])
 resource.setrlimit(resource.RLIMIT_FSIZE, (5000, resource.getrlimit(resource.RLIMIT_FSIZE)[1]))
 try:
@@ -201,7 +200,7 @@ def test_a_file_that_does_not_fit_is_not_there(record: Record) -> None:
 def test_opening_a_record_does_not_cost_pydantic(tmp_path: Path) -> None:
     """A process that only opens a record and appends to its journal does not load pydantic."""
     script = (
-        "import sys; from pathlib import Path; from runbook_lib.record import Record\n"
+        "import sys; from pathlib import Path; from runbook_lib.record.incident import Record\n"
         "record = Record.create(Path(sys.argv[1]), 'lab'); Record.open(record.root, record.incident)\n"
         "assert not any(name.startswith('pydantic') for name in sys.modules)"
     )
@@ -270,9 +269,9 @@ def test_scan_finds_what_came_past_the_gate(record: Record, canary: str) -> None
     (record.folder / "b.pem").write_text("-----BEGIN EC PRIVATE KEY-----\n", encoding="utf-8")
     (record.folder / f"c-{canary}.txt").write_bytes(b"")
     assert scan(record.folder) == [
-        Finding(path="a.txt", what="env:X"),
-        Finding(path="b.pem", what="a private key"),
-        Finding(path=f"c-{canary}.txt", what="env:X in its name"),
+        FoundSecret(path="a.txt", what="env:X"),
+        FoundSecret(path="b.pem", what="a private key"),
+        FoundSecret(path=f"c-{canary}.txt", what="env:X in its name"),
     ]
 
 
@@ -451,7 +450,7 @@ STARTER = """
 import os, signal, sys
 from pathlib import Path
 from runbook_lib.models import Stage
-from runbook_lib.record import Record
+from runbook_lib.record.incident import Record
 record = Record.open(Path(sys.argv[1]), sys.argv[2])
 record.start_stage(Stage.DELETE)
 for step in sys.argv[3:]:

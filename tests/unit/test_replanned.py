@@ -9,9 +9,10 @@ from pathlib import Path
 import pytest
 from incident_kit import Incident
 
-from runbook_lib.models import Inventory, Plan, Stage
-from runbook_lib.steps.history import INVENTORY_FACTS
-from runbook_lib.steps.plan import plan_of
+from runbook_lib.decisions import Plan
+from runbook_lib.models import Inventory, Stage
+from runbook_lib.repair.history import INVENTORY_FACTS
+from runbook_lib.repair.plan import plan_of
 
 
 def again(incident: Incident, *, subject: str) -> Plan:

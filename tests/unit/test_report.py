@@ -17,10 +17,11 @@ from report_kit import PLAIN, checks, whole_record
 from runbook_lib import secrets
 from runbook_lib.errors import ParameterRefused
 from runbook_lib.models import Outcome, Stage, StageState, Verdict
-from runbook_lib.record import Artifact, Kind, Record
+from runbook_lib.record.incident import Record
+from runbook_lib.record.journal import Artifact, Kind
 from runbook_lib.redactor import Redactor
-from runbook_lib.report import post_mortem, render_html, render_markdown, write_beside, write_into
-from runbook_lib.report.written import begin, end
+from runbook_lib.show.report import post_mortem, write_beside, write_into
+from runbook_lib.show.report_page import begin, end, render_html, render_markdown
 
 FORMS = ("html", "md")
 HOSTILE = (

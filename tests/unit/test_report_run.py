@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 from report_kit import whole_record
 
-from runbook_lib import runner
+from runbook_lib.batch import runner
+from runbook_lib.batch.runner import StageReport
 from runbook_lib.models import Outcome, Stage, StageState
-from runbook_lib.notebook_run import NotebookResult
-from runbook_lib.runner import StageReport
+from runbook_lib.notebook.notebook_run import NotebookResult
 
 
 def test_a_failed_report_leaves_the_outcome(tmp_path: Path) -> None:

@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 from report_kit import whole_record
 
-from runbook_lib.cli.reporting import report_command
-from runbook_lib.record import Record, seal_record
+from runbook_lib.cli.records import report_command
+from runbook_lib.record.attestation import seal_record
+from runbook_lib.record.incident import Record
 
 FORMS = ("html", "md")
 

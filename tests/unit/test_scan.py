@@ -15,10 +15,13 @@ from pathlib import Path
 import pytest
 
 from runbook_lib import redactor, secrets
-from runbook_lib.record import Kind, Record, gate_notebook, scan, seal_record
-from runbook_lib.record import scan as scan_package
-from runbook_lib.record.keys import new_key
-from runbook_lib.record.redaction import gate_json
+from runbook_lib.record.attestation import seal_record
+from runbook_lib.record.incident import Record
+from runbook_lib.record.journal import Kind
+from runbook_lib.record.redaction import gate_json, gate_notebook
+from runbook_lib.record.secret_scan import scan
+from runbook_lib.record.secret_scan import scan as scan_package
+from runbook_lib.record.signing import new_key
 from runbook_lib.redactor import Redactor
 
 SECRETS = ["Passw0rd", "p@ss/w+rd & <more>", "q\"u\\o't\\\\es", "pä§§wörd-😀", "$%&/()=?", "100%25"]

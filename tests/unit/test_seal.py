@@ -15,18 +15,21 @@ from securesystemslib.dsse import Envelope
 from securesystemslib.exceptions import VerificationError
 from securesystemslib.signer import SSlibKey
 
-from runbook_lib.canonical import canonical_json, plan_digest, sha256_hex
+from runbook_lib.decisions import Approval, Decision, Plan, PlanRow
+from runbook_lib.digest import canonical_json, plan_digest, sha256_hex
 from runbook_lib.errors import ParameterRefused
-from runbook_lib.models import Approval, Decision, Outcome, Plan, PlanRow, Stage, StageState
-from runbook_lib.places import lock_file, notebooks_dir
-from runbook_lib.record import Kind, Record, Seal, note_template, scan, seal_record
-from runbook_lib.record.keys import VerifyingKey, new_key, read_public, signing_key, trusted_keys
-from runbook_lib.record.lines import parse_journal
+from runbook_lib.models import Outcome, Stage, StageState
+from runbook_lib.notebook.runbook import seal_by_hand
+from runbook_lib.paths import lock_file, notebooks_dir
+from runbook_lib.record.artifacts import note_template
+from runbook_lib.record.attestation import Seal, seal_record
+from runbook_lib.record.incident import Record
+from runbook_lib.record.journal import Kind, parse_journal
 from runbook_lib.record.manifest import journal_part, parse_manifest
-from runbook_lib.record.verification import Verification
-from runbook_lib.record.verify import verify_record
+from runbook_lib.record.secret_scan import scan
+from runbook_lib.record.signing import VerifyingKey, new_key, read_public, signing_key, trusted_keys
+from runbook_lib.record.verification import Verification, verify_record
 from runbook_lib.secrets import REDACTOR, SecretRef
-from runbook_lib.session.sealing import seal_by_hand
 
 SITE = {"name": "mysite", "primary": {"address": "192.0.2.10", "password": "env:PI_PASSWORD"}}
 CHANGES = 1000

@@ -11,8 +11,7 @@ from pathlib import Path
 import pytest
 from incident_kit import Incident
 
-from runbook_lib.steps.context import Context
-from runbook_lib.steps.settling import POLL_S, settled
+from runbook_lib.repair.context import POLL_S, Context, wait_until
 
 
 class _Jumps(selectors.DefaultSelector):
@@ -60,7 +59,7 @@ class Watched:
                 await asyncio.sleep(self.look_s)
                 return self.states.pop(0) if len(self.states) > 1 else self.states[0]
 
-            last = await settled(self.context, look, lambda state: "" if state == "up" else f"it is {state}")
+            last = await wait_until(self.context, look, lambda state: "" if state == "up" else f"it is {state}")
             return last, clock() - start
 
         with asyncio.Runner(loop_factory=_HeldClock) as runner:

@@ -10,8 +10,8 @@ from types import ModuleType
 
 import pytest
 
-from runbook_lib import browsers
-from runbook_lib.places import project_root
+from runbook_lib.paths import project_root
+from runbook_lib.web import browsers
 
 
 class Machine:

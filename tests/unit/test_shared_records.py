@@ -15,11 +15,12 @@ from incident_kit import Incident
 from site_kit import site_with
 
 from runbook_lib.errors import ParameterRefused
-from runbook_lib.record import Record, seal_record
+from runbook_lib.record.attestation import seal_record
 from runbook_lib.record.files import is_shared
-from runbook_lib.record.keys import PUBLIC, new_key
-from runbook_lib.record.verify import verify_record
-from runbook_lib.steps.approval import approve
+from runbook_lib.record.incident import Record
+from runbook_lib.record.signing import PUBLIC, new_key
+from runbook_lib.record.verification import verify_record
+from runbook_lib.repair.approval import approve
 
 
 @pytest.fixture

@@ -8,10 +8,10 @@ from pathlib import Path
 from incident_kit import Incident
 
 from runbook_lib.models import Verdict
-from runbook_lib.views import deletion
-from runbook_lib.views.rows import ALARM, COLOURS, MARKS, READY, Row, Table
-from runbook_lib.views.sign import Sign, Signed
-from runbook_lib.views.table import View
+from runbook_lib.show import tables
+from runbook_lib.show.incidents import Sign, Signed
+from runbook_lib.show.rendering import View
+from runbook_lib.show.table import ALARM, COLOURS, MARKS, READY, Row, Table
 
 SERVERS = "primary 192.0.2.10, secondary 192.0.2.20"
 LIGHT, DARK = "#ffffff", "#111111"
@@ -80,7 +80,7 @@ def test_what_is_ready_is_no_failure_and_an_alarm_is_the_loudest() -> None:
 def test_a_row_to_be_deleted_is_ready_and_a_contradicted_one_outshouts_the_page(tmp_path: Path) -> None:
     """No red cross stands at what waits to be done; where somebody may be answering as a host nothing is ready."""
     good, bad = (
-        deletion.plan(Incident(tmp_path / verdict, {"secondary": verdict}).plan())
+        tables.plan(Incident(tmp_path / verdict, {"secondary": verdict}).plan())
         for verdict in (Verdict.CONFIRMED_KEY, Verdict.CONTRADICTED)
     )
     marks = [row.mark for row in good.tables[0].rows if "would delete" in row.cells]

@@ -8,15 +8,16 @@ from typing import Any
 
 import pytest
 
-from runbook_lib.canonical import sha256_hex
-from runbook_lib.cli.sealing import report
+from runbook_lib.cli.records import verification_report
+from runbook_lib.digest import sha256_hex
 from runbook_lib.errors import RecordNotWritable
 from runbook_lib.models import Stage
-from runbook_lib.record import Kind, Record, note_template
+from runbook_lib.notebook.opening import open_runbook
+from runbook_lib.record.artifacts import BY_HAND, TEMPLATE, drifts, note_template, without_outputs
+from runbook_lib.record.incident import Record
+from runbook_lib.record.journal import Kind
 from runbook_lib.record.manifest import list_files
-from runbook_lib.record.templates import BY_HAND, TEMPLATE, drifts, without_outputs
-from runbook_lib.record.verify import verify_record
-from runbook_lib.session import open_runbook
+from runbook_lib.record.verification import verify_record
 
 STAGE = Stage.DIAGNOSE
 
@@ -113,9 +114,9 @@ def test_verification_tells_of_drift(record: Record, notebooks: Path, monkeypatc
     """``runbook verify`` says which version ran, by whom, and where it has changed; it is no problem of the record."""
     note_template(record, STAGE, notebooks / f"{STAGE}.ipynb", by_hand=True)
     write(notebooks, CELLS[:3])
-    monkeypatch.setattr("runbook_lib.places.notebooks_dir", lambda: notebooks)
+    monkeypatch.setattr("runbook_lib.paths.notebooks_dir", lambda: notebooks)
     found = verify_record(record.folder)
-    (line,) = [line for line in report(found) if line.startswith("notebook:")]
+    (line,) = [line for line in verification_report(found) if line.startswith("notebook:")]
     assert "by hand, as on disk then; changed since: code cell «close» removed" in line
     assert found.problems == []
 
@@ -137,7 +138,7 @@ def test_stage_that_a_person_opens_leaves_its_version(tmp_path: Path, monkeypatc
     from site_kit import site_with
 
     monkeypatch.setenv("RUNBOOK_RECORDS", str(tmp_path))
-    monkeypatch.setattr("runbook_lib.session.opening.open_site", lambda _: site_with())
+    monkeypatch.setattr("runbook_lib.notebook.opening.open_site", lambda _: site_with())
     rb = open_runbook("10_diagnose_logs", "x")
     lines = rb.context.record.journal.read().lines
     assert [line.text for line in lines if line.kind is Kind.NOTED] == [BY_HAND]
@@ -154,9 +155,9 @@ def test_copy_that_a_person_opens_is_the_version_that_is_kept(tmp_path: Path, mo
     copies = tmp_path / "home" / "notebooks"
     copies.mkdir(parents=True)
     (copies / "10_diagnose_logs.ipynb").write_text("changed by a person", encoding="utf-8")
-    monkeypatch.setattr("runbook_lib.places.is_installed", lambda: True)
-    monkeypatch.setattr("runbook_lib.places.home_dir", lambda: tmp_path / "home")
-    monkeypatch.setattr("runbook_lib.session.opening.open_site", lambda _: site_with())
+    monkeypatch.setattr("runbook_lib.paths.is_installed", lambda: True)
+    monkeypatch.setattr("runbook_lib.paths.home_dir", lambda: tmp_path / "home")
+    monkeypatch.setattr("runbook_lib.notebook.opening.open_site", lambda _: site_with())
     monkeypatch.delenv("RUNBOOK_RECORDS", raising=False)
     record = open_runbook("10_diagnose_logs", "x").context.record
     assert record.folder.parent == tmp_path / "home" / "records"

@@ -17,16 +17,15 @@ import pytest
 
 from runbook_lib import errors, secrets
 from runbook_lib.cli import terminal
+from runbook_lib.device.tofu import parse_tofu_list
 from runbook_lib.errors import RunbookError, cut, cut_front, one_line, opening_line, printable
-from runbook_lib.gated import Gated
-from runbook_lib.logs.around import _text
 from runbook_lib.logs.scanner import LINE_LIMIT
-from runbook_lib.parse.tofu import parse_tofu_list
-from runbook_lib.places import project_root
+from runbook_lib.logs.sources import _text
+from runbook_lib.paths import project_root
+from runbook_lib.processes import Gated
 from runbook_lib.redactor import Redactor
-from runbook_lib.views import Row, Table
-from runbook_lib.views.as_html import html
-from runbook_lib.views.as_text import text
+from runbook_lib.show.rendering import html, text
+from runbook_lib.show.table import Row, Table
 
 LIBRARY = project_root() / "runbook_lib"
 CANARY = "Canary-Qx7-Passw0rd!"
@@ -56,11 +55,11 @@ PRINTS = {
     "cli/terminal.py": "the terminal itself",
     "cli/diagnosing.py": "a report that is laid out, and a line of progress that is rewritten",
     "cli/app.py": "the version",
-    "gated.py": "the stream behind the gate",
-    "engine/signals.py": "papermill's command: a sentence of ours, and an error, which escapes itself",
-    "views/progress.py": "a notebook's progress, through printable",
-    "session/runbook.py": "a notebook's progress, through printable",
-    "web/shared.py": "a word to the process that started it",
+    "processes.py": "the stream behind the gate",
+    "notebook/engine_run.py": "papermill's command: a sentence of ours, and an error, which escapes itself",
+    "show/progress.py": "a notebook's progress, through printable",
+    "notebook/runbook.py": "a notebook's progress, through printable",
+    "web/launching.py": "a word to the process that started it",
 }
 LAID_OUT = {
     "str(error)",
@@ -265,7 +264,7 @@ cli.main()
 # As a worker of a fleet is when a notebook or a library prints beside what it is asked for.
 WORKERS_WORDS = """
 import sys
-from runbook_lib.fleet import worker
+from runbook_lib.batch import worker
 from runbook_lib.secrets import SecretRef
 def serve(self):
     secret = SecretRef.parse("env:CANARY").resolve()
@@ -278,7 +277,7 @@ worker.main()
 # As a process that asks some sites of a fleet; spawned, so that it has streams of its own.
 ASKERS_WORDS = """
 from multiprocessing import get_context
-from runbook_lib.fleet.processes import _child
+from runbook_lib.batch.planning import _child
 from runbook_lib.secrets import SecretRef
 def work(sites, tell):
     secret = SecretRef.parse("env:CANARY").resolve()

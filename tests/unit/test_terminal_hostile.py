@@ -13,13 +13,13 @@ from fleet_kit import fleet_file, inline
 from incident_kit import Incident
 
 from runbook_lib import cli
-from runbook_lib.fleet.outcome import keep_outcome
-from runbook_lib.fleet.rollup import NotPlanned, Rollup, rollup_digest
-from runbook_lib.fleet.round import Round
-from runbook_lib.fleet.task import SiteResult, SiteState
-from runbook_lib.models import Outcome, Plan, Stage, StageState
-from runbook_lib.record import Kind, seal_record
-from runbook_lib.record.facts import to_json_value
+from runbook_lib.batch.round import NotPlanned, Rollup, Round, keep_outcome, rollup_digest
+from runbook_lib.batch.site_run import SiteResult, SiteState
+from runbook_lib.decisions import Plan
+from runbook_lib.models import Outcome, Stage, StageState
+from runbook_lib.record.attestation import seal_record
+from runbook_lib.record.journal import Kind
+from runbook_lib.record.redaction import to_json_value
 
 FORGED = "signature: good, by key 0000 (ada.pub.pem)"
 HOSTILE = f"x\n{FORGED}\r\n\x1b[2J\x1b]0;title\x07\u202e\x9b31m\x85{FORGED}\u2028{FORGED}\x00\x08"

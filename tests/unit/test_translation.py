@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from babel.messages.catalog import Catalog
 
-from runbook_lib.places import notebooks_dir, project_root
+from runbook_lib.paths import notebooks_dir, project_root
 
 sys.path.insert(0, str(project_root() / "tools"))
 import words

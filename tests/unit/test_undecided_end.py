@@ -12,13 +12,14 @@ from typing import Any, cast
 import pytest
 from incident_kit import PRIMARYS, SECONDARYS, Incident
 
-from runbook_lib.models import Check, Deletion, Diagnosis, Inventory, Outcome, Stage, StageState
-from runbook_lib.record import Kind
-from runbook_lib.runner import StageReport, _exit_code
-from runbook_lib.session.stages.verify import Verify
-from runbook_lib.steps import verify
-from runbook_lib.steps.history import INVENTORY_FACTS
-from runbook_lib.steps.readd_ise import page_check_name
+from runbook_lib.batch.runner import StageReport, _exit_code
+from runbook_lib.decisions import Check, Deletion
+from runbook_lib.models import Diagnosis, Inventory, Outcome, Stage, StageState
+from runbook_lib.notebook.closing_stages import Verify
+from runbook_lib.record.journal import Kind
+from runbook_lib.repair import verification
+from runbook_lib.repair.history import INVENTORY_FACTS
+from runbook_lib.repair.ise import page_check_name
 
 HEALTHY = ("Primary Active", "Secondary Syncing")
 PAIR, ISE = ("primary", PRIMARYS[2]), ("primary", PRIMARYS[1])
@@ -52,7 +53,7 @@ def test_nothing_ends_repaired_on_a_deletion_that_nobody_saw_happen(
     checks = _verified(incident, monkeypatch, late=late, ha=ha, answers=answers)
     said = tuple(check for name, check in checks.items() if name == f"deletion of {place[1]} on the primary")
     assert [check.ok for check in said] == ([] if ok else [ok])
-    assert verify.outcome_of(incident.context, said) is outcome
+    assert verification.outcome_of(incident.context, said) is outcome
 
 
 @pytest.mark.parametrize("listed", [True, False])
@@ -84,7 +85,7 @@ def test_a_deletion_of_an_earlier_incident_that_nobody_saw_happen_is_judged_too(
     checks = _verified(incident, monkeypatch, late=late)
     said = checks[f"deletion of {ISE[1]} on the primary"]
     assert said.ok is (False if late else None)
-    assert verify.outcome_of(incident.context, (said,)) is outcome
+    assert verification.outcome_of(incident.context, (said,)) is outcome
 
 
 @pytest.mark.parametrize(("outcome", "code"), [(Outcome.UNKNOWN, 6), (Outcome.REPAIRED, 0)])
@@ -148,5 +149,5 @@ def _verified(
         ("look_at_all", look),
         ("prove_ise", prove),
     ):
-        monkeypatch.setattr(verify, name, instead)
-    return {check.name: check for check in asyncio.run(verify.verify(context, cast("Any", None)))}
+        monkeypatch.setattr(verification, name, instead)
+    return {check.name: check for check in asyncio.run(verification.verify(context, cast("Any", None)))}

@@ -13,7 +13,7 @@ import psutil
 import pytest
 from waiting import PATIENCE_S, wait_until
 
-from runbook_lib.places import project_root
+from runbook_lib.paths import project_root
 
 TOOL = project_root() / "tools" / "under_load.py"
 # Says that it is there, and ends with a code of its own once it is asked to or its input ends.

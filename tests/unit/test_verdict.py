@@ -10,8 +10,9 @@ from certificate_kit import DAY, NOW, Made, hostile, key_of, make, request, seen
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from runbook_lib.certificates import Issuer, Knowledge, judge, sha256_of
-from runbook_lib.certificates.facts import key_sha256
+from runbook_lib.certificates.expectation import Issuer, Knowledge
+from runbook_lib.certificates.facts import key_sha256, sha256_of
+from runbook_lib.certificates.verdict import judge
 from runbook_lib.models import CertificateFacts, Judgement, Presented, Vantage, Verdict
 
 HERE, SELF, PEER = Vantage.HERE, Vantage.SELF, Vantage.PEER

@@ -13,39 +13,43 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from runbook_lib.errors import DeletionRefused
-from runbook_lib.models import (
+from runbook_lib.decisions import (
     Approval,
     Check,
-    Damage,
     Decision,
     Deletion,
     DeletionResult,
-    Diagnosis,
     HaPage,
+    ListedIseServer,
+    Milestone,
+    Plan,
+    PlanRow,
+    ReadinessItem,
+)
+from runbook_lib.errors import DeletionRefused
+from runbook_lib.models import (
+    Damage,
+    Diagnosis,
     HaStatus,
     Inventory,
-    IseServer,
     Judgement,
     LogLine,
     LookAlike,
-    Milestone,
     Mismatch,
-    Plan,
-    PlanRow,
     Presented,
-    ReadinessItem,
     StageState,
     TofuEntry,
     TofuStore,
     Vantage,
     Verdict,
 )
-from runbook_lib.pictures.trust import Agreement, Host, Trust, Trusts
-from runbook_lib.views import View, deletion, findings, pictured, standing
-from runbook_lib.views.progress import _ended, _going_on, _State
-from runbook_lib.views.rows import BAD, DOUBT, GOOD
-from runbook_lib.views.trouble import advice, advice_html
+from runbook_lib.show import findings, tables
+from runbook_lib.show import findings as pictured
+from runbook_lib.show.advice import advice, advice_html
+from runbook_lib.show.progress import _ended, _going_on, _State
+from runbook_lib.show.rendering import View
+from runbook_lib.show.table import BAD, DOUBT, GOOD
+from runbook_lib.show.trust import Agreement, Trust, TrustHost, Trusts
 
 T = datetime(2026, 11, 23, tzinfo=UTC)
 VOID = {"br", "hr", "img", "input", "wbr", "meta", "link"}
@@ -153,18 +157,18 @@ def values(word: str) -> list[View[Any]]:
         sent_utc=T,
         read_back_utc=T,
     )
-    hosts = tuple(Host(name=name, address=word, verdict=word, confirmed=None) for name in ("primary", "secondary"))
+    hosts = tuple(TrustHost(name=name, address=word, verdict=word, confirmed=None) for name in ("primary", "secondary"))
     trust = Trust(server="primary", target="secondary", keys=(word,), agreement=Agreement.DIFFER, ground=word)
     return [
         findings.diagnosis(diagnosis),
         findings.stores(inventory),
         findings.presented(inventory, T),
         findings.verdicts(inventory),
-        deletion.plan(plan),
-        deletion.approval(Approval(digest="a", by=word, at_utc=T, how=word, reason=word), word),
-        deletion.results((done,)),
-        standing.readiness((ReadinessItem(name=word, passed=False, detail=word),), (), word),
-        standing.ha_page(
+        tables.plan(plan),
+        tables.approval(Approval(digest="a", by=word, at_utc=T, how=word, reason=word), word),
+        tables.results((done,)),
+        tables.readiness((ReadinessItem(name=word, passed=False, detail=word),), (), word),
+        tables.ha_page(
             HaPage(
                 configuration_mode=word,
                 milestones=(Milestone(name=word, percent=3, failed=True),),
@@ -172,9 +176,9 @@ def values(word: str) -> list[View[Any]]:
                 read_utc=T,
             )
         ),
-        standing.ise_servers((IseServer(address=word, status=word, answers=None),)),
-        standing.checks((Check(name=word, expected=word, actual=word, ok=False, note=word),), word),
-        View(None, (standing.stages({word: StageState.FAILED}), standing.steps(word, word, ((word, word),)))),
+        tables.ise_servers((ListedIseServer(address=word, status=word, answers=None),)),
+        tables.checks((Check(name=word, expected=word, actual=word, ok=False, note=word),), word),
+        View(None, (tables.stages({word: StageState.FAILED}), tables.steps(word, word, ((word, word),)))),
         pictured.mismatches_over_time(diagnosis),
         pictured.trust(Trusts(title=word, hosts=hosts, links=(trust,))),
         View(None, (advice(DeletionRefused(word, where=word, found=word, next_step=word), str),)),

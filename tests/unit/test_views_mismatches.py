@@ -8,9 +8,8 @@ from xml.etree import ElementTree
 import pytest
 
 from runbook_lib.models import Damage, Diagnosis, Mismatch
-from runbook_lib.pictures import Picture
-from runbook_lib.pictures.axis import Axis, span
-from runbook_lib.pictures.mismatches import MOST_LANES, draw_mismatches, lanes_of
+from runbook_lib.show.svg import Axis, Picture, span
+from runbook_lib.show.timeline import MOST_LANES, draw_mismatches, lanes_of
 
 T = datetime(2026, 11, 22, 21, 14, tzinfo=UTC)
 

@@ -7,10 +7,11 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from runbook_lib.models import Decision, Plan, PlanRow
-from runbook_lib.views import Row, Table, View, deletion, findings
-from runbook_lib.views.long_list import LongList
-from runbook_lib.views.pages import PAGE, Pages, first_page
+from runbook_lib.decisions import Decision, Plan, PlanRow
+from runbook_lib.show import findings, tables
+from runbook_lib.show.progress import LongList
+from runbook_lib.show.rendering import View
+from runbook_lib.show.table import PAGE, Pages, Row, Table, first_page
 
 T = datetime(2026, 11, 23, tzinfo=UTC)
 MANY = 10_000
@@ -48,7 +49,7 @@ def test_of_a_long_table_the_first_page_is_shown_and_the_rest_counted() -> None:
 
 def test_what_needs_a_look_is_on_the_first_page_wherever_it_stands() -> None:
     """One deletion at the end of ten thousand entries is the first row, and the decisions are counted."""
-    shown = deletion.plan(plan(MANY))
+    shown = tables.plan(plan(MANY))
     for form in (shown._repr_html_(), shown.text()):
         assert form.index("stale_443") < form.index("host_8082")
         assert "left alone: 9,999 · would delete: 1" in form
@@ -111,7 +112,7 @@ def test_controls_are_for_people_and_long_tables_only(monkeypatch: pytest.Monkey
     """In a batch, or for a short table, IPython is sent on to what is stored: one table, no widget."""
     with pytest.raises(NotImplementedError):
         View(None, (table(MANY),))._ipython_display_()
-    monkeypatch.setattr("runbook_lib.views.table.attended", lambda: True)
+    monkeypatch.setattr("runbook_lib.show.rendering.attended", lambda: True)
     with pytest.raises(NotImplementedError):
         View(None, (table(PAGE),))._ipython_display_()
 
@@ -119,7 +120,7 @@ def test_controls_are_for_people_and_long_tables_only(monkeypatch: pytest.Monkey
 def test_a_person_gets_the_table_first_and_the_controls_below_it(monkeypatch: pytest.MonkeyPatch) -> None:
     """What stays when the kernel is gone is the table: it is an output of its own, and the controls are a sentence."""
     displayed: list[object] = []
-    monkeypatch.setattr("runbook_lib.views.table.attended", lambda: True)
+    monkeypatch.setattr("runbook_lib.show.rendering.attended", lambda: True)
     monkeypatch.setattr("IPython.display.display", lambda shown, **_: displayed.append(shown))
     View(None, (table(MANY), table(3)))._ipython_display_()
     first, controls = displayed

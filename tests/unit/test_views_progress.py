@@ -5,8 +5,7 @@ from __future__ import annotations
 import gzip
 from pathlib import Path
 
-from runbook_lib.logs.sizes import size_to_read
-from runbook_lib.logs.sources import STDIN
+from runbook_lib.logs.sources import STDIN, size_to_read
 
 
 def test_plain_files_say_how_much_there_is_to_read(tmp_path: Path) -> None:

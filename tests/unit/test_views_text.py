@@ -10,8 +10,8 @@ from rich.console import Console
 from rich.table import Table as Grid
 from rich.text import Text
 
-from runbook_lib.views import Row, Table
-from runbook_lib.views.as_text import text
+from runbook_lib.show.rendering import text
+from runbook_lib.show.table import Row, Table
 
 WORDS = (
     "a",

@@ -9,17 +9,18 @@ from xml.etree import ElementTree
 import pytest
 from incident_kit import INVENTORY_FACTS, Incident
 
-from runbook_lib.models import Check, Decision, Inventory, Plan, Stage, Verdict
-from runbook_lib.pictures.trust import (
+from runbook_lib.decisions import Check, Decision, Plan
+from runbook_lib.models import Inventory, Stage, Verdict
+from runbook_lib.show.trust import (
     UNSEEN,
     Agreement,
     Trust,
     Trusts,
     addresses_of,
+    draw_trust,
     trust_as_planned,
     trust_as_verified,
 )
-from runbook_lib.pictures.trust_drawing import draw_trust
 
 
 def listed(folder: Path, verdicts: dict[str, Verdict] | None = None) -> tuple[Plan, Inventory]:

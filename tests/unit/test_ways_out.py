@@ -10,12 +10,13 @@ from incident_kit import SHA, Incident
 from site_kit import site_with
 
 from runbook_lib.cli.plans import show_plan
-from runbook_lib.models import Decision, Inventory, Stage, Vantage, Verdict
-from runbook_lib.params import Expectation
-from runbook_lib.steps.expecting import gather_knowledge, parse_given
-from runbook_lib.steps.history import INVENTORY_FACTS
-from runbook_lib.steps.ways_out import DIGITS, ways_out_of
-from runbook_lib.views import deletion
+from runbook_lib.decisions import Decision
+from runbook_lib.models import Inventory, Stage, Vantage, Verdict
+from runbook_lib.params.model import Expectation
+from runbook_lib.repair.confirmation import DIGITS, ways_out_of
+from runbook_lib.repair.history import INVENTORY_FACTS
+from runbook_lib.repair.inventory import gather_knowledge, parse_given
+from runbook_lib.show import tables
 
 UNKNOWN = {"secondary": Verdict.UNCONFIRMED, "ise": Verdict.UNCONFIRMED}
 FORWARDS = {"secondary": (Vantage.HERE, Vantage.SELF), "ise": (Vantage.HERE,)}
@@ -60,7 +61,7 @@ def test_the_terminal_and_the_notebook_show_it(incident: Incident, capsys: pytes
     plan = incident.write_plan()
     show_plan(incident.record, plan)
     printed = capsys.readouterr().out
-    shown = deletion.plan(plan, ways_out_of(incident.record, plan)).text()
+    shown = tables.plan(plan, ways_out_of(incident.record, plan)).text()
     for text in (printed, shown):
         joined = "".join(text.split())
         assert "Thewayout" in joined

@@ -16,16 +16,16 @@ from certificate_kit import seen
 from site_kit import PRIMARY, SECONDARY, site_with
 from waiting import let_pass
 
+from runbook_lib.decisions import HaPage, Milestone
+from runbook_lib.device.prime import REMOVE_HA
 from runbook_lib.errors import DecisionNeeded, RepairFailed
-from runbook_lib.models import HaPage, HaStatus, Milestone, Presented, Stage, TofuEntry, TofuStore, Vantage
-from runbook_lib.prime import REMOVE_HA
-from runbook_lib.record import Record
-from runbook_lib.steps import ha_removal, settling, watching_ha
-from runbook_lib.steps.context import Context
-from runbook_lib.steps.deciding_ha import HaAction, decide_ha, why_no_readiness
-from runbook_lib.steps.ha_removal import remove_ha
-from runbook_lib.steps.ha_state import prove_ha
-from runbook_lib.steps.watching_ha import watch_registration
+from runbook_lib.models import HaStatus, Presented, Stage, TofuEntry, TofuStore, Vantage
+from runbook_lib.record.incident import Record
+from runbook_lib.repair import context as settling
+from runbook_lib.repair import ha
+from runbook_lib.repair.context import Context
+from runbook_lib.repair.ha import HaAction, decide_ha, remove_ha, watch_registration, why_no_readiness
+from runbook_lib.repair.ha_state import prove_ha
 
 NOW = datetime(2026, 1, 2, tzinfo=UTC)
 NONE, HEALTHY = ("HA not Configured", "HA not Configured"), ("Primary Active", "Secondary Syncing")
@@ -195,8 +195,8 @@ def test_ha_is_registered_where_there_is_none_and_removed_where_it_stays_broken_
 
 def test_a_removal_counts_once_both_servers_say_so(context: Make, monkeypatch: pytest.MonkeyPatch) -> None:
     """It is sent once, to the primary; a secondary that still calls itself registered makes it a failure."""
-    monkeypatch.setattr(ha_removal, "permit", AsyncMock())  # test_guard.py is about that
-    monkeypatch.setattr(ha_removal, "planned_change", Mock())
+    monkeypatch.setattr(ha, "permit", AsyncMock())  # test_guard.py is about that
+    monkeypatch.setattr(ha, "planned_change", Mock())
     done, half = Pair(BROKEN), Pair(BROKEN, after=("HA not Configured", "Secondary Lost Primary"))
     asyncio.run(remove_ha(context(done)))
     with pytest.raises(RepairFailed, match="did not remove"):
@@ -280,7 +280,7 @@ def watched(context: Context, shown: HaPage, pair_says: Callable[[], None] = lam
 
 def test_a_registration_that_both_servers_call_over_has_failed(context: Make, monkeypatch: pytest.MonkeyPatch) -> None:
     """Not configured on both, and nothing under way on the page: failed at once, with the page's last words."""
-    monkeypatch.setattr(watching_ha, "_ASK_SERVERS_S", 0.01)
+    monkeypatch.setattr(ha, "_ASK_SERVERS_S", 0.01)
     shown = replace(page("HA not Configured", (100, 40, 0)), message="Database replication failed.")
     with pytest.raises(RepairFailed) as caught:
         watched(context(Pair(NONE)), shown)
@@ -291,7 +291,7 @@ def test_a_registration_that_ended_behind_a_page_that_stands_still_has_failed(
     context: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The page goes on calling it under way; both servers were on their way and call it not configured again."""
-    monkeypatch.setattr(watching_ha, "_ASK_SERVERS_S", 0.01)
+    monkeypatch.setattr(ha, "_ASK_SERVERS_S", 0.01)
     pair = Pair(("Primary Syncing", "Secondary Syncing"))
 
     def end() -> None:
@@ -306,7 +306,7 @@ def test_a_registration_that_the_servers_do_not_show_yet_goes_on(
     context: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Not configured from the start, while the page calls it under way: nothing is over."""
-    monkeypatch.setattr(watching_ha, "_ASK_SERVERS_S", 0.01)
+    monkeypatch.setattr(ha, "_ASK_SERVERS_S", 0.01)
     done = page("Primary Active", (100, 100, 100))
 
     class Late(Standing):

@@ -18,17 +18,16 @@ from certificate_kit import make, seen
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from site_kit import site_with
 
-from runbook_lib.certificates import sha256_of
+from runbook_lib.certificates.facts import sha256_of
+from runbook_lib.decisions import Check, ListedIseServer
+from runbook_lib.device.ise_api import NotAvailable, admin_certificates, parse_ise_date, parse_ise_refusal
 from runbook_lib.errors import CertificateMoved, UsageError
-from runbook_lib.ise_api import NotAvailable, admin_certificates
-from runbook_lib.models import Check, IseServer, Stage, Vantage
-from runbook_lib.parse.ise_certificates import parse_ise_date, parse_ise_refusal
-from runbook_lib.record import Record
-from runbook_lib.steps import ise_word as ise_word_module
-from runbook_lib.steps.context import Context
-from runbook_lib.steps.ise_word import ise_word
-from runbook_lib.steps.readd_ise import IseAction, decide_ise
-from runbook_lib.steps.verify import _proves
+from runbook_lib.models import Stage, Vantage
+from runbook_lib.record.incident import Record
+from runbook_lib.repair import ise as ise_word_module
+from runbook_lib.repair.context import Context
+from runbook_lib.repair.ise import IseAction, decide_ise, ise_word
+from runbook_lib.repair.verification import _proves
 
 CERTIFICATE = make("ISE-server")
 LOGIN = ("pi-user", "ise-Secret")
@@ -302,21 +301,21 @@ def test_a_newer_admin_certificate_than_the_presented_one_waits_for_a_restart(
     ("rows", "action"),
     [
         ((), IseAction.ADD),
-        ((IseServer(address="192.0.2.99", answers=True),), IseAction.ADD),
-        ((IseServer(address="192.0.2.30", answers=True),), IseAction.NOTHING),
-        ((IseServer(address="192.0.2.30", answers=None),), IseAction.LEAVE),
-        ((IseServer(address="192.0.2.30", answers=False),), IseAction.REPLACE),
-        ((IseServer(address="ISE-1.example.com", answers=False),), IseAction.REPLACE),
+        ((ListedIseServer(address="192.0.2.99", answers=True),), IseAction.ADD),
+        ((ListedIseServer(address="192.0.2.30", answers=True),), IseAction.NOTHING),
+        ((ListedIseServer(address="192.0.2.30", answers=None),), IseAction.LEAVE),
+        ((ListedIseServer(address="192.0.2.30", answers=False),), IseAction.REPLACE),
+        ((ListedIseServer(address="ISE-1.example.com", answers=False),), IseAction.REPLACE),
     ],
 )
 def test_a_listed_server_is_replaced_only_where_the_page_says_that_it_does_not_answer(
-    rows: tuple[IseServer, ...], action: IseAction, tmp_path: Path
+    rows: tuple[ListedIseServer, ...], action: IseAction, tmp_path: Path
 ) -> None:
     """One that answers, or of which the page says nothing, is neither removed nor added a second time."""
     site = site_with()
     waits = site.deadlines.model_copy(update={"settle_s": 0.0})
 
-    async def ise_servers() -> tuple[IseServer, ...]:
+    async def ise_servers() -> tuple[ListedIseServer, ...]:
         return rows
 
     async def opened() -> Any:

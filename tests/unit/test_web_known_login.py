@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from runbook_lib.web.known_login import is_login
+from runbook_lib.web.controls import is_login
 from runbook_lib.web.labels import labels_for
 from runbook_lib.web.screen import Item, Screen
 

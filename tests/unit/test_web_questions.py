@@ -9,10 +9,10 @@ from typing import Any, cast
 import pytest
 
 from runbook_lib.errors import PageNotUnderstood
+from runbook_lib.web.dialogs import dismiss
 from runbook_lib.web.labels import labels_for
-from runbook_lib.web.obstacles import dismiss
 from runbook_lib.web.screen import Item, Screen
-from runbook_lib.web.view import View
+from runbook_lib.web.view import PageView
 
 LABELS = labels_for()
 HARMLESS = "Registration takes hours. Do you want to continue?"
@@ -28,8 +28,8 @@ class Browser:
         self.secrets: frozenset[str] = frozenset()
 
 
-def view_that_registers() -> View:
-    view = View(cast("Any", Browser()), LABELS)
+def view_that_registers() -> PageView:
+    view = PageView(cast("Any", Browser()), LABELS)
     view.logged_in = True
     view.expect(*LABELS.phrases["ask_register"], dangers=LABELS.phrases["ask_danger"])
     return view

@@ -6,20 +6,20 @@ import pytest
 
 from runbook_lib.web.labels import labels_for
 from runbook_lib.web.readiness import readiness, state_of
-from runbook_lib.web.screen import Row, Screen
+from runbook_lib.web.screen import Screen, ScreenRow
 
 LABELS = labels_for()
 
 
-def rows(*cells: tuple[str, ...], table: int = 0) -> tuple[Row, ...]:
-    return tuple(Row(cells=row, table=table) for row in cells)
+def rows(*cells: tuple[str, ...], table: int = 0) -> tuple[ScreenRow, ...]:
+    return tuple(ScreenRow(cells=row, table=table) for row in cells)
 
 
 @pytest.mark.parametrize(
     "shown",
     [rows(("CPU: pass",), ("Disk: fail",)), rows(("CPU", "✔"), ("Disk", "✘")), rows(("✔", "CPU"), ("✘", "Disk"))],
 )
-def test_a_list_without_a_header_is_read_where_it_holds_every_row(shown: tuple[Row, ...]) -> None:
+def test_a_list_without_a_header_is_read_where_it_holds_every_row(shown: tuple[ScreenRow, ...]) -> None:
     """One list or table, beside tables that speak of no state."""
     result = readiness(Screen((), (*rows(("Failover Type", "Manual"), ("Mode", "None"), table=7), *shown)), LABELS)
     assert [(item.name, item.passed) for item in result.items] == [("CPU", True), ("Disk", False)]

@@ -6,11 +6,11 @@ from datetime import UTC, datetime
 
 import pytest
 
+from runbook_lib.web.ha_page import ha_page, milestones
+from runbook_lib.web.ise_page import ise_servers
 from runbook_lib.web.labels import labels_for
-from runbook_lib.web.milestones import ha_page, milestones
 from runbook_lib.web.reading import fresh_texts, meaning, refusal, value_beside
-from runbook_lib.web.screen import Item, Row, Screen
-from runbook_lib.web.tables import ise_servers
+from runbook_lib.web.screen import Item, Screen, ScreenRow
 
 LABELS = labels_for()
 NOW = datetime(2024, 5, 1, tzinfo=UTC)
@@ -24,12 +24,12 @@ def bar(value: str, x: int, y: int) -> Item:
     return Item(kind="progressbar", value=value, box=(x, y, 150, 10))
 
 
-def screen(*items: Item, rows: tuple[Row, ...] = ()) -> Screen:
+def screen(*items: Item, rows: tuple[ScreenRow, ...] = ()) -> Screen:
     return Screen(tuple(Item(**{**item.__dict__, "index": n}) for n, item in enumerate(items)), rows)
 
 
-def table(*rows: tuple[str, ...], header: bool = True, number: int = 0) -> tuple[Row, ...]:
-    return tuple(Row(cells=cells, header=header and not n, table=number) for n, cells in enumerate(rows))
+def table(*rows: tuple[str, ...], header: bool = True, number: int = 0) -> tuple[ScreenRow, ...]:
+    return tuple(ScreenRow(cells=cells, header=header and not n, table=number) for n, cells in enumerate(rows))
 
 
 @pytest.mark.parametrize(
@@ -163,7 +163,7 @@ def test_ise_servers_are_read_with_what_their_status_means() -> None:
 
 def test_rows_of_other_tables_are_no_ise_servers() -> None:
     """Lists and tables without an address add nothing."""
-    rows = (*table(("User", "root"), header=False), Row(cells=("192.0.2.9",), listed=True, table=3))
+    rows = (*table(("User", "root"), header=False), ScreenRow(cells=("192.0.2.9",), listed=True, table=3))
     assert ise_servers(screen(rows=rows), LABELS) == ()
 
 

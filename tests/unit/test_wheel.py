@@ -15,9 +15,9 @@ from pathlib import Path
 
 import pytest
 
-from runbook_lib import __version__, places
+from runbook_lib import __version__, paths
 
-ROOT = places.project_root()
+ROOT = paths.project_root()
 PARTS = ("runbook_lib", "notebooks", "docs", "params")
 DOCUMENTS = [path.name for path in ROOT.glob("*.md")]
 FILES = ("pyproject.toml", "setup.py", "requirements.lock", *DOCUMENTS)
@@ -114,7 +114,7 @@ def test_everything_that_is_delivered_is_in_the_wheel(installed: Installed) -> N
             inside = name if name.startswith("runbook_lib/") else f"runbook_lib/shipped/{name}"
             if inside not in names or archive.read(inside) != (ROOT / name).read_bytes():
                 different.append(name)
-    assert len(delivered) > 400
+    assert len(delivered) > 300
     assert different == []
 
 
@@ -166,16 +166,16 @@ def test_examples_lie_where_the_document_says(installed: Installed) -> None:
 
 
 OPEN = """
-from runbook_lib import places
-from runbook_lib.cli.workspace import GUIDE, first_notebook, laid_out
-from runbook_lib.words import catalogue
+from runbook_lib import paths
+from runbook_lib.cli.lab import GUIDE, first_notebook, laid_out
+from runbook_lib.i18n import language
 root = laid_out()
 (root / first_notebook()).write_text("written by a person")
 laid_out()
-print(*(places.notebooks_dir(), places.opened_notebooks_dir(), places.records_dir(), places.lab_dir(), root), sep="\\n")
-assert (root / first_notebook()).read_bytes() == (places.notebooks_dir() / "00_start_here.ipynb").read_bytes()
+print(*(paths.notebooks_dir(), paths.opened_notebooks_dir(), paths.records_dir(), paths.lab_dir(), root), sep="\\n")
+assert (root / first_notebook()).read_bytes() == (paths.notebooks_dir() / "00_start_here.ipynb").read_bytes()
 assert (root / "notebooks" / "zh" / "70_post_mortem.ipynb").is_file() and (root / GUIDE).is_file()
-assert catalogue.FILES["zh"].is_file() and not places.python_path()
+assert language.FILES["zh"].is_file() and not paths.python_path()
 """
 
 

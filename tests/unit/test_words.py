@@ -5,8 +5,17 @@ from __future__ import annotations
 import pytest
 
 from runbook_lib.errors import ParameterRefused
-from runbook_lib.words import ENGLISH, AsIs, asked_language, catalogue, language, said, speak, speaking
-from runbook_lib.words.templates import Templates
+from runbook_lib.i18n import language as catalogue
+from runbook_lib.i18n.language import (
+    ENGLISH,
+    AsIs,
+    Templates,
+    asked_language,
+    gettext,
+    language,
+    set_language,
+    using_language,
+)
 
 CATALOGUE = Templates(
     {
@@ -56,24 +65,24 @@ def test_english_is_said_as_it_stands(monkeypatch: pytest.MonkeyPatch) -> None:
     """Without RUNBOOK_LANG nothing is translated."""
     monkeypatch.delenv("RUNBOOK_LANG", raising=False)
     assert language() == "en"
-    assert said("nothing to delete") == "nothing to delete"
+    assert gettext("nothing to delete") == "nothing to delete"
 
 
 def test_a_process_may_speak_one_language_whatever_is_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
     """The terminal's commands do: their help is in English."""
     monkeypatch.setenv("RUNBOOK_LANG", "zh")
-    monkeypatch.setattr("runbook_lib.words.catalogue._spoken", [])
-    speak(ENGLISH)
-    assert said("nothing to delete") == "nothing to delete"
+    monkeypatch.setattr("runbook_lib.i18n.language._spoken", [])
+    set_language(ENGLISH)
+    assert gettext("nothing to delete") == "nothing to delete"
     assert asked_language() == "zh"
 
 
 def test_what_is_kept_is_said_in_english(monkeypatch: pytest.MonkeyPatch) -> None:
     """A report is part of the record, whoever reads the notebook beside it."""
     monkeypatch.setenv("RUNBOOK_LANG", "zh")
-    with speaking(ENGLISH):
-        assert said("nothing to delete") == "nothing to delete"
-    assert said("nothing to delete") != "nothing to delete"
+    with using_language(ENGLISH):
+        assert gettext("nothing to delete") == "nothing to delete"
+    assert gettext("nothing to delete") != "nothing to delete"
 
 
 @pytest.mark.parametrize("asked", ["zh", "zh_CN.UTF-8", "ZH-cn"])
@@ -93,11 +102,11 @@ def test_unknown_language_is_refused_with_the_known_ones(monkeypatch: pytest.Mon
 def test_device_text_is_never_translated(monkeypatch: pytest.MonkeyPatch) -> None:
     """What a device said is shown to the letter, even where it reads like one of our sentences."""
     monkeypatch.setenv("RUNBOOK_LANG", "zh")
-    assert said("nothing to delete") != "nothing to delete"
-    assert said(AsIs("nothing to delete")) == "nothing to delete"
+    assert gettext("nothing to delete") != "nothing to delete"
+    assert gettext(AsIs("nothing to delete")) == "nothing to delete"
 
 
 def test_sentences_side_by_side_are_each_translated(monkeypatch: pytest.MonkeyPatch) -> None:
     """A note that was put together of sentences is said sentence by sentence."""
     monkeypatch.setenv("RUNBOOK_LANG", "zh")
-    assert said("nothing to delete · none yet") == f"{said('nothing to delete')} · {said('none yet')}"
+    assert gettext("nothing to delete · none yet") == f"{gettext('nothing to delete')} · {gettext('none yet')}"

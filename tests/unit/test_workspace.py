@@ -7,16 +7,16 @@ from pathlib import Path
 
 import pytest
 
-from runbook_lib import places
-from runbook_lib.cli.workspace import GUIDE, first_notebook, save_workspace
-from runbook_lib.record import Record
-from runbook_lib.session.choice import Choice, choose
+from runbook_lib import paths
+from runbook_lib.cli.lab import GUIDE, first_notebook, save_workspace
+from runbook_lib.notebook.opening import Choice, choose
+from runbook_lib.record.incident import Record
 
 
 @pytest.fixture(autouse=True)
 def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A checkout whose records lie in it."""
-    monkeypatch.setattr(places, "project_root", lambda: tmp_path)
+    monkeypatch.setattr(paths, "project_root", lambda: tmp_path)
     monkeypatch.setenv("RUNBOOK_RECORDS", str(tmp_path / "records"))
     return tmp_path
 
@@ -49,5 +49,5 @@ def test_records_elsewhere_are_not_opened(tmp_path: Path, monkeypatch: pytest.Mo
     elsewhere = tmp_path / "elsewhere"
     Record.create(elsewhere, "a")
     monkeypatch.setenv("RUNBOOK_RECORDS", str(elsewhere))
-    monkeypatch.setattr(places, "project_root", lambda: tmp_path / "checkout")
+    monkeypatch.setattr(paths, "project_root", lambda: tmp_path / "checkout")
     assert opened(tmp_path / "workspaces") == [first_notebook(), GUIDE]

@@ -1,0 +1,1 @@
+"""The stages in order for one site, and many sites in one evening."""

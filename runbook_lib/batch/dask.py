@@ -1,0 +1,411 @@
+"""Sites run on a Dask cluster, one that exists or a local one; and what its workers do with a payload."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import os
+import secrets
+import threading
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import dask
+from distributed import (
+    Client,
+    Event,
+    Nanny,
+    Queue,
+    Scheduler,
+    Security,
+    Semaphore,
+    SpecCluster,
+    Worker,
+    get_client,
+    get_worker,
+)
+
+from runbook_lib import paths
+from runbook_lib.batch.local import (
+    PURPOSE,
+    LocalExecutor,
+    Tell,
+    after_death,
+    alone,
+    event_from,
+    left_behind,
+    locked,
+    result_from,
+    take_lock,
+)
+from runbook_lib.batch.payload import Payload, payload_of, store_record, take_in, unpack
+from runbook_lib.batch.runner import kernel_environment
+from runbook_lib.batch.site_run import CHANGING, SiteEvent, SiteResult, SiteState, SiteTask, result_of_error
+from runbook_lib.digest import sha256_hex
+from runbook_lib.errors import DeviceUnreachable, ParameterRefused, RecordNotWritable, RunbookError, SiteLocked
+from runbook_lib.models import Stage
+from runbook_lib.params.load import load_site, secret_references
+from runbook_lib.record.archive import packed
+from runbook_lib.record.files import make_folder
+from runbook_lib.record.lock import TOKEN_VARIABLE
+from runbook_lib.secrets import SecretRef
+
+# -- What a Dask worker does with a parcel: one site, run in a process of its own on the worker's machine.
+#
+# A task that changes something is begun once. Dask itself would begin it again when a worker dies, as often as its
+# scheduler is configured to; so each parcel has a permit, which the first one who begins takes from the scheduler.
+# Whoever comes later finds none, does nothing, and says so.
+
+LOOK_EVERY_S = 0.5
+PERMIT_S = 10.0
+"""How long a scheduler that is busy may take to hand over a permit; one that was taken already never comes."""
+LEASE_S = 40.0
+"""How long a site's place on the cluster is waited for: a lease of a worker that died ends by itself, in 30 s."""
+
+_environment = threading.Lock()
+
+
+def run_payload(parcel: Payload, names: dict[str, str]) -> dict[str, Any]:
+    """Run one site and return ``{"result", "record", "refused", "begun"}``; everything that goes wrong is in it.
+
+    ``names`` are those of the round's ``halt`` and ``abort`` events, of the parcel's ``permit``, and of the ``topic``
+    under which is told what happens.
+    """
+    if not _permitted(names["permit"]):
+        return {"begun": False}
+    worker = get_worker()
+
+    def tell(value: dict[str, Any]) -> None:
+        worker.log_event(names["topic"], json.dumps(value))
+
+    task = parcel.task
+    try:
+        task = unpack(parcel, paths.records_dir())
+        tell({"begun": task.site, "worker": worker.address, "shared": task.records == parcel.task.records})
+        with _cluster_lock(task), _under(task.token):
+            result = asyncio.run(_run(task, names, lambda event: tell({"event": asdict(event)})))
+    except RunbookError as error:
+        result = result_of_error(task, error, 0.0)
+    return {"begun": True, "result": asdict(result), **_bring_back(task, parcel.address)}
+
+
+def _permitted(name: str) -> bool:
+    try:
+        return bool(Queue(name, client=get_client()).get(timeout=PERMIT_S))
+    except TimeoutError:
+        return False
+
+
+@contextmanager
+def _cluster_lock(task: SiteTask) -> Iterator[None]:
+    """One run of a site on the whole cluster; the file lock beside it holds on this machine."""
+    lock = Semaphore(max_leases=1, name=f"pi-tofu-site-{sha256_hex(task.site.encode())[:24]}")
+    if not lock.acquire(timeout=LEASE_S):
+        raise SiteLocked(
+            f"another worker of this cluster runs site {task.site} now",
+            next_step="wait until it has ended, then run the same command again",
+        )
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+@contextmanager
+def _under(token: str) -> Iterator[None]:
+    """Let this process in under the lock that the sender holds, where both see one disk; elsewhere it means nothing."""
+    with _environment:
+        os.environ[TOKEN_VARIABLE] = " ".join(filter(None, (os.environ.get(TOKEN_VARIABLE, ""), token)))
+    try:
+        yield
+    finally:
+        with _environment:
+            left = [each for each in os.environ.get(TOKEN_VARIABLE, "").split() if each != token]
+            os.environ[TOKEN_VARIABLE] = " ".join(left)
+
+
+async def _run(task: SiteTask, names: dict[str, str], tell: Callable[[SiteEvent], None]) -> SiteResult:
+    executor = LocalExecutor(_output(task), secrets=secret_references(load_site(Path(task.site_file))))
+    watching = asyncio.create_task(_watch(executor, names))
+    try:
+        return await executor.run(task, tell)
+    finally:
+        watching.cancel()
+        await executor.close()
+
+
+async def _watch(executor: LocalExecutor, names: dict[str, str]) -> None:
+    """Hear of it when the fleet is stopped, or told to end now."""
+    client = get_client()
+    halt, abort = (Event(names[name], client=client) for name in ("halt", "abort"))
+    halted = False
+    while True:
+        with suppress(OSError):  # a scheduler that is gone ends this worker by itself
+            if not halted and await asyncio.to_thread(halt.is_set):
+                halted = True
+                executor.halt()
+            if await asyncio.to_thread(abort.is_set):
+                executor.abort()
+                return
+        await asyncio.sleep(LOOK_EVERY_S)
+
+
+def _output(task: SiteTask) -> Path:
+    folder = Path(task.records) / ".fleet"
+    make_folder(folder)
+    return folder / f"{task.incident}.log"
+
+
+def _bring_back(task: SiteTask, address: str) -> dict[str, Any]:
+    """Return the record whole, and copy it to the records' address; where that refuses, the copy here stays."""
+    folder = Path(task.records) / task.incident
+    refused = ""
+    try:
+        if address:
+            store_record(folder, address)
+    except RecordNotWritable as error:
+        refused = f"{error.what}: {error.where}: {error.found}; it lies in {folder} on {os.uname().nodename}"
+    try:
+        return {"record": packed(folder), "refused": refused}
+    except OSError as error:
+        return {"record": b"", "refused": f"the record could not be read on the worker: {error}"}
+
+
+# -- A Dask cluster of this machine's processes that no other user of the machine can talk to. -----
+#
+# Whoever reaches a scheduler runs what he likes with the rights of the one who started it, and a port on loopback is
+# reached by every local user. So each part asks for a certificate that is made for this one cluster. Its key lies in
+# the
+# memory of the processes that belong to it; where the TLS library reads a file, that is in a folder of mode 0700, for
+# a
+# moment. The pages that Dask serves beside it know no password, so there are none.
+
+_HOST = "127.0.0.1"
+
+
+class _NoPages:
+    """A part of the cluster that opens no port for web pages."""
+
+    def start_http_server(self, *_: object, **__: object) -> None:
+        """Serve nothing: Dask has no other way to leave its web server out."""
+
+
+class _Scheduler(_NoPages, Scheduler):
+    """Tells the workers what to do."""
+
+
+class _Worker(_NoPages, Worker):
+    """Runs the sites, in a process that keeps the ``variables`` and no other of the environment that it came with."""
+
+    def __init__(self, *args: Any, variables: Iterable[str], **options: Any) -> None:
+        kept = {name: os.environ[name] for name in variables if name in os.environ}
+        os.environ.clear()
+        os.environ.update(kept)
+        super().__init__(*args, **options)
+
+
+def start_local_cluster(workers: int, variables: Iterable[str]) -> SpecCluster:
+    """Return a running cluster of so many worker processes, which keep these variables; it has to be closed."""
+    own: dict[str, Any] = {"host": _HOST, "protocol": "tls://", "security": Security.temporary()}
+    quiet = logging.CRITICAL  # what matters is told by the results
+    worker = {"nthreads": 1, "silence_logs": quiet, "worker_class": _Worker, "dashboard": False, **own}
+    worker["variables"] = tuple(variables)
+    return SpecCluster(
+        scheduler={"cls": _Scheduler, "options": {"port": 0, "dashboard": False, **own}},
+        workers={name: {"cls": Nanny, "options": dict(worker)} for name in range(workers)},
+        security=own["security"],
+        silence_logs=quiet,
+    )
+
+
+# -- Sites run on a Dask cluster: one that exists, or a local one; one site a task, and no task is begun twice
+
+CONNECT_S = 15.0
+_LOST = "the worker that ran it died, or the cluster lost it"
+_READING = tuple(Stage)[: min(tuple(Stage).index(stage) for stage in CHANGING)]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClusterOptions:
+    """``scheduler``: the address of a cluster that exists; empty: a local one of ``workers`` processes.
+
+    ``tls_ca``, ``tls_cert`` and ``tls_key`` are files; ``plain``: a scheduler may be talked to without TLS.
+    """
+
+    scheduler: str = ""
+    workers: int = 2
+    tls_ca: str = ""
+    tls_cert: str = ""
+    tls_key: str = ""
+    plain: bool = False
+
+
+def connect(options: ClusterOptions, known: Iterable[SecretRef] = ()) -> Client:
+    """Return a client of the cluster; of all ``env:`` secrets the processes of a local one keep those ``known``.
+
+    Raises ParameterRefused for an address without TLS, DeviceUnreachable.
+    """
+    # On a cluster of our own; on another one the permit of each parcel is what keeps a task from being begun again.
+    dask.config.set({"distributed.scheduler.allowed-failures": 0})
+    if not options.scheduler:
+        return Client(start_local_cluster(options.workers, kernel_environment(known)))
+    require_protected(options)
+    try:
+        return Client(options.scheduler, security=_security(options), timeout=CONNECT_S, name="runbook-fleet")
+    except (OSError, TimeoutError, ValueError) as error:
+        raise DeviceUnreachable(
+            "The scheduler does not answer",
+            where=options.scheduler,
+            found=str(error),
+            next_step="look whether it runs; leave --scheduler out to run the sites on this machine",
+        ) from None
+
+
+def require_protected(options: ClusterOptions) -> None:
+    """Raise ParameterRefused for a scheduler without TLS: whoever can talk to it can run what he likes.
+
+    On loopback that is every user of this machine.
+    """
+    scheme = urlsplit(options.scheduler).scheme
+    if scheme not in ("tcp", "tls"):
+        raise ParameterRefused(
+            "This is not a scheduler's address", found=options.scheduler, next_step="tls://HOST:8786"
+        )
+    files = (options.tls_ca, options.tls_cert, options.tls_key)
+    if scheme == "tls" and not all(files):
+        raise ParameterRefused(
+            "A scheduler with TLS needs the files of the CA, of a certificate and of its key",
+            next_step="give --tls-ca, --tls-cert and --tls-key",
+        )
+    if scheme == "tcp" and not options.plain:
+        raise ParameterRefused(
+            "This scheduler talks without TLS: whoever reaches it, on loopback every user, runs what he likes there",
+            found=options.scheduler,
+            next_step="start it with TLS and give tls://HOST:8786; --allow-plain if nobody else can reach it",
+        )
+
+
+def _security(options: ClusterOptions) -> Security | None:
+    if not options.scheduler.startswith("tls:"):
+        return None
+    return Security(
+        tls_ca_file=options.tls_ca,
+        tls_client_cert=options.tls_cert,
+        tls_client_key=options.tls_key,
+        require_encryption=True,
+    )
+
+
+class DaskExecutor:
+    """Runs tasks on a cluster; ``refused`` names what the records' address did not take."""
+
+    def __init__(self, client: Client, round_id: str, address: str = "") -> None:
+        self.refused: list[str] = []
+        self._client = client
+        self._address = address
+        self._names = {name: f"{name}-{round_id}-{secrets.token_hex(4)}" for name in ("halt", "abort", "topic")}
+        self._tells: dict[str, Tell] = {}
+        self._begun: dict[str, bool] = {}
+        self._loop = asyncio.get_running_loop()
+        client.subscribe_topic(self._names["topic"], self._hear)
+
+    async def run(self, task: SiteTask, tell: Tell) -> SiteResult:
+        """Run one site on whichever worker is free; a worker that dies, or a cluster that is lost, is a result."""
+        try:
+            lock = await asyncio.to_thread(take_lock, task, f"{PURPOSE}, on a cluster")
+        except RunbookError as error:
+            return locked(task, error)
+        self._tells[task.site] = tell
+        result = await self._run(task, lock.token)
+        if result is None:
+            if self._begun.get(task.site) and not await alone(lock):
+                return left_behind(task)
+            result = await asyncio.to_thread(self._after_death, task)
+        lock.__exit__(None, None, None)
+        return result
+
+    async def _run(self, task: SiteTask, token: str) -> SiteResult | None:
+        """Return the result; None where nobody can tell it."""
+        names = self._names | {"permit": f"permit-{task.incident}-{secrets.token_hex(4)}"}
+        try:
+            parcel = payload_of(replace(task, token=token), self._address)
+            await asyncio.to_thread(lambda: Queue(names["permit"], client=self._client).put(True))
+            future = self._client.submit(
+                run_payload, parcel, names, key=f"{task.site}-{names['permit']}", pure=False, retries=0
+            )
+            said = await _outcome(future)
+        except RunbookError as error:
+            return result_of_error(task, error, 0.0)
+        except Exception:  # noqa: BLE001 - whatever Dask raises: the cluster is gone, or it lost the worker
+            return None
+        return self._take(task, said) if said and said["begun"] else None
+
+    def _take(self, task: SiteTask, said: dict[str, Any]) -> SiteResult:
+        """Take the record in, and the result."""
+        if said["refused"]:
+            self.refused.append(f"{task.site}: {said['refused']}")
+        result = result_from(said["result"])
+        try:
+            if said["record"]:
+                take_in(Path(task.records) / task.incident, said["record"])
+        except RunbookError as error:
+            return replace(result, why="; ".join(filter(None, (result.why, f"{error.what} ({error.where})"))))
+        return result
+
+    def _after_death(self, task: SiteTask) -> SiteResult:
+        if self._begun.get(task.site):  # on this disk: the record says what is known
+            return after_death(task)
+        unknown = task.until not in _READING
+        why = f"{_LOST}" + ("; whether something was changed is not known here" if unknown else "")
+        state = SiteState.UNKNOWN if unknown else SiteState.FAILED
+        return SiteResult(site=task.site, incident=task.incident, state=state, why=why)
+
+    def _hear(self, event: tuple[float, str]) -> None:
+        """What workers tell comes on a thread of the client's."""
+        self._loop.call_soon_threadsafe(self._told, json.loads(event[1]))
+
+    def _told(self, said: dict[str, Any]) -> None:
+        if "begun" in said:
+            self._begun[said["begun"]] = bool(said["shared"])
+        elif said["event"]["site"] in self._tells:
+            self._tells[said["event"]["site"]](event_from(said["event"]))
+
+    def halt(self) -> None:
+        self._set("halt")
+
+    def abort(self) -> None:
+        self._set("abort")
+
+    def _set(self, name: str) -> None:
+        def set_event() -> None:
+            with suppress(Exception):  # a scheduler that is gone has ended everything already
+                Event(self._names[name], client=self._client).set()
+
+        self._loop.run_in_executor(None, set_event)
+
+    async def close(self) -> None:
+        """Leave the cluster; a local one ends."""
+
+        def leave() -> None:
+            with suppress(Exception):  # there is nothing left that could be done about it
+                self._client.unsubscribe_topic(self._names["topic"])
+            cluster = self._client.cluster
+            self._client.close(timeout=5)
+            if cluster is not None:
+                cluster.close(timeout=20)
+
+        await asyncio.to_thread(leave)
+
+
+async def _outcome(future: Any) -> dict[str, Any]:
+    loop = asyncio.get_running_loop()
+    done = asyncio.Event()
+    future.add_done_callback(lambda _future: loop.call_soon_threadsafe(done.set))
+    await done.wait()
+    found: dict[str, Any] = await asyncio.to_thread(future.result)
+    return found

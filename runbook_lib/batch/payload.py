@@ -1,0 +1,239 @@
+"""What travels to a worker on another machine, and where records are copied to."""
+
+from __future__ import annotations
+
+import io
+import json
+import zipfile
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from runbook_lib import __version__, paths
+from runbook_lib.batch.site_run import SiteTask
+from runbook_lib.batch.sites import named_files
+from runbook_lib.digest import sha256_hex
+from runbook_lib.errors import ParameterRefused, RecordDamaged, RecordNotWritable, UsageError
+from runbook_lib.params.load import load_site
+from runbook_lib.record.archive import packed
+from runbook_lib.record.artifacts import checked
+from runbook_lib.record.files import make_folder, write_new, writing
+from runbook_lib.record.incident import Record
+from runbook_lib.record.manifest import JOURNAL, list_files
+from runbook_lib.record.signing import note_seen
+from runbook_lib.repair.approval import Judge
+
+# -- What travels to a worker on another machine with a site, and what is checked there: no secret is in it.
+#
+# The site's file and the small files that it names travel; notebooks and the lock file of the dependencies are
+# compared
+# by their digests; secrets are references, resolved where they are used. Logs do not travel: they have to lie at
+# the same path on the worker.
+
+LARGEST_FILE = 10_000_000
+_RUNNING = ".running.ipynb"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Payload:
+    """One site on its way. ``files``: contents by the path at which the site's file names them; ``record`` is a zip.
+
+    ``approvals`` are those in the record that the sender believes, so that the worker may: it has seen none of them.
+    """
+
+    task: SiteTask
+    site: bytes
+    files: Mapping[str, bytes]
+    programs: Mapping[str, str]
+    record: bytes = field(repr=False)
+    approvals: Mapping[str, str] = field(default_factory=dict)
+    address: str = ""
+
+
+def payload_of(task: SiteTask, address: str) -> Payload:
+    """Pack a site. Raises ParameterRefused where a file that the site names is larger than 10 MB."""
+    site = load_site(Path(task.site_file))
+    files = {str(path): path.read_bytes() for path in named_files(site)}
+    large = [path for path, content in files.items() if len(content) > LARGEST_FILE]
+    if large:
+        raise ParameterRefused("These files are too large to travel with a site", found="\n".join(large))
+    return Payload(
+        task=task,
+        site=Path(task.site_file).read_bytes(),
+        files=files,
+        programs=programs(),
+        record=packed(Path(task.records) / task.incident),
+        approvals=Judge.here().vouches(Record.open(Path(task.records), task.incident)),
+        address=address,
+    )
+
+
+def programs() -> dict[str, str]:
+    """Return what has to be the same here and there: the release, the digests of the notebooks and of the lock file."""
+    files = [*sorted(paths.notebooks_dir().glob("*.ipynb")), paths.lock_file()]
+    return {"release": __version__} | {path.name: sha256_hex(path.read_bytes()) for path in files if path.is_file()}
+
+
+def unpack(parcel: Payload, root: Path) -> SiteTask:
+    """Lay out a parcel on the worker's disk and return the task as it is to be run there.
+
+    Raises ParameterRefused where this worker has other notebooks or dependencies, RecordDamaged where it holds another
+    record of that name, RecordNotWritable.
+    """
+    ours = programs()
+    other = sorted(name for name in ours.keys() | parcel.programs.keys() if ours.get(name) != parcel.programs.get(name))
+    if other:
+        raise ParameterRefused(
+            "This worker has other notebooks or dependencies than the one who sends the site",
+            found=", ".join(other),
+            next_step="bring the worker's checkout to the same state; nothing was contacted",
+        )
+    root = _where(parcel, root)
+    take_in(root / parcel.task.incident, parcel.record)
+    note_seen(paths.key_dir(), parcel.approvals)
+    folder = root / ".fleet" / parcel.task.incident
+    replaced: dict[str, str] = {}
+    for path, content in parcel.files.items():
+        here = Path(path)
+        if not (here.is_file() and here.read_bytes() == content):
+            replaced[path] = str(_lay(folder, here.name, content))
+    site = json.dumps(_with_paths(json.loads(parcel.site), replaced), ensure_ascii=False).encode()
+    return replace(parcel.task, site_file=str(_lay(folder, "site.json", site)), records=str(root))
+
+
+def _where(parcel: Payload, root: Path) -> Path:
+    """Return the sender's own folder where this worker shares its disk, else the worker's."""
+    theirs = Path(parcel.task.records)
+    try:
+        same = (theirs / parcel.task.incident / JOURNAL).read_bytes() == _journal_in(parcel.record)
+    except OSError:
+        same = False
+    return theirs if same else root
+
+
+def take_in(folder: Path, data: bytes) -> None:
+    """Take a record's archive into ``folder``: what is there stays, what is new is added, the journal grows.
+
+    Where the folder's journal goes on after the archive's, the folder is the newer one and is left as it is. Raises
+    RecordDamaged where neither continues the other, or for a name that no record has.
+    """
+    with zipfile.ZipFile(io.BytesIO(data)) as archive:
+        files = {info.filename.partition("/")[2]: archive.read(info) for info in archive.infolist()}
+    journal = files.pop(JOURNAL, b"")
+    here = (folder / JOURNAL).read_bytes() if (folder / JOURNAL).is_file() else b""
+    if here.startswith(journal):
+        return
+    if not journal.startswith(here):
+        raise _another(folder)
+    for name, content in files.items():
+        if name.endswith(_RUNNING):
+            continue
+        path = folder / checked(name)
+        if not write_new(path, content) and path.read_bytes() != content:
+            raise _another(folder)
+    _grow(folder, journal)
+
+
+def _grow(folder: Path, journal: bytes) -> None:
+    """Put the journal in its place whole, after the files that it names."""
+    make_folder(folder)
+    scratch = folder / ".partial-journal"
+    with writing(scratch):
+        scratch.unlink(missing_ok=True)
+        write_new(scratch, journal)
+        scratch.replace(folder / JOURNAL)
+
+
+def _journal_in(data: bytes) -> bytes:
+    with zipfile.ZipFile(io.BytesIO(data)) as archive:
+        return next((archive.read(i) for i in archive.infolist() if i.filename.partition("/")[2] == JOURNAL), b"")
+
+
+def _lay(folder: Path, name: str, content: bytes) -> Path:
+    path = folder / f"{sha256_hex(content)[:16]}-{name}"
+    write_new(path, content)
+    return path
+
+
+def _with_paths(value: Any, replaced: Mapping[str, str]) -> Any:
+    if isinstance(value, dict):
+        return {key: _with_paths(item, replaced) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_with_paths(item, replaced) for item in value]
+    return replaced.get(value, value) if isinstance(value, str) else value
+
+
+def _another(folder: Path) -> RecordDamaged:
+    return RecordDamaged(
+        "here lies a record of the same name that is not the same one, or that went another way",
+        where=str(folder),
+        next_step="keep both; look which of them the site's servers agree with, and move the other away",
+    )
+
+
+# -- Records on their way to an fsspec address, as ``s3://bucket/folder``: a copy, file by file, the journal last
+
+
+def store_record(folder: Path, address: str) -> None:
+    """Copy a record below ``address``, in a folder of its own name.
+
+    Files are written once: one that is there with another content is refused, the journal alone grows. Raises
+    RecordNotWritable, which names the address and what refused; the folder here stays as it is.
+    """
+    files, _ = list_files(folder)
+    where = f"{address.rstrip('/')}/{folder.name}"
+    try:
+        system, root = _open(where)
+        for name in sorted(files):
+            _write(system, f"{root}/{name}", files[name].read_bytes())
+        system.pipe_file(f"{root}/{JOURNAL}", (folder / JOURNAL).read_bytes())
+    except (UsageError, RecordNotWritable):
+        raise
+    except Exception as error:  # noqa: BLE001 - each store has errors of its own
+        raise _refused(where, f"{type(error).__name__}: {error}") from None
+
+
+def require_storage(address: str) -> None:
+    """Raise UsageError where the address cannot be one, before anything is run."""
+    _open(address)
+
+
+def _open(address: str) -> tuple[Any, str]:
+    try:
+        from fsspec.core import url_to_fs
+    except ImportError:
+        raise UsageError(
+            "Records at another address need fsspec, which is not installed",
+            where=address,
+            next_step="pip install 'pi-tofu-runbook[fleet]'",
+        ) from None
+    try:
+        system, root = url_to_fs(address)
+    except (ValueError, ImportError) as error:
+        raise UsageError(
+            "This is not an address for records",
+            where=address,
+            found=str(error),
+            next_step="write an fsspec address, as s3://bucket/folder or file:///folder; s3 needs the package s3fs",
+        ) from None
+    return system, root
+
+
+def _write(system: Any, path: str, content: bytes) -> None:
+    if system.exists(path):
+        if system.cat_file(path) != content:
+            raise _refused(path, "there is another file of that name")
+        return
+    if path.startswith("/") or "file" in system.protocol:  # a store of buckets has no folders, and may make a bucket
+        system.makedirs(path.rpartition("/")[0], exist_ok=True)
+    system.pipe_file(path, content)
+
+
+def _refused(where: str, found: str) -> RecordNotWritable:
+    return RecordNotWritable(
+        "the address of the records refuses to be written",
+        where=where,
+        found=found,
+        next_step="the record lies whole where it was made; make the address writable and run the same command again",
+    )

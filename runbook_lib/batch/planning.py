@@ -1,0 +1,336 @@
+"""One plan per site and the roll-up over them; one approval for all; work in several processes."""
+
+from __future__ import annotations
+
+import multiprocessing
+import threading
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import partial
+from multiprocessing.connection import Connection, wait
+from pathlib import Path
+from typing import Any, TypeVar
+
+from runbook_lib.batch.round import STAGE, NotPlanned, PlannedSite, Rollup, Round, rollup_digest
+from runbook_lib.batch.sites import FleetSite, resolved
+from runbook_lib.decisions import Plan
+from runbook_lib.device.prime import identities
+from runbook_lib.errors import ParameterRefused, RecordDamaged, RunbookError
+from runbook_lib.models import Answer, Stage, Verdict
+from runbook_lib.notebook.opening import open_incident
+from runbook_lib.notebook.reading_stages import DiagnoseLogs, ListCertificates
+from runbook_lib.params.load import secret_references, site_without_secrets
+from runbook_lib.processes import gate_streams
+from runbook_lib.record.artifacts import slug
+from runbook_lib.record.attestation import seal_record
+from runbook_lib.record.files import operator
+from runbook_lib.record.incident import Record
+from runbook_lib.record.journal import Artifact, Kind
+from runbook_lib.record.lock import SiteLock
+from runbook_lib.record.redaction import to_json_value
+from runbook_lib.repair.approval import approve, approver
+from runbook_lib.repair.context import Context, Devices
+from runbook_lib.repair.inventory import recorded_inventory
+from runbook_lib.secrets import learn
+
+# -- Work on many sites in several processes of this machine, a share of them in each, one after the other.
+#
+# A process knows the secrets of the sites that it has asked and looks for them in whatever it keeps or tells. So it
+# is
+# given few sites and ends with them: what was looked for would else grow with the fleet.
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+Work = Callable[[Sequence[T], Callable[[R], None]], None]
+"""Does its work on some sites and tells of each result; for a process of its own it has to be picklable."""
+
+
+def in_processes(
+    sites: Sequence[T], work: Work[T, R], *, processes: int, share: int, hear: Callable[[R], None]
+) -> list[R]:
+    """Return what ``work`` told, in the order in which it was told; ``hear`` is told at once.
+
+    Each process is given ``share`` sites at most. Raises RunbookError where one of them dies.
+    """
+    found: list[R] = []
+
+    def heard(result: R) -> None:
+        found.append(result)
+        hear(result)
+
+    shares = list(_shares(sites, processes, share))
+    if processes == 1 and len(shares) <= 1:
+        work(sites, heard)
+    else:
+        _run(shares, work, processes, heard)
+    return found
+
+
+def _shares(sites: Sequence[T], processes: int, share: int) -> Iterator[Sequence[T]]:
+    size = max(1, min(share, -(-len(sites) // processes)))
+    return (sites[start : start + size] for start in range(0, len(sites), size))
+
+
+def _run(shares: Sequence[Sequence[T]], work: Work[T, R], processes: int, heard: Callable[[R], None]) -> None:
+    # A fork costs nothing and has everything loaded; beside other threads it is not safe.
+    method = "fork" if threading.active_count() == 1 and "fork" in multiprocessing.get_all_start_methods() else "spawn"
+    context: Any = multiprocessing.get_context(method)
+    waiting = list(reversed(shares))
+    running: dict[Connection, Any] = {}
+    try:
+        while waiting or running:
+            while waiting and len(running) < processes:
+                ours, theirs = context.Pipe(duplex=False)
+                process = context.Process(target=_child, args=(waiting.pop(), work, theirs), daemon=True)
+                process.start()
+                theirs.close()
+                running[ours] = process
+            for ready in wait(list(running)):
+                assert isinstance(ready, Connection)
+                _hear(ready, running, heard)
+    finally:
+        for process in running.values():
+            process.terminate()
+
+
+def _hear(ready: Connection, running: dict[Connection, Any], heard: Callable[[Any], None]) -> None:
+    try:
+        (result,) = ready.recv()
+        heard(result)
+    except (EOFError, ValueError):  # it has ended, one way or the other
+        process = running.pop(ready)
+        process.join()
+        if process.exitcode != 0:
+            raise RunbookError(
+                "A process that asks sites has died",
+                found=f"exit code {process.exitcode}",
+                next_step="run the same command again; --processes 1 asks few sites in one process",
+            ) from None
+
+
+def _child(sites: Sequence[T], work: Work[T, R], line: Connection) -> None:
+    gate_streams()  # a process that was spawned has streams of its own
+    work(sites, lambda result: line.send((result,)))
+    line.send(())
+
+
+# -- One plan per site, each in an incident of its site, and the roll-up over them in the round. ---
+#
+# The same verbs as in stages 10 and 20, without notebooks and many sites at a time; nothing is changed.
+
+Tell = Callable[[str], None]
+PURPOSE = "plan, as one of a fleet"
+SHARE = 25
+"""Sites that one process plans; a fleet of more is planned in several processes."""
+PROCESSES = 2
+
+
+@dataclass(frozen=True, kw_only=True)
+class Planned:
+    """What planning one site came to: a plan that could be carried out, or why there is none."""
+
+    plan: PlannedSite | None
+    refused: NotPlanned | None
+
+    @property
+    def site(self) -> str:
+        return self.plan.site if self.plan else self.refused.site if self.refused else ""
+
+
+def plan_fleet(round_: Round, sites: Iterable[FleetSite], *, at_once: int, tell: Tell) -> Rollup:
+    """Plan every site, keep the roll-up in the round, and return it.
+
+    A site that cannot be planned does not keep the others from it. Raises ``RecordNotWritable`` where the round's own
+    record takes no more.
+    """
+    sites = tuple(sites)
+    work = partial(_plan_some, round_.root, round_.incident, at_once)
+    processes = 1 if len(sites) <= SHARE else PROCESSES
+    told = in_processes(sites, work, processes=processes, share=SHARE, hear=lambda each: tell(_summary(each)))
+    by_name = {each.site: each for each in told}
+    found = [by_name[each.name] for each in sites]
+    planned = tuple(each.plan for each in found if each.plan)
+    rollup = Rollup(
+        fleet=round_.site,
+        round=round_.incident,
+        made_utc=datetime.now(UTC),
+        digest=rollup_digest(planned, fleet=round_.site, round_id=round_.incident),
+        sites=planned,
+        not_planned=tuple(each.refused for each in found if each.refused),
+    )
+    path = f"rollups/{rollup.digest}.json"
+    round_.keep_json(path, to_json_value(rollup), kind=Kind.DECIDED, seen=rollup.digest, text="roll-up")
+    return rollup
+
+
+def newest_rollup(round_: Round) -> Rollup | None:
+    """Return the newest roll-up of a round; raises ``RecordDamaged`` where its digest is not that of its sites."""
+    for line in reversed(round_.journal.read().lines):
+        if line.kind is Kind.DECIDED and line.artifact and line.text == "roll-up":
+            found = round_.read_json(line.artifact, Rollup)
+            if found.digest != rollup_digest(found.sites, fleet=round_.site, round_id=round_.incident):
+                raise RecordDamaged("the roll-up's digest is not that of its sites", where=line.artifact.path)
+            return found
+    return None
+
+
+def keep_description(round_: Round, each: FleetSite) -> Artifact:
+    """Keep what the fleet's description says of a site: it is the site's file for whatever runs in this round."""
+    path = f"sites/{slug(each.name, 60)}.json"
+    return round_.keep_gated(path, resolved(each.site), stage=STAGE, server=each.name, seen=each.sha256, text="site")
+
+
+def _plan_some(
+    root: Path, round_id: str, at_once: int, sites: Sequence[FleetSite], tell: Callable[[Planned], None]
+) -> None:
+    round_ = Round.open(root, round_id)
+    with ThreadPoolExecutor(at_once, thread_name_prefix="plan") as pool:
+        for planned in pool.map(partial(_plan, round_), sites):
+            tell(planned)
+
+
+def _plan(round_: Round, each: FleetSite) -> Planned:
+    keep_description(round_, each)
+    record: Record | None = None
+    try:
+        record = open_incident(each.site, "", what=f"runbook fleet plan, {round_.incident}")
+        found = _plan_in(record, each)
+    except RunbookError as error:
+        incident = record.incident if record else ""
+        found = Planned(plan=None, refused=NotPlanned(site=each.name, incident=incident, why=_in_words(error)))
+    told = found.plan.plan if found.plan else found.refused.why if found.refused else ""
+    round_.journal.append(
+        Kind.OBSERVED, stage=STAGE, server=each.name, seen=told, text="planned" if found.plan else "not planned"
+    )
+    return found
+
+
+def _plan_in(record: Record, each: FleetSite) -> Planned:
+    site = each.site
+    learn(secret_references(site))
+    with SiteLock(site.name, identities(site), purpose=PURPOSE, incident=record.incident):
+        diagnosing = DiagnoseLogs(_context(record, each, Stage.DIAGNOSE))
+        diagnosing.diagnose()
+        diagnosing.close()
+        listing = ListCertificates(_context(record, each, Stage.LIST))
+        listing.inventory()
+        plan = listing.plan().value
+        listing.close()
+    seal_record(record, site_without_secrets(site))
+    contradicted = any(
+        judgement.verdict is Verdict.CONTRADICTED for judgement in recorded_inventory(listing.context).judgements
+    )
+    return _planned(record, each, plan, contradicted=contradicted)
+
+
+def _planned(record: Record, each: FleetSite, plan: Plan, *, contradicted: bool) -> Planned:
+    if plan.blocked:
+        why = "blocked: " + "; ".join(plan.blocked)
+        refused = NotPlanned(site=each.name, incident=record.incident, why=why, contradicted=contradicted)
+        return Planned(plan=None, refused=refused)
+    part = PlannedSite(
+        site=each.name,
+        incident=record.incident,
+        plan=plan.digest,
+        described=each.sha256,
+        deletions=tuple(f"{row.server}: {row.command}" for row in plan.deletions),
+        changes=tuple(f"{change.server}: {change.kind} ({change.target})" for change in plan.changes),
+        needs_approval=plan.needs_approval,
+    )
+    return Planned(plan=part, refused=None)
+
+
+def _context(record: Record, each: FleetSite, stage: Stage) -> Context:
+    def keep(answer: Answer, parsed: object) -> None:
+        record.keep_answer(answer, parsed, stage=stage)
+
+    return Context(
+        site=each.site,
+        record=record,
+        stage=stage,
+        devices=Devices(each.site, keep),
+        operator=operator(),
+        records_root=record.root,
+    )
+
+
+def _in_words(error: RunbookError) -> str:
+    return ": ".join(part for part in (type(error).__name__, error.what, error.where) if part)
+
+
+def _summary(found: Planned) -> str:
+    if found.plan is None:
+        return f"{found.site}: not planned: {found.refused.why if found.refused else ''}"
+    count = len(found.plan.deletions)
+    said = f"{count} deletions" if count else "nothing to delete"
+    return f"{found.site}: {said}" + (f", plan {found.plan.plan[:16]}…" if found.plan.needs_approval else "")
+
+
+# -- One approval for the whole roll-up, or for single sites of it: ordinary approvals in each site's own record
+
+
+@dataclass(frozen=True, kw_only=True)
+class Approved:
+    """Which sites the approval covers, and which not, and why."""
+
+    covered: tuple[PlannedSite, ...]
+    not_covered: Mapping[str, str]
+
+
+def approve_rollup(round_: Round, digest: str, *, by: str, reason: str = "", only: Iterable[str] = ()) -> Approved:
+    """Approve the newest roll-up of a round by its digest; ``only``: these sites of it, empty for all.
+
+    Each covered site gets an approval in its own record, bound to the digest of its plan and naming the roll-up. A site
+    whose newest plan is another one by now is not covered. Raises ParameterRefused without a name, with another digest
+    than the roll-up's, or for a site that is not in it.
+    """
+    by = approver(by)
+    rollup = newest_rollup(round_)
+    if rollup is None or rollup.digest != digest:
+        raise ParameterRefused(
+            "This is not the digest of the round's newest roll-up; nothing was approved",
+            where=f"round {round_.incident}",
+            found=f"given   {digest}\nroll-up {rollup.digest if rollup else 'none'}",
+            next_step="look at the roll-up (runbook fleet status) and approve it with its own digest",
+        )
+    wanted = _wanted(rollup, tuple(only))
+    covered: list[PlannedSite] = []
+    not_covered: dict[str, str] = {}
+    for each in wanted:
+        why = _approve(round_, rollup, each, by=by, reason=reason)
+        if why:
+            not_covered[each.site] = why
+        else:
+            covered.append(each)
+            round_.journal.append(Kind.APPROVED, stage=STAGE, server=each.site, expected=each.plan, seen=by)
+    return Approved(covered=tuple(covered), not_covered=not_covered)
+
+
+def _wanted(rollup: Rollup, only: tuple[str, ...]) -> tuple[PlannedSite, ...]:
+    unknown = [name for name in only if rollup.site(name) is None]
+    if unknown:
+        why = {each.site: each.why for each in rollup.not_planned}
+        raise ParameterRefused(
+            "The roll-up holds no plan of these sites; nothing was approved",
+            found="\n".join(f"{name}: {why.get(name, 'no site of this round')}" for name in unknown),
+            next_step="approve sites that are in it; settle what blocks the others and plan again",
+        )
+    return tuple(each for each in rollup.sites if not only or each.site in only)
+
+
+def _approve(round_: Round, rollup: Rollup, each: PlannedSite, *, by: str, reason: str) -> str:
+    """Write one site's approval; return why not, where its plan is not the planned one any more."""
+    try:
+        record = Record.open(round_.root, each.incident)
+        newest = record.read_plan()
+        if newest.digest != each.plan:
+            return f"its newest plan is another one: {newest.digest}"
+        if newest.needs_approval:
+            how = f"runbook fleet approve, round {round_.incident}, roll-up {rollup.digest}"
+            approve(record, each.plan, by=by, how=how, reason=reason)
+    except RunbookError as error:
+        return f"{type(error).__name__}: {error.what}"
+    return ""

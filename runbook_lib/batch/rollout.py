@@ -1,0 +1,390 @@
+"""A rollout: admission, a canary first, waves that grow, and what ends the evening early."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import re
+import signal
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import Protocol, TypeVar
+
+from runbook_lib.batch.planning import keep_description, newest_rollup
+from runbook_lib.batch.round import STAGE, Rollup, Round, RoundOutcome, keep_outcome
+from runbook_lib.batch.site_run import CHANGING, FAILURES, SiteEvent, SiteResult, SiteState, SiteTask, begun, state_of
+from runbook_lib.batch.sites import Fleet, FleetSite
+from runbook_lib.errors import ParameterRefused, RecordError, RunbookError, opening_line
+from runbook_lib.models import Stage
+from runbook_lib.notebook.opening import open_incident
+from runbook_lib.record.attestation import Seal
+from runbook_lib.record.incident import Record, RecordedChange
+from runbook_lib.record.journal import Kind
+from runbook_lib.record.lock import SiteLock
+from runbook_lib.record.stages import FINAL
+from runbook_lib.signals import taken
+
+# -- How a fleet is gone through: a canary first, then waves that grow; and how many failures end it. Pure
+
+T = TypeVar("T")
+
+DEFAULT_WAVES = "1,5,20%"
+DEFAULT_FAILURES = "1"
+_SHARE = re.compile(r"(?P<number>[1-9][0-9]{0,5})(?P<percent>%?)")
+
+
+@dataclass(frozen=True)
+class Share:
+    """So many sites, or so many of a hundred, rounded up: at least one."""
+
+    number: int
+    percent: bool
+
+    def of(self, total: int) -> int:
+        return max(1, math.ceil(total * self.number / 100)) if self.percent else self.number
+
+
+def parse_share(text: str, what: str) -> Share:
+    """Read ``2`` or ``5%``; raises ParameterRefused that names ``what`` for anything else."""
+    match = _SHARE.fullmatch(text.strip())
+    number = int(match["number"]) if match else 0
+    if match is None or (match["percent"] and number > 100):
+        raise ParameterRefused(f"{what} is a number of sites or a share of them", found=text, next_step="as 2 or 5%")
+    return Share(number, bool(match["percent"]))
+
+
+def parse_waves(text: str) -> tuple[Share, ...]:
+    """Read ``1,5,20%``: the sizes of the waves in their order, the last one as often as there are sites left."""
+    return tuple(parse_share(part, "--waves: each wave") for part in text.split(","))
+
+
+def waves(sites: Sequence[T], shares: Sequence[Share]) -> Iterator[Sequence[T]]:
+    """Yield the sites in waves; a share is one of all sites."""
+    left, number = list(sites), 0
+    while left:
+        size = shares[min(number, len(shares) - 1)].of(len(sites))
+        yield left[:size]
+        left, number = left[size:], number + 1
+
+
+# -- Who runs sites: the workers of this machine, or those of a Dask cluster -----------------------
+
+
+class Executor(Protocol):
+    """Runs one site a task, several at a time. ``refused``: what the address of the records did not take, and why."""
+
+    refused: list[str]
+
+    async def run(self, task: SiteTask, tell: Callable[[SiteEvent], None]) -> SiteResult:
+        """Run one site and return how it ended; a worker that dies is a result, not an error."""
+        ...
+
+    def halt(self) -> None:
+        """Let each site stop before its first change; one that has begun to change goes on to its end."""
+        ...
+
+    def abort(self) -> None:
+        """End whatever runs now; the results say what is known then."""
+        ...
+
+    async def close(self) -> None:
+        """Let the workers go."""
+        ...
+
+
+# -- The way of a fleet through its waves: what may start next, and what ends the evening early ----
+
+CANARY_FAILED = "the first wave did not end well"
+CONTRADICTED = "a certificate contradicts what is known of it: a suspected interception"
+TOO_MANY = "as many sites have failed as may"
+DRAINED = "the fleet was told to end"
+
+
+class RolloutWatcher:
+    """Is told what happens; what it keeps is on disk before the next thing happens."""
+
+    def wave_begins(self, number: int, sites: Sequence[str]) -> None: ...
+    def site_starts(self, task: SiteTask, wave: int) -> None: ...
+    def event(self, event: SiteEvent) -> None: ...
+    def site_ended(self, result: SiteResult) -> None: ...
+    def stopped(self, why: str) -> None: ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rules:
+    """How a fleet is gone through. ``first``: the first wave must end well before there is a second."""
+
+    waves: tuple[Share, ...]
+    failures: Share
+    at_once: int
+
+
+@dataclass
+class Rollout:
+    """One run of a fleet through its waves. ``stop`` may be called at any time, from the event loop."""
+
+    executor: Executor
+    rules: Rules
+    watcher: RolloutWatcher
+    results: dict[str, SiteResult] = field(default_factory=dict)
+    why_stopped: str = ""
+    _failures: int = 0
+
+    async def go(self, tasks: Sequence[SiteTask], *, more: Callable[[], bool] = lambda: True) -> None:
+        """Run the tasks wave by wave, each wave after the one before; sites that do not start have no result.
+
+        What the watcher raises (its record takes no more) is raised when what is in flight has ended.
+        """
+        budget = self.rules.failures.of(len(tasks))
+        gate = asyncio.Semaphore(self.rules.at_once)
+        for number, wave in enumerate(waves(tasks, self.rules.waves), 1):
+            if self.why_stopped or not more():
+                return
+            self.watcher.wave_begins(number, [task.site for task in wave])
+            ends = await asyncio.gather(
+                *(self._one(task, number, gate, budget) for task in wave), return_exceptions=True
+            )
+            if problem := next((end for end in ends if isinstance(end, BaseException)), None):
+                raise problem
+            if number == 1 and not self.why_stopped and any(self._ended_badly(task) for task in wave):
+                self.stop(CANARY_FAILED)
+
+    def stop(self, why: str) -> None:
+        """Start no further site; those that have not begun to change anything stop before they do."""
+        if not self.why_stopped:
+            self.why_stopped = why
+            self.watcher.stopped(why)
+            self.executor.halt()
+
+    async def _one(self, task: SiteTask, wave: int, gate: asyncio.Semaphore, budget: int) -> None:
+        async with gate:
+            if self.why_stopped:
+                return
+            try:
+                self.watcher.site_starts(task, wave)
+                result = await self.executor.run(task, self.watcher.event)
+                self.results[task.site] = result
+                self.watcher.site_ended(result)
+            except BaseException as problem:
+                self.stop(f"{task.site}: {type(problem).__name__}")  # what is in flight is still finished
+                raise
+        self._judge(result, budget)
+
+    def _judge(self, result: SiteResult, budget: int) -> None:
+        self._failures += result.state in FAILURES
+        if result.contradicted:
+            self.stop(f"{result.site}: {CONTRADICTED}")
+        elif self._failures >= budget:
+            self.stop(f"{TOO_MANY}: {budget}")
+
+    def _ended_badly(self, task: SiteTask) -> bool:
+        result = self.results.get(task.site)
+        return result is None or result.state in FAILURES | {SiteState.STOPPED}
+
+
+# -- Which sites of a fleet may be run now: not finished in this round, planned, unchanged since, approved
+
+STAGES = tuple(Stage)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Admission:
+    """What to run, and the results of the sites that are not run, in words that say why."""
+
+    tasks: tuple[SiteTask, ...]
+    settled: tuple[SiteResult, ...]
+
+
+def admit(round_: Round, fleet: Fleet, rollup: Rollup | None, until: Stage, only: Sequence[str] = ()) -> Admission:
+    """Return what may be run. Reading stages need no plan and no approval; ``only``: these sites, empty for all."""
+    tasks: list[SiteTask] = []
+    settled: list[SiteResult] = []
+    for each in fleet.sites:
+        if only and each.name not in only:
+            continue
+        try:
+            found = _admit(round_, each, rollup, until)
+        except RunbookError as error:
+            found = _not_started(each, f"{type(error).__name__}: {error.what}")
+        if isinstance(found, SiteTask):
+            tasks.append(found)
+        else:
+            settled.append(found)
+    return Admission(tasks=tuple(tasks), settled=tuple(settled))
+
+
+def _admit(round_: Round, each: FleetSite, rollup: Rollup | None, until: Stage) -> SiteTask | SiteResult:
+    if STAGES.index(until) < min(map(STAGES.index, CHANGING)):
+        record = open_incident(each.site, "", what=f"runbook fleet run, {round_.incident}")
+        return _task(round_, each, record, until, approve="")
+    planned = rollup.site(each.name) if rollup else None
+    if rollup is None or planned is None:
+        why = {refused.site: refused.why for refused in rollup.not_planned} if rollup else {}
+        return _not_started(each, why.get(each.name, "no plan of it in this round: runbook fleet plan makes one"))
+    record = Record.open(round_.root, planned.incident)
+    outcome = record.outcome()
+    if outcome in FINAL:
+        return SiteResult(site=each.name, incident=record.incident, state=state_of(outcome), why="in an earlier run")
+    if each.sha256 != planned.described:
+        why_changed = "its description has changed since the plan: plan again, and approve the new roll-up"
+        return _not_started(each, why_changed, record.incident)
+    if not _approved(round_, each.name, planned.plan, record, needed=planned.to_approve):
+        return _not_started(each, f"nobody has approved its plan {planned.plan}", record.incident)
+    fresh = each.site.kind == "lab" and not begun(record)
+    return _task(round_, each, record, until, approve=planned.plan if fresh and planned.to_approve else "")
+
+
+def _approved(round_: Round, site: str, plan: str, record: Record, *, needed: bool) -> bool:
+    """Whether a person approved this plan: in the site's record, and where it needs no approval, in the round's."""
+    if record.read_approvals(plan):
+        return True
+    lines = round_.journal.read().lines
+    return not needed and any(
+        line.kind is Kind.APPROVED and (line.server, line.expected) == (site, plan) for line in lines
+    )
+
+
+def _task(round_: Round, each: FleetSite, record: Record, until: Stage, *, approve: str) -> SiteTask:
+    described = keep_description(round_, each)
+    return SiteTask(
+        site=each.name,
+        site_file=str(round_.folder / described.path),
+        described=each.sha256,
+        incident=record.incident,
+        approve=approve,
+        until=until,
+        records=str(round_.root),
+    )
+
+
+def _not_started(each: FleetSite, why: str, incident: str = "") -> SiteResult:
+    return SiteResult(site=each.name, incident=incident, state=SiteState.NOT_STARTED, why=why)
+
+
+# -- One run of a round: the sites that may be run, through the waves, and the signed roll-up at its end
+
+Tell = Callable[[str], None]
+
+
+@dataclass(frozen=True, kw_only=True)
+class FleetReport:
+    """How a run ended. ``signum`` is the first signal that asked it to end, None where none did.
+
+    ``refused`` are the records that their address did not take; they lie where they were made.
+    """
+
+    outcome: RoundOutcome
+    seal: Seal
+    signum: signal.Signals | None
+    refused: tuple[str, ...] = ()
+
+
+def fleet_lock(round_: Round) -> SiteLock:
+    """The lock of a fleet: one run of it at a time; entering raises SiteLocked, naming who has it."""
+    name = f"fleet:{round_.site}"
+    return SiteLock(name, (f"{name} in {round_.root.resolve()}",), purpose="run the fleet", incident=round_.incident)
+
+
+def run_fleet(
+    round_: Round,
+    fleet: Fleet,
+    start: Callable[[], Executor],
+    rules: Rules,
+    tell: Tell,
+    *,
+    until: Stage = Stage.POST_MORTEM,
+    only: Sequence[str] = (),
+) -> FleetReport:
+    """Run the sites of a fleet that may be run, and return what became of each.
+
+    Ctrl-C, SIGTERM or SIGHUP: no further site starts, and what is in flight is finished, or stops before its first
+    change; a second one ends what is in flight, and what is not known then is called unknown. Raises SiteLocked
+    where another process runs this fleet.
+    """
+    with fleet_lock(round_):
+        rollup = newest_rollup(round_)
+        admission = admit(round_, fleet, rollup, until, only)
+        diary = _Diary(round_, tell)
+        way, signum = asyncio.run(_go(start, rules, diary, admission))
+        results = _results(fleet, admission, way)
+        outcome, seal = keep_outcome(round_, rollup.digest if rollup else "", results, way.why_stopped)
+    return FleetReport(outcome=outcome, seal=seal, signum=signum, refused=tuple(way.executor.refused))
+
+
+async def _go(
+    start: Callable[[], Executor], rules: Rules, diary: _Diary, admission: Admission
+) -> tuple[Rollout, signal.Signals | None]:
+    executor = start()
+    way = Rollout(executor, rules, diary)
+    listening = _Signals(way)
+    loop = asyncio.get_running_loop()
+    try:
+        with taken(lambda signum: loop.call_soon_threadsafe(listening.note, signum)):
+            await way.go(admission.tasks)
+    finally:
+        await executor.close()
+    return way, listening.first
+
+
+class _Signals:
+    """The first signal drains, a second one ends what is in flight."""
+
+    def __init__(self, way: Rollout) -> None:
+        self.first: signal.Signals | None = None
+        self._way = way
+
+    def note(self, signum: int) -> None:
+        if self.first is None:
+            self.first = signal.Signals(signum)
+            self._way.stop(f"{DRAINED} ({self.first.name})")
+        else:
+            self._way.executor.abort()
+
+
+class _Diary(RolloutWatcher):
+    """Writes into the round's journal what happens, before and after, and tells it."""
+
+    def __init__(self, round_: Round, tell: Tell) -> None:
+        self._round = round_
+        self._tell = tell
+        self._changes: dict[str, RecordedChange] = {}
+
+    def wave_begins(self, number: int, sites: Sequence[str]) -> None:
+        text = f"wave {number}: {len(sites)} sites"
+        self._round.journal.append(Kind.NOTED, stage=STAGE, seen=text, text="wave")
+        self._tell(text)
+
+    def site_starts(self, task: SiteTask, wave: int) -> None:
+        line = f"run {task.incident}"
+        self._changes[task.site] = _intend(self._round, task.site, line, f"wave {wave}")
+        self._tell(f"{task.site}: starts")
+
+    def event(self, event: SiteEvent) -> None:
+        if event.state:
+            self._tell(f"{event.site}: {event.stage} {event.state}, {event.seconds:.1f} s")
+
+    def site_ended(self, result: SiteResult) -> None:
+        self._changes.pop(result.site).result(result.state.value, expected=SiteState.REPAIRED.value)
+        why = f": {opening_line(result.why)}" if result.why else ""
+        self._tell(f"{result.site}: {result.state}, {result.seconds:.1f} s{why}")
+
+    def stopped(self, why: str) -> None:
+        self._tell(f"stopping: {why}")
+        with suppress(RecordError):  # the sites in flight matter more; the outcome says it again, or cannot either
+            self._round.journal.append(Kind.NOTED, stage=STAGE, seen=why, text="stopped")
+
+
+def _intend(round_: Round, site: str, text: str, expected: str) -> RecordedChange:
+    round_.journal.append(Kind.INTENT, stage=STAGE, server=site, expected=expected, text=text)
+    return RecordedChange(round_, STAGE, site, text)
+
+
+def _results(fleet: Fleet, admission: Admission, way: Rollout) -> list[SiteResult]:
+    """Return one result for every site of the fleet that was asked for, in the fleet's order."""
+    found = {result.site: result for result in admission.settled} | way.results
+    for task in admission.tasks:
+        why = way.why_stopped or "not reached"
+        state = SiteState.NOT_STARTED
+        found.setdefault(task.site, SiteResult(site=task.site, incident=task.incident, state=state, why=why))
+    return [found[each.name] for each in fleet.sites if each.name in found]

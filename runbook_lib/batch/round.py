@@ -1,0 +1,248 @@
+"""A round: one evening of one fleet, its roll-up under one digest, and its sealed outcome."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from runbook_lib.batch.site_run import FAILURES, FINISHED, SiteResult, SiteState
+from runbook_lib.digest import canonical_json, sha256_hex
+from runbook_lib.errors import RecordDamaged, RunbookError
+from runbook_lib.models import Outcome
+from runbook_lib.record.attestation import Seal, seal_record
+from runbook_lib.record.incident import INCIDENT, Record, site_slug
+from runbook_lib.record.journal import Kind
+from runbook_lib.record.redaction import to_json_value
+from runbook_lib.record.stages import FINAL
+
+# -- A round: one evening of one fleet, in a folder of its own beside the incidents. ---------------
+#
+# ``records/fleet-<id>/`` is a record as an incident's is: a journal, files that are written once, a seal. It holds
+# ``incident.json`` (which fleet, by whom), ``sites/<name>.json`` (what the fleet's description said of each site when
+# it was planned), ``rollups/<digest>.json`` (the plans of all sites under one digest) and ``outcomes/`` (how each
+# site
+# ended). What was done at a site is in the incident of that site; the round names it.
+
+STAGE = "fleet"
+"""Under this name the journal of a round tells of sites."""
+
+
+class Round(Record):
+    """The record of one round; ``incident`` is its id, ``site`` the fleet's name, for ``create`` and ``open`` too."""
+
+    PREFIX = "fleet-"
+    PATTERN = re.compile(rf"{PREFIX}{INCIDENT.pattern}")
+    NOT_THERE = "there is no such round"
+    TAKE_ANOTHER = "take the name of a folder fleet-… there, or leave it out for the fleet's newest one"
+
+    def __repr__(self) -> str:
+        return f"<Round {self.incident} of fleet {self.site}>"
+
+    @property
+    def is_open(self) -> bool:
+        """Whether the round goes on: it has no outcome, or one that leaves something to do."""
+        return self.outcome() not in FINAL
+
+
+def rounds_of(root: Path, fleet: str = "") -> Iterable[Round]:
+    """Yield the rounds, of one fleet or of all, the newest first; one of another fleet is not even opened."""
+    of = re.compile(rf"{Round.PREFIX}\d+T\d+Z-{site_slug(fleet)}-[0-9a-f]+" if fleet else "fleet-.*")
+    names = (path.name for path in root.iterdir() if of.fullmatch(path.name)) if root.is_dir() else ()
+    for name in sorted((name for name in names if Round.PATTERN.fullmatch(name)), reverse=True):
+        found = Round.open(root, name)
+        if not fleet or found.site == fleet:
+            yield found
+
+
+def newest_round(root: Path, fleet: str) -> Round | None:
+    """Return the newest round of a fleet."""
+    return next(iter(rounds_of(root, fleet)), None)
+
+
+# -- The plans of many sites under one digest, which one approval can name. Pure. ------------------
+#
+# The digest is SHA-256 over the canonical form (``runbook_lib.digest``) of ``{"format": "runbook-fleet-plan-v1",
+# "fleet": …, "round": …, "sites": [...]}``. Each site has exactly the keys ``site``, ``incident``, ``plan`` (the
+# digest
+# of its plan) and ``described`` (the digest of what the fleet's description said of it); the sites stand in the
+# order of their own canonical forms, compared as bytes. Sites without a plan that could be carried out are not in it.
+
+FORMAT = "runbook-fleet-plan-v1"
+
+
+@dataclass(frozen=True, kw_only=True)
+class PlannedSite:
+    """One site's part of a roll-up, whose plan's digest covers it all.
+
+    For people: ``deletions`` (``server: command``) and ``changes``, what may follow them. ``needs_approval``: something
+    is to be done as things stand; a roll-up of release 0.1.0 knows deletions alone, and does not say.
+    """
+
+    site: str
+    incident: str
+    plan: str
+    described: str
+    deletions: tuple[str, ...] = ()
+    changes: tuple[str, ...] = ()
+    needs_approval: bool | None = None
+
+    @property
+    def to_approve(self) -> bool:
+        """Whether its plan has to be approved before anything is done at this site."""
+        return bool(self.deletions) if self.needs_approval is None else self.needs_approval
+
+
+@dataclass(frozen=True, kw_only=True)
+class NotPlanned:
+    """A site that no approval of the roll-up covers, and why."""
+
+    site: str
+    incident: str
+    why: str
+    contradicted: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rollup:
+    """All plans of one round, and the digest that an approval names."""
+
+    fleet: str
+    round: str
+    made_utc: datetime
+    digest: str
+    sites: tuple[PlannedSite, ...]
+    not_planned: tuple[NotPlanned, ...] = ()
+
+    def site(self, name: str) -> PlannedSite | None:
+        return next((each for each in self.sites if each.site == name), None)
+
+
+def rollup_digest(sites: Iterable[PlannedSite], *, fleet: str, round_id: str) -> str:
+    """The digest that an approval of a whole round names."""
+    parts = sorted((_part(each) for each in sites), key=canonical_json)
+    return sha256_hex(canonical_json({"format": FORMAT, "fleet": fleet, "round": round_id, "sites": parts}))
+
+
+def _part(each: PlannedSite) -> dict[str, str]:
+    return {"site": each.site, "incident": each.incident, "plan": each.plan, "described": each.described}
+
+
+# -- How a round stands: what became of every site, kept in the round and sealed, so that a signature covers it
+
+TEXT = "outcome of the round"
+
+
+@dataclass(frozen=True, kw_only=True)
+class SiteOutcome:
+    """One line of the signed roll-up. ``lines`` and ``head`` bind it to its incident's journal as it was then."""
+
+    site: str
+    incident: str
+    state: SiteState
+    why: str
+    seconds: float
+    lines: int
+    head: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class RoundOutcome:
+    """The signed roll-up. ``rollup`` is the digest that was approved, empty where the stages only read."""
+
+    fleet: str
+    round: str
+    rollup: str
+    made_utc: datetime
+    stopped: str
+    sites: tuple[SiteOutcome, ...]
+
+    @property
+    def counts(self) -> dict[SiteState, int]:
+        found = Counter(each.state for each in self.sites)
+        return {state: found[state] for state in SiteState if found[state]}
+
+
+def keep_outcome(round_: Round, rollup: str, results: Iterable[SiteResult], stopped: str) -> tuple[RoundOutcome, Seal]:
+    """Keep what became of every site, say how the round ended, and seal it; raises ``RecordNotWritable``."""
+    found = RoundOutcome(
+        fleet=round_.site,
+        round=round_.incident,
+        rollup=rollup,
+        made_utc=datetime.now(UTC),
+        stopped=stopped,
+        sites=tuple(_of_site(round_, result) for result in results),
+    )
+    value: Any = to_json_value(found)
+    value["counts"] = {state.value: number for state, number in found.counts.items()}
+    round_.keep_json("outcomes/outcome.json", value, seen=_in_words(found), text=TEXT)
+    if SiteState.DONE not in found.counts:  # what was only read has no outcome
+        round_.set_outcome(whole(found), _in_words(found))
+    described = {each.site: each.incident for each in found.sites}
+    return found, seal_record(round_, {"fleet": round_.site, "sites": described})
+
+
+def whole(found: RoundOutcome) -> Outcome:
+    """Return the worst that became of a site, as the outcome of the round; not started is stopped."""
+    states = set(found.counts)
+    for outcome in (Outcome.UNKNOWN, Outcome.FAILED, Outcome.STOPPED, Outcome.REPAIRED_UNVERIFIED, Outcome.REPAIRED):
+        if outcome.value in {state.value for state in states}:
+            return outcome
+        if outcome is Outcome.STOPPED and SiteState.NOT_STARTED in states:
+            return outcome
+    return Outcome.NOTHING_TO_DO
+
+
+def exit_code(found: RoundOutcome) -> int:
+    """Return the exit code of a run, by the table of exit codes: the worst that became of a site."""
+    states = set(found.counts)
+    if SiteState.UNKNOWN in states:
+        return 6
+    if states & FAILURES:
+        return 1
+    return 3 if states - FINISHED else 0
+
+
+def newest_outcome(round_: Round) -> RoundOutcome | None:
+    """Return what a round came to when it was run last, or None; raises ``RecordDamaged`` where the file says none."""
+    for line in reversed(round_.journal.read().lines):
+        if line.kind is Kind.KEPT and line.artifact and line.text == TEXT:
+            return _read(round_, line.artifact)
+    return None
+
+
+def _read(round_: Round, artifact: Any) -> RoundOutcome:
+    from pydantic import TypeAdapter
+
+    data = round_.read_bytes(artifact)
+    try:  # ``counts`` is for readers of the file; here it follows from the sites.
+        return TypeAdapter(RoundOutcome).validate_json(data)
+    except ValueError:
+        raise RecordDamaged("the file holds no outcome of a round", where=artifact.path) from None
+
+
+def _of_site(round_: Round, result: SiteResult) -> SiteOutcome:
+    lines, head = 0, ""
+    if result.incident:
+        try:
+            journal = Record.open(round_.root, result.incident).journal.read()
+            lines, head = len(journal.lines), journal.head
+        except RunbookError:
+            pass  # it lies elsewhere, or is damaged: nothing is claimed of it
+    return SiteOutcome(
+        site=result.site,
+        incident=result.incident,
+        state=result.state,
+        why=result.why,
+        seconds=result.seconds,
+        lines=lines,
+        head=head,
+    )
+
+
+def _in_words(found: RoundOutcome) -> str:
+    return ", ".join(f"{number} {state.value}" for state, number in found.counts.items()) or "no sites"

@@ -1,0 +1,252 @@
+"""The stages in order for one site, as notebooks, in one incident.
+
+A resumed run is the same run: every stage observes first.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from runbook_lib import errors, paths
+from runbook_lib.device.prime import identities
+from runbook_lib.models import Outcome, Stage, StageState
+from runbook_lib.notebook.notebook_run import NotebookResult, execute
+from runbook_lib.notebook.warm_kernels import WarmKernels, start_up_variables
+from runbook_lib.params.load import secret_references, site_without_secrets
+from runbook_lib.params.model import Site
+from runbook_lib.processes import environment_with
+from runbook_lib.record.artifacts import note_template
+from runbook_lib.record.attestation import Seal, seal_record
+from runbook_lib.record.incident import Record
+from runbook_lib.record.lock import SiteLock
+from runbook_lib.record.redaction import gate_notebook
+from runbook_lib.repair.history import anything_sent
+from runbook_lib.secrets import SecretRef, learn
+from runbook_lib.show.report import report_in
+from runbook_lib.web.browsers import find_browser
+
+ON_PAGES = frozenset({Stage.REGISTER, Stage.READD_ISE, Stage.VERIFY, Stage.POST_MORTEM})
+"""The stages that may need a browser, and those after them."""
+APPROVED = frozenset({Stage.DELETE, Stage.REGISTER, Stage.READD_ISE})
+"""The stages that change something, and so take an approval."""
+UNKNOWN_EXIT = errors.OutcomeUnknown.exit_code
+
+
+class Listener(Protocol):
+    """Told of a run while it goes on, from the thread that runs it."""
+
+    def stage_started(self, stage: Stage) -> None: ...
+    def stage_ended(self, report: StageReport) -> None: ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class StageReport:
+    """One stage of a run: its state, how long it took, and the error that ended it, if one did.
+
+    ``error_text`` is a RunbookError's own text (what, where, found, next), or what else ended the notebook.
+    """
+
+    stage: Stage
+    state: StageState
+    seconds: float
+    error_name: str = ""
+    error_text: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunReport:
+    """One run: its stages so far, the incident's outcome, the exit code, the seal that ended it.
+
+    A run that went well and left a secret in its record ends as one whose record cannot be relied on.
+    ``report`` is the page of the post-mortem that the run wrote, None where it did not come so far.
+    """
+
+    incident: str
+    folder: Path
+    stages: tuple[StageReport, ...]
+    outcome: Outcome | None
+    exit_code: int
+    seal: Seal
+    report: Path | None = None
+
+
+def run_stages(
+    site: Site,
+    site_argument: str,
+    record: Record,
+    listener: Listener,
+    *,
+    approve: str = "",
+    expect: str = "",
+    until: Stage = Stage.POST_MORTEM,
+) -> RunReport:
+    """Run the stages up to ``until`` and return how they went; stops after the first that is not done.
+
+    ``site_argument`` is what the notebooks get as ``site``; stage 20 gets ``expect``, the changing ones ``approve``.
+    Holds the site's lock for the whole run; raises SiteLocked where another run has it, and
+    BrowserMissing before anything is contacted where a stage will need one. After Ctrl-C or SIGTERM the
+    record says so before the interruption goes on. However the run ends, the record is sealed at its end.
+    """
+    if until in ON_PAGES:
+        find_browser(site.browser)
+    # What the notebooks' kernels print and write is kept by this process, so its gate must know the secrets too.
+    learn(secret_references(site))
+    given = {Stage.LIST: {"expect": expect} if expect else {}}
+    given |= {stage: {"approve": approve} if approve else {} for stage in APPROVED}
+    lock = SiteLock(site.name, identities(site), purpose="run the stages", incident=record.incident)
+    with lock, WarmKernels():
+        try:
+            reports = _run_each(until, site_argument, record, given, listener, secret_references(site))
+            outcome = _outcome(record, reports[-1], until)
+        except BaseException:
+            with suppress(errors.RunbookError):  # what ended the run is what has to be told
+                seal_record(record, site_without_secrets(site))
+            raise
+        sealed = seal_record(record, site_without_secrets(site))
+    return RunReport(
+        incident=record.incident,
+        folder=record.folder,
+        stages=tuple(reports),
+        outcome=outcome,
+        exit_code=_exit_code(record, reports[-1], outcome) or (errors.RecordError.exit_code if sealed.leaks else 0),
+        seal=sealed,
+        report=report_in(record) if reports[-1].stage is Stage.POST_MORTEM else None,
+    )
+
+
+def _run_each(
+    until: Stage,
+    site: str,
+    record: Record,
+    given: dict[Stage, dict[str, str]],
+    listener: Listener,
+    secrets: Iterable[SecretRef],
+) -> list[StageReport]:
+    reports: list[StageReport] = []
+    for stage in _up_to(until):
+        listener.stage_started(stage)
+        report = _run_stage(stage, site, record, given.get(stage, {}), kernel_environment(secrets))
+        reports.append(report)
+        listener.stage_ended(report)
+        if report.state is not StageState.DONE:
+            break
+    return reports
+
+
+def _up_to(until: Stage) -> Iterator[Stage]:
+    for stage in Stage:
+        yield stage
+        if stage is until:
+            return
+
+
+def kernel_environment(secrets: Iterable[SecretRef]) -> dict[str, str]:
+    """Return the environment of a stage's kernel: of all ``env:`` secrets it gets those of its own site."""
+    named = (secret.locator for secret in secrets if secret.scheme == "env")
+    return environment_with([*named, *start_up_variables(os.environ)])
+
+
+def _run_stage(
+    stage: Stage, site: str, record: Record, given: dict[str, str], environment: dict[str, str]
+) -> StageReport:
+    template = paths.notebooks_dir() / f"{stage}.ipynb"
+    running = record.folder / "notebooks" / f"{stage}.running.ipynb"
+    running.parent.mkdir(mode=0o700, exist_ok=True)
+    running.touch(mode=0o600)
+    parameters = {"site": site, "incident": record.incident, **given}
+    started = time.monotonic()
+    note_template(record, stage, template)
+    try:
+        result = execute(template, running, parameters, env=environment)
+    except BaseException:
+        _keep_notebook(record, stage, running)
+        _end(record, stage, StageState.INTERRUPTED, "the run was interrupted")
+        if stage is not Stage.POST_MORTEM:
+            record.set_outcome(_unfinished(record, Outcome.STOPPED), "the run was interrupted")
+        raise
+    _keep_notebook(record, stage, running)
+    if not result.completed:
+        ended = StageState.STOPPED if _is_for_a_person(record, result.error_name) else StageState.FAILED
+        _end(record, stage, ended, result.cause)
+    return StageReport(
+        stage=stage,
+        state=record.stage_states()[stage],
+        seconds=time.monotonic() - started,
+        error_name=result.error_name,
+        error_text=_advice(result, record.folder / "notebooks" / f"{stage}.ipynb"),
+    )
+
+
+def _advice(result: NotebookResult, kept: Path) -> str:
+    """Return what a terminal shows of a failure: a RunbookError's own text; for others where to read more."""
+    if result.completed or _kind(result.error_name):
+        return result.error_text
+    text = result.error_text or result.cause
+    return str(
+        errors.RunbookError(
+            f"{result.error_name or 'The stage ended'}: {text}",
+            where=" · ".join(part for part in (str(kept), result.heading) if part),
+            next_step="open the executed notebook; run the same command to go on: every stage observes first",
+        )
+    )
+
+
+def _kind(error_name: str) -> type[errors.RunbookError] | None:
+    kind = getattr(errors, error_name, None) if error_name in errors.__all__ else None
+    return kind if isinstance(kind, type) else None
+
+
+def _keep_notebook(record: Record, stage: Stage, running: Path) -> None:
+    """Put the executed notebook among the record's files, through its redaction gate."""
+    if running.exists() and running.stat().st_size:
+        executed = gate_notebook(running.read_bytes())
+        record.keep_bytes(f"notebooks/{stage}.ipynb", executed, stage=stage, text="executed notebook")
+    running.unlink(missing_ok=True)
+
+
+def _end(record: Record, stage: Stage, state: StageState, why: str) -> None:
+    """Say how a stage ended where it could not say so itself: its kernel died, or it never began."""
+    if record.stage_states()[stage] in {StageState.PENDING, StageState.RUNNING, StageState.INTERRUPTED}:
+        record.end_stage(stage, state, why)
+
+
+def _unfinished(record: Record, otherwise: Outcome) -> Outcome:
+    return Outcome.UNKNOWN if record.pending_changes() else otherwise
+
+
+def _outcome(record: Record, last: StageReport, until: Stage) -> Outcome | None:
+    """Write and return the outcome of a run that ended before stage 60 wrote it; the report adds none."""
+    if last.stage is Stage.POST_MORTEM:
+        return record.outcome()
+    if last.state is StageState.DONE:
+        return record.outcome() if until is Stage.VERIFY else None
+    kind = Outcome.STOPPED if last.state is StageState.STOPPED else Outcome.FAILED
+    outcome = Outcome.UNKNOWN if last.state is StageState.UNKNOWN else _unfinished(record, kind)
+    record.set_outcome(outcome, f"{last.stage}: {last.error_name}")
+    return outcome
+
+
+def _is_for_a_person(record: Record, error_name: str) -> bool:
+    """Whether a stage's error says that nothing was begun although something was sent before: code 2 would be wrong."""
+    kind = _kind(error_name)
+    return kind is not None and issubclass(kind, errors.UsageError) and anything_sent(record)
+
+
+def _exit_code(record: Record, last: StageReport, outcome: Outcome | None) -> int:
+    if outcome is Outcome.UNKNOWN:
+        return UNKNOWN_EXIT
+    if last.state is StageState.DONE:
+        return 0
+    if _is_for_a_person(record, last.error_name):
+        return errors.DecisionNeeded.exit_code
+    kind = _kind(last.error_name)
+    return kind.exit_code if kind else 1
+
+
+__all__ = ["ON_PAGES", "Listener", "RunReport", "StageReport", "run_stages"]

@@ -1,0 +1,166 @@
+"""The sites of a fleet, the form in which each travels, and what is wrong with their description."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from base64 import b64decode, b64encode
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from runbook_lib.digest import canonical_json, sha256_hex
+from runbook_lib.errors import SiteFileInvalid
+from runbook_lib.params.load import MOST_SHOWN
+from runbook_lib.params.model import Expectation, PiServer, Site
+from runbook_lib.params.yaml_source import Document, dotted, shown_key
+from runbook_lib.repair.context import PI_SERVERS, pi_server
+
+# -- What is wrong with a fleet's description: every problem of every site, each with its place, in one refusal
+
+
+class Problems:
+    """Collects problems as ``file:line: site: key: what is wrong; what to write instead``."""
+
+    def __init__(self, source: Path) -> None:
+        self._source = source
+        self._found: dict[tuple[str, int, str], None] = {}
+
+    def say(self, text: str, *, line: int = 0, file: Path | None = None) -> None:
+        self._found[(file or self._source).name, line, text] = None
+
+    def take(self, document: Document, *, site: str = "", file: Path | None = None) -> None:
+        """Take over every problem of a document, in the order of its keys; what it says of ``site``, by that name."""
+        for problem in sorted(document.problems, key=lambda each: (each.line, dotted(each.where))):
+            parts = [part for part in (site, shown_key(problem.where), problem.text) if part]
+            self.say(": ".join(parts), line=problem.line, file=file)
+
+    def take_lines(self, lines: Iterable[str]) -> None:
+        """Take over lines that are worded already."""
+        for line in lines:
+            self._found["", 0, line] = None
+
+    def raise_for_them(self) -> None:
+        """Raise SiteFileInvalid with all of them, where there are any; the first 100 are shown."""
+        if not self._found:
+            return
+        lines = [_line(*each) for each in self._found]
+        count = "one problem" if len(lines) == 1 else f"{len(lines)} problems"
+        left = [f"… and {len(lines) - MOST_SHOWN} more"] if len(lines) > MOST_SHOWN else []
+        raise SiteFileInvalid(
+            f"The fleet's description has {count}; nothing was contacted",
+            where=str(self._source),
+            found="\n".join(lines[:MOST_SHOWN] + left),
+            next_step="correct it and try again; params/fleet.example.yaml and docs/fleet.md explain every key",
+        )
+
+
+def _line(file: str, line: int, text: str) -> str:
+    return f"{file}:{line}: {text}" if line else f"{file}: {text}" if file else text
+
+
+# -- The sites of a fleet, and the form in which each travels: whole, its paths absolute, its secrets references
+
+
+@dataclass(frozen=True)
+class FleetSite:
+    """One site of a fleet, and the place that describes it, as ``evening.yaml:12``."""
+
+    site: Site
+    where: str
+
+    @property
+    def name(self) -> str:
+        return self.site.name
+
+    @cached_property
+    def sha256(self) -> str:
+        """The digest of what the site's description says, the small files that it names included (not its logs)."""
+        files = {str(path): sha256_hex(path.read_bytes()) for path in named_files(self.site)}
+        return sha256_hex(canonical_json({"site": sha256_hex(resolved(self.site)), "files": files}))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Fleet:
+    """``records``: an fsspec address to which the records go; empty: the folder of the records alone."""
+
+    name: str
+    source: Path
+    sites: tuple[FleetSite, ...]
+    records: str = ""
+
+    def site(self, name: str) -> FleetSite | None:
+        return next((each for each in self.sites if each.name == name), None)
+
+
+def plain(site: Site) -> dict[str, Any]:
+    """Return what a site says beyond the defaults, as plain values: what a site's file with it would hold."""
+    said: dict[str, Any] = site.model_dump(mode="json", by_alias=True, exclude_defaults=True)
+    return said
+
+
+def resolved(site: Site) -> bytes:
+    """Return a site's file that says all that the fleet says of the site; it is JSON, which is YAML too."""
+    return (json.dumps(plain(site), indent=2, ensure_ascii=False) + "\n").encode()
+
+
+def named_files(site: Site) -> tuple[Path, ...]:
+    """Return the small files that decide on a verdict or a diagnosis: expectations and rules, each once."""
+    return tuple(dict.fromkeys(_named_files(site)))
+
+
+def _named_files(site: Site) -> Iterator[Path]:
+    servers = (site.primary, site.secondary)
+    expectations: list[Expectation] = [server.expect for server in servers]
+    expectations += [server.expect for server in site.ise]
+    expectations += [server.web.expect for server in servers if server.web]
+    for expect in expectations:
+        yield from (path for path in (expect.csr, expect.certificate, expect.ca and expect.ca.bundle) if path)
+    if site.rules:
+        yield site.rules
+
+
+# -- The same servers under two names: two repairs of one site at the same time, which no lock by name would stop
+
+
+def refuse_duplicates(sites: Iterable[FleetSite], problems: Problems) -> None:
+    """Add a problem for each site whose name, or one of whose PI servers, another site has already.
+
+    A server is another's where both are reached at one address and port (through the same jump host, if
+    any), or where both pin one SSH host key. ISE servers may serve many sites, and are not compared.
+    """
+    names: dict[str, FleetSite] = {}
+    servers: dict[str, tuple[FleetSite, str]] = {}
+    for each in sites:
+        first = names.setdefault(each.name, each)
+        if first is not each:
+            problems.take_lines([f"{each.where}: {each.name}: is the name of two sites (the other: {first.where})"])
+            continue
+        for key in PI_SERVERS:
+            for how, identity in _identities(pi_server(each.site, key)):
+                other, its_key = servers.setdefault(identity, (each, key))
+                if other is not each:
+                    what = f"its {key} is the {its_key} of {other.name} ({other.where}): {how}; keep one, or correct it"
+                    problems.take_lines([f"{each.where}: {each.name}: {what}"])
+                    break
+
+
+def _identities(server: PiServer) -> Iterator[tuple[str, str]]:
+    """Yield how one would tell that two servers are one, and the value that is the same then."""
+    jump = server.ssh.jump
+    network = f"{jump.address}:{jump.port}>" if jump else ""
+    address = server.address.casefold().rstrip(".")
+    for port in (server.ssh.port, server.health_monitor_port):
+        yield f"both at {server.address} port {port}", f"{network}{address} {port}"
+    for pin in server.ssh.host_key:
+        yield "both have the same SSH host key", fingerprint(pin)
+
+
+def fingerprint(pin: str) -> str:
+    """Return a pinned host key, whichever way it is written, as ``SHA256:…``."""
+    if pin.startswith("SHA256:"):
+        return pin
+    digest = b64encode(hashlib.sha256(b64decode(pin.split()[1])).digest())
+    return "SHA256:" + digest.decode("ascii").rstrip("=")

@@ -1,0 +1,239 @@
+"""``runbook key``, ``verify``, ``archive``, ``report`` and ``history``: what is done with records."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+from runbook_lib import paths
+from runbook_lib.cli.terminal import err, out, out_lines
+from runbook_lib.decisions import SiteStatus
+from runbook_lib.digest import sha256_hex
+from runbook_lib.errors import ParameterRefused, RecordDamaged, RunbookError
+from runbook_lib.record.archive import archive_name, pack, verify_archive
+from runbook_lib.record.history import Query, past_incidents, standings
+from runbook_lib.record.incident import Record
+from runbook_lib.record.signing import PUBLIC, new_key, read_public
+from runbook_lib.record.verification import NOT_PROVEN, Verification, trusted_in, verify_record
+from runbook_lib.show.incidents import fleet_map, table_of
+from runbook_lib.show.rendering import View
+from runbook_lib.show.report import FORMS, Written, post_mortem, write_beside, write_into
+from runbook_lib.show.report_model import PostMortem
+
+# -- ``runbook key`` and ``runbook verify``: the key that signs records, and whether a record is what was signed
+
+AFTER_SEAL = 7
+"""The exit code for a record that is sound up to its seal and went on after it."""
+
+
+def key_new_command() -> None:
+    """Make the key; raises ParameterRefused where there is one."""
+    key = new_key(paths.key_dir())
+    out(f"key:    {key.id}")
+    out(f"public: {key.source}")
+    out("Every run signs its record from now on. Give the public key to whoever is to check records, by a way that")
+    out("nobody else can change. The private key beside it stays here; keep no copy in a record or a ticket.")
+
+
+def key_show_command() -> None:
+    """Print the key's id, its file, and the public key as PEM."""
+    path = paths.key_dir() / PUBLIC
+    if not path.exists():
+        raise ParameterRefused("There is no key yet", where=str(path), next_step="runbook key new makes one")
+    key = read_public(path)
+    out(f"key:    {key.id}")
+    out(f"public: {key.source}")
+    for line in key.pem.decode("ascii").splitlines():
+        out(line)
+
+
+def verify_command(record: str, *, key: str = "", tsa: str = "") -> int:
+    """Check a record, or an archive of one, and tell what was found; return 0, 5 or 7."""
+    trusted = trusted_in(paths.key_dir(), key=key, authority=tsa)
+    path = record_place(record)
+    found = verify_archive(path, trusted) if path.is_file() else verify_record(path, trusted.keys, trusted.certificates)
+    tell_verification(found)
+    return verify_exit_code(found)
+
+
+def verify_exit_code(found: Verification) -> int:
+    """Return what checking a record ends with: 0, 5 where it does not verify, 7 where lines came after its seal."""
+    if found.problems:
+        return RecordDamaged.exit_code
+    return AFTER_SEAL if found.later else 0
+
+
+def tell_verification(found: Verification) -> None:
+    """Print what checking a record found."""
+    for line in verification_report(found):
+        out(line)
+
+
+def verification_report(found: Verification) -> list[str]:
+    """What was found, one line each: what was looked at, every problem, what is not proven."""
+    seal = f"{found.seal}/ covers {found.covered_lines} lines of the journal" if found.seal else "none"
+    signed = f"good, by key {found.key.id} ({found.key.source})" if found.key else "none that was verified"
+    return [
+        f"incident:  {found.incident or 'not known'}: {found.state}",
+        f"record:    {found.folder} ({found.files} files, {found.lines} lines in the journal)",
+        f"seal:      {seal}",
+        f"signature: {signed}",
+        *_stamp(found),
+        *(f"notebook:  {drift}" for drift in found.notebooks),
+        *(f"note:      {note}" for note in found.notes),
+        *(f"PROBLEM    {problem.path}: {problem.what}" for problem in found.problems),
+        _conclusion(found),
+        *_limits(found),
+    ]
+
+
+def _stamp(found: Verification) -> list[str]:
+    if found.stamp is None:
+        return []
+    who = found.stamp.authority or "an authority that does not name itself"
+    return [
+        f"time:      this seal existed at {found.stamp.utc:%Y-%m-%dT%H:%M:%SZ}, by the clock of {who}",
+        "           (so it was not made up later; that what it tells of happened then is not proven)",
+    ]
+
+
+def _conclusion(found: Verification) -> str:
+    if found.problems:
+        count = "one problem" if len(found.problems) == 1 else f"{len(found.problems)} problems"
+        return f"This record does NOT verify: {count}. Keep the folder as it is."
+    if found.later:
+        return "This record verifies up to its newest seal. What came after it is nobody's word yet: look at each line."
+    if found.key:
+        return "This record verifies: every file is what was signed."
+    return "Nothing in this record contradicts itself. Nobody has signed it, so anybody may have written it."
+
+
+def _limits(found: Verification) -> list[str]:
+    return ["A signature here does not prove:", *(f"  - {limit}" for limit in NOT_PROVEN)] if found.key else []
+
+
+def record_folder(record: str) -> Path:
+    """Return the folder of a record that is named by its path or by its incident."""
+    for folder in (Path(record).expanduser(), paths.records_dir() / record):
+        if record and folder.is_dir():
+            return folder
+    raise ParameterRefused(
+        "There is no such record",
+        found=record,
+        next_step=f"give the path of its folder, or the name of one in {paths.records_dir()}",
+    )
+
+
+def record_place(record: str) -> Path:
+    """Return the folder of a record, or the file of an archive."""
+    file = Path(record).expanduser()
+    return file if file.is_file() else record_folder(record)
+
+
+# -- ``runbook archive``: one incident's record in one file, checked before and after --------------
+
+
+def archive_command(record: str, *, to: str = "", key: str = "", anyway: bool = False) -> int:
+    """Pack a record and tell of it; return what ``runbook verify`` of it returns: 0, 5 or 7."""
+    folder = record_folder(record)
+    target = Path(to).expanduser() if to else Path(archive_name(folder))
+    if target.is_dir():
+        target = target / archive_name(folder)
+    found = pack(folder, target.absolute(), trusted_in(paths.key_dir(), key=key), anyway=anyway)
+    tell_verification(found)
+    data = target.read_bytes()
+    out(f"archive:   {target} ({len(data)} bytes, SHA-256 {sha256_hex(data)})")
+    out("Nothing was removed: the folder is still there. runbook verify FILE checks the archive without unpacking it.")
+    return verify_exit_code(found)
+
+
+# -- ``runbook report``: the post-mortem of a record, whole or not, as HTML, PDF and Markdown ------
+
+
+def report_command(record: str, *, forms: tuple[str, ...] = (), folder: str = "") -> int:
+    """Write the report and say where; return 5 where the record does not verify, else 0.
+
+    Without ``folder`` it goes into the record as long as that is not sealed and verifies, else into the folder
+    ``<incident>-report`` where the command was called. ``forms`` empty: all.
+    """
+    source = record_folder(record)
+    found = post_mortem(source, trusted_in(paths.key_dir()))
+    inside = None if folder else _unsealed(source, found)
+    if inside is not None:
+        written = write_into(inside, found, forms=forms or FORMS)
+    else:
+        target = Path(folder).expanduser() if folder else Path.cwd() / f"{found.incident}-report"
+        written = write_beside(target, found, record=source, forms=forms or FORMS)
+    for line in told(found, written, sealed=inside is None and not folder):
+        out(line)
+    return RecordDamaged.exit_code if found.standing.problems else 0
+
+
+def _unsealed(folder: Path, found: PostMortem) -> Record | None:
+    """The record, if a report may still go into it."""
+    if found.standing.seal or found.standing.problems:
+        return None
+    try:
+        return Record.open(folder.parent, folder.name)
+    except RunbookError:
+        return None  # a copy under another name is no record that goes on
+
+
+def told(found: PostMortem, written: Written, *, sealed: bool) -> list[str]:
+    """What was written, one line each."""
+    lines = [f"outcome: {found.headline.outcome or 'none'}: {found.headline.words}"]
+    lines += [f"PROBLEM  {path}: {what}" for path, what in found.standing.problems]
+    lines += [f"report:  {path}" for path in written.files]
+    lines += [f"note:    {path} was there and is left as it was" for path in written.kept]
+    lines += [f"note:    taken over from the Markdown there: {key}" for key in written.taken_over]
+    lines += [f"note:    {written.missing}"] if written.missing else []
+    if sealed and found.standing.seal:
+        lines.append("note:    the record is sealed, so nothing was written into it")
+    return lines
+
+
+# -- ``runbook history``: the incidents of this machine's records, as a table or as JSON -----------
+
+TELL_FROM = 200
+"""So many records to be read anew take long enough to say so."""
+
+
+def history_command(query: Query, *, last: int, as_json: bool, sites: bool = False, map_file: str = "") -> None:
+    """Print the incidents that fit, the newest first; ``last``: so many at most (0: all).
+
+    ``sites``: how each site of these incidents stands instead; ``map_file``: write that as a picture, too.
+    """
+    found = past_incidents(paths.records_dir(), query, _tell)
+    if sites or map_file:
+        tell_standings(standings(found), map_file)
+    elif as_json:
+        from pydantic_core import to_jsonable_python
+
+        rows = [{**to_jsonable_python(one), "state": one.state} for one in (found[:last] if last else found)]
+        out_lines(json.dumps(rows, indent=1))
+    else:
+        out_lines(View(found, (table_of(found, last),)).text().rstrip())
+
+
+def tell_standings(found: Sequence[SiteStatus], map_file: str) -> None:
+    """Print how each site stands, and write the map where a file is named."""
+    view = fleet_map(found)
+    out_lines(view.text().rstrip())
+    if map_file:
+        write_map(view, map_file)
+
+
+def write_map(view: View[Sequence[SiteStatus]], map_file: str) -> None:
+    """Write the view's picture; raises ParameterRefused where the file cannot be written."""
+    path = Path(map_file).expanduser()
+    try:
+        path.write_text("".join(picture.standalone() for picture in view.pictures), encoding="utf-8")
+    except OSError as error:
+        raise ParameterRefused("The map cannot be written", where=str(path), found=error.strerror or "") from None
+    out(f"map:     {path}")
+
+
+def _tell(count: int, total: int) -> None:
+    if total >= TELL_FROM and (count == total or count % TELL_FROM == 0):
+        err(f"read {count} of {total} records that are new or have changed")

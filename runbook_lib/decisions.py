@@ -1,0 +1,289 @@
+"""The values of deciding and changing: plan, approval, override, deletion, rows of the pages, checks."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+from runbook_lib.models import Outcome, Verdict
+
+# -- the plan and its approval ---------------------------------------------------------------
+
+
+class Decision(StrEnum):
+    """The four outcomes of a plan's row, kept apart."""
+
+    DELETE = "would delete"
+    ALREADY_RIGHT = "already right"
+    CANNOT_TELL = "cannot tell"
+    LEFT_ALONE = "left alone"
+
+
+@dataclass(frozen=True, kw_only=True)
+class PlanRow:
+    """One entry of one store: what is to happen to it, and why.
+
+    ``command`` is empty unless ``decision`` is ``would delete``. ``confirmed_sha256`` is the certificate
+    that the host must still show when the command is sent. ``override`` names who allowed an
+    ``unconfirmed`` deletion and why.
+    """
+
+    server: str
+    key: str
+    subject: str
+    target: str
+    decision: Decision
+    reason: str
+    command: str = ""
+    verdict: Verdict | None = None
+    confirmed_sha256: str = ""
+    seen_from: tuple[str, ...] = ()
+    evidence: tuple[str, ...] = ()
+    override: str = ""
+
+
+class ChangeKind(StrEnum):
+    """What stages 40 and 50 may change."""
+
+    REMOVE_HA = "remove high availability"
+    REGISTER_HA = "register high availability"
+    READD_ISE = "add the ISE server again"
+
+
+@dataclass(frozen=True, kw_only=True)
+class PlannedChange:
+    """One change of stage 40 or 50, planned before the deletions: it is made where ``condition`` holds then.
+
+    ``server`` is where it is made, ``target`` the host that it is about, which must still show
+    ``confirmed_sha256`` then (empty: the plan confirmed none, so the change cannot be made by it).
+    ``settings`` are the fields that are typed and their values, secrets by their references.
+    ``expected``: it is needed as things stand; else only if what is seen after the deletions asks for it.
+    ``attempt``: 1, or one more than it was sent in this incident. ``rests_on`` is the servers' state by
+    its meaning, ``seen`` the same in the servers' words.
+    """
+
+    kind: ChangeKind
+    server: str
+    target: str
+    condition: str
+    rests_on: str
+    reason: str
+    interrupts: str
+    settings: tuple[tuple[str, str], ...] = ()
+    confirmed_sha256: str = ""
+    attempt: int = 1
+    expected: bool = False
+    seen: str = ""
+
+
+DELETIONS_ALONE, EVERY_CHANGE = "runbook-plan-v1", "runbook-plan-v2"
+"""The forms of a plan: that of release 0.1.0, which knows deletions alone, and the one that is written now."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """Every change of one incident with its evidence, and one SHA-256 digest over them.
+
+    ``rows`` are the entries of both stores, those to be deleted among them; ``changes`` what stages 40
+    and 50 may do. ``blocked`` names why nothing may be changed although something is stale; ``notes`` say what
+    was seen beside the rows. Neither is under the digest. A plan of 0.1.0 names no ``format``.
+    """
+
+    site: str
+    incident: str
+    made_utc: datetime
+    rows: tuple[PlanRow, ...]
+    digest: str
+    blocked: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+    changes: tuple[PlannedChange, ...] = ()
+    format: str = DELETIONS_ALONE
+
+    @property
+    def deletions(self) -> tuple[PlanRow, ...]:
+        return tuple(row for row in self.rows if row.decision is Decision.DELETE)
+
+    @property
+    def every_change(self) -> tuple[PlanRow | PlannedChange, ...]:
+        """The deletions, and what stages 40 and 50 may do after them."""
+        return (*self.deletions, *self.changes)
+
+    @property
+    def empty(self) -> bool:
+        """Whether it holds nothing that an approval could allow."""
+        return not self.every_change
+
+    @property
+    def needs_approval(self) -> bool:
+        """Whether something in it is to be done as things stand, whatever is seen later."""
+        return bool(self.deletions) or any(change.expected for change in self.changes)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Approval:
+    """A name, a time and the plan's digest; ``how`` says by which door it came.
+
+    ``account``, ``host`` and ``process`` are where it was typed, as the system says. ``key`` is the id of the key that
+    ``signature`` (base64) is by; it is over all the rest. Records of before have none of these.
+    """
+
+    digest: str
+    by: str
+    at_utc: datetime
+    how: str
+    reason: str = ""
+    account: str = ""
+    host: str = ""
+    process: str = ""
+    key: str = ""
+    signature: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Override:
+    """A person's word, in the place of a confirmation, for one entry and the one certificate that was seen then."""
+
+    server: str
+    key: str
+    sha256: str
+    by: str
+    at_utc: datetime
+    reason: str
+
+
+class Deletion(StrEnum):
+    """What became of one deletion, on the store's own word."""
+
+    GONE = "gone"
+    NOT_DELETED_OR_CAME_BACK = "unknown: still listed, or back already"
+    COLLATERAL = "other entries changed too"
+    NOT_SENT = "not sent"
+
+
+@dataclass(frozen=True, kw_only=True)
+class DeletionResult:
+    """One sent command, and what the store said before and after."""
+
+    server: str
+    key: str
+    command: str
+    result: Deletion
+    said: str
+    before: tuple[str, ...]
+    after: tuple[str, ...]
+    sent_utc: datetime
+    read_back_utc: datetime
+
+
+# -- the web pages -------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReadinessItem:
+    """One row of *Check Readiness*: its words, and whether the page calls it passed."""
+
+    name: str
+    passed: bool
+    detail: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Milestone:
+    """One of the three milestones of HA registration, in percent from 0 to 100."""
+
+    name: str
+    percent: int
+    failed: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class HaPage:
+    """The High Availability page as read once; ``message`` is what the page says in words, if anything."""
+
+    configuration_mode: str
+    milestones: tuple[Milestone, ...] = ()
+    message: str = ""
+    under_way: bool = False
+    read_utc: datetime
+
+
+@dataclass(frozen=True, kw_only=True)
+class ListedIseServer:
+    """One row of the ISE Servers page. ``status`` is the page's own word, ``answers`` what it means, if known."""
+
+    address: str
+    status: str = ""
+    answers: bool | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Check:
+    """One line of a proof or a preflight: what was expected beside what was seen."""
+
+    name: str
+    expected: str
+    actual: str
+    ok: bool | None
+    note: str = ""
+
+
+# -- earlier incidents -------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, kw_only=True)
+class PastIncident:
+    """One incident as its record tells of it. ``problem`` says why a record does not verify; then little else is known.
+
+    ``ended_utc`` is when the newest outcome was written. ``repair_s``: seconds from the opening to the first outcome
+    that closed it after something was changed; None where nothing was repaired. ``changes``: how many were sent.
+    ``approved_by`` are the names on approvals, each once. ``signed_by``: the id of the key that the newest seal
+    claims; not checked here. ``not_after_utc``: when the first of the certificates that were seen in it expires; None
+    where none was seen. ``after_seal``: how many lines came after the newest seal, which nobody has signed.
+    """
+
+    incident: str
+    site: str = ""
+    opened_utc: datetime | None = None
+    ended_utc: datetime | None = None
+    outcome: Outcome | None = None
+    repair_s: float | None = None
+    by: str = ""
+    approved_by: tuple[str, ...] = ()
+    changes: int = 0
+    signed_by: str = ""
+    not_after_utc: datetime | None = None
+    after_seal: int = 0
+    problem: str = ""
+
+    @property
+    def state(self) -> str:
+        """The outcome in a word; ``open`` without one, ``damaged`` where the record does not verify."""
+        return "damaged" if self.problem else self.outcome.value if self.outcome else "open"
+
+
+@dataclass(frozen=True, kw_only=True)
+class SiteStatus:
+    """How one site stands by its newest incident: the word of its end, and when its first certificate expires.
+
+    ``state`` is that of the incident, or ``no incident``; ``not_after_utc`` is None where no certificate was seen.
+    """
+
+    site: str
+    incident: str = ""
+    state: str = "no incident"
+    not_after_utc: datetime | None = None
+
+    def days(self, now_utc: datetime) -> int | None:
+        """The days until the first certificate expires, below 0 where it has; None where none was seen."""
+        return None if self.not_after_utc is None else (self.not_after_utc - now_utc).days
+
+
+UNPROVEN = (
+    "The product shows no fingerprint of what it pinned: that the new entries hold the confirmed certificates"
+    " follows from what the hosts present and from both servers' own HA state, and is not shown by the product."
+)
+LASTING_REPAIR = (
+    "The lasting repair: certificates issued by a CA, and certificate validation instead of trust on first use;"
+    " then a renewed certificate is accepted because its issuer is, and a stranger's is not."
+)

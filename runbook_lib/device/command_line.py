@@ -1,0 +1,373 @@
+"""One login to a server's ADE-OS command line: commands in, answers out, each sent once."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from types import TracebackType
+from typing import Any
+
+import asyncssh
+
+from runbook_lib import prompts
+from runbook_lib.device import ssh
+from runbook_lib.device.dialog import Dialog, Feed, no_reply
+from runbook_lib.device.transcript import Transcript
+from runbook_lib.errors import (
+    CommandRefused,
+    ConnectionLost,
+    DeviceError,
+    DeviceSilent,
+    DeviceUnreachable,
+    LoginQuestion,
+    LoginRefused,
+    RunbookError,
+    UsageError,
+)
+from runbook_lib.models import Answer
+from runbook_lib.params.model import Deadlines, SshAccess
+from runbook_lib.prompts import Reply
+from runbook_lib.secrets import SecretRef
+
+# -- What is typed, and what may be written down of it: the two differ where a command holds a secret
+
+PLACE = "{secret}"
+
+
+@dataclass(frozen=True)
+class Command:
+    """One line to type. ``shown`` may be written down; ``line`` holds the secret, and is kept out of every repr."""
+
+    shown: str
+    _line: str
+    _secret: str = ""
+
+    def __repr__(self) -> str:
+        return f"Command({self.shown!r})"
+
+    @property
+    def line(self) -> str:
+        return self._line
+
+    def hide(self, text: str) -> str:
+        """Return ``text`` with the secret, broken into lines or not, replaced by its reference."""
+        if not self._secret:
+            return text
+        return re.sub(r"\s*".join(map(re.escape, self._secret)), lambda _: self._mask, text)
+
+    def hide_raw(self, raw: bytes) -> bytes:
+        """The same for the bytes of an answer."""
+        if not self._secret:
+            return raw
+        letters = [re.escape(char.encode()) for char in self._secret]
+        return re.sub(rb"\s*".join(letters), lambda _: self._mask.encode(), raw)
+
+    @property
+    def is_secret(self) -> bool:
+        return bool(self._secret)
+
+    @property
+    def _mask(self) -> str:
+        return self.shown[self.shown.index("[secret ") : self.shown.rindex("]") + 1]
+
+
+def command(text: str, secret: SecretRef | None = None) -> Command:
+    """Make a command; ``text`` holds ``{secret}`` exactly once where a ``secret`` is given, and it is resolved now.
+
+    Raises ``UsageError`` for an empty command and for control characters, line ends included, and
+    ``SecretUnavailable``.
+    """
+    if not text.strip() or not text.isprintable():
+        raise UsageError(
+            "a command must be one line of printable characters; nothing was sent",
+            found=text,
+            next_step="remove line ends and control characters",
+        )
+    if secret is None:
+        return Command(text, text)
+    if text.count(PLACE) != 1:
+        raise UsageError(f"a command with a secret must hold {PLACE} exactly once; nothing was sent", found=text)
+    value = secret.resolve()
+    if not value.isprintable() or any(char.isspace() for char in value):
+        raise UsageError("the secret holds blanks or control characters, and cannot be typed", where=str(secret))
+    return Command(text.replace(PLACE, f"[secret {secret}]"), text.replace(PLACE, value), value)
+
+
+COLUMNS, ROWS = 511, 512  # wide enough that no line is broken, high enough that little is paged
+_GOODBYE_S = 2.0
+
+
+class Console:
+    """An open command line.
+
+    ``prompt`` is the one learned at login. ``sent_commands`` are the commands that were handed to the
+    connection, in order, secrets masked: what is not in it was not sent. ``unfinished`` is what had arrived
+    of the last answer where it did not come to its end; the session is closed then. ``tell`` is called with what is
+    waited for while a command takes long.
+    """
+
+    def __init__(self, server: str, connection: asyncssh.SSHClientConnection, feed: Feed, deadlines: Deadlines) -> None:
+        self.server = server
+        self.tell: Callable[[str], None] | None = None
+        self.prompt = ""
+        self.sent_commands: list[str] = []
+        self.unfinished: Answer | None = None
+        self._connection = connection
+        self._feed = feed
+        self._deadlines = deadlines
+        self._echoes: bool | None = None
+        self._turn = asyncio.Lock()
+
+    @classmethod
+    async def open(cls, server: str, address: str, access: SshAccess, *, deadlines: Deadlines) -> Console:
+        """Log in, through the jump host where ``access`` names one, and wait for the prompt.
+
+        Raises what ``transport.connect`` raises, and ``ConnectionLost`` or ``DeviceSilent`` where no prompt
+        comes. Nothing is tried twice.
+        """
+        connection = await ssh.connect(server, address, access, connect_s=deadlines.connect_s)
+        try:
+            feed = await _terminal(server, connection, deadlines.login_s)
+            console = cls(server, connection, feed, deadlines)
+            await console._greet(access.prompt_host)
+        except BaseException as error:
+            await _abort(connection)
+            if isinstance(error, asyncssh.Error):
+                raise _no_session(server, error) from error
+            if isinstance(error, DeviceError):
+                error.sent = False  # none of the caller's
+            raise
+        return console
+
+    async def __aenter__(self) -> Console:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.close()
+
+    @property
+    def is_open(self) -> bool:
+        return not self._feed.closed
+
+    async def run(
+        self,
+        text: str,
+        *,
+        reply: Reply = no_reply,
+        secret: SecretRef | None = None,
+        deadline_s: float | None = None,
+        judge: bool = True,
+        prove: bool = False,
+    ) -> Answer:
+        """Send a command once and return its answer; ``text`` without a line end.
+
+        ``reply`` is asked what to type where the output stands still at a question. With ``prove`` the end of the
+        answer is proven by the prompt that answers an empty line: for reads only, since a question would take that
+        line for its answer. With ``secret`` the command holds ``{secret}`` in its place, and neither the answer nor
+        an error shows it.
+        Raises ``UsageError``, ``ConnectionLost``, ``DeviceSilent``, ``AnswerNotUnderstood`` (an unforeseen
+        question, 16 MB) with what had arrived in ``found`` and with ``sent`` saying whether the command had
+        left, and, with ``judge``, ``CommandRefused``. After any but the first and the last the session is closed.
+        """
+        ready = await asyncio.to_thread(command, text, secret) if secret else command(text)
+        longest_s = deadline_s or self._deadlines.command_s
+        dialog = Dialog(
+            server=self.server,
+            reply=reply,
+            echo=self._echoes is not False,
+            prove=prove,
+            waiting=lambda seconds: self._tell(ready, seconds, longest_s),
+        )
+        async with self._turn:
+            answer, _ = await self._exchange(ready, dialog, longest_s)
+        if judge:
+            raise_if_refused(answer)
+        return answer
+
+    def _tell(self, ready: Command, seconds: float, longest_s: float) -> None:
+        if self.tell:
+            self.tell(
+                f"{self.server}: waiting for the answer to {ready.shown!r}, {seconds:.0f} s of at most {longest_s:g} s"
+            )
+
+    async def open_channel(self, host: str, port: int) -> tuple[asyncssh.SSHReader[bytes], asyncssh.SSHWriter[bytes]]:
+        """Connect to ``host``:``port`` through the server (SSH ``direct-tcpip``) and return the two ends.
+
+        Raises ``VantageUnavailable`` where the server does not forward, ``DeviceUnreachable`` where it does and
+        nobody answers within the connection deadline, ``ConnectionLost``.
+        """
+        where = f"{host}:{port} through {self.server}"
+        try:
+            async with asyncio.timeout(self._deadlines.connect_s):
+                return await self._connection.open_connection(host, port, encoding=None)
+        except asyncssh.ChannelOpenError as error:
+            if self._connection.is_closed():
+                raise _gone(where, error) from error
+            raise ssh.channel_failure(error, where) from error
+        except TimeoutError as error:
+            raise DeviceUnreachable(
+                f"no connection within {self._deadlines.connect_s:g} s", where=where, next_step="look whether it is up"
+            ) from error
+        except (OSError, asyncssh.Error) as error:
+            raise _gone(where, error) from error
+
+    async def close(self) -> None:
+        """Leave with ``exit``, so that no session stays behind to be resumed, then end the connection."""
+        if self.is_open and not self._turn.locked():
+            with contextlib.suppress(OSError, asyncssh.Error):
+                self._feed.write(b"exit\n")
+                await self._see_out()
+        self._connection.close()
+        try:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(_GOODBYE_S):
+                    await self._connection.wait_closed()
+        finally:
+            self._connection.abort()
+
+    async def _see_out(self) -> None:
+        clock = asyncio.get_running_loop().time
+        end = clock() + _GOODBYE_S
+        while not self._feed.closed and await self._feed.wait(end - clock()):
+            self._feed.take()
+
+    async def _greet(self, prompt_host: str) -> None:
+        """Wait for a prompt, turn paging off, and learn the prompt and the echo from how that is answered."""
+        login = Dialog(server=self.server, reply=prompts.login_reply, echo=False, login=True, host=prompt_host)
+        banner = Transcript()
+        try:
+            await login.lead(self._feed, banner, self._deadlines.login_s, setting="login_s")
+            paging = Dialog(server=self.server, reply=prompts.login_reply, login=True, host=prompt_host)
+            answer, transcript = await self._exchange(command("terminal length 0"), paging, self._deadlines.login_s)
+            _raise_if_asked(answer)
+        except RunbookError as error:
+            error.found = "\n".join(text for text in (banner.text().strip(), error.found) if text)
+            raise
+        self.prompt = transcript.prompt
+        self._echoes = transcript.echoed
+        self.sent_commands.clear()
+
+    async def _exchange(self, ready: Command, dialog: Dialog, deadline_s: float) -> tuple[Answer, Transcript]:
+        self.unfinished = None
+        if not self.is_open:
+            raise ConnectionLost(
+                "the session is closed; the command was not sent", where=self.server, next_step="run the stage again"
+            )
+        expected = "" if self._echoes is False else ready.line
+        transcript = Transcript(expected, self.prompt, self._feed.take())
+        started_utc = datetime.now(UTC)
+        self.sent_commands.append(ready.shown)
+        try:
+            self._feed.write(ready.line.encode() + b"\n")
+            await dialog.lead(self._feed, transcript, deadline_s)
+        except BaseException as error:
+            self.unfinished = self._answer(ready, transcript, started_utc)
+            await self._drop()
+            if isinstance(error, RunbookError):
+                raise _sent(error, self.unfinished) from error.__cause__
+            raise
+        return self._answer(ready, transcript, started_utc), transcript
+
+    def _answer(self, ready: Command, transcript: Transcript, started_utc: datetime) -> Answer:
+        raw, text = transcript.raw_answer(), transcript.text()
+        if ready.is_secret and self._echoes and not transcript.echoed:
+            raw, text = b"", ""  # a part of the secret may be in it
+        return Answer(
+            server=self.server,
+            command=ready.shown,
+            raw=ready.hide_raw(raw),
+            text=ready.hide(text),
+            started_utc=started_utc,
+            finished_utc=datetime.now(UTC),
+            questions=tuple((ready.hide(question), reply) for question, reply in transcript.questions),
+        )
+
+    async def _drop(self) -> None:
+        """End the connection without another word: what the server waits for is not known."""
+        self._feed.closed = True
+        await _abort(self._connection)
+
+
+async def _terminal(server: str, connection: asyncssh.SSHClientConnection, deadline_s: float) -> Feed:
+    feed = Feed()
+    try:
+        async with asyncio.timeout(deadline_s):
+            await connection.create_session(lambda: feed, term_type="dumb", term_size=(COLUMNS, ROWS), encoding=None)
+    except TimeoutError as error:
+        raise DeviceSilent(
+            f"the login was taken, and no session came about within {deadline_s:g} s",
+            where=server,
+            next_step="look whether the server is overloaded",
+        ) from error
+    return feed
+
+
+async def _abort(connection: Any) -> None:
+    connection.abort()
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(_GOODBYE_S):
+            await connection.wait_closed()
+
+
+def _sent(error: RunbookError, unfinished: Answer) -> RunbookError:
+    """The error, with what had arrived, and with the fact that the command had left."""
+    full = type(error)(
+        f"{error.what}; {unfinished.command!r} had been sent",
+        where=error.where,
+        found=unfinished.text or error.found,
+        next_step=error.next_step,
+    )
+    if isinstance(full, DeviceError):
+        full.sent = True
+    return full
+
+
+def _gone(where: str, error: Exception) -> ConnectionLost:
+    return ConnectionLost("the SSH connection is gone", where=where, found=str(error), next_step="run the stage again")
+
+
+def _no_session(server: str, error: asyncssh.Error) -> ConnectionLost | LoginRefused:
+    if isinstance(error, asyncssh.ChannelOpenError):
+        return LoginRefused(
+            "the server grants no interactive session",
+            where=server,
+            found=error.reason,
+            next_step="log in by hand; sessions that were left open may have used up the server's limit",
+        )
+    return ConnectionLost(
+        "the connection ended before the prompt", where=server, found=str(error), next_step="run the stage again"
+    )
+
+
+def _raise_if_asked(answer: Answer) -> None:
+    if prompts.wants_yes_or_no(answer.text):
+        raise LoginQuestion(
+            "the server asks a yes/no question before its prompt, and takes commands for answers; it got no yes",
+            where=answer.server,
+            found=answer.text.strip(),
+            next_step="log in by hand with the same user, read what it asks and decide there; what an answer would do"
+            " is not known, so none is given here",
+        )
+
+
+def raise_if_refused(answer: Answer) -> None:
+    """Raise where the answer is no answer to the command.
+
+    ``CommandRefused``: the command line does not know or allow it. ``LoginQuestion``: a yes/no question took it.
+    """
+    _raise_if_asked(answer)
+    if prompts.is_refusal(answer.text):
+        refused = CommandRefused(
+            f"the server's command line does not know or allow {answer.command!r}",
+            where=answer.server,
+            found=answer.text.strip(),
+            next_step="log in by hand and look what the user may do; another release may spell the command differently",
+        )
+        refused.sent = True
+        raise refused

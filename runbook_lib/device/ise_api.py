@@ -1,0 +1,301 @@
+"""ISE's own word on its admin certificate: asking the API, and reading what it says."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import hashlib
+import html
+import http.client
+import json
+import re
+import socket
+import ssl
+import time
+from collections.abc import Callable, Collection, Iterable
+from contextlib import closing
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta, timezone
+from typing import Any
+from urllib.parse import quote, urlsplit
+
+from runbook_lib.device.answers import not_understood
+from runbook_lib.errors import AnswerNotUnderstood, CertificateMoved, UsageError, cut
+from runbook_lib.event_loop import TooLate, in_time
+
+# -- What ISE's API says of a node's certificates, page by page, and how it refuses. Pure; total.
+#
+# Published are ``usedBy`` and ``sha256Fingerprint``; the pages, the dates and the refusals are as others captured
+# them.
+
+_SHA256 = re.compile(r"[0-9a-f]{64}")
+_MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
+_CLOCK = r"(?P<hour>[0-9]{1,2}):(?P<minute>[0-9]{2}):(?P<second>[0-9]{2})"
+_NAMED = re.compile(
+    rf"[a-z]{{3}} (?P<name>[a-z]{{3}}) +(?P<day>[0-9]{{1,2}}) {_CLOCK} (?P<zone>[a-z]{{1,5}})?"
+    r"(?P<offset>[+-][0-9]{2}:?[0-9]{2})? ?(?P<year>[0-9]{4})",
+    re.I | re.A,
+)
+_NUMBERED = re.compile(
+    rf"(?P<year>[0-9]{{4}})-(?P<month>[0-9]{{2}})-(?P<day>[0-9]{{2}})[ T]{_CLOCK}(?:\.[0-9]+)?Z?", re.A
+)
+_ZONES = {
+    0: ("", "UTC", "GMT", "Z", "WET"),
+    1: ("CET", "WEST", "BST"),
+    2: ("CEST", "EET"),
+    3: ("EEST", "MSK"),
+    5.5: ("IST",),
+    8: ("SGT", "HKT"),
+    9: ("JST", "KST"),
+    10: ("AEST",),
+    11: ("AEDT",),
+    12: ("NZST",),
+    13: ("NZDT",),
+    -4: ("EDT",),
+    -5: ("EST", "CDT"),
+    -6: ("CST", "MDT"),
+    -7: ("MST", "PDT"),
+    -8: ("PST",),
+}
+_HOURS = {name: hours for hours, names in _ZONES.items() for name in names}
+"""Hours ahead of UTC. Some names mean several zones, so a date may be off by up to a day."""
+_TAG = re.compile(r"<[^<>]*>")
+_LONGEST = 200
+
+
+@dataclass(frozen=True, kw_only=True)
+class IseCertificate:
+    """One certificate that ISE uses for its administration. ``sha256`` is 64 lower-case hex digits.
+
+    A date that is not understood is None; one without a zone is taken for UTC.
+    """
+
+    sha256: str
+    begins_utc: datetime | None = None
+    ends_utc: datetime | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class CertificatePage:
+    """One page of the list. ``following`` is the address of the next page as ISE wrote it, empty on the last."""
+
+    admin: tuple[IseCertificate, ...]
+    following: str = ""
+
+
+def parse_ise_certificates(body: bytes, server: str) -> CertificatePage:
+    """Return the page's certificates that are used by Admin; of the others nothing is read.
+
+    Raises AnswerNotUnderstood for anything but a list, and for one of them without a fingerprint.
+    """
+    document = _json(body)
+    try:
+        admin = tuple(_certificate(one) for one in document["response"] if _is_admin(one))
+        following = document.get("nextPage") or ""
+        following = following if isinstance(following, str) else following["href"]
+        if not isinstance(following, str):
+            raise TypeError("an address is a text")
+    except (AttributeError, KeyError, TypeError, ValueError):
+        raise not_understood(
+            "the list of certificates is not understood",
+            body.decode("utf-8", "replace"),
+            server=server,
+            next_step="look at its certificates yourself: Administration > System > Certificates",
+        ) from None
+    return CertificatePage(admin=admin, following=following)
+
+
+def parse_ise_refusal(body: bytes) -> str:
+    """Return the words of a refusal, from ``response`` or ``error``, JSON or HTML; empty where it says nothing."""
+    document = _json(body)
+    if document is None:
+        return _plain(body.decode("utf-8", "replace"))
+    return _plain(_said(document))
+
+
+def parse_ise_date(text: object) -> datetime | None:
+    """Return the moment in UTC: ``Wed Jul 23 13:42:05 UTC 2025`` or ``2027-12-31 23:59:59``; None for anything else."""
+    text = text.strip() if isinstance(text, str) else ""
+    if found := _NAMED.fullmatch(text):
+        name = found["name"].lower()
+        month = _MONTHS.index(name) + 1 if name in _MONTHS else 0
+        hours = _HOURS.get((found["zone"] or "").upper())
+        if offset := found["offset"]:
+            hours = (1 if offset[0] == "+" else -1) * (int(offset[1:3]) + int(offset[-2:]) / 60)
+    elif found := _NUMBERED.fullmatch(text):
+        month, hours = int(found["month"]), 0.0
+    if found is None or hours is None:
+        return None
+    year, day, hour, minute, second = (int(found[part]) for part in ("year", "day", "hour", "minute", "second"))
+    try:
+        said = datetime(year, month, day, hour, minute, second, tzinfo=timezone(timedelta(hours=hours)))
+        return said.astimezone(UTC)
+    except (ValueError, OverflowError):
+        return None
+
+
+def _json(body: bytes) -> Any:
+    try:
+        return json.loads(body)
+    except (ValueError, RecursionError):
+        return None
+
+
+def _is_admin(one: Any) -> bool:
+    return "admin" in {use.strip().lower() for use in str(one.get("usedBy", "")).split(",")}
+
+
+def _certificate(one: Any) -> IseCertificate:
+    sha256 = re.sub(r"[\s:]", "", one["sha256Fingerprint"]).lower()
+    if not _SHA256.fullmatch(sha256):
+        raise ValueError("no SHA-256")
+    begins, ends = (parse_ise_date(one.get(field)) for field in ("validFrom", "expirationDate"))
+    return IseCertificate(sha256=sha256, begins_utc=begins, ends_utc=ends)
+
+
+def _said(document: Any) -> str:
+    """Return the first text that is a message, however deep the refusal puts it: two layers are known."""
+    if isinstance(document, str):
+        return document
+    for key in ("message", "response", "error") if isinstance(document, dict) else ():
+        value = document.get(key)
+        words = value if isinstance(value, str) else _said(value) if key != "message" else ""
+        if words:
+            return words
+    return ""
+
+
+def _plain(text: str) -> str:
+    words = html.unescape(_TAG.sub(" ", text))
+    return cut(" ".join(words.split()), _LONGEST).strip()
+
+
+# -- ISE's own word on its admin certificate: ``GET /api/v1/certs/system-certificate/{hostName}`` (ISE 3.1 and later).
+#
+# Published by ISE's API: each certificate has ``usedBy`` and ``sha256Fingerprint``. The list comes in pages. The user
+# and
+# the password leave only after the handshake has shown the certificate that was confirmed before, to the byte: for
+# each
+# page anew.
+
+PATH = "/api/v1/certs/system-certificate/{name}"
+_LARGEST = 1 << 20
+_MOST_PAGES = 50
+
+
+class NotAvailable(Exception):
+    """ISE's API does not tell, and why."""
+
+
+async def admin_certificates(
+    host: str, port: int, names: Iterable[str], login: tuple[str, str], *, pin: str, deadline_s: float
+) -> tuple[IseCertificate, ...]:
+    """Return every certificate that ISE uses for its administration, from all pages of its list.
+
+    ``names`` are the node's possible host names, asked for in order until one is known. ``pin`` is the SHA-256 of
+    the confirmed certificate: with another one CertificateMoved is raised and nothing is sent. Raises NotAvailable
+    where the API is absent, does not know the node or the user, or answers something else, or not all of it within
+    ``deadline_s``, which is one for all that is asked.
+    """
+    if not _SHA256.fullmatch(pin):  # an empty pin must never mean that every certificate is good
+        raise UsageError("a pin of 64 hex digits is needed before credentials are sent", where=f"{host}:{port}")
+    return await asyncio.to_thread(_ask, host, port, tuple(names), login, pin, deadline_s)
+
+
+def _ask(
+    host: str, port: int, names: tuple[str, ...], login: tuple[str, str], pin: str, deadline_s: float
+) -> tuple[IseCertificate, ...]:
+    problem, end = "no host name of the node is known", time.monotonic() + deadline_s
+
+    def get(path: str) -> tuple[int, bytes]:
+        try:
+            return _get(host, port, path, login, pin, end)
+        except TooLate:
+            raise NotAvailable(f"no whole answer from {host}:{port} within {deadline_s:g} s") from None
+        except (OSError, http.client.HTTPException) as error:
+            raise NotAvailable(f"no answer from {host}:{port}: {error or type(error).__name__}") from None
+
+    for name in names:
+        path = PATH.format(name=quote(name, safe=""))
+        status, body = get(path)
+        if status == 200:
+            return _all_pages(body, path, get, {host.casefold(), *(each.casefold() for each in names)}, port)
+        problem = _refusal(status, name, body)
+        if status in (401, 403):  # asking on might lock the user
+            break
+    raise NotAvailable(problem)
+
+
+def _all_pages(
+    body: bytes, path: str, get: Callable[[str], tuple[int, bytes]], hosts: Collection[str], port: int
+) -> tuple[IseCertificate, ...]:
+    """Read on from the first page; what it calls the next one is only followed where it is the same list."""
+    found: list[IseCertificate] = []
+    read = {path}
+    while True:
+        try:
+            listing = parse_ise_certificates(body, "ISE")
+        except AnswerNotUnderstood as error:
+            raise NotAvailable(f"{error.what}: {parse_ise_refusal(body)}".removesuffix(": ")) from None
+        found += listing.admin
+        if not listing.following:
+            break
+        following = _same_list(listing.following, path, hosts, port)
+        if following in read or len(read) >= _MOST_PAGES:
+            raise NotAvailable("the list of certificates has no end")
+        read.add(following)
+        status, body = get(following)
+        if status != 200:
+            raise NotAvailable(_refusal(status, f"page {len(read)}", body))
+    if not found:
+        raise NotAvailable("no certificate is said to be used by Admin")
+    return tuple(found)
+
+
+def _same_list(address: str, path: str, hosts: Collection[str], port: int) -> str:
+    """Return the path of the next page; raises NotAvailable where it is another list's, or another host's."""
+    try:
+        parts = urlsplit(address)
+        here = not parts.netloc or ((parts.hostname or "") in hosts and (parts.port or 443) in (443, port))
+        same = here and parts.scheme in ("", "https") and parts.path == path and parts.username is None
+    except ValueError:
+        same = False
+    if not same:
+        raise NotAvailable("the next page of the list is said to be somewhere else, and was not asked for")
+    return f"{parts.path}?{parts.query}"
+
+
+def _refusal(status: int, about: str, body: bytes) -> str:
+    return f"answered {status} for {about}: {parse_ise_refusal(body)}".removesuffix(": ")
+
+
+def _get(host: str, port: int, path: str, login: tuple[str, str], pin: str, end: float) -> tuple[int, bytes]:
+    left_s = max(0.001, end - time.monotonic())
+    with (
+        socket.create_connection((host, port), timeout=left_s) as sock,
+        in_time(sock, end),
+        _trust_nothing().wrap_socket(sock) as tls,
+    ):
+        shown = hashlib.sha256(tls.getpeercert(binary_form=True) or b"").hexdigest()
+        if shown != pin:
+            raise CertificateMoved(
+                "ISE shows another certificate than the confirmed one; no credentials were sent",
+                where=f"{host}:{port}",
+                found=f"confirmed {pin}\npresented {shown}",
+                next_step="find out who answers there before anything else",
+            )
+        basic = base64.b64encode(":".join(login).encode()).decode()
+        with closing(http.client.HTTPConnection(host, port)) as connection:
+            connection.sock = tls
+            connection.request("GET", path, headers={"Authorization": f"Basic {basic}", "Accept": "application/json"})
+            with connection.getresponse() as answer:
+                return answer.status, answer.read(_LARGEST)
+
+
+def _trust_nothing() -> ssl.SSLContext:
+    """TLS that is judged by the certificate's fingerprint alone, right after the handshake."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    return context

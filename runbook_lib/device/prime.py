@@ -1,0 +1,223 @@
+"""One Prime Infrastructure server: its typed verbs, and what it is known by."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import socket
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
+from datetime import datetime
+from functools import partial
+from typing import TypeVar
+
+import asyncssh
+
+from runbook_lib.device.answers import parse_ha_status, parse_version
+from runbook_lib.device.command_line import Console, raise_if_refused
+from runbook_lib.device.dialog import no_reply
+from runbook_lib.device.tofu import parse_tofu_list
+from runbook_lib.errors import CommandRefused, ConnectionLost, DeletionRefused, DeviceError, LoginRefused, UsageError
+from runbook_lib.models import Answer, HaStatus, ProductVersion, TofuStore
+from runbook_lib.params.model import Deadlines, PiServer, Site
+from runbook_lib.prompts import DELETION, HA_REMOVAL, Reply, replies
+
+# -- What a Prime Infrastructure server is known by, whatever a site's file calls it: its addresses and its host keys
+
+
+def identities(site: Site) -> tuple[str, ...]:
+    """Return everything by which the site's two servers are known; two sites that share one of it share a server.
+
+    Of each: its name and the port of its SSH service, each address that the name leads to now, and each host key that
+    is pinned for it. Behind a jump host a name or address means what it means there. Asks the resolver; a name that
+    it does not know stands for itself.
+    """
+    found = (each for server in (site.primary, site.secondary) for each in _of(server))
+    return tuple(dict.fromkeys(found))
+
+
+def _of(server: PiServer) -> list[str]:
+    access = server.ssh
+    keys = [f"host-key:{_fingerprint(pin)}" for pin in access.host_key]
+    if access.jump:
+        jump = f"{access.jump.address.casefold()}:{access.jump.port}"
+        return [f"ssh://{jump}/{server.address.casefold()}:{access.port}", *keys]
+    addresses = (server.address.casefold(), *_resolved(server.address))
+    return [*(f"ssh://{address}:{access.port}" for address in addresses), *keys]
+
+
+def _resolved(name: str) -> tuple[str, ...]:
+    try:
+        found = socket.getaddrinfo(name, None, type=socket.SOCK_STREAM)
+    except OSError:
+        return ()
+    return tuple(sorted({str(address[4][0]) for address in found}))
+
+
+def _fingerprint(pin: str) -> str:
+    """A pin is a fingerprint already, or an OpenSSH public key; anything else is refused where it is used."""
+    with suppress(asyncssh.KeyImportError):
+        pin = str(asyncssh.import_public_key(pin).get_fingerprint("sha256"))
+    return pin.strip().rstrip("=")
+
+
+# -- One Prime Infrastructure server's command line as typed verbs. --------------------------------
+#
+# The session is opened when first needed and used again. Reads may be asked once more where the connection was
+# lost; a command that changes something is sent once, whatever happens, and what it prints decides nothing.
+# ``listcerts`` and ``deletecert`` are published (Cisco document 215335); the other commands are recalled.
+
+T = TypeVar("T")
+Keep = Callable[[Answer, object | None], None]
+"""Called with every answer and what was understood of it; None where that is nothing."""
+
+LIST_TOFU = "ncs certvalidation tofu-certs listcerts"
+DELETE_TOFU = "ncs certvalidation tofu-certs deletecert host {key}"
+HA_STATUS = ("ncs ha status", "ncs status")  # the next one where the server does not know the one before
+VERSION = "show version"
+REMOVE_HA = "ncs ha remove"
+
+_KEY = re.compile(r"[A-Za-z0-9:\[][A-Za-z0-9.:_%\[\]-]{0,255}_(?P<port>[0-9]{1,9})")
+
+
+class PrimeServer:
+    """The primary or the secondary, named ``key``; nothing is contacted before the first verb.
+
+    ``keep`` is called with every answer, those included that were not understood or broke off. ``ignore`` holds
+    the lines of a list that mean nothing, and ``answers`` questions after a change with their answers, both as the
+    site's file says. ``tell`` is called with what is waited for while a command takes long.
+    """
+
+    def __init__(
+        self,
+        key: str,
+        server: PiServer,
+        deadlines: Deadlines,
+        keep: Keep,
+        *,
+        ignore: Iterable[str] = (),
+        answers: Mapping[str, str] | None = None,
+    ) -> None:
+        self.key = key
+        self.tell: Callable[[str], None] | None = None
+        self._ignore = tuple(ignore)
+        self._answers = answers
+        self._server = server
+        self._deadlines = deadlines
+        self._keep = keep
+        self._console: Console | None = None
+        self._refusal: LoginRefused | None = None
+        self._opening = asyncio.Lock()
+
+    async def console(self) -> Console:
+        """Return the open command line, opened anew where there is none. Raises what ``Console.open`` raises.
+
+        A refused login is not tried a second time, since that may lock the user: its error is raised again.
+        """
+        async with self._opening:
+            if self._refusal is not None:
+                raise self._refusal
+            if self._console is None or not self._console.is_open:
+                await self._leave()
+                self._console = await self._open()
+            return self._console
+
+    async def close(self) -> None:
+        """Leave the command line; the next verb opens it again."""
+        async with self._opening:
+            await self._leave()
+
+    async def list_tofu(self) -> TofuStore:
+        """Return the TOFU list. Raises ``AnswerNotUnderstood`` and other ``DeviceError``."""
+        return await self._read(LIST_TOFU, partial(parse_tofu_list, ignore=self._ignore))
+
+    async def ha_status(self) -> HaStatus:
+        """Return what the server says of high availability. Raises ``DeviceError``."""
+        for command in HA_STATUS[:-1]:
+            try:
+                return await self._read(command, parse_ha_status)
+            except CommandRefused:
+                continue
+        return await self._read(HA_STATUS[-1], parse_ha_status)
+
+    async def version(self) -> ProductVersion:
+        """Return the release. Raises ``DeviceError``."""
+        return await self._read(VERSION, lambda text, server, _: parse_version(text, server))
+
+    async def delete_tofu(self, entry_key: str) -> Answer:
+        """Delete one entry, ``<host>_<port>`` to the letter as it was listed: one command, sent once.
+
+        The answer is returned whatever it says, a refusal included: list again to see what happened. Raises
+        ``UsageError`` for a key that no list would hold and ``DeletionRefused`` for the server's own entry,
+        both before a connection, and ``DeviceError``, whose ``sent`` says whether the command had left. It is
+        never sent again.
+        """
+        self._refuse_bad_key(entry_key)
+        console = await self.console()
+        answer = await self._run(
+            console, DELETE_TOFU.format(key=entry_key), reply=replies(DELETION, entry_key, self._answers)
+        )
+        self._keep(answer, None)
+        return answer
+
+    async def remove_ha(self) -> Answer:
+        """Remove the HA configuration: one command, sent once, its yes/no question answered with yes.
+
+        The answer is returned whatever it says: ask both servers for their HA state to see what happened. Raises
+        ``DeviceError``, whose ``sent`` says whether the command had left. It is never sent again.
+        """
+        console = await self.console()
+        answer = await self._run(console, REMOVE_HA, reply=replies(HA_REMOVAL, more=self._answers))
+        self._keep(answer, None)
+        return answer
+
+    def _refuse_bad_key(self, entry_key: str) -> None:
+        shape = _KEY.fullmatch(entry_key)
+        if shape is None or not 1 <= int(shape["port"]) <= 65535:
+            raise UsageError(
+                "this is not the key of a TOFU entry; nothing was sent",
+                where=self.key,
+                found=entry_key,
+                next_step="take the key from the list, <host>_<port>, as in 10.0.0.1_8082",
+            )
+        host, port = entry_key[: shape.start("port") - 1], int(shape["port"])
+        own = {name.casefold() for name in (self._server.address, *self._server.names)}
+        if port == self._server.health_monitor_port and host.casefold() in own:
+            raise DeletionRefused(
+                "a server's own entry is never deleted; nothing was sent", where=self.key, found=entry_key
+            )
+
+    async def _read(self, command: str, parse: Callable[[str, str, datetime], T]) -> T:
+        console = await self.console()
+        try:
+            answer = await self._run(console, command, prove=True)
+        except ConnectionLost:
+            answer = await self._run(await self.console(), command, prove=True)
+        parsed: T | None = None
+        try:
+            raise_if_refused(answer)
+            parsed = parse(answer.text, self.key, answer.finished_utc)
+        finally:
+            self._keep(answer, parsed)
+        return parsed
+
+    async def _run(self, console: Console, command: str, *, reply: Reply = no_reply, prove: bool = False) -> Answer:
+        console.tell = self.tell
+        try:
+            return await console.run(command, reply=reply, judge=False, prove=prove)
+        except (DeviceError, asyncio.CancelledError):
+            if console.unfinished is not None:
+                self._keep(console.unfinished, None)
+            raise
+
+    async def _open(self) -> Console:
+        try:
+            return await Console.open(self.key, self._server.address, self._server.ssh, deadlines=self._deadlines)
+        except LoginRefused as error:
+            self._refusal = error
+            raise
+
+    async def _leave(self) -> None:
+        console, self._console = self._console, None
+        if console is not None:
+            await console.close()

@@ -1,0 +1,211 @@
+"""The certificate that a host presents, seen from a vantage: a TLS handshake and nothing else.
+
+No credentials, no data of ours and no trust decision: every certificate is taken and shown to those who decide
+(``certificates``). The handshake is brought to its end, so the host has proven that it holds the
+certificate's key; a certificate from a handshake that failed is not reported, since anybody can send a copy.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import ipaddress
+import socket
+import ssl
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+from typing import Any, Protocol
+
+import asyncssh
+
+from runbook_lib.device.command_line import Console
+from runbook_lib.errors import ConnectionLost, DeviceUnreachable, VantageUnavailable
+from runbook_lib.models import Presented, Vantage
+from runbook_lib.params.model import Deadlines
+
+NO_NAME = "the name does not resolve on this machine"
+"""How the problem of a host begins whose name nobody knows here: nothing stands in between."""
+
+_CHUNK = 65536
+_LONGEST_PAGE = 1 << 18
+
+
+class _TlsWriter(Protocol):
+    def write(self, data: bytes) -> Any: ...
+    async def drain(self) -> None: ...
+    def close(self) -> None: ...
+    async def wait_closed(self) -> None: ...
+
+
+class _TlsReader(Protocol):
+    async def read(self, n: int, /) -> bytes: ...
+
+
+async def present(
+    host: str,
+    port: int,
+    *,
+    vantage: Vantage,
+    deadlines: Deadlines,
+    via: Console | None = None,
+    times: int = 2,
+) -> Presented:
+    """Make ``times`` handshakes, ``deadlines.probe_spacing_s`` apart, and return what the host presented.
+
+    ``via`` carries them (SSH forwarding); without it they leave from here. Nothing that a device does is raised:
+    a host that did not answer every time has an empty ``chain`` and a ``problem``, a server that does not
+    forward makes the vantage not ``available``, and leaves that differ make it not ``stable``.
+    """
+    chains: list[tuple[bytes, ...]] = []
+    problem, available = "", True
+    for number in range(times):
+        if number:
+            await asyncio.sleep(deadlines.probe_spacing_s)
+        try:
+            chains.append(await _probe(host, port, via, deadlines.probe_s))
+        except (VantageUnavailable, ConnectionLost, asyncssh.Error) as error:
+            problem, available = str(error), False
+        except (DeviceUnreachable, OSError, EOFError, ValueError) as error:
+            problem = _words(error, deadlines.probe_s)
+        if problem:
+            break
+    return Presented(
+        host=host,
+        port=port,
+        vantage=vantage,
+        via=via.server if via else "",
+        chain=() if problem or not chains else chains[-1],
+        available=available,
+        stable=len({chain[0] for chain in chains}) <= 1,
+        problem=problem,
+        seen_utc=datetime.now(UTC),
+    )
+
+
+async def read_page(host: str, port: int, path: str, *, shown: bytes, probe_s: float) -> str:
+    """Return the answer to one GET, head and all, from the host that presents the certificate ``shown`` (DER).
+
+    Nothing of ours is in the request, and no answer proves who gave it. Raises OSError, EOFError, ValueError or
+    TimeoutError where there is none within ``probe_s``, it is too long, or another certificate is presented.
+    """
+    async with asyncio.timeout(probe_s):
+        reader, writer = await asyncio.open_connection(host, port, ssl=seeing_context())
+        try:
+            if writer.get_extra_info("ssl_object").getpeercert(binary_form=True) != shown:
+                raise ValueError("another certificate than a moment ago")
+            name = f"[{host}]" if ":" in host else host
+            writer.write(f"GET {path} HTTP/1.1\r\nHost: {name}:{port}\r\nConnection: close\r\n\r\n".encode("ascii"))
+            await writer.drain()
+            answer = bytearray()
+            while data := await reader.read(_CHUNK):
+                answer += data
+                if len(answer) > _LONGEST_PAGE:
+                    raise ValueError("an answer without an end")
+        finally:
+            writer.close()
+    return answer.decode("utf-8", "replace")
+
+
+def not_available(host: str, port: int, vantage: Vantage, *, via: str, problem: str) -> Presented:
+    """Return what is to be said of a vantage that could not be used at all."""
+    return Presented(
+        host=host, port=port, vantage=vantage, via=via, available=False, problem=problem, seen_utc=datetime.now(UTC)
+    )
+
+
+async def _probe(host: str, port: int, via: Console | None, probe_s: float) -> tuple[bytes, ...]:
+    if not 1 <= port <= 65535:
+        raise ValueError(f"{port} is not a port")
+    async with asyncio.timeout(probe_s), _stream(host, port, via) as (reader, writer):
+        return await _handshake(host, reader, writer)
+
+
+@asynccontextmanager
+async def _stream(host: str, port: int, via: Console | None) -> AsyncIterator[tuple[_TlsReader, _TlsWriter]]:
+    reader: _TlsReader
+    writer: _TlsWriter
+    if via is None:
+        reader, writer = await asyncio.open_connection(host, port)
+    else:
+        reader, writer = await via.open_channel(host, port)
+    try:
+        yield reader, writer
+    finally:
+        writer.close()
+        with contextlib.suppress(OSError, asyncssh.Error):
+            await writer.wait_closed()
+
+
+async def _handshake(host: str, reader: _TlsReader, writer: _TlsWriter) -> tuple[bytes, ...]:
+    incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+    tls = seeing_context().wrap_bio(incoming, outgoing, server_hostname=None if _is_address(host) else host)
+    while True:
+        try:
+            tls.do_handshake()
+            break
+        except ssl.SSLWantReadError:
+            await _flush(outgoing, writer)
+            data = await reader.read(_CHUNK)
+            if not data:
+                raise EOFError("the connection was closed in the middle of the TLS handshake") from None
+            incoming.write(data)
+    chain = _chain(tls)
+    with contextlib.suppress(ssl.SSLError):  # says goodbye, and does not wait for the answer
+        tls.unwrap()
+    await _flush(outgoing, writer)
+    return chain
+
+
+async def _flush(outgoing: ssl.MemoryBIO, writer: _TlsWriter) -> None:
+    data = outgoing.read()
+    if data:
+        writer.write(data)
+        await writer.drain()
+
+
+def seeing_context() -> ssl.SSLContext:
+    """Return settings that talk to old servers too: the certificate is to be seen, whatever protects the connection."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    context.minimum_version = ssl.TLSVersion.MINIMUM_SUPPORTED
+    context.set_ciphers("ALL:@SECLEVEL=0")
+    context.options |= getattr(ssl, "OP_LEGACY_SERVER_CONNECT", 0x4)
+    return context
+
+
+def _chain(tls: ssl.SSLObject) -> tuple[bytes, ...]:
+    """Return all certificates that were sent, leaf first; the leaf alone where this Python cannot say more."""
+    leaf = tls.getpeercert(binary_form=True)
+    if not leaf:
+        raise EOFError("the host presented no certificate")
+    return _sent(tls) or (leaf,)
+
+
+def _sent(tls: Any) -> tuple[bytes, ...]:
+    if hasattr(tls, "get_unverified_chain"):  # from Python 3.13 on
+        return tuple(tls.get_unverified_chain())
+    with contextlib.suppress(AttributeError, ImportError):
+        from _ssl import ENCODING_DER
+
+        return tuple(one.public_bytes(ENCODING_DER) for one in tls._sslobj.get_unverified_chain() or ())
+    return ()
+
+
+def _is_address(host: str) -> bool:
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    return True
+
+
+def _words(error: Exception, probe_s: float) -> str:
+    if isinstance(error, TimeoutError):
+        return f"no TLS handshake within {probe_s:g} s"
+    if isinstance(error, socket.gaierror):
+        return f"{NO_NAME} ({error})"
+    if isinstance(error, ssl.SSLError):
+        return f"the TLS handshake failed: {error.reason or error}"
+    return str(error) or type(error).__name__

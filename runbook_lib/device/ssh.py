@@ -1,0 +1,338 @@
+"""SSH connections: explicit algorithms, pinned host keys, nothing taken from the user's own set-up."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import asyncssh
+
+from runbook_lib.device.login import ALGORITHMS, HostKeyPins, Login
+from runbook_lib.errors import (
+    ConnectionLost,
+    DeviceError,
+    DeviceSilent,
+    DeviceUnreachable,
+    LoginRefused,
+    VantageUnavailable,
+)
+from runbook_lib.params.model import SshAccess, SshLogin
+
+# -- Which SSH algorithms are used, which of the old ones a site may allow by name, and which a server would need
+
+KEY_EXCHANGE = [
+    "curve25519-sha256",
+    "curve25519-sha256@libssh.org",
+    "ecdh-sha2-nistp256",
+    "ecdh-sha2-nistp384",
+    "ecdh-sha2-nistp521",
+    "diffie-hellman-group-exchange-sha256",
+    "diffie-hellman-group16-sha512",
+    "diffie-hellman-group18-sha512",
+    "diffie-hellman-group14-sha256",
+]
+ENCRYPTION = ["aes256-gcm@openssh.com", "aes128-gcm@openssh.com", "aes256-ctr", "aes192-ctr", "aes128-ctr"]
+INTEGRITY = ["hmac-sha2-256-etm@openssh.com", "hmac-sha2-512-etm@openssh.com", "hmac-sha2-256", "hmac-sha2-512"]
+SIGNATURES = [signature for signatures in ALGORITHMS.values() for signature in signatures]
+
+OLD_KEY_EXCHANGE, OLD_INTEGRITY, OLD_SIGNATURE = "diffie-hellman-group14-sha1", "hmac-sha1", "ssh-rsa"
+
+MEANING = (
+    "they rest on SHA-1: whoever can forge its collisions, with effort and money, may stand in between without being"
+    " noticed. The host key stays pinned"
+)
+"""What it means to allow the old ones; an operator reads this before doing so."""
+
+_LARGEST = 65536
+_KEXINIT = 20
+_LISTS = ("key exchange", "host key", "encryption", "encryption back", "integrity", "integrity back")
+
+Offers = Mapping[str, Sequence[str]]
+
+
+def missing(offers: Offers) -> list[str] | None:
+    """Return the old algorithms that a site would have to allow for a server; None where these are not enough."""
+    needed: list[str] = []
+    for kind, used, old in (
+        ("key exchange", KEY_EXCHANGE, OLD_KEY_EXCHANGE),
+        ("host key", SIGNATURES, OLD_SIGNATURE),
+        ("integrity", INTEGRITY, OLD_INTEGRITY),
+    ):
+        offered = offers.get(kind, ())
+        if kind == "integrity" and any("gcm" in name for name in offers.get("encryption", ()) if name in ENCRYPTION):
+            continue
+        if not set(used) & set(offered):
+            if old not in offered:
+                return None
+            needed.append(old)
+    return needed if set(ENCRYPTION) & set(offers.get("encryption", ())) else None
+
+
+async def read_offers(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> dict[str, list[str]]:
+    """Return what a server offers, from the first packet that it sends; nothing is negotiated.
+
+    Raises ``OSError``, ``ValueError`` or ``asyncio.IncompleteReadError`` where that is not what SSH servers send.
+    """
+    writer.write(b"SSH-2.0-runbook\r\n")
+    for _ in range(100):
+        if (await reader.readuntil(b"\n")).startswith(b"SSH-"):
+            break
+    length = int.from_bytes(await reader.readexactly(4), "big")
+    if length > _LARGEST:
+        raise ValueError("not a packet")
+    packet = await reader.readexactly(length)
+    if packet[1] != _KEXINIT:
+        raise ValueError("not the packet that begins a key exchange")
+    offers, at = {}, 18  # behind the padding's length, the kind of packet and 16 random bytes
+    for name in _LISTS:
+        size = int.from_bytes(packet[at : at + 4], "big")
+        offers[name] = packet[at + 4 : at + 4 + size].decode("ascii", "replace").split(",")
+        at += 4 + size
+    return offers
+
+
+# -- The SSH host key that a server shows before any is pinned: for a person to compare, trusted by nobody here
+
+
+async def presented_host_key(address: str, port: int, *, connect_s: float) -> tuple[str, str]:
+    """Return the SHA-256 fingerprint (``SHA256:…``) and the type of the host key that a server shows.
+
+    Nobody logs in and nothing of ours is sent. Raises DeviceUnreachable where no key is shown in time.
+    """
+    problem: object = f"no answer within {connect_s:g} s"
+    key = None
+    try:
+        async with asyncio.timeout(connect_s):
+            key = await asyncssh.get_server_host_key(
+                address, port, config=None, server_host_key_algs=SIGNATURES, kex_algs=KEY_EXCHANGE
+            )
+    except TimeoutError:
+        pass
+    except (OSError, asyncssh.Error) as error:
+        problem = error
+    if key is None:
+        raise DeviceUnreachable(
+            "no SSH host key was shown",
+            where=f"{address} port {port}",
+            found=str(problem),
+            next_step="look whether the name resolves here and the server is up; pin its key later (ssh: host_key:)",
+        )
+    return key.get_fingerprint(), key.get_algorithm()
+
+
+# -- SSH connections with explicit algorithms, pinned host keys and nothing taken from the user's own set-up
+
+_NOTHING_KNOWN: tuple[list[str], list[str], list[str]] = ([], [], [])
+_RESET = "run the stage again; the server may take no further login now, or something in between resets connections"
+_LOOK = "look whether the server is up and whether a firewall stands in between"
+_NO_NAME = "write its address into the site's file, or mend the name there or in this machine's DNS or hosts file"
+_JUMP_FORWARDS_NOT = (
+    "the jump host does not forward connections; the server itself was not asked",
+    "allow TCP forwarding on the jump host, or name another one in the site's file, ssh: jump:",
+)
+_SERVER_FORWARDS_NOT = (
+    "the SSH server does not forward connections",
+    "nothing can be seen from there; use another vantage, or allow TCP forwarding on the server",
+)
+
+
+async def connect(server: str, address: str, access: SshAccess, *, connect_s: float) -> asyncssh.SSHClientConnection:
+    """Connect, check the host key and log in, each once; through the site's jump host where it names one.
+
+    Raises ``DeviceUnreachable``, ``DeviceSilent`` (it took the connection and said nothing),
+    ``HostKeyUnknown``, ``HostKeyChanged``, ``LoginRefused``, ``SecretUnavailable``, ``SiteFileInvalid``, and
+    ``VantageUnavailable`` where the jump host refuses to forward.
+    """
+    if access.jump is None:
+        return await _connect(server, address, access, connect_s)
+    jump = await _connect(f"jump host of {server}", access.jump.address, access.jump, connect_s)
+    try:
+        connection = await _connect(server, address, access, connect_s, jump)
+    except BaseException:
+        jump.close()
+        raise
+    connection.set_tunnel(jump)  # closed with the connection that it carries
+    return connection
+
+
+async def _connect(
+    server: str,
+    address: str,
+    access: SshLogin,
+    connect_s: float,
+    tunnel: asyncssh.SSHClientConnection | None = None,
+) -> asyncssh.SSHClientConnection:
+    where = f"{server} ({address} port {access.port})"
+    pins = HostKeyPins(server, access.host_key, sha1=OLD_SIGNATURE in access.legacy)
+    while True:
+        login: Login | None = None
+        try:
+            async with asyncio.timeout(connect_s) as patience:
+                login = Login(pins, access.password, patience)
+                return await _dial(address, access, login, pins, tunnel)
+        except asyncssh.HostKeyNotVerifiable:
+            if not pins.may_be_another:
+                raise pins.refusal(where) from None
+        except (TimeoutError, OSError, asyncssh.Error) as error:
+            if login and login.failure:
+                raise login.failure from None
+            if pins.presented and not pins.met:
+                raise pins.refusal(where) from None  # it has no further key
+            raise await _failure(error, login, where, connect_s, (address, access, tunnel)) from error
+
+
+async def _dial(
+    address: str,
+    access: SshLogin,
+    login: Login,
+    pins: HostKeyPins,
+    tunnel: asyncssh.SSHClientConnection | None,
+) -> asyncssh.SSHClientConnection:
+    return await asyncssh.connect(
+        address,
+        access.port,
+        username=access.user,
+        client_factory=lambda: login,
+        tunnel=tunnel or (),
+        config=None,
+        known_hosts=_NOTHING_KNOWN,
+        server_host_key_algs=pins.algorithms,
+        kex_algs=_with_old(KEY_EXCHANGE, OLD_KEY_EXCHANGE, access),
+        encryption_algs=ENCRYPTION,
+        mac_algs=_with_old(INTEGRITY, OLD_INTEGRITY, access),
+        compression_algs=["none"],
+        keepalive_interval=60,  # so that no firewall forgets a session while a registration is waited for
+        preferred_auth=["keyboard-interactive", "password"],
+        public_key_auth=False,
+        host_based_auth=False,
+        gss_auth=False,
+        gss_kex=False,
+        client_keys=None,
+        agent_path=None,
+        agent_forwarding=False,
+        utf8_decode_errors="backslashreplace",  # a banner in Latin-1 is no reason to end a connection
+    )
+
+
+def _with_old(names: list[str], old: str, access: SshLogin) -> list[str]:
+    return [*names, *(name for name in access.legacy if name == old)]
+
+
+Place = tuple[str, SshLogin, asyncssh.SSHClientConnection | None]
+
+
+async def _failure(error: Exception, login: Login | None, where: str, connect_s: float, place: Place) -> DeviceError:
+    said = "\n".join(login.said) if login else ""
+    if isinstance(error, socket.gaierror):
+        what = "the name of this server does not resolve on this machine; nobody was asked"
+        return DeviceUnreachable(what, where=where, found=str(error), next_step=_NO_NAME)
+    if isinstance(error, asyncssh.PermissionDenied):
+        return _refused(login, where, said)
+    if isinstance(error, asyncssh.ChannelOpenError):
+        return channel_failure(error, f"jump host of {where}", jump=True)
+    if isinstance(error, TimeoutError) and login and login.connected:
+        what = f"the connection was taken, and no login came about within {connect_s:g} s"
+        return DeviceSilent(what, where=where, found=said, next_step=_LOOK)
+    if isinstance(error, TimeoutError):
+        return DeviceUnreachable(f"no connection within {connect_s:g} s", where=where, next_step=_LOOK)
+    if login and login.password_sent:
+        return _ended_behind_password(error, login, where, said)
+    if login and login.connected and (login.greeted or not isinstance(error, OSError)):
+        return await _ended_before_password(error, where, said, connect_s, place)
+    if login and login.connected:
+        what = "the connection was taken and reset before the server said anything"
+        return DeviceUnreachable(what, where=where, found=str(error), next_step=_RESET)
+    return DeviceUnreachable("no SSH connection", where=where, found=str(error), next_step=_LOOK)
+
+
+def _ended_behind_password(error: Exception, login: Login, where: str, said: str) -> LoginRefused:
+    taken = "it was right" if login.password_taken else "whether it was right is not known"
+    return LoginRefused(
+        f"the server ended the connection after the password was sent ({taken}); it is not tried again",
+        where=where,
+        found=f"{said}\n{error}".strip(),
+        next_step="log in by hand: the account may be denied by the server's own rules (PAM), expired or locked, or the"
+        " server gives less time for a login than it takes",
+    )
+
+
+async def _ended_before_password(
+    error: Exception, where: str, said: str, connect_s: float, place: Place
+) -> DeviceError:
+    offers = await _offers(place, connect_s)
+    needed = missing(offers) if offers else []
+    if isinstance(error, asyncssh.KeyExchangeFailed) or needed or needed is None:
+        return _nothing_in_common(error, where, offers, needed)
+    return ConnectionLost(
+        "the server took the connection and ended it before the password was sent",
+        where=where,
+        found=f"{said}\n{error}".strip(),
+        next_step="run the stage again; if it stays so, the server has too many logins open or gives too little time"
+        " for one, or something in between cuts the connection",
+    )
+
+
+def _nothing_in_common(error: Exception, where: str, offers: Offers, needed: list[str] | None) -> DeviceUnreachable:
+    advice = "switch stronger algorithms on at the server; they are not weakened here"
+    if needed:
+        advice += (
+            f" by default. If that cannot be, allow the old ones for this server alone, in the site's file:"
+            f" ssh: legacy: [{', '.join(needed)}]; {MEANING}"
+        )
+    return DeviceUnreachable(
+        "no SSH algorithm is in common: the server offers none that is safe to use (SHA-1 is not)",
+        where=where,
+        found="\n".join(f"{kind}: {', '.join(names)}" for kind, names in offers.items()) or str(error),
+        next_step=advice,
+    )
+
+
+async def _offers(place: Place, connect_s: float) -> Offers:
+    """What the server offers, by a look of its own; nothing where it does not say."""
+    address, access, tunnel = place
+    try:
+        async with asyncio.timeout(connect_s):
+            ends: tuple[Any, Any] = await (
+                tunnel.open_connection(address, access.port, encoding=None)
+                if tunnel
+                else asyncio.open_connection(address, access.port)
+            )
+            try:
+                return await read_offers(*ends)
+            finally:
+                ends[1].close()
+    except (OSError, ValueError, EOFError, TimeoutError, asyncio.LimitOverrunError, asyncssh.Error):
+        return {}
+
+
+def _refused(login: Login | None, where: str, said: str) -> LoginRefused:
+    advice = "log in by hand: the password may be wrong or expired, or the user locked"
+    if login is None or not login.password_sent:
+        what = "the server refuses the login: it did not take a password"
+        if login and login.asked:
+            what += ", but asked for something else"
+    elif login.wants_new_password:
+        what = "the password was accepted, and the server wants a new one before it lets the user in"
+        advice = "log in by hand, change the password, and put the new one where the site's file refers to"
+    elif login.wants_second_factor or login.password_taken:
+        what = "the password was accepted, and the server asks for a second factor, which cannot be answered here"
+        advice = "use an account for which the password alone is enough, on the PI server or on the jump host"
+    else:
+        what = "the server refuses the login: the password was sent once and not accepted"
+    return LoginRefused(f"{what}; it is not tried again", where=where, found=said, next_step=advice)
+
+
+def channel_failure(
+    error: asyncssh.ChannelOpenError, where: str, *, jump: bool = False
+) -> VantageUnavailable | DeviceUnreachable:
+    """What a refused forwarding means: who was asked does not forward, or the far end did not answer it.
+
+    With ``jump`` it is the jump host that speaks: the server behind it was not reached.
+    """
+    if error.code == asyncssh.OPEN_CONNECT_FAILED:
+        what = "the jump host cannot reach the server" if jump else "no connection through the SSH server"
+        return DeviceUnreachable(what, where=where, found=error.reason, next_step=_LOOK)
+    what, advice = _JUMP_FORWARDS_NOT if jump else _SERVER_FORWARDS_NOT
+    return VantageUnavailable(what, where=where, found=error.reason, next_step=advice)

@@ -1,0 +1,141 @@
+"""The TOFU list: what ``ncs certvalidation tofu-certs listcerts`` prints.
+
+Published in Cisco document 215335: an optional banner of two lines, then one line per entry,
+``host=<host>_<port>;``, ``subject=``, and a subject. Blanks between these parts differ from release to
+release, and from line to line, and mean nothing.
+
+A subject is chosen by whoever made the certificate, so it may hold text that looks like a list.
+What is decided, and what is refused:
+
+- An entry's key ends at the first ``;``: neither a host name nor an address holds ``;``, ``=`` or a
+  space. A ``;  subject=`` inside a subject therefore stays in that subject.
+- ``host=<host>_<port>;`` in the middle of a line is either hostile text or two entries whose line
+  break was lost. Nothing tells them apart, so the whole list is refused.
+- A subject that holds a line break and a whole entry after it cannot be told from two entries by
+  anybody who sees the text alone. Whoever deletes relies on the certificate that is presented,
+  never on this text.
+- A line that is not understood refuses the list, unless the site's file says that lines like it mean
+  nothing. One in which an entry begins is never left out.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterable
+from datetime import datetime
+
+from runbook_lib.device.answers import not_understood, split_answer
+from runbook_lib.device.names import Attribute, parse_name
+from runbook_lib.errors import AnswerNotUnderstood, cut
+from runbook_lib.models import TofuEntry, TofuStore
+from runbook_lib.prompts import line_pattern
+
+BANNER = (
+    re.compile(r"hosts? certificates? (?:is|are) automatically added to this list on first connection,?", re.I),
+    re.compile(r"if trust[- ]on[- ]first[- ]use is configured?\b.*", re.I),
+)
+"""The banner's lines in their order; all of them are printed, or none."""
+
+_ENTRY = re.compile(
+    r"[ \t]*host[ \t]*=[ \t]*(?P<key>(?P<host>[^\s;=]+)_(?P<port>[0-9]{1,9}))[ \t]*;[ \t]*"
+    r"subject[ \t]*=(?P<subject>.*)",
+    re.S | re.I,
+)
+_ENTRY_INSIDE = re.compile(r"host[ \t]{0,9}=[ \t]{0,9}[^\s;=]*_[0-9]+[ \t]{0,9};", re.I)
+_RULE = re.compile(r"[ \t*=_-]+")
+_COUNT = re.compile(r"[^0-9;=]*\b(?:total|number|count)\b[^0-9;=]*(?P<count>[0-9]{1,6})[^0-9;=]*", re.I)
+LONGEST_COUNT = 200
+_NEXT = "Compare the raw text with the list on the server; nothing was deleted."
+_MAY_MEAN_NOTHING = (
+    "Compare it with the list on the server; nothing was deleted. If lines like it mean nothing, say so in the site's"
+    ' file, listing: ignore: ["{}"]'
+)
+
+
+def parse_tofu_list(text: str, server: str, read_utc: datetime, ignore: Iterable[str] = ()) -> TofuStore:
+    """Return the store that ``text`` lists, entries in the device's order and duplicates kept.
+
+    ``key`` is kept to the letter (``0443`` stays), ``port`` is its value from 1 to 65535. A text
+    that is empty or holds the banner alone is an empty store. Every line has to be blank, a rule, a line of
+    the banner, a whole entry, or the right number of entries, and the last one has to be ended by a line break
+    or a prompt: otherwise the list may have been cut off, and AnswerNotUnderstood is raised. ``ignore`` holds
+    what means nothing, as the site's file says: whole lines, or patterns between slashes. What they fit is in
+    ``ignored``.
+    """
+
+    def refuse(what: str, next_step: str = _NEXT) -> AnswerNotUnderstood:
+        return not_understood(what, text, server=server, next_step=next_step)
+
+    lines, whole = split_answer(text)
+    body = [(number, line) for number, line in enumerate(lines, 1) if line.strip() and not _RULE.fullmatch(line)]
+    if body and not whole:
+        raise refuse("The TOFU list's last line is not ended: the list may have been cut off.")
+    entries: list[TofuEntry] = []
+    counts, ignored = [], []
+    for number, line in body[_banner_length([line for _, line in body]) :]:
+        if entry := entry_of(line):
+            entries.append(entry)
+        elif not _ENTRY_INSIDE.search(line) and _fits(line, ignore):
+            ignored.append(line.strip())
+        elif len(line) <= LONGEST_COUNT and (count := _COUNT.fullmatch(line)):
+            counts.append(int(count["count"]))
+        else:
+            raise refuse(
+                f"Line {number} of the TOFU list is neither its banner nor a whole entry: {cut(line.strip(), 200)!r}",
+                _NEXT if _ENTRY_INSIDE.search(line) else _MAY_MEAN_NOTHING.format(cut(line.strip(), 200)),
+            )
+    if any(count != len(entries) for count in counts):
+        raise refuse(f"The TOFU list names {counts[0]} entries and holds {len(entries)}: it may have been cut off.")
+    return TofuStore(server=server, entries=tuple(entries), read_utc=read_utc, ignored=tuple(ignored))
+
+
+def vanished(before: Iterable[str], after: Iterable[str]) -> list[str]:
+    """Return the lines of entries in ``before`` that ``after`` does not hold, or holds less often.
+
+    Entries are compared by what they say: the key to the letter, the subject by its attributes. Blanks, the order
+    of the lines and the spelling of a subject are how a list is printed.
+    """
+    left = Counter(map(_meaning, after))
+    gone = []
+    for line in before:
+        meaning = _meaning(line)
+        if left[meaning]:
+            left[meaning] -= 1
+        else:
+            gone.append(line)
+    return gone
+
+
+def _meaning(line: str) -> tuple[str, tuple[tuple[Attribute, ...], ...]] | str:
+    entry = entry_of(line)
+    return (entry.key, parse_name(entry.subject).rdns) if entry else line
+
+
+def _fits(line: str, ignore: Iterable[str]) -> bool:
+    words = " ".join(line.split())
+    return any(re.fullmatch(pattern, words) for pattern in map(line_pattern, ignore))
+
+
+def _banner_length(lines: list[str]) -> int:
+    """Return how many lines the banner takes: all of its lines, or none."""
+    head = [line.strip() for line in lines[: len(BANNER)]]
+    known = len(head) == len(BANNER) and all(
+        pattern.fullmatch(line) and not _ENTRY_INSIDE.search(line) for pattern, line in zip(BANNER, head, strict=True)
+    )
+    return len(BANNER) if known else 0
+
+
+def entry_of(line: str) -> TofuEntry | None:
+    """Return the entry that ``line`` is, or None where it is no whole entry or could be two."""
+    found = _ENTRY.fullmatch(line)
+    if found is None or not found["key"].isprintable() or _ENTRY_INSIDE.search(line, found.end("key")):
+        return None
+    port, subject = int(found["port"]), found["subject"].strip()
+    if not 1 <= port <= 65535:
+        return None
+    try:
+        parse_name(subject)
+    except AnswerNotUnderstood:
+        return None
+    return TofuEntry(key=found["key"], host=found["host"], port=port, subject=subject, line=line)

@@ -1,0 +1,221 @@
+"""What arrived since a command was sent: text without control sequences, paging and echo. Pure."""
+
+from __future__ import annotations
+
+import re
+from collections import deque
+from collections.abc import Iterable
+
+from runbook_lib.prompts import ERASED, PROMPT
+
+# -- Raw terminal output → text. Pure; linear in its input; nothing visible is taken out but echo and paging
+
+_CONTROL = re.compile(
+    r"\x1b(?:"
+    r"\[[0-?]*[ -/]*[@-~]"  # colours, cursor, erasing
+    r"|\][^\x07\x1b\r\n]*(?:\x07|\x1b\\)"  # window titles; never over a line's end, or a hostile name could hide lines
+    r"|[()][0-9A-Za-z]"
+    r"|[=>78cDEHMNOZ]"
+    r")"
+)
+_PROMPT = re.sub(r"\?P<\w+>", "?:", PROMPT)
+LEAST_SEEN = 8
+"""Of a command that scrolled sideways, so many characters have to be seen at its end."""
+_LINE_END = re.compile(r"\r*\n\r*|\r+")
+
+
+def plain(raw: bytes) -> str:
+    r"""Decode (UTF-8; other bytes as ``\xff``), take control sequences out, make every line end a line feed."""
+    return _LINE_END.sub("\n", _CONTROL.sub("", raw.decode("utf-8", "backslashreplace")))
+
+
+def without_pagers(raw: bytes, spans: Iterable[tuple[int, int]]) -> bytes:
+    """Cut the pager lines at ``spans`` out, together with what took them off the screen."""
+    kept, at = [], 0
+    for start, end in spans:
+        kept.append(raw[at:start])
+        erased = ERASED.match(raw, end)
+        at = erased.end() if erased else end
+    return b"".join(kept) + raw[at:]
+
+
+def typed(line: str) -> str:
+    """Return what a terminal shows of one line in which backspaces move the cursor."""
+    if "\b" not in line:
+        return line
+    cells: list[str] = []
+    column = 0
+    for char in line:
+        if char == "\b":
+            column = max(0, column - 1)
+        else:
+            cells[column : column + 1] = [char]
+            column += 1
+    return "".join(cells)
+
+
+def scrolled_echo_end(raw: bytes, command: str) -> int | None:
+    """Return where the first line is over that a narrow terminal scrolled sideways under ``command``; else None.
+
+    Such a terminal draws the line anew with every few characters; what it shows in the end is the command's end.
+    """
+    end = raw.find(b"\n") + 1
+    *drawn, last = raw[:end].rstrip(b"\r\n").split(b"\r")
+    shown = typed(plain(last)).strip().strip("<>").strip()
+    long_enough = len(shown) > LEAST_SEEN and command.endswith(shown)
+    return end if drawn and long_enough else None
+
+
+def echo_end(text: str, command: str, prompt: str) -> int | None:
+    """Return where the echo of ``command``, its line's end included, is over in ``text``; None: not (yet) seen.
+
+    The echo begins a line, or follows the prompt drawn once more; a terminal narrower than asked
+    for may have broken it into several lines.
+    """
+    if not command:
+        return None
+    head = text[: 4 * len(command) + 4096]
+    shown = re.escape(prompt.rstrip()) if prompt else _PROMPT
+    begin = rf"(?:^|\n)(?:{shown}[ ]*)?"
+    exact = re.search(rf"{begin}{re.escape(command)}[ ]*\n", head)
+    if exact is None:
+        broken = r"\s*".join(re.escape(char) for char in command if not char.isspace())
+        exact = re.search(rf"{begin}{broken}[ ]*\n", head)
+    return exact.end() if exact else None
+
+
+# -- What arrived since a command was sent, and what that means: pure, without clock or socket of its own
+
+# A prompt is printed in one piece with nothing behind it: this is the network's time, not the server's, and where
+# bytes come slower it grows with them. What a busy machine reads late is not missed by it (Feed.wait).
+SETTLE_S = 0.15
+SLOWEST_SETTLE_S = 5.0
+_TAIL = 1024  # a longer line is neither prompt nor question
+_SAID = 8192
+
+
+class Transcript:
+    """The bytes of one exchange, its questions and pagers.
+
+    ``command`` is what is to be echoed, empty where nothing is.
+    ``stray`` arrived before the command was sent: it is kept in ``raw`` and is no part of the answer.
+    """
+
+    def __init__(self, command: str = "", prompt: str = "", stray: bytes = b"") -> None:
+        self.command = command
+        self.prompt = prompt
+        self.raw = bytearray(stray)
+        self.questions: list[tuple[str, str]] = []
+        self.proofs = 0
+        self._begin = len(stray)
+        self._floor = len(stray)  # what stands before has been dealt with
+        self._pagers: list[tuple[int, int]] = []
+        self._gaps: deque[float] = deque(maxlen=8)
+        self._last_at: float | None = None
+        self._echoed = False
+        self._end: int | None = None  # where the answer ends, as far as that was asked for
+
+    def add(self, data: bytes, at: float) -> None:
+        """Take in what arrived at the time ``at``, in seconds of a clock that only goes forward."""
+        self.raw += data
+        if self._last_at is not None:
+            self._gaps.append(at - self._last_at)
+        self._last_at = at
+
+    @property
+    def settle_s(self) -> float:
+        """How long nothing may arrive before the end is taken for the end: longer where bytes trickle in."""
+        if len(self._gaps) < 4:
+            return SETTLE_S
+        usual = sorted(self._gaps)[(len(self._gaps) - 1) // 2]
+        return min(max(SETTLE_S, 3 * usual), SLOWEST_SETTLE_S)
+
+    @property
+    def trickles(self) -> bool:
+        """Whether the bytes come so slowly that pauses between them are usual."""
+        return self.settle_s > SETTLE_S
+
+    @property
+    def last_line(self) -> str:
+        """The unfinished line at the end as a terminal shows it; empty where there is none."""
+        start = self._line_start()
+        if len(self.raw) - start > _TAIL:
+            return ""
+        return typed(plain(bytes(self.raw[start:])))
+
+    @property
+    def said(self) -> str:
+        """What was printed since the command, or since the last reply, without the command; at most 8 KB of it."""
+        text = plain(bytes(self.raw[max(self._floor, self._begin) :][-_SAID:]))
+        return text[echo_end(text, self.command, self.prompt) or 0 :].replace(self.command or "\0", "")
+
+    @property
+    def glued(self) -> bool:
+        """Whether the prompt stands at the end of a longer line: an answer without a line end."""
+        prompt = self.prompt.rstrip()
+        return bool(prompt) and plain(bytes(self.raw[self._floor :][-_TAIL:])).rstrip().endswith(prompt)
+
+    @property
+    def echoed(self) -> bool:
+        """Whether the echo of the command has arrived whole."""
+        if not self._echoed and self.command:
+            head = bytes(self.raw[self._begin : self._begin + 8 * len(self.command) + 8192])
+            self._echoed = (
+                echo_end(plain(head), self.command, self.prompt) is not None
+                or scrolled_echo_end(head, self.command) is not None
+            )
+        return self._echoed
+
+    @property
+    def is_proven(self) -> bool:
+        """Whether, since the end was asked for, nothing came but the prompt, once at least."""
+        if self._end is None:
+            return False
+        since, prompt = plain(bytes(self.raw[self._end :])), self.prompt.rstrip()
+        return prompt in since and not since.replace(prompt, "").strip()
+
+    def ask_for_proof(self) -> None:
+        """The prompt stands at the end, and an empty line was sent; the answer ends here if only prompts follow."""
+        self.proofs += 1
+        self._end = self._floor = len(self.raw)
+
+    def turn_page(self) -> None:
+        """The unfinished line is a pager's, and a space was sent."""
+        self._pagers.append((self._line_start(), len(self.raw)))
+        self._floor = len(self.raw)
+
+    def answered(self, reply: str) -> None:
+        """The unfinished line is a question, and ``reply`` was sent."""
+        self.questions.append((self.last_line.strip(), reply))
+        self._floor = len(self.raw)
+
+    def raw_answer(self) -> bytes:
+        """Every byte that arrived up to the end of the answer, without the prompt there."""
+        raw = self._whole
+        shown = re.escape(self.prompt.rstrip().encode())
+        standing = re.search(shown + rb"[ ]*(?:\x1b\[[0-9;]*[A-Za-z])*[ ]*\Z", raw[-_TAIL:]) if shown else None
+        return raw[: len(raw) - len(standing.group())] if standing else raw
+
+    def text(self) -> str:
+        """The answer as text, without echo, paging and the prompt at the end.
+
+        A last line that the device left open before its prompt stays open: a list that was cut must not look whole.
+        """
+        raw = without_pagers(self._whole, self._pagers)[self._begin :]
+        text = plain(raw)
+        end = echo_end(text, self.command, self.prompt) if self.command else 0
+        if end is None:
+            text = plain(raw[scrolled_echo_end(raw, self.command) or 0 :])
+        text = text[end or 0 :]
+        shown = self.prompt.rstrip()
+        if not shown or not text.rstrip(" ").endswith(shown):
+            return text
+        return text.rstrip(" ").removesuffix(shown)
+
+    @property
+    def _whole(self) -> bytes:
+        return bytes(self.raw[: self._end] if self.is_proven else self.raw)
+
+    def _line_start(self) -> int:
+        start = max(self.raw.rfind(b"\n", self._floor), self.raw.rfind(b"\r", self._floor)) + 1
+        return max(start, self._floor)

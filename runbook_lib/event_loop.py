@@ -1,0 +1,159 @@
+"""The one event loop, in a thread of its own; and one deadline for a whole exchange over a socket."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+import threading
+import time
+from collections.abc import Coroutine, Iterator
+from concurrent.futures import Future, wait
+from contextlib import contextmanager, suppress
+from typing import Any, Generic, TypeVar
+
+# -- One event loop in a thread of its own, so that the public API can be synchronous. -------------
+#
+# Notebook kernels and command lines have loops of their own, or none; what talks to devices runs
+# here and outlives a single call, so that a connection opened by one call serves the next.
+
+T = TypeVar("T")
+
+_guard = threading.Lock()
+_loop: asyncio.AbstractEventLoop | None = None
+
+
+def loop() -> asyncio.AbstractEventLoop:
+    """Return the running background loop; the first call of a process starts it."""
+    global _loop
+    with _guard:
+        if _loop is None or _loop.is_closed():
+            _loop = asyncio.new_event_loop()
+            threading.Thread(target=_loop.run_forever, name="runbook-background", daemon=True).start()
+        return _loop
+
+
+def run(coro: Coroutine[Any, Any, T], *, timeout_s: float | None = None) -> T:
+    """Run a coroutine on the background loop and return its result, or raise its error.
+
+    When the waiting is interrupted (Ctrl-C, or a signal handler that raises) the coroutine is
+    cancelled, its clean-up is waited for, and the interruption is raised again; a second one ends
+    that wait too. After ``timeout_s`` seconds the coroutine is cancelled likewise, and
+    ``TimeoutError`` raised unless it finished after all. Not to be called on the loop itself.
+    """
+    where = loop()
+    if _is_running(where):
+        coro.close()
+        raise RuntimeError("background.run was called on the background loop; await the coroutine instead")
+    job = _Job(where, coro)
+    try:
+        job.start()
+        job.wait(timeout_s)
+        late = not job.outcome.done()
+        if late:
+            job.stop()
+    except BaseException:
+        job.stop()
+        raise
+    if late and job.outcome.cancelled():
+        raise TimeoutError(f"not finished within {timeout_s} s")
+    return job.outcome.result()
+
+
+class _Job(Generic[T]):
+    """One coroutine on the loop, as the thread that waits for it sees it."""
+
+    def __init__(self, where: asyncio.AbstractEventLoop, coro: Coroutine[Any, Any, T]) -> None:
+        self.outcome: Future[T] = Future()
+        self._where = where
+        self._coro = coro
+        self._task: asyncio.Task[T] | None = None
+
+    def start(self) -> None:
+        self._where.call_soon_threadsafe(self._begin)
+
+    def wait(self, timeout_s: float | None = None) -> None:
+        wait([self.outcome], timeout_s)
+
+    def stop(self) -> None:
+        """Cancel the coroutine and wait until it has cleaned up."""
+        self._where.call_soon_threadsafe(self._cancel)
+        self.wait()
+
+    def _begin(self) -> None:
+        if self.outcome.done():  # stopped before it began
+            return
+        self._task = self._where.create_task(self._coro)
+        self._task.add_done_callback(self._finish)
+
+    def _cancel(self) -> None:
+        if self._task is not None:
+            self._task.cancel()
+        elif self.outcome.cancel():
+            self.outcome.set_running_or_notify_cancel()
+            self._coro.close()
+
+    def _finish(self, task: asyncio.Task[T]) -> None:
+        if task.cancelled():
+            self.outcome.cancel()
+            self.outcome.set_running_or_notify_cancel()  # wakes the thread that waits
+        elif (error := task.exception()) is not None:
+            self.outcome.set_exception(error)
+        else:
+            self.outcome.set_result(task.result())
+
+
+def _is_running(where: asyncio.AbstractEventLoop) -> bool:
+    try:
+        return asyncio.get_running_loop() is where
+    except RuntimeError:
+        return False
+
+
+def _forget() -> None:
+    global _guard, _loop
+    _guard = threading.Lock()
+    _loop = None
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forget)  # threads do not survive a fork: the child starts its own
+
+
+# -- One deadline for a whole exchange over a socket: a limit for each read lets a slow sender go on for ever
+
+
+class TooLate(OSError):
+    """The exchange was not over at its deadline."""
+
+
+@contextmanager
+def in_time(sock: socket.socket, end: float) -> Iterator[None]:
+    """Cut the connection of ``sock`` at ``end`` (of the monotonic clock), if what is within is not over by then.
+
+    Raises TooLate then, whatever the cut has led to within. ``sock`` may be handed on to TLS meanwhile.
+    """
+    late = threading.Event()
+    ours = sock.dup()
+
+    def cut() -> None:
+        late.set()
+        with suppress(OSError):  # it has ended by itself
+            ours.shutdown(socket.SHUT_RDWR)
+
+    timer = threading.Timer(max(0.0, end - time.monotonic()), cut)
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    except Exception:
+        # On a busy machine a limit of the socket's own may be told before the cut is made.
+        if late.is_set() or time.monotonic() >= end:
+            raise TooLate("no whole answer in time") from None
+        raise
+    finally:
+        timer.cancel()
+        timer.join()
+        ours.close()
+    if late.is_set():
+        raise TooLate("no whole answer in time")

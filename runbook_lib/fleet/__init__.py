@@ -1,1 +1,0 @@
-"""Many sites in one evening: asked, planned, approved and repaired together, with one signed roll-up."""

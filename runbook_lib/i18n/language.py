@@ -1,0 +1,205 @@
+"""What is shown, in the reader's language; times, durations and counts as people read them."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
+from datetime import UTC, datetime, timedelta
+from functools import lru_cache
+from pathlib import Path
+
+from runbook_lib.errors import ParameterRefused
+
+# -- Finding the template that a text was made from, so that a finished sentence can be said in another language.
+#
+# A template is a text with places, ``{0} lines read``. Texts are translated after they were made, and often after
+# they were kept in a record and read back, so the values are taken out of the text again. Of several templates
+# that fit, the one with the most words of its own is taken.
+
+PLACE = re.compile(r"\{(\d+)\}")
+DEPTH = 3
+"""How deep sentences stand in sentences: a reason in a check in an error."""
+
+
+class Templates:
+    """Texts and their translations; both may hold places ``{0}``, ``{1}``, …"""
+
+    def __init__(self, translations: Mapping[str, str]) -> None:
+        self._exact = {text: shown for text, shown in translations.items() if not PLACE.search(text)}
+        places = [_Template(text, shown) for text, shown in translations.items() if PLACE.search(text)]
+        self._places = sorted(places, key=lambda each: -each.own)
+
+    def translate(self, text: str, depth: int = DEPTH) -> str | None:
+        """Return the translation of a text, its values translated too where they are known; None for an unknown."""
+        bare = text.strip()
+        found = self._translate(bare, depth)
+        return None if found is None else text.replace(bare, found, 1)
+
+    def _translate(self, text: str, depth: int) -> str | None:
+        exact = self._exact.get(text)
+        if exact is not None or not depth:
+            return exact
+        for template in self._places:
+            values = template.values(text)
+            if values is not None:
+                return template.filled([self.translate(value, depth - 1) or value for value in values])
+        return None
+
+
+class _Template:
+    """One text with places: its own words in order, and a pattern that takes the values out."""
+
+    def __init__(self, text: str, shown: str) -> None:
+        self._shown = shown
+        self._order = [int(number) for number in PLACE.findall(text)]
+        words = PLACE.sub("\0", text.strip()).split("\0")
+        self.own = sum(len(word) for word in words)
+        self._words = [word for word in words if word]
+        self._pattern = "(.*?)".join(re.escape(word) for word in words)
+        self._compiled: re.Pattern[str] | None = None
+
+    def values(self, text: str) -> list[str] | None:
+        """Return what stands at the places, in the order of the text; None where the words are others."""
+        if not all(word in text for word in self._words):
+            return None
+        if self._compiled is None:
+            self._compiled = re.compile(self._pattern, re.DOTALL)
+        found = self._compiled.fullmatch(text)
+        return None if found is None else list(found.groups())
+
+    def filled(self, values: list[str]) -> str:
+        """Return the translation with these values, given in the order of the text."""
+        at = dict(zip(self._order, values, strict=True))
+        return PLACE.sub(lambda place: at[int(place[1])], self._shown)
+
+
+# -- The catalogue of one language: which one is asked for, and how a text is found in it ----------
+
+VARIABLE = "RUNBOOK_LANG"
+ENGLISH = "en"
+FILES = {"zh": Path(__file__).with_name("zh_CN.po")}
+# Texts that were put together stand side by side, in lines, or around a middle dot, a semicolon or a colon; what stands
+# between the first ones may be known as a whole though it holds one of the later ones.
+_SEAMS = tuple(map(re.compile, (r"(\n|  +)", r"( · )", r"((?<=[.!?]) (?=[A-Z«]))", r"(; )", r"(: )")))
+
+
+class AsIs(str):
+    """Text that is shown as it is: what a device said, a command, a name."""
+
+    __slots__ = ()
+
+
+_spoken: list[str] = []
+_here: ContextVar[str] = ContextVar("language of what is said here", default="")
+
+
+def set_language(chosen: str) -> None:
+    """Let this process say everything in one language, whatever ``RUNBOOK_LANG`` asks for."""
+    _spoken[:] = [chosen]
+
+
+@contextmanager
+def using_language(chosen: str) -> Iterator[None]:
+    """Say everything within in one language: what is kept, as a report is, is in English."""
+    token = _here.set(chosen)
+    try:
+        yield
+    finally:
+        _here.reset(token)
+
+
+def language() -> str:
+    """Return the language that counts: that of ``speaking``, else that of ``speak``, else what is asked for."""
+    return _here.get() or (_spoken[0] if _spoken else asked_language())
+
+
+def asked_language() -> str:
+    """Return the language that ``RUNBOOK_LANG`` asks for, ``en`` or ``zh``; raises ParameterRefused for another.
+
+    Regions and encodings are accepted: ``zh_CN.UTF-8`` is ``zh``.
+    """
+    asked = os.environ.get(VARIABLE, "")
+    short = re.split(r"[_.@-]", asked.strip().lower())[0] or ENGLISH
+    if short != ENGLISH and short not in FILES:
+        raise ParameterRefused(
+            "There is no catalogue of this language", where=VARIABLE, found=asked, next_step="set it to en or zh"
+        )
+    return short
+
+
+def gettext(text: str) -> str:
+    """Return a text in the reader's language, and unchanged where it is marked ``AsIs`` or nothing is known of it."""
+    chosen = language()
+    if chosen == ENGLISH or not text or isinstance(text, AsIs):
+        return text
+    return _translated(chosen, text)
+
+
+@lru_cache(maxsize=8192)
+def _translated(chosen: str, text: str) -> str:
+    # A full-width stop needs no space behind it.
+    return re.sub(r"(?<=[。！？；]) (?=\S)", "", _joined(catalogue(chosen), text, _SEAMS))
+
+
+def _joined(templates: Templates, text: str, seams: tuple[re.Pattern[str], ...]) -> str:
+    """Return a text whose whole is known, or whose parts between the first of the seams are."""
+    whole = templates.translate(text)
+    if whole is not None or not seams:
+        return text if whole is None else whole
+    parts = seams[0].split(text)
+    return "".join(part if index % 2 else _joined(templates, part, seams[1:]) for index, part in enumerate(parts))
+
+
+@lru_cache
+def catalogue(chosen: str) -> Templates:
+    """Return the templates of one language."""
+    # Imported here: only who reads another language pays for it.
+    from babel.messages.pofile import read_po
+
+    with FILES[chosen].open("rb") as file:
+        messages = read_po(file, locale=FILES[chosen].stem)
+    return Templates({str(each.id): str(each.string) for each in messages if each.id and each.string})
+
+
+# -- A time as people read it ----------------------------------------------------------------------
+
+
+def to_the_second(time: datetime) -> str:
+    """Return a time in UTC where the words around it say that it is: ``2026-11-23 12:00:00``."""
+    return f"{time.astimezone(UTC):%Y-%m-%d %H:%M:%S}"
+
+
+def stamp(time: datetime | None, otherwise: str = "not known") -> str:
+    """Return a time in UTC that says so itself, ``2026-11-23 12:00:00Z``; ``otherwise`` where there is none."""
+    return f"{to_the_second(time)}Z" if time else otherwise
+
+
+# -- Times, durations and counts as a report says them ---------------------------------------------
+
+NOT_RECORDED = "not recorded"
+
+
+def utc_time(utc: datetime | None, otherwise: str = "not known") -> str:
+    """Return a time in UTC, which the report's headings say."""
+    return to_the_second(utc) if utc else otherwise
+
+
+def duration(length: timedelta | None, otherwise: str = "not known") -> str:
+    """Return a length of time in full, to the second; below a minute to the tenth of one."""
+    if length is None:
+        return otherwise
+    seconds = length.total_seconds()
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    whole = round(seconds)
+    parts = ((whole // 86400, "d"), (whole // 3600 % 24, "h"), (whole // 60 % 60, "min"), (whole % 60, "s"))
+    first = next(place for place, (count, _) in enumerate(parts) if count)
+    return " ".join(f"{count} {unit}" for count, unit in parts[first:])
+
+
+def count(number: int, one: str, many: str = "") -> str:
+    """Return a number with its noun."""
+    return f"{number:,} {one if number == 1 else many or one + 's'}"

@@ -1,0 +1,198 @@
+"""What is concluded from a diagnosis: a verdict, a timeline, the entries that may be meant, what to do next. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+
+from runbook_lib.device.names import fits
+from runbook_lib.logs.reading import UNKNOWN
+from runbook_lib.logs.rules import next_step, place_named
+from runbook_lib.models import Diagnosis, EntryMatch, LogLine, Mismatch, NextStep, TofuStore
+
+NOTHING, MISMATCH, LOOK_ALIKES, UNREADABLE = 0, 10, 11, 2
+"""Exit codes of ``runbook diagnose``."""
+
+NAME_LOGS = (
+    "Name the logs themselves: the Health Monitor's and the Infrastructure's (recalled: hm-*.log and ncs-*.log), "
+    "or the archive as it was downloaded from the server's web pages."
+)
+
+OWN = ("127.0.0.1", "::1", "localhost")
+"""Hosts under which a server lists itself: never what a mismatch is about."""
+
+
+@dataclass(frozen=True)
+class LogMoment:
+    """A line of the timeline. ``utc`` is None where the log holds no date; ``said`` is the time as it stands there.
+
+    Without ``zone_known``, ``utc`` was read as UTC without anybody's word.
+    """
+
+    utc: datetime | None
+    said: str
+    zone_known: bool
+    server: str
+    what: str
+    line: LogLine | None = None
+
+
+def exit_code(diagnosis: Diagnosis) -> int:
+    """Return the command's exit code: a mismatch counts first; without one, what was not read is no answer."""
+    if diagnosis.mismatches:
+        return MISMATCH
+    if diagnosis.damaged or diagnosis.no_logs:
+        return UNREADABLE
+    return LOOK_ALIKES if diagnosis.look_alikes else NOTHING
+
+
+def with_entries(diagnosis: Diagnosis, stores: Sequence[TofuStore]) -> Diagnosis:
+    """Return the diagnosis with the entries of ``stores`` that each mismatch may mean, matched by parsed attributes.
+
+    A store is looked at for the mismatches of its own server, and for all where either is unknown.
+    """
+    if not stores:
+        return diagnosis
+    matched = (replace(mismatch, entries=tuple(_entries(mismatch, stores))) for mismatch in diagnosis.mismatches)
+    return replace(diagnosis, mismatches=tuple(matched))
+
+
+def entry_note(mismatch: Mismatch, stores: int) -> str:
+    """Say which entry a mismatch means as far as the lists show it; ``stores`` is how many lists were at hand."""
+    if not mismatch.entries:
+        return "no list of trusted certificates at hand" if not stores else "no entry of the lists at hand fits"
+    names = ", ".join(f"{entry.key} ({_store_of(entry.server)})" for entry in mismatch.entries)
+    by_cn = " by the CN alone" if all(entry.fit == "cn_only" for entry in mismatch.entries) else ""
+    if len(mismatch.entries) == 1:
+        return f"{names}{', fits' + by_cn if by_cn else ''}"
+    return f"ambiguous: {len(mismatch.entries)} entries fit{by_cn}, and the log does not say which: {names}"
+
+
+def verdict(diagnosis: Diagnosis) -> str:
+    """Return what was found, in a sentence or two."""
+    said = _found(diagnosis)
+    if diagnosis.damaged:
+        said += f" {_sources(diagnosis)} could not be read whole: nothing is known of the rest."
+    if diagnosis.not_logs and diagnosis.recognised_files:
+        said += f" {recognised(diagnosis)}"
+    if missing := [server for server in diagnosis.no_logs if server != UNKNOWN or not diagnosis.not_logs]:
+        said += f" No log was found of: {', '.join(missing)}."
+    return said
+
+
+def recognised(diagnosis: Diagnosis) -> str:
+    """Say how much of what was read looks like a log."""
+    files = f"{diagnosis.recognised_files:,} of {_count(diagnosis.files_read, 'file')}"
+    lines = f"{diagnosis.recognised_lines:,} of {_count(diagnosis.lines_read, 'line')}"
+    return f"{files} and {lines} look like logs."
+
+
+def timeline(diagnosis: Diagnosis) -> tuple[LogMoment, ...]:
+    """Return when everything that was found began and ended, and the logs' ends: earliest first, undated last."""
+    moments: list[LogMoment] = []
+    for m in diagnosis.mismatches:
+        first, last = _ends(m.evidence)
+        what = f"first of {m.count} mismatches" if m.count > 1 else "mismatch"
+        moments.append(LogMoment(m.first_utc, m.first_said, m.zone_known, m.server, f"{what}: {m.subject}", first))
+        if m.count > 1:
+            moments.append(
+                LogMoment(m.last_utc, m.last_said, m.zone_known, m.server, f"last mismatch: {m.subject}", last)
+            )
+    for x in diagnosis.look_alikes:
+        first, last = _ends(x.evidence)
+        moments.append(LogMoment(x.first_utc, "", x.zone_known, x.server, f"{x.rule}: {x.meaning}", first))
+        if x.count > 1 and x.last_utc != x.first_utc:
+            moments.append(LogMoment(x.last_utc, "", x.zone_known, x.server, f"{x.rule}, last of {x.count}", last))
+    for server, end in diagnosis.log_end_utc.items():
+        moments.append(LogMoment(end, "", server not in diagnosis.ends_assumed, server, "the log ends"))
+    latest = datetime.max.replace(tzinfo=UTC)
+    return tuple(sorted(moments, key=lambda moment: moment.utc or latest))
+
+
+def next_steps(diagnosis: Diagnosis, known: Mapping[str, str]) -> tuple[NextStep, ...]:
+    """Return what to do, most pressing first and each once; ``known`` (``site``, ``incident``) fills in parameters."""
+    steps = [next_step(place_named(m.place), dict(known)) for m in diagnosis.mismatches]
+    steps += [x.next_step for x in diagnosis.look_alikes if x.next_step is not None and x.rule != "quoted_message"]
+    if diagnosis.not_logs and diagnosis.no_logs:
+        steps.append(NextStep(advice=NAME_LOGS))
+    if diagnosis.damaged:
+        steps.append(NextStep(advice="Get the sources that are named as damaged once more, and diagnose them again."))
+    if any(m.server == UNKNOWN for m in diagnosis.mismatches):
+        steps.append(NextStep(advice="Say whose logs they are: --server primary=PATH --server secondary=PATH."))
+    return tuple({(step.advice, step.notebook): step for step in steps}.values())
+
+
+def command_of(step: NextStep) -> str:
+    """Return the command that does a next step, empty where none does; without a site, how to have one comes first."""
+    if not step.notebook:
+        return ""
+    site = step.parameters.get("site", "")
+    number = step.notebook.partition("_")[0]
+    doing = "runbook check {0} --live" if number == "00" else f"runbook run {{0}} --until {number}"
+    return doing.format(site) if site else f"runbook new SITE, then {doing.format('SITE')}"
+
+
+def _entries(mismatch: Mismatch, stores: Iterable[TofuStore]) -> Iterable[EntryMatch]:
+    for store in stores:
+        if UNKNOWN not in (store.server, mismatch.server) and store.server != mismatch.server:
+            continue
+        for entry in store.entries:
+            fit = fits(mismatch.subject, entry.subject)
+            if fit and entry.host not in OWN:
+                yield EntryMatch(server=store.server, key=entry.key, subject=entry.subject, fit=fit.value)
+
+
+def _store_of(server: str) -> str:
+    return "whose list is not known" if server == UNKNOWN else f"list of the {server}"
+
+
+def _found(diagnosis: Diagnosis) -> str:
+    if diagnosis.mismatches:
+        who = "; ".join(
+            f"{_log_of(m.server)} reports {_count(m.count, 'mismatch', 'mismatches')} of {m.subject}"
+            for m in diagnosis.mismatches[:4]
+        )
+        more = f"; and {len(diagnosis.mismatches) - 4} more subjects" if len(diagnosis.mismatches) > 4 else ""
+        return f"Certificate mismatch found: {who}{more}."
+    if diagnosis.look_alikes:
+        names = ", ".join(dict.fromkeys(x.rule for x in diagnosis.look_alikes))
+        found = f"No mismatch found{_where(diagnosis)}, only look-alikes that no deletion repairs: {names}."
+        return f"{_no_log(diagnosis)} {found}".strip()
+    return _no_log(diagnosis) or f"Neither a mismatch nor a look-alike was found{_where(diagnosis)}."
+
+
+def _no_log(diagnosis: Diagnosis) -> str:
+    """Say so where something was read and nothing of it looks like a log; empty otherwise."""
+    if diagnosis.recognised_files or not diagnosis.not_logs:
+        return ""
+    first = diagnosis.not_logs[0]
+    if diagnosis.files_read == 1:
+        what = f"This does not look like a log: {first.source} looks like {first.looks_like}."
+    else:
+        kinds = dict.fromkeys(other.looks_like for other in diagnosis.not_logs)
+        what = f"None of these {diagnosis.files_read:,} files looks like a log; they look like: {'; '.join(kinds)}."
+    return f"{what} It says nothing of a mismatch, neither that there is one nor that there is none."
+
+
+def _where(diagnosis: Diagnosis) -> str:
+    if diagnosis.damaged or diagnosis.no_logs:
+        return " in what could be read"
+    return " in what looks like a log" if diagnosis.not_logs else ""
+
+
+def _sources(diagnosis: Diagnosis) -> str:
+    names = ", ".join(damage.source for damage in diagnosis.damaged[:3])
+    return names + (f" and {len(diagnosis.damaged) - 3} more" if len(diagnosis.damaged) > 3 else "")
+
+
+def _log_of(server: str) -> str:
+    return "a log of an unknown server" if server == UNKNOWN else f"the {server}'s log"
+
+
+def _count(number: int, one: str, many: str = "") -> str:
+    return f"{number:,} {one if number == 1 else many or one + 's'}"
+
+
+def _ends(evidence: Sequence[LogLine]) -> tuple[LogLine | None, LogLine | None]:
+    return (evidence[0], evidence[-1]) if evidence else (None, None)

@@ -1,0 +1,369 @@
+"""Findings to a diagnosis, at once or as the logs grow."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime
+from io import FileIO
+from pathlib import Path
+
+from runbook_lib.device.names import common_name, fold_value, lone_common_name
+from runbook_lib.logs.events import EventGroup, Findings, Key, Tally, group_at
+from runbook_lib.logs.likeness import EMPTY
+from runbook_lib.logs.prefix import as_utc, clock_of, read_prefix
+from runbook_lib.logs.reading import (
+    UNKNOWN,
+    Job,
+    Progress,
+    Result,
+    Settings,
+    jobs_of,
+    read_job,
+    read_sources,
+    scanner_for,
+    server_in,
+    server_of,
+)
+from runbook_lib.logs.rules import PLACES, RULES, Rule, next_step
+from runbook_lib.logs.search import PlainText
+from runbook_lib.logs.sources import Identity, Listed, read_logs
+from runbook_lib.logs.streams import HEAD, FillingStream, Guarded, Notes, follows, is_archive
+from runbook_lib.models import Damage, Diagnosis, LookAlike, Mismatch
+
+# -- Groups of events to the mismatches of one server: which of the three places, and which groups mean one subject
+
+
+def mismatches_of(server: str, zone: str, groups: Iterable[tuple[Key, EventGroup]]) -> tuple[Mismatch, ...]:
+    """Return the mismatches of a server, those that mean one subject as one.
+
+    ``zone`` is the one that was named for its logs, or empty. The groups may come from several series of logs.
+    """
+    together: dict[Key, EventGroup] = {}
+    for key, group in groups:
+        place = place_of(server, group.kind)
+        home = group_at(together, (place, *key[1:]), EventGroup(group.subject, group.name, place, group.cut))
+        home.take(group)
+    return tuple(
+        Mismatch(
+            server=server,
+            place=g.kind,
+            subject=g.subject,
+            threads=tuple(g.threads),
+            count=g.count,
+            first_utc=g.times.first,
+            last_utc=g.times.last,
+            evidence=(*g.early, *(line for lines in g.late for line in lines)),
+            first_said=g.times.first_said,
+            last_said=g.times.last_said,
+            zone_known=bool(zone) or not g.times.zoneless,
+            notes=g.times.notes(zone),
+            undated=g.times.unsaid + g.times.undated,
+        )
+        for g in _merged(list(together.values()))
+    )
+
+
+def place_of(server: str, kind: str) -> str:
+    """Return the place that a server and a kind of thread make, as published; every other pair is ``unknown``."""
+    return next((place.name for place in PLACES if (place.server, place.thread) == (server, kind)), "unknown")
+
+
+def _merged(groups: list[EventGroup]) -> list[EventGroup]:
+    """Merge what means one subject: a subject cut off, or a CN alone, with the one full subject that it fits."""
+    kept = [g for g in groups if not g.cut and not _lone(g)]
+    for rest in ([g for g in groups if not g.cut and _lone(g)], [g for g in groups if g.cut]):
+        full = list(kept)
+        for group in rest:
+            means = [g for g in full if _means(group, g)]
+            same_place = [g for g in means if g.kind == group.kind]
+            home = same_place if group.kind != "unknown" or same_place else means
+            if len(home) == 1:
+                home[0].take(group)
+            else:
+                kept.append(group)
+    return kept
+
+
+def _lone(group: EventGroup) -> str:
+    return lone_common_name(group.name) if group.name else ""
+
+
+def _means(group: EventGroup, full: EventGroup) -> bool:
+    if group.cut:
+        return full.subject.startswith(group.subject)
+    return full.name is not None and fold_value(common_name(full.name)) == _lone(group)
+
+
+# -- Findings to a diagnosis: whose they are, what they mean, and what is not known ----------------
+
+
+def diagnosis_of(
+    sources: Mapping[str, Sequence[Path]], results: Iterable[Result], settings: Settings, known: dict[str, str]
+) -> Diagnosis:
+    """Return the diagnosis of all results; servers come in the order of the sources, ``unknown`` last."""
+    every = list(results)
+    by_server: dict[str, list[Findings]] = {server: [] for server in sources if server}
+    for server, findings in _assigned(every):
+        by_server.setdefault(server, []).append(findings)
+    if sources.get("") and not any(result.findings for result in every if not result.job.server):
+        by_server.setdefault(UNKNOWN, [])
+    mismatches: list[Mismatch] = []
+    look_alikes: list[LookAlike] = []
+    ends: dict[str, datetime] = {}
+    assumed: list[str] = []
+    for server, found in by_server.items():
+        zone = settings.zone_name(server)
+        mismatches += mismatches_of(server, zone, (item for f in found for item in f.groups.items()))
+        look_alikes += _look_alikes(server, settings, found, known)
+        if moments := [(f.end_utc, f.end_zoneless) for f in found if f.end_utc is not None]:
+            ends[server], zoneless = max(moments)
+            assumed += [server] if zoneless and not zone else []
+    damaged = {damage.source: damage for result in every for damage in _damaged(result)}
+    return Diagnosis(
+        mismatches=tuple(mismatches),
+        look_alikes=tuple(look_alikes),
+        no_logs=tuple(server for server, found in by_server.items() if not any(_is_log(f) for f in found)),
+        log_end_utc=ends,
+        lines_read=sum(f.lines for found in by_server.values() for f in found),
+        bytes_read=sum(f.size for found in by_server.values() for f in found),
+        damaged=tuple[Damage, ...](damaged.values()),
+        zones={server: zone for server in by_server if (zone := settings.zone_name(server))},
+        ends_assumed=tuple(assumed),
+        files_read=sum(f.files for found in by_server.values() for f in found),
+        recognised_files=sum(f.looks.files for found in by_server.values() for f in found),
+        recognised_lines=sum(f.looks.lines for found in by_server.values() for f in found),
+        not_logs=tuple(
+            replace(other, server=server)
+            for server, found in by_server.items()
+            for each in found
+            for other in each.looks.others
+            if other.source not in damaged and not (other.looks_like == EMPTY and any(map(_is_log, found)))
+        ),
+    )
+
+
+def _is_log(found: Findings) -> bool:
+    """Whether anything of it may be called free of a mismatch: it looks like a log, or tells of one."""
+    return bool(found.looks.files or found.groups)
+
+
+def _damaged(result: Result) -> Iterator[Damage]:
+    """Yield what a job could not read whole, with the server where that is said or its logs' paths tell one."""
+    told = [server for server in result.findings if server]
+    server = result.job.server or (told[0] if len(result.findings) == 1 and told else UNKNOWN)
+    return (replace(damage, server=server) for damage in result.damaged)
+
+
+def _assigned(results: Sequence[Result]) -> Iterator[tuple[str, Findings]]:
+    """Yield all findings with their server: said, on their path, or shown by the logs of the same origin."""
+    shown: dict[Path, list[Findings]] = {}
+    for result in results:
+        if "" in result.findings:
+            shown.setdefault(result.job.origin, []).append(result.findings[""])
+    told = {origin: server_in(findings) for origin, findings in shown.items()}
+    for result in results:
+        for server, findings in result.findings.items():
+            yield server or told.get(result.job.origin, UNKNOWN), findings
+
+
+def _look_alikes(
+    server: str, settings: Settings, findings: Sequence[Findings], known: dict[str, str]
+) -> Iterator[LookAlike]:
+    for rule in settings.rules:
+        total = Tally(rule)
+        for found in findings:
+            total.take(found.tallies[rule.name])
+        if not total.count:
+            continue
+        said = [moment for line in total.evidence if (moment := read_prefix(line.text).moment) is not None]
+        moments = _in_utc(said, server, settings)
+        yield LookAlike(
+            server=server,
+            rule=rule.name,
+            meaning=rule.meaning,
+            advice=rule.advice,
+            count=total.count,
+            evidence=total.evidence,
+            confidence=rule.confidence,
+            next_step=next_step(rule, known),
+            first_utc=min(moments, default=None),
+            last_utc=max(moments, default=None),
+            zone_known=bool(settings.zone_name(server)) or all(moment.tzinfo for moment in said),
+        )
+
+
+def _in_utc(moments: Iterable[datetime], server: str, settings: Settings) -> list[datetime]:
+    zone = settings.zone_name(server)
+    clock = clock_of(server, {server: zone} if zone else None)
+    return [utc for moment in moments if (utc := as_utc(moment, clock)) is not None]
+
+
+# -- Logs to a diagnosis: which mismatch is reported where, of whom, since when, and what only looks like one
+
+
+def diagnose_sources(
+    sources: Mapping[str, Sequence[Path]],
+    *,
+    zones: Mapping[str, str] | None = None,
+    rules: Sequence[Rule] = RULES,
+    names: Mapping[str, Iterable[str]] | None = None,
+    known: Mapping[str, str] | None = None,
+    workers: int = 1,
+    progress: Progress | None = None,
+) -> Diagnosis:
+    """Return what the logs of each server say; ``sources`` maps ``primary`` and ``secondary`` to files and folders.
+
+    Under the key ``""`` stand logs of which nobody says whose they are: a server's ``names`` on their path
+    tell, or what they show; otherwise it is ``unknown``. Times without an offset are read in the server's
+    zone in ``zones`` (key ``""``: everybody's), otherwise as UTC, and that is said. A server whose logs are
+    not at hand (no path, or folders without a file) is named in ``no_logs``. ``known`` (``site``, ``incident``)
+    fills in the next steps. ``workers`` above 1 reads several series at once, in processes that are forked.
+    Raises UsageError for a path that is not there, and for an unknown zone; what cannot be read, is damaged or
+    unpacks to too much is read as far as it can be and named in ``damaged``.
+    """
+    settings = Settings(
+        rules=tuple(rules),
+        zones=dict(zones or {}),
+        names={server: tuple(known_as) for server, known_as in (names or {}).items()},
+        workers=workers,
+    )
+    return diagnosis_of(sources, read_sources(sources, settings, progress), settings, dict(known or {}))
+
+
+# -- Watching logs: what is written behind what was read, through growth, rotation and truncation.
+#
+# The findings are at every moment those of a reading that ended there. Archives and standard input are
+# read once; what is appended to files on disk is taken in as often as the watcher is asked.
+
+
+class LogWatcher:
+    """Logs that are read as they grow: ``poll`` takes in what is new, ``diagnosis`` says what was found so far."""
+
+    def __init__(self, sources: Mapping[str, Sequence[Path]], settings: Settings, known: Mapping[str, str]) -> None:
+        self._sources = sources
+        self._settings = settings
+        self._known = dict(known)
+        self._tails: list[_Tail] = []
+        self._once: list[Result] = []
+        self._seen: set[Identity | Path] = set()
+
+    def poll(self) -> bool:
+        """Take in what is new; return whether anything was. Raises UsageError as a reading does."""
+        for tail in self._tails:
+            tail.read()
+            self._seen |= tail.seen
+        for job in jobs_of(self._sources):
+            files = tuple(file for file in job.files if (file.identity or file.path) not in self._seen)
+            if files:
+                self._begin(Job(job.server, job.origin, files))
+        news = [tail.news() for tail in self._tails]
+        return any(news)
+
+    def diagnosis(self) -> Diagnosis:
+        """Return what was found so far."""
+        results = [*self._once, *(tail.result() for tail in self._tails)]
+        return diagnosis_of(self._sources, results, self._settings, self._known)
+
+    def close(self) -> None:
+        for tail in self._tails:
+            tail.close()
+
+    def _begin(self, job: Job) -> None:
+        self._seen.update(file.identity or file.path for file in job.files)
+        if _grows(job.files[-1]):
+            try:
+                self._tails.append(_Tail(job, self._settings))
+            except OSError:
+                pass  # it has gone since: what reads it once says so
+            else:
+                self._tails[-1].read()
+                return
+        self._once.append(read_job(job, self._settings))
+
+
+def _grows(listed: Listed) -> bool:
+    """Return whether a file is one to which more may be written: on disk, and no archive."""
+    if listed.identity is None:
+        return False
+    try:
+        with listed.path.open("rb") as file:
+            return not is_archive(file.read(HEAD))
+    except OSError:
+        return False
+
+
+class _Tail:
+    """One series of logs, of which the last file grows. ``seen`` are the files that it has read."""
+
+    def __init__(self, job: Job, settings: Settings) -> None:
+        self.seen = {file.identity or file.path for file in job.files}
+        self._job = job
+        self._notes = Notes()
+        self._path = job.files[-1].path
+        self._server = server_of(job, self._path.as_posix(), settings)
+        self._scanner = scanner_for(self._server, settings)
+        for log in read_logs(job.files[:-1], self._notes):
+            self._scanner.begin_file(log.name, continues=log.continues)
+            while self._scanner.read(log.stream):
+                pass
+        before = job.files[-2].path.as_posix() if len(job.files) > 1 else ""
+        self._open(self._path.open("rb", buffering=0), continues=follows(before, self._path.as_posix()))
+        self._told = -1
+        self._found: Findings | None = None
+
+    def read(self) -> None:
+        """Take in what was written, and go over to the file that has taken this one's place."""
+        self._take()
+        if os.fstat(self._file.fileno()).st_size < self._file.tell():
+            self._file.seek(0)
+            self._begin(continues=False)
+            self._take()
+        try:
+            found = self._path.stat()
+        except OSError:
+            return
+        if (found.st_dev, found.st_ino) in self.seen:
+            return
+        try:
+            file = self._path.open("rb", buffering=0)
+        except OSError as error:
+            self._unopened = [Damage(source=str(self._path), problem=f"cannot be opened ({error.strerror})")]
+            return
+        self._take()  # what was written to the old file after it was read above
+        self._file.close()
+        self._open(file, continues=True)
+        self._take()
+
+    def news(self) -> bool:
+        """Return whether anything was taken in since this was asked last."""
+        told, self._told = self._told, self._scanner.findings.size
+        return told != self._told
+
+    def result(self) -> Result:
+        if self._found is None or self._found.size != self._scanner.findings.size:
+            self._found = self._scanner.so_far()
+        return Result(self._job, {self._server: self._found}, [*self._notes.damaged, *self._unopened])
+
+    def close(self) -> None:
+        self._file.close()
+
+    def _open(self, file: FileIO, *, continues: bool) -> None:
+        self._file, self._unopened = file, []
+        found = os.fstat(self._file.fileno())
+        self.seen.add((found.st_dev, found.st_ino))
+        self._begin(continues=continues)
+
+    def _begin(self, *, continues: bool) -> None:
+        stream = Guarded(
+            FillingStream(self._file),
+            (OSError,),
+            lambda error: self._notes.add(str(self._path), "not read to its end", error),
+        )
+        self._stream = PlainText(stream, grows=True)
+        self._scanner.begin_file(str(self._path), continues=continues)
+
+    def _take(self) -> None:
+        while self._scanner.read(self._stream):
+            pass

@@ -1,0 +1,223 @@
+"""Log lines that a collector has wrapped in JSON: one object a line, the log's own line in one of its fields.
+
+Filebeat, Fluentd, Docker, Logstash and their like put a line (or several, with ``\\n`` between them) into a
+field of a known name, beside others of their own. The field decides what a text is: in one of MESSAGES or
+STACKS it is the log's, anywhere else (a query, an audit trail's command) it only quotes. What is the log's
+is then read as if it stood in the log itself, so that a quotation within it stays one.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from datetime import datetime
+from functools import lru_cache
+from typing import Any
+
+from runbook_lib.errors import cut
+from runbook_lib.logs.message import LITERAL, MessageHit, Window, decode, is_quoted, read_message
+from runbook_lib.logs.prefix import LONGEST, match_time, read_prefix
+
+MESSAGES = ("message", "msg", "log", "MESSAGE", "event.original", "log.original", "full_message", "_raw")
+"""Fields that hold a log's own line: the first of them that is a text is read. ``a.b`` is ``b`` in ``a``, or a key."""
+
+STACKS = ("stack_trace", "exception", "error.stack_trace", "exception.stacktrace")
+"""Fields that hold what was printed below it."""
+
+THREADS = ("thread", "thread_name", "threadName", "process.thread.name")
+TIMES = ("@timestamp", "timestamp", "time", "ts")
+AROUND = ("_source", "result")
+"""Fields in which an export puts the whole object."""
+
+_WORTH = re.compile(LITERAL + rb"[^\w\n]*(?:is[^\w\n]*(?:configure|\n|\Z)|\n|\Z)")
+"""What the message begins like, as far as one line shows it: other lines are not looked at for less."""
+
+_RAREST = LITERAL.decode()
+_OBJECT = re.compile(r'\{\s{0,8}"')
+_DECODER = json.JSONDecoder()
+_DEPTH = 3
+_LINES_ABOVE, _LINES_BELOW = 8, 40
+
+
+@dataclass(frozen=True)
+class Wrapped:
+    """What one line held: the log's own text, or None where the line is an object without any."""
+
+    text: str | None
+
+
+@dataclass(frozen=True)
+class _Piece:
+    """A line and what it held: where both begin, the held text in what was put together."""
+
+    start: int
+    end: int
+    begin: int
+    text: bytes
+
+
+def read_wrapped(window: Window, at: int) -> tuple[list[MessageHit], int] | None:
+    """Return the messages in the wrapped line of ``at``, and that line's end; None where it is no such line.
+
+    Their positions are in the window's data. Where no field of the line is the log's own, what the line itself reads
+    like only quotes.
+    """
+    start, end = window.line_start(at), window.line_end(at)
+    wrapped = _wrapped(window, start, end)
+    if wrapped is None:
+        return None
+    if wrapped.text is None or not _WORTH.search(held := wrapped.text.encode("utf-8", "replace")):
+        return [], end
+    pieces = [*_above(window, start), _Piece(start, end, 0, held), *_below(window, end)]
+    return list(_messages(pieces, start)), end
+
+
+def wrapped_time(window: Window, start: int) -> datetime | None:
+    """Return the time that the wrapped line tells which begins at ``start``, if it is one and tells any."""
+    wrapped = _wrapped(window, start, window.line_end(start))
+    return read_prefix(wrapped.text[:LONGEST]).moment if wrapped and wrapped.text else None
+
+
+def _messages(pieces: list[_Piece], start: int) -> Iterator[MessageHit]:
+    """Yield the messages whose rarest words stand in the line that begins at ``start``."""
+    placed: list[_Piece] = []
+    size = 0
+    for piece in pieces:
+        placed.append(_Piece(piece.start, piece.end, size, piece.text))
+        size += len(piece.text) + 1
+    data = b"".join(piece.text + b"\n" for piece in placed)
+    inner = Window(data, 0, len(data))
+    own = next(piece for piece in placed if piece.start == start)
+    stop = own.begin + len(own.text)
+    at = data.find(LITERAL, own.begin, stop)
+    while at >= 0:
+        if hit := read_message(inner, at):
+            yield _moved(hit, placed)
+        at = data.find(LITERAL, at + 1, stop)
+
+
+def _moved(hit: MessageHit, placed: list[_Piece]) -> MessageHit:
+    """Return the message with its positions in the lines that it was unwrapped from."""
+
+    def outer(position: int) -> int:
+        piece = next(piece for piece in reversed(placed) if piece.begin <= position)
+        return min(piece.start + position - piece.begin, piece.end)
+
+    return replace(hit, start=outer(hit.start), at=outer(hit.at), end=outer(hit.end))
+
+
+# -- lines ------------------------------------------------------------------------------------------
+
+
+def _above(window: Window, start: int) -> list[_Piece]:
+    """Return the wrapped lines right above, where a message that is one object a line may begin."""
+    found: list[_Piece] = []
+    while start > window.low and len(found) < _LINES_ABOVE:
+        end = start - 1
+        start = window.line_start(end)
+        piece = _piece(window, start, end)
+        if piece is None:
+            break
+        found.insert(0, piece)
+    return found
+
+
+def _below(window: Window, end: int) -> Iterator[_Piece]:
+    """Yield the wrapped lines right below, where it may go on."""
+    for _ in range(_LINES_BELOW):
+        start = end + 1
+        end = window.line_end(start)
+        piece = _piece(window, start, end) if start < window.high else None
+        if piece is None:
+            return
+        yield piece
+
+
+def _piece(window: Window, start: int, end: int) -> _Piece | None:
+    wrapped = _wrapped(window, start, end)
+    if wrapped is None or wrapped.text is None:
+        return None
+    return _Piece(start, end, 0, wrapped.text.encode("utf-8", "replace"))
+
+
+def _wrapped(window: Window, start: int, end: int) -> Wrapped | None:
+    """Return what a line holds that stands in the window as a whole."""
+    begun = window.data[start - 1] == 10 if start > window.low else window.at_start
+    if not begun or window.data.find(b"{", start, min(end, start + LONGEST)) < 0:
+        return None
+    return unwrap(bytes(window.data[start:end]))
+
+
+# -- objects ----------------------------------------------------------------------------------------
+
+
+@lru_cache(maxsize=64)
+def unwrap(line: bytes) -> Wrapped | None:
+    """Return what a line holds that is a JSON object, behind a prefix or not; None for every other line.
+
+    The text has its time and its thread before it where only the object, or the prefix, tells them.
+    """
+    text = decode(line)
+    begin = _OBJECT.search(text)
+    if begin is None:
+        return None
+    before, rest = text[: begin.start()], text[begin.start() :]
+    prefix = read_prefix(before[:LONGEST])
+    for _ in range(_DEPTH):
+        found, end = _object(rest)
+        if found is None or _RAREST in before or _RAREST in rest[end:]:
+            return None
+        if rest[end:].strip(" \t\r\n,") or is_quoted(before, before[prefix.length :], sentence=True):
+            return Wrapped(None)
+        held = _text(found, prefix.said)
+        if held is None or not held.startswith("{"):
+            return Wrapped(held)
+        rest = held
+    return Wrapped(None)
+
+
+def _object(text: str) -> tuple[dict[str, Any] | None, int]:
+    """Return the object with which the text begins, and where it ends."""
+    try:
+        found, end = _DECODER.raw_decode(text)
+    except (ValueError, RecursionError):
+        return None, 0
+    for name in AROUND:
+        if isinstance(found.get(name), dict):
+            found = found[name]
+    return found, end
+
+
+def _text(found: dict[str, Any], said: str) -> str | None:
+    message = _first(found, MESSAGES)
+    stack = _first(found, STACKS)
+    if not message and not stack:
+        return None
+    text = message if stack in message else f"{message}\n{stack}"
+    text = text.strip("\r\n")
+    return text if text.startswith("{") else _told(found, text, said) + text
+
+
+def _told(found: dict[str, Any], text: str, said: str) -> str:
+    """Return time and thread as they stand before a log's line, as far as it does not tell them itself."""
+    own = read_prefix(text[:LONGEST])
+    time = "" if own.said else _first(found, TIMES) or said
+    ends = match_time(time)
+    thread = _first(found, THREADS) if not own.thread else ""
+    thread = "" if any(c in thread for c in "[]\n") else thread
+    return (f"{time[: ends[0]]} " if ends else "") + (f"[{cut(thread, 80)}] " if thread else "")
+
+
+def _first(found: dict[str, Any], names: tuple[str, ...]) -> str:
+    """Return the first of the fields that is a text, empty where none is."""
+    for name in names:
+        value: Any = found.get(name)
+        if value is None:
+            value = found
+            for part in name.split("."):
+                value = value.get(part) if isinstance(value, dict) else None
+        if isinstance(value, str) and value.strip():
+            return value
+    return ""

@@ -1,0 +1,1 @@
+"""What notebooks open, and what runs one: stages, the engine, warm kernels."""

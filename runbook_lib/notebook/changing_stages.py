@@ -1,0 +1,338 @@
+"""The stages that change something: 30 delete, 40 register HA, 50 add the ISE servers again."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+
+from runbook_lib.decisions import Approval, Check, DeletionResult, HaPage, ListedIseServer, Plan, ReadinessItem
+from runbook_lib.errors import DecisionNeeded, ParameterRefused, PlanStale, RepairFailed, StageOutOfOrder
+from runbook_lib.models import Stage
+from runbook_lib.notebook.runbook import Runbook, T, sign_of
+from runbook_lib.repair import approval, guard, ha, ise, planned_changes
+from runbook_lib.repair import deletion as delete
+from runbook_lib.repair.approval import approval_of, approve
+from runbook_lib.repair.confirmation import ways_out_of
+from runbook_lib.repair.context import Context
+from runbook_lib.repair.ha import HaAction, decide_ha, why_no_readiness
+from runbook_lib.repair.ha_state import form_rows, observe_ha, prove_ha, secondary_address
+from runbook_lib.repair.pages import Guide
+from runbook_lib.show import tables
+from runbook_lib.show import tables as standing
+from runbook_lib.show.forms import ApprovalForm, ProductionForm
+from runbook_lib.show.rendering import View
+from runbook_lib.show.table import Row, Table
+
+# -- Where an approval comes from: the command, the notebook's parameter, or the lab answering for itself
+
+LAB = "the lab itself"
+
+
+def approve_as_asked(context: Context, plan: Plan, digest: str) -> Approval | None:
+    """Write the approval that was asked for, and return the one that holds for this plan.
+
+    ``digest`` is the parameter ``approve``: empty, or the plan's digest to the letter; another
+    one raises ParameterRefused. Only a site that says it is the lab approves by itself.
+    """
+    if digest and digest != plan.digest:
+        raise ParameterRefused(
+            "The parameter approve is not this plan's digest; nothing was approved",
+            where=f"incident {plan.incident}",
+            found=f"approve {digest}\nplan    {plan.digest}",
+            next_step="look at the plan above; approve it with its own digest",
+        )
+    if approval_of(context, plan) or plan.empty or plan.blocked:
+        return approval_of(context, plan)
+    if digest:
+        approve(context.record, plan.digest, by=context.operator, how="parameter approve")
+    elif context.site.kind == "lab" and not context.attended:
+        approve(context.record, plan.digest, by=LAB, how="the site's file says that it is the lab")
+    return approval_of(context, plan)
+
+
+def approve_by_form(context: Context, shown: Plan, name: str, reason: str) -> str:
+    """Write the approval of the plan that the form shows, once, and return the sentence to say.
+
+    Raises PlanStale where the record holds a newer plan, which the person has not seen, and ParameterRefused.
+    """
+    newest = context.record.read_plan()
+    if newest.digest != shown.digest:
+        raise PlanStale(
+            "There is a newer plan than the one that this form shows; nothing was approved",
+            where=f"incident {shown.incident}",
+            found=f"shown  {shown.digest}\nnewest {newest.digest}",
+            next_step="run the cells of this notebook again from the top, and look at the newer plan",
+        )
+    already = approval_of(context, newest)
+    if already:
+        return f"{already.by} has approved this plan already; nothing was written. Run the next cell."
+    if context.site.policy.second_person:
+        raise ParameterRefused(
+            "This site asks for a second person, and this form is filled in by the account that runs the stage",
+            where=f"incident {shown.incident}",
+            found="nothing was approved",
+            next_step=f"let somebody else approve it from an account of their own, with a key that is trusted here: "
+            f"{approve_command(newest)}",
+        )
+    approve(context.record, newest.digest, by=name, how="the form in the notebook", reason=reason)
+    return f"Approved by {name.strip()}. Run the next cell."
+
+
+def approve_command(plan: Plan) -> str:
+    """Return the command that approves a plan from a terminal."""
+    return f"runbook approve {plan.incident} {plan.digest} --by NAME"
+
+
+# -- What the stages that change something have in common: the plan, and who approved it -----------
+
+
+class Changing(Runbook):
+    """A stage that changes something by the incident's plan; ``approve`` is its digest, or empty."""
+
+    def __init__(self, context: Context, *, approve: str = "") -> None:
+        super().__init__(context)
+        self._approve = approve
+
+    def production(self, name: str) -> str:
+        """Note that a person has given the real site's name, as the form before its first change does."""
+        return guard.name_site(self.context, name)
+
+    def _do(self, act: Callable[[], T], *, begins: bool = True) -> T:
+        try:
+            return super()._do(act, begins=begins)
+        except DecisionNeeded as error:
+            if error.what == guard.production_question(self.context):
+                self._show_question()
+            raise
+
+    def _show_question(self) -> None:
+        from IPython.display import display
+
+        sign = sign_of(self.context.site)
+        form = ProductionForm(sign.site, sign.servers, partial(guard.name_site, self.context))
+        display(form)  # type: ignore[no-untyped-call]
+
+    def plan(self) -> View[Plan]:
+        """Show the plan of stage 20."""
+        plan = self._do(self.context.record.read_plan)
+        return tables.plan(plan, ways_out_of(self.context.record, plan))
+
+    def approval(self) -> View[Approval | None] | ApprovalForm:
+        """Show who approved this plan, or a form that asks for it; writes what the parameter ``approve`` gives.
+
+        Never waits: the form's button writes the approval, the next cell reads it.
+        """
+        needed = self._needs_approval()
+        if not needed and not self._approve:
+            return tables.approval(None, "There is nothing to approve.")
+        plan = self._do(self.context.record.read_plan)
+        found = self._do(lambda: approve_as_asked(self.context, plan, self._approve))
+        if found is None and needed and not plan.blocked:
+            return ApprovalForm(plan, partial(approve_by_form, self.context, plan), approve_command(plan))
+        return tables.approval(found, "This plan may be carried out." if found else "There is nothing to approve.")
+
+    def _needs_approval(self) -> bool:
+        """Whether what this stage is going to do needs one."""
+        return self._do(self.context.record.read_plan).needs_approval
+
+    def _is_approved(self) -> bool:
+        """Whether a person may be told how to do by hand what the plan holds."""
+        try:
+            plan = self.context.record.read_plan()
+        except StageOutOfOrder:
+            return False
+        return not plan.blocked and approval_of(self.context, plan) is not None
+
+    def _steps(self, guide: Callable[[], Guide]) -> Table:
+        """Return the steps for a person, or that they are shown once there is an approved plan for them."""
+        if self._is_approved():
+            shown = guide()
+            return tables.steps(shown.title, shown.why, shown.steps)
+        return Table(title="Steps for a person", headers=("step",), rows=(), empty="shown once the plan is approved")
+
+
+# -- What a stage has to have proven before it may be called done ----------------------------------
+
+
+def require_checks(checks: tuple[Check, ...], what: str, *, needed: bool = True) -> None:
+    """Raise RepairFailed for a check that is not as expected, StageOutOfOrder where none was made."""
+    if not checks and needed:
+        raise StageOutOfOrder("This stage has proven nothing yet", next_step="run its cells in order, then close it")
+    failed = [check for check in checks if check.ok is False]
+    if failed:
+        raise RepairFailed(
+            what,
+            found="\n".join(f"{c.name}: expected {c.expected}, found {c.actual}" for c in failed),
+            next_step="see the table above; 10_diagnose_logs says whether a mismatch is left",
+        )
+
+
+# -- Stage 30: approval, deletion, proof -----------------------------------------------------------
+
+
+class DeleteStale(Changing):
+    """Stage 30: ask for approval, delete, prove that exactly those are gone."""
+
+    stage = Stage.DELETE
+
+    def require_approval(self) -> View[Approval | None]:
+        """Raise unless the plan may be carried out."""
+        plan = self._do(self.context.record.read_plan)
+        found = self._do(lambda: approval.require_approval(self.context, plan))
+        return tables.approval(found, "The plan may be carried out." if found else "Nothing needs an approval now.")
+
+    def delete(self) -> View[tuple[DeletionResult, ...]]:
+        """CHANGE. Carry out the approved plan; refuses by itself whatever was not approved or has moved."""
+        plan = self._do(self.context.record.read_plan)
+        return tables.results(self._run(delete.delete_stale(self.context, plan, self._pages)))
+
+    def prove(self) -> View[tuple[Check, ...]]:
+        """Show expected beside actual for every planned deletion."""
+        plan = self._do(self.context.record.read_plan)
+        found = self._do(lambda: planned_changes.prove_deletions(self.context, plan))
+        return tables.checks(
+            found,
+            "Are exactly these gone?",
+            "«not known»: listed again, perhaps with the new certificate; stages 40 to 60 tell.",
+        )
+
+    def _seal(self) -> None:
+        plan = self.context.record.read_plan()
+        approval.require_approval(self.context, plan)
+        planned_changes.require_deletions(self.context, plan)
+
+
+# -- Stage 40: high availability is registered, and both servers say so ----------------------------
+
+
+class RegisterHa(Changing):
+    """Stage 40: readiness, registration with its three milestones, Primary Active on both servers' own word."""
+
+    stage = Stage.REGISTER
+
+    def __init__(self, context: Context, *, approve: str = "") -> None:
+        super().__init__(context, approve=approve)
+        self._action: HaAction | None = None
+        self._items: tuple[ReadinessItem, ...] = ()
+        self._proof: tuple[Check, ...] = ()
+
+    def observe(self) -> View[str]:
+        """Show both servers' HA states and what follows from them."""
+        self._do(lambda: planned_changes.require_carried_out(self.context))
+        states = self._run(observe_ha(self.context))
+        self._action = self._run(decide_ha(self.context, self._pages))
+        table = Table(title="What follows", headers=("decision",), rows=(Row(cells=(self._action,)),))
+        return View(str(self._action), (standing.ha_states(states), table))
+
+    def form(self) -> View[str]:
+        """Show what will be typed into the page, and by whom; the key is named by its reference."""
+        site = self.context.site
+        rows = tuple(Row(cells=cells) for cells in form_rows(site))
+        tables = [Table(title="HA Configuration", headers=("field", "value"), rows=rows)]
+        if self._decided() is HaAction.GUIDE:
+            tables.append(self._steps(lambda: self._run(ha.guide_of(self.context, self._pages))))
+        return View(secondary_address(site), tuple(tables))
+
+    def readiness(self) -> View[tuple[ReadinessItem, ...]]:
+        """Press Check Readiness where something is to be registered, and show its table."""
+        if self._decided() is HaAction.REGISTER:
+            self._items = self._run(ha.check_readiness(self.context, self._pages))
+        accepted = self.context.site.policy.accept_readiness
+        self._do(lambda: ha.require_readiness(self._items, accepted))
+        return standing.readiness(self._items, accepted, why_no_readiness(self._decided(), guided=self._pages.guided))
+
+    def register(self) -> View[HaPage | None]:
+        """CHANGE. Register once and watch the three milestones; a registration under way is only watched.
+
+        In guided mode a person does it, and this watches both servers until they report it; it can be interrupted.
+        """
+        action, self._action = self._decided_now(), None  # it holds for one attempt, an interrupted one too
+        return standing.ha_page(self._run(ha.register(self.context, self._pages, action, self._items)))
+
+    def prove(self) -> View[tuple[Check, ...]]:
+        """Ask both servers' command lines."""
+        self._proof = self._run(prove_ha(self.context))
+        return standing.checks(self._proof, "Is high availability up, on both servers' own word?")
+
+    def _needs_approval(self) -> bool:
+        return self._decided() not in (HaAction.NOTHING, HaAction.WATCH)
+
+    def _decided(self) -> HaAction:
+        if self._action is None:
+            self._action = self._run(decide_ha(self.context, self._pages))
+        return self._action
+
+    def _decided_now(self) -> HaAction:
+        """Return what is to be done; to register is decided again, since a person may have looked hours ago."""
+        if self._action is not HaAction.REGISTER:
+            return self._decided()
+        now = self._run(decide_ha(self.context, self._pages))
+        if now is HaAction.REMOVE:
+            self._action = None
+            self._do(_raise_moved)
+        return now
+
+    def _seal(self) -> None:
+        require_checks(self._proof, "High availability is not healthy")
+
+
+def _raise_moved() -> None:
+    raise PlanStale(
+        "High availability has changed since it was looked at: it is registered now, and broken; nothing was changed",
+        next_step="run this notebook again from the top, and read what follows now",
+    )
+
+
+# -- Stage 50: the ISE servers are listed and answer -----------------------------------------------
+
+
+class ReaddIse(Changing):
+    """Stage 50: the ISE servers are added again and answer."""
+
+    stage = Stage.READD_ISE
+
+    def __init__(self, context: Context, *, approve: str = "") -> None:
+        super().__init__(context, approve=approve)
+        self._decisions: tuple[ise.IseDecision, ...] | None = None
+        self._proof: tuple[Check, ...] = ()
+
+    def observe(self) -> View[tuple[ise.IseDecision, ...]]:
+        """Show what the ISE Servers page lists and what follows per ISE server of the site."""
+        found = self._decided()
+        table = Table(
+            title="ISE servers of the site",
+            headers=("name", "address", "what the page says", "what follows"),
+            rows=tuple(Row(cells=(d.name, d.address, self._page_says(d), d.action)) for d in found),
+            empty="the site has no ISE server",
+        )
+        by_hand = [d.name for d in found if d.action is ise.IseAction.GUIDE]
+        if not by_hand:
+            return View(found, (table,))
+        steps = self._steps(lambda: self._run(ise.ise_steps(self.context, self._pages, by_hand)))
+        return View(found, (table, steps))
+
+    def _page_says(self, decision: ise.IseDecision) -> str:
+        if decision.listed:
+            return decision.listed.status
+        return "not read" if self._pages.guided else "not listed"
+
+    def readd(self) -> View[tuple[ListedIseServer, ...]]:
+        """CHANGE. Add what is missing, replace what does not answer; in guided mode a person does, and this watches."""
+        decisions, self._decisions = self._decided(), None  # they hold for one attempt, an interrupted one too
+        return tables.ise_servers(self._run(ise.readd_ise(self.context, self._pages, decisions)))
+
+    def prove(self) -> View[tuple[Check, ...]]:
+        """Ask the page and the primary's store."""
+        self._proof = self._run(ise.prove_ise(self.context, self._pages))
+        return tables.checks(self._proof, "Do the ISE servers answer?")
+
+    def _needs_approval(self) -> bool:
+        return any(d.action in ise.CHANGING for d in self._decided())
+
+    def _decided(self) -> tuple[ise.IseDecision, ...]:
+        if self._decisions is None:
+            self._decisions = self._run(ise.decide_ise(self.context, self._pages))
+        return self._decisions
+
+    def _seal(self) -> None:
+        require_checks(self._proof, "An ISE server does not answer", needed=bool(self.context.site.ise))

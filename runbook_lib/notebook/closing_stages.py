@@ -1,0 +1,174 @@
+"""The stages that end an incident: 60 verify, 70 post-mortem; and all stages in their order."""
+
+from __future__ import annotations
+
+from runbook_lib import decisions
+from runbook_lib.decisions import Check
+from runbook_lib.errors import StageOutOfOrder
+from runbook_lib.i18n.language import duration, stamp
+from runbook_lib.models import Outcome, Stage, StageState
+from runbook_lib.notebook.changing_stages import DeleteStale, ReaddIse, RegisterHa, require_checks
+from runbook_lib.notebook.reading_stages import DiagnoseLogs, ListCertificates, StartHere
+from runbook_lib.notebook.runbook import Runbook, seal_by_hand
+from runbook_lib.params.load import site_without_secrets
+from runbook_lib.record.attestation import keep_site
+from runbook_lib.repair import verification
+from runbook_lib.repair.context import Context, targets
+from runbook_lib.show import findings, tables
+from runbook_lib.show.rendering import View
+from runbook_lib.show.report import Written, post_mortem, write_into
+from runbook_lib.show.report_model import PostMortem
+from runbook_lib.show.report_sections import over_time
+from runbook_lib.show.table import Row, Table
+from runbook_lib.show.trust import Trusts, trust_as_verified
+
+# -- Stage 60: what proves the repair, and how the incident ends -----------------------------------
+
+
+class Verify(Runbook):
+    """Stage 60: which facts prove the repair, which do not, and the outcome."""
+
+    stage = Stage.VERIFY
+
+    def __init__(self, context: Context) -> None:
+        super().__init__(context)
+        self._checks: tuple[Check, ...] = ()
+
+    def verify(self) -> View[tuple[Check, ...]]:
+        """Look at everything again."""
+        self._checks = self._run(verification.verify(self.context, self._pages))
+        return tables.checks(self._checks, "What proves the repair", decisions.UNPROVEN)
+
+    def trust(self) -> View[Trusts]:
+        """Draw who trusts whom, as far as the checks tell."""
+        addresses = {host.name: f"{host.address}:{host.port}" for host in targets(self.context.site)}
+        return findings.trust(trust_as_verified(addresses, self._checks))
+
+    def outcome(self) -> View[Outcome]:
+        """Say how this incident ends, and what would keep it from coming back."""
+        found = verification.outcome_of(self.context, self._checks)
+        mark = "bad" if found in (Outcome.FAILED, Outcome.UNKNOWN) else "good"
+        table = Table(
+            title="Outcome",
+            headers=("outcome", "incident"),
+            rows=(Row(cells=(found, self.incident), mark=mark),),
+            note=decisions.LASTING_REPAIR,
+        )
+        return View(found, (table,))
+
+    def _seal(self) -> None:
+        require_checks(self._checks, "The repair is not proven")
+        found = verification.outcome_of(self.context, self._checks)
+        self.context.record.set_outcome(found, verification.undecided(self._checks))
+
+
+# -- Stage 70: the post-mortem of an incident, shown, and written into its record before that is sealed
+
+_MARKS = {"good": "good", "bad": "bad", "doubt": "doubt"}
+
+
+class WritePostMortem(Runbook):
+    """Reads the record, as far as it goes, and writes the report into it; asks no server anything."""
+
+    stage = Stage.POST_MORTEM
+
+    def __init__(self, context: Context) -> None:
+        super().__init__(context)
+        self._written: Written | None = None
+
+    def summary(self) -> View[PostMortem]:
+        """Show how the incident ended, and how long what was rejected."""
+        found = self._do(self._read)
+        ended = Table(
+            title="How it ended",
+            headers=("outcome", "why"),
+            rows=(
+                Row(
+                    cells=(found.headline.outcome or "none", found.headline.words),
+                    mark=_MARKS.get(found.headline.tone, ""),
+                ),
+            ),
+        )
+        lengths = Table(
+            title="How long each was rejected",
+            headers=("what", "how long", "from", "to", "what is not known"),
+            rows=tuple(
+                Row(
+                    cells=(
+                        each.what,
+                        duration(each.duration) if each.rejected else "no mismatch in the logs at hand",
+                        stamp(each.since_utc),
+                        stamp(each.until_utc),
+                        "\n".join(each.not_known) or "-",
+                    )
+                )
+                for each in found.impacts
+            ),
+        )
+        return View(found, (ended, lengths))
+
+    def timeline(self) -> View[PostMortem]:
+        """Show what happened when, as a picture and as a table."""
+        found = self._do(self._read)
+        drawn = over_time(found)
+        table = Table(
+            title="Timeline of the incident, in UTC",
+            headers=("when", "what", "where", "journal"),
+            rows=tuple(
+                Row(cells=(_utc(m.said), m.what, m.where or "-", f"line {m.ref.line}"), mark=_MARKS.get(m.tone, ""))
+                for m in found.moments
+            ),
+        )
+        return View(found, (table,), (drawn.wide,) if drawn else ())
+
+    def unproven(self) -> View[tuple[str, ...]]:
+        """Show what the record leaves open."""
+        found = self._do(self._read)
+        rows = tuple(Row(cells=(sentence,)) for sentence in found.unproven)
+        return View(found.unproven, (Table(title="What remains unproven", headers=("what",), rows=rows),))
+
+    def write(self) -> View[Written]:
+        """Write the report into the record, as HTML, PDF and Markdown; earlier ones stay."""
+        self._written = self._do(self._write)
+        rows = tuple(
+            Row(cells=(path.suffix[1:], str(path.relative_to(self.context.record.folder))))
+            for path in self._written.files
+        )
+        table = Table(
+            title="The report, in the incident's folder",
+            headers=("form", "file"),
+            rows=rows,
+            note=self._written.missing,
+            whole=("file",),
+        )
+        return View(self._written, (table,))
+
+    def _read(self) -> PostMortem:
+        return post_mortem(self.context.record.folder, sealed_next=True)
+
+    def _write(self) -> Written:
+        context = self.context
+        keep_site(context.record, site_without_secrets(context.site))
+        context.tell("Writing the report", 0.2)
+        return write_into(context.record, self._read(), stage=self.stage, browser=context.site.browser)
+
+    def _seal(self) -> None:
+        if self._written is None:
+            raise StageOutOfOrder("The report is not written yet", next_step="run this stage's cells in order")
+
+    def close(self) -> View[StageState]:
+        """As every stage; then the record is sealed, the report in it."""
+        closed = super().close()
+        seal_by_hand(self.context)
+        return closed
+
+
+def _utc(said: str) -> str:
+    """A time as the other stages write it."""
+    return f"{said}Z" if said[:1].isdigit() and not said.endswith(")") else said
+
+
+# -- All stages, in their order --------------------------------------------------------------------
+
+_IN_ORDER = (StartHere, DiagnoseLogs, ListCertificates, DeleteStale, RegisterHa, ReaddIse, Verify, WritePostMortem)
+STAGES: dict[Stage, type[Runbook]] = {kind.stage: kind for kind in _IN_ORDER}

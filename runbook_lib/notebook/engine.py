@@ -1,0 +1,178 @@
+"""The papermill engine ``runbook``: what the executed notebook says is what happened."""
+
+from __future__ import annotations
+
+import ast
+import re
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+from runbook_lib.errors import ParameterRefused
+
+# -- Loading papermill without what it does not need -----------------------------------------------
+
+_GRAMMAR = "rfc3987_syntax"
+
+
+@contextmanager
+def quick_import() -> Iterator[None]:
+    """A context for the first import of papermill or nbformat, which takes a quarter of the time in it.
+
+    Most of that time goes into a grammar of internationalized addresses, which jsonschema loads where it is
+    installed (JupyterLab brings it) and no notebook's schema uses. Here jsonschema finds it missing; others can
+    import it afterwards as ever.
+    """
+    if _GRAMMAR in sys.modules:
+        yield
+        return
+    sys.modules[_GRAMMAR] = None  # type: ignore[assignment]
+    try:
+        yield
+    finally:
+        del sys.modules[_GRAMMAR]
+
+
+# -- The papermill engine ``runbook``: what the executed notebook says is what happened. -----------
+#
+# Used as ``papermill --engine runbook`` (an entry point of this project) and by ``notebook_run.execute``.
+# Beside papermill's own engine it changes this:
+#
+# * A parameter that the notebook does not know, that has another type than its default or that is named
+#   like a secret is refused (``ParameterRefused``; exit code 2 of the papermill command) before a kernel
+#   starts and before the output is touched.
+# * After a cell timeout, a dead kernel, Ctrl-C, SIGTERM or SIGHUP the cell that was running reads
+#   ``failed``, with the reason as an error output and in ``metadata.runbook``; later cells stay
+#   ``pending``. So does a cell that ends the notebook early with ``SystemExit(0)``. The kernel is
+#   interrupted, has a moment for its own clean-up, and is stopped. Exit codes: 1, 130, 143 and 129.
+# * The output is replaced in one step, at every save: a reader sees the old or the new file, complete.
+# * The kernel talks over IPC in a folder that only its user can enter, where the system has it.
+#
+# What an engine cannot reach: ``--prepare-only`` never asks an engine, so nothing is refused there. With
+# ``--no-request-save-on-cell-execute`` or output to ``-`` papermill alone writes, at the end, and after
+# Ctrl-C or SIGTERM not at all. Output to other stores than local files is written by papermill's handlers.
+# A signal before the engine has begun ends the process as usual; nothing is written then.
+# After SIGKILL or a power cut the file is the one last written, whole, in which the cell reads ``running``
+# and the run has no end; the kernel ends by itself, and its folder stays behind.
+#
+# This module imports nothing of papermill: papermill loads every registered engine while it is itself
+# half imported.
+
+
+class RunbookEngine:
+    """What papermill asks of an engine; see the module."""
+
+    @classmethod
+    def execute_notebook(cls, nb: Any, kernel_name: str, **options: Any) -> Any:
+        """Run ``nb`` and return it, with papermill's options for engines; called by papermill."""
+        from runbook_lib.notebook.engine_run import run_notebook
+
+        return run_notebook(nb, kernel_name, options)
+
+    @classmethod
+    def nb_kernel_name(cls, nb: Any, name: str | None = None) -> str:
+        """Return the kernel's name: ``name``, else the one that the notebook holds."""
+        from papermill.utils import nb_kernel_name
+
+        return str(nb_kernel_name(nb, name))
+
+    @classmethod
+    def nb_language(cls, nb: Any, language: str | None = None) -> str:
+        """Return the notebook's language: ``language``, else the one that the notebook holds."""
+        from papermill.utils import nb_language
+
+        return str(nb_language(nb, language))
+
+
+# -- Whether the parameters that were given are those of the notebook: names and types, nothing executed.
+#
+# The cell tagged ``parameters`` declares them: one literal a line, a plain string, integer, float or
+# boolean. A type annotation and a comment are allowed, anything else in that cell is not.
+
+Plain = str | int | float | bool
+
+_SECRET = re.compile(r"password|passwd|passphrase|pwd|secret|token|credential|key$|(^|_)(keys?|pass|pin)(_|\d|$)")
+
+
+def check_parameters(cells: Sequence[Mapping[str, Any]], given: Mapping[str, Any]) -> None:
+    """Raise ParameterRefused, naming every problem, unless ``given`` fits what ``cells`` declare."""
+    declared = declared_parameters(cells)
+    problems = [_problem(name, value, declared) for name, value in given.items()]
+    if not any(problems):
+        return
+    known = ", ".join(f"{name} ({type(value).__name__})" for name, value in declared.items())
+    raise ParameterRefused(
+        "The notebook does not take these parameters; no kernel was started, nothing was written.",
+        found="\n".join(problem for problem in problems if problem),
+        next_step=f"Give only parameters that the notebook knows: {known or 'it takes none'}.",
+    )
+
+
+def declared_parameters(cells: Sequence[Mapping[str, Any]]) -> dict[str, Plain]:
+    """Return name → default of the first cell tagged ``parameters``; empty where there is none.
+
+    Raises ParameterRefused where the cell holds anything but one literal a line, or a name like a secret's.
+    """
+    source = next((c["source"] for c in cells if "parameters" in c["metadata"].get("tags", ())), "")
+    try:
+        statements = ast.parse(source).body
+    except SyntaxError as error:
+        raise _unreadable(f"line {error.lineno}: not Python") from None
+    declared: dict[str, Plain] = {}
+    last_line = 0
+    for statement in statements:
+        name, value = _literal(statement)
+        if statement.lineno == last_line or name in declared:
+            raise _unreadable(f"line {statement.lineno}: a second parameter on the line, or `{name}` again")
+        if _like_a_secret(name):
+            raise _unreadable(f"line {statement.lineno}: `{name}` is named like a secret")
+        declared[name] = value
+        last_line = statement.lineno
+    return declared
+
+
+def _literal(statement: ast.stmt) -> tuple[str, Plain]:
+    match statement:
+        case ast.Assign(targets=[ast.Name(id=name)], value=value):
+            pass
+        case ast.AnnAssign(target=ast.Name(id=name), value=ast.expr() as value):
+            pass
+        case _:
+            raise _unreadable(f"line {statement.lineno}: not `name = literal`")
+    try:
+        literal = ast.literal_eval(value)
+    except ValueError:
+        literal = None
+    if type(literal) not in (str, int, float, bool) or statement.lineno != statement.end_lineno:
+        raise _unreadable(f"line {statement.lineno}: `{name}` is not one plain literal on one line")
+    return name, literal
+
+
+def _unreadable(found: str) -> ParameterRefused:
+    return ParameterRefused(
+        "The notebook's parameters cell does not declare plain parameters; no kernel was started.",
+        where="the cell tagged `parameters`",
+        found=found,
+        next_step="Write one `name = literal` a line (string, integer, float or boolean); secrets belong, "
+        "as references such as env:NAME, into the site's file.",
+    )
+
+
+def _problem(name: str, value: Any, declared: Mapping[str, Plain]) -> str:
+    """Say what is wrong with one parameter, or nothing. Values are shown only where the name is known."""
+    if _like_a_secret(name):
+        return f"`{name}` is named like a secret: put a reference such as env:NAME into the site's file instead"
+    if name not in declared:
+        return f"`{name}` is unknown"
+    want, have = type(declared[name]), type(value)
+    if have is want or (want is float and have is int):
+        return ""
+    if want is str:
+        return f"`{name}` is a text, and {value!r} arrived as {have.__name__}: give it raw, `-r {name} …`, not `-p`"
+    return f"`{name}` is {want.__name__}, and {value!r} is {have.__name__}"
+
+
+def _like_a_secret(name: str) -> bool:
+    words = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name).lower()
+    return _SECRET.search(words) is not None

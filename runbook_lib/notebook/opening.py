@@ -1,0 +1,366 @@
+"""Before and while a stage is opened: which site, which incident, from parameters to a stage at work."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+import tempfile
+from dataclasses import asdict, dataclass
+from functools import partial
+from pathlib import Path
+
+from runbook_lib import paths
+from runbook_lib.device.ssh import MEANING
+from runbook_lib.errors import (
+    DeviceUnreachable,
+    ParameterRefused,
+    RecordNotWritable,
+    RunbookError,
+    SiteFileInvalid,
+    StageOutOfOrder,
+)
+from runbook_lib.models import Answer, Stage
+from runbook_lib.notebook.changing_stages import Changing
+from runbook_lib.notebook.closing_stages import STAGES
+from runbook_lib.notebook.reading_stages import ListCertificates
+from runbook_lib.notebook.runbook import Runbook, report_progress
+from runbook_lib.params.load import Draft, from_anywhere, known_sites, load_site, load_site_or_lab, secret_references
+from runbook_lib.params.model import LabRequest, Site
+from runbook_lib.record.artifacts import note_template
+from runbook_lib.record.files import make_folder, operator, write_new, writing
+from runbook_lib.record.incident import Record, Summary, find_open, list_records
+from runbook_lib.record.journal import Kind, Line
+from runbook_lib.record.lock import works_under_lock
+from runbook_lib.record.stages import FINAL, after_seal
+from runbook_lib.repair.context import Context, Devices, old_algorithms
+from runbook_lib.secrets import REDACTOR, learn
+from runbook_lib.show.advice import end_run_all_at_red, show_errors_as_advice
+from runbook_lib.show.progress import Progress
+from runbook_lib.show.rendering import View, attended
+from runbook_lib.show.site_form import ChoiceActions, ChoiceForm, SiteChoice, opening
+
+# -- What a person chose in ``00_start_here``: the site and the incident that the other notebooks open by themselves.
+#
+# Kept in one small file for each operator, beside the records; what is chosen in a JupyterLab that a command opened
+# for a
+# site is kept apart from that, so that the lab's never leads to a real site that was chosen elsewhere. Only a
+# notebook
+# that a person runs reads it, and only where its parameters are left empty: a batch job does what its parameters say,
+# whatever was chosen.
+
+DEFAULT_SITE = "lab"
+OPENED_FOR = "RUNBOOK_OPENED_FOR"
+"""The variable that names the site for which a command opened JupyterLab; its kernels inherit it."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Choice:
+    """``site`` as the parameter takes it; ``incident`` empty: the site's open one, or a new one."""
+
+    site: str
+    incident: str = ""
+
+
+def resolved(site: str, incident: str, *, attended: bool) -> Choice:
+    """Return what to open: what the parameters say; else, for a person, what was chosen; else the lab."""
+    choice = chosen() if attended and not site else None
+    if choice is None:
+        return Choice(site=site or DEFAULT_SITE, incident=incident)
+    return Choice(site=choice.site, incident=incident or choice.incident)
+
+
+def chosen() -> Choice | None:
+    """Return the operator's choice, None where nothing was chosen or the file holds no choice."""
+    try:
+        return Choice(**json.loads(_file().read_text(encoding="utf-8")))
+    except (OSError, ValueError, TypeError):
+        return None
+
+
+def choose(choice: Choice) -> None:
+    """Keep a choice, whole or not at all; a path is kept absolute. Raises RecordNotWritable."""
+    kept = Choice(site=from_anywhere(choice.site), incident=choice.incident)
+    path = _file()
+    if chosen() == kept:
+        return
+    make_folder(path.parent)
+    with writing(path), tempfile.NamedTemporaryFile("w", dir=path.parent, delete=False, encoding="utf-8") as file:
+        json.dump(asdict(kept), file)
+        file.flush()
+        os.fsync(file.fileno())
+        Path(file.name).replace(path)
+
+
+def open_for(site: str) -> None:
+    """Keep apart what is chosen in what this process starts, beginning with ``site``; raises RecordNotWritable.
+
+    The incident stays that was chosen when JupyterLab was opened for this site before.
+    """
+    site = from_anywhere(site)
+    os.environ[OPENED_FOR] = site
+    before = chosen()
+    if before is None or before.site != site:
+        choose(Choice(site=site))
+
+
+def has_ended(incident: str) -> bool:
+    """Whether an incident of these records has an outcome that closes it; one that cannot be read has not."""
+    try:
+        return bool(incident) and Record.open(paths.records_dir(), incident).outcome() in FINAL
+    except RunbookError:
+        return False
+
+
+def _file() -> Path:
+    who = operator()
+    readable = re.sub(r"[^A-Za-z0-9-]+", "-", who)[:40]
+    opened_for = os.environ.get(OPENED_FOR, "")
+    digest = hashlib.sha256((f"{who}\n{opened_for}" if opened_for else who).encode()).hexdigest()[:12]
+    return paths.records_dir() / ".choices" / f"{readable}-{digest}.json"
+
+
+# -- Before a stage is opened: which site and which incident it will be ----------------------------
+
+EXAMPLE = "example"
+_LAB = "the simulated site on this machine; it is started when it is opened"
+
+
+def choose_site(site: str = "", incident: str = "") -> View[str]:
+    """Show what the next cell opens, and for a person a form to choose another site, or to make one.
+
+    Contacts nothing and opens nothing. The button writes the choice, which holds wherever a notebook's
+    parameters ``site`` and ``incident`` are left empty and a person runs it.
+    """
+    person = attended()
+    found = resolved(site, incident, attended=person)
+    table = opening(found.site, found.incident or "its open one, or a new one", _because(site, person=person))
+    if not person:
+        return View(found.site, (table,))
+    sites = tuple(sorted({*known_sites(), found.site} - {EXAMPLE}))
+    acts = ChoiceActions(look=look_at, choose=partial(_choose, named=site), write=partial(write_site, named=site))
+    return ChoiceForm(table, found.site, sites, paths.params_dir(), acts)
+
+
+def _because(site: str, *, person: bool) -> str:
+    if site:
+        return "the parameters cell says so"
+    return "it was chosen" if person and chosen() else "nothing else was chosen"
+
+
+def look_at(site: str) -> SiteChoice:
+    """Return what is known of a site without contacting anything."""
+    try:
+        loaded = load_site_or_lab(site)
+        records = list_records(paths.records_dir())
+        name = "lab" if isinstance(loaded, LabRequest) else loaded.name
+        return SiteChoice(site=site, about=_about(loaded), usable=True, incidents=_incidents(name, records))
+    except SiteFileInvalid as error:
+        return SiteChoice(site=site, about=f"{error.what}\n{error.found}", usable=False)
+
+
+def _about(loaded: Site | LabRequest) -> str:
+    if isinstance(loaded, LabRequest):
+        return _LAB
+    hosts = [("primary", loaded.primary.address), ("secondary", loaded.secondary.address)]
+    hosts += [(server.name, server.address) for server in loaded.ise]
+    kind = "LAB" if loaded.kind == "lab" else "PRODUCTION"
+    return f"{kind}: " + ", ".join(f"{name} {address}" for name, address in hosts)
+
+
+def _incidents(site: str, records: list[Summary]) -> tuple[tuple[str, str], ...]:
+    """Return id and words of each incident; first what the empty id opens."""
+    here = [each for each in records if each.site == site]
+    open_one = find_open(paths.records_dir(), site)
+    first = ("", f"go on with {open_one}" if open_one else "open a new one")
+    older = [
+        (each.incident, f"{each.incident}: {each.outcome or 'open'}") for each in here if each.incident != open_one
+    ]
+    return (first, *older)
+
+
+def _choose(site: str, incident: str, *, named: str = "") -> str:
+    """Keep the choice; ``named`` is the site of the parameters cell, which counts more than any choice."""
+    if named and named != site:
+        raise ParameterRefused(
+            f"The parameters cell names the site {named}, and that counts; nothing was chosen",
+            next_step='empty it (site = ""), run it and this cell again, then choose',
+        )
+    choose(Choice(site=site, incident=incident))
+    return f"Every notebook opens {site} from now on. Run the next cell."
+
+
+def write_site(draft: Draft, *, named: str = "") -> str:
+    """Write a new site's file and choose it; raises what ``write_file`` raises."""
+    name = write_file(draft, "00_start_here")
+    return f"Written: params/{name}.yaml, for you alone to read. {_choose(name, '', named=named)}"
+
+
+def write_file(draft: Draft, made_in: str) -> str:
+    """Write a new site's file into ``params/``, for the user alone to read, whole or not at all; return its name.
+
+    Raises SiteFileInvalid where the draft has a problem or the file cannot be written, ParameterRefused where
+    there is a file of that name.
+    """
+    if draft.site is None:
+        raise SiteFileInvalid("The site's file has problems; nothing was written", next_step="see each field")
+    name = draft.site.name
+    path = paths.params_dir() / f"{name}.yaml"
+    if name.endswith((".yaml", ".yml")):
+        raise ParameterRefused(f"{name} is the name of a file", next_step="give the site's name alone, as paris")
+    try:
+        written = write_new(
+            path, f"# Made in {made_in}. params/example.yaml explains every key.\n{draft.text}".encode()
+        )
+    except RecordNotWritable as error:
+        raise SiteFileInvalid(
+            "The site's file cannot be written",
+            where=str(path),
+            found=error.found,
+            next_step="make params/ writable for you",
+        ) from None
+    if not written:
+        raise ParameterRefused(
+            f"There is a site {name} already; its file was left as it is",
+            where=str(path),
+            next_step="give another name",
+        )
+    return name
+
+
+# -- From a notebook's parameters to a stage at work: the site's file, the lab where it asks for one, the incident
+
+OLD_ALGORITHMS = "the site's file allows old SSH algorithms"
+
+
+def open_runbook(stage: str, site: str = "", incident: str = "", approve: str = "", expect: str = "") -> Runbook:
+    """Open one stage of one incident and return it; its value in a notebook is the banner.
+
+    ``stage`` is a notebook's stem. ``site`` is a name in ``params/`` or a path; empty: what a person who runs this
+    chose in ``00_start_here``, else the lab. ``incident`` empty: the chosen one, else the site's open one, or a new
+    one; ``00_start_here`` opens a new one where the chosen one has ended. ``approve``: the plan's digest, in
+    the stages that change something only. ``expect``: expectations beside those of the site's file, in stage 20 only
+    (``secondary=sha256:…; ise=csr:FILE``).
+    Nothing is contacted yet (the lab is started where the site asks for it). Raises UsageError and
+    RecordError.
+    """
+    show_errors_as_advice(REDACTOR.redact_text)
+    end_run_all_at_red()
+    which = _stage(stage)
+    person = attended()
+    wanted = resolved(site, incident, attended=person)
+    settings = open_site(wanted.site)
+    ended = which is Stage.START and not incident and has_ended(wanted.incident)
+    incident = "" if ended else wanted.incident
+    if which is Stage.POST_MORTEM:
+        incident = incident or newest_incident(settings)
+    record = open_incident(settings, incident, what=which.value, given=wanted.site)
+    if which is Stage.START and person:
+        choose(Choice(site=wanted.site, incident=record.incident))
+    learn(secret_references(settings))
+    note_old_algorithms(record, settings, which)
+    later: tuple[Line, ...] = ()
+    if not works_under_lock(settings.name):  # a run has noted and named both already
+        later = after_seal(record.journal.read().lines)
+        note_template(record, which, paths.opened_notebooks_dir() / f"{which}.ipynb", by_hand=True)
+
+    def keep(answer: Answer, parsed: object) -> None:
+        record.keep_answer(answer, parsed, stage=which)
+
+    context = Context(
+        site=settings,
+        record=record,
+        stage=which,
+        devices=Devices(settings, keep),
+        operator=operator(),
+        records_root=paths.records_dir(),
+        tell=Progress() if person else report_progress,
+        attended=person,
+        later=later,
+    )
+    context.devices.tell_with(context.tell)
+    kind = STAGES[which]
+    changing = [each for each, its_kind in STAGES.items() if issubclass(its_kind, Changing)]
+    for name, value, takers in (("approve", approve, changing), ("expect", expect, [Stage.LIST])):
+        if value and which not in takers:
+            raise ParameterRefused(
+                f"The parameter {name} is not for this stage; it is for: {', '.join(takers)}",
+                where=stage,
+                next_step=f"leave {name} empty in {stage}",
+            )
+    if issubclass(kind, Changing):
+        return kind(context, approve=approve)
+    return ListCertificates(context, expect=expect) if which is Stage.LIST else kind(context)
+
+
+def note_old_algorithms(record: Record, site: Site, stage: Stage) -> None:
+    """Write down, once in an incident, which SSH algorithms the site's file allows although they rest on SHA-1."""
+    allowed = {name: f"{', '.join(names)}; {MEANING}" for name, names in old_algorithms(site).items()}
+    if not allowed:
+        return
+    noted = {(line.server, line.seen) for line in record.journal.read().lines if line.text == OLD_ALGORITHMS}
+    for name, words in allowed.items():
+        if (name, words) not in noted:
+            record.journal.append(Kind.DECIDED, stage=stage, server=name, text=OLD_ALGORITHMS, seen=words)
+
+
+def open_site(name_or_path: str) -> Site:
+    """Return the site; starts the lab where the file asks for it and it is not up yet."""
+    loaded = load_site_or_lab(name_or_path)
+    if isinstance(loaded, LabRequest):
+        loaded = load_site(_lab_site_file(loaded))
+    return loaded
+
+
+def open_incident(site: Site, incident: str, *, what: str, given: str = "") -> Record:
+    """Return the record of the named incident, else of the site's open one, else of a new one.
+
+    ``what`` says by which stage or command, and ``given`` what led it to the site's file: a name or a path.
+
+    Raises ParameterRefused where the named incident is another site's.
+    """
+    root = paths.records_dir()
+    incident = incident or find_open(root, site.name) or ""
+    if not incident:
+        return Record.create(root, site.name, what=what, given=from_anywhere(given) if given else "")
+    record = Record.open(root, incident)
+    if record.site != site.name:
+        raise ParameterRefused(
+            f"Incident {incident} is of site {record.site}, not of {site.name}",
+            next_step=f"give the site {record.site}, or leave the incident empty",
+        )
+    return record
+
+
+def newest_incident(site: Site) -> str:
+    """Return the site's newest incident, open or not; raises StageOutOfOrder where there is none."""
+    for summary in list_records(paths.records_dir(), site.name):
+        if not summary.problem:
+            return summary.incident
+    raise StageOutOfOrder(
+        f"Site {site.name} has no incident yet", next_step=f"run {Stage.START} first, or name an incident"
+    )
+
+
+def _stage(stage: str) -> Stage:
+    try:
+        return Stage(stage)
+    except ValueError:
+        raise ParameterRefused(f"There is no stage {stage!r}", next_step=f"one of: {', '.join(Stage)}") from None
+
+
+def _lab_site_file(request: LabRequest) -> Path:
+    from runbook_lib import lab
+
+    folder = paths.lab_dir()
+    try:
+        lab.up(folder, lab.LabOptions.from_dict(request.options()), exist_ok=True)
+    except lab.LabError as error:
+        raise DeviceUnreachable(
+            "The lab could not be started",
+            where=str(folder),
+            found=str(error),
+            next_step="runbook lab down, then again",
+        ) from None
+    return folder / "site.yaml"

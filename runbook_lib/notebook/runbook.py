@@ -1,0 +1,318 @@
+"""What all stages have in common: the banner, the journal's lines, the next step, the seal, the close."""
+
+from __future__ import annotations
+
+import asyncio
+import shlex
+from collections.abc import Callable, Coroutine, Mapping
+from contextlib import AbstractContextManager, nullcontext, suppress
+from typing import Any, NamedTuple, TypeVar
+
+from runbook_lib import event_loop
+from runbook_lib.errors import (
+    MOST_LINES,
+    DecisionNeeded,
+    OutcomeUnknown,
+    RecordError,
+    RunbookError,
+    SafetyStop,
+    StageOutOfOrder,
+    UsageError,
+    printable,
+)
+from runbook_lib.models import Stage, StageState
+from runbook_lib.params.load import site_without_secrets
+from runbook_lib.params.model import Site
+from runbook_lib.record.attestation import seal_record
+from runbook_lib.record.incident import Record
+from runbook_lib.record.journal import Kind, Line
+from runbook_lib.record.lock import works_under_lock
+from runbook_lib.record.stages import named_in_words
+from runbook_lib.repair.context import Context, Tell
+from runbook_lib.repair.history import anything_sent
+from runbook_lib.repair.pages import PrimaryPages
+from runbook_lib.show import tables
+from runbook_lib.show.incidents import LAB, PRODUCTION, Sign, Signed
+from runbook_lib.show.progress import Progress
+from runbook_lib.show.rendering import View
+from runbook_lib.show.table import Link, Row, Table
+
+# -- What comes after each stage, by the way in which it ended, and in which notebook --------------
+
+
+class Next(NamedTuple):
+    """When the stage ended so, do this; ``stage`` is the notebook for it, where it is another one."""
+
+    when: str
+    then: str
+    stage: Stage | None = None
+
+
+_NEXT: dict[Stage, tuple[Next, ...]] = {
+    Stage.START: (
+        Next("everything answers", "find out which certificate is not accepted, and by whom", Stage.DIAGNOSE),
+        Next("a server does not answer, or its host key is not pinned", "mend that first; each line above says how"),
+    ),
+    Stage.DIAGNOSE: (
+        Next("a mismatch is reported", "see what is stored and what is presented", Stage.LIST),
+        Next("only look-alikes", "follow their advice; deleting entries does not help"),
+        Next("no logs at hand", "download them, name them in the site's file, and run this stage again"),
+    ),
+    Stage.LIST: (
+        Next("the plan has deletions and is not blocked", "approve and delete", Stage.DELETE),
+        Next("nothing to delete", "see whether HA needs to be registered", Stage.REGISTER),
+        Next("the plan is blocked", "settle each reason above, then run this stage again"),
+    ),
+    Stage.DELETE: (
+        Next("every entry is gone, or back already", "register high availability", Stage.REGISTER),
+        Next("the plan is stale", "look again and make a new plan", Stage.LIST),
+        Next("no approval yet", "runbook approve {incident} DIGEST --by NAME, then run this stage again"),
+    ),
+    Stage.REGISTER: (
+        Next("Primary Active on both servers' word", "the ISE servers", Stage.READD_ISE),
+        Next("a milestone failed", "see whether a mismatch is left", Stage.DIAGNOSE),
+        Next("still under way", "run this stage again: it goes on watching, it does not register twice"),
+    ),
+    Stage.READD_ISE: (
+        Next("every ISE server answers", "prove the repair", Stage.VERIFY),
+        Next("the page refused", "settle what it says, then run this stage again"),
+    ),
+    Stage.VERIFY: (
+        Next("repaired, or nothing to do", "write the post-mortem", Stage.POST_MORTEM),
+        Next("a check failed", "start over; what is right already is left alone", Stage.DIAGNOSE),
+    ),
+    Stage.POST_MORTEM: (
+        Next("it is written", "attach it to the ticket; runbook verify {incident} checks the record"),
+        Next("the incident is still open", "start over; what is right already is left alone", Stage.START),
+    ),
+}
+
+
+def next_steps(stage: Stage, incident: str) -> tuple[Next, ...]:
+    """Return what to do next for each way in which ``stage`` can end."""
+    return tuple(each._replace(then=each.then.format(incident=incident)) for each in _NEXT[stage])
+
+
+def stage_to_go_on_with(states: Mapping[str, StageState]) -> Stage | None:
+    """Return the first stage after ``00_start_here`` that is not done, None where all are."""
+    return next((each for each in Stage if each is not Stage.START and states[each] is not StageState.DONE), None)
+
+
+def next_run(record: Record) -> str:
+    """Return the command that goes on with an incident, from whichever folder: with the site's file as it was given."""
+    return shlex.join(("runbook", "run", record.opening()["given"] or record.site, "--incident", record.incident))
+
+
+# -- The seal of an incident whose stages a person runs; ``runbook run`` seals by itself when it is through
+
+
+def seal_by_hand(context: Context) -> None:
+    """Seal the record and tell of it, unless a run that has started this notebook is going to."""
+    if not works_under_lock(context.site.name):
+        context.tell(str(seal_record(context.record, site_without_secrets(context.site))))
+
+
+# -- What all stages have in common: the banner, the journal's lines around each verb, the next step, the close
+
+T = TypeVar("T")
+_NAMED = 3
+"""So many lines after the seal the banner names; the approvals among them come first."""
+
+
+class Runbook:
+    """One stage of one incident. Its value in a notebook is the banner; its verbs are the stage's.
+
+    Every verb may be called again, in any order: each reads what it needs from the record and
+    refuses by itself what would not be safe.
+    """
+
+    stage: Stage
+
+    def __init__(self, context: Context) -> None:
+        self.context = context
+        self._pages = PrimaryPages(context)
+        self._red = ""  # what the last verb raised
+        self._last: StageState | None = None  # how the attempt ended that the journal holds last; None: it goes on
+        self._closed = False
+        context.record.start_stage(context.stage, text=context.operator)
+
+    @property
+    def incident(self) -> str:
+        """The incident's id, which names its folder in the records."""
+        return self.context.record.incident
+
+    def _repr_html_(self) -> str:
+        return self._banner()._repr_html_()
+
+    def __repr__(self) -> str:
+        return self._banner().text()
+
+    def _banner(self) -> View[str]:
+        site, record = self.context.site, self.context.record
+        sign = sign_of(site)
+        rows = (
+            ("site", site.name),
+            ("servers", sign.servers),
+            ("incident", self.incident),
+            ("record", str(record.folder)),
+            ("operator", self.context.operator),
+            *((("after the seal", _unsigned(self.context.later)),) if self.context.later else ()),
+        )
+        table = Table(
+            title=f"{self.stage} · {PRODUCTION if sign.production else LAB}",
+            headers=("what", "value"),
+            rows=tuple(Row(cells=row) for row in rows),
+        )
+        states = tables.stages(record.stage_states(), before=record.earlier_ends())
+        return Signed(self.incident, (table, states), sign=sign)
+
+    def next(self) -> View[str]:
+        """Show what comes next for each way in which this stage can end."""
+        table = Table(
+            title="What next",
+            headers=("when", "then", "notebook"),
+            rows=tuple(
+                Row(cells=(each.when, each.then, Link(each.stage.value, f"{each.stage}.ipynb") if each.stage else "-"))
+                for each in next_steps(self.stage, self.context.record.incident)
+            ),
+        )
+        return View(self.stage, (table,))
+
+    def close(self) -> View[StageState]:
+        """Seal the stage: close every connection and write its end into the journal; the last one seals the record.
+
+        Raises what the stage's outcome calls for, so that the cell is red by hand and the exit
+        code is not zero in a batch; StageOutOfOrder after a cell that was red and was not run again.
+        """
+        if self._closed:
+            return self._show_closed()
+        red = self._red
+        try:
+            self._do(lambda: self._seal_after(red), begins=False)
+        finally:
+            self._red = red  # closing is no verb: what it raises is asked anew
+        self._close_connections()
+        self.context.record.end_stage(self.stage, StageState.DONE)
+        self._last, self._closed = StageState.DONE, True
+        if self.stage is Stage.VERIFY:
+            seal_by_hand(self.context)
+        return self._show_closed()
+
+    def _show_closed(self) -> View[StageState]:
+        return View(StageState.DONE, (tables.stages({self.stage: StageState.DONE}, title="Closed"),))
+
+    def _seal_after(self, red: str) -> None:
+        if red:
+            raise StageOutOfOrder(
+                "A cell of this stage ended red and was not run again since; the stage is not done",
+                found=red,
+                next_step="run that cell again: it looks first; then close the stage",
+            )
+        self._seal()
+
+    def _seal(self) -> None:
+        """What a stage asks of itself before it may be called done; raises where it may not."""
+
+    def _do(self, act: Callable[[], T], *, begins: bool = True) -> T:
+        """Run one verb, its progress shown meanwhile; an error ends the stage in the journal before it is raised.
+
+        A verb that is run after such an end begins another attempt; after the close it does not.
+        """
+        try:
+            if begins:
+                self._begin()
+            with shown(self.context.tell):
+                done = act()
+        except RunbookError as error:
+            said = self._begun(error)
+            self._keep_whole(said)
+            self._fail(state_after(said), f"{type(said).__name__}: {said.what}")
+            if said is not error:
+                raise said from error
+            raise
+        except (KeyboardInterrupt, asyncio.CancelledError):
+            self._fail(StageState.INTERRUPTED, "stopped by hand")
+            raise
+        except Exception as error:
+            self._fail(StageState.FAILED, f"{type(error).__name__}")
+            raise
+        self._red = ""
+        return done
+
+    def _keep_whole(self, error: RunbookError) -> None:
+        """Keep in the record what an error found, where it is longer than what a terminal shows of it."""
+        if len(error.found) > error.shown_limit or error.found.count("\n") >= MOST_LINES:
+            with suppress(RecordError):  # a record that takes no more is what is being told, or worse is
+                self.context.record.keep_bytes(
+                    f"errors/{self.stage}.txt",
+                    error.found.encode("utf-8", "backslashreplace"),
+                    stage=self.stage,
+                    text=f"all that was found: {type(error).__name__}",
+                )
+
+    def _begin(self) -> None:
+        self._closed = False
+        if self._last not in (None, StageState.DONE):
+            self.context.record.start_stage(self.stage, text=self.context.operator)
+            self._last = None
+
+    def _begun(self, error: RunbookError) -> RunbookError:
+        """Return the error; one that says that nothing was begun as one for a person where something was sent."""
+        if not isinstance(error, UsageError) or not anything_sent(self.context.record):
+            return error
+        return DecisionNeeded(error.what, where=error.where, found=error.found, next_step=error.next_step)
+
+    def _run(self, work: Coroutine[Any, Any, T]) -> T:
+        return self._do(lambda: event_loop.run(work))
+
+    def _fail(self, state: StageState, why: str) -> None:
+        self._red = why
+        try:
+            if self._last in (None, StageState.DONE):
+                self.context.record.end_stage(self.stage, state, why)
+                self._last = state
+        except RecordError:
+            pass  # a record that takes no more lines is what is being told, or worse is
+        finally:
+            self._close_connections()
+
+    def _close_connections(self) -> None:
+        event_loop.run(self._close())
+
+    async def _close(self) -> None:
+        await self._pages.close()
+        await self.context.devices.close()
+
+
+def sign_of(site: Site) -> Sign:
+    """Return the sign of a site; only one that says it is the lab has the lab's."""
+    hosts = [("primary", site.primary.address), ("secondary", site.secondary.address)]
+    hosts += [(server.name, server.address) for server in site.ise]
+    return Sign(
+        production=site.kind != "lab",
+        site=site.name,
+        servers=", ".join(f"{name} {address}" for name, address in hosts),
+    )
+
+
+def _unsigned(later: tuple[Line, ...]) -> str:
+    named = sorted(later, key=lambda line: line.kind is not Kind.APPROVED)[:_NAMED]
+    return f"{len(later)} in all, signed by nobody: {'; '.join(map(named_in_words, named))}"
+
+
+def state_after(error: RunbookError) -> StageState:
+    """Return the state in which an error leaves a stage."""
+    if isinstance(error, OutcomeUnknown):
+        return StageState.UNKNOWN
+    return StageState.STOPPED if isinstance(error, SafetyStop) else StageState.FAILED
+
+
+def shown(tell: Tell) -> AbstractContextManager[None]:
+    """Return what shows progress while it is entered: the bar that a person sees, nothing for lines of text."""
+    return tell if isinstance(tell, Progress) else nullcontext()
+
+
+def report_progress(sentence: str, fraction: float | None = None, *, steady: bool = False) -> None:  # noqa: ARG001 - a line of text is no clock
+    """Print one line per change. Not on standard error, which notebooks show in red: red is for what went wrong."""
+    percent = "" if fraction is None else f" ({fraction:.0%})"
+    print(printable(f"{sentence}{percent}"), flush=True)  # noqa: T201 - this is where progress is told

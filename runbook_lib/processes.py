@@ -1,0 +1,135 @@
+"""What a process of this software is given and what it never gives away: environment, core dumps, its two outputs."""
+
+from __future__ import annotations
+
+import ctypes
+import io
+import os
+import sys
+import threading
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
+from functools import cache
+from typing import TextIO
+
+from runbook_lib.errors import redacted
+
+# -- The environment of child processes: named, never inherited, since an ``env:`` secret stands in this process's own
+
+_EVERYWHERE = frozenset(
+    (
+        *("PATH", "HOME", "USER", "LOGNAME", "SHELL", "TMPDIR", "TZ", "LANG", "LANGUAGE"),
+        *("LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "FONTCONFIG_FILE", "FONTCONFIG_PATH"),
+        *("DISPLAY", "WAYLAND_DISPLAY", "XAUTHORITY"),
+        *("XDG_RUNTIME_DIR", "XDG_CACHE_HOME", "XDG_CONFIG_HOME", "XDG_DATA_HOME"),
+    )
+)
+_LOCALE = "LC_"
+SETTINGS = frozenset(
+    (
+        *("RUNBOOK_BROWSER", "RUNBOOK_DOJO", "RUNBOOK_KEY_DIR", "RUNBOOK_LAB_DIR", "RUNBOOK_LANG", "RUNBOOK_LOCKS"),
+        *("RUNBOOK_LOCK_TOKEN", "RUNBOOK_OPENED_FOR", "RUNBOOK_OPERATOR", "RUNBOOK_RECORDS", "RUNBOOK_SHARED_BROWSER"),
+        *("DBUS_SESSION_BUS_ADDRESS", "SSL_CERT_DIR", "SSL_CERT_FILE"),  # for ``keyring:``; for time stamps
+        *("PLAYWRIGHT_BROWSERS_PATH", "TERM", "COLUMNS", "LINES", "NO_COLOR"),
+        *("IPYTHONDIR", "JUPYTER_CONFIG_DIR", "JUPYTER_CONFIG_PATH", "JUPYTER_DATA_DIR", "JUPYTER_PATH"),
+    )
+)
+"""What a process of this software reads besides, and no secret."""
+
+
+def environment_with(names: Iterable[str]) -> dict[str, str]:
+    """Return what a process of this software needs, and the variables with these ``names``, where they are set."""
+    wanted = {*SETTINGS, *names}
+    return plain_environment() | {name: value for name, value in os.environ.items() if name in wanted}
+
+
+def plain_environment(environment: Mapping[str, str] | None = None) -> dict[str, str]:
+    """Return what any program needs of an environment, this process's own by default, and nothing else of it."""
+    source = os.environ if environment is None else environment
+    return {name: value for name, value in source.items() if name in _EVERYWHERE or name.startswith(_LOCALE)}
+
+
+# -- No process that holds a secret leaves its memory on a disk, or lets another process of its user read it
+
+_PR_SET_DUMPABLE = 4  # of linux/prctl.h
+
+
+def no_core() -> None:
+    """Turn core dumps off for this process and all that it starts from now on."""
+    with suppress(ImportError, ValueError, OSError):  # not on every system
+        import resource
+
+        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+
+
+@cache
+def forbid_dumps() -> None:
+    """Do so, and on Linux let no other process of this user attach to this one either; done once in a process.
+
+    Where the system does not let it, nothing is said: the secret is needed all the same.
+    """
+    no_core()
+    if sys.platform.startswith("linux"):
+        with suppress(OSError, AttributeError):
+            ctypes.CDLL(None).prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0)
+
+
+# -- Standard output and standard error behind the gate: a process that has typed a password prints none
+
+
+class Gated(io.TextIOBase):
+    """A text stream behind the gate: known secrets are replaced in what is written to it, tracebacks included.
+
+    Whole lines are passed on, and what was written since at a ``flush``: a secret in two writes is found. There is no
+    ``buffer`` on purpose, since bytes that are written there would go past the gate.
+    """
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+        self._held = ""
+        self._guard = threading.RLock()
+
+    def write(self, text: str) -> int:
+        with self._guard:
+            whole, feed, rest = (self._held + text).rpartition("\n")
+            self._held = rest
+            if feed:
+                self._stream.write(redacted(whole + feed))
+        return len(text)
+
+    def flush(self) -> None:
+        with self._guard:
+            held, self._held = self._held, ""
+            if held:
+                self._stream.write(redacted(held))
+            self._stream.flush()
+
+    def writable(self) -> bool:
+        return True
+
+    def isatty(self) -> bool:
+        return self._stream.isatty()
+
+    def fileno(self) -> int:
+        return self._stream.fileno()
+
+    def reconfigure(self, *, encoding: str, errors: str) -> None:
+        """Change how the stream underneath writes characters down, where it is one that can."""
+        if isinstance(self._stream, io.TextIOWrapper):
+            self._stream.reconfigure(encoding=encoding, errors=errors)
+
+    @property
+    def encoding(self) -> str:  # type: ignore[override]
+        return self._stream.encoding
+
+    @property
+    def errors(self) -> str | None:  # type: ignore[override]
+        return self._stream.errors
+
+
+def gate_streams() -> None:
+    """Put standard output and standard error behind the gate, until the process ends: its last words included."""
+    if sys.stdout is not None and not isinstance(sys.stdout, Gated):
+        sys.stdout = Gated(sys.stdout)
+    if sys.stderr is not None and not isinstance(sys.stderr, Gated):
+        sys.stderr = Gated(sys.stderr)

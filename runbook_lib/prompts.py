@@ -1,0 +1,381 @@
+"""What ADE-OS command lines print around an answer: prompts, pagers, questions, refusals; and which get a yes."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+
+# -- What ADE-OS command lines print around an answer, as data: prompts, pagers, questions, refusals, login dialogs.
+#
+# This is the one place for such words. Each row says where it comes from: *published* in Cisco's procedure,
+# *captured* by third parties, or *recalled*, and then unproven. Add a row where a device says it otherwise; what a
+# site
+# needs alone stands in its file (``answers:``, ``listing: ignore:``).
+#
+# Rows are looked for in text without control sequences whose lines were put together again (``unfolded``), whatever
+# its capitals, so that colour, line ends and a narrow terminal change nothing.
+
+PUBLISHED, CAPTURED, RECALLED = "published", "captured", "recalled"
+COLUMNS = 80
+"""The width at which a command line breaks its own text, in the middle of a word, where it takes no notice of ours."""
+
+
+@dataclass(frozen=True)
+class PromptRow:
+    """One thing that is said. ``example`` is a text that holds it; ``reply`` is typed where it may be answered."""
+
+    pattern: str
+    example: str
+    source: str
+    reply: str = ""
+
+
+PROMPT = r"(?P<host>[^\s/#;=]{1,255})/(?P<user>[^\s/#;=]{1,64})[#>]"
+"""``<hostname>/<user># `` without its last blank; published. The whole line."""
+
+OTHER_PROMPTS = (
+    PromptRow(r"ade ?[#$]", "ade # ", CAPTURED),
+    PromptRow(r"(?:ba|k|z)?sh-[\d.]+[#$]", "bash-4.2# ", RECALLED),
+    PromptRow(r"\[[\w.-]+@[\w.-]+ [^\]\n]{1,80}\][#$]", "[root@prime-pri ~]# ", RECALLED),
+    PromptRow(r"[\w.-]+@[\w.-]+:\S{0,80}[#$]", "root@prime-pri:~# ", RECALLED),
+)
+"""Prompts of shells, which take other commands than the command line. The whole line."""
+
+_PERCENT = r"(?: ?\(?\d{1,3} ?%\)?)?"
+PAGERS = (
+    PromptRow(rf"-{{2,}} ?more ?-{{2,}}{_PERCENT}", "--More--", RECALLED, " "),
+    PromptRow(rf"<-+ ?more ?-+>{_PERCENT}", "<--- More --->", RECALLED, " "),
+)
+"""A pager's line, whole; the reply brings the next page."""
+
+ERASED = re.compile(
+    rb"\r {2,}\r(?!\n)"  # overwritten with spaces
+    rb"|\x08+ +\x08+"
+    rb"|\x08+(?:\x1b\[[0-9;]*[KJ])?"
+    rb"|(?:\r(?!\n)|\x1b\[[0-9;]*[KJm])+"
+    rb"|\r*\n"  # left standing
+)
+"""How a pager's line is taken off the screen again, directly behind it."""
+
+LOGIN_QUESTIONS = (
+    PromptRow(
+        r"enter session number to resume or press <enter> to start a new one ?:",
+        "Enter session number to resume or press <Enter> to start a new one: ",
+        PUBLISHED,  # for ISE
+    ),
+    PromptRow(
+        r"press (?:<?enter>?|<?return>?|any key) to continue ?\.*",
+        "Press any key to continue... ",
+        RECALLED,
+    ),
+)
+"""Asked before the first prompt, at the end of what arrived; the Enter key is the answer. No other is given there."""
+
+EXPIRED = (
+    PromptRow(r"password (?:has |is |was )?expired", "Your password has expired.", RECALLED),
+    PromptRow(
+        r"account (?:has |is |was )?expired", "Your account has expired; please contact the administrator.", RECALLED
+    ),
+    PromptRow(
+        r"must (?:now )?(?:be changed|change your password)|required to change your password",
+        "You are required to change your password immediately (password aged)",
+        RECALLED,
+    ),
+    PromptRow(r"(?:new|\(?current\)?) (?:unix )?password ?:", "Enter new password : ", RECALLED),
+)
+"""Said instead of a prompt, or asked behind the password, where password or account are no longer good."""
+
+SECOND_FACTORS = (
+    PromptRow(r"verification code|one[- ]time (?:password|code)|\botp\b|\btoken\b", "Verification code: ", RECALLED),
+    PromptRow(r"\bpasscode\b|\bsecond factor\b|two[- ]factor|\bduo\b|\bpush\b", "Passcode or option (1-3): ", RECALLED),
+    PromptRow(r"\bchallenge\b|\bresponse ?:|authenticator", "Enter the response : ", RECALLED),
+)
+"""Asked behind the password where it alone does not let anybody in."""
+
+YES_OR_NO_WANTED = (PromptRow(r"error ?: ?please enter yes or no", "ERROR : Please enter Yes or No", CAPTURED),)
+"""The answer to a command that was typed into a yes/no question."""
+
+REFUSALS = (
+    PromptRow(
+        r"%\s*(?:invalid|unknown|incomplete|ambiguous|unrecogni[sz]ed|bad|command)\b",
+        "% Invalid command detected at '^' marker.",
+        RECALLED,
+    ),
+    PromptRow(
+        r"(?:error:\s*)?(?:unknown|invalid|unrecogni[sz]ed|incomplete|ambiguous) (?:command|input|argument|token)\b",
+        "Error: unrecognized command",
+        RECALLED,
+    ),
+    PromptRow(r"syntax error\b", "syntax error: expecting a key", RECALLED),
+    PromptRow(
+        r"[^\n]{0,300}: (?:command )?not found\s*$|command not found\b", "-bash: ncs: command not found", RECALLED
+    ),
+    PromptRow(
+        r"(?:%\s*)?(?:permission denied|not authori[sz]ed|command authori[sz]ation failed)\b",
+        "% Permission denied",
+        RECALLED,
+    ),
+)
+"""A command line that does not know or allow a command: the beginning of a line, in short answers only."""
+
+REFUSAL_LINES = 8
+"""An answer of more lines is not a refusal, whatever stands in it."""
+
+ASKING = (
+    PromptRow(r"\?", "Which one ?", RECALLED),
+    PromptRow(
+        r"\b(?:enter|type|specify|select|choose|which)\b[^\n]{0,200}[:>]",
+        "Enter the domain name of the server: ",
+        CAPTURED,
+    ),
+    PromptRow(r"(?:assword|passphrase|user ?name|login) ?:", "Enter shell access password :", CAPTURED),
+    PromptRow(r"[(\[<]y(?:es)?[/|]no?[)\]>][^\n]{0,200}[:>]", "Press [y/n] to accept: ", RECALLED),
+)
+"""How the last line of something that waits for an answer ends, beside a yes/no question."""
+
+
+def any_of(rows: Iterable[PromptRow]) -> str:
+    """Return one pattern for all ``rows``."""
+    return "|".join(f"(?:{row.pattern})" for row in rows)
+
+
+def unfolded(text: str) -> str:
+    """Return ``text`` in one line, runs of blanks as one; what a narrow terminal broke is put together again."""
+    lines = text.split("\n")
+    joined = "".join(line if len(line) == COLUMNS else f"{line} " for line in lines)
+    return " ".join(joined.split())
+
+
+def line_pattern(words: str) -> str:
+    """Return the regular expression for a line of ``listing: ignore:``: one between slashes, or that of the text."""
+    if len(words) > 2 and words[0] == words[-1] == "/":
+        return words[1:-1]
+    return re.escape(" ".join(words.split()))
+
+
+# -- Which row of the tables a text is. Texts come without control sequences; capitals, blanks and breaks do not count
+
+_PROMPT = re.compile(PROMPT)
+_OTHER_PROMPT = re.compile(any_of(OTHER_PROMPTS), re.I)
+_PAGER = re.compile(any_of(PAGERS), re.I)
+_AT_LOGIN = re.compile(rf"(?:{any_of(LOGIN_QUESTIONS)})\Z", re.I)
+_EXPIRED = re.compile(any_of(EXPIRED), re.I)
+_SECOND_FACTOR = re.compile(any_of(SECOND_FACTORS), re.I)
+_YES_OR_NO_WANTED = re.compile(any_of(YES_OR_NO_WANTED), re.I)
+_REFUSAL = re.compile(any_of(REFUSALS), re.I)
+_ASKING = re.compile(rf"(?:{any_of(ASKING)})\Z", re.I)
+
+
+def prompt_host(line: str) -> str | None:
+    """Return the host's name where ``line`` is a prompt of the command line, and nothing else."""
+    shape = _PROMPT.fullmatch(line.strip())
+    return shape["host"] if shape else None
+
+
+def is_other_prompt(line: str) -> bool:
+    """Return whether ``line`` is a shell's prompt, and nothing else."""
+    return _OTHER_PROMPT.fullmatch(unfolded(line)) is not None
+
+
+def is_pager(line: str) -> bool:
+    """Return whether ``line`` is a pager's, and nothing else."""
+    return _PAGER.fullmatch(unfolded(line)) is not None
+
+
+def login_reply(text: str) -> str | None:
+    """Return what is typed where ``text`` ends in a question that may be answered before the first prompt."""
+    return "" if _AT_LOGIN.search(unfolded(text)) else None
+
+
+def is_expired(text: str) -> bool:
+    """Return whether ``text`` says that a password or an account is no longer good."""
+    return _EXPIRED.search(unfolded(text)) is not None
+
+
+def is_second_factor(text: str) -> bool:
+    """Return whether ``text`` asks for something beside the password."""
+    return _SECOND_FACTOR.search(unfolded(text)) is not None
+
+
+def wants_yes_or_no(text: str) -> bool:
+    """Return whether ``text`` says that something else than yes or no was typed into a question."""
+    return _YES_OR_NO_WANTED.search(unfolded(text)) is not None
+
+
+def is_refusal(answer: str) -> bool:
+    """Return whether ``answer`` says that the command line does not know or allow a command.
+
+    Looked for at the beginning of each line and, where a narrow terminal broke one, of the whole; in short answers
+    only.
+    """
+    lines = answer.strip().split("\n")
+    if len(lines) > REFUSAL_LINES:
+        return False
+    return any(_REFUSAL.match(unfolded(line)) for line in (*lines, answer))
+
+
+def is_asking(text: str) -> bool:
+    """Return whether ``text`` ends like a question that waits for an answer, beside a yes/no question."""
+    return _ASKING.search(unfolded(text)[-400:]) is not None
+
+
+# -- The questions that a command line asks after one of our two changes, and whether they get a yes.
+#
+# What ``deletecert`` and ``ncs ha remove`` ask is not published. So a question is judged by what it says: it is
+# answered where it repeats what was sent, or says nothing else than that something is to be confirmed. It is never
+# answered where it, or what was printed before it, speaks of anything dangerous or of another entry.
+
+LONGEST = 4096
+"""Characters; whatever is longer is no question but an answer."""
+
+_OPEN, _CLOSE = r"[(\[<{]", r"[)\]>}]"
+_BETWEEN = r"\s*(?:/|\||,|\bor\b)\s*"
+_DEFAULT = rf"{_OPEN}\s*(?:default\s*[:=]?\s*)?(?:yes|no|y|n)\s*{_CLOSE}"
+_CHOICE = (
+    rf"{_OPEN}?\s*(?:{_OPEN}?(?P<yes>yes|y){_CLOSE}?{_BETWEEN}{_OPEN}?(?:no|n){_CLOSE}?"
+    rf"|{_OPEN}?(?:no|n){_CLOSE}?{_BETWEEN}{_OPEN}?(?P<late>yes|y){_CLOSE}?)\s*{_CLOSE}?"
+)
+YES_NO = re.compile(
+    rf"(?:{_DEFAULT}\s*)?(?<![^\s?:.)\]>}}(\[<{{]){_CHOICE}(?:\s*[?:]?\s*{_DEFAULT}){{0,2}}[\s?:.>]*\Z", re.I
+)
+"""The end of a yes/no question: the choice, its default before it or behind, brackets or none."""
+
+CHOICES = (
+    PromptRow("", "(yes/no) [no] ?", CAPTURED),
+    PromptRow("", "(yes/no) [no]: ", CAPTURED),
+    PromptRow("", "Y/N [N]:", CAPTURED),
+    PromptRow("", "[y/n]", CAPTURED),
+    PromptRow("", "(Y/N) ", RECALLED),
+    PromptRow("", "[YES/NO]: ", RECALLED),
+    PromptRow("", "[y/N]? ", RECALLED),
+    PromptRow("", "(yes or no): ", RECALLED),
+)
+"""Known forms of it; ``YES_NO`` reads them all."""
+
+_CONFIRMS = re.compile(
+    r"\b(?:are you sure|do you (?:really )?(?:want|wish)|would you like|continue|proceed|confirm)\b[^?]*\?\s*[:>]?\Z",
+    re.I,
+)
+
+
+def _words(text: str) -> frozenset[str]:
+    return frozenset(text.split())
+
+
+_NEUTRAL = _words(
+    "a an and are as at be being by can cancelled cannot confirm confirmation continue default do does else enter for"
+    " from go going have if in is it its like n no not note of ok on once or please press proceed really request shall"
+    " should sure that the then this to undone want wanted warning will wish with would y yes you your"
+)
+_DANGER = re.compile(
+    r"\b(?:all|every|everything|entire|whole|any|others?|both|eras\w*|wip\w+|format\w*|factory|reload\w*|restart\w*|"
+    r"reboot\w*|reset\w*|shut\w*|halt\w*|stop\w*|power\w*|restor\w*|overwrit\w*|upgrad\w*|purg\w*|drop\w*|destroy\w*|"
+    r"truncat\w*|uninstall\w*|disk|partition|databases?|data|licen[cs]es?|passwords?|backups?)\b",
+    re.I,
+)
+_ADDRESS = re.compile(r"[A-Za-z0-9:\[][A-Za-z0-9.:%\[\]-]*_[0-9]{1,5}\b|\b[0-9]{1,3}(?:\.[0-9]{1,3}){3}\b")
+_WORD = re.compile(r"[A-Za-z]+(?:-[A-Za-z]+)*|[0-9][\w.:]*")
+
+
+@dataclass(frozen=True)
+class Topic:
+    """What one of our changes is about: the words that may stand in a question on it, and those that repeat it."""
+
+    words: frozenset[str]
+    repeats: str
+
+
+DELETION = Topic(
+    words=_words(
+        "certificate certificates cert certs host hosts entry entries found tofu trust trusted trust-on-first-use first"
+        " use store list delete deletes deleted deleting deletion remove removed removing removal"
+    ),
+    repeats=r"{key}",
+)
+HA_REMOVAL = Topic(
+    words=_words(
+        "ha high availability configuration remove removed removing removal delete deleted primary secondary server"
+        " servers pair"
+    ),
+    repeats=r"(?:remov|delet)\w*.{0,200}\bhigh availability\b|\bhigh availability\b.{0,200}(?:remov|delet)",
+)
+
+Reply = Callable[[str], str | None]
+"""From everything that was printed since the command, or since the last reply, to what is typed; None: nothing."""
+
+
+def is_yes_no(text: str) -> bool:
+    """Return whether ``text`` ends in a yes/no question, with its choice printed or not."""
+    words = unfolded(text)[-LONGEST:]
+    return bool(YES_NO.search(words) or _CONFIRMS.search(words))
+
+
+def replies(topic: Topic, key: str = "", more: Mapping[str, str] | None = None) -> Reply:
+    """Return how questions after a change of ``topic`` are answered; ``more`` is the site's ``answers:``."""
+    own = {unfolded(question.replace("{key}", key)).casefold(): answer for question, answer in (more or {}).items()}
+    repeated = re.compile(topic.repeats.format(key=re.escape(key)) if key else topic.repeats, re.I)
+
+    def reply(text: str) -> str | None:
+        words = unfolded(text)
+        if len(text) > LONGEST or is_dangerous(words, key):
+            return None
+        for question, answer in own.items():
+            if words.casefold().endswith(question):
+                return answer
+        choice = YES_NO.search(words)
+        if choice is None and not _CONFIRMS.search(words):
+            return None
+        said = words[: choice.start()] if choice else words
+        known = not _unknown(said, topic, key)
+        return _yes(choice) if repeated.search(said) or known else None
+
+    return reply
+
+
+def is_dangerous(words: str, key: str = "") -> bool:
+    """Return whether ``words`` speak of anything but a change of one entry, or of another entry than ``key``."""
+    host = key.rpartition("_")[0]
+    rest = words.replace(key, " ").replace(host, " ") if key and host else words
+    return bool(_DANGER.search(rest) or _ADDRESS.search(rest))
+
+
+def is_about_ours(question: str) -> bool:
+    """Return whether a question of the site's file can be one after our two changes, and speaks of nothing else."""
+    words = unfolded(question.replace("{key}", " "))
+    choice = YES_NO.search(words)
+    said = words[: choice.start()] if choice else words
+    ours = "{key}" in question or any(not _unknown(said, topic, "") for topic in (DELETION, HA_REMOVAL))
+    speaks = bool(re.search(r"\b(?:delet|remov)\w*", said, re.I)) and bool(
+        re.search(r"\b(?:certificates?|certs?|hosts?|entry|trust|tofu|ha|high availability)\b", said, re.I)
+    )
+    return not is_dangerous(words) and (ours or speaks)
+
+
+def _unknown(said: str, topic: Topic, key: str) -> list[str]:
+    host = key.rpartition("_")[0]
+    bare = said.replace(key, " ").replace(host, " ") if key and host else said
+    return [word for word in _WORD.findall(bare) if word.casefold() not in _NEUTRAL | topic.words]
+
+
+def _yes(choice: re.Match[str] | None) -> str:
+    return (choice["yes"] or choice["late"]) if choice else "yes"
+
+
+# -- What to type at a server's own console, so that a person can compare a key or a certificate by another way.
+#
+# All of it is recalled, unproven: a console that knows none of it is asked by whoever installed the server.
+
+HOST_KEY = PromptRow("", "show crypto host_key", RECALLED)
+"""Prints the SSH host key's fingerprints at the ADE-OS command line."""
+
+HOST_KEY_IN_SHELL = PromptRow("", "ssh-keygen -lf /etc/ssh/ssh_host_rsa_key.pub", RECALLED)
+"""The same below ``shell``, where the release prints MD5 digits or none."""
+
+_CERTIFICATE = "openssl s_client -connect 127.0.0.1:{port} </dev/null | openssl x509 -noout -fingerprint -sha256"
+_ISE = "Administration > System > Certificates > System Certificates > View (SHA-256 Fingerprint)"
+
+
+def certificate_at_console(port: int, *, ise: bool) -> str:
+    """Return what shows the SHA-256 of the certificate that a server itself holds for a port of its own."""
+    return f"{_ISE} (recalled)" if ise else f"shell, then: {_CERTIFICATE.format(port=port)} (recalled)"

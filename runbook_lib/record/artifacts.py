@@ -1,0 +1,301 @@
+"""The artifact store: files that are written once, through the gate; and which version of each notebook ran."""
+
+from __future__ import annotations
+
+import json
+import re
+import ssl
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from itertools import count
+from pathlib import Path, PurePosixPath
+from typing import Any, TypeVar
+
+from runbook_lib.digest import sha256_hex
+from runbook_lib.errors import ParameterRefused, RecordDamaged, RecordNotWritable
+from runbook_lib.models import Answer, Stage
+from runbook_lib.record.files import write_new, writing
+from runbook_lib.record.journal import Artifact, Journal, Kind, Line, is_inside
+from runbook_lib.record.manifest import ReadableFile
+from runbook_lib.record.redaction import from_json_bytes, gate_bytes, gate_text, to_json_bytes, to_json_value
+
+# -- The files of a record: written once, whole, through the redaction gate, and each named in the journal
+
+T = TypeVar("T")
+
+
+class ArtifactStore:
+    """The files in ``folder`` and the journal that names them."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.journal = Journal(folder)
+
+    def keep_bytes(
+        self,
+        path: str,
+        data: bytes,
+        *,
+        kind: Kind = Kind.KEPT,
+        stage: str = "",
+        server: str = "",
+        expected: str = "",
+        seen: str = "",
+        text: str = "",
+    ) -> Artifact:
+        """Keep ``data`` under ``path`` (``folder/name.ext``), or a numbered neighbour, and say so in the journal."""
+        artifact = self._write(path, gate_bytes(data))
+        self.journal.append(
+            kind, stage=stage, server=server, expected=expected, seen=seen, artifact=artifact, text=text
+        )
+        return artifact
+
+    def read_bytes(self, artifact: Artifact) -> bytes:
+        """The file that a journal line names. ``RecordDamaged`` if it is not there or not what it was."""
+        path = self.folder / checked(artifact.path)
+        try:
+            data = path.read_bytes()
+        except OSError as error:
+            raise damaged(path, error.strerror or type(error).__name__) from error
+        if sha256_hex(data) != artifact.sha256:
+            raise damaged(path, "it was changed after it was written")
+        return data
+
+    def keep_answer(self, answer: Answer, parsed: object = None, *, stage: str = "") -> Artifact:
+        """Keep what a device said, byte for byte, and beside it what was understood (None: nothing)."""
+        name = f"{slug(answer.server, 20)}-{slug(_short(answer.command), 40)}"
+        data = gate_bytes(answer.raw)
+        number = sum(1 for _ in (self.folder / "answers").glob("*.txt")) + 1
+        while not write_new(self.folder / (path := f"answers/{number:04d}-{name}.txt"), data):
+            number += 1
+        raw = Artifact(path=path, sha256=sha256_hex(data))
+        understood = type(parsed).__name__ if parsed is not None else ""
+        seen = f"understood as {understood}" if understood else "kept as it is"
+        self.journal.append(
+            Kind.OBSERVED, stage=stage, server=answer.server, text=answer.command, seen=seen, artifact=raw
+        )
+        beside = {
+            "server": answer.server,
+            "command": answer.command,
+            "started_utc": answer.started_utc,
+            "finished_utc": answer.finished_utc,
+            "questions": answer.questions,
+            "raw": {"path": raw.path, "sha256": raw.sha256},
+            "text": answer.text,
+            "understood_as": understood,
+            "parsed": parsed,
+        }
+        path = path.removesuffix(".txt") + ".json"
+        self.keep_json(path, to_json_value(beside), stage=stage, server=answer.server, text=answer.command)
+        return raw
+
+    def keep_certificate(self, der: bytes, *, stage: str = "", server: str = "", text: str = "") -> Artifact:
+        """Keep a certificate as PEM under the SHA-256 of its DER form; the same one is kept once."""
+        path = f"certificates/{sha256_hex(der)}.pem"
+        pem = gate_bytes(ssl.DER_cert_to_PEM_cert(der).encode("ascii"))
+        for line in self.journal.read().lines:
+            if line.artifact and line.artifact == Artifact(path=path, sha256=sha256_hex(pem)):
+                return line.artifact
+        return self.keep_bytes(path, pem, stage=stage, server=server, text=text)
+
+    def keep_json(self, path: str, value: Any, *, kind: Kind = Kind.KEPT, **fields: str) -> Artifact:
+        """As ``keep_bytes``, for a JSON value that went through ``gate_json``, which leaves JSON what it is."""
+        return self.keep_gated(path, to_json_bytes(value), kind=kind, **fields)
+
+    def keep_gated(self, path: str, data: bytes, *, kind: Kind = Kind.KEPT, **fields: str) -> Artifact:
+        """As ``keep_bytes``, for bytes of which every text went through the gate and the rest are digests."""
+        artifact = self._write(path, data)
+        self.journal.append(kind, artifact=artifact, **fields)
+        return artifact
+
+    def read_json(self, artifact: Artifact, kind: type[T]) -> T:
+        """A value of type ``kind`` from the file that a journal line names; ``RecordDamaged`` if it holds none."""
+        data = self.read_bytes(artifact)
+        try:
+            return from_json_bytes(data, kind)
+        except ValueError as error:
+            raise damaged(self.folder / artifact.path, f"it does not hold {kind.__name__}: {error}") from error
+
+    def _write(self, path: str, data: bytes) -> Artifact:
+        for name in _neighbours(checked(path)):
+            target = self.folder / name
+            if write_new(target, data) or _holds(target, data):
+                return Artifact(path=name, sha256=sha256_hex(data))
+        raise AssertionError("numbers do not end")
+
+
+def slug(text: str, limit: int) -> str:
+    """``text`` as a part of a file's name: ASCII letters, digits and hyphens, nothing secret."""
+    return re.sub(r"[^A-Za-z0-9]+", "-", gate_text(text)).strip("-")[:limit].strip("-") or "x"
+
+
+def _short(command: str) -> str:
+    return command.removeprefix("ncs certvalidation tofu-certs ")
+
+
+def checked(path: str) -> str:
+    """A path that stays inside the record's folder, in names that every file system takes."""
+    if not is_inside(path):
+        raise ParameterRefused("not a path inside a record", found=path)
+    return path
+
+
+def _holds(path: Path, data: bytes) -> bool:
+    with writing(path):
+        return path.is_file() and path.read_bytes() == data
+
+
+def _neighbours(path: str) -> Iterator[str]:
+    yield path
+    pure = PurePosixPath(path)
+    for number in count(2):
+        yield str(pure.with_name(f"{pure.stem}-{number}{pure.suffix}"))
+
+
+def damaged(path: Path, how: str) -> RecordDamaged:
+    """The error for a file of the record that does not verify."""
+    return RecordDamaged(
+        "a file of the record is not what the journal says that it was",
+        where=str(path),
+        found=how,
+        next_step="keep this folder as it is, open a new incident, and observe the site before changing it",
+    )
+
+
+# -- Which version of each notebook ran: its SHA-256 and its text in the record, and where it has changed since.
+#
+# ``templates/<stage>.ipynb`` is the notebook without outputs, as it was read from disk when the stage began. A
+# notebook that a person runs may differ from its file until it is saved; the journal says which of the two it was.
+
+TEMPLATE = "template notebook"
+"""The text of the journal's line that gives a template notebook's SHA-256 in ``seen``, before the notebook runs."""
+BY_HAND = "template notebook, by hand: as on disk at that time"
+"""The same for a notebook that no run has started."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class NotebookVersion:
+    """One version of a stage's notebook that ran: the file's SHA-256, the journal's line, who started it."""
+
+    stage: str
+    sha256: str
+    line: int
+    by_hand: bool
+    artifact: Artifact | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Drift:
+    """A version that ran beside the notebook as it is now. ``cells`` name what differs, each with what happened to it.
+
+    ``known`` is false where the record does not hold the notebook's text, or there is no such notebook now.
+    """
+
+    version: NotebookVersion
+    cells: tuple[str, ...] = ()
+    known: bool = True
+
+    def __str__(self) -> str:
+        ran = f"{self.version.stage}: version {self.version.sha256[:12]}"
+        how = "by hand, as on disk then" if self.version.by_hand else "by the run"
+        if not self.known:
+            return f"{ran}, {how}; what has changed since cannot be said"
+        since = f"changed since: {'; '.join(self.cells)}" if self.cells else "not changed since"
+        return f"{ran}, {how}; {since}"
+
+
+def note_template(record: ArtifactStore, stage: Stage, template: Path, *, by_hand: bool = False) -> None:
+    """Write down which version of a notebook is about to run, and keep its text. Raises ``RecordNotWritable``."""
+    try:
+        data = template.read_bytes()
+    except OSError as error:
+        raise RecordNotWritable(
+            "The notebook that is about to run cannot be read, so the record could not say which it was",
+            where=str(template),
+            found=error.strerror or type(error).__name__,
+            next_step="put the notebook back into its folder",
+        ) from error
+    record.keep_bytes(
+        f"templates/{stage.value}.ipynb",
+        without_outputs(data),
+        kind=Kind.NOTED,
+        stage=stage.value,
+        seen=sha256_hex(data),
+        text=BY_HAND if by_hand else TEMPLATE,
+    )
+
+
+def without_outputs(data: bytes) -> bytes:
+    """Return a notebook's cells with their ids, kinds, tags and sources, and nothing else; other bytes as they are."""
+    try:
+        cells = [_essence(cell) for cell in json.loads(data)["cells"]]
+    except (ValueError, TypeError, KeyError, RecursionError):
+        return data
+    whole = {"cells": cells, "metadata": {}, "nbformat": 4, "nbformat_minor": 5}
+    return (json.dumps(whole, indent=1, ensure_ascii=False) + "\n").encode("utf-8", "replace")
+
+
+def versions(lines: Iterable[Line]) -> tuple[NotebookVersion, ...]:
+    """Return every version that ran, in order; one that ran several times counts from its first."""
+    found: dict[tuple[str, str], NotebookVersion] = {}
+    for line in lines:
+        if line.kind is Kind.NOTED and line.text in (TEMPLATE, BY_HAND):
+            version = NotebookVersion(
+                stage=line.stage, sha256=line.seen, line=line.n, by_hand=line.text == BY_HAND, artifact=line.artifact
+            )
+            found.setdefault((line.stage, line.seen), version)
+    return tuple(found.values())
+
+
+def drifts(lines: Iterable[Line], files: Mapping[str, ReadableFile], notebooks: Path) -> tuple[Drift, ...]:
+    """Compare every version that ran with the notebook of its stage in ``notebooks`` as it is now.
+
+    ``files`` are the record's by their paths. Outputs and the cell of parameters do not count.
+    """
+    return tuple(_drift(version, files, notebooks) for version in versions(lines))
+
+
+def _drift(version: NotebookVersion, files: Mapping[str, ReadableFile], notebooks: Path) -> Drift:
+    try:
+        now = (notebooks / f"{version.stage}.ipynb").read_bytes()
+        if sha256_hex(now) == version.sha256:
+            return Drift(version=version)
+        then = files[version.artifact.path].read_bytes() if version.artifact else b""
+        return Drift(version=version, cells=changed_cells(then, now))
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+        return Drift(version=version, known=False)
+
+
+def changed_cells(then: bytes, now: bytes) -> tuple[str, ...]:
+    """Name each cell that was changed, added or removed between two notebooks; ``ValueError`` if one is none."""
+    old, new = _by_id(then), _by_id(now)
+    changed = [f"{_name(new[key])} changed" for key in new if key in old and _text(old[key]) != _text(new[key])]
+    added = [f"{_name(new[key])} added" for key in new if key not in old]
+    removed = [f"{_name(old[key])} removed" for key in old if key not in new]
+    moved = ["cells in another order"] if [k for k in old if k in new] != [k for k in new if k in old] else []
+    return (*changed, *added, *removed, *moved)
+
+
+def _by_id(notebook: bytes) -> dict[str, dict[str, Any]]:
+    cells = [_essence(cell) for cell in json.loads(notebook)["cells"]]
+    return {cell["id"] or str(n): cell for n, cell in enumerate(cells) if "parameters" not in cell["metadata"]["tags"]}
+
+
+def _essence(cell: dict[str, Any]) -> dict[str, Any]:
+    code: dict[str, Any] = {"outputs": [], "execution_count": None} if cell["cell_type"] == "code" else {}
+    return {
+        "cell_type": cell["cell_type"],
+        "id": cell.get("id", ""),
+        "metadata": {"tags": list(cell["metadata"].get("tags", ()))},
+        "source": "".join(cell["source"]),
+        **code,
+    }
+
+
+def _text(cell: dict[str, Any]) -> tuple[str, str]:
+    return cell["cell_type"], cell["source"]
+
+
+def _name(cell: dict[str, Any]) -> str:
+    kind = "code" if cell["cell_type"] == "code" else "text"
+    return f"{kind} cell «{cell['id']}»"

@@ -1,0 +1,388 @@
+"""The attestation of a record: manifest, signed statement and time stamp."""
+
+from __future__ import annotations
+
+import http.client
+import re
+import socket
+import ssl
+import time
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import asdict, dataclass, replace
+from datetime import UTC, datetime
+from itertools import count
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit, urlunsplit
+
+from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.x509.oid import ExtendedKeyUsageOID
+
+from runbook_lib import paths
+from runbook_lib.digest import canonical_json, sha256_hex
+from runbook_lib.errors import ParameterRefused, RecordNotWritable, cut
+from runbook_lib.event_loop import TooLate, in_time
+from runbook_lib.record import stages
+from runbook_lib.record.artifacts import BY_HAND, TEMPLATE
+from runbook_lib.record.files import make_new_folder, writing
+from runbook_lib.record.incident import Record
+from runbook_lib.record.journal import Artifact, Kind, Line, parse_journal
+from runbook_lib.record.manifest import Manifest, entries, journal_part, list_files
+from runbook_lib.record.redaction import gate_json, gate_text, to_json_value
+from runbook_lib.record.secret_scan import FoundSecret, scan, scan_files
+from runbook_lib.record.signing import key_id, sign, signing_key, statement
+from runbook_lib.record.stages import after_seal, named_in_words
+
+# -- RFC 3161 time stamps: a third party's signed word that some bytes existed at a time. ----------
+#
+# The request holds a SHA-256 and a random number and nothing else of the record. It goes to the one address that the
+# site's file names, past proxies, and follows no redirection.
+
+LARGEST_STAMP = 256 * 1024
+DEFAULT_TIMEOUT_S = 15.0
+_TYPES = {"Content-Type": "application/timestamp-query", "Accept": "application/timestamp-reply"}
+
+
+class NoStamp(Exception):
+    """There is no time stamp, or it is not what it has to be; the text says why."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Authority:
+    """A time-stamping authority as the site's file names it; ``certificate`` is a file of PEM certificates."""
+
+    url: str
+    certificate: Path
+    timeout_s: float = DEFAULT_TIMEOUT_S
+
+    @classmethod
+    def of(cls, site: Mapping[str, Any]) -> Authority | None:
+        """The one of a site's plain values; None where it names none."""
+        named = site.get("timestamp")
+        if not named:
+            return None
+        return cls(url=named["url"], certificate=Path(named["certificate"]), timeout_s=named["timeout_s"])
+
+
+@dataclass(frozen=True, kw_only=True)
+class Stamp:
+    """What a time stamp says: when, by whose clock (as it names itself; may be empty), under which serial number."""
+
+    utc: datetime
+    authority: str
+    serial: int
+
+
+def request_stamp(authority: Authority, data: bytes) -> bytes:
+    """Return the authority's whole answer in DER, verified; raises ``NoStamp``."""
+    from rfc3161_client import HashAlgorithm, TimestampRequestBuilder
+
+    certificates = read_certificates(authority.certificate)
+    request = TimestampRequestBuilder().data(data).hash_algorithm(HashAlgorithm.SHA256).build()
+    answer = _post(authority, request.as_bytes())
+    check_stamp(answer, data, certificates, nonce=request.nonce)
+    return answer
+
+
+def check_stamp(answer: bytes, data: bytes, certificates: Sequence[x509.Certificate], *, nonce: Any = None) -> Stamp:
+    """Return what the stamp says if it is one over ``data`` that ``certificates`` vouch for; raises ``NoStamp``.
+
+    The authority's own certificate has to be among them, or to be issued by one of them; where its own is, no other
+    one counts. Certificates have to be valid at the time of the stamp, not now.
+    """
+    from rfc3161_client import VerificationError, VerifierBuilder
+
+    said = read_stamp(answer)
+    own = [each for each in certificates if _stamps_times(each)]
+    for one in own or (None,):
+        try:
+            checks = VerifierBuilder(roots=list(certificates), tsa_certificate=one, nonce=nonce).build()
+            checks.verify_message(_decoded(answer), data)
+        except (VerificationError, ValueError) as error:
+            why = str(error)
+        else:
+            return said
+    raise NoStamp(f"the certificates that are named do not vouch for it, or it is not about this file: {cut(why, 200)}")
+
+
+def read_stamp(answer: bytes) -> Stamp:
+    """Return what an answer says without checking it; raises ``NoStamp`` where it is no stamp."""
+    info = _decoded(answer).tst_info
+    name = getattr(info.name, "value", None)
+    return Stamp(
+        utc=info.gen_time,
+        authority=name.rfc4514_string() if isinstance(name, x509.Name) else "",
+        serial=info.serial_number,
+    )
+
+
+def read_certificates(path: Path) -> tuple[x509.Certificate, ...]:
+    """Return the certificates of a PEM file; raises ``NoStamp`` where there is none."""
+    try:
+        return tuple(x509.load_pem_x509_certificates(path.read_bytes()))
+    except (OSError, ValueError) as error:
+        why = getattr(error, "strerror", None) or "it holds no certificate in PEM"
+        raise NoStamp(f"the authority's certificate cannot be used: {path}: {why}") from None
+
+
+def _stamps_times(certificate: x509.Certificate) -> bool:
+    try:
+        usage = certificate.extensions.get_extension_for_class(x509.ExtendedKeyUsage)
+    except (x509.ExtensionNotFound, ValueError):
+        return False
+    return ExtendedKeyUsageOID.TIME_STAMPING in usage.value
+
+
+def _decoded(answer: bytes) -> Any:
+    from rfc3161_client import PKIStatus, decode_timestamp_response
+
+    try:
+        decoded = decode_timestamp_response(answer)
+        if decoded.status != PKIStatus.GRANTED:
+            raise NoStamp(f"the authority refused: status {decoded.status} {', '.join(decoded.status_string)}".strip())
+        _ = decoded.tst_info
+    except ValueError:
+        raise NoStamp("the answer is not a time stamp") from None
+    return decoded
+
+
+def _post(authority: Authority, request: bytes) -> bytes:
+    url = urlsplit(authority.url)
+    end = time.monotonic() + authority.timeout_s
+    host, port = url.hostname or "", url.port or (443 if url.scheme == "https" else 80)
+    connection = http.client.HTTPConnection(host, port)
+    try:
+        with socket.create_connection((host, port), timeout=authority.timeout_s) as plain, in_time(plain, end):
+            secure = url.scheme == "https"
+            connection.sock = ssl.create_default_context().wrap_socket(plain, server_hostname=host) if secure else plain
+            connection.request("POST", urlunsplit(("", "", url.path or "/", url.query, "")), request, _TYPES)
+            with connection.getresponse() as answer:
+                if answer.status != http.HTTPStatus.OK:
+                    raise NoStamp(f"the authority answered with HTTP status {answer.status}")
+                data = answer.read(LARGEST_STAMP + 1)
+    except TooLate:
+        raise NoStamp(f"the authority did not answer within {authority.timeout_s:g} s") from None
+    except (http.client.HTTPException, OSError) as error:
+        raise NoStamp(f"the authority did not answer ({type(error).__name__})") from None
+    finally:
+        connection.close()
+    if len(data) > LARGEST_STAMP:
+        raise NoStamp("the answer is too long for a time stamp")
+    return data
+
+
+# -- What the signed statement of a seal says of the incident --------------------------------------
+
+
+def predicate(record: Record, manifest: Manifest, lines: Sequence[Line], site_file: Artifact) -> dict[str, Any]:
+    """Return the predicate; every text in it came out of the record's gate, and goes through it again."""
+    outcome = stages.outcome(lines)
+    plans = [line for line in lines if line.kind is Kind.DECIDED and line.artifact and line.text == "plan"]
+    told: dict[str, Any] = gate_json(
+        {
+            "site": record.site,
+            "outcome": outcome.value if outcome else None,
+            "stages": {name: state.value for name, state in stages.stage_states(lines).items()},
+            "sealed_utc": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+        }
+    )
+    return told | {
+        "incident": record.incident,
+        "plan": {"sha256": plans[-1].seen} if plans else None,
+        "approvals": [{**to_json_value(each), "digest": each.digest} for each in record.read_approvals()],
+        "counts": _counts(manifest, lines),
+        "journal": asdict(manifest.journal),
+        "notebooks": _notebooks(lines),
+        "site_file": {"path": site_file.path, "sha256": site_file.sha256},
+        "lock_file": _lock_file(),
+    }
+
+
+def _counts(manifest: Manifest, lines: Iterable[Line]) -> dict[str, Any]:
+    folders = Counter(entry.path.split("/")[0] for entry in manifest.files if "/" in entry.path)
+    return {
+        "files": len(manifest.files),
+        "bytes": sum(entry.size for entry in manifest.files),
+        "files_by_folder": dict(folders),
+        "lines_by_kind": dict(Counter(line.kind.value for line in lines)),
+    }
+
+
+def _notebooks(lines: Iterable[Line]) -> list[dict[str, Any]]:
+    """The template notebooks in the order in which they ran, each with its digest and the journal's line."""
+    return [
+        {"stage": line.stage, "sha256": line.seen, "line": line.n, "by_hand": line.text == BY_HAND}
+        for line in lines
+        if line.kind is Kind.NOTED and line.text in (TEMPLATE, BY_HAND)
+    ]
+
+
+def _lock_file() -> dict[str, str] | None:
+    path = paths.lock_file()
+    try:
+        return {"name": path.name, "sha256": sha256_hex(path.read_bytes())}
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise RecordNotWritable("the lock file cannot be read", where=str(path), found=str(error.strerror)) from error
+
+
+# -- The seal of a record: a manifest of all its files, and a signed statement about it and the incident.
+#
+# A seal covers the journal up to its newest line, N, and every file that is there then. It is written to
+# ``seal/`` (a later one to ``seal-2/`` and so on; none is ever changed, the newest counts): ``manifest.json``,
+# then ``envelope.json`` where there is a key, then ``timestamp.tsr`` over the newest of these where the site names an
+# authority. The lines that name them follow line N, so a seal says nothing of its own lines, and nothing of what
+# comes
+# after; the chain alone holds those.
+
+SEAL_FOLDER = re.compile(r"seal(?:-([2-9]|[1-9][0-9]+))?")
+MANIFEST = "manifest.json"
+ENVELOPE = "envelope.json"
+STAMP = "timestamp.tsr"
+SITE_FILE = "site.json"
+LEAK = "SECRET FOUND by the scan of the record"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Seal:
+    """A seal that was written. ``key`` is the id of the key that signed it; where empty, ``unsigned`` says why.
+
+    ``stamped`` is the authority that said when; where empty, ``unstamped`` says why, if one was to. ``leaks`` are
+    the secrets that were found in the record.
+    """
+
+    folder: str
+    files: int
+    lines: int
+    key: str = ""
+    unsigned: str = ""
+    stamped: str = ""
+    unstamped: str = ""
+    leaks: tuple[FoundSecret, ...] = ()
+
+    def __str__(self) -> str:
+        what = f"{self.folder}/ covers {self.files} files and {self.lines} lines of the journal"
+        parts = [what, f"signed by key {self.key}" if self.key else f"NOT SIGNED: {self.unsigned}"]
+        if self.stamped:
+            parts.append(f"time stamp by {self.stamped}")
+        if self.unstamped:
+            parts.append(f"NO TIME STAMP: {self.unstamped}")
+        parts += [f"{LEAK}: {leak.what} in {leak.path}" for leak in self.leaks]
+        return "; ".join(parts)
+
+
+def keep_site(record: Record, site: Mapping[str, Any]) -> Artifact:
+    """Keep the site's file without secrets, as it is now."""
+    return record.keep_json(SITE_FILE, to_json_value(dict(site)), text="the site's file, secrets as references")
+
+
+def note_after_seal(record: Record) -> tuple[str, ...]:
+    """Name what stands after the newest seal, in the journal and in sentences: a run that goes on will seal it."""
+    later = after_seal(record.journal.read().lines)
+    if not later:
+        return ()
+    named = "; ".join(named_in_words(line) for line in later)
+    record.journal.append(Kind.NOTED, seen=named, text=f"a run goes on after {len(later)} lines that no seal covers")
+    return (f"after the newest seal, signed by nobody: {named}",)
+
+
+def seal_record(record: Record, site: Mapping[str, Any], *, key_folder: Path | None = None) -> Seal:
+    """Seal the record as it is now; ``site`` is the site's file without secrets.
+
+    Without a usable key the manifest is written all the same, and the seal says why it is not signed; so it is with
+    a time-stamping authority that does not answer. A secret that is found is noted by its reference, in the journal
+    and in the seal. Raises ``RecordNotWritable``, and ``RecordDamaged`` where the journal does not verify: that is
+    not sealed.
+    """
+    site_file = keep_site(record, site)
+    leaks = _note_leaks(record, scan(record.folder))
+    data, manifest = _manifest(record)
+    key, unsigned = _key(key_folder or paths.key_dir())
+    lines = parse_journal(data[: manifest.journal.bytes], record.journal.path).lines
+    work = _Sealing(record, _claim_folder(record), manifest.journal.head)
+    newest = work.keep(
+        MANIFEST,
+        manifest.to_bytes(),
+        seen="not signed" if unsigned else "",
+        text=f"manifest of {len(manifest.files)} files and {len(lines)} lines",
+    )
+    made = Seal(folder=work.folder, files=len(manifest.files), lines=len(lines), unsigned=unsigned)
+    if key is not None:
+        told = statement(newest.path, newest.sha256, predicate(record, manifest, lines, site_file))
+        identity = key_id(key.public_key())
+        newest = work.keep(ENVELOPE, sign(canonical_json(told), key), seen=identity, text="signed statement")
+        made = replace(made, key=identity)
+    made = _stamp(work, made, Authority.of(site), newest)
+    own = sorted((record.folder / work.folder).iterdir())
+    return replace(made, leaks=(*leaks, *_note_leaks(record, scan_files(record.folder, own))))
+
+
+@dataclass(frozen=True)
+class _Sealing:
+    """A seal that is being written: its folder, and the ``hash`` of the last line that it covers."""
+
+    record: Record
+    folder: str
+    head: str
+
+    def keep(self, name: str, data: bytes, *, seen: str, text: str) -> Artifact:
+        path = f"{self.folder}/{name}"
+        return self.record.keep_gated(path, data, kind=Kind.SEALED, expected=self.head, seen=seen, text=text)
+
+
+def _stamp(work: _Sealing, made: Seal, authority: Authority | None, newest: Artifact) -> Seal:
+    """Have the newest file of the seal stamped; without an answer the seal stands, and the journal says why."""
+    if authority is None:
+        return made
+    try:
+        answer = request_stamp(authority, work.record.read_bytes(newest))
+    except NoStamp as error:
+        why = f"{authority.url}: {error}"
+        work.record.journal.append(Kind.SEALED, expected=work.head, seen="not stamped", text=f"no time stamp: {why}")
+        return replace(made, unstamped=why)
+    work.keep(STAMP, answer, seen=authority.url, text=f"time stamp over {newest.path}")
+    return replace(made, stamped=authority.url)
+
+
+def _note_leaks(record: Record, found: list[FoundSecret]) -> tuple[FoundSecret, ...]:
+    safe = tuple(FoundSecret(path=gate_text(each.path), what=each.what) for each in found)
+    for leak in safe:
+        record.journal.append(Kind.NOTED, seen=leak.what, text=f"{LEAK}, in {leak.path}")
+    return safe
+
+
+def _manifest(record: Record) -> tuple[bytes, Manifest]:
+    with writing(record.journal.path):
+        text = record.journal.read()
+        data = record.journal.path.read_bytes()
+    # Another process may have added lines between the two looks; a seal covers the lines of the first.
+    end = sum(len(line) for line in data.splitlines(keepends=True)[: len(text.lines)])
+    part = journal_part(data[:end] + text.torn, text)
+    ours = {line.artifact.path for line in text.lines if line.artifact}
+    files, _ = list_files(record.folder)
+    listed = entries(files.items(), lambda path: path if path in ours else gate_text(path))
+    return data, Manifest(incident=record.incident, journal=part, files=listed)
+
+
+def _claim_folder(record: Record) -> str:
+    """Make the next free folder for a seal, which is nobody else's then."""
+    for number in count(1):
+        name = "seal" if number == 1 else f"seal-{number}"
+        path = record.folder / name
+        with writing(path), suppress(FileExistsError):
+            make_new_folder(path)
+            return name
+    raise AssertionError("numbers do not end")
+
+
+def _key(folder: Path) -> tuple[Ed25519PrivateKey | None, str]:
+    """The private key, or None and why there is none."""
+    try:
+        key = signing_key(folder)
+    except ParameterRefused as error:
+        return None, f"{error.what} ({error.where}); {error.next_step}"
+    return key, "" if key else f"there is no key in {folder}; runbook key new makes one"

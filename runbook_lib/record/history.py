@@ -1,0 +1,388 @@
+"""All incidents of a place for records: the query, the index, the records behind it, how each site stands."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import sqlite3
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import closing, contextmanager, suppress
+from dataclasses import dataclass, replace
+from datetime import UTC, date, datetime, time
+from pathlib import Path
+from typing import NamedTuple
+
+from runbook_lib.decisions import PastIncident, SiteStatus
+from runbook_lib.digest import sha256_hex
+from runbook_lib.errors import ParameterRefused, RecordError, RecordNotWritable, RunbookError
+from runbook_lib.models import Inventory, Outcome, Stage
+from runbook_lib.record.files import FILE_MODE, make_folder
+from runbook_lib.record.incident import INCIDENT, Record, site_slug, slug_in
+from runbook_lib.record.journal import Kind, Line
+from runbook_lib.record.manifest import JOURNAL
+from runbook_lib.record.stages import FINAL, after_seal, outcome
+
+# -- Which incidents are asked for -----------------------------------------------------------------
+
+STATES = (*Outcome, "open", "damaged")
+_DAY = re.compile(r"\d{4}-\d{2}-\d{2}")
+_WORDS = re.compile(r'"([^"]+)"|(\S+)')
+
+
+@dataclass(frozen=True, kw_only=True)
+class Query:
+    """What an incident has to be; whatever is left empty is not asked. Times are compared with its opening.
+
+    ``text``: every word of it stands somewhere in the record, as a whole or as the beginning of a word; words in
+    double quotes stand there one after the other.
+    """
+
+    site: str = ""
+    state: str = ""
+    since: datetime | None = None
+    until: datetime | None = None
+    text: str = ""
+
+    @classmethod
+    def parse(cls, *, site: str = "", outcome: str = "", since: str = "", until: str = "", text: str = "") -> Query:
+        """Read what was typed; raises ``ParameterRefused``. A day alone means all of it, in UTC."""
+        if outcome and outcome not in STATES:
+            raise ParameterRefused("There is no such outcome", found=outcome, next_step=f"one of: {', '.join(STATES)}")
+        return cls(site=site, state=outcome, since=_moment(since, time.min), until=_moment(until, time.max), text=text)
+
+    def fits(self, incident: PastIncident) -> bool:
+        """Whether an incident is asked for, its text left out; one that nobody knows the time of fits no time.
+
+        A damaged one is of the site that it is named after.
+        """
+        opened = incident.opened_utc
+        named = bool(incident.problem) and slug_in(incident.incident) == site_slug(self.site)
+        return (
+            (named or self.site in ("", incident.site))
+            and self.state in ("", incident.state)
+            and (self.since is None or (opened is not None and opened >= self.since))
+            and (self.until is None or (opened is not None and opened <= self.until))
+        )
+
+    @property
+    def match(self) -> str:
+        """The text in the words of SQLite's full-text search: nothing of it is an operator there."""
+        printable = "".join(c if c.isprintable() else " " for c in self.text)
+        words = [phrase or word for phrase, word in _WORDS.findall(printable)]
+        return " ".join('"{}"*'.format(word.replace('"', '""')) for word in words)
+
+
+def _moment(text: str, otherwise: time) -> datetime | None:
+    if not text:
+        return None
+    try:
+        if _DAY.fullmatch(text):
+            return datetime.combine(date.fromisoformat(text), otherwise, UTC)
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        raise ParameterRefused(
+            "This is no time", found=text, next_step="write 2026-11-23, or 2026-11-23T12:45 (UTC where nothing is said)"
+        ) from None
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+
+
+# -- One record read for the index: what the incident was, and the text to search in ---------------
+
+LONGEST = 200_000
+"""Characters of one record that are searched: the journal's first, then what devices and logs said."""
+LOOKS = (Stage.VERIFY, Stage.LIST)
+"""The stages that look at all certificates, the later one first."""
+_SEARCHED = ("incident.json", "answers/", "excerpts/", "approvals/")
+
+
+class Entry(NamedTuple):
+    """An incident and its text."""
+
+    incident: PastIncident
+    text: str
+
+
+def signature(folder: Path) -> str:
+    """Return what changes with the record: of its journal and of its folder; empty where there is no journal.
+
+    The time of change (``ctime``) is in it, which nobody can set back without changing the machine's clock.
+    """
+    try:
+        there, journal = folder.stat(), (folder / JOURNAL).stat()
+    except OSError:
+        return ""
+    parts = (there.st_mtime_ns, there.st_ino, journal.st_size, journal.st_mtime_ns, journal.st_ctime_ns, journal.st_ino)
+    return " ".join(map(str, parts))
+
+
+def read_entry(root: Path, incident: str) -> Entry:
+    """Read one record; one that does not verify is an entry with a problem."""
+    record = Record(root, incident, "")
+    try:
+        lines = record.journal.read().lines
+        opening = record.opening() if lines else {}
+        if opening.get("incident") != incident:
+            return Entry(PastIncident(incident=incident, problem=_problem(opening)), "")
+        found = replace(_incident(incident, opening, lines), not_after_utc=_first_end(record))
+    except RecordError as error:
+        return Entry(PastIncident(incident=incident, problem=error.what), "")
+    return Entry(found, _text(record, lines))
+
+
+def _problem(opening: dict[str, str]) -> str:
+    return f"it is the record of {opening['incident']}" if opening else "it has no journal"
+
+
+def _incident(incident: str, opening: dict[str, str], lines: Sequence[Line]) -> PastIncident:
+    opened = datetime.fromisoformat(opening["opened_utc"])
+    said = [line for line in lines if line.kind is Kind.OUTCOME]
+    changes = sum(line.kind is Kind.SENT for line in lines)
+    closed = next((line.utc for line in said if Outcome(line.seen) in FINAL - {Outcome.NOTHING_TO_DO}), None)
+    sealed = [line.seen for line in lines if line.kind is Kind.SEALED and line.text == "signed statement"]
+    return PastIncident(
+        incident=incident,
+        site=opening["site"],
+        opened_utc=opened,
+        ended_utc=said[-1].utc if said else None,
+        outcome=outcome(lines),
+        repair_s=(closed - opened).total_seconds() if closed else None,
+        by=opening["by"],
+        approved_by=tuple(dict.fromkeys(line.seen for line in lines if line.kind is Kind.APPROVED)),
+        changes=changes,
+        signed_by=sealed[-1] if sealed else "",
+        after_seal=len(after_seal(lines)),
+    )
+
+
+def _first_end(record: Record) -> datetime | None:
+    for stage in LOOKS:
+        try:
+            judgements = record.read_facts(stage, "inventory", Inventory).judgements
+        except RunbookError:
+            continue
+        return min((each.facts.not_after_utc for each in judgements if each.facts), default=None)
+    return None
+
+
+def _text(record: Record, lines: Sequence[Line]) -> str:
+    pieces = dict.fromkeys(_words(lines))
+    length = sum(map(len, pieces))
+    for artifact in dict.fromkeys(line.artifact for line in lines if line.artifact):
+        if length > LONGEST:
+            break
+        if artifact.path.startswith(_SEARCHED) and not artifact.path.endswith(".png"):
+            try:
+                said = record.read_bytes(artifact)[:LONGEST].decode("utf-8", "replace")
+            except RecordError:
+                continue  # it is the journal that is listed; runbook verify names what is wrong with a file
+            pieces[said] = None
+            length += len(said)
+    return "\n".join(pieces)[:LONGEST]
+
+
+def _words(lines: Iterable[Line]) -> Iterable[str]:
+    for line in lines:
+        yield from (line.stage, line.server, line.expected, line.seen, line.text)
+
+
+def as_json(incident: PastIncident) -> str:
+    """Return an incident as one line of JSON."""
+    from pydantic_core import to_jsonable_python
+
+    return json.dumps(to_jsonable_python(incident), sort_keys=True)
+
+
+def from_json(rows: Sequence[str]) -> tuple[PastIncident, ...]:
+    """Read many lines of JSON at once; ``ValueError`` if one is none of ours."""
+    from pydantic import TypeAdapter
+
+    return TypeAdapter(tuple[PastIncident, ...]).validate_json(f"[{','.join(rows)}]")
+
+
+# -- The index: an SQLite file beside the records, thrown away and built anew whenever there is any doubt about it.
+#
+# ``.index/history.sqlite`` in the folder of the records holds one row per incident, with the signature of the record
+# that it was read from, and the record's text for full-text search. Each row carries a SHA-256 of itself, so that
+# bytes which were changed are not believed. Nothing is ever read from the index that is not in the records.
+
+INDEX_VERSION = 3
+INDEX_PLACE = Path(".index") / "history.sqlite"
+WAIT_S = 2.0  # an index that is busy for longer is done without
+_SCHEMA = f"""
+CREATE TABLE incident (id INTEGER PRIMARY KEY, incident TEXT UNIQUE, signature TEXT, row TEXT, sha256 TEXT);
+CREATE VIRTUAL TABLE said USING fts5 (text);
+PRAGMA user_version = {INDEX_VERSION};
+"""
+
+
+class IndexDamaged(Exception):
+    """The index is not what was written; it has to be made anew."""
+
+
+class Index:
+    """An open index. Any ``sqlite3.Error`` that its methods raise says that the file cannot be used."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self._connection = connection
+        known = self._one("PRAGMA user_version"), self._one("SELECT count(*) FROM sqlite_master")
+        if known == (0, 0):
+            connection.executescript(_SCHEMA)
+        elif known[0] != INDEX_VERSION:
+            raise IndexDamaged("another version")
+
+    def signatures(self) -> dict[str, str]:
+        """Each incident's signature when it was read."""
+        return dict(self._connection.execute("SELECT incident, signature FROM incident"))
+
+    def put(self, signature: str, entry: Entry) -> None:
+        """Replace what is known of an incident."""
+        name, row = entry.incident.incident, as_json(entry.incident)
+        self.drop([name])
+        with self._connection as change:
+            cursor = change.execute(
+                "INSERT INTO incident (incident, signature, row, sha256) VALUES (?, ?, ?, ?)",
+                (name, signature, row, _digest(name, signature, row)),
+            )
+            change.execute("INSERT INTO said (rowid, text) VALUES (?, ?)", (cursor.lastrowid, _storable(entry.text)))
+
+    def drop(self, incidents: Iterable[str]) -> None:
+        """Forget incidents."""
+        with self._connection as change:
+            for name in incidents:
+                change.execute("DELETE FROM said WHERE rowid = (SELECT id FROM incident WHERE incident = ?)", (name,))
+                change.execute("DELETE FROM incident WHERE incident = ?", (name,))
+
+    def incidents(self, match: str = "") -> tuple[PastIncident, ...]:
+        """Return what is known, the newest first; with ``match`` those whose text fits it.
+
+        Raises ``IndexDamaged`` for a row that is not what was written.
+        """
+        asked = "SELECT incident, signature, row, sha256 FROM incident"
+        if match:
+            self._connection.execute("INSERT INTO said (said) VALUES ('integrity-check')")
+            asked += " WHERE id IN (SELECT rowid FROM said WHERE said MATCH ?)"
+        rows = self._connection.execute(f"{asked} ORDER BY incident DESC", (match,) if match else ()).fetchall()
+        if any(_digest(*row[:3]) != row[3] for row in rows):
+            raise IndexDamaged("a row was changed")
+        try:
+            return from_json([row[2] for row in rows])
+        except ValueError as error:
+            raise IndexDamaged("a row of another kind") from error
+
+    def _one(self, command: str) -> int:
+        return int(self._connection.execute(command).fetchone()[0])
+
+
+def _storable(text: str) -> str:
+    """Return a text as SQLite takes it: JSON can hold half of a surrogate pair, UTF-8 cannot."""
+    return text.encode("utf-8", "backslashreplace").decode()
+
+
+def _digest(incident: str, signature: str, row: str) -> str:
+    return sha256_hex("\0".join((incident, signature, row)).encode())
+
+
+@contextmanager
+def opened(place: Path | str) -> Iterator[Index]:
+    """Open the index at ``place``, a file or ``:memory:``; raises ``sqlite3.Error``, ``OSError``, ``IndexDamaged``."""
+    if isinstance(place, Path):
+        make_folder(place.parent)
+        os.close(os.open(place, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, FILE_MODE))
+    with closing(sqlite3.connect(place, timeout=WAIT_S)) as connection:
+        connection.execute("PRAGMA synchronous = OFF")  # what a power cut spoils is built anew
+        yield Index(connection)
+
+
+def remove(place: Path) -> None:
+    """Take the index away, with what SQLite left beside it."""
+    for path in (place, *place.parent.glob(f"{place.name}-*")):
+        with suppress(OSError):
+            path.unlink(missing_ok=True)
+
+
+def is_busy(error: sqlite3.Error) -> bool:
+    """Whether another process holds the index, so that it must not be taken away."""
+    return getattr(error, "sqlite_errorcode", 0) & 0xFF in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
+
+
+# -- From the records to the incidents that are asked for, by the index where it can be trusted ----
+
+Tell = Callable[[int, int], None]
+"""Called with how many records have been read anew, and how many have to be."""
+
+MEMORY = ":memory:"
+
+
+def past_incidents(root: Path, query: Query | None = None, tell: Tell = lambda *_: None) -> tuple[PastIncident, ...]:
+    """Return the incidents under ``root`` that fit ``query``, the newest first; damaged records with their problem.
+
+    Records that are new or have changed are read; of the others the index tells. An index that is missing, old or
+    damaged is built anew; where it cannot be used (no place to write, another process holds it) the records are read
+    and nothing is kept.
+    """
+    query = query or Query()
+    place = root / INDEX_PLACE
+    for _ in range(2):  # the second time with a new one
+        try:
+            with opened(place) as index:
+                return _look(root, index, query, tell)
+        except (IndexDamaged, sqlite3.Error) as error:
+            if isinstance(error, sqlite3.Error) and is_busy(error):
+                break
+            remove(place)
+        except (OSError, RecordNotWritable):
+            break
+    with opened(MEMORY) as index:
+        return _look(root, index, query, tell)
+
+
+def _look(root: Path, index: Index, query: Query, tell: Tell) -> tuple[PastIncident, ...]:
+    _refresh(root, index, tell)
+    return tuple(incident for incident in index.incidents(query.match) if query.fits(incident))
+
+
+def _refresh(root: Path, index: Index, tell: Tell) -> None:
+    now = {name: signature(root / name) for name in _names(root)}
+    known = index.signatures()
+    index.drop(known.keys() - now.keys())
+    changed = [name for name, sign in now.items() if not sign or known.get(name) != sign]
+    for count, name in enumerate(changed, start=1):
+        index.put(now[name], read_entry(root, name))
+        tell(count, len(changed))
+
+
+def _names(root: Path) -> list[str]:
+    try:
+        with os.scandir(root) as entries:
+            return sorted(entry.name for entry in entries if INCIDENT.fullmatch(entry.name) and entry.is_dir())
+    except FileNotFoundError:
+        return []
+
+
+# -- How every site stands: its newest incident, and when the first of the certificates that were seen in it expires
+
+
+def standings(incidents: Iterable[PastIncident], sites: Sequence[str] = ()) -> tuple[SiteStatus, ...]:
+    """Return how each site stands, by name; ``incidents`` are newest first, ``sites`` are told of without one too.
+
+    A damaged record counts for every site that it may be of by its name, so that no older one is taken for the newest.
+    """
+    found = tuple(incidents)
+    names = set(sites) or {each.site for each in found if each.site}
+    called: dict[str, list[str]] = {}
+    for name in names:
+        called.setdefault(site_slug(name), []).append(name)
+    newest: dict[str, PastIncident] = {}
+    for incident in found:
+        slug = slug_in(incident.incident)
+        unknown = [] if sites else [slug]
+        for name in called.get(slug, unknown) if incident.problem else names & {incident.site}:
+            newest.setdefault(name, incident)
+    return tuple(_standing(name, newest.get(name)) for name in sorted(names | newest.keys()))
+
+
+def _standing(site: str, incident: PastIncident | None) -> SiteStatus:
+    if incident is None:
+        return SiteStatus(site=site)
+    return SiteStatus(site=site, incident=incident.incident, state=incident.state, not_after_utc=incident.not_after_utc)

@@ -1,0 +1,308 @@
+"""The record of one incident: ``Record``; and all records of a folder."""
+
+from __future__ import annotations
+
+import re
+import secrets
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import ClassVar, Self, TypeVar
+
+from runbook_lib import paths
+from runbook_lib.decisions import Approval, Plan
+from runbook_lib.digest import plan_digest
+from runbook_lib.errors import ParameterRefused, RecordError, RecordNotWritable, StageOutOfOrder
+from runbook_lib.models import Outcome, Stage, StageState
+from runbook_lib.record import stages
+from runbook_lib.record.artifacts import ArtifactStore, damaged, slug
+from runbook_lib.record.files import ProcessName, make_folder, operator
+from runbook_lib.record.journal import Artifact, Kind, parse_opening
+from runbook_lib.record.redaction import gate_json, plain_json_value, to_json_value
+from runbook_lib.record.signing import note_seen
+from runbook_lib.record.stages import FINAL
+
+# -- The record of one incident: a folder of files that are written once, each named in the journal with its digest.
+#
+# ``records/<incident>/`` holds ``journal.jsonl``, ``incident.json``, ``answers/`` (what devices said: the
+# raw text, and beside it what was understood), ``certificates/``, ``facts/<stage>/`` (what one stage
+# leaves to the next), ``plans/``, ``approvals/`` and whatever else is kept. Folders have mode 0700,
+# files 0600. No file is ever changed: other content for the same name goes to ``name-2``. Whatever is
+# kept passes the redaction gate.
+
+T = TypeVar("T")
+INCIDENT = re.compile(r"\d{8}T\d{6}Z-[A-Za-z0-9-]{1,40}-[0-9a-f]{4}")
+OPENING = "incident.json"
+_FACT = re.compile(r"[a-z][a-z0-9_]{0,60}")
+
+
+class Record(ArtifactStore):
+    """One incident's record. Make one with ``create`` or ``open``."""
+
+    PREFIX: ClassVar = ""
+    PATTERN: ClassVar = INCIDENT
+    NOT_THERE: ClassVar = "there is no such incident"
+    TAKE_ANOTHER: ClassVar = "leave the incident empty for the site's open one, or take the name of a folder there"
+    """What a fleet's round, which is a record too, says in its own way: its names, and that there is none such."""
+
+    def __init__(self, root: Path, incident: str, site: str) -> None:
+        super().__init__(root / incident)
+        self.root = root
+        self.incident = incident
+        self.site = site
+
+    def __repr__(self) -> str:
+        return f"<Record {self.incident} of site {self.site}>"
+
+    @classmethod
+    def create(cls, root: Path, site: str, *, what: str = "", given: str = "") -> Self:
+        """Open a new incident of ``site``; ``what``: why or by which stage, ``given``: the name or path of its file."""
+        now = datetime.now(UTC)
+        for _ in range(1000):
+            incident = f"{cls.PREFIX}{now:%Y%m%dT%H%M%SZ}-{site_slug(site)}-{secrets.token_hex(2)}"
+            if not (root / incident).exists():
+                break
+        record = cls(root, incident, site)
+        make_folder(record.folder)
+        said = {"incident": incident, "site": site, "opened_utc": now.isoformat(), "by": operator()}
+        opening = {**said, "what": what, "given": given}
+        record.keep_json(OPENING, gate_json(opening), kind=Kind.INCIDENT_OPENED, expected=site, text=what)
+        return record
+
+    @classmethod
+    def open(cls, root: Path, incident: str) -> Self:
+        """Open an incident's record. Checks the journal's chain and who it is of.
+
+        Raises ``ParameterRefused`` if there is none of that name, ``RecordDamaged`` if it does not verify.
+        """
+        if not cls.PATTERN.fullmatch(incident) or not (root / incident).is_dir():
+            raise ParameterRefused(cls.NOT_THERE, where=str(root), found=incident, next_step=cls.TAKE_ANOTHER)
+        record = cls(root, incident, "")
+        opening = record.opening()
+        if opening["incident"] != incident:
+            raise damaged(record.folder, f"it is the record of {opening['incident']}")
+        record.site = opening["site"]
+        return record
+
+    def opening(self) -> dict[str, str]:
+        """``incident``, ``site``, ``opened_utc``, ``by``, ``what`` and ``given``, as they were when it was opened."""
+        lines = self.journal.read().lines
+        if not lines or lines[0].kind is not Kind.INCIDENT_OPENED or lines[0].artifact is None:
+            raise damaged(self.journal.path, "it does not begin with the opening of an incident")
+        try:
+            return parse_opening(self.read_bytes(lines[0].artifact))
+        except ValueError as error:
+            raise damaged(self.folder / lines[0].artifact.path, str(error)) from None
+
+    # -- facts that one stage leaves to the next --------------------------------------------------
+
+    def write_facts(self, stage: Stage, name: str, value: object) -> Artifact:
+        """Leave ``value`` (dataclasses of ``models``, or collections of them) under ``name`` for later stages."""
+        if not _FACT.fullmatch(name):
+            raise ValueError(f"not a name for facts: {name}")
+        return self.keep_json(f"facts/{stage.value}/{name}.json", to_json_value(value), stage=stage.value, text=name)
+
+    def read_facts(self, stage: Stage, name: str, kind: type[T]) -> T:
+        """What ``stage`` left last under ``name``.
+
+        Raises ``StageOutOfOrder`` if it has not left any, ``RecordDamaged`` if the file is not what the
+        journal says.
+        """
+        wanted = re.compile(rf"facts/{stage.value}/{name}(?:-\d+)?\.json")
+        for line in reversed(self.journal.read().lines):
+            if line.artifact and wanted.fullmatch(line.artifact.path):
+                return self.read_json(line.artifact, kind)
+        raise StageOutOfOrder(
+            f"the record holds no {name.replace('_', ' ')} yet",
+            where=str(self.folder),
+            next_step=f"run {stage.value} first, with the same incident: {self.incident}",
+        )
+
+    # -- plan and approval ------------------------------------------------------------------------
+
+    def write_plan(self, plan: Plan) -> Artifact:
+        """Keep a plan. ``ValueError`` if its digest is not that of its content and this incident."""
+        if plan.digest != plan_digest(replace(plan, incident=self.incident)):
+            raise ValueError("the plan's digest is not that of its content")
+        value = to_json_value(plan)
+        if value != plain_json_value(plan):
+            raise ParameterRefused(
+                "a secret of this site stands in the text of its plan, which could not be kept whole",
+                next_step="is a password also a name or an address? change it, then plan again",
+            )
+        path = f"plans/{plan.digest}.json"
+        return self.keep_json(path, value, kind=Kind.DECIDED, seen=plan.digest, text="plan")
+
+    def read_plan(self, digest: str = "") -> Plan:
+        """The newest plan, or the newest with that digest. Raises ``StageOutOfOrder`` if there is none."""
+        for line in reversed(self.journal.read().lines):
+            if line.kind is Kind.DECIDED and line.artifact and digest in ("", line.seen):
+                plan = self.read_json(line.artifact, Plan)
+                if not self._has_its_digest(plan):
+                    raise damaged(self.folder / line.artifact.path, "the digest is not that of its rows and changes")
+                return plan
+        raise StageOutOfOrder(
+            "the record holds no such plan" if digest else "the record holds no plan yet",
+            where=str(self.folder),
+            found=digest,
+            next_step=f"run {Stage.LIST.value} first, with the same incident: {self.incident}",
+        )
+
+    def _has_its_digest(self, plan: Plan) -> bool:
+        """Whether the digest is that of what the plan says, for this incident; an unknown format has none."""
+        try:
+            return plan.digest == plan_digest(replace(plan, incident=self.incident))
+        except ValueError:
+            return False
+
+    def write_approval(self, approval: Approval) -> Artifact:
+        """Keep an approval of a plan that this record holds, and note outside of it that this account wrote it.
+
+        ``StageOutOfOrder`` if it holds no plan of that digest.
+        """
+        self.read_plan(approval.digest)
+        path = f"approvals/{approval.digest}.json"
+        value = to_json_value(approval)
+        artifact = self.keep_json(path, value, kind=Kind.APPROVED, expected=approval.digest, seen=approval.by)
+        with suppress(*(RecordNotWritable,) * bool(approval.signature)):  # which speaks for itself
+            note_seen(paths.key_dir(), {artifact.sha256: ""})
+        return artifact
+
+    def read_approvals(self, digest: str = "") -> tuple[Approval, ...]:
+        """All approvals in their order, or those of one plan. A file that no journal line names counts for nothing."""
+        return tuple(approval for approval, _ in self.approvals() if digest in ("", approval.digest))
+
+    def approvals(self) -> tuple[tuple[Approval, Artifact], ...]:
+        """All approvals in their order, each with its file. Whether they count is another question."""
+        lines = self.journal.read().lines
+        named = [line.artifact for line in lines if line.kind is Kind.APPROVED and line.artifact]
+        return tuple((self.read_json(artifact, Approval), artifact) for artifact in named)
+
+    # -- stages, changes, outcome -----------------------------------------------------------------
+
+    def start_stage(self, stage: Stage, *, text: str = "") -> None:
+        self.journal.append(Kind.STAGE_STARTED, stage=stage.value, seen=str(ProcessName.current()), text=text)
+
+    def end_stage(self, stage: Stage, state: StageState, reason: str = "") -> None:
+        if state in (StageState.PENDING, StageState.RUNNING):
+            raise ValueError(f"a stage does not end {state.value}")
+        self.journal.append(Kind.STAGE_ENDED, stage=stage.value, seen=state.value, text=reason)
+
+    def stage_states(self) -> dict[str, StageState]:
+        return stages.stage_states(self.journal.read().lines)
+
+    def earlier_ends(self) -> dict[str, tuple[StageState, ...]]:
+        """How the attempts before the last one ended, for each stage that had any."""
+        return stages.earlier_ends(self.journal.read().lines)
+
+    def intend(self, stage: Stage, server: str, change: str, *, expected: str = "") -> RecordedChange:
+        """Write down a change before it is sent: on disk when this returns. Then send it, once."""
+        self.journal.append(Kind.INTENT, stage=stage.value, server=server, expected=expected, text=change)
+        return RecordedChange(self, stage.value, server, change)
+
+    def pending_changes(self) -> tuple[RecordedChange, ...]:
+        """The changes that may have been sent and whose result is not known; the device has to be asked."""
+        pending = stages.pending_changes(self.journal.read().lines)
+        return tuple(RecordedChange(self, line.stage, line.server, line.text) for line in pending)
+
+    def outcome(self) -> Outcome | None:
+        return stages.outcome(self.journal.read().lines)
+
+    def set_outcome(self, outcome: Outcome, reason: str = "") -> None:
+        self.journal.append(Kind.OUTCOME, seen=outcome.value, text=reason)
+
+
+class RecordedChange:
+    """One change whose intent is in the journal."""
+
+    def __init__(self, record: Record, stage: str, server: str, text: str) -> None:
+        self._record = record
+        self.stage = stage
+        self.server = server
+        self.text = text
+
+    def sent(self) -> None:
+        """It has left; what came of it is not known yet."""
+        self._say(Kind.SENT)
+
+    def result(self, seen: str, *, expected: str = "", artifact: Artifact | None = None) -> None:
+        """What became of it on the device's own word (or that it was not sent): it is pending no more."""
+        self._say(Kind.RESULT, seen=seen, expected=expected, artifact=artifact)
+
+    def _say(self, kind: Kind, *, seen: str = "", expected: str = "", artifact: Artifact | None = None) -> None:
+        self._record.journal.append(
+            kind, stage=self.stage, server=self.server, text=self.text, seen=seen, expected=expected, artifact=artifact
+        )
+
+
+def site_slug(site: str) -> str:
+    """The site's name as it stands in an incident's."""
+    return slug(site, 40)
+
+
+def slug_in(incident: str) -> str:
+    """Return how an incident's name calls its site: of a damaged record nothing else tells whose it is."""
+    return incident.partition("-")[2][:-5]
+
+
+# -- All records of a folder: which incidents there are, and which one of a site is open -----------
+
+
+@dataclass(frozen=True, kw_only=True)
+class Summary:
+    """One incident. ``problem`` says why its record does not verify; then only the name is known."""
+
+    incident: str
+    site: str = ""
+    opened_utc: str = ""
+    by: str = ""
+    outcome: Outcome | None = None
+    problem: str = ""
+
+    @property
+    def is_open(self) -> bool:
+        """Whether the repair still goes on in it: it has no outcome, or was stopped, failed, or is unknown."""
+        return not self.problem and self.outcome not in FINAL
+
+
+def list_records(root: Path, site: str = "") -> list[Summary]:
+    """Every incident's record under ``root``, the newest first; those that are damaged too, with their problem.
+
+    With ``site`` those of that site alone, and nothing of the others is read; of a damaged one only the name tells.
+    """
+    if not site:
+        return [_summary(root, incident) for incident in _incidents(root)]
+    found = [_summary(root, incident) for incident in _incidents(root, f"-{site_slug(site)}-")]
+    return [summary for summary in found if summary.site == site or summary.problem]
+
+
+def find_open(root: Path, site: str) -> str | None:
+    """The newest incident of ``site`` that is open; a damaged record is passed over, as no repair can go on in it."""
+    for incident in _incidents(root, f"-{site_slug(site)}-"):
+        summary = _summary(root, incident)
+        if summary.site == site and summary.is_open:
+            return incident
+    return None
+
+
+def _incidents(root: Path, part: str = "") -> list[str]:
+    if not root.is_dir():
+        return []
+    names = (path.name for path in root.iterdir() if part in path.name and path.is_dir())
+    return sorted((name for name in names if INCIDENT.fullmatch(name)), reverse=True)
+
+
+def _summary(root: Path, incident: str) -> Summary:
+    try:
+        record = Record.open(root, incident)
+        opening = record.opening()
+        return Summary(
+            incident=incident,
+            site=record.site,
+            opened_utc=opening["opened_utc"],
+            by=opening["by"],
+            outcome=record.outcome(),
+        )
+    except RecordError as error:
+        return Summary(incident=incident, problem=error.what)

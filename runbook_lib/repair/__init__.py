@@ -1,0 +1,1 @@
+"""What each stage does: observe, decide, act, prove."""

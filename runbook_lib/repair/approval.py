@@ -1,0 +1,267 @@
+"""The approval of a plan: who approved, whose word it is, and whether two names are one person's."""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from runbook_lib import paths
+from runbook_lib.decisions import Approval, Plan, PlannedChange, PlanRow
+from runbook_lib.errors import ApprovalMissing, DeletionRefused, ParameterRefused
+from runbook_lib.record.files import ProcessName, account, host
+from runbook_lib.record.incident import Record
+from runbook_lib.record.journal import Artifact
+from runbook_lib.record.signing import SEEN, VerifyingKey, key_id, seen_here, signed, signer, signing_key, trusted_keys
+from runbook_lib.repair.context import Context, now_utc
+from runbook_lib.repair.history import deletion_intents
+from runbook_lib.repair.plan import Change, essence
+from runbook_lib.repair.planned_changes import place_of, unsent, unsent_changes
+from runbook_lib.secrets import NotPrivate
+
+# -- Whether two names may be one person's: what a reader cannot tell apart is the same ------------
+
+
+def same_person(one: str, other: str) -> bool:
+    """Whether two names look the same, in whole or before an ``@``: no case, no blanks, no letters of other scripts."""
+    names = [name.strip() for name in (one, other)]
+    bare = [name.partition("@")[0] for name in names]
+    return _alike(*names) or _alike(*bare)
+
+
+def _alike(one: str, other: str) -> bool:
+    """Case is folded before or after: a Greek capital beta looks like B, and a small one like no b."""
+    small = [skeleton(_compatible(name).casefold()) for name in (one, other)]
+    large = [skeleton(_compatible(name)).casefold() for name in (one, other)]
+    return small[0] == small[1] or large[0] == large[1]
+
+
+def _compatible(name: str) -> str:
+    """NFKC, without blanks and without what no reader sees."""
+    shown = unicodedata.normalize("NFKC", name)
+    return "".join(c for c in shown if unicodedata.category(c)[0] not in "CZ" and not _is_selector(c))
+
+
+def _is_selector(char: str) -> bool:
+    return char == "\u034f" or "\ufe00" <= char <= "\ufe0f" or "\U000e0100" <= char <= "\U000e01ef"
+
+
+def skeleton(text: str) -> str:
+    """The skeleton of Unicode Technical Standard 39: texts that look the same have the same."""
+    parts = (_prototype(char) for char in unicodedata.normalize("NFD", text))
+    return unicodedata.normalize("NFD", "".join(parts))
+
+
+def _prototype(char: str) -> str:
+    """What a character is drawn as: a prototype is confusable with all that look like it, they with it alone."""
+    others = _confusable_with(char)
+    if len(others) != 1:
+        return char
+    (other,) = others
+    alone = len(other) == 1 and len(_confusable_with(other)) == 1
+    return min(char, other) if alone else other
+
+
+def _confusable_with(char: str) -> list[str]:
+    from confusable_homoglyphs.confusables import is_confusable  # reads its tables
+
+    found = is_confusable(char, greedy=True)
+    return [each["c"] for each in found[0]["homoglyphs"]] if found else []
+
+
+# -- Whose word an approval is, and why one does not count -----------------------------------------
+
+_TIME = "%Y-%m-%dT%H:%M:%SZ"
+UNSIGNED = (
+    "It is not signed: it counts for this account on this machine only, and whoever can use this account can approve."
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Judge:
+    """What this account trusts: its own key and others', and the approvals that it wrote here itself."""
+
+    own: str
+    trusted: tuple[VerifyingKey, ...]
+    seen: dict[str, str]
+
+    @classmethod
+    def here(cls, folder: Path | None = None) -> Judge:
+        """Read the folder of the keys. Raises ``ParameterRefused`` where others have a hand in what lies there."""
+        folder = folder or paths.key_dir()
+        key = signing_key(folder)
+        try:
+            seen = seen_here(folder)
+        except NotPrivate as error:
+            raise ParameterRefused(
+                f"What this account approved is not believed: {error.why}",
+                where=str(folder / SEEN),
+                next_step=error.next_step,
+            ) from None
+        return cls(own=key_id(key.public_key()) if key else "", trusted=trusted_keys(folder), seen=seen)
+
+    def refusal(self, context: Context, approval: Approval, artifact: Artifact) -> str:
+        """Return why an approval does not count, or nothing where it does."""
+        now = context.now()
+        if approval.at_utc > now:
+            return f"it is dated in the future: {approval.at_utc:{_TIME}}, and here it is {now:{_TIME}}"
+        if approval.signature and not self.signed(approval, artifact):
+            return f"it says that the key {approval.key[:16]}… signed it, and no key that is trusted here did"
+        if not approval.signature and artifact.sha256 not in self.seen:
+            return "it is not signed, and this account did not write it on this machine"
+        return self._not_second(context, approval) if context.site.policy.second_person else ""
+
+    def signed(self, approval: Approval, artifact: Artifact) -> bool:
+        """Whether a trusted key signed it, or whoever sent this record here vouched that one had."""
+        vouched = approval.key and self.seen.get(artifact.sha256) == approval.key
+        return bool(vouched) or signer(approval, self.trusted) is not None
+
+    def vouches(self, record: Record) -> dict[str, str]:
+        """Return the approvals that may be believed where this record is sent: each file's SHA-256 and signing key."""
+        told = record.approvals()
+        keys = {file.sha256: approval.key for approval, file in told if self.signed(approval, file)}
+        return keys | {
+            file.sha256: "" for approval, file in told if not approval.signature and file.sha256 in self.seen
+        }
+
+    def _not_second(self, context: Context, approval: Approval) -> str:
+        if same_person(approval.by, context.operator):
+            return f"{context.operator} runs this stage, so it is not a second person's"
+        if (approval.account, approval.host) == (account(), host()):
+            return f"both were typed by one account, {account()} on {host()}, so it is not a second person's"
+        if not approval.signature:
+            return "it is not signed, so nobody knows that a second person gave it"
+        if approval.key == self.own:
+            return "it is signed with the key of the one who runs this stage, so it is not a second person's"
+        return ""
+
+
+# -- The approval of a plan: writing it, and whether a plan may be carried out by it ---------------
+
+
+def approver(name: str) -> str:
+    """Return the name of the person who approves; raises ParameterRefused where there is none."""
+    if not name.strip():
+        raise ParameterRefused("An approval needs a name", next_step="give the name of the person who approves")
+    return name.strip()
+
+
+def approve(record: Record, digest: str, *, by: str, how: str, reason: str = "") -> Approval:
+    """Write an approval of the plan with this digest, signed where this account has a key, and return it.
+
+    Raises ParameterRefused without a name, or with a key that cannot be used.
+    """
+    approval = Approval(
+        digest=digest,
+        by=approver(by),
+        at_utc=now_utc(),
+        how=how,
+        reason=reason.strip(),
+        account=account(),
+        host=host(),
+        process=str(ProcessName.current()),
+    )
+    approval = signed(approval, signing_key(paths.key_dir()))
+    record.write_approval(approval)
+    return approval
+
+
+def approval_of(context: Context, plan: Plan) -> Approval | None:
+    """Return the approval that holds for every change of this plan that is left, or None.
+
+    It holds for none that was sent since, so that nothing is ever sent twice on it.
+    """
+    return _unspent(context, plan, (*unsent(context, plan), *unsent_changes(context, plan)))
+
+
+def approval_naming(context: Context, plan: Plan, change: Change) -> Approval | None:
+    """Return the newest approval that names this change, sent since or not; None where nobody has approved it."""
+    named = (approval for approval, covered in _approvals(context, plan) if essence(change) in covered)
+    return next(named, None)
+
+
+def _unspent(context: Context, plan: Plan, left: Sequence[Change]) -> Approval | None:
+    sent_utc = deletion_intents(context.record)
+    places = [place_of(each) for each in left if isinstance(each, PlanRow)]
+    for approval, covered in _approvals(context, plan):
+        spent = any(sent_utc.get(place, approval.at_utc) > approval.at_utc for place in places)
+        if not spent and covered.issuperset(map(essence, left)):
+            return approval
+    return None
+
+
+def _approvals(context: Context, plan: Plan) -> Iterator[tuple[Approval, set[tuple[object, ...]]]]:
+    """Yield the approvals that count for this plan, newest first, each with what it covers.
+
+    An approval names one plan by its digest and covers that plan's changes; where an interruption
+    left some of them, those too, although the plan of the rest has another digest. One that does not
+    count (``Judge``) is passed over. An approval of a plan of release 0.1.0 covers its deletions and nothing else.
+    """
+    sent_utc = deletion_intents(context.record)
+    judge = Judge.here()
+    for approval, artifact in reversed(context.record.approvals()):
+        if judge.refusal(context, approval, artifact):
+            continue
+        approved = context.record.read_plan(approval.digest)
+        interrupted = any(sent_utc.get(place_of(row), approval.at_utc) > approval.at_utc for row in approved.deletions)
+        if approval.digest == plan.digest or interrupted:
+            yield approval, set(map(essence, approved.every_change))
+
+
+def refused_approvals(context: Context, plan: Plan) -> tuple[str, ...]:
+    """Return a sentence for each approval of this plan that does not count."""
+    judge = Judge.here()
+    told = ((approval, judge.refusal(context, approval, file)) for approval, file in context.record.approvals())
+    return tuple(
+        f"the approval by {approval.by} does not count: {why}"
+        for approval, why in told
+        if why and approval.digest == plan.digest
+    )
+
+
+def require_approval(context: Context, plan: Plan) -> Approval | None:
+    """Return the approval, None where the plan needs none as things stand: what comes up later is asked for then.
+
+    Raises DeletionRefused where the plan is blocked, ApprovalMissing where nobody has approved its deletions or,
+    where nothing is left to delete, what else has to be done.
+    """
+    require_not_blocked(plan)
+    if not plan.needs_approval:
+        return None
+    expected = (each for each in unsent_changes(context, plan) if each.expected)
+    approval = _unspent(context, plan, unsent(context, plan) or tuple(expected))
+    if approval is None:
+        raise missing(context, plan)
+    return approval
+
+
+def missing(context: Context, plan: Plan, change: Change | None = None) -> ApprovalMissing:
+    """Return the error that says what nobody has approved: the plan, or one change of it."""
+    by_form = "give your name in the form above, press its button, and run this cell again; or: " * context.attended
+    who = "nobody else has" if context.site.policy.second_person else "nobody has"
+    return ApprovalMissing(
+        f"{_in_words(plan, change)} and {who} approved it",
+        where=f"incident {plan.incident}, plan {plan.digest}",
+        found="\n".join(refused_approvals(context, plan)),
+        next_step=f"{by_form}runbook approve {plan.incident} {plan.digest} --by NAME",
+    )
+
+
+def require_not_blocked(plan: Plan) -> None:
+    """Raise DeletionRefused where the plan is blocked."""
+    if plan.blocked:
+        raise DeletionRefused(
+            "The plan is blocked; nothing is changed",
+            where=f"incident {plan.incident}",
+            found="\n".join(plan.blocked),
+            next_step="settle each point, then make a new plan (20_list_certificates)",
+        )
+
+
+def _in_words(plan: Plan, change: Change | None) -> str:
+    if isinstance(change, PlannedChange):
+        return f"The plan holds this change: {change.kind} ({change.target}),"
+    if plan.deletions:
+        return f"The plan deletes {len(plan.deletions)} entries"
+    return f"The plan changes something: {', '.join(each.kind for each in plan.changes if each.expected)},"

@@ -1,0 +1,352 @@
+"""What every step is given: site, record, devices and their looks; which host an entry stands for; waiting."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from ipaddress import IPv4Address, IPv6Address, ip_address
+from pathlib import Path
+from typing import Protocol, TypeVar
+
+from runbook_lib.device.command_line import Console
+from runbook_lib.device.prime import Keep, PrimeServer, identities
+from runbook_lib.device.probe import not_available, present
+from runbook_lib.errors import DeviceError, LoginRefused
+from runbook_lib.models import Presented, Stage, TofuEntry, Vantage
+from runbook_lib.params.model import Expectation, PiServer, Site, SshAccess
+from runbook_lib.record.incident import Record
+from runbook_lib.record.journal import Line
+from runbook_lib.record.lock import SiteLock
+
+# -- Which host an entry of a TOFU list stands for: a server itself, one of the site's other hosts, or a stranger
+
+PI_SERVERS = ("primary", "secondary")
+
+_KEY = re.compile(r"(?P<host>.+)_(?P<port>[0-9]{1,9})", re.DOTALL)
+_LOCALHOST = (ip_address("127.0.0.1"), ip_address("::1"))
+_LOCALHOST_NAMES = frozenset(
+    {"localhost", "localhost.localdomain", "localhost4", "localhost6", "ip6-localhost", "ip6-loopback"}
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Target:
+    """A host whose certificate a PI server pins. ``observers`` are the PI servers that do."""
+
+    name: str
+    address: str
+    hosts: tuple[str, ...]
+    port: int
+    expect: Expectation
+    ssh: SshAccess | None
+    observers: tuple[str, ...]
+
+
+def pi_server(site: Site, key: str) -> PiServer:
+    """Return the site's ``primary`` or ``secondary``."""
+    return site.primary if key == "primary" else site.secondary
+
+
+def old_algorithms(site: Site) -> dict[str, tuple[str, ...]]:
+    """Return the old SSH algorithms that the site's file allows, by the host that may use them."""
+    hosts = {each.name: each.ssh for each in targets(site) if each.ssh}
+    jumps = {f"jump host of {name}": ssh.jump for name, ssh in hosts.items() if ssh.jump}
+    return {name: ssh.legacy for name, ssh in {**hosts, **jumps}.items() if ssh.legacy}
+
+
+def targets(site: Site) -> tuple[Target, ...]:
+    """Return every host of the site that another one pins: both PI servers, then the ISE servers."""
+    peers = [
+        Target(
+            name=key,
+            address=server.address,
+            hosts=(server.address, *server.names),
+            port=server.health_monitor_port,
+            expect=server.expect,
+            ssh=server.ssh,
+            observers=(other,),
+        )
+        for key, server, other in (("primary", site.primary, "secondary"), ("secondary", site.secondary, "primary"))
+    ]
+    ise = [
+        Target(
+            name=server.name,
+            address=server.address,
+            hosts=(server.address, *server.names),
+            port=server.port,
+            expect=server.expect,
+            ssh=server.ssh,
+            observers=("primary",),
+        )
+        for server in site.ise
+    ]
+    return (*peers, *ise)
+
+
+def target_named(site: Site, name: str) -> Target:
+    """Return the target called ``name``."""
+    return next(target for target in targets(site) if target.name == name)
+
+
+def target_of(site: Site, observer: str, entry: TofuEntry) -> Target | None:
+    """Return the host of the site that an entry on ``observer`` stands for, or None for a stranger.
+
+    Only host and port decide; the subject is not looked at, because it proves nothing. The
+    observer itself is never returned: see ``is_own``.
+    """
+    if is_own(site, observer, entry):
+        return None
+    for target in targets(site):
+        if observer in target.observers and entry.port == target.port and any_same_host(entry.host, target.hosts):
+            return target
+    return None
+
+
+def target_of_key(site: Site, observer: str, key: str) -> Target | None:
+    """Return the host of the site that the entry ``<host>_<port>`` on ``observer`` stands for, or None."""
+    found = _KEY.fullmatch(key)
+    if not found:
+        return None
+    return target_of(
+        site, observer, TofuEntry(key=key, host=found["host"], port=int(found["port"]), subject="", line="")
+    )
+
+
+def is_own(site: Site, observer: str, entry: TofuEntry) -> bool:
+    """Whether an entry is the server's own: its own name or address, or loopback.
+
+    Where several servers share one address, or live on loopback (behind port forwarding, or on one
+    machine), the port tells them apart: an entry that is exactly another host of the site is that
+    host's. With the server's own port its own name, ``localhost``, ``127.0.0.1`` and ``::1`` are its own.
+    """
+    server = pi_server(site, observer)
+    named = any_same_host(entry.host, (server.address, *server.names)) or _is_localhost(entry.host)
+    if named and entry.port == server.health_monitor_port:
+        return True
+    return (named or _is_loopback(entry.host)) and not any(
+        entry.port == other.port and any_same_host(entry.host, other.hosts)
+        for other in targets(site)
+        if other.name != observer
+    )
+
+
+def any_same_host(host: str, others: tuple[str, ...]) -> bool:
+    """Whether a host is one of the others."""
+    return any(same_host(host, other) for other in others)
+
+
+def same_host(one: str, other: str) -> bool:
+    """Whether two spellings name one host: addresses by value, names of ASCII without regard to case.
+
+    Other characters that look or fold alike make another host.
+    """
+    here, there = _address(one), _address(other)
+    if here or there:
+        return here == there
+    return one.isascii() and other.isascii() and _name(one) == _name(other)
+
+
+def _address(host: str) -> IPv4Address | IPv6Address | None:
+    """Return the address that a host is, None for a name; brackets and an IPv4 address written as IPv6 are read too."""
+    try:
+        address = ip_address(host[1:-1] if host.startswith("[") and host.endswith("]") else host)
+    except ValueError:
+        return None
+    mapped = address.ipv4_mapped if isinstance(address, IPv6Address) else None
+    return mapped or address
+
+
+def _name(host: str) -> str:
+    return host.lower().rstrip(".")
+
+
+def _is_localhost(host: str) -> bool:
+    address = _address(host)
+    if address:
+        return address in _LOCALHOST or address.is_unspecified
+    name = _name(host)
+    return name in _LOCALHOST_NAMES or name.endswith(".localhost")
+
+
+def _is_loopback(host: str) -> bool:
+    address = _address(host)
+    return bool(address and address.is_loopback)
+
+
+# -- The site's devices: their command lines, opened once and when first needed, and the looks through them
+
+
+class Devices:
+    """Opens each command line at most once; ``close`` ends them all.
+
+    ``looks`` is how often a host is looked at from each vantage: twice, so that one that shows two certificates in
+    turn is noticed; once where nothing is decided by it.
+    """
+
+    def __init__(self, site: Site, keep: Keep, *, looks: int = 2) -> None:
+        self._site = site
+        self._looks = looks
+        self._primes = {
+            key: PrimeServer(
+                key,
+                pi_server(site, key),
+                deadlines=site.deadlines,
+                keep=keep,
+                ignore=site.listing.ignore,
+                answers=site.answers,
+            )
+            for key in PI_SERVERS
+        }
+        self._others: dict[str, Console] = {}
+        self._refusals: dict[str, LoginRefused] = {}
+        self._opening = asyncio.Lock()
+
+    def prime(self, key: str) -> PrimeServer:
+        """Return ``primary`` or ``secondary``; nothing is contacted before its first verb."""
+        return self._primes[key]
+
+    def tell_with(self, tell: Callable[[str], None]) -> None:
+        """Say with ``tell`` what is waited for while a command takes long."""
+        for prime in self._primes.values():
+            prime.tell = tell
+
+    async def look(self, target: Target) -> tuple[Presented, ...]:
+        """Return what a host presents from every vantage: here, itself, and each server that pins it.
+
+        Never raises for what a device does; a vantage that cannot be used says why.
+        """
+        return tuple(
+            await asyncio.gather(
+                self._present(target, Vantage.HERE),
+                self._through(target, target.name, Vantage.SELF),
+                *(self._through(target, observer, Vantage.PEER) for observer in target.observers),
+            )
+        )
+
+    async def _through(self, target: Target, carrier: str, vantage: Vantage) -> Presented:
+        try:
+            console = await self._console(carrier, target)
+        except DeviceError as error:
+            return not_available(target.address, target.port, vantage=vantage, via=carrier, problem=str(error))
+        if console is None:
+            problem = "the site's file names no SSH access to this host"
+            return not_available(target.address, target.port, vantage=vantage, via=carrier, problem=problem)
+        return await self._present(target, vantage, console)
+
+    async def _present(self, target: Target, vantage: Vantage, via: Console | None = None) -> Presented:
+        deadlines = self._site.deadlines
+        return await present(
+            target.address, target.port, vantage=vantage, deadlines=deadlines, via=via, times=self._looks
+        )
+
+    async def _console(self, carrier: str, target: Target) -> Console | None:
+        if carrier in self._primes:
+            return await self._primes[carrier].console()
+        if target.ssh is None:
+            return None
+        async with self._opening:
+            if carrier in self._refusals:
+                raise self._refusals[carrier]  # trying once more may lock the user
+            if carrier not in self._others or not self._others[carrier].is_open:
+                self._others[carrier] = await self._open(carrier, target.address, target.ssh)
+            return self._others[carrier]
+
+    async def _open(self, carrier: str, address: str, access: SshAccess) -> Console:
+        try:
+            return await Console.open(carrier, address, access, deadlines=self._site.deadlines)
+        except LoginRefused as error:
+            self._refusals[carrier] = error
+            raise
+
+    async def close(self) -> None:
+        """End every session that was opened."""
+        await asyncio.gather(
+            *(prime.close() for prime in self._primes.values()),
+            *(console.close() for console in self._others.values()),
+        )
+
+
+# -- How a long step tells what it is doing: one sentence, and how much of the whole is done where it is known
+
+
+class Tell(Protocol):
+    """Called at each change; ``fraction`` is from 0 to 1, or None where the end is not known.
+
+    ``steady`` says that the work goes on at one pace, so that what is left can be told from what is done.
+    """
+
+    def __call__(self, sentence: str, fraction: float | None = None, *, steady: bool = False) -> None: ...
+
+
+def say_nothing(sentence: str, fraction: float | None = None, *, steady: bool = False) -> None:
+    """The listener that nobody asked for."""
+
+
+# -- What every step is given: the site, its record, its devices, and a way to tell of progress ----
+
+
+def now_utc() -> datetime:
+    """Return the time of this machine, in UTC."""
+    return datetime.now(UTC)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Context:
+    """One stage at work on one incident of one site. ``attended``: a person runs it and sees what it tells.
+
+    ``later``: the lines after the record's newest seal, as they were when the stage was opened by hand.
+    """
+
+    site: Site
+    record: Record
+    stage: Stage
+    devices: Devices
+    operator: str
+    records_root: Path
+    tell: Tell = say_nothing
+    attended: bool = False
+    later: tuple[Line, ...] = ()
+    now: Callable[[], datetime] = field(default=now_utc)
+
+    def lock(self, purpose: str) -> SiteLock:
+        """Return the lock of the site's servers, to be entered around whatever changes them."""
+        return SiteLock(self.site.name, identities(self.site), purpose=purpose, incident=self.record.incident)
+
+
+# -- Waiting until what the devices show has settled -----------------------------------------------
+
+T = TypeVar("T")
+
+POLL_S = 2.0
+
+
+async def wait_until(context: Context, look: Callable[[], Awaitable[T]], waited_for: Callable[[T], str]) -> T:
+    """Look until nothing is waited for any more, at most for the site's ``settle_s``; return what was seen last.
+
+    ``waited_for`` is given what was seen and returns a sentence, which is told, or "" where it has settled. The time
+    that the looks take counts: at most one of them ends after the deadline. Raises what ``look`` raises, and nothing
+    of its own.
+    """
+    clock = asyncio.get_running_loop().time
+    start, limit = clock(), context.site.deadlines.settle_s
+    while True:
+        seen = await look()
+        sentence = waited_for(seen)
+        waited = clock() - start
+        if not sentence or waited >= limit:
+            return seen
+        context.tell(sentence, waited / limit)
+        await asyncio.sleep(min(POLL_S, limit - waited))
+
+
+# -- Changes through the web pages whose result was not seen yet -----------------------------------
+
+
+def write_late_result(context: Context, change_text: str, seen: str) -> None:
+    """Write what the devices say of a change of this stage whose result was not seen yet; nothing is sent again."""
+    for change in context.record.pending_changes():
+        if change.stage == context.stage and change.text == change_text:
+            change.result(seen)

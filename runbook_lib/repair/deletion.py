@@ -1,0 +1,249 @@
+"""Delete exactly the approved entries, each once, and let the stores say what became of it.
+
+The order is fixed: approval, lock, a fresh look at everything, comparison with the plan, and only
+then, entry by entry, one more look at the one host and at the one store, the intent on disk, one command,
+and the store read back. What the command prints is kept and decides nothing. No command is ever sent a second
+time: after an interruption the journal knows what was sent, and the store says what happened.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import Collection, Iterable, Iterator
+
+from runbook_lib.decisions import Deletion, DeletionResult, Plan, PlanRow
+from runbook_lib.device.names import parse_name
+from runbook_lib.device.tofu import vanished
+from runbook_lib.errors import (
+    AnswerNotUnderstood,
+    DeviceError,
+    DeviceSilent,
+    OutcomeUnknown,
+    PlanStale,
+    RepairFailed,
+    RunbookError,
+)
+from runbook_lib.models import TofuStore, Verdict
+from runbook_lib.record.incident import RecordedChange
+from runbook_lib.record.journal import Kind
+from runbook_lib.repair.approval import require_approval
+from runbook_lib.repair.context import Context
+from runbook_lib.repair.diagnose import recorded_diagnosis
+from runbook_lib.repair.guard import permit, require_release
+from runbook_lib.repair.history import DELETION_FACTS, recorded_deletions, watch_logs
+from runbook_lib.repair.inventory import recorded_inventory, take_inventory
+from runbook_lib.repair.pages import PrimaryPages
+from runbook_lib.repair.plan import essence, plan_of
+from runbook_lib.repair.planned_changes import results_of, sent_places, unsent
+from runbook_lib.repair.preflight import require_means, try_login
+from runbook_lib.repair.staleness import ends_of_deletions, require_none_goes_on
+
+LOOK_EVERY_S = 5.0
+"""How often the store is read for a deletion that may take effect late."""
+
+
+async def delete_stale(context: Context, plan: Plan, pages: PrimaryPages) -> tuple[DeletionResult, ...]:
+    """Carry out the plan and return one result per deletion, those of an interrupted run included.
+
+    What the whole plan will need is tried first, the login to the web pages by ``pages`` included. Raises what that
+    raises, DeletionRefused, ApprovalMissing, VersionUnsupported or PlanStale before anything is sent, and the errors of
+    ``permit`` before each entry; RepairFailed at once where another entry changed with the deleted one; DeviceError
+    where a store cannot be read.
+    """
+    require_approval(context, plan)
+    if not plan.deletions:
+        return ()
+    with context.lock("delete stale certificates"):
+        await require_release(context.site, context.devices)
+        if unsent(context, plan):
+            require_means(context, plan)
+            await try_login(context, pages, plan)
+        await _refuse_if_moved(context, plan)
+        sent = sent_places(context, plan)
+        for number, row in enumerate(plan.deletions):
+            if (row.server, row.key) in sent:
+                continue
+            context.tell(f"{row.server}: {row.command}", number / len(plan.deletions))
+            result, problem = await _delete_one(context, plan, row)
+            kept = (*recorded_deletions(context.record), result)
+            context.record.write_facts(context.stage, DELETION_FACTS, kept)
+            _stop_on_collateral(result)
+            if isinstance(problem, AnswerNotUnderstood) and result.result is not Deletion.GONE:
+                raise problem  # what it asks, each further deletion would be asked too
+        await _decide_by_the_logs(context, plan)
+        return results_of(context, plan)
+
+
+async def _decide_by_the_logs(context: Context, plan: Plan) -> None:
+    """Raise RepairFailed where the logs say that an entry that is still listed is the old one."""
+    if await watch_logs(context, results_of(context, plan)):
+        require_none_goes_on(ends_of_deletions(context, recorded_diagnosis(context), recorded_inventory(context)))
+
+
+async def _refuse_if_moved(context: Context, plan: Plan) -> None:
+    """Read both stores and probe every host again; raises PlanStale where a row is no longer what was approved."""
+    context.tell("Looking at everything again before the first deletion")
+    inventory = await take_inventory(context)
+    fresh = plan_of(context, recorded_diagnosis(context), inventory)
+    # What an interrupted run may have sent is known only now, after the stores were read.
+    deleted = {(result.server, result.key) for result in recorded_deletions(context.record)}
+    moved = [f"{j.target}: {j.verdict}: {j.reason}" for j in inventory.judgements if j.verdict is Verdict.CONTRADICTED]
+    moved += list(differences(plan, fresh, sent_places(context, plan) | _new_rows(plan, fresh) & deleted))
+    if moved:
+        context.record.journal.append(
+            Kind.DECIDED, stage=context.stage, expected=f"the plan {plan.digest}", seen="stale: " + "; ".join(moved)
+        )
+        raise PlanStale(
+            "Something moved between the plan and the deletion; nothing was deleted",
+            where=f"incident {plan.incident}",
+            found="\n".join(moved),
+            next_step="look at it again and make a new plan: 20_list_certificates",
+        )
+
+
+def _new_rows(plan: Plan, fresh: Plan) -> set[tuple[str, str]]:
+    """Return the entries that the plan does not know; one that this incident deleted may have come back since."""
+    return {(row.server, row.key) for row in fresh.rows} - {(row.server, row.key) for row in plan.rows}
+
+
+def differences(plan: Plan, fresh: Plan, sent: Iterable[tuple[str, str]] = ()) -> Iterable[str]:
+    """Yield a sentence for every row that is no longer what the plan says; rows that were sent already are left out."""
+    skipped = set(sent)
+    approved = {(row.server, row.key): row for row in plan.rows}
+    now = {(row.server, row.key): row for row in fresh.rows}
+    for place in sorted({*approved, *now} - skipped):
+        before, after = approved.get(place), now.get(place)
+        where = f"{place[0]}: {place[1]}"
+        if before is None:
+            yield f"{where}: is new in the store"
+        elif after is None:
+            yield f"{where}: is no longer in the store"
+        elif essence(before) != essence(after):
+            yield f"{where}: was {_in_words(before)}; is {_in_words(after)}: {after.reason}"
+
+
+def _in_words(row: PlanRow) -> str:
+    return f"«{row.decision}» ({row.verdict}, {row.confirmed_sha256 or 'no certificate'})"
+
+
+async def _delete_one(context: Context, plan: Plan, row: PlanRow) -> tuple[DeletionResult, RunbookError | None]:
+    approval = await permit(context, row, row.key)
+    before = await context.devices.prime(row.server).list_tofu()
+    _refuse_if_changed(context, plan, before)
+    change = context.record.intend(
+        context.stage, row.server, row.key, expected=f"{row.command} (approved by {approval.by}: {approval.digest})"
+    )
+    sent_utc = context.now()
+    said, problem = await _send(context, row, change)
+    after = await _read_back(context, row)
+    if isinstance(problem, DeviceSilent):
+        after = await _decided(context, row, after)
+    ours = {key for server, key in sent_places(context, plan) if server == row.server}
+    result = DeletionResult(
+        server=row.server,
+        key=row.key,
+        command=row.command,
+        result=_compare(before, after, row.key, ours),
+        said=said,
+        before=tuple(entry.line for entry in before.entries),
+        after=tuple(entry.line for entry in after.entries),
+        sent_utc=sent_utc,
+        read_back_utc=after.read_utc,
+    )
+    change.result(result.result, expected=Deletion.GONE)
+    return result, problem
+
+
+def _refuse_if_changed(context: Context, plan: Plan, store: TofuStore) -> None:
+    """Raise PlanStale where somebody else has changed the store since the plan, or a deletion of this run before this.
+
+    What this incident deleted may be back: that is the monitors' doing.
+    """
+    own = {key for server, key in sent_places(context, plan) if server == store.server}
+    planned = [(row.key, row.subject) for row in plan.rows if row.server == store.server and row.key not in own]
+    listed = [(entry.key, entry.subject) for entry in store.entries if entry.key not in own]
+    moved = [f"{key}: is no longer in the store as it was ({subject})" for key, subject in _missing(planned, listed)]
+    moved += [f"{key}: is new in the store ({subject})" for key, subject in _missing(listed, planned)]
+    if moved:
+        raise PlanStale(
+            "The store was changed by somebody else since the plan; this deletion was not sent",
+            where=f"{store.server}, incident {plan.incident}",
+            found="\n".join(moved),
+            next_step="find out who changes this server now, then make a new plan: 20_list_certificates",
+        )
+
+
+def _missing(these: list[tuple[str, str]], those: list[tuple[str, str]]) -> Iterator[tuple[str, str]]:
+    """Yield those of these entries that are not among the others; how a subject is spelled does not matter."""
+    left = Counter((key, parse_name(subject).rdns) for key, subject in those)
+    for key, subject in these:
+        meaning = (key, parse_name(subject).rdns)
+        if not left[meaning]:
+            yield key, subject
+        else:
+            left[meaning] -= 1
+
+
+async def _send(context: Context, row: PlanRow, change: RecordedChange) -> tuple[str, RunbookError | None]:
+    """Send the command once and return what it said; an answer that was lost is said, and never asked for again."""
+    problem: RunbookError | None = None
+    try:
+        said = (await context.devices.prime(row.server).delete_tofu(row.key)).text
+    except RunbookError as error:
+        if not getattr(error, "sent", False):
+            change.result(Deletion.NOT_SENT, expected=Deletion.GONE)
+            raise
+        said, problem = f"no usable answer: {error.what}", error
+    change.sent()
+    return said, problem
+
+
+async def _read_back(context: Context, row: PlanRow) -> TofuStore:
+    try:
+        return await context.devices.prime(row.server).list_tofu()
+    except DeviceError as error:
+        raise OutcomeUnknown(
+            "A deletion was sent and the list could not be read afterwards",
+            where=f"{row.server}: {row.command}",
+            found=str(error),
+            next_step="make the server answer, then run 20_list_certificates: it plans what is left",
+        ) from error
+
+
+async def _decided(context: Context, row: PlanRow, store: TofuStore) -> TofuStore:
+    """Wait until a deletion that outlived its deadline took effect, for as long again, before the next one is sent.
+
+    The server may still be at it, although nobody listens any more.
+    """
+    clock = asyncio.get_running_loop().time
+    patience_s = context.site.deadlines.command_s
+    end = clock() + patience_s
+    while row.key in [entry.key for entry in store.entries] and clock() < end:
+        context.tell(f"{row.server}: looking whether the deletion of {row.key} takes effect late")
+        await asyncio.sleep(min(LOOK_EVERY_S, patience_s / 10))
+        store = await _read_back(context, row)
+    return store
+
+
+def _compare(before: TofuStore, after: TofuStore, key: str, ours: Collection[str] = ()) -> Deletion:
+    """What the store says. Entries that appeared are the monitors' doing; one that went or changed is not.
+
+    ``ours`` are entries whose deletion was sent before: one that goes now is a late effect of that.
+    """
+    others = [entry.line for entry in before.entries if entry.key != key and entry.key not in ours]
+    if vanished(others, [entry.line for entry in after.entries]):
+        return Deletion.COLLATERAL
+    still = any(entry.key == key for entry in after.entries)
+    return Deletion.NOT_DELETED_OR_CAME_BACK if still else Deletion.GONE
+
+
+def _stop_on_collateral(result: DeletionResult) -> None:
+    if result.result is Deletion.COLLATERAL:
+        gone = vanished(result.before, result.after)
+        raise RepairFailed(
+            "The server changed another entry than the one that was deleted; no further command was sent",
+            where=f"{result.server}: {result.command}",
+            found="\n".join(gone),
+            next_step="compare the lists in the record; the entry is added again at the host's next connection",
+        )

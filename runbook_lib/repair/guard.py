@@ -1,0 +1,343 @@
+"""Whether a change may be sent now: one table of guards, asked inside the call that sends it."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+
+from runbook_lib.decisions import Approval, ChangeKind, Check, Decision, Plan, PlannedChange, PlanRow
+from runbook_lib.errors import (
+    CertificateMoved,
+    DecisionNeeded,
+    ParameterRefused,
+    PlanStale,
+    SiteLocked,
+    StageOutOfOrder,
+    VersionUnsupported,
+)
+from runbook_lib.models import ProductVersion
+from runbook_lib.params.model import Site
+from runbook_lib.record.journal import Kind
+from runbook_lib.record.lock import works_under_lock
+from runbook_lib.repair.approval import approval_naming, missing, require_not_blocked
+from runbook_lib.repair.confirmation import require_confirmed
+from runbook_lib.repair.context import PI_SERVERS, Context, Devices, pi_server
+from runbook_lib.repair.diagnose import read_logs, recorded_diagnosis
+from runbook_lib.repair.history import change_intents, deletion_intents, past_of
+from runbook_lib.repair.inventory import recorded_inventory
+from runbook_lib.repair.plan import Change, essence, plan_of
+from runbook_lib.repair.planned_changes import (
+    attempt,
+    place_of,
+    require_carried_out,
+    sent_places,
+    settings_of,
+    words_of,
+)
+from runbook_lib.repair.staleness import ends_of_deletions, require_none_goes_on
+
+# -- Which release each server runs: whether these runbooks are written for it, and whether both run the same.
+#
+# Two servers of a pair have to match in the release that was installed and in the one that runs.
+
+OLDEST_RELEASE = (3, 5)
+
+
+async def require_release(site: Site, devices: Devices) -> None:
+    """Raise VersionUnsupported where a server is older than 3.5; asks nobody where the site's file allows that.
+
+    Every step that changes something asks first, whichever way it was reached. Raises DeviceError where the
+    release cannot be read.
+    """
+    if site.policy.allow_older_release:
+        return
+    for key in PI_SERVERS:
+        require_supported(site, key, await devices.prime(key).version())
+
+
+async def require_equal_releases(site: Site, devices: Devices) -> None:
+    """Raise VersionUnsupported where both servers run different releases; asks nobody where the site's file allows it.
+
+    Raises DeviceError where a release cannot be read.
+    """
+    if site.policy.allow_unequal_releases:
+        return
+    versions = [await devices.prime(key).version() for key in PI_SERVERS]
+    if _differ(versions):
+        raise VersionUnsupported(
+            "The servers run different releases, so they cannot be registered with each other; nothing was changed",
+            where=f"site {site.name}",
+            found="\n".join(f"{version.server}: {release_in_words(version)}" for version in versions),
+            next_step="update one of them, or accept it in the site's file: policy: allow_unequal_releases: true",
+        )
+
+
+def require_supported(site: Site, key: str, version: ProductVersion) -> None:
+    """Raise VersionUnsupported where this release is older than 3.5, and the site's file does not allow that."""
+    if version.release < OLDEST_RELEASE and not site.policy.allow_older_release:
+        raise VersionUnsupported(
+            f"The {key} runs release {release_in_words(version)}; these runbooks are written for 3.5 and later",
+            where=f"{key} {pi_server(site, key).address}",
+            found=version.line,
+            next_step="upgrade it, or say in the site's file that you accept this: policy: allow_older_release: true",
+        )
+
+
+def equal_releases(versions: Sequence[ProductVersion | None]) -> tuple[Check, ...]:
+    """Return a check that both servers run different releases; nothing where they are equal, or one is not known."""
+    known = [version for version in versions if version]
+    if len(known) < len(versions) or not _differ(known):
+        return ()
+    return (
+        Check(
+            name="releases of both servers",
+            expected="equal",
+            actual=" and ".join(release_in_words(version) for version in known),
+            ok=None,
+            note="servers of different releases or fixes cannot be registered with each other; update one of them",
+        ),
+    )
+
+
+def release_in_words(version: ProductVersion) -> str:
+    """Return the release that runs, what it was installed as, and the fixes that nobody knows."""
+    words = _dotted(version.release)
+    if version.base not in ((), version.release):
+        words += f" (installed as {_dotted(version.base)})"
+    if version.not_understood:
+        words += f"; not understood: {', '.join(version.not_understood)}"
+    return words
+
+
+def _differ(versions: Sequence[ProductVersion]) -> bool:
+    return len({(_trimmed(version.base), _trimmed(version.release)) for version in versions}) > 1
+
+
+def _trimmed(release: tuple[int, ...]) -> tuple[int, ...]:
+    """Return ``release`` without trailing zeros: 3.10 and 3.10.0 are the same."""
+    while release[-1:] == (0,):
+        release = release[:-1]
+    return release
+
+
+def _dotted(release: tuple[int, ...]) -> str:
+    return ".".join(map(str, release))
+
+
+# -- Before the first change by hand, once in each kernel: whoever changes a real site has to give its name.
+#
+# A batch job is not asked: its approval names the plan's digest, and its command the site.
+
+_NAMED: set[str] = set()
+"""The sites that were named in this process, which a kernel is."""
+
+
+def is_name_asked(context: Context) -> bool:
+    """Whether the site's name is to be given first: a person is there, the site is real, and nobody has given it."""
+    return context.attended and context.site.kind != "lab" and context.site.name not in _NAMED
+
+
+def name_site(context: Context, typed: str) -> str:
+    """Note that a person has given the site's name, and return the sentence to say; raises ParameterRefused."""
+    if typed.strip() != context.site.name:
+        raise ParameterRefused(
+            "This is not the name of the site; nothing was changed",
+            found=f"given {typed.strip() or 'nothing'}",
+            next_step="look at the sign over this notebook, and give the name of the site that stands there",
+        )
+    if is_name_asked(context):
+        context.record.journal.append(
+            Kind.NOTED, stage=context.stage, seen=context.operator, text="the production site was named before a change"
+        )
+        _NAMED.add(context.site.name)
+    return f"{context.site.name} may be changed from this notebook. Run the cell again."
+
+
+def production_question(context: Context) -> str:
+    """Return what is asked, as the error says it."""
+    return f"This changes the production site {context.site.name}; nothing was changed yet"
+
+
+def require_named(context: Context) -> None:
+    """Raise DecisionNeeded while the site's name has not been given."""
+    if is_name_asked(context):
+        raise DecisionNeeded(
+            production_question(context),
+            next_step="give the site's name in the form above, press its button, and run this cell again;"
+            ' without the form: rb.production("NAME") in a cell of its own',
+        )
+
+
+# -- Whether a change may be sent now: one answer, in the same words for all, asked inside the call that sends it.
+#
+# A deletion, the removal and the registration of high availability, an ISE server: each stands in the newest plan of
+# this incident, which is approved; nothing that the approval rests on has moved; it was not sent before, or is known
+# not to have left; the host that it is about still shows the certificate that the plan confirmed; and the site's lock
+# is held. No cell before it is relied on: people and test tools run a cell after a failed one.
+
+NEW_PLAN = "look at it again and make a new plan: 20_list_certificates"
+
+
+@dataclass(frozen=True, kw_only=True)
+class ChangeRequest:
+    """A change that is about to be sent: by which plan, in which words of the journal.
+
+    ``sends``: it changes something. Without that a secret is typed for it and nothing is changed, so that it may be
+    done again (*Check Readiness*).
+    """
+
+    plan: Plan
+    change: Change
+    words: str
+    approval: Approval
+    sends: bool = True
+
+    def __str__(self) -> str:
+        if isinstance(self.change, PlanRow):
+            return f"{self.change.server}: {self.change.command}"
+        return f"{self.change.server}: {self.words}"
+
+
+async def permit(context: Context, change: Change, words: str, *, sends: bool = True) -> Approval:
+    """Return the approval by which the change may be sent now; nothing is sent where this raises.
+
+    ``words`` are those of the journal's intent. Raises StageOutOfOrder where there is no plan or no diagnosis, or a
+    mismatch is open; DeletionRefused where the plan is blocked; ApprovalMissing; PlanStale where the change is not
+    in the plan, has moved, or was sent already; DecisionNeeded where a person has not given a real site's name yet;
+    SiteLocked; and the errors of ``require_confirmed``.
+    """
+    plan = context.record.read_plan()
+    require_not_blocked(plan)
+    if essence(change) not in map(essence, plan.every_change):
+        raise _stale(plan, f"{change.server}: {words}", "is not in the plan")
+    approval = approval_naming(context, plan, change)
+    if approval is None:
+        raise missing(context, plan, change)
+    request = ChangeRequest(plan=plan, change=change, words=words, approval=approval, sends=sends)
+    for check in CHECKS:
+        await check(context, request)
+    return approval
+
+
+def planned_change(context: Context, kind: ChangeKind, target: str) -> PlannedChange:
+    """Return the change as the newest plan has it; raises PlanStale where it has none, StageOutOfOrder with no plan."""
+    plan = context.record.read_plan()
+    found = next((each for each in plan.changes if (each.kind, each.target) == (kind, target)), None)
+    if found is None:
+        raise PlanStale(
+            f"The plan does not hold this change: {kind} ({target}); nothing was changed",
+            where=f"incident {plan.incident}, plan {plan.digest}",
+            next_step=NEW_PLAN,
+        )
+    return found
+
+
+async def production_is_named(context: Context, _request: ChangeRequest) -> None:
+    """Whoever changes a real site by hand has given its name, once in each kernel."""
+    require_named(context)
+
+
+async def not_sent_before(context: Context, request: ChangeRequest) -> None:
+    """Each approval is worth one sending; what is known not to have left was none, what was refused was one."""
+    if not request.sends:
+        return
+    if isinstance(request.change, PlanRow):
+        place = place_of(request.change)
+        sent_utc = deletion_intents(context.record).get(place, request.approval.at_utc)
+        before = place in sent_places(context, request.plan) or sent_utc > request.approval.at_utc
+    else:
+        since = [words for words, utc in change_intents(context.record) if utc > request.approval.at_utc]
+        now = attempt(past_of(context), words_of(request.change))
+        before = request.words in since or now != request.change.attempt
+    if before:
+        raise _stale(request.plan, str(request), "was sent on this plan already, and is not sent twice on one approval")
+
+
+async def nothing_moved(context: Context, request: ChangeRequest) -> None:
+    """What is typed is what was approved."""
+    if isinstance(request.change, PlanRow):
+        return
+    now = settings_of(context.site, request.change.kind, request.change.target)
+    if now != request.change.settings:
+        moved = [f"{field}: planned {value}" for field, value in request.change.settings if (field, value) not in now]
+        moved += [f"{field}: now {value}" for field, value in now if (field, value) not in request.change.settings]
+        raise _stale(request.plan, str(request), "is no longer what was planned", "\n".join(moved))
+
+
+async def no_mismatch_is_open(context: Context, request: ChangeRequest) -> None:
+    """What comes after the deletions waits for them, and for the diagnosis that says that nothing else is stale.
+
+    A deletion that nobody saw happen keeps nothing waiting unless the logs prove that it did not: what follows tells.
+    """
+    if isinstance(request.change, PlanRow):
+        return
+    require_carried_out(context)
+    diagnosis, inventory = recorded_diagnosis(context), recorded_inventory(context)
+    ends = ends_of_deletions(context, diagnosis, inventory)
+    if ends:
+        diagnosis = read_logs(context)  # what came in since then decides
+        ends = ends_of_deletions(context, diagnosis, inventory)
+    require_none_goes_on(ends)
+    open_rows = (Decision.DELETE, Decision.CANNOT_TELL)
+    now = plan_of(context, diagnosis, inventory)
+    left = [row for row in now.rows if row.decision in open_rows and place_of(row) not in ends]
+    if left:
+        raise StageOutOfOrder(
+            "A mismatch is open; nothing was changed",
+            where=str(request),
+            found="\n".join(f"{row.server}: {row.key}: {row.decision}: {row.reason}" for row in left),
+            next_step=NEW_PLAN,
+        )
+
+
+async def releases_are_equal(context: Context, request: ChangeRequest) -> None:
+    """A pair of different releases cannot be registered; so it is not removed either, to be registered anew."""
+    if request.change.target == "secondary" and not isinstance(request.change, PlanRow):
+        await require_equal_releases(context.site, context.devices)
+
+
+async def lock_is_held(context: Context, request: ChangeRequest) -> None:
+    """No other run changes this site now, and none can begin to."""
+    if not works_under_lock(context.site.name):
+        raise SiteLocked(
+            "The site's lock is not held; nothing was changed", where=str(request), next_step="run the stage's own cell"
+        )
+
+
+async def host_is_confirmed(context: Context, request: ChangeRequest) -> None:
+    """The host shows, at this moment and from every vantage, the certificate that the plan confirmed."""
+    target = request.change.target
+    judgement = await require_confirmed(context, target)
+    shown = judgement.facts.sha256 if judgement.facts else ""
+    planned = request.change.confirmed_sha256
+    # For a deletion it is not enough that the host is what it was: the new certificate has to be a confirmed one.
+    weak = isinstance(request.change, PlanRow) and not (judgement.verdict.confirmed or request.change.override)
+    if not shown or shown != planned or weak:
+        raise CertificateMoved(
+            f"{target} does not present the certificate that the plan confirmed; nothing was changed",
+            where=str(request),
+            found=f"planned   {planned or 'none confirmed'}\npresented {shown or 'none'} ({judgement.verdict})",
+            next_step=NEW_PLAN,
+        )
+
+
+Guard = Callable[[Context, ChangeRequest], Awaitable[None]]
+CHECKS: tuple[Guard, ...] = (
+    production_is_named,
+    not_sent_before,
+    nothing_moved,
+    no_mismatch_is_open,
+    releases_are_equal,
+    lock_is_held,
+    host_is_confirmed,
+)
+"""In this order: what the record says, what the servers say, and the look at the host right before it is sent."""
+
+
+def _stale(plan: Plan, what: str, why: str, found: str = "") -> PlanStale:
+    return PlanStale(
+        f"{what} {why}; nothing was changed",
+        where=f"incident {plan.incident}, plan {plan.digest}",
+        found=found,
+        next_step=NEW_PLAN,
+    )

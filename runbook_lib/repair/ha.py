@@ -1,0 +1,429 @@
+"""High availability: decide, remove a broken registration, check readiness, register once, watch."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine, Sequence
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any
+
+from runbook_lib.decisions import ChangeKind, HaPage, ReadinessItem
+from runbook_lib.device.answers import StateKind
+from runbook_lib.device.prime import REMOVE_HA
+from runbook_lib.errors import (
+    ConnectionLost,
+    DecisionNeeded,
+    DeviceError,
+    DeviceSilent,
+    OutcomeUnknown,
+    PageNotUnderstood,
+    PageRefused,
+    ReadinessFailed,
+    RepairFailed,
+)
+from runbook_lib.models import Diagnosis, HaStatus
+from runbook_lib.params.model import Site
+from runbook_lib.record.journal import Kind
+from runbook_lib.repair.confirmation import require_confirmed
+from runbook_lib.repair.context import Context, wait_until, write_late_result
+from runbook_lib.repair.diagnose import log_growth, logs_now
+from runbook_lib.repair.guard import permit, planned_change, require_release
+from runbook_lib.repair.ha_state import (
+    ha_states_in_words,
+    kinds_of,
+    observe_ha,
+    served_by_secondary,
+    settled_states,
+    typed_form,
+)
+from runbook_lib.repair.pages import Guide, PrimaryPages, ha_guide, require_someone, watch, web_fingerprint
+from runbook_lib.repair.planned_changes import REGISTRATION, REMOVAL_MEANS
+from runbook_lib.repair.preflight import require_means
+
+if TYPE_CHECKING:
+    from runbook_lib.web.pages import PrimePages
+
+# -- Remove a registration that stays broken, where the site's file allows it ----------------------
+
+
+def removable(site: Site, states: Sequence[HaStatus]) -> bool:
+    """Whether the primary's registration is broken, no state is unknown, and the secondary is not the active one."""
+    kinds = kinds_of(site, states)
+    return kinds[0] is StateKind.BROKEN and StateKind.UNKNOWN not in kinds and not served_by_secondary(states)
+
+
+async def remove_ha(context: Context) -> None:
+    """Send ``ncs ha remove`` to the primary, once, its intent in the journal; both servers' states decide.
+
+    Raises the errors of ``permit``, DecisionNeeded where they say right before that it may not be removed, RepairFailed
+    where one of them still has HA configured after the site's ``settle_s``, OutcomeUnknown where they do not say.
+    """
+    await require_release(context.site, context.devices)
+    await _require_removable(context)
+    await permit(context, planned_change(context, ChangeKind.REMOVE_HA, "secondary"), REMOVE_HA)
+    change = context.record.intend(context.stage, "primary", REMOVE_HA, expected="HA not Configured")
+    context.tell(f"primary: {REMOVE_HA}")
+    try:
+        await context.devices.prime("primary").remove_ha()
+        change.sent()
+    except DeviceError as error:
+        if not error.sent:
+            change.result(f"not sent: {error.what}", expected="HA not Configured")
+            raise
+    try:
+        states = await _states_after(context)
+    except DeviceError as error:
+        raise OutcomeUnknown(
+            f"{REMOVE_HA} was sent and its result was not seen",
+            where="primary",
+            found=error.what,
+            next_step="run this stage again: it asks both servers first, and sends nothing twice",
+        ) from error
+    change.result(ha_states_in_words(states), expected="HA not Configured")
+    if not _is_removed(context.site, states):
+        raise RepairFailed(
+            f"{REMOVE_HA} did not remove high availability",
+            where="primary",
+            found=ha_states_in_words(states),
+            next_step="read the primary's answer in the record, and look at both servers' Health Monitor pages",
+        )
+
+
+async def _require_removable(context: Context) -> None:
+    """It was decided some time ago, perhaps by a person who looked at it over night."""
+    states = await observe_ha(context)
+    if not removable(context.site, states):
+        raise DecisionNeeded(
+            "High availability is no longer as it was when its removal was decided; nothing was removed",
+            where=f"site {context.site.name}",
+            found=ha_states_in_words(states),
+            next_step="run this stage again: it looks at both servers and decides anew",
+        )
+
+
+async def _states_after(context: Context) -> tuple[HaStatus, ...]:
+    """Ask both servers until both have no HA configured, or the site's ``settle_s`` is over."""
+
+    def waited_for(states: tuple[HaStatus, ...]) -> str:
+        removed = _is_removed(context.site, states)
+        return "" if removed else f"Waiting for both servers to give up high availability: {ha_states_in_words(states)}"
+
+    return await wait_until(context, lambda: observe_ha(context), waited_for)
+
+
+def _is_removed(site: Site, states: Sequence[HaStatus]) -> bool:
+    return set(kinds_of(site, states)) == {StateKind.NOT_CONFIGURED}
+
+
+# -- High availability: what is to be done, decided from what the servers and the page say ---------
+
+BY_HAND = "register HA by hand"
+
+
+class HaAction(StrEnum):
+    """What stage 40 will do, decided from what the servers say."""
+
+    NOTHING = "nothing to do: high availability is registered and healthy"
+    REGISTER = "register"
+    WATCH = "watch the registration that is under way"
+    REMOVE = "remove the broken registration (ncs ha remove), then register anew"
+    GUIDE = "a person registers in the web pages, as shown below; this stage watches the servers"
+
+
+def why_no_readiness(action: HaAction, *, guided: bool) -> str:
+    """Return why this stage pressed *Check Readiness* not, or not yet."""
+    if action is HaAction.GUIDE or (guided and action is HaAction.REGISTER):
+        return "not run here: a person registers by hand, and presses Check Readiness in the web pages"
+    return {
+        HaAction.WATCH: "not run: a registration is under way",
+        HaAction.REMOVE: "not run yet: it is, once the broken registration is removed",
+    }.get(action, "not run: nothing is to be registered")
+
+
+async def decide_ha(context: Context, pages: PrimaryPages) -> HaAction:
+    """Return what is to be done, after waiting for states that may end by themselves.
+
+    A pair that is registered but broken gets the site's ``settle_s`` to recover, as it does once
+    the stale entries are gone. Raises DecisionNeeded where it does not and the site's file does not allow to
+    remove it, or where a state is not known.
+    """
+    states = await settled_states(context)
+    words = ha_states_in_words(states)
+    write_late_result(context, REMOVE_HA, words)
+    if set(kinds_of(context.site, states)) == {StateKind.HEALTHY}:
+        _settle(context, words)
+        return HaAction.NOTHING
+    if not pages.guided:
+        try:
+            page = await (await pages.open()).ha_page()
+        except PageNotUnderstood as error:
+            await pages.give_up(error)
+        else:
+            if page.under_way and not _is_over(page, kinds_of(context.site, states)[0]):
+                return HaAction.WATCH
+            words = f"{words}; page: {page.configuration_mode} {page.message}".strip()
+    return _by_states(context, states, words, guided=pages.guided)
+
+
+def _is_over(page: HaPage, primary: StateKind) -> bool:
+    """Whether the milestones are those of a registration that ended, and whose pair has broken since."""
+    ended = bool(page.milestones) and all(step.percent == 100 for step in page.milestones)
+    return ended and primary is StateKind.BROKEN
+
+
+def _by_states(context: Context, states: Sequence[HaStatus], words: str, *, guided: bool) -> HaAction:
+    kinds = kinds_of(context.site, states)
+    register = HaAction.GUIDE if guided else HaAction.REGISTER
+    if guided and kinds[0] in (StateKind.UNKNOWN, StateKind.IN_TRANSITION) and not served_by_secondary(states):
+        return register  # a registration may be under way: the guide says to wait for it
+    _settle(context, words)
+    if served_by_secondary(states):
+        raise DecisionNeeded(
+            "The secondary serves now: registering would replace its database, the newest that there is",
+            where=f"site {context.site.name}",
+            found=words,
+            next_step="fail back in the secondary's Health Monitor page, then run this stage again",
+        )
+    if kinds[0] is StateKind.NOT_CONFIGURED and StateKind.UNKNOWN not in kinds:
+        return register
+    if context.site.policy.remove_broken_ha and removable(context.site, states):
+        return HaAction.REMOVE
+    raise DecisionNeeded(
+        "High availability is registered and not healthy, and it did not recover by itself",
+        where=f"site {context.site.name}",
+        found=f"{words}\n{REMOVAL_MEANS}",
+        next_step=(
+            "look at the servers' own HA pages; then remove HA there (ncs ha remove on the primary), or let this stage"
+            " do it (site's file, policy: remove_broken_ha: true; never while the secondary is the active one),"
+            " and run it again"
+        ),
+    )
+
+
+def _settle(context: Context, words: str) -> None:
+    for change in (REGISTRATION, BY_HAND):
+        write_late_result(context, change, words)
+
+
+# -- Watch a registration on the page, and both servers beside it: what they say twice in a row ends it
+
+MILESTONES = "milestones of the registration, as the page says"
+_ASK_SERVERS_S = 10.0
+
+
+async def watch_registration(context: Context, page: PrimePages, before: Diagnosis | None) -> HaPage:
+    """Watch until the page calls HA active; a failure is written as the result, a silence leaves it pending.
+
+    ``before`` are the logs before the click. Raises RepairFailed, OutcomeUnknown at the site's ``registration_s``.
+    """
+    try:
+        shown: list[HaPage] = []
+        return await _first(page.watch_registration(_reporter(context, shown)), _servers_word(context, shown))
+    except PageRefused as error:
+        write_late_result(context, REGISTRATION, f"failed: {error.found or error.what}")
+        raise await failed(context, f"HA registration failed: {error.what}", error, before) from error
+    except (DeviceSilent, ConnectionLost) as error:
+        raise OutcomeUnknown(
+            "The registration was sent and its end was not seen",
+            where="primary",
+            found=error.found or error.what,
+            next_step="run this stage again: it goes on watching and does not register twice",
+        ) from error
+
+
+async def failed(context: Context, what: str, error: PageRefused, before: Diagnosis | None) -> RepairFailed:
+    """Return the error for a registration that failed: the page's words, both servers' states, what the logs gained."""
+    words = error.found or error.what
+    try:
+        states = await observe_ha(context)
+    except DeviceError:
+        states = ()
+    found = "\n".join(filter(None, (words, ha_states_in_words(states), log_growth(before, logs_now(context)))))
+    return RepairFailed(what, where="primary", found=found, next_step=_advice(words, states))
+
+
+def _advice(message: str, states: tuple[HaStatus, ...]) -> str:
+    if "authentication key" in message.lower():
+        return "set one key on both servers (ncs ha authkey NEWKEY), put it where the site's file refers to, run again"
+    if served_by_secondary(states):
+        return "the secondary serves now: fail back in its Health Monitor page, then run this stage again"
+    return "run 10_diagnose_logs again: a mismatch means that a stale entry is left; then run this stage again"
+
+
+def _reporter(context: Context, shown: list[HaPage]) -> Callable[[HaPage], None]:
+    """Return what tells the milestones, one sentence for each change of theirs, whatever else the page changes.
+
+    Each is in the journal too: a run without a notebook in front of it, and a later reader, see how far it came.
+    Every page is added to ``shown``.
+    """
+    last = ""
+
+    def report(page: HaPage) -> None:
+        nonlocal last
+        shown.append(page)
+        words = ", ".join(f"{milestone.name} {milestone.percent} %" for milestone in page.milestones)
+        words = words or page.configuration_mode
+        if words and words != last:
+            context.record.journal.append(
+                Kind.NOTED, stage=context.stage, server="primary", text=MILESTONES, seen=words
+            )
+            total = sum(milestone.percent for milestone in page.milestones)
+            context.tell(words, total / (100 * len(page.milestones)) if page.milestones else None)
+        last = words or last
+
+    return report
+
+
+async def _servers_word(context: Context, shown: Sequence[HaPage]) -> HaPage:
+    """Ask both servers now and then; raise PageRefused once they say twice in a row that the registration is over.
+
+    That is where the secondary serves, and where both call high availability not configured although it was something
+    else since the start, or the page calls nothing under way. ``shown`` are the pages so far: their words are kept.
+    """
+    begun, last = False, ""
+    while True:
+        await asyncio.sleep(_ASK_SERVERS_S)
+        try:
+            states = await observe_ha(context)
+        except DeviceError:
+            continue
+        nothing = set(kinds_of(context.site, states)) == {StateKind.NOT_CONFIGURED}
+        begun = begun or not nothing
+        over = ""
+        if served_by_secondary(states):
+            over = "the primary has failed over to the secondary"
+        elif nothing and (begun or (shown and not shown[-1].under_way)):
+            over = "both servers call high availability not configured"
+        if over and over == last:
+            words = dict.fromkeys(filter(None, (page.message for page in shown)))
+            raise PageRefused(over, where="primary", found="\n".join((*words, ha_states_in_words(states))))
+        last = over
+
+
+async def _first(*works: Coroutine[Any, Any, HaPage]) -> HaPage:
+    """Return or raise what ends first; the others are ended before that."""
+    tasks = [asyncio.ensure_future(work) for work in works]
+    try:
+        done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        return next(iter(done)).result()
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+# -- High availability: check readiness, register once, and watch the milestones; or watch while a person does it
+
+
+async def check_readiness(context: Context, pages: PrimaryPages) -> tuple[ReadinessItem, ...]:
+    """Press *Check Readiness* and keep its table. The key is typed for it, so it needs the approved plan as well.
+
+    Where the page is not understood nothing is returned, and ``pages`` are guided from then on. Raises the errors
+    of ``permit``.
+    """
+    with context.lock("check readiness"):
+        await permit(
+            context, planned_change(context, ChangeKind.REGISTER_HA, "secondary"), "check readiness", sends=False
+        )
+        context.tell("Check Readiness")
+        try:
+            page = await pages.open()
+            await page.open_ha_configuration()
+            items = await page.check_readiness(typed_form(context.site))
+        except PageNotUnderstood as error:
+            await pages.give_up(error)
+            return ()
+    context.record.write_facts(context.stage, "readiness", items)
+    return items
+
+
+def require_readiness(items: Sequence[ReadinessItem], accepted: Sequence[str]) -> None:
+    """Raise ReadinessFailed for a failed item that the site's file does not name."""
+    failed = [item for item in items if not item.passed and item.name not in accepted]
+    if failed:
+        raise ReadinessFailed(
+            "Check Readiness reports failures; nothing was registered",
+            found="\n".join(f"{item.name}: {item.detail}" for item in failed),
+            next_step="mend them, or accept one in the site's file (policy: accept_readiness: [its name])",
+        )
+
+
+async def register(
+    context: Context, pages: PrimaryPages, action: HaAction, items: Sequence[ReadinessItem]
+) -> HaPage | None:
+    """Do what was decided and watch until it is done; None where no page was read.
+
+    *Register* is pressed once; a registration that is under way is only watched; a broken one is removed first where
+    that was decided. Raises ReadinessFailed, VersionUnsupported, the errors of ``require_confirmed``, RepairFailed
+    with the failed milestone, OutcomeUnknown where the page did not say within the site's deadline, DecisionNeeded
+    with the steps for a person where one has to do it and nobody watches.
+    """
+    if action is HaAction.NOTHING:
+        return None
+    with context.lock("register high availability"):
+        if action is not HaAction.WATCH and not pages.guided:
+            require_means(context, context.record.read_plan())
+        if action is HaAction.REMOVE:
+            await remove_ha(context)
+            items = () if pages.guided else await check_readiness(context, pages)
+        if not pages.guided:
+            try:
+                return await _drive(context, pages, action, items)
+            except PageNotUnderstood as error:
+                await pages.give_up(error)
+        await _by_hand(context, pages)
+        return None
+
+
+async def _drive(context: Context, pages: PrimaryPages, action: HaAction, items: Sequence[ReadinessItem]) -> HaPage:
+    """Register in the browser, or go on watching; after an error other than OutcomeUnknown nothing was clicked."""
+    page = await pages.open()
+    before = logs_now(context)
+    if action is not HaAction.WATCH:
+        require_readiness(items, context.site.policy.accept_readiness)
+        await require_release(context.site, context.devices)
+        await require_confirmed(context, "primary")
+        await page.open_ha_configuration()
+        await _register_once(context, page, before)
+    done = await watch_registration(context, page, before)
+    context.record.write_facts(context.stage, "ha_page", done)
+    write_late_result(context, REGISTRATION, done.configuration_mode)
+    return done
+
+
+async def _register_once(context: Context, page: PrimePages, before: Diagnosis | None) -> None:
+    form = typed_form(context.site)
+    await permit(context, planned_change(context, ChangeKind.REGISTER_HA, "secondary"), REGISTRATION)
+    change = context.record.intend(context.stage, "primary", REGISTRATION, expected="Primary Active")
+    try:
+        await page.register(form)
+        change.sent()
+    except PageNotUnderstood as error:
+        change.result(f"not sent: {error.what}", expected="accepted")
+        raise
+    except PageRefused as error:
+        change.result(f"refused: {error.found or error.what}", expected="accepted")
+        raise await failed(context, "The page refused to register high availability", error, before) from error
+
+
+async def guide_of(context: Context, pages: PrimaryPages) -> Guide:
+    """Return how a person registers HA. Both servers' certificates are confirmed first, as before every login."""
+    await require_confirmed(context, "secondary")
+    await require_confirmed(context, "primary")
+    return ha_guide(context.site, pages.trouble, await web_fingerprint(context))
+
+
+async def _by_hand(context: Context, pages: PrimaryPages) -> None:
+    """Show the steps and watch both servers until they call HA healthy; the steps too need the approved plan."""
+    await require_release(context.site, context.devices)
+    await permit(context, planned_change(context, ChangeKind.REGISTER_HA, "secondary"), REGISTRATION)
+    require_someone(context, await guide_of(context, pages))
+    if BY_HAND not in [change.text for change in context.record.pending_changes()]:
+        context.record.intend(context.stage, "primary", BY_HAND, expected="Primary Active")
+
+    async def look() -> tuple[bool, str]:
+        states = await observe_ha(context)
+        return set(kinds_of(context.site, states)) == {StateKind.HEALTHY}, ha_states_in_words(states)
+
+    await watch(context, look, "high availability on both servers' own word")
+    write_late_result(context, BY_HAND, ha_states_in_words(await observe_ha(context)))

@@ -1,0 +1,126 @@
+"""High availability on both servers' own word, and what is typed into its form."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable
+
+from runbook_lib.decisions import Check
+from runbook_lib.device.answers import StateKind, kind_of_state
+from runbook_lib.errors import DeviceError
+from runbook_lib.models import HaStatus
+from runbook_lib.params.model import Site
+from runbook_lib.repair.confirmation import look_again
+from runbook_lib.repair.context import PI_SERVERS, Context, target_of, wait_until
+from runbook_lib.web.labels import HaForm
+
+# -- What is typed into *HA Configuration*: for the browser as values, for people with the key as a reference
+
+
+def typed_form(site: Site) -> HaForm:
+    """Return the values that are typed, the key resolved from its reference just now."""
+    return HaForm(
+        secondary_server=secondary_address(site),
+        auth_key=site.ha.auth_key.resolve(),
+        email=site.ha.email,
+        failover=site.ha.failover,
+        virtual_ipv4=site.ha.virtual_ipv4,
+        virtual_ipv6=site.ha.virtual_ipv6,
+    )
+
+
+def secondary_address(site: Site) -> str:
+    """Return what is typed as *Secondary Server*."""
+    return site.ha.secondary_address or site.secondary.address
+
+
+def form_rows(site: Site) -> tuple[tuple[str, str], ...]:
+    """Return the fields and their values as they may be shown; the key is named by its reference."""
+    return (
+        ("Secondary Server", secondary_address(site)),
+        ("Authentication Key", site.ha.auth_key.source),
+        ("Email Address", ", ".join(site.ha.email) or "-"),
+        ("Failover Type", site.ha.failover),
+        ("IPV4 Virtual IP", site.ha.virtual_ipv4 or "-"),
+        ("IPV6 Virtual IP", site.ha.virtual_ipv6 or "-"),
+    )
+
+
+# -- High availability on both servers' own word: what they say now, waiting for it to settle, and the proof
+
+_UNSETTLED = {StateKind.IN_TRANSITION, StateKind.BROKEN}
+
+
+async def observe_ha(context: Context) -> tuple[HaStatus, ...]:
+    """Return both servers' own HA states, the primary's first."""
+    return tuple(await asyncio.gather(*(context.devices.prime(key).ha_status() for key in PI_SERVERS)))
+
+
+def kinds_of(site: Site, states: Iterable[HaStatus]) -> tuple[StateKind, ...]:
+    """Return what the states mean, in their order; the site's own words win over the known ones."""
+    own = {words: StateKind(kind) for words, kind in site.ha_states.items()}
+    return tuple(kind_of_state(status.state, own) for status in states)
+
+
+def served_by_secondary(states: Iterable[HaStatus]) -> bool:
+    """Whether a failover is under way or has happened, in the words of one of the servers."""
+    words = {status.server: status.state.casefold() for status in states}
+    return "active" in words.get("secondary", "") or "failover" in words.get("primary", "")
+
+
+def ha_states_in_words(states: Iterable[HaStatus]) -> str:
+    """Return the states as one line."""
+    return "; ".join(f"{status.server}: {status.role} {status.state}" for status in states)
+
+
+async def settled_states(context: Context) -> tuple[HaStatus, ...]:
+    """Wait until no state is in transition or broken, or the site's ``settle_s`` is over; return the last states."""
+
+    def waited_for(states: tuple[HaStatus, ...]) -> str:
+        unsettled = _UNSETTLED & set(kinds_of(context.site, states))
+        return f"Waiting for high availability to settle: {ha_states_in_words(states)}" if unsettled else ""
+
+    return await wait_until(context, lambda: observe_ha(context), waited_for)
+
+
+async def prove_ha(context: Context) -> tuple[Check, ...]:
+    """Wait for both servers to call HA healthy and for the entries to be back; return expected beside actual.
+
+    Then each is looked at once more: whether its peer may have stored the confirmed certificate or another one.
+
+    Waits at most the site's ``settle_s``; raises nothing for what it sees.
+    """
+
+    def waited_for(checks: tuple[Check, ...]) -> str:
+        healthy = all(check.ok for check in checks)
+        return "" if healthy else "Waiting for both servers to report high availability as healthy"
+
+    checks = await wait_until(context, lambda: _ha_checks(context), waited_for)
+    return (*checks, *[await look_again(context, server) for server in PI_SERVERS])
+
+
+async def _ha_checks(context: Context) -> tuple[Check, ...]:
+    expected = {"primary": "Primary Active", "secondary": "Secondary Syncing"}
+    states = await observe_ha(context)
+    checks = [
+        Check(
+            name=f"HA state of the {status.server}",
+            expected=expected[status.server],
+            actual=status.state,
+            ok=kind is StateKind.HEALTHY,
+        )
+        for status, kind in zip(states, kinds_of(context.site, states), strict=True)
+    ]
+    peers = zip(PI_SERVERS, PI_SERVERS[::-1], strict=True)
+    return (*checks, *[await entry_check(context, observer, peer) for observer, peer in peers])
+
+
+async def entry_check(context: Context, observer: str, target: str) -> Check:
+    """Whether the store of ``observer`` holds an entry of ``target`` again."""
+    name = f"entry of {target} on the {observer}"
+    try:
+        store = await context.devices.prime(observer).list_tofu()
+    except DeviceError as error:
+        return Check(name=name, expected="listed", actual=error.what, ok=None)
+    found = [e.key for e in store.entries if (t := target_of(context.site, observer, e)) and t.name == target]
+    return Check(name=name, expected="listed", actual=", ".join(found) or "not listed", ok=bool(found))

@@ -1,0 +1,294 @@
+"""What this incident and earlier ones have settled already; deletions that an interrupted run left open."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TypeVar
+
+from runbook_lib.decisions import Deletion, DeletionResult
+from runbook_lib.errors import RecordError, StageOutOfOrder
+from runbook_lib.models import Inventory, Outcome, Stage, StageState, TofuStore
+from runbook_lib.record.incident import Record, list_records
+from runbook_lib.record.journal import Kind
+from runbook_lib.repair.context import Context, pi_server
+from runbook_lib.repair.diagnose import diagnose
+
+# -- What this incident and earlier ones of the site have settled already, read from their records
+
+T = TypeVar("T")
+
+INVENTORY_FACTS = "inventory"
+CONFIRMED_FACTS = "confirmed"
+DELETION_FACTS = "deletions"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Undecided:
+    """A deletion that was sent, or may have been, and that nobody saw happen; and when the store was read after it."""
+
+    sent_utc: datetime
+    looked_utc: datetime
+
+
+@dataclass(frozen=True, kw_only=True)
+class Past:
+    """What earlier deletions left behind, by (server, key).
+
+    ``gone_utc``: when an entry was last seen gone after its deletion, in whichever incident. ``undecided``: the
+    deletions since then of which that was not seen. ``sent_here``: entries whose deletion this incident has sent, or
+    may have sent. ``sent_changes``: how often it has sent each other change, by the journal's words for it;
+    ``pending_changes``: those of them whose end was not seen.
+    """
+
+    gone_utc: Mapping[tuple[str, str], datetime] = field(default_factory=dict)
+    undecided: Mapping[tuple[str, str], Undecided] = field(default_factory=dict)
+    sent_here: frozenset[tuple[str, str]] = frozenset()
+    sent_changes: Mapping[str, int] = field(default_factory=dict)
+    pending_changes: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Confirmed:
+    """The certificates that a verified repair ended with, by target, and when."""
+
+    sha256: dict[str, str]
+    at_utc: datetime
+
+
+def facts_or(record: Record, stage: Stage, name: str, kind: type[T], default: T) -> T:
+    """Return what a stage left in a record, or ``default`` where it left nothing."""
+    try:
+        return record.read_facts(stage, name, kind)
+    except StageOutOfOrder:
+        return default
+
+
+def recorded_deletions(record: Record) -> tuple[DeletionResult, ...]:
+    """Return every deletion of an incident whose result was seen, oldest first."""
+    return facts_or(record, Stage.DELETE, DELETION_FACTS, tuple[DeletionResult, ...], ())
+
+
+def deletion_intents(record: Record) -> dict[tuple[str, str], datetime]:
+    """Return when each deletion of an incident was last about to be sent, by server and entry.
+
+    One whose command is known not to have left is none.
+    """
+    times: dict[tuple[str, str], list[datetime]] = {}
+    for line in record.journal.read().lines:
+        if line.stage != Stage.DELETE:
+            continue
+        place = times.setdefault((line.server, line.text), [])
+        if line.kind is Kind.INTENT:
+            place.append(line.utc)
+        elif line.kind is Kind.RESULT and line.seen == Deletion.NOT_SENT and place:
+            place.pop()
+    return {key: place[-1] for key, place in times.items() if place}
+
+
+def change_intents(record: Record) -> tuple[tuple[str, datetime], ...]:
+    """Return every change of stages 40 and 50 that this incident has sent, or may have sent, and when.
+
+    Each by the journal's words for it. One that is known not to have left is none; one that the server refused is.
+    """
+    sent: list[tuple[str, datetime]] = []
+    for line in record.journal.read().lines:
+        if line.stage == Stage.DELETE:
+            continue
+        if line.kind is Kind.INTENT:
+            sent.append((line.text, line.utc))
+        elif line.kind is Kind.RESULT and did_not_leave(line.seen):
+            last = next((each for each in reversed(sent) if each[0] == line.text), None)
+            if last:
+                sent.remove(last)
+    return tuple(sent)
+
+
+def anything_sent(record: Record) -> bool:
+    """Whether this incident has sent a change, or may have."""
+    return bool(deletion_intents(record) or change_intents(record))
+
+
+def did_not_leave(seen: str) -> bool:
+    """Whether a result says that the change was never sent; no device's word can say so."""
+    return seen == Deletion.NOT_SENT or seen.startswith(f"{Deletion.NOT_SENT}: ")
+
+
+def past_of(context: Context) -> Past:
+    """Return how each deletion of the site ended, in whichever incident, and what this incident has sent."""
+    gone_utc, undecided = deletion_ends(context.records_root, context.site.name)
+    return Past(
+        gone_utc=gone_utc,
+        undecided=undecided,
+        sent_here=frozenset(deletion_intents(context.record)),
+        sent_changes=Counter(words for words, _ in change_intents(context.record)),
+        pending_changes=frozenset(change.text for change in context.record.pending_changes()),
+    )
+
+
+def deletion_ends(root: Path, site: str) -> tuple[dict[tuple[str, str], datetime], dict[tuple[str, str], Undecided]]:
+    """Return, from all records of a site and by (server, key), ``gone_utc`` and ``undecided`` as in ``Past``."""
+    gone: dict[tuple[str, str], datetime] = {}
+    unseen: list[tuple[tuple[str, str], Undecided]] = []
+    for record in records_of_site(root, site):
+        intents = deletion_intents(record)
+        try:
+            results = recorded_deletions(record)
+        except RecordError:
+            results = ()  # a file of it is damaged; its intents stand in the journal
+        for result in results:
+            place = (result.server, result.key)
+            if result.result is Deletion.GONE:
+                gone[place] = max(result.read_back_utc, gone.get(place, result.read_back_utc))
+            elif result.result is not Deletion.NOT_SENT:
+                unseen.append((place, Undecided(sent_utc=result.sent_utc, looked_utc=result.read_back_utc)))
+            if place in intents and intents[place] <= result.sent_utc:
+                del intents[place]  # this is its result
+        unseen += [(place, Undecided(sent_utc=utc, looked_utc=utc)) for place, utc in intents.items()]
+    newest = dict(sorted(unseen, key=lambda each: each[1].sent_utc))
+    return gone, {place: end for place, end in newest.items() if place not in gone or gone[place] < end.sent_utc}
+
+
+def last_known_certificate(context: Context, target: str) -> str:
+    """Return the fingerprint with which the newest repaired incident before this one ended, or nothing.
+
+    Nothing too where an incident after that deleted entries and was not proven: whatever the host
+    showed last is not known then.
+    """
+    return last_confirmed(records_of_site(context.records_root, context.site.name), target, but=context.record.incident)
+
+
+def last_confirmed(records: Iterable[Record], target: str, *, but: str = "") -> str:
+    """The same from a site's records, newest first, without the incident ``but``."""
+    for record in records:
+        if record.incident == but:
+            continue
+        if record.outcome() is Outcome.REPAIRED:
+            nothing = Confirmed(sha256={}, at_utc=datetime.now(UTC))
+            try:
+                confirmed = facts_or(record, Stage.VERIFY, CONFIRMED_FACTS, Confirmed, nothing)
+            except RecordError:
+                return ""
+            if target in confirmed.sha256:
+                return confirmed.sha256[target]
+        elif deletion_intents(record):
+            return ""
+    return ""
+
+
+def confirmed_before(context: Context, target: str) -> str:
+    """Return the fingerprint that stage 20 of this incident confirmed, or nothing."""
+    nothing = Inventory(stores=(), presented=(), judgements=(), ha=())
+    inventory = facts_or(context.record, Stage.LIST, INVENTORY_FACTS, Inventory, nothing)
+    for judgement in inventory.judgements:
+        if judgement.target == target and judgement.facts and judgement.verdict.confirmed:
+            return judgement.facts.sha256
+    return ""
+
+
+def records_of_site(root: Path, site: str) -> Iterator[Record]:
+    """Yield the site's records, newest first; a damaged one settles nothing."""
+    for summary in list_records(root, site):
+        if not summary.problem:
+            try:
+                yield Record.open(root, summary.incident)
+            except RecordError:
+                continue
+
+
+# -- Deletions whose end an interrupted run did not write down: what the stores and the logs say of them now.
+#
+# The run may have died before the command left, or after that and before the result was on disk. The
+# journal cannot tell which, and an entry that is listed may be the old one or the new one. So nothing
+# is sent again. An entry that is not listed is gone; for one that is, the logs are watched. Where they do not decide,
+# the next plan offers the deletion again, for a new approval.
+
+NOT_SEEN = "not seen: the run was interrupted, and whether the command left is not known"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Interrupted:
+    """A deletion that may have been sent; ``seen`` is its result where that, at least, is in the journal."""
+
+    server: str
+    key: str
+    command: str
+    intent_utc: datetime
+    seen: str = ""
+
+
+def interrupted_deletions(record: Record) -> tuple[Interrupted, ...]:
+    """Return the deletions that may have been sent and whose result is not kept with the others, oldest first."""
+    found: dict[tuple[str, str], Interrupted] = {}
+    for line in record.journal.read().lines:
+        place = (line.server, line.text)
+        if line.stage != Stage.DELETE:
+            continue
+        if line.kind is Kind.INTENT:
+            command = line.expected.partition(" (")[0]
+            found[place] = Interrupted(server=line.server, key=line.text, command=command, intent_utc=line.utc)
+        elif line.kind is Kind.RESULT and line.seen == Deletion.NOT_SENT:
+            found.pop(place, None)
+        elif line.kind is Kind.RESULT and place in found:
+            found[place] = replace(found[place], seen=line.seen)
+    kept_utc = {(result.server, result.key): result.sent_utc for result in recorded_deletions(record)}
+    return tuple(each for place, each in found.items() if place not in kept_utc or kept_utc[place] < each.intent_utc)
+
+
+async def settle_interrupted(context: Context, stores: Iterable[TofuStore]) -> None:
+    """Keep a result of every deletion that an interrupted run left without one; ``stores`` were read just now.
+
+    Where an entry is still listed, the logs are watched for the site's ``quiet_s`` and read again first.
+    Does nothing while another process carries out the deletions.
+    """
+    if context.stage is not Stage.DELETE and _runs_elsewhere(context.record):
+        return
+    by_server = {store.server: store for store in stores}
+    results = [_result(each, by_server[each.server]) for each in interrupted_deletions(context.record)]
+    await watch_logs(context, results)
+    kept = (*recorded_deletions(context.record), *results)
+    if results:
+        context.record.write_facts(Stage.DELETE, DELETION_FACTS, kept)
+    seen = {(result.server, result.key): result.result for result in kept}
+    for change in context.record.pending_changes():
+        if change.stage == Stage.DELETE:
+            change.result(seen[(change.server, change.text)], expected=Deletion.GONE)
+
+
+def _runs_elsewhere(record: Record) -> bool:
+    return record.stage_states()[Stage.DELETE] is StageState.RUNNING
+
+
+def _result(interrupted: Interrupted, store: TofuStore) -> DeletionResult:
+    listed = interrupted.key in [entry.key for entry in store.entries]
+    now = Deletion.NOT_DELETED_OR_CAME_BACK if listed else Deletion.GONE
+    return DeletionResult(
+        server=interrupted.server,
+        key=interrupted.key,
+        command=interrupted.command,
+        result=Deletion(interrupted.seen) if interrupted.seen else now,
+        said=NOT_SEEN,
+        before=(),
+        after=tuple(entry.line for entry in store.entries),
+        sent_utc=interrupted.intent_utc,
+        read_back_utc=store.read_utc,
+    )
+
+
+async def watch_logs(context: Context, results: Iterable[DeletionResult]) -> bool:
+    """Read the logs again after the site's ``quiet_s`` where they can decide on a deletion; return whether they were.
+
+    That time is for the monitors of the servers to meet their hosts.
+    """
+    undecided = [result for result in results if result.result is Deletion.NOT_DELETED_OR_CAME_BACK]
+    if not any(pi_server(context.site, result.server).logs for result in undecided):
+        return False
+    seconds = context.site.deadlines.quiet_s
+    context.tell(f"Nobody saw the end of {len(undecided)} deletions; watching the logs for {seconds:.0f} s")
+    await asyncio.sleep(seconds)
+    diagnose(context)
+    return True

@@ -1,0 +1,199 @@
+"""Both stores, the presented certificates, and what is expected of each. Changes nothing."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import Mapping
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from runbook_lib.certificates.expectation import Knowledge, combine, read_expectation
+from runbook_lib.certificates.verdict import judge
+from runbook_lib.errors import ExpectationInvalid
+from runbook_lib.models import Inventory, Judgement, Presented, Stage
+from runbook_lib.params.model import CaBundle, Expectation, Site
+from runbook_lib.params.values import canonical_sha256
+from runbook_lib.record.journal import Kind
+from runbook_lib.repair.context import PI_SERVERS, Context, Target, targets
+from runbook_lib.repair.history import INVENTORY_FACTS, facts_or, last_known_certificate, settle_interrupted
+
+# -- What is known of each host's certificate by another way: the site's file, and what was given to stage 20
+
+FACTS = "expectations"
+GIVEN_FACTS = "given_expectations"
+FORM = (
+    "HOST=sha256:DIGITS, HOST=csr:FILE, HOST=certificate:FILE, HOST=ca:FILE#NAME, HOST=self, or HOST=withdraw to take"
+    " back what was given; several with ;"
+)
+
+WITHDRAW = "withdraw"
+"""Takes back what was given to this incident for a host; what the site's file says stays."""
+
+_GIVEN = re.compile(r"(?P<host>[^=\s]+)\s*=\s*(?P<kind>self|withdraw|sha256|csr|certificate|ca)(?::(?P<value>.+))?")
+
+
+def parse_given(text: str, site: Site) -> dict[str, Expectation]:
+    """Return the expectations that a stage's parameter gives, by host (``secondary=sha256:…; ise=csr:FILE``).
+
+    Raises ExpectationInvalid for anything else; nothing is contacted and no file is read yet.
+    """
+    given: dict[str, Expectation] = {}
+    for part in filter(None, (part.strip() for part in text.split(";"))):
+        match = _GIVEN.fullmatch(part)
+        if not match or (match["value"] is None) != (match["kind"] in ("self", WITHDRAW)):
+            raise ExpectationInvalid("This is not an expectation", found=part, next_step=f"write {FORM}")
+        host = match["host"]
+        known = [target.name for target in targets(site)]
+        if host not in known or host in given:
+            problem = "is given twice" if host in given else "is no host of this site"
+            raise ExpectationInvalid(f"{host} {problem}", found=part, next_step=f"one of: {', '.join(known)}")
+        given[host] = _expectation(site, host, match["kind"], match["value"] or "")
+    return given
+
+
+def _expectation(site: Site, host: str, kind: str, value: str) -> Expectation:
+    if kind == WITHDRAW:
+        return Expectation()
+    if kind == "self":
+        if next(target for target in targets(site) if target.name == host).ssh is None:
+            raise ExpectationInvalid(
+                f"self cannot be seen of {host}: the site's file names no SSH access to it",
+                next_step="add its section ssh, or give something else",
+            )
+        return Expectation.model_validate({"self": True})
+    if kind == "sha256":
+        try:
+            return Expectation(sha256=canonical_sha256(value))
+        except ValueError as error:
+            raise ExpectationInvalid(f"{host}: {error}", found=value, next_step=f"write {FORM}") from None
+    path, _, names = value.partition("#") if kind == "ca" else (value, "", "")
+    try:
+        file = Path(path).expanduser()
+        if kind == "ca":
+            return Expectation(ca=CaBundle(bundle=file, names=tuple(name.strip() for name in names.split(","))))
+        return Expectation(csr=file) if kind == "csr" else Expectation(certificate=file)
+    except (RuntimeError, ValidationError):  # no such user's folder; no names, or none that a host can have
+        raise ExpectationInvalid(
+            f"{host}: the path cannot be, or a CA bundle is given without the names that it may vouch for",
+            found=value,
+            next_step=f"write {FORM}",
+        ) from None
+
+
+def check_given(text: str, site: Site) -> None:
+    """Raise ExpectationInvalid for what the stage would refuse, its files included; nothing is contacted."""
+    for expectation in parse_given(text, site).values():
+        read_expectation(expectation)
+
+
+def gather_knowledge(context: Context, given: Mapping[str, Expectation]) -> dict[str, Knowledge]:
+    """Read every expectation and leave what they say in the record, for the stages that look again.
+
+    What was given to this incident before holds on, so that a resumed run needs it no second time; given
+    anew for a host, it takes the place of what was given for that host. Raises ExpectationInvalid
+    before anything is contacted.
+    """
+    read = {name: read_expectation(expectation) for name, expectation in given.items()}
+    earlier = facts_or(context.record, Stage.LIST, GIVEN_FACTS, dict[str, Knowledge], {})
+    held = {**earlier, **read}
+    taken_back = [
+        name for name, knowledge in read.items() if knowledge.empty and not earlier.get(name, knowledge).empty
+    ]
+    known = {
+        target.name: combine(read_expectation(target.expect), held.get(target.name, Knowledge()))
+        for target in targets(context.site)
+    }
+    for name in taken_back:
+        context.record.journal.append(
+            Kind.NOTED,
+            stage=context.stage,
+            server=name,
+            expected=in_digits(earlier[name]),
+            text=f"{context.operator} withdrew what was given to this incident of the certificate of {name}",
+        )
+    context.record.write_facts(context.stage, GIVEN_FACTS, held)
+    context.record.write_facts(context.stage, FACTS, known)
+    return known
+
+
+def in_digits(knowledge: Knowledge) -> str:
+    """Return what is known with its source and its digits, so that people can compare them."""
+    digits = ", ".join((*knowledge.spki_sha256, *knowledge.sha256))
+    return f"{knowledge.words}, in digits: SHA-256 {digits}" if digits else knowledge.words
+
+
+def knowledge_of(context: Context, name: str) -> Knowledge:
+    """Return what stage 20 of this incident knew of a host; what the site's file says where it has not run."""
+    recorded = facts_or(context.record, Stage.LIST, FACTS, dict[str, Knowledge], {})
+    if name in recorded:
+        return recorded[name]
+    return read_expectation(next(target.expect for target in targets(context.site) if target.name == name))
+
+
+# -- Both stores, what each host presents now from every vantage, the HA states, and the verdicts. Changes nothing
+
+
+async def take_inventory(context: Context, given: Mapping[str, Expectation] | None = None) -> Inventory:
+    """Look at everything once and keep it in the record: raw answers, certificates, verdicts.
+
+    ``given`` are expectations beside those of the site's file; None: those of this incident's stage
+    20. They are read first, so that a bad one is refused before any connection. Raises
+    ExpectationInvalid, and DeviceError where a PI server's command line does not answer.
+    """
+    if given is None:
+        known = {target.name: knowledge_of(context, target.name) for target in targets(context.site)}
+    else:
+        known = gather_knowledge(context, given)
+    context.tell("Reading both TOFU lists and the HA states", 0.0)
+    stores = await asyncio.gather(*(context.devices.prime(key).list_tofu() for key in PI_SERVERS))
+    await settle_interrupted(context, stores)
+    ha = await asyncio.gather(*(context.devices.prime(key).ha_status() for key in PI_SERVERS))
+    presented, judgements = await look_at_all(context, known)
+    inventory = Inventory(stores=tuple(stores), presented=presented, judgements=judgements, ha=tuple(ha))
+    context.record.write_facts(context.stage, INVENTORY_FACTS, inventory)
+    return inventory
+
+
+async def look_at_all(
+    context: Context, known: dict[str, Knowledge]
+) -> tuple[tuple[Presented, ...], tuple[Judgement, ...]]:
+    """Probe every host of the site from every vantage, and judge each."""
+    context.tell("Looking at the certificates that are presented now", 0.4)
+    hosts = targets(context.site)
+    looks = await asyncio.gather(*(context.devices.look(target) for target in hosts))
+    for look in looks:
+        for presented in look:
+            for der in presented.chain:
+                context.record.keep_certificate(der, stage=context.stage, server=f"{presented.host}:{presented.port}")
+    judgements = [
+        judge_target(context, target, look, known[target.name]) for target, look in zip(hosts, looks, strict=True)
+    ]
+    return tuple(presented for look in looks for presented in look), tuple(judgements)
+
+
+def judge_target(context: Context, target: Target, look: tuple[Presented, ...], known: Knowledge) -> Judgement:
+    """Return the verdict on one host and write it to the journal."""
+    judgement = judge(
+        target.name,
+        look,
+        known,
+        now_utc=context.now(),
+        previous_sha256=last_known_certificate(context, target.name),
+    )
+    seen = judgement.facts.sha256 if judgement.facts else "nothing"
+    context.record.journal.append(
+        Kind.OBSERVED,
+        stage=context.stage,
+        server=target.name,
+        expected=judgement.expectation,
+        seen=f"{judgement.verdict}: {judgement.reason} (presented: {seen})",
+        text=f"certificate of {target.address}:{target.port}",
+    )
+    return judgement
+
+
+def recorded_inventory(context: Context) -> Inventory:
+    """Return what stage 20 left in the record; raises StageOutOfOrder where it has not run."""
+    return context.record.read_facts(Stage.LIST, INVENTORY_FACTS, Inventory)

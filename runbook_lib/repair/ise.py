@@ -1,0 +1,344 @@
+"""The ISE servers: what the page lists, what ISE itself says, adding what is missing again, the proof."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+from functools import partial
+from typing import TYPE_CHECKING
+
+from runbook_lib.decisions import ChangeKind, Check, ListedIseServer
+from runbook_lib.device.ise_api import IseCertificate, NotAvailable, admin_certificates
+from runbook_lib.errors import CertificateMoved, DeletionRefused, PageNotUnderstood, PageRefused, RepairFailed
+from runbook_lib.models import CertificateFacts
+from runbook_lib.params.model import IseServer
+from runbook_lib.params.model import IseServer as IseSettings
+from runbook_lib.repair.confirmation import require_confirmed
+from runbook_lib.repair.context import Context, any_same_host, wait_until, write_late_result
+from runbook_lib.repair.guard import permit, planned_change, require_release
+from runbook_lib.repair.ha_state import entry_check
+from runbook_lib.repair.pages import Guide, PrimaryPages, ise_guide, require_someone, watch, web_fingerprint
+from runbook_lib.repair.planned_changes import adding, removing
+from runbook_lib.repair.preflight import require_means
+from runbook_lib.secrets import NOT_NAMED
+from runbook_lib.web.labels import labels_for
+from runbook_lib.web.reading import meaning
+
+if TYPE_CHECKING:
+    from runbook_lib.web.pages import PrimePages
+
+# -- What ISE's own API says of its admin certificate, beside what was probed ----------------------
+
+NAME = "ISE's own word on its certificate"
+IMPORTED = "ISE's imported certificate"
+_UNSURE = timedelta(days=1)
+"""How far off a date of ISE's may be: the names of some zones mean several."""
+
+
+async def ise_word(context: Context, settings: IseServer) -> Check:
+    """Return one check per ISE server: ISE's fingerprint of its admin certificate against the one that it presents.
+
+    ISE is asked only where its certificate is confirmed. An API that is absent or refuses is said, and is no failure.
+    A newer certificate than the presented one waits for a restart: a check of its own, of which nobody knows the end.
+    """
+    name = f"{NAME}: {settings.name}"
+    try:
+        judgement = await require_confirmed(context, settings.name)
+    except (DeletionRefused, CertificateMoved) as error:
+        return _not_known(name, f"not asked: {error.what}")
+    facts = judgement.facts
+    if settings.password == NOT_NAMED:
+        return _not_known(name, "not asked: the site's file names no login to it")
+    if facts is None:
+        return _not_known(name, "not asked: it presents no certificate")
+    try:
+        said = await admin_certificates(
+            settings.address,
+            settings.port,
+            _node_names(settings, facts),
+            (settings.user, settings.password.resolve()),
+            pin=facts.sha256,
+            deadline_s=context.site.deadlines.connect_s,
+        )
+    except NotAvailable as problem:
+        return _not_known(name, f"not available: {problem}", facts.sha256)
+    if waiting := _not_yet_presented(said, facts):
+        return _imported(settings, waiting)
+    presented = next((one for one in said if one.sha256 == facts.sha256), None)
+    return Check(
+        name=name,
+        expected=facts.sha256,
+        actual=", ".join(one.sha256 for one in said),
+        ok=presented is not None,
+        note=f"sha256Fingerprint of the certificate that is used by Admin{_until(presented)}",
+    )
+
+
+def _not_yet_presented(said: Sequence[IseCertificate], facts: CertificateFacts) -> IseCertificate | None:
+    """Return the certificate that ISE uses by its own word and does not show yet; one that is older is none."""
+    if any(one.sha256 == facts.sha256 for one in said):
+        return None
+    oldest = facts.not_before_utc - _UNSURE
+    return next((one for one in said if one.begins_utc is None or one.begins_utc >= oldest), None)
+
+
+def _imported(settings: IseServer, waiting: IseCertificate) -> Check:
+    return Check(
+        name=f"{IMPORTED}: {settings.name}",
+        expected=f"presented on port {settings.port}",
+        actual=f"imported, not yet presented: {waiting.sha256}{_until(waiting)}",
+        ok=None,
+        note="its restart after the import was put off: wait for it, or restart it; the mismatch comes only after that",
+    )
+
+
+def _until(one: IseCertificate | None) -> str:
+    return f", valid until {_day(one.ends_utc)}" if one and one.ends_utc else ""
+
+
+def _day(moment: datetime) -> str:
+    return f"{moment:%Y-%m-%d}"
+
+
+def _not_known(name: str, words: str, expected: str = "the presented certificate") -> Check:
+    return Check(name=name, expected=expected, actual=words, ok=None, note="ISE 3.1 and later tell")
+
+
+def _node_names(settings: IseServer, facts: CertificateFacts) -> tuple[str, ...]:
+    """Return what ISE may call its node: the host's names, whole and without their domain."""
+
+    def names() -> Iterator[str]:
+        for name in (*settings.names, settings.address, *facts.names):
+            if name and not name.replace(".", "").isdigit() and ":" not in name and "*" not in name:
+                yield name.split(".")[0]
+                yield name
+
+    return tuple(dict.fromkeys(names()))
+
+
+# -- The ISE servers: what the page lists, what is missing or does not answer, and adding it again
+
+
+class IseAction(StrEnum):
+    """What stage 50 will do with one ISE server."""
+
+    NOTHING = "nothing to do: it is listed and answers"
+    LEAVE = "leave it: it is listed, and the page does not say whether it answers"
+    ADD = "add it: it is not listed"
+    REPLACE = "replace it: it is listed and does not answer"
+    GUIDE = "a person adds it in the web pages: its entry is not in the primary's list"
+    SEEN = "nothing to do: its entry is in the primary's list; whether it answers stands on the page only"
+
+
+CHANGING = frozenset({IseAction.ADD, IseAction.REPLACE, IseAction.GUIDE})
+"""What changes something, or asks a person to."""
+
+BY_HAND = "add ISE servers by hand"
+_WORDS = {
+    "unauthorized": "ISE does not accept the user or the password (401)",
+    "duplicate": "it is in the list already",
+    "too_many": "the list is full: two ISE servers at most",
+    "unreachable": "the primary does not reach it",
+    "mismatch": "the primary still holds another certificate of it",
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class IseDecision:
+    """One ISE server of the site, what the page says of it, and what follows."""
+
+    name: str
+    address: str
+    listed: ListedIseServer | None
+    action: IseAction
+
+
+async def decide_ise(context: Context, pages: PrimaryPages) -> tuple[IseDecision, ...]:
+    """Read the ISE Servers page and decide per ISE server of the site; in guided mode by the primary's list alone.
+
+    A server that is listed and does not answer gets the site's ``settle_s`` to recover by itself,
+    as it does once its stale entry is gone.
+    """
+    if not context.site.ise:
+        return ()
+    if not pages.guided:
+        try:
+            return await _decide_by_page(context, await pages.open())
+        except PageNotUnderstood as error:
+            await pages.give_up(error)
+    return tuple([await _decide_by_entry(context, settings) for settings in context.site.ise])
+
+
+async def _decide_by_page(context: Context, page: PrimePages) -> tuple[IseDecision, ...]:
+    async def look() -> tuple[ListedIseServer, ...]:
+        listed = await page.ise_servers()
+        for decision in _decisions(context, listed):
+            for words in (adding(decision.name), removing(decision.name)):
+                write_late_result(context, words, decision.action)
+        return listed
+
+    def waited_for(listed: tuple[ListedIseServer, ...]) -> str:
+        silent = [decision.name for decision in _decisions(context, listed) if decision.action is IseAction.REPLACE]
+        return f"Waiting for {', '.join(silent)} to answer" if silent else ""
+
+    listed = await wait_until(context, look, waited_for)
+    context.record.write_facts(context.stage, "ise_servers", listed)
+    return _decisions(context, listed)
+
+
+async def _decide_by_entry(context: Context, settings: IseSettings) -> IseDecision:
+    check = await entry_check(context, "primary", settings.name)
+    write_late_result(context, BY_HAND, f"{check.name}: {check.actual}")
+    action = IseAction.SEEN if check.ok else IseAction.GUIDE
+    return IseDecision(name=settings.name, address=settings.address, listed=None, action=action)
+
+
+def _decisions(context: Context, listed: tuple[ListedIseServer, ...]) -> tuple[IseDecision, ...]:
+    return tuple(_decide(settings, listed) for settings in context.site.ise)
+
+
+def _decide(settings: IseSettings, listed: tuple[ListedIseServer, ...]) -> IseDecision:
+    row = next((r for r in listed if any_same_host(r.address, (settings.address, *settings.names))), None)
+    if row is None:
+        action = IseAction.ADD
+    else:
+        action = {True: IseAction.NOTHING, False: IseAction.REPLACE, None: IseAction.LEAVE}[row.answers]
+    return IseDecision(name=settings.name, address=settings.address, listed=row, action=action)
+
+
+async def readd_ise(
+    context: Context, pages: PrimaryPages, decisions: tuple[IseDecision, ...]
+) -> tuple[ListedIseServer, ...]:
+    """Add or replace what was decided; return the page's list afterwards, nothing where no page was read.
+
+    Each server's certificate is confirmed again right before its password is typed. Raises the
+    errors of ``permit``, RepairFailed with the page's words where it refuses, and DecisionNeeded with the
+    steps for a person where one has to do it and nobody watches.
+    """
+    changes = [d for d in decisions if d.action in CHANGING]
+    if not changes:
+        return tuple(d.listed for d in decisions if d.listed)
+    with context.lock("add ISE servers again"):
+        await require_release(context.site, context.devices)
+        if not pages.guided:
+            require_means(context, context.record.read_plan())
+            try:
+                return await _drive(context, await pages.open(), changes)
+            except PageNotUnderstood as error:
+                await pages.give_up(error)
+        await _by_hand(context, pages, [decision.name for decision in changes])
+    return ()
+
+
+async def _drive(context: Context, page: PrimePages, changes: list[IseDecision]) -> tuple[ListedIseServer, ...]:
+    for decision in changes:
+        context.tell(f"{decision.name}: {decision.action}")
+        if decision.action is IseAction.REPLACE and decision.listed:
+            remove = partial(page.remove_ise, decision.listed.address)
+            await _change(context, decision.name, removing(decision.name), remove)
+        settings = _settings(context, decision.name)
+        add = partial(page.add_ise, settings.address, settings.user, settings.password.resolve())
+        await _change(context, decision.name, adding(decision.name), add)
+    listed = await page.ise_servers()
+    context.record.write_facts(context.stage, "ise_servers", listed)
+    return listed
+
+
+def _settings(context: Context, name: str) -> IseSettings:
+    return next(server for server in context.site.ise if server.name == name)
+
+
+async def _change(context: Context, name: str, what: str, act: Callable[[], Awaitable[object]]) -> None:
+    """Ask whether it may be done, write the intent, press the button once, write what the page said."""
+    await permit(context, planned_change(context, ChangeKind.READD_ISE, name), what)
+    change = context.record.intend(context.stage, "primary", what, expected="accepted")
+    try:
+        await act()
+        change.sent()
+    except PageNotUnderstood as error:
+        change.result(f"not sent: {error.what}", expected="accepted")
+        raise
+    except PageRefused as error:
+        words = error.found or error.what
+        change.result(f"refused: {words}", expected="accepted")
+        why = _WORDS.get(meaning(words, labels_for(context.site.labels)), "it says why in its own words")
+        raise RepairFailed(
+            f"The page refused to {what}: {why}",
+            where="primary: ISE Servers",
+            found=words,
+            next_step=error.next_step or "settle what the page says, then run this stage again",
+        ) from error
+    change.result("accepted", expected="accepted")
+
+
+async def ise_steps(context: Context, pages: PrimaryPages, names: list[str]) -> Guide:
+    """Return how a person adds ISE servers. Their certificates are confirmed first, as before every login."""
+    for name in names:
+        await require_confirmed(context, name)
+    servers = [_settings(context, name) for name in names]
+    return ise_guide(context.site, servers, pages.trouble, await web_fingerprint(context))
+
+
+async def _by_hand(context: Context, pages: PrimaryPages, names: list[str]) -> None:
+    """Show the steps and watch the primary's list until every server has an entry in it; they too need the plan."""
+    for name in names:
+        await permit(context, planned_change(context, ChangeKind.READD_ISE, name), adding(name))
+    require_someone(context, await ise_steps(context, pages, names))
+    if BY_HAND not in [change.text for change in context.record.pending_changes()]:
+        context.record.intend(context.stage, "primary", BY_HAND, expected="accepted")
+
+    async def look() -> tuple[bool, str]:
+        checks = [await entry_check(context, "primary", name) for name in names]
+        return all(check.ok for check in checks), "; ".join(f"{check.name}: {check.actual}" for check in checks)
+
+    await watch(context, look, "the entries of the ISE servers")
+    write_late_result(context, BY_HAND, (await look())[1])
+
+
+async def prove_ise(context: Context, pages: PrimaryPages) -> tuple[Check, ...]:
+    """Wait until each ISE server of the site is listed and answers; return expected beside actual.
+
+    Beside that stands what ISE itself says of its certificate, where it does. Where no page is read, whether a
+    server answers is not known.
+    """
+    if not context.site.ise:
+        return ()
+
+    def waited_for(checks: tuple[Check, ...]) -> str:
+        silent = any(check.ok is False for check in checks)
+        return "Waiting for the ISE servers to answer" if silent else ""
+
+    checks = await wait_until(context, lambda: _ise_checks(context, pages), waited_for)
+    return (*checks, *[await ise_word(context, settings) for settings in context.site.ise])
+
+
+async def _ise_checks(context: Context, pages: PrimaryPages) -> tuple[Check, ...]:
+    listed: tuple[ListedIseServer, ...] | None = None
+    if not pages.guided:
+        try:
+            listed = await (await pages.open()).ise_servers()
+        except PageNotUnderstood as error:
+            await pages.give_up(error)
+    checks = []
+    for settings in context.site.ise:
+        checks.append(_page_check(settings, listed))
+        checks.append(await entry_check(context, "primary", settings.name))
+    return tuple(checks)
+
+
+def _page_check(settings: IseSettings, listed: tuple[ListedIseServer, ...] | None) -> Check:
+    row = _decide(settings, listed).listed if listed is not None else None
+    if listed is None:
+        actual, ok = "the page was not read: a person has to look at its row", None
+    elif row is None:
+        actual, ok = "not listed", False
+    else:
+        actual, ok = row.status or "listed, no status shown", row.answers
+    return Check(name=page_check_name(settings), expected="listed and answers", actual=actual, ok=ok)
+
+
+def page_check_name(settings: IseSettings) -> str:
+    """Return what the check is called that says whether the page lists an ISE server as answering."""
+    return f"ISE server {settings.name} ({settings.address})"

@@ -1,0 +1,252 @@
+"""The primary's web pages: driven by a pinned browser, or worked by a person in guided mode."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Iterable
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from runbook_lib.certificates.facts import sha256_of, spki_sha256_of
+from runbook_lib.errors import (
+    ConnectionLost,
+    DecisionNeeded,
+    DeviceSilent,
+    DeviceUnreachable,
+    PageNotUnderstood,
+    SiteFileInvalid,
+)
+from runbook_lib.params.model import IseServer, Site, WebAccess
+from runbook_lib.record.journal import Kind
+from runbook_lib.repair.confirmation import confirmed_web_certificate
+from runbook_lib.repair.context import POLL_S, Context
+from runbook_lib.repair.ha_state import form_rows
+from runbook_lib.web.browsers import find_browser
+from runbook_lib.web.labels import labels_for
+
+if TYPE_CHECKING:
+    from runbook_lib.web.pages import PrimePages
+
+# -- The primary's web pages, opened in a browser that accepts one confirmed key and nothing else
+
+
+@dataclass(frozen=True, kw_only=True)
+class PageProblem:
+    """What the driver did not find, and the masked picture of the page (a path in the record, or empty)."""
+
+    looked_for: str
+    picture: str
+
+
+class PrimaryPages:
+    """Opens the browser when the pages are first needed, and keeps it until ``close``.
+
+    ``guided`` is whether a person works the pages: the site wants it so, or the driver gave up (``trouble``).
+    """
+
+    def __init__(self, context: Context) -> None:
+        self._context = context
+        self._stack = AsyncExitStack()
+        self._pages: PrimePages | None = None
+        self._logged_in = False
+        self._last_picture = ""
+        self.trouble: PageProblem | None = None
+
+    @property
+    def guided(self) -> bool:
+        return self._context.site.web == "guided" or self.trouble is not None
+
+    async def open(self) -> PrimePages:
+        """Return the pages, logged in. The web certificate is confirmed first and its key pinned.
+
+        Raises SiteFileInvalid without web access, BrowserMissing, DeletionRefused where the
+        certificate is not confirmed, LoginRefused and other DeviceErrors.
+        """
+        if self._pages is None or not self._logged_in:
+            self._pages = await self._open()
+            access = web_access(self._context.site)
+            await self._pages.login(access.user, access.password.resolve())
+            self._logged_in = True
+        return self._pages
+
+    async def _open(self) -> PrimePages:
+        from runbook_lib.web.browser import PinnedBrowser
+        from runbook_lib.web.pages import PrimePages  # and with them Playwright
+
+        context, site = self._context, self._context.site
+        access = web_access(site)
+        executable = find_browser(site.browser)
+        context.tell("Confirming the certificate of the primary's web pages")
+        pin = spki_sha256_of(await confirmed_web_certificate(context, "primary"))
+        context.tell("Opening the browser")
+        await self._stack.aclose()
+        browser = await self._stack.enter_async_context(
+            PinnedBrowser.open(executable, address_of(site, access), pin, site.deadlines)
+        )
+        return PrimePages(browser, labels_for(site.labels), self._keep)
+
+    def _keep(self, name: str, png: bytes) -> None:
+        stage = self._context.stage
+        kept = self._context.record.keep_bytes(f"screenshots/{stage}-{name}.png", png, stage=stage, text=name)
+        self._last_picture = kept.path
+
+    async def give_up(self, error: PageNotUnderstood) -> None:
+        """Leave the pages to a person from now on: keep a picture, the reading beside it, and what was looked for."""
+        self._last_picture = ""
+        if self._pages is not None:
+            await self._pages.picture("not-understood")
+            self._context.record.keep_json(
+                f"screenshots/{self._context.stage}-page.json",
+                await self._pages.reading(),
+                stage=self._context.stage,
+                text="page.json",
+            )
+        self.trouble = PageProblem(looked_for=error.what, picture=self._last_picture)
+        self._context.record.journal.append(
+            Kind.OBSERVED, stage=self._context.stage, server="primary", text=error.what, seen=error.found
+        )
+        self._context.tell(f"The web pages are not understood: {error.what}. A person has to work them.")
+        await self.close()
+
+    async def close(self) -> None:
+        """Close the browser, if it was opened."""
+        self._pages, self._logged_in = None, False
+        await self._stack.aclose()
+
+
+def web_access(site: Site) -> WebAccess:
+    """Return how the primary's web pages are reached. Raises SiteFileInvalid where the site's file does not say."""
+    if site.primary.web is None:
+        raise SiteFileInvalid(
+            "The site's file has no web access to the primary; HA and ISE are set up in its web pages only",
+            where=f"site {site.name}: primary.web",
+            next_step="add to primary: web: {user: …, password: env:…}",
+        )
+    return site.primary.web
+
+
+def address_of(site: Site, access: WebAccess) -> str:
+    """Return the address of the primary's web pages, ``https://host:port``."""
+    host = f"[{site.primary.address}]" if ":" in site.primary.address else site.primary.address
+    return f"https://{host}:{access.port}"
+
+
+# -- Guided mode: a person works the web pages, step by step with this site's values, while the devices are watched.
+#
+# The steps are those of the published procedure (Cisco document 215335). Secrets are named by their references only.
+# What the devices say decides, not the person's word.
+
+Step = tuple[str, str]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Guide:
+    """What a person is to do: ``steps`` are (what, value), in order; ``why`` says why it is not done by itself."""
+
+    title: str
+    why: str
+    steps: tuple[Step, ...]
+
+    def text(self) -> str:
+        """Return the guide as lines of text."""
+        lines = [
+            f"{number}. {what}{f': {value}' if value else ''}" for number, (what, value) in enumerate(self.steps, 1)
+        ]
+        return "\n".join((self.title, self.why, *lines))
+
+
+def why_guided(trouble: PageProblem | None) -> str:
+    """Return why a person is asked."""
+    if trouble is None:
+        return "The site's file says so (web: guided)."
+    picture = f"; the page as it was: {trouble.picture} in the record" if trouble.picture else ""
+    return f"A page was not understood: {trouble.looked_for}{picture}."
+
+
+def ha_guide(site: Site, trouble: PageProblem | None, certificate: str) -> Guide:
+    """Return how HA is registered by hand; ``certificate`` is the fingerprint that the browser must show."""
+    accepted = ", ".join(site.policy.accept_readiness)
+    steps = (
+        *_entrance(site, certificate),
+        ("Go to", "Administration > Settings > High Availability"),
+        ("If it shows a registration under way, wait and click nothing. Otherwise open", "HA Configuration"),
+        *((f"Fill in {field}", value) for field, value in form_rows(site) if value != "-"),
+        ("Click", "Check Readiness"),
+        ("Go on only if every item has passed" + (" or is one of" if accepted else ""), accepted),
+        ("Click once", "Register"),
+        ("Wait until all three milestones show 100 %, and Configuration Mode shows", "Primary Active"),
+    )
+    return Guide(title="Register high availability by hand", why=why_guided(trouble), steps=steps)
+
+
+def ise_guide(site: Site, servers: Iterable[IseServer], trouble: PageProblem | None, certificate: str) -> Guide:
+    """Return how ISE servers are added by hand."""
+    steps = [*_entrance(site, certificate), ("Go to", "Administration > Servers > ISE Servers")]
+    for server in servers:
+        steps += [
+            ("If it is listed already and does not answer, tick it and choose Delete > Go", server.address),
+            ("Choose", "Select a command > Add ISE Server > Go"),
+            ("Fill in the server's address", server.address),
+            ("Fill in User Name", server.user),
+            ("Fill in Password and Confirm Password", server.password.source),
+            ("Click once", "Save"),
+            ("Its row must show that it answers", server.address),
+        ]
+    return Guide(title="Add the ISE servers by hand", why=why_guided(trouble), steps=tuple(steps))
+
+
+def _entrance(site: Site, certificate: str) -> tuple[Step, ...]:
+    access = web_access(site)
+    return (
+        ("Open in a browser", address_of(site, access)),
+        ("Look at its certificate; type nothing unless its SHA-256 is", certificate),
+        ("Log in as", f"{access.user}, password from {access.password}"),
+    )
+
+
+async def web_fingerprint(context: Context) -> str:
+    """Return the SHA-256 of the primary's web certificate, confirmed now; raises as ``require_confirmed`` does."""
+    web_access(context.site)
+    return sha256_of(await confirmed_web_certificate(context, "primary"))
+
+
+def require_someone(context: Context, guide: Guide) -> None:
+    """Show the guide to whoever watches; raise DecisionNeeded with the same instructions where nobody does."""
+    if not context.attended:
+        raise DecisionNeeded(
+            "A person has to work the web pages, and nobody watches this run",
+            where=f"site {context.site.name}, primary {context.site.primary.address}",
+            found=guide.text(),
+            next_step="do what stands there, then run this stage again: it looks at the servers first",
+        )
+    context.tell(guide.text())
+
+
+async def watch(context: Context, look: Callable[[], Awaitable[tuple[bool, str]]], waited_for: str) -> None:
+    """Ask the devices until ``look`` says that it is done; tells each change once, and can be interrupted.
+
+    ``look`` returns whether it is done and the state in words. A server that is away for a while is waited for.
+    Raises DecisionNeeded at ``registration_s``.
+    """
+    end = time.monotonic() + context.site.deadlines.registration_s
+    last = ""
+    while True:
+        try:
+            done, words = await look()
+        except (DeviceUnreachable, DeviceSilent, ConnectionLost) as error:
+            done, words = False, error.what
+        if words != last:
+            context.tell(f"Watching for {waited_for}: {words}")
+            last = words
+        if done:
+            return
+        if time.monotonic() >= end:
+            raise DecisionNeeded(
+                f"{waited_for} was not seen within {context.site.deadlines.registration_s:g} s",
+                where=f"site {context.site.name}",
+                found=last,
+                next_step="look at the page; run this stage again to go on watching, it clicks nothing",
+            )
+        await asyncio.sleep(POLL_S)

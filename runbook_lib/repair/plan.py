@@ -1,0 +1,263 @@
+"""The plan: for every entry of both stores what is to happen to it and why, and what may be changed after that.
+
+Pure; nothing is contacted.
+
+An entry is deleted only if four things come together: it stands for another host of the site, a
+log (or the operator by name) says that its certificate no longer fits, the mismatch is not over
+already, and the verdict on what the host presents now is a confirmed one. Anything stale that
+falls short of that blocks the whole plan: half a repair would look like a repair. So does a verdict
+``contradicted`` on any host, stale or not: an impostor at one may be one at another.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import datetime
+
+from runbook_lib.decisions import EVERY_CHANGE, Decision, Override, Plan, PlannedChange, PlanRow
+from runbook_lib.device.names import parse_name
+from runbook_lib.device.prime import DELETE_TOFU
+from runbook_lib.digest import plan_digest
+from runbook_lib.errors import RecordError, StageOutOfOrder
+from runbook_lib.models import Diagnosis, Inventory, Judgement, Mismatch, TofuEntry, Verdict
+from runbook_lib.params.model import Site
+from runbook_lib.repair.confirmation import overrides_in_words, overrides_of, overriding
+from runbook_lib.repair.context import PI_SERVERS, Context, Target, is_own, old_algorithms, target_of, targets
+from runbook_lib.repair.ha_state import served_by_secondary
+from runbook_lib.repair.history import Past, past_of
+from runbook_lib.repair.planned_changes import changes_of
+from runbook_lib.repair.staleness import Staleness, naming
+
+Change = PlanRow | PlannedChange
+"""Whatever an approval may allow: the deletion of an entry, or what stages 40 and 50 may do."""
+
+
+def make_plan(
+    site: Site,
+    incident: str,
+    diagnosis: Diagnosis,
+    inventory: Inventory,
+    past: Past,
+    *,
+    now_utc: datetime,
+    overrides: tuple[Override, ...] = (),
+) -> Plan:
+    """Return the plan with its digest. The same facts give the same digest, whoever asks and when."""
+    planner = _Planner(site, diagnosis, inventory, past, overrides)
+    rows = tuple(planner.row(server, entry) for server in PI_SERVERS for entry in inventory.store(server).entries)
+    planner.block_contradicted(rows)
+    plan = Plan(
+        site=site.name,
+        incident=incident,
+        made_utc=now_utc,
+        rows=rows,
+        digest="",
+        blocked=tuple(planner.blocked),
+        notes=tuple(planner.notes(rows)),
+        changes=changes_of(site, inventory, rows, past, overrides),
+        format=EVERY_CHANGE,
+    )
+    return replace(plan, digest=plan_digest(plan))
+
+
+def plan_of(context: Context, diagnosis: Diagnosis, inventory: Inventory) -> Plan:
+    """Return the plan of this incident from these facts and what its record says of the past.
+
+    An entry that is what it was keeps the spelling of its subject, however the server prints it this time: a plan that
+    says the same has the same digest, and its approval holds.
+    """
+    plan = make_plan(
+        context.site,
+        context.record.incident,
+        diagnosis,
+        inventory,
+        past_of(context),
+        now_utc=context.now(),
+        overrides=overrides_of(context.record),
+    )
+    try:
+        before = context.record.read_plan()
+    except (StageOutOfOrder, RecordError):
+        return plan
+    return plan if plan.digest == before.digest else _spelled_as(before, plan)
+
+
+def _spelled_as(before: Plan, plan: Plan) -> Plan:
+    spelled = {_meaning(row): row.subject for row in before.rows}
+    rows = tuple(replace(row, subject=spelled.get(_meaning(row), row.subject)) for row in plan.rows)
+    plan = replace(plan, rows=rows)
+    return replace(plan, digest=plan_digest(plan))
+
+
+def _meaning(row: PlanRow) -> tuple[object, ...]:
+    """Return which entry a row is of: its server, its key, and its subject by the attributes."""
+    return (row.server, row.key, parse_name(row.subject).rdns)
+
+
+class _Planner:
+    """One pass over the stores; collects what blocks the plan on the way."""
+
+    def __init__(
+        self, site: Site, diagnosis: Diagnosis, inventory: Inventory, past: Past, overrides: tuple[Override, ...]
+    ) -> None:
+        self._site = site
+        self._diagnosis = diagnosis
+        self._inventory = inventory
+        self._stale = Staleness(site, diagnosis, inventory, past)
+        self._overrides = overrides
+        self.blocked: list[str] = []
+
+    def row(self, server: str, entry: TofuEntry) -> PlanRow:
+        """Decide on one entry."""
+        if is_own(self._site, server, entry):
+            return _row(server, entry, "", Decision.LEFT_ALONE, "the server's own entry is never deleted")
+        target = target_of(self._site, server, entry)
+        if target is None:
+            return _row(server, entry, "", Decision.LEFT_ALONE, "no host of this site that this server has to trust")
+        judgement = self._inventory.judgement(target.name)
+        fitting = self._stale.fitting(server, entry, judgement)
+        evidence = self._stale.meant(server, entry, target, fitting)
+        named = self._stale.named(server, entry)
+        if judgement.verdict is Verdict.CONTRADICTED:
+            # Whatever the logs say of it: where one host may be an impostor, nothing is changed at this site.
+            return self._by_verdict(server, entry, target, judgement, fitting)
+        if fitting and not evidence:
+            reason = "the operator named another entry as the one that the log means"
+            return _row(server, entry, target.name, Decision.LEFT_ALONE, reason, judgement, fitting)
+        if not evidence and not named:
+            return self._without_evidence(server, entry, target, judgement)
+        if settled := self._stale.settled(server, entry, target, evidence, named):
+            return _row(server, entry, target.name, Decision.ALREADY_RIGHT, settled, judgement, evidence)
+        if spent := self._stale.spent(server, entry, evidence):
+            return _row(server, entry, target.name, Decision.LEFT_ALONE, spent, judgement, evidence)
+        if doubt := self._stale.doubt(server, entry, target, evidence, named):
+            self.blocked.append(f"{server}: {entry.key}: {doubt}")
+            return _row(server, entry, target.name, Decision.CANNOT_TELL, doubt, judgement, evidence)
+        return self._by_verdict(server, entry, target, judgement, evidence)
+
+    def block_contradicted(self, rows: tuple[PlanRow, ...]) -> None:
+        """Block the plan for a contradicted host of which no entry is listed, as for one that is."""
+        for judgement in self._inventory.judgements:
+            if judgement.verdict is Verdict.CONTRADICTED and judgement.target not in {row.target for row in rows}:
+                self.blocked.append(f"{judgement.target}: {judgement.verdict}: {judgement.reason}")
+
+    def notes(self, rows: tuple[PlanRow, ...]) -> list[str]:
+        """Say what the rows cannot: mismatches that no entry explains, logs that were not at hand, no entry at all."""
+        found = [
+            f"{mismatch.server}: a mismatch of {mismatch.subject} fits no entry of another host of this site"
+            for mismatch in self._stale.unexplained
+        ]
+        found += [f"{server}: no logs at hand" for server in self._diagnosis.no_logs]
+        found += [
+            f"{other.source}: this looks like {other.looks_like}, not like a log"
+            for other in self._diagnosis.not_logs
+            if other.server in self._diagnosis.no_logs
+        ]
+        found += [
+            f"{name}: SSH may use {', '.join(names)}, which rest on SHA-1, since the site's file allows it"
+            for name, names in old_algorithms(self._site).items()
+        ]
+        found += [f"{damage.source}: {damage.problem}" for damage in self._diagnosis.damaged]
+        found += [
+            f"{row.server}: {row.key}: the operator named it; no log line says that it is stale"
+            for row in rows
+            if row.decision is Decision.DELETE and not row.evidence
+        ]
+        found += [
+            f"{row.server}: {row.key}: {again}; it is offered again, and needs an approval of its own"
+            for row in rows
+            if row.decision is Decision.DELETE and (again := self._stale.sent_without_end(row.server, row.key))
+        ]
+        listed = {f"{row.server} {row.key}" for row in rows if row.target}
+        found += [
+            f"{name}: named by the operator, and no entry of another host of the site; nothing is done for it"
+            for name in self._site.policy.named_entries
+            if name not in listed
+        ]
+        if served_by_secondary(self._inventory.ha):
+            found.append("high availability: the secondary serves now, so no change of it is planned; fail back first")
+        for target in targets(self._site):
+            for observer in target.observers:
+                if not any(row.server == observer and row.target == target.name for row in rows):
+                    found.append(f"{observer}: no entry of {target.name}; it is added at the next connection")
+        return found
+
+    def _without_evidence(self, server: str, entry: TofuEntry, target: Target, judgement: Judgement) -> PlanRow:
+        lacking = self._lacking(server)
+        if not lacking:
+            return _row(server, entry, target.name, Decision.ALREADY_RIGHT, "no mismatch of it in this server's logs")
+        if self._stale.healthy(target):
+            reason = f"{lacking}, but both servers report high availability as healthy"
+            return _row(server, entry, target.name, Decision.ALREADY_RIGHT, reason)
+        if judgement.verdict is Verdict.UNCHANGED:
+            return _row(server, entry, target.name, Decision.ALREADY_RIGHT, judgement.reason, judgement)
+        if any(name.startswith(f"{server} ") for name in self._site.policy.named_entries):
+            reason = f"{lacking}, and the operator named other entries of this server"
+            return _row(server, entry, target.name, Decision.LEFT_ALONE, reason)
+        reason = f"{lacking}; name whole logs of this server in the site's file, or {naming(server, entry)}"
+        self.blocked.append(f"{server}: {entry.key}: {reason}")
+        return _row(server, entry, target.name, Decision.CANNOT_TELL, reason)
+
+    def _lacking(self, server: str) -> str:
+        """Say what of a server's logs is not known, so that no line in them is no answer; empty where all was read."""
+        if server in self._diagnosis.no_logs:
+            return "no logs at hand"
+        unread = self._stale.unread(server)
+        return f"no mismatch in what could be read of its logs, but {unread[0]} was not read whole" if unread else ""
+
+    def _by_verdict(
+        self, server: str, entry: TofuEntry, target: Target, judgement: Judgement, evidence: tuple[Mismatch, ...]
+    ) -> PlanRow:
+        verdict = judgement.verdict
+        if not evidence and verdict is not Verdict.CONTRADICTED:
+            judgement = replace(judgement, reason=f"named by the operator, and {judgement.reason}")
+        if verdict.confirmed and judgement.facts:
+            return _row(server, entry, target.name, Decision.DELETE, judgement.reason, judgement, evidence)
+        if verdict is Verdict.UNCHANGED:
+            return _row(server, entry, target.name, Decision.ALREADY_RIGHT, judgement.reason, judgement, evidence)
+        if verdict is Verdict.UNCONFIRMED and judgement.facts:
+            override = overriding(self._overrides, server, entry.key, judgement.facts.sha256)
+            if override:
+                row = _row(server, entry, target.name, Decision.DELETE, judgement.reason, judgement, evidence)
+                return replace(row, override=overrides_in_words(override))
+        self.blocked.append(f"{server}: {entry.key}: {verdict}: {judgement.reason}")
+        decision = Decision.LEFT_ALONE if verdict is Verdict.CONTRADICTED else Decision.CANNOT_TELL
+        return _row(server, entry, target.name, decision, f"{verdict}: {judgement.reason}", judgement, evidence)
+
+
+def essence(row: Change) -> tuple[object, ...]:
+    """Return what an approval covers of a change: the same essence is the same change, to the same certificate."""
+    if isinstance(row, PlannedChange):
+        return (row.kind, row.server, row.target, row.settings, row.confirmed_sha256, row.attempt)
+    deleted = row.decision is Decision.DELETE
+    verdict = row.verdict if deleted else None
+    return (*_meaning(row), row.target, row.command, row.confirmed_sha256, verdict, row.override)
+
+
+def _row(
+    server: str,
+    entry: TofuEntry,
+    target: str,
+    decision: Decision,
+    reason: str,
+    judgement: Judgement | None = None,
+    evidence: tuple[Mismatch, ...] = (),
+) -> PlanRow:
+    delete = decision is Decision.DELETE
+    return PlanRow(
+        server=server,
+        key=entry.key,
+        subject=entry.subject,
+        target=target,
+        decision=decision,
+        reason=reason,
+        command=DELETE_TOFU.format(key=entry.key) if delete else "",
+        verdict=judgement.verdict if judgement else None,
+        confirmed_sha256=judgement.facts.sha256 if delete and judgement and judgement.facts else "",
+        seen_from=tuple(judgement.seen_from) if judgement else (),
+        evidence=tuple(
+            f"{line.source}:{line.number}"
+            for mismatch in evidence
+            for line in (mismatch.evidence[:1] + mismatch.evidence[-1:])
+        ),
+    )

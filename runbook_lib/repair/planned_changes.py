@@ -1,0 +1,252 @@
+"""What stages 40 and 50 may change, planned before the first deletion; and how far a plan was carried out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from runbook_lib.decisions import (
+    ChangeKind,
+    Check,
+    Decision,
+    Deletion,
+    DeletionResult,
+    Override,
+    Plan,
+    PlannedChange,
+    PlanRow,
+)
+from runbook_lib.device.answers import StateKind
+from runbook_lib.device.prime import REMOVE_HA
+from runbook_lib.errors import RepairFailed, StageOutOfOrder
+from runbook_lib.models import HaStatus, Inventory, Judgement, Verdict
+from runbook_lib.params.model import IseServer, Site
+from runbook_lib.repair.confirmation import accepted_of
+from runbook_lib.repair.context import PI_SERVERS, Context
+from runbook_lib.repair.ha_state import form_rows, ha_states_in_words, kinds_of, served_by_secondary
+from runbook_lib.repair.history import Past, past_of, recorded_deletions
+
+# -- What stages 40 and 50 may change, planned before anything is deleted. Pure; nothing is contacted.
+#
+# Whether high availability comes back by itself, and what the ISE Servers page says, is known only after the
+# deletions. So a change is planned with the condition under which it is made: what turns out not to be needed is
+# not done, and what is needed and does not stand here is not done either, but planned anew.
+
+REGISTRATION = "register HA"
+REMOVAL_MEANS = (
+    "removing it ends replication: the secondary then holds no copy, nobody takes over when the primary fails,"
+    " and the whole database is replicated anew, half an hour to hours"
+)
+_REGISTERING_MEANS = (
+    "the primary goes on serving; its whole database is replicated to the secondary, half an hour to hours, and"
+    " replaces what the secondary holds"
+)
+_ADDING_MEANS = "nothing that works: Prime Infrastructure gets on with this ISE server only once it answers"
+_REGISTER_IF = "where both servers do not report high availability as healthy after the deletions"
+_REMOVE_IF = "where the registration stays broken after the deletions, and the secondary does not serve"
+_READD_IF = "added where the page does not list it, replaced where it is listed and does not answer, else left alone"
+_WHY_REGISTER = {
+    "not registered": "high availability is not registered",
+    "registered and not healthy": "the pair does not work now; it may recover once the stale entries are gone",
+    "healthy": "a stale entry of a peer is deleted; the pair may not come back by itself",
+    "sent already": "a registration was sent and its end was not seen: it is watched; this is for when it is over",
+    "not known": "what the servers say of high availability is not understood",
+}
+
+
+def adding(name: str) -> str:
+    """Return what the journal calls adding this ISE server."""
+    return f"add ISE server {name}"
+
+
+def removing(name: str) -> str:
+    """Return what the journal calls removing this ISE server from the list, so that it can be added again."""
+    return f"remove ISE server {name}"
+
+
+def words_of(change: PlannedChange) -> str:
+    """Return what the journal calls the change when it is sent; this is what its attempts are counted by."""
+    if change.kind is ChangeKind.READD_ISE:
+        return adding(change.target)
+    return REMOVE_HA if change.kind is ChangeKind.REMOVE_HA else REGISTRATION
+
+
+def changes_of(
+    site: Site, inventory: Inventory, rows: Sequence[PlanRow], past: Past, overrides: tuple[Override, ...]
+) -> tuple[PlannedChange, ...]:
+    """Return what may be changed after the deletions of ``rows``, in the order in which it is."""
+    deleted = {row.target for row in rows if row.decision is Decision.DELETE}
+    accepted = {target: accepted_of(site, overrides, target) for target in ("secondary", *(s.name for s in site.ise))}
+
+    def confirmed(target: str) -> str:
+        return _confirmed(inventory.judgement(target), accepted[target])
+
+    ha = _ha_changes(site, inventory.ha, deleted, past, confirmed("secondary"))
+    return (*ha, *(_readd(server, rows, past, confirmed(server.name)) for server in site.ise))
+
+
+def settings_of(site: Site, kind: ChangeKind, target: str) -> tuple[tuple[str, str], ...]:
+    """Return the fields that this change types as the site's file has them now, secrets by their references."""
+    if kind is ChangeKind.REGISTER_HA:
+        return form_rows(site)
+    if kind is ChangeKind.REMOVE_HA:
+        return ()
+    return _ise_settings(next(each for each in site.ise if each.name == target))
+
+
+def _ise_settings(server: IseServer) -> tuple[tuple[str, str], ...]:
+    return (("Server Address", server.address), ("User Name", server.user), ("Password", server.password.source))
+
+
+def attempt(past: Past, words: str) -> int:
+    """Return which attempt the next sending of a change is: each one needs a plan, and so an approval, of its own."""
+    return 1 + past.sent_changes.get(words, 0)
+
+
+def _confirmed(judgement: Judgement, accepted: frozenset[str]) -> str:
+    """Return the certificate that the host must still show; nothing where the plan confirms none."""
+    if judgement.facts is None:
+        return ""
+    sha256, verdict = judgement.facts.sha256, judgement.verdict
+    good = verdict.confirmed or verdict is Verdict.UNCHANGED
+    return sha256 if good or (verdict is Verdict.UNCONFIRMED and sha256 in accepted) else ""
+
+
+def _ha_changes(
+    site: Site, states: Sequence[HaStatus], deleted: set[str], past: Past, confirmed: str
+) -> tuple[PlannedChange, ...]:
+    state = "sent already" if REGISTRATION in past.pending_changes else _state(site, states)
+    if served_by_secondary(states) or (state == "healthy" and not deleted & set(PI_SERVERS)):
+        return ()
+    register = PlannedChange(
+        kind=ChangeKind.REGISTER_HA,
+        server="primary",
+        target="secondary",
+        condition=_REGISTER_IF,
+        rests_on=state,
+        reason=_WHY_REGISTER[state],
+        interrupts=_REGISTERING_MEANS,
+        settings=settings_of(site, ChangeKind.REGISTER_HA, "secondary"),
+        confirmed_sha256=confirmed,
+        attempt=attempt(past, REGISTRATION),
+        expected=state == "not registered",
+        seen=ha_states_in_words(states),
+    )
+    if not site.policy.remove_broken_ha or state == "not registered":
+        return (register,)
+    remove = PlannedChange(
+        kind=ChangeKind.REMOVE_HA,
+        server="primary",
+        target="secondary",
+        condition=_REMOVE_IF,
+        rests_on=state,
+        reason="the site's file allows it (policy: remove_broken_ha)",
+        interrupts=REMOVAL_MEANS,
+        confirmed_sha256=confirmed,
+        attempt=attempt(past, REMOVE_HA),
+        seen=ha_states_in_words(states),
+    )
+    return (remove, register)
+
+
+def _state(site: Site, states: Sequence[HaStatus]) -> str:
+    """Return the states by their meaning, as far as the plan depends on them: a flapping pair is one that is broken."""
+    kinds = kinds_of(site, states)
+    if len(kinds) < len(PI_SERVERS) or StateKind.UNKNOWN in kinds:
+        return "not known"
+    if set(kinds) == {StateKind.HEALTHY}:
+        return "healthy"
+    return "not registered" if kinds[0] is StateKind.NOT_CONFIGURED else "registered and not healthy"
+
+
+def _readd(server: IseServer, rows: Sequence[PlanRow], past: Past, confirmed: str) -> PlannedChange:
+    decisions = {row.decision for row in rows if row.target == server.name}
+    if Decision.DELETE in decisions:
+        rests_on, reason = "its entry is deleted", "once its stale entry is gone, it may answer again by itself"
+    elif decisions:
+        rests_on, reason = "its entry stays", "nothing says that it does not work; its page is read in stage 50"
+    else:
+        rests_on, reason = "no entry of it", "the primary holds no certificate of it; its page is read in stage 50"
+    return PlannedChange(
+        kind=ChangeKind.READD_ISE,
+        server="primary",
+        target=server.name,
+        condition=_READD_IF,
+        rests_on=rests_on,
+        reason=reason,
+        interrupts=_ADDING_MEANS,
+        settings=_ise_settings(server),
+        confirmed_sha256=confirmed,
+        attempt=attempt(past, adding(server.name)),
+    )
+
+
+# -- How far a plan has been carried out, by the incident's record, and the proof that it was ------
+
+
+def results_of(context: Context, plan: Plan) -> tuple[DeletionResult, ...]:
+    """Return what became of this plan's deletions so far, an interrupted run's included."""
+    return tuple(result for result in recorded_deletions(context.record) if result.sent_utc >= plan.made_utc)
+
+
+def unsent(context: Context, plan: Plan) -> tuple[PlanRow, ...]:
+    """Return the plan's deletions that were not sent yet."""
+    done = sent_places(context, plan)
+    return tuple(row for row in plan.deletions if (row.server, row.key) not in done)
+
+
+def unsent_changes(context: Context, plan: Plan) -> tuple[PlannedChange, ...]:
+    """Return what stages 40 and 50 may still do by this plan: each attempt of a change is in one plan only."""
+    past = past_of(context)
+    return tuple(each for each in plan.changes if attempt(past, words_of(each)) == each.attempt)
+
+
+def place_of(row: PlanRow) -> tuple[str, str]:
+    """Return which server, and which entry of its store."""
+    return (row.server, row.key)
+
+
+def sent_places(context: Context, plan: Plan) -> set[tuple[str, str]]:
+    """Return server and entry of the plan's deletions that were sent."""
+    return {(result.server, result.key) for result in results_of(context, plan)}
+
+
+def require_carried_out(context: Context) -> None:
+    """Raise StageOutOfOrder where the incident has a plan whose deletions were not all sent."""
+    try:
+        plan = context.record.read_plan()
+    except StageOutOfOrder:
+        return
+    missing = unsent(context, plan)
+    if missing:
+        raise StageOutOfOrder(
+            "The incident's plan is not carried out yet",
+            where=f"incident {plan.incident}",
+            found="\n".join(f"{row.server}: {row.command}" for row in missing),
+            next_step="run 30_delete_stale_certificates first",
+        )
+
+
+def prove_deletions(context: Context, plan: Plan) -> tuple[Check, ...]:
+    """Return expected beside actual for every planned deletion, as the stores said it."""
+    results = {(result.server, result.key): result for result in results_of(context, plan)}
+    checks = []
+    for row in plan.deletions:
+        result = results.get((row.server, row.key))
+        seen = result.result if result else Deletion.NOT_SENT
+        ok = {Deletion.GONE: True, Deletion.NOT_DELETED_OR_CAME_BACK: None}.get(seen, False)
+        checks.append(
+            Check(name=f"{row.server}: {row.key}", expected=Deletion.GONE, actual=seen, ok=ok, note=row.command)
+        )
+    return tuple(checks)
+
+
+def require_deletions(context: Context, plan: Plan) -> None:
+    """Raise RepairFailed unless every planned deletion was sent and changed nothing else."""
+    failed = [check for check in prove_deletions(context, plan) if check.ok is False]
+    if failed:
+        raise RepairFailed(
+            "Not every planned deletion was carried out",
+            where=f"incident {plan.incident}",
+            found="\n".join(f"{check.name}: {check.actual}" for check in failed),
+            next_step="run the change cell of this stage, or make a new plan (20_list_certificates)",
+        )

@@ -1,0 +1,291 @@
+"""Which entries are stale, and what the logs say of deletions that nobody saw happen. Pure."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+from runbook_lib.device.answers import StateKind
+from runbook_lib.device.names import fits
+from runbook_lib.errors import RepairFailed
+from runbook_lib.i18n.language import to_the_second
+from runbook_lib.models import Diagnosis, Inventory, Judgement, Mismatch, TofuEntry
+from runbook_lib.params.model import Site
+from runbook_lib.repair.context import PI_SERVERS, Context, Target, is_own, target_of
+from runbook_lib.repair.ha_state import kinds_of
+from runbook_lib.repair.history import Past, past_of
+
+# -- Which entries of the stores the logs, or the operator by name, call stale. Pure. --------------
+#
+# The product logs a subject and no address, so a subject is all that leads from a line to an entry; it
+# selects an entry for a closer look and confirms nothing.
+
+BEHIND_UTC, AHEAD_OF_UTC, _NONE = timedelta(hours=12), timedelta(hours=14), timedelta()
+"""How far a clock of which nobody says the zone may be behind UTC and ahead of it."""
+
+INTERVALS = 3
+"""So many times a mismatch that comes in regularly has to be missing before its absence means anything."""
+
+
+class End(StrEnum):
+    """What became of a deletion that nobody saw happen."""
+
+    HAPPENED = "it happened: what followed proves it"
+    DID_NOT_HAPPEN = "it did not happen: the mismatch goes on"
+    NOT_KNOWN = "not known: nothing that followed decides it"
+
+
+class Staleness:
+    """What is known of whether an entry is stale; remembers which mismatches an entry explained."""
+
+    def __init__(self, site: Site, diagnosis: Diagnosis, inventory: Inventory, past: Past) -> None:
+        self._site = site
+        self._diagnosis = diagnosis
+        self._inventory = inventory
+        self._past = past
+        self._used: set[Mismatch] = set()
+
+    @property
+    def unexplained(self) -> tuple[Mismatch, ...]:
+        """The mismatches that fitted none of the entries that were asked about."""
+        return tuple(mismatch for mismatch in self._diagnosis.mismatches if mismatch not in self._used)
+
+    def fitting(self, server: str, entry: TofuEntry, judgement: Judgement) -> tuple[Mismatch, ...]:
+        """Return the mismatches on this server whose subject is the entry's, or the presented certificate's."""
+        subjects = _subjects(entry, judgement)
+        found = tuple(
+            mismatch
+            for mismatch in self._diagnosis.mismatches
+            if mismatch.server == server and _fits_any(mismatch, subjects)
+        )
+        self._used.update(found)
+        return found
+
+    def meant(
+        self, server: str, entry: TofuEntry, target: Target, fitting: tuple[Mismatch, ...]
+    ) -> tuple[Mismatch, ...]:
+        """Return those of the mismatches that fit which do not mean another entry, on the operator's word."""
+        if self.named(server, entry):
+            return fitting
+        named = [other for other in self._inventory.store(server).entries if self.named(server, other)]
+        return tuple(m for m in fitting if not any(self._is_rival(server, other, target, (m,)) for other in named))
+
+    def named(self, server: str, entry: TofuEntry) -> bool:
+        """Whether the operator named the entry as stale."""
+        return f"{server} {entry.key}" in self._site.policy.named_entries
+
+    def settled(
+        self, server: str, entry: TofuEntry, target: Target, evidence: tuple[Mismatch, ...], named: bool
+    ) -> str:
+        """Say why the mismatch is over, or nothing. An entry that the operator named is never called settled."""
+        if named:
+            return ""
+        last = _latest(evidence)
+        gone_utc = self._past.gone_utc.get((server, entry.key))
+        if gone_utc and last and last <= gone_utc:
+            assumed = "" if all(mismatch.zone_known for mismatch in evidence) else ", in whichever zone it was written"
+            return (
+                f"its last mismatch ({to_the_second(last)} UTC at the latest{assumed}) is before its deletion"
+                f" ({to_the_second(gone_utc)} UTC)"
+            )
+        if self.healthy(target):
+            return "both servers report high availability as healthy, so they accept each other's certificates"
+        if ceased := self._ceased_since_sent(server, entry, evidence):
+            return ceased
+        ago = self._before_the_end(server, evidence)
+        if ago is not None and ago > timedelta(hours=self._site.policy.mismatch_current_h):
+            ago_h = ago.total_seconds() / 3600
+            return f"its last mismatch is {ago_h:.0f} hours older than the end of the log: it has ceased"
+        return ""
+
+    def _before_the_end(self, server: str, evidence: tuple[Mismatch, ...]) -> timedelta | None:
+        """Return how long at least the last mismatch was before the log's end, or None where that is not known.
+
+        Two times of one clock can be compared, whatever its zone; a log whose end could not be read has none.
+        """
+        end, last = self._diagnosis.log_end_utc.get(server), _latest(evidence)
+        if end is None or last is None or self.unread(server):
+            return None
+        assumed = server in self._diagnosis.ends_assumed
+        if assumed and not any(mismatch.zone_known for mismatch in evidence):
+            last -= BEHIND_UTC
+        elif assumed:
+            end -= AHEAD_OF_UTC
+        return end - last
+
+    def unread(self, server: str) -> tuple[str, ...]:
+        """Return what of this server's logs, or of logs of which nobody knows whose they are, was not read whole."""
+        return tuple(d.source for d in self._diagnosis.damaged if d.server in (server, "unknown"))
+
+    def _ceased_since_sent(self, server: str, entry: TofuEntry, evidence: tuple[Mismatch, ...]) -> str:
+        """Say how the log proves a deletion whose end was not seen, or nothing.
+
+        Silence alone proves nothing: the mismatch has to have come in again and again before, and the log has to go
+        on without it for several times as long, and for the site's ``quiet_s``.
+        """
+        end, undecided = self._diagnosis.log_end_utc.get(server), self._past.undecided.get((server, entry.key))
+        last, every = _latest(evidence), _interval(evidence)
+        if end is None or undecided is None or last is None or every is None or last > undecided.looked_utc:
+            return ""
+        if server in self._diagnosis.ends_assumed or self.unread(server):
+            return ""
+        quiet = max(timedelta(seconds=self._site.deadlines.quiet_s), INTERVALS * every)
+        if end - max(last, undecided.sent_utc) < quiet:
+            return ""
+        return (
+            f"its mismatch came in every {every.total_seconds():.1f} s until its deletion was sent, and the log goes on"
+            f" without it until {to_the_second(end)} UTC"
+        )
+
+    def end_of(self, server: str, entry: TofuEntry, target: Target, judgement: Judgement) -> End:
+        """Return what the evidence says of a deletion whose end was not seen; the entry is listed."""
+        evidence = self.meant(server, entry, target, self.fitting(server, entry, judgement))
+        undecided = self._past.undecided.get((server, entry.key))
+        last = _surely(evidence)
+        if undecided and last and last > undecided.looked_utc:
+            return End.DID_NOT_HAPPEN
+        over = self.healthy(target) or self._ceased_since_sent(server, entry, evidence)
+        return End.HAPPENED if over else End.NOT_KNOWN
+
+    def sent_without_end(self, server: str, key: str) -> str:
+        """Say that a deletion of this entry was sent and its end was not seen, or nothing."""
+        undecided = self._past.undecided.get((server, key))
+        if undecided is None:
+            return ""
+        return f"its deletion was sent at {to_the_second(undecided.sent_utc)} UTC and nobody saw whether it happened"
+
+    def spent(self, server: str, entry: TofuEntry, evidence: tuple[Mismatch, ...]) -> str:
+        """Say that this incident has seen the entry go already and nothing shows that it is stale again, or nothing.
+
+        So that a resumed run deletes no entry twice where no line tells when it was written.
+        """
+        place = (server, entry.key)
+        gone_utc, last = self._past.gone_utc.get(place), _surely(evidence)
+        if place not in self._past.sent_here or place in self._past.undecided or gone_utc is None:
+            return ""
+        if last and last > gone_utc:
+            return ""
+        return (
+            "its deletion was sent in this incident already, and no dated line of a log says that it is stale again;"
+            " the stages after this one tell whether it is"
+        )
+
+    def healthy(self, target: Target) -> bool:
+        """Whether both servers' own HA state says that they talk to each other; says nothing of an ISE server."""
+        if target.name not in PI_SERVERS:
+            return False
+        found = self._inventory.ha
+        states = dict(zip((status.server for status in found), kinds_of(self._site, found), strict=True))
+        return all(states.get(server) is StateKind.HEALTHY for server in PI_SERVERS)
+
+    def doubt(self, server: str, entry: TofuEntry, target: Target, evidence: tuple[Mismatch, ...], named: bool) -> str:
+        """Say why this entry cannot be told from another, or nothing."""
+        if entry.key != f"{entry.host}_{entry.port}":
+            return "the device spells the entry's port unusually, so the command might mean another one"
+        entries = self._inventory.store(server).entries
+        if sum(other.key == entry.key for other in entries) > 1:
+            return "the list holds this entry more than once"
+        if named:
+            return ""
+        rivals = [other.key for other in entries if self._is_rival(server, other, target, evidence)]
+        if rivals:
+            return f"the subject in the log fits {', '.join(rivals)} too; if this one is stale, {naming(server, entry)}"
+        return ""
+
+    def _is_rival(self, server: str, other: TofuEntry, target: Target, evidence: tuple[Mismatch, ...]) -> bool:
+        """Whether the log lines may just as well mean this entry: of another host, a stranger, or the server itself."""
+        host = target_of(self._site, server, other)
+        if host and host.name == target.name:
+            return False
+        name = server if is_own(self._site, server, other) else host.name if host else ""
+        subjects = _subjects(other, self._inventory.judgement(name) if name else None)
+        return any(_fits_any(mismatch, subjects) for mismatch in evidence)
+
+
+def _subjects(entry: TofuEntry, judgement: Judgement | None) -> tuple[str, ...]:
+    """Return the subjects by which a log may call the entry's host: the stored one, and the one presented now."""
+    presented = judgement.facts.subject if judgement and judgement.facts else ""
+    return (entry.subject, presented) if presented else (entry.subject,)
+
+
+def _fits_any(mismatch: Mismatch, subjects: tuple[str, ...]) -> bool:
+    return any(fits(mismatch.subject, subject) for subject in subjects)
+
+
+def naming(server: str, entry: TofuEntry) -> str:
+    """Return how the operator names an entry as stale."""
+    return f"name it in the site's file (policy: named_entries: ['{server} {entry.key}'])"
+
+
+def _latest(evidence: tuple[Mismatch, ...]) -> datetime | None:
+    """Return when the newest line of the evidence may have been written at the latest.
+
+    None where a line has no time, since it may be from just now.
+    """
+    latest = [
+        mismatch.last_utc + (_NONE if mismatch.zone_known else BEHIND_UTC)
+        for mismatch in evidence
+        if mismatch.last_utc is not None and not mismatch.undated
+    ]
+    return max(latest) if latest and len(latest) == len(evidence) else None
+
+
+def _surely(evidence: tuple[Mismatch, ...]) -> datetime | None:
+    """Return the time that the newest dated line of the evidence has surely reached; None where none is dated."""
+    earliest = (
+        mismatch.last_utc - (_NONE if mismatch.zone_known else AHEAD_OF_UTC)
+        for mismatch in evidence
+        if mismatch.last_utc is not None
+    )
+    return max(earliest, default=None)
+
+
+def _interval(evidence: tuple[Mismatch, ...]) -> timedelta | None:
+    """Return how far apart the lines of the evidence came in, the rarest of them; None where that is not known."""
+    intervals = []
+    for mismatch in evidence:
+        first, last = mismatch.first_utc, mismatch.last_utc
+        if first is None or last is None or mismatch.undated or not mismatch.zone_known or mismatch.count <= INTERVALS:
+            return None
+        intervals.append((last - first) / (mismatch.count - 1))
+    return max(intervals, default=None)
+
+
+# -- Deletions that were sent and that nobody saw happen: what the logs say of them, before anything rests on them.
+#
+# The entry is listed after the command: it is the old one, or it is back already with the new certificate. The list
+# holds no fingerprint and does not tell. Mismatches newer than the look at the store mean the old one; a pair that
+# talks, or a mismatch that came in regularly and stays away, means the new one; everything else is not known.
+
+NEW_PLAN = "make a new plan: 20_list_certificates; it offers the deletion again, for a new approval"
+
+
+def ends_of_deletions(
+    context: Context, diagnosis: Diagnosis, inventory: Inventory, *, earlier: bool = False
+) -> dict[tuple[str, str], End]:
+    """Return what became of each deletion of this incident that nobody saw happen, by server and entry.
+
+    One whose entry is not listed any more is not among them: it is gone. With ``earlier`` those of the site's other
+    incidents are among them.
+    """
+    past = past_of(context)
+    places = past.undecided.keys() if earlier else past.sent_here & past.undecided.keys()
+    stale = Staleness(context.site, diagnosis, inventory, past)
+    ends = {}
+    for server, key in places:
+        for entry in inventory.store(server).entries:
+            target = target_of(context.site, server, entry)
+            if entry.key == key and target:
+                ends[server, key] = stale.end_of(server, entry, target, inventory.judgement(target.name))
+    return ends
+
+
+def require_none_goes_on(ends: dict[tuple[str, str], End]) -> None:
+    """Raise RepairFailed where a deletion did not happen, as the mismatches since then prove."""
+    left = sorted(place for place, end in ends.items() if end is End.DID_NOT_HAPPEN)
+    if left:
+        raise RepairFailed(
+            "A deletion was sent and did not happen: mismatches newer than it name the same certificate",
+            found="\n".join(f"{server}: {key}: still the old entry" for server, key in left),
+            next_step=NEW_PLAN,
+        )

@@ -1,0 +1,146 @@
+"""Which facts prove the repair, which do not, and the incident's outcome."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from datetime import datetime
+
+from runbook_lib.decisions import Check
+from runbook_lib.device.answers import StateKind
+from runbook_lib.models import Diagnosis, Inventory, Judgement, Mismatch, Outcome, Verdict
+from runbook_lib.record.journal import Kind
+from runbook_lib.repair.confirmation import certificate_check, deleted_under_override
+from runbook_lib.repair.context import PI_SERVERS, Context, target_of_key, targets
+from runbook_lib.repair.diagnose import read_logs
+from runbook_lib.repair.ha_state import entry_check, kinds_of, observe_ha
+from runbook_lib.repair.history import CONFIRMED_FACTS, Confirmed, recorded_deletions
+from runbook_lib.repair.inventory import knowledge_of, look_at_all
+from runbook_lib.repair.ise import NAME as ISE_WORD
+from runbook_lib.repair.ise import page_check_name, prove_ise
+from runbook_lib.repair.pages import PrimaryPages
+from runbook_lib.repair.staleness import AHEAD_OF_UTC, End, ends_of_deletions
+
+
+async def verify(context: Context, pages: PrimaryPages) -> tuple[Check, ...]:
+    """Return one check per fact, expected beside actual; keeps them and the confirmed certificates in the record."""
+    known = {target.name: knowledge_of(context, target.name) for target in targets(context.site)}
+    context.tell("Reading both stores and the HA states", 0.1)
+    checks = [await entry_check(context, observer, t.name) for t in targets(context.site) for observer in t.observers]
+    states = await observe_ha(context)
+    checks += [
+        Check(
+            name=f"HA state of the {status.server}",
+            expected="healthy (Primary Active, Secondary Syncing)",
+            actual=status.state,
+            ok=kind is StateKind.HEALTHY,
+            note="an impostor could not have brought this about",
+        )
+        for status, kind in zip(states, kinds_of(context.site, states), strict=True)
+    ]
+    context.tell("Looking at the presented certificates again", 0.4)
+    presented, judgements = await look_at_all(context, known)
+    checks += [certificate_check(context, judgement) for judgement in judgements]
+    checks += await prove_ise(context, pages)
+    diagnosis, log_checks = await _log_checks(context)
+    stores = tuple([await context.devices.prime(server).list_tofu() for server in PI_SERVERS])
+    inventory = Inventory(stores=stores, presented=presented, judgements=judgements, ha=states)
+    checks += [*log_checks, *_deletion_checks(context, diagnosis, inventory, checks)]
+    unique = tuple({check.name: check for check in checks}.values())
+    context.record.write_facts(context.stage, "checks", unique)
+    _keep_confirmed(context, judgements)
+    return unique
+
+
+def outcome_of(context: Context, checks: tuple[Check, ...]) -> Outcome:
+    """Return the incident's outcome from its checks and from what was changed on the way.
+
+    ``unknown`` where a deletion was sent, in whichever incident, and nobody knows whether it happened.
+    """
+    if any(check.ok is False for check in checks):
+        return Outcome.FAILED
+    if undecided(checks):
+        return Outcome.UNKNOWN
+    lines = context.record.journal.read().lines
+    if not any(line.kind is Kind.INTENT for line in lines):
+        return Outcome.NOTHING_TO_DO
+    if deleted_under_override(context.record) or any(check.ok is None for check in checks if _proves(check)):
+        return Outcome.REPAIRED_UNVERIFIED
+    return Outcome.REPAIRED
+
+
+def undecided(checks: Sequence[Check]) -> str:
+    """Return which deletions nobody knows the end of, in words; empty where there is none."""
+    return "; ".join(f"{c.name}: {c.actual}" for c in checks if c.ok is None and c.name.startswith("deletion of "))
+
+
+def _proves(check: Check) -> bool:
+    """Whether a fact that is not known leaves the repair unverified; logs or an ISE API not at hand do not."""
+    return not check.name.startswith(("new mismatches", ISE_WORD))
+
+
+def _keep_confirmed(context: Context, judgements: tuple[Judgement, ...]) -> None:
+    confirmed = {
+        j.target: j.facts.sha256
+        for j in judgements
+        if j.facts and (j.verdict.confirmed or j.verdict is Verdict.UNCHANGED)
+    }
+    context.record.write_facts(context.stage, CONFIRMED_FACTS, Confirmed(sha256=confirmed, at_utc=context.now()))
+
+
+def _deletion_checks(
+    context: Context, diagnosis: Diagnosis, inventory: Inventory, checks: Sequence[Check]
+) -> list[Check]:
+    """Return a check per deletion that nobody saw happen, and that nothing proves: not the pair, the page or the logs.
+
+    Those of earlier incidents count: whether the entry that is listed now is the new one rests on them as well.
+    One that the logs disprove fails; one of which nobody knows leaves the outcome unknown.
+    """
+    answering = {check.name for check in checks if check.ok}
+    found = []
+    for (server, key), end in sorted(ends_of_deletions(context, diagnosis, inventory, earlier=True).items()):
+        target = target_of_key(context.site, server, key)
+        pages = {page_check_name(ise) for ise in context.site.ise if target and ise.name == target.name}
+        if end is End.HAPPENED or (end is End.NOT_KNOWN and pages & answering):
+            continue
+        ok = False if end is End.DID_NOT_HAPPEN else None
+        name, note = f"deletion of {key} on the {server}", "nobody saw the entry go, and the list holds no fingerprint"
+        found.append(Check(name=name, expected="it happened", actual=end, ok=ok, note=note))
+    return found
+
+
+async def _log_checks(context: Context) -> tuple[Diagnosis, list[Check]]:
+    """Whether mismatches still come in: read the logs, wait, and read them again; and what was read last."""
+    before = read_logs(context)
+    if len(before.no_logs) == 2:
+        return before, [Check(name="new mismatches in the logs", expected="none", actual="no logs at hand", ok=None)]
+    context.tell(f"Watching the logs for {context.site.deadlines.quiet_s:.0f} s", 0.8)
+    await asyncio.sleep(context.site.deadlines.quiet_s)
+    after = read_logs(context)
+    changed_utc = max((result.read_back_utc for result in recorded_deletions(context.record)), default=None)
+    return after, [_log_check(server, before, after, changed_utc) for server in PI_SERVERS]
+
+
+def _log_check(server: str, before: Diagnosis, after: Diagnosis, changed_utc: datetime | None) -> Check:
+    name = f"new mismatches in the {server}'s logs"
+    if server in after.no_logs:
+        return Check(name=name, expected="none", actual="no logs at hand", ok=None)
+    grown = [m.subject for m in after.mismatches if m.server == server and m.count > _count(before, m)]
+    if grown:
+        return Check(name=name, expected="none", actual=f"still coming in: {', '.join(grown)}", ok=False)
+    end = after.log_end_utc.get(server)
+    again = "download the logs again to see more"
+    if unread := [damage.source for damage in after.damaged if damage.server in (server, "unknown")]:
+        actual = f"none in what could be read, but {unread[0]} was not read whole"
+        return Check(name=name, expected="none", actual=actual, ok=None, note=again)
+    if changed_utc and end and end < changed_utc:
+        actual = f"none, but the log at hand ends at {end:%H:%M:%S} UTC, before the repair"
+        return Check(name=name, expected="none", actual=actual, ok=None, note=again)
+    if changed_utc and end and server in after.ends_assumed and end - AHEAD_OF_UTC < changed_utc:
+        actual = "none, but nobody says in which time zone the log was written: it may end before the repair"
+        return Check(name=name, expected="none", actual=actual, ok=None, note="name log_zone in the site's file")
+    return Check(name=name, expected="none", actual="none", ok=True)
+
+
+def _count(diagnosis: Diagnosis, mismatch: Mismatch) -> int:
+    return sum(m.count for m in diagnosis.mismatches if (m.server, m.subject) == (mismatch.server, mismatch.subject))

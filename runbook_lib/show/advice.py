@@ -1,0 +1,256 @@
+"""Errors as advice in a notebook, and Run All that ends at a red cell."""
+
+from __future__ import annotations
+
+import sys
+import time
+import traceback
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from types import FrameType, TracebackType
+from typing import Any, NamedTuple
+
+from runbook_lib.errors import RunbookError, printable
+from runbook_lib.i18n.language import ENGLISH, gettext, language
+from runbook_lib.models import Stage
+from runbook_lib.show.rendering import STYLE, attended, html, room, text, text_of
+from runbook_lib.show.table import BAD, Link, Row, Table
+
+# -- Run All ends at a red cell: nothing that was asked for before anybody could see it is run after it.
+#
+# A kernel stops at an error by itself, but only for what has arrived by then (ipykernel 7 lets go as soon as its
+# queue
+# is empty, whatever ``stop_on_error_timeout`` says), and a front end sends the cells of Run All one by one. Where a
+# cell
+# in a warm kernel is red at once, those on their way would be run after it. Each request bears the time at which the
+# front end sent it; compared with the same clock's time of the red cell that decides, however slow the way is.
+#
+# The front end itself looks at the last cell then, so the red one is brought into view.
+
+STOPPED = "It stopped here."
+HIDE = "Hides this line"
+LONGEST_WAY_S = 10.0
+"""How long after a red cell a request may still be on its way; longer only where a clock was set meanwhile."""
+
+
+def end_run_all_at_red() -> None:
+    """From now on, in the kernel that this runs in, a red cell ends Run All; outside of one there is nothing to do."""
+    ipython: Any = sys.modules.get("IPython")
+    shell = ipython.get_ipython() if ipython else None
+    kernel = getattr(shell, "kernel", None)
+    if kernel is None or isinstance(getattr(kernel.should_handle, "__self__", None), Gate):
+        return
+    gate = Gate(kernel)
+    kernel.should_handle = gate.should_handle
+    assert shell is not None
+    shell.events.register("post_run_cell", gate.cell_ended)
+
+
+def bring_into_view() -> None:
+    """Show a mark in the cell that runs now, and give it the focus once it is there: so it comes into view."""
+    import ipywidgets
+    from IPython.display import display
+
+    # Of the widgets that show words, a button alone takes the focus; a click puts it away.
+    mark = ipywidgets.Button(description=gettext(STOPPED), tooltip=gettext(HIDE), layout={"width": "max-content"})
+    mark.on_click(lambda _: mark.close())
+    mark._view_count = 0  # has the front end count the views of it
+
+    def shown(change: dict[str, Any]) -> None:
+        if change["new"]:
+            mark.unobserve(shown, "_view_count")  # a page that is loaded again keeps its focus
+            mark.focus()
+
+    mark.observe(shown, "_view_count")
+    bundle: dict[str, Any] = mark._repr_mimebundle_() or {}
+    fallback = {"text/html": f"<p>{text_of(gettext(STOPPED))}</p>", "text/plain": gettext(STOPPED)}
+    display({**bundle, **fallback}, raw=True)  # type: ignore[no-untyped-call]
+
+
+class _Red(NamedTuple):
+    """A red cell: by this process's clock, and by the front end's a time before which nobody there can have seen it."""
+
+    here: float
+    there: float
+
+
+class Gate:
+    """Between a kernel's queue and its handlers. Each front end has a clock of its own, and never sees another's."""
+
+    def __init__(self, kernel: Any) -> None:
+        self._kernel = kernel
+        self._lag: dict[str, float] = {}
+        """By front end: the least time that a request was on its way, with the difference of both clocks in it."""
+        self._red: dict[str, _Red] = {}
+        self._running = ""
+        self._is_late(kernel.get_parent("shell") or {}, _began())
+
+    def should_handle(self, stream: Any, request: dict[str, Any], idents: Any) -> bool:
+        """Whether the kernel is to handle a request; one that comes too late is answered with ``aborted``."""
+        if request["header"]["msg_type"] != "execute_request" or not self._is_late(request, time.monotonic()):
+            return True
+        aborted = {"status": "aborted"}
+        self._kernel.session.send(stream, "execute_reply", aborted, parent=request, ident=idents, metadata=aborted)
+        return False
+
+    def cell_ended(self, result: Any) -> None:
+        """Note that a cell has become red; called after each cell."""
+        if self._running and not result.success:
+            now = time.monotonic()
+            self._red[self._running] = _Red(now, now - self._lag[self._running])
+
+    def _is_late(self, request: dict[str, Any], now: float) -> bool:
+        """Note a request that is taken up now; return whether it was sent before the last red cell could be seen."""
+        header, content = request.get("header", {}), request.get("content", {})
+        sent, client = header.get("date"), str(header.get("session", ""))
+        self._running = ""
+        if not isinstance(sent, datetime) or sent.tzinfo is None or not content.get("stop_on_error", True):
+            return False
+        there = sent.timestamp()
+        self._lag[client] = min(now - there, self._lag.get(client, now - there))
+        red = self._red.get(client)
+        if red and there < red.there and now - red.here < LONGEST_WAY_S:
+            return True
+        self._red.pop(client, None)
+        self._running = client
+        return False
+
+
+def _began() -> float:
+    """Return when the cell that runs now began, by this process's clock; this moment, where the kernel does not say.
+
+    ipykernel keeps it in a variable of the method that answers the request, and nowhere else.
+    """
+    frame: FrameType | None = sys._getframe()
+    while frame and not (frame.f_code.co_name == "execute_request" and "metadata" in frame.f_locals):
+        frame = frame.f_back
+    started = frame.f_locals["metadata"].get("started") if frame else None
+    ago_s = (datetime.now(UTC) - started).total_seconds() if started else 0.0
+    return time.monotonic() - max(ago_s, 0.0)
+
+
+# -- Errors as advice in a notebook: what happened, what was found, the next thing to do; the traceback one click away.
+#
+# A person sees a table with links, and below it one red line. Where nobody watches, the same stands in the red output
+# as
+# text. Nothing of it holds a secret: all of it goes through ``redact``.
+
+GUIDE = "docs/troubleshooting.md"
+ANCHORS = {
+    1: "exit-code-1-it-was-done-and-it-did-not-help",
+    2: "exit-code-2-you-asked-for-something-that-cannot-be",
+    3: "exit-code-3-going-on-would-not-be-safe",
+    4: "exit-code-4-a-device-did-not-answer-or-refused",
+    5: "exit-code-5-the-record",
+    6: "exit-code-6-unknown",
+}
+FAULT = "This is an error in this software, not in your site and not in your servers."
+FAULT_NEXT = "Keep the record, and run the cell again: it looks first. If it comes again, report it with its traceback."
+WORDS = ("where", "found", "next")
+INTERRUPTED = "Stopped by hand."
+INTERRUPTED_NEXT = "Run the cell again: it looks first, and goes on from there."
+
+_OURS = Path(__file__).resolve().parent.parent
+Redact = Callable[[str], str]
+
+
+def show_errors_as_advice(redact: Redact) -> None:
+    """From now on let the notebook that this runs in show errors as advice; outside of one there is nothing to do."""
+    ipython: Any = sys.modules.get("IPython")
+    shell = ipython.get_ipython() if ipython else None
+    if shell is None:
+        return
+
+    def show(
+        where: Any, kind: type[BaseException], error: BaseException, trace: TracebackType, tb_offset: int | None = None
+    ) -> list[str]:
+        if not isinstance(error, RunbookError) and not _passes_through_us(trace):
+            where.showtraceback((kind, error, trace), tb_offset=tb_offset)  # a slip in a cell of the reader's own
+            return []
+        without_secrets(error, redact)
+        return _show(where, error, redact)
+
+    shell.set_custom_exc((Exception, KeyboardInterrupt), show)
+
+
+def without_secrets(error: BaseException, redact: Redact) -> None:
+    """Take secrets out of what an error of any kind says, in place: the kernel sends that on as well."""
+    text = str(error)
+    if not isinstance(error, RunbookError) and redact(text) != text:
+        error.args = (redact(text),)
+
+
+def _show(shell: Any, error: BaseException, redact: Redact) -> list[str]:
+    table = advice(error, redact)
+    stack = redact("".join(traceback.format_exception(error)))
+    lines = lines_of(table)
+    if attended():
+        from IPython.display import display
+
+        bundle = {"text/html": advice_html(table, stack), "text/plain": text(table, room())}
+        display(bundle, raw=True)  # type: ignore[no-untyped-call]
+        bring_into_view()
+        lines = lines[:1]
+    elif not isinstance(error, RunbookError | KeyboardInterrupt):
+        lines += printable(stack, 20_000).split("\n")
+    red = type(type(error).__name__, (Exception,), {"_render_traceback_": lambda _: lines})
+    shown = red(redact(str(error)))
+    shell.showtraceback((type(shown), shown, None))
+    return lines
+
+
+def advice(error: BaseException, redact: Redact) -> Table:
+    """Return an error as a table: what happened is its title, then where, what was found, and what to do next."""
+    if isinstance(error, RunbookError):
+        told, code = (error.what, error.where, error.found, error.next_step), error.exit_code
+    elif isinstance(error, KeyboardInterrupt):
+        told, code = (INTERRUPTED, "", "", INTERRUPTED_NEXT), 0
+    else:
+        told, code = (FAULT, _place(error), str(error), FAULT_NEXT), 1
+    what, where, found, following = (redact(part) for part in told)
+    rows = [Row(cells=cells) for cells in zip(WORDS, (where, found, following), strict=True) if cells[1]]
+    rows += [Row(cells=("notebook", Link(stage, f"{stage}.ipynb"))) for stage in Stage if stage in following]
+    if code:
+        rows.append(Row(cells=("more", Link("troubleshooting", f"{_to_the_top()}{GUIDE}#{ANCHORS[code]}"))))
+    rows = [Row(cells=rows[0].cells, mark=BAD), *rows[1:]] if rows else []
+    return Table(title=f"{type(error).__name__}: {what}", headers=("what", "value"), rows=tuple(rows))
+
+
+def advice_html(table: Table, stack: str) -> str:
+    """Return the advice as HTML; the traceback is folded."""
+    folded = f"<details><summary>{text_of(gettext('Traceback'))}</summary><pre>{text_of(stack)}</pre></details>"
+    return f'{STYLE}<div role="alert">{html(table)}</div>{folded}'
+
+
+def lines_of(table: Table) -> list[str]:
+    """Return the advice as the lines of a red output, as ``RunbookError`` prints them."""
+    lines = [printable(gettext(table.title))]
+    for row in table.rows:
+        name, value = (str(cell) for cell in row.cells)
+        if name in WORDS:
+            shown = printable(gettext(value), RunbookError.shown_limit).replace("\n", "\n         ")
+            lines.append(f"  {gettext(name) + ':':<6} {shown}")
+    return "\n".join(lines).split("\n")
+
+
+def _to_the_top() -> str:
+    """Return the way from the notebook to the project: translated notebooks stand one folder deeper."""
+    return "../" if language() == ENGLISH else "../../"
+
+
+def _place(error: BaseException) -> str:
+    """Return the innermost place of ours that an error passed through."""
+    frames = [frame for frame in traceback.extract_tb(error.__traceback__) if _is_ours(frame.filename)]
+    if not frames:
+        return ""
+    last = frames[-1]
+    return f"{Path(last.filename).resolve().relative_to(_OURS.parent)}:{last.lineno}, in {last.name}"
+
+
+def _passes_through_us(trace: TracebackType | None) -> bool:
+    return any(_is_ours(frame.filename) for frame in traceback.extract_tb(trace))
+
+
+def _is_ours(file: str) -> bool:
+    return Path(file).resolve().is_relative_to(_OURS)

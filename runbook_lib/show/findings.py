@@ -1,0 +1,269 @@
+"""Tables and pictures of what was found: in the logs, in the stores, and at the hosts."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from runbook_lib.certificates.facts import sha256_of
+from runbook_lib.i18n.language import AsIs
+from runbook_lib.logs.conclusions import timeline
+from runbook_lib.logs.report import when, when_said
+from runbook_lib.models import Diagnosis, Inventory, Judgement, Presented, Stage, Verdict
+from runbook_lib.show.rendering import View
+from runbook_lib.show.svg import span
+from runbook_lib.show.table import ALARM, BAD, DOUBT, GOOD, PLAIN, Row, Table
+from runbook_lib.show.tables import below, common_folder, facts_of, first_and_last, ha_states, shorten
+from runbook_lib.show.timeline import TITLE, MismatchLane, draw_mismatches, lanes_of, remarks_of
+from runbook_lib.show.trust import UNSEEN, Agreement, Trusts, draw_trust
+
+# -- Tables of what was found: in the logs, in the stores, and at the hosts. No decisions are made here
+
+PLACES = {
+    "primary_health_monitor": "the primary's Health Monitor log",
+    "primary_infrastructure": "the primary's Infrastructure log",
+    "secondary_health_monitor": "the secondary's Health Monitor log",
+    "unknown": "another log",
+}
+
+
+def diagnosis(value: Diagnosis) -> View[Diagnosis]:
+    folder = common_folder(_all_evidence(value))
+    mismatches = Table(
+        title="Mismatches: a certificate is different from what was used earlier",
+        headers=("whose log", "of whom", "thread", "count", "first seen", "last seen", "evidence"),
+        rows=tuple(
+            Row(
+                cells=(
+                    PLACES.get(found.place, found.place),
+                    AsIs(found.subject),
+                    AsIs(", ".join(found.threads)),
+                    str(found.count),
+                    when_said(found.first_utc, found.first_said, found.zone_known),
+                    when_said(found.last_utc, found.last_said, found.zone_known),
+                    shorten(first_and_last(found.evidence), folder),
+                ),
+                mark=BAD,
+            )
+            for found in value.mismatches
+        ),
+        empty="no mismatch in the logs that were read",
+        note=" ".join(filter(None, (_read_note(value), below(folder)))),
+        whole=("evidence",),
+        artifact=facts_of(Stage.DIAGNOSE),
+        counted="whose log",
+    )
+    look_alikes = Table(
+        title="Look-alikes: messages that no deletion repairs",
+        headers=("whose log", "what", "count", "what to do", "evidence"),
+        rows=tuple(
+            Row(
+                cells=(
+                    found.server,
+                    found.meaning,
+                    str(found.count),
+                    found.advice,
+                    shorten(first_and_last(found.evidence), folder),
+                ),
+                mark=DOUBT,
+            )
+            for found in value.look_alikes
+        ),
+        empty="none",
+        whole=("evidence",),
+        artifact=facts_of(Stage.DIAGNOSE),
+        counted="whose log",
+    )
+    return View(value, (mismatches, look_alikes, *_history(value)))
+
+
+def _all_evidence(value: Diagnosis) -> list[str]:
+    lines = [found.evidence for found in value.mismatches] + [found.evidence for found in value.look_alikes]
+    return [place for evidence in lines for place in first_and_last(evidence)]
+
+
+def _read_note(value: Diagnosis) -> str:
+    note = f"{value.lines_read:,} lines read ({value.bytes_read:,} bytes)."
+    if value.no_logs:
+        note += f" No logs at hand of: {', '.join(value.no_logs)}."
+    if value.not_logs:
+        note += f" Of {value.files_read:,} files {value.recognised_files:,} look like logs."
+    return note
+
+
+def _history(value: Diagnosis) -> tuple[Table, ...]:
+    """Return the timeline, and what could not be read whole where there is such a thing."""
+    moments = timeline(value)
+    in_doubt = "(zone?): the site's file names no log_zone, and the time was read as UTC."
+    times = Table(
+        title="Timeline",
+        headers=("when", "whose log", "what"),
+        rows=tuple(Row(cells=(when(moment), moment.server, moment.what)) for moment in moments),
+        empty="nothing in the logs holds a time",
+        note="" if all(moment.zone_known for moment in moments) else in_doubt,
+        whole=("when",),
+        artifact=facts_of(Stage.DIAGNOSE),
+    )
+    damaged = Table(
+        title="Not read whole: nothing is known of what follows there",
+        headers=("source", "problem"),
+        rows=tuple(Row(cells=(damage.source, damage.problem), mark=DOUBT) for damage in value.damaged),
+        artifact=facts_of(Stage.DIAGNOSE),
+    )
+    others = Table(
+        title="Does not look like a log: nothing is known from it",
+        headers=("source", "looks like"),
+        rows=tuple(Row(cells=(AsIs(other.source), other.looks_like), mark=DOUBT) for other in value.not_logs),
+        artifact=facts_of(Stage.DIAGNOSE),
+    )
+    return times, *((damaged,) if value.damaged else ()), *((others,) if value.not_logs else ())
+
+
+def stores(value: Inventory) -> View[Inventory]:
+    tables = tuple(
+        Table(
+            title=f"TOFU list of the {store.server}",
+            headers=("entry", "subject"),
+            rows=(
+                *(Row(cells=(entry.key, AsIs(entry.subject))) for entry in store.entries),
+                *(Row(cells=("left out, as the site's file says", AsIs(line)), mark=DOUBT) for line in store.ignored),
+            ),
+            empty="the list is empty",
+            note="The product shows no fingerprint: a renewed certificate with the same subject looks the same.",
+            whole=("entry",),
+            artifact=facts_of(Stage.LIST),
+        )
+        for store in value.stores
+    )
+    return View(value, tables)
+
+
+def presented(value: Inventory, now_utc: datetime) -> View[Inventory]:
+    facts = Table(
+        title="Certificates that the hosts present now",
+        headers=("host", "subject", "issuer", "valid until", "key", "SHA-256"),
+        rows=tuple(_facts_row(judgement, now_utc) for judgement in value.judgements),
+    )
+    looks = Table(
+        title="Seen from where",
+        headers=("host and port", "vantage", "through", "what was seen"),
+        rows=tuple(_look_row(look) for look in value.presented),
+        note="here: this machine · self: through the host's own SSH server · peer: through the server that stores it.",
+    )
+    return View(value, (facts, looks))
+
+
+def _facts_row(judgement: Judgement, now_utc: datetime) -> Row:
+    facts = judgement.facts
+    if facts is None:
+        return Row(cells=(judgement.target, judgement.reason, "", "", "", ""), mark=DOUBT)
+    key = f"{facts.key_type} {facts.key_bits or ''}".strip() + f", {facts.signature_hash}"
+    until = "\n".join((f"{facts.not_after_utc:%Y-%m-%d}", expiry(facts.not_after_utc, now_utc), *facts.warnings))
+    cells = (judgement.target, AsIs(facts.subject), AsIs(facts.issuer), until, key, facts.sha256)
+    return Row(cells=cells, mark=DOUBT if facts.warnings else PLAIN)
+
+
+def expiry(not_after_utc: datetime, now_utc: datetime) -> str:
+    """Say in words how long a certificate is valid still, or for how long it has not been; whole days."""
+    days = (not_after_utc - now_utc) // timedelta(days=1)
+    if not_after_utc <= now_utc:
+        ago = (now_utc - not_after_utc) // timedelta(days=1)
+        return f"expired {ago:,} days ago" if ago > 1 else "expired 1 day ago" if ago else "expired today"
+    return f"expires in {days:,} days" if days > 1 else "expires in 1 day" if days else "expires within a day"
+
+
+def _look_row(look: Presented) -> Row:
+    place = f"{look.host}:{look.port}"
+    if not look.available or not look.chain:
+        word = "no answer" if look.available else "not available"
+        return Row(cells=(place, look.vantage, look.via or "-", f"{word}: {look.problem}"), mark=DOUBT)
+    seen = sha256_of(look.chain[0]) + ("" if look.stable else " (two probes differ)")
+    return Row(cells=(place, look.vantage, look.via or "-", seen), mark=PLAIN if look.stable else BAD)
+
+
+def verdicts(value: Inventory) -> View[Inventory]:
+    table = Table(
+        title="Verdicts: what is presented, compared with what is known by another way",
+        headers=("host", "verdict", "why", "compared with", "seen from"),
+        rows=tuple(
+            Row(
+                cells=(
+                    f"{found.target} ({found.host}:{found.port})",
+                    found.verdict,
+                    found.reason,
+                    found.expectation,
+                    ", ".join(found.seen_from) or "nowhere",
+                ),
+                mark=verdict_mark(found.verdict),
+            )
+            for found in value.judgements
+        ),
+        note="Only a confirmed certificate lets an entry be deleted. Subject and CN prove nothing.",
+    )
+    return View(value, (table, ha_states(value.ha)))
+
+
+def verdict_mark(verdict: Verdict) -> str:
+    if verdict.confirmed or verdict is Verdict.UNCHANGED:
+        return GOOD
+    return ALARM if verdict is Verdict.CONTRADICTED else DOUBT
+
+
+# -- Values that have a picture: the picture, and a table that says the same -----------------------
+
+_MARKS = {
+    Agreement.AGREE: GOOD,
+    Agreement.DIFFER: BAD,
+    Agreement.UNKNOWN: DOUBT,
+    Agreement.NOTHING: PLAIN,
+}
+
+
+def mismatches_over_time(value: Diagnosis) -> View[Diagnosis]:
+    """The picture of when the mismatches were, and the same as a table."""
+    table = Table(
+        title=TITLE,
+        headers=("whose log", "of whom", "count", "first seen", "last seen", "then quiet for"),
+        rows=tuple(
+            Row(
+                cells=(
+                    lane.server,
+                    AsIs(lane.subject),
+                    f"{lane.count:,}",
+                    when_said(lane.first_utc, lane.said, lane.zone_known),
+                    when_said(lane.last_utc, lane.said, lane.zone_known),
+                    _quiet(lane),
+                ),
+                mark=BAD,
+            )
+            for lane in lanes_of(value)
+        ),
+        empty="no mismatch in the logs that were read",
+        note="\n".join(remarks_of(value)),
+        artifact=facts_of(Stage.DIAGNOSE),
+        counted="whose log",
+    )
+    return View(value, (table,), (draw_mismatches(value),))
+
+
+def trust(value: Trusts) -> View[Trusts]:
+    """The picture of who trusts whom, and the same as a table."""
+    table = Table(
+        title=value.title,
+        headers=("on the", "entry", "of", "stored and presented", "the ground for that"),
+        rows=tuple(
+            Row(
+                cells=(link.server, "\n".join(link.keys) or "-", link.target, link.agreement, link.ground),
+                mark=_MARKS[link.agreement],
+            )
+            for link in value.links
+        ),
+        note=UNSEEN,
+        whole=("entry",),
+    )
+    return View(value, (table,), (draw_trust(value),))
+
+
+def _quiet(lane: MismatchLane) -> str:
+    if lane.quiet is None:
+        return "not known"
+    return span(lane.quiet) if lane.quiet else "up to the log's end"

@@ -1,0 +1,251 @@
+"""Forms in a notebook: what all have in common; approval, production, override."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from html import escape
+from typing import Any, NamedTuple, TypeVar
+
+import ipywidgets
+
+from runbook_lib.decisions import Plan
+from runbook_lib.errors import RunbookError, printable
+from runbook_lib.i18n.language import gettext
+from runbook_lib.show.rendering import View
+from runbook_lib.show.table import BAD, COLOURS, DOUBT, GOOD, MARKS, Row, Table
+
+# -- How forms look: edges and hints that stand out, a visible focus, labels above the fields where room is short
+
+# JupyterLab's own edges have a contrast of less than 2 to 1 in its light theme; this grey has 3.9 on white and more
+# on its dark page. The room is that of the pane, which is narrow on a wide screen too.
+STYLE = (
+    "<style>"
+    ".rb-form{container-type:inline-size;--jp-widgets-input-border-color:#808080}"
+    ".rb-form button{border:1px solid #808080}"
+    ".rb-form select{appearance:auto!important;background-image:none!important}"
+    ".rb-form ::placeholder{color:var(--jp-ui-font-color2,var(--vscode-input-placeholderForeground,#757575));opacity:1}"
+    ".rb-form :focus-visible{outline:2px solid #1976d2!important;outline-offset:1px}"
+    ".rb-drop{border:2px dashed #808080;padding:.6em 1em;line-height:1.45}.rb-drop.rb-over{border-style:solid}"
+    ".rb-form h3{font-size:1em;margin:.6em 0 .2em}"
+    "@container (max-width:36em){"
+    ".rb-form .widget-text,.rb-form .widget-textarea,.rb-form .widget-dropdown{flex-direction:column;height:auto}"
+    ".rb-form .widget-label{width:auto!important;text-align:left}"
+    ".rb-form select,.rb-form textarea,.rb-form input[type=text]{flex:none!important;width:100%!important}"
+    ".rb-form select{min-height:28px}"
+    ".rb-form .widget-checkbox,.rb-form .widget-label-basic{height:auto!important}"
+    ".rb-form .widget-label-basic span{white-space:normal!important}"
+    ".rb-form .widget-html,.rb-form .widget-vbox{margin-left:0!important}"
+    "}"
+    "</style>"
+)
+
+
+# -- What all forms have in common: controls with labels, advice in place of errors, and the way without the form
+
+T = TypeVar("T")
+
+WIDE = {"width": "44em", "max_width": "98%"}
+LABEL = {"description_width": "11em"}
+BELOW = {"margin": "0 0 0 11.6em"}  # in line with the fields, beside their labels
+
+
+class Form(View[T]):
+    """A table that says what is asked, below it controls where they can be shown, below them the other tables.
+
+    A button writes, the next cell reads; no cell waits. The last table says which parameter or command does the
+    same. No secret goes through a control.
+    """
+
+    widget: ipywidgets.Widget
+
+    def __init__(
+        self, value: T, tables: tuple[Table, ...], controls: Sequence[Any], first: ipywidgets.HTML | None = None
+    ) -> None:
+        """``first``: what shows the first table, where the form renews it."""
+        super().__init__(value, tables)
+        above, below = (View(value, part)._repr_html_() for part in (tables[:1], tables[1:]))
+        # The dataclass is frozen; the widgets are no part of its value.
+        shown = ipywidgets.VBox([first or ipywidgets.HTML(above), *controls, ipywidgets.HTML(STYLE + below)])
+        shown.add_class("rb-form")
+        object.__setattr__(self, "widget", shown)
+
+    def _repr_mimebundle_(self, **options: Any) -> dict[str, Any]:
+        bundle: dict[str, Any] = self.widget._repr_mimebundle_(**options) or {}
+        return {**bundle, "text/html": self._repr_html_(), "text/plain": self.text()}
+
+
+class Said(ipywidgets.HTML):  # type: ignore[misc]
+    """One sentence below a control: a sign and words, so that nothing is said by a colour alone."""
+
+    def say(self, text: str, mark: str = "") -> None:
+        """Show a text; ``mark`` is ``good``, ``bad``, ``doubt`` or nothing."""
+        lines = escape(printable(gettext(text))).replace("\n", "<br>")
+        sign = f"{MARKS[mark]} " if mark and text else ""
+        colour = f"border-left:4px solid {COLOURS[mark]};padding-left:.5em;" if mark and text else ""
+        style = f"{colour}line-height:1.45;max-width:60em;overflow-wrap:anywhere"
+        self.value = f'<div role="status" style="{style}">{sign}{lines}</div>' if text else ""
+
+
+def button(words: str, hint: str, act: Callable[[], str], answer: Said) -> ipywidgets.Button:
+    """Return a button that acts and says the sentence that came back; an error is shown as its advice."""
+
+    def press(_: Any) -> None:
+        try:
+            answer.say(act(), GOOD)
+        except RunbookError as error:
+            answer.say(f"{type(error).__name__}: {error}", BAD)
+
+    made = ipywidgets.Button(
+        description=gettext(words),
+        tooltip=gettext(hint),
+        layout={"width": "max-content", "min_width": "16em", "margin": ".3em 0"},
+    )
+    made.on_click(press)
+    return made
+
+
+def text_field(label: str, placeholder: str = "", **options: Any) -> ipywidgets.Text:
+    """Return a field for one line, with its label."""
+    return ipywidgets.Text(
+        description=gettext(label), placeholder=gettext(placeholder), layout=WIDE, style=LABEL, **options
+    )
+
+
+def without_form(*ways: tuple[str, str]) -> Table:
+    """Return the table that names what does the same without the form."""
+    return Table(
+        title="The same without the form",
+        headers=("how", "what"),
+        rows=tuple(Row(cells=way) for way in ways),
+        whole=("what",),
+    )
+
+
+# -- The approval of a plan: a person gives a name and a reason, the machine compares the digest ---
+
+
+class ApprovalForm(Form[Plan]):
+    """Asks for a name and a reason. ``value`` is the plan that is shown above it.
+
+    ``approve`` is called with both, writes the approval and returns the sentence to show.
+    """
+
+    def __init__(self, plan: Plan, approve: Callable[[str, str], str], command: str) -> None:
+        count = len(plan.deletions)
+        deletions = tuple(Row(cells=(row.server, f"delete {row.key}", "now")) for row in plan.deletions)
+        others = tuple(
+            Row(cells=(change.server, f"{change.kind}: {change.target}", change.condition)) for change in plan.changes
+        )
+        asked = f"Approve the deletion of {count} entries, and what the later stages may do?"
+        question = Table(
+            title=asked if others else f"Approve the deletion of {count} entries?",
+            headers=("server", "change", "when"),
+            rows=(*deletions, *others),
+            note=f"Plan {plan.digest}. A deleted entry cannot be restored.",
+            whole=("change",),
+        )
+        ways = without_form(("on the command line", command), ("as a parameter", f'approve = "{plan.digest}"'))
+        said = Said()
+        name = text_field("Your name", "as it shall stand in the record")
+        reason = text_field("Reason", "for example the change's number")
+        press = button(
+            "Approve this plan",
+            "Writes the approval into the record; changes nothing",
+            lambda: approve(name.value, reason.value),
+            said,
+        )
+        super().__init__(plan, (question, ways), (name, reason, press, said))
+
+
+# -- The question before the first change of a real site: a person types its name ------------------
+
+
+class ProductionForm(Form[str]):
+    """Asks for the name of the site. ``name`` is called with it, notes it and returns the sentence to say."""
+
+    def __init__(self, site: str, servers: str, name: Callable[[str], str]) -> None:
+        question = Table(
+            title="PRODUCTION: change these servers?",
+            headers=("what", "value"),
+            rows=(Row(cells=("site", site)), Row(cells=("servers", servers))),
+            note="Give the site's name. It is asked once in each notebook, before its first change.",
+        )
+        ways = without_form(("in a cell of its own", 'rb.production("NAME")'))
+        said = Said()
+        typed = text_field("Site's name", "as it stands in the sign over this notebook")
+        press = button(
+            "Yes, change this site", "Notes it in the record; sends nothing", lambda: name(typed.value), said
+        )
+        super().__init__(site, (question, ways), (typed, press, said))
+
+
+# -- A person's word in the place of a confirmation, asked for in full words -----------------------
+
+
+class Unconfirmed(NamedTuple):
+    """An entry that nothing but the missing confirmation keeps from being deleted, and what its host presents now."""
+
+    server: str
+    key: str
+    target: str
+    sha256: str
+
+
+Overrule = Callable[[Unconfirmed, str, str, str], str]
+"""Called with the entry, a name, a reason and the words; writes the override and returns the sentence to say."""
+
+
+class OverrideForm(Form[tuple[Unconfirmed, ...]]):
+    """Asks for a name, a reason and the full words; ``value`` are the entries of which one can be overridden."""
+
+    def __init__(self, entries: tuple[Unconfirmed, ...], phrase: str, command: str, overrule: Overrule) -> None:
+        ways = without_form(("on the command line", command))
+        super().__init__(entries, (unconfirmed(entries), ways), (_OverrideControls(entries, phrase, overrule).widget,))
+
+
+def unconfirmed(entries: tuple[Unconfirmed, ...]) -> Table:
+    """Return the table of the entries that wait for a confirmation."""
+    return Table(
+        title="Stale, and not confirmed by anything",
+        headers=("server", "entry", "stands for", "what it presents now (SHA-256)"),
+        rows=tuple(Row(cells=tuple(entry), mark=DOUBT) for entry in entries),
+        empty="nothing waits for an override",
+        note="Whoever overrides says that this certificate is the right one. The incident then ends at best"
+        " «repaired_unverified».",
+        whole=("entry",),
+    )
+
+
+class _OverrideControls:
+    def __init__(self, entries: tuple[Unconfirmed, ...], phrase: str, overrule: Overrule) -> None:
+        self._phrase = phrase
+        self._overrule = overrule
+        options = [(f"{each.server} {each.key} ({each.target})", each) for each in entries]
+        self.entry = ipywidgets.Dropdown(description=gettext("Entry"), options=options, layout=WIDE, style=LABEL)
+        self.name = text_field("Your name", "as it shall stand in the record")
+        self.reason = text_field("Reason", "how you came to trust it")
+        self.words = text_field("In full words", f"type: {phrase}")
+        self.words_said = Said(layout=BELOW)
+        self.said = Said()
+        self.press = button(
+            "Override", "Writes your name and reason into the record; deletes nothing", self._press, self.said
+        )
+        for control in (self.name, self.reason, self.words):
+            control.observe(lambda _: self._check(), names="value")
+        rows = [self.entry, self.name, self.reason, self.words, self.words_said, self.press, self.said]
+        self.widget = ipywidgets.VBox(rows)
+        self._check()
+
+    def _check(self) -> None:
+        given = self.words.value.strip().lower()
+        right = given == self._phrase
+        if right or not given:
+            self.words_said.say("these are the words" if right else "", GOOD)
+        elif self._phrase.startswith(given):
+            self.words_said.say(f"go on: {self._phrase[len(given) :].strip()}", DOUBT)
+        else:
+            self.words_said.say(f"other words than: {self._phrase}", BAD)
+        self.press.disabled = not (right and self.name.value.strip() and self.reason.value.strip())
+
+    def _press(self) -> str:
+        return self._overrule(self.entry.value, self.name.value, self.reason.value, self.words.value)

@@ -1,0 +1,354 @@
+"""Earlier incidents and the map of sites: tables, pictures, and the sign over a stage."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import TypeVar
+
+from runbook_lib.decisions import PastIncident, SiteStatus
+from runbook_lib.i18n.language import gettext
+from runbook_lib.models import Outcome
+from runbook_lib.show import svg
+from runbook_lib.show.rendering import View, room, text_of
+from runbook_lib.show.svg import Axis, Picture, shorten, span, width_of
+from runbook_lib.show.table import BAD, DOUBT, GOOD, PLAIN, Row, Table
+
+# -- The picture of all incidents: when each was opened, how long its repair took, and how it ended
+
+INCIDENT_TONES = {
+    Outcome.REPAIRED.value: "good",
+    Outcome.REPAIRED_UNVERIFIED.value: "doubt",
+    Outcome.NOTHING_TO_DO.value: "plain",
+    Outcome.STOPPED.value: "change",
+    Outcome.FAILED.value: "bad",
+    Outcome.UNKNOWN.value: "bad",
+    "open": "quiet",
+    "damaged": "bad",
+}
+MOST_INCIDENTS_NAMED = 12
+_WIDTH, _HISTORY_LEFT, _RIGHT, _HISTORY_TOP, _BOTTOM = 940.0, 96.0, 24.0, 74.0, 300.0
+_APART = 34.0  # the band above the scale, of what was not repaired
+_SCALE = tuple(timedelta(seconds=s) for s in (1, 10, 60, 600, 3600, 6 * 3600, 86400, 7 * 86400, 30 * 86400))
+
+
+def draw_history(incidents: Sequence[PastIncident], title: str = "Incidents so far") -> Picture:
+    """Return the picture; its words count the outcomes and give the longest and the middle time to repair."""
+    shown = [each for each in incidents if each.opened_utc is not None]
+    if not shown:
+        line = svg.label("No incident is known.", _HISTORY_LEFT, _HISTORY_TOP)
+        return Picture(title=title, words=("No incident is known.",), width=_WIDTH, height=_HISTORY_TOP + 30, body=line)
+    moments = [each.opened_utc for each in shown if each.opened_utc is not None]
+    axis = Axis(min(moments), max(moments), _HISTORY_LEFT + 20, _WIDTH - _RIGHT - 20)
+    rungs = _rungs([timedelta(seconds=each.repair_s) for each in shown if each.repair_s is not None])
+    marks = "".join(_mark(each, axis, rungs, named=len(shown) <= MOST_INCIDENTS_NAMED) for each in shown)
+    return Picture(
+        title=title,
+        words=_history_words(shown),
+        width=_WIDTH,
+        height=_BOTTOM + 74,
+        body="".join((_scale(rungs), _times(axis), marks, _legend(shown))),
+    )
+
+
+def _rungs(times: Sequence[timedelta]) -> tuple[timedelta, ...]:
+    """The lengths of time on the scale: those around what there is, two at least."""
+    longest, shortest = max(times, default=_SCALE[3]), min(times, default=_SCALE[2])
+    low = max((n for n, rung in enumerate(_SCALE) if rung <= shortest), default=0)
+    high = min((n for n, rung in enumerate(_SCALE) if rung >= longest), default=len(_SCALE) - 1)
+    return _SCALE[min(low, high - 1) if high else 0 : max(high, 1) + 1]
+
+
+def _height(seconds: float, rungs: Sequence[timedelta]) -> float:
+    """How far up a length of time stands: each factor of ten is as far from the next."""
+    low, high = (math.log10(rung.total_seconds()) for rung in (rungs[0], rungs[-1]))
+    share = (math.log10(max(seconds, 1e-3)) - low) / (high - low)
+    return _BOTTOM - min(max(share, 0.0), 1.0) * (_BOTTOM - _HISTORY_TOP - _APART)
+
+
+def _mark(each: PastIncident, axis: Axis, rungs: Sequence[timedelta], *, named: bool) -> str:
+    assert each.opened_utc is not None
+    x = axis.at(each.opened_utc)
+    y = _HISTORY_TOP + 8 if each.repair_s is None else _height(each.repair_s, rungs)
+    drawn = svg.mark(INCIDENT_TONES[each.state], x, y)
+    if named:
+        near_edge = x > _WIDTH - 160
+        drawn += svg.label(
+            shorten(each.site, 120, 12), x - 14 if near_edge else x + 14, y + 4, tone="quiet", size=12,
+            anchor="end" if near_edge else "start",
+        )  # fmt: skip
+    return drawn
+
+
+def _scale(rungs: Sequence[timedelta]) -> str:
+    rows = [(_height(rung.total_seconds(), rungs), span(rung)) for rung in rungs]
+    lines = [
+        svg.line(((_HISTORY_LEFT, y), (_WIDTH - _RIGHT, y)), width=0.7)
+        + svg.label(words, _HISTORY_LEFT - 10, y + 4, tone="quiet", anchor="end", size=12)
+        for y, words in rows
+    ]
+    apart = svg.label("not repaired", _HISTORY_LEFT - 10, _HISTORY_TOP + 12, tone="quiet", anchor="end", size=12)
+    return svg.label("Time to repair", 14, 24, bold=True) + apart + "".join(lines)
+
+
+def _times(axis: Axis) -> str:
+    ticks = "".join(
+        svg.line(((axis.at(moment), _BOTTOM), (axis.at(moment), _BOTTOM + 6)))
+        + svg.label(words, axis.at(moment), _BOTTOM + 22, tone="quiet", anchor="middle", size=12)
+        for moment, words in axis.ticks()
+    )
+    return ticks + svg.label(f"opened, {axis.day()}", _WIDTH - _RIGHT, 24, tone="quiet", anchor="end", size=12)
+
+
+def _legend(shown: Sequence[PastIncident]) -> str:
+    counts = Counter(each.state for each in shown)
+    parts, x = [], _HISTORY_LEFT
+    for state in INCIDENT_TONES:
+        if counts[state]:
+            words = f"{state}: {counts[state]}"
+            parts.append(
+                svg.mark(INCIDENT_TONES[state], x, _BOTTOM + 52) + svg.label(words, x + 14, _BOTTOM + 56, size=12)
+            )
+            x += 44 + width_of(words, 12)
+    return "".join(parts)
+
+
+def _history_words(shown: Sequence[PastIncident]) -> tuple[str, ...]:
+    counts = Counter(each.state for each in shown)
+    said = ", ".join(f"{counts[state]} {state}" for state in INCIDENT_TONES if counts[state])
+    first, last = (f"{_opened(each):%Y-%m-%d}" for each in (min(shown, key=_opened), max(shown, key=_opened)))
+    words = [f"{len(shown)} incidents between {first} and {last}: {said}."]
+    times = sorted(each.repair_s for each in shown if each.repair_s is not None)
+    if times:
+        middle, longest = (span(timedelta(seconds=s)) for s in (times[len(times) // 2], times[-1]))
+        words.append(f"Repairs took {middle} in the middle, and {longest} at the longest.")
+    return tuple(words)
+
+
+def _opened(each: PastIncident) -> datetime:
+    assert each.opened_utc is not None
+    return each.opened_utc
+
+
+# -- The map of sites: by how their newest incident ended, and by the days until their first certificate expires
+
+TITLE = "Sites by outcome and by days to expiry"
+SITE_TONES = INCIDENT_TONES | {"no incident": "quiet"}
+BANDS = (("expired", -1), ("0 to 7", 7), ("8 to 30", 30), ("31 to 90", 90), ("91 to 365", 365), ("later", 10**9))
+"""The columns, each with the most days that belong to it; what was never seen has one of its own."""
+NOT_SEEN = "not seen"
+MOST_SITES_NAMED = 4
+_FLEET_LEFT, _FLEET_TOP, _WIDE, _LINE, _PAD = 182.0, 96.0, 112.0, 18.0, 10.0
+
+
+def band_of(days: int | None) -> str:
+    """Return the column of so many days."""
+    return NOT_SEEN if days is None else next(name for name, most in BANDS if days <= most)
+
+
+def draw_fleet(sites: Sequence[SiteStatus], now_utc: datetime, title: str = TITLE) -> Picture:
+    """Return the map: a row for each outcome that there is, a column for each span of days; few sites are named."""
+    columns = [name for name, _ in BANDS] + [NOT_SEEN]
+    cells: dict[tuple[str, str], list[str]] = {}
+    for each in sites:
+        cells.setdefault((each.state, band_of(each.days(now_utc))), []).append(each.site)
+    rows = [state for state in SITE_TONES if any(state == row for row, _ in cells)]
+    body, top = [_head(columns)], _FLEET_TOP
+    for state in rows:
+        height = _PAD * 2 + _LINE * max(_lines(cells.get((state, column), ())) for column in columns)
+        body.append(svg.mark(SITE_TONES[state], 22, top + 22) + svg.label(state, 36, top + 26, size=13))
+        for number, column in enumerate(columns):
+            if names := cells.get((state, column)):
+                body.append(_cell(state, names, _FLEET_LEFT + number * _WIDE, top, height))
+        top += height + 6
+    if not rows:
+        body.append(svg.label("no sites", _FLEET_LEFT, _FLEET_TOP + 20))
+        top += 40
+    width = _FLEET_LEFT + len(columns) * _WIDE + 10
+    return Picture(
+        title=title, words=_fleet_words(sites, cells, now_utc), width=width, height=top + 14, body="".join(body)
+    )
+
+
+def _head(columns: Sequence[str]) -> str:
+    about = svg.label("days until the first certificate expires", _FLEET_LEFT, 48, tone="quiet", size=12)
+    names = (svg.label(name, _FLEET_LEFT + n * _WIDE + 8, 76, bold=True, size=13) for n, name in enumerate(columns))
+    rule = svg.line(((_FLEET_LEFT, 86), (_FLEET_LEFT + len(columns) * _WIDE, 86)))
+    return svg.label("outcome", 22, 76, bold=True, size=13) + about + "".join(names) + rule
+
+
+def _cell(state: str, names: Sequence[str], x: float, y: float, height: float) -> str:
+    area = svg.rectangle(x + 2, y, _WIDE - 4, height, tone=SITE_TONES[state])
+    count = svg.label(f"{len(names)}", x + 10, y + 22, bold=True, size=14)
+    shown = [shorten(name, _WIDE - 24, 11) for name in sorted(names)[:MOST_SITES_NAMED]]
+    if len(names) > MOST_SITES_NAMED:
+        shown[-1] = f"and {len(names) - MOST_SITES_NAMED + 1} more"
+    lines = (svg.label(name, x + 10, y + 22 + _LINE * (n + 1), size=11) for n, name in enumerate(shown))
+    return area + count + "".join(lines)
+
+
+def _lines(names: Sequence[str]) -> int:
+    return 1 + min(len(names), MOST_SITES_NAMED)
+
+
+def _fleet_words(
+    sites: Sequence[SiteStatus], cells: dict[tuple[str, str], list[str]], now_utc: datetime
+) -> tuple[str, ...]:
+    if not sites:
+        return ("No site is known.",)
+    counts = {state: sum(len(names) for (row, _), names in cells.items() if row == state) for state in SITE_TONES}
+    words = [f"{len(sites)} sites: {', '.join(f'{n} {state}' for state, n in counts.items() if n)}."]
+    known = sorted((days, each.site) for each in sites if (days := each.days(now_utc)) is not None)
+    if known:
+        days, site = known[0]
+        end = f"has expired {-days} days ago" if days < 0 else f"expires in {days} days"
+        words.append(f"The certificate that ends first, at {site}, {end}.")
+    return tuple(words)
+
+
+# -- What a list of earlier incidents looks like: a table, newest first, and a picture of when and how long
+
+MOST_SHOWN = 50
+MOST_DRAWN = 500
+HEADERS = ("incident", "opened (UTC)", "site", "outcome", "time to repair", "who", "approved by")
+_INCIDENTS_MARKS = {"good": "good", "bad": "bad", "doubt": "doubt"}
+
+
+def incidents(found: Sequence[PastIncident], *, most: int = MOST_SHOWN) -> View[tuple[PastIncident, ...]]:
+    """Show incidents, the newest first; ``most`` of them in the table (0: all), and more in the picture."""
+    return View(tuple(found), (table_of(found, most),), (_picture(found),) if found else ())
+
+
+def table_of(found: Sequence[PastIncident], most: int = MOST_SHOWN) -> Table:
+    """Return the table alone."""
+    shown = found[:most] if most else found
+    left_out = len(found) - len(shown)
+    return Table(
+        title=f"Incidents so far: {len(found):,}",
+        headers=HEADERS,
+        rows=tuple(map(_row, shown)),
+        empty="none",
+        whole=("incident",),
+        note=f"The newest {len(shown):,}; {left_out:,} older ones are not shown." if left_out else "",
+    )
+
+
+def _picture(found: Sequence[PastIncident]) -> Picture:
+    drawn = found[:MOST_DRAWN]
+    return draw_history(
+        drawn, "Incidents so far" if len(drawn) == len(found) else f"The newest {len(drawn):,} incidents"
+    )
+
+
+def _state(one: PastIncident) -> str:
+    if one.problem:
+        return f"damaged: {one.problem}"
+    return f"{one.state}, {one.after_seal} lines after its seal" if one.after_seal else one.state
+
+
+def _row(one: PastIncident) -> Row:
+    return Row(
+        cells=(
+            one.incident,
+            f"{one.opened_utc:%Y-%m-%d %H:%M}" if one.opened_utc else "",
+            one.site,
+            _state(one),
+            "" if one.repair_s is None else span(timedelta(seconds=one.repair_s)),
+            one.by,
+            ", ".join(one.approved_by),
+        ),
+        mark=_INCIDENTS_MARKS.get(INCIDENT_TONES[one.state], ""),
+    )
+
+
+# -- How the sites stand: the map, and the same as a table -----------------------------------------
+
+_FLEET_MAP_MARKS = {"good": GOOD, "bad": BAD, "doubt": DOUBT}
+
+
+def fleet_map(value: Sequence[SiteStatus], now_utc: datetime | None = None) -> View[Sequence[SiteStatus]]:
+    """The map of sites by outcome and by days to expiry, and a table of them, what expires first on top."""
+    now = now_utc or datetime.now(UTC)
+    ordered = sorted(value, key=lambda each: (each.not_after_utc is None, each.not_after_utc or now, each.site))
+    table = Table(
+        title=TITLE,
+        headers=("site", "outcome", "first expires in days", "newest incident"),
+        rows=tuple(
+            Row(
+                cells=(each.site, each.state, _days(each, now), each.incident or "-"),
+                mark=_FLEET_MAP_MARKS.get(SITE_TONES.get(each.state, ""), PLAIN),
+            )
+            for each in ordered
+        ),
+        empty="no site is known",
+        note="The days count from the certificates that were seen in the newest incident.",
+    )
+    return View(value, (table,), (draw_fleet(value, now),))
+
+
+def _days(each: SiteStatus, now: datetime) -> str:
+    days = each.days(now)
+    return "not seen" if days is None else str(days)
+
+
+# -- The sign over a stage: whether what is run here reaches real servers. Size, colour and words differ, each alone
+
+T = TypeVar("T")
+
+PRODUCTION = "PRODUCTION: real servers"
+LAB = "LAB: simulated servers on this machine"
+REAL = "What you run here happens to these servers:"
+# White on this red has a contrast of 7.9 to 1, whatever the page; the blue edge has more than 3 to 1 on light and on
+# dark ones. All of it stands at the element: Jupyter drops style sheets that it does not trust.
+_PRODUCTION = (
+    "background:#a4161a;color:#fff;border:6px double #fff;outline:3px solid #a4161a;padding:.5em .8em;"
+    "margin:.4em 3px .8em;font-size:26px;line-height:1.3;font-weight:700;overflow-wrap:anywhere"
+)
+_SERVERS = "font-size:15px;font-weight:400;line-height:1.5"
+_LAB = "display:inline-block;border:2px dashed #4a7dbf;padding:.2em .7em;margin:.3em 0 .6em;font-size:13px"
+
+
+@dataclass(frozen=True)
+class Sign:
+    """Whether a site is real, its name, and its servers in words."""
+
+    production: bool
+    site: str
+    servers: str
+
+    def html(self) -> str:
+        """Return the sign in HTML, in the reader's language."""
+        if not self.production:
+            return f'<div role="note" style="{_LAB}">{text_of(gettext(LAB))} · {text_of(self.site)}</div>'
+        servers = f'<div style="{_SERVERS}">{text_of(gettext(REAL))} {text_of(self.servers)}</div>'
+        return (
+            f'<div role="note" style="{_PRODUCTION}">{text_of(gettext(PRODUCTION))} · '
+            f"{text_of(self.site)}{servers}</div>"
+        )
+
+    def text(self, width: int) -> str:
+        """Return the sign in plain text: production has a bar above and below."""
+        if not self.production:
+            return f"{LAB} · {self.site}\n"
+        bar = "█" * min(width, 80)
+        return f"{bar}\n█ {PRODUCTION} · {self.site}\n█ {REAL}\n█ {self.servers}\n{bar}\n"
+
+
+@dataclass(frozen=True)
+class Signed(View[T]):
+    """Tables below a sign."""
+
+    sign: Sign = Sign(production=True, site="", servers="")
+
+    def _repr_html_(self) -> str:
+        return self.sign.html() + super()._repr_html_()
+
+    def text(self, width: int | None = None) -> str:
+        """Return sign and tables in plain text."""
+        return self.sign.text(room() if width is None else width) + super().text(width)
+
+    def __repr__(self) -> str:
+        return self.text()

@@ -1,0 +1,63 @@
+"""The report's page on paper: printed in the browser that was found, offline and without scripts."""
+
+from __future__ import annotations
+
+from html import escape
+from pathlib import Path
+
+from playwright.async_api import Error, PdfMargins
+
+from runbook_lib import event_loop
+from runbook_lib.errors import BrowserMissing
+from runbook_lib.web.launching import Joining, driver, first_line, launch
+
+_FOOTER = (
+    '<div style="font:8px sans-serif;width:100%;padding:0 14mm;display:flex;justify-content:space-between">'
+    '<span>{title}</span><span><span class="pageNumber"></span> / <span class="totalPages"></span></span></div>'
+)
+_MARGIN = PdfMargins(top="16mm", bottom="18mm", left="14mm", right="14mm")
+LONGEST_S = 120.0
+
+
+def print_pdf(html: str, executable: Path, *, title: str) -> bytes:
+    """Return the page as a tagged PDF with an outline, A4. Raises BrowserMissing where the browser cannot print."""
+    try:
+        return event_loop.run(_print(html, executable, title), timeout_s=LONGEST_S)
+    except TimeoutError:
+        raise _not_printed(executable, f"not done within {LONGEST_S:g} s") from None
+
+
+async def _print(html: str, executable: Path, title: str) -> bytes:
+    shared = Joining.told(executable)
+    try:
+        async with driver() as playwright:
+            joined = await shared.connect(playwright) if shared else None
+            browser = joined or await launch(playwright, executable)
+            context = await browser.new_context(offline=True, java_script_enabled=False, service_workers="block")
+            try:
+                page = await context.new_page()
+                await page.set_content(html, wait_until="load")
+                return await page.pdf(
+                    format="A4",
+                    margin=_MARGIN,
+                    tagged=True,
+                    outline=True,
+                    print_background=True,
+                    display_header_footer=True,
+                    header_template="<span></span>",
+                    footer_template=_FOOTER.format(title=escape(title)),
+                )
+            finally:
+                await context.close()
+                await browser.close()
+    except Error as error:
+        raise _not_printed(executable, first_line(error)) from None
+
+
+def _not_printed(executable: Path, why: str) -> BrowserMissing:
+    return BrowserMissing(
+        "the browser did not print the report",
+        where=str(executable),
+        found=why,
+        next_step="The HTML file holds the same: print it from any browser.",
+    )

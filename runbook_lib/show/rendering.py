@@ -1,0 +1,276 @@
+"""A table as HTML and as plain text, and what a cell of a notebook shows of a value."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from html import escape
+from itertools import zip_longest
+from typing import Any, Generic, TypeVar
+
+from rich.cells import cell_len, set_cell_size
+from rich.console import Console
+from rich.text import Text
+
+from runbook_lib.errors import one_line, printable
+from runbook_lib.i18n.language import gettext
+from runbook_lib.show.svg import STYLE as PICTURES_STYLE
+from runbook_lib.show.svg import Picture
+from runbook_lib.show.table import COLOURS, MARKS, Cell, Link, Row, Table, first_page, in_language, is_long
+
+# -- A table as HTML for a notebook. All text is data: it is escaped, and nothing in it becomes a link or a tag
+
+# The colours are said in words by the cells, too. Greys are half transparent: they suit light and dark themes.
+STYLE = (
+    "<style>"
+    ".rb{overflow-x:auto;margin:.4em 0 1em}"
+    ".rb table{margin:0!important;width:auto;table-layout:auto!important;border-collapse:collapse;font-size:13px;"
+    "line-height:1.45}"
+    ".rb caption{caption-side:top;text-align:left;font-weight:600;padding:.2em 0 .4em;white-space:nowrap}"
+    ".rb th,.rb td{text-align:left!important;vertical-align:top;padding:.3em .9em .3em .7em!important;"
+    "white-space:pre-line!important;overflow-wrap:break-word;max-width:44em;"
+    "border-bottom:1px solid rgba(128,128,128,.35)!important}"
+    ".rb tbody th{font-weight:inherit}"
+    ".rb .whole,.rb .digest{font-family:var(--jp-code-font-family,var(--vscode-editor-font-family,monospace))}"
+    ".rb .whole{white-space:pre!important;max-width:none}.rb .short{white-space:pre!important}"
+    ".rb tr>:first-child{border-left:4px solid transparent}"
+    + "".join(f".rb .{mark}>:first-child{{border-left-color:{colour}}}" for mark, colour in COLOURS.items())
+    # White on this red has a contrast of 7.9 to 1; nothing else on a page is filled.
+    + ".rb .alarm>*{background:#a4161a!important;color:#fff!important;font-size:15px;font-weight:700}"
+    ".rb p{margin:.4em 0 0!important;max-width:60em;white-space:pre-line}"
+    # On paper nothing scrolls: letters are smaller, words stay whole, and what stands on one line is broken anywhere.
+    "@media print{.rb{overflow:visible}.rb tr{break-inside:avoid}"
+    ".rb table{font-size:10px}.rb caption{white-space:normal}"
+    ".rb th,.rb td{padding:.2em .5em!important}.rb .short{white-space:pre-line!important}"
+    ".rb .whole{white-space:pre-wrap!important}.rb .whole,.rb .digest{overflow-wrap:anywhere}}"
+    "</style>"
+)
+# Jupyter takes the style sheet out of a notebook that it does not trust, as every copy from elsewhere is, and sets text
+# in tables to the right. What stands at a cell itself is left.
+_LEFT = ' style="text-align:left"'
+SHORT = 24  # characters that are not worth a second line
+_DIGEST = re.compile(r"\b([0-9a-f]{32})([0-9a-f]{32})\b")
+
+
+def html(table: Table) -> str:
+    """Return the table in HTML, its first page where it is long; ``STYLE`` has to stand before the first one."""
+    shown = first_page(table)
+    return html_of(shown, shown.rows)
+
+
+def html_of(table: Table, rows: Sequence[Row]) -> str:
+    """Return these rows of a table, with its title, headers and note, in the reader's language."""
+    table = in_language(replace(table, rows=tuple(rows)))
+    head = "".join(f'<th scope="col"{_LEFT}>{escape(header)}</th>' for header in table.headers)
+    body = "".join(_row(table, row) for row in table.rows)
+    if not rows:
+        body = f'<tr><td colspan="{len(table.headers)}"{_LEFT}>{text_of(table.empty)}</td></tr>'
+    note = f"<p>{text_of(table.note)}</p>" if table.note else ""
+    # Wide tables scroll by themselves; what scrolls has to be reached with the keyboard, and has a name then.
+    frame = f'<div class="rb" role="group" tabindex="0" aria-label="{escape(printable(table.title))}">'
+    return (
+        f"{frame}<table><caption{_LEFT}>{text_of(table.title)}</caption>"
+        f"<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>{note}</div>"
+    )
+
+
+def figure(picture: Picture) -> str:
+    """Return a picture with its title below; a page needs ``pictures.STYLE`` once."""
+    return f'<figure class="rb">{picture.inline()}<figcaption>{text_of(gettext(picture.title))}</figcaption></figure>'
+
+
+def _row(table: Table, row: Row) -> str:
+    cells = "".join(
+        _cell(
+            cell, heads=place == 0 < len(table.headers) - 1, whole=header in table.whole, mark=row.mark * (place == 0)
+        )
+        for place, (header, cell) in enumerate(zip(table.headers, row.cells, strict=True))
+    )
+    return f'<tr class="{row.mark}">{cells}</tr>' if row.mark else f"<tr>{cells}</tr>"
+
+
+def _cell(cell: Cell, *, heads: bool, whole: bool, mark: str) -> str:
+    """Return one cell; the first of several ``heads`` its row, so that a screen reader says whose value is read."""
+    shown = f'<a href="{escape(cell.href)}">{text_of(cell.text)}</a>' if isinstance(cell, Link) else text_of(cell)
+    marked = f"{MARKS[mark]} " if mark else ""
+    kind = "whole" if whole else "short" if max(map(len, str(cell).split("\n"))) <= SHORT else ""
+    name, scope = ("th", ' scope="row"') if heads else ("td", "")
+    about = f' class="{kind}"' if kind else ""
+    return f"<{name}{scope}{about}{_LEFT}>{marked}{shown}</{name}>"
+
+
+def text_of(text: str) -> str:
+    """Escape; a digest may be broken in the middle, and is still copied in one piece."""
+    return _DIGEST.sub(r'<span class="digest">\1<wbr>\2</span>', escape(printable(text)))
+
+
+# -- A table as plain text: a grid where it fits, else one block per row. Control characters are made visible
+
+LOG_WIDTH = 160
+NARROWEST = 40
+# The least width of a column of words, tried in turn; then digests are broken in two; then each row is a block.
+PROSE_WIDTHS = (26, 18)
+
+Rows = list[tuple[str, ...]]
+
+# rich measures and breaks lines; its own tables take ten times as long, which a fleet pays for each cell of a notebook.
+# In a kernel rich would show what it prints by itself, as well: it is told that this is none.
+_CONSOLE = Console(color_system=None, legacy_windows=False, force_jupyter=False)
+
+
+def room() -> int:
+    """Return how many columns there are: those of the terminal, or more where the text goes into a file."""
+    if sys.stdout is not None and sys.stdout.isatty():
+        return max(NARROWEST, shutil.get_terminal_size().columns)
+    return LOG_WIDTH
+
+
+def text(table: Table, width: int) -> str:
+    """Return the table in plain text, its first page where it is long, no wider than ``width`` columns.
+
+    Words and keys are broken only where one alone is wider than the whole text; digests in the
+    middle where that makes a grid of it.
+    """
+    table = in_language(first_page(table))
+    rows = [_cells(row) for row in table.rows] or [(printable(table.empty), *("" for _ in table.headers[1:]))]
+    lines = [*_wrapped(one_line(table.title), width), *_drawn(table, rows, width)]
+    if table.note:
+        lines += _wrapped(printable(table.note).replace("\n", "\n  "), width)
+    return "\n".join(line.rstrip() for line in lines) + "\n"
+
+
+def _drawn(table: Table, rows: Rows, width: int) -> Iterator[str]:
+    broken = [tuple(_DIGEST.sub(r"\1\n\2", cell) for cell in cells) for cells in rows]
+    for tried, prose in ((rows, PROSE_WIDTHS[0]), (rows, PROSE_WIDTHS[1]), (broken, PROSE_WIDTHS[1])):
+        widths = _widths(table, tried, width, prose)
+        if widths:
+            return _grid([[table.headers], tried], widths)
+    return _blocks(table, rows, width)
+
+
+def _cells(row: Row) -> tuple[str, ...]:
+    mark = f"{MARKS[row.mark]} " if row.mark else ""
+    first, *rest = (printable(str(cell)) for cell in row.cells)
+    return (mark + first, *rest)
+
+
+def _widths(table: Table, rows: Rows, width: int, prose: int) -> list[int] | None:
+    """Return each column's width, or None where the table is too wide to be read as a grid."""
+    columns = [(header, *cells) for header, *cells in zip(table.headers, *rows, strict=True)]
+    natural = [max(_longest_line(cell) for cell in column) for column in columns]
+    least = [
+        wish if header in table.whole else min(wish, max(prose, *map(_longest_word, column)))
+        for header, column, wish in zip(table.headers, columns, natural, strict=True)
+    ]
+    spare = width - (3 * len(columns) + 1) - sum(least)
+    if spare < 0:
+        return None
+    needed = sum(natural) - sum(least)
+    if needed <= spare:
+        return natural
+    return [low + (wish - low) * spare // needed for low, wish in zip(least, natural, strict=True)]
+
+
+def _longest_line(cell: str) -> int:
+    return max((cell_len(line) for line in cell.split("\n")), default=0)
+
+
+def _longest_word(cell: str) -> int:
+    return max((cell_len(word) for word in cell.split()), default=0)
+
+
+def _blocks(table: Table, rows: Rows, width: int) -> Iterator[str]:
+    """Each row as a section of its own, a line for each cell that is not empty: the header, and the cell."""
+    said = [[(header, cell) for header, cell in zip(table.headers, cells, strict=True) if cell] for cells in rows]
+    sections: list[Rows] = [list(section) for section in said if section]
+    first = max((cell_len(header) for section in sections for header, _ in section), default=0)
+    second = max((_longest_line(cell) for section in sections for _, cell in section), default=0)
+    return _grid(sections, [first, max(1, min(second, width - first - 7))])
+
+
+def _grid(sections: Sequence[Sequence[Sequence[str]]], widths: Sequence[int]) -> Iterator[str]:
+    """Draw rows in columns of these widths, with a line between two sections."""
+    widths = [max(1, width) for width in widths]
+    strokes = ["─" * (width + 2) for width in widths]
+    yield f"┌{'┬'.join(strokes)}┐"
+    for number, section in enumerate(sections):
+        if number:
+            yield f"├{'┼'.join(strokes)}┤"
+        for row in section:
+            columns = [_wrapped(cell, width) for cell, width in zip(row, widths, strict=True)]
+            for pieces in zip_longest(*columns, fillvalue=""):
+                cells = (set_cell_size(piece, width) for piece, width in zip(pieces, widths, strict=True))
+                yield f"│ {' │ '.join(cells)} │"
+    yield f"└{'┴'.join(strokes)}┘"
+
+
+def _wrapped(text: str, width: int) -> list[str]:
+    """Return the lines of a text, no longer than ``width`` columns, broken between words where that is possible."""
+    lines = []
+    for line in text.split("\n"):
+        fits = "\t" not in line and cell_len(line) <= width
+        lines += [line] if fits else [str(piece) for piece in Text(line).wrap(_CONSOLE, width, overflow="fold")]
+    return lines
+
+
+# -- Whether a person is there to read what a cell shows while it runs -----------------------------
+
+
+def attended() -> bool:
+    """Whether the cell that runs now was started by somebody who can be asked.
+
+    Jupyter's front ends offer to answer questions (``input``) with each cell that they start; papermill, nbclient and
+    nbval do not. Outside of a notebook nobody is assumed.
+    """
+    ipython: Any = sys.modules.get("IPython")
+    shell = ipython.get_ipython() if ipython else None
+    return bool(getattr(getattr(shell, "kernel", None), "_allow_stdin", False))
+
+
+# -- What a cell of a notebook shows of a value: tables, in HTML or in plain text ------------------
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class View(Generic[T]):
+    """Tables for people, and pictures that say the same; ``value`` is the thing itself."""
+
+    value: T
+    tables: tuple[Table, ...] = field(repr=False)
+    pictures: tuple[Picture, ...] = field(default=(), repr=False)
+
+    def _repr_html_(self) -> str:
+        drawn = "".join(figure(picture) for picture in self.pictures)
+        style = f"<style>{PICTURES_STYLE}</style>" if drawn else ""
+        return STYLE + style + drawn + "".join(html(table) for table in self.tables)
+
+    def __repr__(self) -> str:
+        return self.text()
+
+    def text(self, width: int | None = None) -> str:
+        """Return the same in plain text, no wider than ``width`` columns; None: as wide as there is room.
+
+        The tables say what the pictures show.
+        """
+        return "\n".join(text(table, room() if width is None else width) for table in self.tables)
+
+    def _ipython_display_(self) -> None:
+        """Show the tables, and controls below them to look through those that are long, if a person is there.
+
+        IPython asks for this first; what is refused here is shown in the usual way.
+        """
+        long = [table for table in self.tables if is_long(table)]
+        if not long or not attended():
+            raise NotImplementedError
+        from IPython.display import display
+
+        from runbook_lib.show.progress import LongList
+
+        shown: dict[str, Any] = {"text/html": self._repr_html_(), "text/plain": self.text()}
+        display(shown, raw=True)  # type: ignore[no-untyped-call]
+        for table in long:
+            display(LongList(table).bundle(), raw=True)  # type: ignore[no-untyped-call]

@@ -1,0 +1,339 @@
+"""From a record's folder to the post-mortem, and writing it: into the record, or elsewhere."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from itertools import count
+from pathlib import Path
+from typing import TypeVar
+from urllib.parse import quote
+
+from runbook_lib import paths
+from runbook_lib.decisions import UNPROVEN, Check
+from runbook_lib.errors import BrowserMissing
+from runbook_lib.i18n.language import utc_time
+from runbook_lib.models import Diagnosis, Inventory, Judgement, Stage, StageState, Verdict
+from runbook_lib.record.files import write_new, writing
+from runbook_lib.record.incident import Record
+from runbook_lib.record.journal import Kind
+from runbook_lib.record.redaction import gate_text
+from runbook_lib.record.stages import named_in_words
+from runbook_lib.record.verification import NOT_PROVEN, Trusted, Verification, trusted_in, verify_record
+from runbook_lib.show.report_model import OWN_STAGE, ChangeRow, Impact, PostMortem, RecordStatus, Ref, StageRow
+from runbook_lib.show.report_page import read_written, render_html, render_markdown
+from runbook_lib.show.report_reading import (
+    Found,
+    RecordFolder,
+    approvals_of,
+    changes_of,
+    journal_of,
+    overrides_of,
+    plan_of,
+    read_folder,
+    ref,
+    screenshots_of,
+    stages_of,
+    stores_of,
+    versions_of,
+)
+from runbook_lib.show.report_sections import ACTIONS, FACTORS
+from runbook_lib.show.report_timeline import alarms_of, headline_of, impacts_of, moments_of, summary_of
+from runbook_lib.web.browsers import find_browser
+
+# -- What remains unproven, and what can be undone -------------------------------------------------
+
+_BACK = "a snapshot or backup of that server from before, which brings the old entry back, and the mismatch with it"
+_HA_AGAIN = (
+    "High availability can be removed again, on the primary's page or with ncs ha remove. What replication wrote over"
+    " on the secondary comes back only from its snapshot or backup."
+)
+UNDO = {
+    Stage.DELETE.value: ("no", f"The product cannot put an entry back; the next connection adds one. Only {_BACK}."),
+    Stage.REGISTER.value: ("yes, at a price", _HA_AGAIN),
+    Stage.READD_ISE.value: ("yes", "The ISE server can be deleted on its page and added again with its credentials."),
+}
+_SNAPSHOT = (
+    "A snapshot or backup of both servers is the only way back to a whole earlier state. Going back makes the servers"
+    " store the old certificates again, so the mismatch returns. Whether one was taken is not recorded."
+)
+NOT_SHOWN = "The product shows no fingerprint of what it stores: which certificate an entry holds is not known."
+SNAPSHOT = ("any other state of a server", "only with a snapshot", _SNAPSHOT)
+
+
+def unproven_of(
+    standing: RecordStatus,
+    diagnosis: Diagnosis | None,
+    judgements: tuple[Judgement, ...],
+    checks: tuple[Check, ...],
+    changes: tuple[ChangeRow, ...],
+    stages: tuple[StageRow, ...],
+    impacts: tuple[Impact, ...],
+    unread: list[str],
+) -> Iterator[str]:
+    """Yield what this record leaves open, the gravest first."""
+    yield from (f"{path}: {what}" for path, what in standing.problems)
+    yield from (f"Result not known: {change.what} on the {change.server}" for change in changes if not change.result)
+    yield from (f"Check not held: {check.name}: {check.actual}" for check in checks if check.ok is False)
+    yield from (f"Check not made: {check.name}: {check.actual}" for check in checks if check.ok is None)
+    if not checks:
+        yield "Whether it works: no checks of stage 60 are in this record."
+    yield from _last_states(stages)
+    for judgement in judgements:
+        if not judgement.verdict.confirmed and judgement.verdict is not Verdict.UNCHANGED:
+            yield f"The certificate of {judgement.target} is {judgement.verdict}: {judgement.reason}"
+        for vantage, why in judgement.not_available:
+            yield f"What {judgement.target} shows at vantage {vantage}: not available, {why}"
+    if diagnosis is None:
+        yield "What the logs say: none was diagnosed."
+    for impact in impacts:
+        yield from (f"{impact.what}: {what}" for what in impact.not_known)
+    yield UNPROVEN if checks and all(check.ok for check in checks) else NOT_SHOWN
+    yield from (f"Not read: {path}" for path in unread)
+    if not standing.key:
+        yield "Who wrote this record: no signature was checked for this report."
+    yield from (f"Even a signed record does not prove {limit}" for limit in NOT_PROVEN)
+
+
+def _last_states(stages: tuple[StageRow, ...]) -> Iterator[str]:
+    for row in stages:
+        if row.last and row.state is not StageState.DONE and row.stage != OWN_STAGE:
+            yield f"Stage {row.stage} is {row.state}" + (f": {row.why}" if row.why else "")
+
+
+def undo_of(changes: tuple[ChangeRow, ...]) -> tuple[tuple[str, str, str], ...]:
+    """Return per change: what, whether it can be undone, how; at the end what a snapshot is for."""
+    rows = [
+        (f"{change.number}. {change.what} ({change.server})", *UNDO.get(change.stage, ("not known", "")))
+        for change in changes
+    ]
+    return (*rows, SNAPSHOT)
+
+
+# -- From a record's folder to the post-mortem: everything that it says is read here, and nothing is written
+
+T = TypeVar("T")
+
+
+def post_mortem(folder: Path, trusted: Trusted | None = None, *, sealed_next: bool = False) -> PostMortem:
+    """Read a record, whole or not, and return what its report says.
+
+    ``sealed_next``: the report goes into the record, and the seal that follows covers what came after the last one.
+    ``trusted`` is what may vouch for it; None: what is trusted here, where the record was signed at all. Raises
+    ParameterRefused where the folder holds no record.
+    """
+    trusted = _trusted_here(folder) if trusted is None else trusted
+    verification = verify_record(folder, trusted.keys, trusted.certificates)
+    standing = standing_of(verification)
+    if sealed_next:
+        standing = replace(standing, later=())
+    record = read_folder(folder)
+    lines = record.lines
+    diagnosis = record.newest(Stage.DIAGNOSE, "diagnosis", Diagnosis)
+    inventory = record.newest(Stage.DELETE, "inventory", Inventory) or record.newest(Stage.LIST, "inventory", Inventory)
+    checks = record.newest(Stage.VERIFY, "checks", tuple[Check, ...])
+    plan, overrides = plan_of(record), overrides_of(record)
+    approvals = tuple(approvals_of(record))
+    changes, impacts = changes_of(lines), impacts_of(record)
+    stages = stages_of(lines, changes)
+    judgements = inventory.value.judgements if inventory else ()
+    made = checks.value if checks else ()
+    said = diagnosis.value if diagnosis else None
+    stores = stores_of(record, changes)
+    about = opening_of(record)
+    return PostMortem(
+        incident=about.get("incident", folder.name),
+        site=about.get("site", ""),
+        kind=kind_of(record),
+        what=about.get("what", ""),
+        by=about.get("by", ""),
+        opened_utc=lines[0].utc if lines else None,
+        last_utc=lines[-1].utc if lines else None,
+        head=lines[-1].hash if lines else "",
+        standing=standing,
+        headline=headline_of(lines, stages, standing),
+        alarms=tuple(alarms_of(judgements, standing)),
+        summary=tuple(
+            summary_of(
+                said,
+                plan.value if plan else None,
+                tuple(each for each, _ in approvals),
+                changes,
+                impacts,
+                made,
+            )
+        ),
+        impacts=impacts,
+        stages=stages,
+        moments=moments_of(lines, changes, stages, diagnosis),
+        diagnosis=said,
+        changes=changes,
+        stores=stores,
+        inventory=inventory.value if inventory else None,
+        judged=place(inventory),
+        checks=made,
+        checked=place(checks),
+        plan=plan.value if plan else None,
+        planned=place(plan),
+        approvals=approvals,
+        overrides=overrides.value if overrides else (),
+        overridden=place(overrides),
+        screenshots=tuple(screenshots_of(record)),
+        versions=versions_of(verification.notebooks),
+        undo=undo_of(changes),
+        unproven=tuple(unproven_of(standing, said, judgements, made, changes, stages, impacts, record.unread)),
+        lines=tuple(journal_of(record)),
+    )
+
+
+def place(found: Found[T] | None) -> Ref:
+    return ref(found.line) if found else Ref()
+
+
+def _trusted_here(folder: Path) -> Trusted:
+    """What is trusted here; nothing for a record that nobody has signed yet: only contradictions are looked for."""
+    return trusted_in(paths.key_dir()) if any(folder.glob("seal*/envelope.json")) else Trusted()
+
+
+def standing_of(found: Verification) -> RecordStatus:
+    """Return what checking the record found, in words."""
+    return RecordStatus(
+        problems=tuple((problem.path, problem.what) for problem in found.problems),
+        notes=tuple(found.notes),
+        later=tuple(named_in_words(line) for line in found.later),
+        seal=found.seal,
+        key=found.key.id if found.key else "",
+        stamp=f"{utc_time(found.stamp.utc)} UTC by {found.stamp.authority or 'an authority'}" if found.stamp else "",
+    )
+
+
+def opening_of(record: RecordFolder) -> dict[str, str]:
+    """Return what the incident's opening says, as far as it can be read."""
+    for line in record.of_kind(Kind.INCIDENT_OPENED)[:1]:
+        try:
+            value = json.loads(record.data(line) or b"{}")
+        except (ValueError, RecursionError):
+            value = {}
+        told = {key: item for key, item in value.items() if isinstance(item, str)} if isinstance(value, dict) else {}
+        return {"site": line.expected, "what": line.text} | told
+    return {}
+
+
+def kind_of(record: RecordFolder) -> str:
+    """Return ``lab`` or ``production`` as the site's file said, empty where it is not in the record yet."""
+    for line in reversed(record.of_kind(Kind.KEPT)):
+        if line.artifact and line.artifact.path.startswith("site"):
+            try:
+                value = json.loads(record.data(line) or b"{}")
+            except (ValueError, RecursionError):
+                return ""
+            kind = value.get("kind") if isinstance(value, dict) else ""
+            return kind if isinstance(kind, str) else ""
+    return ""
+
+
+# -- Writing a post-mortem: into the record that it is of, before the seal, or into a folder elsewhere.
+#
+# Nothing that is there is ever overwritten: a file of that name stays, and the new one gets a number. What a person
+# wrote into the newest Markdown there is taken over.
+
+NAME = "post-mortem"
+FORMS = ("html", "pdf", "md")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Written:
+    """The files that were written, the names that were there already and were left, and why a form is missing."""
+
+    files: tuple[Path, ...]
+    kept: tuple[Path, ...] = ()
+    missing: str = ""
+    taken_over: tuple[str, ...] = ()
+
+
+def write_into(
+    record: Record, pm: PostMortem, *, stage: str = "", forms: Iterable[str] = FORMS, browser: str = ""
+) -> Written:
+    """Keep the report among the record's files, under ``report/``; each is named in the journal."""
+    folder = record.folder / "report"
+    theirs = _theirs(folder)
+    made, missing = _make(pm, tuple(forms), "../", theirs, browser)
+    kept = []
+    for form, data in made.items():
+        # Each text went through the gate; a PDF is compressed, and printed from the page that did.
+        kept.append(record.keep_gated(f"report/{NAME}.{form}", data, stage=stage, text=f"post-mortem, {form}"))
+    files = tuple(record.folder / artifact.path for artifact in kept)
+    there = tuple(path for form in made if (path := folder / f"{NAME}.{form}") not in files)
+    return Written(files=files, kept=there, missing=missing, taken_over=tuple(theirs))
+
+
+def write_beside(
+    folder: Path, pm: PostMortem, *, record: Path, forms: Iterable[str] = FORMS, browser: str = ""
+) -> Written:
+    """Write the report into a folder of the user's; its links lead to the files of the record from there."""
+    theirs = _theirs(folder)
+    files = quote(os.path.relpath(record.resolve(), folder.resolve())) + "/"
+    made, missing = _make(pm, tuple(forms), files, theirs, browser)
+    written, there = [], []
+    for form, data in made.items():
+        first = folder / f"{NAME}.{form}"
+        path = _write(first, data)
+        written.append(path)
+        there += [first] if path != first else []
+    return Written(files=tuple(written), kept=tuple(there), missing=missing, taken_over=tuple(theirs))
+
+
+def report_in(record: Record) -> Path | None:
+    """Return the newest report's page among the record's files, or None."""
+    for line in reversed(record.journal.read().lines):
+        if line.artifact and line.artifact.path.startswith("report/") and line.artifact.path.endswith(".html"):
+            return record.folder / line.artifact.path
+    return None
+
+
+def _make(
+    pm: PostMortem, forms: tuple[str, ...], files: str, theirs: Mapping[str, str], browser: str
+) -> tuple[dict[str, bytes], str]:
+    """Return the forms as bytes, and why the PDF is not among them, if it is not."""
+    made: dict[str, bytes] = {}
+    missing = ""
+    if "html" in forms:
+        made["html"] = gate_text(render_html(pm, files=files, written=theirs)).encode("utf-8", "replace")
+    if "md" in forms:
+        made["md"] = gate_text(render_markdown(pm, files=files, written=theirs)).encode("utf-8", "replace")
+    if "pdf" in forms:
+        from runbook_lib.show.pdf import print_pdf  # and with it Playwright
+
+        page = gate_text(render_html(pm, files=None, written=theirs))
+        try:
+            made["pdf"] = print_pdf(page, find_browser(browser), title=f"Post-mortem {pm.incident}")
+        except BrowserMissing as error:
+            missing = f"no PDF: {error.what}; {error.next_step}"
+    return made, missing
+
+
+def _theirs(folder: Path) -> dict[str, str]:
+    """Return what a person wrote into the newest Markdown of a folder."""
+    newest = ""
+    for path in _numbered(folder / f"{NAME}.md"):
+        if not path.is_file():
+            break
+        newest = path.read_text(encoding="utf-8", errors="replace")
+    return read_written(newest, (FACTORS, ACTIONS))
+
+
+def _write(first: Path, data: bytes) -> Path:
+    """Write under the first free name; the same content again is not written twice."""
+    for path in _numbered(first):
+        with writing(path):
+            if write_new(path, data) or path.read_bytes() == data:
+                return path
+    raise AssertionError("numbers do not end")
+
+
+def _numbered(first: Path) -> Iterable[Path]:
+    yield first
+    for number in count(2):
+        yield first.with_name(f"{first.stem}-{number}{first.suffix}")

@@ -1,0 +1,304 @@
+"""What a post-mortem says and what it is made of, as frozen values."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from runbook_lib.decisions import Approval, Check, Override, Plan
+from runbook_lib.models import Diagnosis, Inventory, Outcome, Stage, StageState
+from runbook_lib.show.svg import Picture
+
+# -- What a post-mortem says, as frozen values: each with the journal's line that it rests on ------
+
+OWN_STAGE = Stage.POST_MORTEM.value
+"""The stage that writes the report: its own state says nothing of the incident."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ref:
+    """Where it stands: the journal's line (0: in none) and the file that the line names (empty: none)."""
+
+    line: int = 0
+    path: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class RecordStatus:
+    """Whether the record is what was written: ``problems`` as ``runbook verify`` names them, and its notes.
+
+    ``seal`` names the newest one's folder, ``key`` the key that signed it; ``stamp`` says when it was stamped, by whom.
+    ``later`` names the lines that came after the newest seal.
+    """
+
+    problems: tuple[tuple[str, str], ...] = ()
+    notes: tuple[str, ...] = ()
+    seal: str = ""
+    key: str = ""
+    stamp: str = ""
+    later: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class StageRow:
+    """One attempt at one stage, of so many. ``ended_utc`` is None where the journal holds no end of it.
+
+    ``changes`` are the numbers of those that were about to be sent in it. The last attempt says how the stage stands.
+    """
+
+    stage: str
+    attempt: int
+    attempts: int
+    state: StageState
+    by: str
+    started_utc: datetime
+    ended_utc: datetime | None
+    why: str
+    changes: tuple[int, ...]
+    ref: Ref
+
+    @property
+    def last(self) -> bool:
+        """Whether this is the stage's last attempt."""
+        return self.attempt == self.attempts
+
+    @property
+    def name(self) -> str:
+        """The stage, and which attempt at it where there are several."""
+        return self.stage if self.attempts == 1 else f"{self.stage}, attempt {self.attempt} of {self.attempts}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Impact:
+    """How long something was rejected: from the first mismatch line at hand until it was verified to work.
+
+    ``rejected`` is whether a mismatch was found. Times are None where they are not known; ``not_known`` says what
+    is not, and why. ``line`` is the log's line, ``seen`` what the servers said of themselves before the repair.
+    """
+
+    what: str
+    rejected: bool = False
+    since_utc: datetime | None = None
+    until_utc: datetime | None = None
+    since: Ref = Ref()
+    until: Ref = Ref()
+    line: str = ""
+    seen: str = ""
+    not_known: tuple[str, ...] = ()
+
+    @property
+    def duration(self) -> timedelta | None:
+        """How long, where both ends are known and in order."""
+        if self.since_utc is None or self.until_utc is None or self.until_utc < self.since_utc:
+            return None
+        return self.until_utc - self.since_utc
+
+
+@dataclass(frozen=True, kw_only=True)
+class Moment:
+    """One row of the timeline. ``utc`` is None where a log's line holds no date; ``tone`` is a word of ``pictures``."""
+
+    utc: datetime | None
+    said: str
+    where: str
+    what: str
+    tone: str
+    ref: Ref
+
+
+@dataclass(frozen=True, kw_only=True)
+class ChangeRow:
+    """One change that was about to be sent. ``result`` is empty where no result is known: it may have been sent.
+
+    ``key`` is the entry that it deletes, empty for other changes.
+    """
+
+    number: int
+    utc: datetime
+    stage: str
+    server: str
+    key: str
+    what: str
+    expected: str
+    sent: bool
+    result: str
+    tone: str
+    ref: Ref
+    result_ref: Ref
+
+
+@dataclass(frozen=True, kw_only=True)
+class EntryChange:
+    """One entry of a store: its subject before and after, empty where it is not listed, and what that means."""
+
+    key: str
+    before: str
+    after: str
+    word: str
+    tone: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class StoreChange:
+    """One server's store as it was read first and last. ``note`` says what is not known of it."""
+
+    server: str
+    entries: tuple[EntryChange, ...]
+    before_utc: datetime
+    after_utc: datetime
+    before: Ref
+    after: Ref
+    note: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Screenshot:
+    path: str
+    line: int
+    utc: datetime
+    stage: str
+    name: str
+    png: bytes
+
+
+@dataclass(frozen=True, kw_only=True)
+class VersionRow:
+    """Which version of something ran: a notebook's SHA-256 at that time, and in words whether it is still the same."""
+
+    what: str
+    sha256: str
+    drift: str
+    line: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class JournalLine:
+    n: int
+    utc: datetime
+    kind: str
+    stage: str
+    server: str
+    said: str
+    path: str
+    raw: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Headline:
+    """How the incident ended as far as the record says it. ``settled``: nothing came after that could change it."""
+
+    outcome: Outcome | None
+    words: str
+    tone: str
+    settled: bool
+    ref: Ref
+
+
+@dataclass(frozen=True, kw_only=True)
+class PostMortem:
+    """Everything that the report says; see the modules of this package for where each part comes from."""
+
+    incident: str
+    site: str
+    kind: str
+    what: str
+    by: str
+    opened_utc: datetime | None
+    last_utc: datetime | None
+    head: str
+    standing: RecordStatus
+    headline: Headline
+    alarms: tuple[str, ...]
+    summary: tuple[str, ...]
+    impacts: tuple[Impact, ...]
+    stages: tuple[StageRow, ...]
+    moments: tuple[Moment, ...]
+    diagnosis: Diagnosis | None
+    changes: tuple[ChangeRow, ...]
+    stores: tuple[StoreChange, ...]
+    inventory: Inventory | None
+    judged: Ref
+    checks: tuple[Check, ...]
+    checked: Ref
+    plan: Plan | None
+    planned: Ref
+    approvals: tuple[tuple[Approval, Ref], ...]
+    overrides: tuple[Override, ...]
+    overridden: Ref
+    unproven: tuple[str, ...]
+    undo: tuple[tuple[str, str, str], ...]
+    screenshots: tuple[Screenshot, ...]
+    versions: tuple[VersionRow, ...]
+    lines: tuple[JournalLine, ...]
+
+
+# -- The parts that a report is made of, before it is HTML or Markdown: both are written from the same parts
+
+MARKS = {"good": "✔", "bad": "✘", "doubt": "?", "change": "▲", "plain": "", "quiet": ""}
+"""The sign beside a word whose tone a colour says too."""
+
+
+@dataclass(frozen=True)
+class Code:
+    """Text to be read or copied letter by letter: a key, a digest, a command, a line of a log."""
+
+    text: str
+
+
+@dataclass(frozen=True)
+class Marked:
+    """A word with its tone."""
+
+    tone: str
+    text: str
+
+
+Cell = str | Code | Marked | Ref
+
+
+@dataclass(frozen=True, kw_only=True)
+class Grid:
+    """A table. The first cell of a row names it."""
+
+    caption: str
+    headers: tuple[str, ...]
+    rows: tuple[tuple[Cell, ...], ...]
+    empty: str = "nothing"
+
+
+@dataclass(frozen=True)
+class Bullets:
+    items: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """A picture for a wide and for a narrow page."""
+
+    wide: Picture
+    narrow: Picture
+
+
+@dataclass(frozen=True)
+class Shots:
+    pictures: tuple[Screenshot, ...]
+
+
+@dataclass(frozen=True)
+class Blank:
+    """Room for a person to write in; ``hint`` says what belongs there."""
+
+    key: str
+    hint: str
+
+
+Block = str | Grid | Bullets | Drawn | Shots | Blank
+
+
+@dataclass(frozen=True, kw_only=True)
+class Section:
+    """A chapter; ``ident`` is the anchor that leads to it."""
+
+    ident: str
+    title: str
+    blocks: tuple[Block, ...]

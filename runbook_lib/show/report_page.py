@@ -1,0 +1,245 @@
+"""The post-mortem as one HTML page, and as Markdown that people write in."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import re
+from collections.abc import Iterator, Mapping
+from functools import cache
+from typing import Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+
+from runbook_lib import __version__
+from runbook_lib.errors import printable
+from runbook_lib.i18n.language import ENGLISH, NOT_RECORDED, count, duration, using_language, utc_time
+from runbook_lib.record.redaction import gate_text
+from runbook_lib.show import svg
+from runbook_lib.show.report_model import (
+    MARKS,
+    Blank,
+    Block,
+    Bullets,
+    Cell,
+    Code,
+    Drawn,
+    Grid,
+    Marked,
+    PostMortem,
+    Ref,
+    Section,
+    Shots,
+)
+from runbook_lib.show.report_sections import sections_of
+from runbook_lib.show.svg import STYLE
+
+# -- What a person wrote into a report's Markdown, so that the next report takes it over -----------
+
+TO_WRITE = "_To be written._"
+
+
+def begin(key: str) -> str:
+    """Return the mark after which a person writes."""
+    return f"<!-- write below: {key} -->"
+
+
+def end(key: str) -> str:
+    return f"<!-- write above: {key} -->"
+
+
+def read_written(markdown: str, keys: tuple[str, ...]) -> dict[str, str]:
+    """Return what stands between the marks, by section; sections that nobody wrote in are left out."""
+    found = {}
+    for key in keys:
+        match = re.search(f"{re.escape(begin(key))}(.*?){re.escape(end(key))}", markdown, re.DOTALL)
+        text = match[1].strip() if match else ""
+        if text and text != TO_WRITE:
+            found[key] = text
+    return found
+
+
+# -- The post-mortem as Markdown, for wikis: the same chapters, pictures in words, device text as text
+
+LONGEST_MARKDOWN = 2000
+_SPECIAL = re.compile(r"([\\`*_{}\[\]()#|!~])")
+_AUTOLINK = re.compile(r"(?i)(://|www\.)")
+
+
+@using_language(ENGLISH)
+def render_markdown(pm: PostMortem, *, files: str | None, written: Mapping[str, str] | None = None) -> str:
+    """Return the report in GitHub's Markdown; ``files`` and ``written`` as for ``render_html``."""
+    writer = _MarkdownWriter(files, written or {})
+    parts = [*_head(pm), *(part for section in sections_of(pm) for part in writer.section(section))]
+    return "\n\n".join(parts) + "\n"
+
+
+def _head(pm: PostMortem) -> Iterator[str]:
+    yield f"# Post-mortem {escape(pm.incident)}"
+    if pm.standing.problems:
+        yield "**✘ This record does not verify. What follows is read from it all the same, and cannot be relied on.**"
+        yield "\n".join(f"- {_code(path)}: {escape(what)}" for path, what in pm.standing.problems)
+    yield from (f"**✘ {escape(alarm)}**" for alarm in pm.alarms)
+    headline = pm.headline
+    yield f"**{MARKS[headline.tone]} {escape(headline.outcome or 'no outcome')}**: {escape(headline.words)}."
+    kind = {"lab": "LAB: simulated servers", "production": "PRODUCTION: real servers"}.get(pm.kind, NOT_RECORDED)
+    opened = f"opened {utc_time(pm.opened_utc, NOT_RECORDED)} UTC by {escape(pm.by or NOT_RECORDED)}"
+    yield f"Site {escape(pm.site or NOT_RECORDED)} ({kind}), {opened}."
+
+
+class _MarkdownWriter:
+    def __init__(self, files: str | None, written: Mapping[str, str]) -> None:
+        self._files = files
+        self._written = written
+
+    def section(self, section: Section) -> Iterator[str]:
+        yield f"## {section.title}"
+        for block in section.blocks:
+            yield from self._block(block)
+
+    def _block(self, block: Block) -> Iterator[str]:
+        if isinstance(block, str):
+            yield escape(block)
+        elif isinstance(block, Grid):
+            yield f"**{escape(block.caption)}**"
+            yield self._grid(block)
+        elif isinstance(block, Bullets):
+            yield _list(block.items)
+        elif isinstance(block, Drawn):
+            yield f"**{escape(block.wide.title)}**"
+            yield _list(block.wide.words)
+        elif isinstance(block, Shots):
+            if block.pictures:
+                yield "\n".join(
+                    f"- {self._cell(Ref(line=s.line, path=s.path))}: {escape(s.name)}" for s in block.pictures
+                )
+        else:
+            yield from self._blank(block)
+
+    def _blank(self, block: Blank) -> Iterator[str]:
+        yield escape(block.hint)
+        yield f"{begin(block.key)}\n\n{self._written.get(block.key) or TO_WRITE}\n\n{end(block.key)}"
+
+    def _grid(self, grid: Grid) -> str:
+        if not grid.rows:
+            return escape(grid.empty)
+        rows = [grid.headers, tuple("---" for _ in grid.headers)]
+        rows += [tuple(self._cell(cell) for cell in row) for row in grid.rows]
+        return "\n".join(f"| {' | '.join(row)} |" for row in rows)
+
+    def _cell(self, cell: Cell) -> str:
+        if isinstance(cell, Code):
+            return _code(cell.text)
+        if isinstance(cell, Marked):
+            return f"{MARKS[cell.tone]} {escape(cell.text)}".strip()
+        if isinstance(cell, Ref):
+            return self._place(cell)
+        return escape(cell)
+
+    def _place(self, ref: Ref) -> str:
+        line = self._link(f"line {ref.line}", "journal.jsonl") if ref.line else "-"
+        return f"{line} {self._link(ref.path.rpartition('/')[2], ref.path)}" if ref.path else line
+
+    def _link(self, text: str, path: str) -> str:
+        plain = re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9_.@+/-]*", path) and ".." not in path
+        return f"[{escape(text)}](<{self._files}{path}>)" if self._files is not None and plain else escape(text)
+
+
+def escape(text: str) -> str:
+    """Return text that Markdown shows as it is: no tag, no link, no emphasis, on one line of a table."""
+    shown = printable(text, LONGEST_MARKDOWN).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    shown = _AUTOLINK.sub(lambda found: found[1].replace("/", "\\/").replace(".", "\\."), _SPECIAL.sub(r"\\\1", shown))
+    return "<br>".join(shown.replace("\t", " ").splitlines())
+
+
+def _code(text: str) -> str:
+    shown = " ".join(printable(text, LONGEST_MARKDOWN).split()).replace("|", "\\|")
+    fence = "`" * (max((len(run) for run in re.findall("`+", shown)), default=0) + 1)
+    room = " " if "`" in shown else ""
+    return f"{fence}{room}{shown}{room}{fence}" if shown else "-"
+
+
+def _list(items: tuple[str, ...]) -> str:
+    return "\n".join(f"- {escape(item)}" for item in items)
+
+
+# -- The post-mortem as one HTML page: no script, no outside address, device text as text, one style sheet by its hash
+
+LONGEST_PAGE = 4000
+"""Characters of one text that are shown; of a longer one the rest is counted."""
+_DIGEST = re.compile(r"^([0-9a-f]{12})[0-9a-f]{52}")
+_PATH = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.@+/-]*")
+
+
+@using_language(ENGLISH)
+def render_html(pm: PostMortem, *, files: str | None, written: Mapping[str, str] | None = None) -> str:
+    """Return the page. ``files`` is the relative address of the record's folder, ``../`` for a report inside it.
+
+    With ``files`` None the record's files are named and not linked. ``written`` is what a person wrote, by section.
+    """
+    style = gate_text(_style())  # the gate sees the whole page later: the hash has to be that of what it leaves
+    digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
+    page = (
+        _jinja()
+        .get_template("post_mortem.html")
+        .render(
+            pm=pm,
+            sections=sections_of(pm),
+            style=Markup(style),  # noqa: S704 - our own file
+            style_digest=digest,
+            files=files,
+            written=dict(written or {}),
+            version=__version__,
+        )
+    )
+    return page + "\n"
+
+
+@cache
+def _jinja() -> Environment:
+    environment = Environment(
+        loader=PackageLoader("runbook_lib.show.report"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        finalize=_shown,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.globals.update(MARKS=MARKS, NOT_RECORDED=NOT_RECORDED, kind=_kind)
+    environment.filters.update(stamp=utc_time, duration=duration, count=count, href=_href, data=_data, short=_short)
+    return environment
+
+
+def _shown(value: Any) -> Any:
+    """Every text that is not ours has its control characters shown, and an end."""
+    return printable(value, LONGEST_PAGE) if isinstance(value, str) and not isinstance(value, Markup) else value
+
+
+@cache
+def _style() -> str:
+    light, dark = svg.variables(svg.LIGHT), svg.variables(svg.DARK)
+    source = (PackageLoader("runbook_lib.show.report").get_source(_jinja(), "post_mortem.css"))[0]
+    colours = (
+        f":root{{color-scheme:light dark;{light}}}@media screen and (prefers-color-scheme:dark){{:root{{{dark}}}}}"
+    )
+    return f"{colours}\n{STYLE}\n{source}"
+
+
+def _kind(part: Block | Cell) -> str:
+    """Return what a part is, for the template to choose by; a text has no kind."""
+    return "" if isinstance(part, str) else type(part).__name__
+
+
+def _href(path: str) -> str:
+    """Return a path of the record as part of an address, empty where it is not one of plain characters."""
+    return path if _PATH.fullmatch(path) and ".." not in path.split("/") else ""
+
+
+def _short(path: str) -> str:
+    """Return a file's name, a digest in it shortened."""
+    return _DIGEST.sub(r"\1…", path.rpartition("/")[2])
+
+
+def _data(png: bytes) -> Markup:
+    return Markup("data:image/png;base64,") + base64.b64encode(png).decode()

@@ -1,0 +1,356 @@
+"""What a record says of stores, changes and approvals, read for the post-mortem."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Generic, TypeVar
+
+from pydantic import BaseModel, ConfigDict
+
+from runbook_lib.decisions import Approval, Deletion, Override, Plan
+from runbook_lib.digest import sha256_hex
+from runbook_lib.errors import ParameterRefused
+from runbook_lib.i18n.language import NOT_RECORDED
+from runbook_lib.models import Stage, StageState, TofuStore
+from runbook_lib.record.artifacts import Drift, checked
+from runbook_lib.record.journal import Kind, Line, parse_whole_lines
+from runbook_lib.record.redaction import from_json_bytes
+from runbook_lib.record.stages import attempts
+from runbook_lib.show.report_model import (
+    ChangeRow,
+    EntryChange,
+    JournalLine,
+    Ref,
+    Screenshot,
+    StageRow,
+    StoreChange,
+    VersionRow,
+)
+
+# -- A record's folder as it lies there: whatever can be read and is what the journal says, and what cannot.
+#
+# Nothing here raises for a record that is damaged or died half-way: a post-mortem is written of those too.
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Found(Generic[T]):
+    """A value of the record, and the journal's line that names its file."""
+
+    value: T
+    line: Line
+
+
+@dataclass
+class RecordFolder:
+    """The whole lines of the journal up to the first damaged one, and the files that they name.
+
+    ``raw`` are the same lines to the byte; ``rest`` the number of bytes after them. ``unread`` collects the
+    files that were asked for and are missing, changed, or of another form.
+    """
+
+    folder: Path
+    lines: tuple[Line, ...]
+    raw: tuple[bytes, ...]
+    rest: int = 0
+    unread: list[str] = field(default_factory=list)
+
+    def data(self, line: Line) -> bytes | None:
+        """Return the file that a line names, or None unless it is what it was when it was written."""
+        if line.artifact is None:
+            return None
+        try:
+            data = (self.folder / checked(line.artifact.path)).read_bytes()
+        except (OSError, ParameterRefused):
+            data = None
+        if data is None or sha256_hex(data) != line.artifact.sha256:
+            self._miss(line, "is missing, or is not what the journal says")
+            return None
+        return data
+
+    def value(self, line: Line, kind: type[T]) -> T | None:
+        """Return what a file of the record holds, or None where it cannot be read as ``kind``."""
+        data = self.data(line)
+        if data is None:
+            return None
+        try:
+            return from_json_bytes(data, kind)
+        except ValueError:
+            self._miss(line, f"does not hold {getattr(kind, '__name__', kind)} as this version knows it")
+            return None
+
+    def facts(self, stage: Stage, name: str, kind: type[T]) -> Iterator[Found[T]]:
+        """Yield what a stage left under a name, the newest first."""
+        stem = f"facts/{stage.value}/{name}"
+        for line in reversed(self.lines):
+            path = line.artifact.path if line.artifact else ""
+            if line.text == name and path.startswith(stem) and path.endswith(".json"):
+                value = self.value(line, kind)
+                if value is not None:
+                    yield Found(value, line)
+
+    def newest(self, stage: Stage, name: str, kind: type[T]) -> Found[T] | None:
+        return next(self.facts(stage, name, kind), None)
+
+    def of_kind(self, *kinds: Kind) -> tuple[Line, ...]:
+        return tuple(line for line in self.lines if line.kind in kinds)
+
+    def _miss(self, line: Line, why: str) -> None:
+        said = f"{line.artifact.path if line.artifact else ''} (line {line.n}) {why}"
+        if said not in self.unread:
+            self.unread.append(said)
+
+
+def read_folder(folder: Path) -> RecordFolder:
+    """Read the journal of a record's folder as far as its chain holds."""
+    path = folder / "journal.jsonl"
+    try:
+        data = path.read_bytes()
+    except OSError:
+        return RecordFolder(folder, (), ())
+    text, _ = parse_whole_lines(data, path)
+    raw = tuple(data.split(b"\n")[: len(text.lines)])
+    return RecordFolder(folder, text.lines, raw, rest=len(data) - sum(len(each) + 1 for each in raw))
+
+
+# -- The changes of an incident, and the attempts at its stages, as the journal tells them ---------
+
+STATE_TONES = {
+    StageState.DONE: "good",
+    StageState.FAILED: "bad",
+    StageState.STOPPED: "doubt",
+    StageState.INTERRUPTED: "doubt",
+    StageState.UNKNOWN: "bad",
+}
+NO_RESULT = "not known: it may have been sent, and no result is in the record"
+
+
+def ref(line: Line) -> Ref:
+    return Ref(line=line.n, path=line.artifact.path if line.artifact else "")
+
+
+def changes_of(lines: tuple[Line, ...]) -> tuple[ChangeRow, ...]:
+    """Return one change per intent, in order, with what became of it on the device's own word."""
+    intents = [line for line in lines if line.kind is Kind.INTENT]
+    return tuple(_change(number, line, _later(lines, line)) for number, line in enumerate(intents, 1))
+
+
+def _later(lines: tuple[Line, ...], intent: Line) -> tuple[Line, ...]:
+    """The lines that belong to an intent: those of the same change before its next intent."""
+    same = (intent.stage, intent.server, intent.text)
+    found: list[Line] = []
+    for line in lines[intent.n :]:
+        if (line.stage, line.server, line.text) == same:
+            if line.kind is Kind.INTENT:
+                break
+            if line.kind in (Kind.SENT, Kind.RESULT):
+                found.append(line)
+    return tuple(found)
+
+
+def _change(number: int, intent: Line, later: tuple[Line, ...]) -> ChangeRow:
+    results = [line for line in later if line.kind is Kind.RESULT]
+    seen = results[-1].seen if results else ""
+    is_command = intent.stage == Stage.DELETE.value
+    return ChangeRow(
+        number=number,
+        utc=intent.utc,
+        stage=intent.stage,
+        server=intent.server,
+        key=intent.text if is_command else "",
+        what=f"delete {intent.text}" if is_command else intent.text,
+        expected=(results[-1].expected if results else "") or ("" if is_command else intent.expected),
+        sent=any(line.kind is Kind.SENT for line in later),
+        result=seen,
+        tone=_tone(seen, results[-1].expected if results else "", intent.expected),
+        ref=ref(intent),
+        result_ref=ref(results[-1]) if results else Ref(),
+    )
+
+
+def _tone(seen: str, expected: str, wanted: str) -> str:
+    if not seen:
+        return "bad"
+    if seen in (expected, wanted):
+        return "good"
+    return "quiet" if seen == Deletion.NOT_SENT.value else "doubt"
+
+
+def stages_of(lines: tuple[Line, ...], changes: tuple[ChangeRow, ...]) -> tuple[StageRow, ...]:
+    """Return every attempt at every stage, in the order in which they began, each with its changes."""
+    found = attempts(lines)
+    of_stage = Counter(attempt.stage for attempt in found)
+    return tuple(
+        StageRow(
+            stage=attempt.stage,
+            attempt=attempt.number,
+            attempts=of_stage[attempt.stage],
+            state=attempt.state,
+            by=attempt.begun.text if attempt.begun.kind is Kind.STAGE_STARTED else "",
+            started_utc=attempt.start.utc,
+            ended_utc=attempt.end.utc if attempt.end else None,
+            why=attempt.why,
+            changes=tuple(each.number for each in changes if each.ref.line in {line.n for line in attempt.intents}),
+            ref=ref(attempt.start),
+        )
+        for attempt in found
+    )
+
+
+# -- Both stores before and after, as they were read: the first reading of the incident beside the newest
+
+LIST = "ncs certvalidation tofu-certs listcerts"
+
+
+class _Answer(BaseModel):
+    """The part of a kept answer that holds what was understood of a list."""
+
+    model_config = ConfigDict(extra="ignore")
+    parsed: TofuStore
+
+
+def stores_of(record: RecordFolder, changes: tuple[ChangeRow, ...]) -> tuple[StoreChange, ...]:
+    """Return the change of each store that was read at least once, the primary's first."""
+    return tuple(
+        _compare(readings[0], readings[-1], [c for c in changes if (c.server, c.stage) == (server, Stage.DELETE.value)])
+        for server in ("primary", "secondary")
+        if (readings := _readings(record, server))
+    )
+
+
+def _readings(record: RecordFolder, server: str) -> list[Found[TofuStore]]:
+    """The first and the newest reading of a store that was understood."""
+    lines = [line for line in record.lines if _holds_list(line, server)]
+    first, newest = _first(record, lines), _first(record, lines[::-1])
+    return [first, newest] if first and newest else []
+
+
+def _holds_list(line: Line, server: str) -> bool:
+    path = line.artifact.path if line.artifact else ""
+    return line.kind is Kind.KEPT and (line.server, line.text) == (server, LIST) and path.endswith(".json")
+
+
+def _first(record: RecordFolder, lines: list[Line]) -> Found[TofuStore] | None:
+    for line in lines:
+        data = record.data(line)
+        try:
+            if data is not None:
+                return Found(_Answer.model_validate_json(data).parsed, line)
+        except ValueError:
+            continue  # an answer that was not understood is kept without its values
+    return None
+
+
+def _compare(first: Found[TofuStore], newest: Found[TofuStore], sent: list[ChangeRow]) -> StoreChange:
+    before = {entry.key: entry.subject for entry in first.value.entries}
+    after = {entry.key: entry.subject for entry in newest.value.entries}
+    read_after = not sent or newest.line.n > sent[-1].ref.line
+    entries = [_entry(key, before, after, sent) for key in dict.fromkeys((*before, *after))]
+    note = "" if read_after else "It was not read after the last change to it: what it holds now is not known."
+    if first.line == newest.line:
+        note = note or "It was read once: there is nothing to compare with."
+    return StoreChange(
+        server=first.value.server,
+        entries=tuple(entries),
+        before_utc=first.value.read_utc,
+        after_utc=newest.value.read_utc,
+        before=ref(first.line),
+        after=ref(newest.line),
+        note=note,
+    )
+
+
+def _entry(key: str, before: dict[str, str], after: dict[str, str], sent: list[ChangeRow]) -> EntryChange:
+    word, tone = _word(key, before, after, [change for change in sent if change.key == key])
+    return EntryChange(key=key, before=before.get(key, ""), after=after.get(key, ""), word=word, tone=tone)
+
+
+def _word(key: str, before: dict[str, str], after: dict[str, str], sent: list[ChangeRow]) -> tuple[str, str]:
+    if sent:
+        result = sent[-1].result
+        if not result:
+            return "a deletion may have been sent; its result is not in the record", "bad"
+        if result == Deletion.GONE.value:
+            back = "deleted, and listed again: the certificate of a later connection"
+            return (back, "good") if key in after else ("deleted, and not listed again yet", "doubt")
+        return f"deletion: {result}", "quiet" if result == Deletion.NOT_SENT.value else "doubt"
+    if key not in after:
+        return "no longer listed, and nothing here deleted it", "doubt"
+    if key not in before:
+        return "new since then; nothing here wrote it, the server adds entries by itself", "doubt"
+    return ("unchanged", "plain") if before[key] == after[key] else ("listed with another subject", "doubt")
+
+
+# -- What the report shows as it is in the record: approvals, overrides, screenshots, versions, the journal's lines
+
+PNG = b"\x89PNG\r\n\x1a\n"
+MOST_PICTURES = 24 * 1024 * 1024
+"""Bytes of screenshots that a report holds at most; of further ones the file is named."""
+
+
+def plan_of(record: RecordFolder) -> Found[Plan] | None:
+    """Return the newest plan."""
+    for line in reversed(record.of_kind(Kind.DECIDED)):
+        plan = record.value(line, Plan) if line.artifact else None
+        if plan:
+            return Found(plan, line)
+    return None
+
+
+def approvals_of(record: RecordFolder) -> Iterator[tuple[Approval, Ref]]:
+    for line in record.of_kind(Kind.APPROVED):
+        approval = record.value(line, Approval)
+        if approval:
+            yield approval, ref(line)
+
+
+def overrides_of(record: RecordFolder) -> Found[tuple[Override, ...]] | None:
+    return record.newest(Stage.LIST, "overrides", tuple[Override, ...])
+
+
+def screenshots_of(record: RecordFolder) -> Iterator[Screenshot]:
+    """Yield the pictures of the web pages, each once, as they were masked when they were kept."""
+    seen, room = set[str](), MOST_PICTURES
+    for line in record.of_kind(Kind.KEPT):
+        path = line.artifact.path if line.artifact else ""
+        if not path.startswith("screenshots/") or path.endswith(".json") or path in seen:
+            continue
+        seen.add(path)
+        data = record.data(line) or b""
+        png = data if data.startswith(PNG) and len(data) <= room else b""
+        room -= len(png)
+        yield Screenshot(path=path, line=line.n, utc=line.utc, stage=line.stage, name=line.text, png=png)
+
+
+def versions_of(found: tuple[Drift, ...]) -> tuple[VersionRow, ...]:
+    """Return every version of each notebook that ran, and where the one that is here now differs from it."""
+    ran = {drift.version.stage for drift in found}
+    missing = (VersionRow(what=stage.value, sha256="", drift=NOT_RECORDED, line=0) for stage in Stage)
+    return (*(_version(drift) for drift in found), *(each for each in missing if each.what not in ran))
+
+
+def _version(drift: Drift) -> VersionRow:
+    since = "; ".join(drift.cells) if drift.cells else "the same here now"
+    told = since if drift.known else "whether it has changed since is not known"
+    by_hand = "run by hand, as on disk then; " if drift.version.by_hand else ""
+    ran = drift.version
+    return VersionRow(what=ran.stage, sha256=ran.sha256, drift=f"{by_hand}{told}", line=ran.line)
+
+
+def journal_of(record: RecordFolder) -> Iterator[JournalLine]:
+    for line, raw in zip(record.lines, record.raw, strict=True):
+        about = [part for part in (line.text, line.seen, line.expected and f"expected: {line.expected}") if part]
+        yield JournalLine(
+            n=line.n,
+            utc=line.utc,
+            kind=line.kind.value,
+            stage=line.stage,
+            server=line.server,
+            said=" · ".join(about),
+            path=line.artifact.path if line.artifact else "",
+            raw=raw.decode("ascii", "replace"),
+        )

@@ -1,0 +1,356 @@
+"""The chapters of a post-mortem and its pictures, in the order in which they are read."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from datetime import datetime
+
+from runbook_lib.decisions import LASTING_REPAIR
+from runbook_lib.i18n.language import NOT_RECORDED, count, duration, utc_time
+from runbook_lib.models import Judgement, StageState, Verdict
+from runbook_lib.show.report_model import (
+    OWN_STAGE,
+    Blank,
+    Block,
+    Bullets,
+    Cell,
+    Code,
+    Drawn,
+    Grid,
+    Impact,
+    Marked,
+    PostMortem,
+    Ref,
+    Section,
+    Shots,
+    StageRow,
+    StoreChange,
+)
+from runbook_lib.show.report_reading import NO_RESULT, STATE_TONES
+from runbook_lib.show.timeline import Lane, Point, Span, draw_timeline
+from runbook_lib.show.trust import addresses_of, draw_trust, trust_as_planned, trust_as_verified
+
+# -- The pictures of a post-mortem: the incident over time, and who trusts whom before and after ---
+
+WIDE, NARROW = 1000.0, 350.0
+TITLE = "The incident over time, in UTC"
+
+
+def over_time(pm: PostMortem) -> Drawn | None:
+    """Draw what was rejected, the stages, what people decided and what was changed; None for an empty journal."""
+    if pm.opened_utc is None:
+        return None
+    lanes, words, end = tuple(_lanes(pm)), tuple(_words(pm)), _end(pm, pm.opened_utc)
+    wide, narrow = (draw_timeline(lanes, end=end, title=TITLE, words=words, width=each) for each in (WIDE, NARROW))
+    return Drawn(wide, narrow)
+
+
+def _end(pm: PostMortem, otherwise: datetime) -> datetime:
+    """The last moment of the incident: what the report's own stage and the seals took is left out."""
+    own = f"stage {OWN_STAGE[:2]}"
+    last = [each.utc for each in pm.moments if each.utc and each.where != own and not each.what.startswith("sealed")]
+    return max(last, default=otherwise)
+
+
+def who_trusts_whom(pm: PostMortem) -> tuple[Drawn, ...]:
+    """Draw who trusted whom as the plan found it, and as the verification found it, where either was made."""
+    if pm.inventory is None:
+        return ()
+    found = [trust_as_planned(pm.plan, pm.inventory)] if pm.plan else []
+    found += [trust_as_verified(addresses_of(pm.inventory), pm.checks)] if pm.checks else []
+    return tuple(Drawn(picture, picture) for picture in map(draw_trust, found))
+
+
+def _lanes(pm: PostMortem) -> Iterator[Lane]:
+    for impact in pm.impacts:
+        if impact.since_utc:
+            yield Lane(title=f"{impact.what}: rejected", spans=(_rejected(impact),))
+    yield Lane(title="Stages", spans=tuple(_stage(row, pm.last_utc) for row in repairing(pm)))
+    points = [(change.utc, str(change.number), change.tone) for change in pm.changes]
+    yield Lane(title="Changes, by number", points=tuple(Point(text=t, at=at, tone=tone) for at, t, tone in points))
+    if pm.approvals:
+        given = tuple(Point(text="A", at=approval.at_utc, tone="change") for approval, _ in pm.approvals)
+        yield Lane(title="Approvals (A)", points=given)
+
+
+def repairing(pm: PostMortem) -> tuple[StageRow, ...]:
+    """The runs of all stages but the one that writes the report."""
+    return tuple(row for row in pm.stages if row.stage != OWN_STAGE)
+
+
+def _rejected(impact: Impact) -> Span:
+    start, length = impact.since_utc, duration(impact.duration, "its end is not known")
+    assert start is not None
+    end = impact.until_utc if impact.duration is not None else None
+    return Span(text=length, start=start, end=end, tone="bad")
+
+
+def _stage(row: StageRow, last_utc: datetime | None) -> Span:
+    end = row.ended_utc or (None if row.state is StageState.RUNNING else last_utc)
+    return Span(text=row.stage[:2], start=row.started_utc, end=end, tone=STATE_TONES.get(row.state, "plain"))
+
+
+def _words(pm: PostMortem) -> Iterator[str]:
+    for impact in pm.impacts:
+        if impact.since_utc:
+            until = f" to {utc_time(impact.until_utc)}" if impact.until_utc else "; its end is not known"
+            yield f"{impact.what} was rejected from {utc_time(impact.since_utc)}{until}."
+    for row in repairing(pm):
+        ended = f"to {utc_time(row.ended_utc)}" if row.ended_utc else "without an end in the journal"
+        yield f"Stage {row.name} ran from {utc_time(row.started_utc)} {ended}: {row.state}."
+    for change in pm.changes:
+        result = change.result or "its result is not known"
+        yield f"Change {change.number} at {utc_time(change.utc)}: {change.what} on the {change.server}: {result}."
+    if pm.approvals:
+        yield f"{count(len(pm.approvals), 'approval')}: " + ", ".join(
+            f"{approval.by} at {utc_time(approval.at_utc)}" for approval, _ in pm.approvals
+        )
+
+
+# -- The chapters of a post-mortem, in the order in which they are read ----------------------------
+
+FACTORS, ACTIONS = "contributing-factors", "action-items"
+HOW_COUNTED = (
+    "Counted from the first mismatch line in the logs at hand until stage 60 proved that it works. A mismatch line"
+    " says that a connection was rejected at that time; it may have been before, and it may have worked again earlier"
+    " than it was proven."
+)
+STORES_SHOW = "The product shows no fingerprint: a renewed certificate with the same subject looks the same."
+FACTORS_HINT = (
+    "Why could this happen, and why was it found when it was? For example: who renewed the certificate, who knew of it,"
+    " which alarm was there."
+)
+
+
+def sections_of(pm: PostMortem) -> tuple[Section, ...]:
+    """Return the chapters; the journal itself is not among them."""
+    return (
+        Section(ident="summary", title="Summary", blocks=pm.summary),
+        Section(ident="impact", title="Impact", blocks=(HOW_COUNTED, _impact(pm), *_states_before(pm))),
+        Section(ident="timeline", title="Timeline, in UTC", blocks=(*_drawn(pm), _moments(pm))),
+        Section(ident="changes", title="What was changed", blocks=(_changes(pm),)),
+        Section(ident="trust", title="Who trusts whom", blocks=who_trusts_whom(pm) or (f"It is {NOT_RECORDED}.",)),
+        Section(ident="stores", title="Both stores, before and after", blocks=(STORES_SHOW, *_stores(pm))),
+        Section(ident="verdicts", title="How each certificate was confirmed", blocks=(_verdicts(pm),)),
+        Section(ident="checks", title="Expected beside actual", blocks=(_checks(pm),)),
+        Section(
+            ident="approvals",
+            title="Who approved what",
+            blocks=(*_plan(pm), _approvals(pm), *_overrides(pm), _stages(pm)),
+        ),
+        Section(ident="unproven", title="What remains unproven", blocks=(Bullets(pm.unproven),)),
+        Section(ident="undo", title="What can be undone", blocks=(_undo(pm),)),
+        Section(ident=FACTORS, title="Contributing factors", blocks=(Blank(FACTORS, FACTORS_HINT),)),
+        Section(ident=ACTIONS, title="Action items", blocks=(Blank(ACTIONS, LASTING_REPAIR),)),
+        Section(ident="screenshots", title="Screenshots", blocks=(_shown(pm), Shots(pm.screenshots))),
+        Section(ident="versions", title="Which notebooks ran", blocks=(_versions(pm),)),
+    )
+
+
+def _impact(pm: PostMortem) -> Grid:
+    return Grid(
+        caption="How long each was rejected",
+        headers=("what", "how long", "first mismatch line", "proven to work", "what is not known"),
+        rows=tuple(_impact_row(impact) for impact in pm.impacts),
+    )
+
+
+def _impact_row(impact: Impact) -> tuple[Cell, ...]:
+    if not impact.rejected:
+        length: Cell = Marked("quiet", "no mismatch in the logs at hand")
+    elif impact.until_utc is None:
+        length = Marked("bad", "not known: it is not shown to work again")
+    elif impact.duration is None:
+        length = Marked("doubt", "not known")
+    else:
+        length = Marked("plain", duration(impact.duration))
+    since = (
+        f"{utc_time(impact.since_utc)}\n{impact.line}" if impact.since_utc else "not known" if impact.rejected else "-"
+    )
+    return (impact.what, length, since, utc_time(impact.until_utc), "\n".join(impact.not_known) or "-")
+
+
+def _states_before(pm: PostMortem) -> Iterator[str]:
+    for impact in pm.impacts:
+        if impact.seen:
+            yield f"What the servers said of high availability when the plan was made: {impact.seen}."
+
+
+def _drawn(pm: PostMortem) -> tuple[Block, ...]:
+    picture = over_time(pm)
+    return (picture,) if picture else ()
+
+
+def _moments(pm: PostMortem) -> Grid:
+    return Grid(
+        caption="What happened when",
+        headers=("when (UTC)", "what", "where", "evidence"),
+        rows=tuple((m.said, Marked(m.tone, m.what), m.where or "-", m.ref) for m in pm.moments),
+        empty="the journal holds no line",
+    )
+
+
+def _changes(pm: PostMortem) -> Grid:
+    within = {number: row.name for row in pm.stages for number in row.changes}
+    return Grid(
+        caption="Each change, on the device's own word",
+        headers=("number", "change", "server", "expected", "what became of it", "intent", "result"),
+        rows=tuple(
+            (
+                str(change.number),
+                f"{change.what}\n{utc_time(change.utc)}\n{within.get(change.number, NOT_RECORDED)}",
+                change.server,
+                change.expected or "-",
+                Marked(change.tone, change.result or NO_RESULT),
+                change.ref,
+                change.result_ref,
+            )
+            for change in pm.changes
+        ),
+        empty="nothing was changed",
+    )
+
+
+def _stores(pm: PostMortem) -> Iterator[str | Grid]:
+    if not pm.stores:
+        yield f"Neither was read: what they held is {NOT_RECORDED}."
+    for store in pm.stores:
+        yield _store(store)
+        if store.note:
+            yield store.note
+
+
+def _store(store: StoreChange) -> Grid:
+    return Grid(
+        caption=f"TOFU list of the {store.server}: {utc_time(store.before_utc)} and {utc_time(store.after_utc)}",
+        headers=("entry", "before", "after", "what that means"),
+        rows=(
+            *(
+                (Code(e.key), e.before or "not listed", e.after or "not listed", Marked(e.tone, e.word))
+                for e in store.entries
+            ),
+            ("read from", store.before, store.after, "-"),
+        ),
+    )
+
+
+def _verdicts(pm: PostMortem) -> Grid:
+    judgements = pm.inventory.judgements if pm.inventory else ()
+    return Grid(
+        caption="What each host presented, compared with what was known by another way",
+        headers=("host", "verdict", "why", "compared with", "SHA-256 that was presented", "seen from", "evidence"),
+        rows=tuple(_verdict(judgement, pm.judged) for judgement in judgements),
+        empty=f"no certificate was judged: {NOT_RECORDED}",
+    )
+
+
+def _verdict(judgement: Judgement, ref: Ref) -> tuple[Cell, ...]:
+    good = judgement.verdict.confirmed or judgement.verdict is Verdict.UNCHANGED
+    tone = "good" if good else "bad" if judgement.verdict is Verdict.CONTRADICTED else "doubt"
+    return (
+        f"{judgement.target} ({judgement.host}:{judgement.port})",
+        Marked(tone, judgement.verdict),
+        judgement.reason,
+        judgement.expectation or "nothing",
+        Code(judgement.facts.sha256) if judgement.facts else "none was seen",
+        ", ".join(judgement.seen_from) or "nowhere",
+        ref,
+    )
+
+
+def _checks(pm: PostMortem) -> Grid:
+    words = {True: ("good", "yes"), False: ("bad", "no"), None: ("doubt", "not known")}
+    return Grid(
+        caption="The checks of stage 60",
+        headers=("what", "expected", "actual", "as expected", "note", "evidence"),
+        rows=tuple(
+            (c.name, _value(c.expected), _value(c.actual), Marked(*words[c.ok]), c.note or "-", pm.checked)
+            for c in pm.checks
+        ),
+        empty="stage 60 left no checks in this record",
+    )
+
+
+def _value(text: str) -> Cell:
+    """A digest is compared letter by letter."""
+    return Code(text) if re.fullmatch("[0-9a-f]{64}", text) else text
+
+
+def _plan(pm: PostMortem) -> Iterator[Block]:
+    if pm.plan is None:
+        yield f"A plan is {NOT_RECORDED}."
+        return
+    yield Grid(
+        caption=f"The newest plan, {pm.plan.digest}",
+        headers=("entry", "of the", "decision", "why", "verdict", "override", "evidence"),
+        rows=tuple(
+            (Code(r.key), r.server, r.decision, r.reason, r.verdict or "-", r.override or "-", pm.planned)
+            for r in pm.plan.rows
+        ),
+        empty="both stores were empty",
+    )
+    if pm.plan.blocked:
+        yield "It is blocked, so nothing of it may be carried out:"
+        yield Bullets(pm.plan.blocked)
+
+
+def _approvals(pm: PostMortem) -> Grid:
+    return Grid(
+        caption="Approvals",
+        headers=("by", "when (UTC)", "of plan", "how", "reason", "evidence"),
+        rows=tuple((a.by, utc_time(a.at_utc), Code(a.digest), a.how, a.reason or "-", ref) for a, ref in pm.approvals),
+        empty="nobody approved anything",
+    )
+
+
+def _overrides(pm: PostMortem) -> Iterator[Grid]:
+    if pm.overrides:
+        yield Grid(
+            caption="Overrides: a person's word in the place of a confirmation",
+            headers=("by", "when (UTC)", "entry", "certificate", "reason", "evidence"),
+            rows=tuple(
+                (o.by, utc_time(o.at_utc), f"{o.key} on the {o.server}", Code(o.sha256), o.reason, pm.overridden)
+                for o in pm.overrides
+            ),
+        )
+
+
+def _stages(pm: PostMortem) -> Grid:
+    return Grid(
+        caption="Who ran which stage: every attempt; a stage stands as its last one ended",
+        headers=("stage", "state", "changes", "by", "from and to (UTC)", "why", "evidence"),
+        rows=tuple(
+            (
+                row.name,
+                Marked(STATE_TONES.get(row.state, "plain") if row.last else "quiet", row.state),
+                ", ".join(map(str, row.changes)) or "none",
+                row.by or NOT_RECORDED,
+                f"{utc_time(row.started_utc)}\n{utc_time(row.ended_utc, 'no end in the journal')}",
+                row.why or "-",
+                row.ref,
+            )
+            for row in pm.stages
+        ),
+        empty="no stage began",
+    )
+
+
+def _undo(pm: PostMortem) -> Grid:
+    return Grid(caption="Per change", headers=("what", "can it be undone", "how"), rows=pm.undo)
+
+
+def _shown(pm: PostMortem) -> str:
+    if not pm.screenshots:
+        return "No web page was pictured in this record."
+    return "The web pages as the record keeps them; passwords and keys were blacked out before they were kept."
+
+
+def _versions(pm: PostMortem) -> Grid:
+    return Grid(
+        caption="The template of each notebook that ran, and whether the one here now differs from it",
+        headers=("notebook", "SHA-256 of what ran", "since then", "evidence"),
+        rows=tuple(
+            (v.what, Code(v.sha256) if v.sha256 else NOT_RECORDED, v.drift, Ref(line=v.line)) for v in pm.versions
+        ),
+    )

@@ -1,0 +1,341 @@
+"""The incident's timeline, its impact, and how it ended."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+from datetime import UTC, datetime
+
+from runbook_lib.decisions import Approval, Check, Deletion, Plan
+from runbook_lib.i18n.language import count, duration, utc_time
+from runbook_lib.logs.conclusions import timeline, verdict
+from runbook_lib.logs.report import when, when_said
+from runbook_lib.models import Diagnosis, Inventory, Judgement, Mismatch, Outcome, Stage, StageState, Verdict
+from runbook_lib.record.journal import Kind, Line
+from runbook_lib.record.stages import pending_changes
+from runbook_lib.show.report_model import OWN_STAGE, ChangeRow, Headline, Impact, Moment, RecordStatus, Ref, StageRow
+from runbook_lib.show.report_reading import Found, RecordFolder, ref
+
+# -- How long HA and each ISE server were rejected: from the first mismatch line at hand until stage 60 proved them.
+#
+# What a log or a store does not say is named as not known. A mismatch line says that a connection was rejected at
+# that
+# time; since when it was before the first line at hand, nobody can tell from it.
+
+PI = ("primary", "secondary")
+HA, HA_CHECK, ISE_CHECK = "High availability", "HA state of the ", "ISE server "
+HA_PLACES = ("primary_health_monitor", "secondary_health_monitor")
+ISE_PLACE = "primary_infrastructure"
+
+
+def impacts_of(record: RecordFolder) -> tuple[Impact, ...]:
+    """Return the impact on HA and on each ISE server that the inventory knows."""
+    diagnosis = record.newest(Stage.DIAGNOSE, "diagnosis", Diagnosis)
+    inventory = record.newest(Stage.LIST, "inventory", Inventory)
+    states = ", ".join(f"{s.server}: {s.state or 'no state'}" for s in inventory.value.ha) if inventory else ""
+    ha = replace(_impact(record, HA, diagnosis, HA_PLACES, HA_CHECK), seen=states)
+    return (ha, *(_ise(record, name, diagnosis, inventory) for name in _ise_names(inventory)))
+
+
+def _ise_names(inventory: Found[Inventory] | None) -> tuple[str, ...]:
+    return tuple(j.target for j in inventory.value.judgements if j.target not in PI) if inventory else ()
+
+
+def _ise(
+    record: RecordFolder, name: str, diagnosis: Found[Diagnosis] | None, inventory: Found[Inventory] | None
+) -> Impact:
+    found = _impact(record, f"ISE server {name}", diagnosis, (ISE_PLACE,), f"{ISE_CHECK}{name} (")
+    if len(_ise_names(inventory)) > 1 and found.since_utc:
+        doubt = "which of the ISE servers: the log names a subject and no address, so its first line counts for each"
+        return replace(found, not_known=(*found.not_known, doubt))
+    return found
+
+
+def _impact(
+    record: RecordFolder, what: str, diagnosis: Found[Diagnosis] | None, places: tuple[str, ...], check: str
+) -> Impact:
+    until = _verified(record, check)
+    impact = Impact(what=what, until_utc=until.utc, until=ref(until)) if until else Impact(what=what)
+    if diagnosis is None:
+        return replace(impact, not_known=("since when: no log was diagnosed",))
+    found = [mismatch for mismatch in diagnosis.value.mismatches if mismatch.place in places]
+    dated = sorted((mismatch.first_utc, number) for number, mismatch in enumerate(found) if mismatch.first_utc)
+    first = found[dated[0][1]] if dated else None
+    unknown = (*_unknown(found, first, diagnosis.value), *_end_unknown(found, until))
+    since = ref(diagnosis.line) if found else Ref()
+    impact = replace(impact, rejected=bool(found), since=since, not_known=unknown)
+    if first is None:
+        return impact
+    evidence = first.evidence[0] if first.evidence else None
+    line = f"{evidence.source}:{evidence.number}: {evidence.text}" if evidence else ""
+    return replace(impact, since_utc=first.first_utc, line=line)
+
+
+def _unknown(found: list[Mismatch], first: Mismatch | None, diagnosis: Diagnosis) -> Iterable[str]:
+    missing = [server for server in diagnosis.no_logs if server in PI]
+    if missing:
+        yield f"what the log of the {' and of the '.join(missing)} says: none was at hand"
+    if diagnosis.damaged:
+        yield "what stands in the parts of logs that could not be read"
+    if first is None and found:
+        yield f"since when: its lines hold no date ({when_said(None, found[0].first_said, zone_known=True)})"
+    if first is not None:
+        yield "whether it was rejected before that line: it is the first at hand"
+        if not first.zone_known:
+            yield "the log's time zone: it was read as UTC without anybody's word"
+
+
+def _end_unknown(found: list[Mismatch], until: Line | None) -> Iterable[str]:
+    if found and until is None:
+        yield "when it ended, or whether it has: no check of stage 60 proves that it works"
+
+
+def _verified(record: RecordFolder, name: str) -> Line | None:
+    """The line of the first checks since which all about ``name`` held, whenever they were made; None: they do not."""
+    since: Line | None = None
+    for found in reversed(list(record.facts(Stage.VERIFY, "checks", tuple[Check, ...]))):
+        about = [check.ok for check in found.value if check.name.startswith(name)]
+        if not about or not all(about):
+            since = None
+        elif since is None:
+            since = found.line
+    return since
+
+
+# -- The timeline: what the logs say, what people decided, what was changed; each row with the line that it rests on
+
+_DIGEST = re.compile(r"\b([0-9a-f]{12})[0-9a-f]{52}\b")
+_ENDS = {"done": "good", "failed": "bad", "stopped": "doubt", "interrupted": "doubt", "unknown": "bad"}
+APPROVED = " (approved by "
+"""What follows the command in the line that says which one is about to be sent."""
+_ALWAYS = {
+    Kind.INCIDENT_OPENED: "incident opened",
+    Kind.STAGE_STARTED: "stage begins",
+    Kind.STAGE_ENDED: "stage ends",
+    Kind.INTERRUPTED: "cut short",
+    Kind.DECIDED: "decided",
+    Kind.APPROVED: "approved",
+    Kind.INTENT: "about to send",
+    Kind.SENT: "sent",
+    Kind.RESULT: "result",
+    Kind.PROOF: "proof",
+    Kind.OUTCOME: "outcome",
+    Kind.TORN: "a line was cut short",
+    Kind.SEALED: "sealed",
+}
+
+
+def moments_of(
+    lines: tuple[Line, ...],
+    changes: tuple[ChangeRow, ...],
+    stages: tuple[StageRow, ...],
+    diagnosis: Found[Diagnosis] | None,
+) -> tuple[Moment, ...]:
+    """Return the rows, earliest first; those of logs without a date come last."""
+    tones = {change.result_ref.line: change.tone for change in changes}
+    numbers = {row.ref.line: row.attempt for row in stages if row.attempts > 1}
+    found = [_of_line(line, tones, numbers.get(line.n, 0)) for line in (*_events(lines), *_verdicts(lines))]
+    if diagnosis:
+        found += [
+            Moment(
+                utc=moment.utc,
+                said=when(moment).removesuffix("Z"),
+                where=f"the {moment.server}'s log" if moment.server != "unknown" else "a log",
+                what=moment.what + (f"\n{moment.line.source}:{moment.line.number}" if moment.line else ""),
+                tone="bad" if "mismatch" in moment.what else "quiet",
+                ref=ref(diagnosis.line),
+            )
+            for moment in timeline(diagnosis.value)
+        ]
+    latest = datetime.max.replace(tzinfo=UTC)
+    return tuple(sorted(found, key=lambda moment: (moment.utc or latest, moment.ref.line)))
+
+
+def _events(lines: tuple[Line, ...]) -> Iterator[Line]:
+    """What happened; that a change left is told only where no result of it is known."""
+    answered = {(line.stage, line.server, line.text) for line in lines if line.kind is Kind.RESULT}
+    for line in lines:
+        if line.kind in _ALWAYS and (
+            line.kind is not Kind.SENT or (line.stage, line.server, line.text) not in answered
+        ):
+            yield line
+
+
+def _verdicts(lines: tuple[Line, ...]) -> Iterator[Line]:
+    """Each verdict when it was first reached, and again where another one takes its place."""
+    last: dict[tuple[str, str], str] = {}
+    for line in lines:
+        if line.kind is Kind.OBSERVED and line.artifact is None:
+            if last.get((line.server, line.text)) != line.seen:
+                yield line
+            last[line.server, line.text] = line.seen
+
+
+def _of_line(line: Line, tones: dict[int, str], attempt: int) -> Moment:
+    where = ", ".join(part for part in (line.stage and f"stage {line.stage[:2]}", line.server) if part)
+    what = _DIGEST.sub(r"\1…", _what(line))
+    if attempt:
+        what = f"attempt {attempt}: {what}"
+    tone = tones.get(line.n) or _tone(line)
+    return Moment(utc=line.utc, said=utc_time(line.utc), where=where, what=what, tone=tone, ref=ref(line))
+
+
+def _what(line: Line) -> str:
+    said = _ALWAYS.get(line.kind, "")
+    if line.kind is Kind.STAGE_STARTED:
+        return f"{said}, by {line.text}" if line.text else said
+    if line.kind is Kind.STAGE_ENDED:
+        return f"{said}: {line.seen}" + (f" ({line.text})" if line.text else "")
+    if line.kind is Kind.APPROVED:
+        return f"{said} by {line.seen}: plan {line.expected}"
+    if line.kind is Kind.INCIDENT_OPENED:
+        return f"{said} for site {line.expected}" + (f" by {line.text}" if line.text else "")
+    if line.kind is Kind.INTENT:
+        return f"{said}: {line.expected.partition(APPROVED)[0] if line.stage == Stage.DELETE.value else line.text}"
+    if line.kind is Kind.SEALED:
+        return f"{said}: {line.text}"
+    if line.kind is Kind.OBSERVED:
+        return f"{line.text}: {line.seen}"
+    parts = [part for part in (said, line.text, line.seen) if part]
+    return ": ".join(parts) + (f" (expected: {line.expected})" if line.expected and line.expected != line.seen else "")
+
+
+def _tone(line: Line) -> str:
+    if line.kind is Kind.STAGE_ENDED:
+        return _ENDS.get(line.seen, "doubt")
+    if line.kind is Kind.OBSERVED:
+        word = line.seen.partition(":")[0]
+        good = word.startswith("confirmed_") or word == Verdict.UNCHANGED
+        return "good" if good else "bad" if word == Verdict.CONTRADICTED else "doubt"
+    if line.kind in (Kind.INTENT, Kind.SENT):
+        return "change"
+    return "doubt" if line.kind in (Kind.INTERRUPTED, Kind.TORN) else "plain"
+
+
+# -- How the incident ended, as far as its record says it; and the summary in sentences ------------
+
+WORDS = {
+    Outcome.REPAIRED: ("every check of stage 60 held", "good"),
+    Outcome.REPAIRED_UNVERIFIED: (
+        "it works as far as can be seen, but a check could not be made or something was overridden",
+        "doubt",
+    ),
+    Outcome.NOTHING_TO_DO: ("every check held, and nothing was changed", "good"),
+    Outcome.STOPPED: ("it stopped for safety, or was interrupted before its end", "doubt"),
+    Outcome.FAILED: ("something did not work", "bad"),
+    Outcome.UNKNOWN: ("a change was sent and its result was not seen: look before you do anything else", "bad"),
+}
+
+
+def headline_of(lines: tuple[Line, ...], stages: tuple[StageRow, ...], standing: RecordStatus) -> Headline:
+    """Return the outcome that counts: ``unknown`` where a change has no result, whatever was said before."""
+    said = [line for line in lines if line.kind is Kind.OUTCOME and line.seen in tuple(Outcome)]
+    last = said[-1] if said else None
+    pending = pending_changes(lines)
+    if pending:
+        words = f"the result of {count(len(pending), 'change')} is not in the record; each may have been sent"
+        return Headline(outcome=Outcome.UNKNOWN, words=words, tone="bad", settled=False, ref=ref(pending[0]))
+    if last is None:
+        return Headline(outcome=None, words=_unfinished(stages), tone="doubt", settled=False, ref=Ref())
+    outcome = Outcome(last.seen)
+    words, tone = WORDS[outcome]
+    words = f"{words}: {last.text}" if last.text else words
+    if went_on(lines, last):
+        words, tone = f"{words}; but the record went on after this was written, and names no later outcome", "doubt"
+    settled = tone == WORDS[outcome][1] and not standing.problems
+    return Headline(outcome=outcome, words=words, tone=tone if settled else "doubt", settled=settled, ref=ref(last))
+
+
+def went_on(lines: tuple[Line, ...], outcome: Line) -> bool:
+    """Whether anything that could change the outcome came after it; its own stage's end and the report do not."""
+    return any(
+        line.kind is Kind.INTENT or (line.kind is Kind.STAGE_STARTED and line.stage != OWN_STAGE)
+        for line in lines[outcome.n :]
+    )
+
+
+def _unfinished(stages: tuple[StageRow, ...]) -> str:
+    if not stages:
+        return "no outcome was written; no stage had begun"
+    last = max((row for row in stages if row.last), key=lambda row: row.ref.line)
+    how = "still runs" if last.state is StageState.RUNNING else f"ended {last.state}"
+    if last.state is StageState.INTERRUPTED and last.ended_utc is None:
+        how = "has no end in the record: it was cut short"
+    return f"no outcome was written; the last stage that began, {last.name}, {how}"
+
+
+def summary_of(
+    diagnosis: Diagnosis | None,
+    plan: Plan | None,
+    approvals: tuple[Approval, ...],
+    changes: tuple[ChangeRow, ...],
+    impacts: tuple[Impact, ...],
+    checks: tuple[Check, ...],
+) -> Iterator[str]:
+    """Yield the report's summary, one paragraph each, from what the record holds and nothing else."""
+    yield verdict(diagnosis) if diagnosis else "No log was diagnosed in this record."
+    yield from (sentence_of(impact) for impact in impacts if impact.rejected)
+    yield _planned(plan, approvals)
+    yield _changed(changes)
+    if checks:
+        held = sum(check.ok is True for check in checks)
+        yield f"Of {count(len(checks), 'check')} at the end {held} held" + "".join(_others(checks)) + "."
+    else:
+        yield "The result was not checked: stage 60 left no checks in this record."
+
+
+def alarms_of(judgements: tuple[Judgement, ...], standing: RecordStatus) -> Iterator[str]:
+    """Yield what a reader has to know before anything else: lines that nobody signed, certificates that contradict."""
+    if standing.later:
+        yield f"After the newest seal came lines that nobody has signed: {'; '.join(standing.later)}."
+    for judgement in judgements:
+        if judgement.verdict is Verdict.CONTRADICTED:
+            yield (
+                f"Suspected interception: {judgement.target} ({judgement.host}:{judgement.port}) presented a"
+                f" certificate that contradicts what is known of it: {judgement.reason}. Find out who answers."
+            )
+
+
+def sentence_of(impact: Impact) -> str:
+    """Return an impact in one sentence with its numbers."""
+    since, until = utc_time(impact.since_utc, "a time that is not known"), utc_time(impact.until_utc)
+    if impact.until_utc is None:
+        return f"{impact.what}: rejected since {since} UTC; that it works again is not shown in this record."
+    length = duration(impact.duration)
+    return f"{impact.what}: {length} from the first mismatch line at hand ({since} UTC) to the proof ({until} UTC)."
+
+
+def _planned(plan: Plan | None, approvals: tuple[Approval, ...]) -> str:
+    if plan is None:
+        return "No plan was made."
+    said = f"The plan {plan.digest[:12]}… names {count(len(plan.deletions), 'deletion')}"
+    if plan.changes:
+        said += f" and {count(len(plan.changes), 'change')} that may follow"
+    if plan.blocked:
+        return f"{said} and is blocked: {'; '.join(plan.blocked)}."
+    names = [approval.by for approval in approvals if approval.digest == plan.digest]
+    if names:
+        return f"{said}, approved by {' and '.join(dict.fromkeys(names))}."
+    before = [f"plan {each.digest[:12]}… was approved by {each.by}" for each in approvals]
+    earlier = f" Before it, {', '.join(dict.fromkeys(before))}." if before else ""
+    if not plan.needs_approval:
+        return f"{said}: there was nothing to approve.{earlier}"
+    return f"{said}; no approval names it.{earlier}"
+
+
+def _changed(changes: tuple[ChangeRow, ...]) -> str:
+    real = [change for change in changes if change.result != Deletion.NOT_SENT.value]
+    if not real:
+        return "Nothing was changed."
+    unknown = sum(not change.result for change in real)
+    said = f"{count(len(real), 'change was', 'changes were')} made or tried, each written down before it was sent"
+    return f"{said}; the result of {unknown} is not known." if unknown else f"{said}; the result of each is recorded."
+
+
+def _others(checks: tuple[Check, ...]) -> Iterator[str]:
+    failed, unknown = (sum(check.ok is kind for check in checks) for kind in (False, None))
+    if failed:
+        yield f", {failed} did not"
+    if unknown:
+        yield f", {unknown} could not be made"

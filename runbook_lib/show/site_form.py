@@ -1,0 +1,386 @@
+"""Choosing a site and an incident, or typing a new site's file."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from html import escape
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import ipywidgets
+
+from runbook_lib.i18n.language import gettext
+from runbook_lib.params.load import Draft, draft_site
+from runbook_lib.params.yaml_source import SiteFileProblem, shown_key
+from runbook_lib.secrets import NOT_A_REFERENCE, SecretRef
+from runbook_lib.show.forms import BELOW, LABEL, WIDE, Form, Said, button, without_form
+from runbook_lib.show.table import BAD, DOUBT, GOOD, Row, Table
+
+# -- The fields of the form for a site: which key of the site's file each one gives, and how it is read
+
+Where = tuple[str | int, ...]
+REFERENCE = "env:NAME, file:PATH or keyring:SERVICE/USER"
+_SCHEMES = ("env:", "file:", "keyring:")
+NOT_KEPT = "that was no reference, and nothing of it is kept: passwords are never typed here; write " + REFERENCE
+
+
+class FieldSpec(NamedTuple):
+    """One field: its key in the site's file, its label, what an empty one shows, and its kind.
+
+    ``kind`` is ``text``, ``number``, ``secret`` or ``lines`` (several, one a line). ``needed``: the site's file is
+    not complete without it, as soon as anything of its section is there.
+    """
+
+    where: Where
+    label: str
+    hint: str
+    kind: str = "text"
+    needed: bool = True
+
+
+class FieldGroup(NamedTuple):
+    """Fields that belong together; an ``optional`` group is left out of the file where all its fields are empty."""
+
+    title: str
+    fields: tuple[FieldSpec, ...]
+    optional: bool = False
+
+
+def _server(key: str, host: str, number: int) -> FieldGroup:
+    who = key.capitalize()
+    return FieldGroup(
+        f"The {key} server",
+        (
+            FieldSpec((key, "address"), f"{who}: address", f"192.0.2.{number}"),
+            FieldSpec((key, "health_monitor_port"), f"{who}: Health Monitor port", "8082", "number", needed=False),
+            FieldSpec((key, "ssh", "port"), f"{who}: SSH port", "22", "number", needed=False),
+            FieldSpec((key, "ssh", "user"), f"{who}: SSH user", "admin"),
+            FieldSpec((key, "ssh", "password"), f"{who}: SSH password", REFERENCE, "secret"),
+            FieldSpec((key, "ssh", "host_key"), f"{who}: SSH host key", "SHA256:… from its console", "lines"),
+            FieldSpec((key, "ssh", "prompt_host"), f"{who}: name in its prompt", host, needed=False),
+            FieldSpec((key, "logs"), f"{who}: logs", f"logs/{key}, one path a line", "lines", needed=False),
+            FieldSpec((key, "log_zone"), f"{who}: zone of its logs", "UTC, Europe/Paris, +02:00", needed=False),
+        ),
+    )
+
+
+def _ise(number: int) -> FieldGroup:
+    who, name = ("ISE", "ise") if number == 0 else ("Second ISE", "ise2")
+    return FieldGroup(
+        "The ISE server" if number == 0 else "A second ISE server",
+        (
+            FieldSpec(("ise", number, "name"), f"{who}: name", name, needed=False),
+            FieldSpec(("ise", number, "address"), f"{who}: address", f"192.0.2.{20 + number}"),
+            FieldSpec(("ise", number, "port"), f"{who}: port", "443", "number", needed=False),
+            FieldSpec(("ise", number, "user"), f"{who}: user", "pi-reader", needed=False),
+            FieldSpec(("ise", number, "password"), f"{who}: password", REFERENCE, "secret", needed=False),
+        ),
+        optional=True,
+    )
+
+
+def _web() -> FieldGroup:
+    at = ("primary", "web")
+    return FieldGroup(
+        "The primary's web pages",
+        (
+            FieldSpec((*at, "port"), "Web pages: port", "443", "number", needed=False),
+            FieldSpec((*at, "user"), "Web pages: user", "root"),
+            FieldSpec((*at, "password"), "Web pages: password", REFERENCE, "secret"),
+        ),
+        optional=True,
+    )
+
+
+GROUPS = (
+    FieldGroup("The site", (FieldSpec(("name",), "Site's name", "paris; the file is params/paris.yaml"),)),
+    FieldGroup(
+        "High availability",
+        (
+            FieldSpec(("ha", "auth_key"), "HA: authentication key", REFERENCE, "secret"),
+            FieldSpec(("ha", "email"), "HA: e-mail", "noc@example.com", "lines", needed=False),
+        ),
+        optional=True,
+    ),
+    _server("primary", "prime-pri", 10),
+    _server("secondary", "prime-sec", 11),
+    _web(),
+    _ise(0),
+    _ise(1),
+)
+
+
+class SiteField:
+    """One labelled control, what it gives, and what is wrong of it, said below."""
+
+    def __init__(self, spec: FieldSpec, changed: Callable[[], None]) -> None:
+        self.spec = spec
+        self.said = Said(layout={"margin": "0 0 0 17em", "max_width": "24em"})
+        self.control = self._control()
+        self.widget = ipywidgets.VBox([self.control, self.said])
+        self._changed = changed
+        self._refused = False
+        self.control.observe(self._typed, names="value")
+
+    def _control(self) -> Any:
+        kind = ipywidgets.Textarea if self.spec.kind == "lines" else ipywidgets.Text
+        options: dict[str, Any] = {"rows": 1} if self.spec.kind == "lines" else {}
+        hint = self.spec.hint
+        return kind(
+            description=gettext(self.spec.label),
+            placeholder=gettext(hint if self.spec.needed else f"optional: {hint}"),
+            layout={"width": "41em", "max_width": "98%"},
+            style={"description_width": "17em"},
+            **options,
+        )
+
+    def _typed(self, change: Any) -> None:
+        """A value that departs from every kind of reference is taken out at once: it may be a password."""
+        text = str(change["new"])
+        if self.spec.kind == "secret" and text and not _may_become_a_reference(text):
+            self._refused = True
+            self.control.value = ""
+            self._changed()
+            return
+        if text:
+            self._refused = False
+        self._changed()
+
+    def value(self) -> Any:
+        """Return what the site's file gets, None where the field is empty."""
+        text = self.control.value.strip()
+        if not text:
+            return None
+        if self.spec.kind == "number":
+            return int(text) if text.isdecimal() and text.isascii() else text
+        if self.spec.kind == "lines":
+            return [line.strip() for line in text.splitlines() if line.strip()]
+        return text
+
+    def say(self, problem: str) -> None:
+        """Show what is wrong of the value, or that nothing is."""
+        if self._refused:
+            self.said.say(NOT_KEPT, BAD)
+        elif self.value() is None:
+            self.said.say("")
+        else:
+            self.said.say(problem or "good", BAD if problem else GOOD)
+
+
+def _may_become_a_reference(text: str) -> bool:
+    """Whether a text is a reference, or the beginning of one."""
+    if any(scheme.startswith(text) for scheme in _SCHEMES) or text in _SCHEMES:
+        return True
+    if not text.startswith(_SCHEMES):
+        return False
+    if text.startswith("keyring:"):
+        return text.isprintable()
+    try:
+        SecretRef.parse(text)
+    except ValueError:
+        return False
+    return not text.startswith("env:") or text == text.upper().replace("ENV:", "env:", 1)
+
+
+# -- A new site's file: typed, checked at each key stroke as ``load_site`` would, and written once
+
+Write = Callable[[Draft], str]
+"""Called with a draft that has no problem; writes the file and returns the sentence to say."""
+
+_HEADING = "<h3>{}</h3>"
+_FURTHER = "any key that params/example.yaml explains and that has no field here, such as\ndeadlines:\n  settle_s: 900"
+
+
+class SiteControls:
+    """The controls that make a site's file, which would lie in ``folder``."""
+
+    def __init__(self, folder: Path, write: Write) -> None:
+        self._folder = folder
+        self._write = write
+        self.fields = {spec.where: SiteField(spec, self._check) for group in GROUPS for spec in group.fields}
+        self.further = ipywidgets.Textarea(
+            description=gettext("Further keys"),
+            continuous_update=False,  # half a reference is no reference
+            placeholder=gettext(_FURTHER),
+            rows=4,
+            layout={"width": "44em", "max_width": "98%"},
+            style=LABEL,
+        )
+        self.further.observe(self._further_typed, names="value")
+        self.said = Said()
+        self.preview = ipywidgets.HTML()
+        hint = "Writes params/NAME.yaml for you alone to read, and never over a file that is there"
+        self.button = button("Write the site's file", hint, self._press, self.said)
+        groups = [self._box(group) for group in GROUPS]
+        boxes = ipywidgets.HBox(groups, layout={"flex_flow": "row wrap", "align_items": "flex-start"})
+        self.widget = ipywidgets.VBox([boxes, self.further, self.button, self.said, self.preview])
+        self._check()
+
+    def _box(self, group: FieldGroup) -> ipywidgets.VBox:
+        heading = gettext(group.title) + (gettext(" (leave empty if there is none)") if group.optional else "")
+        fields = [self.fields[spec.where].widget for spec in group.fields]
+        return ipywidgets.VBox(
+            [ipywidgets.HTML(_HEADING.format(escape(heading))), *fields], layout={"margin": "0 2em 0 0"}
+        )
+
+    def _further_typed(self, _: Any) -> None:
+        """Check the further keys; where one may hold a password all of them are taken out again."""
+        at_fields = set(self.fields)
+        if any(NOT_A_REFERENCE in each.text and each.where not in at_fields for each in self.draft().problems):
+            self.further.value = ""
+            self.said.say(f"The further keys are empty again: {NOT_KEPT}", BAD)
+            return
+        self._check()
+
+    def draft(self) -> Draft:
+        """Return the file as it stands now, with what is wrong of it."""
+        typed = {where: value for where, field in self.fields.items() if (value := field.value()) is not None}
+        return draft_site(typed, self.further.value, self._folder)
+
+    def _check(self, *_: Any) -> None:
+        found = self.draft()
+        elsewhere = [problem for problem in found.problems if not self._say_at_field(problem)]
+        at_fields = {where: self._problem_at(where, found) for where in self.fields}
+        for where, field in self.fields.items():
+            field.say(at_fields[where])
+        self._summary(found, elsewhere)
+
+    def _say_at_field(self, problem: SiteFileProblem) -> bool:
+        """Whether a field says this problem already: of its own value, or of one that is not filled in yet."""
+        return any(
+            _inside(problem.where, where) or (_inside(where, problem.where) and self._needed(field))
+            for where, field in self.fields.items()
+        )
+
+    def _problem_at(self, where: Where, found: Draft) -> str:
+        return "; ".join(problem.text for problem in found.problems if _inside(problem.where, where))
+
+    def _needed(self, field: SiteField) -> bool:
+        """Whether the file is not complete without this field: an optional group that is empty needs nothing."""
+        group = next(group for group in GROUPS if field.spec in group.fields)
+        begun = any(self.fields[spec.where].value() is not None for spec in group.fields)
+        return field.spec.needed and field.value() is None and (begun or not group.optional)
+
+    def _missing(self) -> list[str]:
+        return [gettext(field.spec.label) for field in self.fields.values() if self._needed(field)]
+
+    def _summary(self, found: Draft, elsewhere: list[SiteFileProblem]) -> None:
+        lines = [f"{shown_key(problem.where)}: {problem.text}" for problem in elsewhere]
+        missing = self._missing()
+        if missing:
+            lines.append(f"needed and still empty: {', '.join(missing)}")
+        wrong = [
+            where for where in self.fields if self.fields[where].value() is not None and self._problem_at(where, found)
+        ]
+        if wrong:
+            lines.append(f"not right yet: {', '.join(gettext(self.fields[where].spec.label) for where in wrong)}")
+        self.button.disabled = bool(lines)
+        self.said.say(
+            "\n".join(lines) or "Everything is as it should be.",
+            (BAD if elsewhere or wrong else DOUBT) if lines else GOOD,
+        )
+        shown = f"<details><summary>The file as it would be written</summary><pre>{escape(found.text)}</pre></details>"
+        self.preview.value = "" if lines else shown
+
+    def _press(self) -> str:
+        return self._write(self.draft())
+
+
+def _inside(inner: Where, outer: Where) -> bool:
+    """Whether a key is another one, or lies below it."""
+    return inner[: len(outer)] == outer
+
+
+# -- Which site, which incident: chosen from what there is, or a site made anew --------------------
+
+MAKE, CLOSE = "Make a new site", "Close the form for a new site"
+
+
+@dataclass(frozen=True, kw_only=True)
+class SiteChoice:
+    """What is known of one site without contacting anything.
+
+    ``about`` is one sentence, or what is wrong of its file where ``usable`` is false; ``incidents`` are its
+    incidents in words, by id, the one that would be opened by itself first, under the empty id.
+    """
+
+    site: str
+    about: str
+    usable: bool
+    incidents: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class ChoiceActions:
+    """What the form does: look at a site, keep a choice, write a new site's file; each returns what is to be shown."""
+
+    look: Callable[[str], SiteChoice]
+    choose: Callable[[str, str], str]
+    write: Callable[[Draft], str]
+
+
+class ChoiceForm(Form[str]):
+    """Shows the known sites with their incidents; ``value`` is the site that the next cell opens."""
+
+    def __init__(self, opens: Table, site: str, sites: tuple[str, ...], folder: Path, acts: ChoiceActions) -> None:
+        controls = _ChoiceControls(site, sites, folder, acts)
+        ways = without_form(("in the parameters cell", f'site = "{site}"'), ("as a batch job", f"runbook run {site}"))
+        super().__init__(site, (opens, ways), (controls.widget,))
+
+
+class _ChoiceControls:
+    def __init__(self, site: str, sites: tuple[str, ...], folder: Path, acts: ChoiceActions) -> None:
+        self._acts = acts
+        self._known = list(sites)
+        self.site = ipywidgets.Dropdown(
+            description=gettext("Site"), options=self._known, value=site, layout=WIDE, style=LABEL
+        )
+        self.about = Said(layout=BELOW)
+        self.incident = ipywidgets.Dropdown(description=gettext("Incident"), options=[""], layout=WIDE, style=LABEL)
+        self.said = Said()
+        self.use = button("Use this site", "The next cells and the other notebooks open it", self._press, self.said)
+        self.make = ipywidgets.ToggleButton(
+            description=gettext(MAKE),
+            tooltip=gettext("Shows the form for a new site's file"),
+            layout={"width": "max-content", "min_width": "16em", "margin": ".3em 0"},
+        )
+        self.new = SiteControls(folder, self._write)
+        self.new.widget.layout.display = "none"
+        self.site.observe(lambda _: self._look(), names="value")
+        self.make.observe(self._unfold, names="value")
+        rows = [self.site, self.about, self.incident, self.use, self.said, self.make, self.new.widget]
+        self.widget = ipywidgets.VBox(rows)
+        self._look()
+
+    def _look(self) -> None:
+        state = self._acts.look(self.site.value)
+        self.about.say(state.about, "" if state.usable else BAD)
+        self.incident.options = [(gettext(words), ident) for ident, words in state.incidents] or [(gettext("none"), "")]
+        self.use.disabled = not state.usable
+
+    def _press(self) -> str:
+        return self._acts.choose(self.site.value, self.incident.value or "")
+
+    def _unfold(self, change: Any) -> None:
+        self.new.widget.layout.display = "flex" if change["new"] else "none"
+        self.make.description = gettext(CLOSE if change["new"] else MAKE)
+
+    def _write(self, draft: Draft) -> str:
+        said = self._acts.write(draft)
+        name = draft.site.name if draft.site else ""
+        self._known = sorted({*self._known, name})
+        self.site.options = self._known
+        self.site.value = name
+        self.make.value = False
+        self.said.say(said, GOOD)
+        return said
+
+
+def opening(site: str, incident: str, how: str) -> Table:
+    """Return the table that says what the next cell opens."""
+    return Table(
+        title="What the next cell opens, if nothing else is chosen",
+        headers=("what", "value"),
+        rows=(Row(cells=("site", site)), Row(cells=("incident", incident)), Row(cells=("because", how))),
+    )

@@ -1,0 +1,403 @@
+"""The picture kit: strokes, colours, the width of text, one picture, one time axis."""
+
+from __future__ import annotations
+
+import unicodedata
+from bisect import bisect_right
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from html import escape
+from itertools import pairwise
+from typing import Literal, NamedTuple
+
+from runbook_lib.errors import printable
+from runbook_lib.i18n.language import gettext
+
+# -- The colours of pictures and reports, by what they mean; for light and dark screens, and for paper.
+#
+# A tone is never said by its colour alone: a word stands beside it, or the shape of ``svg.mark``. Every ink
+# is readable on the page and on its own wash (contrast of at least 4.5 to 1; a test computes it).
+
+
+class Ink(NamedTuple):
+    """One tone: for lines and letters, and the pale wash that its areas are filled with."""
+
+    ink: str
+    wash: str
+
+
+LIGHT = {
+    "page": Ink("#ffffff", "#ffffff"),
+    "plain": Ink("#1f2328", "#f3f5f7"),
+    "quiet": Ink("#57606a", "#f3f5f7"),
+    "good": Ink("#1a6b31", "#e5f4e9"),
+    "bad": Ink("#b3261e", "#fdeceb"),
+    "doubt": Ink("#7d5000", "#fdf1d8"),
+    "change": Ink("#0a4f97", "#e5f0fb"),
+}
+DARK = {
+    "page": Ink("#12161c", "#12161c"),
+    "plain": Ink("#e6edf3", "#1d232b"),
+    "quiet": Ink("#a3adb8", "#1d232b"),
+    "good": Ink("#6fce87", "#12301c"),
+    "bad": Ink("#ff938a", "#3b1715"),
+    "doubt": Ink("#e5b84d", "#33270b"),
+    "change": Ink("#86bdff", "#10263f"),
+}
+TONES = tuple(name for name in LIGHT if name != "page")
+
+
+def variables(palette: dict[str, Ink]) -> str:
+    """Return the palette as CSS variables: ``--good`` and ``--good-wash``, and so on for each tone."""
+    return "".join(f"--{name}:{tone.ink};--{name}-wash:{tone.wash};" for name, tone in palette.items())
+
+
+# -- One picture: its strokes, its title, and the same in words for whoever does not see it --------
+
+FACE = "system-ui,-apple-system,'Segoe UI','DejaVu Sans',Arial,sans-serif"
+MONO = "ui-monospace,'DejaVu Sans Mono',Menlo,Consolas,monospace"
+
+_TONES = "".join(f".pic .{tone}{{--tone:var(--{tone});--wash:var(--{tone}-wash)}}" for tone in TONES)
+# JupyterLab, Notebook 7 and VS Code have themes of their own, whatever the system's is; each marks its page.
+_ON_DARK = ":is([data-jp-theme-light=false],.vscode-dark,.vscode-high-contrast) .pic"
+_ON_LIGHT = ":is([data-jp-theme-light=true],.vscode-light,.vscode-high-contrast-light) .pic"
+_COLOURS = (
+    f".pic{{{variables(LIGHT)}}}"
+    f"@media screen and (prefers-color-scheme:dark){{.pic{{{variables(DARK)}}}}}"
+    # A light page of high contrast bears the mark of the dark one, too: light is said last.
+    f"{_ON_DARK}{{{variables(DARK)}}}{_ON_LIGHT}{{{variables(LIGHT)}}}"
+    f"@media print{{[data-jp-theme-light] .pic,.pic{{{variables(LIGHT)}}}}}"
+)
+STYLE = (
+    f"{_COLOURS}{_TONES}"
+    f".pic{{background:var(--page);font-family:{FACE};max-width:100%;height:auto}}"
+    ".pic .text{fill:var(--tone)}.pic .line{stroke:var(--tone);fill:none;stroke-linecap:round;stroke-linejoin:round}"
+    ".pic .area{fill:var(--wash);stroke:var(--tone);stroke-width:1.5}.pic .solid{fill:var(--tone)}"
+    f".pic .bold{{font-weight:700}}.pic .mono{{font-family:{MONO}}}"
+)
+"""What a page that shows pictures has in its style sheet, once."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Picture:
+    """A picture of ``width`` by ``height`` pixels. ``words`` say the same, one sentence each; show them beside it.
+
+    ``body`` are elements made by ``svg``: nothing else may be put there.
+    """
+
+    title: str
+    words: tuple[str, ...]
+    width: float
+    height: float
+    body: str
+
+    def inline(self) -> str:
+        """Return the SVG for a page whose style sheet holds ``STYLE``."""
+        return self._svg(self.body)
+
+    def standalone(self) -> str:
+        """Return the SVG that brings its style sheet with it: for a file of its own, or a cell of a notebook."""
+        return self._svg(f"<style>{STYLE}</style>{self.body}")
+
+    def text(self) -> str:
+        """Return the picture in words."""
+        return "\n".join(printable(sentence) for sentence in (self.title, *self.words))
+
+    def _repr_html_(self) -> str:
+        return self.standalone()
+
+    def _svg(self, body: str) -> str:
+        size = f'viewBox="0 0 {self.width:g} {self.height:g}" width="{self.width:g}" height="{self.height:g}"'
+        title = escape(printable(self.title))
+        return (
+            f'<svg xmlns="http://www.w3.org/2000/svg" class="pic" role="img" aria-label="{title}" {size}>{body}</svg>'
+        )
+
+
+# -- How wide text is in a picture that no browser has seen yet: an estimate on the safe side, for a sans-serif face
+
+NARROW, WIDE = frozenset("iIljtfr.,:;'|!()[]{}-/ \u00b7"), frozenset("mwMW@%")
+_UPPER, _LOWER, _THIN, _BROAD = 0.72, 0.6, 0.4, 0.98
+MONOSPACE = 0.605
+ELLIPSIS = "…"
+
+
+def width_of(text: str, size: float, *, mono: bool = False) -> float:
+    """Return the width in pixels at a font size in pixels; no common sans-serif face is much wider."""
+    return size * sum(_advance(c, mono) for c in text)
+
+
+def _advance(c: str, mono: bool) -> float:
+    if unicodedata.combining(c):
+        return 0.0
+    if unicodedata.east_asian_width(c) in "WF":
+        return 1.0
+    if mono:
+        return MONOSPACE
+    if c in NARROW:
+        return _THIN
+    return _BROAD if c in WIDE else _UPPER if c.isupper() else _LOWER
+
+
+def shorten(text: str, width: float, size: float, *, mono: bool = False) -> str:
+    """Return the text on one line, its middle left out where it is wider than ``width`` pixels."""
+    shown = " ".join(printable(text).split())
+    if width_of(shown, size, mono=mono) <= width:
+        return shown
+    room = width - width_of(ELLIPSIS, size, mono=mono)
+    head, tail = _fitting(shown, room * 0.6, size, mono), _fitting(shown[::-1], room * 0.4, size, mono)[::-1]
+    return f"{head}{ELLIPSIS}{tail}"
+
+
+def wrap(text: str, width: float, size: float, *, lines: int = 3) -> tuple[str, ...]:
+    """Return the text in lines no wider than ``width`` pixels, at most ``lines``; the last is shortened."""
+    rest, found = printable(text).split(), list[str]()
+    while rest and len(found) < lines - 1:
+        count = 1
+        while count < len(rest) and width_of(" ".join(rest[: count + 1]), size) <= width:
+            count += 1
+        found.append(shorten(" ".join(rest[:count]), width, size))
+        rest = rest[count:]
+    return (*found, shorten(" ".join(rest), width, size)) if rest else tuple(found)
+
+
+def _fitting(text: str, width: float, size: float, mono: bool) -> str:
+    taken, used = 0, 0.0
+    while taken < len(text) and (used := used + size * _advance(text[taken], mono)) <= width:
+        taken += 1
+    return text[:taken]
+
+
+# -- The strokes that pictures are drawn with. All text is data: it is escaped, and nothing in it becomes a tag.
+#
+# Colours are classes, never attributes: each stroke has a tone (what it means) and a way (``line``, ``area``,
+# ``solid``,
+# ``text``), so one style sheet makes it light, dark or fit for paper. Nothing here has an id, a link, a script or a
+# style attribute: a strict content security policy has nothing to refuse, and two pictures on a page never clash.
+
+Anchor = Literal["start", "middle", "end"]
+Number = float | int
+TEXT_SIZE = 14.0
+DASHES = "6 5"
+_WAYS = ("line", "area", "solid", "text")
+# One shape a tone, so that it is told apart without its colour: tick, cross, question mark, triangle, dot, ring.
+_MARKS = {
+    "good": "M-4.5 0.5L-1.5 4L4.5 -4",
+    "bad": "M-4 -4L4 4M4 -4L-4 4",
+    "doubt": "M-3 -2.5A3 3 0 1 1 0 0.8V2.2M0 5V5.4",
+    "change": "M0 -5L5 4H-5Z",
+    "plain": "M-2 0A2 2 0 1 0 2 0A2 2 0 1 0 -2 0",
+    "quiet": "M-3.5 0A3.5 3.5 0 1 0 3.5 0A3.5 3.5 0 1 0 -3.5 0",
+}
+
+
+def element(name: str, attributes: dict[str, str | Number], *children: str) -> str:
+    """Return one element. ``children`` are elements already; text goes through ``label``."""
+    written = "".join(f' {key}="{escape(_number(value))}"' for key, value in attributes.items())
+    return f"<{name}{written}>{''.join(children)}</{name}>" if children else f"<{name}{written}/>"
+
+
+def group(*children: str, x: Number = 0, y: Number = 0) -> str:
+    """Return the children as one, moved."""
+    return element("g", {"transform": f"translate({_number(x)} {_number(y)})"}, *children)
+
+
+def label(
+    text: str,
+    x: Number,
+    y: Number,
+    *,
+    tone: str = "plain",
+    anchor: Anchor = "start",
+    size: Number = TEXT_SIZE,
+    bold: bool = False,
+    mono: bool = False,
+) -> str:
+    """Return one line of text, its base line at ``y``; control characters are shown, not obeyed.
+
+    A blank follows it: where a front end takes the drawing out and leaves its words, they are still words.
+    """
+    extra = " bold" * bold + " mono" * mono
+    about: dict[str, str | Number] = {"x": x, "y": y, "class": _class(tone, "text") + extra, "font-size": size}
+    if anchor != "start":
+        about["text-anchor"] = anchor
+    return element("text", about, escape(printable(gettext(text)))) + " "
+
+
+def line(
+    points: tuple[tuple[Number, Number], ...], *, tone: str = "quiet", width: Number = 1.5, dashed: bool = False
+) -> str:
+    """Return a line through two or more points; ``dashed`` says broken, or not known."""
+    path = "M" + "L".join(f"{_number(x)} {_number(y)}" for x, y in points)
+    about: dict[str, str | Number] = {"d": path, "class": _class(tone, "line"), "stroke-width": width}
+    return element("path", about | {"stroke-dasharray": DASHES} if dashed else about)
+
+
+def arrow(
+    start: tuple[Number, Number], end: tuple[Number, Number], *, tone: str = "quiet", dashed: bool = False
+) -> str:
+    """Return a straight line with a head at its end."""
+    (x1, y1), (x2, y2) = start, end
+    length = max(((x2 - x1) ** 2 + (y2 - y1) ** 2) ** 0.5, 1e-6)
+    dx, dy = (x2 - x1) / length * 9, (y2 - y1) / length * 9
+    corners = ((x2, y2), (x2 - dx - dy / 2, y2 - dy + dx / 2), (x2 - dx + dy / 2, y2 - dy - dx / 2))
+    head = "M" + "L".join(f"{_number(x)} {_number(y)}" for x, y in corners) + "Z"
+    shaft = line((start, (x2 - dx, y2 - dy)), tone=tone, width=2, dashed=dashed)
+    return shaft + element("path", {"d": head, "class": _class(tone, "solid")})
+
+
+def rectangle(
+    x: Number,
+    y: Number,
+    width: Number,
+    height: Number,
+    *,
+    tone: str = "plain",
+    way: str = "area",
+    radius: Number = 6,
+    dashed: bool = False,
+) -> str:
+    """Return a box; as ``area`` it has a pale wash and an outline, as ``solid`` it is filled."""
+    about: dict[str, str | Number] = {"x": x, "y": y, "width": max(width, 0), "height": max(height, 0), "rx": radius}
+    about["class"] = _class(tone, way)
+    return element("rect", about | {"stroke-dasharray": DASHES} if dashed else about)
+
+
+def circle(x: Number, y: Number, radius: Number, *, tone: str = "plain", way: str = "area") -> str:
+    return element("circle", {"cx": x, "cy": y, "r": radius, "class": _class(tone, way)})
+
+
+def mark(tone: str, x: Number, y: Number) -> str:
+    """Return the shape that stands for a tone, about 18 pixels wide, around (x, y)."""
+    sign = element("path", {"d": _MARKS[tone], "class": _class(tone, "line"), "stroke-width": 2})
+    return group(circle(0, 0, 9, tone=tone), sign, x=x, y=y)
+
+
+def _class(tone: str, way: str) -> str:
+    if tone not in TONES or way not in _WAYS:
+        raise ValueError(f"no such tone or way: {tone} {way}")
+    return f"{tone} {way}"
+
+
+def _number(value: str | Number) -> str:
+    return value if isinstance(value, str) else f"{value:.1f}".rstrip("0").rstrip(".")
+
+
+# -- A time axis: where a moment stands between two edges, and round moments to write on it --------
+
+_STEPS = tuple(
+    timedelta(seconds=seconds)
+    for seconds in (
+        *(1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800),
+        *(3600 * hours for hours in (1, 2, 3, 6, 12, 24, 48, 168, 336, 720, 2160, 8760)),
+    )
+)
+_MOST = 6
+_DAY = timedelta(days=1)
+_EPOCH = datetime(2001, 1, 1, tzinfo=UTC)  # a Monday, so that steps of a week begin on one
+
+
+@dataclass(frozen=True)
+class Axis:
+    """The time from ``first`` to ``last`` (UTC), drawn from ``left`` to ``right`` (pixels)."""
+
+    first: datetime
+    last: datetime
+    left: float
+    right: float
+
+    def at(self, moment: datetime) -> float:
+        """Return where a moment stands; the middle where the axis is a single moment."""
+        whole = (self.last - self.first).total_seconds()
+        share = (moment - self.first).total_seconds() / whole if whole else 0.5
+        return self.left + share * (self.right - self.left)
+
+    def ticks(self) -> list[tuple[datetime, str]]:
+        """Return round moments on the axis, at most seven, and how they are written."""
+        whole = self.last - self.first
+        step = next((step for step in _STEPS if whole / step <= _MOST), whole / _MOST)
+        moment = _EPOCH + -((_EPOCH - self.first) // step) * step
+        found = []
+        while moment <= self.last and step:
+            if moment >= self.first:
+                found.append((moment, self._words(moment, step)))
+            moment += step
+        return found or [(self.first, self._words(self.first, timedelta(seconds=1)))]
+
+    def day(self) -> str:
+        """Return the day, or the days, that the axis covers."""
+        first, last = self.first.astimezone(UTC), self.last.astimezone(UTC)
+        return f"{first:%Y-%m-%d} UTC" if first.date() == last.date() else f"{first:%Y-%m-%d} to {last:%Y-%m-%d} UTC"
+
+    def _words(self, moment: datetime, step: timedelta) -> str:
+        moment = moment.astimezone(UTC)
+        if step >= _DAY:
+            return f"{moment:%Y-%m-%d}" if self.last - self.first > 300 * _DAY else f"{moment:%m-%d}"
+        if self.last.astimezone(UTC).date() != self.first.astimezone(UTC).date():
+            return f"{moment:%m-%d %H:%M}"
+        return f"{moment:%H:%M}" if step >= timedelta(minutes=1) else f"{moment:%H:%M:%S}"
+
+
+def span(time: timedelta) -> str:
+    """Return a length of time in its two largest units: ``3 d 4 h``, ``12 min 5 s``."""
+    seconds = round(time.total_seconds())
+    units = (("d", 86400), ("h", 3600), ("min", 60), ("s", 1))
+    place = next((place for place, (_, size) in enumerate(units) if seconds >= size), len(units) - 1)
+    words: list[str] = []
+    for unit, size in units[place : place + 2]:
+        amount, seconds = divmod(seconds, size)
+        if amount or not words:
+            words.append(f"{amount} {unit}")
+    return " ".join(words)
+
+
+# -- A time axis on which long times without any event are cut short, so that what happened around them can be seen
+
+CUT = 44.0
+"""The pixels that stand for a time that is cut short."""
+
+
+@dataclass(frozen=True)
+class BrokenAxis:
+    """Moments in order, the pixel at which each stands, and between which neighbours time is cut short."""
+
+    moments: tuple[datetime, ...]
+    pixels: tuple[float, ...]
+    cuts: tuple[int, ...]
+
+    def at(self, moment: datetime) -> float:
+        """Return where a moment stands; one outside stands at the nearer edge."""
+        if moment <= self.moments[0]:
+            return self.pixels[0]
+        if moment >= self.moments[-1]:
+            return self.pixels[-1]
+        place = bisect_right(self.moments, moment) - 1
+        whole = (self.moments[place + 1] - self.moments[place]).total_seconds()
+        share = (moment - self.moments[place]).total_seconds() / whole
+        return self.pixels[place] + share * (self.pixels[place + 1] - self.pixels[place])
+
+
+def broken_axis(events: Iterable[datetime], left: float, right: float) -> BrokenAxis:
+    """Return the axis from the first event to the last. A time longer than all others together is cut short."""
+    moments = tuple(sorted(set(events)))
+    gaps = [(later - earlier).total_seconds() for earlier, later in pairwise(moments)]
+    cuts = _cuts(gaps)
+    drawn = sum(gap for number, gap in enumerate(gaps) if number not in cuts)
+    room = right - left - CUT * len(cuts)
+    pixels = [left]
+    for number, gap in enumerate(gaps):
+        pixels.append(pixels[-1] + (CUT if number in cuts else room * gap / drawn if drawn else room))
+    return BrokenAxis(moments, tuple(pixels), cuts)
+
+
+def _cuts(gaps: list[float], most: int = 4) -> tuple[int, ...]:
+    left = dict(enumerate(gaps))
+    cuts: list[int] = []
+    while len(left) > 1 and len(cuts) < most:
+        longest = max(left, key=lambda number: left[number])
+        if left[longest] <= sum(left.values()) - left[longest]:
+            break
+        cuts.append(longest)
+        del left[longest]
+    return tuple(sorted(cuts))

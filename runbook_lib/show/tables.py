@@ -1,0 +1,328 @@
+"""Tables of plans, approvals, deletions, checks and stages. No decisions are made here."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from os.path import commonpath, isabs
+
+from runbook_lib.decisions import (
+    Approval,
+    Check,
+    Decision,
+    Deletion,
+    DeletionResult,
+    HaPage,
+    ListedIseServer,
+    Plan,
+    PlannedChange,
+    PlanRow,
+    ReadinessItem,
+)
+from runbook_lib.i18n.language import AsIs, stamp
+from runbook_lib.models import HaStatus, LogLine, Stage, StageState, Verdict, WayOut
+from runbook_lib.show.rendering import View
+from runbook_lib.show.table import ALARM, BAD, DOUBT, GOOD, PLAIN, READY, Row, Table
+
+# -- Places in logs, short enough for a table: file and line below the folder that they have in common
+
+LEAST_PARTS = 2
+
+
+def place(line: LogLine) -> str:
+    """Return where a line stands, as ``/logs/hm-0-0.log:12``."""
+    return f"{line.source}:{line.number}"
+
+
+def first_and_last(evidence: Sequence[LogLine]) -> tuple[str, ...]:
+    """Return the places of the first and the last line; one where they are the same."""
+    return tuple(dict.fromkeys(place(line) for line in (*evidence[:1], *evidence[-1:])))
+
+
+def common_folder(places: Sequence[str]) -> str:
+    """Return the folder below which all places lie; empty where that says nothing, such as ``/var``."""
+    folders = [where.rpartition("/")[0] for where in places]
+    if not folders or not all(map(isabs, folders)):
+        return ""
+    common = commonpath(folders)
+    return common if common.count("/") >= LEAST_PARTS else ""
+
+
+def shorten(places: Sequence[str], folder: str) -> str:
+    """Return one place a line, relative to ``folder``; a second line number of one file stands beside the first."""
+    shown: dict[str, list[str]] = {}
+    for where in places:
+        file, _, number = where.rpartition(":")
+        numbers = shown.setdefault(file.removeprefix(f"{folder}/") if folder else file, [])
+        if number not in numbers:
+            numbers.append(number)
+    return "\n".join(f"{file}:{', '.join(numbers)}" for file, numbers in shown.items())
+
+
+def facts_of(stage: Stage) -> str:
+    """Return where the record keeps what a stage found, whole."""
+    return f"facts/{stage}/ in the record"
+
+
+def below(folder: str) -> str:
+    """Return the sentence that says what the places are relative to."""
+    return f"Evidence is file:lines below {folder}." if folder else ""
+
+
+# -- Tables of how things stand: checks, stages, high availability and the ISE servers. No decisions are made here
+
+STATE_MARKS = {
+    StageState.DONE: GOOD,
+    StageState.FAILED: BAD,
+    StageState.STOPPED: DOUBT,
+    StageState.INTERRUPTED: DOUBT,
+    StageState.UNKNOWN: BAD,
+}
+
+
+def checks(value: tuple[Check, ...], title: str, note: str = "") -> View[tuple[Check, ...]]:
+    marks = {True: GOOD, False: BAD, None: DOUBT}
+    words = {True: "yes", False: "no", None: "not known"}
+    table = Table(
+        title=title,
+        headers=("what", "expected", "actual", "as expected", "note"),
+        rows=tuple(Row(cells=(c.name, c.expected, c.actual, words[c.ok], c.note), mark=marks[c.ok]) for c in value),
+        note=note,
+    )
+    return View(value, (table,))
+
+
+def stages(
+    value: Mapping[str, StageState],
+    title: str = "Stages of this incident",
+    before: Mapping[str, Sequence[StageState]] | None = None,
+) -> Table:
+    """``before``: how earlier attempts at a stage ended, where there were any."""
+    rows = [Row(cells=(stage, state), mark=STATE_MARKS.get(state, PLAIN)) for stage, state in value.items()]
+    if not before:
+        return Table(title=title, headers=("stage", "state"), rows=tuple(rows))
+    ended = [", ".join(before.get(stage, ())) or "-" for stage in value]
+    return Table(
+        title=title,
+        headers=("stage", "state", "attempts before"),
+        rows=tuple(replace(row, cells=(*row.cells, how)) for row, how in zip(rows, ended, strict=True)),
+    )
+
+
+def ha_states(states: Sequence[HaStatus]) -> Table:
+    return Table(
+        title="High availability, on each server's own word",
+        headers=("server", "role", "state", "failover"),
+        rows=tuple(Row(cells=(s.server, AsIs(s.role), AsIs(s.state), AsIs(s.failover))) for s in states),
+    )
+
+
+def readiness(
+    value: tuple[ReadinessItem, ...], accepted: Sequence[str], why_none: str
+) -> View[tuple[ReadinessItem, ...]]:
+    """``why_none`` stands in the place of the items where there are none."""
+    table = Table(
+        title="Check Readiness, as the page says it",
+        headers=("item", "result", "detail"),
+        rows=tuple(
+            Row(
+                cells=(AsIs(item.name), _readiness_word(item, accepted), AsIs(item.detail)),
+                mark=GOOD if item.passed else DOUBT,
+            )
+            for item in value
+        ),
+        empty=why_none,
+    )
+    return View(value, (table,))
+
+
+def _readiness_word(item: ReadinessItem, accepted: Sequence[str]) -> str:
+    if item.passed:
+        return "passed"
+    return "failed, accepted by the site's file" if item.name in accepted else "failed"
+
+
+def ha_page(value: HaPage | None) -> View[HaPage | None]:
+    rows = (
+        ()
+        if value is None
+        else (
+            Row(cells=("Configuration Mode", AsIs(value.configuration_mode))),
+            *(
+                Row(cells=(m.name, f"{m.percent} %" + (" failed" if m.failed else "")), mark=BAD if m.failed else PLAIN)
+                for m in value.milestones
+            ),
+            *((Row(cells=("message", AsIs(value.message)), mark=DOUBT),) if value.message else ()),
+        )
+    )
+    table = Table(title="High Availability page", headers=("what", "value"), rows=rows, empty="not opened")
+    return View(value, (table,))
+
+
+def ise_servers(value: tuple[ListedIseServer, ...]) -> View[tuple[ListedIseServer, ...]]:
+    words = {True: "answers", False: "does not answer", None: "not known"}
+    marks = {True: GOOD, False: BAD, None: DOUBT}
+    table = Table(
+        title="ISE Servers page",
+        headers=("address", "status", "meaning"),
+        rows=tuple(
+            Row(cells=(AsIs(s.address), AsIs(s.status), words[s.answers]), mark=marks[s.answers]) for s in value
+        ),
+        empty="no ISE server is listed",
+    )
+    return View(value, (table,))
+
+
+def steps(title: str, why: str, value: Sequence[tuple[str, str]]) -> Table:
+    """What a person is to do, in order."""
+    rows = tuple(Row(cells=(str(number), what, text)) for number, (what, text) in enumerate(value, 1))
+    return Table(title=title, headers=("step", "do", "value"), rows=rows, note=why)
+
+
+# -- Tables of what is to be deleted, who approved it, and what became of it. No decisions are made here
+
+_DECISION_MARKS = {Decision.DELETE: READY, Decision.ALREADY_RIGHT: GOOD, Decision.CANNOT_TELL: DOUBT}
+_DELETION_MARKS = {Deletion.GONE: GOOD, Deletion.NOT_DELETED_OR_CAME_BACK: DOUBT}
+
+
+def plan(value: Plan, ways: tuple[WayOut, ...] = ()) -> View[Plan]:
+    """Return the tables of a plan; ``ways`` say how it gets on where nothing confirms a certificate."""
+    folder = common_folder([place for row in value.rows for place in row.evidence])
+    rows = Table(
+        title=f"Plan {value.digest}",
+        headers=("server", "entry", "stands for", "decision", "why", "verdict", "seen from", "evidence"),
+        rows=tuple(
+            Row(
+                cells=(
+                    row.server,
+                    row.key,
+                    row.target or "-",
+                    row.decision,
+                    row.reason,
+                    (row.verdict or "-") + (f"\noverridden by {row.override}" if row.override else ""),
+                    ", ".join(row.seen_from) or "-",
+                    shorten(row.evidence, folder) or "-",
+                ),
+                mark=_mark_of(row, blocked=bool(value.blocked)),
+            )
+            for row in value.rows
+        ),
+        note=" · ".join((*value.notes, *filter(None, (below(folder),)))),
+        whole=("entry", "evidence"),
+        artifact=f"plans/{value.digest}.json in the record",
+        counted="decision",
+    )
+    commands = Table(
+        title="Exact commands, in this order; a deleted entry cannot be restored, the next connection adds a new one",
+        headers=("on", "command", "confirmed SHA-256"),
+        rows=tuple(Row(cells=(row.server, row.command, row.confirmed_sha256)) for row in value.deletions),
+        empty="nothing to delete",
+        whole=("command",),
+        artifact=f"plans/{value.digest}.json in the record",
+    )
+    later = Table(
+        title="After the deletions, and only under its condition",
+        headers=(
+            "on",
+            "change",
+            "about",
+            "when",
+            "as things stand",
+            "why",
+            "interrupts",
+            "values",
+            "confirmed",
+        ),
+        rows=tuple(_later(change, blocked=bool(value.blocked)) for change in value.changes),
+        empty="nothing else is changed",
+        whole=("change",),
+        artifact=f"plans/{value.digest}.json in the record",
+    )
+    blocked = Table(
+        title="Blocked: nothing is changed until this is settled",
+        headers=("reason",),
+        rows=tuple(Row(cells=(reason,), mark=BAD) for reason in value.blocked),
+        artifact=f"plans/{value.digest}.json in the record",
+    )
+    return View(
+        value, (*((blocked,) if value.blocked else ()), *((_ways_out(ways),) if ways else ()), rows, commands, later)
+    )
+
+
+def _ways_out(ways: tuple[WayOut, ...]) -> Table:
+    return Table(
+        title="The way out: confirm these certificates by another way than this connection",
+        headers=("host", "what", "value"),
+        rows=tuple(Row(cells=cells, mark=DOUBT if cells[0] else PLAIN) for way in ways for cells in _way_out(way)),
+        note="Write the digits that the console shows, never those of this table: where they differ, somebody else is"
+        " answering. self: true compares with what the host shows through its own SSH server, and needs nobody else.",
+        whole=("value",),
+    )
+
+
+def _way_out(way: WayOut) -> Iterator[tuple[str, str, str]]:
+    yield way.target, "presents now (SHA-256)", way.presented_sha256
+    yield "", "to compare it at its own console", way.at_console
+    yield "", "then in the site's file", way.in_file
+    yield "", "or for this incident alone", way.as_parameter
+    if way.self_note:
+        yield "", "self cannot be had", way.self_note
+
+
+def _mark_of(row: PlanRow, *, blocked: bool) -> str:
+    """What waits to be done is no failure; a certificate that contradicts what is known is told before all else."""
+    if row.verdict is Verdict.CONTRADICTED:
+        return ALARM
+    mark = _DECISION_MARKS.get(row.decision, PLAIN)
+    return DOUBT if mark == READY and blocked else mark
+
+
+def _later(change: PlannedChange, *, blocked: bool) -> Row:
+    ready = bool(change.confirmed_sha256) and not blocked
+    return Row(
+        cells=(
+            change.server,
+            change.kind if change.attempt == 1 else f"{change.kind}, attempt {change.attempt}",
+            change.target,
+            change.condition,
+            f"{change.rests_on}: it is needed" if change.expected else change.rests_on,
+            change.reason,
+            change.interrupts,
+            "\n".join(f"{field}: {said}" for field, said in change.settings if said != "-") or "-",
+            change.confirmed_sha256 or "nothing: it cannot be done by this plan",
+        ),
+        mark=PLAIN if not change.expected else READY if ready else DOUBT,
+    )
+
+
+def approval(value: Approval | None, question: str) -> View[Approval | None]:
+    rows = () if value is None else (Row(cells=(value.by, stamp(value.at_utc), value.how, value.reason), mark=GOOD),)
+    table = Table(title="Approval", headers=("by", "at", "how", "reason"), rows=rows, empty="none yet", note=question)
+    return View(value, (table,))
+
+
+def results(value: tuple[DeletionResult, ...]) -> View[tuple[DeletionResult, ...]]:
+    table = Table(
+        title="Deletions, on the stores' own word",
+        headers=("server", "entry", "what the store says", "what the command printed", "sent", "read back"),
+        rows=tuple(
+            Row(
+                cells=(
+                    done.server,
+                    done.key,
+                    done.result,
+                    AsIs(done.said.strip()) or "(nothing)",
+                    stamp(done.sent_utc, "not in the log"),
+                    stamp(done.read_back_utc, "not in the log"),
+                ),
+                mark=_DELETION_MARKS.get(done.result, BAD),
+            )
+            for done in value
+        ),
+        empty="nothing was deleted",
+        note="An entry that is listed again may be the new one: the server's own monitor adds it within seconds.",
+        whole=("entry",),
+        artifact=facts_of(Stage.DELETE),
+        counted="what the store says",
+    )
+    return View(value, (table,))

@@ -1,0 +1,301 @@
+"""Pictures over time: the mismatches of a diagnosis, and an incident as a whole."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+from runbook_lib.i18n.language import stamp
+from runbook_lib.models import Diagnosis, Mismatch
+from runbook_lib.show import svg
+from runbook_lib.show.svg import Axis, BrokenAxis, Picture, broken_axis, shorten, span, width_of
+
+# -- The mismatches of a diagnosis over time: a lane for each server's log and subject, from its first to its last one.
+#
+# A diagnosis keeps when a mismatch was reported first and last, and how often; not every time in between. So a lane
+# says
+# that much, and how long the log went on without it. Times that hold no date have no place on the axis and are said
+# in
+# words, as are servers whose logs were not at hand.
+
+MOST_LANES = 20
+TITLE = "Mismatches over time, in UTC"
+_WIDTH, _MISMATCHES_EDGE, _LEFT, _RIGHT = 1000.0, 20.0, 300.0, 226.0
+_TOP, _LANE, _MISMATCHES_SMALL = 56.0, 46.0, 12.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class MismatchLane:
+    """One server's mismatches of one subject. ``quiet`` is how long its log went on after the last; None: not known."""
+
+    server: str
+    subject: str
+    count: int
+    first_utc: datetime | None
+    last_utc: datetime | None
+    end_utc: datetime | None
+    zone_known: bool
+    said: str = ""
+
+    @property
+    def quiet(self) -> timedelta | None:
+        """How long the log went on after the last mismatch; None where one of the two is not known."""
+        if self.last_utc is None or self.end_utc is None:
+            return None
+        return max(self.end_utc - self.last_utc, timedelta())
+
+    def sentences(self) -> tuple[str, ...]:
+        """Say what the lane shows."""
+        what = f"Mismatches of {self.subject} in the {self.server}'s logs: {self.count:,}"
+        if self.first_utc is None or self.last_utc is None:
+            said = f" The first says {self.said}." if self.said else ""
+            return (f"{what}, without a date.{said}",)
+        when = f"{what}, the first at {stamp(self.first_utc)}, the last at {stamp(self.last_utc)}."
+        zone = () if self.zone_known else ("Nobody says in which time zone this log was written; UTC was assumed.",)
+        if self.quiet is None:
+            return (when, *zone)
+        if not self.quiet:
+            return (when, *zone, "It is the last line of this log that holds a time.")
+        return (when, *zone, f"After that the log goes on for {span(self.quiet)} without one.")
+
+
+def draw_mismatches(diagnosis: Diagnosis) -> Picture:
+    """Return the picture; its words say the same, lane by lane, and what was not at hand or not read whole."""
+    lanes = lanes_of(diagnosis)
+    dated = [lane for lane in lanes if lane.first_utc and lane.last_utc][:MOST_LANES]
+    axis = _axis(dated)
+    below = _TOP + max(len(dated), 1) * _LANE
+    drawn = [_lane(lane, _TOP + place * _LANE, axis) for place, lane in enumerate(dated)]
+    remarks = remarks_of(diagnosis)
+    notes = [
+        svg.label(
+            shorten(note, _WIDTH - 2 * _MISMATCHES_EDGE, _MISMATCHES_SMALL),
+            _MISMATCHES_EDGE,
+            below + 44 + place * 18,
+            size=_MISMATCHES_SMALL,
+        )
+        for place, note in enumerate(remarks)
+    ]
+    if not dated:
+        drawn = [svg.label("no mismatch with a date", _MISMATCHES_EDGE, _TOP + 24, tone="quiet")]
+    return Picture(
+        title=TITLE,
+        words=(*(sentence for lane in lanes for sentence in lane.sentences()), *remarks),
+        width=_WIDTH,
+        height=below + 44 + len(remarks) * 18,
+        body="".join((*(_ticks(axis, below) if axis else ()), *drawn, *notes)),
+    )
+
+
+def lanes_of(diagnosis: Diagnosis) -> tuple[MismatchLane, ...]:
+    """Return the lanes: those with dates first, by the time of their first mismatch."""
+    lanes = [_of(mismatch, diagnosis.log_end_utc.get(mismatch.server)) for mismatch in diagnosis.mismatches]
+    latest = datetime.max.replace(tzinfo=UTC)
+    return tuple(sorted(lanes, key=lambda lane: lane.first_utc or latest))
+
+
+def _of(mismatch: Mismatch, end_utc: datetime | None) -> MismatchLane:
+    return MismatchLane(
+        server=mismatch.server,
+        subject=mismatch.subject,
+        count=mismatch.count,
+        first_utc=mismatch.first_utc,
+        last_utc=mismatch.last_utc,
+        end_utc=end_utc,
+        zone_known=mismatch.zone_known,
+        said=mismatch.first_said,
+    )
+
+
+def remarks_of(diagnosis: Diagnosis) -> tuple[str, ...]:
+    """Say what the lanes of the picture cannot: logs that were not at hand or not read whole, and what is left out."""
+    lanes = lanes_of(diagnosis)
+    undated = [lane for lane in lanes if lane.first_utc is None]
+    left_out = len(lanes) - len(undated) - MOST_LANES
+    found = [
+        f"No logs of the {server} were at hand: nothing is known of its mismatches." for server in diagnosis.no_logs
+    ]
+    if diagnosis.damaged:
+        found.append(
+            f"Sources that were not read whole: {len(diagnosis.damaged)}; nothing is known of what follows there."
+        )
+    if undated:
+        found.append(f"Kinds of mismatches without a date, which have no place in the picture: {len(undated)}.")
+    if left_out > 0:
+        found.append(f"Kinds of mismatches that are left out of the picture: {left_out}; the table holds all.")
+    return tuple(found)
+
+
+# -- strokes ----------------------------------------------------------------------------------------
+
+
+def _axis(lanes: Sequence[MismatchLane]) -> Axis | None:
+    times = [time for lane in lanes for time in (lane.first_utc, lane.last_utc, lane.end_utc) if time]
+    return Axis(min(times), max(times), _LEFT, _WIDTH - _RIGHT) if times else None
+
+
+def _ticks(axis: Axis, below: float) -> list[str]:
+    strokes = []
+    for moment, words in axis.ticks():
+        x = axis.at(moment)
+        strokes.append(svg.line(((x, _TOP - 12), (x, below)), tone="quiet", width=0.5))
+        strokes.append(svg.label(words, x, _TOP - 20, anchor="middle", size=_MISMATCHES_SMALL, tone="quiet"))
+    day = svg.label(axis.day(), _MISMATCHES_EDGE, _TOP - 20, size=_MISMATCHES_SMALL, bold=True)
+    return [day, *strokes]
+
+
+def _lane(lane: MismatchLane, top: float, axis: Axis | None) -> str:
+    """Draw one lane: a bar from first to last with the count, and broken on to the log's end."""
+    if axis is None or lane.first_utc is None or lane.last_utc is None:
+        return ""
+    first, last, y = axis.at(lane.first_utc), axis.at(lane.last_utc), top + 14
+    zone = "" if lane.zone_known else " (zone?)"
+    strokes = [
+        svg.label(f"{lane.server}{zone}", _MISMATCHES_EDGE, y, size=_MISMATCHES_SMALL, bold=True),
+        svg.label(
+            shorten(lane.subject, _LEFT - _MISMATCHES_EDGE - 24, _MISMATCHES_SMALL),
+            _MISMATCHES_EDGE,
+            y + 16,
+            size=_MISMATCHES_SMALL,
+            tone="quiet",
+        ),
+        svg.rectangle(first - 3, y - 8, last - first + 6, 16, tone="bad", radius=3),
+    ]
+    end = last
+    if lane.end_utc is not None and lane.quiet:
+        end = axis.at(lane.end_utc)
+        strokes.append(svg.line(((last + 5, y), (end, y)), tone="quiet", dashed=True))
+        strokes.append(svg.line(((end, y - 7), (end, y + 7)), tone="quiet"))
+    strokes.append(svg.mark("bad", _WIDTH - _RIGHT + 24, y))
+    count = f"{lane.count:,} mismatches" if lane.count != 1 else "1 mismatch"
+    strokes.append(svg.label(count, _WIDTH - _RIGHT + 40, y + 4, size=_MISMATCHES_SMALL, tone="bad", bold=True))
+    if lane.quiet is not None:
+        words = f"then quiet for {span(lane.quiet)}" if lane.quiet else "up to the log's end"
+        strokes.append(svg.label(words, _WIDTH - _RIGHT + 40, y + 20, size=_MISMATCHES_SMALL, tone="quiet"))
+    return "".join(strokes)
+
+
+# -- An incident over time: what was rejected from when to when, the stages, the changes; lanes on one broken axis
+
+_TIMELINE_EDGE, _TITLE, _BAR, _GAP, _TIMELINE_SMALL = 14.0, 18.0, 24.0, 16.0, 12.0
+_DOT = 20.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Span:
+    """Something that lasted; ``end`` None: its end is not known, and it is drawn broken to the picture's edge."""
+
+    text: str
+    start: datetime
+    end: datetime | None
+    tone: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Point:
+    """Something that happened at once; ``text`` is a number or a letter or two that the words explain."""
+
+    text: str
+    at: datetime
+    tone: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Lane:
+    title: str
+    spans: tuple[Span, ...] = ()
+    points: tuple[Point, ...] = ()
+
+
+def draw_timeline(
+    lanes: Sequence[Lane], *, end: datetime, title: str, words: tuple[str, ...], width: float = 760
+) -> Picture:
+    """Return the lanes one below the other, the axis at the foot. ``end`` is the last moment that is known of."""
+    axis = broken_axis([*_moments(lanes), end], _TIMELINE_EDGE, width - _TIMELINE_EDGE)
+    height = _TITLE + _BAR + _GAP
+    top = _GAP / 2
+    floor = top + height * len(lanes)
+    body: list[str] = []
+    for lane in lanes:
+        body.append(svg.label(lane.title, _TIMELINE_EDGE, top + 12, size=13, bold=True))
+        body.append(_breaks(axis, top + _TITLE - 3, top + _TITLE + _BAR + 3))
+        body += [_span(each, axis, top + _TITLE, width) for each in lane.spans]
+        body.append(_points(lane.points, axis, top + _TITLE + _BAR / 2, width))
+        top += height
+    body.append(_foot(axis, floor, width))
+    return Picture(title=title, words=words, width=width, height=floor + 44, body="".join(body))
+
+
+def _moments(lanes: Sequence[Lane]) -> Iterator[datetime]:
+    for lane in lanes:
+        for each in lane.spans:
+            yield from (each.start, *([each.end] if each.end else []))
+        yield from (point.at for point in lane.points)
+
+
+def _span(each: Span, axis: BrokenAxis, y: float, width: float) -> str:
+    left = axis.at(each.start)
+    right = max(axis.at(each.end) if each.end else width - _TIMELINE_EDGE, left + 3)
+    box = svg.rectangle(left, y, right - left, _BAR, tone=each.tone, radius=3, dashed=each.end is None)
+    if width_of(each.text, _TIMELINE_SMALL) > right - left - 8:
+        return box
+    return box + svg.label(each.text, (left + right) / 2, y + 16, tone=each.tone, anchor="middle", size=_TIMELINE_SMALL)
+
+
+def _points(points: Sequence[Point], axis: BrokenAxis, y: float, width: float) -> str:
+    """Return the points, moved apart where they would cover each other; a short line leads to their true place."""
+    drawn, free = [], _TIMELINE_EDGE
+    wanted = [max(axis.at(point.at), _TIMELINE_EDGE + _DOT / 2) for point in points]
+    for number, point in enumerate(points):
+        rest = len(points) - number - 1
+        x = min(max(wanted[number], free + _DOT / 2), width - _TIMELINE_EDGE - _DOT / 2 - rest * (_DOT + 2))
+        free = x + _DOT / 2 + 2
+        true = axis.at(point.at)
+        drawn += [
+            svg.line(((true, y - _BAR / 2 - 3), (x, y - _DOT / 2)), tone=point.tone),
+            svg.circle(x, y, _DOT / 2, tone=point.tone),
+            svg.label(point.text, x, y + 4, tone=point.tone, anchor="middle", size=_TIMELINE_SMALL, bold=True),
+        ]
+    return "".join(drawn)
+
+
+def _breaks(axis: BrokenAxis, top: float, floor: float) -> str:
+    drawn = []
+    for cut in axis.cuts:
+        middle = (axis.pixels[cut] + axis.pixels[cut + 1]) / 2
+        drawn += [svg.line(((middle + x, top), (middle + x, floor)), dashed=True, width=1) for x in (-3, 3)]
+    return "".join(drawn)
+
+
+def _foot(axis: BrokenAxis, floor: float, width: float) -> str:
+    """Return the axis with its times: the edges first, then whatever fits between; cut times say how long they are."""
+    drawn = [svg.line(((_TIMELINE_EDGE, floor), (width - _TIMELINE_EDGE, floor)))]
+    taken: list[tuple[float, float]] = []
+    days = len({moment.astimezone(UTC).date() for moment in axis.moments}) > 1
+    ends = (0, len(axis.moments) - 1)
+    around = [place + side for place in axis.cuts for side in (0, 1)]
+    for place in dict.fromkeys((*ends, *around, *_inner(axis))):
+        moment, x = axis.moments[place].astimezone(UTC), axis.pixels[place]
+        text = f"{moment:%m-%d %H:%M}" if days else f"{moment:%H:%M:%S}"
+        half = width_of(text, _TIMELINE_SMALL) / 2
+        middle = min(max(x, _TIMELINE_EDGE + half), width - _TIMELINE_EDGE - half)
+        if any(left < middle + half and middle - half < right for left, right in taken):
+            continue
+        taken.append((middle - half - 8, middle + half + 8))
+        drawn.append(svg.line(((x, floor), (x, floor + 5))))
+        drawn.append(svg.label(text, middle, floor + 18, anchor="middle", size=_TIMELINE_SMALL, tone="quiet"))
+    for cut in axis.cuts:
+        middle = (axis.pixels[cut] + axis.pixels[cut + 1]) / 2
+        text = shorten(f"{span(axis.moments[cut + 1] - axis.moments[cut])} cut short", 200, _TIMELINE_SMALL)
+        half = width_of(text, _TIMELINE_SMALL) / 2
+        x = min(max(middle, _TIMELINE_EDGE + half), width - _TIMELINE_EDGE - half)
+        drawn.append(svg.label(text, x, floor + 36, anchor="middle", size=_TIMELINE_SMALL, tone="quiet"))
+    return "".join(drawn)
+
+
+def _inner(axis: BrokenAxis) -> list[int]:
+    """Places between the edges, those in the middle first, so that the times are spread."""
+    whole = len(axis.moments)
+    order = [whole * part // 8 for part in (4, 2, 6, 1, 3, 5, 7)]
+    return [place for place in order if 0 < place < whole - 1]

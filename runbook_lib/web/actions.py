@@ -1,0 +1,371 @@
+"""Act on the page: press, type and tick what a label names. Nothing is found by id, class or position."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
+from typing import Literal, TypeVar
+
+from playwright.async_api import ElementHandle, Error
+
+from runbook_lib.errors import CertificateMoved, OutcomeUnknown, PageNotUnderstood, opening_line
+from runbook_lib.web.controls import bare_words, best, find
+from runbook_lib.web.dialogs import covering, dismiss, uncover
+from runbook_lib.web.labels import Label
+from runbook_lib.web.screen import Item, Screen
+from runbook_lib.web.view import PageView
+
+# -- Type into a field as a person does, and read back where it went -------------------------------
+
+_BEFORE = """el => {
+  const kinds = ["hidden", "checkbox", "radio", "button", "submit", "image", "reset", "file"];
+  const others = [...el.getRootNode().querySelectorAll("input, textarea")].filter((other) => other !== el
+    && !kinds.includes(other.type));
+  return { others, before: others.map((other) => other.value) };
+}"""
+# Each letter with the events of its key, as an edit of whatever has the focus then: limits, masks and fields that move
+# on meet what they would meet. The page comes to its turn after each.
+_TYPE = """async (el, value) => {
+  const focused = () => {
+    let at = el.ownerDocument.activeElement;
+    while (at && at.shadowRoot && at.shadowRoot.activeElement) at = at.shadowRoot.activeElement;
+    return at || el;
+  };
+  for (const key of value) {
+    const code = key.toUpperCase().codePointAt(0), letter = key.codePointAt(0);
+    const press = (type, code) => focused().dispatchEvent(new KeyboardEvent(type, { key, keyCode: code, which: code,
+      charCode: type === "keypress" ? code : 0, bubbles: true, cancelable: true, composed: true }));
+    if (press("keydown", code) && press("keypress", letter)) el.ownerDocument.execCommand("insertText", false, key);
+    press("keyup", code);
+    await (self.scheduler && scheduler.postTask ? scheduler.postTask(() => {}) : null);
+  }
+}"""
+_AFTER = """(el, [{ others, before }, typed]) => {
+  el.blur();
+  const strayed = typed ? others.flatMap((field, n) => {
+    // One letter that went astray is as wrong as all of them.
+    const now = field.value, strayed = now !== before[n] && now && (typed.includes(now) || now.includes(typed));
+    if (!strayed) return [];
+    field.value = "";
+    for (const name of ["input", "change"]) field.dispatchEvent(new Event(name, { bubbles: true }));
+    const label = field.labels && field.labels[0];
+    return [field.getAttribute("aria-label") || (label && label.textContent) || field.name || field.type];
+  }) : [];
+  return [el.value !== undefined ? el.value : el.innerText, strayed];
+}"""
+
+
+async def type_into(element: ElementHandle, value: str, timeout_ms: float) -> tuple[str, list[str]]:
+    """Type key by key, leave the field, and return what it holds and the names of other fields that it went into.
+
+    Those are emptied. Buttons that wait for keys, and forms that judge a field once it is left, see what they wait for.
+    The keys are sent within the page, which takes a tenth of the time; where the field does not hold what was typed
+    then, and no other one does, they come from the browser once.
+    """
+    fields = await element.evaluate_handle(_BEFORE)
+    await element.fill("", timeout=timeout_ms)
+    with suppress(Error):  # a frame that may not run scripts takes the browser's keys alone
+        await element.evaluate(_TYPE, value)
+    typed, strayed = await element.evaluate(_AFTER, [fields, value])
+    if typed != value and not strayed:
+        await element.fill("", timeout=timeout_ms)
+        await element.type(value, timeout=max(timeout_ms, 100 * len(value)))
+        typed, strayed = await element.evaluate(_AFTER, [fields, value])
+    return typed, strayed
+
+
+T = TypeVar("T")
+
+_TRIES, _NOTICES = 4, 12
+_ACTION_MS, _TRIAL_MS = 4000, 1000  # of one try; how often it is tried, the deadline of the page says
+_ROLES: tuple[Literal["button", "link", "menuitem", "tab"], ...] = ("button", "link", "menuitem", "tab")
+_COVERED = "intercepts pointer events"
+_WORDS_AFTER_S = 4.0
+_END = """el => {
+  const box = el.getBoundingClientRect(), y = box.top + box.height / 2;
+  for (const x of [-6, -12, -18, -24, 6, 12].map((step) => box.right + step)) {
+    const found = el.ownerDocument.elementFromPoint(x, y);
+    if (found && found !== el && !found.contains(el) && found.getBoundingClientRect().width <= 40) return found;
+  }
+  return null;
+}"""
+
+
+class PageActions:
+    """The hands on one page; each verb first waits until what it needs is there."""
+
+    def __init__(self, view: PageView) -> None:
+        self.view = view
+        self.labels = view.labels
+        self._typed: ElementHandle | None = None
+        self.opens_by_click: set[str] = set()  # entries of the menu that do not open by pointing at them
+
+    async def find(self, key: str, *, kinds: Sequence[str] = (), deadline_s: float | None = None) -> Item:
+        """Return the control that the label ``key`` names, waiting for it; dialogues in the way are dealt with.
+
+        Raises PageNotUnderstood where it does not come, or where the page shows several that cannot be told apart.
+        """
+        label = self.labels[key]
+        start = time.monotonic()
+        end = start + (self.view.browser.deadlines.page_s if deadline_s is None else deadline_s)
+        while True:
+            seen: list[Screen] = []
+
+            def ready(screen: Screen, seen: list[Screen] = seen) -> bool | None:
+                seen[:] = [screen]
+                late = time.monotonic() - start > _WORDS_AFTER_S
+                hits = find(screen, label, kinds=kinds) or (bare_words(screen, label) if late else [])
+                return True if (hits and not screen.busy) or screen.blocked else None
+
+            await self.view.wait(ready, named(label), max(0.0, end - time.monotonic()))
+            item = await self._front(seen[0], label, kinds)
+            if item is not None:
+                return item
+            if time.monotonic() > end:
+                raise self.view.not_found(named(label), seen[0], self.view.browser.deadlines.page_s)
+            await asyncio.sleep(0.05)
+
+    async def wait(
+        self, ready: Callable[[Screen], T | None], what: str, deadline_s: float | None = None, *, stirring: bool = False
+    ) -> T:
+        """Look until ``ready`` gives something, as ``View.wait`` does, and close the notices that come up meanwhile.
+
+        Raises PageNotUnderstood with its words for a question in the way.
+        """
+        limit = self.view.browser.deadlines.page_s if deadline_s is None else deadline_s
+        end = time.monotonic() + limit
+
+        def either(screen: Screen) -> tuple[T | None, Screen] | None:
+            found = ready(screen)
+            if found is not None:
+                return found, screen
+            return (None, screen) if screen.blocked and not screen.busy else None
+
+        notices = 0
+        while True:
+            left = max(0.0, end - time.monotonic())
+            found, screen = await self.view.wait(either, what, left, stirring=stirring)
+            if found is not None:
+                return found
+            if time.monotonic() > end:
+                raise self.view.not_found(what, screen, limit)
+            await dismiss(self.view, screen.in_dialog())
+            # Notices come one after another; the time that they take is not the page's.
+            notices += 1
+            end = max(end, time.monotonic() + limit) if notices <= _NOTICES else end
+
+    async def present(self, key: str) -> bool:
+        """Whether the page shows what the label names, at this moment."""
+        return bool(find(await self.view.look(), self.labels[key]))
+
+    async def press(self, key: str, *, deadline_s: float | None = None) -> None:
+        """Click what the label names. For things that change nothing: it is looked for again if the page moves."""
+        await self._acting(key, (), deadline_s, lambda element: element.click(timeout=_ACTION_MS))
+
+    async def press_once(self, key: str) -> None:
+        """Click what the label names, exactly once.
+
+        Everything that can fail before the click is tried first, so that an error other than OutcomeUnknown
+        says that nothing was clicked.
+        """
+        element = await self._acting(key, (), None, lambda element: self._try(key, element))
+        patience_ms = self.view.browser.deadlines.page_s * 1000  # a slow machine is no reason not to know
+        try:
+            await element.click(no_wait_after=True, timeout=patience_ms, force=True)
+        except Error:
+            raise OutcomeUnknown(
+                f"{named(self.labels[key])} was clicked, and the page or the browser went away",
+                where=self.view.browser.page.url,
+                next_step="Look at what both servers say before anything is repeated.",
+            ) from None
+
+    async def _try(self, key: str, element: ElementHandle) -> None:
+        """See that an element can be clicked, and that the browser's accessible tree means the same by the label."""
+        await element.click(trial=True, timeout=_ACTION_MS)
+        frame = await element.owner_frame()
+        if frame is None:
+            return
+        others = 0
+        for text in self.labels[key].texts:
+            by_role = (frame.get_by_role(role, name=text, exact=True).element_handles() for role in _ROLES)
+            for found in itertools.chain.from_iterable(await asyncio.gather(*by_role)):
+                if await found.evaluate("(found, el) => found.contains(el) || el.contains(found)", element):
+                    return
+                others += await found.is_visible()
+        if others:
+            raise PageNotUnderstood(
+                f"what looks like {named(self.labels[key])} is not what the page's roles call so; nothing was clicked",
+                where=self.view.browser.page.url,
+                next_step="Look at the page in a browser: it is read in two ways that disagree.",
+            )
+
+    async def enter(self) -> None:
+        """Press Enter where something was typed last, for a form without a button of a known name."""
+        self.view.moved()
+        with self.view.browser.guard("pressing Enter"):
+            if self._typed is not None:
+                await self._typed.focus()
+            await self.view.browser.page.keyboard.press("Enter")
+
+    async def fill(self, key: str, value: str, *, secret: bool = False) -> None:
+        """Type a value into the field that the label names, and see that it is there.
+
+        A secret is typed only after the page's way to the server was verified.
+        """
+
+        async def typing(element: ElementHandle) -> None:
+            if secret:
+                await self._verify(element)
+            self._typed = element
+            typed, elsewhere = await type_into(element, value, _ACTION_MS)
+            if elsewhere:
+                raise PageNotUnderstood(
+                    f"what was typed for {named(self.labels[key])} went into another field; it was taken out again",
+                    where=self.view.browser.page.url,
+                    found=", ".join(elsewhere),
+                    next_step="Look at the page: it may move on to another field by itself.",
+                )
+            if typed.strip() != value.strip():
+                raise PageNotUnderstood(
+                    f"the field {named(self.labels[key])} does not keep what is typed into it",
+                    where=self.view.browser.page.url,
+                    found="" if secret else f"typed {value!r}, there is {typed!r}",
+                    next_step="Look at the page: the field may be limited in length, or filled by a script.",
+                )
+
+        if secret:
+            self.view.browser.remember_secret(value)
+        await self._acting(key, (), None, typing)
+
+    async def tick(self, key: str, on: bool) -> None:
+        """Set the box that the label names."""
+        item = await self.find(key)
+        if item.checked != on:
+            await self.click_box(item)
+            await self.view.wait(
+                lambda screen: True if self._is_ticked(screen, key) is on else None, f"{named(self.labels[key])} set"
+            )
+
+    # -- parts -------------------------------------------------------------------------------------
+
+    async def click(self, item: Item) -> None:
+        """Click an item of the last look; where the page was drawn anew since, the same item as it is now.
+
+        A dialogue that came up late and lies over it is dealt with as ``dismiss`` says.
+        """
+        for _ in range(_TRIES):
+            try:
+                element = await self.view.element(item.frame, item.index)
+                await element.click(timeout=_ACTION_MS)
+                return
+            except Error as error:
+                if _COVERED in (error.message or ""):
+                    await uncover(self.view, item)
+            item = await self.view.again(item)
+        raise PageNotUnderstood(f"{item.kind} {item.text!r} cannot be clicked", where=self.view.browser.page.url)
+
+    async def _front(self, screen: Screen, label: Label, kinds: Sequence[str]) -> Item | None:
+        """Return the answer, from the dialogue in front if one is there; None after a dialogue was dealt with."""
+        front = screen.in_dialog()
+        hits = find(front, label, kinds=kinds) or (find(screen, label, kinds=kinds) if not screen.blocked else [])
+        hits = hits or bare_words(front if screen.blocked else screen, label)
+        if hits:
+            items = best(hits)
+            if len(items) > 1:
+                raise PageNotUnderstood(
+                    f"{len(items)} controls answer to {named(label)}",
+                    where=self.view.browser.page.url,
+                    found=", ".join(f"{item.kind} {item.text!r}" for item in items),
+                    next_step="Say which by a longer caption in the site's file (key labels).",
+                )
+            return items[0]
+        if screen.blocked:
+            await dismiss(self.view, front)
+        return None
+
+    async def _acting(
+        self,
+        key: str,
+        kinds: Sequence[str],
+        deadline_s: float | None,
+        act: Callable[[ElementHandle], Awaitable[None]],
+    ) -> ElementHandle:
+        """Find the control and act on it; look again where the page was drawn anew in between."""
+        problem, covered = "", False
+        tries, end = _TRIES, time.monotonic() + self.view.browser.deadlines.page_s
+        while tries:
+            tries -= 1
+            item = await self.find(key, kinds=kinds, deadline_s=deadline_s)
+            try:
+                element = await self.view.element(item.frame, item.index)
+                await act(element)
+                return element
+            except Error as error:
+                problem = opening_line(error.message or "")
+                covered = _COVERED in (error.message or "")
+            self.view.browser.raise_for_certificate()
+            # What loads is waited for, whatever it covers.
+            if covered and await uncover(self.view, item) and time.monotonic() < end:
+                tries += 1
+        unusable = f"{named(self.labels[key])} is there, and cannot be used"
+        raise PageNotUnderstood(
+            f"{unusable}; in the way: {await covering(self.view, item)}" if covered else unusable,
+            where=self.view.browser.page.url,
+            found=f"{'disabled; ' if item.disabled else ''}{problem if 'fill' not in problem else 'it takes no text'}",
+            next_step="Look at the picture or the page: something may be in the way, or a field before it missing.",
+        )
+
+    async def _verify(self, element: ElementHandle) -> None:
+        await self.view.browser.verify()
+        origin = await element.evaluate("el => el.ownerDocument.defaultView.origin")
+        if origin != self.view.browser.origin:
+            raise CertificateMoved(
+                "the field for a secret belongs to another server; nothing was typed",
+                where=self.view.browser.page.url,
+                found=origin,
+                next_step="Use the name or address in the site's file under which the pages are really served.",
+            )
+
+    async def click_end(self, item: Item) -> None:
+        """Click the small thing at the right end of a field, such as the arrow that opens its list."""
+        await self._uncovered(item)
+        element = await self.view.element(item.frame, item.index)
+        end = (await element.evaluate_handle(_END)).as_element()
+        with self.view.browser.guard("opening a list"):
+            await (end or element).click(timeout=_ACTION_MS)
+
+    async def _uncovered(self, item: Item) -> None:
+        """Wait for what covers an item to go, and close it where it only informs."""
+        end = time.monotonic() + self.view.browser.deadlines.page_s
+        while time.monotonic() < end:
+            again = await self.view.again(item)
+            element = await self.view.element(again.frame, again.index)
+            try:
+                await element.click(trial=True, timeout=_TRIAL_MS)
+            except Error as error:
+                if _COVERED not in (error.message or ""):
+                    return
+            else:
+                return
+            await uncover(self.view, again)
+
+    async def click_box(self, item: Item) -> None:
+        """Click a box or a button of a group; drawn ones often lie over the real one."""
+        element = await self.view.element(item.frame, item.index)
+        with self.view.browser.guard("ticking a box"):
+            try:
+                await element.click(timeout=_ACTION_MS)
+            except Error:
+                await element.dispatch_event("click")
+
+    def _is_ticked(self, screen: Screen, key: str) -> bool | None:
+        hits = find(screen, self.labels[key])
+        return hits[0].item.checked if hits else None
+
+
+def named(label: Label) -> str:
+    """Return a label as it is named in messages."""
+    return f"{label.texts[0]!r}"

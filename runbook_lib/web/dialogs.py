@@ -1,0 +1,197 @@
+"""Deal with what is in the way: dialogues, notices, bars, covers. Closed where it only informs; questions are left.
+
+A question is answered with yes where it was expected (``View.expect``), and where it only asks whether the session
+goes on. A notice that stands before the login is accepted, since nobody gets in otherwise.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+
+from playwright.async_api import Error
+
+from runbook_lib.errors import PageNotUnderstood
+from runbook_lib.web.controls import ControlMatch, find, pressables
+from runbook_lib.web.labels import Labels
+from runbook_lib.web.reading import concerns
+from runbook_lib.web.screen import Item, Screen, plain, says
+from runbook_lib.web.view import PageView
+
+_ACTION_MS = 4000
+_TRIAL_MS = 500  # what lies over it stays that long; where that was a slow machine, it is tried again
+_ESCAPE_S, _LEAVE_S = 3.0, 0.3  # what closes later is found by the look that follows
+_CORNER = 44
+_CROSSES = frozenset({"x", "×", "✕", "✖", "⨯", "✗", "╳"})
+_PRESSED = ("button", "link", "clickable")
+_OVER = """(h, i) => {
+  const el = h.elements[i], box = el.getBoundingClientRect();
+  let over = el.ownerDocument.elementFromPoint(box.left + box.width / 2, box.top + box.height / 2);
+  if (!over || el.contains(over) || over.contains(el)) return [];
+  while (over.parentElement && !over.parentElement.contains(el)) over = over.parentElement;
+  return h.elements.flatMap((other, n) => over.contains(other) ? [n] : []);
+}"""
+
+
+async def dismiss(view: PageView, front: Screen) -> None:
+    """Answer or close the dialogue in front.
+
+    Raises PageNotUnderstood for any other question than those above, which is left as it is.
+    """
+    text = " ".join(front.texts)
+    ways = _ways_out(view, front, text)
+    notes = is_notice(front, view.labels)
+    if not ways and not notes:
+        raise PageNotUnderstood(
+            f"a dialogue that nobody expected is in the way: {dialog_in_words(front)}",
+            where=view.browser.page.url,
+            found=dialog_in_words(front),
+            next_step="Answer it by hand in a browser, then run the stage again.",
+        )
+    # «The last backup failed» says nothing of what is done here.
+    (view.said if concerns(text, view.labels) else view.noted).append(text)
+    if not ways:
+        await _escape(view, front)
+        return
+    with contextlib.suppress(Error):
+        element = await view.element(ways[0].item.frame, ways[0].item.index)
+        await element.click(timeout=_ACTION_MS)
+
+
+def _ways_out(view: PageView, front: Screen, text: str) -> list[ControlMatch]:
+    """Return what may be clicked in a dialogue, the best first; nothing where a person has to decide."""
+    labels = view.labels
+    if says(text, labels.phrases["session_ending"]) and (stays := pressables(front, labels["session_stay"])):
+        return stays
+    if not view.logged_in and (accepts := pressables(front, labels["notice_accept"])):
+        return accepts
+    if view.agrees(text) and (agrees := pressables(front, labels["dialog_yes"])):
+        return agrees
+    if not is_notice(front, labels):
+        return []
+    # What closes a question is no answer to it; its only button may be one.
+    named = [] if "?" in text or "？" in text else pressables(front, labels["dialog_close"])
+    return named or [ControlMatch(item, (0,)) for item in crosses(front)]
+
+
+def is_notice(front: Screen, labels: Labels) -> bool:
+    """Whether a dialogue only tells something: nothing to fill in, no more than one way on, and no way to say no."""
+    if any(item.kind in ("textbox", "password", "combobox", "radio") for item in front.items):
+        return False
+    shut = {item.index for item in crosses(front)}
+    others = Screen(tuple(item for item in front.items if item.index not in shut))
+    ways = {plain(item.text) for item in others.items if item.kind in ("button", "clickable", "menuitem", "tab")}
+    return len(ways) <= 1 and not pressables(others, labels["dialog_no"])
+
+
+def crosses(front: Screen) -> list[Item]:
+    """Return what closes a dialogue by a cross: a sign without words, or a small one in its upper right corner.
+
+    Its title may read *Cancel*: that is no answer.
+    """
+    top = min((item.top for item in front.items), default=0)
+    right = max((item.right for item in front.items), default=0)
+    return [item for item in front.items if item.kind in _PRESSED and _is_cross(item, top, right)]
+
+
+def _is_cross(item: Item, top: int, right: int) -> bool:
+    if item.text.strip().casefold() in _CROSSES:
+        return True
+    small = 0 < item.box[2] <= _CORNER and 0 < item.box[3] <= _CORNER
+    return small and not any(level == 0 for level, _ in item.names) and item.top - top <= _CORNER >= right - item.right
+
+
+def dialog_in_words(front: Screen) -> str:
+    """Return what a dialogue says and offers."""
+    offers = [item.text for item in front.items if item.kind in _PRESSED and item.text]
+    return " ".join((*front.texts, *(f"[{offer}]" for offer in dict.fromkeys(offers))))
+
+
+async def _escape(view: PageView, front: Screen) -> None:
+    """Close a notice by the key for it. Raises PageNotUnderstood where it stays."""
+    view.moved()
+    with contextlib.suppress(Error):
+        await view.browser.page.keyboard.press("Escape")
+
+    def gone(screen: Screen) -> bool | None:
+        return True if screen.in_dialog().texts != front.texts else None
+
+    try:
+        await view.wait(gone, "the notice to close", _ESCAPE_S)
+    except PageNotUnderstood as error:
+        raise PageNotUnderstood(
+            f"a notice is in the way and cannot be closed: {dialog_in_words(front)}",
+            where=error.where,
+            found=dialog_in_words(front),
+            next_step="Close it by hand in a browser, then run the stage again.",
+        ) from None
+
+
+async def uncover(view: PageView, item: Item) -> bool:
+    """Close what lies over an item of the page, whether its markup calls it a dialogue or not, if it only informs.
+
+    A menu that stayed open is left alone by the pointer, and closed by the key for it. Whether what is over the item
+    has no words, and can only be waited for, is returned.
+    """
+    over = await _over(view, item)
+    if not over.items and not (await view.look()).in_dialog().items:
+        await _leave(view)
+        return True
+    if all(one.nav or one.kind == "menuitem" for one in over.items) and over.items:
+        await _leave(view)
+        return False
+    if over.items:
+        with contextlib.suppress(PageNotUnderstood):
+            await dismiss(view, over)
+            return False
+    screen = await view.look()
+    if screen.in_dialog().items:
+        await dismiss(view, screen.in_dialog())
+        return False
+    if [hit for hit in find(screen, view.labels["dialog_no"]) if await _can_be_clicked(view, hit.item)]:
+        return False
+    for hit in find(screen, view.labels["dialog_close"]):
+        if await _can_be_clicked(view, hit.item):
+            with contextlib.suppress(Error):
+                await (await view.element(hit.item.frame, hit.item.index)).click(timeout=_ACTION_MS)
+            return False
+    return False
+
+
+async def covering(view: PageView, item: Item) -> str:
+    """Return what lies over an item, as ``in_words`` says it."""
+    return dialog_in_words(await _over(view, item)) or "a cover without words"
+
+
+async def leave(view: PageView) -> None:
+    """Take the pointer away from what opens under it."""
+    view.moved()
+    with contextlib.suppress(Error):
+        await view.browser.page.mouse.move(1, 1)
+
+
+async def _leave(view: PageView) -> None:
+    """Take the pointer away, and press the key that closes menus."""
+    await leave(view)
+    with contextlib.suppress(Error):
+        await view.browser.page.keyboard.press("Escape")
+    await asyncio.sleep(_LEAVE_S)
+
+
+async def _over(view: PageView, item: Item) -> Screen:
+    """Return what lies over an item within its frame, as far as it can be told."""
+    screen = await view.look(anew=True)
+    now = screen.nearest(item)
+    with contextlib.suppress(Error, KeyError, IndexError):
+        inside = set(await view.handle(now.frame).evaluate(_OVER, now.index))
+        return Screen(tuple(one for one in screen.items if one.frame == now.frame and one.index in inside))
+    return Screen()
+
+
+async def _can_be_clicked(view: PageView, item: Item) -> bool:
+    try:
+        element = await view.element(item.frame, item.index)
+        await element.click(trial=True, timeout=_TRIAL_MS)
+    except Error:
+        return False
+    return True

@@ -1,0 +1,353 @@
+"""The High Availability pages: status, form, readiness, registration, milestones."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+
+from runbook_lib.decisions import HaPage, Milestone, ReadinessItem
+from runbook_lib.errors import PageNotUnderstood, PageRefused
+from runbook_lib.web import menu
+from runbook_lib.web.actions import PageActions
+from runbook_lib.web.controls import find, pressables, same_line
+from runbook_lib.web.dialogs import dismiss
+from runbook_lib.web.labels import HaForm, Label, Labels
+from runbook_lib.web.readiness import Readiness, readiness
+from runbook_lib.web.reading import fresh_texts, meaning, messages, refusal, reports, unsaid, value_beside
+from runbook_lib.web.screen import FIELDS, Item, Screen, plain, same, says
+from runbook_lib.web.submit import NEXT_STEPS, Submit, choose
+from runbook_lib.web.view import Rest, take_picture, visible
+
+# -- Read the High Availability page off a screen: configuration mode and milestones. Pure ---------
+
+_BELOW_GAP = 120
+_ABOVE_GAP = 60
+_PERCENT = re.compile(r"(?<![\d.])(\d{1,3})(?:[.,]\d+)?\s*%")
+_MILESTONES = (
+    ("milestone_pre", "Pre-HA Registration"),
+    ("milestone_replication", "Database Replication"),
+    ("milestone_post", "Post HA Registration"),
+)
+
+
+def ha_page(
+    screen: Screen, labels: Labels, read_utc: datetime, said: Iterable[str] = (), earlier: Iterable[str] = ()
+) -> HaPage:
+    """Read the High Availability page; ``said`` are dialogues that came up meanwhile.
+
+    ``earlier`` are messages that stood there before something was started: they neither fail nor carry it on.
+    """
+    known = [text for key, label in labels.table.items() if key != "configuration_mode" for text in label.texts]
+    mode = value_beside(screen, labels["configuration_mode"], known) or ""
+    found = milestones(screen, labels)
+    spoken = (*messages(screen, labels), *said)
+    news = unsaid(spoken, earlier)
+    failed = any(step.failed for step in found) or bool(refusal(news, labels))
+    done = says(mode, labels.phrases["mode_active"])
+    partial = bool(found) and any(step.percent for step in found) and not all(step.percent == 100 for step in found)
+    busy = says(" ".join((mode, *news)), labels.phrases["under_way"])
+    offered = any(not hit.item.disabled for hit in pressables(screen, labels["register"]))
+    return HaPage(
+        configuration_mode=mode,
+        milestones=found,
+        message="\n".join(dict.fromkeys(spoken)),
+        under_way=not failed and not done and (partial or busy or (bool(found) and not offered)),
+        read_utc=read_utc,
+    )
+
+
+def milestones(screen: Screen, labels: Labels) -> tuple[Milestone, ...]:
+    """Return the milestones of HA registration that the page shows, in their order, in whole percent.
+
+    A milestone whose percentage is not shown counts as 100 where a word beside it calls it complete, and
+    as 0 otherwise.
+    """
+    frames = [_milestones(items, labels) for items in screen.frames.values()]
+    return max(frames, key=len, default=())
+
+
+def _milestones(items: Sequence[Item], labels: Labels) -> tuple[Milestone, ...]:
+    named: list[tuple[str, Item]] = []
+    for key, name in _MILESTONES:
+        item = _named(items, labels[key])
+        if item is not None:
+            named.append((name, item))
+    return tuple(_milestone(name, item, [other for _, other in named], items, labels) for name, item in named)
+
+
+def _named(items: Sequence[Item], label: Label) -> Item | None:
+    """The item that names a milestone: the one that says little else, and is not in a sentence."""
+    found = [
+        (len(plain(item.text)), item.kind != "progressbar", number)
+        for number, item in enumerate(items)
+        if item.kind not in FIELDS
+        if any(_starts(item.text, text) for text in label.texts)
+    ]
+    return items[min(found)[2]] if found else None
+
+
+def _starts(text: str, phrase: str) -> bool:
+    return len(text.split()) <= 8 and f"{plain(text)} ".startswith(f"{plain(phrase)} ")
+
+
+def _milestone(name: str, item: Item, all_named: Sequence[Item], items: Sequence[Item], labels: Labels) -> Milestone:
+    near = [item, *_near(item, all_named, items)]
+    percent = next((found for other in near if (found := _percent(other)) is not None), None)
+    words = [_without(other.text, name) for other in near if other.kind != "progressbar"]
+    failed = any(says(text, labels.phrases["milestone_failed"]) for text in words if len(text.split()) <= 6)
+    done = any(any(same(text, word) for word in labels.phrases["milestone_done"]) for text in words)
+    if percent is None:
+        percent = 100 if done and not failed else 0
+    return Milestone(name=name, percent=min(percent, 100), failed=failed)
+
+
+def _without(text: str, name: str) -> str:
+    return " ".join(plain(text).replace(plain(name), " ").split())
+
+
+def _percent(item: Item) -> int | None:
+    if item.kind == "progressbar":
+        return int(item.value) if item.value.lstrip("-").isdigit() else None
+    found = _PERCENT.search(item.text)
+    return int(found.group(1)) if found else None
+
+
+def _near(item: Item, all_named: Sequence[Item], items: Sequence[Item]) -> list[Item]:
+    """What belongs to a milestone, nearest first: beside it up to the next one, else below it, else above it."""
+    others = [other for other in all_named if other is not item]
+    shown = [other for other in items if other.kind in ("text", "progressbar") and other not in all_named]
+    end = min((other.left for other in others if same_line(other, item) and other.left > item.left), default=1 << 30)
+    right = [other for other in shown if same_line(other, item) and item.left < other.left < end]
+    if right:
+        return sorted(right, key=lambda other: other.left)
+    in_row = any(same_line(other, item) for other in others)
+    floor = min((other.top for other in others if other.top >= item.bottom and not in_row), default=1 << 30)
+    below = [other for other in shown if item.bottom - 4 <= other.top < floor and _column(other, item)]
+    below = [other for other in below if other.top - item.bottom <= _BELOW_GAP]
+    if below:
+        return sorted(below, key=lambda other: other.top)[:3]
+    above = [other for other in shown if 0 <= item.top - other.bottom + 4 <= _ABOVE_GAP and _column(other, item)]
+    return sorted(above, key=lambda other: -other.bottom)[:3]
+
+
+def _column(one: Item, other: Item) -> bool:
+    return min(one.right, other.right) > max(one.left, other.left)
+
+
+# -- The High Availability pages: status, configuration form, readiness, registration --------------
+
+_PATH = ("menu_administration", "menu_settings", "menu_high_availability")
+# What stood still for so long is taken for all of it: pages draw tables row by row, some tenths of a second apart, and
+# a page that came whole and waits for no answer draws nothing more. What is slow meanwhile asks for more (rest_s).
+_SETTLE_S, _LOADED_S = 0.8, 0.3
+_UNCHANGED_S = 5.0  # a table that was there before the click may be an earlier one, unless the page came anew
+_STUCK_S = 15.0
+_SHORT = 12
+
+
+@dataclass
+class _Seen:
+    """The last different result of the check, and how many requests the pages had sent until then."""
+
+    result: Readiness | None = None
+    requests: int = 0
+
+
+class HaPages:
+    """Verbs on the High Availability pages of somebody who is logged in."""
+
+    def __init__(self, hand: PageActions) -> None:
+        self.hand = hand
+        self.view = hand.view
+        self.labels = hand.labels
+        self._earlier: tuple[str, ...] = ()
+
+    async def open(self) -> None:
+        """Go to Administration > Settings > High Availability by the menu."""
+        await menu.reach(self.hand, _PATH, self._arrived, "the High Availability page", "ha_page_id")
+
+    async def open_configuration(self) -> None:
+        """Open the form HA Configuration, from wherever one is."""
+        if not await self.hand.present("secondary_server"):
+            if not await self.hand.present("ha_configuration"):
+                await self.open()
+            if not await self.hand.present("secondary_server"):
+                await self.hand.press("ha_configuration")
+        await self.hand.find("secondary_server")
+
+    async def read(self) -> HaPage:
+        """Read what the page shows now, without going anywhere."""
+        return self._read(await self.view.look())
+
+    async def page(self) -> HaPage:
+        """Open the status page and read it; milestones are looked for on HA Configuration too."""
+        await self.open()
+        status = await self._settled()
+        active = says(status.configuration_mode, self.labels.phrases["mode_active"])
+        if active or status.milestones or not await self.hand.present("ha_configuration"):
+            return status
+        await self.hand.press("ha_configuration")
+        await self.hand.wait(lambda screen: True if self._is_configuration(screen) else None, "HA Configuration")
+        other = await self._settled()
+        return replace(
+            other,
+            configuration_mode=other.configuration_mode or status.configuration_mode,
+            message="\n".join(dict.fromkeys(filter(None, (status.message, other.message)))),
+            under_way=status.under_way or other.under_way,
+        )
+
+    async def readiness(self, form: HaForm) -> tuple[ReadinessItem, ...]:
+        """Fill the form, click Check Readiness and return its table once every row has ended (``readiness_s``).
+
+        A row whose final word nobody knows has not passed. Raises PageRefused, and PageNotUnderstood where rows are
+        missing or are read in two ways.
+        """
+        await self._fill(form)
+        before = await self.view.look()
+        await take_picture(self.view, "readiness-before")
+        await self.view.mark()
+        loads = self.view.loads
+        await self.hand.press("check_readiness")
+        earlier, shown, refusing, seen = readiness(before, self.labels), Rest(), Rest(), _Seen()
+
+        def rest_s(result: Readiness) -> float:
+            if result == earlier and self.view.loads == loads:
+                return _UNCHANGED_S
+            if result.unknown or self.view.requests > seen.requests:
+                return _UNCHANGED_S  # its words may not be the last ones; rows may come one by one
+            return _LOADED_S if self.view.loads > loads and self.view.quiet else _SETTLE_S
+
+        def ready(screen: Screen) -> tuple[ReadinessItem, ...] | None:
+            result = readiness(screen, self.labels)
+            if result != seen.result:
+                seen.result, seen.requests = result, self.view.requests
+            rests = shown.rests(result, rest_s(result))
+            if result.problem and shown.rests(result, _STUCK_S):
+                raise self._not_understood(result.problem, screen)
+            if not result.items:
+                fresh = unsaid(fresh_texts(before, screen), self.view.standing)
+                words = refusal(dict.fromkeys((*self.view.passed, *fresh, *self.view.said)), self.labels)
+                if words and refusing.rests(words, _SETTLE_S):
+                    raise self._refused("Check Readiness", words)
+            return result.items if result.told and rests and not self._checks_on(before, screen) else None
+
+        try:
+            return await self.view.wait(ready, "the result of Check Readiness", self.view.browser.deadlines.readiness_s)
+        finally:
+            await take_picture(self.view, "readiness-after")
+
+    async def close_dialog(self) -> None:
+        """Close a dialogue that only shows something, such as the readiness table, where it blocks the page."""
+        screen = await self.view.look()
+        front = screen.in_dialog()
+        if screen.blocked and not find(front, self.labels["secondary_server"]):
+            await dismiss(self.hand.view, front)
+
+    async def register(self, form: HaForm) -> HaPage:
+        """Fill the form, click Register once, and return the page as soon as it shows that it began.
+
+        Raises PageRefused, or OutcomeUnknown where it was clicked and the page says neither; whatever else
+        is raised, nothing was clicked. SessionEnded: it was clicked.
+        """
+        await self._fill(form)
+        before = await self.view.look()
+        earlier = milestones(before, self.labels)
+        self._earlier = messages(before, self.labels)
+
+        def began(screen: Screen) -> HaPage | None:
+            page = self._read(screen)
+            if page.under_way or says(page.configuration_mode, self.labels.phrases["mode_active"]):
+                return page
+            fresh = unsaid(fresh_texts(before, screen), self.view.standing)
+            refused = refusal(fresh, self.labels)
+            if any(step.failed for step in page.milestones) and (refused or page.milestones != earlier):
+                return page  # it began and has failed since: the watch tells at which milestone
+            # It may have failed already, in the words of an earlier failure that still stood there.
+            return page if not refused and says(" ".join(fresh), self.labels.phrases["under_way"]) else None
+
+        return await Submit(self.hand, "register", "register", "ask_register", "ask_danger").send(began)
+
+    def failure(self, page: HaPage) -> PageRefused | None:
+        """Return the error for a page that shows a failed registration, None for any other."""
+        broken = [step.name for step in page.milestones if step.failed]
+        said = page.message.splitlines()
+        # What stood there before the click may speak of an earlier registration.
+        words = refusal(said if broken else unsaid(said, self._earlier), self.labels)
+        if page.under_way or not (broken or words):
+            return None
+        started = [step for step in page.milestones if step.percent < 100]
+        at = broken[0] if broken else started[0].name if started else ""
+        return self._refused(f"registration{f', milestone {at}' if at else ''}", words or page.message)
+
+    # -- parts -------------------------------------------------------------------------------------
+
+    def _read(self, screen: Screen) -> HaPage:
+        gone = (text for text in self.view.passed if reports(text, self.labels))
+        return ha_page(screen, self.labels, datetime.now(UTC), (*self.view.said, *gone), self._earlier)
+
+    def _checks_on(self, before: Screen, screen: Screen) -> bool:
+        """Whether a short text that came up, outside of any table, says that something is still going on."""
+        loose = Screen(tuple(item for item in screen.items if item.row < 0))
+        fresh = [text for text in fresh_texts(before, loose) if len(text.split()) <= _SHORT]
+        return any(says(text, self.labels.phrases["pending"]) for text in fresh)
+
+    def _not_understood(self, problem: str, screen: Screen) -> PageNotUnderstood:
+        return PageNotUnderstood(
+            f"the result of Check Readiness is not understood: {problem}",
+            where=self.view.browser.page.url,
+            found=visible(screen),
+            next_step="Look at the readiness check in a browser.",
+        )
+
+    def _refused(self, doing: str, words: str) -> PageRefused:
+        return PageRefused(
+            f"{doing}: the page said no",
+            where=self.view.browser.page.url,
+            found=words,
+            next_step=NEXT_STEPS[meaning(words, self.labels)],
+        )
+
+    async def _settled(self) -> HaPage:
+        """Read the page once it has a configuration mode, milestones or the form; pages fill in late."""
+
+        def ready(screen: Screen) -> HaPage | None:
+            page = self._read(screen)
+            button = pressables(screen, self.labels["register"])
+            form = button and find(screen, self.labels["secondary_server"])
+            return page if page.configuration_mode or page.milestones or form else None
+
+        return await self.hand.wait(ready, "Configuration Mode, milestones or the form")
+
+    def _arrived(self, screen: Screen) -> bool:
+        if value_beside(screen, self.labels["configuration_mode"]) is not None or milestones(screen, self.labels):
+            return True
+        return any(find(screen, self.labels[key]) for key in ("ha_configuration", "secondary_server"))
+
+    def _is_configuration(self, screen: Screen) -> bool:
+        return bool(find(screen, self.labels["secondary_server"]) or milestones(screen, self.labels))
+
+    async def _fill(self, form: HaForm) -> None:
+        await self.open_configuration()
+        await self.close_dialog()
+        await self.hand.fill("secondary_server", form.secondary_server)
+        await self.hand.fill("auth_key", form.auth_key, secret=True)
+        if self._asks_key_twice(await self.view.look()):
+            await self.hand.fill("auth_key_again", form.auth_key, secret=True)
+        if form.email:
+            await self.hand.fill("email", ",".join(form.email))
+        await choose(self.hand, "failover_type", f"failover_{form.failover}")
+        await self._fill_virtual(form)
+
+    def _asks_key_twice(self, screen: Screen) -> bool:
+        return any(hit.rank[0] == 0 for hit in find(screen, self.labels["auth_key_again"]))
+
+    async def _fill_virtual(self, form: HaForm) -> None:
+        wanted = bool(form.virtual_ipv4 or form.virtual_ipv6)
+        if wanted or await self.hand.present("enable_virtual_ip"):
+            await self.hand.tick("enable_virtual_ip", wanted)
+        if form.virtual_ipv4:
+            await self.hand.fill("virtual_ipv4", form.virtual_ipv4)
+        if form.virtual_ipv6:
+            await self.hand.fill("virtual_ipv6", form.virtual_ipv6)

@@ -1,0 +1,226 @@
+"""The page ISE Servers: its table, adding one, removing one."""
+
+from __future__ import annotations
+
+import contextlib
+import ipaddress
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+
+from runbook_lib.decisions import ListedIseServer
+from runbook_lib.errors import PageRefused, RunbookError
+from runbook_lib.web import menu
+from runbook_lib.web.actions import PageActions
+from runbook_lib.web.controls import find, same_line
+from runbook_lib.web.labels import Labels
+from runbook_lib.web.screen import FIELDS, Item, Screen, ScreenRow, same, says
+from runbook_lib.web.submit import NEXT_STEPS, Submit, choose
+from runbook_lib.web.view import Rest
+
+# -- Read the table of ISE servers off a screen. Pure ----------------------------------------------
+
+_LINE_WORDS = 60
+
+
+def ise_servers(screen: Screen, labels: Labels) -> tuple[ListedIseServer, ...]:
+    """Return the rows of the table of ISE servers: every row that holds an address.
+
+    Where no table holds one, lines of text count as rows, below a head of columns or with a state that is known.
+    """
+    found = _ise_servers(screen.rows, labels)
+    lines = () if found else tuple(row for row in _lines(screen) if len(row.cells) > 1)
+    headed = any(_heads(row, labels) for row in lines)
+    return found or tuple(row for row in _ise_servers(lines, labels) if headed or row.answers is not None)
+
+
+def _ise_servers(rows: Sequence[ScreenRow], labels: Labels) -> tuple[ListedIseServer, ...]:
+    found: list[ListedIseServer] = []
+    header: ScreenRow | None = None
+    for row in rows:
+        if _heads(row, labels):
+            header = row
+            continue
+        if header is not None and (header.table, header.frame) != (row.table, row.frame):
+            # Products draw a table's head and body as two tables: it still counts where the columns agree.
+            header = header if len(header.cells) == len(row.cells) and header.frame == row.frame else None
+        server = None if row.listed else _ise_server(row, header, labels)
+        if server is not None and server.address not in [known.address for known in found]:
+            found.append(server)
+    return tuple(found)
+
+
+def _heads(row: ScreenRow, labels: Labels) -> bool:
+    """Whether a row names columns; layouts without header cells say so by their words alone."""
+    texts = labels["column_status"].texts
+    return row.header or (len(row.cells) > 1 and any(same(cell, text) for cell in row.cells for text in texts))
+
+
+def _status_columns(header: ScreenRow | None, labels: Labels) -> list[int]:
+    if header is None:
+        return []
+    texts = labels["column_status"].texts
+    return [number for number, cell in enumerate(header.cells) if any(same(cell, text) for text in texts)]
+
+
+def _lines(screen: Screen) -> Iterator[ScreenRow]:
+    """Texts outside of tables that stand on one line, as rows."""
+    for number, items in screen.frames.items():
+        loose = [item for item in items if item.kind == "text" and item.row < 0]
+        while loose:
+            line = [item for item in loose if same_line(item, loose[0])]
+            loose = [item for item in loose if item not in line]
+            cells = tuple(item.text for item in sorted(line, key=lambda item: item.left))
+            row = ScreenRow(cells=cells, frame=number, table=-1)
+            if len(cells) > 1 or len(cells[0].split()) <= _LINE_WORDS:
+                yield row
+
+
+def _ise_server(row: ScreenRow, header: ScreenRow | None, labels: Labels) -> ListedIseServer | None:
+    cells = dict(enumerate(row.cells))
+    if header is not None and len(header.cells) == len(row.cells):
+        named = [n for n, cell in enumerate(header.cells) if any(same(cell, t) for t in labels["column_address"].texts)]
+    else:
+        named = []
+    at = next((n for n, cell in cells.items() if _is_address(cell)), None)
+    if at is None:
+        at = next((n for n in named if cells[n] and " " not in cells[n]), None)
+    if at is None:
+        return None
+    order = [n for n in _status_columns(header, labels) if n in cells] + [n for n in cells if n != at]
+    server = ListedIseServer(address=cells[at])
+    for number in order:
+        answers = _answers(cells[number], labels)
+        if answers is not None:
+            return replace(server, status=cells[number], answers=answers)
+    status = next((cells[n] for n in _status_columns(header, labels) if n in cells), "")
+    return replace(server, status=status)
+
+
+def _answers(text: str, labels: Labels) -> bool | None:
+    if says(text, labels.phrases["not_answering"]):
+        return False
+    return True if says(text, labels.phrases["answering"]) else None
+
+
+def _is_address(text: str) -> bool:
+    try:
+        ipaddress.ip_address(text.strip())
+    except ValueError:
+        return False
+    return True
+
+
+# -- The page ISE Servers: its list, adding one, removing one --------------------------------------
+
+_PATH = ("menu_administration", "menu_servers", "menu_ise_servers")
+# Rows are drawn some tenths of a second apart. An empty list may be one whose answer is on its way, or, where none is,
+# one that the page has not drawn yet; an address that is listed after all is refused by the page as a duplicate.
+_SETTLE_S, _EMPTY_S, _QUIET_S = 0.5, 6.0, 1.2
+_PLACES = 10.0
+
+
+class IsePages:
+    """Verbs on the ISE Servers page of somebody who is logged in."""
+
+    def __init__(self, hand: PageActions) -> None:
+        self.hand = hand
+        self.view = hand.view
+        self.labels = hand.labels
+
+    async def open(self) -> None:
+        """Go to Administration > Servers > ISE Servers by the menu."""
+        await menu.reach(self.hand, _PATH, self._is_list, "the list of ISE servers", "ise_page_id")
+
+    async def servers(self) -> tuple[ListedIseServer, ...]:
+        """Open the page and return its list once that has come to rest; an empty one has to stay empty for longer."""
+        await self.open()
+        shown = Rest()
+
+        def ready(screen: Screen) -> tuple[ListedIseServer, ...] | None:
+            listed = ise_servers(screen, self.labels)
+            loading = any(says(text, self.labels.phrases["loading"]) for text in screen.texts if len(text) < 80)
+            empty_s = _QUIET_S if self.view.quiet else _EMPTY_S
+            return listed if not loading and shown.rests(listed, _SETTLE_S if listed else empty_s) else None
+
+        return await self.hand.wait(ready, "the list of ISE servers")
+
+    async def add(self, address: str, user: str, password: str) -> ListedIseServer:
+        """Add a server: Select a command > Add ISE Server > Go, fill in, Save once; return its row of the list.
+
+        Raises PageRefused (its ``found`` are the page's words; ``reading.meaning`` tells a 401, a duplicate,
+        an unreachable and a third server apart) or OutcomeUnknown. SessionEnded: Save may have been clicked.
+        """
+        await self.open()
+        self._refuse_listed(ise_servers(await self.view.look(), self.labels), address)
+        await self._command("ise_command_add", "ise_add")
+        await self.hand.fill("ise_address", address)
+        await self.hand.fill("ise_user", user)
+        await self.hand.fill("ise_password", password, secret=True)
+        if await self.hand.present("ise_password_again"):
+            await self.hand.fill("ise_password_again", password, secret=True)
+        try:
+            return await Submit(self.hand, "ise-add", "save", "ask_save", "ask_danger").send(
+                lambda screen: next((row for row in ise_servers(screen, self.labels) if row.address == address), None)
+            )
+        except PageRefused:
+            await self._leave_form()
+            raise
+
+    async def remove(self, address: str) -> None:
+        """Tick the server's row, Select a command > Delete ISE Server > Go, agree, and see the row gone."""
+        await self.open()
+        box = await self.view.wait(lambda screen: self._box(screen, address), f"a box to tick in the row of {address}")
+        if not box.checked:
+            await self.hand.click(box)
+        key = "ise_delete"
+        if await self.hand.present("ise_command"):
+            await choose(self.hand, "ise_command", "ise_command_delete")
+            key = "ise_go"
+
+        def gone(screen: Screen) -> bool | None:
+            listed = [row.address for row in ise_servers(screen, self.labels)]
+            return True if self._is_list(screen) and address not in listed else None
+
+        await Submit(self.hand, "ise-remove", key, "ask_delete").send(gone)
+
+    async def _leave_form(self) -> None:
+        """Load the first page anew where the refused form lies over all others; nothing is sent by that."""
+        with contextlib.suppress(RunbookError):  # what was refused must not be hidden
+            screen = await self.view.look()
+            if screen.blocked and find(screen.in_dialog(), self.labels["ise_address"]):
+                await self.view.browser.go("/")
+                self.view.moved()
+
+    def _refuse_listed(self, listed: tuple[ListedIseServer, ...], address: str) -> None:
+        for row in listed:
+            if row.address == address:
+                raise PageRefused(
+                    "the ISE server is in the list already; nothing was typed",
+                    where=self.view.browser.page.url,
+                    found=f"already added: {address}, status {row.status!r}",
+                    next_step=NEXT_STEPS["duplicate"],
+                )
+
+    async def _command(self, option: str, button: str) -> None:
+        if await self.hand.present("ise_command"):
+            await choose(self.hand, "ise_command", option)
+            await self.hand.press("ise_go")
+        else:
+            await self.hand.press(button, deadline_s=_PLACES)
+
+    def _is_list(self, screen: Screen) -> bool:
+        commands = find(screen, self.labels["ise_command"]) or find(screen, self.labels["ise_add"])
+        return bool(commands or ise_servers(screen, self.labels))
+
+    def _box(self, screen: Screen, address: str) -> Item | None:
+        boxes = [item for item in screen.items if item.kind in ("checkbox", "radio")]
+        words = [item for item in screen.items if item.kind not in FIELDS and item.text == address]
+        for box in boxes:
+            if box.row >= 0 and address in screen.rows[box.row].cells:
+                return box
+        for word in words:
+            beside = [box for box in boxes if box.frame == word.frame and same_line(box, word)]
+            if beside:
+                return beside[0]
+        bare = [word for word in words if word.kind != "link"]
+        return bare[0] if bare and not boxes else None  # where rows have no box, one is chosen by a click on it
