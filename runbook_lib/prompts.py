@@ -9,9 +9,8 @@ from dataclasses import dataclass
 # -- What ADE-OS command lines print around an answer, as data: prompts, pagers, questions, refusals, login dialogs.
 #
 # This is the one place for such words. Each row says where it comes from: *published* in Cisco's procedure,
-# *captured* by third parties, or *recalled*, and then unproven. Add a row where a device says it otherwise; what a
-# site
-# needs alone stands in its file (``answers:``, ``listing: ignore:``).
+# *captured* by third parties, or *recalled*, and then unproven. Add a row where a device says it otherwise; what
+# a site needs alone stands in its file (``answers:``, ``listing: ignore:``).
 #
 # Rows are looked for in text without control sequences whose lines were put together again (``unfolded``), whatever
 # its capitals, so that colour, line ends and a narrow terminal change nothing.

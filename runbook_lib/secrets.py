@@ -20,10 +20,8 @@ from runbook_lib.redactor import SHORTEST, Redactor
 #
 # The file is looked at before it is opened, since opening a pipe or a device already does something. It has to be a
 # regular file of this user (or of root), closed to others, and nobody else may be able to put another file in its
-# place:
-# each folder on the way to it, symbolic links included, belongs to this user or to root and is not writable for
-# others,
-# unless its sticky bit keeps them from replacing what is not theirs.
+# place: each folder on the way to it, symbolic links included, belongs to this user or to root and is not writable for
+# others, unless its sticky bit keeps them from replacing what is not theirs.
 
 _MOST_LINKS = 40
 

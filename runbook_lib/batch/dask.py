@@ -180,10 +180,8 @@ def _bring_back(task: SiteTask, address: str) -> dict[str, Any]:
 #
 # Whoever reaches a scheduler runs what he likes with the rights of the one who started it, and a port on loopback is
 # reached by every local user. So each part asks for a certificate that is made for this one cluster. Its key lies in
-# the
-# memory of the processes that belong to it; where the TLS library reads a file, that is in a folder of mode 0700, for
-# a
-# moment. The pages that Dask serves beside it know no password, so there are none.
+# the memory of the processes that belong to it; where the TLS library reads a file, that is in a folder of mode 0700,
+# for a moment. The pages that Dask serves beside it know no password, so there are none.
 
 _HOST = "127.0.0.1"
 

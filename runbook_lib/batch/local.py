@@ -84,9 +84,8 @@ def after_death(task: SiteTask) -> SiteResult:
 
 # -- Sites run on this machine: a few processes, each of which runs one site after the other. ------
 #
-# What runs a site has a process of its own, because a repair holds the signals, the working folder and the
-# environment of
-# its process for itself, and because one that dies takes no other with it. The lock of each site is held by this
+# What runs a site has a process of its own, because a repair holds the signals, the working folder and the environment
+# of its process for itself, and because one that dies takes no other with it. The lock of each site is held by this
 # process meanwhile, so a worker that dies leaves none behind.
 
 Tell = Callable[[SiteEvent], None]

@@ -26,10 +26,9 @@ from runbook_lib.repair.approval import Judge
 
 # -- What travels to a worker on another machine with a site, and what is checked there: no secret is in it.
 #
-# The site's file and the small files that it names travel; notebooks and the lock file of the dependencies are
-# compared
-# by their digests; secrets are references, resolved where they are used. Logs do not travel: they have to lie at
-# the same path on the worker.
+# The site's file and the small files that it names travel; notebooks and the lock file of the dependencies are compared
+# by their digests; secrets are references, resolved where they are used. Logs do not travel: they have to lie at the
+# same path on the worker.
 
 LARGEST_FILE = 10_000_000
 _RUNNING = ".running.ipynb"

@@ -37,8 +37,7 @@ from runbook_lib.secrets import learn
 
 # -- Work on many sites in several processes of this machine, a share of them in each, one after the other.
 #
-# A process knows the secrets of the sites that it has asked and looks for them in whatever it keeps or tells. So it
-# is
+# A process knows the secrets of the sites that it has asked and looks for them in whatever it keeps or tells. So it is
 # given few sites and ends with them: what was looked for would else grow with the fleet.
 
 T = TypeVar("T")

@@ -24,8 +24,7 @@ from runbook_lib.record.stages import FINAL
 #
 # ``records/fleet-<id>/`` is a record as an incident's is: a journal, files that are written once, a seal. It holds
 # ``incident.json`` (which fleet, by whom), ``sites/<name>.json`` (what the fleet's description said of each site when
-# it was planned), ``rollups/<digest>.json`` (the plans of all sites under one digest) and ``outcomes/`` (how each
-# site
+# it was planned), ``rollups/<digest>.json`` (the plans of all sites under one digest) and ``outcomes/`` (how each site
 # ended). What was done at a site is in the incident of that site; the round names it.
 
 STAGE = "fleet"
@@ -67,10 +66,9 @@ def newest_round(root: Path, fleet: str) -> Round | None:
 # -- The plans of many sites under one digest, which one approval can name. Pure. ------------------
 #
 # The digest is SHA-256 over the canonical form (``runbook_lib.digest``) of ``{"format": "runbook-fleet-plan-v1",
-# "fleet": …, "round": …, "sites": [...]}``. Each site has exactly the keys ``site``, ``incident``, ``plan`` (the
-# digest
-# of its plan) and ``described`` (the digest of what the fleet's description said of it); the sites stand in the
-# order of their own canonical forms, compared as bytes. Sites without a plan that could be carried out are not in it.
+# "fleet": …, "round": …, "sites": [...]}``. Each site has exactly the keys ``site``, ``incident``, ``plan`` (the digest
+# of its plan) and ``described`` (the digest of what the fleet's description said of it); the sites stand in the order
+# of their own canonical forms, compared as bytes. Sites without a plan that could be carried out are not in it.
 
 FORMAT = "runbook-fleet-plan-v1"
 

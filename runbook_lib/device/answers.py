@@ -156,11 +156,10 @@ def _value(text: str) -> str:
 
 # -- The release of Prime Infrastructure in ``show version``. --------------------------------------
 #
-# The command lists the ADE-OS first and the installed applications after it, each with versions of its
-# own. Its wording is captured by third parties for some releases, so any line that names Prime Infrastructure starts
-# the search and the next ``Version`` line ends it; what belongs to the ADE-OS never counts. ``Version`` stays what
-# was
-# installed first: a maintenance release is a line under the fixes, and the highest one is what runs.
+# The command lists the ADE-OS first and the installed applications after it, each with versions of its own. Its wording
+# is captured by third parties for some releases, so any line that names Prime Infrastructure starts the search and the
+# next ``Version`` line ends it; what belongs to the ADE-OS never counts. ``Version`` stays what was installed first: a
+# maintenance release is a line under the fixes, and the highest one is what runs.
 
 _VERSION_PRODUCT = re.compile(r"(?:cisco[ \t]+)?prime[ \t]+infrastructure\b", re.I)
 _NUMBER = r"(?P<release>[0-9]{1,5}(?:\.[0-9]{1,5}){0,7})(?![0-9.]*[0-9])"

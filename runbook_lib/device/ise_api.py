@@ -25,8 +25,7 @@ from runbook_lib.event_loop import TooLate, in_time
 
 # -- What ISE's API says of a node's certificates, page by page, and how it refuses. Pure; total.
 #
-# Published are ``usedBy`` and ``sha256Fingerprint``; the pages, the dates and the refusals are as others captured
-# them.
+# Published are ``usedBy`` and ``sha256Fingerprint``; the pages, the dates and the refusals are as others captured them.
 
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
@@ -173,10 +172,8 @@ def _plain(text: str) -> str:
 # -- ISE's own word on its admin certificate: ``GET /api/v1/certs/system-certificate/{hostName}`` (ISE 3.1 and later).
 #
 # Published by ISE's API: each certificate has ``usedBy`` and ``sha256Fingerprint``. The list comes in pages. The user
-# and
-# the password leave only after the handshake has shown the certificate that was confirmed before, to the byte: for
-# each
-# page anew.
+# and the password leave only after the handshake has shown the certificate that was confirmed before, to the byte: for
+# each page anew.
 
 PATH = "/api/v1/certs/system-certificate/{name}"
 _LARGEST = 1 << 20

@@ -128,8 +128,7 @@ def _words(key: asyncssh.SSHKey) -> str:
 # -- Texts of a login that are not UTF-8: a challenge or a request for a new password in another encoding.
 #
 # SSH says that they are UTF-8, and asyncssh ends the connection where they are not. Servers are set up by people, so
-# here
-# such bytes are escaped before asyncssh reads them. For banners and messages it has an option of its own
+# here such bytes are escaped before asyncssh reads them. For banners and messages it has an option of its own
 # (``utf8_decode_errors``); for these two it has none, so the handler of one login is wrapped.
 
 Rewrite = Callable[[SSHPacket], bytes]

@@ -56,8 +56,7 @@ def quick_import() -> Iterator[None]:
 # After SIGKILL or a power cut the file is the one last written, whole, in which the cell reads ``running``
 # and the run has no end; the kernel ends by itself, and its folder stays behind.
 #
-# This module imports nothing of papermill: papermill loads every registered engine while it is itself
-# half imported.
+# This module imports nothing of papermill: papermill loads every registered engine while it is itself half imported.
 
 
 class RunbookEngine:

@@ -43,12 +43,10 @@ from runbook_lib.show.site_form import ChoiceActions, ChoiceForm, SiteChoice, op
 
 # -- What a person chose in ``00_start_here``: the site and the incident that the other notebooks open by themselves.
 #
-# Kept in one small file for each operator, beside the records; what is chosen in a JupyterLab that a command opened
-# for a
-# site is kept apart from that, so that the lab's never leads to a real site that was chosen elsewhere. Only a
-# notebook
-# that a person runs reads it, and only where its parameters are left empty: a batch job does what its parameters say,
-# whatever was chosen.
+# Kept in one small file for each operator, beside the records; what is chosen in a JupyterLab that a command opened for
+# a site is kept apart from that, so that the lab's never leads to a real site that was chosen elsewhere. Only a
+# notebook that a person runs reads it, and only where its parameters are left empty: a batch job does what its
+# parameters say, whatever was chosen.
 
 DEFAULT_SITE = "lab"
 OPENED_FOR = "RUNBOOK_OPENED_FOR"

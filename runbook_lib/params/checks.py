@@ -14,8 +14,7 @@ from runbook_lib.prompts import is_about_ours
 # -- The words of its own that a site's file may give: which labels there are, and states that contradict each other.
 #
 # The labels' words are those of ``web/labels`` and ``web/phrases``. Their names stand here too, because a site's file
-# is
-# judged before anything of the web pages is read; a test holds both together.
+# is judged before anything of the web pages is read; a test holds both together.
 
 LABEL_KEYS = (
     "login_user",

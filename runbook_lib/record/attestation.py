@@ -232,11 +232,10 @@ def _lock_file() -> dict[str, str] | None:
 
 # -- The seal of a record: a manifest of all its files, and a signed statement about it and the incident.
 #
-# A seal covers the journal up to its newest line, N, and every file that is there then. It is written to
-# ``seal/`` (a later one to ``seal-2/`` and so on; none is ever changed, the newest counts): ``manifest.json``,
-# then ``envelope.json`` where there is a key, then ``timestamp.tsr`` over the newest of these where the site names an
-# authority. The lines that name them follow line N, so a seal says nothing of its own lines, and nothing of what
-# comes
+# A seal covers the journal up to its newest line, N, and every file that is there then. It is written to ``seal/`` (a
+# later one to ``seal-2/`` and so on; none is ever changed, the newest counts): ``manifest.json``, then
+# ``envelope.json`` where there is a key, then ``timestamp.tsr`` over the newest of these where the site names an
+# authority. The lines that name them follow line N, so a seal says nothing of its own lines, and nothing of what comes
 # after; the chain alone holds those.
 
 SEAL_FOLDER = re.compile(r"seal(?:-([2-9]|[1-9][0-9]+))?")

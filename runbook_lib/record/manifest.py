@@ -20,10 +20,8 @@ from runbook_lib.record.journal import JournalText
 
 # -- The files in an archive of a record: nothing but them is in it, and reading them takes little memory.
 #
-# An archive is what ``archive.packed`` writes: the files' headers and data one after the other from the first byte
-# on,
-# then the table of contents, then the end record. A byte before, behind or between them, or inside a file's data
-# after
+# An archive is what ``archive.packed`` writes: the files' headers and data one after the other from the first byte on,
+# then the table of contents, then the end record. A byte before, behind or between them, or inside a file's data after
 # its end, is no part of a record, and could be another file to another program.
 
 LARGEST = 4 << 30

@@ -56,8 +56,7 @@ def _replaced(value: Any, gated: Mapping[str, str]) -> Any:
 # -- Executed notebooks on their way into the record: the gate over what a reader sees as one text.
 #
 # A notebook keeps a text as a list of its lines, and a cell's printed output as one piece a write. A secret that was
-# printed in two writes, or broken over lines, stands in pieces then, with JSON between them. So both are joined
-# first.
+# printed in two writes, or broken over lines, stands in pieces then, with JSON between them. So both are joined first.
 
 
 def gate_notebook(data: bytes) -> bytes:

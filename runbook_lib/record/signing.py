@@ -238,11 +238,9 @@ def _base64(data: bytes) -> str:
 # -- Whose word an approval is: signed by the approver's key, or seen written by this account on this machine.
 #
 # An approval is one file and one line of the journal, and whoever can write in the record's folder can write both. So
-# neither counts by itself. Where the approver has a key, the approval is signed with it. What this account approves
-# is
+# neither counts by itself. Where the approver has a key, the approval is signed with it. What this account approves is
 # besides noted in a file of its own, beside the keys and outside of every record; an approval without a signature
-# counts
-# only where it stands there.
+# counts only where it stands there.
 
 TYPE = "application/vnd.pi-tofu-runbook.approval.v1+json"
 SEEN = "approvals-seen"

@@ -19,12 +19,10 @@ from runbook_lib.show.table import BAD, Link, Row, Table
 
 # -- Run All ends at a red cell: nothing that was asked for before anybody could see it is run after it.
 #
-# A kernel stops at an error by itself, but only for what has arrived by then (ipykernel 7 lets go as soon as its
-# queue
+# A kernel stops at an error by itself, but only for what has arrived by then (ipykernel 7 lets go as soon as its queue
 # is empty, whatever ``stop_on_error_timeout`` says), and a front end sends the cells of Run All one by one. Where a
-# cell
-# in a warm kernel is red at once, those on their way would be run after it. Each request bears the time at which the
-# front end sent it; compared with the same clock's time of the red cell that decides, however slow the way is.
+# cell in a warm kernel is red at once, those on their way would be run after it. Each request bears the time at which
+# the front end sent it; compared with the same clock's time of the red cell that decides, however slow the way is.
 #
 # The front end itself looks at the last cell then, so the red one is brought into view.
 
@@ -133,8 +131,7 @@ def _began() -> float:
 # -- Errors as advice in a notebook: what happened, what was found, the next thing to do; the traceback one click away.
 #
 # A person sees a table with links, and below it one red line. Where nobody watches, the same stands in the red output
-# as
-# text. Nothing of it holds a secret: all of it goes through ``redact``.
+# as text. Nothing of it holds a secret: all of it goes through ``redact``.
 
 GUIDE = "docs/troubleshooting.md"
 ANCHORS = {

@@ -20,12 +20,9 @@ from runbook_lib.show.table import Pages, Row, Table
 # -- What a person sees while a cell works: what is going on, a bar, how long it has taken, and what is left if known.
 #
 # The bar is an output of HTML that is renewed, and no widget. A page that is loaded again while the cell works cannot
-# ask
-# the kernel for widgets until the cell is done, and a stored notebook would hold a dead one. An output stays as it
-# was
-# stored, and says so; once the cell is done, what was told stands folded in its place. Whatever shows no HTML shows
-# the
-# same words. Headless there is none of this: ``session`` prints a line per change.
+# ask the kernel for widgets until the cell is done, and a stored notebook would hold a dead one. An output stays as it
+# was stored, and says so; once the cell is done, what was told stands folded in its place. Whatever shows no HTML shows
+# the same words. Headless there is none of this: ``session`` prints a line per change.
 
 SHOWN_AFTER_S = 0.5
 """Cells that are done sooner show nothing."""

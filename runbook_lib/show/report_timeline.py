@@ -19,8 +19,7 @@ from runbook_lib.show.report_reading import Found, RecordFolder, ref
 
 # -- How long HA and each ISE server were rejected: from the first mismatch line at hand until stage 60 proved them.
 #
-# What a log or a store does not say is named as not known. A mismatch line says that a connection was rejected at
-# that
+# What a log or a store does not say is named as not known. A mismatch line says that a connection was rejected at that
 # time; since when it was before the first line at hand, nobody can tell from it.
 
 PI = ("primary", "secondary")

@@ -172,9 +172,9 @@ def _fitting(text: str, width: float, size: float, mono: bool) -> str:
 # -- The strokes that pictures are drawn with. All text is data: it is escaped, and nothing in it becomes a tag.
 #
 # Colours are classes, never attributes: each stroke has a tone (what it means) and a way (``line``, ``area``,
-# ``solid``,
-# ``text``), so one style sheet makes it light, dark or fit for paper. Nothing here has an id, a link, a script or a
-# style attribute: a strict content security policy has nothing to refuse, and two pictures on a page never clash.
+# ``solid``, ``text``), so one style sheet makes it light, dark or fit for paper. Nothing here has an id, a link, a
+# script or a style attribute: a strict content security policy has nothing to refuse, and two pictures on a page never
+# clash.
 
 Anchor = Literal["start", "middle", "end"]
 Number = float | int

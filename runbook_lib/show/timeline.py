@@ -14,10 +14,8 @@ from runbook_lib.show.svg import Axis, BrokenAxis, Picture, broken_axis, shorten
 # -- The mismatches of a diagnosis over time: a lane for each server's log and subject, from its first to its last one.
 #
 # A diagnosis keeps when a mismatch was reported first and last, and how often; not every time in between. So a lane
-# says
-# that much, and how long the log went on without it. Times that hold no date have no place on the axis and are said
-# in
-# words, as are servers whose logs were not at hand.
+# says that much, and how long the log went on without it. Times that hold no date have no place on the axis and are
+# said in words, as are servers whose logs were not at hand.
 
 MOST_LANES = 20
 TITLE = "Mismatches over time, in UTC"

@@ -197,8 +197,7 @@ _GOOD = {
 
 # -- The picture of who trusts whom: a box for each host, an arrow from whoever stores to whoever is stored.
 #
-# Solid: the stored and the presented certificate agree. Broken: they do not, or it is not known; the word on the
-# arrow
+# Solid: the stored and the presented certificate agree. Broken: they do not, or it is not known; the word on the arrow
 # says which.
 
 TONES = {

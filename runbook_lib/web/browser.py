@@ -24,10 +24,8 @@ from runbook_lib.web.relay import PinnedRelay, introduce
 
 # -- What a page draws, as the browser itself has laid it out, and whether a secret is in it. ------
 #
-# The page's own words are not asked: what stands behind an element in ``::after``, in a closed shadow root, in
-# capitals
-# or letter by letter is laid out like everything else. What is drawn without letters cannot be read, so a document
-# into
+# The page's own words are not asked: what stands behind an element in ``::after``, in a closed shadow root, in capitals
+# or letter by letter is laid out like everything else. What is drawn without letters cannot be read, so a document into
 # which a secret was typed has to be free of it.
 
 _WITHOUT_LETTERS = frozenset({"CANVAS", "VIDEO", "OBJECT", "EMBED"})

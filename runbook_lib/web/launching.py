@@ -27,8 +27,7 @@ from runbook_lib.web.relay import new_identity
 #
 # A page can leave a browser by other ways than its proxy: look-ups of names, WebRTC's own UDP, services in the
 # background. Each is closed by the command line (see ``runbook_lib.web.browsers``). The driver and the browser get a
-# named
-# environment, because an ``env:`` secret stands in ours.
+# named environment, because an ``env:`` secret stands in ours.
 
 NOWHERE = ProxySettings(server="http://127.0.0.1:9", bypass="<-loopback>")
 """A dead end: nobody answers there, so whoever forgets a context's own proxy gets no page, from nowhere."""
@@ -98,12 +97,9 @@ def first_line(error: Error) -> str:
 # -- Whether a page can leave the browser without its proxy: tried, not believed. ------------------
 #
 # Builds of Chromium differ in the switch that closes WebRTC's own way (two names up to now, each unknown to some
-# builds),
-# a switch that a build does not know does nothing and says nothing, and a policy of the machine outweighs both. So
-# the
-# page that is about to get a secret is made to try: it asks for a connection by way of a STUN server, which is a port
-# of
-# this process, and what arrives there is counted.
+# builds), a switch that a build does not know does nothing and says nothing, and a policy of the machine outweighs
+# both. So the page that is about to get a secret is made to try: it asks for a connection by way of a STUN server,
+# which is a port of this process, and what arrives there is counted.
 
 _MAGIC = bytes.fromhex("2112a442")  # bytes 4 to 8 of every message of STUN, RFC 8489
 _TRIES = 3
@@ -185,9 +181,8 @@ async def _try(session: CDPSession, port: int) -> str:
 # -- One browser process for many kernels of this machine, each with contexts of its own. ----------
 #
 # It listens on a socket in a folder that is this user's alone, and on no port: a port on loopback is open to every
-# local
-# user, who could then read pages and type into them behind the pin. Without a context's own proxy it reaches nothing,
-# and it accepts the certificate of one key only: that of the relays of those who use it (see ``relay``).
+# local user, who could then read pages and type into them behind the pin. Without a context's own proxy it reaches
+# nothing, and it accepts the certificate of one key only: that of the relays of those who use it (see ``relay``).
 #
 # ``python -m runbook_lib.web.launching EXECUTABLE FOLDER`` is the browser's process; it ends with its standard input.
 

@@ -284,8 +284,7 @@ def _identity(shared: Path | None) -> tuple[ssl.SSLContext, str]:
 
 # -- Telling a browser context the password of its relay, once. ------------------------------------
 #
-# The driver could answer each question for it, and would stop every request of every page for that, and turn the
-# cache
+# The driver could answer each question for it, and would stop every request of every page for that, and turn the cache
 # off. A browser remembers what it told a proxy, though, so one request is enough, which the relay answers itself.
 
 _ASK = "(url) => fetch(url, {mode: 'no-cors', credentials: 'include', cache: 'no-store'})"

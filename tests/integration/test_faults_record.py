@@ -21,7 +21,7 @@ import ctypes, os, resource, sys
 from runbook_lib.errors import RunbookError
 from runbook_lib.record import incident
 from runbook_lib.notebook.opening import open_runbook
-site, incident, digest, how, when = sys.argv[1:]
+site, opened, digest, how, when = sys.argv[1:]
 
 def fill_up(record):
     size = record.journal.path.stat().st_size
@@ -34,7 +34,7 @@ def forbid(record):
     assert ctypes.CDLL(None).capset(header, (ctypes.c_uint32 * 6)()) == 0
 
 spoil = {"full": fill_up, "read-only": forbid}[how]
-intend, sent = incident.Record.intend, incident.Change.sent
+intend, sent = incident.Record.intend, incident.RecordedChange.sent
 
 def spoiled_intend(self, *given, **more):
     spoil(self)
@@ -47,9 +47,9 @@ def spoiled_sent(self):
 if when == "intent":
     incident.Record.intend = spoiled_intend
 else:
-    incident.Change.sent = spoiled_sent
+    incident.RecordedChange.sent = spoiled_sent
 try:
-    rb = open_runbook("30_delete_stale_certificates", site, incident, approve=digest)
+    rb = open_runbook("30_delete_stale_certificates", site, opened, approve=digest)
     rb.approval()
     rb.delete()
 except RunbookError as error:
