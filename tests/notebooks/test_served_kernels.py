@@ -11,9 +11,9 @@ from typing import Any
 import psutil
 import pytest
 
+from runbook_lib import paths
 from runbook_lib.notebook.kernel import private_folder
 from runbook_lib.notebook.provisioner import ServedKernelManager
-from runbook_lib.params import load
 
 NAMED, ELSEWHERE, OTHER = "PARIS_SSH", "ROME_SSH", "AWS_SECRET_ACCESS_KEY"
 
@@ -44,7 +44,7 @@ def kernel(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SimpleNamespace
     (folder / "paris.yaml").write_text(f"primary: [\npassword: env:{NAMED}\n")
     (folder / "rome.yml").write_text(f"password: 'env:{ELSEWHERE}'\n")
     with pytest.MonkeyPatch.context() as patch, private_folder() as sockets:
-        patch.setattr(load, "params_dir", lambda: folder)
+        patch.setattr(paths, "params_dir", lambda: folder)
         patch.setenv("RUNBOOK_OPENED_FOR", str(folder / "rome.yml"))
         for name in (NAMED, ELSEWHERE, OTHER):
             patch.setenv(name, "secret-of-" + name)
