@@ -8,6 +8,7 @@ import re
 import shutil
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
@@ -90,6 +91,12 @@ def test_what_make_starts_keeps_its_byte_code(tmp_path: Path, monkeypatch: pytes
 def test_files_that_are_begun_first_exist() -> None:
     """No file is renamed or split without a thought to the order."""
     assert {*LONGEST, *APART} <= {path.stem for path in (ROOT / "tests").rglob("test_*.py")}
+
+
+def test_no_two_files_of_tests_have_one_name() -> None:
+    """The second of them would not be collected where both are run together."""
+    names = Counter(path.name for path in (ROOT / "tests").rglob("*.py"))
+    assert [name for name, times in names.items() if times > 1 and name != "conftest.py"] == []
 
 
 def test_tests_that_any_process_may_run_share_nothing() -> None:
