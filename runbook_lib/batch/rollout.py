@@ -97,7 +97,7 @@ class Executor(Protocol):
 
 CANARY_FAILED = "the first wave did not end well"
 CONTRADICTED = "a certificate contradicts what is known of it: a suspected interception"
-TOO_MANY = "as many sites have failed as may"
+TOO_MANY = "the highest allowed number of failed sites is reached"
 DRAINED = "the fleet was told to end"
 
 

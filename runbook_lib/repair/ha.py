@@ -131,7 +131,7 @@ class HaAction(StrEnum):
 
 
 def why_no_readiness(action: HaAction, *, guided: bool) -> str:
-    """Return why this stage pressed *Check Readiness* not, or not yet."""
+    """Return why this stage did not press *Check Readiness*, or has not pressed it yet."""
     if action is HaAction.GUIDE or (guided and action is HaAction.REGISTER):
         return "not run here: a person registers by hand, and presses Check Readiness in the web pages"
     return {
