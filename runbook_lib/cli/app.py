@@ -54,7 +54,15 @@ app.add_typer(key_app, name="key")
 app.add_typer(fleet_app, name="fleet")
 
 
-SiteArgument = Annotated[str, typer.Argument(help="A name in params/ or the path of a site's file.")]
+def _sites(begun: str) -> list[str]:
+    """Return what a shell offers where a site is asked for."""
+    from runbook_lib.params.load import known_sites
+
+    return [name for name in known_sites() if name.startswith(begun)]
+
+
+SITE_HELP = "A name in params/ or the path of a site's file."
+SiteArgument = Annotated[str, typer.Argument(help=SITE_HELP, autocompletion=_sites)]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
 SkinOption = Annotated[
     str,
@@ -117,6 +125,18 @@ def plan(
     from runbook_lib.cli.plans import plan_command
 
     plan_command(which, as_json=json)
+
+
+@app.command(epilog="Examples: runbook status · runbook status berlin")
+def status(
+    site: Annotated[
+        str, typer.Argument(help=f"{SITE_HELP[:-1]}; empty: every site, one line each.", autocompletion=_sites)
+    ] = "",
+) -> None:
+    """Say where a site's incident stands, what is open in it, and the next command. Contacts nothing."""
+    from runbook_lib.cli.plans import status_command
+
+    status_command(site)
 
 
 @app.command(help=ABOUT, epilog=f"{EXAMPLES} | {DIAGNOSE_EXIT_CODES}")
@@ -386,7 +406,7 @@ def lab_renew(who: Annotated[str, typer.Argument(help="primary, secondary or ise
 
 @app.command(epilog="Examples: runbook notebook berlin · runbook notebook lab")
 def notebook(
-    site: Annotated[str, typer.Argument(help="A name in params/ or the path of a site's file.")] = "lab",
+    site: SiteArgument = "lab",
 ) -> None:
     """Open JupyterLab for a site on 00_start_here, until Ctrl-C; nothing is contacted before a cell is run."""
     from runbook_lib.cli.lab import notebook_command

@@ -1,18 +1,19 @@
-"""``runbook check``, ``plan``, ``approve`` and ``unlock``: what is looked at and decided between two runs."""
+"""``runbook check``, ``plan``, ``status``, ``approve``, ``unlock``: what is looked at and decided between two runs."""
 
 from __future__ import annotations
 
 import json
 import shlex
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
 from runbook_lib import event_loop, paths
+from runbook_lib.cli.records import tell_reading, tell_sites
 from runbook_lib.cli.terminal import answer_to, asks, out, out_lines
-from runbook_lib.decisions import Check, Override, Plan
+from runbook_lib.decisions import Check, Override, PastIncident, Plan
 from runbook_lib.device.prime import identities
 from runbook_lib.errors import (
     ApprovalMissing,
@@ -20,26 +21,30 @@ from runbook_lib.errors import (
     DeviceError,
     ParameterRefused,
     PlanStale,
+    RecordDamaged,
     RunbookError,
     SafetyStop,
+    SiteFileInvalid,
     StageOutOfOrder,
     UsageError,
 )
-from runbook_lib.i18n.language import count
-from runbook_lib.models import Stage
+from runbook_lib.i18n.language import count, stamp
+from runbook_lib.models import Stage, StageState
 from runbook_lib.notebook.opening import DEFAULT_SITE, open_site
 from runbook_lib.notebook.runbook import next_run
 from runbook_lib.params.load import load_site_or_lab, secret_references
 from runbook_lib.params.model import Site, lacking
 from runbook_lib.params.values import canonical_sha256
 from runbook_lib.record.files import operator
+from runbook_lib.record.history import current, past_incidents
 from runbook_lib.record.incident import INCIDENT, Record, find_open, list_records
-from runbook_lib.record.lock import free_stale, holder_of
+from runbook_lib.record.lock import Holder, free_stale, holder_of, is_left_behind
 from runbook_lib.record.redaction import to_json_value
 from runbook_lib.repair import preflight
 from runbook_lib.repair.approval import UNSIGNED, approve, approver, require_not_blocked
 from runbook_lib.repair.confirmation import ways_out_of, write_override
 from runbook_lib.repair.context import Context, Devices
+from runbook_lib.repair.history import unseen_changes
 from runbook_lib.repair.pages import PrimaryPages
 from runbook_lib.repair.preflight import unresolved
 from runbook_lib.show import tables
@@ -187,12 +192,38 @@ def approved_by(record: Record, plan: Plan) -> str:
 
 
 def next_of(record: Record, plan: Plan) -> str:
-    """Return the command that comes next for a plan."""
+    """Return what comes next for a plan: a command, and what else it takes."""
     if plan.blocked:
         return f"settle what blocks it, then {next_run(record)} makes a new plan"
-    if plan.needs_approval and not any(each.digest == plan.digest for each in record.read_approvals()):
-        return f"runbook approve {plan.incident} {plan.digest} --by NAME"
-    return next_run(record)
+    return f"{approval_of_plan(plan)} --by NAME" if waits_for_approval(record, plan) else next_run(record)
+
+
+def waits_for_approval(record: Record, plan: Plan) -> bool:
+    """Whether nothing but somebody's approval is missing to carry a plan out."""
+    approved = any(each.digest == plan.digest for each in record.read_approvals())
+    return plan.needs_approval and not plan.blocked and not approved
+
+
+def approval_of_plan(plan: Plan) -> str:
+    """Return the command that approves a plan; in a batch it needs ``--by`` too."""
+    return f"runbook approve {plan.incident} {plan.digest}"
+
+
+def newest_plan(record: Record) -> Plan | None:
+    """Return the newest plan of an incident, None where none was made."""
+    try:
+        return record.read_plan()
+    except StageOutOfOrder:
+        return None
+
+
+def next_command(record: Record) -> str:
+    """Return the one command that comes next for an incident, ready to be pasted, by what its record says."""
+    states, plan = record.stage_states(), newest_plan(record)
+    if record.is_closed():
+        return f"runbook {'verify' if states[Stage.POST_MORTEM] is StageState.DONE else 'report'} {record.incident}"
+    looked = states[Stage.LIST] is StageState.DONE and not unseen_changes(record)
+    return approval_of_plan(plan) if plan and looked and waits_for_approval(record, plan) else next_run(record)
 
 
 def would(plan: Plan, *, lab: bool) -> View[Plan]:
@@ -215,6 +246,80 @@ def _steps(plan: Plan, *, lab: bool) -> Iterator[Row]:
         when = "then: it is needed as things stand" if change.expected else change.condition
         yield Row(cells=(f"{change.server}: {change.kind} ({change.target})", when))
     yield Row(cells=("verify the site, and write the post-mortem", "at the end"))
+
+
+# -- ``runbook status``: where an incident stands, and the one command that comes next; from the records alone
+
+
+def status_command(which: str = "") -> None:
+    """Print how each site stands, or with ``which``, a site, all of its open incident, else of its newest.
+
+    Raises SiteFileInvalid for a site that neither a file nor a record knows, RecordDamaged where its newest record does
+    not verify.
+    """
+    found = past_incidents(paths.records_dir(), tell=tell_reading)
+    if not which:
+        tell_sites(found)
+        return
+    site = _site_called(which, found)
+    one = current(site, found)
+    if one is None:
+        out(f"Site {site} has no incident yet.")
+        out(f"Next: {shlex.join(('runbook', 'run', which))}")
+        return
+    _require_sound(one, which)
+    tell_status(Record.open(paths.records_dir(), one.incident))
+
+
+def _site_called(which: str, found: Sequence[PastIncident]) -> str:
+    """Return a site's name; one whose file is elsewhere, or cannot be read, is known by its records."""
+    try:
+        return getattr(load_site_or_lab(which), "name", DEFAULT_SITE)
+    except SiteFileInvalid:
+        if current(which, found):
+            return which
+        raise
+
+
+def _require_sound(one: PastIncident, which: str) -> None:
+    if one.problem:
+        raise RecordDamaged(
+            "The site's newest record does not verify, so nothing that it says is told",
+            where=str(paths.records_dir() / one.incident),
+            found=one.problem,
+            next_step=f"keep the folder as it is; runbook verify {one.incident} names every problem; "
+            f"{shlex.join(('runbook', 'run', which))} leaves it alone and looks at everything first",
+        )
+
+
+def tell_status(record: Record) -> None:
+    """Print what a record says of its incident: stages, plan, what is open, who holds the lock, what comes next."""
+    opening, outcome, states = record.opening(), record.outcome(), record.stage_states()
+    plan, holder = newest_plan(record), holder_of(record.site)
+    out_lines(View(states, (tables.stages(states, before=record.earlier_ends()),)).text().rstrip())
+    out(f"site:     {record.site}")
+    out(f"incident: {record.incident}, {'closed' if record.is_closed() else 'open'}")
+    out(f"since:    {stamp(datetime.fromisoformat(opening['opened_utc']))}, opened by {opening['by']}")
+    out(f"outcome:  {outcome or 'none yet'}")
+    out(f"plan:     {plan.digest if plan else 'none yet'}")
+    if plan:
+        out(f"approved: {approved_by(record, plan)}")
+        for reason in plan.blocked:
+            out(f"blocked:  {reason}")
+    for server, what in unseen_changes(record):
+        out(f"unknown:  {server}: {what}: it was sent, or may have been; its result was not seen")
+    out(f"lock:     {holder or 'nobody holds it'}")
+    out()
+    out(f"Next: {_next(record, holder)}")
+
+
+def _next(record: Record, holder: Holder | None) -> str:
+    """Return the next command; as long as somebody holds the lock, that comes first."""
+    if holder is None:
+        return next_command(record)
+    if is_left_behind(record.site):
+        return shlex.join(("runbook", "unlock", record.site, "--holder", holder.id))
+    return shlex.join(("runbook", "status", record.site))
 
 
 # -- ``runbook approve`` and ``runbook unlock``: what a person decides between two runs ------------

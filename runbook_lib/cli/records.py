@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import json
+import shlex
 from collections.abc import Sequence
 from pathlib import Path
 
 from runbook_lib import paths
 from runbook_lib.cli.terminal import err, out, out_lines
-from runbook_lib.decisions import SiteStatus
+from runbook_lib.decisions import PastIncident, SiteStatus
 from runbook_lib.digest import sha256_hex
 from runbook_lib.errors import ParameterRefused, RecordDamaged, RunbookError
+from runbook_lib.models import Outcome
 from runbook_lib.record.archive import archive_name, pack, verify_archive
-from runbook_lib.record.history import Query, past_incidents, standings
+from runbook_lib.record.history import Query, current, is_open, past_incidents, standings
 from runbook_lib.record.incident import Record
 from runbook_lib.record.signing import PUBLIC, new_key, read_public
 from runbook_lib.record.verification import NOT_PROVEN, Verification, trusted_in, verify_record
@@ -20,6 +22,7 @@ from runbook_lib.show.incidents import fleet_map, table_of
 from runbook_lib.show.rendering import View
 from runbook_lib.show.report import FORMS, Written, post_mortem, write_beside, write_into
 from runbook_lib.show.report_model import PostMortem
+from runbook_lib.show.table import BAD, GOOD, PLAIN, Row, Table
 
 # -- ``runbook key`` and ``runbook verify``: the key that signs records, and whether a record is what was signed
 
@@ -204,7 +207,7 @@ def history_command(query: Query, *, last: int, as_json: bool, sites: bool = Fal
 
     ``sites``: how each site of these incidents stands instead; ``map_file``: write that as a picture, too.
     """
-    found = past_incidents(paths.records_dir(), query, _tell)
+    found = past_incidents(paths.records_dir(), query, tell_reading)
     if sites or map_file:
         tell_standings(standings(found), map_file)
     elif as_json:
@@ -234,6 +237,30 @@ def write_map(view: View[Sequence[SiteStatus]], map_file: str) -> None:
     out(f"map:     {path}")
 
 
-def _tell(count: int, total: int) -> None:
+def tell_reading(count: int, total: int) -> None:
     if total >= TELL_FROM and (count == total or count % TELL_FROM == 0):
         err(f"read {count} of {total} records that are new or have changed")
+
+
+def tell_sites(found: Sequence[PastIncident]) -> None:
+    """Print one line for each site that has an incident, and the command that says more."""
+    sites = [each.site for each in standings(found)]
+    newest = {site: one for site in sites if (one := current(site, found))}
+    if not newest:
+        out("There is no incident yet.")
+        out("Next: runbook demo")
+        return
+    rows = tuple(
+        Row(cells=(site, _stands(one), one.incident), mark=_MARKS.get(one.state, PLAIN)) for site, one in newest.items()
+    )
+    table = Table(title="Sites", headers=("site", "stands", "incident"), rows=rows, whole=("incident",))
+    out_lines(View(rows, (table,)).text().rstrip())
+    first = next((site for site, one in newest.items() if is_open(one)), next(iter(newest)))
+    out(f"Next: {shlex.join(('runbook', 'status', first))}")
+
+
+_MARKS = {"damaged": BAD, Outcome.FAILED: BAD, Outcome.UNKNOWN: BAD, Outcome.REPAIRED: GOOD}
+
+
+def _stands(one: PastIncident) -> str:
+    return f"{one.state}, open" if is_open(one) and one.outcome else one.state

@@ -16,7 +16,6 @@ from runbook_lib import paths
 from runbook_lib.batch.runner import RunReport, StageReport, run_stages
 from runbook_lib.cli.plans import show_plan, would
 from runbook_lib.cli.terminal import begin, err_lines, out, out_lines
-from runbook_lib.decisions import Deletion
 from runbook_lib.errors import (
     MOST_LINES,
     ApprovalMissing,
@@ -36,7 +35,7 @@ from runbook_lib.record.incident import Record, find_open
 from runbook_lib.record.journal import Kind, Line
 from runbook_lib.record.stages import pending_changes
 from runbook_lib.repair.ha import MILESTONES
-from runbook_lib.repair.history import change_intents, deletion_intents, recorded_deletions
+from runbook_lib.repair.history import change_intents, deletion_intents, unseen_changes
 from runbook_lib.repair.inventory import check_given
 from runbook_lib.secrets import REDACTOR
 from runbook_lib.show.rendering import View
@@ -139,15 +138,12 @@ _WIDTH, _INDENT, _FURTHER = 80, " " * 12, " " * 9
 
 def left_behind(record: Record) -> str:
     """Return the text; where nothing was sent and nothing is planned, the next command alone."""
-    results = {(each.server, each.key): each.result for each in recorded_deletions(record)}
-    sent = deletion_intents(record)
-    pending = [(change.server, change.text) for change in pending_changes(record.journal.read().lines)]
-    unseen = [place for place in sent if results.get(place) is not Deletion.GONE and place not in pending]
-    changes = [("primary", words) for words, _ in change_intents(record) if ("primary", words) not in pending]
+    sent, unknown = deletion_intents(record), unseen_changes(record)
+    changes = [("primary", words) for words, _ in change_intents(record)]
     told = [
-        ("done", [place for place in sent if place not in unseen and place not in pending] + changes),
+        ("done", [place for place in (*sent, *changes) if place not in unknown]),
         ("not done", [place for place in _planned(record) if place not in sent]),
-        ("unknown", pending + unseen),
+        ("unknown", unknown),
     ]
     lines = [line for name, places in told if places for line in _left_row(name, _listed(places, record))]
     return "\n".join([*lines, *_left_row("next", next_run(record).splitlines())])

@@ -158,6 +158,7 @@ def _places(model: type[BaseModel], where: Where) -> Iterator[Where]:
 # -- From a name or path to a validated site: nothing is contacted, and all problems are named at once
 
 MOST_SHOWN = 100
+_SITES = re.compile(r"""^["']?sites["']?[ \t]*:""", re.M)
 _VARIABLE = re.compile(r"\benv:([A-Za-z_][A-Za-z0-9_]*)")
 
 _Section = TypeVar("_Section", bound=BaseModel)
@@ -239,8 +240,15 @@ def _is_name(name_or_path: str | Path) -> bool:
 
 
 def known_sites() -> tuple[str, ...]:
-    """Return the names of the site files in ``params/``, sorted."""
-    return tuple(sorted(params_files()))
+    """Return the names of the site files in ``params/``, sorted; a fleet's file there is none."""
+    return tuple(sorted(name for name, path in params_files().items() if not _is_of_a_fleet(path)))
+
+
+def _is_of_a_fleet(path: Path) -> bool:
+    """Whether a file lists sites, which no site's file does; one that cannot be read may be a site's."""
+    with suppress(OSError):
+        return _SITES.search(path.read_text(encoding="utf-8", errors="replace")) is not None
+    return False
 
 
 def secret_variables(site: str = "") -> frozenset[str]:

@@ -382,6 +382,22 @@ def standings(incidents: Iterable[PastIncident], sites: Sequence[str] = ()) -> t
     return tuple(_standing(name, newest.get(name)) for name in sorted(names | newest.keys()))
 
 
+def is_open(incident: PastIncident) -> bool:
+    """Whether the repair may still go on in an incident; never in a damaged one."""
+    return not incident.problem and incident.outcome not in FINAL
+
+
+def current(site: str, incidents: Iterable[PastIncident]) -> PastIncident | None:
+    """Return the incident that says how a site stands, None where it has none; ``incidents`` are newest first.
+
+    Its newest where that is damaged, else the open one that a run goes on in, else its newest.
+    """
+    found = [each for each in incidents if Query(site=site).fits(each)]
+    if found and found[0].problem:
+        return found[0]
+    return next((each for each in found if is_open(each)), found[0] if found else None)
+
+
 def _standing(site: str, incident: PastIncident | None) -> SiteStatus:
     if incident is None:
         return SiteStatus(site=site)

@@ -209,6 +209,10 @@ class Record(ArtifactStore):
     def outcome(self) -> Outcome | None:
         return stages.outcome(self.journal.read().lines)
 
+    def is_closed(self) -> bool:
+        """Whether its outcome closes it; otherwise the repair goes on in it."""
+        return self.outcome() in FINAL
+
     def set_outcome(self, outcome: Outcome, reason: str = "") -> None:
         self.journal.append(Kind.OUTCOME, seen=outcome.value, text=reason)
 

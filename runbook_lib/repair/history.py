@@ -113,6 +113,13 @@ def anything_sent(record: Record) -> bool:
     return bool(deletion_intents(record) or change_intents(record))
 
 
+def unseen_changes(record: Record) -> list[tuple[str, str]]:
+    """Return each change, by server and what it is, that was sent, or may have been, and whose end nobody saw."""
+    pending = [(change.server, change.text) for change in record.pending_changes()]
+    gone = {(each.server, each.key) for each in recorded_deletions(record) if each.result is Deletion.GONE}
+    return pending + [place for place in deletion_intents(record) if place not in gone and place not in pending]
+
+
 def did_not_leave(seen: str) -> bool:
     """Whether a result says that the change was never sent; no device's word can say so."""
     return seen == Deletion.NOT_SENT or seen.startswith(f"{Deletion.NOT_SENT}: ")

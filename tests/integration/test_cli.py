@@ -24,7 +24,19 @@ from runbook_lib.models import Outcome, Stage, StageState
 from runbook_lib.record.incident import Record, find_open
 from runbook_lib.record.lock import holder_of
 
-COMMANDS = ("run", "check", "approve", "unlock", "demo", "lab up", "lab status", "lab down", "lab renew", "lab jupyter")
+COMMANDS = (
+    "run",
+    "check",
+    "status",
+    "approve",
+    "unlock",
+    "demo",
+    "lab up",
+    "lab status",
+    "lab down",
+    "lab renew",
+    "lab jupyter",
+)
 
 BAD_SITE = """\
 name: berlin

@@ -23,10 +23,17 @@ from runbook_lib.errors import SecretUnavailable, SiteFileInvalid
 from runbook_lib.lab.scenarios import SCENARIOS
 from runbook_lib.models import HaStatus
 from runbook_lib.params.checks import LABEL_KEYS
-from runbook_lib.params.load import load_site, load_site_or_lab, secret_references, section_at, site_without_secrets
+from runbook_lib.params.load import (
+    known_sites,
+    load_site,
+    load_site_or_lab,
+    secret_references,
+    section_at,
+    site_without_secrets,
+)
 from runbook_lib.params.model import LabOptions, LabRequest, Site
 from runbook_lib.params.yaml_source import LARGEST_FILE
-from runbook_lib.paths import params_dir
+from runbook_lib.paths import params_dir, params_files
 from runbook_lib.repair.ha_state import kinds_of
 from runbook_lib.web.labels import labels_for
 
@@ -251,6 +258,13 @@ def test_an_unknown_site_lists_the_known_ones() -> None:
     with pytest.raises(SiteFileInvalid) as refused:
         load_site("no-such-site")
     assert "example, lab" in refused.value.found
+
+
+def test_a_fleets_file_is_no_site() -> None:
+    """What lists sites is not offered as one: not by the refusal, not by the form, not by the shell."""
+    assert {"example", "lab"} <= {*known_sites()}
+    assert "fleet.example" in params_files()
+    assert "fleet.example" not in known_sites()
 
 
 # -- bad input: file, line, key, and what to write instead ----------------------------------------
