@@ -223,6 +223,18 @@ def override(
     override_command(incident, server, entry, sha256=sha256, by=by, reason=reason, accept=accept)
 
 
+@app.command(epilog="Example: runbook close 20261123T120000Z-berlin-1a2b --by 'Ada Example' --reason 'PI was replaced'")
+def close(
+    incident: Annotated[str, typer.Argument(help="The incident.")],
+    by: Annotated[str, typer.Option(help="Who closes it; on a terminal by default who runs this.")] = "",
+    reason: Annotated[str, typer.Option(help="Why it will not be finished, in a few words.")] = "",
+) -> None:
+    """Close an incident that will not be finished; on a terminal it asks. The next run of its site opens a new one."""
+    from runbook_lib.cli.records import close_command
+
+    close_command(incident, by=by, reason=reason)
+
+
 @app.command(epilog="Example: runbook unlock berlin --holder 1a2b3c")
 def unlock(
     site: SiteArgument,

@@ -40,6 +40,7 @@ from runbook_lib.record.history import current, past_incidents
 from runbook_lib.record.incident import INCIDENT, Record, find_open, list_records
 from runbook_lib.record.lock import Holder, free_stale, holder_of, is_left_behind
 from runbook_lib.record.redaction import to_json_value
+from runbook_lib.record.stages import closed_by
 from runbook_lib.repair import preflight
 from runbook_lib.repair.approval import UNSIGNED, approve, approver, require_not_blocked
 from runbook_lib.repair.confirmation import ways_out_of, write_override
@@ -301,6 +302,8 @@ def tell_status(record: Record) -> None:
     out(f"incident: {record.incident}, {'closed' if record.is_closed() else 'open'}")
     out(f"since:    {stamp(datetime.fromisoformat(opening['opened_utc']))}, opened by {opening['by']}")
     out(f"outcome:  {outcome or 'none yet'}")
+    if by_hand := closed_by(record.journal.read().lines):
+        out(f"closed:   {by_hand.text.removeprefix('closed ')}")
     out(f"plan:     {plan.digest if plan else 'none yet'}")
     if plan:
         out(f"approved: {approved_by(record, plan)}")

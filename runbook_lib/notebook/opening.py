@@ -33,7 +33,7 @@ from runbook_lib.record.files import make_folder, operator, write_new, writing
 from runbook_lib.record.incident import Record, Summary, find_open, list_records
 from runbook_lib.record.journal import Kind, Line
 from runbook_lib.record.lock import works_under_lock
-from runbook_lib.record.stages import FINAL, after_seal
+from runbook_lib.record.stages import after_seal
 from runbook_lib.repair.context import Context, Devices, old_algorithms
 from runbook_lib.secrets import REDACTOR, learn
 from runbook_lib.show.advice import end_run_all_at_red, show_errors_as_advice
@@ -106,7 +106,7 @@ def open_for(site: str) -> None:
 def has_ended(incident: str) -> bool:
     """Whether an incident of these records has an outcome that closes it; one that cannot be read has not."""
     try:
-        return bool(incident) and Record.open(paths.records_dir(), incident).outcome() in FINAL
+        return bool(incident) and Record.open(paths.records_dir(), incident).is_closed()
     except RunbookError:
         return False
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import http.client
+import json
 import re
 import socket
 import ssl
@@ -243,6 +244,7 @@ MANIFEST = "manifest.json"
 ENVELOPE = "envelope.json"
 STAMP = "timestamp.tsr"
 SITE_FILE = "site.json"
+_KEPT_SITE = re.compile(r"site(?:-\d+)?\.json")
 LEAK = "SECRET FOUND by the scan of the record"
 
 
@@ -289,7 +291,21 @@ def note_after_seal(record: Record) -> tuple[str, ...]:
     return (f"after the newest seal, signed by nobody: {named}",)
 
 
-def seal_record(record: Record, site: Mapping[str, Any], *, key_folder: Path | None = None) -> Seal:
+def seal_anew(record: Record) -> Seal | None:
+    """Seal a record once more, with the site's file that its newest seal kept; None where it was never sealed.
+
+    Asks no time-stamping authority. Raises what ``seal_record`` raises.
+    """
+    lines = record.journal.read().lines
+    kept = [line.artifact for line in lines if line.artifact and _KEPT_SITE.fullmatch(line.artifact.path)]
+    if not kept:
+        return None
+    return seal_record(record, json.loads(record.read_bytes(kept[-1])), stamped=False)
+
+
+def seal_record(
+    record: Record, site: Mapping[str, Any], *, key_folder: Path | None = None, stamped: bool = True
+) -> Seal:
     """Seal the record as it is now; ``site`` is the site's file without secrets.
 
     Without a usable key the manifest is written all the same, and the seal says why it is not signed; so it is with
@@ -315,7 +331,7 @@ def seal_record(record: Record, site: Mapping[str, Any], *, key_folder: Path | N
         identity = key_id(key.public_key())
         newest = work.keep(ENVELOPE, sign(canonical_json(told), key), seen=identity, text="signed statement")
         made = replace(made, key=identity)
-    made = _stamp(work, made, Authority.of(site), newest)
+    made = _stamp(work, made, Authority.of(site) if stamped else None, newest)
     own = sorted((record.folder / work.folder).iterdir())
     return replace(made, leaks=(*leaks, *_note_leaks(record, scan_files(record.folder, own))))
 

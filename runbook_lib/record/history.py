@@ -21,7 +21,7 @@ from runbook_lib.record.files import FILE_MODE, make_folder
 from runbook_lib.record.incident import INCIDENT, Record, site_slug, slug_in
 from runbook_lib.record.journal import Kind, Line
 from runbook_lib.record.manifest import JOURNAL
-from runbook_lib.record.stages import FINAL, after_seal, outcome
+from runbook_lib.record.stages import FINAL, after_seal, closed_by, outcome
 
 # -- Which incidents are asked for -----------------------------------------------------------------
 
@@ -139,6 +139,7 @@ def _incident(incident: str, opening: dict[str, str], lines: Sequence[Line]) -> 
     said = [line for line in lines if line.kind is Kind.OUTCOME]
     changes = sum(line.kind is Kind.SENT for line in lines)
     closed = next((line.utc for line in said if Outcome(line.seen) in FINAL - {Outcome.NOTHING_TO_DO}), None)
+    by_hand = closed_by(lines)
     sealed = [line.seen for line in lines if line.kind is Kind.SEALED and line.text == "signed statement"]
     return PastIncident(
         incident=incident,
@@ -146,6 +147,7 @@ def _incident(incident: str, opening: dict[str, str], lines: Sequence[Line]) -> 
         opened_utc=opened,
         ended_utc=said[-1].utc if said else None,
         outcome=outcome(lines),
+        closed_by=by_hand.text.removeprefix("closed by ") if by_hand else "",
         repair_s=(closed - opened).total_seconds() if closed else None,
         by=opening["by"],
         approved_by=tuple(dict.fromkeys(line.seen for line in lines if line.kind is Kind.APPROVED)),
@@ -206,7 +208,7 @@ def from_json(rows: Sequence[str]) -> tuple[PastIncident, ...]:
 # that it was read from, and the record's text for full-text search. Each row carries a SHA-256 of itself, so that
 # bytes which were changed are not believed. Nothing is ever read from the index that is not in the records.
 
-INDEX_VERSION = 3
+INDEX_VERSION = 4
 INDEX_PLACE = Path(".index") / "history.sqlite"
 WAIT_S = 2.0  # an index that is busy for longer is done without
 _SCHEMA = f"""
@@ -384,7 +386,7 @@ def standings(incidents: Iterable[PastIncident], sites: Sequence[str] = ()) -> t
 
 def is_open(incident: PastIncident) -> bool:
     """Whether the repair may still go on in an incident; never in a damaged one."""
-    return not incident.problem and incident.outcome not in FINAL
+    return not incident.problem and not incident.closed_by and incident.outcome not in FINAL
 
 
 def current(site: str, incidents: Iterable[PastIncident]) -> PastIncident | None:

@@ -17,11 +17,11 @@ from runbook_lib.errors import ParameterRefused, RecordError, RecordNotWritable,
 from runbook_lib.models import Outcome, Stage, StageState
 from runbook_lib.record import stages
 from runbook_lib.record.artifacts import ArtifactStore, damaged, slug
-from runbook_lib.record.files import ProcessName, make_folder, operator
+from runbook_lib.record.files import ProcessName, account, make_folder, operator
 from runbook_lib.record.journal import Artifact, Kind, parse_opening
 from runbook_lib.record.redaction import gate_json, plain_json_value, to_json_value
 from runbook_lib.record.signing import note_seen
-from runbook_lib.record.stages import FINAL
+from runbook_lib.record.stages import CLOSING
 
 # -- The record of one incident: a folder of files that are written once, each named in the journal with its digest.
 #
@@ -210,11 +210,18 @@ class Record(ArtifactStore):
         return stages.outcome(self.journal.read().lines)
 
     def is_closed(self) -> bool:
-        """Whether its outcome closes it; otherwise the repair goes on in it."""
-        return self.outcome() in FINAL
+        return stages.is_closed(self.journal.read().lines)
 
     def set_outcome(self, outcome: Outcome, reason: str = "") -> None:
         self.journal.append(Kind.OUTCOME, seen=outcome.value, text=reason)
+
+    def close(self, outcome: Outcome, *, by: str, reason: str) -> Artifact:
+        """Write the outcome of an incident that ``by`` closes unfinished; no repair goes on in it after that."""
+        if outcome in stages.FINAL:
+            raise ValueError(f"only a repair that was looked at ends {outcome}")
+        said = gate_json({"by": by, "reason": reason, "outcome": outcome.value, "account": account()})
+        text = f"closed by {by}: {reason}"
+        return self.keep_json(f"{CLOSING}.json", said, kind=Kind.OUTCOME, seen=outcome.value, text=text)
 
 
 class RecordedChange:
@@ -262,12 +269,13 @@ class Summary:
     opened_utc: str = ""
     by: str = ""
     outcome: Outcome | None = None
+    closed: bool = False
     problem: str = ""
 
     @property
     def is_open(self) -> bool:
-        """Whether the repair still goes on in it: it has no outcome, or was stopped, failed, or is unknown."""
-        return not self.problem and self.outcome not in FINAL
+        """Whether the repair still goes on in it: it was stopped, failed, or is unknown, and nobody has closed it."""
+        return not self.problem and not self.closed
 
 
 def list_records(root: Path, site: str = "") -> list[Summary]:
@@ -307,6 +315,7 @@ def _summary(root: Path, incident: str) -> Summary:
             opened_utc=opening["opened_utc"],
             by=opening["by"],
             outcome=record.outcome(),
+            closed=record.is_closed(),
         )
     except RecordError as error:
         return Summary(incident=incident, problem=error.what)

@@ -167,6 +167,11 @@ def holder_of(site: str) -> Holder | None:
     return next((holder for _, holder in _held(site)), None)
 
 
+def refusal(site: str) -> SiteLocked | None:
+    """What taking the lock of a site would raise now, by its name alone; None if nobody holds it."""
+    return next((_locked(path, site, holder) for path, holder in _held(site)), None)
+
+
 def is_left_behind(site: str) -> bool:
     """Whether the site's lock is held by nobody who lives, as far as this host can see; then a person may free it."""
     return any(holder.process.is_here and not _lives(path) for path, holder in _held(site))

@@ -10,7 +10,9 @@ from runbook_lib.record.files import ProcessName
 from runbook_lib.record.journal import Kind, Line
 
 FINAL = frozenset({Outcome.REPAIRED, Outcome.REPAIRED_UNVERIFIED, Outcome.NOTHING_TO_DO})
-"""The outcomes that close an incident. After the others it stays open: the repair goes on in it."""
+"""The outcomes that close an incident. After the others it stays open, unless a person closes it."""
+CLOSING = "closing"
+"""The file that says who closed an incident and why, without its ending; the line of that outcome names it."""
 
 
 def pending_changes(lines: Iterable[Line]) -> tuple[Line, ...]:
@@ -124,6 +126,19 @@ def outcome(lines: Iterable[Line]) -> Outcome | None:
     """The newest outcome, or None."""
     said = [line.seen for line in lines if line.kind is Kind.OUTCOME]
     return Outcome(said[-1]) if said else None
+
+
+def closed_by(lines: Iterable[Line]) -> Line | None:
+    """The newest outcome's line where a person closed the incident with it, or None."""
+    said = [line for line in lines if line.kind is Kind.OUTCOME]
+    by_hand = said and said[-1].artifact and said[-1].artifact.path.startswith(f"{CLOSING}")
+    return said[-1] if by_hand else None
+
+
+def is_closed(lines: Iterable[Line]) -> bool:
+    """Whether the newest outcome closes the incident, or a person did; otherwise the repair goes on in it."""
+    lines = tuple(lines)
+    return outcome(lines) in FINAL or closed_by(lines) is not None
 
 
 @dataclass

@@ -120,6 +120,13 @@ def unseen_changes(record: Record) -> list[tuple[str, str]]:
     return pending + [place for place in deletion_intents(record) if place not in gone and place not in pending]
 
 
+def outcome_unfinished(record: Record) -> Outcome:
+    """Return what can be said of an incident that nobody will finish: never that it was repaired."""
+    if unseen_changes(record) or StageState.UNKNOWN in record.stage_states().values():
+        return Outcome.UNKNOWN
+    return said if (said := record.outcome()) in (Outcome.FAILED, Outcome.UNKNOWN) else Outcome.STOPPED
+
+
 def did_not_leave(seen: str) -> bool:
     """Whether a result says that the change was never sent; no device's word can say so."""
     return seen == Deletion.NOT_SENT or seen.startswith(f"{Deletion.NOT_SENT}: ")

@@ -11,6 +11,7 @@ from incident_kit import Incident
 
 from runbook_lib.cli import lab
 from runbook_lib.cli.plans import approve_command, check_command, plan_command, status_command
+from runbook_lib.cli.records import close_command
 
 SITE = """\
 name: berlin
@@ -69,15 +70,16 @@ def test_opening_a_site_in_jupyterlab_contacts_nothing_by_itself(
     assert tried == []
 
 
-def test_neither_status_nor_plan_nor_approval_contacts_anything(
+def test_neither_status_nor_plan_nor_approval_nor_closing_contacts_anything(
     tmp_path: Path, tried: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Both are read from the record and written into it."""
+    """All are read from the record and written into it."""
     monkeypatch.setenv("RUNBOOK_RECORDS", str(tmp_path / "records"))
     incident = Incident(tmp_path)
     plan = incident.write_plan()
     status_command("lab")
     plan_command("lab", as_json=False)
     approve_command(plan.incident, plan.digest, by="Ada Example")
+    close_command(plan.incident, by="Ada Example", reason="PI was replaced")
     assert [each.by for each in incident.record.read_approvals()] == ["Ada Example"]
     assert tried == []
