@@ -54,15 +54,24 @@ app.add_typer(key_app, name="key")
 app.add_typer(fleet_app, name="fleet")
 
 
-def _sites(begun: str) -> list[str]:
+def _sites() -> list[str]:
     """Return what a shell offers where a site is asked for."""
     from runbook_lib.params.load import known_sites
 
-    return [name for name in known_sites() if name.startswith(begun)]
+    return list(known_sites())
+
+
+def _incidents() -> list[str]:
+    """Return what a shell offers where an incident is asked for, the newest first; no record is read for it."""
+    from runbook_lib.paths import records_dir
+    from runbook_lib.record.incident import named_there
+
+    return named_there(records_dir())
 
 
 SITE_HELP = "A name in params/ or the path of a site's file."
 SiteArgument = Annotated[str, typer.Argument(help=SITE_HELP, autocompletion=_sites)]
+IncidentArgument = Annotated[str, typer.Argument(help="The incident.", autocompletion=_incidents)]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
 SkinOption = Annotated[
     str,
@@ -191,7 +200,7 @@ def check(
 
 @app.command(epilog="Example: runbook approve 20261123T120000Z-berlin-1a2b 3f6c… --by 'Ada Example'")
 def approve(
-    incident: Annotated[str, typer.Argument(help="The incident.")],
+    incident: IncidentArgument,
     digest: Annotated[
         str, typer.Argument(help="The plan's digest; on a terminal its first 12 digits, or none, are enough.")
     ] = "",
@@ -209,7 +218,7 @@ def approve(
     " --by 'Ada Example' --reason 'seen on its console' --accept 'nobody has confirmed this certificate'"
 )
 def override(
-    incident: Annotated[str, typer.Argument(help="The incident.")],
+    incident: IncidentArgument,
     server: Annotated[str, typer.Argument(help="The server whose list holds the entry: primary or secondary.")],
     entry: Annotated[str, typer.Argument(help="The entry as it is listed, HOST_PORT.")],
     sha256: Annotated[str, typer.Option(help="The certificate that is presented now, all 64 digits.")],
@@ -225,7 +234,7 @@ def override(
 
 @app.command(epilog="Example: runbook close 20261123T120000Z-berlin-1a2b --by 'Ada Example' --reason 'PI was replaced'")
 def close(
-    incident: Annotated[str, typer.Argument(help="The incident.")],
+    incident: IncidentArgument,
     by: Annotated[str, typer.Option(help="Who closes it; on a terminal by default who runs this.")] = "",
     reason: Annotated[str, typer.Option(help="Why it will not be finished, in a few words.")] = "",
 ) -> None:

@@ -284,21 +284,22 @@ def list_records(root: Path, site: str = "") -> list[Summary]:
     With ``site`` those of that site alone, and nothing of the others is read; of a damaged one only the name tells.
     """
     if not site:
-        return [_summary(root, incident) for incident in _incidents(root)]
-    found = [_summary(root, incident) for incident in _incidents(root, f"-{site_slug(site)}-")]
+        return [_summary(root, incident) for incident in named_there(root)]
+    found = [_summary(root, incident) for incident in named_there(root, f"-{site_slug(site)}-")]
     return [summary for summary in found if summary.site == site or summary.problem]
 
 
 def find_open(root: Path, site: str) -> str | None:
     """The newest incident of ``site`` that is open; a damaged record is passed over, as no repair can go on in it."""
-    for incident in _incidents(root, f"-{site_slug(site)}-"):
+    for incident in named_there(root, f"-{site_slug(site)}-"):
         summary = _summary(root, incident)
         if summary.site == site and summary.is_open:
             return incident
     return None
 
 
-def _incidents(root: Path, part: str = "") -> list[str]:
+def named_there(root: Path, part: str = "") -> list[str]:
+    """Return the names of all incidents' folders that hold ``part``, the newest first; nothing in them is read."""
     if not root.is_dir():
         return []
     names = (path.name for path in root.iterdir() if part in path.name and path.is_dir())

@@ -209,3 +209,27 @@ def test_it_changes_no_record(incident: Incident, capsys: pytest.CaptureFixture[
 def _files(folder: Path) -> dict[str, tuple[bytes, int]]:
     found = [Path(place) / name for place, _, names in os.walk(folder) for name in names]
     return {str(path): (path.read_bytes(), path.stat().st_mtime_ns) for path in found}
+
+
+@pytest.mark.parametrize("command", ["status", "run", "check", "notebook"])
+def test_a_shell_offers_sites(command: str) -> None:
+    """Those that begin as typed, and no fleet's file."""
+    assert {"lab", "example", "fleet.example"} & {*offered(command, "la")} == {"lab"}
+    assert {"lab", "example", "fleet.example"} & {*offered(command, "")} == {"lab", "example"}
+
+
+@pytest.mark.parametrize("command", ["approve", "override", "close"])
+def test_a_shell_offers_incidents(root: Path, command: str) -> None:
+    """The newest first, those that begin as typed."""
+    assert offered(command, "") == []
+    first, second = (Record.create(root / "records", "lab").incident for _ in range(2))
+    assert offered(command, "2") == [second, first]
+    assert offered(command, second) == [second]
+
+
+def offered(command: str, begun: str) -> list[str]:
+    """What the completion of a command's first argument offers."""
+    whole = get_command(app)
+    with whole.make_context("runbook", [command], resilient_parsing=True) as context:
+        found = whole.get_command(context, command)  # type: ignore[attr-defined]
+        return [each.value for each in found.params[0].shell_complete(context, begun)]
