@@ -226,6 +226,8 @@ def _admit(round_: Round, each: FleetSite, rollup: Rollup | None, until: Stage) 
     outcome = record.outcome()
     if outcome in FINAL:
         return SiteResult(site=each.name, incident=record.incident, state=state_of(outcome), why="in an earlier run")
+    if record.is_closed():
+        return _not_started(each, "a person has closed its incident: plan again", record.incident)
     if each.sha256 != planned.described:
         why_changed = "its description has changed since the plan: plan again, and approve the new roll-up"
         return _not_started(each, why_changed, record.incident)

@@ -177,7 +177,9 @@ def close_command(incident: str, *, by: str = "", reason: str = "") -> None:
     by = (by or (operator() if person else "")).strip()
     reason = (reason or (answer_to("Why will it not be finished?") if person else "")).strip()
     if not by or not reason:
-        raise ParameterRefused("Closing needs a name and a reason; nothing was closed", next_step="give both")
+        raise ParameterRefused(
+            "Closing needs a name and a reason; nothing was closed", next_step="give --by and --reason"
+        )
     if person:
         if answer_to(f"Close {incident} as {outcome}, by {by}? Type yes:").lower() != "yes":
             raise DecisionNeeded("The answer was not yes; nothing was closed", where=str(record.folder))

@@ -6,10 +6,14 @@ import io
 import json
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from incident_kit import PRIMARYS, Incident
 
+from runbook_lib.batch import rollout
+from runbook_lib.batch.site_run import SiteResult
 from runbook_lib.cli import records
 from runbook_lib.cli.plans import status_command
 from runbook_lib.cli.records import close_command
@@ -203,6 +207,24 @@ def test_a_run_in_a_closed_incident_opens_it_again(incident: Incident) -> None:
     """The newest outcome counts, as after a repair."""
     close(incident).set_outcome(Outcome.FAILED)
     assert not incident.record.is_closed()
+
+
+def test_a_round_leaves_an_incident_alone_that_a_person_has_closed(
+    incident: Incident, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever was approved before: its site is not started, and has to be planned again."""
+    plan = incident.plan()
+    incident.approve(plan)
+    planned = SimpleNamespace(incident=plan.incident, described="same", plan=plan.digest, to_approve=True)
+    rollup: Any = SimpleNamespace(site=lambda _name: planned)
+    site: Any = SimpleNamespace(name="lab", sha256="same", site=incident.context.site, where="fleet.yaml:1")
+    round_: Any = SimpleNamespace(root=incident.record.root, incident="a round")
+    monkeypatch.setattr(rollout, "_task", lambda *_given, **_named: "started")
+    assert rollout._admit(round_, site, rollup, Stage.POST_MORTEM) == "started"
+    close(incident)
+    found = rollout._admit(round_, site, rollup, Stage.POST_MORTEM)
+    assert isinstance(found, SiteResult)
+    assert "closed" in found.why
 
 
 def test_the_status_says_who_closed_it(incident: Incident, capsys: pytest.CaptureFixture[str]) -> None:
