@@ -4,7 +4,7 @@ Parts, each also alone (``--part``): ``compare`` (``runbook fleet run --until 20
 papermill's API in a loop, the library's calls without notebooks), ``growth``, ``memory``, ``repair`` (whole repairs,
 browser included). The lab's sites run in a process of their own on the same cores. The contenders take turns; slow
 ones run ``--sample`` of the sites, and what the report says of them is that time multiplied. With ``--write`` the
-figures go into the section «Fleet».
+figures go into the section “Fleet”.
 """
 
 from __future__ import annotations

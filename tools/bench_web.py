@@ -2,7 +2,7 @@
 
 Both do the same clicks in the same browser on the lab's skin ``forms`` or ``dojo``, by turns, each in a process of
 its own. Time runs from the browser's start to its end; memory is the largest sum of the process tree's shares (PSS).
-With ``--write`` the figures go into ``docs/performance.md``, section «Browser».
+With ``--write`` the figures go into ``docs/performance.md``, section “Browser”.
 """
 
 from __future__ import annotations

@@ -40,7 +40,7 @@ WORDS |= {"expected", "actual"}
 """Arguments that are shown even where they hold a single word."""
 SHOWN_BY = {"gettext": 1, "Link": 1, "button": 2, "text_field": 2, "FieldGroup": 1, "FieldSpec": 2}
 """Calls that show their first arguments, and how many of them."""
-_SENTENCE = re.compile(r"[A-Za-z]{2,}[,;:.)»]* [^\n]*[a-z]{2,}")
+_SENTENCE = re.compile(r"[A-Za-z]{2,}[,;:.)”]* [^\n]*[a-z]{2,}")
 _CODE = re.compile(
     r"\\[a-zA-Z]|\(\?|=>|</?\w+[ >]|@media|\|[A-Z\[]|^[\w./-]+\.(?:py|js|html)$"
     r"|^:is\(|^[\w.-]+\{|\{--|-serif|monospace|default-src|border-left|HTTP/1|\.pic\{|^row wrap$|^[a-z-]+:[^ ;]+;"

@@ -44,7 +44,7 @@ def demo_command(skin: str) -> int:
     folder = paths.lab_dir() / "demo"
     with lab_errors():
         skin = checked_skin(skin)
-    out(f"The lab's web pages are built in the way «{skin}»; runbook demo --skin NAME chooses another.")
+    out(f"The lab's web pages are built in the way “{skin}”; runbook demo --skin NAME chooses another.")
     out()
     with lab_errors():
         if lab.is_up(folder):
@@ -117,7 +117,7 @@ def _mismatches(found: Diagnosis) -> View[Diagnosis]:
         Row(cells=(mismatch.server, Path(mismatch.evidence[0].source).name, mismatch.subject, str(mismatch.count)))
         for mismatch in found.mismatches
     )
-    title = "«Current certificate of the remote host is different from what was used earlier»"
+    title = "“Current certificate of the remote host is different from what was used earlier”"
     return View(found, (Table(title=title, headers=("log of the", "file", "certificate of", "times"), rows=rows),))
 
 
@@ -168,5 +168,5 @@ def require_witness(lines: list[dict[str, Any]], stale: set[tuple[str, str]]) ->
         raise RepairFailed(
             "The lab saw something else than one deletion for each stale entry and one registration",
             found=f"stale: {sorted(stale)}\ndeleted: {deleted}\nregistrations: {registered}",
-            next_step="compare the table «Changes in the lab» with the journal in the record",
+            next_step="compare the table “Changes in the lab” with the journal in the record",
         )

@@ -83,7 +83,7 @@ ENGLISH = "en"
 FILES = {"zh": Path(__file__).with_name("zh_CN.po")}
 # Texts that were put together stand side by side, in lines, or around a middle dot, a semicolon or a colon; what stands
 # between the first ones may be known as a whole though it holds one of the later ones.
-_SEAMS = tuple(map(re.compile, (r"(\n|  +)", r"( · )", r"((?<=[.!?]) (?=[A-Z«]))", r"(; )", r"(: )")))
+_SEAMS = tuple(map(re.compile, (r"(\n|  +)", r"( · )", r"((?<=[.!?]) (?=[A-Z“«]))", r"(; )", r"(: )")))
 
 
 class AsIs(str):

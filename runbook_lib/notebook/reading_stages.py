@@ -160,7 +160,7 @@ class StartHere(Runbook):
         """Ask every server whether it answers; changes nothing."""
         found, self._problem = self._run(preflight.preflight(self.context))
         self._checks = found
-        return tables.checks(found, "Is everything reachable?", "Each line that is not «yes» says what to do.")
+        return tables.checks(found, "Is everything reachable?", "Each line that is not “yes” says what to do.")
 
     def incidents(self) -> View[tuple[PastIncident, ...]]:
         """Show the other incidents of all sites, newest first."""

@@ -298,4 +298,4 @@ def _text(cell: dict[str, Any]) -> tuple[str, str]:
 
 def _name(cell: dict[str, Any]) -> str:
     kind = "code" if cell["cell_type"] == "code" else "text"
-    return f"{kind} cell «{cell['id']}»"
+    return f"{kind} cell “{cell['id']}”"

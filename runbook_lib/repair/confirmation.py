@@ -56,7 +56,7 @@ def write_override(record: Record, override: Override, target: str, *, phrase: s
 def _require_unconfirmed(judgement: Judgement, override: Override) -> None:
     if judgement.verdict is not Verdict.UNCONFIRMED:
         raise DeletionRefused(
-            f"Only «unconfirmed» can be overridden; the verdict on {judgement.target} is «{judgement.verdict}»",
+            f"Only “unconfirmed” can be overridden; the verdict on {judgement.target} is “{judgement.verdict}”",
             found=judgement.reason,
             next_step="find out who answers there"
             if judgement.verdict is Verdict.CONTRADICTED

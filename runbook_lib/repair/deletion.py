@@ -124,7 +124,7 @@ def differences(plan: Plan, fresh: Plan, sent: Iterable[tuple[str, str]] = ()) -
 
 
 def _in_words(row: PlanRow) -> str:
-    return f"«{row.decision}» ({row.verdict}, {row.confirmed_sha256 or 'no certificate'})"
+    return f"“{row.decision}” ({row.verdict}, {row.confirmed_sha256 or 'no certificate'})"
 
 
 async def _delete_one(context: Context, plan: Plan, row: PlanRow) -> tuple[DeletionResult, RunbookError | None]:

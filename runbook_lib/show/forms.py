@@ -211,7 +211,7 @@ def unconfirmed(entries: tuple[Unconfirmed, ...]) -> Table:
         rows=tuple(Row(cells=tuple(entry), mark=DOUBT) for entry in entries),
         empty="nothing waits for an override",
         note="Whoever overrides says that this certificate is the right one. The incident then ends at best"
-        " «repaired_unverified».",
+        " “repaired_unverified”.",
         whole=("entry",),
     )
 

@@ -35,7 +35,7 @@ def captions(item: Item, frame: Sequence[Item]) -> tuple[tuple[int, str], ...]:
     """Return all captions of a control with their levels; ``frame`` are the items of its frame in order."""
     found = list(item.names)
     if item.kind == "combobox" and not found and (item.options or item.value):
-        # «-- Select a command --»: such a list is its own caption
+        # “-- Select a command --”: such a list is its own caption
         found.append((1, item.options[0] if item.options else item.value))
     if item.kind in FIELDS and not any(level == 0 for level, _ in found):
         found += [(level, text.text) for level, text in _beside(item, frame)]

@@ -48,7 +48,7 @@ async def dismiss(view: PageView, front: Screen) -> None:
             found=dialog_in_words(front),
             next_step="Answer it by hand in a browser, then run the stage again.",
         )
-    # «The last backup failed» says nothing of what is done here.
+    # “The last backup failed” says nothing of what is done here.
     (view.said if concerns(text, view.labels) else view.noted).append(text)
     if not ways:
         await _escape(view, front)

@@ -143,7 +143,7 @@
   };
 
   const leadsTo = (form) => {
-    // A field called «action» hides the form's own property of that name.
+    // A field called “action” hides the form's own property of that name.
     try { return form ? new URL(form.getAttribute("action") || "", location.href).href : ""; } catch { return ""; }
   };
 

@@ -199,7 +199,7 @@ _RELEASE_3: dict[str, Label] = {
     "menu_open": Label(
         ("button", "link", "clickable"), ("Menu", "Main menu", "Toggle navigation", "Navigation", "☰", "≡")
     ),
-    # What is called «Search» alone looks for devices, never for pages.
+    # What is called “Search” alone looks for devices, never for pages.
     "menu_search": Label(("textbox", "combobox"), ("Search menu", "Menu search", "Search pages", "Find a page")),
     # -- pages by their address; the ids of the real ones are not known
     "ha_page_id": Label((), ()),

@@ -117,7 +117,7 @@ class _Head:
         if not states or not others or any(len(captions[n].split()) > _CAPTION_WORDS for n in others):
             return None
         names = [n for n in others if _is_caption(captions[n], labels["column_check"])]
-        # «Reachability» is the name of a column, and of a check; a row that holds a state is no header.
+        # “Reachability” is the name of a column, and of a check; a row that holds a state is no header.
         stated = any(state_of(caption, labels) in _KNOWN for caption in captions)
         if stated or (0 in states and not names):
             return None
@@ -323,7 +323,7 @@ def _listed(screen: Screen, labels: Labels) -> Readiness:
             groups.setdefault((row.frame, row.table), []).append(row)
     judged = {key: [_in_row(row, labels) for row in rows] for key, rows in groups.items()}
     known = {key: rows for key, rows in judged.items() if any(s in _KNOWN for _, s, _ in rows)}
-    # A row of a layout holds a word such as «ready» too; one row is no list.
+    # A row of a layout holds a word such as “ready” too; one row is no list.
     lists = [rows for rows in known.values() if len(rows) > 1]
     if not lists:
         return Readiness()

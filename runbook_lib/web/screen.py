@@ -99,7 +99,7 @@ class Scroll:
 class Screen:
     """All items of all frames, each frame in document order, and the rows of its tables and lists.
 
-    ``cover``: what lies over the page and can only be waited for, such as «Loading…», as frames and indices.
+    ``cover``: what lies over the page and can only be waited for, such as “Loading…”, as frames and indices.
     """
 
     items: tuple[Item, ...] = ()

@@ -111,7 +111,7 @@ def test_an_entry_that_came_back_is_not_deleted_again(
 def test_an_entry_that_stays_is_told_by_what_follows_and_deleted_by_a_new_plan_only(
     faulty: StartLab, begin: Begin
 ) -> None:
-    """«Done», and it stays: unknown at first; the registration fails and says so; a new plan and approval repair it."""
+    """“Done”, and it stays: unknown at first; the registration fails and says so; a new plan and approval repair it."""
     case = begin(faulty("renewed"), pages=True)
     first = case.make_plan()
     case.lab.set_fault("deletecert_lie", "primary", how="done_but_stays", times=1, entry=case.entry("secondary"))

@@ -150,7 +150,7 @@ def test_a_page_called_ha_setup_is_ha_configuration(tmp_path: Path) -> None:
 
 
 def test_a_list_without_a_name_is_its_own_caption(tmp_path: Path) -> None:
-    """«-- Select a command --» says what the list is for; nothing else does."""
+    """“-- Select a command --” says what the list is for; nothing else does."""
     product = Product(rewrite=((' aria-label="Select a command"', ""),))
 
     async def use(pages: PrimePages) -> None:

@@ -220,7 +220,7 @@ def test_guided_mode_watches_the_servers_until_they_report_the_result(
 
 
 def test_guided_ise_ends_when_its_entry_is_back(unregistered: Callable[..., Lab], person: Person) -> None:
-    """The primary's own list is watched; whether ISE answers stays «not known», since nobody read the page."""
+    """The primary's own list is watched; whether ISE answers stays “not known”, since nobody read the page."""
     lab = unregistered()
     ise = lab.world["servers"]["ise"]
 

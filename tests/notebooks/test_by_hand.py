@@ -217,7 +217,7 @@ def keep(lists: Notebook, host: str) -> None:
 
 
 def test_a_wrong_fingerprint_contradicts_and_blocks_the_plan(server: Server, page: Page) -> None:
-    """64 digits of another certificate: the verdict is «contradicted», nothing would be deleted.
+    """64 digits of another certificate: the verdict is “contradicted”, nothing would be deleted.
 
     What nobody knows anything of can be overridden, and what contradicts cannot.
     """

@@ -355,7 +355,7 @@ def test_words_of_the_record_are_explained(path: Path, heading: str, words: type
 
 
 def test_verdicts_that_allow_a_deletion_are_said_to() -> None:
-    """The table of verdicts says «allowed» of exactly those that allow a deletion by themselves."""
+    """The table of verdicts says “allowed” of exactly those that allow a deletion by themselves."""
     table = {quoted(row[0])[0]: row[2] for row in rows(section(SAFETY, "Verdicts"))}
     assert {name for name, deletion in table.items() if deletion == "allowed"} == {v for v in Verdict if v.confirmed}
 
@@ -511,7 +511,7 @@ def test_picture_is_text_and_stands_alone() -> None:
 @pytest.fixture
 def record(tmp_path: Path) -> Record:
     """A record that holds what makes the recipes hard: several scripts, quotes, an empty verdict, a second plan."""
-    made = Record.create(tmp_path, "mysite", what='a «test» with "quotes", \\ and é')
+    made = Record.create(tmp_path, "mysite", what='a “test” with "quotes", \\ and é')
     for subject in ('/O=Société "X"/CN=прайм', "/CN=\U0001d54f"):
         plan_rows = (
             row("secondary", "192.0.2.10_8082", subject, Decision.DELETE, Verdict.CONFIRMED_KEY),
@@ -604,7 +604,7 @@ def change_a_byte(path: Path, old: bytes, new: bytes) -> None:
 
 
 def promises() -> list[str]:
-    """The numbered sentences under «What it will never do», each on one line."""
+    """The numbered sentences under “What it will never do”, each on one line."""
     numbered = section(SAFETY, "What it will never do").split("\n1. ", 1)[1].split("\n\n", 1)[0]
     return [" ".join(item.split()) for item in re.split(r"\n\d+\. ", numbered)]
 

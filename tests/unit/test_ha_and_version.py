@@ -46,7 +46,7 @@ def test_release_3_10_is_later_than_3_5() -> None:
 
 
 def test_the_kinds_of_the_sites_file_are_those_of_the_table() -> None:
-    """``ha_states`` of a site's file takes every kind but «unknown», in the table's own words."""
+    """``ha_states`` of a site's file takes every kind but “unknown”, in the table's own words."""
     kinds = get_args(get_args(Site.model_fields["ha_states"].annotation)[1])
     assert set(kinds) == set(StateKind) - {StateKind.UNKNOWN}
 

@@ -66,7 +66,7 @@ def test_nothing_but_unconfirmed_can_be_overridden(tmp_path: Path, verdict: Verd
     Suspected interception, alternation, no answer: no override; nor where none is needed.
     """
     incident = Incident(tmp_path, {"secondary": verdict})
-    with pytest.raises(DeletionRefused, match="Only «unconfirmed»"):
+    with pytest.raises(DeletionRefused, match="Only “unconfirmed”"):
         say(incident)
     assert overrides_of(incident.record) == ()
 

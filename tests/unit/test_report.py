@@ -155,7 +155,7 @@ def _forget(folder: Path, later: tuple, earlier: tuple) -> None:  # type: ignore
 
 
 def test_a_change_without_a_result_outweighs_the_outcome(tmp_path: Path) -> None:
-    """A change after «repaired» whose result is not known makes the headline unknown."""
+    """A change after “repaired” whose result is not known makes the headline unknown."""
     record = whole_record(tmp_path)
     record.intend(Stage.REGISTER, "primary", "register HA once more")
     found = post_mortem(record.folder)

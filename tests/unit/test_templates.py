@@ -76,14 +76,14 @@ def test_version_that_ran_is_in_the_record(record: Record, notebooks: Path) -> N
     ("cells", "changed"),
     [
         (CELLS, ()),
-        ([*CELLS[:2], cell("look", "rb.look(1)"), CELLS[3]], ("code cell «look» changed",)),
-        ([cell("title", "# Other", "markdown"), *CELLS[1:]], ("text cell «title» changed",)),
-        ([*CELLS, cell("more", "1")], ("code cell «more» added",)),
-        (CELLS[:3], ("code cell «close» removed",)),
+        ([*CELLS[:2], cell("look", "rb.look(1)"), CELLS[3]], ("code cell “look” changed",)),
+        ([cell("title", "# Other", "markdown"), *CELLS[1:]], ("text cell “title” changed",)),
+        ([*CELLS, cell("more", "1")], ("code cell “more” added",)),
+        (CELLS[:3], ("code cell “close” removed",)),
         ([*CELLS[:2], CELLS[3], CELLS[2]], ("cells in another order",)),
         ([CELLS[0], cell("parameters", 'site = "x"', tags=["parameters"]), *CELLS[2:]], ()),
         ([*CELLS[:3], cell("close", "rb.close()") | {"outputs": [{"output_type": "stream"}]}], ()),
-        ([*CELLS[:2], cell("look", "rb.look()", "markdown"), CELLS[3]], ("text cell «look» changed",)),
+        ([*CELLS[:2], cell("look", "rb.look()", "markdown"), CELLS[3]], ("text cell “look” changed",)),
     ],
 )
 def test_cells_that_differ_now_are_named(record: Record, notebooks: Path, cells: Any, changed: tuple[str, ...]) -> None:
@@ -97,7 +97,7 @@ def test_each_version_that_ran_is_compared(record: Record, notebooks: Path) -> N
     """A stage that ran again as another version is told twice, and one that ran again unchanged once."""
     for cells in (CELLS, CELLS[:3], CELLS):
         note_template(record, STAGE, write(notebooks, cells))
-    assert told(record, notebooks) == [(), ("code cell «close» added",)]
+    assert told(record, notebooks) == [(), ("code cell “close” added",)]
 
 
 def test_notebook_that_is_gone_is_not_called_unchanged(record: Record, notebooks: Path) -> None:
@@ -117,7 +117,7 @@ def test_verification_tells_of_drift(record: Record, notebooks: Path, monkeypatc
     monkeypatch.setattr("runbook_lib.paths.notebooks_dir", lambda: notebooks)
     found = verify_record(record.folder)
     (line,) = [line for line in verification_report(found) if line.startswith("notebook:")]
-    assert "by hand, as on disk then; changed since: code cell «close» removed" in line
+    assert "by hand, as on disk then; changed since: code cell “close” removed" in line
     assert found.problems == []
 
 

@@ -136,7 +136,7 @@ def decided(context: Context, shown: HaPage, *, guided: bool = False) -> HaActio
 
 
 def test_both_servers_are_asked_before_anything_is_called_healthy(context: Make) -> None:
-    """Where the primary alone calls HA healthy, that is not «nothing to do»."""
+    """Where the primary alone calls HA healthy, that is not “nothing to do”."""
     assert decided(context(Pair(HEALTHY)), page()) is HaAction.NOTHING
     with pytest.raises(DecisionNeeded):
         decided(context(Pair(("Primary Active", "Secondary Lost Primary"))), page())

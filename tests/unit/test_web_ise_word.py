@@ -256,7 +256,7 @@ def word(ise: Ise, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[
 def test_ise_is_asked_only_where_its_certificate_is_confirmed(
     ise: Ise, word: Callable[..., Check], known: bool
 ) -> None:
-    """An unconfirmed server is not even connected to, and the check says «not asked»; a confirmed one is its word."""
+    """An unconfirmed server is not even connected to, and the check says “not asked”; a confirmed one is its word."""
     check = word(known=known)
     assert (check.ok, ise.connections) == ((True, 1) if known else (None, 0))
     assert check.actual.startswith(PRESENTED if known else "not asked: ")

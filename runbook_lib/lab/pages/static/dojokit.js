@@ -1,4 +1,4 @@
-// Parts that the pages of the skin «dojo» are made of. Texts only ever become text nodes.
+// Parts that the pages of the skin “dojo” are made of. Texts only ever become text nodes.
 define([
   "dijit/ConfirmDialog", "dijit/Dialog", "dijit/form/Button", "dijit/form/CheckBox", "dijit/form/FilteringSelect",
   "dijit/form/Select", "dijit/form/TextBox", "dijit/form/ValidationTextBox", "dojo/data/ItemFileWriteStore",

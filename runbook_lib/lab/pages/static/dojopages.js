@@ -1,4 +1,4 @@
-// The pages High Availability and ISE Servers of the skin «dojo», each drawn into a node.
+// The pages High Availability and ISE Servers of the skin “dojo”, each drawn into a node.
 define(["lab/dojokit", "dijit/Dialog", "dijit/ProgressBar", "dijit/layout/AccordionContainer", "dijit/layout/ContentPane",
   "dijit/layout/TabContainer"], (kit, Dialog, ProgressBar, AccordionContainer, ContentPane, TabContainer) => {
   const { el } = kit;

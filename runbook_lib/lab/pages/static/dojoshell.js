@@ -1,4 +1,4 @@
-// The shell of the skin «dojo»: header, slide menu, search for devices, notices after the login, and the content.
+// The shell of the skin “dojo”: header, slide menu, search for devices, notices after the login, and the content.
 define(["lab/dojokit", "lab/dojopages", "dijit/form/Button", "dijit/form/CheckBox", "dijit/form/TextBox"],
   (kit, pages, Button, CheckBox, TextBox) => {
     const { el } = kit;
