@@ -32,8 +32,13 @@ def one_browser() -> Iterator[None]:
 
 @pytest.fixture
 def start_lab(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[StartLab]:
-    """``start_lab(scenario, **options)``: a lab with short intervals that ends with the test; records beside it."""
+    """``start_lab(scenario, **options)``: a lab with short intervals that ends with the test; records beside it.
+
+    Locks too are the test's own: one before it may have left one behind, of a site with the same name.
+    """
     monkeypatch.setenv("RUNBOOK_RECORDS", str(tmp_path / "records"))
+    monkeypatch.setenv("RUNBOOK_LOCKS", str(tmp_path / "locks"))
+    (tmp_path / "locks").mkdir(mode=0o700)
     with ExitStack() as labs:
 
         def start(scenario: str, **options: Any) -> Lab:
