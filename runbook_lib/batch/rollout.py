@@ -29,8 +29,6 @@ from runbook_lib.signals import taken
 
 T = TypeVar("T")
 
-DEFAULT_WAVES = "1,5,20%"
-DEFAULT_FAILURES = "1"
 _SHARE = re.compile(r"(?P<number>[1-9][0-9]{0,5})(?P<percent>%?)")
 
 
