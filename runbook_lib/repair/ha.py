@@ -144,7 +144,8 @@ async def decide_ha(context: Context, pages: PrimaryPages) -> HaAction:
     """Return what is to be done, after waiting for states that may end by themselves.
 
     A pair that is registered but broken gets the site's ``settle_s`` to recover, as it does once
-    the stale entries are gone. Raises DecisionNeeded where it does not and the site's file does not allow to
+    the stale entries are gone. Reading the page takes a while: the servers are asked again after it, and what they
+    say by then decides. Raises DecisionNeeded where the pair does not recover and the site's file does not allow to
     remove it, or where a state is not known.
     """
     states = await settled_states(context)
@@ -162,6 +163,8 @@ async def decide_ha(context: Context, pages: PrimaryPages) -> HaAction:
             if page.under_way and not _is_over(page, kinds_of(context.site, states)[0]):
                 return HaAction.WATCH
             words = f"{words}; page: {page.configuration_mode} {page.message}".strip()
+        if kinds_of(context.site, await observe_ha(context)) != kinds_of(context.site, states):
+            return await decide_ha(context, pages)  # they went on while the page was read: these states are past
     return _by_states(context, states, words, guided=pages.guided)
 
 

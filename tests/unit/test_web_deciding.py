@@ -165,6 +165,12 @@ def test_a_state_that_nobody_knows_stops_the_stage(context: Make, states: tuple[
         decided(context(Pair(states), remove_broken_ha=True), page())
 
 
+def test_a_registration_that_ends_while_the_page_is_read_is_done(context: Make) -> None:
+    """The servers were asked first, in a state that no table knows; the page was read once they were healthy."""
+    made = context(Recovering(("Primary Initializing", "Secondary Initializing")), remove_broken_ha=True)
+    assert decided(made, page("Primary Active", (100, 100, 100))) is HaAction.NOTHING
+
+
 @pytest.mark.parametrize("guided", [True, False])
 @pytest.mark.parametrize("primary", ["Primary Lost Secondary", "HA not Configured", "Primary Failover"])
 def test_nothing_is_done_while_the_secondary_serves(context: Make, primary: str, guided: bool) -> None:
