@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 from datetime import datetime
-from enum import StrEnum
+from enum import Enum, StrEnum
 
 from runbook_lib.models import Outcome, Verdict
 
@@ -217,15 +219,90 @@ class ListedIseServer:
     answers: bool | None = None
 
 
+class CheckKind(Enum):
+    """What a check of stage 60 is about. Outcomes and pictures go by this, never by the name that people read."""
+
+    ENTRY = "entry"
+    CERTIFICATE = "certificate"
+    HA_STATE = "ha_state"
+    MISMATCHES = "new_mismatches"
+    DELETION = "deletion"
+    ISE_PAGE = "ise_page"
+    ISE_API = "ise_api"
+    ISE_IMPORTED = "ise_imported"
+
+
+_CHECK_NAMES = {
+    CheckKind.ENTRY: "entry of {target} on the {server}",
+    CheckKind.CERTIFICATE: "certificate of {target}",
+    CheckKind.HA_STATE: "HA state of the {server}",
+    CheckKind.MISMATCHES: "new mismatches in the {server}'s logs",
+    CheckKind.DELETION: "deletion of {target} on the {server}",
+    CheckKind.ISE_PAGE: "ISE server {target}",
+    CheckKind.ISE_API: "ISE's own word on its certificate: {target}",
+    CheckKind.ISE_IMPORTED: "ISE's imported certificate: {target}",
+}
+
+
+def check_name(kind: CheckKind, *, server: str = "", target: str = "") -> str:
+    """Return what people read as a check's name."""
+    return _CHECK_NAMES[kind].format(server=server, target=target)
+
+
 @dataclass(frozen=True, kw_only=True)
 class Check:
-    """One line of a proof or a preflight: what was expected beside what was seen."""
+    """One line of a proof or a preflight: what was expected beside what was seen.
+
+    ``kind`` says what it is about, ``server`` who was asked, ``target`` about whom; ``values`` are what was seen as
+    data: the keys of entries, or the SHA-256 of a certificate, whose judgement is ``verdict``. Records written before
+    these fields have none of them: see ``with_kinds``.
+    """
 
     name: str
     expected: str
     actual: str
     ok: bool | None
     note: str = ""
+    kind: CheckKind | None = None
+    server: str = ""
+    target: str = ""
+    verdict: Verdict | None = None
+    values: tuple[str, ...] = ()
+
+
+_NAMES_WITHOUT_KIND = (
+    (CheckKind.ENTRY, re.compile(r"entry of (?P<target>.+) on the (?P<server>primary|secondary)")),
+    (CheckKind.CERTIFICATE, re.compile(r"certificate of (?P<target>.+)")),
+    (CheckKind.HA_STATE, re.compile(r"HA state of the (?P<server>primary|secondary)")),
+    (CheckKind.MISMATCHES, re.compile(r"new mismatches in the (?:(?P<server>primary|secondary)'s )?logs")),
+    (CheckKind.DELETION, re.compile(r"deletion of (?P<target>.+) on the (?P<server>primary|secondary)")),
+    (CheckKind.ISE_PAGE, re.compile(r"ISE server (?P<target>.+?)(?: \(.*\))?")),
+    (CheckKind.ISE_API, re.compile(r"ISE's own word on its certificate: (?P<target>.+)")),
+    (CheckKind.ISE_IMPORTED, re.compile(r"ISE's imported certificate: (?P<target>.+)")),
+)
+"""The names of checks as they were when a check had no kind. Records hold them: they never change."""
+
+
+def with_kinds(checks: Iterable[Check]) -> tuple[Check, ...]:
+    """Return the checks of a record; those that were written before a check had a kind get it from their name."""
+    return tuple(check if check.kind else _with_kind(check) for check in checks)
+
+
+def _with_kind(check: Check) -> Check:
+    matches = ((kind, pattern.fullmatch(check.name)) for kind, pattern in _NAMES_WITHOUT_KIND)
+    kind, found = next((match for match in matches if match[1]), (None, None))
+    if found is None:
+        return check
+    verdict, values = None, tuple[str, ...]()
+    if kind is CheckKind.CERTIFICATE:
+        word = check.note.partition(",")[0]
+        verdict = Verdict(word) if word in tuple(Verdict) else None
+        values = (check.actual,) if re.fullmatch("[0-9a-f]{64}", check.actual) else ()
+    elif kind is CheckKind.ENTRY and check.ok:
+        values = tuple(check.actual.split(", "))
+    named = found.groupdict("")
+    server, target = named.get("server", ""), named.get("target", "")
+    return replace(check, kind=kind, verdict=verdict, values=values, server=server, target=target)
 
 
 # -- earlier incidents -------------------------------------------------------------------------

@@ -149,10 +149,6 @@ class Redactor:
         middle = len(texts) // 2
         return [*self.redact_texts(texts[:middle]), *self.redact_texts(texts[middle:])]
 
-    def contains_secret(self, data: bytes) -> list[str]:
-        """The references whose secrets are in ``data``, each once, in alphabetical order; empty is good."""
-        return sorted({reference for _, _, reference, _ in self._spans(data)})
-
     def _spans(self, data: bytes) -> list[_Span]:
         return self._spelled(data) + self._disguised(data)
 

@@ -244,15 +244,6 @@ def parse_name(text: str) -> Name:
     return Name(tuple(sorted(ordered, key=_folded_rdn)))
 
 
-def same_subject(a: Name | str, b: Name | str) -> bool:
-    """Return whether both hold the same RDNs; order, case and runs of spaces do not matter.
-
-    A text that is no name is the same as nothing.
-    """
-    one, other = _as_name(a), _as_name(b)
-    return one is not None and other is not None and name_key(one) == name_key(other)
-
-
 def common_name(name: Name) -> str:
     """Return the name's one CN; empty where it has none, or several and nobody can say which counts."""
     found = [value for rdn in name.rdns for kind, value in rdn if kind == "CN"]

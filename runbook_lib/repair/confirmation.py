@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from runbook_lib.certificates.expectation import Knowledge, read_expectation
 from runbook_lib.certificates.facts import facts_as_far_as_read
-from runbook_lib.decisions import Check, Decision, Override, Plan
+from runbook_lib.decisions import Check, CheckKind, Decision, Override, Plan, check_name
 from runbook_lib.device.command_line import Console
 from runbook_lib.device.probe import present
 from runbook_lib.errors import CertificateMoved, DeletionRefused, ParameterRefused, RunbookError
@@ -133,11 +133,15 @@ def certificate_check(context: Context, judgement: Judgement) -> Check:
     another = bool(expected) and actual != expected
     unknown = judgement.facts is not None and judgement.verdict is Verdict.UNCONFIRMED
     return Check(
-        name=f"certificate of {judgement.target}",
+        name=check_name(CheckKind.CERTIFICATE, target=judgement.target),
         expected=expected or judgement.expectation,
         actual=actual,
         ok=False if another else None if unknown else good and judgement.facts is not None,
         note=f"{judgement.verdict}, seen from {', '.join(judgement.seen_from) or 'nowhere'}",
+        kind=CheckKind.CERTIFICATE,
+        target=judgement.target,
+        verdict=judgement.verdict,
+        values=(judgement.facts.sha256,) if judgement.facts else (),
     )
 
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
 
-from runbook_lib.decisions import Check
+from runbook_lib.decisions import Check, CheckKind, check_name
 from runbook_lib.device.answers import StateKind, kind_of_state
 from runbook_lib.errors import DeviceError
 from runbook_lib.models import HaStatus
@@ -102,25 +103,43 @@ async def prove_ha(context: Context) -> tuple[Check, ...]:
 async def _ha_checks(context: Context) -> tuple[Check, ...]:
     expected = {"primary": "Primary Active", "secondary": "Secondary Syncing"}
     states = await observe_ha(context)
-    checks = [
-        Check(
-            name=f"HA state of the {status.server}",
-            expected=expected[status.server],
-            actual=status.state,
-            ok=kind is StateKind.HEALTHY,
-        )
-        for status, kind in zip(states, kinds_of(context.site, states), strict=True)
-    ]
+    checks = [replace(check, expected=expected[check.server]) for check in state_checks(context.site, states)]
     peers = zip(PI_SERVERS, PI_SERVERS[::-1], strict=True)
     return (*checks, *[await entry_check(context, observer, peer) for observer, peer in peers])
 
 
+def state_checks(site: Site, states: Sequence[HaStatus]) -> list[Check]:
+    """Return for each server whether its own word on HA is a healthy one."""
+    return [
+        Check(
+            name=check_name(CheckKind.HA_STATE, server=status.server),
+            expected="healthy (Primary Active, Secondary Syncing)",
+            actual=status.state,
+            ok=kind is StateKind.HEALTHY,
+            kind=CheckKind.HA_STATE,
+            server=status.server,
+        )
+        for status, kind in zip(states, kinds_of(site, states), strict=True)
+    ]
+
+
 async def entry_check(context: Context, observer: str, target: str) -> Check:
     """Whether the store of ``observer`` holds an entry of ``target`` again."""
-    name = f"entry of {target} on the {observer}"
+    found, ok = tuple[str, ...](), None
     try:
         store = await context.devices.prime(observer).list_tofu()
     except DeviceError as error:
-        return Check(name=name, expected="listed", actual=error.what, ok=None)
-    found = [e.key for e in store.entries if (t := target_of(context.site, observer, e)) and t.name == target]
-    return Check(name=name, expected="listed", actual=", ".join(found) or "not listed", ok=bool(found))
+        actual = error.what
+    else:
+        found = tuple(e.key for e in store.entries if (t := target_of(context.site, observer, e)) and t.name == target)
+        actual, ok = ", ".join(found) or "not listed", bool(found)
+    return Check(
+        name=check_name(CheckKind.ENTRY, server=observer, target=target),
+        expected="listed",
+        actual=actual,
+        ok=ok,
+        kind=CheckKind.ENTRY,
+        server=observer,
+        target=target,
+        values=found,
+    )

@@ -9,7 +9,7 @@ from enum import StrEnum
 from functools import partial
 from typing import TYPE_CHECKING
 
-from runbook_lib.decisions import ChangeKind, Check, ListedIseServer
+from runbook_lib.decisions import ChangeKind, Check, CheckKind, ListedIseServer, check_name
 from runbook_lib.device.ise_api import IseCertificate, NotAvailable, admin_certificates
 from runbook_lib.errors import CertificateMoved, DeletionRefused, PageNotUnderstood, PageRefused, RepairFailed
 from runbook_lib.models import CertificateFacts
@@ -31,8 +31,6 @@ if TYPE_CHECKING:
 
 # -- What ISE's own API says of its admin certificate, beside what was probed ----------------------
 
-NAME = "ISE's own word on its certificate"
-IMPORTED = "ISE's imported certificate"
 _UNSURE = timedelta(days=1)
 """How far off a date of ISE's may be: the names of some zones mean several."""
 
@@ -43,16 +41,15 @@ async def ise_word(context: Context, settings: IseServer) -> Check:
     ISE is asked only where its certificate is confirmed. An API that is absent or refuses is said, and is no failure.
     A newer certificate than the presented one waits for a restart: a check of its own, of which nobody knows the end.
     """
-    name = f"{NAME}: {settings.name}"
     try:
         judgement = await require_confirmed(context, settings.name)
     except (DeletionRefused, CertificateMoved) as error:
-        return _not_known(name, f"not asked: {error.what}")
+        return _not_known(settings, f"not asked: {error.what}")
     facts = judgement.facts
     if settings.password == NOT_NAMED:
-        return _not_known(name, "not asked: the site's file names no login to it")
+        return _not_known(settings, "not asked: the site's file names no login to it")
     if facts is None:
-        return _not_known(name, "not asked: it presents no certificate")
+        return _not_known(settings, "not asked: it presents no certificate")
     try:
         said = await admin_certificates(
             settings.address,
@@ -63,16 +60,18 @@ async def ise_word(context: Context, settings: IseServer) -> Check:
             deadline_s=context.site.deadlines.connect_s,
         )
     except NotAvailable as problem:
-        return _not_known(name, f"not available: {problem}", facts.sha256)
+        return _not_known(settings, f"not available: {problem}", facts.sha256)
     if waiting := _not_yet_presented(said, facts):
         return _imported(settings, waiting)
     presented = next((one for one in said if one.sha256 == facts.sha256), None)
     return Check(
-        name=name,
+        name=check_name(CheckKind.ISE_API, target=settings.name),
         expected=facts.sha256,
         actual=", ".join(one.sha256 for one in said),
         ok=presented is not None,
         note=f"sha256Fingerprint of the certificate that is used by Admin{_until(presented)}",
+        kind=CheckKind.ISE_API,
+        target=settings.name,
     )
 
 
@@ -86,11 +85,13 @@ def _not_yet_presented(said: Sequence[IseCertificate], facts: CertificateFacts) 
 
 def _imported(settings: IseServer, waiting: IseCertificate) -> Check:
     return Check(
-        name=f"{IMPORTED}: {settings.name}",
+        name=check_name(CheckKind.ISE_IMPORTED, target=settings.name),
         expected=f"presented on port {settings.port}",
         actual=f"imported, not yet presented: {waiting.sha256}{_until(waiting)}",
         ok=None,
         note="its restart after the import was put off: wait for it, or restart it; the mismatch comes only after that",
+        kind=CheckKind.ISE_IMPORTED,
+        target=settings.name,
     )
 
 
@@ -102,8 +103,10 @@ def _day(moment: datetime) -> str:
     return f"{moment:%Y-%m-%d}"
 
 
-def _not_known(name: str, words: str, expected: str = "the presented certificate") -> Check:
-    return Check(name=name, expected=expected, actual=words, ok=None, note="ISE 3.1 and later tell")
+def _not_known(settings: IseServer, words: str, expected: str = "the presented certificate") -> Check:
+    kind, target, note = CheckKind.ISE_API, settings.name, "ISE 3.1 and later tell"
+    name = check_name(kind, target=target)
+    return Check(name=name, expected=expected, actual=words, ok=None, note=note, kind=kind, target=target)
 
 
 def _node_names(settings: IseServer, facts: CertificateFacts) -> tuple[str, ...]:
@@ -336,9 +339,6 @@ def _page_check(settings: IseSettings, listed: tuple[ListedIseServer, ...] | Non
         actual, ok = "not listed", False
     else:
         actual, ok = row.status or "listed, no status shown", row.answers
-    return Check(name=page_check_name(settings), expected="listed and answers", actual=actual, ok=ok)
-
-
-def page_check_name(settings: IseSettings) -> str:
-    """Return what the check is called that says whether the page lists an ISE server as answering."""
-    return f"ISE server {settings.name} ({settings.address})"
+    kind, target = CheckKind.ISE_PAGE, settings.name
+    name = f"{check_name(kind, target=target)} ({settings.address})"
+    return Check(name=name, expected="listed and answers", actual=actual, ok=ok, kind=kind, target=target)

@@ -4,20 +4,19 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime
 
-from runbook_lib.decisions import Check
-from runbook_lib.device.answers import StateKind
+from runbook_lib.decisions import Check, CheckKind, check_name
 from runbook_lib.models import Diagnosis, Inventory, Judgement, Mismatch, Outcome, Verdict
 from runbook_lib.record.journal import Kind
 from runbook_lib.repair.confirmation import certificate_check, deleted_under_override
 from runbook_lib.repair.context import PI_SERVERS, Context, target_of_key, targets
 from runbook_lib.repair.diagnose import read_logs
-from runbook_lib.repair.ha_state import entry_check, kinds_of, observe_ha
+from runbook_lib.repair.ha_state import entry_check, observe_ha, state_checks
 from runbook_lib.repair.history import CONFIRMED_FACTS, Confirmed, recorded_deletions
 from runbook_lib.repair.inventory import knowledge_of, look_at_all
-from runbook_lib.repair.ise import NAME as ISE_WORD
-from runbook_lib.repair.ise import page_check_name, prove_ise
+from runbook_lib.repair.ise import prove_ise
 from runbook_lib.repair.pages import PrimaryPages
 from runbook_lib.repair.staleness import AHEAD_OF_UTC, End, ends_of_deletions
 
@@ -28,16 +27,8 @@ async def verify(context: Context, pages: PrimaryPages) -> tuple[Check, ...]:
     context.tell("Reading both stores and the HA states", 0.1)
     checks = [await entry_check(context, observer, t.name) for t in targets(context.site) for observer in t.observers]
     states = await observe_ha(context)
-    checks += [
-        Check(
-            name=f"HA state of the {status.server}",
-            expected="healthy (Primary Active, Secondary Syncing)",
-            actual=status.state,
-            ok=kind is StateKind.HEALTHY,
-            note="an impostor could not have brought this about",
-        )
-        for status, kind in zip(states, kinds_of(context.site, states), strict=True)
-    ]
+    note = "an impostor could not have brought this about"
+    checks += [replace(check, note=note) for check in state_checks(context.site, states)]
     context.tell("Looking at the presented certificates again", 0.4)
     presented, judgements = await look_at_all(context, known)
     checks += [certificate_check(context, judgement) for judgement in judgements]
@@ -46,7 +37,7 @@ async def verify(context: Context, pages: PrimaryPages) -> tuple[Check, ...]:
     stores = tuple([await context.devices.prime(server).list_tofu() for server in PI_SERVERS])
     inventory = Inventory(stores=stores, presented=presented, judgements=judgements, ha=states)
     checks += [*log_checks, *_deletion_checks(context, diagnosis, inventory, checks)]
-    unique = tuple({check.name: check for check in checks}.values())
+    unique = tuple({(check.kind, check.server, check.target): check for check in checks}.values())
     context.record.write_facts(context.stage, "checks", unique)
     _keep_confirmed(context, judgements)
     return unique
@@ -71,12 +62,12 @@ def outcome_of(context: Context, checks: tuple[Check, ...]) -> Outcome:
 
 def undecided(checks: Sequence[Check]) -> str:
     """Return which deletions nobody knows the end of, in words; empty where there is none."""
-    return "; ".join(f"{c.name}: {c.actual}" for c in checks if c.ok is None and c.name.startswith("deletion of "))
+    return "; ".join(f"{c.name}: {c.actual}" for c in checks if c.ok is None and c.kind is CheckKind.DELETION)
 
 
 def _proves(check: Check) -> bool:
     """Whether a fact that is not known leaves the repair unverified; logs or an ISE API not at hand do not."""
-    return not check.name.startswith(("new mismatches", ISE_WORD))
+    return check.kind not in (CheckKind.MISMATCHES, CheckKind.ISE_API)
 
 
 def _keep_confirmed(context: Context, judgements: tuple[Judgement, ...]) -> None:
@@ -96,16 +87,26 @@ def _deletion_checks(
     Those of earlier incidents count: whether the entry that is listed now is the new one rests on them as well.
     One that the logs disprove fails; one of which nobody knows leaves the outcome unknown.
     """
-    answering = {check.name for check in checks if check.ok}
+    answering = {check.target for check in checks if check.ok and check.kind is CheckKind.ISE_PAGE}
     found = []
     for (server, key), end in sorted(ends_of_deletions(context, diagnosis, inventory, earlier=True).items()):
         target = target_of_key(context.site, server, key)
-        pages = {page_check_name(ise) for ise in context.site.ise if target and ise.name == target.name}
-        if end is End.HAPPENED or (end is End.NOT_KNOWN and pages & answering):
+        answers = target is not None and target.name in answering
+        if end is End.HAPPENED or (end is End.NOT_KNOWN and answers):
             continue
-        ok = False if end is End.DID_NOT_HAPPEN else None
-        name, note = f"deletion of {key} on the {server}", "nobody saw the entry go, and the list holds no fingerprint"
-        found.append(Check(name=name, expected="it happened", actual=end, ok=ok, note=note))
+        kind = CheckKind.DELETION
+        found.append(
+            Check(
+                name=check_name(kind, server=server, target=key),
+                expected="it happened",
+                actual=end,
+                ok=False if end is End.DID_NOT_HAPPEN else None,
+                note="nobody saw the entry go, and the list holds no fingerprint",
+                kind=kind,
+                server=server,
+                target=key,
+            )
+        )
     return found
 
 
@@ -113,7 +114,8 @@ async def _log_checks(context: Context) -> tuple[Diagnosis, list[Check]]:
     """Whether mismatches still come in: read the logs, wait, and read them again; and what was read last."""
     before = read_logs(context)
     if len(before.no_logs) == 2:
-        return before, [Check(name="new mismatches in the logs", expected="none", actual="no logs at hand", ok=None)]
+        none = _no_mismatch("", "no logs at hand")
+        return before, [replace(none, name="new mismatches in the logs")]
     context.tell(f"Watching the logs for {context.site.deadlines.quiet_s:.0f} s", 0.8)
     await asyncio.sleep(context.site.deadlines.quiet_s)
     after = read_logs(context)
@@ -122,24 +124,29 @@ async def _log_checks(context: Context) -> tuple[Diagnosis, list[Check]]:
 
 
 def _log_check(server: str, before: Diagnosis, after: Diagnosis, changed_utc: datetime | None) -> Check:
-    name = f"new mismatches in the {server}'s logs"
     if server in after.no_logs:
-        return Check(name=name, expected="none", actual="no logs at hand", ok=None)
+        return _no_mismatch(server, "no logs at hand")
     grown = [m.subject for m in after.mismatches if m.server == server and m.count > _count(before, m)]
     if grown:
-        return Check(name=name, expected="none", actual=f"still coming in: {', '.join(grown)}", ok=False)
+        return _no_mismatch(server, f"still coming in: {', '.join(grown)}", ok=False)
     end = after.log_end_utc.get(server)
     again = "download the logs again to see more"
     if unread := [damage.source for damage in after.damaged if damage.server in (server, "unknown")]:
         actual = f"none in what could be read, but {unread[0]} was not read whole"
-        return Check(name=name, expected="none", actual=actual, ok=None, note=again)
+        return _no_mismatch(server, actual, note=again)
     if changed_utc and end and end < changed_utc:
         actual = f"none, but the log at hand ends at {end:%H:%M:%S} UTC, before the repair"
-        return Check(name=name, expected="none", actual=actual, ok=None, note=again)
+        return _no_mismatch(server, actual, note=again)
     if changed_utc and end and server in after.ends_assumed and end - AHEAD_OF_UTC < changed_utc:
         actual = "none, but nobody says in which time zone the log was written: it may end before the repair"
-        return Check(name=name, expected="none", actual=actual, ok=None, note="name log_zone in the site's file")
-    return Check(name=name, expected="none", actual="none", ok=True)
+        return _no_mismatch(server, actual, note="name log_zone in the site's file")
+    return _no_mismatch(server, "none", ok=True)
+
+
+def _no_mismatch(server: str, actual: str, *, ok: bool | None = None, note: str = "") -> Check:
+    kind = CheckKind.MISMATCHES
+    name = check_name(kind, server=server)
+    return Check(name=name, expected="none", actual=actual, ok=ok, note=note, kind=kind, server=server)
 
 
 def _count(diagnosis: Diagnosis, mismatch: Mismatch) -> int:

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
 
-from runbook_lib.decisions import Approval, Check, Deletion, Plan
+from runbook_lib.decisions import Approval, Check, CheckKind, Deletion, Plan, with_kinds
 from runbook_lib.i18n.language import count, duration, utc_time
 from runbook_lib.logs.conclusions import timeline, verdict
 from runbook_lib.logs.report import when, when_said
@@ -23,7 +23,7 @@ from runbook_lib.show.report_reading import Found, RecordFolder, ref
 # time; since when it was before the first line at hand, nobody can tell from it.
 
 PI = ("primary", "secondary")
-HA, HA_CHECK, ISE_CHECK = "High availability", "HA state of the ", "ISE server "
+HA = "High availability"
 HA_PLACES = ("primary_health_monitor", "secondary_health_monitor")
 ISE_PLACE = "primary_infrastructure"
 
@@ -33,7 +33,7 @@ def impacts_of(record: RecordFolder) -> tuple[Impact, ...]:
     diagnosis = record.newest(Stage.DIAGNOSE, "diagnosis", Diagnosis)
     inventory = record.newest(Stage.LIST, "inventory", Inventory)
     states = ", ".join(f"{s.server}: {s.state or 'no state'}" for s in inventory.value.ha) if inventory else ""
-    ha = replace(_impact(record, HA, diagnosis, HA_PLACES, HA_CHECK), seen=states)
+    ha = replace(_impact(record, HA, diagnosis, HA_PLACES, CheckKind.HA_STATE), seen=states)
     return (ha, *(_ise(record, name, diagnosis, inventory) for name in _ise_names(inventory)))
 
 
@@ -44,7 +44,7 @@ def _ise_names(inventory: Found[Inventory] | None) -> tuple[str, ...]:
 def _ise(
     record: RecordFolder, name: str, diagnosis: Found[Diagnosis] | None, inventory: Found[Inventory] | None
 ) -> Impact:
-    found = _impact(record, f"ISE server {name}", diagnosis, (ISE_PLACE,), f"{ISE_CHECK}{name} (")
+    found = _impact(record, f"ISE server {name}", diagnosis, (ISE_PLACE,), CheckKind.ISE_PAGE, name)
     if len(_ise_names(inventory)) > 1 and found.since_utc:
         doubt = "which of the ISE servers: the log names a subject and no address, so its first line counts for each"
         return replace(found, not_known=(*found.not_known, doubt))
@@ -52,9 +52,14 @@ def _ise(
 
 
 def _impact(
-    record: RecordFolder, what: str, diagnosis: Found[Diagnosis] | None, places: tuple[str, ...], check: str
+    record: RecordFolder,
+    what: str,
+    diagnosis: Found[Diagnosis] | None,
+    places: tuple[str, ...],
+    kind: CheckKind,
+    target: str = "",
 ) -> Impact:
-    until = _verified(record, check)
+    until = _verified(record, kind, target)
     impact = Impact(what=what, until_utc=until.utc, until=ref(until)) if until else Impact(what=what)
     if diagnosis is None:
         return replace(impact, not_known=("since when: no log was diagnosed",))
@@ -90,11 +95,14 @@ def _end_unknown(found: list[Mismatch], until: Line | None) -> Iterable[str]:
         yield "when it ended, or whether it has: no check of stage 60 proves that it works"
 
 
-def _verified(record: RecordFolder, name: str) -> Line | None:
-    """The line of the first checks since which all about ``name`` held, whenever they were made; None: they do not."""
+def _verified(record: RecordFolder, kind: CheckKind, target: str) -> Line | None:
+    """The line of the first checks since which all of the kind held, whenever they were made; None: they do not.
+
+    Where ``target`` is given, those about it.
+    """
     since: Line | None = None
     for found in reversed(list(record.facts(Stage.VERIFY, "checks", tuple[Check, ...]))):
-        about = [check.ok for check in found.value if check.name.startswith(name)]
+        about = [check.ok for check in with_kinds(found.value) if check.kind is kind and target in ("", check.target)]
         if not about or not all(about):
             since = None
         elif since is None:

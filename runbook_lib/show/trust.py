@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from runbook_lib.decisions import Check, Decision, Plan, PlanRow
+from runbook_lib.decisions import Check, CheckKind, Decision, Plan, PlanRow, check_name, with_kinds
 from runbook_lib.models import Inventory, Judgement, Verdict
 from runbook_lib.show import svg
 from runbook_lib.show.svg import Picture, shorten, width_of, wrap
@@ -78,10 +78,10 @@ def addresses_of(inventory: Inventory) -> dict[str, str]:
 
 def trust_as_verified(addresses: Mapping[str, str], checks: Sequence[Check]) -> Trusts:
     """Return who trusts whom by the checks of the verification; ``addresses`` name all hosts, see ``addresses_of``."""
-    by_name = {check.name: check for check in checks}
+    by_key = {(check.kind, check.server, check.target): check for check in with_kinds(checks) if check.kind}
     pairs = _pairs(addresses)
-    links = tuple(_verified(by_name, pairs, server, target) for server, target in pairs)
-    hosts = tuple(_verified_host(name, address, by_name) for name, address in addresses.items())
+    links = tuple(_verified(by_key, pairs, server, target) for server, target in pairs)
+    hosts = tuple(_verified_host(name, address, by_key) for name, address in addresses.items())
     return Trusts(title="Who trusts whom, as the verification found it", hosts=hosts, links=links)
 
 
@@ -140,50 +140,54 @@ def _ground(row: PlanRow) -> str:
 # -- as verified ----------------------------------------------------------------------------------
 
 
-def _verified_host(name: str, address: str, checks: dict[str, Check]) -> TrustHost:
-    check = checks.get(f"certificate of {name}")
-    seen = check is not None and len(check.actual) == 64
+_Key = tuple[CheckKind, str, str]
+"""Of a check: its kind, the server, the target."""
+
+
+def _verified_host(name: str, address: str, checks: Mapping[_Key, Check]) -> TrustHost:
+    check = checks.get((CheckKind.CERTIFICATE, "", name))
     return TrustHost(
         name=name,
         address=address,
-        verdict=check.note.partition(",")[0] if check else "not looked at",
+        verdict=(check.verdict or "") if check else "not looked at",
         confirmed=check.ok if check else None,
-        sha256=check.actual if check and seen else "",
+        sha256=check.values[0] if check and check.values else "",
     )
 
 
-def _verified(checks: dict[str, Check], pairs: list[tuple[str, str]], server: str, target: str) -> Trust:
+def _verified(checks: Mapping[_Key, Check], pairs: list[tuple[str, str]], server: str, target: str) -> Trust:
     """Conclude from everything that was checked of the pair; what was not checked, or is wrong, leaves it unknown.
 
     Only new mismatch messages say that the two differ, and only where they can mean nobody else.
     """
-    entry, logs = f"entry of {target} on the {server}", f"new mismatches in the {server}'s logs"
-    names = [entry, logs, f"certificate of {target}", *_word_of_the_servers(checks, target)]
-    found = {name: checks.get(name) for name in names}
-    unsettled = [
-        f"{name}: {check.actual if check else 'not checked'}"
-        for name, check in found.items()
-        if check is None or not check.ok
-    ]
-    listed, told = found[entry], found[logs]
+    entry, logs = (CheckKind.ENTRY, server, target), (CheckKind.MISMATCHES, server, "")
+    needed = [entry, logs, (CheckKind.CERTIFICATE, "", target), *_word_of_the_servers(target)]
+    unsettled = {key: _unsettled(key, checks.get(key)) for key in needed if not (key in checks and checks[key].ok)}
+    listed, told = checks.get(entry), checks.get(logs)
     alone = [observer for observer, _ in pairs].count(server) == 1
     if listed is not None and listed.ok is False:
         agreement, ground = Agreement.NOTHING, "the list holds no entry of it"
     elif alone and told is not None and told.ok is False:
         agreement, ground = Agreement.DIFFER, "new mismatches are reported in the logs"
-    elif [words for words in unsettled if not words.startswith(logs)] or (told is not None and told.ok is False):
-        agreement, ground = Agreement.UNKNOWN, "; ".join(unsettled)
+    elif unsettled.keys() - {logs} or (told is not None and told.ok is False):
+        agreement, ground = Agreement.UNKNOWN, "; ".join(unsettled.values())
     else:
         agreement, ground = Agreement.AGREE, _GOOD[target in PAIR, bool(unsettled)]
-    keys = tuple(listed.actual.split(", ")) if listed and listed.ok else ()
+    keys = listed.values if listed and listed.ok else ()
     return Trust(server=server, target=target, keys=keys, agreement=agreement, ground=ground)
 
 
-def _word_of_the_servers(checks: dict[str, Check], target: str) -> list[str]:
+def _unsettled(key: _Key, check: Check | None) -> str:
+    kind, server, target = key
+    return (
+        f"{check.name}: {check.actual}" if check else f"{check_name(kind, server=server, target=target)}: not checked"
+    )
+
+
+def _word_of_the_servers(target: str) -> list[_Key]:
     if target in PAIR:
-        return [f"HA state of the {name}" for name in PAIR]
-    named = [name for name in checks if name.startswith(f"ISE server {target} (")]
-    return named or [f"ISE server {target}"]
+        return [(CheckKind.HA_STATE, name, "") for name in PAIR]
+    return [(CheckKind.ISE_PAGE, "", target)]
 
 
 # By whether it is one of the two servers, and whether their logs were not at hand.

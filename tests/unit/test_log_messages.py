@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from log_kit import CAUSE, CORE, DN, HEAD, THREAD, scan
 
-from runbook_lib.device.names import same_subject
+from runbook_lib.device.names import Fit, fits
 from runbook_lib.logs import scanner
 from runbook_lib.logs.diagnosis import diagnose_sources, mismatches_of
 from runbook_lib.logs.events import EVIDENCE_LINES, MOST_THREADS
@@ -58,7 +58,7 @@ def test_spaces_that_do_not_break(space: str) -> None:
         (found,) = scan(data)
         assert (found.count, found.threads) == (1, ("HealthMonitorThread",))
         assert found.subject.replace("\u00a0", " ").replace("\u202f", " ").split() == DN.split()
-        assert same_subject(found.subject, DN)
+        assert fits(found.subject, DN) is Fit.EXACT
 
 
 def test_prefix_on_every_line() -> None:

@@ -64,7 +64,6 @@ def test_every_spelling_is_replaced_whole(secret: str, spelling: str) -> None:
     redactor = knowing(secret)
     text = f"before,{SPELLINGS[spelling](secret)},after"
     assert redactor.redact_text(text) == f"before,{MARK},after"
-    assert redactor.contains_secret(text.encode()) == ["env:X"]
 
 
 @pytest.mark.parametrize("encode", [base64.b64encode, base64.urlsafe_b64encode, base64.encodebytes])
@@ -110,7 +109,7 @@ def test_mark_never_holds_a_secret(secret: str) -> None:
     redactor.know("env:PI_PASSWORD", secret)
     redactor.know("env:PI_PASSWORD", "removed")
     redacted = redactor.redact(f"x {secret} y removed".encode())
-    assert redactor.contains_secret(redacted) == []
+    assert redactor.redact(redacted) == redacted
 
 
 def test_mark_is_safe_in_json_and_html() -> None:
@@ -161,7 +160,7 @@ def test_nothing_of_a_secret_survives(secret: str, before: str, after: str, spel
     text = f"{before}\n{spelled}\n{after}"
     redacted = redactor.redact_text(text)
     assert spelled not in redacted or spelled in "[secret env:X]"
-    assert redactor.contains_secret(text.encode("utf-8", "surrogatepass"))
+    assert "[secret env:X]" in redacted
     assert redactor.redact_text(redacted) == redacted
 
 
@@ -169,4 +168,4 @@ def test_nothing_of_a_secret_survives(secret: str, before: str, after: str, spel
 def test_nothing_of_a_secret_survives_in_base64(secret: str, before: bytes, after: bytes) -> None:
     """For any secret inside any bytes, its base64 form is found."""
     encoded = base64.b64encode(before + secret.encode() + after)
-    assert knowing(secret).contains_secret(encoded) == ["env:X"]
+    assert b"[secret env:X]" in knowing(secret).redact(encoded)

@@ -13,13 +13,12 @@ import pytest
 from incident_kit import PRIMARYS, SECONDARYS, Incident
 
 from runbook_lib.batch.runner import StageReport, _exit_code
-from runbook_lib.decisions import Check, Deletion
+from runbook_lib.decisions import Check, CheckKind, Deletion
 from runbook_lib.models import Diagnosis, Inventory, Outcome, Stage, StageState
 from runbook_lib.notebook.closing_stages import Verify
 from runbook_lib.record.journal import Kind
 from runbook_lib.repair import verification
 from runbook_lib.repair.history import INVENTORY_FACTS
-from runbook_lib.repair.ise import page_check_name
 
 HEALTHY = ("Primary Active", "Secondary Syncing")
 PAIR, ISE = ("primary", PRIMARYS[2]), ("primary", PRIMARYS[1])
@@ -99,7 +98,8 @@ def test_the_record_says_of_which_deletion_nobody_knows(tmp_path: Path) -> None:
     """Stage 60 writes the outcome with the entry's name, and the incident stays open."""
     incident = Incident(tmp_path)
     stage = Verify(replace(incident.context, stage=Stage.VERIFY))
-    stage._checks = (Check(name=f"deletion of {ISE[1]} on the primary", expected="", actual="not known", ok=None),)
+    name, kind = f"deletion of {ISE[1]} on the primary", CheckKind.DELETION
+    stage._checks = (Check(name=name, expected="", actual="not known", ok=None, kind=kind),)
     stage._seal()
     assert incident.record.outcome() is Outcome.UNKNOWN
     (line,) = [line for line in incident.record.journal.read().lines if line.kind is Kind.OUTCOME]
@@ -136,7 +136,7 @@ def _verified(
         return (), seen.judgements
 
     async def prove(*_given: object) -> tuple[Check, ...]:
-        return (Check(name=page_check_name(site.ise[0]), expected="", actual="", ok=answers),)
+        return (Check(name="", expected="", actual="", ok=answers, kind=CheckKind.ISE_PAGE, target=site.ise[0].name),)
 
     deadlines = incident.context.site.deadlines.model_copy(update={"quiet_s": 0.0})
     site = incident.context.site.model_copy(update={"deadlines": deadlines})
