@@ -44,15 +44,20 @@ def notebooks_dir() -> Path:
     return project_root() / "notebooks"
 
 
-def opened_notebooks_dir() -> Path:
-    """Return the folder of the notebooks that people open: their copy of an installed package's, if there is one."""
-    copy = home_dir() / "notebooks"
-    return copy if is_installed() and copy.is_dir() else notebooks_dir()
-
-
 def records_dir() -> Path:
     """Return the folder that holds one folder per incident: ``RUNBOOK_RECORDS``, else ``records`` in the home."""
     return _from_environment("RUNBOOK_RECORDS", "records")
+
+
+def work_dir() -> Path:
+    """Return the folder of the copies of notebooks that people work in: one folder per incident, beside the records."""
+    return records_dir() / "work"
+
+
+def workspace() -> Path | None:
+    """Return the folder of copies in which this process works, as a kernel of JupyterLab does; None elsewhere."""
+    here = Path.cwd()
+    return here if here.parent == work_dir().resolve() else None
 
 
 def lab_dir() -> Path:

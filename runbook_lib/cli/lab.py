@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import subprocess
 import sys
 import threading
@@ -17,17 +16,15 @@ from runbook_lib import lab, paths
 from runbook_lib import paths as places
 from runbook_lib.cli.terminal import out, out_lines
 from runbook_lib.errors import ParameterRefused
-from runbook_lib.i18n.language import ENGLISH, asked_language
 from runbook_lib.lab.errors import LabOptionInvalid
 from runbook_lib.lab.pages.dojo import INSTALL, has_dojo
 from runbook_lib.lab.pages.skins import skin_named
-from runbook_lib.models import Stage
 from runbook_lib.notebook.kernel import has_ipc, private_folder
 from runbook_lib.notebook.opening import DEFAULT_SITE, chosen, open_for, open_site
 from runbook_lib.notebook.runbook import sign_of
+from runbook_lib.notebook.workspace import folder_of, save_layout
 from runbook_lib.params.load import load_site_or_lab
 from runbook_lib.params.model import LabRequest, Site
-from runbook_lib.record.incident import list_records
 from runbook_lib.show.rendering import View, room
 from runbook_lib.show.table import Row, Table
 
@@ -161,82 +158,7 @@ def _trust_row(server: str, key: str, pinned: str, presented: str) -> Row:
     return Row(cells=(server, key, pinned[:16] + "…", word), mark=mark)
 
 
-# -- What JupyterLab shows when it opens: ``00_start_here``, and beside it the journal of the incident at hand
-
-WORKSPACE = "runbook"
-GUIDE = "docs/by-hand.md"
-
-
-def laid_out() -> Path:
-    """Return the folder that JupyterLab opens: the checkout, or copies of an installed package's notebooks and docs.
-
-    The copies are renewed each time, so that nothing is ever written into the installed package.
-    """
-    home = paths.home_dir()
-    if paths.is_installed():
-        for folder in ("notebooks", "docs"):
-            shutil.copytree(paths.project_root() / folder, home / folder, dirs_exist_ok=True)
-        for document in paths.project_root().glob("*.md"):
-            shutil.copyfile(document, home / document.name)
-    return home
-
-
-def save_workspace(folder: Path) -> Path:
-    """Write the workspace for JupyterLab into ``folder``, which is its folder of workspaces, and return that."""
-    # Loading it takes a second, which other commands should not wait for.
-    from jupyterlab_server.workspaces_handler import WorkspacesManager
-
-    folder.mkdir(parents=True, exist_ok=True)
-    WorkspacesManager(str(folder)).save(WORKSPACE, json.dumps(workspace(_beside())))
-    return folder
-
-
-def workspace(beside: str) -> dict[str, Any]:
-    """Return the layout: the first notebook, and to its right the file ``beside``, a path below JupyterLab's root."""
-    right, factory = (
-        (f"markdownviewer-widget:{beside}", "Markdown Preview")
-        if beside.endswith(".md")
-        else (f"editor:{beside}", "Editor")
-    )
-    start = first_notebook()
-    left = f"notebook:{start}"
-    areas = [{"type": "tab-area", "currentIndex": 0, "widgets": [widget]} for widget in (left, right)]
-    dock = {"type": "split-area", "orientation": "horizontal", "sizes": [0.64, 0.36], "children": areas}
-    return {
-        "data": {
-            "layout-restorer:data": {
-                "main": {"dock": dock, "mode": "multiple-document", "current": left},
-                "left": {"collapsed": True, "widgets": ["filebrowser", "running-sessions", "@jupyterlab/toc:plugin"]},
-                "right": {"collapsed": True, "widgets": []},
-            },
-            left: {"data": {"path": start, "factory": "Notebook"}},
-            right: {"data": {"path": beside, "factory": factory}},
-        },
-        "metadata": {"id": WORKSPACE},
-    }
-
-
-def first_notebook() -> str:
-    """Return the path of ``00_start_here`` below the project, in the reader's language."""
-    folder = paths.notebooks_dir().name
-    chosen = asked_language()
-    translated = "" if chosen == ENGLISH else f"/{chosen}"
-    return f"{folder}{translated}/{Stage.START}.ipynb"
-
-
-def _beside() -> str:
-    """Return the journal of the chosen incident, else of the newest; where there is none, how to work by hand."""
-    choice = chosen()
-    incidents = [choice.incident] if choice and choice.incident else []
-    incidents += [each.incident for each in list_records(paths.records_dir())[:1]]
-    for incident in incidents:
-        path = paths.records_dir() / incident / "journal.jsonl"
-        if path.is_file() and path.is_relative_to(paths.home_dir()):
-            return path.relative_to(paths.home_dir()).as_posix()
-    return GUIDE
-
-
-# -- ``runbook notebook`` and ``runbook lab jupyter``: JupyterLab on the first notebook, on loopback and with a token
+# -- ``runbook notebook`` and ``runbook lab jupyter``: JupyterLab on copies, on loopback and with a token
 
 # No questions about news, and nobody outside this machine is asked for any.
 _NO_NEWS = {"disabledExtensions": {"@jupyterlab/apputils-extension:announcements": True}}
@@ -247,7 +169,7 @@ def jupyter_command() -> int:
     """Open the lab, whatever was chosen last; run until Ctrl-C or SIGTERM. A lab that it started ends with it."""
     open_for(DEFAULT_SITE)
     with _lab_running():
-        return _serve()
+        return _serve(DEFAULT_SITE)
 
 
 def notebook_command(site: str) -> int:
@@ -258,7 +180,7 @@ def notebook_command(site: str) -> int:
     open_for(site)
     if isinstance(loaded, Site) and loaded.kind != "lab":
         out_lines(sign_of(loaded).text(room()))
-    return _serve()
+    return _serve(loaded.name if isinstance(loaded, Site) else DEFAULT_SITE)
 
 
 @contextmanager
@@ -275,9 +197,11 @@ def _lab_running() -> Iterator[None]:
             out("The lab is down.")
 
 
-def _serve() -> int:
+def _serve(site: str) -> int:
+    choice = chosen()
+    notebooks = folder_of(site, choice.incident if choice else "")
     with private_folder() as sockets:
-        process = subprocess.Popen(_command(sockets), env=_environment())  # noqa: S603 - every word of it stands below
+        process = subprocess.Popen(_command(sockets, notebooks), env=_environment())  # noqa: S603 - every word of it stands below
         try:
             return process.wait()
         except KeyboardInterrupt:
@@ -287,10 +211,11 @@ def _serve() -> int:
             process.wait()
 
 
-def _command(sockets: Path) -> list[str]:
-    command = [sys.executable, "-m", "jupyter", "lab", f"--ServerApp.root_dir={laid_out()}"]
-    command += ["--ServerApp.ip=127.0.0.1", f"--LabApp.default_url=/lab/workspaces/{WORKSPACE}"]
-    command += [f"--LabApp.workspaces_dir={save_workspace(places.lab_dir() / 'jupyter' / 'workspaces')}"]
+def _command(sockets: Path, notebooks: Path) -> list[str]:
+    layouts = places.lab_dir() / "jupyter" / "workspaces"
+    command = [sys.executable, "-m", "jupyter", "lab", f"--ServerApp.root_dir={places.records_dir()}"]
+    command += ["--ServerApp.ip=127.0.0.1", f"--LabApp.default_url=/lab/workspaces/{save_layout(layouts, notebooks)}"]
+    command += [f"--LabApp.workspaces_dir={layouts}"]
     command += ["--ServerApp.answer_yes=True", "--LabApp.news_url=None"]
     command += [f"--MultiKernelManager.kernel_manager_class={_KERNELS}.ServedKernelManager"]
     if has_ipc(sockets):

@@ -17,7 +17,6 @@ from runbook_lib.errors import (
     DeviceUnreachable,
     ParameterRefused,
     RecordNotWritable,
-    RunbookError,
     SiteFileInvalid,
     StageOutOfOrder,
 )
@@ -26,6 +25,7 @@ from runbook_lib.notebook.changing_stages import Changing
 from runbook_lib.notebook.closing_stages import STAGES
 from runbook_lib.notebook.reading_stages import ListCertificates
 from runbook_lib.notebook.runbook import Runbook, report_progress
+from runbook_lib.notebook.workspace import has_ended, opened_notebook, way_to
 from runbook_lib.params.load import Draft, from_anywhere, known_sites, load_site, load_site_or_lab, secret_references
 from runbook_lib.params.model import LabRequest, Site
 from runbook_lib.record.artifacts import note_template
@@ -101,14 +101,6 @@ def open_for(site: str) -> None:
     before = chosen()
     if before is None or before.site != site:
         choose(Choice(site=site))
-
-
-def has_ended(incident: str) -> bool:
-    """Whether an incident of these records has an outcome that closes it; one that cannot be read has not."""
-    try:
-        return bool(incident) and Record.open(paths.records_dir(), incident).is_closed()
-    except RunbookError:
-        return False
 
 
 def _file() -> Path:
@@ -256,12 +248,14 @@ def open_runbook(stage: str, site: str = "", incident: str = "", approve: str = 
     record = open_incident(settings, incident, what=which.value, given=wanted.site)
     if which is Stage.START and person:
         choose(Choice(site=wanted.site, incident=record.incident))
+    if person:
+        show_errors_as_advice(REDACTOR.redact_text, way_to(record.incident))
     learn(secret_references(settings))
     note_old_algorithms(record, settings, which)
     later: tuple[Line, ...] = ()
     if not works_under_lock(settings.name):  # a run has noted and named both already
         later = after_seal(record.journal.read().lines)
-        note_template(record, which, paths.opened_notebooks_dir() / f"{which}.ipynb", by_hand=True)
+        note_template(record, which, opened_notebook(which), by_hand=True)
 
     def keep(answer: Answer, parsed: object) -> None:
         record.keep_answer(answer, parsed, stage=which)

@@ -12,6 +12,7 @@ from runbook_lib.decisions import Check, Decision, Override, PastIncident, Plan,
 from runbook_lib.errors import ExpectationInvalid, RunbookError, StageOutOfOrder
 from runbook_lib.models import Diagnosis, Inventory, Stage, Verdict
 from runbook_lib.notebook.runbook import Runbook, next_run, stage_to_go_on_with
+from runbook_lib.notebook.workspace import link_to
 from runbook_lib.params.model import Expectation
 from runbook_lib.record.history import past_incidents, standings
 from runbook_lib.record.incident import Record
@@ -30,7 +31,7 @@ from runbook_lib.show.forms import OverrideForm, Unconfirmed, unconfirmed
 from runbook_lib.show.incidents import fleet_map, incidents
 from runbook_lib.show.progress import Followed, newest
 from runbook_lib.show.rendering import View
-from runbook_lib.show.table import Link, Row, Table
+from runbook_lib.show.table import Row, Table
 from runbook_lib.show.trust import Trusts, trust_as_planned
 
 # -- The forms of stage 20: what is known of a certificate by another way, and a person's word where nothing is
@@ -183,7 +184,10 @@ class StartHere(Runbook):
         states = self.context.record.stage_states()
         stage = stage_to_go_on_with(states)
         rows = [
-            ("notebook", Link(stage.value, f"{stage}.ipynb") if stage else "none: every stage is done"),
+            (
+                "notebook",
+                link_to(stage, self.incident) if stage else "none: every stage is done",
+            ),
             ("its state", states[stage] if stage else "-"),
             ("opens by itself", f"site {self.context.site.name}, incident {self.incident}"),
             ("as a batch job", next_run(self.context.record)),

@@ -21,6 +21,7 @@ from runbook_lib.errors import (
     printable,
 )
 from runbook_lib.models import Stage, StageState
+from runbook_lib.notebook.workspace import link_to
 from runbook_lib.params.load import site_without_secrets
 from runbook_lib.params.model import Site
 from runbook_lib.record.attestation import seal_record
@@ -35,7 +36,7 @@ from runbook_lib.show import tables
 from runbook_lib.show.incidents import LAB, PRODUCTION, Sign, Signed
 from runbook_lib.show.progress import Progress
 from runbook_lib.show.rendering import View
-from runbook_lib.show.table import Link, Row, Table
+from runbook_lib.show.table import Row, Table
 
 # -- What comes after each stage, by the way in which it ended, and in which notebook --------------
 
@@ -172,7 +173,7 @@ class Runbook:
             title="What next",
             headers=("when", "then", "notebook"),
             rows=tuple(
-                Row(cells=(each.when, each.then, Link(each.stage.value, f"{each.stage}.ipynb") if each.stage else "-"))
+                Row(cells=(each.when, each.then, link_to(each.stage, self.incident) if each.stage else "-"))
                 for each in next_steps(self.stage, self.context.record.incident)
             ),
         )

@@ -11,6 +11,7 @@ from pathlib import Path
 from types import FrameType, TracebackType
 from typing import Any, NamedTuple
 
+from runbook_lib import paths
 from runbook_lib.errors import RunbookError, printable
 from runbook_lib.i18n.language import ENGLISH, gettext, language
 from runbook_lib.models import Stage
@@ -152,8 +153,11 @@ _OURS = Path(__file__).resolve().parent.parent
 Redact = Callable[[str], str]
 
 
-def show_errors_as_advice(redact: Redact) -> None:
-    """From now on let the notebook that this runs in show errors as advice; outside of one there is nothing to do."""
+def show_errors_as_advice(redact: Redact, way: str = "") -> None:
+    """From now on let the notebook that this runs in show errors as advice; outside of one there is nothing to do.
+
+    ``way`` stands before the names of the notebooks to which the advice leads.
+    """
     ipython: Any = sys.modules.get("IPython")
     shell = ipython.get_ipython() if ipython else None
     if shell is None:
@@ -166,7 +170,7 @@ def show_errors_as_advice(redact: Redact) -> None:
             where.showtraceback((kind, error, trace), tb_offset=tb_offset)  # a slip in a cell of the reader's own
             return []
         without_secrets(error, redact)
-        return _show(where, error, redact)
+        return _show(where, error, redact, way)
 
     shell.set_custom_exc((Exception, KeyboardInterrupt), show)
 
@@ -178,8 +182,8 @@ def without_secrets(error: BaseException, redact: Redact) -> None:
         error.args = (redact(text),)
 
 
-def _show(shell: Any, error: BaseException, redact: Redact) -> list[str]:
-    table = advice(error, redact)
+def _show(shell: Any, error: BaseException, redact: Redact, way: str) -> list[str]:
+    table = advice(error, redact, way)
     stack = redact("".join(traceback.format_exception(error)))
     lines = lines_of(table)
     if attended():
@@ -197,7 +201,7 @@ def _show(shell: Any, error: BaseException, redact: Redact) -> list[str]:
     return lines
 
 
-def advice(error: BaseException, redact: Redact) -> Table:
+def advice(error: BaseException, redact: Redact, way: str = "") -> Table:
     """Return an error as a table: what happened is its title, then where, what was found, and what to do next."""
     if isinstance(error, RunbookError):
         told, code = (error.what, error.where, error.found, error.next_step), error.exit_code
@@ -207,7 +211,7 @@ def advice(error: BaseException, redact: Redact) -> Table:
         told, code = (FAULT, _place(error), str(error), FAULT_NEXT), 1
     what, where, found, following = (redact(part) for part in told)
     rows = [Row(cells=cells) for cells in zip(WORDS, (where, found, following), strict=True) if cells[1]]
-    rows += [Row(cells=("notebook", Link(stage, f"{stage}.ipynb"))) for stage in Stage if stage in following]
+    rows += [Row(cells=("notebook", Link(stage, f"{way}{stage}.ipynb"))) for stage in Stage if stage in following]
     if code:
         rows.append(Row(cells=("more", Link("troubleshooting", f"{_to_the_top()}{GUIDE}#{ANCHORS[code]}"))))
     rows = [Row(cells=rows[0].cells, mark=BAD), *rows[1:]] if rows else []
@@ -232,8 +236,8 @@ def lines_of(table: Table) -> list[str]:
 
 
 def _to_the_top() -> str:
-    """Return the way from the notebook to the project: translated notebooks stand one folder deeper."""
-    return "../" if language() == ENGLISH else "../../"
+    """Return the way from the notebook to the project: translated notebooks stand one folder deeper, copies do not."""
+    return "../" if paths.workspace() or language() == ENGLISH else "../../"
 
 
 def _place(error: BaseException) -> str:

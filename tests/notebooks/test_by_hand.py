@@ -26,6 +26,7 @@ from playwright.sync_api import Page, expect
 from runbook_lib import lab
 from runbook_lib.device.prime import identities
 from runbook_lib.params.load import load_site
+from runbook_lib.paths import project_root
 from runbook_lib.record.lock import SiteLock
 
 NEXT = ("rb.next", "rb.close")
@@ -118,13 +119,14 @@ def test_it_is_bound_to_loopback_and_asks_for_the_token(server: Server, page: Pa
     assert server.base.startswith("http://127.0.0.1:")
     browser = page.context.browser
     assert browser
-    assert browser.new_context().request.get(f"{server.base}/api/contents/notebooks").status == 403
+    assert browser.new_context().request.get(f"{server.base}/api/contents/work").status == 403
 
 
-def test_it_opens_beside_what_helps_and_runs_all_on_the_lab(page: Page) -> None:
-    """Without an incident the guide stands beside; nothing pops up; with nothing chosen Run All looks at the lab."""
+def test_it_opens_over_the_whole_width_and_runs_all_on_the_lab(page: Page) -> None:
+    """Its contents are at the side, and no other file is open; nothing pops up; Run All looks at the lab."""
     start = Notebook(page, "00")
-    expect(page.get_by_role("heading", name="By hand, in JupyterLab")).to_be_visible()
+    expect(page.locator(".lm-DockPanel-widget:visible")).to_have_count(1)
+    expect(page.locator("#table-of-contents").get_by_text("What next?")).to_be_visible()
     expect(page.locator(".jp-Dialog, .Toastify__toast")).to_have_count(0)
     start.panel.locator(".jp-MarkdownCell").first.click()
     start.menu("Run", "Run All Cells")
@@ -299,7 +301,8 @@ def test_a_second_tab_approves_nothing_twice(server: Server, page: Page) -> None
     delete = Notebook(page, "30")
     delete.menu("File", "Save Notebook")
     with page.context.new_page() as other:
-        other.goto(f"{server.base}/lab/workspaces/second/tree/notebooks/30_delete_stale_certificates.ipynb")
+        copy = f"work/{incident(server)}/30_delete_stale_certificates.ipynb"
+        other.goto(f"{server.base}/lab/workspaces/second/tree/{copy}")
         second = Notebook(other, "30")
         second.run("rb.approval")
         for tab, name in ((second, "Ada Example"), (delete, "Ben Example")):
@@ -390,3 +393,11 @@ def test_ctrl_c_ends_jupyterlab_and_its_lab(server: Server, page: Page) -> None:
     assert server.process.wait(timeout=SLOW_MS / 1000) == 0
     assert not lab.is_up(server.lab)
     assert server.said.read_text() == "The lab is down.\n"
+
+
+def test_what_was_delivered_is_as_it_was(server: Server) -> None:
+    """After the whole repair no notebook and no document of the checkout has changed: JupyterLab saved copies."""
+    for folder in ("notebooks", "docs"):
+        for path in filter(Path.is_file, (server.checkout / folder).rglob("*")):
+            assert path.read_bytes() == (project_root() / path.relative_to(server.checkout)).read_bytes()
+    assert list((server.records / "work" / incident(server)).glob("30_*.ipynb"))

@@ -24,7 +24,7 @@ def served(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[Choice]:
     monkeypatch.setenv(OPENED_FOR, "")
     opened: list[Choice] = []
 
-    def serve() -> int:
+    def serve(site: str) -> int:
         opened.append(resolved("", "", attended=True))
         return 0
 

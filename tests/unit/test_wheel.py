@@ -167,24 +167,22 @@ def test_examples_lie_where_the_document_says(installed: Installed) -> None:
 
 OPEN = """
 from runbook_lib import paths
-from runbook_lib.cli.lab import GUIDE, first_notebook, laid_out
 from runbook_lib.i18n import language
-root = laid_out()
-(root / first_notebook()).write_text("written by a person")
-laid_out()
-print(*(paths.notebooks_dir(), paths.opened_notebooks_dir(), paths.records_dir(), paths.lab_dir(), root), sep="\\n")
-assert (root / first_notebook()).read_bytes() == (paths.notebooks_dir() / "00_start_here.ipynb").read_bytes()
-assert (root / "notebooks" / "zh" / "70_post_mortem.ipynb").is_file() and (root / GUIDE).is_file()
+from runbook_lib.notebook.workspace import folder_of
+folder = folder_of("mine")
+print(*(paths.notebooks_dir(), paths.records_dir(), paths.lab_dir(), folder), sep="\\n")
+assert (folder / "70_post_mortem.ipynb").read_bytes() == (paths.notebooks_dir() / "70_post_mortem.ipynb").read_bytes()
+assert (folder / "../docs/troubleshooting.md").is_file()
 assert language.FILES["zh"].is_file() and not paths.python_path()
 """
 
 
 def test_notebooks_are_opened_as_copies_in_the_users_own_folder(installed: Installed) -> None:
-    """JupyterLab writes into the copies, which are fresh each time; records and the lab lie beside them."""
+    """JupyterLab writes into copies beside the records; the lab's state lies there too."""
     before = installed.contents()
     said = installed.run(str(installed.python), "-c", OPEN)
     assert said.returncode == 0, said.stderr
-    here = [installed.data / name for name in ("notebooks", "records", ".lab", "")]
+    here = [installed.data / name for name in ("records", ".lab", "records/work/mine")]
     assert said.stdout.split() == [str(path) for path in (installed.package / "shipped" / "notebooks", *here)]
     assert installed.contents() == before
 

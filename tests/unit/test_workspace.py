@@ -1,53 +1,113 @@
-"""What JupyterLab opens with: the first notebook, and beside it the journal of the incident at hand."""
+"""A person works on copies of the notebooks, in a folder of the incident beside the records, over the whole width."""
 
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from runbook_lib import paths
-from runbook_lib.cli.lab import GUIDE, first_notebook, save_workspace
-from runbook_lib.notebook.opening import Choice, choose
+from runbook_lib.models import Outcome, Stage
+from runbook_lib.notebook.workspace import folder_of, link_to, opened_notebook, save_layout
 from runbook_lib.record.incident import Record
+
+START = f"{Stage.START}.ipynb"
 
 
 @pytest.fixture(autouse=True)
-def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A checkout whose records lie in it."""
-    monkeypatch.setattr(paths, "project_root", lambda: tmp_path)
+def records(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("RUNBOOK_RECORDS", str(tmp_path / "records"))
-    return tmp_path
+    return tmp_path / "records"
 
 
-def opened(folder: Path) -> list[str]:
-    """Return the files that the one workspace in a folder opens, from left to right."""
-    [path] = save_workspace(folder).glob("*.jupyterlab-workspace")
-    data = json.loads(path.read_text())["data"]
-    dock = data["layout-restorer:data"]["main"]["dock"]
-    return [data[area["widgets"][0]]["data"]["path"] for area in dock["children"]]
+def run(notebook: Path) -> None:
+    """Leave an output in a notebook."""
+    data = json.loads(notebook.read_text())
+    cell = next(cell for cell in data["cells"] if cell["cell_type"] == "code")
+    cell.update(execution_count=1, outputs=[{"output_type": "stream", "name": "stdout", "text": "10.0.0.1"}])
+    notebook.write_text(json.dumps(data))
 
 
-def test_without_an_incident_the_guide_stands_beside(tmp_path: Path) -> None:
-    """Nothing has happened yet: how to work by hand."""
-    assert opened(tmp_path / "workspaces") == [first_notebook(), GUIDE]
+def outputs(notebook: Path) -> list[Any]:
+    cells = json.loads(notebook.read_text())["cells"]
+    return [output for cell in cells for output in cell.get("outputs", [])]
 
 
-def test_the_chosen_incident_comes_before_the_newest(tmp_path: Path) -> None:
-    """The newest incident's journal; after a choice, that of the chosen one."""
-    first, second = (Record.create(tmp_path / "records", site) for site in ("a", "b"))
-    newest = max(first.incident, second.incident)
-    assert opened(tmp_path / "workspaces") == [first_notebook(), f"records/{newest}/journal.jsonl"]
-    for record in (first, second):
-        choose(Choice(site=record.site, incident=record.incident))
-        assert opened(tmp_path / "workspaces") == [first_notebook(), f"records/{record.incident}/journal.jsonl"]
+def test_each_incident_has_copies_of_its_own_and_keeps_their_outputs() -> None:
+    """What was run in one incident is there when it is opened again, and in no other; a record holds none of it."""
+    record = Record.create(paths.records_dir(), "paris")
+    folder = folder_of("paris")
+    assert folder == paths.work_dir() / record.incident
+    assert {path.name for path in folder.iterdir()} == {path.name for path in paths.notebooks_dir().glob("*.ipynb")}
+    run(folder / START)
+    assert outputs(folder_of("paris") / START)
+    record.set_outcome(Outcome.REPAIRED)
+    assert not outputs(folder_of("paris", record.incident) / START)
+    assert not list(record.folder.rglob("*.ipynb"))
 
 
-def test_records_elsewhere_are_not_opened(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """JupyterLab cannot show what lies outside of its root."""
-    elsewhere = tmp_path / "elsewhere"
-    Record.create(elsewhere, "a")
-    monkeypatch.setenv("RUNBOOK_RECORDS", str(elsewhere))
-    monkeypatch.setattr(paths, "project_root", lambda: tmp_path / "checkout")
-    assert opened(tmp_path / "workspaces") == [first_notebook(), GUIDE]
+def test_a_copy_that_was_thrown_away_is_made_anew() -> None:
+    """The others stay as they are."""
+    Record.create(paths.records_dir(), "paris")
+    folder = folder_of("paris")
+    (folder / START).unlink()
+    run(folder / "10_diagnose_logs.ipynb")
+    folder_of("paris")
+    assert not outputs(folder / START)
+    assert outputs(folder / "10_diagnose_logs.ipynb")
+
+
+def test_before_there_is_an_incident_the_copies_are_fresh_each_time() -> None:
+    """Nothing of an evening before is shown; neither is what somebody has left in the notebooks of the checkout."""
+    folder = folder_of("Paris 1")
+    assert folder.parent == paths.work_dir()
+    run(folder / START)
+    assert not outputs(folder_of("Paris 1") / START)
+
+
+def test_outputs_in_a_checkout_come_along_into_no_copy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever has run a notebook of the checkout finds nothing of it in an incident."""
+    shutil.copytree(paths.notebooks_dir(), tmp_path / "notebooks")
+    run(tmp_path / "notebooks" / START)
+    monkeypatch.setattr(paths, "notebooks_dir", lambda: tmp_path / "notebooks")
+    assert not outputs(folder_of("paris") / START)
+
+
+def test_copies_are_in_the_readers_language(monkeypatch: pytest.MonkeyPatch) -> None:
+    """And what a copy links to is found from it: the documents lie beside the folders."""
+    monkeypatch.setenv("RUNBOOK_LANG", "zh")
+    folder = folder_of("paris")
+    assert json.loads((folder / START).read_text()) == json.loads((paths.notebooks_dir() / "zh" / START).read_text())
+    assert (folder / "../docs/troubleshooting.md").is_file()
+
+
+def test_links_lead_to_the_copies_of_the_incident(monkeypatch: pytest.MonkeyPatch) -> None:
+    """From wherever its first notebook was run: beside it, in a site's folder without an incident, or in no copy."""
+    record = Record.create(paths.records_dir(), "paris")
+    assert link_to(Stage.LIST, record.incident).href == "20_list_certificates.ipynb"
+    monkeypatch.chdir(folder_of("berlin"))
+    assert opened_notebook(Stage.START) == paths.work_dir() / "berlin" / START
+    link = link_to(Stage.LIST, record.incident).href
+    assert link == f"../{record.incident}/20_list_certificates.ipynb"
+    assert Path(link).is_file()
+    monkeypatch.chdir(Path(link).parent)
+    assert link_to(Stage.LIST, record.incident).href == "20_list_certificates.ipynb"
+
+
+def test_the_notebook_has_the_whole_width_and_its_contents_at_the_side(tmp_path: Path) -> None:
+    """One document and no raw JSON beside it; each folder of notebooks has a layout of its own."""
+    Record.create(paths.records_dir(), "paris")
+    folders = folder_of("paris"), folder_of("berlin")
+    for folder in folders:
+        name = save_layout(tmp_path / "layouts", folder)
+        layouts = [json.loads(path.read_text()) for path in (tmp_path / "layouts").iterdir()]
+        [data] = [layout["data"] for layout in layouts if layout["metadata"]["id"] == name]
+        shown = data["layout-restorer:data"]
+        opened = f"work/{folder.name}/{START}"
+        assert shown["main"]["dock"]["widgets"] == [f"notebook:{opened}"]
+        assert data[f"notebook:{opened}"]["data"]["path"] == opened
+        assert not shown["left"]["collapsed"]
+        assert shown["left"]["current"] == "@jupyterlab/toc:plugin"
