@@ -18,7 +18,7 @@ _GRAMMAR = "rfc3987_syntax"
 
 @contextmanager
 def quick_import() -> Iterator[None]:
-    """A context for the first import of papermill or nbformat, which takes a quarter of the time in it.
+    """A context for the first import of papermill, nbformat or Jupyter's server: it takes a quarter of the time in it.
 
     Most of that time goes into a grammar of internationalized addresses, which jsonschema loads where it is
     installed (JupyterLab brings it) and no notebook's schema uses. Here jsonschema finds it missing; others can

@@ -12,17 +12,19 @@ from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from queue import Empty
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import zmq
 from jupyter_client.kernelspec import NoSuchKernel
 from jupyter_client.manager import AsyncKernelManager
-from nbclient import NotebookClient
-from nbclient.util import ensure_async
+from jupyter_core.utils import ensure_async
 
 from runbook_lib.errors import UsageError
 from runbook_lib.notebook import warm_kernels
 from runbook_lib.notebook.provisioner import PortlessProvisioner, WarmProvisioner
+
+if TYPE_CHECKING:
+    from nbclient import NotebookClient
 
 _LONGEST_SOCKET_PATH = 103  # of AF_UNIX: 107 bytes on Linux, 103 on macOS
 _SOCKET = "k"

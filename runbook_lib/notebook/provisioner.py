@@ -8,13 +8,16 @@ from pathlib import Path
 from typing import Any
 
 from jupyter_client.provisioning.local_provisioner import LocalProvisioner
-from jupyter_server.services.kernels.kernelmanager import ServerKernelManager
 from traitlets import Unicode
 
+from runbook_lib.notebook.engine import quick_import
 from runbook_lib.notebook.kernel_child import without_port
 from runbook_lib.notebook.warm_kernels import LOST, ForkedKernel, NotWarm, fork_kernel, say_ordinary, start_up_variables
 from runbook_lib.params.load import secret_variables
 from runbook_lib.processes import environment_with
+
+with quick_import():
+    from jupyter_server.services.kernels.kernelmanager import ServerKernelManager
 
 # -- The kernel provisioner ``runbook-warm``: forked kernels under unchanged papermill, nbclient and Jupyter
 

@@ -7,15 +7,16 @@ import threading
 import time
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any
-
-import ipywidgets
+from typing import TYPE_CHECKING, Any
 
 from runbook_lib.errors import RecordError, printable
 from runbook_lib.i18n.language import gettext
 from runbook_lib.record.journal import Journal, Kind, Line
 from runbook_lib.show.rendering import STYLE, View, html_of, text_of
 from runbook_lib.show.table import Pages, Row, Table
+
+if TYPE_CHECKING:
+    import ipywidgets
 
 # -- What a person sees while a cell works: what is going on, a bar, how long it has taken, and what is left if known.
 #
@@ -222,6 +223,8 @@ class Followed(View[tuple[Line, ...]]):
     _stop = threading.Event()
 
     def __init__(self, journal: Journal) -> None:
+        import ipywidgets
+
         lines = journal.read().lines
         super().__init__(lines, (newest(lines),))  # what is stored follows nothing, and says nothing of it
         shown = ipywidgets.HTML(View(lines, (newest(lines, FOLLOWS),))._repr_html_())
@@ -267,6 +270,8 @@ class LongList:
     """
 
     def __init__(self, table: Table) -> None:
+        import ipywidgets
+
         self._pages = Pages(table)
         self._number = 0
         self.filter = ipywidgets.Text(
