@@ -168,7 +168,7 @@ def plan_fleet(round_: Round, sites: Iterable[FleetSite], *, at_once: int, tell:
 def newest_rollup(round_: Round) -> Rollup | None:
     """Return the newest roll-up of a round; raises ``RecordDamaged`` where its digest is not that of its sites."""
     for line in reversed(round_.journal.read().lines):
-        if line.kind is Kind.DECIDED and line.artifact and line.text == "roll-up":
+        if line.kind is Kind.DECIDED and line.artifact and line.artifact.path.startswith("rollups/"):
             found = round_.read_json(line.artifact, Rollup)
             if found.digest != rollup_digest(found.sites, fleet=round_.site, round_id=round_.incident):
                 raise RecordDamaged("the roll-up's digest is not that of its sites", where=line.artifact.path)

@@ -376,8 +376,8 @@ class _Diary(RolloutWatcher):
 
 
 def _intend(round_: Round, site: str, text: str, expected: str) -> RecordedChange:
-    round_.journal.append(Kind.INTENT, stage=STAGE, server=site, expected=expected, text=text)
-    return RecordedChange(round_, STAGE, site, text)
+    line = round_.journal.append(Kind.INTENT, stage=STAGE, server=site, expected=expected, text=text)
+    return RecordedChange(round_, line)
 
 
 def _results(fleet: Fleet, admission: Admission, way: Rollout) -> list[SiteResult]:

@@ -132,8 +132,6 @@ def _part(each: PlannedSite) -> dict[str, str]:
 
 # -- How a round stands: what became of every site, kept in the round and sealed, so that a signature covers it
 
-TEXT = "outcome of the round"
-
 
 @dataclass(frozen=True, kw_only=True)
 class SiteOutcome:
@@ -177,7 +175,7 @@ def keep_outcome(round_: Round, rollup: str, results: Iterable[SiteResult], stop
     )
     value: Any = to_json_value(found)
     value["counts"] = {state.value: number for state, number in found.counts.items()}
-    round_.keep_json("outcomes/outcome.json", value, seen=_in_words(found), text=TEXT)
+    round_.keep_json("outcomes/outcome.json", value, seen=_in_words(found), text="outcome of the round")
     if SiteState.DONE not in found.counts:  # what was only read has no outcome
         round_.set_outcome(whole(found), _in_words(found))
     described = {each.site: each.incident for each in found.sites}
@@ -208,7 +206,7 @@ def exit_code(found: RoundOutcome) -> int:
 def newest_outcome(round_: Round) -> RoundOutcome | None:
     """Return what a round came to when it was run last, or None; raises ``RecordDamaged`` where the file says none."""
     for line in reversed(round_.journal.read().lines):
-        if line.kind is Kind.KEPT and line.artifact and line.text == TEXT:
+        if line.kind is Kind.KEPT and line.artifact and line.artifact.path.startswith("outcomes/"):
             return _read(round_, line.artifact)
     return None
 

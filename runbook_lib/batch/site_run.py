@@ -12,6 +12,7 @@ from runbook_lib.batch.runner import RunReport, StageReport, run_stages
 from runbook_lib.errors import RecordError, RunbookError, SafetyStop, UsageError
 from runbook_lib.models import Outcome, Stage, Verdict
 from runbook_lib.params.load import load_site
+from runbook_lib.record.about import LineTopic
 from runbook_lib.record.attestation import note_after_seal
 from runbook_lib.record.incident import Record
 from runbook_lib.record.journal import Kind
@@ -186,7 +187,7 @@ def begun(record: Record) -> bool:
 def saw_contradiction(record: Record, since_line: int) -> bool:
     """Whether a look at a host, after so many lines of the journal, contradicted what the operator knows."""
     lines = record.journal.read().lines[since_line:]
-    return any(line.kind is Kind.OBSERVED and line.seen.startswith(f"{Verdict.CONTRADICTED}:") for line in lines)
+    return any((line.about.topic, line.about.seen) == (LineTopic.CERTIFICATE, Verdict.CONTRADICTED) for line in lines)
 
 
 def _of_report(task: SiteTask, report: RunReport) -> tuple[SiteState, str]:

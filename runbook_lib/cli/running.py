@@ -30,12 +30,12 @@ from runbook_lib.models import Stage, StageState
 from runbook_lib.notebook.opening import open_incident, open_site
 from runbook_lib.notebook.runbook import next_run
 from runbook_lib.params.model import Site
+from runbook_lib.record.about import About, LineTopic
 from runbook_lib.record.attestation import note_after_seal
 from runbook_lib.record.incident import Record, find_open
 from runbook_lib.record.journal import Kind, Line
 from runbook_lib.record.stages import pending_changes
-from runbook_lib.repair.ha import MILESTONES
-from runbook_lib.repair.history import change_intents, deletion_intents, unseen_changes
+from runbook_lib.repair.history import change_intents, deleting, deletion_intents, unseen_changes
 from runbook_lib.repair.inventory import check_given
 from runbook_lib.secrets import REDACTOR
 from runbook_lib.show.rendering import View
@@ -48,7 +48,7 @@ from runbook_lib.signals import Terminated
 LOOK_EVERY_S = 0.5
 
 
-Change = tuple[str, str, str]
+Change = tuple[str, str, About]
 
 
 class RunProgress:
@@ -98,12 +98,12 @@ class RunProgress:
             self._tell(line)
 
     def _tell(self, line: Line) -> None:
-        change = (line.stage, line.server, line.text)
+        change = (line.stage, line.server, line.about.subject)
         what = f"    {line.server}: {'delete ' if line.stage == Stage.DELETE else ''}{line.text}"
         if line.kind is Kind.INTENT:
             self._sent_utc[change] = line.utc
             self._begin(what)
-        elif line.kind is Kind.NOTED and line.text == MILESTONES:
+        elif line.about.topic is LineTopic.MILESTONES:
             self._break_line()
             out(f"    {line.server}: {line.seen}")
         elif line.kind is Kind.RESULT:
@@ -138,11 +138,12 @@ _WIDTH, _INDENT, _FURTHER = 80, " " * 12, " " * 9
 
 def left_behind(record: Record) -> str:
     """Return the text; where nothing was sent and nothing is planned, the next command alone."""
-    sent, unknown = deletion_intents(record), unseen_changes(record)
-    changes = [("primary", words) for words, _ in change_intents(record)]
+    unknown = unseen_changes(record)
+    sent = [(server, deleting(key)) for server, key in deletion_intents(record)]
+    changes = [("primary", what) for what, _ in change_intents(record)]
     told = [
-        ("done", [place for place in (*sent, *changes) if place not in unknown]),
-        ("not done", [place for place in _planned(record) if place not in sent]),
+        ("done", [change for change in (*sent, *changes) if change not in unknown]),
+        ("not done", [change for change in _planned(record) if change not in sent]),
         ("unknown", unknown),
     ]
     lines = [line for name, places in told if places for line in _left_row(name, _listed(places, record))]
@@ -167,15 +168,15 @@ def shortened(problem: str, folder: Path) -> str:
     return "\n".join([*lines[: begin + SHOWN], more, *lines[end - SHOWN :]])
 
 
-def _planned(record: Record) -> list[tuple[str, str]]:
+def _planned(record: Record) -> list[tuple[str, About]]:
     try:
         plan = record.read_plan()
     except StageOutOfOrder:
         return []
-    return [(row.server, row.key) for row in plan.deletions]
+    return [(row.server, deleting(row.key)) for row in plan.deletions]
 
 
-def _listed(places: Sequence[tuple[str, str]], record: Record) -> Iterable[str]:
+def _listed(places: Sequence[tuple[str, About]], record: Record) -> Iterable[str]:
     """Yield the first three, and how many there are beside them and where those stand."""
     for server, what in islice(places, SHOWN):
         whole = REDACTOR.redact_text(one_line(f"{server}: {what}"))  # before it is broken into lines
@@ -218,8 +219,8 @@ def interrupted(record: Record, stop: BaseException) -> str:
 
 
 def _sent(change: Line, lines: tuple[Line, ...]) -> str:
-    same = (Kind.SENT, change.stage, change.server, change.text)
-    left = [line for line in lines[change.n :] if (line.kind, line.stage, line.server, line.text) == same]
+    same = (Kind.SENT, change.stage, change.server, change.about.subject)
+    left = [line for line in lines[change.n :] if (line.kind, line.stage, line.server, line.about.subject) == same]
     how = (
         f"sent at {stamp(left[-1].utc)}; its result was not seen" if left else "was about to be sent; it may have left"
     )

@@ -28,6 +28,7 @@ from runbook_lib.notebook.runbook import Runbook, report_progress
 from runbook_lib.notebook.workspace import has_ended, opened_notebook, way_to
 from runbook_lib.params.load import Draft, from_anywhere, known_sites, load_site, load_site_or_lab, secret_references
 from runbook_lib.params.model import LabRequest, Site
+from runbook_lib.record.about import About, LineTopic
 from runbook_lib.record.artifacts import note_template
 from runbook_lib.record.files import make_folder, operator, write_new, writing
 from runbook_lib.record.incident import Record, Summary, find_open, list_records
@@ -221,7 +222,7 @@ def write_file(draft: Draft, made_in: str) -> str:
 
 # -- From a notebook's parameters to a stage at work: the site's file, the lab where it asks for one, the incident
 
-OLD_ALGORITHMS = "the site's file allows old SSH algorithms"
+OLD_ALGORITHMS = About(topic=LineTopic.OLD_ALGORITHMS)
 
 
 def open_runbook(stage: str, site: str = "", incident: str = "", approve: str = "", expect: str = "") -> Runbook:
@@ -291,7 +292,7 @@ def note_old_algorithms(record: Record, site: Site, stage: Stage) -> None:
     allowed = {name: f"{', '.join(names)}; {MEANING}" for name, names in old_algorithms(site).items()}
     if not allowed:
         return
-    noted = {(line.server, line.seen) for line in record.journal.read().lines if line.text == OLD_ALGORITHMS}
+    noted = {(line.server, line.seen) for line in record.journal.read().lines if line.about == OLD_ALGORITHMS}
     for name, words in allowed.items():
         if (name, words) not in noted:
             record.journal.append(Kind.DECIDED, stage=stage, server=name, text=OLD_ALGORITHMS, seen=words)

@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 from runbook_lib.digest import sha256_hex
 from runbook_lib.errors import ParameterRefused, RecordDamaged, RecordNotWritable
 from runbook_lib.models import Answer, Stage
+from runbook_lib.record.about import About, LineTopic
 from runbook_lib.record.files import write_new, writing
 from runbook_lib.record.journal import Artifact, Journal, Kind, Line, is_inside
 from runbook_lib.record.manifest import ReadableFile
@@ -41,7 +42,7 @@ class ArtifactStore:
         server: str = "",
         expected: str = "",
         seen: str = "",
-        text: str = "",
+        text: str | About = "",
     ) -> Artifact:
         """Keep ``data`` under ``path`` (``folder/name.ext``), or a numbered neighbour, and say so in the journal."""
         artifact = self._write(path, gate_bytes(data))
@@ -167,10 +168,9 @@ def damaged(path: Path, how: str) -> RecordDamaged:
 # ``templates/<stage>.ipynb`` is the notebook without outputs, as it was read from disk when the stage began. A
 # notebook that a person runs may differ from its file until it is saved; the journal says which of the two it was.
 
-TEMPLATE = "template notebook"
-"""The text of the journal's line that gives a template notebook's SHA-256 in ``seen``, before the notebook runs."""
-BY_HAND = "template notebook, by hand: as on disk at that time"
-"""The same for a notebook that no run has started."""
+
+TEMPLATES = (LineTopic.TEMPLATE, LineTopic.TEMPLATE_BY_HAND)
+"""What a line is about that gives a notebook's SHA-256 in ``seen``, before the notebook runs."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -221,7 +221,7 @@ def note_template(record: ArtifactStore, stage: Stage, template: Path, *, by_han
         kind=Kind.NOTED,
         stage=stage.value,
         seen=sha256_hex(data),
-        text=BY_HAND if by_hand else TEMPLATE,
+        text=About(topic=LineTopic.TEMPLATE_BY_HAND if by_hand else LineTopic.TEMPLATE),
     )
 
 
@@ -239,9 +239,10 @@ def versions(lines: Iterable[Line]) -> tuple[NotebookVersion, ...]:
     """Return every version that ran, in order; one that ran several times counts from its first."""
     found: dict[tuple[str, str], NotebookVersion] = {}
     for line in lines:
-        if line.kind is Kind.NOTED and line.text in (TEMPLATE, BY_HAND):
+        if line.about.topic in TEMPLATES:
+            by_hand = line.about.topic is LineTopic.TEMPLATE_BY_HAND
             version = NotebookVersion(
-                stage=line.stage, sha256=line.seen, line=line.n, by_hand=line.text == BY_HAND, artifact=line.artifact
+                stage=line.stage, sha256=line.seen, line=line.n, by_hand=by_hand, artifact=line.artifact
             )
             found.setdefault((line.stage, line.seen), version)
     return tuple(found.values())

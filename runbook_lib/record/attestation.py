@@ -27,7 +27,8 @@ from runbook_lib.digest import canonical_json, sha256_hex
 from runbook_lib.errors import ParameterRefused, RecordNotWritable, cut
 from runbook_lib.event_loop import TooLate, in_time
 from runbook_lib.record import stages
-from runbook_lib.record.artifacts import BY_HAND, TEMPLATE
+from runbook_lib.record.about import LineTopic
+from runbook_lib.record.artifacts import TEMPLATES
 from runbook_lib.record.files import make_new_folder, writing
 from runbook_lib.record.incident import Record
 from runbook_lib.record.journal import Artifact, Kind, Line, parse_journal
@@ -35,7 +36,7 @@ from runbook_lib.record.manifest import Manifest, entries, journal_part, list_fi
 from runbook_lib.record.redaction import gate_json, gate_text, to_json_value
 from runbook_lib.record.secret_scan import FoundSecret, scan, scan_files
 from runbook_lib.record.signing import key_id, sign, signing_key, statement
-from runbook_lib.record.stages import after_seal, named_in_words
+from runbook_lib.record.stages import ENVELOPE, MANIFEST, STAMP, after_seal, is_of_plan, named_in_words
 
 # -- RFC 3161 time stamps: a third party's signed word that some bytes existed at a time. ----------
 #
@@ -181,7 +182,7 @@ def _post(authority: Authority, request: bytes) -> bytes:
 def predicate(record: Record, manifest: Manifest, lines: Sequence[Line], site_file: Artifact) -> dict[str, Any]:
     """Return the predicate; every text in it came out of the record's gate, and goes through it again."""
     outcome = stages.outcome(lines)
-    plans = [line for line in lines if line.kind is Kind.DECIDED and line.artifact and line.text == "plan"]
+    plans = [line for line in lines if is_of_plan(line)]
     told: dict[str, Any] = gate_json(
         {
             "site": record.site,
@@ -215,9 +216,14 @@ def _counts(manifest: Manifest, lines: Iterable[Line]) -> dict[str, Any]:
 def _notebooks(lines: Iterable[Line]) -> list[dict[str, Any]]:
     """The template notebooks in the order in which they ran, each with its digest and the journal's line."""
     return [
-        {"stage": line.stage, "sha256": line.seen, "line": line.n, "by_hand": line.text == BY_HAND}
+        {
+            "stage": line.stage,
+            "sha256": line.seen,
+            "line": line.n,
+            "by_hand": line.about.topic is LineTopic.TEMPLATE_BY_HAND,
+        }
         for line in lines
-        if line.kind is Kind.NOTED and line.text in (TEMPLATE, BY_HAND)
+        if line.about.topic in TEMPLATES
     ]
 
 
@@ -239,10 +245,6 @@ def _lock_file() -> dict[str, str] | None:
 # authority. The lines that name them follow line N, so a seal says nothing of its own lines, and nothing of what comes
 # after; the chain alone holds those.
 
-SEAL_FOLDER = re.compile(r"seal(?:-([2-9]|[1-9][0-9]+))?")
-MANIFEST = "manifest.json"
-ENVELOPE = "envelope.json"
-STAMP = "timestamp.tsr"
 SITE_FILE = "site.json"
 _KEPT_SITE = re.compile(r"site(?:-\d+)?\.json")
 LEAK = "SECRET FOUND by the scan of the record"

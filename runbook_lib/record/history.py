@@ -21,7 +21,7 @@ from runbook_lib.record.files import FILE_MODE, make_folder
 from runbook_lib.record.incident import INCIDENT, Record, site_slug, slug_in
 from runbook_lib.record.journal import Kind, Line
 from runbook_lib.record.manifest import JOURNAL
-from runbook_lib.record.stages import FINAL, after_seal, closed_by, outcome
+from runbook_lib.record.stages import ENVELOPE, FINAL, after_seal, closed_by, files_of_seals, outcome
 
 # -- Which incidents are asked for -----------------------------------------------------------------
 
@@ -140,7 +140,7 @@ def _incident(incident: str, opening: dict[str, str], lines: Sequence[Line]) -> 
     changes = sum(line.kind is Kind.SENT for line in lines)
     closed = next((line.utc for line in said if Outcome(line.seen) in FINAL - {Outcome.NOTHING_TO_DO}), None)
     by_hand = closed_by(lines)
-    sealed = [line.seen for line in lines if line.kind is Kind.SEALED and line.text == "signed statement"]
+    sealed = [line.seen for line in files_of_seals(lines, ENVELOPE)]
     return PastIncident(
         incident=incident,
         site=opening["site"],

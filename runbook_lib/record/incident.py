@@ -8,7 +8,7 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import ClassVar, Self, TypeVar
+from typing import Any, ClassVar, Self, TypeVar
 
 from runbook_lib import paths
 from runbook_lib.decisions import Approval, Plan
@@ -16,9 +16,10 @@ from runbook_lib.digest import plan_digest
 from runbook_lib.errors import ParameterRefused, RecordError, RecordNotWritable, StageOutOfOrder
 from runbook_lib.models import Outcome, Stage, StageState
 from runbook_lib.record import stages
+from runbook_lib.record.about import NOT_SENT, About
 from runbook_lib.record.artifacts import ArtifactStore, damaged, slug
 from runbook_lib.record.files import ProcessName, account, make_folder, operator
-from runbook_lib.record.journal import Artifact, Kind, parse_opening
+from runbook_lib.record.journal import Artifact, Kind, Line, parse_opening
 from runbook_lib.record.redaction import gate_json, plain_json_value, to_json_value
 from runbook_lib.record.signing import note_seen
 from runbook_lib.record.stages import CLOSING
@@ -137,7 +138,7 @@ class Record(ArtifactStore):
     def read_plan(self, digest: str = "") -> Plan:
         """The newest plan, or the newest with that digest. Raises ``StageOutOfOrder`` if there is none."""
         for line in reversed(self.journal.read().lines):
-            if line.kind is Kind.DECIDED and line.artifact and digest in ("", line.seen):
+            if line.artifact and stages.is_of_plan(line) and digest in ("", line.seen):
                 plan = self.read_json(line.artifact, Plan)
                 if not self._has_its_digest(plan):
                     raise damaged(self.folder / line.artifact.path, "the digest is not that of its rows and changes")
@@ -196,15 +197,15 @@ class Record(ArtifactStore):
         """How the attempts before the last one ended, for each stage that had any."""
         return stages.earlier_ends(self.journal.read().lines)
 
-    def intend(self, stage: Stage, server: str, change: str, *, expected: str = "") -> RecordedChange:
+    def intend(self, stage: Stage, server: str, change: About | str, *, expected: str = "") -> RecordedChange:
         """Write down a change before it is sent: on disk when this returns. Then send it, once."""
-        self.journal.append(Kind.INTENT, stage=stage.value, server=server, expected=expected, text=change)
-        return RecordedChange(self, stage.value, server, change)
+        line = self.journal.append(Kind.INTENT, stage=stage.value, server=server, expected=expected, text=change)
+        return RecordedChange(self, line)
 
     def pending_changes(self) -> tuple[RecordedChange, ...]:
         """The changes that may have been sent and whose result is not known; the device has to be asked."""
         pending = stages.pending_changes(self.journal.read().lines)
-        return tuple(RecordedChange(self, line.stage, line.server, line.text) for line in pending)
+        return tuple(RecordedChange(self, line) for line in pending)
 
     def outcome(self) -> Outcome | None:
         return stages.outcome(self.journal.read().lines)
@@ -227,24 +228,25 @@ class Record(ArtifactStore):
 class RecordedChange:
     """One change whose intent is in the journal."""
 
-    def __init__(self, record: Record, stage: str, server: str, text: str) -> None:
+    def __init__(self, record: Record, intent: Line) -> None:
         self._record = record
-        self.stage = stage
-        self.server = server
-        self.text = text
+        self.stage, self.server, self.text, self.about = intent.stage, intent.server, intent.text, intent.about.subject
 
     def sent(self) -> None:
         """It has left; what came of it is not known yet."""
-        self._say(Kind.SENT)
+        self._say(Kind.SENT, self.about)
 
     def result(self, seen: str, *, expected: str = "", artifact: Artifact | None = None) -> None:
-        """What became of it on the device's own word (or that it was not sent): it is pending no more."""
-        self._say(Kind.RESULT, seen=seen, expected=expected, artifact=artifact)
+        """What became of it on the device's own word: it is pending no more."""
+        self._say(Kind.RESULT, self.about, seen=seen, expected=expected, artifact=artifact)
 
-    def _say(self, kind: Kind, *, seen: str = "", expected: str = "", artifact: Artifact | None = None) -> None:
-        self._record.journal.append(
-            kind, stage=self.stage, server=self.server, text=self.text, seen=seen, expected=expected, artifact=artifact
-        )
+    def not_sent(self, why: str = "", *, expected: str = "") -> None:
+        """It is known never to have left, so it is pending no more; no device's word can say so."""
+        seen = f"not sent: {why}" if why else "not sent"
+        self._say(Kind.RESULT, replace(self.about, seen=NOT_SENT), seen=seen, expected=expected)
+
+    def _say(self, kind: Kind, about: About, **fields: Any) -> None:
+        self._record.journal.append(kind, stage=self.stage, server=self.server, text=about, **fields)
 
 
 def site_slug(site: str) -> str:

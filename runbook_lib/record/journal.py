@@ -18,6 +18,7 @@ from typing import Any
 from runbook_lib.digest import canonical_json, sha256_hex
 from runbook_lib.errors import RecordDamaged
 from runbook_lib.models import Outcome, StageState
+from runbook_lib.record.about import About, read_about
 from runbook_lib.record.files import FILE_MODE, make_folder, share, sync_folder, write_all, write_new, writing
 from runbook_lib.record.redaction import gate_bytes, gate_text
 
@@ -70,7 +71,7 @@ class Artifact:
 
 @dataclass(frozen=True, kw_only=True)
 class Line:
-    """One line of the journal."""
+    """One line of the journal. ``about`` says as data what ``text`` and ``seen`` say in words."""
 
     n: int
     utc: datetime
@@ -83,6 +84,7 @@ class Line:
     text: str
     prev: str
     hash: str
+    about: About
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -138,7 +140,7 @@ def parse_line(raw: bytes) -> Line:
         value = json.loads(raw)
     except (ValueError, RecursionError):
         raise ValueError("it is not JSON") from None
-    if not isinstance(value, dict) or value.keys() != _KEYS:
+    if not isinstance(value, dict) or value.keys() - {"about"} != _KEYS:
         raise ValueError("it has not the keys of a journal line")
     body = {key: item for key, item in value.items() if key != "hash"}
     try:
@@ -166,7 +168,8 @@ def _line(value: dict[str, Any]) -> Line:
         raise ValueError("its utc is not spelled as it is written")
     if kind in SAYS and value["seen"] not in SAYS[kind]:
         raise ValueError(f"its seen is none that a line of the kind {kind} holds")
-    return Line(**value | {"kind": kind, "utc": utc, "artifact": _artifact(value["artifact"])})
+    read = {"kind": kind, "utc": utc, "artifact": _artifact(value["artifact"]), "about": read_about(value)}
+    return Line(**value | read)
 
 
 def _artifact(value: object) -> Artifact | None:
@@ -225,9 +228,11 @@ def _damaged(path: Path, n: int, how: str) -> RecordDamaged:
 # ``journal.jsonl`` holds JSON objects in the canonical form of ``runbook_lib.digest``, one a line,
 # each ending in a line feed. Keys: ``n`` counts from 1; ``utc`` is ``2026-11-23T12:45:01.123456Z``;
 # ``stage``, ``server``, ``expected``, ``seen`` and ``text`` are strings; ``kind`` is a ``Kind``;
-# ``artifact`` is null or ``{"path", "sha256"}`` of a file in the incident's folder; ``prev`` is the
-# ``hash`` of the line before, 64 zeros in the first; ``hash`` is the SHA-256 of the canonical form
-# of the line without its ``hash``. A line is on disk before ``append`` returns.
+# ``artifact`` is null or
+# ``{"path", "sha256"}`` of a file in the incident's folder; ``about`` is there where programs go by what a line
+# is about, see ``runbook_lib.record.about``; ``prev`` is the ``hash`` of the line before, 64 zeros in the first;
+# ``hash`` is the SHA-256 of the canonical form of the line without its ``hash``.
+# A line is on disk before ``append`` returns.
 
 _BLOCK = 64 * 1024
 _REMEMBERED = 16
@@ -275,11 +280,11 @@ class Journal:
         expected: str = "",
         seen: str = "",
         artifact: Artifact | None = None,
-        text: str = "",
+        text: str | About = "",
     ) -> Line:
         """Add one line; it is on disk when this returns. Raises ``RecordNotWritable`` or ``RecordDamaged``.
 
-        Every text goes through the redaction gate.
+        ``text`` may say as data what the line is about. Every text goes through the redaction gate.
         """
         fields: dict[str, Any] = {
             "stage": stage,
@@ -288,9 +293,11 @@ class Journal:
             "expected": expected,
             "seen": seen,
             "artifact": {"path": artifact.path, "sha256": artifact.sha256} if artifact else None,
-            "text": text,
+            "text": str(text),
         }
         fields |= {name: gate_text(fields[name]) for name in TEXTS}
+        if isinstance(text, About) and (about := text.value(gate_text)):
+            fields["about"] = about
         with writing(self.path), self._locked() as file:
             self._mend(file)
             return self._add(file, fields)

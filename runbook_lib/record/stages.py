@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from runbook_lib.models import Outcome, Stage, StageState
+from runbook_lib.record.about import About
 from runbook_lib.record.files import ProcessName
 from runbook_lib.record.journal import Kind, Line
 
 FINAL = frozenset({Outcome.REPAIRED, Outcome.REPAIRED_UNVERIFIED, Outcome.NOTHING_TO_DO})
 """The outcomes that close an incident. After the others it stays open, unless a person closes it."""
+SEAL_FOLDER = re.compile(r"seal(?:-([2-9]|[1-9][0-9]+))?")
+MANIFEST, ENVELOPE, STAMP = "manifest.json", "envelope.json", "timestamp.tsr"
+"""The files of a seal, in its folder."""
 CLOSING = "closing"
 """The file that says who closed an incident and why, without its ending; the line of that outcome names it."""
 
@@ -18,16 +23,21 @@ CLOSING = "closing"
 def pending_changes(lines: Iterable[Line]) -> tuple[Line, ...]:
     """The intents that no result followed: each may have been sent, and only the device can say.
 
-    An intent, its ``sent`` and its result share stage, server and text.
+    An intent, its ``sent`` and its result share stage, server and what they are about.
     """
-    pending: dict[tuple[str, str, str], Line] = {}
+    pending: dict[tuple[str, str, About], Line] = {}
     for line in lines:
-        change = (line.stage, line.server, line.text)
-        if line.kind is Kind.INTENT:
-            pending[change] = line
-        elif line.kind is Kind.RESULT:
+        if line.kind in (Kind.INTENT, Kind.RESULT):
+            change = (line.stage, line.server, line.about.subject)
             pending.pop(change, None)
+            if line.kind is Kind.INTENT:
+                pending[change] = line
     return tuple(pending.values())
+
+
+def is_of_plan(line: Line) -> bool:
+    """Whether a plan was decided on with this line; its digest is in ``seen``."""
+    return line.kind is Kind.DECIDED and line.artifact is not None and line.artifact.path.startswith("plans/")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -102,11 +112,17 @@ def after_seal(lines: Iterable[Line]) -> tuple[Line, ...]:
     No signature is on them. None where the record was never sealed.
     """
     lines = tuple(lines)
-    seals = [line for line in lines if line.kind is Kind.SEALED and line.artifact and line.text.startswith("manifest")]
+    seals = files_of_seals(lines, MANIFEST)
     if not seals:
         return ()
     covered = next((line.n for line in lines if line.hash == seals[-1].expected), 0)
     return tuple(line for line in lines[covered:] if not is_of_seal(seals[-1], line))
+
+
+def files_of_seals(lines: Iterable[Line], name: str) -> list[Line]:
+    """The lines of the seals' files of that name, oldest first."""
+    sealed = (line for line in lines if line.kind is Kind.SEALED and line.artifact)
+    return [line for line in sealed if line.artifact and line.artifact.path.endswith(f"/{name}")]
 
 
 def is_of_seal(seal: Line, line: Line) -> bool:

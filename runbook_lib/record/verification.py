@@ -16,17 +16,7 @@ from runbook_lib import paths
 from runbook_lib.digest import sha256_hex
 from runbook_lib.errors import ParameterRefused
 from runbook_lib.record.artifacts import Drift, drifts
-from runbook_lib.record.attestation import (
-    ENVELOPE,
-    MANIFEST,
-    SEAL_FOLDER,
-    STAMP,
-    NoStamp,
-    Stamp,
-    check_stamp,
-    read_certificates,
-    read_stamp,
-)
+from runbook_lib.record.attestation import NoStamp, Stamp, check_stamp, read_certificates, read_stamp
 from runbook_lib.record.incident import INCIDENT
 from runbook_lib.record.journal import JournalText, Kind, Line, parse_opening, parse_whole_lines
 from runbook_lib.record.manifest import (
@@ -48,7 +38,7 @@ from runbook_lib.record.signing import (
     read_public,
     trusted_keys,
 )
-from runbook_lib.record.stages import named_in_words
+from runbook_lib.record.stages import ENVELOPE, MANIFEST, SEAL_FOLDER, STAMP, named_in_words
 
 # -- What checking a record found ------------------------------------------------------------------
 
@@ -203,7 +193,7 @@ def check_time(
     """Check the newest seal's time stamp, if it has one. One that nobody here vouches for is told, and no problem."""
     path = f"{found.seal}/{STAMP}"
     if path not in files:
-        missing = [line.text for line in lines if line.kind is Kind.SEALED and line.seen == "not stamped"]
+        missing = [line.text for line in lines if line.kind is Kind.SEALED and not line.artifact]
         found.notes += [f"A time stamp was asked for and not had: {text}" for text in missing[-1:]]
         return
     about = next(name for name in (f"{found.seal}/{ENVELOPE}", f"{found.seal}/{MANIFEST}", path) if name in files)

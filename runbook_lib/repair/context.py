@@ -17,6 +17,7 @@ from runbook_lib.device.probe import not_available, present
 from runbook_lib.errors import DeviceError, LoginRefused
 from runbook_lib.models import Presented, Stage, TofuEntry, Vantage
 from runbook_lib.params.model import Expectation, PiServer, Site, SshAccess
+from runbook_lib.record.about import About
 from runbook_lib.record.incident import Record
 from runbook_lib.record.journal import Line
 from runbook_lib.record.lock import SiteLock
@@ -345,8 +346,8 @@ async def wait_until(context: Context, look: Callable[[], Awaitable[T]], waited_
 # -- Changes through the web pages whose result was not seen yet -----------------------------------
 
 
-def write_late_result(context: Context, change_text: str, seen: str) -> None:
+def write_late_result(context: Context, what: About, seen: str) -> None:
     """Write what the devices say of a change of this stage whose result was not seen yet; nothing is sent again."""
     for change in context.record.pending_changes():
-        if change.stage == context.stage and change.text == change_text:
+        if change.stage == context.stage and change.about == what:
             change.result(seen)

@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator
+from dataclasses import replace
 
 from runbook_lib.decisions import Deletion, DeletionResult, Plan, PlanRow
 from runbook_lib.device.names import parse_name
@@ -31,7 +32,7 @@ from runbook_lib.repair.approval import require_approval
 from runbook_lib.repair.context import Context
 from runbook_lib.repair.diagnose import recorded_diagnosis
 from runbook_lib.repair.guard import permit, require_release
-from runbook_lib.repair.history import DELETION_FACTS, recorded_deletions, watch_logs
+from runbook_lib.repair.history import DELETION_FACTS, deleting, recorded_deletions, watch_logs
 from runbook_lib.repair.inventory import recorded_inventory, take_inventory
 from runbook_lib.repair.pages import PrimaryPages
 from runbook_lib.repair.plan import essence, plan_of
@@ -128,11 +129,12 @@ def _in_words(row: PlanRow) -> str:
 
 
 async def _delete_one(context: Context, plan: Plan, row: PlanRow) -> tuple[DeletionResult, RunbookError | None]:
-    approval = await permit(context, row, row.key)
+    what = replace(deleting(row.key), command=row.command)
+    approval = await permit(context, row, what)
     before = await context.devices.prime(row.server).list_tofu()
     _refuse_if_changed(context, plan, before)
     change = context.record.intend(
-        context.stage, row.server, row.key, expected=f"{row.command} (approved by {approval.by}: {approval.digest})"
+        context.stage, row.server, what, expected=f"{row.command} (approved by {approval.by}: {approval.digest})"
     )
     sent_utc = context.now()
     said, problem = await _send(context, row, change)
@@ -192,7 +194,7 @@ async def _send(context: Context, row: PlanRow, change: RecordedChange) -> tuple
         said = (await context.devices.prime(row.server).delete_tofu(row.key)).text
     except RunbookError as error:
         if not getattr(error, "sent", False):
-            change.result(Deletion.NOT_SENT, expected=Deletion.GONE)
+            change.not_sent(expected=Deletion.GONE)
             raise
         said, problem = f"no usable answer: {error.what}", error
     change.sent()

@@ -17,6 +17,7 @@ from runbook_lib.errors import (
 )
 from runbook_lib.models import ProductVersion
 from runbook_lib.params.model import Site
+from runbook_lib.record.about import About
 from runbook_lib.record.journal import Kind
 from runbook_lib.record.lock import works_under_lock
 from runbook_lib.repair.approval import approval_naming, missing, require_not_blocked
@@ -27,12 +28,12 @@ from runbook_lib.repair.history import change_intents, deletion_intents, past_of
 from runbook_lib.repair.inventory import recorded_inventory
 from runbook_lib.repair.plan import Change, essence, plan_of
 from runbook_lib.repair.planned_changes import (
+    about_change,
     attempt,
     place_of,
     require_carried_out,
     sent_places,
     settings_of,
-    words_of,
 )
 from runbook_lib.repair.staleness import ends_of_deletions, require_none_goes_on
 
@@ -180,7 +181,7 @@ NEW_PLAN = "look at it again and make a new plan: 20_list_certificates"
 
 @dataclass(frozen=True, kw_only=True)
 class ChangeRequest:
-    """A change that is about to be sent: by which plan, in which words of the journal.
+    """A change that is about to be sent: by which plan, and how the journal knows it.
 
     ``sends``: it changes something. Without that a secret is typed for it and nothing is changed, so that it may be
     done again (*Check Readiness*).
@@ -188,20 +189,20 @@ class ChangeRequest:
 
     plan: Plan
     change: Change
-    words: str
+    what: About
     approval: Approval
     sends: bool = True
 
     def __str__(self) -> str:
         if isinstance(self.change, PlanRow):
             return f"{self.change.server}: {self.change.command}"
-        return f"{self.change.server}: {self.words}"
+        return f"{self.change.server}: {self.what}"
 
 
-async def permit(context: Context, change: Change, words: str, *, sends: bool = True) -> Approval:
+async def permit(context: Context, change: Change, what: About, *, sends: bool = True) -> Approval:
     """Return the approval by which the change may be sent now; nothing is sent where this raises.
 
-    ``words`` are those of the journal's intent. Raises StageOutOfOrder where there is no plan or no diagnosis, or a
+    ``what`` is what the journal's intent is about. Raises StageOutOfOrder where there is no plan or no diagnosis, or a
     mismatch is open; DeletionRefused where the plan is blocked; ApprovalMissing; PlanStale where the change is not
     in the plan, has moved, or was sent already; DecisionNeeded where a person has not given a real site's name yet;
     SiteLocked; and the errors of ``require_confirmed``.
@@ -209,11 +210,11 @@ async def permit(context: Context, change: Change, words: str, *, sends: bool = 
     plan = context.record.read_plan()
     require_not_blocked(plan)
     if essence(change) not in map(essence, plan.every_change):
-        raise _stale(plan, f"{change.server}: {words}", "is not in the plan")
+        raise _stale(plan, f"{change.server}: {what}", "is not in the plan")
     approval = approval_naming(context, plan, change)
     if approval is None:
         raise missing(context, plan, change)
-    request = ChangeRequest(plan=plan, change=change, words=words, approval=approval, sends=sends)
+    request = ChangeRequest(plan=plan, change=change, what=what, approval=approval, sends=sends)
     for check in CHECKS:
         await check(context, request)
     return approval
@@ -246,9 +247,9 @@ async def not_sent_before(context: Context, request: ChangeRequest) -> None:
         sent_utc = deletion_intents(context.record).get(place, request.approval.at_utc)
         before = place in sent_places(context, request.plan) or sent_utc > request.approval.at_utc
     else:
-        since = [words for words, utc in change_intents(context.record) if utc > request.approval.at_utc]
-        now = attempt(past_of(context), words_of(request.change))
-        before = request.words in since or now != request.change.attempt
+        since = [what for what, utc in change_intents(context.record) if utc > request.approval.at_utc]
+        now = attempt(past_of(context), about_change(request.change))
+        before = request.what in since or now != request.change.attempt
     if before:
         raise _stale(request.plan, str(request), "was sent on this plan already, and is not sent twice on one approval")
 

@@ -23,6 +23,7 @@ from runbook_lib.errors import (
 )
 from runbook_lib.models import Diagnosis, HaStatus
 from runbook_lib.params.model import Site
+from runbook_lib.record.about import About, LineTopic
 from runbook_lib.record.journal import Kind
 from runbook_lib.repair.confirmation import require_confirmed
 from runbook_lib.repair.context import Context, wait_until, write_late_result
@@ -37,7 +38,7 @@ from runbook_lib.repair.ha_state import (
     typed_form,
 )
 from runbook_lib.repair.pages import Guide, PrimaryPages, ha_guide, require_someone, watch, web_fingerprint
-from runbook_lib.repair.planned_changes import REGISTRATION, REMOVAL_MEANS
+from runbook_lib.repair.planned_changes import REGISTRATION, REMOVAL, REMOVAL_MEANS
 from runbook_lib.repair.preflight import require_means
 
 if TYPE_CHECKING:
@@ -60,15 +61,15 @@ async def remove_ha(context: Context) -> None:
     """
     await require_release(context.site, context.devices)
     await _require_removable(context)
-    await permit(context, planned_change(context, ChangeKind.REMOVE_HA, "secondary"), REMOVE_HA)
-    change = context.record.intend(context.stage, "primary", REMOVE_HA, expected="HA not Configured")
+    await permit(context, planned_change(context, ChangeKind.REMOVE_HA, "secondary"), REMOVAL)
+    change = context.record.intend(context.stage, "primary", REMOVAL, expected="HA not Configured")
     context.tell(f"primary: {REMOVE_HA}")
     try:
         await context.devices.prime("primary").remove_ha()
         change.sent()
     except DeviceError as error:
         if not error.sent:
-            change.result(f"not sent: {error.what}", expected="HA not Configured")
+            change.not_sent(error.what, expected="HA not Configured")
             raise
     try:
         states = await _states_after(context)
@@ -117,7 +118,7 @@ def _is_removed(site: Site, states: Sequence[HaStatus]) -> bool:
 
 # -- High availability: what is to be done, decided from what the servers and the page say ---------
 
-BY_HAND = "register HA by hand"
+BY_HAND = About(topic=LineTopic.REGISTER_HA_BY_HAND)
 
 
 class HaAction(StrEnum):
@@ -150,7 +151,7 @@ async def decide_ha(context: Context, pages: PrimaryPages) -> HaAction:
     """
     states = await settled_states(context)
     words = ha_states_in_words(states)
-    write_late_result(context, REMOVE_HA, words)
+    write_late_result(context, REMOVAL, words)
     if set(kinds_of(context.site, states)) == {StateKind.HEALTHY}:
         _settle(context, words)
         return HaAction.NOTHING
@@ -210,7 +211,7 @@ def _settle(context: Context, words: str) -> None:
 
 # -- Watch a registration on the page, and both servers beside it: what they say twice in a row ends it
 
-MILESTONES = "milestones of the registration, as the page says"
+MILESTONES = About(topic=LineTopic.MILESTONES)
 _ASK_SERVERS_S = 10.0
 
 
@@ -325,9 +326,8 @@ async def check_readiness(context: Context, pages: PrimaryPages) -> tuple[Readin
     of ``permit``.
     """
     with context.lock("check readiness"):
-        await permit(
-            context, planned_change(context, ChangeKind.REGISTER_HA, "secondary"), "check readiness", sends=False
-        )
+        change = planned_change(context, ChangeKind.REGISTER_HA, "secondary")
+        await permit(context, change, About(topic=LineTopic.CHECK_READINESS), sends=False)
         context.tell("Check Readiness")
         try:
             page = await pages.open()
@@ -402,7 +402,7 @@ async def _register_once(context: Context, page: PrimePages, before: Diagnosis |
         await page.register(form)
         change.sent()
     except PageNotUnderstood as error:
-        change.result(f"not sent: {error.what}", expected="accepted")
+        change.not_sent(error.what, expected="accepted")
         raise
     except PageRefused as error:
         change.result(f"refused: {error.found or error.what}", expected="accepted")
@@ -421,7 +421,7 @@ async def _by_hand(context: Context, pages: PrimaryPages) -> None:
     await require_release(context.site, context.devices)
     await permit(context, planned_change(context, ChangeKind.REGISTER_HA, "secondary"), REGISTRATION)
     require_someone(context, await guide_of(context, pages))
-    if BY_HAND not in [change.text for change in context.record.pending_changes()]:
+    if BY_HAND not in [change.about for change in context.record.pending_changes()]:
         context.record.intend(context.stage, "primary", BY_HAND, expected="Primary Active")
 
     async def look() -> tuple[bool, str]:

@@ -13,6 +13,7 @@ from typing import TypeVar
 from runbook_lib.decisions import Deletion, DeletionResult
 from runbook_lib.errors import RecordError, StageOutOfOrder
 from runbook_lib.models import Inventory, Outcome, Stage, StageState, TofuStore
+from runbook_lib.record.about import NOT_SENT, About, LineTopic
 from runbook_lib.record.incident import Record, list_records
 from runbook_lib.record.journal import Kind
 from runbook_lib.repair.context import Context, pi_server
@@ -41,15 +42,15 @@ class Past:
 
     ``gone_utc``: when an entry was last seen gone after its deletion, in whichever incident. ``undecided``: the
     deletions since then of which that was not seen. ``sent_here``: entries whose deletion this incident has sent, or
-    may have sent. ``sent_changes``: how often it has sent each other change, by the journal's words for it;
+    may have sent. ``sent_changes``: how often it has sent each other change, as the journal knows it;
     ``pending_changes``: those of them whose end was not seen.
     """
 
     gone_utc: Mapping[tuple[str, str], datetime] = field(default_factory=dict)
     undecided: Mapping[tuple[str, str], Undecided] = field(default_factory=dict)
     sent_here: frozenset[tuple[str, str]] = frozenset()
-    sent_changes: Mapping[str, int] = field(default_factory=dict)
-    pending_changes: frozenset[str] = frozenset()
+    sent_changes: Mapping[About, int] = field(default_factory=dict)
+    pending_changes: frozenset[About] = frozenset()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,6 +74,11 @@ def recorded_deletions(record: Record) -> tuple[DeletionResult, ...]:
     return facts_or(record, Stage.DELETE, DELETION_FACTS, tuple[DeletionResult, ...], ())
 
 
+def deleting(key: str) -> About:
+    """Return deleting this entry, as the journal knows it."""
+    return About(topic=LineTopic.DELETE, name=key)
+
+
 def deletion_intents(record: Record) -> dict[tuple[str, str], datetime]:
     """Return when each deletion of an incident was last about to be sent, by server and entry.
 
@@ -80,29 +86,29 @@ def deletion_intents(record: Record) -> dict[tuple[str, str], datetime]:
     """
     times: dict[tuple[str, str], list[datetime]] = {}
     for line in record.journal.read().lines:
-        if line.stage != Stage.DELETE:
+        if line.about.topic is not LineTopic.DELETE:
             continue
-        place = times.setdefault((line.server, line.text), [])
+        place = times.setdefault((line.server, line.about.name), [])
         if line.kind is Kind.INTENT:
             place.append(line.utc)
-        elif line.kind is Kind.RESULT and line.seen == Deletion.NOT_SENT and place:
+        elif line.kind is Kind.RESULT and line.about.seen == NOT_SENT and place:
             place.pop()
     return {key: place[-1] for key, place in times.items() if place}
 
 
-def change_intents(record: Record) -> tuple[tuple[str, datetime], ...]:
+def change_intents(record: Record) -> tuple[tuple[About, datetime], ...]:
     """Return every change of stages 40 and 50 that this incident has sent, or may have sent, and when.
 
-    Each by the journal's words for it. One that is known not to have left is none; one that the server refused is.
+    Each as the journal knows it. One that is known not to have left is none; one that the server refused is.
     """
-    sent: list[tuple[str, datetime]] = []
+    sent: list[tuple[About, datetime]] = []
     for line in record.journal.read().lines:
-        if line.stage == Stage.DELETE:
+        if line.about.topic is LineTopic.DELETE:
             continue
         if line.kind is Kind.INTENT:
-            sent.append((line.text, line.utc))
-        elif line.kind is Kind.RESULT and did_not_leave(line.seen):
-            last = next((each for each in reversed(sent) if each[0] == line.text), None)
+            sent.append((line.about.subject, line.utc))
+        elif line.kind is Kind.RESULT and line.about.seen == NOT_SENT:
+            last = next((each for each in reversed(sent) if each[0] == line.about.subject), None)
             if last:
                 sent.remove(last)
     return tuple(sent)
@@ -113,11 +119,12 @@ def anything_sent(record: Record) -> bool:
     return bool(deletion_intents(record) or change_intents(record))
 
 
-def unseen_changes(record: Record) -> list[tuple[str, str]]:
+def unseen_changes(record: Record) -> list[tuple[str, About]]:
     """Return each change, by server and what it is, that was sent, or may have been, and whose end nobody saw."""
-    pending = [(change.server, change.text) for change in record.pending_changes()]
+    pending = [(change.server, change.about) for change in record.pending_changes()]
     gone = {(each.server, each.key) for each in recorded_deletions(record) if each.result is Deletion.GONE}
-    return pending + [place for place in deletion_intents(record) if place not in gone and place not in pending]
+    unseen = [(server, deleting(key)) for server, key in deletion_intents(record) if (server, key) not in gone]
+    return pending + [each for each in unseen if each not in pending]
 
 
 def outcome_unfinished(record: Record) -> Outcome:
@@ -127,11 +134,6 @@ def outcome_unfinished(record: Record) -> Outcome:
     return said if (said := record.outcome()) in (Outcome.FAILED, Outcome.UNKNOWN) else Outcome.STOPPED
 
 
-def did_not_leave(seen: str) -> bool:
-    """Whether a result says that the change was never sent; no device's word can say so."""
-    return seen == Deletion.NOT_SENT or seen.startswith(f"{Deletion.NOT_SENT}: ")
-
-
 def past_of(context: Context) -> Past:
     """Return how each deletion of the site ended, in whichever incident, and what this incident has sent."""
     gone_utc, undecided = deletion_ends(context.records_root, context.site.name)
@@ -139,8 +141,8 @@ def past_of(context: Context) -> Past:
         gone_utc=gone_utc,
         undecided=undecided,
         sent_here=frozenset(deletion_intents(context.record)),
-        sent_changes=Counter(words for words, _ in change_intents(context.record)),
-        pending_changes=frozenset(change.text for change in context.record.pending_changes()),
+        sent_changes=Counter(what for what, _ in change_intents(context.record)),
+        pending_changes=frozenset(change.about for change in context.record.pending_changes()),
     )
 
 
@@ -224,7 +226,7 @@ def records_of_site(root: Path, site: str) -> Iterator[Record]:
 NOT_SEEN = "not seen: the run was interrupted, and whether the command left is not known"
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True)
 class Interrupted:
     """A deletion that may have been sent; ``seen`` is its result where that, at least, is in the journal."""
 
@@ -239,13 +241,12 @@ def interrupted_deletions(record: Record) -> tuple[Interrupted, ...]:
     """Return the deletions that may have been sent and whose result is not kept with the others, oldest first."""
     found: dict[tuple[str, str], Interrupted] = {}
     for line in record.journal.read().lines:
-        place = (line.server, line.text)
-        if line.stage != Stage.DELETE:
+        place = (line.server, line.about.name)
+        if line.about.topic is not LineTopic.DELETE:
             continue
         if line.kind is Kind.INTENT:
-            command = line.expected.partition(" (")[0]
-            found[place] = Interrupted(server=line.server, key=line.text, command=command, intent_utc=line.utc)
-        elif line.kind is Kind.RESULT and line.seen == Deletion.NOT_SENT:
+            found[place] = Interrupted(*place, command=line.about.command, intent_utc=line.utc)
+        elif line.kind is Kind.RESULT and line.about.seen == NOT_SENT:
             found.pop(place, None)
         elif line.kind is Kind.RESULT and place in found:
             found[place] = replace(found[place], seen=line.seen)
@@ -270,7 +271,7 @@ async def settle_interrupted(context: Context, stores: Iterable[TofuStore]) -> N
     seen = {(result.server, result.key): result.result for result in kept}
     for change in context.record.pending_changes():
         if change.stage == Stage.DELETE:
-            change.result(seen[(change.server, change.text)], expected=Deletion.GONE)
+            change.result(seen[(change.server, change.about.name)], expected=Deletion.GONE)
 
 
 def _runs_elsewhere(record: Record) -> bool:

@@ -15,6 +15,7 @@ from runbook_lib.errors import ExpectationInvalid
 from runbook_lib.models import Inventory, Judgement, Presented, Stage
 from runbook_lib.params.model import CaBundle, Expectation, Site
 from runbook_lib.params.values import canonical_sha256
+from runbook_lib.record.about import About, LineTopic
 from runbook_lib.record.journal import Kind
 from runbook_lib.repair.context import PI_SERVERS, Context, Target, targets
 from runbook_lib.repair.history import INVENTORY_FACTS, facts_or, last_known_certificate, settle_interrupted
@@ -183,13 +184,14 @@ def judge_target(context: Context, target: Target, look: tuple[Presented, ...], 
         previous_sha256=last_known_certificate(context, target.name),
     )
     seen = judgement.facts.sha256 if judgement.facts else "nothing"
+    about = About(topic=LineTopic.CERTIFICATE, name=f"{target.address}:{target.port}", seen=judgement.verdict)
     context.record.journal.append(
         Kind.OBSERVED,
         stage=context.stage,
         server=target.name,
         expected=judgement.expectation,
         seen=f"{judgement.verdict}: {judgement.reason} (presented: {seen})",
-        text=f"certificate of {target.address}:{target.port}",
+        text=about,
     )
     return judgement
 

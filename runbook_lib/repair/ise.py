@@ -15,6 +15,7 @@ from runbook_lib.errors import CertificateMoved, DeletionRefused, PageNotUnderst
 from runbook_lib.models import CertificateFacts
 from runbook_lib.params.model import IseServer
 from runbook_lib.params.model import IseServer as IseSettings
+from runbook_lib.record.about import About, LineTopic
 from runbook_lib.repair.confirmation import require_confirmed
 from runbook_lib.repair.context import Context, any_same_host, wait_until, write_late_result
 from runbook_lib.repair.guard import permit, planned_change, require_release
@@ -138,7 +139,7 @@ class IseAction(StrEnum):
 CHANGING = frozenset({IseAction.ADD, IseAction.REPLACE, IseAction.GUIDE})
 """What changes something, or asks a person to."""
 
-BY_HAND = "add ISE servers by hand"
+BY_HAND = About(topic=LineTopic.ADD_ISE_BY_HAND)
 _WORDS = {
     "unauthorized": "ISE does not accept the user or the password (401)",
     "duplicate": "it is in the list already",
@@ -178,8 +179,8 @@ async def _decide_by_page(context: Context, page: PrimePages) -> tuple[IseDecisi
     async def look() -> tuple[ListedIseServer, ...]:
         listed = await page.ise_servers()
         for decision in _decisions(context, listed):
-            for words in (adding(decision.name), removing(decision.name)):
-                write_late_result(context, words, decision.action)
+            for what in (adding(decision.name), removing(decision.name)):
+                write_late_result(context, what, decision.action)
         return listed
 
     def waited_for(listed: tuple[ListedIseServer, ...]) -> str:
@@ -253,7 +254,7 @@ def _settings(context: Context, name: str) -> IseSettings:
     return next(server for server in context.site.ise if server.name == name)
 
 
-async def _change(context: Context, name: str, what: str, act: Callable[[], Awaitable[object]]) -> None:
+async def _change(context: Context, name: str, what: About, act: Callable[[], Awaitable[object]]) -> None:
     """Ask whether it may be done, write the intent, press the button once, write what the page said."""
     await permit(context, planned_change(context, ChangeKind.READD_ISE, name), what)
     change = context.record.intend(context.stage, "primary", what, expected="accepted")
@@ -261,7 +262,7 @@ async def _change(context: Context, name: str, what: str, act: Callable[[], Awai
         await act()
         change.sent()
     except PageNotUnderstood as error:
-        change.result(f"not sent: {error.what}", expected="accepted")
+        change.not_sent(error.what, expected="accepted")
         raise
     except PageRefused as error:
         words = error.found or error.what
@@ -289,7 +290,7 @@ async def _by_hand(context: Context, pages: PrimaryPages, names: list[str]) -> N
     for name in names:
         await permit(context, planned_change(context, ChangeKind.READD_ISE, name), adding(name))
     require_someone(context, await ise_steps(context, pages, names))
-    if BY_HAND not in [change.text for change in context.record.pending_changes()]:
+    if BY_HAND not in [change.about for change in context.record.pending_changes()]:
         context.record.intend(context.stage, "primary", BY_HAND, expected="accepted")
 
     async def look() -> tuple[bool, str]:

@@ -16,10 +16,10 @@ from runbook_lib.decisions import (
     PlanRow,
 )
 from runbook_lib.device.answers import StateKind
-from runbook_lib.device.prime import REMOVE_HA
 from runbook_lib.errors import RepairFailed, StageOutOfOrder
 from runbook_lib.models import HaStatus, Inventory, Judgement, Verdict
 from runbook_lib.params.model import IseServer, Site
+from runbook_lib.record.about import About, LineTopic
 from runbook_lib.repair.confirmation import accepted_of
 from runbook_lib.repair.context import PI_SERVERS, Context
 from runbook_lib.repair.ha_state import form_rows, ha_states_in_words, kinds_of, served_by_secondary
@@ -31,7 +31,7 @@ from runbook_lib.repair.history import Past, past_of, recorded_deletions
 # deletions. So a change is planned with the condition under which it is made: what turns out not to be needed is
 # not done, and what is needed and does not stand here is not done either, but planned anew.
 
-REGISTRATION = "register HA"
+REGISTRATION, REMOVAL = About(topic=LineTopic.REGISTER_HA), About(topic=LineTopic.REMOVE_HA)
 REMOVAL_MEANS = (
     "removing it ends replication: the secondary then holds no copy, nobody takes over when the primary fails,"
     " and the whole database is replicated anew, half an hour to hours"
@@ -53,21 +53,21 @@ _WHY_REGISTER = {
 }
 
 
-def adding(name: str) -> str:
-    """Return what the journal calls adding this ISE server."""
-    return f"add ISE server {name}"
+def adding(name: str) -> About:
+    """Return adding this ISE server, as the journal knows it."""
+    return About(topic=LineTopic.ADD_ISE, name=name)
 
 
-def removing(name: str) -> str:
-    """Return what the journal calls removing this ISE server from the list, so that it can be added again."""
-    return f"remove ISE server {name}"
+def removing(name: str) -> About:
+    """Return removing this ISE server from the list, so that it can be added again."""
+    return About(topic=LineTopic.REMOVE_ISE, name=name)
 
 
-def words_of(change: PlannedChange) -> str:
-    """Return what the journal calls the change when it is sent; this is what its attempts are counted by."""
+def about_change(change: PlannedChange) -> About:
+    """Return the change as the journal knows it when it is sent; this is what its attempts are counted by."""
     if change.kind is ChangeKind.READD_ISE:
         return adding(change.target)
-    return REMOVE_HA if change.kind is ChangeKind.REMOVE_HA else REGISTRATION
+    return REMOVAL if change.kind is ChangeKind.REMOVE_HA else REGISTRATION
 
 
 def changes_of(
@@ -97,9 +97,9 @@ def _ise_settings(server: IseServer) -> tuple[tuple[str, str], ...]:
     return (("Server Address", server.address), ("User Name", server.user), ("Password", server.password.source))
 
 
-def attempt(past: Past, words: str) -> int:
+def attempt(past: Past, what: About) -> int:
     """Return which attempt the next sending of a change is: each one needs a plan, and so an approval, of its own."""
-    return 1 + past.sent_changes.get(words, 0)
+    return 1 + past.sent_changes.get(what, 0)
 
 
 def _confirmed(judgement: Judgement, accepted: frozenset[str]) -> str:
@@ -142,7 +142,7 @@ def _ha_changes(
         reason="the site's file allows it (policy: remove_broken_ha)",
         interrupts=REMOVAL_MEANS,
         confirmed_sha256=confirmed,
-        attempt=attempt(past, REMOVE_HA),
+        attempt=attempt(past, REMOVAL),
         seen=ha_states_in_words(states),
     )
     return (remove, register)
@@ -197,7 +197,7 @@ def unsent(context: Context, plan: Plan) -> tuple[PlanRow, ...]:
 def unsent_changes(context: Context, plan: Plan) -> tuple[PlannedChange, ...]:
     """Return what stages 40 and 50 may still do by this plan: each attempt of a change is in one plan only."""
     past = past_of(context)
-    return tuple(each for each in plan.changes if attempt(past, words_of(each)) == each.attempt)
+    return tuple(each for each in plan.changes if attempt(past, about_change(each)) == each.attempt)
 
 
 def place_of(row: PlanRow) -> tuple[str, str]:

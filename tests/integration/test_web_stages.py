@@ -95,7 +95,7 @@ def go_on_once_milestones_are_told(lab: Lab) -> None:
 
     def told() -> bool:
         journals = paths.records_dir().glob("*/journal.jsonl")
-        return any(MILESTONES in journal.read_text(encoding="utf-8") for journal in journals)
+        return any(str(MILESTONES) in journal.read_text(encoding="utf-8") for journal in journals)
 
     wait_until(told, "the milestones of half a registration in the journal")
     lab.clear_fault("held_registration")

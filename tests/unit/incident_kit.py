@@ -130,7 +130,9 @@ class Incident:
         change = self.record.intend(Stage.DELETE, server, key)
         if result is None:
             return
-        if result is not Deletion.NOT_SENT:
+        if result is Deletion.NOT_SENT:
+            change.not_sent()
+        else:
             change.sent()
             now = datetime.now(UTC)
             seen = DeletionResult(
@@ -145,7 +147,7 @@ class Incident:
                 read_back_utc=now,
             )
             self.record.write_facts(Stage.DELETE, DELETION_FACTS, (*recorded_deletions(self.record), seen))
-        change.result(result)
+            change.result(result)
 
 
 def _entry(key: str) -> TofuEntry:

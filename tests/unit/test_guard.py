@@ -33,6 +33,7 @@ from runbook_lib.errors import (
     VersionUnsupported,
 )
 from runbook_lib.models import Diagnosis, HaStatus, Inventory, ProductVersion, Stage, TofuStore, Verdict
+from runbook_lib.record.about import About
 from runbook_lib.record.journal import Kind
 from runbook_lib.repair import deletion, guard
 from runbook_lib.repair import ha as ha_removal
@@ -124,8 +125,11 @@ async def _register(case: Case) -> None:
     await register_ha._register_once(case.context, cast("Any", page), None)
 
 
-async def _readd(case: Case, words: str = adding("ise")) -> None:
-    await readd_ise._change(case.context, "ise", words, partial(case.devices.press, words))
+ADDING = adding("ise")
+
+
+async def _readd(case: Case, words: About = ADDING) -> None:
+    await readd_ise._change(case.context, "ise", words, partial(case.devices.press, str(words)))
 
 
 async def _readiness(case: Case) -> None:
@@ -153,9 +157,9 @@ CHANGES: dict[str, tuple[Send, ChangeKind | None, str]] = {
 WORDS = {
     "delete": PRIMARYS[1],
     "remove HA": "ncs ha remove",
-    "register HA": REGISTRATION,
-    "add ISE": adding("ise"),
-    "replace ISE": removing("ise"),
+    "register HA": str(REGISTRATION),
+    "add ISE": str(ADDING),
+    "replace ISE": str(removing("ise")),
 }
 
 
@@ -407,7 +411,7 @@ def test_what_the_host_shows_decides(
 
     monkeypatch.setattr(guard, "require_confirmed", look)
     approval = Approval(digest="", by="nobody", at_utc=datetime.now(UTC), how="a test")
-    request = guard.ChangeRequest(plan=case.plan, change=change, words=name, approval=approval)
+    request = guard.ChangeRequest(plan=case.plan, change=change, what=About(name=name), approval=approval)
     with nullcontext() if sent else pytest.raises(CertificateMoved, match="the plan confirmed"):
         asyncio.run(guard.host_is_confirmed(case.context, request))
 
@@ -457,7 +461,7 @@ def test_a_refusal_of_the_page_uses_the_approval_up_and_a_connection_that_failed
     """What is known not to have left may be sent on the same approval; what the server refused needs a new one."""
     case = make("register HA")
     record = case.incident.record
-    record.intend(Stage.REGISTER, "primary", REGISTRATION).result("not sent: no such button")
+    record.intend(Stage.REGISTER, "primary", REGISTRATION).not_sent("no such button")
     asyncio.run(_register(case))
     assert case.devices.sent == ["register"]
     record.pending_changes()[0].result("refused: wrong key")
@@ -508,7 +512,7 @@ def test_an_approval_is_not_renewed_by_giving_the_same_digest_again(make: Callab
 
 @pytest.mark.parametrize("words", [register_ha.BY_HAND, readd_ise.BY_HAND])
 def test_a_person_is_not_told_to_do_what_nobody_approved(
-    make: Callable[..., Case], monkeypatch: pytest.MonkeyPatch, words: str
+    make: Callable[..., Case], monkeypatch: pytest.MonkeyPatch, words: About
 ) -> None:
     """Guided mode needs the approved plan as well: without it no step is shown, with it they are."""
     case = make("register HA")

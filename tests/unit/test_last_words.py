@@ -58,7 +58,7 @@ def test_a_run_that_is_ended_in_a_change_says_what_goes_on_and_how_to_go_on(
     name = next(name for name, each in STOPS.items() if each is stop)
     assert said[""] == f"{name} ended the run in stage {stage}."
     assert re.fullmatch(
-        rf"{re.escape(CHANGES[stage])}, primary: sent at \d{{4}}-\S+ ?\S*Z; its result was not seen", said["sent"]
+        rf"{re.escape(str(CHANGES[stage]))}, primary: sent at \d{{4}}-\S+ ?\S*Z; its result was not seen", said["sent"]
     )
     assert said["goes on"] == GOES_ON[stage]
     assert said["record"] == str(record.folder)

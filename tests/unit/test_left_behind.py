@@ -32,7 +32,7 @@ def test_what_is_done_what_is_not_and_what_is_unknown_are_told_apart(tmp_path: P
     done, not_done, unknown, more, after = left_behind(incident.record).splitlines()
     assert done.split() == ["done:", "primary:", PRIMARYS[1]]
     assert not_done.split() == ["not", "done:", "secondary:", SECONDARYS[1]]
-    assert unknown.split() == ["unknown:", "primary:", *REGISTRATION.split()]
+    assert unknown.split() == ["unknown:", "primary:", *str(REGISTRATION).split()]
     assert more.split() == ["primary:", PRIMARYS[2]]
     assert after.startswith("next:       runbook ")
 

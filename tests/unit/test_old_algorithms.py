@@ -28,7 +28,7 @@ def test_the_journal_and_the_report_name_old_algorithms_once(tmp_path: Path) -> 
     note_old_algorithms(incident.record, site_with(), Stage.START)
     for stage in (Stage.START, Stage.LIST, Stage.DELETE):
         note_old_algorithms(incident.record, allowing(site_with()), stage)
-    (line,) = [line for line in incident.record.journal.read().lines if line.text == OLD_ALGORITHMS]
+    (line,) = [line for line in incident.record.journal.read().lines if line.about == OLD_ALGORITHMS]
     assert (line.kind, line.server) == (Kind.DECIDED, "secondary")
     assert all(name in line.seen for name in (*OLD, "SHA-1"))
     made = post_mortem(incident.record.folder)

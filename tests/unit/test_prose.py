@@ -8,9 +8,18 @@ from pathlib import Path
 import pytest
 from incident_kit import Incident
 
+from runbook_lib.batch.site_run import saw_contradiction
 from runbook_lib.decisions import Check, CheckKind, with_kinds
-from runbook_lib.models import Outcome, Verdict
+from runbook_lib.models import Outcome, Stage, Verdict
+from runbook_lib.record import about
+from runbook_lib.record.about import NOT_SENT, About, LineTopic, read_about
+from runbook_lib.record.artifacts import note_template, versions
+from runbook_lib.record.incident import Record
+from runbook_lib.record.journal import Kind
+from runbook_lib.record.stages import pending_changes
 from runbook_lib.repair import verification
+from runbook_lib.repair.history import change_intents, deletion_intents, interrupted_deletions, past_of, unseen_changes
+from runbook_lib.repair.planned_changes import REGISTRATION, REMOVAL, adding, attempt
 from runbook_lib.show.trust import trust_as_verified
 
 ADDRESSES = {"primary": "192.0.2.10:8082", "secondary": "192.0.2.20:8082", "ise": "192.0.2.30:443"}
@@ -74,3 +83,95 @@ def test_what_a_check_is_about_decides_what_its_silence_is_worth(tmp_path: Path,
     incident.sent("primary", "192.0.2.20_8082")
     checks = with_kinds([named(each, None if each == name else True) for each in NAMES])
     assert verification.outcome_of(incident.context, checks) is outcome
+
+
+# -- the journal ----------------------------------------------------------------------------------
+
+
+def told(record: Record, template: Path) -> dict[str, object]:
+    """Leave one line of each topic that decides something, and return what readers make of them."""
+    for key in ("192.0.2.20_8082", "192.0.2.30_443"):
+        record.intend(Stage.DELETE, "primary", About(topic=LineTopic.DELETE, name=key, command=f"deletecert {key}"))
+    record.pending_changes()[0].not_sent()
+    record.intend(Stage.REGISTER, "primary", REMOVAL).not_sent("it did not connect")
+    record.intend(Stage.REGISTER, "primary", REGISTRATION).result("not sent: so it says itself")
+    record.intend(Stage.READD_ISE, "primary", adding("ise"))
+    note_template(record, Stage.LIST, template)
+    note_template(record, Stage.VERIFY, template, by_hand=True)
+    seen = About(topic=LineTopic.CERTIFICATE, name="192.0.2.20:8082", seen=Verdict.CONTRADICTED)
+    record.journal.append(Kind.OBSERVED, text=seen, seen="another one than the CSR's")
+    lines = record.journal.read().lines
+    return {
+        "deletions": sorted(deletion_intents(record)),
+        "interrupted": [(each.key, each.command) for each in interrupted_deletions(record)],
+        "changes": [what for what, _ in change_intents(record)],
+        "pending": [line.about.subject for line in pending_changes(lines)],
+        "notebooks": [(each.stage, each.by_hand) for each in versions(lines)],
+        "contradicted": saw_contradiction(record, 0),
+    }
+
+
+def test_a_line_in_other_words_is_read_as_what_it_is_about(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What was sent, what never left, what is pending, which notebook ran, what a look contradicted: by data alone."""
+    template = tmp_path / "a.ipynb"
+    template.write_text("{}")
+    monkeypatch.setattr(about, "_SENTENCES", {topic: f"({n}) {{name}}" for n, topic in enumerate(LineTopic)})
+    incident = Incident(tmp_path, listed=False)
+    entry = About(topic=LineTopic.DELETE, name="192.0.2.30_443")
+    assert told(incident.record, template) == {
+        "deletions": [("primary", entry.name)],
+        "interrupted": [(entry.name, f"deletecert {entry.name}")],
+        "changes": [REGISTRATION, adding("ise")],
+        "pending": [entry, adding("ise")],
+        "notebooks": [(Stage.LIST, False), (Stage.VERIFY, True)],
+        "contradicted": True,
+    }
+    past = past_of(incident.context)
+    assert [attempt(past, what) for what in (REMOVAL, REGISTRATION, adding("ise"), adding("ise2"))] == [1, 2, 2, 1]
+    assert unseen_changes(incident.record) == [("primary", entry), ("primary", adding("ise"))]
+
+
+@pytest.mark.parametrize(
+    ("kind", "stage", "text", "seen", "read"),
+    [
+        ("intent", "40_register_ha", "register HA", "", REGISTRATION),
+        ("intent", "40_register_ha", "ncs ha remove", "", REMOVAL),
+        ("result", "40_register_ha", "register HA", "not sent: no button", replace(REGISTRATION, seen=NOT_SENT)),
+        ("result", "40_register_ha", "register HA", "refused: not sent: x", REGISTRATION),
+        ("sent", "50_readd_ise", "add ISE server ise", "", adding("ise")),
+        ("intent", "50_readd_ise", "remove ISE server ise", "", About(topic=LineTopic.REMOVE_ISE, name="ise")),
+        (
+            "intent",
+            "30_delete_stale_certificates",
+            "a_1",
+            "",
+            About(topic=LineTopic.DELETE, name="a_1", command="del a_1"),
+        ),
+        ("noted", "", "template notebook", "", About(topic=LineTopic.TEMPLATE)),
+        ("noted", "", "register HA", "", About(name="register HA")),
+        ("intent", "fleet", "wave 1", "", About(name="wave 1")),
+        (
+            "observed",
+            "20_list_certificates",
+            "certificate of 192.0.2.20:8082",
+            "contradicted: it differs",
+            About(topic=LineTopic.CERTIFICATE, name="192.0.2.20:8082", seen="contradicted"),
+        ),
+    ],
+)
+def test_a_line_of_before_is_read_by_the_sentence_that_it_has(
+    kind: str, stage: str, text: str, seen: str, read: About
+) -> None:
+    """Records that were written before a line had an ``about`` say the same as before."""
+    line = {"kind": kind, "stage": stage, "expected": "del a_1 (approved by A)", "seen": seen, "text": text}
+    assert read_about(line) == read
+
+
+@pytest.mark.parametrize(
+    "value",
+    [{}, [], {"topic": "other"}, {"topic": "x"}, {"topic": "delete", "of": "x"}, {"topic": "delete", "name": ""}],
+)
+def test_an_about_that_is_never_written_is_refused(value: object) -> None:
+    """A line that holds one is damaged: an unknown topic, another key, an empty text."""
+    with pytest.raises(ValueError, match="about"):
+        read_about({"about": value})

@@ -13,7 +13,8 @@ from runbook_lib.digest import sha256_hex
 from runbook_lib.errors import RecordNotWritable
 from runbook_lib.models import Stage
 from runbook_lib.notebook.opening import open_runbook
-from runbook_lib.record.artifacts import BY_HAND, TEMPLATE, drifts, note_template, without_outputs
+from runbook_lib.record.about import About, LineTopic
+from runbook_lib.record.artifacts import drifts, note_template, without_outputs
 from runbook_lib.record.incident import Record
 from runbook_lib.record.journal import Kind
 from runbook_lib.record.manifest import list_files
@@ -66,7 +67,11 @@ def test_version_that_ran_is_in_the_record(record: Record, notebooks: Path) -> N
     path = write(notebooks, [cell("look", "rb.look()") | {"outputs": [{"output_type": "stream", "text": "secret"}]}])
     note_template(record, STAGE, path)
     (line,) = [line for line in record.journal.read().lines if line.kind is Kind.NOTED]
-    assert (line.stage, line.seen, line.text) == (STAGE, sha256_hex(path.read_bytes()), TEMPLATE)
+    assert (line.stage, line.seen, line.about) == (
+        STAGE,
+        sha256_hex(path.read_bytes()),
+        About(topic=LineTopic.TEMPLATE),
+    )
     assert line.artifact
     kept = json.loads(record.read_bytes(line.artifact))
     assert [(each["id"], each["source"], each["outputs"]) for each in kept["cells"]] == [("look", "rb.look()", [])]
@@ -141,7 +146,7 @@ def test_stage_that_a_person_opens_leaves_its_version(tmp_path: Path, monkeypatc
     monkeypatch.setattr("runbook_lib.notebook.opening.open_site", lambda _: site_with())
     rb = open_runbook("10_diagnose_logs", "x")
     lines = rb.context.record.journal.read().lines
-    assert [line.text for line in lines if line.kind is Kind.NOTED] == [BY_HAND]
+    assert [line.about.topic for line in lines if line.kind is Kind.NOTED] == [LineTopic.TEMPLATE_BY_HAND]
     with rb.context.lock("a test"):
         open_runbook("10_diagnose_logs", "x", rb.incident)
     lines = rb.context.record.journal.read().lines
