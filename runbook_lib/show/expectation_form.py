@@ -7,17 +7,20 @@ import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from html import escape
-from typing import Any, NamedTuple
-
-import ipywidgets
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from runbook_lib.certificates.expectation import LARGEST_FILE
 from runbook_lib.errors import RunbookError
 from runbook_lib.i18n.language import gettext
 from runbook_lib.params.values import canonical_sha256
-from runbook_lib.show.forms import BELOW, LABEL, WIDE, Form, Said, button, without_form
+from runbook_lib.show.forms import BELOW, LABEL, WIDE, Form, LazyModule, Said, button, without_form
 from runbook_lib.show.rendering import View
 from runbook_lib.show.table import BAD, GOOD, Row, Table
+
+if TYPE_CHECKING:
+    import ipywidgets
+else:
+    ipywidgets = LazyModule("ipywidgets")
 
 # -- A file that is chosen with a button or dropped: its name and its bytes are handed on, and no widget keeps them
 
@@ -190,8 +193,16 @@ class _ExpectationControls:
         self.withdraw = button("Withdraw", hint, self._withdraw, self.said)
         self.file.widget.layout = {**BELOW, "width": "32.4em", "max_width": "98%"}
         own = ipywidgets.VBox([self.self_], layout=BELOW)
-        fields = [self.host, self.known_said, self.digits, self.digits_said, self.file.widget, self.file_said, own]
-        self.widget = ipywidgets.VBox([*fields, self.keep, self.withdraw, self.said])
+        fields = [
+            self.host,
+            self.known_said.widget,
+            self.digits,
+            self.digits_said.widget,
+            self.file.widget,
+            self.file_said.widget,
+            own,
+        ]
+        self.widget = ipywidgets.VBox([*fields, self.keep, self.withdraw, self.said.widget])
         self.digits.observe(lambda _: self._typed(), names="value")
         self.self_.observe(lambda _: self._check(), names="value")
         self.host.observe(lambda _: self._check(), names="value")

@@ -4,15 +4,31 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from html import escape
-from typing import Any, NamedTuple, TypeVar
-
-import ipywidgets
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from runbook_lib.decisions import Plan
 from runbook_lib.errors import RunbookError, printable
 from runbook_lib.i18n.language import gettext
 from runbook_lib.show.rendering import View
 from runbook_lib.show.table import BAD, COLOURS, DOUBT, GOOD, MARKS, Row, Table
+
+if TYPE_CHECKING:
+    import ipywidgets
+
+
+class LazyModule:
+    """A module that is imported when it is first used: whoever shows no form does not wait for the widgets."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+
+    def __getattr__(self, attribute: str) -> Any:
+        return getattr(import_module(self._name), attribute)
+
+
+if not TYPE_CHECKING:
+    ipywidgets = LazyModule("ipywidgets")
 
 # -- How forms look: edges and hints that stand out, a visible focus, labels above the fields where room is short
 
@@ -74,8 +90,18 @@ class Form(View[T]):
         return {**bundle, "text/html": self._repr_html_(), "text/plain": self.text()}
 
 
-class Said(ipywidgets.HTML):  # type: ignore[misc]
-    """One sentence below a control: a sign and words, so that nothing is said by a colour alone."""
+class Said:
+    """One sentence below a control: a sign and words, so that nothing is said by a colour alone.
+
+    ``widget`` shows it; ``value`` is its HTML.
+    """
+
+    def __init__(self, **options: Any) -> None:
+        self.widget = ipywidgets.HTML(**options)
+
+    @property
+    def value(self) -> str:
+        return str(self.widget.value)
 
     def say(self, text: str, mark: str = "") -> None:
         """Show a text; ``mark`` is ``good``, ``bad``, ``doubt`` or nothing."""
@@ -83,7 +109,7 @@ class Said(ipywidgets.HTML):  # type: ignore[misc]
         sign = f"{MARKS[mark]} " if mark and text else ""
         colour = f"border-left:4px solid {COLOURS[mark]};padding-left:.5em;" if mark and text else ""
         style = f"{colour}line-height:1.45;max-width:60em;overflow-wrap:anywhere"
-        self.value = f'<div role="status" style="{style}">{sign}{lines}</div>' if text else ""
+        self.widget.value = f'<div role="status" style="{style}">{sign}{lines}</div>' if text else ""
 
 
 def button(words: str, hint: str, act: Callable[[], str], answer: Said) -> ipywidgets.Button:
@@ -154,7 +180,7 @@ class ApprovalForm(Form[Plan]):
             lambda: approve(name.value, reason.value),
             said,
         )
-        super().__init__(plan, (question, ways), (name, reason, press, said))
+        super().__init__(plan, (question, ways), (name, reason, press, said.widget))
 
 
 # -- The question before the first change of a real site: a person types its name ------------------
@@ -176,7 +202,7 @@ class ProductionForm(Form[str]):
         press = button(
             "Yes, change this site", "Notes it in the record; sends nothing", lambda: name(typed.value), said
         )
-        super().__init__(site, (question, ways), (typed, press, said))
+        super().__init__(site, (question, ways), (typed, press, said.widget))
 
 
 # -- A person's word in the place of a confirmation, asked for in full words -----------------------
@@ -232,7 +258,7 @@ class _OverrideControls:
         )
         for control in (self.name, self.reason, self.words):
             control.observe(lambda _: self._check(), names="value")
-        rows = [self.entry, self.name, self.reason, self.words, self.words_said, self.press, self.said]
+        rows = [self.entry, self.name, self.reason, self.words, self.words_said.widget, self.press, self.said.widget]
         self.widget = ipywidgets.VBox(rows)
         self._check()
 

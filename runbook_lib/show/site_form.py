@@ -6,16 +6,19 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from html import escape
 from pathlib import Path
-from typing import Any, NamedTuple
-
-import ipywidgets
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from runbook_lib.i18n.language import gettext
 from runbook_lib.params.load import Draft, draft_site
 from runbook_lib.params.yaml_source import SiteFileProblem, shown_key
 from runbook_lib.secrets import NOT_A_REFERENCE, SecretRef
-from runbook_lib.show.forms import BELOW, LABEL, WIDE, Form, Said, button, without_form
+from runbook_lib.show.forms import BELOW, LABEL, WIDE, Form, LazyModule, Said, button, without_form
 from runbook_lib.show.table import BAD, DOUBT, GOOD, Row, Table
+
+if TYPE_CHECKING:
+    import ipywidgets
+else:
+    ipywidgets = LazyModule("ipywidgets")
 
 # -- The fields of the form for a site: which key of the site's file each one gives, and how it is read
 
@@ -118,7 +121,7 @@ class SiteField:
         self.spec = spec
         self.said = Said(layout={"margin": "0 0 0 17em", "max_width": "24em"})
         self.control = self._control()
-        self.widget = ipywidgets.VBox([self.control, self.said])
+        self.widget = ipywidgets.VBox([self.control, self.said.widget])
         self._changed = changed
         self._refused = False
         self.control.observe(self._typed, names="value")
@@ -214,7 +217,7 @@ class SiteControls:
         self.button = button("Write the site's file", hint, self._press, self.said)
         groups = [self._box(group) for group in GROUPS]
         boxes = ipywidgets.HBox(groups, layout={"flex_flow": "row wrap", "align_items": "flex-start"})
-        self.widget = ipywidgets.VBox([boxes, self.further, self.button, self.said, self.preview])
+        self.widget = ipywidgets.VBox([boxes, self.further, self.button, self.said.widget, self.preview])
         self._check()
 
     def _box(self, group: FieldGroup) -> ipywidgets.VBox:
@@ -349,7 +352,7 @@ class _ChoiceControls:
         self.new.widget.layout.display = "none"
         self.site.observe(lambda _: self._look(), names="value")
         self.make.observe(self._unfold, names="value")
-        rows = [self.site, self.about, self.incident, self.use, self.said, self.make, self.new.widget]
+        rows = [self.site, self.about.widget, self.incident, self.use, self.said.widget, self.make, self.new.widget]
         self.widget = ipywidgets.VBox(rows)
         self._look()
 
