@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+from pathlib import Path
+
 from runbook_lib import decisions
 from runbook_lib.decisions import Check
 from runbook_lib.errors import StageOutOfOrder
@@ -19,7 +22,7 @@ from runbook_lib.show.rendering import View
 from runbook_lib.show.report import Written, post_mortem, write_into
 from runbook_lib.show.report_model import PostMortem
 from runbook_lib.show.report_sections import over_time
-from runbook_lib.show.table import Row, Table
+from runbook_lib.show.table import Cell, Row, Table, link_to
 from runbook_lib.show.trust import Trusts, trust_as_verified
 
 # -- Stage 60: what proves the repair, and how the incident ends -----------------------------------
@@ -130,10 +133,7 @@ class WritePostMortem(Runbook):
     def write(self) -> View[Written]:
         """Write the report into the record, as HTML, PDF and Markdown; earlier ones stay."""
         self._written = self._do(self._write)
-        rows = tuple(
-            Row(cells=(path.suffix[1:], str(path.relative_to(self.context.record.folder))))
-            for path in self._written.files
-        )
+        rows = tuple(Row(cells=(path.suffix[1:], self._link(path))) for path in self._written.files)
         table = Table(
             title="The report, in the incident's folder",
             headers=("form", "file"),
@@ -142,6 +142,12 @@ class WritePostMortem(Runbook):
             whole=("file",),
         )
         return View(self._written, (table,))
+
+    def _link(self, path: Path) -> Cell:
+        """Return a file of the record as a link from the notebook: where it lies by hand, where it is kept in a run."""
+        folder = self.context.record.folder
+        here = Path.cwd() if self.context.attended else folder / "notebooks"
+        return link_to(str(path.relative_to(folder)), os.path.relpath(path, here))
 
     def _read(self) -> PostMortem:
         return post_mortem(self.context.record.folder, sealed_next=True)

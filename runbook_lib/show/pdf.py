@@ -1,11 +1,14 @@
-"""The report's page on paper: printed in the browser that was found, offline and without scripts."""
+"""The report's page on paper: printed in the browser that was found, offline and without scripts; the journal in it."""
 
 from __future__ import annotations
 
 from html import escape
+from io import BytesIO
 from pathlib import Path
 
 from playwright.async_api import Error, PdfMargins
+from pypdf import PdfReader, PdfWriter
+from pypdf.generic import NameObject
 
 from runbook_lib import event_loop
 from runbook_lib.errors import BrowserMissing
@@ -17,14 +20,29 @@ _FOOTER = (
 )
 _MARGIN = PdfMargins(top="16mm", bottom="18mm", left="14mm", right="14mm")
 LONGEST_S = 120.0
+ATTACHED = "journal.jsonl"
 
 
-def print_pdf(html: str, executable: Path, *, title: str) -> bytes:
-    """Return the page as a tagged PDF with an outline, A4. Raises BrowserMissing where the browser cannot print."""
+def print_pdf(html: str, executable: Path, *, title: str, journal: bytes) -> bytes:
+    """Return the page as a tagged PDF with an outline, A4, the journal attached as ``journal.jsonl``.
+
+    Raises BrowserMissing where the browser cannot print.
+    """
     try:
-        return event_loop.run(_print(html, executable, title), timeout_s=LONGEST_S)
+        printed = event_loop.run(_print(html, executable, title), timeout_s=LONGEST_S)
     except TimeoutError:
         raise _not_printed(executable, f"not done within {LONGEST_S:g} s") from None
+    return _with_journal(printed, journal)
+
+
+def _with_journal(printed: bytes, journal: bytes) -> bytes:
+    """Attach the journal, not compressed, so that what a file holds can be searched for secrets without opening it."""
+    writer = PdfWriter(clone_from=PdfReader(BytesIO(printed)))
+    attached = writer.add_attachment(ATTACHED, journal)
+    attached.subtype = NameObject("/application/jsonl")
+    found = BytesIO()
+    writer.write(found)
+    return found.getvalue()
 
 
 async def _print(html: str, executable: Path, title: str) -> bytes:

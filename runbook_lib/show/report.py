@@ -104,12 +104,12 @@ def _last_states(stages: tuple[StageRow, ...]) -> Iterator[str]:
 
 
 def undo_of(changes: tuple[ChangeRow, ...]) -> tuple[tuple[str, str, str], ...]:
-    """Return per change: what, whether it can be undone, how; at the end what a snapshot is for."""
-    rows = [
-        (f"{change.number}. {change.what} ({change.server})", *UNDO.get(change.stage, ("not known", "")))
-        for change in changes
-    ]
-    return (*rows, SNAPSHOT)
+    """Return which changes can be undone and how, those of one kind together; at the end what a snapshot is for."""
+    ways: dict[tuple[str, str], list[str]] = {}
+    for change in changes:
+        way = UNDO.get(change.stage, ("not known", ""))
+        ways.setdefault(way, []).append(f"{change.number}. {change.what} ({change.server})")
+    return (*(("\n".join(each), *way) for way, each in ways.items()), SNAPSHOT)
 
 
 # -- From a record's folder to the post-mortem: everything that it says is read here, and nothing is written
@@ -302,13 +302,14 @@ def _make(
     if "html" in forms:
         made["html"] = gate_text(render_html(pm, files=files, written=theirs)).encode("utf-8", "replace")
     if "md" in forms:
-        made["md"] = gate_text(render_markdown(pm, files=files, written=theirs)).encode("utf-8", "replace")
+        made["md"] = gate_text(render_markdown(pm, written=theirs)).encode("utf-8", "replace")
     if "pdf" in forms:
         from runbook_lib.show.pdf import print_pdf  # and with it Playwright
 
         page = gate_text(render_html(pm, files=None, written=theirs))
+        journal = gate_text("".join(f"{line.raw}\n" for line in pm.lines)).encode("utf-8", "replace")
         try:
-            made["pdf"] = print_pdf(page, find_browser(browser), title=f"Post-mortem {pm.incident}")
+            made["pdf"] = print_pdf(page, find_browser(browser), title=f"Post-mortem {pm.incident}", journal=journal)
         except BrowserMissing as error:
             missing = f"no PDF: {error.what}; {error.next_step}"
     return made, missing

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from runbook_lib.decisions import Approval, Check, Override, Plan
@@ -254,16 +254,27 @@ class Marked:
 
 
 Cell = str | Code | Marked | Ref
+SILENT: tuple[Cell, ...] = ("-", Ref())
+"""The cells that say nothing."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Grid:
-    """A table. The first cell of a row names it."""
+    """A table. The first cell of a row names it; ``ref`` is where all rows come from, if that is one place."""
 
     caption: str
     headers: tuple[str, ...]
     rows: tuple[tuple[Cell, ...], ...]
     empty: str = "nothing"
+    ref: Ref = Ref()
+
+    def without_empty_columns(self) -> Grid:
+        """Return the table without the columns in which no row says anything."""
+        said = [place for place in range(len(self.headers)) if any(row[place] not in SILENT for row in self.rows)]
+        if not self.rows or len(said) == len(self.headers):
+            return self
+        rows = tuple(tuple(row[place] for place in said) for row in self.rows)
+        return replace(self, headers=tuple(self.headers[place] for place in said), rows=rows)
 
 
 @dataclass(frozen=True)

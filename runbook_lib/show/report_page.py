@@ -68,11 +68,14 @@ _AUTOLINK = re.compile(r"(?i)(://|www\.)")
 
 
 @using_language(ENGLISH)
-def render_markdown(pm: PostMortem, *, files: str | None, written: Mapping[str, str] | None = None) -> str:
-    """Return the report in GitHub's Markdown; ``files`` and ``written`` as for ``render_html``."""
-    writer = _MarkdownWriter(files, written or {})
+def render_markdown(pm: PostMortem, *, written: Mapping[str, str] | None = None) -> str:
+    """Return the report in GitHub's Markdown; ``written`` as for ``render_html``.
+
+    It stands alone: a line of the journal that it names is in its last chapter, and a link leads there.
+    """
+    writer = _MarkdownWriter(written or {})
     parts = [*_head(pm), *(part for section in sections_of(pm) for part in writer.section(section))]
-    return "\n\n".join(parts) + "\n"
+    return "\n\n".join([*parts, *writer.evidence(pm)]) + "\n"
 
 
 def _head(pm: PostMortem) -> Iterator[str]:
@@ -89,9 +92,20 @@ def _head(pm: PostMortem) -> Iterator[str]:
 
 
 class _MarkdownWriter:
-    def __init__(self, files: str | None, written: Mapping[str, str]) -> None:
-        self._files = files
+    def __init__(self, written: Mapping[str, str]) -> None:
         self._written = written
+        self._named: set[int] = set()
+
+    def evidence(self, pm: PostMortem) -> Iterator[str]:
+        """Yield the lines that were named so far. GitHub and GitLab make an anchor of each heading: ``#line-7``."""
+        yield "## The lines of the journal that are named above"
+        for line in pm.lines:
+            if line.n in self._named:
+                yield f"#### line {line.n}"
+                where = ", ".join(filter(None, (line.stage, line.server)))
+                said = " ".join(filter(None, (utc_time(line.utc), line.kind, where)))
+                file = f" ({_code(line.path)})" if line.path else ""
+                yield f"{escape(said)}: {escape(line.said)}{file}" if line.said else f"{escape(said)}{file}"
 
     def section(self, section: Section) -> Iterator[str]:
         yield f"## {section.title}"
@@ -102,7 +116,8 @@ class _MarkdownWriter:
         if isinstance(block, str):
             yield escape(block)
         elif isinstance(block, Grid):
-            yield f"**{escape(block.caption)}**"
+            place = f" ({self._place(block.ref)})" if block.ref.line else ""
+            yield f"**{escape(block.caption)}**{place}"
             yield self._grid(block)
         elif isinstance(block, Bullets):
             yield _list(block.items)
@@ -138,12 +153,10 @@ class _MarkdownWriter:
         return escape(cell)
 
     def _place(self, ref: Ref) -> str:
-        line = self._link(f"line {ref.line}", "journal.jsonl") if ref.line else "-"
-        return f"{line} {self._link(ref.path.rpartition('/')[2], ref.path)}" if ref.path else line
-
-    def _link(self, text: str, path: str) -> str:
-        plain = re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9_.@+/-]*", path) and ".." not in path
-        return f"[{escape(text)}](<{self._files}{path}>)" if self._files is not None and plain else escape(text)
+        """Name a line and its file. The file is no link: the record need not be where this Markdown is read."""
+        self._named.add(ref.line)
+        line = f"[line {ref.line}](#line-{ref.line})" if ref.line else "-"
+        return f"{line} {_code(ref.path)}" if ref.path else line
 
 
 def escape(text: str) -> str:
@@ -168,6 +181,8 @@ def _list(items: tuple[str, ...]) -> str:
 
 LONGEST_PAGE = 4000
 """Characters of one text that are shown; of a longer one the rest is counted."""
+WIDEST_WORD, PART_OF_WORD, NARROWEST_PROSE = 28, 16, 12
+"""Characters: the longest word that is never broken, what a longer one's pieces hold, the narrowest column of prose."""
 _DIGEST = re.compile(r"^([0-9a-f]{12})[0-9a-f]{52}")
 _PATH = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.@+/-]*")
 
@@ -176,7 +191,8 @@ _PATH = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.@+/-]*")
 def render_html(pm: PostMortem, *, files: str | None, written: Mapping[str, str] | None = None) -> str:
     """Return the page. ``files`` is the relative address of the record's folder, ``../`` for a report inside it.
 
-    With ``files`` None the record's files are named and not linked. ``written`` is what a person wrote, by section.
+    With ``files`` None it is the page to be printed: the files of the record are not linked, and the journal is not in
+    it but attached. ``written`` is what a person wrote, by section.
     """
     style = gate_text(_style())  # the gate sees the whole page later: the hash has to be that of what it leaves
     digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
@@ -207,7 +223,9 @@ def _jinja() -> Environment:
         lstrip_blocks=True,
     )
     environment.globals.update(MARKS=MARKS, NOT_RECORDED=NOT_RECORDED, kind=_kind)
-    environment.filters.update(stamp=utc_time, duration=duration, count=count, href=_href, data=_data, short=_short)
+    environment.filters.update(
+        stamp=utc_time, duration=duration, count=count, href=_href, data=_data, short=_short, room=_room
+    )
     return environment
 
 
@@ -229,6 +247,18 @@ def _style() -> str:
 def _kind(part: Block | Cell) -> str:
     """Return what a part is, for the template to choose by; a text has no kind."""
     return "" if isinstance(part, str) else type(part).__name__
+
+
+def _room(cell: Cell) -> int:
+    """Return how many characters of a cell have to fit beside one another: its longest word, a part of longer ones."""
+    if isinstance(cell, Ref):
+        return NARROWEST_PROSE if cell.path else 0
+    text = cell if isinstance(cell, str) else cell.text
+    longest = max(map(len, text.split()), default=0)
+    if longest > WIDEST_WORD:
+        return PART_OF_WORD
+    least = NARROWEST_PROSE if len(text) > WIDEST_WORD else 0
+    return -(-max(longest, least) // 4) * 4 if max(longest, least) > 4 else 0
 
 
 def _href(path: str) -> str:

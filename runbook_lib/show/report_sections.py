@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import datetime
 
-from runbook_lib.decisions import LASTING_REPAIR
+from runbook_lib.decisions import LASTING_REPAIR, Check
 from runbook_lib.i18n.language import NOT_RECORDED, count, duration, utc_time
 from runbook_lib.models import Judgement, StageState, Verdict
 from runbook_lib.show.report_model import (
@@ -17,6 +18,7 @@ from runbook_lib.show.report_model import (
     Cell,
     Code,
     Drawn,
+    EntryChange,
     Grid,
     Impact,
     Marked,
@@ -124,7 +126,15 @@ FACTORS_HINT = (
 
 
 def sections_of(pm: PostMortem) -> tuple[Section, ...]:
-    """Return the chapters; the journal itself is not among them."""
+    """Return the chapters, without columns that say nothing; the journal itself is not among them."""
+    return tuple(replace(each, blocks=tuple(map(_shortened, each.blocks))) for each in _chapters(pm))
+
+
+def _shortened(block: Block) -> Block:
+    return block.without_empty_columns() if isinstance(block, Grid) else block
+
+
+def _chapters(pm: PostMortem) -> tuple[Section, ...]:
     return (
         Section(ident="summary", title="Summary", blocks=pm.summary),
         Section(ident="impact", title="Impact", blocks=(HOW_COUNTED, _impact(pm), *_states_before(pm))),
@@ -195,11 +205,11 @@ def _changes(pm: PostMortem) -> Grid:
     within = {number: row.name for row in pm.stages for number in row.changes}
     return Grid(
         caption="Each change, on the device's own word",
-        headers=("number", "change", "server", "expected", "what became of it", "intent", "result"),
+        headers=("change", "when (UTC)", "server", "expected", "what became of it", "intent", "result"),
         rows=tuple(
             (
-                str(change.number),
-                f"{change.what}\n{utc_time(change.utc)}\n{within.get(change.number, NOT_RECORDED)}",
+                f"{change.number}. {change.what}",
+                f"{utc_time(change.utc)}\n{within.get(change.number, NOT_RECORDED)}",
                 change.server,
                 change.expected or "-",
                 Marked(change.tone, change.result or NO_RESULT),
@@ -224,28 +234,30 @@ def _stores(pm: PostMortem) -> Iterator[str | Grid]:
 def _store(store: StoreChange) -> Grid:
     return Grid(
         caption=f"TOFU list of the {store.server}: {utc_time(store.before_utc)} and {utc_time(store.after_utc)}",
-        headers=("entry", "before", "after", "what that means"),
+        headers=("entry", "subject before", "subject after", "what that means"),
         rows=(
-            *(
-                (Code(e.key), e.before or "not listed", e.after or "not listed", Marked(e.tone, e.word))
-                for e in store.entries
-            ),
+            *((Code(e.key), e.before or "not listed", _after(e), Marked(e.tone, e.word)) for e in store.entries),
             ("read from", store.before, store.after, "-"),
         ),
     )
+
+
+def _after(entry: EntryChange) -> str:
+    return "the same subject" if entry.after and entry.after == entry.before else entry.after or "not listed"
 
 
 def _verdicts(pm: PostMortem) -> Grid:
     judgements = pm.inventory.judgements if pm.inventory else ()
     return Grid(
         caption="What each host presented, compared with what was known by another way",
-        headers=("host", "verdict", "why", "compared with", "SHA-256 that was presented", "seen from", "evidence"),
-        rows=tuple(_verdict(judgement, pm.judged) for judgement in judgements),
+        headers=("host", "verdict", "why", "compared with", "SHA-256 that was presented", "seen from"),
+        rows=tuple(map(_verdict, judgements)),
+        ref=pm.judged,
         empty=f"no certificate was judged: {NOT_RECORDED}",
     )
 
 
-def _verdict(judgement: Judgement, ref: Ref) -> tuple[Cell, ...]:
+def _verdict(judgement: Judgement) -> tuple[Cell, ...]:
     good = judgement.verdict.confirmed or judgement.verdict is Verdict.UNCHANGED
     tone = "good" if good else "bad" if judgement.verdict is Verdict.CONTRADICTED else "doubt"
     return (
@@ -255,7 +267,6 @@ def _verdict(judgement: Judgement, ref: Ref) -> tuple[Cell, ...]:
         judgement.expectation or "nothing",
         Code(judgement.facts.sha256) if judgement.facts else "none was seen",
         ", ".join(judgement.seen_from) or "nowhere",
-        ref,
     )
 
 
@@ -263,11 +274,9 @@ def _checks(pm: PostMortem) -> Grid:
     words = {True: ("good", "yes"), False: ("bad", "no"), None: ("doubt", "not known")}
     return Grid(
         caption="The checks of stage 60",
-        headers=("what", "expected", "actual", "as expected", "note", "evidence"),
-        rows=tuple(
-            (c.name, _value(c.expected), _value(c.actual), Marked(*words[c.ok]), c.note or "-", pm.checked)
-            for c in pm.checks
-        ),
+        headers=("what", "expected", "actual", "as expected", "note"),
+        rows=tuple((c.name, _value(c.expected), _actual(c), Marked(*words[c.ok]), c.note or "-") for c in pm.checks),
+        ref=pm.checked,
         empty="stage 60 left no checks in this record",
     )
 
@@ -277,17 +286,22 @@ def _value(text: str) -> Cell:
     return Code(text) if re.fullmatch("[0-9a-f]{64}", text) else text
 
 
+def _actual(check: Check) -> Cell:
+    value = _value(check.actual)
+    return "the same SHA-256" if isinstance(value, Code) and check.actual == check.expected else value
+
+
 def _plan(pm: PostMortem) -> Iterator[Block]:
     if pm.plan is None:
         yield f"A plan is {NOT_RECORDED}."
         return
     yield Grid(
         caption=f"The newest plan, {pm.plan.digest}",
-        headers=("entry", "of the", "decision", "why", "verdict", "override", "evidence"),
+        headers=("entry", "of the", "decision", "why", "verdict", "override"),
         rows=tuple(
-            (Code(r.key), r.server, r.decision, r.reason, r.verdict or "-", r.override or "-", pm.planned)
-            for r in pm.plan.rows
+            (Code(r.key), r.server, r.decision, r.reason, r.verdict or "-", r.override or "-") for r in pm.plan.rows
         ),
+        ref=pm.planned,
         empty="both stores were empty",
     )
     if pm.plan.blocked:
@@ -308,11 +322,11 @@ def _overrides(pm: PostMortem) -> Iterator[Grid]:
     if pm.overrides:
         yield Grid(
             caption="Overrides: a person's word in the place of a confirmation",
-            headers=("by", "when (UTC)", "entry", "certificate", "reason", "evidence"),
+            headers=("by", "when (UTC)", "entry", "certificate", "reason"),
             rows=tuple(
-                (o.by, utc_time(o.at_utc), f"{o.key} on the {o.server}", Code(o.sha256), o.reason, pm.overridden)
-                for o in pm.overrides
+                (o.by, utc_time(o.at_utc), f"{o.key} on the {o.server}", Code(o.sha256), o.reason) for o in pm.overrides
             ),
+            ref=pm.overridden,
         )
 
 
@@ -323,10 +337,10 @@ def _stages(pm: PostMortem) -> Grid:
         rows=tuple(
             (
                 row.name,
-                Marked(STATE_TONES.get(row.state, "plain") if row.last else "quiet", row.state),
+                _state(row),
                 ", ".join(map(str, row.changes)) or "none",
                 row.by or NOT_RECORDED,
-                f"{utc_time(row.started_utc)}\n{utc_time(row.ended_utc, 'no end in the journal')}",
+                f"{utc_time(row.started_utc)}\n{utc_time(row.ended_utc, _no_end(row))}",
                 row.why or "-",
                 row.ref,
             )
@@ -334,6 +348,21 @@ def _stages(pm: PostMortem) -> Grid:
         ),
         empty="no stage began",
     )
+
+
+def _state(row: StageRow) -> Marked:
+    """How an attempt stands. Stage 70 cannot have ended when it writes the report."""
+    if _is_writing(row):
+        return Marked("quiet", "not ended yet")
+    return Marked(STATE_TONES.get(row.state, "plain") if row.last else "quiet", row.state)
+
+
+def _no_end(row: StageRow) -> str:
+    return "no end yet when this was written" if _is_writing(row) else "no end in the journal"
+
+
+def _is_writing(row: StageRow) -> bool:
+    return row.stage == OWN_STAGE and row.state is StageState.RUNNING
 
 
 def _undo(pm: PostMortem) -> Grid:

@@ -263,9 +263,10 @@ def went_on(lines: tuple[Line, ...], outcome: Line) -> bool:
 
 
 def _unfinished(stages: tuple[StageRow, ...]) -> str:
-    if not stages:
+    begun = [row for row in stages if row.last and row.stage != OWN_STAGE]
+    if not begun:
         return "no outcome was written; no stage had begun"
-    last = max((row for row in stages if row.last), key=lambda row: row.ref.line)
+    last = max(begun, key=lambda row: row.ref.line)
     how = "still runs" if last.state is StageState.RUNNING else f"ended {last.state}"
     if last.state is StageState.INTERRUPTED and last.ended_utc is None:
         how = "has no end in the record: it was cut short"

@@ -37,6 +37,11 @@ class Link:
 Cell = str | Link
 
 
+def link_to(text: str, href: str) -> Cell:
+    """Return a link, or only its text where the path is not plain or leads further up than a link may."""
+    return Link(text, href) if _HREF.fullmatch(href) else text
+
+
 @dataclass(frozen=True, kw_only=True)
 class Row:
     """One row's cells; ``mark`` is one of ``MARKS``, and is said in words by a cell too.

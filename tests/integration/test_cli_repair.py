@@ -17,6 +17,7 @@ from datetime import datetime
 from pathlib import Path
 from urllib.parse import quote_plus
 
+import pypdf
 import pytest
 import yaml
 from cli_runs import Commands, Said
@@ -213,6 +214,26 @@ def test_the_report_is_inside_what_was_sealed(story: Story) -> None:
     assert sealed >= {f"report/post-mortem.{form}" for form in ("html", "pdf", "md")}
     assert "notebooks/70_post_mortem.ipynb" in sealed
     assert verify_record(folder).problems == []
+
+
+def test_the_printed_report_is_short_and_its_pages_are_full(story: Story) -> None:
+    """Of a whole repair with its interruptions it has at most ten pages, and none but the last is half empty."""
+    pages = pypdf.PdfReader(story.record.folder / "report" / "post-mortem.pdf").pages
+    assert len(pages) <= 10
+    assert all(_lowest(page) < float(page.mediabox.height) / 2 for page in pages[:-1])
+
+
+def _lowest(page: pypdf.PageObject) -> float:
+    """Return how far above the bottom the page's last text stands, its footer left out."""
+    found: list[float] = []
+
+    def note(text: str, matrix: list[float], own: list[float], *_: object) -> None:
+        height = own[5] * matrix[3] + matrix[5]
+        if text.strip() and height > 40:
+            found.append(height)
+
+    page.extract_text(visitor_text=note)
+    return min(found)
 
 
 # -- what really happened ------------------------------------------------------------------------------

@@ -29,6 +29,20 @@ HOSTILE = (
     " <a href='javascript:alert(5)'>x</a> \u202egnp.exe\u202c \x1b[31mred " + "x" * 5000
 )
 PHONE, DESK = 390, 1280
+PAPER = 688
+"""The 182 mm between the margins of A4, in CSS pixels."""
+NARROW_CELLS = """() => [...document.querySelectorAll("tbody td, tbody th")].filter(cell => {
+  const style = getComputedStyle(cell), ruler = document.createElement("span");
+  ruler.textContent = "0".repeat(11);
+  ruler.style.position = "absolute";
+  ruler.style.whiteSpace = "nowrap";
+  cell.append(ruler);
+  const wanted = ruler.getBoundingClientRect().width;
+  ruler.remove();
+  const room = cell.clientWidth - parseFloat(style.paddingLeft) - parseFloat(style.paddingRight);
+  return cell.textContent.trim().length > 28 && room < wanted;
+}).map(cell => cell.textContent.trim().slice(0, 60))"""
+"""The cells of more than 28 letters with room for fewer than 11 on a line."""
 
 
 @pytest.fixture(scope="module")
@@ -43,7 +57,7 @@ def test_a_report_that_takes_too_long_to_print_ends_in_a_named_error(monkeypatch
     """Nobody waits for ever, and the error says that the HTML file holds the same."""
     monkeypatch.setattr(pdf, "LONGEST_S", 0.01)
     with pytest.raises(BrowserMissing, match="did not print") as caught:
-        pdf.print_pdf("<p>x" * 1000, find_browser(), title="x")
+        pdf.print_pdf("<p>x" * 1000, find_browser(), title="x", journal=b"")
     assert "HTML" in caught.value.next_step
 
 
@@ -66,6 +80,10 @@ def seen(record: Record) -> SimpleNamespace:
             found.shown = [page.locator(".wide").first.is_visible(), page.locator(".narrow").first.is_visible()]
             page.locator("#timeline td a").first.click()
             found.opened = page.evaluate("document.querySelector(':target').id")
+        page.set_viewport_size({"width": PAPER, "height": 900})
+        page.emulate_media(media="print")
+        found.narrow = page.evaluate(NARROW_CELLS)
+        found.paper = page.evaluate("document.documentElement.scrollWidth")
         browser.close()
     found.own = address
     return found
@@ -97,6 +115,12 @@ def test_it_fits_a_phone(seen: SimpleNamespace) -> None:
     assert seen.shown == [False, True]
 
 
+def test_no_column_is_too_narrow_on_paper(seen: SimpleNamespace) -> None:
+    """On A4 each column of words has room for eleven letters at least, and no table sticks out, whatever the text."""
+    assert seen.narrow == []
+    assert seen.paper == PAPER
+
+
 def test_a_row_leads_to_its_line(seen: SimpleNamespace) -> None:
     """A click on the evidence of the timeline's first row shows a line of the journal."""
     assert seen.opened.startswith("line-")
@@ -115,6 +139,16 @@ def test_the_pdf_holds_the_text_and_its_title(record: Record) -> None:
     assert "2 h 3 min" in text
     assert str(Path.home()) not in text
     assert not [note for page in reader.pages for note in _addresses(page)]
+
+
+def test_the_pdf_holds_the_journal_as_an_attachment(record: Record) -> None:
+    """It is the journal to the byte, as far as it went when the report was written, and it is not printed."""
+    reader = pypdf.PdfReader(record.folder / "report" / "post-mortem.pdf")
+    [attached] = reader.attachments["journal.jsonl"]
+    assert len(attached.splitlines()) > 30
+    assert record.journal.path.read_bytes().startswith(attached)
+    assert "attached to this PDF" in (text := "\n".join(page.extract_text() for page in reader.pages))
+    assert record.journal.read().lines[0].hash not in text
 
 
 def _addresses(page: pypdf.PageObject) -> list[str]:

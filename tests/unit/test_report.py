@@ -21,6 +21,7 @@ from runbook_lib.record.incident import Record
 from runbook_lib.record.journal import Artifact, Kind
 from runbook_lib.redactor import Redactor
 from runbook_lib.show.report import post_mortem, write_beside, write_into
+from runbook_lib.show.report_model import Grid
 from runbook_lib.show.report_page import begin, end, render_html, render_markdown
 
 FORMS = ("html", "md")
@@ -134,7 +135,7 @@ def test_a_record_that_died_anywhere_is_reported_truly(tmp_path: Path) -> None:
         kept = lines[:n]
         record.journal.path.write_bytes(data[: ends[n - 1]] + data[ends[n - 1] : ends[n - 1] + n % 3])
         found = post_mortem(record.folder)
-        html, markdown = render_html(found, files="../"), render_markdown(found, files="../")
+        html, markdown = render_html(found, files="../"), render_markdown(found)
         said = any(line.seen == "repaired" for line in kept)
         pending = len([line for line in kept if line.kind == "intent"]) > len([x for x in kept if x.kind == "result"])
         assert found.headline.outcome is (Outcome.UNKNOWN if pending else Outcome.REPAIRED if said else None)
@@ -180,7 +181,7 @@ def test_a_contradicted_certificate_comes_first(tmp_path: Path) -> None:
     incident = Incident(tmp_path, {"secondary": Verdict.CONTRADICTED})
     incident.record.set_outcome(Outcome.STOPPED, "30_delete_stale_certificates: DeletionRefused")
     found = post_mortem(incident.record.folder)
-    for text in (render_html(found, files="../"), render_markdown(found, files="../")):
+    for text in (render_html(found, files="../"), render_markdown(found)):
         assert text.index("Suspected interception: secondary") < text.index("it stopped for safety")
 
 
@@ -195,7 +196,7 @@ def test_a_damaged_record_says_so_at_its_top(tmp_path: Path) -> None:
     assert not found.headline.settled
     page = render_html(found, files="../")
     assert page.index("does not verify") < page.index("facts/60_verify/checks.json") < page.index("Contents")
-    assert "does not verify" in render_markdown(found, files="../")[:300]
+    assert "does not verify" in render_markdown(found)[:300]
 
 
 def test_a_line_that_was_edited_ends_what_is_believed(tmp_path: Path) -> None:
@@ -254,11 +255,49 @@ def test_the_page_is_built_for_readers_of_all_kinds(hostile: str) -> None:
     assert len(idents) == len(set(idents))
 
 
+def test_markdown_stands_alone(whole: Record) -> None:
+    """Each of its links leads to a heading of its own, and below it stands that line of the journal."""
+    found = post_mortem(whole.folder)
+    text = render_markdown(found)
+    assert "](<" not in text
+    targets = {int(n) for n in re.findall(r"\]\(#line-(\d+)\)", text)}
+    assert len(re.findall(r"\]\(", text)) == len(re.findall(r"\]\(#line-\d+\)", text)) > len(targets)
+    assert targets == {int(n) for n in re.findall(r"(?m)^#### line (\d+)$", text)}
+    by_number = {line.n: line for line in found.lines}
+    assert targets > {moment.ref.line for moment in found.moments}
+    for number, said in re.findall(r"(?m)^#### line (\d+)\n\n(.*)$", text):
+        assert by_number[int(number)].kind.replace("_", "\\_") in said
+        assert by_number[int(number)].path in said
+
+
+def test_the_report_never_calls_its_own_stage_running(tmp_path: Path) -> None:
+    """Stage 70 writes the report before it ends: it has not ended yet, and it is not what the headline is about."""
+    record = Record.create(tmp_path, "lab")
+    record.start_stage(Stage.DIAGNOSE)
+    record.end_stage(Stage.DIAGNOSE, StageState.FAILED, "no logs")
+    record.start_stage(Stage.POST_MORTEM)
+    found = post_mortem(record.folder)
+    assert found.headline.words.endswith("10_diagnose_logs, ended failed")
+    for text in (render_html(found, files=None), render_markdown(found)):
+        assert "not ended yet" in text
+        assert "running" not in text
+        assert "still runs" not in text
+
+
+def test_a_column_that_says_nothing_is_left_out() -> None:
+    """A column of dashes goes; one in which a single row says something stays, and an empty table keeps its headers."""
+    grid = Grid(caption="x", headers=("a", "b", "c"), rows=(("1", "-", "-"), ("2", "-", "why")))
+    assert grid.without_empty_columns().headers == ("a", "c")
+    assert grid.without_empty_columns().rows == (("1", "-"), ("2", "why"))
+    empty = Grid(caption="x", headers=("a", "b"), rows=())
+    assert empty.without_empty_columns() == empty
+
+
 def test_markdown_shows_text_of_others_as_text(tmp_path: Path) -> None:
     """No tag, no link and no further cell of a table comes from a text of the record."""
     record = whole_record(tmp_path, HOSTILE)
-    text = render_markdown(post_mortem(record.folder), files="../")
-    assert not re.search(r"<(?!br>|!-- write|\.\./)", text)
+    text = render_markdown(post_mortem(record.folder))
+    assert not re.search(r"<(?!br>|!-- write)", text)
     assert "](javascript" not in text
     assert "https://" not in text
     for line in (line for line in text.splitlines() if line.startswith("|")):

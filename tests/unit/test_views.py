@@ -10,7 +10,7 @@ from rich.cells import cell_len
 from runbook_lib.errors import DeletionRefused
 from runbook_lib.models import LogLine
 from runbook_lib.show.rendering import View
-from runbook_lib.show.table import Link, Row, Table
+from runbook_lib.show.table import Link, Row, Table, link_to
 from runbook_lib.show.tables import below, common_folder, first_and_last, shorten
 
 DIGEST = "99bc22f5f8cb611fe24143538cacbd0f2685f77e9d70b4278f011e7bb79f4310"
@@ -116,6 +116,13 @@ def test_a_link_is_never_anything_else(href: str) -> None:
     """An address with a scheme, a host, a root or a quote is refused."""
     with pytest.raises(ValueError, match="relative path"):
         Link("text", href)
+
+
+def test_a_file_that_no_link_may_lead_to_is_named() -> None:
+    """A plain relative path is a link; one that leads out of reach, or is not plain, is text."""
+    assert link_to("report", "../report/x.html") == Link("report", "../report/x.html")
+    for href in ("../../../elsewhere/x.html", "/etc/x.html", "a b.html", "javascript:alert(1)"):
+        assert link_to("report", href) == "report"
 
 
 def test_text_in_a_cell_never_becomes_a_link() -> None:
