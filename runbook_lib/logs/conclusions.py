@@ -36,6 +36,7 @@ class LogMoment:
     server: str
     what: str
     line: LogLine | None = None
+    mismatch: bool = False
 
 
 def exit_code(diagnosis: Diagnosis) -> int:
@@ -94,11 +95,9 @@ def timeline(diagnosis: Diagnosis) -> tuple[LogMoment, ...]:
     for m in diagnosis.mismatches:
         first, last = _ends(m.evidence)
         what = f"first of {m.count} mismatches" if m.count > 1 else "mismatch"
-        moments.append(LogMoment(m.first_utc, m.first_said, m.zone_known, m.server, f"{what}: {m.subject}", first))
-        if m.count > 1:
-            moments.append(
-                LogMoment(m.last_utc, m.last_said, m.zone_known, m.server, f"last mismatch: {m.subject}", last)
-            )
+        ends = [(m.first_utc, m.first_said, f"{what}: {m.subject}", first)]
+        ends += [(m.last_utc, m.last_said, f"last mismatch: {m.subject}", last)] if m.count > 1 else []
+        moments += [LogMoment(utc, said, m.zone_known, m.server, what, line, True) for utc, said, what, line in ends]
     for x in diagnosis.look_alikes:
         first, last = _ends(x.evidence)
         moments.append(LogMoment(x.first_utc, "", x.zone_known, x.server, f"{x.rule}: {x.meaning}", first))

@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 
 from runbook_lib.decisions import Approval, Check, Override, Plan
 from runbook_lib.models import Diagnosis, Inventory, Outcome, Stage, StageState
+from runbook_lib.record.journal import Kind
 from runbook_lib.show.svg import Picture
 
 # -- What a post-mortem says, as frozen values: each with the journal's line that it rests on ------
@@ -96,7 +97,10 @@ class Impact:
 
 @dataclass(frozen=True, kw_only=True)
 class Moment:
-    """One row of the timeline. ``utc`` is None where a log's line holds no date; ``tone`` is a word of ``pictures``."""
+    """One row of the timeline. ``utc`` is None where a log's line holds no date; ``tone`` is a word of ``pictures``.
+
+    ``kind`` is that of the journal's line, None where a log tells of it.
+    """
 
     utc: datetime | None
     said: str
@@ -104,6 +108,7 @@ class Moment:
     what: str
     tone: str
     ref: Ref
+    kind: Kind | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

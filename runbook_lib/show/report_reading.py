@@ -15,6 +15,7 @@ from runbook_lib.digest import sha256_hex
 from runbook_lib.errors import ParameterRefused
 from runbook_lib.i18n.language import NOT_RECORDED
 from runbook_lib.models import Stage, StageState, TofuStore
+from runbook_lib.record.about import NOT_SENT, LineTopic
 from runbook_lib.record.artifacts import Drift, checked
 from runbook_lib.record.journal import Kind, Line, parse_whole_lines
 from runbook_lib.record.redaction import from_json_bytes
@@ -141,10 +142,10 @@ def changes_of(lines: tuple[Line, ...]) -> tuple[ChangeRow, ...]:
 
 def _later(lines: tuple[Line, ...], intent: Line) -> tuple[Line, ...]:
     """The lines that belong to an intent: those of the same change before its next intent."""
-    same = (intent.stage, intent.server, intent.text)
+    same = (intent.stage, intent.server, intent.about.subject)
     found: list[Line] = []
     for line in lines[intent.n :]:
-        if (line.stage, line.server, line.text) == same:
+        if (line.stage, line.server, line.about.subject) == same:
             if line.kind is Kind.INTENT:
                 break
             if line.kind in (Kind.SENT, Kind.RESULT):
@@ -155,18 +156,19 @@ def _later(lines: tuple[Line, ...], intent: Line) -> tuple[Line, ...]:
 def _change(number: int, intent: Line, later: tuple[Line, ...]) -> ChangeRow:
     results = [line for line in later if line.kind is Kind.RESULT]
     seen = results[-1].seen if results else ""
-    is_command = intent.stage == Stage.DELETE.value
+    is_command = intent.about.topic is LineTopic.DELETE
+    never_left = bool(results) and results[-1].about.seen == NOT_SENT
     return ChangeRow(
         number=number,
         utc=intent.utc,
         stage=intent.stage,
         server=intent.server,
-        key=intent.text if is_command else "",
+        key=intent.about.name if is_command else "",
         what=f"delete {intent.text}" if is_command else intent.text,
         expected=(results[-1].expected if results else "") or ("" if is_command else intent.expected),
         sent=any(line.kind is Kind.SENT for line in later),
         result=seen,
-        tone=_tone(seen, results[-1].expected if results else "", intent.expected),
+        tone="quiet" if never_left else _tone(seen, results[-1].expected if results else "", intent.expected),
         ref=ref(intent),
         result_ref=ref(results[-1]) if results else Ref(),
     )
@@ -177,7 +179,7 @@ def _tone(seen: str, expected: str, wanted: str) -> str:
         return "bad"
     if seen in (expected, wanted):
         return "good"
-    return "quiet" if seen == Deletion.NOT_SENT.value else "doubt"
+    return "doubt"
 
 
 def stages_of(lines: tuple[Line, ...], changes: tuple[ChangeRow, ...]) -> tuple[StageRow, ...]:

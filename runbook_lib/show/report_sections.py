@@ -10,6 +10,7 @@ from datetime import datetime
 from runbook_lib.decisions import LASTING_REPAIR, Check
 from runbook_lib.i18n.language import NOT_RECORDED, count, duration, utc_time
 from runbook_lib.models import Judgement, StageState, Verdict
+from runbook_lib.record.journal import Kind
 from runbook_lib.show.report_model import (
     OWN_STAGE,
     Blank,
@@ -51,7 +52,7 @@ def over_time(pm: PostMortem) -> Drawn | None:
 def _end(pm: PostMortem, otherwise: datetime) -> datetime:
     """The last moment of the incident: what the report's own stage and the seals took is left out."""
     own = f"stage {OWN_STAGE[:2]}"
-    last = [each.utc for each in pm.moments if each.utc and each.where != own and not each.what.startswith("sealed")]
+    last = [each.utc for each in pm.moments if each.utc and each.where != own and each.kind is not Kind.SEALED]
     return max(last, default=otherwise)
 
 

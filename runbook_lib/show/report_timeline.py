@@ -114,8 +114,6 @@ def _verified(record: RecordFolder, kind: CheckKind, target: str) -> Line | None
 
 _DIGEST = re.compile(r"\b([0-9a-f]{12})[0-9a-f]{52}\b")
 _ENDS = {"done": "good", "failed": "bad", "stopped": "doubt", "interrupted": "doubt", "unknown": "bad"}
-APPROVED = " (approved by "
-"""What follows the command in the line that says which one is about to be sent."""
 _ALWAYS = {
     Kind.INCIDENT_OPENED: "incident opened",
     Kind.STAGE_STARTED: "stage begins",
@@ -150,7 +148,7 @@ def moments_of(
                 said=when(moment).removesuffix("Z"),
                 where=f"the {moment.server}'s log" if moment.server != "unknown" else "a log",
                 what=moment.what + (f"\n{moment.line.source}:{moment.line.number}" if moment.line else ""),
-                tone="bad" if "mismatch" in moment.what else "quiet",
+                tone="bad" if moment.mismatch else "quiet",
                 ref=ref(diagnosis.line),
             )
             for moment in timeline(diagnosis.value)
@@ -185,7 +183,9 @@ def _of_line(line: Line, tones: dict[int, str], attempt: int) -> Moment:
     if attempt:
         what = f"attempt {attempt}: {what}"
     tone = tones.get(line.n) or _tone(line)
-    return Moment(utc=line.utc, said=utc_time(line.utc), where=where, what=what, tone=tone, ref=ref(line))
+    return Moment(
+        utc=line.utc, said=utc_time(line.utc), where=where, what=what, tone=tone, ref=ref(line), kind=line.kind
+    )
 
 
 def _what(line: Line) -> str:
@@ -199,7 +199,7 @@ def _what(line: Line) -> str:
     if line.kind is Kind.INCIDENT_OPENED:
         return f"{said} for site {line.expected}" + (f" by {line.text}" if line.text else "")
     if line.kind is Kind.INTENT:
-        return f"{said}: {line.expected.partition(APPROVED)[0] if line.stage == Stage.DELETE.value else line.text}"
+        return f"{said}: {line.about.command or line.text}"
     if line.kind is Kind.SEALED:
         return f"{said}: {line.text}"
     if line.kind is Kind.OBSERVED:
@@ -212,9 +212,9 @@ def _tone(line: Line) -> str:
     if line.kind is Kind.STAGE_ENDED:
         return _ENDS.get(line.seen, "doubt")
     if line.kind is Kind.OBSERVED:
-        word = line.seen.partition(":")[0]
-        good = word.startswith("confirmed_") or word == Verdict.UNCHANGED
-        return "good" if good else "bad" if word == Verdict.CONTRADICTED else "doubt"
+        verdict = line.about.seen
+        good = verdict in tuple(Verdict) and (Verdict(verdict).confirmed or verdict == Verdict.UNCHANGED)
+        return "good" if good else "bad" if verdict == Verdict.CONTRADICTED else "doubt"
     if line.kind in (Kind.INTENT, Kind.SENT):
         return "change"
     return "doubt" if line.kind in (Kind.INTERRUPTED, Kind.TORN) else "plain"

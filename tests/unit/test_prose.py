@@ -20,6 +20,7 @@ from runbook_lib.record.stages import pending_changes
 from runbook_lib.repair import verification
 from runbook_lib.repair.history import change_intents, deletion_intents, interrupted_deletions, past_of, unseen_changes
 from runbook_lib.repair.planned_changes import REGISTRATION, REMOVAL, adding, attempt
+from runbook_lib.show.report import post_mortem
 from runbook_lib.show.trust import trust_as_verified
 
 ADDRESSES = {"primary": "192.0.2.10:8082", "secondary": "192.0.2.20:8082", "ise": "192.0.2.30:443"}
@@ -108,6 +109,8 @@ def told(record: Record, template: Path) -> dict[str, object]:
         "pending": [line.about.subject for line in pending_changes(lines)],
         "notebooks": [(each.stage, each.by_hand) for each in versions(lines)],
         "contradicted": saw_contradiction(record, 0),
+        "report": [(each.key, each.tone) for each in post_mortem(record.folder).changes],
+        "tones": [each.tone for each in post_mortem(record.folder).moments if each.kind is Kind.OBSERVED],
     }
 
 
@@ -125,6 +128,8 @@ def test_a_line_in_other_words_is_read_as_what_it_is_about(tmp_path: Path, monke
         "pending": [entry, adding("ise")],
         "notebooks": [(Stage.LIST, False), (Stage.VERIFY, True)],
         "contradicted": True,
+        "report": [("192.0.2.20_8082", "quiet"), (entry.name, "bad"), ("", "quiet"), ("", "doubt"), ("", "bad")],
+        "tones": ["bad"],
     }
     past = past_of(incident.context)
     assert [attempt(past, what) for what in (REMOVAL, REGISTRATION, adding("ise"), adding("ise2"))] == [1, 2, 2, 1]
