@@ -8,6 +8,7 @@ import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
+from functools import cache
 
 from runbook_lib.lab.core import Core
 from runbook_lib.lab.logbook import HEALTH_MONITOR, INFRASTRUCTURE
@@ -128,6 +129,7 @@ def _hold_against_store(core: Core, server: str, target: Target, writer: asyncio
         raise CertificateRefused(der)
 
 
+@cache  # making one takes as long as a handshake, and monitors open many connections a second
 def _context() -> ssl.SSLContext:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname = False
