@@ -1,4 +1,4 @@
-"""The one event loop, in a thread of its own; and one deadline for a whole exchange over a socket."""
+"""The one event loop, in a thread of its own; waiting for a state; one deadline for a whole exchange over a socket."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import os
 import socket
 import threading
 import time
-from collections.abc import Coroutine, Iterator
+from collections.abc import Awaitable, Callable, Coroutine, Iterator
 from concurrent.futures import Future, wait
 from contextlib import contextmanager, suppress
 from typing import Any, Generic, TypeVar
@@ -118,6 +118,33 @@ def _forget() -> None:
 
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_forget)  # threads do not survive a fork: the child starts its own
+
+
+# -- Waiting for a state: the one way to look again and again until a deadline
+
+
+async def poll_until(
+    look: Callable[[], Awaitable[T]],
+    settled: Callable[[T], bool],
+    *,
+    limit_s: float,
+    pause_s: float,
+    tell: Callable[[T, float], None] = lambda _seen, _waited: None,
+) -> T:
+    """Look until what is seen has settled, at most ``limit_s`` by the monotonic clock; return what was seen last.
+
+    ``tell`` is given what was seen and the seconds so far before each pause. The time that the looks take counts: at
+    most one of them ends after the deadline. Raises what ``look`` raises, and nothing of its own.
+    """
+    clock = asyncio.get_running_loop().time
+    start = clock()
+    while True:
+        seen = await look()
+        waited = clock() - start
+        if settled(seen) or waited >= limit_s:
+            return seen
+        tell(seen, waited)
+        await asyncio.sleep(min(pause_s, limit_s - waited))
 
 
 # -- One deadline for a whole exchange over a socket: a limit for each read lets a slow sender go on for ever

@@ -19,6 +19,7 @@ from runbook_lib.batch.site_run import FINISHED, SiteEvent, SiteResult, SiteStat
 from runbook_lib.batch.worker import HALT
 from runbook_lib.device.prime import identities
 from runbook_lib.errors import BrowserMissing, RecordNotWritable, RunbookError
+from runbook_lib.event_loop import poll_until
 from runbook_lib.models import Outcome, Stage
 from runbook_lib.notebook.warm_kernels import WarmKernels
 from runbook_lib.params.load import load_site
@@ -48,11 +49,11 @@ async def alone(lock: SiteLock) -> bool:
 
     Who works under another's lock himself cannot tell, and leaves it to that one.
     """
-    for _ in range(round(STRAGGLERS_S / 0.1)):
-        if not lock.token or lock.alone():
-            return True
-        await asyncio.sleep(0.1)
-    return False
+
+    async def look() -> bool:
+        return not lock.token or lock.alone()
+
+    return await poll_until(look, bool, limit_s=STRAGGLERS_S, pause_s=0.1)
 
 
 def locked(task: SiteTask, error: RunbookError) -> SiteResult:

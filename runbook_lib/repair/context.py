@@ -15,6 +15,7 @@ from runbook_lib.device.command_line import Console
 from runbook_lib.device.prime import Keep, PrimeServer, identities
 from runbook_lib.device.probe import not_available, present
 from runbook_lib.errors import DeviceError, LoginRefused
+from runbook_lib.event_loop import poll_until
 from runbook_lib.models import Presented, Stage, TofuEntry, Vantage
 from runbook_lib.params.model import Expectation, PiServer, Site, SshAccess
 from runbook_lib.record.about import About
@@ -331,16 +332,12 @@ async def wait_until(context: Context, look: Callable[[], Awaitable[T]], waited_
     that the looks take counts: at most one of them ends after the deadline. Raises what ``look`` raises, and nothing
     of its own.
     """
-    clock = asyncio.get_running_loop().time
-    start, limit = clock(), context.site.deadlines.settle_s
-    while True:
-        seen = await look()
-        sentence = waited_for(seen)
-        waited = clock() - start
-        if not sentence or waited >= limit:
-            return seen
-        context.tell(sentence, waited / limit)
-        await asyncio.sleep(min(POLL_S, limit - waited))
+    limit_s = context.site.deadlines.settle_s
+
+    def tell(seen: T, waited_s: float) -> None:
+        context.tell(waited_for(seen), waited_s / limit_s)
+
+    return await poll_until(look, lambda seen: not waited_for(seen), limit_s=limit_s, pause_s=POLL_S, tell=tell)
 
 
 # -- Changes through the web pages whose result was not seen yet -----------------------------------

@@ -8,7 +8,6 @@ time: after an interruption the journal knows what was sent, and the store says 
 
 from __future__ import annotations
 
-import asyncio
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import replace
@@ -25,6 +24,7 @@ from runbook_lib.errors import (
     RepairFailed,
     RunbookError,
 )
+from runbook_lib.event_loop import poll_until
 from runbook_lib.models import TofuStore, Verdict
 from runbook_lib.record.incident import RecordedChange
 from runbook_lib.record.journal import Kind
@@ -218,14 +218,19 @@ async def _decided(context: Context, row: PlanRow, store: TofuStore) -> TofuStor
 
     The server may still be at it, although nobody listens any more.
     """
-    clock = asyncio.get_running_loop().time
     patience_s = context.site.deadlines.command_s
-    end = clock() + patience_s
-    while row.key in [entry.key for entry in store.entries] and clock() < end:
-        context.tell(f"{row.server}: looking whether the deletion of {row.key} takes effect late")
-        await asyncio.sleep(min(LOOK_EVERY_S, patience_s / 10))
-        store = await _read_back(context, row)
-    return store
+    read = [store]
+
+    async def look() -> TofuStore:
+        return read.pop() if read else await _read_back(context, row)
+
+    return await poll_until(
+        look,
+        lambda seen: row.key not in [entry.key for entry in seen.entries],
+        limit_s=patience_s,
+        pause_s=min(LOOK_EVERY_S, patience_s / 10),
+        tell=lambda *_: context.tell(f"{row.server}: looking whether the deletion of {row.key} takes effect late"),
+    )
 
 
 def _compare(before: TofuStore, after: TofuStore, key: str, ours: Collection[str] = ()) -> Deletion:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-import time
 from collections.abc import Awaitable, Callable, Iterable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
@@ -18,6 +16,7 @@ from runbook_lib.errors import (
     PageNotUnderstood,
     SiteFileInvalid,
 )
+from runbook_lib.event_loop import poll_until
 from runbook_lib.params.model import IseServer, Site, WebAccess
 from runbook_lib.record.journal import Kind
 from runbook_lib.repair.confirmation import confirmed_web_certificate
@@ -230,9 +229,11 @@ async def watch(context: Context, look: Callable[[], Awaitable[tuple[bool, str]]
     ``look`` returns whether it is done and the state in words. A server that is away for a while is waited for.
     Raises DecisionNeeded at ``registration_s``.
     """
-    end = time.monotonic() + context.site.deadlines.registration_s
+    limit_s = context.site.deadlines.registration_s
     last = ""
-    while True:
+
+    async def told() -> bool:
+        nonlocal last
         try:
             done, words = await look()
         except (DeviceUnreachable, DeviceSilent, ConnectionLost) as error:
@@ -240,13 +241,12 @@ async def watch(context: Context, look: Callable[[], Awaitable[tuple[bool, str]]
         if words != last:
             context.tell(f"Watching for {waited_for}: {words}")
             last = words
-        if done:
-            return
-        if time.monotonic() >= end:
-            raise DecisionNeeded(
-                f"{waited_for} was not seen within {context.site.deadlines.registration_s:g} s",
-                where=f"site {context.site.name}",
-                found=last,
-                next_step="look at the page; run this stage again to go on watching, it clicks nothing",
-            )
-        await asyncio.sleep(POLL_S)
+        return done
+
+    if not await poll_until(told, bool, limit_s=limit_s, pause_s=POLL_S):
+        raise DecisionNeeded(
+            f"{waited_for} was not seen within {limit_s:g} s",
+            where=f"site {context.site.name}",
+            found=last,
+            next_step="look at the page; run this stage again to go on watching, it clicks nothing",
+        )

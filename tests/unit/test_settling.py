@@ -7,10 +7,13 @@ import selectors
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 from incident_kit import Incident
 
+from runbook_lib.batch import local
 from runbook_lib.repair.context import POLL_S, Context, wait_until
 
 
@@ -33,6 +36,10 @@ class _HeldClock(asyncio.SelectorEventLoop):
 
     def time(self) -> float:
         return self._jumps.now
+
+    def pass_by(self, seconds: float) -> None:
+        """Let so much time pass at once, as a call does that keeps the loop busy."""
+        self._jumps.now += seconds
 
 
 class Watched:
@@ -97,3 +104,23 @@ def test_time_that_the_looks_take_counts(tmp_path: Path, look_s: float) -> None:
     assert took == pytest.approx(max(watched.looks) + look_s)
     assert took >= 600
     assert all(0 <= done <= 1 for _, done in watched.told)
+
+
+def test_whoever_waits_for_a_sites_processes_goes_by_the_clock() -> None:
+    """Where each look takes as long as a third of the deadline, the third is the last: looks count as well."""
+    looks: list[float] = []
+
+    async def waited() -> bool:
+        loop = asyncio.get_running_loop()
+        assert isinstance(loop, _HeldClock)
+
+        def busy() -> bool:
+            looks.append(loop.time())
+            loop.pass_by(local.STRAGGLERS_S / 3)
+            return False
+
+        return await local.alone(cast("Any", SimpleNamespace(token="t", alone=busy)))
+
+    with asyncio.Runner(loop_factory=_HeldClock) as runner:
+        assert not runner.run(waited())
+    assert len(looks) == 3
