@@ -7,7 +7,7 @@ from io import BytesIO
 from pathlib import Path
 
 from playwright.async_api import Error, PdfMargins
-from pypdf import PdfReader, PdfWriter
+from pypdf import PdfWriter
 from pypdf.generic import NameObject
 
 from runbook_lib import event_loop
@@ -36,8 +36,8 @@ def print_pdf(html: str, executable: Path, *, title: str, journal: bytes) -> byt
 
 
 def _with_journal(printed: bytes, journal: bytes) -> bytes:
-    """Attach the journal, not compressed, so that what a file holds can be searched for secrets without opening it."""
-    writer = PdfWriter(clone_from=PdfReader(BytesIO(printed)))
+    """Append the journal. What the browser wrote stays byte for byte, and what is attached is not compressed."""
+    writer = PdfWriter(BytesIO(printed), incremental=True)
     attached = writer.add_attachment(ATTACHED, journal)
     attached.subtype = NameObject("/application/jsonl")
     found = BytesIO()

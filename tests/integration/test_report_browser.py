@@ -151,6 +151,16 @@ def test_the_pdf_holds_the_journal_as_an_attachment(record: Record) -> None:
     assert record.journal.read().lines[0].hash not in text
 
 
+def test_what_the_browser_printed_stays_as_it_is(caplog: pytest.LogCaptureFixture) -> None:
+    """The attachment is appended: not a byte before it changes, and nothing is said of it in the notebook."""
+    blank = io.BytesIO()
+    pypdf.PdfWriter().write(blank)
+    made = pdf._with_journal(blank.getvalue(), b'{"n":1}\n')
+    assert made.startswith(blank.getvalue())
+    assert pypdf.PdfReader(io.BytesIO(made)).attachments["journal.jsonl"] == [b'{"n":1}\n']
+    assert caplog.messages == []
+
+
 def _addresses(page: pypdf.PageObject) -> list[str]:
     notes = [note.get_object() for note in page.get("/Annots", [])]
     return [note["/A"]["/URI"] for note in notes if "/URI" in note.get("/A", {})]
