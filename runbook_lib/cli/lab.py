@@ -160,8 +160,12 @@ def _trust_row(server: str, key: str, pinned: str, presented: str) -> Row:
 
 # -- ``runbook notebook`` and ``runbook lab jupyter``: JupyterLab on copies, on loopback and with a token
 
-# No questions about news, and nobody outside this machine is asked for any.
-_NO_NEWS = {"disabledExtensions": {"@jupyterlab/apputils-extension:announcements": True}}
+_PAGES = {
+    # No questions about news, and nobody outside this machine is asked for any.
+    "page_config": {"disabledExtensions": {"@jupyterlab/apputils-extension:announcements": True}},
+    # A page that is loaded again shows what was saved: of a registration that takes an hour all but these seconds.
+    "default_setting_overrides": {"@jupyterlab/docmanager-extension:plugin": {"autosaveInterval": 5}},
+}
 _KERNELS = "runbook_lib.notebook.provisioner"
 
 
@@ -234,8 +238,9 @@ def has_display() -> bool:
 
 def _environment() -> dict[str, str]:
     folder = places.lab_dir() / "jupyter"
-    settings = folder / "labconfig" / "page_config.json"
-    settings.parent.mkdir(parents=True, exist_ok=True)
-    settings.write_text(json.dumps(_NO_NEWS), encoding="utf-8")
+    settings = folder / "labconfig"
+    settings.mkdir(parents=True, exist_ok=True)
+    for name, content in _PAGES.items():
+        (settings / f"{name}.json").write_text(json.dumps(content), encoding="utf-8")
     paths = filter(None, (str(folder), os.environ.get("JUPYTER_CONFIG_PATH")))
     return os.environ | {"JUPYTER_CONFIG_PATH": os.pathsep.join(paths)}

@@ -78,6 +78,8 @@ class WarmProvisioner(PortlessProvisioner):
 # -- Kernels of the JupyterLab that a command opens: no other user can talk to them, and they get a named environment
 
 _OF_JUPYTER = "JPY_SESSION_NAME"
+ADVICE = "--IPKernelApp.extra_extensions=runbook_lib.show.advice"
+"""Has the kernel show errors as advice from its first cell on."""
 
 
 class ServedKernelManager(ServerKernelManager):
@@ -97,7 +99,10 @@ class ServedKernelManager(ServerKernelManager):
             spec = self.kernel_spec
             if spec is not None and "kernel_provisioner" not in spec.metadata:
                 self.provisioner = PortlessProvisioner(kernel_id=self.kernel_id, kernel_spec=spec, parent=self)
-        return await super()._async_pre_start_kernel(**{**kw, "env": _environment(kw.get("env") or {})})
+        given: dict[str, Any] = {"env": _environment(kw.get("env") or {})}
+        if self.kernel_spec is not None and "ipykernel_launcher" in self.kernel_spec.argv:
+            given["extra_arguments"] = [*kw.get("extra_arguments", ()), ADVICE]
+        return await super()._async_pre_start_kernel(**{**kw, **given})
 
 
 def _environment(given: dict[str, str]) -> dict[str, str]:

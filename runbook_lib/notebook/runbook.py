@@ -28,7 +28,7 @@ from runbook_lib.record.attestation import seal_record
 from runbook_lib.record.incident import Record
 from runbook_lib.record.journal import Kind, Line
 from runbook_lib.record.lock import works_under_lock
-from runbook_lib.record.stages import named_in_words
+from runbook_lib.record.stages import named_in_words, so_far
 from runbook_lib.repair.context import Context, Tell
 from runbook_lib.repair.history import anything_sent
 from runbook_lib.repair.pages import PrimaryPages
@@ -152,6 +152,7 @@ class Runbook:
         site, record = self.context.site, self.context.record
         sign = sign_of(site)
         rows = (
+            ("so far", so_far(record.journal.read().lines)),
             ("site", site.name),
             ("servers", sign.servers),
             ("incident", self.incident),

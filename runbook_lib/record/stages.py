@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
+from runbook_lib.decisions import Deletion
 from runbook_lib.models import Outcome, Stage, StageState
 from runbook_lib.record.about import About
 from runbook_lib.record.files import ProcessName
@@ -136,6 +137,23 @@ def named_in_words(line: Line) -> str:
     """One line in a few words, for those who have to know that nobody signed it."""
     said = f", in the name of {line.seen}" if line.kind is Kind.APPROVED else ""
     return f"line {line.n}: {line.kind}{said}"
+
+
+def so_far(lines: Iterable[Line]) -> str:
+    """Say in one line what was changed in an incident, what is under way, and which stages are done."""
+    lines, parts = tuple(lines), []
+    states = stage_states(lines)
+    ended = [line for line in lines if line.kind is Kind.RESULT]
+    gone = sum(line.seen == Deletion.GONE for line in ended)
+    if gone:
+        parts.append(f"{gone} entries deleted" if gone > 1 else "1 entry deleted")
+    parts += [f"{line.text}: {line.seen}" for line in ended if line.seen != Deletion.GONE]
+    for line in pending_changes(lines):
+        at = f"{line.utc:%Y-%m-%d %H:%M:%SZ}"
+        watched = states[line.stage] is StageState.RUNNING
+        parts.append(f"under way since {at}: {line.text}" if watched else f"sent {at}, its end not seen: {line.text}")
+    done = [stage[:2] for stage, state in states.items() if state is StageState.DONE]
+    return "; ".join((*(parts or ["nothing was changed"]), f"stages done: {', '.join(done) or 'none'}"))
 
 
 def outcome(lines: Iterable[Line]) -> Outcome | None:

@@ -146,6 +146,12 @@ ANCHORS = {
 FAULT = "This is an error in this software, not in your site and not in your servers."
 FAULT_NEXT = "Keep the record, and run the cell again: it looks first. If it comes again, report it with its traceback."
 WORDS = ("where", "found", "next")
+OF_FIRST_CELLS = frozenset({"rb", "open_runbook", "choose_site"})
+NOT_OPENED = "The first cells of this notebook were not run in this kernel."
+NOT_OPENED_NEXT = "Run its cells from the top to this one; each looks first. What was done so far is in the record."
+INSTALL_NEXT = (
+    "Open it with runbook notebook, which takes the right Python; in a checkout make setup installs the rest."
+)
 INTERRUPTED = "Stopped by hand."
 INTERRUPTED_NEXT = "Run the cell again: it looks first, and goes on from there."
 
@@ -166,7 +172,7 @@ def show_errors_as_advice(redact: Redact, way: str = "") -> None:
     def show(
         where: Any, kind: type[BaseException], error: BaseException, trace: TracebackType, tb_offset: int | None = None
     ) -> list[str]:
-        if not isinstance(error, RunbookError) and not _passes_through_us(trace):
+        if not isinstance(error, RunbookError) and not _passes_through_us(trace) and not _is_not_opened(error):
             where.showtraceback((kind, error, trace), tb_offset=tb_offset)  # a slip in a cell of the reader's own
             return []
         without_secrets(error, redact)
@@ -207,6 +213,10 @@ def advice(error: BaseException, redact: Redact, way: str = "") -> Table:
         told, code = (error.what, error.where, error.found, error.next_step), error.exit_code
     elif isinstance(error, KeyboardInterrupt):
         told, code = (INTERRUPTED, "", "", INTERRUPTED_NEXT), 0
+    elif _is_not_opened(error):
+        told, code = (NOT_OPENED, "", str(error), NOT_OPENED_NEXT), 0
+    elif isinstance(error, ModuleNotFoundError):
+        told, code = (f"The Python of this kernel has no package {error.name}.", sys.prefix, "", INSTALL_NEXT), 0
     else:
         told, code = (FAULT, _place(error), str(error), FAULT_NEXT), 1
     what, where, found, following = (redact(part) for part in told)
@@ -247,6 +257,16 @@ def _place(error: BaseException) -> str:
         return ""
     last = frames[-1]
     return f"{Path(last.filename).resolve().relative_to(_OURS.parent)}:{last.lineno}, in {last.name}"
+
+
+def _is_not_opened(error: BaseException) -> bool:
+    """Whether a cell asked for what the first cells of its notebook make, after a kernel was started again, say."""
+    return isinstance(error, NameError) and error.name in OF_FIRST_CELLS
+
+
+def load_ipython_extension(shell: Any) -> None:  # noqa: ARG001 - IPython hands it over
+    """Show errors as advice before any cell was run; a kernel of ``runbook notebook`` loads this at its start."""
+    show_errors_as_advice(str)
 
 
 def _passes_through_us(trace: TracebackType | None) -> bool:

@@ -22,6 +22,7 @@ from accessible import gaps_between_headings, nameless, out_of_reach, said_by_co
 from jupyter_page import LONG_MS, SLOW_MS, Notebook, browser_context
 from lab_server import UNNAMED, Server, jupyter_server
 from playwright.sync_api import Page, expect
+from waiting import wait_until
 
 from runbook_lib import lab
 from runbook_lib.device.prime import identities
@@ -355,10 +356,17 @@ def test_the_registration_shows_a_bar_and_can_be_stopped(page: Page) -> None:
 
 
 def test_a_reloaded_page_goes_on_and_registers_no_second_time(server: Server, page: Page) -> None:
-    """Started again, the page loaded anew in the middle, the cell run once more: one registration in all."""
+    """Started again, the page loaded anew in the middle, the cell run once more: one registration in all.
+
+    What was shown by then is there again, the bar too, since it was saved while the cell worked.
+    """
     Notebook(page, "40").start("rb.register()")
+    copy = server.records / "work" / incident(server) / "40_register_ha.ipynb"
+    wait_until(lambda: "rb-bar" in copy.read_text(), "the bar in the notebook's file")
     page.reload()
     register = Notebook(page, "40")
+    expect(register.cell("rb.register()").locator("progress")).to_be_visible()
+    expect(register.cell("open_runbook")).to_contain_text("so far")
     register.run("rb.register()", "rb.prove", *NEXT)
     assert [what for what in sent(server) if what.startswith("HA")] == ["HA registration completed"]
     meant = [line["text"] for line in journal(server) if line["kind"] == "intent" and line["stage"].startswith("40")]

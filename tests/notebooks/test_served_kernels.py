@@ -13,7 +13,7 @@ import pytest
 
 from runbook_lib import paths
 from runbook_lib.notebook.kernel import private_folder
-from runbook_lib.notebook.provisioner import ServedKernelManager
+from runbook_lib.notebook.provisioner import ADVICE, ServedKernelManager
 
 NAMED, ELSEWHERE, OTHER = "PARIS_SSH", "ROME_SSH", "AWS_SECRET_ACCESS_KEY"
 
@@ -30,6 +30,7 @@ async def _started(folder: Path, session: dict[str, str]) -> SimpleNamespace:
         process = psutil.Process(manager.provisioner.pid)
         return SimpleNamespace(
             manager=manager,
+            command=process.cmdline(),
             environment=process.environ(),
             ports=[each.laddr for each in process.net_connections("inet")],
         )
@@ -55,6 +56,11 @@ def test_it_listens_on_no_port(kernel: SimpleNamespace) -> None:
     """Its messages go over sockets in a folder of the user's alone, and it opens no port beside them."""
     assert kernel.ports == []
     assert kernel.manager.transport == "ipc"
+
+
+def test_it_shows_errors_as_advice_from_its_first_cell_on(kernel: SimpleNamespace) -> None:
+    """Before a cell has opened anything, too: what the kernel loads at its start is told by its command."""
+    assert ADVICE in kernel.command
 
 
 def test_it_gets_the_secrets_that_site_files_name_and_no_other(kernel: SimpleNamespace) -> None:

@@ -15,8 +15,18 @@ from jupyter_client.manager import KernelManager
 
 from runbook_lib.errors import ApprovalMissing, OutcomeUnknown, RepairFailed, UsageError
 from runbook_lib.errors import RunbookError as AnyError
+from runbook_lib.notebook.provisioner import ADVICE
 from runbook_lib.paths import project_root
-from runbook_lib.show.advice import ANCHORS, STOPPED, advice, advice_html, lines_of
+from runbook_lib.show.advice import (
+    ANCHORS,
+    INSTALL_NEXT,
+    NOT_OPENED,
+    NOT_OPENED_NEXT,
+    STOPPED,
+    advice,
+    advice_html,
+    lines_of,
+)
 from runbook_lib.show.progress import _State, clock
 from runbook_lib.show.rendering import text
 
@@ -82,7 +92,8 @@ def reply_to(client: BlockingKernelClient, ident: str) -> dict[str, Any]:
 def kernel(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[KernelManager, BlockingKernelClient]]:
     folder = tmp_path_factory.mktemp("kernel")
     manager = KernelManager(kernel_name="python3", connection_file=str(folder / "kernel.json"))
-    manager.start_kernel(env={**os.environ, "IPYTHONDIR": str(folder)}, cwd=str(project_root()))
+    env = {**os.environ, "IPYTHONDIR": str(folder)}
+    manager.start_kernel(env=env, cwd=str(project_root()), extra_arguments=[ADVICE])
     client = manager.client()
     client.start_channels()
     try:
@@ -94,7 +105,7 @@ def kernel(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[KernelMan
 
 
 @pytest.fixture
-def run(kernel: tuple[KernelManager, BlockingKernelClient]) -> Any:
+def run_first(kernel: tuple[KernelManager, BlockingKernelClient]) -> Any:
     """Run a cell as a front end does for a person, who can be asked; ``interrupt`` presses the stop button."""
     manager, client = kernel
 
@@ -112,8 +123,32 @@ def run(kernel: tuple[KernelManager, BlockingKernelClient]) -> Any:
             if message["msg_type"] == "status" and message["content"]["execution_state"] == "idle":
                 return Seen([*messages, reply_to(client, ident)])
 
-    execute(SETUP)
     return execute
+
+
+@pytest.fixture
+def run(run_first: Any) -> Any:
+    """The same after the cell that opens a runbook."""
+    run_first(SETUP)
+    return run_first
+
+
+def test_a_cell_that_was_run_before_the_first_ones_gets_advice(run_first: Any) -> None:
+    """In a kernel that has just been started nothing is there yet: what to run comes in the place of a traceback."""
+    seen = run_first("rb.delete()")
+    assert seen.error["ename"] == "NameError"
+    assert seen.error["traceback"] == [f"NameError: {NOT_OPENED}"]
+    assert NOT_OPENED_NEXT in seen.shown[0]["text/plain"]
+
+
+def test_a_package_that_lacks_gets_advice(run: Any) -> None:
+    """Of what this software needs; a reader's own import is a slip of the reader's own."""
+    seen = run("""exec(compile("import " + "nothing_of_that_name", advice.__file__, "exec"))""")
+    assert seen.error["traceback"] == [
+        "ModuleNotFoundError: The Python of this kernel has no package nothing_of_that_name."
+    ]
+    assert INSTALL_NEXT in seen.shown[0]["text/plain"]
+    assert INSTALL_NEXT not in run("import nothing_of_that_name").all
 
 
 def test_an_error_is_a_table_with_links_and_one_red_line(run: Any) -> None:

@@ -17,7 +17,7 @@ from runbook_lib.models import Stage, StageState
 from runbook_lib.record.files import ProcessName
 from runbook_lib.record.incident import Record
 from runbook_lib.record.journal import Kind, Line
-from runbook_lib.record.stages import attempts, pending_changes, stage_states
+from runbook_lib.record.stages import attempts, pending_changes, so_far, stage_states
 from runbook_lib.show.report import post_mortem
 from runbook_lib.show.report_page import render_html, render_markdown
 from runbook_lib.show.report_reading import changes_of, stages_of
@@ -60,6 +60,20 @@ def by_hand(folder: Path, *, begun_anew: bool) -> Record:
 @pytest.fixture(params=[True, False], ids=["begun anew", "journal of 0.1.0"])
 def walked(request: pytest.FixtureRequest, tmp_path: Path) -> Record:
     return by_hand(tmp_path, begun_anew=request.param)
+
+
+def test_one_line_says_what_was_done_and_what_is_under_way(walked: Record) -> None:
+    """A registration is under way as long as its end is not written; where nobody watches it, its end was not seen."""
+    lines = walked.journal.read().lines
+    assert so_far(()) == "nothing was changed; stages done: none"
+    done = "3 entries deleted; register HA: Primary Active; stages done: 00, 10, 20, 30, 40"
+    assert so_far(lines) == done
+    [at] = [place for place, line in enumerate(lines) if line.kind is Kind.SENT and line.text == "register HA"]
+    when = f"{lines[at - 1].utc:%Y-%m-%d %H:%M:%SZ}"
+    cut = lines[: at + 1]
+    before = "3 entries deleted; {}; stages done: 00, 10, 20, 30"
+    assert so_far(cut) == before.format(f"under way since {when}: register HA")
+    assert so_far(of_a_dead_process(cut)) == before.format(f"sent {when}, its end not seen: register HA")
 
 
 def ends(line: Line | None) -> bool:
