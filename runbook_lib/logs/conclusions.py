@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 from runbook_lib.device.names import fits
+from runbook_lib.hosts import is_localhost
 from runbook_lib.logs.reading import UNKNOWN
 from runbook_lib.logs.rules import next_step, place_named
 from runbook_lib.models import Diagnosis, EntryMatch, LogLine, Mismatch, NextStep, TofuStore
@@ -18,9 +19,6 @@ NAME_LOGS = (
     "Name the logs themselves: the Health Monitor's and the Infrastructure's (recalled: hm-*.log and ncs-*.log), "
     "or the archive as it was downloaded from the server's web pages."
 )
-
-OWN = ("127.0.0.1", "::1", "localhost")
-"""Hosts under which a server lists itself: never what a mismatch is about."""
 
 
 @dataclass(frozen=True)
@@ -138,7 +136,7 @@ def _entries(mismatch: Mismatch, stores: Iterable[TofuStore]) -> Iterable[EntryM
             continue
         for entry in store.entries:
             fit = fits(mismatch.subject, entry.subject)
-            if fit and entry.host not in OWN:
+            if fit and not is_localhost(entry.host):  # under such a one a server lists itself
                 yield EntryMatch(server=store.server, key=entry.key, subject=entry.subject, fit=fit.value)
 
 

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from runbook_lib.hosts import is_loopback
 from runbook_lib.params.yaml_source import Document, Value, Where, dotted
 from runbook_lib.prompts import is_about_ours
 
@@ -212,7 +213,7 @@ def _shared_names(document: Document) -> None:
             where = (*server, "names", number)
             host = _same_host(document.at(*where))
             owner = seen.setdefault((host, port), server)
-            if host and owner != server and not _is_loopback(host):
+            if host and owner != server and not is_loopback(host):
                 document.problem(where, f"names {dotted(owner)} too; a name must mean one server only")
 
 
@@ -298,13 +299,6 @@ def _network(value: Value) -> ipaddress.IPv4Network | ipaddress.IPv6Network | No
         return None
 
 
-def _is_loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
-
-
 def _lab_is_loopback(document: Document) -> None:
     """The lab answers its own questions, so nothing that is real may call itself the lab."""
     if document.at("kind") != "lab":
@@ -314,7 +308,7 @@ def _lab_is_loopback(document: Document) -> None:
         places += [(*server, "address"), (*server, "ssh", "jump", "address")]
     for where in places:
         address = document.at(*where)
-        if isinstance(address, str) and not _is_loopback(address):
+        if isinstance(address, str) and not is_loopback(address):
             document.problem(
                 where, "is not a loopback address, and kind: lab is for the simulated site only; write kind: production"
             )
@@ -327,7 +321,7 @@ def _lab_stamps_here(document: Document) -> None:
         host = urlsplit(url).hostname if isinstance(url, str) else None
     except ValueError:
         return
-    if host and not _is_loopback(host):
+    if host and not is_loopback(host):
         document.problem(
             ("timestamp", "url"), "is not on this machine, and kind: lab is for the simulated site only; remove it"
         )

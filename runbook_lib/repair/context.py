@@ -7,7 +7,6 @@ import re
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from ipaddress import IPv4Address, IPv6Address, ip_address
 from pathlib import Path
 from typing import Protocol, TypeVar
 
@@ -16,6 +15,7 @@ from runbook_lib.device.prime import Keep, PrimeServer, identities
 from runbook_lib.device.probe import not_available, present
 from runbook_lib.errors import DeviceError, LoginRefused
 from runbook_lib.event_loop import poll_until
+from runbook_lib.hosts import any_same_host, is_localhost, is_loopback
 from runbook_lib.models import Presented, Stage, TofuEntry, Vantage
 from runbook_lib.params.model import Expectation, PiServer, Site, SshAccess
 from runbook_lib.record.about import About
@@ -28,10 +28,6 @@ from runbook_lib.record.lock import SiteLock
 PI_SERVERS = ("primary", "secondary")
 
 _KEY = re.compile(r"(?P<host>.+)_(?P<port>[0-9]{1,9})", re.DOTALL)
-_LOCALHOST = (ip_address("127.0.0.1"), ip_address("::1"))
-_LOCALHOST_NAMES = frozenset(
-    {"localhost", "localhost.localdomain", "localhost4", "localhost6", "ip6-localhost", "ip6-loopback"}
-)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -125,57 +121,14 @@ def is_own(site: Site, observer: str, entry: TofuEntry) -> bool:
     host's. With the server's own port its own name, ``localhost``, ``127.0.0.1`` and ``::1`` are its own.
     """
     server = pi_server(site, observer)
-    named = any_same_host(entry.host, (server.address, *server.names)) or _is_localhost(entry.host)
+    named = any_same_host(entry.host, (server.address, *server.names)) or is_localhost(entry.host)
     if named and entry.port == server.health_monitor_port:
         return True
-    return (named or _is_loopback(entry.host)) and not any(
+    return (named or is_loopback(entry.host)) and not any(
         entry.port == other.port and any_same_host(entry.host, other.hosts)
         for other in targets(site)
         if other.name != observer
     )
-
-
-def any_same_host(host: str, others: tuple[str, ...]) -> bool:
-    """Whether a host is one of the others."""
-    return any(same_host(host, other) for other in others)
-
-
-def same_host(one: str, other: str) -> bool:
-    """Whether two spellings name one host: addresses by value, names of ASCII without regard to case.
-
-    Other characters that look or fold alike make another host.
-    """
-    here, there = _address(one), _address(other)
-    if here or there:
-        return here == there
-    return one.isascii() and other.isascii() and _name(one) == _name(other)
-
-
-def _address(host: str) -> IPv4Address | IPv6Address | None:
-    """Return the address that a host is, None for a name; brackets and an IPv4 address written as IPv6 are read too."""
-    try:
-        address = ip_address(host[1:-1] if host.startswith("[") and host.endswith("]") else host)
-    except ValueError:
-        return None
-    mapped = address.ipv4_mapped if isinstance(address, IPv6Address) else None
-    return mapped or address
-
-
-def _name(host: str) -> str:
-    return host.lower().rstrip(".")
-
-
-def _is_localhost(host: str) -> bool:
-    address = _address(host)
-    if address:
-        return address in _LOCALHOST or address.is_unspecified
-    name = _name(host)
-    return name in _LOCALHOST_NAMES or name.endswith(".localhost")
-
-
-def _is_loopback(host: str) -> bool:
-    address = _address(host)
-    return bool(address and address.is_loopback)
 
 
 # -- The site's devices: their command lines, opened once and when first needed, and the looks through them

@@ -12,12 +12,13 @@ from typing import TYPE_CHECKING
 from runbook_lib.decisions import ChangeKind, Check, CheckKind, ListedIseServer, check_name
 from runbook_lib.device.ise_api import IseCertificate, NotAvailable, admin_certificates
 from runbook_lib.errors import CertificateMoved, DeletionRefused, PageNotUnderstood, PageRefused, RepairFailed
+from runbook_lib.hosts import any_same_host
 from runbook_lib.models import CertificateFacts
 from runbook_lib.params.model import IseServer
 from runbook_lib.params.model import IseServer as IseSettings
 from runbook_lib.record.about import About, LineTopic
 from runbook_lib.repair.confirmation import require_confirmed
-from runbook_lib.repair.context import Context, any_same_host, wait_until, write_late_result
+from runbook_lib.repair.context import Context, wait_until, write_late_result
 from runbook_lib.repair.guard import permit, planned_change, require_release
 from runbook_lib.repair.ha_state import entry_check
 from runbook_lib.repair.pages import Guide, PrimaryPages, ise_guide, require_someone, watch, web_fingerprint

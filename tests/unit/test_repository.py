@@ -24,7 +24,7 @@ LIBRARY = ROOT / "runbook_lib"
 # From the ground up: a module or package may import what stands in a line above its own, and nothing beside it.
 LAYERS = (
     ("disguises", "errors"),
-    ("models", "paths", "event_loop", "signals", "processes", "prompts", "redactor"),
+    ("hosts", "models", "paths", "event_loop", "signals", "processes", "prompts", "redactor"),
     ("decisions", "secrets", "i18n"),
     ("digest", "params"),
     ("certificates", "record", "device"),

@@ -1,0 +1,55 @@
+"""Hosts as people write them: which are the same, which are this machine itself. Pure; nothing is resolved."""
+
+from __future__ import annotations
+
+from ipaddress import IPv4Address, IPv6Address, ip_address
+
+_LOCALHOST = (ip_address("127.0.0.1"), ip_address("::1"))
+_LOCALHOST_NAMES = frozenset(
+    {"localhost", "localhost.localdomain", "localhost4", "localhost6", "ip6-localhost", "ip6-loopback"}
+)
+
+
+def any_same_host(host: str, others: tuple[str, ...]) -> bool:
+    """Whether a host is one of the others."""
+    return any(same_host(host, other) for other in others)
+
+
+def same_host(one: str, other: str) -> bool:
+    """Whether two spellings name one host: addresses by value, names of ASCII without regard to case.
+
+    Other characters that look or fold alike make another host.
+    """
+    here, there = _address(one), _address(other)
+    if here or there:
+        return here == there
+    return one.isascii() and other.isascii() and _name(one) == _name(other)
+
+
+def _address(host: str) -> IPv4Address | IPv6Address | None:
+    """Return the address that a host is, None for a name; brackets and an IPv4 address written as IPv6 are read too."""
+    try:
+        address = ip_address(host[1:-1] if host.startswith("[") and host.endswith("]") else host)
+    except ValueError:
+        return None
+    mapped = address.ipv4_mapped if isinstance(address, IPv6Address) else None
+    return mapped or address
+
+
+def _name(host: str) -> str:
+    return host.lower().rstrip(".")
+
+
+def is_localhost(host: str) -> bool:
+    """Whether a host is the one that it is asked from, by one of the names or addresses that mean that everywhere."""
+    address = _address(host)
+    if address:
+        return address in _LOCALHOST or address.is_unspecified
+    name = _name(host)
+    return name in _LOCALHOST_NAMES or name.endswith(".localhost")
+
+
+def is_loopback(host: str) -> bool:
+    """Whether a host is an address of the loopback network; a name is none."""
+    address = _address(host)
+    return bool(address and address.is_loopback)
