@@ -31,6 +31,11 @@ def raise_for_signal(signum: int) -> NoReturn:
     raise Terminated(signum)
 
 
+def leave_ctrl_c_to_the_parent() -> None:
+    """Ignore Ctrl-C in this process, which a terminal sends to all: whoever started it ends it."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
 @contextmanager
 def taken(act: Callable[[int], Any] = raise_for_signal, names: tuple[str, ...] = (*CTRL_C, *ENDING)) -> Iterator[None]:
     """Let ``act`` take each of these signals while this is entered; by default they end the program in good order.

@@ -21,7 +21,7 @@ from runbook_lib.models import Stage
 from runbook_lib.notebook.warm_kernels import WarmKernels
 from runbook_lib.processes import gate_streams
 from runbook_lib.record.lock import TOKEN_VARIABLE
-from runbook_lib.signals import taken
+from runbook_lib.signals import leave_ctrl_c_to_the_parent, taken
 
 HALT = {"halt": True}
 
@@ -82,7 +82,7 @@ def task_from(value: dict[str, Any]) -> SiteTask:
 
 def main() -> None:
     """Serve the process that started this one."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # a person's Ctrl-C is for the one who steers the fleet
+    leave_ctrl_c_to_the_parent()
     # What notebooks and libraries print must not come between the lines.
     target = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)

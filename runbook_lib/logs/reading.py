@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import signal
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,6 +15,7 @@ from runbook_lib.logs.scanner import Scanner
 from runbook_lib.logs.sources import Listed, by_series, list_logs, read_logs
 from runbook_lib.logs.streams import Notes, Stream
 from runbook_lib.models import Damage
+from runbook_lib.signals import leave_ctrl_c_to_the_parent
 
 # -- Whose logs they are, where nobody says so: from the names on their path, and from what they show. Never a guess
 
@@ -256,7 +256,7 @@ _worker: dict[str, Any] = {}
 
 
 def _begin_worker(settings: Settings, counter: Any) -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent ends its workers
+    leave_ctrl_c_to_the_parent()
     _worker.update(settings=settings, counter=counter)
 
 

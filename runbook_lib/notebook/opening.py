@@ -6,7 +6,6 @@ import hashlib
 import json
 import os
 import re
-import tempfile
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
@@ -30,7 +29,7 @@ from runbook_lib.params.load import Draft, from_anywhere, known_sites, load_site
 from runbook_lib.params.model import LabRequest, Site
 from runbook_lib.record.about import About, LineTopic
 from runbook_lib.record.artifacts import note_template
-from runbook_lib.record.files import make_folder, operator, write_new, writing
+from runbook_lib.record.files import operator, write_new, write_over
 from runbook_lib.record.incident import Record, Summary, find_open, list_records
 from runbook_lib.record.journal import Kind, Line
 from runbook_lib.record.lock import works_under_lock
@@ -84,12 +83,7 @@ def choose(choice: Choice) -> None:
     path = _file()
     if chosen() == kept:
         return
-    make_folder(path.parent)
-    with writing(path), tempfile.NamedTemporaryFile("w", dir=path.parent, delete=False, encoding="utf-8") as file:
-        json.dump(asdict(kept), file)
-        file.flush()
-        os.fsync(file.fileno())
-        Path(file.name).replace(path)
+    write_over(path, json.dumps(asdict(kept)).encode())
 
 
 def open_for(site: str) -> None:

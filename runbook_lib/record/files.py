@@ -90,13 +90,23 @@ def write_all(descriptor: int, data: bytes) -> None:
 
 def write_new(path: Path, data: bytes) -> bool:
     """Write ``path`` whole and have it on disk; False, and nothing written, if there is such a file already."""
+    return _write_whole(path, data, over=False)
+
+
+def write_over(path: Path, data: bytes) -> None:
+    """The same in the place of such a file: a reader finds the whole of either. Raises ``RecordNotWritable``."""
+    _write_whole(path, data, over=True)
+
+
+def _write_whole(path: Path, data: bytes, *, over: bool) -> bool:
     make_folder(path.parent)
     partial = path.parent / f"{PARTIAL}{secrets.token_hex(8)}"
     with writing(path):
         try:
             _write_synced(partial, data)
             try:
-                os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, FILE_MODE))
+                if not over:
+                    os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, FILE_MODE))
             except FileExistsError:
                 return False
             partial.replace(path)

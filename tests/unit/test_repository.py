@@ -200,6 +200,24 @@ def defined_in(file: str) -> set[str]:
     return names | {target.id for target in targets if isinstance(target, ast.Name)}
 
 
+ONE_PLACE = {
+    r"\bsignal\.signal\(": {"signals.py", "notebook/kernel_child.py"},  # a forked kernel puts everything back
+    r"\.is_loopback\b": {"hosts.py"},
+    r"\.chromium\.launch\(": {"web/launching.py"},
+    r"\btempfile\.NamedTemporaryFile\(": set[str](),  # what is written whole is in record/files.py, states.py
+    r"(?<!_)exit_code(: ClassVar\[int\])? = \d": {"errors.py"},
+}
+"""What is decided in one place, by how it is done, and where that is."""
+
+
+@pytest.mark.parametrize("pattern", ONE_PLACE)
+def test_one_decision_is_made_in_one_place(pattern: str) -> None:
+    """Nobody takes a signal, tells loopback, starts a browser, or numbers an exit in a way of his own."""
+    wanted = re.compile(pattern)
+    found = {path.relative_to(LIBRARY).as_posix() for path in rooms() if wanted.search(path.read_text("utf-8"))}
+    assert found == ONE_PLACE[pattern]
+
+
 # -- the tests -----------------------------------------------------------------------------------
 
 TESTS = ROOT / "tests"
