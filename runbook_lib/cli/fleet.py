@@ -171,16 +171,16 @@ class _Progress:
 class RunOptions:
     """What ``runbook fleet run`` was given, as it was typed."""
 
-    round_id: str = ""
-    only: tuple[str, ...] = ()
-    until: str = "70"
-    waves: str = "1,5,20%"
-    max_failures: str = "1"
-    at_once: int = 4
-    workers: int = 0
-    scheduler: str = ""
-    tls: tuple[str, str, str] = ("", "", "")
-    allow_plain: bool = False
+    round_id: str
+    only: tuple[str, ...]
+    until: str
+    waves: str
+    max_failures: str
+    at_once: int
+    workers: int
+    scheduler: str
+    tls: tuple[str, str, str]
+    allow_plain: bool
 
 
 def plan_command(name: str, *, only: tuple[str, ...], at_once: int) -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import importlib
 import json
+import os
 import re
 import subprocess
 import sys
@@ -347,10 +348,24 @@ def lines_with(pattern: str) -> list[str]:
     return found
 
 
-def test_what_opens_no_page_loads_no_driver_of_browsers() -> None:
-    """Opening a stage and reading a record load nothing of Playwright: it would be a sixth of what they load."""
-    asks = "import runbook_lib.notebook.opening, runbook_lib.show.report, sys; sys.exit('playwright' in sys.modules)"
-    assert subprocess.run([sys.executable, "-c", asks], check=False).returncode == 0
+OPENS_A_READING_STAGE = """
+import sys
+import runbook_lib.show.report
+print([name for name in ("asyncssh", "playwright", "ipywidgets") if name in sys.modules])
+from runbook_lib.notebook import opening
+from site_kit import site_with
+opening.open_site = lambda _: site_with()
+opening.open_runbook("10_diagnose_logs", "any")
+print([name for name in ("playwright", "ipywidgets") if name in sys.modules])
+"""
+
+
+def test_nothing_is_loaded_that_is_not_used(tmp_path: Path) -> None:
+    """Reading a record loads no SSH; opening a stage that only reads loads neither Playwright nor widgets."""
+    environment = os.environ | {"PYTHONPATH": str(TESTS / "unit"), "RUNBOOK_RECORDS": str(tmp_path)}
+    command = [sys.executable, "-c", OPENS_A_READING_STAGE]
+    ran = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
+    assert ran.stdout.splitlines() == ["[]", "[]"]
 
 
 def test_notebooks_hold_no_outputs() -> None:
