@@ -73,7 +73,7 @@ def test_every_form_of_the_report_tells_of_them_first(record: Record) -> None:
     number = forge(record)
     said = f"line {number}: approved, in the name of Bob"
     found = post_mortem(record.folder)
-    page, text = render_html(found, files=""), render_markdown(found, files="")
+    page, text = render_html(found, files=""), render_markdown(found)
     assert page.index(said) < page.index(f"line-{number}") if f"line-{number}" in page else said in page
     assert said in text.split("##")[0]
     assert post_mortem(record.folder, sealed_next=True).alarms == ()

@@ -130,7 +130,7 @@ def test_every_end_of_the_walk_is_the_last_ones(walked: Record) -> None:
     assert (last.state, last.why, last.changes) == (StageState.DONE, "", (1, 2, 3))
     assert not [sentence for sentence in found.unproven if Stage.DELETE in sentence or "nobody" in sentence]
     assert "approved by Ada Example" in " ".join(found.summary)
-    for text in (render_markdown(found, files=None), render_html(found, files=None)):
+    for text in (render_markdown(found), render_html(found, files=None)):
         assert "nobody has approved it." not in text
         for row in (first, last):
             assert f", attempt {row.attempt} of 2" in text

@@ -170,5 +170,5 @@ def test_a_report_that_takes_too_long_ends_in_a_named_error(monkeypatch: pytest.
     monkeypatch.setattr(pdf, "LONGEST_S", 0.01)
     monkeypatch.setattr(pdf, "_print", lambda *_: let_pass(60, "a report takes for ever"))
     with pytest.raises(BrowserMissing, match="did not print") as caught:
-        pdf.print_pdf("<p>x", Path("x"), title="x")
+        pdf.print_pdf("<p>x", Path("x"), title="x", journal=b"")
     assert "HTML" in caught.value.next_step

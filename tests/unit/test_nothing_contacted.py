@@ -64,7 +64,7 @@ def test_opening_a_site_in_jupyterlab_contacts_nothing_by_itself(
     """The site is named and JupyterLab started; its servers hear of it when a cell is run."""
     (tmp_path / "berlin.yaml").write_text(SITE, encoding="utf-8")
     monkeypatch.setenv("RUNBOOK_RECORDS", str(tmp_path / "records"))
-    monkeypatch.setattr(lab, "_serve", lambda: 0)
+    monkeypatch.setattr(lab, "_serve", lambda *_: 0)
     assert lab.notebook_command(str(tmp_path / "berlin.yaml")) == 0
     assert "pi-primary.example.com" in capsys.readouterr().out
     assert tried == []

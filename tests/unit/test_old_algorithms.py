@@ -32,6 +32,6 @@ def test_the_journal_and_the_report_name_old_algorithms_once(tmp_path: Path) -> 
     assert (line.kind, line.server) == (Kind.DECIDED, "secondary")
     assert all(name in line.seen for name in (*OLD, "SHA-1"))
     made = post_mortem(incident.record.folder)
-    for text in (render(made, files="../") for render in (render_html, render_markdown)):
+    for text in (render_html(made, files="../"), render_markdown(made)):
         assert all(name in text for name in OLD)
         assert "SHA-1" in text

@@ -154,15 +154,16 @@ def test_stage_that_a_person_opens_leaves_its_version(tmp_path: Path, monkeypatc
 
 
 def test_copy_that_a_person_opens_is_the_version_that_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """An installed package's notebooks are opened as copies: the record keeps the copy, which may have been changed."""
+    """People work on copies, in a folder of the incident: the record keeps the copy, which may have been changed."""
     from site_kit import site_with
 
-    copies = tmp_path / "home" / "notebooks"
+    copies = tmp_path / "home" / "records" / "work" / "20260101T000000Z-x-0000"
     copies.mkdir(parents=True)
     (copies / "10_diagnose_logs.ipynb").write_text("changed by a person", encoding="utf-8")
     monkeypatch.setattr("runbook_lib.paths.is_installed", lambda: True)
     monkeypatch.setattr("runbook_lib.paths.home_dir", lambda: tmp_path / "home")
     monkeypatch.setattr("runbook_lib.notebook.opening.open_site", lambda _: site_with())
+    monkeypatch.chdir(copies)
     monkeypatch.delenv("RUNBOOK_RECORDS", raising=False)
     record = open_runbook("10_diagnose_logs", "x").context.record
     assert record.folder.parent == tmp_path / "home" / "records"
