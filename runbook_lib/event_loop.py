@@ -40,6 +40,7 @@ def run(coro: Coroutine[Any, Any, T], *, timeout_s: float | None = None) -> T:
     cancelled, its clean-up is waited for, and the interruption is raised again; a second one ends
     that wait too. After ``timeout_s`` seconds the coroutine is cancelled likewise, and
     ``TimeoutError`` raised unless it finished after all. Not to be called on the loop itself.
+    Raises RuntimeError there.
     """
     where = loop()
     if _is_running(where):

@@ -33,7 +33,7 @@ from runbook_lib.show.table import Row, Table
 
 @contextmanager
 def lab_errors() -> Iterator[None]:
-    """The lab's errors as the command line's."""
+    """The lab's errors as the command line's. Raises ParameterRefused in their place."""
     try:
         yield
     except lab.LabError as error:

@@ -66,6 +66,7 @@ class Interview:
             raise ParameterRefused(f"{name}: {problem}", next_step="give the site's name alone, as paris")
 
     def draft(self) -> Draft:
+        """Return the text of the site's file; raises SiteFileInvalid with all that is wrong with it."""
         out("Passwords are never typed here: where they are is asked, as env:NAME, file:PATH or keyring:SERVICE/USER.")
         out("Enter takes what stands in [ ]; Ctrl-C ends this, and nothing is written.")
         for key in PI_SERVERS:

@@ -390,7 +390,10 @@ def _require_yes(plan: Plan, by: str) -> None:
 
 
 def override_command(incident: str, server: str, entry: str, *, sha256: str, by: str, reason: str, accept: str) -> None:
-    """Write an override of “unconfirmed” for one entry and one certificate; the plan has to be made anew with it."""
+    """Write an override of “unconfirmed” for one entry and one certificate; the plan has to be made anew with it.
+
+    Raises ParameterRefused where the plan holds no such entry of another host of the site.
+    """
     record = Record.open(paths.records_dir(), incident)
     target = next((row.target for row in record.read_plan().rows if (row.server, row.key) == (server, entry)), "")
     if not target:

@@ -43,7 +43,7 @@ def key_new_command() -> None:
 
 
 def key_show_command() -> None:
-    """Print the key's id, its file, and the public key as PEM."""
+    """Print the key's id, its file, and the public key as PEM. Raises ParameterRefused where there is no key."""
     path = paths.key_dir() / PUBLIC
     if not path.exists():
         raise ParameterRefused("There is no key yet", where=str(path), next_step="runbook key new makes one")
@@ -120,7 +120,10 @@ def _limits(found: Verification) -> list[str]:
 
 
 def record_folder(record: str) -> Path:
-    """Return the folder of a record that is named by its path or by its incident."""
+    """Return the folder of a record that is named by its path or by its incident.
+
+    Raises ParameterRefused where there is none.
+    """
     for folder in (Path(record).expanduser(), paths.records_dir() / record):
         if record and folder.is_dir():
             return folder

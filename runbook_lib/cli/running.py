@@ -252,6 +252,7 @@ def run_command(
     """Run and return the exit code; a bad expectation is refused before a record is opened or a server asked.
 
     ``dry_run``: the plan is made and shown, with what a run would do by it; nothing is approved or changed.
+    Raises ParameterRefused where what was given does not go together, and what ``run_stages`` raises.
     """
     if dry_run and approve:
         raise ParameterRefused("A dry run approves nothing", next_step="leave out --approve, or --dry-run")
@@ -335,7 +336,10 @@ def _running_row(stage: StageReport) -> Row:
 
 
 def stage_named(text: str) -> Stage:
-    """Return the stage of a number or a name, as ``20`` or ``20_list_certificates``."""
+    """Return the stage of a number or a name, as ``20`` or ``20_list_certificates``.
+
+    Raises ParameterRefused where there is none.
+    """
     found = [stage for stage in Stage if text in (stage, stage[:2])]
     if not found:
         raise ParameterRefused(f"There is no stage {text!r}", next_step=f"one of: {', '.join(Stage)}")

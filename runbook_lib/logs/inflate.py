@@ -118,6 +118,7 @@ class Exact:
         return len(self._inflate.unused_data)
 
     def read(self, count: int = -1) -> bytes:
+        """Return up to ``count`` inflated bytes; raises CutOff where the packed ones end too early."""
         count = CHUNK if count < 0 else count
         while not self._over:
             if not self._packed:

@@ -52,7 +52,10 @@ def match_time(text: str, position: int = 0) -> tuple[int, datetime | None] | No
 
 
 def clock_of(server: str, zones: Mapping[str, str] | None) -> tzinfo:
-    """Return the zone of a server's log times: the name or offset (``+02:00``) that is given for it, otherwise UTC."""
+    """Return the zone of a server's log times: the name or offset (``+02:00``) that is given for it, otherwise UTC.
+
+    Raises UsageError where there is no such zone.
+    """
     name = (zones or {}).get(server)
     if name is None:
         return UTC

@@ -120,7 +120,7 @@ class RewindablePipe:
         return chunk
 
     def again(self) -> ByteSource:
-        """Return what was read so far."""
+        """Return what was read so far. Raises NotRewindable where it was more than is kept."""
         if self._size > MOST_KEPT:
             raise NotRewindable
         return io.BytesIO(b"".join(self._pieces))

@@ -93,6 +93,7 @@ def exit_as_command(error: BaseException) -> None:
     """End the papermill command by our exit code for ``error``; return where something else runs us.
 
     papermill's command knows none of our errors and turns Ctrl-C into exit code 1.
+    Raises SystemExit with that code, Terminated after a signal.
     """
     import click
 

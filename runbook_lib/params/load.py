@@ -182,7 +182,10 @@ def load_site(name_or_path: str | Path) -> Site:
 
 
 def load_site_or_lab(name_or_path: str | Path) -> Site | LabRequest:
-    """Like :func:`load_site`, but a file of only ``kind: lab`` and ``lab:`` comes back as a LabRequest."""
+    """Like :func:`load_site`, but a file of only ``kind: lab`` and ``lab:`` comes back as a LabRequest.
+
+    Raises SiteFileInvalid likewise.
+    """
     path = site_file(name_or_path)
     try:
         document = read_document(path)

@@ -135,7 +135,10 @@ def _short(command: str) -> str:
 
 
 def checked(path: str) -> str:
-    """A path that stays inside the record's folder, in names that every file system takes."""
+    """A path that stays inside the record's folder, in names that every file system takes.
+
+    Raises ParameterRefused for every other.
+    """
     if not is_inside(path):
         raise ParameterRefused("not a path inside a record", found=path)
     return path

@@ -99,7 +99,10 @@ class Record(ArtifactStore):
     # -- facts that one stage leaves to the next --------------------------------------------------
 
     def write_facts(self, stage: Stage, name: str, value: object) -> Artifact:
-        """Leave ``value`` (dataclasses of ``models``, or collections of them) under ``name`` for later stages."""
+        """Leave ``value`` (dataclasses of ``models``, or collections of them) under ``name`` for later stages.
+
+        Raises ValueError for a name that could not stand in a file's, RecordNotWritable.
+        """
         if not _FACT.fullmatch(name):
             raise ValueError(f"not a name for facts: {name}")
         return self.keep_json(f"facts/{stage.value}/{name}.json", to_json_value(value), stage=stage.value, text=name)
@@ -123,7 +126,10 @@ class Record(ArtifactStore):
     # -- plan and approval ------------------------------------------------------------------------
 
     def write_plan(self, plan: Plan) -> Artifact:
-        """Keep a plan. ``ValueError`` if its digest is not that of its content and this incident."""
+        """Keep a plan. ``ValueError`` if its digest is not that of its content and this incident.
+
+        Raises ParameterRefused where a secret stands in its text, so that it could not be kept whole.
+        """
         if plan.digest != plan_digest(replace(plan, incident=self.incident)):
             raise ValueError("the plan's digest is not that of its content")
         value = to_json_value(plan)
@@ -186,6 +192,7 @@ class Record(ArtifactStore):
         self.journal.append(Kind.STAGE_STARTED, stage=stage.value, seen=str(ProcessName.current()), text=text)
 
     def end_stage(self, stage: Stage, state: StageState, reason: str = "") -> None:
+        """Write down how a stage ended and why; raises ValueError for a state that is no end."""
         if state in (StageState.PENDING, StageState.RUNNING):
             raise ValueError(f"a stage does not end {state.value}")
         self.journal.append(Kind.STAGE_ENDED, stage=stage.value, seen=state.value, text=reason)
@@ -217,7 +224,10 @@ class Record(ArtifactStore):
         self.journal.append(Kind.OUTCOME, seen=outcome.value, text=reason)
 
     def close(self, outcome: Outcome, *, by: str, reason: str) -> Artifact:
-        """Write the outcome of an incident that ``by`` closes unfinished; no repair goes on in it after that."""
+        """Write the outcome of an incident that ``by`` closes unfinished; no repair goes on in it after that.
+
+        Raises ValueError for an outcome that only a look at the servers gives.
+        """
         if outcome in stages.FINAL:
             raise ValueError(f"only a repair that was looked at ends {outcome}")
         said = gate_json({"by": by, "reason": reason, "outcome": outcome.value, "account": account()})

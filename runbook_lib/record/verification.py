@@ -248,7 +248,10 @@ def verify_record(
 def verify_files(
     found: Verification, files: Mapping[str, ReadableFile], journal_file: ReadableFile | None, trusted: Trusted
 ) -> Verification:
-    """Check a record's files, by their paths in it, and its journal, which is not among them; tell it in ``found``."""
+    """Check a record's files, by their paths in it, and its journal, which is not among them; tell it in ``found``.
+
+    Raises ParameterRefused where there is no record at all.
+    """
     data = _journal(found, journal_file)
     if data is None and not any(SEAL_FOLDER.fullmatch(path.split("/")[0]) for path in files):
         raise ParameterRefused(

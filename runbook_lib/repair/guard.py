@@ -269,6 +269,7 @@ async def no_mismatch_is_open(context: Context, request: ChangeRequest) -> None:
     """What comes after the deletions waits for them, and for the diagnosis that says that nothing else is stale.
 
     A deletion that nobody saw happen keeps nothing waiting unless the logs prove that it did not: what follows tells.
+    Raises StageOutOfOrder with what is open, RepairFailed where the logs disprove a deletion.
     """
     if isinstance(request.change, PlanRow):
         return
@@ -298,7 +299,7 @@ async def releases_are_equal(context: Context, request: ChangeRequest) -> None:
 
 
 async def lock_is_held(context: Context, request: ChangeRequest) -> None:
-    """No other run changes this site now, and none can begin to."""
+    """No other run changes this site now, and none can begin to. Raises SiteLocked otherwise."""
     if not works_under_lock(context.site.name):
         raise SiteLocked(
             "The site's lock is not held; nothing was changed", where=str(request), next_step="run the stage's own cell"
@@ -306,7 +307,10 @@ async def lock_is_held(context: Context, request: ChangeRequest) -> None:
 
 
 async def host_is_confirmed(context: Context, request: ChangeRequest) -> None:
-    """The host shows, at this moment and from every vantage, the certificate that the plan confirmed."""
+    """The host shows, at this moment and from every vantage, the certificate that the plan confirmed.
+
+    Raises CertificateMoved otherwise, and the errors of ``require_confirmed``.
+    """
     target = request.change.target
     judgement = await require_confirmed(context, target)
     shown = judgement.facts.sha256 if judgement.facts else ""

@@ -255,6 +255,7 @@ class PageActions:
         """Click an item of the last look; where the page was drawn anew since, the same item as it is now.
 
         A dialogue that came up late and lies over it is dealt with as ``dismiss`` says.
+        Raises PageNotUnderstood where it cannot be clicked.
         """
         for _ in range(_TRIES):
             try:

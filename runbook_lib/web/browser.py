@@ -287,7 +287,10 @@ class PinnedBrowser:
 
     @contextlib.contextmanager
     def guard(self, doing: str) -> Iterator[None]:
-        """Turn the driver's exceptions into ours, keeping the first line: the rest can hold what was typed."""
+        """Turn the driver's exceptions into ours, keeping the first line: the rest can hold what was typed.
+
+        Raises DeviceSilent for its timeout, else what the relay saw or the driver's words mean.
+        """
         try:
             yield
         except RunbookError:

@@ -111,6 +111,7 @@ class PageView:
         """Return what the page shows now; empty while it loads.
 
         A look of a moment ago is given again where nothing was done to the page since, unless ``anew``.
+        Raises ConnectionLost where the browser has ended.
         """
         self.browser.raise_for_certificate()
         if self.browser.page.is_closed():
@@ -219,7 +220,7 @@ class PageView:
         self._shown = None
 
     async def element(self, frame: int, index: int) -> ElementHandle:
-        """Return the element of an item of the last look, to act on it."""
+        """Return the element of an item of the last look, to act on it. Raises PageNotUnderstood where it is gone."""
         self.moved()
         element = None
         with contextlib.suppress(KeyError, IndexError):

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pytest
 
+from runbook_lib import errors
 from runbook_lib.lab import LabOptions
 from runbook_lib.lab.faults import KNOWN
 from runbook_lib.paths import notebooks_dir, project_root
@@ -217,6 +218,52 @@ def test_one_decision_is_made_in_one_place(pattern: str) -> None:
     wanted = re.compile(pattern)
     found = {path.relative_to(LIBRARY).as_posix() for path in rooms() if wanted.search(path.read_text("utf-8"))}
     assert found == ONE_PLACE[pattern]
+
+
+def raising(path: Path) -> Iterator[tuple[str, str, set[str]]]:
+    """Yield each public function that raises an error of its own making: where, its docstring, the errors' names."""
+    left: list[ast.AST] = list(ast.parse(path.read_text(encoding="utf-8")).body)
+    while left:
+        node = left.pop()
+        if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
+            left += node.body
+        if not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) or node.name.startswith("_"):
+            continue
+        commands = [each for each in node.decorator_list if _called(each).endswith((".command", ".callback"))]
+        if (names := _raised(node)) and not commands:  # whose docstring is what --help says
+            yield f"{path.relative_to(LIBRARY)}:{node.lineno} {node.name}", ast.get_docstring(node) or "", names
+
+
+def _raised(function: ast.FunctionDef | ast.AsyncFunctionDef) -> set[str]:
+    """What a function itself raises and lets out; what it raises for a handler of its own is not told of."""
+    names, left = set[str](), list[ast.AST](function.body)
+    while left:
+        node = left.pop()
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef | ast.Lambda):
+            continue
+        if isinstance(node, ast.Try) and node.handlers:
+            left += [*node.handlers, *node.orelse, *node.finalbody]
+            continue
+        if isinstance(node, ast.Raise) and node.exc is not None:
+            raised = node.exc.func if isinstance(node.exc, ast.Call) else node.exc
+            name = raised.attr if isinstance(raised, ast.Attribute) else getattr(raised, "id", "")
+            names |= {name} if name[:1].isupper() and name != "NotImplementedError" else set()
+        left += ast.iter_child_nodes(node)
+    return names
+
+
+def _is_said(name: str, docstring: str) -> bool:
+    """Whether a docstring names an error or what it is a kind of."""
+    kinds = getattr(errors, name).__mro__ if hasattr(errors, name) else ()
+    return any(word in docstring for word in (name, *(kind.__name__ for kind in kinds[:-4])))
+
+
+def test_public_functions_say_what_they_raise() -> None:
+    """Each names its errors, or their kind, in its docstring; ``pytest -s`` prints how many there are."""
+    found = [each for path in rooms() for each in raising(path)]
+    silent = [f"{where}: {sorted(names)}" for where, said, names in found if not all(_is_said(n, said) for n in names)]
+    sys.stdout.write(f"\n{len(found)} public functions raise errors of their own; {len(silent)} do not say so.\n")
+    assert silent == []
 
 
 # -- the tests -----------------------------------------------------------------------------------
