@@ -308,6 +308,13 @@ def _with_kind(check: Check) -> Check:
 # -- earlier incidents -------------------------------------------------------------------------
 
 
+class Unended(StrEnum):
+    """How an incident without an outcome stands."""
+
+    OPEN = "open"
+    DAMAGED = "damaged"
+
+
 @dataclass(frozen=True, kw_only=True)
 class PastIncident:
     """One incident as its record tells of it. ``problem`` says why a record does not verify; then little else is known.
@@ -338,7 +345,7 @@ class PastIncident:
     @property
     def state(self) -> str:
         """The outcome in a word; ``open`` without one, ``damaged`` where the record does not verify."""
-        return "damaged" if self.problem else self.outcome.value if self.outcome else "open"
+        return Unended.DAMAGED if self.problem else self.outcome.value if self.outcome else Unended.OPEN
 
 
 @dataclass(frozen=True, kw_only=True)

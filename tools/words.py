@@ -10,19 +10,22 @@ from __future__ import annotations
 
 import io
 import json
+import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 from babel.messages.catalog import Catalog
 from babel.messages.pofile import read_po, write_po
-from words_in_code import texts_of
+from words_in_code import TOGETHER, texts_of
 
 ROOT = Path(__file__).resolve().parent.parent
 LIBRARY = ROOT / "runbook_lib"
 NOTEBOOKS = ROOT / "notebooks"
 CATALOGUE = LIBRARY / "i18n" / "zh_CN.po"
 TRANSLATED = NOTEBOOKS / "zh"
+COMMENT = re.compile(r"\w+ = [^#]*  # (?P<said>.*\n?)")
 
 
 def main(arguments: list[str]) -> int:
@@ -68,17 +71,20 @@ def texts() -> Iterator[tuple[str, list[str], list[str]]]:
         for text, values in texts_of(path, LIBRARY):
             places, _ = found.setdefault(text, (set(), values))
             places.add(str(path.relative_to(ROOT)))
+    for text in TOGETHER:
+        found.setdefault(text, (set(), []))
     for path in sorted(NOTEBOOKS.glob("*.ipynb")):
         for cell in json.loads(path.read_text())["cells"]:
-            if cell["cell_type"] == "markdown":
-                places, _ = found.setdefault("".join(cell["source"]), (set(), []))
+            prose = ["".join(cell["source"])] if cell["cell_type"] == "markdown" else comments(cell)
+            for text in prose:
+                places, _ = found.setdefault(text, (set(), []))
                 places.add(str(path.relative_to(ROOT)))
     for text, (places, values) in found.items():
         yield text, sorted(places), values
 
 
 def notebooks(catalogue: Catalog) -> Iterator[tuple[Path, bytes]]:
-    """Yield each notebook with its prose translated; its code is the same to the byte."""
+    """Yield each notebook with its prose and the comments of its parameters translated; its code is the same."""
     for path in sorted(NOTEBOOKS.glob("*.ipynb")):
         notebook = json.loads(path.read_text())
         for cell in notebook["cells"]:
@@ -87,7 +93,21 @@ def notebooks(catalogue: Catalog) -> Iterator[tuple[Path, bytes]]:
                 shown = str(known.string) if known and known.string else "".join(cell["source"])
                 # One folder deeper than the English notebooks, which links to documents have to climb.
                 cell["source"] = shown.replace("](../", "](../../").splitlines(keepends=True)
+            else:
+                cell["source"] = [commented(line, catalogue) for line in cell["source"]]
         yield TRANSLATED / path.name, (json.dumps(notebook, indent=1, ensure_ascii=False) + "\n").encode()
+
+
+def comments(cell: dict[str, Any]) -> list[str]:
+    """Return what is said of the parameters of a code cell: what follows ``#`` behind a value."""
+    return [found["said"].strip() for line in cell["source"] if (found := COMMENT.fullmatch(line))]
+
+
+def commented(line: str, catalogue: Catalog) -> str:
+    """Return a line of code, its comment translated if it sets a parameter."""
+    found = COMMENT.fullmatch(line)
+    known = catalogue.get(found["said"].strip()) if found else None
+    return line.replace(found["said"].strip(), str(known.string)) if found and known and known.string else line
 
 
 def written(catalogue: Catalog) -> bytes:

@@ -27,8 +27,8 @@ SPEAKING = (
 """Modules and packages whose texts reach a notebook or a view."""
 _TABLES = {"web/labels.py", "device/answers.py", "device/names.py", "device/tofu.py", "device/ise_api.py"}
 """Tables of the product's own words, and parsers."""
-_ENGLISH = {"show/pdf.py", "show/report.py", "show/report_model.py", "show/report_page.py"}
-_ENGLISH |= {"show/report_reading.py", "show/report_sections.py", "show/report_timeline.py", "show/svg.py"}
+_ENGLISH = {"show/pdf.py", "show/report_model.py", "show/report_page.py", "show/report_reading.py"}
+_ENGLISH |= {"show/report_sections.py", "show/svg.py"}
 """What is kept, and therefore stays in English."""
 _TO_LOGS = {"notebook/engine.py", "notebook/engine_run.py", "notebook/kernel.py", "notebook/kernel_child.py"}
 _TO_LOGS |= {"notebook/notebook_run.py", "notebook/provisioner.py", "notebook/states.py", "notebook/warm_kernels.py"}
@@ -38,8 +38,22 @@ SILENT = _TABLES | _ENGLISH | _TO_LOGS
 WORDS = {"headers", "title", "caption", "description", "empty", "note", "placeholder", "tooltip", "label"}
 WORDS |= {"expected", "actual"}
 """Arguments that are shown even where they hold a single word."""
-SHOWN_BY = {"gettext": 1, "Link": 1, "button": 2, "text_field": 2, "FieldGroup": 1, "FieldSpec": 2}
+SHOWN_BY = {"gettext": 1, "Link": 1, "button": 2, "text_field": 2, "FieldGroup": 1, "FieldSpec": 2, "label": 1}
 """Calls that show their first arguments, and how many of them."""
+TOGETHER = (
+    "approved by {0}: plan {1}",
+    "attempt {0}: {1}",
+    "certificate of {0}: {1}: {2} (presented: {3})",
+    "from {0}",
+    "incident opened for site {0} by {1}",
+    "register HA",
+    "stage begins, by {0}",
+    "stage {0}",
+    "stage {0}, {1}",
+    "{0} (expected: {1})",
+)
+"""Texts that are put together where they are shown, often from several fields of a journal line."""
+_NAMED_WORDS = re.compile("words|headers|questions|bands|always")
 _SENTENCE = re.compile(r"[A-Za-z]{2,}[,;:.)”]* [^\n]*[a-z]{2,}")
 _CODE = re.compile(
     r"\\[a-zA-Z]|\(\?|=>|</?\w+[ >]|@media|\|[A-Z\[]|^[\w./-]+\.(?:py|js|html)$"
@@ -108,8 +122,9 @@ def _inside(tree: ast.Module) -> Iterator[int]:
 def _words(tree: ast.Module) -> Iterator[int]:
     """Yield what is shown even as a single word: arguments that are, cells, word tables, states and verdicts."""
     for node in ast.walk(tree):
-        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
-            for argument in node.args[: SHOWN_BY.get(node.func.id, 0)]:
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name | ast.Attribute):
+            name = node.func.id if isinstance(node.func, ast.Name) else node.func.attr
+            for argument in node.args[: SHOWN_BY.get(name, 0)]:
                 yield from _choices(argument)
         if isinstance(node, ast.keyword) and node.arg == "cells" and isinstance(node.value, ast.Tuple):
             yield from (id(cell) for cell in node.value.elts)
@@ -119,13 +134,18 @@ def _words(tree: ast.Module) -> Iterator[int]:
             for line in node.body:
                 if isinstance(line, ast.Assign):
                     yield from _strings(line.value)
-        elif isinstance(node, ast.Assign) and any(
-            isinstance(t, ast.Name) and re.search("words|headers", t.id.lower()) for t in node.targets
-        ):
+        elif isinstance(node, ast.Assign) and any(_names_words(target) for target in node.targets):
             yield from _strings(node.value)
         elif isinstance(node, ast.Assign) and any(isinstance(t, ast.Name) and t.id == "rows" for t in node.targets):
             rows = (row for row in ast.walk(node.value) if isinstance(row, ast.Tuple))
             yield from (id(cell) for row in rows for cell in row.elts)
+
+
+def _names_words(target: ast.expr) -> bool:
+    """Whether what is assigned is shown: by its name, or as what a check expects, which is named beside the check."""
+    if isinstance(target, ast.Tuple):
+        return any(isinstance(each, ast.Name) and each.id == "expected" for each in target.elts)
+    return isinstance(target, ast.Name) and bool(_NAMED_WORDS.search(target.id.lower()))
 
 
 def _choices(node: ast.expr) -> Iterator[int]:

@@ -21,7 +21,7 @@ from runbook_lib.show import findings, tables
 from runbook_lib.show.rendering import View
 from runbook_lib.show.report import Written, post_mortem, write_into
 from runbook_lib.show.report_model import PostMortem
-from runbook_lib.show.report_sections import over_time
+from runbook_lib.show.report_pictures import over_time
 from runbook_lib.show.table import Cell, Row, Table, link_to
 from runbook_lib.show.trust import Trusts, trust_as_verified
 

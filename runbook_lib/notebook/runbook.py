@@ -20,6 +20,7 @@ from runbook_lib.errors import (
     UsageError,
     printable,
 )
+from runbook_lib.i18n.language import gettext
 from runbook_lib.models import Stage, StageState
 from runbook_lib.notebook.workspace import link_to
 from runbook_lib.params.load import site_without_secrets
@@ -317,4 +318,4 @@ def shown(tell: Tell) -> AbstractContextManager[None]:
 def report_progress(sentence: str, fraction: float | None = None, *, steady: bool = False) -> None:  # noqa: ARG001 - a line of text is no clock
     """Print one line per change. Not on standard error, which notebooks show in red: red is for what went wrong."""
     percent = "" if fraction is None else f" ({fraction:.0%})"
-    print(printable(f"{sentence}{percent}"), flush=True)  # noqa: T201 - this is where progress is told
+    print(printable(f"{gettext(sentence)}{percent}"), flush=True)  # noqa: T201 - this is where progress is told

@@ -13,7 +13,7 @@ from datetime import UTC, date, datetime, time
 from pathlib import Path
 from typing import NamedTuple
 
-from runbook_lib.decisions import PastIncident, SiteStatus
+from runbook_lib.decisions import PastIncident, SiteStatus, Unended
 from runbook_lib.digest import sha256_hex
 from runbook_lib.errors import ParameterRefused, RecordError, RecordNotWritable, RunbookError
 from runbook_lib.models import Inventory, Outcome, Stage
@@ -25,7 +25,7 @@ from runbook_lib.record.stages import ENVELOPE, FINAL, after_seal, closed_by, fi
 
 # -- Which incidents are asked for -----------------------------------------------------------------
 
-STATES = (*Outcome, "open", "damaged")
+STATES = (*Outcome, *Unended)
 _DAY = re.compile(r"\d{4}-\d{2}-\d{2}")
 _WORDS = re.compile(r'"([^"]+)"|(\S+)')
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TypeVar
 
-from runbook_lib.decisions import PastIncident, SiteStatus
+from runbook_lib.decisions import PastIncident, SiteStatus, Unended
 from runbook_lib.i18n.language import gettext
 from runbook_lib.models import Outcome
 from runbook_lib.show import svg
@@ -26,8 +26,8 @@ INCIDENT_TONES = {
     Outcome.STOPPED.value: "change",
     Outcome.FAILED.value: "bad",
     Outcome.UNKNOWN.value: "bad",
-    "open": "quiet",
-    "damaged": "bad",
+    Unended.OPEN: "quiet",
+    Unended.DAMAGED: "bad",
 }
 MOST_INCIDENTS_NAMED = 12
 _WIDTH, _HISTORY_LEFT, _RIGHT, _HISTORY_TOP, _BOTTOM = 940.0, 96.0, 24.0, 74.0, 300.0

@@ -222,7 +222,7 @@ def _tone(line: Line) -> str:
 
 # -- How the incident ended, as far as its record says it; and the summary in sentences ------------
 
-WORDS = {
+ENDINGS = {
     Outcome.REPAIRED: ("every check of stage 60 held", "good"),
     Outcome.REPAIRED_UNVERIFIED: (
         "it works as far as can be seen, but a check could not be made or something was overridden",
@@ -246,11 +246,11 @@ def headline_of(lines: tuple[Line, ...], stages: tuple[StageRow, ...], standing:
     if last is None:
         return Headline(outcome=None, words=_unfinished(stages), tone="doubt", settled=False, ref=Ref())
     outcome = Outcome(last.seen)
-    words, tone = WORDS[outcome]
+    words, tone = ENDINGS[outcome]
     words = f"{words}: {last.text}" if last.text else words
     if went_on(lines, last):
         words, tone = f"{words}; but the record went on after this was written, and names no later outcome", "doubt"
-    settled = tone == WORDS[outcome][1] and not standing.problems
+    settled = tone == ENDINGS[outcome][1] and not standing.problems
     return Headline(outcome=outcome, words=words, tone=tone if settled else "doubt", settled=settled, ref=ref(last))
 
 

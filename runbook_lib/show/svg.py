@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from bisect import bisect_right
 from collections.abc import Iterable
@@ -121,6 +122,7 @@ NARROW, WIDE = frozenset("iIljtfr.,:;'|!()[]{}-/ \u00b7"), frozenset("mwMW@%")
 _UPPER, _LOWER, _THIN, _BROAD = 0.72, 0.6, 0.4, 0.98
 MONOSPACE = 0.605
 ELLIPSIS = "…"
+_PIECES = re.compile(r"[^\s\u2e80-\uffef]+[，。；：、）」]*\s*|[\u2e80-\uffef][，。；：、）」]*\s*")
 
 
 def width_of(text: str, size: float, *, mono: bool = False) -> float:
@@ -141,8 +143,8 @@ def _advance(c: str, mono: bool) -> float:
 
 
 def shorten(text: str, width: float, size: float, *, mono: bool = False) -> str:
-    """Return the text on one line, its middle left out where it is wider than ``width`` pixels."""
-    shown = " ".join(printable(text).split())
+    """Return the text on one line in the reader's language, its middle left out where it is wider than ``width``."""
+    shown = " ".join(printable(gettext(text)).split())
     if width_of(shown, size, mono=mono) <= width:
         return shown
     room = width - width_of(ELLIPSIS, size, mono=mono)
@@ -151,15 +153,18 @@ def shorten(text: str, width: float, size: float, *, mono: bool = False) -> str:
 
 
 def wrap(text: str, width: float, size: float, *, lines: int = 3) -> tuple[str, ...]:
-    """Return the text in lines no wider than ``width`` pixels, at most ``lines``; the last is shortened."""
-    rest, found = printable(text).split(), list[str]()
+    """Return the text in the reader's language in lines no wider than ``width``, at most ``lines``; the last shortened.
+
+    A line ends between words, and after any Chinese character.
+    """
+    rest, found = _PIECES.findall(printable(gettext(text))), list[str]()
     while rest and len(found) < lines - 1:
         count = 1
-        while count < len(rest) and width_of(" ".join(rest[: count + 1]), size) <= width:
+        while count < len(rest) and width_of("".join(rest[: count + 1]).rstrip(), size) <= width:
             count += 1
-        found.append(shorten(" ".join(rest[:count]), width, size))
+        found.append(shorten("".join(rest[:count]), width, size))
         rest = rest[count:]
-    return (*found, shorten(" ".join(rest), width, size)) if rest else tuple(found)
+    return (*found, shorten("".join(rest), width, size)) if rest else tuple(found)
 
 
 def _fitting(text: str, width: float, size: float, mono: bool) -> str:

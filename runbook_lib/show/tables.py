@@ -19,7 +19,7 @@ from runbook_lib.decisions import (
     PlanRow,
     ReadinessItem,
 )
-from runbook_lib.i18n.language import AsIs, stamp
+from runbook_lib.i18n.language import AsIs, gettext, stamp
 from runbook_lib.models import HaStatus, LogLine, Stage, StageState, Verdict, WayOut
 from runbook_lib.show.rendering import View
 from runbook_lib.show.table import ALARM, BAD, DOUBT, GOOD, PLAIN, READY, Row, Table
@@ -282,7 +282,7 @@ def _later(change: PlannedChange, *, blocked: bool) -> Row:
     return Row(
         cells=(
             change.server,
-            change.kind if change.attempt == 1 else f"{change.kind}, attempt {change.attempt}",
+            gettext(change.kind if change.attempt == 1 else f"{change.kind}, attempt {change.attempt}"),
             change.target,
             change.condition,
             f"{change.rests_on}: it is needed" if change.expected else change.rests_on,

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from runbook_lib.i18n.language import stamp
+from runbook_lib.i18n.language import gettext, stamp
 from runbook_lib.models import Diagnosis, Mismatch
 from runbook_lib.show import svg
 from runbook_lib.show.svg import Axis, BrokenAxis, Picture, broken_axis, shorten, span, width_of
@@ -166,7 +166,7 @@ def _lane(lane: MismatchLane, top: float, axis: Axis | None) -> str:
         strokes.append(svg.line(((last + 5, y), (end, y)), tone="quiet", dashed=True))
         strokes.append(svg.line(((end, y - 7), (end, y + 7)), tone="quiet"))
     strokes.append(svg.mark("bad", _WIDTH - _RIGHT + 24, y))
-    count = f"{lane.count:,} mismatches" if lane.count != 1 else "1 mismatch"
+    count = gettext(f"{lane.count:,} mismatches" if lane.count != 1 else "1 mismatch")
     strokes.append(svg.label(count, _WIDTH - _RIGHT + 40, y + 4, size=_MISMATCHES_SMALL, tone="bad", bold=True))
     if lane.quiet is not None:
         words = f"then quiet for {span(lane.quiet)}" if lane.quiet else "up to the log's end"
