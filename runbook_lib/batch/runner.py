@@ -39,9 +39,10 @@ UNKNOWN_EXIT = errors.OutcomeUnknown.exit_code
 
 
 class Listener(Protocol):
-    """Told of a run while it goes on, from the thread that runs it."""
+    """Told of a run while it goes on, from the thread that runs it; what a stage is doing should return at once."""
 
     def stage_started(self, stage: Stage) -> None: ...
+    def doing(self, words: str) -> None: ...
     def stage_ended(self, report: StageReport) -> None: ...
 
 
@@ -131,7 +132,7 @@ def _run_each(
     reports: list[StageReport] = []
     for stage in _up_to(until):
         listener.stage_started(stage)
-        report = _run_stage(stage, site, record, given.get(stage, {}), kernel_environment(secrets))
+        report = _run_stage(stage, site, record, given.get(stage, {}), kernel_environment(secrets), listener)
         reports.append(report)
         listener.stage_ended(report)
         if report.state is not StageState.DONE:
@@ -153,7 +154,7 @@ def kernel_environment(secrets: Iterable[SecretRef]) -> dict[str, str]:
 
 
 def _run_stage(
-    stage: Stage, site: str, record: Record, given: dict[str, str], environment: dict[str, str]
+    stage: Stage, site: str, record: Record, given: dict[str, str], environment: dict[str, str], listener: Listener
 ) -> StageReport:
     template = paths.notebooks_dir() / f"{stage}.ipynb"
     running = record.folder / "notebooks" / f"{stage}.running.ipynb"
@@ -163,7 +164,13 @@ def _run_stage(
     started = time.monotonic()
     note_template(record, stage, template)
     try:
-        result = execute(template, running, parameters, env=environment)
+        result = execute(
+            template,
+            running,
+            parameters,
+            env=environment,
+            progress=lambda _at, _of, _state, words: listener.doing(words),
+        )
     except BaseException:
         _keep_notebook(record, stage, running)
         _end(record, stage, StageState.INTERRUPTED, "the run was interrupted")

@@ -114,6 +114,9 @@ class _Listener:
             raise Halted(HALTED, where=self._task.site, next_step="run the same command to go on")
         self._tell(SiteEvent(site=self._task.site, stage=stage))
 
+    def doing(self, words: str) -> None:
+        """A fleet shows stages, and nothing within them."""
+
     def stage_ended(self, report: StageReport) -> None:
         self._tell(
             SiteEvent(site=self._task.site, stage=report.stage, state=report.state, seconds=round(report.seconds, 3))

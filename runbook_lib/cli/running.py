@@ -15,7 +15,7 @@ from pathlib import Path
 from runbook_lib import paths
 from runbook_lib.batch.runner import RunReport, StageReport, run_stages
 from runbook_lib.cli.plans import show_plan, would
-from runbook_lib.cli.terminal import begin, err_lines, out, out_lines
+from runbook_lib.cli.terminal import begin, err_lines, out, out_lines, renew, renews
 from runbook_lib.errors import (
     MOST_LINES,
     ApprovalMissing,
@@ -52,13 +52,18 @@ Change = tuple[str, str, About]
 
 
 class RunProgress:
-    """Begins a line as a stage or a change starts, and ends it with how that went; the journal tells of changes."""
+    """Begins a line as a stage or a change starts, and ends it with how that went; the journal tells of changes.
+
+    On a terminal the last line also says what the stage is doing, and for how long; it is renewed until it is ended.
+    """
 
     def __init__(self, record: Record) -> None:
         self._record = record
         self._told = len(record.journal.read().lines)
         self._sent_utc: dict[Change, datetime] = {}
         self._open_line = ""
+        self._stage, self._doing, self._began = "", "", 0.0
+        self._renewed = False
         self._guard = threading.Lock()
         self._over = threading.Event()
 
@@ -77,9 +82,14 @@ class RunProgress:
     def stage_started(self, stage: Stage) -> None:
         with self._guard:
             self._begin(stage)
+            self._stage, self._doing, self._began = stage, "", time.monotonic()
+
+    def doing(self, words: str) -> None:
+        self._doing = words  # shown at the next look: this is called with each line that a cell prints
 
     def stage_ended(self, report: StageReport) -> None:
         with self._guard:
+            self._stage = ""
             self._tell_changes()
             self._end(report.stage, f"{report.state}, {report.seconds:.1f} s")
 
@@ -87,6 +97,10 @@ class RunProgress:
         while not self._over.wait(LOOK_EVERY_S):
             with self._guard:
                 self._tell_changes()
+                if self._stage and renews():
+                    took = f"{time.monotonic() - self._began:.0f} s"
+                    renew(f"{self._open_line or self._stage} … {f'{self._doing}, ' if self._doing else ''}{took}")
+                    self._renewed = True
 
     def _tell_changes(self) -> None:
         try:
@@ -116,13 +130,21 @@ class RunProgress:
         self._open_line = what
 
     def _end(self, what: str, how: str) -> None:
+        self._as_begun()
         if self._open_line != what:
             self._break_line()
             begin(f"{what}: ")
         out(how)
         self._open_line = ""
 
+    def _as_begun(self) -> None:
+        """Take back what the renewed line said beyond what was begun."""
+        if self._renewed:
+            renew(f"{self._open_line} … " if self._open_line else "")
+            self._renewed = False
+
     def _break_line(self) -> None:
+        self._as_begun()
         if self._open_line:
             out()
             self._open_line = ""

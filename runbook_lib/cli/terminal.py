@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 import sys
 from contextlib import suppress
 
@@ -39,6 +41,20 @@ def _err(text: str) -> None:
 def begin(text: str) -> None:
     """Print a part of a line, which a later ``out`` ends."""
     print(one_line(text, LONGEST_LINE), end="", flush=True)  # noqa: T201 - this is the terminal
+
+
+def renews() -> bool:
+    """Whether a line can take the place of the one before it: on a terminal that moves its cursor."""
+    return sys.stdout is not None and sys.stdout.isatty() and os.environ.get("TERM") != "dumb"
+
+
+def renew(text: str) -> None:
+    """Put a text in the place of the line in which the cursor is, cut to the width of the terminal."""
+    from rich.cells import set_cell_size
+
+    line = one_line(text, LONGEST_LINE)
+    shown = set_cell_size(line, min(len(line), shutil.get_terminal_size().columns - 1))
+    print(f"\r\x1b[K{shown}", end="", flush=True)  # noqa: T201 - this is the terminal
 
 
 def asks() -> bool:

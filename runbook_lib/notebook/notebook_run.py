@@ -51,7 +51,8 @@ def execute(
 
     The kernel's working folder is ``cwd``, else the caller's, and its environment is ``env``, else the caller's.
     ``progress`` is called with a cell's index from 0, the number of cells, its state (``running``,
-    ``completed``, ``failed``) and its heading. A cell may take ``cell_timeout_s``; None: any time.
+    ``completed``, ``failed``) and its heading, or a line that it has printed. A cell may take ``cell_timeout_s``;
+    None: any time.
 
     A notebook that fails is a result, not an error. Raises ParameterRefused and UsageError before a kernel
     starts, with ``output`` untouched; RecordNotWritable; after Ctrl-C KeyboardInterrupt and after SIGTERM

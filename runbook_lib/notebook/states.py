@@ -212,7 +212,8 @@ BEHIND_S = 1.0
 
 Progress = Callable[[int, int, str, str], None]
 """Called with a cell's index from 0, the number of cells, its state (``running``, ``completed``,
-``failed``) and the nearest heading above it. It is called between cells and should return at once."""
+``failed``) and the nearest heading above it; while it is running again, with the line that it has printed in the
+heading's place. It should return at once."""
 
 
 class CellStates(NotebookExecutionManager):
@@ -221,10 +222,21 @@ class CellStates(NotebookExecutionManager):
     def __init__(self, nb: Any, progress: Progress | None = None, **options: Any) -> None:
         NotebookExecutionManager.__init__(self, nb, **options)
         self._progress = progress
+        self._running = 0
 
     def cell_start(self, cell: Any, cell_index: int = 0, **kwargs: Any) -> None:
         super().cell_start(cell, cell_index, **kwargs)
+        self._running = cell_index
         self._tell(cell_index, self.RUNNING)
+
+    def autosave_cell(self) -> None:
+        """Take notice of a message from the kernel: nbclient calls this after each one."""
+        super().autosave_cell()
+        outputs = self.nb.cells[self._running].get("outputs", ())
+        if self._progress is not None and outputs and outputs[-1].output_type == "stream":
+            printed = outputs[-1].text.strip().rpartition("\n")[2]
+            if printed:
+                self._progress(self._running, len(self.nb.cells), self.RUNNING, printed)
 
     def cell_complete(self, cell: Any, cell_index: int = 0, **kwargs: Any) -> None:
         """Say that the cell is over: failed if an ending was noted, else completed; it is no longer running."""

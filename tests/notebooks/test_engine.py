@@ -109,14 +109,14 @@ def test_times_are_utc(told):
 
 
 def test_progress_names_each_cell_its_state_and_its_heading(told):
-    """The caller hears of each cell as it begins and as it ends."""
+    """The caller hears of each cell as it begins and as it ends, and of each line that it prints meanwhile."""
     assert told["steps"][2:6] == [
         (1, 5, "running", ""),
         (1, 5, "completed", ""),
         (2, 5, "running", "Where am I"),
         (2, 5, "completed", "Where am I"),
     ]
-    assert told["steps"][-1] == (4, 5, "completed", "Where am I")
+    assert told["steps"][-2:] == [(4, 5, "running", "b"), (4, 5, "completed", "Where am I")]
 
 
 def test_signal_handlers_are_restored(told):
