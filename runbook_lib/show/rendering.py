@@ -6,7 +6,7 @@ import re
 import shutil
 import sys
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from html import escape
 from itertools import zip_longest
 from typing import Any, Generic, TypeVar
@@ -19,7 +19,18 @@ from runbook_lib.errors import one_line, printable
 from runbook_lib.i18n.language import gettext
 from runbook_lib.show.svg import STYLE as PICTURES_STYLE
 from runbook_lib.show.svg import Picture
-from runbook_lib.show.table import COLOURS, MARKS, Cell, Link, Row, Table, first_page, in_language, is_long
+from runbook_lib.show.table import (
+    COLOURS,
+    MARKS,
+    MOST_ROWS,
+    MOST_ROWS_IN_TEXT,
+    Cell,
+    Link,
+    Row,
+    Table,
+    cut_short,
+    in_language,
+)
 
 # -- A table as HTML for a notebook. All text is data: it is escaped, and nothing in it becomes a link or a tag
 
@@ -55,22 +66,27 @@ SHORT = 24  # characters that are not worth a second line
 _DIGEST = re.compile(r"\b([0-9a-f]{32})([0-9a-f]{32})\b")
 
 
+_LONG = (
+    "<style>.rb-long{max-height:40em}.rb-long thead th{position:sticky;top:0;background:var(--jp-layout-color0,Canvas)}"
+    "@media print{.rb-long{max-height:none}}</style>"
+)
+
+
 def html(table: Table) -> str:
-    """Return the table in HTML, its first page where it is long; ``STYLE`` has to stand before the first one."""
-    shown = first_page(table)
-    return html_of(shown, shown.rows)
+    """Return the table in HTML, in the reader's language; ``STYLE`` has to stand before the first one.
 
-
-def html_of(table: Table, rows: Sequence[Row]) -> str:
-    """Return these rows of a table, with its title, headers and note, in the reader's language."""
-    table = in_language(replace(table, rows=tuple(rows)))
+    A long one scrolls; of a very long one the most urgent rows are there.
+    """
+    long = len(table.rows) > MOST_ROWS_IN_TEXT
+    table = in_language(cut_short(table, MOST_ROWS))
     head = "".join(f'<th scope="col"{_LEFT}>{escape(header)}</th>' for header in table.headers)
     body = "".join(_row(table, row) for row in table.rows)
-    if not rows:
+    if not table.rows:
         body = f'<tr><td colspan="{len(table.headers)}"{_LEFT}>{text_of(table.empty)}</td></tr>'
     note = f"<p>{text_of(table.note)}</p>" if table.note else ""
     # Wide tables scroll by themselves; what scrolls has to be reached with the keyboard, and has a name then.
-    frame = f'<div class="rb" role="group" tabindex="0" aria-label="{escape(printable(table.title))}">'
+    style, long_too = (_LONG, " rb-long") if long else ("", "")
+    frame = f'{style}<div class="rb{long_too}" role="group" tabindex="0" aria-label="{escape(printable(table.title))}">'
     return (
         f"{frame}<table><caption{_LEFT}>{text_of(table.title)}</caption>"
         f"<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>{note}</div>"
@@ -129,12 +145,12 @@ def room() -> int:
 
 
 def text(table: Table, width: int) -> str:
-    """Return the table in plain text, its first page where it is long, no wider than ``width`` columns.
+    """Return the table in plain text, of a long one the most urgent rows, no wider than ``width`` columns.
 
     Words and keys are broken only where one alone is wider than the whole text; digests in the
     middle where that makes a grid of it.
     """
-    table = in_language(first_page(table))
+    table = in_language(cut_short(table, MOST_ROWS_IN_TEXT))
     rows = [_cells(row) for row in table.rows] or [(printable(table.empty), *("" for _ in table.headers[1:]))]
     lines = [*_wrapped(one_line(table.title), width), *_drawn(table, rows, width)]
     if table.note:
@@ -257,20 +273,3 @@ class View(Generic[T]):
         The tables say what the pictures show.
         """
         return "\n".join(text(table, room() if width is None else width) for table in self.tables)
-
-    def _ipython_display_(self) -> None:
-        """Show the tables, and controls below them to look through those that are long, if a person is there.
-
-        IPython asks for this first; what is refused here is shown in the usual way.
-        """
-        long = [table for table in self.tables if is_long(table)]
-        if not long or not attended():
-            raise NotImplementedError
-        from IPython.display import display
-
-        from runbook_lib.show.progress import LongList
-
-        shown: dict[str, Any] = {"text/html": self._repr_html_(), "text/plain": self.text()}
-        display(shown, raw=True)  # type: ignore[no-untyped-call]
-        for table in long:
-            display(LongList(table).bundle(), raw=True)  # type: ignore[no-untyped-call]

@@ -178,7 +178,7 @@ def test_a_secret_at_a_cut_is_redacted_whole(name: str) -> None:
 
 
 SLICED = {
-    "lists, not texts": ("MOST_", "_MOST", "[:60]", "[:last]", "len(BANNER)", "[:PAGE]", "_LINES", "[:_NAMED]"),
+    "lists, not texts": ("MOST_", "_MOST", "[:60]", "[:last]", "len(BANNER)", "[:most]", "_LINES", "[:_NAMED]"),
     "digests and names of files": (
         *("sha256", "hexdigest", "digest", ".plan[", ".key[", "pinned["),
         *("uuid4", "target.name[", "who)[:40]"),
