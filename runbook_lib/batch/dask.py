@@ -34,7 +34,6 @@ from runbook_lib import paths
 from runbook_lib.batch.local import (
     PURPOSE,
     LocalExecutor,
-    Tell,
     after_death,
     alone,
     event_from,
@@ -45,7 +44,15 @@ from runbook_lib.batch.local import (
 )
 from runbook_lib.batch.payload import Payload, payload_of, store_record, take_in, unpack
 from runbook_lib.batch.runner import kernel_environment
-from runbook_lib.batch.site_run import CHANGING, SiteEvent, SiteResult, SiteState, SiteTask, result_of_error
+from runbook_lib.batch.site_run import (
+    CHANGING,
+    EventCallback,
+    SiteEvent,
+    SiteResult,
+    SiteState,
+    SiteTask,
+    result_of_error,
+)
 from runbook_lib.digest import sha256_hex
 from runbook_lib.errors import DeviceUnreachable, ParameterRefused, RecordNotWritable, RunbookError, SiteLocked
 from runbook_lib.models import Stage
@@ -307,12 +314,12 @@ class DaskExecutor:
         self._client = client
         self._address = address
         self._names = {name: f"{name}-{round_id}-{secrets.token_hex(4)}" for name in ("halt", "abort", "topic")}
-        self._tells: dict[str, Tell] = {}
+        self._tells: dict[str, EventCallback] = {}
         self._begun: dict[str, bool] = {}
         self._loop = asyncio.get_running_loop()
         client.subscribe_topic(self._names["topic"], self._hear)
 
-    async def run(self, task: SiteTask, tell: Tell) -> SiteResult:
+    async def run(self, task: SiteTask, tell: EventCallback) -> SiteResult:
         """Run one site on whichever worker is free; a worker that dies, or a cluster that is lost, is a result."""
         try:
             lock = await asyncio.to_thread(take_lock, task, f"{PURPOSE}, on a cluster")

@@ -6,7 +6,7 @@ import asyncio
 import json
 import signal
 import sys
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import ExitStack, suppress
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -15,7 +15,15 @@ from typing import TYPE_CHECKING, Any
 from runbook_lib import paths
 from runbook_lib.batch.payload import store_record
 from runbook_lib.batch.runner import ON_PAGES, kernel_environment
-from runbook_lib.batch.site_run import FINISHED, SiteEvent, SiteResult, SiteState, SiteTask, settled_state
+from runbook_lib.batch.site_run import (
+    FINISHED,
+    EventCallback,
+    SiteEvent,
+    SiteResult,
+    SiteState,
+    SiteTask,
+    settled_state,
+)
 from runbook_lib.batch.worker import HALT
 from runbook_lib.device.prime import identities
 from runbook_lib.errors import BrowserMissing, RecordNotWritable, RunbookError
@@ -89,8 +97,6 @@ def after_death(task: SiteTask) -> SiteResult:
 # of its process for itself, and because one that dies takes no other with it. The lock of each site is held by this
 # process meanwhile, so a worker that dies leaves none behind.
 
-Tell = Callable[[SiteEvent], None]
-
 PURPOSE = "run the stages, as one of a fleet"
 GRACE_S = 60.0
 """How long a worker that was told to end has for it; a kernel takes five of them to stop a cell."""
@@ -119,7 +125,7 @@ class LocalExecutor:
         self._all: list[_Process] = []
         self._halted = False
 
-    async def run(self, task: SiteTask, tell: Tell) -> SiteResult:
+    async def run(self, task: SiteTask, tell: EventCallback) -> SiteResult:
         """Run one site and return how it ended, also where its process died."""
         try:
             lock = await asyncio.to_thread(take_lock, task, PURPOSE)
@@ -142,7 +148,7 @@ class LocalExecutor:
         except RecordNotWritable as error:
             self.refused.append(f"{task.site}: {error.what}: {error.where}: {error.found}; it lies in {folder}")
 
-    async def _run(self, task: SiteTask, tell: Tell) -> SiteResult | None:
+    async def _run(self, task: SiteTask, tell: EventCallback) -> SiteResult | None:
         process = self._idle.pop() if self._idle else await self._start(task)
         result = await process.run(task, tell)
         if process.sites >= _MOST_SITES:
@@ -224,7 +230,7 @@ class _Process:
             )
         return cls(process)
 
-    async def run(self, task: SiteTask, tell: Tell) -> SiteResult | None:
+    async def run(self, task: SiteTask, tell: EventCallback) -> SiteResult | None:
         """Return the task's result; None where the process ended without one."""
         assert self._process.stdout is not None
         self.sites += 1

@@ -120,7 +120,6 @@ def _child(sites: Sequence[T], work: Work[T, R], line: Connection) -> None:
 #
 # The same verbs as in stages 10 and 20, without notebooks and many sites at a time; nothing is changed.
 
-Tell = Callable[[str], None]
 PURPOSE = "plan, as one of a fleet"
 SHARE = 25
 """Sites that one process plans; a fleet of more is planned in several processes."""
@@ -139,7 +138,7 @@ class Planned:
         return self.plan.site if self.plan else self.refused.site if self.refused else ""
 
 
-def plan_fleet(round_: Round, sites: Iterable[FleetSite], *, at_once: int, tell: Tell) -> Rollup:
+def plan_fleet(round_: Round, sites: Iterable[FleetSite], *, at_once: int, tell: Callable[[str], None]) -> Rollup:
     """Plan every site, keep the roll-up in the round, and return it.
 
     A site that cannot be planned does not keep the others from it. Raises ``RecordNotWritable`` where the round's own

@@ -264,8 +264,6 @@ def _not_started(each: FleetSite, why: str, incident: str = "") -> SiteResult:
 
 # -- One run of a round: the sites that may be run, through the waves, and the signed roll-up at its end
 
-Tell = Callable[[str], None]
-
 
 @dataclass(frozen=True, kw_only=True)
 class FleetReport:
@@ -291,7 +289,7 @@ def run_fleet(
     fleet: Fleet,
     start: Callable[[], Executor],
     rules: Rules,
-    tell: Tell,
+    tell: Callable[[str], None],
     *,
     until: Stage = Stage.POST_MORTEM,
     only: Sequence[str] = (),
@@ -345,7 +343,7 @@ class _Signals:
 class _Diary(RolloutWatcher):
     """Writes into the round's journal what happens, before and after, and tells it."""
 
-    def __init__(self, round_: Round, tell: Tell) -> None:
+    def __init__(self, round_: Round, tell: Callable[[str], None]) -> None:
         self._round = round_
         self._tell = tell
         self._changes: dict[str, RecordedChange] = {}

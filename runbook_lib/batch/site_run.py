@@ -92,7 +92,7 @@ CHANGING = frozenset({Stage.DELETE, Stage.REGISTER, Stage.READD_ISE})
 _CONCLUDING = (Stage.VERIFY, Stage.POST_MORTEM)
 HALTED = "the fleet was stopped before anything was changed here"
 
-Tell = Callable[[SiteEvent], None]
+EventCallback = Callable[[SiteEvent], None]
 
 
 class Halted(SafetyStop):
@@ -102,7 +102,7 @@ class Halted(SafetyStop):
 class _Listener:
     """Tells of the stages, and stops before the first change where the fleet has been stopped."""
 
-    def __init__(self, task: SiteTask, record: Record, tell: Tell, halted: Callable[[], bool]) -> None:
+    def __init__(self, task: SiteTask, record: Record, tell: EventCallback, halted: Callable[[], bool]) -> None:
         self._task = task
         self._record = record
         self._tell = tell
@@ -123,7 +123,7 @@ class _Listener:
         )
 
 
-def run_site(task: SiteTask, tell: Tell, halted: Callable[[], bool]) -> SiteResult:
+def run_site(task: SiteTask, tell: EventCallback, halted: Callable[[], bool]) -> SiteResult:
     """Run one site's stages; what ends them early is in the result. KeyboardInterrupt and SystemExit pass through."""
     started = time.monotonic()
     try:

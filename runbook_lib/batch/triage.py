@@ -25,7 +25,7 @@ from runbook_lib.params.model import Deadlines, Site
 from runbook_lib.repair.context import PI_SERVERS, Devices, Target, targets
 from runbook_lib.repair.diagnose import read_site_logs
 from runbook_lib.repair.ha_state import kinds_of
-from runbook_lib.repair.history import Past, deletion_ends, last_confirmed, records_of_site
+from runbook_lib.repair.history import ChangeHistory, deletion_ends, last_confirmed, records_of_site
 from runbook_lib.repair.plan import make_plan
 from runbook_lib.secrets import REDACTOR
 
@@ -195,7 +195,7 @@ class _Asking:
             presented = tuple(one for look in looks.values() for one in look)
             inventory = Inventory(stores=stores, presented=presented, judgements=judgements, ha=ha)
             gone_utc, undecided = deletion_ends(self._root, self._site.name)
-            past = Past(gone_utc=gone_utc, undecided=undecided)
+            past = ChangeHistory(gone_utc=gone_utc, undecided=undecided)
             plan = make_plan(self._site, "triage", diagnosis, inventory, past, now_utc=now)
         condition, why = condition_of(self._site, plan, judgements, ha, self._errors)
         return TriagedSite(
@@ -334,8 +334,6 @@ def _expiries(judgements: tuple[Judgement, ...], now: datetime) -> tuple[Expiry,
 
 # -- Many sites asked at a time: bounded, in several processes, and told of as each is found -------
 
-Tell = Callable[[TriagedSite], None]
-
 SHARE = 50
 
 
@@ -349,7 +347,7 @@ class TriageLimits:
 
 
 def triage_fleet(
-    sites: Sequence[FleetSite], records_root: Path, limits: TriageLimits, tell: Tell
+    sites: Sequence[FleetSite], records_root: Path, limits: TriageLimits, tell: Callable[[TriagedSite], None]
 ) -> tuple[TriagedSite, ...]:
     """Ask every site and return the findings in the sites' order; ``tell`` hears of each as soon as it is there."""
     work = partial(_ask, records_root, limits)
@@ -358,7 +356,7 @@ def triage_fleet(
     return tuple(by_name[each.name] for each in sites)
 
 
-def _ask(root: Path, limits: TriageLimits, sites: Sequence[FleetSite], tell: Tell) -> None:
+def _ask(root: Path, limits: TriageLimits, sites: Sequence[FleetSite], tell: Callable[[TriagedSite], None]) -> None:
     async def one(each: FleetSite, gate: asyncio.Semaphore) -> None:
         async with gate:
             try:

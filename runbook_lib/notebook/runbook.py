@@ -30,7 +30,7 @@ from runbook_lib.record.incident import Record
 from runbook_lib.record.journal import Kind, Line
 from runbook_lib.record.lock import works_under_lock
 from runbook_lib.record.stages import named_in_words, so_far
-from runbook_lib.repair.context import Context, Tell
+from runbook_lib.repair.context import Context, ProgressCallback
 from runbook_lib.repair.history import anything_sent
 from runbook_lib.repair.pages import PrimaryPages
 from runbook_lib.show import tables
@@ -310,7 +310,7 @@ def state_after(error: RunbookError) -> StageState:
     return StageState.STOPPED if isinstance(error, SafetyStop) else StageState.FAILED
 
 
-def shown(tell: Tell) -> AbstractContextManager[None]:
+def shown(tell: ProgressCallback) -> AbstractContextManager[None]:
     """Return what shows progress while it is entered: the bar that a person sees, nothing for lines of text."""
     return tell if isinstance(tell, Progress) else nullcontext()
 

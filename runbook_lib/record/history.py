@@ -310,13 +310,15 @@ def is_busy(error: sqlite3.Error) -> bool:
 
 # -- From the records to the incidents that are asked for, by the index where it can be trusted ----
 
-Tell = Callable[[int, int], None]
+IndexProgress = Callable[[int, int], None]
 """Called with how many records have been read anew, and how many have to be."""
 
 MEMORY = ":memory:"
 
 
-def past_incidents(root: Path, query: Query | None = None, tell: Tell = lambda *_: None) -> tuple[PastIncident, ...]:
+def past_incidents(
+    root: Path, query: Query | None = None, tell: IndexProgress = lambda *_: None
+) -> tuple[PastIncident, ...]:
     """Return the incidents under ``root`` that fit ``query``, the newest first; damaged records with their problem.
 
     Records that are new or have changed are read; of the others the index tells. An index that is missing, old or
@@ -339,12 +341,12 @@ def past_incidents(root: Path, query: Query | None = None, tell: Tell = lambda *
         return _look(root, index, query, tell)
 
 
-def _look(root: Path, index: Index, query: Query, tell: Tell) -> tuple[PastIncident, ...]:
+def _look(root: Path, index: Index, query: Query, tell: IndexProgress) -> tuple[PastIncident, ...]:
     _refresh(root, index, tell)
     return tuple(incident for incident in index.incidents(query.match) if query.fits(incident))
 
 
-def _refresh(root: Path, index: Index, tell: Tell) -> None:
+def _refresh(root: Path, index: Index, tell: IndexProgress) -> None:
     now = {name: signature(root / name) for name in _names(root)}
     known = index.signatures()
     index.drop(known.keys() - now.keys())

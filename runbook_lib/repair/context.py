@@ -227,7 +227,7 @@ class Devices:
 # -- How a long step tells what it is doing: one sentence, and how much of the whole is done where it is known
 
 
-class Tell(Protocol):
+class ProgressCallback(Protocol):
     """Called at each change; ``fraction`` is from 0 to 1, or None where the end is not known.
 
     ``steady`` says that the work goes on at one pace, so that what is left can be told from what is done.
@@ -261,7 +261,7 @@ class Context:
     devices: Devices
     operator: str
     records_root: Path
-    tell: Tell = say_nothing
+    tell: ProgressCallback = say_nothing
     attended: bool = False
     later: tuple[Line, ...] = ()
     now: Callable[[], datetime] = field(default=now_utc)

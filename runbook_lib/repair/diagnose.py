@@ -16,7 +16,7 @@ from runbook_lib.models import Diagnosis, LogLine, Mismatch, Stage
 from runbook_lib.params.model import Site
 from runbook_lib.record.artifacts import slug
 from runbook_lib.record.incident import Record
-from runbook_lib.repair.context import Context, Tell, say_nothing
+from runbook_lib.repair.context import Context, ProgressCallback, say_nothing
 
 # -- What the record keeps of the logs: the lines that were found, with those around them, as text for people
 
@@ -115,7 +115,7 @@ def read_logs(context: Context) -> Diagnosis:
     return read_site_logs(context.site, context.tell)
 
 
-def read_site_logs(site: Site, say: Tell = say_nothing) -> Diagnosis:
+def read_site_logs(site: Site, say: ProgressCallback = say_nothing) -> Diagnosis:
     """The same without an incident, telling ``say`` how far it is."""
     servers = {"primary": site.primary, "secondary": site.secondary}
     sources = {key: server.logs for key, server in servers.items()}

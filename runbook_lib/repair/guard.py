@@ -24,7 +24,7 @@ from runbook_lib.repair.approval import approval_naming, missing, require_not_bl
 from runbook_lib.repair.confirmation import require_confirmed
 from runbook_lib.repair.context import PI_SERVERS, Context, Devices, pi_server
 from runbook_lib.repair.diagnose import read_logs, recorded_diagnosis
-from runbook_lib.repair.history import change_intents, deletion_intents, past_of
+from runbook_lib.repair.history import change_history, change_intents, deletion_intents
 from runbook_lib.repair.inventory import recorded_inventory
 from runbook_lib.repair.plan import Change, essence, plan_of
 from runbook_lib.repair.planned_changes import (
@@ -248,7 +248,7 @@ async def not_sent_before(context: Context, request: ChangeRequest) -> None:
         before = place in sent_places(context, request.plan) or sent_utc > request.approval.at_utc
     else:
         since = [what for what, utc in change_intents(context.record) if utc > request.approval.at_utc]
-        now = attempt(past_of(context), about_change(request.change))
+        now = attempt(change_history(context), about_change(request.change))
         before = request.what in since or now != request.change.attempt
     if before:
         raise _stale(request.plan, str(request), "was sent on this plan already, and is not sent twice on one approval")

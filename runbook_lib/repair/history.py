@@ -37,7 +37,7 @@ class Undecided:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Past:
+class ChangeHistory:
     """What earlier deletions left behind, by (server, key).
 
     ``gone_utc``: when an entry was last seen gone after its deletion, in whichever incident. ``undecided``: the
@@ -54,7 +54,7 @@ class Past:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Confirmed:
+class ConfirmedCertificates:
     """The certificates that a verified repair ended with, by target, and when."""
 
     sha256: dict[str, str]
@@ -134,10 +134,10 @@ def outcome_unfinished(record: Record) -> Outcome:
     return said if (said := record.outcome()) in (Outcome.FAILED, Outcome.UNKNOWN) else Outcome.STOPPED
 
 
-def past_of(context: Context) -> Past:
+def change_history(context: Context) -> ChangeHistory:
     """Return how each deletion of the site ended, in whichever incident, and what this incident has sent."""
     gone_utc, undecided = deletion_ends(context.records_root, context.site.name)
-    return Past(
+    return ChangeHistory(
         gone_utc=gone_utc,
         undecided=undecided,
         sent_here=frozenset(deletion_intents(context.record)),
@@ -147,7 +147,7 @@ def past_of(context: Context) -> Past:
 
 
 def deletion_ends(root: Path, site: str) -> tuple[dict[tuple[str, str], datetime], dict[tuple[str, str], Undecided]]:
-    """Return, from all records of a site and by (server, key), ``gone_utc`` and ``undecided`` as in ``Past``."""
+    """Return, from all records of a site and by (server, key), what a ``ChangeHistory`` calls so."""
     gone: dict[tuple[str, str], datetime] = {}
     unseen: list[tuple[tuple[str, str], Undecided]] = []
     for record in records_of_site(root, site):
@@ -184,9 +184,9 @@ def last_confirmed(records: Iterable[Record], target: str, *, but: str = "") -> 
         if record.incident == but:
             continue
         if record.outcome() is Outcome.REPAIRED:
-            nothing = Confirmed(sha256={}, at_utc=datetime.now(UTC))
+            nothing = ConfirmedCertificates(sha256={}, at_utc=datetime.now(UTC))
             try:
-                confirmed = facts_or(record, Stage.VERIFY, CONFIRMED_FACTS, Confirmed, nothing)
+                confirmed = facts_or(record, Stage.VERIFY, CONFIRMED_FACTS, ConfirmedCertificates, nothing)
             except RecordError:
                 return ""
             if target in confirmed.sha256:
@@ -227,7 +227,7 @@ NOT_SEEN = "not seen: the run was interrupted, and whether the command left is n
 
 
 @dataclass(frozen=True)
-class Interrupted:
+class InterruptedDeletion:
     """A deletion that may have been sent; ``seen`` is its result where that, at least, is in the journal."""
 
     server: str
@@ -237,15 +237,15 @@ class Interrupted:
     seen: str = ""
 
 
-def interrupted_deletions(record: Record) -> tuple[Interrupted, ...]:
+def interrupted_deletions(record: Record) -> tuple[InterruptedDeletion, ...]:
     """Return the deletions that may have been sent and whose result is not kept with the others, oldest first."""
-    found: dict[tuple[str, str], Interrupted] = {}
+    found: dict[tuple[str, str], InterruptedDeletion] = {}
     for line in record.journal.read().lines:
         place = (line.server, line.about.name)
         if line.about.topic is not LineTopic.DELETE:
             continue
         if line.kind is Kind.INTENT:
-            found[place] = Interrupted(*place, command=line.about.command, intent_utc=line.utc)
+            found[place] = InterruptedDeletion(*place, command=line.about.command, intent_utc=line.utc)
         elif line.kind is Kind.RESULT and line.about.seen == NOT_SENT:
             found.pop(place, None)
         elif line.kind is Kind.RESULT and place in found:
@@ -278,7 +278,7 @@ def _runs_elsewhere(record: Record) -> bool:
     return record.stage_states()[Stage.DELETE] is StageState.RUNNING
 
 
-def _result(interrupted: Interrupted, store: TofuStore) -> DeletionResult:
+def _result(interrupted: InterruptedDeletion, store: TofuStore) -> DeletionResult:
     listed = interrupted.key in [entry.key for entry in store.entries]
     now = Deletion.NOT_DELETED_OR_CAME_BACK if listed else Deletion.GONE
     return DeletionResult(

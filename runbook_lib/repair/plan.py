@@ -24,7 +24,7 @@ from runbook_lib.params.model import Site
 from runbook_lib.repair.confirmation import overrides_in_words, overrides_of, overriding
 from runbook_lib.repair.context import PI_SERVERS, Context, Target, is_own, old_algorithms, target_of, targets
 from runbook_lib.repair.ha_state import served_by_secondary
-from runbook_lib.repair.history import Past, past_of
+from runbook_lib.repair.history import ChangeHistory, change_history
 from runbook_lib.repair.planned_changes import changes_of
 from runbook_lib.repair.staleness import Staleness, naming
 
@@ -37,7 +37,7 @@ def make_plan(
     incident: str,
     diagnosis: Diagnosis,
     inventory: Inventory,
-    past: Past,
+    past: ChangeHistory,
     *,
     now_utc: datetime,
     overrides: tuple[Override, ...] = (),
@@ -71,7 +71,7 @@ def plan_of(context: Context, diagnosis: Diagnosis, inventory: Inventory) -> Pla
         context.record.incident,
         diagnosis,
         inventory,
-        past_of(context),
+        change_history(context),
         now_utc=context.now(),
         overrides=overrides_of(context.record),
     )
@@ -98,7 +98,12 @@ class _Planner:
     """One pass over the stores; collects what blocks the plan on the way."""
 
     def __init__(
-        self, site: Site, diagnosis: Diagnosis, inventory: Inventory, past: Past, overrides: tuple[Override, ...]
+        self,
+        site: Site,
+        diagnosis: Diagnosis,
+        inventory: Inventory,
+        past: ChangeHistory,
+        overrides: tuple[Override, ...],
     ) -> None:
         self._site = site
         self._diagnosis = diagnosis

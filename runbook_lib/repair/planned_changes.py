@@ -23,7 +23,7 @@ from runbook_lib.record.about import About, LineTopic
 from runbook_lib.repair.confirmation import accepted_of
 from runbook_lib.repair.context import PI_SERVERS, Context
 from runbook_lib.repair.ha_state import form_rows, ha_states_in_words, kinds_of, served_by_secondary
-from runbook_lib.repair.history import Past, past_of, recorded_deletions
+from runbook_lib.repair.history import ChangeHistory, change_history, recorded_deletions
 
 # -- What stages 40 and 50 may change, planned before anything is deleted. Pure; nothing is contacted.
 #
@@ -71,7 +71,7 @@ def about_change(change: PlannedChange) -> About:
 
 
 def changes_of(
-    site: Site, inventory: Inventory, rows: Sequence[PlanRow], past: Past, overrides: tuple[Override, ...]
+    site: Site, inventory: Inventory, rows: Sequence[PlanRow], past: ChangeHistory, overrides: tuple[Override, ...]
 ) -> tuple[PlannedChange, ...]:
     """Return what may be changed after the deletions of ``rows``, in the order in which it is."""
     deleted = {row.target for row in rows if row.decision is Decision.DELETE}
@@ -97,7 +97,7 @@ def _ise_settings(server: IseServer) -> tuple[tuple[str, str], ...]:
     return (("Server Address", server.address), ("User Name", server.user), ("Password", server.password.source))
 
 
-def attempt(past: Past, what: About) -> int:
+def attempt(past: ChangeHistory, what: About) -> int:
     """Return which attempt the next sending of a change is: each one needs a plan, and so an approval, of its own."""
     return 1 + past.sent_changes.get(what, 0)
 
@@ -112,7 +112,7 @@ def _confirmed(judgement: Judgement, accepted: frozenset[str]) -> str:
 
 
 def _ha_changes(
-    site: Site, states: Sequence[HaStatus], deleted: set[str], past: Past, confirmed: str
+    site: Site, states: Sequence[HaStatus], deleted: set[str], past: ChangeHistory, confirmed: str
 ) -> tuple[PlannedChange, ...]:
     state = "sent already" if REGISTRATION in past.pending_changes else _state(site, states)
     if served_by_secondary(states) or (state == "healthy" and not deleted & set(PI_SERVERS)):
@@ -158,7 +158,7 @@ def _state(site: Site, states: Sequence[HaStatus]) -> str:
     return "not registered" if kinds[0] is StateKind.NOT_CONFIGURED else "registered and not healthy"
 
 
-def _readd(server: IseServer, rows: Sequence[PlanRow], past: Past, confirmed: str) -> PlannedChange:
+def _readd(server: IseServer, rows: Sequence[PlanRow], past: ChangeHistory, confirmed: str) -> PlannedChange:
     decisions = {row.decision for row in rows if row.target == server.name}
     if Decision.DELETE in decisions:
         rests_on, reason = "its entry is deleted", "once its stale entry is gone, it may answer again by itself"
@@ -196,7 +196,7 @@ def unsent(context: Context, plan: Plan) -> tuple[PlanRow, ...]:
 
 def unsent_changes(context: Context, plan: Plan) -> tuple[PlannedChange, ...]:
     """Return what stages 40 and 50 may still do by this plan: each attempt of a change is in one plan only."""
-    past = past_of(context)
+    past = change_history(context)
     return tuple(each for each in plan.changes if attempt(past, about_change(each)) == each.attempt)
 
 

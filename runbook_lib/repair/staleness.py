@@ -13,7 +13,7 @@ from runbook_lib.models import Diagnosis, Inventory, Judgement, Mismatch, TofuEn
 from runbook_lib.params.model import Site
 from runbook_lib.repair.context import PI_SERVERS, Context, Target, is_own, target_of
 from runbook_lib.repair.ha_state import kinds_of
-from runbook_lib.repair.history import Past, past_of
+from runbook_lib.repair.history import ChangeHistory, change_history
 
 # -- Which entries of the stores the logs, or the operator by name, call stale. Pure. --------------
 #
@@ -38,7 +38,7 @@ class End(StrEnum):
 class Staleness:
     """What is known of whether an entry is stale; remembers which mismatches an entry explained."""
 
-    def __init__(self, site: Site, diagnosis: Diagnosis, inventory: Inventory, past: Past) -> None:
+    def __init__(self, site: Site, diagnosis: Diagnosis, inventory: Inventory, past: ChangeHistory) -> None:
         self._site = site
         self._diagnosis = diagnosis
         self._inventory = inventory
@@ -268,7 +268,7 @@ def ends_of_deletions(
     One whose entry is not listed any more is not among them: it is gone. With ``earlier`` those of the site's other
     incidents are among them.
     """
-    past = past_of(context)
+    past = change_history(context)
     places = past.undecided.keys() if earlier else past.sent_here & past.undecided.keys()
     stale = Staleness(context.site, diagnosis, inventory, past)
     ends = {}

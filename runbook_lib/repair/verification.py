@@ -14,7 +14,7 @@ from runbook_lib.repair.confirmation import certificate_check, deleted_under_ove
 from runbook_lib.repair.context import PI_SERVERS, Context, target_of_key, targets
 from runbook_lib.repair.diagnose import read_logs
 from runbook_lib.repair.ha_state import entry_check, observe_ha, state_checks
-from runbook_lib.repair.history import CONFIRMED_FACTS, Confirmed, recorded_deletions
+from runbook_lib.repair.history import CONFIRMED_FACTS, ConfirmedCertificates, recorded_deletions
 from runbook_lib.repair.inventory import knowledge_of, look_at_all
 from runbook_lib.repair.ise import prove_ise
 from runbook_lib.repair.pages import PrimaryPages
@@ -76,7 +76,9 @@ def _keep_confirmed(context: Context, judgements: tuple[Judgement, ...]) -> None
         for j in judgements
         if j.facts and (j.verdict.confirmed or j.verdict is Verdict.UNCHANGED)
     }
-    context.record.write_facts(context.stage, CONFIRMED_FACTS, Confirmed(sha256=confirmed, at_utc=context.now()))
+    context.record.write_facts(
+        context.stage, CONFIRMED_FACTS, ConfirmedCertificates(sha256=confirmed, at_utc=context.now())
+    )
 
 
 def _deletion_checks(

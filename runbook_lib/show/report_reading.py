@@ -57,7 +57,6 @@ class RecordFolder:
     folder: Path
     lines: tuple[Line, ...]
     raw: tuple[bytes, ...]
-    rest: int = 0
     unread: list[str] = field(default_factory=list)
 
     def data(self, line: Line) -> bytes | None:
@@ -115,7 +114,7 @@ def read_folder(folder: Path) -> RecordFolder:
         return RecordFolder(folder, (), ())
     text, _ = parse_whole_lines(data, path)
     raw = tuple(data.split(b"\n")[: len(text.lines)])
-    return RecordFolder(folder, text.lines, raw, rest=len(data) - sum(len(each) + 1 for each in raw))
+    return RecordFolder(folder, text.lines, raw)
 
 
 # -- The changes of an incident, and the attempts at its stages, as the journal tells them ---------

@@ -31,7 +31,7 @@ from runbook_lib.record.signing import signed
 from runbook_lib.repair.approval import approval_of
 from runbook_lib.repair.confirmation import overrides_of
 from runbook_lib.repair.context import Context
-from runbook_lib.repair.history import DELETION_FACTS, INVENTORY_FACTS, past_of, recorded_deletions
+from runbook_lib.repair.history import DELETION_FACTS, INVENTORY_FACTS, change_history, recorded_deletions
 from runbook_lib.repair.plan import make_plan
 
 NAMES = ("primary", "secondary", "ise", "ise2")
@@ -99,7 +99,7 @@ class Incident:
             self.record.incident,
             self.diagnosis(last_utc or datetime.now(UTC)),
             self.record.read_facts(Stage.LIST, INVENTORY_FACTS, Inventory),
-            past_of(self.context),
+            change_history(self.context),
             now_utc=datetime.now(UTC),
             overrides=overrides_of(self.record),
         )

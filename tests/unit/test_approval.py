@@ -24,11 +24,11 @@ from runbook_lib.record.signing import PUBLIC, SEEN, new_key, note_seen, signed,
 from runbook_lib.repair.approval import Judge, approve, refused_approvals, require_approval, same_person
 from runbook_lib.repair.history import (
     CONFIRMED_FACTS,
-    Confirmed,
+    ConfirmedCertificates,
     Undecided,
+    change_history,
     deletion_intents,
     last_known_certificate,
-    past_of,
 )
 
 ISE_ENTRY, SECONDARY_ENTRY = ("primary", PRIMARYS[1]), ("primary", PRIMARYS[2])
@@ -375,7 +375,7 @@ def test_a_command_that_is_known_not_to_have_left_uses_no_approval_up(incident: 
     approval = incident.approve(incident.write_plan(last_utc=hours(-1)))
     incident.sent(*ISE_ENTRY, Deletion.NOT_SENT)
     assert deletion_intents(incident.record) == {}
-    assert past_of(incident.context).sent_here == frozenset()
+    assert change_history(incident.context).sent_here == frozenset()
     again = incident.write_plan(last_utc=hours(-1))
     assert {(row.server, row.key) for row in again.deletions} == STALE
     assert incident.approved(again) == approval
@@ -405,31 +405,31 @@ def test_deletions_of_earlier_incidents_settle_their_entries(tmp_path: Path, inc
     """When an entry was deleted is known from every record of the site; only this incident's count as sent here."""
     incident.sent(*ISE_ENTRY)
     later = Incident(tmp_path)
-    past = past_of(later.context)
+    past = change_history(later.context)
     assert set(past.gone_utc) == {ISE_ENTRY}
     assert not past.undecided
     assert past.sent_here == frozenset()
-    assert past_of(incident.context).sent_here == {ISE_ENTRY}
+    assert change_history(incident.context).sent_here == {ISE_ENTRY}
 
 
 def test_the_newest_of_several_deletions_counts(incident: Incident) -> None:
     """An intent after a result that was seen is a newer deletion, and nobody has seen it happen."""
     incident.sent(*ISE_ENTRY)
-    first = past_of(incident.context)
+    first = change_history(incident.context)
     incident.sent(*ISE_ENTRY, None)
     (last,) = [line for line in incident.record.journal.read().lines if line.kind is Kind.INTENT][1:]
-    again = past_of(incident.context)
+    again = change_history(incident.context)
     assert (first.gone_utc, dict(first.undecided)) == (again.gone_utc, {})
     assert again.undecided == {ISE_ENTRY: Undecided(sent_utc=last.utc, looked_utc=last.utc)}
     incident.sent(*ISE_ENTRY)
-    assert not past_of(incident.context).undecided
+    assert not change_history(incident.context).undecided
 
 
 @pytest.mark.parametrize("result", [Deletion.NOT_DELETED_OR_CAME_BACK, Deletion.COLLATERAL])
 def test_a_deletion_that_nobody_saw_happen_is_undecided(incident: Incident, result: Deletion) -> None:
     """It settles nothing, whatever was sent; one that is known not to have left is none at all."""
     incident.sent(*ISE_ENTRY, result)
-    past = past_of(incident.context)
+    past = change_history(incident.context)
     assert (set(past.undecided), past.gone_utc) == ({ISE_ENTRY}, {})
 
 
@@ -460,6 +460,6 @@ def test_the_certificate_of_before_is_that_of_the_newest_proven_repair(
 
 def finish(incident: Incident, outcome: Outcome, ise_sha256: str) -> None:
     """Leave what stage 60 leaves."""
-    seen = Confirmed(sha256={"ise": ise_sha256}, at_utc=datetime.now(UTC))
+    seen = ConfirmedCertificates(sha256={"ise": ise_sha256}, at_utc=datetime.now(UTC))
     incident.record.write_facts(Stage.VERIFY, CONFIRMED_FACTS, seen)
     incident.record.set_outcome(outcome)

@@ -32,7 +32,7 @@ from runbook_lib.models import (
 from runbook_lib.params.model import Site
 from runbook_lib.repair.confirmation import overrides_in_words
 from runbook_lib.repair.context import is_own, target_of
-from runbook_lib.repair.history import Past, Undecided
+from runbook_lib.repair.history import ChangeHistory, Undecided
 from runbook_lib.repair.plan import make_plan
 
 SITE = site_with()
@@ -154,7 +154,7 @@ def planned(
         damaged=damaged,
         ends_assumed=("primary",) if end_assumed else (),
     )
-    past = Past(gone_utc=settled or {}, undecided=undecided or {}, sent_here=frozenset(here))
+    past = ChangeHistory(gone_utc=settled or {}, undecided=undecided or {}, sent_here=frozenset(here))
     return make_plan(site, incident, diagnosis, inventory, past, now_utc=now, overrides=overrides)
 
 

@@ -18,7 +18,13 @@ from runbook_lib.record.incident import Record
 from runbook_lib.record.journal import Kind
 from runbook_lib.record.stages import pending_changes
 from runbook_lib.repair import verification
-from runbook_lib.repair.history import change_intents, deletion_intents, interrupted_deletions, past_of, unseen_changes
+from runbook_lib.repair.history import (
+    change_history,
+    change_intents,
+    deletion_intents,
+    interrupted_deletions,
+    unseen_changes,
+)
 from runbook_lib.repair.planned_changes import REGISTRATION, REMOVAL, adding, attempt
 from runbook_lib.show.report import post_mortem
 from runbook_lib.show.trust import trust_as_verified
@@ -131,7 +137,7 @@ def test_a_line_in_other_words_is_read_as_what_it_is_about(tmp_path: Path, monke
         "report": [("192.0.2.20_8082", "quiet"), (entry.name, "bad"), ("", "quiet"), ("", "doubt"), ("", "bad")],
         "tones": ["bad"],
     }
-    past = past_of(incident.context)
+    past = change_history(incident.context)
     assert [attempt(past, what) for what in (REMOVAL, REGISTRATION, adding("ise"), adding("ise2"))] == [1, 2, 2, 1]
     assert unseen_changes(incident.record) == [("primary", entry), ("primary", adding("ise"))]
 
