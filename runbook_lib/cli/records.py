@@ -14,11 +14,9 @@ from runbook_lib.digest import sha256_hex
 from runbook_lib.errors import DecisionNeeded, ParameterRefused, RecordDamaged, RunbookError
 from runbook_lib.models import Outcome
 from runbook_lib.record.archive import archive_name, pack, verify_archive
-from runbook_lib.record.attestation import seal_anew
 from runbook_lib.record.files import operator
 from runbook_lib.record.history import Query, current, is_open, past_incidents, standings
 from runbook_lib.record.incident import Record
-from runbook_lib.record.lock import refusal
 from runbook_lib.record.signing import PUBLIC, new_key, read_public
 from runbook_lib.record.verification import NOT_PROVEN, Verification, trusted_in, verify_record
 from runbook_lib.show.incidents import fleet_map, table_of
@@ -166,38 +164,26 @@ def close_command(incident: str, *, by: str = "", reason: str = "") -> None:
     One that is closed already is left as it is. Raises SiteLocked while somebody holds the site's lock,
     ParameterRefused without a name or a reason, DecisionNeeded where the answer is not yes.
     """
-    from runbook_lib.repair.history import outcome_unfinished, unseen_changes  # with all that talks to devices
+    from runbook_lib.repair import history  # with all that talks to devices
 
     record = Record.open(paths.records_dir(), incident)
     if record.is_closed():
         out(f"Incident {incident} is closed already: {record.outcome()}")
         return
-    _require_free(record)
-    for server, what in unseen_changes(record):
+    history.require_free(record)
+    for server, what in history.unseen_changes(record):
         out(f"unknown:  {server}: {what}: it was sent, or may have been; look at the server before you go on")
-    outcome = outcome_unfinished(record)
+    outcome = history.outcome_unfinished(record)
     person = asks()
     by = (by or (operator() if person else "")).strip()
     reason = (reason or (answer_to("Why will it not be finished?") if person else "")).strip()
-    if not by or not reason:
-        raise ParameterRefused(
-            "Closing needs a name and a reason; nothing was closed", next_step="give --by and --reason"
-        )
-    if person:
-        if answer_to(f"Close {incident} as {outcome}, by {by}? Type yes:").lower() != "yes":
-            raise DecisionNeeded("The answer was not yes; nothing was closed", where=str(record.folder))
-        _require_free(record)
-    record.close(outcome, by=by, reason=reason)
-    sealed = seal_anew(record)
+    if person and by and reason and answer_to(f"Close {incident} as {outcome}, by {by}? Type yes:").lower() != "yes":
+        raise DecisionNeeded("The answer was not yes; nothing was closed", where=str(record.folder))
+    sealed = history.close_unfinished(record, by=by, reason=reason)
     out(f"Incident {incident} is closed by {by}: {outcome}")
     out(f"seal:     {sealed or 'none; this record was never sealed'}")
     out("The next run of this site opens a new incident.")
     out(f"Next: {shlex.join(('runbook', 'run', record.opening()['given'] or record.site))}")
-
-
-def _require_free(record: Record) -> None:
-    if held := refusal(record.site):
-        raise held
 
 
 # -- ``runbook report``: the post-mortem of a record, whole or not, as HTML, PDF and Markdown ------

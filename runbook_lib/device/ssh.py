@@ -110,7 +110,7 @@ async def presented_host_key(address: str, port: int, *, connect_s: float) -> tu
             )
     except TimeoutError:
         pass
-    except (OSError, asyncssh.Error) as error:
+    except (OSError, ValueError, asyncssh.Error) as error:  # a name that cannot be one is a ValueError
         problem = error
     if key is None:
         raise DeviceUnreachable(

@@ -10,12 +10,13 @@ from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
 
-from runbook_lib import paths
-from runbook_lib.device.ssh import MEANING
+from runbook_lib import event_loop, paths
+from runbook_lib.device.ssh import MEANING, presented_host_key
 from runbook_lib.errors import (
     DeviceUnreachable,
     ParameterRefused,
     RecordNotWritable,
+    RunbookError,
     SiteFileInvalid,
     StageOutOfOrder,
 )
@@ -27,6 +28,7 @@ from runbook_lib.notebook.runbook import Runbook, report_progress
 from runbook_lib.notebook.workspace import has_ended, opened_notebook, way_to
 from runbook_lib.params.load import Draft, from_anywhere, known_sites, load_site, load_site_or_lab, secret_references
 from runbook_lib.params.model import LabRequest, Site
+from runbook_lib.prompts import HOST_KEY, HOST_KEY_IN_SHELL
 from runbook_lib.record.about import About, LineTopic
 from runbook_lib.record.artifacts import note_template
 from runbook_lib.record.files import operator, write_new, write_over
@@ -34,12 +36,15 @@ from runbook_lib.record.incident import Record, Summary, find_open, list_records
 from runbook_lib.record.journal import Kind, Line
 from runbook_lib.record.lock import works_under_lock
 from runbook_lib.record.stages import after_seal
+from runbook_lib.repair.confirmation import QUICK
 from runbook_lib.repair.context import Context, Devices, old_algorithms
+from runbook_lib.repair.history import close_unfinished, outcome_unfinished, unseen_changes
 from runbook_lib.secrets import REDACTOR, learn
 from runbook_lib.show.advice import end_run_all_at_red, show_errors_as_advice
+from runbook_lib.show.choice_form import ChoiceActions, ChoiceForm, SiteChoice, opening
 from runbook_lib.show.progress import Progress
 from runbook_lib.show.rendering import View, attended
-from runbook_lib.show.site_form import ChoiceActions, ChoiceForm, SiteChoice, opening
+from runbook_lib.show.site_form import ShownKey
 
 # -- What a person chose in ``00_start_here``: the site and the incident that the other notebooks open by themselves.
 #
@@ -124,7 +129,13 @@ def choose_site(site: str = "", incident: str = "") -> View[str]:
     if not person:
         return View(found.site, (table,))
     sites = tuple(sorted({*known_sites(), found.site} - {EXAMPLE}))
-    acts = ChoiceActions(look=look_at, choose=partial(_choose, named=site), write=partial(write_site, named=site))
+    acts = ChoiceActions(
+        look=look_at,
+        choose=partial(_choose, named=site),
+        write=partial(write_site, named=site),
+        host_key=show_host_key,
+        close=close_incident,
+    )
     return ChoiceForm(table, found.site, sites, paths.params_dir(), acts)
 
 
@@ -140,7 +151,15 @@ def look_at(site: str) -> SiteChoice:
         loaded = load_site_or_lab(site)
         records = list_records(paths.records_dir())
         name = "lab" if isinstance(loaded, LabRequest) else loaded.name
-        return SiteChoice(site=site, about=_about(loaded), usable=True, incidents=_incidents(name, records))
+        open_one = find_open(paths.records_dir(), name) or ""
+        return SiteChoice(
+            site=site,
+            about=_about(loaded),
+            usable=True,
+            incidents=_incidents(name, records),
+            open=open_one,
+            unfinished=_unfinished(Record.open(paths.records_dir(), open_one)) if open_one else "",
+        )
     except SiteFileInvalid as error:
         return SiteChoice(site=site, about=f"{error.what}\n{error.found}", usable=False)
 
@@ -165,6 +184,20 @@ def _incidents(site: str, records: list[Summary]) -> tuple[tuple[str, str], ...]
     return (first, *older)
 
 
+def _unfinished(record: Record) -> str:
+    """Say how an incident ends that nobody finishes, and what it leaves behind of which nothing is known."""
+    unknown = [f"{server}: {what}" for server, what in unseen_changes(record)]
+    end = f"closed now, it ends as {outcome_unfinished(record)}"
+    return f"{end}; sent, and its end not seen: {', '.join(unknown)}; look at the server" if unknown else end
+
+
+def close_incident(incident: str, by: str, reason: str) -> str:
+    """Close an incident that will not be finished; raises what ``close_unfinished`` raises."""
+    record = Record.open(paths.records_dir(), incident)
+    close_unfinished(record, by=by, reason=reason)
+    return f"{incident} is closed by {by.strip()}: {record.outcome()}. The next cell opens a new incident."
+
+
 def _choose(site: str, incident: str, *, named: str = "") -> str:
     """Keep the choice; ``named`` is the site of the parameters cell, which counts more than any choice."""
     if named and named != site:
@@ -174,6 +207,20 @@ def _choose(site: str, incident: str, *, named: str = "") -> str:
         )
     choose(Choice(site=site, incident=incident))
     return f"Every notebook opens {site} from now on. Run the next cell."
+
+
+def show_host_key(address: str, port: int) -> ShownKey:
+    """Return the SSH host key that a server shows, beside what shows it at its own console; nobody logs in."""
+    try:
+        shown, kind = event_loop.run(presented_host_key(address, port, connect_s=QUICK.connect_s))
+    except RunbookError as error:
+        return ShownKey(f"{error.what} ({error.found})")
+    return ShownKey(
+        f"{shown} ({kind}), as seen from here. At the server's own (VM) console: {HOST_KEY.example}; below shell:"
+        f" {HOST_KEY_IN_SHELL.example} (both recalled, unproven). Somebody who stands in between would show another one"
+        " here: compare all of it.",
+        shown,
+    )
 
 
 def write_site(draft: Draft, *, named: str = "") -> str:

@@ -11,11 +11,13 @@ from pathlib import Path
 from typing import TypeVar
 
 from runbook_lib.decisions import Deletion, DeletionResult
-from runbook_lib.errors import RecordError, StageOutOfOrder
+from runbook_lib.errors import ParameterRefused, RecordError, StageOutOfOrder
 from runbook_lib.models import Inventory, Outcome, Stage, StageState, TofuStore
 from runbook_lib.record.about import NOT_SENT, About, LineTopic
+from runbook_lib.record.attestation import Seal, seal_anew
 from runbook_lib.record.incident import Record, list_records
 from runbook_lib.record.journal import Kind
+from runbook_lib.record.lock import refusal
 from runbook_lib.repair.context import Context, pi_server
 from runbook_lib.repair.diagnose import diagnose
 
@@ -132,6 +134,24 @@ def outcome_unfinished(record: Record) -> Outcome:
     if unseen_changes(record) or StageState.UNKNOWN in record.stage_states().values():
         return Outcome.UNKNOWN
     return said if (said := record.outcome()) in (Outcome.FAILED, Outcome.UNKNOWN) else Outcome.STOPPED
+
+
+def require_free(record: Record) -> None:
+    """Raise SiteLocked while somebody holds the lock of an incident's site."""
+    if held := refusal(record.site):
+        raise held
+
+
+def close_unfinished(record: Record, *, by: str, reason: str) -> Seal | None:
+    """Close an open incident that ``by`` will not finish; seal a sealed record anew and return that seal.
+
+    Raises SiteLocked while somebody holds the site's lock, ParameterRefused without a name or a reason.
+    """
+    if not by.strip() or not reason.strip():
+        raise ParameterRefused("Closing needs a name and a reason; nothing was closed", next_step="give both")
+    require_free(record)
+    record.close(outcome_unfinished(record), by=by.strip(), reason=reason.strip())
+    return seal_anew(record)
 
 
 def change_history(context: Context) -> ChangeHistory:

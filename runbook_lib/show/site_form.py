@@ -1,9 +1,8 @@
-"""Choosing a site and an incident, or typing a new site's file."""
+"""Typing a new site's file: its fields, the servers' host keys, and what is checked at each key stroke."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
 from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -12,8 +11,8 @@ from runbook_lib.i18n.language import gettext
 from runbook_lib.params.load import Draft, draft_site
 from runbook_lib.params.yaml_source import SiteFileProblem, shown_key
 from runbook_lib.secrets import NOT_A_REFERENCE, SecretRef
-from runbook_lib.show.forms import BELOW, LABEL, WIDE, Form, LazyModule, Said, button, without_form
-from runbook_lib.show.table import BAD, DOUBT, GOOD, Row, Table
+from runbook_lib.show.forms import LABEL, LazyModule, Said, button
+from runbook_lib.show.table import BAD, DOUBT, GOOD
 
 if TYPE_CHECKING:
     import ipywidgets
@@ -186,6 +185,66 @@ def _may_become_a_reference(text: str) -> bool:
     return not text.startswith("env:") or text == text.upper().replace("ENV:", "env:", 1)
 
 
+# -- The servers' SSH host keys: shown, and taken only when somebody says that they were compared ---
+
+SSH_PORT = 22
+
+
+class ShownKey(NamedTuple):
+    """The SSH host key that a server shows, in words for a person; ``fingerprint`` is empty where it shows none."""
+
+    words: str
+    fingerprint: str = ""
+
+
+class _HostKeys:
+    """A button that says which key each server shows, and for each a box that takes it once somebody compared it."""
+
+    def __init__(self, fields: Mapping[Where, SiteField], look: Callable[[str, int], ShownKey]) -> None:
+        self._fields, self._look = fields, look
+        self._shown = dict.fromkeys(("primary", "secondary"), "")
+        self.compared = {server: self._box(server) for server in self._shown}
+        self.said = Said()
+        hint = "Asks both servers for their SSH host keys; nobody logs in, and nothing is taken from it"
+        self.button = button("Show the host keys", hint, self._show, self.said)
+        self.widget = ipywidgets.VBox([self.button, self.said.widget, *self.compared.values()])
+
+    def _box(self, server: str) -> Any:
+        box = ipywidgets.Checkbox(
+            description=gettext(f"{server}: all of it was compared at the server's own console, and is equal; take it"),
+            indent=False,
+            layout={"width": "max-content", "max_width": "98%", "display": "none"},
+        )
+        box.observe(lambda change: self._take(server, taken=change["new"]), names="value")
+        for where in ((server, "address"), (server, "ssh", "port")):
+            self._fields[where].control.observe(lambda _: self._forget(server), names="value")
+        return box
+
+    def _show(self) -> str:
+        told = []
+        for server in self._shown:
+            self._forget(server)
+            address, port = self._fields[server, "address"].value(), self._fields[server, "ssh", "port"].value()
+            if address:
+                key = self._look(address, port if isinstance(port, int) else SSH_PORT)
+                told.append(f"{server}: {gettext(key.words)}")
+                self._shown[server] = key.fingerprint
+                self.compared[server].layout.display = "flex" if key.fingerprint else "none"
+        return "\n".join(told) or "type the servers' addresses first"
+
+    def _forget(self, server: str) -> None:
+        """Take back what was taken of another address, port or key."""
+        self.compared[server].value = False
+        self.compared[server].layout.display = "none"
+
+    def _take(self, server: str, *, taken: bool) -> None:
+        field = self._fields[server, "ssh", "host_key"].control
+        if taken:
+            field.value = self._shown[server]
+        elif field.value == self._shown[server]:
+            field.value = ""
+
+
 # -- A new site's file: typed, checked at each key stroke as ``load_site`` would, and written once
 
 Write = Callable[[Draft], str]
@@ -198,10 +257,11 @@ _FURTHER = "any key that params/example.yaml explains and that has no field here
 class SiteControls:
     """The controls that make a site's file, which would lie in ``folder``."""
 
-    def __init__(self, folder: Path, write: Write) -> None:
+    def __init__(self, folder: Path, write: Write, host_key: Callable[[str, int], ShownKey]) -> None:
         self._folder = folder
         self._write = write
         self.fields = {spec.where: SiteField(spec, self._check) for group in GROUPS for spec in group.fields}
+        self.keys = _HostKeys(self.fields, host_key)
         self.further = ipywidgets.Textarea(
             description=gettext("Further keys"),
             continuous_update=False,  # half a reference is no reference
@@ -217,7 +277,9 @@ class SiteControls:
         self.button = button("Write the site's file", hint, self._press, self.said)
         groups = [self._box(group) for group in GROUPS]
         boxes = ipywidgets.HBox(groups, layout={"flex_flow": "row wrap", "align_items": "flex-start"})
-        self.widget = ipywidgets.VBox([boxes, self.further, self.button, self.said.widget, self.preview])
+        self.widget = ipywidgets.VBox(
+            [boxes, self.keys.widget, self.further, self.button, self.said.widget, self.preview]
+        )
         self._check()
 
     def _box(self, group: FieldGroup) -> ipywidgets.VBox:
@@ -293,97 +355,3 @@ class SiteControls:
 def _inside(inner: Where, outer: Where) -> bool:
     """Whether a key is another one, or lies below it."""
     return inner[: len(outer)] == outer
-
-
-# -- Which site, which incident: chosen from what there is, or a site made anew --------------------
-
-MAKE, CLOSE = "Make a new site", "Close the form for a new site"
-
-
-@dataclass(frozen=True, kw_only=True)
-class SiteChoice:
-    """What is known of one site without contacting anything.
-
-    ``about`` is one sentence, or what is wrong of its file where ``usable`` is false; ``incidents`` are its
-    incidents in words, by id, the one that would be opened by itself first, under the empty id.
-    """
-
-    site: str
-    about: str
-    usable: bool
-    incidents: tuple[tuple[str, str], ...] = ()
-
-
-@dataclass(frozen=True, kw_only=True)
-class ChoiceActions:
-    """What the form does: look at a site, keep a choice, write a new site's file; each returns what is to be shown."""
-
-    look: Callable[[str], SiteChoice]
-    choose: Callable[[str, str], str]
-    write: Callable[[Draft], str]
-
-
-class ChoiceForm(Form[str]):
-    """Shows the known sites with their incidents; ``value`` is the site that the next cell opens."""
-
-    def __init__(self, opens: Table, site: str, sites: tuple[str, ...], folder: Path, acts: ChoiceActions) -> None:
-        controls = _ChoiceControls(site, sites, folder, acts)
-        ways = without_form(("in the parameters cell", f'site = "{site}"'), ("as a batch job", f"runbook run {site}"))
-        super().__init__(site, (opens, ways), (controls.widget,))
-
-
-class _ChoiceControls:
-    def __init__(self, site: str, sites: tuple[str, ...], folder: Path, acts: ChoiceActions) -> None:
-        self._acts = acts
-        self._known = list(sites)
-        self.site = ipywidgets.Dropdown(
-            description=gettext("Site"), options=self._known, value=site, layout=WIDE, style=LABEL
-        )
-        self.about = Said(layout=BELOW)
-        self.incident = ipywidgets.Dropdown(description=gettext("Incident"), options=[""], layout=WIDE, style=LABEL)
-        self.said = Said()
-        self.use = button("Use this site", "The next cells and the other notebooks open it", self._press, self.said)
-        self.make = ipywidgets.ToggleButton(
-            description=gettext(MAKE),
-            tooltip=gettext("Shows the form for a new site's file"),
-            layout={"width": "max-content", "min_width": "16em", "margin": ".3em 0"},
-        )
-        self.new = SiteControls(folder, self._write)
-        self.new.widget.layout.display = "none"
-        self.site.observe(lambda _: self._look(), names="value")
-        self.make.observe(self._unfold, names="value")
-        rows = [self.site, self.about.widget, self.incident, self.use, self.said.widget, self.make, self.new.widget]
-        self.widget = ipywidgets.VBox(rows)
-        self._look()
-
-    def _look(self) -> None:
-        state = self._acts.look(self.site.value)
-        self.about.say(state.about, "" if state.usable else BAD)
-        self.incident.options = [(gettext(words), ident) for ident, words in state.incidents] or [(gettext("none"), "")]
-        self.use.disabled = not state.usable
-
-    def _press(self) -> str:
-        return self._acts.choose(self.site.value, self.incident.value or "")
-
-    def _unfold(self, change: Any) -> None:
-        self.new.widget.layout.display = "flex" if change["new"] else "none"
-        self.make.description = gettext(CLOSE if change["new"] else MAKE)
-
-    def _write(self, draft: Draft) -> str:
-        said = self._acts.write(draft)
-        name = draft.site.name if draft.site else ""
-        self._known = sorted({*self._known, name})
-        self.site.options = self._known
-        self.site.value = name
-        self.make.value = False
-        self.said.say(said, GOOD)
-        return said
-
-
-def opening(site: str, incident: str, how: str) -> Table:
-    """Return the table that says what the next cell opens."""
-    return Table(
-        title="What the next cell opens, if nothing else is chosen",
-        headers=("what", "value"),
-        rows=(Row(cells=("site", site)), Row(cells=("incident", incident)), Row(cells=("because", how))),
-    )

@@ -56,7 +56,9 @@ def test_the_host_key_is_shown_without_a_login() -> None:
 
 
 def test_a_server_that_shows_none_is_unreachable() -> None:
-    """A closed port is told as one."""
+    """A closed port is told as one, and so is a name that cannot be one."""
+    with pytest.raises(DeviceUnreachable, match="no SSH host key"):
+        asyncio.run(presented_host_key("a" * 64, 22, connect_s=QUICK_S))
     with closed_port() as port, pytest.raises(DeviceUnreachable, match="no SSH host key"):
         asyncio.run(presented_host_key("127.0.0.1", port, connect_s=QUICK_S))
 

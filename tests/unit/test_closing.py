@@ -20,7 +20,15 @@ from runbook_lib.cli.records import close_command
 from runbook_lib.decisions import Deletion
 from runbook_lib.errors import DecisionNeeded, ParameterRefused, SiteLocked
 from runbook_lib.models import Outcome, Stage, StageState
-from runbook_lib.notebook.opening import has_ended, open_incident
+from runbook_lib.notebook.opening import (
+    _choose,
+    close_incident,
+    has_ended,
+    look_at,
+    open_incident,
+    show_host_key,
+    write_site,
+)
 from runbook_lib.params.load import site_without_secrets
 from runbook_lib.record import attestation
 from runbook_lib.record.attestation import seal_record
@@ -30,6 +38,7 @@ from runbook_lib.record.journal import Kind
 from runbook_lib.record.lock import SiteLock
 from runbook_lib.record.stages import FINAL
 from runbook_lib.record.verification import verify_record
+from runbook_lib.show.choice_form import ChoiceActions, _ChoiceControls
 
 REASON = "PI was replaced"
 
@@ -67,6 +76,37 @@ def test_the_next_run_opens_a_new_incident(incident: Incident, capsys: pytest.Ca
     assert past_incidents(root)[0].closed_by == f"Ada Example: {REASON}"
     assert open_incident(incident.context.site, "", what="runbook run").incident != record.incident
     assert not verify_record(record.folder).problems
+
+
+@pytest.fixture
+def form(incident: Incident, tmp_path: Path) -> _ChoiceControls:
+    """The form of 00_start_here as it is for the lab, whose incident is open."""
+    acts = ChoiceActions(look=look_at, choose=_choose, write=write_site, host_key=show_host_key, close=close_incident)
+    return _ChoiceControls("lab", ("lab",), tmp_path, acts)
+
+
+def test_the_form_closes_it_too(incident: Incident, form: _ChoiceControls) -> None:
+    """Folded until it is asked for; it takes a name and a reason, and offers a new incident afterwards."""
+    closing, record = form.closing, incident.record
+    assert (closing.unfold.layout.display, closing.asked.layout.display) == ("flex", "none")
+    sent_and_not_seen(incident)
+    form._look()
+    closing.unfold.value = True
+    assert closing.asked.layout.display == "flex"
+    assert "it ends as unknown" in closing.about.value
+    assert PRIMARYS[1] in closing.about.value
+    closing.button.click()
+    assert "needs a name and a reason" in closing.said.value
+    closing.name.value, closing.reason.value = "Ada Example", REASON
+    with SiteLock("lab", ["a server"]):
+        closing.button.click()
+    assert "SiteLocked" in closing.said.value
+    assert not record.is_closed()
+    closing.button.click()
+    assert f"{record.incident} is closed by Ada Example: unknown" in closing.said.value
+    assert record.journal.read().lines[-1].text == f"closed by Ada Example: {REASON}"
+    assert (closing.unfold.layout.display, closing.asked.layout.display) == ("none", "none")
+    assert form.incident.options[0] == ("open a new one", "")
 
 
 def sent_and_not_seen(incident: Incident) -> None:

@@ -8,12 +8,13 @@ from pathlib import Path
 
 import pytest
 import yaml
+from closed_port import closed_port
 
 from runbook_lib import paths
 from runbook_lib.errors import ParameterRefused, SiteFileInvalid
-from runbook_lib.notebook.opening import chosen, look_at, write_site
+from runbook_lib.notebook.opening import chosen, look_at, show_host_key, write_site
 from runbook_lib.params.load import Draft, draft_site, load_site
-from runbook_lib.show.site_form import GROUPS, SiteControls
+from runbook_lib.show.site_form import GROUPS, ShownKey, SiteControls
 
 HOST_KEY = f"SHA256:{'A' * 43}"
 TYPED = {
@@ -43,7 +44,9 @@ def params(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture
 def form(params: Path) -> SiteControls:
-    return SiteControls(params, write_site)
+    return SiteControls(
+        params, write_site, lambda address, port: ShownKey(f"shows {address}:{port}", f"SHA256:{address}")
+    )
 
 
 def fill(form: SiteControls) -> None:
@@ -207,3 +210,43 @@ def test_the_text_is_what_was_checked(tmp_path: Path) -> None:
     data = yaml.safe_load(found.text)
     assert (data["name"], data["primary"]["ssh"]["user"]) == ("3.10", "no")
     assert found.site is None
+
+
+def test_a_host_key_is_taken_only_when_somebody_says_that_it_was_compared(form: SiteControls) -> None:
+    """The button shows keys and takes none; the box takes the one that was shown; another address takes it back."""
+    keys, taken = form.keys, form.fields["primary", "ssh", "host_key"]
+    keys.button.click()
+    assert "addresses first" in said(keys.said.value)
+    form.fields["primary", "address"].control.value = "192.0.2.10"
+    form.fields["secondary", "address"].control.value = "192.0.2.11"
+    form.fields["secondary", "ssh", "port"].control.value = "1022"
+    assert {box.layout.display for box in keys.compared.values()} == {"none"}
+    keys.button.click()
+    assert "primary: shows 192.0.2.10:22" in said(keys.said.value)
+    assert "secondary: shows 192.0.2.11:1022" in said(keys.said.value)
+    assert taken.value() is None
+    keys.compared["primary"].value = True
+    assert taken.value() == ["SHA256:192.0.2.10"]
+    assert form.fields["secondary", "ssh", "host_key"].value() is None
+    form.fields["primary", "address"].control.value = "192.0.2.77"
+    assert taken.value() is None
+    assert not keys.compared["primary"].value
+    assert keys.compared["primary"].layout.display == "none"
+
+
+def test_what_was_typed_from_the_console_is_left_alone(form: SiteControls) -> None:
+    """Neither the button nor a box that is taken back removes digits that are not what was shown."""
+    form.fields["primary", "address"].control.value = "192.0.2.10"
+    form.keys.button.click()
+    form.keys.compared["primary"].value = True
+    form.fields["primary", "ssh", "host_key"].control.value = HOST_KEY
+    form.keys.button.click()
+    assert form.fields["primary", "ssh", "host_key"].value() == [HOST_KEY]
+
+
+def test_a_server_that_shows_no_key_can_have_none_taken() -> None:
+    """The words say why, and there is nothing to take: the box does not come."""
+    with closed_port() as port:
+        shown = show_host_key("127.0.0.1", port)
+    assert "no SSH host key was shown" in shown.words
+    assert not shown.fingerprint
