@@ -299,6 +299,9 @@ def test_letters_and_edges_stand_out_in_light_and_dark(page: Page) -> None:
 
 def test_a_second_tab_approves_nothing_twice(server: Server, page: Page) -> None:
     """The same notebook in two tabs: one approval is written, and the second press says whose it was."""
+    # Both tabs save by themselves: JupyterLab asks the first one which of the two files is to stay.
+    changed = page.get_by_role("dialog").filter(has_text="has changed on disk")
+    page.add_locator_handler(changed, lambda shown: shown.get_by_role("button", name="Overwrite").click())
     delete = Notebook(page, "30")
     delete.menu("File", "Save Notebook")
     with page.context.new_page() as other:
