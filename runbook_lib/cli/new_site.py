@@ -7,7 +7,7 @@ taken: a host key is pinned only when somebody says that it was compared at the 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 from runbook_lib import event_loop, paths
 from runbook_lib.cli.terminal import answer_to, asks, out
@@ -16,7 +16,7 @@ from runbook_lib.errors import ParameterRefused, RunbookError, SiteFileInvalid, 
 from runbook_lib.notebook.opening import write_file
 from runbook_lib.params.load import Draft, draft_site
 from runbook_lib.params.model import lacking
-from runbook_lib.params.yaml_source import Value, Where
+from runbook_lib.params.yaml_source import Value, Where, is_within
 from runbook_lib.prompts import HOST_KEY, HOST_KEY_IN_SHELL
 from runbook_lib.repair.confirmation import QUICK, Look, look_at
 from runbook_lib.repair.context import PI_SERVERS, Target, targets
@@ -188,14 +188,10 @@ class Interview:
     def _put(self, where: Where, value: Value, *, checked: bool = True) -> str:
         """Keep an answer; return what is wrong of it, and keep nothing then."""
         self._typed[where] = value
-        problems = [each.text for each in self._drafted().problems if _inside(each.where, where)] if checked else []
+        problems = [each.text for each in self._drafted().problems if is_within(each.where, where)] if checked else []
         if problems:
             del self._typed[where]
         return "; ".join(problems)
 
     def _drafted(self) -> Draft:
         return draft_site(self._typed, "", paths.params_dir())
-
-
-def _inside(inner: Sequence[object], outer: Sequence[object]) -> bool:
-    return tuple(inner[: len(outer)]) == tuple(outer)

@@ -322,12 +322,13 @@ def _put_into_list(document: Document, where: Where) -> None:
     around: Any = document.at(*where[:-1])
     around[where[-1]] = [around[where[-1]]]
     for places in (document.lines, document.plain):
-        moved = {place: (*place[: len(where)], 0, *place[len(where) :]) for place in places if _within(place, where)}
+        moved = {place: (*place[: len(where)], 0, *place[len(where) :]) for place in places if is_within(place, where)}
         for old, new in moved.items():
             places[new] = places[old]  # type: ignore[assignment]
             if old != where:
                 del places[old]
 
 
-def _within(place: Where, where: Where) -> bool:
+def is_within(place: Where, where: Where) -> bool:
+    """Whether a key is another one, or lies below it."""
     return place[: len(where)] == where

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
@@ -159,7 +160,7 @@ def log_growth(before: Diagnosis | None, after: Diagnosis | None) -> str:
     """Return the mismatches that grew between two readings with their newest lines, or nothing."""
     if before is None or after is None:
         return ""
-    return "\n".join(_words(mismatch) for mismatch in after.mismatches if mismatch.count > _count(before, mismatch))
+    return "\n".join(map(_words, grown(before, after)))
 
 
 def _words(mismatch: Mismatch) -> str:
@@ -167,5 +168,9 @@ def _words(mismatch: Mismatch) -> str:
     return f"meanwhile in the {mismatch.server}'s logs, a mismatch of {mismatch.subject}:\n{lines}"
 
 
-def _count(diagnosis: Diagnosis, mismatch: Mismatch) -> int:
-    return sum(m.count for m in diagnosis.mismatches if (m.server, m.subject) == (mismatch.server, mismatch.subject))
+def grown(before: Diagnosis, after: Diagnosis) -> list[Mismatch]:
+    """Return the mismatches of which more lines were read than before."""
+    counts = Counter[tuple[str, str]]()
+    for mismatch in before.mismatches:
+        counts[mismatch.server, mismatch.subject] += mismatch.count
+    return [each for each in after.mismatches if each.count > counts[each.server, each.subject]]

@@ -8,11 +8,11 @@ from dataclasses import replace
 from datetime import datetime
 
 from runbook_lib.decisions import Check, CheckKind, check_name
-from runbook_lib.models import Diagnosis, Inventory, Judgement, Mismatch, Outcome, Verdict
+from runbook_lib.models import Diagnosis, Inventory, Judgement, Outcome, Verdict
 from runbook_lib.record.journal import Kind
 from runbook_lib.repair.confirmation import certificate_check, deleted_under_override
 from runbook_lib.repair.context import PI_SERVERS, Context, target_of_key, targets
-from runbook_lib.repair.diagnose import read_logs
+from runbook_lib.repair.diagnose import grown, read_logs
 from runbook_lib.repair.ha_state import entry_check, observe_ha, state_checks
 from runbook_lib.repair.history import CONFIRMED_FACTS, ConfirmedCertificates, recorded_deletions
 from runbook_lib.repair.inventory import knowledge_of, look_at_all
@@ -128,9 +128,8 @@ async def _log_checks(context: Context) -> tuple[Diagnosis, list[Check]]:
 def _log_check(server: str, before: Diagnosis, after: Diagnosis, changed_utc: datetime | None) -> Check:
     if server in after.no_logs:
         return _no_mismatch(server, "no logs at hand")
-    grown = [m.subject for m in after.mismatches if m.server == server and m.count > _count(before, m)]
-    if grown:
-        return _no_mismatch(server, f"still coming in: {', '.join(grown)}", ok=False)
+    if more := [mismatch.subject for mismatch in grown(before, after) if mismatch.server == server]:
+        return _no_mismatch(server, f"still coming in: {', '.join(more)}", ok=False)
     end = after.log_end_utc.get(server)
     again = "download the logs again to see more"
     if unread := [damage.source for damage in after.damaged if damage.server in (server, "unknown")]:
@@ -149,7 +148,3 @@ def _no_mismatch(server: str, actual: str, *, ok: bool | None = None, note: str 
     kind = CheckKind.MISMATCHES
     name = check_name(kind, server=server)
     return Check(name=name, expected="none", actual=actual, ok=ok, note=note, kind=kind, server=server)
-
-
-def _count(diagnosis: Diagnosis, mismatch: Mismatch) -> int:
-    return sum(m.count for m in diagnosis.mismatches if (m.server, m.subject) == (mismatch.server, mismatch.subject))

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from runbook_lib.i18n.language import gettext
 from runbook_lib.params.load import Draft, draft_site
-from runbook_lib.params.yaml_source import SiteFileProblem, shown_key
+from runbook_lib.params.yaml_source import SiteFileProblem, is_within, shown_key
 from runbook_lib.secrets import NOT_A_REFERENCE, SecretRef
 from runbook_lib.show.forms import LABEL, LazyModule, Said, button
 from runbook_lib.show.table import BAD, DOUBT, GOOD
@@ -314,12 +314,12 @@ class SiteControls:
     def _say_at_field(self, problem: SiteFileProblem) -> bool:
         """Whether a field says this problem already: of its own value, or of one that is not filled in yet."""
         return any(
-            _inside(problem.where, where) or (_inside(where, problem.where) and self._needed(field))
+            is_within(problem.where, where) or (is_within(where, problem.where) and self._needed(field))
             for where, field in self.fields.items()
         )
 
     def _problem_at(self, where: Where, found: Draft) -> str:
-        return "; ".join(problem.text for problem in found.problems if _inside(problem.where, where))
+        return "; ".join(problem.text for problem in found.problems if is_within(problem.where, where))
 
     def _needed(self, field: SiteField) -> bool:
         """Whether the file is not complete without this field: an optional group that is empty needs nothing."""
@@ -350,8 +350,3 @@ class SiteControls:
 
     def _press(self) -> str:
         return self._write(self.draft())
-
-
-def _inside(inner: Where, outer: Where) -> bool:
-    """Whether a key is another one, or lies below it."""
-    return inner[: len(outer)] == outer
