@@ -181,11 +181,6 @@ class LocalExecutor:
                 self._open.push(self._browser)
         return self._browser.environment if self._browser else {}
 
-    @property
-    def pids(self) -> tuple[int, ...]:
-        """The numbers of the worker processes that were started."""
-        return tuple(process.pid for process in self._all)
-
     def halt(self) -> None:
         """Let every site stop before its first change; those that have begun to change go on to their end."""
         self._halted = True

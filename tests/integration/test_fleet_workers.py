@@ -126,7 +126,7 @@ def killing(executor: LocalExecutor, *, once: Callable[[], bool], seen: Iterable
         while not ended.wait(0.01):
             before, known = known, sum(path.stat().st_size for path in seen)
             if known != before and once():
-                os.kill(executor.pids[-1], signal.SIGKILL)
+                os.kill(executor._all[-1].pid, signal.SIGKILL)
                 return
 
     watcher = threading.Thread(target=watch)
