@@ -16,6 +16,7 @@ from runbook_lib import lab, paths
 from runbook_lib import paths as places
 from runbook_lib.cli.terminal import out, out_lines
 from runbook_lib.errors import ParameterRefused
+from runbook_lib.i18n.fonts import font_hint
 from runbook_lib.lab.errors import LabOptionInvalid
 from runbook_lib.lab.pages.dojo import INSTALL, has_dojo
 from runbook_lib.lab.pages.skins import skin_named
@@ -204,6 +205,8 @@ def _lab_running() -> Iterator[None]:
 def _serve(site: str) -> int:
     choice = chosen()
     notebooks = folder_of(site, choice.incident if choice else "")
+    if hint := font_hint():
+        out(hint)
     with private_folder() as sockets:
         process = subprocess.Popen(_command(sockets, notebooks), env=_environment())  # noqa: S603 - every word of it stands below
         try:

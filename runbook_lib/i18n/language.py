@@ -45,8 +45,16 @@ class Templates:
         for template in self._places:
             values = template.values(text)
             if values is not None:
-                return template.filled([self.translate(value, depth - 1) or value for value in values])
+                return template.filled([self._value(value, depth - 1) for value in values])
         return None
+
+    def _value(self, value: str, depth: int) -> str:
+        """Return a value in the language, both sides of its colon where it is not known as a whole."""
+        whole = self.translate(value, depth)
+        if whole is not None:
+            return whole
+        head, colon, tail = value.partition(": ")
+        return f"{self.translate(head, depth) or head}{colon}{self.translate(tail, depth) or tail}" if colon else value
 
 
 class _Template:
@@ -84,6 +92,8 @@ FILES = {"zh": Path(__file__).with_name("zh_CN.po")}
 # Texts that were put together stand side by side, in lines, or around a middle dot, a semicolon or a colon; what stands
 # between the first ones may be known as a whole though it holds one of the later ones.
 _SEAMS = tuple(map(re.compile, (r"(\n|  +)", r"( · )", r"((?<=[.!?]) (?=[A-Z“«]))", r"(; )", r"(: )")))
+_COLON = _SEAMS[-1]
+"""What follows the first colon may be known as a whole, though it holds another one."""
 
 
 class AsIs(str):
@@ -149,6 +159,9 @@ def _joined(templates: Templates, text: str, seams: tuple[re.Pattern[str], ...])
     whole = templates.translate(text)
     if whole is not None or not seams:
         return text if whole is None else whole
+    if seams[0] is _COLON and (found := _COLON.search(text)):
+        head, tail = text[: found.start()], text[found.end() :]
+        return f"{_joined(templates, head, seams[1:])}{found[0]}{_joined(templates, tail, seams)}"
     parts = seams[0].split(text)
     return "".join(part if index % 2 else _joined(templates, part, seams[1:]) for index, part in enumerate(parts))
 

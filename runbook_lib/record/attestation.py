@@ -402,4 +402,4 @@ def _key(folder: Path) -> tuple[Ed25519PrivateKey | None, str]:
         key = signing_key(folder)
     except ParameterRefused as error:
         return None, f"{error.what} ({error.where}); {error.next_step}"
-    return key, "" if key else f"there is no key in {folder}; runbook key new makes one"
+    return key, "" if key else f"there is no key in {folder}: runbook key new makes one"

@@ -183,7 +183,7 @@ def _head(columns: Sequence[str]) -> str:
 def _cell(state: str, names: Sequence[str], x: float, y: float, height: float) -> str:
     area = svg.rectangle(x + 2, y, _WIDE - 4, height, tone=SITE_TONES[state])
     count = svg.label(f"{len(names)}", x + 10, y + 22, bold=True, size=14)
-    shown = [shorten(name, _WIDE - 24, 11) for name in sorted(names)[:MOST_SITES_NAMED]]
+    shown: list[str] = [shorten(name, _WIDE - 24, 11) for name in sorted(names)[:MOST_SITES_NAMED]]
     if len(names) > MOST_SITES_NAMED:
         shown[-1] = f"and {len(names) - MOST_SITES_NAMED + 1} more"
     lines = (svg.label(name, x + 10, y + 22 + _LINE * (n + 1), size=11) for n, name in enumerate(shown))

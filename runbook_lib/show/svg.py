@@ -13,7 +13,7 @@ from itertools import pairwise
 from typing import Literal, NamedTuple
 
 from runbook_lib.errors import printable
-from runbook_lib.i18n.language import gettext
+from runbook_lib.i18n.language import AsIs, gettext
 
 # -- The colours of pictures and reports, by what they mean; for light and dark screens, and for paper.
 #
@@ -142,29 +142,29 @@ def _advance(c: str, mono: bool) -> float:
     return _BROAD if c in WIDE else _UPPER if c.isupper() else _LOWER
 
 
-def shorten(text: str, width: float, size: float, *, mono: bool = False) -> str:
+def shorten(text: str, width: float, size: float, *, mono: bool = False) -> AsIs:
     """Return the text on one line in the reader's language, its middle left out where it is wider than ``width``."""
     shown = " ".join(printable(gettext(text)).split())
     if width_of(shown, size, mono=mono) <= width:
-        return shown
+        return AsIs(shown)
     room = width - width_of(ELLIPSIS, size, mono=mono)
     head, tail = _fitting(shown, room * 0.6, size, mono), _fitting(shown[::-1], room * 0.4, size, mono)[::-1]
-    return f"{head}{ELLIPSIS}{tail}"
+    return AsIs(f"{head}{ELLIPSIS}{tail}")
 
 
-def wrap(text: str, width: float, size: float, *, lines: int = 3) -> tuple[str, ...]:
+def wrap(text: str, width: float, size: float, *, lines: int = 3) -> tuple[AsIs, ...]:
     """Return the text in the reader's language in lines no wider than ``width``, at most ``lines``; the last shortened.
 
     A line ends between words, and after any Chinese character.
     """
-    rest, found = _PIECES.findall(printable(gettext(text))), list[str]()
+    rest, found = _PIECES.findall(printable(gettext(text))), list[AsIs]()
     while rest and len(found) < lines - 1:
         count = 1
         while count < len(rest) and width_of("".join(rest[: count + 1]).rstrip(), size) <= width:
             count += 1
-        found.append(shorten("".join(rest[:count]), width, size))
+        found.append(shorten(AsIs("".join(rest[:count])), width, size))
         rest = rest[count:]
-    return (*found, shorten("".join(rest), width, size)) if rest else tuple(found)
+    return (*found, shorten(AsIs("".join(rest)), width, size)) if rest else tuple(found)
 
 
 def _fitting(text: str, width: float, size: float, mono: bool) -> str:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from runbook_lib.decisions import Check, CheckKind, Decision, Plan, PlanRow, check_name, with_kinds
+from runbook_lib.i18n.language import AsIs
 from runbook_lib.models import Inventory, Judgement, Verdict
 from runbook_lib.show import svg
 from runbook_lib.show.svg import Picture, shorten, width_of, wrap
@@ -273,7 +274,7 @@ def _box(host: TrustHost, x: float, y: float, tall: float) -> str:
         svg.label(shorten(host.name, _BOX - 20, 15), centre, top, anchor="middle", size=15, bold=True),
         _middle(shorten(host.address, _BOX - 20, _SMALL, mono=True), centre, top + 19, mono=True, tone="quiet"),
         _middle(presents, centre, top + 41),
-        _marked(shorten(host.verdict, _BOX - 50, _SMALL), centre, top + 62, tone=tone, size=_SMALL),
+        _marked(shorten(AsIs(host.verdict), _BOX - 50, _SMALL), centre, top + 62, tone=tone, size=_SMALL),
     ]
     if host.sha256:
         lines.append(_middle(f"SHA-256 {host.sha256[:12]}…", centre, top + 83, mono=True, tone="quiet"))

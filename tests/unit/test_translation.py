@@ -7,18 +7,22 @@ import json
 import re
 import sys
 from collections.abc import Iterator
+from functools import cache
+from html import unescape
 from pathlib import Path
 from typing import Any
 
 import pytest
 from babel.messages.catalog import Catalog
 
+from runbook_lib.models import Vantage, Verdict
 from runbook_lib.paths import notebooks_dir, project_root
 
 sys.path.insert(0, str(project_root() / "tools"))
 import words
 
 ROOT = project_root()
+LIBRARY = ROOT / "runbook_lib"
 BOTH = ("commands", "configuration", "install", "lab", "safety")
 NUMBER = re.compile(r"^(?:\*\*)?\d+\. ", re.MULTILINE)
 PLACE = re.compile(r"\{\d+\}")
@@ -117,3 +121,62 @@ def shown_blocks(text: str) -> list[str]:
 def first_columns(text: str) -> list[list[str]]:
     """Return, for each row of the tables, what stands in code type in its first cell."""
     return [CODE.findall(line.split("|")[1]) for line in text.splitlines() if line.startswith("|")]
+
+
+# -- English that is left in what readers of Chinese see -------------------------------------------
+
+SENTENCE = re.compile(r"[a-z]{2,}(?:,? [a-z]{2,}){2,}")
+"""Three English words one after the other; names of the product are capitalised, or fewer."""
+KEPT_WORDS = {"primary", "secondary", "ise", "lab", "html", "pdf", "md", "chromium", "manual", "passed"}
+KEPT_WORDS |= {*Verdict, *Vantage}
+"""Names, terms of ours that are the same in every language, and what devices say."""
+
+
+def test_no_sentence_of_the_chinese_notebooks_is_english() -> None:
+    """Neither prose nor comment: beside commands and what devices print, nothing is left in English."""
+    found = [
+        (path.name, sentence)
+        for path in sorted(words.TRANSLATED.glob("*.ipynb"))
+        for text in (*cells(path), *said_of_parameters(path))
+        for sentence in SENTENCE.findall(CODE.sub("", text))
+    ]
+    assert found == []
+
+
+def said_of_parameters(path: Path) -> list[str]:
+    return [text for cell in json.loads(path.read_text())["cells"] for text in words.comments(cell)]
+
+
+def test_no_output_of_the_chinese_notebooks_is_english() -> None:
+    """In the copies with outputs: no sentence, and no cell or label of English words, but of a device or a command."""
+    found = [
+        (path.name, text)
+        for path in sorted((ROOT / "docs" / "zh" / "executed").glob("*.ipynb"))
+        for text in shown_in(path)
+        if any(not is_of_the_lab(sentence) for sentence in SENTENCE.findall(text)) or is_english_word(text)
+    ]
+    assert found == []
+
+
+def is_of_the_lab(sentence: str) -> bool:
+    """Whether the lab's devices say it; words of a sentence there may be values."""
+    words_between = rf"{re.escape(sentence.split()[0])}.{{0,60}}{re.escape(sentence.split()[-1])}"
+    return bool(re.search(words_between, said_by_the_lab()))
+
+
+@cache
+def said_by_the_lab() -> str:
+    return "\n".join(path.read_text(encoding="utf-8") for path in (LIBRARY / "lab").rglob("*.py"))
+
+
+def is_english_word(text: str) -> bool:
+    return bool(re.fullmatch(r"[a-z]+(?: [a-z]+)?", text)) and text not in KEPT_WORDS
+
+
+def shown_in(path: Path) -> list[str]:
+    """Return the texts of the outputs, without marks, commands and places."""
+    outputs = [output for cell in json.loads(path.read_text())["cells"] for output in cell.get("outputs", ())]
+    pages = "\n".join("".join(output["data"]["text/html"]) for output in outputs)
+    bare = re.sub(r"<style>.*?</style>", "", pages, flags=re.DOTALL)
+    texts = (unescape(text).strip("✔✘→? ·:") for text in re.split(r"<[^>]*>|\n", bare))
+    return [re.sub(r"\b(?:ncs|runbook) [a-z -]+|\bhere, self, peer\b", "", text).strip() for text in texts]
