@@ -28,7 +28,8 @@ class PlanRow:
 
     ``command`` is empty unless ``decision`` is ``would delete``. ``confirmed_sha256`` is the certificate
     that the host must still show when the command is sent. ``override`` names who allowed an
-    ``unconfirmed`` deletion and why.
+    ``unconfirmed`` deletion and why. ``by_verdict``: the host's verdict alone keeps the entry from being
+    deleted; None in records that were written before it was said.
     """
 
     server: str
@@ -43,6 +44,7 @@ class PlanRow:
     seen_from: tuple[str, ...] = ()
     evidence: tuple[str, ...] = ()
     override: str = ""
+    by_verdict: bool | None = None
 
 
 class ChangeKind(StrEnum):

@@ -227,7 +227,8 @@ class _Planner:
                 return replace(row, override=overrides_in_words(override))
         self.blocked.append(f"{server}: {entry.key}: {verdict}: {judgement.reason}")
         decision = Decision.LEFT_ALONE if verdict is Verdict.CONTRADICTED else Decision.CANNOT_TELL
-        return _row(server, entry, target.name, decision, f"{verdict}: {judgement.reason}", judgement, evidence)
+        row = _row(server, entry, target.name, decision, f"{verdict}: {judgement.reason}", judgement, evidence)
+        return replace(row, by_verdict=True)
 
 
 def essence(row: Change) -> tuple[object, ...]:
@@ -265,4 +266,5 @@ def _row(
             for mismatch in evidence
             for line in (mismatch.evidence[:1] + mismatch.evidence[-1:])
         ),
+        by_verdict=False,
     )

@@ -127,9 +127,11 @@ def _agreement(row: PlanRow) -> Agreement:
         return Agreement.DIFFER
     if row.decision is Decision.ALREADY_RIGHT:
         return Agreement.AGREE
-    # A plan that is blocked by a verdict alone says so at the reason's beginning: the log's word then stands.
-    blocked_by_verdict = row.verdict is not None and row.reason.startswith(f"{row.verdict}:")
-    return Agreement.DIFFER if row.evidence and blocked_by_verdict else Agreement.UNKNOWN
+    # Where a verdict alone blocks the plan, the log's word stands. Plans of before said so at the reason's beginning.
+    by_verdict = row.by_verdict
+    if by_verdict is None:
+        by_verdict = row.verdict is not None and row.reason.startswith(f"{row.verdict}:")
+    return Agreement.DIFFER if row.evidence and by_verdict else Agreement.UNKNOWN
 
 
 def _ground(row: PlanRow) -> str:

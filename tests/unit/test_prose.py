@@ -10,7 +10,7 @@ from incident_kit import Incident
 
 from runbook_lib.batch.site_run import saw_contradiction
 from runbook_lib.decisions import Check, CheckKind, with_kinds
-from runbook_lib.models import Outcome, Stage, Verdict
+from runbook_lib.models import Inventory, Outcome, Stage, Verdict
 from runbook_lib.record import about
 from runbook_lib.record.about import NOT_SENT, About, LineTopic, read_about
 from runbook_lib.record.artifacts import note_template, versions
@@ -19,6 +19,7 @@ from runbook_lib.record.journal import Kind
 from runbook_lib.record.stages import pending_changes
 from runbook_lib.repair import verification
 from runbook_lib.repair.history import (
+    INVENTORY_FACTS,
     change_history,
     change_intents,
     deletion_intents,
@@ -27,7 +28,7 @@ from runbook_lib.repair.history import (
 )
 from runbook_lib.repair.planned_changes import REGISTRATION, REMOVAL, adding, attempt
 from runbook_lib.show.report import post_mortem
-from runbook_lib.show.trust import trust_as_verified
+from runbook_lib.show.trust import Agreement, trust_as_planned, trust_as_verified
 
 ADDRESSES = {"primary": "192.0.2.10:8082", "secondary": "192.0.2.20:8082", "ise": "192.0.2.30:443"}
 NAMES = {
@@ -72,6 +73,19 @@ def test_a_check_by_another_name_changes_no_outcome_and_no_picture(tmp_path: Pat
     before, after = (trust_as_verified(ADDRESSES, each) for each in (checks, renamed))
     assert [replace(link, ground="") for link in after.links] == [replace(link, ground="") for link in before.links]
     assert after.hosts == before.hosts
+
+
+@pytest.mark.parametrize("verdict", [Verdict.UNCONFIRMED, Verdict.CONTRADICTED, Verdict.CONFIRMED_KEY])
+def test_a_plans_row_for_another_reason_draws_the_same_picture(tmp_path: Path, verdict: Verdict) -> None:
+    """What keeps an entry from being deleted is data; rows of before said it at their reason's beginning."""
+    incident = Incident(tmp_path, {"secondary": verdict})
+    plan, inventory = incident.plan(), incident.record.read_facts(Stage.LIST, INVENTORY_FACTS, Inventory)
+    reworded = replace(plan, rows=tuple(replace(row, reason="") for row in plan.rows))
+    of_before = replace(plan, rows=tuple(replace(row, by_verdict=None) for row in plan.rows))
+    pictures = (trust_as_planned(each, inventory) for each in (plan, reworded, of_before))
+    drawn = [[link.agreement for link in picture.links] for picture in pictures]
+    assert drawn[0] == drawn[1] == drawn[2]
+    assert set(drawn[0]) == {Agreement.DIFFER, Agreement.NOTHING}
 
 
 @pytest.mark.parametrize(
