@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from incident_kit import Incident
@@ -170,7 +170,7 @@ def test_exit_code_2_is_over_once_something_was_sent(
     monkeypatch.setattr(runner, "execute", spoilt)
     if sent:
         incident.sent("primary", incident.plan().deletions[0].key)
-    last = runner._run_stage(Stage.REGISTER, "lab", incident.record, {}, {})
+    last = runner._run_stage(Stage.REGISTER, "lab", incident.record, {}, {}, cast("Any", None))
     assert (last.state, runner._exit_code(incident.record, last, None)) == (state, code)
 
 

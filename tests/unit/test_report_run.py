@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any, cast
 
 import pytest
 from report_kit import whole_record
@@ -31,6 +32,6 @@ def test_an_interrupted_report_leaves_the_outcome(tmp_path: Path, monkeypatch: p
     monkeypatch.setattr(runner, "execute", interrupted)
     record = whole_record(tmp_path)
     with pytest.raises(KeyboardInterrupt):
-        runner._run_stage(Stage.POST_MORTEM, "lab", record, {}, {})
+        runner._run_stage(Stage.POST_MORTEM, "lab", record, {}, {}, cast("Any", None))
     assert record.outcome() is Outcome.REPAIRED
     assert record.stage_states()[Stage.POST_MORTEM] is StageState.INTERRUPTED
