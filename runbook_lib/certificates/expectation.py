@@ -61,7 +61,7 @@ def refuse_keys(data: bytes, where: str) -> None:
         )
     if _holds_private_key(data):
         raise ExpectationInvalid(
-            "The file holds a private key (or a container of keys); it was not used and nothing of it is kept",
+            "The file holds a private key (or a container of keys); it was not used, and no part of it is kept",
             where=where,
             next_step="give the CSR or the certificate alone, and keep the key where only its server can read it",
         )
@@ -232,7 +232,7 @@ def _csr_key(path: Path) -> str:
     key = key_sha256(request)
     if not key:
         raise ExpectationInvalid(
-            "The CSR's key is of a kind that cannot be read", where=str(path), next_step="give the certificate instead"
+            "The CSR's key type is not supported", where=str(path), next_step="give the certificate instead"
         )
     return key
 

@@ -192,7 +192,7 @@ def _of_strength(certificate: x509.Certificate, key_type: str, key_bits: int | N
     if key_bits is not None and key_bits < SMALLEST_BITS.get(key_type.split()[0], 0):
         found.append(f"{key_type} key of {key_bits} bits: too short")
     if key_type == UNREADABLE:
-        found.append("its key is of a kind that cannot be read here")
+        found.append("its key type is not supported here")
     try:
         names_of(certificate)
     except ValueError as error:
@@ -224,7 +224,7 @@ def issued_for(
     trusted = [load(der) for der in ca]
     helpers = [c for der in sent if (c := read_or(None, lambda der=der: load(der)))][:MOST_INTERMEDIATES]  # type: ignore[misc]
     if leaf in trusted:
-        return None, "it stands in the CA bundle itself; if it is the server's own, give it as certificate: instead"
+        return None, "it is in the CA bundle itself; if it is the server's own, give it as certificate: instead"
     if not _leads_to(leaf, helpers, trusted):
         return False, (
             "nothing leads from it to the expected CA: another one issued it (or the host does not send the"

@@ -17,7 +17,7 @@ from runbook_lib.certificates.expectation import Knowledge
 from runbook_lib.certificates.facts import facts_as_far_as_read, issued_for, key_sha256, load, sha256_of
 from runbook_lib.models import Judgement, Presented, Vantage, Verdict
 
-NOTHING_KNOWN = "the operator knows nothing of this certificate by another way"
+NOTHING_KNOWN = "the operator has given nothing to compare this certificate with"
 
 
 @dataclass(frozen=True, kw_only=True)

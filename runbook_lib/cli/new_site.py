@@ -124,7 +124,7 @@ class Interview:
         out(f"{key}: its SSH host key, as seen from here: {shown} ({kind})")
         out(f"  at the server's own (VM) console: {HOST_KEY.example}")
         out(f"  or, below shell: {HOST_KEY_IN_SHELL.example}   (both recalled, unproven; for {kind})")
-        out("  Somebody who stands in between would show another one here: compare all of it, or leave it out.")
+        out("  An interceptor would show another one here: compare all of it, or leave it out.")
         if self._ask(f"{key}: was it compared at the console, and is it equal? Type yes:").lower() == "yes":
             self._put((key, "ssh", "host_key"), shown)
         else:

@@ -224,7 +224,7 @@ class Dialog:
             return True
         if transcript.proofs >= MOST_PROOFS:
             raise AnswerNotUnderstood(
-                "the answer goes on behind every prompt; its end cannot be told",
+                "the answer continues after every prompt; its end cannot be determined",
                 where=self.server,
                 next_step="run the command by hand",
             )
@@ -267,7 +267,7 @@ class Dialog:
     def _question(self, transcript: Transcript) -> AnswerNotUnderstood:
         asked = cut_front(unfolded(transcript.said), 300)
         return AnswerNotUnderstood(
-            f"the server asked something that nobody foresaw, {asked!r}; it got no answer, and the session is closed",
+            f"the server asked an unknown question, {asked!r}; it was not answered, and the session is closed",
             where=self.server,
             next_step="run the command by hand to see what it asks. If it is about the deletion or HA removal that was"
             ' sent and nothing else, answer it in the site\'s file: answers: {"<the question>": "<the answer>"}',

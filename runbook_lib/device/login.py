@@ -111,7 +111,7 @@ class HostKeyPins:
             "the server shows another SSH host key than the pinned one; no password was sent",
             where=where,
             found=f"pinned: {', '.join(pinned)}\npresented: {shown}",
-            next_step="somebody else may be answering. If the server was deployed anew, or shows a key of another type,"
+            next_step="somebody else may be answering. If the server was redeployed, or shows a key of another type,"
             " confirm the presented fingerprint on the server's own (VM) console, then replace the pin in the site's"
             f" file, {self.server}: ssh: host_key:",
         )

@@ -40,8 +40,8 @@ SIGNATURES = [signature for signatures in ALGORITHMS.values() for signature in s
 OLD_KEY_EXCHANGE, OLD_INTEGRITY, OLD_SIGNATURE = "diffie-hellman-group14-sha1", "hmac-sha1", "ssh-rsa"
 
 MEANING = (
-    "they rest on SHA-1: whoever can forge its collisions, with effort and money, may stand in between without being"
-    " noticed. The host key stays pinned"
+    "they rest on SHA-1: an attacker who can afford to forge its collisions can intercept the connection unnoticed."
+    " The host key stays pinned"
 )
 """What it means to allow the old ones; an operator reads this before doing so."""
 
@@ -126,8 +126,8 @@ async def presented_host_key(address: str, port: int, *, connect_s: float) -> tu
 
 _NOTHING_KNOWN: tuple[list[str], list[str], list[str]] = ([], [], [])
 _RESET = "run the stage again; the server may take no further login now, or something in between resets connections"
-_LOOK = "look whether the server is up and whether a firewall stands in between"
-_NO_NAME = "write its address into the site's file, or mend the name there or in this machine's DNS or hosts file"
+_LOOK = "check that the server is up and that no firewall blocks the way"
+_NO_NAME = "write its address into the site's file, or fix the name there or in this machine's DNS or hosts file"
 _JUMP_FORWARDS_NOT = (
     "the jump host does not forward connections; the server itself was not asked",
     "allow TCP forwarding on the jump host, or name another one in the site's file, ssh: jump:",
@@ -226,7 +226,7 @@ Place = tuple[str, SshLogin, asyncssh.SSHClientConnection | None]
 async def _failure(error: Exception, login: Login | None, where: str, connect_s: float, place: Place) -> DeviceError:
     said = "\n".join(login.said) if login else ""
     if isinstance(error, socket.gaierror):
-        what = "the name of this server does not resolve on this machine; nobody was asked"
+        what = "the name of this server does not resolve on this machine; no server was contacted"
         return DeviceUnreachable(what, where=where, found=str(error), next_step=_NO_NAME)
     if isinstance(error, asyncssh.PermissionDenied):
         return _refused(login, where, said)

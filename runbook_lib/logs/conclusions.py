@@ -169,7 +169,7 @@ def _no_log(diagnosis: Diagnosis) -> str:
     else:
         kinds = dict.fromkeys(other.looks_like for other in diagnosis.not_logs)
         what = f"None of these {diagnosis.files_read:,} files looks like a log; they look like: {'; '.join(kinds)}."
-    return f"{what} It says nothing of a mismatch, neither that there is one nor that there is none."
+    return f"{what} It does not show whether there is a mismatch."
 
 
 def _where(diagnosis: Diagnosis) -> str:

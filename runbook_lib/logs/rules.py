@@ -118,7 +118,7 @@ RULES = (
         literals=(b"CertificateNotYetValidException", b"NotBefore:", b"not yet valid"),
         patterns=(re.compile(r"CertificateNotYetValidException|NotBefore: |[Cc]ertificate (?:is )?not yet valid"),),
         meaning="A certificate is not valid yet: most often one of the two clocks is wrong.",
-        advice="Compare the clocks of both hosts (`show clock`) and mend NTP before anything else.",
+        advice="Compare the clocks of both hosts (`show clock`) and fix NTP before anything else.",
     ),
     Rule(
         name="path_building_failed",
@@ -181,7 +181,7 @@ RULES = (
             ),
         ),
         meaning="The clocks of two servers differ, which alone makes certificates look expired or not yet valid.",
-        advice="Compare the clocks of all servers (`show clock`, `show ntp`) and mend NTP before anything else.",
+        advice="Compare the clocks of all servers (`show clock`, `show ntp`) and fix NTP before anything else.",
     ),
     Rule(
         name="quoted_message",

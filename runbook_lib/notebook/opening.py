@@ -217,8 +217,8 @@ def show_host_key(address: str, port: int) -> ShownKey:
         return ShownKey(f"{error.what} ({error.found})")
     return ShownKey(
         f"{shown} ({kind}), as seen from here. At the server's own (VM) console: {HOST_KEY.example}; below shell:"
-        f" {HOST_KEY_IN_SHELL.example} (both recalled, unproven). Somebody who stands in between would show another one"
-        " here: compare all of it.",
+        f" {HOST_KEY_IN_SHELL.example} (both recalled, unproven). An interceptor would show another one here"
+        ": compare all of it.",
         shown,
     )
 

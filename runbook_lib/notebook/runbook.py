@@ -53,7 +53,7 @@ class Next(NamedTuple):
 _NEXT: dict[Stage, tuple[Next, ...]] = {
     Stage.START: (
         Next("everything answers", "find out which certificate is not accepted, and by whom", Stage.DIAGNOSE),
-        Next("a server does not answer, or its host key is not pinned", "mend that first; each line above says how"),
+        Next("a server does not answer, or its host key is not pinned", "fix that first; each line above says how"),
     ),
     Stage.DIAGNOSE: (
         Next("a mismatch is reported", "see what is stored and what is presented", Stage.LIST),
@@ -73,7 +73,7 @@ _NEXT: dict[Stage, tuple[Next, ...]] = {
     Stage.REGISTER: (
         Next("Primary Active on both servers' word", "the ISE servers", Stage.READD_ISE),
         Next("a milestone failed", "see whether a mismatch is left", Stage.DIAGNOSE),
-        Next("still under way", "run this stage again: it goes on watching, it does not register twice"),
+        Next("still under way", "run this stage again: it keeps watching and does not register twice"),
     ),
     Stage.READD_ISE: (
         Next("every ISE server answers", "prove the repair", Stage.VERIFY),
@@ -300,7 +300,7 @@ def sign_of(site: Site) -> Sign:
 
 def _unsigned(later: tuple[Line, ...]) -> str:
     named = sorted(later, key=lambda line: line.kind is not Kind.APPROVED)[:_NAMED]
-    return f"{len(later)} in all, signed by nobody: {'; '.join(map(named_in_words, named))}"
+    return f"{len(later)} in all, not signed: {'; '.join(map(named_in_words, named))}"
 
 
 def state_after(error: RunbookError) -> StageState:

@@ -254,7 +254,7 @@ def _logs(site: Site) -> Iterator[str]:
     for name, server in _servers(site):
         if not server.logs and not any(entry.startswith(f"{name} ") for entry in site.policy.named_entries):
             yield (
-                f"{name}: no logs are named, so stage 10 finds nothing there and stage 20 calls no entry of it stale;"
+                f"{name}: no logs are named, so stage 10 finds nothing there and stage 20 calls no entry for it stale;"
                 f" write {name}: logs:, or name the stale entries (policy: named_entries)"
             )
 

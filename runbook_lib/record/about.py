@@ -89,7 +89,7 @@ def read_about(line: Mapping[str, object]) -> About:
         raise ValueError("its about holds something that is no text")
     topic = next((each for each in LineTopic if each.value == value.get("topic")), LineTopic.OTHER)
     if topic is LineTopic.OTHER:
-        raise ValueError("its about has a topic that there is not")
+        raise ValueError("its about names an unknown topic")
     return About(**value | {"topic": topic})
 
 

@@ -289,8 +289,8 @@ def note_after_seal(record: Record) -> tuple[str, ...]:
     if not later:
         return ()
     named = "; ".join(named_in_words(line) for line in later)
-    record.journal.append(Kind.NOTED, seen=named, text=f"a run goes on after {len(later)} lines that no seal covers")
-    return (f"after the newest seal, signed by nobody: {named}",)
+    record.journal.append(Kind.NOTED, seen=named, text=f"a run continues after {len(later)} lines that no seal covers")
+    return (f"after the newest seal, not signed: {named}",)
 
 
 def seal_anew(record: Record) -> Seal | None:

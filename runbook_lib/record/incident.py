@@ -135,7 +135,7 @@ class Record(ArtifactStore):
         value = to_json_value(plan)
         if value != plain_json_value(plan):
             raise ParameterRefused(
-                "a secret of this site stands in the text of its plan, which could not be kept whole",
+                "the text of the plan contains a secret of this site, so the plan could not be kept whole",
                 next_step="is a password also a name or an address? change it, then plan again",
             )
         path = f"plans/{plan.digest}.json"

@@ -187,7 +187,7 @@ def free_stale(site: str, holder: str, servers: Sequence[str] = ()) -> Holder | 
     found = dict(_held(site)) | {path: _read(path) for path in lock_paths(servers) if path.exists()}
     if not found:
         place = str(paths.locks_dir())
-        raise ParameterRefused(f"nobody holds the lock of site {site}", where=place, next_step="nothing to free")
+        raise ParameterRefused(f"the lock of site {site} is free", where=place, next_step="nothing to free")
     named = {path: each for path, each in found.items() if holder == (each.id if each else UNREADABLE)}
     if not named:
         path, other = next(iter(found.items()))

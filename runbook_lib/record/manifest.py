@@ -113,13 +113,13 @@ def _check_layout(file: BinaryIO, infos: list[zipfile.ZipInfo], contents: int) -
         header = info.FileHeader(zip64=False)
         file.seek(at)
         if info.header_offset != at or file.read(len(header)) != header:
-            raise ValueError(f"something stands before {info.filename!r}, or its headers differ")
+            raise ValueError(f"there is something before {info.filename!r}, or its headers differ")
         at += len(header) + info.compress_size
     length = sum(_ENTRY + len(info.filename.encode("utf-8")) for info in infos)
     end = _END.pack(b"PK\5\6", 0, 0, len(infos), len(infos), length, contents, 0)
     file.seek(contents + length)
     if at != contents or file.read(len(end) + 1) != end:
-        raise ValueError("something stands between its files and its end, or behind it")
+        raise ValueError("there is data between its files and its end, or after it")
 
 
 def _is_plain(info: zipfile.ZipInfo, name: str) -> bool:

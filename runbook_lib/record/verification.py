@@ -130,7 +130,7 @@ def check_statement(
     """Check the newest seal's envelope, if it has one: its signature, and that it is about this manifest."""
     path = f"{found.seal}/{ENVELOPE}"
     if path not in files:
-        found.notes.append("NOT SIGNED: the seal has a manifest and no signature; anybody can write such a one anew.")
+        found.notes.append("NOT SIGNED: the seal has a manifest and no signature; anybody can rewrite such a seal.")
         if keys:
             found.say(path, "removed, or never written: the seal is not signed, and there is a key to check it with")
         return

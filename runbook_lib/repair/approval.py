@@ -131,7 +131,7 @@ class Judge:
         if (approval.account, approval.host) == (account(), host()):
             return f"both were typed by one account, {account()} on {host()}, so it is not a second person's"
         if not approval.signature:
-            return "it is not signed, so nobody knows that a second person gave it"
+            return "it is not signed, so it is not proven that a second person gave it"
         if approval.key == self.own:
             return "it is signed with the key of the one who runs this stage, so it is not a second person's"
         return ""

@@ -144,7 +144,7 @@ def name_site(context: Context, typed: str) -> str:
         raise ParameterRefused(
             "This is not the name of the site; nothing was changed",
             found=f"given {typed.strip() or 'nothing'}",
-            next_step="look at the sign over this notebook, and give the name of the site that stands there",
+            next_step="look at the banner of this notebook and give the name of the site that it shows",
         )
     if is_name_asked(context):
         context.record.journal.append(
@@ -165,7 +165,7 @@ def require_named(context: Context) -> None:
         raise DecisionNeeded(
             production_question(context),
             next_step="give the site's name in the form above, press its button, and run this cell again;"
-            ' without the form: rb.production("NAME") in a cell of its own',
+            ' without the form: rb.production("NAME") in a separate cell',
         )
 
 

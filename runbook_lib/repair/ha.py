@@ -98,7 +98,7 @@ async def _require_removable(context: Context) -> None:
             "High availability is no longer as it was when its removal was decided; nothing was removed",
             where=f"site {context.site.name}",
             found=ha_states_in_words(states),
-            next_step="run this stage again: it looks at both servers and decides anew",
+            next_step="run this stage again: it looks at both servers and decides again",
         )
 
 
@@ -127,7 +127,7 @@ class HaAction(StrEnum):
     NOTHING = "nothing to do: high availability is registered and healthy"
     REGISTER = "register"
     WATCH = "watch the registration that is under way"
-    REMOVE = "remove the broken registration (ncs ha remove), then register anew"
+    REMOVE = "remove the broken registration (ncs ha remove), then register again"
     GUIDE = "a person registers in the web pages, as shown below; this stage watches the servers"
 
 
@@ -138,7 +138,7 @@ def why_no_readiness(action: HaAction, *, guided: bool) -> str:
     return {
         HaAction.WATCH: "not run: a registration is under way",
         HaAction.REMOVE: "not run yet: it is, once the broken registration is removed",
-    }.get(action, "not run: nothing is to be registered")
+    }.get(action, "not run: there is nothing to register")
 
 
 async def decide_ha(context: Context, pages: PrimaryPages) -> HaAction:
@@ -183,7 +183,7 @@ def _by_states(context: Context, states: Sequence[HaStatus], words: str, *, guid
     _settle(context, words)
     if served_by_secondary(states):
         raise DecisionNeeded(
-            "The secondary serves now: registering would replace its database, the newest that there is",
+            "The secondary is active: registering would overwrite its database, which is the newest",
             where=f"site {context.site.name}",
             found=words,
             next_step="fail back in the secondary's Health Monitor page, then run this stage again",
@@ -231,7 +231,7 @@ async def watch_registration(context: Context, page: PrimePages, before: Diagnos
             "The registration was sent and its end was not seen",
             where="primary",
             found=error.found or error.what,
-            next_step="run this stage again: it goes on watching and does not register twice",
+            next_step="run this stage again: it keeps watching and does not register twice",
         ) from error
 
 
@@ -347,7 +347,7 @@ def require_readiness(items: Sequence[ReadinessItem], accepted: Sequence[str]) -
         raise ReadinessFailed(
             "Check Readiness reports failures; nothing was registered",
             found="\n".join(f"{item.name}: {item.detail}" for item in failed),
-            next_step="mend them, or accept one in the site's file (policy: accept_readiness: [its name])",
+            next_step="fix them, or accept one in the site's file (policy: accept_readiness: [its name])",
         )
 
 

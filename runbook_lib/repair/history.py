@@ -323,7 +323,7 @@ async def watch_logs(context: Context, results: Iterable[DeletionResult]) -> boo
     if not any(pi_server(context.site, result.server).logs for result in undecided):
         return False
     seconds = context.site.deadlines.quiet_s
-    context.tell(f"Nobody saw the end of {len(undecided)} deletions; watching the logs for {seconds:.0f} s")
+    context.tell(f"The result of {len(undecided)} deletions is not known; watching the logs for {seconds:.0f} s")
     await asyncio.sleep(seconds)
     diagnose(context)
     return True

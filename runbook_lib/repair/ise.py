@@ -134,7 +134,7 @@ class IseAction(StrEnum):
     ADD = "add it: it is not listed"
     REPLACE = "replace it: it is listed and does not answer"
     GUIDE = "a person adds it in the web pages: its entry is not in the primary's list"
-    SEEN = "nothing to do: its entry is in the primary's list; whether it answers stands on the page only"
+    SEEN = "nothing to do: its entry is in the primary's list; only the page shows whether it answers"
 
 
 CHANGING = frozenset({IseAction.ADD, IseAction.REPLACE, IseAction.GUIDE})
@@ -146,7 +146,7 @@ _WORDS = {
     "duplicate": "it is in the list already",
     "too_many": "the list is full: two ISE servers at most",
     "unreachable": "the primary does not reach it",
-    "mismatch": "the primary still holds another certificate of it",
+    "mismatch": "the primary still holds another certificate for it",
 }
 
 

@@ -215,10 +215,10 @@ def require_someone(context: Context, guide: Guide) -> None:
     """Show the guide to whoever watches; raise DecisionNeeded with the same instructions where nobody does."""
     if not context.attended:
         raise DecisionNeeded(
-            "A person has to work the web pages, and nobody watches this run",
+            "The web pages need a person, and this run is unattended",
             where=f"site {context.site.name}, primary {context.site.primary.address}",
             found=guide.text(),
-            next_step="do what stands there, then run this stage again: it looks at the servers first",
+            next_step="follow these steps, then run this stage again: it looks at the servers first",
         )
     context.tell(guide.text())
 
@@ -248,5 +248,5 @@ async def watch(context: Context, look: Callable[[], Awaitable[tuple[bool, str]]
             f"{waited_for} was not seen within {limit_s:g} s",
             where=f"site {context.site.name}",
             found=last,
-            next_step="look at the page; run this stage again to go on watching, it clicks nothing",
+            next_step="look at the page; run this stage again to keep watching; it clicks nothing",
         )

@@ -169,7 +169,7 @@ class _Planner:
             if row.decision is Decision.DELETE and not row.evidence
         ]
         found += [
-            f"{row.server}: {row.key}: {again}; it is offered again, and needs an approval of its own"
+            f"{row.server}: {row.key}: {again}; it is offered again and needs a new approval"
             for row in rows
             if row.decision is Decision.DELETE and (again := self._stale.sent_without_end(row.server, row.key))
         ]
@@ -180,7 +180,7 @@ class _Planner:
             if name not in listed
         ]
         if served_by_secondary(self._inventory.ha):
-            found.append("high availability: the secondary serves now, so no change of it is planned; fail back first")
+            found.append("high availability: the secondary is active, so no change to it is planned; fail back first")
         for target in targets(self._site):
             for observer in target.observers:
                 if not any(row.server == observer and row.target == target.name for row in rows):
@@ -190,7 +190,7 @@ class _Planner:
     def _without_evidence(self, server: str, entry: TofuEntry, target: Target, judgement: Judgement) -> PlanRow:
         lacking = self._lacking(server)
         if not lacking:
-            return _row(server, entry, target.name, Decision.ALREADY_RIGHT, "no mismatch of it in this server's logs")
+            return _row(server, entry, target.name, Decision.ALREADY_RIGHT, "no mismatch for it in this server's logs")
         if self._stale.healthy(target):
             reason = f"{lacking}, but both servers report high availability as healthy"
             return _row(server, entry, target.name, Decision.ALREADY_RIGHT, reason)

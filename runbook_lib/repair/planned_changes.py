@@ -33,11 +33,11 @@ from runbook_lib.repair.history import ChangeHistory, change_history, recorded_d
 
 REGISTRATION, REMOVAL = About(topic=LineTopic.REGISTER_HA), About(topic=LineTopic.REMOVE_HA)
 REMOVAL_MEANS = (
-    "removing it ends replication: the secondary then holds no copy, nobody takes over when the primary fails,"
-    " and the whole database is replicated anew, half an hour to hours"
+    "removing it ends replication: the secondary then holds no copy, no server takes over if the primary fails,"
+    " and the whole database is replicated again, half an hour to hours"
 )
 _REGISTERING_MEANS = (
-    "the primary goes on serving; its whole database is replicated to the secondary, half an hour to hours, and"
+    "the primary keeps serving; its whole database is replicated to the secondary, half an hour to hours, and"
     " replaces what the secondary holds"
 )
 _ADDING_MEANS = "nothing that works: Prime Infrastructure gets on with this ISE server only once it answers"
@@ -165,7 +165,7 @@ def _readd(server: IseServer, rows: Sequence[PlanRow], past: ChangeHistory, conf
     elif decisions:
         rests_on, reason = "its entry stays", "nothing says that it does not work; its page is read in stage 50"
     else:
-        rests_on, reason = "no entry of it", "the primary holds no certificate of it; its page is read in stage 50"
+        rests_on, reason = "no entry for it", "the primary holds no certificate for it; its page is read in stage 50"
     return PlannedChange(
         kind=ChangeKind.READD_ISE,
         server="primary",

@@ -61,7 +61,7 @@ async def clock_check(name: str, host: str, port: int, deadline_s: float) -> Che
         expected=expected,
         actual=f"{abs(apart) / 60:.0f} minutes {word}",
         ok=False,
-        note="mend NTP first: certificates look expired or not yet valid, and times in logs do not compare",
+        note="fix NTP first: certificates look expired or not yet valid, and times in logs cannot be compared",
     )
 
 
@@ -100,7 +100,7 @@ async def health_monitor_check(name: str, look: Presented, probe_s: float) -> Ch
     if monitor is None:
         note = "is this its port? health_monitor_port in the site's file"
         return _check(name, look, "another page", ok=None, note=note)
-    return _check(name, look, _in_words(monitor), ok=True, note="anybody may show such a page: it proves no identity")
+    return _check(name, look, _in_words(monitor), ok=True, note="anybody can serve such a page: it proves no identity")
 
 
 def _in_words(monitor: HealthMonitor) -> str:
@@ -223,7 +223,7 @@ async def _port(site: Site, name: str, host: str, port: int) -> tuple[Check, ...
 
 def _why_not(problem: str) -> str:
     if problem.startswith(NO_NAME):
-        return "write its address into the site's file, or mend the name there or in this machine's DNS or hosts file"
+        return "write its address into the site's file, or fix the name there or in this machine's DNS or hosts file"
     return "may be reachable from its peers only; stage 20 looks from there too"
 
 

@@ -31,7 +31,7 @@ class End(StrEnum):
     """What became of a deletion that nobody saw happen."""
 
     HAPPENED = "it happened: what followed proves it"
-    DID_NOT_HAPPEN = "it did not happen: the mismatch goes on"
+    DID_NOT_HAPPEN = "it did not happen: the mismatch continues"
     NOT_KNOWN = "not known: nothing that followed decides it"
 
 
@@ -152,7 +152,7 @@ class Staleness:
         undecided = self._past.undecided.get((server, key))
         if undecided is None:
             return ""
-        return f"its deletion was sent at {to_the_second(undecided.sent_utc)} UTC and nobody saw whether it happened"
+        return f"its deletion was sent at {to_the_second(undecided.sent_utc)} UTC, and its result is not known"
 
     def spent(self, server: str, entry: TofuEntry, evidence: tuple[Mismatch, ...]) -> str:
         """Say that this incident has seen the entry go already and nothing shows that it is stale again, or nothing.

@@ -103,7 +103,7 @@ def _deletion_checks(
                 expected="it happened",
                 actual=end,
                 ok=False if end is End.DID_NOT_HAPPEN else None,
-                note="nobody saw the entry go, and the list holds no fingerprint",
+                note="the deletion was not observed, and the list shows no fingerprint",
                 kind=kind,
                 server=server,
                 target=key,
@@ -139,7 +139,7 @@ def _log_check(server: str, before: Diagnosis, after: Diagnosis, changed_utc: da
         actual = f"none, but the log at hand ends at {end:%H:%M:%S} UTC, before the repair"
         return _no_mismatch(server, actual, note=again)
     if changed_utc and end and server in after.ends_assumed and end - AHEAD_OF_UTC < changed_utc:
-        actual = "none, but nobody says in which time zone the log was written: it may end before the repair"
+        actual = "none, but the time zone of the log is not known: it may end before the repair"
         return _no_mismatch(server, actual, note="name log_zone in the site's file")
     return _no_mismatch(server, "none", ok=True)
 

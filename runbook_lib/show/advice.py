@@ -153,7 +153,7 @@ INSTALL_NEXT = (
     "Open it with runbook notebook, which takes the right Python; in a checkout make setup installs the rest."
 )
 INTERRUPTED = "Stopped by hand."
-INTERRUPTED_NEXT = "Run the cell again: it looks first, and goes on from there."
+INTERRUPTED_NEXT = "Run the cell again: it looks first and continues from there."
 
 _OURS = Path(__file__).resolve().parent.parent
 Redact = Callable[[str], str]

@@ -124,7 +124,7 @@ class _Closing:
             layout=_UNFOLDS,
         )
         self.about = Said()
-        self.name = text_field("Your name", "as it shall stand in the record")
+        self.name = text_field("Your name", "as it will appear in the record")
         self.reason = text_field("Why", "why it will not be finished")
         self.said = Said()
         hint = "Writes your name and the reason into the record; the site's next incident is a new one"

@@ -219,7 +219,7 @@ class _ExpectationControls:
             self.self_.value = False
         self.self_.disabled = not host.has_ssh
         self.known_said.say(
-            f"Of {host.name} stands in the site's file: {host.in_file}; given to this incident: {host.given}"
+            f"For {host.name}, the site's file says: {host.in_file}; this incident was given: {host.given}"
         )
         self.withdraw.disabled = host.given == NOTHING
         self.withdraw.description = gettext(f"Withdraw what was given for {host.name}")

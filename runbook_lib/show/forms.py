@@ -172,7 +172,7 @@ class ApprovalForm(Form[Plan]):
         )
         ways = without_form(("on the command line", command), ("as a parameter", f'approve = "{plan.digest}"'))
         said = Said()
-        name = text_field("Your name", "as it shall stand in the record")
+        name = text_field("Your name", "as it will appear in the record")
         reason = text_field("Reason", "for example the change's number")
         press = button(
             "Approve this plan",
@@ -196,9 +196,9 @@ class ProductionForm(Form[str]):
             rows=(Row(cells=("site", site)), Row(cells=("servers", servers))),
             note="Give the site's name. It is asked once in each notebook, before its first change.",
         )
-        ways = without_form(("in a cell of its own", 'rb.production("NAME")'))
+        ways = without_form(("in a separate cell", 'rb.production("NAME")'))
         said = Said()
-        typed = text_field("Site's name", "as it stands in the sign over this notebook")
+        typed = text_field("Site's name", "as the banner of this notebook shows it")
         press = button(
             "Yes, change this site", "Notes it in the record; sends nothing", lambda: name(typed.value), said
         )
@@ -248,7 +248,7 @@ class _OverrideControls:
         self._overrule = overrule
         options = [(f"{each.server} {each.key} ({each.target})", each) for each in entries]
         self.entry = ipywidgets.Dropdown(description=gettext("Entry"), options=options, layout=WIDE, style=LABEL)
-        self.name = text_field("Your name", "as it shall stand in the record")
+        self.name = text_field("Your name", "as it will appear in the record")
         self.reason = text_field("Reason", "how you came to trust it")
         self.words = text_field("In full words", f"type: {phrase}")
         self.words_said = Said(layout=BELOW)

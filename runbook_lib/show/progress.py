@@ -169,7 +169,7 @@ def _ended(state: _State, kind: type[BaseException] | None) -> dict[str, str]:
         words = f"Ended after {took}, at: {state.sentence}"
     else:
         words = (
-            f"Stopped after {took}, at: {state.sentence}. Run the cell again: it looks first, and goes on from there."
+            f"Stopped after {took}, at: {state.sentence}. Run the cell again: it looks first and continues from there."
         )
     words = gettext(words)
     told = "".join(f"<li>{clock(at)} {text_of(gettext(sentence))}</li>" for at, sentence in state.told)

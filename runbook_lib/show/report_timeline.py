@@ -81,13 +81,13 @@ def _unknown(found: list[Mismatch], first: Mismatch | None, diagnosis: Diagnosis
     if missing:
         yield f"what the log of the {' and of the '.join(missing)} says: none was at hand"
     if diagnosis.damaged:
-        yield "what stands in the parts of logs that could not be read"
+        yield "what the unreadable parts of the logs say"
     if first is None and found:
         yield f"since when: its lines hold no date ({when_said(None, found[0].first_said, zone_known=True)})"
     if first is not None:
         yield "whether it was rejected before that line: it is the first at hand"
         if not first.zone_known:
-            yield "the log's time zone: it was read as UTC without anybody's word"
+            yield "the log's time zone: UTC was assumed"
 
 
 def _end_unknown(found: list[Mismatch], until: Line | None) -> Iterable[str]:

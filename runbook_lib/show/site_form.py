@@ -24,7 +24,7 @@ else:
 Where = tuple[str | int, ...]
 REFERENCE = "env:NAME, file:PATH or keyring:SERVICE/USER"
 _SCHEMES = ("env:", "file:", "keyring:")
-NOT_KEPT = "that was no reference, and nothing of it is kept: passwords are never typed here; write " + REFERENCE
+NOT_KEPT = "that was not a reference, and it was not kept: passwords are never typed here; write " + REFERENCE
 
 
 class FieldSpec(NamedTuple):
@@ -205,7 +205,7 @@ class _HostKeys:
         self._shown = dict.fromkeys(("primary", "secondary"), "")
         self.compared = {server: self._box(server) for server in self._shown}
         self.said = Said()
-        hint = "Asks both servers for their SSH host keys; nobody logs in, and nothing is taken from it"
+        hint = "Fetches the SSH host keys of both servers; it does not log in and accepts no key"
         self.button = button("Show the host keys", hint, self._show, self.said)
         self.widget = ipywidgets.VBox([self.button, self.said.widget, *self.compared.values()])
 

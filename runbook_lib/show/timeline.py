@@ -50,12 +50,12 @@ class MismatchLane:
             said = f" The first says {self.said}." if self.said else ""
             return (f"{what}, without a date.{said}",)
         when = f"{what}, the first at {stamp(self.first_utc)}, the last at {stamp(self.last_utc)}."
-        zone = () if self.zone_known else ("Nobody says in which time zone this log was written; UTC was assumed.",)
+        zone = () if self.zone_known else ("The time zone of this log is not known; UTC was assumed.",)
         if self.quiet is None:
             return (when, *zone)
         if not self.quiet:
             return (when, *zone, "It is the last line of this log that holds a time.")
-        return (when, *zone, f"After that the log goes on for {span(self.quiet)} without one.")
+        return (when, *zone, f"The log then continues for {span(self.quiet)} without another.")
 
 
 def draw_mismatches(diagnosis: Diagnosis) -> Picture:

@@ -108,7 +108,7 @@ def _host(judgement: Judgement) -> TrustHost:
 def _planned(plan: Plan, server: str, target: str) -> Trust:
     rows = [row for row in plan.rows if (row.server, row.target) == (server, target)]
     if not rows:
-        ground = "the list holds no entry of it; one is added at the next connection"
+        ground = "the list holds no entry for it; one is added at the next connection"
         return Trust(server=server, target=target, keys=(), agreement=Agreement.NOTHING, ground=ground)
     found = [_agreement(row) for row in rows]
     # One entry that does not agree is enough to break the connection, and one that is not known to doubt it.
@@ -169,7 +169,7 @@ def _verified(checks: Mapping[_Key, Check], pairs: list[tuple[str, str]], server
     listed, told = checks.get(entry), checks.get(logs)
     alone = [observer for observer, _ in pairs].count(server) == 1
     if listed is not None and listed.ok is False:
-        agreement, ground = Agreement.NOTHING, "the list holds no entry of it"
+        agreement, ground = Agreement.NOTHING, "the list holds no entry for it"
     elif alone and told is not None and told.ok is False:
         agreement, ground = Agreement.DIFFER, "new mismatches are reported in the logs"
     elif unsettled.keys() - {logs} or (told is not None and told.ok is False):

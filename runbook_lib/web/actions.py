@@ -316,7 +316,7 @@ class PageActions:
             f"{unusable}; in the way: {await covering(self.view, item)}" if covered else unusable,
             where=self.view.browser.page.url,
             found=f"{'disabled; ' if item.disabled else ''}{problem if 'fill' not in problem else 'it takes no text'}",
-            next_step="Look at the picture or the page: something may be in the way, or a field before it missing.",
+            next_step="Look at the picture or the page: something may cover it, or an earlier field may be empty.",
         )
 
     async def _verify(self, element: ElementHandle) -> None:

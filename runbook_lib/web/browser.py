@@ -259,7 +259,7 @@ class PinnedBrowser:
                 next_step="Look for a proxy policy of this machine's browser, or use another browser (key browser).",
             )
         if not self._closed_in:
-            with self.guard("trying whether the page has another way out"):
+            with self.guard("testing whether the page has another way to the network"):
                 await raise_for_ways_out(self._session, str(self._executable), self.deadlines.page_s)
             self._closed_in = True
         with self.guard("looking which documents are loaded"):

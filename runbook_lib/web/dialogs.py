@@ -43,7 +43,7 @@ async def dismiss(view: PageView, front: Screen) -> None:
     notes = is_notice(front, view.labels)
     if not ways and not notes:
         raise PageNotUnderstood(
-            f"a dialogue that nobody expected is in the way: {dialog_in_words(front)}",
+            f"an unexpected dialog covers the page: {dialog_in_words(front)}",
             where=view.browser.page.url,
             found=dialog_in_words(front),
             next_step="Answer it by hand in a browser, then run the stage again.",
@@ -120,7 +120,7 @@ async def _escape(view: PageView, front: Screen) -> None:
         await view.wait(gone, "the notice to close", _ESCAPE_S)
     except PageNotUnderstood as error:
         raise PageNotUnderstood(
-            f"a notice is in the way and cannot be closed: {dialog_in_words(front)}",
+            f"a notice covers the page and cannot be closed: {dialog_in_words(front)}",
             where=error.where,
             found=dialog_in_words(front),
             next_step="Close it by hand in a browser, then run the stage again.",

@@ -227,7 +227,7 @@ class SharedBrowser:
         if started:
             self.environment = {ENVIRONMENT: folder}
         else:
-            _log.warning("The shared browser does not start; each stage with pages starts one of its own.")
+            _log.warning("The shared browser does not start; each stage that uses pages starts its own.")
         return self
 
     def __exit__(self, *exc: object) -> None:

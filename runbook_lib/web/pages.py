@@ -127,7 +127,7 @@ class PrimePages:
 
     async def _login_again(self) -> None:
         if self._credentials is None:
-            raise UsageError("the web session has ended, and nobody has logged in before")
+            raise UsageError("the web session has ended, and there was no login before")
         await login(self._view, self._hand, *self._credentials)
 
     async def _repeatable(self, doing: str, step: Callable[[], Awaitable[T]]) -> T:
@@ -223,7 +223,7 @@ class _Watch:
             "the registration has not ended within its deadline",
             where=self._pages._browser.base_url,
             found=_summary(self._last),
-            next_step="It may still go on: run the stage again to go on watching; it does not register twice.",
+            next_step="It may still be under way: run the stage again to keep watching; it does not register twice.",
         )
 
     def _ended(self, page: HaPage, reopened: bool) -> bool:

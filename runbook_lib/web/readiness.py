@@ -277,7 +277,7 @@ def _missing(
         return ""
     known = [line for line in rest if head.state(head.cells(line)) in _KNOWN]
     if known:
-        return f"further states stand below the table's end: {' '.join(item.text for item in known[0].items)}"
+        return f"there are further states below the table: {' '.join(item.text for item in known[0].items)}"
     pitch = _pitch(rows)
     gaps = [below.top - above.bottom for above, below in pairwise(rows)]
     if gaps and max(gaps) > median(gaps) + 0.8 * pitch:
@@ -327,7 +327,7 @@ def _listed(screen: Screen, labels: Labels) -> Readiness:
     lists = [rows for rows in known.values() if len(rows) > 1]
     if not lists:
         return Readiness()
-    problem = "" if len(known) == 1 else "states stand in several tables, and none has a header"
+    problem = "" if len(known) == 1 else "several tables hold states, and none has a header"
     return _of_states([row for rows in lists for row in rows], problem)
 
 

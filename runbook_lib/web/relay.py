@@ -212,7 +212,8 @@ class PinnedRelay:
             "the web pages are served with another key than the confirmed one; nothing was typed into them",
             where=where,
             found=f"public key SHA-256 {key}, confirmed was {self.pin}",
-            next_step="Confirm the certificate again (20_list_certificates); nobody renewed it? Somebody else answers.",
+            next_step="Confirm the certificate again (20_list_certificates); if it was not renewed, somebody else is"
+            " answering.",
         )
         return None
 

@@ -193,7 +193,7 @@ class Submit:
             raise
         except (RunbookError, Error) as error:
             raise OutcomeUnknown(
-                f"{self.name}: the button was clicked, and the page does not say what came of it",
+                f"{self.name}: the button was clicked, and the page does not show the result",
                 where=view.browser.page.url,
                 found=str(error) if isinstance(error, RunbookError) else "the browser or the connection ended",
                 next_step="Look at what both servers say before anything is repeated.",

@@ -104,7 +104,7 @@ def test_deletion_that_may_not_have_left_is_offered_again_for_an_approval_of_its
         assert (result.result, result.said) == (Deletion.NOT_DELETED_OR_CAME_BACK, NOT_SEEN)
         assert not record.pending_changes()
         assert ise in {(row.server, row.key) for row in record.read_plan().deletions}
-        assert "nobody saw whether it happened; it is offered again" in " ".join(record.read_plan().notes)
+        assert "its result is not known; it is offered again" in " ".join(record.read_plan().notes)
         assert "different from what was used earlier" in str(add_ise(lab))
         run_changing_stages(quick_site(lab))
         assert sent_deletions(lab)[ise] == 1

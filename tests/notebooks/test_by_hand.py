@@ -153,7 +153,7 @@ def test_a_site_is_made_by_typing_and_no_password_stays_in_the_form(server: Serv
     start.says("is neither an IP address nor a host name")
     password = start.panel.get_by_label("Primary: SSH password", exact=True)
     password.press_sequentially("hunter2")
-    start.says("that was no reference, and nothing of it is kept")
+    start.says("that was not a reference, and it was not kept")
     expect(password).to_have_value("")
     expect(start.button("Write the site's file")).to_be_disabled()
     assert_usable(start, "choose_site")

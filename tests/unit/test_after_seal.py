@@ -134,17 +134,15 @@ def test_a_fleet_notes_them_at_the_site(record: Record, monkeypatch: pytest.Monk
 def test_a_notebook_that_is_opened_by_hand_names_them(record: Record, monkeypatch: pytest.MonkeyPatch) -> None:
     """In its banner, approvals first; nothing where there are none, or where a run has named them already."""
     monkeypatch.setattr("runbook_lib.notebook.opening.open_site", lambda _: site_with())
-    assert "signed by nobody" not in repr(open_runbook("10_diagnose_logs", "x", record.incident))
+    assert "not signed" not in repr(open_runbook("10_diagnose_logs", "x", record.incident))
     seal_record(record, {"name": "lab"})
     for _ in range(5):
         record.journal.append(Kind.NOTED, text="something")
     number = forge(record)
     rb = open_runbook("10_diagnose_logs", "x", record.incident)
-    assert f"6 in all, signed by nobody: line {number}: approved, in the name of Bob; line" in " ".join(
-        repr(rb).split()
-    )
+    assert f"6 in all, not signed: line {number}: approved, in the name of Bob; line" in " ".join(repr(rb).split())
     with rb.context.lock("a test"):
-        assert "signed by nobody" not in repr(open_runbook("10_diagnose_logs", "x", record.incident))
+        assert "not signed" not in repr(open_runbook("10_diagnose_logs", "x", record.incident))
 
 
 def test_an_archive_of_such_a_record_ends_as_verify_does(record: Record, tmp_path: Path) -> None:

@@ -215,7 +215,7 @@ def test_a_second_person_signs_with_a_key_of_his_own(two: Incident, keys: Path) 
     """Without a signature nobody knows who gave it, and with the runner's own key it is the runner's."""
     plan = two.write_plan()
     two.approve(plan, "Bob", account="bob (uid 7)")
-    assert "not signed, so nobody knows" in refusal(two, plan)
+    assert "not signed, so it is not proven" in refusal(two, plan)
     new_key(keys)
     two.approve(plan, "Bob", signing_key(keys), account="bob (uid 7)")
     assert "signed with the key of the one who runs this stage" in refusal(two, plan)

@@ -58,6 +58,6 @@ def test_the_file_of_a_site_will_do(locks: Path) -> None:
 def test_the_lab_is_not_started_for_it(locks: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Where nobody holds the lab's lock, that is said, and no lab is started to find out."""
     monkeypatch.setenv("RUNBOOK_LAB_DIR", str(locks / "lab"))
-    with pytest.raises(ParameterRefused, match="nobody holds"):
+    with pytest.raises(ParameterRefused, match="is free"):
         unlock_command("lab", "1a2b3c4d")
     assert not (locks / "lab").exists()

@@ -531,7 +531,7 @@ def test_a_person_is_not_told_to_do_what_nobody_approved(
             return register_ha._by_hand(case.context, pages)
         return readd_ise._by_hand(case.context, pages, ["ise"])
 
-    with pytest.raises(DecisionNeeded, match="A person has to work"):
+    with pytest.raises(DecisionNeeded, match="The web pages need a person"):
         asyncio.run(cast("Any", act()))
     no_approval(case, "", monkeypatch)
     with pytest.raises(ApprovalMissing):

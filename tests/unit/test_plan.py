@@ -479,7 +479,7 @@ def test_a_deletion_that_nobody_saw_happen_is_offered_again(here: bool) -> None:
     sent = Undecided(sent_utc=NOW + HOUR, looked_utc=NOW + HOUR)
     plan = planned(undecided={key: sent}, here=(key,) if here else ())
     assert key in deleted(plan)
-    assert any("nobody saw whether it happened; it is offered again" in note for note in plan.notes)
+    assert any("its result is not known; it is offered again" in note for note in plan.notes)
 
 
 @pytest.mark.parametrize(

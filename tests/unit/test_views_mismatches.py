@@ -44,7 +44,7 @@ def test_a_lane_says_first_last_count_and_how_long_it_has_been_quiet() -> None:
             "Mismatches of CN=a in the primary's logs: 2, the first at 2026-11-22 21:14:00Z, the last at"
             " 2026-11-22 22:14:00Z."
         ),
-        "After that the log goes on for 2 h without one.",
+        "The log then continues for 2 h without another.",
     )
     assert "2 mismatches" in shown(picture)
     assert "then quiet for 2 h" in shown(picture)

@@ -176,7 +176,7 @@ def test_a_registration_that_ends_while_the_page_is_read_is_done(context: Make) 
 def test_nothing_is_done_while_the_secondary_serves(context: Make, primary: str, guided: bool) -> None:
     """Its database is the newest: it is not replaced, neither after a removal nor by a primary that was set up anew."""
     made = context(Pair((primary, "Secondary Active")), remove_broken_ha=True)
-    with pytest.raises(DecisionNeeded, match="secondary serves"):
+    with pytest.raises(DecisionNeeded, match="secondary is active"):
         decided(made, page(), guided=guided)
 
 
@@ -195,7 +195,7 @@ def test_ha_is_registered_where_there_is_none_and_removed_where_it_stays_broken_
     assert decided(context(Recovering(BROKEN), remove_broken_ha=True), page()) is HaAction.NOTHING
     with pytest.raises(DecisionNeeded, match="remove_broken_ha"):
         decided(context(Pair(BROKEN)), page())
-    with pytest.raises(DecisionNeeded, match="secondary serves"):
+    with pytest.raises(DecisionNeeded, match="secondary is active"):
         decided(context(Pair(("Primary Failover", "Secondary Active")), remove_broken_ha=True), page())
 
 
@@ -328,7 +328,7 @@ def test_a_registration_that_the_servers_do_not_show_yet_goes_on(
 @pytest.mark.parametrize(
     ("action", "guided", "words"),
     [
-        (HaAction.NOTHING, False, "nothing is to be registered"),
+        (HaAction.NOTHING, False, "there is nothing to register"),
         (HaAction.WATCH, False, "a registration is under way"),
         (HaAction.REMOVE, False, "once the broken registration is removed"),
         (HaAction.GUIDE, True, "a person registers by hand"),
