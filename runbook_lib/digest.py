@@ -22,6 +22,7 @@ def canonical_json(value: Any) -> bytes:
 
 
 def sha256_hex(data: bytes) -> str:
+    """Return the SHA-256 in 64 lower-case hex digits."""
     return hashlib.sha256(data).hexdigest()
 
 

@@ -381,6 +381,7 @@ def _require_digest(plan: Plan, digest: str, *, shown: bool) -> None:
 
 
 def incident_of(plan: Plan) -> str:
+    """Return how an error names the incident and the plan."""
     return f"incident {plan.incident}, plan {plan.digest}"
 
 

@@ -273,6 +273,7 @@ def write_map(view: View[Sequence[SiteStatus]], map_file: str) -> None:
 
 
 def tell_reading(count: int, total: int) -> None:
+    """Say on standard error how many records of a long list were read, now and then."""
     if total >= TELL_FROM and (count == total or count % TELL_FROM == 0):
         err(f"read {count} of {total} records that are new or have changed")
 

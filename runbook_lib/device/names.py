@@ -88,6 +88,7 @@ def _printed_bytes(value: str) -> str:
 
 
 def read_comma_form(text: str) -> list[list[Attribute]] | None:
+    """Return the RDNs of a name in the form ``CN=a,O=b`` (RFC 4514), None where it has another one."""
     rdns: list[list[Attribute]] = []
     position, separator = 0, ","
     while True:

@@ -100,6 +100,7 @@ ELSEWHERE = Place(
 
 
 def place_named(name: str) -> Place:
+    """Return the place of this name, ``ELSEWHERE`` where there is none."""
     return next((place for place in PLACES if place.name == name), ELSEWHERE)
 
 

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 
 def plain_find(data: Buffer, literal: bytes, start: int, end: int) -> int:
+    """Return where ``literal`` begins between two positions, -1 where it does not."""
     if not isinstance(data, memoryview):
         return data.find(literal, start, end)
     found = bytes(data[start:end]).find(literal)
@@ -30,6 +31,7 @@ def plain_find(data: Buffer, literal: bytes, start: int, end: int) -> int:
 
 
 def plain_count(data: Buffer, literal: bytes) -> int:
+    """Return how often ``literal`` occurs, without overlaps."""
     return (bytes(data) if isinstance(data, memoryview) else data).count(literal)
 
 

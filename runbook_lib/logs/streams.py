@@ -79,6 +79,7 @@ def unread_kind(head: bytes) -> str:
 
 
 def is_tar(head: bytes) -> bool:
+    """Whether these first bytes are those of a tar archive (POSIX, GNU)."""
     return head[257:262] == b"ustar"
 
 
@@ -139,6 +140,7 @@ class FillingStream:
 
 
 def read_into(file: ByteSource | IO[bytes], view: memoryview) -> int:
+    """Read into ``view`` from what may have no ``readinto``; return how many bytes it was, 0 at the end."""
     data = file.read(len(view))
     view[: len(data)] = data
     return len(data)

@@ -17,10 +17,12 @@ from runbook_lib import secrets
 
 
 def gate_bytes(data: bytes) -> bytes:
+    """Return the bytes with a mark for each known secret."""
     return secrets.REDACTOR.redact(data)
 
 
 def gate_text(text: str) -> str:
+    """Return the text with a mark for each known secret."""
     return secrets.REDACTOR.redact_text(text)
 
 

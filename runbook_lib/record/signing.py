@@ -65,6 +65,7 @@ class VerifyingKey:
 
 
 def key_id(public: Ed25519PublicKey) -> str:
+    """Return the key's id: the SHA-256 of its SubjectPublicKeyInfo in DER form."""
     return sha256_hex(public.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo))
 
 

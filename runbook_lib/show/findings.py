@@ -27,6 +27,7 @@ PLACES = {
 
 
 def diagnosis(value: Diagnosis) -> View[Diagnosis]:
+    """Return the mismatches with their evidence, and what else was found in the logs."""
     folder = common_folder(_all_evidence(value))
     mismatches = Table(
         title="Mismatches: a certificate is different from what was used earlier",
@@ -119,6 +120,7 @@ def _history(value: Diagnosis) -> tuple[Table, ...]:
 
 
 def stores(value: Inventory) -> View[Inventory]:
+    """Return both TOFU lists as they were read."""
     tables = tuple(
         Table(
             title=f"TOFU list of the {store.server}",
@@ -138,6 +140,7 @@ def stores(value: Inventory) -> View[Inventory]:
 
 
 def presented(value: Inventory, now_utc: datetime) -> View[Inventory]:
+    """Return what each host presents, from each vantage, and the facts of each certificate."""
     facts = Table(
         title="Certificates that the hosts present now",
         headers=("host", "subject", "issuer", "valid until", "key", "SHA-256"),
@@ -181,6 +184,7 @@ def _look_row(look: Presented) -> Row:
 
 
 def verdicts(value: Inventory) -> View[Inventory]:
+    """Return the verdict on each host, and what it was compared with."""
     table = Table(
         title="Verdicts: what is presented, compared with what is known by another way",
         headers=("host", "verdict", "why", "compared with", "seen from"),
@@ -203,6 +207,7 @@ def verdicts(value: Inventory) -> View[Inventory]:
 
 
 def verdict_mark(verdict: Verdict) -> str:
+    """Return the mark of a row that says a verdict."""
     if verdict.confirmed or verdict is Verdict.UNCHANGED:
         return GOOD
     return ALARM if verdict is Verdict.CONTRADICTED else DOUBT

@@ -189,6 +189,7 @@ def post_mortem(folder: Path, trusted: Trusted | None = None, *, sealed_next: bo
 
 
 def place(found: Found[T] | None) -> Ref:
+    """Return where something that was found stands in the record."""
     return ref(found.line) if found else Ref()
 
 

@@ -46,6 +46,7 @@ def begin(key: str) -> str:
 
 
 def end(key: str) -> str:
+    """Return the line that ends what one writes by hand in a report."""
     return f"<!-- write above: {key} -->"
 
 

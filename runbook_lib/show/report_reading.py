@@ -130,6 +130,7 @@ NO_RESULT = "not known: it may have been sent, and no result is in the record"
 
 
 def ref(line: Line) -> Ref:
+    """Return where a line stands, and its file."""
     return Ref(line=line.n, path=line.artifact.path if line.artifact else "")
 
 
@@ -303,6 +304,7 @@ def plan_of(record: RecordFolder) -> Found[Plan] | None:
 
 
 def approvals_of(record: RecordFolder) -> Iterator[tuple[Approval, Ref]]:
+    """Yield every approval with the line that names it, oldest first."""
     for line in record.of_kind(Kind.APPROVED):
         approval = record.value(line, Approval)
         if approval:
@@ -310,6 +312,7 @@ def approvals_of(record: RecordFolder) -> Iterator[tuple[Approval, Ref]]:
 
 
 def overrides_of(record: RecordFolder) -> Found[tuple[Override, ...]] | None:
+    """Return the overrides as they were written last, None where there were none."""
     return record.newest(Stage.LIST, "overrides", tuple[Override, ...])
 
 
@@ -343,6 +346,7 @@ def _version(drift: Drift) -> VersionRow:
 
 
 def journal_of(record: RecordFolder) -> Iterator[JournalLine]:
+    """Yield every line of the journal as the report prints it."""
     for line, raw in zip(record.lines, record.raw, strict=True):
         about = [part for part in (line.text, line.seen, line.expected and f"expected: {line.expected}") if part]
         yield JournalLine(

@@ -270,6 +270,7 @@ def rectangle(
 
 
 def circle(x: Number, y: Number, radius: Number, *, tone: str = "plain", way: str = "area") -> str:
+    """Return a circle."""
     return element("circle", {"cx": x, "cy": y, "r": radius, "class": _class(tone, way)})
 
 

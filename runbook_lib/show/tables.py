@@ -81,6 +81,7 @@ STATE_MARKS = {
 
 
 def checks(value: tuple[Check, ...], title: str, note: str = "") -> View[tuple[Check, ...]]:
+    """Return what was expected beside what was seen."""
     marks = {True: GOOD, False: BAD, None: DOUBT}
     words = {True: "yes", False: "no", None: "not known"}
     table = Table(
@@ -110,6 +111,7 @@ def stages(
 
 
 def ha_states(states: Sequence[HaStatus]) -> Table:
+    """Return both servers' own words on high availability."""
     return Table(
         title="High availability, on each server's own word",
         headers=("server", "role", "state", "failover"),
@@ -143,6 +145,7 @@ def _readiness_word(item: ReadinessItem, accepted: Sequence[str]) -> str:
 
 
 def ha_page(value: HaPage | None) -> View[HaPage | None]:
+    """Return what the High Availability page shows, milestone by milestone."""
     rows = (
         ()
         if value is None
@@ -160,6 +163,7 @@ def ha_page(value: HaPage | None) -> View[HaPage | None]:
 
 
 def ise_servers(value: tuple[ListedIseServer, ...]) -> View[tuple[ListedIseServer, ...]]:
+    """Return the ISE Servers page, row by row."""
     words = {True: "answers", False: "does not answer", None: "not known"}
     marks = {True: GOOD, False: BAD, None: DOUBT}
     table = Table(
@@ -296,12 +300,14 @@ def _later(change: PlannedChange, *, blocked: bool) -> Row:
 
 
 def approval(value: Approval | None, question: str) -> View[Approval | None]:
+    """Return who approved, or the question that nobody has answered."""
     rows = () if value is None else (Row(cells=(value.by, stamp(value.at_utc), value.how, value.reason), mark=GOOD),)
     table = Table(title="Approval", headers=("by", "at", "how", "reason"), rows=rows, empty="none yet", note=question)
     return View(value, (table,))
 
 
 def results(value: tuple[DeletionResult, ...]) -> View[tuple[DeletionResult, ...]]:
+    """Return what became of each deletion, on the store's own word."""
     table = Table(
         title="Deletions, on the stores' own word",
         headers=("server", "entry", "what the store says", "what the command printed", "sent", "read back"),

@@ -220,6 +220,18 @@ def test_one_decision_is_made_in_one_place(pattern: str) -> None:
     assert found == ONE_PLACE[pattern]
 
 
+def test_every_public_function_says_what_it_is_for() -> None:
+    """Each function that other modules may call has a docstring; a command's is its help."""
+    silent = [
+        f"{path.relative_to(LIBRARY)}:{node.lineno} {node.name}"
+        for path in rooms()
+        for node in ast.parse(path.read_text(encoding="utf-8")).body
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and not node.name.startswith("_")
+        if not ast.get_docstring(node) and not node.decorator_list
+    ]
+    assert silent == []
+
+
 def raising(path: Path) -> Iterator[tuple[str, str, set[str]]]:
     """Yield each public function that raises an error of its own making: where, its docstring, the errors' names."""
     left: list[ast.AST] = list(ast.parse(path.read_text(encoding="utf-8")).body)
