@@ -23,6 +23,7 @@ from papermill.engines import NotebookExecutionManager
 from papermill.iorw import LocalHandler, papermill_io
 
 from runbook_lib.errors import RecordNotWritable
+from runbook_lib.record.files import sync_folder
 from runbook_lib.record.redaction import gate_notebook
 
 # -- Why a run of a notebook ended before its end, in words for whoever opens the executed notebook
@@ -156,12 +157,7 @@ def _replace(target: Path, content: bytes) -> None:
     except BaseException:
         new.unlink(missing_ok=True)
         raise
-    if os.name == "posix":
-        folder = os.open(target.parent, os.O_RDONLY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
+    sync_folder(target.parent)
 
 
 class WholeFiles:
