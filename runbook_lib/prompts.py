@@ -369,7 +369,13 @@ HOST_KEY = PromptRow("", "show crypto host_key", RECALLED)
 """Prints the SSH host key's fingerprints at the ADE-OS command line."""
 
 HOST_KEY_IN_SHELL = PromptRow("", "ssh-keygen -lf /etc/ssh/ssh_host_rsa_key.pub", RECALLED)
-"""The same below ``shell``, where the release prints MD5 digits or none."""
+"""The same below ``shell``, where the release prints MD5 digits or none; of an RSA key."""
+
+
+def host_key_in_shell(kind: str) -> str:
+    """Return what prints, below ``shell``, the fingerprint of a host key of this type, as ``ssh-ed25519``."""
+    return HOST_KEY_IN_SHELL.example.replace("rsa", kind.removeprefix("ssh-").partition("-")[0])
+
 
 _CERTIFICATE = "openssl s_client -connect 127.0.0.1:{port} </dev/null | openssl x509 -noout -fingerprint -sha256"
 _ISE = "Administration > System > Certificates > System Certificates > View (SHA-256 Fingerprint)"

@@ -17,7 +17,7 @@ from runbook_lib.notebook.opening import write_file
 from runbook_lib.params.load import Draft, draft_site
 from runbook_lib.params.model import lacking
 from runbook_lib.params.yaml_source import Value, Where, is_within
-from runbook_lib.prompts import HOST_KEY, HOST_KEY_IN_SHELL
+from runbook_lib.prompts import HOST_KEY, host_key_in_shell
 from runbook_lib.repair.confirmation import QUICK, Look, look_at
 from runbook_lib.repair.context import PI_SERVERS, Target, targets
 from runbook_lib.repair.preflight import unresolved
@@ -123,7 +123,7 @@ class Interview:
             return
         out(f"{key}: its SSH host key, as seen from here: {shown} ({kind})")
         out(f"  at the server's own (VM) console: {HOST_KEY.example}")
-        out(f"  or, below shell: {HOST_KEY_IN_SHELL.example}   (both recalled, unproven; for {kind})")
+        out(f"  or, below shell: {host_key_in_shell(kind)}   (both recalled, unproven)")
         out("  An interceptor would show another one here: compare all of it, or leave it out.")
         if self._ask(f"{key}: was it compared at the console, and is it equal? Type yes:").lower() == "yes":
             self._put((key, "ssh", "host_key"), shown)

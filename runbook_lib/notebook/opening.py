@@ -28,7 +28,7 @@ from runbook_lib.notebook.runbook import Runbook, report_progress
 from runbook_lib.notebook.workspace import has_ended, opened_notebook, way_to
 from runbook_lib.params.load import Draft, from_anywhere, known_sites, load_site, load_site_or_lab, secret_references
 from runbook_lib.params.model import LabRequest, Site
-from runbook_lib.prompts import HOST_KEY, HOST_KEY_IN_SHELL
+from runbook_lib.prompts import HOST_KEY, host_key_in_shell
 from runbook_lib.record.about import About, LineTopic
 from runbook_lib.record.artifacts import note_template
 from runbook_lib.record.files import operator, write_new, write_over
@@ -217,7 +217,7 @@ def show_host_key(address: str, port: int) -> ShownKey:
         return ShownKey(f"{error.what} ({error.found})")
     return ShownKey(
         f"{shown} ({kind}), as seen from here. At the server's own (VM) console: {HOST_KEY.example}; below shell:"
-        f" {HOST_KEY_IN_SHELL.example} (both recalled, unproven). An interceptor would show another one here"
+        f" {host_key_in_shell(kind)} (both recalled, unproven). An interceptor would show another one here"
         ": compare all of it.",
         shown,
     )

@@ -112,12 +112,12 @@ class Said:
         self.widget.value = f'<div role="status" style="{style}">{sign}{lines}</div>' if text else ""
 
 
-def button(words: str, hint: str, act: Callable[[], str], answer: Said) -> ipywidgets.Button:
-    """Return a button that acts and says the sentence that came back; an error is shown as its advice."""
+def button(words: str, hint: str, act: Callable[[], str], answer: Said, mark: str = GOOD) -> ipywidgets.Button:
+    """Return a button that acts and says, with ``mark``, the sentence that came back; an error as its advice."""
 
     def press(_: Any) -> None:
         try:
-            answer.say(act(), GOOD)
+            answer.say(act(), mark)
         except RunbookError as error:
             answer.say(f"{type(error).__name__}: {error}", BAD)
 

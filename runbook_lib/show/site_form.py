@@ -206,7 +206,7 @@ class _HostKeys:
         self.compared = {server: self._box(server) for server in self._shown}
         self.said = Said()
         hint = "Fetches the SSH host keys of both servers; it does not log in and accepts no key"
-        self.button = button("Show the host keys", hint, self._show, self.said)
+        self.button = button("Show the host keys", hint, self._show, self.said, DOUBT)
         self.widget = ipywidgets.VBox([self.button, self.said.widget, *self.compared.values()])
 
     def _box(self, server: str) -> Any:

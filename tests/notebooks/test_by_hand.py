@@ -15,6 +15,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import asyncssh
 import psutil
 import pytest
 import yaml
@@ -159,7 +160,17 @@ def test_a_site_is_made_by_typing_and_no_password_stays_in_the_form(server: Serv
     assert_usable(start, "choose_site")
     for label, value in fields(server.lab).items():
         start.fill(label, value)
+    key = start.panel.get_by_label("Primary: SSH host key", exact=True)
+    shown = asyncssh.import_public_key(key.input_value()).get_fingerprint()
+    key.fill("")
+    expect(start.button("Write the site's file")).to_be_disabled()
+    start.button("Show the host keys").click()
+    start.says("as seen from here")
+    expect(key).to_have_value("")
+    start.panel.get_by_label("primary: all of it was compared").check()
+    expect(key).to_have_value(shown)
     expect(start.button("Write the site's file")).to_be_enabled()
+    assert nameless(start.cell("choose_site").locator(".rb-form")) == []
     start.button("Write the site's file").click()
     start.says("Written: params/paris.yaml")
     assert stat.S_IMODE((server.checkout / "params" / "paris.yaml").stat().st_mode) == 0o600

@@ -15,6 +15,7 @@ from runbook_lib.errors import ParameterRefused, SiteFileInvalid
 from runbook_lib.notebook.opening import chosen, look_at, show_host_key, write_site
 from runbook_lib.params.load import Draft, draft_site, load_site
 from runbook_lib.show.site_form import GROUPS, ShownKey, SiteControls
+from runbook_lib.show.table import DOUBT, MARKS
 
 HOST_KEY = f"SHA256:{'A' * 43}"
 TYPED = {
@@ -213,7 +214,7 @@ def test_the_text_is_what_was_checked(tmp_path: Path) -> None:
 
 
 def test_a_host_key_is_taken_only_when_somebody_says_that_it_was_compared(form: SiteControls) -> None:
-    """The button shows keys and takes none; the box takes the one that was shown; another address takes it back."""
+    """The button calls no key good, and takes none; the box takes the one shown; another address takes it back."""
     keys, taken = form.keys, form.fields["primary", "ssh", "host_key"]
     keys.button.click()
     assert "addresses first" in said(keys.said.value)
@@ -222,6 +223,7 @@ def test_a_host_key_is_taken_only_when_somebody_says_that_it_was_compared(form: 
     form.fields["secondary", "ssh", "port"].control.value = "1022"
     assert {box.layout.display for box in keys.compared.values()} == {"none"}
     keys.button.click()
+    assert MARKS[DOUBT] in said(keys.said.value)
     assert "primary: shows 192.0.2.10:22" in said(keys.said.value)
     assert "secondary: shows 192.0.2.11:1022" in said(keys.said.value)
     assert taken.value() is None

@@ -8,6 +8,7 @@ import asyncssh
 import pytest
 
 from runbook_lib.device.login import ALGORITHMS, HostKeyPins
+from runbook_lib.prompts import host_key_in_shell
 
 KINDS = ("ssh-ed25519", "ecdsa-sha2-nistp256", "ssh-rsa")
 
@@ -58,3 +59,12 @@ def test_a_signature_that_rests_on_sha1_is_asked_for_where_it_is_named_alone(sha
     """Never by default, whatever is pinned."""
     for pin in (key("ssh-rsa").get_fingerprint(), key("ssh-rsa").export_public_key().decode()):
         assert ("ssh-rsa" in HostKeyPins("primary", [pin], sha1=sha1).algorithms) is sha1
+
+
+@pytest.mark.parametrize(
+    ("kind", "name"),
+    [("ssh-ed25519", "ed25519"), ("ssh-rsa", "rsa"), ("rsa-sha2-512", "rsa"), ("ecdsa-sha2-nistp256", "ecdsa")],
+)
+def test_the_command_at_the_console_is_for_the_key_that_is_shown(kind: str, name: str) -> None:
+    """The fingerprint of another of the server's keys would look like somebody in between."""
+    assert host_key_in_shell(kind) == f"ssh-keygen -lf /etc/ssh/ssh_host_{name}_key.pub"
