@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
@@ -11,7 +12,9 @@ from report_kit import whole_record
 from runbook_lib.batch import runner
 from runbook_lib.batch.runner import StageReport
 from runbook_lib.models import Outcome, Stage, StageState
+from runbook_lib.notebook.closing_stages import WritePostMortem
 from runbook_lib.notebook.notebook_run import NotebookResult
+from runbook_lib.show.table import Link
 
 
 def test_a_failed_report_leaves_the_outcome(tmp_path: Path) -> None:
@@ -35,3 +38,24 @@ def test_an_interrupted_report_leaves_the_outcome(tmp_path: Path, monkeypatch: p
         runner._run_stage(Stage.POST_MORTEM, "lab", record, {}, {}, cast("Any", None))
     assert record.outcome() is Outcome.REPAIRED
     assert record.stage_states()[Stage.POST_MORTEM] is StageState.INTERRUPTED
+
+
+@pytest.mark.parametrize(
+    ("attended", "href"),
+    [(True, "../../20260101T000000Z-x-0000/report/post-mortem.html"), (False, "../report/post-mortem.html")],
+)
+def test_the_written_files_are_links(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, attended: bool, href: str
+) -> None:
+    """From the copy that a person works in, and from the executed notebook that a run keeps in the record."""
+    record = tmp_path / "20260101T000000Z-x-0000"
+    copies = tmp_path / "work" / record.name
+    for folder in (record / "report", copies):
+        folder.mkdir(parents=True)
+    monkeypatch.chdir(copies)
+    context = SimpleNamespace(record=SimpleNamespace(folder=record), attended=attended)
+    stage = cast(WritePostMortem, SimpleNamespace(context=context))
+    link = WritePostMortem._link(stage, record / "report" / "post-mortem.html")
+    assert link == Link("report/post-mortem.html", href)
+    kept_in = copies if attended else record / "notebooks"
+    assert (kept_in / href).resolve().parent == record / "report"
