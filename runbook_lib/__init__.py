@@ -6,15 +6,18 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from runbook_lib.notebook.history import open_history
     from runbook_lib.notebook.opening import choose_site, open_runbook
     from runbook_lib.notebook.runbook import Runbook
 
 __version__ = "0.1.0"
-__all__ = ["Runbook", "choose_site", "open_runbook"]
+__all__ = ["Runbook", "choose_site", "open_history", "open_runbook"]
 
 
 def __getattr__(name: str) -> Any:
     """Import the public names when they are first used: the command line must not wait for them."""
     if name in __all__:
-        return getattr(import_module("runbook_lib.notebook.opening"), name)
+        return getattr(
+            import_module(f"runbook_lib.notebook.{'history' if name == 'open_history' else 'opening'}"), name
+        )
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -36,7 +36,7 @@ _TO_LOGS |= {"notebook/warm_process.py", "record/history.py", "web/browsers.py"}
 """What speaks to terminals and logs only."""
 SILENT = _TABLES | _ENGLISH | _TO_LOGS
 WORDS = {"headers", "title", "caption", "description", "empty", "note", "placeholder", "tooltip", "label"}
-WORDS |= {"expected", "actual"}
+WORDS |= {"expected", "actual", "fold"}
 """Arguments that are shown even where they hold a single word."""
 SHOWN_BY = {"gettext": 1, "Link": 1, "button": 2, "text_field": 2, "FieldGroup": 1, "FieldSpec": 2, "label": 1}
 """Calls that show their first arguments, and how many of them."""

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
+from typing import Any
 
 from runbook_lib.decisions import Approval, Check, DeletionResult, HaPage, ListedIseServer, Plan, ReadinessItem
 from runbook_lib.errors import DecisionNeeded, ParameterRefused, PlanStale, RepairFailed, StageOutOfOrder
@@ -15,11 +16,11 @@ from runbook_lib.repair.approval import approval_of, approve
 from runbook_lib.repair.confirmation import ways_out_of
 from runbook_lib.repair.context import Context
 from runbook_lib.repair.ha import HaAction, decide_ha, why_no_readiness
-from runbook_lib.repair.ha_state import form_rows, observe_ha, prove_ha, secondary_address
+from runbook_lib.repair.ha_state import form_rows, observe_ha, prove_ha
 from runbook_lib.repair.pages import Guide
 from runbook_lib.show import tables
 from runbook_lib.show import tables as standing
-from runbook_lib.show.forms import ApprovalForm, ProductionForm
+from runbook_lib.show.forms import ApprovalForm, Form, ProductionForm
 from runbook_lib.show.rendering import View
 from runbook_lib.show.table import Row, Table
 
@@ -106,11 +107,8 @@ class Changing(Runbook):
             raise
 
     def _show_question(self) -> None:
-        from IPython.display import display
-
         sign = sign_of(self.context.site)
-        form = ProductionForm(sign.site, sign.servers, partial(guard.name_site, self.context))
-        display(form)  # type: ignore[no-untyped-call]
+        show(ProductionForm(sign.site, sign.servers, partial(guard.name_site, self.context)))
 
     def plan(self) -> View[Plan]:
         """Show the plan of stage 20."""
@@ -151,6 +149,13 @@ class Changing(Runbook):
         return Table(title="Steps for a person", headers=("step",), rows=(), empty="shown once the plan is approved")
 
 
+def show(form: Form[Any]) -> None:
+    """Show a form above the error that is going to be raised."""
+    from IPython.display import display
+
+    display(form)  # type: ignore[no-untyped-call]
+
+
 # -- What a stage has to have proven before it may be called done ----------------------------------
 
 
@@ -175,11 +180,14 @@ class DeleteStale(Changing):
 
     stage = Stage.DELETE
 
-    def require_approval(self) -> View[Approval | None]:
-        """Raise unless the plan may be carried out."""
+    def approval(self) -> View[Approval | None] | ApprovalForm:
+        """Show who approved this plan; raise where nobody did, below a form that asks for it."""
+        shown = super().approval()
+        if isinstance(shown, ApprovalForm):
+            show(shown)
         plan = self._do(self.context.record.read_plan)
-        found = self._do(lambda: approval.require_approval(self.context, plan))
-        return tables.approval(found, "The plan may be carried out." if found else "Nothing needs an approval now.")
+        self._do(lambda: approval.require_approval(self.context, plan))
+        return shown
 
     def delete(self) -> View[tuple[DeletionResult, ...]]:
         """CHANGE. Carry out the approved plan; refuses by itself whatever was not approved or has moved."""
@@ -217,21 +225,19 @@ class RegisterHa(Changing):
         self._proof: tuple[Check, ...] = ()
 
     def observe(self) -> View[str]:
-        """Show both servers' HA states and what follows from them."""
+        """Show both servers' HA states, what follows from them, and what will be typed into the page."""
         self._do(lambda: planned_changes.require_carried_out(self.context))
         states = self._run(observe_ha(self.context))
         self._action = self._run(decide_ha(self.context, self._pages))
         table = Table(title="What follows", headers=("decision",), rows=(Row(cells=(self._action,)),))
-        return View(str(self._action), (standing.ha_states(states), table))
+        return View(str(self._action), (table, standing.ha_states(states), *self._typed()))
 
-    def form(self) -> View[str]:
-        """Show what will be typed into the page, and by whom; the key is named by its reference."""
-        site = self.context.site
-        rows = tuple(Row(cells=cells) for cells in form_rows(site))
-        tables = [Table(title="HA Configuration", headers=("field", "value"), rows=rows)]
+    def _typed(self) -> Iterator[Table]:
+        """Yield what will be typed into the page, and by whom; the key is named by its reference."""
+        rows = tuple(Row(cells=cells) for cells in form_rows(self.context.site))
+        yield Table(title="HA Configuration", headers=("field", "value"), rows=rows)
         if self._decided() is HaAction.GUIDE:
-            tables.append(self._steps(lambda: self._run(ha.guide_of(self.context, self._pages))))
-        return View(secondary_address(site), tuple(tables))
+            yield self._steps(lambda: self._run(ha.guide_of(self.context, self._pages)))
 
     def readiness(self) -> View[tuple[ReadinessItem, ...]]:
         """Press Check Readiness where something is to be registered, and show its table."""

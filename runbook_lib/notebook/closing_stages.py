@@ -12,7 +12,7 @@ from runbook_lib.i18n.language import duration, stamp
 from runbook_lib.models import Outcome, Stage, StageState
 from runbook_lib.notebook.changing_stages import DeleteStale, ReaddIse, RegisterHa, require_checks
 from runbook_lib.notebook.reading_stages import DiagnoseLogs, ListCertificates, StartHere
-from runbook_lib.notebook.runbook import Runbook, seal_by_hand
+from runbook_lib.notebook.runbook import Next, Runbook, next_steps, seal_by_hand
 from runbook_lib.params.load import site_without_secrets
 from runbook_lib.record.attestation import keep_site
 from runbook_lib.repair import verification
@@ -23,7 +23,7 @@ from runbook_lib.show.report import Written, post_mortem, write_into
 from runbook_lib.show.report_model import PostMortem
 from runbook_lib.show.report_pictures import over_time
 from runbook_lib.show.table import Cell, Row, Table, link_to
-from runbook_lib.show.trust import Trusts, trust_as_verified
+from runbook_lib.show.trust import trust_as_verified
 
 # -- Stage 60: what proves the repair, and how the incident ends -----------------------------------
 
@@ -38,14 +38,12 @@ class Verify(Runbook):
         self._checks: tuple[Check, ...] = ()
 
     def verify(self) -> View[tuple[Check, ...]]:
-        """Look at everything again."""
+        """Look at everything again; shows every check, and who trusts whom as far as they tell."""
         self._checks = self._run(verification.verify(self.context, self._pages))
-        return tables.checks(self._checks, "What proves the repair", decisions.UNPROVEN)
-
-    def trust(self) -> View[Trusts]:
-        """Draw who trusts whom, as far as the checks tell."""
         addresses = {host.name: f"{host.address}:{host.port}" for host in targets(self.context.site)}
-        return findings.trust(trust_as_verified(addresses, self._checks))
+        drawn = findings.trust(trust_as_verified(addresses, self._checks))
+        shown = tables.checks(self._checks, "What proves the repair", decisions.UNPROVEN)
+        return View(self._checks, (*shown.tables, *drawn.tables), drawn.pictures)
 
     def outcome(self) -> View[Outcome]:
         """Say how this incident ends, and what would keep it from coming back."""
@@ -80,7 +78,7 @@ class WritePostMortem(Runbook):
         self._written: Written | None = None
 
     def summary(self) -> View[PostMortem]:
-        """Show how the incident ended, and how long what was rejected."""
+        """Show how the incident ended, how long what was rejected, what happened when, and what remains unproven."""
         found = self._do(self._read)
         ended = Table(
             title="How it ended",
@@ -108,27 +106,22 @@ class WritePostMortem(Runbook):
                 for each in found.impacts
             ),
         )
-        return View(found, (ended, lengths))
-
-    def timeline(self) -> View[PostMortem]:
-        """Show what happened when, as a picture and as a table."""
-        found = self._do(self._read)
         drawn = over_time(found)
-        table = Table(
+        timeline = Table(
             title="Timeline of the incident, in UTC",
             headers=("when", "what", "where", "journal"),
             rows=tuple(
                 Row(cells=(_utc(m.said), m.what, m.where or "-", f"line {m.ref.line}"), mark=_MARKS.get(m.tone, ""))
                 for m in found.moments
             ),
+            fold=f"Timeline of the incident, in UTC: {len(found.moments):,} moments",
         )
-        return View(found, (table,), (drawn.wide,) if drawn else ())
-
-    def unproven(self) -> View[tuple[str, ...]]:
-        """Show what the record leaves open."""
-        found = self._do(self._read)
-        rows = tuple(Row(cells=(sentence,)) for sentence in found.unproven)
-        return View(found.unproven, (Table(title="What remains unproven", headers=("what",), rows=rows),))
+        unproven = Table(
+            title="What remains unproven",
+            headers=("what",),
+            rows=tuple(Row(cells=(sentence,)) for sentence in found.unproven),
+        )
+        return View(found, (ended, lengths, unproven, timeline), (drawn.wide,) if drawn else ())
 
     def write(self) -> View[Written]:
         """Write the report into the record, as HTML, PDF and Markdown; earlier ones stay."""
@@ -157,6 +150,10 @@ class WritePostMortem(Runbook):
         keep_site(context.record, site_without_secrets(context.site))
         context.tell("Writing the report", 0.2)
         return write_into(context.record, self._read(), stage=self.stage, browser=context.site.browser)
+
+    def _goes_on_with(self) -> Next:
+        written, still_open = next_steps(self.stage, self.incident)
+        return written if self.context.record.is_closed() else still_open
 
     def _seal(self) -> None:
         if self._written is None:

@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
 
 from runbook_lib.certificates.expectation import Knowledge, read_expectation, read_uploaded
-from runbook_lib.decisions import Check, Decision, Override, PastIncident, Plan, SiteStatus
+from runbook_lib.decisions import Check, Decision, Override, Plan
 from runbook_lib.errors import ExpectationInvalid, RunbookError, StageOutOfOrder
 from runbook_lib.models import Diagnosis, Inventory, Stage, Verdict
-from runbook_lib.notebook.runbook import Runbook, next_run, stage_to_go_on_with
-from runbook_lib.notebook.workspace import link_to
+from runbook_lib.notebook.runbook import Next, Runbook, next_steps, stage_to_go_on_with
 from runbook_lib.params.model import Expectation
-from runbook_lib.record.history import past_incidents, standings
 from runbook_lib.record.incident import Record
-from runbook_lib.record.journal import Journal, Line
 from runbook_lib.repair import diagnose, inventory, preflight
 from runbook_lib.repair.confirmation import PHRASE, ways_out_of, write_override
 from runbook_lib.repair.context import Context, targets
@@ -25,14 +22,10 @@ from runbook_lib.repair.inventory import GIVEN_FACTS, gather_knowledge, in_digit
 from runbook_lib.repair.plan import plan_of
 from runbook_lib.repair.preflight import lacking
 from runbook_lib.show import findings, tables
-from runbook_lib.show import findings as pictured
 from runbook_lib.show.expectation_form import NOTHING, ExpectationActions, ExpectationForm, ExpectedHost, Given, known
-from runbook_lib.show.forms import OverrideForm, Unconfirmed, unconfirmed
-from runbook_lib.show.incidents import fleet_map, incidents
-from runbook_lib.show.progress import Followed, newest
+from runbook_lib.show.forms import OverrideForm, Renewed, Unconfirmed, unconfirmed
 from runbook_lib.show.rendering import View
-from runbook_lib.show.table import Row, Table
-from runbook_lib.show.trust import Trusts, trust_as_planned
+from runbook_lib.show.trust import trust_as_planned
 
 # -- The forms of stage 20: what is known of a certificate by another way, and a person's word where nothing is
 
@@ -112,8 +105,11 @@ def withdraw(context: Context, name: str) -> str:
     return f"Withdrawn for {name}; still known: {in_digits(found)}. Run the next cell."
 
 
-def show_unconfirmed(context: Context, plan: Plan) -> View[tuple[Unconfirmed, ...]]:
-    """Return the entries that only a missing confirmation protects, for a person with a form to override one."""
+def show_unconfirmed(context: Context, plan: Plan, renew: Callable[[], object]) -> View[tuple[Unconfirmed, ...]]:
+    """Return the entries that only a missing confirmation protects, for a person with a form to override one.
+
+    ``renew`` is called once an override was written.
+    """
     inventory = recorded_inventory(context)
     entries = tuple(
         Unconfirmed(row.server, row.key, row.target, facts.sha256)
@@ -124,7 +120,13 @@ def show_unconfirmed(context: Context, plan: Plan) -> View[tuple[Unconfirmed, ..
     )
     if not entries or not context.attended:
         return View(entries, (unconfirmed(entries),))
-    return OverrideForm(entries, PHRASE, override_command(context.record, entries[0]), partial(overrule, context))
+
+    def act(entry: Unconfirmed, name: str, reason: str, phrase: str) -> str:
+        said = overrule(context, entry, name, reason, phrase)
+        renew()
+        return said
+
+    return OverrideForm(entries, PHRASE, override_command(context.record, entries[0]), act)
 
 
 def override_command(record: Record, entry: Unconfirmed) -> str:
@@ -141,14 +143,14 @@ def overrule(context: Context, entry: Unconfirmed, name: str, reason: str, phras
         server=entry.server, key=entry.key, sha256=entry.sha256, by=name, at_utc=context.now(), reason=reason
     )
     write_override(context.record, override, entry.target, phrase=phrase)
-    return f"Overridden by {name.strip()}: {entry.server} {entry.key}. Run the next cell: a new plan is made."
+    return f"Overridden by {name.strip()}: {entry.server} {entry.key}. The plan above was made anew; run the next cell."
 
 
-# -- Stage 00: is everything reachable, where does this incident stand, what was there before ------
+# -- Stage 00: is everything there, and where does this incident stand -----------------------------
 
 
 class StartHere(Runbook):
-    """Stage 00: is everything reachable, where does this incident stand, what was there before."""
+    """Stage 00: is everything there, and where does this incident stand."""
 
     stage = Stage.START
 
@@ -161,39 +163,15 @@ class StartHere(Runbook):
         """Ask every server whether it answers; changes nothing."""
         found, self._problem = self._run(preflight.preflight(self.context))
         self._checks = found
-        return tables.checks(found, "Is everything reachable?", "Each line that is not “yes” says what to do.")
+        return tables.answers(found, "Is everything there?", "Each line that is not “yes” says what to do.")
 
-    def incidents(self) -> View[tuple[PastIncident, ...]]:
-        """Show the other incidents of all sites, newest first."""
-        found = self._do(lambda: past_incidents(self.context.records_root))
-        return incidents(tuple(one for one in found if one.incident != self.incident))
-
-    def sites(self) -> View[Sequence[SiteStatus]]:
-        """Show how every site stands by its newest incident, and whose certificates expire next."""
-        root = self.context.records_root
-        return fleet_map(self._do(lambda: standings(past_incidents(root))), self.context.now())
-
-    def journal(self) -> View[tuple[Line, ...]]:
-        """Show the newest lines of the incident's journal; for a person they follow what is written from then on."""
-        journal = Journal(self.context.record.folder)  # one of its own, for a thread of its own
-        lines = self._do(journal.read).lines
-        return Followed(journal) if self.context.attended else View(lines, (newest(lines),))
-
-    def next(self) -> View[str]:
-        """Show the notebook with which this incident goes on, and what comes next for each way in which this ends."""
+    def _goes_on_with(self) -> Next:
+        """Return the first stage of this incident that is not done."""
         states = self.context.record.stage_states()
         stage = stage_to_go_on_with(states)
-        rows = [
-            (
-                "notebook",
-                link_to(stage, self.incident) if stage else "none: every stage is done",
-            ),
-            ("its state", states[stage] if stage else "-"),
-            ("opens by itself", f"site {self.context.site.name}, incident {self.incident}"),
-            ("as a batch job", next_run(self.context.record)),
-        ]
-        go_on = Table(title="Go on here", headers=("what", "value"), rows=tuple(Row(cells=cells) for cells in rows))
-        return View(self.stage, (go_on, *super().next().tables))
+        if stage is None:
+            return Next("every stage is done", "nothing is left to do; 90_history has the earlier incidents")
+        return Next("", f"go on there; its state is: {states[stage]}", stage)
 
     def _seal(self) -> None:
         if not self._checks:
@@ -211,12 +189,15 @@ class DiagnoseLogs(Runbook):
     stage = Stage.DIAGNOSE
 
     def diagnose(self) -> View[Diagnosis]:
-        """Read the logs that the site's file names."""
+        """Read the logs that the site's file names, and draw when the mismatches were reported."""
         return findings.diagnosis(self._do(lambda: diagnose.diagnose(self.context)))
 
-    def timeline(self) -> View[Diagnosis]:
-        """Draw when the mismatches were reported."""
-        return pictured.mismatches_over_time(self._do(lambda: diagnose.recorded_diagnosis(self.context)))
+    def _goes_on_with(self) -> Next:
+        found = diagnose.recorded_diagnosis(self.context)
+        mismatch, look_alikes, no_logs = next_steps(self.stage, self.incident)
+        if found.mismatches:
+            return mismatch
+        return look_alikes if found.look_alikes else no_logs if found.no_logs else mismatch
 
 
 # -- Stage 20: what is stored, what is presented, the verdicts and the plan ------------------------
@@ -230,37 +211,37 @@ class ListCertificates(Runbook):
     def __init__(self, context: Context, *, expect: str = "") -> None:
         super().__init__(context)
         self._expect = expect
+        self._shown = Renewed[Plan]()
 
     def expectations(self) -> View[tuple[ExpectedHost, ...]]:
         """Show what is known of each host by another way, for a person with a form that takes more."""
         return self._do(lambda: show_known(self.context))
 
     def inventory(self) -> View[Inventory]:
-        """Look at everything once; shows both TOFU lists."""
+        """Look at everything once; shows what is stored, what is presented, and the verdicts."""
         given = self._do(lambda: parse_given(self._expect, self.context.site))
-        return findings.stores(self._run(inventory.take_inventory(self.context, given)))
+        return findings.inventory(self._run(inventory.take_inventory(self.context, given)), datetime.now(UTC))
 
-    def presented(self) -> View[Inventory]:
-        """Show what each host presents, and from where it was seen."""
-        return findings.presented(self._do(lambda: inventory.recorded_inventory(self.context)), datetime.now(UTC))
-
-    def verdicts(self) -> View[Inventory]:
-        """Show what is presented compared with what is known by another way."""
-        return findings.verdicts(self._do(lambda: inventory.recorded_inventory(self.context)))
+    def plan(self) -> View[Plan]:
+        """Make the plan and keep it in the record; shows it, and who trusts whom as far as it tells."""
+        return self._shown.view(self._shown_plan(self._do(self._make_plan)))
 
     def override(self) -> View[tuple[Unconfirmed, ...]]:
         """Show which stale entries nothing confirms, for a person with a form that takes the responsibility."""
-        return self._do(lambda: show_unconfirmed(self.context, self._planned()))
+        return self._do(lambda: show_unconfirmed(self.context, self._planned(), self._renew))
 
-    def plan(self) -> View[Plan]:
-        """Make the plan and keep it in the record."""
-        plan = self._do(self._make_plan)
-        return tables.plan(plan, ways_out_of(self.context.record, plan))
+    def _renew(self) -> None:
+        self._shown.renew(self._shown_plan(self._make_plan()))
 
-    def trust(self) -> View[Trusts]:
-        """Draw who trusts whom, as far as the plan tells."""
-        plan = self._do(self.context.record.read_plan)
-        return pictured.trust(trust_as_planned(plan, self._do(lambda: inventory.recorded_inventory(self.context))))
+    def _shown_plan(self, plan: Plan) -> View[Plan]:
+        drawn = findings.trust(trust_as_planned(plan, inventory.recorded_inventory(self.context)))
+        shown = tables.plan(plan, ways_out_of(self.context.record, plan))
+        return View(plan, (*shown.tables, *drawn.tables), drawn.pictures)
+
+    def _goes_on_with(self) -> Next:
+        plan = self.context.record.read_plan()
+        deletions, nothing, blocked = next_steps(self.stage, self.incident)
+        return blocked if plan.blocked else deletions if plan.deletions else nothing
 
     def _make_plan(self) -> Plan:
         plan = self._planned()

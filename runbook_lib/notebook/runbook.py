@@ -6,6 +6,7 @@ import asyncio
 import shlex
 from collections.abc import Callable, Coroutine, Mapping
 from contextlib import AbstractContextManager, nullcontext, suppress
+from dataclasses import replace
 from typing import Any, NamedTuple, TypeVar
 
 from runbook_lib import event_loop
@@ -37,7 +38,7 @@ from runbook_lib.show import tables
 from runbook_lib.show.incidents import LAB, PRODUCTION, Sign, Signed
 from runbook_lib.show.progress import Progress
 from runbook_lib.show.rendering import View
-from runbook_lib.show.table import Row, Table
+from runbook_lib.show.table import DOUBT, GOOD, READY, Cell, Row, Table
 
 # -- What comes after each stage, by the way in which it ended, and in which notebook --------------
 
@@ -153,33 +154,57 @@ class Runbook:
         site, record = self.context.site, self.context.record
         sign = sign_of(site)
         rows = (
-            ("so far", so_far(record.journal.read().lines)),
             ("site", site.name),
             ("servers", sign.servers),
             ("incident", self.incident),
             ("record", str(record.folder)),
             ("operator", self.context.operator),
-            *((("after the seal", _unsigned(self.context.later)),) if self.context.later else ()),
         )
         table = Table(
             title=f"{self.stage} · {PRODUCTION if sign.production else LAB}",
             headers=("what", "value"),
             rows=tuple(Row(cells=row) for row in rows),
+            fold=so_far(record.journal.read().lines),
         )
-        states = tables.stages(record.stage_states(), before=record.earlier_ends())
-        return Signed(self.incident, (table, states), sign=sign)
+        later = Table(
+            title="After the seal",
+            headers=("lines that nobody signed",),
+            rows=(Row(cells=(_unsigned(self.context.later),), mark=DOUBT),),
+        )
+        states = record.stage_states()
+        done = sum(state == StageState.DONE for state in states.values())
+        stages = replace(
+            tables.stages(states, before=record.earlier_ends()), fold=f"{done} of {len(states)} stages are done"
+        )
+        return Signed(self.incident, (*((later,) if self.context.later else ()), table, stages), sign=sign)
 
     def next(self) -> View[str]:
-        """Show what comes next for each way in which this stage can end."""
-        table = Table(
+        """Show the one thing that comes next, and folded what would where this stage had ended otherwise."""
+        steps = next_steps(self.stage, self.incident)
+        try:
+            one = self._goes_on_with()
+        except StageOutOfOrder:  # it was closed before it had found anything
+            one = steps[0]
+        go_on = Table(
+            title="Go on here",
+            headers=("what", "notebook"),
+            rows=(Row(cells=(one.then, self._linked(one)), mark=READY),),
+            note=f"As a batch job: {next_run(self.context.record)}",
+        )
+        others = Table(
             title="What next",
             headers=("when", "then", "notebook"),
-            rows=tuple(
-                Row(cells=(each.when, each.then, link_to(each.stage, self.incident) if each.stage else "-"))
-                for each in next_steps(self.stage, self.context.record.incident)
-            ),
+            rows=tuple(Row(cells=(each.when, each.then, self._linked(each))) for each in steps if each != one),
+            fold="Otherwise",
         )
-        return View(self.stage, (table,))
+        return View(self.stage, (go_on, others))
+
+    def _linked(self, step: Next) -> Cell:
+        return link_to(step.stage, self.incident) if step.stage else "-"
+
+    def _goes_on_with(self) -> Next:
+        """Return what comes next as this stage ended."""
+        return next_steps(self.stage, self.incident)[0]
 
     def close(self) -> View[StageState]:
         """Seal the stage: close every connection and write its end into the journal; the last one seals the record.
@@ -202,7 +227,9 @@ class Runbook:
         return self._show_closed()
 
     def _show_closed(self) -> View[StageState]:
-        return View(StageState.DONE, (tables.stages({self.stage: StageState.DONE}, title="Closed"),))
+        go_on, others = self.next().tables
+        closed = Row(cells=(f"{self.stage} is done", "-"), mark=GOOD)
+        return View(StageState.DONE, (replace(go_on, rows=(closed, *go_on.rows)), others))
 
     def _seal_after(self, red: str) -> None:
         if red:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 from runbook_lib.certificates.facts import sha256_of
@@ -18,6 +19,7 @@ from runbook_lib.show.trust import UNSEEN, Agreement, Trusts, draw_trust
 
 # -- Tables of what was found: in the logs, in the stores, and at the hosts. No decisions are made here
 
+PICTURE_AS_TABLE = "The picture as a table"
 PLACES = {
     "primary_health_monitor": "the primary's Health Monitor log",
     "primary_infrastructure": "the primary's Infrastructure log",
@@ -50,6 +52,7 @@ def diagnosis(value: Diagnosis) -> View[Diagnosis]:
         empty="no mismatch in the logs that were read",
         note=" ".join(filter(None, (_read_note(value), below(folder)))),
         whole=("evidence",),
+        below=("thread", "evidence"),
         artifact=facts_of(Stage.DIAGNOSE),
         counted="whose log",
     )
@@ -71,10 +74,14 @@ def diagnosis(value: Diagnosis) -> View[Diagnosis]:
         ),
         empty="none",
         whole=("evidence",),
+        below=("what to do", "evidence"),
         artifact=facts_of(Stage.DIAGNOSE),
         counted="whose log",
     )
-    return View(value, (mismatches, look_alikes, *_history(value)))
+    if not value.look_alikes:
+        look_alikes = replace(look_alikes, fold="Look-alikes: none")
+    drawn = mismatches_over_time(value)
+    return View(value, (mismatches, look_alikes, *drawn.tables, *_history(value)), drawn.pictures)
 
 
 def _all_evidence(value: Diagnosis) -> list[str]:
@@ -103,6 +110,7 @@ def _history(value: Diagnosis) -> tuple[Table, ...]:
         note="" if all(moment.zone_known for moment in moments) else in_doubt,
         whole=("when",),
         artifact=facts_of(Stage.DIAGNOSE),
+        fold=f"Timeline: {len(moments):,} moments",
     )
     damaged = Table(
         title="Not read whole: nothing is known of what follows there",
@@ -133,6 +141,7 @@ def stores(value: Inventory) -> View[Inventory]:
             note="The product shows no fingerprint: a renewed certificate with the same subject looks the same.",
             whole=("entry",),
             artifact=facts_of(Stage.LIST),
+            fold=f"TOFU list of the {store.server}: {len(store.entries)} entries",
         )
         for store in value.stores
     )
@@ -145,12 +154,16 @@ def presented(value: Inventory, now_utc: datetime) -> View[Inventory]:
         title="Certificates that the hosts present now",
         headers=("host", "subject", "issuer", "valid until", "key", "SHA-256"),
         rows=tuple(_facts_row(judgement, now_utc) for judgement in value.judgements),
+        below=("issuer", "SHA-256"),
+        fold="Certificates that the hosts present now, in full",
     )
     looks = Table(
         title="Seen from where",
         headers=("host and port", "vantage", "through", "what was seen"),
         rows=tuple(_look_row(look) for look in value.presented),
         note="here: this machine · self: through the host's own SSH server · peer: through the server that stores it.",
+        below=("what was seen",),
+        fold=f"Seen from where: {len(value.presented)} looks",
     )
     return View(value, (facts, looks))
 
@@ -183,27 +196,49 @@ def _look_row(look: Presented) -> Row:
     return Row(cells=(place, look.vantage, look.via or "-", seen), mark=PLAIN if look.stable else BAD)
 
 
+def inventory(value: Inventory, now_utc: datetime) -> View[Inventory]:
+    """What is stored, what is presented and the verdict in one table; everything that was seen is folded below it."""
+    ha = replace(ha_states(value.ha), fold="High availability, on each server's own word")
+    seen = (*presented(value, now_utc).tables, *stores(value).tables, ha)
+    return View(value, (*verdicts(value).tables, *seen))
+
+
 def verdicts(value: Inventory) -> View[Inventory]:
     """Return the verdict on each host, and what it was compared with."""
+    stored = [(store.server, entry) for store in value.stores for entry in store.entries]
+    places = {(found.host, found.port) for found in value.judgements}
+    others = [f"{server}: {entry.key}" for server, entry in stored if (entry.host, entry.port) not in places]
+    rows = [
+        Row(
+            cells=(
+                f"{found.target} ({found.host}:{found.port})",
+                found.verdict,
+                found.reason,
+                "\n".join(
+                    f"{server}: {entry.key}"
+                    for server, entry in stored
+                    if (entry.host, entry.port) == (found.host, found.port)
+                )
+                or "-",
+                found.facts.sha256 if found.facts else "-",
+                found.expectation,
+                ", ".join(found.seen_from) or "nowhere",
+            ),
+            mark=verdict_mark(found.verdict),
+        )
+        for found in value.judgements
+    ]
+    if others:
+        rows.append(Row(cells=("under another name, or the server's own", "-", "-", "\n".join(others), "-", "-", "-")))
     table = Table(
-        title="Verdicts: what is presented, compared with what is known by another way",
-        headers=("host", "verdict", "why", "compared with", "seen from"),
-        rows=tuple(
-            Row(
-                cells=(
-                    f"{found.target} ({found.host}:{found.port})",
-                    found.verdict,
-                    found.reason,
-                    found.expectation,
-                    ", ".join(found.seen_from) or "nowhere",
-                ),
-                mark=verdict_mark(found.verdict),
-            )
-            for found in value.judgements
-        ),
+        title="What is presented, compared with what is known by another way",
+        headers=("host", "verdict", "why", "stored by", "presented (SHA-256)", "compared with", "seen from"),
+        rows=tuple(rows),
         note="Only a confirmed certificate lets an entry be deleted. Subject and CN prove nothing.",
+        whole=("stored by",),
+        below=("presented (SHA-256)", "compared with"),
     )
-    return View(value, (table, ha_states(value.ha)))
+    return View(value, (table,))
 
 
 def verdict_mark(verdict: Verdict) -> str:
@@ -246,6 +281,7 @@ def mismatches_over_time(value: Diagnosis) -> View[Diagnosis]:
         note="\n".join(remarks_of(value)),
         artifact=facts_of(Stage.DIAGNOSE),
         counted="whose log",
+        fold=PICTURE_AS_TABLE,
     )
     return View(value, (table,), (draw_mismatches(value),))
 
@@ -264,6 +300,7 @@ def trust(value: Trusts) -> View[Trusts]:
         ),
         note=UNSEEN,
         whole=("entry",),
+        fold=PICTURE_AS_TABLE,
     )
     return View(value, (table,), (draw_trust(value),))
 

@@ -1,16 +1,17 @@
-"""Forms in a notebook: what all have in common; approval, production, override."""
+"""Forms in a notebook: what all have in common; approval, production, override; a view that a form renews."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import fields
 from html import escape
 from importlib import import_module
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar
 
 from runbook_lib.decisions import Plan
 from runbook_lib.errors import RunbookError, printable
 from runbook_lib.i18n.language import gettext
-from runbook_lib.show.rendering import View
+from runbook_lib.show.rendering import View, attended
 from runbook_lib.show.table import BAD, COLOURS, DOUBT, GOOD, MARKS, Row, Table
 
 if TYPE_CHECKING:
@@ -144,6 +145,8 @@ def without_form(*ways: tuple[str, str]) -> Table:
         headers=("how", "what"),
         rows=tuple(Row(cells=way) for way in ways),
         whole=("what",),
+        below=("what",),
+        fold="The same without the form",
     )
 
 
@@ -239,6 +242,8 @@ def unconfirmed(entries: tuple[Unconfirmed, ...]) -> Table:
         note="Whoever overrides says that this certificate is the right one. The incident then ends at best"
         " “repaired_unverified”.",
         whole=("entry",),
+        below=("what it presents now (SHA-256)",),
+        fold="" if entries else "Nothing waits for an override",
     )
 
 
@@ -275,3 +280,43 @@ class _OverrideControls:
 
     def _press(self) -> str:
         return self._overrule(self.entry.value, self.name.value, self.reason.value, self.words.value)
+
+
+# -- A view above a form, shown anew in its own place once the form was used ---------------------------
+
+
+class Renewed(Generic[T]):
+    """Remembers where its view was shown last, in whichever cell."""
+
+    def __init__(self) -> None:
+        self._handle: Any = None
+
+    def view(self, view: View[T]) -> View[T]:
+        """Return the view as one that can be renewed where a person looks at it."""
+        return _Renewable(view, self) if attended() else view
+
+    def show(self, view: View[T]) -> None:
+        """Show a view, and remember where."""
+        from IPython.display import display
+
+        self._handle = display(_bundle(view), raw=True, display_id=True)  # type: ignore[no-untyped-call]
+
+    def renew(self, view: View[T]) -> None:
+        """Put another view in the place of the one that was shown last; without one nothing happens."""
+        if self._handle is not None:
+            self._handle.update(_bundle(view), raw=True)
+
+
+class _Renewable(View[T]):
+    _shown: Renewed[T]
+
+    def __init__(self, view: View[T], shown: Renewed[T]) -> None:
+        super().__init__(**{field.name: getattr(view, field.name) for field in fields(view)})
+        object.__setattr__(self, "_shown", shown)  # the dataclass is frozen; where it is shown is no part of its value
+
+    def _ipython_display_(self) -> None:
+        self._shown.show(self)
+
+
+def _bundle(view: View[Any]) -> dict[str, str]:
+    return {"text/html": view._repr_html_(), "text/plain": view.text()}

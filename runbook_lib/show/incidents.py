@@ -285,6 +285,7 @@ def fleet_map(value: Sequence[SiteStatus], now_utc: datetime | None = None) -> V
         ),
         empty="no site is known",
         note="The days count from the certificates that were seen in the newest incident.",
+        fold="The picture as a table",
     )
     return View(value, (table,), (draw_fleet(value, now),))
 

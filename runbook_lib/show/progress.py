@@ -32,7 +32,7 @@ TICK_S, LEAST_S = 2.0, 0.25
 HINT_AFTER_S, KNOWN_AFTER_S = 5.0, 3.0
 RELOADED = (
     "If this page is loaded again, the bar stands still as it was at the time that it names, and the cell works on; the"
-    " journal in 00_start_here goes on too. Once the kernel is idle, run the cell again: it looks first, and shows how"
+    " journal in 90_history goes on too. Once the kernel is idle, run the cell again: it looks first, and shows how"
     " it ended."
 )
 _STYLE = "<style>.rb-bar{width:24em;max-width:60vw;height:1em;margin-right:1em}</style>"

@@ -30,6 +30,7 @@ from runbook_lib.show.table import (
     Table,
     cut_short,
     in_language,
+    without_idle_columns,
 )
 
 # -- A table as HTML for a notebook. All text is data: it is escaped, and nothing in it becomes a link or a tag
@@ -48,10 +49,22 @@ STYLE = (
     ".rb .whole,.rb .digest{font-family:var(--jp-code-font-family,var(--vscode-editor-font-family,monospace))}"
     ".rb .whole{white-space:pre!important;max-width:none}.rb .short{white-space:pre!important}"
     ".rb tr>:first-child{border-left:4px solid transparent}"
-    + "".join(f".rb .{mark}>:first-child{{border-left-color:{colour}}}" for mark, colour in COLOURS.items())
+    ".rb tr:has(+.below)>*{border-bottom:0!important}.rb .below>*{padding-top:0!important;max-width:none}"
+    ".rb .below p{margin:0!important;max-width:none}"
+    ".rb .below .whole{white-space:pre-wrap!important;overflow-wrap:anywhere}"
+    ".rb-fold{margin:.2em 0 .6em}.rb-fold>summary{cursor:pointer}"
+    + "".join(
+        f".rb .{mark}>:first-child,.rb .{mark}+.below>:first-child{{border-left-color:{colour}}}"
+        for mark, colour in COLOURS.items()
+    )
     # White on this red has a contrast of 7.9 to 1; nothing else on a page is filled.
     + ".rb .alarm>*{background:#a4161a!important;color:#fff!important;font-size:15px;font-weight:700}"
     ".rb p{margin:.4em 0 0!important;max-width:60em;white-space:pre-line}"
+    # Where room is short nothing is cut off: words are broken sooner than a table scrolls.
+    "@media screen and (max-width:1200px){.rb .short{white-space:pre-line!important}"
+    ".rb .whole{white-space:pre-wrap!important}.rb .whole,.rb .digest{overflow-wrap:anywhere}"
+    ".rb td,.rb th{padding:.3em .5em!important}"
+    ".rb caption{white-space:normal}}"
     # On paper nothing scrolls: letters are smaller, words stay whole, and what stands on one line is broken anywhere.
     "@media print{.rb{overflow:visible}.rb tr{break-inside:avoid}"
     ".rb table{font-size:10px}.rb caption{white-space:normal}"
@@ -78,19 +91,23 @@ def html(table: Table) -> str:
     A long one scrolls; of a very long one the most urgent rows are there.
     """
     long = len(table.rows) > MOST_ROWS_IN_TEXT
-    table = in_language(cut_short(table, MOST_ROWS))
-    head = "".join(f'<th scope="col"{_LEFT}>{escape(header)}</th>' for header in table.headers)
+    table = in_language(without_idle_columns(cut_short(table, MOST_ROWS)))
+    beside = [header for header in table.headers if header not in table.below]
+    head = "".join(f'<th scope="col"{_LEFT}>{escape(header)}</th>' for header in beside)
     body = "".join(_row(table, row) for row in table.rows)
     if not table.rows:
-        body = f'<tr><td colspan="{len(table.headers)}"{_LEFT}>{text_of(table.empty)}</td></tr>'
+        body = f'<tr><td colspan="{len(beside)}"{_LEFT}>{text_of(table.empty)}</td></tr>'
     note = f"<p>{text_of(table.note)}</p>" if table.note else ""
     # Wide tables scroll by themselves; what scrolls has to be reached with the keyboard, and has a name then.
     style, long_too = (_LONG, " rb-long") if long else ("", "")
     frame = f'{style}<div class="rb{long_too}" role="group" tabindex="0" aria-label="{escape(printable(table.title))}">'
-    return (
+    shown = (
         f"{frame}<table><caption{_LEFT}>{text_of(table.title)}</caption>"
         f"<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>{note}</div>"
     )
+    if not table.fold:
+        return shown
+    return f'<details class="rb-fold"><summary>{text_of(table.fold)}</summary>{shown}</details>'
 
 
 def figure(picture: Picture) -> str:
@@ -99,23 +116,35 @@ def figure(picture: Picture) -> str:
 
 
 def _row(table: Table, row: Row) -> str:
+    named = list(zip(table.headers, row.cells, strict=True))
+    beside = [(header, cell) for header, cell in named if header not in table.below]
     cells = "".join(
-        _cell(
-            cell, heads=place == 0 < len(table.headers) - 1, whole=header in table.whole, mark=row.mark * (place == 0)
-        )
-        for place, (header, cell) in enumerate(zip(table.headers, row.cells, strict=True))
+        _cell(cell, heads=place == 0 < len(beside) - 1, whole=header in table.whole, mark=row.mark * (place == 0))
+        for place, (header, cell) in enumerate(beside)
     )
-    return f'<tr class="{row.mark}">{cells}</tr>' if row.mark else f"<tr>{cells}</tr>"
+    shown = f'<tr class="{row.mark}">{cells}</tr>' if row.mark else f"<tr>{cells}</tr>"
+    below = "".join(
+        f"<p>{escape(header)}: <span{_WHOLE * (header in table.whole)}>{_shown(cell)}</span></p>"
+        for header, cell in named
+        if header in table.below and str(cell) not in ("", "-")
+    )
+    return shown + (f'<tr class="below"><td colspan="{len(beside)}"{_LEFT}>{below}</td></tr>' if below else "")
+
+
+_WHOLE = ' class="whole"'
+
+
+def _shown(cell: Cell) -> str:
+    return f'<a href="{escape(cell.href)}">{text_of(cell.text)}</a>' if isinstance(cell, Link) else text_of(cell)
 
 
 def _cell(cell: Cell, *, heads: bool, whole: bool, mark: str) -> str:
     """Return one cell; the first of several ``heads`` its row, so that a screen reader says whose value is read."""
-    shown = f'<a href="{escape(cell.href)}">{text_of(cell.text)}</a>' if isinstance(cell, Link) else text_of(cell)
     marked = f"{MARKS[mark]} " if mark else ""
     kind = "whole" if whole else "short" if max(map(len, str(cell).split("\n"))) <= SHORT else ""
     name, scope = ("th", ' scope="row"') if heads else ("td", "")
     about = f' class="{kind}"' if kind else ""
-    return f"<{name}{scope}{about}{_LEFT}>{marked}{shown}</{name}>"
+    return f"<{name}{scope}{about}{_LEFT}>{marked}{_shown(cell)}</{name}>"
 
 
 def text_of(text: str) -> str:
@@ -260,9 +289,12 @@ class View(Generic[T]):
     pictures: tuple[Picture, ...] = field(default=(), repr=False)
 
     def _repr_html_(self) -> str:
-        drawn = "".join(figure(picture) for picture in self.pictures)
-        style = f"<style>{PICTURES_STYLE}</style>" if drawn else ""
-        return STYLE + style + drawn + "".join(html(table) for table in self.tables)
+        style = f"<style>{PICTURES_STYLE}</style>" if self.pictures else ""
+        shown = [html(table) for table in self.tables]
+        # What is decisive stands above the pictures; what says the same as they do is folded below them.
+        first = next((place for place, table in enumerate(self.tables) if table.fold), 0)
+        shown[first:first] = [figure(picture) for picture in self.pictures]
+        return STYLE + style + "".join(shown)
 
     def __repr__(self) -> str:
         return self.text()

@@ -58,7 +58,9 @@ class Table:
 
     ``whole`` names the headers whose cells are compared or copied as they are (keys, commands): these
     stay on one line, in letters of one width. Of a long table the first page is shown (``pages``): ``artifact`` says
-    where the whole list is kept, and ``counted`` is the header whose words are counted over all rows.
+    where the whole list is kept, and ``counted`` is the header whose words are counted over all rows. ``below`` names
+    the headers whose cells have a notebook's whole width, below their row. ``fold``: a notebook shows the table once
+    this line is opened.
     """
 
     title: str
@@ -69,6 +71,8 @@ class Table:
     whole: tuple[str, ...] = ()
     artifact: str = ""
     counted: str = ""
+    below: tuple[str, ...] = ()
+    fold: str = ""
 
 
 # -- A table in the reader's language. What is compared or copied, and what a device said, stays as it is
@@ -87,6 +91,23 @@ def in_language(table: Table) -> Table:
         note=gettext(table.note),
         empty=gettext(table.empty),
         whole=tuple(map(gettext, table.whole)),
+        below=tuple(map(gettext, table.below)),
+        fold=gettext(table.fold),
+    )
+
+
+def without_idle_columns(table: Table) -> Table:
+    """Return the table without the columns that say nothing in any row; the first one stays."""
+    cells = list(zip(*(row.cells for row in table.rows), strict=True))
+    said = [
+        place for place, column in enumerate(cells) if not place or any(str(cell) not in ("", "-") for cell in column)
+    ]
+    if len(said) == len(cells):
+        return table
+    return replace(
+        table,
+        headers=tuple(table.headers[place] for place in said),
+        rows=tuple(replace(row, cells=tuple(row.cells[place] for place in said)) for row in table.rows),
     )
 
 

@@ -89,8 +89,18 @@ def checks(value: tuple[Check, ...], title: str, note: str = "") -> View[tuple[C
         headers=("what", "expected", "actual", "as expected", "note"),
         rows=tuple(Row(cells=(c.name, c.expected, c.actual, words[c.ok], c.note), mark=marks[c.ok]) for c in value),
         note=note,
+        below=("note",),
     )
     return View(value, (table,))
+
+
+def answers(value: tuple[Check, ...], title: str, note: str) -> View[tuple[Check, ...]]:
+    """The checks that are not as expected, and those that are in one line that can be opened."""
+    wrong, right = (tuple(check for check in value if (check.ok is True) is fine) for fine in (False, True))
+    shown = [*checks(wrong, title, note).tables] if wrong else []
+    fold = f"{len(right)} answers are as expected" if wrong else f"All is well: {len(right)} answers, each as expected"
+    folded = replace(checks(right, title).tables[0], fold=fold)
+    return View(value, (*shown, *((folded,) if right else ())))
 
 
 def stages(
@@ -215,6 +225,7 @@ def plan(value: Plan, ways: tuple[WayOut, ...] = ()) -> View[Plan]:
         whole=("entry", "evidence"),
         artifact=f"plans/{value.digest}.json in the record",
         counted="decision",
+        below=("why", "evidence"),
     )
     commands = Table(
         title="Exact commands, in this order; a deleted entry cannot be restored, the next connection adds a new one",
@@ -222,6 +233,7 @@ def plan(value: Plan, ways: tuple[WayOut, ...] = ()) -> View[Plan]:
         rows=tuple(Row(cells=(row.server, row.command, row.confirmed_sha256)) for row in value.deletions),
         empty="nothing to delete",
         whole=("command",),
+        below=("confirmed SHA-256",),
         artifact=f"plans/{value.digest}.json in the record",
     )
     later = Table(
@@ -241,6 +253,7 @@ def plan(value: Plan, ways: tuple[WayOut, ...] = ()) -> View[Plan]:
         empty="nothing else is changed",
         whole=("change",),
         artifact=f"plans/{value.digest}.json in the record",
+        below=("why", "interrupts", "values", "confirmed"),
     )
     blocked = Table(
         title="Blocked: nothing is changed until this is settled",
@@ -261,6 +274,7 @@ def _ways_out(ways: tuple[WayOut, ...]) -> Table:
         note="Write the digits that the console shows, never those of this table: where they differ, somebody else is"
         " answering. self: true compares with what the host shows through its own SSH server, and needs nobody else.",
         whole=("value",),
+        below=("value",),
     )
 
 
@@ -330,5 +344,6 @@ def results(value: tuple[DeletionResult, ...]) -> View[tuple[DeletionResult, ...
         whole=("entry",),
         artifact=facts_of(Stage.DELETE),
         counted="what the store says",
+        below=("what the command printed", "sent", "read back"),
     )
     return View(value, (table,))

@@ -23,11 +23,11 @@ def test_the_approval_is_given_between_two_runs_of_one_cell(start_lab: StartLab)
         run_changing_stages(site)
     rb = open_runbook("30_delete_stale_certificates", site=str(site))
     with pytest.raises(ApprovalMissing):
-        rb.require_approval()  # type: ignore[attr-defined]
+        rb.approval()  # type: ignore[attr-defined]
     with pytest.raises(StageOutOfOrder, match="ended red"):
         rb.close()
     approve_by_form(rb.context, rb.context.record.read_plan(), "Ada Example", "looked at")
-    for verb in ("require_approval", "delete", "prove", "close", "close"):
+    for verb in ("approval", "delete", "prove", "close", "close"):
         getattr(rb, verb)()
     record: Record = rb.context.record
     found = post_mortem(record.folder)

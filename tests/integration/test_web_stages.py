@@ -73,7 +73,7 @@ def register(site: Path, *, planned: bool = True) -> Any:
     if planned:
         plan(site)
     rb: Any = open_runbook(Stage.REGISTER, str(site))
-    for verb in (rb.observe, rb.form, rb.approval, rb.readiness, rb.register, rb.prove, rb.close):
+    for verb in (rb.observe, rb.approval, rb.readiness, rb.register, rb.prove, rb.close):
         assert verb().text()
     return rb
 

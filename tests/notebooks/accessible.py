@@ -13,7 +13,7 @@ ROLES = "button|checkbox|combobox|group|textbox"
 LEAST = {"text": 4.5, "value": 4.5, "hint": 4.5, "edge": 3.0, "strip": 3.0}
 
 _CONTROLS = """(shown, controls) => [...shown.querySelectorAll(controls)]
-  .filter((each) => each.getClientRects().length && !each.disabled)
+  .filter((each) => each.checkVisibility() && !each.disabled)
   .map((each) => [each.getBoundingClientRect().x, each.getBoundingClientRect().y])"""
 _FOCUSED = """(shown) => {
   const focused = document.activeElement, place = focused.getBoundingClientRect();
@@ -86,7 +86,7 @@ def gaps_between_headings(panel: Locator) -> list[str]:
 def said_by_colour_alone(shown: Locator) -> list[str]:
     """Return what has a coloured strip and does not begin with a sign."""
     coloured = shown.locator("[role=status][style*='border-left'], tr.good, tr.bad, tr.doubt, tr.ready, tr.alarm")
-    return [text for text in coloured.all_inner_texts() if not re.match("(?:[✔✘?→]|!!!) *.", text.strip())]
+    return [text for text in coloured.all_text_contents() if not re.match("(?:[✔✘?→]|!!!) *.", text.strip())]
 
 
 def too_faint(shown: Locator) -> list[tuple[str, float, str]]:

@@ -15,6 +15,19 @@ from runbook_lib.web.browsers import find_browser, launch_arguments
 SLOW_MS = 120_000
 LONG_MS = 240_000
 DONE = re.compile(r"\[\d+\]:")
+_CUT_OFF = """(panel) => {
+  const folded = [...panel.querySelectorAll('details:not([open])')];
+  folded.forEach((each) => { each.open = true; });
+  const shown = [...panel.querySelectorAll('.rb, .jp-OutputArea-output')].filter((each) => each.clientWidth);
+  const found = shown.filter((each) => each.scrollWidth > each.clientWidth + 1)
+    .map((each) => `${each.scrollWidth} of ${each.clientWidth}: ${each.innerText.slice(0, 80)}`);
+  folded.forEach((each) => { each.open = false; });
+  return found;
+}"""
+_HEIGHTS = """(panel) => [
+  [...panel.querySelectorAll('.jp-Cell')].reduce((sum, each) => sum + each.getBoundingClientRect().height, 0),
+  panel.querySelector('.jp-WindowedPanel-outer').clientHeight,
+]"""
 
 
 @contextmanager
@@ -36,6 +49,7 @@ class Notebook:
 
     def __init__(self, page: Page, name: str) -> None:
         self.page = page
+        self.name = name
         self.panel = page.locator(".jp-NotebookPanel:visible").filter(has=page.locator(f"h1:has-text('{name} · ')"))
         expect(self.panel).to_be_visible()
         self.wait_idle()
@@ -118,6 +132,16 @@ class Notebook:
         self.page.locator(".lm-Menu-itemLabel", has_text=re.compile("^Theme$")).hover()
         self.page.locator(".lm-Menu-itemLabel", has_text=re.compile(f"^{name}$")).click()
         expect(self.page.locator(f"body[data-jp-theme-name='{name}']")).to_be_attached()
+
+    def cut_off(self) -> list[str]:
+        """Return the tables that are wider than the room they have, what is folded included."""
+        return list(self.panel.evaluate(_CUT_OFF))
+
+    def screens(self, height: int) -> float:
+        """Return how many windows of this height it takes to see all cells, beside what JupyterLab itself takes."""
+        cells, room = self.panel.evaluate(_HEIGHTS)
+        assert self.page.viewport_size
+        return float(cells / (height - (self.page.viewport_size["height"] - room)))
 
     def wait_idle(self) -> None:
         """Wait until the kernel has nothing to do."""

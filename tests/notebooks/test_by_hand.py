@@ -27,11 +27,13 @@ from waiting import wait_until
 
 from runbook_lib import lab
 from runbook_lib.device.prime import identities
+from runbook_lib.models import Stage
 from runbook_lib.params.load import load_site
 from runbook_lib.paths import project_root
 from runbook_lib.record.lock import SiteLock
 
-NEXT = ("rb.next", "rb.close")
+CLOSE = "rb.close"
+MOST_SCREENS = 28
 OPEN = ("site =", "open_runbook")
 SAID_OF_NAME = {True: "paris may be changed from this notebook", False: "This is not the name of the site"}
 FINGERPRINT, DROP = "Fingerprint or PEM", "Drop the file of a CSR or certificate here"
@@ -73,6 +75,24 @@ def assert_usable(notebook: Notebook, calls: str, part: str = ".jp-OutputArea-ou
     assert out_of_reach(notebook.page, shown) == []
     assert said_by_colour_alone(shown) == []
     assert gaps_between_headings(notebook.panel) == []
+
+
+SCREENS: dict[str, float] = {}
+"""How many screens each stage takes, by its notebook's number."""
+
+
+def finish(notebook: Notebook) -> None:
+    """Close a stage; then nothing that it shows is cut off at 1024 pixels, and its height at 1440 is written down."""
+    notebook.run(CLOSE)
+    page = notebook.page
+    before = page.viewport_size
+    assert before
+    # As tall as all cells: JupyterLab draws those alone that are in view.
+    page.set_viewport_size({"width": 1024, "height": 12_000})
+    assert notebook.cut_off() == []
+    page.set_viewport_size({"width": 1440, "height": 12_000})
+    SCREENS[notebook.name] = notebook.screens(900)
+    page.set_viewport_size(before)
 
 
 def give_name(notebook: Notebook, calls: str, *names: str) -> None:
@@ -181,22 +201,27 @@ def test_the_next_cell_opens_the_chosen_site_and_all_of_it_answers(page: Page) -
     start = Notebook(page, "00")
     expect(start.run('open_runbook("00')).to_contain_text("PRODUCTION: real servers")
     answers = start.run("rb.preflight")
-    expect(answers.locator("tr.good").first).to_be_visible()
+    expect(answers.locator("summary").last).to_contain_text("All is well")
     expect(answers.locator("tr.bad, tr.doubt")).to_have_count(0)
-    start.run("rb.incidents", "rb.journal", *NEXT)
+    finish(start)
+    start.panel.get_by_role("link", name="90_history").click()
+    history = Notebook(page, "90")
+    expect(history.run("site =", "open_history")).to_contain_text("paris")
+    history.run("history.sites", "history.incidents", "history.journal")
+    page.get_by_role("tab", name="00_").click()
 
 
 def test_the_next_notebook_opens_the_same_incident(server: Server, page: Page) -> None:
     """A click leads to 10_diagnose_logs, whose parameters are empty, and it goes on in the incident of stage 00.
 
-    What it writes into the journal appears in 00_start_here by itself.
+    What it writes into the journal appears in 90_history by itself.
     """
-    written = page.locator(".jp-CodeCell").filter(has=page.locator(".jp-InputArea-editor", has_text="rb.journal"))
+    written = page.locator(".jp-CodeCell").filter(has=page.locator(".jp-InputArea-editor", has_text="history.journal"))
     expect(written).not_to_contain_text("10_diagnose_logs")
     logs = Notebook(page, "00").follow("10_diagnose_logs")
     expect(logs.run(*OPEN)).to_contain_text(incident(server))
-    expect(logs.run("rb.diagnose").locator("tr.bad")).to_have_count(3)
-    logs.run(*NEXT)
+    expect(logs.run("rb.diagnose").locator(".rb").first.locator("tr.bad")).to_have_count(3)
+    finish(logs)
     expect(written).to_contain_text(re.compile("10_diagnose_logs *stage_ended"))
 
 
@@ -241,13 +266,13 @@ def test_a_wrong_fingerprint_contradicts_and_blocks_the_plan(server: Server, pag
     lists.panel.get_by_label("Host", exact=True).select_option("secondary")
     lists.drop(DROP, server.lab / "desk" / "secondary.csr")
     keep(lists, "secondary")
-    expect(lists.run("rb.inventory", "rb.presented", "rb.verdicts")).to_contain_text("contradicted")
+    expect(lists.run("rb.inventory")).to_contain_text("contradicted")
+    expect(lists.run("rb.plan")).to_contain_text("Blocked: nothing is changed")
     lists.run("rb.override")
     expect(lists.panel.get_by_label("Entry", exact=True).locator("option")).to_have_text(re.compile("ise"))
     lists.fill("In full words", "yes")
     lists.says("other words than")
     assert_usable(lists, "rb.override")
-    expect(lists.run("rb.plan")).to_contain_text("Blocked: nothing is changed")
 
 
 def test_the_right_fingerprint_in_any_spelling_confirms(server: Server, page: Page) -> None:
@@ -260,9 +285,10 @@ def test_the_right_fingerprint_in_any_spelling_confirms(server: Server, page: Pa
     lists.panel.get_by_label("Host", exact=True).select_option("primary")
     lists.fill(FINGERPRINT, ":".join(re.findall("..", digits)))
     keep(lists, "primary")
-    lists.run("rb.inventory", "rb.presented", "rb.verdicts", "rb.override")
+    lists.run("rb.inventory")
     expect(lists.run("rb.plan").get_by_text("would delete")).to_have_count(3)
-    lists.run(*NEXT)
+    lists.run("rb.override")
+    finish(lists)
 
 
 def test_run_all_stops_red_at_the_approval_and_shows_where(server: Server, page: Page) -> None:
@@ -277,19 +303,19 @@ def test_run_all_stops_red_at_the_approval_and_shows_where(server: Server, page:
         page.set_viewport_size({"width": width, "height": height})
         delete.panel.locator(".jp-MarkdownCell").first.click()
         delete.menu("Run", "Run All Cells")
-        delete.wait("rb.require_approval")
-        expect(delete.cell("rb.require_approval")).to_contain_text("ApprovalMissing")
-        expect(delete.red("rb.require_approval").first).to_be_in_viewport()
-        expect(delete.cell("rb.require_approval").get_by_role("alert")).to_be_in_viewport()
+        delete.wait("rb.approval")
+        expect(delete.cell("rb.approval")).to_contain_text("ApprovalMissing")
+        expect(delete.red("rb.approval").first).to_be_in_viewport()
+        expect(delete.cell("rb.approval").get_by_role("alert")).to_be_in_viewport()
         delete.wait_idle()
-        for below in ("rb.delete()", "rb.prove", *NEXT):
+        for below in ("rb.delete()", "rb.prove", CLOSE):
             expect(delete.cell(below).locator(".jp-InputPrompt")).to_have_text("[ ]:")
         delete.says("It stopped here.")
     page.set_viewport_size(tall)
     delete.panel.locator(".jp-MarkdownCell").first.click()
     ended = [line["seen"] for line in journal(server) if line["kind"] == "stage_ended" and line["stage"][:2] == "30"]
     assert ended == ["stopped", "stopped"]
-    assert_usable(delete, "rb.approval")
+    assert_usable(delete, "rb.approval", ".rb-form")
     assert sent(server) == []
 
 
@@ -319,7 +345,8 @@ def test_a_second_tab_approves_nothing_twice(server: Server, page: Page) -> None
         copy = f"work/{incident(server)}/30_delete_stale_certificates.ipynb"
         other.goto(f"{server.base}/lab/workspaces/second/tree/{copy}")
         second = Notebook(other, "30")
-        second.run("rb.approval")
+        second.start("rb.approval")
+        second.wait("rb.approval")
         for tab, name in ((second, "Ada Example"), (delete, "Ben Example")):
             tab.page.bring_to_front()
             tab.fill("Your name", name)
@@ -345,18 +372,19 @@ def test_whoever_comes_second_to_a_site_is_told_who_holds_it(server: Server, pag
 def test_the_approved_plan_is_carried_out(server: Server, page: Page) -> None:
     """The site is asked for by its name first; then the cells that were red go on: three deletions, each once."""
     delete = Notebook(page, "30")
-    delete.run("rb.require_approval")
+    delete.run("rb.approval")
     give_name(delete, "rb.delete()", "lab", "paris")
     assert_usable(delete, "rb.delete()", ".rb-form")
     assert sent(server) == []
-    delete.run("rb.delete()", "rb.prove", *NEXT)
+    delete.run("rb.delete()", "rb.prove")
+    finish(delete)
     assert len(sent(server)) == len(set(sent(server))) == 3
 
 
 def test_the_registration_shows_a_bar_and_can_be_stopped(page: Page) -> None:
     """The bar moves; the stop button ends the cell, which says that running it again goes on."""
     register = Notebook(page, "30").follow("40_register_ha")
-    register.run(*OPEN, "rb.observe", "rb.form")
+    register.run(*OPEN, "rb.observe", "rb.approval")
     give_name(register, "rb.readiness", "paris")
     register.run("rb.readiness")
     cell = register.start("rb.register()")
@@ -380,8 +408,9 @@ def test_a_reloaded_page_goes_on_and_registers_no_second_time(server: Server, pa
     page.reload()
     register = Notebook(page, "40")
     expect(register.cell("rb.register()").locator("progress")).to_be_visible()
-    expect(register.cell("open_runbook")).to_contain_text("so far")
-    register.run("rb.register()", "rb.prove", *NEXT)
+    expect(register.cell("open_runbook")).to_contain_text("stages done: 00, 10, 20, 30")
+    register.run("rb.register()", "rb.prove")
+    finish(register)
     assert [what for what in sent(server) if what.startswith("HA")] == ["HA registration completed"]
     meant = [line["text"] for line in journal(server) if line["kind"] == "intent" and line["stage"].startswith("40")]
     assert meant == ["register HA"]
@@ -392,11 +421,12 @@ def test_the_ise_server_is_added_and_the_site_is_repaired(server: Server, page: 
     ise = Notebook(page, "40").follow("50_readd_ise")
     ise.run(*OPEN, "rb.observe")
     give_name(ise, "rb.readd", "paris")
-    ise.run("rb.readd", "rb.prove", *NEXT)
+    ise.run("rb.readd", "rb.prove")
+    finish(ise)
     verify = ise.follow("60_verify")
-    verify.run(*OPEN, "rb.verify", "rb.trust")
+    verify.run(*OPEN, "rb.verify")
     expect(verify.run("rb.outcome")).to_contain_text("repaired")
-    verify.run(*NEXT)
+    finish(verify)
     assert [line["seen"] for line in journal(server) if line["kind"] == "outcome"] == ["repaired"]
 
 
@@ -405,7 +435,14 @@ def test_the_post_mortem_is_of_the_incident_that_has_ended(server: Server, page:
     post_mortem = Notebook(page, "60").follow("70_post_mortem")
     expect(post_mortem.run(*OPEN)).to_contain_text(incident(server))
     expect(post_mortem.run("rb.summary")).to_contain_text("repaired")
-    post_mortem.run("rb.timeline", "rb.unproven", "rb.write", *NEXT)
+    post_mortem.run("rb.write")
+    finish(post_mortem)
+
+
+def test_the_whole_repair_is_read_in_few_screens() -> None:
+    """All stages as they stood when they were closed, at 1440 x 900: at most 28 screens."""
+    assert len(SCREENS) == len(Stage)
+    assert sum(SCREENS.values()) <= MOST_SCREENS, SCREENS
 
 
 def test_ctrl_c_ends_jupyterlab_and_its_lab(server: Server, page: Page) -> None:

@@ -301,12 +301,12 @@ def test_whatever_a_device_says_the_page_stays_ours(word: str) -> None:
 
 @pytest.mark.parametrize("view", values("word"), ids=lambda view: view.tables[0].title[:30])
 def test_text_and_html_of_a_view_say_the_same(view: View[Any]) -> None:
-    """Every cell's words are in both forms."""
+    """Every cell's words are in both forms; a column that says nothing is in the text only."""
     html = "".join(Page(view._repr_html_()).words)
     text = view.text(200)
     for table in view.tables:
         for row in table.rows:
             for cell in row.cells:
                 for piece in str(cell).split("\n"):
-                    assert piece in html
+                    assert piece in html or piece == "-"
                     assert all(part in text for part in piece.split())
