@@ -264,8 +264,10 @@ class HaPages:
             refused = refusal(fresh, self.labels)
             if any(step.failed for step in page.milestones) and (refused or page.milestones != earlier):
                 return page  # it began and has failed since: the watch tells at which milestone
-            # It may have failed already, in the words of an earlier failure that still stood there.
-            return page if not refused and says(" ".join(fresh), self.labels.phrases["under_way"]) else None
+            # It may have failed already, in the words of an earlier failure that still stood there: that it was under
+            # way may have come and gone between two looks.
+            shown = " ".join((*fresh, *self.view.passed))
+            return page if not refused and says(shown, self.labels.phrases["under_way"]) else None
 
         return await Submit(self.hand, "register", "register", "ask_register", "ask_danger").send(began)
 

@@ -191,6 +191,28 @@ def test_a_message_that_stood_there_before_the_click_fails_no_registration(tmp_p
     assert heard(product) == UNDER_WAY
 
 
+def test_a_registration_that_failed_between_two_looks_has_begun(tmp_path: Path) -> None:
+    """An earlier failure's words stand there before and after: that it was under way was shown for a moment only."""
+    old = "HA registration failed: TOFU failed, the certificate of the remote host is different."
+    moment = """<script>addEventListener("submit", (event) => {
+      if (!event.target.querySelector("[type=password]") || !document.querySelector("h2")) return;
+      event.preventDefault();
+      const shown = document.createElement("p");
+      shown.textContent = "HA registration is in progress.";
+      document.body.append(shown);
+      setTimeout(() => shown.remove(), 0);
+    }, true)</script>"""
+    product = Product(rewrite=(("<hr>", f"<hr><p role=alert>{old}</p>{moment}"),))
+    begun: list[bool] = []
+
+    async def use(pages: PrimePages) -> None:
+        await pages.open_ha_configuration()
+        begun.append((await pages.register(FORM)).under_way)
+
+    drive(product, "plain", tmp_path, use, page_s=6)
+    assert begun == [False]
+
+
 OVERLAID = """<style>.f{position:relative;display:block;width:300px;height:26px;margin-bottom:3px}
 .f input{width:290px;height:22px} .f span{position:absolute;left:4px;top:4px;pointer-events:none}</style>"""
 
