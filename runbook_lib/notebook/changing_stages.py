@@ -126,8 +126,13 @@ class Changing(Runbook):
         plan = self._do(self.context.record.read_plan)
         found = self._do(lambda: approve_as_asked(self.context, plan, self._approve))
         if found is None and needed and not plan.blocked:
-            return ApprovalForm(plan, partial(approve_by_form, self.context, plan), approve_command(plan))
-        return tables.approval(found, "This plan may be carried out." if found else "There is nothing to approve.")
+            return ApprovalForm(
+                plan,
+                partial(approve_by_form, self.context, plan),
+                approve_command(plan),
+                lambda: _shown(approval_of(self.context, plan)),
+            )
+        return _shown(found)
 
     def _needs_approval(self) -> bool:
         """Whether what this stage is going to do needs one."""
@@ -147,6 +152,10 @@ class Changing(Runbook):
             shown = guide()
             return tables.steps(shown.title, shown.why, shown.steps)
         return Table(title="Steps for a person", headers=("step",), rows=(), empty="shown once the plan is approved")
+
+
+def _shown(found: Approval | None) -> View[Approval | None]:
+    return tables.approval(found, "This plan may be carried out." if found else "There is nothing to approve.")
 
 
 def show(form: Form[Any]) -> None:

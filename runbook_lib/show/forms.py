@@ -156,10 +156,13 @@ def without_form(*ways: tuple[str, str]) -> Table:
 class ApprovalForm(Form[Plan]):
     """Asks for a name and a reason. ``value`` is the plan that is shown above it.
 
-    ``approve`` is called with both, writes the approval and returns the sentence to show.
+    ``approve`` is called with both, writes the approval and returns the sentence to show; ``approved`` returns what
+    then stands in the place of the question.
     """
 
-    def __init__(self, plan: Plan, approve: Callable[[str, str], str], command: str) -> None:
+    def __init__(
+        self, plan: Plan, approve: Callable[[str, str], str], command: str, approved: Callable[[], View[Any]]
+    ) -> None:
         count = len(plan.deletions)
         deletions = tuple(Row(cells=(row.server, f"delete {row.key}", "now")) for row in plan.deletions)
         others = tuple(
@@ -177,13 +180,15 @@ class ApprovalForm(Form[Plan]):
         said = Said()
         name = text_field("Your name", "as it will appear in the record")
         reason = text_field("Reason", "for example the change's number")
-        press = button(
-            "Approve this plan",
-            "Writes the approval into the record; changes nothing",
-            lambda: approve(name.value, reason.value),
-            said,
-        )
-        super().__init__(plan, (question, ways), (name, reason, press, said.widget))
+        asked_above = ipywidgets.HTML(View(plan, (question,))._repr_html_())
+
+        def act() -> str:
+            done = approve(name.value, reason.value)
+            asked_above.value = approved()._repr_html_()
+            return done
+
+        press = button("Approve this plan", "Writes the approval into the record; changes nothing", act, said)
+        super().__init__(plan, (question, ways), (name, reason, press, said.widget), asked_above)
 
 
 # -- The question before the first change of a real site: a person types its name ------------------

@@ -259,7 +259,7 @@ def test_a_mistyped_expectation_is_seen_and_withdrawn(desk: Any) -> None:
     control(form, "Keep").click()
     told = shown(form)
     assert "ab" * 32 in told
-    assert f"given to this incident: a SHA-256 given by the operator, in digits: SHA-256 {'ab' * 32}" in told
+    assert f"this incident was given: a SHA-256 given by the operator, in digits: SHA-256 {'ab' * 32}" in told
     control(form, "Host").value = "ise"
     assert control(form, "Withdraw").disabled
     control(form, "Host").value = "primary"

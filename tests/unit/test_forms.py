@@ -10,6 +10,8 @@ import pytest
 from runbook_lib.decisions import Decision, Plan, PlanRow
 from runbook_lib.errors import ParameterRefused
 from runbook_lib.show.forms import ApprovalForm
+from runbook_lib.show.rendering import View
+from runbook_lib.show.table import Row, Table
 
 DIGEST = "a" * 64
 COMMAND = f"runbook approve incident {DIGEST} --by NAME"
@@ -29,16 +31,24 @@ def plan() -> Plan:
     return Plan(site="s", incident="incident", made_utc=datetime(2026, 1, 1, tzinfo=UTC), rows=(row,), digest=DIGEST)
 
 
+def approved() -> View[None]:
+    return View(None, (Table(title="Approved", headers=("by",), rows=(Row(cells=("Ada",)),)),))
+
+
 def test_button_hands_over_name_and_reason_and_says_what_was_done(plan: Plan) -> None:
-    """Pressing the button writes one approval with what was typed, and the form says so."""
+    """Pressing the button writes one approval with what was typed; the form says so, and asks no longer."""
     written = []
-    form = ApprovalForm(plan, lambda name, reason: written.append((name, reason)) or f"Approved by {name}", COMMAND)
-    _, name, reason, button, said, _ = form.widget.children
+    form = ApprovalForm(
+        plan, lambda name, reason: written.append((name, reason)) or f"Approved by {name}", COMMAND, approved
+    )
+    question, name, reason, button, said, _ = form.widget.children
+    assert "Approve the deletion" in question.value
     name.value, reason.value = "Ada <b>", "change 42"
     assert not written
     button.click()
     assert written == [("Ada <b>", "change 42")]
     assert "Approved by Ada &lt;b&gt;" in said.value
+    assert "Approve the deletion" not in question.value
 
 
 def test_refusal_is_shown_as_advice_in_the_form(plan: Plan) -> None:
@@ -47,7 +57,7 @@ def test_refusal_is_shown_as_advice_in_the_form(plan: Plan) -> None:
     def refuse(name: str, reason: str) -> str:
         raise ParameterRefused("An approval needs a name", found="<script>", next_step="give one")
 
-    form = ApprovalForm(plan, refuse, COMMAND)
+    form = ApprovalForm(plan, refuse, COMMAND, approved)
     *_, button, said, _ = form.widget.children
     button.click()
     assert "An approval needs a name" in said.value
@@ -59,7 +69,7 @@ def test_form_is_a_table_with_the_command_where_widgets_are_not_shown(plan: Plan
 
     Where there are controls, what is asked stands above them, and the other ways below.
     """
-    form = ApprovalForm(plan, lambda name, reason: "", COMMAND)
+    form = ApprovalForm(plan, lambda name, reason: "", COMMAND, approved)
     bundle = form._repr_mimebundle_()
     assert "application/vnd.jupyter.widget-view+json" in bundle
     for shown in (bundle["text/html"], bundle["text/plain"]):
@@ -73,5 +83,5 @@ def test_form_is_a_table_with_the_command_where_widgets_are_not_shown(plan: Plan
 
 def test_every_control_of_the_form_has_a_label(plan: Plan) -> None:
     """Name, reason and button say what they are, for those who hear the page."""
-    form = ApprovalForm(plan, lambda name, reason: "", COMMAND)
+    form = ApprovalForm(plan, lambda name, reason: "", COMMAND, approved)
     assert all(control.description for control in form.widget.children[1:4])
