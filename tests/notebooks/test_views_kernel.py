@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ast
+import json
 import os
 import re
 from collections.abc import Iterator
@@ -16,12 +18,13 @@ from jupyter_client.manager import KernelManager
 from runbook_lib.errors import ApprovalMissing, OutcomeUnknown, RepairFailed, UsageError
 from runbook_lib.errors import RunbookError as AnyError
 from runbook_lib.notebook.provisioner import ADVICE
-from runbook_lib.paths import project_root
+from runbook_lib.paths import notebooks_dir, project_root
 from runbook_lib.show.advice import (
     ANCHORS,
     INSTALL_NEXT,
     NOT_OPENED,
     NOT_OPENED_NEXT,
+    OF_FIRST_CELLS,
     STOPPED,
     advice,
     advice_html,
@@ -139,6 +142,20 @@ def test_a_cell_that_was_run_before_the_first_ones_gets_advice(run_first: Any) -
     assert seen.error["ename"] == "NameError"
     assert seen.error["traceback"] == [f"NameError: {NOT_OPENED}"]
     assert NOT_OPENED_NEXT in seen.shown[0]["text/plain"]
+
+
+def test_what_the_first_cells_make_is_known_to_the_advice() -> None:
+    """Each name that a cell of a notebook makes, its parameters aside: none gives a traceback where it is not there."""
+    cells = [cell for path in notebooks_dir().glob("*.ipynb") for cell in json.loads(path.read_text())["cells"]]
+    made: set[str] = set()
+    for cell in cells:
+        if cell["cell_type"] == "code" and "parameters" not in cell["metadata"].get("tags", ()):
+            for node in ast.walk(ast.parse("".join(cell["source"]))):
+                if isinstance(node, ast.alias):
+                    made.add(node.name)
+                elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
+                    made.add(node.id)
+    assert made == OF_FIRST_CELLS
 
 
 def test_a_package_that_lacks_gets_advice(run: Any) -> None:
