@@ -433,6 +433,6 @@ def _check_artifacts(
     working = {f"notebooks/{line.stage}.running.ipynb" for line in later if line.kind is Kind.STAGE_STARTED}
     for path in present.keys() - named - sealed.keys():
         if path in working:
-            found.notes.append(f"{path} is of a run that goes on or was cut off; it belongs to nothing, so far.")
+            found.notes.append(f"{path} belongs to a run that is under way or was cut off; nothing names it yet.")
         else:
             found.say(path, "added: neither the journal nor the manifest names it")

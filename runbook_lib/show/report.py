@@ -127,8 +127,10 @@ def post_mortem(folder: Path, trusted: Trusted | None = None, *, sealed_next: bo
     trusted = _trusted_here(folder) if trusted is None else trusted
     verification = verify_record(folder, trusted.keys, trusted.certificates)
     standing = standing_of(verification)
-    if sealed_next:
-        standing = replace(standing, later=())
+    if sealed_next:  # the notebook that writes the report is under way
+        own = f"notebooks/{OWN_STAGE}.running.ipynb "
+        notes = tuple(note for note in standing.notes if not note.startswith(own))
+        standing = replace(standing, later=(), notes=notes)
     record = read_folder(folder)
     lines = record.lines
     diagnosis = record.newest(Stage.DIAGNOSE, "diagnosis", Diagnosis)

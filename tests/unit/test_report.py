@@ -278,6 +278,11 @@ def test_the_report_never_calls_its_own_stage_running(tmp_path: Path) -> None:
     record.start_stage(Stage.POST_MORTEM)
     found = post_mortem(record.folder)
     assert found.headline.words.endswith("10_diagnose_logs, ended failed")
+    running = record.folder / "notebooks" / f"{Stage.POST_MORTEM}.running.ipynb"
+    running.parent.mkdir()
+    running.write_text("{}")
+    assert any(running.name in note for note in post_mortem(record.folder).standing.notes)
+    found = post_mortem(record.folder, sealed_next=True)
     for text in (render_html(found, files=None), render_markdown(found)):
         assert "not ended yet" in text
         assert "running" not in text
