@@ -197,13 +197,14 @@ def _show(shell: Any, error: BaseException, redact: Redact, way: str) -> list[st
 
         bundle = {"text/html": advice_html(table, stack), "text/plain": text(table, room())}
         display(bundle, raw=True)  # type: ignore[no-untyped-call]
-        bring_into_view()
         lines = lines[:1]
     elif not isinstance(error, RunbookError | KeyboardInterrupt):
         lines += printable(stack, 20_000).split("\n")
     red = type(type(error).__name__, (Exception,), {"_render_traceback_": lambda _: lines})
     shown = red(redact(str(error)))
     shell.showtraceback((type(shown), shown, None))
+    if attended():
+        bring_into_view()  # last: below a form the whole cell may be taller than the window
     return lines
 
 
