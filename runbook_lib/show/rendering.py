@@ -38,11 +38,11 @@ from runbook_lib.show.table import (
 # The colours are said in words by the cells, too. Greys are half transparent: they suit light and dark themes.
 STYLE = (
     "<style>"
-    ".rb{overflow-x:auto;margin:.4em 0 1em}"
+    ".rb{overflow-x:auto;margin:.2em 0 .6em}"
     ".rb table{margin:0!important;width:auto;table-layout:auto!important;border-collapse:collapse;font-size:13px;"
-    "line-height:1.45}"
+    "line-height:1.35}"
     ".rb caption{caption-side:top;text-align:left;font-weight:600;padding:.2em 0 .4em;white-space:nowrap}"
-    ".rb th,.rb td{text-align:left!important;vertical-align:top;padding:.3em .9em .3em .7em!important;"
+    ".rb th,.rb td{text-align:left!important;vertical-align:top;padding:.12em .9em .12em .7em!important;"
     "white-space:pre-line!important;overflow-wrap:break-word;max-width:44em;"
     "border-bottom:1px solid rgba(128,128,128,.35)!important}"
     ".rb tbody th{font-weight:inherit}"
