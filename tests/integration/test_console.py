@@ -278,7 +278,7 @@ def test_an_answer_that_goes_on_behind_every_prompt_is_given_up() -> None:
 
     async def talk() -> None:
         async with FakeAde({"show": show}) as ade, await login(ade) as console:
-            with pytest.raises(AnswerNotUnderstood, match="goes on"):
+            with pytest.raises(AnswerNotUnderstood, match="continues after every prompt"):
                 await console.run("show", prove=True)
 
     run(talk())

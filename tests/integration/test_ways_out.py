@@ -219,7 +219,7 @@ def test_the_pinned_browser_sends_nothing_and_looks_nothing_up(
 def test_the_browser_that_prints_the_report_talks_to_nobody(traced: tuple[Path, Path]) -> None:
     """Whatever a report refers to, and whatever the browser wants of its maker: a dead end, and no look-up."""
     page = "<link rel=dns-prefetch href=//a.example.com><img src=https://b.example.com/x.png><p>x"
-    assert print_pdf(page, traced[0], title="x").startswith(b"%PDF")
+    assert print_pdf(page, traced[0], title="x", journal=b"").startswith(b"%PDF")
     udp, tcp = ways(traced[1])
     assert udp == []
     assert tcp <= {"127.0.0.1:9"}

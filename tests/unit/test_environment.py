@@ -6,6 +6,7 @@ import asyncio
 import re
 from collections.abc import Mapping
 from contextlib import AbstractContextManager, nullcontext
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
@@ -27,6 +28,20 @@ from runbook_lib.processes import SETTINGS, environment_with, plain_environment
 from runbook_lib.secrets import SecretRef
 
 OWN, OTHER, NAMED_LIKE_OURS = "PI_PASSWORD", "AWS_SECRET_ACCESS_KEY", "RUNBOOK_PASSWORD"
+
+OPTIONS = RunOptions(
+    round_id="",
+    only=(),
+    until="",
+    waves="1",
+    max_failures="0",
+    at_once=1,
+    workers=0,
+    scheduler="",
+    tls=("", "", ""),
+    allow_plain=False,
+)
+"""As for a fleet whose sites run in this process."""
 
 
 @pytest.fixture(autouse=True)
@@ -68,7 +83,7 @@ def test_a_worker_of_a_fleet_gets_the_secrets_of_its_fleet_alone(
     monkeypatch.setattr(local._Process, "start", start)
     fleet = load_fleet(fleet_file(tmp_path, [inline(1), inline(2, ha={"auth_key": f"env:{OWN}"})]))
     round_ = cast(Any, SimpleNamespace(root=tmp_path, incident="a-round"))
-    executor = cast(LocalExecutor, _executor(fleet, round_, RunOptions())())
+    executor = cast(LocalExecutor, _executor(fleet, round_, OPTIONS)())
     asyncio.run(executor._start(task(2, until=Stage.DIAGNOSE)))
     assert [{name for name in env if "secret-of" in env[name]} for env in given] == [{OWN}, {OWN}]
     assert [env["RUNBOOK_RECORDS"] for env in given] == ["/nowhere", "/nowhere"]
@@ -85,7 +100,7 @@ def test_a_local_cluster_is_told_which_secrets_are_its_fleets(tmp_path: Path, mo
     monkeypatch.setattr(dask, "connect", connect)
     fleet = load_fleet(fleet_file(tmp_path, [inline(1), inline(2, ha={"auth_key": f"env:{OWN}"})]))
     with pytest.raises(KeyboardInterrupt):
-        _executor(fleet, cast(Any, None), RunOptions(workers=2))
+        _executor(fleet, cast(Any, None), replace(OPTIONS, workers=2))
     assert told == [f"env:{OWN}"]
 
 
