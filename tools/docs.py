@@ -41,6 +41,7 @@ CONTENTS = {
     },
 }
 SPHINX = {"en": "en", "zh": "zh_CN"}
+TO_A_REPORT = re.compile(r'<a [^>]*href="\.\./report/[^"]*"[^>]*>(.*?)</a>')
 TO_A_PAGE = re.compile(r'(href="(?!\w+:)[^"#]*)\.(?:ipynb|md)(?=[#"])')
 
 
@@ -99,7 +100,9 @@ def document(language: str, name: str) -> str:
         if cell["cell_type"] == "markdown":
             cell["source"] = linked(language, f"{name}.ipynb", "".join(cell["source"]))
         for output in cell.get("outputs", ()):
-            output["data"]["text/html"] = TO_A_PAGE.sub(r"\1.html", "".join(output["data"]["text/html"]))
+            # The record's own files are beside the notebook that ran, and not beside its page here.
+            html = TO_A_REPORT.sub(r"\1", "".join(output["data"]["text/html"]))
+            output["data"]["text/html"] = TO_A_PAGE.sub(r"\1.html", html)
     return json.dumps(notebook, ensure_ascii=False)
 
 
