@@ -1,6 +1,6 @@
 """Where a person works: copies of the notebooks, in a folder of their own for each incident, and how they are laid out.
 
-``records/work/<incident>/`` stands beside the records, so that neither a record's manifest nor the notebooks that are
+These folders stand in ``work``, beside the records, so that neither a record's manifest nor the notebooks that are
 delivered ever hold what JupyterLab saves. A copy that is there is left alone, since its outputs are of this incident;
 one that was thrown away is made anew. Before an incident is opened the folder has the site's name, and its copies are
 fresh each time.

@@ -182,7 +182,8 @@ def test_notebooks_are_opened_as_copies_in_the_users_own_folder(installed: Insta
     before = installed.contents()
     said = installed.run(str(installed.python), "-c", OPEN)
     assert said.returncode == 0, said.stderr
-    here = [installed.data / name for name in ("records", ".lab", "records/work/mine")]
+    records = installed.data / "records"
+    here = [records, installed.data / ".lab", records / "work" / "mine"]
     assert said.stdout.split() == [str(path) for path in (installed.package / "shipped" / "notebooks", *here)]
     assert installed.contents() == before
 
