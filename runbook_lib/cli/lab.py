@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any
 
 from runbook_lib import lab, paths
-from runbook_lib import paths as places
 from runbook_lib.cli.terminal import out, out_lines
 from runbook_lib.errors import ParameterRefused
 from runbook_lib.i18n.fonts import font_hint
@@ -190,7 +189,7 @@ def notebook_command(site: str) -> int:
 
 @contextmanager
 def _lab_running() -> Iterator[None]:
-    folder = places.lab_dir()
+    folder = paths.lab_dir()
     found = lab.is_up(folder)
     open_site("lab")
     try:
@@ -219,8 +218,8 @@ def _serve(site: str) -> int:
 
 
 def _command(sockets: Path, notebooks: Path) -> list[str]:
-    layouts = places.lab_dir() / "jupyter" / "workspaces"
-    command = [sys.executable, "-m", "jupyter", "lab", f"--ServerApp.root_dir={places.records_dir()}"]
+    layouts = paths.lab_dir() / "jupyter" / "workspaces"
+    command = [sys.executable, "-m", "jupyter", "lab", f"--ServerApp.root_dir={paths.records_dir()}"]
     command += ["--ServerApp.ip=127.0.0.1", f"--LabApp.default_url=/lab/workspaces/{save_layout(layouts, notebooks)}"]
     command += [f"--LabApp.workspaces_dir={layouts}"]
     command += ["--ServerApp.answer_yes=True", "--LabApp.news_url=None"]
@@ -240,10 +239,10 @@ def has_display() -> bool:
 
 
 def _environment() -> dict[str, str]:
-    folder = places.lab_dir() / "jupyter"
+    folder = paths.lab_dir() / "jupyter"
     settings = folder / "labconfig"
     settings.mkdir(parents=True, exist_ok=True)
     for name, content in _PAGES.items():
         (settings / f"{name}.json").write_text(json.dumps(content), encoding="utf-8")
-    paths = filter(None, (str(folder), os.environ.get("JUPYTER_CONFIG_PATH")))
-    return os.environ | {"JUPYTER_CONFIG_PATH": os.pathsep.join(paths)}
+    searched = filter(None, (str(folder), os.environ.get("JUPYTER_CONFIG_PATH")))
+    return os.environ | {"JUPYTER_CONFIG_PATH": os.pathsep.join(searched)}

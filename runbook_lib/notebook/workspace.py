@@ -38,6 +38,11 @@ def folder_of(site: str, incident: str = "") -> Path:
 
     Every notebook is in it, and the documents that they link to are beside it. Raises RecordNotWritable.
     """
+    documents = paths.work_dir() / "docs"
+    make_folder(documents)
+    with writing(documents):
+        ignored = shutil.ignore_patterns(".*", "executed")
+        shutil.copytree(paths.project_root() / "docs", documents, ignore=ignored, dirs_exist_ok=True)
     incident = "" if has_ended(incident) else incident or find_open(paths.records_dir(), site) or ""
     if incident:
         return made_for(incident)
@@ -54,11 +59,6 @@ def made_for(name: str) -> Path:
     for notebook in sorted(_delivered().glob("[0-9]*.ipynb")):
         if not (folder / notebook.name).exists():
             write_new(folder / notebook.name, _without_outputs(notebook.read_bytes()))
-    documents = paths.work_dir() / "docs"
-    make_folder(documents)
-    with writing(documents):
-        ignored = shutil.ignore_patterns(".*", "executed")
-        shutil.copytree(paths.project_root() / "docs", documents, ignore=ignored, dirs_exist_ok=True)
     return folder
 
 

@@ -150,9 +150,9 @@ async def decide_ha(context: Context, pages: PrimaryPages) -> HaAction:
     remove it, or where a state is not known.
     """
     states = await settled_states(context)
-    words = ha_states_in_words(states)
+    kinds, words = kinds_of(context.site, states), ha_states_in_words(states)
     write_late_result(context, REMOVAL, words)
-    if set(kinds_of(context.site, states)) == {StateKind.HEALTHY}:
+    if set(kinds) == {StateKind.HEALTHY}:
         _settle(context, words)
         return HaAction.NOTHING
     if not pages.guided:
@@ -161,10 +161,10 @@ async def decide_ha(context: Context, pages: PrimaryPages) -> HaAction:
         except PageNotUnderstood as error:
             await pages.give_up(error)
         else:
-            if page.under_way and not _is_over(page, kinds_of(context.site, states)[0]):
+            if page.under_way and not _is_over(page, kinds[0]):
                 return HaAction.WATCH
             words = f"{words}; page: {page.configuration_mode} {page.message}".strip()
-        if kinds_of(context.site, await observe_ha(context)) != kinds_of(context.site, states):
+        if kinds_of(context.site, await observe_ha(context)) != kinds:
             return await decide_ha(context, pages)  # they went on while the page was read: these states are past
     return _by_states(context, states, words, guided=pages.guided)
 

@@ -57,7 +57,7 @@ class Table:
     """A title, headers, rows, and one sentence on how to read it.
 
     ``whole`` names the headers whose cells are compared or copied as they are (keys, commands): these
-    stay on one line, in letters of one width. Of a long table the first page is shown (``pages``): ``artifact`` says
+    stay on one line, in letters of one width. Of a long table the most urgent rows are shown: ``artifact`` says
     where the whole list is kept, and ``counted`` is the header whose words are counted over all rows. ``below`` names
     the headers whose cells have a notebook's whole width, below their row. ``fold``: a notebook shows the table once
     this line is opened.
