@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import signal
 import tempfile
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -36,6 +40,16 @@ settings.load_profile("tests")
 # Processes that a test starts inherit the folders.
 _OURS = {name: tempfile.TemporaryDirectory(prefix="runbook-tests-") for name in ("RUNBOOK_KEY_DIR", "RUNBOOK_LOCKS")}
 os.environ |= {name: folder.name for name, folder in _OURS.items()}
+
+
+@pytest.fixture(autouse=True)
+def _no_lock_outlives_its_run() -> Iterator[None]:
+    """Free what a run that this test killed has left locked: the next test asks for a site of the same name."""
+    yield
+    for path in Path(_OURS["RUNBOOK_LOCKS"].name).glob("*.lock"):
+        with path.open() as lock, suppress(BlockingIOError):  # which a run that lives still holds
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            path.unlink()
 
 
 @pytest.hookimpl(optionalhook=True)
