@@ -25,7 +25,8 @@ LIBRARY = ROOT / "runbook_lib"
 NOTEBOOKS = ROOT / "notebooks"
 CATALOGUE = LIBRARY / "i18n" / "zh_CN.po"
 TRANSLATED = NOTEBOOKS / "zh"
-COMMENT = re.compile(r"\w+ = [^#]*  # (?P<said>.*\n?)")
+SAID = re.compile(r"""(\w+ = [^#]*  \# | +sys\.exit\(f")(?P<said>[^"\n]+)("\))?\n?""")
+"""A line of code that speaks to its reader: a parameter with its comment, or what is said where the library lacks."""
 
 
 def main(arguments: list[str]) -> int:
@@ -75,7 +76,7 @@ def texts() -> Iterator[tuple[str, list[str], list[str]]]:
         found.setdefault(text, (set(), []))
     for path in sorted(NOTEBOOKS.glob("*.ipynb")):
         for cell in json.loads(path.read_text())["cells"]:
-            prose = ["".join(cell["source"])] if cell["cell_type"] == "markdown" else comments(cell)
+            prose = ["".join(cell["source"])] if cell["cell_type"] == "markdown" else said(cell)
             for text in prose:
                 places, _ = found.setdefault(text, (set(), []))
                 places.add(str(path.relative_to(ROOT)))
@@ -84,7 +85,7 @@ def texts() -> Iterator[tuple[str, list[str], list[str]]]:
 
 
 def notebooks(catalogue: Catalog) -> Iterator[tuple[Path, bytes]]:
-    """Yield each notebook with its prose and the comments of its parameters translated; its code is the same."""
+    """Yield each notebook with its prose and what its code says translated; the code is the same."""
     for path in sorted(NOTEBOOKS.glob("*.ipynb")):
         notebook = json.loads(path.read_text())
         for cell in notebook["cells"]:
@@ -94,20 +95,20 @@ def notebooks(catalogue: Catalog) -> Iterator[tuple[Path, bytes]]:
                 # One folder deeper than the English notebooks, which links to documents have to climb.
                 cell["source"] = shown.replace("](../", "](../../").splitlines(keepends=True)
             else:
-                cell["source"] = [commented(line, catalogue) for line in cell["source"]]
+                cell["source"] = [translated(line, catalogue) for line in cell["source"]]
         yield TRANSLATED / path.name, (json.dumps(notebook, indent=1, ensure_ascii=False) + "\n").encode()
 
 
-def comments(cell: dict[str, Any]) -> list[str]:
-    """Return what is said of the parameters of a code cell: what follows ``#`` behind a value."""
-    return [found["said"].strip() for line in cell["source"] if (found := COMMENT.fullmatch(line))]
+def said(cell: dict[str, Any]) -> list[str]:
+    """Return what the lines of a code cell say to its reader."""
+    return [found["said"] for line in cell["source"] if (found := SAID.fullmatch(line))]
 
 
-def commented(line: str, catalogue: Catalog) -> str:
-    """Return a line of code, its comment translated if it sets a parameter."""
-    found = COMMENT.fullmatch(line)
-    known = catalogue.get(found["said"].strip()) if found else None
-    return line.replace(found["said"].strip(), str(known.string)) if found and known and known.string else line
+def translated(line: str, catalogue: Catalog) -> str:
+    """Return a line of code, what it says translated."""
+    found = SAID.fullmatch(line)
+    known = catalogue.get(found["said"]) if found else None
+    return line.replace(found["said"], str(known.string)) if found and known and known.string else line
 
 
 def written(catalogue: Catalog) -> bytes:

@@ -151,8 +151,8 @@ def test_what_the_first_cells_make_is_known_to_the_advice() -> None:
     for cell in cells:
         if cell["cell_type"] == "code" and "parameters" not in cell["metadata"].get("tags", ()):
             for node in ast.walk(ast.parse("".join(cell["source"]))):
-                if isinstance(node, ast.alias):
-                    made.add(node.name)
+                if isinstance(node, ast.ImportFrom):
+                    made |= {alias.name for alias in node.names}
                 elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
                     made.add(node.id)
     assert made == OF_FIRST_CELLS
