@@ -5,15 +5,14 @@ from __future__ import annotations
 import asyncio
 import signal
 import sys
-from collections.abc import Coroutine, Iterator, Mapping
+from collections.abc import Coroutine, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AsyncExitStack, ExitStack, contextmanager
+from contextlib import AsyncExitStack, ExitStack
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
 import nbformat
-import zmq.asyncio
 from nbclient.exceptions import CellExecutionError, DeadKernelError
 from nbclient.util import ensure_async
 from papermill.clientwrap import PapermillNotebookClient
@@ -46,13 +45,24 @@ from runbook_lib.signals import Terminated, raise_for_signal, taken
 # -- Ctrl-C, SIGTERM and SIGHUP while a notebook runs: noted, and acted on in an orderly way -------
 
 
-class Stop:
-    """Whether a run is to end before its end, and why: noted from anywhere, waited for by the run."""
+class StopSignals:
+    """A context in which the signals that end a run are noted rather than raised, for the run to wait for.
+
+    The signals noted are not sent again on exit, see ``raise_for_signal``.
+    """
 
     def __init__(self) -> None:
         self.first: signal.Signals | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._event = asyncio.Event()
+        self._taken = ExitStack()
+
+    def __enter__(self) -> StopSignals:
+        self._taken.enter_context(taken(self.note))
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self._taken.close()
 
     def note(self, signum: int) -> None:
         """Say that the run is to end, as if by this signal; said again, it ends the wait for the cell."""
@@ -69,24 +79,6 @@ class Stop:
         self._event.clear()
         assert self.first is not None
         return self.first
-
-
-class StopSignals(Stop):
-    """A context in which the signals that end a run are noted rather than raised.
-
-    The signals noted are not sent again on exit, see ``raise_for_signal``.
-    """
-
-    def __init__(self) -> None:
-        super().__init__()
-        self._taken = ExitStack()
-
-    def __enter__(self) -> StopSignals:
-        self._taken.enter_context(taken(self.note))
-        return self
-
-    def __exit__(self, *exc: object) -> None:
-        self._taken.close()
 
 
 def exit_as_command(error: BaseException) -> None:
@@ -181,32 +173,6 @@ def run_states(states: CellStates, kernel_name: str, *, start: Mapping[str, Any]
         raise_for_signal(signals.first)
 
 
-async def run_states_async(
-    states: CellStates, kernel_name: str, *, start: Mapping[str, Any], cell_timeout_s: float | None
-) -> None:
-    """Run the notebook of ``states`` like ``run_states``, in this event loop, beside others.
-
-    Where the task is cancelled the cell that runs is interrupted and has its moment, the notebook says so and
-    is written, and CancelledError is raised; cancelled again, it ends the wait for the cell.
-    """
-    _require_runnable(states.nb, kernel_name)
-    with private_folder() as folder:
-        client = _client(states, kernel_name, {})
-        client.km = kernel_manager(kernel_name, folder, context=zmq.asyncio.Context.instance())
-        stop = Stop()
-        run = asyncio.ensure_future(_NotebookRun(states, client, stop, cell_timeout_s, start).execute_async())
-        while not run.done():
-            try:
-                await asyncio.shield(run)
-            except asyncio.CancelledError:
-                stop.note(signal.SIGINT)
-            except BaseException:  # noqa: BLE001 (raised below)
-                break
-        run.result()
-        if stop.first is not None:
-            raise asyncio.CancelledError
-
-
 def _require_runnable(nb: Any, kernel_name: str) -> None:
     check_parameters(nb.cells, nb.metadata.papermill.get("parameters", {}))
     _require_no_skipped_cell(nb.cells)
@@ -247,7 +213,7 @@ class _NotebookRun:
         self,
         states: CellStates,
         client: PapermillNotebookClient,
-        stop: Stop,
+        stop: StopSignals,
         cell_timeout_s: float | None,
         start: Mapping[str, Any] = MappingProxyType({}),
     ) -> None:
@@ -260,21 +226,10 @@ class _NotebookRun:
         self._last = code[-1] if code else -1
 
     def execute(self) -> None:
-        """Run all cells on an event loop of this run's own."""
-        with self._told():
-            _complete(self._cells())
-
-    async def execute_async(self) -> None:
-        """Run all cells on the running event loop."""
-        with self._told():
-            await self._cells()
-
-    @contextmanager
-    def _told(self) -> Iterator[None]:
-        """Whatever happens within, the notebook then says so and is written."""
+        """Run all cells on an event loop of this run's own; whatever happens, the notebook says so and is written."""
         self._states.notebook_start()
         try:
-            yield
+            _complete(self._cells())
         except _Stopped:
             pass  # said in the notebook, and raised from there by papermill
         except BaseException as error:

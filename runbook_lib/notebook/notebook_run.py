@@ -64,29 +64,6 @@ def execute(
     return run.result()
 
 
-async def execute_async(
-    template: Path,
-    output: Path,
-    parameters: Mapping[str, str | int | float | bool],
-    *,
-    cell_timeout_s: float | None = None,
-    cwd: Path | None = None,
-    env: Mapping[str, str] | None = None,
-    progress: Callable[[int, int, str, str], None] | None = None,
-) -> NotebookResult:
-    """Run ``template`` like ``execute``, in the running event loop: many at a time in one process.
-
-    The kernel's environment is ``env``, else the caller's. Within ``kernels.WarmKernels`` it starts in a moment.
-
-    Where the task is cancelled the cell that runs is interrupted and has some seconds for its own clean-up; then
-    ``output`` says ``interrupted`` and CancelledError is raised. Signals are the caller's affair.
-    """
-    run = _BatchRun(template, output, parameters, cwd, env, progress)
-    with suppress(run.dead_kernel):
-        await run.engine.run_states_async(run.states, run.kernel_name, start=run.start, cell_timeout_s=cell_timeout_s)
-    return run.result()
-
-
 class _BatchRun:
     """What the run of one notebook needs, and papermill, which commands that run none should not wait for."""
 

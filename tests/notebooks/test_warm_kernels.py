@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ import pytest
 from waiting import wait_until, wait_until_async
 
 from runbook_lib.notebook import warm_kernels
-from runbook_lib.notebook.notebook_run import NotebookResult, execute, execute_async
+from runbook_lib.notebook.notebook_run import NotebookResult, execute
 from runbook_lib.notebook.warm_kernels import LOST, ForkedKernel, WarmKernels
 
 pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="forked kernels are for Linux")
@@ -132,13 +133,13 @@ def warm() -> Iterator[WarmKernels]:
 
 
 def run_all(folder: Path, *templates: Path, **options: Any) -> list[NotebookResult]:
-    """Run notebooks at the same time, in one event loop."""
+    """Run notebooks at the same time, each in a thread."""
 
-    async def together() -> list[NotebookResult]:
-        runs = (execute_async(each, folder / f"{i}.out.ipynb", {}, **options) for i, each in enumerate(templates))
-        return await asyncio.gather(*runs)
+    def run(number: int) -> NotebookResult:
+        return execute(templates[number], folder / f"{number}.out.ipynb", {}, **options)
 
-    return asyncio.run(together())
+    with ThreadPoolExecutor() as threads:
+        return list(threads.map(run, range(len(templates))))
 
 
 # What this process was told to ignore (in the background of a shell, by nohup) ordinary kernels ignore, forks do not.
@@ -260,36 +261,13 @@ def test_cell_states_are_as_true_as_those_of_an_ordinary_kernel(how, tmp_path, m
     }[how]
     template = make(tmp_path, how, "# Here", source, cells.says_hello)
     ordinary = execute(template, tmp_path / "ordinary.ipynb", {"site": "b"}, cell_timeout_s=cells.timeout_s)
-    forked = asyncio.run(
-        execute_async(template, tmp_path / "forked.ipynb", {"site": "b"}, cell_timeout_s=cells.timeout_s)
-    )
+    forked = execute(template, tmp_path / "forked.ipynb", {"site": "b"}, cell_timeout_s=cells.timeout_s)
     (one, other) = (read(result.output) for result in (ordinary, forked))
     assert one.states == other.states
     assert one.errors == other.errors
     assert [c.source for c in one.cells] == [c.source for c in other.cells]
     for field in ("completed", "cause", "error_name", "error_text", "heading", "code_cells_completed"):
         assert getattr(ordinary, field) == getattr(forked, field)
-
-
-def test_a_run_that_is_cancelled_says_so_after_the_cells_own_clean_up(tmp_path, make, read, warm):
-    """Cancelling the task interrupts the cell, waits for its clean-up, writes the notebook and kills the kernel."""
-    cell = (
-        "import os, pathlib, time\ntry:\n    pathlib.Path('kernel.pid').write_text(str(os.getpid()))\n"
-        "    time.sleep(600)\nfinally:\n    pathlib.Path('cleaned_up').touch()"
-    )
-    template = make(tmp_path, "is_cancelled", cell, "print('never')")
-
-    async def cancel() -> None:
-        run = asyncio.ensure_future(execute_async(template, tmp_path / "out.ipynb", {}, cwd=tmp_path))
-        await wait_until_async((tmp_path / "kernel.pid").exists, "the cell")
-        run.cancel()
-        with pytest.raises(asyncio.CancelledError):
-            await run
-
-    asyncio.run(cancel())
-    assert read(tmp_path / "out.ipynb").states == ["completed", "failed", "pending"]
-    assert (tmp_path / "cleaned_up").exists()
-    assert not running(int((tmp_path / "kernel.pid").read_text()))
 
 
 def running(pid: int) -> bool:
@@ -415,17 +393,14 @@ def test_when_the_warm_process_was_killed_runs_go_on_and_the_next_gets_a_new_one
     slow = make(tmp_path, "slow", begins + waits + "print('still here')")
     after = make(tmp_path, "after", "print('a new one')")
 
-    async def kill_between() -> list[NotebookResult]:
-        first = asyncio.ensure_future(execute_async(slow, tmp_path / "first.ipynb", {}, cwd=tmp_path))
-        await wait_until_async((tmp_path / "begun").exists, "the cell")
+    with caplog.at_level(logging.WARNING, "runbook_lib.notebook.warm_kernels"), ThreadPoolExecutor(1) as beside:
+        first = beside.submit(execute, slow, tmp_path / "first.ipynb", {}, cwd=tmp_path)
+        wait_until((tmp_path / "begun").exists, "the cell")
         assert warm_kernels._warm is not None
         os.kill(warm_kernels._warm.pid or 0, signal.SIGKILL)
         (tmp_path / "killed").touch()
-        return [await execute_async(after, tmp_path / "second.ipynb", {}), await first]
-
-    with caplog.at_level(logging.WARNING, "runbook_lib.notebook.warm_kernels"):
-        second, first = asyncio.run(kill_between())
-    assert (first.completed, second.completed) == (True, True)
+        second = execute(after, tmp_path / "second.ipynb", {})
+    assert (first.result().completed, second.completed) == (True, True)
     said = [record.getMessage() for record in caplog.records if record.name == "runbook_lib.notebook.warm_kernels"]
     assert len(said) == 1
     assert "a new one was started" in said[0]
@@ -538,11 +513,11 @@ def test_unchanged_papermill_gets_forked_kernels(how, tmp_path, make, read):
 
 
 CHILD = """\
-import asyncio, sys, pathlib
+import sys, pathlib
 from runbook_lib.notebook.warm_kernels import WarmKernels
-from runbook_lib.notebook.notebook_run import execute_async
+from runbook_lib.notebook.notebook_run import execute
 with WarmKernels(inherited=int(sys.argv[1])):
-    result = asyncio.run(execute_async(pathlib.Path(sys.argv[2]), pathlib.Path(sys.argv[3]), {}))
+    result = execute(pathlib.Path(sys.argv[2]), pathlib.Path(sys.argv[3]), {})
 raise SystemExit(not result.completed)
 """
 
