@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import re
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from types import TracebackType
 from typing import Any
@@ -31,71 +29,6 @@ from runbook_lib.errors import (
 from runbook_lib.models import Answer
 from runbook_lib.params.model import Deadlines, SshAccess
 from runbook_lib.prompts import Reply
-from runbook_lib.secrets import SecretRef
-
-# -- What is typed, and what may be written down of it: the two differ where a command holds a secret
-
-PLACE = "{secret}"
-
-
-@dataclass(frozen=True)
-class Command:
-    """One line to type. ``shown`` may be written down; ``line`` holds the secret, and is kept out of every repr."""
-
-    shown: str
-    _line: str
-    _secret: str = ""
-
-    def __repr__(self) -> str:
-        return f"Command({self.shown!r})"
-
-    @property
-    def line(self) -> str:
-        return self._line
-
-    def hide(self, text: str) -> str:
-        """Return ``text`` with the secret, broken into lines or not, replaced by its reference."""
-        if not self._secret:
-            return text
-        return re.sub(r"\s*".join(map(re.escape, self._secret)), lambda _: self._mask, text)
-
-    def hide_raw(self, raw: bytes) -> bytes:
-        """The same for the bytes of an answer."""
-        if not self._secret:
-            return raw
-        letters = [re.escape(char.encode()) for char in self._secret]
-        return re.sub(rb"\s*".join(letters), lambda _: self._mask.encode(), raw)
-
-    @property
-    def is_secret(self) -> bool:
-        return bool(self._secret)
-
-    @property
-    def _mask(self) -> str:
-        return self.shown[self.shown.index("[secret ") : self.shown.rindex("]") + 1]
-
-
-def command(text: str, secret: SecretRef | None = None) -> Command:
-    """Make a command; ``text`` holds ``{secret}`` exactly once where a ``secret`` is given, and it is resolved now.
-
-    Raises ``UsageError`` for an empty command and for control characters, line ends included, and
-    ``SecretUnavailable``.
-    """
-    if not text.strip() or not text.isprintable():
-        raise UsageError(
-            "a command must be one line of printable characters; nothing was sent",
-            found=text,
-            next_step="remove line ends and control characters",
-        )
-    if secret is None:
-        return Command(text, text)
-    if text.count(PLACE) != 1:
-        raise UsageError(f"a command with a secret must hold {PLACE} exactly once; nothing was sent", found=text)
-    value = secret.resolve()
-    if not value.isprintable() or any(char.isspace() for char in value):
-        raise UsageError("the secret holds blanks or control characters, and cannot be typed", where=str(secret))
-    return Command(text.replace(PLACE, f"[secret {secret}]"), text.replace(PLACE, value), value)
-
 
 COLUMNS, ROWS = 511, 512  # wide enough that no line is broken, high enough that little is paged
 _GOODBYE_S = 2.0
@@ -105,7 +38,7 @@ class Console:
     """An open command line.
 
     ``prompt`` is the one learned at login. ``sent_commands`` are the commands that were handed to the
-    connection, in order, secrets masked: what is not in it was not sent. ``unfinished`` is what had arrived
+    connection, in order: what is not in it was not sent. ``unfinished`` is what had arrived
     of the last answer where it did not come to its end; the session is closed then. ``tell`` is called with what is
     waited for while a command takes long.
     """
@@ -160,8 +93,6 @@ class Console:
         text: str,
         *,
         reply: Reply = no_reply,
-        secret: SecretRef | None = None,
-        deadline_s: float | None = None,
         judge: bool = True,
         prove: bool = False,
     ) -> Answer:
@@ -169,32 +100,30 @@ class Console:
 
         ``reply`` is asked what to type where the output stands still at a question. With ``prove`` the end of the
         answer is proven by the prompt that answers an empty line: for reads only, since a question would take that
-        line for its answer. With ``secret`` the command holds ``{secret}`` in its place, and neither the answer nor
-        an error shows it.
-        Raises ``UsageError``, ``ConnectionLost``, ``DeviceSilent``, ``AnswerNotUnderstood`` (an unforeseen
-        question, 16 MB) with what had arrived in ``found`` and with ``sent`` saying whether the command had
-        left, and, with ``judge``, ``CommandRefused``. After any but the first and the last the session is closed.
+        line for its answer.
+        Raises ``UsageError`` unless the text is one printable line, ``ConnectionLost``, ``DeviceSilent``,
+        ``AnswerNotUnderstood`` (an unforeseen question, 16 MB) with what had arrived in ``found`` and with ``sent``
+        saying whether the command had left, and, with ``judge``, ``CommandRefused``. After any but the first and the
+        last the session is closed.
         """
-        ready = await asyncio.to_thread(command, text, secret) if secret else command(text)
-        longest_s = deadline_s or self._deadlines.command_s
+        require_one_line(text)
+        longest_s = self._deadlines.command_s
         dialog = Dialog(
             server=self.server,
             reply=reply,
             echo=self._echoes is not False,
             prove=prove,
-            waiting=lambda seconds: self._tell(ready, seconds, longest_s),
+            waiting=lambda seconds: self._tell(text, seconds, longest_s),
         )
         async with self._turn:
-            answer, _ = await self._exchange(ready, dialog, longest_s)
+            answer, _ = await self._exchange(text, dialog, longest_s)
         if judge:
             raise_if_refused(answer)
         return answer
 
-    def _tell(self, ready: Command, seconds: float, longest_s: float) -> None:
+    def _tell(self, text: str, seconds: float, longest_s: float) -> None:
         if self.tell:
-            self.tell(
-                f"{self.server}: waiting for the answer to {ready.shown!r}, {seconds:.0f} s of at most {longest_s:g} s"
-            )
+            self.tell(f"{self.server}: waiting for the answer to {text!r}, {seconds:.0f} s of at most {longest_s:g} s")
 
     async def open_channel(self, host: str, port: int) -> tuple[asyncssh.SSHReader[bytes], asyncssh.SSHWriter[bytes]]:
         """Connect to ``host``:``port`` through the server (SSH ``direct-tcpip``) and return the two ends.
@@ -244,7 +173,7 @@ class Console:
         try:
             await login.lead(self._feed, banner, self._deadlines.login_s, setting="login_s")
             paging = Dialog(server=self.server, reply=prompts.login_reply, login=True, host=prompt_host)
-            answer, transcript = await self._exchange(command("terminal length 0"), paging, self._deadlines.login_s)
+            answer, transcript = await self._exchange("terminal length 0", paging, self._deadlines.login_s)
             _raise_if_asked(answer)
         except RunbookError as error:
             error.found = "\n".join(text for text in (banner.text().strip(), error.found) if text)
@@ -253,39 +182,35 @@ class Console:
         self._echoes = transcript.echoed
         self.sent_commands.clear()
 
-    async def _exchange(self, ready: Command, dialog: Dialog, deadline_s: float) -> tuple[Answer, Transcript]:
+    async def _exchange(self, text: str, dialog: Dialog, deadline_s: float) -> tuple[Answer, Transcript]:
         self.unfinished = None
         if not self.is_open:
             raise ConnectionLost(
                 "the session is closed; the command was not sent", where=self.server, next_step="run the stage again"
             )
-        expected = "" if self._echoes is False else ready.line
-        transcript = Transcript(expected, self.prompt, self._feed.take())
+        transcript = Transcript("" if self._echoes is False else text, self.prompt, self._feed.take())
         started_utc = datetime.now(UTC)
-        self.sent_commands.append(ready.shown)
+        self.sent_commands.append(text)
         try:
-            self._feed.write(ready.line.encode() + b"\n")
+            self._feed.write(text.encode() + b"\n")
             await dialog.lead(self._feed, transcript, deadline_s)
         except BaseException as error:
-            self.unfinished = self._answer(ready, transcript, started_utc)
+            self.unfinished = self._answer(text, transcript, started_utc)
             await self._drop()
             if isinstance(error, RunbookError):
                 raise _sent(error, self.unfinished) from error.__cause__
             raise
-        return self._answer(ready, transcript, started_utc), transcript
+        return self._answer(text, transcript, started_utc), transcript
 
-    def _answer(self, ready: Command, transcript: Transcript, started_utc: datetime) -> Answer:
-        raw, text = transcript.raw_answer(), transcript.text()
-        if ready.is_secret and self._echoes and not transcript.echoed:
-            raw, text = b"", ""  # a part of the secret may be in it
+    def _answer(self, command: str, transcript: Transcript, started_utc: datetime) -> Answer:
         return Answer(
             server=self.server,
-            command=ready.shown,
-            raw=ready.hide_raw(raw),
-            text=ready.hide(text),
+            command=command,
+            raw=transcript.raw_answer(),
+            text=transcript.text(),
             started_utc=started_utc,
             finished_utc=datetime.now(UTC),
-            questions=tuple((ready.hide(question), reply) for question, reply in transcript.questions),
+            questions=tuple(transcript.questions),
         )
 
     async def _drop(self) -> None:
@@ -353,6 +278,16 @@ def _raise_if_asked(answer: Answer) -> None:
             found=answer.text.strip(),
             next_step="log in by hand with the same user, read what it asks and decide there; what an answer would do"
             " is not known, so none is given here",
+        )
+
+
+def require_one_line(text: str) -> None:
+    """Raise UsageError unless a command is one line of printable characters."""
+    if not text.strip() or not text.isprintable():
+        raise UsageError(
+            "a command must be one line of printable characters; nothing was sent",
+            found=text,
+            next_step="remove line ends and control characters",
         )
 
 

@@ -342,41 +342,6 @@ def test_a_question_that_comes_again_and_again_is_given_up() -> None:
     run(talk())
 
 
-# -- secrets -----------------------------------------------------------------------------------
-
-
-def test_a_secret_in_a_command_is_seen_by_the_server_only(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The command, its echo and an answer that repeats the secret are masked; the server gets the real one."""
-    monkeypatch.setenv("FAKE_AUTHKEY", "Sw0rdfish")
-
-    async def talk() -> None:
-        ade = FakeAde({"ncs ha authkey Sw0rdfish": b"key is now Sw0rd\r\nfish\r\n"})
-        async with ade, await login(ade) as console:
-            answer = await console.run("ncs ha authkey {secret}", secret=SecretRef.parse("env:FAKE_AUTHKEY"))
-            assert console.sent_commands == ["ncs ha authkey [secret env:FAKE_AUTHKEY]"]
-        assert answer.command == "ncs ha authkey [secret env:FAKE_AUTHKEY]"
-        assert answer.text == "key is now [secret env:FAKE_AUTHKEY]\n"
-        assert b"Sw0rd" not in answer.raw
-
-    run(talk())
-
-
-def test_a_lost_command_does_not_leak_half_a_secret(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where the connection ends in the middle of the echo nothing of it is shown."""
-    monkeypatch.setenv("FAKE_AUTHKEY", "Sw0rdfish")
-
-    async def talk() -> None:
-        ade = FakeAde()
-        async with ade, await login(ade, deadlines=QUICK) as console:
-            ade.draw = lambda line: line[:-4]
-            ade.answers["ncs ha authkey Sw0rdfish"] = silence
-            with pytest.raises(DeviceSilent) as caught:
-                await console.run("ncs ha authkey {secret}", secret=SecretRef.parse("env:FAKE_AUTHKEY"))
-            assert "Sw0" not in str(caught.value) + repr(console.unfinished) + repr(vars(caught.value))
-
-    run(talk())
-
-
 # -- endings -------------------------------------------------------------------------------------
 
 

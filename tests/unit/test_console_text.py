@@ -5,10 +5,7 @@ from growth import assert_linear
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runbook_lib.device.command_line import command
 from runbook_lib.device.transcript import SETTLE_S, SLOWEST_SETTLE_S, Transcript, echo_end, plain, typed, without_pagers
-from runbook_lib.errors import UsageError
-from runbook_lib.secrets import SecretRef
 
 
 @pytest.mark.parametrize(
@@ -111,29 +108,3 @@ def test_the_end_is_waited_for_longer_where_bytes_trickle() -> None:
         slowest.add(b"x", number * 9.0)
     assert (quick.settle_s, thinking.settle_s, slow.settle_s) == (SETTLE_S, SETTLE_S, 3.0)
     assert slowest.settle_s == SLOWEST_SETTLE_S
-
-
-@pytest.mark.parametrize("secret", ["two words", "tab\tinside"])
-def test_a_secret_that_cannot_be_typed_is_refused_unseen(secret: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A secret with blanks would be two arguments; the refusal does not show it."""
-    monkeypatch.setenv("A_KEY", secret)
-    with pytest.raises(Exception, match="secret") as caught:
-        command("ncs ha authkey {secret}", SecretRef.parse("env:A_KEY"))
-    assert secret not in str(caught.value)
-
-
-def test_a_secret_needs_its_place_in_the_command() -> None:
-    """A command without, or with two places for the secret is a mistake."""
-    for text in ("ncs ha authkey", "{secret} {secret}"):
-        with pytest.raises(UsageError):
-            command(text, SecretRef.parse("env:A_KEY"))
-
-
-def test_a_command_never_shows_its_secret(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Neither repr nor what is written down of a command holds the secret; a broken echo is masked too."""
-    monkeypatch.setenv("A_KEY", "Sw0rdfish")
-    ready = command("ncs ha authkey {secret}", SecretRef.parse("env:A_KEY"))
-    assert ready.line == "ncs ha authkey Sw0rdfish"
-    assert "Sw0rdfish" not in repr(ready) + ready.shown
-    assert ready.hide("key Sw0rd\nfish.") == "key [secret env:A_KEY]."
-    assert ready.hide_raw(b"key Sw0rd \r\nfish.") == b"key [secret env:A_KEY]."
