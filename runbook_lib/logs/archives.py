@@ -1,4 +1,8 @@
-"""Logs in archives: ``.gz``, ``.tar``, ``.tar.gz`` and ``.zip``, inside each other to a depth."""
+"""Logs in archives: ``.gz``, ``.tar``, ``.tar.gz`` and ``.zip``, inside each other to a depth.
+
+``zipfile`` reads a zip file's directory; the entries are read here, because it inflates by ``zlib`` only, loses with
+damage what it had inflated before, and reads nothing of a file whose directory is cut off.
+"""
 
 from __future__ import annotations
 

@@ -1,6 +1,8 @@
 """Logs in tar archives, read as a stream: ustar, GNU and pax headers, sparse files without their holes.
 
-Of a header only the name, the size and the type are used; nothing else of it means anything here.
+Of a header only the name, the size and the type are used; nothing else of it means anything here. It stays our own
+because ``tarfile`` ends in silence at a damaged header and at an archive that is cut between two members, so that
+nobody is told what was not read, and puts no bound on an extended header that it keeps in memory.
 """
 
 from __future__ import annotations

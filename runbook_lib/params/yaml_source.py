@@ -1,4 +1,8 @@
-"""YAML as a site's file may use it: plain values with their lines, nothing that YAML would guess."""
+"""YAML as a site's file may use it: plain values with their lines, nothing that YAML would guess.
+
+The parser is PyYAML's; what its events mean is decided here, because a loader (ruamel.yaml's as well) stops at the
+first duplicate key, where all problems are named at once, and reads ``0012`` as 12, where the author is asked.
+"""
 
 from __future__ import annotations
 
