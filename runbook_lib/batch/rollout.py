@@ -129,7 +129,7 @@ class Rollout:
     why_stopped: str = ""
     _failures: int = 0
 
-    async def go(self, tasks: Sequence[SiteTask], *, more: Callable[[], bool] = lambda: True) -> None:
+    async def go(self, tasks: Sequence[SiteTask]) -> None:
         """Run the tasks wave by wave, each wave after the one before; sites that do not start have no result.
 
         What the watcher raises (its record takes no more) is raised when what is in flight has ended.
@@ -137,7 +137,7 @@ class Rollout:
         budget = self.rules.failures.of(len(tasks))
         gate = asyncio.Semaphore(self.rules.at_once)
         for number, wave in enumerate(waves(tasks, self.rules.waves), 1):
-            if self.why_stopped or not more():
+            if self.why_stopped:
                 return
             self.watcher.wave_begins(number, [task.site for task in wave])
             ends = await asyncio.gather(

@@ -28,14 +28,14 @@ class Problems:
         self._source = source
         self._found: dict[tuple[str, int, str], None] = {}
 
-    def say(self, text: str, *, line: int = 0, file: Path | None = None) -> None:
-        self._found[(file or self._source).name, line, text] = None
+    def say(self, text: str, *, line: int = 0) -> None:
+        self._found[self._source.name, line, text] = None
 
-    def take(self, document: Document, *, site: str = "", file: Path | None = None) -> None:
+    def take(self, document: Document, *, site: str = "") -> None:
         """Take over every problem of a document, in the order of its keys; what it says of ``site``, by that name."""
         for problem in sorted(document.problems, key=lambda each: (each.line, dotted(each.where))):
             parts = [part for part in (site, shown_key(problem.where), problem.text) if part]
-            self.say(": ".join(parts), line=problem.line, file=file)
+            self.say(": ".join(parts), line=problem.line)
 
     def take_lines(self, lines: Iterable[str]) -> None:
         """Take over lines that are worded already."""

@@ -40,15 +40,12 @@ class ArtifactStore:
         kind: Kind = Kind.KEPT,
         stage: str = "",
         server: str = "",
-        expected: str = "",
         seen: str = "",
         text: str | About = "",
     ) -> Artifact:
         """Keep ``data`` under ``path`` (``folder/name.ext``), or a numbered neighbour, and say so in the journal."""
         artifact = self._write(path, gate_bytes(data))
-        self.journal.append(
-            kind, stage=stage, server=server, expected=expected, seen=seen, artifact=artifact, text=text
-        )
+        self.journal.append(kind, stage=stage, server=server, seen=seen, artifact=artifact, text=text)
         return artifact
 
     def read_bytes(self, artifact: Artifact) -> bytes:
@@ -90,14 +87,14 @@ class ArtifactStore:
         self.keep_json(path, to_json_value(beside), stage=stage, server=answer.server, text=answer.command)
         return raw
 
-    def keep_certificate(self, der: bytes, *, stage: str = "", server: str = "", text: str = "") -> Artifact:
+    def keep_certificate(self, der: bytes, *, stage: str = "", server: str = "") -> Artifact:
         """Keep a certificate as PEM under the SHA-256 of its DER form; the same one is kept once."""
         path = f"certificates/{sha256_hex(der)}.pem"
         pem = gate_bytes(ssl.DER_cert_to_PEM_cert(der).encode("ascii"))
         for line in self.journal.read().lines:
             if line.artifact and line.artifact == Artifact(path=path, sha256=sha256_hex(pem)):
                 return line.artifact
-        return self.keep_bytes(path, pem, stage=stage, server=server, text=text)
+        return self.keep_bytes(path, pem, stage=stage, server=server)
 
     def keep_json(self, path: str, value: Any, *, kind: Kind = Kind.KEPT, **fields: str) -> Artifact:
         """As ``keep_bytes``, for a JSON value that went through ``gate_json``, which leaves JSON what it is."""

@@ -246,9 +246,9 @@ class RecordedChange:
         """It has left; what came of it is not known yet."""
         self._say(Kind.SENT, self.about)
 
-    def result(self, seen: str, *, expected: str = "", artifact: Artifact | None = None) -> None:
+    def result(self, seen: str, *, expected: str = "") -> None:
         """What became of it on the device's own word: it is pending no more."""
-        self._say(Kind.RESULT, self.about, seen=seen, expected=expected, artifact=artifact)
+        self._say(Kind.RESULT, self.about, seen=seen, expected=expected)
 
     def not_sent(self, why: str = "", *, expected: str = "") -> None:
         """It is known never to have left, so it is pending no more; no device's word can say so."""

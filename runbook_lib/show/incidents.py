@@ -149,7 +149,7 @@ def band_of(days: int | None) -> str:
     return NOT_SEEN if days is None else next(name for name, most in BANDS if days <= most)
 
 
-def draw_fleet(sites: Sequence[SiteStatus], now_utc: datetime, title: str = TITLE) -> Picture:
+def draw_fleet(sites: Sequence[SiteStatus], now_utc: datetime) -> Picture:
     """Return the map: a row for each outcome that there is, a column for each span of days; few sites are named."""
     columns = [name for name, _ in BANDS] + [NOT_SEEN]
     cells: dict[tuple[str, str], list[str]] = {}
@@ -169,7 +169,7 @@ def draw_fleet(sites: Sequence[SiteStatus], now_utc: datetime, title: str = TITL
         top += 40
     width = _FLEET_LEFT + len(columns) * _WIDE + 10
     return Picture(
-        title=title, words=_fleet_words(sites, cells, now_utc), width=width, height=top + 14, body="".join(body)
+        title=TITLE, words=_fleet_words(sites, cells, now_utc), width=width, height=top + 14, body="".join(body)
     )
 
 

@@ -272,13 +272,11 @@ def write_into(
     return Written(files=files, kept=there, missing=missing, taken_over=tuple(theirs))
 
 
-def write_beside(
-    folder: Path, pm: PostMortem, *, record: Path, forms: Iterable[str] = FORMS, browser: str = ""
-) -> Written:
+def write_beside(folder: Path, pm: PostMortem, *, record: Path, forms: Iterable[str] = FORMS) -> Written:
     """Write the report into a folder of the user's; its links lead to the files of the record from there."""
     theirs = _theirs(folder)
     files = quote(os.path.relpath(record.resolve(), folder.resolve())) + "/"
-    made, missing = _make(pm, tuple(forms), files, theirs, browser)
+    made, missing = _make(pm, tuple(forms), files, theirs, "")
     written, there = [], []
     for form, data in made.items():
         first = folder / f"{NAME}.{form}"

@@ -259,19 +259,18 @@ def rectangle(
     height: Number,
     *,
     tone: str = "plain",
-    way: str = "area",
     radius: Number = 6,
     dashed: bool = False,
 ) -> str:
-    """Return a box; as ``area`` it has a pale wash and an outline, as ``solid`` it is filled."""
+    """Return a box with a pale wash and an outline."""
     about: dict[str, str | Number] = {"x": x, "y": y, "width": max(width, 0), "height": max(height, 0), "rx": radius}
-    about["class"] = _class(tone, way)
+    about["class"] = _class(tone, "area")
     return element("rect", about | {"stroke-dasharray": DASHES} if dashed else about)
 
 
-def circle(x: Number, y: Number, radius: Number, *, tone: str = "plain", way: str = "area") -> str:
-    """Return a circle."""
-    return element("circle", {"cx": x, "cy": y, "r": radius, "class": _class(tone, way)})
+def circle(x: Number, y: Number, radius: Number, *, tone: str = "plain") -> str:
+    """Return a circle with a pale wash and an outline."""
+    return element("circle", {"cx": x, "cy": y, "r": radius, "class": _class(tone, "area")})
 
 
 def mark(tone: str, x: Number, y: Number) -> str:
@@ -363,6 +362,8 @@ def span(time: timedelta) -> str:
 CUT = 44.0
 """The pixels that stand for a time that is cut short."""
 
+_MOST_CUTS = 4
+
 
 @dataclass(frozen=True)
 class BrokenAxis:
@@ -397,10 +398,10 @@ def broken_axis(events: Iterable[datetime], left: float, right: float) -> Broken
     return BrokenAxis(moments, tuple(pixels), cuts)
 
 
-def _cuts(gaps: list[float], most: int = 4) -> tuple[int, ...]:
+def _cuts(gaps: list[float]) -> tuple[int, ...]:
     left = dict(enumerate(gaps))
     cuts: list[int] = []
-    while len(left) > 1 and len(cuts) < most:
+    while len(left) > 1 and len(cuts) < _MOST_CUTS:
         longest = max(left, key=lambda number: left[number])
         if left[longest] <= sum(left.values()) - left[longest]:
             break

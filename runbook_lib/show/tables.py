@@ -103,13 +103,10 @@ def answers(value: tuple[Check, ...], title: str, note: str) -> View[tuple[Check
     return View(value, (*shown, *((folded,) if right else ())))
 
 
-def stages(
-    value: Mapping[str, StageState],
-    title: str = "Stages of this incident",
-    before: Mapping[str, Sequence[StageState]] | None = None,
-) -> Table:
+def stages(value: Mapping[str, StageState], before: Mapping[str, Sequence[StageState]] | None = None) -> Table:
     """``before``: how earlier attempts at a stage ended, where there were any."""
     rows = [Row(cells=(stage, state), mark=STATE_MARKS.get(state, PLAIN)) for stage, state in value.items()]
+    title = "Stages of this incident"
     if not before:
         return Table(title=title, headers=("stage", "state"), rows=tuple(rows))
     ended = [", ".join(before.get(stage, ())) or "-" for stage in value]

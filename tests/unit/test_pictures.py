@@ -61,7 +61,7 @@ def test_a_picture_asks_for_nothing_that_a_strict_page_refuses() -> None:
         width=10,
         height=10,
         body=svg.arrow((0, 0), (9, 9), dashed=True)
-        + svg.rectangle(0, 0, 5, 5, tone="good", way="solid", dashed=True)
+        + svg.rectangle(0, 0, 5, 5, tone="good", dashed=True)
         + "".join(svg.mark(tone, 5, 5) for tone in TONES)
         + svg.line(((0, 0), (1, 1)), tone="bad"),
     ).inline()
