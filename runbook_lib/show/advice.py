@@ -146,7 +146,9 @@ ANCHORS = {
 FAULT = "This is an error in this software, not in your site and not in your servers."
 FAULT_NEXT = "Keep the record, and run the cell again: it looks first. If it comes again, report it with its traceback."
 WORDS = ("where", "found", "next")
-OF_FIRST_CELLS = frozenset({"rb", "history", "open_runbook", "open_history", "choose_site"})
+OF_FIRST_CELLS = frozenset(
+    {"rb", "history", "open_runbook", "open_history", "choose_site", "site", "incident", "approve", "expect"}
+)
 NOT_OPENED = "The first cells of this notebook were not run in this kernel."
 NOT_OPENED_NEXT = "Run its cells from the top to this one; each looks first. What was done so far is in the record."
 INSTALL_NEXT = (

@@ -118,7 +118,7 @@ class SiteField:
 
     def __init__(self, spec: FieldSpec, changed: Callable[[], None]) -> None:
         self.spec = spec
-        self.said = Said(layout={"margin": "0 0 0 17em", "max_width": "24em"})
+        self.said = Said(layout={"margin": "0 0 0 17em", "max_width": "29em"})
         self.control = self._control()
         self.widget = ipywidgets.VBox([self.control, self.said.widget])
         self._changed = changed
@@ -132,7 +132,7 @@ class SiteField:
         return kind(
             description=gettext(self.spec.label),
             placeholder=gettext(hint if self.spec.needed else f"optional: {hint}"),
-            layout={"width": "41em", "max_width": "98%"},
+            layout={"width": "46em", "max_width": "98%"},
             style={"description_width": "17em"},
             **options,
         )

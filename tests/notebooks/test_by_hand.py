@@ -12,6 +12,7 @@ import re
 import signal
 import stat
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +33,7 @@ from runbook_lib.models import Stage
 from runbook_lib.params.load import load_site
 from runbook_lib.paths import project_root
 from runbook_lib.record.lock import SiteLock
+from runbook_lib.repair.confirmation import PHRASE
 
 CLOSE = "rb.close"
 MOST_SCREENS = 28
@@ -82,18 +84,25 @@ SCREENS: dict[str, float] = {}
 """How many screens each stage takes, by its notebook's number."""
 
 
+@contextmanager
+def window(page: Page, width: int) -> Iterator[None]:
+    """A window of this width, as tall as all cells: JupyterLab draws those alone that are in view."""
+    before = page.viewport_size
+    assert before
+    page.set_viewport_size({"width": width, "height": 12_000})
+    try:
+        yield
+    finally:
+        page.set_viewport_size(before)
+
+
 def finish(notebook: Notebook) -> None:
     """Close a stage; then nothing that it shows is cut off at 1024 pixels, and its height at 1440 is written down."""
     notebook.run(CLOSE)
-    page = notebook.page
-    before = page.viewport_size
-    assert before
-    # As tall as all cells: JupyterLab draws those alone that are in view.
-    page.set_viewport_size({"width": 1024, "height": 12_000})
-    assert notebook.cut_off() == []
-    page.set_viewport_size({"width": 1440, "height": 12_000})
-    SCREENS[notebook.name] = notebook.screens(900)
-    page.set_viewport_size(before)
+    with window(notebook.page, 1024):
+        assert notebook.cut_off() == []
+    with window(notebook.page, 1440):
+        SCREENS[notebook.name] = notebook.screens(900)
 
 
 def give_name(notebook: Notebook, calls: str, *names: str) -> None:
@@ -209,6 +218,8 @@ def test_the_next_cell_opens_the_chosen_site_and_all_of_it_answers(page: Page) -
     history = Notebook(page, "90")
     expect(history.run("site =", "open_history")).to_contain_text("paris")
     history.run("history.sites", "history.incidents", "history.journal")
+    with window(page, 1024):
+        assert history.cut_off() == []
     page.get_by_role("tab", name="00_").click()
 
 
@@ -259,7 +270,8 @@ def keep(lists: Notebook, host: str) -> None:
 def test_a_wrong_fingerprint_contradicts_and_blocks_the_plan(server: Server, page: Page) -> None:
     """64 digits of another certificate: the verdict is “contradicted”, nothing would be deleted.
 
-    What nobody knows anything of can be overridden, and what contradicts cannot.
+    What nobody knows anything of can be overridden, and what contradicts cannot. The plan above the form is made anew
+    where it stands.
     """
     lists = Notebook(page, "20")
     lists.fill(FINGERPRINT, "0" * 64)
@@ -274,6 +286,13 @@ def test_a_wrong_fingerprint_contradicts_and_blocks_the_plan(server: Server, pag
     lists.fill("In full words", "yes")
     lists.says("other words than")
     assert_usable(lists, "rb.override")
+    lists.fill("Your name", "Ada Example")
+    lists.fill("Reason", "seen on its console")
+    lists.fill("In full words", PHRASE)
+    expect(lists.cell("rb.plan")).not_to_contain_text("Ada Example")
+    lists.button("Override").click()
+    expect(lists.cell("rb.plan")).to_contain_text("Ada Example")
+    expect(lists.cell("rb.plan")).to_contain_text("Blocked: nothing is changed")
 
 
 def test_the_right_fingerprint_in_any_spelling_confirms(server: Server, page: Page) -> None:

@@ -145,11 +145,11 @@ def test_a_cell_that_was_run_before_the_first_ones_gets_advice(run_first: Any) -
 
 
 def test_what_the_first_cells_make_is_known_to_the_advice() -> None:
-    """Each name that a cell of a notebook makes, its parameters aside: none gives a traceback where it is not there."""
+    """Each name that a cell of a notebook makes, a parameter too: none gives a traceback where it is not there."""
     cells = [cell for path in notebooks_dir().glob("*.ipynb") for cell in json.loads(path.read_text())["cells"]]
     made: set[str] = set()
     for cell in cells:
-        if cell["cell_type"] == "code" and "parameters" not in cell["metadata"].get("tags", ()):
+        if cell["cell_type"] == "code":
             for node in ast.walk(ast.parse("".join(cell["source"]))):
                 if isinstance(node, ast.ImportFrom):
                     made |= {alias.name for alias in node.names}
