@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import re
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
@@ -16,7 +17,7 @@ from runbook_lib.web.controls import bare_words, best, find
 from runbook_lib.web.dialogs import covering, dismiss, uncover
 from runbook_lib.web.labels import Label
 from runbook_lib.web.screen import Item, Screen
-from runbook_lib.web.view import PageView
+from runbook_lib.web.view import PageView, Rest
 
 # -- Type into a field as a person does, and read back where it went -------------------------------
 
@@ -129,9 +130,15 @@ class PageActions:
             await asyncio.sleep(0.05)
 
     async def wait(
-        self, ready: Callable[[Screen], T | None], what: str, deadline_s: float | None = None, *, stirring: bool = False
+        self,
+        ready: Callable[[Screen], T | None],
+        what: str,
+        deadline_s: float | None = None,
+        *,
+        stirring: bool = False,
+        rest: Rest | None = None,
     ) -> T:
-        """Look until ``ready`` gives something, as ``View.wait`` does, and close the notices that come up meanwhile.
+        """Look until ``ready`` gives something, as ``PageView.wait`` does; close the notices that come up meanwhile.
 
         Raises PageNotUnderstood with its words for a question in the way.
         """
@@ -147,7 +154,7 @@ class PageActions:
         notices = 0
         while True:
             left = max(0.0, end - time.monotonic())
-            found, screen = await self.view.wait(either, what, left, stirring=stirring)
+            found, screen = await self.view.wait(either, what, left, stirring=stirring, rest=rest)
             if found is not None:
                 return found
             if time.monotonic() > end:
@@ -188,13 +195,13 @@ class PageActions:
         frame = await element.owner_frame()
         if frame is None:
             return
+        name = re.compile(rf"^\s*({'|'.join(map(re.escape, self.labels[key].texts))})\s*$")
+        by_role = (frame.get_by_role(role, name=name).element_handles() for role in _ROLES)
         others = 0
-        for text in self.labels[key].texts:
-            by_role = (frame.get_by_role(role, name=text, exact=True).element_handles() for role in _ROLES)
-            for found in itertools.chain.from_iterable(await asyncio.gather(*by_role)):
-                if await found.evaluate("(found, el) => found.contains(el) || el.contains(found)", element):
-                    return
-                others += await found.is_visible()
+        for found in itertools.chain.from_iterable(await asyncio.gather(*by_role)):
+            if await found.evaluate("(found, el) => found.contains(el) || el.contains(found)", element):
+                return
+            others += await found.is_visible()
         if others:
             raise PageNotUnderstood(
                 f"what looks like {named(self.labels[key])} is not what the page's roles call so; nothing was clicked",

@@ -234,7 +234,8 @@ class HaPages:
             return result.items if result.told and rests and not self._checks_on(before, screen) else None
 
         try:
-            return await self.view.wait(ready, "the result of Check Readiness", self.view.browser.deadlines.readiness_s)
+            deadline_s = self.view.browser.deadlines.readiness_s
+            return await self.view.wait(ready, "the result of Check Readiness", deadline_s, rest=shown)
         finally:
             await take_picture(self.view, "readiness-after")
 

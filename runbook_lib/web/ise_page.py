@@ -142,7 +142,7 @@ class IsePages:
             empty_s = _QUIET_S if self.view.quiet else _EMPTY_S
             return listed if not loading and shown.rests(listed, _SETTLE_S if listed else empty_s) else None
 
-        return await self.hand.wait(ready, "the list of ISE servers")
+        return await self.hand.wait(ready, "the list of ISE servers", rest=shown)
 
     async def add(self, address: str, user: str, password: str) -> ListedIseServer:
         """Add a server: Select a command > Add ISE Server > Go, fill in, Save once; return its row of the list.

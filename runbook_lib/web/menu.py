@@ -76,6 +76,7 @@ async def _type(view: PageView, hand: PageActions, user: str, password: str) -> 
         await view.wait(
             lambda screen: True if _decided(view, before, screen, shown, new=view.loads > loads) else None,
             "the page after the login",
+            rest=shown,
         )
     finally:
         await take_picture(view, "login-after")
@@ -264,25 +265,21 @@ def _chosen(hits: Sequence[ControlMatch], before: Screen) -> Item:
 
 
 async def _open(hand: PageActions, item: Item, left: Sequence[str], arrived: Callable[[Screen], bool]) -> None:
-    """Point at an entry that has more below it; click it where pointing opens nothing, or where it is the last."""
-    if left and item.text not in hand.opens_by_click:
-        known = {(other.kind, other.text) for other in (await hand.view.look()).items}
-        again = await hand.view.again(item)
+    """Point at an entry that has more below it; click it where pointing opens nothing, or where it is the last.
 
-        def opened(screen: Screen) -> bool | None:
-            shown = [hit for key in left for hit in find(screen, hand.labels[key], kinds=_PRESS)]
-            return True if any((hit.item.kind, hit.item.text) not in known for hit in shown) else None
-
-        try:
-            element = await hand.view.element(again.frame, again.index)
-            await element.hover(timeout=2000)
-            await hand.view.wait(opened, "", _HOVER_S, stirring=True)
-            return
-        except (Error, PageNotUnderstood):
-            hand.opens_by_click.add(item.text)
+    Where an entry of this menu had to be clicked, others that lead to no address are clicked first and pointed at then.
+    """
     before = await hand.view.look()
     if left:
+        like_others = bool(hand.opens_by_click) and _leads_nowhere(item, before.url)
+        if item.text not in hand.opens_by_click:
+            if not like_others and await _opens_by_pointing(hand, item, left):
+                return
+            hand.opens_by_click.add(item.text)
         await _click_open(hand, item, left)
+        if like_others and not await _shows(hand, left):
+            await leave(hand.view)
+            await _opens_by_pointing(hand, item, left)
         return
     # The page before this one may stay for a moment, and look like the one that is meant; or be the very same.
     loads, shown = hand.view.loads, Rest()
@@ -297,7 +294,41 @@ async def _open(hand: PageActions, item: Item, left: Sequence[str], arrived: Cal
     if not arrived(before):
         return
     with contextlib.suppress(PageNotUnderstood, DeviceSilent):
-        await hand.view.wait(moved_on, "", _CHANGE_S)
+        await hand.view.wait(moved_on, "", _CHANGE_S, rest=shown)
+
+
+def _leads_nowhere(item: Item, url: str) -> bool:
+    """Whether a click on an entry leads to no other address: it opens what is below it, or does nothing."""
+    return item.href.partition("#")[0] in ("", url.partition("#")[0])
+
+
+async def _shows(hand: PageActions, left: Sequence[str]) -> bool:
+    """Return whether an entry that is looked for is there, or comes up before the page is still."""
+
+    def shown(screen: Screen) -> bool | None:
+        return True if any(find(screen, hand.labels[key], kinds=_PRESS) for key in left) else None
+
+    with contextlib.suppress(PageNotUnderstood, DeviceSilent):
+        return await hand.view.wait(shown, "", _HOVER_S, stirring=True)
+    return False
+
+
+async def _opens_by_pointing(hand: PageActions, item: Item, left: Sequence[str]) -> bool:
+    """Point at an entry, and return whether something that is looked for came up."""
+    known = {(other.kind, other.text) for other in (await hand.view.look()).items}
+    again = await hand.view.again(item)
+
+    def opened(screen: Screen) -> bool | None:
+        shown = [hit for key in left for hit in find(screen, hand.labels[key], kinds=_PRESS)]
+        return True if any((hit.item.kind, hit.item.text) not in known for hit in shown) else None
+
+    try:
+        element = await hand.view.element(again.frame, again.index)
+        await element.hover(timeout=2000)
+        await hand.view.wait(opened, "", _HOVER_S, stirring=True)
+    except (Error, PageNotUnderstood):
+        return False
+    return True
 
 
 async def _click_open(hand: PageActions, item: Item, left: Sequence[str]) -> None:

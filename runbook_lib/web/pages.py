@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
@@ -217,7 +216,7 @@ class _Watch:
                 continue
             elif self._ended(page, reopen):
                 return page
-            await asyncio.sleep(pause)
+            await self._pages._view.stirred(pause)
             pause = min(pause * 1.2, self._pages._poll_s)
         raise DeviceSilent(
             "the registration has not ended within its deadline",

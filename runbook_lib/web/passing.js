@@ -1,13 +1,14 @@
 // Keep the words that come up in one document until the next look, those too that are gone by then, and count the frames
 // that it draws without a change: a page that has no time to do what it is about to do draws none either.
-// Returns what hands over {words, still} and forgets the words, each with its place; given true, the count begins anew.
+// Returns two functions. take hands over {words, still} and forgets the words, each with its place; given true, the count
+// begins anew. stirred resolves once the document has changed or come to rest since then, at last after so many milliseconds.
 // Reads only; changes nothing.
 () => {
   const MOST = 200, LONGEST = 400, AT_ONCE = 100, STILL = 12;
   const SHOWS = ["class", "style", "hidden", "open", "aria-hidden"];
   const clean = (text) => (text || "").replace(/\s+/g, " ").trim();
   const above = (el) => el.parentElement || (el.getRootNode() instanceof ShadowRoot ? el.getRootNode().host : null);
-  let kept = new Map(), frames = 0, counts = false;
+  let kept = new Map(), frames = 0, counts = false, news = false, waiting = [];
 
   const placeOf = (el) => {
     // What is drawn anew stands among the same elements, wherever these have moved to.
@@ -45,10 +46,12 @@
     }
     return unseen;
   };
-  const count = () => { counts = ++frames < STILL; if (counts) requestAnimationFrame(count); };
+  const wake = () => { news = true; for (const woken of waiting.splice(0)) woken(); };
+  const count = () => { counts = ++frames < STILL; if (counts) requestAnimationFrame(count); else wake(); };
   const stir = () => { frames = 0; if (!counts) { counts = true; requestAnimationFrame(count); } };
   const watch = new MutationObserver((changes) => {
     stir();
+    wake();
     const nodes = new Set();
     for (const change of changes) {
       for (const added of change.type === "childList" ? change.addedNodes : [change.target]) {
@@ -73,10 +76,18 @@
   observe(document);
   if (document.body) hear(speakers([document.body]));
   stir();
-  return (anew) => {
-    if (anew) stir();
-    const words = [...kept.values()];
-    kept = new Map();
-    return { words, still: frames >= STILL && !document.getAnimations().length };
+  return {
+    take: (anew) => {
+      if (anew) stir();
+      const words = [...kept.values()];
+      kept = new Map();
+      news = false;
+      return { words, still: frames >= STILL && !document.getAnimations().length };
+    },
+    stirred: (ms) => news ? null : new Promise((resolve) => {
+      const woken = () => resolve(null);
+      waiting.push(woken);
+      setTimeout(() => { waiting = waiting.filter((other) => other !== woken); woken(); }, ms);
+    }),
   };
 }

@@ -30,10 +30,16 @@ _AS_VALUES = "h => ({items: h.items, rows: h.rows, scrolls: h.scrolls, busy: h.b
 _EYE = f"() => ({{list: {_INVENTORY}, passing: ({_PASSING})(), elements: []}})"
 _LOOK = """(h, moved) => {{
   const listed = h.list();
-  h.elements = listed.elements; listed.passing = h.passing(moved);
+  h.elements = listed.elements; listed.passing = h.passing.take(moved);
   return ({})(listed);
 }}"""
+_VISIBLE = """el => {
+  const box = el.getBoundingClientRect();
+  return box.width > 0 && box.height > 0 && getComputedStyle(el).visibility === "visible";
+}"""
+_STIRRED = "(h, ms) => h.passing.stirred(ms)"
 _SHORT_WAIT_S, _LONG_WAIT_S = 0.05, 0.3  # between two looks
+_LEAST, _LEAST_S = 0.5, 1.0  # the part of a wait that is kept where a page changes all the time, and the most of it
 _FRESH_S = 0.1  # within which nothing that a page does by itself is missed: it is looked at again soon
 _LOOKS = 3  # a busy machine may look so seldom that what changes seems to rest
 _MOST_HEARD = 5000  # of a page that never stops saying something new
@@ -59,6 +65,7 @@ class Rest:
         self._last: object = None
         self._since = 0.0
         self._looks = 0
+        self._for_s = 0.0
 
     def rests(self, shown: object, for_s: float) -> bool:
         """Whether the same was shown at every look of the last ``for_s`` seconds, and at several."""
@@ -66,7 +73,13 @@ class Rest:
         if shown != self._last or not self._looks:
             self._last, self._since, self._looks = shown, now, 0
         self._looks += 1
+        self._for_s = for_s
         return self._looks >= _LOOKS and now - self._since >= for_s
+
+    @property
+    def due_s(self) -> float:
+        """The seconds after which it will have rested for long enough, if nothing changes until then."""
+        return max(self._since + self._for_s - time.monotonic(), _SHORT_WAIT_S) if self._looks else _LONG_WAIT_S
 
 
 class PageView:
@@ -195,7 +208,7 @@ class PageView:
         with contextlib.suppress(Error):
             if frame not in self._holders:
                 self._holders[frame] = await frame.frame_element()
-            return await self._holders[frame].is_visible()
+            return bool(await self._holders[frame].evaluate(_VISIBLE))
         return False
 
     async def again(self, item: Item) -> Item:
@@ -234,13 +247,19 @@ class PageView:
         return self._eyes[self._listed[frame]]
 
     async def wait(
-        self, ready: Callable[[Screen], T | None], what: str, deadline_s: float | None = None, *, stirring: bool = False
+        self,
+        ready: Callable[[Screen], T | None],
+        what: str,
+        deadline_s: float | None = None,
+        *,
+        stirring: bool = False,
+        rest: Rest | None = None,
     ) -> T:
         """Look until ``ready`` gives something, and return that.
 
         Raises SessionEnded when the login page comes up instead, PageNotUnderstood with what is visible at
         the deadline (``page_s`` where none is given), DeviceSilent if nothing at all is. ``stirring``: wait only as
-        long as the page is not ``still``.
+        long as the page is not ``still``. ``rest`` is what ``ready`` waits for: it is looked at again when it is due.
         """
         limit = self.browser.deadlines.page_s if deadline_s is None else deadline_s
         end = time.monotonic() + limit
@@ -255,9 +274,25 @@ class PageView:
                 raise SessionEnded
             if time.monotonic() >= end or (stirring and self.still):
                 raise self.not_found(what, screen, limit)
-            await asyncio.sleep(pause)
+            await self.stirred(min(pause, rest.due_s) if rest else pause)
             pause = pause if stirring else min(pause * 1.5, _LONG_WAIT_S)
             screen = await self.look(anew=True)
+
+    async def stirred(self, seconds: float) -> None:
+        """Return once a document has changed or come to rest since the last look, after ``seconds`` at the latest."""
+        least_s = min(seconds * _LEAST, _LEAST_S)
+        await asyncio.sleep(least_s)
+        left_s = seconds - least_s
+        waits = [asyncio.ensure_future(eye.evaluate(_STIRRED, left_s * 1000)) for eye in self._eyes.values()]
+        try:
+            if waits:
+                await asyncio.wait(waits, timeout=left_s, return_when=asyncio.FIRST_COMPLETED)
+            else:
+                await asyncio.sleep(left_s)
+        finally:
+            for each in waits:
+                each.cancel()
+            await asyncio.gather(*waits, return_exceptions=True)
 
     def not_found(self, what: str, screen: Screen, limit: float) -> PageNotUnderstood | DeviceSilent:
         """Return the error for something that is not on the page."""

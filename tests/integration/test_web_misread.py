@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import replace
 from pathlib import Path
 from urllib.parse import unquote
 
 import pytest
 from test_web_pages import FORM, drive
+from waiting import awaited
 from web_site import Product
 
 from runbook_lib.errors import PageNotUnderstood, PageRefused
@@ -351,6 +353,43 @@ def test_a_field_that_takes_no_keys_but_the_browsers_is_typed_into(tmp_path: Pat
     register(product, tmp_path)
     (sent,) = [fields for what, fields in product.heard if what == "register"]
     assert sent["key"] == product.key
+
+
+def test_a_page_that_changes_is_looked_at_before_the_next_look_is_due(tmp_path: Path) -> None:
+    """What came up between two looks, in whichever frame, ends the wait for the next one, which would take hours."""
+    frame = "<p>outer</p><iframe srcdoc='<p>inner</p>'></iframe>"
+
+    async def use(pages: PrimePages) -> None:
+        page, view = pages._browser.page, pages._view
+        await page.set_content(frame)
+        await view.wait(lambda screen: True if "inner" in screen.texts else None, "both documents")
+        for document in page.frames:
+            waiting = asyncio.create_task(view.stirred(7200))
+            await document.evaluate("document.body.append('news')")
+            await awaited(waiting, "the end of a wait")
+            assert "news" in " ".join((await view.look(anew=True)).texts)
+
+    drive(Product(), "plain", tmp_path, use)
+
+
+def test_a_menu_that_opens_by_a_click_here_and_by_pointing_there_is_gone_through(tmp_path: Path) -> None:
+    """What had to be clicked tells how its neighbours open; where that closes one of them, it is pointed at."""
+    html = """<style>ul ul {display: none} .open > ul {display: block}</style>
+      <ul><li><a href=# onclick="this.parentNode.classList.toggle('open')">Administration</a>
+        <ul><li onmouseenter="this.classList.add('open')"><a href=#
+            onclick="this.parentNode.classList.toggle('open')">Settings</a>
+          <ul><li><a href=# onclick="mode.hidden = false">High Availability</a></li></ul></li></ul></li></ul>
+      <p id=mode hidden>Configuration Mode: Primary Active</p>"""
+
+    async def use(pages: PrimePages) -> None:
+        hand = pages._hand
+        await pages._browser.page.set_content(html)
+        hand.view.moved()
+        page = await pages.ha_page()
+        assert page.configuration_mode == "Primary Active"
+        assert hand.opens_by_click >= {"Administration"}
+
+    drive(Product(), "plain", tmp_path, use)
 
 
 def test_a_page_is_still_once_it_changes_nothing_more(tmp_path: Path) -> None:
