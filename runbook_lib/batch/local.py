@@ -17,6 +17,7 @@ from runbook_lib.batch.payload import store_record
 from runbook_lib.batch.runner import ON_PAGES, kernel_environment
 from runbook_lib.batch.site_run import (
     FINISHED,
+    HALT,
     EventCallback,
     SiteEvent,
     SiteResult,
@@ -24,7 +25,6 @@ from runbook_lib.batch.site_run import (
     SiteTask,
     settled_state,
 )
-from runbook_lib.batch.worker import HALT
 from runbook_lib.device.prime import identities
 from runbook_lib.errors import BrowserMissing, RecordNotWritable, RunbookError
 from runbook_lib.event_loop import poll_until
@@ -213,7 +213,7 @@ class _Process:
             process = await asyncio.create_subprocess_exec(
                 sys.executable,
                 "-m",
-                "runbook_lib.batch.worker",
+                "runbook_lib.batch.site_run",
                 *([] if warm is None else [str(warm)]),
                 pass_fds=[] if warm is None else [warm],
                 stdin=asyncio.subprocess.PIPE,

@@ -18,12 +18,12 @@ from runbook_lib.batch.sites import Fleet, FleetSite
 from runbook_lib.errors import ParameterRefused, RecordError, RunbookError, opening_line
 from runbook_lib.models import Stage
 from runbook_lib.notebook.opening import open_incident
+from runbook_lib.processes import taken
 from runbook_lib.record.attestation import Seal
 from runbook_lib.record.incident import Record, RecordedChange
 from runbook_lib.record.journal import Kind
 from runbook_lib.record.lock import SiteLock
 from runbook_lib.record.stages import FINAL
-from runbook_lib.signals import taken
 
 # -- How a fleet is gone through: a canary first, then waves that grow; and how many failures end it. Pure
 

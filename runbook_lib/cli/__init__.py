@@ -10,8 +10,7 @@ import sys
 from runbook_lib.cli.terminal import err_lines
 from runbook_lib.errors import RunbookError
 from runbook_lib.i18n.language import ENGLISH, set_language
-from runbook_lib.processes import gate_streams
-from runbook_lib.signals import taken
+from runbook_lib.processes import gate_streams, taken
 
 __all__ = ["main"]
 

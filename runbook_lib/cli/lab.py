@@ -15,7 +15,7 @@ from typing import Any
 from runbook_lib import lab, paths
 from runbook_lib.cli.terminal import out, out_lines
 from runbook_lib.errors import ParameterRefused
-from runbook_lib.i18n.fonts import font_hint
+from runbook_lib.i18n.language import font_hint
 from runbook_lib.lab.errors import LabOptionInvalid
 from runbook_lib.lab.pages.dojo import INSTALL, has_dojo
 from runbook_lib.lab.pages.skins import skin_named

@@ -30,6 +30,7 @@ from runbook_lib.models import Stage, StageState
 from runbook_lib.notebook.opening import open_incident, open_site
 from runbook_lib.notebook.runbook import next_run
 from runbook_lib.params.model import Site
+from runbook_lib.processes import Terminated
 from runbook_lib.record.about import About, LineTopic
 from runbook_lib.record.attestation import note_after_seal
 from runbook_lib.record.incident import Record, find_open
@@ -41,7 +42,6 @@ from runbook_lib.secrets import REDACTOR
 from runbook_lib.show.rendering import View
 from runbook_lib.show.table import Row, Table
 from runbook_lib.show.tables import STATE_MARKS
-from runbook_lib.signals import Terminated
 
 # -- What a terminal shows of a run while it goes on: one line per stage and one per change, each with its seconds
 

@@ -15,7 +15,7 @@ from runbook_lib.logs.scanner import Scanner
 from runbook_lib.logs.sources import Listed, by_series, list_logs, read_logs
 from runbook_lib.logs.streams import Notes, Stream
 from runbook_lib.models import Damage
-from runbook_lib.signals import leave_ctrl_c_to_the_parent
+from runbook_lib.processes import leave_ctrl_c_to_the_parent
 
 # -- Whose logs they are, where nobody says so: from the names on their path, and from what they show. Never a guess
 

@@ -40,7 +40,7 @@ from runbook_lib.notebook.states import (
     ended_itself,
     write_whole,
 )
-from runbook_lib.signals import Terminated, raise_for_signal, taken
+from runbook_lib.processes import Terminated, raise_for_signal, taken
 
 # -- Ctrl-C, SIGTERM and SIGHUP while a notebook runs: noted, and acted on in an orderly way -------
 

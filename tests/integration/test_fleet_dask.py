@@ -245,7 +245,7 @@ def kill_when_sent(lab: ManyLabs, workers: list[Any]) -> None:
     # Which of the two it is does not matter to the claim: the one that has a child process runs the site.
     for worker in workers:
         busy = any(
-            b"runbook_lib.batch.worker" in Path(f"/proc/{child}/cmdline").read_bytes()
+            b"runbook_lib.batch.site_run" in Path(f"/proc/{child}/cmdline").read_bytes()
             for thread in Path(f"/proc/{worker.pid}/task").iterdir()
             for child in (thread / "children").read_text().split()
         )

@@ -15,7 +15,7 @@ import pytest
 
 from runbook_lib.errors import ParameterRefused, UsageError
 from runbook_lib.notebook.notebook_run import execute, read_result
-from runbook_lib.signals import Terminated
+from runbook_lib.processes import Terminated
 
 TELLS = """\
 import json, os, pathlib, stat, sys

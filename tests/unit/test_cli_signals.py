@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from runbook_lib.processes import taken
 from runbook_lib.record.lock import SiteLock, holder_of
-from runbook_lib.signals import taken
 
 
 @pytest.fixture(autouse=True)

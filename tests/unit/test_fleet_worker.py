@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from runbook_lib import secrets
-from runbook_lib.batch import worker
+from runbook_lib.batch import site_run
 from runbook_lib.batch.site_run import SiteEvent, SiteResult, SiteState, SiteTask
 from runbook_lib.models import Stage
 from runbook_lib.redactor import Redactor
@@ -32,7 +32,7 @@ def test_a_worker_knows_the_secrets_of_one_site_at_a_time(monkeypatch: pytest.Mo
             raise SystemExit
         return SiteResult(site=task.site, incident=task.incident, state=SiteState.DONE)
 
-    monkeypatch.setattr(worker, "run_site", run)
+    monkeypatch.setattr(site_run, "run_site", run)
     told = io.StringIO()
     ours, theirs = os.pipe()
     with os.fdopen(ours) as source, os.fdopen(theirs, "w") as tasks:
@@ -43,7 +43,7 @@ def test_a_worker_knows_the_secrets_of_one_site_at_a_time(monkeypatch: pytest.Mo
             tasks.write(json.dumps(asdict(task)) + "\n")
         tasks.flush()
         with pytest.raises(SystemExit):
-            worker.Worker(source, told).serve()
+            site_run.Worker(source, told).serve()
         tasks.close()  # after the site has ended; before, it would end this process
         for thread in threading.enumerate():
             if thread.name == "tasks":

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from runbook_lib.i18n.fonts import font_hint
+from runbook_lib.i18n.language import font_hint
 
 
 def lists(folder: Path, monkeypatch: pytest.MonkeyPatch, fonts: str, code: int = 0) -> None:

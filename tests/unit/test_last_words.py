@@ -14,8 +14,8 @@ from incident_kit import PRIMARYS, Incident
 from runbook_lib.cli import running
 from runbook_lib.cli.running import GOES_ON, interrupted
 from runbook_lib.models import Stage
+from runbook_lib.processes import Terminated
 from runbook_lib.repair.planned_changes import REGISTRATION, adding
-from runbook_lib.signals import Terminated
 
 STOPS = {
     "Ctrl-C": KeyboardInterrupt(),

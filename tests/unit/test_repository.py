@@ -26,7 +26,7 @@ LIBRARY = ROOT / "runbook_lib"
 # From the ground up: a module or package may import what stands in a line above its own, and nothing beside it.
 LAYERS = (
     ("disguises", "errors"),
-    ("hosts", "models", "paths", "event_loop", "signals", "processes", "prompts", "redactor"),
+    ("hosts", "models", "paths", "event_loop", "processes", "prompts", "redactor"),
     ("decisions", "secrets", "i18n"),
     ("digest", "params"),
     ("certificates", "record", "device"),
@@ -142,7 +142,7 @@ def test_public_names_exist(name: str) -> None:
 # -- the house ------------------------------------------------------------------------------------
 
 # Bounds that hold now; the lab is an island and is not counted. Lower them when something was made smaller.
-MOST_PACKAGES, MOST_MODULES, MOST_LINES, LONGEST_MODULE = 13, 175, 43_940, 450
+MOST_PACKAGES, MOST_MODULES, MOST_LINES, LONGEST_MODULE = 13, 172, 43_800, 450
 
 
 def rooms() -> list[Path]:
@@ -203,7 +203,7 @@ def defined_in(file: str) -> set[str]:
 
 
 ONE_PLACE = {
-    r"\bsignal\.signal\(": {"signals.py", "notebook/kernel_child.py"},  # a forked kernel puts everything back
+    r"\bsignal\.signal\(": {"processes.py", "notebook/kernel_child.py"},  # a forked kernel puts everything back
     r"\.is_loopback\b": {"hosts.py"},
     r"\.chromium\.launch\(": {"web/launching.py"},
     r"\btempfile\.NamedTemporaryFile\(": set[str](),  # what is written whole is in record/files.py, states.py

@@ -264,15 +264,15 @@ cli.main()
 # As a worker of a fleet is when a notebook or a library prints beside what it is asked for.
 WORKERS_WORDS = """
 import sys
-from runbook_lib.batch import worker
+from runbook_lib.batch import site_run
 from runbook_lib.secrets import SecretRef
 def serve(self):
     secret = SecretRef.parse("env:CANARY").resolve()
     print("print", secret)
     raise RuntimeError(secret)
-worker.Worker.serve = serve
+site_run.Worker.serve = serve
 sys.argv = ["worker"]
-worker.main()
+site_run.main()
 """
 # As a process that asks some sites of a fleet; spawned, so that it has streams of its own.
 ASKERS_WORDS = """
