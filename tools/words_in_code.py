@@ -30,9 +30,9 @@ _TABLES = {"web/labels.py", "device/answers.py", "device/names.py", "device/tofu
 _ENGLISH = {"show/pdf.py", "show/report_model.py", "show/report_page.py", "show/report_reading.py"}
 _ENGLISH |= {"show/report_sections.py", "show/svg.py"}
 """What is kept, and therefore stays in English."""
-_TO_LOGS = {"notebook/engine.py", "notebook/engine_run.py", "notebook/kernel.py", "notebook/kernel_child.py"}
-_TO_LOGS |= {"notebook/notebook_run.py", "notebook/provisioner.py", "notebook/states.py", "notebook/warm_kernels.py"}
-_TO_LOGS |= {"notebook/warm_process.py", "record/history.py", "web/browsers.py"}
+_TO_LOGS = {"notebook/engine.py", "notebook/engine_run.py", "notebook/kernel_child.py", "notebook/provisioner.py"}
+_TO_LOGS |= {"notebook/states.py", "notebook/warm_kernels.py", "notebook/warm_process.py"}
+_TO_LOGS |= {"record/history.py", "web/browsers.py"}
 """What speaks to terminals and logs only."""
 SILENT = _TABLES | _ENGLISH | _TO_LOGS
 WORDS = {"headers", "title", "caption", "description", "empty", "note", "placeholder", "tooltip", "label"}

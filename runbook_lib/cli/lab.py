@@ -19,8 +19,8 @@ from runbook_lib.i18n.language import font_hint
 from runbook_lib.lab.errors import LabOptionInvalid
 from runbook_lib.lab.pages.dojo import INSTALL, has_dojo
 from runbook_lib.lab.pages.skins import skin_named
-from runbook_lib.notebook.kernel import has_ipc, private_folder
 from runbook_lib.notebook.opening import DEFAULT_SITE, chosen, open_for, open_site
+from runbook_lib.notebook.provisioner import has_ipc, private_folder
 from runbook_lib.notebook.runbook import sign_of
 from runbook_lib.notebook.workspace import folder_of, save_layout
 from runbook_lib.params.load import load_site_or_lab

@@ -25,7 +25,7 @@ from papermill.parameterize import parameterize_notebook
 
 from runbook_lib.errors import RunbookError, UsageError
 from runbook_lib.notebook.engine import RunbookEngine, check_parameters
-from runbook_lib.notebook.kernel import kernel_manager, private_folder, require_kernel, running_kernel
+from runbook_lib.notebook.provisioner import kernel_manager, private_folder, require_kernel, running_kernel
 from runbook_lib.notebook.states import (
     KILLED,
     NO_CELL,

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from runbook_lib.errors import ParameterRefused, UsageError
-from runbook_lib.notebook.notebook_run import execute, read_result
+from runbook_lib.notebook.engine import execute, read_result
 from runbook_lib.processes import Terminated
 
 TELLS = """\

@@ -12,8 +12,7 @@ import psutil
 import pytest
 
 from runbook_lib import paths
-from runbook_lib.notebook.kernel import private_folder
-from runbook_lib.notebook.provisioner import ADVICE, ServedKernelManager
+from runbook_lib.notebook.provisioner import ADVICE, ServedKernelManager, private_folder
 
 NAMED, ELSEWHERE, OTHER = "PARIS_SSH", "ROME_SSH", "AWS_SECRET_ACCESS_KEY"
 

@@ -18,7 +18,7 @@ import pytest
 from waiting import wait_until, wait_until_async
 
 from runbook_lib.notebook import warm_kernels
-from runbook_lib.notebook.notebook_run import NotebookResult, execute
+from runbook_lib.notebook.engine import NotebookResult, execute
 from runbook_lib.notebook.warm_kernels import LOST, ForkedKernel, WarmKernels
 
 pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="forked kernels are for Linux")
@@ -515,7 +515,7 @@ def test_unchanged_papermill_gets_forked_kernels(how, tmp_path, make, read):
 CHILD = """\
 import sys, pathlib
 from runbook_lib.notebook.warm_kernels import WarmKernels
-from runbook_lib.notebook.notebook_run import execute
+from runbook_lib.notebook.engine import execute
 with WarmKernels(inherited=int(sys.argv[1])):
     result = execute(pathlib.Path(sys.argv[2]), pathlib.Path(sys.argv[3]), {})
 raise SystemExit(not result.completed)

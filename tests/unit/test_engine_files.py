@@ -14,7 +14,7 @@ import pytest
 from waiting import awaited, wait_until_async
 
 from runbook_lib.errors import RecordNotWritable
-from runbook_lib.notebook.kernel import has_ipc, kernel_manager, private_folder, short_folder
+from runbook_lib.notebook.provisioner import has_ipc, kernel_manager, private_folder, short_folder
 from runbook_lib.notebook.states import FileStates, replace_file
 
 

@@ -22,7 +22,7 @@ from runbook_lib.batch.runner import kernel_environment
 from runbook_lib.cli.fleet import RunOptions, _executor
 from runbook_lib.lab import daemon
 from runbook_lib.models import Stage
-from runbook_lib.notebook.notebook_run import NotebookResult
+from runbook_lib.notebook.engine import NotebookResult
 from runbook_lib.paths import project_root
 from runbook_lib.processes import SETTINGS, environment_with, plain_environment
 from runbook_lib.secrets import SecretRef

@@ -19,7 +19,7 @@ from runbook_lib.cli.plans import plan_command, would
 from runbook_lib.decisions import Plan
 from runbook_lib.errors import ApprovalMissing, BrowserMissing, DeletionRefused, RepairFailed, SiteFileInvalid
 from runbook_lib.models import Stage, StageState, Verdict
-from runbook_lib.notebook.notebook_run import NotebookResult
+from runbook_lib.notebook.engine import NotebookResult
 
 Run = Callable[..., tuple[str, dict[str, Any]]]
 

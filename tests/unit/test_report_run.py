@@ -13,7 +13,7 @@ from runbook_lib.batch import runner
 from runbook_lib.batch.runner import StageReport
 from runbook_lib.models import Outcome, Stage, StageState
 from runbook_lib.notebook.closing_stages import WritePostMortem
-from runbook_lib.notebook.notebook_run import NotebookResult
+from runbook_lib.notebook.engine import NotebookResult
 from runbook_lib.show.table import Link
 
 
