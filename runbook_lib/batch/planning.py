@@ -26,10 +26,10 @@ from runbook_lib.processes import gate_streams
 from runbook_lib.record.artifacts import slug
 from runbook_lib.record.attestation import seal_record
 from runbook_lib.record.files import operator
+from runbook_lib.record.gate import to_json_value
 from runbook_lib.record.incident import Record
 from runbook_lib.record.journal import Artifact, Kind
 from runbook_lib.record.lock import SiteLock
-from runbook_lib.record.redaction import to_json_value
 from runbook_lib.repair.approval import approve, approver
 from runbook_lib.repair.context import Context, Devices
 from runbook_lib.repair.inventory import recorded_inventory

@@ -23,9 +23,9 @@ from runbook_lib.params.model import Site
 from runbook_lib.processes import environment_with
 from runbook_lib.record.artifacts import note_template
 from runbook_lib.record.attestation import Seal, seal_record
+from runbook_lib.record.gate import gate_notebook
 from runbook_lib.record.incident import Record
 from runbook_lib.record.lock import SiteLock
-from runbook_lib.record.redaction import gate_notebook
 from runbook_lib.repair.history import anything_sent
 from runbook_lib.secrets import SecretRef, learn
 from runbook_lib.show.report import report_in

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from runbook_lib import paths
-from runbook_lib.batch.inventory import load_fleet
+from runbook_lib.batch.fleet_sources import load_fleet
 from runbook_lib.batch.local import LocalExecutor
 from runbook_lib.batch.payload import require_storage
 from runbook_lib.batch.planning import approve_rollup, newest_rollup, plan_fleet
@@ -28,8 +28,8 @@ from runbook_lib.device.prime import DELETE_TOFU
 from runbook_lib.errors import DeviceError, OutcomeUnknown, ParameterRefused, RecordError, SafetyStop, UsageError
 from runbook_lib.models import Stage
 from runbook_lib.params.load import secret_references
+from runbook_lib.record.gate import plain_json_value
 from runbook_lib.record.history import past_incidents, standings
-from runbook_lib.record.redaction import plain_json_value
 from runbook_lib.show.rendering import View
 from runbook_lib.show.table import Row, Table
 

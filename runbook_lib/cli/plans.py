@@ -36,10 +36,10 @@ from runbook_lib.params.load import load_site_or_lab, secret_references
 from runbook_lib.params.model import Site, lacking
 from runbook_lib.params.values import canonical_sha256
 from runbook_lib.record.files import operator
+from runbook_lib.record.gate import to_json_value
 from runbook_lib.record.history import current, past_incidents
 from runbook_lib.record.incident import INCIDENT, Record, find_open, list_records
 from runbook_lib.record.lock import Holder, free_stale, holder_of, is_left_behind
-from runbook_lib.record.redaction import to_json_value
 from runbook_lib.record.stages import closed_by
 from runbook_lib.repair import preflight
 from runbook_lib.repair.approval import UNSIGNED, approve, approver, require_not_blocked

@@ -16,9 +16,9 @@ from runbook_lib.errors import ParameterRefused, RecordDamaged, RecordNotWritabl
 from runbook_lib.models import Answer, Stage
 from runbook_lib.record.about import About, LineTopic
 from runbook_lib.record.files import write_new, writing
+from runbook_lib.record.gate import from_json_bytes, gate_bytes, gate_text, to_json_bytes, to_json_value
 from runbook_lib.record.journal import Artifact, Journal, Kind, Line, is_inside
 from runbook_lib.record.manifest import ReadableFile
-from runbook_lib.record.redaction import from_json_bytes, gate_bytes, gate_text, to_json_bytes, to_json_value
 
 # -- The files of a record: written once, whole, through the redaction gate, and each named in the journal
 

@@ -30,10 +30,10 @@ from runbook_lib.record import stages
 from runbook_lib.record.about import LineTopic
 from runbook_lib.record.artifacts import TEMPLATES
 from runbook_lib.record.files import make_new_folder, writing
+from runbook_lib.record.gate import gate_json, gate_text, to_json_value
 from runbook_lib.record.incident import Record
 from runbook_lib.record.journal import Artifact, Kind, Line, parse_journal
 from runbook_lib.record.manifest import Manifest, entries, journal_part, list_files
-from runbook_lib.record.redaction import gate_json, gate_text, to_json_value
 from runbook_lib.record.secret_scan import FoundSecret, scan, scan_files
 from runbook_lib.record.signing import key_id, sign, signing_key, statement
 from runbook_lib.record.stages import ENVELOPE, MANIFEST, STAMP, after_seal, is_of_plan, named_in_words

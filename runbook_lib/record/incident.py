@@ -19,8 +19,8 @@ from runbook_lib.record import stages
 from runbook_lib.record.about import NOT_SENT, About
 from runbook_lib.record.artifacts import ArtifactStore, damaged, slug
 from runbook_lib.record.files import ProcessName, account, make_folder, operator
+from runbook_lib.record.gate import gate_json, plain_json_value, to_json_value
 from runbook_lib.record.journal import Artifact, Kind, Line, parse_opening
-from runbook_lib.record.redaction import gate_json, plain_json_value, to_json_value
 from runbook_lib.record.signing import note_seen
 from runbook_lib.record.stages import CLOSING
 

@@ -20,7 +20,7 @@ from runbook_lib.errors import RecordDamaged
 from runbook_lib.models import Outcome, StageState
 from runbook_lib.record.about import About, read_about
 from runbook_lib.record.files import FILE_MODE, make_folder, share, sync_folder, write_all, write_new, writing
-from runbook_lib.record.redaction import gate_bytes, gate_text
+from runbook_lib.record.gate import gate_bytes, gate_text
 
 # -- One line of the journal, and what a whole journal must be: the form, the numbering and the chain; pure
 

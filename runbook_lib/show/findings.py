@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from runbook_lib.certificates.facts import sha256_of
 from runbook_lib.i18n.language import AsIs
 from runbook_lib.logs.conclusions import timeline
-from runbook_lib.logs.report import when, when_said
+from runbook_lib.logs.formats import when, when_said
 from runbook_lib.models import Diagnosis, Inventory, Judgement, Presented, Stage, Verdict
 from runbook_lib.show.rendering import View
 from runbook_lib.show.svg import span

@@ -17,9 +17,9 @@ from runbook_lib.errors import BrowserMissing
 from runbook_lib.i18n.language import utc_time
 from runbook_lib.models import Diagnosis, Inventory, Judgement, Stage, StageState, Verdict
 from runbook_lib.record.files import write_new, writing
+from runbook_lib.record.gate import gate_text
 from runbook_lib.record.incident import Record
 from runbook_lib.record.journal import Kind
-from runbook_lib.record.redaction import gate_text
 from runbook_lib.record.stages import named_in_words
 from runbook_lib.record.verification import NOT_PROVEN, Trusted, Verification, trusted_in, verify_record
 from runbook_lib.show.report_model import OWN_STAGE, ChangeRow, Impact, PostMortem, RecordStatus, Ref, StageRow

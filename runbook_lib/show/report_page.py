@@ -15,7 +15,7 @@ from markupsafe import Markup
 from runbook_lib import __version__
 from runbook_lib.errors import printable
 from runbook_lib.i18n.language import ENGLISH, NOT_RECORDED, count, duration, using_language, utc_time
-from runbook_lib.record.redaction import gate_text
+from runbook_lib.record.gate import gate_text
 from runbook_lib.show import svg
 from runbook_lib.show.report_model import (
     MARKS,

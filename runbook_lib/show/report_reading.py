@@ -17,8 +17,8 @@ from runbook_lib.i18n.language import NOT_RECORDED
 from runbook_lib.models import Stage, StageState, TofuStore
 from runbook_lib.record.about import NOT_SENT, LineTopic
 from runbook_lib.record.artifacts import Drift, checked
+from runbook_lib.record.gate import from_json_bytes
 from runbook_lib.record.journal import Kind, Line, parse_whole_lines
-from runbook_lib.record.redaction import from_json_bytes
 from runbook_lib.record.stages import attempts
 from runbook_lib.show.report_model import (
     ChangeRow,

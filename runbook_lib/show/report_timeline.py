@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from runbook_lib.decisions import Approval, Check, CheckKind, Deletion, Plan, with_kinds
 from runbook_lib.i18n.language import count, duration, utc_time
 from runbook_lib.logs.conclusions import timeline, verdict
-from runbook_lib.logs.report import when, when_said
+from runbook_lib.logs.formats import when, when_said
 from runbook_lib.models import Diagnosis, Inventory, Judgement, Mismatch, Outcome, Stage, StageState, Verdict
 from runbook_lib.record.journal import Kind, Line
 from runbook_lib.record.stages import pending_changes

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from runbook_lib.batch.inventory import load_fleet
+from runbook_lib.batch.fleet_sources import load_fleet
 from runbook_lib.batch.local import LocalExecutor
 from runbook_lib.batch.planning import Approved, approve_rollup, plan_fleet
 from runbook_lib.batch.rollout import FleetReport, Rules, admit, parse_share, parse_waves, run_fleet

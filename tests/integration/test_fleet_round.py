@@ -16,7 +16,7 @@ from fleet_site import Evening, run_one
 from held_clock import turns
 from repair_site import changes
 
-from runbook_lib.batch.inventory import load_fleet
+from runbook_lib.batch.fleet_sources import load_fleet
 from runbook_lib.batch.local import take_lock
 from runbook_lib.batch.planning import approve_rollup, newest_rollup
 from runbook_lib.batch.rollout import Rules, fleet_lock, parse_share, parse_waves

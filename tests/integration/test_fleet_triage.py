@@ -15,7 +15,7 @@ from waiting import awaited
 
 from runbook_lib import paths
 from runbook_lib.batch import triage
-from runbook_lib.batch.inventory import load_fleet
+from runbook_lib.batch.fleet_sources import load_fleet
 from runbook_lib.batch.sites import Fleet, FleetSite
 from runbook_lib.batch.triage import Condition, TriagedSite, TriageLimits, _Asking, triage_fleet, triage_site
 from runbook_lib.cli.fleet import triage_exit_code, triage_json, triage_view

@@ -36,10 +36,10 @@ from runbook_lib.models import Outcome, Stage, StageState
 from runbook_lib.notebook.runbook import next_run, stage_to_go_on_with
 from runbook_lib.record.archive import pack
 from runbook_lib.record.attestation import seal_record
+from runbook_lib.record.gate import to_json_value
 from runbook_lib.record.history import past_incidents, standings
 from runbook_lib.record.incident import Record, find_open, list_records
 from runbook_lib.record.journal import FIRST_PREV, Journal, Kind
-from runbook_lib.record.redaction import to_json_value
 from runbook_lib.record.verification import Trusted, verify_record
 from runbook_lib.repair.history import deletion_ends, last_confirmed, records_of_site
 from runbook_lib.show.incidents import fleet_map, incidents

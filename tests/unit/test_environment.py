@@ -16,7 +16,7 @@ from fleet_kit import fleet_file, inline, task
 from report_kit import whole_record
 
 from runbook_lib.batch import dask, local, runner
-from runbook_lib.batch.inventory import load_fleet
+from runbook_lib.batch.fleet_sources import load_fleet
 from runbook_lib.batch.local import LocalExecutor
 from runbook_lib.batch.runner import kernel_environment
 from runbook_lib.cli.fleet import RunOptions, _executor

@@ -12,7 +12,7 @@ import pytest
 from fleet_kit import fleet_file, inline, task
 
 from runbook_lib.batch import local
-from runbook_lib.batch.inventory import load_fleet
+from runbook_lib.batch.fleet_sources import load_fleet
 from runbook_lib.batch.local import LocalExecutor
 from runbook_lib.batch.runner import RunReport, StageReport
 from runbook_lib.batch.site_run import SiteResult, SiteState, SiteTask, _of_report

@@ -10,7 +10,7 @@ import pytest
 from fleet_kit import fleet_file, inline
 from long_way import LONG
 
-from runbook_lib.batch.inventory import load_fleet
+from runbook_lib.batch.fleet_sources import load_fleet
 from runbook_lib.batch.sites import resolved
 from runbook_lib.errors import SiteFileInvalid
 from runbook_lib.params.load import load_site

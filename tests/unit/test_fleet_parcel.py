@@ -16,7 +16,7 @@ from fsspec import AbstractFileSystem
 from fsspec.implementations.memory import MemoryFileSystem
 
 from runbook_lib.batch.dask import ClusterOptions, connect, require_protected
-from runbook_lib.batch.inventory import load_fleet
+from runbook_lib.batch.fleet_sources import load_fleet
 from runbook_lib.batch.payload import Payload, payload_of, programs, require_storage, store_record, take_in, unpack
 from runbook_lib.batch.site_run import SiteTask
 from runbook_lib.batch.sites import resolved

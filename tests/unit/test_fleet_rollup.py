@@ -29,9 +29,9 @@ from runbook_lib.digest import canonical_json, sha256_hex
 from runbook_lib.errors import ParameterRefused, RecordDamaged
 from runbook_lib.models import Outcome
 from runbook_lib.paths import project_root
+from runbook_lib.record.gate import to_json_value
 from runbook_lib.record.incident import Record
 from runbook_lib.record.journal import Kind
-from runbook_lib.record.redaction import to_json_value
 
 SITES = tuple(
     PlannedSite(site=f"s{n}", incident=f"i{n}", plan=f"{n}" * 64, described="d" * 64, deletions=("x",))

@@ -14,7 +14,7 @@ from log_kit import CORE, DN
 from runbook_lib.errors import UsageError
 from runbook_lib.logs.conclusions import entry_note, exit_code, next_steps, timeline, verdict, with_entries
 from runbook_lib.logs.diagnosis import diagnose_sources
-from runbook_lib.logs.report import Report, as_html, as_json, as_text
+from runbook_lib.logs.formats import Report, as_html, as_json, as_text
 from runbook_lib.logs.rules import PLACES, RULES
 from runbook_lib.logs.site_rules import load_rules, read_stores
 from runbook_lib.models import Diagnosis

@@ -17,9 +17,9 @@ import pytest
 
 from runbook_lib import redactor, secrets
 from runbook_lib.record.attestation import seal_record
+from runbook_lib.record.gate import gate_json, gate_notebook
 from runbook_lib.record.incident import Record
 from runbook_lib.record.journal import Kind
-from runbook_lib.record.redaction import gate_json, gate_notebook
 from runbook_lib.record.secret_scan import scan
 from runbook_lib.record.secret_scan import scan as scan_package
 from runbook_lib.record.signing import new_key

@@ -18,8 +18,8 @@ from runbook_lib.batch.site_run import SiteResult, SiteState
 from runbook_lib.decisions import Plan
 from runbook_lib.models import Outcome, Stage, StageState
 from runbook_lib.record.attestation import seal_record
+from runbook_lib.record.gate import to_json_value
 from runbook_lib.record.journal import Kind
-from runbook_lib.record.redaction import to_json_value
 
 FORGED = "signature: good, by key 0000 (ada.pub.pem)"
 HOSTILE = f"x\n{FORGED}\r\n\x1b[2J\x1b]0;title\x07\u202e\x9b31m\x85{FORGED}\u2028{FORGED}\x00\x08"
