@@ -40,6 +40,7 @@ class Share:
     percent: bool
 
     def of(self, total: int) -> int:
+        """Return how many of so many sites that are."""
         return max(1, math.ceil(total * self.number / 100)) if self.percent else self.number
 
 

@@ -159,6 +159,7 @@ class RoundOutcome:
 
     @property
     def counts(self) -> dict[SiteState, int]:
+        """The number of sites in each state in which there is one."""
         found = Counter(each.state for each in self.sites)
         return {state: found[state] for state in SiteState if found[state]}
 

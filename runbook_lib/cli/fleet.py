@@ -270,7 +270,7 @@ def _executor(fleet: Fleet, round_: Round, options: RunOptions) -> Callable[[], 
 
 
 def status_command(name: str, *, round_id: str, as_json: bool, map_file: str = "") -> int:
-    """Show a round, and how the sites of the fleet stand by their newest incidents.
+    """Show a round, and how the sites of the fleet stand by their newest incidents; return the exit code, 0.
 
     Raises ParameterRefused where the fleet has no round yet.
     """

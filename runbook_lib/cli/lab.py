@@ -170,14 +170,20 @@ _KERNELS = "runbook_lib.notebook.provisioner"
 
 
 def jupyter_command() -> int:
-    """Open the lab, whatever was chosen last; run until Ctrl-C or SIGTERM. A lab that it started ends with it."""
+    """Open the lab, whatever was chosen last; run until Ctrl-C or SIGTERM, and return JupyterLab's exit code.
+
+    A lab that it started ends with it.
+    """
     open_for(DEFAULT_SITE)
     with _lab_running():
         return _serve(DEFAULT_SITE)
 
 
 def notebook_command(site: str) -> int:
-    """Open a site: the lab as above; for any other nothing is started but JupyterLab, and nothing contacted."""
+    """Open a site: the lab as above; for any other nothing is started but JupyterLab, and nothing contacted.
+
+    Return JupyterLab's exit code.
+    """
     loaded = load_site_or_lab(site)
     if isinstance(loaded, LabRequest) and site == DEFAULT_SITE:
         return jupyter_command()

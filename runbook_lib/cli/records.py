@@ -142,7 +142,7 @@ def record_place(record: str) -> Path:
 
 
 def archive_command(record: str, *, to: str = "", key: str = "", anyway: bool = False) -> int:
-    """Pack a record and tell of it; return what ``runbook verify`` of it returns: 0, 5 or 7."""
+    """Pack a record and tell of it; return the exit code of ``runbook verify``: 0, 5 or 7."""
     folder = record_folder(record)
     target = Path(to).expanduser() if to else Path(archive_name(folder))
     if target.is_dir():

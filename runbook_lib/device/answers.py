@@ -96,6 +96,7 @@ _FIELD = re.compile(r"\[[ \t]*([A-Za-z][A-Za-z \t]{0,40})\]([^\[\]\r\n]*)")
 def parse_ha_status(text: str, server: str, read_utc: datetime) -> HaStatus:
     """Return role, state and failover type as the device words them, each up to the next bracket or line end.
 
+    How it prints them is recalled (docs/product-facts.md).
     A label that is not there leaves its field empty. AnswerNotUnderstood is raised where neither
     a role nor a state is named, or one label is given two different values.
     """
@@ -132,7 +133,8 @@ def parse_ha_status(text: str, server: str, read_utc: datetime) -> HaStatus:
 def kind_of_state(state: str, more: Mapping[str, StateKind] | None = None) -> StateKind:
     """Return what ``state`` means; ``more`` holds a site's own words, which win over the table's.
 
-    Case and spacing do not matter. A state that no table knows is UNKNOWN, never a guess.
+    Case and spacing do not matter. The states are recalled (docs/product-facts.md); one that no table knows is UNKNOWN,
+    never a guess.
     """
     words = _folded(state)
     own = {_folded(name): kind for name, kind in (more or {}).items()}
@@ -188,6 +190,7 @@ _FACT = re.compile(r"[^:=]{1,60}[:=]")
 def parse_version(text: str, server: str) -> ProductVersion:
     """Return Prime Infrastructure's release as numbers, so that 3.10 is later than 3.5, and its line.
 
+    How ``show version`` prints it was captured by others (docs/product-facts.md).
     AnswerNotUnderstood is raised where the release is not named, or named twice and differently; another product
     is called by its name. Lines under the fixes that are not understood are kept, and change nothing.
     """
@@ -302,7 +305,10 @@ class HealthMonitor:
 
 
 def parse_health_monitor(page: str) -> HealthMonitor | None:
-    """Return what the page says of itself; None where it is no page of a Health Monitor."""
+    """Return what the page says of itself; None where it is no page of a Health Monitor.
+
+    The page was captured by others, for release 3.1 (docs/product-facts.md).
+    """
     text = " ".join(html.unescape(_TAG.sub(" ", page)).split())
     if not _NAME.search(text):
         return None

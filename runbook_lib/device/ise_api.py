@@ -85,6 +85,8 @@ class CertificatePage:
 def parse_ise_certificates(body: bytes, server: str) -> CertificatePage:
     """Return the page's certificates that are used by Admin; of the others nothing is read.
 
+    ``usedBy`` and ``sha256Fingerprint`` are published, ``nextPage`` and dates were captured by others
+    (docs/product-facts.md).
     Raises AnswerNotUnderstood for anything but a list, and for one of them without a fingerprint.
     """
     document = _json(body)
@@ -105,7 +107,10 @@ def parse_ise_certificates(body: bytes, server: str) -> CertificatePage:
 
 
 def parse_ise_refusal(body: bytes) -> str:
-    """Return the words of a refusal, from ``response`` or ``error``, JSON or HTML; empty where it says nothing."""
+    """Return the words of a refusal, from ``response`` or ``error``, JSON or HTML; empty where it says nothing.
+
+    Refusals are as others captured them (docs/product-facts.md).
+    """
     document = _json(body)
     if document is None:
         return _plain(body.decode("utf-8", "replace"))
@@ -113,7 +118,10 @@ def parse_ise_refusal(body: bytes) -> str:
 
 
 def parse_ise_date(text: object) -> datetime | None:
-    """Return the moment in UTC: ``Wed Jul 23 13:42:05 UTC 2025`` or ``2027-12-31 23:59:59``; None for anything else."""
+    """Return the moment in UTC: ``Wed Jul 23 13:42:05 UTC 2025`` or ``2027-12-31 23:59:59``; None for anything else.
+
+    Dates are as others captured them (docs/product-facts.md).
+    """
     text = text.strip() if isinstance(text, str) else ""
     if found := _NAMED.fullmatch(text):
         name = found["name"].lower()
@@ -192,7 +200,7 @@ async def admin_certificates(
     ``names`` are the node's possible host names, asked for in order until one is known. ``pin`` is the SHA-256 of
     the confirmed certificate: with another one CertificateMoved is raised and nothing is sent. Raises NotAvailable
     where the API is absent, does not know the node or the user, or answers something else, or not all of it within
-    ``deadline_s``, which is one for all that is asked.
+    ``deadline_s``, which is one, in seconds, for all that is asked.
     Raises UsageError where the pin is none: an empty one must never let every certificate pass.
     """
     if not _SHA256.fullmatch(pin):  # an empty pin must never mean that every certificate is good

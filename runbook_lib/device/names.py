@@ -231,7 +231,11 @@ class Name:
 
 
 def parse_name(text: str) -> Name:
-    """Return the name that ``text`` spells; raise AnswerNotUnderstood where it spells none."""
+    """Return the name that ``text`` spells, as OpenSSL prints it or by RFC 4514, in whatever order.
+
+    That logs hold subjects in the order of RFC 2253 is published (docs/product-facts.md).
+    Raises AnswerNotUnderstood where it spells none.
+    """
     stripped = text.strip()
     rdns = read_slash_form(stripped) if stripped.startswith("/") else read_comma_form(stripped)
     if not rdns:

@@ -128,11 +128,17 @@ class PrimeServer:
             await self._leave()
 
     async def list_tofu(self) -> TofuStore:
-        """Return the TOFU list. Raises ``AnswerNotUnderstood`` and other ``DeviceError``."""
+        """Return the TOFU list. The command is published (docs/product-facts.md).
+
+        Raises ``AnswerNotUnderstood`` and other ``DeviceError``.
+        """
         return await self._read(LIST_TOFU, partial(parse_tofu_list, ignore=self._ignore))
 
     async def ha_status(self) -> HaStatus:
-        """Return what the server says of high availability. Raises ``DeviceError``."""
+        """Return what the server says of high availability. The commands are recalled (docs/product-facts.md).
+
+        Raises ``DeviceError``.
+        """
         for command in HA_STATUS[:-1]:
             try:
                 return await self._read(command, parse_ha_status)
@@ -141,12 +147,13 @@ class PrimeServer:
         return await self._read(HA_STATUS[-1], parse_ha_status)
 
     async def version(self) -> ProductVersion:
-        """Return the release. Raises ``DeviceError``."""
+        """Return the release; its form was captured by others (docs/product-facts.md). Raises ``DeviceError``."""
         return await self._read(VERSION, lambda text, server, _: parse_version(text, server))
 
     async def delete_tofu(self, entry_key: str) -> Answer:
         """Delete one entry, ``<host>_<port>`` to the letter as it was listed: one command, sent once.
 
+        The command is published, what it prints is not (docs/product-facts.md).
         The answer is returned whatever it says, a refusal included: list again to see what happened. Raises
         ``UsageError`` for a key that no list would hold and ``DeletionRefused`` for the server's own entry,
         both before a connection, and ``DeviceError``, whose ``sent`` says whether the command had left. It is
@@ -163,6 +170,7 @@ class PrimeServer:
     async def remove_ha(self) -> Answer:
         """Remove the HA configuration: one command, sent once, its yes/no question answered with yes.
 
+        Command and question are recalled (docs/product-facts.md).
         The answer is returned whatever it says: ask both servers for their HA state to see what happened. Raises
         ``DeviceError``, whose ``sent`` says whether the command had left. It is never sent again.
         """

@@ -56,6 +56,7 @@ _MAY_MEAN_NOTHING = (
 def parse_tofu_list(text: str, server: str, read_utc: datetime, ignore: Iterable[str] = ()) -> TofuStore:
     """Return the store that ``text`` lists, entries in the device's order and duplicates kept.
 
+    The form of the list is published (docs/product-facts.md).
     ``key`` is kept to the letter (``0443`` stays), ``port`` is its value from 1 to 65535. A text
     that is empty or holds the banner alone is an empty store. Every line has to be blank, a rule, a line of
     the banner, a whole entry, or the right number of entries, and the last one has to be ended by a line break

@@ -55,7 +55,7 @@ def typed(line: str) -> str:
 
 
 def scrolled_echo_end(raw: bytes, command: str) -> int | None:
-    """Return where the first line is over that a narrow terminal scrolled sideways under ``command``; else None.
+    """Return the byte at which a first line ends that a narrow terminal scrolled sideways under ``command``; else None.
 
     Such a terminal draws the line anew with every few characters; what it shows in the end is the command's end.
     """
@@ -67,7 +67,7 @@ def scrolled_echo_end(raw: bytes, command: str) -> int | None:
 
 
 def echo_end(text: str, command: str, prompt: str) -> int | None:
-    """Return where the echo of ``command``, its line's end included, is over in ``text``; None: not (yet) seen.
+    """Return the character at which the echo of ``command`` with its line's end is over; None: not (yet) seen.
 
     The echo begins a line, or follows the prompt drawn once more; a terminal narrower than asked
     for may have broken it into several lines.
@@ -124,7 +124,7 @@ class Transcript:
 
     @property
     def settle_s(self) -> float:
-        """How long nothing may arrive before the end is taken for the end: longer where bytes trickle in."""
+        """How many seconds nothing may arrive before the end is taken for the end: longer where bytes trickle in."""
         if len(self._gaps) < 4:
             return SETTLE_S
         usual = sorted(self._gaps)[(len(self._gaps) - 1) // 2]

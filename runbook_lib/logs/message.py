@@ -32,11 +32,11 @@ class Window:
     at_start: bool = False
 
     def line_start(self, position: int) -> int:
-        """Return where the line of ``position`` begins, as far as the window reaches."""
+        """Return the byte at which the line of ``position`` begins, as far as the window reaches."""
         return max(self.data.rfind(b"\n", self.low, position) + 1, self.low)
 
     def line_end(self, position: int) -> int:
-        """Return where the line of ``position`` ends: at its line feed, or where the window ends."""
+        """Return the byte at which the line of ``position`` ends: at its line feed, or where the window ends."""
         end = self.data.find(b"\n", position, self.high)
         return self.high if end < 0 else end
 
@@ -77,8 +77,9 @@ _OPEN_END = re.compile(r"(?<!\\)[,+]\s*\Z")
 
 
 def read_subject(window: Window, start: int) -> tuple[str, int, bool]:
-    """Return the subject that begins at ``start``, where it ends, and whether the log ends within it.
+    """Return the subject that begins at byte ``start``, the byte at which it ends, and whether the log ends within it.
 
+    That it ends the message, in the order of RFC 2253, is published (docs/product-facts.md).
     It goes on in the next line where this one ends with an open comma, or where the next line has
     no prefix and finishes a value before another attribute.
     """

@@ -39,7 +39,7 @@ _OFFSET = re.compile(r"(?P<sign>[+-])(?P<hours>\d{2}):(?P<minutes>\d{2})", re.AS
 
 
 def match_time(text: str, position: int = 0) -> tuple[int, datetime | None] | None:
-    """Return where the time that begins at ``position`` ends, and the time: naive where no zone is given.
+    """Return the character at which the time at ``position`` ends, and the time: naive where no zone is given.
 
     The time is None where its year is not known or its numbers are no date; the whole is None where
     no time begins there.

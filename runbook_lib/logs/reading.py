@@ -104,6 +104,7 @@ class Result:
 
     @property
     def size(self) -> int:
+        """The bytes that were read, as unpacked."""
         return sum(found.size for found in self.findings.values())
 
 

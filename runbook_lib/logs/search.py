@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 def plain_find(data: Buffer, literal: bytes, start: int, end: int) -> int:
-    """Return where ``literal`` begins between two positions, -1 where it does not."""
+    """Return where ``literal`` begins between two positions, in bytes; -1 where it does not."""
     if not isinstance(data, memoryview):
         return data.find(literal, start, end)
     found = bytes(data[start:end]).find(literal)
@@ -82,7 +82,7 @@ class Search:
         return len(self._groups) + len(self._alone)
 
     def positions(self, data: bytes | bytearray, low: int, high: int, end: int) -> dict[bytes, list[int]]:
-        """Return the places in ``[low, high)`` at which a literal begins; it ends at ``end`` or before."""
+        """Return the byte positions in ``[low, high)`` at which each literal begins; it ends at ``end`` or before."""
         found: dict[bytes, list[int]] = {}
         for literal in self._alone:
             at = find(data, literal, low, end)

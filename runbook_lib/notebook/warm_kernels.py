@@ -72,7 +72,7 @@ def kernel_arguments(command: Sequence[str], options: Mapping[str, Any], start_u
 
 
 def resource_limits() -> dict[str, tuple[int, int]]:
-    """Return this process's limits by name, soft and hard."""
+    """Return this process's limits by name, soft and hard, each in the unit of ``setrlimit``."""
     names = [name for name in dir(resource) if name.startswith("RLIMIT_")]
     return {name: resource.getrlimit(getattr(resource, name)) for name in names}
 
@@ -343,7 +343,7 @@ class WarmKernels:
                 _given_up = False
 
     def descriptor(self) -> int | None:
-        """Return what a child process has to inherit to share the warm process; None where there is none."""
+        """Return the file descriptor that a child process inherits to share the warm process; None where there is none."""
         return None if _warm is None else _warm.fileno()
 
 

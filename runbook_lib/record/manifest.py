@@ -53,7 +53,7 @@ class Member:
         return b"".join(self._pieces())
 
     def measured(self) -> tuple[str, int]:
-        """Return the file's SHA-256 and size; raises ``OSError`` where the archive is damaged there."""
+        """Return the file's SHA-256 in hex and its bytes in number; raises ``OSError`` where it is damaged."""
         digest = hashlib.sha256()
         for piece in self._pieces():
             digest.update(piece)
@@ -249,7 +249,7 @@ def _spelled(path: Path) -> str:
 
 
 def measured(file: ReadableFile) -> tuple[str, int]:
-    """Return the SHA-256 and the size of a file, read piece by piece; raises ``OSError``."""
+    """Return a file's SHA-256 in hex and its size in bytes, read piece by piece; raises ``OSError``."""
     if isinstance(file, Member):
         return file.measured()
     if isinstance(file, Path):

@@ -252,7 +252,7 @@ def _folder(context: Context) -> Check:
 
 
 def free_bytes(context: Context) -> int:
-    """Return how much room the record has left."""
+    """Return how many bytes the record has left."""
     return shutil.disk_usage(context.record.folder).free
 
 

@@ -313,7 +313,7 @@ class Axis:
     right: float
 
     def at(self, moment: datetime) -> float:
-        """Return where a moment stands; the middle where the axis is a single moment."""
+        """Return the pixel at which a moment stands; the middle where the axis is a single moment."""
         whole = (self.last - self.first).total_seconds()
         share = (moment - self.first).total_seconds() / whole if whole else 0.5
         return self.left + share * (self.right - self.left)
@@ -374,7 +374,7 @@ class BrokenAxis:
     cuts: tuple[int, ...]
 
     def at(self, moment: datetime) -> float:
-        """Return where a moment stands; one outside stands at the nearer edge."""
+        """Return the pixel at which a moment stands; one outside stands at the nearer edge."""
         if moment <= self.moments[0]:
             return self.pixels[0]
         if moment >= self.moments[-1]:

@@ -115,7 +115,7 @@ class Screen:
 
     @cached_property
     def frames(self) -> Mapping[int, tuple[Item, ...]]:
-        """The items by frame."""
+        """The items by the number of their frame."""
         numbers = sorted({item.frame for item in self.items})
         return {number: tuple(item for item in self.items if item.frame == number) for number in numbers}
 

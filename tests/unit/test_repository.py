@@ -278,6 +278,55 @@ def test_public_functions_say_what_they_raise() -> None:
     assert silent == []
 
 
+UNITS = re.compile(
+    r"seconds?|minutes|days|how long|bytes?|characters?|columns|pixels?|how (?:many|often)|number|exit (?:code|status)"
+    r"|return (?:\d|the worst)|attempt|unit|process id|descriptor|line|place|sorts|levels"
+)
+NAMES_SAY_IT = {"readinto", "wait", "poll", "write", "fileno"}  # methods of Python's own protocols
+NAMES_SAY_IT |= {"left", "top", "right", "bottom", "options"}  # the edges of what a page shows; a lab's options
+
+
+def public_functions(path: Path) -> Iterator[tuple[str, ast.FunctionDef | ast.AsyncFunctionDef]]:
+    """Yield each function that others may call, those of public classes included, with where it is."""
+    left: list[ast.stmt] = list(ast.parse(path.read_text(encoding="utf-8")).body)
+    for node in left:
+        if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
+            left += node.body
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and not node.name.startswith("_"):
+            yield f"{path.relative_to(LIBRARY)}:{node.lineno} {node.name}", node
+
+
+def test_public_functions_that_return_numbers_say_what_they_count() -> None:
+    """A number has its unit in the docstring: seconds, bytes, days, an exit code; ``pytest -s`` prints how many."""
+    numbers = {
+        where: ast.get_docstring(node) or ""
+        for path in rooms()
+        for where, node in public_functions(path)
+        if node.returns and re.search(r"\b(?:int|float|timedelta)\b", ast.unparse(node.returns))
+        if node.name not in NAMES_SAY_IT
+    }
+    silent = [where for where, said in numbers.items() if not UNITS.search(said.lower())]
+    sys.stdout.write(f"\n{len(numbers)} public functions return numbers; {len(silent)} do not say of what.\n")
+    assert silent == []
+
+
+SOURCES = re.compile(r"published|captured|recalled|inferred")
+
+
+def test_parsers_of_what_the_product_says_name_their_source() -> None:
+    """Each parser of a device's words, and each verb of a PI server, says how well its form is known."""
+    files = [*sorted((LIBRARY / "device").glob("*.py")), LIBRARY / "logs" / "message.py"]
+    verbs = {"list_tofu", "ha_status", "version", "delete_tofu", "remove_ha", "kind_of_state", "read_subject"}
+    said = {
+        where: " ".join((ast.get_docstring(node) or "").split())
+        for path in files
+        for where, node in public_functions(path)
+        if node.name.startswith("parse_") or node.name in verbs
+    }
+    assert len(said) >= 12
+    assert [where for where, text in said.items() if "product-facts.md" not in text or not SOURCES.search(text)] == []
+
+
 # -- the tests -----------------------------------------------------------------------------------
 
 TESTS = ROOT / "tests"
