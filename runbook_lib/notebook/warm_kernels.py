@@ -343,7 +343,7 @@ class WarmKernels:
                 _given_up = False
 
     def descriptor(self) -> int | None:
-        """Return the file descriptor that a child process inherits to share the warm process; None where there is none."""
+        """Return the descriptor that a child process inherits to share the warm process; None where there is none."""
         return None if _warm is None else _warm.fileno()
 
 
