@@ -28,7 +28,6 @@ from runbook_lib.record.incident import Record
 from runbook_lib.record.lock import SiteLock
 from runbook_lib.repair.history import anything_sent
 from runbook_lib.secrets import SecretRef, learn
-from runbook_lib.show.report import report_in
 from runbook_lib.web.browsers import find_browser
 
 ON_PAGES = frozenset({Stage.REGISTER, Stage.READD_ISE, Stage.VERIFY, Stage.POST_MORTEM})
@@ -117,8 +116,16 @@ def run_stages(
         outcome=outcome,
         exit_code=_exit_code(record, reports[-1], outcome) or (errors.RecordError.exit_code if sealed.leaks else 0),
         seal=sealed,
-        report=report_in(record) if reports[-1].stage is Stage.POST_MORTEM else None,
+        report=_report_in(record) if reports[-1].stage is Stage.POST_MORTEM else None,
     )
+
+
+def _report_in(record: Record) -> Path | None:
+    """Return the newest report's page among the record's files, or None."""
+    for line in reversed(record.journal.read().lines):
+        if line.artifact and line.artifact.path.startswith("report/") and line.artifact.path.endswith(".html"):
+            return record.folder / line.artifact.path
+    return None
 
 
 def _run_each(

@@ -6,6 +6,7 @@ import json
 import shlex
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from runbook_lib import paths
 from runbook_lib.cli.terminal import answer_to, asks, err, out, out_lines
@@ -21,9 +22,11 @@ from runbook_lib.record.signing import PUBLIC, new_key, read_public
 from runbook_lib.record.verification import NOT_PROVEN, Verification, trusted_in, verify_record
 from runbook_lib.show.incidents import fleet_map, table_of
 from runbook_lib.show.rendering import View
-from runbook_lib.show.report import FORMS, Written, post_mortem, write_beside, write_into
-from runbook_lib.show.report_model import PostMortem
 from runbook_lib.show.table import BAD, GOOD, PLAIN, Row, Table
+
+if TYPE_CHECKING:  # a report is loaded where one is made
+    from runbook_lib.show.report import Written
+    from runbook_lib.show.report_model import PostMortem
 
 # -- ``runbook key`` and ``runbook verify``: the key that signs records, and whether a record is what was signed
 
@@ -195,6 +198,8 @@ def report_command(record: str, *, forms: tuple[str, ...] = (), folder: str = ""
     Without ``folder`` it goes into the record as long as that is not sealed and verifies, else into the folder
     ``<incident>-report`` where the command was called. ``forms`` empty: all.
     """
+    from runbook_lib.show.report import FORMS, post_mortem, write_beside, write_into
+
     source = record_folder(record)
     found = post_mortem(source, trusted_in(paths.key_dir()))
     inside = None if folder else _unsealed(source, found)

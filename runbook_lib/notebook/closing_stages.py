@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from runbook_lib import decisions
 from runbook_lib.decisions import Check
@@ -19,11 +20,12 @@ from runbook_lib.repair import verification
 from runbook_lib.repair.context import Context, targets
 from runbook_lib.show import findings, tables
 from runbook_lib.show.rendering import View
-from runbook_lib.show.report import Written, post_mortem, write_into
-from runbook_lib.show.report_model import PostMortem
-from runbook_lib.show.report_pictures import over_time
 from runbook_lib.show.table import Cell, Row, Table, link_to
 from runbook_lib.show.trust import trust_as_verified
+
+if TYPE_CHECKING:  # a report is loaded where one is made
+    from runbook_lib.show.report import Written
+    from runbook_lib.show.report_model import PostMortem
 
 # -- Stage 60: what proves the repair, and how the incident ends -----------------------------------
 
@@ -79,6 +81,8 @@ class WritePostMortem(Runbook):
 
     def summary(self) -> View[PostMortem]:
         """Show how the incident ended, how long what was rejected, what happened when, and what remains unproven."""
+        from runbook_lib.show.report_pictures import over_time
+
         found = self._do(self._read)
         ended = Table(
             title="How it ended",
@@ -143,9 +147,13 @@ class WritePostMortem(Runbook):
         return link_to(str(path.relative_to(folder)), os.path.relpath(path, here))
 
     def _read(self) -> PostMortem:
+        from runbook_lib.show.report import post_mortem
+
         return post_mortem(self.context.record.folder, sealed_next=True)
 
     def _write(self) -> Written:
+        from runbook_lib.show.report import write_into
+
         context = self.context
         keep_site(context.record, site_without_secrets(context.site))
         context.tell("Writing the report", 0.2)

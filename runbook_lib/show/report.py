@@ -286,14 +286,6 @@ def write_beside(folder: Path, pm: PostMortem, *, record: Path, forms: Iterable[
     return Written(files=tuple(written), kept=tuple(there), missing=missing, taken_over=tuple(theirs))
 
 
-def report_in(record: Record) -> Path | None:
-    """Return the newest report's page among the record's files, or None."""
-    for line in reversed(record.journal.read().lines):
-        if line.artifact and line.artifact.path.startswith("report/") and line.artifact.path.endswith(".html"):
-            return record.folder / line.artifact.path
-    return None
-
-
 def _make(
     pm: PostMortem, forms: tuple[str, ...], files: str, theirs: Mapping[str, str], browser: str
 ) -> tuple[dict[str, bytes], str]:

@@ -456,24 +456,31 @@ def lines_with(pattern: str) -> list[str]:
     return found
 
 
+READS_A_RECORD = "import runbook_lib.show.report"
 OPENS_A_READING_STAGE = """
-import sys
-import runbook_lib.show.report
-print([name for name in ("asyncssh", "playwright", "ipywidgets") if name in sys.modules])
 from runbook_lib.notebook import opening
 from site_kit import site_with
 opening.open_site = lambda _: site_with()
 opening.open_runbook("10_diagnose_logs", "any")
-print([name for name in ("playwright", "ipywidgets") if name in sys.modules])
 """
+HEAVY = ("asyncssh", "playwright", "ipywidgets", "jinja2")
 
 
-def test_nothing_is_loaded_that_is_not_used(tmp_path: Path) -> None:
-    """Reading a record loads no SSH; opening a stage that only reads loads neither Playwright nor widgets."""
+@pytest.mark.parametrize(
+    ("does", "needs"),
+    [
+        pytest.param(READS_A_RECORD, ["jinja2"], id="a report"),
+        pytest.param(OPENS_A_READING_STAGE, ["asyncssh"], id="a stage that reads"),
+        pytest.param("import runbook_lib.cli.plans, runbook_lib.cli.running", ["asyncssh"], id="a run and its plan"),
+        pytest.param("import runbook_lib.cli.records", [], id="records"),
+    ],
+)
+def test_nothing_is_loaded_that_is_not_used(tmp_path: Path, does: str, needs: list[str]) -> None:
+    """No SSH to read a record, no browser or widgets to open a stage that reads, no templates where none is filled."""
     environment = os.environ | {"PYTHONPATH": str(TESTS / "unit"), "RUNBOOK_RECORDS": str(tmp_path)}
-    command = [sys.executable, "-c", OPENS_A_READING_STAGE]
+    command = [sys.executable, "-c", f"{does}\nimport sys\nprint([each for each in {HEAVY} if each in sys.modules])"]
     ran = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
-    assert ran.stdout.splitlines() == ["[]", "[]"]
+    assert ran.stdout.splitlines() == [str(needs)]
 
 
 def test_notebooks_hold_no_outputs() -> None:
