@@ -22,7 +22,7 @@ from runbook_lib.errors import UsageError, one_line
 from runbook_lib.logs.conclusions import exit_code, with_entries
 from runbook_lib.logs.diagnosis import diagnose_sources
 from runbook_lib.logs.formats import Report, as_html, as_json, as_text
-from runbook_lib.logs.reading import SERVERS, Settings
+from runbook_lib.logs.jobs import SERVERS, Settings
 from runbook_lib.logs.rules import RULES
 from runbook_lib.processes import Gated
 

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 
 from runbook_lib.device.names import fits
 from runbook_lib.hosts import is_localhost
-from runbook_lib.logs.reading import UNKNOWN
+from runbook_lib.logs.jobs import UNKNOWN
 from runbook_lib.logs.rules import next_step, place_named
 from runbook_lib.models import Diagnosis, EntryMatch, LogLine, Mismatch, NextStep, TofuStore
 

@@ -11,9 +11,7 @@ from pathlib import Path
 
 from runbook_lib.device.names import common_name, fold_value, lone_common_name
 from runbook_lib.logs.events import EventGroup, Findings, Key, Tally, group_at
-from runbook_lib.logs.likeness import EMPTY
-from runbook_lib.logs.prefix import as_utc, clock_of, read_prefix
-from runbook_lib.logs.reading import (
+from runbook_lib.logs.jobs import (
     UNKNOWN,
     Job,
     Progress,
@@ -26,6 +24,8 @@ from runbook_lib.logs.reading import (
     server_in,
     server_of,
 )
+from runbook_lib.logs.likeness import EMPTY
+from runbook_lib.logs.prefix import as_utc, clock_of, read_prefix
 from runbook_lib.logs.rules import PLACES, RULES, Rule, next_step
 from runbook_lib.logs.search import PlainText
 from runbook_lib.logs.sources import Identity, Listed, read_logs

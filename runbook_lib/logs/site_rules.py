@@ -11,7 +11,7 @@ from typing import Any, cast, get_args
 
 from runbook_lib.device.tofu import parse_tofu_list
 from runbook_lib.errors import AnswerNotUnderstood, UsageError, cut
-from runbook_lib.logs.reading import SERVERS, UNKNOWN
+from runbook_lib.logs.jobs import SERVERS, UNKNOWN
 from runbook_lib.logs.rules import RULES, Confidence, Rule
 from runbook_lib.logs.scanner import Scanner
 from runbook_lib.models import Stage, TofuStore

@@ -111,7 +111,7 @@ class Changing(Runbook):
         show(ProductionForm(sign.site, sign.servers, partial(guard.name_site, self.context)))
 
     def plan(self) -> View[Plan]:
-        """Show the plan of stage 20."""
+        """Show the plan of stage 20; raises ``StageOutOfOrder`` where there is none."""
         plan = self._do(self.context.record.read_plan)
         return tables.plan(plan, ways_out_of(self.context.record, plan))
 
@@ -199,7 +199,11 @@ class DeleteStale(Changing):
         return shown
 
     def delete(self) -> View[tuple[DeletionResult, ...]]:
-        """CHANGE. Carry out the approved plan; refuses by itself whatever was not approved or has moved."""
+        """CHANGE. Carry out the approved plan, and return what became of each entry.
+
+        Refuses by itself whatever was not approved or has moved. The command is published, what it prints is not
+        (docs/product-facts.md): what the server lists afterwards decides.
+        """
         plan = self._do(self.context.record.read_plan)
         return tables.results(self._run(delete.delete_stale(self.context, plan, self._pages)))
 
@@ -234,7 +238,10 @@ class RegisterHa(Changing):
         self._proof: tuple[Check, ...] = ()
 
     def observe(self) -> View[str]:
-        """Show both servers' HA states, what follows from them, and what will be typed into the page."""
+        """Show both servers' HA states, what follows from them, and what will be typed into the page.
+
+        The page and its fields are published, the states are recalled (docs/product-facts.md).
+        """
         self._do(lambda: planned_changes.require_carried_out(self.context))
         states = self._run(observe_ha(self.context))
         self._action = self._run(decide_ha(self.context, self._pages))
@@ -249,7 +256,11 @@ class RegisterHa(Changing):
             yield self._steps(lambda: self._run(ha.guide_of(self.context, self._pages)))
 
     def readiness(self) -> View[tuple[ReadinessItem, ...]]:
-        """Press Check Readiness where something is to be registered, and show its table."""
+        """Press Check Readiness where something is to be registered, and return the items of its table.
+
+        Raises where one is not good, unless the site's file accepts it. The items, and that a failed one does not
+        block *Register*, are recalled (docs/product-facts.md).
+        """
         if self._decided() is HaAction.REGISTER:
             self._items = self._run(ha.check_readiness(self.context, self._pages))
         accepted = self.context.site.policy.accept_readiness
@@ -257,15 +268,16 @@ class RegisterHa(Changing):
         return standing.readiness(self._items, accepted, why_no_readiness(self._decided(), guided=self._pages.guided))
 
     def register(self) -> View[HaPage | None]:
-        """CHANGE. Register once and watch the three milestones; a registration under way is only watched.
+        """CHANGE. Register once and watch the three milestones, each in percent; one under way is only watched.
 
+        The button and the milestones are published, how long they take is recalled (docs/product-facts.md).
         In guided mode a person does it, and this watches both servers until they report it; it can be interrupted.
         """
         action, self._action = self._decided_now(), None  # it holds for one attempt, an interrupted one too
         return standing.ha_page(self._run(ha.register(self.context, self._pages, action, self._items)))
 
     def prove(self) -> View[tuple[Check, ...]]:
-        """Ask both servers' command lines."""
+        """Ask both servers' command lines, whose form is recalled (docs/product-facts.md), and return the checks."""
         self._proof = self._run(prove_ha(self.context))
         return standing.checks(self._proof, "Is high availability up, on both servers' own word?")
 
@@ -332,12 +344,15 @@ class ReaddIse(Changing):
         return "not read" if self._pages.guided else "not listed"
 
     def readd(self) -> View[tuple[ListedIseServer, ...]]:
-        """CHANGE. Add what is missing, replace what does not answer; in guided mode a person does, and this watches."""
+        """CHANGE. Add what is missing, replace what does not answer, and return what the page lists then.
+
+        In guided mode a person does, and this watches. The page and its menu are published (docs/product-facts.md).
+        """
         decisions, self._decisions = self._decided(), None  # they hold for one attempt, an interrupted one too
         return tables.ise_servers(self._run(ise.readd_ise(self.context, self._pages, decisions)))
 
     def prove(self) -> View[tuple[Check, ...]]:
-        """Ask the page and the primary's store."""
+        """Ask the page and the primary's store, and return a check for each ISE server."""
         self._proof = self._run(ise.prove_ise(self.context, self._pages))
         return tables.checks(self._proof, "Do the ISE servers answer?")
 

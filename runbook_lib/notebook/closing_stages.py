@@ -40,7 +40,7 @@ class Verify(Runbook):
         self._checks: tuple[Check, ...] = ()
 
     def verify(self) -> View[tuple[Check, ...]]:
-        """Look at everything again; shows every check, and who trusts whom as far as they tell."""
+        """Look at everything again; return every check, and draw who trusts whom as far as they tell."""
         self._checks = self._run(verification.verify(self.context, self._pages))
         addresses = {host.name: f"{host.address}:{host.port}" for host in targets(self.context.site)}
         drawn = findings.trust(trust_as_verified(addresses, self._checks))
@@ -128,7 +128,7 @@ class WritePostMortem(Runbook):
         return View(found, (ended, lengths, unproven, timeline), (drawn.wide,) if drawn else ())
 
     def write(self) -> View[Written]:
-        """Write the report into the record, as HTML, PDF and Markdown; earlier ones stay."""
+        """Write the report into the record, as HTML, PDF and Markdown, and return the files; earlier ones stay."""
         self._written = self._do(self._write)
         rows = tuple(Row(cells=(path.suffix[1:], self._link(path))) for path in self._written.files)
         table = Table(

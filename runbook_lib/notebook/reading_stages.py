@@ -160,7 +160,7 @@ class StartHere(Runbook):
         self._problem: RunbookError | None = None
 
     def preflight(self) -> View[tuple[Check, ...]]:
-        """Ask every server whether it answers; changes nothing."""
+        """Ask every server whether it answers, and return one check for each question; changes nothing."""
         found, self._problem = self._run(preflight.preflight(self.context))
         self._checks = found
         return tables.answers(found, "Is everything there?", "Each line that is not “yes” says what to do.")
@@ -189,7 +189,10 @@ class DiagnoseLogs(Runbook):
     stage = Stage.DIAGNOSE
 
     def diagnose(self) -> View[Diagnosis]:
-        """Read the logs that the site's file names, and draw when the mismatches were reported."""
+        """Read the logs that the site's file names, return what they report, and draw when it was reported.
+
+        The wording of a mismatch is published, that of most look-alikes recalled (docs/product-facts.md).
+        """
         return findings.diagnosis(self._do(lambda: diagnose.diagnose(self.context)))
 
     def _goes_on_with(self) -> Next:
@@ -218,7 +221,10 @@ class ListCertificates(Runbook):
         return self._do(lambda: show_known(self.context))
 
     def inventory(self) -> View[Inventory]:
-        """Look at everything once; shows what is stored, what is presented, and the verdicts."""
+        """Look at everything once; return what is stored, what is presented, and the verdicts.
+
+        The list of what a server trusts is published (docs/product-facts.md).
+        """
         given = self._do(lambda: parse_given(self._expect, self.context.site))
         return findings.inventory(self._run(inventory.take_inventory(self.context, given)), datetime.now(UTC))
 

@@ -126,7 +126,9 @@ class Runbook:
     """One stage of one incident. Its value in a notebook is the banner; its verbs are the stage's.
 
     Every verb may be called again, in any order: each reads what it needs from the record and
-    refuses by itself what would not be safe.
+    refuses by itself what would not be safe. It returns a ``View``, whose ``value`` holds the facts, and raises a
+    ``RunbookError``: ``SafetyStop`` where it refuses, ``DeviceError`` where a device does not answer or does not do
+    it, ``RecordError`` where the record cannot be read or written. Times are UTC.
     """
 
     stage: Stage

@@ -125,7 +125,7 @@ def test_several_servers_in_one_bundle(tmp_path: Path) -> None:
 
 def test_many_cores_find_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Reading several series at once, in processes, finds the same in the same order."""
-    monkeypatch.setattr("runbook_lib.logs.reading._WORTH_CORES", 0)
+    monkeypatch.setattr("runbook_lib.logs.jobs._WORTH_CORES", 0)
     for number in range(6):
         (tmp_path / f"series{number}x.log").write_text(
             event(f"CN=h{number}") * (number + 1) + "PKIX path building failed\n"
