@@ -463,7 +463,7 @@ from site_kit import site_with
 opening.open_site = lambda _: site_with()
 opening.open_runbook("10_diagnose_logs", "any")
 """
-HEAVY = ("asyncssh", "playwright", "ipywidgets", "jinja2")
+SLOW = ("asyncssh", "playwright", "ipywidgets", "jinja2")
 
 
 @pytest.mark.parametrize(
@@ -478,7 +478,7 @@ HEAVY = ("asyncssh", "playwright", "ipywidgets", "jinja2")
 def test_nothing_is_loaded_that_is_not_used(tmp_path: Path, does: str, needs: list[str]) -> None:
     """No SSH to read a record, no browser or widgets to open a stage that reads, no templates where none is filled."""
     environment = os.environ | {"PYTHONPATH": str(TESTS / "unit"), "RUNBOOK_RECORDS": str(tmp_path)}
-    command = [sys.executable, "-c", f"{does}\nimport sys\nprint([each for each in {HEAVY} if each in sys.modules])"]
+    command = [sys.executable, "-c", f"{does}\nimport sys\nprint([each for each in {SLOW} if each in sys.modules])"]
     ran = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
     assert ran.stdout.splitlines() == [str(needs)]
 
