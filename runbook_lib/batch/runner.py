@@ -22,7 +22,7 @@ from runbook_lib.params.load import secret_references, site_without_secrets
 from runbook_lib.params.model import Site
 from runbook_lib.processes import environment_with
 from runbook_lib.record.artifacts import note_template
-from runbook_lib.record.attestation import Seal, seal_record
+from runbook_lib.record.attestation import Seal, note_after_seal, seal_record
 from runbook_lib.record.gate import gate_notebook
 from runbook_lib.record.incident import Record
 from runbook_lib.record.lock import SiteLock
@@ -38,8 +38,12 @@ UNKNOWN_EXIT = errors.OutcomeUnknown.exit_code
 
 
 class Listener(Protocol):
-    """Told of a run while it goes on, from the thread that runs it; what a stage is doing should return at once."""
+    """Told of a run while it goes on, from the thread that runs it; what a stage is doing should return at once.
 
+    ``continues`` is told before the first stage what stands in the journal after its newest seal, where anything does.
+    """
+
+    def continues(self, unsealed: str) -> None: ...
     def stage_started(self, stage: Stage) -> None: ...
     def doing(self, words: str) -> None: ...
     def stage_ended(self, report: StageReport) -> None: ...
@@ -102,6 +106,8 @@ def run_stages(
     lock = SiteLock(site.name, identities(site), purpose="run the stages", incident=record.incident)
     with lock, WarmKernels():
         try:
+            for unsealed in note_after_seal(record):  # under the lock: a run that is refused has continued nothing
+                listener.continues(unsealed)
             reports = _run_each(until, site_argument, record, given, listener, secret_references(site))
             outcome = _outcome(record, reports[-1], until)
         except BaseException:

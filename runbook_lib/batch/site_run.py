@@ -23,7 +23,6 @@ from runbook_lib.notebook.warm_kernels import WarmKernels
 from runbook_lib.params.load import load_site
 from runbook_lib.processes import gate_streams, leave_ctrl_c_to_the_parent, taken
 from runbook_lib.record.about import LineTopic
-from runbook_lib.record.attestation import note_after_seal
 from runbook_lib.record.incident import Record
 from runbook_lib.record.journal import Kind
 from runbook_lib.record.lock import TOKEN_VARIABLE
@@ -119,6 +118,9 @@ class _Listener:
         self._tell = tell
         self._halted = halted
 
+    def continues(self, unsealed: str) -> None:
+        """The site's journal names it: nobody looks at a terminal there."""
+
     def stage_started(self, stage: Stage) -> None:
         if stage in CHANGING and self._halted() and not begun(self._record):
             self._record.set_outcome(Outcome.STOPPED, HALTED)
@@ -139,7 +141,6 @@ def run_site(task: SiteTask, tell: EventCallback, halted: Callable[[], bool]) ->
     started = time.monotonic()
     try:
         record = Record.open(Path(task.records), task.incident)
-        note_after_seal(record)
         known = len(record.journal.read().lines)
         site = load_site(Path(task.site_file))
         listener = _Listener(task, record, tell, halted)

@@ -32,7 +32,6 @@ from runbook_lib.notebook.runbook import next_run
 from runbook_lib.params.model import Site
 from runbook_lib.processes import Terminated
 from runbook_lib.record.about import About, LineTopic
-from runbook_lib.record.attestation import note_after_seal
 from runbook_lib.record.incident import Record, find_open
 from runbook_lib.record.journal import Kind, Line
 from runbook_lib.record.stages import pending_changes
@@ -78,6 +77,9 @@ class RunProgress:
             self._over.set()
             follower.join()
             self._break_line()
+
+    def continues(self, unsealed: str) -> None:
+        out(unsealed)
 
     def stage_started(self, stage: Stage) -> None:
         with self._guard:
@@ -311,8 +313,6 @@ def run_and_tell(
 ) -> tuple[RunReport, float]:
     """Run the stages and tell of each while it goes on; return the report and the seconds that it took."""
     out(f"site {site.name} · incident {record.incident}")
-    for line in note_after_seal(record):
-        out(line)
     started = time.monotonic()
     try:
         with RunProgress(record).following() as progress:

@@ -28,9 +28,8 @@ from runbook_lib.params.load import site_without_secrets
 from runbook_lib.params.model import Site
 from runbook_lib.record.attestation import seal_record
 from runbook_lib.record.incident import Record
-from runbook_lib.record.journal import Kind, Line
 from runbook_lib.record.lock import works_under_lock
-from runbook_lib.record.stages import named_in_words, so_far
+from runbook_lib.record.stages import so_far, unsealed_in_words
 from runbook_lib.repair.context import Context, ProgressCallback
 from runbook_lib.repair.history import anything_sent
 from runbook_lib.repair.pages import PrimaryPages
@@ -118,8 +117,6 @@ def seal_by_hand(context: Context) -> None:
 # -- What all stages have in common: the banner, the journal's lines around each verb, the next step, the close
 
 T = TypeVar("T")
-_NAMED = 3
-"""So many lines after the seal the banner names; the approvals among them come first."""
 
 
 class Runbook:
@@ -171,7 +168,7 @@ class Runbook:
         later = Table(
             title="After the seal",
             headers=("lines that nobody signed",),
-            rows=(Row(cells=(_unsigned(self.context.later),), mark=DOUBT),),
+            rows=(Row(cells=(unsealed_in_words(self.context.later),), mark=DOUBT),),
         )
         states = record.stage_states()
         done = sum(state == StageState.DONE for state in states.values())
@@ -325,11 +322,6 @@ def sign_of(site: Site) -> Sign:
         site=site.name,
         servers=", ".join(f"{name} {address}" for name, address in hosts),
     )
-
-
-def _unsigned(later: tuple[Line, ...]) -> str:
-    named = sorted(later, key=lambda line: line.kind is not Kind.APPROVED)[:_NAMED]
-    return f"{len(later)} in all, not signed: {'; '.join(map(named_in_words, named))}"
 
 
 def state_after(error: RunbookError) -> StageState:

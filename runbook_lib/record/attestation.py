@@ -36,7 +36,15 @@ from runbook_lib.record.journal import Artifact, Kind, Line, parse_journal
 from runbook_lib.record.manifest import Manifest, entries, journal_part, list_files
 from runbook_lib.record.secret_scan import FoundSecret, scan, scan_files
 from runbook_lib.record.signing import key_id, sign, signing_key, statement
-from runbook_lib.record.stages import ENVELOPE, MANIFEST, STAMP, after_seal, is_of_plan, named_in_words
+from runbook_lib.record.stages import (
+    ENVELOPE,
+    MANIFEST,
+    STAMP,
+    after_seal,
+    is_of_plan,
+    named_in_words,
+    unsealed_in_words,
+)
 
 # -- RFC 3161 time stamps: a third party's signed word that some bytes existed at a time. ----------
 #
@@ -284,13 +292,13 @@ def keep_site(record: Record, site: Mapping[str, Any]) -> Artifact:
 
 
 def note_after_seal(record: Record) -> tuple[str, ...]:
-    """Name what stands after the newest seal, in the journal and in sentences: a run that goes on will seal it."""
+    """Name what stands after the newest seal, all in the journal and in short in a sentence: a run will seal it."""
     later = after_seal(record.journal.read().lines)
     if not later:
         return ()
     named = "; ".join(named_in_words(line) for line in later)
     record.journal.append(Kind.NOTED, seen=named, text=f"a run continues after {len(later)} lines that no seal covers")
-    return (f"after the newest seal, not signed: {named}",)
+    return (f"lines after the newest seal: {unsealed_in_words(later)}",)
 
 
 def seal_anew(record: Record) -> Seal | None:

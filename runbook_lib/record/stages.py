@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from runbook_lib.decisions import Deletion
@@ -137,6 +137,16 @@ def named_in_words(line: Line) -> str:
     """One line in a few words, for those who have to know that nobody signed it."""
     said = f", in the name of {line.seen}" if line.kind is Kind.APPROVED else ""
     return f"line {line.n}: {line.kind}{said}"
+
+
+_NAMED = 3
+
+
+def unsealed_in_words(later: Sequence[Line]) -> str:
+    """Return how many lines no seal covers, and the first three of them, approvals before all others."""
+    named = sorted(later, key=lambda line: line.kind is not Kind.APPROVED)[:_NAMED]
+    more = f"; and {len(later) - _NAMED} more" if len(later) > _NAMED else ""
+    return f"{len(later)} in all, not signed: {'; '.join(map(named_in_words, named))}{more}"
 
 
 def so_far(lines: Iterable[Line]) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,16 +12,19 @@ from fleet_kit import task
 from incident_kit import Incident
 from site_kit import site_with
 
-from runbook_lib.batch import site_run
+from runbook_lib.batch import runner, site_run
 from runbook_lib.cli import running
 from runbook_lib.cli.records import AFTER_SEAL, archive_command, history_command, report_command, verify_command
-from runbook_lib.errors import RunbookError
+from runbook_lib.device.prime import identities
+from runbook_lib.errors import RunbookError, SiteLocked
+from runbook_lib.models import Stage
 from runbook_lib.notebook.opening import open_runbook
 from runbook_lib.record.archive import pack, verify_archive
 from runbook_lib.record.attestation import note_after_seal, seal_record
 from runbook_lib.record.history import Query, past_incidents
 from runbook_lib.record.incident import Record
 from runbook_lib.record.journal import Kind
+from runbook_lib.record.lock import TOKEN_VARIABLE, SiteLock
 from runbook_lib.record.signing import new_key, trusted_keys
 from runbook_lib.record.verification import Trusted, verify_record
 from runbook_lib.show.report import post_mortem
@@ -110,9 +114,23 @@ def test_a_run_says_them_before_its_first_stage(
         assert f"line {number}: approved, in the name of Bob" in capsys.readouterr().out
         raise RunbookError("as far as this test goes")
 
-    monkeypatch.setattr(running, "run_stages", stages)
+    monkeypatch.setattr(runner, "WarmKernels", nullcontext)
+    monkeypatch.setattr(runner, "_run_each", stages)
     with pytest.raises(RunbookError, match="as far as"):
-        running.run_and_tell(site_with(), "lab", record)
+        running.run_and_tell(site_with(), "lab", record, until=Stage.LIST)
+
+
+def test_a_run_that_is_refused_writes_nothing(record: Record, capsys: Capture) -> None:
+    """While another run has the servers it says that, and no more: the journal is that run's."""
+    forge(record)
+    journal = record.journal.path.read_bytes()
+    capsys.readouterr()
+    with SiteLock("lab", identities(site_with())), pytest.MonkeyPatch.context() as monkeypatch:
+        monkeypatch.setenv(TOKEN_VARIABLE, "")  # as in another process, which has no part in that run
+        with pytest.raises(SiteLocked):
+            running.run_and_tell(site_with(), "lab", record, until=Stage.LIST)
+    assert record.journal.path.read_bytes() == journal
+    assert "not signed" not in capsys.readouterr().out
 
 
 def test_a_fleet_notes_them_at_the_site(record: Record, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -125,7 +143,8 @@ def test_a_fleet_notes_them_at_the_site(record: Record, monkeypatch: pytest.Monk
         noted.append(record.journal.read().lines[-1].seen)
         raise RunbookError("as far as this test goes")
 
-    monkeypatch.setattr(site_run, "run_stages", stages)
+    monkeypatch.setattr(runner, "WarmKernels", nullcontext)
+    monkeypatch.setattr(runner, "_run_each", stages)
     of = replace(task(1), incident=record.incident, records=str(record.root))
     site_run.run_site(of, lambda _: None, lambda: False)
     assert [f"line {number}: approved, in the name of Bob" in each for each in noted] == [True]
