@@ -238,19 +238,10 @@ _CHOICE = (
 YES_NO = re.compile(
     rf"(?:{_DEFAULT}\s*)?(?<![^\s?:.)\]>}}(\[<{{]){_CHOICE}(?:\s*[?:]?\s*{_DEFAULT}){{0,2}}[\s?:.>]*\Z", re.I
 )
-"""The end of a yes/no question: the choice, its default before it or behind, brackets or none."""
+"""The end of a yes/no question: the choice, its default before it or behind, brackets or none.
 
-CHOICES = (
-    PromptRow("", "(yes/no) [no] ?", CAPTURED),
-    PromptRow("", "(yes/no) [no]: ", CAPTURED),
-    PromptRow("", "Y/N [N]:", CAPTURED),
-    PromptRow("", "[y/n]", CAPTURED),
-    PromptRow("", "(Y/N) ", RECALLED),
-    PromptRow("", "[YES/NO]: ", RECALLED),
-    PromptRow("", "[y/N]? ", RECALLED),
-    PromptRow("", "(yes or no): ", RECALLED),
-)
-"""Known forms of it; ``YES_NO`` reads them all."""
+Captured by others are ``(yes/no) [no] ?``, ``Y/N [N]:`` and ``[y/n]``, the other forms are recalled.
+"""
 
 _CONFIRMS = re.compile(
     r"\b(?:are you sure|do you (?:really )?(?:want|wish)|would you like|continue|proceed|confirm)\b[^?]*\?\s*[:>]?\Z",

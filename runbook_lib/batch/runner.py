@@ -267,6 +267,3 @@ def _exit_code(record: Record, last: StageReport, outcome: Outcome | None) -> in
         return errors.DecisionNeeded.exit_code
     kind = _kind(last.error_name)
     return kind.exit_code if kind else 1
-
-
-__all__ = ["ON_PAGES", "Listener", "RunReport", "StageReport", "run_stages"]

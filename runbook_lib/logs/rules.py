@@ -51,7 +51,6 @@ class Place:
     confidence: Confidence = "certain"
     notebook: str = "20_list_certificates"
     parameters: tuple[tuple[str, str], ...] = SITE_PARAMETERS
-    literal: bytes = LITERAL
 
 
 def next_step(rule: Rule | Place, known: dict[str, str]) -> NextStep:
