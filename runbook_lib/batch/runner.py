@@ -205,7 +205,7 @@ def _run_stage(
 
 def _advice(result: NotebookResult, kept: Path) -> str:
     """Return what a terminal shows of a failure: a RunbookError's own text; for others where to read more."""
-    if result.completed or _kind(result.error_name):
+    if result.completed or errors.kind_called(result.error_name):
         return result.error_text
     text = result.error_text or result.cause
     return str(
@@ -215,11 +215,6 @@ def _advice(result: NotebookResult, kept: Path) -> str:
             next_step="open the executed notebook; run the same command to go on: every stage observes first",
         )
     )
-
-
-def _kind(error_name: str) -> type[errors.RunbookError] | None:
-    kind = getattr(errors, error_name, None) if error_name in errors.__all__ else None
-    return kind if isinstance(kind, type) else None
 
 
 def _keep_notebook(record: Record, stage: Stage, running: Path) -> None:
@@ -254,7 +249,7 @@ def _outcome(record: Record, last: StageReport, until: Stage) -> Outcome | None:
 
 def _is_for_a_person(record: Record, error_name: str) -> bool:
     """Whether a stage's error says that nothing was begun although something was sent before: code 2 would be wrong."""
-    kind = _kind(error_name)
+    kind = errors.kind_called(error_name)
     return kind is not None and issubclass(kind, errors.UsageError) and anything_sent(record)
 
 
@@ -265,5 +260,5 @@ def _exit_code(record: Record, last: StageReport, outcome: Outcome | None) -> in
         return 0
     if _is_for_a_person(record, last.error_name):
         return errors.DecisionNeeded.exit_code
-    kind = _kind(last.error_name)
+    kind = errors.kind_called(last.error_name)
     return kind.exit_code if kind else 1

@@ -50,6 +50,7 @@ def quick_import() -> Iterator[None]:
 #   ``failed``, with the reason as an error output and in ``metadata.runbook``; later cells stay
 #   ``pending``. So does a cell that ends the notebook early with ``SystemExit(0)``. The kernel is
 #   interrupted, has a moment for its own clean-up, and is stopped. Exit codes: 1, 130, 143 and 129.
+# * An error of ours in a cell ends the papermill command by that error's exit code, not by 1.
 # * The output is replaced in one step, at every save: a reader sees the old or the new file, complete.
 # * The kernel talks over IPC in a folder that only its user can enter, where the system has it.
 #

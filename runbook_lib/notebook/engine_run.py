@@ -23,7 +23,7 @@ from papermill.iorw import load_notebook_node
 from papermill.log import logger
 from papermill.parameterize import parameterize_notebook
 
-from runbook_lib.errors import RunbookError, UsageError
+from runbook_lib.errors import RunbookError, UsageError, kind_called
 from runbook_lib.notebook.engine import RunbookEngine, check_parameters
 from runbook_lib.notebook.provisioner import kernel_manager, private_folder, require_kernel, running_kernel
 from runbook_lib.notebook.states import (
@@ -87,11 +87,7 @@ def exit_as_command(error: BaseException) -> None:
     papermill's command knows none of our errors and turns Ctrl-C into exit code 1.
     Raises SystemExit with that code, Terminated after a signal.
     """
-    import click
-
-    command = getattr(sys.modules.get("papermill.cli"), "papermill", None)
-    context = click.get_current_context(silent=True)
-    if command is None or context is None or context.command is not command:
+    if _papermill_context() is None:
         return
     if isinstance(error, KeyboardInterrupt | Terminated):
         sys.stderr.write("Stopped; the executed notebook says where.\n")
@@ -99,6 +95,34 @@ def exit_as_command(error: BaseException) -> None:
     if isinstance(error, RunbookError):
         sys.stderr.write(f"{error}\n")
         raise SystemExit(error.exit_code) from None
+
+
+def exit_as_notebook(notebook: Any) -> None:
+    """Have the papermill command end by our exit code, where an error of ours ended ``notebook``; else do nothing.
+
+    papermill turns whatever a cell raised into exit code 1. It is left to mark and to write the notebook first.
+    """
+    why = notebook.metadata.get("runbook", {})
+    kind, context = kind_called(why.get("name", "")), _papermill_context()
+    if kind is None or context is None:
+        return
+    code, said = kind.exit_code, f"{kind.__name__}: {why['text']}\n"
+
+    def leave() -> None:
+        if isinstance(sys.exception(), PapermillExecutionError):
+            sys.stderr.write(said)
+            raise SystemExit(code)
+
+    context.call_on_close(leave)
+
+
+def _papermill_context() -> Any:
+    """Return papermill's command at work as click knows it; None where something else runs us."""
+    import click
+
+    command = getattr(sys.modules.get("papermill.cli"), "papermill", None)
+    context = click.get_current_context(silent=True)
+    return context if command is not None and context is not None and context.command is command else None
 
 
 # -- A notebook as papermill prepares it for a run, and marks it after one, without papermill's own input and output
@@ -141,7 +165,8 @@ def run_notebook(nb: Any, kernel_name: str, options: Mapping[str, Any]) -> Any:
 
     A failure in the notebook is in the notebook; papermill finds it there and raises it. Raises
     ParameterRefused and UsageError before anything is written, RecordNotWritable, and after Ctrl-C or
-    SIGTERM KeyboardInterrupt or Terminated (under the papermill command: SystemExit with our exit code).
+    SIGTERM KeyboardInterrupt or Terminated (under the papermill command: SystemExit with our exit code,
+    after an error of ours in a cell too).
     """
     try:
         _require_runnable(nb, kernel_name)
@@ -156,6 +181,7 @@ def run_notebook(nb: Any, kernel_name: str, options: Mapping[str, Any]) -> Any:
     except BaseException as error:
         exit_as_command(error)
         raise
+    exit_as_notebook(nb)
     return nb
 
 

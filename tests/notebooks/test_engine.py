@@ -241,6 +241,18 @@ def test_the_papermill_command_ends_by_the_conventional_code(cell, code, shown, 
     assert notebook.errors[0] == shown
 
 
+def test_the_papermill_command_ends_by_the_code_of_the_error_in_a_cell(tmp_path, make, read):
+    """`papermill --engine runbook` exits by 3 for a missing approval, and has written the notebook."""
+    raises = "from runbook_lib.errors import ApprovalMissing\nraise ApprovalMissing('nobody', next_step='approve it')"
+    template = make(tmp_path, "the_approval_is_missing", raises)
+    run = papermill_command(template, tmp_path / "out.ipynb")
+    assert run.returncode == 3
+    assert "ApprovalMissing: nobody\n  next:  approve it" in run.stderr
+    assert "Traceback" not in run.stderr
+    assert read(tmp_path / "out.ipynb").states == ["completed", "failed"]
+    assert "papermill-error-cell" in (tmp_path / "out.ipynb").read_text()
+
+
 def test_a_second_signal_ends_the_wait_for_the_cell(tmp_path, make, read, monkeypatch):
     """Who presses Ctrl-C twice does not wait for a cell that ignores it; the notebook is true all the same."""
     monkeypatch.setattr("runbook_lib.notebook.engine_run.STOP_GRACE_S", 1000)
