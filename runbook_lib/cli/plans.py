@@ -39,7 +39,7 @@ from runbook_lib.record.files import operator
 from runbook_lib.record.gate import to_json_value
 from runbook_lib.record.history import current, past_incidents
 from runbook_lib.record.incident import INCIDENT, Record, find_open, list_records
-from runbook_lib.record.lock import Holder, free_stale, holder_of, is_left_behind
+from runbook_lib.record.lock import Holder, at_work, free_stale, holder_of, is_left_behind
 from runbook_lib.record.stages import closed_by
 from runbook_lib.repair import preflight
 from runbook_lib.repair.approval import UNSIGNED, approve, approver, require_not_blocked
@@ -194,6 +194,8 @@ def approved_by(record: Record, plan: Plan) -> str:
 
 def next_of(record: Record, plan: Plan) -> str:
     """Return what comes next for a plan: a command, and what else it takes."""
+    if record.incident in at_work():
+        return shlex.join(("runbook", "status", record.site))
     if plan.blocked:
         return f"settle what blocks it, then {next_run(record)} makes a new plan"
     return f"{approval_of_plan(plan)} --by NAME" if waits_for_approval(record, plan) else next_run(record)
@@ -301,7 +303,8 @@ def tell_status(record: Record) -> None:
     out(f"site:     {record.site}")
     out(f"incident: {record.incident}, {'closed' if record.is_closed() else 'open'}")
     out(f"since:    {stamp(datetime.fromisoformat(opening['opened_utc']))}, opened by {opening['by']}")
-    out(f"outcome:  {outcome or 'none yet'}")
+    run = at_work().get(record.incident)
+    out(f"outcome:  {f'not yet, a run goes on since {run.utc}' if run else outcome or 'none yet'}")
     if by_hand := closed_by(record.journal.read().lines):
         out(f"closed:   {by_hand.text.removeprefix('closed ')}")
     out(f"plan:     {plan.digest if plan else 'none yet'}")

@@ -18,9 +18,10 @@ from runbook_lib.record.archive import archive_name, pack, verify_archive
 from runbook_lib.record.files import operator
 from runbook_lib.record.history import Query, current, is_open, past_incidents, standings
 from runbook_lib.record.incident import Record
+from runbook_lib.record.lock import at_work
 from runbook_lib.record.signing import PUBLIC, new_key, read_public
 from runbook_lib.record.verification import NOT_PROVEN, Verification, trusted_in, verify_record
-from runbook_lib.show.incidents import fleet_map, table_of
+from runbook_lib.show.incidents import AT_WORK, fleet_map, table_of
 from runbook_lib.show.rendering import View
 from runbook_lib.show.table import BAD, GOOD, PLAIN, Row, Table
 
@@ -256,7 +257,7 @@ def history_command(query: Query, *, last: int, as_json: bool, sites: bool = Fal
         rows = [{**to_jsonable_python(one), "state": one.state} for one in (found[:last] if last else found)]
         out_lines(json.dumps(rows, indent=1))
     else:
-        out_lines(View(found, (table_of(found, last),)).text().rstrip())
+        out_lines(View(found, (table_of(found, last, at_work()),)).text().rstrip())
 
 
 def tell_standings(found: Sequence[SiteStatus], map_file: str) -> None:
@@ -291,8 +292,12 @@ def tell_sites(found: Sequence[PastIncident]) -> None:
         out("There is no incident yet.")
         out("Next: runbook demo")
         return
+    working = at_work()
     rows = tuple(
-        Row(cells=(site, _stands(one), one.incident), mark=_MARKS.get(one.state, PLAIN)) for site, one in newest.items()
+        Row(cells=(site, AT_WORK, one.incident))
+        if one.incident in working
+        else Row(cells=(site, _stands(one), one.incident), mark=_MARKS.get(one.state, PLAIN))
+        for site, one in newest.items()
     )
     table = Table(title="Sites", headers=("site", "stands", "incident"), rows=rows, whole=("incident",))
     out_lines(View(rows, (table,)).text().rstrip())

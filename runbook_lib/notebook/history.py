@@ -13,6 +13,7 @@ from runbook_lib.params.model import LabRequest
 from runbook_lib.record.history import past_incidents, standings
 from runbook_lib.record.incident import Record, list_records
 from runbook_lib.record.journal import Line
+from runbook_lib.record.lock import at_work
 from runbook_lib.secrets import REDACTOR
 from runbook_lib.show.advice import end_run_all_at_red, show_errors_as_advice
 from runbook_lib.show.incidents import fleet_map, incidents
@@ -47,7 +48,7 @@ class History:
 
     def incidents(self) -> View[tuple[PastIncident, ...]]:
         """Show the incidents of all sites, newest first."""
-        return incidents(tuple(past_incidents(paths.records_dir())))
+        return incidents(tuple(past_incidents(paths.records_dir())), working=at_work())
 
     def journal(self) -> View[tuple[Line, ...]]:
         """Show the newest lines of the incident's journal; for a person they follow what is written from then on."""

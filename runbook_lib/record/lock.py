@@ -16,7 +16,7 @@ import os
 import secrets
 import stat
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, fields
 from datetime import UTC, datetime
@@ -165,6 +165,12 @@ def works_under_lock(site: str) -> bool:
 def holder_of(site: str) -> Holder | None:
     """Who holds the site's lock now, living or not; None if nobody does."""
     return next((holder for _, holder in _held(site)), None)
+
+
+def at_work() -> Mapping[str, Holder]:
+    """Return who works on which incident now, by its name; one on another host counts until a person frees its lock."""
+    held = ((path, _read(path)) for path in sorted(paths.locks_dir().glob(f"{_PREFIX}*{_SUFFIX}")))
+    return {each.incident: each for path, each in held if each and (_lives(path) or not each.process.is_here)}
 
 
 def refusal(site: str) -> SiteLocked | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TypeVar
@@ -217,19 +217,25 @@ HEADERS = ("incident", "opened (UTC)", "site", "outcome", "time to repair", "who
 _INCIDENTS_MARKS = {"good": "good", "bad": "bad", "doubt": "doubt"}
 
 
-def incidents(found: Sequence[PastIncident], *, most: int = MOST_SHOWN) -> View[tuple[PastIncident, ...]]:
+def incidents(
+    found: Sequence[PastIncident], *, most: int = MOST_SHOWN, working: Collection[str] = frozenset()
+) -> View[tuple[PastIncident, ...]]:
     """Show incidents, the newest first; ``most`` of them in the table (0: all), and more in the picture."""
-    return View(tuple(found), (table_of(found, most),), (_picture(found),) if found else ())
+    return View(tuple(found), (table_of(found, most, working),), (_picture(found),) if found else ())
 
 
-def table_of(found: Sequence[PastIncident], most: int = MOST_SHOWN) -> Table:
-    """Return the table alone."""
+AT_WORK = "a run goes on"
+"""How an incident stands while somebody works on it: its newest outcome is that of an earlier run."""
+
+
+def table_of(found: Sequence[PastIncident], most: int = MOST_SHOWN, working: Collection[str] = frozenset()) -> Table:
+    """Return the table alone; ``working`` are the names of the incidents on which somebody works now."""
     shown = found[:most] if most else found
     left_out = len(found) - len(shown)
     return Table(
         title=f"Incidents so far: {len(found):,}",
         headers=HEADERS,
-        rows=tuple(map(_row, shown)),
+        rows=tuple(_row(each, each.incident in working) for each in shown),
         empty="none",
         whole=("incident",),
         note=f"The newest {len(shown):,}; {left_out:,} older ones are not shown." if left_out else "",
@@ -249,18 +255,18 @@ def _state(one: PastIncident) -> str:
     return f"{one.state}, {one.after_seal} lines after its seal" if one.after_seal else one.state
 
 
-def _row(one: PastIncident) -> Row:
+def _row(one: PastIncident, working: bool) -> Row:
     return Row(
         cells=(
             one.incident,
             f"{one.opened_utc:%Y-%m-%d %H:%M}" if one.opened_utc else "",
             one.site,
-            _state(one),
+            AT_WORK if working else _state(one),
             "" if one.repair_s is None else span(timedelta(seconds=one.repair_s)),
             one.by,
             ", ".join(one.approved_by),
         ),
-        mark=_INCIDENTS_MARKS.get(INCIDENT_TONES[one.state], ""),
+        mark=PLAIN if working else _INCIDENTS_MARKS.get(INCIDENT_TONES[one.state], ""),
     )
 
 

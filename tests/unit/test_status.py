@@ -15,14 +15,17 @@ from typer.main import get_command
 
 from runbook_lib.cli.app import app
 from runbook_lib.cli.plans import next_command, plan_command, status_command
+from runbook_lib.cli.records import history_command
 from runbook_lib.digest import plan_digest
 from runbook_lib.errors import RecordDamaged, SiteFileInvalid
 from runbook_lib.models import Outcome, Stage, StageState
 from runbook_lib.record import incident as records
 from runbook_lib.record import lock
+from runbook_lib.record.history import Query
 from runbook_lib.record.incident import Record
 from runbook_lib.record.lock import SiteLock, holder_of
 from runbook_lib.show import rendering
+from runbook_lib.show.incidents import AT_WORK
 
 WIDE = 80
 
@@ -60,6 +63,28 @@ def told(capsys: pytest.CaptureFixture[str], site: str = "lab") -> tuple[str, st
 
 def value(said: str, name: str) -> str:
     return next(line.partition(":")[2].strip() for line in said.splitlines() if line.startswith(f"{name}:"))
+
+
+def test_a_run_that_goes_on_has_no_outcome_yet(incident: Incident, capsys: pytest.CaptureFixture[str]) -> None:
+    """The outcome of the run before it is not the incident's: not in its status, the list, the history or the plan."""
+    incident.write_plan()
+    incident.record.set_outcome(Outcome.STOPPED, "not approved")
+
+    def shown() -> list[str]:
+        plan_command("lab", as_json=False)
+        planned = capsys.readouterr().out.splitlines()[-1]
+        history_command(Query(), last=0, as_json=False)
+        status_command("")
+        listed = capsys.readouterr().out
+        return [value(told(capsys)[0], "outcome"), str(listed.count(AT_WORK)), planned]
+
+    before = shown()
+    assert before[:2] == ["stopped", "0"]
+    with SiteLock("lab", ("a server",), incident=incident.record.incident):
+        outcome, listed, planned = shown()
+    assert (outcome.partition(" since ")[0], listed) == ("not yet, a run goes on", "2")
+    assert planned == "Next: runbook status lab"
+    assert shown() == before
 
 
 def test_a_plan_that_waits_for_its_approval_is_approved_next(
