@@ -37,6 +37,7 @@ from runbook_lib.record.journal import Kind, Line
 from runbook_lib.record.stages import pending_changes
 from runbook_lib.repair.history import change_intents, deleting, deletion_intents, unseen_changes
 from runbook_lib.repair.inventory import check_given
+from runbook_lib.repair.preflight import require_logins
 from runbook_lib.secrets import REDACTOR
 from runbook_lib.show.rendering import View
 from runbook_lib.show.table import Row, Table
@@ -287,6 +288,8 @@ def run_command(
         raise ParameterRefused(
             f"Site {settings.name} has no open incident to resume", next_step="leave out --resume to open a new one"
         )
+    if last not in (Stage.START, Stage.DIAGNOSE):
+        require_logins(settings)  # an incident is opened for what can begin
     record = open_incident(settings, incident, what="runbook run", given=site)
     report, seconds = run_and_tell(settings, site, record, until=last, approve=approve, expect=expect)
     if stopped_at_plan(report):

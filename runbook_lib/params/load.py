@@ -273,8 +273,8 @@ def site_without_secrets(site: Site) -> dict[str, Any]:
     return plain
 
 
-def secret_references(site: Site) -> tuple[SecretRef, ...]:
-    """Return every secret reference that a site's file names, each once."""
+def secret_references(site: SiteSection) -> tuple[SecretRef, ...]:
+    """Return every secret reference that a site's file names, or a section of it, each once."""
     return tuple(dict.fromkeys(_references(site)))
 
 

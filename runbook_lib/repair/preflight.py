@@ -26,6 +26,7 @@ from runbook_lib.errors import (
     VersionUnsupported,
 )
 from runbook_lib.models import Presented, ProductVersion, Vantage
+from runbook_lib.params.load import secret_references
 from runbook_lib.params.model import Site
 from runbook_lib.repair.context import PI_SERVERS, Context, Devices, old_algorithms, targets
 from runbook_lib.repair.guard import OLDEST_RELEASE, equal_releases, release_in_words, require_supported
@@ -307,6 +308,13 @@ async def try_login(context: Context, pages: PrimaryPages, plan: Plan) -> None:
         context.tell(f"The login was not tried to its end: {error.what}")
     finally:
         await pages.close()
+
+
+def require_logins(site: Site) -> None:
+    """Raise SecretUnavailable for the first secret of the SSH logins that leads nowhere; nobody is asked for one."""
+    logins = (server.ssh for server in (site.primary, site.secondary) if server.ssh)
+    for error in unresolved(tuple(secret for login in logins for secret in secret_references(login))):
+        raise error
 
 
 def unresolved(references: tuple[SecretRef, ...]) -> tuple[SecretUnavailable, ...]:

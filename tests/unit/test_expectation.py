@@ -26,8 +26,9 @@ from waiting import forbid_waiting_opens
 
 from runbook_lib.certificates.expectation import Knowledge, combine, read_expectation
 from runbook_lib.certificates.facts import key_sha256, sha256_of, spki_sha256_of
+from runbook_lib.cli import running
 from runbook_lib.cli.running import run_command
-from runbook_lib.errors import ExpectationInvalid
+from runbook_lib.errors import ExpectationInvalid, RunbookError, SecretUnavailable
 from runbook_lib.params.model import CaBundle, Expectation, Site
 from runbook_lib.params.values import canonical_sha256
 from runbook_lib.repair.context import Context
@@ -499,3 +500,23 @@ def test_run_refuses_a_bad_expectation_before_there_is_an_incident(
         run_command(str(tmp_path / "berlin.yaml"), expect=text)
     assert caught.value.exit_code == 2
     assert not (tmp_path / "records").exists()
+
+
+@pytest.mark.parametrize(("until", "opened"), [("70", False), ("20", False), ("10", True)])
+def test_run_without_the_secret_of_a_login_opens_no_incident(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, until: str, opened: bool
+) -> None:
+    """What cannot begin is no incident, and the site goes on standing as it stood; reading logs needs no login."""
+    monkeypatch.setenv("RUNBOOK_RECORDS", str(tmp_path / "records"))
+    monkeypatch.delenv("SSH", raising=False)
+    begun: list[object] = []
+
+    def stopped(*given: object, **_: object) -> None:
+        begun.append(given)
+        raise RunbookError("as far as this test goes")
+
+    monkeypatch.setattr(running, "run_and_tell", stopped)
+    (tmp_path / "berlin.yaml").write_text(SITE_FILE, encoding="utf-8")
+    with pytest.raises(RunbookError if opened else SecretUnavailable):
+        run_command(str(tmp_path / "berlin.yaml"), until=until)
+    assert (bool(begun), (tmp_path / "records").exists()) == (opened, opened)

@@ -119,6 +119,7 @@ def test_a_run_that_stops_at_20_prints_its_plan_and_what_blocks_it(
         exit_code=0,
         seal=Seal(folder="seals/1", files=0, lines=0),
     )
+    monkeypatch.setenv("SSH", "correct-horse")
     monkeypatch.setattr(running, "open_site", lambda _: incident.context.site)
     monkeypatch.setattr(running, "open_incident", lambda *_given, **_more: record)
     monkeypatch.setattr(running, "run_and_tell", lambda *_given, **_more: (report, 1.0))

@@ -51,6 +51,7 @@ def run(incident: Incident, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Capt
             given.update(named)
             return report, 1.0
 
+        monkeypatch.setenv("SSH", "correct-horse")
         monkeypatch.setattr(running, "open_site", lambda _site: incident.context.site)
         monkeypatch.setattr(running, "open_incident", lambda *_given, **_named: incident.record)
         monkeypatch.setattr(running, "run_and_tell", run_and_tell)
