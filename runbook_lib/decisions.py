@@ -106,6 +106,7 @@ class Plan:
 
     @property
     def deletions(self) -> tuple[PlanRow, ...]:
+        """The rows whose entries are deleted."""
         return tuple(row for row in self.rows if row.decision is Decision.DELETE)
 
     @property

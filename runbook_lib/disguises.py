@@ -119,6 +119,7 @@ class Disguise:
 
     @cached_property
     def digit_patterns(self) -> tuple[re.Pattern[bytes], ...]:
+        """Patterns of the value's bytes as hexadecimal digits, whatever joins their pairs."""
         pairs = [[digits[at : at + 2] for at in range(0, len(digits), 2)] for digits in self.digits]
         return tuple(re.compile(_HEX_JOINT.join(each), re.IGNORECASE) for each in pairs)
 

@@ -126,6 +126,7 @@ class Redactor:
         return b"".join([*out, data[position:]]) if out else data
 
     def redact_text(self, text: str) -> str:
+        """The same for a text; one that holds none is returned as it is."""
         clean = self._clean  # before the search: where more becomes known meanwhile, this set is used no longer
         if text in clean:
             return text

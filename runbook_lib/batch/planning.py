@@ -135,6 +135,7 @@ class Planned:
 
     @property
     def site(self) -> str:
+        """The name of the site, whichever of the two it came to."""
         return self.plan.site if self.plan else self.refused.site if self.refused else ""
 
 

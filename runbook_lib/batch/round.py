@@ -117,6 +117,7 @@ class Rollup:
     not_planned: tuple[NotPlanned, ...] = ()
 
     def site(self, name: str) -> PlannedSite | None:
+        """Return a site's plan by the site's name, None where it has none."""
         return next((each for each in self.sites if each.site == name), None)
 
 

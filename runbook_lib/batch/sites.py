@@ -29,6 +29,7 @@ class Problems:
         self._found: dict[tuple[str, int, str], None] = {}
 
     def say(self, text: str, *, line: int = 0) -> None:
+        """Add a problem of the description; a line counts from 1, and 0 is the file as a whole."""
         self._found[self._source.name, line, text] = None
 
     def take(self, document: Document, *, site: str = "") -> None:
@@ -73,6 +74,7 @@ class FleetSite:
 
     @property
     def name(self) -> str:
+        """The site's own name."""
         return self.site.name
 
     @cached_property
@@ -92,6 +94,7 @@ class Fleet:
     records: str = ""
 
     def site(self, name: str) -> FleetSite | None:
+        """Return a site by its name, None where the fleet has none of it."""
         return next((each for each in self.sites if each.name == name), None)
 
 

@@ -256,6 +256,7 @@ class DiagnosisProgress:
         self._shown = False
 
     def tell(self, name: str, size: int) -> None:
+        """Show how many bytes were read so far, and of which log; at most four times a second."""
         if not self._wanted or time.monotonic() < self._next:
             return
         self._next = time.monotonic() + SILENT_S / 4
@@ -265,6 +266,7 @@ class DiagnosisProgress:
         self._shown = True
 
     def end(self) -> None:
+        """Take the line away."""
         if self._shown and self._rewrites:
             self._stream.write("\r\x1b[K")
             self._stream.flush()

@@ -86,6 +86,7 @@ class Console:
 
     @property
     def is_open(self) -> bool:
+        """Whether a command can still be sent."""
         return not self._feed.closed
 
     async def run(

@@ -267,6 +267,7 @@ class LogWatcher:
         return diagnosis_of(self._sources, results, self._settings, self._known)
 
     def close(self) -> None:
+        """Close the files that are read."""
         for tail in self._tails:
             tail.close()
 

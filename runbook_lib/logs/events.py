@@ -99,6 +99,7 @@ class EventGroup:
     late: list[list[LogLine]] = field(default_factory=list)
 
     def add(self, lines: list[LogLine], threads: Iterable[str], count: int) -> None:
+        """Count events of the group; their lines are kept as evidence while there is room."""
         self.count += count
         for thread in threads:
             if thread and len(self.threads) < MOST_THREADS:
@@ -156,6 +157,7 @@ class Event:
         return not hit.own_prefix or (_agree(hit.thread, self.hit.thread) and _close(hit.moment, self.hit.moment))
 
     def add(self, hit: MessageHit, lines: Iterable[LogLine]) -> None:
+        """Take in another message of the same event; what it knows more is kept."""
         self.last_start, self.last_end = hit.start, hit.end
         self.exceptions += not hit.cause
         known = {(line.source, line.number) for line in self.lines}
@@ -237,6 +239,7 @@ class Tally:
     late: list[list[LogLine]] = field(default_factory=list)
 
     def add(self, lines: list[LogLine], count: int = 1) -> None:
+        """Count hits; their lines are kept as evidence while there is room."""
         self.count += count
         if len(self.early) < EVIDENCE:
             self.early.append(lines)
@@ -251,6 +254,7 @@ class Tally:
 
     @property
     def evidence(self) -> tuple[LogLine, ...]:
+        """The lines that are kept, in their order."""
         return tuple(line for lines in (*self.early, *self.late) for line in lines)
 
 
@@ -290,4 +294,5 @@ class Findings:
 
     @property
     def groups(self) -> dict[Key, EventGroup]:
+        """The events that were found, by kind and subject."""
         return self.events.groups

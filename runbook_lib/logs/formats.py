@@ -35,6 +35,7 @@ class Report:
 
     @property
     def steps(self) -> tuple[NextStep, ...]:
+        """What to do next, in the order of urgency."""
         return conclusions.next_steps(self.diagnosis, self.known or {})
 
 

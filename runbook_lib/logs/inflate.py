@@ -230,6 +230,7 @@ class Meter:
         self._entries = 0
 
     def add_bytes(self, count: int) -> None:
+        """Count unpacked bytes; raises UsageError where they are more than the limits allow."""
         self._unpacked += count
         if self._unpacked > self.limits.unpacked:
             raise self._too_much(f"more than {self.limits.unpacked} bytes")
@@ -238,6 +239,7 @@ class Meter:
             raise self._too_much(f"more than {self.limits.ratio} times its size")
 
     def add_entry(self) -> None:
+        """Count an entry; raises UsageError where there are too many."""
         self._entries += 1
         if self._entries > self.limits.entries:
             raise self._too_much(f"more than {self.limits.entries} entries")

@@ -82,6 +82,7 @@ class Settings:
             clock_of(server, {server: zone} if zone else None)
 
     def zone_name(self, server: str) -> str:
+        """Return the name of a server's time zone, empty where none is known."""
         return self.zones.get(server) or self.zones.get("", "")
 
 

@@ -203,6 +203,7 @@ class Peekable:
         self._head = b""
 
     def peek(self, count: int) -> bytes:
+        """Return at least ``count`` first bytes, fewer at the end only; they are read again by ``read``."""
         while len(self._head) < count and (more := self._file.read(count - len(self._head))):
             self._head += more
         return self._head
@@ -237,6 +238,7 @@ class Notes:
         self.damaged: list[Damage] = []
 
     def add(self, source: str, problem: str, error: object = "") -> None:
+        """Note what could not be read, unless it lies in an archive that is noted already."""
         if not any(source == known.source or source.startswith(f"{known.source}/") for known in self.damaged):
             found = cut(" ".join(str(error).split()), 200)
             self.damaged.append(Damage(source=source, problem=f"{problem} ({found})" if found else problem))
@@ -290,6 +292,7 @@ class ReadAhead(DirectReader):
         return count
 
     def close(self) -> None:
+        """End the thread."""
         self._closed.set()
         self._thread.join()
 

@@ -175,12 +175,15 @@ class WholeFiles:
         return str(self._local.read(path))
 
     def listdir(self, path: str) -> list[str]:
+        """As the local handler."""
         return list(self._local.listdir(path))
 
     def pretty_path(self, path: str) -> str:
+        """As the local handler."""
         return path
 
     def cwd(self, new_path: str | None) -> str | None:
+        """As the local handler: set the folder that paths start from, and return the one before."""
         old: str | None = self._local.cwd(new_path)
         return old
 

@@ -67,6 +67,8 @@ class SshAccess(SshLogin):
 
 
 class CaBundle(SiteSection):
+    """CA certificates in a file, and the names of which one has to be in what they issued."""
+
     bundle: FilePath
     names: Annotated[tuple[Host, ...], Field(min_length=1)]
 

@@ -82,6 +82,7 @@ class Document:
         return self.lines.get(where, 1)
 
     def problem(self, where: Where, text: str, line: int | None = None) -> None:
+        """Add a problem; its line is that of the key where none is given."""
         self.problems.append(
             SiteFileProblem(line=self.line_of(where) if line is None else line, where=where, text=text)
         )

@@ -170,6 +170,7 @@ class ProcessName:
 
     @classmethod
     def parse(cls, text: str) -> ProcessName | None:
+        """Read what ``str`` of it wrote; None for anything else."""
         parts = text.split(" ")
         if len(parts) != 3 or not (parts[1].isascii() and parts[1].isdecimal() and len(parts[1]) < 20):
             return None
@@ -177,6 +178,7 @@ class ProcessName:
 
     @classmethod
     def current(cls) -> ProcessName:
+        """Return the name of the process that asks."""
         return cls(host=host(), pid=os.getpid(), started=_started(os.getpid()))
 
     @property

@@ -189,6 +189,7 @@ class Record(ArtifactStore):
     # -- stages, changes, outcome -----------------------------------------------------------------
 
     def start_stage(self, stage: Stage, *, text: str = "") -> None:
+        """Write down that a stage begins, and in which process."""
         self.journal.append(Kind.STAGE_STARTED, stage=stage.value, seen=str(ProcessName.current()), text=text)
 
     def end_stage(self, stage: Stage, state: StageState, reason: str = "") -> None:
@@ -198,6 +199,7 @@ class Record(ArtifactStore):
         self.journal.append(Kind.STAGE_ENDED, stage=stage.value, seen=state.value, text=reason)
 
     def stage_states(self) -> dict[str, StageState]:
+        """Return the state of each stage, by its name, as its last attempt left it."""
         return stages.stage_states(self.journal.read().lines)
 
     def earlier_ends(self) -> dict[str, tuple[StageState, ...]]:
@@ -215,12 +217,15 @@ class Record(ArtifactStore):
         return tuple(RecordedChange(self, line) for line in pending)
 
     def outcome(self) -> Outcome | None:
+        """Return the newest outcome, None where there is none yet."""
         return stages.outcome(self.journal.read().lines)
 
     def is_closed(self) -> bool:
+        """Whether the newest outcome closes the incident, or a person did; otherwise the repair goes on in it."""
         return stages.is_closed(self.journal.read().lines)
 
     def set_outcome(self, outcome: Outcome, reason: str = "") -> None:
+        """Write down an outcome of the incident and why it is that."""
         self.journal.append(Kind.OUTCOME, seen=outcome.value, text=reason)
 
     def close(self, outcome: Outcome, *, by: str, reason: str) -> Artifact:

@@ -61,6 +61,7 @@ class Holder:
         return f"{self.who}, {where}, since {self.utc}{what} (holder {self.id})"
 
     def to_bytes(self) -> bytes:
+        """Return the JSON that stands in the lock, one line."""
         return canonical_json(asdict(self) | {"process": str(self.process)}) + b"\n"
 
     @classmethod

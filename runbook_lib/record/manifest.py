@@ -174,6 +174,8 @@ class JournalPart:
 
 @dataclass(frozen=True, kw_only=True)
 class Manifest:
+    """What a seal covers: the journal up to it, and every file."""
+
     incident: str
     journal: JournalPart
     files: tuple[FileEntry, ...]

@@ -50,13 +50,16 @@ class VerifyingKey:
 
     @property
     def id(self) -> str:
+        """The SHA-256 of the key, in hex."""
         return key_id(self.public)
 
     @property
     def pem(self) -> bytes:
+        """The key as PEM."""
         return self.public.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
 
     def verifies(self, signature: bytes, data: bytes) -> bool:
+        """Whether a signature is that of the data by this key."""
         try:
             self.public.verify(signature, data)
         except InvalidSignature:

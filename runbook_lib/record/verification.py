@@ -87,6 +87,7 @@ class Verification:
         return "sound in itself, and NOT SIGNED BY ANYBODY"
 
     def say(self, path: str, what: str) -> None:
+        """Add a problem of a file, once."""
         if RecordProblem(path=path, what=what) not in self.problems:
             self.problems.append(RecordProblem(path=path, what=what))
 

@@ -55,6 +55,7 @@ class PrimaryPages:
 
     @property
     def guided(self) -> bool:
+        """Whether a person does what is done on the pages: by the site's file, or since a page was not understood."""
         return self._context.site.web == "guided" or self.trouble is not None
 
     async def open(self) -> PrimePages:

@@ -158,6 +158,8 @@ class StoreChange:
 
 @dataclass(frozen=True, kw_only=True)
 class Screenshot:
+    """A picture of a page, and the journal line that names it."""
+
     path: str
     line: int
     utc: datetime
@@ -178,6 +180,8 @@ class VersionRow:
 
 @dataclass(frozen=True, kw_only=True)
 class JournalLine:
+    """A line of the journal as the report shows it; ``raw`` is the line to the letter."""
+
     n: int
     utc: datetime
     kind: str
@@ -284,6 +288,8 @@ class Grid:
 
 @dataclass(frozen=True)
 class Bullets:
+    """A list of sentences."""
+
     items: tuple[str, ...]
 
 
@@ -297,6 +303,8 @@ class Drawn:
 
 @dataclass(frozen=True)
 class Shots:
+    """Screenshots, one below the other."""
+
     pictures: tuple[Screenshot, ...]
 
 

@@ -94,9 +94,11 @@ class RecordFolder:
                     yield Found(value, line)
 
     def newest(self, stage: Stage, name: str, kind: type[T]) -> Found[T] | None:
+        """Return the newest of ``facts``, None where there is none."""
         return next(self.facts(stage, name, kind), None)
 
     def of_kind(self, *kinds: Kind) -> tuple[Line, ...]:
+        """Return the lines of these kinds, in their order."""
         return tuple(line for line in self.lines if line.kind in kinds)
 
     def _miss(self, line: Line, why: str) -> None:

@@ -201,6 +201,8 @@ class Point:
 
 @dataclass(frozen=True, kw_only=True)
 class Lane:
+    """One row of the picture: what lasted, and what happened at one moment."""
+
     title: str
     spans: tuple[Span, ...] = ()
     points: tuple[Point, ...] = ()

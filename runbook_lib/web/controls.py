@@ -240,6 +240,7 @@ class ScreenLine:
         return max(item.bottom for item in self.items)
 
     def beside(self, other: ScreenLine) -> bool:
+        """Whether a part of this line stands above or below the other one, or near its ends."""
         ours, theirs = self.items, other.items
         left, right = min(item.left for item in theirs) - NEAR, max(item.right for item in theirs) + NEAR
         return any(item.left < right and item.right > left for item in ours)

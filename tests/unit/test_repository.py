@@ -232,6 +232,34 @@ def test_every_public_function_says_what_it_is_for() -> None:
     assert silent == []
 
 
+FROM_OUTSIDE = {"LocalProvisioner", "PortlessProvisioner", "NotebookExecutionManager", "CellStates"}
+"""Classes whose methods a library fixes, and says what they are for; those of a module (``io.Base``) count too."""
+
+
+def test_public_methods_say_what_they_are_for() -> None:
+    """Each method of a public class has a docstring, or a class of ours that it stands in for has it.
+
+    The docstring of a class with hooks alone tells of them all. Left out is what a library calls, and Python's own
+    ``read``, ``write`` and their like.
+    """
+    classes = [
+        (path, node)
+        for path in rooms()
+        for node in ast.parse(path.read_text(encoding="utf-8")).body
+        if isinstance(node, ast.ClassDef) and not node.name.startswith("_")
+    ]
+    methods = [
+        (f"{path.relative_to(LIBRARY)}:{each.lineno} {node.name}.{each.name}", each)
+        for path, node in classes
+        for each in node.body
+        if isinstance(each, ast.FunctionDef | ast.AsyncFunctionDef) and not each.name.startswith("_")
+        if not any("." in (name := ast.unparse(base)) or name in FROM_OUTSIDE for base in node.bases)
+    ]
+    hooks = {each.name for _, each in methods if ast.unparse(each.body[-1]) == "..."}
+    told = {each.name for _, each in methods if ast.get_docstring(each)} | hooks | NAMES_SAY_IT | PYTHONS_OWN
+    assert [where for where, each in methods if each.name not in told] == []
+
+
 def raising(path: Path) -> Iterator[tuple[str, str, set[str]]]:
     """Yield each public function that raises an error of its own making: where, its docstring, the errors' names."""
     left: list[ast.AST] = list(ast.parse(path.read_text(encoding="utf-8")).body)
@@ -283,6 +311,7 @@ UNITS = re.compile(
     r"|return (?:\d|the worst)|attempt|unit|process id|descriptor|line|place|sorts|levels"
 )
 NAMES_SAY_IT = {"readinto", "wait", "poll", "write", "fileno"}  # methods of Python's own protocols
+PYTHONS_OWN = {"read", "flush", "writable", "isatty", "encoding", "errors", "kill", "terminate"}
 NAMES_SAY_IT |= {"left", "top", "right", "bottom", "options"}  # the edges of what a page shows; a lab's options
 
 
