@@ -59,7 +59,7 @@ class Console:
     async def open(cls, server: str, address: str, access: SshAccess, *, deadlines: Deadlines) -> Console:
         """Log in, through the jump host where ``access`` names one, and wait for the prompt.
 
-        Raises what ``transport.connect`` raises, and ``ConnectionLost`` or ``DeviceSilent`` where no prompt
+        Raises what ``ssh.connect`` raises, and ``ConnectionLost`` or ``DeviceSilent`` where no prompt
         comes. Nothing is tried twice.
         """
         connection = await ssh.connect(server, address, access, connect_s=deadlines.connect_s)

@@ -126,7 +126,7 @@ def without_port(command: Sequence[str]) -> list[str]:
 # Modules are those that the warm process imported, each as its import left it. Everything else that belongs to a
 # process is made anew here: session and process group, signals, descriptors, limits, folder, environment, time zone,
 # locale, random state, names of temporary files. What cannot be made anew in a running interpreter (the seed of its
-# hashes, the variables that it reads at its start) is shared by all forks, see ``conditions``.
+# hashes, the variables that it reads at its start) is shared by all forks, see ``start_up_variables``.
 
 
 def run_kernel(line: socket.socket, stdout: int, stderr: int, set_by_imports: Mapping[str, str]) -> None:

@@ -169,7 +169,7 @@ class ForkedKernel:
 class WarmProcess:
     """A process of this Python that has imported everything and forks kernels; ends with its owner or by ``close``.
 
-    ``start_up`` are the variables of ``conditions.start_up_variables`` that it was started with.
+    ``start_up`` are the variables of ``start_up_variables`` that it was started with.
     """
 
     def __init__(self, control: socket.socket, start_up: Mapping[str, str], process: subprocess.Popen[bytes] | None):

@@ -1,7 +1,7 @@
 """The warm process: imports, then forks a kernel for each request until its owner is gone.
 
-Started by ``process.WarmProcess`` as ``python -m runbook_lib.notebook.warm_process DESCRIPTOR``. It runs no code of a
-notebook, reads no file of a run, starts no thread and no event loop, and is told nothing of a run.
+``warm_kernels.WarmProcess`` starts it as ``python -m runbook_lib.notebook.warm_process DESCRIPTOR``. It runs no code of
+a notebook, reads no file of a run, starts no thread and no event loop, and is told nothing of a run.
 """
 
 from __future__ import annotations

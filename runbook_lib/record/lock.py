@@ -1,7 +1,7 @@
 """One mutating run at a time for the same servers: a lock that names its holder, for all users of this machine.
 
 Each thing by which a server is known (``runbook_lib.device.prime``) has a file of its own in one place of the
-machine, ``places.locks_dir``; a run takes all those of its site or none. A file appears whole, with its holder's
+machine, ``paths.locks_dir``; a run takes all those of its site or none. A file appears whole, with its holder's
 advisory lock on it, by whoever links it first; the holder, and each child process that works under the holder's token,
 keep an advisory lock on it as long as they live. So the lock of a run that died is known to be stale, unless a child of
 it still works. A stale lock is never taken over: a person frees it by naming its holder. Others may read who holds a

@@ -32,7 +32,7 @@ from runbook_lib.secrets import NotPrivate, check_folders, read_private
 
 # -- The key that signs records: Ed25519, in a folder that is the operator's own, never in a record.
 #
-# The folder (``places.key_dir``) holds ``signing.pem`` (PKCS #8, not encrypted, mode 0600) and
+# The folder (``paths.key_dir``) holds ``signing.pem`` (PKCS #8, not encrypted, mode 0600) and
 # ``signing.pub.pem`` (SubjectPublicKeyInfo). Every further ``*.pub.pem`` in it is trusted too: an old key of
 # one's own, or a colleague's. A key's id is the SHA-256 of its SubjectPublicKeyInfo in DER, 64 hex digits.
 

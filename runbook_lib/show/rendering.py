@@ -111,7 +111,7 @@ def html(table: Table) -> str:
 
 
 def figure(picture: Picture) -> str:
-    """Return a picture with its title below; a page needs ``pictures.STYLE`` once."""
+    """Return a picture with its title below; a page needs ``svg.STYLE`` once."""
     return f'<figure class="rb">{picture.inline()}<figcaption>{text_of(gettext(picture.title))}</figcaption></figure>'
 
 
