@@ -269,7 +269,8 @@ class Mismatch:
     Times are None where the lines hold none; ``first_said`` and ``last_said`` are the times as they are written
     there, and ``notes`` say what is not known of them; without ``zone_known`` nobody says in which zone they were
     written, and UTC was assumed. ``undated`` of its events hold no time, or none with a date: they may be from
-    just now. ``entries`` are those of the lists at hand that may be meant.
+    just now. ``entries`` are those of the lists at hand that may be meant. ``guessed``: nobody says whose log it is,
+    and only what the log shows tells its server.
     """
 
     server: str
@@ -286,6 +287,7 @@ class Mismatch:
     notes: tuple[str, ...] = ()
     entries: tuple[EntryMatch, ...] = ()
     undated: int = 0
+    guessed: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -293,7 +295,7 @@ class LookAlike:
     """A message that resembles the mismatch, or accompanies it, and that no deletion repairs.
 
     ``confidence`` is ``certain``, ``likely`` or ``possible``: how surely the message means what ``meaning`` says.
-    Times are those of the evidence; ``zone_known`` as in a Mismatch.
+    Times are those of the evidence; ``zone_known`` and ``guessed`` as in a Mismatch.
     """
 
     server: str
@@ -307,6 +309,7 @@ class LookAlike:
     first_utc: datetime | None = None
     last_utc: datetime | None = None
     zone_known: bool = True
+    guessed: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)

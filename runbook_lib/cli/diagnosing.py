@@ -38,11 +38,11 @@ EXAMPLES = (
 )
 EXIT_CODES = (
     "Exit codes: 0 nothing found · 10 a mismatch was found · 11 only look-alikes · 2 an input that could not be read"
-    " (whole), or nothing that looks like a log, and no mismatch in the rest"
+    " (whole), or nothing that looks like a log, or a folder without a file, and no mismatch in the rest"
 )
 HELP = {
     "paths": "Files, folders and archives (.gz, .zip, .tar.gz, inside each other too); - is standard input.",
-    "server": "Whose logs they are: primary=PATH or secondary=PATH; may be repeated. Otherwise it is recognised.",
+    "server": "Whose logs they are: primary=PATH or secondary=PATH; may be repeated. Otherwise recognised, or guessed.",
     "site": "A site: its logs (where no PATH is given), zones, names and rules.",
     "zone": "The zone of times that hold none: a name, an offset, or SERVER=ZONE.",
     "listcerts": "What listcerts printed, as FILE or SERVER=FILE: names the entry that a mismatch means.",
@@ -291,7 +291,7 @@ def _follow(sources: Mapping[str, Sequence[Path]], settings: Settings, known: Ma
 
 
 def _tell_news(diagnosis: Diagnosis, counts: dict[tuple[str, str], int]) -> None:
-    found = [(m.server, f"MISMATCH {m.subject}", m.count) for m in diagnosis.mismatches]
+    found = [(m.server + " (guessed)" * m.guessed, f"MISMATCH {m.subject}", m.count) for m in diagnosis.mismatches]
     found += [(x.server, f"LOOK-ALIKE {x.rule}", x.count) for x in diagnosis.look_alikes]
     for server, what, count in found:
         if counts.get((server, what)) != count:

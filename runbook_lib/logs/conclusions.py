@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from runbook_lib.device.names import fits
 from runbook_lib.hosts import is_localhost
 from runbook_lib.logs.jobs import UNKNOWN
+from runbook_lib.logs.likeness import NO_FILE, NO_FILE_IN_IT
 from runbook_lib.logs.rules import next_step, place_named
 from runbook_lib.models import Diagnosis, EntryMatch, LogLine, Mismatch, NextStep, TofuStore
 
@@ -18,6 +19,10 @@ NOTHING, MISMATCH, LOOK_ALIKES, UNREADABLE = 0, 10, 11, 2
 NAME_LOGS = (
     "Name the logs themselves: the Health Monitor's and the Infrastructure's (recalled: hm-*.log and ncs-*.log), "
     "or the archive as it was downloaded from the server's web pages."
+)
+SAY_WHOSE = (
+    "Say whose logs they are and diagnose again, before anything is planned: "
+    "--server primary=PATH --server secondary=PATH."
 )
 
 
@@ -41,7 +46,7 @@ def exit_code(diagnosis: Diagnosis) -> int:
     """Return the command's exit code: a mismatch counts first; without one, what was not read is no answer."""
     if diagnosis.mismatches:
         return MISMATCH
-    if diagnosis.damaged or diagnosis.no_logs:
+    if diagnosis.damaged or diagnosis.no_logs or _empty(diagnosis):
         return UNREADABLE
     return LOOK_ALIKES if diagnosis.look_alikes else NOTHING
 
@@ -49,7 +54,7 @@ def exit_code(diagnosis: Diagnosis) -> int:
 def with_entries(diagnosis: Diagnosis, stores: Sequence[TofuStore]) -> Diagnosis:
     """Return the diagnosis with the entries of ``stores`` that each mismatch may mean, matched by parsed attributes.
 
-    A store is looked at for the mismatches of its own server, and for all where either is unknown.
+    A store is looked at for the mismatches of its own server, and for all where either is unknown or guessed.
     """
     if not stores:
         return diagnosis
@@ -73,8 +78,10 @@ def verdict(diagnosis: Diagnosis) -> str:
     said = _found(diagnosis)
     if diagnosis.damaged:
         said += f" {_sources(diagnosis)} could not be read whole: nothing is known of the rest."
-    if diagnosis.not_logs and diagnosis.recognised_files:
+    if diagnosis.not_logs and 0 < diagnosis.recognised_files < diagnosis.files_read:
         said += f" {recognised(diagnosis)}"
+    if diagnosis.recognised_files and (empty := _empty(diagnosis)):
+        said += f" No file is in: {', '.join(empty)}."
     if missing := [server for server in diagnosis.no_logs if server != UNKNOWN or not diagnosis.not_logs]:
         said += f" No log was found of: {', '.join(missing)}."
     return said
@@ -109,14 +116,14 @@ def timeline(diagnosis: Diagnosis) -> tuple[LogMoment, ...]:
 
 def next_steps(diagnosis: Diagnosis, known: Mapping[str, str]) -> tuple[NextStep, ...]:
     """Return what to do, most pressing first and each once; ``known`` (``site``, ``incident``) fills in parameters."""
-    steps = [next_step(place_named(m.place), dict(known)) for m in diagnosis.mismatches]
+    doubtful = any(m.guessed or m.server == UNKNOWN for m in diagnosis.mismatches)
+    steps = [NextStep(advice=SAY_WHOSE)] if doubtful else []
+    steps += [next_step(place_named(m.place), dict(known)) for m in diagnosis.mismatches]
     steps += [x.next_step for x in diagnosis.look_alikes if x.next_step is not None and x.rule != "quoted_message"]
-    if diagnosis.not_logs and diagnosis.no_logs:
+    if (diagnosis.not_logs and diagnosis.no_logs) or _empty(diagnosis):
         steps.append(NextStep(advice=NAME_LOGS))
     if diagnosis.damaged:
         steps.append(NextStep(advice="Get the sources that are named as damaged once more, and diagnose them again."))
-    if any(m.server == UNKNOWN for m in diagnosis.mismatches):
-        steps.append(NextStep(advice="Say whose logs they are: --server primary=PATH --server secondary=PATH."))
     return tuple({(step.advice, step.notebook): step for step in steps}.values())
 
 
@@ -132,7 +139,8 @@ def command_of(step: NextStep) -> str:
 
 def _entries(mismatch: Mismatch, stores: Iterable[TofuStore]) -> Iterable[EntryMatch]:
     for store in stores:
-        if UNKNOWN not in (store.server, mismatch.server) and store.server != mismatch.server:
+        sure = UNKNOWN not in (store.server, mismatch.server) and not mismatch.guessed
+        if sure and store.server != mismatch.server:
             continue
         for entry in store.entries:
             fit = fits(mismatch.subject, entry.subject)
@@ -147,7 +155,7 @@ def _store_of(server: str) -> str:
 def _found(diagnosis: Diagnosis) -> str:
     if diagnosis.mismatches:
         who = "; ".join(
-            f"{_log_of(m.server)} reports {_count(m.count, 'mismatch', 'mismatches')} of {m.subject}"
+            f"{_log_of(m)} reports {_count(m.count, 'mismatch', 'mismatches')} of {m.subject}"
             for m in diagnosis.mismatches[:4]
         )
         more = f"; and {len(diagnosis.mismatches) - 4} more subjects" if len(diagnosis.mismatches) > 4 else ""
@@ -164,18 +172,27 @@ def _no_log(diagnosis: Diagnosis) -> str:
     if diagnosis.recognised_files or not diagnosis.not_logs:
         return ""
     first = diagnosis.not_logs[0]
-    if diagnosis.files_read == 1:
+    if len(diagnosis.not_logs) == 1 and diagnosis.files_read <= 1:
         what = f"This does not look like a log: {first.source} looks like {first.looks_like}."
+        if _empty(diagnosis):
+            what = f"There is nothing to read in {first.source}: {first.looks_like.removeprefix('nothing: ')}."
     else:
         kinds = dict.fromkeys(other.looks_like for other in diagnosis.not_logs)
         what = f"None of these {diagnosis.files_read:,} files looks like a log; they look like: {'; '.join(kinds)}."
+        if _empty(diagnosis):
+            what = f"Nothing that was named looks like a log; it looks like: {'; '.join(kinds)}."
     return f"{what} It does not show whether there is a mismatch."
 
 
 def _where(diagnosis: Diagnosis) -> str:
-    if diagnosis.damaged or diagnosis.no_logs:
+    if diagnosis.damaged or diagnosis.no_logs or _empty(diagnosis):
         return " in what could be read"
     return " in what looks like a log" if diagnosis.not_logs else ""
+
+
+def _empty(diagnosis: Diagnosis) -> list[str]:
+    """Return the folders and archives in which there is no file."""
+    return [other.source for other in diagnosis.not_logs if other.looks_like in (NO_FILE, NO_FILE_IN_IT)]
 
 
 def _sources(diagnosis: Diagnosis) -> str:
@@ -183,8 +200,10 @@ def _sources(diagnosis: Diagnosis) -> str:
     return names + (f" and {len(diagnosis.damaged) - 3} more" if len(diagnosis.damaged) > 3 else "")
 
 
-def _log_of(server: str) -> str:
-    return "a log of an unknown server" if server == UNKNOWN else f"the {server}'s log"
+def _log_of(m: Mismatch) -> str:
+    if m.server == UNKNOWN:
+        return "a log of an unknown server"
+    return f"the {m.server}'s log (guessed)" if m.guessed else f"the {m.server}'s log"
 
 
 def _count(number: int, one: str, many: str = "") -> str:

@@ -14,31 +14,36 @@ from runbook_lib.logs.events import EventGroup, Findings, Key, Tally, group_at
 from runbook_lib.logs.jobs import (
     UNKNOWN,
     Job,
+    Owner,
     Progress,
     Result,
+    SetKey,
     Settings,
     jobs_of,
+    log_set_of,
+    owners_of,
     read_job,
     read_sources,
     scanner_for,
-    server_in,
-    server_of,
 )
-from runbook_lib.logs.likeness import EMPTY
+from runbook_lib.logs.likeness import EMPTY, NO_FILE, NO_FILE_IN_IT
 from runbook_lib.logs.prefix import as_utc, clock_of, read_prefix
 from runbook_lib.logs.rules import PLACES, RULES, Rule, next_step
 from runbook_lib.logs.search import PlainText
-from runbook_lib.logs.sources import Identity, Listed, read_logs
+from runbook_lib.logs.sources import Identity, Listed, list_logs, read_logs
 from runbook_lib.logs.streams import HEAD, FillingStream, Guarded, Notes, follows, is_archive
-from runbook_lib.models import Damage, Diagnosis, LookAlike, Mismatch
+from runbook_lib.models import Damage, Diagnosis, LookAlike, Mismatch, NotALog
 
 # -- Groups of events to the mismatches of one server: which of the three places, and which groups mean one subject
 
 
-def mismatches_of(server: str, zone: str, groups: Iterable[tuple[Key, EventGroup]]) -> tuple[Mismatch, ...]:
+def mismatches_of(
+    server: str, zone: str, groups: Iterable[tuple[Key, EventGroup]], *, guessed: bool = False
+) -> tuple[Mismatch, ...]:
     """Return the mismatches of a server, those that mean one subject as one.
 
-    ``zone`` is the one that was named for its logs, or empty. The groups may come from several series of logs.
+    ``zone`` is the one that was named for its logs, or empty. The groups may come from several series of logs, all of
+    which are known to be the server's, or all ``guessed`` to be.
     """
     together: dict[Key, EventGroup] = {}
     for key, group in groups:
@@ -60,6 +65,7 @@ def mismatches_of(server: str, zone: str, groups: Iterable[tuple[Key, EventGroup
             zone_known=bool(zone) or not g.times.zoneless,
             notes=g.times.notes(zone),
             undated=g.times.unsaid + g.times.undated,
+            guessed=guessed,
         )
         for g in _merged(list(together.values()))
     )
@@ -105,32 +111,40 @@ def diagnosis_of(
     """Return the diagnosis of all results; servers come in the order of the sources, ``unknown`` last."""
     every = list(results)
     by_server: dict[str, list[Findings]] = {server: [] for server in sources if server}
-    for server, findings in _assigned(every):
-        by_server.setdefault(server, []).append(findings)
+    together: dict[tuple[Owner, str], list[Findings]] = {}
+    for owner, zone, findings in _assigned(every, settings):
+        by_server.setdefault(owner.server, []).append(findings)
+        together.setdefault((owner, zone), []).append(findings)
     if sources.get("") and not any(result.findings for result in every if not result.job.server):
         by_server.setdefault(UNKNOWN, [])
     mismatches: list[Mismatch] = []
     look_alikes: list[LookAlike] = []
-    ends: dict[str, datetime] = {}
-    assumed: list[str] = []
-    for server, found in by_server.items():
-        zone = settings.zone_name(server)
-        mismatches += mismatches_of(server, zone, (item for f in found for item in f.groups.items()))
-        look_alikes += _look_alikes(server, settings, found, known)
-        if moments := [(f.end_utc, f.end_zoneless) for f in found if f.end_utc is not None]:
-            ends[server], zoneless = max(moments)
-            assumed += [server] if zoneless and not zone else []
+    ends: dict[str, tuple[datetime, bool]] = {}
+    for server in by_server:
+        for (owner, zone), found in together.items():
+            if owner.server != server:
+                continue
+            groups = (item for f in found for item in f.groups.items())
+            mismatches += mismatches_of(server, zone, groups, guessed=owner.guessed)
+            look_alikes += _look_alikes(owner, zone, settings, found, known)
+            moments = [(f.end_utc, f.end_zoneless and not zone) for f in found if f.end_utc is not None]
+            if moments:
+                ends[server] = max(*moments, ends.get(server, moments[0]))
     damaged = {damage.source: damage for result in every for damage in _damaged(result)}
     return Diagnosis(
         mismatches=tuple(mismatches),
         look_alikes=tuple(look_alikes),
         no_logs=tuple(server for server, found in by_server.items() if not any(_is_log(f) for f in found)),
-        log_end_utc=ends,
+        log_end_utc={server: end for server, (end, _) in ends.items()},
         lines_read=sum(f.lines for found in by_server.values() for f in found),
         bytes_read=sum(f.size for found in by_server.values() for f in found),
         damaged=tuple[Damage, ...](damaged.values()),
-        zones={server: zone for server in by_server if (zone := settings.zone_name(server))},
-        ends_assumed=tuple(assumed),
+        zones={
+            server: zone
+            for server in by_server
+            if (zone := settings.zone_name(server)) and all(read for owner, read in together if owner.server == server)
+        },
+        ends_assumed=tuple(server for server, (_, assumed) in ends.items() if assumed),
         files_read=sum(f.files for found in by_server.values() for f in found),
         recognised_files=sum(f.looks.files for found in by_server.values() for f in found),
         recognised_lines=sum(f.looks.lines for found in by_server.values() for f in found),
@@ -140,8 +154,24 @@ def diagnosis_of(
             for each in found
             for other in each.looks.others
             if other.source not in damaged and not (other.looks_like == EMPTY and any(map(_is_log, found)))
-        ),
+        )
+        + tuple(_without_files(sources, every)),
     )
+
+
+def _without_files(sources: Mapping[str, Sequence[Path]], results: Sequence[Result]) -> Iterator[NotALog]:
+    """Yield the folders and archives of which nothing was read because no file is in them."""
+    read = {file.path for result in results if result.findings for file in result.job.files}
+    for result in results:
+        if not result.findings and not result.damaged:
+            for file in result.job.files:
+                if file.path not in read:
+                    yield NotALog(source=str(file.path), looks_like=NO_FILE_IN_IT, server=result.job.server or UNKNOWN)
+    listed = {file.path for result in results for file in result.job.files}
+    for server, paths in sources.items():
+        for path in dict.fromkeys(paths):
+            if path.is_dir() and not any(file.is_relative_to(path) for file in listed) and not list_logs([path]):
+                yield NotALog(source=str(path), looks_like=NO_FILE, server=server or UNKNOWN)
 
 
 def _is_log(found: Findings) -> bool:
@@ -151,25 +181,25 @@ def _is_log(found: Findings) -> bool:
 
 def _damaged(result: Result) -> Iterator[Damage]:
     """Yield what a job could not read whole, with the server where that is said or its logs' paths tell one."""
-    told = [server for server in result.findings if server]
-    server = result.job.server or (told[0] if len(result.findings) == 1 and told else UNKNOWN)
+    told = {logs.server for logs in result.findings}
+    server = result.job.server or (told.pop() if len(told) == 1 else "") or UNKNOWN
     return (replace(damage, server=server) for damage in result.damaged)
 
 
-def _assigned(results: Sequence[Result]) -> Iterator[tuple[str, Findings]]:
-    """Yield all findings with their server: said, on their path, or shown by the logs of the same origin."""
-    shown: dict[Path, list[Findings]] = {}
+def _assigned(results: Sequence[Result], settings: Settings) -> Iterator[tuple[Owner, str, Findings]]:
+    """Yield all findings with whose they are, and the zone in which their times were read (empty: none was named)."""
+    sets: dict[SetKey, list[Findings]] = {}
     for result in results:
-        if "" in result.findings:
-            shown.setdefault(result.job.origin, []).append(result.findings[""])
-    told = {origin: server_in(findings) for origin, findings in shown.items()}
+        for logs, findings in result.findings.items():
+            sets.setdefault((result.job.origin, logs), []).append(findings)
+    owners = owners_of(sets, settings.names)
     for result in results:
-        for server, findings in result.findings.items():
-            yield server or told.get(result.job.origin, UNKNOWN), findings
+        for logs, findings in result.findings.items():
+            yield owners[result.job.origin, logs], settings.zone_name(logs.server), findings
 
 
 def _look_alikes(
-    server: str, settings: Settings, findings: Sequence[Findings], known: dict[str, str]
+    owner: Owner, zone: str, settings: Settings, findings: Sequence[Findings], known: dict[str, str]
 ) -> Iterator[LookAlike]:
     for rule in settings.rules:
         total = Tally(rule)
@@ -178,9 +208,9 @@ def _look_alikes(
         if not total.count:
             continue
         said = [moment for line in total.evidence if (moment := read_prefix(line.text).moment) is not None]
-        moments = _in_utc(said, server, settings)
+        moments = _in_utc(said, owner.server, zone)
         yield LookAlike(
-            server=server,
+            server=owner.server,
             rule=rule.name,
             meaning=rule.meaning,
             advice=rule.advice,
@@ -190,12 +220,12 @@ def _look_alikes(
             next_step=next_step(rule, known),
             first_utc=min(moments, default=None),
             last_utc=max(moments, default=None),
-            zone_known=bool(settings.zone_name(server)) or all(moment.tzinfo for moment in said),
+            zone_known=bool(zone) or all(moment.tzinfo for moment in said),
+            guessed=owner.guessed,
         )
 
 
-def _in_utc(moments: Iterable[datetime], server: str, settings: Settings) -> list[datetime]:
-    zone = settings.zone_name(server)
+def _in_utc(moments: Iterable[datetime], server: str, zone: str) -> list[datetime]:
     clock = clock_of(server, {server: zone} if zone else None)
     return [utc for moment in moments if (utc := as_utc(moment, clock)) is not None]
 
@@ -215,11 +245,11 @@ def diagnose_sources(
 ) -> Diagnosis:
     """Return what the logs of each server say; ``sources`` maps ``primary`` and ``secondary`` to files and folders.
 
-    Under the key ``""`` stand logs of which nobody says whose they are: a server's ``names`` on their path
-    tell, or what they show; otherwise it is ``unknown``. Times without an offset are read in the server's
-    zone in ``zones`` (key ``""``: everybody's), otherwise as UTC, and that is said. A server whose logs are
-    not at hand (no path, or folders without a file) is named in ``no_logs``. ``known`` (``site``, ``incident``)
-    fills in the next steps. ``workers`` above 1 reads several series at once, in processes that are forked.
+    Under the key ``""`` stand logs of which nobody says whose they are: a server's ``names`` on their path tell, or
+    it is guessed from what they show; otherwise it is ``unknown``. Times without an offset are read in the server's
+    zone in ``zones`` (key ``""``: everybody's), otherwise as UTC, and that is said. A server whose logs are not at
+    hand (no path, or folders without a file) is named in ``no_logs``. ``known`` (``site``, ``incident``) fills in
+    the next steps. ``workers`` above 1 reads several series at once, in processes that are forked.
     Raises UsageError for a path that is not there, and for an unknown zone; what cannot be read, is damaged or
     unpacks to too much is read as far as it can be and named in ``damaged``.
     """
@@ -303,8 +333,8 @@ class _Tail:
         self._job = job
         self._notes = Notes()
         self._path = job.files[-1].path
-        self._server = server_of(job, self._path.as_posix(), settings)
-        self._scanner = scanner_for(self._server, settings)
+        self._logs = log_set_of(job, self._path.as_posix(), settings)
+        self._scanner = scanner_for(self._logs.server, settings)
         for log in read_logs(job.files[:-1], self._notes):
             self._scanner.begin_file(log.name, continues=log.continues)
             while self._scanner.read(log.stream):
@@ -345,7 +375,7 @@ class _Tail:
     def result(self) -> Result:
         if self._found is None or self._found.size != self._scanner.findings.size:
             self._found = self._scanner.so_far()
-        return Result(self._job, {self._server: self._found}, [*self._notes.damaged, *self._unopened])
+        return Result(self._job, {self._logs: self._found}, [*self._notes.damaged, *self._unopened])
 
     def close(self) -> None:
         self._file.close()

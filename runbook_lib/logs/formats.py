@@ -13,7 +13,7 @@ from typing import Any
 from runbook_lib.errors import cut, one_line
 from runbook_lib.i18n.language import stamp, to_the_second
 from runbook_lib.logs import conclusions
-from runbook_lib.logs.rules import place_named
+from runbook_lib.logs.rules import LIST_FIRST, place_named
 from runbook_lib.models import Diagnosis, LogLine, LookAlike, Mismatch, NextStep
 
 SCHEMA_VERSION = 1
@@ -21,8 +21,10 @@ SHOWN_LINES = 8
 MOST_FILES = 8
 _WIDEST = 200
 NARROWEST = 40
-_LABEL = re.compile(r" {2,4}(?:[a-z ]{4,11}: +|\d\. )?|[A-Z-]+ +")
+_LABEL = re.compile(r" {2,6}(?:[a-z ]{4,11}: +|\d+\. |\d+: |- )?|[A-Z-]+ +")
 """What stands at the beginning of a line, below which the rest of it goes on."""
+_BREAKS = re.compile(r"(\s+|(?<=/)(?=[^\s/]))")
+"""Where a line may be broken: at blanks, and behind a slash, so that a file's name stays whole."""
 
 
 @dataclass(frozen=True)
@@ -53,20 +55,25 @@ def _wrapped(line: str, width: int) -> list[str]:
         return [line]
     hung = _LABEL.match(line)
     indent = " " * min(hung.end() if hung else 0, width // 3)
-    return textwrap.wrap(line, max(width, NARROWEST), subsequent_indent=indent, break_on_hyphens=False)
+    wrapper = textwrap.TextWrapper(max(width, NARROWEST), subsequent_indent=indent, break_on_hyphens=False)
+    wrapper.wordsep_simple_re = _BREAKS
+    return wrapper.wrap(line)
 
 
 def _lines(report: Report) -> Iterator[str]:
     diagnosis = report.diagnosis
     yield conclusions.verdict(diagnosis)
+    shared = _shared(report)
     for m in diagnosis.mismatches:
         yield ""
         yield f"MISMATCH   {m.subject}"
-        yield from (f"  {name + ':':<12}{value}" for name, value in _facts(m, report.stores))
+        yield from (_fact(fact) for fact in _facts(m, report.stores) if fact not in shared)
         yield from (f"    {line}" for line in _evidence(m.evidence))
+    if shared:
+        yield from ("", f"ALL {len(diagnosis.mismatches)} MISMATCHES", *map(_fact, shared))
     for x in diagnosis.look_alikes:
         yield ""
-        yield f"LOOK-ALIKE {x.rule} ({x.server}, {x.count:,} times, {x.confidence})"
+        yield f"LOOK-ALIKE {x.rule} ({_server(x)}, {x.count:,} times, {x.confidence})"
         yield f"  {x.meaning}"
         yield from (f"    {line}" for line in _evidence(x.evidence))
     if moments := conclusions.timeline(diagnosis):
@@ -80,7 +87,7 @@ def _lines(report: Report) -> Iterator[str]:
         yield from (f"  {line}" for line in _no_logs(diagnosis))
     if report.steps:
         yield from ("", "NEXT")
-        yield from (f"  {number}. {step_text(step)}" for number, step in enumerate(report.steps, 1))
+        yield from (f"  {line}" for number, step in enumerate(_steps(report), 1) for line in _numbered(number, step))
     yield ""
     yield f"{diagnosis.lines_read:,} lines read ({diagnosis.bytes_read:,} bytes)."
 
@@ -88,18 +95,54 @@ def _lines(report: Report) -> Iterator[str]:
 def _no_logs(diagnosis: Diagnosis) -> Iterator[str]:
     for other in diagnosis.not_logs[:MOST_FILES]:
         yield f"{other.source}: {other.looks_like}"
-    if more := diagnosis.files_read - diagnosis.recognised_files - len(diagnosis.not_logs[:MOST_FILES]):
+    if (more := diagnosis.files_read - diagnosis.recognised_files - len(diagnosis.not_logs[:MOST_FILES])) > 0:
         yield f"… and {more:,} more"
 
 
-def step_text(step: NextStep) -> str:
-    """Return a next step as a sentence, with the command that does it."""
-    return f"{step.advice} → {command}" if (command := conclusions.command_of(step)) else step.advice
+def _steps(report: Report) -> list[tuple[str, list[str], str]]:
+    """Return the next steps: what to do, where (empty: one place, named with it), and the command.
+
+    What every mismatch asks for is said once, with all places in which to do it.
+    """
+    places: dict[str, list[str]] = {}
+    for step in report.steps:
+        if step.advice.startswith(LIST_FIRST):
+            places.setdefault(conclusions.command_of(step), []).append(step.advice.removeprefix(LIST_FIRST).strip())
+    found: list[tuple[str, list[str], str]] = []
+    for step in report.steps:
+        command = conclusions.command_of(step)
+        folded = step.advice.startswith(LIST_FIRST) and len(places[command]) > 1
+        new = (f"{LIST_FIRST}:", places[command], command) if folded else (step.advice, [], command)
+        found += [new] if new not in found else []
+    return found
+
+
+def _numbered(number: int, step: tuple[str, list[str], str]) -> Iterator[str]:
+    advice, places, command = step
+    arrow = f" → {command}" if command else ""
+    yield f"{number}. {advice}{'' if places else arrow}"
+    yield from (f"   - {place}" for place in places)
+    if places and command:
+        yield f"  {arrow}"
+
+
+def _shared(report: Report) -> tuple[tuple[str, str], ...]:
+    """Return what holds for every mismatch, where there are several, and tells none from another."""
+    first, *others = [list(_facts(m, report.stores)) for m in report.diagnosis.mismatches] or [[]]
+    return tuple(f for f in first if f[0] in ("entry", "not known") and others and all(f in o for o in others))
+
+
+def _fact(fact: tuple[str, str]) -> str:
+    return f"  {fact[0] + ':':<12}{fact[1]}"
+
+
+def _server(found: Mismatch | LookAlike) -> str:
+    return f"{found.server}, guessed" if found.guessed else found.server
 
 
 def _facts(m: Mismatch, stores: int) -> Iterator[tuple[str, str]]:
     yield "where", f"{m.place} ({place_named(m.place).meaning})"
-    yield "server", m.server
+    yield "server", f"{m.server}, guessed from what the logs beside it show" if m.guessed else m.server
     yield "thread", ", ".join(m.threads) or "not in the log"
     yield "count", f"{m.count:,}"
     yield "first seen", when_said(m.first_utc, m.first_said, m.zone_known)
@@ -122,11 +165,31 @@ def when_said(utc: datetime | None, said: str, zone_known: bool) -> str:
 
 
 def _evidence(lines: Sequence[LogLine]) -> Iterator[str]:
+    """Yield the lines below the name of their log; one that only says again what stands above is a number."""
+    source, said = "", ""
+    again: list[int] = []
     for line in lines[:SHOWN_LINES]:
-        yield f"{line.source}:{line.number}: {cut(line.text, _WIDEST)}"
+        if line.source != source:
+            yield from _again(again)
+            source, said, again = line.source, "", []
+            yield source
+        if any(line.text.strip() + end in said for end in "\n,"):
+            again.append(line.number)
+            continue
+        yield from _again(again)
+        again = []
+        said += f"{line.text}\n"
+        yield f"  {line.number}: {cut(line.text, _WIDEST)}"
+    yield from _again(again)
     if len(lines) > SHOWN_LINES:
         last = lines[-1]
-        yield f"… the last line of evidence is {last.source}:{last.number}"
+        where = f"{last.number}" if last.source == source else f"{last.source}:{last.number}"
+        yield f"  … the last line of evidence is {where}"
+
+
+def _again(numbers: Sequence[int]) -> Iterator[str]:
+    if numbers:
+        yield f"  {', '.join(map(str, numbers))}: the same words again"
 
 
 def _line(text: str) -> str:
@@ -152,7 +215,7 @@ def as_html(report: Report) -> str:
         parts.append(_pre(m.evidence))
     for x in diagnosis.look_alikes:
         parts.append(f"<h2>Look-alike: {_text(x.rule)}</h2><p>{_text(x.meaning)}</p>")
-        parts.append(_table(("whose log", "times", "confidence"), [(x.server, f"{x.count:,}", x.confidence)]))
+        parts.append(_table(("whose log", "times", "confidence"), [(_server(x), f"{x.count:,}", x.confidence)]))
         parts.append(_pre(x.evidence))
     if moments := conclusions.timeline(diagnosis):
         rows = [(when(moment), moment.server, moment.what) for moment in moments]
@@ -164,7 +227,7 @@ def as_html(report: Report) -> str:
         others = [(other.source, other.looks_like) for other in diagnosis.not_logs]
         parts.append(f"<h2>Not a log</h2>{_table(('source', 'looks like'), others)}")
     if report.steps:
-        items = "".join(f"<li>{_text(step_text(step))}</li>" for step in report.steps)
+        items = "".join(f"<li>{'<br>'.join(map(_text, _numbered(0, step)))[3:]}</li>" for step in _steps(report))
         parts.append(f"<h2>Next</h2><ol>{items}</ol>")
     parts.append(f"<p>{diagnosis.lines_read:,} lines read ({diagnosis.bytes_read:,} bytes).</p>")
     policy = "default-src 'none'; style-src 'unsafe-inline'"
@@ -233,7 +296,8 @@ def _mismatch(m: Mismatch, report: Report) -> dict[str, Any]:
         "server": m.server,
         "place": m.place,
         "meaning": place.meaning,
-        "confidence": place.confidence,
+        "confidence": "likely" if m.guessed else place.confidence,
+        "guessed": m.guessed,
         "subject": m.subject,
         "threads": list(m.threads),
         "count": m.count,
@@ -256,6 +320,7 @@ def _look_alike(x: LookAlike) -> dict[str, Any]:
         "rule": x.rule,
         "meaning": x.meaning,
         "confidence": x.confidence,
+        "guessed": x.guessed,
         "count": x.count,
         "first_utc": _iso(x.first_utc),
         "last_utc": _iso(x.last_utc),

@@ -6,41 +6,113 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
-from runbook_lib.logs.events import Findings
+from runbook_lib.device.names import common_name, fold_value
+from runbook_lib.logs.events import Findings, Tally
 from runbook_lib.logs.prefix import LONGEST, clock_of, read_prefix
 from runbook_lib.logs.rules import Rule
 from runbook_lib.logs.scanner import Scanner
 from runbook_lib.logs.sources import Listed, by_series, list_logs, read_logs
-from runbook_lib.logs.streams import Notes, Stream
+from runbook_lib.logs.streams import Notes, Stream, oldest_first
 from runbook_lib.models import Damage
 from runbook_lib.processes import leave_ctrl_c_to_the_parent
 
-# -- Whose logs they are, where nobody says so: from the names on their path, and from what they show. Never a guess
+# -- Whose logs they are, where nobody says so: their path tells, or it is guessed from what they show. Decided for
+#    what belongs together, never for all that was named at once: a folder may hold the logs of both servers.
 
 SERVERS = ("primary", "secondary")
 UNKNOWN = "unknown"
 
+MOST_SETS = 1000
+"""Folders in one archive that are told apart; nothing is guessed of what lies in further ones."""
+
 _WORD = re.compile(r"[A-Za-z0-9]+")
+_PRODUCT_LOG = re.compile(r"(?<![a-z])(?:hm|ncs)\d?(?=\.(?:log|txt|out)\Z)", re.I)
+"""The product's own names of its logs, recalled: whatever else stands in a name may tell two servers apart."""
 
 
-def server_on_path(name: str, names: Mapping[str, Iterable[str]]) -> str:
-    """Return the one server that the deepest telling part of a log's name tells of, or empty.
+class LogSet(NamedTuple):
+    """Logs that belong together: in one folder or archive, named by the product, or with the same addition.
+
+    ``server`` is whose they are, empty where what they show has to tell; ``told_by`` is the path up to the part that
+    tells it, empty where somebody said it, or nothing does.
+    """
+
+    server: str
+    where: str = ""
+    told_by: str = ""
+
+
+SetKey = tuple[Path, LogSet]
+"""What was named, and logs in it that belong together."""
+
+
+class Owner(NamedTuple):
+    """Whose a set of logs is, and whether that is only guessed from what they show."""
+
+    server: str
+    guessed: bool = False
+
+
+def owners_of(sets: Mapping[SetKey, Sequence[Findings]], names: Mapping[str, Iterable[str]]) -> dict[SetKey, Owner]:
+    """Return whose every set of logs is.
+
+    A part of the path tells nothing where sets below it report mismatches of different peers. A guess is dropped
+    where the set itself does, where it reports the server's own name, or where what is known or guessed of another
+    set speaks against it: both are one server's and report different peers, or each is one's and they report the same.
+    """
+    peers = {key: _peers(found) for key, found in sets.items()}
+    below: dict[tuple[Path, str], set[frozenset[str]]] = {}
+    for (origin, logs), reported in peers.items():
+        if logs.told_by:
+            below.setdefault((origin, logs.told_by), set()).add(reported)
+    torn = {part for part, found in below.items() if any(_differ(a, b) for a in found for b in found)}
+    sure = {key: key[1].server for key in sets if key[1].server and (key[0], key[1].told_by) not in torn}
+    shown = {key: server_in(found) for key, found in sets.items() if key not in sure and key[1].where}
+    claims = {(server, peers[key]) for key, server in (sure | shown).items() if server != UNKNOWN}
+
+    def guessed(server: str, reported: frozenset[str]) -> Owner:
+        own = {fold_value(name) for name in names.get(server, ())}
+        against = len(reported) > 1 or not own.isdisjoint(reported)
+        for whose, others in claims:
+            against |= _differ(reported, others) if whose == server else not reported.isdisjoint(others)
+        return Owner(UNKNOWN) if against or server == UNKNOWN else Owner(server, guessed=True)
+
+    return {
+        key: Owner(sure[key]) if key in sure else guessed(shown.get(key, UNKNOWN), reported)
+        for key, reported in peers.items()
+    }
+
+
+def _peers(found: Iterable[Findings]) -> frozenset[str]:
+    """Return the CNs of which Health Monitors report a mismatch: on one server that is its one peer."""
+    groups = (group for findings in found for group in findings.groups.values() if group.kind == "health_monitor")
+    return frozenset(fold_value(common_name(group.name)) for group in groups if group.name) - {""}
+
+
+def _differ(one: frozenset[str], other: frozenset[str]) -> bool:
+    return bool(one and other) and one.isdisjoint(other)
+
+
+def server_on_path(name: str, names: Mapping[str, Iterable[str]]) -> tuple[str, str]:
+    """Return the one server that the deepest telling part of a log's name tells of, and the path up to it; or empty.
 
     A part tells of a server by the word ``primary`` or ``secondary``, or by one of the server's ``names``.
     """
-    for part in reversed(name.split("/")):
+    parts = name.split("/")
+    for end in range(len(parts), 0, -1):
+        part = parts[end - 1]
         words = {word.lower() for word in _WORD.findall(part)}
         told = {server for server in SERVERS if server in words}
         told |= {server for server in SERVERS if any(_holds(part, known) for known in names.get(server, ()))}
         if len(told) == 1:
-            return told.pop()
-    return ""
+            return told.pop(), "/".join(parts[:end])
+    return "", ""
 
 
 def server_in(findings: Iterable[Findings]) -> str:
-    """Return the one server that logs of one origin name themselves, or ``unknown``.
+    """Return the one server that logs which belong together name themselves, or ``unknown``.
 
     A mismatch of an ISE server is published for the primary's Infrastructure log alone.
     """
@@ -97,10 +169,10 @@ class Job:
 
 @dataclass
 class Result:
-    """What a job has found: for each server that its logs' paths tell of (or empty), the findings."""
+    """What a job has found, by the logs that belong together."""
 
     job: Job
-    findings: dict[str, Findings]
+    findings: dict[LogSet, Findings]
     damaged: list[Damage]
 
     @property
@@ -135,18 +207,24 @@ def read_sources(
 def read_job(job: Job, settings: Settings, tell: Progress = lambda *_: None) -> Result:
     """Read the files of one job in their order; ``tell`` is called with a log's name and how many more bytes it was."""
     notes = Notes()
+    found: dict[LogSet, Findings] = {}
     scanners: dict[str, Scanner] = {}
-    last: Scanner | None = None
+    last: LogSet | None = None
     for log in read_logs(job.files, notes):
-        server = server_of(job, log.name, settings)
-        if server not in scanners:
-            scanners[server] = scanner_for(server, settings)
-        scanner = scanners[server]
-        goes_on = log.continues and scanner is last
+        logs = log_set_of(job, log.name, settings)
+        if logs not in found and len(found) >= MOST_SETS:
+            logs = LogSet(logs.server)
+        if logs.server not in scanners:
+            scanners[logs.server] = scanner_for(logs.server, settings)
+        scanner = scanners[logs.server]
+        goes_on = log.continues and logs == last
+        if logs != last:
+            scanner.finish()
+            scanner.findings = found.setdefault(logs, Findings({rule.name: Tally(rule) for rule in settings.rules}))
+        last = logs
         head = first_bytes(log.stream) if goes_on else b""
         scanner.begin_file(log.name, continues=goes_on, within_line=goes_on and begins_within_line(head))
         scanner.feed(head)
-        last = scanner
         untold = len(head)
         while read := scanner.read(log.stream):
             untold += read
@@ -157,12 +235,16 @@ def read_job(job: Job, settings: Settings, tell: Progress = lambda *_: None) -> 
             tell(log.name, untold)
     for scanner in scanners.values():
         scanner.finish()
-    return Result(job, {server: scanner.findings for server, scanner in scanners.items()}, notes.damaged)
+    return Result(job, found, notes.damaged)
 
 
-def server_of(job: Job, name: str, settings: Settings) -> str:
-    """Return whose log it is, empty where what it shows has to tell."""
-    return job.server or server_on_path(_below(job.origin, name), settings.names)
+def log_set_of(job: Job, name: str, settings: Settings) -> LogSet:
+    """Return what a log belongs to."""
+    if job.server:
+        return LogSet(job.server)
+    server, told_by = server_on_path(_below(job.origin, name), settings.names)
+    folder, series, _ = oldest_first(name)
+    return LogSet(server, f"{folder}/{_PRODUCT_LOG.sub('', series)}", told_by)
 
 
 def scanner_for(server: str, settings: Settings) -> Scanner:

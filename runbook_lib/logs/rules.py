@@ -60,7 +60,8 @@ def next_step(rule: Rule | Place, known: dict[str, str]) -> NextStep:
     return NextStep(advice=rule.advice, notebook=rule.notebook, parameters=parameters)
 
 
-_LIST_FIRST = "List both stores, confirm the certificate that is presented now by another way, and plan the deletion"
+LIST_FIRST = "List both stores, confirm the certificate that is presented now by another way, and plan the deletion"
+"""What every mismatch asks for; where is what differs."""
 
 PLACES = (
     Place(
@@ -68,21 +69,21 @@ PLACES = (
         server="primary",
         thread="health_monitor",
         meaning="The primary's Health Monitor trusts an older certificate of the secondary: that one has changed.",
-        advice=f"{_LIST_FIRST} on the primary; HA is registered again afterwards (40_register_ha).",
+        advice=f"{LIST_FIRST} on the primary; HA is registered again afterwards (40_register_ha).",
     ),
     Place(
         name="primary_infrastructure",
         server="primary",
         thread="infrastructure",
         meaning="The primary trusts an older certificate of an ISE server: that one has changed.",
-        advice=f"{_LIST_FIRST} on the primary; the ISE server is added again afterwards (50_readd_ise).",
+        advice=f"{LIST_FIRST} on the primary; the ISE server is added again afterwards (50_readd_ise).",
     ),
     Place(
         name="secondary_health_monitor",
         server="secondary",
         thread="health_monitor",
         meaning="The secondary's Health Monitor trusts an older certificate of the primary: that one has changed.",
-        advice=f"{_LIST_FIRST} on the secondary; HA is registered again afterwards (40_register_ha).",
+        advice=f"{LIST_FIRST} on the secondary; HA is registered again afterwards (40_register_ha).",
     ),
 )
 """The three places, as published."""
@@ -92,7 +93,7 @@ ELSEWHERE = Place(
     server="",
     thread="",
     meaning="A server trusts an older certificate of this host; the log does not show which of the three places it is.",
-    advice=f"Find out whose log this is (--server primary=PATH). {_LIST_FIRST} there.",
+    advice=f"{LIST_FIRST} on the server whose log it is.",
     confidence="likely",
 )
 """The mismatch where the server or the thread is not one of the published ones."""
