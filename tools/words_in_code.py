@@ -41,6 +41,9 @@ WORDS |= {"expected", "actual", "fold"}
 SHOWN_BY = {"gettext": 1, "Link": 1, "button": 2, "text_field": 2, "FieldGroup": 1, "FieldSpec": 2, "label": 1}
 """Calls that show their first arguments, and how many of them."""
 TOGETHER = (
+    "LAB",
+    "PRODUCTION",
+    "Second ISE",
     "approved by {0}: plan {1}",
     "attempt {0}: {1}",
     "certificate of {0}: {1}: {2} (presented: {3})",
@@ -48,8 +51,10 @@ TOGETHER = (
     "NOT SIGNED: {0}",
     "accepted",
     "from {0}",
+    "good",
     "incident opened for site {0} by {1}",
     "register HA",
+    "shell, then: {0} (recalled)",
     "stage begins, by {0}",
     "nothing",
     "plan: {0}",
@@ -58,6 +63,8 @@ TOGETHER = (
     "stage {0}",
     "stage {0}, {1}",
     "{0} (expected: {1})",
+    "{0} (recalled)",
+    "{0}, release {1}",
 )
 """Texts that are put together where they are shown, often from several fields of a journal line."""
 _NAMED_WORDS = re.compile("words|headers|questions|bands|always")

@@ -52,10 +52,12 @@ class Templates:
         return None
 
     def _value(self, value: str, depth: int) -> str:
-        """Return a value in the language, both sides of its colon where it is not known as a whole."""
+        """Return a value in the language, part by part and both sides of a colon where it is not known as a whole."""
         whole = self.translate(value, depth)
         if whole is not None:
             return whole
+        if "; " in value:
+            return "; ".join(self._value(part, depth) for part in value.split("; "))
         head, colon, tail = value.partition(": ")
         return f"{self.translate(head, depth) or head}{colon}{self.translate(tail, depth) or tail}" if colon else value
 
@@ -95,8 +97,8 @@ FILES = {"zh": Path(__file__).with_name("zh_CN.po")}
 # Texts that were put together stand side by side, in lines, or around a middle dot, a semicolon or a colon; what stands
 # between the first ones may be known as a whole though it holds one of the later ones.
 _SEAMS = tuple(map(re.compile, (r"(\n|  +)", r"( · )", r"((?<=[.!?]) (?=[A-Z“«]))", r"(; )", r"(: )")))
-_COLON = _SEAMS[-1]
-"""What follows the first colon may be known as a whole, though it holds another one."""
+_SEMICOLON, _COLON = _SEAMS[-2:]
+"""What follows the first colon may be known as a whole, though it holds a semicolon or another colon."""
 
 
 class AsIs(str):
@@ -162,9 +164,10 @@ def _joined(templates: Templates, text: str, seams: tuple[re.Pattern[str], ...])
     whole = templates.translate(text)
     if whole is not None or not seams:
         return text if whole is None else whole
-    if seams[0] is _COLON and (found := _COLON.search(text)):
+    if seams[0] in (_SEMICOLON, _COLON) and (found := _COLON.search(text)):
         head, tail = text[: found.start()], text[found.end() :]
-        return f"{_joined(templates, head, seams[1:])}{found[0]}{_joined(templates, tail, seams)}"
+        if seams[0] is _COLON or (";" not in head and templates.translate(tail) is not None):
+            return f"{_joined(templates, head, seams[1:])}{found[0]}{_joined(templates, tail, seams)}"
     parts = seams[0].split(text)
     return "".join(part if index % 2 else _joined(templates, part, seams[1:]) for index, part in enumerate(parts))
 

@@ -45,6 +45,7 @@ from runbook_lib.show.choice_form import ChoiceActions, ChoiceForm, SiteChoice, 
 from runbook_lib.show.progress import Progress
 from runbook_lib.show.rendering import View, attended
 from runbook_lib.show.site_form import ShownKey
+from runbook_lib.show.table import Table
 
 # -- What a person chose in ``00_start_here``: the site and the incident that the other notebooks open by themselves.
 #
@@ -125,9 +126,13 @@ def choose_site(site: str = "", incident: str = "") -> View[str]:
     """
     person = attended()
     found = resolved(site, incident, attended=person)
-    table = opening(found.site, found.incident or "its open one, or a new one", _because(site, person=person))
+
+    def opens() -> Table:
+        now = resolved(site, incident, attended=person)
+        return opening(now.site, now.incident or "its open one, or a new one", _because(site, person=person))
+
     if not person:
-        return View(found.site, (table,))
+        return View(found.site, (opens(),))
     sites = tuple(sorted({*known_sites(), found.site} - {EXAMPLE}))
     acts = ChoiceActions(
         look=look_at,
@@ -136,7 +141,7 @@ def choose_site(site: str = "", incident: str = "") -> View[str]:
         host_key=show_host_key,
         close=close_incident,
     )
-    return ChoiceForm(table, found.site, sites, paths.params_dir(), acts)
+    return ChoiceForm(opens, found.site, sites, paths.params_dir(), acts)
 
 
 def _because(site: str, *, person: bool) -> str:

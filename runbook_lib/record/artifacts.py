@@ -251,18 +251,20 @@ def versions(lines: Iterable[Line]) -> tuple[NotebookVersion, ...]:
 def drifts(lines: Iterable[Line], files: Mapping[str, ReadableFile], notebooks: Path) -> tuple[Drift, ...]:
     """Compare every version that ran with the notebook of its stage in ``notebooks`` as it is now.
 
-    ``files`` are the record's by their paths. Outputs and the cell of parameters do not count.
+    ``files`` are the record's by their paths. Outputs and the cell of parameters do not count. Of the languages, each
+    in a folder of its two letters, the one counts that is nearest to what ran.
     """
     return tuple(_drift(version, files, notebooks) for version in versions(lines))
 
 
 def _drift(version: NotebookVersion, files: Mapping[str, ReadableFile], notebooks: Path) -> Drift:
     try:
-        now = (notebooks / f"{version.stage}.ipynb").read_bytes()
-        if sha256_hex(now) == version.sha256:
+        name = f"{version.stage}.ipynb"
+        now = [path.read_bytes() for path in (notebooks / name, *notebooks.glob(f"[a-z][a-z]/{name}"))]
+        if version.sha256 in map(sha256_hex, now):
             return Drift(version=version)
         then = files[version.artifact.path].read_bytes() if version.artifact else b""
-        return Drift(version=version, cells=changed_cells(then, now))
+        return Drift(version=version, cells=min((changed_cells(then, each) for each in now), key=len))
     except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return Drift(version=version, known=False)
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from runbook_lib.i18n.language import gettext
 from runbook_lib.params.load import Draft
 from runbook_lib.show.forms import BELOW, LABEL, WIDE, Form, LazyModule, Said, button, text_field, without_form
+from runbook_lib.show.rendering import View
 from runbook_lib.show.site_form import ShownKey, SiteControls
 from runbook_lib.show.table import BAD, DOUBT, GOOD, Row, Table
 
@@ -57,17 +58,31 @@ class ChoiceActions:
 
 
 class ChoiceForm(Form[str]):
-    """Shows the known sites with their incidents; ``value`` is the site that the next cell opens."""
+    """Shows the known sites with their incidents; ``value`` is the site that the next cell opens.
 
-    def __init__(self, opens: Table, site: str, sites: tuple[str, ...], folder: Path, acts: ChoiceActions) -> None:
-        controls = _ChoiceControls(site, sites, folder, acts)
+    ``opens`` returns the table that stands above, which is made anew after each choice.
+    """
+
+    def __init__(
+        self, opens: Callable[[], Table], site: str, sites: tuple[str, ...], folder: Path, acts: ChoiceActions
+    ) -> None:
+        above = ipywidgets.HTML()
+
+        def renew() -> Table:
+            table = opens()
+            above.value = View(site, (table,))._repr_html_()
+            return table
+
+        controls = _ChoiceControls(site, sites, folder, acts, renew)
         ways = without_form(("in the parameters cell", f'site = "{site}"'), ("as a batch job", f"runbook run {site}"))
-        super().__init__(site, (opens, ways), (controls.widget,))
+        super().__init__(site, (renew(), ways), (controls.widget,), above)
 
 
 class _ChoiceControls:
-    def __init__(self, site: str, sites: tuple[str, ...], folder: Path, acts: ChoiceActions) -> None:
-        self._acts = acts
+    def __init__(
+        self, site: str, sites: tuple[str, ...], folder: Path, acts: ChoiceActions, renew: Callable[[], object]
+    ) -> None:
+        self._acts, self._renew = acts, renew
         self._known = list(sites)
         self.site = ipywidgets.Dropdown(
             description=gettext("Site"), options=self._known, value=site, layout=WIDE, style=LABEL
@@ -96,7 +111,9 @@ class _ChoiceControls:
         self.closing.of(state)
 
     def _press(self) -> str:
-        return self._acts.choose(self.site.value, self.incident.value or "")
+        said = self._acts.choose(self.site.value, self.incident.value or "")
+        self._renew()
+        return said
 
     def _unfold(self, change: Any) -> None:
         self.new.widget.layout.display = "flex" if change["new"] else "none"
@@ -104,6 +121,7 @@ class _ChoiceControls:
 
     def _write(self, draft: Draft) -> str:
         said = self._acts.write(draft)
+        self._renew()
         name = draft.site.name if draft.site else ""
         self._known = sorted({*self._known, name})
         self.site.options = self._known

@@ -236,7 +236,7 @@ def verdicts(value: Inventory) -> View[Inventory]:
         rows=tuple(rows),
         note="Only a confirmed certificate lets an entry be deleted. Subject and CN prove nothing.",
         whole=("stored by",),
-        below=("presented (SHA-256)", "compared with"),
+        below=("why", "presented (SHA-256)", "compared with"),
     )
     return View(value, (table,))
 

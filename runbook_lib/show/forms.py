@@ -143,7 +143,7 @@ def without_form(*ways: tuple[str, str]) -> Table:
     return Table(
         title="The same without the form",
         headers=("how", "what"),
-        rows=tuple(Row(cells=way) for way in ways),
+        rows=tuple(Row(cells=(how, gettext(what))) for how, what in ways),
         whole=("what",),
         below=("what",),
         fold="The same without the form",
@@ -164,9 +164,10 @@ class ApprovalForm(Form[Plan]):
         self, plan: Plan, approve: Callable[[str, str], str], command: str, approved: Callable[[], View[Any]]
     ) -> None:
         count = len(plan.deletions)
-        deletions = tuple(Row(cells=(row.server, f"delete {row.key}", "now")) for row in plan.deletions)
+        deletions = tuple(Row(cells=(row.server, gettext(f"delete {row.key}"), "now")) for row in plan.deletions)
         others = tuple(
-            Row(cells=(change.server, f"{change.kind}: {change.target}", change.condition)) for change in plan.changes
+            Row(cells=(change.server, f"{gettext(change.kind)}: {change.target}", change.condition))
+            for change in plan.changes
         )
         asked = f"Approve the deletion of {count} entries, and what the later stages may do?"
         question = Table(

@@ -60,11 +60,13 @@ STYLE = (
     # White on this red has a contrast of 7.9 to 1; nothing else on a page is filled.
     + ".rb .alarm>*{background:#a4161a!important;color:#fff!important;font-size:15px;font-weight:700}"
     ".rb p{margin:.4em 0 0!important;max-width:60em;white-space:pre-line}"
-    # Where room is short nothing is cut off: words are broken sooner than a table scrolls.
+    # Where room is short nothing is cut off: words are broken sooner than a table scrolls, and keys after all else.
     "@media screen and (max-width:1200px){.rb .short{white-space:pre-line!important}"
     ".rb .whole{white-space:pre-wrap!important}.rb .whole,.rb .digest{overflow-wrap:anywhere}"
-    ".rb td,.rb th{padding:.3em .5em!important}"
-    ".rb caption{white-space:normal}}"
+    ".rb .whole.short{white-space:pre-wrap!important;overflow-wrap:normal}"
+    ".rb .short{min-width:4em}.rb thead th{word-break:keep-all}"
+    ".rb td,.rb th{padding:.3em .4em!important}"
+    ".rb table{min-width:min(26em,100%)}.rb caption{white-space:normal}}"
     # On paper nothing scrolls: letters are smaller, words stay whole, and what stands on one line is broken anywhere.
     "@media print{.rb{overflow:visible}.rb tr{break-inside:avoid}"
     ".rb table{font-size:10px}.rb caption{white-space:normal}"
@@ -141,7 +143,8 @@ def _shown(cell: Cell) -> str:
 def _cell(cell: Cell, *, heads: bool, whole: bool, mark: str) -> str:
     """Return one cell; the first of several ``heads`` its row, so that a screen reader says whose value is read."""
     marked = f"{MARKS[mark]} " if mark else ""
-    kind = "whole" if whole else "short" if max(map(len, str(cell).split("\n"))) <= SHORT else ""
+    short = max(map(len, str(cell).split(None if whole else "\n")), default=0) <= SHORT
+    kind = " ".join(("whole",) * whole + ("short",) * short)
     name, scope = ("th", ' scope="row"') if heads else ("td", "")
     about = f' class="{kind}"' if kind else ""
     return f"<{name}{scope}{about}{_LEFT}>{marked}{_shown(cell)}</{name}>"

@@ -24,7 +24,7 @@ else:
 Where = tuple[str | int, ...]
 REFERENCE = "env:NAME, file:PATH or keyring:SERVICE/USER"
 _SCHEMES = ("env:", "file:", "keyring:")
-NOT_KEPT = "that was not a reference, and it was not kept: passwords are never typed here; write " + REFERENCE
+NOT_KEPT = f"that was not a reference, and it was not kept: passwords are never typed here; write {REFERENCE}"
 
 
 class FieldSpec(NamedTuple):
@@ -118,7 +118,7 @@ class SiteField:
 
     def __init__(self, spec: FieldSpec, changed: Callable[[], None]) -> None:
         self.spec = spec
-        self.said = Said(layout={"margin": "0 0 0 17em", "max_width": "29em"})
+        self.said = Said(layout={"margin": "0 0 0 17em", "max_width": "31em"})
         self.control = self._control()
         self.widget = ipywidgets.VBox([self.control, self.said.widget])
         self._changed = changed
@@ -132,7 +132,7 @@ class SiteField:
         return kind(
             description=gettext(self.spec.label),
             placeholder=gettext(hint if self.spec.needed else f"optional: {hint}"),
-            layout={"width": "46em", "max_width": "98%"},
+            layout={"width": "48em", "max_width": "98%"},
             style={"description_width": "17em"},
             **options,
         )
@@ -342,10 +342,11 @@ class SiteControls:
             lines.append(f"not right yet: {', '.join(gettext(self.fields[where].spec.label) for where in wrong)}")
         self.button.disabled = bool(lines)
         self.said.say(
-            "\n".join(lines) or "Everything is as it should be.",
+            "\n".join(map(gettext, lines)) or "Everything is as it should be.",
             (BAD if elsewhere or wrong else DOUBT) if lines else GOOD,
         )
-        shown = f"<details><summary>The file as it would be written</summary><pre>{escape(found.text)}</pre></details>"
+        title = escape(gettext("The file as it would be written"))
+        shown = f"<details><summary>{title}</summary><pre>{escape(found.text)}</pre></details>"
         self.preview.value = "" if lines else shown
 
     def _press(self) -> str:

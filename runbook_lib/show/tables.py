@@ -109,7 +109,7 @@ def stages(value: Mapping[str, StageState], before: Mapping[str, Sequence[StageS
     title = "Stages of this incident"
     if not before:
         return Table(title=title, headers=("stage", "state"), rows=tuple(rows))
-    ended = [", ".join(before.get(stage, ())) or "-" for stage in value]
+    ended = [", ".join(map(gettext, before.get(stage, ()))) or "-" for stage in value]
     return Table(
         title=title,
         headers=("stage", "state", "attempts before"),
@@ -259,11 +259,12 @@ def plan(value: Plan, ways: tuple[WayOut, ...] = ()) -> View[Plan]:
         artifact=f"plans/{value.digest}.json in the record",
     )
     return View(
-        value, (*((blocked,) if value.blocked else ()), *((_ways_out(ways),) if ways else ()), rows, commands, later)
+        value, (*((blocked,) if value.blocked else ()), *((ways_out(ways),) if ways else ()), rows, commands, later)
     )
 
 
-def _ways_out(ways: tuple[WayOut, ...]) -> Table:
+def ways_out(ways: tuple[WayOut, ...]) -> Table:
+    """Return the table that says how a plan gets on where nothing confirms a certificate."""
     return Table(
         title="The way out: confirm these certificates by another way than this connection",
         headers=("host", "what", "value"),
@@ -277,11 +278,11 @@ def _ways_out(ways: tuple[WayOut, ...]) -> Table:
 
 def _way_out(way: WayOut) -> Iterator[tuple[str, str, str]]:
     yield way.target, "presents now (SHA-256)", way.presented_sha256
-    yield "", "to compare it at its own console", way.at_console
+    yield "", "to compare it at its own console", gettext(way.at_console)
     yield "", "then in the site's file", way.in_file
     yield "", "or for this incident alone", way.as_parameter
     if way.self_note:
-        yield "", "self cannot be had", way.self_note
+        yield "", "self cannot be had", gettext(way.self_note)
 
 
 def _mark_of(row: PlanRow, *, blocked: bool) -> str:

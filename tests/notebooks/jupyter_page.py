@@ -21,6 +21,15 @@ _CUT_OFF = """(panel) => {
   const shown = [...panel.querySelectorAll('.rb, .jp-OutputArea-output')].filter((each) => each.clientWidth);
   const found = shown.filter((each) => each.scrollWidth > each.clientWidth + 1)
     .map((each) => `${each.scrollWidth} of ${each.clientWidth}: ${each.innerText.slice(0, 80)}`);
+  const texts = [...panel.querySelectorAll('.rb .whole, .rb thead th')].flatMap((each) => [...each.childNodes]);
+  for (const text of texts.filter((each) => each.nodeType === Node.TEXT_NODE)) {
+    for (const word of text.data.matchAll(/[!-~]+/g)) {
+      const place = document.createRange();
+      place.setStart(text, word.index);
+      place.setEnd(text, word.index + word[0].length);
+      if (word[0].length <= 24 && place.getClientRects().length > 1) found.push(`broken: ${word[0]}`);
+    }
+  }
   folded.forEach((each) => { each.open = false; });
   return found;
 }"""
@@ -134,7 +143,7 @@ class Notebook:
         expect(self.page.locator(f"body[data-jp-theme-name='{name}']")).to_be_attached()
 
     def cut_off(self) -> list[str]:
-        """Return the tables that are wider than the room they have, what is folded included."""
+        """Return the tables that are wider than their room, and the keys that are broken, what is folded included."""
         return list(self.panel.evaluate(_CUT_OFF))
 
     def screens(self, height: int) -> float:

@@ -82,7 +82,7 @@ def test_the_next_run_opens_a_new_incident(incident: Incident, capsys: pytest.Ca
 def form(incident: Incident, tmp_path: Path) -> _ChoiceControls:
     """The form of 00_start_here as it is for the lab, whose incident is open."""
     acts = ChoiceActions(look=look_at, choose=_choose, write=write_site, host_key=show_host_key, close=close_incident)
-    return _ChoiceControls("lab", ("lab",), tmp_path, acts)
+    return _ChoiceControls("lab", ("lab",), tmp_path, acts, lambda: None)
 
 
 def test_the_form_closes_it_too(incident: Incident, form: _ChoiceControls) -> None:

@@ -9,6 +9,7 @@ import pytest
 
 from runbook_lib.decisions import Decision, Plan, PlanRow
 from runbook_lib.errors import ParameterRefused
+from runbook_lib.i18n import language
 from runbook_lib.show.forms import ApprovalForm
 from runbook_lib.show.rendering import View
 from runbook_lib.show.table import Row, Table
@@ -49,6 +50,14 @@ def test_button_hands_over_name_and_reason_and_says_what_was_done(plan: Plan) ->
     assert written == [("Ada <b>", "change 42")]
     assert "Approved by Ada &lt;b&gt;" in said.value
     assert "Approve the deletion" not in question.value
+
+
+def test_what_is_approved_is_said_in_the_readers_language(plan: Plan, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The changes of a plan stand in a column of keys, and are said in Chinese all the same."""
+    monkeypatch.setattr(language, "_spoken", ["zh"])
+    question = ApprovalForm(plan, lambda *_: "", COMMAND, approved).widget.children[0].value
+    assert "删除 192.0.2.1_8082" in question
+    assert "delete" not in question
 
 
 def test_refusal_is_shown_as_advice_in_the_form(plan: Plan) -> None:

@@ -12,9 +12,10 @@ from closed_port import closed_port
 
 from runbook_lib import paths
 from runbook_lib.errors import ParameterRefused, SiteFileInvalid
+from runbook_lib.notebook import opening
 from runbook_lib.notebook.opening import chosen, look_at, show_host_key, write_site
 from runbook_lib.params.load import Draft, draft_site, load_site
-from runbook_lib.show.site_form import GROUPS, ShownKey, SiteControls
+from runbook_lib.show.site_form import GROUPS, ShownKey, SiteControls, Where
 from runbook_lib.show.table import DOUBT, MARKS
 
 HOST_KEY = f"SHA256:{'A' * 43}"
@@ -196,12 +197,48 @@ def test_a_site_that_is_named_in_the_parameters_is_not_chosen_away(form: SiteCon
         write_site(form.draft(), named="berlin")
 
 
+def test_what_the_next_cell_opens_is_shown_anew_after_a_choice(
+    form: SiteControls, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The table above the form names the site that was chosen; what is only looked at is not named."""
+    monkeypatch.setattr(opening, "attended", lambda: True)
+    fill(form)
+    form.button.click()
+    above, controls, _ = opening.choose_site().widget.children
+    site, *_, use = (
+        each for each in controls.children if getattr(each, "description", "") in ("Site", "Use this site")
+    )
+    assert "paris" in said(above.value)
+    site.value = "lab"
+    assert "paris" in said(above.value)
+    use.click()
+    assert "paris" not in said(above.value)
+
+
 def test_a_broken_file_is_shown_with_what_is_wrong(params: Path) -> None:
     """It can be seen, not used."""
     (params / "rome.yaml").write_text("name: rome\n")
     state = look_at("rome")
     assert not state.usable
     assert "rome.yaml" in state.about
+
+
+@pytest.mark.parametrize("typed", [{("name",): "paris", ("primary", "address"): "https://x"}, TYPED])
+def test_a_reader_of_chinese_reads_no_english_in_the_form(
+    params: Path, monkeypatch: pytest.MonkeyPatch, typed: dict[Where, str]
+) -> None:
+    """Labels, examples, and what is said of each value and of the whole: two English words never stand together."""
+    monkeypatch.setenv("RUNBOOK_LANG", "zh")
+    form = SiteControls(params, write_site, lambda *_: ShownKey(""))
+    for where, value in typed.items():
+        form.fields[where].control.value = value
+    form.fields["secondary", "ssh", "password"].control.value = typed.get(("secondary", "ssh", "password"), "hunter2")
+    shown = [field.control.description + field.control.placeholder for field in form.fields.values()]
+    shown += [field.said.value for field in form.fields.values()] + [
+        form.said.value,
+        form.preview.value.split("<pre>")[0],
+    ]
+    assert [text for text in map(said, shown) if re.search(r"good|Second |[a-z]{2,} [a-z]{2,}", text)] == []
 
 
 def test_the_text_is_what_was_checked(tmp_path: Path) -> None:

@@ -98,6 +98,21 @@ def test_cells_that_differ_now_are_named(record: Record, notebooks: Path, cells:
     assert told(record, notebooks) == [changed]
 
 
+@pytest.mark.parametrize(("ran", "changed"), [("看", ()), ("看过", ("text cell “title” changed",))])
+def test_a_version_is_compared_with_the_notebook_of_its_language(
+    record: Record, notebooks: Path, tmp_path: Path, ran: str, changed: tuple[str, ...]
+) -> None:
+    """Who reads Chinese runs a copy of the Chinese notebook, which differs from the English one in every text."""
+    (notebooks / "zh").mkdir()
+    write(notebooks / "zh", [cell("title", "看", "markdown"), cell("look", "rb.look()  # 看")])
+    write(notebooks, [cell("title", "Look", "markdown"), cell("look", "rb.look()  # look")])
+    copy = write(
+        tmp_path, [cell("title", ran, "markdown"), {**cell("look", "rb.look()  # 看"), "outputs": [{"text": "x"}]}]
+    )
+    note_template(record, STAGE, copy)
+    assert told(record, notebooks) == [changed]
+
+
 def test_each_version_that_ran_is_compared(record: Record, notebooks: Path) -> None:
     """A stage that ran again as another version is told twice, and one that ran again unchanged once."""
     for cells in (CELLS, CELLS[:3], CELLS):

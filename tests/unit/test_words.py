@@ -16,6 +16,11 @@ from runbook_lib.i18n.language import (
     set_language,
     using_language,
 )
+from runbook_lib.models import StageState, WayOut
+from runbook_lib.prompts import certificate_at_console
+from runbook_lib.show.forms import without_form
+from runbook_lib.show.rendering import html
+from runbook_lib.show.tables import stages, ways_out
 
 CATALOGUE = Templates(
     {
@@ -44,6 +49,11 @@ def test_values_keep_their_places_in_the_translation() -> None:
 def test_values_are_translated_too_where_they_are_known() -> None:
     """A sentence inside a sentence is found as well."""
     assert CATALOGUE.translate("the peer's certificate was sent to primary") == "已向 primary 发送 对端的证书"
+
+
+def test_parts_of_a_value_are_translated_each() -> None:
+    """Of a value that holds several parts between semicolons the known ones are said in the language."""
+    assert CATALOGUE.translate("yes; nothing was sent to the peer's certificate") == "已向 对端的证书 发送 是; nothing"
 
 
 def test_template_with_most_words_of_its_own_is_taken() -> None:
@@ -99,6 +109,32 @@ def test_unknown_language_is_refused_with_the_known_ones(monkeypatch: pytest.Mon
         language()
 
 
+def test_prose_among_commands_is_translated(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What does the same without a form, and how a plan gets on: columns of commands, with sentences in between."""
+    monkeypatch.setenv("RUNBOOK_LANG", "zh")
+    ways = without_form(
+        ("to take it back", 'expect = "secondary=withdraw", or runbook run SITE --expect "secondary=withdraw"')
+    )
+    assert ", or" not in html(ways)
+    out = WayOut(
+        target="ise",
+        presented_sha256="0" * 64,
+        at_console=certificate_at_console(443, ise=False),
+        in_file="ise: expect: {}",
+        as_parameter="expect=",
+        self_note="the site's file names no SSH access to this host",
+    )
+    table = html(ways_out((out,)))
+    assert [words for words in ("names no SSH access", "recalled", "shell, then") if words in table] == []
+
+
+def test_words_that_are_joined_are_translated_each(monkeypatch: pytest.MonkeyPatch) -> None:
+    """How two earlier attempts at a stage ended."""
+    monkeypatch.setenv("RUNBOOK_LANG", "zh")
+    ended = html(stages({"x": StageState.DONE}, before={"x": (StageState.STOPPED, StageState.STOPPED)}))
+    assert "stopped" not in ended
+
+
 def test_device_text_is_never_translated(monkeypatch: pytest.MonkeyPatch) -> None:
     """What a device said is shown to the letter, even where it reads like one of our sentences."""
     monkeypatch.setenv("RUNBOOK_LANG", "zh")
@@ -119,3 +155,12 @@ def test_what_follows_a_colon_is_found_though_it_holds_another(monkeypatch: pyte
     assert gettext(f"High availability: {sentence}") == f"{gettext('High availability')}: {gettext(sentence)}"
     assert gettext("add ISE server x: accepted").endswith(f"x: {gettext('accepted')}")
     assert gettext("accepted") != "accepted"
+
+
+def test_what_follows_a_colon_is_found_though_it_holds_a_semicolon(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The name of an error, a colon, and a sentence of two halves."""
+    monkeypatch.setenv("RUNBOOK_LANG", "zh")
+    sentence = "This changes the production site paris; nothing was changed yet"
+    assert gettext(f"DecisionNeeded: {sentence}") == f"DecisionNeeded: {gettext(sentence)}"
+    assert gettext(sentence) != sentence
+    assert "nothing was changed" not in gettext("nothing was changed; stages done: none")
