@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from runbook_lib.device.names import fits
 from runbook_lib.hosts import is_localhost
 from runbook_lib.logs.jobs import UNKNOWN
-from runbook_lib.logs.likeness import NO_FILE, NO_FILE_IN_IT
+from runbook_lib.logs.lines import NO_FILE, NO_FILE_IN_IT
 from runbook_lib.logs.rules import next_step, place_named
 from runbook_lib.models import Diagnosis, EntryMatch, LogLine, Mismatch, NextStep, TofuStore
 

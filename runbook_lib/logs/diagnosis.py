@@ -26,8 +26,7 @@ from runbook_lib.logs.jobs import (
     read_sources,
     scanner_for,
 )
-from runbook_lib.logs.likeness import EMPTY, NO_FILE, NO_FILE_IN_IT
-from runbook_lib.logs.prefix import as_utc, clock_of, read_prefix
+from runbook_lib.logs.lines import EMPTY, NO_FILE, NO_FILE_IN_IT, as_utc, clock_of, read_prefix
 from runbook_lib.logs.rules import PLACES, RULES, Rule, next_step
 from runbook_lib.logs.search import PlainText
 from runbook_lib.logs.sources import Identity, Listed, list_logs, read_logs

@@ -7,9 +7,8 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from runbook_lib.device.names import Name, fits, name_key
-from runbook_lib.logs.likeness import Likeness
+from runbook_lib.logs.lines import Likeness, kind_of_thread
 from runbook_lib.logs.message import MessageHit
-from runbook_lib.logs.prefix import kind_of_thread
 from runbook_lib.logs.rules import Rule
 from runbook_lib.models import LogLine, NotALog
 

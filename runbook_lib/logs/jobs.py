@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 from runbook_lib.device.names import common_name, fold_value
 from runbook_lib.logs.events import Findings, Tally
-from runbook_lib.logs.prefix import LONGEST, clock_of, read_prefix
+from runbook_lib.logs.lines import LONGEST, clock_of, read_prefix
 from runbook_lib.logs.rules import Rule
 from runbook_lib.logs.scanner import Scanner
 from runbook_lib.logs.sources import Listed, by_series, list_logs, read_logs

@@ -8,7 +8,7 @@ from datetime import datetime
 
 from runbook_lib.device.names import Name, parse_name
 from runbook_lib.errors import AnswerNotUnderstood
-from runbook_lib.logs.prefix import LONGEST, Prefix, read_prefix, thread_in
+from runbook_lib.logs.lines import LONGEST, Prefix, decode, read_prefix, thread_in
 
 # -- A stretch of a log around one position, with everything outside its bounds out of reach. ------
 #
@@ -43,15 +43,6 @@ class Window:
     def text(self, start: int, end: int) -> str:
         """Return the bytes as text: UTF-8, or Latin-1 where they are no UTF-8; carriage returns at the end off."""
         return decode(self.data[max(start, self.low) : min(end, self.high)])
-
-
-def decode(raw: bytes | bytearray) -> str:
-    """Return a line's bytes as text: UTF-8, or Latin-1 where they are no UTF-8."""
-    raw = raw.rstrip(b"\r")
-    try:
-        return raw.decode("utf-8")
-    except UnicodeDecodeError:
-        return raw.decode("latin-1")
 
 
 # -- The subject at the end of a mismatch message: where it ends, on one line or wrapped over several

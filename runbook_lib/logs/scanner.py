@@ -14,9 +14,8 @@ from datetime import tzinfo
 
 from runbook_lib.errors import cut
 from runbook_lib.logs.events import Findings, Tally
-from runbook_lib.logs.likeness import APART, MOST_SAMPLES, SAMPLE, Likeness, looked_at
+from runbook_lib.logs.lines import APART, MOST_SAMPLES, SAMPLE, Likeness, as_utc, looked_at
 from runbook_lib.logs.message import AFTER, BEFORE, BEFORE_WRAPPED, LITERAL, MessageHit, Window, prefix_of, read_message
-from runbook_lib.logs.prefix import as_utc
 from runbook_lib.logs.rules import Rule
 from runbook_lib.logs.search import Search, count
 from runbook_lib.logs.streams import Stream
