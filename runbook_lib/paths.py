@@ -35,13 +35,23 @@ def params_dir() -> Path:
 
 def params_files() -> dict[str, Path]:
     """Return every YAML file in the params folders by its name without ``.yaml``. The user's own file comes first."""
-    folders = (project_root() / "params", params_dir())
+    folders = (examples_dir(), params_dir())
     return {path.stem: path for folder in folders for path in sorted(folder.glob("*.yaml"))}
 
 
 def notebooks_dir() -> Path:
     """Return the folder of the numbered notebooks as delivered."""
     return project_root() / "notebooks"
+
+
+def docs_dir() -> Path:
+    """Return the folder of the documents as delivered."""
+    return project_root() / "docs"
+
+
+def examples_dir() -> Path:
+    """Return the folder of ``example.yaml`` and ``fleet.example.yaml`` as delivered."""
+    return project_root() / "params"
 
 
 def records_dir() -> Path:

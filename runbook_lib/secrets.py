@@ -238,7 +238,8 @@ def _from_environment(reference: SecretRef) -> str:
     if not value:
         raise reference._unavailable(
             "the environment variable is not set",
-            f"export {reference.locator}=… before the run; in JupyterLab, restart a kernel older than the site's file",
+            f"read -rs {reference.locator} && export {reference.locator} before the run; in JupyterLab, restart a"
+            " kernel older than the site's file",
         )
     return value
 

@@ -10,7 +10,7 @@ import typer
 from runbook_lib import __version__
 from runbook_lib.cli.diagnosing import ABOUT, EXAMPLES, HELP
 from runbook_lib.cli.diagnosing import EXIT_CODES as DIAGNOSE_EXIT_CODES
-from runbook_lib.cli.fleet_app import fleet_app
+from runbook_lib.cli.fleet_app import JsonOption, fleet_app
 
 # -- What can be chosen of a lab on the command line -----------------------------------------------
 
@@ -36,11 +36,14 @@ class Addresses(StrEnum):
 EXIT_CODES = """
 Exit codes: 0 repaired or nothing to do, or a read stage done · 1 failed · 2 wrong parameters ·
 3 stopped for safety, approval missing included · 4 a device did not answer or refused ·
-5 the record cannot be written or does not verify · 6 unknown: a change was sent, its result not seen
+5 the record cannot be written or does not verify · 6 unknown: a change was sent, its result not seen ·
+7 verify and archive: lines after the newest seal · 130, 143, 129 ended by Ctrl-C, SIGTERM, SIGHUP ·
+diagnose alone: 10 a mismatch was found, 11 only look-alikes
 """
 
 app = typer.Typer(
-    help="Repair certificate mismatches (trust on first use) of Cisco Prime Infrastructure, with a true record.",
+    help="Repair certificate mismatches (trust on first use) of Cisco Prime Infrastructure, with a true record. "
+    "First, and harmless: runbook diagnose LOGS. To see it all in a lab: runbook demo.",
     epilog=EXIT_CODES,
     no_args_is_help=True,
     pretty_exceptions_enable=False,
@@ -72,7 +75,7 @@ def _incidents() -> list[str]:
 SITE_HELP = "A name in params/ or the path of a site's file."
 SiteArgument = Annotated[str, typer.Argument(help=SITE_HELP, autocompletion=_sites)]
 IncidentArgument = Annotated[str, typer.Argument(help="The incident.", autocompletion=_incidents)]
-JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
+RecordArgument = Annotated[str, typer.Argument(help="A record's folder, or an incident.", autocompletion=_incidents)]
 SkinOption = Annotated[
     str,
     typer.Option(
@@ -119,10 +122,8 @@ def run(
     """Run the stages in order for one site, as notebooks, in one incident."""
     from runbook_lib.cli.running import run_command
 
-    code = run_command(
-        site, incident=incident, resume=resume, until=until, approve=approve, expect=expect, dry_run=dry_run
-    )
-    raise typer.Exit(code)
+    given = {"incident": incident, "until": until, "approve": approve, "expect": expect}
+    raise typer.Exit(run_command(site, resume=resume, dry_run=dry_run, **given))
 
 
 @app.command(epilog="Examples: runbook plan berlin · runbook plan 20261123T120000Z-berlin-1a2b --json")
@@ -257,7 +258,7 @@ def unlock(
 
 @app.command(epilog="Examples: runbook verify 20261123T120000Z-berlin-1a2b · runbook verify FOLDER --key ada.pub.pem")
 def verify(
-    record: Annotated[str, typer.Argument(help="The folder of a record, an archive of one, or an incident.")],
+    record: RecordArgument,
     key: Annotated[
         str, typer.Option(help="The public key that must have signed it; empty: those in RUNBOOK_KEY_DIR.")
     ] = "",
@@ -265,7 +266,7 @@ def verify(
         str, typer.Option(help="The certificate of the time-stamping authority; empty: those in RUNBOOK_KEY_DIR.")
     ] = "",
 ) -> None:
-    """Check a record: signature, manifest, journal, every file; names what was edited, added, removed or cut short."""
+    """Check a record, or an archive of one: signature, manifest, journal, every file; names what was changed."""
     from runbook_lib.cli.records import verify_command
 
     raise typer.Exit(verify_command(record, key=key, tsa=tsa))
@@ -275,7 +276,7 @@ def verify(
     epilog="Examples: runbook archive 20261123T120000Z-berlin-1a2b · runbook archive FOLDER --to ticket-4711.zip"
 )
 def archive(
-    record: Annotated[str, typer.Argument(help="The folder of a record, or an incident.")],
+    record: RecordArgument,
     to: Annotated[str, typer.Option(help="The file to write; empty: the incident's name with .zip, here.")] = "",
     key: Annotated[
         str, typer.Option(help="The public key that must have signed it; empty: those in RUNBOOK_KEY_DIR.")
@@ -314,7 +315,7 @@ def history(
 
 @app.command(epilog="Examples: runbook report 20261123T120000Z-berlin-1a2b · runbook report FOLDER --pdf --out TICKET")
 def report(
-    record: Annotated[str, typer.Argument(help="The folder of a record, whole or not, or an incident.")],
+    record: RecordArgument,
     html: Annotated[bool, typer.Option("--html", help="Write the HTML page.")] = False,
     pdf: Annotated[bool, typer.Option("--pdf", help="Write the PDF.")] = False,
     markdown: Annotated[bool, typer.Option("--markdown", help="Write the Markdown.")] = False,
@@ -346,9 +347,7 @@ def key_show() -> None:
 
 
 @app.command(epilog="Example: runbook demo")
-def demo(
-    skin: SkinOption = "",
-) -> None:
+def demo(skin: SkinOption = "") -> None:
     """Start a lab with the incident in it, repair it, and show what the lab itself saw."""
     from runbook_lib.cli.demo import demo_command
 
@@ -393,11 +392,7 @@ def lab_fleet(
     """Simulate many sites in this process until Ctrl-C, and say where the fleet's file is."""
     from runbook_lib.cli.lab import fleet_command
 
-    options = {
-        "scenario": scenario.value,
-        "monitor_interval_s": monitor_interval_s,
-        "registration_s": registration_s,
-    }
+    options = {"scenario": scenario.value, "monitor_interval_s": monitor_interval_s, "registration_s": registration_s}
     fleet_command(sites, options)
 
 
@@ -426,13 +421,19 @@ def lab_renew(who: Annotated[str, typer.Argument(help="primary, secondary or ise
 
 
 @app.command(epilog="Examples: runbook notebook berlin · runbook notebook lab")
-def notebook(
-    site: SiteArgument = "lab",
-) -> None:
+def notebook(site: SiteArgument = "lab") -> None:
     """Open JupyterLab for a site on 00_start_here, until Ctrl-C; nothing is contacted before a cell is run."""
     from runbook_lib.cli.lab import notebook_command
 
     raise typer.Exit(notebook_command(site))
+
+
+@app.command("paths", epilog='Examples: runbook paths · ls "$(runbook paths notebooks)"')
+def show_paths(which: Annotated[str, typer.Argument(help="One of them alone, as notebooks or examples.")] = "") -> None:
+    """Print where everything lies, with full paths: notebooks, examples, documents, your sites, records, the key."""
+    from runbook_lib.cli.lab import paths_command
+
+    paths_command(which)
 
 
 @lab_app.command("jupyter", epilog="Example: runbook lab jupyter")

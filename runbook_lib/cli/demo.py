@@ -65,7 +65,7 @@ def _repair(folder: Path, state: dict[str, Any]) -> int:
     record = Record.create(paths.records_dir(), site.name, what="runbook demo", given=str(folder / "site.yaml"))
     report, seconds = run_and_tell(site, str(folder / "site.yaml"), record)
     out()
-    out("4. The plan that was carried out, what confirmed each certificate, and who approved it.")
+    out("4. The plan as it stood before it was carried out, what confirmed each certificate, and who approved it.")
     out()
     out_lines(decided(record).text())
     after, seen = lab.status(folder), lab.read_truth(folder / "truth.jsonl")

@@ -179,6 +179,28 @@ def jupyter_command() -> int:
         return _serve(DEFAULT_SITE)
 
 
+def paths_command(which: str = "") -> None:
+    """Print where the delivered and the user's own folders are; with ``which`` the path of that one alone.
+
+    Raises ParameterRefused for a name that is none of them.
+    """
+    places = {
+        "notebooks": paths.notebooks_dir(),
+        "examples": paths.examples_dir(),
+        "documents": paths.docs_dir(),
+        "sites": paths.params_dir(),
+        "records": paths.records_dir(),
+        "copies": paths.work_dir(),
+        "key": paths.key_dir(),
+        "lab": paths.lab_dir(),
+    }
+    if which and which not in places:
+        raise ParameterRefused(f"There is no place {which!r}", next_step=f"one of: {', '.join(places)}")
+    for name, place in places.items():
+        if which in ("", name):
+            out(str(place) if which else f"{name + ':':<11}{place}")
+
+
 def notebook_command(site: str) -> int:
     """Open a site: the lab as above; for any other nothing is started but JupyterLab, and nothing contacted.
 

@@ -39,7 +39,8 @@ def new_command(name: str) -> None:
     if not asks():
         raise UsageError(
             "This asks on a terminal, and there is none",
-            next_step="copy params/example.yaml and change it, or use the form in 00_start_here",
+            next_step=f"copy {paths.examples_dir() / 'example.yaml'} to {paths.params_dir() / name}.yaml and change it,"
+            " or use the form in 00_start_here",
         )
     draft = Interview(name, answer_to).draft()
     written = write_file(draft, "runbook new")

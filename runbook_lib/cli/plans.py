@@ -43,7 +43,7 @@ from runbook_lib.record.lock import Holder, at_work, free_stale, holder_of, is_l
 from runbook_lib.record.stages import closed_by
 from runbook_lib.repair import preflight
 from runbook_lib.repair.approval import UNSIGNED, approve, approver, require_not_blocked
-from runbook_lib.repair.confirmation import ways_out_of, write_override
+from runbook_lib.repair.confirmation import settling, ways_out_of, write_override
 from runbook_lib.repair.context import Context, Devices
 from runbook_lib.repair.history import unseen_changes
 from runbook_lib.repair.pages import PrimaryPages
@@ -178,8 +178,16 @@ def show_plan(record: Record, plan: Plan) -> None:
     out(f"incident: {plan.incident}")
     out(f"plan:     {plan.digest}")
     out(f"approved: {approved_by(record, plan)}")
+    _say_what_settles(record, plan)
     out()
     out(f"Next: {next_of(record, plan)}")
+
+
+def _say_what_settles(record: Record, plan: Plan) -> None:
+    for said in settling(record, plan):
+        out(f"settle:   {said}")
+    if plan.blocked:
+        out(f"help:     {paths.docs_dir() / 'troubleshooting.md'}, “A plan is blocked”")
 
 
 def approved_by(record: Record, plan: Plan) -> str:
@@ -312,6 +320,7 @@ def tell_status(record: Record) -> None:
         out(f"approved: {approved_by(record, plan)}")
         for reason in plan.blocked:
             out(f"blocked:  {reason}")
+        _say_what_settles(record, plan)
     for server, what in unseen_changes(record):
         out(f"unknown:  {server}: {what}: it was sent, or may have been; its result was not seen")
     out(f"lock:     {holder or 'nobody holds it'}")
@@ -347,6 +356,8 @@ def approve_command(incident: str, digest: str, *, by: str, reason: str = "") ->
     person = asks()
     _require_digest(plan, digest, shown=person)
     by = approver(by or (operator() if person else ""))
+    if any(each.digest == plan.digest for each in record.read_approvals()):
+        out(f"This plan is approved already, {approved_by(record, plan)}; another approval is written beside it.")
     if person:
         _require_yes(plan, by)
         if record.read_plan().digest != plan.digest:

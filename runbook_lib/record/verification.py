@@ -40,6 +40,8 @@ from runbook_lib.record.signing import (
 )
 from runbook_lib.record.stages import ENVELOPE, MANIFEST, SEAL_FOLDER, STAMP, named_in_words
 
+NEVER_SEALED = "It was never sealed: no manifest and no signature, only the journal's chain holds it."
+
 # -- What checking a record found ------------------------------------------------------------------
 
 
@@ -337,7 +339,7 @@ def _check_seal(
     named = {line.artifact.path for line in journal.lines if line.kind is Kind.SEALED and line.artifact}
     seals = {_number(path): path.split("/")[0] for path in (*named, *files) if _number(path)}
     if not seals:
-        found.notes.append("It was never sealed: no manifest and no signature, only the journal's chain holds it.")
+        found.notes.append(NEVER_SEALED)
         if trusted.keys:
             found.say("seal/", "removed, or never written: there is no seal to check with the key")
         return None

@@ -255,7 +255,8 @@ def require_not_blocked(plan: Plan) -> None:
             "The plan is blocked; nothing is changed",
             where=f"incident {plan.incident}",
             found="\n".join(plan.blocked),
-            next_step="settle each point, then make a new plan (20_list_certificates)",
+            next_step="settle each point, then make a new plan (20_list_certificates); what settles which verdict: "
+            f"{paths.docs_dir() / 'troubleshooting.md'}, “A plan is blocked”",
         )
 
 
@@ -263,5 +264,6 @@ def _in_words(plan: Plan, change: Change | None) -> str:
     if isinstance(change, PlannedChange):
         return f"The plan holds this change: {change.kind} ({change.target}),"
     if plan.deletions:
-        return f"The plan deletes {len(plan.deletions)} entries"
+        many = len(plan.deletions)
+        return "The plan deletes 1 entry" if many == 1 else f"The plan deletes {many} entries"
     return f"The plan changes something: {', '.join(each.kind for each in plan.changes if each.expected)},"

@@ -234,6 +234,28 @@ def ways_out_of(record: Record, plan: Plan) -> tuple[WayOut, ...]:
     return ways_out(plan, facts_or(record, Stage.LIST, INVENTORY_FACTS, Inventory, nothing))
 
 
+_SETTLED_BY = {
+    Verdict.CONTRADICTED: "delete nothing: somebody else may be answering. Compare what it presents with its own"
+    " console and ask the network and security people. A wrong expectation would be harmless: check what expect:"
+    " names, {0}",
+    Verdict.UNSTABLE: "find out why two looks showed two certificates: a load balancer, a restart, somebody in between",
+    Verdict.UNREACHABLE: "make it answer from one vantage at least: from here, or through its own or PI's SSH server",
+    Verdict.UNCONFIRMED: "write under expect: what confirms its certificate; runbook plan shows what, and where",
+}
+
+
+def settling(record: Record, plan: Plan) -> tuple[str, ...]:
+    """Return what settles a blocked plan, a sentence for each host whose verdict blocks it, as stage 20 saw it."""
+    nothing = Inventory(stores=(), presented=(), judgements=(), ha=())
+    seen = facts_or(record, Stage.LIST, INVENTORY_FACTS, Inventory, nothing)
+    return tuple(
+        f"{each.target}: {_SETTLED_BY[each.verdict].format(each.expectation)}"
+        for each in seen.judgements
+        if each.verdict in _SETTLED_BY
+        and any(reason.endswith(f"{each.verdict}: {each.reason}") for reason in plan.blocked)
+    )
+
+
 def _way(judgement: Judgement) -> WayOut:
     assert judgement.facts is not None
     name = judgement.target

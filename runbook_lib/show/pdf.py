@@ -24,7 +24,7 @@ ATTACHED = "journal.jsonl"
 
 
 def print_pdf(html: str, executable: Path, *, title: str, journal: bytes) -> bytes:
-    """Return the page as a tagged PDF with an outline, A4, the journal attached as ``journal.jsonl``.
+    """Return the page as a tagged PDF with an outline, A4, the journal attached as ``journal.jsonl``, with ``title``.
 
     Raises BrowserMissing where the browser cannot print.
     """
@@ -32,14 +32,15 @@ def print_pdf(html: str, executable: Path, *, title: str, journal: bytes) -> byt
         printed = event_loop.run(_print(html, executable, title), timeout_s=LONGEST_S)
     except TimeoutError:
         raise _not_printed(executable, f"not done within {LONGEST_S:g} s") from None
-    return _with_journal(printed, journal)
+    return _with_journal(printed, journal, title)
 
 
-def _with_journal(printed: bytes, journal: bytes) -> bytes:
-    """Append the journal. What the browser wrote stays byte for byte, and what is attached is not compressed."""
+def _with_journal(printed: bytes, journal: bytes, title: str) -> bytes:
+    """Append journal and title. What the browser wrote stays byte for byte; what is attached is not compressed."""
     writer = PdfWriter(BytesIO(printed), incremental=True)
     attached = writer.add_attachment(ATTACHED, journal)
     attached.subtype = NameObject("/application/jsonl")
+    writer.add_metadata({"/Title": title})
     found = BytesIO()
     writer.write(found)
     return found.getvalue()

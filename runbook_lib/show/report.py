@@ -21,7 +21,7 @@ from runbook_lib.record.gate import gate_text
 from runbook_lib.record.incident import Record
 from runbook_lib.record.journal import Kind
 from runbook_lib.record.stages import named_in_words
-from runbook_lib.record.verification import NOT_PROVEN, Trusted, Verification, trusted_in, verify_record
+from runbook_lib.record.verification import NEVER_SEALED, NOT_PROVEN, Trusted, Verification, trusted_in, verify_record
 from runbook_lib.show.report_model import OWN_STAGE, ChangeRow, Impact, PostMortem, RecordStatus, Ref, StageRow
 from runbook_lib.show.report_page import read_written, render_html, render_markdown
 from runbook_lib.show.report_reading import (
@@ -204,7 +204,7 @@ def standing_of(found: Verification) -> RecordStatus:
     """Return what checking the record found, in words."""
     return RecordStatus(
         problems=tuple((problem.path, problem.what) for problem in found.problems),
-        notes=tuple(found.notes),
+        notes=tuple(note for note in found.notes if note != NEVER_SEALED),  # the page says it
         later=tuple(named_in_words(line) for line in found.later),
         seal=found.seal,
         key=found.key.id if found.key else "",

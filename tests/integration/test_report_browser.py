@@ -155,9 +155,10 @@ def test_what_the_browser_printed_stays_as_it_is(caplog: pytest.LogCaptureFixtur
     """The attachment is appended: not a byte before it changes, and nothing is said of it in the notebook."""
     blank = io.BytesIO()
     pypdf.PdfWriter().write(blank)
-    made = pdf._with_journal(blank.getvalue(), b'{"n":1}\n')
+    made = pdf._with_journal(blank.getvalue(), b'{"n":1}\n', "Post-mortem x")
     assert made.startswith(blank.getvalue())
     assert pypdf.PdfReader(io.BytesIO(made)).attachments["journal.jsonl"] == [b'{"n":1}\n']
+    assert pypdf.PdfReader(io.BytesIO(made)).metadata.title == "Post-mortem x"  # type: ignore[union-attr]
     assert caplog.messages == []
 
 

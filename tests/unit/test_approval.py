@@ -83,6 +83,13 @@ def test_without_an_approval_nothing_may_be_carried_out(incident: Incident) -> N
     assert caught.value.exit_code == 3
 
 
+def test_one_entry_is_one_entry(incident: Incident) -> None:
+    """A plan with one deletion does not delete “1 entries”."""
+    incident.list({}, primary=PRIMARYS[1:2], secondary=())
+    with pytest.raises(ApprovalMissing, match="The plan deletes 1 entry and"):
+        require_approval(incident.context, incident.write_plan())
+
+
 def test_an_approval_holds_for_its_plan(incident: Incident) -> None:
     """All deletions of the approved plan may be carried out, also after the same plan was made anew."""
     plan = incident.write_plan()

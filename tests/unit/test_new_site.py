@@ -164,8 +164,10 @@ def test_the_command_writes_the_file_and_says_what_comes_next(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """The file is for its owner alone, and loads; what it lacks and what comes next are told. It needs a terminal."""
-    with pytest.raises(UsageError, match="terminal"):
+    with pytest.raises(UsageError, match="terminal") as refused:
         new_command("berlin")
+    assert str(paths.examples_dir() / "example.yaml") in refused.value.next_step
+    assert str(tmp_path / "berlin.yaml") in refused.value.next_step
     monkeypatch.setattr(new_site, "asks", lambda: True)
     monkeypatch.setattr(new_site, "answer_to", Person({}))
     new_command("berlin")

@@ -5,6 +5,8 @@ from pathlib import Path
 import pytest
 
 from runbook_lib import paths
+from runbook_lib.cli.lab import paths_command
+from runbook_lib.errors import ParameterRefused
 
 
 def test_the_root_holds_the_project_file() -> None:
@@ -27,3 +29,21 @@ def test_the_environment_moves_records_and_lab(monkeypatch: pytest.MonkeyPatch, 
     monkeypatch.setenv("RUNBOOK_LAB_DIR", str(tmp_path / "lab"))
     assert paths.records_dir() == tmp_path / "kept"
     assert paths.lab_dir() == tmp_path / "lab"
+
+
+def test_the_command_prints_each_place_whole_and_one_alone(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """`runbook paths` has a line with an absolute path for each; `runbook paths notebooks` is ready for a script."""
+    monkeypatch.setenv("RUNBOOK_RECORDS", str(tmp_path))
+    paths_command()
+    told = dict(line.split(maxsplit=1) for line in capsys.readouterr().out.splitlines())
+    assert all(Path(place).is_absolute() for place in told.values())
+    assert told["records:"] == str(tmp_path)
+    for name, held in (("notebooks", "00_start_here.ipynb"), ("examples", "example.yaml"), ("documents", "batch.md")):
+        paths_command(name)
+        alone = capsys.readouterr().out.removesuffix("\n")
+        assert alone == told[f"{name}:"]
+        assert (Path(alone) / held).is_file()
+    with pytest.raises(ParameterRefused, match="no place 'elsewhere'"):
+        paths_command("elsewhere")

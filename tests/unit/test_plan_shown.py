@@ -190,3 +190,11 @@ def test_check_names_the_browser_and_each_secret_that_is_not_to_be_had(
     assert plans.check_command("lab", live=False) == 2
     said = capsys.readouterr().out
     assert all(words in said for words in ("env:SSH", "env:ISE", "env:KEY", "There is no browser", "install one"))
+
+
+def test_a_plan_that_is_approved_already_is_called_that(incident: Incident, capsys: pytest.CaptureFixture[str]) -> None:
+    """`runbook approve` says who approved it before, and nothing of the kind the first time."""
+    plan = incident.write_plan()
+    for said_before in (False, True):
+        plans.approve_command(plan.incident, plan.digest, by="Bob")
+        assert ("This plan is approved already, by Bob" in capsys.readouterr().out) is said_before

@@ -9,7 +9,8 @@ import pytest
 from incident_kit import SHA, Incident
 from site_kit import site_with
 
-from runbook_lib.cli.plans import show_plan
+from runbook_lib import paths
+from runbook_lib.cli.plans import show_plan, tell_status
 from runbook_lib.decisions import Decision
 from runbook_lib.models import Inventory, Stage, Vantage, Verdict
 from runbook_lib.params.model import Expectation
@@ -67,6 +68,35 @@ def test_the_terminal_and_the_notebook_show_it(incident: Incident, capsys: pytes
         assert "Thewayout" in joined
         assert SHA["secondary"] in joined
         assert 'expect="secondary=self"' in joined
+
+
+@pytest.mark.parametrize(
+    ("verdict", "words"),
+    [
+        (Verdict.CONTRADICTED, "delete nothing: somebody else may be answering"),
+        (Verdict.UNSTABLE, "find out why two looks showed two certificates"),
+        (Verdict.UNREACHABLE, "make it answer from one vantage"),
+        (Verdict.UNCONFIRMED, "write under expect: what confirms"),
+    ],
+)
+def test_a_blocked_plan_says_by_verdict_what_settles_it(
+    verdict: Verdict, words: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """`runbook plan`, `run` and `status` say it of that host alone, with what expect: names, and where to read on."""
+    monkeypatch.setenv("RUNBOOK_RECORDS", str(tmp_path))
+    blocked = Incident(tmp_path, {"secondary": verdict})
+    seen = blocked.record.read_facts(Stage.LIST, INVENTORY_FACTS, Inventory)
+    judged = tuple(replace(each, expectation="the key of the CSR sec.csr") for each in seen.judgements)
+    blocked.record.write_facts(Stage.LIST, INVENTORY_FACTS, replace(seen, judgements=judged))
+    show_plan(blocked.record, blocked.write_plan())
+    tell_status(blocked.record)
+    printed = capsys.readouterr().out
+    said = [line for line in printed.splitlines() if line.startswith("settle:")]
+    assert len(said) == 2
+    assert all(line.startswith(f"settle:   secondary: {words}") for line in said)
+    assert ("the key of the CSR sec.csr" in said[0]) is (verdict is Verdict.CONTRADICTED)
+    assert printed.count(str(paths.docs_dir() / "troubleshooting.md")) == 2
+    assert printed.count("Next: settle what blocks it, then runbook run ") == 1
 
 
 def test_a_plan_that_waits_for_nothing_has_none(tmp_path: Path, incident: Incident) -> None:

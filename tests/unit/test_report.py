@@ -287,6 +287,8 @@ def test_the_report_never_calls_its_own_stage_running(tmp_path: Path) -> None:
         assert "not ended yet" in text
         assert "running" not in text
         assert "still runs" not in text
+    assert "was not sealed when this was written" in render_html(found, files=None)
+    assert "never sealed" not in render_html(found, files=None)
 
 
 def test_a_column_that_says_nothing_is_left_out() -> None:

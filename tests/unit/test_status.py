@@ -243,7 +243,7 @@ def test_a_shell_offers_sites(command: str) -> None:
     assert {"lab", "example", "fleet.example"} & {*offered(command, "")} == {"lab", "example"}
 
 
-@pytest.mark.parametrize("command", ["approve", "override", "close"])
+@pytest.mark.parametrize("command", ["approve", "override", "close", "verify", "archive", "report"])
 def test_a_shell_offers_incidents(root: Path, command: str) -> None:
     """The newest first, those that begin as typed."""
     assert offered(command, "") == []

@@ -157,12 +157,11 @@ def test_commands_work_in_an_empty_folder_and_write_nothing_there(installed: Ins
     assert installed.contents() == before
 
 
-def test_examples_lie_where_the_document_says(installed: Installed) -> None:
-    """The line of docs/install.md that prints their folder prints it."""
-    text = (ROOT / "docs" / "install.md").read_text(encoding="utf-8")
-    [code] = re.findall(r'bin/python -c "(.*)"$', text, re.MULTILINE)
-    said = installed.run(str(installed.python), "-c", code)
-    assert (Path(said.stdout.strip()) / "example.yaml").is_file(), said.stderr
+@pytest.mark.parametrize(("name", "held"), [("examples", "example.yaml"), ("notebooks", "10_diagnose_logs.ipynb")])
+def test_what_is_delivered_lies_where_the_command_says(installed: Installed, name: str, held: str) -> None:
+    """`runbook paths` names the folders inside the installed package, as docs/install.md says."""
+    said = installed.runbook("paths", name)
+    assert (Path(said.stdout.strip()) / held).is_file(), said.stderr
 
 
 OPEN = """
