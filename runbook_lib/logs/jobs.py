@@ -73,11 +73,15 @@ def owners_of(sets: Mapping[SetKey, Sequence[Findings]], names: Mapping[str, Ite
     claims = {(server, peers[key]) for key, server in (sure | shown).items() if server != UNKNOWN}
 
     def guessed(server: str, reported: frozenset[str]) -> Owner:
+        if server == UNKNOWN:
+            return Owner(UNKNOWN)
         own = {fold_value(name) for name in names.get(server, ())}
-        against = len(reported) > 1 or not own.isdisjoint(reported)
-        for whose, others in claims:
-            against |= _differ(reported, others) if whose == server else not reported.isdisjoint(others)
-        return Owner(UNKNOWN) if against or server == UNKNOWN else Owner(server, guessed=True)
+        against = reported and (
+            len(reported) > 1
+            or not own.isdisjoint(reported)
+            or any(_differ(reported, others) == (whose == server) for whose, others in claims if others)
+        )
+        return Owner(UNKNOWN) if against else Owner(server, guessed=True)
 
     return {
         key: Owner(sure[key]) if key in sure else guessed(shown.get(key, UNKNOWN), reported)

@@ -12,11 +12,12 @@ from pathlib import Path
 import pytest
 from log_kit import CORE, HEAD
 
-from runbook_lib.logs.conclusions import exit_code, next_steps, verdict
+from runbook_lib.logs.conclusions import exit_code, next_steps, verdict, with_entries
 from runbook_lib.logs.diagnosis import LogWatcher, diagnose_sources
 from runbook_lib.logs.formats import Report, as_html, as_json, as_text
 from runbook_lib.logs.jobs import Settings
 from runbook_lib.logs.rules import RULES
+from runbook_lib.logs.site_rules import read_stores
 from runbook_lib.models import Diagnosis, LogLine
 
 STAMP = "2026-11-23 12:00:00,000 ERROR [system] "
@@ -192,6 +193,15 @@ def test_a_guess_is_called_one(tmp_path: Path) -> None:
     said = diagnose_sources({"primary": [tmp_path / "x"]})
     assert "guessed" not in as_text(Report(said))
     assert not any("--server" in step.advice for step in next_steps(said, {}))
+
+
+def test_a_guess_hides_no_entry(tmp_path: Path) -> None:
+    """The entry that a guessed server's mismatch may mean is looked for in every list, not in that server's alone."""
+    write(tmp_path, {"list.txt": "host=10.0.0.2_8082;  subject= /CN=ise-1\n", "x/ncs-0-0.log": OF_ISE})
+    stores = read_stores({"secondary": [tmp_path / "list.txt"]})
+    for server, entries in (("", 1), ("primary", 0)):
+        (mismatch,) = with_entries(diagnose_sources({server: [tmp_path / "x"]}), stores).mismatches
+        assert len(mismatch.entries) == entries
 
 
 def test_a_guessed_server_lends_no_time_zone(tmp_path: Path) -> None:
