@@ -26,6 +26,15 @@ def same_host(one: str, other: str) -> bool:
     return one.isascii() and other.isascii() and _name(one) == _name(other)
 
 
+def with_port(text: str) -> tuple[str, int | None]:
+    """Return the host and the port of ``HOST:PORT`` or ``[v6]:PORT``; anything else is a host, and names no port."""
+    host, colon, port = text.rpartition(":")
+    bracketed = host.startswith("[") and host.endswith("]")
+    if not (colon and port.isascii() and port.isdecimal()) or (":" in host and not bracketed):
+        return text, None
+    return (host[1:-1] if bracketed else host), int(port)
+
+
 def _address(host: str) -> IPv4Address | IPv6Address | None:
     """Return the address that a host is, None for a name; brackets and an IPv4 address written as IPv6 are read too."""
     try:

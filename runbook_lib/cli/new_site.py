@@ -10,9 +10,10 @@ import re
 from collections.abc import Callable
 
 from runbook_lib import event_loop, paths
-from runbook_lib.cli.terminal import answer_to, asks, out
+from runbook_lib.cli.terminal import answer_to, asks, out, out_lines
 from runbook_lib.device.ssh import presented_host_key
 from runbook_lib.errors import ParameterRefused, RunbookError, SiteFileInvalid, UsageError
+from runbook_lib.hosts import with_port
 from runbook_lib.notebook.opening import write_file
 from runbook_lib.params.load import Draft, draft_site
 from runbook_lib.params.model import lacking
@@ -27,6 +28,9 @@ PATIENCE = 3
 """How often a question that needs an answer is asked before nobody is taken to be there."""
 
 SSH_PORT = 22
+
+EXPECTED = ("csr", "certificate", "sha256")
+NO_EXPECTATION = f"begin with one of {', '.join(f'{each}:' for each in EXPECTED)}"
 
 Ask = Callable[[str], str]
 
@@ -70,10 +74,17 @@ class Interview:
         """Return the text of the site's file; raises SiteFileInvalid with all that is wrong with it."""
         out("Passwords are never typed here: where they are is asked, as env:NAME, file:PATH or keyring:SERVICE/USER.")
         out("Enter takes what stands in [ ]; Ctrl-C ends this, and nothing is written.")
-        for key in PI_SERVERS:
-            self._server(key)
-        self._ise_servers()
-        self._web()
+        out(f"A relative path begins at the folder of the site's file, {paths.params_dir()}.")
+        try:
+            for key in PI_SERVERS:
+                self._server(key)
+            self._ise_servers()
+            self._web()
+            self._known()
+        except UsageError:
+            out("What was answered so far, as the site's file would hold it:")
+            out_lines(self._drafted().text)
+            raise
         found = self._drafted()
         if found.site is None:
             problems = "\n".join(f"{'.'.join(map(str, each.where))}: {each.text}" for each in found.problems)
@@ -87,7 +98,8 @@ class Interview:
     # -- the questions ----------------------------------------------------------------------------
 
     def _server(self, key: str) -> None:
-        self._text((key, "address"), f"{key}: address or name?")
+        said = f"{key}: address or name (HOST:PORT where SSH is not on 22)?"
+        self._text((key, "address"), said, port=(key, "ssh", "port"))
         self._text((key, "ssh", "user"), f"{key}: SSH user?", "admin")
         self._secret((key, "ssh", "password"), f"{key}: where is its SSH password?", f"{key}_SSH")
         self._text((key, "logs"), f"{key}: its logs, a file, folder or archive (empty: none yet)?", needed=False)
@@ -96,7 +108,8 @@ class Interview:
     def _ise_servers(self) -> None:
         for number, which in enumerate(("the ISE server", "a second ISE server")):
             where: Where = ("ise", number)
-            if not self._text((*where, "address"), f"{which}: address or name (empty: none)?", needed=False):
+            asked = f"{which}: address or name (HOST:PORT where its port is not 443; empty: none)?"
+            if not self._text((*where, "address"), asked, needed=False, port=(*where, "port")):
                 return
             self._put((*where, "name"), "ise" if number == 0 else "ise2")
 
@@ -105,6 +118,7 @@ class Interview:
         out("Only stages 40 and 50 need what follows; leave it empty, and the file diagnoses, lists and plans without.")
         if self._text(("primary", "web", "user"), "primary: user of the web pages (empty: later)?", needed=False):
             self._secret(("primary", "web", "password"), "primary: where is that user's password?", "WEB")
+            self._text(("primary", "web", "port"), "primary: port of its web pages (empty: 443)?", needed=False)
         self._secret(("ha", "auth_key"), "HA: where is the authentication key (empty: later)?", "", needed=False)
         for number in range(sum(1 for where in self._typed if where[0] == "ise" and where[-1] == "address")):
             at: Where = ("ise", number)
@@ -112,13 +126,31 @@ class Interview:
             if self._text((*at, "user"), said, needed=False, checked=False):
                 self._secret((*at, "password"), "where is that user's password?", f"ISE{number + 1}")
 
+    def _known(self) -> None:
+        """Ask what is known of each new certificate; before any is looked at, so that nothing is copied from there."""
+        out("Of each new certificate: what you have by another way decides whether anything may be deleted.")
+        hosts: list[tuple[str, Where]] = [(key, (key,)) for key in PI_SERVERS]
+        hosts += [
+            (str(said), where[:2]) for where, said in self._typed.items() if where[0] == "ise" and where[-1] == "name"
+        ]
+        for name, place in hosts:
+            problem = "?"
+            while problem:
+                answer = self._ask(f"{name}: csr:FILE, certificate:FILE or sha256:DIGITS (empty: later)?")
+                kind, _, value = answer.partition(":")
+                known = bool(value) and kind in EXPECTED
+                problem = answer and (self._put((*place, "expect", kind), value) if known else NO_EXPECTATION)
+                if problem:
+                    out(f"  {problem}")
+
     # -- what the servers show --------------------------------------------------------------------
 
     def _host_key(self, key: str) -> None:
         """Show the SSH host key beside what prints it at the console; pin it when a person says that they are equal."""
         address = str(self._typed[(key, "address")])
         try:
-            shown, kind = event_loop.run(presented_host_key(address, SSH_PORT, connect_s=QUICK.connect_s))
+            port = int(str(self._typed.get((key, "ssh", "port"), SSH_PORT)))
+            shown, kind = event_loop.run(presented_host_key(address, port, connect_s=QUICK.connect_s))
         except RunbookError as error:
             out(f"{key}: {error.what} ({error.found}). Write its key into ssh: host_key: before any stage logs in.")
             return
@@ -158,13 +190,25 @@ class Interview:
     def _yes(self, question: str) -> bool:
         return self._ask(f"{question} [yes/no]").lower() in ("y", "yes")
 
-    def _text(self, where: Where, question: str, usual: str = "", *, needed: bool = True, checked: bool = True) -> bool:
-        """Ask until the answer is right; return whether there is one."""
+    def _text(
+        self,
+        where: Where,
+        question: str,
+        usual: str = "",
+        *,
+        needed: bool = True,
+        checked: bool = True,
+        port: Where = (),
+    ) -> bool:
+        """Ask until the answer is right; return whether there is one. ``port``: where the port of HOST:PORT belongs."""
         for _ in range(PATIENCE):
             answer = self._ask(f"{question} [{usual}]" if usual else question) or usual
             if not answer and not needed:
                 return False
-            problem = self._put(where, answer, checked=checked) if answer else "an answer is needed"
+            answer, given = with_port(answer) if port else (answer, None)
+            value = int(answer) if where[-1] == "port" and answer.isascii() and answer.isdecimal() else answer
+            problem = self._put(where, value, checked=checked) if answer else "an answer is needed"
+            problem = problem or ("" if given is None else self._put(port, given))
             if not problem:
                 return True
             out(f"  {problem}")

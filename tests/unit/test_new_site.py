@@ -14,6 +14,7 @@ from runbook_lib import paths
 from runbook_lib.cli import new_site
 from runbook_lib.cli.new_site import Interview, new_command
 from runbook_lib.errors import DeviceUnreachable, ParameterRefused, UsageError
+from runbook_lib.hosts import with_port
 from runbook_lib.params.load import load_site
 from runbook_lib.repair.confirmation import Look
 
@@ -41,9 +42,10 @@ class Person:
 @pytest.fixture(autouse=True)
 def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, Any]]:
     """A params folder of its own, and servers that show what the test says; ``logins`` are those that were tried."""
-    looks: dict[str, Any] = {"logins": [], "key": SHOWN, "look": Look(sha256=HERE)}
+    looks: dict[str, Any] = {"logins": [], "key": SHOWN, "look": Look(sha256=HERE), "ports": []}
 
-    async def key(*_: Any, **__: Any) -> tuple[str, str]:
+    async def key(_: str, port: int, **__: Any) -> tuple[str, str]:
+        looks["ports"].append(port)
         if not looks["key"]:
             raise DeviceUnreachable("no SSH host key was shown", found="x")
         return looks["key"], "ssh-ed25519"
@@ -139,6 +141,65 @@ def test_a_wrong_answer_is_told_and_asked_again(capsys: pytest.CaptureFixture[st
     assert "is the same server as primary" in capsys.readouterr().out
     with pytest.raises(UsageError, match="nothing was written"):
         Interview("berlin", Person({"primary: address": "https://pri"})).draft()
+
+
+def test_ports_other_than_the_usual_ones_are_taken_with_the_address(desk: dict[str, Any]) -> None:
+    """HOST:PORT and [v6]:PORT name SSH's port of a server and the page's of ISE; the pages of PI have a question."""
+    answers = {"primary: address": "192.0.2.10:2222", "secondary: address": "[2001:db8::2]:2022"}
+    answers |= {"the ISE server: address": "192.0.2.20:9443", "primary: user of": "root", "primary: port of": "8443"}
+    site = made(Person(answers))
+    assert [(site[key]["address"], site[key]["ssh"]["port"]) for key in ("primary", "secondary")] == [
+        ("192.0.2.10", 2222),
+        ("2001:db8::2", 2022),
+    ]
+    assert desk["ports"] == [2222, 2022]
+    assert (site["ise"][0]["address"], site["ise"][0]["port"]) == ("192.0.2.20", 9443)
+    assert site["primary"]["web"]["port"] == 8443
+
+
+@pytest.mark.parametrize(
+    ("text", "host", "port"),
+    [
+        ("pri:2222", "pri", 2222),
+        ("[::1]:22", "::1", 22),
+        ("::1", "::1", None),
+        ("2001:db8::2:22", "2001:db8::2:22", None),
+        ("pri:", "pri:", None),
+        ("pri:²", "pri:²", None),
+        ("", "", None),
+    ],
+)
+def test_host_and_port(text: str, host: str, port: int | None) -> None:
+    """An address of IPv6 has its own colons: only in brackets it names a port."""
+    assert with_port(text) == (host, port)
+
+
+def test_what_decides_is_asked_for_before_any_certificate_is_looked_at(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A CSR, a file or digits for each host, or later; what is none of these is told and asked again."""
+    (tmp_path / "pri.csr").touch()
+    answers = iter(["pri.csr", "csr:pri.csr"])
+    person = Person({"secondary: csr": f"sha256:{'c' * 64}"})
+
+    def tell(question: str) -> str:
+        return next(answers) if question.startswith("primary: csr") else person(question)
+
+    found = Interview("berlin", tell).draft()
+    assert "begin with one of csr:" in capsys.readouterr().out
+    site = yaml.safe_load(found.text)
+    assert (site["primary"]["expect"], site["secondary"]["expect"]) == ({"csr": "pri.csr"}, {"sha256": "c" * 64})
+    assert "expect" not in site["ise"][0]
+
+
+def test_where_it_ends_what_was_answered_is_shown(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Three answers that cannot be used end it; what came before can be copied, and nothing is written."""
+    with pytest.raises(UsageError, match="nothing was written"):
+        Interview("berlin", Person({"secondary: address": "https://sec"})).draft()
+    shown = capsys.readouterr().out
+    assert "192.0.2.10" in shown.split("What was answered so far")[1]
+    assert str(tmp_path) in shown, "where relative paths begin"
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_server_that_does_not_answer_stops_nothing(desk: dict[str, Any], capsys: pytest.CaptureFixture[str]) -> None:
