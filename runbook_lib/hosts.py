@@ -27,7 +27,7 @@ def same_host(one: str, other: str) -> bool:
 
 
 def with_port(text: str) -> tuple[str, int | None]:
-    """Return the host and the port of ``HOST:PORT`` or ``[v6]:PORT``; anything else is a host, and names no port."""
+    """Return the host and the number of the port in ``HOST:PORT`` or ``[v6]:PORT``; otherwise no port."""
     host, colon, port = text.rpartition(":")
     bracketed = host.startswith("[") and host.endswith("]")
     if not (colon and port.isascii() and port.isdecimal()) or (":" in host and not bracketed):

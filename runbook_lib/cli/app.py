@@ -76,9 +76,16 @@ SITE_HELP = "A name in params/ or the path of a site's file."
 SiteArgument = Annotated[str, typer.Argument(help=SITE_HELP, autocompletion=_sites)]
 IncidentArgument = Annotated[str, typer.Argument(help="The incident.", autocompletion=_incidents)]
 RecordArgument = Annotated[str, typer.Argument(help="A record's folder, or an incident.", autocompletion=_incidents)]
+# With short metavars the names of options are whole at 80 columns.
+ScenarioOption = Annotated[
+    Scenario, typer.Option(metavar="NAME", help=f"What happened to a site before: {', '.join(Scenario)}.")
+]
+IntervalOption = Annotated[float, typer.Option(metavar="N", help="Seconds between a Health Monitor's connections.")]
+RegistrationOption = Annotated[float, typer.Option(metavar="N", help="Seconds that an HA registration takes.")]
 SkinOption = Annotated[
     str,
     typer.Option(
+        metavar="NAME",
         help="How the lab's web pages are built: forms, tables, spa or dojo, whose knobs may follow, as in "
         "dojo?menu=title&grid=table. Without it dojo, or forms where Dojo is not installed.",
         show_default=False,
@@ -358,36 +365,33 @@ def demo(skin: SkinOption = "") -> None:
     "up", epilog="Examples: runbook lab up · runbook lab up --scenario renewed-ise-only --skin spa --no-forwarding"
 )
 def lab_up(
-    scenario: Annotated[Scenario, typer.Option(help="What happened to the site before.")] = Scenario.RENEWED,
-    monitor_interval_s: Annotated[float, typer.Option(help="Seconds between a Health Monitor's connections.")] = 1.0,
-    registration_s: Annotated[float, typer.Option(help="Seconds that an HA registration takes.")] = 3.0,
+    scenario: ScenarioOption = Scenario.RENEWED,
+    monitor_interval_s: IntervalOption = 1.0,
+    registration_s: RegistrationOption = 3.0,
     skin: SkinOption = "",
     addresses: Annotated[
-        Addresses, typer.Option(help="An address for each server (block), or all on 127.0.0.1 (single).")
+        Addresses,
+        typer.Option(
+            metavar="HOW",
+            help="auto, block or single: an address for each server (block), or all on 127.0.0.1 (single).",
+        ),
     ] = Addresses.AUTO,
     forwarding: Annotated[bool, typer.Option(help="Whether the SSH servers forward connections.")] = True,
 ) -> None:
     """Start the lab as a process of its own; params/lab.yaml takes the same options."""
     from runbook_lib.cli.lab import up_command
 
-    up_command(
-        {
-            "scenario": scenario.value,
-            "monitor_interval_s": monitor_interval_s,
-            "registration_s": registration_s,
-            "skin": skin,
-            "addresses": addresses.value,
-            "forwarding": forwarding,
-        }
-    )
+    seconds = {"monitor_interval_s": monitor_interval_s, "registration_s": registration_s}
+    others = {"scenario": scenario.value, "skin": skin, "addresses": addresses.value, "forwarding": forwarding}
+    up_command({**seconds, **others})
 
 
 @lab_app.command("fleet", epilog="Example: runbook lab fleet --sites 20 --scenario renewed")
 def lab_fleet(
     sites: Annotated[int, typer.Option(min=1, help="How many sites.")] = 3,
-    scenario: Annotated[Scenario, typer.Option(help="What happened to each site before.")] = Scenario.RENEWED,
-    monitor_interval_s: Annotated[float, typer.Option(help="Seconds between a Health Monitor's connections.")] = 5.0,
-    registration_s: Annotated[float, typer.Option(help="Seconds that an HA registration takes.")] = 3.0,
+    scenario: ScenarioOption = Scenario.RENEWED,
+    monitor_interval_s: IntervalOption = 5.0,
+    registration_s: RegistrationOption = 3.0,
 ) -> None:
     """Simulate many sites in this process until Ctrl-C, and say where the fleet's file is."""
     from runbook_lib.cli.lab import fleet_command

@@ -10,7 +10,7 @@ import re
 from collections.abc import Callable
 
 from runbook_lib import event_loop, paths
-from runbook_lib.cli.terminal import answer_to, asks, out, out_lines
+from runbook_lib.cli.terminal import answer_to, asks, out
 from runbook_lib.device.ssh import presented_host_key
 from runbook_lib.errors import ParameterRefused, RunbookError, SiteFileInvalid, UsageError
 from runbook_lib.hosts import with_port
@@ -83,7 +83,8 @@ class Interview:
             self._known()
         except UsageError:
             out("What was answered so far, as the site's file would hold it:")
-            out_lines(self._drafted().text)
+            for line in self._drafted().text.splitlines():
+                out(f"  {line}")
             raise
         found = self._drafted()
         if found.site is None:

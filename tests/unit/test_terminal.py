@@ -12,11 +12,15 @@ import traceback
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
+from typer.main import get_command
+from typer.testing import CliRunner
 
 from runbook_lib import errors, secrets
 from runbook_lib.cli import terminal
+from runbook_lib.cli.app import app
 from runbook_lib.device.tofu import parse_tofu_list
 from runbook_lib.errors import RunbookError, cut, cut_front, one_line, opening_line, printable
 from runbook_lib.logs.scanner import LINE_LIMIT
@@ -333,3 +337,25 @@ def test_no_module_of_the_commands_reaches_around_the_streams() -> None:
         source = path.read_text(encoding="utf-8")
         for way in ("__stdout__", "__stderr__", ".buffer.write", "os.write(1", "os.write(2"):
             assert way not in source, path.name
+
+
+# -- 80 columns -----------------------------------------------------------------------------------
+
+
+def test_every_option_is_named_whole_in_80_columns(monkeypatch: pytest.MonkeyPatch) -> None:
+    """`--help` of every command cuts no option's name off: a name that ends in … can be typed by nobody."""
+    monkeypatch.setenv("COLUMNS", "80")
+    monkeypatch.setattr("typer.rich_utils.MAX_WIDTH", 80)
+    cut_off = []
+    for words, command in commands_below(get_command(app)):
+        said = CliRunner().invoke(app, [*words, "--help"]).output
+        names = [name for each in command.params for name in (*each.opts, *each.secondary_opts) if name[:2] == "--"]
+        cut_off += [(words, name) for name in names if name not in said]
+    assert cut_off == []
+
+
+def commands_below(command: Any, words: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Any]]:
+    """Every command with the words that call it, groups among them."""
+    yield words, command
+    for name, each in getattr(command, "commands", {}).items():
+        yield from commands_below(each, (*words, name))
