@@ -10,7 +10,7 @@ import re
 from collections.abc import Callable
 
 from runbook_lib import event_loop, paths
-from runbook_lib.cli.terminal import answer_to, asks, out
+from runbook_lib.cli.terminal import answer_to, asks, out, prose
 from runbook_lib.device.ssh import presented_host_key
 from runbook_lib.errors import ParameterRefused, RunbookError, SiteFileInvalid, UsageError
 from runbook_lib.hosts import with_port
@@ -48,10 +48,10 @@ def new_command(name: str) -> None:
         )
     draft = Interview(name, answer_to).draft()
     written = write_file(draft, "runbook new")
-    out(f"Written: {paths.params_dir() / f'{written}.yaml'}, for you alone to read.")
+    prose(f"Written: {paths.params_dir() / f'{written}.yaml'}, for you alone to read.")
     for warning in lacking(draft.site) if draft.site else ():
-        out(f"Warning: {warning}")
-    out(f"Next: runbook check {written} --live")
+        prose(f"Warning: {warning}")
+    prose(f"Next: runbook check {written} --live")
 
 
 class Interview:
@@ -72,9 +72,11 @@ class Interview:
 
     def draft(self) -> Draft:
         """Return the text of the site's file; raises SiteFileInvalid with all that is wrong with it."""
-        out("Passwords are never typed here: where they are is asked, as env:NAME, file:PATH or keyring:SERVICE/USER.")
-        out("Enter takes what stands in [ ]; Ctrl-C ends this, and nothing is written.")
-        out(f"A relative path begins at the folder of the site's file, {paths.params_dir()}.")
+        prose(
+            "Passwords are never typed here: where they are is asked, as env:NAME, file:PATH or keyring:SERVICE/USER."
+        )
+        prose("Enter takes what stands in [ ]; Ctrl-C ends this, and nothing is written.")
+        prose(f"A relative path begins at the folder of the site's file, {paths.params_dir()}.")
         try:
             for key in PI_SERVERS:
                 self._server(key)
@@ -82,7 +84,7 @@ class Interview:
             self._web()
             self._known()
         except UsageError:
-            out("What was answered so far, as the site's file would hold it:")
+            prose("What was answered so far, as the site's file would hold it:")
             for line in self._drafted().text.splitlines():
                 out(f"  {line}")
             raise
@@ -116,7 +118,9 @@ class Interview:
 
     def _web(self) -> None:
         """What stages 40 and 50 type: it can be left out, and written when it is needed."""
-        out("Only stages 40 and 50 need what follows; leave it empty, and the file diagnoses, lists and plans without.")
+        prose(
+            "Only stages 40 and 50 need what follows; leave it empty, and the file diagnoses, lists and plans without."
+        )
         if self._text(("primary", "web", "user"), "primary: user of the web pages (empty: later)?", needed=False):
             self._secret(("primary", "web", "password"), "primary: where is that user's password?", "WEB")
             self._text(("primary", "web", "port"), "primary: port of its web pages (empty: 443)?", needed=False)
@@ -129,7 +133,7 @@ class Interview:
 
     def _known(self) -> None:
         """Ask what is known of each new certificate; before any is looked at, so that nothing is copied from there."""
-        out("Of each new certificate: what you have by another way decides whether anything may be deleted.")
+        prose("Of each new certificate: what you have by another way decides whether anything may be deleted.")
         hosts: list[tuple[str, Where]] = [(key, (key,)) for key in PI_SERVERS]
         hosts += [
             (str(said), where[:2]) for where, said in self._typed.items() if where[0] == "ise" and where[-1] == "name"
@@ -142,7 +146,7 @@ class Interview:
                 known = bool(value) and kind in EXPECTED
                 problem = answer and (self._put((*place, "expect", kind), value) if known else NO_EXPECTATION)
                 if problem:
-                    out(f"  {problem}")
+                    prose(f"  {problem}")
 
     # -- what the servers show --------------------------------------------------------------------
 
@@ -153,33 +157,33 @@ class Interview:
             port = int(str(self._typed.get((key, "ssh", "port"), SSH_PORT)))
             shown, kind = event_loop.run(presented_host_key(address, port, connect_s=QUICK.connect_s))
         except RunbookError as error:
-            out(f"{key}: {error.what} ({error.found}). Write its key into ssh: host_key: before any stage logs in.")
+            prose(f"{key}: {error.what} ({error.found}). Write its key into ssh: host_key: before any stage logs in.")
             return
-        out(f"{key}: its SSH host key, as seen from here: {shown} ({kind})")
-        out(f"  at the server's own (VM) console: {HOST_KEY.example}")
-        out(f"  or, below shell: {host_key_in_shell(kind)}   (both recalled, unproven)")
-        out("  An interceptor would show another one here: compare all of it, or leave it out.")
+        prose(f"{key}: its SSH host key, as seen from here: {shown} ({kind})")
+        prose(f"  at the server's own (VM) console: {HOST_KEY.example}")
+        prose(f"  or, below shell: {host_key_in_shell(kind)}   (both recalled, unproven)")
+        prose("  An interceptor would show another one here: compare all of it, or leave it out.")
         if self._ask(f"{key}: was it compared at the console, and is it equal? Type yes:").lower() == "yes":
             self._put((key, "ssh", "host_key"), shown)
         else:
-            out(f"{key}: not pinned, so no stage logs in there until ssh: host_key: is written.")
+            prose(f"{key}: not pinned, so no stage logs in there until ssh: host_key: is written.")
 
     def _certificate(self, target: Target) -> None:
         """Look at a host's certificate; propose its names, and ``self`` where its own SSH server shows the same."""
         place = self._place(target.name)
         may_login = target.ssh is not None and bool(target.ssh.host_key) and not unresolved((target.ssh.password,))
         look: Look = event_loop.run(look_at(target, login=may_login))
-        out(f"{target.name}: certificate on {target.address}:{target.port}: {look.sha256 or look.problem}")
+        prose(f"{target.name}: certificate on {target.address}:{target.port}: {look.sha256 or look.problem}")
         if look.names and self._yes(f"{target.name}: it names {', '.join(look.names)}; are these names of that host?"):
             self._put((*place, "names"), list(look.names))
         if look.own == "other":
-            out(f"  BEWARE: {target.name} shows another certificate through its own SSH server: somebody else may be")
-            out("  answering here. Nothing is proposed; ask the network and security people before any repair.")
+            prose(f"  BEWARE: {target.name} shows another certificate through its own SSH server: somebody else may be")
+            prose("  answering here. Nothing is proposed; ask the network and security people before any repair.")
         elif look.own and self._yes(f"{target.name}: its own SSH server shows the same. Write expect: {{self: true}}?"):
             self._put((*place, "expect", "self"), True)
         elif target.ssh is not None and not look.own:
             why = look.problem if may_login else "no host key is pinned, or its password is not to be had here"
-            out(f"  whether its own SSH server can show it is not known: {why}")
+            prose(f"  whether its own SSH server can show it is not known: {why}")
 
     def _place(self, name: str) -> Where:
         if name in PI_SERVERS:
@@ -212,7 +216,7 @@ class Interview:
             problem = problem or ("" if given is None else self._put(port, given))
             if not problem:
                 return True
-            out(f"  {problem}")
+            prose(f"  {problem}")
         raise UsageError(f"{question} has no answer that can be used; nothing was written", next_step="begin again")
 
     def _secret(self, where: Where, question: str, usual: str, *, needed: bool = True) -> None:
@@ -225,7 +229,7 @@ class Interview:
             try:
                 SecretRef.parse(answer)
             except ValueError:
-                out(f"  {NOT_A_REFERENCE}; what was typed is not kept")
+                prose(f"  {NOT_A_REFERENCE}; what was typed is not kept")
                 continue
             self._typed[where] = answer
             return

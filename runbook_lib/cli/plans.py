@@ -12,7 +12,7 @@ from typing import Any
 
 from runbook_lib import event_loop, paths
 from runbook_lib.cli.records import tell_reading, tell_sites
-from runbook_lib.cli.terminal import answer_to, asks, out, out_lines
+from runbook_lib.cli.terminal import answer_to, asks, out, out_lines, prose
 from runbook_lib.decisions import Check, Override, PastIncident, Plan
 from runbook_lib.device.prime import identities
 from runbook_lib.errors import (
@@ -66,11 +66,11 @@ def check_command(site: str, *, live: bool) -> int:
     settings = open_site(site)
     out(f"The file of site {settings.name} is valid.")
     for warning in lacking(settings):
-        out(f"Warning: {warning}")
+        prose(f"Warning: {warning}")
     missing = _missing(settings)
     for error in missing:
         out(error.what)
-        out(f"  next: {error.next_step}")
+        prose(f"  next: {error.next_step}")
     if not live:
         out("Nothing was contacted; --live asks the servers too.")
     if missing:
@@ -185,7 +185,7 @@ def show_plan(record: Record, plan: Plan) -> None:
 
 def _say_what_settles(record: Record, plan: Plan) -> None:
     for said in settling(record, plan):
-        out(f"settle:   {said}")
+        prose(f"settle:   {said}")
     if plan.blocked:
         out(f"help:     {paths.docs_dir() / 'troubleshooting.md'}, “A plan is blocked”")
 

@@ -18,6 +18,18 @@ def out(line: str = "") -> None:
     print(one_line(line, LONGEST_LINE), flush=True)  # noqa: T201 - this is the terminal
 
 
+def prose(line: str) -> None:
+    """The same for a sentence: on a terminal it is broken between words, and its further lines are indented."""
+    from textwrap import wrap
+
+    shown = one_line(line, LONGEST_LINE)  # redacted before it is broken
+    width = shutil.get_terminal_size().columns
+    if len(shown) > width and sys.stdout is not None and sys.stdout.isatty():
+        indent = " " * (len(shown) - len(shown.lstrip()) + 2)
+        shown = "\n".join(wrap(shown, width, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False))
+    print(shown, flush=True)  # noqa: T201 - this is the terminal
+
+
 def out_lines(text: str) -> None:
     """Print a text that was laid out in lines already: a table, JSON, a sentence of ours. Never foreign text."""
     print(printable(text, _UNBOUNDED), flush=True)  # noqa: T201 - this is the terminal

@@ -359,3 +359,22 @@ def commands_below(command: Any, words: tuple[str, ...] = ()) -> Iterator[tuple[
     yield words, command
     for name, each in getattr(command, "commands", {}).items():
         yield from commands_below(each, (*words, name))
+
+
+def test_a_sentence_is_broken_between_words_on_a_terminal_alone(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], known: Redactor
+) -> None:
+    """No word is cut at 80 columns and no secret with spaces comes through at a break; in a file it is one line."""
+    monkeypatch.setenv("COLUMNS", "80")
+    phrase = "two words"
+    known.know("env:Y", phrase)
+    sentence = f"  {'word ' * 14}{phrase} {'further ' * 10}end"
+    terminal.prose(sentence)
+    assert len(capsys.readouterr().out.splitlines()) == 1
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    terminal.prose(sentence)
+    shown = capsys.readouterr().out.splitlines()
+    assert len(shown) > 1
+    assert max(map(len, shown)) <= 80
+    assert set(" ".join(shown).split()) == {"word", "further", "end", "[secret", "env:Y]"}
+    assert all(line.startswith("    ") for line in shown[1:])

@@ -52,3 +52,14 @@ def test_a_grid_is_drawn_as_rich_draws_it() -> None:
         )
         shown = text(Table(title="Title", headers=headers, rows=rows), 10_000)
         assert shown.partition("\n")[2] == drawn_by_rich(Table(title="", headers=headers, rows=rows))
+
+
+def test_what_says_nothing_has_no_line_of_its_own() -> None:
+    """Where each row is a block, a cell that is empty or a dash is left out."""
+    headers = ("entry", "stands for", "verdict", "why")
+    rows = (Row(cells=("192.0.2.10_8082", "-", "", "the server's own entry is never deleted")),)
+    shown = text(Table(title="Plan", headers=headers, rows=rows, whole=("entry",)), 40)
+    assert "why" in shown
+    assert "192.0.2.10_8082" in shown
+    assert "stands for" not in shown
+    assert "verdict" not in shown
