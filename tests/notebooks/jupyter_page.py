@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,6 +11,7 @@ from typing import Any
 
 from playwright.sync_api import Locator, Page, expect, sync_playwright
 
+from runbook_lib.paths import notebooks_dir
 from runbook_lib.web.browsers import find_browser, launch_arguments
 
 SLOW_MS = 120_000
@@ -37,6 +39,13 @@ _HEIGHTS = """(panel) => [
   [...panel.querySelectorAll('.jp-Cell')].reduce((sum, each) => sum + each.getBoundingClientRect().height, 0),
   panel.querySelector('.jp-WindowedPanel-outer').clientHeight,
 ]"""
+
+
+_LAID_OUT = """([panel, cells]) => {
+  const room = panel.querySelector('.jp-WindowedPanel-outer').getBoundingClientRect();
+  const fills = window.innerHeight - room.height < 400 && Math.abs(window.innerWidth - room.right) < 100;
+  return fills && panel.querySelectorAll('.jp-Cell').length >= cells;
+}"""
 
 
 @contextmanager
@@ -141,6 +150,20 @@ class Notebook:
         self.page.locator(".lm-Menu-itemLabel", has_text=re.compile("^Theme$")).hover()
         self.page.locator(".lm-Menu-itemLabel", has_text=re.compile(f"^{name}$")).click()
         expect(self.page.locator(f"body[data-jp-theme-name='{name}']")).to_be_attached()
+
+    @contextmanager
+    def window(self, width: int) -> Iterator[None]:
+        """A window of this width, as tall as all cells, laid out and drawn: JupyterLab draws those alone in view."""
+        before = self.page.viewport_size
+        assert before
+        [template] = notebooks_dir().glob(f"{self.name}_*.ipynb")
+        cells = len(json.loads(template.read_text())["cells"])
+        self.page.set_viewport_size({"width": width, "height": 12_000})
+        self.page.wait_for_function(_LAID_OUT, arg=[self.panel.element_handle(), cells])
+        try:
+            yield
+        finally:
+            self.page.set_viewport_size(before)
 
     def cut_off(self) -> list[str]:
         """Return the tables that are wider than their room, and the keys that are broken, what is folded included."""

@@ -12,7 +12,6 @@ import re
 import signal
 import stat
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -84,24 +83,12 @@ SCREENS: dict[str, float] = {}
 """How many screens each stage takes, by its notebook's number."""
 
 
-@contextmanager
-def window(page: Page, width: int) -> Iterator[None]:
-    """A window of this width, as tall as all cells: JupyterLab draws those alone that are in view."""
-    before = page.viewport_size
-    assert before
-    page.set_viewport_size({"width": width, "height": 12_000})
-    try:
-        yield
-    finally:
-        page.set_viewport_size(before)
-
-
 def finish(notebook: Notebook) -> None:
     """Close a stage; then nothing that it shows is cut off at 1024 pixels, and its height at 1440 is written down."""
     notebook.run(CLOSE)
-    with window(notebook.page, 1024):
+    with notebook.window(1024):
         assert notebook.cut_off() == []
-    with window(notebook.page, 1440):
+    with notebook.window(1440):
         SCREENS[notebook.name] = notebook.screens(900)
 
 
@@ -218,7 +205,7 @@ def test_the_next_cell_opens_the_chosen_site_and_all_of_it_answers(page: Page) -
     history = Notebook(page, "90")
     expect(history.run("site =", "open_history")).to_contain_text("paris")
     history.run("history.sites", "history.incidents", "history.journal")
-    with window(page, 1024):
+    with history.window(1024):
         assert history.cut_off() == []
     page.get_by_role("tab", name="00_").click()
 
