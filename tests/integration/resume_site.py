@@ -105,6 +105,15 @@ def assert_no_more_than_approved(record: Record, lab: Lab) -> None:
     assert sent_deletions(lab) <= approved
 
 
+def seen_gone(record: Record) -> set[tuple[str, str]]:
+    """The entries whose first deletion was seen to happen. A monitor that is quick stores one again before the look."""
+    first: dict[tuple[str, str], str] = {}
+    for line in record.journal.read().lines:
+        if line.kind is Kind.RESULT and line.stage == Stage.DELETE:
+            first.setdefault((line.server, line.text), line.seen)
+    return {place for place, seen in first.items() if seen == Deletion.GONE}
+
+
 class Mortal:
     """A process that runs the changing stages until a line of the journal, and dies there."""
 
