@@ -7,9 +7,9 @@ export PYTHONDONTWRITEBYTECODE =
 PYTHONS = $(PYTHON) python3.13 python3.12 python3.11 python3
 BIN = .venv/bin
 UV = uv
-# Most tests wait for servers and browsers: fourteen at a time keep two cores busy. The files that take longest come
+# Most tests wait for servers and browsers: ten at a time keep two cores busy. The files that take longest come
 # first (tests/spread.py) because no file is moved up for its number of tests.
-PYTEST = $(BIN)/pytest -n 14 --dist loadfile --no-loadscope-reorder
+PYTEST = $(BIN)/pytest -n 10 --dist loadfile --no-loadscope-reorder
 # These compute more than they wait.
 UNIT = $(BIN)/pytest -n logical tests/unit
 # The copies in tests/reference are the notebooks with outputs; nbval compares nothing where there are none.
