@@ -1,7 +1,10 @@
-"""The published message in its parts, and the scan of a text, for tests of what the logs say."""
+"""The published message in its parts, the scan of a text, and archives, for tests of what the logs say."""
 
 from __future__ import annotations
 
+import io
+import tarfile
+import zipfile
 from datetime import UTC
 
 from runbook_lib.logs.diagnosis import mismatches_of
@@ -37,3 +40,25 @@ def findings(text: str | bytes, *, sizes: list[int] | None = None) -> Findings:
 def scan(text: str | bytes, server: str = "primary", *, sizes: list[int] | None = None) -> tuple[Mismatch, ...]:
     """Return the mismatches among them."""
     return mismatches_of(server, "UTC", findings(text, sizes=sizes).groups.items())
+
+
+def tar_of(names: dict[str, bytes], mode: str = "w", kind: int = tarfile.GNU_FORMAT) -> bytes:
+    packed = io.BytesIO()
+    with tarfile.open(fileobj=packed, mode=mode, format=kind) as tar:  # type: ignore[call-overload]
+        for name, data in names.items():
+            member = tarfile.TarInfo(name)
+            member.size = len(data)
+            tar.addfile(member, io.BytesIO(data))
+    return packed.getvalue()
+
+
+def tgz_of(names: dict[str, bytes]) -> bytes:
+    return tar_of(names, "w:gz", tarfile.DEFAULT_FORMAT)
+
+
+def zip_of(names: dict[str, bytes], method: int = zipfile.ZIP_DEFLATED) -> bytes:
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w", method) as archive:
+        for name, data in names.items():
+            archive.writestr(name, data)
+    return packed.getvalue()

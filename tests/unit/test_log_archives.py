@@ -17,6 +17,7 @@ from typing import Any, BinaryIO
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from log_kit import tar_of, zip_of
 from waiting import wait_until
 
 from runbook_lib.logs import inflate, streams
@@ -32,24 +33,6 @@ from runbook_lib.models import Diagnosis
 EVENT = (Path(__file__).parent.parent / "fixtures" / "logs" / "primary-health-monitor.log").read_bytes() + b"\n"
 LONG = "logs/" + "deep/" * 40 + "hm-0-0.log"
 NOISE = os.urandom(1 << 16).hex().encode() + b"\n"
-
-
-def tar_of(names: dict[str, bytes], mode: str = "w", kind: int = tarfile.GNU_FORMAT) -> bytes:
-    packed = io.BytesIO()
-    with tarfile.open(fileobj=packed, mode=mode, format=kind) as tar:  # type: ignore[call-overload]
-        for name, data in names.items():
-            member = tarfile.TarInfo(name)
-            member.size = len(data)
-            tar.addfile(member, io.BytesIO(data))
-    return packed.getvalue()
-
-
-def zip_of(names: dict[str, bytes], method: int = zipfile.ZIP_DEFLATED) -> bytes:
-    packed = io.BytesIO()
-    with zipfile.ZipFile(packed, "w", method) as archive:
-        for name, data in names.items():
-            archive.writestr(name, data)
-    return packed.getvalue()
 
 
 def contents(packed: bytes) -> tuple[dict[str, bytes], list[str]]:

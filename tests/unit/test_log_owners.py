@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import io
-import tarfile
-import zipfile
 from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from log_kit import CORE, HEAD
+from log_kit import CORE, HEAD, tgz_of, zip_of
 
 from runbook_lib.logs.conclusions import exit_code, next_steps, verdict, with_entries
 from runbook_lib.logs.diagnosis import LogWatcher, diagnose_sources
@@ -37,24 +34,6 @@ def write(folder: Path, logs: dict[str, str]) -> Path:
     return folder
 
 
-def tgz(logs: dict[str, bytes]) -> bytes:
-    room = io.BytesIO()
-    with tarfile.open(fileobj=room, mode="w:gz") as archive:
-        for name, data in logs.items():
-            member = tarfile.TarInfo(name)
-            member.size = len(data)
-            archive.addfile(member, io.BytesIO(data))
-    return room.getvalue()
-
-
-def zipped(logs: dict[str, bytes]) -> bytes:
-    room = io.BytesIO()
-    with zipfile.ZipFile(room, "w", zipfile.ZIP_DEFLATED) as archive:
-        for name, data in logs.items():
-            archive.writestr(name, data)
-    return room.getvalue()
-
-
 def in_folders(path: Path) -> Path:
     write(path / "pri-logs", PRIMARY)
     write(path / "sec-logs", SECONDARY)
@@ -67,19 +46,19 @@ def packed(logs: dict[str, str], folder: str) -> dict[str, bytes]:
 
 def in_archives(path: Path) -> Path:
     path.mkdir()
-    (path / "prime01-logs.tgz").write_bytes(tgz(packed(PRIMARY, "logs")))
-    (path / "prime02-logs.zip").write_bytes(zipped(packed(SECONDARY, "logs")))
+    (path / "prime01-logs.tgz").write_bytes(tgz_of(packed(PRIMARY, "logs")))
+    (path / "prime02-logs.zip").write_bytes(zip_of(packed(SECONDARY, "logs")))
     return path
 
 
 def in_one_archive(path: Path) -> Path:
-    path.write_bytes(tgz(packed(PRIMARY, "prime01") | packed(SECONDARY, "prime02")))
+    path.write_bytes(tgz_of(packed(PRIMARY, "prime01") | packed(SECONDARY, "prime02")))
     return path
 
 
 def in_archives_in_an_archive(path: Path) -> Path:
-    one, other = tgz(packed(PRIMARY, "logs")), tgz(packed(SECONDARY, "logs"))
-    path.write_bytes(zipped({"prime01.tgz": one, "prime02.tgz": other}))
+    one, other = tgz_of(packed(PRIMARY, "logs")), tgz_of(packed(SECONDARY, "logs"))
+    path.write_bytes(zip_of({"prime01.tgz": one, "prime02.tgz": other}))
     return path
 
 
@@ -225,7 +204,7 @@ def test_watching_tells_them_apart_too(tmp_path: Path) -> None:
 def test_folders_beyond_the_bound_are_not_guessed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """An archive of very many folders is read whole, in bounded memory; of what lies behind them nothing is guessed."""
     monkeypatch.setattr("runbook_lib.logs.jobs.MOST_SETS", 2)
-    (tmp_path / "x.tgz").write_bytes(tgz({f"{n}/ncs-0-0.log": OF_ISE.encode() for n in range(5)}))
+    (tmp_path / "x.tgz").write_bytes(tgz_of({f"{n}/ncs-0-0.log": OF_ISE.encode() for n in range(5)}))
     found = diagnose_sources({"": [tmp_path]})
     assert sorted((m.server, m.count) for m in found.mismatches) == [("primary", 2), ("unknown", 3)]
 
@@ -240,7 +219,7 @@ def steps(found: Diagnosis) -> Iterable[str]:
 def test_an_empty_folder_is_no_all_clear(tmp_path: Path) -> None:
     """A folder or an archive without a file is named as one, with what to name instead, and never called clear."""
     (tmp_path / "folder" / "in it").mkdir(parents=True)
-    (tmp_path / "x.zip").write_bytes(zipped({}))
+    (tmp_path / "x.zip").write_bytes(zip_of({}))
     for name, holds in (("folder", "this folder holds no file"), ("x.zip", "this archive holds no file")):
         for server in ("", "primary"):
             found = diagnose_sources({server: [tmp_path / name]})

@@ -9,13 +9,13 @@ import os
 import tarfile
 import tempfile
 import tracemalloc
-import zipfile
 import zlib
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from log_kit import tar_of, tgz_of, zip_of
 
 from runbook_lib.errors import UsageError
 from runbook_lib.logs import inflate
@@ -34,24 +34,6 @@ EVENT = (Path(__file__).parent.parent / "fixtures" / "logs" / "primary-health-mo
 def count(*paths: Path, server: str = "primary") -> int:
     """Return how many mismatch events the logs under ``paths`` hold."""
     return sum(m.count for m in diagnose_sources({server: list(paths)}).mismatches)
-
-
-def tar_of(names: dict[str, bytes], mode: str = "w:gz") -> bytes:
-    packed = io.BytesIO()
-    with tarfile.open(fileobj=packed, mode=mode) as tar:  # type: ignore[call-overload]
-        for name, data in names.items():
-            member = tarfile.TarInfo(name)
-            member.size = len(data)
-            tar.addfile(member, io.BytesIO(data))
-    return packed.getvalue()
-
-
-def zip_of(names: dict[str, bytes]) -> bytes:
-    packed = io.BytesIO()
-    with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
-        for name, data in names.items():
-            archive.writestr(name, data)
-    return packed.getvalue()
 
 
 def test_folder_is_read_to_its_depth_and_each_file_once(tmp_path: Path) -> None:
@@ -153,11 +135,11 @@ def test_utf_16_without_mark(tmp_path: Path) -> None:
         gzip.compress(EVENT),
         gzip.compress(EVENT[:300]) + gzip.compress(EVENT[300:]) + b"\0" * 512,
         zip_of({"logs/hm-0-0.log": EVENT}),
-        tar_of({"logs/hm-0-0.log": EVENT}),
+        tgz_of({"logs/hm-0-0.log": EVENT}),
         tar_of({"logs/hm-0-0.log": EVENT}, "w:"),
         zip_of({"hm-0-0.log.1.gz": gzip.compress(EVENT)}),
-        tar_of({"bundle.zip": zip_of({"hm-0-0.log": EVENT})}),
-        zip_of({"bundle.tar.gz": tar_of({"hm-0-0.log": EVENT})}),
+        tgz_of({"bundle.zip": zip_of({"hm-0-0.log": EVENT})}),
+        zip_of({"bundle.tar.gz": tgz_of({"hm-0-0.log": EVENT})}),
     ],
     ids=["gz", "gz-members", "zip", "tar.gz", "tar", "gz-in-zip", "zip-in-tar.gz", "tar.gz-in-zip"],
 )
@@ -198,9 +180,9 @@ def _read_all(packed: bytes, limits: UnpackLimits) -> int:
         (gzip.compress(b"x" * 1_000_000), UnpackLimits(unpacked=999_999), "999999 bytes"),
         (gzip.compress(b"x" * 1_000_000), UnpackLimits(ratio=100, ratio_from=1000), "100 times"),
         (zip_of({"a": b"x" * 1_000_000}), UnpackLimits(ratio=100, ratio_from=1000), "100 times"),
-        (tar_of({"a": b"x" * 1_000_000}), UnpackLimits(unpacked=999_999), "999999 bytes"),
+        (tgz_of({"a": b"x" * 1_000_000}), UnpackLimits(unpacked=999_999), "999999 bytes"),
         (zip_of({str(n): b"" for n in range(11)}), UnpackLimits(entries=10), "10 entries"),
-        (tar_of({str(n): b"" for n in range(11)}), UnpackLimits(entries=10), "10 entries"),
+        (tgz_of({str(n): b"" for n in range(11)}), UnpackLimits(entries=10), "10 entries"),
         (gzip.compress(gzip.compress(gzip.compress(b"x"))), UnpackLimits(depth=1), ""),
         (gzip.compress(zip_of({"a": os.urandom(2000)})), UnpackLimits(inner_zip=1000), ""),
     ],
@@ -223,7 +205,7 @@ NOISE = os.urandom(3000).hex().encode() + b"\n"
         (gzip.compress((EVENT + b"\n") * 9 + NOISE)[:-2000], 9),
         (gzip.compress(EVENT)[:-8] + b"\0" * 8, 1),
         (gzip.compress(EVENT) + b"\x1f\x8bx", 1),
-        (tar_of({"a": EVENT, "b": NOISE})[:-2000], 1),
+        (tgz_of({"a": EVENT, "b": NOISE})[:-2000], 1),
         (tar_of({"a": EVENT, "b": EVENT}, "w:").replace(b"b\0", b"c\0", 1), 1),
         (tar_of({"a": EVENT, "b": EVENT}, "w:")[:1024], 1),
         (tar_of({"a": EVENT, "b": EVENT}, "w:")[:1800], 1),
@@ -236,7 +218,7 @@ NOISE = os.urandom(3000).hex().encode() + b"\n"
             1,
         ),
         (zip_of({"a.gz": gzip.compress(EVENT + NOISE)[:-99], "b": EVENT}), 2),
-        (tar_of({"a.zip": zip_of({"x": EVENT, "y": NOISE})[:-99], "b": EVENT}), 2),
+        (tgz_of({"a.zip": zip_of({"x": EVENT, "y": NOISE})[:-99], "b": EVENT}), 2),
     ],
     ids=[
         "gz-cut",
@@ -314,7 +296,7 @@ def test_without_the_wheel_the_same_is_inflated(tmp_path: Path, monkeypatch: pyt
 @pytest.mark.parametrize("at", range(0, 400, 7))
 def test_archive_with_any_byte_wrong_is_read_or_named(tmp_path: Path, at: int) -> None:
     """A byte that is wrong anywhere leads to the finding, or to a note or a refusal: never to silence."""
-    for packed in (gzip.compress(EVENT), zip_of({"a": EVENT}), tar_of({"a": EVENT}), tar_of({"a": EVENT}, "w:")):
+    for packed in (gzip.compress(EVENT), zip_of({"a": EVENT}), tgz_of({"a": EVENT}), tar_of({"a": EVENT}, "w:")):
         wrong = bytearray(packed)
         wrong[at % len(wrong)] ^= 0x55
         (tmp_path / "x").write_bytes(wrong)
