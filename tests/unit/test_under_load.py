@@ -89,8 +89,9 @@ def test_the_load_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     import under_load as tool
 
     assert tool.AT_MOST_S == 3600
+    others = psutil.Process().children()  # a browser's driver, say, that an earlier test of this process has started
     with tool.load(processes=2, at_most_s=0):
-        assert_all_end(psutil.Process().children())
+        assert_all_end([each for each in psutil.Process().children() if each not in others])
 
 
 @pytest.mark.parametrize(
