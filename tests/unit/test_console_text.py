@@ -41,7 +41,7 @@ def test_any_bytes_become_text(raw: bytes) -> None:
 
 @pytest.mark.parametrize("piece", [b"\r", b"\x1b[", b"\x1b]", b"\x1b[0", b"s", b" ", b"a#", b"\x08", b"\n "])
 def test_large_answers_take_linear_time(piece: bytes) -> None:
-    """Eight times as much of what patterns find hard, up to 400,000 bytes, is text in about eight times the time."""
+    """Four times as much of what patterns find hard, up to 400,000 bytes, is text in about four times the time."""
 
     def read(size: int) -> None:
         transcript = Transcript("show me", "a/b# ")
