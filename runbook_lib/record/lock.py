@@ -170,8 +170,7 @@ def holder_of(site: str) -> Holder | None:
 
 def at_work() -> Mapping[str, Holder]:
     """Return who works on which incident now, by its name; one on another host counts until a person frees its lock."""
-    held = ((path, _read(path)) for path in sorted(paths.locks_dir().glob(f"{_PREFIX}*{_SUFFIX}")))
-    return {each.incident: each for path, each in held if each and (_lives(path) or not each.process.is_here)}
+    return {each.incident: each for path, each in _held() if _lives(path) or not each.process.is_here}
 
 
 def refusal(site: str) -> SiteLocked | None:
@@ -291,11 +290,11 @@ def _remove(path: Path, site: str) -> None:
         os.close(descriptor)
 
 
-def _held(site: str) -> Iterator[tuple[Path, Holder]]:
-    """Every readable lock of a site, by its name."""
+def _held(site: str = "") -> Iterator[tuple[Path, Holder]]:
+    """Every readable lock of a site, by its name; of all sites where none is named."""
     for path in sorted(paths.locks_dir().glob(f"{_PREFIX}*{_SUFFIX}")):
         holder = _read(path)
-        if holder and holder.site == _one_line(site):
+        if holder and (not site or holder.site == _one_line(site)):
             yield path, holder
 
 
