@@ -52,6 +52,9 @@ from typing import Any, ClassVar
 MOST_LINES = 12
 """So many lines of what an error found are shown on a terminal; of more the first and the last few."""
 
+_LONGEST_SPELLING = 4096
+"""Characters. No secret that is in use is written down in more, however it is escaped and broken over lines."""
+
 Redact = Callable[[str], str]
 
 _redact: Redact = str
@@ -73,14 +76,28 @@ def cut(text: str, limit: int) -> str:
     """Return at most the first ``limit`` characters of foreign text, which may hold a secret.
 
     It is redacted before it is cut: a part of a secret is not recognized any more. This is the one place that cuts;
-    what is short enough stays as it is, whole for the gate that it comes to.
+    what is short enough stays as it is, whole for the gate that it comes to. What lies far behind the cut is not
+    looked at, so that a long text costs no more than a short one.
     """
-    return _redact(text)[:limit] if len(text) > limit else text
+    return _near_the_cut(text, limit, lambda reach: text[:reach])[:limit] if len(text) > limit else text
 
 
 def cut_front(text: str, limit: int) -> str:
     """Return at most the last ``limit`` characters, redacted before it is cut, as in ``cut``."""
-    return _redact(text)[-limit:] if len(text) > limit else text
+    return _near_the_cut(text, limit, lambda reach: text[-reach:])[-limit:] if len(text) > limit else text
+
+
+def _near_the_cut(text: str, limit: int, part: Callable[[int], str]) -> str:
+    """Return the redacted part of ``text`` from which a cut at ``limit`` leaves no secret that was broken by ``part``.
+
+    Marks may be shorter than what they replace; where they bring the broken end too close to the cut, more is read.
+    """
+    reach = limit + 2 * _LONGEST_SPELLING
+    while True:
+        kept = _redact(part(reach))
+        if reach >= len(text) or len(kept) >= limit + _LONGEST_SPELLING:
+            return kept
+        reach *= 2
 
 
 def opening_line(text: str) -> str:

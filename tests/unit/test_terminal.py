@@ -15,6 +15,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from typer.main import get_command
 from typer.testing import CliRunner
 
@@ -181,6 +183,36 @@ def test_a_secret_at_a_cut_is_redacted_whole(name: str) -> None:
         assert not leaks(show("." * (limit - left) + CANARY + "." * 40)), left
 
 
+@pytest.mark.usefixtures("known")
+@given(
+    pieces=st.lists(st.sampled_from((CANARY, ".", "\n", "." * 50, CANARY * 40, "." * 9000)), max_size=40),
+    limit=st.integers(1, 3000),
+)
+def test_what_is_cut_is_what_would_be_left_of_the_whole(pieces: list[str], limit: int) -> None:
+    """A cut looks at the text near it alone, and leaves what it would leave if it looked at all of it."""
+    whole = "".join(pieces)
+    shown = errors.redacted(whole) if len(whole) > limit else whole
+    assert cut(whole, limit) == shown[:limit]
+    assert cut_front(whole, limit) == shown[-limit:]
+
+
+def test_a_cut_looks_no_further_than_a_secret_can_reach() -> None:
+    """However long the text is, as much of it is searched; a text that shrinks under its marks is read on."""
+    searched: list[int] = []
+
+    def redact(text: str) -> str:
+        searched.append(len(text))
+        return text.replace(CANARY, "")
+
+    errors.redact_with(redact)
+    try:
+        for text in ("." * 1_000_000, CANARY * 1_000 + "." * 1_000_000):
+            assert cut(text, 100) == cut_front(text[::-1].replace(CANARY[::-1], CANARY), 100) == "." * 100
+    finally:
+        errors.redact_with(lambda text: secrets.REDACTOR.redact_text(text))
+    assert max(searched) < 100_000
+
+
 SLICED = {
     "lists, not texts": ("MOST_", "_MOST", "[:60]", "[:last]", "len(BANNER)", "[:most]", "_LINES", "[:_NAMED]"),
     "digests and names of files": (
@@ -189,7 +221,7 @@ SLICED = {
     ),
     "bytes of a tar's header": ("block[", "peek(BLOCK)"),
     "what was redacted or is measured only": (
-        *("read_prefix(", "gate_text(", "_redact(text)", "text[:limit]", "one_line(name)"),
+        *("read_prefix(", "gate_text(", "_near_the_cut(", "text[:limit]", "one_line(name)"),
     ),
     "bytes far behind what is kept": ("_REACH", "[-_SAID:]", "[-_TAIL:]"),
     "what a pattern is looked for in": (
