@@ -11,11 +11,12 @@ from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from runbook_lib import errors, paths
 from runbook_lib.device.prime import identities
 from runbook_lib.models import Outcome, Stage, StageState
+from runbook_lib.notebook.connections import LAST_STAGE
 from runbook_lib.notebook.engine import NotebookResult, execute
 from runbook_lib.notebook.warm_kernels import WarmKernels, start_up_variables
 from runbook_lib.params.load import secret_references, site_without_secrets
@@ -29,6 +30,9 @@ from runbook_lib.record.lock import SiteLock
 from runbook_lib.repair.history import anything_sent
 from runbook_lib.secrets import SecretRef, learn
 from runbook_lib.web.browsers import find_browser
+
+if TYPE_CHECKING:
+    from runbook_lib.notebook.provisioner import NotebookKernel
 
 ON_PAGES = frozenset({Stage.REGISTER, Stage.READD_ISE, Stage.VERIFY, Stage.POST_MORTEM})
 """The stages that may need a browser, and those after them."""
@@ -142,14 +146,18 @@ def _run_each(
     listener: Listener,
     secrets: Iterable[SecretRef],
 ) -> list[StageReport]:
+    from runbook_lib.notebook.provisioner import NotebookKernel  # and with it Jupyter
+
     reports: list[StageReport] = []
-    for stage in _up_to(until):
-        listener.stage_started(stage)
-        report = _run_stage(stage, site, record, given.get(stage, {}), kernel_environment(secrets), listener)
-        reports.append(report)
-        listener.stage_ended(report)
-        if report.state is not StageState.DONE:
-            break
+    environment = kernel_environment(secrets) | {LAST_STAGE: until.value}
+    with NotebookKernel(keeps=True) as kernel:
+        for stage in _up_to(until):
+            listener.stage_started(stage)
+            report = _run_stage(stage, site, record, given.get(stage, {}), environment, listener, kernel)
+            reports.append(report)
+            listener.stage_ended(report)
+            if report.state is not StageState.DONE:
+                break
     return reports
 
 
@@ -167,7 +175,13 @@ def kernel_environment(secrets: Iterable[SecretRef]) -> dict[str, str]:
 
 
 def _run_stage(
-    stage: Stage, site: str, record: Record, given: dict[str, str], environment: dict[str, str], listener: Listener
+    stage: Stage,
+    site: str,
+    record: Record,
+    given: dict[str, str],
+    environment: dict[str, str],
+    listener: Listener,
+    kernel: NotebookKernel,
 ) -> StageReport:
     template = paths.notebooks_dir() / f"{stage}.ipynb"
     running = record.folder / "notebooks" / f"{stage}.running.ipynb"
@@ -183,6 +197,7 @@ def _run_stage(
             parameters,
             env=environment,
             progress=lambda _at, _of, _state, words: listener.doing(words),
+            kernel=kernel,
         )
     except BaseException:
         _keep_notebook(record, stage, running)

@@ -85,7 +85,8 @@ class PrimeServer:
 
     ``keep`` is called with every answer, those included that were not understood or broke off. ``ignore`` holds
     the lines of a list that mean nothing, and ``answers`` questions after a change with their answers, both as the
-    site's file says. ``tell`` is called with what is waited for while a command takes long.
+    site's file says. ``tell`` is called with what is waited for while a command takes long. Both ``keep`` and ``tell``
+    may be set anew.
     """
 
     def __init__(
@@ -104,7 +105,7 @@ class PrimeServer:
         self._answers = answers
         self._server = server
         self._deadlines = deadlines
-        self._keep = keep
+        self.keep = keep
         self._console: Console | None = None
         self._refusal: LoginRefused | None = None
         self._opening = asyncio.Lock()
@@ -164,7 +165,7 @@ class PrimeServer:
         answer = await self._run(
             console, DELETE_TOFU.format(key=entry_key), reply=replies(DELETION, entry_key, self._answers)
         )
-        self._keep(answer, None)
+        self.keep(answer, None)
         return answer
 
     async def remove_ha(self) -> Answer:
@@ -176,7 +177,7 @@ class PrimeServer:
         """
         console = await self.console()
         answer = await self._run(console, REMOVE_HA, reply=replies(HA_REMOVAL, more=self._answers))
-        self._keep(answer, None)
+        self.keep(answer, None)
         return answer
 
     def _refuse_bad_key(self, entry_key: str) -> None:
@@ -206,7 +207,7 @@ class PrimeServer:
             raise_if_refused(answer)
             parsed = parse(answer.text, self.key, answer.finished_utc)
         finally:
-            self._keep(answer, parsed)
+            self.keep(answer, parsed)
         return parsed
 
     async def _run(self, console: Console, command: str, *, reply: Reply = no_reply, prove: bool = False) -> Answer:
@@ -215,7 +216,7 @@ class PrimeServer:
             return await console.run(command, reply=reply, judge=False, prove=prove)
         except (DeviceError, asyncio.CancelledError):
             if console.unfinished is not None:
-                self._keep(console.unfinished, None)
+                self.keep(console.unfinished, None)
             raise
 
     async def _open(self) -> Console:

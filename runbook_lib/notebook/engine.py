@@ -11,9 +11,12 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from runbook_lib.errors import ParameterRefused, RecordDamaged, UsageError
+
+if TYPE_CHECKING:
+    from runbook_lib.notebook.provisioner import NotebookKernel
 
 # -- Loading papermill without what it does not need -----------------------------------------------
 
@@ -217,13 +220,14 @@ def execute(
     cwd: Path | None = None,
     env: Mapping[str, str] | None = None,
     progress: Callable[[int, int, str, str], None] | None = None,
+    kernel: NotebookKernel | None = None,
 ) -> NotebookResult:
     """Run ``template`` with ``parameters`` under the engine ``runbook`` and write ``output``, whole at every save.
 
     The kernel's working folder is ``cwd``, else the caller's, and its environment is ``env``, else the caller's.
     ``progress`` is called with a cell's index from 0, the number of cells, its state (``running``,
     ``completed``, ``failed``) and its heading, or a line that it has printed. A cell may take ``cell_timeout_s``;
-    None: any time.
+    None: any time. ``kernel``: a kept one, started by its first notebook; without it the notebook has its own.
 
     A notebook that fails is a result, not an error. Raises ParameterRefused and UsageError before a kernel
     starts, with ``output`` untouched; RecordNotWritable; after Ctrl-C KeyboardInterrupt and after SIGTERM
@@ -231,7 +235,9 @@ def execute(
     """
     run = _BatchRun(template, output, parameters, cwd, env, progress)
     with suppress(run.dead_kernel):  # said in the notebook
-        run.engine.run_states(run.states, run.kernel_name, start=run.start, cell_timeout_s=cell_timeout_s)
+        run.engine.run_states(
+            run.states, run.kernel_name, start=run.start, cell_timeout_s=cell_timeout_s, kernel=kernel
+        )
     return run.result()
 
 

@@ -7,7 +7,7 @@ import signal
 import sys
 from collections.abc import Coroutine, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AsyncExitStack, ExitStack
+from contextlib import AsyncExitStack, ExitStack, nullcontext
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -25,7 +25,7 @@ from papermill.parameterize import parameterize_notebook
 
 from runbook_lib.errors import RunbookError, UsageError, kind_called
 from runbook_lib.notebook.engine import RunbookEngine, check_parameters
-from runbook_lib.notebook.provisioner import kernel_manager, private_folder, require_kernel, running_kernel
+from runbook_lib.notebook.provisioner import NotebookKernel, require_kernel
 from runbook_lib.notebook.states import (
     KILLED,
     NO_CELL,
@@ -171,11 +171,10 @@ def run_notebook(nb: Any, kernel_name: str, options: Mapping[str, Any]) -> Any:
     try:
         _require_runnable(nb, kernel_name)
         write_whole(options.get("output_path"))
-        with StopSignals() as signals, private_folder() as folder:
+        with StopSignals() as signals, NotebookKernel() as kernel:
             states = CellStates(nb, **{key: options[key] for key in _STATES_OPTIONS if key in options})
             client = _client(states, kernel_name, options)
-            client.km = kernel_manager(kernel_name, folder)
-            _NotebookRun(states, client, signals, options.get("execution_timeout")).execute()
+            _NotebookRun(states, client, kernel, signals, options.get("execution_timeout")).execute()
         if signals.first is not None:
             raise_for_signal(signals.first)
     except BaseException as error:
@@ -185,16 +184,22 @@ def run_notebook(nb: Any, kernel_name: str, options: Mapping[str, Any]) -> Any:
     return nb
 
 
-def run_states(states: CellStates, kernel_name: str, *, start: Mapping[str, Any], cell_timeout_s: float | None) -> None:
+def run_states(
+    states: CellStates,
+    kernel_name: str,
+    *,
+    start: Mapping[str, Any],
+    cell_timeout_s: float | None,
+    kernel: NotebookKernel | None = None,
+) -> None:
     """Run the notebook of ``states`` like ``run_notebook``, without papermill's command around it.
 
-    ``start`` holds ``cwd`` and ``env`` of the kernel; the caller's own stay.
+    ``start`` holds ``cwd`` and ``env`` of the kernel; the caller's own stay. ``kernel``: one that outlives the run.
     """
     _require_runnable(states.nb, kernel_name)
-    with StopSignals() as signals, private_folder() as folder:
+    with StopSignals() as signals, nullcontext(kernel) if kernel else NotebookKernel() as used:
         client = _client(states, kernel_name, {})
-        client.km = kernel_manager(kernel_name, folder)
-        _NotebookRun(states, client, signals, cell_timeout_s, start).execute()
+        _NotebookRun(states, client, used, signals, cell_timeout_s, start).execute()
     if signals.first is not None:
         raise_for_signal(signals.first)
 
@@ -239,12 +244,14 @@ class _NotebookRun:
         self,
         states: CellStates,
         client: PapermillNotebookClient,
+        kernel: NotebookKernel,
         stop: StopSignals,
         cell_timeout_s: float | None,
         start: Mapping[str, Any] = MappingProxyType({}),
     ) -> None:
         self._states = states
         self._client = client
+        self._kernel = kernel
         self._stop = stop
         self._cell_timeout_s = cell_timeout_s or None
         self._how_to_start = start
@@ -278,7 +285,7 @@ class _NotebookRun:
 
     async def _start(self, stack: AsyncExitStack) -> None:
         try:
-            starting = stack.enter_async_context(running_kernel(self._client, self._how_to_start))
+            starting = stack.enter_async_context(self._kernel.running(self._client, self._how_to_start))
             self._states.nb.metadata["language_info"] = await self._until_stopped(starting, None, 0.0)
         except _Stopped as stopped:
             self._states.ended(stopped.ending)

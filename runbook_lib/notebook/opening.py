@@ -23,6 +23,7 @@ from runbook_lib.errors import (
 from runbook_lib.models import Answer, Stage
 from runbook_lib.notebook.changing_stages import Changing
 from runbook_lib.notebook.closing_stages import STAGES
+from runbook_lib.notebook.connections import devices_for
 from runbook_lib.notebook.reading_stages import ListCertificates
 from runbook_lib.notebook.runbook import Runbook, report_progress
 from runbook_lib.notebook.workspace import has_ended, opened_notebook, way_to
@@ -37,7 +38,7 @@ from runbook_lib.record.journal import Kind, Line
 from runbook_lib.record.lock import works_under_lock
 from runbook_lib.record.stages import after_seal
 from runbook_lib.repair.confirmation import QUICK
-from runbook_lib.repair.context import Context, Devices, old_algorithms
+from runbook_lib.repair.context import Context, ProgressCallback, old_algorithms
 from runbook_lib.repair.history import close_unfinished, outcome_unfinished, unseen_changes
 from runbook_lib.secrets import REDACTOR, learn
 from runbook_lib.show.advice import end_run_all_at_red, show_errors_as_advice
@@ -307,18 +308,18 @@ def open_runbook(stage: str, site: str = "", incident: str = "", approve: str = 
     def keep(answer: Answer, parsed: object) -> None:
         record.keep_answer(answer, parsed, stage=which)
 
+    tell: ProgressCallback = Progress() if person else report_progress
     context = Context(
         site=settings,
         record=record,
         stage=which,
-        devices=Devices(settings, keep),
+        devices=devices_for(settings, record.incident, keep, tell),
         operator=operator(),
         records_root=paths.records_dir(),
-        tell=Progress() if person else report_progress,
+        tell=tell,
         attended=person,
         later=later,
     )
-    context.devices.tell_with(context.tell)
     kind = STAGES[which]
     changing = [each for each, its_kind in STAGES.items() if issubclass(its_kind, Changing)]
     for name, value, takers in (("approve", approve, changing), ("expect", expect, [Stage.LIST])):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import itertools
 import os
 import shutil
@@ -10,7 +11,7 @@ import sys
 import tempfile
 import time
 from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import ExitStack, asynccontextmanager, contextmanager
 from pathlib import Path
 from queue import Empty
 from typing import TYPE_CHECKING, Any
@@ -205,27 +206,83 @@ def has_ipc(folder: Path) -> bool:
     return True
 
 
-@asynccontextmanager
-async def running_kernel(client: NotebookClient, start: Mapping[str, Any]) -> AsyncIterator[dict[str, Any]]:
-    """Start the kernel of ``client``, in the ``cwd`` and ``env`` of ``start``; yield its ``language_info``; kill it.
+class NotebookKernel:
+    """A context with the kernel of one notebook, or with ``keeps`` of several, one after another.
 
-    A kernel that is asked to shut down sometimes takes seconds; the run's results are all here by then.
+    A kept kernel is started for the first notebook, with its working folder and environment. Each further one finds
+    its namespace empty and its cells counted from one, and whatever else the process holds. It ends with the context,
+    or with the first notebook that is not run to its end.
     """
-    manager = client.km
-    assert manager is not None
-    try:
-        await client.async_start_new_kernel(**start)
-        client.kc = manager.client()
-        client.kc.start_channels(hb=False)  # whether it lives, its process tells
-        client.kc.allow_stdin = False
-        yield await _language(client.kc, client.startup_timeout)
-    finally:
-        if client.kc is not None:
-            client.kc.stop_channels()
+
+    def __init__(self, *, keeps: bool = False) -> None:
+        self._keeps = keeps
+        self._folder = ExitStack()
+        self._manager: AsyncKernelManager | None = None
+
+    def __enter__(self) -> NotebookKernel:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        if self._manager is not None:
+            asyncio.run(self._end())
+
+    def manager(self, name: str) -> AsyncKernelManager:
+        """Return the manager of the kernel, which may have to be started."""
+        if self._manager is None:
+            self._manager = kernel_manager(name, self._folder.enter_context(private_folder()))
+        return self._manager
+
+    @asynccontextmanager
+    async def running(self, client: NotebookClient, start: Mapping[str, Any]) -> AsyncIterator[dict[str, Any]]:
+        """Connect ``client`` to the kernel, in the ``cwd`` and ``env`` of ``start``; yield its ``language_info``.
+
+        A kernel that is not kept is killed then: one that is asked to shut down sometimes takes seconds, and the
+        run's results are all here.
+        """
+        manager = self.manager(client.kernel_name)
+        client.km = manager
+        used = manager.has_kernel
+        goes_on = False
+        try:
+            if not used:
+                await client.async_start_new_kernel(**start)
+            client.kc = manager.client()
+            client.kc.start_channels(hb=False)  # whether it lives, its process tells
+            client.kc.allow_stdin = False
+            language = await _language(client.kc, client.startup_timeout)
+            if used:
+                await _forget(client.kc, client.startup_timeout)
+            yield language
+            goes_on = self._keeps
+        finally:
+            if client.kc is not None:
+                client.kc.stop_channels()
+            if not goes_on:
+                await self._end()
+
+    async def _end(self) -> None:
+        manager, self._manager = self._manager, None
+        assert manager is not None
         if manager.has_kernel:
             await ensure_async(manager.shutdown_kernel(now=True))
         else:
             await ensure_async(manager.cleanup_resources())
+        self._folder.close()
+
+
+_FORGET = "get_ipython().reset(new_session=True)"
+
+
+async def _forget(kernel: Any, timeout_s: float) -> None:
+    """Empty the namespace of a kernel that has run another notebook. Raises RuntimeError where it does not answer."""
+    request = kernel.execute(_FORGET, silent=True, store_history=False)
+    try:
+        while (reply := await kernel.get_shell_msg(timeout=timeout_s))["parent_header"].get("msg_id") != request:
+            pass
+    except Empty:
+        raise RuntimeError(f"it did not answer in {timeout_s:g} s") from None
+    if reply["content"]["status"] != "ok":
+        raise RuntimeError(f"it did not forget the notebook before: {reply['content'].get('ename')}")
 
 
 async def _language(kernel: Any, timeout_s: float) -> dict[str, Any]:

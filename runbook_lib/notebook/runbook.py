@@ -23,6 +23,7 @@ from runbook_lib.errors import (
 )
 from runbook_lib.i18n.language import gettext
 from runbook_lib.models import Stage, StageState
+from runbook_lib.notebook import connections
 from runbook_lib.notebook.workspace import link_to
 from runbook_lib.params.load import site_without_secrets
 from runbook_lib.params.model import Site
@@ -32,7 +33,6 @@ from runbook_lib.record.lock import works_under_lock
 from runbook_lib.record.stages import so_far, unsealed_in_words
 from runbook_lib.repair.context import Context, ProgressCallback
 from runbook_lib.repair.history import anything_sent
-from runbook_lib.repair.pages import PrimaryPages
 from runbook_lib.show import tables
 from runbook_lib.show.incidents import LAB, PRODUCTION, Sign, Signed
 from runbook_lib.show.progress import Progress
@@ -132,7 +132,7 @@ class Runbook:
 
     def __init__(self, context: Context) -> None:
         self.context = context
-        self._pages = PrimaryPages(context)
+        self._pages = connections.pages_for(context)
         self._red = ""  # what the last verb raised
         self._last: StageState | None = None  # how the attempt ended that the journal holds last; None: it goes on
         self._closed = False
@@ -208,6 +208,8 @@ class Runbook:
     def close(self) -> View[StageState]:
         """Seal the stage: close every connection and write its end into the journal; the last one seals the record.
 
+        In a run that goes on with another stage the connections stay open for that one.
+
         Raises what the stage's outcome calls for, so that the cell is red by hand and the exit
         code is not zero in a batch; StageOutOfOrder after a cell that was red and was not run again.
         """
@@ -218,7 +220,7 @@ class Runbook:
             self._do(lambda: self._seal_after(red), begins=False)
         finally:
             self._red = red  # closing is no verb: what it raises is asked anew
-        self._close_connections()
+        connections.leave(self.context, self._pages)
         self.context.record.end_stage(self.stage, StageState.DONE)
         self._last, self._closed = StageState.DONE, True
         if self.stage is Stage.VERIFY:
@@ -303,14 +305,7 @@ class Runbook:
         except RecordError:
             pass  # a record that takes no more lines is what is being told, or worse is
         finally:
-            self._close_connections()
-
-    def _close_connections(self) -> None:
-        event_loop.run(self._close())
-
-    async def _close(self) -> None:
-        await self._pages.close()
-        await self.context.devices.close()
+            connections.close(self.context, self._pages)
 
 
 def sign_of(site: Site) -> Sign:

@@ -163,10 +163,10 @@ class Devices:
         """Return ``primary`` or ``secondary``; nothing is contacted before its first verb."""
         return self._primes[key]
 
-    def tell_with(self, tell: Callable[[str], None]) -> None:
-        """Say with ``tell`` what is waited for while a command takes long."""
+    def serve(self, keep: Keep, tell: Callable[[str], None]) -> None:
+        """From now on give each answer to ``keep``, and say with ``tell`` what is waited for in a long command."""
         for prime in self._primes.values():
-            prime.tell = tell
+            prime.keep, prime.tell = keep, tell
 
     async def look(self, target: Target) -> tuple[Presented, ...]:
         """Return what a host presents from every vantage: here, itself, and each server that pins it.

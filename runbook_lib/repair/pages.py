@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Iterable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from runbook_lib.certificates.facts import sha256_of, spki_sha256_of
@@ -40,7 +41,7 @@ class PageProblem:
 
 
 class PrimaryPages:
-    """Opens the browser when the pages are first needed, and keeps it until ``close``.
+    """Opens the browser when the pages are first needed, and keeps it until ``close``, also for a stage that follows.
 
     ``guided`` is whether a person works the pages: the site wants it so, or the driver gave up (``trouble``).
     """
@@ -49,9 +50,14 @@ class PrimaryPages:
         self._context = context
         self._stack = AsyncExitStack()
         self._pages: PrimePages | None = None
-        self._logged_in = False
+        self._pin = ""  # the key that the open browser accepts
+        self._ready = False  # logged in, and the certificate confirmed in this stage
         self._last_picture = ""
         self.trouble: PageProblem | None = None
+
+    def serve(self, context: Context) -> None:
+        """Go on for another stage, which confirms the certificate anew before it uses what is open."""
+        self._context, self._ready, self._last_picture, self.trouble = context, False, "", None
 
     @property
     def guided(self) -> bool:
@@ -64,27 +70,28 @@ class PrimaryPages:
         Raises SiteFileInvalid without web access, BrowserMissing, DeletionRefused where the
         certificate is not confirmed, LoginRefused and other DeviceErrors.
         """
-        if self._pages is None or not self._logged_in:
-            self._pages = await self._open()
+        if self._pages is None or not self._ready:
             access = web_access(self._context.site)
-            await self._pages.login(access.user, access.password.resolve())
-            self._logged_in = True
+            executable = find_browser(self._context.site.browser)
+            self._context.tell("Confirming the certificate of the primary's web pages")
+            pin = spki_sha256_of(await confirmed_web_certificate(self._context, "primary"))
+            if self._pages is None or pin != self._pin or not self._pages.usable:
+                self._pages = await self._open(access, executable, pin)
+                await self._pages.login(access.user, access.password.resolve())
+            self._ready = True
         return self._pages
 
-    async def _open(self) -> PrimePages:
+    async def _open(self, access: WebAccess, executable: Path, pin: str) -> PrimePages:
         from runbook_lib.web.browser import PinnedBrowser
         from runbook_lib.web.pages import PrimePages  # and with them Playwright
 
         context, site = self._context, self._context.site
-        access = web_access(site)
-        executable = find_browser(site.browser)
-        context.tell("Confirming the certificate of the primary's web pages")
-        pin = spki_sha256_of(await confirmed_web_certificate(context, "primary"))
         context.tell("Opening the browser")
-        await self._stack.aclose()
+        await self.close()
         browser = await self._stack.enter_async_context(
             PinnedBrowser.open(executable, address_of(site, access), pin, site.deadlines)
         )
+        self._pin = pin
         return PrimePages(browser, labels_for(site.labels), self._keep)
 
     def _keep(self, name: str, png: bytes) -> None:
@@ -112,7 +119,7 @@ class PrimaryPages:
 
     async def close(self) -> None:
         """Close the browser, if it was opened."""
-        self._pages, self._logged_in = None, False
+        self._pages, self._ready = None, False
         await self._stack.aclose()
 
 

@@ -306,7 +306,6 @@ async def try_login(context: Context, pages: PrimaryPages, plan: Plan) -> None:
         await pages.open()
     except (CertificateMoved, DeletionRefused, DeviceUnreachable, PageNotUnderstood) as error:
         context.tell(f"The login was not tried to its end: {error.what}")
-    finally:
         await pages.close()
 
 

@@ -61,6 +61,11 @@ class PrimePages:
         with self._browser.guard("logging in"):
             await login(self._view, self._hand, user, password)
 
+    @property
+    def usable(self) -> bool:
+        """Whether its page is still open and somebody has logged in; the session may have ended."""
+        return self._view.logged_in and not self._browser.page.is_closed()
+
     async def picture(self, name: str) -> None:
         """Hand a picture of what is shown now to the evidence."""
         await take_picture(self._view, name)
