@@ -1,0 +1,135 @@
+"""The stages of one run: they work over the same logins, and take nothing else from the stage before."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+
+import pytest
+import yaml
+from repair_site import StartLab, changes, contacts, repair, run_stage
+
+from runbook_lib import event_loop
+from runbook_lib.errors import DeletionRefused
+from runbook_lib.lab import Lab
+from runbook_lib.models import Outcome, Stage
+from runbook_lib.notebook import connections
+from runbook_lib.notebook.connections import LAST_STAGE
+from runbook_lib.record.incident import Record
+from runbook_lib.web.pages import PrimePages
+
+UP_TO_HA = tuple(Stage)[:5]
+
+
+@pytest.fixture(autouse=True)
+def _in_one_kernel(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """This process is the kernel of a run with all stages; what a test leaves open is closed."""
+    monkeypatch.setenv(LAST_STAGE, Stage.POST_MORTEM)
+    yield
+    if connections._left is not None:
+        connections._close(connections._left.devices, connections._left.pages)
+        connections._left = None
+
+
+def logins(lab: Lab) -> Counter[tuple[str, str]]:
+    """Count the logins that arrived at each server, by channel and server."""
+    made = [line for line in contacts(lab) if line["what"] in ("login", "POST /webacs/login")]
+    return Counter((line["channel"], line["server"]) for line in made)
+
+
+def open_pages() -> PrimePages:
+    """The pages that the stage before has left open."""
+    assert connections._left is not None
+    pages = connections._left.pages._pages
+    assert pages is not None
+    return pages
+
+
+def test_a_run_logs_in_once_to_each_command_line_and_once_to_the_pages(start_lab: StartLab) -> None:
+    """From 00 to 70, and nothing is left open behind the last stage."""
+    lab = start_lab("renewed")
+    record = repair(lab.site_file)
+    assert record.outcome() is Outcome.REPAIRED
+    assert logins(lab) == {("ssh", "primary"): 1, ("ssh", "secondary"): 1, ("web", "primary"): 1}
+    assert connections._left is None
+
+
+def test_an_answer_is_kept_for_the_stage_that_asked(start_lab: StartLab) -> None:
+    """Who works over the connection of another stage writes into the record as itself."""
+    lab = start_lab("renewed")
+    record = repair(lab.site_file, UP_TO_HA)
+    asked = [line for line in record.journal.read().lines if line.artifact and "listcerts" in line.artifact.path]
+    assert {line.stage for line in asked} == {Stage.LIST, Stage.DELETE, Stage.REGISTER}
+
+
+def test_a_session_that_ended_between_two_stages_is_opened_again(start_lab: StartLab) -> None:
+    """The server has forgotten the browser: the next stage logs in, and goes on."""
+    lab = start_lab("renewed")
+    record = repair(lab.site_file, UP_TO_HA)
+    event_loop.run(open_pages()._browser.page.context.clear_cookies())
+    assert repair_rest(lab, record).outcome() is Outcome.REPAIRED
+    assert logins(lab)["web", "primary"] == 2
+
+
+def test_a_browser_that_died_between_two_stages_is_started_again(start_lab: StartLab) -> None:
+    """Nothing of it is needed: the next stage opens another and logs in."""
+    lab = start_lab("renewed")
+    record = repair(lab.site_file, UP_TO_HA)
+    event_loop.run(open_pages()._browser.page.close())
+    assert repair_rest(lab, record).outcome() is Outcome.REPAIRED
+
+
+def test_command_lines_that_were_cut_between_two_stages_are_opened_again(start_lab: StartLab) -> None:
+    """As where a firewall forgot them."""
+    lab = start_lab("renewed")
+    record = repair(lab.site_file, UP_TO_HA)
+    assert connections._left is not None
+    for prime in connections._left.devices._primes.values():
+        assert prime._console is not None
+        event_loop.loop().call_soon_threadsafe(prime._console._connection.abort)
+    assert repair_rest(lab, record).outcome() is Outcome.REPAIRED
+    assert logins(lab)["ssh", "primary"] == 2
+
+
+def test_whoever_answers_in_the_place_of_the_pages_is_not_used_because_a_stage_before_was_logged_in(
+    start_lab: StartLab,
+) -> None:
+    """An impostor between 40 and 50: the certificate is confirmed anew, and nothing is typed or clicked."""
+    lab = start_lab("renewed")
+    record = repair(lab.site_file, UP_TO_HA)
+    lab.set_fault("impostor", "primary")
+    before = changes(lab.truth())
+    with pytest.raises(DeletionRefused):
+        run_stage(Stage.READD_ISE, lab.site_file, record.incident)
+    assert changes(lab.truth()) == before
+    assert connections._left is None
+
+
+def test_another_site_and_an_edited_one_get_connections_of_their_own(start_lab: StartLab) -> None:
+    """What is left open serves the site of this file, as it was read, and the incident; else it is closed."""
+    lab = start_lab("renewed")
+    run_stage(Stage.START, lab.site_file)
+    left = connections._left
+    assert left is not None
+    edited = lab.site_file.with_name("edited.yaml")
+    edited.write_text(yaml.safe_dump(yaml.safe_load(lab.site_file.read_text()) | {"policy": {"second_person": True}}))
+    run_stage(Stage.DIAGNOSE, edited)
+    assert connections._left is not None
+    assert connections._left.devices is not left.devices
+    assert all(prime._console is None for prime in left.devices._primes.values())
+
+
+def test_a_stage_on_its_own_closes_what_it_opened(start_lab: StartLab, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By hand and under papermill alone nothing says that another stage follows in this kernel."""
+    monkeypatch.delenv(LAST_STAGE)
+    lab = start_lab("renewed")
+    opened = run_stage(Stage.START, lab.site_file)
+    assert all(prime._console is None for prime in opened.context.devices._primes.values())
+    assert connections._left is None
+
+
+def repair_rest(lab: Lab, record: Record) -> Record:
+    """Run the stages after 40 in the same incident."""
+    for stage in tuple(Stage)[len(UP_TO_HA) :]:
+        run_stage(stage, lab.site_file, record.incident)
+    return record
