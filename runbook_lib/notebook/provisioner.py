@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import itertools
 import os
 import shutil
@@ -23,6 +22,7 @@ from jupyter_client.provisioning.local_provisioner import LocalProvisioner
 from jupyter_core.utils import ensure_async
 from traitlets import Unicode
 
+from runbook_lib import event_loop
 from runbook_lib.errors import UsageError
 from runbook_lib.notebook import warm_kernels
 from runbook_lib.notebook.engine import quick_import
@@ -224,7 +224,7 @@ class NotebookKernel:
 
     def __exit__(self, *exc: object) -> None:
         if self._manager is not None:
-            asyncio.run(self._end())
+            event_loop.run(self._end())
 
     def manager(self, name: str) -> AsyncKernelManager:
         """Return the manager of the kernel, which may have to be started."""

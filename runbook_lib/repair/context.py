@@ -23,6 +23,8 @@ from runbook_lib.record.incident import Record
 from runbook_lib.record.journal import Line
 from runbook_lib.record.lock import SiteLock
 
+T = TypeVar("T")
+
 # -- Which host an entry of a TOFU list stands for: a server itself, one of the site's other hosts, or a stranger
 
 PI_SERVERS = ("primary", "secondary")
@@ -163,6 +165,17 @@ class Devices:
         """Return ``primary`` or ``secondary``; nothing is contacted before its first verb."""
         return self._primes[key]
 
+    async def ask_both(self, ask: Callable[[PrimeServer], Awaitable[T]]) -> tuple[T, ...]:
+        """Ask the primary and the secondary beside each other, and return their answers in that order.
+
+        When both have answered or failed, raises the first error in that order.
+        """
+        answers = await asyncio.gather(*(ask(prime) for prime in self._primes.values()), return_exceptions=True)
+        for answer in answers:
+            if isinstance(answer, BaseException):
+                raise answer
+        return tuple(answer for answer in answers if not isinstance(answer, BaseException))
+
     def serve(self, keep: Keep, tell: Callable[[str], None]) -> None:
         """From now on give each answer to ``keep``, and say with ``tell`` what is waited for in a long command."""
         for prime in self._primes.values():
@@ -272,8 +285,6 @@ class Context:
 
 
 # -- Waiting until what the devices show has settled -----------------------------------------------
-
-T = TypeVar("T")
 
 POLL_S = 2.0
 

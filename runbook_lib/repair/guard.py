@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
 from runbook_lib.decisions import Approval, ChangeKind, Check, Decision, Plan, PlannedChange, PlanRow
+from runbook_lib.device.prime import PrimeServer
 from runbook_lib.errors import (
     CertificateMoved,
     DecisionNeeded,
@@ -52,8 +53,9 @@ async def require_release(site: Site, devices: Devices) -> None:
     """
     if site.policy.allow_older_release:
         return
-    for key in PI_SERVERS:
-        require_supported(site, key, await devices.prime(key).version())
+    versions = await devices.ask_both(PrimeServer.version)
+    for key, version in zip(PI_SERVERS, versions, strict=True):
+        require_supported(site, key, version)
 
 
 async def require_equal_releases(site: Site, devices: Devices) -> None:
@@ -63,7 +65,7 @@ async def require_equal_releases(site: Site, devices: Devices) -> None:
     """
     if site.policy.allow_unequal_releases:
         return
-    versions = [await devices.prime(key).version() for key in PI_SERVERS]
+    versions = await devices.ask_both(PrimeServer.version)
     if _differ(versions):
         raise VersionUnsupported(
             "The servers run different releases, so they cannot be registered with each other; nothing was changed",

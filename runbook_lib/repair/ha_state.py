@@ -8,6 +8,7 @@ from dataclasses import replace
 
 from runbook_lib.decisions import Check, CheckKind, check_name
 from runbook_lib.device.answers import StateKind, kind_of_state
+from runbook_lib.device.prime import PrimeServer
 from runbook_lib.errors import DeviceError
 from runbook_lib.models import HaStatus
 from runbook_lib.params.model import Site
@@ -54,7 +55,7 @@ _UNSETTLED = {StateKind.IN_TRANSITION, StateKind.BROKEN}
 
 async def observe_ha(context: Context) -> tuple[HaStatus, ...]:
     """Return both servers' own HA states, the primary's first."""
-    return tuple(await asyncio.gather(*(context.devices.prime(key).ha_status() for key in PI_SERVERS)))
+    return await context.devices.ask_both(PrimeServer.ha_status)
 
 
 def kinds_of(site: Site, states: Iterable[HaStatus]) -> tuple[StateKind, ...]:
@@ -97,7 +98,7 @@ async def prove_ha(context: Context) -> tuple[Check, ...]:
         return "" if healthy else "Waiting for both servers to report high availability as healthy"
 
     checks = await wait_until(context, lambda: _ha_checks(context), waited_for)
-    return (*checks, *[await look_again(context, server) for server in PI_SERVERS])
+    return (*checks, *await asyncio.gather(*(look_again(context, server) for server in PI_SERVERS)))
 
 
 async def _ha_checks(context: Context) -> tuple[Check, ...]:
@@ -105,7 +106,7 @@ async def _ha_checks(context: Context) -> tuple[Check, ...]:
     states = await observe_ha(context)
     checks = [replace(check, expected=expected[check.server]) for check in state_checks(context.site, states)]
     peers = zip(PI_SERVERS, PI_SERVERS[::-1], strict=True)
-    return (*checks, *[await entry_check(context, observer, peer) for observer, peer in peers])
+    return (*checks, *await asyncio.gather(*(entry_check(context, observer, peer) for observer, peer in peers)))
 
 
 def state_checks(site: Site, states: Sequence[HaStatus]) -> list[Check]:

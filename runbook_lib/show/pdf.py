@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+from contextlib import AsyncExitStack
 from html import escape
 from io import BytesIO
 from pathlib import Path
 
-from playwright.async_api import Error, PdfMargins
+from playwright.async_api import Browser, Error, PdfMargins
 from pypdf import PdfWriter
 from pypdf.generic import NameObject
 
 from runbook_lib import event_loop
 from runbook_lib.errors import BrowserMissing
-from runbook_lib.web.launching import Joining, driver, first_line, launch
+from runbook_lib.web.launching import Joining, driver, first_line, launch, offered_browser
 
 _FOOTER = (
     '<div style="font:8px sans-serif;width:100%;padding:0 14mm;display:flex;justify-content:space-between">'
@@ -47,30 +48,35 @@ def _with_journal(printed: bytes, journal: bytes, title: str) -> bytes:
 
 
 async def _print(html: str, executable: Path, title: str) -> bytes:
-    shared = Joining.told(executable)
     try:
-        async with driver() as playwright:
-            joined = await shared.connect(playwright) if shared else None
-            browser = joined or await launch(playwright, executable)
+        async with AsyncExitStack() as stack:
+            browser = offered_browser(executable) or await _started(executable, stack)
             context = await browser.new_context(offline=True, java_script_enabled=False, service_workers="block")
-            try:
-                page = await context.new_page()
-                await page.set_content(html, wait_until="load")
-                return await page.pdf(
-                    format="A4",
-                    margin=_MARGIN,
-                    tagged=True,
-                    outline=True,
-                    print_background=True,
-                    display_header_footer=True,
-                    header_template="<span></span>",
-                    footer_template=_FOOTER.format(title=escape(title)),
-                )
-            finally:
-                await context.close()
-                await browser.close()
+            stack.push_async_callback(context.close)
+            page = await context.new_page()
+            await page.set_content(html, wait_until="load")
+            return await page.pdf(
+                format="A4",
+                margin=_MARGIN,
+                tagged=True,
+                outline=True,
+                print_background=True,
+                display_header_footer=True,
+                header_template="<span></span>",
+                footer_template=_FOOTER.format(title=escape(title)),
+            )
     except Error as error:
         raise _not_printed(executable, first_line(error)) from None
+
+
+async def _started(executable: Path, stack: AsyncExitStack) -> Browser:
+    """Return the browser that many share, where this process was told of one, or start one; it ends with ``stack``."""
+    shared = Joining.told(executable)
+    playwright = await stack.enter_async_context(driver())
+    joined = await shared.connect(playwright) if shared else None
+    browser = joined or await launch(playwright, executable)
+    stack.push_async_callback(browser.close)
+    return browser
 
 
 def _not_printed(executable: Path, why: str) -> BrowserMissing:

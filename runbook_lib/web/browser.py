@@ -19,7 +19,7 @@ from playwright.async_api import TimeoutError as PageTimeout
 from runbook_lib.certificates.facts import spki_sha256_of
 from runbook_lib.errors import CertificateMoved, ConnectionLost, DeviceSilent, RunbookError, UsageError
 from runbook_lib.params.model import Deadlines
-from runbook_lib.web.launching import Joining, driver, first_line, launch, raise_for_ways_out
+from runbook_lib.web.launching import Joining, driver, first_line, launch, offered, raise_for_ways_out
 from runbook_lib.web.relay import PinnedRelay, introduce
 
 # -- What a page draws, as the browser itself has laid it out, and whether a secret is in it. ------
@@ -184,6 +184,7 @@ class PinnedBrowser:
             if browser is None:
                 browser = await launch(playwright, executable, [relay.own_key], way=way, headless=headless)
             stack.push_async_callback(_close, browser)
+            stack.enter_context(offered(executable, browser))
             context = await browser.new_context(
                 viewport=_WINDOW, service_workers="block", accept_downloads=False, proxy=proxy
             )

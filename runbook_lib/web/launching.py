@@ -10,8 +10,8 @@ import subprocess
 import sys
 import tempfile
 import threading
-from collections.abc import AsyncIterator, Callable, Iterable
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
+from contextlib import asynccontextmanager, contextmanager, suppress
 from pathlib import Path
 
 from playwright._impl import transport
@@ -87,6 +87,25 @@ async def launch(
             found=first_line(error),
             next_step="Start it by hand once to see why, or name another one (key browser of the site's file).",
         ) from None
+
+
+_open: list[tuple[Path, Browser]] = []
+
+
+@contextmanager
+def offered(executable: Path, browser: Browser) -> Iterator[None]:
+    """While in it, ``offered_browser`` returns this browser to whoever of this process needs a context of its own."""
+    entry = (executable, browser)
+    _open.append(entry)
+    try:
+        yield
+    finally:
+        _open.remove(entry)
+
+
+def offered_browser(executable: Path) -> Browser | None:
+    """Return a browser of this process that is open and of this executable; None where there is none."""
+    return next((browser for of, browser in _open if of == executable and browser.is_connected()), None)
 
 
 def first_line(error: Error) -> str:

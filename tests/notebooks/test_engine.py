@@ -11,10 +11,12 @@ import sys
 from datetime import UTC, datetime
 from pathlib import Path
 
+import psutil
 import pytest
 
 from runbook_lib.errors import ParameterRefused, UsageError
 from runbook_lib.notebook.engine import execute, read_result
+from runbook_lib.notebook.provisioner import NotebookKernel
 from runbook_lib.processes import Terminated
 
 TELLS = """\
@@ -370,6 +372,42 @@ def test_a_notebook_runs_from_a_coroutine_too(tmp_path, make, cells):
         return execute(template, tmp_path / "out.ipynb", {"site": "b"})
 
     assert asyncio.run(caller()).completed
+
+
+PROCESS = """\
+import json, os
+print(json.dumps([os.getpid(), sorted({"site", "left", "json"} & set(globals())), Out]))
+"""
+
+
+def test_a_kept_kernel_runs_one_notebook_after_another(tmp_path, make, read):
+    """One process for both; the second finds no name, output or count of the first, and it ends with the context."""
+    first = make(tmp_path, "leaves_something", "left = site", PROCESS, "left")
+    second = make(tmp_path, "finds_nothing", PROCESS, "site")
+    with NotebookKernel(keeps=True) as kernel:
+        ran = [
+            execute(each, tmp_path / f"{each.stem}.out.ipynb", {"site": "b"}, kernel=kernel) for each in (first, second)
+        ]
+        cells = [read(result.output).cells for result in ran]
+        (before, known, _), (after, found, shown) = (json.loads(of[-2].outputs[0].text) for of in cells)
+        assert psutil.pid_exists(before)
+    assert before == after
+    assert (known, found, shown) == (["json", "left", "site"], ["json", "site"], {})
+    assert [[cell.execution_count for cell in of] for of in cells] == [[1, 2, 3, 4, 5], [1, 2, 3, 4]]
+    assert not psutil.pid_exists(before)
+
+
+def test_a_kept_kernel_ends_with_a_notebook_that_does_not_come_to_its_end(tmp_path, make, read, cells):
+    """What is left of a failure serves nobody: the next notebook gets another process."""
+    fails = make(tmp_path, "fails", PROCESS, "raise ValueError")
+    dies = make(tmp_path, "dies", PROCESS, cells.dies)
+    goes_on = make(tmp_path, "goes_on", PROCESS, cells.says_hello)
+    with NotebookKernel(keeps=True) as kernel:
+        ran = [execute(each, tmp_path / f"{each.stem}.out.ipynb", {}, kernel=kernel) for each in (fails, dies, goes_on)]
+    assert [result.cause for result in ran] == ["error", "kernel died", ""]
+    processes = {json.loads(read(result.output).cells[-2].outputs[0].text)[0] for result in ran}
+    assert len(processes) == 3
+    assert not any(psutil.pid_exists(process) for process in processes)
 
 
 def test_a_notebook_cut_off_reads_as_unfinished(tmp_path, make, timed_out):
