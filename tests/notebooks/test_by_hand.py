@@ -12,6 +12,7 @@ import re
 import signal
 import stat
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -409,20 +410,24 @@ def test_a_reloaded_page_goes_on_and_registers_no_second_time(server: Server, pa
 
     What was shown by then is there again, the bar too, since it was saved while the cell worked.
     """
-    daemon.fault(server.lab, "held_registration", "primary")  # it does not end before its bar is saved
-    Notebook(page, "40").start("rb.register()")
     copy = server.records / "work" / incident(server) / "40_register_ha.ipynb"
 
     def bar() -> bool:
         """Whether it was saved as it moves: the cell was stopped before, and may be saved as it stood then."""
-        cells = json.loads(copy.read_text())["cells"]
-        [outputs] = [cell["outputs"] for cell in cells if "rb.register()" in "".join(cell["source"])]
-        return "<progress" in json.dumps(outputs)
+        with suppress(json.JSONDecodeError):  # it is being saved
+            cells = json.loads(copy.read_text())["cells"]
+            [outputs] = [cell["outputs"] for cell in cells if "rb.register()" in "".join(cell["source"])]
+            return "<progress" in json.dumps(outputs)
+        return False
 
-    wait_until(bar, "the bar in the notebook's file")
-    page.reload()
-    expect(page.locator(".jp-NotebookPanel:visible progress")).to_be_visible()
-    daemon.fault(server.lab, "none")
+    daemon.fault(server.lab, "held_registration", "primary")  # it does not end before its bar is saved
+    try:
+        Notebook(page, "40").start("rb.register()")
+        wait_until(bar, "the bar in the notebook's file")
+        page.reload()
+        expect(page.locator(".jp-NotebookPanel:visible progress")).to_be_visible()
+    finally:
+        daemon.fault(server.lab, "none")
     register = Notebook(page, "40")
     expect(register.cell("open_runbook")).to_contain_text("stages done: 00, 10, 20, 30")
     register.run("rb.register()", "rb.prove")
