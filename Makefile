@@ -16,7 +16,7 @@ UNIT = $(BIN)/pytest -n logical tests/unit
 NBVAL = $(BIN)/python tools/fresh_lab.py $(BIN)/pytest -p nbval.plugin --nbval --nbval-sanitize-with tests/reference/sanitize.cfg
 
 .DEFAULT_GOAL = help
-.PHONY: help setup demo lab test test-long check compiled lint types pytest unit integration notebooks nbval bench reference words \
+.PHONY: help setup demo lab test test-long check compiled lint types pytest unit integration notebooks nbval bench bench-quick reference words \
 	docs lock clean
 
 help: ## Show the targets
@@ -72,13 +72,18 @@ notebooks: setup ## Tests of the notebooks
 nbval: setup ## Run every notebook in a fresh lab and compare what it shows
 	$(NBVAL) tests/reference
 
-bench: setup ## Measure the browser part, a fleet, and the log diagnosis against ripgrep and grep (needs rg, 15 GB of disk, hours)
+bench: setup ## Measure a whole repair, its browser part, a fleet, and the log diagnosis against ripgrep and grep (needs rg, 15 GB of disk, hours)
 	$(BIN)/python tools/bench.py
+	$(BIN)/python tools/bench_repair.py --write
 	$(BIN)/python tools/bench_web.py --write
 	$(BIN)/python tools/bench_web.py --skin dojo --write
 	$(BIN)/python tools/bench_fleet.py --write
 	$(BIN)/python tools/bench_triage.py --write
 	$(BIN)/python tools/bench_history.py
+
+bench-quick: setup ## In under five minutes: a whole repair and its browser part beside bare scripts, and how commands start
+	$(BIN)/python tools/bench_repair.py --quick
+	$(BIN)/python tools/bench_web.py --skin dojo --runs 2
 
 reference: setup ## Make the copies of the notebooks with outputs: for nbval, and for the docs site
 	$(BIN)/python tools/reference.py

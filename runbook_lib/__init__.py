@@ -6,8 +6,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from runbook_lib.notebook.history import open_history
     from runbook_lib.notebook.opening import choose_site, open_runbook
+    from runbook_lib.notebook.overview import open_history
     from runbook_lib.notebook.runbook import Runbook
 
 __version__ = "0.1.0"

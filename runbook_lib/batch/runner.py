@@ -27,7 +27,7 @@ from runbook_lib.record.attestation import Seal, note_after_seal, seal_record
 from runbook_lib.record.gate import gate_notebook
 from runbook_lib.record.incident import Record
 from runbook_lib.record.lock import SiteLock
-from runbook_lib.repair.history import anything_sent
+from runbook_lib.repair.sent_changes import anything_sent
 from runbook_lib.secrets import SecretRef, learn
 from runbook_lib.web.browsers import find_browser
 

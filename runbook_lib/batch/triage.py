@@ -25,8 +25,8 @@ from runbook_lib.params.model import Deadlines, Site
 from runbook_lib.repair.context import PI_SERVERS, Devices, Target, targets
 from runbook_lib.repair.diagnose import read_site_logs
 from runbook_lib.repair.ha_state import kinds_of
-from runbook_lib.repair.history import ChangeHistory, deletion_ends, last_confirmed, records_of_site
 from runbook_lib.repair.plan import make_plan
+from runbook_lib.repair.sent_changes import ChangeHistory, deletion_ends, last_confirmed, records_of_site
 from runbook_lib.secrets import REDACTOR
 
 # -- What triage says of a site: frozen values, in the words of the issue that they answer ---------

@@ -45,9 +45,9 @@ from runbook_lib.repair import preflight
 from runbook_lib.repair.approval import UNSIGNED, approve, approver, require_not_blocked
 from runbook_lib.repair.confirmation import settling, ways_out_of, write_override
 from runbook_lib.repair.context import Context, Devices
-from runbook_lib.repair.history import unseen_changes
-from runbook_lib.repair.pages import PrimaryPages
 from runbook_lib.repair.preflight import unresolved
+from runbook_lib.repair.primary_pages import PrimaryPages
+from runbook_lib.repair.sent_changes import unseen_changes
 from runbook_lib.show import tables
 from runbook_lib.show.rendering import View
 from runbook_lib.show.table import BAD, Row, Table

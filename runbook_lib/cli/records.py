@@ -168,22 +168,22 @@ def close_command(incident: str, *, by: str = "", reason: str = "") -> None:
     One that is closed already is left as it is. Raises SiteLocked while somebody holds the site's lock,
     ParameterRefused without a name or a reason, DecisionNeeded where the answer is not yes.
     """
-    from runbook_lib.repair import history  # with all that talks to devices
+    from runbook_lib.repair import sent_changes  # with all that talks to devices
 
     record = Record.open(paths.records_dir(), incident)
     if record.is_closed():
         out(f"Incident {incident} is closed already: {record.outcome()}")
         return
-    history.require_free(record)
-    for server, what in history.unseen_changes(record):
+    sent_changes.require_free(record)
+    for server, what in sent_changes.unseen_changes(record):
         out(f"unknown:  {server}: {what}: it was sent, or may have been; look at the server before you go on")
-    outcome = history.outcome_unfinished(record)
+    outcome = sent_changes.outcome_unfinished(record)
     person = asks()
     by = (by or (operator() if person else "")).strip()
     reason = (reason or (answer_to("Why will it not be finished?") if person else "")).strip()
     if person and by and reason and answer_to(f"Close {incident} as {outcome}, by {by}? Type yes:").lower() != "yes":
         raise DecisionNeeded("The answer was not yes; nothing was closed", where=str(record.folder))
-    sealed = history.close_unfinished(record, by=by, reason=reason)
+    sealed = sent_changes.close_unfinished(record, by=by, reason=reason)
     out(f"Incident {incident} is closed by {by}: {outcome}")
     out(f"seal:     {sealed or 'none; this record was never sealed'}")
     out("The next run of this site opens a new incident.")

@@ -35,9 +35,9 @@ from runbook_lib.record.about import About, LineTopic
 from runbook_lib.record.incident import Record, find_open
 from runbook_lib.record.journal import Kind, Line
 from runbook_lib.record.stages import pending_changes
-from runbook_lib.repair.history import change_intents, deleting, deletion_intents, unseen_changes
 from runbook_lib.repair.inventory import check_given
 from runbook_lib.repair.preflight import require_logins
+from runbook_lib.repair.sent_changes import change_intents, deleting, deletion_intents, unseen_changes
 from runbook_lib.secrets import REDACTOR
 from runbook_lib.show.rendering import View
 from runbook_lib.show.table import Row, Table

@@ -17,7 +17,7 @@ from runbook_lib.repair.confirmation import ways_out_of
 from runbook_lib.repair.context import Context
 from runbook_lib.repair.ha import HaAction, decide_ha, why_no_readiness
 from runbook_lib.repair.ha_state import form_rows, observe_ha, prove_ha
-from runbook_lib.repair.pages import Guide
+from runbook_lib.repair.primary_pages import Guide
 from runbook_lib.show import tables
 from runbook_lib.show import tables as standing
 from runbook_lib.show.forms import ApprovalForm, Form, ProductionForm

@@ -16,7 +16,7 @@ from runbook_lib.notebook.reading_stages import DiagnoseLogs, ListCertificates, 
 from runbook_lib.notebook.runbook import Next, Runbook, next_steps, seal_by_hand
 from runbook_lib.params.load import site_without_secrets
 from runbook_lib.record.attestation import keep_site
-from runbook_lib.repair import verification
+from runbook_lib.repair import proof
 from runbook_lib.repair.context import Context, targets
 from runbook_lib.show import findings, tables
 from runbook_lib.show.rendering import View
@@ -41,7 +41,7 @@ class Verify(Runbook):
 
     def verify(self) -> View[tuple[Check, ...]]:
         """Look at everything again; return every check, and draw who trusts whom as far as they tell."""
-        self._checks = self._run(verification.verify(self.context, self._pages))
+        self._checks = self._run(proof.verify(self.context, self._pages))
         addresses = {host.name: f"{host.address}:{host.port}" for host in targets(self.context.site)}
         drawn = findings.trust(trust_as_verified(addresses, self._checks))
         shown = tables.checks(self._checks, "What proves the repair", decisions.UNPROVEN)
@@ -49,7 +49,7 @@ class Verify(Runbook):
 
     def outcome(self) -> View[Outcome]:
         """Say how this incident ends, and what would keep it from coming back."""
-        found = verification.outcome_of(self.context, self._checks)
+        found = proof.outcome_of(self.context, self._checks)
         mark = "bad" if found in (Outcome.FAILED, Outcome.UNKNOWN) else "good"
         table = Table(
             title="Outcome",
@@ -61,8 +61,8 @@ class Verify(Runbook):
 
     def _seal(self) -> None:
         require_checks(self._checks, "The repair is not proven")
-        found = verification.outcome_of(self.context, self._checks)
-        self.context.record.set_outcome(found, verification.undecided(self._checks))
+        found = proof.outcome_of(self.context, self._checks)
+        self.context.record.set_outcome(found, proof.undecided(self._checks))
 
 
 # -- Stage 70: the post-mortem of an incident, shown, and written into its record before that is sealed

@@ -10,7 +10,7 @@ from runbook_lib.device.prime import Keep
 from runbook_lib.models import Stage
 from runbook_lib.params.model import Site
 from runbook_lib.repair.context import Context, Devices, ProgressCallback
-from runbook_lib.repair.pages import PrimaryPages
+from runbook_lib.repair.primary_pages import PrimaryPages
 
 # A run has one kernel for all of its stages. What a stage that is done leaves open there (the command lines, the
 # browser and its session) serves the next one, if that is of the same site, to the letter of its file, and of the same

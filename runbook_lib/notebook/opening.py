@@ -39,7 +39,7 @@ from runbook_lib.record.lock import works_under_lock
 from runbook_lib.record.stages import after_seal
 from runbook_lib.repair.confirmation import QUICK
 from runbook_lib.repair.context import Context, ProgressCallback, old_algorithms
-from runbook_lib.repair.history import close_unfinished, outcome_unfinished, unseen_changes
+from runbook_lib.repair.sent_changes import close_unfinished, outcome_unfinished, unseen_changes
 from runbook_lib.secrets import REDACTOR, learn
 from runbook_lib.show.advice import end_run_all_at_red, show_errors_as_advice
 from runbook_lib.show.choice_form import ChoiceActions, ChoiceForm, SiteChoice, opening

@@ -17,10 +17,10 @@ from runbook_lib.record.incident import Record
 from runbook_lib.repair import diagnose, inventory, preflight
 from runbook_lib.repair.confirmation import PHRASE, ways_out_of, write_override
 from runbook_lib.repair.context import Context, targets
-from runbook_lib.repair.history import facts_or
 from runbook_lib.repair.inventory import GIVEN_FACTS, gather_knowledge, in_digits, parse_given, recorded_inventory
 from runbook_lib.repair.plan import plan_of
 from runbook_lib.repair.preflight import lacking
+from runbook_lib.repair.sent_changes import facts_or
 from runbook_lib.show import findings, tables
 from runbook_lib.show.expectation_form import NOTHING, ExpectationActions, ExpectationForm, ExpectedHost, Given, known
 from runbook_lib.show.forms import OverrideForm, Renewed, Unconfirmed, unconfirmed

@@ -32,7 +32,7 @@ from runbook_lib.record.incident import Record
 from runbook_lib.record.lock import works_under_lock
 from runbook_lib.record.stages import so_far, unsealed_in_words
 from runbook_lib.repair.context import Context, ProgressCallback
-from runbook_lib.repair.history import anything_sent
+from runbook_lib.repair.sent_changes import anything_sent
 from runbook_lib.show import tables
 from runbook_lib.show.incidents import LAB, PRODUCTION, Sign, Signed
 from runbook_lib.show.progress import Progress

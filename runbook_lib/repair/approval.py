@@ -15,9 +15,9 @@ from runbook_lib.record.incident import Record
 from runbook_lib.record.journal import Artifact
 from runbook_lib.record.signing import SEEN, VerifyingKey, key_id, seen_here, signed, signer, signing_key, trusted_keys
 from runbook_lib.repair.context import Context, now_utc
-from runbook_lib.repair.history import deletion_intents
 from runbook_lib.repair.plan import Change, essence
 from runbook_lib.repair.planned_changes import place_of, unsent, unsent_changes
+from runbook_lib.repair.sent_changes import deletion_intents
 from runbook_lib.secrets import NotPrivate
 
 # -- Whether two names may be one person's: what a reader cannot tell apart is the same ------------

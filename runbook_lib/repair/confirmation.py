@@ -17,8 +17,8 @@ from runbook_lib.params.model import Deadlines, PiServer, Site
 from runbook_lib.prompts import certificate_at_console
 from runbook_lib.record.incident import Record
 from runbook_lib.repair.context import PI_SERVERS, Context, Target, pi_server, target_named, target_of_key
-from runbook_lib.repair.history import INVENTORY_FACTS, confirmed_before, deletion_intents, facts_or
 from runbook_lib.repair.inventory import judge_target, knowledge_of
+from runbook_lib.repair.sent_changes import INVENTORY_FACTS, confirmed_before, deletion_intents, facts_or
 
 # -- A person's word in the place of a confirmation: explicit, named, recorded, and bound to one certificate.
 #

@@ -32,12 +32,12 @@ from runbook_lib.repair.approval import require_approval
 from runbook_lib.repair.context import Context
 from runbook_lib.repair.diagnose import recorded_diagnosis
 from runbook_lib.repair.guard import permit, require_release
-from runbook_lib.repair.history import DELETION_FACTS, deleting, recorded_deletions, watch_logs
 from runbook_lib.repair.inventory import recorded_inventory, take_inventory
-from runbook_lib.repair.pages import PrimaryPages
 from runbook_lib.repair.plan import essence, plan_of
 from runbook_lib.repair.planned_changes import results_of, sent_places, unsent
 from runbook_lib.repair.preflight import require_means, try_login
+from runbook_lib.repair.primary_pages import PrimaryPages
+from runbook_lib.repair.sent_changes import DELETION_FACTS, deleting, recorded_deletions, watch_logs
 from runbook_lib.repair.staleness import ends_of_deletions, require_none_goes_on
 
 LOOK_EVERY_S = 5.0

@@ -25,7 +25,6 @@ from runbook_lib.repair.approval import approval_naming, missing, require_not_bl
 from runbook_lib.repair.confirmation import require_confirmed
 from runbook_lib.repair.context import PI_SERVERS, Context, Devices, pi_server
 from runbook_lib.repair.diagnose import read_logs, recorded_diagnosis
-from runbook_lib.repair.history import change_history, change_intents, deletion_intents
 from runbook_lib.repair.inventory import recorded_inventory
 from runbook_lib.repair.plan import Change, essence, plan_of
 from runbook_lib.repair.planned_changes import (
@@ -36,6 +35,7 @@ from runbook_lib.repair.planned_changes import (
     sent_places,
     settings_of,
 )
+from runbook_lib.repair.sent_changes import change_history, change_intents, deletion_intents
 from runbook_lib.repair.staleness import ends_of_deletions, require_none_goes_on
 
 # -- Which release each server runs: whether these runbooks are written for it, and whether both run the same.

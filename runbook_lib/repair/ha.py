@@ -37,9 +37,9 @@ from runbook_lib.repair.ha_state import (
     settled_states,
     typed_form,
 )
-from runbook_lib.repair.pages import Guide, PrimaryPages, ha_guide, require_someone, watch, web_fingerprint
 from runbook_lib.repair.planned_changes import REGISTRATION, REMOVAL, REMOVAL_MEANS
 from runbook_lib.repair.preflight import require_means
+from runbook_lib.repair.primary_pages import Guide, PrimaryPages, ha_guide, require_someone, watch, web_fingerprint
 
 if TYPE_CHECKING:
     from runbook_lib.web.pages import PrimePages

@@ -19,7 +19,7 @@ from runbook_lib.params.values import canonical_sha256
 from runbook_lib.record.about import About, LineTopic
 from runbook_lib.record.journal import Kind
 from runbook_lib.repair.context import Context, Target, targets
-from runbook_lib.repair.history import INVENTORY_FACTS, facts_or, last_known_certificate, settle_interrupted
+from runbook_lib.repair.sent_changes import INVENTORY_FACTS, facts_or, last_known_certificate, settle_interrupted
 
 # -- What is known of each host's certificate by another way: the site's file, and what was given to stage 20
 

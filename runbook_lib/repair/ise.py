@@ -21,9 +21,9 @@ from runbook_lib.repair.confirmation import require_confirmed
 from runbook_lib.repair.context import Context, wait_until, write_late_result
 from runbook_lib.repair.guard import permit, planned_change, require_release
 from runbook_lib.repair.ha_state import entry_check
-from runbook_lib.repair.pages import Guide, PrimaryPages, ise_guide, require_someone, watch, web_fingerprint
 from runbook_lib.repair.planned_changes import adding, removing
 from runbook_lib.repair.preflight import require_means
+from runbook_lib.repair.primary_pages import Guide, PrimaryPages, ise_guide, require_someone, watch, web_fingerprint
 from runbook_lib.secrets import NOT_NAMED
 from runbook_lib.web.labels import labels_for
 from runbook_lib.web.reading import meaning

@@ -23,7 +23,7 @@ from runbook_lib.record.about import About, LineTopic
 from runbook_lib.repair.confirmation import accepted_of
 from runbook_lib.repair.context import PI_SERVERS, Context
 from runbook_lib.repair.ha_state import form_rows, ha_states_in_words, kinds_of, served_by_secondary
-from runbook_lib.repair.history import ChangeHistory, change_history, recorded_deletions
+from runbook_lib.repair.sent_changes import ChangeHistory, change_history, recorded_deletions
 
 # -- What stages 40 and 50 may change, planned before anything is deleted. Pure; nothing is contacted.
 #

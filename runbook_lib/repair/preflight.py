@@ -30,7 +30,7 @@ from runbook_lib.params.load import secret_references
 from runbook_lib.params.model import Site
 from runbook_lib.repair.context import PI_SERVERS, Context, Devices, old_algorithms, targets
 from runbook_lib.repair.guard import OLDEST_RELEASE, equal_releases, release_in_words, require_supported
-from runbook_lib.repair.pages import PrimaryPages, web_access
+from runbook_lib.repair.primary_pages import PrimaryPages, web_access
 from runbook_lib.secrets import SecretRef, was_prompted
 from runbook_lib.web.browsers import find_browser
 

@@ -13,7 +13,7 @@ from runbook_lib.models import Diagnosis, Inventory, Judgement, Mismatch, TofuEn
 from runbook_lib.params.model import Site
 from runbook_lib.repair.context import PI_SERVERS, Context, Target, is_own, target_of
 from runbook_lib.repair.ha_state import kinds_of
-from runbook_lib.repair.history import ChangeHistory, change_history
+from runbook_lib.repair.sent_changes import ChangeHistory, change_history
 
 # -- Which entries of the stores the logs, or the operator by name, call stale. Pure. --------------
 #

@@ -24,7 +24,7 @@ from runbook_lib.notebook.opening import open_runbook
 from runbook_lib.record.incident import Record
 from runbook_lib.record.journal import Kind, Line
 from runbook_lib.repair import deletion
-from runbook_lib.repair.history import INVENTORY_FACTS
+from runbook_lib.repair.sent_changes import INVENTORY_FACTS
 
 Edit = Callable[[dict[str, Any]], None]
 FAULTY = {"monitor_interval_s": 0.2, "monitor_style": "on_registration", "registration_s": 0.3, "keys": "ec"}

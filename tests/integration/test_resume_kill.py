@@ -33,7 +33,7 @@ from runbook_lib.lab import Lab
 from runbook_lib.models import Stage
 from runbook_lib.record.incident import Record, find_open
 from runbook_lib.record.lock import holder_of
-from runbook_lib.repair.history import NOT_SEEN, recorded_deletions
+from runbook_lib.repair.sent_changes import NOT_SEEN, recorded_deletions
 
 MOST_ROUNDS = 3
 LINES_OF_A_DELETION = 8  # its intent, the answer and what it means, sent, the list and what it means, result, facts

@@ -13,7 +13,7 @@ from waiting import awaited
 from web_site import Product
 
 from runbook_lib.errors import PageNotUnderstood, PageRefused
-from runbook_lib.repair.pages import PageProblem, why_guided
+from runbook_lib.repair.primary_pages import PageProblem, why_guided
 from runbook_lib.web import actions
 from runbook_lib.web.pages import PrimePages
 

@@ -31,8 +31,8 @@ from runbook_lib.record.signing import signed
 from runbook_lib.repair.approval import approval_of
 from runbook_lib.repair.confirmation import overrides_of
 from runbook_lib.repair.context import Context
-from runbook_lib.repair.history import DELETION_FACTS, INVENTORY_FACTS, change_history, recorded_deletions
 from runbook_lib.repair.plan import make_plan
+from runbook_lib.repair.sent_changes import DELETION_FACTS, INVENTORY_FACTS, change_history, recorded_deletions
 
 NAMES = ("primary", "secondary", "ise", "ise2")
 SHA = {name: letter * 64 for name, letter in zip(NAMES, "abcd", strict=True)}

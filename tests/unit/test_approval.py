@@ -22,7 +22,7 @@ from runbook_lib.record.files import ProcessName, account, host
 from runbook_lib.record.journal import Kind
 from runbook_lib.record.signing import PUBLIC, SEEN, new_key, note_seen, signed, signer, signing_key, trusted_keys
 from runbook_lib.repair.approval import Judge, approve, refused_approvals, require_approval, same_person
-from runbook_lib.repair.history import (
+from runbook_lib.repair.sent_changes import (
     CONFIRMED_FACTS,
     ConfirmedCertificates,
     Undecided,

@@ -15,7 +15,7 @@ from runbook_lib.decisions import Override
 from runbook_lib.errors import DeletionRefused, ParameterRefused, StageOutOfOrder
 from runbook_lib.models import Outcome, Verdict
 from runbook_lib.repair.confirmation import PHRASE, deleted_under_override, overrides_of, overriding, write_override
-from runbook_lib.repair.verification import outcome_of
+from runbook_lib.repair.proof import outcome_of
 
 KEY = f"{SECONDARY}_8082"
 GIVEN = Override(server="primary", key=KEY, sha256=SHA["secondary"], by=" Ada ", at_utc=NOW, reason=" its console ")

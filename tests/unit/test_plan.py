@@ -32,8 +32,8 @@ from runbook_lib.models import (
 from runbook_lib.params.model import Site
 from runbook_lib.repair.confirmation import overrides_in_words
 from runbook_lib.repair.context import is_own, target_of
-from runbook_lib.repair.history import ChangeHistory, Undecided
 from runbook_lib.repair.plan import make_plan
+from runbook_lib.repair.sent_changes import ChangeHistory, Undecided
 
 SITE = site_with()
 HOUR = timedelta(hours=1)

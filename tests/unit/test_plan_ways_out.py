@@ -15,8 +15,8 @@ from runbook_lib.decisions import Decision
 from runbook_lib.models import Inventory, Stage, Vantage, Verdict
 from runbook_lib.params.model import Expectation
 from runbook_lib.repair.confirmation import DIGITS, ways_out_of
-from runbook_lib.repair.history import INVENTORY_FACTS
 from runbook_lib.repair.inventory import gather_knowledge, parse_given
+from runbook_lib.repair.sent_changes import INVENTORY_FACTS
 from runbook_lib.show import tables
 
 UNKNOWN = {"secondary": Verdict.UNCONFIRMED, "ise": Verdict.UNCONFIRMED}

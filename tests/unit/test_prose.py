@@ -17,8 +17,9 @@ from runbook_lib.record.artifacts import note_template, versions
 from runbook_lib.record.incident import Record
 from runbook_lib.record.journal import Kind
 from runbook_lib.record.stages import pending_changes
-from runbook_lib.repair import verification
-from runbook_lib.repair.history import (
+from runbook_lib.repair import proof
+from runbook_lib.repair.planned_changes import REGISTRATION, REMOVAL, adding, attempt
+from runbook_lib.repair.sent_changes import (
     INVENTORY_FACTS,
     change_history,
     change_intents,
@@ -26,7 +27,6 @@ from runbook_lib.repair.history import (
     interrupted_deletions,
     unseen_changes,
 )
-from runbook_lib.repair.planned_changes import REGISTRATION, REMOVAL, adding, attempt
 from runbook_lib.show.report import post_mortem
 from runbook_lib.show.trust import Agreement, trust_as_planned, trust_as_verified
 
@@ -69,7 +69,7 @@ def test_a_check_by_another_name_changes_no_outcome_and_no_picture(tmp_path: Pat
     incident.sent("primary", "192.0.2.20_8082")
     checks = with_kinds([named(each, ok if each == name else True) for each in NAMES])
     renamed = tuple(replace(check, name=f"({n})", note="", actual="-") for n, check in enumerate(checks))
-    assert verification.outcome_of(incident.context, renamed) is verification.outcome_of(incident.context, checks)
+    assert proof.outcome_of(incident.context, renamed) is proof.outcome_of(incident.context, checks)
     before, after = (trust_as_verified(ADDRESSES, each) for each in (checks, renamed))
     assert [replace(link, ground="") for link in after.links] == [replace(link, ground="") for link in before.links]
     assert after.hosts == before.hosts
@@ -103,7 +103,7 @@ def test_what_a_check_is_about_decides_what_its_silence_is_worth(tmp_path: Path,
     incident = Incident(tmp_path)
     incident.sent("primary", "192.0.2.20_8082")
     checks = with_kinds([named(each, None if each == name else True) for each in NAMES])
-    assert verification.outcome_of(incident.context, checks) is outcome
+    assert proof.outcome_of(incident.context, checks) is outcome
 
 
 # -- the journal ----------------------------------------------------------------------------------

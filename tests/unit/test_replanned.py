@@ -11,8 +11,8 @@ from incident_kit import Incident
 
 from runbook_lib.decisions import Plan
 from runbook_lib.models import Inventory, Stage
-from runbook_lib.repair.history import INVENTORY_FACTS
 from runbook_lib.repair.plan import plan_of
+from runbook_lib.repair.sent_changes import INVENTORY_FACTS
 
 
 def again(incident: Incident, *, subject: str) -> Plan:

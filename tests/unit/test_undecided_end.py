@@ -17,8 +17,8 @@ from runbook_lib.decisions import Check, CheckKind, Deletion
 from runbook_lib.models import Diagnosis, Inventory, Outcome, Stage, StageState
 from runbook_lib.notebook.closing_stages import Verify
 from runbook_lib.record.journal import Kind
-from runbook_lib.repair import verification
-from runbook_lib.repair.history import INVENTORY_FACTS
+from runbook_lib.repair import proof
+from runbook_lib.repair.sent_changes import INVENTORY_FACTS
 
 HEALTHY = ("Primary Active", "Secondary Syncing")
 PAIR, ISE = ("primary", PRIMARYS[2]), ("primary", PRIMARYS[1])
@@ -52,7 +52,7 @@ def test_nothing_ends_repaired_on_a_deletion_that_nobody_saw_happen(
     checks = _verified(incident, monkeypatch, late=late, ha=ha, answers=answers)
     said = tuple(check for name, check in checks.items() if name == f"deletion of {place[1]} on the primary")
     assert [check.ok for check in said] == ([] if ok else [ok])
-    assert verification.outcome_of(incident.context, said) is outcome
+    assert proof.outcome_of(incident.context, said) is outcome
 
 
 @pytest.mark.parametrize("listed", [True, False])
@@ -84,7 +84,7 @@ def test_a_deletion_of_an_earlier_incident_that_nobody_saw_happen_is_judged_too(
     checks = _verified(incident, monkeypatch, late=late)
     said = checks[f"deletion of {ISE[1]} on the primary"]
     assert said.ok is (False if late else None)
-    assert verification.outcome_of(incident.context, (said,)) is outcome
+    assert proof.outcome_of(incident.context, (said,)) is outcome
 
 
 @pytest.mark.parametrize(("outcome", "code"), [(Outcome.UNKNOWN, 6), (Outcome.REPAIRED, 0)])
@@ -149,5 +149,5 @@ def _verified(
         ("look_at_all", look),
         ("prove_ise", prove),
     ):
-        monkeypatch.setattr(verification, name, instead)
-    return {check.name: check for check in asyncio.run(verification.verify(context, cast("Any", None)))}
+        monkeypatch.setattr(proof, name, instead)
+    return {check.name: check for check in asyncio.run(proof.verify(context, cast("Any", None)))}

@@ -27,7 +27,7 @@ from runbook_lib.record.incident import Record
 from runbook_lib.repair import ise as ise_word_module
 from runbook_lib.repair.context import Context
 from runbook_lib.repair.ise import IseAction, decide_ise, ise_word
-from runbook_lib.repair.verification import _proves
+from runbook_lib.repair.proof import _proves
 
 CERTIFICATE = make("ISE-server")
 LOGIN = ("pi-user", "ise-Secret")

@@ -15,10 +15,10 @@ from runbook_lib.repair.confirmation import certificate_check, deleted_under_ove
 from runbook_lib.repair.context import PI_SERVERS, Context, target_of_key, targets
 from runbook_lib.repair.diagnose import grown, read_logs
 from runbook_lib.repair.ha_state import entry_check, observe_ha, state_checks
-from runbook_lib.repair.history import CONFIRMED_FACTS, ConfirmedCertificates, recorded_deletions
 from runbook_lib.repair.inventory import knowledge_of, look_at_all
 from runbook_lib.repair.ise import prove_ise
-from runbook_lib.repair.pages import PrimaryPages
+from runbook_lib.repair.primary_pages import PrimaryPages
+from runbook_lib.repair.sent_changes import CONFIRMED_FACTS, ConfirmedCertificates, recorded_deletions
 from runbook_lib.repair.staleness import AHEAD_OF_UTC, End, ends_of_deletions
 
 
