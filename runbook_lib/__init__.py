@@ -17,6 +17,6 @@ __all__ = ["Runbook", "choose_site", "open_history", "open_runbook"]
 def __getattr__(name: str) -> Any:
     """Import the public names when they are first used: the command line must not wait for them."""
     if name in __all__:
-        module = "history" if name == "open_history" else "opening"
+        module = "overview" if name == "open_history" else "opening"
         return getattr(import_module(f"runbook_lib.notebook.{module}"), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -54,6 +54,11 @@ def examples_dir() -> Path:
     return project_root() / "params"
 
 
+def example_file() -> str:
+    """Return how a message names ``example.yaml``: within a checkout, or whole where only a wheel has it."""
+    return str(examples_dir() / "example.yaml") if is_installed() else "params/example.yaml"
+
+
 def records_dir() -> Path:
     """Return the folder that holds one folder per incident: ``RUNBOOK_RECORDS``, else ``records`` in the home."""
     return _from_environment("RUNBOOK_RECORDS", "records")

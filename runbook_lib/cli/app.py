@@ -8,8 +8,7 @@ from typing import Annotated
 import typer
 
 from runbook_lib import __version__
-from runbook_lib.cli.diagnosing import ABOUT, EXAMPLES, HELP
-from runbook_lib.cli.diagnosing import EXIT_CODES as DIAGNOSE_EXIT_CODES
+from runbook_lib.cli import ABOUT, DIAGNOSE_EXIT_CODES, EXAMPLES, HELP, DiagnoseRequest
 from runbook_lib.cli.fleet_app import JsonOption, fleet_app
 
 # -- What can be chosen of a lab on the command line -----------------------------------------------
@@ -169,8 +168,8 @@ def diagnose(
     follow: Annotated[bool, typer.Option("--follow", help=HELP["follow"])] = False,
     progress: Annotated[bool, typer.Option("--progress", help=HELP["progress"])] = False,
 ) -> None:
-    # The same options as those of the quick way in (see diagnosing), here for --help, completion and the documents.
-    from runbook_lib.cli.diagnosing import DiagnoseRequest, diagnose_command
+    # The same options as in runbook_lib.cli, the quick way in; here for --help, completion and the documents.
+    from runbook_lib.cli.diagnosing import diagnose_command
 
     request = DiagnoseRequest(
         paths=tuple(path or ()),

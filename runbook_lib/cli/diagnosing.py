@@ -1,22 +1,21 @@
 """``runbook diagnose``: logs alone, without a site, a device or a browser.
 
-It starts in a fraction of a second, so nothing heavy is imported here: the command line is read by
-``argparse``, before the other commands are loaded (``runbook_lib.cli``).
+It starts in a fraction of a second, so nothing heavy is imported here; its command line is read in
+``runbook_lib.cli``, before the other commands are loaded.
 """
 
 from __future__ import annotations
 
-import argparse
 import json
 import os
 import shutil
 import sys
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TextIO
+from typing import TYPE_CHECKING, TextIO
 
+from runbook_lib.cli import DiagnoseRequest
 from runbook_lib.cli.terminal import err
 from runbook_lib.errors import UsageError, one_line
 from runbook_lib.logs.conclusions import exit_code, with_entries
@@ -31,76 +30,10 @@ if TYPE_CHECKING:
     from runbook_lib.models import Diagnosis, TofuStore
     from runbook_lib.params.model import Site
 
-ABOUT = "Say what logs hold: the mismatch, of whom, since when, and what only looks like it. Contacts nothing."
-EXAMPLES = (
-    "Examples: runbook diagnose bundle.tar.gz · runbook diagnose --server primary=hm-0-0.log --listcerts list.txt"
-    " · zcat hm.log.gz | runbook diagnose -"
-)
-EXIT_CODES = (
-    "Exit codes: 0 nothing found · 10 a mismatch was found · 11 only look-alikes · 2 an input that could not be read"
-    " (whole), or nothing that looks like a log, or a folder without a file, and no mismatch in the rest"
-)
-HELP = {
-    "paths": "Files, folders and archives (.gz, .zip, .tar.gz, inside each other too); - is standard input.",
-    "server": "Whose logs they are: primary=PATH or secondary=PATH; may be repeated. Otherwise recognised, or guessed.",
-    "site": "A site: its logs (where no PATH is given), zones, names and rules.",
-    "zone": "The zone of times that hold none: a name, an offset, or SERVER=ZONE.",
-    "listcerts": "What listcerts printed, as FILE or SERVER=FILE: names the entry that a mismatch means.",
-    "rules": "A file of further rules (docs/diagnosis.md).",
-    "json": "Print JSON (docs/diagnosis.schema.json).",
-    "html": "Print an HTML page.",
-    "follow": "Go on watching, and tell what is new; Ctrl-C ends it with the whole answer.",
-    "progress": "Tell on standard error how far it is, also where that is no terminal.",
-}
-"""What every option is for: one text for both command lines that take them."""
-
-INTERRUPTED = 130
 SILENT_S = 1.0
 _POLL_S = 1.0
 _HAND_OVER_S = 1e-5
 """How soon a thread that inflates is let on: by default it waits 5 ms, in which it would inflate 10 MB."""
-
-
-@dataclass(frozen=True)
-class DiagnoseRequest:
-    """What was asked for, as it stood on the command line."""
-
-    paths: tuple[str, ...] = ()
-    server: tuple[str, ...] = ()
-    site: str = ""
-    zone: tuple[str, ...] = ()
-    listcerts: tuple[str, ...] = ()
-    rules: str = ""
-    json: bool = False
-    html: bool = False
-    follow: bool = False
-    progress: bool = False
-
-
-def main(arguments: Sequence[str]) -> int:
-    """Read the command line, diagnose, print, and return the exit code."""
-    given: dict[str, Any] = {}
-    for name, value in vars(_parser().parse_args(arguments)).items():
-        given[name] = tuple(value) if isinstance(value, list) else value
-    try:
-        return diagnose_command(DiagnoseRequest(**given))
-    except KeyboardInterrupt:
-        err("Interrupted: the logs were not read to their end, so nothing is said of them.")
-        return INTERRUPTED
-
-
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="runbook diagnose", description=ABOUT, epilog=f"{EXAMPLES} | {EXIT_CODES}", allow_abbrev=False
-    )
-    parser.add_argument("paths", nargs="*", metavar="PATH", help=HELP["paths"])
-    for name, shape in (("server", "SERVER=PATH"), ("zone", "ZONE"), ("listcerts", "FILE")):
-        parser.add_argument(f"--{name}", action="append", default=[], metavar=shape, help=HELP[name])
-    for name, shape in (("site", "SITE"), ("rules", "FILE")):
-        parser.add_argument(f"--{name}", default="", metavar=shape, help=HELP[name])
-    for name in ("json", "html", "follow", "progress"):
-        parser.add_argument(f"--{name}", action="store_true", help=HELP[name])
-    return parser
 
 
 def diagnose_command(request: DiagnoseRequest) -> int:

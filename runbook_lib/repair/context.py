@@ -165,17 +165,6 @@ class Devices:
         """Return ``primary`` or ``secondary``; nothing is contacted before its first verb."""
         return self._primes[key]
 
-    async def ask_both(self, ask: Callable[[PrimeServer], Awaitable[T]]) -> tuple[T, ...]:
-        """Ask the primary and the secondary beside each other, and return their answers in that order.
-
-        When both have answered or failed, raises the first error in that order.
-        """
-        answers = await asyncio.gather(*(ask(prime) for prime in self._primes.values()), return_exceptions=True)
-        for answer in answers:
-            if isinstance(answer, BaseException):
-                raise answer
-        return tuple(answer for answer in answers if not isinstance(answer, BaseException))
-
     def serve(self, keep: Keep, tell: Callable[[str], None]) -> None:
         """From now on give each answer to ``keep``, and say with ``tell`` what is waited for in a long command."""
         for prime in self._primes.values():
@@ -235,6 +224,18 @@ class Devices:
             *(prime.close() for prime in self._primes.values()),
             *(console.close() for console in self._others.values()),
         )
+
+
+async def ask_both(devices: Devices, ask: Callable[[PrimeServer], Awaitable[T]]) -> tuple[T, ...]:
+    """Ask the primary and the secondary beside each other, and return their answers in that order.
+
+    When both have answered or failed, raises the first error in that order.
+    """
+    answers = await asyncio.gather(*(ask(devices.prime(key)) for key in PI_SERVERS), return_exceptions=True)
+    for answer in answers:
+        if isinstance(answer, BaseException):
+            raise answer
+    return tuple(answer for answer in answers if not isinstance(answer, BaseException))
 
 
 # -- How a long step tells what it is doing: one sentence, and how much of the whole is done where it is known

@@ -6,7 +6,6 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
 from runbook_lib.decisions import Approval, ChangeKind, Check, Decision, Plan, PlannedChange, PlanRow
-from runbook_lib.device.prime import PrimeServer
 from runbook_lib.errors import (
     CertificateMoved,
     DecisionNeeded,
@@ -23,7 +22,7 @@ from runbook_lib.record.journal import Kind
 from runbook_lib.record.lock import works_under_lock
 from runbook_lib.repair.approval import approval_naming, missing, require_not_blocked
 from runbook_lib.repair.confirmation import require_confirmed
-from runbook_lib.repair.context import PI_SERVERS, Context, Devices, pi_server
+from runbook_lib.repair.context import PI_SERVERS, Context, Devices, ask_both, pi_server
 from runbook_lib.repair.diagnose import read_logs, recorded_diagnosis
 from runbook_lib.repair.inventory import recorded_inventory
 from runbook_lib.repair.plan import Change, essence, plan_of
@@ -53,7 +52,7 @@ async def require_release(site: Site, devices: Devices) -> None:
     """
     if site.policy.allow_older_release:
         return
-    versions = await devices.ask_both(PrimeServer.version)
+    versions = await ask_both(devices, lambda prime: prime.version())
     for key, version in zip(PI_SERVERS, versions, strict=True):
         require_supported(site, key, version)
 
@@ -65,7 +64,7 @@ async def require_equal_releases(site: Site, devices: Devices) -> None:
     """
     if site.policy.allow_unequal_releases:
         return
-    versions = await devices.ask_both(PrimeServer.version)
+    versions = await ask_both(devices, lambda prime: prime.version())
     if _differ(versions):
         raise VersionUnsupported(
             "The servers run different releases, so they cannot be registered with each other; nothing was changed",

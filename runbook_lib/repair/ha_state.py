@@ -8,12 +8,11 @@ from dataclasses import replace
 
 from runbook_lib.decisions import Check, CheckKind, check_name
 from runbook_lib.device.answers import StateKind, kind_of_state
-from runbook_lib.device.prime import PrimeServer
 from runbook_lib.errors import DeviceError
 from runbook_lib.models import HaStatus
 from runbook_lib.params.model import Site
 from runbook_lib.repair.confirmation import look_again
-from runbook_lib.repair.context import PI_SERVERS, Context, target_of, wait_until
+from runbook_lib.repair.context import PI_SERVERS, Context, ask_both, target_of, wait_until
 from runbook_lib.web.labels import HaForm
 
 # -- What is typed into *HA Configuration*: for the browser as values, for people with the key as a reference
@@ -55,7 +54,7 @@ _UNSETTLED = {StateKind.IN_TRANSITION, StateKind.BROKEN}
 
 async def observe_ha(context: Context) -> tuple[HaStatus, ...]:
     """Return both servers' own HA states, the primary's first."""
-    return await context.devices.ask_both(PrimeServer.ha_status)
+    return await ask_both(context.devices, lambda prime: prime.ha_status())
 
 
 def kinds_of(site: Site, states: Iterable[HaStatus]) -> tuple[StateKind, ...]:

@@ -11,14 +11,13 @@ from pydantic import ValidationError
 
 from runbook_lib.certificates.expectation import Knowledge, combine, read_expectation
 from runbook_lib.certificates.verdict import judge
-from runbook_lib.device.prime import PrimeServer
 from runbook_lib.errors import ExpectationInvalid
 from runbook_lib.models import Inventory, Judgement, Presented, Stage
 from runbook_lib.params.model import CaBundle, Expectation, Site
 from runbook_lib.params.values import canonical_sha256
 from runbook_lib.record.about import About, LineTopic
 from runbook_lib.record.journal import Kind
-from runbook_lib.repair.context import Context, Target, targets
+from runbook_lib.repair.context import Context, Target, ask_both, targets
 from runbook_lib.repair.sent_changes import INVENTORY_FACTS, facts_or, last_known_certificate, settle_interrupted
 
 # -- What is known of each host's certificate by another way: the site's file, and what was given to stage 20
@@ -149,9 +148,9 @@ async def take_inventory(context: Context, given: Mapping[str, Expectation] | No
     else:
         known = gather_knowledge(context, given)
     context.tell("Reading both TOFU lists and the HA states", 0.0)
-    stores = await context.devices.ask_both(PrimeServer.list_tofu)
+    stores = await ask_both(context.devices, lambda prime: prime.list_tofu())
     await settle_interrupted(context, stores)
-    ha = await context.devices.ask_both(PrimeServer.ha_status)
+    ha = await ask_both(context.devices, lambda prime: prime.ha_status())
     presented, judgements = await look_at_all(context, known)
     inventory = Inventory(stores=stores, presented=presented, judgements=judgements, ha=ha)
     context.record.write_facts(context.stage, INVENTORY_FACTS, inventory)

@@ -8,11 +8,10 @@ from dataclasses import replace
 from datetime import datetime
 
 from runbook_lib.decisions import Check, CheckKind, check_name
-from runbook_lib.device.prime import PrimeServer
 from runbook_lib.models import Diagnosis, Inventory, Judgement, Outcome, Verdict
 from runbook_lib.record.journal import Kind
 from runbook_lib.repair.confirmation import certificate_check, deleted_under_override
-from runbook_lib.repair.context import PI_SERVERS, Context, target_of_key, targets
+from runbook_lib.repair.context import PI_SERVERS, Context, ask_both, target_of_key, targets
 from runbook_lib.repair.diagnose import grown, read_logs
 from runbook_lib.repair.ha_state import entry_check, observe_ha, state_checks
 from runbook_lib.repair.inventory import knowledge_of, look_at_all
@@ -35,7 +34,7 @@ async def verify(context: Context, pages: PrimaryPages) -> tuple[Check, ...]:
     checks += [certificate_check(context, judgement) for judgement in judgements]
     checks += await prove_ise(context, pages)
     diagnosis, log_checks = await _log_checks(context)
-    stores = await context.devices.ask_both(PrimeServer.list_tofu)
+    stores = await ask_both(context.devices, lambda prime: prime.list_tofu())
     inventory = Inventory(stores=stores, presented=presented, judgements=judgements, ha=states)
     checks += [*log_checks, *_deletion_checks(context, diagnosis, inventory, checks)]
     unique = tuple({(check.kind, check.server, check.target): check for check in checks}.values())

@@ -15,7 +15,6 @@ from runbook_lib.lab import Lab
 from runbook_lib.models import Outcome, Stage
 from runbook_lib.notebook import connections
 from runbook_lib.notebook.connections import LAST_STAGE
-from runbook_lib.record.incident import Record
 from runbook_lib.web.pages import PrimePages
 
 UP_TO_HA = tuple(Stage)[:5]
@@ -46,49 +45,31 @@ def open_pages() -> PrimePages:
 
 
 def test_a_run_logs_in_once_to_each_command_line_and_once_to_the_pages(start_lab: StartLab) -> None:
-    """From 00 to 70, and nothing is left open behind the last stage."""
+    """From 00 to 70; each answer is kept for the stage that asked, and nothing is left open behind the last one."""
     lab = start_lab("renewed")
     record = repair(lab.site_file)
     assert record.outcome() is Outcome.REPAIRED
+    asked = [line for line in record.journal.read().lines if line.artifact and "listcerts" in line.artifact.path]
+    assert {line.stage for line in asked} == {Stage.LIST, Stage.DELETE, Stage.REGISTER, Stage.READD_ISE, Stage.VERIFY}
     assert logins(lab) == {("ssh", "primary"): 1, ("ssh", "secondary"): 1, ("web", "primary"): 1}
     assert connections._left is None
 
 
-def test_an_answer_is_kept_for_the_stage_that_asked(start_lab: StartLab) -> None:
-    """Who works over the connection of another stage writes into the record as itself."""
-    lab = start_lab("renewed")
-    record = repair(lab.site_file, UP_TO_HA)
-    asked = [line for line in record.journal.read().lines if line.artifact and "listcerts" in line.artifact.path]
-    assert {line.stage for line in asked} == {Stage.LIST, Stage.DELETE, Stage.REGISTER}
-
-
-def test_a_session_that_ended_between_two_stages_is_opened_again(start_lab: StartLab) -> None:
-    """The server has forgotten the browser: the next stage logs in, and goes on."""
-    lab = start_lab("renewed")
-    record = repair(lab.site_file, UP_TO_HA)
-    event_loop.run(open_pages()._browser.page.context.clear_cookies())
-    assert repair_rest(lab, record).outcome() is Outcome.REPAIRED
-    assert logins(lab)["web", "primary"] == 2
-
-
-def test_a_browser_that_died_between_two_stages_is_started_again(start_lab: StartLab) -> None:
-    """Nothing of it is needed: the next stage opens another and logs in."""
-    lab = start_lab("renewed")
-    record = repair(lab.site_file, UP_TO_HA)
-    event_loop.run(open_pages()._browser.page.close())
-    assert repair_rest(lab, record).outcome() is Outcome.REPAIRED
-
-
-def test_command_lines_that_were_cut_between_two_stages_are_opened_again(start_lab: StartLab) -> None:
-    """As where a firewall forgot them."""
+def test_what_was_lost_between_two_stages_is_opened_again(start_lab: StartLab) -> None:
+    """The server forgot the web session and a firewall the command lines; later the browser's page is gone."""
     lab = start_lab("renewed")
     record = repair(lab.site_file, UP_TO_HA)
     assert connections._left is not None
+    event_loop.run(open_pages()._browser.page.context.clear_cookies())
     for prime in connections._left.devices._primes.values():
         assert prime._console is not None
         event_loop.loop().call_soon_threadsafe(prime._console._connection.abort)
-    assert repair_rest(lab, record).outcome() is Outcome.REPAIRED
-    assert logins(lab)["ssh", "primary"] == 2
+    run_stage(Stage.READD_ISE, lab.site_file, record.incident)
+    assert logins(lab) == {("ssh", "primary"): 2, ("ssh", "secondary"): 2, ("web", "primary"): 2}
+    event_loop.run(open_pages()._browser.page.close())
+    run_stage(Stage.VERIFY, lab.site_file, record.incident)
+    assert record.outcome() is Outcome.REPAIRED
+    assert logins(lab) == {("ssh", "primary"): 2, ("ssh", "secondary"): 2, ("web", "primary"): 3}
 
 
 def test_whoever_answers_in_the_place_of_the_pages_is_not_used_because_a_stage_before_was_logged_in(
@@ -126,10 +107,3 @@ def test_a_stage_on_its_own_closes_what_it_opened(start_lab: StartLab, monkeypat
     opened = run_stage(Stage.START, lab.site_file)
     assert all(prime._console is None for prime in opened.context.devices._primes.values())
     assert connections._left is None
-
-
-def repair_rest(lab: Lab, record: Record) -> Record:
-    """Run the stages after 40 in the same incident."""
-    for stage in tuple(Stage)[len(UP_TO_HA) :]:
-        run_stage(stage, lab.site_file, record.incident)
-    return record

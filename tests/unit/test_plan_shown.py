@@ -171,7 +171,7 @@ def test_exit_code_2_is_over_once_something_was_sent(
     monkeypatch.setattr(runner, "execute", spoilt)
     if sent:
         incident.sent("primary", incident.plan().deletions[0].key)
-    last = runner._run_stage(Stage.REGISTER, "lab", incident.record, {}, {}, cast("Any", None))
+    last = runner._run_stage(Stage.REGISTER, "lab", incident.record, {}, {}, cast("Any", None), cast("Any", None))
     assert (last.state, runner._exit_code(incident.record, last, None)) == (state, code)
 
 

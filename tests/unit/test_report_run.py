@@ -35,7 +35,7 @@ def test_an_interrupted_report_leaves_the_outcome(tmp_path: Path, monkeypatch: p
     monkeypatch.setattr(runner, "execute", interrupted)
     record = whole_record(tmp_path)
     with pytest.raises(KeyboardInterrupt):
-        runner._run_stage(Stage.POST_MORTEM, "lab", record, {}, {}, cast("Any", None))
+        runner._run_stage(Stage.POST_MORTEM, "lab", record, {}, {}, cast("Any", None), cast("Any", None))
     assert record.outcome() is Outcome.REPAIRED
     assert record.stage_states()[Stage.POST_MORTEM] is StageState.INTERRUPTED
 
