@@ -26,6 +26,8 @@ T = TypeVar("T")
 class DirectPages:
     """What each verb of ``PrimePages`` comes to at the server; ``pressed`` counts those that change something."""
 
+    usable = True
+
     def __init__(self, lab: Lab) -> None:
         self._lab = lab
         self.pressed: Counter[str] = Counter()

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import ast
 import json
+import os
 from collections.abc import Callable, Iterable
 from contextlib import nullcontext, suppress
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import pytest
+
 from runbook_lib import paths
 from runbook_lib.errors import RunbookError
 from runbook_lib.lab import Lab
 from runbook_lib.models import Stage
+from runbook_lib.notebook.connections import LAST_STAGE
 from runbook_lib.record.incident import Record, find_open
 
 StartLab = Callable[..., Lab]
@@ -50,10 +54,15 @@ def _run_cell(source: str, names: dict[str, Any]) -> None:
 
 
 def repair(site: Path, stages: Iterable[Stage] = Stage) -> Record:
-    """Run the stages in the site's open incident, or in a new one, and return its record."""
-    incident = ""
-    for stage in stages:
-        incident = run_stage(stage, site, incident).incident
+    """Run the stages in the site's open incident, or in a new one, and return its record.
+
+    They work over the same connections, as in the one kernel of a run.
+    """
+    incident, each = "", tuple(stages)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv(LAST_STAGE, os.environ.get(LAST_STAGE, each[-1]))
+        for stage in each:
+            incident = run_stage(stage, site, incident).incident
     return Record.open(paths.records_dir(), incident)
 
 

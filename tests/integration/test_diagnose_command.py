@@ -17,6 +17,7 @@ import pytest
 import typer
 from waiting import PATIENCE_S, wait_until
 
+from runbook_lib import cli
 from runbook_lib.cli import diagnosing
 from runbook_lib.cli.app import app
 from runbook_lib.paths import project_root
@@ -130,7 +131,7 @@ def test_both_command_lines_take_the_same_options() -> None:
     }
     quick = {
         option: action.help
-        for action in diagnosing._parser()._actions
+        for action in cli._parser()._actions
         for option in action.option_strings
         if option.startswith("--") and option != "--help"
     }
@@ -142,7 +143,7 @@ def test_help_tells_the_exit_codes() -> None:
     done = run("--help")
     assert done.returncode == 0
     text = " ".join(done.stdout.decode().split())
-    assert diagnosing.EXIT_CODES in text
+    assert cli.DIAGNOSE_EXIT_CODES in text
 
 
 def test_progress_where_it_is_asked_for(
@@ -152,7 +153,7 @@ def test_progress_where_it_is_asked_for(
     monkeypatch.setattr(diagnosing, "SILENT_S", 0.0)
     (tmp_path / "a.log").write_bytes(EVENT * 20)
     for asked in (True, False):
-        diagnosing.diagnose_command(diagnosing.DiagnoseRequest(server=(f"primary={tmp_path}",), progress=asked))
+        diagnosing.diagnose_command(cli.DiagnoseRequest(server=(f"primary={tmp_path}",), progress=asked))
         assert ("MB read" in capsys.readouterr().err) == asked
 
 
