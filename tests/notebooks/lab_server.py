@@ -66,9 +66,9 @@ def environment(checkout: Path, folder: Path) -> dict[str, str]:
     unset = ("DISPLAY", "WAYLAND_DISPLAY", "RUNBOOK_RECORDS", "RUNBOOK_OPERATOR", "RUNBOOK_LANG")
     kept = {name: value for name, value in os.environ.items() if name not in unset}
     folders = {name: str(folder / value) for name, value in (ours | theirs | lab_s).items()}
-    ours = {"PYTHONPATH": str(checkout), "RUNBOOK_OPERATOR": "ada@night", UNNAMED: "not for a kernel"}
+    more = {"PYTHONPATH": str(checkout), "RUNBOOK_OPERATOR": "ada@night", UNNAMED: "not for a kernel"}
     # Two that begin at once find the same port free; the system gives each its own.
-    return kept | folders | ours | {"JUPYTER_PORT": "0"}
+    return kept | folders | more | {"JUPYTER_PORT": "0"}
 
 
 @contextmanager
