@@ -13,7 +13,6 @@ import asyncio
 import contextlib
 import json
 import os
-import resource
 import ssl
 import statistics
 import subprocess
@@ -24,6 +23,7 @@ from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import asyncssh
+from bench_fleet import children_s
 from bench_web import Values, values_of, with_bare_playwright_on_dojo, write
 
 from runbook_lib.lab import Lab
@@ -149,20 +149,14 @@ def serve(folder: str) -> None:
         sys.stdin.read()
 
 
-def processor() -> float:
-    """Return the processor time of all children that have ended, in seconds."""
-    used = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return used.ru_utime + used.ru_stime
-
-
 def timed(command: list[str], told: str = "") -> tuple[float, float]:
     """Run a command; return its seconds by the clock and of processor time."""
-    before, start = processor(), time.perf_counter()
+    before, start = children_s(), time.perf_counter()
     done = subprocess.run(command, input=told, capture_output=True, text=True, check=False, env=environment())
     seconds = time.perf_counter() - start
     if done.returncode:
         raise SystemExit(f"{' '.join(command[:3])} ended with {done.returncode}:\n{done.stdout}{done.stderr}")
-    return seconds, processor() - before
+    return seconds, children_s() - before
 
 
 _records = tempfile.TemporaryDirectory(prefix="bench-records-")
@@ -191,14 +185,12 @@ def repairs(rounds: int) -> dict[str, list[tuple[float, float]]]:
 def starts(rounds: int) -> list[tuple[str, float, float]]:
     """Return what each small command takes, in seconds, and its target."""
     incident = max(path.name for path in Path(_records.name).iterdir() if path.name[:2] == "20")
-    site = Path(_records.name) / incident / "site.json"
     found = []
     with lab() as (site_file, _):
         for words, target in STARTS:
             named = {"SITE": str(site_file), "INCIDENT": incident}
             command = [str(BIN / "runbook"), *(named.get(word, word) for word in words)]
             found.append((" ".join(words), statistics.median(timed(command)[0] for _ in range(rounds)), target))
-    assert site.is_file()
     return found
 
 

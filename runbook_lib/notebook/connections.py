@@ -33,10 +33,8 @@ _left: _Left | None = None
 
 def devices_for(site: Site, incident: str, keep: Keep, tell: ProgressCallback) -> Devices:
     """Return the devices that the stage before left open, if they are of this site and incident, else new ones."""
-    global _left
     if _left is not None and (_left.site, _left.incident) != (site, incident):
-        _close(_left.devices, _left.pages)
-        _left = None
+        close(_left.devices, _left.pages)
     devices = Devices(site, keep) if _left is None else _left.devices
     devices.serve(keep, tell)
     return devices
@@ -56,24 +54,21 @@ def leave(context: Context, pages: PrimaryPages) -> None:
     if _goes_on(context.stage):
         _left = _Left(context.site, context.record.incident, context.devices, pages)
     else:
-        close(context, pages)
+        close(context.devices, pages)
 
 
-def close(context: Context, pages: PrimaryPages) -> None:
-    """Close the browser and every command line of a stage."""
+def close(devices: Devices, pages: PrimaryPages) -> None:
+    """Close the browser and every command line of a stage; nothing is left open for another one."""
     global _left
     _left = None
-    _close(context.devices, pages)
 
-
-def _goes_on(stage: Stage) -> bool:
-    last = os.environ.get(LAST_STAGE)
-    return last is not None and stage != last
-
-
-def _close(devices: Devices, pages: PrimaryPages) -> None:
     async def both() -> None:
         await pages.close()
         await devices.close()
 
     event_loop.run(both())
+
+
+def _goes_on(stage: Stage) -> bool:
+    last = os.environ.get(LAST_STAGE)
+    return last is not None and stage != last

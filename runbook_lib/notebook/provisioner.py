@@ -223,8 +223,9 @@ class NotebookKernel:
         return self
 
     def __exit__(self, *exc: object) -> None:
-        if self._manager is not None:
-            event_loop.run(self._end())
+        with self._folder:  # it holds the kernel's key: gone however the kernel ends
+            if self._manager is not None:
+                event_loop.run(self._end())
 
     def manager(self, name: str) -> AsyncKernelManager:
         """Return the manager of the kernel, which may have to be started."""
@@ -267,7 +268,6 @@ class NotebookKernel:
             await ensure_async(manager.shutdown_kernel(now=True))
         else:
             await ensure_async(manager.cleanup_resources())
-        self._folder.close()
 
 
 _FORGET = "get_ipython().reset(new_session=True)"

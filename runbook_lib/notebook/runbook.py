@@ -305,7 +305,7 @@ class Runbook:
         except RecordError:
             pass  # a record that takes no more lines is what is being told, or worse is
         finally:
-            connections.close(self.context, self._pages)
+            connections.close(self.context.devices, self._pages)
 
 
 def sign_of(site: Site) -> Sign:

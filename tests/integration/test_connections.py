@@ -26,8 +26,7 @@ def _in_one_kernel(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setenv(LAST_STAGE, Stage.POST_MORTEM)
     yield
     if connections._left is not None:
-        connections._close(connections._left.devices, connections._left.pages)
-        connections._left = None
+        connections.close(connections._left.devices, connections._left.pages)
 
 
 def logins(lab: Lab) -> Counter[tuple[str, str]]:
