@@ -176,10 +176,11 @@ async def reach(
 async def go(hand: PageActions, path: Sequence[str], arrived: Callable[[Screen], bool]) -> None:
     """Click through the labels of a menu path, for example administration, settings, high availability.
 
-    An entry that is already visible is used at once. Where the menu does not lead on, a button that opens
-    the menu is tried, then the search field. Raises PageNotUnderstood. Arrival is for the caller to see.
+    An entry that is already visible is used at once. Where the menu does not lead on, a button that opens the menu is
+    tried, then the whole path once more and slowly, then the search field. Raises PageNotUnderstood. Arrival is for
+    the caller to see.
     """
-    left = list(path)
+    left, slowly = list(path), False
     before = Screen()
     while left:
         screen = await hand.view.look()
@@ -187,8 +188,12 @@ async def go(hand: PageActions, path: Sequence[str], arrived: Callable[[Screen],
         if screen.blocked and not any(find(front, hand.labels[key], kinds=_PRESS) for key in left):
             await dismiss(hand.view, front)
         try:
-            position, item, screen = await _next(hand, left, before)
+            position, item, screen = await _next(hand, left, before, slowly=slowly)
         except PageNotUnderstood:
+            if len(left) < len(path) and not slowly:
+                # What comes late below an entry is taken for a menu that has closed, and closed by what opens one.
+                left, slowly, before = list(path), True, Screen()
+                continue
             await _search(hand, left[-1])
             return
         left = left[position + 1 :]
@@ -196,8 +201,11 @@ async def go(hand: PageActions, path: Sequence[str], arrived: Callable[[Screen],
         await _open(hand, item, left, arrived)
 
 
-async def _next(hand: PageActions, left: Sequence[str], before: Screen) -> tuple[int, Item, Screen]:
-    """Wait for the entry that leads furthest: the last of the path if it is there already."""
+async def _next(hand: PageActions, left: Sequence[str], before: Screen, *, slowly: bool) -> tuple[int, Item, Screen]:
+    """Wait for the entry that leads furthest: the last of the path if it is there already.
+
+    ``slowly``: wait for it as long as for anything else before what opens a menu is tried.
+    """
 
     def ready(screen: Screen) -> tuple[int, Item, Screen] | None:
         for position in (len(left) - 1, *range(len(left) - 1)):
@@ -214,7 +222,7 @@ async def _next(hand: PageActions, left: Sequence[str], before: Screen) -> tuple
     screen = await hand.view.look()
     button = bool(find(screen, hand.labels["menu_open"]))
     try:
-        closed = button or bool(icons(screen))
+        closed = not slowly and (button or bool(icons(screen)))
         return await hand.wait(ready, what, _BUTTON_S if closed else deadline, stirring=closed)
     except PageNotUnderstood:
         if not button and not icons(await hand.view.look()):
@@ -222,7 +230,7 @@ async def _next(hand: PageActions, left: Sequence[str], before: Screen) -> tuple
     if button:
         await hand.press("menu_open")
         return await hand.wait(ready, what, deadline)
-    return await _by_icon(hand, ready, what)
+    return await _by_icon(hand, ready, what, deadline)
 
 
 def icons(screen: Screen) -> list[Item]:
@@ -238,22 +246,38 @@ def icons(screen: Screen) -> list[Item]:
     return [entry[-1] for entry in sorted(ranked, key=lambda entry: entry[:-1])][:_MOST_ICONS]
 
 
-async def _by_icon(hand: PageActions, ready: Callable[[Screen], T | None], what: str) -> T:
+async def _by_icon(hand: PageActions, ready: Callable[[Screen], T | None], what: str, deadline_s: float) -> T:
     """Press things without words until the menu comes up; what came up instead is closed again.
 
     A notice that comes between the click and the look takes the pointer out of a menu, which may close it: once more.
+    Where none brings it soon the page is slow, or has lost the click: the menu is waited for, then the likeliest is
+    pressed once more.
     """
-    for item in icons(await hand.view.look()):
+    likely = icons(await hand.view.look())
+    for item in likely:
         for _ in range(_TRIES):
             notices = (*hand.view.noted, *hand.view.said)
-            await hand.click(await hand.view.again(item))
             with contextlib.suppress(PageNotUnderstood):
-                return await hand.wait(ready, what, _ICON_S)
+                return await _press_icon(hand, item, ready, what, _ICON_S)
             with hand.view.browser.guard("closing what is no menu"):
                 await hand.view.browser.page.keyboard.press("Escape")
             if notices == (*hand.view.noted, *hand.view.said):
                 break
+    if likely:
+        with contextlib.suppress(PageNotUnderstood):
+            return await hand.wait(ready, what, deadline_s)
+        return await _press_icon(hand, likely[0], ready, what, deadline_s)
     raise hand.view.not_found(what, await hand.view.look(), hand.view.browser.deadlines.page_s)
+
+
+async def _press_icon(
+    hand: PageActions, item: Item, ready: Callable[[Screen], T | None], what: str, deadline_s: float
+) -> T:
+    """Press a thing without words and wait for the menu; one that is there by now would be closed by that."""
+    with contextlib.suppress(PageNotUnderstood):
+        return await hand.wait(ready, what, 0.0)
+    await hand.click(await hand.view.again(item))
+    return await hand.wait(ready, what, deadline_s)
 
 
 def _chosen(hits: Sequence[ControlMatch], before: Screen) -> Item:

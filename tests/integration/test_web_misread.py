@@ -10,7 +10,7 @@ from urllib.parse import unquote
 import pytest
 from test_web_pages import FORM, drive
 from waiting import awaited
-from web_site import Product
+from web_site import PLAIN_MENU, Product
 
 from runbook_lib.errors import PageNotUnderstood, PageRefused
 from runbook_lib.repair.primary_pages import PageProblem, why_guided
@@ -141,6 +141,31 @@ def test_what_loads_below_a_usable_header_is_waited_for(
         assert (await pages.register(FORM)).under_way
 
     drive(product, "plain", tmp_path, use)
+    assert heard(product) == UNDER_WAY
+
+
+def menu_behind_an_icon(opens_ms: int, unfolds_ms: int) -> str:
+    """A menu behind an icon without words, which opens late, or whose entries unfold late; each click turns it."""
+    return f"""<style>nav a{{display:block}} nav{{position:absolute;top:40px;background:#fff;z-index:5;width:200px}}
+      .burger{{position:absolute;left:8px;top:8px;width:24px;height:24px;cursor:pointer}}
+      .burger::before{{content:"\\2261"}}</style>
+    <span class=burger onclick="turn('menu', {opens_ms}); shut('admin', 'settings')"></span>
+    <nav id=menu hidden><a href="#" onclick="turn('admin', {unfolds_ms})">Administration</a>
+      <div id=admin hidden><a href="#" onclick="turn('settings', {unfolds_ms})">Settings</a>
+        <div id=settings hidden><a href=/ha>High Availability</a></div></div></nav><hr style="margin-top:60px">
+    <script>const open_ = {{}};
+      function show(id) {{ document.getElementById(id).hidden = !open_[id]; }}
+      function turn(id, ms) {{ open_[id] = !open_[id]; setTimeout(show, ms, id); }}
+      function shut(...ids) {{ for (const id of ids) {{ open_[id] = false; show(id); }} }}</script>"""
+
+
+@pytest.mark.parametrize(("opens_ms", "unfolds_ms"), [(4000, 0), (0, 2500)], ids=["the menu", "what is below an entry"])
+def test_a_menu_that_comes_late_is_not_closed_by_what_opens_it(
+    opens_ms: int, unfolds_ms: int, tmp_path: Path
+) -> None:
+    """A slow page shows it after other ways were tried: it is waited for, and opened again where it was closed."""
+    product = Product(rewrite=((PLAIN_MENU, menu_behind_an_icon(opens_ms, unfolds_ms)),))
+    register(product, tmp_path)
     assert heard(product) == UNDER_WAY
 
 
