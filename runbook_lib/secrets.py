@@ -207,21 +207,26 @@ def learn(references: Iterable[SecretRef]) -> tuple[SecretRef, ...]:
 
     For a process that writes what other processes found, and for the scan of a finished record.
     """
-    unknown = []
-    for reference in references:
-        if reference.scheme == "prompt" and reference.locator not in _prompted:
-            unknown.append(reference)
-            continue
-        try:
-            reference.resolve()
-        except SecretUnavailable:
-            unknown.append(reference)
-    return tuple(unknown)
+    return tuple(each for each in references if needs_a_person(each) or _refusal(each))
 
 
-def was_prompted(reference: SecretRef) -> bool:
-    """Whether a person has answered this reference in this process already."""
-    return reference.locator in _prompted
+def unresolved(references: Iterable[SecretRef]) -> tuple[SecretUnavailable, ...]:
+    """Return the errors of the references that lead nowhere; those that a person answers are not asked for."""
+    refusals = (_refusal(each) for each in references if not needs_a_person(each))
+    return tuple(refusal for refusal in refusals if refusal)
+
+
+def needs_a_person(reference: SecretRef) -> bool:
+    """Whether a person would be asked for it, and has not answered in this process already."""
+    return reference.scheme == "prompt" and reference.locator not in _prompted
+
+
+def _refusal(reference: SecretRef) -> SecretUnavailable | None:
+    try:
+        reference.resolve()
+    except SecretUnavailable as error:
+        return error
+    return None
 
 
 def _from_nowhere(reference: SecretRef) -> str:

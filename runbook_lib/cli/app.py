@@ -200,7 +200,7 @@ def check(
     live: Annotated[bool, typer.Option("--live", help="Ask every server too: host key, login, release.")] = False,
 ) -> None:
     """Validate a site's file; with --live also that every server answers, is pinned, and runs 3.5 or later."""
-    from runbook_lib.cli.plans import check_command
+    from runbook_lib.cli.check import check_command
 
     raise typer.Exit(check_command(site, live=live))
 
@@ -434,7 +434,7 @@ def notebook(site: SiteArgument = "lab") -> None:
 @app.command("paths", epilog='Examples: runbook paths · ls "$(runbook paths notebooks)"')
 def show_paths(which: Annotated[str, typer.Argument(help="One of them alone, as notebooks or examples.")] = "") -> None:
     """Print where everything lies, with full paths: notebooks, examples, documents, your sites, records, the key."""
-    from runbook_lib.cli.lab import paths_command
+    from runbook_lib.cli.check import paths_command
 
     paths_command(which)
 

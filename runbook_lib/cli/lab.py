@@ -19,9 +19,9 @@ from runbook_lib.i18n.language import font_hint
 from runbook_lib.lab.errors import LabOptionInvalid
 from runbook_lib.lab.pages.dojo import INSTALL, has_dojo
 from runbook_lib.lab.pages.skins import skin_named
-from runbook_lib.notebook.opening import DEFAULT_SITE, chosen, open_for, open_site
 from runbook_lib.notebook.provisioner import has_ipc, private_folder
 from runbook_lib.notebook.runbook import sign_of
+from runbook_lib.notebook.site_choice import DEFAULT_SITE, chosen, open_for, open_site
 from runbook_lib.notebook.workspace import folder_of, save_layout
 from runbook_lib.params.load import load_site_or_lab
 from runbook_lib.params.model import LabRequest, Site
@@ -177,28 +177,6 @@ def jupyter_command() -> int:
     open_for(DEFAULT_SITE)
     with _lab_running():
         return _serve(DEFAULT_SITE)
-
-
-def paths_command(which: str = "") -> None:
-    """Print where the delivered and the user's own folders are; with ``which`` the path of that one alone.
-
-    Raises ParameterRefused for a name that is none of them.
-    """
-    places = {
-        "notebooks": paths.notebooks_dir(),
-        "examples": paths.examples_dir(),
-        "documents": paths.docs_dir(),
-        "sites": paths.params_dir(),
-        "records": paths.records_dir(),
-        "copies": paths.work_dir(),
-        "key": paths.key_dir(),
-        "lab": paths.lab_dir(),
-    }
-    if which and which not in places:
-        raise ParameterRefused(f"There is no place {which!r}", next_step=f"one of: {', '.join(places)}")
-    for name, place in places.items():
-        if which in ("", name):
-            out(str(place) if which else f"{name + ':':<11}{place}")
 
 
 def notebook_command(site: str) -> int:

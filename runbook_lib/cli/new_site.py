@@ -1,4 +1,4 @@
-"""``runbook new``: the smallest file of a site that works, asked for on the terminal.
+"""``runbook new``: the smallest file of a site that works, asked for on the terminal; ``check --live``: its servers.
 
 Each answer is checked by what ``runbook check`` uses. What a server shows is shown to a person and proposed, never
 taken: a host key is pinned only when somebody says that it was compared at the server's own console.
@@ -8,21 +8,29 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from runbook_lib import event_loop, paths
-from runbook_lib.cli.terminal import answer_to, asks, out, prose
+from runbook_lib.cli.terminal import answer_to, asks, out, out_lines, prose
+from runbook_lib.decisions import Check
 from runbook_lib.device.ssh import presented_host_key
-from runbook_lib.errors import ParameterRefused, RunbookError, SiteFileInvalid, UsageError
+from runbook_lib.errors import DeviceError, ParameterRefused, RunbookError, SafetyStop, SiteFileInvalid, UsageError
 from runbook_lib.hosts import with_port
+from runbook_lib.models import Stage
 from runbook_lib.notebook.opening import write_file
 from runbook_lib.params.load import Draft, draft_site
-from runbook_lib.params.model import lacking
+from runbook_lib.params.model import Site, lacking
 from runbook_lib.params.yaml_source import Value, Where, is_within
 from runbook_lib.prompts import HOST_KEY, host_key_in_shell
+from runbook_lib.record.files import operator
+from runbook_lib.record.incident import Record
+from runbook_lib.repair import preflight
 from runbook_lib.repair.confirmation import QUICK, Look, look_at
-from runbook_lib.repair.context import PI_SERVERS, Target, targets
-from runbook_lib.repair.preflight import unresolved
-from runbook_lib.secrets import NOT_A_REFERENCE, SecretRef
+from runbook_lib.repair.context import PI_SERVERS, Context, Devices, Target, targets
+from runbook_lib.repair.primary_pages import PrimaryPages
+from runbook_lib.secrets import NOT_A_REFERENCE, SecretRef, unresolved
+from runbook_lib.show import tables
 
 PATIENCE = 3
 """How often a question that needs an answer is asked before nobody is taken to be there."""
@@ -245,3 +253,58 @@ class Interview:
 
     def _drafted(self) -> Draft:
         return draft_site(self._typed, "", paths.params_dir())
+
+
+# -- ``runbook check --live``: whether each server answers, is the pinned one, and lets in ----------
+
+LOGIN = "primary web pages: login"
+
+
+def ask_servers(site: Site) -> int:
+    """Print what a site's servers answered and return the exit code: 4 where one of them is not as it has to be.
+
+    Raises the first error that a command line or the login to the web pages ended with.
+    """
+    checks, problem = event_loop.run(_live(site))
+    out_lines(tables.checks(checks, f"Servers of site {site.name}").text())
+    if problem:
+        raise problem
+    return 0 if all(check.ok is not False for check in checks) else DeviceError.exit_code
+
+
+async def _live(site: Site) -> tuple[tuple[Check, ...], RunbookError | None]:
+    devices = Devices(site, keep=lambda *_: None)
+    try:
+        checks, problem = await preflight.ask_servers(site, devices)
+        if problem or site.primary.web is None or site.web == "guided":
+            return checks, problem
+        login, problem = await _login(site, devices)
+        return (*checks, login), problem
+    finally:
+        await devices.close()
+
+
+async def _login(site: Site, devices: Devices) -> tuple[Check, RunbookError | None]:
+    """Log in to the web pages once; the password is typed only where it is confirmed who answers there."""
+    with TemporaryDirectory() as folder:
+        root = Path(folder)
+        context = Context(
+            site=site,
+            record=Record.create(root, site.name, what="runbook check --live"),
+            stage=Stage.START,
+            devices=devices,
+            operator=operator(),
+            records_root=root,
+        )
+        pages = PrimaryPages(context)
+        try:
+            await pages.open()
+        except RunbookError as error:
+            # Where it is not confirmed who answers, no password is typed: that says nothing of the login.
+            ok = None if isinstance(error, SafetyStop) else False
+            actual = error.what if ok is False else f"not tried: {error.what}"
+            said = Check(name=LOGIN, expected="accepted", actual=actual, ok=ok, note=error.next_step)
+            return said, error if isinstance(error, DeviceError) else None
+        finally:
+            await pages.close()
+    return Check(name=LOGIN, expected="accepted", actual="accepted", ok=True), None

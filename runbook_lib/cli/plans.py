@@ -1,4 +1,4 @@
-"""``runbook check``, ``plan``, ``status``, ``approve``, ``unlock``: what is looked at and decided between two runs."""
+"""``runbook plan``, ``status``, ``approve``, ``unlock``: what is looked at and decided between two runs."""
 
 from __future__ import annotations
 
@@ -6,34 +6,27 @@ import json
 import shlex
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
-from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
-from runbook_lib import event_loop, paths
+from runbook_lib import paths
 from runbook_lib.cli.records import tell_reading, tell_sites
 from runbook_lib.cli.terminal import answer_to, asks, out, out_lines, prose
-from runbook_lib.decisions import Check, Override, PastIncident, Plan
+from runbook_lib.decisions import Override, PastIncident, Plan
 from runbook_lib.device.prime import identities
 from runbook_lib.errors import (
     ApprovalMissing,
-    BrowserMissing,
-    DeviceError,
     ParameterRefused,
     PlanStale,
     RecordDamaged,
-    RunbookError,
-    SafetyStop,
     SiteFileInvalid,
     StageOutOfOrder,
-    UsageError,
 )
 from runbook_lib.i18n.language import count, stamp
 from runbook_lib.models import Stage, StageState
-from runbook_lib.notebook.opening import DEFAULT_SITE, open_site
 from runbook_lib.notebook.runbook import next_run
-from runbook_lib.params.load import load_site_or_lab, secret_references
-from runbook_lib.params.model import Site, lacking
+from runbook_lib.notebook.site_choice import DEFAULT_SITE
+from runbook_lib.params.load import load_site_or_lab
+from runbook_lib.params.model import Site
 from runbook_lib.params.values import canonical_sha256
 from runbook_lib.record.files import operator
 from runbook_lib.record.gate import to_json_value
@@ -41,97 +34,12 @@ from runbook_lib.record.history import current, past_incidents
 from runbook_lib.record.incident import INCIDENT, Record, find_open, list_records
 from runbook_lib.record.lock import Holder, at_work, free_stale, holder_of, is_left_behind
 from runbook_lib.record.stages import closed_by
-from runbook_lib.repair import preflight
 from runbook_lib.repair.approval import UNSIGNED, approve, approver, require_not_blocked
 from runbook_lib.repair.confirmation import settling, ways_out_of, write_override
-from runbook_lib.repair.context import Context, Devices
-from runbook_lib.repair.preflight import unresolved
-from runbook_lib.repair.primary_pages import PrimaryPages
 from runbook_lib.repair.sent_changes import unseen_changes
 from runbook_lib.show import tables
 from runbook_lib.show.rendering import View
 from runbook_lib.show.table import BAD, Row, Table
-from runbook_lib.web.browsers import find_browser
-
-# -- ``runbook check``: a site's file, and with ``--live`` its servers, before anything depends on them
-
-LOGIN = "primary web pages: login"
-
-
-def check_command(site: str, *, live: bool) -> int:
-    """Print what was checked and return the exit code: 2 where a secret or the browser is not to be had.
-
-    What the file lacks and a later stage needs is a warning: the stages before it run.
-    """
-    settings = open_site(site)
-    out(f"The file of site {settings.name} is valid.")
-    for warning in lacking(settings):
-        prose(f"Warning: {warning}")
-    missing = _missing(settings)
-    for error in missing:
-        out(error.what)
-        prose(f"  next: {error.next_step}")
-    if not live:
-        out("Nothing was contacted; --live asks the servers too.")
-    if missing:
-        return UsageError.exit_code
-    if not live:
-        return 0
-    checks, problem = event_loop.run(_live(settings))
-    out_lines(tables.checks(checks, f"Servers of site {settings.name}").text())
-    if problem:
-        raise problem
-    return 0 if all(check.ok is not False for check in checks) else DeviceError.exit_code
-
-
-def _missing(site: Site) -> list[RunbookError]:
-    """Return what a repair will need of this machine and is not to be had; nobody is asked for a secret."""
-    missing: list[RunbookError] = list(unresolved(secret_references(site)))
-    if site.web != "guided":
-        try:
-            find_browser(site.browser)
-        except BrowserMissing as error:
-            missing.append(error)
-    return missing
-
-
-async def _live(site: Site) -> tuple[tuple[Check, ...], RunbookError | None]:
-    devices = Devices(site, keep=lambda *_: None)
-    try:
-        checks, problem = await preflight.ask_servers(site, devices)
-        if problem or site.primary.web is None or site.web == "guided":
-            return checks, problem
-        login, problem = await _login(site, devices)
-        return (*checks, login), problem
-    finally:
-        await devices.close()
-
-
-async def _login(site: Site, devices: Devices) -> tuple[Check, RunbookError | None]:
-    """Log in to the web pages once; the password is typed only where it is confirmed who answers there."""
-    with TemporaryDirectory() as folder:
-        root = Path(folder)
-        context = Context(
-            site=site,
-            record=Record.create(root, site.name, what="runbook check --live"),
-            stage=Stage.START,
-            devices=devices,
-            operator=operator(),
-            records_root=root,
-        )
-        pages = PrimaryPages(context)
-        try:
-            await pages.open()
-        except RunbookError as error:
-            # Where it is not confirmed who answers, no password is typed: that says nothing of the login.
-            ok = None if isinstance(error, SafetyStop) else False
-            actual = error.what if ok is False else f"not tried: {error.what}"
-            said = Check(name=LOGIN, expected="accepted", actual=actual, ok=ok, note=error.next_step)
-            return said, error if isinstance(error, DeviceError) else None
-        finally:
-            await pages.close()
-    return Check(name=LOGIN, expected="accepted", actual="accepted", ok=True), None
-
 
 # -- What is planned, as the terminal shows it: ``runbook plan``, and what ``run`` and ``approve`` show of it
 
@@ -361,17 +269,13 @@ def approve_command(incident: str, digest: str, *, by: str, reason: str = "") ->
     if person:
         _require_yes(plan, by)
         if record.read_plan().digest != plan.digest:
-            raise PlanStale("There is a newer plan than the one above; nothing was approved", next_step=again(plan))
+            said = "There is a newer plan than the one above; nothing was approved"
+            raise PlanStale(said, next_step=f"runbook approve {plan.incident}")
     approval = approve(record, plan.digest, by=by, how="runbook approve", reason=reason)
     later = count(len(plan.changes), "change that may follow", "changes that may follow")
     out(f"Approved by {approval.by}: {count(len(plan.deletions), 'deletion')} and {later}, plan {plan.digest}")
     out(f"Signed with the key {approval.key}." if approval.key else UNSIGNED)
     out(f"Next: {next_run(record)}")
-
-
-def again(plan: Plan) -> str:
-    """Return the command that shows the newest plan and asks."""
-    return f"runbook approve {plan.incident}"
 
 
 def _require_digest(plan: Plan, digest: str, *, shown: bool) -> None:
@@ -436,9 +340,7 @@ def fingerprint(text: str) -> str:
 def unlock_command(site: str, holder: str) -> None:
     """Free the stale lock of a site, which is given by its name, as the refusal names it, or by its file."""
     name, servers = site, tuple[str, ...]()
-    if holder_of(site) is None:
-        loaded = load_site_or_lab(site)
-        if isinstance(loaded, Site):
-            name, servers = loaded.name, identities(loaded)
+    if holder_of(site) is None and isinstance(loaded := load_site_or_lab(site), Site):
+        name, servers = loaded.name, identities(loaded)
     free_stale(name, holder, servers)
     out(f"The lock of {name} that {holder} left behind is free.")

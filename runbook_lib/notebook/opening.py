@@ -1,38 +1,26 @@
-"""Before and while a stage is opened: which site, which incident, from parameters to a stage at work."""
+"""Before and while a stage is opened: the form that chooses a site, and from parameters to a stage at work."""
 
 from __future__ import annotations
 
-import hashlib
-import json
-import os
-import re
-from dataclasses import asdict, dataclass
 from functools import partial
-from pathlib import Path
 
 from runbook_lib import event_loop, paths
 from runbook_lib.device.ssh import MEANING, presented_host_key
-from runbook_lib.errors import (
-    DeviceUnreachable,
-    ParameterRefused,
-    RecordNotWritable,
-    RunbookError,
-    SiteFileInvalid,
-    StageOutOfOrder,
-)
+from runbook_lib.errors import ParameterRefused, RecordNotWritable, RunbookError, SiteFileInvalid, StageOutOfOrder
 from runbook_lib.models import Answer, Stage
 from runbook_lib.notebook.changing_stages import Changing
 from runbook_lib.notebook.closing_stages import STAGES
 from runbook_lib.notebook.connections import devices_for
 from runbook_lib.notebook.reading_stages import ListCertificates
 from runbook_lib.notebook.runbook import Runbook, report_progress
+from runbook_lib.notebook.site_choice import Choice, choose, chosen, open_site, resolved
 from runbook_lib.notebook.workspace import has_ended, opened_notebook, way_to
-from runbook_lib.params.load import Draft, from_anywhere, known_sites, load_site, load_site_or_lab, secret_references
+from runbook_lib.params.load import Draft, from_anywhere, known_sites, load_site_or_lab, secret_references
 from runbook_lib.params.model import LabRequest, Site
 from runbook_lib.prompts import HOST_KEY, host_key_in_shell
 from runbook_lib.record.about import About, LineTopic
 from runbook_lib.record.artifacts import note_template
-from runbook_lib.record.files import operator, write_new, write_over
+from runbook_lib.record.files import operator, write_new
 from runbook_lib.record.incident import Record, Summary, find_open, list_records
 from runbook_lib.record.journal import Kind, Line
 from runbook_lib.record.lock import works_under_lock
@@ -47,71 +35,6 @@ from runbook_lib.show.progress import Progress
 from runbook_lib.show.rendering import View, attended
 from runbook_lib.show.site_form import ShownKey
 from runbook_lib.show.table import Table
-
-# -- What a person chose in ``00_start_here``: the site and the incident that the other notebooks open by themselves.
-#
-# Kept in one small file for each operator, beside the records; what is chosen in a JupyterLab that a command opened for
-# a site is kept apart from that, so that the lab's never leads to a real site that was chosen elsewhere. Only a
-# notebook that a person runs reads it, and only where its parameters are left empty: a batch job does what its
-# parameters say, whatever was chosen.
-
-DEFAULT_SITE = "lab"
-OPENED_FOR = "RUNBOOK_OPENED_FOR"
-"""The variable that names the site for which a command opened JupyterLab; its kernels inherit it."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Choice:
-    """``site`` as the parameter takes it; ``incident`` empty: the site's open one, or a new one."""
-
-    site: str
-    incident: str = ""
-
-
-def resolved(site: str, incident: str, *, attended: bool) -> Choice:
-    """Return what to open: what the parameters say; else, for a person, what was chosen; else the lab."""
-    choice = chosen() if attended and not site else None
-    if choice is None:
-        return Choice(site=site or DEFAULT_SITE, incident=incident)
-    return Choice(site=choice.site, incident=incident or choice.incident)
-
-
-def chosen() -> Choice | None:
-    """Return the operator's choice, None where nothing was chosen or the file holds no choice."""
-    try:
-        return Choice(**json.loads(_file().read_text(encoding="utf-8")))
-    except (OSError, ValueError, TypeError):
-        return None
-
-
-def choose(choice: Choice) -> None:
-    """Keep a choice, whole or not at all; a path is kept absolute. Raises RecordNotWritable."""
-    kept = Choice(site=from_anywhere(choice.site), incident=choice.incident)
-    path = _file()
-    if chosen() == kept:
-        return
-    write_over(path, json.dumps(asdict(kept)).encode())
-
-
-def open_for(site: str) -> None:
-    """Keep apart what is chosen in what this process starts, beginning with ``site``; raises RecordNotWritable.
-
-    The incident stays that was chosen when JupyterLab was opened for this site before.
-    """
-    site = from_anywhere(site)
-    os.environ[OPENED_FOR] = site
-    before = chosen()
-    if before is None or before.site != site:
-        choose(Choice(site=site))
-
-
-def _file() -> Path:
-    who = operator()
-    readable = re.sub(r"[^A-Za-z0-9-]+", "-", who)[:40]
-    opened_for = os.environ.get(OPENED_FOR, "")
-    digest = hashlib.sha256((f"{who}\n{opened_for}" if opened_for else who).encode()).hexdigest()[:12]
-    return paths.records_dir() / ".choices" / f"{readable}-{digest}.json"
-
 
 # -- Before a stage is opened: which site and which incident it will be ----------------------------
 
@@ -345,14 +268,6 @@ def note_old_algorithms(record: Record, site: Site, stage: Stage) -> None:
             record.journal.append(Kind.DECIDED, stage=stage, server=name, text=OLD_ALGORITHMS, seen=words)
 
 
-def open_site(name_or_path: str) -> Site:
-    """Return the site; starts the lab where the file asks for it and it is not up yet."""
-    loaded = load_site_or_lab(name_or_path)
-    if isinstance(loaded, LabRequest):
-        loaded = load_site(_lab_site_file(loaded))
-    return loaded
-
-
 def open_incident(site: Site, incident: str, *, what: str, given: str = "") -> Record:
     """Return the record of the named incident, else of the site's open one, else of a new one.
 
@@ -388,19 +303,3 @@ def _stage(stage: str) -> Stage:
         return Stage(stage)
     except ValueError:
         raise ParameterRefused(f"There is no stage {stage!r}", next_step=f"one of: {', '.join(Stage)}") from None
-
-
-def _lab_site_file(request: LabRequest) -> Path:
-    from runbook_lib import lab
-
-    folder = paths.lab_dir()
-    try:
-        lab.up(folder, lab.LabOptions.from_dict(request.options()), exist_ok=True)
-    except lab.LabError as error:
-        raise DeviceUnreachable(
-            "The lab could not be started",
-            where=str(folder),
-            found=str(error),
-            next_step="runbook lab down, then again",
-        ) from None
-    return folder / "site.yaml"

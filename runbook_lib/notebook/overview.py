@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 
 from runbook_lib import paths
 from runbook_lib.decisions import PastIncident, SiteStatus
-from runbook_lib.notebook.opening import resolved
+from runbook_lib.notebook.site_choice import resolved
 from runbook_lib.params.load import load_site_or_lab
 from runbook_lib.params.model import LabRequest
 from runbook_lib.record.history import past_incidents, standings

@@ -22,7 +22,6 @@ from runbook_lib.errors import (
     PageNotUnderstood,
     RecordNotWritable,
     RunbookError,
-    SecretUnavailable,
     VersionUnsupported,
 )
 from runbook_lib.models import Presented, ProductVersion, Vantage
@@ -31,7 +30,7 @@ from runbook_lib.params.model import Site
 from runbook_lib.repair.context import PI_SERVERS, Context, Devices, old_algorithms, targets
 from runbook_lib.repair.guard import OLDEST_RELEASE, equal_releases, release_in_words, require_supported
 from runbook_lib.repair.primary_pages import PrimaryPages, web_access
-from runbook_lib.secrets import SecretRef, was_prompted
+from runbook_lib.secrets import SecretRef, needs_a_person, unresolved
 from runbook_lib.web.browsers import find_browser
 
 # -- What time a server has, as its web server says it in the header ``Date`` of any answer (RFC 9110).
@@ -316,12 +315,6 @@ def require_logins(site: Site) -> None:
         raise error
 
 
-def unresolved(references: tuple[SecretRef, ...]) -> tuple[SecretUnavailable, ...]:
-    """Return the errors of the references that lead nowhere; those that a person answers are not asked for."""
-    found = (_tried(reference.resolve) for reference in references if not _needs_a_person(reference))
-    return tuple(error for error in found if isinstance(error, SecretUnavailable))
-
-
 def needed_secrets(site: Site, plan: Plan) -> tuple[SecretRef, ...]:
     """Return the references of what the plan's changes type, each once."""
     if site.web == "guided" or not plan.changes:
@@ -338,11 +331,8 @@ def _problems(context: Context, plan: Plan, *, ask: bool) -> Iterator[RunbookErr
     tries: list[Callable[[], object]] = [lambda: _require_room(context), context.record.journal.read]
     if plan.changes and site.web != "guided":
         tries += [lambda: web_access(site), lambda: find_browser(site.browser)]
-    tries += [secret.resolve for secret in needed_secrets(site, plan) if ask or not _needs_a_person(secret)]
-    for attempt in tries:
-        error = _tried(attempt)
-        if error:
-            yield error
+    tries += [secret.resolve for secret in needed_secrets(site, plan) if ask or not needs_a_person(secret)]
+    yield from filter(None, map(_tried, tries))
 
 
 def _tried(attempt: Callable[[], object]) -> RunbookError | None:
@@ -351,10 +341,6 @@ def _tried(attempt: Callable[[], object]) -> RunbookError | None:
     except RunbookError as error:
         return error
     return None
-
-
-def _needs_a_person(reference: SecretRef) -> bool:
-    return reference.scheme == "prompt" and not was_prompted(reference)
 
 
 def _require_room(context: Context) -> None:

@@ -10,7 +10,8 @@ import pytest
 from incident_kit import Incident
 
 from runbook_lib.cli import lab
-from runbook_lib.cli.plans import approve_command, check_command, plan_command, status_command
+from runbook_lib.cli.check import check_command
+from runbook_lib.cli.plans import approve_command, plan_command, status_command
 from runbook_lib.cli.records import close_command
 
 SITE = """\

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from runbook_lib import paths
-from runbook_lib.cli.lab import paths_command
+from runbook_lib.cli.check import paths_command
 from runbook_lib.errors import ParameterRefused
 
 

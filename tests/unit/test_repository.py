@@ -142,7 +142,7 @@ def test_public_names_exist(name: str) -> None:
 # -- the house ------------------------------------------------------------------------------------
 
 # Bounds that hold now; the lab is an island and is not counted. Lower them when something was made smaller.
-MOST_PACKAGES, MOST_MODULES, MOST_LINES, LONGEST_MODULE = 13, 170, 44_665, 450
+MOST_PACKAGES, MOST_MODULES, MOST_LINES, LONGEST_MODULE = 13, 172, 44_681, 450
 
 
 def rooms() -> list[Path]:
@@ -492,7 +492,14 @@ from site_kit import site_with
 opening.open_site = lambda _: site_with()
 opening.open_runbook("10_diagnose_logs", "any")
 """
-SLOW = ("asyncssh", "playwright", "ipywidgets", "jinja2")
+CHECKS_A_SITE = """
+from runbook_lib.params import load
+from site_kit import site_with
+load.load_site_or_lab = lambda _: site_with()
+from runbook_lib.cli.app import app
+app(["check", "any"], standalone_mode=False)
+"""
+SLOW = ("asyncssh", "playwright", "ipywidgets", "papermill", "jinja2")
 
 
 @pytest.mark.parametrize(
@@ -502,14 +509,15 @@ SLOW = ("asyncssh", "playwright", "ipywidgets", "jinja2")
         pytest.param(OPENS_A_READING_STAGE, ["asyncssh"], id="a stage that reads"),
         pytest.param("import runbook_lib.cli.plans, runbook_lib.cli.running", ["asyncssh"], id="a run and its plan"),
         pytest.param("import runbook_lib.cli.records", [], id="records"),
+        pytest.param(CHECKS_A_SITE, [], id="a site's file is checked"),
     ],
 )
 def test_nothing_is_loaded_that_is_not_used(tmp_path: Path, does: str, needs: list[str]) -> None:
-    """No SSH to read a record, no browser or widgets to open a stage that reads, no templates where none is filled."""
+    """No SSH to read a record or check a site, no browser or widgets to open a stage that reads, no idle templates."""
     environment = os.environ | {"PYTHONPATH": str(TESTS / "unit"), "RUNBOOK_RECORDS": str(tmp_path)}
     command = [sys.executable, "-c", f"{does}\nimport sys\nprint([each for each in {SLOW} if each in sys.modules])"]
     ran = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
-    assert ran.stdout.splitlines() == [str(needs)]
+    assert ran.stdout.splitlines()[-1] == str(needs)
 
 
 def test_notebooks_hold_no_outputs() -> None:
