@@ -160,9 +160,7 @@ def menu_behind_an_icon(opens_ms: int, unfolds_ms: int) -> str:
 
 
 @pytest.mark.parametrize(("opens_ms", "unfolds_ms"), [(4000, 0), (0, 2500)], ids=["the menu", "what is below an entry"])
-def test_a_menu_that_comes_late_is_not_closed_by_what_opens_it(
-    opens_ms: int, unfolds_ms: int, tmp_path: Path
-) -> None:
+def test_a_menu_that_comes_late_is_not_closed_by_what_opens_it(opens_ms: int, unfolds_ms: int, tmp_path: Path) -> None:
     """A slow page shows it after other ways were tried: it is waited for, and opened again where it was closed."""
     product = Product(rewrite=((PLAIN_MENU, menu_behind_an_icon(opens_ms, unfolds_ms)),))
     register(product, tmp_path)
