@@ -1,7 +1,7 @@
 """Find a browser that runs, or get one; standard library only.
 
-The order: what ``RUNBOOK_BROWSER`` names, what the system has (Chrome, Edge, Chromium), Debian's ``chromium``
-where this user may install packages, Playwright's own download.
+The order: what ``RUNBOOK_BROWSER`` names, what the system has (a headless shell, Chrome, Edge, Chromium), Debian's
+``chromium-headless-shell`` or ``chromium`` where this user may install packages, Playwright's own download.
 """
 
 from __future__ import annotations
@@ -15,6 +15,8 @@ from setup_system import SetupError, install_package, say
 
 # The same, in the same order, as runbook_lib/web/browsers.py looks for.
 NAMES = (
+    "chrome-headless-shell",
+    "chromium-headless-shell",
     "google-chrome-stable",
     "google-chrome",
     "chrome",
@@ -29,9 +31,11 @@ PLACES = (
     "/Applications/Google Chrome.app/Contents/MacOS/Google Chrome",
     "/Applications/Microsoft Edge.app/Contents/MacOS/Microsoft Edge",
     "/Applications/Chromium.app/Contents/MacOS/Chromium",
+    "/usr/lib/chromium/chromium-headless-shell",
     "/usr/lib/chromium/chromium",
     "/snap/bin/chromium",
 )
+PACKAGES = ("chromium-headless-shell", "chromium")
 PLAYWRIGHTS_OWN = """
 from playwright.sync_api import sync_playwright
 with sync_playwright() as playwright:
@@ -55,11 +59,12 @@ def ensure_browser(python: Path, chosen: str) -> str:
     if found:
         return found
     say("No Chrome, Edge or Chromium found")
-    refused = install_package("chromium")
-    found = on_the_system()
-    if found:
-        return found
-    say(f"Debian's chromium: {refused or 'installed, but it does not start'}; downloading Playwright's own instead")
+    for package in PACKAGES:
+        refused = install_package(package)
+        if found := on_the_system():
+            return found
+        say(f"Debian's {package}: {refused or 'installed, but it does not start'}")
+    say("Downloading Playwright's own instead")
     problem = download_playwrights(python)
     found = playwrights_own(python)
     if found:

@@ -162,7 +162,7 @@ class PinnedBrowser:
     @classmethod
     @asynccontextmanager
     async def open(
-        cls, executable: Path, base_url: str, pin: str, deadlines: Deadlines, *, headless: bool = True
+        cls, executable: Path, base_url: str, pin: str, deadlines: Deadlines
     ) -> AsyncIterator[PinnedBrowser]:
         """Start ``executable`` for the server at ``base_url`` (``https://host[:port]``), whose public key is ``pin``.
 
@@ -171,7 +171,7 @@ class PinnedBrowser:
         process was told of a shared browser that still answers, the page opens there, in a context of its own.
         """
         host, port = _server(base_url)
-        shared = Joining.told(executable) if headless else None
+        shared = Joining.told(executable)
         async with AsyncExitStack() as stack:
             relay = await stack.enter_async_context(
                 PinnedRelay(host, port, pin, deadlines.connect_s, shared.relay_pem if shared else None)
@@ -182,7 +182,7 @@ class PinnedBrowser:
             browser = await shared.connect(playwright) if shared else None
             proxy = way if browser else None
             if browser is None:
-                browser = await launch(playwright, executable, [relay.own_key], way=way, headless=headless)
+                browser = await launch(playwright, executable, [relay.own_key], way=way)
             stack.push_async_callback(_close, browser)
             stack.enter_context(offered(executable, browser))
             context = await browser.new_context(

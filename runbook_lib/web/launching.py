@@ -61,7 +61,6 @@ async def launch(
     keys: Iterable[str] = (),
     *,
     way: ProxySettings = NOWHERE,
-    headless: bool = True,
 ) -> Browser:
     """Start a browser whose only way out is ``way``, and which accepts the public ``keys`` (SHA-256, hex).
 
@@ -74,7 +73,7 @@ async def launch(
             args=launch_arguments(keys),
             env=dict(plain_environment()),
             proxy=way,
-            headless=headless,
+            headless=True,
             handle_sigint=False,
             handle_sigterm=False,
             handle_sighup=False,

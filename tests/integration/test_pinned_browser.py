@@ -117,13 +117,17 @@ def test_a_key_that_changes_between_two_pages_is_refused(tmp_path: Path) -> None
     assert set(seen[:-1]) == {"/one"}
 
 
+# A headless shell knows the second only.
+ROUND_THE_RELAY = ("--no-proxy-server", "--proxy-bypass-list=127.0.0.1")
+
+
 def test_a_browser_that_goes_round_the_relay_is_found_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A certificate that the browser itself trusts, on a way round the relay, passes no verification."""
 
     async def go() -> None:
         identity = Identity(tmp_path, "prime-pri")
         monkeypatch.setattr(
-            module, "launch_arguments", lambda pins: [*launch_arguments([*pins, identity.pin]), "--no-proxy-server"]
+            module, "launch_arguments", lambda pins: [*launch_arguments([*pins, identity.pin]), *ROUND_THE_RELAY]
         )
         with serving(site([]), identity.context()) as url:
             async with browsing(url, identity.pin) as browser:
@@ -143,7 +147,7 @@ def test_no_login_is_typed_into_a_page_that_came_round_the_relay(
     async def go() -> None:
         identity = Identity(tmp_path, "prime-pri")
         monkeypatch.setattr(
-            module, "launch_arguments", lambda pins: [*launch_arguments([*pins, identity.pin]), "--no-proxy-server"]
+            module, "launch_arguments", lambda pins: [*launch_arguments([*pins, identity.pin]), *ROUND_THE_RELAY]
         )
         with serving(application(product, "plain"), identity.context()) as url:
             async with browsing(url, identity.pin) as browser:

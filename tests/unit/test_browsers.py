@@ -70,10 +70,12 @@ def test_the_environment_names_a_browser(bare: Path, tmp_path: Path, monkeypatch
     assert find_browser() == mine
 
 
-def test_chrome_comes_before_edge_and_chromium(bare: Path) -> None:
-    """The order is Chrome, Edge, Chromium."""
-    for name in ("chromium", "microsoft-edge", "google-chrome"):
+def test_a_headless_shell_comes_before_chrome_edge_and_chromium(bare: Path) -> None:
+    """The order is a headless shell, Chrome, Edge, Chromium."""
+    for name in ("chromium", "microsoft-edge", "google-chrome", "chromium-headless-shell"):
         executable(bare / name)
+    assert find_browser().name == "chromium-headless-shell"
+    (bare / "chromium-headless-shell").unlink()
     assert find_browser().name == "google-chrome"
     (bare / "google-chrome").unlink()
     assert find_browser().name == "microsoft-edge"
@@ -85,6 +87,8 @@ def test_the_browser_of_playwright_is_the_last_resort(bare: Path, tmp_path: Path
     for build in ("chromium-1100", "chromium-1200"):
         executable(cache / build / "chrome-linux" / "chrome")
     assert find_browser() == cache / "chromium-1200" / "chrome-linux" / "chrome"
+    shell = executable(cache / "chromium_headless_shell-1200" / "chrome-linux" / "headless_shell")
+    assert find_browser() == shell
 
 
 def test_keys_are_pinned_in_base64() -> None:

@@ -87,13 +87,20 @@ def test_a_placeholder_is_no_browser(machine: Machine, browser_setup: ModuleType
     assert browser_setup.ensure_browser(machine.program("python"), "") == str(chromium)
 
 
-def test_debians_chromium_is_installed(machine: Machine, browser_setup: ModuleType) -> None:
-    """Without a browser Debian's chromium is installed, and the package lists are left alone where they will do."""
-    machine.program("apt-get", machine.making("chromium"))
-    assert browser_setup.ensure_browser(machine.program("python"), "") == str(machine.bin / "chromium")
+def test_debians_headless_shell_is_installed(machine: Machine, browser_setup: ModuleType) -> None:
+    """Without a browser Debian's headless shell is installed; the package lists are left alone where they will do."""
+    machine.program("apt-get", machine.making("chromium-headless-shell"))
+    assert browser_setup.ensure_browser(machine.program("python"), "") == str(machine.bin / "chromium-headless-shell")
     assert [call for call in machine.calls if "apt-get" in call] == [
-        "apt-get -qq install --yes --no-install-recommends chromium"
+        "apt-get -qq install --yes --no-install-recommends chromium-headless-shell"
     ]
+
+
+def test_chromium_is_installed_where_there_is_no_headless_shell(machine: Machine, browser_setup: ModuleType) -> None:
+    """Older systems have no package of the shell alone."""
+    refusal = 'case "$*" in *headless*) echo "E: Unable to locate package" >&2; exit 100;; esac\n'
+    machine.program("apt-get", refusal + machine.making("chromium"))
+    assert browser_setup.ensure_browser(machine.program("python"), "") == str(machine.bin / "chromium")
 
 
 def test_package_lists_are_fetched_where_they_are_missing(machine: Machine, browser_setup: ModuleType) -> None:
