@@ -9,7 +9,7 @@ from dataclasses import replace
 from runbook_lib.decisions import Check, CheckKind, check_name
 from runbook_lib.device.answers import StateKind, kind_of_state
 from runbook_lib.errors import DeviceError
-from runbook_lib.models import HaStatus
+from runbook_lib.models import HaStatus, TofuStore
 from runbook_lib.params.model import Site
 from runbook_lib.repair.confirmation import look_again
 from runbook_lib.repair.context import PI_SERVERS, Context, ask_both, target_of, wait_until
@@ -104,8 +104,7 @@ async def _ha_checks(context: Context) -> tuple[Check, ...]:
     expected = {"primary": "Primary Active", "secondary": "Secondary Syncing"}
     states = await observe_ha(context)
     checks = [replace(check, expected=expected[check.server]) for check in state_checks(context.site, states)]
-    peers = zip(PI_SERVERS, PI_SERVERS[::-1], strict=True)
-    return (*checks, *await asyncio.gather(*(entry_check(context, observer, peer) for observer, peer in peers)))
+    return (*checks, *await entry_checks(context, tuple(zip(PI_SERVERS, PI_SERVERS[::-1], strict=True))))
 
 
 def state_checks(site: Site, states: Sequence[HaStatus]) -> list[Check]:
@@ -123,15 +122,29 @@ def state_checks(site: Site, states: Sequence[HaStatus]) -> list[Check]:
     ]
 
 
-async def entry_check(context: Context, observer: str, target: str) -> Check:
-    """Whether the store of ``observer`` holds an entry of ``target`` again."""
+async def entry_checks(context: Context, wanted: Sequence[tuple[str, str]]) -> tuple[Check, ...]:
+    """Return for each observer and target whether the observer's store holds an entry of the target again.
+
+    Each store is read once.
+    """
+
+    async def read(observer: str) -> TofuStore | DeviceError:
+        try:
+            return await context.devices.prime(observer).list_tofu()
+        except DeviceError as error:
+            return error
+
+    observers = tuple(dict.fromkeys(observer for observer, _ in wanted))
+    stores = dict(zip(observers, await asyncio.gather(*map(read, observers)), strict=True))
+    return tuple(_entry_check(context.site, observer, target, stores[observer]) for observer, target in wanted)
+
+
+def _entry_check(site: Site, observer: str, target: str, store: TofuStore | DeviceError) -> Check:
     found, ok = tuple[str, ...](), None
-    try:
-        store = await context.devices.prime(observer).list_tofu()
-    except DeviceError as error:
-        actual = error.what
+    if isinstance(store, DeviceError):
+        actual = store.what
     else:
-        found = tuple(e.key for e in store.entries if (t := target_of(context.site, observer, e)) and t.name == target)
+        found = tuple(e.key for e in store.entries if (t := target_of(site, observer, e)) and t.name == target)
         actual, ok = ", ".join(found) or "not listed", bool(found)
     return Check(
         name=check_name(CheckKind.ENTRY, server=observer, target=target),

@@ -20,7 +20,7 @@ from runbook_lib.record.about import About, LineTopic
 from runbook_lib.repair.confirmation import require_confirmed
 from runbook_lib.repair.context import Context, wait_until, write_late_result
 from runbook_lib.repair.guard import permit, planned_change, require_release
-from runbook_lib.repair.ha_state import entry_check
+from runbook_lib.repair.ha_state import entry_checks
 from runbook_lib.repair.planned_changes import adding, removing
 from runbook_lib.repair.preflight import require_means
 from runbook_lib.repair.primary_pages import Guide, PrimaryPages, ise_guide, require_someone, watch, web_fingerprint
@@ -173,7 +173,7 @@ async def decide_ise(context: Context, pages: PrimaryPages) -> tuple[IseDecision
             return await _decide_by_page(context, await pages.open())
         except PageNotUnderstood as error:
             await pages.give_up(error)
-    return tuple([await _decide_by_entry(context, settings) for settings in context.site.ise])
+    return await _decide_by_entry(context)
 
 
 async def _decide_by_page(context: Context, page: PrimePages) -> tuple[IseDecision, ...]:
@@ -193,11 +193,19 @@ async def _decide_by_page(context: Context, page: PrimePages) -> tuple[IseDecisi
     return _decisions(context, listed)
 
 
-async def _decide_by_entry(context: Context, settings: IseSettings) -> IseDecision:
-    check = await entry_check(context, "primary", settings.name)
-    write_late_result(context, BY_HAND, f"{check.name}: {check.actual}")
-    action = IseAction.SEEN if check.ok else IseAction.GUIDE
-    return IseDecision(name=settings.name, address=settings.address, listed=None, action=action)
+async def _decide_by_entry(context: Context) -> tuple[IseDecision, ...]:
+    decisions = []
+    checks = await _entries(context, [settings.name for settings in context.site.ise])
+    for settings, check in zip(context.site.ise, checks, strict=True):
+        write_late_result(context, BY_HAND, f"{check.name}: {check.actual}")
+        action = IseAction.SEEN if check.ok else IseAction.GUIDE
+        decisions.append(IseDecision(name=settings.name, address=settings.address, listed=None, action=action))
+    return tuple(decisions)
+
+
+async def _entries(context: Context, names: Sequence[str]) -> tuple[Check, ...]:
+    """Return for each ISE server whether the primary, which alone talks to it, lists its entry."""
+    return await entry_checks(context, [("primary", name) for name in names])
 
 
 def _decisions(context: Context, listed: tuple[ListedIseServer, ...]) -> tuple[IseDecision, ...]:
@@ -295,7 +303,7 @@ async def _by_hand(context: Context, pages: PrimaryPages, names: list[str]) -> N
         context.record.intend(context.stage, "primary", BY_HAND, expected="accepted")
 
     async def look() -> tuple[bool, str]:
-        checks = [await entry_check(context, "primary", name) for name in names]
+        checks = await _entries(context, names)
         return all(check.ok for check in checks), "; ".join(f"{check.name}: {check.actual}" for check in checks)
 
     await watch(context, look, "the entries of the ISE servers")
@@ -326,11 +334,9 @@ async def _ise_checks(context: Context, pages: PrimaryPages) -> tuple[Check, ...
             listed = await (await pages.open()).ise_servers()
         except PageNotUnderstood as error:
             await pages.give_up(error)
-    checks = []
-    for settings in context.site.ise:
-        checks.append(_page_check(settings, listed))
-        checks.append(await entry_check(context, "primary", settings.name))
-    return tuple(checks)
+    entries = await _entries(context, [settings.name for settings in context.site.ise])
+    pairs = zip(context.site.ise, entries, strict=True)
+    return tuple(check for settings, entry in pairs for check in (_page_check(settings, listed), entry))
 
 
 def _page_check(settings: IseSettings, listed: tuple[ListedIseServer, ...] | None) -> Check:

@@ -8,12 +8,13 @@ from dataclasses import replace
 from datetime import datetime
 
 from runbook_lib.decisions import Check, CheckKind, check_name
-from runbook_lib.models import Diagnosis, Inventory, Judgement, Outcome, Verdict
+from runbook_lib.event_loop import both
+from runbook_lib.models import Diagnosis, HaStatus, Inventory, Judgement, Outcome, Verdict
 from runbook_lib.record.journal import Kind
 from runbook_lib.repair.confirmation import certificate_check, deleted_under_override
 from runbook_lib.repair.context import PI_SERVERS, Context, ask_both, target_of_key, targets
 from runbook_lib.repair.diagnose import grown, read_logs
-from runbook_lib.repair.ha_state import entry_check, observe_ha, state_checks
+from runbook_lib.repair.ha_state import entry_checks, observe_ha, state_checks
 from runbook_lib.repair.inventory import knowledge_of, look_at_all
 from runbook_lib.repair.ise import prove_ise
 from runbook_lib.repair.primary_pages import PrimaryPages
@@ -24,16 +25,13 @@ from runbook_lib.repair.staleness import AHEAD_OF_UTC, End, ends_of_deletions
 async def verify(context: Context, pages: PrimaryPages) -> tuple[Check, ...]:
     """Return one check per fact, expected beside actual; keeps them and the confirmed certificates in the record."""
     known = {target.name: knowledge_of(context, target.name) for target in targets(context.site)}
-    context.tell("Reading both stores and the HA states", 0.1)
-    checks = [await entry_check(context, observer, t.name) for t in targets(context.site) for observer in t.observers]
-    states = await observe_ha(context)
+    before, since = read_logs(context), asyncio.get_running_loop().time()
+    (entries, states), (presented, judgements) = await both(_ask_servers(context), look_at_all(context, known))
     note = "an impostor could not have brought this about"
-    checks += [replace(check, note=note) for check in state_checks(context.site, states)]
-    context.tell("Looking at the presented certificates again", 0.4)
-    presented, judgements = await look_at_all(context, known)
+    checks = [*entries, *(replace(check, note=note) for check in state_checks(context.site, states))]
     checks += [certificate_check(context, judgement) for judgement in judgements]
     checks += await prove_ise(context, pages)
-    diagnosis, log_checks = await _log_checks(context)
+    diagnosis, log_checks = await _log_checks(context, before, since)
     stores = await ask_both(context.devices, lambda prime: prime.list_tofu())
     inventory = Inventory(stores=stores, presented=presented, judgements=judgements, ha=states)
     checks += [*log_checks, *_deletion_checks(context, diagnosis, inventory, checks)]
@@ -41,6 +39,12 @@ async def verify(context: Context, pages: PrimaryPages) -> tuple[Check, ...]:
     context.record.write_facts(context.stage, "checks", unique)
     _keep_confirmed(context, judgements)
     return unique
+
+
+async def _ask_servers(context: Context) -> tuple[tuple[Check, ...], tuple[HaStatus, ...]]:
+    context.tell("Reading both stores and the HA states", 0.1)
+    entries = await entry_checks(context, [(by, host.name) for host in targets(context.site) for by in host.observers])
+    return entries, await observe_ha(context)
 
 
 def outcome_of(context: Context, checks: tuple[Check, ...]) -> Outcome:
@@ -112,17 +116,27 @@ def _deletion_checks(
     return found
 
 
-async def _log_checks(context: Context) -> tuple[Diagnosis, list[Check]]:
-    """Whether mismatches still come in: read the logs, wait, and read them again; and what was read last."""
-    before = read_logs(context)
+async def _log_checks(context: Context, before: Diagnosis, since: float) -> tuple[Diagnosis, list[Check]]:
+    """Whether mismatches still come in, from the logs as they were read at ``since``; and what was read last.
+
+    What came in until the servers had recovered is no verdict: then a whole quiet time after that counts.
+    """
     if len(before.no_logs) == 2:
         none = _no_mismatch("", "no logs at hand")
         return before, [replace(none, name="new mismatches in the logs")]
-    context.tell(f"Watching the logs for {context.site.deadlines.quiet_s:.0f} s", 0.8)
-    await asyncio.sleep(context.site.deadlines.quiet_s)
-    after = read_logs(context)
+    quiet_s = context.site.deadlines.quiet_s
+    after = await _read_after(context, since + quiet_s - asyncio.get_running_loop().time())
+    if grown(before, after):
+        before, after = after, await _read_after(context, quiet_s)
     changed_utc = max((result.read_back_utc for result in recorded_deletions(context.record)), default=None)
     return after, [_log_check(server, before, after, changed_utc) for server in PI_SERVERS]
+
+
+async def _read_after(context: Context, seconds: float) -> Diagnosis:
+    if seconds > 0:
+        context.tell(f"Watching the logs for {seconds:.0f} s", 0.8)
+        await asyncio.sleep(seconds)
+    return read_logs(context)
 
 
 def _log_check(server: str, before: Diagnosis, after: Diagnosis, changed_utc: datetime | None) -> Check:

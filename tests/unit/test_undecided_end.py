@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -18,6 +19,7 @@ from runbook_lib.models import Diagnosis, Inventory, Outcome, Stage, StageState
 from runbook_lib.notebook.closing_stages import Verify
 from runbook_lib.record.journal import Kind
 from runbook_lib.repair import proof
+from runbook_lib.repair.context import Context
 from runbook_lib.repair.sent_changes import INVENTORY_FACTS
 
 HEALTHY = ("Primary Active", "Secondary Syncing")
@@ -116,12 +118,27 @@ def _verified(
     primary: tuple[str, ...] = PRIMARYS,
 ) -> dict[str, Check]:
     """Stage 60 on what the servers show now; ``late``: mismatches are newer than the deletions."""
-    incident.list({}, ha=ha, primary=primary, secondary=SECONDARYS)
-    seen = incident.record.read_facts(Stage.LIST, INVENTORY_FACTS, Inventory)
     at_utc = datetime.now(UTC) + timedelta(hours=1 if late else -1)
 
-    def read(_context: object) -> Diagnosis:
-        return incident.diagnosis(at_utc)
+    async def prove(*_given: object) -> tuple[Check, ...]:
+        ise = incident.context.site.ise[0].name
+        return (Check(name="", expected="", actual="", ok=answers, kind=CheckKind.ISE_PAGE, target=ise),)
+
+    incident.list({}, ha=ha, primary=primary, secondary=SECONDARYS)
+    context = stage_60(incident, monkeypatch, read=lambda _: incident.diagnosis(at_utc), prove=prove)
+    return {check.name: check for check in asyncio.run(proof.verify(context, cast("Any", None)))}
+
+
+def stage_60(
+    incident: Incident,
+    monkeypatch: pytest.MonkeyPatch,
+    *,
+    read: Callable[[Context], Diagnosis],
+    prove: Callable[..., Awaitable[tuple[Check, ...]]],
+    quiet_s: float = 0.0,
+) -> Context:
+    """Stage 60's context over servers that are as the record says: ``read`` reads the logs, ``prove`` the ISE page."""
+    seen = incident.record.read_facts(Stage.LIST, INVENTORY_FACTS, Inventory)
 
     def prime(server: str) -> Any:
         async def list_tofu() -> Any:
@@ -135,19 +152,9 @@ def _verified(
     async def look(*_given: object) -> Any:
         return (), seen.judgements
 
-    async def prove(*_given: object) -> tuple[Check, ...]:
-        return (Check(name="", expected="", actual="", ok=answers, kind=CheckKind.ISE_PAGE, target=site.ise[0].name),)
-
-    deadlines = incident.context.site.deadlines.model_copy(update={"quiet_s": 0.0})
-    site = incident.context.site.model_copy(update={"deadlines": deadlines})
-    context = replace(
-        incident.context, site=site, stage=Stage.VERIFY, devices=cast("Any", SimpleNamespace(prime=prime))
-    )
-    for name, instead in (
-        ("read_logs", read),
-        ("observe_ha", observe),
-        ("look_at_all", look),
-        ("prove_ise", prove),
-    ):
+    for name, instead in (("read_logs", read), ("observe_ha", observe), ("look_at_all", look), ("prove_ise", prove)):
         monkeypatch.setattr(proof, name, instead)
-    return {check.name: check for check in asyncio.run(proof.verify(context, cast("Any", None)))}
+    deadlines = incident.context.site.deadlines.model_copy(update={"quiet_s": quiet_s})
+    site = incident.context.site.model_copy(update={"deadlines": deadlines})
+    devices = cast("Any", SimpleNamespace(prime=prime))
+    return replace(incident.context, site=site, stage=Stage.VERIFY, devices=devices)
