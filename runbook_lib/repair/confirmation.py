@@ -248,11 +248,13 @@ def settling(record: Record, plan: Plan) -> tuple[str, ...]:
     """Return what settles a blocked plan, a sentence for each host whose verdict blocks it, as stage 20 saw it."""
     nothing = Inventory(stores=(), presented=(), judgements=(), ha=())
     seen = facts_or(record, Stage.LIST, INVENTORY_FACTS, Inventory, nothing)
+    held = {row.target for row in plan.rows if row.by_verdict}
+    # A host that is contradicted blocks every plan, though no entry of it is listed.
     return tuple(
         f"{each.target}: {_SETTLED_BY[each.verdict].format(each.expectation)}"
         for each in seen.judgements
-        if each.verdict in _SETTLED_BY
-        and any(reason.endswith(f"{each.verdict}: {each.reason}") for reason in plan.blocked)
+        if plan.blocked and each.verdict in _SETTLED_BY
+        if each.target in held or each.verdict is Verdict.CONTRADICTED
     )
 
 

@@ -18,6 +18,7 @@ from runbook_lib.record.incident import Record
 from runbook_lib.record.journal import Kind
 from runbook_lib.record.stages import pending_changes
 from runbook_lib.repair import proof
+from runbook_lib.repair.confirmation import settling
 from runbook_lib.repair.planned_changes import REGISTRATION, REMOVAL, adding, attempt
 from runbook_lib.repair.sent_changes import (
     INVENTORY_FACTS,
@@ -86,6 +87,18 @@ def test_a_plans_row_for_another_reason_draws_the_same_picture(tmp_path: Path, v
     drawn = [[link.agreement for link in picture.links] for picture in pictures]
     assert drawn[0] == drawn[1] == drawn[2]
     assert set(drawn[0]) == {Agreement.DIFFER, Agreement.NOTHING}
+
+
+@pytest.mark.parametrize("verdict", [Verdict.UNCONFIRMED, Verdict.CONTRADICTED, Verdict.UNREACHABLE])
+def test_what_settles_a_plan_is_said_whatever_words_block_it(tmp_path: Path, verdict: Verdict) -> None:
+    """Which host it waits for is data of its rows; its sentences are for people."""
+    incident = Incident(tmp_path, {"secondary": verdict})
+    plan = incident.plan()
+    reworded = replace(plan, blocked=("other words",), rows=tuple(replace(row, reason="") for row in plan.rows))
+    (said,) = settling(incident.record, plan)
+    assert said.startswith("secondary: ")
+    assert settling(incident.record, reworded) == (said,)
+    assert settling(incident.record, replace(plan, blocked=(), rows=())) == ()
 
 
 @pytest.mark.parametrize(
