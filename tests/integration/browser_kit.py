@@ -1,4 +1,4 @@
-"""One browser for the tests of a file, and what befalls a browser, for tests of the browser side."""
+"""One browser for the tests of a process, and what befalls a browser, for tests of the browser side."""
 
 from __future__ import annotations
 
@@ -6,43 +6,71 @@ import asyncio
 import os
 import signal
 from collections.abc import Coroutine, Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import ExitStack, contextmanager, nullcontext
 from typing import Any
 
 import pytest
 
+from runbook_lib import event_loop
+from runbook_lib.show import pdf
 from runbook_lib.web import browser
 from runbook_lib.web.browser import PinnedBrowser
 from runbook_lib.web.browsers import find_browser
 from runbook_lib.web.launching import SharedBrowser, driver
 
-_runners: list[asyncio.Runner] = []
+
+class _Kept:
+    """One shared browser of this process, as a run of many sites has, and the driver of this process's pages."""
+
+    def __init__(self) -> None:
+        self._open = ExitStack()
+        self._shared = self._open.enter_context(SharedBrowser(find_browser()))
+        assert self._shared.environment, "the shared browser does not start"
+        driving = driver()
+        self._playwright = event_loop.run(driving.__aenter__())
+        self._open.callback(lambda: event_loop.run(driving.__aexit__(None, None, None)))
+
+    def alive(self) -> bool:
+        """Whether no test has killed it."""
+        return self._shared._process is not None and self._shared._process.poll() is None
+
+    @contextmanager
+    def used(self) -> Iterator[None]:
+        """Have every page of this process, and of those below it, open in this browser."""
+        with pytest.MonkeyPatch.context() as patched:
+            for name, value in self._shared.environment.items():
+                patched.setenv(name, value)
+            for module in (browser, pdf):
+                patched.setattr(module, "driver", lambda: nullcontext(self._playwright))
+            yield
+
+    def close(self) -> None:
+        self._open.close()
+
+
+_kept: list[_Kept] = []
 
 
 @contextmanager
 def one_browser() -> Iterator[None]:
-    """Keep one shared browser, as a run does, and one driver in one event loop; each page still has its own context."""
-    with SharedBrowser(find_browser()) as shared, asyncio.Runner() as runner, pytest.MonkeyPatch.context() as patched:
-        assert shared.environment, "the shared browser does not start"
-        for name, value in shared.environment.items():
-            patched.setenv(name, value)
-        kept = driver()
-        playwright = runner.run(kept.__aenter__())
-        patched.setattr(browser, "driver", lambda: nullcontext(playwright))
-        _runners.append(runner)
-        try:
-            yield
-        finally:
-            _runners.remove(runner)
-            runner.run(kept.__aexit__(None, None, None))
+    """Work the pages in the browser that this process keeps; each page still has a context of its own."""
+    if _kept and not _kept[0].alive():
+        end_browser()
+    if not _kept:
+        _kept.append(_Kept())
+    with _kept[0].used():
+        yield
+
+
+def end_browser() -> None:
+    """End the browser that is kept, if there is one."""
+    while _kept:
+        _kept.pop().close()
 
 
 def run(main: Coroutine[Any, Any, None]) -> None:
-    """Run a test's coroutine: in the loop of the browser that its file keeps, else in one of its own."""
-    if _runners:
-        _runners[-1].run(main)
-    else:
-        asyncio.run(main)
+    """Run a test's coroutine in the loop in which the driver is kept, which is the product's own."""
+    event_loop.run(main)
 
 
 async def process_of(browser: PinnedBrowser) -> int:

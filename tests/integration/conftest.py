@@ -23,11 +23,17 @@ def _own_secrets(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(secrets, "REDACTOR", Redactor())
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def one_browser() -> Iterator[None]:
-    """One browser for the pages of a whole file."""
+    """The pages are worked in one browser of this process: starting one takes longer than most tests with pages."""
     with browser_kit.one_browser():
         yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _browser_ends() -> Iterator[None]:
+    yield
+    browser_kit.end_browser()
 
 
 @pytest.fixture

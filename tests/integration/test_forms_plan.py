@@ -27,6 +27,8 @@ from runbook_lib.record.incident import Record
 from runbook_lib.repair.confirmation import PHRASE
 from runbook_lib.show.expectation_form import Given
 
+pytestmark = pytest.mark.usefixtures("one_browser")
+
 RUNBOOK = "from runbook_lib.cli import main; main()"
 
 

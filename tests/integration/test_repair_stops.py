@@ -13,6 +13,8 @@ from runbook_lib.decisions import HaPage, Milestone
 from runbook_lib.errors import AnswerNotUnderstood, DeletionRefused, RepairFailed, VersionUnsupported
 from runbook_lib.models import Outcome, Stage, StageState
 
+pytestmark = pytest.mark.usefixtures("one_browser")
+
 UP_TO = {stage: tuple(Stage)[: number + 1] for number, stage in enumerate(Stage)}
 
 

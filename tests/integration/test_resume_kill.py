@@ -35,6 +35,8 @@ from runbook_lib.record.incident import Record, find_open
 from runbook_lib.record.lock import holder_of
 from runbook_lib.repair.sent_changes import NOT_SEEN, recorded_deletions
 
+pytestmark = pytest.mark.usefixtures("one_browser")
+
 MOST_ROUNDS = 3
 LINES_OF_A_DELETION = 8  # its intent, the answer and what it means, sent, the list and what it means, result, facts
 LINES_BEFORE = 46

@@ -31,6 +31,8 @@ from runbook_lib.repair.ha import MILESTONES
 from runbook_lib.web import labels
 from runbook_lib.web.labels import Label, labels_for
 
+pytestmark = pytest.mark.usefixtures("one_browser")
+
 MILESTONE = re.compile(r"(?:Pre-HA Registration|Database Replication|Post HA Registration) (\d+) %")
 Edit = Callable[[dict[str, Any]], None]
 
