@@ -131,9 +131,13 @@ class IsePages:
         """Go to Administration > Servers > ISE Servers by the menu."""
         await menu.reach(self.hand, _PATH, self._is_list, "the list of ISE servers", "ise_page_id")
 
-    async def servers(self) -> tuple[ListedIseServer, ...]:
-        """Open the page and return its list once that has come to rest; an empty one has to stay empty for longer."""
-        await self.open()
+    async def servers(self, *, anew: bool = True) -> tuple[ListedIseServer, ...]:
+        """Open the page and return its list once that has come to rest; an empty one has to stay empty for longer.
+
+        Without ``anew`` it is not opened where it is shown already, as it is after a change.
+        """
+        if anew or not self._is_list(await self.view.look(anew=True)):
+            await self.open()
         shown = Rest()
 
         def ready(screen: Screen) -> tuple[ListedIseServer, ...] | None:

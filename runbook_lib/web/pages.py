@@ -103,9 +103,9 @@ class PrimePages:
         """
         return await _Watch(self, on_change).run()
 
-    async def ise_servers(self) -> tuple[ListedIseServer, ...]:
-        """Open Administration > Servers > ISE Servers and return its rows."""
-        return await self._repeatable("reading the ISE servers", self._ise.servers)
+    async def ise_servers(self, *, anew: bool = True) -> tuple[ListedIseServer, ...]:
+        """Return the rows of Administration > Servers > ISE Servers; without ``anew`` of what is shown of it now."""
+        return await self._repeatable("reading the ISE servers", lambda: self._ise.servers(anew=anew))
 
     async def add_ise(self, address: str, user: str, password: str) -> ListedIseServer:
         """Add an ISE server, clicking Save once, and return its row. Raises PageRefused or OutcomeUnknown."""

@@ -87,6 +87,23 @@ def test_sets_up_high_availability_and_an_ise_server_on_every_skin(skin: str, tm
     assert any(0 < step.percent < 100 for page in seen for step in page.milestones)
 
 
+def test_a_list_that_is_shown_is_read_where_it_stands(tmp_path: Path) -> None:
+    """After a change it is not gone to anew, and from another page it is."""
+    product = Product()
+
+    async def use(pages: PrimePages) -> None:
+        added = await pages.add_ise("198.51.100.7", "admin", "ise-Secret")
+        before = product.requests
+        assert await pages.ise_servers(anew=False) == (added,)
+        assert product.requests == before
+        assert await pages.ise_servers() == (added,)
+        assert product.requests > before
+        await pages.ha_page()
+        assert await pages.ise_servers(anew=False) == (added,)
+
+    drive(product, "plain", tmp_path, use)
+
+
 def test_words_that_only_look_like_text_are_pressed_where_nothing_else_answers(tmp_path: Path) -> None:
     """Buttons that neither markup nor pointer tells from text are found by what they say, and Register is sent once."""
     product = Product(rewrite=(("cursor:pointer", ""),))
