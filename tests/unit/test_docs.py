@@ -23,6 +23,7 @@ import nbformat
 import pytest
 import typer
 from pydantic import BaseModel
+from source_trees import nodes_of, tree_of
 
 from runbook_lib import decisions, errors, models
 from runbook_lib import paths as places
@@ -232,7 +233,7 @@ def test_messages_name_commands_that_exist() -> None:
 def messages() -> Iterator[tuple[str, str]]:
     """Yield the texts in the library's code with their places, docstrings left out."""
     for path in sorted((ROOT / "runbook_lib").rglob("*.py")):
-        tree = ast.parse(text_of(path))
+        tree = tree_of(path)
         about = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
         for node in ast.walk(tree):
             if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in about:
@@ -322,7 +323,7 @@ def environment() -> tuple[set[str], set[str]]:
     """
     found, texts = set(), set()
     paths = (*(ROOT / "runbook_lib").rglob("*.py"), *(ROOT / "tools").glob("*.py"))
-    for node in (node for path in paths for node in ast.walk(ast.parse(text_of(path)))):
+    for node in (node for path in paths for node in nodes_of(path)):
         if is_text(node):
             texts.add(node.value)
         elif isinstance(node, ast.Call | ast.Subscript):
@@ -617,7 +618,7 @@ def claims_of_tests() -> tuple[tuple[str, str], ...]:
     """Every test, as its file and name, with its docstring on one line."""
     found = []
     for path in sorted((ROOT / "tests").rglob("test_*.py")):
-        functions = (n for n in ast.walk(ast.parse(path.read_text(encoding="utf-8"))) if isinstance(n, ast.FunctionDef))
+        functions = (n for n in nodes_of(path) if isinstance(n, ast.FunctionDef))
         named = (node for node in functions if node.name.startswith("test_"))
         place = path.relative_to(ROOT).as_posix()
         found += [(f"{place}::{node.name}", " ".join((ast.get_docstring(node) or "").split())) for node in named]

@@ -16,6 +16,7 @@ from typing import Any, cast
 import pytest
 from incident_kit import PRIMARYS, SECONDARYS, SHA, Incident
 from site_kit import site_with
+from source_trees import nodes_of, tree_of
 
 import runbook_lib
 from runbook_lib.decisions import Approval, ChangeKind, Deletion, Plan, PlannedChange, PlanRow
@@ -553,7 +554,7 @@ class Function:
 
 def functions() -> Iterator[Function]:
     for path in sorted(STEPS.glob("*.py")):
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        for node in nodes_of(path):
             if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
                 calls = [each for each in ast.walk(node) if isinstance(each, ast.Call)]
                 calls.sort(key=lambda call: (call.lineno, call.col_offset))
@@ -568,8 +569,8 @@ def _name(node: ast.expr) -> str:
 
 def test_the_verbs_that_change_a_device_are_all_known() -> None:
     """Whatever a layer below sends once, or types a secret for, is one of those whose callers are looked at here."""
-    web = ast.parse((STEPS.parent / "web" / "pages.py").read_text(encoding="utf-8"))
-    prime = ast.parse((STEPS.parent / "device" / "prime.py").read_text(encoding="utf-8"))
+    web = tree_of(STEPS.parent / "web" / "pages.py")
+    prime = tree_of(STEPS.parent / "device" / "prime.py")
     once = {f.name for f in ast.walk(web) if isinstance(f, ast.AsyncFunctionDef) if "_once" in _calls(f)} - {"_once"}
     typed = {f.name for f in ast.walk(web) if isinstance(f, ast.AsyncFunctionDef) if "form" in _arguments(f)}
     sent = {f.name for f in ast.walk(prime) if isinstance(f, ast.AsyncFunctionDef) if "replies" in _calls(f)}
@@ -607,5 +608,5 @@ def test_nobody_but_the_steps_reaches_a_verb_or_writes_an_intent() -> None:
     """The layers above the steps call steps; only these modules may send or intend."""
     above = ("notebook", "cli", "batch", "show")
     for path in (p for folder in above for p in (STEPS.parent / folder).rglob("*.py")):
-        used = _calls(ast.parse(path.read_text(encoding="utf-8")))
+        used = _calls(tree_of(path))
         assert not used & {"intend", "delete_tofu", "remove_ha", "add_ise", "remove_ise"}, path

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from source_trees import nodes_of
 from spread import APART, LONGEST
 
 from runbook_lib.paths import project_root
@@ -103,7 +104,7 @@ def test_tests_that_any_process_may_run_share_nothing() -> None:
     """What a file starts once for its tests would be started in each process that runs one of them."""
 
     def shared(path: Path) -> set[str]:
-        functions = [node for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.FunctionDef)]
+        functions = [node for node in nodes_of(path) if isinstance(node, ast.FunctionDef)]
         return {node.name for node in functions if any("module" in ast.unparse(d) for d in node.decorator_list)}
 
     for path in (path for path in (ROOT / "tests").rglob("test_*.py") if path.stem in APART):

@@ -14,6 +14,7 @@ from dataclasses import fields
 from pathlib import Path
 
 import pytest
+from source_trees import nodes_of, tree_of
 
 from runbook_lib import errors
 from runbook_lib.lab import LabOptions
@@ -51,7 +52,7 @@ FRONT_DOOR = {"__init__": {"notebook"}}
 
 def imports_of(path: Path) -> Iterator[tuple[int, str]]:
     """Yield line and unit of each import of the library, those inside functions included."""
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+    for node in nodes_of(path):
         if isinstance(node, ast.Import):
             names = [alias.name for alias in node.names if alias.name.startswith("runbook_lib")]
         elif isinstance(node, ast.ImportFrom):
@@ -168,7 +169,7 @@ def test_a_class_name_is_defined_once() -> None:
     """No two modules define a class of the same name: a name in a traceback or in a review means one thing."""
     places: dict[str, list[str]] = {}
     for path in rooms():
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        for node in nodes_of(path):
             if isinstance(node, ast.ClassDef):
                 places.setdefault(node.name, []).append(f"{path.relative_to(ROOT)}:{node.lineno}")
     assert {name: where for name, where in places.items() if len(where) > 1} == {}
@@ -179,7 +180,7 @@ def test_a_package_hands_on_no_names(path: Path) -> None:
     """A name is imported from the module that defines it, so that importing one room of a package loads no other."""
     if path.parent.name in ("cli", "lab"):
         return  # the command itself, and the island
-    (only,) = ast.parse(path.read_text(encoding="utf-8")).body
+    (only,) = tree_of(path).body
     assert isinstance(only, ast.Expr)
     assert isinstance(only.value, ast.Constant)
 
@@ -225,7 +226,7 @@ def test_every_public_function_says_what_it_is_for() -> None:
     silent = [
         f"{path.relative_to(LIBRARY)}:{node.lineno} {node.name}"
         for path in rooms()
-        for node in ast.parse(path.read_text(encoding="utf-8")).body
+        for node in tree_of(path).body
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and not node.name.startswith("_")
         if not ast.get_docstring(node) and not node.decorator_list
     ]
@@ -245,7 +246,7 @@ def test_public_methods_say_what_they_are_for() -> None:
     classes = [
         (path, node)
         for path in rooms()
-        for node in ast.parse(path.read_text(encoding="utf-8")).body
+        for node in tree_of(path).body
         if isinstance(node, ast.ClassDef) and not node.name.startswith("_")
     ]
     methods = [
@@ -262,7 +263,7 @@ def test_public_methods_say_what_they_are_for() -> None:
 
 def raising(path: Path) -> Iterator[tuple[str, str, set[str]]]:
     """Yield each public function that raises an error of its own making: where, its docstring, the errors' names."""
-    left: list[ast.AST] = list(ast.parse(path.read_text(encoding="utf-8")).body)
+    left: list[ast.AST] = list(tree_of(path).body)
     while left:
         node = left.pop()
         if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
@@ -317,7 +318,7 @@ NAMES_SAY_IT |= {"left", "top", "right", "bottom", "options"}  # the edges of wh
 
 def public_functions(path: Path) -> Iterator[tuple[str, ast.FunctionDef | ast.AsyncFunctionDef]]:
     """Yield each function that others may call, those of public classes included, with where it is."""
-    left: list[ast.stmt] = list(ast.parse(path.read_text(encoding="utf-8")).body)
+    left: list[ast.stmt] = list(tree_of(path).body)
     for node in left:
         if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
             left += node.body
@@ -365,7 +366,7 @@ HEAVY = {"jupyter_client", "nbclient", "papermill", "playwright", "runbook_lib.l
 
 def imported_names(path: Path) -> set[str]:
     """Return the modules that a file imports, and what it takes from them, in full."""
-    nodes = list(ast.walk(ast.parse(path.read_text(encoding="utf-8"))))
+    nodes = nodes_of(path)
     modules = {alias.name for node in nodes if isinstance(node, ast.Import) for alias in node.names}
     froms = [node for node in nodes if isinstance(node, ast.ImportFrom) and node.module]
     return modules | {f"{node.module}.{alias.name}" for node in froms for alias in node.names}
@@ -389,7 +390,7 @@ CLOCKS = ("time.monotonic()", "time.perf_counter()", "time.time()")
 
 def waits_of(path: Path) -> Iterator[str]:
     """Yield what a file does by the clock: sleeps, loops on its own clock, limits of a test or of an example."""
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+    for node in nodes_of(path):
         called = _called(node)
         where = f"{path.name}:{getattr(node, 'lineno', 0)}"
         if called in ("time.sleep", "asyncio.sleep") and not _is_zero(node.args[0]):
@@ -444,7 +445,7 @@ def test_a_wait_for_a_time_is_found(tmp_path: Path, text: str) -> None:
 
 def clocks_of(path: Path) -> Iterator[str]:
     """Yield where a file reads the clock while it is collected."""
-    left: list[ast.AST] = [ast.parse(path.read_text(encoding="utf-8"))]
+    left: list[ast.AST] = [tree_of(path)]
     while left:
         node = left.pop()
         later = node.body if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda) else []
@@ -561,7 +562,7 @@ def test_every_knob_of_the_labs_command_line_is_turned_by_a_fault_test() -> None
 
     So nothing that it can vary is left out: how it lists, what it asks, its versions, its login, and how it fails.
     """
-    lab = [ast.parse((LIBRARY / "lab" / f"{name}.py").read_text(encoding="utf-8")) for name in COMMAND_LINE]
+    lab = [tree_of(LIBRARY / "lab" / f"{name}.py") for name in COMMAND_LINE]
     options = {
         node.attr
         for tree in lab
@@ -573,7 +574,7 @@ def test_every_knob_of_the_labs_command_line_is_turned_by_a_fault_test() -> None
     }
     turned = set[str]()
     for path in FAULT_TESTS:
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        for node in nodes_of(path):
             if isinstance(node, ast.keyword) and node.arg:
                 turned.add(node.arg)
             if isinstance(node, ast.Constant) and isinstance(node.value, str):

@@ -17,6 +17,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from source_trees import tree_of
 from typer.main import get_command
 from typer.testing import CliRunner
 
@@ -52,7 +53,7 @@ def sources() -> Iterator[tuple[str, ast.Module]]:
     for path in sorted(LIBRARY.rglob("*.py")):
         name = str(path.relative_to(LIBRARY))
         if not name.startswith("lab/"):  # the lab is the device
-            yield name, ast.parse(path.read_text(encoding="utf-8"))
+            yield name, tree_of(path)
 
 
 # -- one place prints ---------------------------------------------------------------------------------
