@@ -18,7 +18,6 @@ from typing import Any, Generic, TypeVar
 # here and outlives a single call, so that a connection opened by one call serves the next.
 
 T = TypeVar("T")
-Other = TypeVar("Other")
 
 _guard = threading.Lock()
 _loop: asyncio.AbstractEventLoop | None = None
@@ -122,17 +121,7 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_forget)  # threads do not survive a fork: the child starts its own
 
 
-# -- Waiting: for two things beside each other; and for a state, by looking again and again until a deadline
-
-
-async def both(one: Awaitable[T], other: Awaitable[Other]) -> tuple[T, Other]:
-    """Wait for both beside each other and return what they return; when both have ended, raises the first's error."""
-    returned, other_returned = await asyncio.gather(one, other, return_exceptions=True)
-    if isinstance(returned, BaseException):
-        raise returned
-    if isinstance(other_returned, BaseException):
-        raise other_returned
-    return returned, other_returned
+# -- Waiting for a state: the one way to look again and again until a deadline
 
 
 async def poll_until(

@@ -12,8 +12,7 @@ from pydantic import ValidationError
 from runbook_lib.certificates.expectation import Knowledge, combine, read_expectation
 from runbook_lib.certificates.verdict import judge
 from runbook_lib.errors import ExpectationInvalid
-from runbook_lib.event_loop import both
-from runbook_lib.models import HaStatus, Inventory, Judgement, Presented, Stage, TofuStore
+from runbook_lib.models import Inventory, Judgement, Presented, Stage
 from runbook_lib.params.model import CaBundle, Expectation, Site
 from runbook_lib.params.values import canonical_sha256
 from runbook_lib.record.about import About, LineTopic
@@ -148,18 +147,15 @@ async def take_inventory(context: Context, given: Mapping[str, Expectation] | No
         known = {target.name: knowledge_of(context, target.name) for target in targets(context.site)}
     else:
         known = gather_knowledge(context, given)
-    (stores, ha), (presented, judgements) = await both(_ask_servers(context), look_at_all(context, known))
-    inventory = Inventory(stores=stores, presented=presented, judgements=judgements, ha=ha)
-    context.record.write_facts(context.stage, INVENTORY_FACTS, inventory)
-    return inventory
-
-
-async def _ask_servers(context: Context) -> tuple[tuple[TofuStore, ...], tuple[HaStatus, ...]]:
-    """Return both stores and HA states; deletions whose end was not seen are settled by the stores first."""
     context.tell("Reading both TOFU lists and the HA states", 0.0)
     stores = await ask_both(context.devices, lambda prime: prime.list_tofu())
     await settle_interrupted(context, stores)
-    return stores, await ask_both(context.devices, lambda prime: prime.ha_status())
+    ha = await ask_both(context.devices, lambda prime: prime.ha_status())
+    # Not beside that: a command line that is opened anew takes the looks with it that go through it.
+    presented, judgements = await look_at_all(context, known)
+    inventory = Inventory(stores=stores, presented=presented, judgements=judgements, ha=ha)
+    context.record.write_facts(context.stage, INVENTORY_FACTS, inventory)
+    return inventory
 
 
 async def look_at_all(

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING
 from runbook_lib.decisions import ChangeKind, Check, CheckKind, ListedIseServer, check_name
 from runbook_lib.device.ise_api import IseCertificate, NotAvailable, admin_certificates
 from runbook_lib.errors import CertificateMoved, DeletionRefused, PageNotUnderstood, PageRefused, RepairFailed
-from runbook_lib.event_loop import both
 from runbook_lib.hosts import any_same_host
 from runbook_lib.models import CertificateFacts
 from runbook_lib.params.model import IseServer
@@ -329,20 +328,15 @@ async def prove_ise(context: Context, pages: PrimaryPages) -> tuple[Check, ...]:
 
 
 async def _ise_checks(context: Context, pages: PrimaryPages) -> tuple[Check, ...]:
-    names = [settings.name for settings in context.site.ise]
-    listed, entries = await both(_listed(pages), _entries(context, names))
-    pairs = zip(context.site.ise, entries, strict=True)
-    return tuple(check for settings, entry in pairs for check in (_page_check(settings, listed), entry))
-
-
-async def _listed(pages: PrimaryPages) -> tuple[ListedIseServer, ...] | None:
-    """Return what the page lists; None where no page is read."""
+    listed: tuple[ListedIseServer, ...] | None = None
     if not pages.guided:
         try:
-            return await (await pages.open()).ise_servers()
+            listed = await (await pages.open()).ise_servers()
         except PageNotUnderstood as error:
             await pages.give_up(error)
-    return None
+    entries = await _entries(context, [settings.name for settings in context.site.ise])
+    pairs = zip(context.site.ise, entries, strict=True)
+    return tuple(check for settings, entry in pairs for check in (_page_check(settings, listed), entry))
 
 
 def _page_check(settings: IseSettings, listed: tuple[ListedIseServer, ...] | None) -> Check:

@@ -8,8 +8,7 @@ from dataclasses import replace
 from datetime import datetime
 
 from runbook_lib.decisions import Check, CheckKind, check_name
-from runbook_lib.event_loop import both
-from runbook_lib.models import Diagnosis, HaStatus, Inventory, Judgement, Outcome, Verdict
+from runbook_lib.models import Diagnosis, Inventory, Judgement, Outcome, Verdict
 from runbook_lib.record.journal import Kind
 from runbook_lib.repair.confirmation import certificate_check, deleted_under_override
 from runbook_lib.repair.context import PI_SERVERS, Context, ask_both, target_of_key, targets
@@ -26,9 +25,13 @@ async def verify(context: Context, pages: PrimaryPages) -> tuple[Check, ...]:
     """Return one check per fact, expected beside actual; keeps them and the confirmed certificates in the record."""
     known = {target.name: knowledge_of(context, target.name) for target in targets(context.site)}
     before, since = read_logs(context), asyncio.get_running_loop().time()
-    (entries, states), (presented, judgements) = await both(_ask_servers(context), look_at_all(context, known))
+    context.tell("Reading both stores and the HA states", 0.1)
+    observed = [(observer, target.name) for target in targets(context.site) for observer in target.observers]
+    checks = [*await entry_checks(context, observed)]
+    states = await observe_ha(context)
     note = "an impostor could not have brought this about"
-    checks = [*entries, *(replace(check, note=note) for check in state_checks(context.site, states))]
+    checks += [replace(check, note=note) for check in state_checks(context.site, states)]
+    presented, judgements = await look_at_all(context, known)
     checks += [certificate_check(context, judgement) for judgement in judgements]
     checks += await prove_ise(context, pages)
     diagnosis, log_checks = await _log_checks(context, before, since)
@@ -39,12 +42,6 @@ async def verify(context: Context, pages: PrimaryPages) -> tuple[Check, ...]:
     context.record.write_facts(context.stage, "checks", unique)
     _keep_confirmed(context, judgements)
     return unique
-
-
-async def _ask_servers(context: Context) -> tuple[tuple[Check, ...], tuple[HaStatus, ...]]:
-    context.tell("Reading both stores and the HA states", 0.1)
-    entries = await entry_checks(context, [(by, host.name) for host in targets(context.site) for by in host.observers])
-    return entries, await observe_ha(context)
 
 
 def outcome_of(context: Context, checks: tuple[Check, ...]) -> Outcome:

@@ -115,6 +115,7 @@ class PinnedRelay:
         self._inside: ssl.SSLContext | None = None
         self._server: asyncio.Server | None = None
         self._tasks: set[asyncio.Task[None]] = set()
+        self._over = False
 
     @property
     def address(self) -> str:
@@ -130,6 +131,7 @@ class PinnedRelay:
     async def __aexit__(self, *_: object) -> None:
         assert self._server is not None
         self._server.close()
+        self._over = True  # what was accepted a moment ago is told of later
         for task in list(self._tasks):
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -142,14 +144,17 @@ class PinnedRelay:
             raise problem
 
     def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        if self._over:
+            writer.transport.abort()
+            return
         task = asyncio.ensure_future(self._serve(reader, writer))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+        task.add_done_callback(lambda _: writer.transport.abort())  # one that is cancelled at once has not begun
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with contextlib.suppress(OSError, EOFError, TimeoutError, asyncio.LimitOverrunError, ssl.SSLError):
             async with contextlib.AsyncExitStack() as stack:
-                stack.callback(writer.transport.abort)
                 async with asyncio.timeout(self.connect_s):
                     head = await reader.readuntil(b"\r\n\r\n")
                 if not self._is_known(head):

@@ -7,6 +7,8 @@ import base64
 import socket
 from contextlib import suppress
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
@@ -127,6 +129,22 @@ def test_whoever_says_nothing_is_dropped() -> None:
             await wait_until_async(lambda: not relay._tasks, "the end of the connections")
 
     asyncio.run(go())
+
+
+def test_a_connection_that_comes_as_the_relay_ends_is_dropped() -> None:
+    """One that was accepted just before, and at which nobody has looked yet, and one that is told of just after."""
+    dropped: list[str] = []
+
+    def line(name: str) -> Any:
+        return SimpleNamespace(transport=SimpleNamespace(abort=lambda: dropped.append(name)))
+
+    async def go() -> None:
+        async with PinnedRelay("127.0.0.1", 9, "00" * 32, 5.0) as relay:
+            relay._accept(asyncio.StreamReader(), line("before"))
+        relay._accept(asyncio.StreamReader(), line("after"))
+
+    asyncio.run(go())
+    assert dropped == ["before", "after"]
 
 
 def test_two_ends_that_say_nothing_are_parted(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -17,7 +17,6 @@ from test_undecided_end import stage_60
 
 from runbook_lib.decisions import Check, CheckKind
 from runbook_lib.errors import DeviceSilent
-from runbook_lib.event_loop import both
 from runbook_lib.models import Diagnosis, Inventory, Stage
 from runbook_lib.repair import proof
 from runbook_lib.repair.ha_state import entry_checks
@@ -111,18 +110,3 @@ def test_each_store_is_read_once_however_many_entries_are_looked_for(tmp_path: P
     assert [(check.server, check.target) for check in checks] == wanted
     assert [check.ok for check in checks] == [True, None, True]
     assert checks[1].actual == "no answer"
-
-
-def test_what_is_waited_for_beside_another_has_ended_when_its_error_is_raised() -> None:
-    """The first one's error comes first, whichever failed sooner."""
-    ended: list[str] = []
-
-    async def fail(name: str, turns: int) -> None:
-        for _ in range(turns):
-            await asyncio.sleep(0)
-        ended.append(name)
-        raise DeviceSilent(name)
-
-    with pytest.raises(DeviceSilent, match="slow"):
-        asyncio.run(both(fail("slow", 5), fail("quick", 1)))
-    assert ended == ["quick", "slow"]
