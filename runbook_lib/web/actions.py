@@ -181,7 +181,9 @@ class PageActions:
         element = await self._acting(key, (), None, lambda element: self._try(key, element))
         patience_ms = self.view.browser.deadlines.page_s * 1000  # a slow machine is no reason not to know
         try:
-            await element.click(no_wait_after=True, timeout=patience_ms, force=True)
+            # Neither forced nor without waiting after: only then does the driver see whether the click reaches the
+            # element, and hold one back that something else would get because the page has moved.
+            await element.click(timeout=patience_ms)
         except Error:
             raise OutcomeUnknown(
                 f"{named(self.labels[key])} was clicked, and the page or the browser went away",

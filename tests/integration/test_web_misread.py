@@ -8,6 +8,7 @@ from pathlib import Path
 from urllib.parse import unquote
 
 import pytest
+from playwright.async_api import ElementHandle
 from test_web_pages import FORM, drive
 from waiting import awaited
 from web_site import PLAIN_MENU, Product
@@ -165,6 +166,38 @@ def test_a_menu_that_comes_late_is_not_closed_by_what_opens_it(opens_ms: int, un
     product = Product(rewrite=((PLAIN_MENU, menu_behind_an_icon(opens_ms, unfolds_ms)),))
     register(product, tmp_path)
     assert heard(product) == UNDER_WAY
+
+
+def test_a_button_that_moves_away_under_the_pointer_leaves_the_click_to_no_other(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A page that is laid out anew at that moment has something else there: that is not pressed, and the button is."""
+    place = "style='position:absolute;left:0;top:0;width:90px;height:24px'"
+    moves = """<script>let armed = false; addEventListener('mousemove', (event) => {
+      if (!armed) return;
+      armed = false;
+      event.target.style.left = '400px';
+      setTimeout(() => event.target.style.left = '0', 500); }, true)</script>"""
+    before = f"<span style='position:relative;display:inline-block;width:90px;height:24px'>{moves}"
+    other = f"<button type=button {place} onclick=\"fetch('/other')\">Other</button>"
+    button = "<button name=do value=Register"
+    product = Product(rewrite=((button, f"{before}{other}<button {place} name=do value=Register"),))
+    asked: list[str] = []
+    tried = actions.PageActions._try
+
+    async def try_and_arm(self: actions.PageActions, key: str, element: ElementHandle) -> None:
+        await tried(self, key, element)
+        await element.evaluate("() => { armed = true; }")
+
+    async def use(pages: PrimePages) -> None:
+        pages._browser.page.on("request", lambda request: asked.append(request.url))
+        await pages.open_ha_configuration()
+        monkeypatch.setattr(actions.PageActions, "_try", try_and_arm)
+        assert (await pages.register(FORM)).under_way
+
+    drive(product, "plain", tmp_path, use, page_s=10.0)
+    assert heard(product) == UNDER_WAY
+    assert not [url for url in asked if url.endswith("/other")]
 
 
 def test_a_page_called_ha_setup_is_ha_configuration(tmp_path: Path) -> None:
