@@ -258,7 +258,10 @@ async def _by_icon(hand: PageActions, ready: Callable[[Screen], T | None], what:
         for _ in range(_TRIES):
             notices = (*hand.view.noted, *hand.view.said)
             with contextlib.suppress(PageNotUnderstood):
-                return await _press_icon(hand, item, ready, what, _ICON_S)
+                return await hand.wait(ready, what, 0.0)  # it came late, and would be closed now
+            await hand.click(await hand.view.again(item))
+            with contextlib.suppress(PageNotUnderstood):
+                return await hand.wait(ready, what, _ICON_S)
             with hand.view.browser.guard("closing what is no menu"):
                 await hand.view.browser.page.keyboard.press("Escape")
             if notices == (*hand.view.noted, *hand.view.said):
@@ -266,18 +269,9 @@ async def _by_icon(hand: PageActions, ready: Callable[[Screen], T | None], what:
     if likely:
         with contextlib.suppress(PageNotUnderstood):
             return await hand.wait(ready, what, deadline_s)
-        return await _press_icon(hand, likely[0], ready, what, deadline_s)
+        await hand.click(await hand.view.again(likely[0]))
+        return await hand.wait(ready, what, deadline_s)
     raise hand.view.not_found(what, await hand.view.look(), hand.view.browser.deadlines.page_s)
-
-
-async def _press_icon(
-    hand: PageActions, item: Item, ready: Callable[[Screen], T | None], what: str, deadline_s: float
-) -> T:
-    """Press a thing without words and wait for the menu; one that is there by now would be closed by that."""
-    with contextlib.suppress(PageNotUnderstood):
-        return await hand.wait(ready, what, 0.0)
-    await hand.click(await hand.view.again(item))
-    return await hand.wait(ready, what, deadline_s)
 
 
 def _chosen(hits: Sequence[ControlMatch], before: Screen) -> Item:
