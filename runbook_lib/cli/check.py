@@ -29,9 +29,9 @@ def check_command(site: str, *, live: bool) -> int:
         out("Nothing was contacted; --live asks the servers too.")
     if missing or not live:
         return UsageError.exit_code if missing else 0
-    from runbook_lib.cli.new_site import ask_servers  # with all that talks to devices
+    from runbook_lib.cli.new_site import check_live  # with all that talks to devices
 
-    return ask_servers(settings)
+    return check_live(settings)
 
 
 def _missing(site: Site) -> list[RunbookError]:

@@ -260,7 +260,7 @@ class Interview:
 LOGIN = "primary web pages: login"
 
 
-def ask_servers(site: Site) -> int:
+def check_live(site: Site) -> int:
     """Print what a site's servers answered and return the exit code: 4 where one of them is not as it has to be.
 
     Raises the first error that a command line or the login to the web pages ended with.

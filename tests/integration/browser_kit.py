@@ -5,9 +5,8 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-from collections.abc import Coroutine, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, nullcontext
-from typing import Any
 
 import pytest
 
@@ -20,7 +19,10 @@ from runbook_lib.web.launching import SharedBrowser, driver
 
 
 class _Kept:
-    """One shared browser of this process, as a run of many sites has, and the driver of this process's pages."""
+    """One shared browser of this process, as a run of many sites has, and the driver of this process's pages.
+
+    The driver lives in the product's own event loop: what works a page in it runs there too (``event_loop.run``).
+    """
 
     def __init__(self) -> None:
         self._open = ExitStack()
@@ -66,11 +68,6 @@ def end_browser() -> None:
     """End the browser that is kept, if there is one."""
     while _kept:
         _kept.pop().close()
-
-
-def run(main: Coroutine[Any, Any, None]) -> None:
-    """Run a test's coroutine in the loop in which the driver is kept, which is the product's own."""
-    event_loop.run(main)
 
 
 async def process_of(browser: PinnedBrowser) -> int:

@@ -7,12 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from browser_kit import run
 from long_way import DAY, LONG
 from pairs import covering
 from tls_site import Identity, serving
 from tornado.web import Application
 
+from runbook_lib import event_loop
 from runbook_lib.lab.pages import handlers
 from runbook_lib.lab.pages.dojo import HELD_OUT, KNOBS, has_dojo
 from runbook_lib.lab.pages.memory import MemoryBackend
@@ -61,7 +61,7 @@ def drive(
                 await pages.login("root", "Public123")
                 await use(pages)
 
-    run(go())
+    event_loop.run(go())
 
 
 async def set_up(pages: PrimePages) -> None:

@@ -6,11 +6,11 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import pytest
-from browser_kit import run
 from old_pages import OLD_SKINS
 from tls_site import Identity, serving
 from web_site import SKINS, WORDS, Product, application
 
+from runbook_lib import event_loop
 from runbook_lib.decisions import HaPage
 from runbook_lib.params.model import Deadlines
 from runbook_lib.web.browser import PinnedBrowser
@@ -46,7 +46,7 @@ def drive(
                 await pages.login(product.user, product.password)
                 await use(pages)
 
-    run(go())
+    event_loop.run(go())
 
 
 @pytest.mark.parametrize("skin", [*SKINS, *OLD_SKINS])

@@ -195,11 +195,10 @@ def test_where_things_are_found() -> None:
 
 
 def defined_in(file: str) -> set[str]:
-    path = ROOT / file
-    tree = ast.parse(path.read_text(encoding="utf-8") if path.is_file() else "")
-    names = {node.name for node in tree.body if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef)}
-    targets = [target for node in tree.body if isinstance(node, ast.Assign) for target in node.targets]
-    targets += [node.target for node in tree.body if isinstance(node, ast.AnnAssign)]
+    body = tree_of(ROOT / file).body if (ROOT / file).is_file() else []
+    names = {node.name for node in body if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef)}
+    targets = [target for node in body if isinstance(node, ast.Assign) for target in node.targets]
+    targets += [node.target for node in body if isinstance(node, ast.AnnAssign)]
     return names | {target.id for target in targets if isinstance(target, ast.Name)}
 
 
