@@ -22,6 +22,11 @@ from urllib.parse import unquote_to_bytes
 from runbook_lib import secrets
 from runbook_lib.redactor import SHORTEST
 
+try:
+    from stringzilla import find
+except ImportError:  # there is no wheel of it for this processor: the same answers, slower
+    find = bytes.find
+
 _PRIVATE_KEY = re.compile(rb"-----BEGIN (?:[A-Z0-9]+ )*PRIVATE KEY-----")
 _BREAKS = re.compile(rb"\r?\n|\\+r\\+n|\\+n")
 _ESCAPE = re.compile(
@@ -31,7 +36,7 @@ _ESCAPE = re.compile(
 )
 _CODED = re.compile(rb"[A-Za-z0-9+/_-]{6,}")
 _HEX = re.compile(rb"[0-9a-fA-F]{8,}")
-_SEPARATED = re.compile(rb"(?:(?:0x|\\x|\\u00|[^0-9a-zA-Z]){0,4}[0-9a-fA-F]{2}){4,}")
+_SEPARATED = re.compile(rb"[0-9a-fA-F]{2}(?:(?:0x|\\x|\\u00|[^0-9a-zA-Z]){0,4}[0-9a-fA-F]{2}){3,}")
 _OCTAL = re.compile(rb"\\([0-3][0-7]{2})")
 _QUOTED = re.compile(rb"=(?:[0-9A-F]{2}|\r?\n)")
 _CONTROL_SEQUENCE = re.compile(
@@ -39,7 +44,8 @@ _CONTROL_SEQUENCE = re.compile(
 )
 _OVERPRINTED = re.compile(r"[^\x08]\x08")
 _ELEMENT = re.compile(r"<[/A-Za-z][^<>]{0,90}>")
-_FRAME = re.compile(r"[ \t|\u2500-\u257f]{0,99}[\r\n]+[ \t|\u2500-\u257f]{0,99}")
+_FRAME = " \t|" + "".join(map(chr, range(0x2500, 0x2580)))
+"""What stands at the edges of a table's lines."""
 LOOSE_FROM = 8
 """Characters. A shorter secret is not looked for in other letters, backwards, or across a frame: words would be it."""
 _BATCH = 1 << 20
@@ -105,7 +111,7 @@ def _found(data: bytes, known: Sequence[tuple[str, bytes]]) -> list[str]:
     for text in _batches(_readings(data)):
         if not left:
             break
-        for each in [each for each in left if each[1] in text]:
+        for each in [each for each in left if find(text, each[1]) >= 0]:
             found.add(each[0])
             del left[each]
     return sorted(found)
@@ -186,11 +192,11 @@ def _shown(text: str) -> str:
         text = _CONTROL_SEQUENCE.sub("", text.replace("\x9b", "\x1b["))
     if "\b" in text:
         text = _OVERPRINTED.sub("", text)
-    letters = set(text)
-    if max(letters, default="") < "\u0100":
+    try:
         return text.encode("latin-1").translate(None, _UNSEEN_BYTES).decode("latin-1")
-    unseen = {ord(c): None for c in letters if c not in "\n\r\t" and _is_unseen(c)}
-    return text.translate(unseen) if unseen else text
+    except UnicodeEncodeError:
+        unseen = {ord(c): None for c in set(text) if c not in "\n\r\t" and _is_unseen(c)}
+        return text.translate(unseen) if unseen else text
 
 
 def _is_unseen(c: str) -> bool:
@@ -208,7 +214,9 @@ _UNSEEN_BYTES = bytes(code for code in range(256) if chr(code) not in "\n\r\t" a
 def _bare(shown: str) -> str:
     """Return it with one kind of letter, and without lines, frames of tables and elements of a page."""
     text = _ELEMENT.sub("", shown) if "<" in shown else shown
-    text = _FRAME.sub("", text) if "\n" in text or "\r" in text else text
+    first, *others = text.replace("\r", "\n").split("\n")
+    if others:
+        text = "".join((first.rstrip(_FRAME), *(line.strip(_FRAME) for line in others[:-1]), others[-1].lstrip(_FRAME)))
     if text.isascii():
         return text.lower().replace("\t", "")
     return unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", text).casefold()).replace("\t", "")
