@@ -30,20 +30,21 @@ class PromptRow:
     reply: str = ""
 
 
-PROMPT = r"(?P<host>[^\s/#;=]{1,255})/(?P<user>[^\s/#;=]{1,64})[#>]"
-"""``<hostname>/<user># `` without its last blank; published. The whole line."""
+PROMPT = r"(?P<host>[^\s/#;=]{1,255})/(?P<user>[^\s/#;=()]{1,64}(?:\((?![Cc]onf)[^\s()]{1,40}\))?)[#>]"
+"""``<hostname>/<user># `` without its last blank; published. The whole line. That of the configuration mode is none."""
 
 OTHER_PROMPTS = (
+    PromptRow(r"[^\s/#;=]{1,255}/[^\s/#;=()]{1,64}\(conf[^\s()]{0,40}\)[#>]", "prime-pri/admin(config)# ", RECALLED),
     PromptRow(r"ade ?[#$]", "ade # ", CAPTURED),
     PromptRow(r"(?:ba|k|z)?sh-[\d.]+[#$]", "bash-4.2# ", RECALLED),
     PromptRow(r"\[[\w.-]+@[\w.-]+ [^\]\n]{1,80}\][#$]", "[root@prime-pri ~]# ", RECALLED),
     PromptRow(r"[\w.-]+@[\w.-]+:\S{0,80}[#$]", "root@prime-pri:~# ", RECALLED),
 )
-"""Prompts of shells, which take other commands than the command line. The whole line."""
+"""Prompts of shells and of the configuration mode, which take other commands than the command line. The whole line."""
 
 _PERCENT = r"(?: ?\(?\d{1,3} ?%\)?)?"
 PAGERS = (
-    PromptRow(rf"-{{2,}} ?more ?-{{2,}}{_PERCENT}", "--More--", RECALLED, " "),
+    PromptRow(rf"-{{2,}} ?more ?-{{2,}}{_PERCENT}(?: \([^()]{{1,80}}\))?", "--More--", RECALLED, " "),
     PromptRow(rf"<-+ ?more ?-+>{_PERCENT}", "<--- More --->", RECALLED, " "),
 )
 """A pager's line, whole; the reply brings the next page."""
@@ -70,6 +71,22 @@ LOGIN_QUESTIONS = (
     ),
 )
 """Asked before the first prompt, at the end of what arrived; the Enter key is the answer. No other is given there."""
+
+BINDING = (
+    PromptRow(
+        r"\b(?:accept|agree)\w*[^.!?]{0,200}\b(?:licen[cs]e|eula|agreement|terms)\b"
+        r"|\b(?:licen[cs]e|eula|agreement|terms)\b[^.!?]{0,200}\b(?:accept|agree(?!ment))\w*",
+        "By pressing Enter you accept the terms of the agreement.",
+        RECALLED,
+    ),
+    PromptRow(
+        r"\bsessions?\b[^.!?]{0,80}\b(?:terminat|disconnect|clos|kill|end)(?:e|ed|ing|s)?\b"
+        r"|\b(?:terminat|disconnect|clos|kill|end)(?:e|ing|s)?\b[^.!?]{0,80}\bsessions?\b",
+        "The other session will be terminated.",
+        RECALLED,
+    ),
+)
+"""What the Enter key would do beside going on, where that stands before such a question: then it is not pressed."""
 
 EXPIRED = (
     PromptRow(r"password (?:has |is |was )?expired", "Your password has expired.", RECALLED),
@@ -159,6 +176,7 @@ _PROMPT = re.compile(PROMPT)
 _OTHER_PROMPT = re.compile(any_of(OTHER_PROMPTS), re.I)
 _PAGER = re.compile(any_of(PAGERS), re.I)
 _AT_LOGIN = re.compile(rf"(?:{any_of(LOGIN_QUESTIONS)})\Z", re.I)
+_BINDING = re.compile(any_of(BINDING), re.I)
 _EXPIRED = re.compile(any_of(EXPIRED), re.I)
 _SECOND_FACTOR = re.compile(any_of(SECOND_FACTORS), re.I)
 _YES_OR_NO_WANTED = re.compile(any_of(YES_OR_NO_WANTED), re.I)
@@ -184,7 +202,13 @@ def is_pager(line: str) -> bool:
 
 def login_reply(text: str) -> str | None:
     """Return what is typed where ``text`` ends in a question that may be answered before the first prompt."""
-    return "" if _AT_LOGIN.search(unfolded(text)) else None
+    asked = _AT_LOGIN.search(words := unfolded(text))
+    return "" if asked and not is_binding(words[: asked.start()]) else None
+
+
+def is_binding(text: str) -> bool:
+    """Return whether ``text`` says that going on accepts terms, or ends somebody's session."""
+    return _BINDING.search(unfolded(text)) is not None
 
 
 def is_expired(text: str) -> bool:

@@ -14,7 +14,7 @@ import asyncssh
 from runbook_lib import prompts
 from runbook_lib.device import ssh
 from runbook_lib.device.dialog import Dialog, Feed, no_reply
-from runbook_lib.device.transcript import Transcript
+from runbook_lib.device.transcript import Transcript, plain, stands_at_prompt
 from runbook_lib.errors import (
     CommandRefused,
     ConnectionLost,
@@ -86,8 +86,11 @@ class Console:
 
     @property
     def is_open(self) -> bool:
-        """Whether a command can still be sent."""
-        return not self._feed.closed
+        """Whether a command can still be sent: not where the server has begun something else since the last prompt.
+
+        A session that was locked, or a question that came unasked, would take the command for its answer.
+        """
+        return not self._feed.closed and (self._turn.locked() or stands_at_prompt(self._feed.unread, self.prompt))
 
     async def run(
         self,
@@ -177,7 +180,9 @@ class Console:
             answer, transcript = await self._exchange("terminal length 0", paging, self._deadlines.login_s)
             _raise_if_asked(answer)
         except RunbookError as error:
-            error.found = "\n".join(text for text in (banner.text().strip(), error.found) if text)
+            error.found = "\n".join(
+                dict.fromkeys(text for text in (banner.text().strip(), error.found.strip()) if text)
+            )
             raise
         self.prompt = transcript.prompt
         self._echoes = transcript.echoed
@@ -185,9 +190,13 @@ class Console:
 
     async def _exchange(self, text: str, dialog: Dialog, deadline_s: float) -> tuple[Answer, Transcript]:
         self.unfinished = None
-        if not self.is_open:
+        if self._feed.closed or not stands_at_prompt(self._feed.unread, self.prompt):
+            await self._drop()
             raise ConnectionLost(
-                "the session is closed; the command was not sent", where=self.server, next_step="run the stage again"
+                "the session is closed; the command was not sent",
+                where=self.server,
+                found=plain(self._feed.unread),
+                next_step="run the stage again",
             )
         transcript = Transcript("" if self._echoes is False else text, self.prompt, self._feed.take())
         started_utc = datetime.now(UTC)

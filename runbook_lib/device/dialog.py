@@ -19,6 +19,7 @@ from runbook_lib.errors import (
     DeviceSilent,
     LoginQuestion,
     LoginRefused,
+    cut,
     cut_front,
 )
 from runbook_lib.prompts import Reply, is_yes_no, unfolded
@@ -44,6 +45,11 @@ class Feed(asyncssh.SSHClientSession[bytes]):
             self._channel.write(data)
         except OSError as error:
             self._end(error)
+
+    @property
+    def unread(self) -> bytes:
+        """What has arrived since it was last taken."""
+        return bytes(self._data)
 
     def take(self) -> bytes:
         """Return what has arrived since the last call."""
@@ -276,16 +282,30 @@ class Dialog:
     def _silent(self, transcript: Transcript, deadline_s: float, setting: str) -> DeviceError:
         if self._asks(transcript) or transcript.last_line.rstrip().endswith(":"):
             return self._at_login(transcript) if self.login else self._question(transcript)
+        next_step = f"look whether the server is overloaded; the site's file sets the time, deadlines: {setting}"
+        if standing := cut(transcript.last_line.strip(), 200):
+            return DeviceSilent(
+                f"no end of the answer within {deadline_s:g} s: {standing!r} at its end is neither the prompt nor a"
+                " question that is known",
+                where=self.server,
+                next_step=f"log in by hand and look whether it waits for something there; else {next_step}",
+            )
         return DeviceSilent(
             f"no end of the answer within {deadline_s:g} s (no prompt stood at the end)",
             where=self.server,
-            next_step=f"look whether the server is overloaded; the site's file sets the time, deadlines: {setting}",
+            next_step=next_step,
         )
 
     def _lost(self, feed: Feed, transcript: Transcript) -> ConnectionLost | LoginRefused:
         if self.login and prompts.is_expired(plain(bytes(transcript.raw[-4096:]))):
             return self._at_login(transcript)
         cause = f" ({feed.cause})" if feed.cause and str(feed.cause) else ""
+        if self.login:
+            return ConnectionLost(
+                f"the connection ended before the prompt{cause}",
+                where=self.server,
+                next_step="log in by hand; sessions that were left open may have used up the server's limit",
+            )
         return ConnectionLost(
             f"the connection ended in the middle of an answer{cause}",
             where=self.server,

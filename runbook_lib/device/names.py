@@ -42,7 +42,9 @@ TYPES = {
 }
 """One spelling of each attribute type, and its others."""
 
-_CANONICAL = {spelling: name for name, others in TYPES.items() for spelling in (name, *others)}
+SPELLINGS = {spelling: name for name, others in TYPES.items() for spelling in (name, *others)}
+"""Every spelling of an attribute type that is known, in capitals, and the one of them that stands for it."""
+
 _TYPE = r"[A-Za-z][A-Za-z0-9-]{0,63}|(?:[Oo][Ii][Dd]\.)?[0-9]{1,20}(?:\.[0-9]{1,20}){1,32}"
 _SLASH_TYPE = re.compile(rf"/({_TYPE})=")
 _COMMA_TYPE = re.compile(rf"\s*+({_TYPE})\s*+=\s*+")
@@ -58,7 +60,7 @@ _WIDE_TAGS = {0x1C: "utf-32-be", 0x1E: "utf-16-be"}
 
 def _kind(spelling: str) -> str:
     upper = spelling.upper().removeprefix("OID.")
-    return _CANONICAL.get(upper, upper)
+    return SPELLINGS.get(upper, upper)
 
 
 # -- /C=US/CN=x ------------------------------------------------------------------------------
@@ -66,7 +68,7 @@ def _kind(spelling: str) -> str:
 
 def read_slash_form(text: str) -> list[list[Attribute]] | None:
     """A slash starts a new RDN where a known type or an OID and ``=`` follow; any other belongs to the value."""
-    starts = [m for m in _SLASH_TYPE.finditer(text) if m[1].upper() in _CANONICAL or m[1][0].isdigit()]
+    starts = [m for m in _SLASH_TYPE.finditer(text) if m[1].upper() in SPELLINGS or m[1][0].isdigit()]
     if not starts or starts[0].start() != 0:
         return None
     ends = [m.start() for m in starts[1:]] + [len(text)]

@@ -14,8 +14,10 @@ What is decided, and what is refused:
 - A subject that holds a line break and a whole entry after it cannot be told from two entries by
   anybody who sees the text alone. Whoever deletes relies on the certificate that is presented,
   never on this text.
+- A further field behind the subject, ``;  <name>=``, is no part of it; only one that is named as subjects' attributes
+  are, or ``subject``, stays. What looks like a further column and is set off otherwise refuses the list.
 - A line that is not understood refuses the list, unless the site's file says that lines like it mean
-  nothing. One in which an entry begins is never left out.
+  nothing. One in which an entry begins is never left out, nor one that may be the rest of the entry above it.
 """
 
 from __future__ import annotations
@@ -26,7 +28,7 @@ from collections.abc import Iterable
 from datetime import datetime
 
 from runbook_lib.device.answers import not_understood, split_answer
-from runbook_lib.device.names import Attribute, parse_name
+from runbook_lib.device.names import SPELLINGS, Attribute, parse_name
 from runbook_lib.errors import AnswerNotUnderstood, cut
 from runbook_lib.models import TofuEntry, TofuStore
 from runbook_lib.prompts import line_pattern
@@ -43,6 +45,10 @@ _ENTRY = re.compile(
     re.S | re.I,
 )
 _ENTRY_INSIDE = re.compile(r"host[ \t]{0,9}=[ \t]{0,9}[^\s;=]*_[0-9]+[ \t]{0,9};", re.I)
+_FIELD = re.compile(r";[ \t]+(?P<name>[A-Za-z][A-Za-z0-9_-]{0,40})[ \t]?=")
+_COLUMN = re.compile(r"(?<![\s,;+=|])(?: {2,}|[ ]?[\t|])[ \t|]*[A-Za-z][A-Za-z0-9 _-]{0,40}[=:]")
+_PIECE = re.compile(rf"(?:^|[\s/,+])(?:{'|'.join(map(re.escape, SPELLINGS))})[ \t]?=", re.I)
+_OF_SUBJECTS = {"HOST", "SUBJECT", *SPELLINGS}
 _RULE = re.compile(r"[ \t*=_-]+")
 _COUNT = re.compile(r"[^0-9;=]*\b(?:total|number|count)\b[^0-9;=]*(?P<count>[0-9]{1,6})[^0-9;=]*", re.I)
 LONGEST_COUNT = 200
@@ -75,16 +81,17 @@ def parse_tofu_list(text: str, server: str, read_utc: datetime, ignore: Iterable
     entries: list[TofuEntry] = []
     counts, ignored = [], []
     for number, line in body[_banner_length([line for _, line in body]) :]:
+        piece = bool(_ENTRY_INSIDE.search(line) or (entries and _PIECE.search(line)))
         if entry := entry_of(line):
             entries.append(entry)
-        elif not _ENTRY_INSIDE.search(line) and _fits(line, ignore):
+        elif not piece and _fits(line, ignore):
             ignored.append(line.strip())
         elif len(line) <= LONGEST_COUNT and (count := _COUNT.fullmatch(line)):
             counts.append(int(count["count"]))
         else:
             raise refuse(
                 f"Line {number} of the TOFU list is neither its banner nor a whole entry: {cut(line.strip(), 200)!r}",
-                _NEXT if _ENTRY_INSIDE.search(line) else _MAY_MEAN_NOTHING.format(cut(line.strip(), 200)),
+                _NEXT if piece else _MAY_MEAN_NOTHING.format(cut(line.strip(), 200)),
             )
     if any(count != len(entries) for count in counts):
         raise refuse(f"The TOFU list names {counts[0]} entries and holds {len(entries)}: it may have been cut off.")
@@ -132,11 +139,17 @@ def entry_of(line: str) -> TofuEntry | None:
     found = _ENTRY.fullmatch(line)
     if found is None or not found["key"].isprintable() or _ENTRY_INSIDE.search(line, found.end("key")):
         return None
-    port, subject = int(found["port"]), found["subject"].strip()
-    if not 1 <= port <= 65535:
+    port, subject = int(found["port"]), _without_fields(found["subject"]).strip()
+    if not 1 <= port <= 65535 or _COLUMN.search(subject):
         return None
     try:
         parse_name(subject)
     except AnswerNotUnderstood:
         return None
     return TofuEntry(key=found["key"], host=found["host"], port=port, subject=subject, line=line)
+
+
+def _without_fields(subject: str) -> str:
+    """Return what stands before the first further field of the line."""
+    ends = (field.start() for field in _FIELD.finditer(subject) if field["name"].upper() not in _OF_SUBJECTS)
+    return subject[: next(ends, len(subject))]

@@ -17,6 +17,7 @@ _CONTROL = re.compile(
     r"|[()][0-9A-Za-z]"
     r"|[=>78cDEHMNOZ]"
     r")"
+    r"|[\x00\x07]"  # padding, and the bell: nothing of them is seen
 )
 _PROMPT = re.sub(r"\?P<\w+>", "?:", PROMPT)
 LEAST_SEEN = 8
@@ -82,6 +83,15 @@ def echo_end(text: str, command: str, prompt: str) -> int | None:
         broken = r"\s*".join(re.escape(char) for char in command if not char.isspace())
         exact = re.search(rf"{begin}{broken}[ ]*\n", head)
     return exact.end() if exact else None
+
+
+def stands_at_prompt(raw: bytes, prompt: str) -> bool:
+    """Whether what arrived unasked behind ``prompt`` leaves the command line there: whole lines, or the prompt anew.
+
+    Where no prompt is known yet, nothing can be told.
+    """
+    *_, line = plain(raw).split("\n")
+    return not prompt or typed(line).strip() in ("", prompt.strip())
 
 
 # -- What arrived since a command was sent, and what that means: pure, without clock or socket of its own

@@ -398,6 +398,30 @@ def test_a_deletion_on_a_connection_that_ended_before_is_sent_over_a_new_one() -
 
 
 @pytest.mark.parametrize(
+    "unasked",
+    [b"\r\nYour session was idle. Continue (yes/no) [no]? ", b"\r\nSession locked.\r\nPassword : ", b"\r\nPress a key",
+     b"\r\nprime-pri/admin(config)# "],
+)  # fmt: skip
+def test_what_stands_there_unasked_gets_no_command_for_its_answer(unasked: bytes) -> None:
+    """A question, a lock or another mode that came while nobody spoke: the session is left, and a new one opened."""
+    ade = FakeAde({DELETE: b"", LIST_TOFU: LIST})
+
+    async def story(prime: PrimeServer) -> None:
+        await prime.list_tofu()
+        console = await prime.console()
+        next(iter(ade.connections[0]._channels.values())).write(unasked)
+        assert await console._feed.wait(PATIENCE_S)
+        with pytest.raises(ConnectionLost, match="was not sent"):
+            await console.run(DELETE)
+        await prime.delete_tofu("10.0.0.2_8082")
+
+    with_prime(ade, story)
+    assert said(ade) == [LIST_TOFU, DELETE]
+    assert len(ade.connections) == 2
+    assert ade.commands.count("exit") == 1
+
+
+@pytest.mark.parametrize(
     "key",
     [
         "10.0.0.2 _8082", "10.0.0.2_8082;reload", "*_8082", "$(reload)_8082", "`x`_8082", "'a'_8082", '"a"_8082',

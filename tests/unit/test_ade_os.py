@@ -17,6 +17,7 @@ READERS: dict[str, Callable[[str], object]] = {
     "PAGERS": prompts.is_pager,
     "OTHER_PROMPTS": prompts.is_other_prompt,
     "LOGIN_QUESTIONS": lambda text: prompts.login_reply(text) is not None,
+    "BINDING": prompts.is_binding,
     "EXPIRED": prompts.is_expired,
     "SECOND_FACTORS": prompts.is_second_factor,
     "YES_OR_NO_WANTED": prompts.wants_yes_or_no,
@@ -85,7 +86,9 @@ def test_answers_are_no_refusals(line: str) -> None:
     assert not prompts.is_refusal(line)
 
 
-@pytest.mark.parametrize("line", ["--More--", "-- More --", "--More-- (12%)", "<--- More --->", "--more--(5%)"])
+@pytest.mark.parametrize(
+    "line", ["--More--", "-- More --", "--More-- (12%)", "<--- More --->", "--more--(5%)", "--More-- (q to quit)"]
+)
 def test_pagers_are_known(line: str) -> None:
     """The spellings of a pager's line."""
     assert prompts.is_pager(line)
@@ -98,6 +101,35 @@ def test_prompts_are_known(line: str) -> None:
     assert prompts.prompt_host(line) == line.split("/")[0]
     assert prompts.prompt_host(f"x {line}") is None
     assert not prompts.is_other_prompt(line)
+
+
+@pytest.mark.parametrize(
+    "line", ["prime-pri/admin(config)# ", "prime-pri/admin(config-GigabitEthernet)#", "a/b(config)>"]
+)
+def test_the_prompt_of_another_mode_is_none_of_the_command_line(line: str) -> None:
+    """Its name stands in brackets behind the user; what is typed there would change the configuration."""
+    assert prompts.prompt_host(line) is None
+    assert prompts.is_other_prompt(line)
+
+
+@pytest.mark.parametrize(
+    "before",
+    ["By pressing Enter you accept the terms of the agreement above.", "The session of admin on pts/1 will be closed.",
+     "This will disconnect the other session!", "EULA: you agree to everything."],
+)  # fmt: skip
+def test_enter_is_not_pressed_where_it_does_more_than_going_on(before: str) -> None:
+    """It never accepts terms, and never ends somebody's session, before the first prompt."""
+    assert prompts.login_reply(f"{before} Press Enter to continue... ") is None
+
+
+@pytest.mark.parametrize(
+    "before",
+    ["", "All sessions are monitored.", "Unauthorized use is prohibited. Disconnect now if you are no user.\n\n",
+     "By going on you consent to monitoring.", "Last session: Monday. Do not close this window."],
+)  # fmt: skip
+def test_enter_is_pressed_where_it_only_goes_on(before: str) -> None:
+    """What banners say of monitoring and of unauthorized use is no reason to stop."""
+    assert prompts.login_reply(f"{before} Press Enter to continue... ") == ""
 
 
 # -- questions after our own changes -----------------------------------------------------------------

@@ -9,7 +9,14 @@ from held_clock import pass_by, run
 
 from runbook_lib.device.dialog import Dialog, Feed
 from runbook_lib.device.transcript import Transcript
-from runbook_lib.errors import AnswerNotUnderstood, LoginQuestion, LoginRefused, RunbookError
+from runbook_lib.errors import (
+    AnswerNotUnderstood,
+    ConnectionLost,
+    DeviceSilent,
+    LoginQuestion,
+    LoginRefused,
+    RunbookError,
+)
 
 LONGER_THAN_A_PROMPT_S = 1.5
 DEADLINE_S = 3600.0
@@ -68,3 +75,50 @@ def test_a_question_that_nobody_foresaw_is_told_at_once(words: bytes) -> None:
 def test_what_asks_nothing_is_waited_for(words: bytes) -> None:
     """A command that takes its time is not ended before its deadline."""
     assert ended(words, login=False) is None
+
+
+def gave_up(words: bytes, *, login: bool) -> RunbookError:
+    """The error at the deadline, where ``words`` are all that came."""
+
+    async def story() -> RunbookError:
+        feed = Feed()
+        feed.data_received(words, None)
+        leading = Dialog(server="primary", login=login).lead(feed, Transcript(prompt="a/b# "), DEADLINE_S)
+        task = asyncio.create_task(leading)
+        await pass_by(DEADLINE_S + LONGER_THAN_A_PROMPT_S)
+        error = task.exception()
+        assert isinstance(error, RunbookError)
+        return error
+
+    return run(story())
+
+
+@pytest.mark.parametrize(
+    "words", [b"x\r\nlines 1-22", b"[confirm]", b"new-name/b# ", b"[10:00] a/b# x", b"Deleting 3 of 7"]
+)
+def test_what_stands_at_the_end_when_the_time_is_over_is_said(words: bytes) -> None:
+    """A pager or question that nobody knows, another prompt: the words of the error hold it, and who should look."""
+    for login in (False, words != b"new-name/b# "):
+        error = gave_up(words, login=login)
+        assert isinstance(error, DeviceSilent)
+        assert repr(words.decode().split("\n")[-1].strip()) in error.what
+        assert "by hand" in error.next_step
+
+
+def test_a_server_that_hangs_up_before_its_prompt_is_not_called_restarting() -> None:
+    """It says why itself; the number of sessions is what it lacks, as a rule."""
+
+    async def story() -> BaseException | None:
+        feed = Feed()
+        feed.data_received(b"Too many sessions.\r\n", None)
+        feed.connection_lost(None)
+        try:
+            await Dialog(server="primary", login=True).lead(feed, Transcript(), DEADLINE_S)
+        except ConnectionLost as error:
+            return error
+        return None
+
+    error = run(story())
+    assert isinstance(error, ConnectionLost)
+    assert "before the prompt" in error.what
+    assert "sessions" in error.next_step

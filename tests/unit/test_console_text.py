@@ -5,7 +5,16 @@ from growth import assert_linear
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runbook_lib.device.transcript import SETTLE_S, SLOWEST_SETTLE_S, Transcript, echo_end, plain, typed, without_pagers
+from runbook_lib.device.transcript import (
+    SETTLE_S,
+    SLOWEST_SETTLE_S,
+    Transcript,
+    echo_end,
+    plain,
+    stands_at_prompt,
+    typed,
+    without_pagers,
+)
 
 
 @pytest.mark.parametrize(
@@ -14,6 +23,7 @@ from runbook_lib.device.transcript import SETTLE_S, SLOWEST_SETTLE_S, Transcript
         (b"a\r\nb\r\r\nc\n\rd\re", "a\nb\nc\nd\ne"),
         (b"\x1b[1;31mred\x1b[0m \x1b]0;title\x07x\x1b(By\x1b=z", "red xyz"),
         (b"CN=\xff\xc3\xa9", "CN=\\xff\u00e9"),
+        (b"\x07a/b# \x00\r\x00\nc", "a/b# \nc"),
         (b"\x1b", "\x1b"),
     ],
 )
@@ -85,6 +95,18 @@ def test_an_echo_that_scrolled_sideways_is_seen() -> None:
     assert not transcript.echoed
     transcript.add(b"\r\n", 0.0)
     assert transcript.echoed
+
+
+@pytest.mark.parametrize("raw", [b"", b"\r\nbackup begins\r\n", b"\r\nbackup begins\r\n\x1b[1ma/b# \x1b[0m", b"a/b#"])
+def test_what_ends_with_its_line_or_the_prompt_leaves_the_command_line(raw: bytes) -> None:
+    """A broadcast between two commands is no question."""
+    assert stands_at_prompt(raw, "a/b# ")
+
+
+@pytest.mark.parametrize("raw", [b"\r\nContinue? ", b"a/b(config)# ", b"\r\na/b# \r\nPassword : ", b"--More--"])
+def test_whatever_else_stands_open_is_no_command_line(raw: bytes) -> None:
+    """Words without an end of their line wait for something."""
+    assert not stands_at_prompt(raw, "a/b# ")
 
 
 def test_pagers_are_cut_where_they_stood() -> None:

@@ -206,6 +206,46 @@ def test_a_line_in_which_an_entry_begins_is_never_left_out(line: str) -> None:
         parse_tofu_list(f"host=a_443;  subject= /CN=x\n{line}\n", "primary", NOON, ["/.*/", line])
 
 
+@pytest.mark.parametrize(
+    "line", ["CN=prime-pri", "  Infra/CN=prime-pri", "  O = x", "/OU=x/CN=y", "emailAddress=a@b.c"]
+)
+def test_a_line_that_may_be_the_rest_of_an_entry_is_never_left_out(line: str) -> None:
+    """A server that breaks its lines: what is left of the subject would be another subject."""
+    with pytest.raises(AnswerNotUnderstood) as caught:
+        parse_tofu_list(f"host=a_443;  subject= /C=US/OU=Prime\n{line}\n", "primary", NOON, ["/.*/", line])
+    assert "ignore" not in caught.value.next_step
+
+
+@pytest.mark.parametrize(
+    "fields", ["; issuer= /CN=Lab CA", ";  fingerprint=AA:BB", "; serial=0A; notAfter=Nov 29 2027", ";\tissuer=CN = ca"]
+)
+def test_a_further_field_is_no_part_of_the_subject(fields: str) -> None:
+    """Fields are told from each other as host and subject are; the line is kept with all of them."""
+    for subject in ("/C=US/O=Cisco Systems, Inc./CN=prime-sec", "CN = prime-sec, O = x; OU = y"):
+        (entry,) = parse_tofu_list(f"host=a_443;  subject= {subject}{fields}\n", "primary", NOON).entries
+        assert entry.subject == subject
+        assert entry.line.endswith(fields)
+
+
+@pytest.mark.parametrize(
+    "column", ["\tissuer=CN=ca", "  notAfter=Nov 29 2027", "   Valid to: 2027", " | status=expired"]
+)
+def test_a_further_column_that_may_be_the_subject_refuses_the_list(column: str) -> None:
+    """Such words may belong to a name, so they are neither read into it nor cut off."""
+    with pytest.raises(AnswerNotUnderstood):
+        parse_tofu_list(f"host=a_443;  subject= /C=US/CN=prime-sec{column}\n", "primary", NOON)
+
+
+@pytest.mark.parametrize(
+    "subject",
+    ["CN = x,  O = y", "CN = x;  OU = y", "/O=Cisco  Systems/CN=x", "/O=a: b/CN=x", "CN =  x: y", "/CN=a;b=c"],
+)
+def test_odd_blanks_make_no_column(subject: str) -> None:
+    """Blanks behind a separator or within a value, and colons, stand in subjects."""
+    (entry,) = parse_tofu_list(f"host=a_443;  subject= {subject}\n", "primary", NOON).entries
+    assert entry.subject == subject
+
+
 BEFORE = ["host=a_443;  subject= /C=US/O=x/CN=a", "host=b_443; subject= /CN=b"]
 
 
