@@ -181,7 +181,7 @@ _EXPIRED = re.compile(any_of(EXPIRED), re.I)
 _SECOND_FACTOR = re.compile(any_of(SECOND_FACTORS), re.I)
 _YES_OR_NO_WANTED = re.compile(any_of(YES_OR_NO_WANTED), re.I)
 _REFUSAL = re.compile(any_of(REFUSALS), re.I)
-_ASKING = re.compile(rf"(?:{any_of(ASKING)})\Z", re.I)
+_ASKING = re.compile(rf"(?:{any_of((*ASKING, *LOGIN_QUESTIONS))})\Z", re.I)
 
 
 def prompt_host(line: str) -> str | None:

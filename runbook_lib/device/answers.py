@@ -90,6 +90,7 @@ STATES: Mapping[str, StateKind] = {
 """The states that are known, in lower case. ``secondary active`` is the state after a failover: the pair
 does not stand as it was registered, and does not return to it by itself."""
 
+LONGEST_STATE = 200
 _FIELD = re.compile(r"\[[ \t]*([A-Za-z][A-Za-z \t]{0,40})\]([^\[\]\r\n]*)")
 
 
@@ -97,8 +98,9 @@ def parse_ha_status(text: str, server: str, read_utc: datetime) -> HaStatus:
     """Return role, state and failover type as the device words them, each up to the next bracket or line end.
 
     How it prints them is recalled (docs/product-facts.md).
-    A label that is not there leaves its field empty. AnswerNotUnderstood is raised where neither
-    a role nor a state is named, or one label is given two different values.
+    A label that is not there leaves its field empty; where none is, the whole answer is the state, which a site's
+    own words can then explain. AnswerNotUnderstood is raised where nothing is said, or one label is given two
+    different values.
     """
     found: dict[str, str] = {}
     for label, value in _FIELD.findall(text):
@@ -114,8 +116,10 @@ def parse_ha_status(text: str, server: str, read_utc: datetime) -> HaStatus:
                 next_step="Read the HA status on the server's own page.",
             )
     if not found.get("role") and not found.get("state"):
+        found["state"] = cut(_value(" ".join(split_answer(text)[0])), LONGEST_STATE)
+    if not found.get("role") and not found["state"]:
         raise not_understood(
-            "The HA status names neither a role nor a state.",
+            "The HA status says nothing.",
             text,
             server=server,
             next_step="Run `ncs ha status` on the server and compare its words with the table in the documentation.",
@@ -146,8 +150,8 @@ def _folded(state: str) -> str:
 
 
 def _value(text: str) -> str:
-    """Return the value without the bracket that closes the sentence around it in ``ncs status``."""
-    words = " ".join(text.split())
+    """Return the value without what sets it off, nor the bracket that closes the sentence in ``ncs status``."""
+    words = " ".join(text.split()).strip(" :=,;.")
     unopened = words.count(")") - words.count("(")
     closing = re.search(r"[) ]*\Z", words)
     if closing is None or unopened <= 0:

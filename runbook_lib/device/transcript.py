@@ -17,7 +17,7 @@ _CONTROL = re.compile(
     r"|[()][0-9A-Za-z]"
     r"|[=>78cDEHMNOZ]"
     r")"
-    r"|[\x00\x07]"  # padding, and the bell: nothing of them is seen
+    r"|\x07"  # the bell
 )
 _PROMPT = re.sub(r"\?P<\w+>", "?:", PROMPT)
 LEAST_SEEN = 8

@@ -48,6 +48,7 @@ def ended(words: bytes, *, login: bool) -> RunbookError | None:
         b"Press [y/n] to accept: ",
         b"Enter shell access password : ",
         b"ERROR : Please enter Yes or No\r\n",
+        b"The other session will be terminated.\r\nPress Enter to continue...",
         b"ade # ",
         b"[root@prime-pri ~]# ",
     ],
@@ -63,7 +64,10 @@ def test_a_password_that_expired_is_told_at_once() -> None:
     assert isinstance(ended(words, login=True), LoginRefused)
 
 
-@pytest.mark.parametrize("words", [b"Erase all data? (yes/no) [no]: ", b"Delete which one (1-3), enter a number: "])
+@pytest.mark.parametrize(
+    "words",
+    [b"Erase all data? (yes/no) [no]: ", b"Delete which one (1-3), enter a number: ", b"Press any key to continue..."],
+)
 def test_a_question_that_nobody_foresaw_is_told_at_once(words: bytes) -> None:
     """The error of a command comes after a moment, too, with the words."""
     error = ended(words, login=False)

@@ -23,7 +23,7 @@ from runbook_lib.device.transcript import (
         (b"a\r\nb\r\r\nc\n\rd\re", "a\nb\nc\nd\ne"),
         (b"\x1b[1;31mred\x1b[0m \x1b]0;title\x07x\x1b(By\x1b=z", "red xyz"),
         (b"CN=\xff\xc3\xa9", "CN=\\xff\u00e9"),
-        (b"\x07a/b# \x00\r\x00\nc", "a/b# \nc"),
+        (b"\x07a/b# \x07\r\nc", "a/b# \nc"),
         (b"\x1b", "\x1b"),
     ],
 )
