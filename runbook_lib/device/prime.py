@@ -7,7 +7,7 @@ import re
 import socket
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
-from datetime import datetime
+from datetime import UTC, datetime
 from functools import partial
 from typing import TypeVar
 
@@ -138,14 +138,15 @@ class PrimeServer:
     async def ha_status(self) -> HaStatus:
         """Return what the server says of high availability. The commands are recalled (docs/product-facts.md).
 
-        Raises ``DeviceError``.
+        Where it knows none of them, its refusal is the state, which nobody knows then. Raises ``DeviceError``.
         """
-        for command in HA_STATUS[:-1]:
+        refusal = ""
+        for command in HA_STATUS:
             try:
                 return await self._read(command, parse_ha_status)
-            except CommandRefused:
-                continue
-        return await self._read(HA_STATUS[-1], parse_ha_status)
+            except CommandRefused as refused:
+                refusal = refused.found
+        return parse_ha_status(refusal, self.key, datetime.now(UTC))
 
     async def version(self) -> ProductVersion:
         """Return the release; its form was captured by others (docs/product-facts.md). Raises ``DeviceError``."""

@@ -12,7 +12,8 @@ from runbook_lib.errors import UsageError, cut
 # -- Times at the beginning of log lines, in the forms that logs of this kind use. -----------------
 #
 # No form is published for the product. A time without a year (syslog) is no time: the year is not
-# guessed. ``11/23/26`` is read month first, unless its first number can only be a day.
+# guessed. ``11/23/26`` is read month first, unless its first number can only be a day. Of a zone's letters only UTC and
+# GMT are read: others mean several zones, and are left to whoever says which zone a log is in.
 
 _MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
 _MONTH = r"(?P<name>Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec)[a-z]{0,6}\.?"
@@ -22,7 +23,9 @@ _CLOCK = (
     r"(?P<hour>\d{1,2}):(?P<minute>\d{2}):(?P<second>\d{2})(?:[.,:](?P<fraction>\d{1,9}))?"
     r"(?:[ ]?(?P<half>[AaPp][Mm])\b)?"
 )
-_ZONE = r"(?:[ ]?(?P<zone>Z|UTC|GMT|[+-]\d{2}:?\d{2})(?![\w:]))?"
+_ZONE = (
+    r"(?:[ ]?(?P<zone>(?:UTC|GMT)?[+-]\d{2}:?\d{2}|(?:UTC|GMT)[+-]\d{1,2}|(?:\+|(?<=\d)-)\d{2}|Z|UTC|GMT)(?![\w:+-]))?"
+)
 _FORMS = tuple(
     re.compile(form, re.ASCII)
     for form in (
@@ -30,7 +33,8 @@ _FORMS = tuple(
         rf"(?P<first>\d{{1,2}})/(?P<other>\d{{1,2}})/(?P<year>\d{{4}}|\d{{2}}),?[ ]{{1,2}}{_CLOCK}{_ZONE}",
         rf"{_DAY}[- /]{_MONTH}[- /]{_YEAR}[ :,]{{1,2}}{_CLOCK}{_ZONE}",
         rf"(?:[A-Z][a-z]{{2}},?[ ])?{_MONTH}[ ]{{1,2}}{_DAY},?[ ]{_YEAR},?[ ]{{1,2}}{_CLOCK}{_ZONE}",
-        rf"(?:[A-Z][a-z]{{2}}[ ])?{_MONTH}[ ]{{1,2}}{_DAY}[ ]{_CLOCK}[ ](?P<zone>UTC|GMT)?[ ]?{_YEAR}",
+        rf"(?:[A-Z][a-z]{{2}}[ ])?{_MONTH}[ ]{{1,2}}{_DAY}[ ]{_CLOCK}[ ](?:(?P<zone>UTC|GMT)|[A-Z]{{3,5}})?[ ]?{_YEAR}",
+        rf"{_DAY}\.(?P<month>\d{{1,2}})\.{_YEAR},?[ ]{{1,2}}{_CLOCK}{_ZONE}",
     )
 )
 _NO_YEAR = re.compile(rf"{_MONTH}[ ]{{1,2}}{_DAY}[ ]{_CLOCK}", re.ASCII)
@@ -113,11 +117,11 @@ def _zone(parts: dict[str, str]) -> tzinfo | None:
     zone = parts["zone"]
     if not zone:
         return None
-    if zone in ("Z", "UTC", "GMT"):
+    offset = re.sub("[A-Z:]", "", zone)
+    if not offset:
         return UTC
-    digits = zone[1:].replace(":", "")
-    offset = timedelta(hours=int(digits[:2]), minutes=int(digits[2:]))
-    return timezone(-offset if zone[0] == "-" else offset)
+    ahead = timedelta(hours=int(offset[1:3]), minutes=int(offset[3:] or 0))
+    return timezone(-ahead if offset[0] == "-" else ahead)
 
 
 # -- What stands before a log line's message: times, bracketed groups, levels, loggers. Pure -------

@@ -20,6 +20,9 @@ BEFORE_WRAPPED = 16384
 
 AFTER = 65536
 
+_COLOUR = re.compile(r"\x1b\[[0-9;]{0,40}[mK]")
+"""As grep and pagers put it around what was looked for, in what was copied or redirected from a terminal."""
+
 
 @dataclass(frozen=True)
 class Window:
@@ -41,8 +44,11 @@ class Window:
         return self.high if end < 0 else end
 
     def text(self, start: int, end: int) -> str:
-        """Return the bytes as text: UTF-8, or Latin-1 where they are no UTF-8; carriage returns at the end off."""
-        return decode(self.data[max(start, self.low) : min(end, self.high)])
+        """Return the bytes as text: UTF-8, or Latin-1 where they are no UTF-8.
+
+        Carriage returns at the end are off, and what a terminal shows as colour.
+        """
+        return _COLOUR.sub("", decode(self.data[max(start, self.low) : min(end, self.high)]))
 
 
 # -- The subject at the end of a mismatch message: where it ends, on one line or wrapped over several
@@ -135,19 +141,23 @@ QUOTING = re.compile(
     r"\b(?:audit|grep|search|quot|example|e\.g\.|help|documentation|pasted|copied|typed|looks? for|looking for)", re.I
 )
 
+_STOP = rb"(?:" + _COLOUR.pattern.encode() + rb")*[.:]?"
 _BODY = (
-    *(rb"Trust-on-first-use", rb"is", rb"configured?", rb"for", rb"this", rb"connection\.?"),
+    *(rb"Trust-on-first-use", rb"is", rb"configured?", rb"for", rb"this", rb"connection" + _STOP),
     *(rb"Current", rb"certificate", rb"of", rb"the", rb"remote", rb"host", rb"is", rb"different", rb"from"),
-    *(rb"what", rb"was", rb"used", rb"earlier[.:]?", rb"-(?:[ \t]*-)*", DN_START),
+    *(rb"what", rb"was", rb"used", rb"earlier" + _STOP, rb"-(?:[ \t]*-)*", DN_START),
 )
 _WORDS = tuple(re.compile(word) for word in _BODY)
-_INTRODUCTION = tuple(re.compile(word) for word in (rb"TOFU", rb"failed[.:]?", rb"Check", rb"local", rb"trust[.:]?"))
+_INTRODUCTION = tuple(
+    re.compile(word) for word in (rb"TOFU", rb"failed" + _STOP, rb"Check", rb"local", rb"trust" + _STOP)
+)
 _EXCEPTION = re.compile(rb"Exception:")
 _OPEN_QUOTE = re.compile(r"""(?:^|[\s=(:,>\[])["'`]|[“‘«]""")
 _WHOLE_QUOTE = re.compile(r'"[^"\n]{0,200}"')
 _PLAIN_WORD = re.compile(r"(?<![\w.=\[/:-])[A-Za-z][a-z']*(?![\w.=\]/:-])")
 _HEADER = re.compile(r"[\w$]{1,200}(?:\.[\w$]{1,200}){1,20}[ \t]{1,8}[\w$<>]{1,200}\s*")
-_BLANK = rb"(?:[ \t]|\xc2?\xa0|\xe2\x80\xaf)"  # and those that do not break, as pages and mails put them
+# And those that do not break, as pages and mails put them; and colour.
+_BLANK = rb"(?:[ \t]|\xc2?\xa0|\xe2\x80\xaf|" + _COLOUR.pattern.encode() + rb")"
 _BLANKS = re.compile(rb"(?:" + _BLANK + rb"|\r)*")
 _MARKS = re.compile(rb"(?:" + _BLANK + rb"|[|:>*])*")
 _SKIPPED_LINES = 20

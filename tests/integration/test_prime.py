@@ -8,6 +8,7 @@ from held_clock import pass_by, run, silence, turns
 from ssh_fakes import PASSWORD, PASSWORD_REF, QUICK, FakeAde, Terminal
 from waiting import PATIENCE_S
 
+from runbook_lib.device.answers import StateKind, kind_of_state
 from runbook_lib.device.prime import DELETE_TOFU, LIST_TOFU, PrimeServer
 from runbook_lib.errors import (
     AnswerNotUnderstood,
@@ -165,6 +166,19 @@ def test_the_other_status_command_is_asked_where_the_first_is_not_known() -> Non
 
     async def story(prime: PrimeServer) -> None:
         assert (await prime.ha_status()).state == "HA not Configured"
+
+    with_prime(ade, story)
+    assert said(ade) == ["ncs ha status", "ncs status"]
+
+
+def test_a_server_that_knows_no_status_command_is_in_no_known_state() -> None:
+    """Both commands are recalled: what is published, the list and the deletion, does not stop for them."""
+    ade = FakeAde({})
+
+    async def story(prime: PrimeServer) -> None:
+        status = await prime.ha_status()
+        assert status.state == "% invalid command detected at '^' marker"
+        assert kind_of_state(status.state) is StateKind.UNKNOWN
 
     with_prime(ade, story)
     assert said(ade) == ["ncs ha status", "ncs status"]

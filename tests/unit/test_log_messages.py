@@ -49,6 +49,16 @@ def test_one_line_or_several_any_prefix(joint: str, prefix: str) -> None:
     assert (found.subject, found.count, found.threads) == (DN, 2, ("HealthMonitorThread",))
 
 
+@pytest.mark.parametrize(
+    "word", ["TOFU failed", "trust", "Trust-on-first-use", "Current", "different", "earlier", "prime-sec"]
+)
+def test_what_a_search_coloured_is_read_as_it_was_written(word: str) -> None:
+    """What grep marked in a terminal, and somebody kept, is the message with its subject."""
+    text = f"2026-11-23 12:00:01 {THREAD}{HEAD}\n{CAUSE}\n".replace(word, f"\x1b[01;31m\x1b[K{word}\x1b[m\x1b[K")
+    (found,) = scan(text)
+    assert (found.subject, found.count, found.threads) == (DN, 1, ("HealthMonitorThread",))
+
+
 @pytest.mark.parametrize("space", ["\u00a0", " \u00a0", "\u202f"])
 def test_spaces_that_do_not_break(space: str) -> None:
     """A message that came through a page or a mail, its spaces no longer breaking, is read with its subject."""

@@ -43,6 +43,31 @@ def test_names_and_offsets_shift_the_times(tmp_path: Path, zone: str, hour: int)
     assert found == datetime(2026, 11, 23, hour, 30 if ":30" in zone else 0, tzinfo=UTC)
 
 
+@pytest.mark.parametrize(
+    ("stamp", "hour"),
+    [
+        ("[2026-11-23 12:00:00 +08]", 4),
+        ("2026-11-23 12:00:00.5+08", 4),
+        ("2026-11-23T12:00:00-05", 17),
+        ("2026-11-23 12:00:00 GMT+08:00", 4),
+        ("2026-11-23 12:00:00 UTC-5", 17),
+        ("2026-11-23 12:00:00 GMT", 12),
+        ("23.11.2026 12:00:00 +0200", 10),
+        ("Mon Nov 23 12:00:00 CST 2026", 9),
+        ("2026-11-23 12:00:00 CST", 9),
+        ("2026-11-23 12:00:00 -05", 9),
+    ],
+)
+def test_a_zone_that_stands_there_is_read_whole(tmp_path: Path, stamp: str, hour: int) -> None:
+    """Hours alone and hours behind GMT shift the time; letters that mean several zones leave it to the site's file."""
+    log = tmp_path / "hm.log"
+    log.write_text(LOG.replace("2026-11-23 12:00:00", stamp), encoding="utf-8")
+    (found,) = diagnose_sources({"primary": [log]}, zones={"primary": "+03:00"}).mismatches
+    assert found.last_utc
+    assert (found.last_utc.day, found.last_utc.hour) == (23, hour)
+    assert found.threads == ("HealthMonitorThread",)
+
+
 def test_the_doubt_about_a_zone_is_explained_where_there_is_one(tmp_path: Path) -> None:
     """The sentence below the timeline stands there only where a time bears its mark."""
     log = tmp_path / "hm.log"
