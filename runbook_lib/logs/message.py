@@ -53,7 +53,7 @@ class Window:
 
 # -- The subject at the end of a mismatch message: where it ends, on one line or wrapped over several
 
-DN_START = rb"(?=(?:[A-Za-z][A-Za-z0-9-]{0,40}|[0-9]{1,9}(?:\.[0-9]{1,20}){1,32})(?:[ \t]|\xc2?\xa0)*=)"
+DN_START = rb"(?=/?(?:[A-Za-z][A-Za-z0-9-]{0,40}|[0-9]{1,9}(?:\.[0-9]{1,20}){1,32})(?:[ \t]|\xc2?\xa0)*=)"
 
 _LONGEST_LINE = 16384
 _MOST_LINES = 12
@@ -191,11 +191,12 @@ class MessageHit:
 
 
 def read_message(window: Window, at: int) -> MessageHit | None:
-    """Return the message whose rarest words stand at ``at``, or None where they belong to no whole message."""
+    """Return the message whose rarest words stand at ``at``, or None where they belong to no whole message.
+
+    One that nothing introduces is quoted, so that it is told of and decides nothing.
+    """
     introduction = _introduction(window, at)
-    if introduction is None:
-        return None
-    start, head, exception = introduction
+    start, head, exception = introduction or (window.line_start(at), at, False)
     prefix = prefix_of(window, start)
     low = max(start, head - LONGEST)
     thread = prefix.thread or thread_in(window.text(low, head))
@@ -223,7 +224,7 @@ def read_message(window: Window, at: int) -> MessageHit | None:
         exception=exception,
         cause=exception and b"Caused by" in window.data[start:head],
         own_prefix=prefix.length > 0,
-        quoted=is_quoted(window.text(low, head), prose, sentence=not exception),
+        quoted=introduction is None or is_quoted(window.text(low, head), prose, sentence=not exception),
         cut=cut,
     )
 

@@ -10,7 +10,7 @@ import pytest
 from growth import assert_linear
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from log_kit import CAUSE, CORE, DN, HEAD, THREAD, scan
+from log_kit import CAUSE, CORE, DN, HEAD, THREAD, findings, scan
 
 from runbook_lib.device.names import Fit, fits
 from runbook_lib.logs import scanner
@@ -186,6 +186,21 @@ def test_decoy_is_no_mismatch(decoy: str) -> None:
     """A text that only quotes the message, or a part of it, is not counted; the real one beside it is."""
     assert scan(decoy) == ()
     assert [m.count for m in scan(f"{decoy}{THREAD}{HEAD}\n{decoy}")] == [1]
+
+
+@pytest.mark.parametrize("before", ["", "12:00:01 [system] [pool-1] ", "12:00:01 [audit] admin looked for "])
+def test_a_message_that_nothing_introduces_is_told_as_a_quotation(before: str) -> None:
+    """All of its words stand there: it is no mismatch, and no reason to say that there is nothing."""
+    found = findings(f"12:00:00 [system] [main] started\n{before}{CORE}{DN}\n")
+    assert found.tallies["quoted_message"].count == 1
+    assert scan(f"{before}{CORE}{DN}\n") == ()
+
+
+def test_a_subject_in_the_order_of_the_lists_is_read() -> None:
+    """As listcerts spells it: the message is the same, and the subject fits the entry."""
+    (found,) = scan(f"{THREAD}{HEAD.replace(DN, '/C=US/O=Cisco Systems/CN=prime-sec')}\n")
+    assert found.subject == "/C=US/O=Cisco Systems/CN=prime-sec"
+    assert fits(found.subject, "C = US, O = Cisco Systems, CN = prime-sec") is Fit.EXACT
 
 
 @pytest.mark.parametrize(
