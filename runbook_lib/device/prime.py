@@ -17,7 +17,15 @@ from runbook_lib.device.answers import parse_ha_status, parse_version
 from runbook_lib.device.command_line import Console, raise_if_refused
 from runbook_lib.device.dialog import no_reply
 from runbook_lib.device.tofu import parse_tofu_list
-from runbook_lib.errors import CommandRefused, ConnectionLost, DeletionRefused, DeviceError, LoginRefused, UsageError
+from runbook_lib.errors import (
+    AnswerNotUnderstood,
+    CommandRefused,
+    ConnectionLost,
+    DeletionRefused,
+    DeviceError,
+    LoginRefused,
+    UsageError,
+)
 from runbook_lib.models import Answer, HaStatus, ProductVersion, TofuStore
 from runbook_lib.params.model import Deadlines, PiServer, Site
 from runbook_lib.prompts import DELETION, HA_REMOVAL, Reply, replies
@@ -64,7 +72,8 @@ def _fingerprint(pin: str) -> str:
 # -- One Prime Infrastructure server's command line as typed verbs. --------------------------------
 #
 # The session is opened when first needed and used again. Reads may be asked once more where the connection was
-# lost; a command that changes something is sent once, whatever happens, and what it prints decides nothing.
+# lost, or the answer is not understood; a command that changes something is sent once, whatever happens, and what it
+# prints decides nothing.
 # ``listcerts`` and ``deletecert`` are published (Cisco document 215335); the other commands are recalled.
 
 T = TypeVar("T")
@@ -198,11 +207,17 @@ class PrimeServer:
             )
 
     async def _read(self, command: str, parse: Callable[[str, str, datetime], T]) -> T:
-        console = await self.console()
+        """Ask once more where the session ended, or where something stands in the answer that nobody understands.
+
+        What other programs of the server write to every terminal is gone then; what belongs to the answer is not.
+        """
         try:
-            answer = await self._run(console, command, prove=True)
-        except ConnectionLost:
-            answer = await self._run(await self.console(), command, prove=True)
+            return await self._read_once(command, parse)
+        except (ConnectionLost, AnswerNotUnderstood):
+            return await self._read_once(command, parse)
+
+    async def _read_once(self, command: str, parse: Callable[[str, str, datetime], T]) -> T:
+        answer = await self._run(await self.console(), command, prove=True)
         parsed: T | None = None
         try:
             raise_if_refused(answer)

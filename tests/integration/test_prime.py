@@ -107,9 +107,31 @@ def test_a_list_that_is_not_understood_is_kept_and_raised() -> None:
         with pytest.raises(AnswerNotUnderstood, match="list"):
             await prime.list_tofu()
 
-    ((answer, parsed),) = with_prime(FakeAde({LIST_TOFU: LIST + b"host=10.0.0"}), story)
-    assert answer.raw.endswith(b"host=10.0.0")
-    assert parsed is None
+    ade = FakeAde({LIST_TOFU: LIST + b"host=10.0.0"})
+    for answer, parsed in with_prime(ade, story):
+        assert answer.raw.endswith(b"host=10.0.0")
+        assert parsed is None
+    assert said(ade) == [LIST_TOFU] * 2
+
+
+def test_a_list_with_a_broadcast_in_it_is_read_once_more() -> None:
+    """What another program of the server writes to every terminal stands there once; both answers are kept."""
+    broadcast = b"\r\nBroadcast message from root@prime-pri (pts/1):\r\n\r\nbackup begins\r\n"
+
+    async def interrupted_once(terminal: Terminal) -> None:
+        first = ade.commands.count(LIST_TOFU) == 1
+        terminal.write(LIST.replace(b"host=10.0.0.2", broadcast + b"host=10.0.0.2") if first else LIST)
+
+    ade = FakeAde({LIST_TOFU: interrupted_once})
+    found: list[TofuStore] = []
+
+    async def story(prime: PrimeServer) -> None:
+        found.append(await prime.list_tofu())
+
+    kept = with_prime(ade, story)
+    assert [entry.key for entry in found[0].entries] == ["10.0.0.1_8082", "10.0.0.2_8082"]
+    assert [parsed for _, parsed in kept] == [None, found[0]]
+    assert len(ade.connections) == 1
 
 
 def test_a_list_that_was_cut_inside_a_subject_is_not_taken_for_a_shorter_one() -> None:
