@@ -72,16 +72,17 @@ LOGIN_QUESTIONS = (
 )
 """Asked before the first prompt, at the end of what arrived; the Enter key is the answer. No other is given there."""
 
+_OTHER_SESSION = r"\b(?:other|another|existing|previous|active)\b[^.!?]{0,60}\bsessions?\b"
 BINDING = (
     PromptRow(
-        r"\b(?:accept|agree)\w*[^.!?]{0,200}\b(?:licen[cs]e|eula|agreement|terms)\b"
-        r"|\b(?:licen[cs]e|eula|agreement|terms)\b[^.!?]{0,200}\b(?:accept|agree(?!ment))\w*",
-        "By pressing Enter you accept the terms of the agreement.",
+        r"\b(?:accept|agree)\w*[^.!?]{0,200}\b(?:licen[cs]e|eula)\b"
+        r"|\b(?:licen[cs]e|eula)\b[^.!?]{0,200}\b(?:accept|agree)(?!ment)\w*",
+        "By pressing Enter you accept the license agreement.",
         RECALLED,
     ),
     PromptRow(
-        r"\bsessions?\b[^.!?]{0,80}\b(?:terminat|disconnect|clos|kill|end)(?:e|ed|ing|s)?\b"
-        r"|\b(?:terminat|disconnect|clos|kill|end)(?:e|ing|s)?\b[^.!?]{0,80}\bsessions?\b",
+        rf"{_OTHER_SESSION}[^.!?]{{0,80}}\b(?:will|to) be (?:terminat|disconnect|clos|kill|end)ed\b"
+        rf"|\b(?:will|to) (?:terminate|disconnect|close|kill|end)\b[^.!?]{{0,80}}{_OTHER_SESSION}",
         "The other session will be terminated.",
         RECALLED,
     ),
@@ -207,7 +208,7 @@ def login_reply(text: str) -> str | None:
 
 
 def is_binding(text: str) -> bool:
-    """Return whether ``text`` says that going on accepts terms, or ends somebody's session."""
+    """Return whether ``text`` says that going on accepts a licence, or ends somebody's session."""
     return _BINDING.search(unfolded(text)) is not None
 
 

@@ -114,18 +114,21 @@ def test_the_prompt_of_another_mode_is_none_of_the_command_line(line: str) -> No
 
 @pytest.mark.parametrize(
     "before",
-    ["By pressing Enter you accept the terms of the agreement above.", "The session of admin on pts/1 will be closed.",
-     "This will disconnect the other session!", "EULA: you agree to everything."],
+    ["By pressing Enter you accept the license agreement above.", "The existing session of admin will be closed.",
+     "This will disconnect the other session!", "EULA: you agree to everything.",
+     "Existing sessions will be closed if you go on:"],
 )  # fmt: skip
 def test_enter_is_not_pressed_where_it_does_more_than_going_on(before: str) -> None:
-    """It never accepts terms, and never ends somebody's session, before the first prompt."""
+    """It never accepts a licence, and never ends somebody's session, before the first prompt."""
     assert prompts.login_reply(f"{before} Press Enter to continue... ") is None
 
 
 @pytest.mark.parametrize(
     "before",
     ["", "All sessions are monitored.", "Unauthorized use is prohibited. Disconnect now if you are no user.\n\n",
-     "By going on you consent to monitoring.", "Last session: Monday. Do not close this window."],
+     "By going on you consent to monitoring.", "Last session: Monday. Do not close this window.",
+     "You agree to the terms of use.", "Idle sessions will be closed after 10 minutes.",
+     "There are sessions that were not closed:\n [1] pts/0, disconnected\n"],
 )  # fmt: skip
 def test_enter_is_pressed_where_it_only_goes_on(before: str) -> None:
     """What banners say of monitoring and of unauthorized use is no reason to stop."""
