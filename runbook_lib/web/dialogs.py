@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from collections.abc import Callable
 
 from playwright.async_api import Error
 
-from runbook_lib.errors import PageNotUnderstood
+from runbook_lib.errors import DeviceSilent, PageNotUnderstood
 from runbook_lib.web.controls import ControlMatch, find, pressables
 from runbook_lib.web.labels import Labels
 from runbook_lib.web.reading import concerns
@@ -20,7 +21,7 @@ from runbook_lib.web.view import PageView
 
 _ACTION_MS = 4000
 _TRIAL_MS = 500  # what lies over it stays that long; where that was a slow machine, it is tried again
-_ESCAPE_S, _LEAVE_S = 3.0, 0.3  # what closes later is found by the look that follows
+_ESCAPE_S, _CLOSE_S, _LEAVE_S = 3.0, 1.0, 0.3  # what closes later is found by the look that follows
 _CORNER = 44
 _CROSSES = frozenset({"x", "×", "✕", "✖", "⨯", "✗", "╳"})
 _PRESSED = ("button", "link", "clickable")
@@ -48,14 +49,21 @@ async def dismiss(view: PageView, front: Screen) -> None:
             found=dialog_in_words(front),
             next_step="Answer it by hand in a browser, then run the stage again.",
         )
-    # “The last backup failed” says nothing of what is done here.
-    (view.said if concerns(text, view.labels) else view.noted).append(text)
+    if notes or not view.agrees(text):  # what a page asks before it does something is no word on how that went
+        # “The last backup failed” says nothing of what is done here.
+        (view.said if concerns(text, view.labels) else view.noted).append(text)
     if not ways:
         await _escape(view, front)
         return
     with contextlib.suppress(Error):
         element = await view.element(ways[0].item.frame, ways[0].item.index)
         await element.click(timeout=_ACTION_MS)
+    with contextlib.suppress(PageNotUnderstood, DeviceSilent):
+        await view.wait(_gone(front), "", _CLOSE_S)  # one that fades out is not pressed again
+
+
+def _gone(front: Screen) -> Callable[[Screen], bool | None]:
+    return lambda screen: True if screen.in_dialog().texts != front.texts else None
 
 
 def _ways_out(view: PageView, front: Screen, text: str) -> list[ControlMatch]:
@@ -112,12 +120,8 @@ async def _escape(view: PageView, front: Screen) -> None:
     view.moved()
     with contextlib.suppress(Error):
         await view.browser.page.keyboard.press("Escape")
-
-    def gone(screen: Screen) -> bool | None:
-        return True if screen.in_dialog().texts != front.texts else None
-
     try:
-        await view.wait(gone, "the notice to close", _ESCAPE_S)
+        await view.wait(_gone(front), "the notice to close", _ESCAPE_S)
     except PageNotUnderstood as error:
         raise PageNotUnderstood(
             f"a notice covers the page and cannot be closed: {dialog_in_words(front)}",

@@ -15,7 +15,7 @@ from runbook_lib.web.controls import find, pressables, same_line
 from runbook_lib.web.dialogs import dismiss
 from runbook_lib.web.labels import HaForm, Label, Labels
 from runbook_lib.web.readiness import Readiness, readiness
-from runbook_lib.web.reading import fresh_texts, meaning, messages, refusal, reports, unsaid, value_beside
+from runbook_lib.web.reading import fresh_texts, goes_on, meaning, messages, refusal, reports, unsaid, value_beside
 from runbook_lib.web.screen import FIELDS, Item, Screen, plain, same, says
 from runbook_lib.web.submit import NEXT_STEPS, Submit, choose
 from runbook_lib.web.view import Rest, take_picture, visible
@@ -47,7 +47,7 @@ def ha_page(
     failed = any(step.failed for step in found) or bool(refusal(news, labels))
     done = says(mode, labels.phrases["mode_active"])
     partial = bool(found) and any(step.percent for step in found) and not all(step.percent == 100 for step in found)
-    busy = says(" ".join((mode, *news)), labels.phrases["under_way"])
+    busy = says(mode, labels.phrases["under_way"]) or goes_on(news, labels)
     offered = any(not hit.item.disabled for hit in pressables(screen, labels["register"]))
     return HaPage(
         configuration_mode=mode,
@@ -267,8 +267,7 @@ class HaPages:
                 return page  # it began and has failed since: the watch tells at which milestone
             # It may have failed already, in the words of an earlier failure that still stood there: that it was under
             # way may have come and gone between two looks.
-            shown = " ".join((*fresh, *self.view.passed))
-            return page if not refused and says(shown, self.labels.phrases["under_way"]) else None
+            return page if not refused and goes_on((*fresh, *self.view.passed), self.labels) else None
 
         return await Submit(self.hand, "register", "register", "ask_register", "ask_danger").send(began)
 

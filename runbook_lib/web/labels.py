@@ -77,6 +77,9 @@ PHRASES_3: dict[str, tuple[str, ...]] = {
         "denied",
         "refused",
         "rejected",
+        "aborted",
+        "unsuccessful",
+        "timed out",
         "does not match",
         "do not match",
         "not supported",
@@ -134,13 +137,22 @@ PHRASES_3: dict[str, tuple[str, ...]] = {
     ),
     # -- states of high availability
     "mode_active": ("Primary Active",),
-    # -- questions that a page may ask
-    "ask_register": ("register", "registration", "continue", "proceed", "are you sure", "wish to", "high availability"),
+    # -- questions that a page may ask: “Continue?” alone says nothing of what goes on
+    "ask_register": ("register", "registration", "registering", "are you sure", "high availability"),
     "ask_delete": ("delete", "remove", "are you sure", "continue", "proceed"),
-    "ask_save": ("save", "add", "are you sure", "continue", "proceed"),
-    "ask_danger": ("remove", "delete", "overwrite", "erase", "break", "lost", "reset", "unregister", "replace"),
+    "ask_save": ("save", "add", "are you sure"),
+    # whole words each: what is lost, who is trusted, what has gone wrong already, what is agreed to
+    "ask_danger": (
+        *("remove", "removes", "removed", "delete", "deletes", "deleted", "erase", "erases", "erased", "wipe", "wiped"),
+        *("overwrite", "overwrites", "overwritten", "replace", "replaces", "replaced", "reset", "lose", "lost"),
+        *("break", "breaks", "unregister", "unregistered"),
+        *("certificate", "certificates", "trust", "trusted", "untrusted", "fingerprint", "thumbprint"),
+        *("failed", "failure", "failures", "not ready", "not reachable", "unreachable"),
+        *("mismatch", "different", "not match"),
+        *("license", "licence", "agreement"),
+    ),
 }
-OURS = ("registration", "register", "high availability", "secondary", "ISE")
+OURS = ("registration", "register", "registering", "high availability", "HA", "secondary", "ISE")
 """What a dialogue speaks of that concerns what is done here."""
 
 
@@ -298,7 +310,8 @@ _RELEASE_3: dict[str, Label] = {
     "dialog_yes": Label(
         _PRESS, ("Yes", "OK", "Continue", "Confirm", "Proceed", "Accept", "Register", "Delete"), exact=True
     ),
-    "dialog_no": Label(_PRESS, ("No", "Cancel", "Abort", "Back"), exact=True),
+    # “No” may mean to go on without; what cancels goes nowhere.
+    "dialog_no": Label(_PRESS, ("Cancel", "No", "Abort", "Back"), exact=True),
     "dialog_close": Label(
         _PRESS,
         (

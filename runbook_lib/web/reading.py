@@ -69,6 +69,11 @@ def reports(text: str, labels: Labels, *, heading: bool = False) -> bool:
     return (about and not heading and _says_no(text, labels)) or says(text, strong)
 
 
+def goes_on(texts: Iterable[str], labels: Labels) -> bool:
+    """Whether a text says that a registration is under way; “Please wait” is said of anything."""
+    return any(says(text, labels.phrases["under_way"]) and concerns(text, labels) for text in texts)
+
+
 def value_beside(screen: Screen, label: Label, known: Iterable[str] = ()) -> str | None:
     """Return the text that stands beside, below or behind a caption; None where the caption is not there.
 

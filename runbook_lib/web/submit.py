@@ -9,14 +9,14 @@ from typing import TypeVar
 
 from playwright.async_api import Error
 
-from runbook_lib.errors import OutcomeUnknown, PageNotUnderstood, PageRefused, RunbookError
+from runbook_lib.errors import OutcomeUnknown, PageNotUnderstood, PageRefused, RunbookError, cut
 from runbook_lib.web.actions import PageActions, named
 from runbook_lib.web.controls import find, find_beside, find_radios, pressables
 from runbook_lib.web.dialogs import dismiss
 from runbook_lib.web.labels import Label
 from runbook_lib.web.reading import fresh_texts, meaning, refusal, unsaid
 from runbook_lib.web.screen import Item, Screen, same, says
-from runbook_lib.web.view import SessionEnded, take_picture
+from runbook_lib.web.view import Rest, SessionEnded, take_picture
 
 # -- Choose an option: in a list, in a list that is drawn with other elements, or in a group of radio buttons
 
@@ -124,6 +124,9 @@ def _no_option(hand: PageActions, wanted: Label, label: Label, options: Sequence
 
 T = TypeVar("T")
 
+_DECLINED, _DECLINED_S = "the page asked something that was not expected; it was answered with no", 2.0
+_NEWS = 400
+
 NEXT_STEPS: Mapping[str, str] = {
     "wrong_key": "Set the key anew on both servers (ncs ha authkey <newkey>) and in the secret's place.",
     "mismatch": "A stored certificate is still the old one: run 20_list_certificates again.",
@@ -145,6 +148,7 @@ class Submit:
     agree: str
     dangers: str = ""
     _refusing: list[str] = field(default_factory=list)
+    _fresh: tuple[str, ...] = ()
 
     async def send(self, done: Callable[[Screen], T | None]) -> T:
         """Click, answer the expected question, and return what ``done`` makes of the page once it is content.
@@ -168,17 +172,22 @@ class Submit:
 
     async def _outcome(self, before: Screen, done: Callable[[Screen], T | None]) -> T:
         view = self.hand.view
+        shown = Rest()
 
         def ready(screen: Screen) -> tuple[Screen, T | None] | None:
-            self._raise_for_question()
             # One that stood there before the click, such as the form itself, asks nothing.
             if screen.in_dialog().items and _name_of(screen) != _name_of(before):
                 return screen, None
             result = done(screen)
             if result is not None:
                 return screen, result
-            fresh = unsaid(fresh_texts(before, screen), view.standing)
-            self._raise_for_refusal(tuple(dict.fromkeys((*view.passed, *fresh, *view.said))))
+            if view.unexpected:
+                # Some pages go on all the same; this one does no more.
+                if shown.rests(screen, _DECLINED_S) and view.quiet:
+                    raise self._refused(view.unexpected[0], what=_DECLINED)
+                return None
+            self._fresh = unsaid(fresh_texts(before, screen), view.standing)
+            self._raise_for_refusal(tuple(dict.fromkeys((*view.passed, *self._fresh, *view.said))))
             return None
 
         try:
@@ -195,7 +204,7 @@ class Submit:
             raise OutcomeUnknown(
                 f"{self.name}: the button was clicked, and the page does not show the result",
                 where=view.browser.page.url,
-                found=str(error) if isinstance(error, RunbookError) else "the browser or the connection ended",
+                found=self._news(error),
                 next_step="Look at what both servers say before anything is repeated.",
             ) from None
 
@@ -203,24 +212,30 @@ class Submit:
         """Deal with a dialogue that came up after the click."""
         view, front = self.hand.view, screen.in_dialog()
         text = " ".join(front.texts)
+
+        def closed(now: Screen) -> bool | None:
+            return True if now.in_dialog().texts != front.texts else None
+
         if not view.agrees(text):
             words = refusal(front.texts, view.labels)
             if words:
                 raise self._refused(words)
             if no := pressables(front, view.labels["dialog_no"]):
+                view.unexpected.append(text)
                 await self.hand.click(no[0].item)
-                raise self._refused(
-                    text, what="the page asked something that was not expected; it was answered with no"
-                )
+                await view.wait(closed, "the dialogue to close")
+                return
+        else:
+            await view.mark()  # what is asked says nothing of how it goes
         await dismiss(self.hand.view, front)
-        await view.wait(lambda now: True if now.in_dialog().texts != front.texts else None, "the dialogue to close")
+        await view.wait(closed, "the dialogue to close")
 
-    def _raise_for_question(self) -> None:
-        view = self.hand.view
-        if view.unexpected:
-            raise self._refused(
-                view.unexpected[0], what="the page asked something that was not expected; it was answered with no"
-            )
+    def _news(self, error: Exception) -> str:
+        """Return what came up since the click and may be the reason, in words that nobody knows, before the error."""
+        asked = [f"asked, and answered with no: {question}" for question in self.hand.view.unexpected]
+        new = [f"new on the page: {cut(' | '.join(self._fresh), _NEWS)}"] if self._fresh else []
+        why = str(error) if isinstance(error, RunbookError) else "the browser or the connection ended"
+        return "\n".join((*asked, *new, why))
 
     def _raise_for_refusal(self, said: tuple[str, ...]) -> None:
         """Raise PageRefused for words that are still there at the second look."""

@@ -83,9 +83,9 @@ class Rest:
 
 
 class PageView:
-    """The eyes on one page. ``said`` collects the browser's own dialogues (alert, confirm) and what was answered,
-    ``noted`` the notices of other things that were closed, ``passed`` what came up on the page since ``mark``, for
-    however short a time; ``standing`` is what it said just before that.
+    """The eyes on one page. ``said`` collects what dialogues told, the browser's own among them, ``noted`` the notices
+    of other things that were closed; an expected question that got its yes is in neither. ``passed`` is what came up on
+    the page since ``mark``, for however short a time; ``standing`` is what it said just before that.
 
     ``loads`` counts the pages and frames that were loaded, ``requests`` what they asked for; ``evidence`` is given the
     pictures. ``still``: at the last look they waited for no answer, moved nothing, and had drawn the frames of a fifth
@@ -323,7 +323,7 @@ class PageView:
     async def _answer(self, dialog: Dialog) -> None:
         agreed = dialog.type in ("alert", "beforeunload") or (dialog.type == "confirm" and self.agrees(dialog.message))
         text = self._without_secrets(dialog.message)
-        if dialog.type != "beforeunload":
+        if dialog.type != "beforeunload" and not (agreed and dialog.type == "confirm"):
             self.said.append(text)
         if not agreed:
             self.unexpected.append(text)

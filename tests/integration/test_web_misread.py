@@ -13,7 +13,7 @@ from test_web_pages import FORM, drive
 from waiting import awaited
 from web_site import PLAIN_MENU, Product
 
-from runbook_lib.errors import PageNotUnderstood, PageRefused
+from runbook_lib.errors import OutcomeUnknown, PageNotUnderstood, PageRefused
 from runbook_lib.repair.primary_pages import PageProblem, why_guided
 from runbook_lib.web import actions
 from runbook_lib.web.pages import PrimePages
@@ -469,3 +469,88 @@ def test_a_page_is_still_once_it_changes_nothing_more(tmp_path: Path) -> None:
         assert not view.still
 
     drive(Product(), "plain", tmp_path, use)
+
+
+ASKED = "Registration takes long. Do you want to continue?"
+LATE = (
+    "const r = await post('register', data())",
+    "await new Promise((go) => setTimeout(go, 1500)); const r = await post('register', data())",
+)
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        "Registering high availability takes hours. Do you want to continue?",
+        "HA registration cannot be cancelled once it has begun. Do you want to continue?",
+    ],
+    ids=["as if it went on", "as if it failed"],
+)
+@pytest.mark.parametrize("native", [True, False], ids=["browser", "page"])
+def test_what_a_page_asks_first_says_nothing_of_how_it_goes(native: bool, asked: str, tmp_path: Path) -> None:
+    """Its words are neither a registration that is under way nor one that failed: what comes after them tells."""
+    browsers = ("ask(", "((words, _, go) => confirm(words) && go('Yes'))(") if native else ("", "")
+    rewrite = ((f"{browsers[0]}'{ASKED}'", f"{browsers[1]}'{asked}'"), LATE)
+
+    async def refused(pages: PrimePages) -> None:
+        await pages.open_ha_configuration()
+        with pytest.raises(PageRefused) as caught:
+            await pages.register(replace(FORM, auth_key="not-the-key"))
+        assert caught.value.found.startswith("Authentication key does not match")
+
+    async def done(pages: PrimePages) -> None:
+        await pages.open_ha_configuration()
+        assert (await pages.register(FORM)).milestones
+        assert (await pages.watch_registration(lambda _: None)).configuration_mode == "Primary Active"
+
+    for use in (refused, done):
+        product = Product(rewrite=rewrite)
+        drive(product, "aria", tmp_path, use)
+        assert heard(product) == UNDER_WAY
+
+
+def test_a_page_that_asks_twice_is_answered_twice(tmp_path: Path) -> None:
+    """The second question is no registration that is under way, and nothing is sent until it is answered."""
+    first = (
+        f"ask('Registering takes hours. Do you want to continue?', ['No', 'Yes'], (b) => b === 'Yes' && ask('{ASKED}'"
+    )
+    ends = "say.textContent = r.error; else ha(); });"
+    product = Product(rewrite=((f"ask('{ASKED}'", first), (ends, ends.replace("});", "}));"))))
+    register(product, tmp_path, "aria")
+    assert heard(product) == UNDER_WAY
+
+
+def test_a_page_that_goes_on_after_a_no_has_not_refused(tmp_path: Path) -> None:
+    """“Save the mail settings first?” and no: it registers all the same, and that is what is told."""
+    goes_on = ("async (b) => { if (b !== 'Yes') return;\n    const r", "async (b) => {\n    const r")
+    product = Product(rewrite=((ASKED, "Save the mail settings first?"), goes_on))
+    register(product, tmp_path, "aria")
+    assert heard(product) == UNDER_WAY
+
+
+def test_please_wait_is_no_registration_under_way(tmp_path: Path) -> None:
+    """What covers the page while it asks the server says nothing of the answer."""
+    wait = "const w = document.createElement('p'); w.role = 'status'; w.textContent = 'Please wait...'; app.append(w);"
+    product = Product(rewrite=((LATE[0], f"{wait} {LATE[1]}; w.remove()"),))
+
+    async def use(pages: PrimePages) -> None:
+        await pages.open_ha_configuration()
+        with pytest.raises(PageRefused, match="wrong key"):
+            await pages.register(replace(FORM, auth_key="not-the-key"))
+
+    drive(product, "aria", tmp_path, use)
+    assert heard(product) == UNDER_WAY
+
+
+def test_words_that_nobody_knows_are_told_first_where_the_end_is_not_seen(tmp_path: Path) -> None:
+    """A refusal in words of the server's own leaves it unknown, and stands before everything else on the page."""
+    says = "The two servers are not of one release."
+    product = Product(rewrite=((SAYS, f"if (r.error) say.textContent = '{says}'"),))
+
+    async def use(pages: PrimePages) -> None:
+        await pages.open_ha_configuration()
+        with pytest.raises(OutcomeUnknown) as caught:
+            await pages.register(replace(FORM, auth_key="not-the-key"))
+        assert caught.value.found.startswith(f"new on the page: {says}")
+
+    drive(product, "aria", tmp_path, use, page_s=8.0)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any, cast
 
@@ -54,6 +55,11 @@ class Dialog:
         ("confirm", HARMLESS, "yes"),
         ("confirm", DANGEROUS, "no"),
         ("confirm", OTHER, "no"),
+        ("confirm", "You have changed the mail server. Do you want to continue?", "no"),
+        ("confirm", "All data of the secondary will be overwritten. Are you sure?", "no"),
+        ("confirm", "The secondary's certificate is not trusted. Continue with registration?", "no"),
+        ("confirm", "Some readiness checks have failed. Do you want to register anyway?", "no"),
+        ("confirm", "Do you accept the license for high availability?", "no"),
         ("prompt", HARMLESS, "no"),
         ("alert", OTHER, "yes"),
     ],
@@ -64,6 +70,7 @@ def test_a_question_of_the_browser_gets_yes_only_where_it_was_expected(kind: str
     asyncio.run(view._answer(cast("Any", dialog)))
     assert dialog.answer == answer
     assert view.unexpected == ([message] if answer == "no" else [])
+    assert view.said == ([] if (kind, answer) == ("confirm", "yes") else [message])
 
 
 def test_nothing_is_expected_outside_of_a_submit() -> None:
@@ -72,6 +79,23 @@ def test_nothing_is_expected_outside_of_a_submit() -> None:
     view.expect()
     asyncio.run(view._answer(cast("Any", dialog)))
     assert dialog.answer == "no"
+
+
+def pressed_in(view: PageView) -> list[int]:
+    """Return a list that gets the indices of what is pressed from now on; every dialogue closes by that."""
+    pressed: list[int] = []
+
+    async def element(frame: int, index: int) -> Any:
+        async def click(timeout: float) -> None:
+            pressed.append(index)
+
+        return SimpleNamespace(click=click)
+
+    async def wait(ready: Callable[[Screen], bool | None], *_: object) -> bool | None:
+        return ready(Screen())
+
+    view.element, view.wait = cast("Any", element), cast("Any", wait)
+    return pressed
 
 
 def question(words: str, *buttons: str) -> Screen:
@@ -96,18 +120,19 @@ def test_a_question_of_the_page_is_left_to_a_person_unless_it_was_expected(
 ) -> None:
     """A notice is closed and a session kept; of other questions none is answered."""
     view, front = view_that_registers(), question(words, *buttons)
-    clicked: list[int] = []
-
-    async def element(frame: int, index: int) -> Any:
-        async def click(timeout: float) -> None:
-            clicked.append(index)
-
-        return SimpleNamespace(click=click)
-
-    view.element = element  # type: ignore[method-assign]
+    clicked = pressed_in(view)
     if pressed is None:
         with pytest.raises(PageNotUnderstood):
             asyncio.run(dismiss(view, front))
     else:
         asyncio.run(dismiss(view, front))
     assert clicked == ([pressed] if pressed else [])
+    assert not view.said, "neither what was agreed to nor what was left is a word on how it went"
+
+
+def test_a_notice_about_the_registration_is_heard() -> None:
+    """It has one way on, and is no question, although it speaks of what was expected to be asked."""
+    view, front = view_that_registers(), question("HA registration has been started.", "OK")
+    pressed_in(view)
+    asyncio.run(dismiss(view, front))
+    assert view.said == ["HA registration has been started."]

@@ -87,7 +87,7 @@ define(["lab/dojokit", "dijit/Dialog", "dijit/ProgressBar", "dijit/layout/Accord
       if (answer.readiness) readiness(checked, answer.readiness);
     });
     const register = kit.button("Register", async () => {
-      if (!await kit.ask("Register", "The database of the secondary will be replaced. Continue with the registration?")) return;
+      if (!await kit.ask("Register", "The database is copied to the secondary. Continue with the registration?")) return;
       const answer = await kit.loading(work, () => kit.call("/webacs/ha/register", kit.values(fields)));
       kit.say(says, answer.error, "error");
       if (!answer.error) { draw(answer); begun(); }
