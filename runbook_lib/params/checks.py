@@ -77,6 +77,7 @@ LABEL_KEYS = (
     "expired",
     "login_wrong",
     "refused",
+    "broken",
     "harmless",
     "under_way",
     "loading",

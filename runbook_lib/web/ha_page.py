@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -145,6 +146,7 @@ _SETTLE_S, _LOADED_S = 0.8, 0.3
 _UNCHANGED_S = 5.0  # a table that was there before the click may be an earlier one, unless the page came anew
 _STUCK_S = 15.0
 _SHORT = 12
+_PARTS = (0.25, 1.0)  # of a page's time
 
 
 @dataclass
@@ -153,6 +155,12 @@ class _Seen:
 
     result: Readiness | None = None
     requests: int = 0
+
+
+def _folded(before: Screen, screen: Screen) -> str:
+    """Name what came up and hides a part of the page that is not shown, such as further rows; empty without one."""
+    known = {item.names for item in before.items if item.folded}
+    return ", ".join(item.text for item in screen.items if item.folded and item.names not in known)
 
 
 class HaPages:
@@ -170,12 +178,14 @@ class HaPages:
 
     async def open_configuration(self) -> None:
         """Open the form HA Configuration, from wherever one is."""
-        if not await self.hand.present("secondary_server"):
-            if not await self.hand.present("ha_configuration"):
-                await self.open()
+        if not await self.hand.present("secondary_server") and not await self.hand.present("ha_configuration"):
+            await self.open()
+        for part in _PARTS:  # a page that is not ready yet swallows a click, and going somewhere changes nothing
             if not await self.hand.present("secondary_server"):
                 await self.hand.press("ha_configuration")
-        await self.hand.find("secondary_server")
+            with contextlib.suppress(*([PageNotUnderstood] if part < 1 else [])):
+                await self.hand.find("secondary_server", deadline_s=part * self.view.browser.deadlines.page_s)
+                return
 
     async def read(self) -> HaPage:
         """Read what the page shows now, without going anywhere."""
@@ -221,6 +231,8 @@ class HaPages:
 
         def ready(screen: Screen) -> tuple[ReadinessItem, ...] | None:
             result = readiness(screen, self.labels)
+            if result.items and not result.problem and (folded := _folded(before, screen)):
+                result = replace(result, problem=f"a part of it is folded away: {folded}")
             if result != seen.result:
                 seen.result, seen.requests = result, self.view.requests
             rests = shown.rests(result, rest_s(result))

@@ -142,6 +142,16 @@
     return aria === "true" || aria === "mixed" ? true : aria === "false" ? !!native : !!native;
   };
 
+  const folds = (el, kind) => {
+    // What it names as its own part of the page and does not show: a closed section, another tab; a menu or a list is none.
+    if (el.hasAttribute("aria-haspopup") || kind === "combobox" || kind === "textbox") return false;
+    if (el.tagName === "SUMMARY") return !!el.parentElement && !el.parentElement.open;
+    if (kind === "tab" && el.getAttribute("aria-selected") === "false") return true;
+    const parts = referred(el, "aria-controls");
+    return parts.some((part) => !shown(part) && !part.contains(el) && /\S/.test(part.textContent))
+      || (!parts.length && el.getAttribute("aria-expanded") === "false");
+  };
+
   const leadsTo = (form) => {
     // A field called “action” hides the form's own property of that name.
     try { return form ? new URL(form.getAttribute("action") || "", location.href).href : ""; } catch { return ""; }
@@ -173,6 +183,7 @@
       options: el.tagName === "SELECT" ? [...el.options].map((o) => clean(o.text)) : [],
       checked: el.tagName === "INPUT" ? el.checked : state(el, "aria-checked", false) || state(el, "aria-selected", false),
       disabled: el.disabled === true || el.getAttribute("aria-disabled") === "true" || !!el.closest("fieldset:disabled"),
+      folded: folds(el, kind),
       readonly: el.readOnly === true || el.getAttribute("aria-readonly") === "true",
       href: el.href && typeof el.href === "string" ? el.href : kind === "password" ? leadsTo(el.form) : "",
       group: kind === "radio" && radios ? groupName(radios) : "",
@@ -186,6 +197,7 @@
     return presses && rect.width <= 64 && rect.height <= 64 && rect.width >= 8 && rect.height >= 8;
   };
 
+  let pressed = null;
   const walk = (node, place, pointer) => {
     if (node.nodeType === Node.TEXT_NODE) {
       const parent = node.parentElement || (node.parentNode && node.parentNode.host);
@@ -258,10 +270,13 @@
     const points = (style.cursor === "pointer" || el.onclick || el.getAttribute("tabindex") === "0") && !pointer && tag !== "LABEL";
     // Buttons of a toolbar are often nothing but a picture, whose name shows under the pointer.
     const hint = inside.heading ? "" : clean(el.getAttribute("title") || el.getAttribute("aria-label") || el.getAttribute("alt"));
-    if ((points || (hint && !pointer && !el.childElementCount && !clean(el.textContent))) && seen(el)) {
+    // One in a row that can be pressed speaks for itself, unless that row is listed with all that it says.
+    const alone = hint && !(pressed && pressed.contains(el)) && !el.childElementCount && !clean(el.textContent);
+    if ((points || alone) && seen(el)) {
       const text = words(el) || hint;
       if (text && text.length <= 80 && !el.querySelector("input,select,textarea,button,a[href],[role=button],[role=option],[role=menuitem]")) {
         flush();
+        pressed = el;
         put(el, { kind: "clickable", names: [[0, text]], box: box(el.getBoundingClientRect()) }, inside);
       }
     }

@@ -86,6 +86,12 @@ PHRASES_3: dict[str, tuple[str, ...]] = {
         "must be",
         "please enter",
     ),
+    # an error that does not say whether what was sent was done
+    "broken": (
+        *("internal server error", "internal error", "server error", "unexpected error", "unknown error"),
+        *("error 500", "status 500", "HTTP 500", "502", "503", "504", "bad gateway", "gateway timeout"),
+        *("timed out", "timeout", "service unavailable", "try again later", "NullPointerException"),
+    ),
     "harmless": ("no error", "no errors", "0 errors", "without error", "no failure", "no failures"),
     "under_way": ("in progress", "registering", "under way", "running", "please wait", "initializing", "started"),
     "loading": ("loading", "fetching data"),

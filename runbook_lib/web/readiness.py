@@ -197,6 +197,8 @@ def _below(head: _Head, lines: Sequence[ScreenLine], items: Sequence[Item], scre
             continue  # a row to filter by
         if _is_row(head, line, rows, screen):
             rows.append(line)
+        elif rows and _lies_over(line, rows[-1]) and head.state(head.cells(line)) not in _KNOWN:
+            continue
         elif any(head.cells(line)[column] for column in (head.name, *head.states)):
             rest = lines[number:]
             break
@@ -247,6 +249,11 @@ def _is_row(head: _Head, line: ScreenLine, rows: Sequence[ScreenLine], screen: S
     if any(item.heading or item.kind == "button" for item in line.items):
         return False
     return not rows or _follows(line, rows)
+
+
+def _lies_over(line: ScreenLine, row: ScreenLine) -> bool:
+    """Whether a line stands outside of what the row is scrolled in: rows that are out of sight go on behind it."""
+    return bool(set(row.items[0].scrolls) - set(line.items[0].scrolls))
 
 
 def _follows(line: ScreenLine, rows: Sequence[ScreenLine]) -> bool:

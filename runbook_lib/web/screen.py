@@ -21,7 +21,8 @@ class Item:
     ``names`` are captions that its markup gives it, each with a level: 0 for labels and own text, 1 for hints
     such as placeholders. ``row`` is an index into the screen's rows, -1 outside of any. ``dialog`` names the
     dialogue that it stands in, ``modal`` ones let nothing else be used. ``frame`` and ``index`` say which
-    element it is. ``scrolls`` are the numbers of the parts of its frame that it stands in and that scroll.
+    element it is. ``scrolls`` are the numbers of the parts of its frame that it stands in and that scroll. ``folded``:
+    it opens a part of the page that is not shown.
     """
 
     kind: str
@@ -40,6 +41,7 @@ class Item:
     modal: bool = False
     live: bool = False
     nav: bool = False
+    folded: bool = False
     heading: bool = False
     frame: int = 0
     index: int = 0

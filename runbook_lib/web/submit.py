@@ -175,9 +175,10 @@ class Submit:
         shown = Rest()
 
         def ready(screen: Screen) -> tuple[Screen, T | None] | None:
-            # One that stood there before the click, such as the form itself, asks nothing.
-            if screen.in_dialog().items and _name_of(screen) != _name_of(before):
-                return screen, None
+            front = screen.in_dialog()
+            # One that stood there before the click, such as the form itself, asks nothing; nor does one that goes on.
+            if front.items and _name_of(screen) != _name_of(before):
+                return screen, None if pressables(front, view.labels["dialog_yes"]) else done(front)
             result = done(screen)
             if result is not None:
                 return screen, result
@@ -201,12 +202,7 @@ class Submit:
         except (PageRefused, OutcomeUnknown):
             raise
         except (RunbookError, Error) as error:
-            raise OutcomeUnknown(
-                f"{self.name}: the button was clicked, and the page does not show the result",
-                where=view.browser.page.url,
-                found=self._news(error),
-                next_step="Look at what both servers say before anything is repeated.",
-            ) from None
+            raise self._unknown("the page does not show the result", self._news(error)) from None
 
     async def _answer(self, screen: Screen) -> None:
         """Deal with a dialogue that came up after the click."""
@@ -230,6 +226,14 @@ class Submit:
         await dismiss(self.hand.view, front)
         await view.wait(closed, "the dialogue to close")
 
+    def _unknown(self, what: str, found: str) -> OutcomeUnknown:
+        return OutcomeUnknown(
+            f"{self.name}: the button was clicked, and {what}",
+            where=self.hand.view.browser.page.url,
+            found=found,
+            next_step="Look at what both servers say before anything is repeated.",
+        )
+
     def _news(self, error: Exception) -> str:
         """Return what came up since the click and may be the reason, in words that nobody knows, before the error."""
         asked = [f"asked, and answered with no: {question}" for question in self.hand.view.unexpected]
@@ -244,8 +248,10 @@ class Submit:
             raise self._refused(words)
         self._refusing[:] = [words]
 
-    def _refused(self, words: str, what: str = "the page said no") -> PageRefused:
+    def _refused(self, words: str, what: str = "the page said no") -> PageRefused | OutcomeUnknown:
         meant = meaning(words, self.hand.labels)
+        if not meant and says(words, self.hand.labels.phrases["broken"]):
+            return self._unknown("the server has an error, and may have done what it was asked for", words)
         shown = f" ({meant.replace('_', ' ')})" if meant else ""
         return PageRefused(
             f"{self.name}: {what}{shown}",

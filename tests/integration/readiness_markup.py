@@ -8,6 +8,7 @@ from html import escape
 Rows = Sequence[tuple[str, str]]
 STYLE = """<style>body{font:13px sans-serif;margin:8px} td,th{padding:4px 8px;text-align:left;font-weight:normal}
 .fixed{table-layout:fixed;width:600px} .l{display:flex} .l>*{width:200px;padding:4px}
+.hint{display:inline-block;width:12px;height:12px;background:#888}
 .scroll{height:150px;overflow:auto;position:relative;width:640px}</style>"""
 HEAD = ("Checklist Name", "Checklist Status", "Remarks")
 
@@ -59,6 +60,21 @@ def roles(rows: Rows) -> str:
     return f"<div role=grid><div role=row class=l>{_cells('span', HEAD, 'role=columnheader')}</div>{lines}</div>"
 
 
+def scrolled(rows: Rows) -> str:
+    """A head, rows that scroll below it, and a button in the place of those that are out of sight."""
+    lines = "".join(f"<div role=row class=l>{_cells('span', cells, 'role=gridcell')}</div>" for cells in _texts(rows))
+    head = f"<div role=row class=l>{_cells('span', HEAD, 'role=columnheader')}</div>"
+    body = f"<div class=scroll style='height:60px'>{lines}</div>"
+    return f"<div><div role=grid>{head}{body}</div><p><button>Close</button></div>"
+
+
+def titled(rows: Rows) -> str:
+    """Rows that can be pressed, and states that only a hint under the pointer names."""
+    hints = [(name, f"icon:{state.removeprefix('icon:')}") for name, state in rows]
+    table = data_grid(hints).replace('<img src="data:," alt=', "<i class=hint title=")
+    return f"<div tabindex=0 style='cursor:pointer'>{table}</div>"
+
+
 def places(rows: Rows) -> str:
     """Nothing but places."""
     return "".join(f"<div class=l>{_cells('div', cells)}</div>" for cells in [HEAD, *_texts(rows)])
@@ -71,6 +87,8 @@ MARKUPS: dict[str, Callable[[Rows], str]] = {
     "data grid": data_grid,
     "roles": roles,
     "places": places,
+    "scrolled": scrolled,
+    "titled": titled,
 }
 
 

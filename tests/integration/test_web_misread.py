@@ -15,7 +15,7 @@ from web_site import PLAIN_MENU, Product
 
 from runbook_lib.errors import OutcomeUnknown, PageNotUnderstood, PageRefused
 from runbook_lib.repair.primary_pages import PageProblem, why_guided
-from runbook_lib.web import actions
+from runbook_lib.web import actions, ha_page
 from runbook_lib.web.pages import PrimePages
 
 pytestmark = pytest.mark.usefixtures("one_browser")
@@ -554,3 +554,62 @@ def test_words_that_nobody_knows_are_told_first_where_the_end_is_not_seen(tmp_pa
         assert caught.value.found.startswith(f"new on the page: {says}")
 
     drive(product, "aria", tmp_path, use, page_s=8.0)
+
+
+def test_a_servers_error_is_no_refusal(tmp_path: Path) -> None:
+    """“Internal server error” does not say that nothing was done: here the ISE server is added all the same."""
+    broken = "isay.textContent = 'Internal server error.'; else"
+    product = Product(rewrite=(("if (r.error) isay.textContent = r.error; else", f"if (1) {broken}"),))
+
+    async def use(pages: PrimePages) -> None:
+        with pytest.raises(OutcomeUnknown) as caught:
+            await pages.add_ise("198.51.100.7", "admin", "ise-Secret")
+        assert caught.value.found == "Internal server error."
+
+    drive(product, "aria", tmp_path, use)
+    assert product.ise
+
+
+@pytest.mark.parametrize("button", ["", "Cancel", "Run in Background"])
+def test_a_dialogue_that_shows_how_far_it_is_is_left_alone(button: str, tmp_path: Path) -> None:
+    """Neither closed nor asked to stop: the registration has begun, and is told so."""
+    bars = "Pre-HA Registration 40% <br> Database Replication 0% <br> Post HA Registration 0%"
+    shows = f"ask('<div>{bars}</div>', {[button] if button else []}, (b) => post('pressed', {{b}}))"
+    product = Product(rewrite=((f"{SAYS}; else ha()", f"{SAYS}; else {shows}"),))
+    seen: list[int] = []
+
+    async def use(pages: PrimePages) -> None:
+        asked: list[str] = []
+        pages._browser.page.on("request", lambda request: asked.append(request.url))
+        await pages.open_ha_configuration()
+        seen.extend(step.percent for step in (await pages.register(FORM)).milestones)
+        assert not [url for url in asked if url.endswith("pressed")]
+
+    drive(product, "aria", tmp_path, use)
+    assert seen == [40, 0, 0]
+    assert heard(product) == UNDER_WAY
+
+
+def test_a_click_that_a_page_swallows_is_made_again(tmp_path: Path) -> None:
+    """What is drawn before it is ready to be clicked: going to the form changes nothing, and is tried once more."""
+    link = "<a href=/haconf>HA Configuration</a>"
+    deaf = f"{link}<script>addEventListener('click', (event) => event.preventDefault(), {{once: true}})</script>"
+    product = Product(rewrite=((link, deaf),))
+    register(product, tmp_path, page_s=20.0)
+    assert heard(product) == UNDER_WAY
+
+
+def test_a_result_that_is_folded_away_in_part_is_not_passed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """All rows that are seen have passed, and a closed section beside them may hold one that has not."""
+    monkeypatch.setattr(ha_page, "_STUCK_S", 1.0)
+    closed = "<details><summary>Network</summary><table><tr><td>Port 1522<td>Failed</table></details>"
+    head = "<table><tr><th>Check"
+    product = Product(readiness=(("CPU", "Passed"), ("RAM", "Passed")), rewrite=((head, closed + head),))
+
+    async def use(pages: PrimePages) -> None:
+        await pages.open_ha_configuration()
+        with pytest.raises(PageNotUnderstood, match="folded away: Network"):
+            await pages.check_readiness(FORM)
+
+    drive(product, "plain", tmp_path, use)
+    assert heard(product) == ["login", "readiness"]

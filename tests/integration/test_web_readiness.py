@@ -13,9 +13,10 @@ from playwright.sync_api import sync_playwright
 from readiness_markup import MARKUPS, STYLE, SURROUNDINGS, plain, table_each, virtual
 
 from runbook_lib.web.browsers import find_browser
+from runbook_lib.web.ha_page import _folded
 from runbook_lib.web.labels import labels_for
 from runbook_lib.web.readiness import Readiness, readiness
-from runbook_lib.web.screen import screen_from
+from runbook_lib.web.screen import Screen, screen_from
 from runbook_lib.web.view import _AS_TEXT, _INVENTORY
 
 LABELS = labels_for()
@@ -24,23 +25,29 @@ GOOD = ("Passed", "PASS", "OK", "Success", "icon:Passed")
 FINAL_AND_BAD = ("Fail", "Failed", "NOT READY", "Warning", "Error", "icon:Failed")
 OPEN = ("In Progress", "Pending", "Checking", "", "icon:")
 STRANGE = ("Grue", "Not passed", "Passed with 2 remarks", "OK?!")
-Read = Callable[[str], Readiness]
+Look, Read = Callable[[str], Screen], Callable[[str], Readiness]
 
 
 @pytest.fixture(scope="module")
-def read() -> Iterator[Read]:
-    """``read(html)``: the readiness check as the driver reads it off that page."""
+def look() -> Iterator[Look]:
+    """``look(html)``: that page as the driver lists it."""
     with sync_playwright() as driver:
         browser = driver.chromium.launch(executable_path=find_browser())
         page = browser.new_page()
 
-        def look(html: str) -> Readiness:
+        def listed(html: str) -> Screen:
             page.set_content(STYLE + html)
-            listed: Any = json.loads(page.evaluate_handle(_INVENTORY).evaluate(_AS_TEXT))
-            return readiness(screen_from([(0, listed)], "https://prime-pri/"), LABELS)
+            found: Any = json.loads(page.evaluate_handle(_INVENTORY).evaluate(_AS_TEXT))
+            return screen_from([(0, found)], "https://prime-pri/")
 
-        yield look
+        yield listed
         browser.close()
+
+
+@pytest.fixture(scope="module")
+def read(look: Look) -> Read:
+    """``read(html)``: the readiness check as it is read off that page."""
+    return lambda html: readiness(look(html), LABELS)
 
 
 def states(*kinds: tuple[str, ...]) -> st.SearchStrategy[list[tuple[str, str]]]:
@@ -116,3 +123,24 @@ def test_states_beyond_the_end_of_the_table_are_not_left_out(read: Read) -> None
     rows = plain([("CPU", "Passed"), ("RAM", "Passed")])
     apart = "<div style='height:200px'></div><div class=l><div>Disk</div><div>Fail</div></div>"
     assert not read(rows + apart).ended or not all(item.passed for item in read(rows + apart).items)
+
+
+SECTION = "<div id=s {}><table><tr><th>Check<th>Status<tr><td>Port 1522<td>Fail</table></div>"
+SHUT, OPENED = SECTION.format("hidden"), SECTION.format("")
+SECTIONS = {
+    "dijit's TitlePane": "<div role=button tabindex=0 aria-controls=s aria-pressed={}>Network</div>{}",
+    "expanded": "<button aria-expanded={}>Network</button>{}",
+    "details": "<details {}><summary>Network</summary>{}</details>",
+    "tab": "<div role=tablist><span role=tab aria-selected={} aria-controls=s>Network</span></div>{}",
+}
+
+
+@pytest.mark.parametrize("kind", SECTIONS)
+def test_a_part_that_is_folded_away_is_seen(look: Look, kind: str) -> None:
+    """A closed section or another tab may hold further rows; not where it is open, or was there before."""
+    rows = plain([("CPU", "Passed"), ("RAM", "Passed")])
+    states = ("", "open") if kind == "details" else ("false", "true")
+    shut, opened = (rows + SECTIONS[kind].format(*given) for given in zip(states, (SHUT, OPENED), strict=True))
+    assert _folded(look(rows), look(shut)) == "Network"
+    assert _folded(look(rows), look(opened)) == ""
+    assert _folded(look(shut), look(shut)) == ""
