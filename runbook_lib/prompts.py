@@ -142,7 +142,7 @@ REFUSAL_LINES = 8
 ASKING = (
     PromptRow(r"\?", "Which one ?", RECALLED),
     PromptRow(
-        r"\b(?:enter|type|specify|select|choose|which)\b[^\n]{0,200}[:>]",
+        r"\b(?:enter|type|specify|select|choose|choice|which)\b[^\n]{0,200}[:>]",
         "Enter the domain name of the server: ",
         CAPTURED,
     ),
@@ -295,7 +295,10 @@ _WORD = re.compile(r"[A-Za-z]+(?:-[A-Za-z]+)*|[0-9][\w.:]*")
 
 @dataclass(frozen=True)
 class Topic:
-    """What one of our changes is about: the words that may stand in a question on it, and those that repeat it."""
+    """What one of our changes is about: the words that may stand in a question on it, and those that repeat it.
+
+    Where ``repeats`` is empty, the entry's own name with its port does.
+    """
 
     words: frozenset[str]
     repeats: str
@@ -306,7 +309,7 @@ DELETION = Topic(
         "certificate certificates cert certs host hosts entry entries found tofu trust trusted trust-on-first-use first"
         " use store list delete deletes deleted deleting deletion remove removed removing removal"
     ),
-    repeats=r"{key}",
+    repeats="",
 )
 HA_REMOVAL = Topic(
     words=_words(
@@ -329,7 +332,7 @@ def is_yes_no(text: str) -> bool:
 def replies(topic: Topic, key: str = "", more: Mapping[str, str] | None = None) -> Reply:
     """Return how questions after a change of ``topic`` are answered; ``more`` is the site's ``answers:``."""
     own = {unfolded(question.replace("{key}", key)).casefold(): answer for question, answer in (more or {}).items()}
-    repeated = re.compile(topic.repeats.format(key=re.escape(key)) if key else topic.repeats, re.I)
+    repeated = re.compile(topic.repeats or _naming(key, with_port=True), re.I)
 
     def reply(text: str) -> str | None:
         words = unfolded(text)
@@ -350,8 +353,7 @@ def replies(topic: Topic, key: str = "", more: Mapping[str, str] | None = None) 
 
 def is_dangerous(words: str, key: str = "") -> bool:
     """Return whether ``words`` speak of anything but a change of one entry, or of another entry than ``key``."""
-    host = key.rpartition("_")[0]
-    rest = words.replace(key, " ").replace(host, " ") if key and host else words
+    rest = _without(words, key)
     return bool(_DANGER.search(rest) or _ADDRESS.search(rest))
 
 
@@ -368,9 +370,20 @@ def is_about_ours(question: str) -> bool:
 
 
 def _unknown(said: str, topic: Topic, key: str) -> list[str]:
-    host = key.rpartition("_")[0]
-    bare = said.replace(key, " ").replace(host, " ") if key and host else said
+    bare = _without(said, key)
     return [word for word in _WORD.findall(bare) if word.casefold() not in _NEUTRAL | topic.words]
+
+
+def _without(words: str, key: str) -> str:
+    return re.sub(_naming(key), " ", words, flags=re.I) if key else words
+
+
+def _naming(key: str, *, with_port: bool = False) -> str:
+    """Return the pattern of an entry's host, with its port or not: whole, and never as a part of another's name."""
+    host, _, number = key.rpartition("_")
+    before = r"(?<![\w.%\]:-])" if ":" in host else r"(?<![\w.%\]-])"
+    port = rf"(?:(?:_|:|,? (?:on )?port:? ?){number}){'' if with_port else '?'}"
+    return rf"{before}{re.escape(host)}{port}(?![\w%-]|[.:]\w)"
 
 
 def _yes(choice: re.Match[str] | None) -> str:

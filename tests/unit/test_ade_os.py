@@ -141,6 +141,9 @@ OURS = [
     f"Delete the certificate of host {KEY}?",
     f"Certificate of host {KEY} will be removed from the trust-on-first-use store. Proceed?",
     f"Remove trust for {KEY.partition('_')[0]}?",
+    "Are you sure you want to delete the certificate of host 10.0.0.2 port 8082?",
+    "Delete host:10.0.0.2_8082?",
+    "Remove 10.0.0.2:8082?",
     "Are you sure you want to delete this certificate?",
     "Do you wish to continue?",
     "Proceed?",
@@ -152,6 +155,12 @@ OTHERS = [
     f"Delete {KEY} and every other entry?",
     f"Delete {KEY} and 10.0.0.9_8082?",
     "Delete the certificate of host 10.0.0.9_8082?",
+    f"Delete {KEY} and 10.0.0.2_443?",
+    f"Two entries match, {KEY}, 10.0.0.2:443. Delete?",
+    f"Delete 1{KEY}?",
+    f"Delete {KEY}1?",
+    f"Delete pi.{KEY}?",
+    "Delete 10.0.0.2 port 443?",
     "This will restart the services.\nProceed?",
     "The server will reload. Continue?",
     "Do you want to save the current configuration?",
@@ -202,6 +211,18 @@ def test_a_question_about_anything_else_gets_no_answer(words: str) -> None:
         assert reply(words) is None
         for raw in asked(words):
             assert reply(plain(raw)) is None, raw
+
+
+@pytest.mark.parametrize(
+    ("key", "other"),
+    [("sec_8082", "prime-sec_8082"), ("sec_8082", "sec.example.com_8082"), ("::5_443", "2001:db8::5_443"),
+     ("a.b_443", "a-b_443"), ("ise_1_443", "ise_1_4430")],
+)  # fmt: skip
+def test_an_entry_whose_name_holds_ours_is_another_one(key: str, other: str) -> None:
+    """A server that looks for a part of the name asks about an entry that was not approved."""
+    assert replies(DELETION, key)(f"Delete {key}? (yes/no): ") == "yes"
+    for question in (f"Delete {other}? (yes/no): ", f"Delete {key}, {other}? (yes/no): "):
+        assert replies(DELETION, key)(question) is None
 
 
 @pytest.mark.parametrize(
