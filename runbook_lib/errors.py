@@ -47,7 +47,7 @@ escaped before it is shown.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, ClassVar
+from typing import ClassVar
 
 MOST_LINES = 12
 """So many lines of what an error found are shown on a terminal; of more the first and the last few."""
@@ -151,13 +151,6 @@ class RunbookError(Exception):
         """Return what a notebook shows: IPython asks for this, and advice needs no stack of calls."""
         return f"{type(self).__name__}: {self}".split("\n")
 
-    def __reduce__(self) -> tuple[Any, ...]:
-        return (_revive, (type(self), self.what, self.where, self.found, self.next_step))
-
-
-def _revive(kind: type[RunbookError], what: str, where: str, found: str, next_step: str) -> RunbookError:
-    return kind(what, where=where, found=found, next_step=next_step)
-
 
 class UsageError(RunbookError):
     """You asked for something that cannot be; nothing was contacted."""
@@ -230,7 +223,9 @@ class BrowserUnsafe(SafetyStop):
 
 
 class DecisionNeeded(SafetyStop):
-    """Several readings are possible; a person has to choose."""
+    """Several readings are possible; a person has to choose. ``names_site``: by giving the site's name."""
+
+    names_site: bool = False
 
 
 class DeviceError(RunbookError):
@@ -238,9 +233,6 @@ class DeviceError(RunbookError):
 
     exit_code = 4
     sent: bool = False
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return (*super().__reduce__(), {"sent": self.sent})
 
 
 class DeviceUnreachable(DeviceError):

@@ -102,7 +102,7 @@ class Changing(Runbook):
         try:
             return super()._do(act, begins=begins)
         except DecisionNeeded as error:
-            if error.what == guard.production_question(self.context):
+            if error.names_site:
                 self._show_question()
             raise
 

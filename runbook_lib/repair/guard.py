@@ -155,19 +155,16 @@ def name_site(context: Context, typed: str) -> str:
     return f"{context.site.name} may be changed from this notebook. Run the cell again."
 
 
-def production_question(context: Context) -> str:
-    """Return what is asked, as the error says it."""
-    return f"This changes the production site {context.site.name}; nothing was changed yet"
-
-
 def require_named(context: Context) -> None:
-    """Raise DecisionNeeded while the site's name has not been given."""
+    """Raise DecisionNeeded with ``names_site`` while the site's name has not been given."""
     if is_name_asked(context):
-        raise DecisionNeeded(
-            production_question(context),
+        question = DecisionNeeded(
+            f"This changes the production site {context.site.name}; nothing was changed yet",
             next_step="give the site's name in the form above, press its button, and run this cell again;"
             ' without the form: rb.production("NAME") in a separate cell',
         )
+        question.names_site = True
+        raise question
 
 
 # -- Whether a change may be sent now: one answer, in the same words for all, asked inside the call that sends it.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -94,15 +95,25 @@ def test_the_red_cell_shows_a_form_and_its_button_notes_the_name(
     assert (sent, len(shown)) == (["a change"], 1)
 
 
+def test_the_question_is_still_that_question_in_another_process(context: Context) -> None:
+    """Like every error it survives pickling, with its parts and with what it asks for."""
+    with pytest.raises(DecisionNeeded) as asked:
+        guard.require_named(context)
+    again = pickle.loads(pickle.dumps(asked.value))
+    assert (type(again), vars(again), str(again)) == (DecisionNeeded, vars(asked.value), str(asked.value))
+
+
 def test_other_errors_show_no_form(context: Context, monkeypatch: pytest.MonkeyPatch) -> None:
     """A decision about something else is not settled by the site's name."""
     shown: list[Any] = []
     monkeypatch.setattr(IPython.display, "display", shown.append)
 
     def change() -> None:
-        raise DecisionNeeded("something else", next_step="decide")
+        with pytest.raises(DecisionNeeded) as asked:
+            guard.require_named(context)
+        raise DecisionNeeded(asked.value.what, next_step="decide")  # the same words do not make it that question
 
     act: Callable[[], None] = change
-    with pytest.raises(DecisionNeeded):
+    with pytest.raises(DecisionNeeded, match="production site"):
         type("Stage30", (Changing,), {"stage": Stage.DELETE})(context)._do(act)
     assert not shown
