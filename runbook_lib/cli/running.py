@@ -41,8 +41,7 @@ from runbook_lib.repair.preflight import require_logins
 from runbook_lib.repair.sent_changes import change_intents, deleting, deletion_intents, unseen_changes
 from runbook_lib.secrets import REDACTOR
 from runbook_lib.show.rendering import View
-from runbook_lib.show.table import Row, Table
-from runbook_lib.show.tables import STATE_MARKS
+from runbook_lib.show.table import STATE_TONES, Row, Table
 
 # -- What a terminal shows of a run while it goes on: one line per stage and one per change, each with its seconds
 
@@ -358,7 +357,7 @@ def summary(report: RunReport, seconds: float) -> View[RunReport]:
 
 def _running_row(stage: StageReport) -> Row:
     word = f"{stage.state} ({stage.error_name})" if stage.error_name else str(stage.state)
-    return Row(cells=(stage.stage, word, f"{stage.seconds:.1f}"), mark=STATE_MARKS.get(stage.state, ""))
+    return Row(cells=(stage.stage, word, f"{stage.seconds:.1f}"), mark=STATE_TONES.get(stage.state, ""))
 
 
 def stage_named(text: str) -> Stage:

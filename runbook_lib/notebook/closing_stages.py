@@ -20,7 +20,7 @@ from runbook_lib.repair import proof
 from runbook_lib.repair.context import Context, targets
 from runbook_lib.show import findings, tables
 from runbook_lib.show.rendering import View
-from runbook_lib.show.table import Cell, Row, Table, link_to
+from runbook_lib.show.table import Cell, Row, Table, link_to, mark_of
 from runbook_lib.show.trust import trust_as_verified
 
 if TYPE_CHECKING:  # a report is loaded where one is made
@@ -67,8 +67,6 @@ class Verify(Runbook):
 
 # -- Stage 70: the post-mortem of an incident, shown, and written into its record before that is sealed
 
-_MARKS = {"good": "good", "bad": "bad", "doubt": "doubt"}
-
 
 class WritePostMortem(Runbook):
     """Reads the record, as far as it goes, and writes the report into it; asks no server anything."""
@@ -90,7 +88,7 @@ class WritePostMortem(Runbook):
             rows=(
                 Row(
                     cells=(found.headline.outcome or "none", found.headline.words),
-                    mark=_MARKS.get(found.headline.tone, ""),
+                    mark=mark_of(found.headline.tone),
                 ),
             ),
         )
@@ -115,7 +113,7 @@ class WritePostMortem(Runbook):
             title="Timeline of the incident, in UTC",
             headers=("when", "what", "where", "journal"),
             rows=tuple(
-                Row(cells=(_utc(m.said), m.what, m.where or "-", f"line {m.ref.line}"), mark=_MARKS.get(m.tone, ""))
+                Row(cells=(_utc(m.said), m.what, m.where or "-", f"line {m.ref.line}"), mark=mark_of(m.tone))
                 for m in found.moments
             ),
             fold=f"Timeline of the incident, in UTC: {len(found.moments):,} moments",

@@ -12,10 +12,10 @@ from runbook_lib.logs.formats import when, when_said
 from runbook_lib.models import Diagnosis, Inventory, Judgement, Presented, Stage, Verdict
 from runbook_lib.show.rendering import View
 from runbook_lib.show.svg import span
-from runbook_lib.show.table import ALARM, BAD, DOUBT, GOOD, PLAIN, Row, Table
+from runbook_lib.show.table import ALARM, BAD, DOUBT, GOOD, PLAIN, Row, Table, mark_of
 from runbook_lib.show.tables import below, common_folder, facts_of, first_and_last, ha_states, shorten
 from runbook_lib.show.timeline import TITLE, MismatchLane, draw_mismatches, lanes_of, remarks_of
-from runbook_lib.show.trust import UNSEEN, Agreement, Trusts, draw_trust
+from runbook_lib.show.trust import TONES, UNSEEN, Trusts, draw_trust
 
 # -- Tables of what was found: in the logs, in the stores, and at the hosts. No decisions are made here
 
@@ -250,13 +250,6 @@ def verdict_mark(verdict: Verdict) -> str:
 
 # -- Values that have a picture: the picture, and a table that says the same -----------------------
 
-_MARKS = {
-    Agreement.AGREE: GOOD,
-    Agreement.DIFFER: BAD,
-    Agreement.UNKNOWN: DOUBT,
-    Agreement.NOTHING: PLAIN,
-}
-
 
 def mismatches_over_time(value: Diagnosis) -> View[Diagnosis]:
     """The picture of when the mismatches were, and the same as a table."""
@@ -294,7 +287,7 @@ def trust(value: Trusts) -> View[Trusts]:
         rows=tuple(
             Row(
                 cells=(link.server, "\n".join(link.keys) or "-", link.target, link.agreement, link.ground),
-                mark=_MARKS[link.agreement],
+                mark=mark_of(TONES[link.agreement]),
             )
             for link in value.links
         ),

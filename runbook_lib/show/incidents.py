@@ -15,7 +15,7 @@ from runbook_lib.models import Outcome
 from runbook_lib.show import svg
 from runbook_lib.show.rendering import View, room, text_of
 from runbook_lib.show.svg import Axis, Picture, shorten, span, width_of
-from runbook_lib.show.table import BAD, DOUBT, GOOD, PLAIN, Row, Table
+from runbook_lib.show.table import PLAIN, Row, Table, mark_of
 
 # -- The picture of all incidents: when each was opened, how long its repair took, and how it ended
 
@@ -214,22 +214,19 @@ def _fleet_words(
 MOST_SHOWN = 50
 MOST_DRAWN = 500
 HEADERS = ("incident", "opened (UTC)", "site", "outcome", "time to repair", "who", "approved by")
-_INCIDENTS_MARKS = {"good": "good", "bad": "bad", "doubt": "doubt"}
 
 
-def incidents(
-    found: Sequence[PastIncident], *, most: int = MOST_SHOWN, working: Collection[str] = frozenset()
-) -> View[tuple[PastIncident, ...]]:
-    """Show incidents, the newest first; ``most`` of them in the table (0: all), and more in the picture."""
-    return View(tuple(found), (table_of(found, most, working),), (_picture(found),) if found else ())
+def incidents(found: Sequence[PastIncident], *, working: Collection[str]) -> View[tuple[PastIncident, ...]]:
+    """Show incidents, the newest first: ``MOST_SHOWN`` of them in the table, and more in the picture."""
+    return View(tuple(found), (table_of(found, MOST_SHOWN, working),), (_picture(found),) if found else ())
 
 
 AT_WORK = "a run goes on"
 """How an incident stands while somebody works on it: its newest outcome is that of an earlier run."""
 
 
-def table_of(found: Sequence[PastIncident], most: int = MOST_SHOWN, working: Collection[str] = frozenset()) -> Table:
-    """Return the table alone; ``working`` are the names of the incidents on which somebody works now."""
+def table_of(found: Sequence[PastIncident], most: int, working: Collection[str]) -> Table:
+    """Return the table of the newest ``most`` (0: all); ``working`` are those on which somebody works now."""
     shown = found[:most] if most else found
     left_out = len(found) - len(shown)
     return Table(
@@ -266,13 +263,11 @@ def _row(one: PastIncident, working: bool) -> Row:
             one.by,
             ", ".join(one.approved_by),
         ),
-        mark=PLAIN if working else _INCIDENTS_MARKS.get(INCIDENT_TONES[one.state], ""),
+        mark=PLAIN if working else mark_of(INCIDENT_TONES[one.state]),
     )
 
 
 # -- How the sites stand: the map, and the same as a table -----------------------------------------
-
-_FLEET_MAP_MARKS = {"good": GOOD, "bad": BAD, "doubt": DOUBT}
 
 
 def fleet_map(value: Sequence[SiteStatus], now_utc: datetime | None = None) -> View[Sequence[SiteStatus]]:
@@ -285,7 +280,7 @@ def fleet_map(value: Sequence[SiteStatus], now_utc: datetime | None = None) -> V
         rows=tuple(
             Row(
                 cells=(each.site, each.state, _days(each, now), each.incident or "-"),
-                mark=_FLEET_MAP_MARKS.get(SITE_TONES.get(each.state, ""), PLAIN),
+                mark=mark_of(SITE_TONES.get(each.state, "")),
             )
             for each in ordered
         ),

@@ -9,7 +9,7 @@ from runbook_lib.i18n.language import count, duration, utc_time
 from runbook_lib.models import StageState
 from runbook_lib.record.journal import Kind
 from runbook_lib.show.report_model import OWN_STAGE, Drawn, Impact, PostMortem, StageRow
-from runbook_lib.show.report_reading import STATE_TONES
+from runbook_lib.show.table import STATE_TONES
 from runbook_lib.show.timeline import Lane, Point, Span, draw_timeline
 from runbook_lib.show.trust import addresses_of, draw_trust, trust_as_planned, trust_as_verified
 

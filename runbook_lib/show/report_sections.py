@@ -28,7 +28,8 @@ from runbook_lib.show.report_model import (
     StoreChange,
 )
 from runbook_lib.show.report_pictures import over_time, who_trusts_whom
-from runbook_lib.show.report_reading import NO_RESULT, STATE_TONES
+from runbook_lib.show.report_reading import NO_RESULT
+from runbook_lib.show.table import STATE_TONES
 
 FACTORS, ACTIONS = "contributing-factors", "action-items"
 HOW_COUNTED = (

@@ -16,6 +16,7 @@ from runbook_lib.record.journal import Kind, Line
 from runbook_lib.record.stages import pending_changes
 from runbook_lib.show.report_model import OWN_STAGE, ChangeRow, Headline, Impact, Moment, RecordStatus, Ref, StageRow
 from runbook_lib.show.report_reading import Found, RecordFolder, ref
+from runbook_lib.show.table import STATE_TONES
 
 # -- How long HA and each ISE server were rejected: from the first mismatch line at hand until stage 60 proved them.
 #
@@ -113,7 +114,6 @@ def _verified(record: RecordFolder, kind: CheckKind, target: str) -> Line | None
 # -- The timeline: what the logs say, what people decided, what was changed; each row with the line that it rests on
 
 _DIGEST = re.compile(r"\b([0-9a-f]{12})[0-9a-f]{52}\b")
-_ENDS = {"done": "good", "failed": "bad", "stopped": "doubt", "interrupted": "doubt", "unknown": "bad"}
 _ALWAYS = {
     Kind.INCIDENT_OPENED: "incident opened",
     Kind.STAGE_STARTED: "stage begins",
@@ -210,7 +210,7 @@ def _what(line: Line) -> str:
 
 def _tone(line: Line) -> str:
     if line.kind is Kind.STAGE_ENDED:
-        return _ENDS.get(line.seen, "doubt")
+        return STATE_TONES.get(line.seen, "doubt")
     if line.kind is Kind.OBSERVED:
         verdict = line.about.seen
         good = verdict in tuple(Verdict) and (Verdict(verdict).confirmed or verdict == Verdict.UNCHANGED)

@@ -7,13 +7,29 @@ from collections import Counter
 from dataclasses import dataclass, replace
 
 from runbook_lib.i18n.language import ENGLISH, gettext, language
+from runbook_lib.models import StageState
 
-# -- The parts of a table: a title, headers, rows, cells. How they are shown is said in ``as_html`` and ``as_text``
+# -- The parts of a table: a title, headers, rows, cells; ``rendering`` shows them as HTML and as text
 
 GOOD, BAD, DOUBT, READY, ALARM, PLAIN = "good", "bad", "doubt", "ready", "alarm", ""
 MARKS = {GOOD: "✔", BAD: "✘", DOUBT: "?", READY: "→", ALARM: "!!!", PLAIN: ""}
 COLOURS = {GOOD: "#2e9e4f", BAD: "#d9382c", DOUBT: "#b86e00", READY: "#2472c8", ALARM: "#d9382c"}
 """The strip before a row or a sentence: a contrast of at least 3 to 1 on light and dark pages."""
+
+STATE_TONES: dict[str, str] = {
+    StageState.DONE: GOOD,
+    StageState.FAILED: BAD,
+    StageState.STOPPED: DOUBT,
+    StageState.INTERRUPTED: DOUBT,
+    StageState.UNKNOWN: BAD,
+}
+"""How well a stage ended, as a picture's tone and as a row's mark; those that have not ended are not in it."""
+
+
+def mark_of(tone: str) -> str:
+    """Return the mark of a row whose picture has this tone; none for one that is neither good, bad nor in doubt."""
+    return tone if tone in (GOOD, BAD, DOUBT) else PLAIN
+
 
 _HREF = re.compile(r"(?:\.\./){0,2}[A-Za-z0-9_-][A-Za-z0-9_./-]*(?:#[a-z0-9-]+)?")
 

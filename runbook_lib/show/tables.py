@@ -22,7 +22,7 @@ from runbook_lib.decisions import (
 from runbook_lib.i18n.language import AsIs, gettext, stamp
 from runbook_lib.models import HaStatus, LogLine, Stage, StageState, Verdict, WayOut
 from runbook_lib.show.rendering import View
-from runbook_lib.show.table import ALARM, BAD, DOUBT, GOOD, PLAIN, READY, Row, Table
+from runbook_lib.show.table import ALARM, BAD, DOUBT, GOOD, PLAIN, READY, STATE_TONES, Row, Table
 
 # -- Places in logs, short enough for a table: file and line below the folder that they have in common
 
@@ -71,14 +71,6 @@ def below(folder: str) -> str:
 
 # -- Tables of how things stand: checks, stages, high availability and the ISE servers. No decisions are made here
 
-STATE_MARKS = {
-    StageState.DONE: GOOD,
-    StageState.FAILED: BAD,
-    StageState.STOPPED: DOUBT,
-    StageState.INTERRUPTED: DOUBT,
-    StageState.UNKNOWN: BAD,
-}
-
 
 def checks(value: tuple[Check, ...], title: str, note: str = "") -> View[tuple[Check, ...]]:
     """Return what was expected beside what was seen."""
@@ -105,7 +97,7 @@ def answers(value: tuple[Check, ...], title: str, note: str) -> View[tuple[Check
 
 def stages(value: Mapping[str, StageState], before: Mapping[str, Sequence[StageState]] | None = None) -> Table:
     """``before``: how earlier attempts at a stage ended, where there were any."""
-    rows = [Row(cells=(stage, state), mark=STATE_MARKS.get(state, PLAIN)) for stage, state in value.items()]
+    rows = [Row(cells=(stage, state), mark=STATE_TONES.get(state, PLAIN)) for stage, state in value.items()]
     title = "Stages of this incident"
     if not before:
         return Table(title=title, headers=("stage", "state"), rows=tuple(rows))
