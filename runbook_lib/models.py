@@ -69,6 +69,11 @@ class Verdict(StrEnum):
         """Whether this verdict alone allows the deletion."""
         return self.value.startswith("confirmed_")
 
+    @property
+    def accepted(self) -> bool:
+        """Whether the certificate is confirmed, or still the one that was there before."""
+        return self.confirmed or self is Verdict.UNCHANGED
+
 
 # -- what a device said ----------------------------------------------------------------------
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from runbook_lib import paths
 from runbook_lib.cli.terminal import out, prose
 from runbook_lib.errors import BrowserMissing, ParameterRefused, RunbookError, UsageError
-from runbook_lib.notebook.site_choice import open_site
+from runbook_lib.notebook.workspace import open_site
 from runbook_lib.params.load import secret_references
 from runbook_lib.params.model import Site, lacking
 from runbook_lib.secrets import unresolved

@@ -190,7 +190,7 @@ def plan_command(name: str, *, only: tuple[str, ...], at_once: int) -> int:
     given = str(Path(name).absolute()) if Path(name).exists() else name  # the next commands work from any folder
     round_ = Round.create(paths.records_dir(), fleet.name, what="runbook fleet plan", given=given)
     with fleet_lock(round_):
-        rollup = plan_fleet(round_, sites, at_once=at_once, tell=_tell)
+        rollup = plan_fleet(round_, sites, at_once=at_once, tell=out)
     out()
     out_lines(rollup_view(rollup).text())
     out(f"round:   {round_.incident}")
@@ -228,7 +228,7 @@ def run_command(name: str, options: RunOptions) -> int:
     round_ = _round_to_run(fleet, options.round_id, until)
     out(f"fleet {fleet.name} · round {round_.incident}")
     start = _executor(fleet, round_, options)
-    report = run_fleet(round_, fleet, start, rules, _tell, until=until, only=options.only)
+    report = run_fleet(round_, fleet, start, rules, out, until=until, only=options.only)
     out()
     out_lines(outcome_view(report.outcome).text())
     out(f"seal:    {report.seal}")
@@ -379,7 +379,3 @@ def _exit_code(report: FleetReport) -> int:
     """Return what became of the sites; that the run was asked to end outweighs all but a result that is unknown."""
     code = exit_code(report.outcome) or (RecordError.exit_code if report.refused else 0)
     return code if report.signum is None or code == OutcomeUnknown.exit_code else 128 + report.signum
-
-
-def _tell(sentence: str) -> None:
-    out(sentence)

@@ -21,8 +21,7 @@ from runbook_lib.lab.pages.dojo import INSTALL, has_dojo
 from runbook_lib.lab.pages.skins import skin_named
 from runbook_lib.notebook.provisioner import has_ipc, private_folder
 from runbook_lib.notebook.runbook import sign_of
-from runbook_lib.notebook.site_choice import DEFAULT_SITE, chosen, open_for, open_site
-from runbook_lib.notebook.workspace import folder_of, save_layout
+from runbook_lib.notebook.workspace import DEFAULT_SITE, chosen, folder_of, open_for, open_site, save_layout
 from runbook_lib.params.load import load_site_or_lab
 from runbook_lib.params.model import LabRequest, Site
 from runbook_lib.show.rendering import View, room

@@ -214,33 +214,39 @@ class Interview:
         port: Where = (),
     ) -> bool:
         """Ask until the answer is right; return whether there is one. ``port``: where the port of HOST:PORT belongs."""
-        for _ in range(PATIENCE):
-            answer = self._ask(f"{question} [{usual}]" if usual else question) or usual
-            if not answer and not needed:
-                return False
+
+        def problem_of(answer: str) -> str:
             answer, given = with_port(answer) if port else (answer, None)
             value = int(answer) if where[-1] == "port" and answer.isascii() and answer.isdecimal() else answer
             problem = self._put(where, value, checked=checked) if answer else "an answer is needed"
-            problem = problem or ("" if given is None else self._put(port, given))
-            if not problem:
-                return True
-            prose(f"  {problem}")
-        raise UsageError(f"{question} has no answer that can be used; nothing was written", next_step="begin again")
+            return problem or ("" if given is None else self._put(port, given))
+
+        return self._until_right(question, usual, problem_of, needed=needed)
 
     def _secret(self, where: Where, question: str, usual: str, *, needed: bool = True) -> None:
         """Ask where a secret is; what is no reference may be the secret itself, and nothing of it is kept or shown."""
         usual = f"env:{re.sub(r'[.-]', '_', f'{self._name}_{usual}').upper()}" if usual else ""
-        for _ in range(PATIENCE):
-            answer = self._ask(f"{question} [{usual}]" if usual else question) or usual
-            if not answer and not needed:
-                return
+
+        def problem_of(answer: str) -> str:
             try:
                 SecretRef.parse(answer)
             except ValueError:
-                prose(f"  {NOT_A_REFERENCE}; what was typed is not kept")
-                continue
+                return f"{NOT_A_REFERENCE}; what was typed is not kept"
             self._typed[where] = answer
-            return
+            return ""
+
+        self._until_right(question, usual, problem_of, needed=needed)
+
+    def _until_right(self, question: str, usual: str, problem_of: Callable[[str], str], *, needed: bool) -> bool:
+        """Ask until nothing is wrong with the answer; return whether there is one. Raises UsageError without one."""
+        for _ in range(PATIENCE):
+            answer = self._ask(f"{question} [{usual}]" if usual else question) or usual
+            if not answer and not needed:
+                return False
+            problem = problem_of(answer)
+            if not problem:
+                return True
+            prose(f"  {problem}")
         raise UsageError(f"{question} has no answer that can be used; nothing was written", next_step="begin again")
 
     def _put(self, where: Where, value: Value, *, checked: bool = True) -> str:

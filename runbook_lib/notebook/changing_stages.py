@@ -10,8 +10,7 @@ from runbook_lib.decisions import Approval, Check, DeletionResult, HaPage, Liste
 from runbook_lib.errors import DecisionNeeded, ParameterRefused, PlanStale, RepairFailed, StageOutOfOrder
 from runbook_lib.models import Stage
 from runbook_lib.notebook.runbook import Runbook, T, sign_of
-from runbook_lib.repair import approval, guard, ha, ise, planned_changes
-from runbook_lib.repair import deletion as delete
+from runbook_lib.repair import approval, deletion, guard, ha, ise, planned_changes
 from runbook_lib.repair.approval import approval_of, approve
 from runbook_lib.repair.confirmation import ways_out_of
 from runbook_lib.repair.context import Context
@@ -19,7 +18,6 @@ from runbook_lib.repair.ha import HaAction, decide_ha, why_no_readiness
 from runbook_lib.repair.ha_state import form_rows, observe_ha, prove_ha
 from runbook_lib.repair.primary_pages import Guide
 from runbook_lib.show import tables
-from runbook_lib.show import tables as standing
 from runbook_lib.show.forms import ApprovalForm, Form, ProductionForm
 from runbook_lib.show.rendering import View
 from runbook_lib.show.table import Row, Table
@@ -73,13 +71,13 @@ def approve_by_form(context: Context, shown: Plan, name: str, reason: str) -> st
             where=f"incident {shown.incident}",
             found="nothing was approved",
             next_step=f"let somebody else approve it from an account of their own, with a key that is trusted here: "
-            f"{approve_command(newest)}",
+            f"{approval_command(newest)}",
         )
     approve(context.record, newest.digest, by=name, how="the form in the notebook", reason=reason)
     return f"Approved by {name.strip()}. Run the next cell."
 
 
-def approve_command(plan: Plan) -> str:
+def approval_command(plan: Plan) -> str:
     """Return the command that approves a plan from a terminal."""
     return f"runbook approve {plan.incident} {plan.digest} --by NAME"
 
@@ -129,7 +127,7 @@ class Changing(Runbook):
             return ApprovalForm(
                 plan,
                 partial(approve_by_form, self.context, plan),
-                approve_command(plan),
+                approval_command(plan),
                 lambda: _shown(approval_of(self.context, plan)),
             )
         return _shown(found)
@@ -205,7 +203,7 @@ class DeleteStale(Changing):
         (docs/product-facts.md): what the server lists afterwards decides.
         """
         plan = self._do(self.context.record.read_plan)
-        return tables.results(self._run(delete.delete_stale(self.context, plan, self._pages)))
+        return tables.results(self._run(deletion.delete_stale(self.context, plan, self._pages)))
 
     def prove(self) -> View[tuple[Check, ...]]:
         """Show expected beside actual for every planned deletion."""
@@ -246,7 +244,7 @@ class RegisterHa(Changing):
         states = self._run(observe_ha(self.context))
         self._action = self._run(decide_ha(self.context, self._pages))
         table = Table(title="What follows", headers=("decision",), rows=(Row(cells=(self._action,)),))
-        return View(str(self._action), (table, standing.ha_states(states), *self._typed()))
+        return View(str(self._action), (table, tables.ha_states(states), *self._typed()))
 
     def _typed(self) -> Iterator[Table]:
         """Yield what will be typed into the page, and by whom; the key is named by its reference."""
@@ -265,7 +263,7 @@ class RegisterHa(Changing):
             self._items = self._run(ha.check_readiness(self.context, self._pages))
         accepted = self.context.site.policy.accept_readiness
         self._do(lambda: ha.require_readiness(self._items, accepted))
-        return standing.readiness(self._items, accepted, why_no_readiness(self._decided(), guided=self._pages.guided))
+        return tables.readiness(self._items, accepted, why_no_readiness(self._decided(), guided=self._pages.guided))
 
     def register(self) -> View[HaPage | None]:
         """CHANGE. Register once and watch the three milestones, each in percent; one under way is only watched.
@@ -274,12 +272,12 @@ class RegisterHa(Changing):
         In guided mode a person does it, and this watches both servers until they report it; it can be interrupted.
         """
         action, self._action = self._decided_now(), None  # it holds for one attempt, an interrupted one too
-        return standing.ha_page(self._run(ha.register(self.context, self._pages, action, self._items)))
+        return tables.ha_page(self._run(ha.register(self.context, self._pages, action, self._items)))
 
     def prove(self) -> View[tuple[Check, ...]]:
         """Ask both servers' command lines, whose form is recalled (docs/product-facts.md), and return the checks."""
         self._proof = self._run(prove_ha(self.context))
-        return standing.checks(self._proof, "Is high availability up, on both servers' own word?")
+        return tables.checks(self._proof, "Is high availability up, on both servers' own word?")
 
     def _needs_approval(self) -> bool:
         return self._decided() not in (HaAction.NOTHING, HaAction.WATCH)

@@ -188,6 +188,12 @@ def _like_a_secret(name: str) -> bool:
 # -- Run one notebook as a batch job and say how it went -------------------------------------------
 
 
+CellProgress = Callable[[int, int, str, str], None]
+"""Called with a cell's index from 0, the number of cells, its state (``running``, ``completed``,
+``failed``) and the nearest heading above it; while it is running again, with the line that it has printed in the
+heading's place. It should return at once."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class NotebookResult:
     """How the run of one notebook ended, as the executed notebook says.
@@ -219,62 +225,37 @@ def execute(
     cell_timeout_s: float | None = None,
     cwd: Path | None = None,
     env: Mapping[str, str] | None = None,
-    progress: Callable[[int, int, str, str], None] | None = None,
+    progress: CellProgress | None = None,
     kernel: NotebookKernel | None = None,
 ) -> NotebookResult:
     """Run ``template`` with ``parameters`` under the engine ``runbook`` and write ``output``, whole at every save.
 
     The kernel's working folder is ``cwd``, else the caller's, and its environment is ``env``, else the caller's.
-    ``progress`` is called with a cell's index from 0, the number of cells, its state (``running``,
-    ``completed``, ``failed``) and its heading, or a line that it has printed. A cell may take ``cell_timeout_s``;
-    None: any time. ``kernel``: a kept one, started by its first notebook; without it the notebook has its own.
+    A cell may take ``cell_timeout_s``; None: any time. ``kernel``: a kept one, started by its first notebook; without
+    it the notebook has its own.
 
     A notebook that fails is a result, not an error. Raises ParameterRefused and UsageError before a kernel
     starts, with ``output`` untouched; RecordNotWritable; after Ctrl-C KeyboardInterrupt and after SIGTERM
     or SIGHUP ``Terminated`` (a SystemExit of 143 or 129), with ``output`` written: ``read_result`` reads it.
     """
-    run = _BatchRun(template, output, parameters, cwd, env, progress)
-    with suppress(run.dead_kernel):  # said in the notebook
-        run.engine.run_states(
-            run.states, run.kernel_name, start=run.start, cell_timeout_s=cell_timeout_s, kernel=kernel
+    with quick_import():  # papermill, for which commands that run no notebook do not wait
+        from nbclient.exceptions import DeadKernelError
+        from papermill.utils import nb_kernel_name
+
+        from runbook_lib.notebook import engine_run, states
+    _require_two_files(template, output)
+    notebook = engine_run.prepared_notebook(template, output, parameters)
+    cells = states.FileStates(notebook, output, progress)
+    start: dict[str, Any] = {"cwd": str(cwd)} if cwd else {}
+    if env is not None:
+        start["env"] = dict(env)
+    with suppress(DeadKernelError):  # said in the notebook
+        engine_run.run_states(
+            cells, str(nb_kernel_name(notebook)), start=start, cell_timeout_s=cell_timeout_s, kernel=kernel
         )
-    return run.result()
-
-
-class _BatchRun:
-    """What the run of one notebook needs, and papermill, which commands that run none should not wait for."""
-
-    def __init__(
-        self,
-        template: Path,
-        output: Path,
-        parameters: Mapping[str, Any],
-        cwd: Path | None,
-        env: Mapping[str, str] | None,
-        progress: Callable[[int, int, str, str], None] | None,
-    ) -> None:
-        with quick_import():
-            from nbclient.exceptions import DeadKernelError
-            from papermill.utils import nb_kernel_name
-
-            from runbook_lib.notebook import engine_run, states
-        _require_two_files(template, output)
-        notebook = engine_run.prepared_notebook(template, output, parameters)
-        self.engine = engine_run
-        self.dead_kernel = DeadKernelError
-        self.states = states.FileStates(notebook, output, progress)
-        self.kernel_name = str(nb_kernel_name(notebook))
-        self.start: dict[str, Any] = {"cwd": str(cwd)} if cwd else {}
-        if env is not None:
-            self.start["env"] = dict(env)
-        self._mark_error = engine_run.mark_error
-        self._output = output
-
-    def result(self) -> NotebookResult:
-        """Put papermill's links to a failed cell into the output, and return what it says."""
-        if self._mark_error(self.states.nb):
-            self.states.save()
-        return read_result(self._output)
+    if engine_run.mark_error(cells.nb):
+        cells.save()
+    return read_result(output)
 
 
 def _require_two_files(template: Path, output: Path) -> None:

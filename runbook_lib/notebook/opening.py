@@ -12,9 +12,17 @@ from runbook_lib.notebook.changing_stages import Changing
 from runbook_lib.notebook.closing_stages import STAGES
 from runbook_lib.notebook.connections import devices_for
 from runbook_lib.notebook.reading_stages import ListCertificates
-from runbook_lib.notebook.runbook import Runbook, report_progress
-from runbook_lib.notebook.site_choice import Choice, choose, chosen, open_site, resolved
-from runbook_lib.notebook.workspace import has_ended, opened_notebook, way_to
+from runbook_lib.notebook.runbook import Runbook, report_progress, sign_of
+from runbook_lib.notebook.workspace import (
+    Choice,
+    choose,
+    chosen,
+    has_ended,
+    open_site,
+    opened_notebook,
+    resolved,
+    way_to,
+)
 from runbook_lib.params.load import Draft, from_anywhere, known_sites, load_site_or_lab, secret_references
 from runbook_lib.params.model import LabRequest, Site
 from runbook_lib.prompts import HOST_KEY, host_key_in_shell
@@ -96,10 +104,8 @@ def look_at(site: str) -> SiteChoice:
 def _about(loaded: Site | LabRequest) -> str:
     if isinstance(loaded, LabRequest):
         return _LAB
-    hosts = [("primary", loaded.primary.address), ("secondary", loaded.secondary.address)]
-    hosts += [(server.name, server.address) for server in loaded.ise]
-    kind = "LAB" if loaded.kind == "lab" else "PRODUCTION"
-    return f"{kind}: " + ", ".join(f"{name} {address}" for name, address in hosts)
+    sign = sign_of(loaded)
+    return f"{'PRODUCTION' if sign.production else 'LAB'}: {sign.servers}"
 
 
 def _incidents(site: str, records: list[Summary]) -> tuple[tuple[str, str], ...]:

@@ -9,7 +9,7 @@ import os
 import re
 import signal
 import stat
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -23,6 +23,7 @@ from papermill.engines import NotebookExecutionManager
 from papermill.iorw import LocalHandler, papermill_io
 
 from runbook_lib.errors import RecordNotWritable
+from runbook_lib.notebook.engine import CellProgress
 from runbook_lib.record.files import sync_folder
 from runbook_lib.record.gate import gate_notebook
 
@@ -209,16 +210,11 @@ def write_whole(output_path: str | None) -> None:
 BEHIND_S = 1.0
 """How far the file of a running notebook may be behind it. What is to change a server is in the journal by then."""
 
-Progress = Callable[[int, int, str, str], None]
-"""Called with a cell's index from 0, the number of cells, its state (``running``, ``completed``,
-``failed``) and the nearest heading above it; while it is running again, with the line that it has printed in the
-heading's place. It should return at once."""
-
 
 class CellStates(NotebookExecutionManager):
     """papermill's keeper of cell states, without its habit of completing what never ran."""
 
-    def __init__(self, nb: Any, progress: Progress | None = None, **options: Any) -> None:
+    def __init__(self, nb: Any, progress: CellProgress | None = None, **options: Any) -> None:
         NotebookExecutionManager.__init__(self, nb, **options)
         self._progress = progress
         self._running = 0
@@ -288,7 +284,7 @@ class FileStates(CellStates):
     take less are written together. Until the end it is in one line.
     """
 
-    def __init__(self, nb: Any, output: Path, progress: Progress | None = None) -> None:
+    def __init__(self, nb: Any, output: Path, progress: CellProgress | None = None) -> None:
         super().__init__(nb, progress, output_path=str(output), progress_bar=False)
         self._later: asyncio.TimerHandle | None = None
         self._problem: RecordNotWritable | None = None

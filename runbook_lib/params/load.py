@@ -196,13 +196,11 @@ def load_site_or_lab(name_or_path: str | Path) -> Site | LabRequest:
             found=error.strerror or "",
             next_step="check its permissions",
         ) from None
-    folder = path.absolute().parent
-    if "lab" in document.data:
-        return _validated(LabRequest, document, path)
-    site = site_of(document, folder)
-    if site is None:
+    asks_for_lab = "lab" in document.data
+    loaded = _checked(LabRequest, document) if asks_for_lab else site_of(document, path.absolute().parent)
+    if loaded is None:
         raise _invalid(document.problems, path)
-    return site
+    return loaded
 
 
 def site_of(document: Document, folder: Path) -> Site | None:
@@ -288,13 +286,6 @@ def _references(value: object) -> Iterator[SecretRef]:
     elif isinstance(value, tuple):
         for item in value:
             yield from _references(item)
-
-
-def _validated(model: type[_Section], document: Document, path: Path) -> _Section:
-    loaded = _checked(model, document)
-    if loaded is None:
-        raise _invalid(document.problems, path)
-    return loaded
 
 
 def _checked(model: type[_Section], document: Document) -> _Section | None:

@@ -243,7 +243,7 @@ def verdicts(value: Inventory) -> View[Inventory]:
 
 def verdict_mark(verdict: Verdict) -> str:
     """Return the mark of a row that says a verdict."""
-    if verdict.confirmed or verdict is Verdict.UNCHANGED:
+    if verdict.accepted:
         return GOOD
     return ALARM if verdict is Verdict.CONTRADICTED else DOUBT
 

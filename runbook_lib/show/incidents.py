@@ -216,16 +216,18 @@ MOST_DRAWN = 500
 HEADERS = ("incident", "opened (UTC)", "site", "outcome", "time to repair", "who", "approved by")
 
 
-def incidents(found: Sequence[PastIncident], *, working: Collection[str]) -> View[tuple[PastIncident, ...]]:
-    """Show incidents, the newest first: ``MOST_SHOWN`` of them in the table, and more in the picture."""
-    return View(tuple(found), (table_of(found, MOST_SHOWN, working),), (_picture(found),) if found else ())
+def incidents(
+    found: Sequence[PastIncident], *, most: int = MOST_SHOWN, working: Collection[str] = frozenset()
+) -> View[tuple[PastIncident, ...]]:
+    """Show incidents, the newest first; ``most`` of them in the table (0: all), and more in the picture."""
+    return View(tuple(found), (table_of(found, most, working),), (_picture(found),) if found else ())
 
 
 AT_WORK = "a run goes on"
 """How an incident stands while somebody works on it: its newest outcome is that of an earlier run."""
 
 
-def table_of(found: Sequence[PastIncident], most: int, working: Collection[str]) -> Table:
+def table_of(found: Sequence[PastIncident], most: int = MOST_SHOWN, working: Collection[str] = frozenset()) -> Table:
     """Return the table of the newest ``most`` (0: all); ``working`` are those on which somebody works now."""
     shown = found[:most] if most else found
     left_out = len(found) - len(shown)

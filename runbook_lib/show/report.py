@@ -15,11 +15,11 @@ from runbook_lib import paths
 from runbook_lib.decisions import UNPROVEN, Check
 from runbook_lib.errors import BrowserMissing
 from runbook_lib.i18n.language import utc_time
-from runbook_lib.models import Diagnosis, Inventory, Judgement, Stage, StageState, Verdict
+from runbook_lib.models import Diagnosis, Inventory, Judgement, Stage, StageState
 from runbook_lib.record.files import write_new, writing
 from runbook_lib.record.gate import gate_text
 from runbook_lib.record.incident import Record
-from runbook_lib.record.journal import Kind
+from runbook_lib.record.journal import Kind, Line
 from runbook_lib.record.stages import named_in_words
 from runbook_lib.record.verification import NEVER_SEALED, NOT_PROVEN, Trusted, Verification, trusted_in, verify_record
 from runbook_lib.show.report_model import OWN_STAGE, ChangeRow, Impact, PostMortem, RecordStatus, Ref, StageRow
@@ -82,7 +82,7 @@ def unproven_of(
         yield "Whether it works: no checks of stage 60 are in this record."
     yield from _last_states(stages)
     for judgement in judgements:
-        if not judgement.verdict.confirmed and judgement.verdict is not Verdict.UNCHANGED:
+        if not judgement.verdict.accepted:
             yield f"The certificate of {judgement.target} is {judgement.verdict}: {judgement.reason}"
         for vantage, why in judgement.not_available:
             yield f"What {judgement.target} shows at vantage {vantage}: not available, {why}"
@@ -215,12 +215,7 @@ def standing_of(found: Verification) -> RecordStatus:
 def opening_of(record: RecordFolder) -> dict[str, str]:
     """Return what the incident's opening says, as far as it can be read."""
     for line in record.of_kind(Kind.INCIDENT_OPENED)[:1]:
-        try:
-            value = json.loads(record.data(line) or b"{}")
-        except (ValueError, RecursionError):
-            value = {}
-        told = {key: item for key, item in value.items() if isinstance(item, str)} if isinstance(value, dict) else {}
-        return {"site": line.expected, "what": line.text} | told
+        return {"site": line.expected, "what": line.text} | _texts(record, line)
     return {}
 
 
@@ -228,13 +223,17 @@ def kind_of(record: RecordFolder) -> str:
     """Return ``lab`` or ``production`` as the site's file said, empty where it is not in the record yet."""
     for line in reversed(record.of_kind(Kind.KEPT)):
         if line.artifact and line.artifact.path.startswith("site"):
-            try:
-                value = json.loads(record.data(line) or b"{}")
-            except (ValueError, RecursionError):
-                return ""
-            kind = value.get("kind") if isinstance(value, dict) else ""
-            return kind if isinstance(kind, str) else ""
+            return _texts(record, line).get("kind", "")
     return ""
+
+
+def _texts(record: RecordFolder, line: Line) -> dict[str, str]:
+    """Return the texts of the JSON object that a line names, by key; none where it cannot be read."""
+    try:
+        value = json.loads(record.data(line) or b"{}")
+    except (ValueError, RecursionError):
+        return {}
+    return {key: item for key, item in value.items() if isinstance(item, str)} if isinstance(value, dict) else {}
 
 
 # -- Writing a post-mortem: into the record that it is of, before the seal, or into a folder elsewhere.

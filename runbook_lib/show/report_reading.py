@@ -14,7 +14,7 @@ from runbook_lib.decisions import Approval, Deletion, Override, Plan
 from runbook_lib.digest import sha256_hex
 from runbook_lib.errors import ParameterRefused
 from runbook_lib.i18n.language import NOT_RECORDED
-from runbook_lib.models import Stage, TofuStore
+from runbook_lib.models import Stage, TofuStore, Verdict
 from runbook_lib.record.about import NOT_SENT, LineTopic
 from runbook_lib.record.artifacts import Drift, checked
 from runbook_lib.record.gate import from_json_bytes
@@ -122,6 +122,11 @@ def read_folder(folder: Path) -> RecordFolder:
 # -- The changes of an incident, and the attempts at its stages, as the journal tells them ---------
 
 NO_RESULT = "not known: it may have been sent, and no result is in the record"
+
+
+def verdict_tone(verdict: Verdict) -> str:
+    """Return the tone in which a report says a verdict."""
+    return "good" if verdict.accepted else "bad" if verdict is Verdict.CONTRADICTED else "doubt"
 
 
 def ref(line: Line) -> Ref:

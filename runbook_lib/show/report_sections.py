@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from runbook_lib.decisions import LASTING_REPAIR, Check
 from runbook_lib.i18n.language import NOT_RECORDED, duration, utc_time
-from runbook_lib.models import Judgement, StageState, Verdict
+from runbook_lib.models import Judgement, StageState
 from runbook_lib.show.report_model import (
     OWN_STAGE,
     Blank,
@@ -28,7 +28,7 @@ from runbook_lib.show.report_model import (
     StoreChange,
 )
 from runbook_lib.show.report_pictures import over_time, who_trusts_whom
-from runbook_lib.show.report_reading import NO_RESULT
+from runbook_lib.show.report_reading import NO_RESULT, verdict_tone
 from runbook_lib.show.table import STATE_TONES
 
 FACTORS, ACTIONS = "contributing-factors", "action-items"
@@ -177,11 +177,9 @@ def _verdicts(pm: PostMortem) -> Grid:
 
 
 def _verdict(judgement: Judgement) -> tuple[Cell, ...]:
-    good = judgement.verdict.confirmed or judgement.verdict is Verdict.UNCHANGED
-    tone = "good" if good else "bad" if judgement.verdict is Verdict.CONTRADICTED else "doubt"
     return (
         f"{judgement.target} ({judgement.host}:{judgement.port})",
-        Marked(tone, judgement.verdict),
+        Marked(verdict_tone(judgement.verdict), judgement.verdict),
         judgement.reason,
         judgement.expectation or "nothing",
         Code(judgement.facts.sha256) if judgement.facts else "none was seen",

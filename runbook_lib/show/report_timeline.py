@@ -15,7 +15,7 @@ from runbook_lib.models import Diagnosis, Inventory, Judgement, Mismatch, Outcom
 from runbook_lib.record.journal import Kind, Line
 from runbook_lib.record.stages import pending_changes
 from runbook_lib.show.report_model import OWN_STAGE, ChangeRow, Headline, Impact, Moment, RecordStatus, Ref, StageRow
-from runbook_lib.show.report_reading import Found, RecordFolder, ref
+from runbook_lib.show.report_reading import Found, RecordFolder, ref, verdict_tone
 from runbook_lib.show.table import STATE_TONES
 
 # -- How long HA and each ISE server were rejected: from the first mismatch line at hand until stage 60 proved them.
@@ -212,9 +212,7 @@ def _tone(line: Line) -> str:
     if line.kind is Kind.STAGE_ENDED:
         return STATE_TONES.get(line.seen, "doubt")
     if line.kind is Kind.OBSERVED:
-        verdict = line.about.seen
-        good = verdict in tuple(Verdict) and (Verdict(verdict).confirmed or verdict == Verdict.UNCHANGED)
-        return "good" if good else "bad" if verdict == Verdict.CONTRADICTED else "doubt"
+        return verdict_tone(Verdict(line.about.seen)) if line.about.seen in tuple(Verdict) else "doubt"
     if line.kind in (Kind.INTENT, Kind.SENT):
         return "change"
     return "doubt" if line.kind in (Kind.INTERRUPTED, Kind.TORN) else "plain"

@@ -95,12 +95,11 @@ def _pairs(names: Iterable[str]) -> list[tuple[str, str]]:
 
 
 def _host(judgement: Judgement) -> TrustHost:
-    good = judgement.verdict.confirmed or judgement.verdict is Verdict.UNCHANGED
     return TrustHost(
         name=judgement.target,
         address=f"{judgement.host}:{judgement.port}",
         verdict=judgement.verdict,
-        confirmed=True if good else False if judgement.verdict is Verdict.CONTRADICTED else None,
+        confirmed=True if judgement.verdict.accepted else False if judgement.verdict is Verdict.CONTRADICTED else None,
         sha256=judgement.facts.sha256 if judgement.facts else "",
     )
 

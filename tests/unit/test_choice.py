@@ -8,8 +8,7 @@ from pathlib import Path
 import pytest
 
 from runbook_lib.models import Outcome
-from runbook_lib.notebook.site_choice import OPENED_FOR, Choice, choose, chosen, open_for, resolved
-from runbook_lib.notebook.workspace import has_ended
+from runbook_lib.notebook.workspace import OPENED_FOR, Choice, choose, chosen, has_ended, open_for, resolved
 from runbook_lib.record.incident import Record
 
 

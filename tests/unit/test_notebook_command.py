@@ -11,7 +11,7 @@ import pytest
 from site_kit import site_with
 
 from runbook_lib.cli import lab
-from runbook_lib.notebook.site_choice import OPENED_FOR, Choice, choose, resolved
+from runbook_lib.notebook.workspace import OPENED_FOR, Choice, choose, resolved
 from runbook_lib.params.model import LabRequest, Site
 
 REAL = site_with()
