@@ -3,14 +3,22 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import sys
+from collections.abc import Iterator
 from contextlib import suppress
+from typing import TextIO
 
 from runbook_lib.errors import one_line, printable
 
 LONGEST_LINE = 20_000
 _UNBOUNDED = sys.maxsize
+_COMMAND = re.compile(
+    r"(?<![\w-])(?:runbook|pip|ncs|chmod|openssl|keyring|read -rs) [^;,()]+|rb\.\w+\([^)]*\)|`[^`]+`|(?<!\w)'[^']+'"
+)
+_LABEL = re.compile(r" *\w{2,8}: +| +")
+_UNBROKEN = "\xa0"  # printable text holds none
 
 
 def out(line: str = "") -> None:
@@ -19,15 +27,32 @@ def out(line: str = "") -> None:
 
 
 def prose(line: str) -> None:
-    """The same for a sentence: on a terminal it is broken between words, and its further lines are indented."""
+    """The same for a sentence: a terminal breaks it between words, indents its further lines, and breaks no command."""
+    print(_fitted(one_line(line, LONGEST_LINE), sys.stdout), flush=True)  # noqa: T201 - this is the terminal
+
+
+def _fitted(text: str, stream: TextIO | None) -> str:
+    """Return redacted text with its long lines broken, where it goes to a terminal."""
+    if stream is None or not stream.isatty():
+        return text
+    width = shutil.get_terminal_size().columns
+    return "\n".join(piece for line in text.split("\n") for piece in _pieces(line, width))
+
+
+def _pieces(line: str, width: int) -> Iterator[str]:
+    """Yield the lines in which a terminal of this width shows one; further ones stand below the first word."""
+    if len(line) <= width:
+        yield line
+        return
     from textwrap import wrap
 
-    shown = one_line(line, LONGEST_LINE)  # redacted before it is broken
-    width = shutil.get_terminal_size().columns
-    if len(shown) > width and sys.stdout is not None and sys.stdout.isatty():
-        indent = " " * (len(shown) - len(shown.lstrip()) + 2)
-        shown = "\n".join(wrap(shown, width, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False))
-    print(shown, flush=True)  # noqa: T201 - this is the terminal
+    label = match[0] if (match := _LABEL.match(line)) else ""
+    indent = " " * (len(label) if ":" in label else len(label) + 2)
+    whole = _COMMAND.sub(lambda command: command[0].replace(" ", _UNBROKEN), line.removeprefix(label))
+    broken = wrap(
+        whole, width, initial_indent=label, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False
+    )
+    yield from (piece.replace(_UNBROKEN, " ") for piece in broken)
 
 
 def out_lines(text: str) -> None:
@@ -41,8 +66,8 @@ def err(line: str) -> None:
 
 
 def err_lines(text: str) -> None:
-    """The same for a text that was laid out in lines already, as an error is."""
-    _err(printable(text, _UNBOUNDED))
+    """The same for a text that was laid out in lines already, as an error is; a terminal breaks them like prose."""
+    _err(_fitted(printable(text, _UNBOUNDED), sys.stderr))
 
 
 def _err(text: str) -> None:

@@ -8,6 +8,7 @@ import traceback
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
+from textwrap import wrap
 from types import FrameType, TracebackType
 from typing import Any, NamedTuple
 
@@ -134,6 +135,8 @@ def _began() -> float:
 # A person sees a table with links, and below it one red line. Where nobody watches, the same stands in the red output
 # as text. Nothing of it holds a secret: all of it goes through ``redact``.
 
+RED_WIDTH = 100
+"""Columns of the red line below the advice."""
 GUIDE = "docs/troubleshooting.md"
 ANCHORS = {
     1: "exit-code-1-it-was-done-and-it-did-not-help",
@@ -199,7 +202,8 @@ def _show(shell: Any, error: BaseException, redact: Redact, way: str) -> list[st
 
         bundle = {"text/html": advice_html(table, stack), "text/plain": text(table, room())}
         display(bundle, raw=True)  # type: ignore[no-untyped-call]
-        lines = lines[:1]
+        # Jupyter breaks what is too wide anywhere in a word. No command is in this line: those are in the table.
+        lines = wrap(lines[0], RED_WIDTH, break_long_words=False, break_on_hyphens=False)
     elif not isinstance(error, RunbookError | KeyboardInterrupt):
         lines += printable(stack, 20_000).split("\n")
     red = type(type(error).__name__, (Exception,), {"_render_traceback_": lambda _: lines})

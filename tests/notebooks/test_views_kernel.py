@@ -25,6 +25,7 @@ from runbook_lib.show.advice import (
     NOT_OPENED,
     NOT_OPENED_NEXT,
     OF_FIRST_CELLS,
+    RED_WIDTH,
     STOPPED,
     advice,
     advice_html,
@@ -180,6 +181,14 @@ def test_an_error_is_a_table_with_links_and_one_red_line(run: Any) -> None:
     assert "see 20_list_certificates" in data["text/plain"]
     assert seen.error["ename"] == "ApprovalMissing"
     assert seen.error["traceback"] == ["ApprovalMissing: Nobody has approved"]
+
+
+def test_a_long_red_line_is_broken_between_words(run: Any) -> None:
+    """Jupyter itself breaks a line that is too wide anywhere in a word."""
+    what = "the servers-of-both sites run different releases " * 5
+    lines = run(f"raise ApprovalMissing({what!r})").error["traceback"]
+    assert max(map(len, lines)) <= RED_WIDTH
+    assert " ".join(lines).split() == ["ApprovalMissing:", *what.split()]
 
 
 def test_where_nobody_watches_the_red_output_is_the_whole_advice(run: Any) -> None:

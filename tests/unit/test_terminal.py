@@ -408,3 +408,27 @@ def test_a_sentence_is_broken_between_words_on_a_terminal_alone(
     assert max(map(len, shown)) <= 80
     assert set(" ".join(shown).split()) == {"word", "further", "end", "[secret", "env:Y]"}
     assert all(line.startswith("    ") for line in shown[1:])
+
+
+def test_an_error_on_a_terminal_breaks_no_word_and_no_command(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Further lines stand below the first word of their part; what is pasted stays in one piece; a file gets it all."""
+    monkeypatch.setenv("COLUMNS", "80")
+    command = f"runbook unlock berlin --holder {'a' * 60}"
+    error = RunbookError(
+        "Another run changes this site now " * 3,
+        where="/a/path/that/is/long/" * 5,
+        found=f"{'a line of words ' * 6}\n{'another one ' * 8}",
+        next_step=f"ask who that is, and if nobody is at work there any more: {command}; then run the stage again",
+    )
+    terminal.err_lines(str(error))
+    assert capsys.readouterr().err == f"{error}\n"
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
+    terminal.err_lines(str(error))
+    shown = capsys.readouterr().err.splitlines()
+    assert " ".join(" ".join(shown).split()) == " ".join(str(error).split())
+    assert [line for line in shown if len(line) > 80] == [f"  where: {error.where}", f"         {command};"]
+    first = next(number for number, line in enumerate(shown) if line.startswith("  where"))
+    assert all(line.startswith("  ") for line in shown[1:first])
+    assert all(line[:9].strip() in ("", "where:", "found:", "next:") for line in shown[first:])
