@@ -45,7 +45,7 @@ def run(coro: Coroutine[Any, Any, T], *, timeout_s: float | None = None) -> T:
     where = loop()
     if _is_running(where):
         coro.close()
-        raise RuntimeError("background.run was called on the background loop; await the coroutine instead")
+        raise RuntimeError("event_loop.run was called on the loop itself; await the coroutine instead")
     job = _Job(where, coro)
     try:
         job.start()

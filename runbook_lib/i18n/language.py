@@ -127,7 +127,7 @@ def using_language(chosen: str) -> Iterator[None]:
 
 
 def language() -> str:
-    """Return the language that counts: that of ``speaking``, else that of ``speak``, else what is asked for."""
+    """Return the language that counts: that of ``using_language``, else of ``set_language``, else what is asked for."""
     return _here.get() or (_spoken[0] if _spoken else asked_language())
 
 

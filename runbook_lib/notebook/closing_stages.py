@@ -33,6 +33,7 @@ from runbook_lib.show.incidents import fleet_map, incidents
 from runbook_lib.show.progress import Followed, newest
 from runbook_lib.show.rendering import View, attended
 from runbook_lib.show.table import Cell, Row, Table, link_to, mark_of
+from runbook_lib.show.timeline import over_time
 from runbook_lib.show.trust import trust_as_verified
 
 if TYPE_CHECKING:  # a report is loaded where one is made
@@ -91,8 +92,6 @@ class WritePostMortem(Runbook):
 
     def summary(self) -> View[PostMortem]:
         """Show how the incident ended, how long what was rejected, what happened when, and what remains unproven."""
-        from runbook_lib.show.report_pictures import over_time
-
         found = self._do(self._read)
         ended = Table(
             title="How it ended",

@@ -259,11 +259,11 @@ def mismatches_over_time(value: Diagnosis) -> View[Diagnosis]:
         rows=tuple(
             Row(
                 cells=(
-                    lane.server,
-                    AsIs(lane.subject),
-                    f"{lane.count:,}",
-                    when_said(lane.first_utc, lane.said, lane.zone_known),
-                    when_said(lane.last_utc, lane.said, lane.zone_known),
+                    lane.of.server,
+                    AsIs(lane.of.subject),
+                    f"{lane.of.count:,}",
+                    when_said(lane.of.first_utc, lane.of.first_said, lane.of.zone_known),
+                    when_said(lane.of.last_utc, lane.of.first_said, lane.of.zone_known),
                     _quiet(lane),
                 ),
                 mark=BAD,

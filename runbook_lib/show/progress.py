@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 # The bar is an output of HTML that is renewed, and no widget. A page that is loaded again while the cell works cannot
 # ask the kernel for widgets until the cell is done, and a stored notebook would hold a dead one. An output stays as it
 # was stored, and says so; once the cell is done, what was told stands folded in its place. Whatever shows no HTML shows
-# the same words. Headless there is none of this: ``session`` prints a line per change.
+# the same words. Headless there is none of this: ``report_progress`` prints a line per change.
 
 SHOWN_AFTER_S = 0.5
 """Cells that are done sooner show nothing."""

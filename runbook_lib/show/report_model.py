@@ -97,7 +97,7 @@ class Impact:
 
 @dataclass(frozen=True, kw_only=True)
 class Moment:
-    """One row of the timeline. ``utc`` is None where a log's line holds no date; ``tone`` is a word of ``pictures``.
+    """One row of the timeline. ``utc`` is None where a log's line holds no date; ``tone`` is one of ``svg.TONES``.
 
     ``kind`` is that of the journal's line, None where a log tells of it.
     """
@@ -205,7 +205,7 @@ class Headline:
 
 @dataclass(frozen=True, kw_only=True)
 class PostMortem:
-    """Everything that the report says; see the modules of this package for where each part comes from."""
+    """Everything that the report says; ``report.post_mortem`` puts it together."""
 
     incident: str
     site: str

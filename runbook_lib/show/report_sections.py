@@ -27,9 +27,10 @@ from runbook_lib.show.report_model import (
     StageRow,
     StoreChange,
 )
-from runbook_lib.show.report_pictures import over_time, who_trusts_whom
 from runbook_lib.show.report_reading import NO_RESULT, verdict_tone
 from runbook_lib.show.table import STATE_TONES
+from runbook_lib.show.timeline import over_time
+from runbook_lib.show.trust import who_trusts_whom
 
 FACTORS, ACTIONS = "contributing-factors", "action-items"
 HOW_COUNTED = (

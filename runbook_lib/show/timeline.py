@@ -6,10 +6,13 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from runbook_lib.i18n.language import gettext, stamp
-from runbook_lib.models import Diagnosis, Mismatch
+from runbook_lib.i18n.language import count, duration, gettext, stamp, utc_time
+from runbook_lib.models import Diagnosis, Mismatch, StageState
+from runbook_lib.record.journal import Kind
 from runbook_lib.show import svg
+from runbook_lib.show.report_model import OWN_STAGE, Drawn, Impact, PostMortem, StageRow
 from runbook_lib.show.svg import Axis, BrokenAxis, Picture, broken_axis, shorten, span, width_of
+from runbook_lib.show.table import STATE_TONES
 
 # -- The mismatches of a diagnosis over time: a lane for each server's log and subject, from its first to its last one.
 #
@@ -19,38 +22,33 @@ from runbook_lib.show.svg import Axis, BrokenAxis, Picture, broken_axis, shorten
 
 MOST_LANES = 20
 TITLE = "Mismatches over time, in UTC"
-_WIDTH, _MISMATCHES_EDGE, _LEFT, _RIGHT = 1000.0, 20.0, 300.0, 226.0
-_TOP, _LANE, _MISMATCHES_SMALL = 56.0, 46.0, 12.0
+_WIDTH, _EDGE, _LEFT, _RIGHT = 1000.0, 20.0, 300.0, 226.0
+_TOP, _LANE, _SMALL = 56.0, 46.0, 12.0
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True)
 class MismatchLane:
-    """One server's mismatches of one subject. ``quiet`` is how long its log went on after the last; None: not known."""
+    """One server's mismatches of one subject, and when its log ends as far as that is known."""
 
-    server: str
-    subject: str
-    count: int
-    first_utc: datetime | None
-    last_utc: datetime | None
+    of: Mismatch
     end_utc: datetime | None
-    zone_known: bool
-    said: str = ""
 
     @property
     def quiet(self) -> timedelta | None:
         """How long the log went on after the last mismatch; None where one of the two is not known."""
-        if self.last_utc is None or self.end_utc is None:
+        if self.of.last_utc is None or self.end_utc is None:
             return None
-        return max(self.end_utc - self.last_utc, timedelta())
+        return max(self.end_utc - self.of.last_utc, timedelta())
 
     def sentences(self) -> tuple[str, ...]:
         """Say what the lane shows."""
-        what = f"Mismatches of {self.subject} in the {self.server}'s logs: {self.count:,}"
-        if self.first_utc is None or self.last_utc is None:
-            said = f" The first says {self.said}." if self.said else ""
+        of = self.of
+        what = f"Mismatches of {of.subject} in the {of.server}'s logs: {of.count:,}"
+        if of.first_utc is None or of.last_utc is None:
+            said = f" The first says {of.first_said}." if of.first_said else ""
             return (f"{what}, without a date.{said}",)
-        when = f"{what}, the first at {stamp(self.first_utc)}, the last at {stamp(self.last_utc)}."
-        zone = () if self.zone_known else ("The time zone of this log is not known; UTC was assumed.",)
+        when = f"{what}, the first at {stamp(of.first_utc)}, the last at {stamp(of.last_utc)}."
+        zone = () if of.zone_known else ("The time zone of this log is not known; UTC was assumed.",)
         if self.quiet is None:
             return (when, *zone)
         if not self.quiet:
@@ -61,22 +59,17 @@ class MismatchLane:
 def draw_mismatches(diagnosis: Diagnosis) -> Picture:
     """Return the picture; its words say the same, lane by lane, and what was not at hand or not read whole."""
     lanes = lanes_of(diagnosis)
-    dated = [lane for lane in lanes if lane.first_utc and lane.last_utc][:MOST_LANES]
+    dated = [lane for lane in lanes if lane.of.first_utc and lane.of.last_utc][:MOST_LANES]
     axis = _axis(dated)
     below = _TOP + max(len(dated), 1) * _LANE
     drawn = [_lane(lane, _TOP + place * _LANE, axis) for place, lane in enumerate(dated)]
     remarks = remarks_of(diagnosis)
     notes = [
-        svg.label(
-            shorten(note, _WIDTH - 2 * _MISMATCHES_EDGE, _MISMATCHES_SMALL),
-            _MISMATCHES_EDGE,
-            below + 44 + place * 18,
-            size=_MISMATCHES_SMALL,
-        )
+        svg.label(shorten(note, _WIDTH - 2 * _EDGE, _SMALL), _EDGE, below + 44 + place * 18, size=_SMALL)
         for place, note in enumerate(remarks)
     ]
     if not dated:
-        drawn = [svg.label("no mismatch with a date", _MISMATCHES_EDGE, _TOP + 24, tone="quiet")]
+        drawn = [svg.label("no mismatch with a date", _EDGE, _TOP + 24, tone="quiet")]
     return Picture(
         title=TITLE,
         words=(*(sentence for lane in lanes for sentence in lane.sentences()), *remarks),
@@ -88,28 +81,15 @@ def draw_mismatches(diagnosis: Diagnosis) -> Picture:
 
 def lanes_of(diagnosis: Diagnosis) -> tuple[MismatchLane, ...]:
     """Return the lanes: those with dates first, by the time of their first mismatch."""
-    lanes = [_of(mismatch, diagnosis.log_end_utc.get(mismatch.server)) for mismatch in diagnosis.mismatches]
+    lanes = [MismatchLane(each, diagnosis.log_end_utc.get(each.server)) for each in diagnosis.mismatches]
     latest = datetime.max.replace(tzinfo=UTC)
-    return tuple(sorted(lanes, key=lambda lane: lane.first_utc or latest))
-
-
-def _of(mismatch: Mismatch, end_utc: datetime | None) -> MismatchLane:
-    return MismatchLane(
-        server=mismatch.server,
-        subject=mismatch.subject,
-        count=mismatch.count,
-        first_utc=mismatch.first_utc,
-        last_utc=mismatch.last_utc,
-        end_utc=end_utc,
-        zone_known=mismatch.zone_known,
-        said=mismatch.first_said,
-    )
+    return tuple(sorted(lanes, key=lambda lane: lane.of.first_utc or latest))
 
 
 def remarks_of(diagnosis: Diagnosis) -> tuple[str, ...]:
     """Say what the lanes of the picture cannot: logs that were not at hand or not read whole, and what is left out."""
     lanes = lanes_of(diagnosis)
-    undated = [lane for lane in lanes if lane.first_utc is None]
+    undated = [lane for lane in lanes if lane.of.first_utc is None]
     left_out = len(lanes) - len(undated) - MOST_LANES
     found = [
         f"No logs of the {server} were at hand: nothing is known of its mismatches." for server in diagnosis.no_logs
@@ -129,7 +109,7 @@ def remarks_of(diagnosis: Diagnosis) -> tuple[str, ...]:
 
 
 def _axis(lanes: Sequence[MismatchLane]) -> Axis | None:
-    times = [time for lane in lanes for time in (lane.first_utc, lane.last_utc, lane.end_utc) if time]
+    times = [time for lane in lanes for time in (lane.of.first_utc, lane.of.last_utc, lane.end_utc) if time]
     return Axis(min(times), max(times), _LEFT, _WIDTH - _RIGHT) if times else None
 
 
@@ -138,24 +118,25 @@ def _ticks(axis: Axis, below: float) -> list[str]:
     for moment, words in axis.ticks():
         x = axis.at(moment)
         strokes.append(svg.line(((x, _TOP - 12), (x, below)), tone="quiet", width=0.5))
-        strokes.append(svg.label(words, x, _TOP - 20, anchor="middle", size=_MISMATCHES_SMALL, tone="quiet"))
-    day = svg.label(axis.day(), _MISMATCHES_EDGE, _TOP - 20, size=_MISMATCHES_SMALL, bold=True)
+        strokes.append(svg.label(words, x, _TOP - 20, anchor="middle", size=_SMALL, tone="quiet"))
+    day = svg.label(axis.day(), _EDGE, _TOP - 20, size=_SMALL, bold=True)
     return [day, *strokes]
 
 
 def _lane(lane: MismatchLane, top: float, axis: Axis | None) -> str:
     """Draw one lane: a bar from first to last with the count, and broken on to the log's end."""
-    if axis is None or lane.first_utc is None or lane.last_utc is None:
+    of = lane.of
+    if axis is None or of.first_utc is None or of.last_utc is None:
         return ""
-    first, last, y = axis.at(lane.first_utc), axis.at(lane.last_utc), top + 14
-    zone = "" if lane.zone_known else " (zone?)"
+    first, last, y = axis.at(of.first_utc), axis.at(of.last_utc), top + 14
+    zone = "" if of.zone_known else " (zone?)"
     strokes = [
-        svg.label(f"{lane.server}{zone}", _MISMATCHES_EDGE, y, size=_MISMATCHES_SMALL, bold=True),
+        svg.label(f"{of.server}{zone}", _EDGE, y, size=_SMALL, bold=True),
         svg.label(
-            shorten(lane.subject, _LEFT - _MISMATCHES_EDGE - 24, _MISMATCHES_SMALL),
-            _MISMATCHES_EDGE,
+            shorten(of.subject, _LEFT - _EDGE - 24, _SMALL),
+            _EDGE,
             y + 16,
-            size=_MISMATCHES_SMALL,
+            size=_SMALL,
             tone="quiet",
         ),
         svg.rectangle(first - 3, y - 8, last - first + 6, 16, tone="bad", radius=3),
@@ -166,17 +147,17 @@ def _lane(lane: MismatchLane, top: float, axis: Axis | None) -> str:
         strokes.append(svg.line(((last + 5, y), (end, y)), tone="quiet", dashed=True))
         strokes.append(svg.line(((end, y - 7), (end, y + 7)), tone="quiet"))
     strokes.append(svg.mark("bad", _WIDTH - _RIGHT + 24, y))
-    count = gettext(f"{lane.count:,} mismatches" if lane.count != 1 else "1 mismatch")
-    strokes.append(svg.label(count, _WIDTH - _RIGHT + 40, y + 4, size=_MISMATCHES_SMALL, tone="bad", bold=True))
+    words = gettext(f"{of.count:,} mismatches" if of.count != 1 else "1 mismatch")
+    strokes.append(svg.label(words, _WIDTH - _RIGHT + 40, y + 4, size=_SMALL, tone="bad", bold=True))
     if lane.quiet is not None:
         words = f"then quiet for {span(lane.quiet)}" if lane.quiet else "up to the log's end"
-        strokes.append(svg.label(words, _WIDTH - _RIGHT + 40, y + 20, size=_MISMATCHES_SMALL, tone="quiet"))
+        strokes.append(svg.label(words, _WIDTH - _RIGHT + 40, y + 20, size=_SMALL, tone="quiet"))
     return "".join(strokes)
 
 
 # -- An incident over time: what was rejected from when to when, the stages, the changes; lanes on one broken axis
 
-_TIMELINE_EDGE, _TITLE, _BAR, _GAP, _TIMELINE_SMALL = 14.0, 18.0, 24.0, 16.0, 12.0
+_MARGIN, _TITLE, _BAR, _GAP = 14.0, 18.0, 24.0, 16.0
 _DOT = 20.0
 
 
@@ -208,17 +189,15 @@ class Lane:
     points: tuple[Point, ...] = ()
 
 
-def draw_timeline(
-    lanes: Sequence[Lane], *, end: datetime, title: str, words: tuple[str, ...], width: float = 760
-) -> Picture:
+def draw_timeline(lanes: Sequence[Lane], *, end: datetime, title: str, words: tuple[str, ...], width: float) -> Picture:
     """Return the lanes one below the other, the axis at the foot. ``end`` is the last moment that is known of."""
-    axis = broken_axis([*_moments(lanes), end], _TIMELINE_EDGE, width - _TIMELINE_EDGE)
+    axis = broken_axis([*_moments(lanes), end], _MARGIN, width - _MARGIN)
     height = _TITLE + _BAR + _GAP
     top = _GAP / 2
     floor = top + height * len(lanes)
     body: list[str] = []
     for lane in lanes:
-        body.append(svg.label(lane.title, _TIMELINE_EDGE, top + 12, size=13, bold=True))
+        body.append(svg.label(lane.title, _MARGIN, top + 12, size=13, bold=True))
         body.append(_breaks(axis, top + _TITLE - 3, top + _TITLE + _BAR + 3))
         body += [_span(each, axis, top + _TITLE, width) for each in lane.spans]
         body.append(_points(lane.points, axis, top + _TITLE + _BAR / 2, width))
@@ -236,26 +215,26 @@ def _moments(lanes: Sequence[Lane]) -> Iterator[datetime]:
 
 def _span(each: Span, axis: BrokenAxis, y: float, width: float) -> str:
     left = axis.at(each.start)
-    right = max(axis.at(each.end) if each.end else width - _TIMELINE_EDGE, left + 3)
+    right = max(axis.at(each.end) if each.end else width - _MARGIN, left + 3)
     box = svg.rectangle(left, y, right - left, _BAR, tone=each.tone, radius=3, dashed=each.end is None)
-    if width_of(each.text, _TIMELINE_SMALL) > right - left - 8:
+    if width_of(each.text, _SMALL) > right - left - 8:
         return box
-    return box + svg.label(each.text, (left + right) / 2, y + 16, tone=each.tone, anchor="middle", size=_TIMELINE_SMALL)
+    return box + svg.label(each.text, (left + right) / 2, y + 16, tone=each.tone, anchor="middle", size=_SMALL)
 
 
 def _points(points: Sequence[Point], axis: BrokenAxis, y: float, width: float) -> str:
     """Return the points, moved apart where they would cover each other; a short line leads to their true place."""
-    drawn, free = [], _TIMELINE_EDGE
-    wanted = [max(axis.at(point.at), _TIMELINE_EDGE + _DOT / 2) for point in points]
+    drawn, free = [], _MARGIN
+    wanted = [max(axis.at(point.at), _MARGIN + _DOT / 2) for point in points]
     for number, point in enumerate(points):
         rest = len(points) - number - 1
-        x = min(max(wanted[number], free + _DOT / 2), width - _TIMELINE_EDGE - _DOT / 2 - rest * (_DOT + 2))
+        x = min(max(wanted[number], free + _DOT / 2), width - _MARGIN - _DOT / 2 - rest * (_DOT + 2))
         free = x + _DOT / 2 + 2
         true = axis.at(point.at)
         drawn += [
             svg.line(((true, y - _BAR / 2 - 3), (x, y - _DOT / 2)), tone=point.tone),
             svg.circle(x, y, _DOT / 2, tone=point.tone),
-            svg.label(point.text, x, y + 4, tone=point.tone, anchor="middle", size=_TIMELINE_SMALL, bold=True),
+            svg.label(point.text, x, y + 4, tone=point.tone, anchor="middle", size=_SMALL, bold=True),
         ]
     return "".join(drawn)
 
@@ -270,7 +249,7 @@ def _breaks(axis: BrokenAxis, top: float, floor: float) -> str:
 
 def _foot(axis: BrokenAxis, floor: float, width: float) -> str:
     """Return the axis with its times: the edges first, then whatever fits between; cut times say how long they are."""
-    drawn = [svg.line(((_TIMELINE_EDGE, floor), (width - _TIMELINE_EDGE, floor)))]
+    drawn = [svg.line(((_MARGIN, floor), (width - _MARGIN, floor)))]
     taken: list[tuple[float, float]] = []
     days = len({moment.astimezone(UTC).date() for moment in axis.moments}) > 1
     ends = (0, len(axis.moments) - 1)
@@ -278,19 +257,19 @@ def _foot(axis: BrokenAxis, floor: float, width: float) -> str:
     for place in dict.fromkeys((*ends, *around, *_inner(axis))):
         moment, x = axis.moments[place].astimezone(UTC), axis.pixels[place]
         text = f"{moment:%m-%d %H:%M}" if days else f"{moment:%H:%M:%S}"
-        half = width_of(text, _TIMELINE_SMALL) / 2
-        middle = min(max(x, _TIMELINE_EDGE + half), width - _TIMELINE_EDGE - half)
+        half = width_of(text, _SMALL) / 2
+        middle = min(max(x, _MARGIN + half), width - _MARGIN - half)
         if any(left < middle + half and middle - half < right for left, right in taken):
             continue
         taken.append((middle - half - 8, middle + half + 8))
         drawn.append(svg.line(((x, floor), (x, floor + 5))))
-        drawn.append(svg.label(text, middle, floor + 18, anchor="middle", size=_TIMELINE_SMALL, tone="quiet"))
+        drawn.append(svg.label(text, middle, floor + 18, anchor="middle", size=_SMALL, tone="quiet"))
     for cut in axis.cuts:
         middle = (axis.pixels[cut] + axis.pixels[cut + 1]) / 2
-        text = shorten(f"{span(axis.moments[cut + 1] - axis.moments[cut])} cut short", 200, _TIMELINE_SMALL)
-        half = width_of(text, _TIMELINE_SMALL) / 2
-        x = min(max(middle, _TIMELINE_EDGE + half), width - _TIMELINE_EDGE - half)
-        drawn.append(svg.label(text, x, floor + 36, anchor="middle", size=_TIMELINE_SMALL, tone="quiet"))
+        text = shorten(f"{span(axis.moments[cut + 1] - axis.moments[cut])} cut short", 200, _SMALL)
+        half = width_of(text, _SMALL) / 2
+        x = min(max(middle, _MARGIN + half), width - _MARGIN - half)
+        drawn.append(svg.label(text, x, floor + 36, anchor="middle", size=_SMALL, tone="quiet"))
     return "".join(drawn)
 
 
@@ -299,3 +278,71 @@ def _inner(axis: BrokenAxis) -> list[int]:
     whole = len(axis.moments)
     order = [whole * part // 8 for part in (4, 2, 6, 1, 3, 5, 7)]
     return [place for place in order if 0 < place < whole - 1]
+
+
+# -- The same of a post-mortem: what was rejected, the stages, what people decided and what was changed
+
+WIDE, NARROW = 1000.0, 350.0
+OF_INCIDENT = "The incident over time, in UTC"
+
+
+def over_time(pm: PostMortem) -> Drawn | None:
+    """Draw what was rejected, the stages, what people decided and what was changed; None for an empty journal."""
+    if pm.opened_utc is None:
+        return None
+    lanes, words, end = tuple(_lanes_of_incident(pm)), tuple(_words(pm)), _end(pm, pm.opened_utc)
+    drawn = (draw_timeline(lanes, end=end, title=OF_INCIDENT, words=words, width=each) for each in (WIDE, NARROW))
+    return Drawn(*drawn)
+
+
+def _end(pm: PostMortem, otherwise: datetime) -> datetime:
+    """The last moment of the incident: what the report's own stage and the seals took is left out."""
+    own = f"stage {OWN_STAGE[:2]}"
+    last = [each.utc for each in pm.moments if each.utc and each.where != own and each.kind is not Kind.SEALED]
+    return max(last, default=otherwise)
+
+
+def _lanes_of_incident(pm: PostMortem) -> Iterator[Lane]:
+    for impact in pm.impacts:
+        if impact.since_utc:
+            yield Lane(title=f"{impact.what}: rejected", spans=(_rejected(impact),))
+    yield Lane(title="Stages", spans=tuple(_stage(row, pm.last_utc) for row in repairing(pm)))
+    points = [(change.utc, str(change.number), change.tone) for change in pm.changes]
+    yield Lane(title="Changes, by number", points=tuple(Point(text=t, at=at, tone=tone) for at, t, tone in points))
+    if pm.approvals:
+        given = tuple(Point(text="A", at=approval.at_utc, tone="change") for approval, _ in pm.approvals)
+        yield Lane(title="Approvals (A)", points=given)
+
+
+def repairing(pm: PostMortem) -> tuple[StageRow, ...]:
+    """The runs of all stages but the one that writes the report."""
+    return tuple(row for row in pm.stages if row.stage != OWN_STAGE)
+
+
+def _rejected(impact: Impact) -> Span:
+    start, length = impact.since_utc, duration(impact.duration, "its end is not known")
+    assert start is not None
+    end = impact.until_utc if impact.duration is not None else None
+    return Span(text=length, start=start, end=end, tone="bad")
+
+
+def _stage(row: StageRow, last_utc: datetime | None) -> Span:
+    end = row.ended_utc or (None if row.state is StageState.RUNNING else last_utc)
+    return Span(text=row.stage[:2], start=row.started_utc, end=end, tone=STATE_TONES.get(row.state, "plain"))
+
+
+def _words(pm: PostMortem) -> Iterator[str]:
+    for impact in pm.impacts:
+        if impact.since_utc:
+            until = f" to {utc_time(impact.until_utc)}" if impact.until_utc else "; its end is not known"
+            yield f"{impact.what} was rejected from {utc_time(impact.since_utc)}{until}."
+    for row in repairing(pm):
+        ended = f"to {utc_time(row.ended_utc)}" if row.ended_utc else "without an end in the journal"
+        yield f"Stage {row.name} ran from {utc_time(row.started_utc)} {ended}: {row.state}."
+    for change in pm.changes:
+        result = change.result or "its result is not known"
+        yield f"Change {change.number} at {utc_time(change.utc)}: {change.what} on the {change.server}: {result}."
+    if pm.approvals:
+        yield f"{count(len(pm.approvals), 'approval')}: " + ", ".join(
+            f"{approval.by} at {utc_time(approval.at_utc)}" for approval, _ in pm.approvals
+        )

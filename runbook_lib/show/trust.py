@@ -10,6 +10,7 @@ from runbook_lib.decisions import Check, CheckKind, Decision, Plan, PlanRow, che
 from runbook_lib.i18n.language import AsIs
 from runbook_lib.models import Inventory, Judgement, Verdict
 from runbook_lib.show import svg
+from runbook_lib.show.report_model import Drawn, PostMortem
 from runbook_lib.show.svg import Picture, shorten, width_of, wrap
 
 # -- Who trusts whom: for each pair of hosts, whether the stored certificate agrees with the presented one, and why so.
@@ -244,6 +245,15 @@ def draw_trust(trusts: Trusts) -> Picture:
         height=height,
         body="".join((*arrows, *boxes, legend)),
     )
+
+
+def who_trusts_whom(pm: PostMortem) -> tuple[Drawn, ...]:
+    """Draw who trusted whom as the plan found it, and as the verification found it, where either was made."""
+    if pm.inventory is None:
+        return ()
+    found = [trust_as_planned(pm.plan, pm.inventory)] if pm.plan else []
+    found += [trust_as_verified(addresses_of(pm.inventory), pm.checks)] if pm.checks else []
+    return tuple(Drawn(picture, picture) for picture in map(draw_trust, found))
 
 
 def _sentences(link: Trust) -> tuple[str, str]:
