@@ -1,10 +1,10 @@
 """Finding known secrets in bytes, in the spellings in which software writes them down, and replacing them.
 
-Found are the value itself; its URL-, JSON-, HTML- and Python-escaped spellings, also one inside
-the other and in part; its base64 spelling (both alphabets, of UTF-8 and of UTF-16), also as a part
-of a longer base64 text as in HTTP Basic; its hexadecimal spelling; UTF-16; each of these broken over
-lines; and the value with other things done to it, see ``runbook_lib.disguises``. Not found are
-compressed and encrypted bytes, and base32, base85 and the like.
+It finds the value itself; its URL-, JSON-, HTML- and Python-escaped spellings, nested and partial ones
+too; its base64 spelling (both alphabets, of UTF-8 and of UTF-16), even as a part of a longer base64 text
+as in HTTP Basic; its hexadecimal spelling; UTF-16; each of these broken over lines; and the value with
+other things done to it, see ``runbook_lib.disguises``. It does not find what is compressed or encrypted,
+nor base32, base85 and the like.
 """
 
 from __future__ import annotations

@@ -140,7 +140,7 @@ _LARGEST_FILE = 64 * 1024
 
 @dataclass(frozen=True)
 class SecretRef:
-    """Where a secret is to be had: a ``scheme`` and what it needs to find it; never the secret itself."""
+    """Where a secret is found: a ``scheme`` and what that needs to find it; never the secret itself."""
 
     scheme: str
     locator: str
@@ -199,7 +199,7 @@ class SecretRef:
 
 
 NOT_NAMED = SecretRef("none", "")
-"""What a site's file says of a secret that only a later stage needs, and that it does not name; never to be had."""
+"""Stands for a secret that only a later stage needs and that the site's file does not name; it never resolves."""
 
 
 def learn(references: Iterable[SecretRef]) -> tuple[SecretRef, ...]:

@@ -1,4 +1,4 @@
-"""``runbook check`` and ``runbook paths``: what is there on this machine. What talks to devices is not even loaded."""
+"""``runbook check`` and ``runbook paths``: what this machine has. Nothing that talks to devices is loaded for them."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from runbook_lib.web.browsers import find_browser
 
 
 def check_command(site: str, *, live: bool) -> int:
-    """Print what was checked and return the exit code: 2 where a secret or the browser is not to be had.
+    """Print what was checked and return the exit code: 2 where a secret or the browser is missing.
 
     What the file lacks and a later stage needs is a warning: the stages before it run.
     """
@@ -35,7 +35,7 @@ def check_command(site: str, *, live: bool) -> int:
 
 
 def _missing(site: Site) -> list[RunbookError]:
-    """Return what a repair will need of this machine and is not to be had; nobody is asked for a secret."""
+    """Return what a repair will need of this machine and does not find; nobody is asked for a secret."""
     missing: list[RunbookError] = list(unresolved(secret_references(site)))
     if site.web != "guided":
         try:

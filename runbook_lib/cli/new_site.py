@@ -250,7 +250,7 @@ class Interview:
         raise UsageError(f"{question} has no answer that can be used; nothing was written", next_step="begin again")
 
     def _put(self, where: Where, value: Value, *, checked: bool = True) -> str:
-        """Keep an answer; return what is wrong of it, and keep nothing then."""
+        """Keep an answer; return what is wrong with it, and keep nothing then."""
         self._typed[where] = value
         problems = [each.text for each in self._drafted().problems if is_within(each.where, where)] if checked else []
         if problems:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import shlex
 from collections.abc import Callable, Coroutine, Mapping
-from contextlib import AbstractContextManager, nullcontext, suppress
+from contextlib import nullcontext, suppress
 from dataclasses import replace
 from typing import Any, NamedTuple, TypeVar
 
@@ -31,7 +31,7 @@ from runbook_lib.record.attestation import seal_record
 from runbook_lib.record.incident import Record
 from runbook_lib.record.lock import works_under_lock
 from runbook_lib.record.stages import so_far, unsealed_in_words
-from runbook_lib.repair.context import Context, ProgressCallback
+from runbook_lib.repair.context import Context
 from runbook_lib.repair.sent_changes import anything_sent
 from runbook_lib.show import tables
 from runbook_lib.show.incidents import LAB, PRODUCTION, Sign, Signed
@@ -43,7 +43,7 @@ from runbook_lib.show.table import DOUBT, GOOD, READY, Cell, Row, Table
 
 
 class Next(NamedTuple):
-    """When the stage ended so, do this; ``stage`` is the notebook for it, where it is another one."""
+    """What to do ``then`` where a stage ended as ``when`` says; ``stage`` is another notebook that does it."""
 
     when: str
     then: str
@@ -252,7 +252,9 @@ class Runbook:
         try:
             if begins:
                 self._begin()
-            with shown(self.context.tell):
+            # A person sees a bar while it works; lines of text need nothing around them.
+            tell = self.context.tell
+            with tell if isinstance(tell, Progress) else nullcontext():
                 done = act()
         except RunbookError as error:
             said = self._begun(error)
@@ -324,11 +326,6 @@ def state_after(error: RunbookError) -> StageState:
     if isinstance(error, OutcomeUnknown):
         return StageState.UNKNOWN
     return StageState.STOPPED if isinstance(error, SafetyStop) else StageState.FAILED
-
-
-def shown(tell: ProgressCallback) -> AbstractContextManager[None]:
-    """Return what shows progress while it is entered: the bar that a person sees, nothing for lines of text."""
-    return tell if isinstance(tell, Progress) else nullcontext()
 
 
 def report_progress(sentence: str, fraction: float | None = None, *, steady: bool = False) -> None:  # noqa: ARG001 - a line of text is no clock

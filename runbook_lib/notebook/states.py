@@ -167,26 +167,13 @@ class WholeFiles:
     def __init__(self, local: LocalHandler) -> None:
         self._local = local
 
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._local, name)
+
     def write(self, buf: str, path: str) -> None:
-        folder = self.cwd(None)  # papermill's way to ask for it is to set it
-        self.cwd(folder)
+        folder = self._local.cwd(None)  # papermill's way to ask for it is to set it
+        self._local.cwd(folder)
         replace_file(Path(folder or ".") / path, buf)
-
-    def read(self, path: str) -> str:
-        return str(self._local.read(path))
-
-    def listdir(self, path: str) -> list[str]:
-        """As the local handler."""
-        return list(self._local.listdir(path))
-
-    def pretty_path(self, path: str) -> str:
-        """As the local handler."""
-        return path
-
-    def cwd(self, new_path: str | None) -> str | None:
-        """As the local handler: set the folder that paths start from, and return the one before."""
-        old: str | None = self._local.cwd(new_path)
-        return old
 
 
 def _gated(text: str) -> str:

@@ -29,7 +29,7 @@ _UNFOLDS = {"width": "max-content", "min_width": "16em", "margin": ".3em 0"}
 class SiteChoice:
     """What is known of one site without contacting anything.
 
-    ``about`` is one sentence, or what is wrong of its file where ``usable`` is false; ``incidents`` are its
+    ``about`` is one sentence, or what is wrong with its file where ``usable`` is false; ``incidents`` are its
     incidents in words, by id, the one that would be opened by itself first, under the empty id. ``open`` is its open
     incident, if there is one, and ``unfinished`` says how it would end if nobody finished it.
     """

@@ -228,7 +228,7 @@ class _ExpectationControls:
         self.keep.description = gettext(f"Keep this for {self.host.value}")
 
     def _digits(self) -> tuple[str, str]:
-        """Return the digits that were typed, or what is wrong of them."""
+        """Return the digits that were typed, or what is wrong with them."""
         if not self.digits.value.strip():
             return "", ""
         try:

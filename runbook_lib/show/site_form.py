@@ -114,7 +114,7 @@ GROUPS = (
 
 
 class SiteField:
-    """One labelled control, what it gives, and what is wrong of it, said below."""
+    """One labelled control, what it gives, and what is wrong with it, said below."""
 
     def __init__(self, spec: FieldSpec, changed: Callable[[], None]) -> None:
         self.spec = spec
@@ -161,7 +161,7 @@ class SiteField:
         return text
 
     def say(self, problem: str) -> None:
-        """Show what is wrong of the value, or that nothing is."""
+        """Show what is wrong with the value, or that nothing is."""
         if self._refused:
             self.said.say(NOT_KEPT, BAD)
         elif self.value() is None:
@@ -299,7 +299,7 @@ class SiteControls:
         self._check()
 
     def draft(self) -> Draft:
-        """Return the file as it stands now, with what is wrong of it."""
+        """Return the file as it stands now, with what is wrong with it."""
         typed = {where: value for where, field in self.fields.items() if (value := field.value()) is not None}
         return draft_site(typed, self.further.value, self._folder)
 

@@ -98,15 +98,12 @@ class Picture:
         return self._svg(self.body)
 
     def standalone(self) -> str:
-        """Return the SVG that brings its style sheet with it: for a file of its own, or a cell of a notebook."""
+        """Return the SVG that brings its style sheet with it, for a file of its own."""
         return self._svg(f"<style>{STYLE}</style>{self.body}")
 
     def text(self) -> str:
         """Return the picture in words."""
         return "\n".join(printable(sentence) for sentence in (self.title, *self.words))
-
-    def _repr_html_(self) -> str:
-        return self.standalone()
 
     def _svg(self, body: str) -> str:
         size = f'viewBox="0 0 {self.width:g} {self.height:g}" width="{self.width:g}" height="{self.height:g}"'
