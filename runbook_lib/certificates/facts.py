@@ -235,7 +235,7 @@ def issued_for(
             return False, wrong
     except ValueError as error:
         return None, f"the expected CA signed it, but {error}"
-    problem = _verify(leaf, helpers, trusted, now_utc)
+    problem = _verify(leaf, helpers, trusted, names, now_utc)
     if problem:
         return None, f"the expected CA signed it, but its chain does not verify now ({problem})"
     return True, "the expected CA issued it for the expected name"
@@ -313,7 +313,11 @@ def _ca_for_certificates(_policy: Policy, _certificate: x509.Certificate, usage:
 
 
 def _verify(
-    leaf: x509.Certificate, helpers: list[x509.Certificate], trusted: list[x509.Certificate], now_utc: datetime
+    leaf: x509.Certificate,
+    helpers: list[x509.Certificate],
+    trusted: list[x509.Certificate],
+    expected: Sequence[str],
+    now_utc: datetime,
 ) -> str:
     """Return why the library's verifier refuses the chain, or nothing.
 
@@ -328,21 +332,46 @@ def _verify(
     try:
         builder = PolicyBuilder().store(Store(trusted)).time(now_utc).max_chain_depth(LONGEST_PATH)
         builder = builder.extension_policies(ca_policy=ca_policy, ee_policy=ExtensionPolicy.permit_all())
-        builder.build_client_verifier().verify(leaf, helpers)
+        return _beyond_limits(builder.build_client_verifier().verify(leaf, helpers).chain, expected)
     except Exception as error:  # noqa: BLE001 - the library raises several kinds on hostile input
         return str(error) or type(error).__name__
-    return ""
+
+
+def _beyond_limits(chain: Sequence[x509.Certificate], expected: Sequence[str]) -> str:
+    """Return why the names that CAs on the way are limited to leave the expected one open, or nothing.
+
+    The verifier holds the subject alternative name to limits of DNS names and of addresses; a CN, an address that
+    stands there as a DNS name, and limits of other kinds it passes over.
+    """
+    constraints = [found for each in chain[1:] if (found := extension_of(each, x509.NameConstraints))]
+    limits = [
+        one for each in constraints for kept in (each.permitted_subtrees, each.excluded_subtrees) for one in kept or ()
+    ]
+    if any(isinstance(one, x509.DirectoryName) for one in limits):
+        return "a CA on the way is limited to certain subjects, and whether this is one of them was not checked"
+    names = extension_of(chain[0], x509.SubjectAlternativeName) or ()
+    held = [
+        str(one.value)
+        for one in names
+        if type(one) is (x509.IPAddress if _is_address(str(one.value)) else x509.DNSName)
+    ]
+    if not limits or any(covers(name, one) for name in held for one in expected):
+        return ""
+    return "a CA on the way is limited to certain names, and nothing holds a CN to that limit"
 
 
 def covers(name: str, expected: str) -> bool:
     """Whether a certificate's name covers the expected one; a wildcard stands for one whole left-most label of a name.
 
-    Addresses are compared by value, and no wildcard stands for a part of one.
+    Addresses are compared by value, and no wildcard stands for a part of one. Letters outside ASCII cover nothing,
+    although some fold into one of its own.
     """
-    name, expected = name.lower().rstrip("."), expected.lower().rstrip(".")
-    try:
-        address = ip_address(expected)
-    except ValueError:
-        label, dot, parent = expected.partition(".")
-        return name == expected or (bool(label and dot) and name == f"*.{parent}")
-    return read_or(False, lambda: ip_address(name) == address)
+    name, expected = name.lower().rstrip(".") if name.isascii() else "", expected.lower().rstrip(".")
+    if _is_address(expected):
+        return read_or(False, lambda: ip_address(name) == ip_address(expected))
+    label, dot, parent = expected.partition(".")
+    return name == expected or (bool(label and dot) and name == f"*.{parent}")
+
+
+def _is_address(text: str) -> bool:
+    return read_or(False, lambda: bool(ip_address(text)))

@@ -6,6 +6,7 @@ import contextlib
 import hashlib
 import re
 from datetime import timedelta
+from ipaddress import ip_network
 from typing import Any
 
 import pytest
@@ -222,6 +223,42 @@ def test_a_ca_without_key_usage_may_issue() -> None:
     assert issued(make("ise.example.com", by=wrong), ca=(wrong,))[0] is False
 
 
+OF_OTHERS = x509.NameConstraints([x509.DNSName("other.example")], None)
+NO_EXAMPLE = x509.NameConstraints(None, [x509.DNSName("example.com")])
+OF_A_NET = x509.NameConstraints([x509.IPAddress(ip_network("10.0.0.0/8"))], None)
+OF_EXAMPLE = x509.NameConstraints([x509.DNSName("example.com")], None)
+OF_A_SUBJECT = x509.NameConstraints([x509.DirectoryName(x509.Name([]))], None)
+SPELLED_AS_NAME = x509.SubjectAlternativeName(
+    [x509.DNSName("192.0.2.20"), x509.UniformResourceIdentifier("192.0.2.20")]
+)
+
+
+@pytest.mark.parametrize(
+    ("limits", "name", "alternative", "confirmed"),
+    [
+        (OF_OTHERS, "ise.example.com", None, None),
+        (NO_EXAMPLE, "ise.example.com", None, None),
+        (OF_EXAMPLE, "ise.example.com", None, None),
+        (OF_A_NET, "192.0.2.20", None, None),
+        (OF_A_NET, "192.0.2.20", SPELLED_AS_NAME, None),
+        (OF_OTHERS, "ise.example.com", ["ise.example.com"], None),
+        (OF_A_NET, "192.0.2.20", ["192.0.2.20"], None),
+        (OF_A_SUBJECT, "ise.example.com", ["ise.example.com"], None),
+        (OF_EXAMPLE, "ise.example.com", ["ise.example.com"], True),
+        (OF_A_NET, "10.0.0.20", ["10.0.0.20"], True),
+    ],
+)
+@pytest.mark.parametrize("by_root", [False, True], ids=["intermediate", "root"])
+def test_a_ca_that_is_limited_to_some_names_confirms_no_other(
+    limits: x509.NameConstraints, name: str, alternative: Any, confirmed: bool | None, by_root: bool
+) -> None:
+    """Whatever no limit of names holds, a CN above all, is never confirmed by a CA that has one."""
+    ca = make("limited", by=None if by_root else ROOT, ca=True, key=key_of("ec", 5), extensions=[limits])
+    extensions = [alternative] if isinstance(alternative, x509.SubjectAlternativeName) else []
+    leaf = make(name, by=ca, names=() if extensions else alternative or (), extensions=extensions)
+    assert issued(leaf, ca, ca=(ca if by_root else ROOT,), name=name)[0] is confirmed
+
+
 def test_a_servers_certificate_of_the_ca_is_no_ca() -> None:
     """Whoever holds the key of one server's certificate cannot issue another's: that is contradicted, not undecided."""
     server = make("other.example.com", key=key_of("ec", 4), by=ROOT)
@@ -311,7 +348,10 @@ def test_a_flood_of_intermediates_is_cut() -> None:
         ("", "ise", False),
         ("192.0.2.020", "192.0.2.20", False),
         ("::ffff:192.0.2.20", "192.0.2.20", False),
+        ("\u212aey.example.com", "key.example.com", False),
+        ("*.\u212aey.example.com", "a.key.example.com", False),
     ],
+    ids=ascii,
 )
 def test_wildcards_and_addresses(name: str, expected: str, same: bool) -> None:
     """A wildcard stands for one whole label of a name, never of an address; odd spellings of addresses do not count."""
