@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import io
 import os
 import stat
 import time
@@ -64,17 +65,27 @@ async def let_pass(seconds: float, why: str) -> None:
 
 
 def forbid_waiting_opens(patch: pytest.MonkeyPatch) -> None:
-    """Let ``os.open`` fail where it would wait for the other end of a pipe: a test that waits there tells nothing."""
-    really = os.open
+    """Let whatever would wait for the other end of a pipe fail: a test that waits there tells nothing."""
+    really, really_io = os.open, io.open
 
-    def opened(path: Any, flags: int, *rest: Any, **named: Any) -> int:
+    def refuse_pipe(path: Any) -> None:
         is_pipe = False
         with suppress(OSError, ValueError):
             is_pipe = stat.S_ISFIFO(os.stat(path).st_mode)  # noqa: PTH116 - a path of any type
-        assert flags & os.O_NONBLOCK or not is_pipe, f"opening {path} would wait for its other end for ever"
+        assert not is_pipe, f"opening {path} would wait for its other end for ever"
+
+    def opened(path: Any, flags: int, *rest: Any, **named: Any) -> int:
+        if not flags & os.O_NONBLOCK:
+            refuse_pipe(path)
         return really(path, flags, *rest, **named)
 
+    def io_opened(path: Any, *rest: Any, **named: Any) -> Any:
+        if not isinstance(path, int):
+            refuse_pipe(path)
+        return really_io(path, *rest, **named)
+
     patch.setattr(os, "open", opened)
+    patch.setattr(io, "open", io_opened)  # by which ``pathlib`` opens
 
 
 def _gave_up(what: str, within_s: float, seen: object) -> AssertionError:

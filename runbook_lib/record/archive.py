@@ -12,7 +12,7 @@ from pathlib import Path
 
 from runbook_lib.errors import ParameterRefused, RecordDamaged, SiteLocked
 from runbook_lib.models import StageState
-from runbook_lib.record.files import write_new
+from runbook_lib.record.files import read_plain, write_new
 from runbook_lib.record.incident import INCIDENT
 from runbook_lib.record.journal import parse_whole_lines
 from runbook_lib.record.manifest import JOURNAL, MODE, TIME, list_files, read_members
@@ -67,7 +67,7 @@ def verify_archive(path: Path, trusted: Trusted) -> Verification:
 
 def _refuse_in_use(folder: Path) -> None:
     try:
-        journal, _ = parse_whole_lines((folder / JOURNAL).read_bytes(), folder / JOURNAL)
+        journal, _ = parse_whole_lines(read_plain(folder / JOURNAL), folder / JOURNAL)
     except OSError:
         return
     running = [name for name, state in stage_states(journal.lines).items() if state is StageState.RUNNING]

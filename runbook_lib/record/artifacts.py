@@ -15,7 +15,7 @@ from runbook_lib.digest import sha256_hex
 from runbook_lib.errors import ParameterRefused, RecordDamaged, RecordNotWritable
 from runbook_lib.models import Answer, Stage
 from runbook_lib.record.about import About, LineTopic
-from runbook_lib.record.files import write_new, writing
+from runbook_lib.record.files import read_plain, write_new, writing
 from runbook_lib.record.gate import from_json_bytes, gate_bytes, gate_text, to_json_bytes, to_json_value
 from runbook_lib.record.journal import Artifact, Journal, Kind, Line, is_inside
 from runbook_lib.record.manifest import ReadableFile
@@ -52,7 +52,7 @@ class ArtifactStore:
         """The file that a journal line names. ``RecordDamaged`` if it is not there or not what it was."""
         path = self.folder / checked(artifact.path)
         try:
-            data = path.read_bytes()
+            data = read_plain(path)
         except OSError as error:
             raise damaged(path, error.strerror or type(error).__name__) from error
         if sha256_hex(data) != artifact.sha256:

@@ -19,7 +19,16 @@ from runbook_lib.digest import canonical_json, sha256_hex
 from runbook_lib.errors import RecordDamaged
 from runbook_lib.models import Outcome, StageState
 from runbook_lib.record.about import About, read_about
-from runbook_lib.record.files import FILE_MODE, make_folder, share, sync_folder, write_all, write_new, writing
+from runbook_lib.record.files import (
+    FILE_MODE,
+    make_folder,
+    open_plain,
+    share,
+    sync_folder,
+    write_all,
+    write_new,
+    writing,
+)
 from runbook_lib.record.gate import gate_bytes, gate_text
 
 # -- One line of the journal, and what a whole journal must be: the form, the numbering and the chain; pure
@@ -255,7 +264,7 @@ class Journal:
         time that this process read them are not checked again.
         """
         try:
-            with self.path.open("rb") as file:
+            with open_plain(self.path) as file:
                 fcntl.flock(file, fcntl.LOCK_SH)
                 data = file.read()
         except FileNotFoundError:

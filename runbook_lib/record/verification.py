@@ -17,6 +17,7 @@ from runbook_lib.digest import sha256_hex
 from runbook_lib.errors import ParameterRefused
 from runbook_lib.record.artifacts import Drift, drifts
 from runbook_lib.record.attestation import NoStamp, Stamp, check_stamp, read_certificates, read_stamp
+from runbook_lib.record.files import read_plain
 from runbook_lib.record.incident import INCIDENT
 from runbook_lib.record.journal import JournalText, Kind, Line, parse_opening, parse_whole_lines
 from runbook_lib.record.manifest import (
@@ -277,7 +278,7 @@ def verify_files(
 def _journal(found: Verification, file: ReadableFile | None) -> bytes | None:
     try:
         if file is not None:
-            return file.read_bytes()
+            return read_plain(file) if isinstance(file, Path) else file.read_bytes()
     except FileNotFoundError:
         pass
     except OSError as error:

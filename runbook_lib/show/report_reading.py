@@ -17,6 +17,7 @@ from runbook_lib.i18n.language import NOT_RECORDED
 from runbook_lib.models import Stage, TofuStore, Verdict
 from runbook_lib.record.about import NOT_SENT, LineTopic
 from runbook_lib.record.artifacts import Drift, checked
+from runbook_lib.record.files import read_plain
 from runbook_lib.record.gate import from_json_bytes
 from runbook_lib.record.journal import Kind, Line, parse_whole_lines
 from runbook_lib.record.stages import attempts
@@ -64,7 +65,7 @@ class RecordFolder:
         if line.artifact is None:
             return None
         try:
-            data = (self.folder / checked(line.artifact.path)).read_bytes()
+            data = read_plain(self.folder / checked(line.artifact.path))
         except (OSError, ParameterRefused):
             data = None
         if data is None or sha256_hex(data) != line.artifact.sha256:
@@ -111,7 +112,7 @@ def read_folder(folder: Path) -> RecordFolder:
     """Read the journal of a record's folder as far as its chain holds."""
     path = folder / "journal.jsonl"
     try:
-        data = path.read_bytes()
+        data = read_plain(path)
     except OSError:
         return RecordFolder(folder, (), ())
     text, _ = parse_whole_lines(data, path)

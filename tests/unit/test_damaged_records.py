@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -17,6 +18,7 @@ from hypothesis import given, reject, settings
 from hypothesis import strategies as st
 from incident_kit import Incident
 from long_way import LONG
+from waiting import forbid_waiting_opens
 
 from runbook_lib.batch.planning import newest_rollup
 from runbook_lib.batch.round import (
@@ -306,6 +308,40 @@ def test_an_opening_that_is_none(place: Place, content: bytes) -> None:
     finally:
         path.write_bytes(before)
     assert past.state == "damaged"
+
+
+def read_all(place: Place) -> None:
+    """Read the plan and the approvals, as a stage that goes on does."""
+    record = Record.open(place.root, place.folder.name)
+    record.read_plan()
+    record.read_approvals()
+
+
+@pytest.mark.parametrize("name", ["journal.jsonl", "incident.json", "approvals", "plans"])
+def test_a_pipe_keeps_nobody_waiting(place: Place, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A named pipe in the place of any file of a record makes that record damaged; nothing waits for its other end."""
+    place.write([dict(line) for line in place.lines])
+    path = place.folder / name
+    path = next(path.iterdir()) if path.is_dir() else path
+    before = path.read_bytes()
+    path.unlink()
+    os.mkfifo(path)
+    forbid_waiting_opens(monkeypatch)
+    try:
+        problems = [problem.what for problem in verify_record(place.folder).problems]
+        assert "added: it is a link or a device, and a record holds plain files only" in problems
+        assert post_mortem(place.folder, Trusted()).standing.problems
+        with pytest.raises(RecordError):
+            pack(place.folder, place.root / "a.zip", Trusted())
+        assert find_open(place.root, "paris") == place.other
+        deletion_ends(place.root, "lab")
+        look_from_00(place)
+        look_from_a_fleet(place)
+        with pytest.raises(RecordError):
+            read_all(place)
+    finally:
+        path.unlink()
+        path.write_bytes(before)
 
 
 def test_what_is_written_could_be_read(tmp_path: Path) -> None:
