@@ -28,6 +28,7 @@ NO_NAME = "the name does not resolve on this machine"
 """How the problem of a host begins whose name nobody knows here: nothing stands in between."""
 
 _CHUNK = 65536
+_LOOPBACK = "127.0.0.1"
 _LONGEST_PAGE = 1 << 18
 
 
@@ -53,17 +54,19 @@ async def present(
 ) -> Presented:
     """Make ``times`` handshakes, ``deadlines.probe_spacing_s`` apart, and return what the host presented.
 
-    ``via`` carries them (SSH forwarding); without it they leave from here. Nothing that a device does is raised:
+    ``via`` carries them (SSH forwarding); without it they leave from here. A host that is a name is seen by its own
+    server on the loopback there: a name might lead elsewhere. Nothing that a device does is raised:
     a host that did not answer every time has an empty ``chain`` and a ``problem``, a server that does not
     forward makes the vantage not ``available``, and leaves that differ make it not ``stable``.
     """
     chains: list[tuple[bytes, ...]] = []
     problem, available = "", True
+    place = _LOOPBACK if vantage is Vantage.SELF and not _is_address(host) else host
     for number in range(times):
         if number:
             await asyncio.sleep(deadlines.probe_spacing_s)
         try:
-            chains.append(await _probe(host, port, via, deadlines.probe_s))
+            chains.append(await _probe(host, place, port, via, deadlines.probe_s))
         except (VantageUnavailable, ConnectionLost, asyncssh.Error) as error:
             problem, available = str(error), False
         except (DeviceUnreachable, OSError, EOFError, ValueError) as error:
@@ -114,10 +117,10 @@ def not_available(host: str, port: int, vantage: Vantage, *, via: str, problem: 
     )
 
 
-async def _probe(host: str, port: int, via: Console | None, probe_s: float) -> tuple[bytes, ...]:
+async def _probe(host: str, place: str, port: int, via: Console | None, probe_s: float) -> tuple[bytes, ...]:
     if not 1 <= port <= 65535:
         raise ValueError(f"{port} is not a port")
-    async with asyncio.timeout(probe_s), _stream(host, port, via) as (reader, writer):
+    async with asyncio.timeout(probe_s), _stream(place, port, via) as (reader, writer):
         return await _handshake(host, reader, writer)
 
 

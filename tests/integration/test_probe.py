@@ -169,6 +169,23 @@ def test_the_ssh_server_carries_a_probe(tmp_path: Path) -> None:
     asyncio.run(talk())
 
 
+def test_a_host_shows_itself_on_its_own_loopback_whatever_its_name_leads_to(tmp_path: Path) -> None:
+    """Vantage ``self`` looks up no name: who answers for the host's name in between would else be seen as the host."""
+    chain = Chain(tmp_path, "prime-sec")
+
+    async def talk() -> None:
+        async with TlsServer(chain) as server, FakeAde() as ade:
+            async with await Console.open("secondary", "127.0.0.1", ade.access(), deadlines=QUICK) as console:
+                seen = await present("prime.invalid", server.port, vantage=Vantage.SELF, deadlines=QUICK, via=console)
+                given = await present("127.0.0.2", server.port, vantage=Vantage.SELF, deadlines=QUICK, via=console)
+            assert (seen.chain, seen.problem, seen.host) == (chain.der, "", "prime.invalid")
+            assert server.handshakes == ["prime.invalid"] * 2
+            assert ade.forwarded == [("127.0.0.1", server.port)] * 2 + [("127.0.0.2", server.port)]
+            assert given.chain == ()
+
+    asyncio.run(talk())
+
+
 def test_a_server_that_does_not_forward_makes_the_vantage_unavailable(tmp_path: Path) -> None:
     """Refused forwarding says nothing of the host, and is told from a host that is down behind the server."""
 
