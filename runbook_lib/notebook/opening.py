@@ -28,11 +28,11 @@ from runbook_lib.params.model import LabRequest, Site
 from runbook_lib.prompts import HOST_KEY, host_key_in_shell
 from runbook_lib.record.about import About, LineTopic
 from runbook_lib.record.artifacts import note_template
+from runbook_lib.record.attestation import after_newest_seal
 from runbook_lib.record.files import operator, write_new
 from runbook_lib.record.incident import Record, Summary, find_open, list_records
 from runbook_lib.record.journal import Kind, Line
 from runbook_lib.record.lock import works_under_lock
-from runbook_lib.record.stages import after_seal
 from runbook_lib.repair.confirmation import QUICK
 from runbook_lib.repair.context import Context, ProgressCallback, old_algorithms
 from runbook_lib.repair.sent_changes import close_unfinished, outcome_unfinished, unseen_changes
@@ -231,7 +231,7 @@ def open_runbook(stage: str, site: str = "", incident: str = "", approve: str = 
     note_old_algorithms(record, settings, which)
     later: tuple[Line, ...] = ()
     if not works_under_lock(settings.name):  # a run has noted and named both already
-        later = after_seal(record.journal.read().lines)
+        later = after_newest_seal(record)
         note_template(record, which, opened_notebook(which), by_hand=True)
 
     def keep(answer: Answer, parsed: object) -> None:

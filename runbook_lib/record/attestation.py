@@ -24,7 +24,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from runbook_lib import paths
 from runbook_lib.digest import canonical_json, sha256_hex
-from runbook_lib.errors import ParameterRefused, RecordNotWritable, cut
+from runbook_lib.errors import ParameterRefused, RecordDamaged, RecordNotWritable, cut
 from runbook_lib.event_loop import TooLate, in_time
 from runbook_lib.record import stages
 from runbook_lib.record.about import LineTopic
@@ -35,12 +35,13 @@ from runbook_lib.record.incident import Record
 from runbook_lib.record.journal import Artifact, Kind, Line, parse_journal
 from runbook_lib.record.manifest import Manifest, entries, journal_part, list_files
 from runbook_lib.record.secret_scan import FoundSecret, scan, scan_files
-from runbook_lib.record.signing import key_id, sign, signing_key, statement
+from runbook_lib.record.signing import key_id, parse, sign, signing_key, statement, trusted_keys
 from runbook_lib.record.stages import (
     ENVELOPE,
     MANIFEST,
     STAMP,
     after_seal,
+    files_of_seals,
     is_of_plan,
     named_in_words,
     unsealed_in_words,
@@ -291,9 +292,29 @@ def keep_site(record: Record, site: Mapping[str, Any]) -> Artifact:
     return record.keep_json(SITE_FILE, to_json_value(dict(site)), text="the site's file, secrets as references")
 
 
+def after_newest_seal(record: Record) -> tuple[Line, ...]:
+    """Return the lines after the newest seal: the newest that a key signed which is trusted here, where one did.
+
+    Whoever can add lines can add a seal over them too, but no signature.
+    """
+    lines = record.journal.read().lines
+    return after_seal(lines, {_signed_head(record, line) for line in files_of_seals(lines, ENVELOPE)} - {""})
+
+
+def _signed_head(record: Record, line: Line) -> str:
+    """Return the hash of the last line that a trusted key signed by this envelope, or nothing."""
+    try:
+        envelope = parse(record.read_bytes(line.artifact) if line.artifact else b"")
+        if not any(envelope.signed_by(key) for key in trusted_keys(paths.key_dir())):
+            return ""
+        return str(json.loads(envelope.payload)["predicate"]["journal"]["head"])
+    except (ParameterRefused, RecordDamaged, LookupError, TypeError, ValueError):
+        return ""
+
+
 def note_after_seal(record: Record) -> tuple[str, ...]:
     """Name what stands after the newest seal, all in the journal and in short in a sentence: a run will seal it."""
-    later = after_seal(record.journal.read().lines)
+    later = after_newest_seal(record)
     if not later:
         return ()
     named = "; ".join(named_in_words(line) for line in later)

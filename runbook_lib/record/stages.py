@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 
 from runbook_lib.decisions import Deletion
@@ -107,15 +107,16 @@ def earlier_ends(lines: Iterable[Line]) -> dict[str, tuple[StageState, ...]]:
     return {stage: found[:-1] for stage, found in states.items() if len(found) > 1}
 
 
-def after_seal(lines: Iterable[Line]) -> tuple[Line, ...]:
+def after_seal(lines: Iterable[Line], signed: Collection[str] = ()) -> tuple[Line, ...]:
     """The lines that came after the newest seal, by the journal's own word, without the seal's own.
 
-    No signature is on them. None where the record was never sealed.
+    No signature is on them. ``signed``: up to which lines, by their ``hash``, a signature that was checked holds; where
+    there is any, no other seal counts. None where the record was never sealed.
     """
     lines = tuple(lines)
-    seals = files_of_seals(lines, MANIFEST)
+    seals = [seal for seal in files_of_seals(lines, MANIFEST) if not signed or seal.expected in signed]
     if not seals:
-        return ()
+        return lines if signed else ()
     covered = next((line.n for line in lines if line.hash == seals[-1].expected), 0)
     return tuple(line for line in lines[covered:] if not is_of_seal(seals[-1], line))
 

@@ -104,6 +104,26 @@ def test_a_run_that_goes_on_names_them(record: Record) -> None:
     assert (last.kind, f"line {number}: approved" in last.seen) == (Kind.NOTED, True)
 
 
+@pytest.mark.parametrize("seal", ["not signed", "signed by a stranger", "with the signature of the one before"])
+def test_a_seal_over_them_that_no_trusted_key_signed_hides_none(
+    record: Record, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, seal: str
+) -> None:
+    """Whoever can append lines can seal them: a run names them all the same before it signs, and so does a notebook."""
+    number = forge(record)
+    if seal == "signed by a stranger":
+        new_key(tmp_path / "stranger")
+    seal_record(record, {"name": "lab"}, key_folder=tmp_path / "stranger")
+    if seal == "with the signature of the one before":
+        newest, data = record.journal.read().lines[-1], (record.folder / "seal" / "envelope.json").read_bytes()
+        record.keep_gated("seal-2/envelope.json", data, kind=Kind.SEALED, expected=newest.expected)
+    monkeypatch.setattr("runbook_lib.notebook.opening.open_site", lambda _: site_with())
+    assert f"line {number}: approved" in " ".join(repr(open_runbook("10_diagnose_logs", "x", record.incident)).split())
+    (said,) = note_after_seal(record)
+    assert f"line {number}: approved, in the name of Bob" in said
+    seal_record(record, {"name": "lab"})
+    assert note_after_seal(record) == ()
+
+
 def test_a_run_says_them_before_its_first_stage(
     record: Record, monkeypatch: pytest.MonkeyPatch, capsys: Capture
 ) -> None:
