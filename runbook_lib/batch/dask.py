@@ -354,13 +354,12 @@ class DaskExecutor:
         """Take the record in, and the result."""
         if said["refused"]:
             self.refused.append(f"{task.site}: {said['refused']}")
-        result = result_from(said["result"])
         try:
             if said["record"]:
                 take_in(Path(task.records) / task.incident, said["record"])
         except RunbookError as error:
-            return replace(result, why="; ".join(filter(None, (result.why, f"{error.what} ({error.where})"))))
-        return result
+            self.refused.append(f"{task.site}: {error.what}: {error.where}; the run's own lies on its worker")
+        return result_from(said["result"])
 
     def _after_death(self, task: SiteTask) -> SiteResult:
         if self._begun.get(task.site):  # on this disk: the record says what is known

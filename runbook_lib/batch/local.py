@@ -23,6 +23,7 @@ from runbook_lib.batch.site_run import (
     SiteResult,
     SiteState,
     SiteTask,
+    refused_state,
     settled_state,
 )
 from runbook_lib.device.prime import identities
@@ -67,7 +68,7 @@ async def alone(lock: SiteLock) -> bool:
 def locked(task: SiteTask, error: RunbookError) -> SiteResult:
     """Return the result of a site whose lock cannot be had: mostly because another run has it."""
     why = f"{type(error).__name__}: {error.what}: {error.found}"
-    return SiteResult(site=task.site, incident=task.incident, state=SiteState.STOPPED, why=why)
+    return SiteResult(site=task.site, incident=task.incident, state=refused_state(task, stopped=True), why=why)
 
 
 def left_behind(task: SiteTask) -> SiteResult:

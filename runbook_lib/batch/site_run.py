@@ -161,9 +161,7 @@ def run_site(task: SiteTask, tell: EventCallback, halted: Callable[[], bool]) ->
 def result_of_error(task: SiteTask, error: RunbookError, seconds: float) -> SiteResult:
     """Return the result of a site that could not be run at all, or whose record failed under it."""
     stopped = isinstance(error, SafetyStop | UsageError)
-    state = SiteState.STOPPED if stopped else SiteState.FAILED
-    if isinstance(error, RecordError):
-        state = settled_state(task)
+    state = settled_state(task) if isinstance(error, RecordError) else refused_state(task, stopped=stopped)
     about = ": ".join(filter(None, (error.where, error.found)))
     why = f"{type(error).__name__}: {error.what}" + (f" ({about})" if about else "")
     return SiteResult(site=task.site, incident=task.incident, state=state, why=why, seconds=round(seconds, 3))
@@ -192,6 +190,16 @@ def settled_state(task: SiteTask, *, otherwise: SiteState = SiteState.FAILED) ->
         return state_of(outcome) if outcome in FINAL else otherwise
     except RunbookError:
         return SiteState.UNKNOWN
+
+
+def refused_state(task: SiteTask, *, stopped: bool) -> SiteState:
+    """Return what is to be said of a site at which this run did nothing: an earlier one may have left a change open."""
+    try:
+        if Record.open(Path(task.records), task.incident).pending_changes():
+            return SiteState.UNKNOWN
+    except RunbookError:
+        pass  # it lies elsewhere, and whoever has it tells
+    return SiteState.STOPPED if stopped else SiteState.FAILED
 
 
 def begun(record: Record) -> bool:

@@ -5,24 +5,28 @@ from __future__ import annotations
 import asyncio
 import fcntl
 import os
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from fleet_kit import fleet_file, inline, task
 
 from runbook_lib.batch import local
+from runbook_lib.batch.dask import DaskExecutor
 from runbook_lib.batch.fleet_sources import load_fleet
 from runbook_lib.batch.local import LocalExecutor
 from runbook_lib.batch.runner import RunReport, StageReport
-from runbook_lib.batch.site_run import SiteResult, SiteState, SiteTask, _of_report
+from runbook_lib.batch.site_run import SiteResult, SiteState, SiteTask, _of_report, result_of_error
 from runbook_lib.batch.sites import resolved
 from runbook_lib.device.prime import identities
+from runbook_lib.errors import BrowserMissing
 from runbook_lib.models import Outcome, Stage, StageState
 from runbook_lib.params.load import load_site
+from runbook_lib.record.archive import packed
 from runbook_lib.record.attestation import Seal
 from runbook_lib.record.incident import Record
-from runbook_lib.record.lock import holder_of, lock_paths
+from runbook_lib.record.lock import TOKEN_VARIABLE, SiteLock, holder_of, lock_paths
 from runbook_lib.record.secret_scan import FoundSecret
 
 
@@ -92,6 +96,40 @@ def test_a_site_with_a_secret_in_its_record_has_not_ended_well(outcome: Outcome 
     state, why = _of_report(task(1), report)
     assert state is (SiteState.UNKNOWN if outcome is Outcome.UNKNOWN else SiteState.FAILED)
     assert outcome is Outcome.UNKNOWN or "answers/x.txt" in why
+
+
+@pytest.mark.parametrize("changing", [False, True])
+def test_a_site_that_is_locked_is_unknown_while_a_change_of_it_is_open(
+    record: Record, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, changing: bool
+) -> None:
+    """A run that is refused says no better of a site than the run before, which died with a change under way."""
+    if changing:
+        record.intend(Stage.REGISTER, "primary", "register HA", expected="Primary Active")
+    with SiteLock(record.site, identities(load_site(tmp_path / "site.json"))):
+        monkeypatch.setenv(TOKEN_VARIABLE, "")
+        refused = died(record, Dying(tmp_path / "log"))
+    assert "SiteLocked" in refused.why
+    assert refused.state is (SiteState.UNKNOWN if changing else SiteState.STOPPED)
+    of = replace(task(1), incident=record.incident, records=str(record.root))
+    assert result_of_error(of, BrowserMissing("there is none"), 0.0).state is (
+        SiteState.UNKNOWN if changing else SiteState.STOPPED
+    )
+
+
+def test_a_record_that_cannot_be_taken_in_is_told(record: Record) -> None:
+    """A site that a worker of a cluster has run, and whose record is not here, does not let the evening end with 0."""
+    of = replace(task(1), incident=record.incident, records=str(record.root))
+    result = asdict(SiteResult(site=of.site, incident=of.incident, state=SiteState.REPAIRED))
+    other = Record.create(record.root.parent / "elsewhere", of.site)
+
+    async def taken() -> list[str]:
+        executor = DaskExecutor(SimpleNamespace(subscribe_topic=lambda *_: None), "round")  # type: ignore[arg-type]
+        said = {"result": result, "record": packed(other.folder), "refused": ""}
+        assert executor._take(of, said).state is SiteState.REPAIRED
+        return executor.refused
+
+    (told,) = asyncio.run(taken())
+    assert told.startswith(f"{of.site}: here lies a record of the same name that is not the same one")
 
 
 def test_a_repair_stays_one_when_its_worker_dies_afterwards(record: Record, tmp_path: Path) -> None:
