@@ -12,7 +12,7 @@ from collections import Counter
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import replace
 
-from runbook_lib.decisions import Deletion, DeletionResult, Plan, PlanRow
+from runbook_lib.decisions import Decision, Deletion, DeletionResult, Plan, PlanRow
 from runbook_lib.device.names import parse_name
 from runbook_lib.device.tofu import vanished
 from runbook_lib.errors import (
@@ -120,7 +120,7 @@ def differences(plan: Plan, fresh: Plan, sent: Iterable[tuple[str, str]] = ()) -
             yield f"{where}: is new in the store"
         elif after is None:
             yield f"{where}: is no longer in the store"
-        elif essence(before) != essence(after):
+        elif essence(before) != essence(after) or after.decision is Decision.CANNOT_TELL:  # which blocks a whole plan
             yield f"{where}: was {_in_words(before)}; is {_in_words(after)}: {after.reason}"
 
 

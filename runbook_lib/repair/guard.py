@@ -22,7 +22,7 @@ from runbook_lib.record.journal import Kind
 from runbook_lib.record.lock import works_under_lock
 from runbook_lib.repair.approval import approval_naming, missing, require_not_blocked
 from runbook_lib.repair.confirmation import require_confirmed
-from runbook_lib.repair.context import PI_SERVERS, Context, Devices, ask_both, pi_server
+from runbook_lib.repair.context import PI_SERVERS, Context, Devices, ask_both, pi_server, targets
 from runbook_lib.repair.diagnose import read_logs, recorded_diagnosis
 from runbook_lib.repair.inventory import recorded_inventory
 from runbook_lib.repair.plan import Change, essence, plan_of
@@ -253,13 +253,16 @@ async def not_sent_before(context: Context, request: ChangeRequest) -> None:
 
 
 async def nothing_moved(context: Context, request: ChangeRequest) -> None:
-    """What is typed is what was approved."""
-    if isinstance(request.change, PlanRow):
-        return
-    now = settings_of(context.site, request.change.kind, request.change.target)
-    if now != request.change.settings:
-        moved = [f"{field}: planned {value}" for field, value in request.change.settings if (field, value) not in now]
-        moved += [f"{field}: now {value}" for field, value in now if (field, value) not in request.change.settings]
+    """What is typed is what was approved, on the servers that were looked at for the plan."""
+    looked_at = recorded_inventory(context).judgements
+    planned = {f"address of {each.target}": f"{each.host}:{each.port}" for each in looked_at}
+    now = {f"address of {each.name}": f"{each.address}:{each.port}" for each in targets(context.site)}
+    if isinstance(request.change, PlannedChange):
+        planned |= request.change.settings
+        now |= settings_of(context.site, request.change.kind, request.change.target)
+    if now != planned:
+        moved = [f"{field}: planned {value}" for field, value in planned.items() if now.get(field) != value]
+        moved += [f"{field}: now {value}" for field, value in now.items() if planned.get(field) != value]
         raise _stale(request.plan, str(request), "is no longer what was planned", "\n".join(moved))
 
 

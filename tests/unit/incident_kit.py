@@ -30,7 +30,7 @@ from runbook_lib.record.incident import Record
 from runbook_lib.record.signing import signed
 from runbook_lib.repair.approval import approval_of
 from runbook_lib.repair.confirmation import overrides_of
-from runbook_lib.repair.context import Context
+from runbook_lib.repair.context import Context, Target, targets
 from runbook_lib.repair.plan import make_plan
 from runbook_lib.repair.sent_changes import DELETION_FACTS, INVENTORY_FACTS, change_history, recorded_deletions
 
@@ -80,11 +80,11 @@ class Incident:
         """Leave an inventory in the record, as stage 20 does."""
         now = datetime.now(UTC)
         stores = (("primary", primary), ("secondary", secondary))
-        known = dict.fromkeys(NAMES, Verdict.CONFIRMED_KEY) | verdicts
+        known, shown = dict.fromkeys(NAMES, Verdict.CONFIRMED_KEY) | verdicts, SHA | (sha or {})
         inventory = Inventory(
             stores=tuple(TofuStore(server=s, entries=tuple(map(_entry, keys)), read_utc=now) for s, keys in stores),
             presented=(),
-            judgements=tuple(_judgement(name, known[name], (SHA | (sha or {}))[name]) for name in NAMES),
+            judgements=tuple(judged(t, known[t.name], shown[t.name]) for t in targets(self.context.site)),
             ha=tuple(
                 HaStatus(server=server, role="", state=state, read_utc=now)
                 for (server, _), state in zip(stores, ha, strict=True)
@@ -156,7 +156,8 @@ def _entry(key: str) -> TofuEntry:
     return TofuEntry(key=key, host=host, port=int(port), subject=subject, line=f"host={key};  subject={subject}")
 
 
-def _judgement(name: str, verdict: Verdict, sha256: str) -> Judgement:
+def judged(target: Target, verdict: Verdict, sha256: str) -> Judgement:
+    """What is said of a host that presents this certificate."""
     now = datetime.now(UTC)
     facts = CertificateFacts(
         sha256=sha256,
@@ -172,9 +173,9 @@ def _judgement(name: str, verdict: Verdict, sha256: str) -> Judgement:
         names=(),
     )
     return Judgement(
-        target=name,
-        host="192.0.2.1",
-        port=1,
+        target=target.name,
+        host=target.address,
+        port=target.port,
         verdict=verdict,
         reason=str(verdict),
         expectation="",

@@ -5,12 +5,15 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from incident_kit import SHA, Incident, _judgement
+from incident_kit import SHA, Incident, judged
+from site_kit import site_with
 
 from runbook_lib.models import Verdict
 from runbook_lib.repair.confirmation import certificate_check
+from runbook_lib.repair.context import target_named
 
 HOST = "secondary"
+LOOKED_AT = target_named(site_with(), HOST)
 CONFIRMED, OTHER = SHA[HOST], "9" * 64
 
 
@@ -32,7 +35,7 @@ def test_only_the_certificate_that_was_confirmed_in_this_incident_counts(
     tmp_path: Path, verdict: Verdict, sha256: str, ok: bool | None
 ) -> None:
     """Another one is no proof, however well it is confirmed by itself; one that nothing confirms is not known."""
-    check = certificate_check(Incident(tmp_path).context, _judgement(HOST, verdict, sha256))
+    check = certificate_check(Incident(tmp_path).context, judged(LOOKED_AT, verdict, sha256))
     assert (check.ok, check.expected) == (ok, CONFIRMED)
 
 
@@ -51,10 +54,11 @@ def test_where_this_incident_confirmed_none_the_verdict_of_now_counts(
 ) -> None:
     """What was only seen before, or was contradicted, is nothing that the one of now would have to equal."""
     incident = Incident(tmp_path, {HOST: before} if before else {}, listed=before is not None)
-    assert certificate_check(incident.context, _judgement(HOST, verdict, OTHER)).ok is ok
+    assert certificate_check(incident.context, judged(LOOKED_AT, verdict, OTHER)).ok is ok
 
 
 def test_another_hosts_certificate_is_no_proof(tmp_path: Path) -> None:
     """What was confirmed of one host says nothing of another that presents the same."""
     incident = Incident(tmp_path)
-    assert certificate_check(incident.context, _judgement("ise", Verdict.CONFIRMED_CHAIN, CONFIRMED)).ok is False
+    other = judged(target_named(site_with(), "ise"), Verdict.CONFIRMED_CHAIN, CONFIRMED)
+    assert certificate_check(incident.context, other).ok is False

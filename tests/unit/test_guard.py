@@ -275,6 +275,13 @@ def edited(case: Case, name: str, _patch: pytest.MonkeyPatch) -> None:
     case.context = replace(case.context, site=site.model_copy(update={"ha": ha, "ise": ise}))
 
 
+def other_servers(case: Case, _name: str, _patch: pytest.MonkeyPatch) -> None:
+    """The site's file calls another server its primary since: whatever is sent to it was planned for the one before."""
+    site = case.context.site
+    primary = site.primary.model_copy(update={"address": "192.0.2.99"})
+    case.context = replace(case.context, site=site.model_copy(update={"primary": primary}))
+
+
 def new_mismatch(case: Case, _name: str, _patch: pytest.MonkeyPatch) -> None:
     """Stage 20 has looked again since, and something is stale; its plan is not the one that is carried out."""
     plan = case.plan
@@ -336,6 +343,7 @@ GUARDS: dict[str, tuple[Spoil, type[RunbookError], Callable[[pytest.MonkeyPatch]
     "production not named": (by_hand, DecisionNeeded, out(guard.production_is_named), tuple(CHANGES)),
     "sent before": (sent_before, PlanStale, out(guard.not_sent_before), tuple(WORDS)),
     "edited": (edited, PlanStale, out(guard.nothing_moved), tuple(n for n in AFTER_DELETIONS if n != "remove HA")),
+    "other servers": (other_servers, PlanStale, out(guard.nothing_moved), tuple(CHANGES)),
     "mismatch open": (new_mismatch, StageOutOfOrder, out(guard.no_mismatch_is_open), AFTER_DELETIONS),
     "releases differ": (unequal, VersionUnsupported, out(guard.releases_are_equal), ABOUT_HA),
     "not locked": (unlocked, SiteLocked, out(guard.lock_is_held), tuple(n for n in CHANGES if n != "check readiness")),

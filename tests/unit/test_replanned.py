@@ -7,10 +7,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-from incident_kit import Incident
+from incident_kit import PRIMARYS, Incident
 
 from runbook_lib.decisions import Plan
-from runbook_lib.models import Inventory, Stage
+from runbook_lib.models import Inventory, Stage, Verdict
+from runbook_lib.repair.deletion import differences
 from runbook_lib.repair.plan import plan_of
 from runbook_lib.repair.sent_changes import INVENTORY_FACTS
 
@@ -33,6 +34,19 @@ def test_an_entry_that_is_printed_otherwise_leaves_the_approval_as_it_is(tmp_pat
     made = again(incident, subject=spelled)
     assert made.digest == plan.digest
     assert incident.approved(made)
+
+
+@pytest.mark.parametrize("verdict", [Verdict.UNSTABLE, Verdict.UNCONFIRMED, Verdict.UNREACHABLE])
+def test_a_plan_that_would_be_blocked_by_now_is_not_carried_out(tmp_path: Path, verdict: Verdict) -> None:
+    """An entry that was right when the plan was made and is stale and not confirmed now keeps the others too."""
+    incident, now = Incident(tmp_path, {"ise": Verdict.UNCHANGED}), datetime.now(UTC)
+    plan = incident.plan(last_utc=now)
+    assert plan.deletions
+    assert not plan.blocked
+    incident.list({"ise": verdict})
+    (told,) = differences(plan, incident.plan(last_utc=now))
+    assert f"{PRIMARYS[1]}: was “already right”" in told
+    assert f"is “cannot tell” ({verdict}, no certificate)" in told
 
 
 @pytest.mark.parametrize("subject", ["/C=US/CN=prime-sec", "/C=DE/CN=prime-pri", "/C=US/O=x/CN=prime-pri"])
