@@ -100,10 +100,13 @@ class Gated(io.TextIOBase):
 
     def write(self, text: str) -> int:
         with self._guard:
-            whole, feed, rest = (self._held + text).rpartition("\n")
-            self._held = rest
-            if feed:
-                self._stream.write(redacted(whole + feed))
+            said = self._held + text
+            end = said.rfind("\n") + 1
+            if end and redacted(said[:end]) + redacted(said[end:]) != redacted(said):
+                end = len(said)  # a secret is broken over the two
+            self._held = said[end:]
+            if end:
+                self._stream.write(redacted(said[:end]))
         return len(text)
 
     def flush(self) -> None:

@@ -277,6 +277,17 @@ def test_a_stream_redacts_what_was_written_in_pieces() -> None:
     assert under.getvalue().endswith("unfinished [secret env:X]")
 
 
+@pytest.mark.usefixtures("known")
+@pytest.mark.parametrize("end", ["", "\n", " and more\n"])
+def test_a_stream_redacts_what_is_broken_over_lines(end: str) -> None:
+    """A library that prints a text of several lines writes its end by itself; a line is not out before that is seen."""
+    under = io.StringIO()
+    stream = Gated(under)
+    print(f"said {CANARY[:9]}\n{CANARY[9:]}{end}", file=stream)
+    stream.flush()
+    assert under.getvalue() == f"said [secret env:X]{end}\n"
+
+
 def test_there_is_no_way_past_the_gate() -> None:
     """The stream has no ``buffer``: libraries that look for one to write bytes to (click does) find none."""
     assert not hasattr(Gated(io.TextIOWrapper(io.BytesIO())), "buffer")
