@@ -98,7 +98,9 @@ def unpack(parcel: Payload, root: Path) -> SiteTask:
         if not (here.is_file() and here.read_bytes() == content):
             replaced[path] = str(_lay(folder, here.name, content))
     site = json.dumps(_with_paths(json.loads(parcel.site), replaced), ensure_ascii=False).encode()
-    return replace(parcel.task, site_file=str(_lay(folder, "site.json", site)), records=str(root))
+    site_file = folder / f"site-{sha256_hex(site)}.json"
+    write_new(site_file, site)
+    return replace(parcel.task, site_file=str(site_file), records=str(root))
 
 
 def _where(parcel: Payload, root: Path) -> Path:

@@ -17,6 +17,7 @@ from runbook_lib.batch.round import STAGE, NotPlanned, PlannedSite, Rollup, Roun
 from runbook_lib.batch.sites import FleetSite, resolved
 from runbook_lib.decisions import Plan
 from runbook_lib.device.prime import identities
+from runbook_lib.digest import sha256_hex
 from runbook_lib.errors import ParameterRefused, RecordDamaged, RunbookError
 from runbook_lib.models import Answer, Stage, Verdict
 from runbook_lib.notebook.opening import open_incident
@@ -177,9 +178,13 @@ def newest_rollup(round_: Round) -> Rollup | None:
 
 
 def keep_description(round_: Round, each: FleetSite) -> Artifact:
-    """Keep what the fleet's description says of a site: it is the site's file for whatever runs in this round."""
-    path = f"sites/{slug(each.name, 60)}.json"
-    return round_.keep_gated(path, resolved(each.site), stage=STAGE, server=each.name, seen=each.sha256, text="site")
+    """Keep what the fleet's description says of a site: it is the site's file for whatever runs in this round.
+
+    Its name ends in the SHA-256 of its content, so that it is read as it was kept or not at all.
+    """
+    data = resolved(each.site)
+    path = f"sites/{slug(each.name, 40)}-{sha256_hex(data)}.json"
+    return round_.keep_gated(path, data, stage=STAGE, server=each.name, seen=each.sha256, text="site")
 
 
 def _plan_some(

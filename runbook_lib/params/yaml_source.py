@@ -6,6 +6,7 @@ first duplicate key, where all problems are named at once, and reads ``0012`` as
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -32,6 +33,8 @@ Key = str | int
 Where = tuple[Key, ...]
 Value = None | str | int | float | bool | list["Value"] | dict[str, "Value"]
 
+_NAMED_BY_CONTENT = re.compile(r"-([0-9a-f]{64})(?:-\d+)?\.json\Z")
+"""The end of a file's name that says what is in it: others may write where it lies, and whoever names it knows it."""
 _SECRET_KEY = re.compile(r"pass|secret|key|token|pwd|kennwort|credential", re.IGNORECASE)
 _BOOL = {"true": True, "True": True, "TRUE": True, "false": False, "False": False, "FALSE": False}
 _INT = re.compile(r"[-+]?(?:0|[1-9][0-9]*)")
@@ -125,6 +128,11 @@ def read_document(path: Path, *, largest: int = LARGEST_FILE) -> Document:
         document = Document()
         size = f"{largest // 1_000_000} MB"
         document.problem((), f"the file is larger than {size}; a site's file holds settings only", line=0)
+        return document
+    named = _NAMED_BY_CONTENT.search(path.name)
+    if named and named[1] != hashlib.sha256(raw).hexdigest():
+        document = Document()
+        document.problem((), "the file was changed since it was written: its name holds another SHA-256", line=0)
         return document
     return document_of(raw)
 

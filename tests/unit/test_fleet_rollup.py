@@ -11,8 +11,10 @@ from functools import partial
 from pathlib import Path
 
 import pytest
+from fleet_kit import fleet_file, inline
 
-from runbook_lib.batch.planning import newest_rollup
+from runbook_lib.batch.fleet_sources import load_fleet
+from runbook_lib.batch.planning import keep_description, newest_rollup
 from runbook_lib.batch.round import (
     PlannedSite,
     Rollup,
@@ -26,8 +28,9 @@ from runbook_lib.batch.round import (
 )
 from runbook_lib.batch.site_run import SiteState
 from runbook_lib.digest import canonical_json, sha256_hex
-from runbook_lib.errors import ParameterRefused, RecordDamaged
+from runbook_lib.errors import ParameterRefused, RecordDamaged, SiteFileInvalid
 from runbook_lib.models import Outcome
+from runbook_lib.params.load import load_site
 from runbook_lib.paths import project_root
 from runbook_lib.record.gate import to_json_value
 from runbook_lib.record.incident import Record
@@ -128,6 +131,23 @@ S = SiteState
 def test_the_worst_site_decides(states: tuple[SiteState, ...], code: int, word: Outcome) -> None:
     """The exit code and the round's outcome are those of the worst that became of a site."""
     assert (exit_code(outcome(*states)), whole(outcome(*states))) == (code, word)
+
+
+def test_a_site_is_run_with_nothing_but_what_was_said_of_it(tmp_path: Path) -> None:
+    """Who can write in a shared folder of records could lead a run, and the passwords that it sends, to another server.
+
+    So the name of the file that a round keeps of a site says what is in it, however often it is kept, and a file of
+    such a name with anything else in it is refused by everybody who reads it.
+    """
+    each = load_fleet(fleet_file(tmp_path, [inline(1)])).sites[0]
+    round_ = Round.create(tmp_path / "records", "evening")
+    for _ in range(2):
+        kept = round_.folder / keep_description(round_, each).path
+        assert load_site(kept) == each.site
+        kept.write_bytes(kept.read_bytes().replace(b"10.0.1.1", b"10.0.6.6"))
+        with pytest.raises(SiteFileInvalid, match="one problem") as refused:
+            load_site(kept)
+        assert "was changed since it was written" in refused.value.found
 
 
 def test_the_documented_command_computes_the_digest(tmp_path: Path) -> None:
