@@ -35,7 +35,7 @@ from runbook_lib.record.incident import Record
 from runbook_lib.record.journal import Artifact, Kind, Line, parse_journal
 from runbook_lib.record.manifest import Manifest, entries, journal_part, list_files
 from runbook_lib.record.secret_scan import FoundSecret, scan, scan_files
-from runbook_lib.record.signing import key_id, parse, sign, signing_key, statement, trusted_keys
+from runbook_lib.record.signing import VerifyingKey, key_id, parse, sign, signing_key, statement, trusted_keys
 from runbook_lib.record.stages import (
     ENVELOPE,
     MANIFEST,
@@ -298,18 +298,31 @@ def after_newest_seal(record: Record) -> tuple[Line, ...]:
     Whoever can add lines can add a seal over them too, but no signature.
     """
     lines = record.journal.read().lines
-    return after_seal(lines, {_signed_head(record, line) for line in files_of_seals(lines, ENVELOPE)} - {""})
+    return after_seal(lines, _signed_heads(record, lines, _trusted()))
 
 
-def _signed_head(record: Record, line: Line) -> str:
-    """Return the hash of the last line that a trusted key signed by this envelope, or nothing."""
-    try:
-        envelope = parse(record.read_bytes(line.artifact) if line.artifact else b"")
-        if not any(envelope.signed_by(key) for key in trusted_keys(paths.key_dir())):
-            return ""
-        return str(json.loads(envelope.payload)["predicate"]["journal"]["head"])
-    except (ParameterRefused, RecordDamaged, LookupError, TypeError, ValueError):
-        return ""
+def is_vouched_for(record: Record) -> bool:
+    """Whether a key that is trusted here signed all of a record; true where there is no key to check with."""
+    keys, lines = _trusted(), record.journal.read().lines
+    heads = _signed_heads(record, lines, keys)
+    return not keys or (bool(heads) and not after_seal(lines, heads))
+
+
+def _trusted() -> tuple[VerifyingKey, ...]:
+    with suppress(ParameterRefused):  # others have a hand in them, which is said where something is signed
+        return trusted_keys(paths.key_dir())
+    return ()
+
+
+def _signed_heads(record: Record, lines: Iterable[Line], keys: Sequence[VerifyingKey]) -> set[str]:
+    """Return the hashes of the last lines that one of the keys signed, for each seal of which that is so."""
+    heads = set()
+    for line in files_of_seals(lines, ENVELOPE) if keys else ():
+        with suppress(RecordDamaged, LookupError, TypeError, ValueError):
+            envelope = parse(record.read_bytes(line.artifact) if line.artifact else b"")
+            if any(envelope.signed_by(key) for key in keys):
+                heads.add(str(json.loads(envelope.payload)["predicate"]["journal"]["head"]))
+    return heads
 
 
 def note_after_seal(record: Record) -> tuple[str, ...]:

@@ -14,7 +14,7 @@ from runbook_lib.decisions import Deletion, DeletionResult
 from runbook_lib.errors import ParameterRefused, RecordError, StageOutOfOrder
 from runbook_lib.models import Inventory, Outcome, Stage, StageState, TofuStore
 from runbook_lib.record.about import NOT_SENT, About, LineTopic
-from runbook_lib.record.attestation import Seal, seal_anew
+from runbook_lib.record.attestation import Seal, is_vouched_for, seal_anew
 from runbook_lib.record.incident import Record, list_records
 from runbook_lib.record.journal import Kind
 from runbook_lib.record.lock import refusal
@@ -193,7 +193,7 @@ def last_known_certificate(context: Context, target: str) -> str:
     """Return the fingerprint with which the newest repaired incident before this one ended, or nothing.
 
     Nothing too where an incident after that deleted entries and was not proven: whatever the host
-    showed last is not known then.
+    showed last is not known then. With a key at hand a record that no trusted key signed proves nothing.
     """
     return last_confirmed(records_of_site(context.records_root, context.site.name), target, but=context.record.incident)
 
@@ -203,7 +203,7 @@ def last_confirmed(records: Iterable[Record], target: str, *, but: str = "") -> 
     for record in records:
         if record.incident == but:
             continue
-        if record.outcome() is Outcome.REPAIRED:
+        if record.outcome() is Outcome.REPAIRED and is_vouched_for(record):
             nothing = ConfirmedCertificates(sha256={}, at_utc=datetime.now(UTC))
             try:
                 confirmed = facts_or(record, Stage.VERIFY, CONFIRMED_FACTS, ConfirmedCertificates, nothing)

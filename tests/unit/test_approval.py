@@ -465,6 +465,23 @@ def test_the_certificate_of_before_is_that_of_the_newest_proven_repair(
     assert last_known_certificate(opened(4).context, "ise") == "3" * 64
 
 
+def test_with_a_key_only_a_signed_record_says_what_was_there_before(
+    tmp_path: Path, keys: Path, incident: Incident
+) -> None:
+    """A record that somebody else put there would make an impostor the host of before, which passwords are sent to."""
+    finish(incident, Outcome.REPAIRED, "1" * 64)
+    later = Incident(tmp_path)
+    assert last_known_certificate(later.context, "ise") == "1" * 64  # without a key every record is believed
+    colleague(keys)
+    assert last_known_certificate(later.context, "ise") == ""
+    seal_record(incident.record, {"name": "lab"}, key_folder=keys.parent / "stranger")
+    assert last_known_certificate(later.context, "ise") == ""
+    seal_record(incident.record, {"name": "lab"}, key_folder=keys.parent / "bob")
+    assert last_known_certificate(later.context, "ise") == "1" * 64
+    finish(incident, Outcome.REPAIRED, "2" * 64)  # by whoever can write there: no signature covers it
+    assert last_known_certificate(later.context, "ise") == ""
+
+
 def finish(incident: Incident, outcome: Outcome, ise_sha256: str) -> None:
     """Leave what stage 60 leaves."""
     seen = ConfirmedCertificates(sha256={"ise": ise_sha256}, at_utc=datetime.now(UTC))
