@@ -69,6 +69,12 @@ def is_shared(folder: Path) -> bool:
     return folder.stat().st_mode & (stat.S_ISGID | 0o070) == stat.S_ISGID | 0o070
 
 
+def is_private(folder: Path) -> bool:
+    """Whether the folder is this account's own and nobody else may write in it."""
+    found = folder.stat()
+    return found.st_uid == os.geteuid() and not found.st_mode & 0o022
+
+
 def share(descriptor: int, path: Path) -> None:
     """Give the group what it shares, whatever the umask; to be called by whoever made the file."""
     if is_shared(path.parent):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import secrets
+from collections.abc import Collection
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -18,11 +19,12 @@ from runbook_lib.models import Outcome, Stage, StageState
 from runbook_lib.record import stages
 from runbook_lib.record.about import NOT_SENT, About
 from runbook_lib.record.artifacts import ArtifactStore, damaged, slug
-from runbook_lib.record.files import ProcessName, account, make_folder, operator
+from runbook_lib.record.files import ProcessName, account, is_private, make_folder, operator
 from runbook_lib.record.gate import gate_json, plain_json_value, to_json_value
 from runbook_lib.record.journal import Artifact, Kind, Line, parse_opening
-from runbook_lib.record.signing import note_seen
+from runbook_lib.record.signing import note_seen, seen_here
 from runbook_lib.record.stages import CLOSING
+from runbook_lib.secrets import NotPrivate
 
 # -- The record of one incident: a folder of files that are written once, each named in the journal with its digest.
 #
@@ -98,30 +100,45 @@ class Record(ArtifactStore):
 
     # -- facts that one stage leaves to the next --------------------------------------------------
 
-    def write_facts(self, stage: Stage, name: str, value: object) -> Artifact:
+    def write_facts(self, stage: Stage, name: str, value: object, *, said: bool = False) -> Artifact:
         """Leave ``value`` (dataclasses of ``models``, or collections of them) under ``name`` for later stages.
 
-        Raises ValueError for a name that could not stand in a file's, RecordNotWritable.
+        ``said``: a person said so; where others may write in the folder it is noted outside of it that this account
+        wrote it. Raises ValueError for a name that could not stand in a file's, RecordNotWritable.
         """
         if not _FACT.fullmatch(name):
             raise ValueError(f"not a name for facts: {name}")
-        return self.keep_json(f"facts/{stage.value}/{name}.json", to_json_value(value), stage=stage.value, text=name)
+        path = f"facts/{stage.value}/{name}.json"
+        artifact = self.keep_json(path, to_json_value(value), stage=stage.value, text=name)
+        if said and not is_private(self.folder):
+            note_seen(paths.key_dir(), {artifact.sha256: ""})
+        return artifact
 
-    def read_facts(self, stage: Stage, name: str, kind: type[T]) -> T:
+    def read_facts(self, stage: Stage, name: str, kind: type[T], *, said: bool = False) -> T:
         """What ``stage`` left last under ``name``.
 
-        Raises ``StageOutOfOrder`` if it has not left any, ``RecordDamaged`` if the file is not what the
-        journal says.
+        ``said``: where others may write in the folder, only what this account wrote counts. Raises ``StageOutOfOrder``
+        if it has not left any, ``RecordDamaged`` if the file is not what the journal says.
         """
         wanted = re.compile(rf"facts/{stage.value}/{name}(?:-\d+)?\.json")
+        ours = None if not said or is_private(self.folder) else self._seen_here()
         for line in reversed(self.journal.read().lines):
-            if line.artifact and wanted.fullmatch(line.artifact.path):
+            if (
+                line.artifact
+                and wanted.fullmatch(line.artifact.path)
+                and (ours is None or line.artifact.sha256 in ours)
+            ):
                 return self.read_json(line.artifact, kind)
         raise StageOutOfOrder(
             f"the record holds no {name.replace('_', ' ')} yet",
             where=str(self.folder),
             next_step=f"run {stage.value} first, with the same incident: {self.incident}",
         )
+
+    def _seen_here(self) -> Collection[str]:
+        with suppress(NotPrivate):  # others have a hand in what was noted, so none of it counts
+            return seen_here(paths.key_dir())
+        return ()
 
     # -- plan and approval ------------------------------------------------------------------------
 

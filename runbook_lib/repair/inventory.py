@@ -97,7 +97,7 @@ def gather_knowledge(context: Context, given: Mapping[str, Expectation]) -> dict
     before anything is contacted.
     """
     read = {name: read_expectation(expectation) for name, expectation in given.items()}
-    earlier = facts_or(context.record, Stage.LIST, GIVEN_FACTS, dict[str, Knowledge], {})
+    earlier = facts_or(context.record, Stage.LIST, GIVEN_FACTS, dict[str, Knowledge], {}, said=True)
     held = {**earlier, **read}
     taken_back = [
         name for name, knowledge in read.items() if knowledge.empty and not earlier.get(name, knowledge).empty
@@ -114,8 +114,8 @@ def gather_knowledge(context: Context, given: Mapping[str, Expectation]) -> dict
             expected=in_digits(earlier[name]),
             text=f"{context.operator} withdrew what was given to this incident of the certificate of {name}",
         )
-    context.record.write_facts(context.stage, GIVEN_FACTS, held)
-    context.record.write_facts(context.stage, FACTS, known)
+    context.record.write_facts(context.stage, GIVEN_FACTS, held, said=True)
+    context.record.write_facts(context.stage, FACTS, known, said=True)
     return known
 
 
@@ -127,7 +127,7 @@ def in_digits(knowledge: Knowledge) -> str:
 
 def knowledge_of(context: Context, name: str) -> Knowledge:
     """Return what stage 20 of this incident knew of a host; what the site's file says where it has not run."""
-    recorded = facts_or(context.record, Stage.LIST, FACTS, dict[str, Knowledge], {})
+    recorded = facts_or(context.record, Stage.LIST, FACTS, dict[str, Knowledge], {}, said=True)
     if name in recorded:
         return recorded[name]
     return read_expectation(next(target.expect for target in targets(context.site) if target.name == name))

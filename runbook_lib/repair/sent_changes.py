@@ -63,10 +63,10 @@ class ConfirmedCertificates:
     at_utc: datetime
 
 
-def facts_or(record: Record, stage: Stage, name: str, kind: type[T], default: T) -> T:
-    """Return what a stage left in a record, or ``default`` where it left nothing."""
+def facts_or(record: Record, stage: Stage, name: str, kind: type[T], default: T, *, said: bool = False) -> T:
+    """Return what a stage left in a record, or a person ``said``; ``default`` where that is nothing."""
     try:
-        return record.read_facts(stage, name, kind)
+        return record.read_facts(stage, name, kind, said=said)
     except StageOutOfOrder:
         return default
 

@@ -7,20 +7,28 @@ import shutil
 import stat
 import tempfile
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from another_user import STRANGER, as_stranger, root_only
-from incident_kit import Incident
+from certificate_kit import NOW
+from incident_kit import PRIMARYS, SHA, Incident
 from site_kit import site_with
 
+from runbook_lib.certificates.expectation import Knowledge
+from runbook_lib.decisions import Override
 from runbook_lib.errors import ParameterRefused
+from runbook_lib.models import Stage, Verdict
+from runbook_lib.params.model import Expectation
 from runbook_lib.record.attestation import seal_record
 from runbook_lib.record.files import is_shared
 from runbook_lib.record.incident import Record
 from runbook_lib.record.signing import PUBLIC, new_key
 from runbook_lib.record.verification import verify_record
 from runbook_lib.repair.approval import approve
+from runbook_lib.repair.confirmation import PHRASE, overrides_of, write_override
+from runbook_lib.repair.inventory import gather_knowledge, knowledge_of
 
 
 @pytest.fixture
@@ -60,6 +68,32 @@ def test_a_group_gets_what_the_folders_mode_says_whole(tmp_path: Path, mode: int
     """Its set-group-ID and all of the group's rights, or nothing for the group: no half of it is a wish to share."""
     tmp_path.chmod(mode)
     assert is_shared(tmp_path) is shared
+
+
+def test_what_a_person_said_counts_for_the_account_that_wrote_it(place: Path) -> None:
+    """An override and an expectation let passwords be typed: in a shared folder those of others count for nothing.
+
+    Nor do they hide what this account said before. In a folder of one's own there are no others.
+    """
+    for root, counts in ((place / "records", False), (place / "own", True)):
+        record = Record.create(root, "lab")
+        incident = Incident(place, {"secondary": Verdict.UNCONFIRMED}, record=record)
+        context = replace(incident.context, records_root=root)
+        ours, theirs = (
+            Override(server="primary", key=PRIMARYS[2], sha256=SHA["secondary"], by=by, at_utc=NOW, reason="x")
+            for by in ("Ada", "Mallory")
+        )
+        write_override(record, ours, "secondary", phrase=PHRASE)
+        gather_knowledge(context, {"ise": Expectation(sha256="e" * 64)})
+        for name, forged in (
+            ("overrides", (ours, theirs)),
+            ("given_expectations", {"ise": Knowledge(sha256=("f" * 64,))}),
+            ("expectations", {"ise": Knowledge(sha256=("f" * 64,))}),
+        ):
+            record.write_facts(Stage.LIST, name, forged)
+        assert overrides_of(record) == ((ours, theirs) if counts else (ours,))
+        assert knowledge_of(context, "ise").sha256 == (("f" if counts else "e") * 64,)
+        assert gather_knowledge(context, {})["ise"].sha256 == (("f" if counts else "e") * 64,)
 
 
 @root_only
