@@ -15,7 +15,7 @@ from runbook_lib.errors import (
     StageOutOfOrder,
     VersionUnsupported,
 )
-from runbook_lib.models import ProductVersion
+from runbook_lib.models import ProductVersion, Verdict
 from runbook_lib.params.model import Site
 from runbook_lib.record.about import About
 from runbook_lib.record.journal import Kind
@@ -283,12 +283,15 @@ async def no_mismatch_is_open(context: Context, request: ChangeRequest) -> None:
     require_none_goes_on(ends)
     open_rows = (Decision.DELETE, Decision.CANNOT_TELL)
     now = plan_of(context, diagnosis, inventory)
-    left = [row for row in now.rows if row.decision in open_rows and place_of(row) not in ends]
+    rows = (row for row in now.rows if row.decision in open_rows and place_of(row) not in ends)
+    left = [f"{row.server}: {row.key}: {row.decision}: {row.reason}" for row in rows]
+    # Where one host may be an impostor, nothing is changed at this site, whether a row is about it or none.
+    left += [f"{j.target}: {j.verdict}: {j.reason}" for j in inventory.judgements if j.verdict is Verdict.CONTRADICTED]
     if left:
         raise StageOutOfOrder(
             "A mismatch is open; nothing was changed",
             where=str(request),
-            found="\n".join(f"{row.server}: {row.key}: {row.decision}: {row.reason}" for row in left),
+            found="\n".join(left),
             next_step=NEW_PLAN,
         )
 

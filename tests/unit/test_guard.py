@@ -255,11 +255,12 @@ def another_incident(case: Case, _name: str, _patch: pytest.MonkeyPatch) -> None
 
 
 def blocked(case: Case, _name: str, _patch: pytest.MonkeyPatch) -> None:
-    """Somebody may be answering as another host: the plan of now, approved as it is, is blocked."""
-    inventory = case.incident.record.read_facts(Stage.LIST, "inventory", Inventory)
-    case.incident.list({"ise2": Verdict.CONTRADICTED}, ha=BROKEN, **_stores(inventory))
+    """Somebody seemed to answer as another host: the plan of then, approved as it is, is blocked."""
+    interception(case, _name, _patch)
     case.plan = case.incident.write_plan()
     case.incident.approve(case.plan)
+    inventory = case.incident.record.read_facts(Stage.LIST, "inventory", Inventory)
+    case.incident.list({}, ha=BROKEN, **_stores(inventory))
 
 
 def sent_before(case: Case, name: str, _patch: pytest.MonkeyPatch) -> None:
@@ -291,6 +292,12 @@ def new_mismatch(case: Case, _name: str, _patch: pytest.MonkeyPatch) -> None:
     assert stale.deletions
     case.incident.record.write_facts(Stage.DIAGNOSE, DIAGNOSIS, case.incident.diagnosis(late))
     assert case.incident.record.read_plan() == plan
+
+
+def interception(case: Case, _name: str, _patch: pytest.MonkeyPatch) -> None:
+    """Stage 20 has looked again since, and somebody may be answering as another host; nobody has planned anew."""
+    inventory = case.incident.record.read_facts(Stage.LIST, "inventory", Inventory)
+    case.incident.list({"ise2": Verdict.CONTRADICTED}, ha=BROKEN, **_stores(inventory))
 
 
 def by_hand(case: Case, _name: str, _patch: pytest.MonkeyPatch) -> None:
@@ -345,6 +352,7 @@ GUARDS: dict[str, tuple[Spoil, type[RunbookError], Callable[[pytest.MonkeyPatch]
     "edited": (edited, PlanStale, out(guard.nothing_moved), tuple(n for n in AFTER_DELETIONS if n != "remove HA")),
     "other servers": (other_servers, PlanStale, out(guard.nothing_moved), tuple(CHANGES)),
     "mismatch open": (new_mismatch, StageOutOfOrder, out(guard.no_mismatch_is_open), AFTER_DELETIONS),
+    "interception": (interception, StageOutOfOrder, out(guard.no_mismatch_is_open), AFTER_DELETIONS),
     "releases differ": (unequal, VersionUnsupported, out(guard.releases_are_equal), ABOUT_HA),
     "not locked": (unlocked, SiteLocked, out(guard.lock_is_held), tuple(n for n in CHANGES if n != "check readiness")),
     "host moved": (impostor, CertificateMoved, out(guard.host_is_confirmed), tuple(CHANGES)),
