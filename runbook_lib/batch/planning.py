@@ -18,7 +18,7 @@ from runbook_lib.batch.sites import FleetSite, resolved
 from runbook_lib.decisions import Plan
 from runbook_lib.device.prime import identities
 from runbook_lib.digest import sha256_hex
-from runbook_lib.errors import ParameterRefused, RecordDamaged, RunbookError
+from runbook_lib.errors import ParameterRefused, RecordDamaged, RunbookError, redacted
 from runbook_lib.models import Answer, Stage, Verdict
 from runbook_lib.notebook.opening import open_incident
 from runbook_lib.notebook.reading_stages import DiagnoseLogs, ListCertificates
@@ -262,7 +262,7 @@ def _context(record: Record, each: FleetSite, stage: Stage) -> Context:
 
 
 def _in_words(error: RunbookError) -> str:
-    return ": ".join(part for part in (type(error).__name__, error.what, error.where) if part)
+    return redacted(": ".join(part for part in (type(error).__name__, error.what, error.where) if part))
 
 
 def _summary(found: Planned) -> str:

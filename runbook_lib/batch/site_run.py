@@ -10,14 +10,14 @@ import sys
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from enum import StrEnum
 from pathlib import Path
 from typing import Any, TextIO
 
 from runbook_lib import secrets
 from runbook_lib.batch.runner import RunReport, StageReport, run_stages
-from runbook_lib.errors import RecordError, RunbookError, SafetyStop, UsageError
+from runbook_lib.errors import RecordError, RunbookError, SafetyStop, UsageError, redacted
 from runbook_lib.models import Outcome, Stage, Verdict
 from runbook_lib.notebook.warm_kernels import WarmKernels
 from runbook_lib.params.load import load_site
@@ -259,7 +259,7 @@ class Worker:
         except (KeyboardInterrupt, SystemExit):
             self._say("result", result_of_interruption(task))
             raise
-        self._say("result", result)
+        self._say("result", replace(result, why=redacted(result.why)))  # who hears it knows none of the secrets
 
     def _read(self) -> None:
         for line in self._source:

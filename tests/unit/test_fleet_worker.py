@@ -20,7 +20,7 @@ from runbook_lib.redactor import Redactor
 
 
 def test_a_worker_knows_the_secrets_of_one_site_at_a_time(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """When a site has ended its secrets are forgotten: the next begins knowing none."""
+    """When a site has ended its secrets are forgotten: the next begins knowing none. Who hears of it never knew any."""
     monkeypatch.setattr(secrets, "REDACTOR", Redactor())
     monkeypatch.setenv("RUNBOOK_LOCK_TOKEN", "")
     known: list[tuple[tuple[str, str], ...]] = []
@@ -30,7 +30,8 @@ def test_a_worker_knows_the_secrets_of_one_site_at_a_time(monkeypatch: pytest.Mo
         secrets.REDACTOR.know(f"env:{task.site}", f"password of {task.site}")
         if task.site == "b":
             raise SystemExit
-        return SiteResult(site=task.site, incident=task.incident, state=SiteState.DONE)
+        why = f"it said: password of {task.site}"
+        return SiteResult(site=task.site, incident=task.incident, state=SiteState.DONE, why=why)
 
     monkeypatch.setattr(site_run, "run_site", run)
     told = io.StringIO()
@@ -48,5 +49,7 @@ def test_a_worker_knows_the_secrets_of_one_site_at_a_time(monkeypatch: pytest.Mo
         for thread in threading.enumerate():
             if thread.name == "tasks":
                 thread.join()
-    assert [json.loads(line)["result"]["site"] for line in told.getvalue().splitlines()] == ["a", "b"]
+    results = [json.loads(line)["result"] for line in told.getvalue().splitlines()]
+    assert [result["site"] for result in results] == ["a", "b"]
+    assert results[0]["why"] == "it said: [secret env:a]"
     assert known == [(), ()]
