@@ -247,8 +247,9 @@ def is_asking(text: str) -> bool:
 # -- The questions that a command line asks after one of our two changes, and whether they get a yes.
 #
 # What ``deletecert`` and ``ncs ha remove`` ask is not published. So a question is judged by what it says: it is
-# answered where it repeats what was sent, or says nothing else than that something is to be confirmed. It is never
-# answered where it, or what was printed before it, speaks of anything dangerous or of another entry.
+# answered where the sentence that asks holds known words only, and repeats what was sent or stands behind nothing that
+# is not known. It is never answered where it, or what was printed before it, speaks of anything dangerous or of another
+# entry.
 
 LONGEST = 4096
 """Characters; whatever is longer is no question but an answer."""
@@ -290,7 +291,9 @@ _DANGER = re.compile(
     re.I,
 )
 _ADDRESS = re.compile(r"[A-Za-z0-9:\[][A-Za-z0-9.:%\[\]-]*_[0-9]{1,5}\b|\b[0-9]{1,3}(?:\.[0-9]{1,3}){3}\b")
-_WORD = re.compile(r"[A-Za-z]+(?:-[A-Za-z]+)*|[0-9][\w.:]*")
+_WORD = re.compile(r"[^\W\d_]+(?:-[^\W\d_]+)*|[0-9][\w.:]*")
+_REMOVES = re.compile(r"\b(?:delet|remov)", re.I)
+_SENTENCE_END = re.compile(r"(?<=[.!?;:])\s+")
 
 
 @dataclass(frozen=True)
@@ -345,10 +348,17 @@ def replies(topic: Topic, key: str = "", more: Mapping[str, str] | None = None) 
         if choice is None and not _CONFIRMS.search(words):
             return None
         said = words[: choice.start()] if choice else words
-        known = not _unknown(said, topic, key)
-        return _yes(choice) if repeated.search(said) or known else None
+        question = _SENTENCE_END.split(said.strip())[-1]
+        repeats = repeated.search(question if key else said) and (not key or _REMOVES.search(question))
+        ours = _is_confirmation(question, topic, key) and (repeats or not _unknown(said, topic, key))
+        return _yes(choice) if ours else None
 
     return reply
+
+
+def _is_confirmation(question: str, topic: Topic, key: str) -> bool:
+    """Return whether the sentence that asks says nothing but that something is to be confirmed, or to be removed."""
+    return not _unknown(question, topic if _REMOVES.search(question) else Topic(frozenset(), ""), key)
 
 
 def is_dangerous(words: str, key: str = "") -> bool:
