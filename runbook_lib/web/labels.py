@@ -147,11 +147,11 @@ PHRASES_3: dict[str, tuple[str, ...]] = {
     "ask_register": ("register", "registration", "registering", "are you sure", "high availability"),
     "ask_delete": ("delete", "remove", "are you sure", "continue", "proceed"),
     "ask_save": ("save", "add", "are you sure"),
-    # whole words each: what is lost, who is trusted, what has gone wrong already, what is agreed to
+    # Whole words each: what is lost, who is trusted, what has gone wrong already, what is agreed to. Not among them is
+    # “will be overwritten” or “replaced”: that registration does so to the secondary's database is in the plan.
     "ask_danger": (
         *("remove", "removes", "removed", "delete", "deletes", "deleted", "erase", "erases", "erased", "wipe", "wiped"),
-        *("overwrite", "overwrites", "overwritten", "replace", "replaces", "replaced", "reset", "lose", "lost"),
-        *("break", "breaks", "unregister", "unregistered"),
+        *("overwrite", "replace", "reset", "lose", "lost", "break", "breaks", "unregister", "unregistered"),
         *("certificate", "certificates", "trust", "trusted", "untrusted", "fingerprint", "thumbprint"),
         *("failed", "failure", "failures", "not ready", "not reachable", "unreachable"),
         *("mismatch", "different", "not match"),

@@ -56,7 +56,7 @@ class Dialog:
         ("confirm", DANGEROUS, "no"),
         ("confirm", OTHER, "no"),
         ("confirm", "You have changed the mail server. Do you want to continue?", "no"),
-        ("confirm", "All data of the secondary will be overwritten. Are you sure?", "no"),
+        ("confirm", "All data of the secondary will be erased. Are you sure?", "no"),
         ("confirm", "The secondary's certificate is not trusted. Continue with registration?", "no"),
         ("confirm", "Some readiness checks have failed. Do you want to register anyway?", "no"),
         ("confirm", "Do you accept the license for high availability?", "no"),
