@@ -109,8 +109,8 @@ class Interview:
     # -- the questions ----------------------------------------------------------------------------
 
     def _server(self, key: str) -> None:
-        said = f"{key}: address or name (HOST:PORT where SSH is not on 22)?"
-        self._text((key, "address"), said, port=(key, "ssh", "port"))
+        question = f"{key}: address or name (HOST:PORT where SSH is not on 22)?"
+        self._text((key, "address"), question, port=(key, "ssh", "port"))
         self._text((key, "ssh", "user"), f"{key}: SSH user?", "admin")
         self._secret((key, "ssh", "password"), f"{key}: where is its SSH password?", f"{key}_SSH")
         self._text((key, "logs"), f"{key}: its logs, a file, folder or archive (empty: none yet)?", needed=False)
@@ -135,8 +135,8 @@ class Interview:
         self._secret(("ha", "auth_key"), "HA: where is the authentication key (empty: later)?", "", needed=False)
         for number in range(sum(1 for where in self._typed if where[0] == "ise" and where[-1] == "address")):
             at: Where = ("ise", number)
-            said = f"{self._typed[(*at, 'name')]}: user that Prime Infrastructure signs in with (empty: later)?"
-            if self._text((*at, "user"), said, needed=False, checked=False):
+            question = f"{self._typed[(*at, 'name')]}: user that Prime Infrastructure signs in with (empty: later)?"
+            if self._text((*at, "user"), question, needed=False, checked=False):
                 self._secret((*at, "password"), "where is that user's password?", f"ISE{number + 1}")
 
     def _known(self) -> None:
@@ -144,7 +144,7 @@ class Interview:
         prose("Of each new certificate: what you have by another way decides whether anything may be deleted.")
         hosts: list[tuple[str, Where]] = [(key, (key,)) for key in PI_SERVERS]
         hosts += [
-            (str(said), where[:2]) for where, said in self._typed.items() if where[0] == "ise" and where[-1] == "name"
+            (str(name), where[:2]) for where, name in self._typed.items() if where[0] == "ise" and where[-1] == "name"
         ]
         for name, place in hosts:
             problem = "?"
@@ -309,8 +309,8 @@ async def _login(site: Site, devices: Devices) -> tuple[Check, RunbookError | No
             # Where it is not confirmed who answers, no password is typed: that says nothing of the login.
             ok = None if isinstance(error, SafetyStop) else False
             actual = error.what if ok is False else f"not tried: {error.what}"
-            said = Check(name=LOGIN, expected="accepted", actual=actual, ok=ok, note=error.next_step)
-            return said, error if isinstance(error, DeviceError) else None
+            check = Check(name=LOGIN, expected="accepted", actual=actual, ok=ok, note=error.next_step)
+            return check, error if isinstance(error, DeviceError) else None
         finally:
             await pages.close()
     return Check(name=LOGIN, expected="accepted", actual="accepted", ok=True), None

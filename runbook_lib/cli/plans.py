@@ -92,8 +92,8 @@ def show_plan(record: Record, plan: Plan) -> None:
 
 
 def _say_what_settles(record: Record, plan: Plan) -> None:
-    for said in settling(record, plan):
-        prose(f"settle:   {said}")
+    for way in settling(record, plan):
+        prose(f"settle:   {way}")
     if plan.blocked:
         out(f"help:     {paths.docs_dir() / 'troubleshooting.md'}, “A plan is blocked”")
 
@@ -269,8 +269,8 @@ def approve_command(incident: str, digest: str, *, by: str, reason: str = "") ->
     if person:
         _require_yes(plan, by)
         if record.read_plan().digest != plan.digest:
-            said = "There is a newer plan than the one above; nothing was approved"
-            raise PlanStale(said, next_step=f"runbook approve {plan.incident}")
+            what = "There is a newer plan than the one above; nothing was approved"
+            raise PlanStale(what, next_step=f"runbook approve {plan.incident}")
     approval = approve(record, plan.digest, by=by, how="runbook approve", reason=reason)
     later = count(len(plan.changes), "change that may follow", "changes that may follow")
     out(f"Approved by {approval.by}: {count(len(plan.deletions), 'deletion')} and {later}, plan {plan.digest}")

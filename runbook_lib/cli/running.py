@@ -232,15 +232,15 @@ def interrupted(record: Record, stop: BaseException) -> str:
     """Return the same as text, from the record alone."""
     lines = record.journal.read().lines
     pending = pending_changes(lines)
-    told = [("sent", said) for said in (_sent(change, lines) for change in pending)] or [("sent", _all_known(lines))]
-    told += [("goes on", said) for said in dict.fromkeys(GOES_ON.get(Stage(c.stage), "") for c in pending) if said]
+    told = [("sent", text) for text in (_sent(change, lines) for change in pending)] or [("sent", _all_known(lines))]
+    told += [("goes on", text) for text in dict.fromkeys(GOES_ON.get(Stage(c.stage), "") for c in pending) if text]
     told += [
         ("record", str(record.folder)),
         ("next", f"{next_run(record)}\nit looks at everything first; what was sent is not sent again"),
     ]
     begun = [line.stage for line in lines if line.kind is Kind.STAGE_STARTED]
     ended = f"{_name(stop)} ended the run" + (f" in stage {begun[-1]}." if begun else " before its first stage.")
-    return "\n".join([ended, *(f"  {name + ':':<9}{said.replace(chr(10), chr(10) + ' ' * 11)}" for name, said in told)])
+    return "\n".join([ended, *(f"  {name + ':':<9}{text.replace(chr(10), chr(10) + ' ' * 11)}" for name, text in told)])
 
 
 def _sent(change: Line, lines: tuple[Line, ...]) -> str:

@@ -106,11 +106,11 @@ def exit_as_notebook(notebook: Any) -> None:
     kind, context = kind_called(why.get("name", "")), _papermill_context()
     if kind is None or context is None:
         return
-    code, said = kind.exit_code, f"{kind.__name__}: {why['text']}\n"
+    code, message = kind.exit_code, f"{kind.__name__}: {why['text']}\n"
 
     def leave() -> None:
         if isinstance(sys.exception(), PapermillExecutionError):
-            sys.stderr.write(said)
+            sys.stderr.write(message)
             raise SystemExit(code)
 
     context.call_on_close(leave)

@@ -122,9 +122,9 @@ def show_unconfirmed(context: Context, plan: Plan, renew: Callable[[], object]) 
         return View(entries, (unconfirmed(entries),))
 
     def act(entry: Unconfirmed, name: str, reason: str, phrase: str) -> str:
-        said = overrule(context, entry, name, reason, phrase)
+        answer = overrule(context, entry, name, reason, phrase)
         renew()
-        return said
+        return answer
 
     return OverrideForm(entries, PHRASE, override_command(context.record, entries[0]), act)
 

@@ -257,11 +257,11 @@ class Runbook:
             with tell if isinstance(tell, Progress) else nullcontext():
                 done = act()
         except RunbookError as error:
-            said = self._begun(error)
-            self._keep_whole(said)
-            self._fail(state_after(said), f"{type(said).__name__}: {said.what}")
-            if said is not error:
-                raise said from error
+            raised = self._begun(error)
+            self._keep_whole(raised)
+            self._fail(state_after(raised), f"{type(raised).__name__}: {raised.what}")
+            if raised is not error:
+                raise raised from error
             raise
         except (KeyboardInterrupt, asyncio.CancelledError):
             self._fail(StageState.INTERRUPTED, "stopped by hand")

@@ -162,12 +162,12 @@ def document_of(raw: bytes) -> Document:
 
 
 def _syntax_advice(error: yaml.MarkedYAMLError) -> str:
-    said = error.problem or ""
-    if "'\\t'" in said:
+    problem = error.problem or ""
+    if "'\\t'" in problem:
         return "indent with blanks, not with tabs"
-    if "mapping values are not allowed" in said:
+    if "mapping values are not allowed" in problem:
         return "put a text that holds ': ' in quotes, and check the indentation"
-    if "expected ':'" in said:
+    if "expected ':'" in problem:
         return "a key needs a colon and a blank after it"
     return "check quotes, brackets and indentation here and just before"
 

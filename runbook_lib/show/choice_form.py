@@ -111,24 +111,24 @@ class _ChoiceControls:
         self.closing.of(state)
 
     def _press(self) -> str:
-        said = self._acts.choose(self.site.value, self.incident.value or "")
+        answer = self._acts.choose(self.site.value, self.incident.value or "")
         self._renew()
-        return said
+        return answer
 
     def _unfold(self, change: Any) -> None:
         self.new.widget.layout.display = "flex" if change["new"] else "none"
         self.make.description = gettext(CLOSE if change["new"] else MAKE)
 
     def _write(self, draft: Draft) -> str:
-        said = self._acts.write(draft)
+        answer = self._acts.write(draft)
         self._renew()
         name = draft.site.name if draft.site else ""
         self._known = sorted({*self._known, name})
         self.site.options = self._known
         self.site.value = name
         self.make.value = False
-        self.said.say(said, GOOD)
-        return said
+        self.said.say(answer, GOOD)
+        return answer
 
 
 class _Closing:
@@ -163,9 +163,9 @@ class _Closing:
         self.asked.layout.display = "flex" if unfolded else "none"
 
     def _press(self) -> str:
-        said = self._acts.close(self._incident, self.name.value, self.reason.value)
+        answer = self._acts.close(self._incident, self.name.value, self.reason.value)
         self._renew()
-        return said
+        return answer
 
 
 def opening(site: str, incident: str, how: str) -> Table:

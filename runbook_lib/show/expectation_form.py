@@ -261,16 +261,16 @@ class _ExpectationControls:
 
     def _press(self) -> str:
         digits, _ = self._digits()
-        said = self._acts.keep(Given(self.host.value, digits, self._file, bool(self.self_.value)))
+        answer = self._acts.keep(Given(self.host.value, digits, self._file, bool(self.self_.value)))
         self._file, self.digits.value, self.self_.value = None, "", False
         self.file_said.say("")
         self._renew()
-        return said
+        return answer
 
     def _withdraw(self) -> str:
-        said = self._acts.withdraw(self.host.value)
+        answer = self._acts.withdraw(self.host.value)
         self._renew()
-        return said
+        return answer
 
     def _renew(self) -> None:
         hosts = self._acts.known()

@@ -118,9 +118,9 @@ def _legend(shown: Sequence[PastIncident]) -> str:
 
 def _history_words(shown: Sequence[PastIncident]) -> tuple[str, ...]:
     counts = Counter(each.state for each in shown)
-    said = ", ".join(f"{counts[state]} {state}" for state in INCIDENT_TONES if counts[state])
+    counted = ", ".join(f"{counts[state]} {state}" for state in INCIDENT_TONES if counts[state])
     first, last = (f"{_opened(each):%Y-%m-%d}" for each in (min(shown, key=_opened), max(shown, key=_opened)))
-    words = [f"{len(shown)} incidents between {first} and {last}: {said}."]
+    words = [f"{len(shown)} incidents between {first} and {last}: {counted}."]
     times = sorted(each.repair_s for each in shown if each.repair_s is not None)
     if times:
         middle, longest = (span(timedelta(seconds=s)) for s in (times[len(times) // 2], times[-1]))

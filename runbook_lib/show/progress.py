@@ -208,9 +208,9 @@ def newest(lines: tuple[Line, ...], note: str = "") -> Table:
 
 
 def _words(line: Line) -> str:
-    said = line.text or (line.artifact.path if line.artifact else "")
+    what = line.text or (line.artifact.path if line.artifact else "")
     seen = "" if line.kind is Kind.STAGE_STARTED else line.seen  # the process that runs it is of no use here
-    return "\n".join(filter(None, (": ".join(filter(None, (line.server, said))), seen)))
+    return "\n".join(filter(None, (": ".join(filter(None, (line.server, what))), seen)))
 
 
 class Followed(View[tuple[Line, ...]]):

@@ -233,8 +233,8 @@ def _longest_word(cell: str) -> int:
 def _blocks(table: Table, rows: Rows, width: int) -> Iterator[str]:
     """Each row as a section of its own, a line for each cell that says something: the header, and the cell."""
     named = [list(zip(table.headers, cells, strict=True)) for cells in rows]
-    said = [[(header, cell) for header, cell in cells if cell not in ("", "-")] for cells in named]
-    sections: list[Rows] = [list(section) for section in said if section]
+    filled = [[(header, cell) for header, cell in cells if cell not in ("", "-")] for cells in named]
+    sections: list[Rows] = [list(section) for section in filled if section]
     first = max((cell_len(header) for section in sections for header, _ in section), default=0)
     second = max((_longest_line(cell) for section in sections for _, cell in section), default=0)
     return _grid(sections, [first, max(1, min(second, width - first - 7))])

@@ -142,7 +142,7 @@ def post_mortem(folder: Path, trusted: Trusted | None = None, *, sealed_next: bo
     stages = stages_of(lines, changes)
     judgements = inventory.value.judgements if inventory else ()
     made = checks.value if checks else ()
-    said = diagnosis.value if diagnosis else None
+    logs = diagnosis.value if diagnosis else None
     stores = stores_of(record, changes)
     about = opening_of(record)
     return PostMortem(
@@ -159,7 +159,7 @@ def post_mortem(folder: Path, trusted: Trusted | None = None, *, sealed_next: bo
         alarms=tuple(alarms_of(judgements, standing)),
         summary=tuple(
             summary_of(
-                said,
+                logs,
                 plan.value if plan else None,
                 tuple(each for each, _ in approvals),
                 changes,
@@ -170,7 +170,7 @@ def post_mortem(folder: Path, trusted: Trusted | None = None, *, sealed_next: bo
         impacts=impacts,
         stages=stages,
         moments=moments_of(lines, changes, stages, diagnosis),
-        diagnosis=said,
+        diagnosis=logs,
         changes=changes,
         stores=stores,
         inventory=inventory.value if inventory else None,
@@ -185,7 +185,7 @@ def post_mortem(folder: Path, trusted: Trusted | None = None, *, sealed_next: bo
         screenshots=tuple(screenshots_of(record)),
         versions=versions_of(verification.notebooks),
         undo=undo_of(changes),
-        unproven=tuple(unproven_of(standing, said, judgements, made, changes, stages, impacts, record.unread)),
+        unproven=tuple(unproven_of(standing, logs, judgements, made, changes, stages, impacts, record.unread)),
         lines=tuple(journal_of(record)),
     )
 

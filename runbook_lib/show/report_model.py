@@ -279,11 +279,11 @@ class Grid:
 
     def without_empty_columns(self) -> Grid:
         """Return the table without the columns in which no row says anything."""
-        said = [place for place in range(len(self.headers)) if any(row[place] not in SILENT for row in self.rows)]
-        if not self.rows or len(said) == len(self.headers):
+        filled = [place for place in range(len(self.headers)) if any(row[place] not in SILENT for row in self.rows)]
+        if not self.rows or len(filled) == len(self.headers):
             return self
-        rows = tuple(tuple(row[place] for place in said) for row in self.rows)
-        return replace(self, headers=tuple(self.headers[place] for place in said), rows=rows)
+        rows = tuple(tuple(row[place] for place in filled) for row in self.rows)
+        return replace(self, headers=tuple(self.headers[place] for place in filled), rows=rows)
 
 
 @dataclass(frozen=True)

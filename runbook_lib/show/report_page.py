@@ -104,9 +104,9 @@ class _MarkdownWriter:
             if line.n in self._named:
                 yield f"#### line {line.n}"
                 where = ", ".join(filter(None, (line.stage, line.server)))
-                said = " ".join(filter(None, (utc_time(line.utc), line.kind, where)))
+                about = " ".join(filter(None, (utc_time(line.utc), line.kind, where)))
                 file = f" ({_code(line.path)})" if line.path else ""
-                yield f"{escape(said)}: {escape(line.said)}{file}" if line.said else f"{escape(said)}{file}"
+                yield f"{escape(about)}: {escape(line.said)}{file}" if line.said else f"{escape(about)}{file}"
 
     def section(self, section: Section) -> Iterator[str]:
         yield f"## {section.title}"

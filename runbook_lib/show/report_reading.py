@@ -103,9 +103,9 @@ class RecordFolder:
         return tuple(line for line in self.lines if line.kind in kinds)
 
     def _miss(self, line: Line, why: str) -> None:
-        said = f"{line.artifact.path if line.artifact else ''} (line {line.n}) {why}"
-        if said not in self.unread:
-            self.unread.append(said)
+        missed = f"{line.artifact.path if line.artifact else ''} (line {line.n}) {why}"
+        if missed not in self.unread:
+            self.unread.append(missed)
 
 
 def read_folder(folder: Path) -> RecordFolder:

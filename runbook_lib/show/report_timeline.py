@@ -189,22 +189,22 @@ def _of_line(line: Line, tones: dict[int, str], attempt: int) -> Moment:
 
 
 def _what(line: Line) -> str:
-    said = _ALWAYS.get(line.kind, "")
+    label = _ALWAYS.get(line.kind, "")
     if line.kind is Kind.STAGE_STARTED:
-        return f"{said}, by {line.text}" if line.text else said
+        return f"{label}, by {line.text}" if line.text else label
     if line.kind is Kind.STAGE_ENDED:
-        return f"{said}: {line.seen}" + (f" ({line.text})" if line.text else "")
+        return f"{label}: {line.seen}" + (f" ({line.text})" if line.text else "")
     if line.kind is Kind.APPROVED:
-        return f"{said} by {line.seen}: plan {line.expected}"
+        return f"{label} by {line.seen}: plan {line.expected}"
     if line.kind is Kind.INCIDENT_OPENED:
-        return f"{said} for site {line.expected}" + (f" by {line.text}" if line.text else "")
+        return f"{label} for site {line.expected}" + (f" by {line.text}" if line.text else "")
     if line.kind is Kind.INTENT:
-        return f"{said}: {line.about.command or line.text}"
+        return f"{label}: {line.about.command or line.text}"
     if line.kind is Kind.SEALED:
-        return f"{said}: {line.text}"
+        return f"{label}: {line.text}"
     if line.kind is Kind.OBSERVED:
         return f"{line.text}: {line.seen}"
-    parts = [part for part in (said, line.text, line.seen) if part]
+    parts = [part for part in (label, line.text, line.seen) if part]
     return ": ".join(parts) + (f" (expected: {line.expected})" if line.expected and line.expected != line.seen else "")
 
 
@@ -235,8 +235,8 @@ ENDINGS = {
 
 def headline_of(lines: tuple[Line, ...], stages: tuple[StageRow, ...], standing: RecordStatus) -> Headline:
     """Return the outcome that counts: ``unknown`` where a change has no result, whatever was said before."""
-    said = [line for line in lines if line.kind is Kind.OUTCOME and line.seen in tuple(Outcome)]
-    last = said[-1] if said else None
+    outcomes = [line for line in lines if line.kind is Kind.OUTCOME and line.seen in tuple(Outcome)]
+    last = outcomes[-1] if outcomes else None
     pending = pending_changes(lines)
     if pending:
         words = f"the result of {count(len(pending), 'change')} is not in the record; each may have been sent"
@@ -315,19 +315,19 @@ def sentence_of(impact: Impact) -> str:
 def _planned(plan: Plan | None, approvals: tuple[Approval, ...]) -> str:
     if plan is None:
         return "No plan was made."
-    said = f"The plan {plan.digest[:12]}… names {count(len(plan.deletions), 'deletion')}"
+    sentence = f"The plan {plan.digest[:12]}… names {count(len(plan.deletions), 'deletion')}"
     if plan.changes:
-        said += f" and {count(len(plan.changes), 'change')} that may follow"
+        sentence += f" and {count(len(plan.changes), 'change')} that may follow"
     if plan.blocked:
-        return f"{said} and is blocked: {'; '.join(plan.blocked)}."
+        return f"{sentence} and is blocked: {'; '.join(plan.blocked)}."
     names = [approval.by for approval in approvals if approval.digest == plan.digest]
     if names:
-        return f"{said}, approved by {' and '.join(dict.fromkeys(names))}."
+        return f"{sentence}, approved by {' and '.join(dict.fromkeys(names))}."
     before = [f"plan {each.digest[:12]}… was approved by {each.by}" for each in approvals]
     earlier = f" Before it, {', '.join(dict.fromkeys(before))}." if before else ""
     if not plan.needs_approval:
-        return f"{said}: there was nothing to approve.{earlier}"
-    return f"{said}; no approval names it.{earlier}"
+        return f"{sentence}: there was nothing to approve.{earlier}"
+    return f"{sentence}; no approval names it.{earlier}"
 
 
 def _changed(changes: tuple[ChangeRow, ...]) -> str:
@@ -335,8 +335,8 @@ def _changed(changes: tuple[ChangeRow, ...]) -> str:
     if not real:
         return "Nothing was changed."
     unknown = sum(not change.result for change in real)
-    said = f"{count(len(real), 'change was', 'changes were')} made or tried, each written down before it was sent"
-    return f"{said}; the result of {unknown} is not known." if unknown else f"{said}; the result of each is recorded."
+    made = f"{count(len(real), 'change was', 'changes were')} made or tried, each written down before it was sent"
+    return f"{made}; the result of {unknown} is not known." if unknown else f"{made}; the result of each is recorded."
 
 
 def _others(checks: tuple[Check, ...]) -> Iterator[str]:

@@ -115,15 +115,15 @@ def in_language(table: Table) -> Table:
 def without_idle_columns(table: Table) -> Table:
     """Return the table without the columns that say nothing in any row; the first one stays."""
     cells = list(zip(*(row.cells for row in table.rows), strict=True))
-    said = [
+    filled = [
         place for place, column in enumerate(cells) if not place or any(str(cell) not in ("", "-") for cell in column)
     ]
-    if len(said) == len(cells):
+    if len(filled) == len(cells):
         return table
     return replace(
         table,
-        headers=tuple(table.headers[place] for place in said),
-        rows=tuple(replace(row, cells=tuple(row.cells[place] for place in said)) for row in table.rows),
+        headers=tuple(table.headers[place] for place in filled),
+        rows=tuple(replace(row, cells=tuple(row.cells[place] for place in filled)) for row in table.rows),
     )
 
 

@@ -296,7 +296,7 @@ def _later(change: PlannedChange, *, blocked: bool) -> Row:
             f"{change.rests_on}: it is needed" if change.expected else change.rests_on,
             change.reason,
             change.interrupts,
-            "\n".join(f"{field}: {said}" for field, said in change.settings if said != "-") or "-",
+            "\n".join(f"{field}: {value}" for field, value in change.settings if value != "-") or "-",
             change.confirmed_sha256 or "nothing: it cannot be done by this plan",
         ),
         mark=PLAIN if not change.expected else READY if ready else DOUBT,

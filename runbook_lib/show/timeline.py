@@ -45,8 +45,8 @@ class MismatchLane:
         of = self.of
         what = f"Mismatches of {of.subject} in the {of.server}'s logs: {of.count:,}"
         if of.first_utc is None or of.last_utc is None:
-            said = f" The first says {of.first_said}." if of.first_said else ""
-            return (f"{what}, without a date.{said}",)
+            first = f" The first says {of.first_said}." if of.first_said else ""
+            return (f"{what}, without a date.{first}",)
         when = f"{what}, the first at {stamp(of.first_utc)}, the last at {stamp(of.last_utc)}."
         zone = () if of.zone_known else ("The time zone of this log is not known; UTC was assumed.",)
         if self.quiet is None:

@@ -257,8 +257,8 @@ def who_trusts_whom(pm: PostMortem) -> tuple[Drawn, ...]:
 
 
 def _sentences(link: Trust) -> tuple[str, str]:
-    said = _WORDS[link.agreement].format(server=link.server, target=link.target, keys=", ".join(link.keys))
-    return said, f"The ground for that: {link.ground}."
+    sentence = _WORDS[link.agreement].format(server=link.server, target=link.target, keys=", ".join(link.keys))
+    return sentence, f"The ground for that: {link.ground}."
 
 
 # -- where things stand -----------------------------------------------------------------------------
