@@ -136,15 +136,12 @@ class RunbookError(Exception):
         super().__init__(what)
 
     def __str__(self) -> str:
-        lines = [printable(self.what).replace("\n", "\n  ")]
-        for name, text, limit in (
-            ("where: ", self.where, 2000),
-            ("found: ", self.found, self.shown_limit),
-            ("next:  ", self.next_step, 2000),
-        ):
+        below = "\n         "  # further lines are indented, so that none of them looks like one of ours
+        lines = [printable(self.what).replace("\n", below)]
+        found = ("found: ", self.found, self.shown_limit)
+        for name, text, limit in (("where: ", self.where, 2000), found, ("next:  ", self.next_step, 2000)):
             if text:
-                # Its further lines are indented, so that none of them looks like one of ours.
-                lines.append(f"  {name}" + printable(text, limit).replace("\n", "\n         "))
+                lines.append(f"  {name}{printable(text, limit)}".replace("\n", below))
         return "\n".join(lines)
 
     def _render_traceback_(self) -> list[str]:

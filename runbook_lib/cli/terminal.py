@@ -47,7 +47,7 @@ def _pieces(line: str, width: int) -> Iterator[str]:
     from textwrap import wrap
 
     label = match[0] if (match := _LABEL.match(line)) else ""
-    indent = " " * (len(label) if ":" in label else len(label) + 2)
+    indent = " " * (len(label) if ":" in label else len(label) + 4)  # not as the parts of an error
     whole = _COMMAND.sub(lambda command: command[0].replace(" ", _UNBROKEN), line.removeprefix(label))
     broken = wrap(
         whole, width, initial_indent=label, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False

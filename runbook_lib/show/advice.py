@@ -243,7 +243,7 @@ def advice_html(table: Table, stack: str) -> str:
 
 def lines_of(table: Table) -> list[str]:
     """Return the advice as the lines of a red output, as ``RunbookError`` prints them."""
-    lines = [printable(gettext(table.title))]
+    lines = [printable(gettext(table.title)).replace("\n", "\n         ")]
     for row in table.rows:
         name, value = (str(cell) for cell in row.cells)
         if name in WORDS:

@@ -31,6 +31,7 @@ from runbook_lib.logs.sources import _text
 from runbook_lib.paths import project_root
 from runbook_lib.processes import Gated
 from runbook_lib.redactor import Redactor
+from runbook_lib.show.advice import advice, lines_of
 from runbook_lib.show.rendering import html, text
 from runbook_lib.show.table import Row, Table
 
@@ -128,6 +129,19 @@ def test_an_error_forges_no_line() -> None:
     shown = str(RunbookError(HOSTILE, where=HOSTILE, found=HOSTILE, next_step=HOSTILE))
     assert all(c.isprintable() for c in shown.replace("\n", ""))
     assert not [line for line in shown.split("\n") if line.startswith(FORGED[:9])]
+
+
+@pytest.mark.parametrize("label", ["where:", "found:", "next: "])
+def test_a_part_of_an_error_forges_no_other_part(
+    label: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What happened may quote a device: none of its lines looks like one of the parts that follow, broken or not."""
+    error = RunbookError(f"a device said\n{label} all is well\n  {label} go on {'a word ' * 9}{label} {label} {label}")
+    monkeypatch.setenv("COLUMNS", "80")
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
+    terminal.err_lines(str(error))
+    for lines in (str(error).split("\n"), capsys.readouterr().err.split("\n"), lines_of(advice(error, str))):
+        assert not [line for line in lines if line.startswith((f"  {label}", label))]
 
 
 @pytest.mark.parametrize("width", [40, 200])
