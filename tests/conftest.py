@@ -16,6 +16,7 @@ from hypothesis import HealthCheck, settings
 from long_way import LONG
 from spread import LONGEST, Scheduling
 
+from runbook_lib.i18n import language
 from runbook_lib.notebook.engine import quick_import
 
 with quick_import():
@@ -50,6 +51,14 @@ def _no_lock_outlives_its_run() -> Iterator[None]:
         with path.open() as lock, suppress(BlockingIOError):  # which a run that lives still holds
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             path.unlink()
+
+
+@pytest.fixture(autouse=True)
+def _no_language_outlives_its_test() -> Iterator[None]:
+    """Take back the language that a command has set for its process: the next test asks for its own."""
+    before = tuple(language._spoken)
+    yield
+    language._spoken[:] = before
 
 
 @pytest.hookimpl(optionalhook=True)
