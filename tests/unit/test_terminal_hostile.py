@@ -128,7 +128,6 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureF
         monkeypatch.setenv("RUNBOOK_LAB_DIR", str(own / "lab"))
         for name in ("stdout", "stderr"):
             monkeypatch.setattr(sys, name, getattr(sys, name))  # so that the gate before them goes with the test
-        monkeypatch.setattr("runbook_lib.i18n.language._spoken", [])  # and the language of the commands
         monkeypatch.setattr(sys, "argv", ["runbook", *words])
         with pytest.raises(SystemExit):
             cli.main()

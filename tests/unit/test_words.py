@@ -81,7 +81,6 @@ def test_english_is_said_as_it_stands(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_process_may_speak_one_language_whatever_is_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
     """The terminal's commands do: their help is in English."""
     monkeypatch.setenv("RUNBOOK_LANG", "zh")
-    monkeypatch.setattr("runbook_lib.i18n.language._spoken", [])
     set_language(ENGLISH)
     assert gettext("nothing to delete") == "nothing to delete"
     assert asked_language() == "zh"
