@@ -93,6 +93,7 @@ LABEL_KEYS = (
     "ask_register",
     "ask_delete",
     "ask_save",
+    "ask_planned",
     "ask_danger",
 )
 """What is pressed or filled in first, then what pages say by meaning."""

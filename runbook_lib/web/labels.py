@@ -147,11 +147,25 @@ PHRASES_3: dict[str, tuple[str, ...]] = {
     "ask_register": ("register", "registration", "registering", "are you sure", "high availability"),
     "ask_delete": ("delete", "remove", "are you sure", "continue", "proceed"),
     "ask_save": ("save", "add", "are you sure"),
-    # Whole words each: what is lost, who is trusted, what has gone wrong already, what is agreed to. Not among them is
-    # “will be overwritten” or “replaced”: that registration does so to the secondary's database is in the plan.
+    # what registration does by its nature: in these words, and of the secondary alone, it is no danger
+    "ask_planned": tuple(
+        f"{whose} {what}"
+        for whose in (
+            *("secondary's database", "secondary server's database", "secondary database"),
+            *(
+                f"{all_} {place} the secondary{server}"
+                for all_ in ("database", "data")
+                for place in ("of", "on")
+                for server in ("", " server")
+            ),
+        )
+        for what in ("will be overwritten", "is overwritten", "will be replaced", "is replaced")
+    ),
+    # whole words each: what is lost, who is trusted, what has gone wrong already, what is agreed to
     "ask_danger": (
         *("remove", "removes", "removed", "delete", "deletes", "deleted", "erase", "erases", "erased", "wipe", "wiped"),
-        *("overwrite", "replace", "reset", "lose", "lost", "break", "breaks", "unregister", "unregistered"),
+        *("overwrite", "overwrites", "overwritten", "replace", "replaces", "replaced", "reset", "lose", "lost"),
+        *("break", "breaks", "unregister", "unregistered"),
         *("certificate", "certificates", "trust", "trusted", "untrusted", "fingerprint", "thumbprint"),
         *("failed", "failure", "failures", "not ready", "not reachable", "unreachable"),
         *("mismatch", "different", "not match"),

@@ -318,7 +318,10 @@ class PageView:
 
     def agrees(self, question: str) -> bool:
         """Whether a question is one that was expected."""
-        return says(question, self.expected) and not says(question, self.dangers)
+        rest = plain(question)
+        for planned in map(plain, self.labels.phrases["ask_planned"]):
+            rest = rest.replace(planned, " ")
+        return says(question, self.expected) and not says(rest, self.dangers)
 
     async def _answer(self, dialog: Dialog) -> None:
         agreed = dialog.type in ("alert", "beforeunload") or (dialog.type == "confirm" and self.agrees(dialog.message))
