@@ -76,7 +76,7 @@ _OTHER_SESSION = r"\b(?:other|another|existing|previous|active)\b[^.!?]{0,60}\bs
 BINDING = (
     PromptRow(
         r"\b(?:accept|agree)\w*[^.!?]{0,200}\b(?:licen[cs]e|eula)\b"
-        r"|\b(?:licen[cs]e|eula)\b[^.!?]{0,200}\b(?:accept|agree)(?!ment)\w*",
+        r"|\b(?:licen[cs]e|eula)\b[^.!?]{0,200}\b(?:accept|agree)(?!ment)\w*|\bend[ -]user licen[cs]e agreement\b",
         "By pressing Enter you accept the license agreement.",
         RECALLED,
     ),

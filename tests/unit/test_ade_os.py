@@ -116,7 +116,7 @@ def test_the_prompt_of_another_mode_is_none_of_the_command_line(line: str) -> No
     "before",
     ["By pressing Enter you accept the license agreement above.", "The existing session of admin will be closed.",
      "This will disconnect the other session!", "EULA: you agree to everything.",
-     "Existing sessions will be closed if you go on:"],
+     "End User License Agreement\n1. Grant.\nGoing on, you accept all terms.", "Existing sessions will be closed:"],
 )  # fmt: skip
 def test_enter_is_not_pressed_where_it_does_more_than_going_on(before: str) -> None:
     """It never accepts a licence, and never ends somebody's session, before the first prompt."""
