@@ -25,7 +25,7 @@ SPEAKING = (
     "web",
 )
 """Modules and packages whose texts reach a notebook or a view."""
-_TABLES = {"web/labels.py", "device/answers.py", "device/names.py", "device/tofu.py", "device/ise_api.py"}
+_TABLES = {"params/labels.py", "device/answers.py", "device/names.py", "device/tofu.py", "device/ise_api.py"}
 """Tables of the product's own words, and parsers."""
 _ENGLISH = {"show/pdf.py", "show/report_model.py", "show/report_page.py", "show/report_reading.py"}
 _ENGLISH |= {"show/report_sections.py", "show/svg.py"}

@@ -9,105 +9,23 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from runbook_lib.hosts import is_loopback
+from runbook_lib.params.labels import LABELS, PHRASES
 from runbook_lib.params.yaml_source import Document, Value, Where, dotted
 from runbook_lib.prompts import is_about_ours
 
-# -- The words of its own that a site's file may give: which labels there are, and states that contradict each other.
-#
-# The labels' words are those of ``web/labels`` and ``web/phrases``. Their names stand here too, because a site's file
-# is judged before anything of the web pages is read; a test holds both together.
-
-LABEL_KEYS = (
-    "login_user",
-    "login_password",
-    "login_button",
-    "notice_accept",
-    "logout",
-    "menu_administration",
-    "menu_settings",
-    "menu_servers",
-    "menu_high_availability",
-    "menu_ise_servers",
-    "menu_open",
-    "menu_search",
-    "ha_page_id",
-    "ise_page_id",
-    "ha_configuration",
-    "secondary_server",
-    "auth_key",
-    "auth_key_again",
-    "email",
-    "failover_type",
-    "failover_manual",
-    "failover_automatic",
-    "enable_virtual_ip",
-    "virtual_ipv4",
-    "virtual_ipv6",
-    "check_readiness",
-    "register",
-    "configuration_mode",
-    "milestone_pre",
-    "milestone_replication",
-    "milestone_post",
-    "ise_command",
-    "ise_command_add",
-    "ise_command_delete",
-    "ise_go",
-    "ise_add",
-    "ise_delete",
-    "ise_address",
-    "ise_user",
-    "ise_password",
-    "ise_password_again",
-    "save",
-    "column_address",
-    "column_check",
-    "column_status",
-    "dialog_yes",
-    "dialog_no",
-    "dialog_close",
-    "session_stay",
-    "wrong_key",
-    "mismatch",
-    "duplicate",
-    "too_many",
-    "unauthorized",
-    "unreachable",
-    "locked",
-    "expired",
-    "login_wrong",
-    "refused",
-    "broken",
-    "harmless",
-    "under_way",
-    "loading",
-    "passed",
-    "failed",
-    "pending",
-    "answering",
-    "not_answering",
-    "milestone_done",
-    "milestone_failed",
-    "session_ending",
-    "mode_active",
-    "ask_register",
-    "ask_delete",
-    "ask_save",
-    "ask_planned",
-    "ask_danger",
-)
-"""What is pressed or filled in first, then what pages say by meaning."""
+# -- The words of its own that a site's file may give: which labels there are, and states that contradict each other
 
 
 def check_labels(document: Document) -> None:
     """A label that nothing looks for would be found out at the web pages only, in the middle of a repair."""
     given = document.data.get("labels")
     told = {problem.where for problem in document.problems}
+    known = (*LABELS, *PHRASES)
     for key in given if isinstance(given, dict) else ():
-        if key not in LABEL_KEYS and ("labels", key) not in told:
-            near = difflib.get_close_matches(key, LABEL_KEYS, n=1)
+        if key not in known and ("labels", key) not in told:
+            near = difflib.get_close_matches(key, known, n=1)
             meant = f"did you mean {near[0]}? " if near else ""
-            document.problem(("labels", key), f"unknown key; {meant}known here: {', '.join(LABEL_KEYS)}")
+            document.problem(("labels", key), f"unknown key; {meant}known here: {', '.join(known)}")
 
 
 def check_answers(document: Document) -> None:

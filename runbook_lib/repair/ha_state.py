@@ -10,10 +10,10 @@ from runbook_lib.decisions import Check, CheckKind, check_name
 from runbook_lib.device.answers import StateKind, kind_of_state
 from runbook_lib.errors import DeviceError
 from runbook_lib.models import HaStatus, TofuStore
+from runbook_lib.params.labels import HaForm
 from runbook_lib.params.model import Site
 from runbook_lib.repair.confirmation import look_again
 from runbook_lib.repair.context import PI_SERVERS, Context, ask_both, target_of, wait_until
-from runbook_lib.web.labels import HaForm
 
 # -- What is typed into *HA Configuration*: for the browser as values, for people with the key as a reference
 

@@ -14,6 +14,7 @@ from runbook_lib.device.ise_api import IseCertificate, NotAvailable, admin_certi
 from runbook_lib.errors import CertificateMoved, DeletionRefused, PageNotUnderstood, PageRefused, RepairFailed
 from runbook_lib.hosts import any_same_host
 from runbook_lib.models import CertificateFacts
+from runbook_lib.params.labels import labels_for
 from runbook_lib.params.model import IseServer
 from runbook_lib.params.model import IseServer as IseSettings
 from runbook_lib.record.about import About, LineTopic
@@ -25,7 +26,6 @@ from runbook_lib.repair.planned_changes import adding, removing
 from runbook_lib.repair.preflight import require_means
 from runbook_lib.repair.primary_pages import Guide, PrimaryPages, ise_guide, require_someone, watch, web_fingerprint
 from runbook_lib.secrets import NOT_NAMED
-from runbook_lib.web.labels import labels_for
 from runbook_lib.web.reading import meaning
 
 if TYPE_CHECKING:

@@ -18,13 +18,13 @@ from runbook_lib.errors import (
     SiteFileInvalid,
 )
 from runbook_lib.event_loop import poll_until
+from runbook_lib.params.labels import labels_for
 from runbook_lib.params.model import IseServer, Site, WebAccess
 from runbook_lib.record.journal import Kind
 from runbook_lib.repair.confirmation import confirmed_web_certificate
 from runbook_lib.repair.context import POLL_S, Context
 from runbook_lib.repair.ha_state import form_rows
 from runbook_lib.web.browsers import find_browser
-from runbook_lib.web.labels import labels_for
 
 if TYPE_CHECKING:
     from runbook_lib.web.pages import PrimePages

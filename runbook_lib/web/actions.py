@@ -13,9 +13,9 @@ from typing import Literal, TypeVar
 from playwright.async_api import ElementHandle, Error
 
 from runbook_lib.errors import CertificateMoved, OutcomeUnknown, PageNotUnderstood, opening_line
+from runbook_lib.params.labels import Label
 from runbook_lib.web.controls import bare_words, best, find
 from runbook_lib.web.dialogs import covering, dismiss, uncover
-from runbook_lib.web.labels import Label
 from runbook_lib.web.screen import Item, Screen
 from runbook_lib.web.view import PageView, Rest
 

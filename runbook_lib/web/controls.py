@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
-from runbook_lib.web.labels import Label, Labels
+from runbook_lib.params.labels import Label, Labels
 from runbook_lib.web.screen import FIELDS, PRESSABLE, Item, Screen, holds, plain, same
 
 # -- Find a control by its caption, as a person would. Pure: works on a screen, needs no browser.

@@ -13,8 +13,8 @@ from collections.abc import Callable
 from playwright.async_api import Error
 
 from runbook_lib.errors import DeviceSilent, PageNotUnderstood
+from runbook_lib.params.labels import Labels
 from runbook_lib.web.controls import ControlMatch, find, pressables
-from runbook_lib.web.labels import Labels
 from runbook_lib.web.reading import concerns
 from runbook_lib.web.screen import Item, Screen, plain, says
 from runbook_lib.web.view import PageView

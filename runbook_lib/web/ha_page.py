@@ -10,11 +10,11 @@ from datetime import UTC, datetime
 
 from runbook_lib.decisions import HaPage, Milestone, ReadinessItem
 from runbook_lib.errors import PageNotUnderstood, PageRefused
+from runbook_lib.params.labels import HaForm, Label, Labels
 from runbook_lib.web import menu
 from runbook_lib.web.actions import PageActions
 from runbook_lib.web.controls import find, pressables, same_line
 from runbook_lib.web.dialogs import dismiss
-from runbook_lib.web.labels import HaForm, Label, Labels
 from runbook_lib.web.readiness import Readiness, readiness
 from runbook_lib.web.reading import fresh_texts, goes_on, meaning, messages, refusal, reports, unsaid, value_beside
 from runbook_lib.web.screen import FIELDS, Item, Screen, plain, same, says

@@ -9,10 +9,10 @@ from dataclasses import replace
 
 from runbook_lib.decisions import ListedIseServer
 from runbook_lib.errors import PageRefused, RunbookError
+from runbook_lib.params.labels import Labels
 from runbook_lib.web import menu
 from runbook_lib.web.actions import PageActions
 from runbook_lib.web.controls import find, same_line
-from runbook_lib.web.labels import Labels
 from runbook_lib.web.screen import FIELDS, Item, Screen, ScreenRow, same, says
 from runbook_lib.web.submit import NEXT_STEPS, Submit, choose
 from runbook_lib.web.view import Rest

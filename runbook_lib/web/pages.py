@@ -20,11 +20,11 @@ from runbook_lib.errors import (
     PageRefused,
     UsageError,
 )
+from runbook_lib.params.labels import HaForm, Labels
 from runbook_lib.web.actions import PageActions
 from runbook_lib.web.browser import PinnedBrowser
 from runbook_lib.web.ha_page import HaPages
 from runbook_lib.web.ise_page import IsePages
-from runbook_lib.web.labels import HaForm, Labels
 from runbook_lib.web.menu import login
 from runbook_lib.web.screen import says
 from runbook_lib.web.view import Evidence, PageView, SessionEnded, reading, take_picture

@@ -14,8 +14,8 @@ from itertools import pairwise
 from statistics import median
 
 from runbook_lib.decisions import ReadinessItem
+from runbook_lib.params.labels import Label, Labels
 from runbook_lib.web.controls import NEAR, ScreenLine, lines_of
-from runbook_lib.web.labels import Label, Labels
 from runbook_lib.web.screen import Item, Screen, ScreenRow, Scroll, plain, same, says
 
 _CAPTION_WORDS, _STATE_WORDS = 4, 4

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 
+from runbook_lib.params.labels import OURS, Label, Labels
 from runbook_lib.web.controls import find, same_line
-from runbook_lib.web.labels import OURS, Label, Labels
 from runbook_lib.web.screen import FIELDS, Item, Screen, ScreenRow, plain, same, says
 
 _BELOW_GAP = 60

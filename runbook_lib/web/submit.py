@@ -10,10 +10,10 @@ from typing import TypeVar
 from playwright.async_api import Error
 
 from runbook_lib.errors import OutcomeUnknown, PageNotUnderstood, PageRefused, RunbookError, cut
+from runbook_lib.params.labels import Label
 from runbook_lib.web.actions import PageActions, named
 from runbook_lib.web.controls import find, find_beside, find_radios, pressables
 from runbook_lib.web.dialogs import dismiss
-from runbook_lib.web.labels import Label
 from runbook_lib.web.reading import fresh_texts, meaning, refusal, unsaid
 from runbook_lib.web.screen import Item, Screen, same, says
 from runbook_lib.web.view import Rest, SessionEnded, take_picture

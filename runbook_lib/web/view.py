@@ -13,9 +13,9 @@ from typing import Any, TypeVar
 from playwright.async_api import Dialog, ElementHandle, Error, Frame, JSHandle, Request
 
 from runbook_lib.errors import CertificateMoved, ConnectionLost, DeviceError, DeviceSilent, PageNotUnderstood, cut
+from runbook_lib.params.labels import Labels
 from runbook_lib.web.browser import DrawnText, PinnedBrowser
 from runbook_lib.web.controls import bare_words, is_login
-from runbook_lib.web.labels import Labels
 from runbook_lib.web.screen import FIELDS, PRESSABLE, Item, Screen, plain, says, screen_from
 
 # -- Look at the page: screens, waiting for something to appear, the browser's own questions -------

@@ -16,9 +16,9 @@ from runbook_lib.decisions import HaPage, ListedIseServer, Milestone, ReadinessI
 from runbook_lib.errors import PageRefused
 from runbook_lib.lab import Lab
 from runbook_lib.lab.backend import HaForm as LabForm
+from runbook_lib.params.labels import HaForm
 from runbook_lib.web import pages
 from runbook_lib.web.browser import PinnedBrowser
-from runbook_lib.web.labels import HaForm
 
 T = TypeVar("T")
 

@@ -16,10 +16,10 @@ from runbook_lib import event_loop
 from runbook_lib.lab.pages import handlers
 from runbook_lib.lab.pages.dojo import HELD_OUT, KNOBS, has_dojo
 from runbook_lib.lab.pages.memory import MemoryBackend
+from runbook_lib.params.labels import HaForm, labels_for
 from runbook_lib.params.model import Deadlines
 from runbook_lib.web.browser import PinnedBrowser
 from runbook_lib.web.browsers import find_browser
-from runbook_lib.web.labels import HaForm, labels_for
 from runbook_lib.web.pages import PrimePages
 
 needs_dojo = pytest.mark.skipif(

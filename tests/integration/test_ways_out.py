@@ -17,13 +17,13 @@ import tornado.web
 from tls_site import Identity, serving
 
 from runbook_lib.errors import BrowserUnsafe
+from runbook_lib.params.labels import labels_for
 from runbook_lib.params.model import Deadlines
 from runbook_lib.show.pdf import print_pdf
 from runbook_lib.web import launching
 from runbook_lib.web.actions import PageActions
 from runbook_lib.web.browser import PinnedBrowser
 from runbook_lib.web.browsers import find_browser, launch_arguments
-from runbook_lib.web.labels import labels_for
 from runbook_lib.web.view import PageView
 
 DEADLINES = Deadlines(connect_s=30, page_s=60)

@@ -11,7 +11,7 @@ from web_site import Product
 
 from runbook_lib.decisions import HaPage
 from runbook_lib.errors import DeviceSilent, LoginRefused, OutcomeUnknown, PageNotUnderstood, PageRefused
-from runbook_lib.web.labels import HaForm, labels_for
+from runbook_lib.params.labels import HaForm, labels_for
 from runbook_lib.web.pages import PrimePages
 from runbook_lib.web.reading import meaning
 

@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 from playwright.sync_api import sync_playwright
 from readiness_markup import MARKUPS, STYLE, SURROUNDINGS, plain, table_each, virtual
 
+from runbook_lib.params.labels import labels_for
 from runbook_lib.web.browsers import find_browser
 from runbook_lib.web.ha_page import _folded
-from runbook_lib.web.labels import labels_for
 from runbook_lib.web.readiness import Readiness, readiness
 from runbook_lib.web.screen import Screen, screen_from
 from runbook_lib.web.view import _AS_TEXT, _INVENTORY

@@ -24,12 +24,12 @@ from runbook_lib.lab import Lab
 from runbook_lib.lab.backend import HaForm
 from runbook_lib.models import Stage
 from runbook_lib.notebook.opening import open_runbook
+from runbook_lib.params.labels import Label, labels_for
 from runbook_lib.record.journal import Kind
 from runbook_lib.repair import ha
 from runbook_lib.repair.approval import approve
 from runbook_lib.repair.ha import MILESTONES
 from runbook_lib.web import labels
-from runbook_lib.web.labels import Label, labels_for
 
 pytestmark = pytest.mark.usefixtures("one_browser")
 

@@ -38,10 +38,10 @@ from runbook_lib.lab.faults import KNOWN as FAULTS
 from runbook_lib.lab.pages.skins import SKINS
 from runbook_lib.models import Stage, Verdict
 from runbook_lib.notebook.engine import declared_parameters
+from runbook_lib.params.labels import labels_for
 from runbook_lib.params.model import LabRequest, Site
 from runbook_lib.record.incident import Record
 from runbook_lib.record.journal import Kind
-from runbook_lib.web.labels import labels_for
 
 ROOT = places.project_root()
 README = ROOT / "README.md"

@@ -22,7 +22,7 @@ from runbook_lib.device.answers import StateKind
 from runbook_lib.errors import SecretUnavailable, SiteFileInvalid
 from runbook_lib.lab.scenarios import SCENARIOS
 from runbook_lib.models import HaStatus
-from runbook_lib.params.checks import LABEL_KEYS
+from runbook_lib.params.labels import labels_for
 from runbook_lib.params.load import (
     known_sites,
     load_site,
@@ -35,7 +35,6 @@ from runbook_lib.params.model import LabOptions, LabRequest, Site
 from runbook_lib.params.yaml_source import LARGEST_FILE
 from runbook_lib.paths import params_dir, params_files
 from runbook_lib.repair.ha_state import kinds_of
-from runbook_lib.web.labels import labels_for
 
 GOOD = """\
 name: paris
@@ -242,10 +241,12 @@ def test_spellings_of_one_state_that_mean_the_same_are_fine(tmp_path: Path) -> N
     assert len(load_site(write(tmp_path, GOOD + states)).ha_states) == 2
 
 
-def test_the_labels_keys_are_those_of_the_web_pages() -> None:
-    """Every word that is looked for on the pages can be named in a site's file, and nothing else."""
-    known = labels_for()
-    assert (*known.table, *known.phrases) == LABEL_KEYS
+def test_every_label_of_the_web_pages_can_be_named(tmp_path: Path) -> None:
+    """A site's own word comes before ours, whichever it is."""
+    keys = (*labels_for().table, *labels_for().phrases)
+    site = load_site(write(tmp_path, f"{GOOD}labels:\n" + "".join(f"  {key}: [Own word]\n" for key in keys)))
+    own = labels_for(site.labels)
+    assert {own[key].texts[0] for key in own.table} | {words[0] for words in own.phrases.values()} == {"Own word"}
 
 
 def test_a_plain_word_is_a_name_in_params() -> None:

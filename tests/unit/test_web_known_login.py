@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from runbook_lib.params.labels import labels_for
 from runbook_lib.web.controls import is_login
-from runbook_lib.web.labels import labels_for
 from runbook_lib.web.screen import Item, Screen
 
 LABELS = labels_for()

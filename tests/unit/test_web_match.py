@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from runbook_lib.errors import ParameterRefused
+from runbook_lib.params.labels import Label, labels_for
 from runbook_lib.web.controls import bare_words, best, find, find_beside, find_radios
-from runbook_lib.web.labels import Label, labels_for
 from runbook_lib.web.screen import Item, Screen, holds, same, screen_from
 
 KEY = Label(("textbox", "password"), ("Authentication Key", "Auth Key"))

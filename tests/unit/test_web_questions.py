@@ -10,8 +10,8 @@ from typing import Any, cast
 import pytest
 
 from runbook_lib.errors import PageNotUnderstood
+from runbook_lib.params.labels import labels_for
 from runbook_lib.web.dialogs import dismiss
-from runbook_lib.web.labels import labels_for
 from runbook_lib.web.screen import Item, Screen
 from runbook_lib.web.view import PageView
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from runbook_lib.web.labels import labels_for
+from runbook_lib.params.labels import labels_for
 from runbook_lib.web.readiness import readiness, state_of
 from runbook_lib.web.screen import Screen, ScreenRow
 

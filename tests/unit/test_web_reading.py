@@ -6,9 +6,9 @@ from datetime import UTC, datetime
 
 import pytest
 
+from runbook_lib.params.labels import labels_for
 from runbook_lib.web.ha_page import ha_page, milestones
 from runbook_lib.web.ise_page import ise_servers
-from runbook_lib.web.labels import labels_for
 from runbook_lib.web.reading import fresh_texts, meaning, refusal, value_beside
 from runbook_lib.web.screen import Item, Screen, ScreenRow
 

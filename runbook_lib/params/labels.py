@@ -1,4 +1,4 @@
-"""Every word that is looked for or typed on the pages, as data: one table per release."""
+"""Every word that is looked for or typed on the web pages, as data; a site's file may add its own."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from dataclasses import dataclass, field, replace
 
 from runbook_lib.errors import ParameterRefused
 
-# -- What pages say and ask, by meaning, as data: the other half of the table in ``labels`` --------
+# -- What pages say and ask, by meaning ------------------------------------------------------------
 
-PHRASES_3: dict[str, tuple[str, ...]] = {
+PHRASES: dict[str, tuple[str, ...]] = {
     # What a page says, by meaning. Only the wrong key's sentence is published.
     "wrong_key": ("authentication key does not match", "invalid authentication key", "wrong authentication key"),
     "mismatch": (
@@ -176,7 +176,7 @@ OURS = ("registration", "register", "registering", "high availability", "HA", "s
 """What a dialogue speaks of that concerns what is done here."""
 
 
-# -- Every word that is looked for on the pages, as data: one table per release, no logic beyond choosing it.
+# -- What is pressed or filled in, by the words that name it.
 #
 # ``source`` says where a word comes from: ``published`` in the procedure, or ``recalled`` from the product's
 # guides and unproven. A site's file can put words of its own before any of them (key ``labels``). Words decide
@@ -197,7 +197,7 @@ class Label:
     exact: bool = False
 
 
-_RELEASE_3: dict[str, Label] = {
+LABELS: dict[str, Label] = {
     # -- logging in
     "login_user": Label(_TEXT, ("User Name", "Username", "User ID", "Login", "User", "Login ID")),
     "login_password": Label(("password",), ("Password", "Pass word", "Login Password")),
@@ -376,12 +376,10 @@ _RELEASE_3: dict[str, Label] = {
     ),
 }
 
-_RELEASES: dict[tuple[int, ...], tuple[dict[str, Label], dict[str, tuple[str, ...]]]] = {(3,): (_RELEASE_3, PHRASES_3)}
-
 
 @dataclass(frozen=True)
 class Labels:
-    """The words for one release and one site."""
+    """The words for one site."""
 
     table: Mapping[str, Label]
     phrases: Mapping[str, tuple[str, ...]]
@@ -390,26 +388,24 @@ class Labels:
         return self.table[key]
 
 
-def labels_for(overrides: Mapping[str, Iterable[str]] | None = None, release: tuple[int, ...] = (3,)) -> Labels:
-    """Return the words for a release, a site's own ``overrides`` before ours.
+def labels_for(overrides: Mapping[str, Iterable[str]] | None = None) -> Labels:
+    """Return the words that are looked for, a site's own ``overrides`` before ours.
 
     A key is one of the labels (``register``, ``auth_key``...) or of the phrases (``wrong_key``...). Raises
-    ParameterRefused for unknown keys, all of them at once. A release that is not known gets the newest
-    table that is not newer than it.
+    ParameterRefused for unknown keys, all of them at once.
     """
-    table, phrases = _RELEASES[max((known for known in _RELEASES if known <= release), default=min(_RELEASES))]
     given = {key: tuple(texts) for key, texts in (overrides or {}).items()}
-    unknown = sorted(key for key in given if key not in table and key not in phrases)
+    unknown = sorted(key for key in given if key not in LABELS and key not in PHRASES)
     if unknown:
         raise ParameterRefused(
             "the site's file names labels that do not exist",
             where="labels",
             found=", ".join(unknown),
-            next_step="Use some of: " + ", ".join([*table, *phrases]),
+            next_step="Use some of: " + ", ".join([*LABELS, *PHRASES]),
         )
     return Labels(
-        {key: replace(label, texts=(*given.get(key, ()), *label.texts)) for key, label in table.items()},
-        {key: (*given.get(key, ()), *texts) for key, texts in phrases.items()},
+        {key: replace(label, texts=(*given.get(key, ()), *label.texts)) for key, label in LABELS.items()},
+        {key: (*given.get(key, ()), *texts) for key, texts in PHRASES.items()},
     )
 
 
