@@ -148,7 +148,7 @@ class Submit:
     agree: str
     dangers: str = ""
     _refusing: list[str] = field(default_factory=list)
-    _fresh: tuple[str, ...] = ()
+    _new: tuple[str, ...] = ()
 
     async def send(self, done: Callable[[Screen], T | None]) -> T:
         """Click, answer the expected question, and return what ``done`` makes of the page once it is content.
@@ -187,8 +187,9 @@ class Submit:
                 if shown.rests(screen, _DECLINED_S) and view.quiet:
                     raise self._refused(view.unexpected[0], what=_DECLINED)
                 return None
-            self._fresh = unsaid(fresh_texts(before, screen), view.standing)
-            self._raise_for_refusal(tuple(dict.fromkeys((*view.passed, *self._fresh, *view.said))))
+            fresh = unsaid(fresh_texts(before, screen), view.standing)
+            self._new = tuple(dict.fromkeys((*view.passed, *fresh, *view.said)))
+            self._raise_for_refusal(self._new)
             return None
 
         try:
@@ -237,7 +238,7 @@ class Submit:
     def _news(self, error: Exception) -> str:
         """Return what came up since the click and may be the reason, in words that nobody knows, before the error."""
         asked = [f"asked, and answered with no: {question}" for question in self.hand.view.unexpected]
-        new = [f"new on the page: {cut(' | '.join(self._fresh), _NEWS)}"] if self._fresh else []
+        new = [f"new on the page: {cut(' | '.join(self._new), _NEWS)}"] if self._new else []
         why = str(error) if isinstance(error, RunbookError) else "the browser or the connection ended"
         return "\n".join((*asked, *new, why))
 

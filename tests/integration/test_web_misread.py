@@ -542,10 +542,13 @@ def test_please_wait_is_no_registration_under_way(tmp_path: Path) -> None:
     assert heard(product) == UNDER_WAY
 
 
-def test_words_that_nobody_knows_are_told_first_where_the_end_is_not_seen(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "gone", ["", ", setTimeout(() => say.textContent = '', 300)"], ids=["stay", "are gone by then"]
+)
+def test_words_that_nobody_knows_are_told_first_where_the_end_is_not_seen(gone: str, tmp_path: Path) -> None:
     """A refusal in words of the server's own leaves it unknown, and stands before everything else on the page."""
     says = "The two servers are not of one release."
-    product = Product(rewrite=((SAYS, f"if (r.error) say.textContent = '{says}'"),))
+    product = Product(rewrite=((SAYS, f"if (r.error) say.textContent = '{says}'{gone}"),))
 
     async def use(pages: PrimePages) -> None:
         await pages.open_ha_configuration()
