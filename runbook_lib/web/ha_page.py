@@ -281,7 +281,8 @@ class HaPages:
             # way may have come and gone between two looks.
             return page if not refused and goes_on((*fresh, *self.view.passed), self.labels) else None
 
-        return await Submit(self.hand, "register", "register", "ask_register", "ask_danger").send(began)
+        secondary = form.secondary_server
+        return await Submit(self.hand, "register", "register", "ask_register", "ask_danger", secondary).send(began)
 
     def failure(self, page: HaPage) -> PageRefused | None:
         """Return the error for a page that shows a failed registration, None for any other."""

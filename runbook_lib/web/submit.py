@@ -140,13 +140,17 @@ NEXT_STEPS: Mapping[str, str] = {
 
 @dataclass
 class Submit:
-    """One button that is clicked once. ``agree`` names the phrases of questions that it may ask (see labels)."""
+    """One button that is clicked once. ``agree`` names the phrases of questions that it may ask (see labels).
+
+    ``secondary`` is the address of the secondary, where what happens to that is a part of what is done.
+    """
 
     hand: PageActions
     name: str
     key: str
     agree: str
     dangers: str = ""
+    secondary: str = ""
     _refusing: list[str] = field(default_factory=list)
     _new: tuple[str, ...] = ()
 
@@ -159,7 +163,8 @@ class Submit:
         view = self.hand.view
         before = await view.look()
         view.unexpected.clear()
-        view.expect(*view.labels.phrases[self.agree], dangers=view.labels.phrases.get(self.dangers, ()))
+        phrases = view.labels.phrases
+        view.expect(*phrases[self.agree], dangers=phrases.get(self.dangers, ()), secondary=self.secondary)
         await take_picture(view, f"{self.name}-before")
         await view.mark()
         try:

@@ -102,6 +102,7 @@ class PageView:
         self._heard: dict[tuple[str, str], float] = {}
         self.expected: tuple[str, ...] = ()
         self.dangers: tuple[str, ...] = ()
+        self.secondary = ""
         self.unexpected: list[str] = []
         self.logged_in = False
         self.evidence = evidence
@@ -312,13 +313,16 @@ class PageView:
             next_step="If it is there under another name, add that name to the site's file (key labels).",
         )
 
-    def expect(self, *phrases: str, dangers: Iterable[str] = ()) -> None:
-        """Questions that hold one of these phrases, and none of the dangers, are answered with yes from now on."""
-        self.expected, self.dangers = phrases, tuple(dangers)
+    def expect(self, *phrases: str, dangers: Iterable[str] = (), secondary: str = "") -> None:
+        """Questions that hold one of these phrases, and none of the dangers, are answered with yes from now on.
+
+        ``secondary`` is the address by which they may call the secondary.
+        """
+        self.expected, self.dangers, self.secondary = phrases, tuple(dangers), secondary
 
     def agrees(self, question: str) -> bool:
         """Whether a question is one that was expected."""
-        rest = plain(question)
+        rest = plain(question.replace(self.secondary, "the secondary") if self.secondary else question)
         for planned in map(plain, self.labels.phrases["ask_planned"]):
             rest = rest.replace(planned, " ")
         return says(question, self.expected) and not says(rest, self.dangers)

@@ -24,12 +24,12 @@ from runbook_lib.lab import Lab
 from runbook_lib.lab.backend import HaForm
 from runbook_lib.models import Stage
 from runbook_lib.notebook.opening import open_runbook
-from runbook_lib.params.labels import Label, labels_for
+from runbook_lib.params import labels
+from runbook_lib.params.labels import labels_for
 from runbook_lib.record.journal import Kind
 from runbook_lib.repair import ha
 from runbook_lib.repair.approval import approve
 from runbook_lib.repair.ha import MILESTONES
-from runbook_lib.web import labels
 
 pytestmark = pytest.mark.usefixtures("one_browser")
 
@@ -245,7 +245,7 @@ def test_a_page_that_is_not_understood_is_handed_to_a_person(
     """Where a field has no name that the driver knows: the steps, a picture, and what was looked for."""
     lab = unregistered()
     unknown = replace(labels_for()["auth_key"], texts=("Shared Word",))
-    monkeypatch.setitem(cast("dict[str, Label]", labels._RELEASE_3), "auth_key", unknown)
+    monkeypatch.setitem(labels.LABELS, "auth_key", unknown)
     with pytest.raises(DecisionNeeded) as stopped:
         register(edited(lab, lambda site: site["deadlines"].update(page_s=20.0)))
     assert "Shared Word" in stopped.value.found

@@ -32,7 +32,7 @@ class Browser:
 def view_that_registers() -> PageView:
     view = PageView(cast("Any", Browser()), LABELS)
     view.logged_in = True
-    view.expect(*LABELS.phrases["ask_register"], dangers=LABELS.phrases["ask_danger"])
+    view.expect(*LABELS.phrases["ask_register"], dangers=LABELS.phrases["ask_danger"], secondary="10.0.0.2")
     return view
 
 
@@ -60,6 +60,9 @@ class Dialog:
         ("confirm", "The database on the secondary server will be overwritten. Register?", "yes"),
         ("confirm", "The secondary's database will be overwritten, the primary's is lost. Register?", "no"),
         ("confirm", "The database of the primary will be overwritten. Register?", "no"),
+        ("confirm", "Register? The database of 10.0.0.2 will be replaced by this server's.", "yes"),
+        ("confirm", "Register? The database of 10.0.0.21 will be replaced by this server's.", "no"),
+        ("confirm", "Register? This server's database will be replaced by that of 10.0.0.2.", "no"),
         ("confirm", "Register? The existing registration will be replaced.", "no"),
         ("confirm", "The secondary's certificate is not trusted. Continue with registration?", "no"),
         ("confirm", "Some readiness checks have failed. Do you want to register anyway?", "no"),
