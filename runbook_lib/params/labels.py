@@ -9,6 +9,9 @@ from runbook_lib.errors import ParameterRefused
 
 # -- What pages say and ask, by meaning ------------------------------------------------------------
 
+SECONDARY = "the secondary"
+"""What questions call it whose address they may name instead."""
+
 PHRASES: dict[str, tuple[str, ...]] = {
     # What a page says, by meaning. Only the wrong key's sentence is published.
     "wrong_key": ("authentication key does not match", "invalid authentication key", "wrong authentication key"),
@@ -153,7 +156,7 @@ PHRASES: dict[str, tuple[str, ...]] = {
         for whose in (
             *("secondary's database", "secondary server's database", "secondary database"),
             *(
-                f"{all_} {place} the secondary{server}"
+                f"{all_} {place} {SECONDARY}{server}"
                 for all_ in ("database", "data")
                 for place in ("of", "on")
                 for server in ("", " server")

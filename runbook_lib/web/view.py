@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 from playwright.async_api import Dialog, ElementHandle, Error, Frame, JSHandle, Request
 
 from runbook_lib.errors import CertificateMoved, ConnectionLost, DeviceError, DeviceSilent, PageNotUnderstood, cut
-from runbook_lib.params.labels import Labels
+from runbook_lib.params.labels import SECONDARY, Labels
 from runbook_lib.web.browser import DrawnText, PinnedBrowser
 from runbook_lib.web.controls import bare_words, is_login
 from runbook_lib.web.screen import FIELDS, PRESSABLE, Item, Screen, plain, says, screen_from
@@ -322,7 +322,7 @@ class PageView:
 
     def agrees(self, question: str) -> bool:
         """Whether a question is one that was expected."""
-        rest = plain(question.replace(self.secondary, "the secondary") if self.secondary else question)
+        rest = plain(question.replace(self.secondary, SECONDARY) if self.secondary else question)
         for planned in map(plain, self.labels.phrases["ask_planned"]):
             rest = rest.replace(planned, " ")
         return says(question, self.expected) and not says(rest, self.dangers)

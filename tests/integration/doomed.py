@@ -26,6 +26,7 @@ def only_here(patch: pytest.MonkeyPatch, lab: Lab, server: str, fault: str, answ
     ``answer_s``: what a command is given that is never answered, in place of the site's ``command_s``.
     """
     lead, connect = Dialog.lead, ssh.connect
+    suffered = lab.happened(fault, server)  # a quick server meets the command before its answer is waited for
 
     async def patient_lead(self: Dialog, *given: Any, **more: Any) -> None:
         feed, transcript, deadline_s = given
@@ -33,13 +34,14 @@ def only_here(patch: pytest.MonkeyPatch, lab: Lab, server: str, fault: str, answ
             return await lead(self, feed, transcript, PATIENCE_S, **more)
         if fault == "slow_bytes":  # each exchange suffers from it
             return await lead(self, feed, transcript, deadline_s, **more)
-        before = lab.happened(fault, server)
+        nonlocal suffered
         patient = asyncio.ensure_future(lead(self, feed, transcript, PATIENCE_S, **more))
-        happens = asyncio.ensure_future(wait_until_async(lambda: lab.happened(fault, server) > before, fault))
+        happens = asyncio.ensure_future(wait_until_async(lambda: lab.happened(fault, server) > suffered, fault))
         try:
             await asyncio.wait({patient, happens}, return_when=asyncio.FIRST_COMPLETED)
             if patient.done():
                 return patient.result()
+            suffered = lab.happened(fault, server)
         finally:
             for task in (patient, happens):
                 task.cancel()
