@@ -268,7 +268,7 @@ class PageActions:
         """
         for _ in range(_TRIES):
             try:
-                element = await self.view.element(item.frame, item.index)
+                element = await self.view.element(item)
                 await element.click(timeout=_ACTION_MS)
                 return
             except Error as error:
@@ -310,7 +310,7 @@ class PageActions:
             tries -= 1
             item = await self.find(key, kinds=kinds, deadline_s=deadline_s)
             try:
-                element = await self.view.element(item.frame, item.index)
+                element = await self.view.element(item)
                 await act(element)
                 return element
             except Error as error:
@@ -342,7 +342,7 @@ class PageActions:
     async def click_end(self, item: Item) -> None:
         """Click the small thing at the right end of a field, such as the arrow that opens its list."""
         await self._uncovered(item)
-        element = await self.view.element(item.frame, item.index)
+        element = await self.view.element(item)
         end = (await element.evaluate_handle(_END)).as_element()
         with self.view.browser.guard("opening a list"):
             await (end or element).click(timeout=_ACTION_MS)
@@ -352,7 +352,7 @@ class PageActions:
         end = time.monotonic() + self.view.browser.deadlines.page_s
         while time.monotonic() < end:
             again = await self.view.again(item)
-            element = await self.view.element(again.frame, again.index)
+            element = await self.view.element(again)
             try:
                 await element.click(trial=True, timeout=_TRIAL_MS)
             except Error as error:
@@ -364,7 +364,7 @@ class PageActions:
 
     async def click_box(self, item: Item) -> None:
         """Click a box or a button of a group; drawn ones often lie over the real one."""
-        element = await self.view.element(item.frame, item.index)
+        element = await self.view.element(item)
         with self.view.browser.guard("ticking a box"):
             try:
                 await element.click(timeout=_ACTION_MS)

@@ -56,7 +56,7 @@ async def dismiss(view: PageView, front: Screen) -> None:
         await _escape(view, front)
         return
     with contextlib.suppress(Error):
-        element = await view.element(ways[0].item.frame, ways[0].item.index)
+        element = await view.element(ways[0].item)
         await element.click(timeout=_ACTION_MS)
     with contextlib.suppress(PageNotUnderstood, DeviceSilent):
         await view.wait(_gone(front), "", _CLOSE_S)  # one that fades out is not pressed again
@@ -157,7 +157,7 @@ async def uncover(view: PageView, item: Item) -> bool:
     for hit in find(screen, view.labels["dialog_close"]):
         if await _can_be_clicked(view, hit.item):
             with contextlib.suppress(Error):
-                await (await view.element(hit.item.frame, hit.item.index)).click(timeout=_ACTION_MS)
+                await (await view.element(hit.item)).click(timeout=_ACTION_MS)
             return False
     return False
 
@@ -194,7 +194,7 @@ async def _over(view: PageView, item: Item) -> Screen:
 
 async def _can_be_clicked(view: PageView, item: Item) -> bool:
     try:
-        element = await view.element(item.frame, item.index)
+        element = await view.element(item)
         await element.click(trial=True, timeout=_TRIAL_MS)
     except Error:
         return False

@@ -341,7 +341,7 @@ async def _opens_by_pointing(hand: PageActions, item: Item, left: Sequence[str])
         return True if any((hit.item.kind, hit.item.text) not in known for hit in shown) else None
 
     try:
-        element = await hand.view.element(again.frame, again.index)
+        element = await hand.view.element(again)
         await element.hover(timeout=2000)
         await hand.view.wait(opened, "", _HOVER_S, stirring=True)
     except (Error, PageNotUnderstood):

@@ -67,7 +67,7 @@ async def _choose_native(hand: PageActions, item: Item, wanted: Label, label: La
     order = order or [n for n, option in enumerate(item.options) if says(option, wanted.texts)]
     if not order:
         raise _no_option(hand, wanted, label, item.options)
-    element = await hand.view.element(item.frame, item.index)
+    element = await hand.view.element(item)
     with hand.view.browser.guard(f"choosing in {named(label)}"):
         await element.select_option(index=order[0])
 
@@ -229,6 +229,9 @@ class Submit:
                 return
         else:
             await view.mark()  # what is asked says nothing of how it goes
+            front = (await view.look()).in_dialog()
+            if " ".join(front.texts) != text:
+                return  # it asks something else by now
         await dismiss(self.hand.view, front)
         await view.wait(closed, "the dialogue to close")
 

@@ -111,6 +111,7 @@ class PageView:
         self._listed: list[Frame] = []
         self.still = False
         self._shown: Screen | None = None
+        self._last = Screen()
         self._shown_at = 0.0
         self.loads = 0
         self.requests = 0
@@ -135,7 +136,8 @@ class PageView:
         if self._shown is not None and not anew and time.monotonic() - self._shown_at < _FRESH_S:
             return self._shown
         screen = screen_from(await self._list(), self.browser.page.url, self.browser.secrets)
-        self._shown, self._shown_at = screen.asking() if self._asks(screen) else screen, time.monotonic()
+        self._shown = self._last = screen.asking() if self._asks(screen) else screen
+        self._shown_at = time.monotonic()
         return self._shown
 
     def _asks(self, screen: Screen) -> bool:
@@ -233,12 +235,20 @@ class PageView:
         """Say that something is done to the page: the next look has to be a new one."""
         self._shown = None
 
-    async def element(self, frame: int, index: int) -> ElementHandle:
-        """Return the element of an item of the last look, to act on it. Raises PageNotUnderstood where it is gone."""
+    async def element(self, item: Item) -> ElementHandle:
+        """Return the element of an item, to act on it. Raises PageNotUnderstood where it is gone.
+
+        One of an earlier look is sought among those of the last: its place there may be another element's by now.
+        """
         self.moved()
+        shown = self._last.items
+        alike = [one for one in shown if (one.frame, one.kind, one.text) == (item.frame, item.kind, item.text)]
+        now = item if item in shown else alike[0] if len(alike) == 1 else None
         element = None
         with contextlib.suppress(KeyError, IndexError):
-            element = (await self.handle(frame).evaluate_handle("(h, i) => h.elements[i]", index)).as_element()
+            if now is not None:
+                handle = await self.handle(now.frame).evaluate_handle("(h, i) => h.elements[i]", now.index)
+                element = handle.as_element()
         if element is None:
             raise PageNotUnderstood("a part of the page went away", where=self.browser.page.url)
         return element

@@ -379,6 +379,7 @@ def test_an_old_message_that_is_drawn_again_and_again_fails_no_registration(tmp_
     old = "HA registration failed: TOFU failed, the certificate of the remote host is different."
     draws = f"""<script>let sent = false; setInterval(() => {{
       const say = document.getElementById('say'); if (!say) return;
+      say.style.height = '3em';  /* a button that moves between press and release gets no click */
       say.replaceChildren('{old}'); setTimeout(() => sent || say.replaceChildren(), 60); }}, 300)</script>"""
     late = "if (r.error) say.textContent = r.error; else { sent = true; setTimeout(ha, 2000); }"
     product = Product(rewrite=((f"{SAYS}; else ha()", late), ("const $ =", f"</script>{draws}<script>const $ =")))
@@ -397,7 +398,23 @@ def test_an_element_of_a_frame_that_went_away_is_no_other_one(tmp_path: Path) ->
         await page.evaluate("document.querySelector('iframe').remove()")
         await view.look(anew=True)
         with pytest.raises(PageNotUnderstood, match="went away"):
-            await view.element(button.frame, button.index)
+            await view.element(button)
+
+    drive(Product(), "plain", tmp_path, use)
+
+
+def test_what_was_seen_before_the_last_look_is_not_taken_for_what_stands_in_its_place(tmp_path: Path) -> None:
+    """A button that came up in front of the others moves none of them under what was meant for its neighbour."""
+
+    async def use(pages: PrimePages) -> None:
+        page, view = pages._browser.page, pages._view
+        await page.set_content("<button>Delete</button><button>Keep</button><button>Twin</button><button>Twin</button>")
+        keep, twin = [one for one in (await view.look(anew=True)).items if one.text in ("Keep", "Twin")][:2]
+        await page.evaluate("document.body.insertAdjacentHTML('afterbegin', '<button>New</button>')")
+        await view.look(anew=True)
+        assert await (await view.element(keep)).inner_text() == "Keep"
+        with pytest.raises(PageNotUnderstood, match="went away"):
+            await view.element(twin)
 
     drive(Product(), "plain", tmp_path, use)
 
