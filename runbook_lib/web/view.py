@@ -247,8 +247,8 @@ class PageView:
         element = None
         with contextlib.suppress(KeyError, IndexError):
             if now is not None:
-                handle = await self.handle(now.frame).evaluate_handle("(h, i) => h.elements[i]", now.index)
-                element = handle.as_element()
+                found = await self.handle(now.frame).evaluate_handle("(h, i) => h.elements[i]", now.index)
+                element = found.as_element()
         if element is None:
             raise PageNotUnderstood("a part of the page went away", where=self.browser.page.url)
         return element
@@ -324,10 +324,7 @@ class PageView:
         )
 
     def expect(self, *phrases: str, dangers: Iterable[str] = (), secondary: str = "") -> None:
-        """Questions that hold one of these phrases, and none of the dangers, are answered with yes from now on.
-
-        ``secondary`` is the address by which they may call the secondary.
-        """
+        """Say yes from now on to questions with such a phrase and no danger; ``secondary`` may stand for that server."""
         self.expected, self.dangers, self.secondary = phrases, tuple(dangers), secondary
 
     def agrees(self, question: str) -> bool:

@@ -92,9 +92,9 @@ def pressed_in(view: PageView) -> list[int]:
     """Return a list that gets the indices of what is pressed from now on; every dialogue closes by that."""
     pressed: list[int] = []
 
-    async def element(frame: int, index: int) -> Any:
+    async def element(item: Item) -> Any:
         async def click(timeout: float) -> None:
-            pressed.append(index)
+            pressed.append(item.index)
 
         return SimpleNamespace(click=click)
 
