@@ -324,7 +324,7 @@ class PageView:
         )
 
     def expect(self, *phrases: str, dangers: Iterable[str] = (), secondary: str = "") -> None:
-        """Say yes from now on to questions with such a phrase and no danger; ``secondary`` may stand for that server."""
+        """Say yes from now on to questions with such a phrase and no danger; ``secondary`` may stand for it."""
         self.expected, self.dangers, self.secondary = phrases, tuple(dangers), secondary
 
     def agrees(self, question: str) -> bool:
