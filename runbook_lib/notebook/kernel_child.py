@@ -46,10 +46,10 @@ def unpack(data: bytes) -> dict[str, Any]:
     return dict(json.loads(data)) if data else {}
 
 
-def receive_packet(connection: socket.socket) -> dict[str, Any]:
+def receive_packet(connection: socket.socket, flags: int = 0) -> dict[str, Any]:
     """Return the next message; raises BlockingIOError where there is none yet, empty at the end."""
     try:
-        return unpack(connection.recv(_LONGEST))
+        return unpack(connection.recv(_LONGEST, flags))
     except ConnectionResetError:
         return {}
 

@@ -111,7 +111,8 @@ class ForkedKernel:
         """Return the exit status, a signal's as its negative number, or None while the kernel runs."""
         if self.returncode is None:
             try:
-                self.returncode = kernel_child.receive_packet(self._status).get("exit")
+                # Left where it is: it wakes whoever else waits for it.
+                self.returncode = kernel_child.receive_packet(self._status, socket.MSG_PEEK).get("exit")
             except BlockingIOError:
                 return None
             if self.returncode is None and self._over():

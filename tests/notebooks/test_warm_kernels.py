@@ -7,6 +7,7 @@ import json
 import logging
 import os
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -15,9 +16,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from waiting import wait_until, wait_until_async
+from waiting import PATIENCE_S, wait_until, wait_until_async
 
-from runbook_lib.notebook import warm_kernels
+from runbook_lib.notebook import kernel_child, warm_kernels
 from runbook_lib.notebook.engine import NotebookResult, execute
 from runbook_lib.notebook.warm_kernels import LOST, ForkedKernel, WarmKernels
 
@@ -305,6 +306,27 @@ def test_the_exit_status_is_that_of_the_kernel(code, status, tmp_path, warm):
         return told
 
     assert asyncio.run(ended()) == [status] * 3
+
+
+def test_who_asks_how_a_kernel_ended_takes_the_answer_from_nobody_who_waits_for_it():
+    """A run that is ended by a signal asks while its engine waits: neither goes on waiting for ever."""
+
+    async def waited(pid: int) -> list[int | None]:
+        status, theirs = kernel_child.packets()
+        status.setblocking(False)
+        with socket.socket() as line, theirs:
+            kernel = ForkedKernel(pid, line, status)
+            waiting = asyncio.ensure_future(kernel.ended())
+            await kernel_child.readable(kernel._pidfd)
+            for _ in range(5):
+                await asyncio.sleep(0)  # it waits for the status now
+            theirs.sendall(kernel_child.packet({"exit": 4}))
+            told = [kernel.poll(), await asyncio.wait_for(waiting, PATIENCE_S)]
+            kernel.release()
+        return told
+
+    with subprocess.Popen([sys.executable, "-c", ""]) as child:
+        assert asyncio.run(waited(child.pid)) == [4, 4]
 
 
 def test_what_a_kernel_writes_beside_its_cells_goes_where_its_owner_said(tmp_path, warm):
