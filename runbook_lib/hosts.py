@@ -49,6 +49,15 @@ def _name(host: str) -> str:
     return host.lower().rstrip(".")
 
 
+def is_address(text: str) -> bool:
+    """Whether a text is an IPv4 or IPv6 address, and nothing else."""
+    try:
+        ip_address(text)
+    except ValueError:
+        return False
+    return True
+
+
 def is_localhost(host: str) -> bool:
     """Whether a host is the one that it is asked from, by one of the names or addresses that mean that everywhere."""
     address = _address(host)

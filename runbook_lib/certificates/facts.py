@@ -16,6 +16,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from cryptography.x509.oid import ExtendedKeyUsageOID
 from cryptography.x509.verification import Criticality, ExtensionPolicy, Policy, PolicyBuilder, Store
 
+from runbook_lib.hosts import is_address
 from runbook_lib.models import CertificateFacts
 
 # -- What an engineer wants to know of one certificate. Total: a part that cannot be read is said to be so
@@ -351,9 +352,7 @@ def _beyond_limits(chain: Sequence[x509.Certificate], expected: Sequence[str]) -
         return "a CA on the way is limited to certain subjects, and whether this is one of them was not checked"
     names = extension_of(chain[0], x509.SubjectAlternativeName) or ()
     held = [
-        str(one.value)
-        for one in names
-        if type(one) is (x509.IPAddress if _is_address(str(one.value)) else x509.DNSName)
+        str(one.value) for one in names if type(one) is (x509.IPAddress if is_address(str(one.value)) else x509.DNSName)
     ]
     if not limits or any(covers(name, one) for name in held for one in expected):
         return ""
@@ -367,11 +366,7 @@ def covers(name: str, expected: str) -> bool:
     although some fold into one of its own.
     """
     name, expected = name.lower().rstrip(".") if name.isascii() else "", expected.lower().rstrip(".")
-    if _is_address(expected):
+    if is_address(expected):
         return read_or(False, lambda: ip_address(name) == ip_address(expected))
     label, dot, parent = expected.partition(".")
     return name == expected or (bool(label and dot) and name == f"*.{parent}")
-
-
-def _is_address(text: str) -> bool:
-    return read_or(False, lambda: bool(ip_address(text)))

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import ipaddress
 import socket
 import ssl
 from collections.abc import AsyncIterator
@@ -21,6 +20,7 @@ import asyncssh
 
 from runbook_lib.device.command_line import Console
 from runbook_lib.errors import ConnectionLost, DeviceUnreachable, VantageUnavailable
+from runbook_lib.hosts import is_address
 from runbook_lib.models import Presented, Vantage
 from runbook_lib.params.model import Deadlines
 
@@ -61,7 +61,7 @@ async def present(
     """
     chains: list[tuple[bytes, ...]] = []
     problem, available = "", True
-    place = _LOOPBACK if vantage is Vantage.SELF and not _is_address(host) else host
+    place = _LOOPBACK if vantage is Vantage.SELF and not is_address(host) else host
     for number in range(times):
         if number:
             await asyncio.sleep(deadlines.probe_spacing_s)
@@ -142,7 +142,7 @@ async def _stream(host: str, port: int, via: Console | None) -> AsyncIterator[tu
 
 async def _handshake(host: str, reader: _TlsReader, writer: _TlsWriter) -> tuple[bytes, ...]:
     incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
-    tls = seeing_context().wrap_bio(incoming, outgoing, server_hostname=None if _is_address(host) else host)
+    tls = seeing_context().wrap_bio(incoming, outgoing, server_hostname=None if is_address(host) else host)
     while True:
         try:
             tls.do_handshake()
@@ -194,14 +194,6 @@ def _sent(tls: Any) -> tuple[bytes, ...]:
 
         return tuple(one.public_bytes(ENCODING_DER) for one in tls._sslobj.get_unverified_chain() or ())
     return ()
-
-
-def _is_address(host: str) -> bool:
-    try:
-        ipaddress.ip_address(host)
-    except ValueError:
-        return False
-    return True
 
 
 def _words(error: Exception, probe_s: float) -> str:

@@ -59,10 +59,11 @@ async def dismiss(view: PageView, front: Screen) -> None:
         element = await view.element(ways[0].item)
         await element.click(timeout=_ACTION_MS)
     with contextlib.suppress(PageNotUnderstood, DeviceSilent):
-        await view.wait(_gone(front), "", _CLOSE_S)  # one that fades out is not pressed again
+        await view.wait(gone(front), "", _CLOSE_S)  # one that fades out is not pressed again
 
 
-def _gone(front: Screen) -> Callable[[Screen], bool | None]:
+def gone(front: Screen) -> Callable[[Screen], bool | None]:
+    """Return what tells of a screen whether the dialogue in front is another one than this, or none."""
     return lambda screen: True if screen.in_dialog().texts != front.texts else None
 
 
@@ -121,7 +122,7 @@ async def _escape(view: PageView, front: Screen) -> None:
     with contextlib.suppress(Error):
         await view.browser.page.keyboard.press("Escape")
     try:
-        await view.wait(_gone(front), "the notice to close", _ESCAPE_S)
+        await view.wait(gone(front), "the notice to close", _ESCAPE_S)
     except PageNotUnderstood as error:
         raise PageNotUnderstood(
             f"a notice covers the page and cannot be closed: {dialog_in_words(front)}",

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import contextlib
-import ipaddress
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from runbook_lib.decisions import ListedIseServer
 from runbook_lib.errors import PageRefused, RunbookError
+from runbook_lib.hosts import is_address
 from runbook_lib.params.labels import Labels
 from runbook_lib.web import menu
 from runbook_lib.web.actions import PageActions
@@ -81,7 +81,7 @@ def _ise_server(row: ScreenRow, header: ScreenRow | None, labels: Labels) -> Lis
         named = [n for n, cell in enumerate(header.cells) if any(same(cell, t) for t in labels["column_address"].texts)]
     else:
         named = []
-    at = next((n for n, cell in cells.items() if _is_address(cell)), None)
+    at = next((n for n, cell in cells.items() if is_address(cell.strip())), None)
     if at is None:
         at = next((n for n in named if cells[n] and " " not in cells[n]), None)
     if at is None:
@@ -100,14 +100,6 @@ def _answers(text: str, labels: Labels) -> bool | None:
     if says(text, labels.phrases["not_answering"]):
         return False
     return True if says(text, labels.phrases["answering"]) else None
-
-
-def _is_address(text: str) -> bool:
-    try:
-        ipaddress.ip_address(text.strip())
-    except ValueError:
-        return False
-    return True
 
 
 # -- The page ISE Servers: its list, adding one, removing one --------------------------------------

@@ -13,7 +13,7 @@ from runbook_lib.errors import OutcomeUnknown, PageNotUnderstood, PageRefused, R
 from runbook_lib.params.labels import Label
 from runbook_lib.web.actions import PageActions, named
 from runbook_lib.web.controls import find, find_beside, find_radios, pressables
-from runbook_lib.web.dialogs import dismiss
+from runbook_lib.web.dialogs import dismiss, gone
 from runbook_lib.web.reading import fresh_texts, meaning, refusal, unsaid
 from runbook_lib.web.screen import Item, Screen, same, says
 from runbook_lib.web.view import Rest, SessionEnded, take_picture
@@ -214,10 +214,6 @@ class Submit:
         """Deal with a dialogue that came up after the click."""
         view, front = self.hand.view, screen.in_dialog()
         text = " ".join(front.texts)
-
-        def closed(now: Screen) -> bool | None:
-            return True if now.in_dialog().texts != front.texts else None
-
         if not view.agrees(text):
             words = refusal(front.texts, view.labels)
             if words:
@@ -225,7 +221,7 @@ class Submit:
             if no := pressables(front, view.labels["dialog_no"]):
                 view.unexpected.append(text)
                 await self.hand.click(no[0].item)
-                await view.wait(closed, "the dialogue to close")
+                await view.wait(gone(front), "the dialogue to close")
                 return
         else:
             await view.mark()  # what is asked says nothing of how it goes
@@ -233,7 +229,7 @@ class Submit:
             if " ".join(front.texts) != text:
                 return  # it asks something else by now
         await dismiss(self.hand.view, front)
-        await view.wait(closed, "the dialogue to close")
+        await view.wait(gone(front), "the dialogue to close")
 
     def _unknown(self, what: str, found: str) -> OutcomeUnknown:
         return OutcomeUnknown(
