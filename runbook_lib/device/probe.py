@@ -92,22 +92,30 @@ async def read_page(host: str, port: int, path: str, *, shown: bytes, probe_s: f
     Nothing of ours is in the request, and no answer proves who gave it. Raises OSError, EOFError, ValueError or
     TimeoutError where there is none within ``probe_s``, it is too long, or another certificate is presented.
     """
-    async with asyncio.timeout(probe_s):
-        reader, writer = await asyncio.open_connection(host, port, ssl=seeing_context())
-        try:
-            if writer.get_extra_info("ssl_object").getpeercert(binary_form=True) != shown:
-                raise ValueError("another certificate than a moment ago")
-            name = f"[{host}]" if ":" in host else host
-            writer.write(f"GET {path} HTTP/1.1\r\nHost: {name}:{port}\r\nConnection: close\r\n\r\n".encode("ascii"))
-            await writer.drain()
-            answer = bytearray()
-            while data := await reader.read(_CHUNK):
-                answer += data
-                if len(answer) > _LONGEST_PAGE:
-                    raise ValueError("an answer without an end")
-        finally:
-            writer.close()
+    async with asyncio.timeout(probe_s), open_unjudged(host, port) as (reader, writer):
+        if writer.get_extra_info("ssl_object").getpeercert(binary_form=True) != shown:
+            raise ValueError("another certificate than a moment ago")
+        name = f"[{host}]" if ":" in host else host
+        writer.write(f"GET {path} HTTP/1.1\r\nHost: {name}:{port}\r\nConnection: close\r\n\r\n".encode("ascii"))
+        await writer.drain()
+        answer = bytearray()
+        while data := await reader.read(_CHUNK):
+            answer += data
+            if len(answer) > _LONGEST_PAGE:
+                raise ValueError("an answer without an end")
     return answer.decode("utf-8", "replace")
+
+
+@asynccontextmanager
+async def open_unjudged(host: str, port: int) -> AsyncIterator[tuple[asyncio.StreamReader, asyncio.StreamWriter]]:
+    """Connect with TLS to whoever answers, and close without waiting for their goodbye. Raises OSError."""
+    reader, writer = await asyncio.open_connection(host, port, ssl=seeing_context())
+    try:
+        yield reader, writer
+    finally:
+        writer.transport.abort()  # TLS would wait half a minute for a server that does not say goodbye
+        with contextlib.suppress(OSError):
+            await writer.wait_closed()
 
 
 def not_available(host: str, port: int, vantage: Vantage, *, via: str, problem: str) -> Presented:

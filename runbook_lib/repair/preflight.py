@@ -7,11 +7,12 @@ import shutil
 import stat
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
+from email import message_from_bytes
 from email.utils import parsedate_to_datetime
 
 from runbook_lib.decisions import ChangeKind, Check, Plan
 from runbook_lib.device.answers import HealthMonitor, parse_health_monitor
-from runbook_lib.device.probe import NO_NAME, present, read_page, seeing_context
+from runbook_lib.device.probe import NO_NAME, open_unjudged, present, read_page
 from runbook_lib.errors import (
     AnswerNotUnderstood,
     CertificateMoved,
@@ -38,7 +39,6 @@ from runbook_lib.web.browsers import find_browser
 # No certificate is judged and nothing is typed: the time is shown to people and decides nothing.
 
 MOST_APART_S = 120.0
-_LARGEST_HEAD = 64 * 1024
 _ASK = "HEAD / HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n"
 
 
@@ -56,31 +56,21 @@ async def clock_check(name: str, host: str, port: int, deadline_s: float) -> Che
     if abs(apart) <= MOST_APART_S:
         return Check(name=label, expected=expected, actual="agrees", ok=True)
     word = "ahead" if apart > 0 else "behind"
-    return Check(
-        name=label,
-        expected=expected,
-        actual=f"{abs(apart) / 60:.0f} minutes {word}",
-        ok=False,
-        note="fix NTP first: certificates look expired or not yet valid, and times in logs cannot be compared",
-    )
+    note = "fix NTP first: certificates look expired or not yet valid, and times in logs cannot be compared"
+    return Check(name=label, expected=expected, actual=f"{abs(apart) / 60:.0f} minutes {word}", ok=False, note=note)
 
 
 async def _date(host: str, port: int) -> datetime:
     """Return the time that the server's answer carries; raises ValueError where it carries none."""
-    reader, writer = await asyncio.open_connection(host, port, ssl=seeing_context(), limit=_LARGEST_HEAD)
-    try:
+    async with open_unjudged(host, port) as (reader, writer):
         writer.write(_ASK.format(host=f"[{host}]" if ":" in host else host).encode("ascii"))
         await writer.drain()
-        head = await reader.readuntil(b"\r\n\r\n")
-    except asyncio.LimitOverrunError:
-        raise ValueError("an answer without an end") from None
-    finally:
-        writer.close()
-    for line in head.decode("latin-1").split("\r\n"):
-        key, _, value = line.partition(":")
-        if key.strip().lower() == "date":
-            return parsedate_to_datetime(value.strip()).astimezone(UTC)
-    raise ValueError("no date in the answer")
+        try:
+            head = await reader.readuntil(b"\r\n\r\n")
+        except asyncio.LimitOverrunError:
+            raise ValueError("an answer without an end") from None
+    date = message_from_bytes(head.partition(b"\n")[2])["Date"]
+    return parsedate_to_datetime(str(date or "")).astimezone(UTC)
 
 
 # -- Whether a PI server's Health Monitor answers on its port, and which release it calls its own.

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import gc
+import socket
 import ssl
+import threading
 from contextlib import suppress
 from pathlib import Path
 
 import pytest
+from left_open import nothing_left
 from tls_fakes import Chain
 from waiting import PATIENCE_S, awaited
 
@@ -42,6 +46,29 @@ def test_what_a_clock_says_is_told_and_raises_nothing(
     check = asyncio.run(_asked(answer, Chain(tmp_path, "primary").pem))
     assert check.ok is ok
     assert says in check.actual
+
+
+def test_nothing_is_left_open_where_the_server_says_no_goodbye(tmp_path: Path) -> None:
+    """A connection that is closed with TLS waits for the other side, longer than whoever asked is there."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(Chain(tmp_path, "primary").pem)
+    asked = threading.Event()
+
+    def serve(listening: socket.socket) -> None:
+        with context.wrap_socket(listening.accept()[0], server_side=True) as connection:
+            while b"\r\n\r\n" not in connection.recv(4096):
+                pass
+            connection.sendall(b"HTTP/1.1 200 OK\r\n\r\n")
+            asked.wait(PATIENCE_S)
+
+    with nothing_left(), socket.create_server(("127.0.0.1", 0)) as listening:
+        thread = threading.Thread(target=serve, args=[listening])
+        thread.start()
+        check = asyncio.run(clock_check("primary", "127.0.0.1", listening.getsockname()[1], PATIENCE_S))
+        gc.collect()  # warns of what nobody has closed
+        asked.set()
+        thread.join()
+    assert check.ok is None
 
 
 async def _asked(answer: bytes, certificate: Path) -> Check:

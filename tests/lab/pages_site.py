@@ -5,9 +5,7 @@ from __future__ import annotations
 import asyncio
 import http.client
 import json
-import os
 import re
-import shutil
 import ssl
 import threading
 from collections.abc import Iterator
@@ -137,11 +135,3 @@ class Client:
         self.as_json = False
         self.get("/webacs/home")
         self.as_json = True
-
-
-def chromium() -> tuple[str, list[str]]:
-    """Return the system's browser and the arguments that it needs here; the test fails where there is none."""
-    for name in ("chromium", "google-chrome", "microsoft-edge"):
-        if path := shutil.which(name):
-            return path, ["--no-sandbox"] if os.geteuid() == 0 else []
-    raise AssertionError("no chromium, google-chrome or microsoft-edge on PATH")

@@ -3,11 +3,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-from pages_site import SECONDARY, chromium, served, site
+from pages_site import SECONDARY, served, site
 from playwright.sync_api import Browser, FrameLocator, Locator, Page, expect, sync_playwright
 
 from runbook_lib.lab.backend import HaView, MilestoneView
 from runbook_lib.lab.pages.memory import MemoryBackend
+from runbook_lib.web.browsers import find_browser
 
 KEY = "hakey-1"
 LONG_MS = 120_000
@@ -15,9 +16,8 @@ LONG_MS = 120_000
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    path, arguments = chromium()
     with sync_playwright() as driver:
-        started = driver.chromium.launch(executable_path=path, args=arguments, timeout=LONG_MS)
+        started = driver.chromium.launch(executable_path=find_browser(), timeout=LONG_MS)
         yield started
         started.close()
 
