@@ -3,67 +3,68 @@
 from __future__ import annotations
 
 import asyncio
+import json
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from pathlib import Path
 from urllib.parse import unquote
 
 import pytest
 from playwright.async_api import ElementHandle
-from test_web_pages import FORM, drive
+from test_web_pages import FORM, FORM_AT, INSIDE, drive
 from waiting import awaited
 from web_site import PLAIN_MENU, Product
 
 from runbook_lib.errors import OutcomeUnknown, PageNotUnderstood, PageRefused
 from runbook_lib.repair.primary_pages import PageProblem, why_guided
-from runbook_lib.web import actions, ha_page
+from runbook_lib.web import actions, ha_page, menu
 from runbook_lib.web.pages import PrimePages
 
 pytestmark = pytest.mark.usefixtures("one_browser")
 HEADING = "<h2>HA Configuration</h2>"
-UNDER_WAY = ["login", "register"]
 
 
-def dialogue(words: str, *buttons: str, title: str = "Warning") -> str:
+def dialogue(words: str, *buttons: str) -> str:
     """A dialogue with the markup of dijit: a cross titled Cancel, and buttons whose role is inside."""
-    close = "this.closest('.over').remove()"
     row = "".join(
-        f"<span class=dijitButton role=presentation><span role=button tabindex=0 onclick=\"{close};said('{name}')\">"
+        f"<span class=dijitButton role=presentation><span role=button tabindex=0 onclick=\"shut('{name}')\">"
         f"<span>{name}</span></span></span> "
         for name in buttons
     )
-    return f"""<style>.over{{position:fixed;inset:0;z-index:950;background:#fff8}}
+    return f"""<div class=over><div class=box role=dialog aria-labelledby=t_title><div class=bar>
+      <span id=t_title role=heading>Warning</span><span title=Cancel role=button tabindex=-1 class=x
+      onclick="shut('cross')"><span title=Cancel style="display:none">x</span></span></div>
+      <p>{words}</p>{row}</div></div>"""
+
+
+def shown(*dialogues: str) -> tuple[tuple[str, str], ...]:
+    """How the form shows dialogues, each once the one before it was shut."""
+    listed = json.dumps(dialogues).replace("</", "<\\/")
+    one_by_one = f"""<style>.over{{position:fixed;inset:0;z-index:950;background:#fff8}}
       .box{{position:absolute;left:300px;top:200px;width:400px;background:#fff;border:1px solid}}
       .bar{{position:relative;height:24px}}
       .x{{position:absolute;right:4px;top:4px;width:14px;height:14px;background:#888}}</style>
-    <div class=over><div class=box role=dialog aria-labelledby=t_title><div class=bar>
-      <span id=t_title role=heading>{title}</span><span title=Cancel role=button tabindex=-1 class=x
-      onclick="{close};said('cross')"><span title=Cancel style="display:none">x</span></span></div>
-      <p>{words}</p>{row}</div></div>
-    <script>function said(way) {{ fetch('/said?' + way) }}
-    addEventListener('keydown', (event) => {{ const over = document.querySelector('.over');
-      if (event.key === 'Escape' && over) {{ over.remove(); said('Escape'); }} }})</script>"""
+    <script>const all = {listed};
+    const next = () => all.length && document.body.insertAdjacentHTML('beforeend', all.shift());
+    function shut(way) {{ document.querySelector('.over').remove(); fetch('/said?' + way); next(); }}
+    addEventListener('keydown', (event) => event.key === 'Escape' && document.querySelector('.over') && shut('Escape'));
+    next();</script>"""
+    return ((HEADING, one_by_one + HEADING),)
 
 
-def register(product: Product, folder: Path, skin: str = "plain", **options: float) -> None:
-    async def use(pages: PrimePages) -> None:
-        await pages.open_ha_configuration()
-        assert (await pages.register(FORM)).under_way
-
-    drive(product, skin, folder, use, **options)
+async def register_once(pages: PrimePages) -> None:
+    assert (await pages.register(FORM)).under_way
 
 
-def closed_by(product: Product, folder: Path) -> list[str]:
-    """Register, and return how dialogues were closed meanwhile."""
-    ways: list[str] = []
-
-    async def use(pages: PrimePages) -> None:
-        asked = pages._browser.page
-        asked.on("request", lambda request: ways.append(unquote(request.url.partition("/said?")[2])))
-        await pages.open_ha_configuration()
-        assert (await pages.register(FORM)).under_way
-
-    drive(product, "plain", folder, use)
-    return [way for way in ways if way]
+def drive_form(
+    product: Product,
+    folder: Path,
+    use: Callable[[PrimePages], Awaitable[None]] = register_once,
+    skin: str = "plain",
+    **options: float,
+) -> None:
+    """Do something at the form HA Configuration: register, unless it is something else."""
+    drive(product, skin, folder, use, at=FORM_AT[skin], **options)
 
 
 def heard(product: Product) -> list[str]:
@@ -72,50 +73,49 @@ def heard(product: Product) -> list[str]:
 
 def test_a_form_below_a_dialogue_is_no_login_page(tmp_path: Path) -> None:
     """The HA form with its one password field, no menu and an OK in front: nobody logs in a second time."""
+    ((heading, after),) = shown(dialogue("License is about to expire.", "OK"))
     gone = "<script>document.querySelector('nav').remove()</script>"
-    product = Product(rewrite=((HEADING, gone + dialogue("License is about to expire.", "OK") + HEADING),))
-    register(product, tmp_path)
-    assert heard(product) == UNDER_WAY
+    product = Product(rewrite=((heading, gone + after),))
+    drive_form(product, tmp_path)
+    assert heard(product) == ["register"]
 
 
-@pytest.mark.parametrize(
-    ("words", "buttons", "way"),
-    [
-        ("License is about to expire.", ("OK",), "OK"),
-        ("The last backup failed.", (), "cross"),
-        ("Look around.", ("Okay, got it",), "Okay, got it"),
-        ("There is a newer version.", ("Install it now",), "cross"),
-        ("Send usage data to the vendor?", ("OK",), "cross"),
-    ],
-)
-def test_a_notice_is_closed_whatever_its_cross_is_called(
-    words: str, buttons: tuple[str, ...], way: str, tmp_path: Path
-) -> None:
-    """By its button where that only closes, else by the cross: never by a button that does or agrees to something."""
-    product = Product(rewrite=((HEADING, dialogue(words, *buttons) + HEADING),))
-    assert closed_by(product, tmp_path) == [way]
-    assert heard(product) == UNDER_WAY
+def test_a_notice_is_closed_whatever_its_cross_is_called(tmp_path: Path) -> None:
+    """By its button where that only closes, else by the cross: never by a button that does or agrees to something.
 
+    One with nothing to press, such as a warning about disk space that has words only, by Escape.
+    """
+    notices = {
+        dialogue("License is about to expire.", "OK"): "OK",
+        dialogue("The last backup failed."): "cross",
+        dialogue("Look around.", "Okay, got it"): "Okay, got it",
+        dialogue("There is a newer version.", "Install it now"): "cross",
+        dialogue("Send usage data to the vendor?", "OK"): "cross",
+        dialogue("Disk space is low.").replace("role=button tabindex=-1 class=x", "hidden"): "Escape",
+    }
+    product = Product(rewrite=shown(*notices))
+    ways: list[str] = []
 
-def test_a_notice_without_anything_to_press_is_closed_by_escape(tmp_path: Path) -> None:
-    """Such as a warning about disk space that has words only."""
-    bare = dialogue("Disk space is low.").replace("role=button tabindex=-1 class=x", "hidden")
-    product = Product(rewrite=((HEADING, bare + HEADING),))
-    assert closed_by(product, tmp_path) == ["Escape"]
-    assert heard(product) == UNDER_WAY
+    async def use(pages: PrimePages) -> None:
+        pages._browser.page.on("request", lambda request: ways.append(unquote(request.url.partition("/said?")[2])))
+        await register_once(pages)
+
+    drive_form(product, tmp_path, use)
+    assert [way for way in ways if way] == list(notices.values())
+    assert heard(product) == ["register"]
 
 
 @pytest.mark.parametrize("buttons", [("Yes", "No"), ("Install now", "Remind me")])
 def test_a_question_with_a_cross_is_left_to_a_person(buttons: tuple[str, ...], tmp_path: Path) -> None:
     """Its words and what it offers stand in the error and in the guide for that person; nothing is registered."""
-    product = Product(rewrite=((HEADING, dialogue("Update the database now?", *buttons) + HEADING),))
+    product = Product(rewrite=shown(dialogue("Update the database now?", *buttons)))
     with pytest.raises(PageNotUnderstood) as caught:
-        register(product, tmp_path, page_s=15.0)
+        drive_form(product, tmp_path)
     guide = why_guided(PageProblem(looked_for=caught.value.what, picture=""))
     for told in (caught.value.found, guide):
         assert "Update the database now?" in told
         assert f"[{buttons[0]}]" in told
-    assert heard(product) == ["login"]
+    assert not product.heard
 
 
 def test_a_cover_with_words_that_stays_is_named(tmp_path: Path) -> None:
@@ -123,9 +123,9 @@ def test_a_cover_with_words_that_stays_is_named(tmp_path: Path) -> None:
     style = "position:fixed;inset:0;z-index:950;background:#fffc"
     product = Product(rewrite=((HEADING, f"<div style='{style}'>Loading the grid data</div>{HEADING}"),))
     with pytest.raises(PageNotUnderstood) as caught:
-        register(product, tmp_path, page_s=15.0)
+        drive_form(product, tmp_path, page_s=3.0)
     assert caught.value.what.endswith("in the way: Loading the grid data")
-    assert heard(product) == ["login"]
+    assert not product.heard
 
 
 @pytest.mark.parametrize("height", [1000, 600])
@@ -134,15 +134,12 @@ def test_what_loads_below_a_usable_header_is_waited_for(
 ) -> None:
     """A cover over nearly all of the page, or over its form: neither a question in the way nor the end of patience."""
     style = f"position:absolute;left:0;top:60px;width:100%;height:{height}px;z-index:950;background:#888c"
-    cover = f"<div id=cover style='{style}'></div><script>setTimeout(() => cover.remove(), 6000)</script>"
+    cover = f"<div id=cover style='{style}'></div><script>setTimeout(() => cover.remove(), 4000)</script>"
     product = Product(rewrite=((HEADING, cover + HEADING),))
 
-    async def use(pages: PrimePages) -> None:
-        monkeypatch.setattr(actions, "_ACTION_MS", 1000)  # the cover stays for more tries than there are
-        assert (await pages.register(FORM)).under_way
-
-    drive(product, "plain", tmp_path, use)
-    assert heard(product) == UNDER_WAY
+    monkeypatch.setattr(actions, "_ACTION_MS", 700)  # the cover stays for more tries than there are
+    drive_form(product, tmp_path)
+    assert heard(product) == ["register"]
 
 
 def menu_behind_an_icon(opens_ms: int, unfolds_ms: int) -> str:
@@ -161,11 +158,20 @@ def menu_behind_an_icon(opens_ms: int, unfolds_ms: int) -> str:
 
 
 @pytest.mark.parametrize(("opens_ms", "unfolds_ms"), [(4000, 0), (0, 2500)], ids=["the menu", "what is below an entry"])
-def test_a_menu_that_comes_late_is_not_closed_by_what_opens_it(opens_ms: int, unfolds_ms: int, tmp_path: Path) -> None:
+def test_a_menu_that_comes_late_is_not_closed_by_what_opens_it(
+    opens_ms: int, unfolds_ms: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A slow page shows it after other ways were tried: it is waited for, and opened again where it was closed."""
+    monkeypatch.setattr(menu, "_STEP_S", 5.0)
     product = Product(rewrite=((PLAIN_MENU, menu_behind_an_icon(opens_ms, unfolds_ms)),))
-    register(product, tmp_path)
-    assert heard(product) == UNDER_WAY
+    modes: list[str] = []
+
+    async def use(pages: PrimePages) -> None:
+        modes.append((await pages.ha_page()).configuration_mode)
+
+    drive(product, "plain", tmp_path, use, at=INSIDE)
+    assert modes == ["HA not Configured"]
+    assert not product.heard
 
 
 def test_a_button_that_moves_away_under_the_pointer_leaves_the_click_to_no_other(
@@ -191,20 +197,19 @@ def test_a_button_that_moves_away_under_the_pointer_leaves_the_click_to_no_other
 
     async def use(pages: PrimePages) -> None:
         pages._browser.page.on("request", lambda request: asked.append(request.url))
-        await pages.open_ha_configuration()
         monkeypatch.setattr(actions.PageActions, "_try", try_and_arm)
-        assert (await pages.register(FORM)).under_way
+        await register_once(pages)
 
-    drive(product, "plain", tmp_path, use, page_s=10.0)
-    assert heard(product) == UNDER_WAY
+    drive_form(product, tmp_path, use, page_s=10.0)
+    assert heard(product) == ["register"]
     assert not [url for url in asked if url.endswith("/other")]
 
 
 def test_a_page_called_ha_setup_is_ha_configuration(tmp_path: Path) -> None:
     """A synonym that no site has to name."""
     product = Product(rewrite=(("HA Configuration", "HA Setup"),))
-    register(product, tmp_path)
-    assert heard(product) == UNDER_WAY
+    drive(product, "plain", tmp_path, register_once, at="/ha")
+    assert heard(product) == ["register"]
 
 
 def test_a_list_without_a_name_is_its_own_caption(tmp_path: Path) -> None:
@@ -214,8 +219,8 @@ def test_a_list_without_a_name_is_its_own_caption(tmp_path: Path) -> None:
     async def use(pages: PrimePages) -> None:
         await pages.add_ise("198.51.100.7", "admin", "ise-Secret")
 
-    drive(product, "plain", tmp_path, use)
-    assert heard(product) == ["login", "add_ise"]
+    drive(product, "plain", tmp_path, use, at="/ise")
+    assert heard(product) == ["add_ise"]
 
 
 def test_a_box_that_is_drawn_by_the_page_is_ticked(tmp_path: Path) -> None:
@@ -225,10 +230,9 @@ def test_a_box_that_is_drawn_by_the_page_is_ticked(tmp_path: Path) -> None:
     product = Product(rewrite=((box, drawn), ("> Enable Virtual IP</label>", "></span> Enable Virtual IP")))
 
     async def use(pages: PrimePages) -> None:
-        await pages.open_ha_configuration()
         await pages.register(replace(FORM, virtual_ipv4="198.51.100.9"))
 
-    drive(product, "plain", tmp_path, use)
+    drive_form(product, tmp_path, use)
     (sent,) = [fields for what, fields in product.heard if what == "register"]
     assert (sent["vip"], sent["v4"]) == ("on", "198.51.100.9")
 
@@ -240,13 +244,12 @@ def test_a_message_that_stood_there_before_the_click_fails_no_registration(tmp_p
     modes: list[str] = []
 
     async def use(pages: PrimePages) -> None:
-        await pages.open_ha_configuration()
-        assert (await pages.register(FORM)).under_way
+        await register_once(pages)
         modes.append((await pages.watch_registration(lambda _: None)).configuration_mode)
 
-    drive(product, "plain", tmp_path, use)
+    drive_form(product, tmp_path, use)
     assert modes == ["Primary Active"]
-    assert heard(product) == UNDER_WAY
+    assert heard(product) == ["register"]
 
 
 def test_a_registration_that_failed_between_two_looks_has_begun(tmp_path: Path) -> None:
@@ -264,10 +267,9 @@ def test_a_registration_that_failed_between_two_looks_has_begun(tmp_path: Path) 
     begun: list[bool] = []
 
     async def use(pages: PrimePages) -> None:
-        await pages.open_ha_configuration()
         begun.append((await pages.register(FORM)).under_way)
 
-    drive(product, "plain", tmp_path, use, page_s=6)
+    drive_form(product, tmp_path, use, page_s=6)
     assert begun == [False]
 
 
@@ -290,7 +292,11 @@ def test_a_caption_over_its_field_belongs_to_that_field(tmp_path: Path) -> None:
         (password, overlaid("password", "b", "password").format("Password")),
     )
     product = Product(rewrite=fields)
-    register(product, tmp_path)
+
+    async def logged_in(pages: PrimePages) -> None:
+        assert pages.usable
+
+    drive(product, "plain", tmp_path, logged_in)
     (fields_sent,) = [sent for what, sent in product.heard if what == "login"]
     assert (fields_sent["user"], fields_sent["password"]) == (product.user, product.password)
 
@@ -303,14 +309,13 @@ def test_what_is_typed_into_another_field_is_taken_out_again(tmp_path: Path) -> 
     held: list[str] = []
 
     async def use(pages: PrimePages) -> None:
-        await pages.open_ha_configuration()
         with pytest.raises(PageNotUnderstood, match="went into another field"):
             await pages.register(FORM)
         held.append(await pages._browser.page.input_value("#s"))
 
-    drive(product, "plain", tmp_path, use)
+    drive_form(product, tmp_path, use)
     assert held == [""]
-    assert heard(product) == ["login"]
+    assert not product.heard
 
 
 def test_a_button_that_waits_for_keys_is_pressed_once_they_came(tmp_path: Path) -> None:
@@ -319,8 +324,8 @@ def test_a_button_that_waits_for_keys_is_pressed_once_they_came(tmp_path: Path) 
     waits = """<script>let keys = 0; addEventListener('keyup', () => { if (++keys > 5)
       document.querySelector('[value=Register]').disabled = false })</script><button disabled name=do value=Register"""
     product = Product(rewrite=((button, waits),))
-    register(product, tmp_path)
-    assert heard(product) == UNDER_WAY
+    drive_form(product, tmp_path)
+    assert heard(product) == ["register"]
 
 
 def test_a_button_that_is_named_otherwise_than_it_looks_is_not_pressed(tmp_path: Path) -> None:
@@ -328,8 +333,8 @@ def test_a_button_that_is_named_otherwise_than_it_looks_is_not_pressed(tmp_path:
     button = "<button name=do value=Register"
     product = Product(rewrite=((button, f"{button} aria-label='Remove everything'"),))
     with pytest.raises(PageNotUnderstood):
-        register(product, tmp_path, page_s=15.0)
-    assert heard(product) == ["login"]
+        drive_form(product, tmp_path, page_s=6.0)
+    assert not product.heard
 
 
 def test_nothing_is_pressed_that_the_roles_call_otherwise(tmp_path: Path) -> None:
@@ -337,14 +342,13 @@ def test_nothing_is_pressed_that_the_roles_call_otherwise(tmp_path: Path) -> Non
     product = Product()
 
     async def use(pages: PrimePages) -> None:
-        await pages.open_ha_configuration()
         ours, page = pages._hand, pages._browser.page
         with pytest.raises(PageNotUnderstood, match="roles"):
             await ours._try("register", await page.get_by_text("Cancel").element_handle())
         await ours._try("register", await page.get_by_text("Register").element_handle())
 
-    drive(product, "plain", tmp_path, use)
-    assert heard(product) == ["login"]
+    drive_form(product, tmp_path, use)
+    assert not product.heard
 
 
 SAYS = "if (r.error) say.textContent = r.error"
@@ -365,13 +369,12 @@ def test_a_refusal_that_goes_between_two_looks_is_read(shows: str, tmp_path: Pat
     product = Product(rewrite=((SAYS, late),))
 
     async def use(pages: PrimePages) -> None:
-        await pages.open_ha_configuration()
         with pytest.raises(PageRefused) as caught:
             await pages.register(replace(FORM, auth_key="not-the-key"))
         assert "Authentication key does not match" in caught.value.found
 
-    drive(product, "aria", tmp_path, use, page_s=15.0)
-    assert heard(product) == UNDER_WAY
+    drive_form(product, tmp_path, use, "aria", page_s=15.0)
+    assert heard(product) == ["register"]
 
 
 def test_an_old_message_that_is_drawn_again_and_again_fails_no_registration(tmp_path: Path) -> None:
@@ -383,8 +386,8 @@ def test_an_old_message_that_is_drawn_again_and_again_fails_no_registration(tmp_
       say.replaceChildren('{old}'); setTimeout(() => sent || say.replaceChildren(), 60); }}, 300)</script>"""
     late = "if (r.error) say.textContent = r.error; else { sent = true; setTimeout(ha, 2000); }"
     product = Product(rewrite=((f"{SAYS}; else ha()", late), ("const $ =", f"</script>{draws}<script>const $ =")))
-    register(product, tmp_path, "aria")
-    assert heard(product) == UNDER_WAY
+    drive_form(product, tmp_path, skin="aria")
+    assert heard(product) == ["register"]
 
 
 def test_an_element_of_a_frame_that_went_away_is_no_other_one(tmp_path: Path) -> None:
@@ -400,7 +403,7 @@ def test_an_element_of_a_frame_that_went_away_is_no_other_one(tmp_path: Path) ->
         with pytest.raises(PageNotUnderstood, match="went away"):
             await view.element(button)
 
-    drive(Product(), "plain", tmp_path, use)
+    drive(Product(), "plain", tmp_path, use, at=INSIDE)
 
 
 def test_what_was_seen_before_the_last_look_is_not_taken_for_what_stands_in_its_place(tmp_path: Path) -> None:
@@ -416,14 +419,14 @@ def test_what_was_seen_before_the_last_look_is_not_taken_for_what_stands_in_its_
         with pytest.raises(PageNotUnderstood, match="went away"):
             await view.element(twin)
 
-    drive(Product(), "plain", tmp_path, use)
+    drive(Product(), "plain", tmp_path, use, at=INSIDE)
 
 
 def test_a_field_that_takes_no_keys_but_the_browsers_is_typed_into(tmp_path: Path) -> None:
     """A page may refuse the keys that a script sends it: then the browser types, and nothing stands there twice."""
     key = "<input id=k name=key type=password"
     product = Product(rewrite=((key, f'{key} onkeydown="if (!event.isTrusted) event.preventDefault()"'),))
-    register(product, tmp_path)
+    drive_form(product, tmp_path)
     (sent,) = [fields for what, fields in product.heard if what == "register"]
     assert sent["key"] == product.key
 
@@ -442,7 +445,7 @@ def test_a_page_that_changes_is_looked_at_before_the_next_look_is_due(tmp_path: 
             await awaited(waiting, "the end of a wait")
             assert "news" in " ".join((await view.look(anew=True)).texts)
 
-    drive(Product(), "plain", tmp_path, use)
+    drive(Product(), "plain", tmp_path, use, at=INSIDE)
 
 
 def test_a_menu_that_opens_by_a_click_here_and_by_pointing_there_is_gone_through(tmp_path: Path) -> None:
@@ -462,7 +465,7 @@ def test_a_menu_that_opens_by_a_click_here_and_by_pointing_there_is_gone_through
         assert page.configuration_mode == "Primary Active"
         assert hand.opens_by_click >= {"Administration"}
 
-    drive(Product(), "plain", tmp_path, use)
+    drive(Product(), "plain", tmp_path, use, at=INSIDE)
 
 
 def test_a_page_is_still_once_it_changes_nothing_more(tmp_path: Path) -> None:
@@ -485,7 +488,7 @@ def test_a_page_is_still_once_it_changes_nothing_more(tmp_path: Path) -> None:
         await view.look()
         assert not view.still
 
-    drive(Product(), "plain", tmp_path, use)
+    drive(Product(), "plain", tmp_path, use, at=INSIDE)
 
 
 ASKED = "Registration takes long. Do you want to continue?"
@@ -495,35 +498,27 @@ LATE = (
 )
 
 
-@pytest.mark.parametrize(
-    "asked",
-    [
-        "Registering high availability takes hours. Do you want to continue?",
-        "HA registration cannot be cancelled once it has begun. Do you want to continue?",
-    ],
-    ids=["as if it went on", "as if it failed"],
-)
 @pytest.mark.parametrize("native", [True, False], ids=["browser", "page"])
-def test_what_a_page_asks_first_says_nothing_of_how_it_goes(native: bool, asked: str, tmp_path: Path) -> None:
+def test_what_a_page_asks_first_says_nothing_of_how_it_goes(native: bool, tmp_path: Path) -> None:
     """Its words are neither a registration that is under way nor one that failed: what comes after them tells."""
     browsers = ("ask(", "((words, _, go) => confirm(words) && go('Yes'))(") if native else ("", "")
-    rewrite = ((f"{browsers[0]}'{ASKED}'", f"{browsers[1]}'{asked}'"), LATE)
+
+    def asking(question: str) -> Product:
+        return Product(rewrite=((f"{browsers[0]}'{ASKED}'", f"{browsers[1]}'{question}'"), LATE))
 
     async def refused(pages: PrimePages) -> None:
-        await pages.open_ha_configuration()
         with pytest.raises(PageRefused) as caught:
             await pages.register(replace(FORM, auth_key="not-the-key"))
         assert caught.value.found.startswith("Authentication key does not match")
 
     async def done(pages: PrimePages) -> None:
-        await pages.open_ha_configuration()
         assert (await pages.register(FORM)).milestones
-        assert (await pages.watch_registration(lambda _: None)).configuration_mode == "Primary Active"
 
-    for use in (refused, done):
-        product = Product(rewrite=rewrite)
-        drive(product, "aria", tmp_path, use)
-        assert heard(product) == UNDER_WAY
+    as_if_it_went_on = asking("Registering high availability takes hours. Do you want to continue?")
+    as_if_it_failed = asking("HA registration cannot be cancelled once it has begun. Do you want to continue?")
+    drive_form(as_if_it_went_on, tmp_path, refused, "aria")
+    drive_form(as_if_it_failed, tmp_path, done, "aria")
+    assert heard(as_if_it_went_on) == heard(as_if_it_failed) == ["register"]
 
 
 def test_a_page_that_asks_twice_is_answered_twice(tmp_path: Path) -> None:
@@ -533,16 +528,16 @@ def test_a_page_that_asks_twice_is_answered_twice(tmp_path: Path) -> None:
     )
     ends = "say.textContent = r.error; else ha(); });"
     product = Product(rewrite=((f"ask('{ASKED}'", first), (ends, ends.replace("});", "}));"))))
-    register(product, tmp_path, "aria")
-    assert heard(product) == UNDER_WAY
+    drive_form(product, tmp_path, skin="aria")
+    assert heard(product) == ["register"]
 
 
 def test_a_page_that_goes_on_after_a_no_has_not_refused(tmp_path: Path) -> None:
     """“Save the mail settings first?” and no: it registers all the same, and that is what is told."""
     goes_on = ("async (b) => { if (b !== 'Yes') return;\n    const r", "async (b) => {\n    const r")
     product = Product(rewrite=((ASKED, "Save the mail settings first?"), goes_on))
-    register(product, tmp_path, "aria")
-    assert heard(product) == UNDER_WAY
+    drive_form(product, tmp_path, skin="aria")
+    assert heard(product) == ["register"]
 
 
 def test_please_wait_is_no_registration_under_way(tmp_path: Path) -> None:
@@ -551,12 +546,11 @@ def test_please_wait_is_no_registration_under_way(tmp_path: Path) -> None:
     product = Product(rewrite=((LATE[0], f"{wait} {LATE[1]}; w.remove()"),))
 
     async def use(pages: PrimePages) -> None:
-        await pages.open_ha_configuration()
         with pytest.raises(PageRefused, match="wrong key"):
             await pages.register(replace(FORM, auth_key="not-the-key"))
 
-    drive(product, "aria", tmp_path, use)
-    assert heard(product) == UNDER_WAY
+    drive_form(product, tmp_path, use, "aria")
+    assert heard(product) == ["register"]
 
 
 @pytest.mark.parametrize(
@@ -568,12 +562,11 @@ def test_words_that_nobody_knows_are_told_first_where_the_end_is_not_seen(gone: 
     product = Product(rewrite=((SAYS, f"if (r.error) say.textContent = '{says}'{gone}"),))
 
     async def use(pages: PrimePages) -> None:
-        await pages.open_ha_configuration()
         with pytest.raises(OutcomeUnknown) as caught:
             await pages.register(replace(FORM, auth_key="not-the-key"))
         assert caught.value.found.startswith(f"new on the page: {says}")
 
-    drive(product, "aria", tmp_path, use, page_s=8.0)
+    drive_form(product, tmp_path, use, "aria", page_s=6.0)
 
 
 def test_a_servers_error_is_no_refusal(tmp_path: Path) -> None:
@@ -586,7 +579,7 @@ def test_a_servers_error_is_no_refusal(tmp_path: Path) -> None:
             await pages.add_ise("198.51.100.7", "admin", "ise-Secret")
         assert caught.value.found == "Internal server error."
 
-    drive(product, "aria", tmp_path, use)
+    drive(product, "aria", tmp_path, use, at=INSIDE)
     assert product.ise
 
 
@@ -601,13 +594,12 @@ def test_a_dialogue_that_shows_how_far_it_is_is_left_alone(button: str, tmp_path
     async def use(pages: PrimePages) -> None:
         asked: list[str] = []
         pages._browser.page.on("request", lambda request: asked.append(request.url))
-        await pages.open_ha_configuration()
         seen.extend(step.percent for step in (await pages.register(FORM)).milestones)
         assert not [url for url in asked if url.endswith("pressed")]
 
-    drive(product, "aria", tmp_path, use)
+    drive_form(product, tmp_path, use, "aria")
     assert seen == [40, 0, 0]
-    assert heard(product) == UNDER_WAY
+    assert heard(product) == ["register"]
 
 
 def test_a_click_that_a_page_swallows_is_made_again(tmp_path: Path) -> None:
@@ -615,8 +607,8 @@ def test_a_click_that_a_page_swallows_is_made_again(tmp_path: Path) -> None:
     link = "<a href=/haconf>HA Configuration</a>"
     deaf = f"{link}<script>addEventListener('click', (event) => event.preventDefault(), {{once: true}})</script>"
     product = Product(rewrite=((link, deaf),))
-    register(product, tmp_path, page_s=20.0)
-    assert heard(product) == UNDER_WAY
+    drive(product, "plain", tmp_path, register_once, at="/ha", page_s=10.0)
+    assert heard(product) == ["register"]
 
 
 def test_a_result_that_is_folded_away_in_part_is_not_passed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -627,9 +619,8 @@ def test_a_result_that_is_folded_away_in_part_is_not_passed(tmp_path: Path, monk
     product = Product(readiness=(("CPU", "Passed"), ("RAM", "Passed")), rewrite=((head, closed + head),))
 
     async def use(pages: PrimePages) -> None:
-        await pages.open_ha_configuration()
         with pytest.raises(PageNotUnderstood, match="folded away: Network"):
             await pages.check_readiness(FORM)
 
-    drive(product, "plain", tmp_path, use)
-    assert heard(product) == ["login", "readiness"]
+    drive_form(product, tmp_path, use)
+    assert heard(product) == ["readiness"]

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from test_web_pages import FORM, drive
+from test_web_pages import FORM, FORM_AT, drive
 from web_site import Product
 
 from runbook_lib.errors import PageNotUnderstood
@@ -28,13 +28,12 @@ def kept_after_typing(folder: Path, *rewrite: tuple[str, str]) -> dict[str, Any]
     kept: dict[str, Any] = {}
 
     async def use(pages: PrimePages) -> None:
-        await pages.open_ha_configuration()
         with pytest.raises(PageNotUnderstood):
             await pages.register(replace(FORM, auth_key=CANARY))
         assert await pages._browser.page.input_value("#k") == CANARY
         kept.update(await pages.reading())
 
-    drive(product, "plain", folder, use, page_s=15.0)
+    drive(product, "plain", folder, use, page_s=6.0, at=FORM_AT["plain"])
     return kept
 
 

@@ -21,6 +21,10 @@ from runbook_lib.web.screen import same
 
 pytestmark = pytest.mark.usefixtures("one_browser")
 FORM = HaForm(secondary_server="198.51.100.2", auth_key="k3y-Secret", email=("a@example.org", "b@example.org"))
+FORM_AT = {"plain": "/haconf", "tables": "/haconf", "aria": "/inner#conf"}
+"""Where each skin has the form, for somebody who need not go there by the menu."""
+INSIDE = "/x"
+"""Where each shows its first page to somebody who has logged in."""
 
 
 def drive(
@@ -33,8 +37,12 @@ def drive(
     evidence: Callable[[str, bytes], None] | None = None,
     page_s: float = 30.0,
     registration_s: float = 300.0,
+    at: str = "",
 ) -> None:
-    """Serve the product in a skin, log in, and do something with its pages."""
+    """Serve the product in a skin, log in, and do something with its pages.
+
+    ``at``: somebody has logged in already, and is at that page; for what is about neither the login nor the menu.
+    """
     deadlines = Deadlines(page_s=page_s, readiness_s=120, registration_s=registration_s)
     labels = labels_for(words or (WORDS if skin == "words" else {}))
 
@@ -43,10 +51,20 @@ def drive(
         with serving(application(product, OLD_SKINS.get(skin, skin)), identity.context()) as url:
             async with PinnedBrowser.open(find_browser(), url, identity.pin, deadlines) as browser:
                 pages = PrimePages(browser, labels, evidence, poll_s=0.2)
-                await pages.login(product.user, product.password)
+                await (arrive(pages, product, at) if at else pages.login(product.user, product.password))
                 await use(pages)
 
     event_loop.run(go())
+
+
+async def arrive(pages: PrimePages, product: Product, at: str) -> None:
+    """Open a page in a session that is there; where it ends, ``product`` hears the login."""
+    browser = pages._browser
+    product.sessions.add("begun")
+    await browser.page.context.add_cookies([{"name": "sid", "value": "begun", "url": browser.base_url}])
+    pages._view.logged_in, pages._credentials = True, (product.user, product.password)
+    await browser.go(at)
+    pages._view.moved()
 
 
 @pytest.mark.parametrize("skin", [*SKINS, *OLD_SKINS])

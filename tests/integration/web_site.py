@@ -433,7 +433,7 @@ function add() { const o = document.createElement('div'); o.className='o'; o.inn
   `<div role=alert id=isay></div><button id=isv>Save</button><button>Cancel</button></div>`; document.body.append(o);
   isv.onclick = async () => { const r = await post('ise/add', {address: ia.value, user: iu.value, password: ip.value});
     if (r.error) isay.textContent = r.error; else { o.remove(); ise(); } }; }
-location.hash === '#ise' ? ise() : ha();
+({'#ise': ise, '#conf': conf}[location.hash] || ha)();
 </script>"""
 
 # -- skin four: another language, captions above the fields, no roles, everything in shadow roots -------
