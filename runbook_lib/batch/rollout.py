@@ -364,9 +364,9 @@ class _Diary(RolloutWatcher):
             self._tell(f"{event.site}: {event.stage} {event.state}, {event.seconds:.1f} s")
 
     def site_ended(self, result: SiteResult) -> None:
-        self._changes.pop(result.site).result(result.state.value, expected=SiteState.REPAIRED.value)
         why = f": {opening_line(result.why)}" if result.why else ""
-        self._tell(f"{result.site}: {result.state}, {result.seconds:.1f} s{why}")
+        self._tell(f"{result.site}: {result.state}, {result.seconds:.1f} s{why}")  # also where the round takes no more
+        self._changes.pop(result.site).result(result.state.value, expected=SiteState.REPAIRED.value)
 
     def stopped(self, why: str) -> None:
         self._tell(f"stopping: {why}")

@@ -24,6 +24,7 @@ from runbook_lib.params.model import Site
 from runbook_lib.processes import environment_with
 from runbook_lib.record.artifacts import note_template
 from runbook_lib.record.attestation import Seal, note_after_seal, seal_record
+from runbook_lib.record.files import writing
 from runbook_lib.record.gate import gate_notebook
 from runbook_lib.record.incident import Record
 from runbook_lib.record.lock import SiteLock
@@ -184,12 +185,13 @@ def _run_stage(
     kernel: NotebookKernel,
 ) -> StageReport:
     template = paths.notebooks_dir() / f"{stage}.ipynb"
-    running = record.folder / "notebooks" / f"{stage}.running.ipynb"
-    running.parent.mkdir(mode=0o700, exist_ok=True)
-    running.touch(mode=0o600)
     parameters = {"site": site, "incident": record.incident, **given}
     started = time.monotonic()
     note_template(record, stage, template)
+    running = record.folder / "notebooks" / f"{stage}.running.ipynb"
+    with writing(running):
+        running.parent.mkdir(mode=0o700, exist_ok=True)
+        running.touch(mode=0o600)
     try:
         result = execute(
             template,

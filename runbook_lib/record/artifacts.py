@@ -61,6 +61,7 @@ class ArtifactStore:
 
     def keep_answer(self, answer: Answer, parsed: object = None, *, stage: str = "") -> Artifact:
         """Keep what a device said, byte for byte, and beside it what was understood (None: nothing)."""
+        self.journal.require_there()
         name = f"{slug(answer.server, 20)}-{slug(_short(answer.command), 40)}"
         data = gate_bytes(answer.raw)
         number = sum(1 for _ in (self.folder / "answers").glob("*.txt")) + 1
@@ -115,6 +116,7 @@ class ArtifactStore:
             raise damaged(self.folder / artifact.path, f"it does not hold {kind.__name__}: {error}") from error
 
     def _write(self, path: str, data: bytes) -> Artifact:
+        self.journal.require_there()  # no folder is made in the place of one that was moved
         for name in _neighbours(checked(path)):
             target = self.folder / name
             if write_new(target, data) or _holds(target, data):

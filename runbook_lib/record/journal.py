@@ -247,6 +247,9 @@ _BLOCK = 64 * 1024
 _REMEMBERED = 16
 _checked: OrderedDict[Path, tuple[bytes, tuple[Line, ...]]] = OrderedDict()
 """Of the journals read last: the bytes that were checked, and their lines. A record is opened many times in a stage."""
+_newest: dict[Path, tuple[int, bytes]] = {}
+"""Of each journal that this process has read or written: where its newest line ends, and that line. A line is added to
+what goes on from there, and to nothing else: the folder may have been moved, or put back from an older copy."""
 
 
 class Journal:
@@ -263,6 +266,7 @@ class Journal:
         ``append`` cuts it off and notes it. The file is read each time; lines whose bytes are those of the last
         time that this process read them are not checked again.
         """
+        known = _newest.get(self.path)
         try:
             with open_plain(self.path) as file:
                 fcntl.flock(file, fcntl.LOCK_SH)
@@ -275,7 +279,10 @@ class Journal:
         if not data.startswith(whole):
             whole, lines = b"", ()
         text = parse_journal(data[len(whole) :], self.path, lines)
-        _checked[self.path] = (data[: len(data) - len(text.torn)], text.lines)
+        whole = data[: len(data) - len(text.torn)]
+        _checked[self.path] = (whole, text.lines)
+        if text.lines and (known is None or data[: known[0]].endswith(known[1])):
+            _newest[self.path] = (len(whole), whole[whole.rfind(b"\n", 0, -1) + 1 :])
         while len(_checked) > _REMEMBERED:
             _checked.popitem(last=False)
         return text
@@ -293,7 +300,8 @@ class Journal:
     ) -> Line:
         """Add one line; it is on disk when this returns. Raises ``RecordNotWritable`` or ``RecordDamaged``.
 
-        ``text`` may say as data what the line is about. Every text goes through the redaction gate.
+        The latter too where the journal that this process has read is gone, or lines of it are. ``text`` may say as
+        data what the line is about. Every text goes through the redaction gate.
         """
         fields: dict[str, Any] = {
             "stage": stage,
@@ -311,12 +319,22 @@ class Journal:
             self._mend(file)
             return self._add(file, fields)
 
+    def require_there(self) -> None:
+        """Raise ``RecordDamaged`` where the journal that this process has read is gone: its folder was moved."""
+        if self.path in _newest and not self.path.exists():
+            raise _another(self.path)
+
     @contextmanager
     def _locked(self) -> Iterator[int]:
+        self.require_there()
         make_folder(self.folder)
         file = os.open(self.path, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, FILE_MODE)
         try:
             fcntl.flock(file, fcntl.LOCK_EX)
+            end, line = _newest.get(self.path, (0, b""))
+            if os.pread(file, len(line), end - len(line)) != line:
+                parse_journal(self.path.read_bytes(), self.path)  # which names a line that is damaged
+                raise _another(self.path)
             if os.fstat(file).st_size == 0:
                 share(file, self.path)
                 sync_folder(self.folder)
@@ -343,6 +361,7 @@ class Journal:
                 os.ftruncate(file, size)
                 os.fsync(file)
             raise
+        _newest[self.path] = (size + len(whole) + 1, whole + b"\n")
         return line
 
     def _mend(self, file: int) -> None:
@@ -391,6 +410,15 @@ def _after_last_line_feed(file: int, end: int) -> int:
             return start + found + 1
         end = start
     return 0
+
+
+def _another(path: Path) -> RecordDamaged:
+    return RecordDamaged(
+        "the journal is no longer the one that this process wrote to: its folder was moved, or put back from a copy",
+        where=str(path),
+        next_step="put the folder back in which it was, and read there what was sent; then run the same command again,"
+        " in a new kernel",
+    )
 
 
 def _unreadable(path: Path, error: OSError) -> RecordDamaged:

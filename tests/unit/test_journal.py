@@ -123,6 +123,32 @@ def test_what_changes_after_it_was_read_is_refused(tmp_path: Path) -> None:
     assert len(journal.read().lines) == 1
 
 
+@pytest.mark.parametrize("read", [True, False])
+def test_a_line_goes_to_the_journal_that_was_known_or_nowhere(tmp_path: Path, read: bool) -> None:
+    """A folder that is moved in the middle of a run, or put back from a copy, takes no intent: nothing is sent by it.
+
+    No second journal is begun where the first one was, and none goes on from lines that came before.
+    """
+    sample(tmp_path / "at")
+    journal = Journal(tmp_path / "at")
+    assert not read or len(journal.read().lines) == 5
+    journal.folder.rename(tmp_path / "moved")
+    with pytest.raises(RecordDamaged, match="moved, or put back"):
+        journal.append(Kind.INTENT)
+    assert not journal.folder.exists()
+    journal.folder.mkdir()
+    copy = SAMPLE[: SAMPLE.index(b"\n") + 1]
+    journal.path.write_bytes(copy)
+    assert len(journal.read().lines) == 1
+    with pytest.raises(RecordDamaged, match="moved, or put back"):
+        journal.append(Kind.INTENT)
+    assert journal.path.read_bytes() == copy
+    journal.path.unlink()
+    journal.folder.rmdir()
+    (tmp_path / "moved").rename(journal.folder)
+    assert journal.append(Kind.INTENT).n == 6
+
+
 @pytest.mark.parametrize("damaged", [0, 2, 4])
 def test_nothing_is_appended_after_a_removed_or_swapped_line(tmp_path: Path, damaged: int) -> None:
     """A line that is missing, or stands elsewhere, is named; a damaged last line takes no line after it."""

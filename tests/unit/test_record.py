@@ -532,6 +532,15 @@ def test_newest_outcome_counts(record: Record) -> None:
     assert record.outcome() is Outcome.REPAIRED
 
 
+def test_a_record_that_was_moved_gets_no_second_folder(record: Record) -> None:
+    """Nothing of a run goes where its record was: a stub there would be taken for the record."""
+    record.folder.rename(record.root / "moved")
+    for keep in (lambda: record.keep_bytes("notebooks/30.ipynb", b"x"), lambda: record.keep_answer(ANSWER)):
+        with pytest.raises(RecordDamaged, match="moved"):
+            keep()
+    assert not record.folder.exists()
+
+
 def test_open_incident_is_the_sites_own(tmp_path: Path) -> None:
     """Sites whose names look the same in a file's name are told apart, and a place without records has none open."""
     assert find_open(tmp_path / "none", "lab") is None
