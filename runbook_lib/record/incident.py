@@ -147,7 +147,7 @@ class Record(ArtifactStore):
 
         Raises ParameterRefused where a secret stands in its text, so that it could not be kept whole.
         """
-        if plan.digest != plan_digest(replace(plan, incident=self.incident)):
+        if not self._has_its_digest(plan):
             raise ValueError("the plan's digest is not that of its content")
         value = to_json_value(plan)
         if value != plain_json_value(plan):
@@ -174,9 +174,9 @@ class Record(ArtifactStore):
         )
 
     def _has_its_digest(self, plan: Plan) -> bool:
-        """Whether the digest is that of what the plan says, for this incident; an unknown format has none."""
+        """Whether it is a plan of this incident, and the digest that of what it says; an unknown format has none."""
         try:
-            return plan.digest == plan_digest(replace(plan, incident=self.incident))
+            return plan.incident == self.incident and plan.digest == plan_digest(plan)
         except ValueError:
             return False
 

@@ -14,6 +14,7 @@ import fcntl
 import json
 import os
 import secrets
+import shlex
 import stat
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -201,7 +202,7 @@ def free_stale(site: str, holder: str, servers: Sequence[str] = ()) -> Holder | 
             f"the lock of site {site} is not held by {holder}",
             where=str(path),
             found=str(other) if other else _unreadable(path),
-            next_step=f"name the holder: runbook unlock {site} --holder {other.id if other else UNREADABLE}",
+            next_step=f"name the holder: {_freeing(site, other)}",
         )
     for path in named:
         if _lives(path):
@@ -360,7 +361,7 @@ def _is_at(path: Path, descriptor: int) -> bool:
 
 
 def _locked(path: Path, site: str, holder: Holder | None) -> SiteLocked:
-    free = f"runbook unlock {holder.site if holder else site} --holder {holder.id if holder else UNREADABLE}"
+    free = _freeing(holder.site if holder else site, holder)
     if _lives(path):
         what, next_step = f"another run changes the servers of site {site} now", "wait until it has ended"
     elif holder and not holder.process.is_here:
@@ -370,6 +371,11 @@ def _locked(path: Path, site: str, holder: Holder | None) -> SiteLocked:
         what = f"the servers of site {site} have a stale lock: the run that took it is gone"
         next_step = f"look at what its incident says, then free it: {free}"
     return SiteLocked(what, where=str(path), found=str(holder) if holder else _unreadable(path), next_step=next_step)
+
+
+def _freeing(site: str, holder: Holder | None) -> str:
+    """Return the command that frees a lock, whose file anybody may have written."""
+    return shlex.join(("runbook", "unlock", site, "--holder", holder.id if holder else UNREADABLE))
 
 
 def _unreadable(path: Path) -> str:

@@ -246,12 +246,16 @@ async def readd_ise(
 
 
 async def _drive(context: Context, page: PrimePages, changes: list[IseDecision]) -> tuple[ListedIseServer, ...]:
-    for decision in changes:
+    for decided in changes:
+        settings, decision = _settings(context, decided.name), decided
+        if decided.action is IseAction.REPLACE:  # it was decided some time ago: it may answer by now
+            decision = _decide(settings, await page.ise_servers())
         context.tell(f"{decision.name}: {decision.action}")
+        if decision.action not in CHANGING:
+            continue
         if decision.action is IseAction.REPLACE and decision.listed:
             remove = partial(page.remove_ise, decision.listed.address)
             await _change(context, decision.name, removing(decision.name), remove)
-        settings = _settings(context, decision.name)
         add = partial(page.add_ise, settings.address, settings.user, settings.password.resolve())
         await _change(context, decision.name, adding(decision.name), add)
     listed = await page.ise_servers(anew=False)  # the proof reads it anew

@@ -54,7 +54,9 @@ def read_written(markdown: str, keys: tuple[str, ...]) -> dict[str, str]:
     """Return what stands between the marks, by section; sections that nobody wrote in are left out."""
     found = {}
     for key in keys:
-        match = re.search(f"{re.escape(begin(key))}(.*?){re.escape(end(key))}", markdown, re.DOTALL)
+        # A mark stands on a line of its own: what a device or a record says never begins one with it.
+        marks = f"(?ms)^{re.escape(begin(key))}[ \t]*$(.*?)^{re.escape(end(key))}[ \t]*$"
+        match = re.search(marks, markdown)
         text = match[1].strip() if match else ""
         if text and text != TO_WRITE:
             found[key] = text

@@ -19,7 +19,7 @@ from site_kit import site_with
 from source_trees import nodes_of, tree_of
 
 import runbook_lib
-from runbook_lib.decisions import Approval, ChangeKind, Deletion, Plan, PlannedChange, PlanRow
+from runbook_lib.decisions import Approval, ChangeKind, Deletion, ListedIseServer, Plan, PlannedChange, PlanRow
 from runbook_lib.errors import (
     ApprovalMissing,
     CertificateMoved,
@@ -525,6 +525,28 @@ def test_an_approval_is_not_renewed_by_giving_the_same_digest_again(make: Callab
     with pytest.raises(PlanStale, match="twice on one approval"):
         asyncio.run(_register(case))
     assert case.devices.sent == ["register"]
+
+
+@pytest.mark.parametrize(
+    ("now", "sent"), [(False, ["remove ISE server ise", "add ISE server ise"]), (True, []), (None, [])]
+)
+def test_an_ise_server_that_answers_by_now_is_not_removed(
+    make: Callable[..., Case], monkeypatch: pytest.MonkeyPatch, now: bool | None, sent: list[str]
+) -> None:
+    """What was decided may be hours old, with a person who looked in the evening: the page is read again first."""
+    monkeypatch.setenv("ISE", "a-password-of-tests")
+    case = make("replace ISE")
+    row = ListedIseServer(address=case.context.site.ise[0].address, answers=False)
+    decision = readd_ise._decide(case.context.site.ise[0], (row,))
+    assert decision.action is readd_ise.IseAction.REPLACE
+
+    async def listed(*, anew: bool = True) -> tuple[ListedIseServer, ...]:
+        return (replace(row, answers=now),)
+
+    pressed = {f"{verb}_ise": partial(case.devices.press, f"{verb} ISE server ise") for verb in ("add", "remove")}
+    page = cast("Any", SimpleNamespace(ise_servers=listed, **pressed))
+    asyncio.run(readd_ise._drive(case.context, page, [decision]))
+    assert case.devices.sent == sent
 
 
 @pytest.mark.parametrize("words", [register_ha.BY_HAND, readd_ise.BY_HAND])

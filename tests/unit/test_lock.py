@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import shlex
 import shutil
 import socket
 import stat
@@ -238,6 +239,16 @@ def leave(change: Callable[[Holder], bytes]) -> Holder:
     for path in lock_paths(SERVERS):
         path.write_bytes(change(left))
     return left
+
+
+def test_the_command_that_is_printed_runs_nothing_else() -> None:
+    """Anybody may have written a lock's file, and people paste what frees it into a shell."""
+    named = {"site": "$(touch x); touch y #", "id": "'`touch z`"}
+    leave(lambda left: replace(left, **named).to_bytes())
+    with pytest.raises(SiteLocked, match="stale") as caught:
+        locked().__enter__()
+    command = caught.value.next_step.partition("free it: ")[2]
+    assert shlex.split(command) == ["runbook", "unlock", named["site"], "--holder", named["id"]]
 
 
 @pytest.mark.parametrize("content", [b"", b"{", b"[]", b"{}", b'{"process": 7}', b"\xff", b"[" * 9999])

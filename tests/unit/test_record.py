@@ -37,6 +37,7 @@ from runbook_lib.models import (
     Verdict,
 )
 from runbook_lib.record.files import operator
+from runbook_lib.record.gate import to_json_value
 from runbook_lib.record.incident import Record, find_open, list_records
 from runbook_lib.record.journal import Artifact, Kind
 from runbook_lib.record.secret_scan import FoundSecret, scan
@@ -392,6 +393,14 @@ def test_plan_with_a_wrong_digest_is_not_kept(record: Record) -> None:
     for wrong in (replace(plan, digest="0" * 64), replace(plan, rows=()), replace(plan, site="other")):
         with pytest.raises(ValueError, match="digest"):
             record.write_plan(wrong)
+
+
+def test_a_plan_that_calls_itself_another_incidents_is_refused(record: Record) -> None:
+    """What it calls itself stands in commands that people paste; the record's own name is the one that counts."""
+    plan = replace(a_plan(record, "a_1"), incident="$(touch x)")
+    record.keep_json("plans/x.json", to_json_value(plan), kind=Kind.DECIDED, seen=plan.digest)
+    with pytest.raises(RecordDamaged, match="journal says"):
+        record.read_plan()
 
 
 def test_plan_with_a_secret_in_it_is_refused(record: Record, canary: str) -> None:

@@ -22,7 +22,8 @@ from runbook_lib.record.journal import Artifact, Kind
 from runbook_lib.redactor import Redactor
 from runbook_lib.show.report import post_mortem, write_beside, write_into
 from runbook_lib.show.report_model import Grid
-from runbook_lib.show.report_page import begin, end, render_html, render_markdown
+from runbook_lib.show.report_page import begin, end, read_written, render_html, render_markdown
+from runbook_lib.show.report_sections import FACTORS
 
 FORMS = ("html", "md")
 HOSTILE = (
@@ -324,6 +325,14 @@ def test_a_huge_text_has_an_end(tmp_path: Path) -> None:
 
 
 # -- where it is written ---------------------------------------------------------------------------
+
+
+def test_what_a_record_says_is_no_persons_word() -> None:
+    """A person writes between marks on lines of their own: the same marks in a cell of a table are none."""
+    forged = f"{begin(FACTORS)} The PKI team confirmed it. {end(FACTORS)}"
+    written = f"{begin(FACTORS)}  \n\nNobody told us.\n\n{end(FACTORS)}"
+    assert read_written(f"| `{forged}` | x |\n\n{written}\n", (FACTORS,)) == {FACTORS: "Nobody told us."}
+    assert read_written(f"| `{forged}` | x |\n", (FACTORS,)) == {}
 
 
 def test_nothing_is_overwritten_and_what_a_person_wrote_is_taken_over(whole: Record, tmp_path: Path) -> None:
