@@ -179,16 +179,20 @@ def _another(folder: Path) -> RecordDamaged:
 def store_record(folder: Path, address: str) -> None:
     """Copy a record below ``address``, in a folder of its own name.
 
-    Files are written once: one that is there with another content is refused, the journal alone grows. Raises
+    Files are written once: one that is there with another content is refused; the journal alone grows, and one that
+    does not go on from what is there, as that of a folder that was put back from a copy, is refused too. Raises
     RecordNotWritable, which names the address and what refused; the folder here stays as it is.
     """
     files, _ = list_files(folder)
     where = f"{address.rstrip('/')}/{folder.name}"
     try:
         system, root = _open(where)
+        journal, grown = f"{root}/{JOURNAL}", (folder / JOURNAL).read_bytes()
+        if system.exists(journal) and not grown.startswith(system.cat_file(journal)):
+            raise _refused(journal, "its lines are not those with which the journal here begins")
         for name in sorted(files):
             _write(system, f"{root}/{name}", files[name].read_bytes())
-        system.pipe_file(f"{root}/{JOURNAL}", (folder / JOURNAL).read_bytes())
+        system.pipe_file(journal, grown)
     except (UsageError, RecordNotWritable):
         raise
     except Exception as error:  # noqa: BLE001 - each store has errors of its own

@@ -21,6 +21,7 @@ from runbook_lib.batch.payload import Payload, payload_of, programs, require_sto
 from runbook_lib.batch.site_run import SiteTask
 from runbook_lib.batch.sites import resolved
 from runbook_lib.errors import ParameterRefused, RecordDamaged, RecordNotWritable, UsageError
+from runbook_lib.models import Stage
 from runbook_lib.params.load import load_site
 from runbook_lib.record.archive import packed
 from runbook_lib.record.incident import Record
@@ -172,6 +173,21 @@ def test_another_file_of_a_record_is_not_replaced(tmp_path: Path) -> None:
     with pytest.raises(RecordNotWritable, match="refuses"):
         store_record(record.folder, f"file://{tmp_path}/there")
     assert there.read_text(encoding="utf-8") == "other"
+
+
+def test_no_line_of_a_copy_is_lost(tmp_path: Path) -> None:
+    """A journal that was put back from an older copy, or went another way, does not take the place of what is there."""
+    record = Record.create(tmp_path, "lab")
+    older = record.journal.path.read_bytes()
+    record.intend(Stage.DELETE, "primary", "x")
+    store_record(record.folder, f"file://{tmp_path}/there")
+    copy = tmp_path / "there" / record.incident / "journal.jsonl"
+    whole = copy.read_bytes()
+    record.journal.path.write_bytes(older)
+    with pytest.raises(RecordNotWritable) as refused:
+        store_record(record.folder, f"file://{tmp_path}/there")
+    assert "its lines are not those" in refused.value.found
+    assert copy.read_bytes() == whole
 
 
 def test_an_address_that_refuses_is_named(tmp_path: Path) -> None:
