@@ -254,14 +254,14 @@ def check_name(kind: CheckKind, *, server: str = "", target: str = "") -> str:
 
 @dataclass(frozen=True, kw_only=True)
 class Check:
-    """One line of a proof or a preflight: what was expected beside what was seen.
+    """One line of a proof or a preflight: what was expected beside what was seen; ``name`` follows from its kind.
 
     ``kind`` says what it is about, ``server`` who was asked, ``target`` about whom; ``values`` are what was seen as
     data: the keys of entries, or the SHA-256 of a certificate, whose judgement is ``verdict``. Records written before
     these fields have none of them: see ``with_kinds``.
     """
 
-    name: str
+    name: str = ""
     expected: str
     actual: str
     ok: bool | None
@@ -271,6 +271,10 @@ class Check:
     target: str = ""
     verdict: Verdict | None = None
     values: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        if self.kind and not self.name:
+            object.__setattr__(self, "name", check_name(self.kind, server=self.server, target=self.target))
 
 
 _NAMES_WITHOUT_KIND = (

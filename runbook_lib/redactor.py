@@ -14,7 +14,7 @@ import re
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 
 from runbook_lib.disguises import Disguise, Disguised
 
@@ -208,14 +208,10 @@ def _spellings(value: str) -> tuple[_Spelling, ...]:
     pieces.append(_Spelling((digits,), lambda: digits, folded=True))
     for way in ("utf-16-le", "utf-16-be", "utf-32-le", "utf-32-be"):
         wide = value.encode(way, "surrogatepass")
-        pieces.append(_wide(wide))
+        pieces.append(_Spelling((wide,), partial(re.escape, wide)))
         if way.startswith("utf-16"):
             pieces += [_base64_part(wide, before) for before in range(3)]
     return tuple(pieces)
-
-
-def _wide(data: bytes) -> _Spelling:
-    return _Spelling((data,), lambda: re.escape(data))
 
 
 def _anchors(data: bytes) -> tuple[bytes, ...]:

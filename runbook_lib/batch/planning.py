@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -61,17 +61,13 @@ def in_processes(
         found.append(result)
         hear(result)
 
-    shares = list(_shares(sites, processes, share))
+    size = max(1, min(share, -(-len(sites) // processes)))
+    shares = [sites[start : start + size] for start in range(0, len(sites), size)]
     if processes == 1 and len(shares) <= 1:
         work(sites, heard)
     else:
         _run(shares, work, processes, heard)
     return found
-
-
-def _shares(sites: Sequence[T], processes: int, share: int) -> Iterator[Sequence[T]]:
-    size = max(1, min(share, -(-len(sites) // processes)))
-    return (sites[start : start + size] for start in range(0, len(sites), size))
 
 
 def _run(shares: Sequence[Sequence[T]], work: Work[T, R], processes: int, heard: Callable[[R], None]) -> None:
@@ -127,17 +123,8 @@ SHARE = 25
 PROCESSES = 2
 
 
-@dataclass(frozen=True, kw_only=True)
-class Planned:
-    """What planning one site came to: a plan that could be carried out, or why there is none."""
-
-    plan: PlannedSite | None
-    refused: NotPlanned | None
-
-    @property
-    def site(self) -> str:
-        """The name of the site, whichever of the two it came to."""
-        return self.plan.site if self.plan else self.refused.site if self.refused else ""
+Planned = PlannedSite | NotPlanned
+"""What planning one site came to: a plan that could be carried out, or why there is none."""
 
 
 def plan_fleet(round_: Round, sites: Iterable[FleetSite], *, at_once: int, tell: Callable[[str], None]) -> Rollup:
@@ -152,14 +139,14 @@ def plan_fleet(round_: Round, sites: Iterable[FleetSite], *, at_once: int, tell:
     told = in_processes(sites, work, processes=processes, share=SHARE, hear=lambda each: tell(_summary(each)))
     by_name = {each.site: each for each in told}
     found = [by_name[each.name] for each in sites]
-    planned = tuple(each.plan for each in found if each.plan)
+    planned = tuple(each for each in found if isinstance(each, PlannedSite))
     rollup = Rollup(
         fleet=round_.site,
         round=round_.incident,
         made_utc=datetime.now(UTC),
         digest=rollup_digest(planned, fleet=round_.site, round_id=round_.incident),
         sites=planned,
-        not_planned=tuple(each.refused for each in found if each.refused),
+        not_planned=tuple(each for each in found if isinstance(each, NotPlanned)),
     )
     path = f"rollups/{rollup.digest}.json"
     round_.keep_json(path, to_json_value(rollup), kind=Kind.DECIDED, seen=rollup.digest, text="roll-up")
@@ -203,12 +190,9 @@ def _plan(round_: Round, each: FleetSite) -> Planned:
         record = open_incident(each.site, "", what=f"runbook fleet plan, {round_.incident}")
         found = _plan_in(record, each)
     except RunbookError as error:
-        incident = record.incident if record else ""
-        found = Planned(plan=None, refused=NotPlanned(site=each.name, incident=incident, why=_in_words(error)))
-    told = found.plan.plan if found.plan else found.refused.why if found.refused else ""
-    round_.journal.append(
-        Kind.OBSERVED, stage=STAGE, server=each.name, seen=told, text="planned" if found.plan else "not planned"
-    )
+        found = NotPlanned(site=each.name, incident=record.incident if record else "", why=_in_words(error))
+    seen, text = (found.why, "not planned") if isinstance(found, NotPlanned) else (found.plan, "planned")
+    round_.journal.append(Kind.OBSERVED, stage=STAGE, server=each.name, seen=seen, text=text)
     return found
 
 
@@ -233,9 +217,8 @@ def _plan_in(record: Record, each: FleetSite) -> Planned:
 def _planned(record: Record, each: FleetSite, plan: Plan, *, contradicted: bool) -> Planned:
     if plan.blocked:
         why = "blocked: " + "; ".join(plan.blocked)
-        refused = NotPlanned(site=each.name, incident=record.incident, why=why, contradicted=contradicted)
-        return Planned(plan=None, refused=refused)
-    part = PlannedSite(
+        return NotPlanned(site=each.name, incident=record.incident, why=why, contradicted=contradicted)
+    return PlannedSite(
         site=each.name,
         incident=record.incident,
         plan=plan.digest,
@@ -244,7 +227,6 @@ def _planned(record: Record, each: FleetSite, plan: Plan, *, contradicted: bool)
         changes=tuple(f"{change.server}: {change.kind} ({change.target})" for change in plan.changes),
         needs_approval=plan.needs_approval,
     )
-    return Planned(plan=part, refused=None)
 
 
 def _context(record: Record, each: FleetSite, stage: Stage) -> Context:
@@ -266,11 +248,10 @@ def _in_words(error: RunbookError) -> str:
 
 
 def _summary(found: Planned) -> str:
-    if found.plan is None:
-        return f"{found.site}: not planned: {found.refused.why if found.refused else ''}"
-    count = len(found.plan.deletions)
-    said = f"{count} deletions" if count else "nothing to delete"
-    return f"{found.site}: {said}" + (f", plan {found.plan.plan[:16]}…" if found.plan.needs_approval else "")
+    if isinstance(found, NotPlanned):
+        return f"{found.site}: not planned: {found.why}"
+    said = f"{len(found.deletions)} deletions" if found.deletions else "nothing to delete"
+    return f"{found.site}: {said}" + (f", plan {found.plan[:16]}…" if found.needs_approval else "")
 
 
 # -- One approval for the whole roll-up, or for single sites of it: ordinary approvals in each site's own record

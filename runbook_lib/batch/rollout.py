@@ -307,8 +307,21 @@ def run_fleet(
         diary = _Diary(round_, tell)
         way, signum = asyncio.run(_go(start, rules, diary, admission))
         results = _results(fleet, admission, way)
-        outcome, seal = keep_outcome(round_, rollup.digest if rollup else "", results, way.why_stopped)
+        others = tuple(_left_out(round_, rollup, only)) if rollup and only else ()
+        outcome, seal = keep_outcome(round_, rollup.digest if rollup else "", results, way.why_stopped, others)
     return FleetReport(outcome=outcome, seal=seal, signum=signum, refused=tuple(way.executor.refused))
+
+
+def _left_out(round_: Round, rollup: Rollup, only: Sequence[str]) -> Iterator[SiteState]:
+    """Yield how each site of the round stands that this run was not asked for."""
+    incidents = {each.site: each.incident for each in rollup.sites} | dict.fromkeys(
+        (n.site for n in rollup.not_planned), ""
+    )
+    for incident in (incident for site, incident in incidents.items() if site not in only):
+        outcome = None
+        with suppress(RunbookError):  # it lies elsewhere, or is damaged: nothing is claimed of it
+            outcome = Record.open(round_.root, incident).outcome()
+        yield state_of(outcome) if outcome else SiteState.NOT_STARTED
 
 
 async def _go(
@@ -316,29 +329,23 @@ async def _go(
 ) -> tuple[Rollout, signal.Signals | None]:
     executor = start()
     way = Rollout(executor, rules, diary)
-    listening = _Signals(way)
     loop = asyncio.get_running_loop()
+    taken_signals: list[signal.Signals] = []
+
+    def note(signum: int) -> None:
+        """The first signal drains, a second one ends what is in flight."""
+        taken_signals.append(signal.Signals(signum))
+        if len(taken_signals) == 1:
+            way.stop(f"{DRAINED} ({taken_signals[0].name})")
+        else:
+            executor.abort()
+
     try:
-        with taken(lambda signum: loop.call_soon_threadsafe(listening.note, signum)):
+        with taken(lambda signum: loop.call_soon_threadsafe(note, signum)):
             await way.go(admission.tasks)
     finally:
         await executor.close()
-    return way, listening.first
-
-
-class _Signals:
-    """The first signal drains, a second one ends what is in flight."""
-
-    def __init__(self, way: Rollout) -> None:
-        self.first: signal.Signals | None = None
-        self._way = way
-
-    def note(self, signum: int) -> None:
-        if self.first is None:
-            self.first = signal.Signals(signum)
-            self._way.stop(f"{DRAINED} ({self.first.name})")
-        else:
-            self._way.executor.abort()
+    return way, next(iter(taken_signals), None)
 
 
 class _Diary(RolloutWatcher):
@@ -355,8 +362,10 @@ class _Diary(RolloutWatcher):
         self._tell(text)
 
     def site_starts(self, task: SiteTask, wave: int) -> None:
-        line = f"run {task.incident}"
-        self._changes[task.site] = _intend(self._round, task.site, line, f"wave {wave}")
+        line = self._round.journal.append(
+            Kind.INTENT, stage=STAGE, server=task.site, expected=f"wave {wave}", text=f"run {task.incident}"
+        )
+        self._changes[task.site] = RecordedChange(self._round, line)
         self._tell(f"{task.site}: starts")
 
     def event(self, event: SiteEvent) -> None:
@@ -372,11 +381,6 @@ class _Diary(RolloutWatcher):
         self._tell(f"stopping: {why}")
         with suppress(RecordError):  # the sites in flight matter more; the outcome says it again, or cannot either
             self._round.journal.append(Kind.NOTED, stage=STAGE, seen=why, text="stopped")
-
-
-def _intend(round_: Round, site: str, text: str, expected: str) -> RecordedChange:
-    line = round_.journal.append(Kind.INTENT, stage=STAGE, server=site, expected=expected, text=text)
-    return RecordedChange(round_, line)
 
 
 def _results(fleet: Fleet, admission: Admission, way: Rollout) -> list[SiteResult]:

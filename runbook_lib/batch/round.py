@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from runbook_lib.batch.site_run import FAILURES, FINISHED, SiteResult, SiteState
+from runbook_lib.batch.site_run import FAILURES, FINISHED, SiteResult, SiteState, state_of
 from runbook_lib.digest import canonical_json, sha256_hex
 from runbook_lib.errors import RecordDamaged, RunbookError
 from runbook_lib.models import Outcome
@@ -18,7 +18,6 @@ from runbook_lib.record.attestation import Seal, seal_record
 from runbook_lib.record.gate import to_json_value
 from runbook_lib.record.incident import INCIDENT, Record, site_slug
 from runbook_lib.record.journal import Kind
-from runbook_lib.record.stages import FINAL
 
 # -- A round: one evening of one fleet, in a folder of its own beside the incidents. ---------------
 #
@@ -41,11 +40,6 @@ class Round(Record):
 
     def __repr__(self) -> str:
         return f"<Round {self.incident} of fleet {self.site}>"
-
-    @property
-    def is_open(self) -> bool:
-        """Whether the round goes on: it has no outcome, or one that leaves something to do."""
-        return self.outcome() not in FINAL
 
 
 def rounds_of(root: Path, fleet: str = "") -> Iterable[Round]:
@@ -165,8 +159,13 @@ class RoundOutcome:
         return {state: found[state] for state in SiteState if found[state]}
 
 
-def keep_outcome(round_: Round, rollup: str, results: Iterable[SiteResult], stopped: str) -> tuple[RoundOutcome, Seal]:
-    """Keep what became of every site, say how the round ended, and seal it; raises ``RecordNotWritable``."""
+def keep_outcome(
+    round_: Round, rollup: str, results: Iterable[SiteResult], stopped: str, others: Iterable[SiteState] = ()
+) -> tuple[RoundOutcome, Seal]:
+    """Keep what became of every site, say how the round ended, and seal it; raises ``RecordNotWritable``.
+
+    ``others``: how the sites of the round stand that this run was not asked for; the round's outcome counts them too.
+    """
     found = RoundOutcome(
         fleet=round_.site,
         round=round_.incident,
@@ -179,20 +178,18 @@ def keep_outcome(round_: Round, rollup: str, results: Iterable[SiteResult], stop
     value["counts"] = {state.value: number for state, number in found.counts.items()}
     round_.keep_json("outcomes/outcome.json", value, seen=_in_words(found), text="outcome of the round")
     if SiteState.DONE not in found.counts:  # what was only read has no outcome
-        round_.set_outcome(whole(found), _in_words(found))
+        left = tuple(others)
+        words = _in_words(found) + (f", and {len(left)} that were not asked for" if left else "")
+        round_.set_outcome(whole((*found.counts, *left)), words)
     described = {each.site: each.incident for each in found.sites}
     return found, seal_record(round_, {"fleet": round_.site, "sites": described})
 
 
-def whole(found: RoundOutcome) -> Outcome:
+def whole(states: Iterable[SiteState]) -> Outcome:
     """Return the worst that became of a site, as the outcome of the round; not started is stopped."""
-    states = set(found.counts)
-    for outcome in (Outcome.UNKNOWN, Outcome.FAILED, Outcome.STOPPED, Outcome.REPAIRED_UNVERIFIED, Outcome.REPAIRED):
-        if outcome.value in {state.value for state in states}:
-            return outcome
-        if outcome is Outcome.STOPPED and SiteState.NOT_STARTED in states:
-            return outcome
-    return Outcome.NOTHING_TO_DO
+    became = {SiteState.STOPPED if state is SiteState.NOT_STARTED else state for state in states}
+    worst = (Outcome.UNKNOWN, Outcome.FAILED, Outcome.STOPPED, Outcome.REPAIRED_UNVERIFIED, Outcome.REPAIRED)
+    return next((outcome for outcome in worst if state_of(outcome) in became), Outcome.NOTHING_TO_DO)
 
 
 def exit_code(found: RoundOutcome) -> int:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -152,7 +152,7 @@ def _run_each(
     reports: list[StageReport] = []
     environment = kernel_environment(secrets) | {LAST_STAGE: until.value}
     with NotebookKernel(keeps=True) as kernel:
-        for stage in _up_to(until):
+        for stage in tuple(Stage)[: tuple(Stage).index(until) + 1]:
             listener.stage_started(stage)
             report = _run_stage(stage, site, record, given.get(stage, {}), environment, listener, kernel)
             reports.append(report)
@@ -160,13 +160,6 @@ def _run_each(
             if report.state is not StageState.DONE:
                 break
     return reports
-
-
-def _up_to(until: Stage) -> Iterator[Stage]:
-    for stage in Stage:
-        yield stage
-        if stage is until:
-            return
 
 
 def kernel_environment(secrets: Iterable[SecretRef]) -> dict[str, str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from enum import StrEnum
 from functools import partial
@@ -20,7 +20,7 @@ from runbook_lib.decisions import Plan
 from runbook_lib.device.answers import StateKind
 from runbook_lib.device.probe import not_available, present
 from runbook_lib.errors import DeviceError, DeviceSilent, DeviceUnreachable, RunbookError
-from runbook_lib.models import Answer, Diagnosis, HaStatus, Inventory, Judgement, Presented, TofuStore, Vantage, Verdict
+from runbook_lib.models import Diagnosis, HaStatus, Inventory, Judgement, Presented, TofuStore, Vantage, Verdict
 from runbook_lib.params.model import Deadlines, Site
 from runbook_lib.repair.context import PI_SERVERS, Devices, Target, targets
 from runbook_lib.repair.diagnose import read_site_logs
@@ -73,10 +73,10 @@ class TriagedSite:
     condition: Condition
     why: tuple[str, ...]
     deletions: tuple[str, ...] = ()
-    verdicts: dict[str, Verdict]
-    ha: dict[str, str]
-    certificates: tuple[Expiry, ...]
-    phases: tuple[Phase, ...]
+    verdicts: dict[str, Verdict] = field(default_factory=dict)
+    ha: dict[str, str] = field(default_factory=dict)
+    certificates: tuple[Expiry, ...] = ()
+    phases: tuple[Phase, ...] = ()
 
     @property
     def days(self) -> int | None:
@@ -181,7 +181,7 @@ class _Asking:
         self._site = site
         self._root = records_root
         self._phase_s = phase_s
-        self._devices = Devices(site, _keep_nothing, looks=LOOKS)
+        self._devices = Devices(site, lambda _answer, _parsed: None, looks=LOOKS)  # triage leaves no record
         self._phases: list[Phase] = []
         self._errors: dict[str, RunbookError] = {}
 
@@ -311,10 +311,6 @@ def _shortened(deadlines: Deadlines, phase_s: float) -> Deadlines:
     return deadlines.model_copy(update={name: min(getattr(deadlines, name), phase_s) for name in names})
 
 
-def _keep_nothing(_answer: Answer, _parsed: object) -> None:
-    """Triage leaves no record."""
-
-
 def _expiries(judgements: tuple[Judgement, ...], now: datetime) -> tuple[Expiry, ...]:
     return tuple(
         Expiry(
@@ -362,7 +358,8 @@ def _ask(root: Path, limits: TriageLimits, sites: Sequence[FleetSite], tell: Cal
             try:
                 finding = await triage_site(each, root, phase_s=limits.phase_s)
             except Exception as error:  # noqa: BLE001 (a fault of ours at one site must not lose what the others are)
-                finding = _not_understood(each, error)
+                why = f"asking this site ended in a fault of this software: {type(error).__name__}: {error}"
+                finding = TriagedSite(site=each.name, where=each.where, condition=Condition.NEEDS_A_PERSON, why=(why,))
         tell(_redacted(finding))
 
     async def all_of_them() -> None:
@@ -370,20 +367,6 @@ def _ask(root: Path, limits: TriageLimits, sites: Sequence[FleetSite], tell: Cal
         await asyncio.gather(*(one(each, gate) for each in sites))
 
     asyncio.run(all_of_them())
-
-
-def _not_understood(each: FleetSite, error: Exception) -> TriagedSite:
-    why = f"asking this site ended in a fault of this software: {type(error).__name__}: {error}"
-    return TriagedSite(
-        site=each.name,
-        where=each.where,
-        condition=Condition.NEEDS_A_PERSON,
-        why=(why,),
-        verdicts={},
-        ha={},
-        certificates=(),
-        phases=(),
-    )
 
 
 def _redacted(finding: TriagedSite) -> TriagedSite:

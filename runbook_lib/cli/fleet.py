@@ -195,7 +195,7 @@ def plan_command(name: str, *, only: tuple[str, ...], at_once: int) -> int:
     out_lines(rollup_view(rollup).text())
     out(f"round:   {round_.incident}")
     out(f"roll-up: {rollup.digest}")
-    if any(each.deletions for each in rollup.sites):
+    if any(each.to_approve for each in rollup.sites):
         out(f"Next: runbook fleet approve {round_.incident} {rollup.digest} --by NAME")
     return SafetyStop.exit_code if rollup.not_planned else 0
 
@@ -205,9 +205,11 @@ def approve_command(round_id: str, digest: str, *, by: str, reason: str, only: t
     round_ = Round.open(paths.records_dir(), round_id)
     found = approve_rollup(round_, digest, by=by, reason=reason, only=only)
     count = sum(len(each.deletions) for each in found.covered)
-    out(f"Approved by {by.strip()}: {len(found.covered)} sites, {count} deletions, roll-up {digest}")
+    later = sum(len(each.changes) for each in found.covered)
+    what = f"{count} deletions and {later} changes that may follow"
+    out(f"Approved by {by.strip()}: {len(found.covered)} sites, {what}, roll-up {digest}")
     for each in found.covered:
-        out(f"  {each.site}: {_deletions(each)}")
+        out(f"  {each.site}: {_planned(each)}")
     for site, why in found.not_covered.items():
         out(f"  NOT covered: {site}: {why}")
     run = shlex.join(("runbook", "fleet", "run", round_.opening()["given"] or round_.site, "--round", round_id))
@@ -299,7 +301,7 @@ def status_command(name: str, *, round_id: str, as_json: bool, map_file: str = "
 
 def rollup_view(rollup: Rollup) -> View[Rollup]:
     """Return the table of a roll-up: each site with its plan, and those without one with the reason."""
-    rows = [Row(cells=(each.site, each.incident, each.plan[:16] + "…", _deletions(each))) for each in rollup.sites]
+    rows = [Row(cells=(each.site, each.incident, each.plan[:16] + "…", _planned(each))) for each in rollup.sites]
     rows += [
         Row(cells=(each.site, each.incident or "-", "none", each.why), mark="bad" if each.contradicted else "")
         for each in rollup.not_planned
@@ -308,7 +310,7 @@ def rollup_view(rollup: Rollup) -> View[Rollup]:
     note = f"{impostors} sites with a contradicted certificate: a suspected interception." if impostors else ""
     table = Table(
         title=f"Roll-up of {len(rollup.sites)} plans; {len(rollup.not_planned)} sites are not covered",
-        headers=("site", "incident", "plan", "what would be deleted, or why nothing is"),
+        headers=("site", "incident", "plan", "what would be deleted and may follow, or why nothing is"),
         rows=tuple(rows),
         empty="no sites",
         note=note,
@@ -316,10 +318,11 @@ def rollup_view(rollup: Rollup) -> View[Rollup]:
     return View(rollup, (table,))
 
 
-def _deletions(each: PlannedSite) -> str:
-    """Return the entries that would be deleted; the commands are in the plan."""
+def _planned(each: PlannedSite) -> str:
+    """Return the entries that would be deleted, and what may follow: an approval covers both. The plan says more."""
     command = DELETE_TOFU.format(key="")
-    return "; ".join(line.replace(command, "") for line in each.deletions) or "nothing to delete"
+    deleted = "; ".join(line.replace(command, "") for line in each.deletions) or "nothing to delete"
+    return f"{deleted}; then, where it is needed: {'; '.join(each.changes)}" if each.changes else deleted
 
 
 def outcome_view(found: RoundOutcome) -> View[RoundOutcome]:

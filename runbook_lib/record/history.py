@@ -240,13 +240,14 @@ class Index:
     def put(self, signature: str, entry: Entry) -> None:
         """Replace what is known of an incident."""
         name, row = entry.incident.incident, as_json(entry.incident)
+        text = entry.text.encode("utf-8", "backslashreplace").decode()  # JSON can hold half of a surrogate pair
         self.drop([name])
         with self._connection as change:
             cursor = change.execute(
                 "INSERT INTO incident (incident, signature, row, sha256) VALUES (?, ?, ?, ?)",
                 (name, signature, row, _digest(name, signature, row)),
             )
-            change.execute("INSERT INTO said (rowid, text) VALUES (?, ?)", (cursor.lastrowid, _storable(entry.text)))
+            change.execute("INSERT INTO said (rowid, text) VALUES (?, ?)", (cursor.lastrowid, text))
 
     def drop(self, incidents: Iterable[str]) -> None:
         """Forget incidents."""
@@ -274,11 +275,6 @@ class Index:
 
     def _one(self, command: str) -> int:
         return int(self._connection.execute(command).fetchone()[0])
-
-
-def _storable(text: str) -> str:
-    """Return a text as SQLite takes it: JSON can hold half of a surrogate pair, UTF-8 cannot."""
-    return text.encode("utf-8", "backslashreplace").decode()
 
 
 def _digest(incident: str, signature: str, row: str) -> str:

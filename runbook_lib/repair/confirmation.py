@@ -8,17 +8,17 @@ from typing import NamedTuple
 
 from runbook_lib.certificates.expectation import Knowledge, read_expectation
 from runbook_lib.certificates.facts import facts_as_far_as_read
-from runbook_lib.decisions import Check, CheckKind, Decision, Override, Plan, check_name
+from runbook_lib.decisions import Check, CheckKind, Decision, Override, Plan
 from runbook_lib.device.command_line import Console
 from runbook_lib.device.probe import present
 from runbook_lib.errors import CertificateMoved, DeletionRefused, ParameterRefused, RunbookError
 from runbook_lib.models import Inventory, Judgement, Presented, Stage, Vantage, Verdict, WayOut
-from runbook_lib.params.model import Deadlines, PiServer, Site
+from runbook_lib.params.model import Deadlines, Site
 from runbook_lib.prompts import certificate_at_console
 from runbook_lib.record.incident import Record
 from runbook_lib.repair.context import PI_SERVERS, Context, Target, pi_server, target_named, target_of_key
 from runbook_lib.repair.inventory import judge_target, knowledge_of
-from runbook_lib.repair.sent_changes import INVENTORY_FACTS, confirmed_before, deletion_intents, facts_or
+from runbook_lib.repair.sent_changes import INVENTORY_FACTS, confirmed_before, deletion_intents, facts_or, listed_in
 
 # -- A person's word in the place of a confirmation: explicit, named, recorded, and bound to one certificate.
 #
@@ -133,7 +133,6 @@ def certificate_check(context: Context, judgement: Judgement) -> Check:
     another = bool(expected) and actual != expected
     unknown = judgement.facts is not None and judgement.verdict is Verdict.UNCONFIRMED
     return Check(
-        name=check_name(CheckKind.CERTIFICATE, target=judgement.target),
         expected=expected or judgement.expectation,
         actual=actual,
         ok=False if another else None if unknown else good and judgement.facts is not None,
@@ -159,7 +158,8 @@ async def confirmed_web_certificate(context: Context, server_key: str) -> bytes:
     taken that very certificate of the server upon himself by an override.
     """
     server = pi_server(context.site, server_key)
-    target = replace(target_named(context.site, server_key), port=_web_port(server), observers=())
+    port = server.web.port if server.web else 443
+    target = replace(target_named(context.site, server_key), port=port, observers=())
     of_web = read_expectation(server.web.expect) if server.web else Knowledge()
     looks, judgement = await _look_and_judge(context, target, of_web)
     if not _overridden(context, judgement):
@@ -205,10 +205,6 @@ def _require(judgement: Judgement) -> None:
     )
 
 
-def _web_port(server: PiServer) -> int:
-    return server.web.port if server.web else 443
-
-
 # -- How a plan gets on that is blocked since nothing confirms a certificate: what to compare where, and what to write.
 #
 # The digits to write are those that the console shows, never those that are presented here: an expectation that is
@@ -230,8 +226,7 @@ def ways_out(plan: Plan, inventory: Inventory) -> tuple[WayOut, ...]:
 
 def ways_out_of(record: Record, plan: Plan) -> tuple[WayOut, ...]:
     """Return the ways out by what stage 20 of this record saw."""
-    nothing = Inventory(stores=(), presented=(), judgements=(), ha=())
-    return ways_out(plan, facts_or(record, Stage.LIST, INVENTORY_FACTS, Inventory, nothing))
+    return ways_out(plan, listed_in(record))
 
 
 _SETTLED_BY = {
@@ -246,13 +241,11 @@ _SETTLED_BY = {
 
 def settling(record: Record, plan: Plan) -> tuple[str, ...]:
     """Return what settles a blocked plan, a sentence for each host whose verdict blocks it, as stage 20 saw it."""
-    nothing = Inventory(stores=(), presented=(), judgements=(), ha=())
-    seen = facts_or(record, Stage.LIST, INVENTORY_FACTS, Inventory, nothing)
     held = {row.target for row in plan.rows if row.by_verdict}
     # A host that is contradicted blocks every plan, though no entry of it is listed.
     return tuple(
         f"{each.target}: {_SETTLED_BY[each.verdict].format(each.expectation)}"
-        for each in seen.judgements
+        for each in listed_in(record).judgements
         if plan.blocked and each.verdict in _SETTLED_BY
         if each.target in held or each.verdict is Verdict.CONTRADICTED
     )

@@ -223,11 +223,7 @@ def planned_change(context: Context, kind: ChangeKind, target: str) -> PlannedCh
     plan = context.record.read_plan()
     found = next((each for each in plan.changes if (each.kind, each.target) == (kind, target)), None)
     if found is None:
-        raise PlanStale(
-            f"The plan does not hold this change: {kind} ({target}); nothing was changed",
-            where=f"incident {plan.incident}, plan {plan.digest}",
-            next_step=NEW_PLAN,
-        )
+        raise _stale(plan, f"{kind} ({target})", "is not in the plan")
     return found
 
 

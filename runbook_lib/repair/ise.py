@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 from enum import StrEnum
 from functools import partial
 from typing import TYPE_CHECKING
@@ -16,7 +16,6 @@ from runbook_lib.hosts import any_same_host
 from runbook_lib.models import CertificateFacts
 from runbook_lib.params.labels import labels_for
 from runbook_lib.params.model import IseServer
-from runbook_lib.params.model import IseServer as IseSettings
 from runbook_lib.record.about import About, LineTopic
 from runbook_lib.repair.confirmation import require_confirmed
 from runbook_lib.repair.context import Context, wait_until, write_late_result
@@ -67,7 +66,6 @@ async def ise_word(context: Context, settings: IseServer) -> Check:
         return _imported(settings, waiting)
     presented = next((one for one in said if one.sha256 == facts.sha256), None)
     return Check(
-        name=check_name(CheckKind.ISE_API, target=settings.name),
         expected=facts.sha256,
         actual=", ".join(one.sha256 for one in said),
         ok=presented is not None,
@@ -87,7 +85,6 @@ def _not_yet_presented(said: Sequence[IseCertificate], facts: CertificateFacts) 
 
 def _imported(settings: IseServer, waiting: IseCertificate) -> Check:
     return Check(
-        name=check_name(CheckKind.ISE_IMPORTED, target=settings.name),
         expected=f"presented on port {settings.port}",
         actual=f"imported, not yet presented: {waiting.sha256}{_until(waiting)}",
         ok=None,
@@ -98,17 +95,12 @@ def _imported(settings: IseServer, waiting: IseCertificate) -> Check:
 
 
 def _until(one: IseCertificate | None) -> str:
-    return f", valid until {_day(one.ends_utc)}" if one and one.ends_utc else ""
-
-
-def _day(moment: datetime) -> str:
-    return f"{moment:%Y-%m-%d}"
+    return f", valid until {one.ends_utc:%Y-%m-%d}" if one and one.ends_utc else ""
 
 
 def _not_known(settings: IseServer, words: str, expected: str = "the presented certificate") -> Check:
     kind, target, note = CheckKind.ISE_API, settings.name, "ISE 3.1 and later tell"
-    name = check_name(kind, target=target)
-    return Check(name=name, expected=expected, actual=words, ok=None, note=note, kind=kind, target=target)
+    return Check(expected=expected, actual=words, ok=None, note=note, kind=kind, target=target)
 
 
 def _node_names(settings: IseServer, facts: CertificateFacts) -> tuple[str, ...]:
@@ -212,7 +204,7 @@ def _decisions(context: Context, listed: tuple[ListedIseServer, ...]) -> tuple[I
     return tuple(_decide(settings, listed) for settings in context.site.ise)
 
 
-def _decide(settings: IseSettings, listed: tuple[ListedIseServer, ...]) -> IseDecision:
+def _decide(settings: IseServer, listed: tuple[ListedIseServer, ...]) -> IseDecision:
     row = next((r for r in listed if any_same_host(r.address, (settings.address, *settings.names))), None)
     if row is None:
         action = IseAction.ADD
@@ -263,7 +255,7 @@ async def _drive(context: Context, page: PrimePages, changes: list[IseDecision])
     return listed
 
 
-def _settings(context: Context, name: str) -> IseSettings:
+def _settings(context: Context, name: str) -> IseServer:
     return next(server for server in context.site.ise if server.name == name)
 
 
@@ -343,7 +335,7 @@ async def _ise_checks(context: Context, pages: PrimaryPages) -> tuple[Check, ...
     return tuple(check for settings, entry in pairs for check in (_page_check(settings, listed), entry))
 
 
-def _page_check(settings: IseSettings, listed: tuple[ListedIseServer, ...] | None) -> Check:
+def _page_check(settings: IseServer, listed: tuple[ListedIseServer, ...] | None) -> Check:
     row = _decide(settings, listed).listed if listed is not None else None
     if listed is None:
         actual, ok = "the page was not read: a person has to look at its row", None

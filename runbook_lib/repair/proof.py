@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
 
-from runbook_lib.decisions import Check, CheckKind, check_name
+from runbook_lib.decisions import Check, CheckKind
 from runbook_lib.models import Diagnosis, Inventory, Judgement, Outcome, Verdict
 from runbook_lib.record.journal import Kind
 from runbook_lib.repair.confirmation import certificate_check, deleted_under_override
@@ -97,15 +97,13 @@ def _deletion_checks(
         answers = target is not None and target.name in answering
         if end is End.HAPPENED or (end is End.NOT_KNOWN and answers):
             continue
-        kind = CheckKind.DELETION
         found.append(
             Check(
-                name=check_name(kind, server=server, target=key),
                 expected="it happened",
                 actual=end,
                 ok=False if end is End.DID_NOT_HAPPEN else None,
                 note="the deletion was not observed, and the list shows no fingerprint",
-                kind=kind,
+                kind=CheckKind.DELETION,
                 server=server,
                 target=key,
             )
@@ -156,6 +154,4 @@ def _log_check(server: str, before: Diagnosis, after: Diagnosis, changed_utc: da
 
 
 def _no_mismatch(server: str, actual: str, *, ok: bool | None = None, note: str = "") -> Check:
-    kind = CheckKind.MISMATCHES
-    name = check_name(kind, server=server)
-    return Check(name=name, expected="none", actual=actual, ok=ok, note=note, kind=kind, server=server)
+    return Check(expected="none", actual=actual, ok=ok, note=note, kind=CheckKind.MISMATCHES, server=server)

@@ -216,11 +216,15 @@ def last_confirmed(records: Iterable[Record], target: str, *, but: str = "") -> 
     return ""
 
 
+def listed_in(record: Record) -> Inventory:
+    """Return what stage 20 of an incident saw; an empty inventory where it has seen nothing."""
+    nothing = Inventory(stores=(), presented=(), judgements=(), ha=())
+    return facts_or(record, Stage.LIST, INVENTORY_FACTS, Inventory, nothing)
+
+
 def confirmed_before(context: Context, target: str) -> str:
     """Return the fingerprint that stage 20 of this incident confirmed, or nothing."""
-    nothing = Inventory(stores=(), presented=(), judgements=(), ha=())
-    inventory = facts_or(context.record, Stage.LIST, INVENTORY_FACTS, Inventory, nothing)
-    for judgement in inventory.judgements:
+    for judgement in listed_in(context.record).judgements:
         if judgement.target == target and judgement.facts and judgement.verdict.confirmed:
             return judgement.facts.sha256
     return ""
@@ -280,7 +284,7 @@ async def settle_interrupted(context: Context, stores: Iterable[TofuStore]) -> N
     Where an entry is still listed, the logs are watched for the site's ``quiet_s`` and read again first.
     Does nothing while another process carries out the deletions.
     """
-    if context.stage is not Stage.DELETE and _runs_elsewhere(context.record):
+    if context.stage is not Stage.DELETE and context.record.stage_states()[Stage.DELETE] is StageState.RUNNING:
         return
     by_server = {store.server: store for store in stores}
     results = [_result(each, by_server[each.server]) for each in interrupted_deletions(context.record)]
@@ -292,10 +296,6 @@ async def settle_interrupted(context: Context, stores: Iterable[TofuStore]) -> N
     for change in context.record.pending_changes():
         if change.stage == Stage.DELETE:
             change.result(seen[(change.server, change.about.name)], expected=Deletion.GONE)
-
-
-def _runs_elsewhere(record: Record) -> bool:
-    return record.stage_states()[Stage.DELETE] is StageState.RUNNING
 
 
 def _result(interrupted: InterruptedDeletion, store: TofuStore) -> DeletionResult:

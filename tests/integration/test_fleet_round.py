@@ -8,19 +8,20 @@ import shutil
 import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
 from closed_port import closed_port
-from fleet_site import Evening, run_one
+from fleet_site import QUICK_RULES, Evening, run_one, say_nothing
 from held_clock import turns
 from repair_site import changes
 
 from runbook_lib.batch.fleet_sources import load_fleet
 from runbook_lib.batch.local import take_lock
 from runbook_lib.batch.planning import approve_rollup, newest_rollup
-from runbook_lib.batch.rollout import Rules, fleet_lock, parse_share, parse_waves
-from runbook_lib.batch.round import Round, newest_outcome, newest_round
+from runbook_lib.batch.rollout import Rules, fleet_lock, parse_share, parse_waves, run_fleet
+from runbook_lib.batch.round import Round, exit_code, newest_outcome, newest_round
 from runbook_lib.batch.site_run import SiteEvent, SiteResult, SiteState, SiteTask
 from runbook_lib.cli.fleet import approve_command
 from runbook_lib.errors import ParameterRefused, SiteLocked
@@ -110,7 +111,9 @@ def test_an_impostors_site_is_in_no_roll_up(evening: Evening, lab: ManyLabs) -> 
 def test_the_printed_command_runs_this_round(evening: Evening, capsys: pytest.CaptureFixture[str]) -> None:
     """What the approval says comes next leads to the same fleet and round, from any folder and with blanks in it."""
     approve_command(evening.round.incident, evening.rollup.digest, by="Ada", reason="", only=())
-    *command, fleet, option, round_id = shlex.split(capsys.readouterr().out.splitlines()[-1].removeprefix("Next: "))
+    said = capsys.readouterr().out
+    assert "register high availability (secondary); primary: add the ISE server again" in said  # it is approved as well
+    *command, fleet, option, round_id = shlex.split(said.splitlines()[-1].removeprefix("Next: "))
     assert (command, option, round_id) == (["runbook", "fleet", "run"], "--round", evening.round.incident)
     assert load_fleet(fleet).name == evening.fleet.name
 
@@ -152,6 +155,14 @@ def test_single_sites_can_be_approved(evening: Evening) -> None:
     evening.run(lambda: executor)
     assert executor.started == [SECOND]
     assert states(evening)[FIRST] is SiteState.NOT_STARTED
+
+
+def test_a_round_of_which_one_site_was_run_is_not_called_repaired(evening: Evening) -> None:
+    """``--site`` repairs one and ends well; what the round came to counts the sites that it was not asked for, too."""
+    evening.approve()
+    start: Any = Pretend
+    report = run_fleet(evening.round, evening.fleet, start, QUICK_RULES, say_nothing, only=[FIRST])
+    assert (exit_code(report.outcome), evening.round.outcome()) == (0, Outcome.STOPPED)
 
 
 @pytest.mark.parametrize("digest", ["", "0" * 64])

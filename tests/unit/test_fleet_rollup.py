@@ -13,9 +13,12 @@ from pathlib import Path
 import pytest
 from fleet_kit import fleet_file, inline
 
+from runbook_lib import secrets
+from runbook_lib.batch import planning
 from runbook_lib.batch.fleet_sources import load_fleet
 from runbook_lib.batch.planning import keep_description, newest_rollup
 from runbook_lib.batch.round import (
+    NotPlanned,
     PlannedSite,
     Rollup,
     Round,
@@ -28,13 +31,14 @@ from runbook_lib.batch.round import (
 )
 from runbook_lib.batch.site_run import SiteState
 from runbook_lib.digest import canonical_json, sha256_hex
-from runbook_lib.errors import ParameterRefused, RecordDamaged, SiteFileInvalid
+from runbook_lib.errors import DeviceError, ParameterRefused, RecordDamaged, SiteFileInvalid
 from runbook_lib.models import Outcome
 from runbook_lib.params.load import load_site
 from runbook_lib.paths import project_root
 from runbook_lib.record.gate import to_json_value
 from runbook_lib.record.incident import Record
 from runbook_lib.record.journal import Kind
+from runbook_lib.redactor import Redactor
 
 SITES = tuple(
     PlannedSite(site=f"s{n}", incident=f"i{n}", plan=f"{n}" * 64, described="d" * 64, deletions=("x",))
@@ -130,7 +134,7 @@ S = SiteState
 )
 def test_the_worst_site_decides(states: tuple[SiteState, ...], code: int, word: Outcome) -> None:
     """The exit code and the round's outcome are those of the worst that became of a site."""
-    assert (exit_code(outcome(*states)), whole(outcome(*states))) == (code, word)
+    assert (exit_code(outcome(*states)), whole(states)) == (code, word)
 
 
 def test_a_site_is_run_with_nothing_but_what_was_said_of_it(tmp_path: Path) -> None:
@@ -148,6 +152,21 @@ def test_a_site_is_run_with_nothing_but_what_was_said_of_it(tmp_path: Path) -> N
         with pytest.raises(SiteFileInvalid, match="one problem") as refused:
             load_site(kept)
         assert "was changed since it was written" in refused.value.found
+
+
+def test_why_a_site_is_not_planned_holds_no_secret(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A server's words may repeat a password: the process that asked it knows it, who prints the reason does not."""
+    monkeypatch.setattr(secrets, "REDACTOR", Redactor())
+    secrets.REDACTOR.know("env:SSH", "correct-horse")
+
+    def refused(*_given: object, **_named: object) -> Record:
+        raise DeviceError("it said: correct-horse", where="correct-horse")
+
+    monkeypatch.setattr(planning, "open_incident", refused)
+    each = load_fleet(fleet_file(tmp_path, [inline(1)])).sites[0]
+    found = planning._plan(Round.create(tmp_path / "records", "evening"), each)
+    assert isinstance(found, NotPlanned)
+    assert found.why == "DeviceError: it said: [secret env:SSH]: [secret env:SSH]"
 
 
 def test_the_documented_command_computes_the_digest(tmp_path: Path) -> None:

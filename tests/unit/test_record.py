@@ -542,7 +542,7 @@ def test_newest_outcome_counts(record: Record) -> None:
 
 
 def test_a_record_that_was_moved_gets_no_second_folder(record: Record) -> None:
-    """Nothing of a run goes where its record was: a stub there would be taken for the record."""
+    """Nothing of a run goes where its record was: what lay there would be taken for the record."""
     record.folder.rename(record.root / "moved")
     for keep in (lambda: record.keep_bytes("notebooks/30.ipynb", b"x"), lambda: record.keep_answer(ANSWER)):
         with pytest.raises(RecordDamaged, match="moved"):
