@@ -140,8 +140,7 @@ def _words(tree: ast.Module) -> Iterator[int]:
             name = node.func.id if isinstance(node.func, ast.Name) else node.func.attr
             for argument in node.args[: SHOWN_BY.get(name, 0)]:
                 yield from _choices(argument)
-        if isinstance(node, ast.keyword) and node.arg == "cells" and isinstance(node.value, ast.Tuple):
-            yield from (id(cell) for cell in node.value.elts)
+            yield from (id(cell) for cell in node.args if name == "Row")
         if isinstance(node, ast.keyword) and node.arg in WORDS:
             yield from _strings(node.value)
         elif isinstance(node, ast.ClassDef) and any(isinstance(b, ast.Name) and b.id == "StrEnum" for b in node.bases):

@@ -109,12 +109,12 @@ def _state(state: dict[str, Any]) -> Table:
     servers = state["servers"]
     rows = [(f"HA state of the {name}", servers[name]["ha_state"]) for name in ("primary", "secondary")]
     rows.append(("ISE servers that the primary lists", ise_words(state)))
-    return Table(title="What works", headers=("what", "state"), rows=tuple(Row(cells=cells) for cells in rows))
+    return Table(title="What works", headers=("what", "state"), rows=tuple(Row(*cells) for cells in rows))
 
 
 def _mismatches(found: Diagnosis) -> View[Diagnosis]:
     rows = tuple(
-        Row(cells=(mismatch.server, Path(mismatch.evidence[0].source).name, mismatch.subject, str(mismatch.count)))
+        Row(mismatch.server, Path(mismatch.evidence[0].source).name, mismatch.subject, str(mismatch.count))
         for mismatch in found.mismatches
     )
     title = "“Current certificate of the remote host is different from what was used earlier”"
@@ -146,9 +146,7 @@ def stale_entries(state: dict[str, Any]) -> set[tuple[str, str]]:
 def witness(lines: list[dict[str, Any]]) -> Table:
     """Return what was changed, from the lines of the lab's log that tell of an effect."""
     rows = tuple(
-        Row(cells=(line["utc"][11:19], line["server"], line["what"], line["effect"]))
-        for line in lines
-        if is_change(line)
+        Row(line["utc"][11:19], line["server"], line["what"], line["effect"]) for line in lines if is_change(line)
     )
     return Table(title="Changes in the lab", headers=("UTC", "server", "what", "effect"), rows=rows, empty="none")
 

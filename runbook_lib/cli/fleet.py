@@ -112,7 +112,11 @@ def _expiring(findings: Sequence[TriagedSite], days: int) -> Table:
     )
     rows = tuple(
         Row(
-            cells=(str(each.days), f"{each.not_after_utc:%Y-%m-%d}", site, each.target, f"{each.host}:{each.port}"),
+            str(each.days),
+            f"{each.not_after_utc:%Y-%m-%d}",
+            site,
+            each.target,
+            f"{each.host}:{each.port}",
             mark="bad" if each.days < 0 else "",
         )
         for each, site in found
@@ -131,12 +135,10 @@ def _sites(findings: Sequence[TriagedSite]) -> Table:
     ordered = sorted(findings, key=lambda f: (_ORDER.index(f.condition), not f.contradicted, f.days or 0, f.site))
     rows = tuple(
         Row(
-            cells=(
-                finding.site,
-                finding.condition,
-                "-" if finding.days is None else str(finding.days),
-                "; ".join(finding.why) or "-",
-            ),
+            finding.site,
+            finding.condition,
+            "-" if finding.days is None else str(finding.days),
+            "; ".join(finding.why) or "-",
             mark=_MARKS[finding.condition],
         )
         for finding in ordered
@@ -301,9 +303,9 @@ def status_command(name: str, *, round_id: str, as_json: bool, map_file: str = "
 
 def rollup_view(rollup: Rollup) -> View[Rollup]:
     """Return the table of a roll-up: each site with its plan, and those without one with the reason."""
-    rows = [Row(cells=(each.site, each.incident, each.plan[:16] + "…", _planned(each))) for each in rollup.sites]
+    rows = [Row(each.site, each.incident, each.plan[:16] + "…", _planned(each)) for each in rollup.sites]
     rows += [
-        Row(cells=(each.site, each.incident or "-", "none", each.why), mark="bad" if each.contradicted else "")
+        Row(each.site, each.incident or "-", "none", each.why, mark="bad" if each.contradicted else "")
         for each in rollup.not_planned
     ]
     impostors = sum(each.contradicted for each in rollup.not_planned)
@@ -329,7 +331,11 @@ def outcome_view(found: RoundOutcome) -> View[RoundOutcome]:
     """Return the table of what became of every site."""
     rows = tuple(
         Row(
-            cells=(each.site, each.state, f"{each.seconds:.1f}", each.incident or "-", each.why.split("\n")[0] or "-"),
+            each.site,
+            each.state,
+            f"{each.seconds:.1f}",
+            each.incident or "-",
+            each.why.split("\n")[0] or "-",
             mark="good" if each.state in FINISHED else "" if each.state is SiteState.NOT_STARTED else "bad",
         )
         for each in found.sites

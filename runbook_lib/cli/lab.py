@@ -107,13 +107,11 @@ def status_view(state: dict[str, Any]) -> View[dict[str, Any]]:
 def _hosts(state: dict[str, Any]) -> Table:
     rows = tuple(
         Row(
-            cells=(
-                name,
-                server["address"],
-                ", ".join(f"{use} {port}" for use, port in server["ports"].items()),
-                server.get("ha_state", "-"),
-                server["presents_sha256"][:16] + "…",
-            )
+            name,
+            server["address"],
+            ", ".join(f"{use} {port}" for use, port in server["ports"].items()),
+            server.get("ha_state", "-"),
+            server["presents_sha256"][:16] + "…",
         )
         for name, server in state["servers"].items()
     )
@@ -154,7 +152,7 @@ def presented_as(state: dict[str, Any]) -> dict[str, str]:
 def _trust_row(server: str, key: str, pinned: str, presented: str) -> Row:
     word = "own entry" if not presented else "yes" if pinned == presented else "no: stale"
     mark = "" if not presented else "good" if pinned == presented else "bad"
-    return Row(cells=(server, key, pinned[:16] + "…", word), mark=mark)
+    return Row(server, key, pinned[:16] + "…", word, mark=mark)
 
 
 # -- ``runbook notebook`` and ``runbook lab jupyter``: JupyterLab on copies, on loopback and with a token

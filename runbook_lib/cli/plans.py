@@ -153,18 +153,18 @@ def would(plan: Plan, *, lab: bool) -> View[Plan]:
 
 def _steps(plan: Plan, *, lab: bool) -> Iterator[Row]:
     if plan.blocked:
-        yield Row(cells=("stop in stage 30 with exit code 3", "at once: the plan is blocked"), mark=BAD)
+        yield Row("stop in stage 30 with exit code 3", "at once: the plan is blocked", mark=BAD)
         return
     if plan.needs_approval and lab:
-        yield Row(cells=("approve this plan", "at once: the site is the lab"))
+        yield Row("approve this plan", "at once: the site is the lab")
     elif plan.needs_approval:
-        yield Row(cells=("stop in stage 30 with exit code 3, for the approval", "until somebody approves this plan"))
+        yield Row("stop in stage 30 with exit code 3, for the approval", "until somebody approves this plan")
     for row in plan.deletions:
-        yield Row(cells=(f"{row.server}: {row.command}", "then"))
+        yield Row(f"{row.server}: {row.command}", "then")
     for change in plan.changes:
         when = "then: it is needed as things stand" if change.expected else change.condition
-        yield Row(cells=(f"{change.server}: {change.kind} ({change.target})", when))
-    yield Row(cells=("verify the site, and write the post-mortem", "at the end"))
+        yield Row(f"{change.server}: {change.kind} ({change.target})", when)
+    yield Row("verify the site, and write the post-mortem", "at the end")
 
 
 # -- ``runbook status``: where an incident stands, and the one command that comes next; from the records alone

@@ -294,9 +294,9 @@ def tell_sites(found: Sequence[PastIncident]) -> None:
         return
     working = at_work()
     rows = tuple(
-        Row(cells=(site, AT_WORK, one.incident))
+        Row(site, AT_WORK, one.incident)
         if one.incident in working
-        else Row(cells=(site, _stands(one), one.incident), mark=_MARKS.get(one.state, PLAIN))
+        else Row(site, _stands(one), one.incident, mark=_MARKS.get(one.state, PLAIN))
         for site, one in newest.items()
     )
     table = Table(title="Sites", headers=("site", "stands", "incident"), rows=rows, whole=("incident",))

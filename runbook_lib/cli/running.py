@@ -346,7 +346,7 @@ def conclude(report: RunReport, seconds: float) -> int:
 def summary(report: RunReport, seconds: float) -> View[RunReport]:
     """Return the table that ends a run: stage, outcome, seconds."""
     rows = [_running_row(stage) for stage in report.stages]
-    rows.append(Row(cells=("all", report.outcome or "not finished", f"{seconds:.1f}")))
+    rows.append(Row("all", report.outcome or "not finished", f"{seconds:.1f}"))
     table = Table(
         title=f"Incident {report.incident}",
         headers=("stage", "outcome", "seconds"),
@@ -357,7 +357,7 @@ def summary(report: RunReport, seconds: float) -> View[RunReport]:
 
 def _running_row(stage: StageReport) -> Row:
     word = f"{stage.state} ({stage.error_name})" if stage.error_name else str(stage.state)
-    return Row(cells=(stage.stage, word, f"{stage.seconds:.1f}"), mark=STATE_TONES.get(stage.state, ""))
+    return Row(stage.stage, word, f"{stage.seconds:.1f}", mark=STATE_TONES.get(stage.state, ""))
 
 
 def stage_named(text: str) -> Stage:

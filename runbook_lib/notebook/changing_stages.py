@@ -243,12 +243,12 @@ class RegisterHa(Changing):
         self._do(lambda: planned_changes.require_carried_out(self.context))
         states = self._run(observe_ha(self.context))
         self._action = self._run(decide_ha(self.context, self._pages))
-        table = Table(title="What follows", headers=("decision",), rows=(Row(cells=(self._action,)),))
+        table = Table(title="What follows", headers=("decision",), rows=(Row(self._action),))
         return View(str(self._action), (table, tables.ha_states(states), *self._typed()))
 
     def _typed(self) -> Iterator[Table]:
         """Yield what will be typed into the page, and by whom; the key is named by its reference."""
-        rows = tuple(Row(cells=cells) for cells in form_rows(self.context.site))
+        rows = tuple(Row(*cells) for cells in form_rows(self.context.site))
         yield Table(title="HA Configuration", headers=("field", "value"), rows=rows)
         if self._decided() is HaAction.GUIDE:
             yield self._steps(lambda: self._run(ha.guide_of(self.context, self._pages)))
@@ -327,7 +327,7 @@ class ReaddIse(Changing):
         table = Table(
             title="ISE servers of the site",
             headers=("name", "address", "what the page says", "what follows"),
-            rows=tuple(Row(cells=(d.name, d.address, self._page_says(d), d.action)) for d in found),
+            rows=tuple(Row(d.name, d.address, self._page_says(d), d.action) for d in found),
             empty="the site has no ISE server",
         )
         by_hand = [d.name for d in found if d.action is ise.IseAction.GUIDE]

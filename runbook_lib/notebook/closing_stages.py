@@ -67,7 +67,7 @@ class Verify(Runbook):
         table = Table(
             title="Outcome",
             headers=("outcome", "incident"),
-            rows=(Row(cells=(found, self.incident), mark=mark),),
+            rows=(Row(found, self.incident, mark=mark),),
             note=decisions.LASTING_REPAIR,
         )
         return View(found, (table,))
@@ -96,25 +96,18 @@ class WritePostMortem(Runbook):
         ended = Table(
             title="How it ended",
             headers=("outcome", "why"),
-            rows=(
-                Row(
-                    cells=(found.headline.outcome or "none", found.headline.words),
-                    mark=mark_of(found.headline.tone),
-                ),
-            ),
+            rows=(Row(found.headline.outcome or "none", found.headline.words, mark=mark_of(found.headline.tone)),),
         )
         lengths = Table(
             title="How long each was rejected",
             headers=("what", "how long", "from", "to", "what is not known"),
             rows=tuple(
                 Row(
-                    cells=(
-                        each.what,
-                        duration(each.duration) if each.rejected else "no mismatch in the logs at hand",
-                        stamp(each.since_utc),
-                        stamp(each.until_utc),
-                        "\n".join(each.not_known) or "-",
-                    )
+                    each.what,
+                    duration(each.duration) if each.rejected else "no mismatch in the logs at hand",
+                    stamp(each.since_utc),
+                    stamp(each.until_utc),
+                    "\n".join(each.not_known) or "-",
                 )
                 for each in found.impacts
             ),
@@ -124,7 +117,7 @@ class WritePostMortem(Runbook):
             title="Timeline of the incident, in UTC",
             headers=("when", "what", "where", "journal"),
             rows=tuple(
-                Row(cells=(_utc(m.said), m.what, m.where or "-", f"line {m.ref.line}"), mark=mark_of(m.tone))
+                Row(_utc(m.said), m.what, m.where or "-", f"line {m.ref.line}", mark=mark_of(m.tone))
                 for m in found.moments
             ),
             fold=f"Timeline of the incident, in UTC: {len(found.moments):,} moments",
@@ -132,14 +125,14 @@ class WritePostMortem(Runbook):
         unproven = Table(
             title="What remains unproven",
             headers=("what",),
-            rows=tuple(Row(cells=(sentence,)) for sentence in found.unproven),
+            rows=tuple(Row(sentence) for sentence in found.unproven),
         )
         return View(found, (ended, lengths, unproven, timeline), (drawn.wide,) if drawn else ())
 
     def write(self) -> View[Written]:
         """Write the report into the record, as HTML, PDF and Markdown, and return the files; earlier ones stay."""
         self._written = self._do(self._write)
-        rows = tuple(Row(cells=(path.suffix[1:], self._link(path))) for path in self._written.files)
+        rows = tuple(Row(path.suffix[1:], self._link(path)) for path in self._written.files)
         table = Table(
             title="The report, in the incident's folder",
             headers=("form", "file"),
@@ -214,7 +207,7 @@ class History:
 
     def _banner(self) -> View[str]:
         rows = (("site", self.site), ("incident", self.incident or "none yet"), ("records", str(paths.records_dir())))
-        table = Table(title="History", headers=("what", "value"), rows=tuple(Row(cells=row) for row in rows))
+        table = Table(title="History", headers=("what", "value"), rows=tuple(Row(*row) for row in rows))
         return View(self.incident, (table,))
 
     def sites(self) -> View[Sequence[SiteStatus]]:

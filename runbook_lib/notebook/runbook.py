@@ -162,13 +162,13 @@ class Runbook:
         table = Table(
             title=f"{self.stage} · {PRODUCTION if sign.production else LAB}",
             headers=("what", "value"),
-            rows=tuple(Row(cells=row) for row in rows),
+            rows=tuple(Row(*row) for row in rows),
             fold=so_far(record.journal.read().lines),
         )
         later = Table(
             title="After the seal",
             headers=("lines that nobody signed",),
-            rows=(Row(cells=(unsealed_in_words(self.context.later),), mark=DOUBT),),
+            rows=(Row(unsealed_in_words(self.context.later), mark=DOUBT),),
         )
         states = record.stage_states()
         done = sum(state == StageState.DONE for state in states.values())
@@ -187,13 +187,13 @@ class Runbook:
         go_on = Table(
             title="Go on here",
             headers=("what", "notebook"),
-            rows=(Row(cells=(one.then, self._linked(one)), mark=READY),),
+            rows=(Row(one.then, self._linked(one), mark=READY),),
             note=f"As a batch job: {next_run(self.context.record)}",
         )
         others = Table(
             title="What next",
             headers=("when", "then", "notebook"),
-            rows=tuple(Row(cells=(each.when, each.then, self._linked(each))) for each in steps if each != one),
+            rows=tuple(Row(each.when, each.then, self._linked(each)) for each in steps if each != one),
             fold="Otherwise",
         )
         return View(self.stage, (go_on, others))
@@ -229,7 +229,7 @@ class Runbook:
 
     def _show_closed(self) -> View[StageState]:
         go_on, others = self.next().tables
-        closed = Row(cells=(f"{self.stage} is done", "-"), mark=GOOD)
+        closed = Row(f"{self.stage} is done", "-", mark=GOOD)
         return View(StageState.DONE, (replace(go_on, rows=(closed, *go_on.rows)), others))
 
     def _seal_after(self, red: str) -> None:

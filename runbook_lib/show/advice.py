@@ -227,11 +227,11 @@ def advice(error: BaseException, redact: Redact, way: str = "") -> Table:
     else:
         told, code = (FAULT, _place(error), str(error), FAULT_NEXT), 1
     what, where, found, following = (redact(part) for part in told)
-    rows = [Row(cells=cells) for cells in zip(WORDS, (where, found, following), strict=True) if cells[1]]
-    rows += [Row(cells=("notebook", Link(stage, f"{way}{stage}.ipynb"))) for stage in Stage if stage in following]
+    rows = [Row(*cells) for cells in zip(WORDS, (where, found, following), strict=True) if cells[1]]
+    rows += [Row("notebook", Link(stage, f"{way}{stage}.ipynb")) for stage in Stage if stage in following]
     if code:
-        rows.append(Row(cells=("more", Link("troubleshooting", f"{_to_the_top()}{GUIDE}#{ANCHORS[code]}"))))
-    rows = [Row(cells=rows[0].cells, mark=BAD), *rows[1:]] if rows else []
+        rows.append(Row("more", Link("troubleshooting", f"{_to_the_top()}{GUIDE}#{ANCHORS[code]}")))
+    rows = [Row(*rows[0].cells, mark=BAD), *rows[1:]] if rows else []
     return Table(title=f"{type(error).__name__}: {what}", headers=("what", "value"), rows=tuple(rows))
 
 

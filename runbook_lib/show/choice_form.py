@@ -173,5 +173,5 @@ def opening(site: str, incident: str, how: str) -> Table:
     return Table(
         title="What the next cell opens, if nothing else is chosen",
         headers=("what", "value"),
-        rows=(Row(cells=("site", site)), Row(cells=("incident", incident)), Row(cells=("because", how))),
+        rows=(Row("site", site), Row("incident", incident), Row("because", how)),
     )

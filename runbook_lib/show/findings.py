@@ -36,15 +36,13 @@ def diagnosis(value: Diagnosis) -> View[Diagnosis]:
         headers=("whose log", "of whom", "thread", "count", "first seen", "last seen", "evidence"),
         rows=tuple(
             Row(
-                cells=(
-                    PLACES.get(found.place, found.place),
-                    AsIs(found.subject),
-                    AsIs(", ".join(found.threads)),
-                    str(found.count),
-                    when_said(found.first_utc, found.first_said, found.zone_known),
-                    when_said(found.last_utc, found.last_said, found.zone_known),
-                    shorten(first_and_last(found.evidence), folder),
-                ),
+                PLACES.get(found.place, found.place),
+                AsIs(found.subject),
+                AsIs(", ".join(found.threads)),
+                str(found.count),
+                when_said(found.first_utc, found.first_said, found.zone_known),
+                when_said(found.last_utc, found.last_said, found.zone_known),
+                shorten(first_and_last(found.evidence), folder),
                 mark=BAD,
             )
             for found in value.mismatches
@@ -61,13 +59,11 @@ def diagnosis(value: Diagnosis) -> View[Diagnosis]:
         headers=("whose log", "what", "count", "what to do", "evidence"),
         rows=tuple(
             Row(
-                cells=(
-                    found.server,
-                    found.meaning,
-                    str(found.count),
-                    found.advice,
-                    shorten(first_and_last(found.evidence), folder),
-                ),
+                found.server,
+                found.meaning,
+                str(found.count),
+                found.advice,
+                shorten(first_and_last(found.evidence), folder),
                 mark=DOUBT,
             )
             for found in value.look_alikes
@@ -105,7 +101,7 @@ def _history(value: Diagnosis) -> tuple[Table, ...]:
     times = Table(
         title="Timeline",
         headers=("when", "whose log", "what"),
-        rows=tuple(Row(cells=(when(moment), moment.server, moment.what)) for moment in moments),
+        rows=tuple(Row(when(moment), moment.server, moment.what) for moment in moments),
         empty="nothing in the logs holds a time",
         note="" if all(moment.zone_known for moment in moments) else in_doubt,
         whole=("when",),
@@ -115,13 +111,13 @@ def _history(value: Diagnosis) -> tuple[Table, ...]:
     damaged = Table(
         title="Not read whole: nothing is known of what follows there",
         headers=("source", "problem"),
-        rows=tuple(Row(cells=(damage.source, damage.problem), mark=DOUBT) for damage in value.damaged),
+        rows=tuple(Row(damage.source, damage.problem, mark=DOUBT) for damage in value.damaged),
         artifact=facts_of(Stage.DIAGNOSE),
     )
     others = Table(
         title="Does not look like a log: nothing is known from it",
         headers=("source", "looks like"),
-        rows=tuple(Row(cells=(AsIs(other.source), other.looks_like), mark=DOUBT) for other in value.not_logs),
+        rows=tuple(Row(AsIs(other.source), other.looks_like, mark=DOUBT) for other in value.not_logs),
         artifact=facts_of(Stage.DIAGNOSE),
     )
     return times, *((damaged,) if value.damaged else ()), *((others,) if value.not_logs else ())
@@ -134,8 +130,8 @@ def stores(value: Inventory) -> View[Inventory]:
             title=f"TOFU list of the {store.server}",
             headers=("entry", "subject"),
             rows=(
-                *(Row(cells=(entry.key, AsIs(entry.subject))) for entry in store.entries),
-                *(Row(cells=("left out, as the site's file says", AsIs(line)), mark=DOUBT) for line in store.ignored),
+                *(Row(entry.key, AsIs(entry.subject)) for entry in store.entries),
+                *(Row("left out, as the site's file says", AsIs(line), mark=DOUBT) for line in store.ignored),
             ),
             empty="the list is empty",
             note="The product shows no fingerprint: a renewed certificate with the same subject looks the same.",
@@ -171,11 +167,11 @@ def presented(value: Inventory, now_utc: datetime) -> View[Inventory]:
 def _facts_row(judgement: Judgement, now_utc: datetime) -> Row:
     facts = judgement.facts
     if facts is None:
-        return Row(cells=(judgement.target, judgement.reason, "", "", "", ""), mark=DOUBT)
+        return Row(judgement.target, judgement.reason, "", "", "", "", mark=DOUBT)
     key = f"{facts.key_type} {facts.key_bits or ''}".strip() + f", {facts.signature_hash}"
     until = "\n".join((f"{facts.not_after_utc:%Y-%m-%d}", expiry(facts.not_after_utc, now_utc), *facts.warnings))
     cells = (judgement.target, AsIs(facts.subject), AsIs(facts.issuer), until, key, facts.sha256)
-    return Row(cells=cells, mark=DOUBT if facts.warnings else PLAIN)
+    return Row(*cells, mark=DOUBT if facts.warnings else PLAIN)
 
 
 def expiry(not_after_utc: datetime, now_utc: datetime) -> str:
@@ -191,9 +187,9 @@ def _look_row(look: Presented) -> Row:
     place = f"{look.host}:{look.port}"
     if not look.available or not look.chain:
         word = "no answer" if look.available else "not available"
-        return Row(cells=(place, look.vantage, look.via or "-", f"{word}: {look.problem}"), mark=DOUBT)
+        return Row(place, look.vantage, look.via or "-", f"{word}: {look.problem}", mark=DOUBT)
     seen = sha256_of(look.chain[0]) + ("" if look.stable else " (two probes differ)")
-    return Row(cells=(place, look.vantage, look.via or "-", seen), mark=PLAIN if look.stable else BAD)
+    return Row(place, look.vantage, look.via or "-", seen, mark=PLAIN if look.stable else BAD)
 
 
 def inventory(value: Inventory, now_utc: datetime) -> View[Inventory]:
@@ -210,26 +206,24 @@ def verdicts(value: Inventory) -> View[Inventory]:
     others = [f"{server}: {entry.key}" for server, entry in stored if (entry.host, entry.port) not in places]
     rows = [
         Row(
-            cells=(
-                f"{found.target} ({found.host}:{found.port})",
-                found.verdict,
-                found.reason,
-                "\n".join(
-                    f"{server}: {entry.key}"
-                    for server, entry in stored
-                    if (entry.host, entry.port) == (found.host, found.port)
-                )
-                or "-",
-                found.facts.sha256 if found.facts else "-",
-                found.expectation,
-                ", ".join(found.seen_from) or "nowhere",
-            ),
+            f"{found.target} ({found.host}:{found.port})",
+            found.verdict,
+            found.reason,
+            "\n".join(
+                f"{server}: {entry.key}"
+                for server, entry in stored
+                if (entry.host, entry.port) == (found.host, found.port)
+            )
+            or "-",
+            found.facts.sha256 if found.facts else "-",
+            found.expectation,
+            ", ".join(found.seen_from) or "nowhere",
             mark=verdict_mark(found.verdict),
         )
         for found in value.judgements
     ]
     if others:
-        rows.append(Row(cells=("under another name, or the server's own", "-", "-", "\n".join(others), "-", "-", "-")))
+        rows.append(Row("under another name, or the server's own", "-", "-", "\n".join(others), "-", "-", "-"))
     table = Table(
         title="What is presented, compared with what is known by another way",
         headers=("host", "verdict", "why", "stored by", "presented (SHA-256)", "compared with", "seen from"),
@@ -258,14 +252,12 @@ def mismatches_over_time(value: Diagnosis) -> View[Diagnosis]:
         headers=("whose log", "of whom", "count", "first seen", "last seen", "then quiet for"),
         rows=tuple(
             Row(
-                cells=(
-                    lane.of.server,
-                    AsIs(lane.of.subject),
-                    f"{lane.of.count:,}",
-                    when_said(lane.of.first_utc, lane.of.first_said, lane.of.zone_known),
-                    when_said(lane.of.last_utc, lane.of.first_said, lane.of.zone_known),
-                    _quiet(lane),
-                ),
+                lane.of.server,
+                AsIs(lane.of.subject),
+                f"{lane.of.count:,}",
+                when_said(lane.of.first_utc, lane.of.first_said, lane.of.zone_known),
+                when_said(lane.of.last_utc, lane.of.first_said, lane.of.zone_known),
+                _quiet(lane),
                 mark=BAD,
             )
             for lane in lanes_of(value)
@@ -286,7 +278,11 @@ def trust(value: Trusts) -> View[Trusts]:
         headers=("on the", "entry", "of", "stored and presented", "the ground for that"),
         rows=tuple(
             Row(
-                cells=(link.server, "\n".join(link.keys) or "-", link.target, link.agreement, link.ground),
+                link.server,
+                "\n".join(link.keys) or "-",
+                link.target,
+                link.agreement,
+                link.ground,
                 mark=mark_of(TONES[link.agreement]),
             )
             for link in value.links

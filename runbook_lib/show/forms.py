@@ -143,7 +143,7 @@ def without_form(*ways: tuple[str, str]) -> Table:
     return Table(
         title="The same without the form",
         headers=("how", "what"),
-        rows=tuple(Row(cells=(how, gettext(what))) for how, what in ways),
+        rows=tuple(Row(how, gettext(what)) for how, what in ways),
         whole=("what",),
         below=("what",),
         fold="The same without the form",
@@ -164,10 +164,9 @@ class ApprovalForm(Form[Plan]):
         self, plan: Plan, approve: Callable[[str, str], str], command: str, approved: Callable[[], View[Any]]
     ) -> None:
         count = len(plan.deletions)
-        deletions = tuple(Row(cells=(row.server, gettext(f"delete {row.key}"), "now")) for row in plan.deletions)
+        deletions = tuple(Row(row.server, gettext(f"delete {row.key}"), "now") for row in plan.deletions)
         others = tuple(
-            Row(cells=(change.server, f"{gettext(change.kind)}: {change.target}", change.condition))
-            for change in plan.changes
+            Row(change.server, f"{gettext(change.kind)}: {change.target}", change.condition) for change in plan.changes
         )
         asked = f"Approve the deletion of {count} entries, and what the later stages may do?"
         question = Table(
@@ -202,7 +201,7 @@ class ProductionForm(Form[str]):
         question = Table(
             title="PRODUCTION: change these servers?",
             headers=("what", "value"),
-            rows=(Row(cells=("site", site)), Row(cells=("servers", servers))),
+            rows=(Row("site", site), Row("servers", servers)),
             note="Give the site's name. It is asked once in each notebook, before its first change.",
         )
         ways = without_form(("in a separate cell", 'rb.production("NAME")'))
@@ -243,7 +242,7 @@ def unconfirmed(entries: tuple[Unconfirmed, ...]) -> Table:
     return Table(
         title="Stale, and not confirmed by anything",
         headers=("server", "entry", "stands for", "what it presents now (SHA-256)"),
-        rows=tuple(Row(cells=tuple(entry), mark=DOUBT) for entry in entries),
+        rows=tuple(Row(*tuple(entry), mark=DOUBT) for entry in entries),
         empty="nothing waits for an override",
         note="Whoever overrides says that this certificate is the right one. The incident then ends at best"
         " “repaired_unverified”.",

@@ -256,15 +256,13 @@ def _state(one: PastIncident) -> str:
 
 def _row(one: PastIncident, working: bool) -> Row:
     return Row(
-        cells=(
-            one.incident,
-            f"{one.opened_utc:%Y-%m-%d %H:%M}" if one.opened_utc else "",
-            one.site,
-            AT_WORK if working else _state(one),
-            "" if one.repair_s is None else span(timedelta(seconds=one.repair_s)),
-            one.by,
-            ", ".join(one.approved_by),
-        ),
+        one.incident,
+        f"{one.opened_utc:%Y-%m-%d %H:%M}" if one.opened_utc else "",
+        one.site,
+        AT_WORK if working else _state(one),
+        "" if one.repair_s is None else span(timedelta(seconds=one.repair_s)),
+        one.by,
+        ", ".join(one.approved_by),
         mark=PLAIN if working else mark_of(INCIDENT_TONES[one.state]),
     )
 
@@ -281,7 +279,10 @@ def fleet_map(value: Sequence[SiteStatus], now_utc: datetime | None = None) -> V
         headers=("site", "outcome", "first expires in days", "newest incident"),
         rows=tuple(
             Row(
-                cells=(each.site, each.state, _days(each, now), each.incident or "-"),
+                each.site,
+                each.state,
+                _days(each, now),
+                each.incident or "-",
                 mark=mark_of(SITE_TONES.get(each.state, "")),
             )
             for each in ordered

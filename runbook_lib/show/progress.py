@@ -200,7 +200,7 @@ def newest(lines: tuple[Line, ...], note: str = "") -> Table:
         title="The newest lines of the journal",
         headers=("line", "when", "stage", "kind", "what was written"),
         rows=tuple(
-            Row(cells=(str(line.n), f"{line.utc:%Y-%m-%d %H:%M:%SZ}", line.stage or "-", line.kind, _words(line)))
+            Row(str(line.n), f"{line.utc:%Y-%m-%d %H:%M:%SZ}", line.stage or "-", line.kind, _words(line))
             for line in lines[first:]
         ),
         note=note,

@@ -57,7 +57,7 @@ def link_to(text: str, href: str) -> Cell:
     return Link(text, href) if _HREF.fullmatch(href) else text
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, init=False)
 class Row:
     """One row's cells; ``mark`` is one of ``MARKS``, and is said in words by a cell too.
 
@@ -65,7 +65,11 @@ class Row:
     """
 
     cells: tuple[Cell, ...]
-    mark: str = PLAIN
+    mark: str
+
+    def __init__(self, *cells: Cell, mark: str = PLAIN) -> None:
+        object.__setattr__(self, "cells", cells)  # the dataclass is frozen
+        object.__setattr__(self, "mark", mark)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -123,12 +127,12 @@ def without_idle_columns(table: Table) -> Table:
     return replace(
         table,
         headers=tuple(table.headers[place] for place in filled),
-        rows=tuple(replace(row, cells=tuple(row.cells[place] for place in filled)) for row in table.rows),
+        rows=tuple(Row(*(row.cells[place] for place in filled), mark=row.mark) for row in table.rows),
     )
 
 
 def _row(row: Row, kept: set[int]) -> Row:
-    return replace(row, cells=tuple(cell if place in kept else _cell(cell) for place, cell in enumerate(row.cells)))
+    return Row(*(cell if place in kept else _cell(cell) for place, cell in enumerate(row.cells)), mark=row.mark)
 
 
 def _cell(cell: Cell) -> Cell:

@@ -79,7 +79,7 @@ def checks(value: tuple[Check, ...], title: str, note: str = "") -> View[tuple[C
     table = Table(
         title=title,
         headers=("what", "expected", "actual", "as expected", "note"),
-        rows=tuple(Row(cells=(c.name, c.expected, c.actual, words[c.ok], c.note), mark=marks[c.ok]) for c in value),
+        rows=tuple(Row(c.name, c.expected, c.actual, words[c.ok], c.note, mark=marks[c.ok]) for c in value),
         note=note,
         below=("note",),
     )
@@ -97,7 +97,7 @@ def answers(value: tuple[Check, ...], title: str, note: str) -> View[tuple[Check
 
 def stages(value: Mapping[str, StageState], before: Mapping[str, Sequence[StageState]] | None = None) -> Table:
     """``before``: how earlier attempts at a stage ended, where there were any."""
-    rows = [Row(cells=(stage, state), mark=STATE_TONES.get(state, PLAIN)) for stage, state in value.items()]
+    rows = [Row(stage, state, mark=STATE_TONES.get(state, PLAIN)) for stage, state in value.items()]
     title = "Stages of this incident"
     if not before:
         return Table(title=title, headers=("stage", "state"), rows=tuple(rows))
@@ -105,7 +105,7 @@ def stages(value: Mapping[str, StageState], before: Mapping[str, Sequence[StageS
     return Table(
         title=title,
         headers=("stage", "state", "attempts before"),
-        rows=tuple(replace(row, cells=(*row.cells, how)) for row, how in zip(rows, ended, strict=True)),
+        rows=tuple(Row(*row.cells, how, mark=row.mark) for row, how in zip(rows, ended, strict=True)),
     )
 
 
@@ -114,7 +114,7 @@ def ha_states(states: Sequence[HaStatus]) -> Table:
     return Table(
         title="High availability, on each server's own word",
         headers=("server", "role", "state", "failover"),
-        rows=tuple(Row(cells=(s.server, AsIs(s.role), AsIs(s.state), AsIs(s.failover))) for s in states),
+        rows=tuple(Row(s.server, AsIs(s.role), AsIs(s.state), AsIs(s.failover)) for s in states),
     )
 
 
@@ -127,8 +127,7 @@ def readiness(
         headers=("item", "result", "detail"),
         rows=tuple(
             Row(
-                cells=(AsIs(item.name), _readiness_word(item, accepted), AsIs(item.detail)),
-                mark=GOOD if item.passed else DOUBT,
+                AsIs(item.name), _readiness_word(item, accepted), AsIs(item.detail), mark=GOOD if item.passed else DOUBT
             )
             for item in value
         ),
@@ -149,12 +148,12 @@ def ha_page(value: HaPage | None) -> View[HaPage | None]:
         ()
         if value is None
         else (
-            Row(cells=("Configuration Mode", AsIs(value.configuration_mode))),
+            Row("Configuration Mode", AsIs(value.configuration_mode)),
             *(
-                Row(cells=(m.name, f"{m.percent} %" + (" failed" if m.failed else "")), mark=BAD if m.failed else PLAIN)
+                Row(m.name, f"{m.percent} %" + (" failed" if m.failed else ""), mark=BAD if m.failed else PLAIN)
                 for m in value.milestones
             ),
-            *((Row(cells=("message", AsIs(value.message)), mark=DOUBT),) if value.message else ()),
+            *((Row("message", AsIs(value.message), mark=DOUBT),) if value.message else ()),
         )
     )
     table = Table(title="High Availability page", headers=("what", "value"), rows=rows, empty="not opened")
@@ -168,9 +167,7 @@ def ise_servers(value: tuple[ListedIseServer, ...]) -> View[tuple[ListedIseServe
     table = Table(
         title="ISE Servers page",
         headers=("address", "status", "meaning"),
-        rows=tuple(
-            Row(cells=(AsIs(s.address), AsIs(s.status), words[s.answers]), mark=marks[s.answers]) for s in value
-        ),
+        rows=tuple(Row(AsIs(s.address), AsIs(s.status), words[s.answers], mark=marks[s.answers]) for s in value),
         empty="no ISE server is listed",
     )
     return View(value, (table,))
@@ -178,7 +175,7 @@ def ise_servers(value: tuple[ListedIseServer, ...]) -> View[tuple[ListedIseServe
 
 def steps(title: str, why: str, value: Sequence[tuple[str, str]]) -> Table:
     """What a person is to do, in order."""
-    rows = tuple(Row(cells=(str(number), what, text)) for number, (what, text) in enumerate(value, 1))
+    rows = tuple(Row(str(number), what, text) for number, (what, text) in enumerate(value, 1))
     return Table(title=title, headers=("step", "do", "value"), rows=rows, note=why)
 
 
@@ -196,16 +193,14 @@ def plan(value: Plan, ways: tuple[WayOut, ...] = ()) -> View[Plan]:
         headers=("server", "entry", "stands for", "decision", "why", "verdict", "seen from", "evidence"),
         rows=tuple(
             Row(
-                cells=(
-                    row.server,
-                    row.key,
-                    row.target or "-",
-                    row.decision,
-                    row.reason,
-                    (row.verdict or "-") + (f"\noverridden by {row.override}" if row.override else ""),
-                    ", ".join(row.seen_from) or "-",
-                    shorten(row.evidence, folder) or "-",
-                ),
+                row.server,
+                row.key,
+                row.target or "-",
+                row.decision,
+                row.reason,
+                (row.verdict or "-") + (f"\noverridden by {row.override}" if row.override else ""),
+                ", ".join(row.seen_from) or "-",
+                shorten(row.evidence, folder) or "-",
                 mark=_mark_of(row, blocked=bool(value.blocked)),
             )
             for row in value.rows
@@ -219,7 +214,7 @@ def plan(value: Plan, ways: tuple[WayOut, ...] = ()) -> View[Plan]:
     commands = Table(
         title="Exact commands, in this order; a deleted entry cannot be restored, the next connection adds a new one",
         headers=("on", "command", "confirmed SHA-256"),
-        rows=tuple(Row(cells=(row.server, row.command, row.confirmed_sha256)) for row in value.deletions),
+        rows=tuple(Row(row.server, row.command, row.confirmed_sha256) for row in value.deletions),
         empty="nothing to delete",
         whole=("command",),
         below=("confirmed SHA-256",),
@@ -247,7 +242,7 @@ def plan(value: Plan, ways: tuple[WayOut, ...] = ()) -> View[Plan]:
     blocked = Table(
         title="Blocked: nothing is changed until this is settled",
         headers=("reason",),
-        rows=tuple(Row(cells=(reason,), mark=BAD) for reason in value.blocked),
+        rows=tuple(Row(reason, mark=BAD) for reason in value.blocked),
         artifact=f"plans/{value.digest}.json in the record",
     )
     return View(
@@ -260,7 +255,7 @@ def ways_out(ways: tuple[WayOut, ...]) -> Table:
     return Table(
         title="The way out: confirm these certificates by another way than this connection",
         headers=("host", "what", "value"),
-        rows=tuple(Row(cells=cells, mark=DOUBT if cells[0] else PLAIN) for way in ways for cells in _way_out(way)),
+        rows=tuple(Row(*cells, mark=DOUBT if cells[0] else PLAIN) for way in ways for cells in _way_out(way)),
         note="Write the digits that the console shows, never those of this table: where they differ, somebody else is"
         " answering. self: true compares with what the host shows through its own SSH server, and needs nobody else.",
         whole=("value",),
@@ -288,24 +283,22 @@ def _mark_of(row: PlanRow, *, blocked: bool) -> str:
 def _later(change: PlannedChange, *, blocked: bool) -> Row:
     ready = bool(change.confirmed_sha256) and not blocked
     return Row(
-        cells=(
-            change.server,
-            gettext(change.kind if change.attempt == 1 else f"{change.kind}, attempt {change.attempt}"),
-            change.target,
-            change.condition,
-            f"{change.rests_on}: it is needed" if change.expected else change.rests_on,
-            change.reason,
-            change.interrupts,
-            "\n".join(f"{field}: {value}" for field, value in change.settings if value != "-") or "-",
-            change.confirmed_sha256 or "nothing: it cannot be done by this plan",
-        ),
+        change.server,
+        gettext(change.kind if change.attempt == 1 else f"{change.kind}, attempt {change.attempt}"),
+        change.target,
+        change.condition,
+        f"{change.rests_on}: it is needed" if change.expected else change.rests_on,
+        change.reason,
+        change.interrupts,
+        "\n".join(f"{field}: {value}" for field, value in change.settings if value != "-") or "-",
+        change.confirmed_sha256 or "nothing: it cannot be done by this plan",
         mark=PLAIN if not change.expected else READY if ready else DOUBT,
     )
 
 
 def approval(value: Approval | None, question: str) -> View[Approval | None]:
     """Return who approved, or the question that nobody has answered."""
-    rows = () if value is None else (Row(cells=(value.by, stamp(value.at_utc), value.how, value.reason), mark=GOOD),)
+    rows = () if value is None else (Row(value.by, stamp(value.at_utc), value.how, value.reason, mark=GOOD),)
     table = Table(title="Approval", headers=("by", "at", "how", "reason"), rows=rows, empty="none yet", note=question)
     return View(value, (table,))
 
@@ -317,14 +310,12 @@ def results(value: tuple[DeletionResult, ...]) -> View[tuple[DeletionResult, ...
         headers=("server", "entry", "what the store says", "what the command printed", "sent", "read back"),
         rows=tuple(
             Row(
-                cells=(
-                    done.server,
-                    done.key,
-                    done.result,
-                    AsIs(done.said.strip()) or "(nothing)",
-                    stamp(done.sent_utc, "not in the log"),
-                    stamp(done.read_back_utc, "not in the log"),
-                ),
+                done.server,
+                done.key,
+                done.result,
+                AsIs(done.said.strip()) or "(nothing)",
+                stamp(done.sent_utc, "not in the log"),
+                stamp(done.read_back_utc, "not in the log"),
                 mark=_DELETION_MARKS.get(done.result, BAD),
             )
             for done in value

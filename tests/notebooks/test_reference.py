@@ -84,7 +84,7 @@ def test_what_matters_is_not_sanitised_away(content: str) -> None:
 
 def test_a_digest_is_sanitised_as_tables_show_it() -> None:
     """A digest in a table's HTML, place to break included, becomes one word."""
-    shown = View(None, (Table(title="Title", headers=("SHA-256",), rows=(Row(cells=("0123456789abcdef" * 4,)),)),))
+    shown = View(None, (Table(title="Title", headers=("SHA-256",), rows=(Row("0123456789abcdef" * 4),)),))
     assert '<span class="digest">DIGEST</span>' in sanitised(shown._repr_html_())
 
 

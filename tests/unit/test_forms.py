@@ -33,7 +33,7 @@ def plan() -> Plan:
 
 
 def approved() -> View[None]:
-    return View(None, (Table(title="Approved", headers=("by",), rows=(Row(cells=("Ada",)),)),))
+    return View(None, (Table(title="Approved", headers=("by",), rows=(Row("Ada"),)),))
 
 
 def test_button_hands_over_name_and_reason_and_says_what_was_done(plan: Plan) -> None:

@@ -58,7 +58,7 @@ def test_the_sign_can_be_read_on_light_and_dark_pages() -> None:
 
 def test_the_sign_stands_over_the_text_as_well() -> None:
     """In a terminal or a notebook without HTML a bar stands above and below what is real."""
-    table = Table(title="a title", headers=("what",), rows=(Row(cells=("x",)),))
+    table = Table(title="a title", headers=("what",), rows=(Row("x"),))
     real, lab = (Signed(None, (table,), sign=sign).text(80) for sign in (REAL, LAB))
     assert real.count("█" * 80) == 2
     assert "█" not in lab
@@ -68,7 +68,7 @@ def test_the_sign_stands_over_the_text_as_well() -> None:
 
 def test_what_is_ready_is_no_failure_and_an_alarm_is_the_loudest() -> None:
     """Of the marks the alarm alone fills its row; ready has a sign and a colour that are not those of a failure."""
-    rows = tuple(Row(cells=(mark,), mark=mark) for mark in MARKS if mark)
+    rows = tuple(Row(mark, mark=mark) for mark in MARKS if mark)
     shown = View(None, (Table(title="t", headers=("what",), rows=rows),))._repr_html_()
     filled = re.findall(r"\.rb \.(\w+)>\*\{background:(#\w+)!important;color:(#\w+)", shown)
     assert [mark for mark, _, _ in filled] == [ALARM]

@@ -148,7 +148,7 @@ def test_a_part_of_an_error_forges_no_other_part(
 def test_a_table_forges_no_line(width: int) -> None:
     """Title, cells, note and what stands for no rows: a table's lines begin with its frame, or are indented."""
     for table in (
-        Table(title=HOSTILE, headers=("a", "b"), rows=(Row(cells=(HOSTILE, HOSTILE)),), note=HOSTILE),
+        Table(title=HOSTILE, headers=("a", "b"), rows=(Row(HOSTILE, HOSTILE),), note=HOSTILE),
         Table(title=HOSTILE, headers=("a", "b"), rows=(), empty=HOSTILE),
     ):
         shown = text(table, width)
@@ -184,8 +184,8 @@ CUTS: dict[str, tuple[int, Callable[[str], str]]] = {
     "a line around a log's evidence": (LINE_LIMIT, lambda text: _text(text.encode())),
     "a list that is not understood": (2000, lambda text: _tofu("y\n" + text)),
     "a line that is not understood": (200, lambda text: _tofu(text + "\n")),
-    "a cell in plain text": (2000, lambda told: text(Table(title="t", headers=("a",), rows=(Row(cells=(told,)),)), 40)),
-    "a cell in HTML": (2000, lambda told: html(Table(title="t", headers=("a",), rows=(Row(cells=(told,)),)))),
+    "a cell in plain text": (2000, lambda told: text(Table(title="t", headers=("a",), rows=(Row(told),)), 40)),
+    "a cell in HTML": (2000, lambda told: html(Table(title="t", headers=("a",), rows=(Row(told),)))),
 }
 
 

@@ -20,7 +20,7 @@ HOSTILE = "<script>alert(1)</script> \x1b[31m \u202e"
 
 def view(*cells: str | Link, headers: tuple[str, ...] = (), whole: tuple[str, ...] = (), mark: str = "") -> View[None]:
     names = headers or tuple(f"column {number}" for number in range(len(cells)))
-    return View(None, (Table(title="Title", headers=names, rows=(Row(cells=cells, mark=mark),), whole=whole),))
+    return View(None, (Table(title="Title", headers=names, rows=(Row(*cells, mark=mark),), whole=whole),))
 
 
 WIDE = view("primary", COMMAND, DIGEST, "words " * 12, headers=("on", "command", "digest", "why"), whole=("command",))
@@ -90,7 +90,7 @@ def test_device_text_is_data_in_both_forms() -> None:
 
 def test_markup_of_the_text_library_is_shown_as_it_is() -> None:
     """Square brackets in a cell, a header, a title or a note are no style."""
-    odd = View(None, (Table(title="[red]t", headers=("[b]h",), rows=(Row(cells=("[i]c",)),), note="[u]n"),))
+    odd = View(None, (Table(title="[red]t", headers=("[b]h",), rows=(Row("[i]c"),), note="[u]n"),))
     for text in ("[red]t", "[b]h", "[i]c", "[u]n"):
         assert text in odd.text()
 

@@ -19,7 +19,7 @@ MANY = 10_000
 
 def table(rows: int, **marks: str) -> Table:
     """A table of numbered rows; ``row_7="bad"`` marks one."""
-    made = tuple(Row(cells=(f"entry {n}", str(n)), mark=marks.get(f"row_{n}", "")) for n in range(rows))
+    made = tuple(Row(f"entry {n}", str(n), mark=marks.get(f"row_{n}", "")) for n in range(rows))
     return Table(title="Entries", headers=("entry", "number"), rows=made, artifact="facts/x", note="Read it.")
 
 

@@ -47,7 +47,7 @@ def test_a_grid_is_drawn_as_rich_draws_it() -> None:
     for _ in range(100):
         headers = tuple(f"{chance.choice(WORDS[:6])} {number}" for number in range(chance.randint(1, 6)))
         rows = tuple(
-            Row(cells=tuple(" ".join(chance.choices(WORDS, k=chance.randint(0, 3))) for _ in headers))
+            Row(*tuple(" ".join(chance.choices(WORDS, k=chance.randint(0, 3))) for _ in headers))
             for _ in range(chance.randint(1, 5))
         )
         shown = text(Table(title="Title", headers=headers, rows=rows), 10_000)
@@ -57,7 +57,7 @@ def test_a_grid_is_drawn_as_rich_draws_it() -> None:
 def test_what_says_nothing_has_no_line_of_its_own() -> None:
     """Where each row is a block, a cell that is empty or a dash is left out."""
     headers = ("entry", "stands for", "verdict", "why")
-    rows = (Row(cells=("192.0.2.10_8082", "-", "", "the server's own entry is never deleted")),)
+    rows = (Row("192.0.2.10_8082", "-", "", "the server's own entry is never deleted"),)
     shown = text(Table(title="Plan", headers=headers, rows=rows, whole=("entry",)), 40)
     assert "why" in shown
     assert "192.0.2.10_8082" in shown
