@@ -23,8 +23,7 @@ from runbook_lib.errors import (
 )
 from runbook_lib.i18n.language import count, stamp
 from runbook_lib.models import Stage, StageState
-from runbook_lib.notebook.runbook import next_run
-from runbook_lib.notebook.workspace import DEFAULT_SITE
+from runbook_lib.notebook.workspace import DEFAULT_SITE, next_run
 from runbook_lib.params.load import load_site_or_lab
 from runbook_lib.params.model import Site
 from runbook_lib.params.values import canonical_sha256

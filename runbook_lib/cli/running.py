@@ -28,8 +28,7 @@ from runbook_lib.errors import (
 from runbook_lib.i18n.language import count, stamp
 from runbook_lib.models import Stage, StageState
 from runbook_lib.notebook.opening import open_incident
-from runbook_lib.notebook.runbook import next_run
-from runbook_lib.notebook.workspace import open_site
+from runbook_lib.notebook.workspace import next_run, open_site
 from runbook_lib.params.model import Site
 from runbook_lib.processes import Terminated
 from runbook_lib.record.about import About, LineTopic

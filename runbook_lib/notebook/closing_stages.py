@@ -15,8 +15,8 @@ from runbook_lib.i18n.language import duration, stamp
 from runbook_lib.models import Outcome, Stage, StageState
 from runbook_lib.notebook.changing_stages import DeleteStale, ReaddIse, RegisterHa, require_checks
 from runbook_lib.notebook.reading_stages import DiagnoseLogs, ListCertificates, StartHere
-from runbook_lib.notebook.runbook import Next, Runbook, next_steps, seal_by_hand
-from runbook_lib.notebook.workspace import resolved
+from runbook_lib.notebook.runbook import Runbook, seal_by_hand
+from runbook_lib.notebook.workspace import Next, next_steps, resolved
 from runbook_lib.params.load import load_site_or_lab, site_without_secrets
 from runbook_lib.params.model import LabRequest
 from runbook_lib.record.attestation import keep_site

@@ -10,9 +10,8 @@ from runbook_lib.errors import ParameterRefused, RecordNotWritable, RunbookError
 from runbook_lib.models import Answer, Stage
 from runbook_lib.notebook.changing_stages import Changing
 from runbook_lib.notebook.closing_stages import STAGES
-from runbook_lib.notebook.connections import devices_for
 from runbook_lib.notebook.reading_stages import ListCertificates
-from runbook_lib.notebook.runbook import Runbook, report_progress, sign_of
+from runbook_lib.notebook.runbook import Runbook, devices_for, report_progress, sign_of
 from runbook_lib.notebook.workspace import (
     Choice,
     choose,

@@ -11,7 +11,8 @@ from runbook_lib.certificates.expectation import Knowledge, read_expectation, re
 from runbook_lib.decisions import Check, Decision, Override, Plan
 from runbook_lib.errors import ExpectationInvalid, RunbookError, StageOutOfOrder
 from runbook_lib.models import Diagnosis, Inventory, Stage, Verdict
-from runbook_lib.notebook.runbook import Next, Runbook, next_steps, stage_to_go_on_with
+from runbook_lib.notebook.runbook import Runbook
+from runbook_lib.notebook.workspace import Next, next_steps, stage_to_go_on_with
 from runbook_lib.params.model import Expectation
 from runbook_lib.record.incident import Record
 from runbook_lib.repair import diagnose, inventory, preflight

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-import shlex
-from collections.abc import Callable, Coroutine, Mapping
+import os
+from collections.abc import Callable, Coroutine
 from contextlib import nullcontext, suppress
 from dataclasses import replace
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, TypeVar
 
 from runbook_lib import event_loop
+from runbook_lib.device.prime import Keep
 from runbook_lib.errors import (
     MOST_LINES,
     DecisionNeeded,
@@ -23,15 +24,14 @@ from runbook_lib.errors import (
 )
 from runbook_lib.i18n.language import gettext
 from runbook_lib.models import Stage, StageState
-from runbook_lib.notebook import connections
-from runbook_lib.notebook.workspace import link_to
+from runbook_lib.notebook.workspace import Next, link_to, next_run, next_steps
 from runbook_lib.params.load import site_without_secrets
 from runbook_lib.params.model import Site
 from runbook_lib.record.attestation import seal_record
-from runbook_lib.record.incident import Record
 from runbook_lib.record.lock import works_under_lock
 from runbook_lib.record.stages import so_far, unsealed_in_words
-from runbook_lib.repair.context import Context
+from runbook_lib.repair.context import Context, Devices, ProgressCallback
+from runbook_lib.repair.primary_pages import PrimaryPages
 from runbook_lib.repair.sent_changes import anything_sent
 from runbook_lib.show import tables
 from runbook_lib.show.incidents import LAB, PRODUCTION, Sign, Signed
@@ -39,70 +39,56 @@ from runbook_lib.show.progress import Progress
 from runbook_lib.show.rendering import View
 from runbook_lib.show.table import DOUBT, GOOD, READY, Cell, Row, Table
 
-# -- What comes after each stage, by the way in which it ended, and in which notebook --------------
+# -- The connections of a stage: closed with it, or handed to the stage that follows in the same kernel.
+#
+# A run has one kernel for all of its stages. What a stage that is done leaves open there (the command lines, the
+# browser and its session) serves the next one, if that is of the same site, to the letter of its file, and of the same
+# incident. Nothing that was found out goes with it: each stage confirms certificates by itself, and reads anew.
+
+LAST_STAGE = "RUNBOOK_LAST_STAGE"
+"""The variable by which a run tells its kernel the last of its stages; without it each stage closes what it opened."""
 
 
-class Next(NamedTuple):
-    """What to do ``then`` where a stage ended as ``when`` says; ``stage`` is another notebook that does it."""
-
-    when: str
-    then: str
-    stage: Stage | None = None
+_left: tuple[Context, PrimaryPages] | None = None
 
 
-_NEXT: dict[Stage, tuple[Next, ...]] = {
-    Stage.START: (
-        Next("everything answers", "find out which certificate is not accepted, and by whom", Stage.DIAGNOSE),
-        Next("a server does not answer, or its host key is not pinned", "fix that first; each line above says how"),
-    ),
-    Stage.DIAGNOSE: (
-        Next("a mismatch is reported", "see what is stored and what is presented", Stage.LIST),
-        Next("only look-alikes", "follow their advice; deleting entries does not help"),
-        Next("no logs at hand", "download them, name them in the site's file, and run this stage again"),
-    ),
-    Stage.LIST: (
-        Next("the plan has deletions and is not blocked", "approve and delete", Stage.DELETE),
-        Next("nothing to delete", "see whether HA needs to be registered", Stage.REGISTER),
-        Next("the plan is blocked", "settle each reason above, then run this stage again"),
-    ),
-    Stage.DELETE: (
-        Next("every entry is gone, or back already", "register high availability", Stage.REGISTER),
-        Next("the plan is stale", "look again and make a new plan", Stage.LIST),
-        Next("no approval yet", "runbook approve {incident} DIGEST --by NAME, then run this stage again"),
-    ),
-    Stage.REGISTER: (
-        Next("Primary Active on both servers' word", "the ISE servers", Stage.READD_ISE),
-        Next("a milestone failed", "see whether a mismatch is left", Stage.DIAGNOSE),
-        Next("still under way", "run this stage again: it keeps watching and does not register twice"),
-    ),
-    Stage.READD_ISE: (
-        Next("every ISE server answers", "prove the repair", Stage.VERIFY),
-        Next("the page refused", "settle what it says, then run this stage again"),
-    ),
-    Stage.VERIFY: (
-        Next("repaired, or nothing to do", "write the post-mortem", Stage.POST_MORTEM),
-        Next("a check failed", "start over; what is right already is left alone", Stage.DIAGNOSE),
-    ),
-    Stage.POST_MORTEM: (
-        Next("it is written", "attach it to the ticket; runbook verify {incident} checks the record"),
-        Next("the incident is still open", "start over; what is right already is left alone", Stage.START),
-    ),
-}
+def devices_for(site: Site, incident: str, keep: Keep, tell: ProgressCallback) -> Devices:
+    """Return the devices that the stage before left open, if they are of this site and incident, else new ones."""
+    if _left is not None and (_left[0].site, _left[0].record.incident) != (site, incident):
+        close_connections(_left[0].devices, _left[1])
+    devices = Devices(site, keep) if _left is None else _left[0].devices
+    devices.serve(keep, tell)
+    return devices
 
 
-def next_steps(stage: Stage, incident: str) -> tuple[Next, ...]:
-    """Return what to do next for each way in which ``stage`` can end."""
-    return tuple(each._replace(then=each.then.format(incident=incident)) for each in _NEXT[stage])
+def pages_for(context: Context) -> PrimaryPages:
+    """Return the primary's pages for a stage; those that came with its devices go on with it."""
+    if _left is None or _left[0].devices is not context.devices:
+        return PrimaryPages(context)
+    _left[1].serve(context)
+    return _left[1]
 
 
-def stage_to_go_on_with(states: Mapping[str, StageState]) -> Stage | None:
-    """Return the first stage after ``00_start_here`` that is not done, None where all are."""
-    return next((each for each in Stage if each is not Stage.START and states[each] is not StageState.DONE), None)
+def leave_connections(context: Context, pages: PrimaryPages) -> None:
+    """At the end of a stage that is done: leave everything open where the run goes on, else close it."""
+    global _left
+    last = os.environ.get(LAST_STAGE)
+    if last is None or context.stage == last:
+        close_connections(context.devices, pages)
+    else:
+        _left = context, pages
 
 
-def next_run(record: Record) -> str:
-    """Return the command that goes on with an incident, from whichever folder: with the site's file as it was given."""
-    return shlex.join(("runbook", "run", record.opening()["given"] or record.site, "--incident", record.incident))
+def close_connections(devices: Devices, pages: PrimaryPages) -> None:
+    """Close the browser and every command line of a stage; nothing is left open for another one."""
+    global _left
+    _left = None
+
+    async def both() -> None:
+        await pages.close()
+        await devices.close()
+
+    event_loop.run(both())
 
 
 # -- The seal of an incident whose stages a person runs; ``runbook run`` seals by itself when it is through
@@ -132,7 +118,7 @@ class Runbook:
 
     def __init__(self, context: Context) -> None:
         self.context = context
-        self._pages = connections.pages_for(context)
+        self._pages = pages_for(context)
         self._red = ""  # what the last verb raised
         self._last: StageState | None = None  # how the attempt ended that the journal holds last; None: it goes on
         self._closed = False
@@ -220,7 +206,7 @@ class Runbook:
             self._do(lambda: self._seal_after(red), begins=False)
         finally:
             self._red = red  # closing is no verb: what it raises is asked anew
-        connections.leave(self.context, self._pages)
+        leave_connections(self.context, self._pages)
         self.context.record.end_stage(self.stage, StageState.DONE)
         self._last, self._closed = StageState.DONE, True
         if self.stage is Stage.VERIFY:
@@ -307,7 +293,7 @@ class Runbook:
         except RecordError:
             pass  # a record that takes no more lines is what is being told, or worse is
         finally:
-            connections.close(self.context.devices, self._pages)
+            close_connections(self.context.devices, self._pages)
 
 
 def sign_of(site: Site) -> Sign:

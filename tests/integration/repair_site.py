@@ -17,7 +17,7 @@ from runbook_lib import paths
 from runbook_lib.errors import RunbookError
 from runbook_lib.lab import Lab
 from runbook_lib.models import Stage
-from runbook_lib.notebook.connections import LAST_STAGE
+from runbook_lib.notebook.runbook import LAST_STAGE
 from runbook_lib.record.incident import Record, find_open
 
 StartLab = Callable[..., Lab]

@@ -13,8 +13,8 @@ from runbook_lib import event_loop
 from runbook_lib.errors import DeletionRefused
 from runbook_lib.lab import Lab
 from runbook_lib.models import Outcome, Stage
-from runbook_lib.notebook import connections
-from runbook_lib.notebook.connections import LAST_STAGE
+from runbook_lib.notebook import runbook
+from runbook_lib.notebook.runbook import LAST_STAGE
 from runbook_lib.web.pages import PrimePages
 
 UP_TO_HA = tuple(Stage)[:5]
@@ -25,8 +25,8 @@ def _in_one_kernel(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """This process is the kernel of a run with all stages; what a test leaves open is closed."""
     monkeypatch.setenv(LAST_STAGE, Stage.POST_MORTEM)
     yield
-    if connections._left is not None:
-        connections.close(connections._left.devices, connections._left.pages)
+    if runbook._left is not None:
+        runbook.close_connections(runbook._left[0].devices, runbook._left[1])
 
 
 def logins(lab: Lab) -> Counter[tuple[str, str]]:
@@ -37,8 +37,8 @@ def logins(lab: Lab) -> Counter[tuple[str, str]]:
 
 def open_pages() -> PrimePages:
     """The pages that the stage before has left open."""
-    assert connections._left is not None
-    pages = connections._left.pages._pages
+    assert runbook._left is not None
+    pages = runbook._left[1]._pages
     assert pages is not None
     return pages
 
@@ -51,16 +51,16 @@ def test_a_run_logs_in_once_to_each_command_line_and_once_to_the_pages(start_lab
     asked = [line for line in record.journal.read().lines if line.artifact and "listcerts" in line.artifact.path]
     assert {line.stage for line in asked} == {Stage.LIST, Stage.DELETE, Stage.REGISTER, Stage.READD_ISE, Stage.VERIFY}
     assert logins(lab) == {("ssh", "primary"): 1, ("ssh", "secondary"): 1, ("web", "primary"): 1}
-    assert connections._left is None
+    assert runbook._left is None
 
 
 def test_what_was_lost_between_two_stages_is_opened_again(start_lab: StartLab) -> None:
     """The server forgot the web session and a firewall the command lines; later the browser's page is gone."""
     lab = start_lab("renewed")
     record = repair(lab.site_file, UP_TO_HA)
-    assert connections._left is not None
+    assert runbook._left is not None
     event_loop.run(open_pages()._browser.page.context.clear_cookies())
-    for prime in connections._left.devices._primes.values():
+    for prime in runbook._left[0].devices._primes.values():
         assert prime._console is not None
         event_loop.loop().call_soon_threadsafe(prime._console._connection.abort)
     run_stage(Stage.READD_ISE, lab.site_file, record.incident)
@@ -82,21 +82,21 @@ def test_whoever_answers_in_the_place_of_the_pages_is_not_used_because_a_stage_b
     with pytest.raises(DeletionRefused):
         run_stage(Stage.READD_ISE, lab.site_file, record.incident)
     assert changes(lab.truth()) == before
-    assert connections._left is None
+    assert runbook._left is None
 
 
 def test_another_site_and_an_edited_one_get_connections_of_their_own(start_lab: StartLab) -> None:
     """What is left open serves the site of this file, as it was read, and the incident; else it is closed."""
     lab = start_lab("renewed")
     run_stage(Stage.START, lab.site_file)
-    left = connections._left
+    left = runbook._left
     assert left is not None
     edited = lab.site_file.with_name("edited.yaml")
     edited.write_text(yaml.safe_dump(yaml.safe_load(lab.site_file.read_text()) | {"policy": {"second_person": True}}))
     run_stage(Stage.DIAGNOSE, edited)
-    assert connections._left is not None
-    assert connections._left.devices is not left.devices
-    assert all(prime._console is None for prime in left.devices._primes.values())
+    assert runbook._left is not None
+    assert runbook._left[0].devices is not left[0].devices
+    assert all(prime._console is None for prime in left[0].devices._primes.values())
 
 
 def test_a_stage_on_its_own_closes_what_it_opened(start_lab: StartLab, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -105,4 +105,4 @@ def test_a_stage_on_its_own_closes_what_it_opened(start_lab: StartLab, monkeypat
     lab = start_lab("renewed")
     opened = run_stage(Stage.START, lab.site_file)
     assert all(prime._console is None for prime in opened.context.devices._primes.values())
-    assert connections._left is None
+    assert runbook._left is None

@@ -18,7 +18,7 @@ import pytest
 from runbook_lib import open_runbook
 from runbook_lib.models import Stage
 from runbook_lib.notebook.closing_stages import STAGES, History
-from runbook_lib.notebook.runbook import next_steps
+from runbook_lib.notebook.workspace import next_steps
 from runbook_lib.paths import notebooks_dir, project_root
 
 EVERY = sorted(notebooks_dir().glob("*.ipynb"))

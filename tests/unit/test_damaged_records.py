@@ -35,7 +35,7 @@ from runbook_lib.decisions import PastIncident
 from runbook_lib.digest import canonical_json, sha256_hex
 from runbook_lib.errors import RecordError
 from runbook_lib.models import Outcome, Stage, StageState
-from runbook_lib.notebook.runbook import next_run, stage_to_go_on_with
+from runbook_lib.notebook.workspace import next_run, stage_to_go_on_with
 from runbook_lib.record.archive import pack
 from runbook_lib.record.attestation import seal_record
 from runbook_lib.record.gate import to_json_value

@@ -9,7 +9,7 @@ import pytest
 from site_kit import site_with
 
 from runbook_lib.notebook.opening import open_incident
-from runbook_lib.notebook.runbook import next_run
+from runbook_lib.notebook.workspace import next_run
 from runbook_lib.record.incident import Record
 
 
