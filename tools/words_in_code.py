@@ -27,7 +27,7 @@ SPEAKING = (
 """Modules and packages whose texts reach a notebook or a view."""
 _TABLES = {"params/labels.py", "device/answers.py", "device/names.py", "device/tofu.py", "device/ise_api.py"}
 """Tables of the product's own words, and parsers."""
-_ENGLISH = {"show/pdf.py", "show/report_model.py", "show/report_page.py", "show/report_reading.py"}
+_ENGLISH = {"show/report_model.py", "show/report_page.py", "show/report_reading.py"}
 _ENGLISH |= {"show/report_sections.py", "show/svg.py"}
 """What is kept, and therefore stays in English."""
 _TO_LOGS = {"notebook/engine.py", "notebook/engine_run.py", "notebook/kernel_child.py", "notebook/provisioner.py"}

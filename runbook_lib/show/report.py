@@ -23,7 +23,7 @@ from runbook_lib.record.journal import Kind, Line
 from runbook_lib.record.stages import named_in_words
 from runbook_lib.record.verification import NEVER_SEALED, NOT_PROVEN, Trusted, Verification, trusted_in, verify_record
 from runbook_lib.show.report_model import OWN_STAGE, ChangeRow, Impact, PostMortem, RecordStatus, Ref, StageRow
-from runbook_lib.show.report_page import read_written, render_html, render_markdown
+from runbook_lib.show.report_page import print_pdf, read_written, render_html, render_markdown
 from runbook_lib.show.report_reading import (
     Found,
     RecordFolder,
@@ -296,8 +296,6 @@ def _make(
     if "md" in forms:
         made["md"] = gate_text(render_markdown(pm, written=theirs)).encode("utf-8", "replace")
     if "pdf" in forms:
-        from runbook_lib.show.pdf import print_pdf  # and with it Playwright
-
         page = gate_text(render_html(pm, files=None, written=theirs))
         journal = gate_text("".join(f"{line.raw}\n" for line in pm.lines)).encode("utf-8", "replace")
         try:

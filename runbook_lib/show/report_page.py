@@ -1,4 +1,4 @@
-"""The post-mortem as one HTML page, and as Markdown that people write in."""
+"""The post-mortem as one HTML page, on paper, and as Markdown that people write in."""
 
 from __future__ import annotations
 
@@ -6,14 +6,18 @@ import base64
 import hashlib
 import re
 from collections.abc import Iterator, Mapping
+from contextlib import AsyncExitStack
 from functools import cache
-from typing import Any
+from html import escape as escape_html
+from io import BytesIO
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from runbook_lib import __version__
-from runbook_lib.errors import printable
+from runbook_lib import __version__, event_loop
+from runbook_lib.errors import BrowserMissing, printable
 from runbook_lib.i18n.language import ENGLISH, NOT_RECORDED, count, duration, using_language, utc_time
 from runbook_lib.record.gate import gate_text
 from runbook_lib.show import svg
@@ -34,6 +38,9 @@ from runbook_lib.show.report_model import (
 )
 from runbook_lib.show.report_sections import sections_of
 from runbook_lib.show.svg import STYLE
+
+if TYPE_CHECKING:
+    from playwright.async_api import Browser
 
 # -- What a person wrote into a report's Markdown, so that the next report takes it over -----------
 
@@ -276,3 +283,88 @@ def _short(path: str) -> str:
 
 def _data(png: bytes) -> Markup:
     return Markup("data:image/png;base64,") + base64.b64encode(png).decode()
+
+
+# -- The page on paper: printed in the browser that was found, offline and without scripts; the journal in it.
+#
+# What prints is loaded where something is printed.
+
+_FOOTER = (
+    '<div style="font:8px sans-serif;width:100%;padding:0 14mm;display:flex;justify-content:space-between">'
+    '<span>{title}</span><span><span class="pageNumber"></span> / <span class="totalPages"></span></span></div>'
+)
+LONGEST_S = 120.0
+ATTACHED = "journal.jsonl"
+
+
+def print_pdf(html: str, executable: Path, *, title: str, journal: bytes) -> bytes:
+    """Return the page as a tagged PDF with an outline, A4, the journal attached as ``journal.jsonl``, with ``title``.
+
+    Raises BrowserMissing where the browser cannot print.
+    """
+    try:
+        printed = event_loop.run(_print(html, executable, title), timeout_s=LONGEST_S)
+    except TimeoutError:
+        raise _not_printed(executable, f"not done within {LONGEST_S:g} s") from None
+    return _with_journal(printed, journal, title)
+
+
+def _with_journal(printed: bytes, journal: bytes, title: str) -> bytes:
+    """Append journal and title. What the browser wrote stays byte for byte; what is attached is not compressed."""
+    from pypdf import PdfWriter
+    from pypdf.generic import NameObject
+
+    writer = PdfWriter(BytesIO(printed), incremental=True)
+    attached = writer.add_attachment(ATTACHED, journal)
+    attached.subtype = NameObject("/application/jsonl")
+    writer.add_metadata({"/Title": title})
+    found = BytesIO()
+    writer.write(found)
+    return found.getvalue()
+
+
+async def _print(html: str, executable: Path, title: str) -> bytes:
+    from playwright.async_api import Error
+
+    from runbook_lib.web.launching import first_line, offered_browser
+
+    try:
+        async with AsyncExitStack() as stack:
+            browser = offered_browser(executable) or await _started(executable, stack)
+            context = await browser.new_context(offline=True, java_script_enabled=False, service_workers="block")
+            stack.push_async_callback(context.close)
+            page = await context.new_page()
+            await page.set_content(html, wait_until="load")
+            return await page.pdf(
+                format="A4",
+                margin={"top": "16mm", "bottom": "18mm", "left": "14mm", "right": "14mm"},
+                tagged=True,
+                outline=True,
+                print_background=True,
+                display_header_footer=True,
+                header_template="<span></span>",
+                footer_template=_FOOTER.format(title=escape_html(title)),
+            )
+    except Error as error:
+        raise _not_printed(executable, first_line(error)) from None
+
+
+async def _started(executable: Path, stack: AsyncExitStack) -> Browser:
+    """Return the browser that many share, where this process was told of one, or start one; it ends with ``stack``."""
+    from runbook_lib.web.launching import Joining, driver, launch
+
+    shared = Joining.told(executable)
+    playwright = await stack.enter_async_context(driver())
+    joined = await shared.connect(playwright) if shared else None
+    browser = joined or await launch(playwright, executable)
+    stack.push_async_callback(browser.close)
+    return browser
+
+
+def _not_printed(executable: Path, why: str) -> BrowserMissing:
+    return BrowserMissing(
+        "the browser did not print the report",
+        where=str(executable),
+        found=why,
+        next_step="The HTML file holds the same: print it from any browser.",
+    )

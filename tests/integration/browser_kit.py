@@ -11,8 +11,7 @@ from contextlib import ExitStack, contextmanager, nullcontext
 import pytest
 
 from runbook_lib import event_loop
-from runbook_lib.show import pdf
-from runbook_lib.web import browser
+from runbook_lib.web import browser, launching
 from runbook_lib.web.browser import PinnedBrowser
 from runbook_lib.web.browsers import find_browser
 from runbook_lib.web.launching import SharedBrowser, driver
@@ -42,7 +41,7 @@ class _Kept:
         with pytest.MonkeyPatch.context() as patched:
             for name, value in self._shared.environment.items():
                 patched.setenv(name, value)
-            for module in (browser, pdf):
+            for module in (browser, launching):
                 patched.setattr(module, "driver", lambda: nullcontext(self._playwright))
             yield
 

@@ -14,7 +14,7 @@ from playwright.sync_api import Page, sync_playwright
 from runbook_lib.errors import BrowserMissing
 from runbook_lib.paths import project_root
 from runbook_lib.record.incident import Record
-from runbook_lib.show import pdf
+from runbook_lib.show import report_page
 from runbook_lib.show.report import post_mortem, write_into
 from runbook_lib.web.browsers import find_browser, launch_arguments
 
@@ -55,9 +55,9 @@ def record(tmp_path_factory: pytest.TempPathFactory) -> Record:
 
 def test_a_report_that_takes_too_long_to_print_ends_in_a_named_error(monkeypatch: pytest.MonkeyPatch) -> None:
     """Nobody waits for ever, and the error says that the HTML file holds the same."""
-    monkeypatch.setattr(pdf, "LONGEST_S", 0.01)
+    monkeypatch.setattr(report_page, "LONGEST_S", 0.01)
     with pytest.raises(BrowserMissing, match="did not print") as caught:
-        pdf.print_pdf("<p>x" * 1000, find_browser(), title="x", journal=b"")
+        report_page.print_pdf("<p>x" * 1000, find_browser(), title="x", journal=b"")
     assert "HTML" in caught.value.next_step
 
 
@@ -155,7 +155,7 @@ def test_what_the_browser_printed_stays_as_it_is(caplog: pytest.LogCaptureFixtur
     """The attachment is appended: not a byte before it changes, and nothing is said of it in the notebook."""
     blank = io.BytesIO()
     pypdf.PdfWriter().write(blank)
-    made = pdf._with_journal(blank.getvalue(), b'{"n":1}\n', "Post-mortem x")
+    made = report_page._with_journal(blank.getvalue(), b'{"n":1}\n', "Post-mortem x")
     assert made.startswith(blank.getvalue())
     assert pypdf.PdfReader(io.BytesIO(made)).attachments["journal.jsonl"] == [b'{"n":1}\n']
     assert pypdf.PdfReader(io.BytesIO(made)).metadata.title == "Post-mortem x"  # type: ignore[union-attr]

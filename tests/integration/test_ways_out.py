@@ -19,7 +19,7 @@ from tls_site import Identity, serving
 from runbook_lib.errors import BrowserUnsafe
 from runbook_lib.params.labels import labels_for
 from runbook_lib.params.model import Deadlines
-from runbook_lib.show.pdf import print_pdf
+from runbook_lib.show.report_page import print_pdf
 from runbook_lib.web import launching
 from runbook_lib.web.actions import PageActions
 from runbook_lib.web.browser import PinnedBrowser

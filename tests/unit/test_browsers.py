@@ -15,7 +15,7 @@ import pytest
 from waiting import let_pass
 
 from runbook_lib.errors import BrowserMissing
-from runbook_lib.show import pdf
+from runbook_lib.show import report_page
 from runbook_lib.web import browsers, launching
 from runbook_lib.web.browsers import find_browser, launch_arguments
 
@@ -138,7 +138,7 @@ def started(monkeypatch: pytest.MonkeyPatch, begin: Callable[[Any], Coroutine[An
     async def driver() -> AsyncIterator[SimpleNamespace]:
         yield playwright
 
-    monkeypatch.setattr(pdf, "driver", driver)
+    monkeypatch.setattr(launching, "driver", driver)
     asyncio.run(begin(playwright))
     return asked
 
@@ -164,15 +164,15 @@ def test_a_browser_starts_at_a_dead_end(monkeypatch: pytest.MonkeyPatch) -> None
 
 def test_the_report_is_printed_there_without_scripts(monkeypatch: pytest.MonkeyPatch) -> None:
     """The page may hold what a device said: it is offline as well, and runs nothing."""
-    asked = started(monkeypatch, lambda _: pdf._print("<p>x", Path("x"), "x"))
+    asked = started(monkeypatch, lambda _: report_page._print("<p>x", Path("x"), "x"))
     assert asked["proxy"]["server"] == "http://127.0.0.1:9"
     assert (asked["offline"], asked["java_script_enabled"], asked["service_workers"]) == (True, False, "block")
 
 
 def test_a_report_that_takes_too_long_ends_in_a_named_error(monkeypatch: pytest.MonkeyPatch) -> None:
     """However long it is: the browser is waited for until a deadline, and the HTML is named instead."""
-    monkeypatch.setattr(pdf, "LONGEST_S", 0.01)
-    monkeypatch.setattr(pdf, "_print", lambda *_: let_pass(60, "a report takes for ever"))
+    monkeypatch.setattr(report_page, "LONGEST_S", 0.01)
+    monkeypatch.setattr(report_page, "_print", lambda *_: let_pass(60, "a report takes for ever"))
     with pytest.raises(BrowserMissing, match="did not print") as caught:
-        pdf.print_pdf("<p>x", Path("x"), title="x", journal=b"")
+        report_page.print_pdf("<p>x", Path("x"), title="x", journal=b"")
     assert "HTML" in caught.value.next_step
