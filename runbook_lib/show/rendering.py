@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from html import escape
 from itertools import zip_longest
+from pathlib import Path
 from typing import Any, Generic, TypeVar
 
 from rich.cells import cell_len, set_cell_size
@@ -35,45 +36,18 @@ from runbook_lib.show.table import (
 
 # -- A table as HTML for a notebook. All text is data: it is escaped, and nothing in it becomes a link or a tag
 
-# The colours are said in words by the cells, too. Greys are half transparent: they suit light and dark themes.
-STYLE = (
-    "<style>"
-    ".rb{overflow-x:auto;margin:.2em 0 .6em}"
-    ".rb table{margin:0!important;width:auto;table-layout:auto!important;border-collapse:collapse;font-size:13px;"
-    "line-height:1.35}"
-    ".rb caption{caption-side:top;text-align:left;font-weight:600;padding:.2em 0 .4em;white-space:nowrap}"
-    ".rb th,.rb td{text-align:left!important;vertical-align:top;padding:.12em .9em .12em .7em!important;"
-    "white-space:pre-line!important;overflow-wrap:break-word;max-width:44em;"
-    "border-bottom:1px solid rgba(128,128,128,.35)!important}"
-    ".rb tbody th{font-weight:inherit}"
-    ".rb .whole,.rb .digest{font-family:var(--jp-code-font-family,var(--vscode-editor-font-family,monospace))}"
-    ".rb .whole{white-space:pre!important;max-width:none}.rb .short{white-space:pre!important}"
-    ".rb tr>:first-child{border-left:4px solid transparent}"
-    ".rb tr:has(+.below)>*{border-bottom:0!important}.rb .below>*{padding-top:0!important;max-width:none}"
-    ".rb .below p{margin:0!important;max-width:none}"
-    ".rb .below .whole{white-space:pre-wrap!important;overflow-wrap:anywhere}"
-    ".rb-fold{margin:.2em 0 .6em}.rb-fold>summary{cursor:pointer}"
-    + "".join(
-        f".rb .{mark}>:first-child,.rb .{mark}+.below>:first-child{{border-left-color:{colour}}}"
-        for mark, colour in COLOURS.items()
-    )
-    # White on this red has a contrast of 7.9 to 1; nothing else on a page is filled.
-    + ".rb .alarm>*{background:#a4161a!important;color:#fff!important;font-size:15px;font-weight:700}"
-    ".rb p{margin:.4em 0 0!important;max-width:60em;white-space:pre-line}"
-    # Where room is short nothing is cut off: words are broken sooner than a table scrolls, and keys after all else.
-    "@media screen and (max-width:1200px){.rb .short{white-space:pre-line!important}"
-    ".rb .whole{white-space:pre-wrap!important}.rb .whole,.rb .digest{overflow-wrap:anywhere}"
-    ".rb .whole.short{white-space:pre-wrap!important;overflow-wrap:normal}"
-    ".rb .short{min-width:4em}.rb thead th{word-break:keep-all}"
-    ".rb td,.rb th{padding:.3em .4em!important}"
-    ".rb table{min-width:min(26em,100%)}.rb caption{white-space:normal}}"
-    # On paper nothing scrolls: letters are smaller, words stay whole, and what stands on one line is broken anywhere.
-    "@media print{.rb{overflow:visible}.rb tr{break-inside:avoid}"
-    ".rb table{font-size:10px}.rb caption{white-space:normal}"
-    ".rb th,.rb td{padding:.2em .5em!important}.rb .short{white-space:pre-line!important}"
-    ".rb .whole{white-space:pre-wrap!important}.rb .whole,.rb .digest{overflow-wrap:anywhere}}"
-    "</style>"
+
+def style_sheet(name: str) -> str:
+    """Return one of ``templates`` as an element of a page, on one line and without its comments."""
+    text = Path(__file__).with_name("templates").joinpath(name).read_text(encoding="utf-8")
+    return f"<style>{re.sub(r'/[*].*?[*]/', '', text, flags=re.DOTALL).replace(chr(10), '')}</style>"
+
+
+_MARKED = "".join(
+    f".rb .{mark}>:first-child,.rb .{mark}+.below>:first-child{{border-left-color:{colour}}}"
+    for mark, colour in COLOURS.items()
 )
+STYLE = style_sheet("tables.css").replace("MARKS", _MARKED)
 # Jupyter takes the style sheet out of a notebook that it does not trust, as every copy from elsewhere is, and sets text
 # in tables to the right. What stands at a cell itself is left.
 _LEFT = ' style="text-align:left"'
