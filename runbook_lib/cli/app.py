@@ -189,7 +189,7 @@ def diagnose(
 @app.command(epilog="Example: runbook new berlin")
 def new(site: Annotated[str, typer.Argument(help="The new site's name; the file is NAME.yaml in params/.")]) -> None:
     """Ask for a new site on the terminal, look at its servers, and write its file; never over one that is there."""
-    from runbook_lib.cli.new_site import new_command
+    from runbook_lib.cli.site_file import new_command
 
     new_command(site)
 
@@ -200,7 +200,7 @@ def check(
     live: Annotated[bool, typer.Option("--live", help="Ask every server too: host key, login, release.")] = False,
 ) -> None:
     """Validate a site's file; with --live also that every server answers, is pinned, and runs 3.5 or later."""
-    from runbook_lib.cli.check import check_command
+    from runbook_lib.cli.site_file import check_command
 
     raise typer.Exit(check_command(site, live=live))
 
@@ -434,9 +434,25 @@ def notebook(site: SiteArgument = "lab") -> None:
 @app.command("paths", epilog='Examples: runbook paths · ls "$(runbook paths notebooks)"')
 def show_paths(which: Annotated[str, typer.Argument(help="One of them alone, as notebooks or examples.")] = "") -> None:
     """Print where everything lies, with full paths: notebooks, examples, documents, your sites, records, the key."""
-    from runbook_lib.cli.check import paths_command
+    from runbook_lib import paths
+    from runbook_lib.cli.terminal import out
+    from runbook_lib.errors import ParameterRefused
 
-    paths_command(which)
+    places = {
+        "notebooks": paths.notebooks_dir(),
+        "examples": paths.examples_dir(),
+        "documents": paths.docs_dir(),
+        "sites": paths.params_dir(),
+        "records": paths.records_dir(),
+        "copies": paths.work_dir(),
+        "key": paths.key_dir(),
+        "lab": paths.lab_dir(),
+    }
+    if which and which not in places:
+        raise ParameterRefused(f"There is no place {which!r}", next_step=f"one of: {', '.join(places)}")
+    for name, place in places.items():
+        if which in ("", name):
+            out(str(place) if which else f"{name + ':':<11}{place}")
 
 
 @lab_app.command("jupyter", epilog="Example: runbook lab jupyter")

@@ -10,7 +10,7 @@ from direct_pages import direct_pages
 from fault_site import Begin, Case
 from repair_site import StartLab, run_stage
 
-from runbook_lib.cli.check import check_command
+from runbook_lib.cli.site_file import check_command
 from runbook_lib.errors import (
     BrowserMissing,
     DecisionNeeded,

@@ -11,11 +11,14 @@ import pytest
 import yaml
 
 from runbook_lib import paths
-from runbook_lib.cli import new_site
-from runbook_lib.cli.new_site import Interview, new_command
+from runbook_lib.cli import site_file
+from runbook_lib.cli.site_file import Interview, new_command
+from runbook_lib.device import ssh
 from runbook_lib.errors import DeviceUnreachable, ParameterRefused, UsageError
 from runbook_lib.hosts import with_port
+from runbook_lib.notebook.opening import write_file
 from runbook_lib.params.load import load_site
+from runbook_lib.repair import confirmation
 from runbook_lib.repair.confirmation import Look
 
 SHOWN = f"SHA256:{'A' * 43}"
@@ -56,8 +59,8 @@ def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, 
         return seen if login or not seen.own else seen._replace(own="")
 
     monkeypatch.setattr(paths, "params_dir", lambda: tmp_path)
-    monkeypatch.setattr(new_site, "presented_host_key", key)
-    monkeypatch.setattr(new_site, "look_at", look)
+    monkeypatch.setattr(ssh, "presented_host_key", key)
+    monkeypatch.setattr(confirmation, "look_at", look)
     for name in ("BERLIN_PRIMARY_SSH", "BERLIN_SECONDARY_SSH"):
         monkeypatch.setenv(name, "correct-horse")
     return looks
@@ -217,7 +220,7 @@ def test_an_existing_file_is_never_written_over(tmp_path: Path) -> None:
     draft = Interview("paris", Person({})).draft()
     (tmp_path / "paris.yaml").write_text("theirs")
     with pytest.raises(ParameterRefused, match="already"):
-        new_site.write_file(draft, "runbook new")
+        write_file(draft, "runbook new")
     assert (tmp_path / "paris.yaml").read_text() == "theirs"
 
 
@@ -229,8 +232,8 @@ def test_the_command_writes_the_file_and_says_what_comes_next(
         new_command("berlin")
     assert str(paths.examples_dir() / "example.yaml") in refused.value.next_step
     assert str(tmp_path / "berlin.yaml") in refused.value.next_step
-    monkeypatch.setattr(new_site, "asks", lambda: True)
-    monkeypatch.setattr(new_site, "answer_to", Person({}))
+    monkeypatch.setattr(site_file, "asks", lambda: True)
+    monkeypatch.setattr(site_file, "answer_to", Person({}))
     new_command("berlin")
     path = tmp_path / "berlin.yaml"
     assert stat.S_IMODE(path.stat().st_mode) == 0o600

@@ -10,9 +10,9 @@ import pytest
 from incident_kit import Incident
 
 from runbook_lib.cli import lab
-from runbook_lib.cli.check import check_command
 from runbook_lib.cli.plans import approve_command, plan_command, status_command
 from runbook_lib.cli.records import close_command
+from runbook_lib.cli.site_file import check_command
 
 SITE = """\
 name: berlin

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from runbook_lib import paths
-from runbook_lib.cli.check import paths_command
+from runbook_lib.cli.app import show_paths
 from runbook_lib.errors import ParameterRefused
 
 
@@ -36,14 +36,14 @@ def test_the_command_prints_each_place_whole_and_one_alone(
 ) -> None:
     """`runbook paths` has a line with an absolute path for each; `runbook paths notebooks` is ready for a script."""
     monkeypatch.setenv("RUNBOOK_RECORDS", str(tmp_path))
-    paths_command()
+    show_paths()
     told = dict(line.split(maxsplit=1) for line in capsys.readouterr().out.splitlines())
     assert all(Path(place).is_absolute() for place in told.values())
     assert told["records:"] == str(tmp_path)
     for name, held in (("notebooks", "00_start_here.ipynb"), ("examples", "example.yaml"), ("documents", "batch.md")):
-        paths_command(name)
+        show_paths(name)
         alone = capsys.readouterr().out.removesuffix("\n")
         assert alone == told[f"{name}:"]
         assert (Path(alone) / held).is_file()
     with pytest.raises(ParameterRefused, match="no place 'elsewhere'"):
-        paths_command("elsewhere")
+        show_paths("elsewhere")

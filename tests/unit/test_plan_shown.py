@@ -14,7 +14,7 @@ from incident_kit import Incident
 
 from runbook_lib.batch import runner
 from runbook_lib.batch.runner import StageReport
-from runbook_lib.cli import check, plans, running
+from runbook_lib.cli import plans, running, site_file
 from runbook_lib.cli.plans import plan_command, would
 from runbook_lib.decisions import Plan
 from runbook_lib.errors import ApprovalMissing, BrowserMissing, DeletionRefused, RepairFailed, SiteFileInvalid
@@ -185,9 +185,9 @@ def test_check_names_the_browser_and_each_secret_that_is_not_to_be_had(
 
     for name in ("SSH", "ISE", "KEY"):
         monkeypatch.delenv(name, raising=False)
-    monkeypatch.setattr(check, "open_site", lambda _site: incident.context.site)
-    monkeypatch.setattr(check, "find_browser", no_browser)
-    assert check.check_command("lab", live=False) == 2
+    monkeypatch.setattr(site_file, "open_site", lambda _site: incident.context.site)
+    monkeypatch.setattr(site_file, "find_browser", no_browser)
+    assert site_file.check_command("lab", live=False) == 2
     said = capsys.readouterr().out
     assert all(words in said for words in ("env:SSH", "env:ISE", "env:KEY", "There is no browser", "install one"))
 

@@ -1,7 +1,8 @@
-"""``runbook new``: the smallest file of a site that works, asked for on the terminal; ``check --live``: its servers.
+"""``runbook new`` and ``runbook check``: the smallest file of a site that works, asked for on the terminal; its check.
 
 Each answer is checked by what ``runbook check`` uses. What a server shows is shown to a person and proposed, never
-taken: a host key is pinned only when somebody says that it was compared at the server's own console.
+taken: a host key is pinned only when somebody says that it was compared at the server's own console. What talks to
+devices is loaded where a server is asked: a file alone is checked without it.
 """
 
 from __future__ import annotations
@@ -10,32 +11,43 @@ import re
 from collections.abc import Callable
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING
 
 from runbook_lib import event_loop, paths
 from runbook_lib.cli.terminal import answer_to, asks, out, out_lines, prose
 from runbook_lib.decisions import Check
-from runbook_lib.device.ssh import presented_host_key
-from runbook_lib.errors import DeviceError, ParameterRefused, RunbookError, SafetyStop, SiteFileInvalid, UsageError
+from runbook_lib.errors import (
+    BrowserMissing,
+    DeviceError,
+    ParameterRefused,
+    RunbookError,
+    SafetyStop,
+    SiteFileInvalid,
+    UsageError,
+)
 from runbook_lib.hosts import with_port
 from runbook_lib.models import Stage
-from runbook_lib.notebook.opening import write_file
-from runbook_lib.params.load import Draft, draft_site
+from runbook_lib.notebook.workspace import open_site
+from runbook_lib.params.load import Draft, draft_site, secret_references
 from runbook_lib.params.model import Site, lacking
 from runbook_lib.params.yaml_source import Value, Where, is_within
 from runbook_lib.prompts import HOST_KEY, host_key_in_shell
 from runbook_lib.record.files import operator
 from runbook_lib.record.incident import Record
-from runbook_lib.repair import preflight
-from runbook_lib.repair.confirmation import QUICK, Look, look_at
-from runbook_lib.repair.context import PI_SERVERS, Context, Devices, Target, targets
-from runbook_lib.repair.primary_pages import PrimaryPages
 from runbook_lib.secrets import NOT_A_REFERENCE, SecretRef, unresolved
-from runbook_lib.show import tables
+from runbook_lib.web.browsers import find_browser
+
+if TYPE_CHECKING:
+    from runbook_lib.repair.confirmation import Look
+    from runbook_lib.repair.context import Devices, Target
+
+# -- ``runbook new``: one question after the other, each answer checked ----------------------------
 
 PATIENCE = 3
 """How often a question that needs an answer is asked before nobody is taken to be there."""
 
 SSH_PORT = 22
+SERVERS = ("primary", "secondary")
 
 EXPECTED = ("csr", "certificate", "sha256")
 NO_EXPECTATION = f"begin with one of {', '.join(f'{each}:' for each in EXPECTED)}"
@@ -54,6 +66,8 @@ def new_command(name: str) -> None:
             next_step=f"copy {paths.examples_dir() / 'example.yaml'} to {paths.params_dir() / name}.yaml and change it,"
             " or use the form in 00_start_here",
         )
+    from runbook_lib.notebook.opening import write_file
+
     draft = Interview(name, answer_to).draft()
     written = write_file(draft, "runbook new")
     prose(f"Written: {paths.params_dir() / f'{written}.yaml'}, for you alone to read.")
@@ -85,8 +99,10 @@ class Interview:
         )
         prose("Enter takes what stands in [ ]; Ctrl-C ends this, and nothing is written.")
         prose(f"A relative path begins at the folder of the site's file, {paths.params_dir()}.")
+        from runbook_lib.repair.context import targets
+
         try:
-            for key in PI_SERVERS:
+            for key in SERVERS:
                 self._server(key)
             self._ise_servers()
             self._web()
@@ -142,7 +158,7 @@ class Interview:
     def _known(self) -> None:
         """Ask what is known of each new certificate; before any is looked at, so that nothing is copied from there."""
         prose("Of each new certificate: what you have by another way decides whether anything may be deleted.")
-        hosts: list[tuple[str, Where]] = [(key, (key,)) for key in PI_SERVERS]
+        hosts: list[tuple[str, Where]] = [(key, (key,)) for key in SERVERS]
         hosts += [
             (str(name), where[:2]) for where, name in self._typed.items() if where[0] == "ise" and where[-1] == "name"
         ]
@@ -160,6 +176,9 @@ class Interview:
 
     def _host_key(self, key: str) -> None:
         """Show the SSH host key beside what prints it at the console; pin it when a person says that they are equal."""
+        from runbook_lib.device.ssh import presented_host_key
+        from runbook_lib.repair.confirmation import QUICK
+
         address = str(self._typed[(key, "address")])
         try:
             port = int(str(self._typed.get((key, "ssh", "port"), SSH_PORT)))
@@ -178,6 +197,8 @@ class Interview:
 
     def _certificate(self, target: Target) -> None:
         """Look at a host's certificate; propose its names, and ``self`` where its own SSH server shows the same."""
+        from runbook_lib.repair.confirmation import look_at
+
         place = self._place(target.name)
         may_login = target.ssh is not None and bool(target.ssh.host_key) and not unresolved((target.ssh.password,))
         look: Look = event_loop.run(look_at(target, login=may_login))
@@ -194,7 +215,7 @@ class Interview:
             prose(f"  whether its own SSH server can show it is not known: {why}")
 
     def _place(self, name: str) -> Where:
-        if name in PI_SERVERS:
+        if name in SERVERS:
             return (name,)
         return next(where[:2] for where, value in self._typed.items() if where[-1] == "name" and value == name)
 
@@ -261,7 +282,39 @@ class Interview:
         return draft_site(self._typed, "", paths.params_dir())
 
 
-# -- ``runbook check --live``: whether each server answers, is the pinned one, and lets in ----------
+# -- ``runbook check``: the file, what this machine has to have for it, and with ``--live`` its servers
+
+
+def check_command(site: str, *, live: bool) -> int:
+    """Print what was checked and return the exit code: 2 where a secret or the browser is missing.
+
+    What the file lacks and a later stage needs is a warning: the stages before it run.
+    """
+    settings = open_site(site)
+    out(f"The file of site {settings.name} is valid.")
+    for warning in lacking(settings):
+        prose(f"Warning: {warning}")
+    missing = _missing(settings)
+    for error in missing:
+        out(error.what)
+        prose(f"  next: {error.next_step}")
+    if not live:
+        out("Nothing was contacted; --live asks the servers too.")
+    if missing or not live:
+        return UsageError.exit_code if missing else 0
+    return check_live(settings)
+
+
+def _missing(site: Site) -> list[RunbookError]:
+    """Return what a repair will need of this machine and does not find; nobody is asked for a secret."""
+    missing: list[RunbookError] = list(unresolved(secret_references(site)))
+    if site.web != "guided":
+        try:
+            find_browser(site.browser)
+        except BrowserMissing as error:
+            missing.append(error)
+    return missing
+
 
 LOGIN = "primary web pages: login"
 
@@ -271,6 +324,8 @@ def check_live(site: Site) -> int:
 
     Raises the first error that a command line or the login to the web pages ended with.
     """
+    from runbook_lib.show import tables
+
     checks, problem = event_loop.run(_live(site))
     out_lines(tables.checks(checks, f"Servers of site {site.name}").text())
     if problem:
@@ -279,6 +334,9 @@ def check_live(site: Site) -> int:
 
 
 async def _live(site: Site) -> tuple[tuple[Check, ...], RunbookError | None]:
+    from runbook_lib.repair import preflight
+    from runbook_lib.repair.context import Devices
+
     devices = Devices(site, keep=lambda *_: None)
     try:
         checks, problem = await preflight.ask_servers(site, devices)
@@ -292,6 +350,9 @@ async def _live(site: Site) -> tuple[tuple[Check, ...], RunbookError | None]:
 
 async def _login(site: Site, devices: Devices) -> tuple[Check, RunbookError | None]:
     """Log in to the web pages once; the password is typed only where it is confirmed who answers there."""
+    from runbook_lib.repair.context import Context
+    from runbook_lib.repair.primary_pages import PrimaryPages
+
     with TemporaryDirectory() as folder:
         root = Path(folder)
         context = Context(
