@@ -2,35 +2,13 @@
 
 from __future__ import annotations
 
-from enum import StrEnum
 from typing import Annotated
 
 import typer
 
 from runbook_lib import __version__
 from runbook_lib.cli import ABOUT, DIAGNOSE_EXIT_CODES, EXAMPLES, HELP, DiagnoseRequest
-from runbook_lib.cli.fleet_app import JsonOption, fleet_app
-
-# -- What can be chosen of a lab on the command line -----------------------------------------------
-
-
-class Scenario(StrEnum):
-    """The states in which a lab can begin."""
-
-    HEALTHY = "healthy"
-    RENEWED = "renewed"
-    RENEWED_SECONDARY_ONLY = "renewed-secondary-only"
-    RENEWED_ISE_ONLY = "renewed-ise-only"
-    AFTER_REDEPLOY = "after-redeploy"
-
-
-class Addresses(StrEnum):
-    """Where a lab's servers listen."""
-
-    AUTO = "auto"
-    BLOCK = "block"
-    SINGLE = "single"
-
+from runbook_lib.cli.groups import JsonOption, SkinOption, fleet_app, key_app, lab_app
 
 EXIT_CODES = """
 Exit codes: 0 repaired or nothing to do, or a read stage done · 1 failed · 2 wrong parameters ·
@@ -47,11 +25,7 @@ app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
 )
-lab_app = typer.Typer(
-    help="The embedded lab: a simulated primary, secondary and ISE server on loopback.", no_args_is_help=True
-)
 app.add_typer(lab_app, name="lab")
-key_app = typer.Typer(help="The key that signs records.", no_args_is_help=True)
 app.add_typer(key_app, name="key")
 app.add_typer(fleet_app, name="fleet")
 
@@ -75,21 +49,6 @@ SITE_HELP = "A name in params/ or the path of a site's file."
 SiteArgument = Annotated[str, typer.Argument(help=SITE_HELP, autocompletion=_sites)]
 IncidentArgument = Annotated[str, typer.Argument(help="The incident.", autocompletion=_incidents)]
 RecordArgument = Annotated[str, typer.Argument(help="A record's folder, or an incident.", autocompletion=_incidents)]
-# With short metavars the names of options are whole at 80 columns.
-ScenarioOption = Annotated[
-    Scenario, typer.Option(metavar="NAME", help=f"What happened to a site before: {', '.join(Scenario)}.")
-]
-IntervalOption = Annotated[float, typer.Option(metavar="N", help="Seconds between a Health Monitor's connections.")]
-RegistrationOption = Annotated[float, typer.Option(metavar="N", help="Seconds that an HA registration takes.")]
-SkinOption = Annotated[
-    str,
-    typer.Option(
-        metavar="NAME",
-        help="How the lab's web pages are built: forms, tables, spa or dojo, whose knobs may follow, as in "
-        "dojo?menu=title&grid=table. Without it dojo, or forms where Dojo is not installed.",
-        show_default=False,
-    ),
-]
 
 
 def _version(asked: bool) -> None:
@@ -336,91 +295,12 @@ def report(
     raise typer.Exit(report_command(record, forms=forms, folder=out))
 
 
-@key_app.command("new", epilog="Example: runbook key new")
-def key_new() -> None:
-    """Make the key that signs records from now on, in RUNBOOK_KEY_DIR; never replaces one."""
-    from runbook_lib.cli.records import key_new_command
-
-    key_new_command()
-
-
-@key_app.command("show", epilog="Example: runbook key show")
-def key_show() -> None:
-    """Print the public key and its id."""
-    from runbook_lib.cli.records import key_show_command
-
-    key_show_command()
-
-
 @app.command(epilog="Example: runbook demo")
 def demo(skin: SkinOption = "") -> None:
     """Start a lab with the incident in it, repair it, and show what the lab itself saw."""
-    from runbook_lib.cli.demo import demo_command
+    from runbook_lib.cli.lab import demo_command
 
     raise typer.Exit(demo_command(skin))
-
-
-@lab_app.command(
-    "up", epilog="Examples: runbook lab up · runbook lab up --scenario renewed-ise-only --skin spa --no-forwarding"
-)
-def lab_up(
-    scenario: ScenarioOption = Scenario.RENEWED,
-    monitor_interval_s: IntervalOption = 1.0,
-    registration_s: RegistrationOption = 3.0,
-    skin: SkinOption = "",
-    addresses: Annotated[
-        Addresses,
-        typer.Option(
-            metavar="HOW",
-            help="auto, block or single: an address for each server (block), or all on 127.0.0.1 (single).",
-        ),
-    ] = Addresses.AUTO,
-    forwarding: Annotated[bool, typer.Option(help="Whether the SSH servers forward connections.")] = True,
-) -> None:
-    """Start the lab as a process of its own; params/lab.yaml takes the same options."""
-    from runbook_lib.cli.lab import up_command
-
-    seconds = {"monitor_interval_s": monitor_interval_s, "registration_s": registration_s}
-    others = {"scenario": scenario.value, "skin": skin, "addresses": addresses.value, "forwarding": forwarding}
-    up_command({**seconds, **others})
-
-
-@lab_app.command("fleet", epilog="Example: runbook lab fleet --sites 20 --scenario renewed")
-def lab_fleet(
-    sites: Annotated[int, typer.Option(min=1, help="How many sites.")] = 3,
-    scenario: ScenarioOption = Scenario.RENEWED,
-    monitor_interval_s: IntervalOption = 5.0,
-    registration_s: RegistrationOption = 3.0,
-) -> None:
-    """Simulate many sites in this process until Ctrl-C, and say where the fleet's file is."""
-    from runbook_lib.cli.lab import fleet_command
-
-    options = {"scenario": scenario.value, "monitor_interval_s": monitor_interval_s, "registration_s": registration_s}
-    fleet_command(sites, options)
-
-
-@lab_app.command("status", epilog="Example: runbook lab status --json")
-def lab_status(json: JsonOption = False) -> None:
-    """Show what the lab holds: addresses, HA states, stores, presented certificates."""
-    from runbook_lib.cli.lab import status_command
-
-    status_command(as_json=json)
-
-
-@lab_app.command("down", epilog="Example: runbook lab down")
-def lab_down() -> None:
-    """End the lab."""
-    from runbook_lib.cli.lab import down_command
-
-    down_command()
-
-
-@lab_app.command("renew", epilog="Example: runbook lab renew secondary")
-def lab_renew(who: Annotated[str, typer.Argument(help="primary, secondary or ise.")]) -> None:
-    """Give a server of the running lab a new key and certificate: the incident begins."""
-    from runbook_lib.cli.lab import renew_command
-
-    renew_command(who)
 
 
 @app.command(epilog="Examples: runbook notebook berlin · runbook notebook lab")
@@ -453,11 +333,3 @@ def show_paths(which: Annotated[str, typer.Argument(help="One of them alone, as 
     for name, place in places.items():
         if which in ("", name):
             out(str(place) if which else f"{name + ':':<11}{place}")
-
-
-@lab_app.command("jupyter", epilog="Example: runbook lab jupyter")
-def lab_jupyter() -> None:
-    """Start the lab and open JupyterLab on 00_start_here; Ctrl-C ends both."""
-    from runbook_lib.cli.lab import jupyter_command
-
-    raise typer.Exit(jupyter_command())

@@ -1,12 +1,11 @@
-"""``runbook lab`` and ``runbook notebook``: the embedded lab, and JupyterLab on the first notebook."""
+"""``runbook lab``, ``notebook`` and ``demo``: the embedded lab, JupyterLab, and a repair from end to end in the lab."""
 
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
+import shutil
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,16 +13,21 @@ from typing import Any
 
 from runbook_lib import lab, paths
 from runbook_lib.cli.terminal import out, out_lines
-from runbook_lib.errors import ParameterRefused
+from runbook_lib.decisions import Plan
+from runbook_lib.errors import ParameterRefused, RepairFailed
 from runbook_lib.i18n.language import font_hint
 from runbook_lib.lab.errors import LabOptionInvalid
 from runbook_lib.lab.pages.dojo import INSTALL, has_dojo
 from runbook_lib.lab.pages.skins import skin_named
-from runbook_lib.notebook.provisioner import has_ipc, private_folder
+from runbook_lib.logs.diagnosis import diagnose_sources
+from runbook_lib.models import Diagnosis, Inventory, Stage
 from runbook_lib.notebook.runbook import sign_of
-from runbook_lib.notebook.workspace import DEFAULT_SITE, chosen, folder_of, open_for, open_site, save_layout
-from runbook_lib.params.load import load_site_or_lab
+from runbook_lib.notebook.workspace import DEFAULT_SITE, chosen, folder_of, open_for, open_site, serve_jupyter
+from runbook_lib.params.load import load_site, load_site_or_lab
 from runbook_lib.params.model import LabRequest, Site
+from runbook_lib.record.incident import Record
+from runbook_lib.record.journal import Kind
+from runbook_lib.show import findings, tables
 from runbook_lib.show.rendering import View, room
 from runbook_lib.show.table import Row, Table
 
@@ -157,14 +161,6 @@ def _trust_row(server: str, key: str, pinned: str, presented: str) -> Row:
 
 # -- ``runbook notebook`` and ``runbook lab jupyter``: JupyterLab on copies, on loopback and with a token
 
-_PAGES = {
-    # No questions about news, and nobody outside this machine is asked for any.
-    "page_config": {"disabledExtensions": {"@jupyterlab/apputils-extension:announcements": True}},
-    # A page that is loaded again shows what was saved: of a registration that takes an hour all but these seconds.
-    "default_setting_overrides": {"@jupyterlab/docmanager-extension:plugin": {"autosaveInterval": 5}},
-}
-_KERNELS = "runbook_lib.notebook.provisioner"
-
 
 def jupyter_command() -> int:
     """Open the lab, whatever was chosen last; run until Ctrl-C or SIGTERM, and return JupyterLab's exit code.
@@ -209,43 +205,154 @@ def _serve(site: str) -> int:
     notebooks = folder_of(site, choice.incident if choice else "")
     if hint := font_hint():
         out(hint)
-    with private_folder() as sockets:
-        process = subprocess.Popen(_command(sockets, notebooks), env=_environment())  # noqa: S603 - every word of it stands below
+    return serve_jupyter(notebooks)
+
+
+# -- ``runbook demo``: the incident, its repair, and what the lab itself saw of it -----------------
+
+MISMATCHES = 3
+DELETE = "ncs certvalidation tofu-certs deletecert host "
+
+WHAT_HAPPENED = """\
+A Prime Infrastructure server stores the certificate that each other server shows at the first
+connection, and from then on rejects every other one (trust on first use, TOFU). In this lab (a
+simulated primary, secondary and ISE server on this machine) all three have got new certificates.
+Since then they reject each other: high availability (HA) cannot be registered, and the ISE server
+cannot be added.
+"""
+
+
+def demo_command(skin: str) -> int:
+    """Run the demonstration in a lab of its own and return the exit code of the repair.
+
+    ``skin`` is how the lab's web pages are built; with an empty one of real widgets, where those are on this machine.
+    """
+    folder = paths.lab_dir() / "demo"
+    with lab_errors():
+        skin = checked_skin(skin)
+    out(f"The lab's web pages are built in the way “{skin}”; runbook demo --skin NAME chooses another.")
+    out()
+    with lab_errors():
+        if lab.is_up(folder):
+            lab.down(folder)
+        shutil.rmtree(folder, ignore_errors=True)
+        state = lab.up(folder, lab.LabOptions(scenario="renewed", monitor_interval_s=1.0, skin=skin))
         try:
-            return process.wait()
-        except KeyboardInterrupt:
-            return 0
+            return _repair(folder, state)
         finally:
-            process.terminate()
-            process.wait()
+            lab.down(folder)
 
 
-def _command(sockets: Path, notebooks: Path) -> list[str]:
-    layouts = paths.lab_dir() / "jupyter" / "workspaces"
-    command = [sys.executable, "-m", "jupyter", "lab", f"--ServerApp.root_dir={paths.records_dir()}"]
-    command += ["--ServerApp.ip=127.0.0.1", f"--LabApp.default_url=/lab/workspaces/{save_layout(layouts, notebooks)}"]
-    command += [f"--LabApp.workspaces_dir={layouts}"]
-    command += ["--ServerApp.answer_yes=True", "--LabApp.news_url=None"]
-    command += [f"--MultiKernelManager.kernel_manager_class={_KERNELS}.ServedKernelManager"]
-    if has_ipc(sockets):
-        command.append(f"--ServedKernelManager.sockets={sockets}")
-    if not has_display():
-        command.append("--no-browser")
-    if hasattr(os, "geteuid") and os.geteuid() == 0:
-        command.append("--allow-root")
-    return command
+def _repair(folder: Path, state: dict[str, Any]) -> int:
+    from runbook_lib.cli.running import conclude, run_and_tell  # with all that talks to devices
+
+    site = load_site(folder / "site.yaml")
+    _show_incident(site, state)
+    out("3. The repair: eight notebooks in order, in one incident. Each looks first; three of them change something.")
+    out()
+    record = Record.create(paths.records_dir(), site.name, what="runbook demo", given=str(folder / "site.yaml"))
+    report, seconds = run_and_tell(site, str(folder / "site.yaml"), record)
+    out()
+    out("4. The plan as it stood before it was carried out, what confirmed each certificate, and who approved it.")
+    out()
+    out_lines(decided(record).text())
+    after, seen = lab.status(folder), lab.read_truth(folder / "truth.jsonl")
+    out()
+    out("5. What the lab itself saw: its own log, which the runbook cannot write.")
+    out()
+    out_lines(View(seen, (witness(seen), _state(after), trust(after))).text())
+    code = conclude(report, seconds)
+    if code == 0:
+        require_witness(seen, stale_entries(state))
+    return code
 
 
-def has_display() -> bool:
-    """Whether a browser can be opened for the user at all."""
-    return not sys.platform.startswith("linux") or any(os.environ.get(name) for name in ("DISPLAY", "WAYLAND_DISPLAY"))
+def decided(record: Record) -> View[Plan]:
+    """Return the first plan of an incident, by what each certificate was confirmed for it, and its approval."""
+    plan = next(iter(plans_of(record)))
+    judged = findings.verdicts(record.read_facts(Stage.LIST, "inventory", Inventory)).tables[:1]
+    given = [each for each in record.read_approvals() if each.digest == plan.digest]
+    approval = tables.approval(given[0] if given else None, f"Plan {plan.digest}.")
+    return View(plan, (*tables.plan(plan).tables, *judged, *approval.tables))
 
 
-def _environment() -> dict[str, str]:
-    folder = paths.lab_dir() / "jupyter"
-    settings = folder / "labconfig"
-    settings.mkdir(parents=True, exist_ok=True)
-    for name, content in _PAGES.items():
-        (settings / f"{name}.json").write_text(json.dumps(content), encoding="utf-8")
-    searched = filter(None, (str(folder), os.environ.get("JUPYTER_CONFIG_PATH")))
-    return os.environ | {"JUPYTER_CONFIG_PATH": os.pathsep.join(searched)}
+def plans_of(record: Record) -> Iterator[Plan]:
+    """Yield the plans of a record, the first one first."""
+    for line in record.journal.read().lines:
+        if line.kind is Kind.DECIDED and line.artifact:
+            yield record.read_json(line.artifact, Plan)
+
+
+def _show_incident(site: Site, state: dict[str, Any]) -> None:
+    out_lines(WHAT_HAPPENED)
+    out("1. The lab, which entries of the two lists are stale, and what is broken.")
+    out()
+    out_lines(View(state, (trust(state), _state(state))).text())
+    out("2. What the servers' logs say of it.")
+    out()
+    out_lines(_mismatches(_wait_for_mismatches(site)).text())
+
+
+def _state(state: dict[str, Any]) -> Table:
+    servers = state["servers"]
+    rows = [(f"HA state of the {name}", servers[name]["ha_state"]) for name in ("primary", "secondary")]
+    rows.append(("ISE servers that the primary lists", ise_words(state)))
+    return Table(title="What works", headers=("what", "state"), rows=tuple(Row(*cells) for cells in rows))
+
+
+def _mismatches(found: Diagnosis) -> View[Diagnosis]:
+    rows = tuple(
+        Row(mismatch.server, Path(mismatch.evidence[0].source).name, mismatch.subject, str(mismatch.count))
+        for mismatch in found.mismatches
+    )
+    title = "“Current certificate of the remote host is different from what was used earlier”"
+    return View(found, (Table(title=title, headers=("log of the", "file", "certificate of", "times"), rows=rows),))
+
+
+def _wait_for_mismatches(site: Site, *, limit_s: float = 30.0) -> Diagnosis:
+    """Read the lab's logs until its monitors have reported every mismatch once."""
+    sources = {"primary": list(site.primary.logs), "secondary": list(site.secondary.logs)}
+    end = time.monotonic() + limit_s
+    while True:
+        found = diagnose_sources(sources)
+        if len(found.mismatches) >= MISMATCHES or time.monotonic() > end:
+            return found
+        time.sleep(0.2)
+
+
+def stale_entries(state: dict[str, Any]) -> set[tuple[str, str]]:
+    """Return (server, entry) of each entry whose host presents another certificate than the pinned one."""
+    presented = presented_as(state)
+    return {
+        (name, key)
+        for name, server in state["servers"].items()
+        for key, entry in server.get("tofu", {}).items()
+        if key in presented and presented[key] != entry["sha256"]
+    }
+
+
+def witness(lines: list[dict[str, Any]]) -> Table:
+    """Return what was changed, from the lines of the lab's log that tell of an effect."""
+    rows = tuple(
+        Row(line["utc"][11:19], line["server"], line["what"], line["effect"]) for line in lines if is_change(line)
+    )
+    return Table(title="Changes in the lab", headers=("UTC", "server", "what", "effect"), rows=rows, empty="none")
+
+
+def is_change(line: dict[str, Any]) -> bool:
+    """Whether a line of the lab's log says that something was changed, or that changing it failed."""
+    what = line["what"]
+    return bool(line.get("effect")) and (what.startswith((DELETE, "HA registration")) or " ISE " in what)
+
+
+def require_witness(lines: list[dict[str, Any]], stale: set[tuple[str, str]]) -> None:
+    """Raise RepairFailed unless the lab saw exactly the stale entries deleted, once each, and one registration."""
+    changed = [line for line in lines if is_change(line)]
+    deleted = sorted((li["server"], li["what"].removeprefix(DELETE)) for li in changed if li["what"].startswith(DELETE))
+    registered = [line["effect"] for line in changed if line["what"].startswith("HA registration")]
+    if deleted != sorted(stale) or registered != ["registered"]:
+        raise RepairFailed(
+            "The lab saw something else than one deletion for each stale entry and one registration",
+            found=f"stale: {sorted(stale)}\ndeleted: {deleted}\nregistrations: {registered}",
+            next_step="compare the table “Changes in the lab” with the journal in the record",
+        )

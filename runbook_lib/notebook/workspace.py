@@ -8,6 +8,8 @@ import os
 import re
 import shlex
 import shutil
+import subprocess
+import sys
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -226,6 +228,58 @@ def _layout(name: str, start: str) -> dict[str, Any]:
         },
         "metadata": {"id": name},
     }
+
+
+# -- JupyterLab on the copies: on loopback, with a token, its kernels over sockets that only their user can reach --
+
+_PAGES = {
+    # No questions about news, and nobody outside this machine is asked for any.
+    "page_config": {"disabledExtensions": {"@jupyterlab/apputils-extension:announcements": True}},
+    # A page that is loaded again shows what was saved: of a registration that takes an hour all but these seconds.
+    "default_setting_overrides": {"@jupyterlab/docmanager-extension:plugin": {"autosaveInterval": 5}},
+}
+_KERNELS = "runbook_lib.notebook.provisioner"
+
+
+def serve_jupyter(notebooks: Path) -> int:
+    """Open JupyterLab on a folder of copies, run until Ctrl-C or SIGTERM, and return its exit code."""
+    from runbook_lib.notebook.provisioner import has_ipc, private_folder  # and with it what talks to kernels
+
+    with private_folder() as sockets:
+        command = _command(notebooks) + ([f"--ServedKernelManager.sockets={sockets}"] if has_ipc(sockets) else [])
+        process = subprocess.Popen(command, env=_environment())  # noqa: S603 - every word of it stands below
+        try:
+            return process.wait()
+        except KeyboardInterrupt:
+            return 0
+        finally:
+            process.terminate()
+            process.wait()
+
+
+def _command(notebooks: Path) -> list[str]:
+    layouts = paths.lab_dir() / "jupyter" / "workspaces"
+    command = [sys.executable, "-m", "jupyter", "lab", f"--ServerApp.root_dir={paths.records_dir()}"]
+    command += ["--ServerApp.ip=127.0.0.1", f"--LabApp.default_url=/lab/workspaces/{save_layout(layouts, notebooks)}"]
+    command += [f"--LabApp.workspaces_dir={layouts}"]
+    command += ["--ServerApp.answer_yes=True", "--LabApp.news_url=None"]
+    command += [f"--MultiKernelManager.kernel_manager_class={_KERNELS}.ServedKernelManager"]
+    shown = not sys.platform.startswith("linux") or any(map(os.environ.get, ("DISPLAY", "WAYLAND_DISPLAY")))
+    if not shown:
+        command.append("--no-browser")
+    if hasattr(os, "geteuid") and os.geteuid() == 0:
+        command.append("--allow-root")
+    return command
+
+
+def _environment() -> dict[str, str]:
+    folder = paths.lab_dir() / "jupyter"
+    settings = folder / "labconfig"
+    settings.mkdir(parents=True, exist_ok=True)
+    for name, content in _PAGES.items():
+        (settings / f"{name}.json").write_text(json.dumps(content), encoding="utf-8")
+    searched = filter(None, (str(folder), os.environ.get("JUPYTER_CONFIG_PATH")))
+    return os.environ | {"JUPYTER_CONFIG_PATH": os.pathsep.join(searched)}
 
 
 # -- What comes after each stage, by the way in which it ended, and in which notebook --------------

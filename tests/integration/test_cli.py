@@ -18,7 +18,8 @@ from typer.testing import CliRunner
 from waiting import wait_until
 
 from runbook_lib import __version__
-from runbook_lib.cli.app import Addresses, Scenario, app
+from runbook_lib.cli.app import app
+from runbook_lib.cli.groups import Addresses, Scenario
 from runbook_lib.lab import SCENARIOS, LabOptions
 from runbook_lib.models import Outcome, Stage, StageState
 from runbook_lib.record.incident import Record, find_open

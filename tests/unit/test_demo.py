@@ -5,8 +5,7 @@ from typing import Any
 
 import pytest
 
-from runbook_lib.cli.demo import DELETE, require_witness, stale_entries, witness
-from runbook_lib.cli.lab import checked_skin
+from runbook_lib.cli.lab import DELETE, checked_skin, require_witness, stale_entries, witness
 from runbook_lib.errors import RepairFailed
 from runbook_lib.lab.errors import LabOptionInvalid
 from runbook_lib.lab.pages.dojo import KNOBS

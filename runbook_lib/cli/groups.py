@@ -1,0 +1,251 @@
+"""The commands in groups, ``runbook fleet``, ``lab`` and ``key``, and their options; the work is done elsewhere."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Annotated
+
+import typer
+
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
+
+# -- ``runbook fleet``: many sites in one evening --------------------------------------------------
+
+fleet_app = typer.Typer(help="Many sites in one evening.", no_args_is_help=True)
+
+FleetArgument = Annotated[
+    str, typer.Argument(help="A name in params/, a fleet's file, or the folder of a nornir inventory.")
+]
+SiteOption = Annotated[list[str] | None, typer.Option(help="This site alone; may be given several times.")]
+RoundOption = Annotated[str, typer.Option("--round", help="The round; empty: the fleet's newest one.")]
+
+
+@fleet_app.command("triage", epilog="Examples: runbook fleet triage evening · runbook fleet triage inventory/ --json")
+def fleet_triage(
+    fleet: FleetArgument,
+    json: JsonOption = False,
+    site: SiteOption = None,
+    days: Annotated[int, typer.Option(help="Show certificates that expire within so many days.")] = 90,
+    processes: Annotated[int, typer.Option(min=1, help="Processes that ask.")] = 2,
+    at_once: Annotated[int, typer.Option(min=1, help="Sites that each process asks at a time.")] = 25,
+    phase_s: Annotated[float, typer.Option(help="Seconds for each phase of a site.")] = 20.0,
+) -> None:
+    """Ask every site, read-only and without a kernel: stores, certificates, HA states, logs where they are at hand."""
+    from runbook_lib.batch.triage import TriageLimits
+    from runbook_lib.cli.fleet import triage_command
+
+    limits = TriageLimits(processes=processes, at_once=at_once, phase_s=phase_s)
+    raise typer.Exit(triage_command(fleet, limits, only=tuple(site or ()), days=days, as_json=json))
+
+
+@fleet_app.command("plan", epilog="Example: runbook fleet plan evening")
+def fleet_plan(
+    fleet: FleetArgument,
+    site: SiteOption = None,
+    at_once: Annotated[int, typer.Option(min=1, help="Sites that are planned at a time.")] = 8,
+) -> None:
+    """Begin a round: one plan per site, each in an incident of its site, and one digest over all of them."""
+    from runbook_lib.cli.fleet import plan_command
+
+    raise typer.Exit(plan_command(fleet, only=tuple(site or ()), at_once=at_once))
+
+
+@fleet_app.command(
+    "approve", epilog="Example: runbook fleet approve fleet-20261123T200000Z-evening-1a2b 3f6c… --by Ada"
+)
+def fleet_approve(
+    round: Annotated[str, typer.Argument(help="The round, as the plan named it.")],  # noqa: A002 - its name is shown
+    digest: Annotated[str, typer.Argument(help="The roll-up's digest, all 64 digits.")],
+    by: Annotated[str, typer.Option(help="Who approves.")],
+    reason: Annotated[str, typer.Option(help="Why, in a few words.")] = "",
+    site: SiteOption = None,
+) -> None:
+    """Approve the plans of a round by the roll-up's digest, all or single sites of it. Nothing is sent."""
+    from runbook_lib.cli.fleet import approve_command
+
+    raise typer.Exit(approve_command(round, digest, by=by, reason=reason, only=tuple(site or ())))
+
+
+@fleet_app.command("run", epilog="Examples: runbook fleet run evening · runbook fleet run evening --waves 1,5,20%")
+def fleet_run(
+    fleet: FleetArgument,
+    round_id: RoundOption = "",
+    site: SiteOption = None,
+    until: Annotated[str, typer.Option(help="The last stage to run, by number or name, as 20.")] = "70",
+    waves: Annotated[str, typer.Option(help="Sizes of the waves; the last one is repeated.")] = "1,5,20%",
+    max_failures: Annotated[str, typer.Option(help="Stop after so many failures, as 2 or 5%.")] = "1",
+    at_once: Annotated[int, typer.Option(min=1, help="Sites that are run at a time.")] = 4,
+    workers: Annotated[
+        int, typer.Option(min=0, help="Run on a local Dask cluster of so many processes; 0: without one.")
+    ] = 0,
+    scheduler: Annotated[str, typer.Option(help="Run on this Dask cluster, as tls://HOST:8786.")] = "",
+    tls_ca: Annotated[str, typer.Option(help="The CA of the cluster, a PEM file.")] = "",
+    tls_cert: Annotated[str, typer.Option(help="Our certificate for the cluster, a PEM file.")] = "",
+    tls_key: Annotated[str, typer.Option(help="Its key, a PEM file.")] = "",
+    allow_plain: Annotated[
+        bool, typer.Option("--allow-plain", help="Talk to a scheduler without TLS that nobody else can reach.")
+    ] = False,
+) -> None:
+    """Run the stages of each approved site, in waves; run again, it takes up what is not finished."""
+    from runbook_lib.cli.fleet import RunOptions, run_command
+
+    options = RunOptions(
+        round_id=round_id,
+        only=tuple(site or ()),
+        until=until,
+        waves=waves,
+        max_failures=max_failures,
+        at_once=at_once,
+        workers=workers,
+        scheduler=scheduler,
+        tls=(tls_ca, tls_cert, tls_key),
+        allow_plain=allow_plain,
+    )
+    raise typer.Exit(run_command(fleet, options))
+
+
+@fleet_app.command("status", epilog="Example: runbook fleet status evening")
+def fleet_status(
+    fleet: FleetArgument,
+    round_id: RoundOption = "",
+    json: JsonOption = False,
+    map_file: Annotated[str, typer.Option("--map", help="Write the map of the sites to this file, as SVG.")] = "",
+) -> None:
+    """Show how a round stands: its plans, what became of every site, and what expires next."""
+    from runbook_lib.cli.fleet import status_command
+
+    raise typer.Exit(status_command(fleet, round_id=round_id, as_json=json, map_file=map_file))
+
+
+# -- ``runbook lab``: the embedded lab -----------------------------------------------------------
+
+lab_app = typer.Typer(
+    help="The embedded lab: a simulated primary, secondary and ISE server on loopback.", no_args_is_help=True
+)
+
+
+class Scenario(StrEnum):
+    """The states in which a lab can begin."""
+
+    HEALTHY = "healthy"
+    RENEWED = "renewed"
+    RENEWED_SECONDARY_ONLY = "renewed-secondary-only"
+    RENEWED_ISE_ONLY = "renewed-ise-only"
+    AFTER_REDEPLOY = "after-redeploy"
+
+
+class Addresses(StrEnum):
+    """Where a lab's servers listen."""
+
+    AUTO = "auto"
+    BLOCK = "block"
+    SINGLE = "single"
+
+
+# With short metavars the names of options are whole at 80 columns.
+ScenarioOption = Annotated[
+    Scenario, typer.Option(metavar="NAME", help=f"What happened to a site before: {', '.join(Scenario)}.")
+]
+IntervalOption = Annotated[float, typer.Option(metavar="N", help="Seconds between a Health Monitor's connections.")]
+RegistrationOption = Annotated[float, typer.Option(metavar="N", help="Seconds that an HA registration takes.")]
+SkinOption = Annotated[
+    str,
+    typer.Option(
+        metavar="NAME",
+        help="How the lab's web pages are built: forms, tables, spa or dojo, whose knobs may follow, as in "
+        "dojo?menu=title&grid=table. Without it dojo, or forms where Dojo is not installed.",
+        show_default=False,
+    ),
+]
+
+
+@lab_app.command(
+    "up", epilog="Examples: runbook lab up · runbook lab up --scenario renewed-ise-only --skin spa --no-forwarding"
+)
+def lab_up(
+    scenario: ScenarioOption = Scenario.RENEWED,
+    monitor_interval_s: IntervalOption = 1.0,
+    registration_s: RegistrationOption = 3.0,
+    skin: SkinOption = "",
+    addresses: Annotated[
+        Addresses,
+        typer.Option(
+            metavar="HOW",
+            help="auto, block or single: an address for each server (block), or all on 127.0.0.1 (single).",
+        ),
+    ] = Addresses.AUTO,
+    forwarding: Annotated[bool, typer.Option(help="Whether the SSH servers forward connections.")] = True,
+) -> None:
+    """Start the lab as a process of its own; params/lab.yaml takes the same options."""
+    from runbook_lib.cli.lab import up_command
+
+    seconds = {"monitor_interval_s": monitor_interval_s, "registration_s": registration_s}
+    others = {"scenario": scenario.value, "skin": skin, "addresses": addresses.value, "forwarding": forwarding}
+    up_command({**seconds, **others})
+
+
+@lab_app.command("fleet", epilog="Example: runbook lab fleet --sites 20 --scenario renewed")
+def lab_fleet(
+    sites: Annotated[int, typer.Option(min=1, help="How many sites.")] = 3,
+    scenario: ScenarioOption = Scenario.RENEWED,
+    monitor_interval_s: IntervalOption = 5.0,
+    registration_s: RegistrationOption = 3.0,
+) -> None:
+    """Simulate many sites in this process until Ctrl-C, and say where the fleet's file is."""
+    from runbook_lib.cli.lab import fleet_command
+
+    options = {"scenario": scenario.value, "monitor_interval_s": monitor_interval_s, "registration_s": registration_s}
+    fleet_command(sites, options)
+
+
+@lab_app.command("status", epilog="Example: runbook lab status --json")
+def lab_status(json: JsonOption = False) -> None:
+    """Show what the lab holds: addresses, HA states, stores, presented certificates."""
+    from runbook_lib.cli.lab import status_command
+
+    status_command(as_json=json)
+
+
+@lab_app.command("down", epilog="Example: runbook lab down")
+def lab_down() -> None:
+    """End the lab."""
+    from runbook_lib.cli.lab import down_command
+
+    down_command()
+
+
+@lab_app.command("renew", epilog="Example: runbook lab renew secondary")
+def lab_renew(who: Annotated[str, typer.Argument(help="primary, secondary or ise.")]) -> None:
+    """Give a server of the running lab a new key and certificate: the incident begins."""
+    from runbook_lib.cli.lab import renew_command
+
+    renew_command(who)
+
+
+@lab_app.command("jupyter", epilog="Example: runbook lab jupyter")
+def lab_jupyter() -> None:
+    """Start the lab and open JupyterLab on 00_start_here; Ctrl-C ends both."""
+    from runbook_lib.cli.lab import jupyter_command
+
+    raise typer.Exit(jupyter_command())
+
+
+# -- ``runbook key``: the key that signs records ---------------------------------------------------
+
+key_app = typer.Typer(help="The key that signs records.", no_args_is_help=True)
+
+
+@key_app.command("new", epilog="Example: runbook key new")
+def key_new() -> None:
+    """Make the key that signs records from now on, in RUNBOOK_KEY_DIR; never replaces one."""
+    from runbook_lib.cli.records import key_new_command
+
+    key_new_command()
+
+
+@key_app.command("show", epilog="Example: runbook key show")
+def key_show() -> None:
+    """Print the public key and its id."""
+    from runbook_lib.cli.records import key_show_command
+
+    key_show_command()
