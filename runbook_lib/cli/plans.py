@@ -220,8 +220,9 @@ def tell_status(record: Record) -> None:
     out(f"since:    {stamp(datetime.fromisoformat(opening['opened_utc']))}, opened by {opening['by']}")
     run = at_work().get(record.incident)
     out(f"outcome:  {f'not yet, a run goes on since {run.utc}' if run else outcome or 'none yet'}")
-    if by_hand := closed_by(record.journal.read().lines):
-        out(f"closed:   {by_hand.text.removeprefix('closed ')}")
+    if (closing := closed_by(record.journal.read().lines)) and closing.artifact:
+        person = record.read_json(closing.artifact, dict[str, str])
+        out(f"closed:   by {person.get('by', '')}: {person.get('reason', '')}")
     out(f"plan:     {plan.digest if plan else 'none yet'}")
     if plan:
         out(f"approved: {approved_by(record, plan)}")

@@ -267,6 +267,19 @@ def test_a_round_leaves_an_incident_alone_that_a_person_has_closed(
     assert "closed" in found.why
 
 
+def test_who_closed_it_is_not_read_from_a_sentence(
+    incident: Incident, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The journal's line may say it in any words: the file that it names holds name and reason."""
+    keep = Record.keep_json
+    other = "shut for good"
+    monkeypatch.setattr(Record, "keep_json", lambda *given, **named: keep(*given, **{**named, "text": other}))
+    close(incident)
+    capsys.readouterr()
+    status_command("lab")
+    assert f"closed:   by Ada Example: {REASON}\n" in capsys.readouterr().out
+
+
 def test_the_status_says_who_closed_it(incident: Incident, capsys: pytest.CaptureFixture[str]) -> None:
     """And that it is closed, in the overview too."""
     record = close(incident)
