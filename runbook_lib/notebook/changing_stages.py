@@ -277,7 +277,7 @@ class RegisterHa(Changing):
     def prove(self) -> View[tuple[Check, ...]]:
         """Ask both servers' command lines, whose form is recalled (docs/product-facts.md), and return the checks."""
         self._proof = self._run(prove_ha(self.context))
-        return tables.checks(self._proof, "Is high availability up, on both servers' own word?")
+        return tables.checks(self._proof, "Is high availability up, as both servers report it?")
 
     def _needs_approval(self) -> bool:
         return self._decided() not in (HaAction.NOTHING, HaAction.WATCH)

@@ -121,8 +121,8 @@ def _incidents(site: str, records: list[Summary]) -> tuple[tuple[str, str], ...]
 def _unfinished(record: Record) -> str:
     """Say how an incident ends that nobody finishes, and what it leaves behind of which nothing is known."""
     unknown = [f"{server}: {what}" for server, what in unseen_changes(record)]
-    end = f"closed now, it ends as {outcome_unfinished(record)}"
-    return f"{end}; sent, and its end not seen: {', '.join(unknown)}; look at the server" if unknown else end
+    end = f"if it is closed now, it ends as {outcome_unfinished(record)}"
+    return f"{end}; sent, result not seen: {', '.join(unknown)}; look at the server" if unknown else end
 
 
 def close_incident(incident: str, by: str, reason: str) -> str:

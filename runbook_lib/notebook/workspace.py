@@ -314,7 +314,7 @@ _NEXT: dict[Stage, tuple[Next, ...]] = {
         Next("no approval yet", "runbook approve {incident} DIGEST --by NAME, then run this stage again"),
     ),
     Stage.REGISTER: (
-        Next("Primary Active on both servers' word", "the ISE servers", Stage.READD_ISE),
+        Next("both servers report Primary Active", "add the ISE servers again", Stage.READD_ISE),
         Next("a milestone failed", "see whether a mismatch is left", Stage.DIAGNOSE),
         Next("still under way", "run this stage again: it keeps watching and does not register twice"),
     ),

@@ -147,7 +147,7 @@ ANCHORS = {
     6: "exit-code-6-unknown",
 }
 FAULT = "This is an error in this software, not in your site and not in your servers."
-FAULT_NEXT = "Keep the record, and run the cell again: it looks first. If it comes again, report it with its traceback."
+FAULT_NEXT = "Keep the record, and run the cell again: it looks first. If it happens again, report it with its traceback."
 WORDS = ("where", "found", "next")
 OF_FIRST_CELLS = frozenset(
     {"rb", "history", "open_runbook", "open_history", "choose_site", "site", "incident", "approve", "expect"}
@@ -155,7 +155,7 @@ OF_FIRST_CELLS = frozenset(
 NOT_OPENED = "The first cells of this notebook were not run in this kernel."
 NOT_OPENED_NEXT = "Run its cells from the top to this one; each looks first. What was done so far is in the record."
 INSTALL_NEXT = (
-    "Open it with runbook notebook, which takes the right Python; in a checkout make setup installs the rest."
+    "Open it with runbook notebook, which picks the right Python; in a checkout, make setup installs what is missing."
 )
 INTERRUPTED = "Stopped by hand."
 INTERRUPTED_NEXT = "Run the cell again: it looks first and continues from there."

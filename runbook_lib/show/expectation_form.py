@@ -151,7 +151,7 @@ def known(hosts: tuple[ExpectedHost, ...]) -> Table:
         title="What is known of the new certificates by another way",
         headers=("host", "address and port", "in the site's file", "given to this incident"),
         rows=tuple(Row(host.name, host.place, host.in_file, host.given) for host in hosts),
-        note="With nothing known of a host, the verdict on it is “unconfirmed”, and its entry stays.",
+        note="If nothing is known of a host, the verdict on it is “unconfirmed”, and its entry stays.",
         below=("in the site's file", "given to this incident"),
     )
 

@@ -109,13 +109,13 @@ def _history(value: Diagnosis) -> tuple[Table, ...]:
         fold=f"Timeline: {len(moments):,} moments",
     )
     damaged = Table(
-        title="Not read whole: nothing is known of what follows there",
+        title="Not read to the end: nothing is known of the rest",
         headers=("source", "problem"),
         rows=tuple(Row(damage.source, damage.problem, mark=DOUBT) for damage in value.damaged),
         artifact=facts_of(Stage.DIAGNOSE),
     )
     others = Table(
-        title="Does not look like a log: nothing is known from it",
+        title="Does not look like a log, so nothing is known from it",
         headers=("source", "looks like"),
         rows=tuple(Row(AsIs(other.source), other.looks_like, mark=DOUBT) for other in value.not_logs),
         artifact=facts_of(Stage.DIAGNOSE),
@@ -194,7 +194,7 @@ def _look_row(look: Presented) -> Row:
 
 def inventory(value: Inventory, now_utc: datetime) -> View[Inventory]:
     """What is stored, what is presented and the verdict in one table; everything that was seen is folded below it."""
-    ha = replace(ha_states(value.ha), fold="High availability, on each server's own word")
+    ha = replace(ha_states(value.ha), fold="High availability, as each server reports it")
     seen = (*presented(value, now_utc).tables, *stores(value).tables, ha)
     return View(value, (*verdicts(value).tables, *seen))
 
@@ -275,7 +275,7 @@ def trust(value: Trusts) -> View[Trusts]:
     """The picture of who trusts whom, and the same as a table."""
     table = Table(
         title=value.title,
-        headers=("on the", "entry", "of", "stored and presented", "the ground for that"),
+        headers=("on the", "entry", "of", "stored and presented", "reason"),
         rows=tuple(
             Row(
                 link.server,

@@ -178,7 +178,7 @@ class ProductionForm(Form[str]):
             title="PRODUCTION: change these servers?",
             headers=("what", "value"),
             rows=(Row("site", site), Row("servers", servers)),
-            note="Give the site's name. It is asked once in each notebook, before its first change.",
+            note="Type the site's name. It is asked for once in each notebook, before the first change.",
         )
         ways = without_form(("in a separate cell", 'rb.production("NAME")'))
         said = Said()
@@ -220,7 +220,7 @@ def unconfirmed(entries: tuple[Unconfirmed, ...]) -> Table:
         headers=("server", "entry", "stands for", "what it presents now (SHA-256)"),
         rows=tuple(Row(*tuple(entry), mark=DOUBT) for entry in entries),
         empty="nothing waits for an override",
-        note="Whoever overrides says that this certificate is the right one. The incident then ends at best"
+        note="Whoever overrides vouches that this certificate is the right one. The incident then ends at best"
         " “repaired_unverified”.",
         whole=("entry",),
         below=("what it presents now (SHA-256)",),
@@ -252,11 +252,11 @@ class _OverrideControls:
         given = self.words.value.strip().lower()
         right = given == self._phrase
         if right or not given:
-            self.words_said.say("these are the words" if right else "", GOOD)
+            self.words_said.say("that is the phrase" if right else "", GOOD)
         elif self._phrase.startswith(given):
-            self.words_said.say(f"go on: {self._phrase[len(given) :].strip()}", DOUBT)
+            self.words_said.say(f"keep typing: {self._phrase[len(given) :].strip()}", DOUBT)
         else:
-            self.words_said.say(f"other words than: {self._phrase}", BAD)
+            self.words_said.say(f"that is not the phrase: {self._phrase}", BAD)
         self.press.disabled = not (right and self.name.value.strip() and self.reason.value.strip())
 
     def _press(self) -> str:

@@ -31,7 +31,7 @@ TICK_S, LEAST_S = 2.0, 0.25
 """How often the clock is renewed, and how long two changes are apart at least."""
 HINT_AFTER_S, KNOWN_AFTER_S = 5.0, 3.0
 RELOADED = (
-    "If this page is loaded again, the bar stands still as it was at the time that it names, and the cell works on; the"
+    "If you reload this page, the bar stays as it was at the time that it shows, while the cell keeps working; the"
     " journal in 90_history goes on too. Once the kernel is idle, run the cell again: it looks first, and shows how"
     " it ended."
 )
@@ -190,7 +190,7 @@ def clock(seconds: float) -> str:
 
 SHOWN = 12
 LOOK_S = 1.0
-FOLLOWS = "They follow the journal by themselves for as long as this notebook's kernel runs."
+FOLLOWS = "New lines appear by themselves for as long as this notebook's kernel runs."
 
 
 def newest(lines: tuple[Line, ...], note: str = "") -> Table:
@@ -246,7 +246,7 @@ def _follow(journal: Journal, lines: tuple[Line, ...], widget: ipywidgets.HTML, 
         try:
             now = journal.read().lines
         except RecordError as error:
-            widget.value = View(lines, (newest(lines, f"They follow no more: {error.what}."),))._repr_html_()
+            widget.value = View(lines, (newest(lines, f"New lines no longer appear: {error.what}."),))._repr_html_()
             return
         if len(now) != len(lines):
             lines = now

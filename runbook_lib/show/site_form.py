@@ -211,7 +211,7 @@ class _HostKeys:
 
     def _box(self, server: str) -> Any:
         box = ipywidgets.Checkbox(
-            description=gettext(f"{server}: all of it was compared at the server's own console, and is equal; take it"),
+            description=gettext(f"{server}: compared in full at the server's own console, and identical; use it"),
             indent=False,
             layout={"width": "max-content", "max_width": "98%", "display": "none"},
         )
@@ -334,12 +334,12 @@ class SiteControls:
         lines = [f"{shown_key(problem.where)}: {problem.text}" for problem in elsewhere]
         missing = self._missing()
         if missing:
-            lines.append(f"needed and still empty: {', '.join(missing)}")
+            lines.append(f"required and still empty: {', '.join(missing)}")
         wrong = [
             where for where in self.fields if self.fields[where].value() is not None and self._problem_at(where, found)
         ]
         if wrong:
-            lines.append(f"not right yet: {', '.join(gettext(self.fields[where].spec.label) for where in wrong)}")
+            lines.append(f"still wrong: {', '.join(gettext(self.fields[where].spec.label) for where in wrong)}")
         self.button.disabled = bool(lines)
         self.said.say(
             "\n".join(map(gettext, lines)) or "Everything is as it should be.",

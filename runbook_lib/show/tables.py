@@ -112,7 +112,7 @@ def stages(value: Mapping[str, StageState], before: Mapping[str, Sequence[StageS
 def ha_states(states: Sequence[HaStatus]) -> Table:
     """Return both servers' own words on high availability."""
     return Table(
-        title="High availability, on each server's own word",
+        title="High availability, as each server reports it",
         headers=("server", "role", "state", "failover"),
         rows=tuple(Row(s.server, AsIs(s.role), AsIs(s.state), AsIs(s.failover)) for s in states),
     )
@@ -123,7 +123,7 @@ def readiness(
 ) -> View[tuple[ReadinessItem, ...]]:
     """``why_none`` stands in the place of the items where there are none."""
     table = Table(
-        title="Check Readiness, as the page says it",
+        title="Check Readiness, as the page shows it",
         headers=("item", "result", "detail"),
         rows=tuple(
             Row(
@@ -253,7 +253,7 @@ def plan(value: Plan, ways: tuple[WayOut, ...] = ()) -> View[Plan]:
 def ways_out(ways: tuple[WayOut, ...]) -> Table:
     """Return the table that says how a plan gets on where nothing confirms a certificate."""
     return Table(
-        title="The way out: confirm these certificates by another way than this connection",
+        title="The way out: confirm these certificates by some other means than this connection",
         headers=("host", "what", "value"),
         rows=tuple(Row(*cells, mark=DOUBT if cells[0] else PLAIN) for way in ways for cells in _way_out(way)),
         note="Write the digits that the console shows, never those of this table: where they differ, somebody else is"
@@ -269,7 +269,7 @@ def _way_out(way: WayOut) -> Iterator[tuple[str, str, str]]:
     yield "", "then in the site's file", way.in_file
     yield "", "or for this incident alone", way.as_parameter
     if way.self_note:
-        yield "", "self cannot be had", gettext(way.self_note)
+        yield "", "self is not available", gettext(way.self_note)
 
 
 def _mark_of(row: PlanRow, *, blocked: bool) -> str:
@@ -306,7 +306,7 @@ def approval(value: Approval | None, question: str) -> View[Approval | None]:
 def results(value: tuple[DeletionResult, ...]) -> View[tuple[DeletionResult, ...]]:
     """Return what became of each deletion, on the store's own word."""
     table = Table(
-        title="Deletions, on the stores' own word",
+        title="Deletions, as the stores show them",
         headers=("server", "entry", "what the store says", "what the command printed", "sent", "read back"),
         rows=tuple(
             Row(

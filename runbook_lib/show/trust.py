@@ -21,8 +21,8 @@ from runbook_lib.show.svg import Picture, shorten, width_of, wrap
 
 PAIR = ("primary", "secondary")
 UNSEEN = (
-    "The product shows no fingerprint of what it stores: that a stored and a presented certificate agree, or do not,"
-    " is concluded from what is named as the ground, and was not seen."
+    "The product shows no fingerprint of what it stores: whether a stored and a presented certificate agree is"
+    " concluded from the reason that is given, and was not seen."
 )
 
 
@@ -258,7 +258,7 @@ def who_trusts_whom(pm: PostMortem) -> tuple[Drawn, ...]:
 
 def _sentences(link: Trust) -> tuple[str, str]:
     sentence = _WORDS[link.agreement].format(server=link.server, target=link.target, keys=", ".join(link.keys))
-    return sentence, f"The ground for that: {link.ground}."
+    return sentence, f"Reason: {link.ground}."
 
 
 # -- where things stand -----------------------------------------------------------------------------

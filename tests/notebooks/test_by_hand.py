@@ -185,7 +185,7 @@ def test_a_site_is_made_by_typing_and_no_password_stays_in_the_form(server: Serv
     start.button("Show the host keys").click()
     start.says("as seen from here")
     expect(key).to_have_value("")
-    start.panel.get_by_label("primary: all of it was compared").check()
+    start.panel.get_by_label("primary: compared in full").check()
     expect(key).to_have_value(shown)
     expect(start.button("Write the site's file")).to_be_enabled()
     assert nameless(start.cell("choose_site").locator(".rb-form")) == []
@@ -272,7 +272,7 @@ def test_a_wrong_fingerprint_contradicts_and_blocks_the_plan(server: Server, pag
     lists.run("rb.override")
     expect(lists.panel.get_by_label("Entry", exact=True).locator("option")).to_have_text(re.compile("ise"))
     lists.fill("In full words", "yes")
-    lists.says("other words than")
+    lists.says("that is not the phrase")
     assert_usable(lists, "rb.override")
     lists.fill("Your name", "Ada Example")
     lists.fill("Reason", "seen on its console")

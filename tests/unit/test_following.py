@@ -68,5 +68,5 @@ def test_a_damaged_journal_is_followed_no_more_and_says_so(record: Record) -> No
     """The lines that were seen stay, with the reason why no others come."""
     view = Followed(Journal(record.folder))
     record.journal.path.write_text("{}\n")
-    wait_for(view, "They follow no more")
+    wait_for(view, "New lines no longer appear")
     assert "incident_opened" in view.widget.value

@@ -168,7 +168,7 @@ def test_the_words_say_what_the_picture_says_and_what_nobody_saw(tmp_path: Path)
         "On the primary, the entry of ise (192.0.2.30_443) does not agree with the certificate that it presents."
         in words
     )
-    assert words.count("The ground for that: a log reports a mismatch.") == 3
+    assert words.count("Reason: a log reports a mismatch.") == 3
     assert words[-1] == UNSEEN
 
 
