@@ -147,7 +147,9 @@ ANCHORS = {
     6: "exit-code-6-unknown",
 }
 FAULT = "This is an error in this software, not in your site and not in your servers."
-FAULT_NEXT = "Keep the record, and run the cell again: it looks first. If it happens again, report it with its traceback."
+FAULT_NEXT = (
+    "Keep the record, and run the cell again: it looks first. If it happens again, report it with its traceback."
+)
 WORDS = ("where", "found", "next")
 OF_FIRST_CELLS = frozenset(
     {"rb", "history", "open_runbook", "open_history", "choose_site", "site", "incident", "approve", "expect"}
