@@ -37,7 +37,6 @@ from runbook_lib.show.report_reading import (
     screenshots_of,
     stages_of,
     stores_of,
-    versions_of,
 )
 from runbook_lib.show.report_sections import ACTIONS, FACTORS
 from runbook_lib.show.report_timeline import alarms_of, headline_of, impacts_of, moments_of, summary_of
@@ -183,10 +182,10 @@ def post_mortem(folder: Path, trusted: Trusted | None = None, *, sealed_next: bo
         overrides=overrides.value if overrides else (),
         overridden=place(overrides),
         screenshots=tuple(screenshots_of(record)),
-        versions=versions_of(verification.notebooks),
+        versions=verification.notebooks,
         undo=undo_of(changes),
         unproven=tuple(unproven_of(standing, logs, judgements, made, changes, stages, impacts, record.unread)),
-        lines=tuple(journal_of(record)),
+        lines=journal_of(record),
     )
 
 

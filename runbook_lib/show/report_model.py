@@ -7,7 +7,8 @@ from datetime import datetime, timedelta
 
 from runbook_lib.decisions import Approval, Check, Override, Plan
 from runbook_lib.models import Diagnosis, Inventory, Outcome, Stage, StageState
-from runbook_lib.record.journal import Kind
+from runbook_lib.record.artifacts import Drift
+from runbook_lib.record.journal import Kind, Line
 from runbook_lib.show.svg import Picture
 
 # -- What a post-mortem says, as frozen values: each with the journal's line that it rests on ------
@@ -156,40 +157,32 @@ class StoreChange:
     note: str = ""
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True)
 class Screenshot:
-    """A picture of a page, and the journal line that names it."""
+    """A picture of a page, and the journal's line that names it; no bytes where they cannot be shown."""
 
+    line: Line
     path: str
-    line: int
-    utc: datetime
-    stage: str
-    name: str
     png: bytes
 
 
-@dataclass(frozen=True, kw_only=True)
-class VersionRow:
-    """Which version of something ran: a notebook's SHA-256 at that time, and in words whether it is still the same."""
-
-    what: str
-    sha256: str
-    drift: str
-    line: int
-
-
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True)
 class JournalLine:
     """A line of the journal as the report shows it; ``raw`` is the line to the letter."""
 
-    n: int
-    utc: datetime
-    kind: str
-    stage: str
-    server: str
-    said: str
-    path: str
+    line: Line
     raw: str
+
+    @property
+    def said(self) -> str:
+        """What the line says, in one text."""
+        line = self.line
+        return " · ".join(filter(None, (line.text, line.seen, line.expected and f"expected: {line.expected}")))
+
+    @property
+    def path(self) -> str:
+        """The file that the line names, empty where it names none."""
+        return self.line.artifact.path if self.line.artifact else ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -237,7 +230,7 @@ class PostMortem:
     unproven: tuple[str, ...]
     undo: tuple[tuple[str, str, str], ...]
     screenshots: tuple[Screenshot, ...]
-    versions: tuple[VersionRow, ...]
+    versions: tuple[Drift, ...]
     lines: tuple[JournalLine, ...]
 
 

@@ -109,13 +109,14 @@ class _MarkdownWriter:
     def evidence(self, pm: PostMortem) -> Iterator[str]:
         """Yield the lines that were named so far. GitHub and GitLab make an anchor of each heading: ``#line-7``."""
         yield "## The lines of the journal that are named above"
-        for line in pm.lines:
+        for each in pm.lines:
+            line = each.line
             if line.n in self._named:
                 yield f"#### line {line.n}"
                 where = ", ".join(filter(None, (line.stage, line.server)))
                 about = " ".join(filter(None, (utc_time(line.utc), line.kind, where)))
-                file = f" ({_code(line.path)})" if line.path else ""
-                yield f"{escape(about)}: {escape(line.said)}{file}" if line.said else f"{escape(about)}{file}"
+                file = f" ({_code(each.path)})" if each.path else ""
+                yield f"{escape(about)}: {escape(each.said)}{file}" if each.said else f"{escape(about)}{file}"
 
     def section(self, section: Section) -> Iterator[str]:
         yield f"## {section.title}"
@@ -137,7 +138,7 @@ class _MarkdownWriter:
         elif isinstance(block, Shots):
             if block.pictures:
                 yield "\n".join(
-                    f"- {self._cell(Ref(line=s.line, path=s.path))}: {escape(s.name)}" for s in block.pictures
+                    f"- {self._cell(Ref(line=s.line.n, path=s.path))}: {escape(s.line.text)}" for s in block.pictures
                 )
         else:
             yield from self._blank(block)

@@ -13,10 +13,9 @@ from pydantic import BaseModel, ConfigDict
 from runbook_lib.decisions import Approval, Deletion, Override, Plan
 from runbook_lib.digest import sha256_hex
 from runbook_lib.errors import ParameterRefused
-from runbook_lib.i18n.language import NOT_RECORDED
 from runbook_lib.models import Stage, TofuStore, Verdict
 from runbook_lib.record.about import NOT_SENT, LineTopic
-from runbook_lib.record.artifacts import Drift, checked
+from runbook_lib.record.artifacts import checked
 from runbook_lib.record.files import read_plain
 from runbook_lib.record.gate import from_json_bytes
 from runbook_lib.record.journal import Kind, Line, parse_whole_lines
@@ -29,7 +28,6 @@ from runbook_lib.show.report_model import (
     Screenshot,
     StageRow,
     StoreChange,
-    VersionRow,
 )
 
 # -- A record's folder as it lies there: whatever can be read and is what the journal says, and what cannot.
@@ -328,35 +326,9 @@ def screenshots_of(record: RecordFolder) -> Iterator[Screenshot]:
         data = record.data(line) or b""
         png = data if data.startswith(PNG) and len(data) <= room else b""
         room -= len(png)
-        yield Screenshot(path=path, line=line.n, utc=line.utc, stage=line.stage, name=line.text, png=png)
+        yield Screenshot(line, path, png)
 
 
-def versions_of(found: tuple[Drift, ...]) -> tuple[VersionRow, ...]:
-    """Return every version of each notebook that ran, and where the one that is here now differs from it."""
-    ran = {drift.version.stage for drift in found}
-    missing = (VersionRow(what=stage.value, sha256="", drift=NOT_RECORDED, line=0) for stage in Stage)
-    return (*(_version(drift) for drift in found), *(each for each in missing if each.what not in ran))
-
-
-def _version(drift: Drift) -> VersionRow:
-    since = "; ".join(drift.cells) if drift.cells else "the same here now"
-    told = since if drift.known else "whether it has changed since is not known"
-    by_hand = "run by hand, as on disk then; " if drift.version.by_hand else ""
-    ran = drift.version
-    return VersionRow(what=ran.stage, sha256=ran.sha256, drift=f"{by_hand}{told}", line=ran.line)
-
-
-def journal_of(record: RecordFolder) -> Iterator[JournalLine]:
-    """Yield every line of the journal as the report prints it."""
-    for line, raw in zip(record.lines, record.raw, strict=True):
-        about = [part for part in (line.text, line.seen, line.expected and f"expected: {line.expected}") if part]
-        yield JournalLine(
-            n=line.n,
-            utc=line.utc,
-            kind=line.kind.value,
-            stage=line.stage,
-            server=line.server,
-            said=" · ".join(about),
-            path=line.artifact.path if line.artifact else "",
-            raw=raw.decode("ascii", "replace"),
-        )
+def journal_of(record: RecordFolder) -> tuple[JournalLine, ...]:
+    """Return every line of the journal as the report prints it."""
+    return tuple(map(JournalLine, record.lines, (raw.decode("ascii", "replace") for raw in record.raw)))

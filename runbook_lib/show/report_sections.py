@@ -8,7 +8,8 @@ from dataclasses import replace
 
 from runbook_lib.decisions import LASTING_REPAIR, Check
 from runbook_lib.i18n.language import NOT_RECORDED, duration, utc_time
-from runbook_lib.models import Judgement, StageState
+from runbook_lib.models import Judgement, Stage, StageState
+from runbook_lib.record.artifacts import Drift
 from runbook_lib.show.report_model import (
     OWN_STAGE,
     Blank,
@@ -294,10 +295,19 @@ def _shown(pm: PostMortem) -> str:
 
 
 def _versions(pm: PostMortem) -> Grid:
+    """Every version of each notebook that ran, and where the one that is here now differs from it."""
+    ran = {drift.version.stage for drift in pm.versions}
+    rows = [(d.version.stage, Code(d.version.sha256), _since(d), Ref(line=d.version.line)) for d in pm.versions]
+    missing = [(stage.value, NOT_RECORDED, NOT_RECORDED, Ref()) for stage in Stage if stage.value not in ran]
     return Grid(
         caption="The template of each notebook that ran, and whether the one here now differs from it",
         headers=("notebook", "SHA-256 of what ran", "since then", "evidence"),
-        rows=tuple(
-            (v.what, Code(v.sha256) if v.sha256 else NOT_RECORDED, v.drift, Ref(line=v.line)) for v in pm.versions
-        ),
+        rows=(*rows, *missing),
     )
+
+
+def _since(drift: Drift) -> str:
+    by_hand = "run by hand, as on disk then; " if drift.version.by_hand else ""
+    if not drift.known:
+        return f"{by_hand}whether it has changed since is not known"
+    return by_hand + ("; ".join(drift.cells) or "the same here now")
