@@ -106,7 +106,7 @@ def test_before_and_after_of_both_stores(whole: Record) -> None:
 def test_every_row_of_the_timeline_leads_to_its_line(whole: Record) -> None:
     """Each moment names a line of the journal that is on the page, and a file where the line names one."""
     found = post_mortem(whole.folder)
-    by_number = {line.n: line for line in found.lines}
+    by_number = {line.line.n: line for line in found.lines}
     assert found.moments
     for moment in found.moments:
         assert moment.ref.path == by_number[moment.ref.line].path
@@ -264,10 +264,10 @@ def test_markdown_stands_alone(whole: Record) -> None:
     targets = {int(n) for n in re.findall(r"\]\(#line-(\d+)\)", text)}
     assert len(re.findall(r"\]\(", text)) == len(re.findall(r"\]\(#line-\d+\)", text)) > len(targets)
     assert targets == {int(n) for n in re.findall(r"(?m)^#### line (\d+)$", text)}
-    by_number = {line.n: line for line in found.lines}
+    by_number = {line.line.n: line for line in found.lines}
     assert targets > {moment.ref.line for moment in found.moments}
     for number, said in re.findall(r"(?m)^#### line (\d+)\n\n(.*)$", text):
-        assert by_number[int(number)].kind.replace("_", "\\_") in said
+        assert by_number[int(number)].line.kind.replace("_", "\\_") in said
         assert by_number[int(number)].path in said
 
 
