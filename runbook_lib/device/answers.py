@@ -99,25 +99,17 @@ def parse_ha_status(text: str, server: str, read_utc: datetime) -> HaStatus:
 
     How it prints them is recalled (docs/product-facts.md).
     A label that is not there leaves its field empty; where none is, the whole answer is the state, which a site's
-    own words can then explain. AnswerNotUnderstood is raised where nothing is said, or one label is given two
-    different values.
+    own words can then explain. Different values of one label stand beside each other, which no table knows: the look
+    goes on, and whatever depends on the state stops. AnswerNotUnderstood is raised where nothing is said.
     """
-    found: dict[str, str] = {}
+    found: dict[str, dict[str, None]] = {}
     for label, value in _FIELD.findall(text):
-        name = LABELS.get(" ".join(label.split()).lower())
-        if name is None:
-            continue
-        words = _value(value)
-        if found.setdefault(name, words) != words:
-            raise not_understood(
-                f"The HA status names two values for [{label.strip()}].",
-                text,
-                server=server,
-                next_step="Read the HA status on the server's own page.",
-            )
-    if not found.get("role") and not found.get("state"):
-        found["state"] = cut(_value(" ".join(split_answer(text)[0])), LONGEST_STATE)
-    if not found.get("role") and not found["state"]:
+        if name := LABELS.get(" ".join(label.split()).lower()):
+            found.setdefault(name, {})[_value(value)] = None
+    said = {name: " / ".join(filter(None, values)) for name, values in found.items()}
+    if not said.get("role") and not said.get("state"):
+        said["state"] = cut(_value(" ".join(split_answer(text)[0])), LONGEST_STATE)
+    if not said.get("role") and not said["state"]:
         raise not_understood(
             "The HA status says nothing.",
             text,
@@ -126,9 +118,9 @@ def parse_ha_status(text: str, server: str, read_utc: datetime) -> HaStatus:
         )
     return HaStatus(
         server=server,
-        role=found.get("role", ""),
-        state=found.get("state", ""),
-        failover=found.get("failover", ""),
+        role=said.get("role", ""),
+        state=said.get("state", ""),
+        failover=said.get("failover", ""),
         text=text,
         read_utc=read_utc,
     )

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
-from runbook_lib.decisions import Check, CheckKind, check_name
+from runbook_lib.decisions import Check, CheckKind
 from runbook_lib.device.answers import StateKind, kind_of_state
 from runbook_lib.errors import DeviceError
 from runbook_lib.models import HaStatus, TofuStore
@@ -64,9 +65,12 @@ def kinds_of(site: Site, states: Iterable[HaStatus]) -> tuple[StateKind, ...]:
 
 
 def served_by_secondary(states: Iterable[HaStatus]) -> bool:
-    """Whether a failover is under way or has happened, in the words of one of the servers."""
+    """Whether a failover is under way or has happened, in the words of one of the servers.
+
+    Where a server says both states, that the primary is active is no word on the secondary.
+    """
     words = {status.server: status.state.casefold() for status in states}
-    return "active" in words.get("secondary", "") or "failover" in words.get("primary", "")
+    return bool(re.search(r"(?<!primary )active", words.get("secondary", ""))) or "failover" in words.get("primary", "")
 
 
 def ha_states_in_words(states: Iterable[HaStatus]) -> str:
@@ -111,7 +115,6 @@ def state_checks(site: Site, states: Sequence[HaStatus]) -> list[Check]:
     """Return for each server whether its own word on HA is a healthy one."""
     return [
         Check(
-            name=check_name(CheckKind.HA_STATE, server=status.server),
             expected="healthy (Primary Active, Secondary Syncing)",
             actual=status.state,
             ok=kind is StateKind.HEALTHY,
@@ -147,7 +150,6 @@ def _entry_check(site: Site, observer: str, target: str, store: TofuStore | Devi
         found = tuple(e.key for e in store.entries if (t := target_of(site, observer, e)) and t.name == target)
         actual, ok = ", ".join(found) or "not listed", bool(found)
     return Check(
-        name=check_name(CheckKind.ENTRY, server=observer, target=target),
         expected="listed",
         actual=actual,
         ok=ok,

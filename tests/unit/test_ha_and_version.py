@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import get_args
 
 import pytest
 
-from runbook_lib.device.answers import STATES, StateKind, kind_of_state, parse_version
+from runbook_lib.device.answers import STATES, StateKind, kind_of_state, parse_ha_status, parse_version
 from runbook_lib.params.model import Site
+from runbook_lib.repair.ha_state import served_by_secondary
 
 
 @pytest.mark.parametrize(
@@ -37,6 +39,16 @@ def test_site_words_win_over_the_table() -> None:
 def test_states_are_written_as_they_are_looked_up() -> None:
     """Every state of the table can be found."""
     assert all(kind_of_state(state) is kind for state, kind in STATES.items())
+
+
+def test_both_states_in_one_answer_are_a_look_and_no_decision() -> None:
+    """A server that says its peer's state too stops no look; nobody knows its own, and nobody calls the peer active."""
+    text = "[Role] Primary [State] Primary Active\n[Role] Secondary [State] Secondary {} [Failover Type] Manual\n"
+    for word, serves in (("Syncing", False), ("Active", True)):
+        now = datetime.now(UTC)
+        states = [parse_ha_status(text.format(word), server, now) for server in ("primary", "secondary")]
+        assert {kind_of_state(status.state) for status in states} == {StateKind.UNKNOWN}
+        assert served_by_secondary(states) is serves
 
 
 def test_release_3_10_is_later_than_3_5() -> None:
