@@ -138,24 +138,27 @@ class PrimeServer:
             await self._leave()
 
     async def list_tofu(self) -> TofuStore:
-        """Return the TOFU list. The command is published (docs/product-facts.md).
+        """Return the TOFU list; an empty one is read once more. The command is published (docs/product-facts.md).
 
         Raises ``AnswerNotUnderstood`` and other ``DeviceError``.
         """
-        return await self._read(LIST_TOFU, partial(parse_tofu_list, ignore=self._ignore))
+        parse = partial(parse_tofu_list, ignore=self._ignore)
+        store = await self._read(LIST_TOFU, parse)
+        return store if store.entries else await self._read(LIST_TOFU, parse)
 
     async def ha_status(self) -> HaStatus:
         """Return what the server says of high availability. The commands are recalled (docs/product-facts.md).
 
-        Where it knows none of them, its refusal is the state, which nobody knows then. Raises ``DeviceError``.
+        Where none of them tells, what it said is the state, which nobody knows then: a look is stopped by other
+        things. Raises ``DeviceError``.
         """
-        refusal = ""
+        said = ""
         for command in HA_STATUS:
             try:
                 return await self._read(command, parse_ha_status)
-            except CommandRefused as refused:
-                refusal = refused.found
-        return parse_ha_status(refusal, self.key, datetime.now(UTC))
+            except (CommandRefused, AnswerNotUnderstood) as error:
+                said = error.found or said
+        return parse_ha_status(said or "(nothing)", self.key, datetime.now(UTC))
 
     async def version(self) -> ProductVersion:
         """Return the release; its form was captured by others (docs/product-facts.md). Raises ``DeviceError``."""
@@ -229,7 +232,7 @@ class PrimeServer:
     async def _run(self, console: Console, command: str, *, reply: Reply = no_reply, prove: bool = False) -> Answer:
         console.tell = self.tell
         try:
-            return await console.run(command, reply=reply, judge=False, prove=prove)
+            return await console.run(command, reply=reply, prove=prove)
         except (DeviceError, asyncio.CancelledError):
             if console.unfinished is not None:
                 self.keep(console.unfinished, None)

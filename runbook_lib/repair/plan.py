@@ -16,7 +16,7 @@ from datetime import datetime
 
 from runbook_lib.decisions import EVERY_CHANGE, Decision, Override, Plan, PlannedChange, PlanRow
 from runbook_lib.device.names import parse_name
-from runbook_lib.device.prime import DELETE_TOFU
+from runbook_lib.device.prime import DELETE_TOFU, LIST_TOFU
 from runbook_lib.digest import plan_digest
 from runbook_lib.errors import RecordError, StageOutOfOrder
 from runbook_lib.models import Diagnosis, Inventory, Judgement, Mismatch, TofuEntry, Verdict
@@ -46,6 +46,7 @@ def make_plan(
     planner = _Planner(site, diagnosis, inventory, past, overrides)
     rows = tuple(planner.row(server, entry) for server in PI_SERVERS for entry in inventory.store(server).entries)
     planner.block_contradicted(rows)
+    planner.block_empty()
     plan = Plan(
         site=site.name,
         incident=incident,
@@ -146,6 +147,17 @@ class _Planner:
             if judgement.verdict is Verdict.CONTRADICTED and judgement.target not in {row.target for row in rows}:
                 self.blocked.append(f"{judgement.target}: {judgement.verdict}: {judgement.reason}")
 
+    def block_empty(self) -> None:
+        """Block the plan for an empty list that the logs belie: each server lists itself at least, as published."""
+        for server in PI_SERVERS:
+            reported = () if self._inventory.store(server).entries else self._stale.reported(server)
+            self.blocked += [
+                f"{server}: its list is empty, and its logs report a mismatch of {each.subject}, which only an entry"
+                f" causes; run {LIST_TOFU} there by hand, and find out why this login is shown nothing; newer logs that"
+                " go on without the mismatch settle it as well"
+                for each in reported[:1]
+            ]
+
     def notes(self, rows: tuple[PlanRow, ...]) -> list[str]:
         """Say what the rows cannot: mismatches that no entry explains, logs that were not at hand, no entry at all."""
         found = [
@@ -180,7 +192,10 @@ class _Planner:
             if name not in listed
         ]
         if served_by_secondary(self._inventory.ha):
-            found.append("high availability: the secondary is active, so no change to it is planned; fail back first")
+            found.append(
+                "high availability: by the servers' words the secondary is active, or may be: no change is planned;"
+                " fail back first"
+            )
         for target in targets(self._site):
             for observer in target.observers:
                 if not any(row.server == observer and row.target == target.name for row in rows):

@@ -98,6 +98,17 @@ class Staleness:
             return f"its last mismatch is {ago_h:.0f} hours older than the end of the log: it has ceased"
         return ""
 
+    def reported(self, server: str) -> tuple[Mismatch, ...]:
+        """Return the mismatches of this server's logs that are not over: behind each of them stands an entry."""
+        current = timedelta(hours=self._site.policy.mismatch_current_h)
+        gone_utc = max((utc for (at, _), utc in self._past.gone_utc.items() if at == server), default=None)
+
+        def is_over(mismatch: Mismatch) -> bool:
+            last, ago = _latest((mismatch,)), self._before_the_end(server, (mismatch,))
+            return bool((gone_utc and last and last <= gone_utc) or (ago is not None and ago > current))
+
+        return tuple(m for m in self._diagnosis.mismatches if m.server == server and not is_over(m))
+
     def _before_the_end(self, server: str, evidence: tuple[Mismatch, ...]) -> timedelta | None:
         """Return how long at least the last mismatch was before the log's end, or None where that is not known.
 
@@ -141,7 +152,9 @@ class Staleness:
         """Return what the evidence says of a deletion whose end was not seen; the entry is listed."""
         evidence = self.meant(server, entry, target, self.fitting(server, entry, judgement))
         undecided = self._past.undecided.get((server, entry.key))
-        last = _surely(evidence)
+        last, latest = _surely(evidence), _latest(evidence)
+        if self.healthy(target) and latest and latest < min(status.read_utc for status in self._inventory.ha):
+            return End.HAPPENED  # late: the pair talks since the last mismatch
         if undecided and last and last > undecided.looked_utc:
             return End.DID_NOT_HAPPEN
         over = self.healthy(target) or self._ceased_since_sent(server, entry, evidence)

@@ -113,8 +113,8 @@ def keep_own(case: Case) -> str:
     return rf"(?m)^host=(?!{case.entry('primary')};).*\n"
 
 
-def test_empty_lists_and_lists_of_own_entries_hold_nothing_to_delete(stale: Lab, begin: Begin) -> None:
-    """Where no other host is listed the stage ends well with nothing sent; a server's own entry is never a deletion."""
+def test_lists_of_own_entries_hold_nothing_to_delete_and_an_empty_one_stops(stale: Lab, begin: Begin) -> None:
+    """Where no other host is listed the stage ends well with nothing sent; what the logs belie is not believed."""
     for pattern in (r"(?s)\A.*\Z", None):
         stale.clear_fault()
         case = begin(stale, lambda site: site["secondary"].update(logs=[]))
@@ -123,8 +123,11 @@ def test_empty_lists_and_lists_of_own_entries_hold_nothing_to_delete(stale: Lab,
         plan = case.make_plan()
         assert {row.decision for row in plan.rows} <= {Decision.LEFT_ALONE}
         assert not plan.deletions
-        case.carry_out(plan)
-        case.assert_untouched()
+        if pattern:
+            case.assert_refused(plan)
+        else:
+            case.carry_out(plan)
+            case.assert_untouched()
 
 
 def test_an_entry_that_is_listed_twice_is_ambiguous(stale: Lab, begin: Begin) -> None:

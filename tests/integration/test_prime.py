@@ -9,7 +9,7 @@ from ssh_fakes import PASSWORD, PASSWORD_REF, QUICK, FakeAde, Terminal
 from waiting import PATIENCE_S
 
 from runbook_lib.device.answers import StateKind, kind_of_state
-from runbook_lib.device.prime import DELETE_TOFU, LIST_TOFU, PrimeServer
+from runbook_lib.device.prime import DELETE_TOFU, HA_STATUS, LIST_TOFU, PrimeServer
 from runbook_lib.errors import (
     AnswerNotUnderstood,
     CommandRefused,
@@ -134,6 +134,40 @@ def test_a_list_with_a_broadcast_in_it_is_read_once_more() -> None:
     assert len(ade.connections) == 1
 
 
+def test_a_broadcast_behind_the_prompt_is_not_waited_for() -> None:
+    """No new prompt follows what comes unasked, and nothing is typed to find out: a new session reads once more."""
+
+    async def interrupted_once(terminal: Terminal) -> None:
+        terminal.write(LIST)
+        if len(ade.connections) == 1:
+            terminal.write(ade.prompt)
+            await terminal.read()  # the Enter that asks for the prompt
+            terminal.write(b"\r\n" + ade.prompt + b"\r\nBroadcast message: backup begins\r\n")
+            await terminal.read()
+
+    ade = FakeAde({LIST_TOFU: interrupted_once})
+
+    async def story(prime: PrimeServer) -> None:
+        assert len((await prime.list_tofu()).entries) == 2
+
+    with_prime(ade, story)
+    assert said(ade) == [LIST_TOFU] * 2
+
+
+def test_an_empty_list_is_read_once_more() -> None:
+    """Each server lists itself: nothing at all is asked for again, and both answers are kept."""
+
+    async def empty_once(terminal: Terminal) -> None:
+        terminal.write(b"" if ade.commands.count(LIST_TOFU) == 1 else LIST)
+
+    ade = FakeAde({LIST_TOFU: empty_once})
+
+    async def story(prime: PrimeServer) -> None:
+        assert len((await prime.list_tofu()).entries) == 2
+
+    assert [len(parsed.entries) for _, parsed in with_prime(ade, story) if isinstance(parsed, TofuStore)] == [0, 2]
+
+
 def test_a_list_that_was_cut_inside_a_subject_is_not_taken_for_a_shorter_one() -> None:
     """A list whose last line has no end before the prompt is refused, even where what stands there would parse."""
 
@@ -191,6 +225,17 @@ def test_the_other_status_command_is_asked_where_the_first_is_not_known() -> Non
 
     with_prime(ade, story)
     assert said(ade) == ["ncs ha status", "ncs status"]
+
+
+def test_a_server_that_says_nothing_of_its_state_is_in_no_known_one() -> None:
+    """A look is not stopped by that, and the other command is asked."""
+    ade = FakeAde(dict.fromkeys(HA_STATUS, b""))
+
+    async def story(prime: PrimeServer) -> None:
+        assert kind_of_state((await prime.ha_status()).state) is StateKind.UNKNOWN
+
+    with_prime(ade, story)
+    assert said(ade) == [command for command in HA_STATUS for _ in range(2)]
 
 
 def test_a_server_that_knows_no_status_command_is_in_no_known_state() -> None:

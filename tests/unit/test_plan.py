@@ -325,6 +325,20 @@ def test_naming_one_of_two_settles_the_other() -> None:
     assert plan.blocked == ()
 
 
+def test_an_empty_list_is_not_believed_where_the_logs_belie_it() -> None:
+    """An entry stands behind each mismatch that is not over: since then it was deleted here, or the log goes on."""
+    hour = timedelta(hours=1)
+    plan = planned(secondary=())
+    assert [reason.split(":")[0] for reason in plan.blocked] == ["secondary"]
+    assert CN["primary"] in plan.blocked[0]
+    assert planned(secondary=(), mismatches=MISMATCHES[:2]).blocked == ()
+    assert planned(secondary=(), log_end={"secondary": NOW + 25 * hour}).blocked == ()
+    assert planned(secondary=(), log_end={"secondary": NOW + 23 * hour}).blocked
+    gone = {("secondary", KEYS["primary"]): NOW + hour}
+    assert planned(secondary=(), settled=gone).blocked == ()
+    assert planned(secondary=(), settled={("primary", KEYS["secondary"]): NOW + hour}).blocked
+
+
 # -- no logs ---------------------------------------------------------------------------------------
 
 
