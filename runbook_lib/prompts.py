@@ -44,7 +44,7 @@ OTHER_PROMPTS = (
 
 _PERCENT = r"(?: ?\(?\d{1,3} ?%\)?)?"
 PAGERS = (
-    PromptRow(rf"-{{2,}} ?more ?-{{2,}}{_PERCENT}(?: \([^()]{{1,80}}\))?", "--More--", RECALLED, " "),
+    PromptRow(rf"-{{2,}} ?more ?-{{2,}}{_PERCENT}(?: \([^()]{{1,80}}\)| or \S{{1,40}})?", "--More--", RECALLED, " "),
     PromptRow(rf"<-+ ?more ?-+>{_PERCENT}", "<--- More --->", RECALLED, " "),
 )
 """A pager's line, whole; the reply brings the next page."""
@@ -72,20 +72,28 @@ LOGIN_QUESTIONS = (
 )
 """Asked before the first prompt, at the end of what arrived; the Enter key is the answer. No other is given there."""
 
-_OTHER_SESSION = r"\b(?:other|another|existing|previous|active)\b[^.!?]{0,60}\bsessions?\b"
+_LICENCE, _ACCEPTED = r"\b(?:licen[cs]e|eula)\b", r"\b(?:accept|acknowledg|consent|agree(?!ment))\w*"
+_OTHER_SESSION = r"\b(?:other|another|existing|previous|active)\b[^.!?]{0,60}\b(?:session|login)s?\b"
+_ENDED = r"(?:(?:terminat|disconnect|clos|replac|dropp|end|kick)ed|killed|logged o(?:ut|ff)|taken over)"
+_ENDING = r"(?:(?:terminat|disconnect|clos|replac|drop|kick|kill|tak)\w*|end(?:s|ing)?\b|log(?:s|ging)? o(?:ut|ff)\b)"
 BINDING = (
     PromptRow(
-        r"\b(?:accept|agree)\w*[^.!?]{0,200}\b(?:licen[cs]e|eula)\b"
-        r"|\b(?:licen[cs]e|eula)\b[^.!?]{0,200}\b(?:accept|agree)(?!ment)\w*|\bend[ -]user licen[cs]e agreement\b",
+        rf"{_ACCEPTED}.{{0,200}}{_LICENCE}|{_LICENCE}.{{0,200}}{_ACCEPTED}|\bend[ -]user licen[cs]e agreement\b",
         "By pressing Enter you accept the license agreement.",
         RECALLED,
     ),
     PromptRow(
-        rf"{_OTHER_SESSION}[^.!?]{{0,80}}\b(?:will|to) be (?:terminat|disconnect|clos|kill|end)ed\b"
-        rf"|\b(?:will|to) (?:terminate|disconnect|close|kill|end)\b[^.!?]{{0,80}}{_OTHER_SESSION}",
+        rf"{_OTHER_SESSION}[^.!?]{{0,80}}\b(?:will|to) be {_ENDED}\b"
+        rf"|\b(?:will|to) {_ENDING}[^.!?]{{0,80}}{_OTHER_SESSION}",
         "The other session will be terminated.",
         RECALLED,
     ),
+    PromptRow(
+        rf"\b(?:continu|proceed|going on|press)[^.!?]{{0,40}}\b{_ENDING}[^.!?]{{0,60}}\b(?:session|login)s?\b",
+        "Continuing ends the session of admin from 192.0.2.1.",
+        RECALLED,
+    ),
+    PromptRow(r"\balready (?:logged|signed) [io]n\b", "User admin is already logged in from 192.0.2.1.", RECALLED),
 )
 """What the Enter key would do beside going on, where that stands before such a question: then it is not pressed."""
 
@@ -148,6 +156,7 @@ ASKING = (
     ),
     PromptRow(r"(?:assword|passphrase|user ?name|login) ?:", "Enter shell access password :", CAPTURED),
     PromptRow(r"[(\[<]y(?:es)?[/|]no?[)\]>][^\n]{0,200}[:>]", "Press [y/n] to accept: ", RECALLED),
+    PromptRow(r"\[confirm\]|\bpress\b[^\n.]{0,80}", "Delete the entry? [confirm]", RECALLED),
 )
 """How the last line of something that waits for an answer ends, beside a yes/no question."""
 

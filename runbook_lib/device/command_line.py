@@ -92,23 +92,15 @@ class Console:
         """
         return not self._feed.closed and (self._turn.locked() or stands_at_prompt(self._feed.unread, self.prompt))
 
-    async def run(
-        self,
-        text: str,
-        *,
-        reply: Reply = no_reply,
-        judge: bool = True,
-        prove: bool = False,
-    ) -> Answer:
-        """Send a command once and return its answer; ``text`` without a line end.
+    async def run(self, text: str, *, reply: Reply = no_reply, prove: bool = False) -> Answer:
+        """Send a command once and return its answer, a refusal included; ``text`` without a line end.
 
         ``reply`` is asked what to type where the output stands still at a question. With ``prove`` the end of the
         answer is proven by the prompt that answers an empty line: for reads only, since a question would take that
         line for its answer.
         Raises ``UsageError`` unless the text is one printable line, ``ConnectionLost``, ``DeviceSilent``,
         ``AnswerNotUnderstood`` (an unforeseen question, 16 MB) with what had arrived in ``found`` and with ``sent``
-        saying whether the command had left, and, with ``judge``, ``CommandRefused``. After any but the first and the
-        last the session is closed.
+        saying whether the command had left. After any but the first the session is closed.
         """
         require_one_line(text)
         longest_s = self._deadlines.command_s
@@ -121,8 +113,6 @@ class Console:
         )
         async with self._turn:
             answer, _ = await self._exchange(text, dialog, longest_s)
-        if judge:
-            raise_if_refused(answer)
         return answer
 
     def _tell(self, text: str, seconds: float, longest_s: float) -> None:
@@ -175,7 +165,7 @@ class Console:
         login = Dialog(server=self.server, reply=prompts.login_reply, echo=False, login=True, host=prompt_host)
         banner = Transcript()
         try:
-            await login.lead(self._feed, banner, self._deadlines.login_s, setting="login_s")
+            await login.lead(self._feed, banner, self._deadlines.login_s)
             paging = Dialog(server=self.server, reply=prompts.login_reply, login=True, host=prompt_host)
             answer, transcript = await self._exchange("terminal length 0", paging, self._deadlines.login_s)
             _raise_if_asked(answer)

@@ -130,8 +130,8 @@ class Dialog:
     waiting: Callable[[float], None] | None = None
     _replies: int = field(default=0, init=False)
 
-    async def lead(self, feed: Feed, transcript: Transcript, deadline_s: float, *, setting: str = "command_s") -> None:
-        """Read until the end of the answer, for at most ``deadline_s``, which ``setting`` of the site's file says.
+    async def lead(self, feed: Feed, transcript: Transcript, deadline_s: float) -> None:
+        """Read until the end of the answer, for at most ``deadline_s``.
 
         Raises ``ConnectionLost``, ``DeviceSilent``, ``LoginRefused`` or ``LoginQuestion`` (with ``login``), or
         ``AnswerNotUnderstood``, for an unforeseen question and for more than 16 MB.
@@ -143,7 +143,7 @@ class Dialog:
             settle_s, act = self._next(transcript)
             now = clock()
             if now >= end:
-                raise self._silent(transcript, deadline_s, setting)
+                raise self._silent(transcript, deadline_s)
             if await feed.wait(min(quiet_since + settle_s, end, tick) - now):
                 self._take(feed, transcript, clock())
                 quiet_since = clock()
@@ -180,15 +180,15 @@ class Dialog:
             return max(transcript.settle_s, DOUBTFUL_SETTLE_S), self._finish
         if self.login and prompts.wants_yes_or_no(transcript.said[-200:]):
             return DOUBTFUL_SETTLE_S, self._asked
-        if not line.strip():
-            return float("inf"), self._finish
-        if self._reply_to(transcript) is not None:
+        if line.strip() and self._reply_to(transcript) is not None:
             return transcript.settle_s, self._reply
         if self._asks(transcript):
             return max(transcript.settle_s, DOUBTFUL_SETTLE_S), self._asked
         if self.login and prompts.is_other_prompt(line):
             return DOUBTFUL_SETTLE_S, self._elsewhere
-        return float("inf"), self._finish
+        # What comes unasked behind a prompt, as broadcasts do, brings no new one; nothing is typed to find out.
+        behind = transcript.left_prompt
+        return max(transcript.settle_s, DOUBTFUL_SETTLE_S) if behind else float("inf"), self._left_prompt
 
     def _is_prompt(self, line: str, transcript: Transcript) -> bool:
         if self.login:
@@ -238,6 +238,14 @@ class Dialog:
         feed.write(b"\n")
         return False
 
+    def _left_prompt(self, feed: Feed, transcript: Transcript) -> bool:
+        del feed, transcript
+        raise AnswerNotUnderstood(
+            "something was printed behind the prompt, and no prompt after it; the session is closed",
+            where=self.server,
+            next_step="run the stage again; if it stays so, look what writes to the server's terminals",
+        )
+
     def _asked(self, feed: Feed, transcript: Transcript) -> bool:
         del feed
         if self.login:
@@ -279,19 +287,22 @@ class Dialog:
             ' sent and nothing else, answer it in the site\'s file: answers: {"<the question>": "<the answer>"}',
         )
 
-    def _silent(self, transcript: Transcript, deadline_s: float, setting: str) -> DeviceError:
+    def _silent(self, transcript: Transcript, deadline_s: float) -> DeviceError:
         if self._asks(transcript) or transcript.last_line.rstrip().endswith(":"):
             return self._at_login(transcript) if self.login else self._question(transcript)
+        setting = "login_s" if self.login else "command_s"
         next_step = f"look whether the server is overloaded; the site's file sets the time, deadlines: {setting}"
-        if standing := cut(transcript.last_line.strip(), 200):
+        standing = cut(transcript.last_line.strip(), 200)
+        if standing and not self._is_prompt(standing, transcript):
             return DeviceSilent(
                 f"no end of the answer within {deadline_s:g} s: {standing!r} at its end is neither the prompt nor a"
                 " question that is known",
                 where=self.server,
                 next_step=f"log in by hand and look whether it waits for something there; else {next_step}",
             )
+        why = "a prompt stands there, and whether more comes is not known" if standing else "no prompt stood at the end"
         return DeviceSilent(
-            f"no end of the answer within {deadline_s:g} s (no prompt stood at the end)",
+            f"no end of the answer within {deadline_s:g} s ({why})",
             where=self.server,
             next_step=next_step,
         )

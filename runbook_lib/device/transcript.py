@@ -184,6 +184,14 @@ class Transcript:
         since, prompt = plain(bytes(self.raw[self._end :])), self.prompt.rstrip()
         return prompt in since and not since.replace(prompt, "").strip()
 
+    @property
+    def left_prompt(self) -> bool:
+        """Whether, since the end was asked for, the prompt came and other lines behind it."""
+        if self._end is None:
+            return False
+        _, prompt, behind = plain(bytes(self.raw[self._end :])).rpartition(self.prompt.rstrip())
+        return bool(prompt and behind.strip())
+
     def ask_for_proof(self) -> None:
         """The prompt stands at the end, and an empty line was sent; the answer ends here if only prompts follow."""
         self.proofs += 1

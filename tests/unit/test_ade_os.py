@@ -87,8 +87,10 @@ def test_answers_are_no_refusals(line: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "line", ["--More--", "-- More --", "--More-- (12%)", "<--- More --->", "--more--(5%)", "--More-- (q to quit)"]
-)
+    "line",
+    ["--More--", "-- More --", "--More-- (12%)", "<--- More --->", "--more--(5%)", "--More-- (q to quit)",
+     "--More-- or (q)uit"],
+)  # fmt: skip
 def test_pagers_are_known(line: str) -> None:
     """The spellings of a pager's line."""
     assert prompts.is_pager(line)
@@ -116,7 +118,10 @@ def test_the_prompt_of_another_mode_is_none_of_the_command_line(line: str) -> No
     "before",
     ["By pressing Enter you accept the license agreement above.", "The existing session of admin will be closed.",
      "This will disconnect the other session!", "EULA: you agree to everything.",
-     "End User License Agreement\n1. Grant.\nGoing on, you accept all terms.", "Existing sessions will be closed:"],
+     "End User License Agreement\n1. Grant.\nGoing on, you accept all terms.", "Existing sessions will be closed:",
+     "Licence terms apply. By continuing you consent to them.", "You acknowledge what follows.\nThe EULA is at /eula.",
+     "User admin is already logged in from 192.0.2.9. That login is going to be logged out.",
+     "Continuing replaces the session of root from 192.0.2.9.", "The previous login will be logged out."],
 )  # fmt: skip
 def test_enter_is_not_pressed_where_it_does_more_than_going_on(before: str) -> None:
     """It never accepts a licence, and never ends somebody's session, before the first prompt."""
@@ -128,7 +133,9 @@ def test_enter_is_not_pressed_where_it_does_more_than_going_on(before: str) -> N
     ["", "All sessions are monitored.", "Unauthorized use is prohibited. Disconnect now if you are no user.\n\n",
      "By going on you consent to monitoring.", "Last session: Monday. Do not close this window.",
      "You agree to the terms of use.", "Idle sessions will be closed after 10 minutes.",
-     "There are sessions that were not closed:\n [1] pts/0, disconnected\n"],
+     "There are sessions that were not closed:\n [1] pts/0, disconnected\n",
+     "By proceeding you agree that what you do is logged and that sessions are recorded.",
+     "Log out to end this session.", "Last login: Monday from 192.0.2.9"],
 )  # fmt: skip
 def test_enter_is_pressed_where_it_only_goes_on(before: str) -> None:
     """What banners say of monitoring and of unauthorized use is no reason to stop."""

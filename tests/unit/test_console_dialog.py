@@ -66,8 +66,9 @@ def test_a_password_that_expired_is_told_at_once() -> None:
 
 @pytest.mark.parametrize(
     "words",
-    [b"Erase all data? (yes/no) [no]: ", b"Delete which one (1-3), enter a number: ", b"Press any key to continue..."],
-)
+    [b"Erase all data? (yes/no) [no]: ", b"Delete which one (1-3), enter a number: ", b"Press any key to continue...",
+     b"Delete the entry [confirm]", b"Press Enter to confirm"],
+)  # fmt: skip
 def test_a_question_that_nobody_foresaw_is_told_at_once(words: bytes) -> None:
     """The error of a command comes after a moment, too, with the words."""
     error = ended(words, login=False)
@@ -81,12 +82,14 @@ def test_what_asks_nothing_is_waited_for(words: bytes) -> None:
     assert ended(words, login=False) is None
 
 
-def gave_up(words: bytes, *, login: bool) -> RunbookError:
-    """The error at the deadline, where ``words`` are all that came."""
+def gave_up(words: bytes, *, login: bool, pause_s: float = 0.0) -> RunbookError:
+    """The error at the deadline, where ``words`` are all that came, each byte ``pause_s`` behind the one before."""
 
     async def story() -> RunbookError:
         feed = Feed()
-        feed.data_received(words, None)
+        loop = asyncio.get_running_loop()
+        for number in range(len(words)):
+            loop.call_later(number * pause_s, feed.data_received, words[number : number + 1], None)
         leading = Dialog(server="primary", login=login).lead(feed, Transcript(prompt="a/b# "), DEADLINE_S)
         task = asyncio.create_task(leading)
         await pass_by(DEADLINE_S + LONGER_THAN_A_PROMPT_S)
@@ -97,9 +100,7 @@ def gave_up(words: bytes, *, login: bool) -> RunbookError:
     return run(story())
 
 
-@pytest.mark.parametrize(
-    "words", [b"x\r\nlines 1-22", b"[confirm]", b"new-name/b# ", b"[10:00] a/b# x", b"Deleting 3 of 7"]
-)
+@pytest.mark.parametrize("words", [b"x\r\nlines 1-22", b"<cr>", b"new-name/b# ", b"[10:00] a/b# x", b"Deleting 3 of 7"])
 def test_what_stands_at_the_end_when_the_time_is_over_is_said(words: bytes) -> None:
     """A pager or question that nobody knows, another prompt: the words of the error hold it, and who should look."""
     for login in (False, words != b"new-name/b# "):
@@ -107,6 +108,14 @@ def test_what_stands_at_the_end_when_the_time_is_over_is_said(words: bytes) -> N
         assert isinstance(error, DeviceSilent)
         assert repr(words.decode().split("\n")[-1].strip()) in error.what
         assert "by hand" in error.next_step
+
+
+def test_a_prompt_that_trickled_in_at_the_very_end_is_not_called_another_one() -> None:
+    """Bytes come so slowly that the time was over before anybody could tell whether more follows the prompt."""
+    error = gave_up(b"x\r\na/b# ", login=False, pause_s=DEADLINE_S / 8)
+    assert isinstance(error, DeviceSilent)
+    assert "a prompt stands there" in error.what
+    assert "neither" not in error.what
 
 
 def test_a_server_that_hangs_up_before_its_prompt_is_not_called_restarting() -> None:
