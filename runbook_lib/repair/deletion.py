@@ -8,15 +8,15 @@ time: after an interruption the journal knows what was sent, and the store says 
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable
 from dataclasses import replace
 
 from runbook_lib.decisions import Decision, Deletion, DeletionResult, Plan, PlanRow
-from runbook_lib.device.names import parse_name
+from runbook_lib.device.command_line import raise_if_refused
 from runbook_lib.device.tofu import vanished
 from runbook_lib.errors import (
     AnswerNotUnderstood,
+    CommandRefused,
     DeviceError,
     DeviceSilent,
     OutcomeUnknown,
@@ -37,7 +37,7 @@ from runbook_lib.repair.plan import essence, plan_of
 from runbook_lib.repair.planned_changes import results_of, sent_places, unsent
 from runbook_lib.repair.preflight import require_means, try_login
 from runbook_lib.repair.primary_pages import PrimaryPages
-from runbook_lib.repair.sent_changes import DELETION_FACTS, deleting, recorded_deletions, watch_logs
+from runbook_lib.repair.sent_changes import DELETION_FACTS, deleting, lost_with, recorded_deletions, watch_logs
 from runbook_lib.repair.staleness import ends_of_deletions, require_none_goes_on
 
 LOOK_EVERY_S = 5.0
@@ -70,8 +70,8 @@ async def delete_stale(context: Context, plan: Plan, pages: PrimaryPages) -> tup
             kept = (*recorded_deletions(context.record), result)
             context.record.write_facts(context.stage, DELETION_FACTS, kept)
             _stop_on_collateral(result)
-            if isinstance(problem, AnswerNotUnderstood) and result.result is not Deletion.GONE:
-                raise problem  # what it asks, each further deletion would be asked too
+            if isinstance(problem, (AnswerNotUnderstood, CommandRefused)) and result.result is not Deletion.GONE:
+                raise problem  # what it asks or refuses, it asks or refuses each further deletion too
         await _decide_by_the_logs(context, plan)
         return results_of(context, plan)
 
@@ -163,10 +163,14 @@ def _refuse_if_changed(context: Context, plan: Plan, store: TofuStore) -> None:
     What this incident deleted may be back: that is the monitors' doing.
     """
     own = {key for server, key in sent_places(context, plan) if server == store.server}
-    planned = [(row.key, row.subject) for row in plan.rows if row.server == store.server and row.key not in own]
-    listed = [(entry.key, entry.subject) for entry in store.entries if entry.key not in own]
-    moved = [f"{key}: is no longer in the store as it was ({subject})" for key, subject in _missing(planned, listed)]
-    moved += [f"{key}: is new in the store ({subject})" for key, subject in _missing(listed, planned)]
+    planned = [
+        f"host={row.key};  subject={row.subject}"
+        for row in plan.rows
+        if row.server == store.server and row.key not in own
+    ]
+    listed = [entry.line for entry in store.entries if entry.key not in own]
+    moved = [f"no longer in the store as it was: {line}" for line in vanished(planned, listed)]
+    moved += [f"new in the store: {line}" for line in vanished(listed, planned)]
     if moved:
         raise PlanStale(
             "The store was changed by somebody else since the plan; this deletion was not sent",
@@ -176,27 +180,21 @@ def _refuse_if_changed(context: Context, plan: Plan, store: TofuStore) -> None:
         )
 
 
-def _missing(these: list[tuple[str, str]], those: list[tuple[str, str]]) -> Iterator[tuple[str, str]]:
-    """Yield those of these entries that are not among the others; how a subject is spelled does not matter."""
-    left = Counter((key, parse_name(subject).rdns) for key, subject in those)
-    for key, subject in these:
-        meaning = (key, parse_name(subject).rdns)
-        if not left[meaning]:
-            yield key, subject
-        else:
-            left[meaning] -= 1
-
-
 async def _send(context: Context, row: PlanRow, change: RecordedChange) -> tuple[str, RunbookError | None]:
-    """Send the command once and return what it said; an answer that was lost is said, and never asked for again."""
-    problem: RunbookError | None = None
+    """Send the command once and return what it said; an answer that was lost is said, and never asked for again.
+
+    What was refused is kept as it was said, and told beside it.
+    """
+    said, problem = "", None
     try:
-        said = (await context.devices.prime(row.server).delete_tofu(row.key)).text
+        answer = await context.devices.prime(row.server).delete_tofu(row.key)
+        said = answer.text
+        raise_if_refused(answer)
     except RunbookError as error:
         if not getattr(error, "sent", False):
             change.not_sent(expected=Deletion.GONE)
             raise
-        said, problem = f"no usable answer: {error.what}", error
+        said, problem = said or f"no usable answer: {error.what}", error
     change.sent()
     return said, problem
 
@@ -247,10 +245,10 @@ def _compare(before: TofuStore, after: TofuStore, key: str, ours: Collection[str
 
 def _stop_on_collateral(result: DeletionResult) -> None:
     if result.result is Deletion.COLLATERAL:
-        gone = vanished(result.before, result.after)
         raise RepairFailed(
-            "The server changed another entry than the one that was deleted; no further command was sent",
+            "Another entry than the deleted one is no longer listed as it was; no further command was sent",
             where=f"{result.server}: {result.command}",
-            found="\n".join(gone),
-            next_step="compare the lists in the record; the entry is added again at the host's next connection",
+            found="\n".join(entry.line for entry in lost_with(result)),
+            next_step="compare the lists in the record, and list them by hand; an entry that went is added again at its"
+            " host's next connection, whoever answers there",
         )

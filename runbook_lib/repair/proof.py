@@ -11,13 +11,13 @@ from runbook_lib.decisions import Check, CheckKind
 from runbook_lib.models import Diagnosis, Inventory, Judgement, Outcome, Verdict
 from runbook_lib.record.journal import Kind
 from runbook_lib.repair.confirmation import certificate_check, deleted_under_override
-from runbook_lib.repair.context import PI_SERVERS, Context, ask_both, target_of_key, targets
+from runbook_lib.repair.context import PI_SERVERS, Context, ask_both, is_own, target_of, target_of_key, targets
 from runbook_lib.repair.diagnose import grown, read_logs
 from runbook_lib.repair.ha_state import entry_checks, observe_ha, state_checks
 from runbook_lib.repair.inventory import knowledge_of, look_at_all
 from runbook_lib.repair.ise import prove_ise
 from runbook_lib.repair.primary_pages import PrimaryPages
-from runbook_lib.repair.sent_changes import CONFIRMED_FACTS, ConfirmedCertificates, recorded_deletions
+from runbook_lib.repair.sent_changes import CONFIRMED_FACTS, ConfirmedCertificates, lost_with, recorded_deletions
 from runbook_lib.repair.staleness import AHEAD_OF_UTC, End, ends_of_deletions
 
 
@@ -37,7 +37,7 @@ async def verify(context: Context, pages: PrimaryPages) -> tuple[Check, ...]:
     diagnosis, log_checks = await _log_checks(context, before, since)
     stores = await ask_both(context.devices, lambda prime: prime.list_tofu())
     inventory = Inventory(stores=stores, presented=presented, judgements=judgements, ha=states)
-    checks += [*log_checks, *_deletion_checks(context, diagnosis, inventory, checks)]
+    checks += [*log_checks, *_deletion_checks(context, diagnosis, inventory, checks), *_lost_checks(context, inventory)]
     unique = tuple({(check.kind, check.server, check.target): check for check in checks}.values())
     context.record.write_facts(context.stage, "checks", unique)
     _keep_confirmed(context, judgements)
@@ -106,6 +106,30 @@ def _deletion_checks(
                 kind=CheckKind.DELETION,
                 server=server,
                 target=key,
+            )
+        )
+    return found
+
+
+def _lost_checks(context: Context, inventory: Inventory) -> list[Check]:
+    """Return a check per entry that went or changed with a deletion of another: what is stored since, nobody confirmed.
+
+    Unless it is listed again and is the server's own, or that of a host whose certificate is looked at here.
+    """
+    found = []
+    for server, entry in ((r.server, entry) for r in recorded_deletions(context.record) for entry in lost_with(r)):
+        again = entry.key in [each.key for each in inventory.store(server).entries]
+        if again and (is_own(context.site, server, entry) or target_of(context.site, server, entry)):
+            continue
+        found.append(
+            Check(
+                expected="as it was",
+                actual="listed again" if again else "not listed",
+                ok=None,
+                note="it went or changed with a deletion; what the server stores since then is not confirmed",
+                kind=CheckKind.ENTRY,
+                server=server,
+                target=entry.key,
             )
         )
     return found

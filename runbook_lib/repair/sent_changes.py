@@ -11,8 +11,9 @@ from pathlib import Path
 from typing import TypeVar
 
 from runbook_lib.decisions import Deletion, DeletionResult
+from runbook_lib.device.tofu import entry_of, vanished
 from runbook_lib.errors import ParameterRefused, RecordError, StageOutOfOrder
-from runbook_lib.models import Inventory, Outcome, Stage, StageState, TofuStore
+from runbook_lib.models import Inventory, Outcome, Stage, StageState, TofuEntry, TofuStore
 from runbook_lib.record.about import NOT_SENT, About, LineTopic
 from runbook_lib.record.attestation import Seal, is_vouched_for, seal_anew
 from runbook_lib.record.incident import Record, list_records
@@ -74,6 +75,12 @@ def facts_or(record: Record, stage: Stage, name: str, kind: type[T], default: T,
 def recorded_deletions(record: Record) -> tuple[DeletionResult, ...]:
     """Return every deletion of an incident whose result was seen, oldest first."""
     return facts_or(record, Stage.DELETE, DELETION_FACTS, tuple[DeletionResult, ...], ())
+
+
+def lost_with(result: DeletionResult) -> tuple[TofuEntry, ...]:
+    """Return the other entries that were no longer listed as they had been after a deletion."""
+    lost = vanished(result.before, result.after) if result.result is Deletion.COLLATERAL else []
+    return tuple(entry for entry in map(entry_of, lost) if entry and entry.key != result.key)
 
 
 def deleting(key: str) -> About:

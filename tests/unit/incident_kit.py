@@ -125,8 +125,13 @@ class Incident:
         """The approval that holds for a plan, if one does."""
         return approval_of(self.context, plan)
 
-    def sent(self, server: str, key: str, result: Deletion | None = Deletion.GONE) -> None:
-        """Leave what a deletion leaves; ``None``: the run was killed before its result was seen."""
+    def sent(
+        self, server: str, key: str, result: Deletion | None = Deletion.GONE, before: tuple[str, ...] = ()
+    ) -> None:
+        """Leave what a deletion leaves; ``None``: the run was killed before its result was seen.
+
+        ``before`` are the entries that were listed before it, and none was after it.
+        """
         change = self.record.intend(Stage.DELETE, server, key)
         if result is None:
             return
@@ -141,7 +146,7 @@ class Incident:
                 command="",
                 result=result,
                 said="",
-                before=(),
+                before=tuple(_entry(each).line for each in before),
                 after=(),
                 sent_utc=now,
                 read_back_utc=now,

@@ -14,9 +14,10 @@ import pytest
 from incident_kit import Incident
 
 from runbook_lib.decisions import Deletion, DeletionResult
-from runbook_lib.errors import RepairFailed
+from runbook_lib.errors import CommandRefused, RepairFailed
 from runbook_lib.models import Diagnosis, Inventory, Stage, TofuStore
 from runbook_lib.repair import deletion
+from runbook_lib.repair.sent_changes import recorded_deletions
 
 
 @dataclass
@@ -27,6 +28,7 @@ class Stores:
     arrived: Callable[[Stores, str, str], None]
     sent: list[tuple[str, str]] = field(default_factory=list)
     gone: set[tuple[str, str]] = field(default_factory=set)
+    says: str = ""
 
     def prime(self, server: str) -> Any:
         async def list_tofu() -> TofuStore:
@@ -37,7 +39,7 @@ class Stores:
         async def delete_tofu(key: str) -> Any:
             self.sent.append((server, key))
             self.arrived(self, server, key)
-            return SimpleNamespace(text="")
+            return SimpleNamespace(text=self.says, server=server, command=f"deletecert host {key}")
 
         return SimpleNamespace(list_tofu=list_tofu, delete_tofu=delete_tofu)
 
@@ -70,9 +72,11 @@ def carry_out(incident: Incident, monkeypatch: pytest.MonkeyPatch) -> CarryOut:
     monkeypatch.setattr(deletion, "permit", permit)
     monkeypatch.setattr(deletion, "watch_logs", watched)
 
-    def carry_out(arrived: Callable[[Stores, str, str], None], logs: Diagnosis) -> tuple[DeletionResult, ...]:
+    def carry_out(
+        arrived: Callable[[Stores, str, str], None], logs: Diagnosis, says: str = ""
+    ) -> tuple[DeletionResult, ...]:
         monkeypatch.setattr(deletion, "recorded_diagnosis", lambda _context: logs)
-        stores = Stores(incident, arrived)
+        stores = Stores(incident, arrived, says=says)
         context = replace(incident.context, devices=cast("Any", stores), stage=Stage.DELETE)
         results = asyncio.run(deletion.delete_stale(context, plan, cast("Any", None)))
         assert stores.sent == [(row.server, row.key) for row in plan.deletions]
@@ -98,6 +102,14 @@ def test_an_entry_that_stays_is_called_the_old_one_where_newer_lines_say_so(
         assert {result.result for result in carry_out(nothing, logs)} == {Deletion.NOT_DELETED_OR_CAME_BACK}
 
 
+def test_a_deletion_that_is_refused_is_the_last_that_is_sent(incident: Incident, carry_out: CarryOut) -> None:
+    """What this user may not do on one server is not tried on the next; the record holds what the server said."""
+    with pytest.raises(CommandRefused):
+        carry_out(lambda *_: None, Diagnosis(mismatches=()), "% Permission denied\n")
+    (result,) = recorded_deletions(incident.record)
+    assert (result.result, result.said) == (Deletion.NOT_DELETED_OR_CAME_BACK, "% Permission denied\n")
+
+
 @pytest.mark.parametrize("somebody_elses", [True, False])
 def test_a_late_effect_of_an_own_deletion_is_no_change_of_another_entry(
     incident: Incident, carry_out: CarryOut, somebody_elses: bool
@@ -115,9 +127,10 @@ def test_a_late_effect_of_an_own_deletion_is_no_change_of_another_entry(
 
     logs = incident.diagnosis(datetime.now(UTC) - timedelta(hours=1))
     if somebody_elses:
-        with pytest.raises(RepairFailed, match="changed another entry") as failed:
+        with pytest.raises(RepairFailed, match="no longer listed") as failed:
             carry_out(late, logs)
         assert another in failed.value.found
+        assert second.key not in failed.value.found
     else:
         seen = [result.result for result in carry_out(late, logs)]
         assert seen == [Deletion.NOT_DELETED_OR_CAME_BACK, Deletion.GONE, Deletion.GONE]

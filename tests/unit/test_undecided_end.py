@@ -66,6 +66,44 @@ def test_a_deletion_that_was_seen_needs_no_proof(tmp_path: Path, monkeypatch: py
     assert not [n for n in _verified(incident, monkeypatch, primary=primary) if n.startswith("deletion of")]
 
 
+def test_a_pair_that_talks_since_the_last_mismatch_proves_a_late_deletion(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Mismatches that came in behind the look at the store, and ended before both servers called themselves healthy."""
+    incident = Incident(tmp_path)
+    incident.sent(*PAIR, Deletion.NOT_DELETED_OR_CAME_BACK)
+    between = datetime.now(UTC)
+    checks = _verified(incident, monkeypatch, at_utc=between)
+    assert not [name for name in checks if name.startswith("deletion of")]
+    checks = _verified(incident, monkeypatch, at_utc=between, ha=("Primary Active", "Secondary Alone"))
+    assert checks[f"deletion of {PAIR[1]} on the primary"].ok is False
+
+
+@pytest.mark.parametrize(
+    ("keys", "left", "outcome"),
+    [
+        (PRIMARYS, PRIMARYS, Outcome.REPAIRED),
+        (PRIMARYS, PRIMARYS[1:], Outcome.REPAIRED_UNVERIFIED),
+        ((*PRIMARYS, "192.0.2.99_443"), (*PRIMARYS, "192.0.2.99_443"), Outcome.REPAIRED_UNVERIFIED),
+        ((*PRIMARYS, "192.0.2.99_443"), PRIMARYS, Outcome.REPAIRED_UNVERIFIED),
+    ],
+)
+def test_nothing_ends_repaired_where_a_deletion_took_a_strangers_entry_with_it(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    keys: tuple[str, ...],
+    left: tuple[str, ...],
+    outcome: Outcome,
+) -> None:
+    """Whoever answers next is trusted in its place; only own entries and hosts that are looked at are good again."""
+    incident = Incident(tmp_path)
+    incident.sent(*PAIR, Deletion.COLLATERAL, before=keys)
+    checks = _verified(incident, monkeypatch, primary=left)
+    lost = tuple(check for name, check in checks.items() if check.expected == "as it was")
+    assert len(lost) == (outcome is not Outcome.REPAIRED)
+    assert proof.outcome_of(incident.context, lost) is outcome
+
+
 @pytest.mark.parametrize(
     ("changes", "late", "outcome"),
     [
@@ -116,9 +154,10 @@ def _verified(
     ha: tuple[str, str] = HEALTHY,
     answers: bool | None = None,
     primary: tuple[str, ...] = PRIMARYS,
+    at_utc: datetime | None = None,
 ) -> dict[str, Check]:
     """Stage 60 on what the servers show now; ``late``: mismatches are newer than the deletions."""
-    at_utc = datetime.now(UTC) + timedelta(hours=1 if late else -1)
+    at_utc = at_utc or datetime.now(UTC) + timedelta(hours=1 if late else -1)
 
     async def prove(*_given: object) -> tuple[Check, ...]:
         ise = incident.context.site.ise[0].name
