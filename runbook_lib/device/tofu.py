@@ -50,7 +50,10 @@ _COLUMN = re.compile(r"(?<![\s,;+=|])(?: {2,}|[ ]?[\t|])[ \t|]*[A-Za-z][A-Za-z0-
 _PIECE = re.compile(rf"(?:^|[\s/,+])(?:{'|'.join(map(re.escape, SPELLINGS))})[ \t]?=", re.I)
 _OF_SUBJECTS = {"HOST", "SUBJECT", *SPELLINGS}
 _RULE = re.compile(r"[ \t*=_-]+")
-_COUNT = re.compile(r"[^0-9;=]*\b(?:total|number|count)\b[^0-9;=]*(?P<count>[0-9]{1,6})[^0-9;=]*", re.I)
+_COUNT = re.compile(r"[^\W\d_]+|[0-9]+|[^\s\w:.,()*=-]")
+_COUNTED = {"total", "number", "count", "entry", "entries", "certificate", "certificates", "host", "hosts"}
+_OF_COUNTS = _COUNTED | {"of", "the", "tofu", "trusted", "is", "are", "there", "found", "listed", "in", "on", "this"}
+_OF_COUNTS |= {"stored", "store", "list", "server"}
 LONGEST_COUNT = 200
 _NEXT = "Compare the raw text with the list on the server; nothing was deleted."
 _MAY_MEAN_NOTHING = (
@@ -86,8 +89,8 @@ def parse_tofu_list(text: str, server: str, read_utc: datetime, ignore: Iterable
             entries.append(entry)
         elif not piece and _fits(line, ignore):
             ignored.append(line.strip())
-        elif len(line) <= LONGEST_COUNT and (count := _COUNT.fullmatch(line)):
-            counts.append(int(count["count"]))
+        elif (count := _count(line)) is not None:
+            counts.append(count)
         else:
             raise refuse(
                 f"Line {number} of the TOFU list is neither its banner nor a whole entry: {cut(line.strip(), 200)!r}",
@@ -118,6 +121,14 @@ def vanished(before: Iterable[str], after: Iterable[str]) -> list[str]:
 def _meaning(line: str) -> tuple[str, tuple[tuple[Attribute, ...], ...]] | str:
     entry = entry_of(line)
     return (entry.key, parse_name(entry.subject).rdns) if entry else line
+
+
+def _count(line: str) -> int | None:
+    """Return the number of entries where the line tells that and nothing else, in known words only."""
+    words = _COUNT.findall(line.casefold()) if len(line) <= LONGEST_COUNT else []
+    numbers = [word for word in words if word.isdigit()]
+    rest = {word for word in words if not word.isdigit()}
+    return int(numbers[0]) if len(numbers) == 1 and rest & _COUNTED and rest <= _OF_COUNTS else None
 
 
 def _fits(line: str, ignore: Iterable[str]) -> bool:

@@ -7,7 +7,7 @@ import importlib
 import json
 import pkgutil
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -197,6 +197,20 @@ def test_a_line_that_means_nothing_is_left_out_only_where_the_site_says_so() -> 
     store = parse_tofu_list(FOOTED, "primary", NOON, ["==  end of the list ==", r"/Page \d+ of \d+/"])
     assert [entry.key for entry in store.entries] == ["a_443"]
     assert store.ignored == ("== end of the list ==", "Page 1 of 1")
+
+
+@pytest.mark.parametrize(
+    ("line", "counts"),
+    [
+        *[(words, True) for words in ("Total: 1", "1 entries", "Number of entries in the list = 1.", "(1 host found)")],
+        *[(words, False) for words in ("1 entries could not be read", "Number of hidden entries: 1", "Page 1 of 1")],
+        *[(words, False) for words in ("2 entries", "Total: 0", "1", "host total=1;", "Total: 1 of 1")],
+    ],
+)
+def test_only_a_line_that_tells_the_number_of_entries_and_nothing_else_is_a_count(line: str, counts: bool) -> None:
+    """One in other words may say that something is missing; a number that is another one says so."""
+    with nullcontext() if counts else pytest.raises(AnswerNotUnderstood):
+        parse_tofu_list(f"host=a_443;  subject= /CN=x\n{line}\n", "primary", NOON)
 
 
 @pytest.mark.parametrize("line", ["note: host=b_443; subject=CN = x", "host=b_443;", "x host=b_443;  subject= /CN=y"])
