@@ -31,33 +31,13 @@ _SHA256 = re.compile(r"[0-9a-f]{64}")
 _MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
 _CLOCK = r"(?P<hour>[0-9]{1,2}):(?P<minute>[0-9]{2}):(?P<second>[0-9]{2})"
 _NAMED = re.compile(
-    rf"[a-z]{{3}} (?P<name>[a-z]{{3}}) +(?P<day>[0-9]{{1,2}}) {_CLOCK} (?P<zone>[a-z]{{1,5}})?"
+    rf"[a-z]{{3}} (?P<name>[a-z]{{3}}) +(?P<day>[0-9]{{1,2}}) {_CLOCK} (?:[a-z]{{1,5}})?"
     r"(?P<offset>[+-][0-9]{2}:?[0-9]{2})? ?(?P<year>[0-9]{4})",
     re.I | re.A,
 )
 _NUMBERED = re.compile(
     rf"(?P<year>[0-9]{{4}})-(?P<month>[0-9]{{2}})-(?P<day>[0-9]{{2}})[ T]{_CLOCK}(?:\.[0-9]+)?Z?", re.A
 )
-_ZONES = {
-    0: ("", "UTC", "GMT", "Z", "WET"),
-    1: ("CET", "WEST", "BST"),
-    2: ("CEST", "EET"),
-    3: ("EEST", "MSK"),
-    5.5: ("IST",),
-    8: ("SGT", "HKT"),
-    9: ("JST", "KST"),
-    10: ("AEST",),
-    11: ("AEDT",),
-    12: ("NZST",),
-    13: ("NZDT",),
-    -4: ("EDT",),
-    -5: ("EST", "CDT"),
-    -6: ("CST", "MDT"),
-    -7: ("MST", "PDT"),
-    -8: ("PST",),
-}
-_HOURS = {name: hours for hours, names in _ZONES.items() for name in names}
-"""Hours ahead of UTC. Some names mean several zones, so a date may be off by up to a day."""
 _TAG = re.compile(r"<[^<>]*>")
 _LONGEST = 200
 
@@ -120,18 +100,19 @@ def parse_ise_refusal(body: bytes) -> str:
 def parse_ise_date(text: object) -> datetime | None:
     """Return the moment in UTC: ``Wed Jul 23 13:42:05 UTC 2025`` or ``2027-12-31 23:59:59``; None for anything else.
 
-    Dates are as others captured them (docs/product-facts.md).
+    Dates are as others captured them (docs/product-facts.md). A zone that is no offset is taken for UTC: the letters
+    of many mean several, so a date may be off by up to a day.
     """
     text = text.strip() if isinstance(text, str) else ""
+    hours = 0.0
     if found := _NAMED.fullmatch(text):
         name = found["name"].lower()
         month = _MONTHS.index(name) + 1 if name in _MONTHS else 0
-        hours = _HOURS.get((found["zone"] or "").upper())
         if offset := found["offset"]:
             hours = (1 if offset[0] == "+" else -1) * (int(offset[1:3]) + int(offset[-2:]) / 60)
     elif found := _NUMBERED.fullmatch(text):
-        month, hours = int(found["month"]), 0.0
-    if found is None or hours is None:
+        month = int(found["month"])
+    else:
         return None
     year, day, hour, minute, second = (int(found[part]) for part in ("year", "day", "hour", "minute", "second"))
     try:

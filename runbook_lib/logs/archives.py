@@ -46,7 +46,6 @@ from runbook_lib.logs.streams import (
     PositionedFile,
     ReadAhead,
     Reopen,
-    RewindablePipe,
     is_archive,
     is_tar,
     oldest_first,
@@ -257,8 +256,7 @@ def unpack(
     elif file.seekable():
         yield from _layers(name, file, lambda: PositionedFile(file.fileno()), 0, meter)
     else:
-        kept = RewindablePipe(file)
-        yield from _layers(name, kept, kept.again, 0, meter)
+        yield from _layers(name, file, None, 0, meter)
 
 
 def _layers(

@@ -39,20 +39,10 @@ class Times:
 
     def add(self, hit: MessageHit) -> None:
         """Take in an event; its hit's ``moment`` is in UTC."""
-        utc = hit.moment
-        self.unsaid += not hit.said
-        self.undated += bool(hit.said) and utc is None
-        self.zoneless += hit.zoneless
-        if utc is None:
-            if self.first is None:
-                self.first_said, self.last_said = self.first_said or hit.said, hit.said or self.last_said
-            return
-        self.backwards |= self.latest is not None and self.latest - utc > _BACKWARDS
-        self.latest = utc
-        if self.first is None or utc < self.first:
-            self.first, self.first_said = utc, hit.said
-        if self.last is None or utc >= self.last:
-            self.last, self.last_said = utc, hit.said
+        utc, said = hit.moment, hit.said
+        self.backwards |= bool(self.latest and utc and self.latest - utc > _BACKWARDS)
+        undated = bool(said) and utc is None
+        self.take(Times(utc, utc, said, said, utc, not said, undated, hit.zoneless))
 
     def take(self, other: Times) -> None:
         """Take in the times of events that stand behind these."""

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import IO, Any
 
 from runbook_lib.errors import UsageError
-from runbook_lib.logs.streams import CHUNK, ByteSource, Notes, NotRewindable, Reopen, Stream
+from runbook_lib.logs.streams import CHUNK, ByteSource, Notes, Reopen, Stream
 
 # -- Deflated bytes → what they unpack to: any number of gzip members, or the one raw stream of a zip's entry.
 #
@@ -47,7 +47,7 @@ def inflated(file: ByteSource, again: Reopen | None) -> ByteSource:
 class Quick:
     """What gzip members unpack to, by isal: one call inflates all that it returns, while other threads run.
 
-    Raises what ``Exact`` raises, at the same place; where ``again`` does not keep so much, at most one reading earlier.
+    Raises what ``Exact`` raises, at the same place.
     """
 
     def __init__(self, file: ByteSource, again: Reopen) -> None:
@@ -61,11 +61,8 @@ class Quick:
             return self._exact.read(count)
         try:
             chunk: bytes = self._inflate.read1(CHUNK if count < 0 else count)
-        except _FAILED as error:
-            try:
-                self._exact = _behind(Exact(self._again()), self._given)
-            except NotRewindable:
-                raise error from None  # what this call had inflated before the damage is lost
+        except _FAILED:
+            self._exact = _behind(Exact(self._again()), self._given)
             return self._exact.read(count)
         self._given += len(chunk)
         return chunk

@@ -8,6 +8,7 @@ bytes were cut.
 from __future__ import annotations
 
 import copy
+import io
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import tzinfo
@@ -88,14 +89,9 @@ class Scanner:
 
     def feed(self, data: bytes) -> None:
         """Take in the next bytes of the file, any number of them."""
-        rest = memoryview(data)
-        while rest:
-            piece = rest[: len(self._data) - 1 - self._size]
-            self._data[self._size : self._size + len(piece)] = piece
-            self._size += len(piece)
-            self.findings.size += len(piece)
-            self._work_if_full()
-            rest = rest[len(piece) :]
+        stream = io.BytesIO(data)
+        while self.read(stream):
+            pass
 
     def finish(self) -> None:
         """Say that nothing follows the last file."""

@@ -13,10 +13,9 @@ from runbook_lib.logs.streams import CHUNK, Stream
 # -- Many rare literals in a buffer, each found wherever it stands: the part that meets every byte of a log.
 #
 # One pass over a piece that the processor's cache holds costs little, and many passes add up; so
-# literals that share a part are looked for by that part. Which parts are rare, the log tells: where one
-# turns out not to be, its literals are looked for one by one, and by other parts from then on. ``find``
-# and ``count`` are stringzilla's, or the standard library's where its wheel is missing: the same
-# answers, slower.
+# literals that share a part are looked for by that part. Where one turns out not to be rare, its literals are
+# looked for one by one. ``find`` and ``count`` are stringzilla's, or the standard library's where its wheel is
+# missing: the same answers, slower.
 
 if TYPE_CHECKING:
     Buffer: TypeAlias = bytes | bytearray | memoryview
@@ -51,8 +50,6 @@ SHARED = 3
 """How long a shared part is at least."""
 RARE = 4
 """How often one search may see a shared part for each pass that it saves: looking at each costs a part of a pass."""
-FORGET = 512
-"""After how many searches it is tried anew which parts are rare: a burst is not for ever."""
 
 
 @dataclass(frozen=True)
@@ -65,16 +62,10 @@ class _Group:
 
 
 class Search:
-    """Finds literals: ``positions`` gives, for each that is there, where it begins, in order and each place once.
-
-    It learns which parts are not rare in what it searches, and groups the literals by others then.
-    """
+    """Finds literals: ``positions`` gives, for each that is there, where it begins, in order and each place once."""
 
     def __init__(self, literals: Iterable[bytes]) -> None:
-        self._literals = tuple(sorted(set(literals)))
-        self._common: frozenset[bytes] = frozenset()
-        self._searches = 0
-        self._group()
+        self._groups, self._alone = _grouped(tuple(sorted(set(literals))))
 
     @property
     def passes(self) -> int:
@@ -85,30 +76,16 @@ class Search:
         """Return the byte positions in ``[low, high)`` at which each literal begins; it ends at ``end`` or before."""
         found: dict[bytes, list[int]] = {}
         for literal in self._alone:
-            at = find(data, literal, low, end)
-            if 0 <= at < high:
-                found[literal] = _each(data, literal, at, high, end)
-        common: set[bytes] = set()
+            if places := _each(data, literal, low, high, end):
+                found[literal] = places
         for group in self._groups:
             most = RARE * (len(group.members) - 1)
             seen = _each(data, group.part, low, high + group.longest, end, most=most + 1)
             if len(seen) > most:
-                common |= _parts(group.part)
                 _look_for_each(data, group, (low, high, end), found)
             elif seen:
                 _look_closer(data, group, (low, high, end), seen, found)
-        self._learn(common)
         return found
-
-    def _learn(self, common: set[bytes]) -> None:
-        self._searches += 1
-        forget = self._searches % FORGET == 0 and bool(self._common)
-        if common or forget:
-            self._common = frozenset(common) if forget else self._common | common
-            self._group()
-
-    def _group(self) -> None:
-        self._groups, self._alone = _grouped(self._literals, self._common)
 
 
 def _look_for_each(
@@ -150,33 +127,29 @@ def _each(data: bytes | bytearray, literal: bytes, low: int, high: int, end: int
 
 
 @lru_cache(maxsize=256)
-def _grouped(literals: tuple[bytes, ...], common: frozenset[bytes]) -> tuple[tuple[_Group, ...], tuple[bytes, ...]]:
-    """Return groups of literals that share a part with nothing ``common`` in it, and the literals that share none."""
+def _grouped(literals: tuple[bytes, ...]) -> tuple[tuple[_Group, ...], tuple[bytes, ...]]:
+    """Return groups of literals that share a part, and the literals that share none."""
     groups: list[_Group] = []
     left = list(literals)
-    while len(members := _most_shared(left, common)) > 1:
-        part = _longest_shared(members, common)
+    while len(members := _most_shared(left)) > 1:
+        part = _longest_shared(members)
         placed = tuple((literal, _offsets(part, literal)) for literal in members)
         groups.append(_Group(part, placed, max(len(literal) for literal in members)))
         left = [literal for literal in left if literal not in members]
     return tuple(groups), tuple(left)
 
 
-def _parts(literal: bytes) -> set[bytes]:
-    return {literal[i : i + SHARED] for i in range(len(literal) - SHARED + 1)}
-
-
-def _most_shared(literals: Sequence[bytes], common: frozenset[bytes]) -> list[bytes]:
+def _most_shared(literals: Sequence[bytes]) -> list[bytes]:
     """Return the most literals that share a part."""
     sharing: dict[bytes, list[bytes]] = {}
     for literal in literals:
-        for part in _parts(literal) - common:
+        for part in {literal[i : i + SHARED] for i in range(len(literal) - SHARED + 1)}:
             sharing.setdefault(part, []).append(literal)
     return max((sharing[part] for part in sorted(sharing)), key=len, default=[])
 
 
-def _longest_shared(members: Sequence[bytes], common: frozenset[bytes]) -> bytes:
-    """Return the longest part of all members that holds something which is not common: longer ones are rarer."""
+def _longest_shared(members: Sequence[bytes]) -> bytes:
+    """Return the longest part of all members: longer ones are rarer."""
     first = min(members, key=len)
     shared = (
         first[start:end]
@@ -184,7 +157,7 @@ def _longest_shared(members: Sequence[bytes], common: frozenset[bytes]) -> bytes
         for end in range(start + SHARED, len(first) + 1)
         if all(first[start:end] in member for member in members)
     )
-    return max((part for part in shared if not _parts(part) <= common), key=len)
+    return max(shared, key=len)
 
 
 def _offsets(part: bytes, literal: bytes) -> tuple[int, ...]:

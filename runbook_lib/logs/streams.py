@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import os
 import queue
 import re
@@ -50,7 +49,6 @@ def _rotation(name: str) -> tuple[str, str, tuple[int, int, int, int]]:
 # -- What a log's bytes come through: small streams, the refusal of a source, and the notes on damaged ones
 
 CHUNK = 1 << 18
-MOST_KEPT = 32 << 20
 HEAD = 512
 """How many of a file's first bytes tell what kind of archive it is."""
 
@@ -96,35 +94,7 @@ class ByteSource(Protocol):
 
 
 Reopen = Callable[[], ByteSource]
-"""Opens the same bytes from their beginning once more; raises NotKept where they came once and are too many."""
-
-
-class NotRewindable(Exception):
-    """What came once has been read, and was more than is kept of it."""
-
-
-class RewindablePipe:
-    """What comes once (a pipe), with what was read of it kept up to MOST_KEPT bytes for a second look."""
-
-    def __init__(self, file: ByteSource | IO[bytes]) -> None:
-        self._file = file
-        self._pieces: list[bytes] = []
-        self._size = 0
-
-    def read(self, count: int = -1) -> bytes:
-        chunk = self._file.read(count)
-        self._size += len(chunk)
-        if self._size <= MOST_KEPT:
-            self._pieces.append(chunk)
-        else:
-            self._pieces.clear()
-        return chunk
-
-    def again(self) -> ByteSource:
-        """Return what was read so far. Raises NotRewindable where it was more than is kept."""
-        if self._size > MOST_KEPT:
-            raise NotRewindable
-        return io.BytesIO(b"".join(self._pieces))
+"""Opens the same bytes from their beginning once more."""
 
 
 class FillingStream:

@@ -45,29 +45,6 @@ def test_shared_part_that_is_not_rare_hides_nothing() -> None:
         assert looked_for.positions(bytearray(data), 0, len(data), len(data)) == simply(data, 0, len(data), len(data))
 
 
-@given(st.lists(st.sampled_from(LITERALS), max_size=60), st.integers(0, 2**16))
-def test_what_was_searched_before_changes_no_answer(before: list[bytes], seed: int) -> None:
-    """Whatever a log taught about which parts are rare, the same is found in what comes next."""
-    looked_for = Search(LITERALS)
-    taught = [literal[seed % 5 : seed % 5 + 4] * 9 for literal in before]
-    data = b"".join(taught) + b" ".join(LITERALS)
-    for piece in (*taught, data, data):
-        found = looked_for.positions(piece, 0, len(piece), len(piece))
-        assert found == simply(piece, 0, len(piece), len(piece))
-
-
-def test_common_part_is_given_up_and_tried_again() -> None:
-    """Where a shared part stands everywhere the literals are grouped by others, and after a while by it again."""
-    looked_for = Search([b"certificate expired", b"certificate is gone", b"QuoVadis"])
-    first = looked_for.passes
-    dense = b"certificate is fine, " * 50
-    looked_for.positions(dense, 0, len(dense), len(dense))
-    assert (first, looked_for.passes) == (2, 3)
-    for _ in range(search.FORGET):
-        looked_for.positions(b"quiet", 0, 5, 5)
-    assert looked_for.passes == first
-
-
 def test_literals_that_share_a_part_take_one_pass() -> None:
     """One pass looks for all literals that have eight bytes in common."""
     assert Search([b"connect timed out", b"connection timed out", b"QuoVadis"]).passes == 2
