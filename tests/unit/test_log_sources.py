@@ -386,7 +386,7 @@ def become_nobody() -> None:
     [
         ("secret.log", 0, "cannot be opened"),
         ("sub", 0, "cannot be read"),
-        ("sub", 0o744, "cannot be looked at"),
+        ("sub", 0o644, "cannot be looked at"),
         ("hm-0-1.log", 0, "cannot be opened"),
     ],
 )

@@ -84,8 +84,9 @@ def test_a_target_runs_what_it_promises(target: str, runs: tuple[str, ...]) -> N
 def test_what_make_starts_keeps_its_byte_code(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Also where the environment forbids it, no process of the tests compiles anew what another one has compiled."""
     monkeypatch.setenv("PYTHONDONTWRITEBYTECODE", "1")
-    probe = f"probe:\n\t@{sys.executable} -c 'import sys; print(sys.dont_write_bytecode)'\n"
-    (tmp_path / "Makefile").write_text(f"include {ROOT / 'Makefile'}\n{probe}", encoding="utf-8")
+    probe = f"probe:\n\t@'{sys.executable}' -c 'import sys; print(sys.dont_write_bytecode)'\n"
+    ours = str(ROOT / "Makefile").replace(" ", "\\ ")
+    (tmp_path / "Makefile").write_text(f"include {ours}\n{probe}", encoding="utf-8")
     assert make("-f", str(tmp_path / "Makefile"), "probe").stdout == "False\n"
 
 

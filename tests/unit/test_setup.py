@@ -24,7 +24,7 @@ class Machine:
         self.log.touch()
         (self.bin / "env").symlink_to("/usr/bin/env")
         # For tests that do not run as root: this sudo asks no password.
-        self.program("sudo", 'shift\nexec "$@"')
+        self.program("sudo", 'shift\n"$@"')
 
     def program(self, name: str, body: str = "") -> Path:
         path = self.bin / name

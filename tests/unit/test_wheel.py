@@ -83,7 +83,9 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Installed:
     for name in ("work", "home"):
         (folder / name).mkdir()
     made = Installed(wheel=wheel, python=python, work=folder / "work", home=folder / "home")
-    (made.package.parent / "locked.pth").write_text(sysconfig.get_paths()["purelib"] + "\n")
+    # As code: a path of a .pth file is read in the locale's encoding, whatever that is.
+    path = sysconfig.get_paths()["purelib"]
+    (made.package.parent / "locked.pth").write_text(f"import sys; sys.path.append({path!a})\n")
     return made
 
 
