@@ -168,7 +168,8 @@ class Console:
             await login.lead(self._feed, banner, self._deadlines.login_s)
             paging = Dialog(server=self.server, reply=prompts.login_reply, login=True, host=prompt_host)
             answer, transcript = await self._exchange("terminal length 0", paging, self._deadlines.login_s)
-            _raise_if_asked(answer)
+            if question := _question(answer):
+                raise question
         except RunbookError as error:
             error.found = "\n".join(
                 dict.fromkeys(text for text in (banner.text().strip(), error.found.strip()) if text)
@@ -270,15 +271,16 @@ def _no_session(server: str, error: asyncssh.Error) -> ConnectionLost | LoginRef
     )
 
 
-def _raise_if_asked(answer: Answer) -> None:
-    if prompts.wants_yes_or_no(answer.text):
-        raise LoginQuestion(
-            "the server asks a yes/no question before its prompt, and takes commands for answers; it got no yes",
-            where=answer.server,
-            found=answer.text.strip(),
-            next_step="log in by hand with the same user, read what it asks and decide there; what an answer would do"
-            " is not known, so none is given here",
-        )
+def _question(answer: Answer) -> LoginQuestion | None:
+    if not prompts.wants_yes_or_no(answer.text):
+        return None
+    return LoginQuestion(
+        "the server asks a yes/no question before its prompt, and takes commands for answers; it got no yes",
+        where=answer.server,
+        found=answer.text.strip(),
+        next_step="log in by hand with the same user, read what it asks and decide there; what an answer would do"
+        " is not known, so none is given here",
+    )
 
 
 def require_one_line(text: str) -> None:
@@ -296,13 +298,14 @@ def raise_if_refused(answer: Answer) -> None:
 
     ``CommandRefused``: the command line does not know or allow it. ``LoginQuestion``: a yes/no question took it.
     """
-    _raise_if_asked(answer)
-    if prompts.is_refusal(answer.text):
-        refused = CommandRefused(
+    problem: DeviceError | None = _question(answer)
+    if problem is None and prompts.is_refusal(answer.text):
+        problem = CommandRefused(
             f"the server's command line does not know or allow {answer.command!r}",
             where=answer.server,
             found=answer.text.strip(),
             next_step="log in by hand and look what the user may do; another release may spell the command differently",
         )
-        refused.sent = True
-        raise refused
+    if problem:
+        problem.sent = True
+        raise problem

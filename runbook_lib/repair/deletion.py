@@ -19,6 +19,7 @@ from runbook_lib.errors import (
     CommandRefused,
     DeviceError,
     DeviceSilent,
+    LoginQuestion,
     OutcomeUnknown,
     PlanStale,
     RepairFailed,
@@ -41,6 +42,8 @@ from runbook_lib.repair.sent_changes import DELETION_FACTS, deleting, lost_with,
 from runbook_lib.repair.staleness import ends_of_deletions, require_none_goes_on
 
 LOOK_EVERY_S = 5.0
+_ONCE_IS_ENOUGH = (AnswerNotUnderstood, CommandRefused, LoginQuestion)
+"""What a server asks or refuses, it would ask or refuse at each further deletion too."""
 """How often the store is read for a deletion that may take effect late."""
 
 
@@ -70,8 +73,8 @@ async def delete_stale(context: Context, plan: Plan, pages: PrimaryPages) -> tup
             kept = (*recorded_deletions(context.record), result)
             context.record.write_facts(context.stage, DELETION_FACTS, kept)
             _stop_on_collateral(result)
-            if isinstance(problem, (AnswerNotUnderstood, CommandRefused)) and result.result is not Deletion.GONE:
-                raise problem  # what it asks or refuses, it asks or refuses each further deletion too
+            if isinstance(problem, _ONCE_IS_ENOUGH) and result.result is not Deletion.GONE:
+                raise problem
         await _decide_by_the_logs(context, plan)
         return results_of(context, plan)
 

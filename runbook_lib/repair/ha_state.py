@@ -67,10 +67,11 @@ def kinds_of(site: Site, states: Iterable[HaStatus]) -> tuple[StateKind, ...]:
 def served_by_secondary(states: Iterable[HaStatus]) -> bool:
     """Whether a failover is under way or has happened, in the words of one of the servers.
 
-    Where a server says both states, that the primary is active is no word on the secondary.
+    Where a server says both states, that the primary is active is no word on the secondary; as its own it is.
     """
     words = {status.server: status.state.casefold() for status in states}
-    return bool(re.search(r"(?<!primary )active", words.get("secondary", ""))) or "failover" in words.get("primary", "")
+    active = re.search(r"^primary active$|(?<!primary )active", words.get("secondary", ""))
+    return bool(active) or "failover" in words.get("primary", "")
 
 
 def ha_states_in_words(states: Iterable[HaStatus]) -> str:

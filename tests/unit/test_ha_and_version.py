@@ -51,6 +51,13 @@ def test_both_states_in_one_answer_are_a_look_and_no_decision() -> None:
         assert served_by_secondary(states) is serves
 
 
+def test_a_secondary_that_calls_itself_the_active_primary_serves() -> None:
+    """The site's file may name the servers the other way round: nothing is registered over the one that is active."""
+    now = datetime.now(UTC)
+    own = {"primary": "Secondary Syncing", "secondary": "Primary Active"}
+    assert served_by_secondary(parse_ha_status(f"[State] {state}\n", server, now) for server, state in own.items())
+
+
 def test_release_3_10_is_later_than_3_5() -> None:
     """Releases compare as numbers, not as text."""
     text = "Cisco Prime Infrastructure\n****\nVersion : {}\n"

@@ -14,7 +14,7 @@ import pytest
 from incident_kit import Incident
 
 from runbook_lib.decisions import Deletion, DeletionResult
-from runbook_lib.errors import CommandRefused, RepairFailed
+from runbook_lib.errors import CommandRefused, DeviceError, LoginQuestion, RepairFailed
 from runbook_lib.models import Diagnosis, Inventory, Stage, TofuStore
 from runbook_lib.repair import deletion
 from runbook_lib.repair.sent_changes import recorded_deletions
@@ -102,12 +102,18 @@ def test_an_entry_that_stays_is_called_the_old_one_where_newer_lines_say_so(
         assert {result.result for result in carry_out(nothing, logs)} == {Deletion.NOT_DELETED_OR_CAME_BACK}
 
 
-def test_a_deletion_that_is_refused_is_the_last_that_is_sent(incident: Incident, carry_out: CarryOut) -> None:
+@pytest.mark.parametrize(
+    ("says", "error"),
+    [("% Permission denied\n", CommandRefused), ("ERROR : Please enter Yes or No\n", LoginQuestion)],
+)
+def test_a_deletion_that_is_refused_is_the_last_that_is_sent(
+    incident: Incident, carry_out: CarryOut, says: str, error: type[DeviceError]
+) -> None:
     """What this user may not do on one server is not tried on the next; the record holds what the server said."""
-    with pytest.raises(CommandRefused):
-        carry_out(lambda *_: None, Diagnosis(mismatches=()), "% Permission denied\n")
+    with pytest.raises(error):
+        carry_out(lambda *_: None, Diagnosis(mismatches=()), says)
     (result,) = recorded_deletions(incident.record)
-    assert (result.result, result.said) == (Deletion.NOT_DELETED_OR_CAME_BACK, "% Permission denied\n")
+    assert (result.result, result.said) == (Deletion.NOT_DELETED_OR_CAME_BACK, says)
 
 
 @pytest.mark.parametrize("somebody_elses", [True, False])
