@@ -30,7 +30,7 @@ _TABLES = {"params/labels.py", "device/answers.py", "device/names.py", "device/t
 _ENGLISH = {"show/report_model.py", "show/report_page.py", "show/report_reading.py"}
 _ENGLISH |= {"show/report_sections.py", "show/svg.py"}
 """What is kept, and therefore stays in English."""
-_TO_LOGS = {"notebook/engine.py", "notebook/engine_run.py", "notebook/kernel_child.py", "notebook/provisioner.py"}
+_TO_LOGS = {"notebook/engine.py", "notebook/engine_run.py", "notebook/provisioner.py"}
 _TO_LOGS |= {"notebook/states.py", "notebook/warm_kernels.py", "notebook/warm_process.py"}
 _TO_LOGS |= {"record/history.py", "web/browsers.py"}
 """What speaks to terminals and logs only."""

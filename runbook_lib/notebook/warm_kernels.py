@@ -19,7 +19,7 @@ from contextlib import suppress
 from typing import Any
 
 from runbook_lib import paths
-from runbook_lib.notebook import kernel_child
+from runbook_lib.notebook import warm_process
 
 # -- Whether a kernel can be forked from a warm process and be the same as an ordinary one; if not, why
 
@@ -112,7 +112,7 @@ class ForkedKernel:
         if self.returncode is None:
             try:
                 # Left where it is: it wakes whoever else waits for it.
-                self.returncode = kernel_child.receive_packet(self._status, socket.MSG_PEEK).get("exit")
+                self.returncode = warm_process.receive_packet(self._status, socket.MSG_PEEK).get("exit")
             except BlockingIOError:
                 return None
             if self.returncode is None and self._over():
@@ -133,14 +133,14 @@ class ForkedKernel:
     async def ended(self) -> int:
         """Wait for the kernel's end and return the exit status."""
         while self.poll() is None:
-            await kernel_child.readable(self._pidfd)
-            await kernel_child.readable(self._status)
+            await warm_process.readable(self._pidfd)
+            await warm_process.readable(self._status)
         assert self.returncode is not None
         return self.returncode
 
     async def ready(self) -> None:
         """Wait until the kernel can be talked to, or has ended."""
-        await kernel_child.readable(self._line)
+        await warm_process.readable(self._line)
 
     def send_signal(self, signum: int) -> None:
         """Send a signal to the kernel alone, if it still runs."""
@@ -183,7 +183,7 @@ class WarmProcess:
     def start(cls, environment: Mapping[str, str]) -> WarmProcess:
         """Start one for kernels with the start-up variables of ``environment``; it begins to import."""
         start_up = start_up_variables(environment)
-        control, theirs = kernel_child.packets()
+        control, theirs = warm_process.packets()
         with theirs:
             process = subprocess.Popen(  # noqa: S603 (this Python, our module)
                 [sys.executable, "-m", "runbook_lib.notebook.warm_process", str(theirs.fileno())],
@@ -220,7 +220,7 @@ class WarmProcess:
         Raises NotWarm, and WarmProcessEnded where that happened before the kernel was there.
         """
         line, theirs = socket.socketpair()
-        status, told = kernel_child.packets()
+        status, told = warm_process.packets()
         line.setblocking(False)
         status.setblocking(False)
         try:
@@ -230,7 +230,7 @@ class WarmProcess:
                 pid = await self._pid(status)
                 kernel = ForkedKernel(pid, line, status)
                 try:
-                    await kernel_child.send_long(line, _request(arguments, options))
+                    await warm_process.send_long(line, _request(arguments, options))
                     await kernel.ready()
                 except ConnectionError:
                     pass  # it has ended already, which its exit status tells
@@ -247,13 +247,13 @@ class WarmProcess:
         outputs = [_descriptor(options.get("stdout"), 1), _descriptor(options.get("stderr"), 2)]
         try:
             with self._sending:
-                socket.send_fds(self._control, [kernel_child.FORK], [*(end.fileno() for end in ends), *outputs])
+                socket.send_fds(self._control, [warm_process.FORK], [*(end.fileno() for end in ends), *outputs])
         except OSError as error:
             raise WarmProcessEnded from error
 
     async def _pid(self, status: socket.socket) -> int:
-        await kernel_child.readable(status)
-        told = kernel_child.receive_packet(status)
+        await warm_process.readable(status)
+        told = warm_process.receive_packet(status)
         if not told:
             raise WarmProcessEnded
         if "refused" in told:

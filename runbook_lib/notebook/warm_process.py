@@ -1,4 +1,4 @@
-"""The warm process: imports, then forks a kernel for each request until its owner is gone.
+"""The warm process: imports, then forks a kernel for each request until its owner is gone; and what a fork does.
 
 ``warm_kernels.WarmProcess`` starts it as ``python -m runbook_lib.notebook.warm_process DESCRIPTOR``. It runs no code of
 a notebook, reads no file of a run, starts no thread and no event loop, and is told nothing of a run.
@@ -6,19 +6,92 @@ a notebook, reads no file of a run, starts no thread and no event loop, and is t
 
 from __future__ import annotations
 
+import asyncio
 import gc
 import importlib
+import json
+import locale
 import os
 import resource
 import selectors
 import signal
 import socket
+import struct
 import sys
+import tempfile
+import threading
+import time
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
-from runbook_lib.notebook import kernel_child
+# -- What is said between a process, its warm process and a kernel: JSON over inherited sockets. ---
+#
+# A request to the warm process is one packet that carries four descriptors and no text; so nothing of a run,
+# its environment least of all, ever is in the warm process. What a kernel has to know it reads by itself.
+
+_LENGTH = struct.Struct("!I")
+_LONGEST = 1 << 16
+FORK = b"fork"
+READY = b"R"
+
+
+def packets() -> tuple[socket.socket, socket.socket]:
+    """Return a connected pair on which each message arrives whole."""
+    return socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+
+
+def packet(message: dict[str, Any]) -> bytes:
+    """Return a short message as one packet."""
+    return json.dumps(message).encode()
+
+
+def receive_packet(connection: socket.socket, flags: int = 0) -> dict[str, Any]:
+    """Return the next message; raises BlockingIOError where there is none yet, empty at the end."""
+    with suppress(ConnectionResetError):
+        if data := connection.recv(_LONGEST, flags):
+            return dict(json.loads(data))
+    return {}
+
+
+async def send_long(line: socket.socket, message: dict[str, Any]) -> None:
+    """Send a message of any length over a stream that does not block."""
+    data = json.dumps(message).encode()
+    await asyncio.get_running_loop().sock_sendall(line, _LENGTH.pack(len(data)) + data)
+
+
+def receive_long(line: socket.socket) -> dict[str, Any]:
+    """Wait for a message of any length; raises EOFError where the other side has closed."""
+    (length,) = _LENGTH.unpack(_exactly(line, _LENGTH.size))
+    return dict(json.loads(_exactly(line, length)))
+
+
+def _exactly(line: socket.socket, size: int) -> bytes:
+    data = bytearray()
+    while len(data) < size:
+        part = line.recv(size - len(data))
+        if not part:
+            raise EOFError
+        data += part
+    return bytes(data)
+
+
+async def readable(source: socket.socket | int) -> None:
+    """Wait until a socket or descriptor has something to read, or its end; several may wait for one."""
+    loop = asyncio.get_running_loop()
+    ready = asyncio.Event()
+    own = os.dup(source if isinstance(source, int) else source.fileno())
+    loop.add_reader(own, ready.set)
+    try:
+        await ready.wait()
+    finally:
+        loop.remove_reader(own)
+        os.close(own)
+
+
+# -- The warm process: what it imports, and how it serves until its owner is gone -------------------
 
 PRELOADED = (
     "IPython.core.completerlib",
@@ -52,19 +125,6 @@ class _Kernel:
     pid: int
     pidfd: int
     status: socket.socket
-
-
-def main() -> None:
-    """Import, serve, and be a kernel where this process is a fork that ``serve`` made."""
-    control = socket.socket(fileno=int(sys.argv[1]))
-    if sys.path[0] == os.getcwd():  # noqa: PTH109 (as Python has put it there)
-        del sys.path[0]
-    most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
-    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))  # two a kernel; each kernel gets its owner's limits
-    set_by_imports = preload()
-    fresh = _Server(control).serve()
-    if fresh is not None:
-        kernel_child.run_kernel(fresh.line, fresh.stdout, fresh.stderr, set_by_imports)
 
 
 def preload() -> dict[str, str]:
@@ -110,7 +170,7 @@ class _Server:
         return None
 
     def _serve_request(self) -> Fresh | None:
-        request, descriptors, _, _ = socket.recv_fds(self._control, len(kernel_child.FORK), 4)
+        request, descriptors, _, _ = socket.recv_fds(self._control, len(FORK), 4)
         if not request:
             self._disown()
             return None
@@ -179,7 +239,160 @@ class _Server:
 
 def _tell(status: socket.socket, message: dict[str, Any]) -> None:
     with suppress(OSError):  # the owner has let go of this kernel already
-        status.sendall(kernel_child.packet(message))
+        status.sendall(packet(message))
+
+
+# -- Kernels that listen on no port: ipykernel opens one on loopback, for what processes below a kernel print.
+#
+# Nobody prints there, since a stage forks nothing, and a port on loopback is open to every local user.
+
+_MODULE = ["-m", "ipykernel_launcher"]
+# As ipykernel_launcher does it: the working folder is no place for modules.
+_LAUNCH = """import sys
+if sys.path and sys.path[0] == "": del sys.path[0]
+import ipykernel_launcher
+from ipykernel import iostream, kernelapp
+sys.argv[0] = ipykernel_launcher.__file__
+iostream.IOPubThread._setup_pipe_in = lambda self: setattr(self, "_pipe_flag", False)
+kernelapp.launch_new_instance()
+"""
+
+
+def open_no_port() -> None:
+    """Let a kernel that is about to start in this process open no port. Works on IPC alone."""
+    from ipykernel.iostream import IOPubThread
+
+    setattr(IOPubThread, "_setup_pipe_in", lambda self: setattr(self, "_pipe_flag", False))  # noqa: B010
+
+
+def without_port(command: Sequence[str]) -> list[str]:
+    """Return the command of an ordinary kernel as one that opens no port; of another kind of kernel unchanged."""
+    words = list(command)
+    for at in range(len(words) - 1):
+        if words[at : at + 2] == _MODULE:
+            return [*words[:at], "-c", _LAUNCH, *words[at + 2 :]]
+    return words
+
+
+# -- What a fork of the warm process does before it is a kernel: nothing is left by which it differs from a new one.
+#
+# Modules are those that the warm process imported, each as its import left it. Everything else that belongs to a
+# process is made anew here: session and process group, signals, descriptors, limits, folder, environment, time zone,
+# locale, random state, names of temporary files. What cannot be made anew in a running interpreter (the seed of its
+# hashes, the variables that it reads at its start) is shared by all forks, see ``start_up_variables``.
+
+
+def run_kernel(line: socket.socket, stdout: int, stderr: int, set_by_imports: Mapping[str, str]) -> None:
+    """Be a kernel until it ends. The request comes over ``line`` from the owner, and its end ends the kernel."""
+    os.setsid()
+    reset_signals()
+    redirect(stdout, stderr)
+    close_all_but({0, 1, 2, line.fileno()})
+    try:
+        request = receive_long(line)
+    except EOFError:
+        return
+    set_limits(request["limits"])
+    set_surroundings({**set_by_imports, **request["env"]}, request["cwd"], request["umask"])
+    draw_anew()
+    gc.enable()
+    start_application(line, request["arguments"])
+
+
+def reset_signals() -> None:
+    """Handle each signal as a new Python does, and block none."""
+    signal.set_wakeup_fd(-1)
+    for signum in signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP}:
+        signal.signal(signum, signal.SIG_DFL)
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    for signum in (signal.SIGPIPE, signal.SIGXFSZ):
+        signal.signal(signum, signal.SIG_IGN)
+    signal.pthread_sigmask(signal.SIG_SETMASK, ())
+
+
+def redirect(stdout: int, stderr: int) -> None:
+    """Read from nowhere, and write to the owner's standard output and error."""
+    nowhere = os.open(os.devnull, os.O_RDONLY)
+    for source, target in ((nowhere, 0), (stdout, 1), (stderr, 2)):
+        os.dup2(source, target)
+    sys.stdin = sys.__stdin__ = _text(0, "r", sys.stdin)  # type: ignore[misc]
+    sys.stdout = sys.__stdout__ = _text(1, "w", sys.stdout)  # type: ignore[misc]
+    sys.stderr = sys.__stderr__ = _text(2, "w", sys.stderr)  # type: ignore[misc]
+
+
+def _text(descriptor: int, mode: str, like: Any) -> Any:
+    buffering = 1 if descriptor == 2 or os.isatty(descriptor) else -1
+    return open(descriptor, mode, buffering, encoding=like.encoding, errors=like.errors, closefd=False)
+
+
+def close_all_but(wanted: Iterable[int]) -> None:
+    """Close every other descriptor of this process."""
+    kept = frozenset(wanted)
+    for name in os.listdir("/proc/self/fd"):  # noqa: PTH208 (numbers, not paths)
+        if int(name) not in kept:
+            with suppress(OSError):  # that of the listing itself
+                os.close(int(name))
+
+
+def set_limits(limits: dict[str, tuple[int, int]]) -> None:
+    """Set the owner's limits; one that this process may not raise stays."""
+    for name, (soft, hard) in limits.items():
+        number = getattr(resource, name)
+        if resource.getrlimit(number) != (soft, hard):
+            with suppress(ValueError, OSError):
+                resource.setrlimit(number, (soft, hard))
+
+
+def set_surroundings(environment: dict[str, str], folder: str, mask: int) -> None:
+    """Replace environment, working folder and mask of new files, and what was computed from them."""
+    os.umask(mask)
+    os.chdir(folder)
+    os.environ.clear()
+    os.environ.update(environment)
+    time.tzset()
+    with suppress(locale.Error):  # an unknown locale: as at the start of a new Python
+        locale.setlocale(locale.LC_CTYPE, "")
+    tempfile.tempdir = None
+
+
+def draw_anew() -> None:
+    """Draw anew what an import may have drawn. Python's generators, OpenSSL's and tempfile's mind forks themselves."""
+    if "multiprocessing" in sys.modules:
+        sys.modules["multiprocessing"].current_process().authkey = os.urandom(32)
+
+
+def start_application(line: socket.socket, arguments: list[str]) -> None:
+    """Start the kernel as ``python -m ipykernel_launcher`` does; say when it can be talked to."""
+    from ipykernel import kernelapp
+
+    open_no_port()
+    sys.argv = [str(Path(kernelapp.__file__).parent.with_name("ipykernel_launcher.py")), *arguments]
+    # 1: somebody started the kernel, and nothing polls for its end once a second; this thread waits for it.
+    threading.Thread(target=_end_with_owner, args=(line,), name="owner", daemon=True).start()
+    application: Any = kernelapp.IPKernelApp.instance(parent_handle=1)
+    application.initialize(arguments)
+    line.sendall(READY)
+    application.start()
+
+
+def _end_with_owner(line: socket.socket) -> None:
+    try:
+        line.recv(1)
+    finally:
+        os._exit(1)
+
+
+def main() -> None:
+    """Import, serve, and be a kernel where this process is a fork that ``serve`` made."""
+    control = socket.socket(fileno=int(sys.argv[1]))
+    if sys.path[0] == os.getcwd():  # noqa: PTH109 (as Python has put it there)
+        del sys.path[0]
+    most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))  # two a kernel; each kernel gets its owner's limits
+    set_by_imports = preload()
+    fresh = _Server(control).serve()
+    if fresh is not None:
+        run_kernel(fresh.line, fresh.stdout, fresh.stderr, set_by_imports)
 
 
 if __name__ == "__main__":

@@ -203,7 +203,7 @@ def defined_in(file: str) -> set[str]:
 
 
 ONE_PLACE = {
-    r"\bsignal\.signal\(": {"processes.py", "notebook/kernel_child.py"},  # a forked kernel puts everything back
+    r"\bsignal\.signal\(": {"processes.py", "notebook/warm_process.py"},  # a forked kernel puts everything back
     r"\.is_loopback\b": {"hosts.py"},
     r"\.chromium\.launch\(": {"web/launching.py"},
     r"\btempfile\.NamedTemporaryFile\(": set[str](),  # what is written whole is in record/files.py, states.py
