@@ -39,11 +39,16 @@ _HAND_OVER_S = 1e-5
 def diagnose_command(request: DiagnoseRequest) -> int:
     """Diagnose and print; return the documented exit code. Raises UsageError for what cannot be read at all."""
     if request.json and request.html:
-        raise _refused("--json and --html cannot be given together", "Give one of them.")
-    site = _site(request.site) if request.site else None
+        raise UsageError("--json and --html cannot be given together", next_step="Give one of them.")
+    site = None
+    if request.site:
+        from runbook_lib.params.load import load_site
+
+        site = load_site(request.site)
     sources = _sources(request, site)
     stores = _stores(request.listcerts)
-    settings = Settings(rules=_rules(request, site), zones=_zones(request, site), names=_names(site), workers=_cores())
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 1  # where processes cannot be forked
+    settings = Settings(rules=_rules(request, site), zones=_zones(request, site), names=_names(site), workers=cores)
     known = {"site": request.site} if request.site else {}
     progress = DiagnosisProgress(sys.stderr, asked=request.progress)
     sys.setswitchinterval(_HAND_OVER_S)
@@ -101,14 +106,14 @@ def _sources(request: DiagnoseRequest, site: Site | None) -> dict[str, list[Path
     sources: dict[str, list[Path]] = {}
     for server, path in _pairs("--server", request.server):
         if not server:
-            raise _refused(f"--server {path}: no server is named", "Write --server primary=PATH.")
+            raise UsageError(f"--server {path}: no server is named", next_step="Write --server primary=PATH.")
         sources.setdefault(server, []).append(Path(path))
     if request.paths:
         sources[""] = [Path(path) for path in request.paths]
     if not sources and site is not None:
         sources = {"primary": list(site.primary.logs), "secondary": list(site.secondary.logs)}
     if not any(sources.values()):
-        raise _refused("No log is named", "Name files, folders or archives, or - for standard input.")
+        raise UsageError("No log is named", next_step="Name files, folders or archives, or - for standard input.")
     return sources
 
 
@@ -154,25 +159,11 @@ def _pairs(option: str, given: Sequence[str]) -> list[tuple[str, str]]:
         server, mark, value = text.partition("=")
         named = bool(mark) and server in SERVERS
         if mark and not named and not Path(text).exists():
-            raise _refused(f"{option} {text}: there is no server {server!r}", f"Write {' or '.join(SERVERS)}.")
+            raise UsageError(
+                f"{option} {text}: there is no server {server!r}", next_step=f"Write {' or '.join(SERVERS)}."
+            )
         pairs.append((server, value) if named else ("", text))
     return pairs
-
-
-def _site(name: str) -> Site:
-    from runbook_lib.params.load import load_site
-
-    return load_site(name)
-
-
-def _cores() -> int:
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return 1  # where processes cannot be forked
-
-
-def _refused(what: str, next_step: str) -> UsageError:
-    return UsageError(what, next_step=next_step)
 
 
 # -- while it runs ------------------------------------------------------------------------------------

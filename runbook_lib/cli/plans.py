@@ -6,7 +6,6 @@ import json
 import shlex
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
-from typing import Any
 
 from runbook_lib import paths
 from runbook_lib.cli.records import tell_reading, tell_sites
@@ -48,9 +47,10 @@ def plan_command(which: str, *, as_json: bool) -> None:
     record = record_of(which)
     plan = record.read_plan()
     if as_json:
-        out_lines(json.dumps(as_value(record, plan), indent=2))
-        return
-    show_plan(record, plan)
+        given = [each for each in record.read_approvals() if each.digest == plan.digest]
+        out_lines(json.dumps({**to_json_value(plan), "approvals": to_json_value(given)}, indent=2))
+    else:
+        show_plan(record, plan)
 
 
 def record_of(which: str) -> Record:
@@ -71,12 +71,6 @@ def record_of(which: str) -> Record:
             next_step=f"make one: {shlex.join(('runbook', 'run', which, '--dry-run'))}",
         )
     return Record.open(root, incident)
-
-
-def as_value(record: Record, plan: Plan) -> dict[str, Any]:
-    """Return a plan as JSON can say it, with who has approved it."""
-    given = [each for each in record.read_approvals() if each.digest == plan.digest]
-    return {**to_json_value(plan), "approvals": to_json_value(given)}
 
 
 def show_plan(record: Record, plan: Plan) -> None:
@@ -267,7 +261,8 @@ def approve_command(incident: str, digest: str, *, by: str, reason: str = "") ->
     if any(each.digest == plan.digest for each in record.read_approvals()):
         out(f"This plan is approved already, {approved_by(record, plan)}; another approval is written beside it.")
     if person:
-        _require_yes(plan, by)
+        if answer_to(f"Approve plan {plan.digest[:SHORTEST]}… as {by}? Type yes:").lower() != "yes":
+            raise ApprovalMissing("The answer was not yes; nothing was approved", where=incident_of(plan))
         if record.read_plan().digest != plan.digest:
             what = "There is a newer plan than the one above; nothing was approved"
             raise PlanStale(what, next_step=f"runbook approve {plan.incident}")
@@ -301,11 +296,6 @@ def _require_digest(plan: Plan, digest: str, *, shown: bool) -> None:
 def incident_of(plan: Plan) -> str:
     """Return how an error names the incident and the plan."""
     return f"incident {plan.incident}, plan {plan.digest}"
-
-
-def _require_yes(plan: Plan, by: str) -> None:
-    if answer_to(f"Approve plan {plan.digest[:SHORTEST]}… as {by}? Type yes:").lower() != "yes":
-        raise ApprovalMissing("The answer was not yes; nothing was approved", where=incident_of(plan))
 
 
 def override_command(incident: str, server: str, entry: str, *, sha256: str, by: str, reason: str, accept: str) -> None:

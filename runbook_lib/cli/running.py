@@ -222,13 +222,8 @@ GOES_ON = {
 }
 
 
-def say_interrupted(record: Record, stop: BaseException) -> None:
-    """Print what a run leaves behind that a signal has ended; ``stop`` is what the signal raised."""
-    err_lines("\n" + interrupted(record, stop))
-
-
 def interrupted(record: Record, stop: BaseException) -> str:
-    """Return the same as text, from the record alone."""
+    """Say what a run leaves behind that a signal has ended, from the record alone; ``stop`` is what it raised."""
     lines = record.journal.read().lines
     pending = pending_changes(lines)
     told = [("sent", text) for text in (_sent(change, lines) for change in pending)] or [("sent", _all_known(lines))]
@@ -320,7 +315,7 @@ def run_and_tell(
         with RunProgress(record).following() as progress:
             report = run_stages(site, argument, record, progress, until=until, approve=approve, expect=expect)
     except (KeyboardInterrupt, Terminated) as stop:
-        say_interrupted(record, stop)
+        err_lines("\n" + interrupted(record, stop))
         raise
     return report, time.monotonic() - started
 

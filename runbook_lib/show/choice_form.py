@@ -5,24 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from runbook_lib.i18n.language import gettext
 from runbook_lib.params.load import Draft
-from runbook_lib.show.forms import BELOW, LABEL, WIDE, Form, LazyModule, Said, button, text_field, without_form
+from runbook_lib.show.forms import BELOW, LABEL, UNFOLDS, WIDE, Form, Said, button, ipywidgets, text_field, without_form
 from runbook_lib.show.rendering import View
 from runbook_lib.show.site_form import ShownKey, SiteControls
 from runbook_lib.show.table import BAD, DOUBT, GOOD, Row, Table
 
-if TYPE_CHECKING:
-    import ipywidgets
-else:
-    ipywidgets = LazyModule("ipywidgets")
-
 # -- Which site, which incident: chosen from what there is, or a site made anew --------------------
 
 MAKE, CLOSE = "Make a new site", "Close the form for a new site"
-_UNFOLDS = {"width": "max-content", "min_width": "16em", "margin": ".3em 0"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -93,7 +87,7 @@ class _ChoiceControls:
         self.use = button("Use this site", "The next cells and the other notebooks open it", self._press, self.said)
         self.closing = _Closing(acts, self._look)
         self.make = ipywidgets.ToggleButton(
-            description=gettext(MAKE), tooltip=gettext("Shows the form for a new site's file"), layout=_UNFOLDS
+            description=gettext(MAKE), tooltip=gettext("Shows the form for a new site's file"), layout=UNFOLDS
         )
         self.new = SiteControls(folder, self._write, acts.host_key)
         self.new.widget.layout.display = "none"
@@ -139,7 +133,7 @@ class _Closing:
         self.unfold = ipywidgets.ToggleButton(
             description=gettext("Close the open incident"),
             tooltip=gettext("Shows what closes an incident that will not be finished"),
-            layout=_UNFOLDS,
+            layout=UNFOLDS,
         )
         self.about = Said()
         self.name = text_field("Your name", "as it will appear in the record")

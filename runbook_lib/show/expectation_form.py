@@ -7,20 +7,25 @@ import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from html import escape
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 from runbook_lib.certificates.expectation import LARGEST_FILE
 from runbook_lib.errors import RunbookError
 from runbook_lib.i18n.language import gettext
 from runbook_lib.params.values import canonical_sha256
-from runbook_lib.show.forms import BELOW, LABEL, WIDE, Form, LazyModule, Said, button, without_form
+from runbook_lib.show.forms import (
+    AS_WIDE_AS_ITS_WORDS,
+    BELOW,
+    LABEL,
+    WIDE,
+    Form,
+    Said,
+    button,
+    ipywidgets,
+    without_form,
+)
 from runbook_lib.show.rendering import View
 from runbook_lib.show.table import BAD, GOOD, Row, Table
-
-if TYPE_CHECKING:
-    import ipywidgets
-else:
-    ipywidgets = LazyModule("ipywidgets")
 
 # -- A file that is chosen with a button or dropped: its name and its bytes are handed on, and no widget keeps them
 
@@ -60,7 +65,7 @@ class FileField:
             description=gettext(label),
             accept=FILES,
             multiple=False,
-            layout={"width": "max-content", "min_width": "16em"},
+            layout=AS_WIDE_AS_ITS_WORDS,
         )
         self.dropped = ipywidgets.Textarea(layout={"display": "none"})
         handlers = f'ondragover="{_OVER}" ondragleave="{_AWAY}" ondrop="{escape(_DROP)}"'

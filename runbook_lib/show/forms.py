@@ -15,7 +15,7 @@ from runbook_lib.show.rendering import View, attended, style_sheet
 from runbook_lib.show.table import BAD, COLOURS, DOUBT, GOOD, MARKS, Row, Table
 
 if TYPE_CHECKING:
-    import ipywidgets
+    import ipywidgets as ipywidgets
 
 
 class LazyModule:
@@ -40,6 +40,8 @@ STYLE = style_sheet("forms.css")
 WIDE = {"width": "44em", "max_width": "98%"}
 LABEL = {"description_width": "11em"}
 BELOW = {"margin": "0 0 0 11.6em"}  # in line with the fields, beside their labels
+AS_WIDE_AS_ITS_WORDS = {"width": "max-content", "min_width": "16em"}
+UNFOLDS = {**AS_WIDE_AS_ITS_WORDS, "margin": ".3em 0"}
 
 
 class Form(View[T]):
@@ -98,11 +100,7 @@ def button(words: str, hint: str, act: Callable[[], str], answer: Said, mark: st
         except RunbookError as error:
             answer.say(f"{type(error).__name__}: {error}", BAD)
 
-    made = ipywidgets.Button(
-        description=gettext(words),
-        tooltip=gettext(hint),
-        layout={"width": "max-content", "min_width": "16em", "margin": ".3em 0"},
-    )
+    made = ipywidgets.Button(description=gettext(words), tooltip=gettext(hint), layout=UNFOLDS)
     made.on_click(press)
     return made
 

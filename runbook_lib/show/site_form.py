@@ -5,19 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from html import escape
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 from runbook_lib.i18n.language import gettext
 from runbook_lib.params.load import Draft, draft_site
 from runbook_lib.params.yaml_source import SiteFileProblem, is_within, shown_key
 from runbook_lib.secrets import NOT_A_REFERENCE, SecretRef
-from runbook_lib.show.forms import LABEL, LazyModule, Said, button
+from runbook_lib.show.forms import LABEL, Said, button, ipywidgets
 from runbook_lib.show.table import BAD, DOUBT, GOOD
-
-if TYPE_CHECKING:
-    import ipywidgets
-else:
-    ipywidgets = LazyModule("ipywidgets")
 
 # -- The fields of the form for a site: which key of the site's file each one gives, and how it is read
 
