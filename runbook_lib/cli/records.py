@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from runbook_lib import paths
-from runbook_lib.cli.terminal import answer_to, asks, err, out, out_lines
+from runbook_lib.cli.terminal import answer_to, asks, err, out, out_lines, prose
 from runbook_lib.decisions import PastIncident, SiteStatus
 from runbook_lib.digest import sha256_hex
 from runbook_lib.errors import DecisionNeeded, ParameterRefused, RecordDamaged, RunbookError
@@ -75,7 +75,7 @@ def verify_exit_code(found: Verification) -> int:
 def tell_verification(found: Verification) -> None:
     """Print what checking a record found."""
     for line in verification_report(found):
-        out(line)
+        prose(line)
 
 
 def verification_report(found: Verification) -> list[str]:

@@ -17,7 +17,7 @@ _UNBOUNDED = sys.maxsize
 _COMMAND = re.compile(
     r"(?<![\w-])(?:runbook|pip|ncs|chmod|openssl|keyring|read -rs) [^;,()]+|rb\.\w+\([^)]*\)|`[^`]+`|(?<!\w)'[^']+'"
 )
-_LABEL = re.compile(r" *\w{2,8}: +| +")
+_LABEL = re.compile(r" *\w{2,9}: +| +")
 _UNBROKEN = "\xa0"  # printable text holds none
 
 

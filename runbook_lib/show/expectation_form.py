@@ -14,9 +14,9 @@ from runbook_lib.errors import RunbookError
 from runbook_lib.i18n.language import gettext
 from runbook_lib.params.values import canonical_sha256
 from runbook_lib.show.forms import (
-    AS_WIDE_AS_ITS_WORDS,
     BELOW,
     LABEL,
+    NATURAL_WIDTH,
     WIDE,
     Form,
     Said,
@@ -65,7 +65,7 @@ class FileField:
             description=gettext(label),
             accept=FILES,
             multiple=False,
-            layout=AS_WIDE_AS_ITS_WORDS,
+            layout=NATURAL_WIDTH,
         )
         self.dropped = ipywidgets.Textarea(layout={"display": "none"})
         handlers = f'ondragover="{_OVER}" ondragleave="{_AWAY}" ondrop="{escape(_DROP)}"'

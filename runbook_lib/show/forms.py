@@ -40,8 +40,8 @@ STYLE = style_sheet("forms.css")
 WIDE = {"width": "44em", "max_width": "98%"}
 LABEL = {"description_width": "11em"}
 BELOW = {"margin": "0 0 0 11.6em"}  # in line with the fields, beside their labels
-AS_WIDE_AS_ITS_WORDS = {"width": "max-content", "min_width": "16em"}
-UNFOLDS = {**AS_WIDE_AS_ITS_WORDS, "margin": ".3em 0"}
+NATURAL_WIDTH = {"width": "max-content", "min_width": "16em"}
+UNFOLDS = {**NATURAL_WIDTH, "margin": ".3em 0"}
 
 
 class Form(View[T]):

@@ -52,6 +52,7 @@ STYLE = style_sheet("tables.css").replace("MARKS", _MARKED)
 # in tables to the right. What stands at a cell itself is left.
 _LEFT = ' style="text-align:left"'
 SHORT = 24  # characters that are not worth a second line
+DIGEST_LENGTH = 64
 _DIGEST = re.compile(r"\b([0-9a-f]{32})([0-9a-f]{32})\b")
 
 
@@ -157,8 +158,11 @@ def text(table: Table, width: int) -> str:
     middle where that makes a grid of it.
     """
     table = in_language(cut_short(table, MOST_ROWS_IN_TEXT))
-    rows = [_cells(row) for row in table.rows] or [(printable(table.empty), *("" for _ in table.headers[1:]))]
-    lines = [*_wrapped(one_line(table.title), width), *_drawn(table, rows, width)]
+    rows = [_cells(row) for row in table.rows]
+    shown = (
+        _drawn(table, rows, width) if rows else (f"  {line}" for line in _wrapped(printable(table.empty), width - 2))
+    )
+    lines = [*_wrapped(one_line(table.title), width), *shown]
     if table.note:
         lines += _wrapped(printable(table.note).replace("\n", "\n  "), width)
     return "\n".join(line.rstrip() for line in lines) + "\n"
@@ -210,8 +214,10 @@ def _blocks(table: Table, rows: Rows, width: int) -> Iterator[str]:
     filled = [[(header, cell) for header, cell in cells if cell not in ("", "-")] for cells in named]
     sections: list[Rows] = [list(section) for section in filled if section]
     first = max((cell_len(header) for section in sections for header, _ in section), default=0)
+    if (room := width - first - 7) < DIGEST_LENGTH:
+        sections = [[(header, _DIGEST.sub(r"\1\n\2", cell)) for header, cell in section] for section in sections]
     second = max((_longest_line(cell) for section in sections for _, cell in section), default=0)
-    return _grid(sections, [first, max(1, min(second, width - first - 7))])
+    return _grid(sections, [first, max(1, min(second, room))])
 
 
 def _grid(sections: Sequence[Sequence[Sequence[str]]], widths: Sequence[int]) -> Iterator[str]:

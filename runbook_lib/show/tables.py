@@ -213,11 +213,11 @@ def plan(value: Plan, ways: tuple[WayOut, ...] = ()) -> View[Plan]:
     )
     commands = Table(
         title="Exact commands, in this order; a deleted entry cannot be restored, the next connection adds a new one",
-        headers=("on", "command", "confirmed SHA-256"),
+        headers=("on", "command", "confirmed"),
         rows=tuple(Row(row.server, row.command, row.confirmed_sha256) for row in value.deletions),
         empty="nothing to delete",
         whole=("command",),
-        below=("confirmed SHA-256",),
+        below=("confirmed",),
         artifact=f"plans/{value.digest}.json in the record",
     )
     later = Table(
