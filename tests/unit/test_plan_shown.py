@@ -20,6 +20,7 @@ from runbook_lib.decisions import Plan
 from runbook_lib.errors import ApprovalMissing, BrowserMissing, DeletionRefused, RepairFailed, SiteFileInvalid
 from runbook_lib.models import Stage, StageState, Verdict
 from runbook_lib.notebook.engine import NotebookResult
+from runbook_lib.show import tables
 
 Run = Callable[..., tuple[str, dict[str, Any]]]
 
@@ -79,6 +80,15 @@ def test_a_run_that_stops_for_the_approval_prints_the_plan_and_how_to_approve_it
     assert_shown(plan, said)
     assert f"Next: runbook approve {plan.incident} {plan.digest} --by NAME" in said
     assert "What a run would do" not in said
+
+
+def test_the_exact_commands_of_a_plan_stand_on_one_line_at_80_columns(incident: Incident) -> None:
+    """They are compared and copied, and so is the digest of the certificate that each rests on."""
+    plan = incident.write_plan()
+    shown = tables.plan(plan).text(80).splitlines()
+    for row in plan.deletions:
+        assert any(row.command in line for line in shown)
+        assert any(row.confirmed_sha256 in line for line in shown)
 
 
 def test_a_run_that_stops_at_a_blocked_plan_prints_what_blocks_it(incident: Incident, run: Run) -> None:

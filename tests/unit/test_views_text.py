@@ -63,3 +63,20 @@ def test_what_says_nothing_has_no_line_of_its_own() -> None:
     assert "192.0.2.10_8082" in shown
     assert "stands for" not in shown
     assert "verdict" not in shown
+
+
+def test_a_table_without_rows_says_so_below_its_title() -> None:
+    """However narrow the terminal is; no frame stands around it, and no header without a value."""
+    for width in (40, 160):
+        shown = text(Table(title="Changes", headers=("on", "change"), empty="nothing is changed"), width)
+        assert shown == "Changes\n  nothing is changed\n"
+
+
+def test_a_digest_in_a_block_is_broken_in_its_middle_where_it_does_not_fit() -> None:
+    """So its halves can be compared one below the other; where it fits it stays on one line."""
+    digest = "0123456789abcdef" * 4
+    for width, lines in ((50, [digest[:32], digest[32:]]), (100, [digest])):
+        shown = text(
+            Table(title="T", headers=("on", "SHA-256"), rows=(Row("a " * 30, digest),), whole=("SHA-256",)), width
+        )
+        assert [line.split("│")[2].strip() for line in shown.split("\n") if digest[:8] in line] == lines
