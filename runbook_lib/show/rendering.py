@@ -54,6 +54,7 @@ _LEFT = ' style="text-align:left"'
 SHORT = 24  # characters that are not worth a second line
 DIGEST_LENGTH = 64
 _DIGEST = re.compile(r"\b([0-9a-f]{32})([0-9a-f]{32})\b")
+_OPTION = re.compile(r"(?<!\S)--[a-z][a-z-]*")
 
 
 _LONG = (
@@ -126,8 +127,9 @@ def _cell(cell: Cell, *, heads: bool, whole: bool, mark: str) -> str:
 
 
 def text_of(text: str) -> str:
-    """Escape; a digest may be broken in the middle, and is still copied in one piece."""
-    return _DIGEST.sub(r'<span class="digest">\1<wbr>\2</span>', escape(printable(text)))
+    """Escape; a digest may be broken in the middle, and is still copied in one piece; an option is not broken."""
+    shown = _OPTION.sub(r'<span class="option">\g<0></span>', escape(printable(text)))
+    return _DIGEST.sub(r'<span class="digest">\1<wbr>\2</span>', shown)
 
 
 # -- A table as plain text: a grid where it fits, else one block per row. Control characters are made visible

@@ -9,7 +9,7 @@ from rich.cells import cell_len
 
 from runbook_lib.errors import DeletionRefused
 from runbook_lib.models import LogLine
-from runbook_lib.show.rendering import View
+from runbook_lib.show.rendering import STYLE, View, text_of
 from runbook_lib.show.table import Link, Row, Table, link_to
 from runbook_lib.show.tables import below, common_folder, first_and_last, shorten
 
@@ -166,3 +166,12 @@ def test_an_error_in_a_notebook_is_advice_without_a_stack() -> None:
         "  found: unconfirmed\\x1b",
         "  next:  find out its SHA-256",
     ]
+
+
+def test_an_option_of_a_command_is_not_broken_behind_its_dashes() -> None:
+    """A browser breaks a line after a hyphen; what is copied stays the same, and words with dashes are left alone."""
+    shown = text_of("runbook approve X --by NAME, --dry-run; half--way")
+    assert shown == (
+        'runbook approve X <span class="option">--by</span> NAME, <span class="option">--dry-run</span>; half--way'
+    )
+    assert ".rb .option{white-space:nowrap}" in STYLE
