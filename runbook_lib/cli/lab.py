@@ -183,7 +183,7 @@ def notebook_command(site: str) -> int:
     open_for(site)
     if isinstance(loaded, Site) and loaded.kind != "lab":
         out_lines(sign_of(loaded).text(room()))
-    return _serve(loaded.name if isinstance(loaded, Site) else DEFAULT_SITE)
+    return _serve(loaded.name)
 
 
 @contextmanager

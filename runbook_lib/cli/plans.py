@@ -22,14 +22,14 @@ from runbook_lib.errors import (
 )
 from runbook_lib.i18n.language import count, stamp
 from runbook_lib.models import Stage, StageState
-from runbook_lib.notebook.workspace import DEFAULT_SITE, next_run
+from runbook_lib.notebook.workspace import newest_incident, next_run
 from runbook_lib.params.load import load_site_or_lab
 from runbook_lib.params.model import Site
 from runbook_lib.params.values import canonical_sha256
 from runbook_lib.record.files import operator
 from runbook_lib.record.gate import to_json_value
 from runbook_lib.record.history import current, past_incidents
-from runbook_lib.record.incident import INCIDENT, Record, find_open, list_records
+from runbook_lib.record.incident import INCIDENT, Record, find_open
 from runbook_lib.record.lock import Holder, at_work, free_stale, holder_of, is_left_behind
 from runbook_lib.record.stages import closed_by
 from runbook_lib.repair.approval import UNSIGNED, approve, approver, require_not_blocked
@@ -62,9 +62,8 @@ def record_of(which: str) -> Record:
     root = paths.records_dir()
     if INCIDENT.fullmatch(which):
         return Record.open(root, which)
-    site = getattr(load_site_or_lab(which), "name", DEFAULT_SITE)
-    newest = (each.incident for each in list_records(root, site) if not each.problem)
-    incident = find_open(root, site) or next(newest, "")
+    site = load_site_or_lab(which).name
+    incident = find_open(root, site) or newest_incident(site)
     if not incident:
         raise StageOutOfOrder(
             f"Site {site} has no incident yet, so no plan",
@@ -186,7 +185,7 @@ def status_command(which: str = "") -> None:
 def _site_called(which: str, found: Sequence[PastIncident]) -> str:
     """Return a site's name; one whose file is elsewhere, or cannot be read, is known by its records."""
     try:
-        return getattr(load_site_or_lab(which), "name", DEFAULT_SITE)
+        return load_site_or_lab(which).name
     except SiteFileInvalid:
         if current(which, found):
             return which

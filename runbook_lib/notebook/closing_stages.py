@@ -16,12 +16,11 @@ from runbook_lib.models import Outcome, Stage, StageState
 from runbook_lib.notebook.changing_stages import DeleteStale, ReaddIse, RegisterHa, require_checks
 from runbook_lib.notebook.reading_stages import DiagnoseLogs, ListCertificates, StartHere
 from runbook_lib.notebook.runbook import Runbook, seal_by_hand
-from runbook_lib.notebook.workspace import Next, next_steps, resolved
+from runbook_lib.notebook.workspace import Next, newest_incident, next_steps, resolved
 from runbook_lib.params.load import load_site_or_lab, site_without_secrets
-from runbook_lib.params.model import LabRequest
 from runbook_lib.record.attestation import keep_site
 from runbook_lib.record.history import past_incidents, standings
-from runbook_lib.record.incident import Record, list_records
+from runbook_lib.record.incident import Record
 from runbook_lib.record.journal import Line
 from runbook_lib.record.lock import at_work
 from runbook_lib.repair import proof
@@ -237,7 +236,5 @@ def open_history(site: str = "", incident: str = "") -> History:
     show_errors_as_advice(REDACTOR.redact_text)
     end_run_all_at_red()
     wanted = resolved(site, incident, attended=attended())
-    loaded = load_site_or_lab(wanted.site)
-    name = "lab" if isinstance(loaded, LabRequest) else loaded.name
-    newest_first = (each.incident for each in list_records(paths.records_dir(), name) if not each.problem)
-    return History(name, wanted.incident or next(newest_first, ""))
+    name = load_site_or_lab(wanted.site).name
+    return History(name, wanted.incident or newest_incident(name))

@@ -17,6 +17,7 @@ from runbook_lib.notebook.workspace import (
     choose,
     chosen,
     has_ended,
+    newest_incident,
     open_site,
     opened_notebook,
     resolved,
@@ -29,7 +30,7 @@ from runbook_lib.record.about import About, LineTopic
 from runbook_lib.record.artifacts import note_template
 from runbook_lib.record.attestation import after_newest_seal
 from runbook_lib.record.files import operator, write_new
-from runbook_lib.record.incident import Record, Summary, find_open, list_records
+from runbook_lib.record.incident import Record, find_open, list_records
 from runbook_lib.record.journal import Kind, Line
 from runbook_lib.record.lock import works_under_lock
 from runbook_lib.repair.confirmation import QUICK
@@ -85,14 +86,12 @@ def look_at(site: str) -> SiteChoice:
     """Return what is known of a site without contacting anything."""
     try:
         loaded = load_site_or_lab(site)
-        records = list_records(paths.records_dir())
-        name = "lab" if isinstance(loaded, LabRequest) else loaded.name
-        open_one = find_open(paths.records_dir(), name) or ""
+        open_one = find_open(paths.records_dir(), loaded.name) or ""
         return SiteChoice(
             site=site,
             about=_about(loaded),
             usable=True,
-            incidents=_incidents(name, records),
+            incidents=_incidents(loaded.name, open_one),
             open=open_one,
             unfinished=_unfinished(Record.open(paths.records_dir(), open_one)) if open_one else "",
         )
@@ -107,15 +106,12 @@ def _about(loaded: Site | LabRequest) -> str:
     return f"{'PRODUCTION' if sign.production else 'LAB'}: {sign.servers}"
 
 
-def _incidents(site: str, records: list[Summary]) -> tuple[tuple[str, str], ...]:
+def _incidents(site: str, open_one: str) -> tuple[tuple[str, str], ...]:
     """Return id and words of each incident; first what the empty id opens."""
-    here = [each for each in records if each.site == site]
-    open_one = find_open(paths.records_dir(), site)
     first = ("", f"go on with {open_one}" if open_one else "open a new one")
-    older = [
-        (each.incident, f"{each.incident}: {each.outcome or 'open'}") for each in here if each.incident != open_one
-    ]
-    return (first, *older)
+    found = [each for each in list_records(paths.records_dir(), site) if each.site == site]
+    others = [each for each in found if each.incident != open_one]
+    return (first, *((each.incident, f"{each.incident}: {each.outcome or 'open'}") for each in others))
 
 
 def _unfinished(record: Record) -> str:
@@ -209,7 +205,7 @@ def open_runbook(stage: str, site: str = "", incident: str = "", approve: str = 
     the stages that change something only. ``expect``: expectations beside those of the site's file, in stage 20 only
     (``secondary=sha256:…; ise=csr:FILE``).
     Nothing is contacted yet (the lab is started where the site asks for it). Raises UsageError and
-    RecordError.
+    RecordError, and StageOutOfOrder for the post-mortem of a site without an incident.
     """
     show_errors_as_advice(REDACTOR.redact_text)
     end_run_all_at_red()
@@ -220,7 +216,11 @@ def open_runbook(stage: str, site: str = "", incident: str = "", approve: str = 
     ended = which is Stage.START and not incident and has_ended(wanted.incident)
     incident = "" if ended else wanted.incident
     if which is Stage.POST_MORTEM:
-        incident = incident or newest_incident(settings)
+        incident = incident or newest_incident(settings.name)
+        if not incident:
+            raise StageOutOfOrder(
+                f"Site {settings.name} has no incident yet", next_step=f"run {Stage.START} first, or name an incident"
+            )
     record = open_incident(settings, incident, what=which.value, given=wanted.site)
     if which is Stage.START and person:
         choose(Choice(site=wanted.site, incident=record.incident))
@@ -291,16 +291,6 @@ def open_incident(site: Site, incident: str, *, what: str, given: str = "") -> R
             next_step=f"give the site {record.site}, or leave the incident empty",
         )
     return record
-
-
-def newest_incident(site: Site) -> str:
-    """Return the site's newest incident, open or not; raises StageOutOfOrder where there is none."""
-    for summary in list_records(paths.records_dir(), site.name):
-        if not summary.problem:
-            return summary.incident
-    raise StageOutOfOrder(
-        f"Site {site.name} has no incident yet", next_step=f"run {Stage.START} first, or name an incident"
-    )
 
 
 def _stage(stage: str) -> Stage:

@@ -22,7 +22,7 @@ from runbook_lib.models import Stage, StageState
 from runbook_lib.params.load import from_anywhere, load_site, load_site_or_lab
 from runbook_lib.params.model import LabRequest, Site
 from runbook_lib.record.files import make_folder, operator, write_new, write_over, writing
-from runbook_lib.record.incident import Record, find_open, site_slug
+from runbook_lib.record.incident import Record, find_open, list_records, site_slug
 from runbook_lib.show.table import Link
 
 # -- Which site and incident the notebooks open, and a site's file from its name.
@@ -86,6 +86,11 @@ def _file() -> Path:
     opened_for = os.environ.get(OPENED_FOR, "")
     digest = hashlib.sha256((f"{who}\n{opened_for}" if opened_for else who).encode()).hexdigest()[:12]
     return paths.records_dir() / ".choices" / f"{readable}-{digest}.json"
+
+
+def newest_incident(site: str) -> str:
+    """Return the newest incident of a site whose record can be read, open or not; empty where there is none."""
+    return next((each.incident for each in list_records(paths.records_dir(), site) if not each.problem), "")
 
 
 def open_site(name_or_path: str) -> Site:

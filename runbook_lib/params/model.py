@@ -231,6 +231,11 @@ class LabRequest(SiteSection):
     kind: Literal["lab"]
     lab: LabOptions
 
+    @property
+    def name(self) -> str:
+        """The name of the site whose file the lab writes."""
+        return "lab"
+
     def options(self) -> dict[str, str | float | bool]:
         """Return the options that were given, and the scenario."""
         return self.lab.model_dump(exclude_none=True)
