@@ -271,8 +271,7 @@ def decided(record: Record) -> View[Plan]:
     """Return the first plan of an incident, by what each certificate was confirmed for it, and its approval."""
     plan = next(iter(plans_of(record)))
     judged = findings.verdicts(record.read_facts(Stage.LIST, "inventory", Inventory)).tables[:1]
-    given = [each for each in record.read_approvals() if each.digest == plan.digest]
-    approval = tables.approval(given[0] if given else None, f"Plan {plan.digest}.")
+    approval = tables.approval(next(iter(record.read_approvals(plan.digest)), None), f"Plan {plan.digest}.")
     return View(plan, (*tables.plan(plan).tables, *judged, *approval.tables))
 
 

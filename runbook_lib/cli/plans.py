@@ -47,8 +47,8 @@ def plan_command(which: str, *, as_json: bool) -> None:
     record = record_of(which)
     plan = record.read_plan()
     if as_json:
-        given = [each for each in record.read_approvals() if each.digest == plan.digest]
-        out_lines(json.dumps({**to_json_value(plan), "approvals": to_json_value(given)}, indent=2))
+        approvals = to_json_value(record.read_approvals(plan.digest))
+        out_lines(json.dumps({**to_json_value(plan), "approvals": approvals}, indent=2))
     else:
         show_plan(record, plan)
 
@@ -92,9 +92,8 @@ def _say_what_settles(record: Record, plan: Plan) -> None:
 
 def approved_by(record: Record, plan: Plan) -> str:
     """Return in words who has approved this plan, by its own digest."""
-    names = [each.by for each in record.read_approvals() if each.digest == plan.digest]
-    if names:
-        return "by " + " and by ".join(dict.fromkeys(names))
+    if names := dict.fromkeys(each.by for each in record.read_approvals(plan.digest)):
+        return "by " + " and by ".join(names)
     if plan.blocked:
         return "no; it is blocked, and cannot be"
     return "not yet" if plan.needs_approval else "it needs none as things stand"
@@ -111,8 +110,7 @@ def next_of(record: Record, plan: Plan) -> str:
 
 def waits_for_approval(record: Record, plan: Plan) -> bool:
     """Whether nothing but somebody's approval is missing to carry a plan out."""
-    approved = any(each.digest == plan.digest for each in record.read_approvals())
-    return plan.needs_approval and not plan.blocked and not approved
+    return plan.needs_approval and not plan.blocked and not record.read_approvals(plan.digest)
 
 
 def approval_of_plan(plan: Plan) -> str:
@@ -257,7 +255,7 @@ def approve_command(incident: str, digest: str, *, by: str, reason: str = "") ->
     person = asks()
     _require_digest(plan, digest, shown=person)
     by = approver(by or (operator() if person else ""))
-    if any(each.digest == plan.digest for each in record.read_approvals()):
+    if record.read_approvals(plan.digest):
         out(f"This plan is approved already, {approved_by(record, plan)}; another approval is written beside it.")
     if person:
         if answer_to(f"Approve plan {plan.digest[:SHORTEST]}… as {by}? Type yes:").lower() != "yes":

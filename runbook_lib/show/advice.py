@@ -16,7 +16,7 @@ from runbook_lib import paths
 from runbook_lib.errors import RunbookError, printable
 from runbook_lib.i18n.language import ENGLISH, gettext, language
 from runbook_lib.models import Stage
-from runbook_lib.show.rendering import STYLE, attended, html, room, text, text_of
+from runbook_lib.show.rendering import STYLE, attended, html, notebook_shell, room, text, text_of
 from runbook_lib.show.table import BAD, Link, Row, Table
 
 # -- Run All ends at a red cell: nothing that was asked for before anybody could see it is run after it.
@@ -36,14 +36,12 @@ LONGEST_WAY_S = 10.0
 
 def end_run_all_at_red() -> None:
     """From now on, in the kernel that this runs in, a red cell ends Run All; outside of one there is nothing to do."""
-    ipython: Any = sys.modules.get("IPython")
-    shell = ipython.get_ipython() if ipython else None
+    shell = notebook_shell()
     kernel = getattr(shell, "kernel", None)
     if kernel is None or isinstance(getattr(kernel.should_handle, "__self__", None), Gate):
         return
     gate = Gate(kernel)
     kernel.should_handle = gate.should_handle
-    assert shell is not None
     shell.events.register("post_run_cell", gate.cell_ended)
 
 
@@ -171,8 +169,7 @@ def show_errors_as_advice(redact: Redact, way: str = "") -> None:
 
     ``way`` stands before the names of the notebooks to which the advice leads.
     """
-    ipython: Any = sys.modules.get("IPython")
-    shell = ipython.get_ipython() if ipython else None
+    shell = notebook_shell()
     if shell is None:
         return
 

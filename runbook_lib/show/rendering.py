@@ -250,15 +250,19 @@ def _wrapped(text: str, width: int) -> list[str]:
 # -- Whether a person is there to read what a cell shows while it runs -----------------------------
 
 
+def notebook_shell() -> Any:
+    """Return IPython's shell where this runs in a notebook or a console of it, else None."""
+    ipython: Any = sys.modules.get("IPython")
+    return ipython.get_ipython() if ipython else None
+
+
 def attended() -> bool:
     """Whether the cell that runs now was started by somebody who can be asked.
 
     Jupyter's front ends offer to answer questions (``input``) with each cell that they start; papermill, nbclient and
     nbval do not. Outside of a notebook nobody is assumed.
     """
-    ipython: Any = sys.modules.get("IPython")
-    shell = ipython.get_ipython() if ipython else None
-    return bool(getattr(getattr(shell, "kernel", None), "_allow_stdin", False))
+    return bool(getattr(getattr(notebook_shell(), "kernel", None), "_allow_stdin", False))
 
 
 # -- What a cell of a notebook shows of a value: tables, in HTML or in plain text ------------------
