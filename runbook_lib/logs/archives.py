@@ -10,7 +10,7 @@ import io
 import struct
 import zipfile
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import IO, BinaryIO
 
@@ -39,7 +39,6 @@ from runbook_lib.logs.streams import (
     ZIP_MARKS,
     ByteRange,
     ByteSource,
-    FillingStream,
     Guarded,
     Notes,
     Peekable,
@@ -148,8 +147,8 @@ class _Stored:
         self._expected = checksum
         self._checksum = 0
 
-    def read(self, count: int = -1) -> bytes:
-        chunk = self._file.read(CHUNK if count < 0 else count)
+    def read(self, count: int) -> bytes:
+        chunk = self._file.read(count)
         self._left -= len(chunk)
         self._checksum = zlib.crc32(chunk, self._checksum)
         if not chunk and self._left > 0:
@@ -210,7 +209,7 @@ class _Entry:
         """How many bytes were read behind the entry's end."""
         return self._exact.unused if self._exact else 0
 
-    def read(self, count: int = -1) -> bytes:
+    def read(self, count: int) -> bytes:
         if self._exact is None:
             return self._stored.read(count)
         chunk = self._exact.read(count)
@@ -259,9 +258,7 @@ def unpack(
         yield from _layers(name, file, None, 0, meter)
 
 
-def _layers(
-    name: str, file: ByteSource | BinaryIO, again: Reopen | None, depth: int, meter: Meter
-) -> Iterator[Content]:
+def _layers(name: str, file: ByteSource, again: Reopen | None, depth: int, meter: Meter) -> Iterator[Content]:
     """Yield the logs in a stream that may be an archive itself."""
     stream = file if isinstance(file, Peekable) else Peekable(file)
     try:
@@ -270,7 +267,7 @@ def _layers(
         meter.failed(name)(error)
         return
     if not is_archive(head):
-        yield name, Guarded(FillingStream(stream), _DAMAGE, meter.failed(name))
+        yield name, Guarded(stream, _DAMAGE, meter.failed(name))
         return
     if kind := unread_kind(head):
         meter.notes.add(name, f"packed by {kind}, which is not read here: unpack it yourself")
@@ -294,7 +291,7 @@ def _layers(
 
 
 def _from_gzip(name: str, stream: Peekable, again: Reopen | None, depth: int, meter: Meter) -> Iterator[Content]:
-    contents = _Noted(Metered(inflated(stream, again), meter), meter.failed(name))
+    contents = Guarded(Metered(inflated(stream, again), meter), _DAMAGE, meter.failed(name))
     once_more = None if again is None else lambda: inflated(again(), None)
     if len(stream.peek(WORTH)) < WORTH:
         yield from _in_gzip(name, contents, once_more, depth, meter)
@@ -312,26 +309,7 @@ def _in_gzip(name: str, contents: ByteSource, again: Reopen | None, depth: int, 
     yield from _layers(name, stream, again, depth if is_tar(stream.peek(HEAD)) else depth + 1, meter)
 
 
-class _Noted:
-    """Something readable that ends where reading it fails, with a note."""
-
-    def __init__(self, file: ByteSource, failed: Callable[[Exception], None]) -> None:
-        self._file = file
-        self._failed = failed
-        self._over = False
-
-    def read(self, count: int = -1) -> bytes:
-        if self._over:
-            return b""
-        try:
-            return self._file.read(count)
-        except _DAMAGE as error:
-            self._over = True
-            self._failed(error)
-            return b""
-
-
-def _seekable(name: str, file: ByteSource | BinaryIO, stream: Peekable, meter: Meter) -> IO[bytes]:
+def _seekable(name: str, file: ByteSource, stream: Peekable, meter: Meter) -> IO[bytes]:
     """Return a zip file that can be sought in: the one on disk, or a small one in memory."""
     if isinstance(file, (io.BufferedReader, io.BytesIO)) and file.seekable():
         file.seek(0)

@@ -30,7 +30,7 @@ from runbook_lib.logs.lines import EMPTY, NO_FILE, NO_FILE_IN_IT, as_utc, clock_
 from runbook_lib.logs.rules import PLACES, RULES, Rule, next_step
 from runbook_lib.logs.search import PlainText
 from runbook_lib.logs.sources import Identity, Listed, list_logs, read_logs
-from runbook_lib.logs.streams import HEAD, FillingStream, Guarded, Notes, follows, is_archive
+from runbook_lib.logs.streams import HEAD, Guarded, Notes, follows, is_archive
 from runbook_lib.models import Damage, Diagnosis, LookAlike, Mismatch, NotALog
 
 # -- Groups of events to the mismatches of one server: which of the three places, and which groups mean one subject
@@ -387,7 +387,7 @@ class _Tail:
 
     def _begin(self, *, continues: bool) -> None:
         stream = Guarded(
-            FillingStream(self._file),
+            self._file,
             (OSError,),
             lambda error: self._notes.add(str(self._path), "not read to its end", error),
         )

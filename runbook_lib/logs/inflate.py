@@ -6,10 +6,10 @@ import io
 import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import IO, Any
+from typing import Any
 
 from runbook_lib.errors import UsageError
-from runbook_lib.logs.streams import CHUNK, ByteSource, Notes, Reopen, Stream
+from runbook_lib.logs.streams import CHUNK, ByteSource, Notes, Reopen
 
 # -- Deflated bytes → what they unpack to: any number of gzip members, or the one raw stream of a zip's entry.
 #
@@ -56,11 +56,11 @@ class Quick:
         self._given = 0
         self._exact: Exact | None = None
 
-    def read(self, count: int = -1) -> bytes:
+    def read(self, count: int) -> bytes:
         if self._exact is not None:
             return self._exact.read(count)
         try:
-            chunk: bytes = self._inflate.read1(CHUNK if count < 0 else count)
+            chunk: bytes = self._inflate.read1(count)
         except _FAILED:
             self._exact = _behind(Exact(self._again()), self._given)
             return self._exact.read(count)
@@ -83,7 +83,7 @@ class _Filled:
         self._packed = self._packed[count:]
         return count
 
-    def read(self, count: int = -1) -> bytes:
+    def read(self, count: int) -> bytes:
         raise NotImplementedError
 
 
@@ -114,9 +114,8 @@ class Exact:
         """How many bytes were read behind the end of a raw stream."""
         return len(self._inflate.unused_data)
 
-    def read(self, count: int = -1) -> bytes:
+    def read(self, count: int) -> bytes:
         """Return up to ``count`` inflated bytes; raises CutOff where the packed ones end too early."""
-        count = CHUNK if count < 0 else count
         while not self._over:
             if not self._packed:
                 self._packed = self._file.read(CHUNK)
@@ -180,9 +179,9 @@ class _Joined:
     def __init__(self, parts: tuple[ByteSource, ...]) -> None:
         self._parts = list(parts)
 
-    def read(self, count: int = -1) -> bytes:
+    def read(self, count: int) -> bytes:
         while self._parts:
-            if chunk := self._parts[0].read(CHUNK if count < 0 else count):
+            if chunk := self._parts[0].read(count):
                 return chunk
             del self._parts[0]
         return b""
@@ -208,7 +207,7 @@ class UnpackLimits:
 
 LIMITS = UnpackLimits()
 
-Content = tuple[str, Stream]
+Content = tuple[str, ByteSource]
 """A log in an archive: its name with the archive's before it, and its bytes."""
 
 Inside = Callable[[str, ByteSource, Reopen | None], Iterator[Content]]
@@ -261,11 +260,11 @@ class Meter:
 class Metered:
     """Something readable whose bytes are counted."""
 
-    def __init__(self, file: ByteSource | IO[bytes], meter: Meter) -> None:
+    def __init__(self, file: ByteSource, meter: Meter) -> None:
         self._file = file
         self._meter = meter
 
-    def read(self, count: int = -1) -> bytes:
+    def read(self, count: int) -> bytes:
         chunk = self._file.read(count)
         self._meter.add_bytes(len(chunk))
         return chunk

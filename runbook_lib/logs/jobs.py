@@ -14,7 +14,7 @@ from runbook_lib.logs.lines import LONGEST, clock_of, read_prefix
 from runbook_lib.logs.rules import Rule
 from runbook_lib.logs.scanner import Scanner
 from runbook_lib.logs.sources import Listed, by_series, list_logs, read_logs
-from runbook_lib.logs.streams import Notes, Stream, oldest_first
+from runbook_lib.logs.streams import ByteSource, Notes, oldest_first
 from runbook_lib.models import Damage
 from runbook_lib.processes import leave_ctrl_c_to_the_parent
 
@@ -257,13 +257,12 @@ def scanner_for(server: str, settings: Settings) -> Scanner:
     return Scanner(settings.rules, clock_of(server, {server: zone} if zone else None), roles=not server)
 
 
-def first_bytes(stream: Stream) -> bytes:
+def first_bytes(file: ByteSource) -> bytes:
     """Return enough of a log's beginning to tell whether its first line has a prefix."""
-    room = memoryview(bytearray(LONGEST))
-    size = 0
-    while size < LONGEST and (read := stream.readinto(room[size:])):
-        size += read
-    return bytes(room[:size])
+    head = b""
+    while len(head) < LONGEST and (more := file.read(LONGEST - len(head))):
+        head += more
+    return head
 
 
 def begins_within_line(head: bytes) -> bool:

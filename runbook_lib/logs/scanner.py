@@ -19,7 +19,7 @@ from runbook_lib.logs.lines import APART, MOST_SAMPLES, SAMPLE, Likeness, as_utc
 from runbook_lib.logs.message import AFTER, BEFORE, BEFORE_WRAPPED, LITERAL, MessageHit, Window, prefix_of, read_message
 from runbook_lib.logs.rules import Rule
 from runbook_lib.logs.search import Search, count
-from runbook_lib.logs.streams import Stream
+from runbook_lib.logs.streams import ByteSource
 from runbook_lib.logs.wrapped_json import read_wrapped, wrapped_time
 from runbook_lib.models import LogLine
 
@@ -79,13 +79,14 @@ class Scanner:
         self._files.append(_File(source, self._base + self._size, feeds))
         self._likeness = Likeness()
 
-    def read(self, stream: Stream) -> int:
-        """Take in what the stream has next; return how many bytes that were, 0 at its end."""
-        read = stream.readinto(self._view[self._size : -1])
-        self._size += read
-        self.findings.size += read
+    def read(self, file: ByteSource) -> int:
+        """Take in what the file has next; return how many bytes that were, 0 at its end."""
+        data = file.read(len(self._data) - 1 - self._size)
+        self._view[self._size : self._size + len(data)] = data
+        self._size += len(data)
+        self.findings.size += len(data)
         self._work_if_full()
-        return read
+        return len(data)
 
     def feed(self, data: bytes) -> None:
         """Take in the next bytes of the file, any number of them."""

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, TypeAlias
 
-from runbook_lib.logs.streams import CHUNK, Stream
+from runbook_lib.logs.streams import CHUNK, ByteSource
 
 # -- Many rare literals in a buffer, each found wherever it stands: the part that meets every byte of a log.
 #
@@ -175,38 +175,37 @@ _HOLE = bytes(CHUNK)
 
 
 class PlainText:
-    """A stream of UTF-16 with a byte order mark as UTF-8, everything else as it is; NULs and the UTF-8 mark go.
+    """Bytes of UTF-16 with a byte order mark as UTF-8, everything else as it is; NULs and the UTF-8 mark go.
 
     Without its mark, UTF-16 of ASCII text is left as ASCII by taking the NULs out. ``grows``: the end is not for
     good, and what comes later is read on.
     """
 
-    def __init__(self, stream: Stream, *, grows: bool = False) -> None:
-        self._stream = stream
+    def __init__(self, file: ByteSource, *, grows: bool = False) -> None:
+        self._file = file
         self._grows = grows
         self._decoder: codecs.IncrementalDecoder | None = None
         self._left = b""  # what was read and not yet handed on, free of NULs
         self._begun = False
 
-    def readinto(self, view: memoryview) -> int:
+    def read(self, count: int) -> bytes:
         if not self._begun:
             self._begin()
         while not self._left:
-            if self._decoder is not None:
-                if not self._decode(len(view)):
-                    return self._hand_on(view)
-                continue
-            count = self._stream.readinto(view)
-            if count == 0 or find(view, b"\0", 0, count) < 0:
-                return count
-            self._left = _without_nul(bytes(view[:count]))
-        return self._hand_on(view)
+            if self._decoder is None:
+                data = self._file.read(count)
+                if b"\0" not in data:
+                    return data
+                self._left = _without_nul(data)
+            elif not self._decode(count):
+                break
+        data, self._left = self._left[:count], self._left[count:]
+        return data
 
     def _begin(self) -> None:
         head = b""
-        first = memoryview(bytearray(_LONGEST_MARK))
-        while len(head) < _LONGEST_MARK and (count := self._stream.readinto(first[: _LONGEST_MARK - len(head)])):
-            head += first[:count]
+        while len(head) < _LONGEST_MARK and (more := self._file.read(_LONGEST_MARK - len(head))):
+            head += more
         self._begun = bool(head) or not self._grows
         encoding = _UTF_16.get(head[:2])
         if encoding:
@@ -218,17 +217,10 @@ class PlainText:
     def _decode(self, room: int) -> bool:
         """Decode the next piece into what is handed on; return whether there may be more."""
         assert self._decoder is not None
-        piece = bytearray(max(room // _GROWTH, 64))
-        count = self._stream.readinto(memoryview(piece))
-        text = self._decoder.decode(bytes(piece[:count]), count == 0 and not self._grows)
+        piece = self._file.read(max(room // _GROWTH, 64))
+        text = self._decoder.decode(piece, not piece and not self._grows)
         self._left = _without_nul(text.encode("utf-8", "replace"))
-        return count > 0
-
-    def _hand_on(self, view: memoryview) -> int:
-        count = min(len(view), len(self._left))
-        view[:count] = self._left[:count]
-        self._left = self._left[count:]
-        return count
+        return bool(piece)
 
 
 def _without_nul(data: bytes) -> bytes:

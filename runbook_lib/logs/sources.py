@@ -14,7 +14,7 @@ from typing import BinaryIO, cast
 
 from runbook_lib.errors import UsageError, cut
 from runbook_lib.logs.search import PlainText
-from runbook_lib.logs.streams import HEAD, Guarded, Notes, Stream, follows, is_archive, oldest_first, unreadable
+from runbook_lib.logs.streams import HEAD, ByteSource, Guarded, Notes, follows, is_archive, oldest_first, unreadable
 
 # -- Where logs come from: files, folders, rotated series, archives and standard input, all read as streams.
 #
@@ -41,7 +41,7 @@ class LogFile:
 
     name: str
     continues: bool
-    stream: Stream
+    stream: ByteSource
 
 
 @dataclass(frozen=True)
@@ -98,7 +98,7 @@ def read_logs(files: Iterable[Listed], notes: Notes) -> Iterator[LogFile]:
                 before = name
 
 
-def _unrefused(listed: Listed, file: BinaryIO, notes: Notes) -> Iterator[tuple[str, Stream]]:
+def _unrefused(listed: Listed, file: BinaryIO, notes: Notes) -> Iterator[tuple[str, ByteSource]]:
     """Yield what the file holds up to where it is refused, which is noted: the other files are read all the same."""
     name = _name_of(listed)
 
@@ -204,7 +204,7 @@ def _identity(file: BinaryIO) -> Identity:
     return found.st_dev, found.st_ino
 
 
-def _contents(name: str, listed_size: int, file: BinaryIO, notes: Notes) -> Iterator[tuple[str, Stream]]:
+def _contents(name: str, listed_size: int, file: BinaryIO, notes: Notes) -> Iterator[tuple[str, ByteSource]]:
     """Yield what the file holds: itself, or the logs in it where it is an archive."""
     if not file.seekable():
         from runbook_lib.logs.archives import unpack
@@ -235,12 +235,12 @@ class _Direct:
         self._left = size
         self._shortened = shortened
 
-    def readinto(self, view: memoryview) -> int:
-        count = self._raw.readinto(view) or 0
-        self._left -= count
-        if count == 0 and self._left > 0:
+    def read(self, count: int) -> bytes:
+        data = self._raw.read(count)
+        self._left -= len(data)
+        if not data and self._left > 0:
             self._shortened()
-        return count
+        return data
 
 
 # -- How much there is to read, where that is known before it is read ------------------------------
@@ -312,10 +312,9 @@ def _read(log: LogFile, numbers: set[int], limit: int) -> tuple[Lines, int]:
     """Read up to the last wanted line; return the lines, and how many bytes were read."""
     lines: Lines = {}
     number, rest, read, last = 1, b"", 0, max(numbers)
-    chunk = memoryview(bytearray(_CHUNK))
-    while number <= last and read < limit and (count := log.stream.readinto(chunk)):
-        read += count
-        data = rest + bytes(chunk[:count])
+    while number <= last and read < limit and (chunk := log.stream.read(_CHUNK)):
+        read += len(chunk)
+        data = rest + chunk
         feeds = data.count(b"\n")
         if numbers.isdisjoint(range(number, number + feeds + 1)):
             rest = data[data.rfind(b"\n") + 1 :][-_REACH:]

@@ -1,4 +1,4 @@
-"""What a log's bytes come through: small streams, read-ahead in a thread, and the order of a rotated series."""
+"""What a log's bytes come through: small readers, read-ahead in a thread, and the order of a rotated series."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import queue
 import re
 import threading
 from collections.abc import Callable
-from typing import IO, Any, Protocol
+from typing import Any, Protocol
 
 from runbook_lib.errors import UsageError, cut
 from runbook_lib.models import Damage
@@ -46,7 +46,7 @@ def _rotation(name: str) -> tuple[str, str, tuple[int, int, int, int]]:
     return folder, f"{found['stem']}{len(inner)}{found['ending']}", (outer, first, second, third)
 
 
-# -- What a log's bytes come through: small streams, the refusal of a source, and the notes on damaged ones
+# -- What a log's bytes come through: small readers, the refusal of a source, and the notes on damaged ones
 
 CHUNK = 1 << 18
 HEAD = 512
@@ -81,59 +81,34 @@ def is_tar(head: bytes) -> bool:
     return head[257:262] == b"ustar"
 
 
-class Stream(Protocol):
-    """Bytes in their order: ``readinto`` fills the beginning of ``view`` and returns how many; 0 is the end."""
-
-    def readinto(self, view: memoryview) -> int: ...
-
-
 class ByteSource(Protocol):
     """Bytes in their order: ``read`` returns at most ``count`` of them; none is the end."""
 
-    def read(self, count: int) -> bytes: ...
+    def read(self, count: int, /) -> bytes: ...
 
 
 Reopen = Callable[[], ByteSource]
 """Opens the same bytes from their beginning once more."""
 
 
-class FillingStream:
-    """A stream over something that can be read."""
-
-    def __init__(self, file: ByteSource | IO[bytes]) -> None:
-        self._file = file
-
-    def readinto(self, view: memoryview) -> int:
-        if isinstance(self._file, Peekable):
-            return self._file.readinto(view)
-        return read_into(self._file, view)
-
-
-def read_into(file: ByteSource | IO[bytes], view: memoryview) -> int:
-    """Read into ``view`` from what may have no ``readinto``; return how many bytes it was, 0 at the end."""
-    data = file.read(len(view))
-    view[: len(data)] = data
-    return len(data)
-
-
 class Guarded:
-    """A stream that ends where reading it fails; ``failed`` is told why."""
+    """Something readable that ends where reading it fails; ``failed`` is told why."""
 
-    def __init__(self, stream: Stream, kinds: tuple[type[Exception], ...], failed: Callable[[Exception], None]) -> None:
-        self._stream = stream
+    def __init__(
+        self, file: ByteSource, kinds: tuple[type[Exception], ...], failed: Callable[[Exception], None]
+    ) -> None:
+        self._file = file
         self._kinds = kinds
         self._failed = failed
         self._over = False
 
-    def readinto(self, view: memoryview) -> int:
-        if self._over:
-            return 0
+    def read(self, count: int) -> bytes:
         try:
-            return self._stream.readinto(view)
+            return b"" if self._over else self._file.read(count)
         except self._kinds as error:
             self._over = True
             self._failed(error)
-            return 0
+            return b""
 
 
 class PositionedFile:
@@ -143,8 +118,8 @@ class PositionedFile:
         self._descriptor = descriptor
         self._position = position
 
-    def read(self, count: int = -1) -> bytes:
-        data = os.pread(self._descriptor, CHUNK if count < 0 else count, self._position)
+    def read(self, count: int) -> bytes:
+        data = os.pread(self._descriptor, count, self._position)
         self._position += len(data)
         return data
 
@@ -152,15 +127,15 @@ class PositionedFile:
 class ByteRange:
     """``size`` bytes of something readable, from ``start`` on."""
 
-    def __init__(self, file: ByteSource | IO[bytes], start: int, size: int) -> None:
+    def __init__(self, file: ByteSource, start: int, size: int) -> None:
         self._file = file
         self._before = start
         self._left = size
 
-    def read(self, count: int = -1) -> bytes:
+    def read(self, count: int) -> bytes:
         while self._before and (skipped := self._file.read(min(self._before, CHUNK))):
             self._before -= len(skipped)
-        chunk = self._file.read(min(CHUNK if count < 0 else count, self._left))
+        chunk = self._file.read(min(count, self._left))
         self._left -= len(chunk)
         return chunk
 
@@ -168,7 +143,7 @@ class ByteRange:
 class Peekable:
     """Something that can be read, and whose first bytes can be looked at before."""
 
-    def __init__(self, file: ByteSource | IO[bytes]) -> None:
+    def __init__(self, file: ByteSource) -> None:
         self._file = file
         self._head = b""
 
@@ -178,27 +153,11 @@ class Peekable:
             self._head += more
         return self._head
 
-    def read(self, count: int = -1) -> bytes:
+    def read(self, count: int) -> bytes:
         if not self._head:
             return self._file.read(count)
-        if count < 0:
-            head, self._head = self._head, b""
-            return head + self._file.read(count)
         head, self._head = self._head[:count], self._head[count:]
         return head
-
-    def readinto(self, view: memoryview) -> int:
-        """Fill the beginning of ``view`` without a copy in between, where the file can."""
-        if not self._head and isinstance(self._file, DirectReader):
-            return self._file.readinto(view)
-        return read_into(self, view)
-
-
-class DirectReader:
-    """What can be read, and fills a view without a copy in between."""
-
-    def readinto(self, view: memoryview) -> int:
-        raise NotImplementedError
 
 
 class Notes:
@@ -233,7 +192,7 @@ READ_AHEAD_PIECES = 3
 _POLL_S = 0.2
 
 
-class ReadAhead(DirectReader):
+class ReadAhead:
     """A stream that is read in a thread of its own, a few pieces ahead.
 
     ``close`` ends the thread; what the stream raises is raised at the place in the bytes where it happened.
@@ -248,18 +207,10 @@ class ReadAhead(DirectReader):
         self._thread = threading.Thread(target=self._run, daemon=True)
         self._thread.start()
 
-    def read(self, count: int = -1) -> bytes:
+    def read(self, count: int) -> bytes:
         self._fill()
-        count = CHUNK if count < 0 else count
         chunk, self._chunk = self._chunk[:count], self._chunk[count:]
         return bytes(chunk)
-
-    def readinto(self, view: memoryview) -> int:
-        self._fill()
-        count = min(len(view), len(self._chunk))
-        view[:count] = self._chunk[:count]
-        self._chunk = self._chunk[count:]
-        return count
 
     def close(self) -> None:
         """End the thread."""

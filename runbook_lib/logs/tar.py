@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 from runbook_lib.logs.inflate import Content, CutOff, Inside, Meter
-from runbook_lib.logs.streams import CHUNK, ByteRange, ByteSource, DirectReader, Peekable, Reopen
+from runbook_lib.logs.streams import CHUNK, ByteRange, ByteSource, Peekable, Reopen
 
 BLOCK = 512
 _LONGEST_TEXT = 1 << 20
@@ -62,11 +62,6 @@ class _Tar:
         self._file = Peekable(file)
         self.position = 0
 
-    def readinto(self, view: memoryview) -> int:
-        count = self._file.readinto(view)
-        self.position += count
-        return count
-
     def next_member(self) -> Header | None:
         """Return the next member's header with what extended headers say of it; None at the archive's end."""
         said: dict[str, str] = {}
@@ -93,9 +88,9 @@ class _Tar:
 
     def skip(self, count: int) -> None:
         while count > 0:
-            count -= len(self._read(min(count, CHUNK)))
+            count -= len(self.read(min(count, CHUNK)))
 
-    def _read(self, count: int) -> bytes:
+    def read(self, count: int) -> bytes:
         chunk = self._file.read(count)
         if not chunk:
             raise CutOff("the archive ends too early")
@@ -116,7 +111,7 @@ class _Tar:
             raise WrongHeader("a name or an extended header that is too long")
         found = bytearray()
         while len(found) < size:
-            found += self._read(size - len(found))
+            found += self.read(size - len(found))
         self.skip(-size % BLOCK)
         return bytes(found)
 
@@ -130,25 +125,17 @@ class _Tar:
             goes_on = more[504]
 
 
-class _Member(DirectReader):
+class _Member:
     """The bytes of one member."""
 
     def __init__(self, tar: _Tar, size: int) -> None:
         self._tar = tar
         self._left = size
 
-    def readinto(self, view: memoryview) -> int:
-        if not self._left or not view:
-            return 0
-        count = self._tar.readinto(view[: self._left])
-        if not count:
-            raise CutOff("the archive ends too early")
-        self._left -= count
-        return count
-
-    def read(self, count: int = -1) -> bytes:
-        room = bytearray(min(CHUNK if count < 0 else count, self._left))
-        return bytes(room[: self.readinto(memoryview(room))])
+    def read(self, count: int) -> bytes:
+        chunk = self._tar.read(min(count, self._left)) if self._left else b""
+        self._left -= len(chunk)
+        return chunk
 
     def skip(self) -> None:
         """Go to the member's end."""

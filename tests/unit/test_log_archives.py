@@ -38,12 +38,11 @@ NOISE = os.urandom(1 << 16).hex().encode() + b"\n"
 def contents(packed: bytes) -> tuple[dict[str, bytes], list[str]]:
     """Return what the logs in an archive hold, by their names, and the names of what was damaged."""
     notes = Notes()
-    room = memoryview(bytearray(1 << 16))
     held: dict[str, bytes] = {}
-    for name, stream in unpack("x", io.BytesIO(packed), len(packed), notes):
+    for name, log in unpack("x", io.BytesIO(packed), len(packed), notes):
         held[name] = b""
-        while size := stream.readinto(room):
-            held[name] += room[:size]
+        while chunk := log.read(1 << 16):
+            held[name] += chunk
     return held, [damage.source for damage in notes.damaged]
 
 
@@ -269,12 +268,11 @@ def pipe_of(data: bytes) -> Iterator[BinaryIO]:
 def piped(data: bytes) -> tuple[bytes, list[str]]:
     """Return what the logs hold in an archive that comes out of a pipe, and the names of what was damaged."""
     notes = Notes()
-    room = memoryview(bytearray(1 << 16))
     held = b""
     with pipe_of(data) as file:
-        for _, stream in unpack("x", file, None, notes):
-            while size := stream.readinto(room):
-                held += room[:size]
+        for _, log in unpack("x", file, None, notes):
+            while chunk := log.read(1 << 16):
+                held += chunk
     return held, [damage.source for damage in notes.damaged]
 
 

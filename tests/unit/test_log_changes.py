@@ -126,8 +126,7 @@ def _held(folder: Path, change: Callable[[], object]) -> tuple[list[bytes], list
     listed = list_logs([folder])
     change()
     notes = Notes()
-    room = memoryview(bytearray(99))
-    held = [bytes(room[: log.stream.readinto(room)]) for log in read_logs(listed, notes)]
+    held = [log.stream.read(99) for log in read_logs(listed, notes)]
     return held, [damage.source for damage in notes.damaged]
 
 
