@@ -42,9 +42,10 @@ from runbook_lib.repair.sent_changes import DELETION_FACTS, deleting, lost_with,
 from runbook_lib.repair.staleness import ends_of_deletions, require_none_goes_on
 
 LOOK_EVERY_S = 5.0
+"""How often the store is read for a deletion that may take effect late."""
+
 _ONCE_IS_ENOUGH = (AnswerNotUnderstood, CommandRefused, LoginQuestion)
 """What a server asks or refuses, it would ask or refuse at each further deletion too."""
-"""How often the store is read for a deletion that may take effect late."""
 
 
 async def delete_stale(context: Context, plan: Plan, pages: PrimaryPages) -> tuple[DeletionResult, ...]:
