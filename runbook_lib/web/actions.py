@@ -17,7 +17,7 @@ from runbook_lib.params.labels import Label
 from runbook_lib.web.controls import bare_words, best, find
 from runbook_lib.web.dialogs import covering, dismiss, uncover
 from runbook_lib.web.screen import Item, Screen
-from runbook_lib.web.view import PageView, Rest
+from runbook_lib.web.view import PageView, Rest, visible
 
 # -- Type into a field as a person does, and read back where it went -------------------------------
 
@@ -57,6 +57,21 @@ _AFTER = """(el, [{ others, before }, typed]) => {
   }) : [];
   return [el.value !== undefined ? el.value : el.innerText, strayed];
 }"""
+
+
+# Whether the next field around something to press is one of those.
+_WITH = """(el, fields) => {
+  const up = (at) => at.parentNode || at.host;
+  const within = (at, outer) => at && (at === outer || within(up(at), outer));
+  const typed = (field) => !field.readOnly && field.checkVisibility()
+    && !/^(hidden|button|submit|reset|image|checkbox|radio|file|range|color)$/.test(field.type);
+  for (let at = el; at; at = up(at)) {
+    if (fields.some((field) => within(field, at))) return true;
+    if (at.querySelectorAll && [...at.querySelectorAll("input, textarea")].some(typed)) return false;
+  }
+  return true;
+}"""
+_HELD = "el => el.value !== undefined ? el.value : el.innerText"
 
 
 async def type_into(element: ElementHandle, value: str, timeout_ms: float) -> tuple[str, list[str]]:
@@ -101,13 +116,18 @@ class PageActions:
     def __init__(self, view: PageView) -> None:
         self.view = view
         self.labels = view.labels
-        self._typed: ElementHandle | None = None
+        self._typed: list[ElementHandle] = []  # the fields of the form that is being filled in, the last at the end
+        self.changed = False  # since a form was last seen to hold what was filled in
+        self.chosen: dict[str, str] = {}  # what a list shows since something was chosen in it
         self.opens_by_click: set[str] = set()  # entries of the menu that do not open by pointing at them
 
-    async def find(self, key: str, *, kinds: Sequence[str] = (), deadline_s: float | None = None) -> Item:
+    async def find(
+        self, key: str, *, kinds: Sequence[str] = (), deadline_s: float | None = None, sends: bool = False
+    ) -> Item:
         """Return the control that the label ``key`` names, waiting for it; dialogues in the way are dealt with.
 
-        Raises PageNotUnderstood where it does not come, or where the page shows several that cannot be told apart.
+        ``sends``: one that stands with the fields that were filled in. Raises PageNotUnderstood where it does not come,
+        or where the page shows several that cannot be told apart.
         """
         label = self.labels[key]
         start = time.monotonic()
@@ -122,7 +142,7 @@ class PageActions:
                 return True if (hits and not screen.busy) or screen.blocked else None
 
             await self.view.wait(ready, named(label), max(0.0, end - time.monotonic()))
-            item = await self._front(seen[0], label, kinds)
+            item = await self._front(seen[0], label, kinds, sends=sends)
             if item is not None:
                 return item
             if time.monotonic() > end:
@@ -172,13 +192,20 @@ class PageActions:
         """Click what the label names. For things that change nothing: it is looked for again if the page moves."""
         await self._acting(key, (), deadline_s, lambda element: element.click(timeout=_ACTION_MS))
 
-    async def press_once(self, key: str) -> None:
-        """Click what the label names, exactly once.
+    async def press_once(self, key: str, ready: Callable[[], Awaitable[None]] | None = None) -> None:
+        """Click what the label names, exactly once, after ``ready``: then what stands with the fields filled in.
 
         Everything that can fail before the click is tried first, so that an error other than OutcomeUnknown
         says that nothing was clicked.
         """
-        element = await self._acting(key, (), None, lambda element: self._try(key, element))
+
+        async def last_look(element: ElementHandle) -> None:
+            if ready is not None:
+                await ready()
+            await self._try(key, element)
+
+        element = await self._acting(key, (), None, last_look, sends=ready is not None)
+        self._typed.clear()
         patience_ms = self.view.browser.deadlines.page_s * 1000  # a slow machine is no reason not to know
         try:
             # Neither forced nor without waiting after: only then does the driver see whether the click reaches the
@@ -215,12 +242,12 @@ class PageActions:
         """Press Enter where something was typed last, for a form without a button of a known name."""
         self.view.moved()
         with self.view.browser.guard("pressing Enter"):
-            if self._typed is not None:
-                await self._typed.focus()
+            if self._typed:
+                await self._typed[-1].focus()
             await self.view.browser.page.keyboard.press("Enter")
 
     async def fill(self, key: str, value: str, *, secret: bool = False) -> None:
-        """Type a value into the field that the label names, and see that it is there.
+        """Type a value into the field that the label names, unless it holds that, and see that it is there.
 
         A secret is typed only after the page's way to the server was verified.
         """
@@ -228,7 +255,10 @@ class PageActions:
         async def typing(element: ElementHandle) -> None:
             if secret:
                 await self._verify(element)
-            self._typed = element
+            self._typed.append(element)
+            if str(await element.evaluate(_HELD)).strip() == value.strip():
+                return
+            self.changed = True
             typed, elsewhere = await type_into(element, value, _ACTION_MS)
             if elsewhere:
                 raise PageNotUnderstood(
@@ -249,10 +279,28 @@ class PageActions:
             self.view.browser.remember_secret(value)
         await self._acting(key, (), None, typing)
 
+    async def keep(self, fill: Callable[[], Awaitable[None]]) -> None:
+        """Fill in a form until it holds all of it; raises PageNotUnderstood where it does not keep it.
+
+        A page may load late what it remembers, and write that over what was typed.
+        """
+        for _ in range(_TRIES):
+            self.changed = False
+            self._typed.clear()
+            await fill()
+            if not self.changed:
+                return
+        raise PageNotUnderstood(
+            "the form does not keep what is filled in; it was not sent",
+            where=self.view.browser.page.url,
+            next_step="Look at the page: somebody or something else fills in the same form.",
+        )
+
     async def tick(self, key: str, on: bool) -> None:
         """Set the box that the label names."""
         item = await self.find(key)
         if item.checked != on:
+            self.changed = True
             await self.click_box(item)
             await self.view.wait(
                 lambda screen: True if self._is_ticked(screen, key) is on else None, f"{named(self.labels[key])} set"
@@ -277,11 +325,20 @@ class PageActions:
             item = await self.view.again(item)
         raise PageNotUnderstood(f"{item.kind} {item.text!r} cannot be clicked", where=self.view.browser.page.url)
 
-    async def _front(self, screen: Screen, label: Label, kinds: Sequence[str]) -> Item | None:
+    async def _front(self, screen: Screen, label: Label, kinds: Sequence[str], *, sends: bool) -> Item | None:
         """Return the answer, from the dialogue in front if one is there; None after a dialogue was dealt with."""
         front = screen.in_dialog()
         hits = find(front, label, kinds=kinds) or (find(screen, label, kinds=kinds) if not screen.blocked else [])
         hits = hits or bare_words(front if screen.blocked else screen, label)
+        if sends and hits:
+            hits = [hit for hit in hits if await self._stands_with_fields(hit.item)]
+            if not hits:
+                raise PageNotUnderstood(
+                    f"{named(label)} stands with other fields than those that were filled in; nothing was clicked",
+                    where=self.view.browser.page.url,
+                    found=visible(screen),
+                    next_step="If the form's own has another name, add that to the site's file (key labels).",
+                )
         if hits:
             items = best(hits)
             if len(items) > 1:
@@ -296,19 +353,27 @@ class PageActions:
             await dismiss(self.view, front)
         return None
 
+    async def _stands_with_fields(self, item: Item) -> bool:
+        """Whether what is to be pressed stands with the fields that were filled in; in another frame it may."""
+        with suppress(Error):
+            return bool(await (await self.view.element(item)).evaluate(_WITH, self._typed))
+        return True
+
     async def _acting(
         self,
         key: str,
         kinds: Sequence[str],
         deadline_s: float | None,
         act: Callable[[ElementHandle], Awaitable[None]],
+        *,
+        sends: bool = False,
     ) -> ElementHandle:
         """Find the control and act on it; look again where the page was drawn anew in between."""
         problem, covered = "", False
         tries, end = _TRIES, time.monotonic() + self.view.browser.deadlines.page_s
         while tries:
             tries -= 1
-            item = await self.find(key, kinds=kinds, deadline_s=deadline_s)
+            item = await self.find(key, kinds=kinds, deadline_s=deadline_s, sends=sends)
             try:
                 element = await self.view.element(item)
                 await act(element)

@@ -218,6 +218,7 @@ class HaPages:
         before = await self.view.look()
         await take_picture(self.view, "readiness-before")
         await self.view.mark()
+        await self.hand.keep(lambda: self._fields(form))
         loads = self.view.loads
         await self.hand.press("check_readiness")
         earlier, shown, refusing, seen = readiness(before, self.labels), Rest(), Rest(), _Seen()
@@ -281,8 +282,9 @@ class HaPages:
             # way may have come and gone between two looks.
             return page if not refused and goes_on((*fresh, *self.view.passed), self.labels) else None
 
-        secondary = form.secondary_server
-        return await Submit(self.hand, "register", "register", "ask_register", "ask_danger", secondary).send(began)
+        submit = Submit(self.hand, "register", "register", "ask_register", "ask_danger", form.secondary_server)
+        submit.ready = lambda: self.hand.keep(lambda: self._fields(form))
+        return await submit.send(began)
 
     def failure(self, page: HaPage) -> PageRefused | None:
         """Return the error for a page that shows a failed registration, None for any other."""
@@ -346,11 +348,15 @@ class HaPages:
     async def _fill(self, form: HaForm) -> None:
         await self.open_configuration()
         await self.close_dialog()
+        await self._fields(form)
+
+    async def _fields(self, form: HaForm) -> None:
+        """Fill in what the form does not hold yet, and take out what was not planned."""
         await self.hand.fill("secondary_server", form.secondary_server)
         await self.hand.fill("auth_key", form.auth_key, secret=True)
         if self._asks_key_twice(await self.view.look()):
             await self.hand.fill("auth_key_again", form.auth_key, secret=True)
-        if form.email:
+        if form.email or await self.hand.present("email"):
             await self.hand.fill("email", ",".join(form.email))
         await choose(self.hand, "failover_type", f"failover_{form.failover}")
         await self._fill_virtual(form)
@@ -362,7 +368,6 @@ class HaPages:
         wanted = bool(form.virtual_ipv4 or form.virtual_ipv6)
         if wanted or await self.hand.present("enable_virtual_ip"):
             await self.hand.tick("enable_virtual_ip", wanted)
-        if form.virtual_ipv4:
-            await self.hand.fill("virtual_ipv4", form.virtual_ipv4)
-        if form.virtual_ipv6:
-            await self.hand.fill("virtual_ipv6", form.virtual_ipv6)
+        for key, address in (("virtual_ipv4", form.virtual_ipv4), ("virtual_ipv6", form.virtual_ipv6)):
+            if address or (wanted and await self.hand.present(key)):
+                await self.hand.fill(key, address)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from runbook_lib.decisions import ListedIseServer
-from runbook_lib.errors import PageRefused, RunbookError
-from runbook_lib.hosts import is_address
+from runbook_lib.errors import PageNotUnderstood, PageRefused, RunbookError
+from runbook_lib.hosts import is_address, same_host, with_port
 from runbook_lib.params.labels import Labels
 from runbook_lib.web import menu
 from runbook_lib.web.actions import PageActions
@@ -19,7 +20,8 @@ from runbook_lib.web.view import Rest
 
 # -- Read the table of ISE servers off a screen. Pure ----------------------------------------------
 
-_LINE_WORDS = 60
+_LINE_WORDS, _SHORT = 60, 80
+_BRACKETED = re.compile(r"(\S+) \(([^\s()]+)\)")
 
 
 def ise_servers(screen: Screen, labels: Labels) -> tuple[ListedIseServer, ...]:
@@ -81,19 +83,37 @@ def _ise_server(row: ScreenRow, header: ScreenRow | None, labels: Labels) -> Lis
         named = [n for n, cell in enumerate(header.cells) if any(same(cell, t) for t in labels["column_address"].texts)]
     else:
         named = []
-    at = next((n for n, cell in cells.items() if is_address(cell.strip())), None)
+    at = next((n for n, cell in cells.items() if is_address(_host_in(cell))), None)
     if at is None:
         at = next((n for n in named if cells[n] and " " not in cells[n]), None)
     if at is None:
         return None
     order = [n for n in _status_columns(header, labels) if n in cells] + [n for n in cells if n != at]
-    server = ListedIseServer(address=cells[at])
+    server = ListedIseServer(address=_host_in(cells[at]))
     for number in order:
         answers = _answers(cells[number], labels)
         if answers is not None:
             return replace(server, status=cells[number], answers=answers)
     status = next((cells[n] for n in _status_columns(header, labels) if n in cells), "")
     return replace(server, status=status)
+
+
+def _host_in(cell: str) -> str:
+    """Return the host that a cell names: with its port, or with its name and its address, one of them in brackets."""
+    found = _BRACKETED.fullmatch(cell.strip())
+    parts = [with_port(part)[0] for part in (found.groups() if found else (cell.strip(),))]
+    return next((part for part in parts if is_address(part)), parts[0])
+
+
+def row_of(address: str, listed: Sequence[ListedIseServer]) -> ListedIseServer | None:
+    """Return the row of a server, however its address is written; None where it is not listed."""
+    return next((row for row in listed if same_host(row.address, address)), None)
+
+
+def _is_drawn(screen: Screen, labels: Labels) -> bool:
+    """Whether the page shows the columns of its list, or says that there is nothing in it."""
+    headed = any(_heads(row, labels) for row in (*screen.rows, *_lines(screen)))
+    return headed or any(says(text, labels.phrases["empty"]) for text in screen.texts if len(text) < _SHORT)
 
 
 def _answers(text: str, labels: Labels) -> bool | None:
@@ -105,10 +125,11 @@ def _answers(text: str, labels: Labels) -> bool | None:
 # -- The page ISE Servers: its list, adding one, removing one --------------------------------------
 
 _PATH = ("menu_administration", "menu_servers", "menu_ise_servers")
-# Rows are drawn some tenths of a second apart. An empty list may be one whose answer is on its way, or, where none is,
-# one that the page has not drawn yet; an address that is listed after all is refused by the page as a duplicate.
+# Rows are drawn some tenths of a second apart. An empty list may be one whose answer is on its way, or one that is not
+# drawn yet, as long as it shows neither columns nor that there is nothing.
 _SETTLE_S, _EMPTY_S, _QUIET_S = 0.5, 6.0, 1.2
 _PLACES = 10.0
+_BOXES = ("checkbox", "radio")
 
 
 class IsePages:
@@ -134,8 +155,8 @@ class IsePages:
 
         def ready(screen: Screen) -> tuple[ListedIseServer, ...] | None:
             listed = ise_servers(screen, self.labels)
-            loading = any(says(text, self.labels.phrases["loading"]) for text in screen.texts if len(text) < 80)
-            empty_s = _QUIET_S if self.view.quiet else _EMPTY_S
+            loading = any(says(text, self.labels.phrases["loading"]) for text in screen.texts if len(text) < _SHORT)
+            empty_s = _QUIET_S if self.view.quiet and _is_drawn(screen, self.labels) else _EMPTY_S
             return listed if not loading and shown.rests(listed, _SETTLE_S if listed else empty_s) else None
 
         return await self.hand.wait(ready, "the list of ISE servers", rest=shown)
@@ -146,18 +167,20 @@ class IsePages:
         Raises PageRefused (its ``found`` are the page's words; ``reading.meaning`` tells a 401, a duplicate,
         an unreachable and a third server apart) or OutcomeUnknown. SessionEnded: Save may have been clicked.
         """
-        await self.open()
-        self._refuse_listed(ise_servers(await self.view.look(), self.labels), address)
+
+        async def fields() -> None:
+            await self.hand.fill("ise_address", address)
+            await self.hand.fill("ise_user", user)
+            await self.hand.fill("ise_password", password, secret=True)
+            if await self.hand.present("ise_password_again"):
+                await self.hand.fill("ise_password_again", password, secret=True)
+
+        self._refuse_listed(await self.servers(), address)
         await self._command("ise_command_add", "ise_add")
-        await self.hand.fill("ise_address", address)
-        await self.hand.fill("ise_user", user)
-        await self.hand.fill("ise_password", password, secret=True)
-        if await self.hand.present("ise_password_again"):
-            await self.hand.fill("ise_password_again", password, secret=True)
+        await fields()
+        submit = Submit(self.hand, "ise-add", "save", "ask_save", "ask_danger", ready=lambda: self.hand.keep(fields))
         try:
-            return await Submit(self.hand, "ise-add", "save", "ask_save", "ask_danger").send(
-                lambda screen: next((row for row in ise_servers(screen, self.labels) if row.address == address), None)
-            )
+            return await submit.send(lambda screen: row_of(address, ise_servers(screen, self.labels)))
         except PageRefused:
             await self._leave_form()
             raise
@@ -174,10 +197,23 @@ class IsePages:
             key = "ise_go"
 
         def gone(screen: Screen) -> bool | None:
-            listed = [row.address for row in ise_servers(screen, self.labels)]
-            return True if self._is_list(screen) and address not in listed else None
+            listed = ise_servers(screen, self.labels)
+            return True if self._is_list(screen) and row_of(address, listed) is None else None
 
-        await Submit(self.hand, "ise-remove", key, "ask_delete").send(gone)
+        await Submit(self.hand, "ise-remove", key, "ask_delete", ready=lambda: self._require_alone(address)).send(gone)
+
+    async def _require_alone(self, address: str) -> None:
+        """See that the box of this server is ticked, and of no other: rows move, and some pages tick them all."""
+        screen = await self.view.look(anew=True)
+        boxes = {row.address: self._box(screen, row.address) for row in ise_servers(screen, self.labels)}
+        ticked = [of for of, box in boxes.items() if box and box.checked]
+        if any(box and box.kind in _BOXES for box in boxes.values()) and ticked != [address]:
+            raise PageNotUnderstood(
+                f"the rows that are ticked are not that of {address} alone; nothing was removed",
+                where=self.view.browser.page.url,
+                found=", ".join(ticked) or "none",
+                next_step="Remove it by hand in a browser, then run the stage again.",
+            )
 
     async def _leave_form(self) -> None:
         """Load the first page anew where the refused form lies over all others; nothing is sent by that."""
@@ -188,14 +224,13 @@ class IsePages:
                 self.view.moved()
 
     def _refuse_listed(self, listed: tuple[ListedIseServer, ...], address: str) -> None:
-        for row in listed:
-            if row.address == address:
-                raise PageRefused(
-                    "the ISE server is in the list already; nothing was typed",
-                    where=self.view.browser.page.url,
-                    found=f"already added: {address}, status {row.status!r}",
-                    next_step=NEXT_STEPS["duplicate"],
-                )
+        if row := row_of(address, listed):
+            raise PageRefused(
+                "the ISE server is in the list already; nothing was typed",
+                where=self.view.browser.page.url,
+                found=f"already added: {address}, status {row.status!r}",
+                next_step=NEXT_STEPS["duplicate"],
+            )
 
     async def _command(self, option: str, button: str) -> None:
         if await self.hand.present("ise_command"):
@@ -209,10 +244,10 @@ class IsePages:
         return bool(commands or ise_servers(screen, self.labels))
 
     def _box(self, screen: Screen, address: str) -> Item | None:
-        boxes = [item for item in screen.items if item.kind in ("checkbox", "radio")]
-        words = [item for item in screen.items if item.kind not in FIELDS and item.text == address]
+        boxes = [item for item in screen.items if item.kind in _BOXES]
+        words = [i for i in screen.items if i.kind not in FIELDS and same_host(_host_in(i.text), address)]
         for box in boxes:
-            if box.row >= 0 and address in screen.rows[box.row].cells:
+            if box.row >= 0 and any(same_host(_host_in(cell), address) for cell in screen.rows[box.row].cells):
                 return box
         for word in words:
             beside = [box for box in boxes if box.frame == word.frame and same_line(box, word)]

@@ -24,7 +24,7 @@ from runbook_lib.params.labels import HaForm, Labels
 from runbook_lib.web.actions import PageActions
 from runbook_lib.web.browser import PinnedBrowser
 from runbook_lib.web.ha_page import HaPages
-from runbook_lib.web.ise_page import IsePages
+from runbook_lib.web.ise_page import IsePages, row_of
 from runbook_lib.web.menu import login
 from runbook_lib.web.screen import says
 from runbook_lib.web.view import Evidence, PageView, SessionEnded, reading, take_picture
@@ -111,7 +111,7 @@ class PrimePages:
         """Add an ISE server, clicking Save once, and return its row. Raises PageRefused or OutcomeUnknown."""
 
         async def listed() -> ListedIseServer | None:
-            return next((row for row in await self._ise.servers() if row.address == address), None)
+            return row_of(address, await self._ise.servers())
 
         return await self._once("adding the ISE server", lambda: self._ise.add(address, user, password), listed)
 
@@ -119,7 +119,7 @@ class PrimePages:
         """Remove an ISE server from the list. Raises PageRefused or OutcomeUnknown."""
 
         async def gone() -> bool | None:
-            return True if address not in [row.address for row in await self._ise.servers()] else None
+            return True if row_of(address, await self._ise.servers()) is None else None
 
         async def remove() -> bool | None:
             await self._ise.remove(address)

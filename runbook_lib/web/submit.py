@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TypeVar
 
@@ -27,7 +27,7 @@ _MOVED = 6
 
 
 async def choose(hand: PageActions, key: str, option: str) -> None:
-    """Choose the option that the label ``option`` names in the list or group that ``key`` names."""
+    """Choose the option that the label ``option`` names in the list or group that ``key`` names, unless it is."""
     label, wanted = hand.labels[key], hand.labels[option]
     screen = await hand.view.wait(lambda now: now if _choice(now, label) else None, named(label))
     radios = find_radios(screen, label)
@@ -35,10 +35,11 @@ async def choose(hand: PageActions, key: str, option: str) -> None:
         await _choose_radio(hand, radios, key, option)
         return
     item = _choice(screen, label)[0]
-    if item.options:
-        await _choose_native(hand, item, wanted, label)
-    elif not any(same(item.value or item.text, text) for text in wanted.texts):
-        await _choose_listed(hand, item, screen, wanted, label)
+    if any(same(item.value or item.text, text) for text in (*wanted.texts, hand.chosen.get(key, ""))):
+        return
+    hand.changed = True
+    choosing = _choose_native(hand, item, wanted, label) if item.options else None
+    hand.chosen[key] = await (choosing or _choose_listed(hand, item, screen, wanted, label))
 
 
 def _choice(screen: Screen, label: Label) -> list[Item]:
@@ -53,6 +54,7 @@ async def _choose_radio(hand: PageActions, radios: Sequence[Item], key: str, opt
         raise _no_option(hand, hand.labels[option], hand.labels[key], [radio.text for radio in radios])
     text = hits[0].item.text
     if not hits[0].item.checked:
+        hand.changed = True
         await hand.click_box(hits[0].item)
 
     def chosen(screen: Screen) -> bool | None:
@@ -62,7 +64,7 @@ async def _choose_radio(hand: PageActions, radios: Sequence[Item], key: str, opt
     await hand.view.wait(chosen, f"{named(hand.labels[key])} set to {named(hand.labels[option])}")
 
 
-async def _choose_native(hand: PageActions, item: Item, wanted: Label, label: Label) -> None:
+async def _choose_native(hand: PageActions, item: Item, wanted: Label, label: Label) -> str:
     order = [n for text in wanted.texts for n, option in enumerate(item.options) if same(option, text)]
     order = order or [n for n, option in enumerate(item.options) if says(option, wanted.texts)]
     if not order:
@@ -70,9 +72,10 @@ async def _choose_native(hand: PageActions, item: Item, wanted: Label, label: La
     element = await hand.view.element(item)
     with hand.view.browser.guard(f"choosing in {named(label)}"):
         await element.select_option(index=order[0])
+    return item.options[order[0]]
 
 
-async def _choose_listed(hand: PageActions, item: Item, before: Screen, wanted: Label, label: Label) -> None:
+async def _choose_listed(hand: PageActions, item: Item, before: Screen, wanted: Label, label: Label) -> str:
     known = {(other.kind, other.text, other.box) for other in before.items}
 
     def offered(screen: Screen) -> Item | None:
@@ -83,16 +86,16 @@ async def _choose_listed(hand: PageActions, item: Item, before: Screen, wanted: 
     choice = await _opened(hand, item, label, offered)
     await hand.click(choice)
 
-    def chosen(screen: Screen) -> bool | None:
+    def chosen(screen: Screen) -> str | None:
         # A list that was its own caption has another one now; it stands where it stood.
         there = [other for other in screen.items if (other.frame, other.kind) == (item.frame, item.kind)]
         there = [
             other for other in there if abs(other.left - item.left) <= _MOVED and abs(other.top - item.top) <= _MOVED
         ]
         shown = [other.value or other.text for other in (*_choice(screen, label), *there)]
-        return True if any(same(value, choice.text) or says(value, wanted.texts) for value in shown) else None
+        return next((value for value in shown if same(value, choice.text) or says(value, wanted.texts)), None)
 
-    await hand.view.wait(chosen, f"{named(label)} showing {choice.text!r}")
+    return await hand.view.wait(chosen, f"{named(label)} showing {choice.text!r}")
 
 
 async def _opened(hand: PageActions, item: Item, label: Label, offered: Callable[[Screen], Item | None]) -> Item:
@@ -142,7 +145,8 @@ NEXT_STEPS: Mapping[str, str] = {
 class Submit:
     """One button that is clicked once. ``agree`` names the phrases of questions that it may ask (see labels).
 
-    ``secondary`` is the address of the secondary, where what happens to that is a part of what is done.
+    ``secondary`` is the address of the secondary, where what happens to that is a part of what is done; ``ready`` sees
+    right before the click that the form holds what it shall send.
     """
 
     hand: PageActions
@@ -151,6 +155,7 @@ class Submit:
     agree: str
     dangers: str = ""
     secondary: str = ""
+    ready: Callable[[], Awaitable[None]] | None = None
     _refusing: list[str] = field(default_factory=list)
     _new: tuple[str, ...] = ()
 
@@ -168,7 +173,7 @@ class Submit:
         await take_picture(view, f"{self.name}-before")
         await view.mark()
         try:
-            await self.hand.press_once(self.key)
+            await self.hand.press_once(self.key, self.ready)
             return await self._outcome(before, done)
         finally:
             view.expect()

@@ -318,6 +318,72 @@ def test_what_is_typed_into_another_field_is_taken_out_again(tmp_path: Path) -> 
     assert not product.heard
 
 
+SENDS = "<button name=do value=Register"
+
+
+@pytest.mark.parametrize("always", [False, True], ids=["once", "each time"])
+def test_what_a_page_writes_over_the_form_is_not_sent(always: bool, tmp_path: Path) -> None:
+    """An earlier registration's values that come late: what was planned is filled in again, or nothing is sent."""
+    remembers = f"""<script>let late = true; f.addEventListener('change', () => {{
+      if (late) {{ s.value = '198.51.100.99'; e.value = 'old@example.org'; f.selectedIndex = 0; }}
+      late = {json.dumps(always)}; }})</script>"""
+    product = Product(rewrite=(("</form>", f"</form>{remembers}"),))
+
+    async def use(pages: PrimePages) -> None:
+        await pages.register(replace(FORM, email=()))
+
+    if always:
+        with pytest.raises(PageNotUnderstood, match="the form does not keep"):
+            drive_form(product, tmp_path, use)
+        assert not product.heard
+        return
+    drive_form(product, tmp_path, use)
+    ((_, sent),) = product.heard
+    assert (sent["secondary"], sent["email"], sent["failover"]) == (FORM.secondary_server, "", "Manual")
+
+
+def test_a_button_of_other_fields_is_not_pressed(tmp_path: Path) -> None:
+    """*Save* of what stands beside the form is another button: the form's own is pressed, or nothing."""
+    beside = "<form><label>Interval <input name=i></label><p><button type=button>Save</button></p></form>"
+    form = """<div><table><tr><td>Server Address<td><input></table>
+      <p><button type=button onclick="document.title = 'pressed ' + document.title">{}</button></p></div>"""
+
+    async def use(pages: PrimePages) -> None:
+        page, hand = pages._browser.page, pages._hand
+
+        async def fields() -> None:
+            await hand.fill("ise_address", "198.51.100.7")
+
+        async def pressed(content: str) -> str:
+            await page.set_content(f"<title>once</title><main>{content}</main>")
+            hand.view.moved()
+            await fields()
+            await hand.press_once("save", lambda: hand.keep(fields))
+            return await page.title()
+
+        assert await pressed(beside + form.format("Save")) == "pressed once"
+        assert await pressed(beside + form.format("OK")) == "pressed once"
+        with pytest.raises(PageNotUnderstood, match="other fields"):
+            await pressed(beside + form.format("Submit"))
+        assert await page.title() == "once"
+
+    drive(Product(), "plain", tmp_path, use, at=INSIDE)
+
+
+def test_no_ise_server_is_removed_while_another_one_is_ticked(tmp_path: Path) -> None:
+    """A page that ticks more rows than one, or whose rows have changed places since, is not told to delete."""
+    product = Product(ise={"198.51.100.5": "Reachable", "198.51.100.7": "Unreachable"})
+    product.rewrite = (("<input type=checkbox name=row", "<input type=checkbox checked name=row"),)
+
+    async def use(pages: PrimePages) -> None:
+        with pytest.raises(PageNotUnderstood, match=r"not that of 198\.51\.100\.7 alone"):
+            await pages.remove_ise("198.51.100.7")
+
+    drive(product, "plain", tmp_path, use, at="/ise")
+    assert not product.heard
+    assert len(product.ise) == 2
+
+
 def test_a_button_that_waits_for_keys_is_pressed_once_they_came(tmp_path: Path) -> None:
     """Typed as a person types: a form that counts keys and not values is filled all the same."""
     button = "<button name=do value=Register"

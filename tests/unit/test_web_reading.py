@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Callable
 from datetime import UTC, datetime
+from types import SimpleNamespace
 
 import pytest
 
 from runbook_lib.params.labels import labels_for
 from runbook_lib.web.ha_page import ha_page, milestones
-from runbook_lib.web.ise_page import ise_servers
+from runbook_lib.web.ise_page import IsePages, ise_servers, row_of
 from runbook_lib.web.reading import fresh_texts, meaning, refusal, value_beside
 from runbook_lib.web.screen import Item, Screen, ScreenRow
+from runbook_lib.web.view import Rest
 
 LABELS = labels_for()
 NOW = datetime(2024, 5, 1, tzinfo=UTC)
@@ -159,6 +163,46 @@ def test_ise_servers_are_read_with_what_their_status_means() -> None:
         ("192.0.2.2", "Unreachable", False),
         ("ise-3.example", "Grue", None),
     ]
+
+
+@pytest.mark.parametrize(
+    "shown", ["192.0.2.1", "192.0.2.1:443", "ise-1 (192.0.2.1)", "192.0.2.1 (ise-1)", "ise-1.example:443 (192.0.2.1)"]
+)
+def test_an_ise_server_is_known_however_its_address_is_written(shown: str) -> None:
+    """With its port, or its name beside it; and so is the box in its row."""
+    rows = table(("", "Server", "Status"), ("", "192.0.2.2", "Reachable"), ("", shown, "Reachable"))
+    boxes = [Item(kind="checkbox", row=row) for row in (1, 2)]
+    page = screen(*boxes, rows=rows)
+    assert row_of("192.0.2.1", ise_servers(page, LABELS)) == ise_servers(page, LABELS)[1]
+    found = IsePages(SimpleNamespace(view=None, labels=LABELS))._box(page, "192.0.2.1")  # type: ignore[arg-type]
+    assert found is page.items[1]
+
+
+@pytest.mark.parametrize(
+    ("page", "for_s"),
+    [
+        (screen(text("ISE Servers", 0, 0)), 6.0),
+        (screen(rows=table(("", "Server Address", "Status"))), 1.2),
+        (screen(text("Server Address", 0, 0), text("Status", 200, 0)), 1.2),
+        (screen(text("No data available", 0, 0)), 1.2),
+    ],
+    ids=["nothing", "columns", "captions", "words"],
+)
+def test_an_empty_list_is_believed_sooner_where_the_page_shows_that_it_is_one(page: Screen, for_s: float) -> None:
+    """Where it shows neither columns nor that there is nothing, the list may not be drawn yet."""
+    waited: list[float] = []
+
+    async def look(*, anew: bool) -> Screen:
+        return screen(Item(kind="combobox", names=((0, "Select a command"),)))
+
+    async def wait(ready: Callable[[Screen], object], what: str, *, rest: Rest) -> object:
+        assert ready(page) is None
+        waited.append(rest._for_s)
+        return ()
+
+    view = SimpleNamespace(look=look, quiet=True)
+    asyncio.run(IsePages(SimpleNamespace(view=view, labels=LABELS, wait=wait)).servers(anew=False))  # type: ignore[arg-type]
+    assert waited == [for_s]
 
 
 def test_rows_of_other_tables_are_no_ise_servers() -> None:
