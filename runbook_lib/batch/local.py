@@ -67,7 +67,7 @@ async def alone(lock: SiteLock) -> bool:
 
 def locked(task: SiteTask, error: RunbookError) -> SiteResult:
     """Return the result of a site whose lock cannot be had: mostly because another run has it."""
-    why = f"{type(error).__name__}: {error.what}: {error.found}"
+    why = f"{type(error).__name__}: {error.what}: {error.found}; {error.next_step}"
     return SiteResult(site=task.site, incident=task.incident, state=refused_state(task, stopped=True), why=why)
 
 

@@ -184,10 +184,10 @@ def _plan_some(
 
 
 def _plan(round_: Round, each: FleetSite) -> Planned:
-    keep_description(round_, each)
+    described = round_.folder / keep_description(round_, each).path
     record: Record | None = None
     try:
-        record = open_incident(each.site, "", what=f"runbook fleet plan, {round_.incident}")
+        record = open_incident(each.site, "", what=f"runbook fleet plan, {round_.incident}", given=str(described))
         found = _plan_in(record, each)
     except RunbookError as error:
         found = NotPlanned(site=each.name, incident=record.incident if record else "", why=_in_words(error))

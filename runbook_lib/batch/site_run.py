@@ -180,10 +180,13 @@ def result_of_interruption(task: SiteTask) -> SiteResult:
 def settled_state(task: SiteTask, *, otherwise: SiteState = SiteState.FAILED) -> SiteState:
     """Return what the site's own record says after a run that could not say it: unknown where a change may be open.
 
+    Unknown too where another record lies there than the one that was run, as an older copy does.
+
     A repair that stage 60 has found stays one, whatever happened to the run after that.
     """
     try:
         record = Record.open(Path(task.records), task.incident)
+        record.journal.require_known()
         if record.pending_changes():
             return SiteState.UNKNOWN
         outcome = record.outcome()

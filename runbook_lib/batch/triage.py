@@ -18,9 +18,10 @@ from runbook_lib.certificates.expectation import read_expectation
 from runbook_lib.certificates.verdict import judge
 from runbook_lib.decisions import Plan
 from runbook_lib.device.answers import StateKind
+from runbook_lib.device.prime import PrimeServer
 from runbook_lib.device.probe import not_available, present
 from runbook_lib.errors import DeviceError, DeviceSilent, DeviceUnreachable, RunbookError
-from runbook_lib.models import Diagnosis, HaStatus, Inventory, Judgement, Presented, TofuStore, Vantage, Verdict
+from runbook_lib.models import Diagnosis, HaStatus, Inventory, Judgement, Presented, Vantage, Verdict
 from runbook_lib.params.model import Deadlines, Site
 from runbook_lib.repair.context import PI_SERVERS, Devices, Target, targets
 from runbook_lib.repair.diagnose import read_site_logs
@@ -187,7 +188,11 @@ class _Asking:
 
     async def finding(self, each: FleetSite) -> TriagedSite:
         diagnosis, _ = await asyncio.gather(self._logs(), self._login())
-        stores, ha, looks = await asyncio.gather(self._stores(), self._ha(), self._looks())
+        stores, ha, looks = await asyncio.gather(
+            self._each("store", lambda prime: prime.list_tofu()),
+            self._each("HA state", lambda prime: prime.ha_status()),
+            self._looks(),
+        )
         now = datetime.now(UTC)
         judgements = tuple(self._judged(target, looks[target.name], now) for target in targets(self._site))
         plan = None
@@ -229,21 +234,14 @@ class _Asking:
 
         return await self._phase("logs", lambda: asyncio.to_thread(read))
 
-    async def _stores(self) -> tuple[TofuStore, ...]:
+    async def _each(self, what: str, ask: Callable[[PrimeServer], Awaitable[T]]) -> tuple[T, ...]:
+        """Return what each server says at which a login came about, the primary first."""
         found = [
-            await self._phase(f"store of the {key}", self._devices.prime(key).list_tofu)
+            await self._phase(f"{what} of the {key}", partial(ask, self._devices.prime(key)))
             for key in PI_SERVERS
             if self._reached(key)
         ]
-        return tuple(store for store in found if store)
-
-    async def _ha(self) -> tuple[HaStatus, ...]:
-        found = [
-            await self._phase(f"HA state of the {key}", self._devices.prime(key).ha_status)
-            for key in PI_SERVERS
-            if self._reached(key)
-        ]
-        return tuple(state for state in found if state)
+        return tuple(each for each in found if each)
 
     async def _looks(self) -> dict[str, tuple[Presented, ...]]:
         """Return what each host presents; through a server at which no login came about nothing is tried again."""

@@ -30,6 +30,7 @@ from runbook_lib.models import Stage
 from runbook_lib.params.load import secret_references
 from runbook_lib.record.gate import plain_json_value
 from runbook_lib.record.history import past_incidents, standings
+from runbook_lib.record.lock import refusal
 from runbook_lib.show.rendering import View
 from runbook_lib.show.table import Row, Table
 
@@ -297,6 +298,8 @@ def status_command(name: str, *, round_id: str, as_json: bool, map_file: str = "
         out_lines(outcome_view(outcome).text())
     root = paths.records_dir()
     names = [each.name for each in fleet.sites]
+    for held in filter(None, map(refusal, (f"fleet:{fleet.name}", *names))):
+        out(f"lock:    {held.what}; {held.next_step}")
     tell_standings(standings(past_incidents(root), names) if names else (), map_file)
     return 0
 

@@ -61,7 +61,7 @@ class ArtifactStore:
 
     def keep_answer(self, answer: Answer, parsed: object = None, *, stage: str = "") -> Artifact:
         """Keep what a device said, byte for byte, and beside it what was understood (None: nothing)."""
-        self.journal.require_there()
+        self.journal.require_known()
         name = f"{slug(answer.server, 20)}-{slug(_short(answer.command), 40)}"
         data = gate_bytes(answer.raw)
         number = sum(1 for _ in (self.folder / "answers").glob("*.txt")) + 1
@@ -116,7 +116,7 @@ class ArtifactStore:
             raise damaged(self.folder / artifact.path, f"it does not hold {kind.__name__}: {error}") from error
 
     def _write(self, path: str, data: bytes) -> Artifact:
-        self.journal.require_there()  # no folder is made in the place of one that was moved
+        self.journal.require_known()  # no folder is made in the place of one that was moved
         for name in _neighbours(checked(path)):
             target = self.folder / name
             if write_new(target, data) or _holds(target, data):
@@ -267,7 +267,7 @@ def _drift(version: NotebookVersion, files: Mapping[str, ReadableFile], notebook
             return Drift(version=version)
         then = files[version.artifact.path].read_bytes() if version.artifact else b""
         return Drift(version=version, cells=min((changed_cells(then, each) for each in now), key=len))
-    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return Drift(version=version, known=False)
 
 

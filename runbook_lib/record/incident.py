@@ -278,7 +278,16 @@ class RecordedChange:
         self._say(Kind.RESULT, replace(self.about, seen=NOT_SENT), seen=seen, expected=expected)
 
     def _say(self, kind: Kind, about: About, **fields: Any) -> None:
-        self._record.journal.append(kind, stage=self.stage, server=self.server, text=about, **fields)
+        try:
+            self._record.journal.append(kind, stage=self.stage, server=self.server, text=about, **fields)
+        except RecordNotWritable as error:
+            if about.seen != NOT_SENT:
+                error.what = f"{self.server}: {self.text}: it was sent, and what became of it cannot be written down"
+                error.next_step = (
+                    "make room, or make the folder writable for you, then run the same command again: it asks the"
+                    " server first, and sends nothing twice on one approval"
+                )
+            raise
 
 
 def site_slug(site: str) -> str:

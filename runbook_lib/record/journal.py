@@ -319,22 +319,30 @@ class Journal:
             self._mend(file)
             return self._add(file, fields)
 
-    def require_there(self) -> None:
-        """Raise ``RecordDamaged`` where the journal that this process has read is gone: its folder was moved."""
-        if self.path in _newest and not self.path.exists():
-            raise _another(self.path)
+    def require_known(self) -> None:
+        """Raise ``RecordDamaged`` where what lies there does not go on from what this process has read or written."""
+        end, line = _newest.get(self.path, (0, b""))
+        try:
+            with open_plain(self.path) as file:
+                file.seek(end - len(line))
+                if file.read(len(line)) == line:
+                    return
+                file.seek(0)
+                parse_journal(file.read(), self.path)  # names a line that is damaged
+        except FileNotFoundError:
+            if not line:
+                return
+        except OSError:
+            return  # whoever needs it says what keeps it from being opened
+        raise _another(self.path)
 
     @contextmanager
     def _locked(self) -> Iterator[int]:
-        self.require_there()
+        self.require_known()
         make_folder(self.folder)
         file = os.open(self.path, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, FILE_MODE)
         try:
             fcntl.flock(file, fcntl.LOCK_EX)
-            end, line = _newest.get(self.path, (0, b""))
-            if os.pread(file, len(line), end - len(line)) != line:
-                parse_journal(self.path.read_bytes(), self.path)  # which names a line that is damaged
-                raise _another(self.path)
             if os.fstat(file).st_size == 0:
                 share(file, self.path)
                 sync_folder(self.folder)

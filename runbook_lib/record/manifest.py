@@ -11,9 +11,9 @@ import struct
 import zipfile
 import zlib
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
-from typing import Any, BinaryIO, Protocol
+from typing import Any, BinaryIO, Protocol, TypeVar
 
 from runbook_lib.digest import canonical_json, sha256_hex
 from runbook_lib.record.journal import JournalText
@@ -147,6 +147,9 @@ JOURNAL = "journal.jsonl"
 EMPTY = "added: it is an empty folder"
 
 
+T = TypeVar("T", "JournalPart", "FileEntry")
+
+
 class ReadableFile(Protocol):
     """A file of a record, on disk or in an archive."""
 
@@ -195,15 +198,24 @@ def parse_manifest(data: bytes) -> Manifest:
             raise ValueError("it is not a manifest of this form")
         found = Manifest(
             incident=value["incident"],
-            journal=JournalPart(**value["journal"]),
-            files=tuple(FileEntry(**entry) for entry in value["files"]),
+            journal=_typed(JournalPart(**value["journal"])),
+            files=tuple(_typed(FileEntry(**entry)) for entry in value["files"]),
         )
-        same = found.to_bytes() == data
+        same = isinstance(found.incident, str) and found.to_bytes() == data
     except (KeyError, TypeError, AttributeError, RecursionError, UnicodeDecodeError, json.JSONDecodeError):
         raise ValueError("it is not a manifest") from None
     if not same:
         raise ValueError("it is not spelled as a manifest is written")
     return found
+
+
+def _typed(part: T) -> T:
+    """Return a part of a manifest whose values are of their types and no number is below 0; else ``TypeError``."""
+    for field in fields(part):
+        value = getattr(part, field.name)
+        if type(value).__name__ != field.type or (isinstance(value, int) and value < 0):
+            raise TypeError(field.name)
+    return part
 
 
 def journal_part(data: bytes, journal: JournalText) -> JournalPart:

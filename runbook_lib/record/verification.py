@@ -73,6 +73,7 @@ class Verification:
     stamp: Stamp | None = None
     notebooks: tuple[Drift, ...] = ()
     problems: list[RecordProblem] = field(default_factory=list)
+    told: set[RecordProblem] = field(default_factory=set, repr=False)
     notes: list[str] = field(default_factory=list)
     later: tuple[Line, ...] = ()
     names: tuple[str, ...] = ()
@@ -91,8 +92,10 @@ class Verification:
 
     def say(self, path: str, what: str) -> None:
         """Add a problem of a file, once."""
-        if RecordProblem(path=path, what=what) not in self.problems:
-            self.problems.append(RecordProblem(path=path, what=what))
+        problem = RecordProblem(path=path, what=what)
+        if problem not in self.told:
+            self.told.add(problem)
+            self.problems.append(problem)
 
 
 # -- What whoever checks a record trusts: public keys, and certificates of time-stamping authorities

@@ -17,7 +17,7 @@ from runbook_lib.errors import DeviceError, LoginRefused
 from runbook_lib.event_loop import poll_until
 from runbook_lib.hosts import any_same_host, is_localhost, is_loopback
 from runbook_lib.models import Presented, Stage, TofuEntry, Vantage
-from runbook_lib.params.model import Expectation, PiServer, Site, SshAccess
+from runbook_lib.params.model import Expectation, IseServer, PiServer, Site, SshAccess
 from runbook_lib.record.about import About
 from runbook_lib.record.incident import Record
 from runbook_lib.record.journal import Line
@@ -59,31 +59,23 @@ def old_algorithms(site: Site) -> dict[str, tuple[str, ...]]:
 
 def targets(site: Site) -> tuple[Target, ...]:
     """Return every host of the site that another one pins: both PI servers, then the ISE servers."""
-    peers = [
+    hosts: list[tuple[str, PiServer | IseServer, int, str]] = [
+        ("primary", site.primary, site.primary.health_monitor_port, "secondary"),
+        ("secondary", site.secondary, site.secondary.health_monitor_port, "primary"),
+        *((server.name, server, server.port, "primary") for server in site.ise),
+    ]
+    return tuple(
         Target(
-            name=key,
+            name=name,
             address=server.address,
             hosts=(server.address, *server.names),
-            port=server.health_monitor_port,
+            port=port,
             expect=server.expect,
             ssh=server.ssh,
-            observers=(other,),
+            observers=(observer,),
         )
-        for key, server, other in (("primary", site.primary, "secondary"), ("secondary", site.secondary, "primary"))
-    ]
-    ise = [
-        Target(
-            name=server.name,
-            address=server.address,
-            hosts=(server.address, *server.names),
-            port=server.port,
-            expect=server.expect,
-            ssh=server.ssh,
-            observers=("primary",),
-        )
-        for server in site.ise
-    ]
-    return (*peers, *ise)
+        for name, server, port, observer in hosts
+    )
 
 
 def target_named(site: Site, name: str) -> Target:

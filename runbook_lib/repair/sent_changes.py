@@ -93,16 +93,8 @@ def deletion_intents(record: Record) -> dict[tuple[str, str], datetime]:
 
     One whose command is known not to have left is none.
     """
-    times: dict[tuple[str, str], list[datetime]] = {}
-    for line in record.journal.read().lines:
-        if line.about.topic is not LineTopic.DELETE:
-            continue
-        place = times.setdefault((line.server, line.about.name), [])
-        if line.kind is Kind.INTENT:
-            place.append(line.utc)
-        elif line.kind is Kind.RESULT and line.about.seen == NOT_SENT and place:
-            place.pop()
-    return {key: place[-1] for key, place in times.items() if place}
+    sent = _intents(record)
+    return {(server, what.name): utc for server, what, utc in sent if what.topic is LineTopic.DELETE}
 
 
 def change_intents(record: Record) -> tuple[tuple[About, datetime], ...]:
@@ -110,17 +102,20 @@ def change_intents(record: Record) -> tuple[tuple[About, datetime], ...]:
 
     Each as the journal knows it. One that is known not to have left is none; one that the server refused is.
     """
-    sent: list[tuple[About, datetime]] = []
+    return tuple((what, utc) for _, what, utc in _intents(record) if what.topic is not LineTopic.DELETE)
+
+
+def _intents(record: Record) -> list[tuple[str, About, datetime]]:
+    """Return the server, what was about to be sent and when, in order, without what is known not to have left."""
+    sent: list[tuple[str, About, datetime]] = []
     for line in record.journal.read().lines:
-        if line.about.topic is LineTopic.DELETE:
-            continue
+        what = (line.server, line.about.subject)
         if line.kind is Kind.INTENT:
-            sent.append((line.about.subject, line.utc))
+            sent.append((*what, line.utc))
         elif line.kind is Kind.RESULT and line.about.seen == NOT_SENT:
-            last = next((each for each in reversed(sent) if each[0] == line.about.subject), None)
-            if last:
-                sent.remove(last)
-    return tuple(sent)
+            last = next((n for n in reversed(range(len(sent))) if sent[n][:2] == what), None)
+            sent = sent if last is None else sent[:last] + sent[last + 1 :]
+    return sent
 
 
 def anything_sent(record: Record) -> bool:

@@ -27,6 +27,8 @@ from runbook_lib.cli.fleet import approve_command
 from runbook_lib.errors import ParameterRefused, SiteLocked
 from runbook_lib.lab.many import ManyLabs
 from runbook_lib.models import Outcome, Stage
+from runbook_lib.notebook.runbook import next_run
+from runbook_lib.params.load import load_site
 from runbook_lib.record.incident import Record
 from runbook_lib.record.signing import new_key
 from runbook_lib.record.verification import verify_record
@@ -146,6 +148,13 @@ def test_one_approval_is_an_approval_in_each_record(evening: Evening) -> None:
         assert approval.digest == evening.record(name).read_plan().digest
         assert (approval.by, evening.rollup.digest in approval.how) == ("Ada", True)
     assert evening.record(HEALTHY).read_approvals() == ()
+
+
+def test_the_next_command_of_a_site_of_a_fleet_finds_the_site(evening: Evening) -> None:
+    """A site of a fleet may have no file of its own: the one that the round keeps of it is what the command names."""
+    *command, file, option, incident = shlex.split(next_run(evening.record(FIRST)))
+    assert (command, option) == (["runbook", "run"], "--incident")
+    assert (load_site(Path(file)).name, incident) == (FIRST, evening.record(FIRST).incident)
 
 
 def test_single_sites_can_be_approved(evening: Evening) -> None:

@@ -20,7 +20,7 @@ from runbook_lib.batch.runner import RunReport, StageReport
 from runbook_lib.batch.site_run import SiteResult, SiteState, SiteTask, _of_report, result_of_error
 from runbook_lib.batch.sites import resolved
 from runbook_lib.device.prime import identities
-from runbook_lib.errors import BrowserMissing
+from runbook_lib.errors import BrowserMissing, RecordDamaged
 from runbook_lib.models import Outcome, Stage, StageState
 from runbook_lib.params.load import load_site
 from runbook_lib.record.archive import packed
@@ -55,6 +55,16 @@ def died(record: Record, executor: Dying) -> SiteResult:
     file = record.root.parent / "site.json"
     of = replace(task(1), site_file=str(file), incident=record.incident, records=str(record.root))
     return asyncio.run(executor.run(of, lambda event: None))
+
+
+def test_a_record_that_was_put_back_tells_nothing_of_the_run(record: Record) -> None:
+    """An older copy that lies in its place knows of no change: whether one is open is not known."""
+    older = record.journal.path.read_bytes()
+    record.intend(Stage.DELETE, "primary", "x").result("gone")
+    of = replace(task(1), incident=record.incident, records=str(record.root))
+    assert result_of_error(of, RecordDamaged("x"), 0.0).state is SiteState.FAILED
+    record.journal.path.write_bytes(older)
+    assert result_of_error(of, RecordDamaged("x"), 0.0).state is SiteState.UNKNOWN
 
 
 def test_what_still_works_at_a_site_keeps_it(record: Record, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from growth import assert_linear
+
+from runbook_lib.record.verification import Verification
 
 
 def one_pass(size: int) -> int:
@@ -12,6 +16,18 @@ def one_pass(size: int) -> int:
 
 def every_pair(size: int) -> int:
     return sum(1 for _ in range(size) for _ in range(size))
+
+
+def many_problems(size: int) -> None:
+    found = Verification(folder=Path())
+    for number in range(size):
+        found.say(f"file {number}", "added: neither the journal nor the manifest names it")
+    assert len(found.problems) == size
+
+
+def test_a_record_with_very_many_problems_is_checked_in_one_pass() -> None:
+    """Whoever hands over a record puts as many files into it as he likes."""
+    assert_linear(many_problems, 1_000)
 
 
 def test_one_pass_is_linear() -> None:

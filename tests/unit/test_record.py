@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import errno
 import hashlib
 import json
 import os
@@ -36,6 +37,7 @@ from runbook_lib.models import (
     Vantage,
     Verdict,
 )
+from runbook_lib.record import journal
 from runbook_lib.record.files import operator
 from runbook_lib.record.gate import to_json_value
 from runbook_lib.record.incident import Record, find_open, list_records
@@ -539,6 +541,22 @@ def test_newest_outcome_counts(record: Record) -> None:
     record.set_outcome(Outcome.FAILED)
     record.set_outcome(Outcome.REPAIRED)
     assert record.outcome() is Outcome.REPAIRED
+
+
+def test_a_change_that_was_sent_is_never_said_not_to_have_been(record: Record, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the disk is full after it has left, the error says so; before that nothing was sent, and that is said."""
+
+    def full(*_given: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    change = record.intend(Stage.DELETE, "primary", "a_1")
+    monkeypatch.setattr(journal, "write_all", full)
+    says = (change.sent, lambda: change.result("gone"), change.not_sent, lambda: record.set_outcome(Outcome.FAILED))
+    for say, sent in zip(says, (True, True, False, False), strict=True):
+        with pytest.raises(RecordNotWritable) as caught:
+            say()
+        assert ("primary: a_1: it was sent" in str(caught.value)) is sent
+        assert ("nothing that needed this was sent" in str(caught.value)) is not sent
 
 
 def test_a_record_that_was_moved_gets_no_second_folder(record: Record) -> None:

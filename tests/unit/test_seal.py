@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import random
 import shutil
@@ -154,6 +155,23 @@ def test_manifest_names_every_file_but_the_seal_and_the_journal(record: Record) 
     }
     assert listed == there
     assert len(listed) > 5
+
+
+def test_what_has_other_types_is_no_manifest(record: Record) -> None:
+    """Whoever hands over a record writes its manifest: one that no seal writes is refused, and breaks no command."""
+    data = (record.folder / "seal/manifest.json").read_bytes()
+    assert parse_manifest(data).to_bytes() == data
+    places = [("incident",), *(("journal", name) for name in ("lines", "bytes", "head"))]
+    places += [("files", name) for name in ("path", "size", "sha256")]
+    for place, value in itertools.product(places, (None, True, -1, 1.5, "x", [], {}, [[]])):
+        manifest = json.loads(data)
+        part = manifest if len(place) == 1 else manifest["files"][0] if place[0] == "files" else manifest["journal"]
+        if type(part[place[-1]]) is type(value) is str:
+            continue
+        part[place[-1]] = value
+        rows = b",\n".join(map(canonical_json, manifest.pop("files")))
+        with pytest.raises(ValueError, match="manifest"):
+            parse_manifest(canonical_json(manifest)[:-1] + b',"files":[\n' + rows + b"\n]}\n")
 
 
 def test_statement_tells_of_the_incident(record: Record) -> None:

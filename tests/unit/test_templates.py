@@ -130,6 +130,17 @@ def test_notebook_that_is_gone_is_not_called_unchanged(record: Record, notebooks
     assert "what has changed since cannot be said" in str(drift)
 
 
+def test_what_is_no_notebook_breaks_no_command(record: Record, notebooks: Path) -> None:
+    """Whoever hands over a record says what ran: of cells that no notebook has it is said that nobody can tell."""
+    told_of = About(topic=LineTopic.TEMPLATE)
+    for cells in ([{"cell_type": "code", "source": "", "metadata": []}], [7], {}, [{"cell_type": [], "source": 7}]):
+        data = json.dumps({"cells": cells}).encode()
+        record.keep_bytes("templates/x.ipynb", data, stage=STAGE, seen=sha256_hex(data), text=told_of)
+    files, _ = list_files(record.folder)
+    found = drifts(record.journal.read().lines, files, notebooks)
+    assert [drift.known for drift in found] == [False, False, True, False]
+
+
 def test_verification_tells_of_drift(record: Record, notebooks: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """``runbook verify`` says which version ran, by whom, and where it has changed; it is no problem of the record."""
     note_template(record, STAGE, notebooks / f"{STAGE}.ipynb", by_hand=True)
