@@ -86,7 +86,8 @@ class Redactor:
             raise ValueError(f"a secret of fewer than {SHORTEST} characters cannot be redacted")
         with self._lock:
             if (reference, value) not in self._known:
-                self._take({**self._known, (reference, value): _known(reference, value)})
+                known = _Known(reference, len(value), _spellings(value), Disguise(value))
+                self._take({**self._known, (reference, value): known})
 
     def forget(self) -> None:
         """Know nothing any more, where what comes next has nothing to do with what was before."""
@@ -194,10 +195,6 @@ def _merged(spans: list[_Span]) -> list[tuple[int, int, str]]:
         else:
             merged.append((start, end, reference, length))
     return [(start, end, reference) for start, end, reference, _ in merged]
-
-
-def _known(reference: str, value: str) -> _Known:
-    return _Known(reference, len(value), _spellings(value), Disguise(value))
 
 
 def _spellings(value: str) -> tuple[_Spelling, ...]:

@@ -105,10 +105,6 @@ HALTED = "the fleet was stopped before anything was changed here"
 EventCallback = Callable[[SiteEvent], None]
 
 
-class Halted(SafetyStop):
-    """The fleet stops, and nothing was changed at this site yet."""
-
-
 class _Listener:
     """Tells of the stages, and stops before the first change where the fleet has been stopped."""
 
@@ -124,7 +120,7 @@ class _Listener:
     def stage_started(self, stage: Stage) -> None:
         if stage in CHANGING and self._halted() and not begun(self._record):
             self._record.set_outcome(Outcome.STOPPED, HALTED)
-            raise Halted(HALTED, where=self._task.site, next_step="run the same command to go on")
+            raise SafetyStop(HALTED, where=self._task.site, next_step="run the same command to go on")
         self._tell(SiteEvent(site=self._task.site, stage=stage))
 
     def doing(self, words: str) -> None:

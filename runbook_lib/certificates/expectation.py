@@ -218,7 +218,8 @@ def _csr_key(path: Path) -> str:
             where=str(path),
             next_step="give a file with that one alone",
         )
-    request = read_or(None, lambda: _load_request(blocks[0]))
+    read = x509.load_pem_x509_csr if blocks[0].startswith(b"-----") else x509.load_der_x509_csr
+    request = read_or(None, lambda: read(blocks[0]))
     if request is None:
         raise ExpectationInvalid(
             "The file is not a CSR (PKCS #10, PEM or DER)", where=str(path), next_step="export the CSR from the server"
@@ -235,12 +236,6 @@ def _csr_key(path: Path) -> str:
             "The CSR's key type is not supported", where=str(path), next_step="give the certificate instead"
         )
     return key
-
-
-def _load_request(block: bytes) -> x509.CertificateSigningRequest:
-    if block.startswith(b"-----"):
-        return x509.load_pem_x509_csr(block)
-    return x509.load_der_x509_csr(block)
 
 
 def _server_certificate(path: Path) -> str:

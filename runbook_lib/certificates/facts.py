@@ -142,12 +142,8 @@ def read_or(otherwise: T, read: Callable[[], T]) -> T:
 
 
 def _common_names(certificate: x509.Certificate) -> tuple[str, ...]:
-    found = certificate.subject.get_attributes_for_oid(x509.NameOID.COMMON_NAME)
-    return tuple(_text(attribute.value) for attribute in found)
-
-
-def _text(value: str | bytes) -> str:
-    return value.decode("latin-1") if isinstance(value, bytes) else value
+    found = (each.value for each in certificate.subject.get_attributes_for_oid(x509.NameOID.COMMON_NAME))
+    return tuple(value.decode("latin-1") if isinstance(value, bytes) else value for value in found)
 
 
 def _key(certificate: x509.Certificate) -> tuple[str, int | None]:

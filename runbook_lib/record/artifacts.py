@@ -23,6 +23,7 @@ from runbook_lib.record.manifest import ReadableFile
 # -- The files of a record: written once, whole, through the redaction gate, and each named in the journal
 
 T = TypeVar("T")
+_TOFU = "ncs certvalidation tofu-certs "
 
 
 class ArtifactStore:
@@ -62,7 +63,7 @@ class ArtifactStore:
     def keep_answer(self, answer: Answer, parsed: object = None, *, stage: str = "") -> Artifact:
         """Keep what a device said, byte for byte, and beside it what was understood (None: nothing)."""
         self.journal.require_known()
-        name = f"{slug(answer.server, 20)}-{slug(_short(answer.command), 40)}"
+        name = f"{slug(answer.server, 20)}-{slug(answer.command.removeprefix(_TOFU), 40)}"
         data = gate_bytes(answer.raw)
         number = sum(1 for _ in (self.folder / "answers").glob("*.txt")) + 1
         while not write_new(self.folder / (path := f"answers/{number:04d}-{name}.txt"), data):
@@ -127,10 +128,6 @@ class ArtifactStore:
 def slug(text: str, limit: int) -> str:
     """``text`` as a part of a file's name: ASCII letters, digits and hyphens, nothing secret."""
     return re.sub(r"[^A-Za-z0-9]+", "-", gate_text(text)).strip("-")[:limit].strip("-") or "x"
-
-
-def _short(command: str) -> str:
-    return command.removeprefix("ncs certvalidation tofu-certs ")
 
 
 def checked(path: str) -> str:

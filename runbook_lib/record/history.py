@@ -123,15 +123,12 @@ def read_entry(root: Path, incident: str) -> Entry:
         lines = record.journal.read().lines
         opening = record.opening() if lines else {}
         if opening.get("incident") != incident:
-            return Entry(PastIncident(incident=incident, problem=_problem(opening)), "")
+            problem = f"it is the record of {opening['incident']}" if opening else "it has no journal"
+            return Entry(PastIncident(incident=incident, problem=problem), "")
         found = replace(_incident(incident, opening, lines), not_after_utc=_first_end(record))
     except RecordError as error:
         return Entry(PastIncident(incident=incident, problem=error.what), "")
     return Entry(found, _text(record, lines))
-
-
-def _problem(opening: dict[str, str]) -> str:
-    return f"it is the record of {opening['incident']}" if opening else "it has no journal"
 
 
 def _incident(incident: str, opening: dict[str, str], lines: Sequence[Line]) -> PastIncident:

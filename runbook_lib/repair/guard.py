@@ -155,8 +155,8 @@ def name_site(context: Context, typed: str) -> str:
     return f"{context.site.name} may be changed from this notebook. Run the cell again."
 
 
-def require_named(context: Context) -> None:
-    """Raise DecisionNeeded with ``names_site`` while the site's name has not been given."""
+async def production_is_named(context: Context, _request: ChangeRequest) -> None:
+    """Whoever changes a real site by hand has given its name, once in each kernel; ``names_site`` of what is raised."""
     if is_name_asked(context):
         question = DecisionNeeded(
             f"This changes the production site {context.site.name}; nothing was changed yet",
@@ -225,11 +225,6 @@ def planned_change(context: Context, kind: ChangeKind, target: str) -> PlannedCh
     if found is None:
         raise _stale(plan, f"{kind} ({target})", "is not in the plan")
     return found
-
-
-async def production_is_named(context: Context, _request: ChangeRequest) -> None:
-    """Whoever changes a real site by hand has given its name, once in each kernel."""
-    require_named(context)
 
 
 async def not_sent_before(context: Context, request: ChangeRequest) -> None:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import pickle
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import IPython.display
 import pytest
@@ -30,6 +31,10 @@ def context(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Context:
     return replace(context, stage=Stage.DELETE, attended=True, devices=devices)
 
 
+def require_named(context: Context) -> None:
+    asyncio.run(guard.production_is_named(context, cast("Any", None)))
+
+
 def notes(context: Context) -> list[str]:
     return [line.text for line in context.record.journal.read().lines if line.kind is Kind.NOTED]
 
@@ -37,10 +42,10 @@ def notes(context: Context) -> list[str]:
 def test_the_name_is_asked_once_in_a_kernel_and_noted(context: Context) -> None:
     """Red until it is given; then every change of this notebook goes on, and the record says once who said so."""
     with pytest.raises(DecisionNeeded, match="production site lab; nothing was changed yet"):
-        guard.require_named(context)
+        require_named(context)
     for _ in range(2):
         guard.name_site(context, " lab ")
-        guard.require_named(context)
+        require_named(context)
     assert notes(context) == ["the production site was named before a change"]
 
 
@@ -50,7 +55,7 @@ def test_nothing_but_the_sites_name_will_do(context: Context, typed: str) -> Non
     with pytest.raises(ParameterRefused, match="not the name of the site"):
         guard.name_site(context, typed)
     with pytest.raises(DecisionNeeded):
-        guard.require_named(context)
+        require_named(context)
     assert notes(context) == []
 
 
@@ -58,13 +63,13 @@ def test_each_site_is_named_for_itself(context: Context) -> None:
     """A kernel in which one site was named asks again for the next."""
     guard.name_site(context, "lab")
     with pytest.raises(DecisionNeeded, match="paris"):
-        guard.require_named(replace(context, site=context.site.model_copy(update={"name": "paris"})))
+        require_named(replace(context, site=context.site.model_copy(update={"name": "paris"})))
 
 
 def test_neither_the_lab_nor_a_batch_job_is_asked(context: Context) -> None:
     """Nothing real is changed by the one; the other names the plan's digest."""
-    guard.require_named(replace(context, site=site_with(kind="lab")))
-    guard.require_named(replace(context, attended=False))
+    require_named(replace(context, site=site_with(kind="lab")))
+    require_named(replace(context, attended=False))
 
 
 def test_the_red_cell_shows_a_form_and_its_button_notes_the_name(
@@ -77,7 +82,7 @@ def test_the_red_cell_shows_a_form_and_its_button_notes_the_name(
     sent: list[str] = []
 
     def change() -> None:
-        guard.require_named(context)
+        require_named(context)
         sent.append("a change")
 
     with pytest.raises(DecisionNeeded):
@@ -98,7 +103,7 @@ def test_the_red_cell_shows_a_form_and_its_button_notes_the_name(
 def test_the_question_is_still_that_question_in_another_process(context: Context) -> None:
     """Like every error it survives pickling, with its parts and with what it asks for."""
     with pytest.raises(DecisionNeeded) as asked:
-        guard.require_named(context)
+        require_named(context)
     again = pickle.loads(pickle.dumps(asked.value))
     assert (type(again), vars(again), str(again)) == (DecisionNeeded, vars(asked.value), str(asked.value))
 
@@ -110,7 +115,7 @@ def test_other_errors_show_no_form(context: Context, monkeypatch: pytest.MonkeyP
 
     def change() -> None:
         with pytest.raises(DecisionNeeded) as asked:
-            guard.require_named(context)
+            require_named(context)
         raise DecisionNeeded(asked.value.what, next_step="decide")  # the same words do not make it that question
 
     act: Callable[[], None] = change
