@@ -85,7 +85,7 @@ def test_without_an_approval_nothing_may_be_carried_out(incident: Incident) -> N
 
 def test_one_entry_is_one_entry(incident: Incident) -> None:
     """A plan with one deletion does not delete “1 entries”."""
-    incident.list({}, primary=PRIMARYS[1:2], secondary=())
+    incident.list({}, primary=PRIMARYS[:2], secondary=SECONDARYS[:1])
     with pytest.raises(ApprovalMissing, match="The plan deletes 1 entry and"):
         require_approval(incident.context, incident.write_plan())
 
@@ -160,7 +160,7 @@ def test_a_blocked_plan_is_refused_though_it_is_approved(tmp_path: Path) -> None
 
 def test_a_plan_without_deletions_needs_no_approval(incident: Incident) -> None:
     """Nothing to delete and HA healthy: nothing to approve. What may come up at the ISE servers is asked for then."""
-    incident.list({}, primary=(), secondary=(), ha=HEALTHY)
+    incident.list({}, primary=PRIMARYS[:1], secondary=SECONDARYS[:1], ha=HEALTHY)
     plan = incident.write_plan()
     assert [(change.kind, change.expected) for change in plan.changes] == [(ChangeKind.READD_ISE, False)] * 2
     assert require_approval(incident.context, plan) is None
@@ -168,7 +168,7 @@ def test_a_plan_without_deletions_needs_no_approval(incident: Incident) -> None:
 
 def test_a_plan_that_registers_needs_an_approval(incident: Incident) -> None:
     """Nothing to delete and HA not registered: what is to be registered is approved like a deletion."""
-    incident.list({}, primary=(), secondary=())
+    incident.list({}, primary=PRIMARYS[:1], secondary=SECONDARYS[:1])
     plan = incident.write_plan()
     with pytest.raises(ApprovalMissing, match="register high availability"):
         require_approval(incident.context, plan)
