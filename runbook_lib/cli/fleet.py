@@ -23,7 +23,7 @@ from runbook_lib.batch.sites import Fleet, FleetSite
 from runbook_lib.batch.triage import Condition, TriagedSite, TriageLimits, triage_fleet
 from runbook_lib.cli.records import tell_standings
 from runbook_lib.cli.running import stage_named
-from runbook_lib.cli.terminal import err, out, out_lines
+from runbook_lib.cli.terminal import err, out, out_lines, prose
 from runbook_lib.device.prime import DELETE_TOFU
 from runbook_lib.errors import DeviceError, OutcomeUnknown, ParameterRefused, RecordError, SafetyStop, UsageError
 from runbook_lib.models import Stage
@@ -214,7 +214,7 @@ def approve_command(round_id: str, digest: str, *, by: str, reason: str, only: t
     for each in found.covered:
         out(f"  {each.site}: {_planned(each)}")
     for site, why in found.not_covered.items():
-        out(f"  NOT covered: {site}: {why}")
+        prose(f"  NOT covered: {site}: {why}")
     run = shlex.join(("runbook", "fleet", "run", round_.opening()["given"] or round_.site, "--round", round_id))
     out(f"Next: {run}")
     return SafetyStop.exit_code if found.not_covered else 0

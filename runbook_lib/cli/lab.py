@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from runbook_lib import lab, paths
-from runbook_lib.cli.terminal import out, out_lines
+from runbook_lib.cli.terminal import out, out_lines, prose
 from runbook_lib.decisions import Plan
 from runbook_lib.errors import ParameterRefused, RepairFailed
 from runbook_lib.i18n.language import font_hint
@@ -214,11 +214,12 @@ MISMATCHES = 3
 DELETE = "ncs certvalidation tofu-certs deletecert host "
 
 WHAT_HAPPENED = """\
-A Prime Infrastructure server stores the certificate that each other server shows at the first
-connection, and from then on rejects every other one (trust on first use, TOFU). In this lab (a
-simulated primary, secondary and ISE server on this machine) all three have got new certificates.
-Since then they reject each other: high availability (HA) cannot be registered, and the ISE server
-cannot be added.
+A Prime Infrastructure server stores the certificate that each other server
+shows at the first connection, and rejects every other one from then on (trust
+on first use, TOFU). In this lab (a primary, a secondary and an ISE server,
+simulated on this machine) all three have new certificates. So they reject each
+other: high availability (HA) cannot be registered, and the ISE server cannot be
+added.
 """
 
 
@@ -230,7 +231,7 @@ def demo_command(skin: str) -> int:
     folder = paths.lab_dir() / "demo"
     with lab_errors():
         skin = checked_skin(skin)
-    out(f"The lab's web pages are built in the way “{skin}”; runbook demo --skin NAME chooses another.")
+    prose(f"The lab's web pages are built in the way “{skin}”; runbook demo --skin NAME chooses another.")
     out()
     with lab_errors():
         if lab.is_up(folder):
@@ -248,12 +249,12 @@ def _repair(folder: Path, state: dict[str, Any]) -> int:
 
     site = load_site(folder / "site.yaml")
     _show_incident(site, state)
-    out("3. The repair: eight notebooks in order, in one incident. Each looks first; three of them change something.")
+    prose("3. The repair: eight notebooks in order, in one incident. Each looks first; three of them change something.")
     out()
     record = Record.create(paths.records_dir(), site.name, what="runbook demo", given=str(folder / "site.yaml"))
     report, seconds = run_and_tell(site, str(folder / "site.yaml"), record)
     out()
-    out("4. The plan as it stood before it was carried out, what confirmed each certificate, and who approved it.")
+    prose("4. The plan as it stood before it was carried out, what confirmed each certificate, and who approved it.")
     out()
     out_lines(decided(record).text())
     after, seen = lab.status(folder), lab.read_truth(folder / "truth.jsonl")

@@ -80,7 +80,7 @@ def show_plan(record: Record, plan: Plan) -> None:
     out(f"approved: {approved_by(record, plan)}")
     _say_what_settles(record, plan)
     out()
-    out(f"Next: {next_of(record, plan)}")
+    prose(f"Next: {next_of(record, plan)}")
 
 
 def _say_what_settles(record: Record, plan: Plan) -> None:
@@ -213,15 +213,15 @@ def tell_status(record: Record) -> None:
     out(f"outcome:  {f'not yet, a run goes on since {run.utc}' if run else outcome or 'none yet'}")
     if (closing := closed_by(record.journal.read().lines)) and closing.artifact:
         person = record.read_json(closing.artifact, dict[str, str])
-        out(f"closed:   by {person.get('by', '')}: {person.get('reason', '')}")
+        prose(f"closed:   by {person.get('by', '')}: {person.get('reason', '')}")
     out(f"plan:     {plan.digest if plan else 'none yet'}")
     if plan:
         out(f"approved: {approved_by(record, plan)}")
         for reason in plan.blocked:
-            out(f"blocked:  {reason}")
+            prose(f"blocked:  {reason}")
         _say_what_settles(record, plan)
     for server, what in unseen_changes(record):
-        out(f"unknown:  {server}: {what}: it was sent, or may have been; its result was not seen")
+        prose(f"unknown:  {server}: {what}: it was sent, or may have been; its result was not seen")
     out(f"lock:     {holder or 'nobody holds it'}")
     out()
     out(f"Next: {_next(record, holder)}")
@@ -256,7 +256,7 @@ def approve_command(incident: str, digest: str, *, by: str, reason: str = "") ->
     _require_digest(plan, digest, shown=person)
     by = approver(by or (operator() if person else ""))
     if record.read_approvals(plan.digest):
-        out(f"This plan is approved already, {approved_by(record, plan)}; another approval is written beside it.")
+        prose(f"This plan is approved already, {approved_by(record, plan)}; another approval is written beside it.")
     if person:
         if answer_to(f"Approve plan {plan.digest[:SHORTEST]}… as {by}? Type yes:").lower() != "yes":
             raise ApprovalMissing("The answer was not yes; nothing was approved", where=incident_of(plan))
@@ -266,7 +266,7 @@ def approve_command(incident: str, digest: str, *, by: str, reason: str = "") ->
     approval = approve(record, plan.digest, by=by, how="runbook approve", reason=reason)
     later = count(len(plan.changes), "change that may follow", "changes that may follow")
     out(f"Approved by {approval.by}: {count(len(plan.deletions), 'deletion')} and {later}, plan {plan.digest}")
-    out(f"Signed with the key {approval.key}." if approval.key else UNSIGNED)
+    prose(f"Signed with the key {approval.key}." if approval.key else UNSIGNED)
     out(f"Next: {next_run(record)}")
 
 
@@ -312,8 +312,8 @@ def override_command(incident: str, server: str, entry: str, *, sha256: str, by:
         server=server, key=entry, sha256=fingerprint(sha256), by=by, at_utc=datetime.now(UTC), reason=reason
     )
     write_override(record, override, target, phrase=accept)
-    out(f"Overridden by {by}: {server} {entry}; the incident ends at best repaired_unverified.")
-    out(f"Next: {next_run(record)} (a new plan is made, and has to be approved)")
+    prose(f"Overridden by {by}: {server} {entry}; the incident ends at best repaired_unverified.")
+    prose(f"Next: {next_run(record)} (a new plan is made, and has to be approved)")
 
 
 def fingerprint(text: str) -> str:

@@ -40,8 +40,10 @@ def key_new_command() -> None:
     key = new_key(paths.key_dir())
     out(f"key:    {key.id}")
     out(f"public: {key.source}")
-    out("Every run signs its record from now on. Give the public key to whoever is to check records, by a way that")
-    out("nobody else can change. The private key beside it stays here; keep no copy in a record or a ticket.")
+    prose(
+        "Every run signs its record from now on. Give the public key to whoever is to check records, by a way that"
+        " nobody else can change. The private key beside it stays here; keep no copy in a record or a ticket."
+    )
 
 
 def key_show_command() -> None:
@@ -155,7 +157,9 @@ def archive_command(record: str, *, to: str = "", key: str = "", anyway: bool = 
     tell_verification(found)
     data = target.read_bytes()
     out(f"archive:   {target} ({len(data)} bytes, SHA-256 {sha256_hex(data)})")
-    out("Nothing was removed: the folder is still there. runbook verify FILE checks the archive without unpacking it.")
+    prose(
+        "Nothing was removed: the folder is still there. runbook verify FILE checks the archive without unpacking it."
+    )
     return verify_exit_code(found)
 
 
@@ -176,7 +180,7 @@ def close_command(incident: str, *, by: str = "", reason: str = "") -> None:
         return
     sent_changes.require_free(record)
     for server, what in sent_changes.unseen_changes(record):
-        out(f"unknown:  {server}: {what}: it was sent, or may have been; look at the server before you go on")
+        prose(f"unknown:  {server}: {what}: it was sent, or may have been; look at the server before you go on")
     outcome = sent_changes.outcome_unfinished(record)
     person = asks()
     by = (by or (operator() if person else "")).strip()
