@@ -20,6 +20,7 @@ import asyncssh
 
 from runbook_lib.device.command_line import Console
 from runbook_lib.errors import ConnectionLost, DeviceUnreachable, VantageUnavailable
+from runbook_lib.event_loop import cut_off
 from runbook_lib.hosts import is_address
 from runbook_lib.models import Presented, Vantage
 from runbook_lib.params.model import Deadlines
@@ -113,7 +114,7 @@ async def open_unjudged(host: str, port: int) -> AsyncIterator[tuple[asyncio.Str
     try:
         yield reader, writer
     finally:
-        writer.transport.abort()  # TLS would wait half a minute for a server that does not say goodbye
+        cut_off(writer)
         with contextlib.suppress(OSError):
             await writer.wait_closed()
 

@@ -26,6 +26,7 @@ from playwright.async_api import CDPSession, Page
 
 from runbook_lib.certificates.facts import spki_sha256_of
 from runbook_lib.errors import CertificateMoved, DeviceUnreachable, RunbookError
+from runbook_lib.event_loop import cut_off
 from runbook_lib.web.browsers import checked_pin
 
 # -- The key with which a relay meets the browser: made anew for each relay, or for all those of a shared browser
@@ -145,12 +146,12 @@ class PinnedRelay:
 
     def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         if self._over:
-            writer.transport.abort()
+            cut_off(writer)
             return
         task = asyncio.ensure_future(self._serve(reader, writer))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
-        task.add_done_callback(lambda _: writer.transport.abort())  # one that is cancelled at once has not begun
+        task.add_done_callback(lambda _: cut_off(writer))  # one that is cancelled at once has not begun
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with contextlib.suppress(OSError, EOFError, TimeoutError, asyncio.LimitOverrunError, ssl.SSLError):
@@ -172,7 +173,7 @@ class PinnedRelay:
                 if outside is None:
                     await _say(writer, 502)
                     return
-                stack.callback(outside[1].transport.abort)
+                stack.callback(cut_off, outside[1])
                 writer.write(b"HTTP/1.1 200 Connection established\r\n\r\n")
                 await writer.drain()
                 assert self._inside is not None
@@ -212,7 +213,7 @@ class PinnedRelay:
         if key == self.pin:
             self.problem = None
             return reader, writer
-        writer.transport.abort()
+        cut_off(writer)
         self.moved = CertificateMoved(
             "the web pages are served with another key than the confirmed one; nothing was typed into them",
             where=where,

@@ -16,6 +16,8 @@ from tls_fakes import Chain
 from waiting import PATIENCE_S, awaited
 
 from runbook_lib.decisions import Check
+from runbook_lib.device.probe import seeing_context
+from runbook_lib.event_loop import cut_off
 from runbook_lib.lab import Lab
 from runbook_lib.repair.preflight import clock_check
 
@@ -69,6 +71,23 @@ def test_nothing_is_left_open_where_the_server_says_no_goodbye(tmp_path: Path) -
         asked.set()
         thread.join()
     assert check.ok is None
+
+
+def test_a_connection_that_was_closed_twice_is_cut_off_without_an_error(tmp_path: Path) -> None:
+    """As one is whose other side has gone meanwhile; Python before 3.11.4 raises AttributeError for it."""
+
+    async def go() -> None:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(Chain(tmp_path, "primary").pem)
+        async with await asyncio.start_server(lambda _reader, _writer: None, "127.0.0.1", 0, ssl=context) as server:
+            port = server.sockets[0].getsockname()[1]
+            _, writer = await asyncio.open_connection("127.0.0.1", port, ssl=seeing_context())
+            writer.close()
+            writer.close()
+            cut_off(writer)
+
+    with nothing_left():
+        asyncio.run(go())
 
 
 async def _asked(answer: bytes, certificate: Path) -> Check:

@@ -302,7 +302,9 @@ def test_each_way_to_go_wrong_ends_as_it_should_and_the_next_run_repairs(
 
     seen = case.seen()
     assert (first, seen.sent - first) == way.sent
-    assert case.record.outcome() is Outcome.REPAIRED
+    # Whoever answers next is trusted in the place of what was taken, and this site's file does not know that host.
+    unproven = name == "it took another entry"
+    assert case.record.outcome() is (Outcome.REPAIRED_UNVERIFIED if unproven else Outcome.REPAIRED)
     wanted = {("primary", case.entry("secondary")), ("secondary", case.entry("primary"))}
     if name == "somebody else changed the store behind it":
         wanted -= {("secondary", case.entry("primary"))}
