@@ -45,7 +45,7 @@ from runbook_lib.batch.local import (
 from runbook_lib.batch.payload import Payload, payload_of, store_record, take_in, unpack
 from runbook_lib.batch.runner import kernel_environment
 from runbook_lib.batch.site_run import (
-    CHANGING,
+    READING,
     EventCallback,
     SiteEvent,
     SiteResult,
@@ -55,7 +55,6 @@ from runbook_lib.batch.site_run import (
 )
 from runbook_lib.digest import sha256_hex
 from runbook_lib.errors import DeviceUnreachable, ParameterRefused, RecordNotWritable, RunbookError, SiteLocked
-from runbook_lib.models import Stage
 from runbook_lib.params.load import load_site, secret_references
 from runbook_lib.record.archive import packed
 from runbook_lib.record.files import make_folder
@@ -232,7 +231,6 @@ def start_local_cluster(workers: int, variables: Iterable[str]) -> SpecCluster:
 
 CONNECT_S = 15.0
 _LOST = "the worker that ran it died, or the cluster lost it"
-_READING = tuple(Stage)[: min(tuple(Stage).index(stage) for stage in CHANGING)]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -364,7 +362,7 @@ class DaskExecutor:
     def _after_death(self, task: SiteTask) -> SiteResult:
         if self._begun.get(task.site):  # on this disk: the record says what is known
             return after_death(task)
-        unknown = task.until not in _READING
+        unknown = task.until not in READING
         why = f"{_LOST}" + ("; whether something was changed is not known here" if unknown else "")
         state = SiteState.UNKNOWN if unknown else SiteState.FAILED
         return SiteResult(site=task.site, incident=task.incident, state=state, why=why)

@@ -107,7 +107,7 @@ def _where(parcel: Payload, root: Path) -> Path:
     """Return the sender's own folder where this worker shares its disk, else the worker's."""
     theirs = Path(parcel.task.records)
     try:
-        same = (theirs / parcel.task.incident / JOURNAL).read_bytes() == _journal_in(parcel.record)
+        same = (theirs / parcel.task.incident / JOURNAL).read_bytes() == _files_in(parcel.record).get(JOURNAL, b"")
     except OSError:
         same = False
     return theirs if same else root
@@ -119,8 +119,7 @@ def take_in(folder: Path, data: bytes) -> None:
     Where the folder's journal goes on after the archive's, the folder is the newer one and is left as it is. Raises
     RecordDamaged where neither continues the other, or for a name that no record has.
     """
-    with zipfile.ZipFile(io.BytesIO(data)) as archive:
-        files = {info.filename.partition("/")[2]: archive.read(info) for info in archive.infolist()}
+    files = _files_in(data)
     journal = files.pop(JOURNAL, b"")
     here = (folder / JOURNAL).read_bytes() if (folder / JOURNAL).is_file() else b""
     if here.startswith(journal):
@@ -146,9 +145,9 @@ def _grow(folder: Path, journal: bytes) -> None:
         scratch.replace(folder / JOURNAL)
 
 
-def _journal_in(data: bytes) -> bytes:
+def _files_in(data: bytes) -> dict[str, bytes]:
     with zipfile.ZipFile(io.BytesIO(data)) as archive:
-        return next((archive.read(i) for i in archive.infolist() if i.filename.partition("/")[2] == JOURNAL), b"")
+        return {info.filename.partition("/")[2]: archive.read(info) for info in archive.infolist()}
 
 
 def _lay(folder: Path, name: str, content: bytes) -> Path:

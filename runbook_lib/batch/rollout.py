@@ -13,7 +13,7 @@ from typing import Protocol, TypeVar
 
 from runbook_lib.batch.planning import keep_description, newest_rollup
 from runbook_lib.batch.round import STAGE, Rollup, Round, RoundOutcome, keep_outcome
-from runbook_lib.batch.site_run import CHANGING, FAILURES, SiteEvent, SiteResult, SiteState, SiteTask, begun, state_of
+from runbook_lib.batch.site_run import FAILURES, READING, SiteEvent, SiteResult, SiteState, SiteTask, begun, state_of
 from runbook_lib.batch.sites import Fleet, FleetSite
 from runbook_lib.errors import ParameterRefused, RecordError, RunbookError, opening_line
 from runbook_lib.models import Stage
@@ -146,7 +146,9 @@ class Rollout:
             )
             if problem := next((end for end in ends if isinstance(end, BaseException)), None):
                 raise problem
-            if number == 1 and not self.why_stopped and any(self._ended_badly(task) for task in wave):
+            results = [self.results.get(task.site) for task in wave]
+            badly = any(result is None or result.state in FAILURES | {SiteState.STOPPED} for result in results)
+            if number == 1 and not self.why_stopped and badly:
                 self.stop(CANARY_FAILED)
 
     def stop(self, why: str) -> None:
@@ -177,14 +179,8 @@ class Rollout:
         elif self._failures >= budget:
             self.stop(f"{TOO_MANY}: {budget}")
 
-    def _ended_badly(self, task: SiteTask) -> bool:
-        result = self.results.get(task.site)
-        return result is None or result.state in FAILURES | {SiteState.STOPPED}
-
 
 # -- Which sites of a fleet may be run now: not finished in this round, planned, unchanged since, approved
-
-STAGES = tuple(Stage)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -214,7 +210,7 @@ def admit(round_: Round, fleet: Fleet, rollup: Rollup | None, until: Stage, only
 
 
 def _admit(round_: Round, each: FleetSite, rollup: Rollup | None, until: Stage) -> SiteTask | SiteResult:
-    if STAGES.index(until) < min(map(STAGES.index, CHANGING)):
+    if until in READING:
         record = open_incident(each.site, "", what=f"runbook fleet run, {round_.incident}")
         return _task(round_, each, record, until, approve="")
     planned = rollup.site(each.name) if rollup else None

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from enum import StrEnum
 from pathlib import Path
-from typing import Any, TextIO
+from typing import TextIO
 
 from runbook_lib import secrets
 from runbook_lib.batch.runner import RunReport, StageReport, run_stages
@@ -99,6 +99,7 @@ def state_of(outcome: Outcome | None) -> SiteState:
 # -- One site's stages, run by ``runner.run_stages`` in this process, and told as one result whatever happens
 
 CHANGING = frozenset({Stage.DELETE, Stage.REGISTER, Stage.READD_ISE})
+READING = tuple(Stage)[: min(map(tuple(Stage).index, CHANGING))]
 _CONCLUDING = (Stage.VERIFY, Stage.POST_MORTEM)
 HALTED = "the fleet was stopped before anything was changed here"
 
@@ -266,7 +267,7 @@ class Worker:
             if value == HALT:
                 self._halted.set()
             else:
-                self._tasks.put(task_from(value))
+                self._tasks.put(SiteTask(**{**value, "until": Stage(value["until"])}))
         self._tasks.put(None)
         if self._busy:
             os.kill(os.getpid(), signal.SIGTERM)
@@ -277,11 +278,6 @@ class Worker:
             self._target.flush()
         except BrokenPipeError:
             pass  # nobody listens any more; the record has it
-
-
-def task_from(value: dict[str, Any]) -> SiteTask:
-    """Read a task from plain values."""
-    return SiteTask(**{**value, "until": Stage(value["until"])})
 
 
 def main() -> None:

@@ -111,18 +111,12 @@ def resolved(site: Site) -> bytes:
 
 def named_files(site: Site) -> tuple[Path, ...]:
     """Return the small files that decide on a verdict or a diagnosis: expectations and rules, each once."""
-    return tuple(dict.fromkeys(_named_files(site)))
-
-
-def _named_files(site: Site) -> Iterator[Path]:
     servers = (site.primary, site.secondary)
     expectations: list[Expectation] = [server.expect for server in servers]
     expectations += [server.expect for server in site.ise]
     expectations += [server.web.expect for server in servers if server.web]
-    for expect in expectations:
-        yield from (path for path in (expect.csr, expect.certificate, expect.ca and expect.ca.bundle) if path)
-    if site.rules:
-        yield site.rules
+    found = [path for each in expectations for path in (each.csr, each.certificate, each.ca and each.ca.bundle)]
+    return tuple(dict.fromkeys(path for path in (*found, site.rules) if path))
 
 
 # -- The same servers under two names: two repairs of one site at the same time, which no lock by name would stop

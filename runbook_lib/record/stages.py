@@ -117,8 +117,11 @@ def after_seal(lines: Iterable[Line], signed: Collection[str] = ()) -> tuple[Lin
     seals = [seal for seal in files_of_seals(lines, MANIFEST) if not signed or seal.expected in signed]
     if not seals:
         return lines if signed else ()
-    covered = next((line.n for line in lines if line.hash == seals[-1].expected), 0)
-    return tuple(line for line in lines[covered:] if not is_of_seal(seals[-1], line))
+    newest = seals[-1]
+    covered = next((line.n for line in lines if line.hash == newest.expected), 0)
+    return without_seal(
+        lines[covered:], newest.artifact.path.partition("/")[0] if newest.artifact else "", newest.expected
+    )
 
 
 def files_of_seals(lines: Iterable[Line], name: str) -> list[Line]:
@@ -127,11 +130,20 @@ def files_of_seals(lines: Iterable[Line], name: str) -> list[Line]:
     return [line for line in sealed if line.artifact and line.artifact.path.endswith(f"/{name}")]
 
 
-def is_of_seal(seal: Line, line: Line) -> bool:
-    """Whether a line is of the seal that another names; one without a file says why it has no time stamp."""
-    folder = seal.artifact.path.partition("/")[0] if seal.artifact else ""
-    own = line.artifact is None or line.artifact.path.startswith(f"{folder}/")
-    return line.kind is Kind.SEALED and line.expected == seal.expected and own
+def without_seal(lines: Iterable[Line], folder: str, head: str) -> tuple[Line, ...]:
+    """Return what follows the line ``head``, without the own lines of the seal in ``folder``, which covers it.
+
+    Those are one for each of its files, and one without a file, which says why it has no time stamp. No signature is on
+    them, and anybody can add more of the kind.
+    """
+    own, left = {"", *(f"{folder}/{name}" for name in (MANIFEST, ENVELOPE, STAMP))}, []
+    for line in lines:
+        path = line.artifact.path if line.artifact else ""
+        if line.kind is Kind.SEALED and line.expected == head and path in own:
+            own.remove(path)
+        else:
+            left.append(line)
+    return tuple(left)
 
 
 def named_in_words(line: Line) -> str:

@@ -39,7 +39,7 @@ from runbook_lib.record.signing import (
     read_public,
     trusted_keys,
 )
-from runbook_lib.record.stages import ENVELOPE, MANIFEST, SEAL_FOLDER, STAMP, named_in_words
+from runbook_lib.record.stages import ENVELOPE, MANIFEST, SEAL_FOLDER, STAMP, named_in_words, without_seal
 
 NEVER_SEALED = "It was never sealed: no manifest and no signature, only the journal's chain holds it."
 
@@ -388,7 +388,7 @@ def _check_journal_part(found: Verification, manifest: Manifest, data: bytes, jo
         found.say(JOURNAL, f"cut short: {len(data)} bytes of the {part.bytes} that were sealed")
     elif sha256_hex(data[: part.bytes]) != part.sha256:
         found.say(JOURNAL, f"edited: its first {part.lines} lines are not those that were sealed")
-    found.later = tuple(line for line in journal.lines[part.lines :] if not _is_of(found.seal, line))
+    found.later = without_seal(journal.lines[part.lines :], found.seal, part.head)
     if found.later:
         found.notes.append(
             f"{len(found.later)} lines of the journal, from {found.later[0].n} on, came after the seal: no signature "
@@ -396,11 +396,6 @@ def _check_journal_part(found: Verification, manifest: Manifest, data: bytes, jo
             + "; ".join(named_in_words(line) for line in found.later[:_MOST_NAMED])
             + ("; …" if len(found.later) > _MOST_NAMED else "")
         )
-
-
-def _is_of(seal: str, line: Line) -> bool:
-    """Whether a line is one of the seal's own; one without a file says why the seal has no time stamp."""
-    return line.kind is Kind.SEALED and (line.artifact is None or line.artifact.path.startswith(f"{seal}/"))
 
 
 def _check_manifest(found: Verification, manifest: Manifest | None, present: dict[str, FileEntry]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -22,6 +23,8 @@ from runbook_lib.secrets import NotPrivate
 
 # -- Whether two names may be one person's: what a reader cannot tell apart is the same ------------
 
+_SELECTOR = re.compile("[\u034f\ufe00-\ufe0f\U000e0100-\U000e01ef]")
+
 
 def same_person(one: str, other: str) -> bool:
     """Whether two names look the same, in whole or before an ``@``: no case, no blanks, no letters of other scripts."""
@@ -40,11 +43,7 @@ def _alike(one: str, other: str) -> bool:
 def _compatible(name: str) -> str:
     """NFKC, without blanks and without what no reader sees."""
     shown = unicodedata.normalize("NFKC", name)
-    return "".join(c for c in shown if unicodedata.category(c)[0] not in "CZ" and not _is_selector(c))
-
-
-def _is_selector(char: str) -> bool:
-    return char == "\u034f" or "\ufe00" <= char <= "\ufe0f" or "\U000e0100" <= char <= "\U000e01ef"
+    return "".join(c for c in shown if unicodedata.category(c)[0] not in "CZ" and not _SELECTOR.match(c))
 
 
 def skeleton(text: str) -> str:

@@ -50,7 +50,14 @@ if TYPE_CHECKING:
 def removable(site: Site, states: Sequence[HaStatus]) -> bool:
     """Whether the primary's registration is broken, no state is unknown, and the secondary is not the active one."""
     kinds = kinds_of(site, states)
-    return kinds[0] is StateKind.BROKEN and StateKind.UNKNOWN not in kinds and not served_by_secondary(states)
+    broken = kinds[0] is StateKind.BROKEN and StateKind.UNKNOWN not in kinds
+    return broken and not served_by_secondary(states) and not _are_crossed(states)
+
+
+def _are_crossed(states: Sequence[HaStatus]) -> bool:
+    """Whether each server calls itself what the site's file calls the other."""
+    roles = {status.server: status.role.casefold() for status in states}
+    return "secondary" in roles.get("primary", "") and "primary" in roles.get("secondary", "")
 
 
 async def remove_ha(context: Context) -> None:
@@ -176,6 +183,13 @@ def _is_over(page: HaPage, primary: StateKind) -> bool:
 
 
 def _by_states(context: Context, states: Sequence[HaStatus], words: str, *, guided: bool) -> HaAction:
+    if _are_crossed(states):
+        raise DecisionNeeded(
+            "Each server calls itself the other one: what is done at the primary would be done at the secondary",
+            where=f"site {context.site.name}",
+            found=words,
+            next_step="compare both addresses in the site's file with the servers, correct it, and make a new plan",
+        )
     kinds = kinds_of(context.site, states)
     register = HaAction.GUIDE if guided else HaAction.REGISTER
     if guided and kinds[0] in (StateKind.UNKNOWN, StateKind.IN_TRANSITION) and not served_by_secondary(states):

@@ -20,7 +20,7 @@ from runbook_lib.errors import RunbookError, SiteLocked
 from runbook_lib.models import Stage
 from runbook_lib.notebook.opening import open_runbook
 from runbook_lib.record.archive import pack, verify_archive
-from runbook_lib.record.attestation import note_after_seal, seal_record
+from runbook_lib.record.attestation import after_newest_seal, note_after_seal, seal_record
 from runbook_lib.record.history import Query, past_incidents
 from runbook_lib.record.incident import Record
 from runbook_lib.record.journal import Kind
@@ -69,6 +69,23 @@ def test_verify_tells_lines_after_the_seal_apart(record: Record, capsys: Capture
     )
     seal_record(record, {"name": "lab"})
     assert first_line(record.incident, capsys)[0] == 0
+
+
+@pytest.mark.parametrize("path", ["seal/x.txt", "seal/manifest.json", "seal-9/x.txt", ""])
+def test_a_line_that_calls_itself_the_seals_own_is_told_too(record: Record, capsys: Capture, path: str) -> None:
+    """Anybody can add a line of that kind, with a file in the seal's folder: a seal has one for each of its own files.
+
+    The line that says why there is no time stamp names no file; a record without any gets one told as such, no more.
+    """
+    own = next(line for line in record.journal.read().lines if line.kind is Kind.SEALED)
+    names = replace(own.artifact, path=path) if own.artifact and path else None
+    if path.endswith("x.txt"):
+        (record.folder / path).parent.mkdir(exist_ok=True)
+        (record.folder / path).write_bytes((record.folder / "seal/manifest.json").read_bytes())
+    for _ in range(1 if path else 2):
+        record.journal.append(Kind.SEALED, expected=own.expected, artifact=names, seen="anything")
+    assert first_line(record.incident, capsys)[0] == AFTER_SEAL
+    assert len(after_newest_seal(record)) == 1
 
 
 def test_every_form_of_the_report_tells_of_them_first(record: Record) -> None:

@@ -37,10 +37,11 @@ class Server:
 
     def __init__(self, name: str, state: str, entries: tuple[str, ...], after: str) -> None:
         self.name, self.state, self.entries, self.after = name, state, entries, after
+        self.role = name.title()
         self.sent: list[str] = []
 
     async def ha_status(self) -> HaStatus:
-        return HaStatus(server=self.name, role=self.name.title(), state=self.state, read_utc=NOW)
+        return HaStatus(server=self.name, role=self.role, state=self.state, read_utc=NOW)
 
     async def list_tofu(self) -> TofuStore:
         entries = tuple(
@@ -178,6 +179,22 @@ def test_nothing_is_done_while_the_secondary_serves(context: Make, primary: str,
     made = context(Pair((primary, "Secondary Active")), remove_broken_ha=True)
     with pytest.raises(DecisionNeeded, match="secondary is active"):
         decided(made, page(), guided=guided)
+
+
+@pytest.mark.parametrize("guided", [True, False])
+@pytest.mark.parametrize("states", [NONE, BROKEN, ("Primary Syncing", "Dreaming")])
+def test_nothing_is_done_where_the_sites_file_has_the_servers_crossed(
+    context: Make, states: tuple[str, str], guided: bool
+) -> None:
+    """What is overwritten then is the primary's database, and what is removed is removed at the secondary."""
+    pair = Pair(states)
+    for server, role in (("primary", "Secondary"), ("secondary", "Primary")):
+        pair.servers[server].role = role
+    made = context(pair, remove_broken_ha=True)
+    with pytest.raises(DecisionNeeded, match="calls itself the other"):
+        decided(made, page(), guided=guided)
+    with pytest.raises(DecisionNeeded, match="nothing was removed"):
+        asyncio.run(remove_ha(made))
 
 
 def test_ha_is_registered_where_there_is_none_and_removed_where_it_stays_broken_and_may_be(context: Make) -> None:
