@@ -206,18 +206,14 @@ def newest_outcome(round_: Round) -> RoundOutcome | None:
     """Return what a round came to when it was run last, or None; raises ``RecordDamaged`` where the file says none."""
     for line in reversed(round_.journal.read().lines):
         if line.kind is Kind.KEPT and line.artifact and line.artifact.path.startswith("outcomes/"):
-            return _read(round_, line.artifact)
+            from pydantic import TypeAdapter
+
+            data = round_.read_bytes(line.artifact)
+            try:  # ``counts`` is for readers of the file; here it follows from the sites.
+                return TypeAdapter(RoundOutcome).validate_json(data)
+            except ValueError:
+                raise RecordDamaged("the file holds no outcome of a round", where=line.artifact.path) from None
     return None
-
-
-def _read(round_: Round, artifact: Any) -> RoundOutcome:
-    from pydantic import TypeAdapter
-
-    data = round_.read_bytes(artifact)
-    try:  # ``counts`` is for readers of the file; here it follows from the sites.
-        return TypeAdapter(RoundOutcome).validate_json(data)
-    except ValueError:
-        raise RecordDamaged("the file holds no outcome of a round", where=artifact.path) from None
 
 
 def _of_site(round_: Round, result: SiteResult) -> SiteOutcome:

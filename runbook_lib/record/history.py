@@ -296,11 +296,6 @@ def remove(place: Path) -> None:
             path.unlink(missing_ok=True)
 
 
-def is_busy(error: sqlite3.Error) -> bool:
-    """Whether another process holds the index, so that it must not be taken away."""
-    return getattr(error, "sqlite_errorcode", 0) & 0xFF in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
-
-
 # -- From the records to the incidents that are asked for, by the index where it can be trusted ----
 
 IndexProgress = Callable[[int, int], None]
@@ -325,8 +320,8 @@ def past_incidents(
             with opened(place) as index:
                 return _look(root, index, query, tell)
         except (IndexDamaged, sqlite3.Error) as error:
-            if isinstance(error, sqlite3.Error) and is_busy(error):
-                break
+            if getattr(error, "sqlite_errorcode", 0) & 0xFF in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
+                break  # another process holds it, so it must not be taken away
             remove(place)
         except (OSError, RecordNotWritable):
             break

@@ -259,15 +259,12 @@ def _decoded(text: bytes, seen: set[bytes]) -> Iterator[bytes]:
     digits = [run.translate(_STANDARD) for run in runs]
     for skip in range(4):
         yield b"\n".join(a2b_base64(run[skip : len(run) - (len(run) - skip) % 4]) for run in digits)
-        yield b"\n".join(a2b_base64(_padded(run[skip:])) for run in digits if (len(run) - skip) % 4 > 1)
+        rest = (run[skip:] for run in digits if (len(run) - skip) % 4 > 1)
+        yield b"\n".join(a2b_base64(run + b"=" * (-len(run) % 4)) for run in rest)
     hexadecimal = [run for run in runs if _HEX.search(run)]
     for skip in range(2):
         pairs = (run[skip : len(run) - (len(run) - skip) % 2] for whole in hexadecimal for run in _HEX.findall(whole))
         yield b"\n".join(a2b_hex(run) for run in pairs)
-
-
-def _padded(run: bytes) -> bytes:
-    return run + b"=" * (-len(run) % 4)
 
 
 def _joined_texts(data: bytes) -> list[bytes]:
