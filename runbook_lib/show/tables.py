@@ -212,12 +212,13 @@ def plan(value: Plan, ways: tuple[WayOut, ...] = ()) -> View[Plan]:
         below=("why", "evidence"),
     )
     commands = Table(
-        title="Exact commands, in this order; a deleted entry cannot be restored, the next connection adds a new one",
-        headers=("on", "command", "confirmed"),
+        title="Exact commands, in this order, each with the confirmed certificate; a deleted entry cannot be restored,"
+        " the next connection adds a new one",
+        headers=("on", "command", "SHA-256"),  # so short that both stand on one line at 80 columns
         rows=tuple(Row(row.server, row.command, row.confirmed_sha256) for row in value.deletions),
         empty="nothing to delete",
         whole=("command",),
-        below=("confirmed",),
+        below=("SHA-256",),
         artifact=f"plans/{value.digest}.json in the record",
     )
     later = Table(

@@ -17,6 +17,7 @@ from runbook_lib.batch.runner import StageReport
 from runbook_lib.cli import plans, running, site_file
 from runbook_lib.cli.plans import plan_command, would
 from runbook_lib.decisions import Plan
+from runbook_lib.device.prime import DELETE_TOFU
 from runbook_lib.errors import ApprovalMissing, BrowserMissing, DeletionRefused, RepairFailed, SiteFileInvalid
 from runbook_lib.models import Stage, StageState, Verdict
 from runbook_lib.notebook.engine import NotebookResult
@@ -83,11 +84,13 @@ def test_a_run_that_stops_for_the_approval_prints_the_plan_and_how_to_approve_it
 
 
 def test_the_exact_commands_of_a_plan_stand_on_one_line_at_80_columns(incident: Incident) -> None:
-    """They are compared and copied, and so is the digest of the certificate that each rests on."""
+    """The longest address of IPv4 fits; they are compared and copied, and so is the digest that each rests on."""
     plan = incident.write_plan()
-    shown = tables.plan(plan).text(80).splitlines()
+    longest = DELETE_TOFU.format(key="192.168.255.254_8082")
+    rows = tuple(replace(row, command=row.command and longest) for row in plan.rows)
+    shown = tables.plan(replace(plan, rows=rows)).text(80).splitlines()
     for row in plan.deletions:
-        assert any(row.command in line for line in shown)
+        assert any(longest in line for line in shown)
         assert any(row.confirmed_sha256 in line for line in shown)
 
 
