@@ -15,7 +15,7 @@ from pathlib import Path
 from runbook_lib import paths
 from runbook_lib.batch.runner import RunReport, StageReport, run_stages
 from runbook_lib.cli.plans import show_plan, would
-from runbook_lib.cli.terminal import begin, err_lines, out, out_lines, renew, renews
+from runbook_lib.cli.terminal import begin, err_lines, out, out_lines, prose, renew, renews
 from runbook_lib.errors import (
     MOST_LINES,
     ApprovalMissing,
@@ -326,7 +326,7 @@ def conclude(report: RunReport, seconds: float) -> int:
     out_lines(summary(report, seconds).text())
     if report.report:
         out(f"report:  {report.report}")
-    out(f"seal:    {report.seal}")
+    prose(f"seal:    {report.seal}")
     out(f"outcome: {report.outcome or 'not finished'}")
     out(f"record:  {report.folder}")
     problem = shortened(report.stages[-1].error_text, report.folder / "errors")
