@@ -34,9 +34,8 @@ from runbook_lib.repair.context import Context, Devices, ProgressCallback
 from runbook_lib.repair.primary_pages import PrimaryPages
 from runbook_lib.repair.sent_changes import anything_sent
 from runbook_lib.show import tables
-from runbook_lib.show.incidents import LAB, PRODUCTION, Sign, Signed
 from runbook_lib.show.progress import Progress
-from runbook_lib.show.rendering import View
+from runbook_lib.show.rendering import LAB, PRODUCTION, Sign, Signed, View
 from runbook_lib.show.table import DOUBT, GOOD, READY, Cell, Row, Table
 
 # -- The connections of a stage: closed with it, or handed to the stage that follows in the same kernel.

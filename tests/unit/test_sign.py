@@ -9,8 +9,7 @@ from incident_kit import Incident
 
 from runbook_lib.models import Verdict
 from runbook_lib.show import tables
-from runbook_lib.show.incidents import Sign, Signed
-from runbook_lib.show.rendering import View
+from runbook_lib.show.rendering import Sign, Signed, View
 from runbook_lib.show.table import ALARM, COLOURS, MARKS, READY, Row, Table
 
 SERVERS = "primary 192.0.2.10, secondary 192.0.2.20"
