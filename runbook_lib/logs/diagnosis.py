@@ -182,7 +182,11 @@ def _damaged(result: Result) -> Iterator[Damage]:
     """Yield what a job could not read whole, with the server where that is said or its logs' paths tell one."""
     told = {logs.server for logs in result.findings}
     server = result.job.server or (told.pop() if len(told) == 1 else "") or UNKNOWN
-    return (replace(damage, server=server) for damage in result.damaged)
+    yield from (replace(damage, server=server) for damage in result.damaged)
+    for source, number in (cut for found in result.findings.values() for cut in found.cut_off.items()):
+        yield Damage(
+            source=source, problem=f"line {number} reports a mismatch and is cut before its end", server=server
+        )
 
 
 def _assigned(results: Sequence[Result], settings: Settings) -> Iterator[tuple[Owner, str, Findings]]:
@@ -239,7 +243,6 @@ def diagnose_sources(
     rules: Sequence[Rule] = RULES,
     names: Mapping[str, Iterable[str]] | None = None,
     known: Mapping[str, str] | None = None,
-    workers: int = 1,
     progress: Progress | None = None,
 ) -> Diagnosis:
     """Return what the logs of each server say; ``sources`` maps ``primary`` and ``secondary`` to files and folders.
@@ -248,7 +251,7 @@ def diagnose_sources(
     it is guessed from what they show; otherwise it is ``unknown``. Times without an offset are read in the server's
     zone in ``zones`` (key ``""``: everybody's), otherwise as UTC, and that is said. A server whose logs are not at
     hand (no path, or folders without a file) is named in ``no_logs``. ``known`` (``site``, ``incident``) fills in
-    the next steps. ``workers`` above 1 reads several series at once, in processes that are forked.
+    the next steps.
     Raises UsageError for a path that is not there, and for an unknown zone; what cannot be read, is damaged or
     unpacks to too much is read as far as it can be and named in ``damaged``.
     """
@@ -256,7 +259,6 @@ def diagnose_sources(
         rules=tuple(rules),
         zones=dict(zones or {}),
         names={server: tuple(known_as) for server, known_as in (names or {}).items()},
-        workers=workers,
     )
     return diagnosis_of(sources, read_sources(sources, settings, progress), settings, dict(known or {}))
 

@@ -65,7 +65,9 @@ class Times:
         if self.unsaid:
             found.append(f"{self.unsaid} of its events hold no time")
         if self.undated:
-            found.append(f"{self.undated} of its times hold no year or are no date: first and last do not count them")
+            found.append(
+                f"{self.undated} of its times hold no year, or mean no moment or two: first and last do not count them"
+            )
         if self.zoneless and not zone:
             found.append("the log does not say in which time zone it was written: its times are read as UTC")
         if self.backwards:
@@ -268,7 +270,8 @@ class Looks:
 class Findings:
     """``roles`` are the servers that the logs themselves name; ``size`` is in bytes.
 
-    ``end_zoneless`` says that no zone stands where ``end_utc`` was read.
+    ``end_zoneless`` says that no zone stands where ``end_utc`` was read; ``cut_off`` holds, by log, the first line
+    that reports a mismatch and ends before its subject.
     """
 
     tallies: dict[str, Tally]
@@ -280,6 +283,7 @@ class Findings:
     size: int = 0
     end_utc: datetime | None = None
     end_zoneless: bool = False
+    cut_off: dict[str, int] = field(default_factory=dict)
 
     @property
     def groups(self) -> dict[Key, EventGroup]:

@@ -80,9 +80,13 @@ def clock_of(server: str, zones: Mapping[str, str] | None) -> tzinfo:
 
 
 def as_utc(moment: datetime, zone: tzinfo) -> datetime | None:
-    """Return ``moment`` in UTC, read in ``zone`` where it has no offset; None at the calendar's ends."""
+    """Return ``moment`` in UTC, read in ``zone`` where it has no offset.
+
+    None at the calendar's ends, and in the hours that a clock repeats or leaves out where summer time ends or begins.
+    """
+    said = moment if moment.tzinfo else moment.replace(tzinfo=zone)
     try:
-        return (moment if moment.tzinfo else moment.replace(tzinfo=zone)).astimezone(UTC)
+        return said.astimezone(UTC) if said.utcoffset() == said.replace(fold=1).utcoffset() else None
     except (OverflowError, ValueError):
         return None
 

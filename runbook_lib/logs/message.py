@@ -60,7 +60,7 @@ _MOST_LINES = 12
 _AFTER = re.compile(
     r"[ \t](?:Caused by:|at [\w$.<>]{1,200}\(|\.\.\. \d{1,6} (?:more|common)"
     r"|(?:[a-z][\w$]{0,60}\.){1,12}[\w$]{0,60}(?:Exception|Error)\b|;[ \t]{0,8}nested)"
-    r"|TOFU failed|Trust-on-first-use|\r|(?:\]\]>\s{0,8})?(?:</[A-Za-z][\w:.-]{0,60}>\s{0,8}){1,4}\Z|\]\]>\Z"
+    r"|TOFU failed|Trust-on-first-use|\r|\\n|(?:\]\]>\s{0,8})?(?:</[A-Za-z][\w:.-]{0,60}>\s{0,8}){1,4}\Z|\]\]>\Z"
 )
 _KNOWN_TYPE = re.compile(
     r"(?:[^=\n]{0,200}[\]>:|-][ \t]{1,8}|(?:[\w.-]{1,60}[ \t]{1,4}){1,4})(?=(?:CN|OU|O|L|ST|S|C|DC|UID|STREET)\s{0,8}=)"
@@ -160,6 +160,15 @@ _HEADER = re.compile(r"[\w$]{1,200}(?:\.[\w$]{1,200}){1,20}[ \t]{1,8}[\w$<>]{1,2
 _BLANK = rb"(?:[ \t]|\xc2?\xa0|\xe2\x80\xaf|" + _COLOUR.pattern.encode() + rb")"
 _BLANKS = re.compile(rb"(?:" + _BLANK + rb"|\r)*")
 _MARKS = re.compile(rb"(?:" + _BLANK + rb"|[|:>*])*")
+_WIDTHS = frozenset(range(40, 512))
+"""Columns of terminals that break lines."""
+
+_ENOUGH = 30
+_MESSAGES = tuple(
+    b"Trust-on-first-use is %s for this connection. Current certificate of the remote host is different from what"
+    b" was used earlier -" % word
+    for word in (b"configure", b"configured")
+)
 _SKIPPED_LINES = 20
 _CHAIN_LINES = 3
 _RECORD_LINES = 6
@@ -227,6 +236,37 @@ def read_message(window: Window, at: int) -> MessageHit | None:
         quoted=introduction is None or is_quoted(window.text(low, head), prose, sentence=not exception),
         cut=cut,
     )
+
+
+def is_cut_off(window: Window, at: int) -> bool:
+    """Return whether a line that is ended is so within the message: whose certificate it means is not known."""
+    start, end = window.line_start(at), window.line_end(at)
+    said = " ".join(window.text(at, end).split()).rstrip(" .>\u2026").encode()
+    whole = any(words.startswith(said) and said.startswith(words[:_ENOUGH]) for words in _MESSAGES)
+    return whole and end < window.high and not is_quoted(window.text(start, at), "", sentence=False)
+
+
+def read_folded(window: Window, at: int) -> MessageHit | None:
+    """The same where a narrow terminal broke every line at one width, in the middle of words; it is put together again.
+
+    Lines as long as the one of ``at``, or as the one above, go on in the next; a shorter one ends what was one line.
+    """
+    start = window.line_start(at)
+    for width in {window.line_end(start) - start, start - 1 - window.line_start(max(start - 1, window.low))} & _WIDTHS:
+        first = start
+        while first > window.low and first - window.line_start(first - 1) == width + 1:
+            first -= width + 1
+        stop = window.line_end(first)
+        while stop - max(first, window.line_start(stop)) == width and stop < window.high:
+            stop = window.line_end(stop + 1)
+        feed = b"\r\n" if window.data[first + width - 1] == 13 else b"\n"
+        columns = width + 1 - len(feed)
+        joined = window.data[first:stop].replace(feed, b"")
+        inside = Window(joined, 0, len(joined), at_end=window.at_end and stop == window.high)
+        if hit := read_message(inside, at - first - (at - first) // (width + 1) * len(feed)):
+            begin, end = (first + place + place // columns * len(feed) for place in (hit.start, hit.end))
+            return replace(hit, start=begin, at=at, end=end)
+    return None
 
 
 def prefix_of(window: Window, start: int) -> Prefix:

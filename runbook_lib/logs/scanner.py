@@ -16,7 +16,18 @@ from datetime import tzinfo
 from runbook_lib.errors import cut
 from runbook_lib.logs.events import Findings, Tally
 from runbook_lib.logs.lines import APART, MOST_SAMPLES, SAMPLE, Likeness, as_utc, looked_at
-from runbook_lib.logs.message import AFTER, BEFORE, BEFORE_WRAPPED, LITERAL, MessageHit, Window, prefix_of, read_message
+from runbook_lib.logs.message import (
+    AFTER,
+    BEFORE,
+    BEFORE_WRAPPED,
+    LITERAL,
+    MessageHit,
+    Window,
+    is_cut_off,
+    prefix_of,
+    read_folded,
+    read_message,
+)
 from runbook_lib.logs.rules import Rule
 from runbook_lib.logs.search import Search, count
 from runbook_lib.logs.streams import ByteSource
@@ -208,8 +219,11 @@ class Scanner:
                 self._take_hit(wide, hit)
             if hits:
                 return
-        if plain := read_message(window, at):
+        if plain := read_message(window, at) or read_folded(window, at):
             self._take_hit(window, plain if wrapped is None else replace(plain, quoted=True))
+        elif wrapped is None and is_cut_off(window, at):
+            (line,) = self._evidence(window, start := window.line_start(at), start)
+            self.findings.cut_off.setdefault(line.source, line.number)
 
     def _take_hit(self, window: Window, hit: MessageHit) -> None:
         base = self._base

@@ -67,11 +67,6 @@ class Search:
     def __init__(self, literals: Iterable[bytes]) -> None:
         self._groups, self._alone = _grouped(tuple(sorted(set(literals))))
 
-    @property
-    def passes(self) -> int:
-        """How many passes over the data one search takes where nothing is found."""
-        return len(self._groups) + len(self._alone)
-
     def positions(self, data: bytes | bytearray, low: int, high: int, end: int) -> dict[bytes, list[int]]:
         """Return the byte positions in ``[low, high)`` at which each literal begins; it ends at ``end`` or before."""
         found: dict[bytes, list[int]] = {}

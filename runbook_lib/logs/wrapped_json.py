@@ -36,6 +36,9 @@ _WORTH = re.compile(LITERAL + rb"[^\w\n]*(?:is[^\w\n]*(?:configure|\n|\Z)|\n|\Z)
 
 _RAREST = LITERAL.decode()
 _OBJECT = re.compile(r'\{\s{0,8}"')
+_MEMBER = re.compile(rf'\s*"(?:{"|".join(map(re.escape, MESSAGES))})"\s{{0,8}}:\s{{0,8}}(?=")')
+"""A line of an object that is laid out over several."""
+
 _DECODER = json.JSONDecoder()
 _DEPTH = 3
 _LINES_ABOVE, _LINES_BELOW = 8, 40
@@ -145,7 +148,8 @@ def _piece(window: Window, start: int, end: int) -> _Piece | None:
 def _wrapped(window: Window, start: int, end: int) -> Wrapped | None:
     """Return what a line holds that stands in the window as a whole."""
     begun = window.data[start - 1] == 10 if start > window.low else window.at_start
-    if not begun or window.data.find(b"{", start, min(end, start + LONGEST)) < 0:
+    head = window.data[start : min(end, start + LONGEST)]
+    if not begun or (b"{" not in head and not head.lstrip().startswith(b'"')):
         return None
     return unwrap(bytes(window.data[start:end]))
 
@@ -160,6 +164,8 @@ def unwrap(line: bytes) -> Wrapped | None:
     The text has its time and its thread before it where only the object, or the prefix, tells them.
     """
     text = decode(line)
+    if member := _MEMBER.match(text):
+        text = f'{{"message":{text[member.end() :].rstrip(", ")}}}'
     begin = _OBJECT.search(text)
     if begin is None:
         return None

@@ -6,13 +6,15 @@ It shares nothing with the lab, so that the client is tested against two indepen
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager
 from functools import cache
 from types import TracebackType
 from typing import Any
 
 import asyncssh
 
+from runbook_lib.device.command_line import Console
 from runbook_lib.params.model import Deadlines, SshAccess
 from runbook_lib.secrets import SecretRef
 
@@ -29,6 +31,15 @@ def key(kind: str = "ssh-ed25519", number: int = 0) -> asyncssh.SSHKey:
     """A host key; the same one for the same arguments."""
     del number
     return asyncssh.generate_private_key(kind)
+
+
+@asynccontextmanager
+async def closing(console: Console) -> AsyncIterator[Console]:
+    """Leave a command line when the block ends."""
+    try:
+        yield console
+    finally:
+        await console.close()
 
 
 class Terminal:

@@ -8,7 +8,7 @@ import asyncssh
 import pytest
 from closed_port import closed_port
 from held_clock import pass_by, run, silence, turns
-from ssh_fakes import PASSWORD, PASSWORD_REF, QUICK, FakeAde, Terminal, key
+from ssh_fakes import PASSWORD, PASSWORD_REF, QUICK, FakeAde, Terminal, closing, key
 from waiting import PATIENCE_S, awaited
 
 from runbook_lib.device import dialog
@@ -49,7 +49,7 @@ def ask(ade: FakeAde, *commands: str, **options: Any) -> list[str]:
     """Run commands in one session and return their texts."""
 
     async def talk() -> list[str]:
-        async with ade, await login(ade) as console:
+        async with ade, closing(await login(ade)) as console:
             return [(await console.run(command, **options)).text for command in commands]
 
     return run(talk())
@@ -61,7 +61,7 @@ def failing(ade: FakeAde, command: str = "", *pins: str, deadlines: Deadlines = 
     async def talk() -> RunbookError:
         async with ade:
             try:
-                async with await login(ade, *pins, deadlines=deadlines) as console:
+                async with closing(await login(ade, *pins, deadlines=deadlines)) as console:
                     await console.run(command)
             except RunbookError as error:
                 return error
@@ -83,7 +83,7 @@ def test_the_answer_keeps_the_raw_bytes() -> None:
     """Raw bytes stay as they came, colours and bytes that are no UTF-8 included; the text replaces those."""
 
     async def talk() -> None:
-        async with FakeAde({"show": b"\x1b[31mr\xff\x1b[0m\r\n"}) as ade, await login(ade) as console:
+        async with FakeAde({"show": b"\x1b[31mr\xff\x1b[0m\r\n"}) as ade, closing(await login(ade)) as console:
             answer = await console.run("show")
         assert answer.raw == b"show\r\n\x1b[31mr\xff\x1b[0m\r\n"
         assert answer.text == "r\\xff\n"
@@ -185,7 +185,7 @@ def test_what_comes_unasked_between_commands_is_no_part_of_the_next_answer() -> 
     """A broadcast that arrived before the command was sent is kept in the raw bytes only."""
 
     async def talk() -> None:
-        async with FakeAde({"show": b"x\r\n"}) as ade, await login(ade) as console:
+        async with FakeAde({"show": b"x\r\n"}) as ade, closing(await login(ade)) as console:
             channel = next(iter(ade.connections[0]._channels.values()))
             channel.write(b"\r\nBroadcast message:\r\nshow\r\nprime-pri/admin# ")
             assert await console._feed.wait(PATIENCE_S)
@@ -200,7 +200,7 @@ def test_a_command_that_the_server_does_not_know_is_refused_with_its_words() -> 
     """An unknown command is an error of its own, and the session goes on."""
 
     async def talk() -> None:
-        async with FakeAde({"show": b"x\r\n"}) as ade, await login(ade) as console:
+        async with FakeAde({"show": b"x\r\n"}) as ade, closing(await login(ade)) as console:
             refused = await console.run("nonsense")
             with pytest.raises(CommandRefused, match="nonsense") as caught:
                 raise_if_refused(refused)
@@ -216,7 +216,7 @@ def test_a_command_with_control_characters_is_never_sent(command: str) -> None:
 
     async def talk() -> None:
         async with FakeAde() as ade:
-            async with await login(ade) as console:
+            async with closing(await login(ade)) as console:
                 with pytest.raises(UsageError):
                     await console.run(command)
                 assert console.sent_commands == []
@@ -242,7 +242,7 @@ def test_a_prompt_inside_a_list_followed_by_a_pause_does_not_end_it() -> None:
         terminal.write(b"\r\nthree\r\n")
 
     async def talk() -> None:
-        async with FakeAde({"show": show, "next": b"x\r\n"}) as ade, await login(ade) as console:
+        async with FakeAde({"show": show, "next": b"x\r\n"}) as ade, closing(await login(ade)) as console:
             answer = await console.run("show", prove=True)
             assert [line for line in answer.text.split("\n") if line.strip() not in ("", "prime-pri/admin#")] == [
                 "one",
@@ -259,7 +259,7 @@ def test_a_proven_answer_is_that_of_the_command_alone(echo: bool) -> None:
     """The empty line and the prompts that prove the end are no part of the answer, nor of its raw bytes."""
 
     async def talk() -> None:
-        async with FakeAde({"show": b"one\r\n"}, echo=echo) as ade, await login(ade) as console:
+        async with FakeAde({"show": b"one\r\n"}, echo=echo) as ade, closing(await login(ade)) as console:
             for _ in range(2):
                 answer = await console.run("show", prove=True)
                 assert answer.text == "one\n"
@@ -277,7 +277,7 @@ def test_an_answer_that_goes_on_behind_every_prompt_is_given_up() -> None:
             await terminal.read()
 
     async def talk() -> None:
-        async with FakeAde({"show": show}) as ade, await login(ade) as console:
+        async with FakeAde({"show": show}) as ade, closing(await login(ade)) as console:
             with pytest.raises(AnswerNotUnderstood, match="continues after every prompt"):
                 await console.run("show", prove=True)
 
@@ -296,7 +296,7 @@ def test_a_foreseen_question_is_answered_and_recorded() -> None:
         terminal.write(b"you said " + reply + b"\r\n")
 
     async def talk() -> None:
-        async with FakeAde({"delete": delete}) as ade, await login(ade) as console:
+        async with FakeAde({"delete": delete}) as ade, closing(await login(ade)) as console:
             answer = await console.run("delete", reply=lambda text: "yes" if text.endswith("(yes/no) : ") else None)
         assert answer.questions == (("Are you sure? (yes/no) :", "yes"),)
         assert answer.text == "Host x_443 will go.\nAre you sure? (yes/no) : yes\nyou said yes\n"
@@ -333,7 +333,7 @@ def test_a_question_that_comes_again_and_again_is_given_up() -> None:
             await terminal.read_line()
 
     async def talk() -> None:
-        async with FakeAde({"delete": delete}) as ade, await login(ade, deadlines=QUICK) as console:
+        async with FakeAde({"delete": delete}) as ade, closing(await login(ade, deadlines=QUICK)) as console:
             with pytest.raises(AnswerNotUnderstood):
                 await console.run("delete", reply=lambda text: "y")
             assert console.unfinished is not None
@@ -398,7 +398,7 @@ def test_a_reset_before_a_command_says_that_it_was_not_sent() -> None:
     """On a connection that ended while nobody spoke the command is not sent, and one can know it."""
 
     async def talk() -> None:
-        async with FakeAde({"show": b"x\r\n"}) as ade, await login(ade) as console:
+        async with FakeAde({"show": b"x\r\n"}) as ade, closing(await login(ade)) as console:
             ade.connections[0].abort()
             assert await console._feed.wait(PATIENCE_S)
             with pytest.raises(ConnectionLost, match="was not sent") as caught:
@@ -421,7 +421,7 @@ def test_a_cancelled_command_closes_the_connection() -> None:
             started.set()
             await asyncio.Event().wait()
 
-        async with FakeAde({"show": show}) as ade, await login(ade) as console:
+        async with FakeAde({"show": show}) as ade, closing(await login(ade)) as console:
             task = asyncio.create_task(console.run("show"))
             await awaited(started.wait(), "the command at the server")
             task.cancel()
@@ -614,7 +614,7 @@ def test_a_banner_that_ends_like_a_prompt_does_not_shift_the_answers(monkeypatch
 
     async def talk() -> None:
         ade = FakeAde({"show a": b"a\r\n", "show b": b"b\r\n"}, before_prompt=greet)
-        async with ade, await login(ade) as console:
+        async with ade, closing(await login(ade)) as console:
             assert [(await console.run(f"show {c}")).text for c in "abab"] == ["a\n", "b\n", "a\n", "b\n"]
             assert console.prompt == "prime-pri/admin# "
 
@@ -719,7 +719,7 @@ def test_a_fingerprint_is_a_pin_too() -> None:
     async def talk() -> None:
         async with FakeAde() as ade:
             pins = (key(number=1).export_public_key().decode().strip(), key().get_fingerprint())
-            async with await login(ade, *pins) as console:
+            async with closing(await login(ade, *pins)) as console:
                 assert console.is_open
 
     run(talk())
@@ -732,7 +732,7 @@ def test_a_pinned_rsa_key_is_asked_for_where_the_server_has_others() -> None:
     async def talk() -> None:
         async with FakeAde() as ade:
             ade._acceptor.update(server_host_keys=[key(), rsa])
-            async with await login(ade, rsa.export_public_key().decode().strip()) as console:
+            async with closing(await login(ade, rsa.export_public_key().decode().strip())) as console:
                 assert console.is_open
 
     run(talk())
@@ -832,7 +832,9 @@ def test_a_jump_host_carries_the_connection_and_is_left_with_it() -> None:
     async def talk() -> None:
         far = FakeAde({"show": b"far\r\n"}, host="prime-sec", host_key=key(number=1))
         async with FakeAde() as near, far:
-            async with await Console.open("secondary", "127.0.0.1", through(far, near), deadlines=QUICK) as console:
+            async with closing(
+                await Console.open("secondary", "127.0.0.1", through(far, near), deadlines=QUICK)
+            ) as console:
                 assert (await console.run("show")).text == "far\n"
                 jump = console._connection._tunnel
             assert near.forwarded == [("127.0.0.1", far.port)]
@@ -862,7 +864,7 @@ def test_forwarding_that_is_refused_is_told_from_a_host_that_is_down() -> None:
     """The server's no and the far end's absence are two errors."""
 
     async def talk() -> None:
-        async with FakeAde() as ade, await login(ade) as console:
+        async with FakeAde() as ade, closing(await login(ade)) as console:
             with closed_port() as port, pytest.raises(DeviceUnreachable):
                 await console.open_channel("127.0.0.1", port)
             ade.forwarding = False
@@ -880,7 +882,7 @@ def test_many_sessions_are_light() -> None:
             room = asyncio.Semaphore(40)
 
             async def session() -> list[str]:
-                async with room, await login(ade, deadlines=Deadlines()) as console:
+                async with room, closing(await login(ade, deadlines=Deadlines())) as console:
                     return [(await console.run(f"show {n}")).text for n in range(3)]
 
             assert await asyncio.gather(*(session() for _ in range(200))) == [["0\n", "1\n", "2\n"]] * 200

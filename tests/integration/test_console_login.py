@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from real_sshd import PASSWORD, Sshd, sshd
-from ssh_fakes import QUICK, FakeAde, key
+from ssh_fakes import QUICK, FakeAde, closing, key
 
 from runbook_lib.device.command_line import Console
 from runbook_lib.errors import (
@@ -40,7 +40,7 @@ def _password(monkeypatch: pytest.MonkeyPatch) -> None:
 
 async def release(access: SshAccess) -> str:
     """Log in, ask for the release and return the answer."""
-    async with await Console.open("primary", "127.0.0.1", access, deadlines=QUICK) as console:
+    async with closing(await Console.open("primary", "127.0.0.1", access, deadlines=QUICK)) as console:
         return (await console.run("show version", prove=True)).text
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from closed_port import closed_port
 from held_clock import pass_by, run
-from ssh_fakes import PASSWORD, QUICK, FakeAde
+from ssh_fakes import PASSWORD, QUICK, FakeAde, closing
 from tls_fakes import Chain, TlsServer, small_rsa_key
 from waiting import awaited
 
@@ -159,7 +159,7 @@ def test_the_ssh_server_carries_a_probe(tmp_path: Path) -> None:
 
     async def talk() -> None:
         async with TlsServer(chain) as server, FakeAde() as ade:
-            async with await Console.open("primary", "127.0.0.1", ade.access(), deadlines=QUICK) as console:
+            async with closing(await Console.open("primary", "127.0.0.1", ade.access(), deadlines=QUICK)) as console:
                 seen = await present("127.0.0.1", server.port, vantage=Vantage.PEER, deadlines=QUICK, via=console)
             assert seen.chain == chain.der
             assert (seen.via, seen.vantage, seen.problem) == ("primary", Vantage.PEER, "")
@@ -175,7 +175,7 @@ def test_a_host_shows_itself_on_its_own_loopback_whatever_its_name_leads_to(tmp_
 
     async def talk() -> None:
         async with TlsServer(chain) as server, FakeAde() as ade:
-            async with await Console.open("secondary", "127.0.0.1", ade.access(), deadlines=QUICK) as console:
+            async with closing(await Console.open("secondary", "127.0.0.1", ade.access(), deadlines=QUICK)) as console:
                 seen = await present("prime.invalid", server.port, vantage=Vantage.SELF, deadlines=QUICK, via=console)
                 given = await present("127.0.0.2", server.port, vantage=Vantage.SELF, deadlines=QUICK, via=console)
             assert (seen.chain, seen.problem, seen.host) == (chain.der, "", "prime.invalid")

@@ -14,6 +14,7 @@ from log_kit import CAUSE, CORE, DN, HEAD, THREAD, findings, scan
 
 from runbook_lib.device.names import Fit, fits
 from runbook_lib.logs import scanner
+from runbook_lib.logs.conclusions import exit_code
 from runbook_lib.logs.diagnosis import diagnose_sources, mismatches_of
 from runbook_lib.logs.events import EVIDENCE_LINES, MOST_THREADS
 from runbook_lib.logs.rules import RULES
@@ -47,6 +48,45 @@ def test_one_line_or_several_any_prefix(joint: str, prefix: str) -> None:
     text = joint.join((*parts, rest, f"- {DN}", CAUSE)) + "\n"
     (found,) = scan(f"noise\n{text}noise\n{text}")
     assert (found.subject, found.count, found.threads) == (DN, 2, ("HealthMonitorThread",))
+
+
+@pytest.mark.parametrize("feed", ["\n", "\r\n"])
+@pytest.mark.parametrize("columns", [60, 80, 132])
+def test_a_terminal_that_broke_every_line_in_the_middle_of_words_hides_nothing(columns: int, feed: str) -> None:
+    """What was copied from it is put together again; nothing is called free of a mismatch for a word that is in two."""
+    event = f"2026-11-23 12:00:01 {THREAD}{HEAD}\n{CAUSE}\n\tat com.cisco.x.Y.z(Y.java:1)\n"
+    lines = (f"2026-11-23 11:59:00 {'noise ' * 20}\n" + event).splitlines() * 3
+    broken = feed.join(line[at : at + columns] for line in lines for at in range(0, len(line), columns))
+    (found,) = scan(broken + feed)
+    assert (found.subject, found.count, found.threads) == (DN, 3, ("HealthMonitorThread",))
+    assert found.last_utc == datetime(2026, 11, 23, 12, 0, 1, tzinfo=UTC)
+
+
+@pytest.mark.parametrize("end", ["", ">", "...", "\u2026"])
+@pytest.mark.parametrize("kept", [120, 140, 200])
+def test_a_message_that_is_cut_before_its_subject_is_no_all_clear(tmp_path: Path, kept: int, end: str) -> None:
+    """A pager that chops lines, or a collector: a mismatch is reported, and nobody knows of whom."""
+    log = tmp_path / "hm.log"
+    line = f"2026-11-23 12:00:01 {THREAD}{HEAD}"[:kept].rstrip() + end
+    log.write_text(f"2026-11-23 12:00:00 all is well\n{line}\n2026-11-23 12:00:02 all is well\n", encoding="utf-8")
+    found = diagnose_sources({"primary": [log]})
+    assert (found.mismatches, exit_code(found)) == ((), 2)
+    assert [(damage.source, damage.server) for damage in found.damaged] == [(str(log), "primary")]
+    assert "line 2 " in found.damaged[0].problem
+
+
+@pytest.mark.parametrize("before", ["audit: grep ", "see '", "[main] INFO com.x - TOFU is set: "])
+def test_words_that_only_begin_like_the_message_are_no_damage(before: str) -> None:
+    """A setting that is printed, an audit trail, a quotation; and a log that is being written ends anywhere."""
+    for text in (f"{before}Trust-on-first-use is configured by admin\n", f"{THREAD}{HEAD}"[:140]):
+        assert not findings(text).cut_off
+    assert not findings(f"audit: grep {HEAD}"[:140] + "\n").cut_off
+
+
+def test_a_line_feed_that_was_written_out_ends_a_subject() -> None:
+    """A log in which backslash and n stand for the line's end tells one event with its own subject."""
+    (found,) = scan(f"{THREAD}{HEAD}\\n{CAUSE}\\n\tat x\n")
+    assert (found.subject, found.count) == (DN, 1)
 
 
 @pytest.mark.parametrize(

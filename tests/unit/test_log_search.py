@@ -45,12 +45,6 @@ def test_shared_part_that_is_not_rare_hides_nothing() -> None:
         assert looked_for.positions(bytearray(data), 0, len(data), len(data)) == simply(data, 0, len(data), len(data))
 
 
-def test_literals_that_share_a_part_take_one_pass() -> None:
-    """One pass looks for all literals that have eight bytes in common."""
-    assert Search([b"connect timed out", b"connection timed out", b"QuoVadis"]).passes == 2
-    assert Search(LITERALS).passes < len(LITERALS)
-
-
 @given(TEXT, st.sampled_from(LITERALS), st.integers(0, 30))
 def test_without_the_wheel_the_answers_are_the_same(data: bytes, literal: bytes, start: int) -> None:
     """The standard library finds and counts what the wheel does, in every kind of buffer."""

@@ -55,6 +55,15 @@ def test_field_decides() -> None:
     assert [m.count for m in scan(line(query=LINE) + line(message=LINE))] == [1]
 
 
+@pytest.mark.parametrize("indent", [1, 4])
+def test_field_decides_in_an_object_that_is_laid_out_over_several_lines(indent: int) -> None:
+    """The line with the log's field is read as the object would be."""
+    for name, found in (("message", 1), ("event.original", 1), ("query", 0)):
+        text = json.dumps({"level": "ERROR", name: LINE, "tags": ["x"]}, indent=indent) + "\n"
+        assert [m.count for m in scan(text)] == [1] * found
+        assert quoted(text) == 1 - found
+
+
 @pytest.mark.parametrize("before", ['see "', 'see: "x', "[audit] ", "In the log of a server stands "])
 def test_object_that_is_quoted_itself_stays_quoted(before: str) -> None:
     """An object behind words by which people quote is no line of a collector."""

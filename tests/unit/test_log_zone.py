@@ -43,6 +43,17 @@ def test_names_and_offsets_shift_the_times(tmp_path: Path, zone: str, hour: int)
     assert found == datetime(2026, 11, 23, hour, 30 if ":30" in zone else 0, tzinfo=UTC)
 
 
+@pytest.mark.parametrize("stamp", ["2026-10-25 02:30:00", "2026-03-29 02:30:00"])
+def test_an_hour_that_a_clock_repeats_or_leaves_out_is_no_time(tmp_path: Path, stamp: str) -> None:
+    """Nobody knows which of two moments was meant: it is counted, and neither first nor last."""
+    log = tmp_path / "hm.log"
+    log.write_text(LOG.replace("2026-11-23 12:00:00", stamp), encoding="utf-8")
+    for zone, undated in (("Europe/Paris", 1), ("+02:00", 0)):
+        (found,) = diagnose_sources({"primary": [log]}, zones={"primary": zone}).mismatches
+        assert (found.count, found.undated, found.first_said) == (1, undated, stamp)
+        assert (found.last_utc is None) == bool(undated)
+
+
 @pytest.mark.parametrize(
     ("stamp", "hour"),
     [
