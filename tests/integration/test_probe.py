@@ -192,7 +192,7 @@ def test_a_server_that_does_not_forward_makes_the_vantage_unavailable(tmp_path: 
     async def talk() -> None:
         async with FakeAde() as ade:
             console = await Console.open("primary", "127.0.0.1", ade.access(), deadlines=QUICK)
-            async with console:
+            async with closing(console):
                 with closed_port() as port:
                     down = await present("127.0.0.1", port, vantage=Vantage.PEER, deadlines=QUICK, via=console)
                     ade.forwarding = False
@@ -218,7 +218,7 @@ def test_a_connection_lost_in_the_middle_of_a_carried_handshake_is_reported() ->
 
             async with (
                 await asyncio.start_server(cut, "127.0.0.1", 0) as server,
-                await Console.open("primary", "127.0.0.1", ade.access(), deadlines=QUICK) as console,
+                closing(await Console.open("primary", "127.0.0.1", ade.access(), deadlines=QUICK)) as console,
             ):
                 port = server.sockets[0].getsockname()[1]
                 seen = await present("127.0.0.1", port, vantage=Vantage.PEER, deadlines=QUICK, via=console)
