@@ -170,7 +170,7 @@ def _comparisons(
             " instead of mapping.",
         ),
         Comparison(
-            "four files",
+            "four files, all cores",
             [
                 Contender("runbook diagnose", lambda: _timed(ours(parts))),
                 Contender("ripgrep, the same literals", lambda: _timed([*rg, str(literals), str(parts)])),

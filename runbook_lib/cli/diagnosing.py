@@ -47,7 +47,8 @@ def diagnose_command(request: DiagnoseRequest) -> int:
         site = load_site(request.site)
     sources = _sources(request, site)
     stores = _stores(request.listcerts)
-    settings = Settings(rules=_rules(request, site), zones=_zones(request, site), names=_names(site))
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 1  # where processes cannot be forked
+    settings = Settings(rules=_rules(request, site), zones=_zones(request, site), names=_names(site), workers=cores)
     known = {"site": request.site} if request.site else {}
     progress = DiagnosisProgress(sys.stderr, asked=request.progress)
     sys.setswitchinterval(_HAND_OVER_S)
@@ -60,6 +61,7 @@ def diagnose_command(request: DiagnoseRequest) -> int:
             rules=settings.rules,
             names=settings.names,
             known=known,
+            workers=settings.workers,
             progress=progress.tell,
         )
         progress.end()

@@ -1,4 +1,4 @@
-"""Sources to findings: whose logs they are, and which are read together."""
+"""Sources to findings: whose logs they are, which are read together, on how many cores."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from runbook_lib.device.names import common_name, fold_value
 from runbook_lib.logs.events import Findings, Tally
@@ -16,6 +16,7 @@ from runbook_lib.logs.scanner import Scanner
 from runbook_lib.logs.sources import Listed, by_series, list_logs, read_logs
 from runbook_lib.logs.streams import ByteSource, Notes, oldest_first
 from runbook_lib.models import Damage
+from runbook_lib.processes import leave_ctrl_c_to_the_parent
 
 # -- Whose logs they are, where nobody says so: their path tells, or it is guessed from what they show. Decided for
 #    what belongs together, never for all that was named at once: a folder may hold the logs of both servers.
@@ -132,12 +133,14 @@ def _holds(part: str, known: str) -> bool:
     return bool(known) and re.search(rf"(?<![\w.-]){re.escape(known)}(?![\w-]|\.\w)", part, re.I) is not None
 
 
-# -- Sources to findings: which logs are read together, and how far it has come
+# -- Sources to findings: which logs are read together, on how many cores, and how far it has come
 
 Progress = Callable[[str, int], None]
 """Called with the name of the log that is read, and the bytes read so far in all."""
 
+_WORTH_CORES = 64 << 20
 _TOLD_EVERY = 8 << 20
+_POLL_S = 0.25
 _ROUNDS = 3
 
 
@@ -148,6 +151,7 @@ class Settings:
     rules: tuple[Rule, ...]
     zones: Mapping[str, str] = field(default_factory=dict)
     names: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    workers: int = 1
 
     def __post_init__(self) -> None:
         for server, zone in self.zones.items():  # a zone that is not known is refused before anything is read
@@ -175,6 +179,11 @@ class Result:
     findings: dict[LogSet, Findings]
     damaged: list[Damage]
 
+    @property
+    def size(self) -> int:
+        """The bytes that were read, as unpacked."""
+        return sum(found.size for found in self.findings.values())
+
 
 def read_sources(
     sources: Mapping[str, Sequence[Path]], settings: Settings, progress: Progress | None = None
@@ -185,14 +194,6 @@ def read_sources(
     in what is new.
     """
     results: list[Result] = []
-    size = 0
-
-    def tell(name: str, more: int) -> None:
-        nonlocal size
-        size += more
-        if progress is not None:
-            progress(name, size)
-
     for _ in range(_ROUNDS):
         read = {identity for result in results for identity in _identities(result.job)}
         jobs = [job for job in jobs_of(sources) if not read.issuperset(_identities(job))]
@@ -203,7 +204,7 @@ def read_sources(
             if anew.issuperset(_identities(result.job)):
                 result.findings = {}
         kept = {identity for result in results if result.findings for identity in _identities(result.job)}
-        results += (read_job(_without(job, kept), settings, tell) for job in jobs)
+        results += _on_cores([_without(job, kept) for job in jobs], settings, progress)
     return results
 
 
@@ -297,3 +298,61 @@ def _below(origin: Path, name: str) -> str:
     """Return a log's name from what was named on, so that folders above it tell of nothing."""
     above = origin.parent.as_posix()
     return name.removeprefix(f"{above}/") if above != "." else name
+
+
+# -- on how many cores --------------------------------------------------------------------------
+
+
+def _on_cores(jobs: Sequence[Job], settings: Settings, progress: Progress | None) -> Iterator[Result]:
+    total = sum(file.size for job in jobs for file in job.files)
+    workers = min(settings.workers, len(jobs))
+    if workers > 1 and total >= _WORTH_CORES:
+        yield from _in_processes(jobs, settings, workers, progress)
+        return
+    size = 0
+
+    def tell(name: str, more: int) -> None:
+        nonlocal size
+        size += more
+        if progress is not None:
+            progress(name, size)
+
+    for job in jobs:
+        yield read_job(job, settings, tell)
+
+
+def _in_processes(jobs: Sequence[Job], settings: Settings, workers: int, progress: Progress | None) -> Iterator[Result]:
+    import multiprocessing
+
+    # A fork needs nothing imported again; whoever asks for workers has no other threads (see the command).
+    context = multiprocessing.get_context("fork")
+    counter = context.Value("q", 0)
+    with context.Pool(workers, _begin_worker, (settings, counter)) as pool:
+        results = pool.imap(_work, jobs)
+        for job in jobs:
+            while True:
+                try:
+                    yield results.next(timeout=_POLL_S)
+                    break
+                except multiprocessing.TimeoutError:
+                    if progress is not None:
+                        progress(str(job.files[0].path), counter.value)
+
+
+_worker: dict[str, Any] = {}
+
+
+def _begin_worker(settings: Settings, counter: Any) -> None:
+    leave_ctrl_c_to_the_parent()
+    _worker.update(settings=settings, counter=counter)
+
+
+def _work(job: Job) -> Result:
+    counter = _worker["counter"]
+
+    def tell(name: str, more: int) -> None:
+        del name
+        with counter.get_lock():
+            counter.value += more
+
+    return read_job(job, _worker["settings"], tell)

@@ -123,6 +123,19 @@ def test_several_servers_in_one_bundle(tmp_path: Path) -> None:
         ]
 
 
+def test_many_cores_find_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Reading several series at once, in processes, finds the same in the same order."""
+    monkeypatch.setattr("runbook_lib.logs.jobs._WORTH_CORES", 0)
+    for number in range(6):
+        (tmp_path / f"series{number}x.log").write_text(
+            event(f"CN=h{number}") * (number + 1) + "PKIX path building failed\n"
+        )
+    told: list[int] = []
+    alone = diagnose_sources({"primary": [tmp_path]})
+    assert diagnose_sources({"primary": [tmp_path]}, workers=3, progress=lambda _, size: told.append(size)) == alone
+    assert [m.count for m in alone.mismatches] == [1, 2, 3, 4, 5, 6]
+
+
 @pytest.mark.parametrize(
     ("stamp", "zone", "said", "note"),
     [
