@@ -26,6 +26,7 @@ from runbook_lib.cli.running import stage_named
 from runbook_lib.cli.terminal import err, out, out_lines, prose
 from runbook_lib.device.prime import DELETE_TOFU
 from runbook_lib.errors import DeviceError, OutcomeUnknown, ParameterRefused, RecordError, SafetyStop, UsageError
+from runbook_lib.i18n.language import count
 from runbook_lib.models import Stage
 from runbook_lib.params.load import secret_references
 from runbook_lib.record.gate import plain_json_value
@@ -128,7 +129,7 @@ def _expiring(findings: Sequence[TriagedSite], days: int) -> Table:
         headers=("days", "not after", "site", "host", "address"),
         rows=rows,
         empty="none",
-        note=f"{seen} certificates were seen.",
+        note=f"{count(seen, 'certificate was', 'certificates were')} seen.",
     )
 
 
@@ -207,10 +208,9 @@ def approve_command(round_id: str, digest: str, *, by: str, reason: str, only: t
     """Approve a roll-up; return 3 where a site of it is not covered any more."""
     round_ = Round.open(paths.records_dir(), round_id)
     found = approve_rollup(round_, digest, by=by, reason=reason, only=only)
-    count = sum(len(each.deletions) for each in found.covered)
-    later = sum(len(each.changes) for each in found.covered)
-    what = f"{count} deletions and {later} changes that may follow"
-    out(f"Approved by {by.strip()}: {len(found.covered)} sites, {what}, roll-up {digest}")
+    deletions = count(sum(len(each.deletions) for each in found.covered), "deletion")
+    later = count(sum(len(each.changes) for each in found.covered), "change that may follow", "changes that may follow")
+    out(f"Approved by {by.strip()}: {count(len(found.covered), 'site')}, {deletions} and {later}, roll-up {digest}")
     for each in found.covered:
         out(f"  {each.site}: {_planned(each)}")
     for site, why in found.not_covered.items():
@@ -311,10 +311,11 @@ def rollup_view(rollup: Rollup) -> View[Rollup]:
         Row(each.site, each.incident or "-", "none", each.why, mark="bad" if each.contradicted else "")
         for each in rollup.not_planned
     ]
-    impostors = sum(each.contradicted for each in rollup.not_planned)
-    note = f"{impostors} sites with a contradicted certificate: a suspected interception." if impostors else ""
+    impostors, left_out = sum(each.contradicted for each in rollup.not_planned), len(rollup.not_planned)
+    sites = count(impostors, "site")
+    note = f"{sites} with a contradicted certificate: a suspected interception." if impostors else ""
     table = Table(
-        title=f"Roll-up of {len(rollup.sites)} plans; {len(rollup.not_planned)} sites are not covered",
+        title=f"Roll-up of {count(len(rollup.sites), 'plan')}; {count(left_out, 'site is', 'sites are')} not covered",
         headers=("site", "incident", "plan", "what would be deleted and may follow, or why nothing is"),
         rows=tuple(rows),
         empty="no sites",

@@ -6,7 +6,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from runbook_lib.certificates.facts import sha256_of
-from runbook_lib.i18n.language import AsIs
+from runbook_lib.i18n.language import AsIs, count
 from runbook_lib.logs.conclusions import timeline
 from runbook_lib.logs.formats import when, when_said
 from runbook_lib.models import Diagnosis, Inventory, Judgement, Presented, Stage, Verdict
@@ -125,6 +125,7 @@ def _history(value: Diagnosis) -> tuple[Table, ...]:
 
 def stores(value: Inventory) -> View[Inventory]:
     """Return both TOFU lists as they were read."""
+    counted = [(store, count(len(store.entries), "entry", "entries")) for store in value.stores]
     tables = tuple(
         Table(
             title=f"TOFU list of the {store.server}",
@@ -137,9 +138,9 @@ def stores(value: Inventory) -> View[Inventory]:
             note="The product shows no fingerprint: a renewed certificate with the same subject looks the same.",
             whole=("entry",),
             artifact=facts_of(Stage.LIST),
-            fold=f"TOFU list of the {store.server}: {len(store.entries)} entries",
+            fold=f"TOFU list of the {store.server}: {number}",
         )
-        for store in value.stores
+        for store, number in counted
     )
     return View(value, tables)
 

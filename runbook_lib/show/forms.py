@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar
 
 from runbook_lib.decisions import Plan
 from runbook_lib.errors import RunbookError, printable
-from runbook_lib.i18n.language import gettext
+from runbook_lib.i18n.language import count, gettext
 from runbook_lib.show.rendering import View, attended, style_sheet
 from runbook_lib.show.table import BAD, COLOURS, DOUBT, GOOD, MARKS, Row, Table
 
@@ -137,14 +137,14 @@ class ApprovalForm(Form[Plan]):
     def __init__(
         self, plan: Plan, approve: Callable[[str, str], str], command: str, approved: Callable[[], View[Any]]
     ) -> None:
-        count = len(plan.deletions)
         deletions = tuple(Row(row.server, gettext(f"delete {row.key}"), "now") for row in plan.deletions)
         others = tuple(
             Row(change.server, f"{gettext(change.kind)}: {change.target}", change.condition) for change in plan.changes
         )
-        asked = f"Approve the deletion of {count} entries, and what the later stages may do?"
+        entries = count(len(plan.deletions), "entry", "entries")
+        asked = f"Approve the deletion of {entries}, and what the later stages may do?"
         question = Table(
-            title=asked if others else f"Approve the deletion of {count} entries?",
+            title=asked if others else f"Approve the deletion of {entries}?",
             headers=("server", "change", "when"),
             rows=(*deletions, *others),
             note=f"Plan {plan.digest}. A deleted entry cannot be restored.",

@@ -52,7 +52,6 @@ STYLE = style_sheet("tables.css").replace("MARKS", _MARKED)
 # in tables to the right. What stands at a cell itself is left.
 _LEFT = ' style="text-align:left"'
 SHORT = 24  # characters that are not worth a second line
-DIGEST_LENGTH = 64
 _DIGEST = re.compile(r"\b([0-9a-f]{32})([0-9a-f]{32})\b")
 _OPTION = re.compile(r"(?<!\S)--[a-z][a-z-]*")
 
@@ -216,7 +215,7 @@ def _blocks(table: Table, rows: Rows, width: int) -> Iterator[str]:
     filled = [[(header, cell) for header, cell in cells if cell not in ("", "-")] for cells in named]
     sections: list[Rows] = [list(section) for section in filled if section]
     first = max((cell_len(header) for section in sections for header, _ in section), default=0)
-    if (room := width - first - 7) < DIGEST_LENGTH:
+    if (room := width - first - 7) < 64:  # a digest does not fit
         sections = [[(header, _DIGEST.sub(r"\1\n\2", cell)) for header, cell in section] for section in sections]
     second = max((_longest_line(cell) for section in sections for _, cell in section), default=0)
     return _grid(sections, [first, max(1, min(second, room))])

@@ -86,7 +86,7 @@ def test_form_is_a_table_with_the_command_where_widgets_are_not_shown(plan: Plan
         assert COMMAND in words
         assert DIGEST in words
     above, *_, below = form.widget.children
-    assert "Approve the deletion of 1 entries?" in above.value
+    assert "Approve the deletion of 1 entry?" in above.value
     assert COMMAND in re.sub(r"<[^>]+>", "", below.value)
 
 
