@@ -192,8 +192,10 @@ class PageActions:
         """Click what the label names. For things that change nothing: it is looked for again if the page moves."""
         await self._acting(key, (), deadline_s, lambda element: element.click(timeout=_ACTION_MS))
 
-    async def press_once(self, key: str, ready: Callable[[], Awaitable[None]] | None = None) -> None:
-        """Click what the label names, exactly once, after ``ready``: then what stands with the fields filled in.
+    async def press_once(
+        self, key: str, ready: Callable[[], Awaitable[None]] | None = None, *, sends: bool = False
+    ) -> None:
+        """Click what the label names, exactly once, after ``ready``; ``sends``: what stands with the fields filled in.
 
         Everything that can fail before the click is tried first, so that an error other than OutcomeUnknown
         says that nothing was clicked.
@@ -204,7 +206,7 @@ class PageActions:
                 await ready()
             await self._try(key, element)
 
-        element = await self._acting(key, (), None, last_look, sends=ready is not None)
+        element = await self._acting(key, (), None, last_look, sends=sends)
         self._typed.clear()
         patience_ms = self.view.browser.deadlines.page_s * 1000  # a slow machine is no reason not to know
         try:

@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from functools import partial
 
 from runbook_lib.decisions import HaPage, Milestone, ReadinessItem
 from runbook_lib.errors import PageNotUnderstood, PageRefused
@@ -283,7 +284,7 @@ class HaPages:
             return page if not refused and goes_on((*fresh, *self.view.passed), self.labels) else None
 
         submit = Submit(self.hand, "register", "register", "ask_register", "ask_danger", form.secondary_server)
-        submit.ready = lambda: self.hand.keep(lambda: self._fields(form))
+        submit.form = partial(self._fields, form)
         return await submit.send(began)
 
     def failure(self, page: HaPage) -> PageRefused | None:

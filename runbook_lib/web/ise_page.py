@@ -178,7 +178,7 @@ class IsePages:
         self._refuse_listed(await self.servers(), address)
         await self._command("ise_command_add", "ise_add")
         await fields()
-        submit = Submit(self.hand, "ise-add", "save", "ask_save", "ask_danger", ready=lambda: self.hand.keep(fields))
+        submit = Submit(self.hand, "ise-add", "save", "ask_save", "ask_danger", form=fields)
         try:
             return await submit.send(lambda screen: row_of(address, ise_servers(screen, self.labels)))
         except PageRefused:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TypeVar
 
 from playwright.async_api import Error
@@ -145,8 +146,8 @@ NEXT_STEPS: Mapping[str, str] = {
 class Submit:
     """One button that is clicked once. ``agree`` names the phrases of questions that it may ask (see labels).
 
-    ``secondary`` is the address of the secondary, where what happens to that is a part of what is done; ``ready`` sees
-    right before the click that the form holds what it shall send.
+    ``secondary`` is the address of the secondary, where what happens to that is a part of what is done. Right before
+    the click ``form`` fills in what is sent, until it is kept, and ``ready`` looks once more.
     """
 
     hand: PageActions
@@ -156,6 +157,7 @@ class Submit:
     dangers: str = ""
     secondary: str = ""
     ready: Callable[[], Awaitable[None]] | None = None
+    form: Callable[[], Awaitable[None]] | None = None
     _refusing: list[str] = field(default_factory=list)
     _new: tuple[str, ...] = ()
 
@@ -173,7 +175,8 @@ class Submit:
         await take_picture(view, f"{self.name}-before")
         await view.mark()
         try:
-            await self.hand.press_once(self.key, self.ready)
+            keep = partial(self.hand.keep, self.form) if self.form else self.ready
+            await self.hand.press_once(self.key, keep, sends=self.form is not None)
             return await self._outcome(before, done)
         finally:
             view.expect()

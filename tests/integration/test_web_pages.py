@@ -122,6 +122,18 @@ def test_a_list_that_is_shown_is_read_where_it_stands(tmp_path: Path) -> None:
     drive(product, "plain", tmp_path, use)
 
 
+def test_a_server_is_removed_from_a_list_that_can_be_filtered(tmp_path: Path) -> None:
+    """Nothing is filled in to remove one: the filter beside the command is no other form's field."""
+    product = Product(rewrite=(("<button onclick", "Quick filter <input name=filter aria-label=Filter><button onclick"),))
+    product.ise["198.51.100.7"] = "Reachable"
+
+    async def use(pages: PrimePages) -> None:
+        await pages.remove_ise("198.51.100.7")
+
+    drive(product, "plain", tmp_path, use, at=INSIDE)
+    assert [what for what, _ in product.heard] == ["remove_ise"]
+
+
 def test_words_that_only_look_like_text_are_pressed_where_nothing_else_answers(tmp_path: Path) -> None:
     """Buttons that neither markup nor pointer tells from text are found by what they say, and Register is sent once."""
     product = Product(rewrite=(("cursor:pointer", ""),))
