@@ -340,7 +340,7 @@ class Journal:
     def _locked(self) -> Iterator[int]:
         self.require_known()
         make_folder(self.folder)
-        file = os.open(self.path, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, FILE_MODE)
+        file = os.open(self.path, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, FILE_MODE)
         try:
             fcntl.flock(file, fcntl.LOCK_EX)
             if os.fstat(file).st_size == 0:

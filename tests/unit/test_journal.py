@@ -149,6 +149,15 @@ def test_a_line_goes_to_the_journal_that_was_known_or_nowhere(tmp_path: Path, re
     assert journal.append(Kind.INTENT).n == 6
 
 
+def test_no_line_goes_where_a_link_leads(tmp_path: Path) -> None:
+    """In a folder that a group shares others could lead it to any file of whoever runs a stage."""
+    (tmp_path / "record").mkdir()
+    (tmp_path / "record" / "journal.jsonl").symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(RecordNotWritable):
+        Journal(tmp_path / "record").append(Kind.NOTED)
+    assert not (tmp_path / "elsewhere").exists()
+
+
 @pytest.mark.parametrize("damaged", [0, 2, 4])
 def test_nothing_is_appended_after_a_removed_or_swapped_line(tmp_path: Path, damaged: int) -> None:
     """A line that is missing, or stands elsewhere, is named; a damaged last line takes no line after it."""
