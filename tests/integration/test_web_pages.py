@@ -124,7 +124,7 @@ def test_a_list_that_is_shown_is_read_where_it_stands(tmp_path: Path) -> None:
 
 def test_a_server_is_removed_from_a_list_that_can_be_filtered(tmp_path: Path) -> None:
     """Nothing is filled in to remove one: the filter beside the command is no other form's field."""
-    product = Product(rewrite=(("<button onclick", "Quick filter <input name=filter aria-label=Filter><button onclick"),))
+    product = Product(rewrite=(("<button onclick", "<input name=filter aria-label='Quick filter'><button onclick"),))
     product.ise["198.51.100.7"] = "Reachable"
 
     async def use(pages: PrimePages) -> None:
