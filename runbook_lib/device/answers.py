@@ -107,6 +107,8 @@ def parse_ha_status(text: str, server: str, read_utc: datetime) -> HaStatus:
         if name := LABELS.get(" ".join(label.split()).lower()):
             found.setdefault(name, {})[_value(value)] = None
     said = {name: " / ".join(filter(None, values)) for name, values in found.items()}
+    if len(found.get("role", ())) > 1:
+        said["role"] = ""  # which of them is its own, nobody knows
     if not said.get("role") and not said.get("state"):
         said["state"] = cut(_value(" ".join(split_answer(text)[0])), LONGEST_STATE)
     if not said.get("role") and not said["state"]:
@@ -300,12 +302,17 @@ class HealthMonitor:
     release: str
 
 
+def without_tags(page: str) -> str:
+    """Return the words of a page in one line."""
+    return " ".join(html.unescape(_TAG.sub(" ", page)).split())
+
+
 def parse_health_monitor(page: str) -> HealthMonitor | None:
     """Return what the page says of itself; None where it is no page of a Health Monitor.
 
     The page was captured by others, for release 3.1 (docs/product-facts.md).
     """
-    text = " ".join(html.unescape(_TAG.sub(" ", page)).split())
+    text = without_tags(page)
     if not _NAME.search(text):
         return None
     releases = set(_RELEASE.findall(text))

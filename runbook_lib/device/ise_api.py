@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import base64
 import hashlib
-import html
 import http.client
 import json
 import re
@@ -19,7 +18,7 @@ from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
 from urllib.parse import quote, urlsplit
 
-from runbook_lib.device.answers import not_understood
+from runbook_lib.device.answers import not_understood, without_tags
 from runbook_lib.errors import AnswerNotUnderstood, CertificateMoved, UsageError, cut
 from runbook_lib.event_loop import TooLate, in_time
 
@@ -38,7 +37,6 @@ _NAMED = re.compile(
 _NUMBERED = re.compile(
     rf"(?P<year>[0-9]{{4}})-(?P<month>[0-9]{{2}})-(?P<day>[0-9]{{2}})[ T]{_CLOCK}(?:\.[0-9]+)?Z?", re.A
 )
-_TAG = re.compile(r"<[^<>]*>")
 _LONGEST = 200
 
 
@@ -92,9 +90,8 @@ def parse_ise_refusal(body: bytes) -> str:
     Refusals are as others captured them (docs/product-facts.md).
     """
     document = _json(body)
-    if document is None:
-        return _plain(body.decode("utf-8", "replace"))
-    return _plain(_said(document))
+    words = body.decode("utf-8", "replace") if document is None else _said(document)
+    return cut(without_tags(words), _LONGEST).strip()
 
 
 def parse_ise_date(text: object) -> datetime | None:
@@ -151,11 +148,6 @@ def _said(document: Any) -> str:
         if words:
             return words
     return ""
-
-
-def _plain(text: str) -> str:
-    words = html.unescape(_TAG.sub(" ", text))
-    return cut(" ".join(words.split()), _LONGEST).strip()
 
 
 # -- ISE's own word on its admin certificate: ``GET /api/v1/certs/system-certificate/{hostName}`` (ISE 3.1 and later).

@@ -48,6 +48,7 @@ def test_both_states_in_one_answer_are_a_look_and_no_decision() -> None:
         now = datetime.now(UTC)
         states = [parse_ha_status(text.format(word), server, now) for server in ("primary", "secondary")]
         assert {kind_of_state(status.state) for status in states} == {StateKind.UNKNOWN}
+        assert [status.role for status in states] == ["", ""]
         assert served_by_secondary(states) is serves
 
 
