@@ -124,11 +124,17 @@ def anything_sent(record: Record) -> bool:
 
 
 def unseen_changes(record: Record) -> list[tuple[str, About]]:
-    """Return each change, by server and what it is, that was sent, or may have been, and whose end nobody saw."""
+    """Return each change, by server and what it is, that was sent, or may have been, and whose end nobody saw.
+
+    An incident that ended repaired has none of before that: its checks settled how each of them ended.
+    """
     pending = [(change.server, change.about) for change in record.pending_changes()]
+    lines = record.journal.read().lines
+    proven = max((line.n for line in lines if line.kind is Kind.OUTCOME and line.seen == Outcome.REPAIRED), default=0)
+    later = {(line.server, line.about.subject.name) for line in lines[proven:] if line.kind is Kind.INTENT}
     gone = {(each.server, each.key) for each in recorded_deletions(record) if each.result is Deletion.GONE}
-    unseen = [(server, deleting(key)) for server, key in deletion_intents(record) if (server, key) not in gone]
-    return pending + [each for each in unseen if each not in pending]
+    unseen = [place for place in deletion_intents(record) if place not in gone and place in later]
+    return list(dict.fromkeys((*pending, *((server, deleting(key)) for server, key in unseen))))
 
 
 def outcome_unfinished(record: Record) -> Outcome:
