@@ -98,7 +98,7 @@ logging.basicConfig(filename=os.devnull)
 tempfile.tempdir = "/"
 os.umask(0)
 os.nice(1)
-os.environ["TZ"] = "Asia/Tokyo"; time.tzset()
+os.environ["TZ"] = "ANOTHER-9"; time.tzset()
 print(os.getpid())
 """
 FINDS_TRACES = """\
@@ -108,7 +108,7 @@ print(json.dumps({
     "builtins": hasattr(builtins, "trace"),
     "module": hasattr(runbook_lib.paths, "trace") or runbook_lib.paths.records_dir is None,
     "imported": "mailbox" in sys.modules,
-    "environment": "TRACE" in os.environ or "TZ" in os.environ,
+    "environment": "TRACE" in os.environ or os.environ.get("TZ") == "ANOTHER-9",
     "folder": os.getcwd() == "/",
     "files": any("trace.txt" in os.path.realpath(f"/proc/self/fd/{n}") for n in os.listdir("/proc/self/fd")),
     "random": random.random() == random.Random(1).random(),
