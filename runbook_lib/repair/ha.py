@@ -242,7 +242,7 @@ async def watch_registration(context: Context, page: PrimePages, before: Diagnos
         raise await failed(context, f"HA registration failed: {error.what}", error, before) from error
     except (DeviceSilent, ConnectionLost) as error:
         raise OutcomeUnknown(
-            "The registration was sent and its end was not seen",
+            "The end of the registration was not seen",
             where="primary",
             found=error.found or error.what,
             next_step="run this stage again: it keeps watching and does not register twice",

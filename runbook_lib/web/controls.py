@@ -281,16 +281,8 @@ def _holds(outer: Item, text: Item) -> bool:
 _LEADS = re.compile(r"log[-_]?(in|on)|sign[-_]?(in|on)|j_spring_security|/auth", re.I)
 _INSIDE = ("menu_administration", "logout")
 _OTHER_FORMS = (
-    "secondary_server",
-    "auth_key",
-    "email",
-    "failover_type",
-    "enable_virtual_ip",
-    "check_readiness",
-    "register",
-    "configuration_mode",
-    "ise_address",
-    "ise_password_again",
+    *("secondary_server", "auth_key", "email", "failover_type", "enable_virtual_ip", "check_readiness"),
+    *("register", "configuration_mode", "ise_address", "ise_password_again"),
 )
 _ANY_BUTTON = frozenset({"submit", "ok", "continue"})
 

@@ -49,8 +49,8 @@ async def dismiss(view: PageView, front: Screen) -> None:
             found=dialog_in_words(front),
             next_step="Answer it by hand in a browser, then run the stage again.",
         )
-    if notes or not view.agrees(text):  # what a page asks before it does something is no word on how that went
-        # “The last backup failed” says nothing of what is done here.
+    # What a page asks before it does something is no word on how that went, and “Backup failed” none on what is done.
+    if notes or not view.agrees(question_in(view, front)):
         (view.said if concerns(text, view.labels) else view.noted).append(text)
     if not ways:
         await _escape(view, front)
@@ -60,6 +60,13 @@ async def dismiss(view: PageView, front: Screen) -> None:
         await element.click(timeout=_ACTION_MS)
     with contextlib.suppress(PageNotUnderstood, DeviceSilent):
         await view.wait(gone(front), "", _CLOSE_S)  # one that fades out is not pressed again
+
+
+def question_in(view: PageView, front: Screen) -> str:
+    """Return what a dialogue says, without the words of its buttons, but those that were expected in a question."""
+    offers = {plain(item.text) for item in front.items if item.kind in _PRESSED}
+    offers |= {plain(text) for key in ("dialog_no", "dialog_close") for text in view.labels[key].texts}
+    return " ".join(text for text in front.texts if plain(text) not in offers or says(text, view.expected))
 
 
 def gone(front: Screen) -> Callable[[Screen], bool | None]:
@@ -74,7 +81,7 @@ def _ways_out(view: PageView, front: Screen, text: str) -> list[ControlMatch]:
         return stays
     if not view.logged_in and (accepts := pressables(front, labels["notice_accept"])):
         return accepts
-    if view.agrees(text) and (agrees := pressables(front, labels["dialog_yes"])):
+    if view.agrees(question_in(view, front)) and (agrees := pressables(front, labels["dialog_yes"])):
         return agrees
     if not is_notice(front, labels):
         return []

@@ -197,16 +197,20 @@ class HaPages:
         await self.open()
         status = await self._settled()
         active = says(status.configuration_mode, self.labels.phrases["mode_active"])
-        if active or status.milestones or not await self.hand.present("ha_configuration"):
+        # Bars that are all empty may stand there before anything was begun: whether Register is offered tells.
+        begun = any(step.percent or step.failed for step in status.milestones)
+        if active or begun or not await self.hand.present("ha_configuration"):
             return status
         await self.hand.press("ha_configuration")
         await self.hand.wait(lambda screen: True if self._is_configuration(screen) else None, "HA Configuration")
         other = await self._settled()
+        offered = any(not hit.item.disabled for hit in pressables(await self.view.look(), self.labels["register"]))
         return replace(
             other,
+            milestones=other.milestones or status.milestones,
             configuration_mode=other.configuration_mode or status.configuration_mode,
             message="\n".join(dict.fromkeys(filter(None, (status.message, other.message)))),
-            under_way=status.under_way or other.under_way,
+            under_way=other.under_way or (status.under_way and not offered),
         )
 
     async def readiness(self, form: HaForm) -> tuple[ReadinessItem, ...]:
@@ -273,15 +277,18 @@ class HaPages:
 
         def began(screen: Screen) -> HaPage | None:
             page = self._read(screen)
+            news = (*unsaid(fresh_texts(before, screen), self.view.standing), *self.view.passed)
+            going_on = (text for text in dict.fromkeys(news) if goes_on([text], self.labels))
+            if theirs := [text for text in going_on if says(text, self.labels.phrases["others"])]:
+                raise self._refused("registration", "\n".join(theirs))
             if page.under_way or says(page.configuration_mode, self.labels.phrases["mode_active"]):
                 return page
-            fresh = unsaid(fresh_texts(before, screen), self.view.standing)
-            refused = refusal(fresh, self.labels)
+            refused = refusal(unsaid(fresh_texts(before, screen), self.view.standing), self.labels)
             if any(step.failed for step in page.milestones) and (refused or page.milestones != earlier):
                 return page  # it began and has failed since: the watch tells at which milestone
             # It may have failed already, in the words of an earlier failure that still stood there: that it was under
             # way may have come and gone between two looks.
-            return page if not refused and goes_on((*fresh, *self.view.passed), self.labels) else None
+            return page if not refused and goes_on(news, self.labels) else None
 
         submit = Submit(self.hand, "register", "register", "ask_register", "ask_danger", form.secondary_server)
         submit.form = partial(self._fields, form)

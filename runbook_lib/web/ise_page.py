@@ -178,7 +178,7 @@ class IsePages:
         self._refuse_listed(await self.servers(), address)
         await self._command("ise_command_add", "ise_add")
         await fields()
-        submit = Submit(self.hand, "ise-add", "save", "ask_save", "ask_danger", form=fields)
+        submit = Submit(self.hand, "ise-add", "save", "ask_save", "ask_danger", address, form=fields)
         try:
             return await submit.send(lambda screen: row_of(address, ise_servers(screen, self.labels)))
         except PageRefused:
@@ -200,7 +200,9 @@ class IsePages:
             listed = ise_servers(screen, self.labels)
             return True if self._is_list(screen) and row_of(address, listed) is None else None
 
-        await Submit(self.hand, "ise-remove", key, "ask_delete", ready=lambda: self._require_alone(address)).send(gone)
+        await Submit(
+            self.hand, "ise-remove", key, "ask_delete", "", address, lambda: self._require_alone(address)
+        ).send(gone)
 
     async def _require_alone(self, address: str) -> None:
         """See that the box of this server is ticked, and of no other: rows move, and some pages tick them all."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 
@@ -11,6 +12,8 @@ from runbook_lib.web.screen import FIELDS, Item, Screen, ScreenRow, plain, same,
 
 _BELOW_GAP = 60
 _MESSAGE_WORDS = 60
+_WHOLE = 4  # words: an expected phrase of so many is a question that a site's file holds
+_SPAN = re.compile(r"\b\d+ (?=(?:to \d+ )?(?:hours?|minutes?)\b)")
 _MEANINGS = ("wrong_key", "mismatch", "unauthorized", "duplicate", "too_many", "unreachable")
 
 
@@ -23,6 +26,21 @@ def meaning(text: str, labels: Labels) -> str:
 def concerns(text: str, labels: Labels) -> bool:
     """Whether a dialogue speaks of what is done here, and not of something else on the server."""
     return says(text, (*OURS, *labels.phrases["wrong_key"], *labels.phrases["mismatch"]))
+
+
+def agrees(question: str, labels: Labels, expected: Iterable[str], dangers: Iterable[str]) -> bool:
+    """Whether a question is an expected one, in known words only: what is not understood is not agreed to.
+
+    Another server's address, another user and what else goes on at the same time are words that nobody knows.
+    """
+    phrases, rest = tuple(expected), f" {plain(question)} "
+    whole = (phrase for phrase in phrases if len(phrase.split()) >= _WHOLE)
+    for phrase in sorted((*labels.phrases["ask_planned"], *whole), key=len, reverse=True):
+        rest = rest.replace(f" {plain(phrase)} ", " ")
+    known = labels.phrases["ask_words"] + phrases
+    words = {word for phrase in known for word in plain(phrase).split()}
+    understood = all(word in words or not word.isascii() for word in _SPAN.sub("", rest).split())
+    return understood and says(question, phrases) and not says(rest, dangers)
 
 
 def refusal(texts: Iterable[str], labels: Labels) -> str:

@@ -14,7 +14,7 @@ from runbook_lib.errors import OutcomeUnknown, PageNotUnderstood, PageRefused, R
 from runbook_lib.params.labels import Label
 from runbook_lib.web.actions import PageActions, named
 from runbook_lib.web.controls import find, find_beside, find_radios, pressables
-from runbook_lib.web.dialogs import dismiss, gone
+from runbook_lib.web.dialogs import dismiss, gone, question_in
 from runbook_lib.web.reading import fresh_texts, meaning, refusal, unsaid
 from runbook_lib.web.screen import Item, Screen, same, says
 from runbook_lib.web.view import Rest, SessionEnded, take_picture
@@ -130,6 +130,9 @@ T = TypeVar("T")
 
 _DECLINED, _DECLINED_S = "the page asked something that was not expected; it was answered with no", 2.0
 _NEWS = 400
+_WHOLE_QUESTION = (
+    "Look at it on the page; where yes is right, the site's file can hold the whole question (key labels)."
+)
 
 NEXT_STEPS: Mapping[str, str] = {
     "wrong_key": "Set the key anew on both servers (ncs ha authkey <newkey>) and in the secret's place.",
@@ -146,8 +149,8 @@ NEXT_STEPS: Mapping[str, str] = {
 class Submit:
     """One button that is clicked once. ``agree`` names the phrases of questions that it may ask (see labels).
 
-    ``secondary`` is the address of the secondary, where what happens to that is a part of what is done. Right before
-    the click ``form`` fills in what is sent, until it is kept, and ``ready`` looks once more.
+    ``about`` is the address of the host that it is about. Right before the click ``form`` fills in what is sent, until
+    it is kept, and ``ready`` looks once more.
     """
 
     hand: PageActions
@@ -155,7 +158,7 @@ class Submit:
     key: str
     agree: str
     dangers: str = ""
-    secondary: str = ""
+    about: str = ""
     ready: Callable[[], Awaitable[None]] | None = None
     form: Callable[[], Awaitable[None]] | None = None
     _refusing: list[str] = field(default_factory=list)
@@ -171,7 +174,7 @@ class Submit:
         before = await view.look()
         view.unexpected.clear()
         phrases = view.labels.phrases
-        view.expect(*phrases[self.agree], dangers=phrases.get(self.dangers, ()), secondary=self.secondary)
+        view.expect(*phrases[self.agree], dangers=phrases.get(self.dangers, ()), about=self.about)
         await take_picture(view, f"{self.name}-before")
         await view.mark()
         try:
@@ -222,7 +225,7 @@ class Submit:
         """Deal with a dialogue that came up after the click."""
         view, front = self.hand.view, screen.in_dialog()
         text = " ".join(front.texts)
-        if not view.agrees(text):
+        if not view.agrees(question_in(view, front)):
             words = refusal(front.texts, view.labels)
             if words:
                 raise self._refused(words)
@@ -270,7 +273,7 @@ class Submit:
             f"{self.name}: {what}{shown}",
             where=self.hand.view.browser.page.url,
             found=words,
-            next_step=NEXT_STEPS[meant],
+            next_step=_WHOLE_QUESTION if what == _DECLINED else NEXT_STEPS[meant],
         )
 
 

@@ -16,6 +16,7 @@ from runbook_lib.errors import CertificateMoved, ConnectionLost, DeviceError, De
 from runbook_lib.params.labels import SECONDARY, Labels
 from runbook_lib.web.browser import DrawnText, PinnedBrowser
 from runbook_lib.web.controls import bare_words, is_login
+from runbook_lib.web.reading import agrees
 from runbook_lib.web.screen import FIELDS, PRESSABLE, Item, Screen, plain, says, screen_from
 
 # -- Look at the page: screens, waiting for something to appear, the browser's own questions -------
@@ -102,7 +103,7 @@ class PageView:
         self._heard: dict[tuple[str, str], float] = {}
         self.expected: tuple[str, ...] = ()
         self.dangers: tuple[str, ...] = ()
-        self.secondary = ""
+        self.about = ""
         self.unexpected: list[str] = []
         self.logged_in = False
         self.evidence = evidence
@@ -323,16 +324,14 @@ class PageView:
             next_step="If it is there under another name, add that name to the site's file (key labels).",
         )
 
-    def expect(self, *phrases: str, dangers: Iterable[str] = (), secondary: str = "") -> None:
-        """Say yes from now on to questions with such a phrase and no danger; ``secondary`` may stand for it."""
-        self.expected, self.dangers, self.secondary = phrases, tuple(dangers), secondary
+    def expect(self, *phrases: str, dangers: Iterable[str] = (), about: str = "") -> None:
+        """Say yes from now on to questions with such a phrase; ``about`` is the host that they may name."""
+        self.expected, self.dangers, self.about = phrases, tuple(dangers), about
 
     def agrees(self, question: str) -> bool:
         """Whether a question is one that was expected."""
-        rest = plain(question.replace(self.secondary, SECONDARY) if self.secondary else question)
-        for planned in map(plain, self.labels.phrases["ask_planned"]):
-            rest = rest.replace(planned, " ")
-        return says(question, self.expected) and not says(rest, self.dangers)
+        named = question.replace(self.about, SECONDARY) if self.about else question
+        return agrees(named, self.labels, self.expected, self.dangers)
 
     async def _answer(self, dialog: Dialog) -> None:
         agreed = dialog.type in ("alert", "beforeunload") or (dialog.type == "confirm" and self.agrees(dialog.message))

@@ -619,6 +619,33 @@ def test_please_wait_is_no_registration_under_way(tmp_path: Path) -> None:
     assert heard(product) == ["register"]
 
 
+def test_a_registration_of_somebody_else_is_not_taken_for_the_one_that_was_asked_for(tmp_path: Path) -> None:
+    """What goes on already refuses this one, in the words of the page."""
+    product, theirs = Product(), "A registration is already in progress. It was started by jdoe."
+    product.register = lambda _: theirs  # type: ignore[method-assign]
+
+    async def use(pages: PrimePages) -> None:
+        with pytest.raises(PageRefused) as caught:
+            await pages.register(FORM)
+        assert caught.value.found == theirs
+
+    drive_form(product, tmp_path, use, "aria")
+
+
+def test_bars_that_stand_there_before_anything_began_are_no_registration(tmp_path: Path) -> None:
+    """All at 0 %, on a page that does not offer Register, while the form does: there is something to register."""
+    product = Product()
+    begun = product.percents
+    product.percents = lambda: begun() or (0, 0, 0)  # type: ignore[method-assign]
+
+    async def use(pages: PrimePages) -> None:
+        assert not (await pages.ha_page()).under_way
+        await register_once(pages)
+        assert (await pages.ha_page()).under_way
+
+    drive(product, "plain", tmp_path, use, at=INSIDE)
+
+
 @pytest.mark.parametrize(
     "gone", ["", ", setTimeout(() => say.textContent = '', 300)"], ids=["stay", "are gone by then"]
 )

@@ -11,7 +11,7 @@ import pytest
 
 from runbook_lib.errors import PageNotUnderstood
 from runbook_lib.params.labels import labels_for
-from runbook_lib.web.dialogs import dismiss
+from runbook_lib.web.dialogs import dismiss, question_in
 from runbook_lib.web.screen import Item, Screen
 from runbook_lib.web.view import PageView
 
@@ -32,7 +32,7 @@ class Browser:
 def view_that_registers() -> PageView:
     view = PageView(cast("Any", Browser()), LABELS)
     view.logged_in = True
-    view.expect(*LABELS.phrases["ask_register"], dangers=LABELS.phrases["ask_danger"], secondary="10.0.0.2")
+    view.expect(*LABELS.phrases["ask_register"], dangers=LABELS.phrases["ask_danger"], about="10.0.0.2")
     return view
 
 
@@ -67,6 +67,22 @@ class Dialog:
         ("confirm", "The secondary's certificate is not trusted. Continue with registration?", "no"),
         ("confirm", "Some readiness checks have failed. Do you want to register anyway?", "no"),
         ("confirm", "Do you accept the license for high availability?", "no"),
+        ("confirm", "Another administrator (jdoe) is working on High Availability. Continue?", "no"),
+        ("confirm", "User jdoe is registering high availability right now. Take over?", "no"),
+        ("confirm", "The secondary server is already registered with 10.0.0.9. Continue?", "no"),
+        ("confirm", "Registration restarts all services of this server. Continue?", "no"),
+        ("confirm", "To register, all running jobs will be stopped. Continue?", "no"),
+        ("confirm", "Are you sure you want to cancel the registration?", "no"),
+        ("confirm", "You have unsaved changes. Are you sure you want to leave this page?", "no"),
+        ("confirm", "The database is copied from the secondary to the primary. Register?", "no"),
+        ("confirm", "HA registration may take 2 to 3 hours, depending on the size of the database. Continue?", "yes"),
+        ("confirm", "You are about to register 10.0.0.2 as the secondary server. Please confirm.", "yes"),
+        (
+            "confirm",
+            "Once started, registration cannot be interrupted. Press OK to continue or Cancel to abort.",
+            "yes",
+        ),
+        ("confirm", "All existing data on the secondary server will be overwritten. Register?", "yes"),
         ("prompt", HARMLESS, "no"),
         ("alert", OTHER, "yes"),
     ],
@@ -78,6 +94,29 @@ def test_a_question_of_the_browser_gets_yes_only_where_it_was_expected(kind: str
     assert dialog.answer == answer
     assert view.unexpected == ([message] if answer == "no" else [])
     assert view.said == ([] if (kind, answer) == ("confirm", "yes") else [message])
+
+
+@pytest.mark.parametrize(
+    ("verb", "asked", "agreed"),
+    [
+        ("ask_delete", "Are you sure you want to delete 10.0.0.2?", True),
+        ("ask_delete", "Delete the selected ISE server(s)?", True),
+        ("ask_delete", "Are you sure you want to delete all ISE servers?", False),
+        ("ask_delete", "2 servers will be deleted. Continue?", False),
+        ("ask_delete", "The server is in use by 12 profiles. Delete it anyway?", False),
+        ("ask_save", "Save the ISE server?", True),
+        ("ask_save", "This server is already configured. Save anyway?", False),
+        ("ask_save", "The maximum is reached. Save and drop the oldest server?", False),
+        ("ask_save", "Are you sure you want to leave without saving?", False),
+    ],
+)
+def test_what_is_asked_of_an_ise_server_is_agreed_to_in_known_words_only(verb: str, asked: str, agreed: bool) -> None:
+    """Of this server, and of nothing else that goes with it; a site's file may hold a whole question."""
+    view = view_that_registers()
+    view.expect(*LABELS.phrases[verb], about="10.0.0.2")
+    assert view.agrees(asked) is agreed
+    view.expect(*LABELS.phrases[verb], asked, about="10.0.0.2")
+    assert view.agrees(asked)
 
 
 def test_nothing_is_expected_outside_of_a_submit() -> None:
@@ -135,6 +174,15 @@ def test_a_question_of_the_page_is_left_to_a_person_unless_it_was_expected(
         asyncio.run(dismiss(view, front))
     assert clicked == ([pressed] if pressed else [])
     assert not view.said, "neither what was agreed to nor what was left is a word on how it went"
+
+
+def test_the_words_of_the_buttons_are_no_part_of_the_question() -> None:
+    """Nor where they look like any other text; a title that is called like a button is."""
+    view, said = view_that_registers(), question("Do you want to continue?", "Register", "Help", "No")
+    words = tuple(Item(kind="text", names=((0, name),), dialog="q") for name in ("Register", "Help", "No", "Cancel"))
+    asked = question_in(view, Screen((*said.items, *words)))
+    assert asked == "Do you want to continue? Register"
+    assert view.agrees(asked)
 
 
 def test_a_notice_about_the_registration_is_heard() -> None:
