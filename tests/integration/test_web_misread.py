@@ -358,7 +358,7 @@ def test_a_button_of_other_fields_is_not_pressed(tmp_path: Path) -> None:
             await page.set_content(f"<title>once</title><main>{content}</main>")
             hand.view.moved()
             await fields()
-            await hand.press_once("save", lambda: hand.keep(fields))
+            await hand.press_once("save", lambda: hand.keep(fields), sends=True)
             return await page.title()
 
         assert await pressed(beside + form.format("Save")) == "pressed once"
