@@ -160,9 +160,7 @@ _HEADER = re.compile(r"[\w$]{1,200}(?:\.[\w$]{1,200}){1,20}[ \t]{1,8}[\w$<>]{1,2
 _BLANK = rb"(?:[ \t]|\xc2?\xa0|\xe2\x80\xaf|" + _COLOUR.pattern.encode() + rb")"
 _BLANKS = re.compile(rb"(?:" + _BLANK + rb"|\r)*")
 _MARKS = re.compile(rb"(?:" + _BLANK + rb"|[|:>*])*")
-_WIDTHS = frozenset(range(40, 512))
-"""Columns of terminals that break lines."""
-
+_WIDTHS = frozenset(range(40, 512))  # columns of terminals that break lines
 _ENOUGH = 30
 _MESSAGES = tuple(
     b"Trust-on-first-use is %s for this connection. Current certificate of the remote host is different from what"
@@ -239,11 +237,12 @@ def read_message(window: Window, at: int) -> MessageHit | None:
 
 
 def is_cut_off(window: Window, at: int) -> bool:
-    """Return whether a line that is ended is so within the message: whose certificate it means is not known."""
-    start, end = window.line_start(at), window.line_end(at)
+    """Return whether a line ends within the message: whose certificate it means is not known."""
+    start, end = window.line_start(at), min(window.line_end(at), at + LONGEST)
     said = " ".join(window.text(at, end).split()).rstrip(" .>\u2026").encode()
     whole = any(words.startswith(said) and said.startswith(words[:_ENOUGH]) for words in _MESSAGES)
-    return whole and end < window.high and not is_quoted(window.text(start, at), "", sentence=False)
+    ended = window.data[end : min(end + 1, window.high)] == b"\n"
+    return whole and ended and not is_quoted(window.text(start, at), "", sentence=False)
 
 
 def read_folded(window: Window, at: int) -> MessageHit | None:
@@ -256,8 +255,8 @@ def read_folded(window: Window, at: int) -> MessageHit | None:
         first = start
         while first > window.low and first - window.line_start(first - 1) == width + 1:
             first -= width + 1
-        stop = window.line_end(first)
-        while stop - max(first, window.line_start(stop)) == width and stop < window.high:
+        stop = window.line_end(start)
+        while stop < min(window.high, start + _SKIPPED_LINES * width) and stop - window.line_start(stop) == width:
             stop = window.line_end(stop + 1)
         feed = b"\r\n" if window.data[first + width - 1] == 13 else b"\n"
         columns = width + 1 - len(feed)
