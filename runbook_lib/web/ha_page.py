@@ -197,7 +197,8 @@ class HaPages:
         await self.open()
         status = await self._settled()
         active = says(status.configuration_mode, self.labels.phrases["mode_active"])
-        # Bars that are all empty may stand there before anything was begun: whether Register is offered tells.
+        # Bars that are all empty may stand there before anything was begun: where no word says that it was, whether
+        # Register is offered tells.
         begun = any(step.percent or step.failed for step in status.milestones)
         if active or begun or not await self.hand.present("ha_configuration"):
             return status
@@ -210,8 +211,12 @@ class HaPages:
             milestones=other.milestones or status.milestones,
             configuration_mode=other.configuration_mode or status.configuration_mode,
             message="\n".join(dict.fromkeys(filter(None, (status.message, other.message)))),
-            under_way=other.under_way or (status.under_way and not offered),
+            under_way=other.under_way or (status.under_way and (self._says_under_way(status) or not offered)),
         )
+
+    def _says_under_way(self, page: HaPage) -> bool:
+        words = (page.configuration_mode, *page.message.split("\n"))
+        return says(page.configuration_mode, self.labels.phrases["under_way"]) or goes_on(words, self.labels)
 
     async def readiness(self, form: HaForm) -> tuple[ReadinessItem, ...]:
         """Fill the form, click Check Readiness and return its table once every row has ended (``readiness_s``).

@@ -632,14 +632,15 @@ def test_a_registration_of_somebody_else_is_not_taken_for_the_one_that_was_asked
     drive_form(product, tmp_path, use, "aria")
 
 
-def test_bars_that_stand_there_before_anything_began_are_no_registration(tmp_path: Path) -> None:
-    """All at 0 %, on a page that does not offer Register, while the form does: there is something to register."""
-    product = Product()
+@pytest.mark.parametrize("mode", ["HA not Configured", "HA Registering"])
+def test_bars_that_stand_there_before_anything_began_are_no_registration(mode: str, tmp_path: Path) -> None:
+    """All at 0 %, on a page that does not offer Register, while the form does: unless the mode says that it goes on."""
+    product = Product(rewrite=(("HA not Configured", mode),))
     begun = product.percents
     product.percents = lambda: begun() or (0, 0, 0)  # type: ignore[method-assign]
 
     async def use(pages: PrimePages) -> None:
-        assert not (await pages.ha_page()).under_way
+        assert (await pages.ha_page()).under_way is (mode == "HA Registering")
         await register_once(pages)
         assert (await pages.ha_page()).under_way
 
