@@ -60,7 +60,10 @@ class Truth:
 
 
 def read_truth(path: Path) -> list[dict[str, Any]]:
-    """The lines of a truth log, oldest first; empty where there is none yet."""
+    """The lines of a truth log, oldest first; empty where there is none yet.
+
+    A line that crosses a page of the file can be seen in halves while it is written: it counts once it is whole.
+    """
     if not path.exists():
         return []
-    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+    return [json.loads(line) for line in path.read_bytes().split(b"\n")[:-1]]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import Callable
+from pathlib import Path
 
 import asyncssh
 import pytest
@@ -15,6 +16,7 @@ from waiting import wait_until
 
 from runbook_lib.lab import Lab
 from runbook_lib.lab.backend import HaForm
+from runbook_lib.lab.truth import read_truth
 
 StartLab = Callable[..., Lab]
 NOT_CONFIGURED = {"primary": "HA not Configured", "secondary": "HA not Configured"}
@@ -246,3 +248,11 @@ def test_an_unknown_peer_is_trusted_only_as_first_seen(start_lab: StartLab) -> N
     assert lab.on_pages("primary", lambda page: page.register(form)) is None
     wait_until(lambda: any(line.get("impostor") for line in lab.truth()), "a connection to the impostor")
     assert lab.secret("auth_key") not in (lab.folder / "truth.jsonl").read_text()
+
+
+def test_a_line_of_the_truth_counts_once_it_is_whole(tmp_path: Path) -> None:
+    """Who reads while the lab writes can see the beginning of a line: at no byte is it taken for a line."""
+    lines = b'{"what": "login"}\n{"what": "\\u2028 said"}\n'
+    for end in range(len(lines) + 1):
+        (tmp_path / "truth.jsonl").write_bytes(lines[:end])
+        assert len(read_truth(tmp_path / "truth.jsonl")) == lines[:end].count(b"\n")
