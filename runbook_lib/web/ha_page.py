@@ -49,7 +49,7 @@ def ha_page(
     failed = any(step.failed for step in found) or bool(refusal(news, labels))
     done = says(mode, labels.phrases["mode_active"])
     partial = bool(found) and any(step.percent for step in found) and not all(step.percent == 100 for step in found)
-    busy = says(mode, labels.phrases["under_way"]) or goes_on(news, labels)
+    busy = is_said_to_go_on(mode, news, labels)
     offered = any(not hit.item.disabled for hit in pressables(screen, labels["register"]))
     return HaPage(
         configuration_mode=mode,
@@ -58,6 +58,11 @@ def ha_page(
         under_way=not failed and not done and (partial or busy or (bool(found) and not offered)),
         read_utc=read_utc,
     )
+
+
+def is_said_to_go_on(mode: str, texts: Iterable[str], labels: Labels) -> bool:
+    """Whether the configuration mode or a text says that a registration is under way."""
+    return says(mode, labels.phrases["under_way"]) or goes_on(texts, labels)
 
 
 def milestones(screen: Screen, labels: Labels) -> tuple[Milestone, ...]:
@@ -197,26 +202,22 @@ class HaPages:
         await self.open()
         status = await self._settled()
         active = says(status.configuration_mode, self.labels.phrases["mode_active"])
-        # Bars that are all empty may stand there before anything was begun: where no word says that it was, whether
-        # Register is offered tells.
+        # Bars that are all empty may stand there before anything began: words tell, or whether Register is offered.
         begun = any(step.percent or step.failed for step in status.milestones)
         if active or begun or not await self.hand.present("ha_configuration"):
             return status
         await self.hand.press("ha_configuration")
         await self.hand.wait(lambda screen: True if self._is_configuration(screen) else None, "HA Configuration")
         other = await self._settled()
+        said = is_said_to_go_on(status.configuration_mode, status.message.split("\n"), self.labels)
         offered = any(not hit.item.disabled for hit in pressables(await self.view.look(), self.labels["register"]))
         return replace(
             other,
             milestones=other.milestones or status.milestones,
             configuration_mode=other.configuration_mode or status.configuration_mode,
             message="\n".join(dict.fromkeys(filter(None, (status.message, other.message)))),
-            under_way=other.under_way or (status.under_way and (self._says_under_way(status) or not offered)),
+            under_way=other.under_way or (status.under_way and (said or not offered)),
         )
-
-    def _says_under_way(self, page: HaPage) -> bool:
-        words = (page.configuration_mode, *page.message.split("\n"))
-        return says(page.configuration_mode, self.labels.phrases["under_way"]) or goes_on(words, self.labels)
 
     async def readiness(self, form: HaForm) -> tuple[ReadinessItem, ...]:
         """Fill the form, click Check Readiness and return its table once every row has ended (``readiness_s``).
@@ -282,13 +283,14 @@ class HaPages:
 
         def began(screen: Screen) -> HaPage | None:
             page = self._read(screen)
-            news = (*unsaid(fresh_texts(before, screen), self.view.standing), *self.view.passed)
+            fresh = tuple(unsaid(fresh_texts(before, screen), self.view.standing))
+            news = (*fresh, *self.view.passed)
             going_on = (text for text in dict.fromkeys(news) if goes_on([text], self.labels))
             if theirs := [text for text in going_on if says(text, self.labels.phrases["others"])]:
                 raise self._refused("registration", "\n".join(theirs))
             if page.under_way or says(page.configuration_mode, self.labels.phrases["mode_active"]):
                 return page
-            refused = refusal(unsaid(fresh_texts(before, screen), self.view.standing), self.labels)
+            refused = refusal(fresh, self.labels)
             if any(step.failed for step in page.milestones) and (refused or page.milestones != earlier):
                 return page  # it began and has failed since: the watch tells at which milestone
             # It may have failed already, in the words of an earlier failure that still stood there: that it was under

@@ -31,7 +31,7 @@ def concerns(text: str, labels: Labels) -> bool:
 def agrees(question: str, labels: Labels, expected: Iterable[str], dangers: Iterable[str]) -> bool:
     """Whether a question is an expected one, in known words only: what is not understood is not agreed to.
 
-    Another server's address, another user and what else goes on at the same time are words that nobody knows.
+    Another server, another user or what else goes on are words that nobody knows; words beyond ASCII are not judged.
     """
     phrases, rest = tuple(expected), f" {plain(question)} "
     whole = (phrase for phrase in phrases if len(phrase.split()) >= _WHOLE)

@@ -130,9 +130,7 @@ T = TypeVar("T")
 
 _DECLINED, _DECLINED_S = "the page asked something that was not expected; it was answered with no", 2.0
 _NEWS = 400
-_WHOLE_QUESTION = (
-    "Look at it on the page; where yes is right, the site's file can hold the whole question (key labels)."
-)
+_WHOLE = "Look at it on the page; where yes is right, the site's file can hold the whole question (key labels)."
 
 NEXT_STEPS: Mapping[str, str] = {
     "wrong_key": "Set the key anew on both servers (ncs ha authkey <newkey>) and in the secret's place.",
@@ -273,7 +271,7 @@ class Submit:
             f"{self.name}: {what}{shown}",
             where=self.hand.view.browser.page.url,
             found=words,
-            next_step=_WHOLE_QUESTION if what == _DECLINED else NEXT_STEPS[meant],
+            next_step=_WHOLE if what == _DECLINED else NEXT_STEPS[meant],
         )
 
 
