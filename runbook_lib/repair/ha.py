@@ -168,18 +168,14 @@ async def decide_ha(context: Context, pages: PrimaryPages) -> HaAction:
         except PageNotUnderstood as error:
             await pages.give_up(error)
         else:
-            if page.under_way and not _is_over(page, kinds[0]):
+            # Its milestones may be those of a registration that ended, and whose pair has broken since.
+            ended = bool(page.milestones) and all(step.percent == 100 for step in page.milestones)
+            if page.under_way and not (ended and kinds[0] is StateKind.BROKEN):
                 return HaAction.WATCH
             words = f"{words}; page: {page.configuration_mode} {page.message}".strip()
         if kinds_of(context.site, await observe_ha(context)) != kinds:
             return await decide_ha(context, pages)  # they went on while the page was read: these states are past
     return _by_states(context, states, words, guided=pages.guided)
-
-
-def _is_over(page: HaPage, primary: StateKind) -> bool:
-    """Whether the milestones are those of a registration that ended, and whose pair has broken since."""
-    ended = bool(page.milestones) and all(step.percent == 100 for step in page.milestones)
-    return ended and primary is StateKind.BROKEN
 
 
 def _by_states(context: Context, states: Sequence[HaStatus], words: str, *, guided: bool) -> HaAction:
@@ -340,16 +336,20 @@ async def check_readiness(context: Context, pages: PrimaryPages) -> tuple[Readin
     of ``permit``.
     """
     with context.lock("check readiness"):
-        change = planned_change(context, ChangeKind.REGISTER_HA, "secondary")
-        await permit(context, change, About(topic=LineTopic.CHECK_READINESS), sends=False)
-        context.tell("Check Readiness")
         try:
-            page = await pages.open()
-            await page.open_ha_configuration()
-            items = await page.check_readiness(typed_form(context.site))
+            return await _checked(context, pages)
         except PageNotUnderstood as error:
             await pages.give_up(error)
             return ()
+
+
+async def _checked(context: Context, pages: PrimaryPages) -> tuple[ReadinessItem, ...]:
+    change = planned_change(context, ChangeKind.REGISTER_HA, "secondary")
+    await permit(context, change, About(topic=LineTopic.CHECK_READINESS), sends=False)
+    context.tell("Check Readiness")
+    page = await pages.open()
+    await page.open_ha_configuration()
+    items = await page.check_readiness(typed_form(context.site))
     context.record.write_facts(context.stage, "readiness", items)
     return items
 
@@ -401,6 +401,8 @@ async def _drive(context: Context, pages: PrimaryPages, action: HaAction, items:
         await require_release(context.site, context.devices)
         await require_confirmed(context, "primary")
         await page.open_ha_configuration()
+        if await page.checks_first():  # the form was opened anew since the check that passed
+            require_readiness(await _checked(context, pages), context.site.policy.accept_readiness)
         await _register_once(context, page, before)
     done = await watch_registration(context, page, before)
     context.record.write_facts(context.stage, "ha_page", done)

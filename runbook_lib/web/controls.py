@@ -188,12 +188,8 @@ def _nearest(field: Item, frame: Sequence[Item], place: Callable[[Item, Item], i
 
 
 def _contains(outer: Item, inner: Item) -> bool:
-    return (
-        outer.left <= inner.left
-        and outer.right >= inner.right
-        and outer.top <= inner.top
-        and outer.bottom >= inner.bottom
-    )
+    across = outer.left <= inner.left and outer.right >= inner.right
+    return across and outer.top <= inner.top and outer.bottom >= inner.bottom
 
 
 def same_line(one: Item, other: Item) -> bool:

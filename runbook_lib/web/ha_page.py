@@ -50,14 +50,17 @@ def ha_page(
     done = says(mode, labels.phrases["mode_active"])
     partial = bool(found) and any(step.percent for step in found) and not all(step.percent == 100 for step in found)
     busy = is_said_to_go_on(mode, news, labels)
-    offered = any(not hit.item.disabled for hit in pressables(screen, labels["register"]))
     return HaPage(
         configuration_mode=mode,
         milestones=found,
         message="\n".join(dict.fromkeys(spoken)),
-        under_way=not failed and not done and (partial or busy or (bool(found) and not offered)),
+        under_way=not failed and not done and (partial or busy or (bool(found) and not _offers(screen, labels))),
         read_utc=read_utc,
     )
+
+
+def _offers(screen: Screen, labels: Labels) -> bool | None:
+    return any(not hit.item.disabled for hit in pressables(screen, labels["register"])) or None
 
 
 def is_said_to_go_on(mode: str, texts: Iterable[str], labels: Labels) -> bool:
@@ -102,16 +105,13 @@ def _starts(text: str, phrase: str) -> bool:
 def _milestone(name: str, item: Item, all_named: Sequence[Item], items: Sequence[Item], labels: Labels) -> Milestone:
     near = [item, *_near(item, all_named, items)]
     percent = next((found for other in near if (found := _percent(other)) is not None), None)
-    words = [_without(other.text, name) for other in near if other.kind != "progressbar"]
+    texts = [plain(other.text) for other in near if other.kind != "progressbar"]
+    words = [" ".join(text.replace(plain(name), " ").split()) for text in texts]
     failed = any(says(text, labels.phrases["milestone_failed"]) for text in words if len(text.split()) <= 6)
     done = any(any(same(text, word) for word in labels.phrases["milestone_done"]) for text in words)
     if percent is None:
         percent = 100 if done and not failed else 0
     return Milestone(name=name, percent=min(percent, 100), failed=failed)
-
-
-def _without(text: str, name: str) -> str:
-    return " ".join(plain(text).replace(plain(name), " ").split())
 
 
 def _percent(item: Item) -> int | None:
@@ -150,7 +150,7 @@ _PATH = ("menu_administration", "menu_settings", "menu_high_availability")
 # a page that came whole and waits for no answer draws nothing more. What is slow meanwhile asks for more (rest_s).
 _SETTLE_S, _LOADED_S = 0.8, 0.3
 _UNCHANGED_S = 5.0  # a table that was there before the click may be an earlier one, unless the page came anew
-_STUCK_S = 15.0
+_STUCK_S, _OFFERED_S = 15.0, 5.0
 _SHORT = 12
 _PARTS = (0.25, 1.0)  # of a page's time
 
@@ -207,10 +207,10 @@ class HaPages:
         if active or begun or not await self.hand.present("ha_configuration"):
             return status
         await self.hand.press("ha_configuration")
-        await self.hand.wait(lambda screen: True if self._is_configuration(screen) else None, "HA Configuration")
+        await self.hand.wait(self._configuration, "HA Configuration")
         other = await self._settled()
         said = is_said_to_go_on(status.configuration_mode, status.message.split("\n"), self.labels)
-        offered = any(not hit.item.disabled for hit in pressables(await self.view.look(), self.labels["register"]))
+        offered = _offers(await self.view.look(), self.labels)
         return replace(
             other,
             milestones=other.milestones or status.milestones,
@@ -218,6 +218,13 @@ class HaPages:
             message="\n".join(dict.fromkeys(filter(None, (status.message, other.message)))),
             under_way=other.under_way or (status.under_way and (said or not offered)),
         )
+
+    async def checks_first(self) -> bool:
+        """Whether the form offers Check Readiness and not yet Register, which some enable once that has passed."""
+        with contextlib.suppress(PageNotUnderstood):  # it may be drawn, or enabled, a moment later
+            ready = partial(_offers, labels=self.labels)
+            return not await self.hand.wait(ready, "Register", _OFFERED_S, stirring=True)
+        return bool(pressables(await self.view.look(), self.labels["check_readiness"]))
 
     async def readiness(self, form: HaForm) -> tuple[ReadinessItem, ...]:
         """Fill the form, click Check Readiness and return its table once every row has ended (``readiness_s``).
@@ -262,13 +269,6 @@ class HaPages:
             return await self.view.wait(ready, "the result of Check Readiness", deadline_s, rest=shown)
         finally:
             await take_picture(self.view, "readiness-after")
-
-    async def close_dialog(self) -> None:
-        """Close a dialogue that only shows something, such as the readiness table, where it blocks the page."""
-        screen = await self.view.look()
-        front = screen.in_dialog()
-        if screen.blocked and not find(front, self.labels["secondary_server"]):
-            await dismiss(self.hand.view, front)
 
     async def register(self, form: HaForm) -> HaPage:
         """Fill the form, click Register once, and return the page as soon as it shows that it began.
@@ -357,27 +357,27 @@ class HaPages:
             return True
         return any(find(screen, self.labels[key]) for key in ("ha_configuration", "secondary_server"))
 
-    def _is_configuration(self, screen: Screen) -> bool:
-        return bool(find(screen, self.labels["secondary_server"]) or milestones(screen, self.labels))
+    def _configuration(self, screen: Screen) -> object:
+        return find(screen, self.labels["secondary_server"]) or milestones(screen, self.labels) or None
 
     async def _fill(self, form: HaForm) -> None:
         await self.open_configuration()
-        await self.close_dialog()
+        screen = await self.view.look()
+        front = screen.in_dialog()
+        if screen.blocked and not find(front, self.labels["secondary_server"]):
+            await dismiss(self.view, front)  # it only shows something, such as the readiness table
         await self._fields(form)
 
     async def _fields(self, form: HaForm) -> None:
         """Fill in what the form does not hold yet, and take out what was not planned."""
         await self.hand.fill("secondary_server", form.secondary_server)
         await self.hand.fill("auth_key", form.auth_key, secret=True)
-        if self._asks_key_twice(await self.view.look()):
+        if any(hit.rank[0] == 0 for hit in find(await self.view.look(), self.labels["auth_key_again"])):
             await self.hand.fill("auth_key_again", form.auth_key, secret=True)
         if form.email or await self.hand.present("email"):
             await self.hand.fill("email", ",".join(form.email))
         await choose(self.hand, "failover_type", f"failover_{form.failover}")
         await self._fill_virtual(form)
-
-    def _asks_key_twice(self, screen: Screen) -> bool:
-        return any(hit.rank[0] == 0 for hit in find(screen, self.labels["auth_key_again"]))
 
     async def _fill_virtual(self, form: HaForm) -> None:
         wanted = bool(form.virtual_ipv4 or form.virtual_ipv6)

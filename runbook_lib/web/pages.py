@@ -82,6 +82,10 @@ class PrimePages:
         """Open the form HA Configuration."""
         await self._repeatable("opening HA Configuration", self._ha.open_configuration)
 
+    async def checks_first(self) -> bool:
+        """Whether the form that is shown offers *Register* only once Check Readiness has passed on it."""
+        return await self._repeatable("looking at HA Configuration", self._ha.checks_first)
+
     async def check_readiness(self, form: HaForm) -> tuple[ReadinessItem, ...]:
         """Fill the form, run Check Readiness and return its rows; a row without a known state is not passed."""
         return await self._repeatable("checking readiness", lambda: self._ha.readiness(form))

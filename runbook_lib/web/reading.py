@@ -69,13 +69,9 @@ def unsaid(texts: Iterable[str], earlier: Iterable[str]) -> tuple[str, ...]:
 
 def messages(screen: Screen, labels: Labels) -> tuple[str, ...]:
     """Return what the page says of itself: live regions, and sentences that report a failed registration."""
-    found = []
-    for item in screen.items:
-        if item.kind != "text" or not _is_message(item.text) or item.text in found:
-            continue
-        if item.live or reports(item.text, labels, heading=item.heading):
-            found.append(item.text)
-    return tuple(found)
+    said = (item for item in screen.items if item.kind == "text" and _is_message(item.text))
+    spoken = (item.text for item in said if item.live or reports(item.text, labels, heading=item.heading))
+    return tuple(dict.fromkeys(spoken))
 
 
 def reports(text: str, labels: Labels, *, heading: bool = False) -> bool:

@@ -48,6 +48,9 @@ class DirectPages:
 
     async def open_ha_configuration(self) -> None: ...
 
+    async def checks_first(self) -> bool:
+        return False
+
     async def check_readiness(self, form: HaForm) -> tuple[ReadinessItem, ...]:
         rows = await self._ask(lambda server: server.check_readiness(_typed(form)))
         return tuple(ReadinessItem(name=row.item, passed=row.passed, detail=row.detail) for row in rows)

@@ -390,8 +390,15 @@ def test_a_button_that_waits_for_keys_is_pressed_once_they_came(tmp_path: Path) 
     waits = """<script>let keys = 0; addEventListener('keyup', () => { if (++keys > 5)
       document.querySelector('[value=Register]').disabled = false })</script><button disabled name=do value=Register"""
     product = Product(rewrite=((button, waits),))
-    drive_form(product, tmp_path)
+    first: list[bool] = []
+
+    async def use(pages: PrimePages) -> None:
+        first.append(await pages.checks_first())
+        await register_once(pages)
+
+    drive_form(product, tmp_path, use)
     assert heard(product) == ["register"]
+    assert first == [True]  # its check is run on the form before, since it may be that which enables it
 
 
 def test_a_button_that_is_named_otherwise_than_it_looks_is_not_pressed(tmp_path: Path) -> None:

@@ -19,13 +19,24 @@ from site_kit import site_with
 from source_trees import nodes_of, tree_of
 
 import runbook_lib
-from runbook_lib.decisions import Approval, ChangeKind, Deletion, ListedIseServer, Plan, PlannedChange, PlanRow
+from runbook_lib.decisions import (
+    Approval,
+    ChangeKind,
+    Deletion,
+    HaPage,
+    ListedIseServer,
+    Plan,
+    PlannedChange,
+    PlanRow,
+    ReadinessItem,
+)
 from runbook_lib.errors import (
     ApprovalMissing,
     CertificateMoved,
     DecisionNeeded,
     DeletionRefused,
     PlanStale,
+    ReadinessFailed,
     RepairFailed,
     RunbookError,
     SafetyStop,
@@ -90,6 +101,11 @@ class Devices:
             list_tofu=list_tofu, ha_status=ha_status, remove_ha=removed, version=version, delete_tofu=delete_tofu
         )
 
+    async def nothing(self) -> None: ...
+
+    async def opened(self, page: Any) -> Any:
+        return page
+
     async def press(self, what: str, *_given: object) -> tuple[()]:
         self._arrived(what)
         return ()
@@ -134,16 +150,10 @@ async def _readd(case: Case, words: About = ADDING) -> None:
 
 
 async def _readiness(case: Case) -> None:
-    async def nothing() -> None: ...
-
-    page = SimpleNamespace(
-        open_ha_configuration=nothing, check_readiness=partial(case.devices.press, "check readiness")
-    )
-
-    async def opened() -> Any:
-        return page
-
-    await register_ha.check_readiness(case.context, cast("Any", SimpleNamespace(open=opened)))
+    pressed = partial(case.devices.press, "check readiness")
+    page = SimpleNamespace(open_ha_configuration=case.devices.nothing, check_readiness=pressed)
+    pages = SimpleNamespace(open=partial(case.devices.opened, page))
+    await register_ha.check_readiness(case.context, cast("Any", pages))
 
 
 Send = Callable[[Case], Awaitable[None]]
@@ -549,6 +559,36 @@ def test_an_ise_server_that_answers_by_now_is_not_removed(
     assert case.devices.sent == sent
 
 
+@pytest.mark.parametrize("passed", [True, False])
+def test_a_form_that_asks_for_its_own_check_is_registered_only_where_that_passes(
+    make: Callable[..., Case], monkeypatch: pytest.MonkeyPatch, passed: bool
+) -> None:
+    """A form that was opened anew offers Register once its own check has passed: an earlier table opens no door."""
+    case = make("register HA")
+    monkeypatch.setattr(register_ha, "require_confirmed", guard.require_confirmed)
+    item = ReadinessItem(name="Database Port 1522", passed=passed, detail="closed")
+
+    async def check(_form: object) -> tuple[ReadinessItem, ...]:
+        await case.devices.press("check readiness")
+        return (item,)
+
+    async def first() -> bool:
+        return True
+
+    async def done(_context: Context, _page: object, _before: object) -> HaPage:
+        return HaPage(configuration_mode="Primary Active", milestones=(), message="", read_utc=datetime.now(UTC))
+
+    monkeypatch.setattr(register_ha, "watch_registration", done)
+    verbs = {"register": partial(case.devices.press, "register"), "check_readiness": check, "checks_first": first}
+    page = SimpleNamespace(open_ha_configuration=case.devices.nothing, **verbs)
+    pages = cast("Any", SimpleNamespace(open=partial(case.devices.opened, page)))
+    good = (replace(item, passed=True),)
+    with nullcontext() if passed else pytest.raises(ReadinessFailed):
+        asyncio.run(register_ha._drive(case.context, pages, register_ha.HaAction.REGISTER, good))
+    assert case.devices.sent == ["check readiness", *(["register"] if passed else [])]
+    assert case.context.record.read_facts(Stage.REGISTER, "readiness", tuple[ReadinessItem, ...]) == (item,)
+
+
 @pytest.mark.parametrize("words", [register_ha.BY_HAND, readd_ise.BY_HAND])
 def test_a_person_is_not_told_to_do_what_nobody_approved(
     make: Callable[..., Case], monkeypatch: pytest.MonkeyPatch, words: About
@@ -637,7 +677,7 @@ def test_no_change_is_sent_but_by_a_function_that_has_just_asked_the_guard() -> 
     for each in intending:
         assert "permit" in each.calls[: each.calls.index("intend")], each.name
     sending = {each.name for each in functions() if VERBS & {*each.calls, *each.passed}}
-    guarded = {each.name for each in intending} | {"ha.check_readiness"}
+    guarded = {each.name for each in intending} | {"ha._checked"}
     by_them = {"deletion._send", "ise._drive", "ha.register"}
     assert sending <= guarded | by_them, "a new way to a device: ask the guard in it, and name it here"
 
