@@ -8,6 +8,7 @@ import re
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
+from importlib.resources import files
 from typing import Literal, TypeVar
 
 from playwright.async_api import ElementHandle, Error
@@ -15,62 +16,16 @@ from playwright.async_api import ElementHandle, Error
 from runbook_lib.errors import CertificateMoved, OutcomeUnknown, PageNotUnderstood, opening_line
 from runbook_lib.params.labels import Label
 from runbook_lib.web.controls import bare_words, best, find
-from runbook_lib.web.dialogs import covering, dismiss, uncover
-from runbook_lib.web.screen import Item, Screen
-from runbook_lib.web.view import PageView, Rest, visible
+from runbook_lib.web.dialogs import ACTION_MS, covering, dismiss, uncover
+from runbook_lib.web.screen import Item, Screen, visible
+from runbook_lib.web.view import MISSED, PageView, Rest
 
 # -- Type into a field as a person does, and read back where it went -------------------------------
 
-_BEFORE = """el => {
-  const kinds = ["hidden", "checkbox", "radio", "button", "submit", "image", "reset", "file"];
-  const others = [...el.getRootNode().querySelectorAll("input, textarea")].filter((other) => other !== el
-    && !kinds.includes(other.type));
-  return { others, before: others.map((other) => other.value) };
-}"""
-# Each letter with the events of its key, as an edit of whatever has the focus then: limits, masks and fields that move
-# on meet what they would meet. The page comes to its turn after each.
-_TYPE = """async (el, value) => {
-  const focused = () => {
-    let at = el.ownerDocument.activeElement;
-    while (at && at.shadowRoot && at.shadowRoot.activeElement) at = at.shadowRoot.activeElement;
-    return at || el;
-  };
-  for (const key of value) {
-    const code = key.toUpperCase().codePointAt(0), letter = key.codePointAt(0);
-    const press = (type, code) => focused().dispatchEvent(new KeyboardEvent(type, { key, keyCode: code, which: code,
-      charCode: type === "keypress" ? code : 0, bubbles: true, cancelable: true, composed: true }));
-    if (press("keydown", code) && press("keypress", letter)) el.ownerDocument.execCommand("insertText", false, key);
-    press("keyup", code);
-    await (self.scheduler && scheduler.postTask ? scheduler.postTask(() => {}) : null);
-  }
-}"""
-_AFTER = """(el, [{ others, before }, typed]) => {
-  el.blur();
-  const strayed = typed ? others.flatMap((field, n) => {
-    // One letter that went astray is as wrong as all of them.
-    const now = field.value, strayed = now !== before[n] && now && (typed.includes(now) || now.includes(typed));
-    if (!strayed) return [];
-    field.value = "";
-    for (const name of ["input", "change"]) field.dispatchEvent(new Event(name, { bubbles: true }));
-    const label = field.labels && field.labels[0];
-    return [field.getAttribute("aria-label") || (label && label.textContent) || field.name || field.type];
-  }) : [];
-  return [el.value !== undefined ? el.value : el.innerText, strayed];
-}"""
-
-
-# Whether the next field around something to press is one of those.
-_WITH = """(el, fields) => {
-  const up = (at) => at.parentNode || at.host;
-  const within = (at, outer) => at && (at === outer || within(up(at), outer));
-  const typed = (field) => !field.readOnly && field.checkVisibility()
-    && !/^(hidden|button|submit|reset|image|checkbox|radio|file|range|color)$/.test(field.type);
-  for (let at = el; at; at = up(at)) {
-    if (fields.some((field) => within(field, at))) return true;
-    if (at.querySelectorAll && [...at.querySelectorAll("input, textarea")].some(typed)) return false;
-  }
-  return true;
-}"""
+_TYPING = files("runbook_lib.web").joinpath("typing.js").read_text(encoding="utf-8").partition("\n")[2].strip()
+_BEFORE, _TYPE, _AFTER, _WITH = (
+    f"(el, given) => {_TYPING}.{name}(el, given)" for name in ("before", "type", "after", "standsWith")
+)
 _HELD = "el => el.value !== undefined ? el.value : el.innerText"
 
 
@@ -96,8 +51,10 @@ async def type_into(element: ElementHandle, value: str, timeout_ms: float) -> tu
 T = TypeVar("T")
 
 _TRIES, _NOTICES = 4, 12
-_ACTION_MS, _TRIAL_MS = 4000, 1000  # of one try; how often it is tried, the deadline of the page says
+_TRIAL_MS = 1000
 _ROLES: tuple[Literal["button", "link", "menuitem", "tab"], ...] = ("button", "link", "menuitem", "tab")
+_TOGETHER_S = 1.5  # the longest that a page and the one that takes its place are both shown
+_DRAWN_S = 0.5  # within which most pages have drawn anew what they took away
 _COVERED = "intercepts pointer events"
 _WORDS_AFTER_S = 4.0
 _END = """el => {
@@ -142,7 +99,8 @@ class PageActions:
                 return True if (hits and not screen.busy) or screen.blocked else None
 
             await self.view.wait(ready, named(label), max(0.0, end - time.monotonic()))
-            item = await self._front(seen[0], label, kinds, sends=sends)
+            sure = time.monotonic() - start > min(_TOGETHER_S, (end - start) / 2)
+            item = await self._front(seen[0], label, kinds, sends=sends, sure=sure)
             if item is not None:
                 return item
             if time.monotonic() > end:
@@ -190,7 +148,7 @@ class PageActions:
 
     async def press(self, key: str, *, deadline_s: float | None = None) -> None:
         """Click what the label names. For things that change nothing: it is looked for again if the page moves."""
-        await self._acting(key, (), deadline_s, lambda element: element.click(timeout=_ACTION_MS))
+        await self._acting(key, (), deadline_s, lambda element: element.click(timeout=ACTION_MS))
 
     async def press_once(
         self, key: str, ready: Callable[[], Awaitable[None]] | None = None, *, sends: bool = False
@@ -222,7 +180,7 @@ class PageActions:
 
     async def _try(self, key: str, element: ElementHandle) -> None:
         """See that an element can be clicked, and that the browser's accessible tree means the same by the label."""
-        await element.click(trial=True, timeout=_ACTION_MS)
+        await element.click(trial=True, timeout=ACTION_MS)
         frame = await element.owner_frame()
         if frame is None:
             return
@@ -261,7 +219,7 @@ class PageActions:
             if str(await element.evaluate(_HELD)).strip() == value.strip():
                 return
             self.changed = True
-            typed, elsewhere = await type_into(element, value, _ACTION_MS)
+            typed, elsewhere = await type_into(element, value, ACTION_MS)
             if elsewhere:
                 raise PageNotUnderstood(
                     f"what was typed for {named(self.labels[key])} went into another field; it was taken out again",
@@ -316,24 +274,45 @@ class PageActions:
         A dialogue that came up late and lies over it is dealt with as ``dismiss`` says.
         Raises PageNotUnderstood where it cannot be clicked.
         """
+        await self.on(item, lambda element: element.click(timeout=ACTION_MS))
+
+    async def on(self, item: Item, act: Callable[[ElementHandle], Awaitable[object]]) -> None:
+        """Act on an item of the last look, as ``click`` does: for what may be tried again.
+
+        Raises PageNotUnderstood where it stays away, or cannot be used.
+        """
         for _ in range(_TRIES):
             try:
-                element = await self.view.element(item)
-                await element.click(timeout=_ACTION_MS)
+                await act(await self.view.element(item))
                 return
-            except Error as error:
-                if _COVERED in (error.message or ""):
-                    await uncover(self.view, item)
+            except MISSED as error:
+                problem = str(error)
+            if _COVERED in problem:
+                await uncover(self.view, item)
+            else:
+                await self.view.stirred(_DRAWN_S)
             item = await self.view.again(item)
-        raise PageNotUnderstood(f"{item.kind} {item.text!r} cannot be clicked", where=self.view.browser.page.url)
+        raise PageNotUnderstood(
+            f"{item.kind} {item.text!r} cannot be clicked",
+            where=self.view.browser.page.url,
+            found=opening_line(problem),
+            next_step="Look at the page in a browser: something may cover it, or draw it anew all the time.",
+        )
 
-    async def _front(self, screen: Screen, label: Label, kinds: Sequence[str], *, sends: bool) -> Item | None:
-        """Return the answer, from the dialogue in front if one is there; None after a dialogue was dealt with."""
+    async def _front(
+        self, screen: Screen, label: Label, kinds: Sequence[str], *, sends: bool, sure: bool
+    ) -> Item | None:
+        """Return the answer, from the dialogue in front if one is there.
+
+        None after a dialogue was dealt with, and, unless ``sure``, where the page does not show one that is meant.
+        """
         front = screen.in_dialog()
         hits = find(front, label, kinds=kinds) or (find(screen, label, kinds=kinds) if not screen.blocked else [])
         hits = hits or bare_words(front if screen.blocked else screen, label)
         if sends and hits:
             hits = [hit for hit in hits if await self._stands_with_fields(hit.item)]
+            if not hits and not sure:
+                return None
             if not hits:
                 raise PageNotUnderstood(
                     f"{named(label)} stands with other fields than those that were filled in; nothing was clicked",
@@ -343,6 +322,8 @@ class PageActions:
                 )
         if hits:
             items = best(hits)
+            if len(items) > 1 and not sure:
+                return None
             if len(items) > 1:
                 raise PageNotUnderstood(
                     f"{len(items)} controls answer to {named(label)}",
@@ -357,7 +338,7 @@ class PageActions:
 
     async def _stands_with_fields(self, item: Item) -> bool:
         """Whether what is to be pressed stands with the fields that were filled in; in another frame it may."""
-        with suppress(Error):
+        with suppress(*MISSED):
             return bool(await (await self.view.element(item)).evaluate(_WITH, self._typed))
         return True
 
@@ -380,9 +361,9 @@ class PageActions:
                 element = await self.view.element(item)
                 await act(element)
                 return element
-            except Error as error:
-                problem = opening_line(error.message or "")
-                covered = _COVERED in (error.message or "")
+            except MISSED as error:
+                problem = opening_line(str(error))
+                covered = _COVERED in str(error)
             self.view.browser.raise_for_certificate()
             # What loads is waited for, whatever it covers.
             if covered and await uncover(self.view, item) and time.monotonic() < end:
@@ -409,21 +390,22 @@ class PageActions:
     async def click_end(self, item: Item) -> None:
         """Click the small thing at the right end of a field, such as the arrow that opens its list."""
         await self._uncovered(item)
-        element = await self.view.element(item)
-        end = (await element.evaluate_handle(_END)).as_element()
-        with self.view.browser.guard("opening a list"):
-            await (end or element).click(timeout=_ACTION_MS)
+
+        async def click(element: ElementHandle) -> None:
+            end = (await element.evaluate_handle(_END)).as_element()
+            await (end or element).click(timeout=ACTION_MS)
+
+        await self.on(item, click)
 
     async def _uncovered(self, item: Item) -> None:
         """Wait for what covers an item to go, and close it where it only informs."""
         end = time.monotonic() + self.view.browser.deadlines.page_s
         while time.monotonic() < end:
             again = await self.view.again(item)
-            element = await self.view.element(again)
             try:
-                await element.click(trial=True, timeout=_TRIAL_MS)
-            except Error as error:
-                if _COVERED not in (error.message or ""):
+                await (await self.view.element(again)).click(trial=True, timeout=_TRIAL_MS)
+            except MISSED as error:
+                if _COVERED not in str(error):
                     return
             else:
                 return
@@ -431,12 +413,14 @@ class PageActions:
 
     async def click_box(self, item: Item) -> None:
         """Click a box or a button of a group; drawn ones often lie over the real one."""
-        element = await self.view.element(item)
-        with self.view.browser.guard("ticking a box"):
+
+        async def click(element: ElementHandle) -> None:
             try:
-                await element.click(timeout=_ACTION_MS)
+                await element.click(timeout=ACTION_MS)
             except Error:
                 await element.dispatch_event("click")
+
+        await self.on(item, click)
 
     def _is_ticked(self, screen: Screen, key: str) -> bool | None:
         hits = find(screen, self.labels[key])

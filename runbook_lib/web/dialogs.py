@@ -17,9 +17,9 @@ from runbook_lib.params.labels import Labels
 from runbook_lib.web.controls import ControlMatch, find, pressables
 from runbook_lib.web.reading import concerns
 from runbook_lib.web.screen import Item, Screen, plain, says
-from runbook_lib.web.view import PageView
+from runbook_lib.web.view import MISSED, PageView
 
-_ACTION_MS = 4000
+ACTION_MS = 4000  # of one try; how often it is tried, the deadline of the page says
 _TRIAL_MS = 500  # what lies over it stays that long; where that was a slow machine, it is tried again
 _ESCAPE_S, _CLOSE_S, _LEAVE_S = 3.0, 1.0, 0.3  # what closes later is found by the look that follows
 _CORNER = 44
@@ -55,9 +55,8 @@ async def dismiss(view: PageView, front: Screen) -> None:
     if not ways:
         await _escape(view, front)
         return
-    with contextlib.suppress(Error):
-        element = await view.element(ways[0].item)
-        await element.click(timeout=_ACTION_MS)
+    with contextlib.suppress(*MISSED):
+        await (await view.element(ways[0].item)).click(timeout=ACTION_MS)
     with contextlib.suppress(PageNotUnderstood, DeviceSilent):
         await view.wait(gone(front), "", _CLOSE_S)  # one that fades out is not pressed again
 
@@ -164,8 +163,8 @@ async def uncover(view: PageView, item: Item) -> bool:
         return False
     for hit in find(screen, view.labels["dialog_close"]):
         if await _can_be_clicked(view, hit.item):
-            with contextlib.suppress(Error):
-                await (await view.element(hit.item)).click(timeout=_ACTION_MS)
+            with contextlib.suppress(*MISSED):
+                await (await view.element(hit.item)).click(timeout=ACTION_MS)
             return False
     return False
 
@@ -202,8 +201,7 @@ async def _over(view: PageView, item: Item) -> Screen:
 
 async def _can_be_clicked(view: PageView, item: Item) -> bool:
     try:
-        element = await view.element(item)
-        await element.click(trial=True, timeout=_TRIAL_MS)
-    except Error:
+        await (await view.element(item)).click(trial=True, timeout=_TRIAL_MS)
+    except MISSED:
         return False
     return True

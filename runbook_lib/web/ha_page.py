@@ -18,9 +18,9 @@ from runbook_lib.web.controls import find, pressables, same_line
 from runbook_lib.web.dialogs import dismiss
 from runbook_lib.web.readiness import Readiness, readiness
 from runbook_lib.web.reading import fresh_texts, goes_on, meaning, messages, refusal, reports, unsaid, value_beside
-from runbook_lib.web.screen import FIELDS, Item, Screen, plain, same, says
+from runbook_lib.web.screen import FIELDS, Item, Screen, plain, same, says, visible
 from runbook_lib.web.submit import NEXT_STEPS, Submit, choose
-from runbook_lib.web.view import Rest, take_picture, visible
+from runbook_lib.web.view import Rest, take_picture
 
 # -- Read the High Availability page off a screen: configuration mode and milestones. Pure ---------
 

@@ -198,7 +198,12 @@ async def go(hand: PageActions, path: Sequence[str], arrived: Callable[[Screen],
             return
         left = left[position + 1 :]
         before = screen
-        await _open(hand, item, left, arrived)
+        try:
+            await _open(hand, item, left, arrived)
+        except PageNotUnderstood:
+            if slowly:
+                raise
+            left, slowly, before = list(path), True, Screen()  # it closed under the pointer, or was drawn anew
 
 
 async def _next(hand: PageActions, left: Sequence[str], before: Screen, *, slowly: bool) -> tuple[int, Item, Screen]:

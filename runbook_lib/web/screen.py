@@ -9,6 +9,8 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
+from runbook_lib.errors import cut
+
 FIELDS = frozenset({"textbox", "password", "combobox", "checkbox", "radio"})
 _UNSEEN = re.compile("[\u00ad\u200b-\u200d\u2060\ufeff]")  # soft hyphens, spaces of no width
 PRESSABLE = frozenset({"button", "link", "tab", "menuitem", "clickable", "option"})
@@ -218,3 +220,11 @@ def holds(text: str, phrase: str) -> bool:
 def says(text: str, phrases: Iterable[str]) -> bool:
     """Whether a text holds one of the phrases."""
     return any(holds(text, phrase) for phrase in phrases)
+
+
+def visible(screen: Screen) -> str:
+    """Return what is on the page as a person would name it: controls, then texts."""
+    controls = [f"{item.kind} {item.text!r}" for item in screen.items if item.kind in PRESSABLE | FIELDS | {"icon"}]
+    texts = [text for text in screen.texts if plain(text)]
+    named = ", ".join(dict.fromkeys(controls[:60])) or "none"
+    return f"controls: {named}\ntexts: {cut(' | '.join(texts[:60]), 1200)}"

@@ -14,7 +14,7 @@ from runbook_lib.errors import OutcomeUnknown, PageNotUnderstood, PageRefused, R
 from runbook_lib.params.labels import Label
 from runbook_lib.web.actions import PageActions, named
 from runbook_lib.web.controls import find, find_beside, find_radios, pressables
-from runbook_lib.web.dialogs import dismiss, gone, question_in
+from runbook_lib.web.dialogs import ACTION_MS, dismiss, gone, question_in
 from runbook_lib.web.reading import fresh_texts, meaning, refusal, unsaid
 from runbook_lib.web.screen import Item, Screen, same, says
 from runbook_lib.web.view import Rest, SessionEnded, take_picture
@@ -70,9 +70,7 @@ async def _choose_native(hand: PageActions, item: Item, wanted: Label, label: La
     order = order or [n for n, option in enumerate(item.options) if says(option, wanted.texts)]
     if not order:
         raise _no_option(hand, wanted, label, item.options)
-    element = await hand.view.element(item)
-    with hand.view.browser.guard(f"choosing in {named(label)}"):
-        await element.select_option(index=order[0])
+    await hand.on(item, lambda element: element.select_option(index=order[0], timeout=ACTION_MS))
     return item.options[order[0]]
 
 

@@ -12,12 +12,12 @@ from typing import Any, TypeVar
 
 from playwright.async_api import Dialog, ElementHandle, Error, Frame, JSHandle, Request
 
-from runbook_lib.errors import CertificateMoved, ConnectionLost, DeviceError, DeviceSilent, PageNotUnderstood, cut
+from runbook_lib.errors import CertificateMoved, ConnectionLost, DeviceError, DeviceSilent, PageNotUnderstood
 from runbook_lib.params.labels import SECONDARY, Labels
 from runbook_lib.web.browser import DrawnText, PinnedBrowser
 from runbook_lib.web.controls import bare_words, is_login
 from runbook_lib.web.reading import agrees
-from runbook_lib.web.screen import FIELDS, PRESSABLE, Item, Screen, plain, says, screen_from
+from runbook_lib.web.screen import FIELDS, PRESSABLE, Item, Screen, plain, says, screen_from, visible
 
 # -- Look at the page: screens, waiting for something to appear, the browser's own questions -------
 
@@ -57,6 +57,13 @@ class SessionEnded(Exception):
     def __init__(self, *, clicked: bool = False) -> None:
         super().__init__(clicked)
         self.clicked = clicked
+
+
+class Gone(PageNotUnderstood):
+    """What an earlier look showed is not there any more: to be looked for again, as where the driver misses it."""
+
+
+MISSED = (Error, Gone)  # what acting on something that is drawn anew, moved or closed meanwhile may raise
 
 
 class Rest:
@@ -237,7 +244,7 @@ class PageView:
         self._shown = None
 
     async def element(self, item: Item) -> ElementHandle:
-        """Return the element of an item, to act on it. Raises PageNotUnderstood where it is gone.
+        """Return the element of an item, to act on it. Raises Gone where it is not there.
 
         One of an earlier look is sought among those of the last: its place there may be another element's by now.
         """
@@ -251,7 +258,7 @@ class PageView:
                 found = await self.handle(now.frame).evaluate_handle("(h, i) => h.elements[i]", now.index)
                 element = found.as_element()
         if element is None:
-            raise PageNotUnderstood("a part of the page went away", where=self.browser.page.url)
+            raise Gone(f"{item.kind} {item.text!r} was there, and has gone", where=self.browser.page.url)
         return element
 
     def handle(self, frame: int) -> JSHandle:
@@ -342,14 +349,6 @@ class PageView:
             self.unexpected.append(text)
         with contextlib.suppress(Error):
             await (dialog.accept() if agreed else dialog.dismiss())
-
-
-def visible(screen: Screen) -> str:
-    """Return what is on the page as a person would name it: controls, then texts."""
-    controls = [f"{item.kind} {item.text!r}" for item in screen.items if item.kind in PRESSABLE | FIELDS | {"icon"}]
-    texts = [text for text in screen.texts if plain(text)]
-    named = ", ".join(dict.fromkeys(controls[:60])) or "none"
-    return f"controls: {named}\ntexts: {cut(' | '.join(texts[:60]), 1200)}"
 
 
 # -- Pictures of the page as evidence: none while a secret stands in it, or could be drawn in it ---

@@ -19,6 +19,7 @@ from runbook_lib.errors import OutcomeUnknown, PageNotUnderstood, PageRefused
 from runbook_lib.repair.primary_pages import PageProblem, why_guided
 from runbook_lib.web import actions, ha_page, menu
 from runbook_lib.web.pages import PrimePages
+from runbook_lib.web.screen import Item
 
 pytestmark = pytest.mark.usefixtures("one_browser")
 HEADING = "<h2>HA Configuration</h2>"
@@ -137,7 +138,7 @@ def test_what_loads_below_a_usable_header_is_waited_for(
     cover = f"<div id=cover style='{style}'></div><script>setTimeout(() => cover.remove(), 4000)</script>"
     product = Product(rewrite=((HEADING, cover + HEADING),))
 
-    monkeypatch.setattr(actions, "_ACTION_MS", 700)  # the cover stays for more tries than there are
+    monkeypatch.setattr(actions, "ACTION_MS", 700)  # the cover stays for more tries than there are
     drive_form(product, tmp_path)
     assert heard(product) == ["register"]
 
@@ -473,7 +474,7 @@ def test_an_element_of_a_frame_that_went_away_is_no_other_one(tmp_path: Path) ->
         button = await view.wait(lambda screen: next((one for one in screen.items if one.text == "Inner"), None), "it")
         await page.evaluate("document.querySelector('iframe').remove()")
         await view.look(anew=True)
-        with pytest.raises(PageNotUnderstood, match="went away"):
+        with pytest.raises(PageNotUnderstood, match="has gone"):
             await view.element(button)
 
     drive(Product(), "plain", tmp_path, use, at=INSIDE)
@@ -489,8 +490,77 @@ def test_what_was_seen_before_the_last_look_is_not_taken_for_what_stands_in_its_
         await page.evaluate("document.body.insertAdjacentHTML('afterbegin', '<button>New</button>')")
         await view.look(anew=True)
         assert await (await view.element(keep)).inner_text() == "Keep"
-        with pytest.raises(PageNotUnderstood, match="went away"):
+        with pytest.raises(PageNotUnderstood, match="has gone"):
             await view.element(twin)
+
+    drive(Product(), "plain", tmp_path, use, at=INSIDE)
+
+
+def test_what_goes_and_comes_back_between_two_looks_is_acted_on(tmp_path: Path) -> None:
+    """A page that draws a part of itself anew takes it away first: it is looked for again, as where a click misses."""
+    parts = """<button id=one onclick="did('pressed')">One</button>
+      <label><input type=checkbox id=two onchange="did('ticked')">Two</label>
+      <select id=three aria-label=Three onchange="did(value)"><option>first</option><option>last</option></select>
+      <script>window.done = []; const did = (what) => done.push(what);
+      function redraw(id) { const part = document.getElementById(id), at = part.parentNode, next = part.nextSibling;
+        part.remove(); setTimeout(() => at.insertBefore(part, next), 400); }</script>"""
+
+    async def use(pages: PrimePages) -> None:
+        page, view, hand = pages._browser.page, pages._view, pages._hand
+        await page.set_content(parts)
+
+        async def gone(name: str) -> Item:
+            item = next(one for one in (await view.look(anew=True)).items if name in one.text and one.kind != "text")
+            await page.evaluate("redraw", name.lower())
+            await view.look(anew=True)
+            return item
+
+        await hand.click(await gone("One"))
+        await hand.click_box(await gone("Two"))
+        three = await gone("Three")
+        await hand.on(three, lambda element: element.select_option(index=1))
+        assert await page.evaluate("done") == ["pressed", "ticked", "last"]
+
+    drive(Product(), "plain", tmp_path, use, at=INSIDE)
+
+
+def test_a_menu_that_closes_under_the_pointer_is_opened_once_more(tmp_path: Path) -> None:
+    """Its last entry is there when it is looked for, and gone when it is clicked: nothing is changed by going there."""
+    unfolds = """<nav><a href="#" onclick="below.hidden = false">Administration</a><div id=below hidden>
+      <a href="#" onclick="document.title = 'there'">High Availability</a></div></nav>"""
+
+    async def use(pages: PrimePages) -> None:
+        page, view, hand = pages._browser.page, pages._view, pages._hand
+        await page.set_content(unfolds)
+        element, closed = view.element, []
+
+        async def closing(item: Item) -> ElementHandle:
+            if item.text == "High Availability" and len(closed) < 4:
+                closed.append(item)
+                await page.evaluate("below.hidden = true")
+                await view.look(anew=True)
+            return await element(item)
+
+        view.element = closing  # at this very moment: between the look and the click
+        await menu.go(hand, ("menu_administration", "menu_high_availability"), lambda screen: False)
+        assert await page.title() == "there"
+
+    drive(Product(), "plain", tmp_path, use, at=INSIDE)
+
+
+def test_two_that_are_shown_for_a_moment_are_not_taken_for_two(tmp_path: Path) -> None:
+    """A page that fades out while its successor fades in: what both show is one thing a moment later."""
+    twice = "<button id=old>Register</button><button onclick=\"document.title = 'sent'\">Register</button>"
+
+    async def use(pages: PrimePages) -> None:
+        page = pages._browser.page
+        await page.set_content(twice)
+        await page.evaluate("setTimeout(() => old.remove(), 600)")
+        await pages._hand.press("register")
+        assert await page.title() == "sent"
+        await page.set_content(twice)
+        with pytest.raises(PageNotUnderstood, match="2 controls answer"):
+            await pages._hand.press("register")
 
     drive(Product(), "plain", tmp_path, use, at=INSIDE)
 

@@ -143,7 +143,7 @@ def test_public_names_exist(name: str) -> None:
 # -- the house ------------------------------------------------------------------------------------
 
 # Bounds that hold now; the lab is an island and is not counted. Lower them when something was made smaller.
-MOST_PACKAGES, MOST_MODULES, MOST_LINES, LONGEST_MODULE = 13, 164, 44_714, 449
+MOST_PACKAGES, MOST_MODULES, MOST_LINES, LONGEST_MODULE = 13, 164, 44_708, 449
 
 
 def rooms() -> list[Path]:
