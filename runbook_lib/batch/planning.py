@@ -26,8 +26,7 @@ from runbook_lib.params.load import secret_references, site_without_secrets
 from runbook_lib.processes import gate_streams
 from runbook_lib.record.artifacts import slug
 from runbook_lib.record.attestation import seal_record
-from runbook_lib.record.files import operator
-from runbook_lib.record.gate import to_json_value
+from runbook_lib.record.files import operator, to_json_value
 from runbook_lib.record.incident import Record
 from runbook_lib.record.journal import Artifact, Kind
 from runbook_lib.record.lock import SiteLock

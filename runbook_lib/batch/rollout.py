@@ -20,10 +20,10 @@ from runbook_lib.models import Stage
 from runbook_lib.notebook.opening import open_incident
 from runbook_lib.processes import taken
 from runbook_lib.record.attestation import Seal
-from runbook_lib.record.incident import Record, RecordedChange
+from runbook_lib.record.incident import Record
 from runbook_lib.record.journal import Kind
 from runbook_lib.record.lock import SiteLock
-from runbook_lib.record.stages import FINAL
+from runbook_lib.record.stages import FINAL, RecordedChange
 
 # -- How a fleet is gone through: a canary first, then waves that grow; and how many failures end it. Pure
 
@@ -361,7 +361,7 @@ class _Diary(RolloutWatcher):
         line = self._round.journal.append(
             Kind.INTENT, stage=STAGE, server=task.site, expected=f"wave {wave}", text=f"run {task.incident}"
         )
-        self._changes[task.site] = RecordedChange(self._round, line)
+        self._changes[task.site] = RecordedChange(self._round.journal, line)
         self._tell(f"{task.site}: starts")
 
     def event(self, event: SiteEvent) -> None:

@@ -15,7 +15,7 @@ from runbook_lib.digest import canonical_json, sha256_hex
 from runbook_lib.errors import RecordDamaged, RunbookError
 from runbook_lib.models import Outcome
 from runbook_lib.record.attestation import Seal, seal_record
-from runbook_lib.record.gate import to_json_value
+from runbook_lib.record.files import to_json_value
 from runbook_lib.record.incident import INCIDENT, Record, site_slug
 from runbook_lib.record.journal import Kind
 

@@ -24,8 +24,7 @@ from runbook_lib.params.model import Site
 from runbook_lib.processes import environment_with
 from runbook_lib.record.artifacts import note_template
 from runbook_lib.record.attestation import Seal, note_after_seal, seal_record
-from runbook_lib.record.files import writing
-from runbook_lib.record.gate import gate_notebook
+from runbook_lib.record.files import gate_notebook, writing
 from runbook_lib.record.incident import Record
 from runbook_lib.record.lock import SiteLock
 from runbook_lib.repair.sent_changes import anything_sent

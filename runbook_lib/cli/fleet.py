@@ -29,7 +29,7 @@ from runbook_lib.errors import DeviceError, OutcomeUnknown, ParameterRefused, Re
 from runbook_lib.i18n.language import count
 from runbook_lib.models import Stage
 from runbook_lib.params.load import secret_references
-from runbook_lib.record.gate import plain_json_value
+from runbook_lib.record.files import plain_json_value
 from runbook_lib.record.history import past_incidents, standings
 from runbook_lib.record.lock import refusal
 from runbook_lib.show.rendering import View

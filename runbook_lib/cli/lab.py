@@ -134,23 +134,20 @@ def ise_words(state: dict[str, Any]) -> str:
 
 def trust(state: dict[str, Any]) -> Table:
     """Return every entry of both TOFU lists beside what its host presents now."""
-    rows = tuple(
-        _trust_row(name, key, entry["sha256"], presented_as(state).get(key, ""))
-        for name, server in state["servers"].items()
-        for key, entry in server.get("tofu", {}).items()
-    )
-    return Table(
-        title="Who trusts whom", headers=("server", "entry", "pinned (SHA-256)", "is what the host presents"), rows=rows
-    )
+    headers = ("server", "entry", "pinned (SHA-256)", "is what the host presents")
+    return Table(title="Who trusts whom", headers=headers, rows=tuple(_trust_row(*each) for each in _entries(state)))
 
 
-def presented_as(state: dict[str, Any]) -> dict[str, str]:
-    """Return which certificate answers at each ``<address>_<port>``."""
-    return {
+def _entries(state: dict[str, Any]) -> Iterator[tuple[str, str, str, str]]:
+    """Yield server and key of each entry, the certificate that it pins, and the one that answers there, if one does."""
+    presented = {
         f"{server['address']}_{port}": server["presents_sha256"]
         for server in state["servers"].values()
         for port in server["ports"].values()
     }
+    for name, server in state["servers"].items():
+        for key, entry in server.get("tofu", {}).items():
+            yield name, key, entry["sha256"], presented.get(key, "")
 
 
 def _trust_row(server: str, key: str, pinned: str, presented: str) -> Row:
@@ -322,13 +319,7 @@ def _wait_for_mismatches(site: Site, *, limit_s: float = 30.0) -> Diagnosis:
 
 def stale_entries(state: dict[str, Any]) -> set[tuple[str, str]]:
     """Return (server, entry) of each entry whose host presents another certificate than the pinned one."""
-    presented = presented_as(state)
-    return {
-        (name, key)
-        for name, server in state["servers"].items()
-        for key, entry in server.get("tofu", {}).items()
-        if key in presented and presented[key] != entry["sha256"]
-    }
+    return {(name, key) for name, key, pinned, presented in _entries(state) if presented not in ("", pinned)}
 
 
 def witness(lines: list[dict[str, Any]]) -> Table:

@@ -26,8 +26,7 @@ from runbook_lib.notebook.workspace import newest_incident, next_run
 from runbook_lib.params.load import load_site_or_lab
 from runbook_lib.params.model import Site
 from runbook_lib.params.values import canonical_sha256
-from runbook_lib.record.files import operator
-from runbook_lib.record.gate import to_json_value
+from runbook_lib.record.files import operator, to_json_value
 from runbook_lib.record.history import current, past_incidents
 from runbook_lib.record.incident import INCIDENT, Record, find_open
 from runbook_lib.record.lock import Holder, at_work, free_stale, holder_of, is_left_behind

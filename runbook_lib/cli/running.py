@@ -7,7 +7,7 @@ import textwrap
 import threading
 import time
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import datetime
 from itertools import islice
 from pathlib import Path
@@ -45,8 +45,6 @@ from runbook_lib.show.table import STATE_TONES, Row, Table
 # -- What a terminal shows of a run while it goes on: one line per stage and one per change, each with its seconds
 
 LOOK_EVERY_S = 0.5
-
-
 Change = tuple[str, str, About]
 
 
@@ -165,9 +163,12 @@ def left_behind(record: Record) -> str:
     unknown = unseen_changes(record)
     sent = [(server, deleting(key)) for server, key in deletion_intents(record)]
     changes = [("primary", what) for what, _ in change_intents(record)]
+    planned = []
+    with suppress(StageOutOfOrder):
+        planned = [(row.server, deleting(row.key)) for row in record.read_plan().deletions]
     told = [
         ("done", [change for change in (*sent, *changes) if change not in unknown]),
-        ("not done", [change for change in _planned(record) if change not in sent]),
+        ("not done", [change for change in planned if change not in sent]),
         ("unknown", unknown),
     ]
     lines = [line for name, places in told if places for line in _left_row(name, _listed(places, record))]
@@ -190,14 +191,6 @@ def shortened(problem: str, folder: Path) -> str:
     many = "more" if cut else f"{end - begin - 2 * SHOWN} more of {end - begin}"
     more = f"{_FURTHER}and {many}: {one_line(str(folder))}"
     return "\n".join([*lines[: begin + SHOWN], more, *lines[end - SHOWN :]])
-
-
-def _planned(record: Record) -> list[tuple[str, About]]:
-    try:
-        plan = record.read_plan()
-    except StageOutOfOrder:
-        return []
-    return [(row.server, deleting(row.key)) for row in plan.deletions]
 
 
 def _listed(places: Sequence[tuple[str, About]], record: Record) -> Iterable[str]:
@@ -226,14 +219,17 @@ def interrupted(record: Record, stop: BaseException) -> str:
     """Say what a run leaves behind that a signal has ended, from the record alone; ``stop`` is what it raised."""
     lines = record.journal.read().lines
     pending = pending_changes(lines)
-    told = [("sent", text) for text in (_sent(change, lines) for change in pending)] or [("sent", _all_known(lines))]
+    made = sum(line.kind is Kind.SENT for line in lines)
+    known = f"{count(made, 'change')}, each result is in the record" if made else "nothing; no server was changed"
+    told = [("sent", _sent(change, lines)) for change in pending] or [("sent", known)]
     told += [("goes on", text) for text in dict.fromkeys(GOES_ON.get(Stage(c.stage), "") for c in pending) if text]
     told += [
         ("record", str(record.folder)),
         ("next", f"{next_run(record)}\nit looks at everything first; what was sent is not sent again"),
     ]
     begun = [line.stage for line in lines if line.kind is Kind.STAGE_STARTED]
-    ended = f"{_name(stop)} ended the run" + (f" in stage {begun[-1]}." if begun else " before its first stage.")
+    name = signal.Signals(stop.signum).name if isinstance(stop, Terminated) else "Ctrl-C"
+    ended = f"{name} ended the run" + (f" in stage {begun[-1]}." if begun else " before its first stage.")
     return "\n".join([ended, *(f"  {name + ':':<9}{text.replace(chr(10), chr(10) + ' ' * 11)}" for name, text in told)])
 
 
@@ -244,15 +240,6 @@ def _sent(change: Line, lines: tuple[Line, ...]) -> str:
         f"sent at {stamp(left[-1].utc)}; its result was not seen" if left else "was about to be sent; it may have left"
     )
     return one_line(f"{change.text}, {change.server}: {how}")
-
-
-def _all_known(lines: tuple[Line, ...]) -> str:
-    made = sum(line.kind is Kind.SENT for line in lines)
-    return f"{count(made, 'change')}, the result of each is in the record" if made else "nothing; no server was changed"
-
-
-def _name(stop: BaseException) -> str:
-    return signal.Signals(stop.signum).name if isinstance(stop, Terminated) else "Ctrl-C"
 
 
 # -- ``runbook run``: the stages of one site in order, one line each, and a table at the end -------
@@ -339,19 +326,18 @@ def conclude(report: RunReport, seconds: float) -> int:
 
 def summary(report: RunReport, seconds: float) -> View[RunReport]:
     """Return the table that ends a run: stage, outcome, seconds."""
-    rows = [_running_row(stage) for stage in report.stages]
+    rows = [
+        Row(
+            stage.stage,
+            f"{stage.state} ({stage.error_name})" if stage.error_name else str(stage.state),
+            f"{stage.seconds:.1f}",
+            mark=STATE_TONES.get(stage.state, ""),
+        )
+        for stage in report.stages
+    ]
     rows.append(Row("all", report.outcome or "not finished", f"{seconds:.1f}"))
-    table = Table(
-        title=f"Incident {report.incident}",
-        headers=("stage", "outcome", "seconds"),
-        rows=tuple(rows),
-    )
-    return View(report, (table,))
-
-
-def _running_row(stage: StageReport) -> Row:
-    word = f"{stage.state} ({stage.error_name})" if stage.error_name else str(stage.state)
-    return Row(stage.stage, word, f"{stage.seconds:.1f}", mark=STATE_TONES.get(stage.state, ""))
+    title = f"Incident {report.incident}"
+    return View(report, (Table(title=title, headers=("stage", "outcome", "seconds"), rows=tuple(rows)),))
 
 
 def stage_named(text: str) -> Stage:

@@ -246,7 +246,8 @@ def log_set_of(job: Job, name: str, settings: Settings) -> LogSet:
     """Return what a log belongs to."""
     if job.server:
         return LogSet(job.server)
-    server, told_by = server_on_path(_below(job.origin, name), settings.names)
+    below = name.removeprefix(f"{job.origin.parent.as_posix()}/")  # folders above what was named tell of nothing
+    server, told_by = server_on_path(below, settings.names)
     folder, series, _ = oldest_first(name)
     return LogSet(server, f"{folder}/{_PRODUCT_LOG.sub('', series)}", told_by)
 
@@ -274,13 +275,9 @@ def jobs_of(sources: Mapping[str, Sequence[Path]]) -> Iterator[Job]:
     """Yield the jobs; a file that is named for one server is not read again where the server is to be recognised."""
     named: set[object] = set()
     for server, paths in sorted(sources.items(), key=lambda item: not item[0]):
-        if server:
-            files = list_logs(paths)
-            named.update(file.identity or file.path for file in files)
-            yield from (Job(server, Path(), tuple(series)) for series in by_series(files))
-            continue
-        for origin in dict.fromkeys(paths):
-            files = [file for file in list_logs([origin]) if (file.identity or file.path) not in named]
+        for origin in (Path(),) if server else dict.fromkeys(paths):
+            listed = list_logs(paths if server else [origin])
+            files = [file for file in listed if server or (file.identity or file.path) not in named]
             named.update(file.identity or file.path for file in files)
             yield from (Job(server, origin, tuple(series)) for series in by_series(files))
 
@@ -292,12 +289,6 @@ def _identities(job: Job) -> list[object]:
 def _without(job: Job, read: set[object]) -> Job:
     files = tuple(file for file in job.files if (job.server, file.identity or file.path) not in read)
     return Job(job.server, job.origin, files)
-
-
-def _below(origin: Path, name: str) -> str:
-    """Return a log's name from what was named on, so that folders above it tell of nothing."""
-    above = origin.parent.as_posix()
-    return name.removeprefix(f"{above}/") if above != "." else name
 
 
 # -- on how many cores --------------------------------------------------------------------------

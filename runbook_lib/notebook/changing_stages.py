@@ -11,7 +11,7 @@ from runbook_lib.errors import DecisionNeeded, ParameterRefused, PlanStale, Repa
 from runbook_lib.models import Stage
 from runbook_lib.notebook.runbook import Runbook, T, sign_of
 from runbook_lib.repair import approval, deletion, guard, ha, ise, planned_changes
-from runbook_lib.repair.approval import approval_of, approve
+from runbook_lib.repair.approval import approval_of, approve, approve_as_asked
 from runbook_lib.repair.confirmation import ways_out_of
 from runbook_lib.repair.context import Context
 from runbook_lib.repair.ha import HaAction, decide_ha, why_no_readiness
@@ -22,31 +22,7 @@ from runbook_lib.show.forms import ApprovalForm, Form, ProductionForm
 from runbook_lib.show.rendering import View
 from runbook_lib.show.table import Row, Table
 
-# -- Where an approval comes from: the command, the notebook's parameter, or the lab answering for itself
-
-LAB = "the lab itself"
-
-
-def approve_as_asked(context: Context, plan: Plan, digest: str) -> Approval | None:
-    """Write the approval that was asked for, and return the one that holds for this plan.
-
-    ``digest`` is the parameter ``approve``: empty, or the plan's digest to the letter; another
-    one raises ParameterRefused. Only a site that says it is the lab approves by itself.
-    """
-    if digest and digest != plan.digest:
-        raise ParameterRefused(
-            "The parameter approve is not this plan's digest; nothing was approved",
-            where=f"incident {plan.incident}",
-            found=f"approve {digest}\nplan    {plan.digest}",
-            next_step="look at the plan above; approve it with its own digest",
-        )
-    if approval_of(context, plan) or plan.empty or plan.blocked:
-        return approval_of(context, plan)
-    if digest:
-        approve(context.record, plan.digest, by=context.operator, how="parameter approve")
-    elif context.site.kind == "lab" and not context.attended:
-        approve(context.record, plan.digest, by=LAB, how="the site's file says that it is the lab")
-    return approval_of(context, plan)
+# -- An approval that is given in the notebook
 
 
 def approve_by_form(context: Context, shown: Plan, name: str, reason: str) -> str:

@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack, ExitStack, nullcontext
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
+from typing import Any, Self
 
 import nbformat
 from nbclient.exceptions import CellExecutionError, DeadKernelError
@@ -45,24 +45,21 @@ from runbook_lib.processes import Terminated, raise_for_signal, taken
 # -- Ctrl-C, SIGTERM and SIGHUP while a notebook runs: noted, and acted on in an orderly way -------
 
 
-class StopSignals:
+class StopSignals(ExitStack):
     """A context in which the signals that end a run are noted rather than raised, for the run to wait for.
 
     The signals noted are not sent again on exit, see ``raise_for_signal``.
     """
 
     def __init__(self) -> None:
+        super().__init__()
         self.first: signal.Signals | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._event = asyncio.Event()
-        self._taken = ExitStack()
 
-    def __enter__(self) -> StopSignals:
-        self._taken.enter_context(taken(self.note))
+    def __enter__(self) -> Self:
+        self.enter_context(taken(self.note))
         return self
-
-    def __exit__(self, *exc: object) -> None:
-        self._taken.close()
 
     def note(self, signum: int) -> None:
         """Say that the run is to end, as if by this signal; said again, it ends the wait for the cell."""
@@ -140,8 +137,7 @@ def prepared_notebook(template: Path, output: Path, parameters: Mapping[str, Any
         raise UsageError(
             "This is not a notebook.", where=str(template), found=type(error).__name__, next_step="Check the path."
         ) from error
-    if parameters:
-        notebook = parameterize_notebook(notebook, dict(parameters), engine_name="runbook")
+    notebook = parameterize_notebook(notebook, dict(parameters), engine_name="runbook") if parameters else notebook
     return remove_error_markers(prepare_notebook_metadata(notebook, str(template), str(output), report_mode=False))
 
 
@@ -206,14 +202,17 @@ def run_states(
 
 def _require_runnable(nb: Any, kernel_name: str) -> None:
     check_parameters(nb.cells, nb.metadata.papermill.get("parameters", {}))
-    _require_no_skipped_cell(nb.cells)
+    if any(cell.cell_type == "code" and "skip-execution" in cell.metadata.get("tags", []) for cell in nb.cells):
+        raise UsageError(
+            "The notebook has a cell that is tagged `skip-execution`; a runbook is run whole or not at all.",
+            next_step="Remove the tag, or the cell.",
+        )
     require_kernel(kernel_name)
 
 
 def _client(states: CellStates, kernel_name: str, options: Mapping[str, Any]) -> PapermillNotebookClient:
     ours = {*_STATES_OPTIONS, "execution_timeout", "timeout", "start_timeout", "input_path"}
-    others = {key: value for key, value in options.items() if key not in ours}
-    settled = {
+    settings = {key: value for key, value in options.items() if key not in ours} | {
         "kernel_name": kernel_name,
         "log": logger,
         "log_output": options.get("log_output", False),
@@ -222,15 +221,7 @@ def _client(states: CellStates, kernel_name: str, options: Mapping[str, Any]) ->
         "iopub_timeout": 120,  # a busy machine delivers late what a cell has printed
         "force_raise_errors": True,  # no tag lets a run go on after an error
     }
-    return PapermillNotebookClient(states, **{**others, **settled})
-
-
-def _require_no_skipped_cell(cells: Any) -> None:
-    if any(cell.cell_type == "code" and "skip-execution" in cell.metadata.get("tags", []) for cell in cells):
-        raise UsageError(
-            "The notebook has a cell that is tagged `skip-execution`; a runbook is run whole or not at all.",
-            next_step="Remove the tag, or the cell.",
-        )
+    return PapermillNotebookClient(states, **settings)
 
 
 class _Stopped(Exception):
@@ -354,7 +345,6 @@ def _complete(work: Coroutine[Any, Any, None]) -> None:
     try:
         asyncio.get_running_loop()
     except RuntimeError:
-        run()
-    else:
-        with ThreadPoolExecutor(max_workers=1) as pool:
-            pool.submit(run).result()
+        return run()
+    with ThreadPoolExecutor(max_workers=1) as pool:
+        return pool.submit(run).result()

@@ -24,8 +24,7 @@ from papermill.iorw import LocalHandler, papermill_io
 
 from runbook_lib.errors import RecordNotWritable
 from runbook_lib.notebook.engine import CellProgress
-from runbook_lib.record.files import sync_folder
-from runbook_lib.record.gate import gate_notebook
+from runbook_lib.record.files import gate_notebook, sync_folder
 
 # -- Why a run of a notebook ended before its end, in words for whoever opens the executed notebook
 

@@ -156,17 +156,12 @@ def folder_of(site: str, incident: str = "") -> Path:
 
 def made_for(name: str) -> Path:
     """Return the folder of that name, with a copy of each notebook that it lacks; raises RecordNotWritable."""
-    folder = paths.work_dir() / name
-    for notebook in sorted(_delivered().glob("[0-9]*.ipynb")):
+    folder, language = paths.work_dir() / name, asked_language()
+    delivered = paths.notebooks_dir() / ("" if language == ENGLISH else language)
+    for notebook in sorted(delivered.glob("[0-9]*.ipynb")):
         if not (folder / notebook.name).exists():
             write_new(folder / notebook.name, _without_outputs(notebook.read_bytes()))
     return folder
-
-
-def _delivered() -> Path:
-    """Return the folder of the notebooks in the reader's language."""
-    language = asked_language()
-    return paths.notebooks_dir() / ("" if language == ENGLISH else language)
 
 
 def _without_outputs(data: bytes) -> bytes:

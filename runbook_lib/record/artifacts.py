@@ -15,8 +15,16 @@ from runbook_lib.digest import sha256_hex
 from runbook_lib.errors import ParameterRefused, RecordDamaged, RecordNotWritable
 from runbook_lib.models import Answer, Stage
 from runbook_lib.record.about import About, LineTopic
-from runbook_lib.record.files import read_plain, write_new, writing
-from runbook_lib.record.gate import from_json_bytes, gate_bytes, gate_text, to_json_bytes, to_json_value
+from runbook_lib.record.files import (
+    from_json_bytes,
+    gate_bytes,
+    gate_text,
+    read_plain,
+    to_json_bytes,
+    to_json_value,
+    write_new,
+    writing,
+)
 from runbook_lib.record.journal import Artifact, Journal, Kind, Line, is_inside
 from runbook_lib.record.manifest import ReadableFile
 

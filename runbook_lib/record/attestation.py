@@ -29,8 +29,7 @@ from runbook_lib.event_loop import TooLate, in_time
 from runbook_lib.record import stages
 from runbook_lib.record.about import LineTopic
 from runbook_lib.record.artifacts import TEMPLATES
-from runbook_lib.record.files import make_new_folder, writing
-from runbook_lib.record.gate import gate_json, gate_text, to_json_value
+from runbook_lib.record.files import gate_json, gate_text, make_new_folder, to_json_value, writing
 from runbook_lib.record.incident import Record
 from runbook_lib.record.journal import Artifact, Kind, Line, parse_journal
 from runbook_lib.record.manifest import Manifest, entries, journal_part, list_files

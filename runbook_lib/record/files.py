@@ -1,28 +1,156 @@
-"""Writing to disk so that it is there after a power cut; and who runs this, in which process."""
+"""How things are kept: through the gate, whole on the disk; and by whom, in which process."""
 
 from __future__ import annotations
 
 import errno
 import getpass
+import json
 import os
 import pwd
-import secrets
 import socket
 import stat
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
-from typing import BinaryIO
+from secrets import token_hex
+from types import GenericAlias
+from typing import Any, BinaryIO, TypeVar
 
+from runbook_lib import secrets
 from runbook_lib.errors import RecordNotWritable
 
+# -- The gate: all that is kept passes it as one joined piece, so that a secret that was split over two writes is found.
+#    Whether it was good enough is asked by ``secret_scan``, which shares no code with it.
+
+
+def gate_bytes(data: bytes) -> bytes:
+    """Return the bytes with a mark for each known secret."""
+    return secrets.REDACTOR.redact(data)
+
+
+def gate_text(text: str) -> str:
+    """Return the text with a mark for each known secret."""
+    return secrets.REDACTOR.redact_text(text)
+
+
+def gate_json(value: Any) -> Any:
+    """A JSON value with every string, keys included, gone through the gate; its structure stays."""
+    texts = list(dict.fromkeys(_texts(value)))
+    gated = dict(zip(texts, secrets.REDACTOR.redact_texts(texts), strict=True))
+    return _replaced(value, gated)
+
+
+def _texts(value: Any) -> Iterator[str]:
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, dict):
+        for key, item in value.items():
+            yield str(key)
+            yield from _texts(item)
+    elif isinstance(value, (list, tuple)):
+        for item in value:
+            yield from _texts(item)
+
+
+def _replaced(value: Any, gated: Mapping[str, str]) -> Any:
+    if isinstance(value, str):
+        return gated[value]
+    if isinstance(value, dict):
+        return {gated[str(key)]: _replaced(item, gated) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_replaced(item, gated) for item in value]
+    return value
+
+
+# -- Executed notebooks. They keep a text as a list of its lines, and a cell's printed output as one piece a write, with
+#    JSON between them, so a secret may stand in pieces: lines and pieces are joined before the gate.
+
+
+def gate_notebook(data: bytes) -> bytes:
+    """Return the notebook without known secrets; as it is where there are none, and any bytes that are no notebook."""
+    if not secrets.REDACTOR.known():
+        return data
+    try:
+        notebook = json.loads(data)
+        for cell in notebook["cells"]:
+            if cell["cell_type"] == "code":
+                cell["outputs"] = _joined_streams(cell["outputs"])
+    except (ValueError, TypeError, KeyError, RecursionError):
+        return gate_bytes(data)
+    joined = _joined_lines(notebook)
+    gated = gate_json(joined)
+    if gated == joined:
+        return gate_bytes(data)
+    return gate_bytes((json.dumps(gated, indent=1, ensure_ascii=False) + "\n").encode("utf-8", "replace"))
+
+
+def _joined_lines(value: Any, name: str = "") -> Any:
+    """The same with a text instead of its lines where the format has both: sources, streams, data of a text's kind."""
+    if isinstance(value, dict):
+        return {key: _joined_lines(item, key) for key, item in value.items()}
+    if isinstance(value, list):
+        is_lines = name in ("source", "text") or ("/" in name and not name.endswith("json"))
+        if is_lines and all(isinstance(item, str) for item in value):
+            return "".join(value)
+        return [_joined_lines(item) for item in value]
+    return value
+
+
+def _joined_streams(outputs: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The outputs with each stream in one piece where a secret stands only in the whole; else as they are."""
+    for name in dict.fromkeys(str(each["name"]) for each in outputs if each["output_type"] == "stream"):
+        pieces = [each for each in outputs if each["output_type"] == "stream" and each["name"] == name]
+        texts = ["".join(each["text"]) for each in pieces]
+        whole = "".join(texts)
+        if gate_text(whole) != "".join(map(gate_text, texts)):
+            pieces[0]["text"] = whole
+            outputs = [each for each in outputs if not any(each is piece for piece in pieces[1:])]
+    return outputs
+
+
+# -- Values as JSON in the record, and back: dataclasses as objects, times as ISO 8601, bytes as base64url
+
+T = TypeVar("T")
+
+
+def to_json_value(value: Any) -> Any:
+    """``value`` (dataclasses, enums, times, bytes, collections of them) as what JSON can say, through the gate."""
+    return gate_json(plain_json_value(value))
+
+
+def plain_json_value(value: Any) -> Any:
+    """The same before the gate."""
+    from pydantic_core import to_jsonable_python  # costs time that a stage without facts need not spend
+
+    return to_jsonable_python(value, bytes_mode="base64")
+
+
+def to_json_bytes(value: Any) -> bytes:
+    """Indented UTF-8 JSON with a line feed at its end, for people to read; a lone surrogate becomes ``?``."""
+    return (json.dumps(value, indent=2, ensure_ascii=False) + "\n").encode("utf-8", "replace")
+
+
+def from_json_bytes(data: bytes, kind: type[T]) -> T:
+    """Read a value of type ``kind``; ``ValueError`` if it is none."""
+    return _adapter(kind).validate_json(b"[" + data + b"]")[0]  # type: ignore[arg-type, no-any-return]
+
+
+@cache
+def _adapter(kind: type) -> Any:
+    """What reads a ``kind``; making it takes longer than reading a hundred values."""
+    from pydantic import ConfigDict, TypeAdapter
+
+    # A dataclass takes the configuration of what is around it, and none from the adapter itself.
+    wrapped: Any = GenericAlias(tuple, (kind,))
+    return TypeAdapter(wrapped, config=ConfigDict(val_json_bytes="base64", extra="forbid"))
+
+
 # -- Writing to disk so that it is there after a power cut: whole or not at all, for the owner only.
-#
-# Below a folder that a group shares (``chmod 2770``: set-group-ID, all rights for the group) it is for the group too.
-#
-# Whatever the file system answers (full, read-only, forbidden, gone) becomes ``RecordNotWritable``.
+# Below a folder that a group shares (``chmod 2770``: set-group-ID, all rights for the group) it is for the group too;
+# whatever the file system answers (full, read-only, forbidden, gone) becomes ``RecordNotWritable``.
 
 FILE_MODE = 0o600
 FOLDER_MODE = 0o700
@@ -96,22 +224,24 @@ def write_all(descriptor: int, data: bytes) -> None:
         data = data[os.write(descriptor, data) :]
 
 
-def write_new(path: Path, data: bytes) -> bool:
-    """Write ``path`` whole and have it on disk; False, and nothing written, if there is such a file already."""
-    return _write_whole(path, data, over=False)
-
-
 def write_over(path: Path, data: bytes) -> None:
-    """The same in the place of such a file: a reader finds the whole of either. Raises ``RecordNotWritable``."""
-    _write_whole(path, data, over=True)
+    """Write ``path`` in the place of such a file: a reader finds the whole of either. Raises ``RecordNotWritable``."""
+    write_new(path, data, over=True)
 
 
-def _write_whole(path: Path, data: bytes, *, over: bool) -> bool:
+def write_new(path: Path, data: bytes, *, over: bool = False) -> bool:
+    """Write ``path`` whole and have it on disk; False, and nothing written, if there is such a file already."""
     make_folder(path.parent)
-    partial = path.parent / f"{PARTIAL}{secrets.token_hex(8)}"
+    partial = path.parent / f"{PARTIAL}{token_hex(8)}"
     with writing(path):
         try:
-            _write_synced(partial, data)
+            descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, FILE_MODE)
+            try:
+                share(descriptor, partial)
+                write_all(descriptor, data)
+                os.fsync(descriptor)
+            finally:
+                os.close(descriptor)
             try:
                 if not over:
                     os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, FILE_MODE))
@@ -123,16 +253,6 @@ def _write_whole(path: Path, data: bytes, *, over: bool) -> bool:
                 partial.unlink(missing_ok=True)
         sync_folder(path.parent)
     return True
-
-
-def _write_synced(path: Path, data: bytes) -> None:
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, FILE_MODE)
-    try:
-        share(descriptor, path)
-        write_all(descriptor, data)
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def open_plain(path: Path) -> BinaryIO:
@@ -222,13 +342,9 @@ def _started(pid: int) -> str:
         fields = Path(f"/proc/{pid}/stat").read_text(encoding="ascii", errors="replace").rpartition(")")[2].split()
         boot = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
     except OSError:
-        return _started_by_ps(pid)
+        if Path("/proc/self/stat").exists():
+            return "gone"
+        command = ["ps", "-o", "lstart=", "-p", str(pid)]
+        said = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603 - no outside text in it
+        return said.stdout.strip().replace(" ", "_") or "gone"
     return "gone" if fields[0] in "ZX" else f"{boot}:{fields[19]}"
-
-
-def _started_by_ps(pid: int) -> str:
-    if Path("/proc/self/stat").exists():
-        return "gone"
-    command = ["ps", "-o", "lstart=", "-p", str(pid)]
-    said = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603 - no outside text in it
-    return said.stdout.strip().replace(" ", "_") or "gone"

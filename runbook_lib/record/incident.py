@@ -6,10 +6,10 @@ import re
 import secrets
 from collections.abc import Collection
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, ClassVar, Self, TypeVar
+from typing import ClassVar, Self, TypeVar
 
 from runbook_lib import paths
 from runbook_lib.decisions import Approval, Plan
@@ -17,11 +17,19 @@ from runbook_lib.digest import plan_digest
 from runbook_lib.errors import ParameterRefused, RecordError, RecordNotWritable, StageOutOfOrder
 from runbook_lib.models import Outcome, Stage, StageState
 from runbook_lib.record import stages
-from runbook_lib.record.about import NOT_SENT, About
+from runbook_lib.record.about import About
 from runbook_lib.record.artifacts import ArtifactStore, damaged, slug
-from runbook_lib.record.files import ProcessName, account, is_private, make_folder, operator
-from runbook_lib.record.gate import gate_json, plain_json_value, to_json_value
-from runbook_lib.record.journal import Artifact, Kind, Line, parse_opening
+from runbook_lib.record.files import (
+    ProcessName,
+    account,
+    gate_json,
+    is_private,
+    make_folder,
+    operator,
+    plain_json_value,
+    to_json_value,
+)
+from runbook_lib.record.journal import Artifact, Kind, parse_opening
 from runbook_lib.record.signing import note_seen, seen_here
 from runbook_lib.record.stages import CLOSING
 from runbook_lib.secrets import NotPrivate
@@ -223,15 +231,15 @@ class Record(ArtifactStore):
         """How the attempts before the last one ended, for each stage that had any."""
         return stages.earlier_ends(self.journal.read().lines)
 
-    def intend(self, stage: Stage, server: str, change: About | str, *, expected: str = "") -> RecordedChange:
+    def intend(self, stage: Stage, server: str, change: About | str, *, expected: str = "") -> stages.RecordedChange:
         """Write down a change before it is sent: on disk when this returns. Then send it, once."""
         line = self.journal.append(Kind.INTENT, stage=stage.value, server=server, expected=expected, text=change)
-        return RecordedChange(self, line)
+        return stages.RecordedChange(self.journal, line)
 
-    def pending_changes(self) -> tuple[RecordedChange, ...]:
+    def pending_changes(self) -> tuple[stages.RecordedChange, ...]:
         """The changes that may have been sent and whose result is not known; the device has to be asked."""
         pending = stages.pending_changes(self.journal.read().lines)
-        return tuple(RecordedChange(self, line) for line in pending)
+        return tuple(stages.RecordedChange(self.journal, line) for line in pending)
 
     def outcome(self) -> Outcome | None:
         """Return the newest outcome, None where there is none yet."""
@@ -255,39 +263,6 @@ class Record(ArtifactStore):
         said = gate_json({"by": by, "reason": reason, "outcome": outcome.value, "account": account()})
         text = f"closed by {by}: {reason}"
         return self.keep_json(f"{CLOSING}.json", said, kind=Kind.OUTCOME, seen=outcome.value, text=text)
-
-
-class RecordedChange:
-    """One change whose intent is in the journal."""
-
-    def __init__(self, record: Record, intent: Line) -> None:
-        self._record = record
-        self.stage, self.server, self.text, self.about = intent.stage, intent.server, intent.text, intent.about.subject
-
-    def sent(self) -> None:
-        """It has left; what came of it is not known yet."""
-        self._say(Kind.SENT, self.about)
-
-    def result(self, seen: str, *, expected: str = "") -> None:
-        """What became of it on the device's own word: it is pending no more."""
-        self._say(Kind.RESULT, self.about, seen=seen, expected=expected)
-
-    def not_sent(self, why: str = "", *, expected: str = "") -> None:
-        """It is known never to have left, so it is pending no more; no device's word can say so."""
-        seen = f"not sent: {why}" if why else "not sent"
-        self._say(Kind.RESULT, replace(self.about, seen=NOT_SENT), seen=seen, expected=expected)
-
-    def _say(self, kind: Kind, about: About, **fields: Any) -> None:
-        try:
-            self._record.journal.append(kind, stage=self.stage, server=self.server, text=about, **fields)
-        except RecordNotWritable as error:
-            if about.seen != NOT_SENT:
-                error.what = f"{self.server}: {self.text}: it was sent, and what became of it cannot be written down"
-                error.next_step = (
-                    "make room, or make the folder writable for you, then run the same command again: it asks the"
-                    " server first, and sends nothing twice on one approval"
-                )
-            raise
 
 
 def site_slug(site: str) -> str:

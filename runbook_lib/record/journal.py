@@ -21,6 +21,8 @@ from runbook_lib.models import Outcome, StageState
 from runbook_lib.record.about import About, read_about
 from runbook_lib.record.files import (
     FILE_MODE,
+    gate_bytes,
+    gate_text,
     make_folder,
     open_plain,
     share,
@@ -29,7 +31,6 @@ from runbook_lib.record.files import (
     write_new,
     writing,
 )
-from runbook_lib.record.gate import gate_bytes, gate_text
 
 # -- One line of the journal, and what a whole journal must be: the form, the numbering and the chain; pure
 

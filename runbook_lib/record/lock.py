@@ -27,8 +27,16 @@ from types import TracebackType
 from runbook_lib import paths
 from runbook_lib.digest import canonical_json, sha256_hex
 from runbook_lib.errors import ParameterRefused, RecordNotWritable, SiteLocked
-from runbook_lib.record.files import FILE_MODE, ProcessName, account, operator, sync_folder, write_all, writing
-from runbook_lib.record.gate import gate_text
+from runbook_lib.record.files import (
+    FILE_MODE,
+    ProcessName,
+    account,
+    gate_text,
+    operator,
+    sync_folder,
+    write_all,
+    writing,
+)
 from runbook_lib.secrets import NotPrivate, check_folders, user_name
 
 TOKEN_VARIABLE = "RUNBOOK_LOCK_TOKEN"  # noqa: S105 - the variable's name

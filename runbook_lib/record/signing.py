@@ -26,8 +26,7 @@ from cryptography.hazmat.primitives.serialization import (
 from runbook_lib.decisions import Approval
 from runbook_lib.digest import canonical_json, sha256_hex
 from runbook_lib.errors import ParameterRefused
-from runbook_lib.record.files import FILE_MODE, make_folder, write_all, write_new, writing
-from runbook_lib.record.gate import gate_text, plain_json_value
+from runbook_lib.record.files import FILE_MODE, gate_text, make_folder, plain_json_value, write_all, write_new, writing
 from runbook_lib.secrets import NotPrivate, check_folders, read_private
 
 # -- The key that signs records: Ed25519, in a folder that is the operator's own, never in a record.

@@ -1,16 +1,18 @@
-"""What a journal says of stages and changes; pure but for the question whether a process still lives."""
+"""What a journal says of stages and changes, and one change as it is written into it."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from typing import Any
 
 from runbook_lib.decisions import Deletion
+from runbook_lib.errors import RecordNotWritable
 from runbook_lib.models import Outcome, Stage, StageState
-from runbook_lib.record.about import About
+from runbook_lib.record.about import NOT_SENT, About
 from runbook_lib.record.files import ProcessName
-from runbook_lib.record.journal import Kind, Line
+from runbook_lib.record.journal import Journal, Kind, Line
 
 FINAL = frozenset({Outcome.REPAIRED, Outcome.REPAIRED_UNVERIFIED, Outcome.NOTHING_TO_DO})
 """The outcomes that close an incident. After the others it stays open, unless a person closes it."""
@@ -34,6 +36,39 @@ def pending_changes(lines: Iterable[Line]) -> tuple[Line, ...]:
             if line.kind is Kind.INTENT:
                 pending[change] = line
     return tuple(pending.values())
+
+
+class RecordedChange:
+    """One change whose intent is in the journal."""
+
+    def __init__(self, journal: Journal, intent: Line) -> None:
+        self._journal = journal
+        self.stage, self.server, self.text, self.about = intent.stage, intent.server, intent.text, intent.about.subject
+
+    def sent(self) -> None:
+        """It has left; what came of it is not known yet."""
+        self._say(Kind.SENT, self.about)
+
+    def result(self, seen: str, *, expected: str = "") -> None:
+        """What became of it on the device's own word: it is pending no more."""
+        self._say(Kind.RESULT, self.about, seen=seen, expected=expected)
+
+    def not_sent(self, why: str = "", *, expected: str = "") -> None:
+        """It is known never to have left, so it is pending no more; no device's word can say so."""
+        seen = f"not sent: {why}" if why else "not sent"
+        self._say(Kind.RESULT, replace(self.about, seen=NOT_SENT), seen=seen, expected=expected)
+
+    def _say(self, kind: Kind, about: About, **fields: Any) -> None:
+        try:
+            self._journal.append(kind, stage=self.stage, server=self.server, text=about, **fields)
+        except RecordNotWritable as error:
+            if about.seen != NOT_SENT:
+                error.what = f"{self.server}: {self.text}: it was sent, and what became of it cannot be written down"
+                error.next_step = (
+                    "make room, or make the folder writable for you, then run the same command again: it asks the"
+                    " server first, and sends nothing twice on one approval"
+                )
+            raise
 
 
 def is_of_plan(line: Line) -> bool:

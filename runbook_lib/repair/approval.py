@@ -266,3 +266,28 @@ def _in_words(plan: Plan, change: Change | None) -> str:
         many = len(plan.deletions)
         return "The plan deletes 1 entry" if many == 1 else f"The plan deletes {many} entries"
     return f"The plan changes something: {', '.join(each.kind for each in plan.changes if each.expected)},"
+
+
+LAB = "the lab itself"
+
+
+def approve_as_asked(context: Context, plan: Plan, digest: str) -> Approval | None:
+    """Write the approval that was asked for, and return the one that holds for this plan.
+
+    ``digest`` is the parameter ``approve``: empty, or the plan's digest to the letter; another
+    one raises ParameterRefused. Only a site that says it is the lab approves by itself.
+    """
+    if digest and digest != plan.digest:
+        raise ParameterRefused(
+            "The parameter approve is not this plan's digest; nothing was approved",
+            where=f"incident {plan.incident}",
+            found=f"approve {digest}\nplan    {plan.digest}",
+            next_step="look at the plan above; approve it with its own digest",
+        )
+    if approval_of(context, plan) or plan.empty or plan.blocked:
+        return approval_of(context, plan)
+    if digest:
+        approve(context.record, plan.digest, by=context.operator, how="parameter approve")
+    elif context.site.kind == "lab" and not context.attended:
+        approve(context.record, plan.digest, by=LAB, how="the site's file says that it is the lab")
+    return approval_of(context, plan)

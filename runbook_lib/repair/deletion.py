@@ -27,8 +27,8 @@ from runbook_lib.errors import (
 )
 from runbook_lib.event_loop import poll_until
 from runbook_lib.models import TofuStore, Verdict
-from runbook_lib.record.incident import RecordedChange
 from runbook_lib.record.journal import Kind
+from runbook_lib.record.stages import RecordedChange
 from runbook_lib.repair.approval import require_approval
 from runbook_lib.repair.context import Context
 from runbook_lib.repair.diagnose import recorded_diagnosis

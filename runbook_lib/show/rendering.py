@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import shutil
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from html import escape
 from itertools import zip_longest
@@ -187,9 +187,9 @@ def _cells(row: Row) -> tuple[str, ...]:
 def _widths(table: Table, rows: Rows, width: int, prose: int) -> list[int] | None:
     """Return each column's width, or None where the table is too wide to be read as a grid."""
     columns = [(header, *cells) for header, *cells in zip(table.headers, *rows, strict=True)]
-    natural = [max(_longest_line(cell) for cell in column) for column in columns]
+    natural = [max(_longest(cell.split("\n")) for cell in column) for column in columns]
     least = [
-        wish if header in table.whole else min(wish, max(prose, *map(_longest_word, column)))
+        wish if header in table.whole else min(wish, max(prose, *(_longest(cell.split()) for cell in column)))
         for header, column, wish in zip(table.headers, columns, natural, strict=True)
     ]
     spare = width - (3 * len(columns) + 1) - sum(least)
@@ -201,12 +201,8 @@ def _widths(table: Table, rows: Rows, width: int, prose: int) -> list[int] | Non
     return [low + (wish - low) * spare // needed for low, wish in zip(least, natural, strict=True)]
 
 
-def _longest_line(cell: str) -> int:
-    return max((cell_len(line) for line in cell.split("\n")), default=0)
-
-
-def _longest_word(cell: str) -> int:
-    return max((cell_len(word) for word in cell.split()), default=0)
+def _longest(pieces: Iterable[str]) -> int:
+    return max(map(cell_len, pieces), default=0)
 
 
 def _blocks(table: Table, rows: Rows, width: int) -> Iterator[str]:
@@ -214,10 +210,10 @@ def _blocks(table: Table, rows: Rows, width: int) -> Iterator[str]:
     named = [list(zip(table.headers, cells, strict=True)) for cells in rows]
     filled = [[(header, cell) for header, cell in cells if cell not in ("", "-")] for cells in named]
     sections: list[Rows] = [list(section) for section in filled if section]
-    first = max((cell_len(header) for section in sections for header, _ in section), default=0)
+    first = _longest(header for section in sections for header, _ in section)
     if (room := width - first - 7) < 64:  # a digest does not fit
         sections = [[(header, _DIGEST.sub(r"\1\n\2", cell)) for header, cell in section] for section in sections]
-    second = max((_longest_line(cell) for section in sections for _, cell in section), default=0)
+    second = _longest(line for section in sections for _, cell in section for line in cell.split("\n"))
     return _grid(sections, [first, max(1, min(second, room))])
 
 

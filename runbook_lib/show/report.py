@@ -16,8 +16,7 @@ from runbook_lib.decisions import UNPROVEN, Check
 from runbook_lib.errors import BrowserMissing
 from runbook_lib.i18n.language import utc_time
 from runbook_lib.models import Diagnosis, Inventory, Judgement, Stage, StageState
-from runbook_lib.record.files import write_new, writing
-from runbook_lib.record.gate import gate_text
+from runbook_lib.record.files import gate_text, write_new, writing
 from runbook_lib.record.incident import Record
 from runbook_lib.record.journal import Kind, Line
 from runbook_lib.record.stages import named_in_words

@@ -19,7 +19,7 @@ from markupsafe import Markup
 from runbook_lib import __version__, event_loop
 from runbook_lib.errors import BrowserMissing, printable
 from runbook_lib.i18n.language import ENGLISH, NOT_RECORDED, count, duration, using_language, utc_time
-from runbook_lib.record.gate import gate_text
+from runbook_lib.record.files import gate_text
 from runbook_lib.show import svg
 from runbook_lib.show.report_model import (
     MARKS,

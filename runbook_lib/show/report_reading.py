@@ -16,8 +16,7 @@ from runbook_lib.errors import ParameterRefused
 from runbook_lib.models import Stage, TofuStore, Verdict
 from runbook_lib.record.about import NOT_SENT, LineTopic
 from runbook_lib.record.artifacts import checked
-from runbook_lib.record.files import read_plain
-from runbook_lib.record.gate import from_json_bytes
+from runbook_lib.record.files import from_json_bytes, read_plain
 from runbook_lib.record.journal import Kind, Line, parse_whole_lines
 from runbook_lib.record.stages import attempts
 from runbook_lib.show.report_model import (

@@ -19,7 +19,7 @@ from runbook_lib.record.journal import Kind
 STAGE_30 = """
 import ctypes, os, resource, sys
 from runbook_lib.errors import RunbookError
-from runbook_lib.record import incident
+from runbook_lib.record import incident, stages
 from runbook_lib.notebook.opening import open_runbook
 site, opened, digest, how, when = sys.argv[1:]
 
@@ -34,7 +34,7 @@ def forbid(record):
     assert ctypes.CDLL(None).capset(header, (ctypes.c_uint32 * 6)()) == 0
 
 spoil = {"full": fill_up, "read-only": forbid}[how]
-intend, sent = incident.Record.intend, incident.RecordedChange.sent
+intend, sent = incident.Record.intend, stages.RecordedChange.sent
 
 def spoiled_intend(self, *given, **more):
     spoil(self)
@@ -47,7 +47,7 @@ def spoiled_sent(self):
 if when == "intent":
     incident.Record.intend = spoiled_intend
 else:
-    incident.RecordedChange.sent = spoiled_sent
+    stages.RecordedChange.sent = spoiled_sent
 try:
     rb = open_runbook("30_delete_stale_certificates", site, opened, approve=digest)
     rb.approval()

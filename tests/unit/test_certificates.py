@@ -15,7 +15,8 @@ from cryptography import x509
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from runbook_lib.certificates.facts import MOST_INTERMEDIATES, covers, facts_of, issued_for, sha256_of, spki_sha256_of
+from runbook_lib.certificates.facts import facts_of, sha256_of, spki_sha256_of
+from runbook_lib.certificates.verdict import MOST_INTERMEDIATES, covers, issued_for
 
 ROOT = make("root", key=key_of("ec", 1), ca=True)
 INTER = make("intermediate", key=key_of("ec", 2), by=ROOT, ca=True)

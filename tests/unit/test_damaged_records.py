@@ -38,7 +38,7 @@ from runbook_lib.models import Outcome, Stage, StageState
 from runbook_lib.notebook.workspace import next_run, stage_to_go_on_with
 from runbook_lib.record.archive import pack
 from runbook_lib.record.attestation import seal_record
-from runbook_lib.record.gate import to_json_value
+from runbook_lib.record.files import to_json_value
 from runbook_lib.record.history import past_incidents, standings
 from runbook_lib.record.incident import Record, find_open, list_records
 from runbook_lib.record.journal import FIRST_PREV, Journal, Kind

@@ -35,7 +35,7 @@ from runbook_lib.errors import DeviceError, ParameterRefused, RecordDamaged, Sit
 from runbook_lib.models import Outcome
 from runbook_lib.params.load import load_site
 from runbook_lib.paths import project_root
-from runbook_lib.record.gate import to_json_value
+from runbook_lib.record.files import to_json_value
 from runbook_lib.record.incident import Record
 from runbook_lib.record.journal import Kind
 from runbook_lib.redactor import Redactor

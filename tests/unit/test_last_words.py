@@ -83,7 +83,7 @@ def test_where_every_result_was_seen_nothing_goes_on(incident: Incident) -> None
     assert nothing["sent"] == "nothing; no server was changed"
     incident.sent("primary", PRIMARYS[1])
     seen = words(incident, KeyboardInterrupt())
-    assert seen["sent"] == "1 change, the result of each is in the record"
+    assert seen["sent"] == "1 change, each result is in the record"
     assert "goes on" not in nothing | seen
 
 

@@ -143,7 +143,8 @@ def test_public_names_exist(name: str) -> None:
 # -- the house ------------------------------------------------------------------------------------
 
 # Bounds that hold now; the lab is an island and is not counted. Lower them when something was made smaller.
-MOST_PACKAGES, MOST_MODULES, MOST_LINES, LONGEST_MODULE = 13, 164, 44_708, 449
+MOST_PACKAGES, MOST_MODULES, MOST_LINES, LONGEST_MODULE, MOST_LONG = 13, 150, 44_670, 448, 28
+LONG = 350
 
 
 def rooms() -> list[Path]:
@@ -155,13 +156,17 @@ def test_the_house_does_not_grow() -> None:
     packages = {path.relative_to(LIBRARY).parts[0] for path in LIBRARY.rglob("__init__.py")} - {"__init__.py"}
     lines = {path: len(path.read_text(encoding="utf-8").splitlines()) for path in rooms()}
     longest = max(lines, key=lambda path: lines[path])
+    modules = [path for path in lines if path.name != "__init__.py"]
+    long = [path for path in modules if lines[path] > LONG]
     sys.stdout.write(
-        f"\n{len(packages)} packages, {len(lines)} modules, {sum(lines.values()):,} lines beside the lab; "
+        f"\nBeside the lab: {len(packages)} packages, {len(modules)} modules without {len(lines) - len(modules)} "
+        f"__init__.py, {sum(lines.values()):,} lines with them; {len(long)} modules have more than {LONG}, "
+        f"the longest, {longest.relative_to(ROOT)}, has {lines[longest]}.\n"
     )
-    sys.stdout.write(f"the longest is {longest.relative_to(ROOT)} with {lines[longest]}.\n")
     assert len(packages) <= MOST_PACKAGES
-    assert len(lines) <= MOST_MODULES
+    assert len(modules) <= MOST_MODULES
     assert sum(lines.values()) <= MOST_LINES
+    assert len(long) <= MOST_LONG
     assert lines[longest] <= LONGEST_MODULE, longest.relative_to(ROOT)
 
 

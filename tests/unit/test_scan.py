@@ -17,7 +17,7 @@ import pytest
 
 from runbook_lib import redactor, secrets
 from runbook_lib.record.attestation import seal_record
-from runbook_lib.record.gate import gate_json, gate_notebook
+from runbook_lib.record.files import gate_json, gate_notebook
 from runbook_lib.record.incident import Record
 from runbook_lib.record.journal import Kind
 from runbook_lib.record.secret_scan import scan

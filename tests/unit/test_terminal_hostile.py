@@ -18,7 +18,7 @@ from runbook_lib.batch.site_run import SiteResult, SiteState
 from runbook_lib.decisions import Plan
 from runbook_lib.models import Outcome, Stage, StageState
 from runbook_lib.record.attestation import seal_record
-from runbook_lib.record.gate import to_json_value
+from runbook_lib.record.files import to_json_value
 from runbook_lib.record.journal import Kind
 
 FORGED = "signature: good, by key 0000 (ada.pub.pem)"
