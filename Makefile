@@ -16,8 +16,8 @@ UNIT = $(BIN)/pytest -n logical tests/unit
 NBVAL = $(BIN)/python tools/fresh_lab.py $(BIN)/pytest -p nbval.plugin --nbval --nbval-sanitize-with tests/reference/sanitize.cfg
 
 .DEFAULT_GOAL = help
-.PHONY: help setup demo lab test test-long check compiled lint types pytest unit integration notebooks nbval bench bench-quick reference words \
-	docs lock clean
+.PHONY: help setup demo lab test test-long check compiled lint types pytest unit integration notebooks nbval bench bench-quick reference \
+	pictures words docs lock clean
 
 help: ## Show the targets
 	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)$$/make \1	\2/p' Makefile | expand -t 20
@@ -87,6 +87,9 @@ bench-quick: setup ## In under five minutes: a whole repair and its browser part
 
 reference: setup ## Make the copies of the notebooks with outputs: for nbval, and for the docs site
 	$(BIN)/python tools/reference.py
+
+pictures: setup ## Make the pictures in docs/images anew: one repair of the lab in JupyterLab, light and dark
+	$(BIN)/python tools/pictures.py
 
 words: setup ## Bring the catalogue of Chinese words and the Chinese notebooks up to date; names what is not translated
 	$(BIN)/python tools/words.py
