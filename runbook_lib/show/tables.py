@@ -212,10 +212,13 @@ def plan(value: Plan, ways: tuple[WayOut, ...] = ()) -> View[Plan]:
         below=("why", "evidence"),
     )
     commands = Table(
-        title="Exact commands, in this order, each with the confirmed certificate; a deleted entry cannot be restored,"
-        " the next connection adds a new one",
+        title="Exact commands, in this order",
         headers=("on", "command", "SHA-256"),  # so short that both stand on one line at 80 columns
         rows=tuple(Row(row.server, row.command, row.confirmed_sha256) for row in value.deletions),
+        note="Below each command is the certificate that was confirmed for it. A deleted entry cannot be restored; the"
+        " next connection adds a new one."
+        if value.deletions
+        else "",
         empty="nothing to delete",
         whole=("command",),
         below=("SHA-256",),

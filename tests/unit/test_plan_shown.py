@@ -94,6 +94,11 @@ def test_the_exact_commands_of_a_plan_stand_on_one_line_at_80_columns(incident: 
         assert any(row.confirmed_sha256 in line for line in shown)
 
 
+def test_no_title_of_a_plan_is_wider_than_its_page(incident: Incident) -> None:
+    """A title stands on one line above a table and is cut off where a notebook is narrower; what is long is a note."""
+    assert max(len(table.title) for table in tables.plan(incident.write_plan()).tables) <= 80
+
+
 def test_a_run_that_stops_at_a_blocked_plan_prints_what_blocks_it(incident: Incident, run: Run) -> None:
     """No command approves it."""
     incident.list({"secondary": Verdict.CONTRADICTED})
