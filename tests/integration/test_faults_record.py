@@ -23,13 +23,13 @@ from runbook_lib.record import incident, stages
 from runbook_lib.notebook.opening import open_runbook
 site, opened, digest, how, when = sys.argv[1:]
 
-def fill_up(record):
-    size = record.journal.path.stat().st_size
+def fill_up(journal):
+    size = journal.path.stat().st_size
     resource.setrlimit(resource.RLIMIT_FSIZE, (size + 10, resource.RLIM_INFINITY))
 
-def forbid(record):
-    record.journal.path.chmod(0o400)
-    record.folder.chmod(0o500)
+def forbid(journal):
+    journal.path.chmod(0o400)
+    journal.path.parent.chmod(0o500)
     header = (ctypes.c_uint32 * 2)(0x20080522, 0)
     assert ctypes.CDLL(None).capset(header, (ctypes.c_uint32 * 6)()) == 0
 
@@ -37,11 +37,11 @@ spoil = {"full": fill_up, "read-only": forbid}[how]
 intend, sent = incident.Record.intend, stages.RecordedChange.sent
 
 def spoiled_intend(self, *given, **more):
-    spoil(self)
+    spoil(self.journal)
     return intend(self, *given, **more)
 
 def spoiled_sent(self):
-    spoil(self._record)
+    spoil(self._journal)
     return sent(self)
 
 if when == "intent":
