@@ -86,14 +86,13 @@ def find_beside(screen: Screen, label: Label, kinds: Iterable[str]) -> list[Item
 
 def find_radios(screen: Screen, label: Label) -> list[Item]:
     """Return the radio buttons of the group that the label names."""
-    found = []
-    for items in screen.frames.values():
-        for item in items:
-            if item.kind == "radio":
-                groups = group_caption(item, items)
-                if any(same(group, text) for group in groups for text in label.texts):
-                    found.append(item)
-    return found
+    return [
+        item
+        for items in screen.frames.values()
+        for item in items
+        if item.kind == "radio"
+        if any(same(group, text) for group in group_caption(item, items) for text in label.texts)
+    ]
 
 
 def best(hits: Sequence[ControlMatch]) -> tuple[Item, ...]:

@@ -93,13 +93,10 @@ def _named(items: Sequence[Item], label: Label) -> Item | None:
         (len(plain(item.text)), item.kind != "progressbar", number)
         for number, item in enumerate(items)
         if item.kind not in FIELDS
-        if any(_starts(item.text, text) for text in label.texts)
+        if len(item.text.split()) <= 8
+        if any(f"{plain(item.text)} ".startswith(f"{plain(text)} ") for text in label.texts)
     ]
     return items[min(found)[2]] if found else None
-
-
-def _starts(text: str, phrase: str) -> bool:
-    return len(text.split()) <= 8 and f"{plain(text)} ".startswith(f"{plain(phrase)} ")
 
 
 def _milestone(name: str, item: Item, all_named: Sequence[Item], items: Sequence[Item], labels: Labels) -> Milestone:

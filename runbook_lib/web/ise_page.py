@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import re
-from collections.abc import Iterator, Sequence
+import time
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 
 from runbook_lib.decisions import ListedIseServer
@@ -57,13 +58,6 @@ def _heads(row: ScreenRow, labels: Labels) -> bool:
     return row.header or (len(row.cells) > 1 and any(same(cell, text) for cell in row.cells for text in texts))
 
 
-def _status_columns(header: ScreenRow | None, labels: Labels) -> list[int]:
-    if header is None:
-        return []
-    texts = labels["column_status"].texts
-    return [number for number, cell in enumerate(header.cells) if any(same(cell, text) for text in texts)]
-
-
 def _lines(screen: Screen) -> Iterator[ScreenRow]:
     """Texts outside of tables that stand on one line, as rows."""
     for number, items in screen.frames.items():
@@ -88,14 +82,14 @@ def _ise_server(row: ScreenRow, header: ScreenRow | None, labels: Labels) -> Lis
         at = next((n for n in named if cells[n] and " " not in cells[n]), None)
     if at is None:
         return None
-    order = [n for n in _status_columns(header, labels) if n in cells] + [n for n in cells if n != at]
+    heads, texts = header.cells if header else (), labels["column_status"].texts
+    states = [n for n, head in enumerate(heads) if n in cells and any(same(head, text) for text in texts)]
     server = ListedIseServer(address=_host_in(cells[at]))
-    for number in order:
+    for number in (*states, *(n for n in cells if n != at)):
         answers = _answers(cells[number], labels)
         if answers is not None:
             return replace(server, status=cells[number], answers=answers)
-    status = next((cells[n] for n in _status_columns(header, labels) if n in cells), "")
-    return replace(server, status=status)
+    return replace(server, status=next((cells[n] for n in states), ""))
 
 
 def _host_in(cell: str) -> str:
@@ -112,8 +106,11 @@ def row_of(address: str, listed: Sequence[ListedIseServer]) -> ListedIseServer |
 
 def _is_drawn(screen: Screen, labels: Labels) -> bool:
     """Whether the page shows the columns of its list, or says that there is nothing in it."""
-    headed = any(_heads(row, labels) for row in (*screen.rows, *_lines(screen)))
-    return headed or any(says(text, labels.phrases["empty"]) for text in screen.texts if len(text) < _SHORT)
+    return _says("empty", screen, labels) or any(_heads(row, labels) for row in (*screen.rows, *_lines(screen)))
+
+
+def _says(what: str, screen: Screen, labels: Labels) -> bool:
+    return any(says(text, labels.phrases[what]) for text in screen.texts if len(text) < _SHORT)
 
 
 def _answers(text: str, labels: Labels) -> bool | None:
@@ -125,8 +122,9 @@ def _answers(text: str, labels: Labels) -> bool | None:
 # -- The page ISE Servers: its list, adding one, removing one --------------------------------------
 
 _PATH = ("menu_administration", "menu_servers", "menu_ise_servers")
-# Rows are drawn some tenths of a second apart. An empty list may be one whose answer is on its way, or one that is not
-# drawn yet, as long as it shows neither columns nor that there is nothing.
+# Rows are drawn some tenths of a second apart. An empty list may be one whose answer is on its way or was not asked for
+# yet, or one that is not drawn, as long as it shows neither columns nor that there is nothing. That there is nothing is
+# believed as soon as rows are where the page asked the server before it said so, and waits for nothing more.
 _SETTLE_S, _EMPTY_S, _QUIET_S = 0.5, 6.0, 1.2
 _PLACES = 10.0
 _BOXES = ("checkbox", "radio")
@@ -149,17 +147,30 @@ class IsePages:
 
         Without ``anew`` it is not opened where it is shown already, as it is after a change.
         """
+        asked, shown = -1, Rest()
         if anew or not self._is_list(await self.view.look(anew=True)):
+            asked = self.view.questions
             await self.open()
-        shown = Rest()
+        return await self.hand.wait(self._settled(asked, shown), "the list of ISE servers", rest=shown)
 
-        def ready(screen: Screen) -> tuple[ListedIseServer, ...] | None:
-            listed = ise_servers(screen, self.labels)
-            loading = any(says(text, self.labels.phrases["loading"]) for text in screen.texts if len(text) < _SHORT)
-            empty_s = _QUIET_S if self.view.quiet and _is_drawn(screen, self.labels) else _EMPTY_S
-            return listed if not loading and shown.rests(listed, _SETTLE_S if listed else empty_s) else None
+    def _settled(self, asked: int, shown: Rest) -> Callable[[Screen], tuple[ListedIseServer, ...] | None]:
+        """Return what gives the list once it has come to rest; ``asked`` are the questions before it was opened."""
+        said: int | None = None  # those until it first said that there is nothing
 
-        return await self.hand.wait(ready, "the list of ISE servers", rest=shown)
+        def empty_s(screen: Screen) -> float:
+            nonlocal said
+            if said is None and _says("empty", screen, self.labels):
+                said = self.view.questions
+            for_s = _SETTLE_S if said is not None and said > asked else _QUIET_S
+            silent = self.view.quiet and time.monotonic() - self.view.answered_at >= for_s
+            return for_s if silent and self.view.questions > asked and _is_drawn(screen, self.labels) else _EMPTY_S
+
+        def settled(screen: Screen) -> tuple[ListedIseServer, ...] | None:
+            listed, loading = ise_servers(screen, self.labels), _says("loading", screen, self.labels)
+            rests = shown.rests((listed, loading), _SETTLE_S if listed else empty_s(screen))
+            return listed if rests and not loading else None
+
+        return settled
 
     async def add(self, address: str, user: str, password: str) -> ListedIseServer:
         """Add a server: Select a command > Add ISE Server > Go, fill in, Save once; return its row of the list.
@@ -196,9 +207,11 @@ class IsePages:
             await choose(self.hand, "ise_command", "ise_command_delete")
             key = "ise_go"
 
+        settled = self._settled(self.view.questions, Rest())
+
         def gone(screen: Screen) -> bool | None:
-            listed = ise_servers(screen, self.labels)
-            return True if self._is_list(screen) and row_of(address, listed) is None else None
+            listed = settled(screen) if self._is_list(screen) else None
+            return None if listed is None or row_of(address, listed) else True
 
         await Submit(
             self.hand, "ise-remove", key, "ask_delete", "", address, lambda: self._require_alone(address)

@@ -47,18 +47,13 @@ async def _arrive(view: PageView, hand: PageActions) -> None:
         def ready(screen: Screen, left: int = left) -> str | None:
             if is_login(screen, view.labels) or _inside(screen, view):
                 return "arrived"
-            return "notice" if left and _is_notice(screen, view) else None
+            asks = any(item.kind in ("password", "textbox") for item in screen.items)
+            return "notice" if left and not asks and pressables(screen, view.labels["notice_accept"]) else None
 
         if await view.wait(ready, "the login page") == "arrived":
             return
         with contextlib.suppress(PageNotUnderstood):  # it went by itself
             await hand.press("notice_accept", deadline_s=_NOTICE_S)
-
-
-def _is_notice(screen: Screen, view: PageView) -> bool:
-    asks = any(item.kind in ("password", "textbox") for item in screen.items)
-    accept = view.labels["notice_accept"]
-    return not asks and bool(pressables(screen, accept))
 
 
 async def _type(view: PageView, hand: PageActions, user: str, password: str) -> None:
@@ -87,7 +82,10 @@ def _decided(view: PageView, before: Screen, screen: Screen, shown: Rest, *, new
     if _inside(screen, view):
         return True
     said = tuple(dict.fromkeys((*view.passed, *fresh_texts(before, screen), *view.said)))
-    words = [text for text in said if says(text, _words(view, "locked", "expired", "login_wrong", "unauthorized"))]
+    no = [
+        phrase for name in ("locked", "expired", "login_wrong", "unauthorized") for phrase in view.labels.phrases[name]
+    ]
+    words = [text for text in said if says(text, no)]
     passwords = [item for item in screen.items if item.kind == "password"]
     if says(" \n ".join(words), view.labels.phrases["locked"]):
         raise _refused(view, "the account is locked", words, "Unlock the account, or wait until its lock ends.")
@@ -113,10 +111,6 @@ _CHECK = "Check the user and the secret in the site's file. It was tried once, s
 
 def _refused(view: PageView, what: str, words: Iterable[str], next_step: str) -> LoginRefused:
     return LoginRefused(f"web login: {what}", where=view.browser.page.url, found=" | ".join(words), next_step=next_step)
-
-
-def _words(view: PageView, *names: str) -> tuple[str, ...]:
-    return tuple(phrase for name in names for phrase in view.labels.phrases[name])
 
 
 def _inside(screen: Screen, view: PageView) -> bool:
@@ -294,7 +288,8 @@ async def _open(hand: PageActions, item: Item, left: Sequence[str], arrived: Cal
     """
     before = await hand.view.look()
     if left:
-        like_others = bool(hand.opens_by_click) and _leads_nowhere(item, before.url)
+        leads_nowhere = item.href.partition("#")[0] in ("", before.url.partition("#")[0])
+        like_others = bool(hand.opens_by_click) and leads_nowhere
         if item.text not in hand.opens_by_click:
             if not like_others and await _opens_by_pointing(hand, item, left):
                 return
@@ -318,11 +313,6 @@ async def _open(hand: PageActions, item: Item, left: Sequence[str], arrived: Cal
         return
     with contextlib.suppress(PageNotUnderstood, DeviceSilent):
         await hand.view.wait(moved_on, "", _CHANGE_S, rest=shown)
-
-
-def _leads_nowhere(item: Item, url: str) -> bool:
-    """Whether a click on an entry leads to no other address: it opens what is below it, or does nothing."""
-    return item.href.partition("#")[0] in ("", url.partition("#")[0])
 
 
 async def _shows(hand: PageActions, left: Sequence[str]) -> bool:

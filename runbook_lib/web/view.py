@@ -95,9 +95,10 @@ class PageView:
     of other things that were closed; an expected question that got its yes is in neither. ``passed`` is what came up on
     the page since ``mark``, for however short a time; ``standing`` is what it said just before that.
 
-    ``loads`` counts the pages and frames that were loaded, ``requests`` what they asked for; ``evidence`` is given the
-    pictures. ``still``: at the last look they waited for no answer, moved nothing, and had drawn the frames of a fifth
-    of a second without a change since ``moved``.
+    ``loads`` counts the pages and frames that were loaded, ``requests`` what they asked for, ``questions`` what of that
+    is no picture, style or script; the last answer came at ``answered_at``. ``evidence`` is given the pictures.
+    ``still``: at the last look they waited for no answer, moved nothing, and had drawn frames for a fifth of a second
+    without a change since ``moved``.
     """
 
     def __init__(self, browser: PinnedBrowser, labels: Labels, evidence: Evidence | None = None) -> None:
@@ -122,13 +123,13 @@ class PageView:
         self._last = Screen()
         self._shown_at = 0.0
         self.loads = 0
-        self.requests = 0
+        self.requests, self.questions, self.answered_at = 0, 0, 0.0
         browser.page.on("dialog", self._answer)
         self._asked: set[Request] = set()
         browser.page.on("framenavigated", self._note_load)
         browser.page.on("request", self._note_request)
-        browser.page.on("requestfinished", lambda request: self._asked.discard(request))
-        browser.page.on("requestfailed", lambda request: self._asked.discard(request))
+        browser.page.on("requestfinished", self._note_answer)
+        browser.page.on("requestfailed", self._note_answer)
 
     async def look(self, *, anew: bool = False) -> Screen:
         """Return what the page shows now; empty while it loads.
@@ -182,10 +183,9 @@ class PageView:
         return None
 
     async def _looked(self, frame: Frame) -> Any:
-        eye = self._eyes.get(frame)
-        first = eye is None
-        if eye is None:
-            eye = self._eyes[frame] = await frame.evaluate_handle(_EYE)
+        if first := frame not in self._eyes:
+            self._eyes[frame] = await frame.evaluate_handle(_EYE)
+        eye = self._eyes[frame]
         text = await eye.evaluate(_LOOK.format(_AS_TEXT), self._shown is None)
         listed = json.loads(text) if text else await eye.evaluate(_LOOK.format(_AS_VALUES), False)
         self._hear(listed["passing"]["words"], first=first)
@@ -233,7 +233,12 @@ class PageView:
 
     def _note_request(self, request: Request) -> None:
         self.requests += 1
+        self.questions += request.resource_type in ("document", "xhr", "fetch")
         self._asked.add(request)
+
+    def _note_answer(self, request: Request) -> None:
+        self._asked.discard(request)
+        self.answered_at = time.monotonic()
 
     def _note_load(self, _: Frame) -> None:
         self.loads += 1
@@ -304,10 +309,8 @@ class PageView:
         left_s = seconds - least_s
         waits = [asyncio.ensure_future(eye.evaluate(_STIRRED, left_s * 1000)) for eye in self._eyes.values()]
         try:
-            if waits:
-                await asyncio.wait(waits, timeout=left_s, return_when=asyncio.FIRST_COMPLETED)
-            else:
-                await asyncio.sleep(left_s)
+            first = asyncio.wait(waits, timeout=left_s, return_when=asyncio.FIRST_COMPLETED) if waits else None
+            await (first or asyncio.sleep(left_s))
         finally:
             for each in waits:
                 each.cancel()
@@ -315,11 +318,9 @@ class PageView:
 
     def not_found(self, what: str, screen: Screen, limit: float) -> PageNotUnderstood | DeviceSilent:
         """Return the error for something that is not on the page."""
-        where = self.browser.page.url
+        where, empty = self.browser.page.url, f"the page stayed empty for {limit:g} s"
         if not screen.items:
-            return DeviceSilent(
-                f"the page stayed empty for {limit:g} s", where=where, next_step="Look at it in a browser."
-            )
+            return DeviceSilent(empty, where=where, next_step="Look at it in a browser.")
         over = screen.covering() if screen.busy else screen.in_dialog() if screen.blocked else Screen()
         in_way = " ".join(over.texts) or "a cover without words" if screen.busy or screen.blocked else ""
         blocked = f"\nother servers that it asked for and did not get: {', '.join(self.browser.blocked)}"

@@ -10,10 +10,12 @@ from types import SimpleNamespace
 import pytest
 
 from runbook_lib.params.labels import labels_for
+from runbook_lib.web import ise_page
 from runbook_lib.web.ha_page import ha_page, milestones
 from runbook_lib.web.ise_page import IsePages, ise_servers, row_of
 from runbook_lib.web.reading import fresh_texts, meaning, refusal, value_beside
 from runbook_lib.web.screen import Item, Screen, ScreenRow
+from runbook_lib.web.submit import Submit
 from runbook_lib.web.view import Rest
 
 LABELS = labels_for()
@@ -178,31 +180,81 @@ def test_an_ise_server_is_known_however_its_address_is_written(shown: str) -> No
     assert found is page.items[1]
 
 
-@pytest.mark.parametrize(
-    ("page", "for_s"),
-    [
-        (screen(text("ISE Servers", 0, 0)), 6.0),
-        (screen(rows=table(("", "Server Address", "Status"))), 1.2),
-        (screen(text("Server Address", 0, 0), text("Status", 200, 0)), 1.2),
-        (screen(text("No data available", 0, 0)), 1.2),
-    ],
-    ids=["nothing", "columns", "captions", "words"],
-)
-def test_an_empty_list_is_believed_sooner_where_the_page_shows_that_it_is_one(page: Screen, for_s: float) -> None:
-    """Where it shows neither columns nor that there is nothing, the list may not be drawn yet."""
-    waited: list[float] = []
+EMPTY = screen(text("No data available", 0, 0))
+COLUMNS = screen(rows=table(("", "Server Address", "Status")))
 
-    async def look(*, anew: bool) -> Screen:
-        return screen(Item(kind="combobox", names=((0, "Select a command"),)))
+
+@pytest.mark.parametrize(
+    ("page", "asked", "silent_s", "for_s"),
+    [
+        (screen(text("ISE Servers", 0, 0)), (1, 1), 9.0, 6.0),
+        (COLUMNS, (1, 1), 9.0, 1.2),
+        (screen(text("Server Address", 0, 0), text("Status", 200, 0)), (1, 1), 9.0, 1.2),
+        (COLUMNS, (0, 0), 9.0, 6.0),
+        (COLUMNS, (1, 1), 1.1, 6.0),
+        (EMPTY, (1, 1), 9.0, 0.5),
+        (EMPTY, (1, 1), 0.4, 6.0),
+        (EMPTY, (0, 0), 9.0, 6.0),
+        (EMPTY, (0, 1), 9.0, 1.2),
+    ],
+    ids=[
+        *("nothing", "columns", "captions", "columns that nobody asked for", "columns whose answer has just come"),
+        *(
+            "words",
+            "words while an answer is drawn",
+            "words that nobody asked for",
+            "words before the list is asked for",
+        ),
+    ],
+)
+def test_an_empty_list_is_believed_sooner_where_the_page_shows_that_it_is_one(
+    page: Screen, asked: tuple[int, int], silent_s: float, for_s: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where it shows neither columns nor that there is nothing, the list may not be drawn yet.
+
+    Nor is it where the page has asked the server nothing since it was opened, and where an answer has just come: what
+    stands there then stood there before it. ``asked``: its questions until the first and until the second look.
+    """
+    waited: list[float] = []
+    view = SimpleNamespace(quiet=True, questions=0, answered_at=0.0)
+    monkeypatch.setattr(ise_page, "time", SimpleNamespace(monotonic=lambda: silent_s))
 
     async def wait(ready: Callable[[Screen], object], what: str, *, rest: Rest) -> object:
-        assert ready(page) is None
+        for view.questions in asked:
+            assert ready(page) is None
         waited.append(rest._for_s)
         return ()
 
-    view = SimpleNamespace(look=look, quiet=True)
-    asyncio.run(IsePages(SimpleNamespace(view=view, labels=LABELS, wait=wait)).servers(anew=False))  # type: ignore[arg-type]
+    async def opened() -> None: ...
+
+    pages = IsePages(SimpleNamespace(view=view, labels=LABELS, wait=wait))  # type: ignore[arg-type]
+    pages.open = opened  # type: ignore[method-assign]
+    asyncio.run(pages.servers())
     assert waited == [for_s]
+
+
+def test_a_list_that_is_drawn_anew_is_no_sign_that_a_server_was_removed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """For a moment nothing stands in it, whether the page removed the row or refused to."""
+    seen: list[object] = []
+
+    async def listed(self: IsePages) -> None: ...
+
+    async def box(*_given: object) -> Item:
+        return Item(kind="checkbox", checked=True)
+
+    async def present(_key: str) -> bool:
+        return False
+
+    async def send(self: Submit, done: Callable[[Screen], object]) -> None:
+        command = Item(kind="combobox", names=((0, "Select a command"),))
+        seen.append(done(screen(command, text("No data available", 0, 0))))
+
+    monkeypatch.setattr(IsePages, "open", listed)
+    monkeypatch.setattr(Submit, "send", send)
+    view = SimpleNamespace(wait=box, quiet=True, questions=0, answered_at=0.0)
+    hand = SimpleNamespace(view=view, labels=LABELS, present=present)
+    asyncio.run(IsePages(hand).remove("192.0.2.1"))  # type: ignore[arg-type]
+    assert seen == [None]
 
 
 def test_rows_of_other_tables_are_no_ise_servers() -> None:
