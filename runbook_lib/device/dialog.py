@@ -268,7 +268,7 @@ class Dialog:
                 "the server wants a new password before it lets the user in, or the account has expired",
                 where=self.server,
                 found=transcript.text(),
-                next_step="log in by hand, change the password, and put the new one where the site's file refers to",
+                next_step="log in by hand, change the password, then store the new one where the site's file keeps it",
             )
         return LoginQuestion(
             "the server asks something before its prompt; it was not answered, and the session was closed",

@@ -315,7 +315,7 @@ def _refused(login: Login | None, where: str, said: str) -> LoginRefused:
             what += ", but asked for something else"
     elif login.wants_new_password:
         what = "the password was accepted, and the server wants a new one before it lets the user in"
-        advice = "log in by hand, change the password, and put the new one where the site's file refers to"
+        advice = "log in by hand, change the password, then store the new one where the site's file keeps it"
     elif login.wants_second_factor or login.password_taken:
         what = "the password was accepted, and the server asks for a second factor, which cannot be answered here"
         advice = "use an account for which the password alone is enough, on the PI server or on the jump host"

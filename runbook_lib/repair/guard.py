@@ -228,7 +228,7 @@ def planned_change(context: Context, kind: ChangeKind, target: str) -> PlannedCh
 
 
 async def not_sent_before(context: Context, request: ChangeRequest) -> None:
-    """Each approval is worth one sending; what is known not to have left was none, what was refused was one."""
+    """An approval lets each change be sent once: what never left here does not count, what the server refused does."""
     if not request.sends:
         return
     if isinstance(request.change, PlanRow):
@@ -260,7 +260,8 @@ async def nothing_moved(context: Context, request: ChangeRequest) -> None:
 async def no_mismatch_is_open(context: Context, request: ChangeRequest) -> None:
     """What comes after the deletions waits for them, and for the diagnosis that says that nothing else is stale.
 
-    A deletion that nobody saw happen keeps nothing waiting unless the logs prove that it did not: what follows tells.
+    A deletion whose result was not seen holds nothing up, unless the logs prove that it did not happen: the later
+    stages show whether it worked.
     Raises StageOutOfOrder with what is open, RepairFailed where the logs disprove a deletion.
     """
     if isinstance(request.change, PlanRow):

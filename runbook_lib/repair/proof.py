@@ -22,7 +22,11 @@ from runbook_lib.repair.staleness import AHEAD_OF_UTC, End, ends_of_deletions
 
 
 async def verify(context: Context, pages: PrimaryPages) -> tuple[Check, ...]:
-    """Return one check per fact, expected beside actual; keeps them and the confirmed certificates in the record."""
+    """Return one check per fact, expected beside actual; keeps them and the confirmed certificates in the record.
+
+    Waits for the ISE servers that are being connected (``settle_s``, in ``prove_ise``), and while the logs are
+    watched for new mismatches (``quiet_s``, in ``_log_checks``).
+    """
     known = {target.name: knowledge_of(context, target.name) for target in targets(context.site)}
     before, since = read_logs(context), asyncio.get_running_loop().time()
     context.tell("Reading both stores and the HA states", 0.1)

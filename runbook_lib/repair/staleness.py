@@ -53,18 +53,14 @@ class Staleness:
     def fitting(self, server: str, entry: TofuEntry, judgement: Judgement) -> tuple[Mismatch, ...]:
         """Return the mismatches on this server whose subject is the entry's, or the presented certificate's."""
         subjects = _subjects(entry, judgement)
-        found = tuple(
-            mismatch
-            for mismatch in self._diagnosis.mismatches
-            if mismatch.server == server and _fits_any(mismatch, subjects)
-        )
+        found = tuple(m for m in self._diagnosis.mismatches if m.server == server and _fits_any(m, subjects))
         self._used.update(found)
         return found
 
     def meant(
         self, server: str, entry: TofuEntry, target: Target, fitting: tuple[Mismatch, ...]
     ) -> tuple[Mismatch, ...]:
-        """Return those of the mismatches that fit which do not mean another entry, on the operator's word."""
+        """Return the mismatches that fit this entry, and no other that the operator named as stale."""
         if self.named(server, entry):
             return fitting
         named = [other for other in self._inventory.store(server).entries if self.named(server, other)]

@@ -268,7 +268,7 @@ class HaPages:
             await take_picture(self.view, "readiness-after")
 
     async def register(self, form: HaForm) -> HaPage:
-        """Fill the form, click Register once, and return the page as soon as it shows that it began.
+        """Fill the form, click Register once (``PageActions.press_once``), return the page once it shows that it began.
 
         Raises PageRefused, or OutcomeUnknown where it was clicked and the page says neither; whatever else
         is raised, nothing was clicked. SessionEnded: it was clicked.
