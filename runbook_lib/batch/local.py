@@ -159,7 +159,8 @@ class LocalExecutor:
         return result
 
     async def _start(self, task: SiteTask) -> _Process:
-        environment = _environment(task.records, self._secrets) | await self._shared_browser(task.until)
+        places = {"RUNBOOK_RECORDS": task.records, "PYTHONPATH": paths.python_path()}
+        environment = kernel_environment(self._secrets) | places | await self._shared_browser(task.until)
         if self._kernels is None:
             self._kernels = self._open.enter_context(WarmKernels(environment=environment))
         process = await _Process.start(environment, self._output, self._kernels.descriptor())
@@ -266,10 +267,6 @@ class _Process:
         assert self._process.stdin is not None
         if not self._process.stdin.is_closing():
             self._process.stdin.write(json.dumps(value).encode() + b"\n")
-
-
-def _environment(records: str, secrets: Iterable[SecretRef] = ()) -> dict[str, str]:
-    return kernel_environment(secrets) | {"RUNBOOK_RECORDS": records, "PYTHONPATH": paths.python_path()}
 
 
 def result_from(value: dict[str, Any]) -> SiteResult:

@@ -189,7 +189,8 @@ def _plan(round_: Round, each: FleetSite) -> Planned:
         record = open_incident(each.site, "", what=f"runbook fleet plan, {round_.incident}", given=str(described))
         found = _plan_in(record, each)
     except RunbookError as error:
-        found = NotPlanned(site=each.name, incident=record.incident if record else "", why=_in_words(error))
+        why = redacted(": ".join(filter(None, (type(error).__name__, error.what, error.where))))
+        found = NotPlanned(site=each.name, incident=record.incident if record else "", why=why)
     seen, text = (found.why, "not planned") if isinstance(found, NotPlanned) else (found.plan, "planned")
     round_.journal.append(Kind.OBSERVED, stage=STAGE, server=each.name, seen=seen, text=text)
     return found
@@ -240,10 +241,6 @@ def _context(record: Record, each: FleetSite, stage: Stage) -> Context:
         operator=operator(),
         records_root=record.root,
     )
-
-
-def _in_words(error: RunbookError) -> str:
-    return redacted(": ".join(part for part in (type(error).__name__, error.what, error.where) if part))
 
 
 def _summary(found: Planned) -> str:

@@ -117,12 +117,9 @@ class Rollup:
 
 def rollup_digest(sites: Iterable[PlannedSite], *, fleet: str, round_id: str) -> str:
     """The digest that an approval of a whole round names."""
-    parts = sorted((_part(each) for each in sites), key=canonical_json)
+    told = ("site", "incident", "plan", "described")
+    parts = sorted(({name: getattr(each, name) for name in told} for each in sites), key=canonical_json)
     return sha256_hex(canonical_json({"format": FORMAT, "fleet": fleet, "round": round_id, "sites": parts}))
-
-
-def _part(each: PlannedSite) -> dict[str, str]:
-    return {"site": each.site, "incident": each.incident, "plan": each.plan, "described": each.described}
 
 
 # -- How a round stands: what became of every site, kept in the round and sealed, so that a signature covers it

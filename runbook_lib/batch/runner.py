@@ -27,7 +27,7 @@ from runbook_lib.record.attestation import Seal, note_after_seal, seal_record
 from runbook_lib.record.files import gate_notebook, writing
 from runbook_lib.record.incident import Record
 from runbook_lib.record.lock import SiteLock
-from runbook_lib.repair.sent_changes import anything_sent
+from runbook_lib.repair.sent_changes import anything_sent, unseen_changes
 from runbook_lib.secrets import SecretRef, learn
 from runbook_lib.web.browsers import find_browser
 
@@ -114,8 +114,11 @@ def run_stages(
                 listener.continues(unsealed)
             reports = _run_each(until, site_argument, record, given, listener, secret_references(site))
             outcome = _outcome(record, reports[-1], until)
-        except BaseException:
+        except BaseException as error:
             with suppress(errors.RunbookError):  # what ended the run is what has to be told
+                if isinstance(error, errors.RunbookError):  # and not an interruption, of which it is written already
+                    record.set_outcome(_unfinished(record, Outcome.FAILED), type(error).__name__)
+            with suppress(errors.RunbookError):
                 seal_record(record, site_without_secrets(site))
             raise
         sealed = seal_record(record, site_without_secrets(site))
@@ -194,10 +197,11 @@ def _run_stage(
             kernel=kernel,
         )
     except BaseException:
-        _keep_notebook(record, stage, running)
-        _end(record, stage, StageState.INTERRUPTED, "the run was interrupted")
-        if stage is not Stage.POST_MORTEM:
-            record.set_outcome(_unfinished(record, Outcome.STOPPED), "the run was interrupted")
+        with suppress(errors.RecordError):  # the interruption goes on, whatever the record takes
+            _end(record, stage, StageState.INTERRUPTED, "the run was interrupted")
+            if stage is not Stage.POST_MORTEM:
+                record.set_outcome(_unfinished(record, Outcome.STOPPED), "the run was interrupted")
+            _keep_notebook(record, stage, running)
         raise
     _keep_notebook(record, stage, running)
     if not result.completed:
@@ -251,7 +255,10 @@ def _outcome(record: Record, last: StageReport, until: Stage) -> Outcome | None:
     if last.state is StageState.DONE:
         return record.outcome() if until is Stage.VERIFY else None
     kind = Outcome.STOPPED if last.state is StageState.STOPPED else Outcome.FAILED
-    outcome = Outcome.UNKNOWN if last.state is StageState.UNKNOWN else _unfinished(record, kind)
+    ended_by = errors.kind_called(last.error_name) or errors.DeviceError
+    # What stops for safety, and what failed by the repair's own judgement, is known; of the rest somebody has to look.
+    unseen = issubclass(ended_by, errors.DeviceError) and unseen_changes(record)
+    outcome = Outcome.UNKNOWN if last.state is StageState.UNKNOWN or unseen else _unfinished(record, kind)
     record.set_outcome(outcome, f"{last.stage}: {last.error_name}")
     return outcome
 

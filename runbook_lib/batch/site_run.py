@@ -44,9 +44,7 @@ class SiteState(StrEnum):
     NOT_STARTED = "not_started"
 
 
-FINISHED = frozenset(
-    {SiteState.REPAIRED, SiteState.REPAIRED_UNVERIFIED, SiteState.NOTHING_TO_DO, SiteState.DONE},
-)
+FINISHED = frozenset({SiteState.REPAIRED, SiteState.REPAIRED_UNVERIFIED, SiteState.NOTHING_TO_DO, SiteState.DONE})
 FAILURES = frozenset({SiteState.FAILED, SiteState.UNKNOWN})
 
 

@@ -47,7 +47,10 @@ class Problems:
         """Raise SiteFileInvalid with all of them, where there are any; the first 100 are shown."""
         if not self._found:
             return
-        lines = [_line(*each) for each in self._found]
+        lines = [
+            f"{file}:{line}: {text}" if line else f"{file}: {text}" if file else text
+            for file, line, text in self._found
+        ]
         count = "one problem" if len(lines) == 1 else f"{len(lines)} problems"
         left = [f"… and {len(lines) - MOST_SHOWN} more"] if len(lines) > MOST_SHOWN else []
         raise SiteFileInvalid(
@@ -56,10 +59,6 @@ class Problems:
             found="\n".join(lines[:MOST_SHOWN] + left),
             next_step="correct it and try again; params/fleet.example.yaml and docs/fleet.md explain every key",
         )
-
-
-def _line(file: str, line: int, text: str) -> str:
-    return f"{file}:{line}: {text}" if line else f"{file}: {text}" if file else text
 
 
 # -- The sites of a fleet, and the form in which each travels: whole, its paths absolute, its secrets references

@@ -122,7 +122,8 @@ def condition_of(
     if plan.deletions:
         hosts = ", ".join(dict.fromkeys(f"{row.target} {row.verdict}" for row in plan.deletions))
         return Condition.REPAIRABLE, (f"{len(plan.deletions)} stale entries: {hosts}",)
-    open_points = (*_without_answer(judgements), *_unhealthy(site, ha))
+    without_answer = [each for each in judgements if each.verdict in (Verdict.UNREACHABLE, Verdict.UNSTABLE)]
+    open_points = (*map(_in_words, without_answer), *_unhealthy(site, ha))
     return (Condition.NEEDS_A_PERSON, open_points) if open_points else (Condition.HEALTHY, ())
 
 
@@ -133,10 +134,6 @@ def _is_silence(error: RunbookError) -> bool:
 
 def _in_words(judgement: Judgement) -> str:
     return f"{judgement.target}: {judgement.verdict}: {judgement.reason}"
-
-
-def _without_answer(judgements: Iterable[Judgement]) -> list[str]:
-    return [_in_words(each) for each in judgements if each.verdict in (Verdict.UNREACHABLE, Verdict.UNSTABLE)]
 
 
 def _unhealthy(site: Site, ha: tuple[HaStatus, ...]) -> list[str]:
@@ -229,10 +226,7 @@ class _Asking:
         )
 
     async def _logs(self) -> Diagnosis | None:
-        def read() -> Diagnosis:
-            return read_site_logs(self._site)
-
-        return await self._phase("logs", lambda: asyncio.to_thread(read))
+        return await self._phase("logs", lambda: asyncio.to_thread(read_site_logs, self._site))
 
     async def _each(self, what: str, ask: Callable[[PrimeServer], Awaitable[T]]) -> tuple[T, ...]:
         """Return what each server says at which a login came about, the primary first."""

@@ -302,9 +302,7 @@ class Dialog:
             )
         why = "a prompt stands there, and whether more comes is not known" if standing else "no prompt stood at the end"
         return DeviceSilent(
-            f"no end of the answer within {deadline_s:g} s ({why})",
-            where=self.server,
-            next_step=next_step,
+            f"no end of the answer within {deadline_s:g} s ({why})", where=self.server, next_step=next_step
         )
 
     def _lost(self, feed: Feed, transcript: Transcript) -> ConnectionLost | LoginRefused:

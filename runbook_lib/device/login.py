@@ -253,7 +253,7 @@ class Login(asyncssh.SSHClient):
         words = [text for text, _ in prompts]
         if self.password_sent:
             # The same question once more is the server's no; another one is asked of those whose password was right.
-            if not all(_is_password(text) and not reading.is_expired(text) for text in words):
+            if not all("assword" in text and not reading.is_expired(text) for text in words):
                 self._taken()
                 self.asked += [*self.said[-2:], *words]
             self.said += words
@@ -284,7 +284,3 @@ class Login(asyncssh.SSHClient):
                 self._patience.reschedule(clock() + left_s)
         self.password_sent = True
         return password
-
-
-def _is_password(prompt: str) -> bool:
-    return "assword" in prompt

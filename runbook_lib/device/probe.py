@@ -45,13 +45,7 @@ class _TlsReader(Protocol):
 
 
 async def present(
-    host: str,
-    port: int,
-    *,
-    vantage: Vantage,
-    deadlines: Deadlines,
-    via: Console | None = None,
-    times: int = 2,
+    host: str, port: int, *, vantage: Vantage, deadlines: Deadlines, via: Console | None = None, times: int = 2
 ) -> Presented:
     """Make ``times`` handshakes, ``deadlines.probe_spacing_s`` apart, and return what the host presented.
 

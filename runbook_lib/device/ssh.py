@@ -158,11 +158,7 @@ async def connect(server: str, address: str, access: SshAccess, *, connect_s: fl
 
 
 async def _connect(
-    server: str,
-    address: str,
-    access: SshLogin,
-    connect_s: float,
-    tunnel: asyncssh.SSHClientConnection | None = None,
+    server: str, address: str, access: SshLogin, connect_s: float, tunnel: asyncssh.SSHClientConnection | None = None
 ) -> asyncssh.SSHClientConnection:
     where = f"{server} ({address} port {access.port})"
     pins = HostKeyPins(server, access.host_key, sha1=OLD_SIGNATURE in access.legacy)
@@ -184,11 +180,7 @@ async def _connect(
 
 
 async def _dial(
-    address: str,
-    access: SshLogin,
-    login: Login,
-    pins: HostKeyPins,
-    tunnel: asyncssh.SSHClientConnection | None,
+    address: str, access: SshLogin, login: Login, pins: HostKeyPins, tunnel: asyncssh.SSHClientConnection | None
 ) -> asyncssh.SSHClientConnection:
     return await asyncssh.connect(
         address,

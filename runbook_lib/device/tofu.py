@@ -31,7 +31,7 @@ from runbook_lib.device.answers import not_understood, split_answer
 from runbook_lib.device.names import SPELLINGS, Attribute, parse_name
 from runbook_lib.errors import AnswerNotUnderstood, cut
 from runbook_lib.models import TofuEntry, TofuStore
-from runbook_lib.prompts import line_pattern
+from runbook_lib.prompts import COLUMNS, is_pattern, line_pattern
 
 BANNER = (
     re.compile(r"hosts? certificates? (?:is|are) automatically added to this list on first connection,?", re.I),
@@ -56,6 +56,11 @@ _OF_COUNTS = _COUNTED | {"of", "the", "tofu", "trusted", "is", "are", "there", "
 _OF_COUNTS |= {"stored", "store", "list", "server"}
 LONGEST_COUNT = 200
 _NEXT = "Compare the raw text with the list on the server; nothing was deleted."
+_BROKEN = (
+    "The line above it ends at column 80, where terminals break lines, so this may be the rest of it. Copy the list"
+    " from a wider terminal. A server that breaks its lines although it is asked for wide ones cannot be read: repair"
+    " this site by hand, as the published procedure says. Nothing was deleted."
+)
 _MAY_MEAN_NOTHING = (
     "Compare it with the list on the server; nothing was deleted. If lines like it mean nothing, say so in the site's"
     ' file, listing: ignore: ["{}"]'
@@ -84,17 +89,19 @@ def parse_tofu_list(text: str, server: str, read_utc: datetime, ignore: Iterable
     entries: list[TofuEntry] = []
     counts, ignored = [], []
     for number, line in body[_banner_length([line for _, line in body]) :]:
+        above = lines[number - 2] if number > 1 and entries else ""
+        broken = len(above) == COLUMNS
         piece = bool(_ENTRY_INSIDE.search(line) or (entries and _PIECE.search(line)))
         if entry := entry_of(line):
             entries.append(entry)
-        elif not piece and _fits(line, ignore):
+        elif not piece and _fits(line, [words for words in ignore if not (broken and is_pattern(words))]):
             ignored.append(line.strip())
         elif (count := _count(line)) is not None:
             counts.append(count)
         else:
             raise refuse(
                 f"Line {number} of the TOFU list is neither its banner nor a whole entry: {cut(line.strip(), 200)!r}",
-                _NEXT if piece else _MAY_MEAN_NOTHING.format(cut(line.strip(), 200)),
+                _BROKEN if broken else _NEXT if piece else _MAY_MEAN_NOTHING.format(cut(line.strip(), 200)),
             )
     if any(count != len(entries) for count in counts):
         raise refuse(f"The TOFU list names {counts[0]} entries and holds {len(entries)}: it may have been cut off.")

@@ -66,7 +66,8 @@ def entry_note(mismatch: Mismatch, stores: int) -> str:
     """Say which entry a mismatch means as far as the lists show it; ``stores`` is how many lists were at hand."""
     if not mismatch.entries:
         return "no list of trusted certificates at hand" if not stores else "no entry of the lists at hand fits"
-    names = ", ".join(f"{entry.key} ({_store_of(entry.server)})" for entry in mismatch.entries)
+    lists = {UNKNOWN: "whose list is not known"}
+    names = ", ".join(f"{e.key} ({lists.get(e.server, f'list of the {e.server}')})" for e in mismatch.entries)
     by_cn = " by the CN alone" if all(entry.fit == "cn_only" for entry in mismatch.entries) else ""
     if len(mismatch.entries) == 1:
         return f"{names}{', fits' + by_cn if by_cn else ''}"
@@ -146,10 +147,6 @@ def _entries(mismatch: Mismatch, stores: Iterable[TofuStore]) -> Iterable[EntryM
             fit = fits(mismatch.subject, entry.subject)
             if fit and not is_localhost(entry.host):  # under such a one a server lists itself
                 yield EntryMatch(server=store.server, key=entry.key, subject=entry.subject, fit=fit.value)
-
-
-def _store_of(server: str) -> str:
-    return "whose list is not known" if server == UNKNOWN else f"list of the {server}"
 
 
 def _found(diagnosis: Diagnosis) -> str:

@@ -183,10 +183,11 @@ def _damaged(result: Result) -> Iterator[Damage]:
     told = {logs.server for logs in result.findings}
     server = result.job.server or (told.pop() if len(told) == 1 else "") or UNKNOWN
     yield from (replace(damage, server=server) for damage in result.damaged)
-    for source, number in (cut for found in result.findings.values() for cut in found.cut_off.items()):
-        yield Damage(
-            source=source, problem=f"line {number} reports a mismatch and is cut before its end", server=server
-        )
+    for source, (number, how) in (cut for found in result.findings.values() for cut in found.cut_off.items()):
+        problem = f"line {number} reports a mismatch and is cut before its end"
+        if how == "missing":
+            problem = f"line {number} has lost its message: export the journal with journalctl --all --output=short-iso"
+        yield Damage(source=source, problem=problem, server=server)
 
 
 def _assigned(results: Sequence[Result], settings: Settings) -> Iterator[tuple[Owner, str, Findings]]:
@@ -391,9 +392,7 @@ class _Tail:
 
     def _begin(self, *, continues: bool) -> None:
         stream = Guarded(
-            self._file,
-            (OSError,),
-            lambda error: self._notes.add(str(self._path), "not read to its end", error),
+            self._file, (OSError,), lambda error: self._notes.add(str(self._path), "not read to its end", error)
         )
         self._stream = PlainText(stream, grows=True)
         self._scanner.begin_file(str(self._path), continues=continues)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from typing import Literal
 
 from runbook_lib.device.names import Name, fits, name_key
 from runbook_lib.logs.lines import Likeness, kind_of_thread
@@ -145,7 +146,8 @@ class Event:
             return True
         if self.exceptions:
             return False
-        return not hit.own_prefix or (_agree(hit.thread, self.hit.thread) and _close(hit.moment, self.hit.moment))
+        same_thread = hit.thread == self.hit.thread or not (hit.thread and self.hit.thread)
+        return not hit.own_prefix or (same_thread and _close(hit.moment, self.hit.moment))
 
     def add(self, hit: MessageHit, lines: Iterable[LogLine]) -> None:
         """Take in another message of the same event; what it knows more is kept."""
@@ -203,10 +205,6 @@ def _may_be_same(a: MessageHit, b: MessageHit) -> bool:
 
 def _is_cut_from(hit: MessageHit, subject: str) -> bool:
     return hit.cut and subject.startswith(hit.subject)
-
-
-def _agree(a: str, b: str) -> bool:
-    return not a or not b or a == b
 
 
 def _close(a: datetime | None, b: datetime | None) -> bool:
@@ -271,7 +269,7 @@ class Findings:
     """``roles`` are the servers that the logs themselves name; ``size`` is in bytes.
 
     ``end_zoneless`` says that no zone stands where ``end_utc`` was read; ``cut_off`` holds, by log, the first line
-    that reports a mismatch and ends before its subject.
+    that reports a mismatch and ends before its subject, or whose message was left out when it was exported.
     """
 
     tallies: dict[str, Tally]
@@ -283,7 +281,7 @@ class Findings:
     size: int = 0
     end_utc: datetime | None = None
     end_zoneless: bool = False
-    cut_off: dict[str, int] = field(default_factory=dict)
+    cut_off: dict[str, tuple[int, Literal["cut", "missing"]]] = field(default_factory=dict)
 
     @property
     def groups(self) -> dict[Key, EventGroup]:

@@ -12,6 +12,7 @@ import io
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import tzinfo
+from typing import Literal
 
 from runbook_lib.errors import cut
 from runbook_lib.logs.events import Findings, Tally
@@ -31,7 +32,7 @@ from runbook_lib.logs.message import (
 from runbook_lib.logs.rules import Rule
 from runbook_lib.logs.search import Search, count
 from runbook_lib.logs.streams import ByteSource
-from runbook_lib.logs.wrapped_json import read_wrapped, wrapped_time
+from runbook_lib.logs.wrapped_json import JOURNAL, LEFT_OUT, LISTS, read_wrapped, readable, wrapped_time
 from runbook_lib.models import LogLine
 
 STEP = 1 << 19
@@ -67,7 +68,8 @@ class Scanner:
         self._searched_rules = [rule for rule in rules if not rule.quoted]
         self._quoted = next((rule.name for rule in rules if rule.quoted), "")
         self._search = Search(
-            [LITERAL, *(ROLES if roles else ()), *(x for rule in self._searched_rules for x in rule.literals)]
+            [LITERAL, *LISTS, *LEFT_OUT, *(ROLES if roles else ())]
+            + [x for rule in self._searched_rules for x in rule.literals]
         )
         self._data = bytearray(BEFORE_WRAPPED + STEP + AFTER + 1)
         self._view = memoryview(self._data)
@@ -192,8 +194,10 @@ class Scanner:
 
     def _handle(self, found: dict[bytes, list[int]]) -> None:
         self.findings.roles.update(role for words, role in ROLES.items() if words in found)
-        for at in found.get(LITERAL, ()):
+        for at in sorted(at for literal in (LITERAL, *LISTS) for at in found.get(literal, ())):
             self._take_message(at)
+        for at in sorted(at for literal in LEFT_OUT for at in found.get(literal, ())):
+            self._take_left_out(at)
         for rule in self._searched_rules:
             for at in sorted({at for literal in rule.literals for at in found.get(literal, ())}):
                 self._take_look_alike(self.findings.tallies[rule.name], at)
@@ -221,9 +225,19 @@ class Scanner:
                 return
         if plain := read_message(window, at) or read_folded(window, at):
             self._take_hit(window, plain if wrapped is None else replace(plain, quoted=True))
+        elif wrapped is None and window.data[at : at + 1] == LISTS[0][:1]:
+            self._take_left_out(at)
         elif wrapped is None and is_cut_off(window, at):
-            (line,) = self._evidence(window, start := window.line_start(at), start)
-            self.findings.cut_off.setdefault(line.source, line.number)
+            self._take_cut_off(window, at, "cut")
+
+    def _take_left_out(self, at: int) -> None:
+        window = self._window(at, AFTER, BEFORE_WRAPPED)
+        if window.data.find(JOURNAL, window.low, window.high) >= 0:
+            self._take_cut_off(window, at, "missing")
+
+    def _take_cut_off(self, window: Window, at: int, how: Literal["cut", "missing"]) -> None:
+        (line,) = self._evidence(window, start := window.line_start(at), start)
+        self.findings.cut_off.setdefault(line.source, (line.number, how))
 
     def _take_hit(self, window: Window, hit: MessageHit) -> None:
         base = self._base
@@ -258,7 +272,7 @@ class Scanner:
             stop = window.line_end(start)
             file = next(f for f in reversed(self._files) if f.start <= self._base + start or f is self._files[0])
             number = self._feeds + self._feeds_before(start) - file.lines_before + 1
-            text = cut(window.text(start, min(stop, start + _LINE_REACH)), LINE_LIMIT)
+            text = cut(readable(window.text(start, min(stop, start + _LINE_REACH))), LINE_LIMIT)
             lines.append(LogLine(source=file.source, number=number, text=text))
             start = stop + 1
         return lines

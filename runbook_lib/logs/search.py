@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import codecs
+import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -77,27 +78,15 @@ class Search:
             most = RARE * (len(group.members) - 1)
             seen = _each(data, group.part, low, high + group.longest, end, most=most + 1)
             if len(seen) > most:
-                _look_for_each(data, group, (low, high, end), found)
+                each = {literal: _each(data, literal, low, high, end) for literal, _ in group.members}
+                found |= {literal: places for literal, places in each.items() if places}
             elif seen:
                 _look_closer(data, group, (low, high, end), seen, found)
         return found
 
 
-def _look_for_each(
-    data: bytes | bytearray, group: _Group, bounds: tuple[int, int, int], found: dict[bytes, list[int]]
-) -> None:
-    """Add to ``found`` where the literals of the group stand, looked for one by one."""
-    for literal, _ in group.members:
-        if places := _each(data, literal, *bounds):
-            found[literal] = places
-
-
 def _look_closer(
-    data: bytes | bytearray,
-    group: _Group,
-    bounds: tuple[int, int, int],
-    seen: list[int],
-    found: dict[bytes, list[int]],
+    data: bytes | bytearray, group: _Group, bounds: tuple[int, int, int], seen: list[int], found: dict[bytes, list[int]]
 ) -> None:
     """Add to ``found`` where the literals of the group stand; ``seen`` is where their part does."""
     low, high, end = bounds
@@ -128,7 +117,7 @@ def _grouped(literals: tuple[bytes, ...]) -> tuple[tuple[_Group, ...], tuple[byt
     left = list(literals)
     while len(members := _most_shared(left)) > 1:
         part = _longest_shared(members)
-        placed = tuple((literal, _offsets(part, literal)) for literal in members)
+        placed = tuple((each, tuple(i for i in range(len(each)) if each.startswith(part, i))) for each in members)
         groups.append(_Group(part, placed, max(len(literal) for literal in members)))
         left = [literal for literal in left if literal not in members]
     return tuple(groups), tuple(left)
@@ -153,10 +142,6 @@ def _longest_shared(members: Sequence[bytes]) -> bytes:
         if all(first[start:end] in member for member in members)
     )
     return max(shared, key=len)
-
-
-def _offsets(part: bytes, literal: bytes) -> tuple[int, ...]:
-    return tuple(i for i in range(len(literal) - len(part) + 1) if literal.startswith(part, i))
 
 
 # -- Log bytes of any encoding → bytes in which ASCII stands as ASCII ------------------------------
@@ -218,8 +203,15 @@ class PlainText:
         return bool(piece)
 
 
+_JOURNAL_SIZE = re.compile(rb"(?<=\nMESSAGE\n)...\0{5}", re.S)
+"""Before a text that is not plain ``journalctl --output=export`` writes its size, in eight bytes, lowest first."""
+
+
 def _without_nul(data: bytes) -> bytes:
-    """Return ``data`` without NULs; a hole in a sparse file is nothing but NULs, so that is looked at first."""
+    """Return ``data`` without NULs, and without the sizes of a journal's messages.
+
+    A hole in a sparse file is nothing but NULs, so that is looked at first.
+    """
     if data == _HOLE[: len(data)]:
         return b""
-    return data.translate(None, b"\0") if b"\0" in data else data
+    return _JOURNAL_SIZE.sub(b"", data).translate(None, b"\0") if b"\0" in data else data

@@ -100,7 +100,7 @@ def read_logs(files: Iterable[Listed], notes: Notes) -> Iterator[LogFile]:
 
 def _unrefused(listed: Listed, file: BinaryIO, notes: Notes) -> Iterator[tuple[str, ByteSource]]:
     """Yield what the file holds up to where it is refused, which is noted: the other files are read all the same."""
-    name = _name_of(listed)
+    name = "standard input" if listed.path == STDIN else str(listed.path)
 
     def note(error: Exception) -> None:
         if isinstance(error, UsageError):
@@ -157,10 +157,6 @@ def _regular(file: Path) -> Listed | None:
 
 def _unreadable(path: Path, problem: str, error: OSError) -> Listed:
     return Listed(path, None, problem=f"{problem} ({error.strerror})")
-
-
-def _name_of(listed: Listed) -> str:
-    return "standard input" if listed.path == STDIN else str(listed.path)
 
 
 def _open(listed: Listed, notes: Notes) -> BinaryIO | None:
@@ -288,7 +284,8 @@ def lines_around(paths: Sequence[Path], wanted: Mapping[str, Iterable[int]]) -> 
 
     A log that is gone, damaged, or lies behind MOST_READ bytes is left out, or ends early. Raises nothing for that.
     """
-    numbers = {name: _around(lines) for name, lines in wanted.items()}
+    near = range(-BEFORE, AFTER + 1)
+    numbers = {name: {max(1, number + away) for number in lines for away in near} for name, lines in wanted.items()}
     found: dict[str, Lines] = {}
     left = MOST_READ
     try:
@@ -302,10 +299,6 @@ def lines_around(paths: Sequence[Path], wanted: Mapping[str, Iterable[int]]) -> 
     except UsageError:
         pass  # what could be read first can no longer be: the evidence itself is kept all the same
     return found
-
-
-def _around(lines: Iterable[int]) -> set[int]:
-    return {near for number in lines for near in range(max(1, number - BEFORE), number + AFTER + 1)}
 
 
 def _read(log: LogFile, numbers: set[int], limit: int) -> tuple[Lines, int]:

@@ -34,9 +34,18 @@ AROUND = ("_source", "result")
 _WORTH = re.compile(LITERAL + rb"[^\w\n]*(?:is[^\w\n]*(?:configure|\n|\Z)|\n|\Z)")
 """What the message begins like, as far as one line shows it: other lines are not looked at for less."""
 
+_SAYS = tuple(b'"MESSAGE"' + colon for colon in (b":", b": ", b" : "))
+LISTS = tuple(field + b"[" for field in _SAYS)
+"""What journalctl writes as numbers where it is no plain text (coloured text is none), or holds more than once."""
+
+LEFT_OUT = tuple(field + b"null" for field in _SAYS)
+"""What it leaves out without ``--all``: more than 4,096 bytes, as one with its stack trace may have."""
+
+JOURNAL = b'"__REALTIME_TIMESTAMP"'
+_NUMBERS = re.compile(r'(?<="MESSAGE":)\[(?:\d{1,3},)*\d{1,3}\]')
 _RAREST = LITERAL.decode()
 _OBJECT = re.compile(r'\{\s{0,8}"')
-_MEMBER = re.compile(rf'\s*"(?:{"|".join(map(re.escape, MESSAGES))})"\s{{0,8}}:\s{{0,8}}(?=")')
+_MEMBER = re.compile(rf'\s*"(?:{"|".join(map(re.escape, MESSAGES))})"\s{{0,8}}:\s{{0,8}}(?=["[])')
 """A line of an object that is laid out over several."""
 
 _DECODER = json.JSONDecoder()
@@ -75,6 +84,16 @@ def read_wrapped(window: Window, at: int) -> tuple[list[MessageHit], int] | None
         return [], end
     pieces = [*_above(window, start), _Piece(start, end, 0, held), *_below(window, end)]
     return list(_messages(pieces, start)), end
+
+
+def readable(line: str) -> str:
+    """Return a line with a message that stands in it as numbers written as text: for people, and for the redaction."""
+
+    def text(found: re.Match[str]) -> str:
+        numbers = [int(number) for number in found[0][1:-1].split(",")]
+        return json.dumps(_string(numbers), ensure_ascii=False) if _is_bytes(numbers) else found[0]
+
+    return _NUMBERS.sub(text, line)
 
 
 def wrapped_time(window: Window, start: int) -> datetime | None:
@@ -151,6 +170,8 @@ def _wrapped(window: Window, start: int, end: int) -> Wrapped | None:
     head = window.data[start : min(end, start + LONGEST)]
     if not begun or (b"{" not in head and not head.lstrip().startswith(b'"')):
         return None
+    if head.rstrip().endswith(b"["):  # a number a line
+        end = window.data.find(b"]", end, window.high) + 1
     return unwrap(bytes(window.data[start:end]))
 
 
@@ -224,6 +245,16 @@ def _first(found: dict[str, Any], names: tuple[str, ...]) -> str:
             value = found
             for part in name.split("."):
                 value = value.get(part) if isinstance(value, dict) else None
-        if isinstance(value, str) and value.strip():
-            return value
+        if (text := _string(value)).strip():
+            return text
     return ""
+
+
+def _string(value: Any) -> str:
+    """Return a field's text: as it is, or as journalctl writes bytes (as numbers) and a field that occurs again."""
+    values = value if isinstance(value, list) and not _is_bytes(value) else [value]
+    return "\n".join(decode(bytes(x)) if _is_bytes(x) else x for x in values if isinstance(x, str) or _is_bytes(x))
+
+
+def _is_bytes(value: Any) -> bool:
+    return isinstance(value, list) and bool(value) and all(type(x) is int and 0 <= x < 256 for x in value)

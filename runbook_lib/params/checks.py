@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import ipaddress
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -12,6 +12,15 @@ from runbook_lib.hosts import is_loopback
 from runbook_lib.params.labels import LABELS, PHRASES
 from runbook_lib.params.yaml_source import Document, Value, Where, dotted
 from runbook_lib.prompts import is_about_ours
+
+MOST_GUESSED = 1000
+"""So many problems may a file have before it is no longer guessed what each unknown key was meant to be."""
+
+
+def nearest(document: Document, key: str, known: Iterable[str]) -> str:
+    """Return the known key that was probably meant, empty where none is near, or where so much is wrong already."""
+    return next(iter(difflib.get_close_matches(key, known, n=1) if len(document.problems) < MOST_GUESSED else ()), "")
+
 
 # -- The words of its own that a site's file may give: which labels there are, and states that contradict each other
 
@@ -23,8 +32,8 @@ def check_labels(document: Document) -> None:
     known = (*LABELS, *PHRASES)
     for key in given if isinstance(given, dict) else ():
         if key not in known and ("labels", key) not in told:
-            near = difflib.get_close_matches(key, known, n=1)
-            meant = f"did you mean {near[0]}? " if near else ""
+            near = nearest(document, key, known)
+            meant = f"did you mean {near}? " if near else ""
             document.problem(("labels", key), f"unknown key; {meant}known here: {', '.join(known)}")
 
 
@@ -142,6 +151,7 @@ def _ise_servers(document: Document) -> None:
     if count > MOST_ISE_SERVERS:
         document.problem(("ise",), f"{count} ISE servers; Prime Infrastructure takes at most {MOST_ISE_SERVERS}")
     seen: dict[str, Where] = {}
+    damaged = {problem.where[:2] for problem in document.problems}
     for number in range(count):
         where: Where = ("ise", number)
         name = document.at(*where, "name") or "ise"
@@ -153,8 +163,7 @@ def _ise_servers(document: Document) -> None:
             document.problem((*where, "name"), f"{dotted(seen[name])} has the same name; give each ISE server its own")
         seen.setdefault(name, where)
         login = [key for key in ("user", "password") if document.at(*where, key) is not None]
-        damaged = any(problem.where[: len(where)] == where for problem in document.problems)
-        if len(login) == 1 and not damaged:
+        if len(login) == 1 and where not in damaged:
             document.problem((*where, login[0]), "user and password belong together; give both, or neither")
         if document.at(*where, "expect", "self") is True and document.at(*where, "ssh") is None:
             document.problem(

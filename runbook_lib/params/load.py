@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import difflib
 import json
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, TypeVar, get_args
 
@@ -16,7 +16,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from runbook_lib.errors import SiteFileInvalid, cut
-from runbook_lib.params.checks import check_together
+from runbook_lib.params.checks import check_together, nearest
 from runbook_lib.params.model import LabRequest, Site, SiteSection
 from runbook_lib.params.yaml_source import (
     Document,
@@ -85,7 +85,7 @@ def _words(detail: ErrorDetails, model: type[BaseModel], document: Document) -> 
             example = _EXAMPLES.get(str(where[-1]))
             return "is missing; " + (f"write for example {where[-1]}: {example}" if example else _keys(model, where))
         case "extra_forbidden":
-            return f"unknown key; {_nearest(model, where)}"
+            return f"unknown key; {_nearest(model, where, document)}"
         case "value_error":
             return str(context["error"])
         case "string_type" | "path_type":
@@ -131,14 +131,13 @@ def _keys(model: type[BaseModel], where: Where) -> str:
     return f"its keys are {', '.join(_fields(section))}"
 
 
-def _nearest(model: type[BaseModel], where: Where) -> str:
+def _nearest(model: type[BaseModel], where: Where, document: Document) -> str:
     section = section_at(model, where[:-1]) or model
     key = str(where[-1])
-    near = difflib.get_close_matches(key, _fields(section), n=1)
-    if near:
-        return f"did you mean {near[0]}?"
+    if near := nearest(document, key, _fields(section)):
+        return f"did you mean {near}?"
     parent = tuple(part for part in where[:-1] if isinstance(part, str))
-    places = {place[:-1] for place in _places(model, ()) if place[-1] == key}
+    places = {place[:-1] for place in _places(model) if place[-1] == key}
     # The nearest section below is meant more often than one of another server.
     below = {place for place in places if place[: len(parent)] == parent} or places
     if below:
@@ -147,12 +146,11 @@ def _nearest(model: type[BaseModel], where: Where) -> str:
     return f"known here: {', '.join(_fields(section))}"
 
 
-def _places(model: type[BaseModel], where: Where) -> Iterator[Where]:
-    for key, annotation in _fields(model).items():
-        yield (*where, key)
-        inner = _section_in(annotation)
-        if inner:
-            yield from _places(inner, (*where, key))
+@lru_cache
+def _places(model: type[BaseModel]) -> tuple[Where, ...]:
+    """Return every key that a section may hold, at its place in it."""
+    inner = ((key, _section_in(annotation)) for key, annotation in _fields(model).items())
+    return tuple((key, *rest) for key, section in inner for rest in ((), *(_places(section) if section else ())))
 
 
 # -- From a name or path to a validated site: nothing is contacted, and all problems are named at once

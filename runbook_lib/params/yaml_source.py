@@ -87,9 +87,8 @@ class Document:
 
     def problem(self, where: Where, text: str, line: int | None = None) -> None:
         """Add a problem; its line is that of the key where none is given."""
-        self.problems.append(
-            SiteFileProblem(line=self.line_of(where) if line is None else line, where=where, text=text)
-        )
+        line = self.line_of(where) if line is None else line
+        self.problems.append(SiteFileProblem(line=line, where=where, text=text))
 
 
 _INDICATOR = "{}; write the value itself, and put a text that begins so in quotes"
@@ -124,17 +123,14 @@ def read_document(path: Path, *, largest: int = LARGEST_FILE) -> Document:
     """Read a file as far as it can be read; raises OSError where it cannot be opened, never for what it holds."""
     with path.open("rb") as file:
         raw = file.read(largest + 1)
+    named, size = _NAMED_BY_CONTENT.search(path.name), f"{largest // 1_000_000} MB"
     if len(raw) > largest:
-        document = Document()
-        size = f"{largest // 1_000_000} MB"
-        document.problem((), f"the file is larger than {size}; a site's file holds settings only", line=0)
-        return document
-    named = _NAMED_BY_CONTENT.search(path.name)
-    if named and named[1] != hashlib.sha256(raw).hexdigest():
-        document = Document()
-        document.problem((), "the file was changed since it was written: its name holds another SHA-256", line=0)
-        return document
-    return document_of(raw)
+        problem = f"the file is larger than {size}; a site's file holds settings only"
+    elif named and named[1] != hashlib.sha256(raw).hexdigest():
+        problem = "the file was changed since it was written: its name holds another SHA-256"
+    else:
+        return document_of(raw)
+    return Document(problems=[SiteFileProblem(line=0, where=(), text=problem)])
 
 
 def document_of(raw: bytes) -> Document:
@@ -231,8 +227,7 @@ class _YamlReader:
             if not isinstance(event, yaml.ScalarEvent):
                 self._document.problem(where, "a key that is not a text; write key: value", line)
                 raise _Unreadable
-            key = event.value
-            inside = (*where, key)
+            inside = (*where, key := event.value)
             if self._means_something_else(event):
                 self._document.problem(inside, "YAML does not read this key as a text; write it in quotes", line)
             if key in found:
@@ -293,8 +288,12 @@ class _YamlReader:
 
 def one_as_list(document: Document, model: type[BaseModel]) -> None:
     """Put each single value of the document whose key takes a list into one; its lines are those of the value."""
-    for where in list(_singles(document.data, model, ())):
-        _put_into_list(document, where)
+    singles = list(_singles(document.data, model, ()))
+    for where in singles:
+        around: Any = document.at(*where[:-1])
+        around[where[-1]] = [around[where[-1]]]
+    document.lines = _in_lists(document.lines, set(singles))
+    document.plain = _in_lists(document.plain, set(singles))
 
 
 def _singles(value: Value, model: type[BaseModel], where: Where) -> Iterator[Where]:
@@ -332,15 +331,18 @@ def _kind(annotation: Any) -> tuple[bool, type[BaseModel] | None]:
     return any(is_list for is_list, _ in found), next((section for _, section in found if section), None)
 
 
-def _put_into_list(document: Document, where: Where) -> None:
-    around: Any = document.at(*where[:-1])
-    around[where[-1]] = [around[where[-1]]]
-    for places in (document.lines, document.plain):
-        moved = {place: (*place[: len(where)], 0, *place[len(where) :]) for place in places if is_within(place, where)}
-        for old, new in moved.items():
-            places[new] = places[old]  # type: ignore[assignment]
-            if old != where:
-                del places[old]
+def _in_lists(places: dict[Where, Any], singles: set[Where]) -> dict[Where, Any]:
+    """Return the places as they are once each single value is the first item of a list; the list has its place too."""
+    moved: dict[Where, Any] = {}
+    for place, told in places.items():
+        new: Where = ()
+        for key in place:
+            new = (*new, key)
+            if new in singles:
+                moved.setdefault(new, told)
+                new = (*new, 0)
+        moved[new] = told
+    return moved
 
 
 def is_within(place: Where, where: Where) -> bool:

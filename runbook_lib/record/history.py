@@ -165,7 +165,7 @@ def _first_end(record: Record) -> datetime | None:
 
 
 def _text(record: Record, lines: Sequence[Line]) -> str:
-    pieces = dict.fromkeys(_words(lines))
+    pieces = dict.fromkeys(word for x in lines for word in (x.stage, x.server, x.expected, x.seen, x.text))
     length = sum(map(len, pieces))
     for artifact in dict.fromkeys(line.artifact for line in lines if line.artifact):
         if length > LONGEST:
@@ -178,11 +178,6 @@ def _text(record: Record, lines: Sequence[Line]) -> str:
             pieces[said] = None
             length += len(said)
     return "\n".join(pieces)[:LONGEST]
-
-
-def _words(lines: Iterable[Line]) -> Iterable[str]:
-    for line in lines:
-        yield from (line.stage, line.server, line.expected, line.seen, line.text)
 
 
 def as_json(incident: PastIncident) -> str:
@@ -330,11 +325,6 @@ def past_incidents(
 
 
 def _look(root: Path, index: Index, query: Query, tell: IndexProgress) -> tuple[PastIncident, ...]:
-    _refresh(root, index, tell)
-    return tuple(incident for incident in index.incidents(query.match) if query.fits(incident))
-
-
-def _refresh(root: Path, index: Index, tell: IndexProgress) -> None:
     now = {name: signature(root / name) for name in _names(root)}
     known = index.signatures()
     index.drop(known.keys() - now.keys())
@@ -342,6 +332,7 @@ def _refresh(root: Path, index: Index, tell: IndexProgress) -> None:
     for count, name in enumerate(changed, start=1):
         index.put(now[name], read_entry(root, name))
         tell(count, len(changed))
+    return tuple(incident for incident in index.incidents(query.match) if query.fits(incident))
 
 
 def _names(root: Path) -> list[str]:

@@ -333,11 +333,7 @@ def _entry(found: Verification, path: str, file: ReadableFile) -> FileEntry:
 
 
 def _check_seal(
-    found: Verification,
-    files: Mapping[str, ReadableFile],
-    data: bytes | None,
-    journal: JournalText,
-    trusted: Trusted,
+    found: Verification, files: Mapping[str, ReadableFile], data: bytes | None, journal: JournalText, trusted: Trusted
 ) -> Manifest | None:
     """Check the newest seal, of which the journal or the folder knows; return its manifest, if it can be read."""
     named = {line.artifact.path for line in journal.lines if line.kind is Kind.SEALED and line.artifact}

@@ -213,8 +213,7 @@ class Devices:
     async def close(self) -> None:
         """End every session that was opened."""
         await asyncio.gather(
-            *(prime.close() for prime in self._primes.values()),
-            *(console.close() for console in self._others.values()),
+            *(prime.close() for prime in self._primes.values()), *(console.close() for console in self._others.values())
         )
 
 

@@ -281,10 +281,7 @@ async def no_mismatch_is_open(context: Context, request: ChangeRequest) -> None:
     left += [f"{j.target}: {j.verdict}: {j.reason}" for j in inventory.judgements if j.verdict is Verdict.CONTRADICTED]
     if left:
         raise StageOutOfOrder(
-            "A mismatch is open; nothing was changed",
-            where=str(request),
-            found="\n".join(left),
-            next_step=NEW_PLAN,
+            "A mismatch is open; nothing was changed", where=str(request), found="\n".join(left), next_step=NEW_PLAN
         )
 
 

@@ -151,11 +151,5 @@ def _entry_check(site: Site, observer: str, target: str, store: TofuStore | Devi
         found = tuple(e.key for e in store.entries if (t := target_of(site, observer, e)) and t.name == target)
         actual, ok = ", ".join(found) or "not listed", bool(found)
     return Check(
-        expected="listed",
-        actual=actual,
-        ok=ok,
-        kind=CheckKind.ENTRY,
-        server=observer,
-        target=target,
-        values=found,
+        expected="listed", actual=actual, ok=ok, kind=CheckKind.ENTRY, server=observer, target=target, values=found
     )

@@ -178,11 +178,7 @@ async def look_at_all(
 def judge_target(context: Context, target: Target, look: tuple[Presented, ...], known: Knowledge) -> Judgement:
     """Return the verdict on one host and write it to the journal."""
     judgement = judge(
-        target.name,
-        look,
-        known,
-        now_utc=context.now(),
-        previous_sha256=last_known_certificate(context, target.name),
+        target.name, look, known, now_utc=context.now(), previous_sha256=last_known_certificate(context, target.name)
     )
     seen = judgement.facts.sha256 if judgement.facts else "nothing"
     about = About(topic=LineTopic.CERTIFICATE, name=f"{target.address}:{target.port}", seen=judgement.verdict)

@@ -124,6 +124,52 @@ def test_end_of_a_wrapped_log_is_known() -> None:
     assert found.end_utc == datetime(2026, 11, 23, 13, tzinfo=UTC)
 
 
+def journal_line(message: object, *, indent: int | None = None) -> str:
+    """Return a line as ``journalctl --output=json`` writes it, or json-pretty."""
+    fields = {"__REALTIME_TIMESTAMP": "1795435201000000", "MESSAGE": message, "_PID": "1"}
+    if indent:
+        return json.dumps(fields, indent="\t", separators=(",", " : ")) + "\n"
+    return json.dumps(fields, separators=(",", ":")) + "\n"
+
+
+@pytest.mark.parametrize("indent", [None, 1])
+@pytest.mark.parametrize("before", ["\x1b[31m", "caf\xe9 "])
+def test_message_that_a_journal_writes_as_numbers_is_read(before: str, indent: int | None) -> None:
+    """Coloured text, and text that is no UTF-8, stands in it as a list of bytes; the evidence is readable."""
+    held = f"{before}{LINE}".encode("latin-1")
+    (found,) = scan(journal_line("x") * 3 + journal_line(list(held), indent=indent) + journal_line("y"))
+    assert (found.subject, found.count, found.threads) == (DN, 1, ("HealthMonitorThread",))
+    assert indent or HEAD in found.evidence[0].text
+
+
+def test_message_that_a_journal_holds_twice_is_read() -> None:
+    """A field that occurs again is a list, of texts or of bytes."""
+    for other in ("noise", list(b"\xff noise")):
+        assert [m.count for m in scan(journal_line([other, LINE]))] == [1]
+        assert scan(journal_line([other, "noise"])) == ()
+
+
+@pytest.mark.parametrize("message", [None, [7] * 50_000])
+def test_message_that_a_journal_left_out_is_told(message: object, tmp_path: Path) -> None:
+    """What is not there, or is too long to be read, makes its log one that was not read whole."""
+    path = tmp_path / "journal.json"
+    path.write_text(journal_line("x") + journal_line(message) + journal_line("y"))
+    (damage,) = diagnose_sources({"primary": [path]}).damaged
+    assert damage.problem.startswith("line 2 has lost its message")
+    path.write_text(line(text=line(MESSAGE=None)) + '{"MESSAGE":null,"STATUS":"OK"}\n' + '{"MESSAGE":[{"a":1}')
+    assert diagnose_sources({"primary": [path]}).damaged == ()
+
+
+@pytest.mark.parametrize("size", [0x122, 0x127, 0x160, 0x1AB, 0x200])
+def test_message_behind_its_size_in_a_journal_s_export_is_read(size: int, tmp_path: Path) -> None:
+    """In eight bytes, of which one may look like a quotation mark; the time behind them is the message's."""
+    held = f"2026-11-23 12:00:01 {LINE}\n\tat {'x' * size}".encode()[:size]
+    path = tmp_path / "journal.export"
+    path.write_bytes(b"PRIORITY=3\nMESSAGE\n" + size.to_bytes(8, "little") + held + b"\n_PID=1\n\n")
+    (found,) = diagnose_sources({"primary": [path]}, zones={"primary": "UTC"}).mismatches
+    assert (found.subject, found.first_utc) == (DN, datetime(2026, 11, 23, 12, 0, 1, tzinfo=UTC))
+
+
 def test_evidence_names_the_lines_of_the_file() -> None:
     """The evidence is the wrapped lines as they stand in the file, by their numbers."""
     lines = LINE.replace("Check", "\nCheck").replace(" - ", "\n- ").split("\n")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import difflib
 import re
 import shutil
 import tempfile
@@ -13,6 +14,7 @@ from typing import Any
 
 import pytest
 import yaml
+from growth import assert_linear
 from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import BaseModel
@@ -22,6 +24,7 @@ from runbook_lib.device.answers import StateKind
 from runbook_lib.errors import SecretUnavailable, SiteFileInvalid
 from runbook_lib.lab.scenarios import SCENARIOS
 from runbook_lib.models import HaStatus
+from runbook_lib.params.checks import MOST_GUESSED, check_together
 from runbook_lib.params.labels import labels_for
 from runbook_lib.params.load import (
     known_sites,
@@ -32,7 +35,7 @@ from runbook_lib.params.load import (
     site_without_secrets,
 )
 from runbook_lib.params.model import LabOptions, LabRequest, Site
-from runbook_lib.params.yaml_source import LARGEST_FILE
+from runbook_lib.params.yaml_source import LARGEST_FILE, Document, one_as_list
 from runbook_lib.paths import params_dir, params_files
 from runbook_lib.repair.ha_state import kinds_of
 
@@ -442,6 +445,31 @@ def test_many_problems_are_printed_whole(tmp_path: Path) -> None:
     with pytest.raises(SiteFileInvalid) as refused:
         load_site(write(tmp_path, text))
     assert "unknown_key_number_89" in str(refused.value)
+
+
+def test_time_to_refuse_a_file_grows_with_what_is_wrong_in_it(tmp_path: Path) -> None:
+    """Four times as many servers, each with something wrong, take about four times as long."""
+    wrong = {"names": "a", "user": "b"}
+
+    def refuse(count: int) -> None:
+        servers: list[Any] = [dict(wrong) for _ in range(count)]
+        lines: dict[Any, int] = {("ise", number, "names"): number for number in range(count)}
+        document = Document(data={"ise": servers}, lines=lines, complete=True)
+        one_as_list(document, Site)
+        check_together(document, tmp_path)
+
+    assert_linear(refuse, 1500)
+
+
+def test_only_so_many_unknown_keys_are_guessed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What was meant by each is looked for as long as somebody may read it."""
+    guessed: list[str] = []
+    monkeypatch.setattr(difflib, "get_close_matches", lambda key, *_, **__: guessed.append(key) or [])
+    for section in ("", "labels:\n"):
+        guessed.clear()
+        with pytest.raises(SiteFileInvalid, match="1200 problems"):
+            load_site(write(tmp_path, GOOD + section + "".join(f"  unknown{n}: x\n" for n in range(1200))))
+        assert 100 < len(guessed) <= MOST_GUESSED
 
 
 @pytest.mark.parametrize(

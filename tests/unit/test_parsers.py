@@ -230,6 +230,19 @@ def test_a_line_that_may_be_the_rest_of_an_entry_is_never_left_out(line: str) ->
     assert "ignore" not in caught.value.next_step
 
 
+def test_a_line_below_one_that_ends_at_column_80_may_be_the_rest_of_it() -> None:
+    """No pattern leaves it out then, and nobody is told to; what the site's file holds to the letter is left out."""
+    whole = f"host=a_443;  subject= /C=US/O=Cisco/CN={'x' * 41}"
+    for line, ignore in (("yz.example.com", []), ("yz.example.com", ["/.*/"])):
+        with pytest.raises(AnswerNotUnderstood) as caught:
+            parse_tofu_list(f"{whole}\n{line}\n", "primary", NOON, ignore)
+        assert "wider terminal" in caught.value.next_step
+        assert "ignore" not in caught.value.next_step
+    assert len(whole) == 80
+    assert parse_tofu_list(f"{whole}\n== end ==\n", "primary", NOON, ["== end =="]).ignored == ("== end ==",)
+    assert parse_tofu_list(f"{whole}x\nyz\n", "primary", NOON, ["/.*/"]).ignored == ("yz",)
+
+
 @pytest.mark.parametrize(
     "fields", ["; issuer= /CN=Lab CA", ";  fingerprint=AA:BB", "; serial=0A; notAfter=Nov 29 2027", ";\tissuer=CN = ca"]
 )

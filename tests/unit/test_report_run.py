@@ -2,19 +2,29 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any, cast
+from typing import Any, NoReturn, cast
 
 import pytest
+from incident_kit import Incident
 from report_kit import whole_record
+from site_kit import site_with
 
 from runbook_lib.batch import runner
 from runbook_lib.batch.runner import StageReport
+from runbook_lib.decisions import Deletion
+from runbook_lib.errors import RecordNotWritable
 from runbook_lib.models import Outcome, Stage, StageState
 from runbook_lib.notebook.closing_stages import WritePostMortem
 from runbook_lib.notebook.engine import NotebookResult
+from runbook_lib.record.incident import Record
 from runbook_lib.show.table import Link
+
+
+def raise_(error: Exception) -> NoReturn:
+    raise error
 
 
 def test_a_failed_report_leaves_the_outcome(tmp_path: Path) -> None:
@@ -38,6 +48,64 @@ def test_an_interrupted_report_leaves_the_outcome(tmp_path: Path, monkeypatch: p
         runner._run_stage(Stage.POST_MORTEM, "lab", record, {}, {}, cast("Any", None), cast("Any", None))
     assert record.outcome() is Outcome.REPAIRED
     assert record.stage_states()[Stage.POST_MORTEM] is StageState.INTERRUPTED
+
+
+def test_an_interruption_goes_on_where_the_record_takes_no_more(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A notebook that cannot be kept hides neither the interruption nor what can still be written of it."""
+    record = Record.create(tmp_path, "lab")
+
+    def interrupted(_template: object, output: Path, *_: object, **__: object) -> NotebookResult:
+        output.write_text("{}")
+        monkeypatch.setattr(record, "keep_bytes", lambda *_, **__: raise_(RecordNotWritable("full")))
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(runner, "execute", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        runner._run_stage(Stage.LIST, "lab", record, {}, {}, cast("Any", None), cast("Any", None))
+    assert record.stage_states()[Stage.LIST] is StageState.INTERRUPTED
+    assert record.outcome() is Outcome.STOPPED
+
+
+@pytest.mark.parametrize("sent", [False, True])
+def test_a_record_that_fails_at_the_end_of_a_stage_ends_with_an_outcome(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, sent: bool
+) -> None:
+    """Failed, or unknown where a change is open; the error of the record is what is told."""
+    record = Record.create(tmp_path, "lab")
+    if sent:
+        record.intend(Stage.DELETE, "primary", "10.0.0.1_443")
+    monkeypatch.setattr(runner, "_run_each", lambda *_: raise_(RecordNotWritable("full")))
+    monkeypatch.setattr(runner, "SiteLock", lambda *_, **__: nullcontext())
+    monkeypatch.setattr(runner, "WarmKernels", nullcontext)
+    site, listener = site_with(), cast("Any", None)
+    with pytest.raises(RecordNotWritable, match="full"):
+        runner.run_stages(site, "lab", record, listener, until=Stage.LIST)
+    assert record.outcome() is (Outcome.UNKNOWN if sent else Outcome.FAILED)
+
+
+@pytest.mark.parametrize(
+    ("error", "outcome", "code"),
+    [
+        ("LoginQuestion", Outcome.UNKNOWN, 6),
+        ("", Outcome.UNKNOWN, 6),
+        ("PlanStale", Outcome.STOPPED, 3),
+        ("RepairFailed", Outcome.FAILED, 1),
+    ],
+)
+def test_a_run_that_a_device_ends_after_a_deletion_whose_end_was_not_seen_is_unknown(
+    tmp_path: Path, error: str, outcome: Outcome, code: int
+) -> None:
+    """As where an incident stands says it; where all that was sent was seen, the device's error is what is told."""
+    record, state = Incident(tmp_path).record, StageState.STOPPED if code == 3 else StageState.FAILED
+    last = StageReport(stage=Stage.DELETE, state=state, seconds=1, error_name=error)
+    if error == "LoginQuestion":
+        assert runner._exit_code(record, last, runner._outcome(record, last, Stage.POST_MORTEM)) == 4
+    incident = Incident(tmp_path, record=record)
+    incident.sent("primary", "10.0.0.1_443", Deletion.NOT_DELETED_OR_CAME_BACK)
+    assert runner._outcome(record, last, Stage.POST_MORTEM) is outcome
+    assert runner._exit_code(record, last, outcome) == code
 
 
 @pytest.mark.parametrize(
