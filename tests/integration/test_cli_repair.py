@@ -59,7 +59,7 @@ class Story:
 def story(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Story]:
     """Let the story happen."""
     folder = tmp_path_factory.mktemp("story")
-    kind = {"monitor_interval_s": 0.5, "registration_s": 0.5}
+    kind = {"keys": "ec", "monitor_interval_s": 0.5, "registration_s": 0.5}
     with Commands(folder) as commands, Lab(folder / "site", **kind) as lab:
         site = production_file(lab)
         lab.set_fault("held_command", "primary", command=LIST)

@@ -19,7 +19,7 @@ from waiting import wait_until
 from runbook_lib.lab import LabAlreadyUp, LabDied, LabError, LabNotUp, LabOptionInvalid, LabOptions, daemon
 from runbook_lib.lab.__main__ import main
 
-QUICK = LabOptions(scenario="healthy", monitor_interval_s=0.2)
+QUICK = LabOptions(scenario="healthy", keys="ec", monitor_interval_s=0.2)
 
 
 @pytest.fixture
@@ -95,7 +95,7 @@ def test_death_during_the_start_is_reported_with_its_last_words(folder: Path) ->
 
 def test_nobody_there_for_long_ends_it(folder: Path) -> None:
     """The idle limit is checked while it runs."""
-    daemon.up(folder, LabOptions(scenario="healthy", monitor_interval_s=600.0, idle_hours=0.0014))
+    daemon.up(folder, LabOptions(scenario="healthy", keys="ec", monitor_interval_s=600.0, idle_hours=0.0014))
     until_gone(folder)
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from runbook_lib import lab
 
 # Monitors that connect only while HA is registered, and quickly then.
-QUICK = {"monitor_style": "on_registration", "monitor_interval_s": 0.3, "registration_s": 0.5}
+QUICK = {"keys": "ec", "monitor_style": "on_registration", "monitor_interval_s": 0.3, "registration_s": 0.5}
 
 
 @contextmanager
