@@ -1,10 +1,19 @@
-"""The command ``runbook`` as people start it: a process of its own, its environment, what it said."""
+"""The command ``runbook`` as people start it: a process of its own, its environment, what it said.
+
+Half of what a command costs is that Python imports everything for it. Those that a test only waits for are forked from
+a process that has imported it already, and is then what a fresh one is: its own arguments, environment, folder and
+streams, no thread, and the interpreter's own end. Those that a test stops, kills or watches are fresh ones.
+"""
 
 from __future__ import annotations
 
+import json
 import os
+import socket
 import subprocess
 import sys
+import tempfile
+import threading
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
@@ -19,6 +28,40 @@ main()
 """
 RUNBOOK = (sys.executable, "-c", AS_FROM_A_TERMINAL)
 PATIENCE_S = 900
+
+# Takes one order after the other: a line of JSON with the three standard streams; the answer is the exit code. A fork
+# leaves the loop and goes on below it, as if it had just been started.
+FORKED = f"""\
+import gc, json, os, signal, socket, sys, time
+signal.signal(signal.SIGINT, signal.SIG_IGN)
+gc.disable()
+import runbook_lib.batch.runner, runbook_lib.cli.app, runbook_lib.cli.plans, runbook_lib.cli.records
+import runbook_lib.cli.running, runbook_lib.notebook.provisioner, runbook_lib.show.report
+gc.freeze()
+gc.enable()
+assert len(os.listdir("/proc/self/task")) == 1, "a fork would not be what a fresh process is"
+control = socket.socket(fileno=int(sys.argv[1]))
+while True:
+    order, streams, _, _ = socket.recv_fds(control, 1 << 20, 3)
+    if not order:
+        os._exit(0)
+    child = os.fork()
+    if not child:
+        break
+    for each in streams:
+        os.close(each)
+    control.send(str(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])).encode())
+control.close()
+for number, each in enumerate(streams):
+    os.dup2(each, number)
+    os.close(each)
+sys.argv[1:], environment, folder = json.loads(order)
+os.environ.clear()
+os.environ.update(environment)
+os.chdir(folder)
+time.tzset()
+del child, control, each, environment, folder, number, order, streams
+{AS_FROM_A_TERMINAL}"""
 
 
 @dataclass(frozen=True)
@@ -79,4 +122,64 @@ class Commands:
 
     def run(self, *words: str | Path) -> Said:
         """Run a command to its end."""
-        return self.end(self.start(*words))
+        if not Path("/proc/self/task").is_dir():  # whether a fork has no thread is told there
+            return self.end(self.start(*words))
+        said = _FORKS.run([*map(str, words)], self.environment)
+        self.said.append(said)
+        return said
+
+
+class _Forks:
+    """The process that commands are forked from; it is started for the first of them, and ends with this one."""
+
+    def __init__(self) -> None:
+        self._one_at_a_time = threading.Lock()
+        self._process: subprocess.Popen[bytes] | None = None
+        self._control: socket.socket | None = None
+
+    def run(self, words: list[str], environment: dict[str, str]) -> Said:
+        with (
+            self._one_at_a_time,
+            Path(os.devnull).open("rb") as nothing,
+            tempfile.TemporaryFile() as out,
+            tempfile.TemporaryFile() as err,
+        ):
+            control = self._started(environment)
+            order = json.dumps([words, environment, str(Path.cwd())]).encode()
+            try:
+                socket.send_fds(control, [order], [nothing.fileno(), out.fileno(), err.fileno()])
+                code = int(control.recv(100))
+            except BaseException:
+                self.end()  # what it is in the middle of would be taken for the next answer
+                raise
+            return Said(code, *(self._text(file.fileno()) for file in (out, err)))
+
+    def end(self) -> None:
+        """End the process, if there is one; it holds nothing that could be lost."""
+        if self._process and self._control:
+            self._control.close()
+            self._process.kill()
+            self._process.wait()
+            self._process = self._control = None
+
+    def _started(self, environment: dict[str, str]) -> socket.socket:
+        if self._control is None:
+            self._control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+            self._control.settimeout(PATIENCE_S)
+            with theirs:
+                self._process = subprocess.Popen(
+                    [sys.executable, "-c", FORKED, str(theirs.fileno())],
+                    env=environment,
+                    stdin=subprocess.DEVNULL,
+                    stdout=subprocess.DEVNULL,
+                    pass_fds=[theirs.fileno()],
+                )
+        return self._control
+
+    @staticmethod
+    def _text(descriptor: int) -> str:
+        return os.pread(descriptor, os.fstat(descriptor).st_size, 0).decode()
+
+
+_FORKS = _Forks()
+end_forks = _FORKS.end

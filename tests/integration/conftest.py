@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import browser_kit
+import cli_runs
 import pytest
 from fault_site import FAULTY, Begin, Case
 from repair_site import QUICK, StartLab
@@ -31,9 +32,10 @@ def one_browser() -> Iterator[None]:
 
 
 @pytest.fixture(scope="session", autouse=True)
-def _browser_ends() -> Iterator[None]:
+def _what_is_kept_ends() -> Iterator[None]:
     yield
     browser_kit.end_browser()
+    cli_runs.end_forks()
 
 
 @pytest.fixture

@@ -118,6 +118,9 @@ class Leaky(Commands):
             text=True,
         )
 
+    def run(self, *words: str | Path) -> Said:
+        return self.end(self.start(*words))
+
 
 def spellings(secret: str) -> set[bytes]:
     """A secret as software writes it down; of base64 the digits that it alone determines, at each of three places."""
