@@ -273,7 +273,7 @@ class Mismatch:
     one of ``primary_health_monitor``, ``primary_infrastructure``, ``secondary_health_monitor``, ``unknown``.
     Times are None where the lines hold none; ``first_said`` and ``last_said`` are the times as they are written
     there, and ``notes`` say what is not known of them; without ``zone_known`` nobody says in which zone they were
-    written, and UTC was assumed. ``undated`` of its events hold no time, or none with a date: they may be from
+    written, and UTC was assumed. ``undated`` of its events have no time, or none with a date: they may be from
     just now. ``entries`` are those of the lists at hand that may be meant. ``guessed``: nobody says whose log it is,
     and only what the log shows tells its server.
     """
@@ -340,7 +340,7 @@ class Diagnosis:
     """What the logs say. ``no_logs`` names the servers whose logs were not at hand: nothing read looks like one.
 
     ``log_end_utc`` is, per server, the time of the last line that holds one. ``damaged`` names what could not
-    be read to its end: nothing is known of what follows there. ``zones`` are the zones in which the times without
+    be read to its end: what follows there is unknown. ``zones`` are the zones in which the times without
     an offset were read, as they were named; a server that is missing there was read as UTC without anybody's word.
     ``ends_assumed`` names the servers of whose ``log_end_utc`` that is so. ``recognised_files`` of all ``files_read``
     look like logs, with ``recognised_lines``; ``not_logs`` are the others, the first of them where they are many.

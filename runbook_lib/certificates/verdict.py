@@ -182,7 +182,7 @@ def issued_for(
         return None, "it is in the CA bundle itself; if it is the server's own, give it as certificate: instead"
     if not _leads_to(leaf, helpers, trusted):
         return False, (
-            "nothing leads from it to the expected CA: another one issued it (or the host does not send the"
+            "no chain leads from it to the expected CA: another one issued it (or the host does not send the"
             " intermediate certificates: then add them to the bundle)"
         )
     try:
@@ -245,13 +245,13 @@ def _for_servers(usage: x509.ExtendedKeyUsage | None) -> bool:
 
 def _ca_for_servers(_policy: Policy, _certificate: x509.Certificate, usage: x509.ExtendedKeyUsage | None) -> None:
     if not _for_servers(usage):
-        raise ValueError("a CA on the way may not issue for servers")
+        raise ValueError("a CA in the chain may not issue for servers")
 
 
 def _ca_for_certificates(_policy: Policy, _certificate: x509.Certificate, usage: x509.KeyUsage | None) -> None:
     """Take a CA without key usage too: many CAs that organisations made for themselves have none."""
     if usage is not None and not usage.key_cert_sign:
-        raise ValueError("a CA on the way may not sign certificates")
+        raise ValueError("a CA in the chain may not sign certificates")
 
 
 def _verify(
@@ -290,14 +290,14 @@ def _beyond_limits(chain: Sequence[x509.Certificate], expected: Sequence[str]) -
         one for each in constraints for kept in (each.permitted_subtrees, each.excluded_subtrees) for one in kept or ()
     ]
     if any(isinstance(one, x509.DirectoryName) for one in limits):
-        return "a CA on the way is limited to certain subjects, and whether this is one of them was not checked"
+        return "a CA in the chain is limited to certain subjects, and whether this is one of them was not checked"
     names = extension_of(chain[0], x509.SubjectAlternativeName) or ()
     held = [
         str(one.value) for one in names if type(one) is (x509.IPAddress if is_address(str(one.value)) else x509.DNSName)
     ]
     if not limits or any(covers(name, one) for name in held for one in expected):
         return ""
-    return "a CA on the way is limited to certain names, and nothing holds a CN to that limit"
+    return "a CA in the chain is limited to certain names, and nothing holds a CN to that limit"
 
 
 def covers(name: str, expected: str) -> bool:

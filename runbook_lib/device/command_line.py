@@ -126,7 +126,7 @@ class Console:
             raise ssh.channel_failure(error, where) from error
         except TimeoutError as error:
             raise DeviceUnreachable(
-                f"no connection within {self._deadlines.connect_s:g} s", where=where, next_step="look whether it is up"
+                f"no connection within {self._deadlines.connect_s:g} s", where=where, next_step="check that it is up"
             ) from error
         except (OSError, asyncssh.Error) as error:
             raise _gone(where, error) from error
@@ -218,9 +218,9 @@ async def _terminal(server: str, connection: asyncssh.SSHClientConnection, deadl
             await connection.create_session(lambda: feed, term_type="dumb", term_size=(COLUMNS, ROWS), encoding=None)
     except TimeoutError as error:
         raise DeviceSilent(
-            f"the login was taken, and no session came about within {deadline_s:g} s",
+            f"the login was accepted, and no session started within {deadline_s:g} s",
             where=server,
-            next_step="look whether the server is overloaded",
+            next_step="check whether the server is overloaded",
         ) from error
     return feed
 
@@ -295,7 +295,7 @@ def raise_if_refused(answer: Answer) -> None:
             f"the server's command line does not know or allow {answer.command!r}",
             where=answer.server,
             found=answer.text.strip(),
-            next_step="log in by hand and look what the user may do; another release may spell the command differently",
+            next_step="log in by hand and check what the user may do; another release may spell it differently",
         )
     if problem:
         problem.sent = True

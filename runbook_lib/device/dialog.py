@@ -243,7 +243,7 @@ class Dialog:
         raise AnswerNotUnderstood(
             "something was printed behind the prompt, and no prompt after it; the session is closed",
             where=self.server,
-            next_step="run the stage again; if it stays so, look what writes to the server's terminals",
+            next_step="run the stage again; if that does not help, find out what writes to the server's terminals",
         )
 
     def _asked(self, feed: Feed, transcript: Transcript) -> bool:
@@ -291,16 +291,16 @@ class Dialog:
         if self._asks(transcript) or transcript.last_line.rstrip().endswith(":"):
             return self._at_login(transcript) if self.login else self._question(transcript)
         setting = "login_s" if self.login else "command_s"
-        next_step = f"look whether the server is overloaded; the site's file sets the time, deadlines: {setting}"
+        next_step = f"check whether the server is overloaded; the site's file sets the time, deadlines: {setting}"
         standing = cut(transcript.last_line.strip(), 200)
         if standing and not self._is_prompt(standing, transcript):
             return DeviceSilent(
                 f"no end of the answer within {deadline_s:g} s: {standing!r} at its end is neither the prompt nor a"
                 " question that is known",
                 where=self.server,
-                next_step=f"log in by hand and look whether it waits for something there; else {next_step}",
+                next_step=f"log in by hand and check whether it waits for something there; else {next_step}",
             )
-        why = "a prompt stands there, and whether more comes is not known" if standing else "no prompt stood at the end"
+        why = "a prompt is shown, and more output may follow" if standing else "there was no prompt at the end"
         return DeviceSilent(
             f"no end of the answer within {deadline_s:g} s ({why})", where=self.server, next_step=next_step
         )
@@ -318,5 +318,5 @@ class Dialog:
         return ConnectionLost(
             f"the connection ended in the middle of an answer{cause}",
             where=self.server,
-            next_step="look whether the server is restarting, then run the stage again",
+            next_step="check whether the server is restarting, then run the stage again",
         )

@@ -227,7 +227,7 @@ class Login(asyncssh.SSHClient):
 
     async def password_auth_requested(self) -> str | None:
         if self.password_taken:
-            self.asked.append("the server takes the password, and asks for it once more")
+            self.asked.append("the server accepts the password and asks for it again")
             return None
         accept_any_text(self._connection, new_password, self._taken)
         return await self._once()

@@ -89,7 +89,7 @@ async def read_page(host: str, port: int, path: str, *, shown: bytes, probe_s: f
     """
     async with asyncio.timeout(probe_s), open_unjudged(host, port) as (reader, writer):
         if writer.get_extra_info("ssl_object").getpeercert(binary_form=True) != shown:
-            raise ValueError("another certificate than a moment ago")
+            raise ValueError("a different certificate than a moment ago")
         name = f"[{host}]" if ":" in host else host
         writer.write(f"GET {path} HTTP/1.1\r\nHost: {name}:{port}\r\nConnection: close\r\n\r\n".encode("ascii"))
         await writer.drain()

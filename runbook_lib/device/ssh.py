@@ -117,7 +117,7 @@ async def presented_host_key(address: str, port: int, *, connect_s: float) -> tu
             "no SSH host key was shown",
             where=f"{address} port {port}",
             found=str(problem),
-            next_step="look whether the name resolves here and the server is up; pin its key later (ssh: host_key:)",
+            next_step="check that the name resolves here and that the server is up; pin its key later (ssh: host_key:)",
         )
     return key.get_fingerprint(), key.get_algorithm()
 
@@ -225,7 +225,7 @@ async def _failure(error: Exception, login: Login | None, where: str, connect_s:
     if isinstance(error, asyncssh.ChannelOpenError):
         return channel_failure(error, f"jump host of {where}", jump=True)
     if isinstance(error, TimeoutError) and login and login.connected:
-        what = f"the connection was taken, and no login came about within {connect_s:g} s"
+        what = f"the connection was accepted, and no login was completed within {connect_s:g} s"
         return DeviceSilent(what, where=where, found=said, next_step=_LOOK)
     if isinstance(error, TimeoutError):
         return DeviceUnreachable(f"no connection within {connect_s:g} s", where=where, next_step=_LOOK)
@@ -234,7 +234,7 @@ async def _failure(error: Exception, login: Login | None, where: str, connect_s:
     if login and login.connected and (login.greeted or not isinstance(error, OSError)):
         return await _ended_before_password(error, where, said, connect_s, place)
     if login and login.connected:
-        what = "the connection was taken and reset before the server said anything"
+        what = "the connection was accepted and reset before the server sent anything"
         return DeviceUnreachable(what, where=where, found=str(error), next_step=_RESET)
     return DeviceUnreachable("no SSH connection", where=where, found=str(error), next_step=_LOOK)
 
@@ -258,10 +258,10 @@ async def _ended_before_password(
     if isinstance(error, asyncssh.KeyExchangeFailed) or needed or needed is None:
         return _nothing_in_common(error, where, offers, needed)
     return ConnectionLost(
-        "the server took the connection and ended it before the password was sent",
+        "the server accepted the connection and closed it before the password was sent",
         where=where,
         found=f"{said}\n{error}".strip(),
-        next_step="run the stage again; if it stays so, the server has too many logins open or gives too little time"
+        next_step="run the stage again; if not, the server has too many logins open or gives too little time"
         " for one, or something in between cuts the connection",
     )
 
@@ -302,7 +302,7 @@ async def _offers(place: Place, connect_s: float) -> Offers:
 def _refused(login: Login | None, where: str, said: str) -> LoginRefused:
     advice = "log in by hand: the password may be wrong or expired, or the user locked"
     if login is None or not login.password_sent:
-        what = "the server refuses the login: it did not take a password"
+        what = "the server refuses the login: it did not accept a password"
         if login and login.asked:
             what += ", but asked for something else"
     elif login.wants_new_password:

@@ -78,13 +78,13 @@ def verdict(diagnosis: Diagnosis) -> str:
     """Return what was found, in a sentence or two."""
     said = _found(diagnosis)
     if diagnosis.damaged:
-        said += f" {_sources(diagnosis)} could not be read whole: nothing is known of the rest."
+        said += f" {_sources(diagnosis)} could not be read to its end: the rest is unknown."
     if diagnosis.not_logs and 0 < diagnosis.recognised_files < diagnosis.files_read:
         said += f" {recognised(diagnosis)}"
     if diagnosis.recognised_files and (empty := _empty(diagnosis)):
         said += f" No file is in: {', '.join(empty)}."
     if missing := [server for server in diagnosis.no_logs if server != UNKNOWN or not diagnosis.not_logs]:
-        said += f" No log was found of: {', '.join(missing)}."
+        said += f" No log was found for: {', '.join(missing)}."
     return said
 
 
@@ -124,7 +124,7 @@ def next_steps(diagnosis: Diagnosis, known: Mapping[str, str]) -> tuple[NextStep
     if (diagnosis.not_logs and diagnosis.no_logs) or _empty(diagnosis):
         steps.append(NextStep(advice=NAME_LOGS))
     if diagnosis.damaged:
-        steps.append(NextStep(advice="Get the sources that are named as damaged once more, and diagnose them again."))
+        steps.append(NextStep(advice="Download the damaged sources again and repeat the diagnosis."))
     return tuple({(step.advice, step.notebook): step for step in steps}.values())
 
 

@@ -64,10 +64,11 @@ class Times:
         """Say what is not known of these times; ``zone`` is the one that was named for the server, or empty."""
         found = []
         if self.unsaid:
-            found.append(f"{self.unsaid} of its events hold no time")
+            found.append(f"{self.unsaid} of its events have no time")
         if self.undated:
             found.append(
-                f"{self.undated} of its times hold no year, or mean no moment or two: first and last do not count them"
+                f"{self.undated} of its times have no year, or fall into an hour that a clock skips or repeats:"
+                " first and last leave them out"
             )
         if self.zoneless and not zone:
             found.append("the log does not say in which time zone it was written: its times are read as UTC")

@@ -190,7 +190,7 @@ class _Joined:
 # -- What an archive may unpack to, counted while it is read ---------------------------------------
 
 DAMAGE_WORDS = "damaged: read up to the damage"
-CUT_WORDS = "cut off: read up to where it ends"
+CUT_WORDS = "cut off: read as far as it goes"
 
 
 @dataclass(frozen=True)
@@ -250,7 +250,7 @@ class Meter:
 
     def _too_much(self, what: str) -> UsageError:
         return UsageError(
-            "This archive unpacks to too much.",
+            "This archive is too large once it is unpacked.",
             where=self._name,
             found=what,
             next_step="Unpack it yourself where there is room, and name the folder.",

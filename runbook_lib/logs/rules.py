@@ -159,7 +159,7 @@ RULES = (
             re.compile(r"[Cc]onnection refused|[Cc]onnect(?:ion)? timed out|No route to host"),
         ),
         meaning="The peer's Health Monitor port 8082 does not answer.",
-        advice="See that services run there (`ncs status`) and that no firewall blocks port 8082.",
+        advice="Check that services are running there (`ncs status`) and that no firewall blocks port 8082.",
         lines_before=1,
     ),
     Rule(
@@ -170,7 +170,7 @@ RULES = (
             re.compile(r"QuoVadis|FN72110|SSLHandshakeException|PKIX|[Cc]ertificate|[Hh]andshake"),
         ),
         meaning="The connection to Cisco's cloud fails because of its root certificate (PI 3.7 to 3.9, FN72110).",
-        advice="Follow field notice FN72110; no entry of a TOFU list has to do with it.",
+        advice="Follow field notice FN72110; it has nothing to do with TOFU entries.",
     ),
     Rule(
         name="clock_skew",
@@ -190,8 +190,8 @@ RULES = (
         quoted=True,
         literals=(LITERAL,),
         patterns=(),
-        meaning="The words of the mismatch are only quoted here: by an audit trail, a search, or somebody's text.",
-        advice="Nothing follows from it; look at the log of the server that it was quoted from.",
+        meaning="The mismatch is only quoted here: by an audit trail, a search, or somebody's text.",
+        advice="It proves nothing here; read the log of the server that it was quoted from.",
     ),
 )
 """The rules that every diagnosis uses."""

@@ -103,7 +103,7 @@ def _worse_problems(item: Mapping[str, Any], taken: set[str]) -> list[str]:
     if item["name"] in taken:
         found.append("name: there is a rule of that name already")
     if not item["literals"] or any(len(text.encode()) < SHORTEST_LITERAL for text in item["literals"]):
-        found.append(f"literals: write one at least, of {SHORTEST_LITERAL} bytes or more: rare words are quick to find")
+        found.append(f"literals: write at least one, of {SHORTEST_LITERAL} bytes or more: rare words are quick to find")
     for text in item.get("patterns", []):
         try:
             re.compile(text)

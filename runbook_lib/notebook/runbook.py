@@ -220,7 +220,7 @@ class Runbook:
     def _seal_after(self, red: str) -> None:
         if red:
             raise StageOutOfOrder(
-                "A cell of this stage ended red and was not run again since; the stage is not done",
+                "A cell of this stage ended red and has not been run again; the stage is not done",
                 found=red,
                 next_step="run that cell again: it looks first; then close the stage",
             )

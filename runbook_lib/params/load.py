@@ -121,7 +121,7 @@ def _not_a_text(where: Where, document: Document) -> str:
         return "must be one text, not a list or a section"
     if may_be_secret(where):
         return "is read as a number or as true or false; put the text in quotes"
-    return f'{cut(plain, 40)} is not a text in YAML; put it in quotes: "{cut(plain, 40)}"'
+    return f'{cut(plain, 40)} is not text in YAML; put it in quotes: "{cut(plain, 40)}"'
 
 
 def _keys(model: type[BaseModel], where: Where) -> str:

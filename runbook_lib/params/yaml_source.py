@@ -229,7 +229,7 @@ class _YamlReader:
                 raise _Unreadable
             inside = (*where, key := event.value)
             if self._means_something_else(event):
-                self._document.problem(inside, "YAML does not read this key as a text; write it in quotes", line)
+                self._document.problem(inside, "YAML does not read this key as text; put it in quotes", line)
             if key in found:
                 first = self._document.lines[inside]
                 self._document.problem(inside, f"given twice (first in line {first}); keep one", line)

@@ -84,7 +84,7 @@ def read_about(line: Mapping[str, object]) -> About:
         return _by_text(*(str(line[key]) for key in ("kind", "stage", "expected", "seen", "text")))
     value = line["about"]
     if not isinstance(value, dict) or not value.keys() <= {"topic", "name", "command", "seen"}:
-        raise ValueError("its about is none that a journal line holds")
+        raise ValueError("its about is not one that a journal line holds")
     if not all(text and isinstance(text, str) for text in value.values()):
         raise ValueError("its about holds something that is no text")
     topic = next((each for each in LineTopic if each.value == value.get("topic")), LineTopic.OTHER)

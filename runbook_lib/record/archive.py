@@ -34,7 +34,7 @@ def pack(folder: Path, target: Path, trusted: Trusted, *, anyway: bool = False) 
         _refuse_damaged(found)
     if not write_new(target, packed(folder)):
         raise ParameterRefused(
-            "There is such a file already, and no archive is ever replaced",
+            "The file exists already, and no archive is ever overwritten",
             where=str(target),
             next_step="give another name with --to FILE",
         )
@@ -73,7 +73,7 @@ def _refuse_in_use(folder: Path) -> None:
     running = [name for name, state in stage_states(journal.lines).items() if state is StageState.RUNNING]
     if running:
         raise SiteLocked(
-            "A stage of this incident runs now, so its record is not complete",
+            "A stage of this incident is running, so its record is not complete yet",
             where=str(folder),
             found=", ".join(running),
             next_step="wait until it has ended; close a notebook that is open (its last cell), or restart its kernel",
@@ -95,7 +95,7 @@ def _no_archive(path: Path, why: str) -> RecordDamaged:
         "This file is not an archive of a record, or it was changed",
         where=str(path),
         found=why,
-        next_step="get it once more from where it was packed (runbook archive)",
+        next_step="get it again from where it was packed (runbook archive)",
     )
 
 

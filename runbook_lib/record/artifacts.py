@@ -163,7 +163,7 @@ def _neighbours(path: str) -> Iterator[str]:
 def damaged(path: Path, how: str) -> RecordDamaged:
     """The error for a file of the record that does not verify."""
     return RecordDamaged(
-        "a file of the record is not what the journal says that it was",
+        "a file of the record differs from what the journal says",
         where=str(path),
         found=how,
         next_step="keep this folder as it is, open a new incident, and observe the site before changing it",

@@ -151,7 +151,7 @@ def parse_line(raw: bytes) -> Line:
     except (ValueError, RecursionError):
         raise ValueError("it is not JSON") from None
     if not isinstance(value, dict) or value.keys() - {"about"} != _KEYS:
-        raise ValueError("it has not the keys of a journal line")
+        raise ValueError("it does not have the keys of a journal line")
     body = {key: item for key, item in value.items() if key != "hash"}
     try:
         same = sha256_hex(canonical_json(body)) == value["hash"] and canonical_json(value) == raw
@@ -168,16 +168,16 @@ def _line(value: dict[str, Any]) -> Line:
         if not isinstance(value[name], str):
             raise ValueError(f"its {name} is no text")
     if type(value["n"]) is not int:
-        raise ValueError("its n is no whole number")
+        raise ValueError("its n is not a whole number")
     try:
         kind = Kind(value["kind"])
         utc = datetime.strptime(value["utc"], "%Y-%m-%dT%H:%M:%S.%fZ").replace(tzinfo=UTC)
     except ValueError:
-        raise ValueError("its kind or its utc is none that a journal line holds") from None
+        raise ValueError("its kind or its utc is not one that a journal line holds") from None
     if utc.strftime(UTC_FORM) != value["utc"]:
         raise ValueError("its utc is not spelled as it is written")
     if kind in SAYS and value["seen"] not in SAYS[kind]:
-        raise ValueError(f"its seen is none that a line of the kind {kind} holds")
+        raise ValueError(f"its seen is not one that a line of the kind {kind} holds")
     read = {"kind": kind, "utc": utc, "artifact": _artifact(value["artifact"]), "about": read_about(value)}
     return Line(**value | read)
 
@@ -186,12 +186,12 @@ def _artifact(value: object) -> Artifact | None:
     if value is None:
         return None
     if not isinstance(value, dict) or value.keys() != {"path", "sha256"}:
-        raise ValueError("its artifact is no file")
+        raise ValueError("its artifact is not a file")
     path, sha256 = value["path"], value["sha256"]
     if not isinstance(path, str) or not is_inside(path):
         raise ValueError("its artifact's path leads to no file of a record")
     if not isinstance(sha256, str) or not _SHA256.fullmatch(sha256):
-        raise ValueError("its artifact's sha256 is none")
+        raise ValueError("its artifact's sha256 is not a digest")
     return Artifact(path=path, sha256=sha256)
 
 
@@ -390,7 +390,7 @@ class Journal:
         fields = dict.fromkeys(TEXTS, "") | {
             "kind": Kind.TORN.value,
             "artifact": {"path": artifact.path, "sha256": digest},
-            "text": f"a line of which {size - end} bytes had been written was cut off; it had not been acknowledged",
+            "text": f"a line of which {size - end} bytes had been written was cut off; it was never acknowledged",
         }
         self._add(file, fields)
 
@@ -425,7 +425,7 @@ def _another(path: Path) -> RecordDamaged:
     return RecordDamaged(
         "the journal is no longer the one that this process wrote to: its folder was moved, or put back from a copy",
         where=str(path),
-        next_step="put the folder back in which it was, and read there what was sent; then run the same command again,"
+        next_step="put the folder back where it was, and read in it what was sent; then run the same command again,"
         " in a new kernel",
     )
 

@@ -78,7 +78,7 @@ class Holder:
         """Read what ``to_bytes`` wrote; ``ValueError`` for anything else, since anybody may have written it."""
         value = json.loads(data)
         if not isinstance(value, dict) or value.keys() != {field.name for field in fields(cls)}:
-            raise ValueError("it has not the keys of a lock")
+            raise ValueError("it does not have the keys of a lock")
         if not all(isinstance(text, str) and text.isprintable() for text in value.values()):
             raise ValueError("it holds something else than lines of text")
         process = ProcessName.parse(value["process"])
@@ -227,7 +227,7 @@ def lock_paths(servers: Sequence[str]) -> tuple[Path, ...]:
         check_folders(folder)
     except (NotPrivate, OSError) as error:
         raise RecordNotWritable(
-            "No lock can be taken: its place would let others remove it",
+            "No lock can be taken: others could remove it from that folder",
             where=str(folder),
             found=getattr(error, "why", None) or getattr(error, "strerror", None) or "",
             next_step="set RUNBOOK_LOCKS, for all who change these servers from this machine, to a folder of root's "
@@ -292,7 +292,7 @@ def _remove(path: Path, site: str) -> None:
             raise ParameterRefused(
                 f"Only {_owner(path)}, or root, can free the lock of site {site}",
                 where=str(path),
-                next_step="let them look at what that run left behind, and free it",
+                next_step="ask them to check what that run left behind, and to free it",
             ) from None
         sync_folder(path.parent)
     finally:
@@ -374,7 +374,7 @@ def _locked(path: Path, site: str, holder: Holder | None) -> SiteLocked:
         what, next_step = f"another run changes the servers of site {site} now", "wait until it has ended"
     elif holder and not holder.process.is_here:
         what = f"the servers of site {site} are locked from another host"
-        next_step = f"look there whether it still runs; if you are certain that it does not: {free}"
+        next_step = f"check there whether it is still running; if you are certain that it is not: {free}"
     else:
         what = f"the servers of site {site} have a stale lock: the run that took it is gone"
         next_step = f"look at what its incident says, then free it: {free}"

@@ -81,13 +81,13 @@ def new_key(folder: Path) -> VerifyingKey:
     try:
         check_folders(folder)
     except NotPrivate as error:
-        raise _not_private("No key is made where others could take it", path, error) from None
+        raise _not_private("No key is created where others could take it", path, error) from None
     private = Ed25519PrivateKey.generate()
     if (folder / PUBLIC).exists() or not write_new(
         path, private.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
     ):
         raise ParameterRefused(
-            "There is a key already, and no key is ever replaced",
+            "A key exists already, and no key is ever overwritten",
             where=str(path if path.exists() else folder / PUBLIC),
             next_step="runbook key show prints it; for a new one move the old private key away, and rename the old "
             "public one in the same folder, as old.pub.pem, so that older records still verify",
@@ -223,7 +223,7 @@ def parse(data: bytes) -> Envelope:
     try:
         value = json.loads(data)
         if value["payloadType"] != PAYLOAD_TYPE:
-            raise ValueError("its payload is no in-toto statement")
+            raise ValueError("its payload is not an in-toto statement")
         return Envelope(
             payload=base64.b64decode(value["payload"], validate=True),
             signatures=tuple(

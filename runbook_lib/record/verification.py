@@ -41,7 +41,7 @@ from runbook_lib.record.signing import (
 )
 from runbook_lib.record.stages import ENVELOPE, MANIFEST, SEAL_FOLDER, STAMP, named_in_words, without_seal
 
-NEVER_SEALED = "It was never sealed: no manifest and no signature, only the journal's chain holds it."
+NEVER_SEALED = "It was never sealed: it has no manifest and no signature, only the journal's hash chain."
 
 # -- What checking a record found ------------------------------------------------------------------
 
@@ -201,7 +201,7 @@ def check_time(
     path = f"{found.seal}/{STAMP}"
     if path not in files:
         missing = [line.text for line in lines if line.kind is Kind.SEALED and not line.artifact]
-        found.notes += [f"A time stamp was asked for and not had: {text}" for text in missing[-1:]]
+        found.notes += [f"A time stamp was requested and not received: {text}" for text in missing[-1:]]
         return
     about = next(name for name in (f"{found.seal}/{ENVELOPE}", f"{found.seal}/{MANIFEST}", path) if name in files)
     try:
@@ -246,7 +246,7 @@ def verify_record(
     found = Verification(folder=folder, names=(folder.resolve().name,))
     for path, why in others:
         if SEAL_FOLDER.fullmatch(path) and why == EMPTY:
-            found.notes.append(f"{path} is empty: a seal that was cut off before it was written.")
+            found.notes.append(f"{path} is empty: its seal was interrupted before it was written.")
         else:
             found.say(path, why)
     return verify_files(found, files, folder / JOURNAL, Trusted(keys=tuple(keys), certificates=tuple(certificates)))
@@ -262,7 +262,7 @@ def verify_files(
     data = _journal(found, journal_file)
     if data is None and not any(SEAL_FOLDER.fullmatch(path.split("/")[0]) for path in files):
         raise ParameterRefused(
-            "There is no record in this place",
+            "This is not a record",
             where=str(found.folder),
             next_step="give the folder of an incident, an incident's name in the records, or an archive of one",
         )
@@ -320,7 +320,7 @@ def _check_names(found: Verification, files: Mapping[str, ReadableFile], journal
         if CALLED.fullmatch(name):
             found.say(name, f"it is the record of another incident: {found.incident}")
         else:
-            found.notes.append(f"It lies here as {name}; it is the record of {found.incident}.")
+            found.notes.append(f"The folder is named {name}; it holds the record of {found.incident}.")
 
 
 def _entry(found: Verification, path: str, file: ReadableFile) -> FileEntry:
@@ -388,8 +388,8 @@ def _check_journal_part(found: Verification, manifest: Manifest, data: bytes, jo
     if found.later:
         named = "; ".join(map(named_in_words, found.later[:_MOST_NAMED])) + "; …" * (len(found.later) > _MOST_NAMED)
         found.notes.append(
-            f"{len(found.later)} lines of the journal, from {found.later[0].n} on, came after the seal: no signature "
-            f"covers them or the files that they name; a new run of stage 60 seals again. {named}"
+            f"{len(found.later)} lines of the journal, from {found.later[0].n} on, were added after the seal: no "
+            f"signature covers them or the files that they name; a new run of stage 60 seals again. {named}"
         )
 
 

@@ -94,7 +94,7 @@ class Judge:
             seen = seen_here(folder)
         except NotPrivate as error:
             raise ParameterRefused(
-                f"What this account approved is not believed: {error.why}",
+                f"What this account approved does not count: {error.why}",
                 where=str(folder / SEEN),
                 next_step=error.next_step,
             ) from None

@@ -40,7 +40,7 @@ def write_override(record: Record, override: Override, target: str, *, phrase: s
     listed, and DeletionRefused where the verdict is not ``unconfirmed`` or the certificate another one.
     """
     if phrase.strip().lower() != PHRASE:
-        raise ParameterRefused("An override has to be said in full words", next_step=f"write: {PHRASE}")
+        raise ParameterRefused("An override needs the full phrase", next_step=f"write: {PHRASE}")
     if not override.by.strip() or not override.reason.strip():
         raise ParameterRefused("An override needs a name and a reason", next_step="give both")
     inventory = record.read_facts(Stage.LIST, INVENTORY_FACTS, Inventory)

@@ -250,7 +250,7 @@ def _compare(before: TofuStore, after: TofuStore, key: str, ours: Collection[str
 def _stop_on_collateral(result: DeletionResult) -> None:
     if result.result is Deletion.COLLATERAL:
         raise RepairFailed(
-            "Another entry than the deleted one is no longer listed as it was; no further command was sent",
+            "An entry other than the deleted one is no longer listed as it was; no further command was sent",
             where=f"{result.server}: {result.command}",
             found="\n".join(entry.line for entry in lost_with(result)),
             next_step="compare the lists in the record, and list them by hand; an entry that went is added again at its"

@@ -76,7 +76,7 @@ def _page(excerpt: Excerpt, around: dict[int, str]) -> str:
     wanted = _near(excerpt.lines, around)
     head = [f"log:    {excerpt.source}", f"server: {excerpt.server}", f"found:  {excerpt.about}"]
     if not around:
-        head.append("The log could not be read a second time: the lines around are missing.")
+        head.append("The log could not be read a second time: the surrounding lines are missing.")
     body: list[str] = []
     before = 0
     for number in sorted(wanted):

@@ -181,7 +181,7 @@ async def decide_ha(context: Context, pages: PrimaryPages) -> HaAction:
 def _by_states(context: Context, states: Sequence[HaStatus], words: str, *, guided: bool) -> HaAction:
     if _are_crossed(states):
         raise DecisionNeeded(
-            "Each server calls itself the other one: what is done at the primary would be done at the secondary",
+            "Each server reports the other one's role: what is meant for the primary would be done on the secondary",
             where=f"site {context.site.name}",
             found=words,
             next_step="compare both addresses in the site's file with the servers, correct it, and make a new plan",
@@ -444,5 +444,5 @@ async def _by_hand(context: Context, pages: PrimaryPages) -> None:
         states = await observe_ha(context)
         return set(kinds_of(context.site, states)) == {StateKind.HEALTHY}, ha_states_in_words(states)
 
-    await watch(context, look, "high availability on both servers' own word")
+    await watch(context, look, "high availability as both servers report it")
     write_late_result(context, BY_HAND, ha_states_in_words(await observe_ha(context)))

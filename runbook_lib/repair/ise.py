@@ -88,7 +88,7 @@ def _imported(settings: IseServer, waiting: IseCertificate) -> Check:
         expected=f"presented on port {settings.port}",
         actual=f"imported, not yet presented: {waiting.sha256}{_until(waiting)}",
         ok=None,
-        note="its restart after the import was put off: wait for it, or restart it; the mismatch comes only after that",
+        note="its restart after the import was postponed: wait for it, or restart; the mismatch comes only after that",
         kind=CheckKind.ISE_IMPORTED,
         target=settings.name,
     )

@@ -193,7 +193,7 @@ class _Planner:
         ]
         if served_by_secondary(self._inventory.ha):
             found.append(
-                "high availability: by the servers' words the secondary is active, or may be: no change is planned;"
+                "high availability: the servers report that the secondary is active, or may be: no change is planned;"
                 " fail back first"
             )
         for target in targets(self._site):

@@ -48,7 +48,7 @@ _WHY_REGISTER = {
     "not registered": "high availability is not registered",
     "registered and not healthy": "the pair does not work now; it may recover once the stale entries are gone",
     "healthy": "a stale entry of a peer is deleted; the pair may not come back by itself",
-    "sent already": "a registration was sent and its end was not seen: it is watched; this is for when it is over",
+    "sent already": "a registration was sent and its end was not seen: it is watched, and this applies once it is over",
     "not known": "what the servers say of high availability is not understood",
 }
 

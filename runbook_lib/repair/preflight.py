@@ -50,7 +50,7 @@ async def clock_check(name: str, host: str, port: int, deadline_s: float) -> Che
         async with asyncio.timeout(deadline_s):
             theirs = await _date(host, port)
     except (OSError, EOFError, ValueError, TimeoutError) as error:
-        note = "it did not tell; compare with `show clock` on its command line"
+        note = "it did not say; compare with `show clock` on its command line"
         return Check(name=label, expected=expected, actual=f"not told ({type(error).__name__})", ok=None, note=note)
     apart = (theirs - datetime.now(UTC)).total_seconds()
     if abs(apart) <= MOST_APART_S:
@@ -294,7 +294,7 @@ async def try_login(context: Context, pages: PrimaryPages, plan: Plan) -> None:
     try:
         await pages.open()
     except (CertificateMoved, DeletionRefused, DeviceUnreachable, PageNotUnderstood) as error:
-        context.tell(f"The login was not tried to its end: {error.what}")
+        context.tell(f"The login attempt was cut short: {error.what}")
         await pages.close()
 
 
@@ -337,7 +337,7 @@ def _require_room(context: Context) -> None:
     free = free_bytes(context)
     if free < LEAST_FREE_BYTES:
         raise RecordNotWritable(
-            f"There are {free >> 20} MiB left for the record, and a repair may need {LEAST_FREE_BYTES >> 20} MiB",
+            f"Only {free >> 20} MiB are free for the record, and a repair may need {LEAST_FREE_BYTES >> 20} MiB",
             where=str(context.record.folder),
             next_step="make room there before anything is changed",
         )

@@ -88,9 +88,9 @@ def _all_evidence(value: Diagnosis) -> list[str]:
 def _read_note(value: Diagnosis) -> str:
     note = f"{value.lines_read:,} lines read ({value.bytes_read:,} bytes)."
     if value.no_logs:
-        note += f" No logs at hand of: {', '.join(value.no_logs)}."
+        note += f" No logs at hand for: {', '.join(value.no_logs)}."
     if value.not_logs:
-        note += f" Of {value.files_read:,} files {value.recognised_files:,} look like logs."
+        note += f" {value.recognised_files:,} of {value.files_read:,} files look like logs."
     return note
 
 
@@ -109,13 +109,13 @@ def _history(value: Diagnosis) -> tuple[Table, ...]:
         fold=f"Timeline: {len(moments):,} moments",
     )
     damaged = Table(
-        title="Not read to the end: nothing is known of the rest",
+        title="Not read to the end: the rest is unknown",
         headers=("source", "problem"),
         rows=tuple(Row(damage.source, damage.problem, mark=DOUBT) for damage in value.damaged),
         artifact=facts_of(Stage.DIAGNOSE),
     )
     others = Table(
-        title="Does not look like a log, so nothing is known from it",
+        title="It does not look like a log, so it says nothing",
         headers=("source", "looks like"),
         rows=tuple(Row(AsIs(other.source), other.looks_like, mark=DOUBT) for other in value.not_logs),
         artifact=facts_of(Stage.DIAGNOSE),
@@ -155,12 +155,12 @@ def presented(value: Inventory, now_utc: datetime) -> View[Inventory]:
         fold="Certificates that the hosts present now, in full",
     )
     looks = Table(
-        title="Seen from where",
+        title="Looks by vantage",
         headers=("host and port", "vantage", "through", "what was seen"),
         rows=tuple(_look_row(look) for look in value.presented),
         note="here: this machine · self: through the host's own SSH server · peer: through the server that stores it.",
         below=("what was seen",),
-        fold=f"Seen from where: {len(value.presented)} looks",
+        fold=f"Looks by vantage: {len(value.presented)}",
     )
     return View(value, (facts, looks))
 

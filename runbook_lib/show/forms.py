@@ -217,12 +217,12 @@ def unconfirmed(entries: tuple[Unconfirmed, ...]) -> Table:
         title="Stale, and not confirmed by anything",
         headers=("server", "entry", "stands for", "what it presents now (SHA-256)"),
         rows=tuple(Row(*tuple(entry), mark=DOUBT) for entry in entries),
-        empty="nothing waits for an override",
+        empty="no entry needs an override",
         note="Whoever overrides vouches that this certificate is the right one. The incident then ends at best"
         " “repaired_unverified”.",
         whole=("entry",),
         below=("what it presents now (SHA-256)",),
-        fold="" if entries else "Nothing waits for an override",
+        fold="" if entries else "No entry needs an override",
     )
 
 

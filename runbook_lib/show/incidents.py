@@ -121,7 +121,7 @@ def _history_words(shown: Sequence[PastIncident]) -> tuple[str, ...]:
     times = sorted(each.repair_s for each in shown if each.repair_s is not None)
     if times:
         middle, longest = (span(timedelta(seconds=s)) for s in (times[len(times) // 2], times[-1]))
-        words.append(f"Repairs took {middle} in the middle, and {longest} at the longest.")
+        words.append(f"Repairs took {middle} in the median and {longest} at most.")
     return tuple(words)
 
 
@@ -202,7 +202,7 @@ def _fleet_words(
     if known:
         days, site = known[0]
         end = f"has expired {-days} days ago" if days < 0 else f"expires in {days} days"
-        words.append(f"The certificate that ends first, at {site}, {end}.")
+        words.append(f"The first certificate to expire, at {site}, {end}.")
     return tuple(words)
 
 

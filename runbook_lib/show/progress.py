@@ -142,7 +142,7 @@ def _going_on(state: _State) -> dict[str, str]:
     fraction = None if state.fraction is None else min(max(state.fraction, 0.0), 1.0)
     value = "" if fraction is None else f' value="{fraction:.3f}"'
     times = _times(fraction, state.elapsed_s(), state.left_s())
-    name = text_of(gettext("How far this cell is"))
+    name = text_of(gettext("Progress of this cell"))
     bar = f'<progress class="rb-bar" max="1"{value} aria-label="{name}"></progress>'
     hint = f"<p><small>{text_of(gettext(RELOADED))}</small></p>" if state.elapsed_s() > HINT_AFTER_S else ""
     return {

@@ -74,8 +74,8 @@ def unproven_of(
     """Yield what this record leaves open, the gravest first."""
     yield from (f"{path}: {what}" for path, what in standing.problems)
     yield from (f"Result not known: {change.what} on the {change.server}" for change in changes if not change.result)
-    yield from (f"Check not held: {check.name}: {check.actual}" for check in checks if check.ok is False)
-    yield from (f"Check not made: {check.name}: {check.actual}" for check in checks if check.ok is None)
+    yield from (f"Check failed: {check.name}: {check.actual}" for check in checks if check.ok is False)
+    yield from (f"Check not run: {check.name}: {check.actual}" for check in checks if check.ok is None)
     if not checks:
         yield "Whether it works: no checks of stage 60 are in this record."
     yield from _last_states(stages)

@@ -221,12 +221,12 @@ def _tone(line: Line) -> str:
 # -- How the incident ended, as far as its record says it; and the summary in sentences ------------
 
 ENDINGS = {
-    Outcome.REPAIRED: ("every check of stage 60 held", "good"),
+    Outcome.REPAIRED: ("every check of stage 60 passed", "good"),
     Outcome.REPAIRED_UNVERIFIED: (
         "it works as far as can be seen, but a check could not be made or something was overridden",
         "doubt",
     ),
-    Outcome.NOTHING_TO_DO: ("every check held, and nothing was changed", "good"),
+    Outcome.NOTHING_TO_DO: ("every check passed, and nothing was changed", "good"),
     Outcome.STOPPED: ("it stopped for safety, or was interrupted before its end", "doubt"),
     Outcome.FAILED: ("something did not work", "bad"),
     Outcome.UNKNOWN: ("a change was sent and its result was not seen: look before you do anything else", "bad"),
@@ -286,7 +286,7 @@ def summary_of(
     yield _changed(changes)
     if checks:
         held = sum(check.ok is True for check in checks)
-        yield f"Of {count(len(checks), 'check')} at the end {held} held" + "".join(_others(checks)) + "."
+        yield f"{held} of {count(len(checks), 'check')} at the end passed" + "".join(_others(checks)) + "."
     else:
         yield "The result was not checked: stage 60 left no checks in this record."
 
@@ -294,7 +294,7 @@ def summary_of(
 def alarms_of(judgements: tuple[Judgement, ...], standing: RecordStatus) -> Iterator[str]:
     """Yield what a reader has to know before anything else: lines that nobody signed, certificates that contradict."""
     if standing.later:
-        yield f"After the newest seal came lines that nobody has signed: {'; '.join(standing.later)}."
+        yield f"Unsigned lines follow the newest seal: {'; '.join(standing.later)}."
     for judgement in judgements:
         if judgement.verdict is Verdict.CONTRADICTED:
             yield (

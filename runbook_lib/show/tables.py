@@ -257,7 +257,7 @@ def plan(value: Plan, ways: tuple[WayOut, ...] = ()) -> View[Plan]:
 def ways_out(ways: tuple[WayOut, ...]) -> Table:
     """Return the table that says how a plan gets on where nothing confirms a certificate."""
     return Table(
-        title="The way out: confirm these certificates by some other means than this connection",
+        title="What to do: confirm these certificates by some other means than this connection",
         headers=("host", "what", "value"),
         rows=tuple(Row(*cells, mark=DOUBT if cells[0] else PLAIN) for way in ways for cells in _way_out(way)),
         note="Write the digits that the console shows, never those of this table: where they differ, somebody else is"

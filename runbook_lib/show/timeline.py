@@ -95,9 +95,7 @@ def remarks_of(diagnosis: Diagnosis) -> tuple[str, ...]:
         f"No logs of the {server} were at hand: nothing is known of its mismatches." for server in diagnosis.no_logs
     ]
     if diagnosis.damaged:
-        found.append(
-            f"Sources that were not read whole: {len(diagnosis.damaged)}; nothing is known of what follows there."
-        )
+        found.append(f"Sources that were read only in part: {len(diagnosis.damaged)}; what follows there is unknown.")
     if undated:
         found.append(f"Kinds of mismatches without a date, which have no place in the picture: {len(undated)}.")
     if left_out > 0:

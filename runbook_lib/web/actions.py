@@ -175,7 +175,7 @@ class PageActions:
             raise OutcomeUnknown(
                 f"{named(self.labels[key])} was clicked, and the page or the browser went away",
                 where=self.view.browser.page.url,
-                next_step="Look at what both servers say before anything is repeated.",
+                next_step="Check what both servers report before you repeat anything.",
             ) from None
 
     async def _try(self, key: str, element: ElementHandle) -> None:
@@ -195,7 +195,7 @@ class PageActions:
             raise PageNotUnderstood(
                 f"what looks like {named(self.labels[key])} is not what the page's roles call so; nothing was clicked",
                 where=self.view.browser.page.url,
-                next_step="Look at the page in a browser: it is read in two ways that disagree.",
+                next_step="Look at the page in a browser: two ways of reading it disagree.",
             )
 
     async def enter(self) -> None:
@@ -222,7 +222,7 @@ class PageActions:
             typed, elsewhere = await type_into(element, value, ACTION_MS)
             if elsewhere:
                 raise PageNotUnderstood(
-                    f"what was typed for {named(self.labels[key])} went into another field; it was taken out again",
+                    f"what was typed for {named(self.labels[key])} went into another field; it was removed again",
                     where=self.view.browser.page.url,
                     found=", ".join(elsewhere),
                     next_step="Look at the page: it may move on to another field by itself.",
@@ -315,7 +315,7 @@ class PageActions:
                 return None
             if not hits:
                 raise PageNotUnderstood(
-                    f"{named(label)} stands with other fields than those that were filled in; nothing was clicked",
+                    f"{named(label)} belongs to other fields than those that were filled in; nothing was clicked",
                     where=self.view.browser.page.url,
                     found=visible(screen),
                     next_step="If the form's own has another name, add that to the site's file (key labels).",
@@ -329,7 +329,7 @@ class PageActions:
                     f"{len(items)} controls answer to {named(label)}",
                     where=self.view.browser.page.url,
                     found=", ".join(f"{item.kind} {item.text!r}" for item in items),
-                    next_step="Say which by a longer caption in the site's file (key labels).",
+                    next_step="Give a longer caption, which fits one of them only, in the site's file (key labels).",
                 )
             return items[0]
         if screen.blocked:

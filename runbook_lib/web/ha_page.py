@@ -248,7 +248,7 @@ class HaPages:
         def ready(screen: Screen) -> tuple[ReadinessItem, ...] | None:
             result = readiness(screen, self.labels)
             if result.items and not result.problem and (folded := _folded(before, screen)):
-                result = replace(result, problem=f"a part of it is folded away: {folded}")
+                result = replace(result, problem=f"part of it is collapsed: {folded}")
             if result != seen.result:
                 seen.result, seen.requests = result, self.view.requests
             rests = shown.rests(result, rest_s(result))

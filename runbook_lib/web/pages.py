@@ -151,7 +151,7 @@ class PrimePages:
                 raise PageNotUnderstood(
                     f"the login page came up again while {doing}",
                     where=self._browser.page.url,
-                    next_step="Log in by hand in a browser: sessions of this user may be limited.",
+                    next_step="Log in by hand in a browser: this user's sessions may be limited.",
                 ) from None
 
     async def _once(self, doing: str, step: Callable[[], Awaitable[T]], seen: Callable[[], Awaitable[T | None]]) -> T:
@@ -171,7 +171,7 @@ class PrimePages:
             raise OutcomeUnknown(
                 f"{doing}: the web session ended while the button was clicked",
                 where=self._browser.page.url,
-                next_step="Look at what the servers say before anything is repeated.",
+                next_step="Check what the servers report before you repeat anything.",
             )
         return result
 

@@ -126,15 +126,15 @@ def _no_option(hand: PageActions, wanted: Label, label: Label, options: Sequence
 
 T = TypeVar("T")
 
-_DECLINED, _DECLINED_S = "the page asked something that was not expected; it was answered with no", 2.0
+_DECLINED, _DECLINED_S = "the page asked an unexpected question; it was answered with no", 2.0
 _NEWS = 400
-_WHOLE = "Look at it on the page; where yes is right, the site's file can hold the whole question (key labels)."
+_WHOLE = "Read it on the page; if yes is right, put the whole question into the site's file (key labels)."
 
 NEXT_STEPS: Mapping[str, str] = {
     "wrong_key": "Set the key anew on both servers (ncs ha authkey <newkey>) and in the secret's place.",
     "mismatch": "A stored certificate is still the old one: run 20_list_certificates again.",
     "unauthorized": "Check the ISE user and the secret in the site's file; the user needs ISE's administrator role.",
-    "duplicate": "It is there already: look at its row on the page before anything is repeated.",
+    "duplicate": "It is there already: check its row on the page before you repeat anything.",
     "too_many": "The page takes no more servers (two ISE servers at most): one has to be removed first.",
     "unreachable": "Check that this PI server reaches the other one: address, names, routes, ports, services.",
     "": "Read the page's words; nothing is repeated by itself.",
@@ -243,7 +243,7 @@ class Submit:
             f"{self.name}: the button was clicked, and {what}",
             where=self.hand.view.browser.page.url,
             found=found,
-            next_step="Look at what both servers say before anything is repeated.",
+            next_step="Check what both servers report before you repeat anything.",
         )
 
     def _news(self, error: Exception) -> str:

@@ -88,7 +88,7 @@ def test_answer_that_is_no_stamp_leaves_a_seal_that_says_so(
     assert not (record.folder / "seal/timestamp.tsr").exists()
     found = checked(record, keys, *read_certificates(tsa.root))
     assert found.problems == []
-    assert any("asked for and not had" in note for note in found.notes)
+    assert any("requested and not received" in note for note in found.notes)
 
 
 def test_answer_to_an_earlier_question_is_no_stamp_even_over_the_same_bytes(tsa: authority.Tsa) -> None:

@@ -790,7 +790,7 @@ def test_a_result_that_is_folded_away_in_part_is_not_passed(tmp_path: Path, monk
     product = Product(readiness=(("CPU", "Passed"), ("RAM", "Passed")), rewrite=((head, closed + head),))
 
     async def use(pages: PrimePages) -> None:
-        with pytest.raises(PageNotUnderstood, match="folded away: Network"):
+        with pytest.raises(PageNotUnderstood, match="is collapsed: Network"):
             await pages.check_readiness(FORM)
 
     drive_form(product, tmp_path, use)

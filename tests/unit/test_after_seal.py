@@ -231,7 +231,7 @@ def test_a_copy_by_any_other_name_is_said_to_be_one(record: Record, tmp_path: Pa
     """A folder or an archive that is called after no incident is still the record that it says it is."""
     shutil.copytree(record.folder, tmp_path / "evidence")
     found = verify_record(tmp_path / "evidence")
-    assert f"It lies here as evidence; it is the record of {record.incident}." in found.notes
+    assert f"The folder is named evidence; it holds the record of {record.incident}." in found.notes
     trusted = Trusted(keys=trusted_keys(tmp_path / "keys"))
     pack(record.folder, tmp_path / "ticket.zip", trusted)
     assert (verify_archive(tmp_path / "ticket.zip", trusted).problems, found.incident) == ([], record.incident)

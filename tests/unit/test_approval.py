@@ -345,7 +345,7 @@ def test_what_this_account_approved_is_not_believed_where_others_could_write_it(
     plan = incident.write_plan()
     incident.approve(plan)
     (keys / SEEN).chmod(0o666)
-    with pytest.raises(ParameterRefused, match="not believed: others may use the file"):
+    with pytest.raises(ParameterRefused, match="does not count: others may use the file"):
         incident.approved(plan)
 
 

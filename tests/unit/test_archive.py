@@ -184,7 +184,7 @@ def test_changed_bytes_of_an_archive_never_pass_as_another_record(archive: Path,
 def test_record_in_use_is_refused_unless_told(tmp_path: Path, record: Record, trusted: Trusted) -> None:
     """While a stage runs nothing is packed; with ``anyway`` it is, as it stands."""
     record.start_stage(Stage.LIST)
-    with pytest.raises(SiteLocked, match="runs now"):
+    with pytest.raises(SiteLocked, match="is running"):
         pack(record.folder, tmp_path / "a.zip", trusted)
     assert not (tmp_path / "a.zip").exists()
     assert pack(record.folder, tmp_path / "a.zip", trusted, anyway=True).problems == []
@@ -205,7 +205,7 @@ def test_record_that_does_not_verify_is_refused_unless_told(tmp_path: Path, reco
 def test_file_that_is_there_is_never_replaced(tmp_path: Path, record: Record, trusted: Trusted) -> None:
     """An archive of before stays as it is."""
     (tmp_path / "a.zip").write_text("mine")
-    with pytest.raises(ParameterRefused, match="no archive is ever replaced"):
+    with pytest.raises(ParameterRefused, match="no archive is ever overwritten"):
         pack(record.folder, tmp_path / "a.zip", trusted)
     assert (tmp_path / "a.zip").read_text() == "mine"
 

@@ -70,7 +70,7 @@ def test_lines_that_were_found_are_kept_with_those_around_them(tmp_path: Path, r
     assert "> 4001: " in page
     assert "Current certificate of the remote host is different from what was used earlier" in page
     assert 0 < page.count("tail of nothing") <= AFTER
-    assert "lines around are missing" not in page
+    assert "surrounding lines are missing" not in page
 
 
 def test_journal_says_of_which_log_an_excerpt_is(tmp_path: Path, record: Record) -> None:
@@ -91,7 +91,7 @@ def test_log_that_is_gone_by_then_leaves_its_evidence(tmp_path: Path, record: Re
     log.unlink()
     keep_excerpts(record, site_of(log), diagnosis)
     (page,) = [path.read_text() for path in record.folder.glob("excerpts/*")]
-    assert "the lines around are missing" in page
+    assert "the surrounding lines are missing" in page
     assert "> 4001: " in page
 
 

@@ -324,7 +324,7 @@ def test_picture_shows_every_incident_and_says_the_same_in_words() -> None:
     picture = draw_history(found)
     assert picture.words == (
         "3 incidents between 2026-11-01 and 2026-11-04: 2 repaired, 1 failed.",
-        "Repairs took 2 h in the middle, and 2 h at the longest.",
+        "Repairs took 2 h in the median and 2 h at most.",
     )
     assert "<script" not in picture.inline()
     assert "&lt;script&gt;" in picture.inline()

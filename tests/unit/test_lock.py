@@ -329,7 +329,7 @@ def test_who_works_under_a_lock_is_known_by_its_token(monkeypatch: pytest.Monkey
 def test_a_place_that_is_not_safe(tmp_path: Path, mode: int) -> None:
     """Where others could remove a lock none is taken, and nothing is changed."""
     tmp_path.chmod(mode)
-    with pytest.raises(RecordNotWritable, match="would let others remove it") as caught:
+    with pytest.raises(RecordNotWritable, match="others could remove it") as caught:
         locked().__enter__()
     assert "RUNBOOK_LOCKS" in caught.value.next_step
     assert os.environ[TOKEN_VARIABLE] == ""

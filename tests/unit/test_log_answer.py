@@ -140,8 +140,8 @@ def test_many_cores_find_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     ("stamp", "zone", "said", "note"),
     [
         ("2026-11-23 12:00:00,000 ", "", "2026-11-23 12:00:00,000", "does not say in which time zone"),
-        ("Nov 23 12:00:00 prime-pri ncs: ", "UTC", "Nov 23 12:00:00", "hold no year"),
-        ("", "UTC", "", "hold no time"),
+        ("Nov 23 12:00:00 prime-pri ncs: ", "UTC", "Nov 23 12:00:00", "have no year"),
+        ("", "UTC", "", "have no time"),
         ("2026-11-23T12:00:00Z ", "", "2026-11-23T12:00:00Z", ""),
     ],
 )
@@ -198,7 +198,7 @@ def test_damage_without_a_mismatch_is_no_answer(tmp_path: Path) -> None:
     found = diagnose_sources({"primary": [tmp_path]})
     assert exit_code(found) == 2
     assert verdict(found).startswith("Neither a mismatch nor a look-alike was found in what could be read.")
-    assert f"{tmp_path / 'x.gz'} could not be read whole: nothing is known of the rest." in verdict(found)
+    assert f"{tmp_path / 'x.gz'} could not be read to its end: the rest is unknown." in verdict(found)
     assert [damage.server for damage in found.damaged] == ["primary"]
     (tmp_path / "y.log").write_text(f"{STAMP}PKIX path building failed\n")
     assert "found in what could be read, only look-alikes" in verdict(diagnose_sources({"primary": [tmp_path]}))
@@ -211,7 +211,7 @@ def test_damage_beside_a_mismatch_is_in_the_verdict(tmp_path: Path) -> None:
     found = diagnose_sources({"primary": [tmp_path]})
     assert exit_code(found) == 10
     assert "Certificate mismatch found" in verdict(found)
-    assert f"{tmp_path / 'x.gz'} could not be read whole" in verdict(found)
+    assert f"{tmp_path / 'x.gz'} could not be read to its end" in verdict(found)
 
 
 def test_next_step_has_its_parameters_filled_in(tmp_path: Path) -> None:
@@ -305,7 +305,7 @@ def test_site_adds_a_rule(tmp_path: Path) -> None:
         ("  match: 12:00:01 NTP daemon lost 3 peers\n", "", "match: is missing"),
         ("near_miss:", "nearmiss:", "nearmiss: unknown key"),
         ("ntp_lost", "clock_skew", "name: there is a rule of that name"),
-        ('["NTP daemon lost"]', '["NTP"]', "literals: write one at least"),
+        ('["NTP daemon lost"]', '["NTP"]', "literals: write at least one"),
         ('["NTP daemon lost"]', "NTP", "literals: write a list of texts"),
         ("\\\\d+", "(", "is no regular expression"),
         ("00_start_here", "99_x", "notebook: write one of"),

@@ -158,16 +158,16 @@ def test_server_without_anything_like_a_log_has_no_logs(tmp_path: Path) -> None:
     found = diagnose_sources({"primary": [tmp_path / "page"], "secondary": [tmp_path / "hm.log"]})
     assert (found.no_logs, exit_code(found)) == (("primary",), 2)
     assert [(other.server, other.source) for other in found.not_logs] == [("primary", str(tmp_path / "page"))]
-    assert "No log was found of: primary" in verdict(found)
+    assert "No log was found for: primary" in verdict(found)
 
 
 def test_notebook_names_what_is_no_log(tmp_path: Path) -> None:
     """Stage 10 names the file, what it looks like, and how much looks like logs."""
     found = diagnosed(tmp_path, {"page": PAGE.encode(), "hm.log": LINE.encode()}, "primary")
     shown = diagnosis_view(found).text()
-    assert "Does not look like a log" in shown
+    assert "It does not look like a log" in shown
     assert "a saved web page (HTML)" in shown
-    assert "Of 2 files 1 look like logs." in shown
+    assert "1 of 2 files look like logs." in shown
 
 
 def test_log_behind_other_text_is_found(tmp_path: Path) -> None:

@@ -430,7 +430,7 @@ def test_archive_over_a_limit_is_named_and_the_rest_read(tmp_path: Path) -> None
     found = diagnose_sources({"primary": [tmp_path]})
     (damage,) = found.damaged
     assert damage.source == str(tmp_path / "a.gz")
-    assert "unpacks to too much (more than 400 times its size)" in damage.problem
+    assert "is too large once it is unpacked (more than 400 times its size)" in damage.problem
     assert [m.count for m in found.mismatches] == [2]
 
 

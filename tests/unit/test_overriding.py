@@ -45,7 +45,7 @@ def test_the_words_may_be_in_any_case(incident: Incident) -> None:
 @pytest.mark.parametrize("phrase", ["", "yes", "y", "true", PHRASE[:-1], f"{PHRASE} at all", PHRASE.replace(" ", "")])
 def test_an_override_has_to_be_said_in_full_words(incident: Incident, phrase: str) -> None:
     """Less than the whole sentence is refused, and the error holds the sentence."""
-    with pytest.raises(ParameterRefused, match="full words") as caught:
+    with pytest.raises(ParameterRefused, match="full phrase") as caught:
         say(incident, phrase)
     assert PHRASE in caught.value.next_step
     assert overrides_of(incident.record) == ()

@@ -407,7 +407,7 @@ CASES: list[tuple[str, str, str, str, str]] = [
         "ha_states.primary  BUSY",
         "is the same state as 'Primary Busy', which means another; keep one",
     ),
-    ("name: paris", "name: paris\nlabels: {no: [x]}", "labels", "labels.no", "write it in quotes"),
+    ("name: paris", "name: paris\nlabels: {no: [x]}", "labels", "labels.no", "put it in quotes"),
 ]
 
 

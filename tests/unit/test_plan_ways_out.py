@@ -65,7 +65,7 @@ def test_the_terminal_and_the_notebook_show_it(incident: Incident, capsys: pytes
     shown = tables.plan(plan, ways_out_of(incident.record, plan)).text()
     for text in (printed, shown):
         joined = "".join(text.split())
-        assert "Thewayout" in joined
+        assert "Whattodo" in joined
         assert SHA["secondary"] in joined
         assert 'expect="secondary=self"' in joined
 

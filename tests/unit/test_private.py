@@ -163,7 +163,7 @@ def test_no_key_is_replaced_and_no_other_kind_is_used(tmp_path: Path) -> None:
     """Neither where the public half alone is left, which others hold; a key of another kind is refused by name."""
     first = new_key(tmp_path / "keys")
     (tmp_path / "keys" / PRIVATE).unlink()
-    with pytest.raises(ParameterRefused, match="ever replaced"):
+    with pytest.raises(ParameterRefused, match="ever overwritten"):
         new_key(tmp_path / "keys")
     assert trusted_keys(tmp_path / "keys")[0].id == first.id
     other = key_of("ec").private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())

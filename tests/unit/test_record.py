@@ -164,7 +164,7 @@ def test_a_record_of_another_incident_is_refused(record: Record) -> None:
     """A folder that was renamed to another incident's name does not pass for it."""
     other = record.incident[:-4] + ("0000" if record.incident[-4:] != "0000" else "1111")
     record.folder.rename(record.root / other)
-    with pytest.raises(RecordDamaged, match="not what the journal says"):
+    with pytest.raises(RecordDamaged, match="differs from what the journal says"):
         Record.open(record.root, other)
 
 
@@ -356,7 +356,7 @@ def test_edited_facts_are_refused(record: Record) -> None:
 def test_facts_of_another_shape_are_refused(record: Record) -> None:
     """Facts that do not fit the expected type are damage, not a traceback."""
     record.write_facts(Stage.LIST, "store", ENTRY)
-    with pytest.raises(RecordDamaged, match="not what the journal says"):
+    with pytest.raises(RecordDamaged, match="differs from what the journal says"):
         record.read_facts(Stage.LIST, "store", TofuStore)
 
 

@@ -109,7 +109,7 @@ def test_key_is_for_its_owner_only(keys: Path) -> None:
 def test_key_is_never_replaced(keys: Path) -> None:
     """A second `key new` is refused and leaves both files as they are."""
     before = {path.name: path.read_bytes() for path in keys.iterdir()}
-    with pytest.raises(ParameterRefused, match="There is a key already"):
+    with pytest.raises(ParameterRefused, match="A key exists already"):
         new_key(keys)
     assert {path.name: path.read_bytes() for path in keys.iterdir()} == before
 
@@ -419,7 +419,7 @@ def test_signature_without_a_key_at_hand_does_not_verify(record: Record) -> None
 
 def test_folder_without_a_record_is_refused(tmp_path: Path) -> None:
     """A folder that holds no record is a wrong parameter."""
-    with pytest.raises(ParameterRefused, match="no record in this place"):
+    with pytest.raises(ParameterRefused, match="This is not a record"):
         verify_record(tmp_path)
 
 

@@ -137,6 +137,6 @@ def test_whoever_is_not_in_the_group_gets_in_nowhere(place: Path) -> None:
 
 def test_no_key_is_made_where_a_group_could_take_it(place: Path) -> None:
     """A shared folder is no place for a private key."""
-    with pytest.raises(ParameterRefused, match="No key is made"):
+    with pytest.raises(ParameterRefused, match="No key is created"):
         new_key(place / "records" / "keys")
     assert list((place / "records" / "keys").iterdir()) == []

@@ -88,7 +88,7 @@ def test_what_was_not_read_is_never_shown_as_quiet() -> None:
     )
     for said in (picture.words, shown(picture).splitlines()):
         assert "No logs of the secondary were at hand: nothing is known of its mismatches." in said
-        assert "Sources that were not read whole: 1; nothing is known of what follows there." in said
+        assert "Sources that were read only in part: 1; what follows there is unknown." in said
 
 
 def test_many_lanes_are_cut_and_the_words_hold_all() -> None:

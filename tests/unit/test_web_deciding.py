@@ -191,7 +191,7 @@ def test_nothing_is_done_where_the_sites_file_has_the_servers_crossed(
     for server, role in (("primary", "Secondary"), ("secondary", "Primary")):
         pair.servers[server].role = role
     made = context(pair, remove_broken_ha=True)
-    with pytest.raises(DecisionNeeded, match="calls itself the other"):
+    with pytest.raises(DecisionNeeded, match="reports the other one's role"):
         decided(made, page(), guided=guided)
     with pytest.raises(DecisionNeeded, match="nothing was removed"):
         asyncio.run(remove_ha(made))
