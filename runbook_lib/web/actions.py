@@ -23,8 +23,8 @@ from runbook_lib.web.view import MISSED, PageView, Rest
 # -- Type into a field as a person does, and read back where it went -------------------------------
 
 _TYPING = files("runbook_lib.web").joinpath("typing.js").read_text(encoding="utf-8").partition("\n")[2].strip()
-_BEFORE, _TYPE, _AFTER, _WITH = (
-    f"(el, given) => {_TYPING}.{name}(el, given)" for name in ("before", "type", "after", "standsWith")
+_BEFORE, _TYPE, _AFTER, _WITH, _REFOCUSED = (
+    f"(el, given) => {_TYPING}.{name}(el, given)" for name in ("before", "type", "after", "standsWith", "refocused")
 )
 _HELD = "el => el.value !== undefined ? el.value : el.innerText"
 
@@ -34,17 +34,22 @@ async def type_into(element: ElementHandle, value: str, timeout_ms: float) -> tu
 
     Those are emptied. Buttons that wait for keys, and forms that judge a field once it is left, see what they wait for.
     The keys are sent within the page, which takes a tenth of the time; where the field does not hold what was typed
-    then, and no other one does, they come from the browser once.
+    then, and no other one does, they come from the browser once. Raises Error where the page takes the focus away.
     """
     fields = await element.evaluate_handle(_BEFORE)
     await element.fill("", timeout=timeout_ms)
+    kept = True
     with suppress(Error):  # a frame that may not run scripts takes the browser's keys alone
-        await element.evaluate(_TYPE, value)
+        kept = await element.evaluate(_TYPE, value)
     typed, strayed = await element.evaluate(_AFTER, [fields, value])
-    if typed != value and not strayed:
+    if kept and typed != value and not strayed:
         await element.fill("", timeout=timeout_ms)
-        await element.type(value, timeout=max(timeout_ms, 100 * len(value)))
+        for key in value:
+            if kept := kept and await element.evaluate(_REFOCUSED):
+                await element.type(key, timeout=timeout_ms)
         typed, strayed = await element.evaluate(_AFTER, [fields, value])
+    if not kept and not strayed:
+        raise Error("the page gave the focus to something else")
     return typed, strayed
 
 
@@ -199,11 +204,11 @@ class PageActions:
             )
 
     async def enter(self) -> None:
-        """Press Enter where something was typed last, for a form without a button of a known name."""
+        """Press Enter where something was typed last. Raises PageNotUnderstood where the page gives the focus away."""
         self.view.moved()
         with self.view.browser.guard("pressing Enter"):
-            if self._typed:
-                await self._typed[-1].focus()
+            if self._typed and not await self._typed[-1].evaluate(_REFOCUSED):
+                raise PageNotUnderstood("the page gave the focus to something else", where=self.view.browser.page.url)
             await self.view.browser.page.keyboard.press("Enter")
 
     async def fill(self, key: str, value: str, *, secret: bool = False) -> None:
@@ -262,9 +267,12 @@ class PageActions:
         if item.checked != on:
             self.changed = True
             await self.click_box(item)
-            await self.view.wait(
-                lambda screen: True if self._is_ticked(screen, key) is on else None, f"{named(self.labels[key])} set"
-            )
+
+            def is_set(screen: Screen) -> bool | None:
+                hits = find(screen, self.labels[key])
+                return True if hits and hits[0].item.checked is on else None
+
+            await self.view.wait(is_set, f"{named(self.labels[key])} set")
 
     # -- parts -------------------------------------------------------------------------------------
 
@@ -421,10 +429,6 @@ class PageActions:
                 await element.dispatch_event("click")
 
         await self.on(item, click)
-
-    def _is_ticked(self, screen: Screen, key: str) -> bool | None:
-        hits = find(screen, self.labels[key])
-        return hits[0].item.checked if hits else None
 
 
 def named(label: Label) -> str:

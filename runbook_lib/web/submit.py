@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
 from typing import TypeVar
 
@@ -157,7 +157,6 @@ class Submit:
     about: str = ""
     ready: Callable[[], Awaitable[None]] | None = None
     form: Callable[[], Awaitable[None]] | None = None
-    _refusing: list[str] = field(default_factory=list)
     _new: tuple[str, ...] = ()
 
     async def send(self, done: Callable[[Screen], T | None]) -> T:
@@ -184,7 +183,7 @@ class Submit:
 
     async def _outcome(self, before: Screen, done: Callable[[Screen], T | None]) -> T:
         view = self.hand.view
-        shown = Rest()
+        shown, refusing = Rest(), [""]
 
         def ready(screen: Screen) -> tuple[Screen, T | None] | None:
             front = screen.in_dialog()
@@ -201,7 +200,9 @@ class Submit:
                 return None
             fresh = unsaid(fresh_texts(before, screen), view.standing)
             self._new = tuple(dict.fromkeys((*view.passed, *fresh, *view.said)))
-            self._raise_for_refusal(self._new)
+            refusing.append(refusal(self._new, view.labels))
+            if refusing[-1] and refusing[-1] == refusing[-2]:  # it is still there at the second look
+                raise self._refused(refusing[-1])
             return None
 
         try:
@@ -252,13 +253,6 @@ class Submit:
         new = [f"new on the page: {cut(' | '.join(self._new), _NEWS)}"] if self._new else []
         why = str(error) if isinstance(error, RunbookError) else "the browser or the connection ended"
         return "\n".join((*asked, *new, why))
-
-    def _raise_for_refusal(self, said: tuple[str, ...]) -> None:
-        """Raise PageRefused for words that are still there at the second look."""
-        words = refusal(said, self.hand.labels)
-        if words and words in self._refusing:
-            raise self._refused(words)
-        self._refusing[:] = [words]
 
     def _refused(self, words: str, what: str = "the page said no") -> PageRefused | OutcomeUnknown:
         meant = meaning(words, self.hand.labels)

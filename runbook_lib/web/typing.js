@@ -8,22 +8,41 @@
     return { others, before: others.map((other) => other.value) };
   },
 
-  // Each letter with the events of its key, as an edit of whatever has the focus then: limits, masks and fields that move
-  // on meet what they would meet. The page comes to its turn after each.
-  type: async (el, value) => {
-    const focused = () => {
-      let at = el.ownerDocument.activeElement;
-      while (at && at.shadowRoot && at.shadowRoot.activeElement) at = at.shadowRoot.activeElement;
-      return at || el;
-    };
+  // What has the focus of the field: itself, or something within it; null where the page has given the focus elsewhere.
+  focused(el) {
+    let at = el.ownerDocument.activeElement, within = el.contains(at);
+    while (at && at.shadowRoot && at.shadowRoot.activeElement) {
+      at = at.shadowRoot.activeElement;
+      within ||= el.contains(at);
+    }
+    return within ? at : null;
+  },
+
+  // Give the focus back to the field; whether it has it then.
+  refocused(el) {
+    el.focus();
+    return this.focused(el) !== null;
+  },
+
+  // Each letter with the events of its key: limits and masks meet what they would meet, and the page comes to its turn
+  // after each. Nothing else that gets the focus meanwhile, such as a dialogue, gets a key: a blank presses its button,
+  // and part of a secret would stand in its field. Whether all of it was typed.
+  async type(el, value) {
     for (const key of value) {
+      if (!this.focused(el)) return false;
       const code = key.toUpperCase().codePointAt(0), letter = key.codePointAt(0);
-      const press = (type, code) => focused().dispatchEvent(new KeyboardEvent(type, { key, keyCode: code, which: code,
-        charCode: type === "keypress" ? code : 0, bubbles: true, cancelable: true, composed: true }));
-      if (press("keydown", code) && press("keypress", letter)) el.ownerDocument.execCommand("insertText", false, key);
+      const press = (type, code) => {
+        const at = this.focused(el);
+        return at && at.dispatchEvent(new KeyboardEvent(type, { key, keyCode: code, which: code,
+          charCode: type === "keypress" ? code : 0, bubbles: true, cancelable: true, composed: true }));
+      };
+      if (press("keydown", code) && press("keypress", letter) && this.focused(el)) {
+        el.ownerDocument.execCommand("insertText", false, key);
+      }
       press("keyup", code);
       await (self.scheduler && scheduler.postTask ? scheduler.postTask(() => {}) : null);
     }
+    return true;
   },
 
   // Leave the field; empty others that what was typed went into. What it holds, and the names of those.

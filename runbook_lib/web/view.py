@@ -304,8 +304,7 @@ class PageView:
 
     async def stirred(self, seconds: float) -> None:
         """Return once a document has changed or come to rest since the last look, after ``seconds`` at the latest."""
-        least_s = min(seconds * _LEAST, _LEAST_S)
-        await asyncio.sleep(least_s)
+        await asyncio.sleep(least_s := min(seconds * _LEAST, _LEAST_S))
         left_s = seconds - least_s
         waits = [asyncio.ensure_future(eye.evaluate(_STIRRED, left_s * 1000)) for eye in self._eyes.values()]
         try:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Awaitable, Callable
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 from urllib.parse import unquote
@@ -302,21 +303,58 @@ def test_a_caption_over_its_field_belongs_to_that_field(tmp_path: Path) -> None:
     assert (fields_sent["user"], fields_sent["password"]) == (product.user, product.password)
 
 
-def test_what_is_typed_into_another_field_is_taken_out_again(tmp_path: Path) -> None:
-    """A page that moves on to the next field under the hands is not understood, and keeps nothing of the key."""
+def test_nothing_is_typed_into_what_takes_the_focus(tmp_path: Path) -> None:
+    """A page that moves on to the next field under the hands is not understood, and that field keeps what it held."""
     key = "<input id=k name=key type=password>"
     moves = "<input id=k name=key type=password onkeydown=\"document.getElementById('s').focus()\">"
     product = Product(rewrite=((key, moves),))
     held: list[str] = []
 
     async def use(pages: PrimePages) -> None:
-        with pytest.raises(PageNotUnderstood, match="went into another field"):
+        with pytest.raises(PageNotUnderstood) as caught:
             await pages.register(FORM)
-        held.append(await pages._browser.page.input_value("#s"))
+        assert caught.value.found == "the page gave the focus to something else"
+        page, hand = pages._browser.page, pages._hand
+        held.append(await page.input_value("#s"))
+        # What it moves on by a script is taken out again.
+        moves_text = "<label>User Name <input oninput='other.value = value; value = \"\"'></label><input id=other>"
+        await page.set_content(moves_text)
+        hand.view.moved()
+        with pytest.raises(PageNotUnderstood, match="went into another field"):
+            await hand.fill("ise_user", "admin")
+        held.append(await page.input_value("#other"))
 
     drive_form(product, tmp_path, use)
-    assert held == [""]
+    assert held == [FORM.secondary_server, ""]
     assert not product.heard
+
+
+@pytest.mark.parametrize("asks", [False, True], ids=["notice", "question"])
+def test_a_dialogue_that_takes_the_focus_gets_no_key(asks: bool, tmp_path: Path) -> None:
+    """A blank would press its button, as dijit's do; a field of its own would show part of a secret.
+
+    One that only tells something is closed by a click, and the whole is typed after it.
+    """
+    field = "<input id=own>" if asks else ""
+    dialog = (
+        f"<div role=dialog aria-modal=true>Disk space is low.{field}<span id=ok role=button tabindex=0>OK</span></div>"
+    )
+    page_ = f"""<p><label>User Name <input id=u></label><div id=d></div><script>let heard = '', late = true;
+      u.oninput = () => {{ if (u.value.length < 3 || !late) return;
+        late = false; d.innerHTML = {json.dumps(dialog)};
+        ok.onkeydown = ok.onkeyup = () => {{ heard += 'key '; }}; ok.onclick = () => d.replaceChildren();
+        (d.querySelector('input') || ok).focus(); }};</script>"""
+
+    async def use(pages: PrimePages) -> None:
+        page, hand = pages._browser.page, pages._hand
+        await page.set_content(page_)
+        hand.view.moved()
+        with pytest.raises(PageNotUnderstood, match="Disk space") if asks else nullcontext():
+            await hand.fill("ise_user", "an open door")
+        held = await page.evaluate("[u.value, d.querySelector('input') ? d.querySelector('input').value : '', heard]")
+        assert held == (["an ", "", ""] if asks else ["an open door", "", ""])
+
+    drive(Product(), "plain", tmp_path, use, at=INSIDE)
 
 
 SENDS = "<button name=do value=Register"
