@@ -344,6 +344,7 @@ class Diagnosis:
     an offset were read, as they were named; a server that is missing there was read as UTC without anybody's word.
     ``ends_assumed`` names the servers of whose ``log_end_utc`` that is so. ``recognised_files`` of all ``files_read``
     look like logs, with ``recognised_lines``; ``not_logs`` are the others, the first of them where they are many.
+    ``read_utc`` is when they had been read, by this machine's clock; None where that decides nothing.
     """
 
     mismatches: tuple[Mismatch, ...]
@@ -359,6 +360,7 @@ class Diagnosis:
     recognised_files: int = 0
     recognised_lines: int = 0
     not_logs: tuple[NotALog, ...] = ()
+    read_utc: datetime | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -113,7 +113,9 @@ def condition_of(
     failed = tuple(f"{phase}: {error.what}" for phase, error in errors.items())
     if contradicted:
         return Condition.NEEDS_A_PERSON, (*contradicted, *failed)
-    if errors and plan is None and all(_is_silence(error) for error in errors.values()):
+    # Nobody answered, as against somebody who refused, or who is not whom the site's file pins.
+    silent = all(isinstance(error, _NO_CONNECTION) or type(error) is DeviceError for error in errors.values())
+    if errors and plan is None and silent:
         return Condition.UNREACHABLE, failed
     if plan is None or errors:
         return Condition.NEEDS_A_PERSON, failed
@@ -125,11 +127,6 @@ def condition_of(
     without_answer = [each for each in judgements if each.verdict in (Verdict.UNREACHABLE, Verdict.UNSTABLE)]
     open_points = (*map(_in_words, without_answer), *_unhealthy(site, ha))
     return (Condition.NEEDS_A_PERSON, open_points) if open_points else (Condition.HEALTHY, ())
-
-
-def _is_silence(error: RunbookError) -> bool:
-    """Whether nobody answered, as against somebody who refused, or who is not whom the site's file pins."""
-    return isinstance(error, _NO_CONNECTION) or type(error) is DeviceError
 
 
 def _in_words(judgement: Judgement) -> str:

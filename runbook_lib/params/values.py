@@ -12,7 +12,7 @@ import ipaddress
 import re
 import zoneinfo
 from collections.abc import Callable
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import Annotated
 from urllib.parse import urlsplit
@@ -152,14 +152,6 @@ def _key_type_inside(encoded: str) -> str:
     return blob[4 : 4 + length].decode("ascii", "replace") if 0 < length < len(blob) - 4 else ""
 
 
-def _virtual_ipv4(text: str) -> str:
-    return _virtual(text, 4, 6)
-
-
-def _virtual_ipv6(text: str) -> str:
-    return _virtual(text, 6, 4)
-
-
 def _virtual(text: str, family: int, other: int) -> str:
     if not text:
         return text
@@ -236,8 +228,8 @@ Email = Annotated[str, AfterValidator(_email)]
 HostKey = Annotated[str, AfterValidator(_host_key)]
 FilePath = Annotated[Path, BeforeValidator(_path)]
 Fingerprint = Annotated[str, AfterValidator(canonical_sha256)]
-VirtualIPv4 = Annotated[str, AfterValidator(_virtual_ipv4)]
-VirtualIPv6 = Annotated[str, AfterValidator(_virtual_ipv6)]
+VirtualIPv4 = Annotated[str, AfterValidator(partial(_virtual, family=4, other=6))]
+VirtualIPv6 = Annotated[str, AfterValidator(partial(_virtual, family=6, other=4))]
 WebAddress = Annotated[str, AfterValidator(_web_address)]
 Subnet = Annotated[str, AfterValidator(_subnet)]
 Zone = Annotated[str, AfterValidator(_zone)]

@@ -76,14 +76,9 @@ async def delete_stale(context: Context, plan: Plan, pages: PrimaryPages) -> tup
             _stop_on_collateral(result)
             if isinstance(problem, _ONCE_IS_ENOUGH) and result.result is not Deletion.GONE:
                 raise problem
-        await _decide_by_the_logs(context, plan)
+        if await watch_logs(context, results_of(context, plan)):
+            require_none_goes_on(ends_of_deletions(context, recorded_diagnosis(context), recorded_inventory(context)))
         return results_of(context, plan)
-
-
-async def _decide_by_the_logs(context: Context, plan: Plan) -> None:
-    """Raise RepairFailed where the logs say that an entry that is still listed is the old one."""
-    if await watch_logs(context, results_of(context, plan)):
-        require_none_goes_on(ends_of_deletions(context, recorded_diagnosis(context), recorded_inventory(context)))
 
 
 async def _refuse_if_moved(context: Context, plan: Plan) -> None:
@@ -94,7 +89,9 @@ async def _refuse_if_moved(context: Context, plan: Plan) -> None:
     # What an interrupted run may have sent is known only now, after the stores were read.
     deleted = {(result.server, result.key) for result in recorded_deletions(context.record)}
     moved = [f"{j.target}: {j.verdict}: {j.reason}" for j in inventory.judgements if j.verdict is Verdict.CONTRADICTED]
-    moved += list(differences(plan, fresh, sent_places(context, plan) | _new_rows(plan, fresh) & deleted))
+    # An entry that the plan does not know, and that this incident deleted, may have come back since.
+    back = {(row.server, row.key) for row in fresh.rows} - {(row.server, row.key) for row in plan.rows}
+    moved += list(differences(plan, fresh, sent_places(context, plan) | back & deleted))
     if moved:
         context.record.journal.append(
             Kind.DECIDED, stage=context.stage, expected=f"the plan {plan.digest}", seen="stale: " + "; ".join(moved)
@@ -105,11 +102,6 @@ async def _refuse_if_moved(context: Context, plan: Plan) -> None:
             found="\n".join(moved),
             next_step="look at it again and make a new plan: 20_list_certificates",
         )
-
-
-def _new_rows(plan: Plan, fresh: Plan) -> set[tuple[str, str]]:
-    """Return the entries that the plan does not know; one that this incident deleted may have come back since."""
-    return {(row.server, row.key) for row in fresh.rows} - {(row.server, row.key) for row in plan.rows}
 
 
 def differences(plan: Plan, fresh: Plan, sent: Iterable[tuple[str, str]] = ()) -> Iterable[str]:

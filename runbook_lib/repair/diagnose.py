@@ -5,6 +5,8 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
@@ -133,7 +135,8 @@ def read_site_logs(site: Site, say: ProgressCallback = say_nothing) -> Diagnosis
             share = min(size / total, 1.0) if total else None
             say(f"Reading the logs: {size >> 20:,} MB so far, now {Path(name).name}", share, steady=True)
 
-    return diagnose_sources(sources, zones=zones, rules=rules, known={"site": site.name}, progress=tell)
+    found = diagnose_sources(sources, zones=zones, rules=rules, known={"site": site.name}, progress=tell)
+    return replace(found, read_utc=datetime.now(UTC))
 
 
 def recorded_diagnosis(context: Context) -> Diagnosis:

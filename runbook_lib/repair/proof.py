@@ -60,19 +60,14 @@ def outcome_of(context: Context, checks: tuple[Check, ...]) -> Outcome:
     lines = context.record.journal.read().lines
     if not any(line.kind is Kind.INTENT for line in lines):
         return Outcome.NOTHING_TO_DO
-    if deleted_under_override(context.record) or any(check.ok is None for check in checks if _proves(check)):
-        return Outcome.REPAIRED_UNVERIFIED
-    return Outcome.REPAIRED
+    optional = (CheckKind.MISMATCHES, CheckKind.ISE_API)  # logs or an ISE API that are not at hand
+    unproven = any(check.ok is None and check.kind not in optional for check in checks)
+    return Outcome.REPAIRED_UNVERIFIED if unproven or deleted_under_override(context.record) else Outcome.REPAIRED
 
 
 def undecided(checks: Sequence[Check]) -> str:
     """Return which deletions nobody knows the end of, in words; empty where there is none."""
     return "; ".join(f"{c.name}: {c.actual}" for c in checks if c.ok is None and c.kind is CheckKind.DELETION)
-
-
-def _proves(check: Check) -> bool:
-    """Whether a fact that is not known leaves the repair unverified; logs or an ISE API not at hand do not."""
-    return check.kind not in (CheckKind.MISMATCHES, CheckKind.ISE_API)
 
 
 def _keep_confirmed(context: Context, judgements: tuple[Judgement, ...]) -> None:

@@ -76,7 +76,7 @@ class Staleness:
         """Say why the mismatch is over, or nothing. An entry that the operator named is never called settled."""
         if named:
             return ""
-        last = _latest(evidence)
+        last = self._latest(evidence)
         gone_utc = self._past.gone_utc.get((server, entry.key))
         if gone_utc and last and last <= gone_utc:
             assumed = "" if all(mismatch.zone_known for mismatch in evidence) else ", in whichever zone it was written"
@@ -100,7 +100,7 @@ class Staleness:
         gone_utc = max((utc for (at, _), utc in self._past.gone_utc.items() if at == server), default=None)
 
         def is_over(mismatch: Mismatch) -> bool:
-            last, ago = _latest((mismatch,)), self._before_the_end(server, (mismatch,))
+            last, ago = self._latest((mismatch,)), self._before_the_end(server, (mismatch,))
             return bool((gone_utc and last and last <= gone_utc) or (ago is not None and ago > current))
 
         return tuple(m for m in self._diagnosis.mismatches if m.server == server and not is_over(m))
@@ -108,9 +108,10 @@ class Staleness:
     def _before_the_end(self, server: str, evidence: tuple[Mismatch, ...]) -> timedelta | None:
         """Return how long at least the last mismatch was before the log's end, or None where that is not known.
 
-        Two times of one clock can be compared, whatever its zone; a log whose end could not be read has none.
+        Two times of one clock can be compared, whatever its zone; a log whose end could not be read has none. Where the
+        end is in the future of this machine, that clock may have been set since the mismatch.
         """
-        end, last = self._diagnosis.log_end_utc.get(server), _latest(evidence)
+        end, last = self._end(server), _latest(evidence)
         if end is None or last is None or self.unread(server):
             return None
         assumed = server in self._diagnosis.ends_assumed
@@ -119,6 +120,24 @@ class Staleness:
         elif assumed:
             end -= AHEAD_OF_UTC
         return end - last
+
+    def _ahead(self, server: str) -> timedelta:
+        """Return how far the server's clock is ahead of ours at least: as far as its log ended in the future."""
+        end, read_utc = self._diagnosis.log_end_utc.get(server), self._diagnosis.read_utc
+        assumed = AHEAD_OF_UTC if server in self._diagnosis.ends_assumed else _NONE
+        return max(end - assumed - read_utc, _NONE) if end and read_utc else _NONE
+
+    def _end(self, server: str) -> datetime | None:
+        end = self._diagnosis.log_end_utc.get(server)
+        return end and end - self._ahead(server)
+
+    def _latest(self, evidence: tuple[Mismatch, ...]) -> datetime | None:
+        latest = _latest(evidence)
+        return latest and latest - self._ahead(evidence[0].server)
+
+    def _surely(self, evidence: tuple[Mismatch, ...]) -> datetime | None:
+        """Return nothing where the clock is ahead of ours: by how much at the most, its log does not tell."""
+        return None if evidence and self._ahead(evidence[0].server) else _surely(evidence)
 
     def unread(self, server: str) -> tuple[str, ...]:
         """Return what of this server's logs, or of logs of which nobody knows whose they are, was not read whole."""
@@ -130,8 +149,8 @@ class Staleness:
         Silence alone proves nothing: the mismatch has to have come in again and again before, and the log has to go
         on without it for several times as long, and for the site's ``quiet_s``.
         """
-        end, undecided = self._diagnosis.log_end_utc.get(server), self._past.undecided.get((server, entry.key))
-        last, every = _latest(evidence), _interval(evidence)
+        end, undecided = self._end(server), self._past.undecided.get((server, entry.key))
+        last, every = self._latest(evidence), _interval(evidence)
         if end is None or undecided is None or last is None or every is None or last > undecided.looked_utc:
             return ""
         if server in self._diagnosis.ends_assumed or self.unread(server):
@@ -148,7 +167,7 @@ class Staleness:
         """Return what the evidence says of a deletion whose end was not seen; the entry is listed."""
         evidence = self.meant(server, entry, target, self.fitting(server, entry, judgement))
         undecided = self._past.undecided.get((server, entry.key))
-        last, latest = _surely(evidence), _latest(evidence)
+        last, latest = self._surely(evidence), self._latest(evidence)
         if self.healthy(target) and latest and latest < min(status.read_utc for status in self._inventory.ha):
             return End.HAPPENED  # late: the pair talks since the last mismatch
         if undecided and last and last > undecided.looked_utc:
@@ -169,7 +188,7 @@ class Staleness:
         So that a resumed run deletes no entry twice where no line tells when it was written.
         """
         place = (server, entry.key)
-        gone_utc, last = self._past.gone_utc.get(place), _surely(evidence)
+        gone_utc, last = self._past.gone_utc.get(place), self._surely(evidence)
         if place not in self._past.sent_here or place in self._past.undecided or gone_utc is None:
             return ""
         if last and last > gone_utc:

@@ -102,6 +102,15 @@ def test_an_entry_that_stays_is_called_the_old_one_where_newer_lines_say_so(
         assert {result.result for result in carry_out(nothing, logs)} == {Deletion.NOT_DELETED_OR_CAME_BACK}
 
 
+def test_lines_of_a_clock_that_is_ahead_of_ours_are_newer_than_nothing(incident: Incident, carry_out: CarryOut) -> None:
+    """Where the log ends in the future its times do not say what came after a look; nothing is called the old entry."""
+    now = datetime.now(UTC)
+    late = now + timedelta(hours=1)
+    ends = {"log_end_utc": dict.fromkeys(("primary", "secondary"), late), "read_utc": now}
+    results = carry_out(lambda *_: None, replace(incident.diagnosis(late), **ends))
+    assert {result.result for result in results} == {Deletion.NOT_DELETED_OR_CAME_BACK}
+
+
 @pytest.mark.parametrize(
     ("says", "error"),
     [("% Permission denied\n", CommandRefused), ("ERROR : Please enter Yes or No\n", LoginQuestion)],

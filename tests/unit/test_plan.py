@@ -125,6 +125,7 @@ def planned(
     not_logs: tuple[NotALog, ...] = (),
     log_end: dict[str, datetime] | None = None,
     end_assumed: bool = False,
+    read: datetime | None = None,
     damaged: tuple[Damage, ...] = (),
     states: tuple[HaStatus, ...] | None = None,
     settled: dict[tuple[str, str], datetime] | None = None,
@@ -153,6 +154,7 @@ def planned(
         log_end_utc=log_end or {},
         damaged=damaged,
         ends_assumed=("primary",) if end_assumed else (),
+        read_utc=read,
     )
     past = ChangeHistory(gone_utc=settled or {}, undecided=undecided or {}, sent_here=frozenset(here))
     return make_plan(site, incident, diagnosis, inventory, past, now_utc=now, overrides=overrides)
@@ -529,6 +531,30 @@ def test_a_mismatch_that_ceased_long_before_the_end_of_the_log_is_over() -> None
     for ago_h, over in ((23, False), (25, True)):
         plan = planned(log_end={"primary": NOW + ago_h * HOUR})
         assert (("primary", KEYS["secondary"]) not in deleted(plan)) is over
+
+
+@pytest.mark.parametrize(("read_h", "current"), [(1, True), (26, False)])
+def test_a_log_that_ends_in_the_future_goes_on_until_it_was_read(read_h: int, current: bool) -> None:
+    """A clock that was set forward behind the last mismatch makes it no older, and a deletion no better proven."""
+    key, second = ("primary", KEYS["secondary"]), timedelta(seconds=1)
+    given: Any = {"log_end": {"primary": NOW + 25 * HOUR}, "read": NOW + read_h * HOUR}
+    assert (key in deleted(planned(**given))) is current
+    regular = replace(mismatch("primary", "prime-sec", last=NOW), first_utc=NOW - 3 * HOUR, count=4)
+    sent = {key: Undecided(sent_utc=NOW, looked_utc=NOW + second)}
+    assert (key in deleted(planned(mismatches=(regular,), undecided=sent, **given))) is current
+
+
+def test_a_clock_that_is_ahead_makes_no_entry_stale_again() -> None:
+    """What was deleted here once, and seen gone, is not deleted again on the times of such a clock."""
+    key = ("primary", KEYS["secondary"])
+    given: Any = {
+        "settled": {key: NOW},
+        "here": (key,),
+        "mismatches": (mismatch("primary", "prime-sec", last=NOW + HOUR),),
+    }
+    for end, again in ((NOW + 2 * HOUR, False), (NOW + HOUR, True)):
+        plan = planned(log_end={"primary": end}, read=NOW + HOUR + timedelta(minutes=1), **given)
+        assert (key in deleted(plan)) is again
 
 
 @pytest.mark.parametrize(
