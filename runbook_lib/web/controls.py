@@ -45,14 +45,9 @@ def captions(item: Item, frame: Sequence[Item]) -> tuple[tuple[int, str], ...]:
 def find(screen: Screen, label: Label, *, kinds: Iterable[str] = ()) -> list[ControlMatch]:
     """Return every control that answers to the label, the best first; equally good ones have equal ranks."""
     wanted = frozenset(kinds or label.kinds)
-    hits = []
-    for items in screen.frames.values():
-        for item in items:
-            if item.kind in wanted:
-                rank = _rank(item, items, label)
-                if rank is not None:
-                    hits.append(ControlMatch(item, rank))
-    return sorted(hits, key=lambda hit: hit.rank)
+    items = ((item, frame) for frame in screen.frames.values() for item in frame if item.kind in wanted)
+    ranks = ((item, _rank(item, frame, label)) for item, frame in items)
+    return sorted((ControlMatch(item, rank) for item, rank in ranks if rank is not None), key=lambda hit: hit.rank)
 
 
 def bare_words(screen: Screen, label: Label) -> list[ControlMatch]:
@@ -148,12 +143,9 @@ def group_caption(radio: Item, frame: Sequence[Item]) -> tuple[str, ...]:
     """Return what a group of radio buttons is called: its legend, or the text before its first button."""
     if radio.group:
         return (radio.group,)
-    first = next(
-        (item for item in frame if item.kind == "radio" and item.series == radio.series and item.row == radio.row),
-        radio,
-    )
-    if radio.series and radio.series != "aria":
-        first = next(item for item in frame if item.kind == "radio" and item.series == radio.series)
+    series = [item for item in frame if item.kind == "radio" and item.series == radio.series]
+    by_name = radio.series and radio.series != "aria"
+    first = next((item for item in series if by_name or item.row == radio.row), radio)
     near = (_nearest(first, frame, _is_left_of), _nearest(first, frame, _is_above), _before(first, frame))
     return tuple(text.text for text in near if text is not None)
 

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from runbook_lib.params.labels import OURS, Label, Labels
 from runbook_lib.web.controls import find, same_line
-from runbook_lib.web.screen import FIELDS, Item, Screen, ScreenRow, plain, same, says
+from runbook_lib.web.screen import FIELDS, Item, Screen, ScreenRow, is_unspaced, plain, same, says
 
 _BELOW_GAP = 60
 _MESSAGE_WORDS = 60
@@ -31,7 +31,8 @@ def concerns(text: str, labels: Labels) -> bool:
 def agrees(question: str, labels: Labels, expected: Iterable[str], dangers: Iterable[str]) -> bool:
     """Whether a question is an expected one, in known words only: what is not understood is not agreed to.
 
-    Another server, another user or what else goes on are words that nobody knows; words beyond ASCII are not judged.
+    Another server, another user or what else goes on are words that nobody knows. In a script without blanks what is
+    left once the known words are taken out is such a word.
     """
     phrases, rest = tuple(expected), f" {plain(question)} "
     whole = (phrase for phrase in phrases if len(phrase.split()) >= _WHOLE)
@@ -39,7 +40,9 @@ def agrees(question: str, labels: Labels, expected: Iterable[str], dangers: Iter
         rest = rest.replace(f" {plain(phrase)} ", " ")
     known = labels.phrases["ask_words"] + phrases
     words = {word for phrase in known for word in plain(phrase).split()}
-    understood = all(word in words or not word.isascii() for word in _SPAN.sub("", rest).split())
+    for word in sorted(filter(is_unspaced, words), key=len, reverse=True):
+        rest = rest.replace(word, " ")
+    understood = words.issuperset(_SPAN.sub("", rest).split())
     return understood and says(question, phrases) and not says(rest, dangers)
 
 

@@ -212,9 +212,14 @@ def holds(text: str, phrase: str) -> bool:
     hay, needle = plain(text), plain(phrase)
     if not needle:
         return phrase.strip() != "" and phrase.strip() in text
-    if any(ord(letter) > 0x2E7F for letter in needle):
+    if is_unspaced(needle):
         return needle.replace(" ", "") in hay.replace(" ", "")
     return f" {needle} " in f" {hay} "
+
+
+def is_unspaced(word: str) -> bool:
+    """Whether a word is of a script that has no blanks between its words, such as Chinese."""
+    return any(ord(letter) > 0x2E7F for letter in word)
 
 
 def says(text: str, phrases: Iterable[str]) -> bool:

@@ -509,7 +509,7 @@ WORDS: dict[str, tuple[str, ...]] = {
     "column_address": ("地址",),
     "column_check": ("检查项",),
     "column_status": ("状态",),
-    "ask_delete": ("确定要删除",),
+    "ask_delete": ("确定要删除吗",),
 }
 
 

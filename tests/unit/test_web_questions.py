@@ -119,6 +119,24 @@ def test_what_is_asked_of_an_ise_server_is_agreed_to_in_known_words_only(verb: s
     assert view.agrees(asked)
 
 
+@pytest.mark.parametrize(
+    ("asked", "agreed"),
+    [
+        ("要注册辅助服务器吗？", True),
+        ("要注册 10.0.0.2 吗？", True),
+        ("要注册 10.0.0.9 吗？", False),
+        ("辅助服务器的证书不受信任。仍要注册吗？", False),
+        ("管理员jdoe正在注册。要取代他吗？", False),
+        ("Möchten Sie die Registrierung wirklich abbrechen?", False),
+    ],
+)
+def test_a_question_in_another_script_is_agreed_to_in_known_words_only(asked: str, agreed: bool) -> None:
+    """What a site's file names is known; what else stands between it is not, with blanks around it or without."""
+    view = view_that_registers()
+    view.expect("注册", "要", "吗", "辅助服务器", "Registrierung", about="10.0.0.2")
+    assert view.agrees(asked) is agreed
+
+
 def test_nothing_is_expected_outside_of_a_submit() -> None:
     """After the submit the same question gets no."""
     view, dialog = view_that_registers(), Dialog("confirm", HARMLESS)
