@@ -137,9 +137,9 @@ RED_WIDTH = 100
 """Columns of the red line below the advice."""
 GUIDE = "docs/troubleshooting.md"
 ANCHORS = {
-    1: "exit-code-1-it-was-done-and-it-did-not-help",
+    1: "exit-code-1-the-repair-did-not-help",
     2: "exit-code-2-you-asked-for-something-that-cannot-be",
-    3: "exit-code-3-going-on-would-not-be-safe",
+    3: "exit-code-3-it-would-not-be-safe-to-continue",
     4: "exit-code-4-a-device-did-not-answer-or-refused",
     5: "exit-code-5-the-record",
     6: "exit-code-6-unknown",
