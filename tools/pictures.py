@@ -22,7 +22,7 @@ from test_by_hand import DROP, FINGERPRINT, OPEN, fields, give_name, keep  # noq
 from runbook_lib.lab import daemon  # noqa: E402
 
 IMAGES = ROOT / "docs" / "images"
-WINDOW, TALL = {"width": 1180, "height": 640}, {"width": 1250, "height": 4800}
+WINDOW, TALL = {"width": 1180, "height": 640}, {"width": 1250, "height": 6400}
 FORM_PX = 955
 """How much is shown of the form for a new site, whose end adds nothing."""
 
