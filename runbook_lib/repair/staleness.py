@@ -31,7 +31,7 @@ class End(StrEnum):
     """What became of a deletion that nobody saw happen."""
 
     HAPPENED = "it happened: what followed proves it"
-    DID_NOT_HAPPEN = "it did not happen: the mismatch continues"
+    DID_NOT_HAPPEN = "the mismatch continues: it did not happen, or the certificate has changed again"
     NOT_KNOWN = "not known: nothing that followed decides it"
 
 
@@ -309,11 +309,11 @@ def ends_of_deletions(
 
 
 def require_none_goes_on(ends: dict[tuple[str, str], End]) -> None:
-    """Raise RepairFailed where a deletion did not happen, as the mismatches since then prove."""
+    """Raise RepairFailed where newer mismatches prove that an entry is not what its host presents."""
     left = sorted(place for place, end in ends.items() if end is End.DID_NOT_HAPPEN)
     if left:
         raise RepairFailed(
-            "A deletion was sent and did not happen: mismatches newer than it name the same certificate",
-            found="\n".join(f"{server}: {key}: still the old entry" for server, key in left),
+            "A deletion was sent and its mismatch continues: it did not happen, or the certificate has changed again",
+            found="\n".join(f"{server}: {key}: listed, and newer mismatches name its subject" for server, key in left),
             next_step=NEW_PLAN,
         )

@@ -97,6 +97,7 @@ def test_an_entry_that_stays_is_called_the_old_one_where_newer_lines_say_so(
     if later:
         with pytest.raises(RepairFailed, match="did not happen") as failed:
             carry_out(nothing, logs)
+        assert "or the certificate has changed again" in failed.value.what  # a log names subjects only
         assert "20_list_certificates" in failed.value.next_step
     else:
         assert {result.result for result in carry_out(nothing, logs)} == {Deletion.NOT_DELETED_OR_CAME_BACK}
