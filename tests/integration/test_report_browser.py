@@ -126,28 +126,33 @@ def test_a_row_leads_to_its_line(seen: SimpleNamespace) -> None:
     assert seen.opened.startswith("line-")
 
 
-def test_the_pdf_holds_the_text_and_its_title(record: Record) -> None:
+@pytest.fixture(scope="module")
+def printed(record: Record) -> tuple[pypdf.PdfReader, str]:
+    """The PDF and its text, which takes seconds to find in it."""
+    reader = pypdf.PdfReader(io.BytesIO((record.folder / "report" / "post-mortem.pdf").read_bytes()))
+    return reader, "\n".join(page.extract_text() for page in reader.pages)
+
+
+def test_the_pdf_holds_the_text_and_its_title(record: Record, printed: tuple[pypdf.PdfReader, str]) -> None:
     """The printed report has the title, an outline, tags for screen readers, the text, and no address to follow."""
-    data = (record.folder / "report" / "post-mortem.pdf").read_bytes()
-    reader = pypdf.PdfReader(io.BytesIO(data))
+    reader, text = printed
     assert reader.metadata is not None
     assert reader.metadata.title == f"Post-mortem {record.incident}"
     assert reader.outline
     assert reader.trailer["/Root"]["/MarkInfo"]["/Marked"]
-    text = "\n".join(page.extract_text() for page in reader.pages)
     assert "What remains unproven" in text
     assert "2 h 3 min" in text
     assert str(Path.home()) not in text
     assert not [note for page in reader.pages for note in _addresses(page)]
 
 
-def test_the_pdf_holds_the_journal_as_an_attachment(record: Record) -> None:
+def test_the_pdf_holds_the_journal_as_an_attachment(record: Record, printed: tuple[pypdf.PdfReader, str]) -> None:
     """It is the journal to the byte, as far as it went when the report was written, and it is not printed."""
-    reader = pypdf.PdfReader(record.folder / "report" / "post-mortem.pdf")
+    reader, text = printed
     [attached] = reader.attachments["journal.jsonl"]
     assert len(attached.splitlines()) > 30
     assert record.journal.path.read_bytes().startswith(attached)
-    assert "attached to this PDF" in (text := "\n".join(page.extract_text() for page in reader.pages))
+    assert "attached to this PDF" in text
     assert record.journal.read().lines[0].hash not in text
 
 
