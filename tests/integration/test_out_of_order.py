@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
 
@@ -11,6 +11,7 @@ import nbformat
 import papermill
 import pytest
 from direct_pages import direct_pages
+from jupyter_client.provisioning import KernelProvisionerFactory
 from nbclient import NotebookClient
 from repair_site import StartLab, changes, run_stage
 from resume_site import quick_site
@@ -18,6 +19,7 @@ from resume_site import quick_site
 from runbook_lib import paths
 from runbook_lib.lab import Lab
 from runbook_lib.models import Stage
+from runbook_lib.notebook.warm_kernels import WarmKernels
 
 CHANGING = (Stage.DELETE, Stage.REGISTER, Stage.READD_ISE)
 
@@ -60,6 +62,15 @@ def fresh_records() -> None:
     shutil.rmtree(paths.records_dir(), ignore_errors=True)
 
 
+@pytest.fixture
+def forked_kernels(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Eighteen kernels that each import everything take longer than all else here: each is a fork."""
+    monkeypatch.setattr(KernelProvisionerFactory.instance(), "default_provisioner_name", "runbook-warm")
+    with WarmKernels():
+        yield
+
+
+@pytest.mark.usefixtures("forked_kernels")
 @pytest.mark.parametrize("tool", [papermill_alone, engine, run_all])
 def test_a_changing_notebook_that_is_run_first_and_alone_changes_nothing(
     site: tuple[Lab, Path], tmp_path: Path, tool: Callable[[Stage, Path, Path], None]
