@@ -7,9 +7,9 @@ export PYTHONDONTWRITEBYTECODE =
 PYTHONS = $(PYTHON) python3.13 python3.12 python3.11 python3
 BIN = .venv/bin
 UV = uv
-# Most tests wait for servers and browsers: ten at a time keep two cores busy. The files that take longest come
-# first (tests/spread.py) because no file is moved up for its number of tests.
-PYTEST = $(BIN)/pytest -n 10 --dist loadfile --no-loadscope-reorder
+# Most tests wait for servers and browsers: eight at a time keep two cores busy, and each process collects all tests.
+# The files that take longest come first (tests/spread.py) because no file is moved up for its number of tests.
+PYTEST = $(BIN)/pytest -n 8 --dist loadfile --no-loadscope-reorder
 # These compute more than they wait.
 UNIT = $(BIN)/pytest -n logical tests/unit
 # The copies in tests/reference are the notebooks with outputs; nbval compares nothing where there are none.
@@ -45,7 +45,7 @@ test-long: setup ## The tests as `make test` runs them, and what takes hours: ev
 	RUNBOOK_TEST_LONG=1 $(PYTEST) -o timeout=14400 tests
 
 check: setup ## While working: lint, types, and what is tested without a lab, a browser and a kernel
-	@$(BIN)/python tools/every_part.py $(MAKE) lint types unit
+	@$(BIN)/python tools/every_part.py $(MAKE) lint unit+types
 
 compiled: setup ## Compile the tests once, before the processes that share them begin
 	@$(BIN)/pytest -q --collect-only tests >/dev/null 2>&1 || true

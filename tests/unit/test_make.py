@@ -69,7 +69,7 @@ def test_help_shows_every_target() -> None:
                 "pytest .* tests$",
             ),
         ),
-        ("check", ("ruff check .", "ruff format --check .", "mypy", "pytest .* tests/unit$")),
+        ("check", ("ruff check .", "ruff format --check .", "pytest .* tests/unit$", "mypy")),
         ("test-long", ("RUNBOOK_TEST_LONG=1 .*pytest .* tests$",)),
         ("lab", ("runbook lab jupyter$",)),
     ],
