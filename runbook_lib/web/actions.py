@@ -26,6 +26,7 @@ _TYPING = files("runbook_lib.web").joinpath("typing.js").read_text(encoding="utf
 _BEFORE, _TYPE, _AFTER, _WITH, _REFOCUSED = (
     f"(el, given) => {_TYPING}.{name}(el, given)" for name in ("before", "type", "after", "standsWith", "refocused")
 )
+_FOCUS_GONE = "the page gave the focus to something else"
 _HELD = "el => el.value !== undefined ? el.value : el.innerText"
 
 
@@ -49,7 +50,7 @@ async def type_into(element: ElementHandle, value: str, timeout_ms: float) -> tu
                 await element.type(key, timeout=timeout_ms)
         typed, strayed = await element.evaluate(_AFTER, [fields, value])
     if not kept and not strayed:
-        raise Error("the page gave the focus to something else")
+        raise Error(_FOCUS_GONE)
     return typed, strayed
 
 
@@ -208,7 +209,7 @@ class PageActions:
         self.view.moved()
         with self.view.browser.guard("pressing Enter"):
             if self._typed and not await self._typed[-1].evaluate(_REFOCUSED):
-                raise PageNotUnderstood("the page gave the focus to something else", where=self.view.browser.page.url)
+                raise PageNotUnderstood(_FOCUS_GONE, where=self.view.browser.page.url)
             await self.view.browser.page.keyboard.press("Enter")
 
     async def fill(self, key: str, value: str, *, secret: bool = False) -> None:
@@ -373,9 +374,9 @@ class PageActions:
                 problem = opening_line(str(error))
                 covered = _COVERED in str(error)
             self.view.browser.raise_for_certificate()
-            # What loads is waited for, whatever it covers.
-            if covered and await uncover(self.view, item) and time.monotonic() < end:
-                tries += 1
+            # What loads is waited for, whatever it covers; so is what keeps the focus for a while.
+            waits = await self._refocus(item) if problem == _FOCUS_GONE else covered and await uncover(self.view, item)
+            tries += waits and time.monotonic() < end
         unusable = f"{named(self.labels[key])} is there, and cannot be used"
         raise PageNotUnderstood(
             f"{unusable}; in the way: {await covering(self.view, item)}" if covered else unusable,
@@ -383,6 +384,15 @@ class PageActions:
             found=f"{'disabled; ' if item.disabled else ''}{problem if 'fill' not in problem else 'it takes no text'}",
             next_step="Look at the picture or the page: something may cover it, or an earlier field may be empty.",
         )
+
+    async def _refocus(self, item: Item) -> bool:
+        """Deal with the dialogue that has taken the focus, or wait for one that is on its way or has not gone yet."""
+        front = (await self.view.look(anew=True)).in_dialog()
+        if front.items and front.items[0].dialog != item.dialog:
+            await dismiss(self.view, front)
+        else:
+            await self.view.stirred(_DRAWN_S)
+        return True
 
     async def _verify(self, element: ElementHandle) -> None:
         await self.view.browser.verify()

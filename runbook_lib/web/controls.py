@@ -172,10 +172,8 @@ def _nearest(field: Item, frame: Sequence[Item], place: Callable[[Item, Item], i
         distance = place(item, field)
         if distance is not None:
             near.append((distance, -item.index, item))
-    if not near:
-        return None
-    item = min(near, key=lambda found: found[:2])[2]
-    return item if item.kind == "text" else None
+    nearest = min(near, key=lambda found: found[:2], default=None)
+    return nearest[2] if nearest and nearest[2].kind == "text" else None
 
 
 def _contains(outer: Item, inner: Item) -> bool:

@@ -253,7 +253,12 @@ class HaPages:
                 seen.result, seen.requests = result, self.view.requests
             rests = shown.rests(result, rest_s(result))
             if result.problem and shown.rests(result, _STUCK_S):
-                raise self._not_understood(result.problem, screen)
+                raise PageNotUnderstood(
+                    f"the result of Check Readiness is not understood: {result.problem}",
+                    where=self.view.browser.page.url,
+                    found=visible(screen),
+                    next_step="Look at the readiness check in a browser.",
+                )
             if not result.items:
                 fresh = unsaid(fresh_texts(before, screen), self.view.standing)
                 words = refusal(dict.fromkeys((*self.view.passed, *fresh, *self.view.said)), self.labels)
@@ -321,14 +326,6 @@ class HaPages:
         loose = Screen(tuple(item for item in screen.items if item.row < 0))
         fresh = [text for text in fresh_texts(before, loose) if len(text.split()) <= _SHORT]
         return any(says(text, self.labels.phrases["pending"]) for text in fresh)
-
-    def _not_understood(self, problem: str, screen: Screen) -> PageNotUnderstood:
-        return PageNotUnderstood(
-            f"the result of Check Readiness is not understood: {problem}",
-            where=self.view.browser.page.url,
-            found=visible(screen),
-            next_step="Look at the readiness check in a browser.",
-        )
 
     def _refused(self, doing: str, words: str) -> PageRefused:
         return PageRefused(

@@ -192,9 +192,7 @@ class PrimePages:
         try:
             with self._browser.guard("watching the registration"):
                 return await (self._ha.page() if reopen else self._ha.read())
-        except SessionEnded:
-            return None
-        except (DeviceUnreachable, DeviceSilent, PageNotUnderstood):
+        except (SessionEnded, DeviceUnreachable, DeviceSilent, PageNotUnderstood):
             return None
         except ConnectionLost:
             if self._browser.page.is_closed():

@@ -44,11 +44,6 @@ class Readiness:
         """Whether every row has ended, be it with a state that nobody knows, which has not passed."""
         return bool(self.items) and not self.open and not self.problem
 
-    @property
-    def ended(self) -> bool:
-        """Whether every row has a final state that is known."""
-        return self.told and not self.unknown
-
 
 def readiness(screen: Screen, labels: Labels) -> Readiness:
     """Return what the readiness check on the screen says, every table of it together; empty where none is shown."""
@@ -245,7 +240,8 @@ def _is_row(head: _Head, line: ScreenLine, rows: Sequence[ScreenLine], screen: S
     if rows and rows[-1].row >= 0 and line.row < 0:
         return False
     if rows and line.row >= 0:
-        return _table_of(line, screen) == _table_of(rows[-1], screen)
+        one, last = screen.rows[line.row], screen.rows[rows[-1].row]
+        return (one.frame, one.table) == (last.frame, last.table)
     if any(item.heading or item.kind == "button" for item in line.items):
         return False
     return not rows or _follows(line, rows)
@@ -266,11 +262,6 @@ def _pitch(rows: Sequence[ScreenLine]) -> float:
     """From one row to the next, as a rule; a row's own height where there is one only."""
     steps = [below.top - above.top for above, below in pairwise(rows)]
     return max(median(steps) if steps else 0, *(row.bottom - row.top for row in rows[-1:]), 20)
-
-
-def _table_of(line: ScreenLine, screen: Screen) -> tuple[int, int]:
-    row = screen.rows[line.row]
-    return row.frame, row.table
 
 
 # -- what shows that rows are missing -------------------------------------------------------------------

@@ -55,13 +55,12 @@ def refusal(texts: Iterable[str], labels: Labels) -> str:
 def fresh_texts(before: Screen, after: Screen) -> tuple[str, ...]:
     """Return the texts of ``after`` that ``before`` did not show (or showed less often)."""
     left = Counter(before.texts)
-    found = []
-    for text in after.texts:
-        if left[text]:
-            left[text] -= 1
-        else:
-            found.append(text)
-    return tuple(found)
+
+    def is_fresh(text: str) -> bool:
+        left[text] -= 1
+        return left[text] < 0
+
+    return tuple(filter(is_fresh, after.texts))
 
 
 def unsaid(texts: Iterable[str], earlier: Iterable[str]) -> tuple[str, ...]:

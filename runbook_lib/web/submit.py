@@ -127,7 +127,7 @@ def _no_option(hand: PageActions, wanted: Label, label: Label, options: Sequence
 T = TypeVar("T")
 
 _DECLINED, _DECLINED_S = "the page asked an unexpected question; it was answered with no", 2.0
-_NEWS = 400
+_NEWS, _CLOSES = 400, 4
 _WHOLE = "Read it on the page; if yes is right, put the whole question into the site's file (key labels)."
 
 NEXT_STEPS: Mapping[str, str] = {
@@ -222,7 +222,8 @@ class Submit:
         """Deal with a dialogue that came up after the click."""
         view, front = self.hand.view, screen.in_dialog()
         text = " ".join(front.texts)
-        if not view.agrees(question_in(view, front)):
+        agreed = view.agrees(question_in(view, front))
+        if not agreed:
             words = refusal(front.texts, view.labels)
             if words:
                 raise self._refused(words)
@@ -236,7 +237,10 @@ class Submit:
             front = (await view.look()).in_dialog()
             if " ".join(front.texts) != text:
                 return  # it asks something else by now
-        await dismiss(self.hand.view, front)
+        for _ in range(1 if agreed else _CLOSES):  # a page that is busy swallows a click; yes is said once
+            await dismiss(view, front)
+            if gone(front)(await view.look(anew=True)):
+                return
         await view.wait(gone(front), "the dialogue to close")
 
     def _unknown(self, what: str, found: str) -> OutcomeUnknown:

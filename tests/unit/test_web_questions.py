@@ -11,6 +11,7 @@ import pytest
 
 from runbook_lib.errors import PageNotUnderstood
 from runbook_lib.params.labels import labels_for
+from runbook_lib.web import submit
 from runbook_lib.web.dialogs import dismiss, question_in
 from runbook_lib.web.screen import Item, Screen
 from runbook_lib.web.view import PageView
@@ -135,6 +136,33 @@ def test_a_question_in_another_script_is_agreed_to_in_known_words_only(asked: st
     view = view_that_registers()
     view.expect("注册", "要", "吗", "辅助服务器", "Registrierung", about="10.0.0.2")
     assert view.agrees(asked) is agreed
+
+
+@pytest.mark.parametrize(("asked", "closed"), [("Disk space is low.", 2), (HARMLESS, 1)], ids=["notice", "question"])
+def test_a_notice_that_keeps_its_click_is_closed_again_and_a_question_is_answered_once(
+    monkeypatch: pytest.MonkeyPatch, asked: str, closed: int
+) -> None:
+    """A page that is busy swallows a click: a notice over the form would keep what was sent from being seen."""
+    parts = (("text", asked), ("button", "OK"))
+    front = Screen(tuple(Item(kind=kind, names=((0, words),), dialog="d", modal=True) for kind, words in parts))
+    pressed: list[Screen] = []
+    view = view_that_registers()
+
+    async def look(*, anew: bool = False) -> Screen:
+        return front if len(pressed) < 2 else Screen()
+
+    async def close(_view: PageView, shown: Screen) -> None:
+        pressed.append(shown)
+
+    async def nothing(*_given: object) -> None: ...
+
+    monkeypatch.setattr(submit, "dismiss", close)
+    monkeypatch.setattr(view, "look", look)
+    monkeypatch.setattr(view, "mark", nothing)
+    monkeypatch.setattr(view, "wait", nothing)
+    hand = cast("Any", SimpleNamespace(view=view))
+    asyncio.run(submit.Submit(hand, "register", "register", "ask_register")._answer(front))
+    assert len(pressed) == closed
 
 
 def test_nothing_is_expected_outside_of_a_submit() -> None:

@@ -23,7 +23,8 @@ def test_a_list_without_a_header_is_read_where_it_holds_every_row(shown: tuple[S
     """One list or table, beside tables that speak of no state."""
     result = readiness(Screen((), (*rows(("Failover Type", "Manual"), ("Mode", "None"), table=7), *shown)), LABELS)
     assert [(item.name, item.passed) for item in result.items] == [("CPU", True), ("Disk", False)]
-    assert result.ended
+    assert result.told
+    assert not result.unknown
 
 
 def test_states_in_two_tables_without_a_header_are_not_understood() -> None:
@@ -36,7 +37,7 @@ def test_a_row_of_a_list_without_a_known_state_has_not_passed() -> None:
     """It counts as an item, wherever in the list it stands."""
     result = readiness(Screen((), rows(("CPU: pass",), ("RAM: pass",), ("Disk: grue",))), LABELS)
     assert [item.passed for item in result.items] == [True, True, False]
-    assert not result.ended
+    assert not result.told or result.unknown
 
 
 @pytest.mark.parametrize(
