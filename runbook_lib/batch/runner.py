@@ -225,7 +225,7 @@ def _advice(result: NotebookResult, kept: Path) -> str:
         errors.RunbookError(
             f"{result.error_name or 'The stage ended'}: {text}",
             where=" · ".join(part for part in (str(kept), result.heading) if part),
-            next_step="open the executed notebook; run the same command to go on: every stage observes first",
+            next_step="open the executed notebook; to continue, run the same command: every stage looks first",
         )
     )
 

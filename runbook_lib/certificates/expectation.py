@@ -226,7 +226,7 @@ def _csr_key(path: Path) -> str:
         )
     if not read_or(False, lambda: request.is_signature_valid):
         raise ExpectationInvalid(
-            "The CSR's own signature is wrong: whoever made it did not hold its key, or it was altered",
+            "The CSR's own signature is wrong: its maker did not hold the key, or it was altered",
             where=str(path),
             next_step="export the CSR from the server again",
         )
@@ -245,7 +245,7 @@ def _server_certificate(path: Path) -> str:
     own = found if len(found) == 1 else read_or(nobody, lambda: _issued_none(found))
     if len(own) != 1:
         raise ExpectationInvalid(
-            f"The file holds {len(found)} certificates, and it cannot be told which one is the server's",
+            f"The file holds {len(found)} certificates, and nothing shows which one is the server's",
             where=str(path),
             next_step="give a file with that one alone",
         )

@@ -108,7 +108,7 @@ def _worse_problems(item: Mapping[str, Any], taken: set[str]) -> list[str]:
         try:
             re.compile(text)
         except re.error as error:
-            found.append(f"patterns: {cut(text, 60)!r} is no regular expression: {error}")
+            found.append(f"patterns: {cut(text, 60)!r} is not a regular expression: {error}")
     if item.get("confidence", "likely") not in get_args(Confidence):
         found.append(f"confidence: write one of {', '.join(get_args(Confidence))}")
     if item.get("notebook", Stage.START) not in set(Stage):

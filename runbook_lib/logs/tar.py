@@ -173,7 +173,7 @@ def read_pax(text: bytes) -> dict[str, str]:
         record = text[at + len(digits) + 1 : at + length]
         key, mark, value = record.partition(b"=")
         if not mark or not record.endswith(b"\n"):
-            raise WrongHeader("an extended header that is none")
+            raise WrongHeader("an extended header that cannot be read")
         said[key.decode("utf-8", "replace")] = value[:-1].decode("utf-8", "replace")
         at += length
     return said
@@ -183,7 +183,7 @@ def _as_said(header: Header, said: dict[str, str]) -> Header:
     name = said.get("GNU.sparse.name") or said.get("path") or header.name
     size = said.get("size", "")
     if size and not (size.isascii() and size.isdigit() and len(size) < 20):
-        raise WrongHeader("a size that is no number")
+        raise WrongHeader("a size that is not a number")
     return replace(header, name=name, size=int(size) if size and header.kind not in _NO_DATA else header.size)
 
 
@@ -199,4 +199,4 @@ def _number(field: bytes) -> int:
     try:
         return int(digits, 8)
     except ValueError as error:
-        raise WrongHeader("a number that is none") from error
+        raise WrongHeader("something other than a number") from error

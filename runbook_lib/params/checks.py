@@ -44,7 +44,7 @@ def check_answers(document: Document) -> None:
         if isinstance(question, str) and not is_about_ours(question):
             document.problem(
                 ("answers", question),
-                "is not about the deletion of one entry or the removal of HA, or speaks of something else too; such a"
+                "is not about the deletion of one entry or the removal of HA, or mentions something else too; such a"
                 " question is never answered from here",
             )
 
@@ -192,7 +192,7 @@ def _typed_secondary(document: Document, own: dict[str, str]) -> None:
     if typed and own.get(typed) == "primary" and typed != address:
         document.problem(where, "is the primary's address; write the secondary's")
     elif typed and address and typed not in known:
-        document.problem(where, "is no address or name of the secondary; add it to secondary: names, or correct it")
+        document.problem(where, "is not a name or address of the secondary; add it to secondary: names, or correct it")
     elif document.at("ha", "hosts_files") is True and not _address(typed or address):
         document.problem(where, "is a name, and with hosts files it must be an address; write the secondary's address")
 

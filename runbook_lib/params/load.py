@@ -105,7 +105,7 @@ def _words(detail: ErrorDetails, model: type[BaseModel], document: Document) -> 
         case "greater_than_equal" | "less_than_equal":
             return "is out of range; write " + ("1 to 65535" if where[-1] in _PORTS else "0 or more")
         case "literal_error":
-            return f"is none of the words that are possible; write {context['expected']}"
+            return f"is not one of the possible words; write {context['expected']}"
         case "too_short":
             return "is an empty list; name at least one"
         case _:

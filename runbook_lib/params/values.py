@@ -63,7 +63,7 @@ def _host(text: str) -> str:
     if not text or len(text) > 253 or not all(_HOST_LABEL.fullmatch(label) for label in labels):
         return _not_a_host("is neither an IP address nor a host name")
     if labels[-1].isdecimal():
-        return _not_a_host("looks like an IPv4 address and is none")
+        return _not_a_host("looks like an IPv4 address but is not one")
     return text
 
 

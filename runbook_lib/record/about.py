@@ -86,7 +86,7 @@ def read_about(line: Mapping[str, object]) -> About:
     if not isinstance(value, dict) or not value.keys() <= {"topic", "name", "command", "seen"}:
         raise ValueError("its about is not one that a journal line holds")
     if not all(text and isinstance(text, str) for text in value.values()):
-        raise ValueError("its about holds something that is no text")
+        raise ValueError("its about holds something that is not text")
     topic = next((each for each in LineTopic if each.value == value.get("topic")), LineTopic.OTHER)
     if topic is LineTopic.OTHER:
         raise ValueError("its about names an unknown topic")

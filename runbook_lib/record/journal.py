@@ -166,7 +166,7 @@ def _line(value: dict[str, Any]) -> Line:
     """The one place where a line's fields become values: whoever reads a record relies on their types and words."""
     for name in (*TEXTS, "utc", "kind", "prev", "hash"):
         if not isinstance(value[name], str):
-            raise ValueError(f"its {name} is no text")
+            raise ValueError(f"its {name} is not text")
     if type(value["n"]) is not int:
         raise ValueError("its n is not a whole number")
     try:
@@ -423,7 +423,7 @@ def _after_last_line_feed(file: int, end: int) -> int:
 
 def _another(path: Path) -> RecordDamaged:
     return RecordDamaged(
-        "the journal is no longer the one that this process wrote to: its folder was moved, or put back from a copy",
+        "the journal is no longer the one that this process wrote to: its folder was moved, or restored from a copy",
         where=str(path),
         next_step="put the folder back where it was, and read in it what was sent; then run the same command again,"
         " in a new kernel",

@@ -48,7 +48,7 @@ def parse_given(text: str, site: Site) -> dict[str, Expectation]:
         host = match["host"]
         known = [target.name for target in targets(site)]
         if host not in known or host in given:
-            problem = "is given twice" if host in given else "is no host of this site"
+            problem = "is given twice" if host in given else "is not a host of this site"
             raise ExpectationInvalid(f"{host} {problem}", found=part, next_step=f"one of: {', '.join(known)}")
         given[host] = _expectation(site, host, match["kind"], match["value"] or "")
     return given

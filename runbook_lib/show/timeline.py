@@ -91,9 +91,7 @@ def remarks_of(diagnosis: Diagnosis) -> tuple[str, ...]:
     lanes = lanes_of(diagnosis)
     undated = [lane for lane in lanes if lane.of.first_utc is None]
     left_out = len(lanes) - len(undated) - MOST_LANES
-    found = [
-        f"No logs of the {server} were at hand: nothing is known of its mismatches." for server in diagnosis.no_logs
-    ]
+    found = [f"No logs of the {server} were at hand, so its mismatches are unknown." for server in diagnosis.no_logs]
     if diagnosis.damaged:
         found.append(f"Sources that were read only in part: {len(diagnosis.damaged)}; what follows there is unknown.")
     if undated:

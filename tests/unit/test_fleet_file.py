@@ -69,7 +69,7 @@ def test_every_problem_of_every_site_is_named_with_its_line(tmp_path: Path) -> N
         encoding="utf-8",
     )
     found = refused(path)
-    assert "evening.yaml:5: berlin: ha.failover: is none of the words" in found
+    assert "evening.yaml:5: berlin: ha.failover: is not one of the possible words" in found
     assert "evening.yaml:9: berlin: secondary.address: looks like an IPv4 address" in found
     assert "evening.yaml:11: there is no group missing" in found
     assert "evening.yaml:12: madrid: primary.adress: unknown key; did you mean address?" in found

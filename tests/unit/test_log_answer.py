@@ -307,7 +307,7 @@ def test_site_adds_a_rule(tmp_path: Path) -> None:
         ("ntp_lost", "clock_skew", "name: there is a rule of that name"),
         ('["NTP daemon lost"]', '["NTP"]', "literals: write at least one"),
         ('["NTP daemon lost"]', "NTP", "literals: write a list of texts"),
-        ("\\\\d+", "(", "is no regular expression"),
+        ("\\\\d+", "(", "is not a regular expression"),
         ("00_start_here", "99_x", "notebook: write one of"),
         ("advice: Mend NTP.", "advice: [a]", "advice: write a text"),
         ("- name", "name", ""),

@@ -331,7 +331,7 @@ CASES: list[tuple[str, str, str, str, str]] = [
     ("192.0.2.10", '"a;b"', "a;b", "primary.address", "write an address such as"),
     ("192.0.2.10", "-oProxyCommand", "-oProxy", "primary.address", "write an address such as"),
     ("192.0.2.10", "https://prime", "https", "primary.address", "no https://"),
-    ("192.0.2.10", "192.0.2.300", "300", "primary.address", "looks like an IPv4 address and is none"),
+    ("192.0.2.10", "192.0.2.300", "300", "primary.address", "looks like an IPv4 address but is not one"),
     ("192.0.2.10", '"[2001:db8::1]"', "db8", "primary.address", "is not a plain address"),
     ("192.0.2.10", '"１92.0.2.10"', "2.10", "primary.address", "write an address such as"),
     # fingerprints
