@@ -632,3 +632,19 @@ def test_every_promise_names_the_tests_that_claim_it(number: int, promise: str) 
     assert claiming
     [row] = [row for row in rows((ROOT / "docs" / "promises.md").read_text(encoding="utf-8")) if row[0] == str(number)]
     assert row[1:] == [promise, "<br>".join(f"`{place}`" for place in claiming)]
+
+
+def test_every_picture_can_be_made_anew() -> None:
+    """The script takes each picture in docs/images, light and dark, and each is shown; what it borrows is defined."""
+    script = ROOT / "tools" / "pictures.py"
+    taken = set(re.findall(r'take\(\w+, "([\w-]+)"', script.read_text(encoding="utf-8")))
+    made = {f"{name}-{theme}.png" for name in taken for theme in ("light", "dark")}
+    assert made == {path.name for path in (ROOT / "docs" / "images").iterdir()}
+    assert made == set(re.findall(r"\(images/([\w-]+\.png)\)", (ROOT / "docs" / "by-hand.md").read_text("utf-8")))
+    for node in nodes_of(script):
+        path = ROOT / "tests" / "notebooks" / f"{node.module}.py" if isinstance(node, ast.ImportFrom) else script
+        if isinstance(node, ast.ImportFrom) and path.is_file():
+            named = {getattr(each, "name", "") for each in tree_of(path).body}
+            stored = (each for each in nodes_of(path) if isinstance(each, ast.Name) and isinstance(each.ctx, ast.Store))
+            named |= {each.id for each in stored}
+            assert {alias.name for alias in node.names} <= named
