@@ -223,10 +223,8 @@ def interrupted(record: Record, stop: BaseException) -> str:
     known = f"{count(made, 'change')}, each result is in the record" if made else "nothing; no server was changed"
     told = [("sent", _sent(change, lines)) for change in pending] or [("sent", known)]
     told += [("goes on", text) for text in dict.fromkeys(GOES_ON.get(Stage(c.stage), "") for c in pending) if text]
-    told += [
-        ("record", str(record.folder)),
-        ("next", f"{next_run(record)}\nit looks at everything first; what was sent is not sent again"),
-    ]
+    told.append(("record", str(record.folder)))
+    told.append(("next", f"{next_run(record)}\nit looks at everything first; what was sent is not sent again"))
     begun = [line.stage for line in lines if line.kind is Kind.STAGE_STARTED]
     name = signal.Signals(stop.signum).name if isinstance(stop, Terminated) else "Ctrl-C"
     ended = f"{name} ended the run" + (f" in stage {begun[-1]}." if begun else " before its first stage.")
@@ -345,7 +343,7 @@ def stage_named(text: str) -> Stage:
 
     Raises ParameterRefused where there is none.
     """
-    found = [stage for stage in Stage if text in (stage, stage[:2])]
-    if not found:
-        raise ParameterRefused(f"There is no stage {text!r}", next_step=f"one of: {', '.join(Stage)}")
-    return found[0]
+    for stage in Stage:
+        if text in (stage, stage[:2]):
+            return stage
+    raise ParameterRefused(f"There is no stage {text!r}", next_step=f"one of: {', '.join(Stage)}")
