@@ -281,9 +281,10 @@ class PageRefused(DeviceError):
 
 
 class RecordError(RunbookError):
-    """The record cannot be written or does not verify."""
+    """The record cannot be written or does not verify. ``sent``: what is to be kept is the answer to a change."""
 
     exit_code = 5
+    sent: bool = False
 
 
 class RecordNotWritable(RecordError):

@@ -24,6 +24,7 @@ from runbook_lib.errors import (
     DeletionRefused,
     DeviceError,
     LoginRefused,
+    RecordError,
     UsageError,
 )
 from runbook_lib.models import Answer, HaStatus, ProductVersion, TofuStore
@@ -174,12 +175,7 @@ class PrimeServer:
         never sent again.
         """
         self._refuse_bad_key(entry_key)
-        console = await self.console()
-        answer = await self._run(
-            console, DELETE_TOFU.format(key=entry_key), reply=replies(DELETION, entry_key, self._answers)
-        )
-        self.keep(answer, None)
-        return answer
+        return await self._change(DELETE_TOFU.format(key=entry_key), replies(DELETION, entry_key, self._answers))
 
     async def remove_ha(self) -> Answer:
         """Remove the HA configuration: one command, sent once, its yes/no question answered with yes.
@@ -188,9 +184,17 @@ class PrimeServer:
         The answer is returned whatever it says: ask both servers for their HA state to see what happened. Raises
         ``DeviceError``, whose ``sent`` says whether the command had left. It is never sent again.
         """
+        return await self._change(REMOVE_HA, replies(HA_REMOVAL, more=self._answers))
+
+    async def _change(self, command: str, reply: Reply) -> Answer:
         console = await self.console()
-        answer = await self._run(console, REMOVE_HA, reply=replies(HA_REMOVAL, more=self._answers))
-        self.keep(answer, None)
+        try:
+            answer = await self._run(console, command, reply=reply)
+            self.keep(answer, None)
+        except RecordError as error:
+            error.sent, error.what = True, f"{self.key}: {command}: it was sent, and what it said cannot be kept"
+            error.next_step = "make room, then run this stage again: it asks the server first, and sends nothing twice"
+            raise
         return answer
 
     def _refuse_bad_key(self, entry_key: str) -> None:

@@ -109,7 +109,9 @@ def server_on_path(name: str, names: Mapping[str, Iterable[str]]) -> tuple[str, 
         part = parts[end - 1]
         words = {word.lower() for word in _WORD.findall(part)}
         told = {server for server in SERVERS if server in words}
-        told |= {server for server in SERVERS if any(_holds(part, known) for known in names.get(server, ()))}
+        known = {server: "|".join(map(re.escape, filter(None, names.get(server, ())))) for server in SERVERS}
+        whole = r"(?<![\w.-])(?:{})(?![\w-]|\.\w)"  # not within a longer name or address
+        told |= {each for each, words in known.items() if words and re.search(whole.format(words), part, re.I)}
         if len(told) == 1:
             return told.pop(), "/".join(parts[:end])
     return "", ""
@@ -126,11 +128,6 @@ def server_in(findings: Iterable[Findings]) -> str:
         if any(group.kind == "infrastructure" for group in found.groups.values()):
             told.add("primary")
     return told.pop() if len(told) == 1 else UNKNOWN
-
-
-def _holds(part: str, known: str) -> bool:
-    """Whether the name stands in the part as a whole: not within a longer name or address."""
-    return bool(known) and re.search(rf"(?<![\w.-]){re.escape(known)}(?![\w-]|\.\w)", part, re.I) is not None
 
 
 # -- Sources to findings: which logs are read together, on how many cores, and how far it has come

@@ -31,7 +31,13 @@ def pack(folder: Path, target: Path, trusted: Trusted, *, anyway: bool = False) 
     found = verify_record(folder, trusted.keys, trusted.certificates)
     if not anyway:
         _refuse_in_use(folder)
-        _refuse_damaged(found)
+        if found.problems:
+            raise RecordDamaged(
+                "This record does not verify, so it is not packed",
+                where=str(found.folder),
+                found="\n".join(f"{problem.path}: {problem.what}" for problem in found.problems),
+                next_step="look at it with runbook verify; --anyway packs it as it is",
+            )
     if not write_new(target, packed(folder)):
         raise ParameterRefused(
             "The file exists already, and no archive is ever overwritten",
@@ -77,16 +83,6 @@ def _refuse_in_use(folder: Path) -> None:
             where=str(folder),
             found=", ".join(running),
             next_step="wait until it has ended; close a notebook that is open (its last cell), or restart its kernel",
-        )
-
-
-def _refuse_damaged(found: Verification) -> None:
-    if found.problems:
-        raise RecordDamaged(
-            "This record does not verify, so it is not packed",
-            where=str(found.folder),
-            found="\n".join(f"{problem.path}: {problem.what}" for problem in found.problems),
-            next_step="look at it with runbook verify; --anyway packs it as it is",
         )
 
 

@@ -22,6 +22,7 @@ from runbook_lib.errors import (
     LoginQuestion,
     OutcomeUnknown,
     PlanStale,
+    RecordError,
     RepairFailed,
     RunbookError,
 )
@@ -74,7 +75,8 @@ async def delete_stale(context: Context, plan: Plan, pages: PrimaryPages) -> tup
             kept = (*recorded_deletions(context.record), result)
             context.record.write_facts(context.stage, DELETION_FACTS, kept)
             _stop_on_collateral(result)
-            if isinstance(problem, _ONCE_IS_ENOUGH) and result.result is not Deletion.GONE:
+            refused = isinstance(problem, _ONCE_IS_ENOUGH) and result.result is not Deletion.GONE
+            if problem and (refused or isinstance(problem, RecordError)):
                 raise problem
         if await watch_logs(context, results_of(context, plan)):
             require_none_goes_on(ends_of_deletions(context, recorded_diagnosis(context), recorded_inventory(context)))

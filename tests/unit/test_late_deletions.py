@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -14,8 +15,11 @@ import pytest
 from incident_kit import Incident
 
 from runbook_lib.decisions import Deletion, DeletionResult
-from runbook_lib.errors import CommandRefused, DeviceError, LoginQuestion, RepairFailed
+from runbook_lib.device.prime import PrimeServer
+from runbook_lib.errors import CommandRefused, DeviceError, LoginQuestion, RecordNotWritable, RepairFailed
 from runbook_lib.models import Diagnosis, Inventory, Stage, TofuStore
+from runbook_lib.params.model import Deadlines
+from runbook_lib.record.journal import Kind
 from runbook_lib.repair import deletion
 from runbook_lib.repair.sent_changes import recorded_deletions
 
@@ -110,6 +114,36 @@ def test_lines_of_a_clock_that_is_ahead_of_ours_are_newer_than_nothing(incident:
     ends = {"log_end_utc": dict.fromkeys(("primary", "secondary"), late), "read_utc": now}
     results = carry_out(lambda *_: None, replace(incident.diagnosis(late), **ends))
     assert {result.result for result in results} == {Deletion.NOT_DELETED_OR_CAME_BACK}
+
+
+def test_a_deletion_whose_answer_cannot_be_kept_was_sent(
+    incident: Incident, carry_out: CarryOut, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The disk is full right behind it: it is not called one that never left, and nothing further is sent."""
+    sent: list[str] = []
+
+    def full(*_given: object) -> None:
+        raise RecordNotWritable("no space", next_step="nothing that needed this was sent to a device")
+
+    async def run(command: str, **_given: object) -> Any:
+        sent.append(command)
+
+    async def console(_server: PrimeServer) -> Any:
+        return SimpleNamespace(run=run, unfinished=None)
+
+    def arrived(stores: Stores, server: str, key: str) -> None:
+        stores.gone.add((server, key))
+        prime = PrimeServer(server, incident.context.site.primary, Deadlines(), full)
+        with ThreadPoolExecutor(1) as other:
+            other.submit(asyncio.run, prime.delete_tofu(key)).result()
+
+    monkeypatch.setattr(PrimeServer, "console", console)
+    with pytest.raises(RecordNotWritable, match="it was sent") as failed:
+        carry_out(arrived, Diagnosis(mismatches=()))
+    assert "was sent to a device" not in failed.value.next_step
+    (result,) = recorded_deletions(incident.record)
+    assert (result.result, len(sent)) == (Deletion.GONE, 1)
+    assert [line.seen for line in incident.record.journal.read().lines if line.kind is Kind.RESULT] == [Deletion.GONE]
 
 
 @pytest.mark.parametrize(
