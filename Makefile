@@ -12,8 +12,9 @@ UV = uv
 PYTEST = $(BIN)/pytest -n 8 --dist loadfile --no-loadscope-reorder
 # These compute more than they wait.
 UNIT = $(BIN)/pytest -n logical tests/unit
-# The copies in tests/reference are the notebooks with outputs; nbval compares nothing where there are none.
-NBVAL = $(BIN)/python tools/fresh_lab.py $(BIN)/pytest -p nbval.plugin --nbval --nbval-sanitize-with tests/reference/sanitize.cfg
+# The copies in tests/reference are the notebooks with outputs; nbval compares nothing where there are none. It waits
+# for the lab most of the time, so that it runs beside the other tests; its kernels are forks, which start sooner.
+NBVAL = JUPYTER_DEFAULT_PROVISIONER_NAME=runbook-warm $(BIN)/python tools/fresh_lab.py $(BIN)/pytest -p nbval.plugin --nbval --nbval-sanitize-with tests/reference/sanitize.cfg
 
 .DEFAULT_GOAL = help
 .PHONY: help setup demo lab test test-long check compiled lint types pytest unit integration notebooks nbval bench bench-quick reference \
@@ -39,7 +40,7 @@ lab: setup ## Open JupyterLab on 00_start_here with the lab running
 	$(BIN)/runbook lab jupyter
 
 test: setup ## Everything that CI runs; a part that fails keeps no other from running
-	@$(BIN)/python tools/every_part.py $(MAKE) lint types+docs+nbval+compiled pytest
+	@$(BIN)/python tools/every_part.py $(MAKE) lint types+docs+compiled pytest+nbval
 
 test-long: setup ## The tests as `make test` runs them, and what takes hours: every place to die, long stories, 5,000 sites
 	RUNBOOK_TEST_LONG=1 $(PYTEST) -o timeout=14400 tests
