@@ -28,7 +28,7 @@ from pathlib import Path
 
 from bench_corpus import Corpus, write_log, write_sparse
 
-from runbook_lib.logs.message import LITERAL
+from runbook_lib.logs.mismatch import LITERAL
 from runbook_lib.logs.rules import RULES
 
 ROOT = Path(__file__).resolve().parent.parent

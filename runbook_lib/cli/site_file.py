@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 from runbook_lib import event_loop, paths
 from runbook_lib.cli.terminal import answer_to, asks, out, out_lines, prose
 from runbook_lib.decisions import Check
+from runbook_lib.device_prompts import HOST_KEY, host_key_in_shell
 from runbook_lib.errors import (
     BrowserMissing,
     DeviceError,
@@ -31,7 +32,6 @@ from runbook_lib.notebook.workspace import open_site
 from runbook_lib.params.load import Draft, draft_site, secret_references
 from runbook_lib.params.model import Site, lacking
 from runbook_lib.params.yaml_source import Value, Where, is_within
-from runbook_lib.prompts import HOST_KEY, host_key_in_shell
 from runbook_lib.record.files import operator
 from runbook_lib.record.incident import Record
 from runbook_lib.secrets import NOT_A_REFERENCE, SecretRef, unresolved

@@ -1,4 +1,4 @@
-"""Parsers of what a PI server prints: HA status, release, the Health Monitor's page. Pure, total and linear."""
+"""Parsers of what a PI server prints: HA status (``STATES``), release, the Health Monitor's page. Pure and linear."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
+from runbook_lib.device_prompts import PROMPT
 from runbook_lib.errors import AnswerNotUnderstood, cut
 from runbook_lib.models import HaStatus, ProductVersion
-from runbook_lib.prompts import PROMPT
 
 # -- What all parsers of device answers share: the refusal, and the lines of an answer without echo and prompt
 

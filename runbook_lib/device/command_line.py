@@ -10,10 +10,11 @@ from typing import Any
 
 import asyncssh
 
-from runbook_lib import prompts
+from runbook_lib import device_prompts
 from runbook_lib.device import ssh
 from runbook_lib.device.dialog import Dialog, Feed, no_reply
 from runbook_lib.device.transcript import Transcript, plain, stands_at_prompt
+from runbook_lib.device_prompts import Reply
 from runbook_lib.errors import (
     CommandRefused,
     ConnectionLost,
@@ -27,7 +28,6 @@ from runbook_lib.errors import (
 )
 from runbook_lib.models import Answer
 from runbook_lib.params.model import Deadlines, SshAccess
-from runbook_lib.prompts import Reply
 
 COLUMNS, ROWS = 511, 512  # wide enough that no line is broken, high enough that little is paged
 _GOODBYE_S = 2.0
@@ -153,11 +153,11 @@ class Console:
 
     async def _greet(self, prompt_host: str) -> None:
         """Wait for a prompt, turn paging off, and learn the prompt and the echo from how that is answered."""
-        login = Dialog(server=self.server, reply=prompts.login_reply, echo=False, login=True, host=prompt_host)
+        login = Dialog(server=self.server, reply=device_prompts.login_reply, echo=False, login=True, host=prompt_host)
         banner = Transcript()
         try:
             await login.lead(self._feed, banner, self._deadlines.login_s)
-            paging = Dialog(server=self.server, reply=prompts.login_reply, login=True, host=prompt_host)
+            paging = Dialog(server=self.server, reply=device_prompts.login_reply, login=True, host=prompt_host)
             answer, transcript = await self._exchange("terminal length 0", paging, self._deadlines.login_s)
             if question := _question(answer):
                 raise question
@@ -263,7 +263,7 @@ def _no_session(server: str, error: asyncssh.Error) -> ConnectionLost | LoginRef
 
 
 def _question(answer: Answer) -> LoginQuestion | None:
-    if not prompts.wants_yes_or_no(answer.text):
+    if not device_prompts.wants_yes_or_no(answer.text):
         return None
     return LoginQuestion(
         "the server asks a yes/no question before its prompt, and takes commands for answers; it got no yes",
@@ -290,7 +290,7 @@ def raise_if_refused(answer: Answer) -> None:
     ``CommandRefused``: the command line does not know or allow it. ``LoginQuestion``: a yes/no question took it.
     """
     problem: DeviceError | None = _question(answer)
-    if problem is None and prompts.is_refusal(answer.text):
+    if problem is None and device_prompts.is_refusal(answer.text):
         problem = CommandRefused(
             f"the server's command line does not know or allow {answer.command!r}",
             where=answer.server,

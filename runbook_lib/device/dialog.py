@@ -10,8 +10,9 @@ from typing import Any
 
 import asyncssh
 
-from runbook_lib import prompts
+from runbook_lib import device_prompts
 from runbook_lib.device.transcript import Transcript, plain
+from runbook_lib.device_prompts import Reply, is_yes_no, unfolded
 from runbook_lib.errors import (
     AnswerNotUnderstood,
     ConnectionLost,
@@ -22,7 +23,6 @@ from runbook_lib.errors import (
     cut,
     cut_front,
 )
-from runbook_lib.prompts import Reply, is_yes_no, unfolded
 
 # -- What the server's terminal sends, kept until somebody takes it --------------------------------
 
@@ -172,19 +172,19 @@ class Dialog:
     def _next(self, transcript: Transcript) -> tuple[float, Act]:
         """How long to wait for more, and what to do if nothing comes."""
         line = transcript.last_line
-        if prompts.is_pager(line):
+        if device_prompts.is_pager(line):
             return PAGER_SETTLE_S, self._turn_page
         if self._is_prompt(line, transcript):
             return self._end_settle_s(transcript), self._finish
         if not self.login and transcript.glued:
             return max(transcript.settle_s, DOUBTFUL_SETTLE_S), self._finish
-        if self.login and prompts.wants_yes_or_no(transcript.said[-200:]):
+        if self.login and device_prompts.wants_yes_or_no(transcript.said[-200:]):
             return DOUBTFUL_SETTLE_S, self._asked
         if line.strip() and self._reply_to(transcript) is not None:
             return transcript.settle_s, self._reply
         if self._asks(transcript):
             return max(transcript.settle_s, DOUBTFUL_SETTLE_S), self._asked
-        if self.login and prompts.is_other_prompt(line):
+        if self.login and device_prompts.is_other_prompt(line):
             return DOUBTFUL_SETTLE_S, self._elsewhere
         # What comes unasked behind a prompt, as broadcasts do, brings no new one; nothing is typed to find out.
         behind = transcript.left_prompt
@@ -192,7 +192,7 @@ class Dialog:
 
     def _is_prompt(self, line: str, transcript: Transcript) -> bool:
         if self.login:
-            host = prompts.prompt_host(line)
+            host = device_prompts.prompt_host(line)
             return host is not None and self.host in ("", host)
         return line.rstrip() == transcript.prompt.rstrip()
 
@@ -206,7 +206,7 @@ class Dialog:
 
     def _asks(self, transcript: Transcript) -> bool:
         said = transcript.said if transcript.last_line.strip() else ""
-        return is_yes_no(said) or prompts.is_asking(said)
+        return is_yes_no(said) or device_prompts.is_asking(said)
 
     def _reply_to(self, transcript: Transcript) -> str | None:
         return self.reply(transcript.said) if self._replies < MOST_REPLIES else None
@@ -263,7 +263,7 @@ class Dialog:
         )
 
     def _at_login(self, transcript: Transcript) -> LoginRefused:
-        if prompts.is_expired(plain(bytes(transcript.raw[-4096:]))):
+        if device_prompts.is_expired(plain(bytes(transcript.raw[-4096:]))):
             return LoginRefused(
                 "the server wants a new password before it lets the user in, or the account has expired",
                 where=self.server,
@@ -306,7 +306,7 @@ class Dialog:
         )
 
     def _lost(self, feed: Feed, transcript: Transcript) -> ConnectionLost | LoginRefused:
-        if self.login and prompts.is_expired(plain(bytes(transcript.raw[-4096:]))):
+        if self.login and device_prompts.is_expired(plain(bytes(transcript.raw[-4096:]))):
             return self._at_login(transcript)
         cause = f" ({feed.cause})" if feed.cause and str(feed.cause) else ""
         if self.login:

@@ -12,7 +12,7 @@ from typing import Any
 import asyncssh
 from asyncssh.packet import Boolean, PacketDecodeError, SSHPacket, String, UInt32
 
-from runbook_lib import prompts as reading
+from runbook_lib.device_prompts import is_expired, is_second_factor
 from runbook_lib.errors import HostKeyChanged, HostKeyUnknown, SecretUnavailable, SiteFileInvalid
 from runbook_lib.secrets import SecretRef
 
@@ -208,7 +208,7 @@ class Login(asyncssh.SSHClient):
     @property
     def wants_new_password(self) -> bool:
         """Whether the password was right and is no longer good."""
-        return any(map(reading.is_expired, self.asked))
+        return any(map(is_expired, self.asked))
 
     @property
     def wants_second_factor(self) -> bool:
@@ -253,12 +253,12 @@ class Login(asyncssh.SSHClient):
         words = [text for text, _ in prompts]
         if self.password_sent:
             # The same question once more is the server's no; another one is asked of those whose password was right.
-            if not all("assword" in text and not reading.is_expired(text) for text in words):
+            if not all("assword" in text and not is_expired(text) for text in words):
                 self._taken()
                 self.asked += [*self.said[-2:], *words]
             self.said += words
             return None
-        if len(prompts) > 1 or prompts[0][1] or reading.is_second_factor(words[0]):
+        if len(prompts) > 1 or prompts[0][1] or is_second_factor(words[0]):
             self.asked += words
             self.said += words
             return None

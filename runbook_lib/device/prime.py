@@ -17,6 +17,7 @@ from runbook_lib.device.answers import parse_ha_status, parse_version
 from runbook_lib.device.command_line import Console, raise_if_refused
 from runbook_lib.device.dialog import no_reply
 from runbook_lib.device.tofu import parse_tofu_list
+from runbook_lib.device_prompts import DELETION, HA_REMOVAL, Reply, replies
 from runbook_lib.errors import (
     AnswerNotUnderstood,
     CommandRefused,
@@ -29,7 +30,6 @@ from runbook_lib.errors import (
 )
 from runbook_lib.models import Answer, HaStatus, ProductVersion, TofuStore
 from runbook_lib.params.model import Deadlines, PiServer, Site
-from runbook_lib.prompts import DELETION, HA_REMOVAL, Reply, replies
 
 # -- What a Prime Infrastructure server is known by, whatever a site's file calls it: its addresses and its host keys
 

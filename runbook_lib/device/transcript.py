@@ -6,7 +6,7 @@ import re
 from collections import deque
 from collections.abc import Iterable
 
-from runbook_lib.prompts import ERASED, PROMPT
+from runbook_lib.device_prompts import ERASED, PROMPT
 
 # -- Raw terminal output → text. Pure; linear in its input; nothing visible is taken out but echo and paging
 

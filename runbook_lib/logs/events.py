@@ -9,7 +9,7 @@ from typing import Literal
 
 from runbook_lib.device.names import Name, fits, name_key
 from runbook_lib.logs.lines import Likeness, kind_of_thread
-from runbook_lib.logs.message import MessageHit
+from runbook_lib.logs.mismatch import MessageHit
 from runbook_lib.logs.rules import Rule
 from runbook_lib.models import LogLine, NotALog
 

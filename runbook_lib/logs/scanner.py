@@ -17,7 +17,7 @@ from typing import Literal
 from runbook_lib.errors import cut
 from runbook_lib.logs.events import Findings, Tally
 from runbook_lib.logs.lines import APART, MOST_SAMPLES, SAMPLE, Likeness, as_utc, looked_at
-from runbook_lib.logs.message import (
+from runbook_lib.logs.mismatch import (
     AFTER,
     BEFORE,
     BEFORE_WRAPPED,

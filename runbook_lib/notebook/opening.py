@@ -6,6 +6,7 @@ from functools import partial
 
 from runbook_lib import event_loop, paths
 from runbook_lib.device.ssh import MEANING, presented_host_key
+from runbook_lib.device_prompts import HOST_KEY, host_key_in_shell
 from runbook_lib.errors import ParameterRefused, RecordNotWritable, RunbookError, SiteFileInvalid, StageOutOfOrder
 from runbook_lib.models import Answer, Stage
 from runbook_lib.notebook.changing_stages import Changing
@@ -25,7 +26,6 @@ from runbook_lib.notebook.workspace import (
 )
 from runbook_lib.params.load import Draft, from_anywhere, known_sites, load_site_or_lab, secret_references
 from runbook_lib.params.model import LabRequest, Site
-from runbook_lib.prompts import HOST_KEY, host_key_in_shell
 from runbook_lib.record.about import About, LineTopic
 from runbook_lib.record.artifacts import note_template
 from runbook_lib.record.attestation import after_newest_seal

@@ -8,10 +8,10 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from runbook_lib.device_prompts import is_about_ours
 from runbook_lib.hosts import is_loopback
 from runbook_lib.params.labels import LABELS, PHRASES
 from runbook_lib.params.yaml_source import Document, Value, Where, dotted
-from runbook_lib.prompts import is_about_ours
 
 MOST_GUESSED = 1000
 """So many problems may a file have before it is no longer guessed what each unknown key was meant to be."""

@@ -19,7 +19,7 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BeforeValidator, Field, PlainSerializer
 
-from runbook_lib.prompts import line_pattern
+from runbook_lib.device_prompts import line_pattern
 from runbook_lib.secrets import SecretRef
 
 _OTHER_DIGESTS = {32: "MD5", 40: "SHA-1", 56: "SHA-224", 96: "SHA-384", 128: "SHA-512"}

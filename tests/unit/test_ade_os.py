@@ -7,24 +7,24 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from runbook_lib import prompts
+from runbook_lib import device_prompts
 from runbook_lib.device.transcript import plain
-from runbook_lib.prompts import COLUMNS, DELETION, HA_REMOVAL, PromptRow, is_about_ours, is_yes_no, replies
+from runbook_lib.device_prompts import COLUMNS, DELETION, HA_REMOVAL, PromptRow, is_about_ours, is_yes_no, replies
 
 KEY = "10.0.0.2_8082"
 
 READERS: dict[str, Callable[[str], object]] = {
-    "PAGERS": prompts.is_pager,
-    "OTHER_PROMPTS": prompts.is_other_prompt,
-    "LOGIN_QUESTIONS": lambda text: prompts.login_reply(text) is not None,
-    "BINDING": prompts.is_binding,
-    "EXPIRED": prompts.is_expired,
-    "SECOND_FACTORS": prompts.is_second_factor,
-    "YES_OR_NO_WANTED": prompts.wants_yes_or_no,
-    "REFUSALS": prompts.is_refusal,
-    "ASKING": prompts.is_asking,
+    "PAGERS": device_prompts.is_pager,
+    "OTHER_PROMPTS": device_prompts.is_other_prompt,
+    "LOGIN_QUESTIONS": lambda text: device_prompts.login_reply(text) is not None,
+    "BINDING": device_prompts.is_binding,
+    "EXPIRED": device_prompts.is_expired,
+    "SECOND_FACTORS": device_prompts.is_second_factor,
+    "YES_OR_NO_WANTED": device_prompts.wants_yes_or_no,
+    "REFUSALS": device_prompts.is_refusal,
+    "ASKING": device_prompts.is_asking,
 }
-ROWS = [(name, row) for name in READERS for row in getattr(prompts, name)]
+ROWS = [(name, row) for name in READERS for row in getattr(device_prompts, name)]
 
 
 def variants(text: str) -> Iterator[bytes]:
@@ -49,7 +49,7 @@ def broken(name: str) -> bool:
 @pytest.mark.parametrize(("name", "row"), ROWS, ids=lambda value: value if isinstance(value, str) else value.example)
 def test_every_row_is_read_however_it_is_printed(name: str, row: PromptRow) -> None:
     """Colour, capitals, blanks, line ends and a break at 80 columns change nothing of what a row means."""
-    assert row.source in (prompts.PUBLISHED, prompts.CAPTURED, prompts.RECALLED)
+    assert row.source in (device_prompts.PUBLISHED, device_prompts.CAPTURED, device_prompts.RECALLED)
     for raw in variants(row.example):
         if broken(name) or not raw.startswith(b"xx"):
             assert READERS[name](plain(raw)), raw
@@ -59,7 +59,7 @@ def test_every_table_is_tried() -> None:
     """A table that is added has to be tried by its variants."""
     found = {
         name
-        for name, value in vars(prompts).items()
+        for name, value in vars(device_prompts).items()
         if isinstance(value, tuple) and value and all(isinstance(row, PromptRow) for row in value)
     }
     assert found == {*READERS}
@@ -73,7 +73,7 @@ def test_every_table_is_tried() -> None:
 )  # fmt: skip
 def test_refusals_are_known(line: str) -> None:
     """What command lines say of commands that they do not know or allow."""
-    assert prompts.is_refusal(line)
+    assert device_prompts.is_refusal(line)
 
 
 @pytest.mark.parametrize(
@@ -83,7 +83,7 @@ def test_refusals_are_known(line: str) -> None:
 )  # fmt: skip
 def test_answers_are_no_refusals(line: str) -> None:
     """Such words inside an answer, or behind a long one, do not make it a refusal."""
-    assert not prompts.is_refusal(line)
+    assert not device_prompts.is_refusal(line)
 
 
 @pytest.mark.parametrize(
@@ -93,16 +93,16 @@ def test_answers_are_no_refusals(line: str) -> None:
 )  # fmt: skip
 def test_pagers_are_known(line: str) -> None:
     """The spellings of a pager's line."""
-    assert prompts.is_pager(line)
-    assert not prompts.is_pager(f"x {line}")
+    assert device_prompts.is_pager(line)
+    assert not device_prompts.is_pager(f"x {line}")
 
 
 @pytest.mark.parametrize("line", ["prime-pri/admin#", "a.example.com/root# ", "p/user>"])
 def test_prompts_are_known(line: str) -> None:
     """The published shape, with and without its last blank; a prompt alone, and no shell's."""
-    assert prompts.prompt_host(line) == line.split("/")[0]
-    assert prompts.prompt_host(f"x {line}") is None
-    assert not prompts.is_other_prompt(line)
+    assert device_prompts.prompt_host(line) == line.split("/")[0]
+    assert device_prompts.prompt_host(f"x {line}") is None
+    assert not device_prompts.is_other_prompt(line)
 
 
 @pytest.mark.parametrize(
@@ -110,8 +110,8 @@ def test_prompts_are_known(line: str) -> None:
 )
 def test_the_prompt_of_another_mode_is_none_of_the_command_line(line: str) -> None:
     """Its name stands in brackets behind the user; what is typed there would change the configuration."""
-    assert prompts.prompt_host(line) is None
-    assert prompts.is_other_prompt(line)
+    assert device_prompts.prompt_host(line) is None
+    assert device_prompts.is_other_prompt(line)
 
 
 @pytest.mark.parametrize(
@@ -125,7 +125,7 @@ def test_the_prompt_of_another_mode_is_none_of_the_command_line(line: str) -> No
 )  # fmt: skip
 def test_enter_is_not_pressed_where_it_does_more_than_going_on(before: str) -> None:
     """It never accepts a licence, and never ends somebody's session, before the first prompt."""
-    assert prompts.login_reply(f"{before} Press Enter to continue... ") is None
+    assert device_prompts.login_reply(f"{before} Press Enter to continue... ") is None
 
 
 @pytest.mark.parametrize(
@@ -139,7 +139,7 @@ def test_enter_is_not_pressed_where_it_does_more_than_going_on(before: str) -> N
 )  # fmt: skip
 def test_enter_is_pressed_where_it_only_goes_on(before: str) -> None:
     """What banners say of monitoring and of unauthorized use is no reason to stop."""
-    assert prompts.login_reply(f"{before} Press Enter to continue... ") == ""
+    assert device_prompts.login_reply(f"{before} Press Enter to continue... ") == ""
 
 
 # -- questions after our own changes -----------------------------------------------------------------

@@ -8,7 +8,7 @@ import asyncssh
 import pytest
 
 from runbook_lib.device.login import ALGORITHMS, HostKeyPins
-from runbook_lib.prompts import host_key_in_shell
+from runbook_lib.device_prompts import host_key_in_shell
 
 KINDS = ("ssh-ed25519", "ecdsa-sha2-nistp256", "ssh-rsa")
 

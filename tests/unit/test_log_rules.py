@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from runbook_lib.logs.diagnosis import diagnose_sources
-from runbook_lib.logs.message import LITERAL
+from runbook_lib.logs.mismatch import LITERAL
 from runbook_lib.logs.rules import PLACES, RULES, Place, Rule
 
 FIXTURES = Path(__file__).parent.parent / "fixtures" / "log-rules"

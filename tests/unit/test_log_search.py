@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from runbook_lib.logs import search
-from runbook_lib.logs.message import LITERAL
+from runbook_lib.logs.mismatch import LITERAL
 from runbook_lib.logs.rules import RULES
 from runbook_lib.logs.search import Search, plain_count, plain_find
 
