@@ -1,4 +1,4 @@
-"""What is looked for, as data: the mismatch (read by ``mismatch.py``) in its three places, and look-alikes of it that no deletion repairs.
+"""What is looked for, as data: the mismatch (read by ``mismatch.py``) in its three places, and look-alikes of it.
 
 A rule counts lines. One of its ``literals`` is searched in the bytes; the line (with ``lines_before`` it) then has
 to hold every one of the ``patterns``. Wordings of Java and of the product's published messages; a site can add rules
