@@ -8,7 +8,6 @@ import re
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
-from importlib.resources import files
 from typing import Literal, TypeVar
 
 from playwright.async_api import ElementHandle, Error
@@ -16,15 +15,14 @@ from playwright.async_api import ElementHandle, Error
 from runbook_lib.errors import CertificateMoved, OutcomeUnknown, PageNotUnderstood, opening_line
 from runbook_lib.params.labels import Label
 from runbook_lib.web.controls import bare_words, best, find
-from runbook_lib.web.dialogs import ACTION_MS, covering, dismiss, uncover
+from runbook_lib.web.dialogs import ACTION_MS, covering, dismiss, uncover, within
 from runbook_lib.web.screen import Item, Screen, visible
 from runbook_lib.web.view import MISSED, PageView, Rest
 
 # -- Type into a field as a person does, and read back where it went -------------------------------
 
-_TYPING = files("runbook_lib.web").joinpath("typing.js").read_text(encoding="utf-8").partition("\n")[2].strip()
-_BEFORE, _TYPE, _AFTER, _WITH, _REFOCUSED = (
-    f"(el, given) => {_TYPING}.{name}(el, given)" for name in ("before", "type", "after", "standsWith", "refocused")
+_BEFORE, _TYPE, _AFTER, _WITH, _REFOCUSED, _END = (
+    within(name) for name in ("before", "type", "after", "standsWith", "refocused", "end")
 )
 _FOCUS_GONE = "the page gave the focus to something else"
 _HELD = "el => el.value !== undefined ? el.value : el.innerText"
@@ -63,14 +61,6 @@ _TOGETHER_S = 1.5  # the longest that a page and the one that takes its place ar
 _DRAWN_S = 0.5  # within which most pages have drawn anew what they took away
 _COVERED = "intercepts pointer events"
 _WORDS_AFTER_S = 4.0
-_END = """el => {
-  const box = el.getBoundingClientRect(), y = box.top + box.height / 2;
-  for (const x of [-6, -12, -18, -24, 6, 12].map((step) => box.right + step)) {
-    const found = el.ownerDocument.elementFromPoint(x, y);
-    if (found && found !== el && !found.contains(el) && found.getBoundingClientRect().width <= 40) return found;
-  }
-  return null;
-}"""
 
 
 class PageActions:
@@ -80,6 +70,7 @@ class PageActions:
         self.view = view
         self.labels = view.labels
         self._typed: list[ElementHandle] = []  # the fields of the form that is being filled in, the last at the end
+        self._held: list[tuple[ElementHandle, str]] = []  # what the form that was filled in last has to hold
         self.changed = False  # since a form was last seen to hold what was filled in
         self.chosen: dict[str, str] = {}  # what a list shows since something was chosen in it
         self.opens_by_click: set[str] = set()  # entries of the menu that do not open by pointing at them
@@ -222,6 +213,7 @@ class PageActions:
             if secret:
                 await self._verify(element)
             self._typed.append(element)
+            self._held.append((element, value.strip()))
             if str(await element.evaluate(_HELD)).strip() == value.strip():
                 return
             self.changed = True
@@ -253,6 +245,7 @@ class PageActions:
         for _ in range(_TRIES):
             self.changed = False
             self._typed.clear()
+            self._held.clear()
             await fill()
             if not self.changed:
                 return
@@ -261,6 +254,12 @@ class PageActions:
             where=self.view.browser.page.url,
             next_step="Look at the page: somebody or something else fills in the same form.",
         )
+
+    async def holds(self) -> bool:
+        """Whether the form that was kept holds no other text by now; a field that the page has emptied counts not."""
+        with suppress(Error):
+            return all([str(await each.evaluate(_HELD)).strip() in ("", value) for each, value in self._held])
+        return True
 
     async def tick(self, key: str, on: bool) -> None:
         """Set the box that the label names."""

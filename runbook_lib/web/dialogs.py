@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Callable
+from importlib.resources import files
 
 from playwright.async_api import Error
 
@@ -25,13 +26,12 @@ _ESCAPE_S, _CLOSE_S, _LEAVE_S = 3.0, 1.0, 0.3  # what closes later is found by t
 _CORNER = 44
 _CROSSES = frozenset({"x", "×", "✕", "✖", "⨯", "✗", "╳"})
 _PRESSED = ("button", "link", "clickable")
-_OVER = """(h, i) => {
-  const el = h.elements[i], box = el.getBoundingClientRect();
-  let over = el.ownerDocument.elementFromPoint(box.left + box.width / 2, box.top + box.height / 2);
-  if (!over || el.contains(over) || over.contains(el)) return [];
-  while (over.parentElement && !over.parentElement.contains(el)) over = over.parentElement;
-  return h.elements.flatMap((other, n) => over.contains(other) ? [n] : []);
-}"""
+_IN_PAGE = files("runbook_lib.web").joinpath("typing.js").read_text(encoding="utf-8").partition("\n")[2].strip()
+
+
+def within(name: str) -> str:
+    """Return a function of ``typing.js``, to be evaluated in the page."""
+    return f"(el, given) => {_IN_PAGE}.{name}(el, given)"
 
 
 async def dismiss(view: PageView, front: Screen) -> None:
@@ -194,7 +194,7 @@ async def _over(view: PageView, item: Item) -> Screen:
     screen = await view.look(anew=True)
     now = screen.nearest(item)
     with contextlib.suppress(Error, KeyError, IndexError):
-        inside = set(await view.handle(now.frame).evaluate(_OVER, now.index))
+        inside = set(await view.handle(now.frame).evaluate(within("over"), now.index))
         return Screen(tuple(one for one in screen.items if one.frame == now.frame and one.index in inside))
     return Screen()
 

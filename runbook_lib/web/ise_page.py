@@ -126,7 +126,6 @@ _PATH = ("menu_administration", "menu_servers", "menu_ise_servers")
 # yet, or one that is not drawn, as long as it shows neither columns nor that there is nothing. That there is nothing is
 # believed as soon as rows are where the page asked the server before it said so, and waits for nothing more.
 _SETTLE_S, _EMPTY_S, _QUIET_S = 0.5, 6.0, 1.2
-_PLACES = 10.0
 _BOXES = ("checkbox", "radio")
 
 
@@ -186,7 +185,13 @@ class IsePages:
             if await self.hand.present("ise_password_again"):
                 await self.hand.fill("ise_password_again", password, secret=True)
 
-        self._refuse_listed(await self.servers(), address)
+        if row := row_of(address, await self.servers()):
+            raise PageRefused(
+                "the ISE server is in the list already; nothing was typed",
+                where=self.view.browser.page.url,
+                found=f"already added: {address}, status {row.status!r}",
+                next_step=NEXT_STEPS["duplicate"],
+            )
         await self._command("ise_command_add", "ise_add")
         await fields()
         submit = Submit(self.hand, "ise-add", "save", "ask_save", "ask_danger", address, form=fields)
@@ -238,21 +243,12 @@ class IsePages:
                 await self.view.browser.go("/")
                 self.view.moved()
 
-    def _refuse_listed(self, listed: tuple[ListedIseServer, ...], address: str) -> None:
-        if row := row_of(address, listed):
-            raise PageRefused(
-                "the ISE server is in the list already; nothing was typed",
-                where=self.view.browser.page.url,
-                found=f"already added: {address}, status {row.status!r}",
-                next_step=NEXT_STEPS["duplicate"],
-            )
-
     async def _command(self, option: str, button: str) -> None:
         if await self.hand.present("ise_command"):
             await choose(self.hand, "ise_command", option)
             await self.hand.press("ise_go")
         else:
-            await self.hand.press(button, deadline_s=_PLACES)
+            await self.hand.press(button, deadline_s=10.0)
 
     def _is_list(self, screen: Screen) -> bool:
         commands = find(screen, self.labels["ise_command"]) or find(screen, self.labels["ise_add"])

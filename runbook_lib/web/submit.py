@@ -127,6 +127,7 @@ def _no_option(hand: PageActions, wanted: Label, label: Label, options: Sequence
 T = TypeVar("T")
 
 _DECLINED, _DECLINED_S = "the page asked an unexpected question; it was answered with no", 2.0
+_CHANGED = "the page has changed the form since it was filled in; its question was not answered with yes"
 _NEWS, _CLOSES = 400, 4
 _WHOLE = "Read it on the page; if yes is right, put the whole question into the site's file (key labels)."
 
@@ -233,6 +234,11 @@ class Submit:
                 await view.wait(gone(front), "the dialogue to close")
                 return
         else:
+            if self.form and not await self.hand.holds():
+                if no := pressables(front, view.labels["dialog_no"]):
+                    await self.hand.click(no[0].item)
+                    raise self._refused(text, what=_CHANGED)
+                raise self._unknown(_CHANGED, text)
             await view.mark()  # what is asked says nothing of how it goes
             front = (await view.look()).in_dialog()
             if " ".join(front.texts) != text:
@@ -272,5 +278,4 @@ class Submit:
 
 
 def _name_of(screen: Screen) -> str:
-    """The name of the dialogue in front, empty without one."""
     return next((item.dialog for item in screen.in_dialog().items), "")

@@ -1,4 +1,4 @@
-// What is done within the page where a field is filled in, and where what sends a form is pressed.
+// What is done within the page where a field is filled in or pressed, and where something lies over it.
 ({
   // The other fields of the page, and what they hold before anything is typed.
   before: (el) => {
@@ -71,5 +71,24 @@
       if (at.querySelectorAll && [...at.querySelectorAll("input, textarea")].some(typed)) return false;
     }
     return true;
+  },
+
+  // The small thing at the right end of a field, such as the arrow that opens its list.
+  end: (el) => {
+    const box = el.getBoundingClientRect(), y = box.top + box.height / 2;
+    for (const x of [-6, -12, -18, -24, 6, 12].map((step) => box.right + step)) {
+      const found = el.ownerDocument.elementFromPoint(x, y);
+      if (found && found !== el && !found.contains(el) && found.getBoundingClientRect().width <= 40) return found;
+    }
+    return null;
+  },
+
+  // The numbers of the listed elements that lie over one of them.
+  over: (h, i) => {
+    const el = h.elements[i], box = el.getBoundingClientRect();
+    let over = el.ownerDocument.elementFromPoint(box.left + box.width / 2, box.top + box.height / 2);
+    if (!over || el.contains(over) || over.contains(el)) return [];
+    while (over.parentElement && !over.parentElement.contains(el)) over = over.parentElement;
+    return h.elements.flatMap((other, n) => over.contains(other) ? [n] : []);
   },
 })

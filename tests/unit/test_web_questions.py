@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from contextlib import nullcontext
 from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
 
-from runbook_lib.errors import PageNotUnderstood
+from runbook_lib.errors import PageNotUnderstood, PageRefused
 from runbook_lib.params.labels import labels_for
 from runbook_lib.web import submit
+from runbook_lib.web.actions import PageActions
 from runbook_lib.web.dialogs import dismiss, question_in
 from runbook_lib.web.screen import Item, Screen
 from runbook_lib.web.view import PageView
@@ -163,6 +165,41 @@ def test_a_notice_that_keeps_its_click_is_closed_again_and_a_question_is_answere
     hand = cast("Any", SimpleNamespace(view=view))
     asyncio.run(submit.Submit(hand, "register", "register", "ask_register")._answer(front))
     assert len(pressed) == closed
+
+
+@pytest.mark.parametrize("held", ["10.0.0.2", "", "10.0.0.9"])
+def test_a_form_that_has_changed_below_its_question_is_not_agreed_to(
+    monkeypatch: pytest.MonkeyPatch, held: str
+) -> None:
+    """Values that a page loads late would be registered with the HA key; one that empties its fields has sent them."""
+    parts = (("text", HARMLESS), ("button", "OK"), ("button", "Cancel"))
+    front = Screen(tuple(Item(kind=kind, names=((0, words),), dialog="d", modal=True) for kind, words in parts))
+    pressed: list[str] = []
+    view = view_that_registers()
+
+    async def look(*, anew: bool = False) -> Screen:
+        return Screen() if pressed else front
+
+    async def yes(_view: PageView, _shown: Screen) -> None:
+        pressed.append("OK")
+
+    async def no(item: Item) -> None:
+        pressed.append(item.text)
+
+    async def value(_script: str) -> str:
+        return held
+
+    async def nothing(*_given: object) -> None: ...
+
+    hand = PageActions(view)
+    hand._held.append((cast("Any", SimpleNamespace(evaluate=value)), "10.0.0.2"))
+    monkeypatch.setattr(submit, "dismiss", yes)
+    for of, name, instead in ((view, "look", look), (view, "mark", nothing), (hand, "click", no)):
+        monkeypatch.setattr(of, name, instead)
+    asked = submit.Submit(hand, "register", "register", "ask_register", form=nothing)
+    with pytest.raises(PageRefused, match="changed the form") if held == "10.0.0.9" else nullcontext():
+        asyncio.run(asked._answer(front))
+    assert pressed == (["Cancel"] if held == "10.0.0.9" else ["OK"])
 
 
 def test_nothing_is_expected_outside_of_a_submit() -> None:
