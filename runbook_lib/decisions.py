@@ -331,7 +331,7 @@ class PastIncident:
     ``approved_by`` are the names on approvals, each once. ``signed_by``: the id of the key that the newest seal
     claims; not checked here. ``not_after_utc``: when the first of the certificates that were seen in it expires; None
     where none was seen. ``after_seal``: how many lines came after the newest seal, which nobody has signed.
-    ``closed_by``: who closed it unfinished and why; empty where nobody did.
+    ``closed_by``: the line that says who closed it unfinished and why; empty where nobody did.
     """
 
     incident: str

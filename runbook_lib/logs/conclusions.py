@@ -172,7 +172,7 @@ def _no_log(diagnosis: Diagnosis) -> str:
     if len(diagnosis.not_logs) == 1 and diagnosis.files_read <= 1:
         what = f"This does not look like a log: {first.source} looks like {first.looks_like}."
         if _empty(diagnosis):
-            what = f"There is nothing to read in {first.source}: {first.looks_like.removeprefix('nothing: ')}."
+            what = f"There is nothing to read in {first.source}: it is {first.looks_like}."
     else:
         kinds = dict.fromkeys(other.looks_like for other in diagnosis.not_logs)
         what = f"None of these {diagnosis.files_read:,} files looks like a log; they look like: {'; '.join(kinds)}."

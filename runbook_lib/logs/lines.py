@@ -310,9 +310,9 @@ _DOCUMENT = re.compile(rb'\s*(?:\{\s*["}]|\[\s*[\[{"\]])')
 _CONTROLS = bytes((*range(1, 9), *range(14, 27), *range(28, 32), 127))  # a terminal's colours begin with 27
 _NOT_TEXT = 0.05
 
-EMPTY = "nothing: it is empty"
-NO_FILE = "nothing: this folder holds no file (links in it are not followed)"
-NO_FILE_IN_IT = "nothing: this archive holds no file"
+EMPTY = "an empty file"
+NO_FILE = "a folder without a file (links in it are not followed)"
+NO_FILE_IN_IT = "an archive without a file"
 PROSE = "text without the stamps, levels, threads or stack traces of a log"
 
 

@@ -144,7 +144,7 @@ def _incident(incident: str, opening: dict[str, str], lines: Sequence[Line]) -> 
         opened_utc=opened,
         ended_utc=said[-1].utc if said else None,
         outcome=outcome(lines),
-        closed_by=by_hand.text.removeprefix("closed by ") if by_hand else "",
+        closed_by=by_hand.text if by_hand else "",
         repair_s=(closed - opened).total_seconds() if closed else None,
         by=opening["by"],
         approved_by=tuple(dict.fromkeys(line.seen for line in lines if line.kind is Kind.APPROVED)),

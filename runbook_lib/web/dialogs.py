@@ -26,11 +26,11 @@ _ESCAPE_S, _CLOSE_S, _LEAVE_S = 3.0, 1.0, 0.3  # what closes later is found by t
 _CORNER = 44
 _CROSSES = frozenset({"x", "×", "✕", "✖", "⨯", "✗", "╳"})
 _PRESSED = ("button", "link", "clickable")
-_IN_PAGE = files("runbook_lib.web").joinpath("typing.js").read_text(encoding="utf-8").partition("\n")[2].strip()
+_IN_PAGE = files("runbook_lib.web").joinpath("acting.js").read_text(encoding="utf-8").partition("\n")[2].strip()
 
 
 def within(name: str) -> str:
-    """Return a function of ``typing.js``, to be evaluated in the page."""
+    """Return a function of ``acting.js``, to be evaluated in the page."""
     return f"(el, given) => {_IN_PAGE}.{name}(el, given)"
 
 

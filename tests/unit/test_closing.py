@@ -73,7 +73,7 @@ def test_the_next_run_opens_a_new_incident(incident: Incident, capsys: pytest.Ca
     assert record.is_closed()
     assert has_ended(record.incident)
     assert find_open(root, "lab") is None
-    assert past_incidents(root)[0].closed_by == f"Ada Example: {REASON}"
+    assert past_incidents(root)[0].closed_by == f"closed by Ada Example: {REASON}"
     assert open_incident(incident.context.site, "", what="runbook run").incident != record.incident
     assert not verify_record(record.folder).problems
 

@@ -220,7 +220,7 @@ def test_an_empty_folder_is_no_all_clear(tmp_path: Path) -> None:
     """A folder or an archive without a file is named as one, with what to name instead, and never called clear."""
     (tmp_path / "folder" / "in it").mkdir(parents=True)
     (tmp_path / "x.zip").write_bytes(zip_of({}))
-    for name, holds in (("folder", "this folder holds no file"), ("x.zip", "this archive holds no file")):
+    for name, holds in (("folder", "a folder without a file"), ("x.zip", "an archive without a file")):
         for server in ("", "primary"):
             found = diagnose_sources({server: [tmp_path / name]})
             assert verdict(found).startswith(f"There is nothing to read in {tmp_path / name}: {holds}")
