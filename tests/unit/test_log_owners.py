@@ -223,7 +223,7 @@ def test_an_empty_folder_is_no_all_clear(tmp_path: Path) -> None:
     for name, holds in (("folder", "a folder without a file"), ("x.zip", "an archive without a file")):
         for server in ("", "primary"):
             found = diagnose_sources({server: [tmp_path / name]})
-            assert verdict(found).startswith(f"There is nothing to read in {tmp_path / name}: {holds}")
+            assert verdict(found).startswith(f"There is nothing to read in {tmp_path / name}: it is {holds}")
             assert "Neither" not in verdict(found)
             assert exit_code(found) == 2
             assert any("Name the logs themselves" in step for step in steps(found))
