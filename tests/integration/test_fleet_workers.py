@@ -16,8 +16,10 @@ import pytest
 from fleet_site import Evening, run_one, run_one_to, say_nothing
 from repair_site import changes
 
-from runbook_lib.batch.local import LocalExecutor, _environment
+from runbook_lib import paths
+from runbook_lib.batch.local import LocalExecutor
 from runbook_lib.batch.round import Round
+from runbook_lib.batch.runner import kernel_environment
 from runbook_lib.batch.site_run import CHANGING, SiteEvent, SiteResult, SiteState
 from runbook_lib.lab.many import ManyLabs
 from runbook_lib.models import Outcome, Stage, StageState
@@ -42,7 +44,8 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ManyLabs]:
 @pytest.fixture(scope="module", autouse=True)
 def warm() -> Iterator[None]:
     """One warm process for all executors of these tests; each would start its own."""
-    with WarmKernels(environment=_environment("")):
+    places = {"RUNBOOK_RECORDS": "", "PYTHONPATH": paths.python_path()}
+    with WarmKernels(environment=kernel_environment(()) | places):
         yield
 
 

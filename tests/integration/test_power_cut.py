@@ -117,7 +117,7 @@ def test_facts_that_were_cut_short_stop_the_next_stage(cut: Record, stage: Stage
     *_, newest = (each.path for each in artifacts if each.path.startswith(f"facts/{stage}/{name}"))
     path = cut.folder / newest
     path.write_bytes(path.read_bytes()[:-10])
-    with pytest.raises(RunbookError, match="is not what the journal says"):
+    with pytest.raises(RunbookError, match="differs from what the journal says"):
         cut.read_facts(stage, name, kind)
 
 
