@@ -261,8 +261,8 @@ async def _ended_before_password(
         "the server accepted the connection and closed it before the password was sent",
         where=where,
         found=f"{said}\n{error}".strip(),
-        next_step="run the stage again; if not, the server has too many logins open or gives too little time"
-        " for one, or something in between cuts the connection",
+        next_step="run the stage again; if that does not help, the server has too many logins open or gives too little"
+        " time for one, or something in between cuts the connection",
     )
 
 

@@ -105,13 +105,13 @@ def server_on_path(name: str, names: Mapping[str, Iterable[str]]) -> tuple[str, 
     A part tells of a server by the word ``primary`` or ``secondary``, or by one of the server's ``names``.
     """
     parts = name.split("/")
+    known = {server: "|".join(map(re.escape, filter(None, names.get(server, ())))) for server in SERVERS}
+    whole = r"(?<![\w.-])(?:{})(?![\w-]|\.\w)"  # not within a longer name or address
     for end in range(len(parts), 0, -1):
         part = parts[end - 1]
         words = {word.lower() for word in _WORD.findall(part)}
         told = {server for server in SERVERS if server in words}
-        known = {server: "|".join(map(re.escape, filter(None, names.get(server, ())))) for server in SERVERS}
-        whole = r"(?<![\w.-])(?:{})(?![\w-]|\.\w)"  # not within a longer name or address
-        told |= {each for each, words in known.items() if words and re.search(whole.format(words), part, re.I)}
+        told |= {each for each, any_of in known.items() if any_of and re.search(whole.format(any_of), part, re.I)}
         if len(told) == 1:
             return told.pop(), "/".join(parts[:end])
     return "", ""
