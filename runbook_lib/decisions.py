@@ -242,7 +242,7 @@ _CHECK_NAMES = {
     CheckKind.MISMATCHES: "new mismatches in the {server}'s logs",
     CheckKind.DELETION: "deletion of {target} on the {server}",
     CheckKind.ISE_PAGE: "ISE server {target}",
-    CheckKind.ISE_API: "ISE's own word on its certificate: {target}",
+    CheckKind.ISE_API: "what ISE reports about its certificate: {target}",
     CheckKind.ISE_IMPORTED: "ISE's imported certificate: {target}",
 }
 

@@ -64,11 +64,7 @@ LOGIN_QUESTIONS = (
         "Enter session number to resume or press <Enter> to start a new one: ",
         PUBLISHED,  # for ISE
     ),
-    PromptRow(
-        r"press (?:<?enter>?|<?return>?|any key) to continue ?\.*",
-        "Press any key to continue... ",
-        RECALLED,
-    ),
+    PromptRow(r"press (?:<?enter>?|<?return>?|any key) to continue ?\.*", "Press any key to continue... ", RECALLED),
 )
 """Asked before the first prompt, at the end of what arrived; the Enter key is the answer. No other is given there."""
 

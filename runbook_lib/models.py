@@ -183,7 +183,8 @@ class Presented:
     ``chain`` holds the DER certificates in the order in which the host sent them, leaf first;
     it is empty where nothing was seen, and ``problem`` then says why. ``available`` is false where
     the vantage itself could not be used (forwarding refused, no SSH access), as against a host
-    that did not answer. ``stable`` is false where two probes differ; ``chain`` is then the last.
+    that did not answer, and ``resolved`` where this machine does not know the host's name, so that nothing that stands
+    in between is to blame. ``stable`` is false where two probes differ; ``chain`` is then the last.
     ``via`` names the server whose SSH service carried the probe, empty for ``here``.
     """
 
@@ -193,6 +194,7 @@ class Presented:
     via: str = ""
     chain: tuple[bytes, ...] = ()
     available: bool = True
+    resolved: bool = True
     stable: bool = True
     problem: str = ""
     seen_utc: datetime
@@ -248,9 +250,13 @@ class LogLine:
 
 @dataclass(frozen=True, kw_only=True)
 class NextStep:
-    """What to do next: a sentence, and the notebook that does it with its parameters (empty: no notebook does)."""
+    """What to do next: a sentence, and the notebook that does it with its parameters (empty: no notebook does).
+
+    ``place`` names the place of a mismatch, whose advice differs from another's in its end only.
+    """
 
     advice: str
+    place: str = ""
     notebook: str = ""
     parameters: dict[str, str] = field(default_factory=dict)
 

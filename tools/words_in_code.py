@@ -66,6 +66,10 @@ TOGETHER = (
     "stage {0}, {1}",
     "{0} (expected: {1})",
     "{0} (recalled)",
+    "{0} on the primary; HA is registered again afterwards (40_register_ha).",
+    "{0} on the primary; the ISE server is added again afterwards (50_readd_ise).",
+    "{0} on the secondary; HA is registered again afterwards (40_register_ha).",
+    "{0} on the server whose log it is.",
     "{0}, release {1}",
 )
 """Texts that are put together where they are shown, often from several fields of a journal line."""

@@ -35,8 +35,8 @@ class Round(Record):
 
     PREFIX = "fleet-"
     PATTERN = re.compile(rf"{PREFIX}{INCIDENT.pattern}")
-    NOT_THERE = "there is no such round"
-    TAKE_ANOTHER = "take the name of a folder fleet-… there, or leave it out for the fleet's newest one"
+    NOT_THERE = "There is no such round"
+    TAKE_ANOTHER = "give the name of a folder fleet-… there; runbook fleet status FLEET shows the newest one's"
 
     def __repr__(self) -> str:
         return f"<Round {self.incident} of fleet {self.site}>"

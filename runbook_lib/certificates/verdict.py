@@ -49,12 +49,7 @@ class _Comparison:
 
 
 def judge(
-    target: str,
-    seen: Sequence[Presented],
-    known: Knowledge,
-    *,
-    now_utc: datetime,
-    previous_sha256: str = "",
+    target: str, seen: Sequence[Presented], known: Knowledge, *, now_utc: datetime, previous_sha256: str = ""
 ) -> Judgement:
     """Return the verdict on one host and port from all that was seen of it.
 

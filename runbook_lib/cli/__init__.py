@@ -45,26 +45,26 @@ def _run() -> None:
 
 # -- The command line of ``diagnose``, which is read without the other commands ---------------------
 
-ABOUT = "Say what logs hold: the mismatch, of whom, since when, and what only looks like it. Contacts nothing."
+ABOUT = "Find the mismatch in logs: of whom, since when, and what only looks like one. Contacts nothing."
 EXAMPLES = (
     "Examples: runbook diagnose bundle.tar.gz · runbook diagnose --server primary=hm-0-0.log --listcerts list.txt"
     " · zcat hm.log.gz | runbook diagnose -"
 )
 DIAGNOSE_EXIT_CODES = (
-    "Exit codes: 0 nothing found · 10 a mismatch was found · 11 only look-alikes · 2 an input that could not be read"
-    " (whole), or nothing that looks like a log, or a folder without a file, and no mismatch in the rest"
+    "Exit codes: 0 nothing found · 10 a mismatch was found · 11 only look-alikes · 2 an input could not be read"
+    " to its end, does not look like a log, or is a folder without files; and no mismatch in the rest"
 )
 HELP = {
     "paths": "Files, folders and archives (.gz, .zip, .tar.gz, inside each other too); - is standard input.",
-    "server": "Whose logs they are: primary=PATH or secondary=PATH; may be repeated. Otherwise recognised, or guessed.",
+    "server": "Whose logs they are: primary=PATH or secondary=PATH; may be repeated. Else recognised, or guessed.",
     "site": "A site: its logs (where no PATH is given), zones, names and rules.",
-    "zone": "The zone of times that hold none: a name, an offset, or SERVER=ZONE.",
+    "zone": "The time zone where the logs give none: a name, an offset, or SERVER=ZONE.",
     "listcerts": "What listcerts printed, as FILE or SERVER=FILE: names the entry that a mismatch means.",
     "rules": "A file of further rules (docs/diagnosis.md).",
     "json": "Print JSON (docs/diagnosis.schema.json).",
     "html": "Print an HTML page.",
-    "follow": "Go on watching, and tell what is new; Ctrl-C ends it with the whole answer.",
-    "progress": "Tell on standard error how far it is, also where that is no terminal.",
+    "follow": "Keep watching and report what is new; Ctrl-C ends it with the whole answer.",
+    "progress": "Show progress on standard error, even where that is no terminal.",
 }
 """What every option is for: one text for both command lines that take them."""
 
@@ -95,7 +95,7 @@ def _diagnose(arguments: Sequence[str]) -> int:
     try:
         return diagnose_command(DiagnoseRequest(**given))
     except KeyboardInterrupt:
-        err("Interrupted: the logs were not read to their end, so nothing is said of them.")
+        err("Interrupted: the logs were not read to their end, so nothing can be said of them.")
         return INTERRUPTED_EXIT
 
 

@@ -11,11 +11,17 @@ from runbook_lib.cli import ABOUT, DIAGNOSE_EXIT_CODES, EXAMPLES, HELP, Diagnose
 from runbook_lib.cli.groups import JsonOption, SkinOption, fleet_app, key_app, lab_app
 
 EXIT_CODES = """
-Exit codes: 0 repaired or nothing to do, or a read stage done · 1 failed · 2 wrong parameters ·
-3 stopped for safety, approval missing included · 4 a device did not answer or refused ·
-5 the record cannot be written or does not verify · 6 unknown: a change was sent, its result not seen ·
-7 verify and archive: lines after the newest seal · 130, 143, 129 ended by Ctrl-C, SIGTERM, SIGHUP ·
-diagnose alone: 10 a mismatch was found, 11 only look-alikes
+Exit codes:
+0 repaired, nothing to do, or the reading stages are done
+1 failed
+2 wrong parameters
+3 stopped for safety; a missing approval is one such stop
+4 a device did not answer, or refused
+5 the record cannot be written, or does not verify
+6 unknown: a change was sent and its result was not seen
+7 verify and archive only: lines came after the newest seal
+10, 11 diagnose only: a mismatch was found; only look-alikes
+130, 143, 129 ended by Ctrl-C, SIGTERM, SIGHUP
 """
 
 app = typer.Typer(
@@ -60,7 +66,7 @@ def _version(asked: bool) -> None:
 @app.callback()
 def _options(
     version: Annotated[
-        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and end.")
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and exit.")
     ] = False,
 ) -> None:
     pass
@@ -70,15 +76,16 @@ def _options(
 def run(
     site: SiteArgument,
     incident: Annotated[
-        str, typer.Option(help="Go on with this incident; empty: the site's open one, or a new one.")
+        str, typer.Option(help="Continue this incident; empty: the site's open one, or a new one.")
     ] = "",
     resume: Annotated[
         bool, typer.Option("--resume", help="Refuse to open a new incident: there must be an open one.")
     ] = False,
-    until: Annotated[str, typer.Option(help="The last stage to run, by number or name, as 20.")] = "70",
+    until: Annotated[str, typer.Option(help="The last stage to run, by number or name, such as 20.")] = "70",
     approve: Annotated[str, typer.Option(help="The digest of the plan that you approve.")] = "",
     expect: Annotated[
-        str, typer.Option(help="Known of a new certificate by another way: secondary=sha256:DIGITS; ise=csr:FILE.")
+        str,
+        typer.Option(help="Known of a new certificate by another way, as in secondary=sha256:DIGITS; ise=csr:FILE."),
     ] = "",
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Make the plan, show it, and say what a run would do; change nothing.")
@@ -108,7 +115,7 @@ def status(
         str, typer.Argument(help=f"{SITE_HELP[:-1]}; empty: every site, one line each.", autocompletion=_sites)
     ] = "",
 ) -> None:
-    """Say where a site's incident stands, what is open in it, and the next command. Contacts nothing."""
+    """Show where a site's incident stands, what is still open, and the next command. Contacts nothing."""
     from runbook_lib.cli.plans import status_command
 
     status_command(site)
@@ -147,7 +154,7 @@ def diagnose(
 
 @app.command(epilog="Example: runbook new berlin")
 def new(site: Annotated[str, typer.Argument(help="The new site's name; the file is NAME.yaml in params/.")]) -> None:
-    """Ask for a new site on the terminal, look at its servers, and write its file; never over one that is there."""
+    """Set up a new site: ask on the terminal, look at its servers, write its file. Never overwrites a file."""
     from runbook_lib.cli.site_file import new_command
 
     new_command(site)
@@ -158,7 +165,7 @@ def check(
     site: SiteArgument,
     live: Annotated[bool, typer.Option("--live", help="Ask every server too: host key, login, release.")] = False,
 ) -> None:
-    """Validate a site's file; with --live also that every server answers, is pinned, and runs 3.5 or later."""
+    """Validate a site's file; with --live, also check that every server answers, is pinned, and runs 3.5 or later."""
     from runbook_lib.cli.site_file import check_command
 
     raise typer.Exit(check_command(site, live=live))
@@ -168,9 +175,9 @@ def check(
 def approve(
     incident: IncidentArgument,
     digest: Annotated[
-        str, typer.Argument(help="The plan's digest; on a terminal its first 12 digits, or none, are enough.")
+        str, typer.Argument(help="The plan's digest; on a terminal its first 12 digits are enough, or leave it out.")
     ] = "",
-    by: Annotated[str, typer.Option(help="Who approves; on a terminal by default who runs this.")] = "",
+    by: Annotated[str, typer.Option(help="Who approves; on a terminal, you by default.")] = "",
     reason: Annotated[str, typer.Option(help="Why, in a few words.")] = "",
 ) -> None:
     """Show an incident's plan and approve it; on a terminal it asks. Nothing is sent; the next run carries it out."""
@@ -201,7 +208,7 @@ def override(
 @app.command(epilog="Example: runbook close 20261123T120000Z-berlin-1a2b --by 'Ada Example' --reason 'PI was replaced'")
 def close(
     incident: IncidentArgument,
-    by: Annotated[str, typer.Option(help="Who closes it; on a terminal by default who runs this.")] = "",
+    by: Annotated[str, typer.Option(help="Who closes it; on a terminal, you by default.")] = "",
     reason: Annotated[str, typer.Option(help="Why it will not be finished, in a few words.")] = "",
 ) -> None:
     """Close an incident that will not be finished; on a terminal it asks. The next run of its site opens a new one."""
@@ -212,10 +219,9 @@ def close(
 
 @app.command(epilog="Example: runbook unlock berlin --holder 1a2b3c")
 def unlock(
-    site: SiteArgument,
-    holder: Annotated[str, typer.Option(help="The holder, as the refusal names it.")],
+    site: SiteArgument, holder: Annotated[str, typer.Option(help="The holder, as the refusal names it.")]
 ) -> None:
-    """Free the lock that a dead run left behind, by naming its holder."""
+    """Free the lock that a dead run left behind; names its holder."""
     from runbook_lib.cli.plans import unlock_command
 
     unlock_command(site, holder)
@@ -231,7 +237,7 @@ def verify(
         str, typer.Option(help="The certificate of the time-stamping authority; empty: those in RUNBOOK_KEY_DIR.")
     ] = "",
 ) -> None:
-    """Check a record, or an archive of one: signature, manifest, journal, every file; names what was changed."""
+    """Check a record, or an archive of one: signature, manifest, journal, every file; and name what was changed."""
     from runbook_lib.cli.records import verify_command
 
     raise typer.Exit(verify_command(record, key=key, tsa=tsa))
@@ -250,7 +256,7 @@ def archive(
         bool, typer.Option("--anyway", help="Pack also a record that is in use, or that does not verify.")
     ] = False,
 ) -> None:
-    """Pack a record into one file and check that; nothing is removed."""
+    """Pack a record into one file and check that file; nothing is removed."""
     from runbook_lib.cli.records import archive_command
 
     raise typer.Exit(archive_command(record, to=to, key=key, anyway=anyway))
@@ -259,14 +265,14 @@ def archive(
 @app.command(epilog="Examples: runbook history · runbook history --site berlin --since 2026-11-01 --search prime-sec")
 def history(
     site: Annotated[str, typer.Option(help="Of this site only.")] = "",
-    outcome: Annotated[str, typer.Option(help="With this outcome only; open and damaged are such words too.")] = "",
+    outcome: Annotated[str, typer.Option(help="With this outcome only; or one of open, damaged.")] = "",
     since: Annotated[str, typer.Option(help="Opened then or later: 2026-11-01, or 2026-11-01T12:30 (UTC).")] = "",
     until: Annotated[str, typer.Option(help="Opened then or earlier.")] = "",
     search: Annotated[str, typer.Option(help='Text in the record; "two words" stand together.')] = "",
-    last: Annotated[int, typer.Option(min=0, help="So many at most, the newest; 0: all.")] = 50,
+    last: Annotated[int, typer.Option(min=0, help="At most this many, the newest first; 0: all.")] = 50,
     json: JsonOption = False,
     sites: Annotated[
-        bool, typer.Option("--sites", help="Show how each site stands instead, what expires first on top.")
+        bool, typer.Option("--sites", help="Show how each site stands instead, the first to expire on top.")
     ] = False,
     map_file: Annotated[str, typer.Option("--map", help="Write the map of the sites to this file, as SVG.")] = "",
 ) -> None:
@@ -288,7 +294,7 @@ def report(
         str, typer.Option(help="The folder to write to; empty: report/ of an unsealed record, else here.")
     ] = "",
 ) -> None:
-    """Write the post-mortem of a record: HTML, PDF and Markdown, or those that are asked for."""
+    """Write the post-mortem of a record as HTML, PDF and Markdown, or only the forms you ask for."""
     from runbook_lib.cli.records import report_command
 
     forms = tuple(form for form, asked in (("html", html), ("pdf", pdf), ("md", markdown)) if asked)
@@ -312,8 +318,8 @@ def notebook(site: SiteArgument = "lab") -> None:
 
 
 @app.command("paths", epilog='Examples: runbook paths · ls "$(runbook paths notebooks)"')
-def show_paths(which: Annotated[str, typer.Argument(help="One of them alone, as notebooks or examples.")] = "") -> None:
-    """Print where everything lies, with full paths: notebooks, examples, documents, your sites, records, the key."""
+def show_paths(which: Annotated[str, typer.Argument(help="One of them alone, such as notebooks.")] = "") -> None:
+    """Print the full path of everything: notebooks, examples, documents, your sites, records, the key."""
     from runbook_lib import paths
     from runbook_lib.cli.terminal import out
     from runbook_lib.errors import ParameterRefused
@@ -329,7 +335,7 @@ def show_paths(which: Annotated[str, typer.Argument(help="One of them alone, as 
         "lab": paths.lab_dir(),
     }
     if which and which not in places:
-        raise ParameterRefused(f"There is no place {which!r}", next_step=f"one of: {', '.join(places)}")
+        raise ParameterRefused(f"There is no path named {which!r}", next_step=f"one of: {', '.join(places)}")
     for name, place in places.items():
         if which in ("", name):
             out(str(place) if which else f"{name + ':':<11}{place}")

@@ -22,12 +22,12 @@ from runbook_lib.batch.site_run import FINISHED, SiteState
 from runbook_lib.batch.sites import Fleet, FleetSite
 from runbook_lib.batch.triage import Condition, TriagedSite, TriageLimits, triage_fleet
 from runbook_lib.cli.records import tell_standings
-from runbook_lib.cli.running import stage_named
 from runbook_lib.cli.terminal import err, out, out_lines, prose
 from runbook_lib.device.prime import DELETE_TOFU
 from runbook_lib.errors import DeviceError, OutcomeUnknown, ParameterRefused, RecordError, SafetyStop, UsageError
 from runbook_lib.i18n.language import count
 from runbook_lib.models import Stage
+from runbook_lib.notebook.opening import stage_named
 from runbook_lib.params.load import secret_references
 from runbook_lib.record.files import plain_json_value
 from runbook_lib.record.history import past_incidents, standings

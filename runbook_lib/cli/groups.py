@@ -11,7 +11,7 @@ JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON instead of 
 
 # -- ``runbook fleet``: many sites in one evening --------------------------------------------------
 
-fleet_app = typer.Typer(help="Many sites in one evening.", no_args_is_help=True)
+fleet_app = typer.Typer(help="Work through many sites in one evening.", no_args_is_help=True)
 
 FleetArgument = Annotated[
     str, typer.Argument(help="A name in params/, a fleet's file, or the folder of a nornir inventory.")
@@ -25,12 +25,12 @@ def fleet_triage(
     fleet: FleetArgument,
     json: JsonOption = False,
     site: SiteOption = None,
-    days: Annotated[int, typer.Option(help="Show certificates that expire within so many days.")] = 90,
-    processes: Annotated[int, typer.Option(min=1, help="Processes that ask.")] = 2,
-    at_once: Annotated[int, typer.Option(min=1, help="Sites that each process asks at a time.")] = 25,
+    days: Annotated[int, typer.Option(help="Show certificates that expire within this many days.")] = 90,
+    processes: Annotated[int, typer.Option(min=1, help="How many processes ask.")] = 2,
+    at_once: Annotated[int, typer.Option(min=1, help="How many sites each process asks at a time.")] = 25,
     phase_s: Annotated[float, typer.Option(help="Seconds for each phase of a site.")] = 20.0,
 ) -> None:
-    """Ask every site, read-only and without a kernel: stores, certificates, HA states, logs where they are at hand."""
+    """Ask every site, read-only and without a kernel: stores, certificates, HA states, and logs where there are any."""
     from runbook_lib.batch.triage import TriageLimits
     from runbook_lib.cli.fleet import triage_command
 
@@ -42,7 +42,7 @@ def fleet_triage(
 def fleet_plan(
     fleet: FleetArgument,
     site: SiteOption = None,
-    at_once: Annotated[int, typer.Option(min=1, help="Sites that are planned at a time.")] = 8,
+    at_once: Annotated[int, typer.Option(min=1, help="How many sites are planned at a time.")] = 8,
 ) -> None:
     """Begin a round: one plan per site, each in an incident of its site, and one digest over all of them."""
     from runbook_lib.cli.fleet import plan_command
@@ -60,7 +60,7 @@ def fleet_approve(
     reason: Annotated[str, typer.Option(help="Why, in a few words.")] = "",
     site: SiteOption = None,
 ) -> None:
-    """Approve the plans of a round by the roll-up's digest, all or single sites of it. Nothing is sent."""
+    """Approve the plans of a round by the roll-up's digest, for all sites or some. Nothing is sent."""
     from runbook_lib.cli.fleet import approve_command
 
     raise typer.Exit(approve_command(round, digest, by=by, reason=reason, only=tuple(site or ())))
@@ -71,22 +71,22 @@ def fleet_run(
     fleet: FleetArgument,
     round_id: RoundOption = "",
     site: SiteOption = None,
-    until: Annotated[str, typer.Option(help="The last stage to run, by number or name, as 20.")] = "70",
+    until: Annotated[str, typer.Option(help="The last stage to run, by number or name, such as 20.")] = "70",
     waves: Annotated[str, typer.Option(help="Sizes of the waves; the last one is repeated.")] = "1,5,20%",
-    max_failures: Annotated[str, typer.Option(help="Stop after so many failures, as 2 or 5%.")] = "1",
-    at_once: Annotated[int, typer.Option(min=1, help="Sites that are run at a time.")] = 4,
+    max_failures: Annotated[str, typer.Option(help="Stop after this many failures, such as 2 or 5%.")] = "1",
+    at_once: Annotated[int, typer.Option(min=1, help="How many sites are run at a time.")] = 4,
     workers: Annotated[
-        int, typer.Option(min=0, help="Run on a local Dask cluster of so many processes; 0: without one.")
+        int, typer.Option(min=0, help="Run on a local Dask cluster of this many processes; 0: no cluster.")
     ] = 0,
-    scheduler: Annotated[str, typer.Option(help="Run on this Dask cluster, as tls://HOST:8786.")] = "",
+    scheduler: Annotated[str, typer.Option(help="Run on this Dask cluster, such as tls://HOST:8786.")] = "",
     tls_ca: Annotated[str, typer.Option(help="The CA of the cluster, a PEM file.")] = "",
     tls_cert: Annotated[str, typer.Option(help="Our certificate for the cluster, a PEM file.")] = "",
     tls_key: Annotated[str, typer.Option(help="Its key, a PEM file.")] = "",
     allow_plain: Annotated[
-        bool, typer.Option("--allow-plain", help="Talk to a scheduler without TLS that nobody else can reach.")
+        bool, typer.Option("--allow-plain", help="Allow a scheduler without TLS, where nobody else can reach it.")
     ] = False,
 ) -> None:
-    """Run the stages of each approved site, in waves; run again, it takes up what is not finished."""
+    """Run the stages of each approved site, in waves; run it again to continue what is not finished."""
     from runbook_lib.cli.fleet import RunOptions, run_command
 
     options = RunOptions(
@@ -111,7 +111,7 @@ def fleet_status(
     json: JsonOption = False,
     map_file: Annotated[str, typer.Option("--map", help="Write the map of the sites to this file, as SVG.")] = "",
 ) -> None:
-    """Show how a round stands: its plans, what became of every site, and what expires next."""
+    """Show how a round stands: its plans, how every site ended, and what expires next."""
     from runbook_lib.cli.fleet import status_command
 
     raise typer.Exit(status_command(fleet, round_id=round_id, as_json=json, map_file=map_file))
@@ -120,7 +120,7 @@ def fleet_status(
 # -- ``runbook lab``: the embedded lab -----------------------------------------------------------
 
 lab_app = typer.Typer(
-    help="The embedded lab: a simulated primary, secondary and ISE server on loopback.", no_args_is_help=True
+    help="Run the lab: a simulated primary, secondary and ISE server on loopback.", no_args_is_help=True
 )
 
 
@@ -144,7 +144,7 @@ class Addresses(StrEnum):
 
 # With short metavars the names of options are whole at 80 columns.
 ScenarioOption = Annotated[
-    Scenario, typer.Option(metavar="NAME", help=f"What happened to a site before: {', '.join(Scenario)}.")
+    Scenario, typer.Option(metavar="NAME", help=f"The state in which the lab begins: {', '.join(Scenario)}.")
 ]
 IntervalOption = Annotated[float, typer.Option(metavar="N", help="Seconds between a Health Monitor's connections.")]
 RegistrationOption = Annotated[float, typer.Option(metavar="N", help="Seconds that an HA registration takes.")]
@@ -152,7 +152,7 @@ SkinOption = Annotated[
     str,
     typer.Option(
         metavar="NAME",
-        help="How the lab's web pages are built: forms, tables, spa or dojo, whose knobs may follow, as in "
+        help="How the lab's web pages are built: forms, tables, spa or dojo, with its settings if any, such as "
         "dojo?menu=title&grid=table. Without it dojo, or forms where Dojo is not installed.",
         show_default=False,
     ),
@@ -191,7 +191,7 @@ def lab_fleet(
     monitor_interval_s: IntervalOption = 5.0,
     registration_s: RegistrationOption = 3.0,
 ) -> None:
-    """Simulate many sites in this process until Ctrl-C, and say where the fleet's file is."""
+    """Simulate many sites in this process until Ctrl-C, and print the path of the fleet's file."""
     from runbook_lib.cli.lab import fleet_command
 
     options = {"scenario": scenario.value, "monitor_interval_s": monitor_interval_s, "registration_s": registration_s}
@@ -232,7 +232,7 @@ def lab_jupyter() -> None:
 
 # -- ``runbook key``: the key that signs records ---------------------------------------------------
 
-key_app = typer.Typer(help="The key that signs records.", no_args_is_help=True)
+key_app = typer.Typer(help="Make and show the key that signs records.", no_args_is_help=True)
 
 
 @key_app.command("new", epilog="Example: runbook key new")

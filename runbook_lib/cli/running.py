@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import signal
 import textwrap
 import threading
@@ -27,7 +28,7 @@ from runbook_lib.errors import (
 )
 from runbook_lib.i18n.language import count, stamp
 from runbook_lib.models import Stage, StageState
-from runbook_lib.notebook.opening import open_incident
+from runbook_lib.notebook.opening import open_incident, stage_named
 from runbook_lib.notebook.workspace import next_run, open_site
 from runbook_lib.params.model import Site
 from runbook_lib.processes import Terminated
@@ -260,6 +261,12 @@ def run_command(
     """
     if dry_run and approve:
         raise ParameterRefused("A dry run approves nothing", next_step="leave out --approve, or --dry-run")
+    if approve and not re.fullmatch("[0-9a-f]{64}", approve):
+        raise ParameterRefused(
+            "This is not a plan's digest; nothing was begun",
+            found=f"--approve {approve}",
+            next_step=f"give all 64 digits, as runbook plan {incident or site} shows them, or leave out --approve",
+        )
     last = Stage.LIST if dry_run else stage_named(until)
     settings = open_site(site)
     check_given(expect, settings)
@@ -336,14 +343,3 @@ def summary(report: RunReport, seconds: float) -> View[RunReport]:
     rows.append(Row("all", report.outcome or "not finished", f"{seconds:.1f}"))
     title = f"Incident {report.incident}"
     return View(report, (Table(title=title, headers=("stage", "outcome", "seconds"), rows=tuple(rows)),))
-
-
-def stage_named(text: str) -> Stage:
-    """Return the stage of a number or a name, as ``20`` or ``20_list_certificates``.
-
-    Raises ParameterRefused where there is none.
-    """
-    for stage in Stage:
-        if text in (stage, stage[:2]):
-            return stage
-    raise ParameterRefused(f"There is no stage {text!r}", next_step=f"one of: {', '.join(Stage)}")

@@ -193,7 +193,9 @@ class PrimeServer:
             self.keep(answer, None)
         except RecordError as error:
             error.sent, error.what = True, f"{self.key}: {command}: it was sent, and what it said cannot be kept"
-            error.next_step = "make room, then run this stage again: it asks the server first, and sends nothing twice"
+            error.next_step = (
+                "free disk space, then run this stage again: it asks the server first, and sends nothing twice"
+            )
             raise
         return answer
 

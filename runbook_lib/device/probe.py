@@ -25,9 +25,6 @@ from runbook_lib.hosts import is_address
 from runbook_lib.models import Presented, Vantage
 from runbook_lib.params.model import Deadlines
 
-NO_NAME = "the name does not resolve on this machine"
-"""How the problem of a host begins whose name nobody knows here: nothing stands in between."""
-
 _CHUNK = 65536
 _LOOPBACK = "127.0.0.1"
 _LONGEST_PAGE = 1 << 18
@@ -55,7 +52,7 @@ async def present(
     forward makes the vantage not ``available``, and leaves that differ make it not ``stable``.
     """
     chains: list[tuple[bytes, ...]] = []
-    problem, available = "", True
+    problem, available, resolved = "", True, True
     place = _LOOPBACK if vantage is Vantage.SELF and not is_address(host) else host
     for number in range(times):
         if number:
@@ -65,7 +62,7 @@ async def present(
         except (VantageUnavailable, ConnectionLost, asyncssh.Error) as error:
             problem, available = str(error), False
         except (DeviceUnreachable, OSError, EOFError, ValueError) as error:
-            problem = _words(error, deadlines.probe_s)
+            problem, resolved = _words(error, deadlines.probe_s), not isinstance(error, socket.gaierror)
         if problem:
             break
     return Presented(
@@ -75,6 +72,7 @@ async def present(
         via=via.server if via else "",
         chain=() if problem or not chains else chains[-1],
         available=available,
+        resolved=resolved,
         stable=len({chain[0] for chain in chains}) <= 1,
         problem=problem,
         seen_utc=datetime.now(UTC),
@@ -203,7 +201,7 @@ def _words(error: Exception, probe_s: float) -> str:
     if isinstance(error, TimeoutError):
         return f"no TLS handshake within {probe_s:g} s"
     if isinstance(error, socket.gaierror):
-        return f"{NO_NAME} ({error})"
+        return f"the name does not resolve on this machine ({error})"
     if isinstance(error, ssl.SSLError):
         return f"the TLS handshake failed: {error.reason or error}"
     return str(error) or type(error).__name__

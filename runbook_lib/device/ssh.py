@@ -125,7 +125,7 @@ async def presented_host_key(address: str, port: int, *, connect_s: float) -> tu
 # -- SSH connections with explicit algorithms, pinned host keys and nothing taken from the user's own set-up
 
 _NOTHING_KNOWN: tuple[list[str], list[str], list[str]] = ([], [], [])
-_RESET = "run the stage again; the server may take no further login now, or something in between resets connections"
+_RESET = "run the stage again; the server may accept no more logins now, or something in between resets connections"
 _LOOK = "check that the server is up and that no firewall blocks the way"
 _NO_NAME = "write its address into the site's file, or fix the name there or in this machine's DNS or hosts file"
 _JUMP_FORWARDS_NOT = (
@@ -267,7 +267,7 @@ async def _ended_before_password(
 
 
 def _nothing_in_common(error: Exception, where: str, offers: Offers, needed: list[str] | None) -> DeviceUnreachable:
-    advice = "switch stronger algorithms on at the server; they are not weakened here"
+    advice = "enable stronger algorithms on the server; they are not weakened here"
     if needed:
         advice += (
             f" by default. If that cannot be, allow the old ones for this server alone, in the site's file:"

@@ -118,7 +118,7 @@ def _start(folder: Path, options: LabOptions) -> None:
 
 def _ask(folder: str | Path, verb: str, **about: Any) -> dict[str, Any]:
     folder = Path(folder).resolve()
-    not_up = LabNotUp(f"no lab is up in {folder}; start it with `runbook lab up`")
+    not_up = LabNotUp(f"no lab is running in {folder}; start it with `runbook lab up`")
     if not is_up(folder):
         raise not_up
     try:

@@ -65,7 +65,7 @@ def with_entries(diagnosis: Diagnosis, stores: Sequence[TofuStore]) -> Diagnosis
 def entry_note(mismatch: Mismatch, stores: int) -> str:
     """Say which entry a mismatch means as far as the lists show it; ``stores`` is how many lists were at hand."""
     if not mismatch.entries:
-        return "no list of trusted certificates at hand" if not stores else "no entry of the lists at hand fits"
+        return "no list of trusted certificates was given" if not stores else "no entry of the lists fits"
     lists = {UNKNOWN: "whose list is not known"}
     names = ", ".join(f"{e.key} ({lists.get(e.server, f'list of the {e.server}')})" for e in mismatch.entries)
     by_cn = " by the CN alone" if all(entry.fit == "cn_only" for entry in mismatch.entries) else ""

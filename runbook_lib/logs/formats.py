@@ -106,12 +106,12 @@ def _steps(report: Report) -> list[tuple[str, list[str], str]]:
     """
     places: dict[str, list[str]] = {}
     for step in report.steps:
-        if step.advice.startswith(LIST_FIRST):
-            places.setdefault(conclusions.command_of(step), []).append(step.advice.removeprefix(LIST_FIRST).strip())
+        if step.place:
+            places.setdefault(conclusions.command_of(step), []).append(place_named(step.place).where)
     found: list[tuple[str, list[str], str]] = []
     for step in report.steps:
         command = conclusions.command_of(step)
-        folded = step.advice.startswith(LIST_FIRST) and len(places[command]) > 1
+        folded = step.place and len(places[command]) > 1
         new = (f"{LIST_FIRST}:", places[command], command) if folded else (step.advice, [], command)
         found += [new] if new not in found else []
     return found

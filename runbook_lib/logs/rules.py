@@ -41,27 +41,36 @@ class Rule:
 
 @dataclass(frozen=True, kw_only=True)
 class Place:
-    """One of the published places of the mismatch: whose log it is, and the kind of thread that reports it."""
+    """One of the published places of the mismatch: whose log it is, and the kind of thread that reports it.
+
+    ``where`` is where what every mismatch asks for is to be done, and what follows there.
+    """
 
     name: str
     server: str
     thread: str
     meaning: str
-    advice: str
+    where: str
     confidence: Confidence = "certain"
     notebook: str = "20_list_certificates"
     parameters: tuple[tuple[str, str], ...] = SITE_PARAMETERS
+
+    @property
+    def advice(self) -> str:
+        """What to do there, in a sentence."""
+        return f"{LIST_FIRST} {self.where}"
 
 
 def next_step(rule: Rule | Place, known: dict[str, str]) -> NextStep:
     """Return the rule's next step with its parameters filled in from ``known`` (``site``, ``incident``)."""
     filled = {name: value.format_map({"site": "", "incident": ""} | known) for name, value in rule.parameters}
     parameters = {name: value for name, value in filled.items() if value} if rule.notebook else {}
-    return NextStep(advice=rule.advice, notebook=rule.notebook, parameters=parameters)
+    place = rule.name if isinstance(rule, Place) else ""
+    return NextStep(advice=rule.advice, place=place, notebook=rule.notebook, parameters=parameters)
 
 
 LIST_FIRST = "List both stores, confirm the certificate that is presented now by another way, and plan the deletion"
-"""What every mismatch asks for; where is what differs."""
+"""What every mismatch asks for."""
 
 PLACES = (
     Place(
@@ -69,21 +78,21 @@ PLACES = (
         server="primary",
         thread="health_monitor",
         meaning="The primary's Health Monitor trusts an older certificate of the secondary: that one has changed.",
-        advice=f"{LIST_FIRST} on the primary; HA is registered again afterwards (40_register_ha).",
+        where="on the primary; HA is registered again afterwards (40_register_ha).",
     ),
     Place(
         name="primary_infrastructure",
         server="primary",
         thread="infrastructure",
         meaning="The primary trusts an older certificate of an ISE server: that one has changed.",
-        advice=f"{LIST_FIRST} on the primary; the ISE server is added again afterwards (50_readd_ise).",
+        where="on the primary; the ISE server is added again afterwards (50_readd_ise).",
     ),
     Place(
         name="secondary_health_monitor",
         server="secondary",
         thread="health_monitor",
         meaning="The secondary's Health Monitor trusts an older certificate of the primary: that one has changed.",
-        advice=f"{LIST_FIRST} on the secondary; HA is registered again afterwards (40_register_ha).",
+        where="on the secondary; HA is registered again afterwards (40_register_ha).",
     ),
 )
 """The three places, as published."""
@@ -93,7 +102,7 @@ ELSEWHERE = Place(
     server="",
     thread="",
     meaning="A server trusts an older certificate of this host; the log does not show which of the three places it is.",
-    advice=f"{LIST_FIRST} on the server whose log it is.",
+    where="on the server whose log it is.",
     confidence="likely",
 )
 """The mismatch where the server or the thread is not one of the published ones."""

@@ -103,7 +103,7 @@ class WritePostMortem(Runbook):
             rows=tuple(
                 Row(
                     each.what,
-                    duration(each.duration) if each.rejected else "no mismatch in the logs at hand",
+                    duration(each.duration) if each.rejected else "no mismatch in the logs that were read",
                     stamp(each.since_utc),
                     stamp(each.until_utc),
                     "\n".join(each.not_known) or "-",
@@ -122,9 +122,7 @@ class WritePostMortem(Runbook):
             fold=f"Timeline of the incident, in UTC: {len(found.moments):,} moments",
         )
         unproven = Table(
-            title="What remains unproven",
-            headers=("what",),
-            rows=tuple(Row(sentence) for sentence in found.unproven),
+            title="What remains unproven", headers=("what",), rows=tuple(Row(sentence) for sentence in found.unproven)
         )
         return View(found, (ended, lengths, unproven, timeline), (drawn.wide,) if drawn else ())
 

@@ -108,7 +108,7 @@ def _about(loaded: Site | LabRequest) -> str:
 
 def _incidents(site: str, open_one: str) -> tuple[tuple[str, str], ...]:
     """Return id and words of each incident; first what the empty id opens."""
-    first = ("", f"go on with {open_one}" if open_one else "open a new one")
+    first = ("", f"continue with {open_one}" if open_one else "open a new one")
     here = [each for each in list_records(paths.records_dir(), site) if each.site == site]
     return first, *((o.incident, f"{o.incident}: {o.outcome or 'open'}") for o in here if o.incident != open_one)
 
@@ -208,7 +208,7 @@ def open_runbook(stage: str, site: str = "", incident: str = "", approve: str = 
     """
     show_errors_as_advice(REDACTOR.redact_text)
     end_run_all_at_red()
-    which = _stage(stage)
+    which = stage_named(stage)
     person = attended()
     wanted = resolved(site, incident, attended=person)
     settings = open_site(wanted.site)
@@ -292,8 +292,12 @@ def open_incident(site: Site, incident: str, *, what: str, given: str = "") -> R
     return record
 
 
-def _stage(stage: str) -> Stage:
-    try:
-        return Stage(stage)
-    except ValueError:
-        raise ParameterRefused(f"There is no stage {stage!r}", next_step=f"one of: {', '.join(Stage)}") from None
+def stage_named(text: str) -> Stage:
+    """Return the stage of a number or a name, as ``20`` or ``20_list_certificates``.
+
+    Raises ParameterRefused where there is none.
+    """
+    for stage in Stage:
+        if text in (stage, stage[:2]):
+            return stage
+    raise ParameterRefused(f"There is no stage {text!r}", next_step=f"one of: {', '.join(Stage)}")

@@ -164,7 +164,7 @@ class StartHere(Runbook):
         """Ask every server whether it answers, and return one check for each question; changes nothing."""
         found, self._problem = self._run(preflight.preflight(self.context))
         self._checks = found
-        return tables.answers(found, "Is everything there?", "Each line that is not “yes” says what to do.")
+        return tables.answers(found, "Is everything in place?", "Each line that is not “yes” says what to do.")
 
     def _goes_on_with(self) -> Next:
         """Return the first stage of this incident that is not done."""
@@ -172,7 +172,7 @@ class StartHere(Runbook):
         stage = stage_to_go_on_with(states)
         if stage is None:
             return Next("every stage is done", "nothing is left to do; 90_history has the earlier incidents")
-        return Next("", f"go on there; its state is: {states[stage]}", stage)
+        return Next("", f"open it; that stage is {states[stage]}", stage)
 
     def _seal(self) -> None:
         if not self._checks:

@@ -170,7 +170,7 @@ class Runbook:
         except StageOutOfOrder:  # it was closed before it had found anything
             one = steps[0]
         go_on = Table(
-            title="Go on here",
+            title="Next step",
             headers=("what", "notebook"),
             rows=(Row(one.then, self._linked(one), mark=READY),),
             note=f"As a batch job: {next_run(self.context.record)}",
@@ -300,9 +300,7 @@ def sign_of(site: Site) -> Sign:
     hosts = [("primary", site.primary.address), ("secondary", site.secondary.address)]
     hosts += [(server.name, server.address) for server in site.ise]
     return Sign(
-        production=site.kind != "lab",
-        site=site.name,
-        servers=", ".join(f"{name} {address}" for name, address in hosts),
+        production=site.kind != "lab", site=site.name, servers=", ".join(f"{name} {address}" for name, address in hosts)
     )
 
 

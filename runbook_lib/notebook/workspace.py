@@ -301,7 +301,7 @@ _NEXT: dict[Stage, tuple[Next, ...]] = {
     Stage.DIAGNOSE: (
         Next("a mismatch is reported", "see what is stored and what is presented", Stage.LIST),
         Next("only look-alikes", "follow their advice; deleting entries does not help"),
-        Next("no logs at hand", "download them, name them in the site's file, and run this stage again"),
+        Next("no logs available", "download them, name them in the site's file, and run this stage again"),
     ),
     Stage.LIST: (
         Next("the plan has deletions and is not blocked", "approve and delete", Stage.DELETE),

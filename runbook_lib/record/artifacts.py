@@ -204,7 +204,7 @@ class Drift:
 
     def __str__(self) -> str:
         ran = f"{self.version.stage}: version {self.version.sha256[:12]}"
-        how = "by hand, as on disk then" if self.version.by_hand else "by the run"
+        how = "by hand, as it was on disk at the time" if self.version.by_hand else "by the run"
         if not self.known:
             return f"{ran}, {how}; what has changed since cannot be said"
         since = f"changed since: {'; '.join(self.cells)}" if self.cells else "not changed since"

@@ -170,8 +170,8 @@ def writing(path: Path) -> Iterator[None]:
             "the record cannot be written",
             where=str(path),
             found=error.strerror or type(error).__name__,
-            next_step="make room, or make the folder writable for you, then run the stage again; nothing that needed "
-            "this was sent to a device",
+            next_step="free disk space, or make the folder writable for you, then run the stage again; nothing that "
+            "needed this was sent to a device",
         ) from error
 
 

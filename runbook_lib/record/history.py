@@ -82,7 +82,9 @@ def _moment(text: str, otherwise: time) -> datetime | None:
         moment = datetime.fromisoformat(text)
     except ValueError:
         raise ParameterRefused(
-            "This is no time", found=text, next_step="write 2026-11-23, or 2026-11-23T12:45 (UTC where nothing is said)"
+            "This is not a time",
+            found=text,
+            next_step="write 2026-11-23, or 2026-11-23T12:45 (UTC where nothing is said)",
         ) from None
     return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 

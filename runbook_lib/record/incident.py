@@ -53,8 +53,11 @@ class Record(ArtifactStore):
 
     PREFIX: ClassVar = ""
     PATTERN: ClassVar = INCIDENT
-    NOT_THERE: ClassVar = "there is no such incident"
-    TAKE_ANOTHER: ClassVar = "leave the incident empty for the site's open one, or take the name of a folder there"
+    NOT_THERE: ClassVar = "There is no such incident"
+    TAKE_ANOTHER: ClassVar = (
+        "give the name of a folder there (runbook history lists them),"
+        " or leave it out where the site's open one is meant"
+    )
     """What a fleet's round, which is a record too, says in its own way: its names, and that there is none such."""
 
     def __init__(self, root: Path, incident: str, site: str) -> None:

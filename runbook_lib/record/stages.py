@@ -65,8 +65,8 @@ class RecordedChange:
             if about.seen != NOT_SENT:
                 error.what = f"{self.server}: {self.text}: it was sent, and what became of it cannot be written down"
                 error.next_step = (
-                    "make room, or make the folder writable for you, then run the same command again: it asks the"
-                    " server first, and sends nothing twice on one approval"
+                    "free disk space, or make the folder writable for you, then run the same command again: it asks"
+                    " the server first, and sends nothing twice on one approval"
                 )
             raise
 

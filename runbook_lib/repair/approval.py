@@ -282,7 +282,7 @@ def approve_as_asked(context: Context, plan: Plan, digest: str) -> Approval | No
             "The parameter approve is not this plan's digest; nothing was approved",
             where=f"incident {plan.incident}",
             found=f"approve {digest}\nplan    {plan.digest}",
-            next_step="look at the plan above; approve it with its own digest",
+            next_step=f"look at the plan (runbook plan {plan.incident}) and approve it with its own digest",
         )
     if approval_of(context, plan) or plan.empty or plan.blocked:
         return approval_of(context, plan)

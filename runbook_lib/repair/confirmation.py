@@ -233,7 +233,7 @@ _SETTLED_BY = {
     Verdict.CONTRADICTED: "delete nothing: somebody else may be answering. Compare what it presents with its own"
     " console and ask the network and security people. A wrong expectation would be harmless: check what expect:"
     " names, {0}",
-    Verdict.UNSTABLE: "find out why two looks showed two certificates: a load balancer, a restart, somebody in between",
+    Verdict.UNSTABLE: "find out why two probes showed two certificates: a load balancer, a restart, an interceptor",
     Verdict.UNREACHABLE: "make it answer from one vantage at least: from here, or through its own or PI's SSH server",
     Verdict.UNCONFIRMED: "write under expect: what confirms its certificate; runbook plan shows what, and where",
 }

@@ -240,7 +240,7 @@ async def not_sent_before(context: Context, request: ChangeRequest) -> None:
         now = attempt(change_history(context), about_change(request.change))
         before = request.what in since or now != request.change.attempt
     if before:
-        raise _stale(request.plan, str(request), "was sent on this plan already, and is not sent twice on one approval")
+        raise _stale(request.plan, str(request), "was already sent on this plan; one approval does not allow it twice")
 
 
 async def nothing_moved(context: Context, request: ChangeRequest) -> None:
@@ -295,7 +295,9 @@ async def lock_is_held(context: Context, request: ChangeRequest) -> None:
     """No other run changes this site now, and none can begin to. Raises SiteLocked otherwise."""
     if not works_under_lock(context.site.name):
         raise SiteLocked(
-            "The site's lock is not held; nothing was changed", where=str(request), next_step="run the stage's own cell"
+            "The site's lock is not held; nothing was changed",
+            where=str(request),
+            next_step="run the stage's own cell that makes this change",
         )
 
 

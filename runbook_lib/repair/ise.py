@@ -99,7 +99,7 @@ def _until(one: IseCertificate | None) -> str:
 
 
 def _not_known(settings: IseServer, words: str, expected: str = "the presented certificate") -> Check:
-    kind, target, note = CheckKind.ISE_API, settings.name, "ISE 3.1 and later tell"
+    kind, target, note = CheckKind.ISE_API, settings.name, "ISE 3.1 and later report it"
     return Check(expected=expected, actual=words, ok=None, note=note, kind=kind, target=target)
 
 
@@ -272,7 +272,7 @@ async def _change(context: Context, name: str, what: About, act: Callable[[], Aw
     except PageRefused as error:
         words = error.found or error.what
         change.result(f"refused: {words}", expected="accepted")
-        why = _WORDS.get(meaning(words, labels_for(context.site.labels)), "it says why in its own words")
+        why = _WORDS.get(meaning(words, labels_for(context.site.labels)), "for a reason that is not understood")
         raise RepairFailed(
             f"The page refused to {what}: {why}",
             where="primary: ISE Servers",

@@ -164,7 +164,7 @@ class _Planner:
             f"{mismatch.server}: a mismatch of {mismatch.subject} fits no entry of another host of this site"
             for mismatch in self._stale.unexplained
         ]
-        found += [f"{server}: no logs at hand" for server in self._diagnosis.no_logs]
+        found += [f"{server}: no logs available" for server in self._diagnosis.no_logs]
         found += [
             f"{other.source}: this looks like {other.looks_like}, not like a log"
             for other in self._diagnosis.not_logs
@@ -221,7 +221,7 @@ class _Planner:
     def _lacking(self, server: str) -> str:
         """Say what of a server's logs is not known, so that no line in them is no answer; empty where all was read."""
         if server in self._diagnosis.no_logs:
-            return "no logs at hand"
+            return "no logs available"
         unread = self._stale.unread(server)
         return f"no mismatch in what could be read of its logs, but {unread[0]} was not read whole" if unread else ""
 

@@ -12,7 +12,7 @@ from email.utils import parsedate_to_datetime
 
 from runbook_lib.decisions import ChangeKind, Check, Plan
 from runbook_lib.device.answers import HealthMonitor, parse_health_monitor
-from runbook_lib.device.probe import NO_NAME, open_unjudged, present, read_page
+from runbook_lib.device.probe import open_unjudged, present, read_page
 from runbook_lib.errors import (
     AnswerNotUnderstood,
     CertificateMoved,
@@ -51,7 +51,7 @@ async def clock_check(name: str, host: str, port: int, deadline_s: float) -> Che
             theirs = await _date(host, port)
     except (OSError, EOFError, ValueError, TimeoutError) as error:
         note = "it did not say; compare with `show clock` on its command line"
-        return Check(name=label, expected=expected, actual=f"not told ({type(error).__name__})", ok=None, note=note)
+        return Check(name=label, expected=expected, actual=f"not reported ({type(error).__name__})", ok=None, note=note)
     apart = (theirs - datetime.now(UTC)).total_seconds()
     if abs(apart) <= MOST_APART_S:
         return Check(name=label, expected=expected, actual="agrees", ok=True)
@@ -86,7 +86,7 @@ async def health_monitor_check(name: str, look: Presented, probe_s: float) -> Ch
         page = await read_page(look.host, look.port, PAGE, shown=look.chain[0], probe_s=probe_s)
         monitor = parse_health_monitor(page)
     except (OSError, EOFError, ValueError, TimeoutError) as error:
-        return _check(name, look, f"not told ({type(error).__name__})", ok=None)
+        return _check(name, look, f"not reported ({type(error).__name__})", ok=None)
     if monitor is None:
         note = "is this its port? health_monitor_port in the site's file"
         return _check(name, look, "another page", ok=None, note=note)
@@ -204,15 +204,15 @@ async def _port(site: Site, name: str, host: str, port: int) -> tuple[Check, ...
         expected="answers",
         actual=actual,
         ok=bool(look.chain) or None,
-        note="" if look.chain else _why_not(look.problem),
+        note="" if look.chain else _why_not(look),
     )
     if name not in PI_SERVERS or not look.chain:
         return (answers,)
     return answers, await health_monitor_check(name, look, site.deadlines.probe_s)
 
 
-def _why_not(problem: str) -> str:
-    if problem.startswith(NO_NAME):
+def _why_not(look: Presented) -> str:
+    if not look.resolved:
         return "write its address into the site's file, or fix the name there or in this machine's DNS or hosts file"
     return "may be reachable from its peers only; stage 20 looks from there too"
 
@@ -249,7 +249,7 @@ def free_bytes(context: Context) -> int:
 def _disk(context: Context) -> Check:
     free = free_bytes(context)
     return Check(
-        name="room for the record",
+        name="disk space for the record",
         expected=f"at least {LEAST_FREE_BYTES >> 20} MiB",
         actual="enough" if free >= LEAST_FREE_BYTES else f"{free >> 20} MiB",
         ok=free >= LEAST_FREE_BYTES,
@@ -339,5 +339,5 @@ def _require_room(context: Context) -> None:
         raise RecordNotWritable(
             f"Only {free >> 20} MiB are free for the record, and a repair may need {LEAST_FREE_BYTES >> 20} MiB",
             where=str(context.record.folder),
-            next_step="make room there before anything is changed",
+            next_step="free disk space there before anything is changed",
         )

@@ -140,7 +140,7 @@ async def _log_checks(context: Context, before: Diagnosis, since: float) -> tupl
     What came in until the servers had recovered is no verdict: then a whole quiet time after that counts.
     """
     if len(before.no_logs) == 2:
-        none = _no_mismatch("", "no logs at hand")
+        none = _no_mismatch("", "no logs available")
         return before, [replace(none, name="new mismatches in the logs")]
     quiet_s = context.site.deadlines.quiet_s
     after = await _read_after(context, since + quiet_s - asyncio.get_running_loop().time())
@@ -159,7 +159,7 @@ async def _read_after(context: Context, seconds: float) -> Diagnosis:
 
 def _log_check(server: str, before: Diagnosis, after: Diagnosis, changed_utc: datetime | None) -> Check:
     if server in after.no_logs:
-        return _no_mismatch(server, "no logs at hand")
+        return _no_mismatch(server, "no logs available")
     if more := [mismatch.subject for mismatch in grown(before, after) if mismatch.server == server]:
         return _no_mismatch(server, f"still coming in: {', '.join(more)}", ok=False)
     end = after.log_end_utc.get(server)
@@ -168,7 +168,7 @@ def _log_check(server: str, before: Diagnosis, after: Diagnosis, changed_utc: da
         actual = f"none in what could be read, but {unread[0]} was not read whole"
         return _no_mismatch(server, actual, note=again)
     if changed_utc and end and end < changed_utc:
-        actual = f"none, but the log at hand ends at {end:%H:%M:%S} UTC, before the repair"
+        actual = f"none, but the log that was read ends at {end:%H:%M:%S} UTC, before the repair"
         return _no_mismatch(server, actual, note=again)
     if changed_utc and end and server in after.ends_assumed and end - AHEAD_OF_UTC < changed_utc:
         actual = "none, but the time zone of the log is not known: it may end before the repair"

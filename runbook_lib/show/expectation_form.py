@@ -13,17 +13,7 @@ from runbook_lib.certificates.expectation import LARGEST_FILE
 from runbook_lib.errors import RunbookError
 from runbook_lib.i18n.language import gettext
 from runbook_lib.params.values import canonical_sha256
-from runbook_lib.show.forms import (
-    BELOW,
-    LABEL,
-    NATURAL_WIDTH,
-    WIDE,
-    Form,
-    Said,
-    button,
-    ipywidgets,
-    without_form,
-)
+from runbook_lib.show.forms import BELOW, LABEL, NATURAL_WIDTH, WIDE, Form, Said, button, ipywidgets, without_form
 from runbook_lib.show.rendering import View
 from runbook_lib.show.table import BAD, GOOD, Row, Table
 
@@ -62,10 +52,7 @@ class FileField:
         self._take = take
         self._refuse = refuse
         self.button = ipywidgets.FileUpload(
-            description=gettext(label),
-            accept=FILES,
-            multiple=False,
-            layout=NATURAL_WIDTH,
+            description=gettext(label), accept=FILES, multiple=False, layout=NATURAL_WIDTH
         )
         self.dropped = ipywidgets.Textarea(layout={"display": "none"})
         handlers = f'ondragover="{_OVER}" ondragleave="{_AWAY}" ondrop="{escape(_DROP)}"'

@@ -88,7 +88,7 @@ def _all_evidence(value: Diagnosis) -> list[str]:
 def _read_note(value: Diagnosis) -> str:
     note = f"{value.lines_read:,} lines read ({value.bytes_read:,} bytes)."
     if value.no_logs:
-        note += f" No logs at hand for: {', '.join(value.no_logs)}."
+        note += f" No logs available for: {', '.join(value.no_logs)}."
     if value.not_logs:
         note += f" {value.recognised_files:,} of {value.files_read:,} files look like logs."
     return note
@@ -155,12 +155,12 @@ def presented(value: Inventory, now_utc: datetime) -> View[Inventory]:
         fold="Certificates that the hosts present now, in full",
     )
     looks = Table(
-        title="Looks by vantage",
+        title="Probes by vantage",
         headers=("host and port", "vantage", "through", "what was seen"),
         rows=tuple(_look_row(look) for look in value.presented),
         note="here: this machine · self: through the host's own SSH server · peer: through the server that stores it.",
         below=("what was seen",),
-        fold=f"Looks by vantage: {len(value.presented)}",
+        fold=f"Probes by vantage: {len(value.presented)}",
     )
     return View(value, (facts, looks))
 

@@ -201,7 +201,7 @@ def _fleet_words(
     known = sorted((days, each.site) for each in sites if (days := each.days(now_utc)) is not None)
     if known:
         days, site = known[0]
-        end = f"has expired {-days} days ago" if days < 0 else f"expires in {days} days"
+        end = f"expired {-days} days ago" if days < 0 else f"expires in {days} days"
         words.append(f"The first certificate to expire, at {site}, {end}.")
     return tuple(words)
 

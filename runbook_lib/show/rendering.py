@@ -296,7 +296,7 @@ class View(Generic[T]):
 
 PRODUCTION = "PRODUCTION: real servers"
 LAB = "LAB: simulated servers on this machine"
-REAL = "What you run here happens to these servers:"
+REAL = "What you run here affects these servers:"
 # White on this red has a contrast of 7.9 to 1, whatever the page; the blue edge has more than 3 to 1 on light and on
 # dark ones. All of it stands at the element: Jupyter drops style sheets that it does not trust.
 _PRODUCTION = (

@@ -50,7 +50,7 @@ _HA_AGAIN = (
 )
 UNDO = {
     Stage.DELETE.value: ("no", f"The product cannot put an entry back; the next connection adds one. Only {_BACK}."),
-    Stage.REGISTER.value: ("yes, at a price", _HA_AGAIN),
+    Stage.REGISTER.value: ("yes, at a cost", _HA_AGAIN),
     Stage.READD_ISE.value: ("yes", "The ISE server can be deleted on its page and added again with its credentials."),
 }
 _SNAPSHOT = (
@@ -156,14 +156,7 @@ def post_mortem(folder: Path, trusted: Trusted | None = None, *, sealed_next: bo
         headline=headline_of(lines, stages, standing),
         alarms=tuple(alarms_of(judgements, standing)),
         summary=tuple(
-            summary_of(
-                logs,
-                plan.value if plan else None,
-                tuple(each for each, _ in approvals),
-                changes,
-                impacts,
-                made,
-            )
+            summary_of(logs, plan.value if plan else None, tuple(each for each, _ in approvals), changes, impacts, made)
         ),
         impacts=impacts,
         stages=stages,

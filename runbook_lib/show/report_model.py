@@ -72,7 +72,7 @@ class StageRow:
 
 @dataclass(frozen=True, kw_only=True)
 class Impact:
-    """How long something was rejected: from the first mismatch line at hand until it was verified to work.
+    """How long something was rejected: from the first mismatch line found until it was verified to work.
 
     ``rejected`` is whether a mismatch was found. Times are None where they are not known; ``not_known`` says what
     is not, and why. ``line`` is the log's line, ``seen`` what the servers said of themselves before the repair.

@@ -35,7 +35,7 @@ from runbook_lib.show.trust import who_trusts_whom
 
 FACTORS, ACTIONS = "contributing-factors", "action-items"
 HOW_COUNTED = (
-    "Counted from the first mismatch line in the logs at hand until stage 60 proved that it works. A mismatch line"
+    "Counted from the first mismatch line in the logs until stage 60 proved that it works. A mismatch line"
     " says that a connection was rejected at that time; it may have been before, and it may have worked again earlier"
     " than it was proven."
 )
@@ -89,7 +89,7 @@ def _impact(pm: PostMortem) -> Grid:
 
 def _impact_row(impact: Impact) -> tuple[Cell, ...]:
     if not impact.rejected:
-        length: Cell = Marked("quiet", "no mismatch in the logs at hand")
+        length: Cell = Marked("quiet", "no mismatch in the logs that were read")
     elif impact.until_utc is None:
         length = Marked("bad", "not known: it is not shown to work again")
     elif impact.duration is None:
@@ -307,7 +307,7 @@ def _versions(pm: PostMortem) -> Grid:
 
 
 def _since(drift: Drift) -> str:
-    by_hand = "run by hand, as on disk then; " if drift.version.by_hand else ""
+    by_hand = "run by hand, as it was on disk at the time; " if drift.version.by_hand else ""
     if not drift.known:
         return f"{by_hand}whether it has changed since is not known"
     return by_hand + ("; ".join(drift.cells) or "the same here now")

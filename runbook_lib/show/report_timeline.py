@@ -18,10 +18,10 @@ from runbook_lib.show.report_model import OWN_STAGE, ChangeRow, Headline, Impact
 from runbook_lib.show.report_reading import Found, RecordFolder, ref, verdict_tone
 from runbook_lib.show.table import STATE_TONES
 
-# -- How long HA and each ISE server were rejected: from the first mismatch line at hand until stage 60 proved them.
+# -- How long HA and each ISE server were rejected: from the first mismatch line found until stage 60 proved them.
 #
 # What a log or a store does not say is named as not known. A mismatch line says that a connection was rejected at that
-# time; since when it was before the first line at hand, nobody can tell from it.
+# time; since when it was before the first line that was found, nobody can tell from it.
 
 PI = ("primary", "secondary")
 HA = "High availability"
@@ -80,13 +80,13 @@ def _impact(
 def _unknown(found: list[Mismatch], first: Mismatch | None, diagnosis: Diagnosis) -> Iterable[str]:
     missing = [server for server in diagnosis.no_logs if server in PI]
     if missing:
-        yield f"what the log of the {' and of the '.join(missing)} says: none was at hand"
+        yield f"what the log of the {' and of the '.join(missing)} says: none was available"
     if diagnosis.damaged:
         yield "what the unreadable parts of the logs say"
     if first is None and found:
         yield f"since when: its lines hold no date ({when_said(None, found[0].first_said, zone_known=True)})"
     if first is not None:
-        yield "whether it was rejected before that line: it is the first at hand"
+        yield "whether it was rejected before that line: it is the first one found"
         if not first.zone_known:
             yield "the log's time zone: UTC was assumed"
 
@@ -309,7 +309,7 @@ def sentence_of(impact: Impact) -> str:
     if impact.until_utc is None:
         return f"{impact.what}: rejected since {since} UTC; that it works again is not shown in this record."
     length = duration(impact.duration)
-    return f"{impact.what}: {length} from the first mismatch line at hand ({since} UTC) to the proof ({until} UTC)."
+    return f"{impact.what}: {length} from the first mismatch line found ({since} UTC) to the proof ({until} UTC)."
 
 
 def _planned(plan: Plan | None, approvals: tuple[Approval, ...]) -> str:

@@ -226,17 +226,7 @@ def plan(value: Plan, ways: tuple[WayOut, ...] = ()) -> View[Plan]:
     )
     later = Table(
         title="After the deletions, and only under its condition",
-        headers=(
-            "on",
-            "change",
-            "about",
-            "when",
-            "as things stand",
-            "why",
-            "interrupts",
-            "values",
-            "confirmed",
-        ),
+        headers=("on", "change", "about", "when", "as things stand", "why", "interrupts", "values", "confirmed"),
         rows=tuple(_later(change, blocked=bool(value.blocked)) for change in value.changes),
         empty="nothing else is changed",
         whole=("change",),

@@ -91,7 +91,7 @@ def remarks_of(diagnosis: Diagnosis) -> tuple[str, ...]:
     lanes = lanes_of(diagnosis)
     undated = [lane for lane in lanes if lane.of.first_utc is None]
     left_out = len(lanes) - len(undated) - MOST_LANES
-    found = [f"No logs of the {server} were at hand, so its mismatches are unknown." for server in diagnosis.no_logs]
+    found = [f"No logs of the {server} were available, so its mismatches are unknown." for server in diagnosis.no_logs]
     if diagnosis.damaged:
         found.append(f"Sources that were read only in part: {len(diagnosis.damaged)}; what follows there is unknown.")
     if undated:
@@ -128,13 +128,7 @@ def _lane(lane: MismatchLane, top: float, axis: Axis | None) -> str:
     zone = "" if of.zone_known else " (zone?)"
     strokes = [
         svg.label(f"{of.server}{zone}", _EDGE, y, size=_SMALL, bold=True),
-        svg.label(
-            shorten(of.subject, _LEFT - _EDGE - 24, _SMALL),
-            _EDGE,
-            y + 16,
-            size=_SMALL,
-            tone="quiet",
-        ),
+        svg.label(shorten(of.subject, _LEFT - _EDGE - 24, _SMALL), _EDGE, y + 16, size=_SMALL, tone="quiet"),
         svg.rectangle(first - 3, y - 8, last - first + 6, 16, tone="bad", radius=3),
     ]
     end = last

@@ -196,9 +196,9 @@ def _word_of_the_servers(target: str) -> list[_Key]:
 # By whether it is one of the two servers, and whether their logs were not at hand.
 _GOOD = {
     (True, False): "both servers report HA as healthy, and no new mismatch is in the logs",
-    (True, True): "both servers report HA as healthy; no logs were at hand",
+    (True, True): "both servers report HA as healthy; no logs were available",
     (False, False): "the ISE server answers on the page, and no new mismatch is in the logs",
-    (False, True): "the ISE server answers on the page; no logs were at hand",
+    (False, True): "the ISE server answers on the page; no logs were available",
 }
 
 
@@ -207,12 +207,7 @@ _GOOD = {
 # Solid: the stored and the presented certificate agree. Broken: they do not, or it is not known; the word on the arrow
 # says which.
 
-TONES = {
-    Agreement.AGREE: "good",
-    Agreement.DIFFER: "bad",
-    Agreement.UNKNOWN: "doubt",
-    Agreement.NOTHING: "quiet",
-}
+TONES = {Agreement.AGREE: "good", Agreement.DIFFER: "bad", Agreement.UNKNOWN: "doubt", Agreement.NOTHING: "quiet"}
 _WORDS = {
     Agreement.AGREE: "On the {server}, the entry of {target} ({keys}) agrees with the certificate that it presents.",
     Agreement.DIFFER: "On the {server}, the entry of {target} ({keys}) does not agree with the certificate that it"

@@ -380,7 +380,7 @@ class PageActions:
         raise PageNotUnderstood(
             f"{unusable}; in the way: {await covering(self.view, item)}" if covered else unusable,
             where=self.view.browser.page.url,
-            found=f"{'disabled; ' if item.disabled else ''}{problem if 'fill' not in problem else 'it takes no text'}",
+            found=f"{'disabled; ' if item.disabled else ''}{'it takes no typing' if 'fill' in problem else problem}",
             next_step="Look at the picture or the page: something may cover it, or an earlier field may be empty.",
         )
 

@@ -263,7 +263,7 @@ class PinnedBrowser:
             with self.guard("testing whether the page has another way to the network"):
                 await raise_for_ways_out(self._session, str(self._executable), self.deadlines.page_s)
             self._closed_in = True
-        with self.guard("looking which documents are loaded"):
+        with self.guard("finding out which documents are loaded"):
             self._told |= await self._documents()
 
     async def _documents(self) -> set[str]:

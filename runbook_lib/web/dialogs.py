@@ -171,7 +171,7 @@ async def uncover(view: PageView, item: Item) -> bool:
 
 async def covering(view: PageView, item: Item) -> str:
     """Return what lies over an item, as ``in_words`` says it."""
-    return dialog_in_words(await _over(view, item)) or "a cover without words"
+    return dialog_in_words(await _over(view, item)) or "an overlay without text"
 
 
 async def leave(view: PageView) -> None:

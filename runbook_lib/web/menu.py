@@ -261,7 +261,7 @@ async def _by_icon(hand: PageActions, ready: Callable[[Screen], T | None], what:
             await hand.click(await hand.view.again(item))
             with contextlib.suppress(PageNotUnderstood):
                 return await hand.wait(ready, what, _ICON_S)
-            with hand.view.browser.guard("closing what is no menu"):
+            with hand.view.browser.guard("closing what turned out to be no menu"):
                 await hand.view.browser.page.keyboard.press("Escape")
             if notices == (*hand.view.noted, *hand.view.said):
                 break

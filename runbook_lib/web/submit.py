@@ -136,7 +136,7 @@ NEXT_STEPS: Mapping[str, str] = {
     "mismatch": "A stored certificate is still the old one: run 20_list_certificates again.",
     "unauthorized": "Check the ISE user and the secret in the site's file; the user needs ISE's administrator role.",
     "duplicate": "It is there already: check its row on the page before you repeat anything.",
-    "too_many": "The page takes no more servers (two ISE servers at most): one has to be removed first.",
+    "too_many": "The page accepts no more servers (two ISE servers at most): one has to be removed first.",
     "unreachable": "Check that this PI server reaches the other one: address, names, routes, ports, services.",
     "": "Read the page's words; nothing is repeated by itself.",
 }

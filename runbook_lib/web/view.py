@@ -321,7 +321,7 @@ class PageView:
         if not screen.items:
             return DeviceSilent(empty, where=where, next_step="Look at it in a browser.")
         over = screen.covering() if screen.busy else screen.in_dialog() if screen.blocked else Screen()
-        in_way = " ".join(over.texts) or "a cover without words" if screen.busy or screen.blocked else ""
+        in_way = " ".join(over.texts) or "an overlay without text" if screen.busy or screen.blocked else ""
         blocked = f"\nother servers that it asked for and did not get: {', '.join(self.browser.blocked)}"
         missed = f"not found on the page within {limit:g} s: {what}"
         return PageNotUnderstood(

@@ -123,5 +123,5 @@ def test_the_command_says_what_is_up(folder: Path, capsys: pytest.CaptureFixture
     assert main([*place, "down"]) == 0
     assert main([*place, "status"]) == 2
     said = capsys.readouterr().err
-    assert "no lab is up" in said
+    assert "no lab is running" in said
     assert "`runbook lab up`" in said

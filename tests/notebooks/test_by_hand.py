@@ -146,7 +146,7 @@ def test_it_opens_over_the_whole_width_and_runs_all_on_the_lab(page: Page) -> No
     """Its contents are at the side, and no other file is open; nothing pops up; Run All looks at the lab."""
     start = Notebook(page, "00")
     expect(page.locator(".lm-DockPanel-widget:visible")).to_have_count(1)
-    expect(page.locator("#table-of-contents").get_by_text("Close and go on")).to_be_visible()
+    expect(page.locator("#table-of-contents").get_by_text("Close the stage")).to_be_visible()
     expect(page.locator(".jp-Dialog, .Toastify__toast")).to_have_count(0)
     start.panel.locator(".jp-MarkdownCell").first.click()
     start.menu("Run", "Run All Cells")

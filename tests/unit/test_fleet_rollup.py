@@ -67,9 +67,9 @@ def test_a_round_is_no_incident_and_an_incident_no_round(tmp_path: Path) -> None
     """Both lie side by side, and each is found by its own id only."""
     round_, record = Round.create(tmp_path, "lab"), Record.create(tmp_path, "lab")
     assert [found.incident for found in rounds_of(tmp_path)] == [round_.incident]
-    with pytest.raises(ParameterRefused, match="no such round"):
+    with pytest.raises(ParameterRefused, match="There is no such round"):
         Round.open(tmp_path, record.incident)
-    with pytest.raises(ParameterRefused, match="no such incident"):
+    with pytest.raises(ParameterRefused, match="There is no such incident"):
         Record.open(tmp_path, round_.incident)
 
 

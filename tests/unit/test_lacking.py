@@ -12,7 +12,7 @@ from incident_kit import Incident
 from site_kit import site_with
 
 from runbook_lib.device import ssh
-from runbook_lib.device.probe import NO_NAME, present
+from runbook_lib.device.probe import present
 from runbook_lib.models import Vantage
 from runbook_lib.params.model import Expectation, HaSettings, Site, lacking
 from runbook_lib.repair import preflight
@@ -71,7 +71,7 @@ def test_a_name_that_does_not_resolve_is_no_firewalls(monkeypatch: pytest.Monkey
     assert "does not resolve" in error.what
     assert "firewall" not in error.next_step
     look = asyncio.run(present("pri", 443, vantage=Vantage.HERE, deadlines=site.deadlines, times=1))
-    assert look.problem.startswith(NO_NAME)
+    assert not look.resolved
     (check,) = asyncio.run(_port(site, "ise", "pri", 443))
     assert "does not resolve" in check.actual
     assert "DNS" in check.note

@@ -63,7 +63,7 @@ def test_ambiguous_entries_are_all_named(tmp_path: Path) -> None:
 def test_list_of_the_other_server_is_left_out(tmp_path: Path) -> None:
     """A mismatch of the primary is not looked up in the secondary's list."""
     (mismatch,) = listed(tmp_path, f"10.0.0.2_8082 {LISTED}", server="secondary").mismatches
-    assert (mismatch.entries, entry_note(mismatch, 1)) == ((), "no entry of the lists at hand fits")
+    assert (mismatch.entries, entry_note(mismatch, 1)) == ((), "no entry of the lists fits")
 
 
 def test_published_lists_are_read_and_recognised() -> None:

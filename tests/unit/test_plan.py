@@ -350,7 +350,7 @@ def test_without_logs_nothing_can_be_told() -> None:
     assert deleted(plan) == set()
     assert len(plan.blocked) == 3
     assert all("named_entries" in reason for reason in plan.blocked)
-    assert "primary: no logs at hand" in plan.notes
+    assert "primary: no logs available" in plan.notes
 
 
 def test_what_is_no_log_is_named() -> None:

@@ -18,7 +18,14 @@ from runbook_lib.cli import plans, running, site_file
 from runbook_lib.cli.plans import plan_command, would
 from runbook_lib.decisions import Plan
 from runbook_lib.device.prime import DELETE_TOFU
-from runbook_lib.errors import ApprovalMissing, BrowserMissing, DeletionRefused, RepairFailed, SiteFileInvalid
+from runbook_lib.errors import (
+    ApprovalMissing,
+    BrowserMissing,
+    DeletionRefused,
+    ParameterRefused,
+    RepairFailed,
+    SiteFileInvalid,
+)
 from runbook_lib.models import Stage, StageState, Verdict
 from runbook_lib.notebook.engine import NotebookResult
 from runbook_lib.show import tables
@@ -126,6 +133,12 @@ def test_a_dry_run_ends_with_the_plan_approves_nothing_and_says_what_a_run_would
     assert_shown(plan, said)
     shown, then = said.index(f"plan:     {plan.digest}"), said.index("What a run would do")
     assert shown < then < said.index("Nothing was changed.")
+
+
+def test_an_approval_that_is_no_digest_is_refused_before_a_stage_runs(run: Run) -> None:
+    """Three stages would run for nothing: no plan can have it."""
+    with pytest.raises(ParameterRefused, match="not a plan's digest"):
+        run(Stage.DELETE, StageState.DONE, approve="3f6c")
 
 
 def test_what_a_run_would_do_stands_in_its_order(incident: Incident) -> None:

@@ -74,7 +74,7 @@ def test_the_terminal_and_the_notebook_show_it(incident: Incident, capsys: pytes
     ("verdict", "words"),
     [
         (Verdict.CONTRADICTED, "delete nothing: somebody else may be answering"),
-        (Verdict.UNSTABLE, "find out why two looks showed two certificates"),
+        (Verdict.UNSTABLE, "find out why two probes showed two certificates"),
         (Verdict.UNREACHABLE, "make it answer from one vantage"),
         (Verdict.UNCONFIRMED, "write under expect: what confirms"),
     ],

@@ -98,7 +98,7 @@ def test_any_site_name_makes_a_safe_folder(tmp_path: Path, site: str) -> None:
 )
 def test_other_names_are_no_incidents(record: Record, incident: str) -> None:
     """A name that is no incident's, or leads elsewhere, is refused as a parameter."""
-    with pytest.raises(ParameterRefused, match="no such incident"):
+    with pytest.raises(ParameterRefused, match="There is no such incident"):
         Record.open(record.root, incident)
 
 

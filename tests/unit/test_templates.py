@@ -148,7 +148,7 @@ def test_verification_tells_of_drift(record: Record, notebooks: Path, monkeypatc
     monkeypatch.setattr("runbook_lib.paths.notebooks_dir", lambda: notebooks)
     found = verify_record(record.folder)
     (line,) = [line for line in verification_report(found) if line.startswith("notebook:")]
-    assert "by hand, as on disk then; changed since: code cell “close” removed" in line
+    assert "by hand, as it was on disk at the time; changed since: code cell “close” removed" in line
     assert found.problems == []
 
 

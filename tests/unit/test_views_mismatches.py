@@ -87,7 +87,7 @@ def test_what_was_not_read_is_never_shown_as_quiet() -> None:
         Diagnosis(mismatches=(), no_logs=("secondary",), damaged=(Damage(source="a", problem="b"),))
     )
     for said in (picture.words, shown(picture).splitlines()):
-        assert "No logs of the secondary were at hand, so its mismatches are unknown." in said
+        assert "No logs of the secondary were available, so its mismatches are unknown." in said
         assert "Sources that were read only in part: 1; what follows there is unknown." in said
 
 

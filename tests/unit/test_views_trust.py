@@ -140,7 +140,7 @@ def test_logs_that_are_not_at_hand_are_said_and_do_not_outweigh_the_servers(tmp_
         trust_as_verified(addresses_of(listed(tmp_path)[1]), verified(unknown=unknown)), "secondary", "primary"
     )
     assert found.agreement is Agreement.AGREE
-    assert "no logs were at hand" in found.ground
+    assert "no logs were available" in found.ground
 
 
 def test_solid_is_only_what_agrees_and_each_arrow_has_its_word(tmp_path: Path) -> None:

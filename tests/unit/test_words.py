@@ -150,7 +150,7 @@ def test_sentences_side_by_side_are_each_translated(monkeypatch: pytest.MonkeyPa
 def test_what_follows_a_colon_is_found_though_it_holds_another(monkeypatch: pytest.MonkeyPatch) -> None:
     """A name, a colon, and a sentence with a colon of its own; both sides of a value's colon as well."""
     monkeypatch.setenv("RUNBOOK_LANG", "zh")
-    sentence = "whether it was rejected before that line: it is the first at hand"
+    sentence = "whether it was rejected before that line: it is the first one found"
     assert gettext(f"High availability: {sentence}") == f"{gettext('High availability')}: {gettext(sentence)}"
     assert gettext("add ISE server x: accepted").endswith(f"x: {gettext('accepted')}")
     assert gettext("accepted") != "accepted"
