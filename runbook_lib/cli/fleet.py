@@ -148,7 +148,7 @@ def _sites(findings: Sequence[TriagedSite]) -> Table:
     counts = ", ".join(f"{sum(f.condition is c for f in findings)} {c}" for c in Condition)
     return Table(
         title=f"Sites: {counts}",
-        headers=("site", "condition", "first expires in days", "why"),
+        headers=("site", "condition", "days to first expiry", "why"),
         rows=rows,
         empty="the fleet has no sites",
     )

@@ -95,7 +95,7 @@ def approved_by(record: Record, plan: Plan) -> str:
         return "by " + " and by ".join(names)
     if plan.blocked:
         return "no; it is blocked, and cannot be"
-    return "not yet" if plan.needs_approval else "it needs none as things stand"
+    return "not yet" if plan.needs_approval else "it needs none at present"
 
 
 def next_of(record: Record, plan: Plan) -> str:
@@ -151,7 +151,7 @@ def _steps(plan: Plan, *, lab: bool) -> Iterator[Row]:
     for row in plan.deletions:
         yield Row(f"{row.server}: {row.command}", "then")
     for change in plan.changes:
-        when = "then: it is needed as things stand" if change.expected else change.condition
+        when = "then: it is needed at present" if change.expected else change.condition
         yield Row(f"{change.server}: {change.kind} ({change.target})", when)
     yield Row("verify the site, and write the post-mortem", "at the end")
 

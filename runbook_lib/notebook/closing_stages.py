@@ -132,7 +132,7 @@ class WritePostMortem(Runbook):
         rows = tuple(Row(path.suffix[1:], self._link(path)) for path in self._written.files)
         table = Table(
             title="The report, in the incident's folder",
-            headers=("form", "file"),
+            headers=("format", "file"),
             rows=rows,
             note=self._written.missing,
             whole=("file",),

@@ -40,7 +40,7 @@ _REGISTERING_MEANS = (
     "the primary keeps serving; its whole database is replicated to the secondary, half an hour to hours, and"
     " replaces what the secondary holds"
 )
-_ADDING_MEANS = "nothing that works: Prime Infrastructure can use this ISE server only once it answers"
+_ADDING_MEANS = "nothing that works: Prime Infrastructure gets on with this ISE server only once it answers"
 _REGISTER_IF = "where both servers do not report high availability as healthy after the deletions"
 _REMOVE_IF = "where the registration stays broken after the deletions, and the secondary does not serve"
 _READD_IF = "added where the page does not list it, replaced where it is listed and does not answer, else left alone"

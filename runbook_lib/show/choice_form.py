@@ -165,7 +165,7 @@ class _Closing:
 def opening(site: str, incident: str, how: str) -> Table:
     """Return the table that says what the next cell opens."""
     return Table(
-        title="What the next cell opens, if nothing else is chosen",
+        title="What the next cell opens unless you choose something else",
         headers=("what", "value"),
         rows=(Row("site", site), Row("incident", incident), Row("because", how)),
     )

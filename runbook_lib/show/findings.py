@@ -276,7 +276,7 @@ def trust(value: Trusts) -> View[Trusts]:
     """The picture of who trusts whom, and the same as a table."""
     table = Table(
         title=value.title,
-        headers=("on the", "entry", "of", "stored and presented", "reason"),
+        headers=("server", "entry", "host", "stored and presented", "reason"),
         rows=tuple(
             Row(
                 link.server,

@@ -273,7 +273,7 @@ def fleet_map(value: Sequence[SiteStatus], now_utc: datetime | None = None) -> V
     ordered = sorted(value, key=lambda each: (each.not_after_utc is None, each.not_after_utc or now, each.site))
     table = Table(
         title=TITLE,
-        headers=("site", "outcome", "first expires in days", "newest incident"),
+        headers=("site", "outcome", "days to first expiry", "newest incident"),
         rows=tuple(
             Row(
                 each.site,

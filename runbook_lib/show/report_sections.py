@@ -216,7 +216,7 @@ def _plan(pm: PostMortem) -> Iterator[Block]:
         return
     yield Grid(
         caption=f"The newest plan, {pm.plan.digest}",
-        headers=("entry", "of the", "decision", "why", "verdict", "override"),
+        headers=("entry", "server", "decision", "why", "verdict", "override"),
         rows=tuple(
             (Code(r.key), r.server, r.decision, r.reason, r.verdict or "-", r.override or "-") for r in pm.plan.rows
         ),
@@ -231,7 +231,7 @@ def _plan(pm: PostMortem) -> Iterator[Block]:
 def _approvals(pm: PostMortem) -> Grid:
     return Grid(
         caption="Approvals",
-        headers=("by", "when (UTC)", "of plan", "how", "reason", "evidence"),
+        headers=("by", "when (UTC)", "plan", "how", "reason", "evidence"),
         rows=tuple((a.by, utc_time(a.at_utc), Code(a.digest), a.how, a.reason or "-", ref) for a, ref in pm.approvals),
         empty="nobody approved anything",
     )

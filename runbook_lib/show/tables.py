@@ -66,7 +66,7 @@ def facts_of(stage: Stage) -> str:
 
 def below(folder: str) -> str:
     """Return the sentence that says what the places are relative to."""
-    return f"Evidence is file:lines below {folder}." if folder else ""
+    return f"Evidence: file:lines, below {folder}." if folder else ""
 
 
 # -- Tables of how things stand: checks, stages, high availability and the ISE servers. No decisions are made here
@@ -213,7 +213,7 @@ def plan(value: Plan, ways: tuple[WayOut, ...] = ()) -> View[Plan]:
     )
     commands = Table(
         title="Exact commands, in this order",
-        headers=("on", "command", "SHA-256"),  # so short that both stand on one line at 80 columns
+        headers=("server", "command", "SHA-256"),  # so short that both stand on one line at 80 columns
         rows=tuple(Row(row.server, row.command, row.confirmed_sha256) for row in value.deletions),
         note="Below each command is the certificate that was confirmed for it. A deleted entry cannot be restored; the"
         " next connection adds a new one."
@@ -225,8 +225,8 @@ def plan(value: Plan, ways: tuple[WayOut, ...] = ()) -> View[Plan]:
         artifact=f"plans/{value.digest}.json in the record",
     )
     later = Table(
-        title="After the deletions, and only under its condition",
-        headers=("on", "change", "about", "when", "as things stand", "why", "interrupts", "values", "confirmed"),
+        title="After the deletions, each only under its condition",
+        headers=("server", "change", "host", "condition", "now", "why", "interrupts", "values", "confirmed"),
         rows=tuple(_later(change, blocked=bool(value.blocked)) for change in value.changes),
         empty="nothing else is changed",
         whole=("change",),

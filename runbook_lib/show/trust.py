@@ -332,8 +332,8 @@ def _marked(text: str, x: float, y: float, *, tone: str, size: float) -> str:
 
 def _legend(top: float) -> str:
     """Say what an arrow and its stroke mean, and that it is a conclusion."""
-    solid = "solid: what the arrow's beginning stores agrees with what its end presents"
-    broken = "broken: it does not, or that is not known. Concluded: the product shows no fingerprint of what it stores"
+    solid = "solid: the certificate stored where the arrow begins agrees with the one presented where it ends"
+    broken = "broken: it does not, or nobody knows. Concluded, since the product shows no fingerprint of what it stores"
     strokes = ((0, solid, "good", False), (22, broken, "bad", True))
     return "".join(
         svg.line(((_EDGE, top + down), (_EDGE + 36, top + down)), tone=tone, width=2, dashed=dashed)

@@ -45,7 +45,7 @@ def test_the_picture_says_what_the_table_says() -> None:
     drawn = " ".join(ElementTree.fromstring(picture.standalone()).itertext())
     assert all(each.site in drawn and each.state in drawn for each in sites)
     assert "3 sites: 1 repaired, 1 failed, 1 no incident." in picture.words
-    assert "The first certificate to expire, at <b>, has expired 2 days ago." in picture.words
+    assert "The first certificate to expire, at <b>, expired 2 days ago." in picture.words
 
 
 def test_five_thousand_sites_are_counted_and_a_few_named() -> None:
