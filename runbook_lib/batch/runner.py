@@ -135,10 +135,8 @@ def run_stages(
 
 def _report_in(record: Record) -> Path | None:
     """Return the newest report's page among the record's files, or None."""
-    for line in reversed(record.journal.read().lines):
-        if line.artifact and line.artifact.path.startswith("report/") and line.artifact.path.endswith(".html"):
-            return record.folder / line.artifact.path
-    return None
+    kept = (line.artifact.path for line in reversed(record.journal.read().lines) if line.artifact)
+    return next((record.folder / path for path in kept if path.startswith("report/") and path.endswith(".html")), None)
 
 
 def _run_each(
@@ -201,6 +199,7 @@ def _run_stage(
             _end(record, stage, StageState.INTERRUPTED, "the run was interrupted")
             if stage is not Stage.POST_MORTEM:
                 record.set_outcome(_unfinished(record, Outcome.STOPPED), "the run was interrupted")
+        with suppress(errors.RecordError):
             _keep_notebook(record, stage, running)
         raise
     _keep_notebook(record, stage, running)
@@ -231,10 +230,18 @@ def _advice(result: NotebookResult, kept: Path) -> str:
 
 
 def _keep_notebook(record: Record, stage: Stage, running: Path) -> None:
-    """Put the executed notebook among the record's files, through its redaction gate."""
+    """Put the executed notebook among the record's files, through its redaction gate.
+
+    Where it cannot be kept it stays as the run left it, unless it holds a secret.
+    """
     if running.exists() and running.stat().st_size:
-        executed = gate_notebook(running.read_bytes())
-        record.keep_bytes(f"notebooks/{stage}.ipynb", executed, stage=stage, text="executed notebook")
+        executed = gate_notebook(as_run := running.read_bytes())
+        try:
+            record.keep_bytes(f"notebooks/{stage}.ipynb", executed, stage=stage, text="executed notebook")
+        except errors.RecordError:
+            if executed != as_run:
+                running.unlink(missing_ok=True)
+            raise
     running.unlink(missing_ok=True)
 
 

@@ -21,8 +21,8 @@ from runbook_lib.device.answers import StateKind
 from runbook_lib.device.prime import PrimeServer
 from runbook_lib.device.probe import not_available, present
 from runbook_lib.errors import DeviceError, DeviceSilent, DeviceUnreachable, RunbookError
-from runbook_lib.models import Diagnosis, HaStatus, Inventory, Judgement, Presented, Vantage, Verdict
-from runbook_lib.params.model import Deadlines, Site
+from runbook_lib.models import CertificateFacts, Diagnosis, HaStatus, Inventory, Judgement, Presented, Vantage, Verdict
+from runbook_lib.params.model import Site
 from runbook_lib.repair.context import PI_SERVERS, Devices, Target, targets
 from runbook_lib.repair.diagnose import read_site_logs
 from runbook_lib.repair.ha_state import kinds_of
@@ -161,7 +161,9 @@ async def triage_site(each: FleetSite, records_root: Path, *, phase_s: float) ->
 
     ``phase_s`` bounds each phase; the site's own deadlines hold where they are shorter.
     """
-    site = each.site.model_copy(update={"deadlines": _shortened(each.site.deadlines, phase_s)})
+    own = each.site.deadlines
+    shorter = {name: min(getattr(own, name), phase_s) for name in ("connect_s", "command_s", "probe_s")}
+    site = each.site.model_copy(update={"deadlines": own.model_copy(update=shorter)})
     asking = _Asking(site, records_root, phase_s)
     try:
         return await asking.finding(each)
@@ -205,7 +207,7 @@ class _Asking:
             deletions=tuple(f"{row.server}: {row.key}" for row in plan.deletions) if plan else (),
             verdicts={judgement.target: judgement.verdict for judgement in judgements},
             ha={status.server: status.state for status in ha},
-            certificates=_expiries(judgements, now),
+            certificates=tuple(_expiry(each, each.facts, now) for each in judgements if each.facts),
             phases=tuple(self._phases),
         )
 
@@ -251,19 +253,8 @@ class _Asking:
             return await self._devices.look(target)
         deadlines = self._site.deadlines
         here = await present(target.address, target.port, vantage=Vantage.HERE, deadlines=deadlines, times=LOOKS)
-        return (
-            here,
-            *(
-                not_available(
-                    target.address,
-                    target.port,
-                    vantage=Vantage.SELF if name == target.name else Vantage.PEER,
-                    via=name,
-                    problem=_NOT_ASKED,
-                )
-                for name in carriers
-            ),
-        )
+        unseen = partial(not_available, target.address, target.port, problem=_NOT_ASKED)
+        return (here, *(unseen(Vantage.SELF if name == target.name else Vantage.PEER, via=name) for name in carriers))
 
     def _reached(self, key: str) -> bool:
         return f"login at the {key}" not in self._errors
@@ -295,25 +286,16 @@ def _look_at(target: Target) -> str:
     return f"certificate of {target.name}"
 
 
-def _shortened(deadlines: Deadlines, phase_s: float) -> Deadlines:
-    names = ("connect_s", "command_s", "probe_s")
-    return deadlines.model_copy(update={name: min(getattr(deadlines, name), phase_s) for name in names})
-
-
-def _expiries(judgements: tuple[Judgement, ...], now: datetime) -> tuple[Expiry, ...]:
-    return tuple(
-        Expiry(
-            target=judgement.target,
-            host=judgement.host,
-            port=judgement.port,
-            sha256=judgement.facts.sha256,
-            subject=judgement.facts.subject,
-            not_after_utc=judgement.facts.not_after_utc,
-            days=(judgement.facts.not_after_utc - now).days,
-            verdict=judgement.verdict,
-        )
-        for judgement in judgements
-        if judgement.facts
+def _expiry(judgement: Judgement, facts: CertificateFacts, now: datetime) -> Expiry:
+    return Expiry(
+        target=judgement.target,
+        host=judgement.host,
+        port=judgement.port,
+        sha256=facts.sha256,
+        subject=facts.subject,
+        not_after_utc=facts.not_after_utc,
+        days=(facts.not_after_utc - now).days,
+        verdict=judgement.verdict,
     )
 
 

@@ -69,7 +69,8 @@ def parse_ise_certificates(body: bytes, server: str) -> CertificatePage:
     """
     document = _json(body)
     try:
-        admin = tuple(_certificate(one) for one in document["response"] if _is_admin(one))
+        uses = ((one, str(one.get("usedBy", "")).lower().split(",")) for one in document["response"])
+        admin = tuple(_certificate(one) for one, used in uses if "admin" in map(str.strip, used))
         following = document.get("nextPage") or ""
         following = following if isinstance(following, str) else following["href"]
         if not isinstance(following, str):
@@ -124,10 +125,6 @@ def _json(body: bytes) -> Any:
         return json.loads(body)
     except (ValueError, RecursionError):
         return None
-
-
-def _is_admin(one: Any) -> bool:
-    return "admin" in {use.strip().lower() for use in str(one.get("usedBy", "")).split(",")}
 
 
 def _certificate(one: Any) -> IseCertificate:

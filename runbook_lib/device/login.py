@@ -143,7 +143,10 @@ def accept_any_text(connection: Any, rewrite: Rewrite, succeeded: Callable[[], N
     process, done = method.process_packet, method.auth_succeeded
 
     def process_packet(kind: int, number: int, packet: SSHPacket) -> Any:
-        return process(kind, number, SSHPacket(_rewritten(packet, rewrite)))
+        content = packet.get_remaining_payload()
+        with contextlib.suppress(PacketDecodeError):  # asyncssh says what is wrong with it
+            content = rewrite(SSHPacket(content))
+        return process(kind, number, SSHPacket(content))
 
     def auth_succeeded() -> None:
         succeeded()
@@ -168,14 +171,6 @@ def new_password(packet: SSHPacket) -> bytes:
 
 def _text(packet: SSHPacket) -> bytes:
     return String(packet.get_string().decode("utf-8", "backslashreplace"))
-
-
-def _rewritten(packet: SSHPacket, rewrite: Rewrite) -> bytes:
-    content = packet.get_remaining_payload()
-    try:
-        return rewrite(SSHPacket(content))
-    except PacketDecodeError:
-        return content  # asyncssh says what is wrong with it
 
 
 # -- What an SSH connection asks of its client: whether the host key is right, and the password, once

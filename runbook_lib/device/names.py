@@ -116,7 +116,8 @@ def _value(text: str, start: int) -> tuple[str | None, int]:
     A separator counts where a type and ``=`` follow; ``Cisco Systems, Inc.`` stays one value.
     """
     if text.startswith("#", start):
-        end = _next_separator(text, start)
+        found = _SEPARATOR.search(text, start)
+        end = found.start() if found else len(text)
         return _hexadecimal(text[start + 1 : end].strip()), end
     if text.startswith('"', start):
         return _quoted(text, start + 1)
@@ -146,11 +147,6 @@ def _without_outer_spaces(parts: list[tuple[str, bool]]) -> str:
     if parts and not parts[-1][1]:
         parts[-1] = (parts[-1][0].rstrip(), False)
     return "".join(part for part, _ in parts)
-
-
-def _next_separator(text: str, start: int) -> int:
-    found = _SEPARATOR.search(text, start)
-    return found.start() if found else len(text)
 
 
 def _escaped(text: str, position: int) -> tuple[str | None, int]:

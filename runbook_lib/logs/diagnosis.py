@@ -29,8 +29,8 @@ from runbook_lib.logs.jobs import (
 from runbook_lib.logs.lines import EMPTY, NO_FILE, NO_FILE_IN_IT, as_utc, clock_of, read_prefix
 from runbook_lib.logs.rules import PLACES, RULES, Rule, next_step
 from runbook_lib.logs.search import PlainText
-from runbook_lib.logs.sources import Identity, Listed, list_logs, read_logs
-from runbook_lib.logs.streams import HEAD, Guarded, Notes, follows, is_archive
+from runbook_lib.logs.sources import Identity, Listed, is_archive_file, list_logs, read_logs
+from runbook_lib.logs.streams import Guarded, Notes, follows
 from runbook_lib.models import Damage, Diagnosis, LookAlike, Mismatch, NotALog
 
 # -- Groups of events to the mismatches of one server: which of the three places, and which groups mean one subject
@@ -212,7 +212,8 @@ def _look_alikes(
         if not total.count:
             continue
         said = [moment for line in total.evidence if (moment := read_prefix(line.text).moment) is not None]
-        moments = _in_utc(said, owner.server, zone)
+        clock = clock_of(owner.server, {owner.server: zone} if zone else None)
+        moments = [utc for moment in said if (utc := as_utc(moment, clock)) is not None]
         yield LookAlike(
             server=owner.server,
             rule=rule.name,
@@ -227,11 +228,6 @@ def _look_alikes(
             zone_known=bool(zone) or all(moment.tzinfo for moment in said),
             guessed=owner.guessed,
         )
-
-
-def _in_utc(moments: Iterable[datetime], server: str, zone: str) -> list[datetime]:
-    clock = clock_of(server, {server: zone} if zone else None)
-    return [utc for moment in moments if (utc := as_utc(moment, clock)) is not None]
 
 
 # -- Logs to a diagnosis: which mismatch is reported where, of whom, since when, and what only looks like one
@@ -320,13 +316,7 @@ class LogWatcher:
 
 def _grows(listed: Listed) -> bool:
     """Return whether a file is one to which more may be written: on disk, and no archive."""
-    if listed.identity is None:
-        return False
-    try:
-        with listed.path.open("rb") as file:
-            return not is_archive(file.read(HEAD))
-    except OSError:
-        return False
+    return listed.identity is not None and not is_archive_file(listed)
 
 
 class _Tail:

@@ -201,7 +201,11 @@ def read_sources(
             if anew.issuperset(_identities(result.job)):
                 result.findings = {}
         kept = {identity for result in results if result.findings for identity in _identities(result.job)}
-        results += _on_cores([_without(job, kept) for job in jobs], settings, progress)
+        again = []
+        for job in jobs:
+            left = tuple(file for file in job.files if (job.server, file.identity or file.path) not in kept)
+            again.append(Job(job.server, job.origin, left))
+        results += _on_cores(again, settings, progress)
     return results
 
 
@@ -281,11 +285,6 @@ def jobs_of(sources: Mapping[str, Sequence[Path]]) -> Iterator[Job]:
 
 def _identities(job: Job) -> list[object]:
     return [(job.server, file.identity or file.path) for file in job.files]
-
-
-def _without(job: Job, read: set[object]) -> Job:
-    files = tuple(file for file in job.files if (job.server, file.identity or file.path) not in read)
-    return Job(job.server, job.origin, files)
 
 
 # -- on how many cores --------------------------------------------------------------------------

@@ -170,7 +170,7 @@ def read_prefix(line: str) -> Prefix:
     moment: datetime | None = None
     said = ""
     while True:
-        start = _skip(line, position)
+        start = found.end() if (found := _BETWEEN.match(line, position)) else position
         if line.startswith("[", start) and (inner := match_time(line, start + 1)) and moment is None:
             moment = inner[1]
             said = line[start + 1 : inner[0]]
@@ -199,11 +199,6 @@ def thread_in(text: str) -> str:
         if known := name.findall(text):
             return str(known[-1])
     return _named(_GROUP.findall(text))
-
-
-def _skip(line: str, position: int) -> int:
-    found = _BETWEEN.match(line, position)
-    return found.end() if found else position
 
 
 def _thread(line: str, end: int, groups: list[str]) -> str:

@@ -84,7 +84,9 @@ def read_subject(window: Window, start: int) -> tuple[str, int, bool]:
     position = start
     for _ in range(_MOST_LINES):
         end = min(window.line_end(position), position + _LONGEST_LINE)
-        text, whole = _own_part(_NO_BREAK.sub(" ", window.text(position, end)))
+        text = _NO_BREAK.sub(" ", window.text(position, end))
+        after = _AFTER.search(text)  # what does not belong to the subject any more
+        text, whole = (text[: after.start()], False) if after else (text, True)
         parts.append(text.strip())
         if not whole or end >= window.high:
             return " ".join(parts), end, whole and end >= window.high and window.at_end
@@ -93,12 +95,6 @@ def read_subject(window: Window, start: int) -> tuple[str, int, bool]:
             return " ".join(parts), end, False
         position = following
     return " ".join(parts), position, False
-
-
-def _own_part(line: str) -> tuple[str, bool]:
-    """Return what of the line belongs to the subject, and whether that is all of it."""
-    after = _AFTER.search(line)
-    return (line[: after.start()], False) if after else (line, True)
 
 
 def _continuation(window: Window, start: int, line: str) -> int | None:

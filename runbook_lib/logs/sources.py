@@ -176,7 +176,8 @@ def _open(listed: Listed, notes: Notes) -> BinaryIO | None:
         except OSError as error:
             notes.add(str(listed.path), "cannot be opened", error.strerror)
             return None
-        if listed.identity in (None, _identity(file)):
+        found = os.fstat(file.fileno())
+        if listed.identity in (None, (found.st_dev, found.st_ino)):
             return file
         file.close()
     notes.add(str(listed.path), "went away while the logs were read")
@@ -193,11 +194,6 @@ def _same_folder(listed: Listed) -> Iterator[Path]:
         found = _regular(other)
         if found is not None and found.identity == listed.identity:
             yield other
-
-
-def _identity(file: BinaryIO) -> Identity:
-    found = os.fstat(file.fileno())
-    return found.st_dev, found.st_ino
 
 
 def _contents(name: str, listed_size: int, file: BinaryIO, notes: Notes) -> Iterator[tuple[str, ByteSource]]:
@@ -251,18 +247,19 @@ def size_to_read(paths: Iterable[Path]) -> int | None:
     for file in list_logs(paths):
         if file.problem:
             continue
-        if file.identity is None or _is_archive(file):
+        if file.identity is None or is_archive_file(file):
             return None
         total += file.size
     return total
 
 
-def _is_archive(file: Listed) -> bool:
+def is_archive_file(file: Listed) -> bool:
+    """Return whether a file is an archive; True too where it cannot be opened: whoever reads it says what is wrong."""
     try:
         with file.path.open("rb") as opened:
             return is_archive(opened.read(HEAD))
     except OSError:
-        return True  # whoever reads it says what is wrong
+        return True
 
 
 # -- The lines around lines that are known: a second look at logs, for what a record keeps of them

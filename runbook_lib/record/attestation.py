@@ -203,21 +203,16 @@ def predicate(record: Record, manifest: Manifest, lines: Sequence[Line], site_fi
         "incident": record.incident,
         "plan": {"sha256": plans[-1].seen} if plans else None,
         "approvals": [{**to_json_value(each), "digest": each.digest} for each in record.read_approvals()],
-        "counts": _counts(manifest, lines),
+        "counts": {
+            "files": len(manifest.files),
+            "bytes": sum(entry.size for entry in manifest.files),
+            "files_by_folder": dict(Counter(each.path.split("/")[0] for each in manifest.files if "/" in each.path)),
+            "lines_by_kind": dict(Counter(line.kind.value for line in lines)),
+        },
         "journal": asdict(manifest.journal),
         "notebooks": _notebooks(lines),
         "site_file": {"path": site_file.path, "sha256": site_file.sha256},
         "lock_file": _lock_file(),
-    }
-
-
-def _counts(manifest: Manifest, lines: Iterable[Line]) -> dict[str, Any]:
-    folders = Counter(entry.path.split("/")[0] for entry in manifest.files if "/" in entry.path)
-    return {
-        "files": len(manifest.files),
-        "bytes": sum(entry.size for entry in manifest.files),
-        "files_by_folder": dict(folders),
-        "lines_by_kind": dict(Counter(line.kind.value for line in lines)),
     }
 
 

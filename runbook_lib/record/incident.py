@@ -125,8 +125,10 @@ class Record(ArtifactStore):
             note_seen(paths.key_dir(), {artifact.sha256: ""})
         return artifact
 
-    def read_facts(self, stage: Stage, name: str, kind: type[T], *, said: bool = False) -> T:
-        """What ``stage`` left last under ``name``.
+    def read_facts(
+        self, stage: Stage, name: str, kind: type[T], *, said: bool = False, before: datetime | None = None
+    ) -> T:
+        """What ``stage`` left last under ``name``, at all or ``before`` a time.
 
         ``said``: where others may write in the folder, only what this account wrote counts. Raises ``StageOutOfOrder``
         if it has not left any, ``RecordDamaged`` if the file is not what the journal says.
@@ -137,6 +139,7 @@ class Record(ArtifactStore):
             if (
                 line.artifact
                 and wanted.fullmatch(line.artifact.path)
+                and (before is None or line.utc < before)
                 and (ours is None or line.artifact.sha256 in ours)
             ):
                 return self.read_json(line.artifact, kind)

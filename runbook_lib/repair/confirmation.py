@@ -104,8 +104,18 @@ async def require_confirmed(context: Context, name: str) -> Judgement:
     Raises CertificateMoved where this incident confirmed another certificate before, and
     DeletionRefused where the verdict is not a confirmed one.
     """
-    target = target_named(context.site, name)
-    _, judgement = await _look_and_judge(context, target)
+    judgement = await require_unmoved(context, name)
+    if not _overridden(context, judgement):
+        _require(judgement)
+    return judgement
+
+
+async def require_unmoved(context: Context, name: str) -> Judgement:
+    """Probe the host called ``name``; its verdict need not be a confirmed one, and may be that nobody answers.
+
+    Raises CertificateMoved where another certificate than the one that this incident confirmed is presented.
+    """
+    _, judgement = await _look_and_judge(context, target_named(context.site, name))
     earlier = confirmed_before(context, name)
     if earlier and judgement.facts and judgement.facts.sha256 != earlier:
         raise CertificateMoved(
@@ -114,8 +124,6 @@ async def require_confirmed(context: Context, name: str) -> Judgement:
             found=f"confirmed {earlier}\npresented {judgement.facts.sha256} ({judgement.verdict})",
             next_step="find out who answers there before anything else; no credentials were sent",
         )
-    if not _overridden(context, judgement):
-        _require(judgement)
     return judgement
 
 

@@ -13,7 +13,7 @@ from typing import Protocol, TypeVar
 from runbook_lib.device.command_line import Console
 from runbook_lib.device.prime import Keep, PrimeServer, identities
 from runbook_lib.device.probe import not_available, present
-from runbook_lib.errors import DeviceError, LoginRefused
+from runbook_lib.errors import ConnectionLost, DeviceError, DeviceSilent, DeviceUnreachable, LoginRefused
 from runbook_lib.event_loop import poll_until
 from runbook_lib.hosts import any_same_host, is_localhost, is_loopback
 from runbook_lib.models import Presented, Stage, TofuEntry, Vantage
@@ -294,6 +294,34 @@ async def wait_until(context: Context, look: Callable[[], Awaitable[T]], waited_
         context.tell(waited_for(seen), waited_s / limit_s)
 
     return await poll_until(look, lambda seen: not waited_for(seen), limit_s=limit_s, pause_s=POLL_S, tell=tell)
+
+
+async def read_when_back(context: Context, read: Callable[[], Awaitable[T]]) -> T:
+    """Return what a read of the command lines returns; a server that is away is waited for, at most ``settle_s``.
+
+    For reads that settle how a change ended, since servers restart services after some. A command that was taken and
+    not answered has had its own deadline. Raises what ``read`` raised last.
+    """
+
+    async def tried() -> T | DeviceError:
+        try:
+            return await read()
+        except (DeviceUnreachable, DeviceSilent, ConnectionLost) as error:
+            if isinstance(error, DeviceSilent) and error.sent:
+                raise
+            return error
+
+    limit_s = context.site.deadlines.settle_s
+    seen = await poll_until(
+        tried,
+        lambda seen: not isinstance(seen, DeviceError),
+        limit_s=limit_s,
+        pause_s=POLL_S,
+        tell=lambda _, waited_s: context.tell("Waiting for a server to answer again", waited_s / limit_s),
+    )
+    if isinstance(seen, DeviceError):
+        raise seen
+    return seen
 
 
 # -- Changes through the web pages whose result was not seen yet -----------------------------------

@@ -31,7 +31,7 @@ from runbook_lib.models import TofuStore, Verdict
 from runbook_lib.record.journal import Kind
 from runbook_lib.record.stages import RecordedChange
 from runbook_lib.repair.approval import require_approval
-from runbook_lib.repair.context import Context
+from runbook_lib.repair.context import Context, read_when_back
 from runbook_lib.repair.diagnose import recorded_diagnosis
 from runbook_lib.repair.guard import permit, require_release
 from runbook_lib.repair.inventory import recorded_inventory, take_inventory
@@ -136,9 +136,7 @@ async def _delete_one(context: Context, plan: Plan, row: PlanRow) -> tuple[Delet
     )
     sent_utc = context.now()
     said, problem = await _send(context, row, change)
-    after = await _read_back(context, row)
-    if isinstance(problem, DeviceSilent):
-        after = await _decided(context, row, after)
+    after = await (_decided if isinstance(problem, DeviceSilent) else _read_back)(context, row)
     ours = {key for server, key in sent_places(context, plan) if server == row.server}
     result = DeletionResult(
         server=row.server,
@@ -198,8 +196,9 @@ async def _send(context: Context, row: PlanRow, change: RecordedChange) -> tuple
 
 
 async def _read_back(context: Context, row: PlanRow) -> TofuStore:
+    """Return what the store lists now; where the server is away it is waited for, since only the store decides."""
     try:
-        return await context.devices.prime(row.server).list_tofu()
+        return await read_when_back(context, context.devices.prime(row.server).list_tofu)
     except DeviceError as error:
         raise OutcomeUnknown(
             "A deletion was sent and the list could not be read afterwards",
@@ -209,19 +208,14 @@ async def _read_back(context: Context, row: PlanRow) -> TofuStore:
         ) from error
 
 
-async def _decided(context: Context, row: PlanRow, store: TofuStore) -> TofuStore:
+async def _decided(context: Context, row: PlanRow) -> TofuStore:
     """Wait until a deletion that outlived its deadline took effect, for as long again, before the next one is sent.
 
     The server may still be at it, although nobody listens any more.
     """
     patience_s = context.site.deadlines.command_s
-    read = [store]
-
-    async def look() -> TofuStore:
-        return read.pop() if read else await _read_back(context, row)
-
     return await poll_until(
-        look,
+        lambda: _read_back(context, row),
         lambda seen: row.key not in [entry.key for entry in seen.entries],
         limit_s=patience_s,
         pause_s=min(LOOK_EVERY_S, patience_s / 10),

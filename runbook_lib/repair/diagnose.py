@@ -163,12 +163,11 @@ def log_growth(before: Diagnosis | None, after: Diagnosis | None) -> str:
     """Return the mismatches that grew between two readings with their newest lines, or nothing."""
     if before is None or after is None:
         return ""
-    return "\n".join(map(_words, grown(before, after)))
-
-
-def _words(mismatch: Mismatch) -> str:
-    lines = "\n".join(f"{line.source}:{line.number}: {line.text}" for line in mismatch.evidence[-_LINES:])
-    return f"meanwhile in the {mismatch.server}'s logs, a mismatch of {mismatch.subject}:\n{lines}"
+    said = []
+    for mismatch in grown(before, after):
+        lines = "\n".join(f"{line.source}:{line.number}: {line.text}" for line in mismatch.evidence[-_LINES:])
+        said.append(f"meanwhile in the {mismatch.server}'s logs, a mismatch of {mismatch.subject}:\n{lines}")
+    return "\n".join(said)
 
 
 def grown(before: Diagnosis, after: Diagnosis) -> list[Mismatch]:

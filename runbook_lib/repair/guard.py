@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
@@ -21,7 +22,7 @@ from runbook_lib.record.about import About
 from runbook_lib.record.journal import Kind
 from runbook_lib.record.lock import works_under_lock
 from runbook_lib.repair.approval import approval_naming, missing, require_not_blocked
-from runbook_lib.repair.confirmation import require_confirmed
+from runbook_lib.repair.confirmation import require_confirmed, require_unmoved
 from runbook_lib.repair.context import PI_SERVERS, Context, Devices, ask_both, pi_server, targets
 from runbook_lib.repair.diagnose import read_logs, recorded_diagnosis
 from runbook_lib.repair.inventory import recorded_inventory
@@ -304,10 +305,20 @@ async def lock_is_held(context: Context, request: ChangeRequest) -> None:
 async def host_is_confirmed(context: Context, request: ChangeRequest) -> None:
     """The host shows, at this moment and from every vantage, the certificate that the plan confirmed.
 
-    Raises CertificateMoved otherwise, and the errors of ``require_confirmed``.
+    And no other host of the site may be an impostor by now: deletions and registrations before this one take their
+    time. Raises CertificateMoved otherwise, and the errors of ``require_confirmed``.
     """
     target = request.change.target
-    judgement = await require_confirmed(context, target)
+    others = [require_unmoved(context, each.name) for each in targets(context.site) if each.name != target]
+    judgement, *beside = await asyncio.gather(require_confirmed(context, target), *others)
+    for other in beside:
+        if other.verdict is Verdict.CONTRADICTED:
+            raise CertificateMoved(
+                f"{other.target} may be an impostor by now; nothing was changed",
+                where=str(request),
+                found=other.reason,
+                next_step="treat it as a suspected interception: find out who answers there",
+            )
     shown = judgement.facts.sha256 if judgement.facts else ""
     planned = request.change.confirmed_sha256
     # For a deletion it is not enough that the host is what it was: the new certificate has to be a confirmed one.

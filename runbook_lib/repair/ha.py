@@ -116,7 +116,7 @@ async def _states_after(context: Context) -> tuple[HaStatus, ...]:
         removed = _is_removed(context.site, states)
         return "" if removed else f"Waiting for both servers to give up high availability: {ha_states_in_words(states)}"
 
-    return await wait_until(context, lambda: observe_ha(context), waited_for)
+    return await wait_until(context, lambda: observe_ha(context, patient=True), waited_for)
 
 
 def _is_removed(site: Site, states: Sequence[HaStatus]) -> bool:

@@ -14,7 +14,7 @@ from runbook_lib.models import HaStatus, TofuStore
 from runbook_lib.params.labels import HaForm
 from runbook_lib.params.model import Site
 from runbook_lib.repair.confirmation import look_again
-from runbook_lib.repair.context import PI_SERVERS, Context, ask_both, target_of, wait_until
+from runbook_lib.repair.context import PI_SERVERS, Context, ask_both, read_when_back, target_of, wait_until
 
 # -- What is typed into *HA Configuration*: for the browser as values, for people with the key as a reference
 
@@ -53,8 +53,10 @@ def form_rows(site: Site) -> tuple[tuple[str, str], ...]:
 _UNSETTLED = {StateKind.IN_TRANSITION, StateKind.BROKEN}
 
 
-async def observe_ha(context: Context) -> tuple[HaStatus, ...]:
-    """Return both servers' own HA states, the primary's first."""
+async def observe_ha(context: Context, *, patient: bool = False) -> tuple[HaStatus, ...]:
+    """Return both servers' own HA states, the primary's first; ``patient``: a server that is away is waited for."""
+    if patient:
+        return await read_when_back(context, lambda: observe_ha(context))
     return await ask_both(context.devices, lambda prime: prime.ha_status())
 
 
@@ -86,7 +88,7 @@ async def settled_states(context: Context) -> tuple[HaStatus, ...]:
         unsettled = _UNSETTLED & set(kinds_of(context.site, states))
         return f"Waiting for high availability to settle: {ha_states_in_words(states)}" if unsettled else ""
 
-    return await wait_until(context, lambda: observe_ha(context), waited_for)
+    return await wait_until(context, lambda: observe_ha(context, patient=True), waited_for)
 
 
 async def prove_ha(context: Context) -> tuple[Check, ...]:
@@ -107,7 +109,7 @@ async def prove_ha(context: Context) -> tuple[Check, ...]:
 
 async def _ha_checks(context: Context) -> tuple[Check, ...]:
     expected = {"primary": "Primary Active", "secondary": "Secondary Syncing"}
-    states = await observe_ha(context)
+    states = await observe_ha(context, patient=True)
     checks = [replace(check, expected=expected[check.server]) for check in state_checks(context.site, states)]
     return (*checks, *await entry_checks(context, tuple(zip(PI_SERVERS, PI_SERVERS[::-1], strict=True))))
 
@@ -129,12 +131,12 @@ def state_checks(site: Site, states: Sequence[HaStatus]) -> list[Check]:
 async def entry_checks(context: Context, wanted: Sequence[tuple[str, str]]) -> tuple[Check, ...]:
     """Return for each observer and target whether the observer's store holds an entry of the target again.
 
-    Each store is read once.
+    Each store is read once; a server that is away is waited for, since what is not read proves nothing.
     """
 
     async def read(observer: str) -> TofuStore | DeviceError:
         try:
-            return await context.devices.prime(observer).list_tofu()
+            return await read_when_back(context, context.devices.prime(observer).list_tofu)
         except DeviceError as error:
             return error
 

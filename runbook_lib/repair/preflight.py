@@ -11,7 +11,7 @@ from email import message_from_bytes
 from email.utils import parsedate_to_datetime
 
 from runbook_lib.decisions import ChangeKind, Check, Plan
-from runbook_lib.device.answers import HealthMonitor, parse_health_monitor
+from runbook_lib.device.answers import parse_health_monitor
 from runbook_lib.device.probe import open_unjudged, present, read_page
 from runbook_lib.errors import (
     AnswerNotUnderstood,
@@ -90,12 +90,9 @@ async def health_monitor_check(name: str, look: Presented, probe_s: float) -> Ch
     if monitor is None:
         note = "is this its port? health_monitor_port in the site's file"
         return _check(name, look, "another page", ok=None, note=note)
-    return _check(name, look, _in_words(monitor), ok=True, note="anybody can serve such a page: it proves no identity")
-
-
-def _in_words(monitor: HealthMonitor) -> str:
     words = "Health Monitor of Prime Infrastructure" if monitor.product else "Health Monitor of an unnamed product"
-    return f"{words}, release {monitor.release}" if monitor.release else words
+    words += f", release {monitor.release}" if monitor.release else ""
+    return _check(name, look, words, ok=True, note="anybody can serve such a page: it proves no identity")
 
 
 def _check(name: str, look: Presented, actual: str, *, ok: bool | None, note: str = "") -> Check:
@@ -106,6 +103,8 @@ def _check(name: str, look: Presented, actual: str, *, ok: bool | None, note: st
 # -- Is everything reachable? Command lines, releases, certificate ports, the browser, the record. Reads only
 
 LEAST_FREE_BYTES = 100 << 20
+_NO_NAME = "write its address into the site's file, or fix the name there or in this machine's DNS or hosts file"
+_NO_ANSWER = "may be reachable from its peers only; stage 20 looks from there too"
 _QUESTIONS = ("SSH host key", "SSH login", "release")
 
 
@@ -204,17 +203,11 @@ async def _port(site: Site, name: str, host: str, port: int) -> tuple[Check, ...
         expected="answers",
         actual=actual,
         ok=bool(look.chain) or None,
-        note="" if look.chain else _why_not(look),
+        note="" if look.chain else _NO_ANSWER if look.resolved else _NO_NAME,
     )
     if name not in PI_SERVERS or not look.chain:
         return (answers,)
     return answers, await health_monitor_check(name, look, site.deadlines.probe_s)
-
-
-def _why_not(look: Presented) -> str:
-    if not look.resolved:
-        return "write its address into the site's file, or fix the name there or in this machine's DNS or hosts file"
-    return "may be reachable from its peers only; stage 20 looks from there too"
 
 
 def _browser(site: Site) -> Check:

@@ -8,10 +8,19 @@ from dataclasses import replace
 from datetime import datetime
 
 from runbook_lib.decisions import Check, CheckKind
-from runbook_lib.models import Diagnosis, Inventory, Judgement, Outcome, Verdict
+from runbook_lib.models import Diagnosis, Inventory, Outcome, Verdict
 from runbook_lib.record.journal import Kind
 from runbook_lib.repair.confirmation import certificate_check, deleted_under_override
-from runbook_lib.repair.context import PI_SERVERS, Context, ask_both, is_own, target_of, target_of_key, targets
+from runbook_lib.repair.context import (
+    PI_SERVERS,
+    Context,
+    ask_both,
+    is_own,
+    read_when_back,
+    target_of,
+    target_of_key,
+    targets,
+)
 from runbook_lib.repair.diagnose import grown, read_logs
 from runbook_lib.repair.ha_state import entry_checks, observe_ha, state_checks
 from runbook_lib.repair.inventory import knowledge_of, look_at_all
@@ -30,21 +39,24 @@ async def verify(context: Context, pages: PrimaryPages) -> tuple[Check, ...]:
     known = {target.name: knowledge_of(context, target.name) for target in targets(context.site)}
     before, since = read_logs(context), asyncio.get_running_loop().time()
     context.tell("Reading both stores and the HA states", 0.1)
+    states = await observe_ha(context, patient=True)
     observed = [(observer, target.name) for target in targets(context.site) for observer in target.observers]
     checks = [*await entry_checks(context, observed)]
-    states = await observe_ha(context)
     note = "an impostor could not have brought this about"
     checks += [replace(check, note=note) for check in state_checks(context.site, states)]
     presented, judgements = await look_at_all(context, known)
     checks += [certificate_check(context, judgement) for judgement in judgements]
     checks += await prove_ise(context, pages)
     diagnosis, log_checks = await _log_checks(context, before, since)
-    stores = await ask_both(context.devices, lambda prime: prime.list_tofu())
+    stores = await read_when_back(context, lambda: ask_both(context.devices, lambda prime: prime.list_tofu()))
     inventory = Inventory(stores=stores, presented=presented, judgements=judgements, ha=states)
     checks += [*log_checks, *_deletion_checks(context, diagnosis, inventory, checks), *_lost_checks(context, inventory)]
     unique = tuple({(check.kind, check.server, check.target): check for check in checks}.values())
     context.record.write_facts(context.stage, "checks", unique)
-    _keep_confirmed(context, judgements)
+    good = (j for j in judgements if j.facts and (j.verdict.confirmed or j.verdict is Verdict.UNCHANGED))
+    confirmed = {judgement.target: judgement.facts.sha256 for judgement in good if judgement.facts}
+    at_end = ConfirmedCertificates(sha256=confirmed, at_utc=context.now())
+    context.record.write_facts(context.stage, CONFIRMED_FACTS, at_end)
     return unique
 
 
@@ -68,17 +80,6 @@ def outcome_of(context: Context, checks: tuple[Check, ...]) -> Outcome:
 def undecided(checks: Sequence[Check]) -> str:
     """Return which deletions nobody knows the end of, in words; empty where there is none."""
     return "; ".join(f"{c.name}: {c.actual}" for c in checks if c.ok is None and c.kind is CheckKind.DELETION)
-
-
-def _keep_confirmed(context: Context, judgements: tuple[Judgement, ...]) -> None:
-    confirmed = {
-        j.target: j.facts.sha256
-        for j in judgements
-        if j.facts and (j.verdict.confirmed or j.verdict is Verdict.UNCHANGED)
-    }
-    context.record.write_facts(
-        context.stage, CONFIRMED_FACTS, ConfirmedCertificates(sha256=confirmed, at_utc=context.now())
-    )
 
 
 def _deletion_checks(

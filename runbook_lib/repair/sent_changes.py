@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from runbook_lib.decisions import Deletion, DeletionResult
 from runbook_lib.device.tofu import entry_of, vanished
@@ -64,10 +64,10 @@ class ConfirmedCertificates:
     at_utc: datetime
 
 
-def facts_or(record: Record, stage: Stage, name: str, kind: type[T], default: T, *, said: bool = False) -> T:
-    """Return what a stage left in a record, or a person ``said``; ``default`` where that is nothing."""
+def facts_or(record: Record, stage: Stage, name: str, kind: type[T], default: T, **which: Any) -> T:
+    """Return what ``Record.read_facts`` does with ``which``; ``default`` where that is nothing."""
     try:
-        return record.read_facts(stage, name, kind, said=said)
+        return record.read_facts(stage, name, kind, **which)
     except StageOutOfOrder:
         return default
 

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 
 from runbook_lib.device.answers import StateKind
 from runbook_lib.device.names import fits
 from runbook_lib.errors import RepairFailed
 from runbook_lib.i18n.language import to_the_second
-from runbook_lib.models import Diagnosis, Inventory, Judgement, Mismatch, TofuEntry
+from runbook_lib.models import Diagnosis, Inventory, Judgement, Mismatch, Stage, TofuEntry
 from runbook_lib.params.model import Site
 from runbook_lib.repair.context import PI_SERVERS, Context, Target, is_own, target_of
+from runbook_lib.repair.diagnose import FACTS
 from runbook_lib.repair.ha_state import kinds_of
-from runbook_lib.repair.sent_changes import ChangeHistory, change_history
+from runbook_lib.repair.sent_changes import ChangeHistory, change_history, facts_or
 
 # -- Which entries of the stores the logs, or the operator by name, call stale. Pure. --------------
 #
@@ -22,6 +23,8 @@ from runbook_lib.repair.sent_changes import ChangeHistory, change_history
 
 BEHIND_UTC, AHEAD_OF_UTC, _NONE = timedelta(hours=12), timedelta(hours=14), timedelta()
 """How far a clock of which nobody says the zone may be behind UTC and ahead of it."""
+
+_NEVER = datetime.min.replace(tzinfo=UTC)
 
 INTERVALS = 3
 """So many times a mismatch that comes in regularly has to be missing before its absence means anything."""
@@ -163,11 +166,17 @@ class Staleness:
             f" without it until {to_the_second(end)} UTC"
         )
 
-    def end_of(self, server: str, entry: TofuEntry, target: Target, judgement: Judgement) -> End:
-        """Return what the evidence says of a deletion whose end was not seen; the entry is listed."""
+    def end_of(self, server: str, entry: TofuEntry, target: Target, judgement: Judgement, before: Diagnosis) -> End:
+        """Return what the evidence says of a deletion whose end was not seen; the entry is listed.
+
+        ``before``: the logs as they were read last before it was sent. What they held then is from before it,
+        whatever a clock that is ahead of ours has written.
+        """
         evidence = self.meant(server, entry, target, self.fitting(server, entry, judgement))
         undecided = self._past.undecided.get((server, entry.key))
-        last, latest = self._surely(evidence), self._latest(evidence)
+        held = {(m.server, m.subject): m.last_utc for m in before.mismatches if m.last_utc}
+        new = (m for m in evidence if m.last_utc and m.last_utc > held.get((m.server, m.subject), _NEVER))
+        last, latest = self._surely(tuple(new)), self._latest(evidence)
         if self.healthy(target) and latest and latest < min(status.read_utc for status in self._inventory.ha):
             return End.HAPPENED  # late: the pair talks since the last mismatch
         if undecided and last and last > undecided.looked_utc:
@@ -299,12 +308,15 @@ def ends_of_deletions(
     past = change_history(context)
     places = past.undecided.keys() if earlier else past.sent_here & past.undecided.keys()
     stale = Staleness(context.site, diagnosis, inventory, past)
+    nothing = Diagnosis(mismatches=())
     ends = {}
     for server, key in places:
         for entry in inventory.store(server).entries:
             target = target_of(context.site, server, entry)
             if entry.key == key and target:
-                ends[server, key] = stale.end_of(server, entry, target, inventory.judgement(target.name))
+                sent_utc = past.undecided[server, key].sent_utc
+                before = facts_or(context.record, Stage.DIAGNOSE, FACTS, Diagnosis, nothing, before=sent_utc)
+                ends[server, key] = stale.end_of(server, entry, target, inventory.judgement(target.name), before)
     return ends
 
 

@@ -214,6 +214,7 @@ def confirm(monkeypatch: pytest.MonkeyPatch, incident: Incident, **shown: tuple[
         return replace(judgement, facts=replace(judgement.facts, sha256=sha256), verdict=verdict)
 
     monkeypatch.setattr(guard, "require_confirmed", look)
+    monkeypatch.setattr(guard, "require_unmoved", look)
 
 
 def intents(case: Case) -> list[str]:
@@ -331,6 +332,13 @@ def impostor(case: Case, _name: str, patch: pytest.MonkeyPatch) -> None:
     confirm(patch, case.incident, **dict.fromkeys(SHA, ("9" * 64, Verdict.CONFIRMED_CHAIN)))
 
 
+def impostor_elsewhere(case: Case, name: str, patch: pytest.MonkeyPatch) -> None:
+    """Another host than that of the change is contradicted by now."""
+    own = case.change(*CHANGES[name][1:]).target
+    others = dict.fromkeys(SHA.keys() - {own}, ("9" * 64, Verdict.CONTRADICTED))
+    confirm(patch, case.incident, **others)
+
+
 def out(check: Callable[..., Any]) -> Callable[[pytest.MonkeyPatch], None]:
     """Take one check out of the guard."""
 
@@ -366,6 +374,7 @@ GUARDS: dict[str, tuple[Spoil, type[RunbookError], Callable[[pytest.MonkeyPatch]
     "releases differ": (unequal, VersionUnsupported, out(guard.releases_are_equal), ABOUT_HA),
     "not locked": (unlocked, SiteLocked, out(guard.lock_is_held), tuple(n for n in CHANGES if n != "check readiness")),
     "host moved": (impostor, CertificateMoved, out(guard.host_is_confirmed), tuple(CHANGES)),
+    "another host": (impostor_elsewhere, CertificateMoved, out(guard.host_is_confirmed), tuple(CHANGES)),
 }
 EACH = [(why, name) for why, about in GUARDS.items() for name in about[3]]
 

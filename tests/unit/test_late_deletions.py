@@ -16,11 +16,23 @@ from incident_kit import Incident
 
 from runbook_lib.decisions import Deletion, DeletionResult
 from runbook_lib.device.prime import PrimeServer
-from runbook_lib.errors import CommandRefused, DeviceError, LoginQuestion, RecordNotWritable, RepairFailed
+from runbook_lib.errors import (
+    CommandRefused,
+    ConnectionLost,
+    DeviceError,
+    DeviceSilent,
+    DeviceUnreachable,
+    HostKeyChanged,
+    LoginQuestion,
+    LoginRefused,
+    OutcomeUnknown,
+    RecordNotWritable,
+    RepairFailed,
+)
 from runbook_lib.models import Diagnosis, Inventory, Stage, TofuStore
 from runbook_lib.params.model import Deadlines
 from runbook_lib.record.journal import Kind
-from runbook_lib.repair import deletion
+from runbook_lib.repair import context, deletion
 from runbook_lib.repair.sent_changes import recorded_deletions
 
 
@@ -33,9 +45,12 @@ class Stores:
     sent: list[tuple[str, str]] = field(default_factory=list)
     gone: set[tuple[str, str]] = field(default_factory=set)
     says: str = ""
+    away: list[DeviceError] = field(default_factory=list)  # raised in turn by reads behind the first deletion
 
     def prime(self, server: str) -> Any:
         async def list_tofu() -> TofuStore:
+            if self.sent and self.away:
+                raise self.away.pop(0)
             store = self.incident.record.read_facts(Stage.LIST, "inventory", Inventory).store(server)
             left = tuple(entry for entry in store.entries if (server, entry.key) not in self.gone)
             return replace(store, entries=left, read_utc=datetime.now(UTC))
@@ -116,6 +131,22 @@ def test_lines_of_a_clock_that_is_ahead_of_ours_are_newer_than_nothing(incident:
     assert {result.result for result in results} == {Deletion.NOT_DELETED_OR_CAME_BACK}
 
 
+@pytest.mark.parametrize("newer", [True, False])
+def test_lines_that_were_read_before_the_deletion_are_newer_than_nothing(
+    incident: Incident, carry_out: CarryOut, newer: bool
+) -> None:
+    """A server's clock is ahead by less than its log is old, so that the end of the log does not show it."""
+    late = datetime.now(UTC) + timedelta(hours=1)
+    incident.record.write_facts(Stage.DIAGNOSE, "diagnosis", incident.diagnosis(late))
+    now = incident.diagnosis(late + timedelta(seconds=newer))
+    if newer:
+        with pytest.raises(RepairFailed, match="did not happen"):
+            carry_out(lambda *_: None, now)
+    else:
+        seen = {result.result for result in carry_out(lambda *_: None, now)}
+        assert seen == {Deletion.NOT_DELETED_OR_CAME_BACK}
+
+
 def test_a_deletion_whose_answer_cannot_be_kept_was_sent(
     incident: Incident, carry_out: CarryOut, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -158,6 +189,39 @@ def test_a_deletion_that_is_refused_is_the_last_that_is_sent(
         carry_out(lambda *_: None, Diagnosis(mismatches=()), says)
     (result,) = recorded_deletions(incident.record)
     assert (result.result, result.said) == (Deletion.NOT_DELETED_OR_CAME_BACK, says)
+
+
+def test_the_store_of_a_server_that_is_away_is_read_when_it_is_back(
+    incident: Incident, carry_out: CarryOut, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its SSH service starts again behind the deletion; the deletions themselves are sent once each."""
+    monkeypatch.setattr(context, "POLL_S", 0.0)
+    still = DeviceSilent("no login was completed")
+
+    def arrived(stores: Stores, server: str, key: str) -> None:
+        stores.gone.add((server, key))
+        if len(stores.sent) == 1:
+            stores.away = [ConnectionLost("gone"), *[DeviceUnreachable("refused")] * 3, still]
+
+    assert {result.result for result in carry_out(arrived, Diagnosis(mismatches=()))} == {Deletion.GONE}
+
+
+@pytest.mark.parametrize("error", [DeviceUnreachable("refused"), HostKeyChanged("another key"), LoginRefused("no")])
+def test_a_store_that_cannot_be_read_leaves_the_deletion_unknown(
+    incident: Incident, carry_out: CarryOut, monkeypatch: pytest.MonkeyPatch, error: DeviceError
+) -> None:
+    """A server that stays away is given up at the site's deadline; one with another host key is not asked again."""
+    monkeypatch.setattr(context, "POLL_S", 0.0)
+    site = incident.context.site
+    deadlines = site.deadlines.model_copy(update={"settle_s": 0.02})
+    incident.context = replace(incident.context, site=site.model_copy(update={"deadlines": deadlines}))
+
+    def arrived(stores: Stores, _server: str, _key: str) -> None:
+        stores.away = [error] * (1 if isinstance(error, HostKeyChanged | LoginRefused) else 10**6)
+
+    with pytest.raises(OutcomeUnknown):
+        carry_out(arrived, Diagnosis(mismatches=()))
+    assert not recorded_deletions(incident.record)
 
 
 @pytest.mark.parametrize("somebody_elses", [True, False])

@@ -12,10 +12,15 @@ import urllib.parse
 import zlib
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 
 from runbook_lib import redactor, secrets
+from runbook_lib.batch.runner import _keep_notebook
+from runbook_lib.errors import RecordNotWritable
+from runbook_lib.models import Stage
 from runbook_lib.record.attestation import seal_record
 from runbook_lib.record.files import gate_json, gate_notebook
 from runbook_lib.record.incident import Record
@@ -177,6 +182,23 @@ def test_notebook_without_a_secret_stays_as_it_is(known: Redactor) -> None:
     outputs = gated(notebook([stream("one Passw0rd-of"), stream("two", "stderr"), stream("-two-halves three")]))
     texts = ["".join(each["text"]) for each in outputs["cells"][0]["outputs"]]
     assert texts == ["one [secret env:X] three", "two"]
+
+
+@pytest.mark.parametrize("secret", [True, False])
+def test_a_notebook_that_cannot_be_kept_stays_only_without_a_secret(
+    known: Redactor, tmp_path: Path, secret: bool
+) -> None:
+    """On a full disk it stays as the run left it, or not at all: what did not pass the gate is taken away."""
+    known.know("env:X", "Passw0rd")
+
+    def full(*_given: object, **_more: object) -> None:
+        raise RecordNotWritable("no space")
+
+    running = tmp_path / "10_diagnose_logs.running.ipynb"
+    running.write_text(json.dumps(notebook([stream("Passw0rd" if secret else "nothing")])))
+    with pytest.raises(RecordNotWritable):
+        _keep_notebook(cast("Any", SimpleNamespace(keep_bytes=full)), Stage.DIAGNOSE, running)
+    assert running.exists() is not secret
 
 
 def test_lists_that_are_no_lines_stay_lists(known: Redactor) -> None:

@@ -14,7 +14,10 @@ import pytest
 from incident_kit import Incident
 
 from runbook_lib.batch import local
+from runbook_lib.errors import ConnectionLost, DeviceError, DeviceSilent
+from runbook_lib.models import Inventory, Stage, TofuStore
 from runbook_lib.repair.context import POLL_S, Context, wait_until
+from runbook_lib.repair.ha_state import entry_checks
 
 
 class _Jumps(selectors.DefaultSelector):
@@ -124,3 +127,25 @@ def test_whoever_waits_for_a_sites_processes_goes_by_the_clock() -> None:
     with asyncio.Runner(loop_factory=_HeldClock) as runner:
         assert not runner.run(waited())
     assert len(looks) == 3
+
+
+@pytest.mark.parametrize(("error", "sent", "ok"), [(ConnectionLost, True, True), (DeviceSilent, True, None)])
+def test_a_store_is_read_again_where_its_server_was_away(
+    tmp_path: Path, error: type[DeviceError], sent: bool, ok: bool | None
+) -> None:
+    """What a service that starts again did not say is no gap in the proof; a command that was not answered is one."""
+    incident = Incident(tmp_path)
+    away = [error("gone") for _ in range(3)]
+    for each in away:
+        each.sent = sent
+
+    async def list_tofu() -> TofuStore:
+        if away:
+            raise away.pop()
+        return incident.record.read_facts(Stage.LIST, "inventory", Inventory).store("primary")
+
+    devices = SimpleNamespace(prime=lambda _name: SimpleNamespace(list_tofu=list_tofu))
+    context = replace(incident.context, devices=cast("Any", devices))
+    with asyncio.Runner(loop_factory=_HeldClock) as runner:
+        (check,) = runner.run(entry_checks(context, [("primary", "secondary")]))
+    assert check.ok is ok

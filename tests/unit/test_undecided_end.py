@@ -198,7 +198,7 @@ def stage_60(
 
         return SimpleNamespace(list_tofu=list_tofu)
 
-    async def observe(_context: object) -> Any:
+    async def observe(_context: object, **_more: object) -> Any:
         return seen.ha
 
     async def look(*_given: object) -> Any:
