@@ -89,8 +89,10 @@ def test_after_a_mismatch_a_whole_quiet_time_counts(
 
 
 def test_each_store_is_read_once_however_many_entries_are_looked_for(tmp_path: Path) -> None:
-    """A server that does not answer leaves its entries not known, and no others."""
+    """A server that takes the command and does not answer leaves its entries not known, and no others."""
     incident = Incident(tmp_path)
+    silent = DeviceSilent("no answer")
+    silent.sent = True
     seen = incident.record.read_facts(Stage.LIST, INVENTORY_FACTS, Inventory)
     asked: list[str] = []
 
@@ -98,7 +100,7 @@ def test_each_store_is_read_once_however_many_entries_are_looked_for(tmp_path: P
         async def list_tofu() -> object:
             asked.append(server)
             if server == "secondary":
-                raise DeviceSilent("no answer")
+                raise silent
             return seen.store(server)
 
         return SimpleNamespace(list_tofu=list_tofu)
