@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 from playwright.async_api import Browser, BrowserContext, CDPSession, Error, Page, ProxySettings, ViewportSize
 from playwright.async_api import TimeoutError as PageTimeout
 
-from runbook_lib.certificates.facts import spki_sha256_of
+from runbook_lib.certificates.facts import read_or, spki_sha256_of
 from runbook_lib.errors import CertificateMoved, ConnectionLost, DeviceSilent, RunbookError, UsageError
 from runbook_lib.params.model import Deadlines
 from runbook_lib.web.launching import Joining, driver, first_line, launch, offered, raise_for_ways_out
@@ -251,7 +251,7 @@ class PinnedBrowser:
         with self.guard("checking the page's certificate"):
             answer = await self._session.send("Network.getCertificate", {"origin": self.origin})
         chain = [base64.b64decode(der) for der in answer.get("tableNames", [])]
-        seen = spki_sha256_of(chain[0]) if chain else "no certificate"
+        seen = read_or("no certificate that can be read", lambda: spki_sha256_of(chain[0]))
         if seen != self._relay.own_key:
             raise CertificateMoved(
                 "the browser did not take the pinned way to the server; nothing was typed",

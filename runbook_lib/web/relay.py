@@ -24,7 +24,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from cryptography.x509.oid import NameOID
 from playwright.async_api import CDPSession, Page
 
-from runbook_lib.certificates.facts import spki_sha256_of
+from runbook_lib.certificates.facts import read_or, spki_sha256_of
 from runbook_lib.errors import CertificateMoved, DeviceUnreachable, RunbookError
 from runbook_lib.event_loop import cut_off
 from runbook_lib.web.browsers import checked_pin
@@ -217,7 +217,7 @@ class PinnedRelay:
         self.moved = CertificateMoved(
             "the web pages are served with another key than the confirmed one; nothing was typed into them",
             where=where,
-            found=f"public key SHA-256 {key}, confirmed was {self.pin}",
+            found=f"public key SHA-256: {key}, confirmed was {self.pin}",
             next_step="Confirm the certificate again (20_list_certificates); if it was not renewed, somebody else is"
             " answering.",
         )
@@ -239,7 +239,7 @@ def _trust_nothing() -> ssl.SSLContext:
 
 def _key_of(writer: asyncio.StreamWriter) -> str:
     leaf = writer.get_extra_info("ssl_object").getpeercert(binary_form=True)
-    return spki_sha256_of(leaf)
+    return read_or("no key that can be read", lambda: spki_sha256_of(leaf))
 
 
 async def _join(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import socket
+import ssl
 from contextlib import suppress
 from pathlib import Path
 from types import SimpleNamespace
@@ -127,6 +128,25 @@ def test_whoever_says_nothing_is_dropped() -> None:
                     assert await awaited(reader.read(), "the relay to close the connection", 60) == b""
                 writer.close()
             await wait_until_async(lambda: not relay._tasks, "the end of the connections")
+
+    asyncio.run(go())
+
+
+def test_a_certificate_that_nobody_can_read_is_another_one_than_the_pinned(tmp_path: Path) -> None:
+    """It has no key that could be compared: it counts as moved for good, and the connection to it is closed."""
+    identity = Identity(tmp_path, "prime-pri")
+    key, certificate = identity.pem.read_text().split("-----BEGIN CERTIFICATE-----")
+    der = ssl.PEM_cert_to_DER_cert("-----BEGIN CERTIFICATE-----" + certificate)
+    version_6 = der.replace(bytes.fromhex("a003020102"), bytes.fromhex("a003020105"))
+    identity.pem.write_text(key + ssl.DER_cert_to_PEM_cert(version_6))
+
+    async def go() -> None:
+        with serving(tornado.web.Application(), identity.context()) as url:
+            parts = urlsplit(url)
+            async with PinnedRelay(parts.hostname or "", parts.port or 0, identity.pin, 30.0) as relay:
+                assert await relay._connect() is None
+                assert relay.moved
+                assert "no key that can be read" in relay.moved.found
 
     asyncio.run(go())
 
