@@ -533,17 +533,32 @@ def test_nothing_follows_a_deletion_that_new_lines_of_the_logs_deny(
     assert case.devices.sent == ([] if denied else ["register"])
 
 
-def test_an_approval_is_not_renewed_by_giving_the_same_digest_again(make: Callable[..., Case]) -> None:
+@pytest.mark.parametrize("name", ["delete", "register HA"])
+def test_an_approval_is_not_renewed_by_giving_the_same_digest_again(make: Callable[..., Case], name: str) -> None:
     """It never sends a change twice on one approval.
 
     Whoever runs the stage again with the same parameter approve approves what was sent already, and that is over.
     """
-    case = make("register HA")
-    asyncio.run(_register(case))
+    case, send = make(name), cast("Any", CHANGES[name][0])
+    asyncio.run(send(case))
+    if name == "delete":  # its stage keeps what the store said
+        case.incident.sent(case.plan.deletions[0].server, case.plan.deletions[0].key)
     case.incident.approve(case.plan)
     with pytest.raises(PlanStale, match="does not allow it twice"):
-        asyncio.run(_register(case))
-    assert case.devices.sent == ["register"]
+        asyncio.run(send(case))
+    assert len(case.devices.sent) == 1
+
+
+def test_a_deletion_that_only_an_older_plan_holds_is_not_sent(make: Callable[..., Case]) -> None:
+    """That plan was approved and begun, so its approval covers what is left; the newest plan says what that is."""
+    case = make("delete")
+    first, second = case.plan.deletions[:2]
+    case.incident.sent(second.server, second.key)
+    case.incident.list({first.target: Verdict.UNCHANGED}, ha=BROKEN, sha={first.target: SHA[first.target]})
+    assert first.key not in [row.key for row in case.incident.write_plan().deletions]
+    with pytest.raises(PlanStale, match="is not in the plan"):
+        asyncio.run(_delete(case))
+    assert case.devices.sent == []
 
 
 @pytest.mark.parametrize(
