@@ -229,6 +229,14 @@ def test_a_second_person_signs_with_a_key_of_his_own(two: Incident, keys: Path) 
     assert two.approve(plan, "Bob", colleague(keys), account="bob (uid 7)") == two.approved(plan)
 
 
+def test_a_signature_that_is_none_is_not_made_good_by_who_wrote_it_down(two: Incident, keys: Path) -> None:
+    """That this account noted the file says that it wrote it, not that the key in it signed it."""
+    plan = two.write_plan()
+    made = signed(Approval(digest=plan.digest, by="Bob", at_utc=hours(-1), how="test"), colleague(keys))
+    two.record.write_approval(replace(made, account="bob (uid 7)"))
+    assert "no key that is trusted here did" in refusal(two, plan)
+
+
 def test_otherwise_the_one_who_runs_it_may_approve(incident: Incident) -> None:
     """A site that asks for nobody else takes the operator's own approval."""
     plan = incident.write_plan()
