@@ -57,8 +57,7 @@ def judge(
     ``previous_sha256`` is the certificate that the host was last known to present, where it is
     known. Never raises for what a host presents.
     """
-    looks = [p for p in seen if p.available and p.chain]
-    verdict, reason, judged = _decide(seen, looks, known, now_utc, previous_sha256)
+    verdict, reason, judged = _decide(seen, known, now_utc, previous_sha256)
     return Judgement(
         target=target,
         host=seen[0].host,
@@ -67,17 +66,15 @@ def judge(
         reason=reason,
         expectation=known.words,
         facts=facts_as_far_as_read(judged.chain[0], now_utc) if judged else None,
-        seen_from=tuple(p.vantage for p in looks),
-        not_available=tuple((p.vantage, p.problem) for p in seen if p not in looks),
+        seen_from=tuple(p.vantage for p in seen if p.chain and not p.problem),
+        not_available=tuple((p.vantage, p.problem) for p in seen if p.problem or not p.chain),
     )
 
 
 def _decide(
-    seen: Sequence[Presented], looks: list[Presented], known: Knowledge, now_utc: datetime, previous: str
+    seen: Sequence[Presented], known: Knowledge, now_utc: datetime, previous: str
 ) -> tuple[Verdict, str, Presented | None]:
-    if not looks:
-        problems = "; ".join(f"{p.vantage}: {p.problem}" for p in seen)
-        return Verdict.UNREACHABLE, f"no answer from any vantage ({problems})", None
+    looks = [look for look in seen if look.chain]
     compared = [comparison for look in looks for comparison in _compare(look, looks, known, now_utc)]
     # What contradicts the operator's knowledge says more than two vantages that differ.
     against = [*(c for c in compared if c.same is False), *_differences(looks)]
@@ -91,7 +88,11 @@ def _decide(
         if previous == sha256_of(judged.chain[0]):
             alarm += " (it is the one that was there before: is the new one in use yet?)"
         return Verdict.CONTRADICTED, alarm, judged
-    # From here on every vantage shows one and the same certificate.
+    # From here on every vantage shows one and the same certificate. One that did not answer each time confirms nothing.
+    looks = [look for look in looks if not look.problem]
+    if not looks:
+        problems = "; ".join(f"{p.vantage}: {p.problem}" for p in seen)
+        return Verdict.UNREACHABLE, f"no answer from any vantage ({problems})", None
     if previous == sha256_of(looks[0].chain[0]):
         return Verdict.UNCHANGED, "the host presents the certificate that was there before", looks[0]
     undecided = tuple(dict.fromkeys(c.words for c in compared if c.same is None))
@@ -106,7 +107,7 @@ def _compare(look: Presented, looks: list[Presented], known: Knowledge, now_utc:
     """Yield one comparison per thing that is known."""
     leaf = look.chain[0]
     if known.spki_sha256:
-        same = {_key_of(leaf)} == set(known.spki_sha256)
+        same = {read_or("", lambda: key_sha256(load(leaf)))} == set(known.spki_sha256)
         words = "its key is the CSR's" if same else "its key is not the CSR's"
         yield _Comparison(look=look, same=same, verdict=Verdict.CONFIRMED_KEY, words=words)
     sent = tuple(dict.fromkeys(der for one in looks for der in one.chain[1:]))
@@ -132,22 +133,15 @@ def _differences(looks: list[Presented]) -> Iterator[_Comparison]:
 
     Two vantages that disagree contradict each other even where nothing else is known.
     """
-    reference = _own(looks) or looks[0]
     for look in looks:
+        reference = _own(looks) or looks[0]
         if look.chain[0] != reference.chain[0]:
             words = f"it differs from what is seen from {reference.vantage}"
             yield _Comparison(look=look, same=False, verdict=Verdict.CONTRADICTED, words=words)
 
 
 def _own(looks: list[Presented]) -> Presented | None:
-    return next((look for look in looks if look.vantage is Vantage.SELF), None)
-
-
-def _key_of(der: bytes) -> str:
-    try:
-        return key_sha256(load(der))
-    except ValueError:
-        return ""
+    return next((look for look in looks if look.vantage is Vantage.SELF and not look.problem), None)
 
 
 # -- Whether the operator's CA issued a certificate for a name: three answers, of which one is that it cannot be told

@@ -48,8 +48,9 @@ async def present(
 
     ``via`` carries them (SSH forwarding); without it they leave from here. A host that is a name is seen by its own
     server on the loopback there: a name might lead elsewhere. Nothing that a device does is raised:
-    a host that did not answer every time has an empty ``chain`` and a ``problem``, a server that does not
-    forward makes the vantage not ``available``, and leaves that differ make it not ``stable``.
+    a host that did not answer every time has a ``problem``, a server that does not
+    forward makes the vantage not ``available``, and leaves that differ make it not ``stable``. What was seen before a
+    look that failed is kept beside the ``problem``: it may contradict, and confirms nothing.
     """
     chains: list[tuple[bytes, ...]] = []
     problem, available, resolved = "", True, True
@@ -70,7 +71,7 @@ async def present(
         port=port,
         vantage=vantage,
         via=via.server if via else "",
-        chain=() if problem or not chains else chains[-1],
+        chain=chains[-1] if chains else (),
         available=available,
         resolved=resolved,
         stable=len({chain[0] for chain in chains}) <= 1,

@@ -186,10 +186,12 @@ def expiry(not_after_utc: datetime, now_utc: datetime) -> str:
 
 def _look_row(look: Presented) -> Row:
     place = f"{look.host}:{look.port}"
-    if not look.available or not look.chain:
+    seen = sha256_of(look.chain[0]) if look.chain else ""
+    if look.problem or not seen:
         word = "no answer" if look.available else "not available"
-        return Row(place, look.vantage, look.via or "-", f"{word}: {look.problem}", mark=DOUBT)
-    seen = sha256_of(look.chain[0]) + ("" if look.stable else " (two probes differ)")
+        once = f"; seen before that: {seen}" if seen else ""
+        return Row(place, look.vantage, look.via or "-", f"{word}: {look.problem}{once}", mark=DOUBT)
+    seen += "" if look.stable else " (two probes differ)"
     return Row(place, look.vantage, look.via or "-", seen, mark=PLAIN if look.stable else BAD)
 
 

@@ -166,7 +166,8 @@ class PinnedRelay:
                     await _say(writer, 200)
                     return
                 if not head.startswith(b"CONNECT ") or not self._is_server(target):
-                    self._refuse(target)
+                    if target not in self.refused:
+                        self.refused.append(target)
                     await _say(writer, 403)
                     return
                 outside = await self._connect()
@@ -188,10 +189,6 @@ class PinnedRelay:
     def _is_server(self, target: str) -> bool:
         host, _, port = target.rpartition(":")
         return host.strip("[]").lower() == self.host.strip("[]").lower() and port == str(self.port)
-
-    def _refuse(self, target: str) -> None:
-        if target not in self.refused:
-            self.refused.append(target)
 
     async def _connect(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter] | None:
         """Return a connection to the server whose key is the pinned one; otherwise note why there is none."""

@@ -100,6 +100,22 @@ def test_a_failed_handshake_shows_no_certificate(tmp_path: Path) -> None:
     assert "handshake" in seen.problem
 
 
+def test_what_was_seen_before_a_look_that_failed_is_kept(tmp_path: Path) -> None:
+    """An impostor that is met once and then answers no more was met: its certificate stands beside the problem."""
+    asked: list[ssl.SSLContext] = []
+
+    def demand_later(context: ssl.SSLContext) -> None:
+        asked.append(context)
+        if len(asked) > 1:
+            context.verify_mode = ssl.CERT_REQUIRED
+            context.maximum_version = ssl.TLSVersion.TLSv1_2
+
+    chain = Chain(tmp_path, "a")
+    seen = look_at(TlsServer(chain, tune=demand_later))
+    assert (seen.chain, len(asked)) == (chain.der, 2)
+    assert "handshake" in seen.problem
+
+
 def test_a_host_that_is_down_is_reported_and_nothing_is_raised() -> None:
     """Refused connections, hosts without an address and ports that cannot be are a problem in words."""
 

@@ -170,6 +170,26 @@ def test_a_vantage_that_is_missing_is_said_and_not_guessed(where: Vantage, missi
     assert where not in judged.seen_from
 
 
+@pytest.mark.parametrize("available", [True, False])
+@pytest.mark.parametrize("where", list(Vantage))
+def test_what_was_seen_before_a_look_that_failed_still_contradicts(where: Vantage, available: bool) -> None:
+    """An impostor that is met once and hangs up after that was met; a host that is met once confirms nothing."""
+    seen_whole = [seen(vantage, NEW.der) for vantage in Vantage if vantage is not where]
+    met, again = (seen(where, one.der, available=available, problem="no answer") for one in (IMPOSTOR, NEW))
+    for known in (CSR, PRINT, CA, OWN, NOTHING):
+        assert verdict((*seen_whole, met), known).verdict is Verdict.CONTRADICTED
+        assert verdict((met,), known).verdict is (
+            Verdict.UNREACHABLE if known in (OWN, NOTHING) else Verdict.CONTRADICTED
+        )
+        assert verdict((again,), known).verdict in (Verdict.UNREACHABLE, Verdict.CONTRADICTED)
+    judged = verdict((*seen_whole, again), CSR)
+    assert judged.verdict is Verdict.CONFIRMED_KEY
+    assert (where in judged.seen_from, judged.not_available) == (False, ((where, "no answer"),))
+    assert verdict((again,), CSR).verdict is Verdict.UNREACHABLE
+    alone = (seen(HERE, NEW.der), seen(SELF, NEW.der, available=available, problem="no answer"))
+    assert verdict(alone, OWN).verdict is Verdict.UNCONFIRMED
+
+
 @pytest.mark.parametrize("missing", [refused, silent], ids=["refused", "no answer"])
 def test_self_confirms_only_where_it_was_seen(missing: Any) -> None:
     """With ``self`` expected and not available there is nothing to compare with, however the other vantages agree."""

@@ -5,11 +5,15 @@ from __future__ import annotations
 import io
 import random
 
+from certificate_kit import NOW, seen
 from rich.box import SQUARE
 from rich.console import Console
 from rich.table import Table as Grid
 from rich.text import Text
 
+from runbook_lib.certificates.facts import sha256_of
+from runbook_lib.models import Inventory, Vantage
+from runbook_lib.show.findings import presented
 from runbook_lib.show.rendering import text
 from runbook_lib.show.table import Row, Table
 
@@ -80,3 +84,10 @@ def test_a_digest_in_a_block_is_broken_in_its_middle_where_it_does_not_fit() -> 
             Table(title="T", headers=("on", "SHA-256"), rows=(Row("a " * 30, digest),), whole=("SHA-256",)), width
         )
         assert [line.split("│")[2].strip() for line in shown.split("\n") if digest[:8] in line] == lines
+
+
+def test_a_look_that_failed_is_told_with_what_was_seen_before_it() -> None:
+    """A certificate that was met once is not shown as if it had been seen each time, and not left out."""
+    look = seen(Vantage.PEER, b"a certificate", problem="closed")
+    shown = presented(Inventory(stores=(), presented=(look,), judgements=(), ha=()), NOW).text()
+    assert f"no answer: closed; seen before that: {sha256_of(b'a certificate')}" in " ".join(shown.split())
