@@ -180,18 +180,12 @@ class CertificateFacts:
 class Presented:
     """What one host answered in TLS handshakes from one vantage.
 
-        ``chain`` holds the DER certificates in the order in which the host sent them, leaf first;
-    <<<<<<< HEAD
-        it is empty where nothing was seen, and ``problem`` then says why. ``available`` is false where
-        the vantage itself could not be used (forwarding refused, no SSH access), as against a host
-        that did not answer, and ``resolved`` where this machine does not know the host's name, so that nothing that stands
-        in between is to blame. ``stable`` is false where two probes differ; ``chain`` is then the last.
-    =======
-        it is empty where nothing was seen. ``problem`` says why, or why the host was not seen each time.
-        ``available`` is false where the vantage itself could not be used (forwarding refused, no SSH access),
-        as against a host that did not answer. ``stable`` is false where two probes differ; ``chain`` is then the last.
-    >>>>>>> a5cbdd4 (Keep what a host showed before a look at it failed)
-        ``via`` names the server whose SSH service carried the probe, empty for ``here``.
+    ``chain`` holds the DER certificates in the order in which the host sent them, leaf first;
+    it is empty where nothing was seen. ``problem`` says why, or why the host was not seen each time.
+    ``available`` is false where the vantage itself could not be used (forwarding refused, no SSH access),
+    as against a host that did not answer, and ``resolved`` where this machine does not know the host's name,
+    so that nothing that stands in between is to blame. ``stable`` is false where two probes differ; ``chain``
+    is then the last. ``via`` names the server whose SSH service carried the probe, empty for ``here``.
     """
 
     host: str
