@@ -54,9 +54,9 @@ def examples_dir() -> Path:
     return project_root() / "params"
 
 
-def example_file() -> str:
-    """Return how a message names ``example.yaml``: within a checkout, or whole where only a wheel has it."""
-    return str(examples_dir() / "example.yaml") if is_installed() else "params/example.yaml"
+def delivered(file: str = "params/example.yaml") -> str:
+    """Return how a message names a file that comes with this: within a checkout, or whole where only a wheel has it."""
+    return str(project_root() / file) if is_installed() else file
 
 
 def records_dir() -> Path:

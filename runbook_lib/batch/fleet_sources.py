@@ -17,7 +17,7 @@ from runbook_lib.params.load import explain, load_site, site_of
 from runbook_lib.params.model import IseServer, PiServer, Site, SiteSection, SshAccess
 from runbook_lib.params.values import Label, LineOrEmpty
 from runbook_lib.params.yaml_source import Document, Key, Value, Where, read_document
-from runbook_lib.paths import params_dir, params_files
+from runbook_lib.paths import delivered, params_dir, params_files
 from runbook_lib.record.incident import site_slug
 
 # -- One site out of a fleet's file: the defaults, its groups in their order, and what is said of the site itself.
@@ -311,6 +311,6 @@ def fleet_path(name_or_path: str | Path) -> Path:
     raise SiteFileInvalid(
         f"There is no fleet {text!r}",
         where=str(found),
-        next_step="give a name in params/, the path of a fleet's file (copy params/fleet.example.yaml), or the folder"
-        " of a nornir inventory",
+        next_step="give a name in params/, the path of a fleet's file (begin with a copy of"
+        f" {delivered('params/fleet.example.yaml')}), or the folder of a nornir inventory",
     )

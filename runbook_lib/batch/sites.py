@@ -16,6 +16,7 @@ from runbook_lib.errors import SiteFileInvalid
 from runbook_lib.params.load import MOST_SHOWN
 from runbook_lib.params.model import Expectation, PiServer, Site
 from runbook_lib.params.yaml_source import Document, dotted, shown_key
+from runbook_lib.paths import delivered
 from runbook_lib.repair.context import PI_SERVERS, pi_server
 
 # -- What is wrong with a fleet's description: every problem of every site, each with its place, in one refusal
@@ -57,7 +58,7 @@ class Problems:
             f"The fleet's description has {count}; nothing was contacted",
             where=str(self._source),
             found="\n".join(lines[:MOST_SHOWN] + left),
-            next_step="correct it and try again; params/fleet.example.yaml and docs/fleet.md explain every key",
+            next_step=f"correct it and try again; {delivered('params/fleet.example.yaml')} explains every key",
         )
 
 

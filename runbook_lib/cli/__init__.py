@@ -12,8 +12,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from runbook_lib.cli.terminal import err, err_lines
-from runbook_lib.errors import RunbookError
+from runbook_lib.errors import RunbookError, UsageError
 from runbook_lib.i18n.language import ENGLISH, set_language
+from runbook_lib.paths import delivered
 from runbook_lib.processes import gate_streams, taken
 
 __all__ = ["main"]
@@ -38,8 +39,14 @@ def main() -> None:
 def _run() -> None:
     if sys.argv[1:2] == ["diagnose"]:
         sys.exit(_diagnose(sys.argv[2:]))
-    from runbook_lib.cli.app import app
-
+    try:
+        from runbook_lib.cli.app import app
+    except ModuleNotFoundError as error:
+        raise UsageError(
+            f"This Python has no package {error.name}: the installation is not complete",
+            where=sys.prefix,
+            next_step=f"install it again with its dependencies; {delivered('docs/install.md')} says how",
+        ) from None
     app(prog_name="runbook")
 
 

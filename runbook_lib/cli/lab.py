@@ -25,6 +25,7 @@ from runbook_lib.notebook.runbook import sign_of
 from runbook_lib.notebook.workspace import DEFAULT_SITE, chosen, folder_of, open_for, open_site, serve_jupyter
 from runbook_lib.params.load import load_site, load_site_or_lab
 from runbook_lib.params.model import LabRequest, Site
+from runbook_lib.record.files import operator
 from runbook_lib.record.incident import Record
 from runbook_lib.record.journal import Kind
 from runbook_lib.show import findings, tables
@@ -165,8 +166,13 @@ def jupyter_command() -> int:
     A lab that it started ends with it.
     """
     open_for(DEFAULT_SITE)
-    with _lab_running():
+    found = lab.is_up(paths.lab_dir())
+    open_site(DEFAULT_SITE)
+    try:
         return _serve(DEFAULT_SITE)
+    finally:
+        if not found:
+            down_command()
 
 
 def notebook_command(site: str) -> int:
@@ -183,20 +189,6 @@ def notebook_command(site: str) -> int:
     return _serve(loaded.name)
 
 
-@contextmanager
-def _lab_running() -> Iterator[None]:
-    folder = paths.lab_dir()
-    found = lab.is_up(folder)
-    open_site("lab")
-    try:
-        yield
-    finally:
-        if not found:
-            with lab_errors():
-                lab.down(folder)
-            out("The lab is down.")
-
-
 def _serve(site: str) -> int:
     choice = chosen()
     notebooks = folder_of(site, choice.incident if choice else "")
@@ -210,14 +202,12 @@ def _serve(site: str) -> int:
 MISMATCHES = 3
 DELETE = "ncs certvalidation tofu-certs deletecert host "
 
-WHAT_HAPPENED = """\
-A Prime Infrastructure server stores the certificate that each other server
-shows at the first connection, and rejects every other one from then on (trust
-on first use, TOFU). In this lab (a primary, a secondary and an ISE server,
-simulated on this machine) all three have new certificates. So they reject each
-other: high availability (HA) cannot be registered, and the ISE server cannot be
-added.
-"""
+WHAT_HAPPENED = (
+    "A Prime Infrastructure server stores the certificate that each other server presents on the first connection, and"
+    " rejects any other one from then on (trust on first use, TOFU). In this lab (a primary, a secondary and an ISE"
+    " server, simulated on this machine) all three have new certificates, so they reject each other: high availability"
+    " (HA) cannot be registered, and the ISE server cannot be added."
+)
 
 
 def demo_command(skin: str) -> int:
@@ -243,23 +233,30 @@ def demo_command(skin: str) -> int:
 
 def _repair(folder: Path, state: dict[str, Any]) -> int:
     from runbook_lib.cli.running import conclude, run_and_tell  # with all that talks to devices
+    from runbook_lib.repair.sent_changes import close_unfinished
 
     site = load_site(folder / "site.yaml")
     _show_incident(site, state)
     prose("3. The repair: eight notebooks in order, in one incident. Each looks first; three of them change something.")
     out()
     record = Record.create(paths.records_dir(), site.name, what="runbook demo", given=str(folder / "site.yaml"))
-    report, seconds = run_and_tell(site, str(folder / "site.yaml"), record)
-    out()
-    prose("4. The plan as it stood before it was carried out, what confirmed each certificate, and who approved it.")
-    out()
-    out_lines(decided(record).text())
-    after, seen = lab.status(folder), lab.read_truth(folder / "truth.jsonl")
-    out()
-    out("5. What the lab itself saw: its own log, which the runbook cannot write.")
-    out()
-    out_lines(View(seen, (witness(seen), _state(after), trust(after))).text())
-    code = conclude(report, seconds)
+    try:
+        report, seconds = run_and_tell(site, str(folder / "site.yaml"), record)
+        out()
+        if any(plans_of(record)):
+            prose("4. The plan before it was carried out, what confirmed each certificate, and who approved it.")
+            out()
+            out_lines(decided(record).text())
+            out()
+        after, seen = lab.status(folder), lab.read_truth(folder / "truth.jsonl")
+        out("5. What the lab itself saw: its own log, which the runbook cannot write.")
+        out()
+        out_lines(View(seen, (witness(seen), _state(after), trust(after))).text())
+        code = conclude(report, seconds, then="runbook demo")
+    finally:
+        if not record.is_closed():  # its servers end now, so nothing can go on in it
+            close_unfinished(record, by=operator(), reason="the lab of the demonstration has ended")
+            prose("The lab of this demonstration has ended, and its incident is closed with it.")
     if code == 0:
         require_witness(seen, stale_entries(state))
     return code
@@ -281,7 +278,8 @@ def plans_of(record: Record) -> Iterator[Plan]:
 
 
 def _show_incident(site: Site, state: dict[str, Any]) -> None:
-    out_lines(WHAT_HAPPENED)
+    prose(WHAT_HAPPENED)
+    out()
     out("1. The lab, which entries of the two lists are stale, and what is broken.")
     out()
     out_lines(View(state, (trust(state), _state(state))).text())

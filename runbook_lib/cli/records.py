@@ -61,7 +61,8 @@ def key_show_command() -> None:
 def verify_command(record: str, *, key: str = "", tsa: str = "") -> int:
     """Check a record, or an archive of one, and tell what was found; return 0, 5 or 7."""
     trusted = trusted_in(paths.key_dir(), key=key, authority=tsa)
-    path = record_place(record)
+    file = Path(record).expanduser()
+    path = file if file.is_file() else record_folder(record)
     found = verify_archive(path, trusted) if path.is_file() else verify_record(path, trusted.keys, trusted.certificates)
     tell_verification(found)
     return verify_exit_code(found)
@@ -83,6 +84,7 @@ def tell_verification(found: Verification) -> None:
 def verification_report(found: Verification) -> list[str]:
     """What was found, one line each: what was looked at, every problem, what is not proven."""
     seal = f"{found.seal}/ covers {found.covered_lines} lines of the journal" if found.seal else "none"
+    limits = ["A signature here does not prove:", *(f"  - {limit}" for limit in NOT_PROVEN)] if found.key else []
     signed = f"good, by key {found.key.id} ({found.key.source})" if found.key else "none that was verified"
     return [
         f"incident:  {found.incident or 'not known'}: {found.state}",
@@ -94,7 +96,7 @@ def verification_report(found: Verification) -> list[str]:
         *(f"note:      {note}" for note in found.notes),
         *(f"PROBLEM    {problem.path}: {problem.what}" for problem in found.problems),
         _conclusion(found),
-        *_limits(found),
+        *limits,
     ]
 
 
@@ -119,10 +121,6 @@ def _conclusion(found: Verification) -> str:
     return "Nothing in this record contradicts itself. Nobody has signed it, so anybody may have written it."
 
 
-def _limits(found: Verification) -> list[str]:
-    return ["A signature here does not prove:", *(f"  - {limit}" for limit in NOT_PROVEN)] if found.key else []
-
-
 def record_folder(record: str) -> Path:
     """Return the folder of a record that is named by its path or by its incident.
 
@@ -136,12 +134,6 @@ def record_folder(record: str) -> Path:
         found=record,
         next_step=f"give the path of its folder, or the name of one in {paths.records_dir()}",
     )
-
-
-def record_place(record: str) -> Path:
-    """Return the folder of a record, or the file of an archive."""
-    file = Path(record).expanduser()
-    return file if file.is_file() else record_folder(record)
 
 
 # -- ``runbook archive``: one incident's record in one file, checked before and after --------------
@@ -265,15 +257,14 @@ def history_command(query: Query, *, last: int, as_json: bool, sites: bool = Fal
 
 
 def tell_standings(found: Sequence[SiteStatus], map_file: str) -> None:
-    """Print how each site stands, and write the map where a file is named."""
+    """Print how each site stands, and write the map where a file is named.
+
+    Raises ParameterRefused where that cannot be written.
+    """
     view = fleet_map(found)
     out_lines(view.text().rstrip())
-    if map_file:
-        write_map(view, map_file)
-
-
-def write_map(view: View[Sequence[SiteStatus]], map_file: str) -> None:
-    """Write the view's picture; raises ParameterRefused where the file cannot be written."""
+    if not map_file:
+        return
     path = Path(map_file).expanduser()
     try:
         path.write_text("".join(picture.standalone() for picture in view.pictures), encoding="utf-8")

@@ -159,8 +159,8 @@ SHOWN = 3
 _WIDTH, _INDENT, _FURTHER = 80, " " * 12, " " * 9
 
 
-def left_behind(record: Record) -> str:
-    """Return the text; where nothing was sent and nothing is planned, the next command alone."""
+def left_behind(record: Record, then: str = "") -> str:
+    """Return the text; where nothing was sent and nothing is planned, the next command alone: ``then``, if given."""
     unknown = unseen_changes(record)
     sent = [(server, deleting(key)) for server, key in deletion_intents(record)]
     changes = [("primary", what) for what, _ in change_intents(record)]
@@ -173,7 +173,7 @@ def left_behind(record: Record) -> str:
         ("unknown", unknown),
     ]
     lines = [line for name, places in told if places for line in _left_row(name, _listed(places, record))]
-    return "\n".join([*lines, *_left_row("next", next_run(record).splitlines())])
+    return "\n".join([*lines, *_left_row("next", (then or next_run(record)).splitlines())])
 
 
 def shortened(problem: str, folder: Path) -> str:
@@ -312,8 +312,11 @@ def run_and_tell(
     return report, time.monotonic() - started
 
 
-def conclude(report: RunReport, seconds: float) -> int:
-    """Print the table that ends a run, and the error that ended it, if one did; return the exit code."""
+def conclude(report: RunReport, seconds: float, then: str = "") -> int:
+    """Print the table that ends a run, and the error that ended it, if one did; return the exit code.
+
+    ``then`` is the next command where that is not the one that continues the incident.
+    """
     out()
     out_lines(summary(report, seconds).text())
     if report.report:
@@ -325,7 +328,7 @@ def conclude(report: RunReport, seconds: float) -> int:
     if report.exit_code and problem:
         err_lines(problem)
     if report.exit_code and not stopped_at_plan(report):
-        err_lines("\n" + left_behind(Record.open(report.folder.parent, report.incident)))
+        err_lines("\n" + left_behind(Record.open(report.folder.parent, report.incident), then))
     return report.exit_code
 
 

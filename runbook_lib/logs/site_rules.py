@@ -15,6 +15,7 @@ from runbook_lib.logs.jobs import SERVERS, UNKNOWN
 from runbook_lib.logs.rules import RULES, Confidence, Rule
 from runbook_lib.logs.scanner import Scanner
 from runbook_lib.models import Stage, TofuStore
+from runbook_lib.paths import delivered
 
 # -- Rules that a site adds: a YAML list, each with a text that it must match and one that it must not.
 #
@@ -154,7 +155,7 @@ def _invalid(path: Path, found: str) -> UsageError:
         "The site's rules for logs cannot be used.",
         where=str(path),
         found=found,
-        next_step="Correct the file; docs/diagnosis.md shows what a rule looks like.",
+        next_step=f"Correct the file; {delivered('docs/diagnosis.md')} shows what a rule looks like.",
     )
 
 

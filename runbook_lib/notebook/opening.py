@@ -172,7 +172,7 @@ def write_file(draft: Draft, made_in: str) -> str:
         raise ParameterRefused(f"{name} is the name of a file", next_step="give the site's name alone, as paris")
     try:
         written = write_new(
-            path, f"# Made in {made_in}. {paths.example_file()} explains every key.\n{draft.text}".encode()
+            path, f"# Made in {made_in}. {paths.delivered()} explains every key.\n{draft.text}".encode()
         )
     except RecordNotWritable as error:
         raise SiteFileInvalid(

@@ -30,7 +30,7 @@ from runbook_lib.params.yaml_source import (
     read_document,
     shown_key,
 )
-from runbook_lib.paths import example_file, params_dir, params_files
+from runbook_lib.paths import delivered, params_dir, params_files
 from runbook_lib.secrets import NOT_NAMED, SecretRef
 
 # -- What the models found wrong, in words for the person who writes a site's file -----------------
@@ -109,7 +109,7 @@ def _words(detail: ErrorDetails, model: type[BaseModel], document: Document) -> 
         case "too_short":
             return "is an empty list; name at least one"
         case _:
-            return f"{detail['msg']}; {example_file()} shows what belongs here"
+            return f"{detail['msg']}; {delivered()} shows what belongs here"
 
 
 _PORTS = ("port", "health_monitor_port")
@@ -127,7 +127,7 @@ def _not_a_text(where: Where, document: Document) -> str:
 def _keys(model: type[BaseModel], where: Where) -> str:
     section = section_at(model, where)
     if section is None:
-        return f"{example_file()} shows what belongs here"
+        return f"{delivered()} shows what belongs here"
     return f"its keys are {', '.join(_fields(section))}"
 
 
@@ -308,7 +308,7 @@ def _invalid(problems: list[SiteFileProblem], path: Path) -> SiteFileInvalid:
         f"The site's file has {count}; nothing was contacted",
         where=str(path),
         found="\n".join(lines),
-        next_step=f"correct the file and check it again: runbook check SITE; {example_file()} explains every key",
+        next_step=f"correct the file and check it again: runbook check SITE; {delivered()} explains every key",
     )
 
 

@@ -17,7 +17,7 @@ import yaml
 from pydantic import BaseModel
 
 from runbook_lib.errors import cut
-from runbook_lib.paths import example_file
+from runbook_lib.paths import delivered
 
 # -- YAML as a site's file may use it: plain values, each with its line, and nothing that YAML would guess.
 #
@@ -181,7 +181,7 @@ class _YamlReader:
         events = self._events()
         first = next(events, None)
         if first is None:
-            self._document.problem((), f"the file is empty; {example_file()} shows what belongs in it", line=0)
+            self._document.problem((), f"the file is empty; {delivered()} shows what belongs in it", line=0)
             return
         data = self._value(first, (), events)
         if next(events, None) is not None:
@@ -190,7 +190,7 @@ class _YamlReader:
             self._document.data = data
             self._document.complete = True
         else:
-            self._document.problem((), f"the file holds no keys; {example_file()} shows what belongs in it", line=1)
+            self._document.problem((), f"the file holds no keys; {delivered()} shows what belongs in it", line=1)
 
     def _events(self) -> Iterator[yaml.Event]:
         boundaries = (yaml.StreamStartEvent, yaml.StreamEndEvent, yaml.DocumentStartEvent, yaml.DocumentEndEvent)

@@ -56,6 +56,7 @@ def _shortened(block: Block) -> Block:
 
 
 def _chapters(pm: PostMortem) -> tuple[Section, ...]:
+    undo = Grid(caption="Per change", headers=("what", "can it be undone", "how"), rows=pm.undo)
     return (
         Section(ident="summary", title="Summary", blocks=pm.summary),
         Section(ident="impact", title="Impact", blocks=(HOW_COUNTED, _impact(pm), *_states_before(pm))),
@@ -71,7 +72,7 @@ def _chapters(pm: PostMortem) -> tuple[Section, ...]:
             blocks=(*_plan(pm), _approvals(pm), *_overrides(pm), _stages(pm)),
         ),
         Section(ident="unproven", title="What remains unproven", blocks=(Bullets(pm.unproven),)),
-        Section(ident="undo", title="What can be undone", blocks=(_undo(pm),)),
+        Section(ident="undo", title="What can be undone", blocks=(undo,)),
         Section(ident=FACTORS, title="Contributing factors", blocks=(Blank(FACTORS, FACTORS_HINT),)),
         Section(ident=ACTIONS, title="Action items", blocks=(Blank(ACTIONS, LASTING_REPAIR),)),
         Section(ident="screenshots", title="Screenshots", blocks=(_shown(pm), Shots(pm.screenshots))),
@@ -282,10 +283,6 @@ def _no_end(row: StageRow) -> str:
 
 def _is_writing(row: StageRow) -> bool:
     return row.stage == OWN_STAGE and row.state is StageState.RUNNING
-
-
-def _undo(pm: PostMortem) -> Grid:
-    return Grid(caption="Per change", headers=("what", "can it be undone", "how"), rows=pm.undo)
 
 
 def _shown(pm: PostMortem) -> str:

@@ -1,14 +1,17 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
+from runbook_lib.cli import lab, running
 from runbook_lib.cli.lab import DELETE, checked_skin, require_witness, stale_entries, witness
-from runbook_lib.errors import RepairFailed
+from runbook_lib.errors import BrowserMissing, RepairFailed
 from runbook_lib.lab.errors import LabOptionInvalid
 from runbook_lib.lab.pages.dojo import KNOBS
+from runbook_lib.record.incident import list_records
 
 STALE = {("primary", "127.0.0.12_8082"), ("primary", "127.0.0.21_9443"), ("secondary", "127.0.0.11_8082")}
 
@@ -58,6 +61,22 @@ def test_an_entry_is_stale_when_its_host_presents_another_certificate() -> None:
         "secondary": {"address": "127.0.0.12", "ports": {"hm": 8082}, "presents_sha256": "new", "tofu": {}},
     }
     assert stale_entries({"servers": servers}) == {("primary", "127.0.0.12_8082")}
+
+
+def test_an_incident_whose_lab_has_ended_is_closed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However the run ended: the next command of a site must not lead to servers that are gone."""
+
+    def fail(*_: Any) -> Any:
+        raise BrowserMissing("there is none")
+
+    monkeypatch.setenv("RUNBOOK_RECORDS", str(tmp_path))
+    monkeypatch.setattr(lab, "load_site", lambda _: SimpleNamespace(name="lab"))
+    monkeypatch.setattr(lab, "_show_incident", lambda *_: None)
+    monkeypatch.setattr(running, "run_and_tell", fail)
+    with pytest.raises(BrowserMissing):
+        lab._repair(tmp_path, {})
+    [incident] = list_records(tmp_path)
+    assert incident.closed
 
 
 def place_dojo(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -37,12 +35,9 @@ def labs(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The labs that were started."""
     started: list[str] = []
 
-    @contextmanager
-    def running() -> Iterator[None]:
-        started.append("lab")
-        yield
-
-    monkeypatch.setattr(lab, "_lab_running", running)
+    monkeypatch.setattr(lab.lab, "is_up", lambda _folder: False)
+    monkeypatch.setattr(lab, "open_site", started.append)
+    monkeypatch.setattr(lab, "down_command", lambda: None)
     return started
 
 

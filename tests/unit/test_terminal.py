@@ -21,7 +21,7 @@ from source_trees import tree_of
 from typer.main import get_command
 from typer.testing import CliRunner
 
-from runbook_lib import errors, secrets
+from runbook_lib import cli, errors, secrets
 from runbook_lib.cli import terminal
 from runbook_lib.cli.app import app
 from runbook_lib.device.tofu import parse_tofu_list
@@ -73,8 +73,7 @@ LAID_OUT = {
     "str(error)",
     "problem",
     "'\\n' + interrupted(record, stop)",
-    "'\\n' + left_behind(Record.open(report.folder.parent, report.incident))",
-    "WHAT_HAPPENED",
+    "'\\n' + left_behind(Record.open(report.folder.parent, report.incident), then)",
 }
 
 
@@ -305,6 +304,22 @@ def test_a_stream_redacts_what_is_broken_over_lines(end: str) -> None:
 def test_there_is_no_way_past_the_gate() -> None:
     """The stream has no ``buffer``: libraries that look for one to write bytes to (click does) find none."""
     assert not hasattr(Gated(io.TextIOWrapper(io.BytesIO())), "buffer")
+
+
+def test_a_package_that_is_missing_is_an_installation_that_is_not_complete(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """As after ``pip install --no-deps``: what is missing, where, and what to do, instead of a traceback."""
+    monkeypatch.setitem(sys.modules, "typer", None)
+    monkeypatch.delitem(sys.modules, "runbook_lib.cli.app")
+    for name in ("stdout", "stderr"):
+        monkeypatch.setattr(sys, name, getattr(sys, name))  # so that the gate before them goes with the test
+    monkeypatch.setattr(sys, "argv", ["runbook", "paths"])
+    with pytest.raises(SystemExit) as ended:
+        cli.main()
+    said = capsys.readouterr().err
+    assert ended.value.code == 2
+    assert all(word in said for word in ("no package typer", sys.prefix, "install.md"))
 
 
 LAST_WORDS = """
