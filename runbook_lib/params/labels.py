@@ -39,6 +39,8 @@ login_wrong: invalid | incorrect | wrong | failed | not recognized | denied | un
 refused: failed | failure | error | invalid | is required | are required | mandatory | cannot | could not | unable |
     not allowed | denied | refused | rejected | aborted | unsuccessful | timed out | does not match | do not match |
     not supported | must be | please enter
+# of these what was filled in is refused, whatever else they speak of
+input: invalid | is required | are required | mandatory | must be | please enter
 # an error that does not say whether what was sent was done
 broken: internal server error | internal error | server error | unexpected error | unknown error | error 500 |
     status 500 | HTTP 500 | 502 | 503 | 504 | bad gateway | gateway timeout | timed out | timeout |

@@ -10,9 +10,9 @@ from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from typing import Literal, TypeVar
 
-from playwright.async_api import ElementHandle, Error
+from playwright.async_api import ElementHandle, Error, JSHandle
 
-from runbook_lib.errors import CertificateMoved, OutcomeUnknown, PageNotUnderstood, opening_line
+from runbook_lib.errors import CertificateMoved, opening_line
 from runbook_lib.params.labels import Label
 from runbook_lib.web.controls import bare_words, best, find
 from runbook_lib.web.dialogs import ACTION_MS, covering, dismiss, uncover, within
@@ -21,8 +21,8 @@ from runbook_lib.web.view import MISSED, PageView, Rest
 
 # -- Type into a field as a person does, and read back where it went -------------------------------
 
-_BEFORE, _TYPE, _AFTER, _WITH, _REFOCUSED, _END = (
-    within(name) for name in ("before", "type", "after", "standsWith", "refocused", "end")
+_BEFORE, _TYPE, _AFTER, _WITH, _REFOCUSED, _END, _CLICKS = (
+    within(name) for name in ("before", "type", "after", "standsWith", "refocused", "end", "clicks")
 )
 _FOCUS_GONE = "the page gave the focus to something else"
 _HELD = "el => el.value !== undefined ? el.value : el.innerText"
@@ -71,6 +71,8 @@ class PageActions:
         self.labels = view.labels
         self._typed: list[ElementHandle] = []  # the fields of the form that is being filled in, the last at the end
         self._held: list[tuple[ElementHandle, str]] = []  # what the form that was filled in last has to hold
+        self.kept: list[Callable[[Screen], bool | None]] = []  # whether it shows what was ticked and chosen in it
+        self._clicks: tuple[JSHandle, int] | None = None  # of what was pressed once, and the requests before that
         self.changed = False  # since a form was last seen to hold what was filled in
         self.chosen: dict[str, str] = {}  # what a list shows since something was chosen in it
         self.opens_by_click: set[str] = set()  # entries of the menu that do not open by pointing at them
@@ -122,7 +124,7 @@ class PageActions:
 
         def either(screen: Screen) -> tuple[T | None, Screen] | None:
             found = ready(screen)
-            if found is not None:
+            if found is not None and found is not False:
                 return found, screen
             return (None, screen) if screen.blocked and not screen.busy else None
 
@@ -160,6 +162,7 @@ class PageActions:
             if ready is not None:
                 await ready()
             await self._try(key, element)
+            self._clicks = await element.evaluate_handle(_CLICKS), self.view.requests
 
         element = await self._acting(key, (), None, last_look, sends=sends)
         self._typed.clear()
@@ -169,11 +172,16 @@ class PageActions:
             # element, and hold one back that something else would get because the page has moved.
             await element.click(timeout=patience_ms)
         except Error:
-            raise OutcomeUnknown(
-                f"{named(self.labels[key])} was clicked, and the page or the browser went away",
-                where=self.view.browser.page.url,
-                next_step="Check what both servers report before you repeat anything.",
-            ) from None
+            what = f"{named(self.labels[key])} was clicked, and the page or the browser went away"
+            raise self.view.unknown(what) from None
+
+    async def untouched(self) -> bool:
+        """Whether what was pressed once got no click, as under a dialogue that came up then, and nothing was sent."""
+        clicks, requests = self._clicks or (None, 0)
+        with suppress(Error):  # its document has gone
+            silent = self.view.requests == requests and not self.view.sockets
+            return clicks is not None and silent and not await clicks.evaluate("c => c.count")
+        return False
 
     async def _try(self, key: str, element: ElementHandle) -> None:
         """See that an element can be clicked, and that the browser's accessible tree means the same by the label."""
@@ -189,9 +197,8 @@ class PageActions:
                 return
             others += await found.is_visible()
         if others:
-            raise PageNotUnderstood(
+            raise self.view.problem(
                 f"what looks like {named(self.labels[key])} is not what the page's roles call so; nothing was clicked",
-                where=self.view.browser.page.url,
                 next_step="Look at the page in a browser: two ways of reading it disagree.",
             )
 
@@ -200,7 +207,7 @@ class PageActions:
         self.view.moved()
         with self.view.browser.guard("pressing Enter"):
             if self._typed and not await self._typed[-1].evaluate(_REFOCUSED):
-                raise PageNotUnderstood(_FOCUS_GONE, where=self.view.browser.page.url)
+                raise self.view.problem(_FOCUS_GONE)
             await self.view.browser.page.keyboard.press("Enter")
 
     async def fill(self, key: str, value: str, *, secret: bool = False) -> None:
@@ -219,16 +226,14 @@ class PageActions:
             self.changed = True
             typed, elsewhere = await type_into(element, value, ACTION_MS)
             if elsewhere:
-                raise PageNotUnderstood(
+                raise self.view.problem(
                     f"what was typed for {named(self.labels[key])} went into another field; it was removed again",
-                    where=self.view.browser.page.url,
                     found=", ".join(elsewhere),
                     next_step="Look at the page: it may move on to another field by itself.",
                 )
             if typed.strip() != value.strip():
-                raise PageNotUnderstood(
+                raise self.view.problem(
                     f"the field {named(self.labels[key])} does not keep what is typed into it",
-                    where=self.view.browser.page.url,
                     found="" if secret else f"typed {value!r}, there is {typed!r}",
                     next_step="Look at the page: the field may be limited in length, or filled by a script.",
                 )
@@ -246,32 +251,35 @@ class PageActions:
             self.changed = False
             self._typed.clear()
             self._held.clear()
+            self.kept.clear()
             await fill()
             if not self.changed:
                 return
-        raise PageNotUnderstood(
+        raise self.view.problem(
             "the form does not keep what is filled in; it was not sent",
-            where=self.view.browser.page.url,
             next_step="Look at the page: somebody or something else fills in the same form.",
         )
 
     async def holds(self) -> bool:
-        """Whether the form that was kept holds no other text by now; a field that the page has emptied counts not."""
+        """Whether the form that was kept holds nothing else by now; what the page has emptied or hidden counts not."""
+        screen = await self.view.look(anew=True)
+        same = not any(kept(screen) is False for kept in self.kept)
         with suppress(Error):
-            return all([str(await each.evaluate(_HELD)).strip() in ("", value) for each, value in self._held])
-        return True
+            return same and all([str(await each.evaluate(_HELD)).strip() in ("", value) for each, value in self._held])
+        return same
 
     async def tick(self, key: str, on: bool) -> None:
         """Set the box that the label names."""
+
+        def is_set(screen: Screen) -> bool | None:
+            hits = find(screen, self.labels[key])
+            return hits[0].item.checked is on if hits else None
+
         item = await self.find(key)
+        self.kept.append(is_set)
         if item.checked != on:
             self.changed = True
             await self.click_box(item)
-
-            def is_set(screen: Screen) -> bool | None:
-                hits = find(screen, self.labels[key])
-                return True if hits and hits[0].item.checked is on else None
-
             await self.view.wait(is_set, f"{named(self.labels[key])} set")
 
     # -- parts -------------------------------------------------------------------------------------
@@ -300,9 +308,8 @@ class PageActions:
             else:
                 await self.view.stirred(_DRAWN_S)
             item = await self.view.again(item)
-        raise PageNotUnderstood(
+        raise self.view.problem(
             f"{item.kind} {item.text!r} cannot be clicked",
-            where=self.view.browser.page.url,
             found=opening_line(problem),
             next_step="Look at the page in a browser: something may cover it, or draw it anew all the time.",
         )
@@ -322,9 +329,8 @@ class PageActions:
             if not hits and not sure:
                 return None
             if not hits:
-                raise PageNotUnderstood(
+                raise self.view.problem(
                     f"{named(label)} belongs to other fields than those that were filled in; nothing was clicked",
-                    where=self.view.browser.page.url,
                     found=visible(screen),
                     next_step="If the form's own has another name, add that to the site's file (key labels).",
                 )
@@ -333,9 +339,8 @@ class PageActions:
             if len(items) > 1 and not sure:
                 return None
             if len(items) > 1:
-                raise PageNotUnderstood(
+                raise self.view.problem(
                     f"{len(items)} controls answer to {named(label)}",
-                    where=self.view.browser.page.url,
                     found=", ".join(f"{item.kind} {item.text!r}" for item in items),
                     next_step="Give a longer caption, which fits one of them only, in the site's file (key labels).",
                 )
@@ -377,9 +382,8 @@ class PageActions:
             waits = await self._refocus(item) if problem == _FOCUS_GONE else covered and await uncover(self.view, item)
             tries += waits and time.monotonic() < end
         unusable = f"{named(self.labels[key])} is there, and cannot be used"
-        raise PageNotUnderstood(
+        raise self.view.problem(
             f"{unusable}; in the way: {await covering(self.view, item)}" if covered else unusable,
-            where=self.view.browser.page.url,
             found=f"{'disabled; ' if item.disabled else ''}{'it takes no typing' if 'fill' in problem else problem}",
             next_step="Look at the picture or the page: something may cover it, or an earlier field may be empty.",
         )
@@ -421,11 +425,10 @@ class PageActions:
             again = await self.view.again(item)
             try:
                 await (await self.view.element(again)).click(trial=True, timeout=_TRIAL_MS)
+                return
             except MISSED as error:
                 if _COVERED not in str(error):
                     return
-            else:
-                return
             await uncover(self.view, again)
 
     async def click_box(self, item: Item) -> None:

@@ -138,13 +138,7 @@ class PinnedBrowser:
     """One fresh browser page on one server. Made by :meth:`open`; not for use after its context has ended."""
 
     def __init__(
-        self,
-        session: CDPSession,
-        page: Page,
-        relay: PinnedRelay,
-        base_url: str,
-        deadlines: Deadlines,
-        executable: Path,
+        self, session: CDPSession, page: Page, relay: PinnedRelay, base_url: str, deadlines: Deadlines, executable: Path
     ) -> None:
         self.page = page
         self._session = session

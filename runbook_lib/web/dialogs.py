@@ -43,9 +43,8 @@ async def dismiss(view: PageView, front: Screen) -> None:
     ways = _ways_out(view, front, text)
     notes = is_notice(front, view.labels)
     if not ways and not notes:
-        raise PageNotUnderstood(
+        raise view.problem(
             f"an unexpected dialog covers the page: {dialog_in_words(front)}",
-            where=view.browser.page.url,
             found=dialog_in_words(front),
             next_step="Answer it by hand in a browser, then run the stage again.",
         )
@@ -68,9 +67,9 @@ def question_in(view: PageView, front: Screen) -> str:
     return " ".join(text for text in front.texts if plain(text) not in offers or says(text, view.expected))
 
 
-def gone(front: Screen) -> Callable[[Screen], bool | None]:
+def gone(front: Screen) -> Callable[[Screen], bool]:
     """Return what tells of a screen whether the dialogue in front is another one than this, or none."""
-    return lambda screen: True if screen.in_dialog().texts != front.texts else None
+    return lambda screen: screen.in_dialog().texts != front.texts
 
 
 def _ways_out(view: PageView, front: Screen, text: str) -> list[ControlMatch]:
@@ -129,10 +128,9 @@ async def _escape(view: PageView, front: Screen) -> None:
         await view.browser.page.keyboard.press("Escape")
     try:
         await view.wait(gone(front), "the notice to close", _ESCAPE_S)
-    except PageNotUnderstood as error:
-        raise PageNotUnderstood(
+    except PageNotUnderstood:
+        raise view.problem(
             f"a notice covers the page and cannot be closed: {dialog_in_words(front)}",
-            where=error.where,
             found=dialog_in_words(front),
             next_step="Close it by hand in a browser, then run the stage again.",
         ) from None

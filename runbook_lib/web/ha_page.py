@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
 
@@ -46,7 +46,7 @@ def ha_page(
     found = milestones(screen, labels)
     spoken = (*messages(screen, labels), *said)
     news = unsaid(spoken, earlier)
-    failed = any(step.failed for step in found) or bool(refusal(news, labels))
+    failed = any(step.failed for step in found) or any(reports(text, labels) for text in news)
     done = says(mode, labels.phrases["mode_active"])
     partial = bool(found) and any(step.percent for step in found) and not all(step.percent == 100 for step in found)
     busy = is_said_to_go_on(mode, news, labels)
@@ -152,14 +152,6 @@ _SHORT = 12
 _PARTS = (0.25, 1.0)  # of a page's time
 
 
-@dataclass
-class _Seen:
-    """The last different result of the check, and how many requests the pages had sent until then."""
-
-    result: Readiness | None = None
-    requests: int = 0
-
-
 def _folded(before: Screen, screen: Screen) -> str:
     """Name what came up and hides a part of the page that is not shown, such as further rows; empty without one."""
     known = {item.names for item in before.items if item.folded}
@@ -236,26 +228,27 @@ class HaPages:
         await self.hand.keep(lambda: self._fields(form))
         loads = self.view.loads
         await self.hand.press("check_readiness")
-        earlier, shown, refusing, seen = readiness(before, self.labels), Rest(), Rest(), _Seen()
+        earlier, shown, refusing = readiness(before, self.labels), Rest(), Rest()
+        last, requests = Readiness(), self.view.requests  # the last different result, and the requests until then
 
         def rest_s(result: Readiness) -> float:
             if result == earlier and self.view.loads == loads:
                 return _UNCHANGED_S
-            if result.unknown or self.view.requests > seen.requests:
+            if result.unknown or self.view.requests > requests:
                 return _UNCHANGED_S  # its words may not be the last ones; rows may come one by one
             return _LOADED_S if self.view.loads > loads and self.view.quiet else _SETTLE_S
 
         def ready(screen: Screen) -> tuple[ReadinessItem, ...] | None:
+            nonlocal last, requests
             result = readiness(screen, self.labels)
             if result.items and not result.problem and (folded := _folded(before, screen)):
                 result = replace(result, problem=f"part of it is collapsed: {folded}")
-            if result != seen.result:
-                seen.result, seen.requests = result, self.view.requests
+            if result != last:
+                last, requests = result, self.view.requests
             rests = shown.rests(result, rest_s(result))
             if result.problem and shown.rests(result, _STUCK_S):
-                raise PageNotUnderstood(
+                raise self.view.problem(
                     f"the result of Check Readiness is not understood: {result.problem}",
-                    where=self.view.browser.page.url,
                     found=visible(screen),
                     next_step="Look at the readiness check in a browser.",
                 )
@@ -308,7 +301,8 @@ class HaPages:
         broken = [step.name for step in page.milestones if step.failed]
         said = page.message.splitlines()
         # What stood there before the click may speak of an earlier registration.
-        words = refusal(said if broken else unsaid(said, self._earlier), self.labels)
+        news = [text for text in unsaid(said, self._earlier) if reports(text, self.labels)]
+        words = refusal(said if broken else news, self.labels)
         if page.under_way or not (broken or words):
             return None
         started = [step for step in page.milestones if step.percent < 100]
@@ -328,12 +322,7 @@ class HaPages:
         return any(says(text, self.labels.phrases["pending"]) for text in fresh)
 
     def _refused(self, doing: str, words: str) -> PageRefused:
-        return PageRefused(
-            f"{doing}: the page said no",
-            where=self.view.browser.page.url,
-            found=words,
-            next_step=NEXT_STEPS[meaning(words, self.labels)],
-        )
+        return self.view.refused(f"{doing}: the page said no", words, NEXT_STEPS[meaning(words, self.labels)])
 
     async def _settled(self) -> HaPage:
         """Read the page once it has a configuration mode, milestones or the form; pages fill in late."""

@@ -9,12 +9,12 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 
 from runbook_lib.decisions import ListedIseServer
-from runbook_lib.errors import PageNotUnderstood, PageRefused, RunbookError
+from runbook_lib.errors import PageRefused, RunbookError
 from runbook_lib.hosts import is_address, same_host, with_port
 from runbook_lib.params.labels import Labels
 from runbook_lib.web import menu
 from runbook_lib.web.actions import PageActions
-from runbook_lib.web.controls import find, same_line
+from runbook_lib.web.controls import find, lines_of, same_line
 from runbook_lib.web.screen import FIELDS, Item, Screen, ScreenRow, same, says
 from runbook_lib.web.submit import NEXT_STEPS, Submit, choose
 from runbook_lib.web.view import Rest
@@ -61,14 +61,10 @@ def _heads(row: ScreenRow, labels: Labels) -> bool:
 def _lines(screen: Screen) -> Iterator[ScreenRow]:
     """Texts outside of tables that stand on one line, as rows."""
     for number, items in screen.frames.items():
-        loose = [item for item in items if item.kind == "text" and item.row < 0]
-        while loose:
-            line = [item for item in loose if same_line(item, loose[0])]
-            loose = [item for item in loose if item not in line]
-            cells = tuple(item.text for item in sorted(line, key=lambda item: item.left))
-            row = ScreenRow(cells=cells, frame=number, table=-1)
+        for line in lines_of([item for item in items if item.kind == "text" and item.row < 0]):
+            cells = tuple(item.text for item in line.items)
             if len(cells) > 1 or len(cells[0].split()) <= _LINE_WORDS:
-                yield row
+                yield ScreenRow(cells=cells, frame=number, table=-1)
 
 
 def _ise_server(row: ScreenRow, header: ScreenRow | None, labels: Labels) -> ListedIseServer | None:
@@ -186,12 +182,11 @@ class IsePages:
                 await self.hand.fill("ise_password_again", password, secret=True)
 
         if row := row_of(address, await self.servers()):
-            raise PageRefused(
+            what, found = (
                 "the ISE server is in the list already; nothing was typed",
-                where=self.view.browser.page.url,
-                found=f"already added: {address}, status {row.status!r}",
-                next_step=NEXT_STEPS["duplicate"],
+                f"{address}, status {row.status!r}",
             )
+            raise self.view.refused(what, f"already added: {found}", NEXT_STEPS["duplicate"])
         await self._command("ise_command_add", "ise_add")
         await fields()
         submit = Submit(self.hand, "ise-add", "save", "ask_save", "ask_danger", address, form=fields)
@@ -201,7 +196,7 @@ class IsePages:
             await self._leave_form()
             raise
 
-    async def remove(self, address: str) -> None:
+    async def remove(self, address: str) -> bool:
         """Tick the server's row, Select a command > Delete ISE Server > Go, agree, and see the row gone."""
         await self.open()
         box = await self.view.wait(lambda screen: self._box(screen, address), f"a box to tick in the row of {address}")
@@ -218,7 +213,7 @@ class IsePages:
             listed = settled(screen) if self._is_list(screen) else None
             return None if listed is None or row_of(address, listed) else True
 
-        await Submit(
+        return await Submit(
             self.hand, "ise-remove", key, "ask_delete", "", address, lambda: self._require_alone(address)
         ).send(gone)
 
@@ -228,9 +223,8 @@ class IsePages:
         boxes = {row.address: self._box(screen, row.address) for row in ise_servers(screen, self.labels)}
         ticked = [of for of, box in boxes.items() if box and box.checked]
         if any(box and box.kind in _BOXES for box in boxes.values()) and ticked != [address]:
-            raise PageNotUnderstood(
+            raise self.view.problem(
                 f"the rows that are ticked are not that of {address} alone; nothing was removed",
-                where=self.view.browser.page.url,
                 found=", ".join(ticked) or "none",
                 next_step="Remove it by hand in a browser, then run the stage again.",
             )

@@ -56,11 +56,7 @@ START_DEADLINE_S = 120.0
 
 
 async def launch(
-    playwright: Playwright,
-    executable: Path,
-    keys: Iterable[str] = (),
-    *,
-    way: ProxySettings = NOWHERE,
+    playwright: Playwright, executable: Path, keys: Iterable[str] = (), *, way: ProxySettings = NOWHERE
 ) -> Browser:
     """Start a browser whose only way out is ``way``, and which accepts the public ``keys`` (SHA-256, hex).
 

@@ -69,7 +69,7 @@ async def _type(view: PageView, hand: PageActions, user: str, password: str) -> 
     shown = Rest()
     try:
         await view.wait(
-            lambda screen: True if _decided(view, before, screen, shown, new=view.loads > loads) else None,
+            lambda screen: _decided(view, before, screen, shown, new=view.loads > loads),
             "the page after the login",
             rest=shown,
         )
@@ -150,21 +150,18 @@ async def reach(
     the way is gone a second time where a part of the time has passed in vain.
     """
 
-    def there(screen: Screen) -> bool | None:
-        return True if arrived(screen) else None
-
     for page in hand.labels[page_id].texts if page_id else ():
         with contextlib.suppress(PageNotUnderstood):
             await hand.view.browser.go(DEEP_LINK.format(quote(page, safe="")))
             hand.view.moved()
-            await hand.wait(there, what)
+            await hand.wait(arrived, what)
             return
     await go(hand, path, arrived)
     try:
-        await hand.wait(there, what, hand.view.browser.deadlines.page_s * _PATIENCE)
+        await hand.wait(arrived, what, hand.view.browser.deadlines.page_s * _PATIENCE)
     except PageNotUnderstood:
         await go(hand, path, arrived)
-        await hand.wait(there, what)
+        await hand.wait(arrived, what)
 
 
 async def go(hand: PageActions, path: Sequence[str], arrived: Callable[[Screen], bool]) -> None:
@@ -302,10 +299,8 @@ async def _open(hand: PageActions, item: Item, left: Sequence[str], arrived: Cal
     # The page before this one may stay for a moment, and look like the one that is meant; or be the very same.
     loads, shown = hand.view.loads, Rest()
 
-    def moved_on(screen: Screen) -> bool | None:
-        if hand.view.loads > loads:
-            return True
-        return True if screen != before and shown.rests(screen, _REST_S) else None
+    def moved_on(screen: Screen) -> bool:
+        return hand.view.loads > loads or (screen != before and shown.rests(screen, _REST_S))
 
     await hand.click(await hand.view.again(item))
     await leave(hand.view)
@@ -317,12 +312,13 @@ async def _open(hand: PageActions, item: Item, left: Sequence[str], arrived: Cal
 
 async def _shows(hand: PageActions, left: Sequence[str]) -> bool:
     """Return whether an entry that is looked for is there, or comes up before the page is still."""
-
-    def shown(screen: Screen) -> bool | None:
-        return True if any(find(screen, hand.labels[key], kinds=_PRESS) for key in left) else None
-
     with contextlib.suppress(PageNotUnderstood, DeviceSilent):
-        return await hand.view.wait(shown, "", _HOVER_S, stirring=True)
+        return await hand.view.wait(
+            lambda screen: any(find(screen, hand.labels[key], kinds=_PRESS) for key in left),
+            "",
+            _HOVER_S,
+            stirring=True,
+        )
     return False
 
 
@@ -331,9 +327,9 @@ async def _opens_by_pointing(hand: PageActions, item: Item, left: Sequence[str])
     known = {(other.kind, other.text) for other in (await hand.view.look()).items}
     again = await hand.view.again(item)
 
-    def opened(screen: Screen) -> bool | None:
+    def opened(screen: Screen) -> bool:
         shown = [hit for key in left for hit in find(screen, hand.labels[key], kinds=_PRESS)]
-        return True if any((hit.item.kind, hit.item.text) not in known for hit in shown) else None
+        return any((hit.item.kind, hit.item.text) not in known for hit in shown)
 
     try:
         element = await hand.view.element(again)
@@ -356,12 +352,12 @@ async def _click_open(hand: PageActions, item: Item, left: Sequence[str]) -> Non
     if not before:
         return
 
-    def changed(screen: Screen) -> bool | None:
+    def changed(screen: Screen) -> set[tuple[str, str]] | None:
         after = entries(screen)
-        return after < before if after != before else None
+        return after if after != before else None
 
     with contextlib.suppress(PageNotUnderstood, DeviceSilent):
-        if await hand.view.wait(changed, "", _HOVER_S, stirring=True):
+        if await hand.view.wait(changed, "", _HOVER_S, stirring=True) < before:
             await hand.click(await hand.view.again(item))
 
 

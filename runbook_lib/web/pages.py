@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any, TypeVar
 
@@ -12,9 +13,9 @@ from playwright.async_api import Error
 from runbook_lib.decisions import HaPage, ListedIseServer, ReadinessItem
 from runbook_lib.errors import (
     ConnectionLost,
+    DeviceError,
     DeviceSilent,
     DeviceUnreachable,
-    LoginRefused,
     OutcomeUnknown,
     PageNotUnderstood,
     PageRefused,
@@ -22,16 +23,17 @@ from runbook_lib.errors import (
 )
 from runbook_lib.params.labels import HaForm, Labels
 from runbook_lib.web.actions import PageActions
-from runbook_lib.web.browser import PinnedBrowser
+from runbook_lib.web.browser import DrawnText, PinnedBrowser
 from runbook_lib.web.ha_page import HaPages
 from runbook_lib.web.ise_page import IsePages, row_of
 from runbook_lib.web.menu import login
-from runbook_lib.web.screen import says
-from runbook_lib.web.view import Evidence, PageView, SessionEnded, reading, take_picture
+from runbook_lib.web.screen import FIELDS, PRESSABLE, Item, says
+from runbook_lib.web.view import Evidence, PageView, SessionEnded, take_picture
 
 _REOPEN_AFTER = 3
 _NOTHING_AFTER = 5
 _FIRST_POLL_S = 0.25
+_AWAY = (DeviceUnreachable, DeviceSilent, PageNotUnderstood)
 
 T = TypeVar("T")
 
@@ -71,8 +73,24 @@ class PrimePages:
         await take_picture(self._view, name)
 
     async def reading(self) -> dict[str, Any]:
-        """Return what is read of the page that is shown now, as plain values without secrets."""
-        return await reading(self._view)
+        """Return what is read of the page now: its address, texts and controls, and the browser's own accessible tree.
+
+        A control has its kind, names, value, state, place (x, y, width, height), frame, dialogue and what covers it.
+        Secrets that were typed and what stands in password fields are left out. What cannot be read is missing.
+        """
+        kept: dict[str, Any] = {"address": self._browser.page.url}
+        with suppress(Error, DeviceError):
+            screen = await self._view.look(anew=True)
+            kept["texts"] = list(screen.texts)
+            kept["controls"] = []
+            for number, items in screen.frames.items():
+                controls = [item for item in items if item.kind in _CONTROLS]
+                covers = await self._view.handle(number).evaluate(_COVERS, [item.index for item in controls])
+                kept["controls"] += [_values(item, over) for item, over in zip(controls, covers, strict=True)]
+        with suppress(Error):
+            kept["accessible"] = await self._browser.page.locator("body").aria_snapshot(timeout=_SNAPSHOT_MS)
+        secrets = self._browser.secrets | await _passwords(self._view)
+        return {name: _without(value, secrets) for name, value in kept.items()}
 
     async def ha_page(self) -> HaPage:
         """Open Administration > Settings > High Availability and read it."""
@@ -125,11 +143,7 @@ class PrimePages:
         async def gone() -> bool | None:
             return True if row_of(address, await self._ise.servers()) is None else None
 
-        async def remove() -> bool | None:
-            await self._ise.remove(address)
-            return True
-
-        await self._once("removing the ISE server", remove, gone)
+        await self._once("removing the ISE server", lambda: self._ise.remove(address), gone)
 
     # -- parts -------------------------------------------------------------------------------------
 
@@ -148,9 +162,8 @@ class PrimePages:
             try:
                 return await step()
             except SessionEnded:
-                raise PageNotUnderstood(
+                raise self._view.problem(
                     f"the login page came up again while {doing}",
-                    where=self._browser.page.url,
                     next_step="Log in by hand in a browser: this user's sessions may be limited.",
                 ) from None
 
@@ -168,11 +181,7 @@ class PrimePages:
         except (DeviceSilent, ConnectionLost, DeviceUnreachable, PageNotUnderstood):
             result = None
         if result is None:
-            raise OutcomeUnknown(
-                f"{doing}: the web session ended while the button was clicked",
-                where=self._browser.page.url,
-                next_step="Check what the servers report before you repeat anything.",
-            )
+            raise self._view.unknown(f"{doing}: the web session ended while the button was clicked")
         return result
 
     async def _after_login(self, step: Callable[[], Awaitable[T]]) -> T:
@@ -190,14 +199,12 @@ class PrimePages:
     async def _observe(self, reopen: bool) -> HaPage | None:
         """Read the page for :meth:`watch_registration`; None while the server or the session is away."""
         try:
-            with self._browser.guard("watching the registration"):
+            with suppress(SessionEnded, *_AWAY), self._browser.guard("watching the registration"):
                 return await (self._ha.page() if reopen else self._ha.read())
-        except (SessionEnded, DeviceUnreachable, DeviceSilent, PageNotUnderstood):
-            return None
         except ConnectionLost:
             if self._browser.page.is_closed():
                 raise
-            return None
+        return None
 
 
 class _Watch:
@@ -263,12 +270,8 @@ class _Watch:
         """Load the pages anew after the session ended or the server was away; log in where that is asked for."""
         self._unchanged = _REOPEN_AFTER
         try:
-            with self._pages._browser.guard("logging in again"):
+            with suppress(OutcomeUnknown, *_AWAY), self._pages._browser.guard("logging in again"):
                 await self._pages._login_again()
-        except LoginRefused:
-            raise
-        except (DeviceUnreachable, DeviceSilent, PageNotUnderstood, OutcomeUnknown, Error):
-            return
         except ConnectionLost:
             if self._pages._browser.page.is_closed():
                 raise
@@ -279,3 +282,49 @@ def _summary(page: HaPage | None) -> str:
         return "the page never showed a state"
     steps = ", ".join(f"{step.name} {step.percent} %" for step in page.milestones)
     return "; ".join(filter(None, (f"Configuration Mode {page.configuration_mode!r}", steps, page.message)))
+
+
+# -- The reading of a page that was not understood, as plain values: from it a label can be found from afar
+
+_CONTROLS = FIELDS | PRESSABLE | {"icon", "progressbar"}
+_SNAPSHOT_MS = 4000
+_HIDDEN = "[secret]"
+_COVERS = """(h, indices) => indices.map((i) => {
+  const el = h.elements[i], box = el.getBoundingClientRect();
+  const over = el.ownerDocument.elementFromPoint(box.left + box.width / 2, box.top + box.height / 2);
+  if (!over || el.contains(over) || over.contains(el)) return "";
+  return [over.tagName.toLowerCase(), over.className, (over.innerText || "").slice(0, 60)].filter(Boolean).join(" ");
+})"""
+
+
+def _values(item: Item, covered_by: str) -> dict[str, Any]:
+    shown = {"role": item.kind, "names": [text for _, text in item.names], "value": item.value, "place": list(item.box)}
+    state = {"options": list(item.options), "checked": item.checked, "disabled": item.disabled}
+    place = {"frame": item.frame, "dialog": item.dialog, "covered_by": covered_by}
+    return {**shown, **{name: value for name, value in (state | place).items() if value}}
+
+
+async def _passwords(view: PageView) -> set[str]:
+    """Return what stands in password fields, whoever filled it in: the accessible tree says it aloud."""
+    found: set[str] = set()
+    for frame in view.browser.page.frames:
+        with suppress(Error):
+            found |= set(await frame.locator("input[type=password]").evaluate_all("all => all.map((one) => one.value)"))
+    return found - {""}
+
+
+def _without(value: Any, secrets: frozenset[str]) -> Any:
+    """Return a value without the secrets, and without what spells one otherwise: quoted, spaced or backwards."""
+    if isinstance(value, str):
+        for secret in secrets:
+            value = value.replace(secret, _HIDDEN)
+        if DrawnText((value,)).shows(secrets):
+            value = "\n".join(_HIDDEN if DrawnText((line,)).shows(secrets) else line for line in value.splitlines())
+        return _HIDDEN if DrawnText((value,)).shows(secrets) else value
+    if isinstance(value, list):
+        kept = [_without(each, secrets) for each in value]
+        words = tuple(each for each in kept if isinstance(each, str))
+        return [_HIDDEN] if DrawnText(words).shows(secrets) else kept
+    if isinstance(value, dict):
+        return {name: _without(each, secrets) for name, each in value.items()}
+    return value

@@ -8,14 +8,14 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TypeVar
 
-from playwright.async_api import Error
+from playwright.async_api import ElementHandle, Error
 
 from runbook_lib.errors import OutcomeUnknown, PageNotUnderstood, PageRefused, RunbookError, cut
 from runbook_lib.params.labels import Label
 from runbook_lib.web.actions import PageActions, named
 from runbook_lib.web.controls import find, find_beside, find_radios, pressables
-from runbook_lib.web.dialogs import ACTION_MS, dismiss, gone, question_in
-from runbook_lib.web.reading import fresh_texts, meaning, refusal, unsaid
+from runbook_lib.web.dialogs import ACTION_MS, dismiss, gone, question_in, within
+from runbook_lib.web.reading import concerns, fresh_texts, meaning, refusal, unsaid
 from runbook_lib.web.screen import Item, Screen, same, says
 from runbook_lib.web.view import Rest, SessionEnded, take_picture
 
@@ -23,6 +23,7 @@ from runbook_lib.web.view import Rest, SessionEnded, take_picture
 
 _CHOICES = ("option", "menuitem", "clickable", "radio", "link", "text")
 _DRAWN = ("clickable", "button")
+_OPTION = within("option")
 _OPEN_S = 2.0  # for each way to open a list; after the last the deadline of the page counts
 _MOVED = 6
 
@@ -36,7 +37,13 @@ async def choose(hand: PageActions, key: str, option: str) -> None:
         await _choose_radio(hand, radios, key, option)
         return
     item = _choice(screen, label)[0]
-    if any(same(item.value or item.text, text) for text in (*wanted.texts, hand.chosen.get(key, ""))):
+
+    def chosen(screen: Screen) -> bool | None:
+        shown = next((item.value or item.text for item in _choice(screen, label)), "")
+        return any(same(shown, text) for text in (*wanted.texts, hand.chosen.get(key, ""))) if shown else None
+
+    hand.kept.append(chosen)
+    if chosen(screen):
         return
     hand.changed = True
     choosing = _choose_native(hand, item, wanted, label) if item.options else None
@@ -59,9 +66,10 @@ async def _choose_radio(hand: PageActions, radios: Sequence[Item], key: str, opt
         await hand.click_box(hits[0].item)
 
     def chosen(screen: Screen) -> bool | None:
-        near = find(screen, hand.labels[option], kinds=("radio",))
-        return True if any(hit.item.checked and hit.item.text == text for hit in near) else None
+        near = [hit.item for hit in find(screen, hand.labels[option], kinds=("radio",)) if hit.item.text == text]
+        return any(item.checked for item in near) if near else None
 
+    hand.kept.append(chosen)
     await hand.view.wait(chosen, f"{named(hand.labels[key])} set to {named(hand.labels[option])}")
 
 
@@ -70,8 +78,17 @@ async def _choose_native(hand: PageActions, item: Item, wanted: Label, label: La
     order = order or [n for n, option in enumerate(item.options) if says(option, wanted.texts)]
     if not order:
         raise _no_option(hand, wanted, label, item.options)
-    await hand.on(item, lambda element: element.select_option(index=order[0], timeout=ACTION_MS))
-    return item.options[order[0]]
+    text = item.options[order[0]]
+
+    async def choosing(element: ElementHandle) -> None:
+        # By its words: a list that was drawn anew since the look may have another order.
+        option = (await element.evaluate_handle(_OPTION, text)).as_element()
+        if option is None:
+            raise Error(text)
+        await element.select_option(element=option, timeout=ACTION_MS)
+
+    await hand.on(item, choosing)
+    return text
 
 
 async def _choose_listed(hand: PageActions, item: Item, before: Screen, wanted: Label, label: Label) -> str:
@@ -114,9 +131,8 @@ async def _opened(hand: PageActions, item: Item, label: Label, offered: Callable
 
 
 def _no_option(hand: PageActions, wanted: Label, label: Label, options: Sequence[str]) -> PageNotUnderstood:
-    return PageNotUnderstood(
+    return hand.view.problem(
         f"{named(label)} does not offer {named(wanted)}",
-        where=hand.view.browser.page.url,
         found=", ".join(options),
         next_step="If it is there under another name, add that name to the site's file (key labels).",
     )
@@ -128,6 +144,7 @@ T = TypeVar("T")
 
 _DECLINED, _DECLINED_S = "the page asked an unexpected question; it was answered with no", 2.0
 _CHANGED = "the page has changed the form since it was filled in; its question was not answered with yes"
+_SAYS = "the page does no more, and does not say that this was refused"
 _NEWS, _CLOSES = 400, 4
 _WHOLE = "Read it on the page; if yes is right, put the whole question into the site's file (key labels)."
 
@@ -184,7 +201,7 @@ class Submit:
 
     async def _outcome(self, before: Screen, done: Callable[[Screen], T | None]) -> T:
         view = self.hand.view
-        shown, refusing = Rest(), [""]
+        shown, refusing, heard = Rest(), [""], Rest()
 
         def ready(screen: Screen) -> tuple[Screen, T | None] | None:
             front = screen.in_dialog()
@@ -201,9 +218,15 @@ class Submit:
                 return None
             fresh = unsaid(fresh_texts(before, screen), view.standing)
             self._new = tuple(dict.fromkeys((*view.passed, *fresh, *view.said)))
-            refusing.append(refusal(self._new, view.labels))
-            if refusing[-1] and refusing[-1] == refusing[-2]:  # it is still there at the second look
-                raise self._refused(refusing[-1])
+            refusing.append(words := refusal(self._new, view.labels))
+            if words and words == refusing[-2] and concerns(words, view.labels):  # still there at the second look
+                raise self._refused(words)
+            # Of other words nobody knows whether they speak of this; what the page does then says more.
+            stays = bool(find(screen, view.labels[self.key]))  # the form that was sent
+            if heard.rests(words, _DECLINED_S) and words and view.quiet and (stays or self._known(words)):
+                if self._known(words) or says(words, view.labels.phrases["broken"]):
+                    raise self._refused(words)
+                raise view.problem(_SAYS)
             return None
 
         try:
@@ -217,6 +240,10 @@ class Submit:
         except (PageRefused, OutcomeUnknown):
             raise
         except (RunbookError, Error) as error:
+            if await self.hand.untouched():
+                raise view.problem(
+                    f"{self.name}: the button got no click; nothing was sent", self._news(error)
+                ) from None
             raise self._unknown("the page does not show the result", self._news(error)) from None
 
     async def _answer(self, screen: Screen) -> None:
@@ -226,7 +253,7 @@ class Submit:
         agreed = view.agrees(question_in(view, front))
         if not agreed:
             words = refusal(front.texts, view.labels)
-            if words:
+            if words and (self._known(words) or concerns(" ".join(front.texts), view.labels)):
                 raise self._refused(words)
             if no := pressables(front, view.labels["dialog_no"]):
                 view.unexpected.append(text)
@@ -249,13 +276,12 @@ class Submit:
                 return
         await view.wait(gone(front), "the dialogue to close")
 
+    def _known(self, words: str) -> bool:
+        """Whether words that say no are those of a refusal, and not perhaps of something else on the server."""
+        return bool(meaning(words, self.hand.labels)) or says(words, self.hand.labels.phrases["input"])
+
     def _unknown(self, what: str, found: str) -> OutcomeUnknown:
-        return OutcomeUnknown(
-            f"{self.name}: the button was clicked, and {what}",
-            where=self.hand.view.browser.page.url,
-            found=found,
-            next_step="Check what both servers report before you repeat anything.",
-        )
+        return self.hand.view.unknown(f"{self.name}: the button was clicked, and {what}", found)
 
     def _news(self, error: Exception) -> str:
         """Return what came up since the click and may be the reason, in words that nobody knows, before the error."""
@@ -269,12 +295,8 @@ class Submit:
         if not meant and says(words, self.hand.labels.phrases["broken"]):
             return self._unknown("the server has an error, and may have done what it was asked for", words)
         shown = f" ({meant.replace('_', ' ')})" if meant else ""
-        return PageRefused(
-            f"{self.name}: {what}{shown}",
-            where=self.hand.view.browser.page.url,
-            found=words,
-            next_step=_WHOLE if what == _DECLINED else NEXT_STEPS[meant],
-        )
+        step = _WHOLE if what == _DECLINED else NEXT_STEPS[meant]
+        return self.hand.view.refused(f"{self.name}: {what}{shown}", words, step)
 
 
 def _name_of(screen: Screen) -> str:

@@ -10,14 +10,22 @@ from collections.abc import Callable, Iterable
 from importlib.resources import files
 from typing import Any, TypeVar
 
-from playwright.async_api import Dialog, ElementHandle, Error, Frame, JSHandle, Request
+from playwright.async_api import Dialog, ElementHandle, Error, Frame, JSHandle, Request, WebSocket
 
-from runbook_lib.errors import CertificateMoved, ConnectionLost, DeviceError, DeviceSilent, PageNotUnderstood
+from runbook_lib.errors import (
+    CertificateMoved,
+    ConnectionLost,
+    DeviceError,
+    DeviceSilent,
+    OutcomeUnknown,
+    PageNotUnderstood,
+    PageRefused,
+)
 from runbook_lib.params.labels import SECONDARY, Labels
-from runbook_lib.web.browser import DrawnText, PinnedBrowser
+from runbook_lib.web.browser import PinnedBrowser
 from runbook_lib.web.controls import bare_words, is_login
 from runbook_lib.web.reading import agrees
-from runbook_lib.web.screen import FIELDS, PRESSABLE, Item, Screen, plain, says, screen_from, visible
+from runbook_lib.web.screen import Item, Screen, plain, says, screen_from, visible
 
 # -- Look at the page: screens, waiting for something to appear, the browser's own questions -------
 
@@ -128,6 +136,8 @@ class PageView:
         self._asked: set[Request] = set()
         browser.page.on("framenavigated", self._note_load)
         browser.page.on("request", self._note_request)
+        self.sockets: list[WebSocket] = []  # what goes through them is in no request
+        browser.page.on("websocket", self.sockets.append)
         browser.page.on("requestfinished", self._note_answer)
         browser.page.on("requestfailed", self._note_answer)
 
@@ -279,7 +289,7 @@ class PageView:
         stirring: bool = False,
         rest: Rest | None = None,
     ) -> T:
-        """Look until ``ready`` gives something, and return that.
+        """Look until ``ready`` gives something but None and False, and return that.
 
         Raises SessionEnded when the login page comes up instead, PageNotUnderstood with what is visible at
         the deadline (``page_s`` where none is given), DeviceSilent if nothing at all is. ``stirring``: wait only as
@@ -291,7 +301,7 @@ class PageView:
         screen = await self.look()
         while True:
             found = ready(screen)
-            if found is not None:
+            if found is not None and found is not False:
                 return found
             if self.logged_in and is_login(screen, self.labels):
                 self.logged_in = False
@@ -314,6 +324,19 @@ class PageView:
             for each in waits:
                 each.cancel()
             await asyncio.gather(*waits, return_exceptions=True)
+
+    def unknown(self, what: str, found: str = "") -> OutcomeUnknown:
+        """Return the error for a button that was clicked and whose result is not known."""
+        then = "Check what both servers report before you repeat anything."
+        return OutcomeUnknown(what, where=self.browser.page.url, found=found, next_step=then)
+
+    def refused(self, what: str, found: str, next_step: str) -> PageRefused:
+        """Return the error for what the page refuses in the words ``found``."""
+        return PageRefused(what, where=self.browser.page.url, found=found, next_step=next_step)
+
+    def problem(self, what: str, found: str = "", next_step: str = "") -> PageNotUnderstood:
+        """Return the error for something about the page that is shown now."""
+        return PageNotUnderstood(what, where=self.browser.page.url, found=found, next_step=next_step)
 
     def not_found(self, what: str, screen: Screen, limit: float) -> PageNotUnderstood | DeviceSilent:
         """Return the error for something that is not on the page."""
@@ -378,71 +401,3 @@ async def _is_clean(browser: PinnedBrowser) -> bool:
     whole = drawn.documents >= len(browser.page.frames)  # a frame of another process is not in it
     told = await browser.was_told()
     return whole and not drawn.filled and not (told and drawn.painted) and not drawn.shows(browser.secrets)
-
-
-# -- The reading of a page that was not understood, as plain values: from it a label can be found from afar
-
-_CONTROLS = FIELDS | PRESSABLE | {"icon", "progressbar"}
-_SNAPSHOT_MS = 4000
-_HIDDEN = "[secret]"
-_COVERS = """(h, indices) => indices.map((i) => {
-  const el = h.elements[i], box = el.getBoundingClientRect();
-  const over = el.ownerDocument.elementFromPoint(box.left + box.width / 2, box.top + box.height / 2);
-  if (!over || el.contains(over) || over.contains(el)) return "";
-  return [over.tagName.toLowerCase(), over.className, (over.innerText || "").slice(0, 60)].filter(Boolean).join(" ");
-})"""
-
-
-async def reading(view: PageView) -> dict[str, Any]:
-    """Return what is read of the page now: its address, texts and controls, and the browser's own accessible tree.
-
-    A control has its kind, names, value, state, place (x, y, width, height), frame and dialogue, and what covers it.
-    Secrets that were typed, and what stands in password fields, are left out. What cannot be read is missing; nothing
-    is raised.
-    """
-    kept: dict[str, Any] = {"address": view.browser.page.url}
-    with contextlib.suppress(Error, DeviceError):
-        screen = await view.look(anew=True)
-        kept["texts"] = list(screen.texts)
-        kept["controls"] = []
-        for number, items in screen.frames.items():
-            controls = [item for item in items if item.kind in _CONTROLS]
-            covers = await view.handle(number).evaluate(_COVERS, [item.index for item in controls])
-            kept["controls"] += [_values(item, over) for item, over in zip(controls, covers, strict=True)]
-    with contextlib.suppress(Error):
-        kept["accessible"] = await view.browser.page.locator("body").aria_snapshot(timeout=_SNAPSHOT_MS)
-    secrets = view.browser.secrets | await _passwords(view)
-    return {name: _without(value, secrets) for name, value in kept.items()}
-
-
-def _values(item: Item, covered_by: str) -> dict[str, Any]:
-    shown = {"role": item.kind, "names": [text for _, text in item.names], "value": item.value, "place": list(item.box)}
-    state = {"options": list(item.options), "checked": item.checked, "disabled": item.disabled}
-    place = {"frame": item.frame, "dialog": item.dialog, "covered_by": covered_by}
-    return {**shown, **{name: value for name, value in (state | place).items() if value}}
-
-
-async def _passwords(view: PageView) -> set[str]:
-    """Return what stands in password fields, whoever filled it in: the accessible tree says it aloud."""
-    found: set[str] = set()
-    for frame in view.browser.page.frames:
-        with contextlib.suppress(Error):
-            found |= set(await frame.locator("input[type=password]").evaluate_all("all => all.map((one) => one.value)"))
-    return found - {""}
-
-
-def _without(value: Any, secrets: frozenset[str]) -> Any:
-    """Return a value without the secrets, and without what spells one otherwise: quoted, spaced or backwards."""
-    if isinstance(value, str):
-        for secret in secrets:
-            value = value.replace(secret, _HIDDEN)
-        if DrawnText((value,)).shows(secrets):
-            value = "\n".join(_HIDDEN if DrawnText((line,)).shows(secrets) else line for line in value.splitlines())
-        return _HIDDEN if DrawnText((value,)).shows(secrets) else value
-    if isinstance(value, list):
-        kept = [_without(each, secrets) for each in value]
-        words = tuple(each for each in kept if isinstance(each, str))
-        return [_HIDDEN] if DrawnText(words).shows(secrets) else kept
-    if isinstance(value, dict):
-        return {name: _without(each, secrets) for name, each in value.items()}
-    return value

@@ -21,6 +21,7 @@ from runbook_lib.repair.primary_pages import PageProblem, why_guided
 from runbook_lib.web import actions, ha_page, menu
 from runbook_lib.web.pages import PrimePages
 from runbook_lib.web.screen import Item
+from runbook_lib.web.submit import choose
 
 pytestmark = pytest.mark.usefixtures("one_browser")
 HEADING = "<h2>HA Configuration</h2>"
@@ -303,7 +304,7 @@ def test_a_caption_over_its_field_belongs_to_that_field(tmp_path: Path) -> None:
     assert (fields_sent["user"], fields_sent["password"]) == (product.user, product.password)
 
 
-def test_nothing_is_typed_into_what_takes_the_focus(tmp_path: Path) -> None:
+def test_nothing_is_typed_into_what_takes_the_focus(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A page that moves on to the next field under the hands is not understood, and that field keeps what it held."""
     key = "<input id=k name=key type=password>"
     moves = "<input id=k name=key type=password onkeydown=\"document.getElementById('s').focus()\">"
@@ -323,9 +324,29 @@ def test_nothing_is_typed_into_what_takes_the_focus(tmp_path: Path) -> None:
         with pytest.raises(PageNotUnderstood, match="went into another field"):
             await hand.fill("ise_user", "admin")
         held.append(await page.input_value("#other"))
+        # Enter would press what has got the focus since.
+        await page.set_content("<label>User Name <input id=f></label><button onclick='title = 1'>Erase</button>")
+        hand.view.moved()
+        await hand.fill("ise_user", "admin")
+        await page.evaluate("f.onfocus = () => document.querySelector('button').focus()")
+        with pytest.raises(PageNotUnderstood, match="gave the focus"):
+            await hand.enter()
+        held.append(await page.title())
+        # A list that is filled anew has the same options in another order.
+        await page.set_content("<label>Failover Type <select><option>Automatic<option>x<option>Manual</select></label>")
+        hand.view.moved()
+        act = hand.on
+
+        async def reordered(item: Item, choosing: Callable[[ElementHandle], Awaitable[object]]) -> None:
+            await page.evaluate("document.querySelector('select').append(document.querySelector('option + option'))")
+            await act(item, choosing)
+
+        monkeypatch.setattr(hand, "on", reordered)
+        await choose(hand, "failover_type", "failover_manual")
+        held.append(await page.input_value("select"))
 
     drive_form(product, tmp_path, use, page_s=3.0)
-    assert held == [FORM.secondary_server, ""]
+    assert held == [FORM.secondary_server, "", "", "Manual"]
     assert not product.heard
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 from collections.abc import Callable
 from contextlib import nullcontext
 from types import SimpleNamespace
@@ -10,13 +11,14 @@ from typing import Any, cast
 
 import pytest
 
-from runbook_lib.errors import PageNotUnderstood, PageRefused
+from runbook_lib.errors import OutcomeUnknown, PageNotUnderstood, PageRefused
 from runbook_lib.params.labels import labels_for
 from runbook_lib.web import submit
 from runbook_lib.web.actions import PageActions
+from runbook_lib.web.controls import find_radios
 from runbook_lib.web.dialogs import dismiss, question_in
 from runbook_lib.web.screen import Item, Screen
-from runbook_lib.web.view import PageView
+from runbook_lib.web.view import PageView, Rest
 
 LABELS = labels_for()
 HARMLESS = "Registration takes hours. Do you want to continue?"
@@ -30,6 +32,7 @@ class Browser:
     def __init__(self) -> None:
         self.page = SimpleNamespace(on=lambda *_: None, url="https://prime-pri/")
         self.secrets: frozenset[str] = frozenset()
+        self.deadlines = SimpleNamespace(page_s=5)
 
 
 def view_that_registers() -> PageView:
@@ -167,18 +170,39 @@ def test_a_notice_that_keeps_its_click_is_closed_again_and_a_question_is_answere
     assert len(pressed) == closed
 
 
-@pytest.mark.parametrize("held", ["10.0.0.2", "", "10.0.0.9"])
+def form(listed: str = "Manual", radio: str = "Manual", *, ticked: bool = False) -> tuple[Item, ...]:
+    """What is chosen and ticked in the form; its way of failing over is shown twice, as a list and as a group."""
+    options = [
+        Item(kind="radio", names=((0, name),), group="Failover Mode", checked=name == radio)
+        for name in ("Manual", "Automatic")
+    ]
+    box = Item(kind="checkbox", names=((0, "Enable Virtual IP"),), checked=ticked)
+    return (Item(kind="combobox", names=((0, "Failover Type"),), value=listed), *options, box)
+
+
+@pytest.mark.parametrize(
+    ("held", "shown", "changed"),
+    [
+        ("10.0.0.2", form(), False),
+        ("", (), False),
+        ("10.0.0.9", form(), True),
+        ("10.0.0.2", form(listed="Automatic"), True),
+        ("10.0.0.2", form(radio="Automatic"), True),
+        ("10.0.0.2", form(ticked=True), True),
+    ],
+    ids=["kept", "emptied", "text", "list", "group", "box"],
+)
 def test_a_form_that_has_changed_below_its_question_is_not_agreed_to(
-    monkeypatch: pytest.MonkeyPatch, held: str
+    monkeypatch: pytest.MonkeyPatch, held: str, shown: tuple[Item, ...], changed: bool
 ) -> None:
     """Values that a page loads late would be registered with the HA key; one that empties its fields has sent them."""
     parts = (("text", HARMLESS), ("button", "OK"), ("button", "Cancel"))
-    front = Screen(tuple(Item(kind=kind, names=((0, words),), dialog="d", modal=True) for kind, words in parts))
-    pressed: list[str] = []
+    front = tuple(Item(kind=kind, names=((0, words),), dialog="d", modal=True) for kind, words in parts)
+    screens, pressed = [Screen(form())], list[str]()
     view = view_that_registers()
 
     async def look(*, anew: bool = False) -> Screen:
-        return Screen() if pressed else front
+        return Screen() if pressed else screens[-1]
 
     async def yes(_view: PageView, _shown: Screen) -> None:
         pressed.append("OK")
@@ -191,15 +215,97 @@ def test_a_form_that_has_changed_below_its_question_is_not_agreed_to(
 
     async def nothing(*_given: object) -> None: ...
 
+    async def fill() -> None:
+        await submit.choose(hand, "failover_type", "failover_manual")
+        monkeypatch.setattr(submit, "find_radios", find_radios)
+        await submit.choose(hand, "failover_type", "failover_manual")
+        await hand.tick("enable_virtual_ip", False)
+        hand._held.append((cast("Any", SimpleNamespace(evaluate=value)), "10.0.0.2"))
+
     hand = PageActions(view)
-    hand._held.append((cast("Any", SimpleNamespace(evaluate=value)), "10.0.0.2"))
     monkeypatch.setattr(submit, "dismiss", yes)
+    monkeypatch.setattr(submit, "find_radios", lambda *_: [])
     for of, name, instead in ((view, "look", look), (view, "mark", nothing), (hand, "click", no)):
         monkeypatch.setattr(of, name, instead)
+    asyncio.run(hand.keep(fill))
+    screens.append(Screen((*shown, *front)))
     asked = submit.Submit(hand, "register", "register", "ask_register", form=nothing)
-    with pytest.raises(PageRefused, match="changed the form") if held == "10.0.0.9" else nullcontext():
-        asyncio.run(asked._answer(front))
-    assert pressed == (["Cancel"] if held == "10.0.0.9" else ["OK"])
+    with pytest.raises(PageRefused, match="changed the form") if changed else nullcontext():
+        asyncio.run(asked._answer(Screen(front)))
+    assert pressed == (["Cancel"] if changed else ["OK"])
+
+
+FORM_BUTTON = Item(kind="button", names=((0, "Register"),))
+
+
+def saying(*words: str, dialog: str = "") -> Screen:
+    """The form, and what has come up on it."""
+    items = [Item(kind="text", names=((0, text),), dialog=dialog, modal=bool(dialog)) for text in words]
+    items += [Item(kind="button", names=((0, "OK"),), dialog=dialog, modal=True)] * bool(dialog)
+    return Screen((FORM_BUTTON, *items))
+
+
+class Looks(Rest):
+    """What is the same at three looks has rested."""
+
+    def rests(self, shown: object, for_s: float) -> bool:
+        return super().rests(shown, 0.0)
+
+
+BACKUP, STARTED = "Backup failed last night.", Screen((Item(kind="text", names=((0, "Registering"),)),))
+
+
+@pytest.mark.parametrize(
+    ("screens", "quiet", "clicked", "ends"),
+    [
+        ([*[saying(BACKUP)] * 5, STARTED], False, True, "done"),
+        ([*[saying("Device 10.9.9.9 is unreachable.")] * 5, STARTED], False, True, "done"),
+        ([saying(BACKUP, dialog="Notice"), saying(), STARTED], True, True, "done"),
+        ([saying(BACKUP, dialog="Notice"), saying()], True, True, OutcomeUnknown),
+        ([saying(BACKUP)], True, True, OutcomeUnknown),
+        ([saying(BACKUP)], True, False, PageNotUnderstood),
+        ([saying("401 Unauthorized")], True, True, PageRefused),
+        ([saying("Registration failed.")], False, True, PageRefused),
+        ([saying("Invalid address.", dialog="Error")], False, True, PageRefused),
+        ([saying("High Availability", "Error 17", dialog="Error")], False, True, PageRefused),
+    ],
+)
+def test_words_of_something_else_are_no_refusal(
+    monkeypatch: pytest.MonkeyPatch, screens: list[Screen], quiet: bool, clicked: bool, ends: Any
+) -> None:
+    """A backup that failed and a device that is away are other matters; where the page does no more, nobody knows.
+
+    Unless the click never came to its button, and nothing was sent.
+    """
+    view = view_that_registers()
+    view._asked |= set() if quiet else {cast("Any", "the answer")}
+    shown = iter(screens)
+
+    async def look(*, anew: bool = False) -> Screen:
+        return screens[-1]
+
+    async def wait(ready: Callable[[Screen], object], what: str, *_: object) -> object:
+        for screen in itertools.chain(shown, [screens[-1]] * 9):
+            view.passed.extend(text for text in screen.texts if text not in view.passed)
+            if (found := ready(screen)) is not None:
+                return found
+        raise PageNotUnderstood(what)
+
+    async def untouched() -> bool:
+        return not clicked
+
+    async def close(_view: PageView, _front: Screen) -> None: ...
+
+    for of, name, instead in ((view, "look", look), (view, "wait", wait), (submit, "dismiss", close)):
+        monkeypatch.setattr(of, name, instead)
+    monkeypatch.setattr(submit, "Rest", Looks)
+    hand = cast("Any", SimpleNamespace(view=view, labels=LABELS, untouched=untouched))
+    sent = submit.Submit(hand, "register", "register", "ask_register")
+    with nullcontext() if ends == "done" else pytest.raises(ends) as caught:
+        begun = asyncio.run(sent._outcome(saying(), lambda screen: "done" if screen is STARTED else None))
+        assert begun == ends
+    if ends in (OutcomeUnknown, PageNotUnderstood):
+        assert BACKUP in caught.value.found
 
 
 def test_nothing_is_expected_outside_of_a_submit() -> None:
