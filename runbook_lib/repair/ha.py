@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable, Coroutine, Sequence
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
@@ -30,9 +31,11 @@ from runbook_lib.repair.context import Context, wait_until, write_late_result
 from runbook_lib.repair.diagnose import log_growth, logs_now
 from runbook_lib.repair.guard import permit, planned_change, require_release
 from runbook_lib.repair.ha_state import (
+    are_crossed,
     ha_states_in_words,
     kinds_of,
     observe_ha,
+    removable,
     served_by_secondary,
     settled_states,
     typed_form,
@@ -45,19 +48,6 @@ if TYPE_CHECKING:
     from runbook_lib.web.pages import PrimePages
 
 # -- Remove a registration that stays broken, where the site's file allows it ----------------------
-
-
-def removable(site: Site, states: Sequence[HaStatus]) -> bool:
-    """Whether the primary's registration is broken, no state is unknown, and the secondary is not the active one."""
-    kinds = kinds_of(site, states)
-    broken = kinds[0] is StateKind.BROKEN and StateKind.UNKNOWN not in kinds
-    return broken and not served_by_secondary(states) and not _are_crossed(states)
-
-
-def _are_crossed(states: Sequence[HaStatus]) -> bool:
-    """Whether each server calls itself what the site's file calls the other."""
-    roles = {status.server: status.role.casefold() for status in states}
-    return "secondary" in roles.get("primary", "") and "primary" in roles.get("secondary", "")
 
 
 async def remove_ha(context: Context) -> None:
@@ -179,7 +169,7 @@ async def decide_ha(context: Context, pages: PrimaryPages) -> HaAction:
 
 
 def _by_states(context: Context, states: Sequence[HaStatus], words: str, *, guided: bool) -> HaAction:
-    if _are_crossed(states):
+    if are_crossed(states):
         raise DecisionNeeded(
             "Each server reports the other one's role: what is meant for the primary would be done on the secondary",
             where=f"site {context.site.name}",
@@ -293,8 +283,10 @@ async def _servers_word(context: Context, shown: Sequence[HaPage]) -> HaPage:
 
     That is where the secondary serves, and where both call high availability not configured although it was something
     else since the start, or the page calls nothing under way. ``shown`` are the pages so far: their words are kept.
+    Raises DeviceSilent where neither they nor the page have shown a beginning within the site's ``settle_s``.
     """
     begun, last = False, ""
+    end = time.monotonic() + context.site.deadlines.settle_s
     while True:
         await asyncio.sleep(_ASK_SERVERS_S)
         try:
@@ -312,6 +304,9 @@ async def _servers_word(context: Context, shown: Sequence[HaPage]) -> HaPage:
             words = dict.fromkeys(filter(None, (page.message for page in shown)))
             raise PageRefused(over, where="primary", found="\n".join((*words, ha_states_in_words(states))))
         last = over
+        empty = shown and not any(step.percent for step in shown[-1].milestones)
+        if nothing and not begun and empty and time.monotonic() > end:
+            raise DeviceSilent("neither server nor the page shows that the registration has begun")
 
 
 async def _first(*works: Coroutine[Any, Any, HaPage]) -> HaPage:

@@ -81,6 +81,19 @@ def ha_states_in_words(states: Iterable[HaStatus]) -> str:
     return "; ".join(f"{status.server}: {status.role} {status.state}" for status in states)
 
 
+def removable(site: Site, states: Sequence[HaStatus]) -> bool:
+    """Whether the primary's registration is broken, no state is unknown, and the secondary is not the active one."""
+    kinds = kinds_of(site, states)
+    broken = kinds[0] is StateKind.BROKEN and StateKind.UNKNOWN not in kinds
+    return broken and not served_by_secondary(states) and not are_crossed(states)
+
+
+def are_crossed(states: Sequence[HaStatus]) -> bool:
+    """Whether each server calls itself what the site's file calls the other."""
+    roles = {status.server: status.role.casefold() for status in states}
+    return "secondary" in roles.get("primary", "") and "primary" in roles.get("secondary", "")
+
+
 async def settled_states(context: Context) -> tuple[HaStatus, ...]:
     """Wait until no state is in transition or broken, or the site's ``settle_s`` is over; return the last states."""
 

@@ -89,21 +89,19 @@ class PageActions:
         start = time.monotonic()
         end = start + (self.view.browser.deadlines.page_s if deadline_s is None else deadline_s)
         while True:
-            seen: list[Screen] = []
 
-            def ready(screen: Screen, seen: list[Screen] = seen) -> bool | None:
-                seen[:] = [screen]
+            def ready(screen: Screen) -> Screen | None:
                 late = time.monotonic() - start > _WORDS_AFTER_S
                 hits = find(screen, label, kinds=kinds) or (bare_words(screen, label) if late else [])
-                return True if (hits and not screen.busy) or screen.blocked else None
+                return screen if (hits and not screen.busy) or screen.blocked else None
 
-            await self.view.wait(ready, named(label), max(0.0, end - time.monotonic()))
+            shown = await self.view.wait(ready, named(label), max(0.0, end - time.monotonic()))
             sure = time.monotonic() - start > min(_TOGETHER_S, (end - start) / 2)
-            item = await self._front(seen[0], label, kinds, sends=sends, sure=sure)
+            item = await self._front(shown, label, kinds, sends=sends, sure=sure)
             if item is not None:
                 return item
             if time.monotonic() > end:
-                raise self.view.not_found(named(label), seen[0], self.view.browser.deadlines.page_s)
+                raise self.view.not_found(named(label), shown, self.view.browser.deadlines.page_s)
             await asyncio.sleep(0.05)
 
     async def wait(

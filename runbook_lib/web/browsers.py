@@ -75,7 +75,7 @@ def find_browser(explicit: str = "") -> Path:
         if wanted:
             return _named(wanted, source)
     for candidate in _candidates():
-        if _is_executable(candidate):
+        if candidate.is_file() and os.access(candidate, os.X_OK):
             return candidate
     raise BrowserMissing(
         "there is no Chrome, Edge or Chromium on this machine",
@@ -117,24 +117,14 @@ def _named(wanted: str, source: str) -> Path:
 
 
 def _candidates() -> Iterator[Path]:
-    for command in _COMMANDS:
-        found = shutil.which(command)
-        if found:
-            yield Path(found)
-    yield from map(Path, _PLACES)
+    yield from map(Path, (*filter(None, map(shutil.which, _COMMANDS)), *_PLACES))
     own = os.environ.get("PLAYWRIGHT_BROWSERS_PATH", "")
     for folder in (own, *_PLAYWRIGHT_FOLDERS) if own not in ("", "0") else _PLAYWRIGHT_FOLDERS:
         for build in _PLAYWRIGHT_BUILDS:
             yield from sorted(Path(folder).expanduser().glob(build), reverse=True)
 
 
-def _is_executable(path: Path) -> bool:
-    return path.is_file() and os.access(path, os.X_OK)
-
-
 def _how_to_install() -> str:
-    if sys.platform == "darwin":
-        install = "Install Google Chrome, or run: playwright install chromium"
-    else:
-        install = "Install one (Debian, Ubuntu: apt-get install chromium), or run: playwright install chromium"
-    return f"{install}. A browser elsewhere: set {ENVIRONMENT} to its path. {_BY_HAND}"
+    what = "Google Chrome" if sys.platform == "darwin" else "one (Debian, Ubuntu: apt-get install chromium)"
+    install = f"Install {what}, or run: playwright install chromium."
+    return f"{install} A browser elsewhere: set {ENVIRONMENT} to its path. {_BY_HAND}"

@@ -204,7 +204,7 @@ def _is_above(item: Item, field: Item) -> int | None:
 # -- Words as lines, the way a person reads a page that may have no rows in its markup. Pure -------
 
 NEAR = 60
-_READ = ("text", "clickable", "link", "button", "tab")
+READ = ("text", "clickable", "link", "button", "tab")
 _TYPED = ("textbox", "password", "combobox")
 
 
@@ -233,15 +233,13 @@ class ScreenLine:
 
 def lines_of(items: Sequence[Item]) -> list[ScreenLine]:
     """The words of a frame as lines from top to bottom; what one row of the markup holds is one line."""
-    shown = [item for item in items if item.kind in _READ and item.text]
+    shown = [item for item in items if item.kind in READ and item.text]
     texts = [item for item in shown if item.kind == "text"]
     # What can be pressed is listed with the words in it.
     shown = [item for item in shown if item.kind == "text" or not any(_holds(item, text) for text in texts)]
     typed = [item for item in items if item.kind in _TYPED]
-    lines = []
-    for row in sorted({item.row for item in shown if item.row >= 0}):
-        own = tuple(item for item in shown if item.row == row)
-        lines.append(ScreenLine(own, row, any(field.row == row for field in typed)))
+    rows = sorted({item.row for item in shown if item.row >= 0})
+    lines = [ScreenLine(tuple(i for i in shown if i.row == row), row, any(f.row == row for f in typed)) for row in rows]
     loose = [item for item in shown if item.row < 0]
     while loose:
         first = min(loose, key=lambda item: item.top)

@@ -59,8 +59,8 @@ def ha_page(
     )
 
 
-def _offers(screen: Screen, labels: Labels) -> bool | None:
-    return any(not hit.item.disabled for hit in pressables(screen, labels["register"])) or None
+def _offers(screen: Screen, labels: Labels, key: str = "register") -> bool | None:
+    return any(not hit.item.disabled for hit in pressables(screen, labels[key])) or None
 
 
 def is_said_to_go_on(mode: str, texts: Iterable[str], labels: Labels) -> bool:
@@ -79,11 +79,7 @@ def milestones(screen: Screen, labels: Labels) -> tuple[Milestone, ...]:
 
 
 def _milestones(items: Sequence[Item], labels: Labels) -> tuple[Milestone, ...]:
-    named: list[tuple[str, Item]] = []
-    for key, name in _MILESTONES:
-        item = _named(items, labels[key])
-        if item is not None:
-            named.append((name, item))
+    named = [(name, item) for key, name in _MILESTONES if (item := _named(items, labels[key])) is not None]
     return tuple(_milestone(name, item, [other for _, other in named], items, labels) for name, item in named)
 
 
@@ -196,7 +192,10 @@ class HaPages:
         if active or begun or not await self.hand.present("ha_configuration"):
             return status
         await self.hand.press("ha_configuration")
-        await self.hand.wait(self._configuration, "HA Configuration")
+        await self.hand.wait(
+            lambda screen: bool(find(screen, self.labels["secondary_server"]) or milestones(screen, self.labels)),
+            "HA Configuration",
+        )
         other = await self._settled()
         said = is_said_to_go_on(status.configuration_mode, status.message.split("\n"), self.labels)
         offered = _offers(await self.view.look(), self.labels)
@@ -207,6 +206,14 @@ class HaPages:
             message="\n".join(dict.fromkeys(filter(None, (status.message, other.message)))),
             under_way=other.under_way or (status.under_way and (said or not offered)),
         )
+
+    async def at_first(self) -> HaPage:
+        """Read the page before anything is done: empty bars beside a form that can be checked are no registration."""
+        page, screen = await self.page(), await self.view.look()
+        empty = not any(step.percent or step.failed for step in page.milestones)
+        says_so = is_said_to_go_on(page.configuration_mode, page.message.split("\n"), self.labels)
+        form = find(screen, self.labels["secondary_server"]) and _offers(screen, self.labels, "check_readiness")
+        return replace(page, under_way=page.under_way and (says_so or not empty or not form))
 
     async def checks_first(self) -> bool:
         """Whether the form offers Check Readiness and not yet Register, which some enable once that has passed."""
@@ -340,9 +347,6 @@ class HaPages:
             return True
         return any(find(screen, self.labels[key]) for key in ("ha_configuration", "secondary_server"))
 
-    def _configuration(self, screen: Screen) -> object:
-        return find(screen, self.labels["secondary_server"]) or milestones(screen, self.labels) or None
-
     async def _fill(self, form: HaForm) -> None:
         await self.open_configuration()
         screen = await self.view.look()
@@ -363,7 +367,12 @@ class HaPages:
         await self._fill_virtual(form)
 
     async def _fill_virtual(self, form: HaForm) -> None:
-        wanted = bool(form.virtual_ipv4 or form.virtual_ipv6)
+        wanted, box = bool(form.virtual_ipv4 or form.virtual_ipv6), self.labels["enable_virtual_ip"]
+        screen = await self.view.look()
+        closed = [item for item in screen.items if item.folded and item.kind != "tab" and says(item.text, box.texts)]
+        if closed and not find(screen, box):  # what stands ticked in a closed section would be sent too
+            await self.hand.click(closed[0])
+            await self.hand.find("enable_virtual_ip")
         if wanted or await self.hand.present("enable_virtual_ip"):
             await self.hand.tick("enable_virtual_ip", wanted)
         for key, address in (("virtual_ipv4", form.virtual_ipv4), ("virtual_ipv6", form.virtual_ipv6)):

@@ -69,10 +69,8 @@ def _lines(screen: Screen) -> Iterator[ScreenRow]:
 
 def _ise_server(row: ScreenRow, header: ScreenRow | None, labels: Labels) -> ListedIseServer | None:
     cells = dict(enumerate(row.cells))
-    if header is not None and len(header.cells) == len(row.cells):
-        named = [n for n, cell in enumerate(header.cells) if any(same(cell, t) for t in labels["column_address"].texts)]
-    else:
-        named = []
+    over = header.cells if header is not None and len(header.cells) == len(row.cells) else ()
+    named = [n for n, cell in enumerate(over) if any(same(cell, text) for text in labels["column_address"].texts)]
     at = next((n for n, cell in cells.items() if is_address(_host_in(cell))), None)
     if at is None:
         at = next((n for n in named if cells[n] and " " not in cells[n]), None)

@@ -75,8 +75,7 @@ class PrimePages:
     async def reading(self) -> dict[str, Any]:
         """Return what is read of the page now: its address, texts and controls, and the browser's own accessible tree.
 
-        A control has its kind, names, value, state, place (x, y, width, height), frame, dialogue and what covers it.
-        Secrets that were typed and what stands in password fields are left out. What cannot be read is missing.
+        A control has its kind, names, value, state, place, frame, dialogue and what covers it. Secrets are left out.
         """
         kept: dict[str, Any] = {"address": self._browser.page.url}
         with suppress(Error, DeviceError):
@@ -94,7 +93,7 @@ class PrimePages:
 
     async def ha_page(self) -> HaPage:
         """Open Administration > Settings > High Availability and read it."""
-        return await self._repeatable("reading the High Availability page", self._ha.page)
+        return await self._repeatable("reading the High Availability page", self._ha.at_first)
 
     async def open_ha_configuration(self) -> None:
         """Open the form HA Configuration."""
@@ -162,19 +161,20 @@ class PrimePages:
             try:
                 return await step()
             except SessionEnded:
-                raise self._view.problem(
-                    f"the login page came up again while {doing}",
-                    next_step="Log in by hand in a browser: this user's sessions may be limited.",
-                ) from None
+                raise self._again(doing) from None
 
     async def _once(self, doing: str, step: Callable[[], Awaitable[T]], seen: Callable[[], Awaitable[T | None]]) -> T:
         """Do something that must not be done twice: if the session ended under it, only look whether it was done."""
-        try:
-            with self._browser.guard(doing):
-                return await step()
-        except SessionEnded as ended:
-            if not ended.clicked:
-                return await self._repeatable(doing, lambda: self._after_login(step))
+        for login_anew in (True, False):
+            try:
+                with self._browser.guard(doing):
+                    return await step()
+            except SessionEnded as ended:
+                if ended.clicked:
+                    break
+            if not login_anew:
+                raise self._again(doing)
+            await self._repeatable(doing, self._login_again)
         try:
             await self._repeatable(doing, self._login_again)
             result = await self._repeatable(doing, seen)
@@ -184,9 +184,9 @@ class PrimePages:
             raise self._view.unknown(f"{doing}: the web session ended while the button was clicked")
         return result
 
-    async def _after_login(self, step: Callable[[], Awaitable[T]]) -> T:
-        await self._login_again()
-        return await step()
+    def _again(self, doing: str) -> PageNotUnderstood:
+        limited = "Log in by hand in a browser: this user's sessions may be limited."
+        return self._view.problem(f"the login page came up again while {doing}", next_step=limited)
 
     async def _registered(self) -> HaPage | None:
         page = await self._ha.page()

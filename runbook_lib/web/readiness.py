@@ -15,12 +15,14 @@ from statistics import median
 
 from runbook_lib.decisions import ReadinessItem
 from runbook_lib.params.labels import Label, Labels
-from runbook_lib.web.controls import NEAR, ScreenLine, lines_of
+from runbook_lib.web.controls import NEAR, READ, ScreenLine, lines_of
 from runbook_lib.web.screen import Item, Screen, ScreenRow, Scroll, plain, same, says
 
 _CAPTION_WORDS, _STATE_WORDS = 4, 4
 _ALIGNED = 8
-_ROWS_OF = re.compile(r"\b(?:of|total:?)\s*(\d{1,4})\b", re.I)
+_ROWS_OF = re.compile(r"(?:\b(?:of|total:?)|共)\s*(\d{1,4})\b", re.I)
+_PAGED = re.compile(r"\d\s*(?:[-–—~]|to)\s*\d+\s*(?:of|/|条?[,，]?\s*共)\s*(\d{1,4})", re.I)
+_PAGES = re.compile(r"\bpage\s*\d+\s*(?:of|/)\s*(\d{1,4})\b|(?<![:.])\s1 (2)\b", re.I)
 _PASSED, _FAILED, _PENDING, _UNKNOWN, _BLANK = "passed", "failed", "pending", "unknown", ""
 _KNOWN = (_PENDING, _FAILED, _PASSED)
 _WORST_FIRST = (_FAILED, _UNKNOWN, _BLANK, _PENDING, _PASSED)
@@ -149,12 +151,10 @@ class _Head:
 
     def states_in(self, row: ScreenRow) -> str:
         """The worst of the states in a row of the markup."""
-        columns = [n for n, cell in enumerate(self.row.cells if self.row else ()) if self._heads_states(cell)]
+        heads = enumerate(self.row.cells if self.row else ())
+        columns = [n for n, cell in heads if _is_caption(cell, self.labels["column_status"])]
         found = {state_of(row.cells[n], self.labels) for n in columns} or {_BLANK}
         return next(state for state in _WORST_FIRST if state in found)
-
-    def _heads_states(self, caption: str) -> bool:
-        return _is_caption(caption, self.labels["column_status"])
 
 
 def _is_caption(text: str, label: Label) -> bool:
@@ -217,12 +217,8 @@ def _without_surroundings(head: _Head, lines: Sequence[ScreenLine]) -> list[Scre
     if first is None:
         return list(lines)
     start = max((item.left for item in first.items if head.column(item) == head.name), default=0)
-    kept = []
-    for line in lines:
-        own = tuple(item for item in line.items if line.row >= 0 or item.right >= start - _ALIGNED)
-        if own:
-            kept.append(ScreenLine(own, line.row, line.typed))
-    return kept
+    own = [tuple(i for i in line.items if line.row >= 0 or i.right >= start - _ALIGNED) for line in lines]
+    return [ScreenLine(kept, line.row, line.typed) for kept, line in zip(own, lines, strict=True) if kept]
 
 
 def _is_row(head: _Head, line: ScreenLine, rows: Sequence[ScreenLine], screen: Screen) -> bool:
@@ -288,12 +284,23 @@ def _missing(
         return "the rows' numbers have a gap"
     if any(row.total > len(marked) + 1 for row in marked):
         return f"the table has {max(row.total for row in marked)} rows and shows {len(marked)}"
-    near = [i.text for i in items if i.kind == "text" and -NEAR <= i.top - rows[-1].bottom <= NEAR and i.row < 0]
-    near += [i.text for i in items if i.kind == "text" and 0 <= head.line.top - i.bottom <= NEAR and i.row < 0]
+    own = {line.row for line in rows}
+    others = [item for item in items if item.kind in READ and (item.row < 0 or item.row not in own)]
+    near = [i.text for i in others if -NEAR <= i.top - rows[-1].bottom <= NEAR or 0 <= head.line.top - i.bottom <= NEAR]
     totals = [int(found) for text in near for found in _ROWS_OF.findall(text)]
     if any(total > len(rows) for total in totals):
         return f"the page speaks of {max(totals)} rows and shows {len(rows)}"
+    if paged := _paged([item for item in others if item.top > head.line.top], len(rows)):
+        return paged
     return next((why for scroll in screen.scrolls if (why := _scrolled_away(scroll, head, rows, items, pitch))), "")
+
+
+def _paged(others: Sequence[Item], count: int) -> str:
+    """Say so where what turns the pages of a grid speaks of more: it stands at its foot, or in a table of its own."""
+    lines = [f" {' '.join(item.text for item in line.items)}" for line in lines_of(others)]
+    more = any(int(total) > count for line in lines for total in _PAGED.findall(line))
+    more |= any(int(last or following) > 1 for line in lines for last, following in _PAGES.findall(line))
+    return "the table has further pages" if more else ""
 
 
 def _scrolled_away(scroll: Scroll, head: _Head, rows: Sequence[ScreenLine], items: Sequence[Item], pitch: float) -> str:
@@ -325,8 +332,10 @@ def _listed(screen: Screen, labels: Labels) -> Readiness:
     lists = [rows for rows in known.values() if len(rows) > 1]
     if not lists:
         return Readiness()
+    own = {number for number, row in enumerate(screen.rows) if (row.frame, row.table) in known}
+    others = [item for item in screen.items if item.kind in READ and item.row not in own]
     problem = "" if len(known) == 1 else "several tables hold states, and none has a header"
-    return _of_states([row for rows in lists for row in rows], problem)
+    return _of_states([row for rows in lists for row in rows], problem or _paged(others, sum(map(len, lists))))
 
 
 def _in_row(row: ScreenRow, labels: Labels) -> tuple[str, str, str]:

@@ -144,7 +144,6 @@ T = TypeVar("T")
 
 _DECLINED, _DECLINED_S = "the page asked an unexpected question; it was answered with no", 2.0
 _CHANGED = "the page has changed the form since it was filled in; its question was not answered with yes"
-_SAYS = "the page does no more, and does not say that this was refused"
 _NEWS, _CLOSES = 400, 4
 _WHOLE = "Read it on the page; if yes is right, put the whole question into the site's file (key labels)."
 
@@ -226,7 +225,7 @@ class Submit:
             if heard.rests(words, _DECLINED_S) and words and view.quiet and (stays or self._known(words)):
                 if self._known(words) or says(words, view.labels.phrases["broken"]):
                     raise self._refused(words)
-                raise view.problem(_SAYS)
+                raise view.problem("the page does no more, and does not say that this was refused")
             return None
 
         try:

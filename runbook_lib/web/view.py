@@ -137,7 +137,7 @@ class PageView:
         browser.page.on("framenavigated", self._note_load)
         browser.page.on("request", self._note_request)
         self.sockets: list[WebSocket] = []  # what goes through them is in no request
-        browser.page.on("websocket", self.sockets.append)
+        browser.page.on("websocket", lambda socket: self.sockets.append(socket))
         browser.page.on("requestfinished", self._note_answer)
         browser.page.on("requestfailed", self._note_answer)
 
@@ -161,11 +161,9 @@ class PageView:
 
     def _asks(self, screen: Screen) -> bool:
         """Whether what lies over the page is a dialogue, and not something that goes away once the page has loaded."""
-        over = screen.covering()
-        if any(bare_words(over, self.labels[key]) for key in _ANSWERS):
-            return True
-        loads = (*self.labels.phrases["loading"], *self.labels.phrases["pending"])
-        return any(item.dialog for item in over.items) and not any(says(text, loads) for text in over.texts)
+        over, loads = screen.covering(), (*self.labels.phrases["loading"], *self.labels.phrases["pending"])
+        shows = any(item.dialog for item in over.items) and not any(says(text, loads) for text in over.texts)
+        return shows or any(bare_words(over, self.labels[key]) for key in _ANSWERS)
 
     async def _list(self) -> list[tuple[int, Any]]:
         frames = list(self.browser.page.frames)

@@ -105,12 +105,38 @@ def test_a_row_that_is_missing_between_two_others_is_missed(read: Read) -> None:
     assert not result.told
 
 
-@pytest.mark.parametrize("foot", ["1 - 8 of 20", "Total: 20"])
+AT_THE_FOOT = "<div style='height: 180px'></div><table><tr><td>{}<td>{}<td>{}</table>"
+
+
+@pytest.mark.parametrize(
+    "foot",
+    [
+        *("1 - 8 of 20", "Total: 20", "<p style='margin-top: 180px'>第 1-8 条，共 20 条</p>"),
+        *(AT_THE_FOOT.format(*cells) for cells in (("1 - 8 of 20 items", "1", "All"), ("Page 1 of 3", "", ""))),
+        *(
+            AT_THE_FOOT.format(*cells)
+            for cells in (("5 | 10 | All", "1", "2"), ("<a href=#>1</a>", "<a href=#>2</a>", ""))
+        ),
+    ],
+)
 def test_a_page_of_a_longer_list_has_not_ended(read: Read, foot: str) -> None:
-    """What the page says of the number of rows counts."""
+    """What the page says of the number of rows counts, and so do further pages, at the foot of a tall grid too."""
     result = read(plain([(name, "Passed") for name in NAMES]) + f"<div>{foot}</div>")
-    assert "20" in result.problem
+    assert "20" in result.problem or "further pages" in result.problem
     assert not result.told
+
+
+def test_one_page_of_a_list_is_all_of_it(read: Read) -> None:
+    """What counts the rows that are there, and other numbers below, speak of nothing that is missing."""
+    foot = AT_THE_FOOT.format("1 - 8 of 8 items", "Page 1 of 1", "Release 3.10.1 2024")
+    assert read(plain([(name, "Passed") for name in NAMES]) + foot).told
+
+
+def test_a_page_of_a_longer_list_without_a_header_has_not_ended(read: Read) -> None:
+    """What turns its pages is seen wherever it stands."""
+    listed = "".join(f"<tr><td>{name}<td>Passed" for name in NAMES)
+    assert read(f"<table>{listed}</table>{AT_THE_FOOT.format('1 - 8 of 8 items', '', '')}").told
+    assert not read(f"<table>{listed}</table>{AT_THE_FOOT.format('1 - 8 of 9 items', '', '')}").told
 
 
 def test_two_tables_are_one_check(read: Read) -> None:

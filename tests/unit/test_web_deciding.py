@@ -18,14 +18,17 @@ from waiting import let_pass
 
 from runbook_lib.decisions import HaPage, Milestone
 from runbook_lib.device.prime import REMOVE_HA
-from runbook_lib.errors import DecisionNeeded, RepairFailed
+from runbook_lib.errors import DecisionNeeded, OutcomeUnknown, RepairFailed
 from runbook_lib.models import HaStatus, Presented, Stage, TofuEntry, TofuStore, Vantage
+from runbook_lib.params.labels import HaForm, labels_for
 from runbook_lib.record.incident import Record
 from runbook_lib.repair import context as settling
 from runbook_lib.repair import ha
 from runbook_lib.repair.context import Context
 from runbook_lib.repair.ha import HaAction, decide_ha, remove_ha, watch_registration, why_no_readiness
 from runbook_lib.repair.ha_state import prove_ha
+from runbook_lib.web.ha_page import HaPages
+from runbook_lib.web.screen import Item, Screen
 
 NOW = datetime(2026, 1, 2, tzinfo=UTC)
 NONE, HEALTHY = ("HA not Configured", "HA not Configured"), ("Primary Active", "Secondary Syncing")
@@ -340,6 +343,71 @@ def test_a_registration_that_the_servers_do_not_show_yet_goes_on(
 
     shown = page("HA not Configured", (100, 40, 0), under_way=True)
     assert asyncio.run(watch_registration(context(Pair(NONE)), cast("Any", Late(shown)), None)) == done
+
+
+def test_a_registration_that_nobody_shows_to_have_begun_is_not_watched_for_hours(
+    context: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Bars that stay empty beside servers without HA: whether it began is not known."""
+    monkeypatch.setattr(ha, "_ASK_SERVERS_S", 0.01)
+    with pytest.raises(OutcomeUnknown, match="not seen"):
+        watched(context(Pair(NONE)), page("HA not Configured", (0, 0, 0), under_way=True))
+
+
+FIELD = Item(kind="textbox", names=((0, "Secondary Server"),))
+
+
+def buttons(*, check: bool) -> tuple[Item, ...]:
+    shown = (("Check Readiness", not check), ("Register", True))
+    return tuple(Item(kind="button", names=((0, name),), disabled=disabled) for name, disabled in shown)
+
+
+@pytest.mark.parametrize(
+    ("shown", "form", "under_way"),
+    [
+        (page("HA not Configured", (0, 0, 0), under_way=True), (FIELD, *buttons(check=True)), False),
+        (page("HA not Configured", (0, 0, 0), under_way=True), (FIELD, *buttons(check=False)), True),
+        (page("HA not Configured", (0, 0, 0), under_way=True), buttons(check=True), True),
+        (page("HA not Configured", (0, 40, 0), under_way=True), (FIELD, *buttons(check=True)), True),
+        (page("HA registration in progress", (0, 0, 0), under_way=True), (FIELD, *buttons(check=True)), True),
+    ],
+)
+def test_empty_bars_beside_a_form_that_can_be_checked_are_no_registration(
+    shown: HaPage, form: tuple[Item, ...], under_way: bool
+) -> None:
+    """Some pages show them from the start, and offer Register once the check has passed."""
+
+    async def look(**_: object) -> Screen:
+        return Screen(form)
+
+    async def read() -> HaPage:
+        return shown
+
+    pages = HaPages(cast("Any", SimpleNamespace(view=SimpleNamespace(look=look), labels=labels_for())))
+    pages.page = read  # type: ignore[method-assign]
+    assert asyncio.run(pages.at_first()).under_way is under_way
+
+
+def test_a_virtual_ip_that_stands_ticked_in_a_closed_section_is_taken_out() -> None:
+    """What a page remembers would be registered, although nobody sees it."""
+    done: list[object] = []
+    box = Item(kind="checkbox", names=((0, "Enable Virtual IP"),), checked=True)
+    section = Item(kind="button", names=((0, "Virtual IP"),), folded=True)
+
+    async def look(**_: object) -> Screen:
+        return Screen((box if section in done else section,))
+
+    async def note(*what: object) -> None:
+        done.extend(what)
+
+    async def present(key: str) -> bool:
+        return key == "enable_virtual_ip" and section in done
+
+    hand = SimpleNamespace(
+        view=SimpleNamespace(look=look), labels=labels_for(), click=note, find=note, tick=note, present=present
+    )
+    asyncio.run(HaPages(cast("Any", hand))._fill_virtual(HaForm(secondary_server="10.0.0.2", auth_key="k")))
+    assert done == [section, "enable_virtual_ip", "enable_virtual_ip", False]
 
 
 @pytest.mark.parametrize(

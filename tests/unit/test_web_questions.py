@@ -17,8 +17,9 @@ from runbook_lib.web import submit
 from runbook_lib.web.actions import PageActions
 from runbook_lib.web.controls import find_radios
 from runbook_lib.web.dialogs import dismiss, question_in
+from runbook_lib.web.pages import PrimePages
 from runbook_lib.web.screen import Item, Screen
-from runbook_lib.web.view import PageView, Rest
+from runbook_lib.web.view import PageView, Rest, SessionEnded
 
 LABELS = labels_for()
 HARMLESS = "Registration takes hours. Do you want to continue?"
@@ -380,3 +381,26 @@ def test_a_notice_about_the_registration_is_heard() -> None:
     pressed_in(view)
     asyncio.run(dismiss(view, front))
     assert view.said == ["HA registration has been started."]
+
+
+@pytest.mark.parametrize("clicked", [True, False])
+def test_a_session_that_ends_twice_gets_no_second_click(monkeypatch: pytest.MonkeyPatch, clicked: bool) -> None:
+    """Before the click and, once logged in again, under it: only what was done is looked for then."""
+    done: list[str] = []
+
+    async def press() -> str:
+        done.append("press")
+        raise SessionEnded(clicked=clicked and len(done) > 1)
+
+    async def seen() -> str:
+        return "seen"
+
+    async def login() -> None:
+        done.append("login")
+
+    guarded = SimpleNamespace(page=SimpleNamespace(on=lambda *_: None, url="https://prime-pri/"), guard=nullcontext)
+    pages = PrimePages(cast("Any", guarded), LABELS)
+    monkeypatch.setattr(pages, "_login_again", login)
+    with nullcontext() if clicked else pytest.raises(PageNotUnderstood, match="came up again"):
+        assert asyncio.run(pages._once("registering", press, seen)) == "seen"
+    assert done == ["press", "login", "press", *["login"] * clicked]
