@@ -121,6 +121,18 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_forget)  # threads do not survive a fork: the child starts its own
 
 
+# -- Work beside each other: what still talked to a server once the error is told would be nobody's
+
+
+async def side_by_side(*works: Awaitable[T]) -> tuple[T, ...]:
+    """Return what the works return, in their order; when all have ended, raises the first error in that order."""
+    ends = await asyncio.gather(*works, return_exceptions=True)
+    for end in ends:
+        if isinstance(end, BaseException):
+            raise end
+    return tuple(end for end in ends if not isinstance(end, BaseException))
+
+
 # -- Waiting for a state: the one way to look again and again until a deadline
 
 

@@ -14,7 +14,7 @@ from runbook_lib.device.command_line import Console
 from runbook_lib.device.prime import Keep, PrimeServer, identities
 from runbook_lib.device.probe import not_available, present
 from runbook_lib.errors import ConnectionLost, DeviceError, DeviceSilent, DeviceUnreachable, LoginRefused
-from runbook_lib.event_loop import poll_until
+from runbook_lib.event_loop import poll_until, side_by_side
 from runbook_lib.hosts import any_same_host, is_localhost, is_loopback
 from runbook_lib.models import Presented, Stage, TofuEntry, Vantage
 from runbook_lib.params.model import Expectation, IseServer, PiServer, Site, SshAccess
@@ -222,11 +222,7 @@ async def ask_both(devices: Devices, ask: Callable[[PrimeServer], Awaitable[T]])
 
     When both have answered or failed, raises the first error in that order.
     """
-    answers = await asyncio.gather(*(ask(devices.prime(key)) for key in PI_SERVERS), return_exceptions=True)
-    for answer in answers:
-        if isinstance(answer, BaseException):
-            raise answer
-    return tuple(answer for answer in answers if not isinstance(answer, BaseException))
+    return await side_by_side(*(ask(devices.prime(key)) for key in PI_SERVERS))
 
 
 # -- How a long step tells what it is doing: one sentence, and how much of the whole is done where it is known

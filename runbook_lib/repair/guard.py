@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
@@ -16,6 +15,7 @@ from runbook_lib.errors import (
     StageOutOfOrder,
     VersionUnsupported,
 )
+from runbook_lib.event_loop import side_by_side
 from runbook_lib.models import ProductVersion, Verdict
 from runbook_lib.params.model import Site
 from runbook_lib.record.about import About
@@ -310,7 +310,7 @@ async def host_is_confirmed(context: Context, request: ChangeRequest) -> None:
     """
     target = request.change.target
     others = [require_unmoved(context, each.name) for each in targets(context.site) if each.name != target]
-    judgement, *beside = await asyncio.gather(require_confirmed(context, target), *others)
+    judgement, *beside = await side_by_side(require_confirmed(context, target), *others)
     for other in beside:
         if other.verdict is Verdict.CONTRADICTED:
             raise CertificateMoved(

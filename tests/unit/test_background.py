@@ -105,3 +105,24 @@ def test_a_forked_child_gets_a_loop_of_its_own() -> None:
     if child == 0:
         os._exit(event_loop.run(asyncio.sleep(0, 42)))
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 42
+
+
+def test_no_work_goes_on_once_the_error_of_another_is_told() -> None:
+    """Works beside each other have all ended when the first error in their order is raised."""
+    ended: list[str] = []
+
+    async def work(name: str, turns: int) -> str:
+        try:
+            for _ in range(turns):
+                await asyncio.sleep(0)
+            if name == "works":
+                return name
+            raise ValueError(name)
+        finally:
+            ended.append(name)
+
+    assert event_loop.run(event_loop.side_by_side(work("works", 1), work("works", 0))) == ("works", "works")
+    ended.clear()
+    with pytest.raises(ValueError, match="slow"):
+        event_loop.run(event_loop.side_by_side(work("slow", 9), work("quick", 0), work("works", 20)))
+    assert ended == ["quick", "slow", "works"]
