@@ -102,8 +102,10 @@ def test_with_the_password_other_places_are_refused_and_named() -> None:
         async with PinnedRelay("127.0.0.1", 1, "0" * 64, 5.0) as relay:
             own = basic(relay.user, relay.password)
             assert (await said_by(relay, f"GET {INTRODUCTION} HTTP/1.1", own)).startswith("HTTP/1.1 200 ")
-            assert (await said_by(relay, "CONNECT 192.0.2.1:443 HTTP/1.1", own)).startswith("HTTP/1.1 403 ")
-            assert relay.refused == ["192.0.2.1:443"]
+            others = ["192.0.2.1:443", "127.0.0.1:2", "127.0.0.1:443"]
+            for other in others:
+                assert (await said_by(relay, f"CONNECT {other} HTTP/1.1", own)).startswith("HTTP/1.1 403 ")
+            assert relay.refused == others
             assert relay.problem is None
 
     asyncio.run(go())

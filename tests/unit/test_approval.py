@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from base64 import b64encode
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -15,12 +16,26 @@ from incident_kit import PRIMARYS, SECONDARYS, STALE, Incident
 from site_kit import site_with
 
 from runbook_lib.decisions import Approval, ChangeKind, Deletion, Plan
+from runbook_lib.digest import canonical_json
 from runbook_lib.errors import ApprovalMissing, DeletionRefused, ParameterRefused, StageOutOfOrder
 from runbook_lib.models import Outcome, Stage, Verdict
 from runbook_lib.record.attestation import seal_record
-from runbook_lib.record.files import ProcessName, account, host
+from runbook_lib.record.files import ProcessName, account, host, plain_json_value
 from runbook_lib.record.journal import Kind
-from runbook_lib.record.signing import PUBLIC, SEEN, new_key, note_seen, signed, signer, signing_key, trusted_keys
+from runbook_lib.record.signing import (
+    PAYLOAD_TYPE,
+    PUBLIC,
+    SEEN,
+    TYPE,
+    key_id,
+    new_key,
+    note_seen,
+    pae,
+    signed,
+    signer,
+    signing_key,
+    trusted_keys,
+)
 from runbook_lib.repair.approval import Judge, approve, refused_approvals, require_approval, same_person
 from runbook_lib.repair.sent_changes import (
     CONFIRMED_FACTS,
@@ -227,6 +242,23 @@ def test_a_second_person_signs_with_a_key_of_his_own(two: Incident, keys: Path) 
     two.approve(plan, "Bob", signing_key(keys), account="bob (uid 7)")
     assert "signed with the key of the one who runs this stage" in refusal(two, plan)
     assert two.approve(plan, "Bob", colleague(keys), account="bob (uid 7)") == two.approved(plan)
+
+
+def test_a_key_signs_in_its_own_name_and_for_an_approval_alone(two: Incident, keys: Path) -> None:
+    """The runner's key under the name of another's, and one over the same bytes as another kind of statement."""
+    plan = two.write_plan()
+    new_key(keys)
+    own, bobs = signing_key(keys), colleague(keys)
+    assert own
+    named = Approval(digest=plan.digest, by="Bob", at_utc=hours(-1), how="test", key=key_id(bobs.public_key()))
+    assert signer(replace(named, signature=signature_of(own, named, TYPE)), trusted_keys(keys)) is None
+    assert signer(replace(named, signature=signature_of(bobs, named, TYPE)), trusted_keys(keys))
+    assert signer(replace(named, signature=signature_of(bobs, named, PAYLOAD_TYPE)), trusted_keys(keys)) is None
+
+
+def signature_of(key: Ed25519PrivateKey, approval: Approval, kind: str) -> str:
+    body = {name: value for name, value in plain_json_value(approval).items() if name != "signature"}
+    return b64encode(key.sign(pae(canonical_json(body), kind))).decode("ascii")
 
 
 def test_a_signature_that_is_none_is_not_made_good_by_who_wrote_it_down(two: Incident, keys: Path) -> None:

@@ -320,6 +320,11 @@ def test_who_works_under_a_lock_is_known_by_its_token(monkeypatch: pytest.Monkey
     with locked():
         assert works_under_lock("lab")
         assert not works_under_lock("paris")
+        own = os.environ[TOKEN_VARIABLE]
+        with SiteLock("paris", ("server 192.0.2.30:22",)):
+            assert works_under_lock("paris")
+            monkeypatch.setenv(TOKEN_VARIABLE, own)  # as if another run held it
+            assert not works_under_lock("paris")
         monkeypatch.setenv(TOKEN_VARIABLE, "")
         assert not works_under_lock("lab")
         monkeypatch.undo()
