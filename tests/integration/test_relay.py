@@ -135,20 +135,28 @@ def test_whoever_says_nothing_is_dropped() -> None:
 
 
 def test_a_certificate_that_nobody_can_read_is_another_one_than_the_pinned(tmp_path: Path) -> None:
-    """It has no key that could be compared: it counts as moved for good, and the connection to it is closed."""
+    """It has no key that could be compared: it counts as moved, and for good, whoever answers after that."""
     identity = Identity(tmp_path, "prime-pri")
     key, certificate = identity.pem.read_text().split("-----BEGIN CERTIFICATE-----")
     der = ssl.PEM_cert_to_DER_cert("-----BEGIN CERTIFICATE-----" + certificate)
-    version_6 = der.replace(bytes.fromhex("a003020102"), bytes.fromhex("a003020105"))
-    identity.pem.write_text(key + ssl.DER_cert_to_PEM_cert(version_6))
+    of_version_6 = der.replace(bytes.fromhex("a003020102"), bytes.fromhex("a003020105"))
+    unreadable = tmp_path / "unreadable.pem"
+    unreadable.write_text(key + ssl.DER_cert_to_PEM_cert(of_version_6))
 
     async def go() -> None:
-        with serving(tornado.web.Application(), identity.context()) as url:
-            parts = urlsplit(url)
-            async with PinnedRelay(parts.hostname or "", parts.port or 0, identity.pin, 30.0) as relay:
-                assert await relay._connect() is None
-                assert relay.moved
-                assert "no key that can be read" in relay.moved.found
+        context = identity.context()
+        with serving(tornado.web.Application(), context) as url:
+            host, port = urlsplit(url).hostname or "", urlsplit(url).port or 0
+            first, second = (PinnedRelay(host, port, identity.pin, 30.0) for _ in range(2))
+            context.load_cert_chain(unreadable)
+            assert await first._connect() is None
+            assert first.moved
+            assert "no key that can be read" in first.moved.found
+            context.load_cert_chain(identity.pem)
+            assert await first._connect() is None
+            line = await second._connect()
+            assert line
+            line[1].close()
 
     asyncio.run(go())
 
