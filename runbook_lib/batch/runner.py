@@ -24,7 +24,7 @@ from runbook_lib.params.model import Site
 from runbook_lib.processes import environment_with
 from runbook_lib.record.artifacts import note_template
 from runbook_lib.record.attestation import Seal, note_after_seal, seal_record
-from runbook_lib.record.files import gate_notebook, writing
+from runbook_lib.record.files import gate_notebook, write_over
 from runbook_lib.record.incident import Record
 from runbook_lib.record.lock import SiteLock
 from runbook_lib.repair.sent_changes import anything_sent, unseen_changes
@@ -181,10 +181,7 @@ def _run_stage(
     parameters = {"site": site, "incident": record.incident, **given}
     started = time.monotonic()
     note_template(record, stage, template)
-    running = record.folder / "notebooks" / f"{stage}.running.ipynb"
-    with writing(running):
-        running.parent.mkdir(mode=0o700, exist_ok=True)
-        running.touch(mode=0o600)
+    running = begin_notebook(record, stage)
     try:
         result = execute(
             template,
@@ -213,6 +210,13 @@ def _run_stage(
         error_name=result.error_name,
         error_text=_advice(result, record.folder / "notebooks" / f"{stage}.ipynb"),
     )
+
+
+def begin_notebook(record: Record, stage: Stage) -> Path:
+    """Return where a running notebook is written: a new file, whatever lay there, since a link would lead elsewhere."""
+    running = record.folder / "notebooks" / f"{stage}.running.ipynb"
+    write_over(running, b"")
+    return running
 
 
 def _advice(result: NotebookResult, kept: Path) -> str:

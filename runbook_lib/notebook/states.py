@@ -122,12 +122,14 @@ def replace_file(path: Path, text: str) -> None:
     """Write ``text`` as UTF-8 to ``path``: a reader sees the old file or the new one, never a part.
 
     The new file is on disk before it takes the old one's place and keeps its permissions; a symbolic
-    link stays and its target is replaced. Devices and pipes are written straight.
+    link of this user's stays and its target is replaced. Devices and pipes are written straight.
     What this process knows to be a secret is not written, not even for the time of a run.
     Raises RecordNotWritable; the old file is then untouched and nothing is left beside it.
     """
     try:
         content = _gated(text).encode("utf-8")
+        if path.is_symlink() and path.lstat().st_uid != os.geteuid():
+            raise PermissionError(errno.EACCES, "it is a link of another user's")
         target = path.resolve()
         if target.exists() and not target.is_file():
             target.write_bytes(content)

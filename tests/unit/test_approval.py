@@ -36,7 +36,14 @@ from runbook_lib.record.signing import (
     signing_key,
     trusted_keys,
 )
-from runbook_lib.repair.approval import Judge, approve, refused_approvals, require_approval, same_person
+from runbook_lib.repair.approval import (
+    Judge,
+    approval_naming,
+    approve,
+    refused_approvals,
+    require_approval,
+    same_person,
+)
 from runbook_lib.repair.sent_changes import (
     CONFIRMED_FACTS,
     ConfirmedCertificates,
@@ -436,6 +443,24 @@ def test_after_an_interruption_an_approval_covers_nothing_more_than_it_named(inc
     assert incident.approved(incident.write_plan(last_utc=hours(-1))) is None
     incident.list({}, primary=(PRIMARYS[0], PRIMARYS[2], "prime-sec_8082"))
     assert incident.approved(incident.write_plan(last_utc=hours(-1))) is None
+
+
+@pytest.mark.parametrize("moved", ["nothing", "what is typed", "the certificate"])
+def test_after_an_interruption_an_approval_covers_a_change_as_it_was_named(incident: Incident, moved: str) -> None:
+    """The rest of an approved plan needs no new approval, unless other values or another host would get the key."""
+    approval = incident.approve(incident.write_plan(last_utc=hours(-1)))
+    for place in (ISE_ENTRY, SECONDARY_ENTRY, PRIMARY_ENTRY):
+        incident.sent(*place)
+    if moved == "what is typed":
+        site = incident.context.site
+        ha = site.ha.model_copy(update={"failover": "automatic"})
+        incident.context = replace(incident.context, site=site.model_copy(update={"ha": ha}))
+    other = {"secondary": "9" * 64} if moved == "the certificate" else None
+    incident.list({}, primary=PRIMARYS[:1], secondary=SECONDARYS[:1], sha=other)
+    rest = incident.write_plan(last_utc=hours(-1))
+    (register,) = (each for each in rest.changes if each.kind is ChangeKind.REGISTER_HA)
+    named = approval_naming(incident.context, rest, register)
+    assert (rest.digest != approval.digest, named) == (True, approval if moved == "nothing" else None)
 
 
 def test_an_earlier_approval_covers_nothing_once_its_plan_was_left_behind(incident: Incident) -> None:

@@ -16,10 +16,12 @@ from certificate_kit import NOW
 from incident_kit import PRIMARYS, SHA, Incident
 from site_kit import site_with
 
+from runbook_lib.batch.runner import begin_notebook
 from runbook_lib.certificates.expectation import Knowledge
 from runbook_lib.decisions import Override
-from runbook_lib.errors import ParameterRefused
+from runbook_lib.errors import ParameterRefused, RecordNotWritable
 from runbook_lib.models import Stage, Verdict
+from runbook_lib.notebook.states import replace_file
 from runbook_lib.params.model import Expectation
 from runbook_lib.record.attestation import seal_record
 from runbook_lib.record.files import is_shared
@@ -123,6 +125,37 @@ def test_a_second_user_approves_in_the_same_record(place: Path) -> None:
     assert verify_record(incident.record.folder).problems == []
     seal_record(incident.record, {"name": "lab"})
     assert as_stranger(lambda: verify_record(incident.record.folder).problems) == "[]"
+
+
+def test_a_notebook_begins_in_a_file_of_its_own_which_the_group_may_replace(place: Path) -> None:
+    """A link that another of the group left under its name leads nowhere: what it leads to is not written."""
+    record = Record.create(place / "records", "lab")
+    mine = place / "mine"
+    mine.write_text("as it was", encoding="utf-8")
+    running = record.folder / "notebooks" / f"{Stage.START}.running.ipynb"
+    running.parent.mkdir(mode=0o2770)
+    running.parent.chmod(0o2770)
+    running.symlink_to(mine)
+    assert begin_notebook(record, Stage.START) == running
+    replace_file(running, "{}")
+    assert (mine.read_text(encoding="utf-8"), running.read_text(encoding="utf-8")) == ("as it was", "{}")
+    begin_notebook(record, Stage.LIST)
+    assert modes(running.parent) == {0o660}
+
+
+@root_only
+def test_a_running_notebook_is_not_written_where_another_users_link_leads(place: Path) -> None:
+    """One that is put into its place while it runs ends the run; a link of one's own is followed, as ever."""
+    record = Record.create(place / "records", "lab")
+    mine = place / "mine"
+    mine.write_text("as it was", encoding="utf-8")
+    running = begin_notebook(record, Stage.START)
+    running.unlink()
+    as_stranger(lambda: running.symlink_to(mine))
+    assert running.is_symlink()
+    with pytest.raises(RecordNotWritable):
+        replace_file(running, "{}")
+    assert mine.read_text(encoding="utf-8") == "as it was"
 
 
 @root_only
