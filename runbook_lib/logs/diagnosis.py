@@ -185,7 +185,9 @@ def _damaged(result: Result) -> Iterator[Damage]:
     yield from (replace(damage, server=server) for damage in result.damaged)
     for source, (number, how) in (cut for found in result.findings.values() for cut in found.cut_off.items()):
         problem = f"line {number} reports a mismatch and is cut before its end"
-        if how == "missing":
+        if how == "other":
+            problem = f"line {number} reports a mismatch in words that are not known: read it there"
+        elif how == "missing":
             problem = f"line {number} has lost its message: export the journal with journalctl --all --output=short-iso"
         yield Damage(source=source, problem=problem, server=server)
 

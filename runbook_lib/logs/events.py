@@ -214,6 +214,7 @@ def _close(a: datetime | None, b: datetime | None) -> bool:
 
 # -- What one series of logs holds, before anybody says whose log it is: bounded, and joined in the series' order
 
+CutOff = Literal["cut", "missing", "other"]
 EVIDENCE = 5
 NAMED = 50
 
@@ -270,7 +271,8 @@ class Findings:
     """``roles`` are the servers that the logs themselves name; ``size`` is in bytes.
 
     ``end_zoneless`` says that no zone stands where ``end_utc`` was read; ``cut_off`` holds, by log, the first line
-    that reports a mismatch and ends before its subject, or whose message was left out when it was exported.
+    that reports a mismatch and ends before its subject, in words that are not known, or whose message was left out when
+    it was exported.
     """
 
     tallies: dict[str, Tally]
@@ -282,7 +284,7 @@ class Findings:
     size: int = 0
     end_utc: datetime | None = None
     end_zoneless: bool = False
-    cut_off: dict[str, tuple[int, Literal["cut", "missing"]]] = field(default_factory=dict)
+    cut_off: dict[str, tuple[int, CutOff]] = field(default_factory=dict)
 
     @property
     def groups(self) -> dict[Key, EventGroup]:

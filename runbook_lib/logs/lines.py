@@ -141,7 +141,7 @@ THREADS = (
 
 _LEVELS = "TRACE|DEBUG|INFO|NOTICE|WARN|WARNING|ERROR|SEVERE|FATAL|CRITICAL|FINE|FINER|FINEST|CONFIG"
 _TOKEN = re.compile(
-    rf"(?P<group>\[[^\[\]\n]{{0,120}}\])|<\d{{1,3}}>|\((?:{_LEVELS})\)|(?:{_LEVELS})\b:?"
+    rf"(?P<group>\[[^\[\]\n]{{0,120}}\])|<\d{{1,3}}>(?:1[ ])?|\((?:{_LEVELS})\)|(?:{_LEVELS})\b:?"
     r"|(?![\w$.]*(?:Exception|Error)\b)(?:[A-Za-z_$][\w$]{0,60}\.){2,12}[\w$]{1,60}(?=[ \t]*[:|-][ \t]|[ \t]+\[)",
     re.I,
 )

@@ -53,7 +53,7 @@ class Window:
 
 # -- The subject at the end of a mismatch message: where it ends, on one line or wrapped over several
 
-DN_START = rb"(?=/?(?:[A-Za-z][A-Za-z0-9-]{0,40}|[0-9]{1,9}(?:\.[0-9]{1,20}){1,32})(?:[ \t]|\xc2?\xa0)*=)"
+DN_START = rb"(?=/?(?:[A-Za-z][A-Za-z0-9-]{0,40}|(?:OID\.)?[0-9]{1,9}(?:\.[0-9]{1,20}){1,32})(?:[ \t]|\xc2?\xa0)*=)"
 
 _LONGEST_LINE = 16384
 _MOST_LINES = 12
@@ -66,7 +66,7 @@ _KNOWN_TYPE = re.compile(
     r"(?:[^=\n]{0,200}[\]>:|-][ \t]{1,8}|(?:[\w.-]{1,60}[ \t]{1,4}){1,4})(?=(?:CN|OU|O|L|ST|S|C|DC|UID|STREET)\s{0,8}=)"
 )
 _GOES_ON = re.compile(r"[^=,\n]{0,64},\s{0,8}(?:CN|OU|O|L|ST|S|C|DC|UID|E|EMAILADDRESS|STREET)\s{0,8}=", re.I)
-_NEXT_TYPE = re.compile(r"(?:[A-Za-z][A-Za-z0-9-]{0,40}|[0-9]{1,9}(?:\.[0-9]{1,20}){1,32})\s{0,8}=")
+_NEXT_TYPE = re.compile(r"(?:[A-Za-z][A-Za-z0-9-]{0,40}|(?:OID\.)?[0-9]{1,9}(?:\.[0-9]{1,20}){1,32})\s{0,8}=")
 _NO_BREAK = re.compile("(?<=[,+=; ])[\u00a0\u202f]|[\u00a0\u202f](?=[ ,+=])")
 """Spaces that do not break, beside a separator: there they are spaces, in a value they are the value's."""
 
@@ -132,16 +132,21 @@ def _continuation(window: Window, start: int, line: str) -> int | None:
 # Lines of other threads in between are passed over.
 
 LITERAL = b"Trust-on-first-use"
+FURTHER = b"for this connection. C"
+"""Words behind them, which stand whole where a terminal of 60 columns or more has broken the rarest ones."""
 
 QUOTING = re.compile(
     r"\b(?:audit|grep|search|quot|example|e\.g\.|help|documentation|pasted|copied|typed|looks? for|looking for)", re.I
 )
 
+_DASH = rb"(?:-|\xe2\x80[\x90-\x95]|\x96)"
+"""The published one, or what mails and word processors make of it."""
+
 _STOP = rb"(?:" + _COLOUR.pattern.encode() + rb")*[.:]?"
 _BODY = (
     *(rb"Trust-on-first-use", rb"is", rb"configured?", rb"for", rb"this", rb"connection" + _STOP),
     *(rb"Current", rb"certificate", rb"of", rb"the", rb"remote", rb"host", rb"is", rb"different", rb"from"),
-    *(rb"what", rb"was", rb"used", rb"earlier" + _STOP, rb"-(?:[ \t]*-)*", DN_START),
+    *(rb"what", rb"was", rb"used", rb"earlier" + _STOP, _DASH + rb"(?:[ \t]*-)*", DN_START),
 )
 _WORDS = tuple(re.compile(word) for word in _BODY)
 _INTRODUCTION = tuple(
@@ -149,8 +154,9 @@ _INTRODUCTION = tuple(
 )
 _EXCEPTION = re.compile(rb"Exception:")
 _OPEN_QUOTE = re.compile(r"""(?:^|[\s=(:,>\[])["'`]|[“‘«]""")
+_FIELD = re.compile(r'(?:"?\b(?:message|msg|log|_raw)"?\s?[:=]\s?|^|[,;|\t])"[^"]*\Z')
 _WHOLE_QUOTE = re.compile(r'"[^"\n]{0,200}"')
-_PLAIN_WORD = re.compile(r"(?<![\w.=\[/:-])[A-Za-z][a-z']*(?![\w.=\]/:-])")
+_PLAIN_WORD = re.compile(r"(?<![\w.=\[/:<-])[A-Za-z][a-z']*(?![\w.=\]/:-])")
 _HEADER = re.compile(r"[\w$]{1,200}(?:\.[\w$]{1,200}){1,20}[ \t]{1,8}[\w$<>]{1,200}\s*")
 # And those that do not break, as pages and mails put them; and colour.
 _BLANK = rb"(?:[ \t]|\xc2?\xa0|\xe2\x80\xaf|" + _COLOUR.pattern.encode() + rb")"
@@ -163,6 +169,8 @@ _MESSAGES = tuple(
     b" was used earlier -" % word
     for word in (b"configure", b"configured")
 )
+_TOLD = b"forthisconnection.Currentcertificateoftheremotehostisdifferentfrom"
+_BROKEN = re.compile(rb"(?:\r?\n)?".join(bytes([each]) for each in LITERAL))
 _SKIPPED_LINES = 20
 _CHAIN_LINES = 3
 _RECORD_LINES = 6
@@ -239,6 +247,27 @@ def is_cut_off(window: Window, at: int) -> bool:
     whole = any(words.startswith(said) and said.startswith(words[:_ENOUGH]) for words in _MESSAGES)
     ended = window.data[end : min(end + 1, window.high)] == b"\n"
     return whole and ended and not is_quoted(window.text(start, at), "", sentence=False)
+
+
+def is_field(window: Window, at: int) -> bool:
+    """Return whether the text with the rarest words at ``at`` is a field that holds a log's own text, or may be one."""
+    before = window.text(max(window.line_start(at), at - LONGEST), at)
+    return _FIELD.search(before) is not None and not QUOTING.search(before)
+
+
+def place_before(window: Window, further: int) -> int | None:
+    """Return where the rarest words begin behind which others stand at ``further``; None where no mismatch is told.
+
+    A terminal may have broken them; where they are not there, or not as they are published, it is the line's start.
+    """
+    start, told = (
+        window.line_start(further),
+        b"".join(window.data[further : min(further + LONGEST, window.high)].split()),
+    )
+    if not told.startswith(_TOLD) or is_quoted(window.text(start, further), "", sentence=False):
+        return None
+    *_, broken = (None, *_BROKEN.finditer(window.data, max(window.low, further - LONGEST), further))
+    return broken.start() if broken else start
 
 
 def read_folded(window: Window, at: int) -> MessageHit | None:

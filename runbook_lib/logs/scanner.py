@@ -12,19 +12,21 @@ import io
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import tzinfo
-from typing import Literal
 
 from runbook_lib.errors import cut
-from runbook_lib.logs.events import Findings, Tally
+from runbook_lib.logs.events import CutOff, Findings, Tally
 from runbook_lib.logs.lines import APART, MOST_SAMPLES, SAMPLE, Likeness, as_utc, looked_at
 from runbook_lib.logs.mismatch import (
     AFTER,
     BEFORE,
     BEFORE_WRAPPED,
+    FURTHER,
     LITERAL,
     MessageHit,
     Window,
     is_cut_off,
+    is_field,
+    place_before,
     prefix_of,
     read_folded,
     read_message,
@@ -68,7 +70,7 @@ class Scanner:
         self._searched_rules = [rule for rule in rules if not rule.quoted]
         self._quoted = next((rule.name for rule in rules if rule.quoted), "")
         self._search = Search(
-            [LITERAL, *LISTS, *LEFT_OUT, *(ROLES if roles else ())]
+            [LITERAL, FURTHER, *LISTS, *LEFT_OUT, *(ROLES if roles else ())]
             + [x for rule in self._searched_rules for x in rule.literals]
         )
         self._data = bytearray(BEFORE_WRAPPED + STEP + AFTER + 1)
@@ -136,6 +138,7 @@ class Scanner:
         self._searched = 0  # how far in the buffer hits have been handled
         self._counted = (0, 0)  # a place in the buffer, and the line feeds between its beginning and there
         self._unwrapped_to = 0  # up to which position in the series a wrapped line has been read
+        self._told_to = 0  # up to which position in the series a message has been read
         self._open_line = False  # whether the file's last line lacks its line feed
         self._likeness = Likeness()  # of the last file
         self._files: list[_File] = []
@@ -194,8 +197,9 @@ class Scanner:
 
     def _handle(self, found: dict[bytes, list[int]]) -> None:
         self.findings.roles.update(role for words, role in ROLES.items() if words in found)
-        for at in sorted(at for literal in (LITERAL, *LISTS) for at in found.get(literal, ())):
-            self._take_message(at)
+        takes = dict.fromkeys((LITERAL, *LISTS), self._take_message) | {FURTHER: self._take_other}
+        for at, hit in sorted((at, literal) for literal in takes for at in found.get(literal, ())):
+            takes[hit](at)
         for at in sorted(at for literal in LEFT_OUT for at in found.get(literal, ())):
             self._take_left_out(at)
         for rule in self._searched_rules:
@@ -223,19 +227,35 @@ class Scanner:
                 self._take_hit(wide, hit)
             if hits:
                 return
-        if plain := read_message(window, at) or read_folded(window, at):
+        plain = read_message(window, at)
+        if (plain is None or plain.quoted) and (folded := read_folded(window, at)):  # broken before the rarest words
+            plain = folded if plain is None or not folded.quoted else plain
+        if plain and plain.quoted and wrapped is None and is_field(window, at):
+            self._take_cut_off(window, at, "other")
+        elif plain:
             self._take_hit(window, plain if wrapped is None else replace(plain, quoted=True))
         elif wrapped is None and window.data[at : at + 1] == LISTS[0][:1]:
             self._take_left_out(at)
         elif wrapped is None and is_cut_off(window, at):
             self._take_cut_off(window, at, "cut")
 
+    def _take_other(self, further: int) -> None:
+        """Take a message of which nothing was read yet: its rarest words are broken, or are others."""
+        window = self._window(further, AFTER)
+        at = None if self._base + further < max(self._told_to, self._unwrapped_to) else place_before(window, further)
+        if at is None:
+            return
+        if (hit := read_folded(window, at)) and not hit.quoted:
+            self._take_hit(window, hit)
+        else:
+            self._take_cut_off(window, further, "other")
+
     def _take_left_out(self, at: int) -> None:
         window = self._window(at, AFTER, BEFORE_WRAPPED)
         if window.data.find(JOURNAL, window.low, window.high) >= 0:
             self._take_cut_off(window, at, "missing")
 
-    def _take_cut_off(self, window: Window, at: int, how: Literal["cut", "missing"]) -> None:
+    def _take_cut_off(self, window: Window, at: int, how: CutOff) -> None:
         (line,) = self._evidence(window, start := window.line_start(at), start)
         self.findings.cut_off.setdefault(line.source, (line.number, how))
 
@@ -243,6 +263,7 @@ class Scanner:
         base = self._base
         utc = as_utc(hit.moment, self._zone) if hit.moment else None
         moved = replace(hit, start=hit.start + base, at=hit.at + base, end=hit.end + base, moment=utc)
+        self._told_to = max(self._told_to, moved.end)
         lines = self._evidence(window, window.line_start(hit.start), hit.end)
         if self.findings.events.add(moved, lines) and self._quoted:
             tally = self.findings.tallies[self._quoted]

@@ -62,6 +62,44 @@ def test_a_terminal_that_broke_every_line_in_the_middle_of_words_hides_nothing(c
     assert found.last_utc == datetime(2026, 11, 23, 12, 0, 1, tzinfo=UTC)
 
 
+@pytest.mark.parametrize("columns", [72, 80, 100])
+def test_words_that_a_terminal_broke_are_found_wherever_it_broke_them(columns: int) -> None:
+    """The rarest words, or those that introduce them, stand in two lines: it is no quotation, and no all-clear."""
+    for shift in range(0, columns, 5):
+        line = f"2026-11-23 12:00:01 {THREAD}ERROR com.{'x' * shift} - {HEAD}"
+        broken = "".join(f"{line[at : at + columns]}\n" for at in range(0, len(line), columns))
+        assert [mismatch.count for mismatch in scan(f"{broken}\n2026-11-23 12:00:02 all is well\n")] == [1], shift
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        HEAD.replace("earlier - ", "earlier: "),
+        HEAD.replace("Trust-on-first-use", "Trust\u2011on\u2011first\u2011use"),
+        HEAD.replace("Trust-on-first-use", "Trust on first use"),
+        HEAD.replace(" - ", " &#45; "),
+        f'level=error msg="{HEAD}"',
+        f'"2026-11-23 12:00:01","ERROR","{HEAD}"',
+        f'[{{"message": "started"}}, {{"message": "{HEAD}"}}]',
+    ],
+)
+def test_a_message_in_another_form_is_no_all_clear(tmp_path: Path, line: str) -> None:
+    """It is told with its line; a search for it is none."""
+    log = tmp_path / "hm.log"
+    log.write_text(f"2026-11-23 12:00:00 all is well\n{line}\n2026-11-23 12:00:02 all is well\n", encoding="utf-8")
+    found = diagnose_sources({"primary": [log]})
+    assert (found.mismatches, exit_code(found)) == ((), 2)
+    assert "line 2 reports a mismatch in words that are not known" in found.damaged[0].problem
+    assert not findings(f"12:00:01 [audit] admin ran: grep '{line}'\n").cut_off
+
+
+@pytest.mark.parametrize("dash", ["\u2013".encode(), "\u2014".encode(), "\u2013".encode("cp1252")])
+def test_a_dash_that_a_mail_made_longer_is_the_published_one(dash: bytes) -> None:
+    """What somebody sent in a mail, or had in a word processor."""
+    text = f"{THREAD}{HEAD}\n".encode().replace(b"earlier - ", b"earlier " + dash + b" ")
+    assert [mismatch.subject for mismatch in scan(text)] == [DN]
+
+
 @pytest.mark.parametrize("end", ["", ">", "...", "\u2026"])
 @pytest.mark.parametrize("kept", [120, 140, 200])
 def test_a_message_that_is_cut_before_its_subject_is_no_all_clear(tmp_path: Path, kept: int, end: str) -> None:
@@ -236,6 +274,12 @@ def test_a_message_that_nothing_introduces_is_told_as_a_quotation(before: str) -
     assert scan(f"{before}{CORE}{DN}\n") == ()
 
 
+def test_a_subject_that_begins_with_a_type_of_no_name_is_read() -> None:
+    """Java prints an attribute that it has no name for as OID.x.y.z."""
+    (found,) = scan(f"{THREAD}{HEAD.replace(DN, f'OID.2.5.4.97=#0c0161, {DN}')}\n")
+    assert found.subject == f"OID.2.5.4.97=#0c0161, {DN}"
+
+
 def test_a_subject_in_the_order_of_the_lists_is_read() -> None:
     """As listcerts spells it: the message is the same, and the subject fits the entry."""
     (found,) = scan(f"{THREAD}{HEAD.replace(DN, '/C=US/O=Cisco Systems/CN=prime-sec')}\n")
@@ -271,6 +315,7 @@ def test_place(server: str, thread: str, place: str) -> None:
         ("Nov 23, 2026 1:00:01 PM ", "2026-11-23T13:00:01+00:00"),
         ("Mon Nov 23 12:00:01 UTC 2026 ", "2026-11-23T12:00:01+00:00"),
         ("Nov 23, 2026 12:00:01 AM com.cisco.Monitor run\nSEVERE: ", "2026-11-23T00:00:01+00:00"),
+        ("<131>1 2026-11-23T12:00:01.5+01:00 prime-pri hm 12 - - ", "2026-11-23T11:00:01.500000+00:00"),
         ("Nov 23 12:00:01 prime-pri ncs: ", None),
         ("12:00:01,250 ", None),
         ("2026-13-45 12:00:01 ", None),
