@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from functools import partial
 
 # -- What ADE-OS command lines print around an answer, as data: prompts, pagers, questions, refusals, login dialogs.
 #
@@ -215,24 +216,18 @@ def login_reply(text: str) -> str | None:
     return "" if asked and not is_binding(words[: asked.start()]) else None
 
 
-def is_binding(text: str) -> bool:
-    """Return whether ``text`` says that going on accepts a licence, or ends somebody's session."""
-    return _BINDING.search(unfolded(text)) is not None
+def _says(pattern: re.Pattern[str], text: str) -> bool:
+    return pattern.search(unfolded(text)) is not None
 
 
-def is_expired(text: str) -> bool:
-    """Return whether ``text`` says that a password or an account is no longer good."""
-    return _EXPIRED.search(unfolded(text)) is not None
-
-
-def is_second_factor(text: str) -> bool:
-    """Return whether ``text`` asks for something beside the password."""
-    return _SECOND_FACTOR.search(unfolded(text)) is not None
-
-
-def wants_yes_or_no(text: str) -> bool:
-    """Return whether ``text`` says that something else than yes or no was typed into a question."""
-    return _YES_OR_NO_WANTED.search(unfolded(text)) is not None
+is_binding = partial(_says, _BINDING)
+"""Whether a text says that going on accepts a licence, or ends somebody's session."""
+is_expired = partial(_says, _EXPIRED)
+"""Whether a text says that a password or an account is no longer good."""
+is_second_factor = partial(_says, _SECOND_FACTOR)
+"""Whether a text asks for something beside the password."""
+wants_yes_or_no = partial(_says, _YES_OR_NO_WANTED)
+"""Whether a text says that something else than yes or no was typed into a question."""
 
 
 def is_refusal(answer: str) -> bool:

@@ -20,7 +20,7 @@ def same_host(one: str, other: str) -> bool:
 
     Other characters that look or fold alike make another host.
     """
-    here, there = _address(one), _address(other)
+    here, there = address_of(one), address_of(other)
     if here or there:
         return here == there
     return one.isascii() and other.isascii() and _name(one) == _name(other)
@@ -35,7 +35,7 @@ def with_port(text: str) -> tuple[str, int | None]:
     return (host[1:-1] if bracketed else host), int(port)
 
 
-def _address(host: str) -> IPv4Address | IPv6Address | None:
+def address_of(host: str) -> IPv4Address | IPv6Address | None:
     """Return the address that a host is, None for a name; brackets and an IPv4 address written as IPv6 are read too."""
     try:
         address = ip_address(host[1:-1] if host.startswith("[") and host.endswith("]") else host)
@@ -60,7 +60,7 @@ def is_address(text: str) -> bool:
 
 def is_localhost(host: str) -> bool:
     """Whether a host is the one that it is asked from, by one of the names or addresses that mean that everywhere."""
-    address = _address(host)
+    address = address_of(host)
     if address:
         return address in _LOCALHOST or address.is_unspecified
     name = _name(host)
@@ -69,5 +69,5 @@ def is_localhost(host: str) -> bool:
 
 def is_loopback(host: str) -> bool:
     """Whether a host is an address of the loopback network; a name is none."""
-    address = _address(host)
+    address = address_of(host)
     return bool(address and address.is_loopback)

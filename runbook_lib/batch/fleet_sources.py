@@ -16,7 +16,7 @@ from runbook_lib.errors import SiteFileInvalid, UsageError, cut
 from runbook_lib.params.load import explain, load_site, site_of
 from runbook_lib.params.model import IseServer, PiServer, Site, SiteSection, SshAccess
 from runbook_lib.params.values import Label, LineOrEmpty
-from runbook_lib.params.yaml_source import Document, Key, Value, Where, read_document
+from runbook_lib.params.yaml_source import Document, Value, Where, read_document
 from runbook_lib.paths import delivered, params_dir, params_files
 from runbook_lib.record.incident import site_slug
 
@@ -48,13 +48,10 @@ def _overlay(
         if not where and key in OF_THE_FLEET:
             continue
         inside, source = (*where, key), (*place, key)
-        below = into.get(key)
-        if isinstance(value, dict) and isinstance(below, dict):
+        if isinstance(value, dict):
+            below = into.get(key)
+            into[key] = below = below if isinstance(below, dict) else {}
             _overlay(found, below, value, fleet, source, inside)
-        elif isinstance(value, dict):
-            fresh: dict[str, Value] = {}
-            into[key] = fresh
-            _overlay(found, fresh, value, fleet, source, inside)
         else:
             into[key] = value
             _copy_lines(found, value, fleet, source, inside)
@@ -65,11 +62,7 @@ def _copy_lines(found: Document, value: Value, fleet: Document, source: Where, w
     found.lines[where] = fleet.line_of(source)
     if source in fleet.plain:
         found.plain[where] = fleet.plain[source]
-    inner: list[tuple[Key, Value]] = []
-    if isinstance(value, list):
-        inner = list(enumerate(value))
-    elif isinstance(value, dict):
-        inner = list(value.items())
+    inner: Any = enumerate(value) if isinstance(value, list) else value.items() if isinstance(value, dict) else ()
     for key, item in inner:
         _copy_lines(found, item, fleet, (*source, key), (*where, key))
 

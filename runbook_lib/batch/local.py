@@ -240,10 +240,6 @@ class _Process:
         await self._process.wait()
         return None
 
-    @property
-    def pid(self) -> int:
-        return self._process.pid
-
     def halt(self) -> None:
         self._send(HALT)
 

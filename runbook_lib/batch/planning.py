@@ -15,11 +15,10 @@ from typing import Any, TypeVar
 
 from runbook_lib.batch.round import STAGE, NotPlanned, PlannedSite, Rollup, Round, rollup_digest
 from runbook_lib.batch.sites import FleetSite, resolved
-from runbook_lib.decisions import Plan
 from runbook_lib.device.prime import identities
 from runbook_lib.digest import sha256_hex
 from runbook_lib.errors import ParameterRefused, RecordDamaged, RunbookError, redacted
-from runbook_lib.models import Answer, Stage, Verdict
+from runbook_lib.models import Stage, Verdict
 from runbook_lib.notebook.opening import open_incident
 from runbook_lib.notebook.reading_stages import DiagnoseLogs, ListCertificates
 from runbook_lib.params.load import secret_references, site_without_secrets
@@ -208,14 +207,8 @@ def _plan_in(record: Record, each: FleetSite) -> Planned:
         plan = listing.plan().value
         listing.close()
     seal_record(record, site_without_secrets(site))
-    contradicted = any(
-        judgement.verdict is Verdict.CONTRADICTED for judgement in recorded_inventory(listing.context).judgements
-    )
-    return _planned(record, each, plan, contradicted=contradicted)
-
-
-def _planned(record: Record, each: FleetSite, plan: Plan, *, contradicted: bool) -> Planned:
     if plan.blocked:
+        contradicted = Verdict.CONTRADICTED in {j.verdict for j in recorded_inventory(listing.context).judgements}
         why = "blocked: " + "; ".join(plan.blocked)
         return NotPlanned(site=each.name, incident=record.incident, why=why, contradicted=contradicted)
     return PlannedSite(
@@ -230,14 +223,11 @@ def _planned(record: Record, each: FleetSite, plan: Plan, *, contradicted: bool)
 
 
 def _context(record: Record, each: FleetSite, stage: Stage) -> Context:
-    def keep(answer: Answer, parsed: object) -> None:
-        record.keep_answer(answer, parsed, stage=stage)
-
     return Context(
         site=each.site,
         record=record,
         stage=stage,
-        devices=Devices(each.site, keep),
+        devices=Devices(each.site, partial(record.keep_answer, stage=stage)),
         operator=operator(),
         records_root=record.root,
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -213,11 +214,9 @@ class _Asking:
 
     async def close(self) -> None:
         """Leave every session; a server that does not let go is left."""
-        try:
+        with suppress(TimeoutError, RunbookError, OSError):
             async with asyncio.timeout(self._phase_s):
                 await self._devices.close()
-        except (TimeoutError, RunbookError, OSError):
-            pass
 
     async def _login(self) -> None:
         await asyncio.gather(

@@ -195,7 +195,7 @@ def parse_version(text: str, server: str) -> ProductVersion:
     lines, _ = split_answer(text)
     body, fix_lines = _without_fixes(lines)
     found = list(dict.fromkeys(_releases(body)))
-    if len({_trimmed(release) for release, _ in found}) != 1:
+    if len({trimmed(release) for release, _ in found}) != 1:
         raise _not_a_release(text, server, several=bool(found))
     base, line = found[0]
     fixes = {fix: _release_of_fix(fix, base) for fix in fix_lines}
@@ -278,12 +278,11 @@ def _numbers(release: str) -> tuple[int, ...]:
     return tuple(int(part) for part in release.split("."))
 
 
-def _trimmed(release: tuple[int, ...]) -> tuple[int, ...]:
+def trimmed(release: tuple[int, ...]) -> tuple[int, ...]:
     """Return ``release`` without trailing zeros: 3.10 and 3.10.0 are the same."""
-    end = len(release)
-    while end > 1 and release[end - 1] == 0:
-        end -= 1
-    return release[:end]
+    while release[-1:] == (0,):
+        release = release[:-1]
+    return release
 
 
 # -- The Health Monitor's login page, as others captured it for 3.1: that it is one, and its release. Pure; total

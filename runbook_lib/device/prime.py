@@ -78,7 +78,7 @@ def _fingerprint(pin: str) -> str:
 # ``listcerts`` and ``deletecert`` are published (Cisco document 215335); the other commands are recalled.
 
 T = TypeVar("T")
-Keep = Callable[[Answer, object | None], None]
+Keep = Callable[[Answer, object | None], object]
 """Called with every answer and what was understood of it; None where that is nothing."""
 
 LIST_TOFU = "ncs certvalidation tofu-certs listcerts"

@@ -271,8 +271,7 @@ class Findings:
     """``roles`` are the servers that the logs themselves name; ``size`` is in bytes.
 
     ``end_zoneless`` says that no zone stands where ``end_utc`` was read; ``cut_off`` holds, by log, the first line
-    that reports a mismatch and ends before its subject, in words that are not known, or whose message was left out when
-    it was exported.
+    that reports a mismatch and was cut, is in other words, or whose message was left out when it was exported.
     """
 
     tallies: dict[str, Tally]

@@ -9,7 +9,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from runbook_lib.device_prompts import is_about_ours
-from runbook_lib.hosts import is_loopback
+from runbook_lib.hosts import address_of, is_loopback
 from runbook_lib.params.labels import LABELS, PHRASES
 from runbook_lib.params.yaml_source import Document, Value, Where, dotted
 
@@ -93,12 +93,7 @@ def _servers(document: Document) -> list[Where]:
 
 def _same_host(value: Value) -> str:
     """Return one spelling of an address or name, or "" where there is none."""
-    if not isinstance(value, str):
-        return ""
-    try:
-        return str(ipaddress.ip_address(value))
-    except ValueError:
-        return value.removesuffix(".").lower()
+    return str(address_of(value) or value.removesuffix(".").lower()) if isinstance(value, str) else ""
 
 
 def _ports(document: Document, server: Where) -> dict[str, Value]:
@@ -215,10 +210,7 @@ def _virtual_subnets(document: Document) -> None:
 
 
 def _address(value: Value) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
-    try:
-        return ipaddress.ip_address(value) if isinstance(value, str) else None
-    except ValueError:
-        return None
+    return address_of(value) if isinstance(value, str) else None
 
 
 def _network(value: Value) -> ipaddress.IPv4Network | ipaddress.IPv6Network | None:

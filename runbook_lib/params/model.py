@@ -290,12 +290,14 @@ def _expectations(site: Site) -> Iterator[str]:
 
 
 def _typed(site: Site) -> Iterator[str]:
-    if site.web != "guided" and site.ha.auth_key == NOT_NAMED:
+    if site.web == "guided":
+        return
+    if site.ha.auth_key == NOT_NAMED:
         yield "ha: no authentication key is named, so a plan that registers HA is blocked; write ha: auth_key:"
     for server in site.ise:
-        if site.web != "guided" and server.password == NOT_NAMED:
+        if server.password == NOT_NAMED:
             advice = "write its user: and password:"
             yield f"{server.name}: no login is named, so a plan that adds it again is blocked; {advice}"
-    if site.web != "guided" and site.primary.web is None:
+    if site.primary.web is None:
         advice = "write primary: web:, or web: guided"
         yield f"primary: no login to the web pages is named, so stages 40 and 50 stop; {advice}"

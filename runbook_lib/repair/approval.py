@@ -176,8 +176,7 @@ def approval_of(context: Context, plan: Plan) -> Approval | None:
 
 def approval_naming(context: Context, plan: Plan, change: Change) -> Approval | None:
     """Return the newest approval that names this change, sent since or not; None where nobody has approved it."""
-    named = (approval for approval, covered in _approvals(context, plan) if essence(change) in covered)
-    return next(named, None)
+    return next((each for each, covered in _approvals(context, plan) if essence(change) in covered), None)
 
 
 def _unspent(context: Context, plan: Plan, left: Sequence[Change]) -> Approval | None:

@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
 from runbook_lib.decisions import Approval, ChangeKind, Check, Decision, Plan, PlannedChange, PlanRow
+from runbook_lib.device.answers import trimmed
 from runbook_lib.errors import (
     CertificateMoved,
     DecisionNeeded,
@@ -113,14 +114,7 @@ def release_in_words(version: ProductVersion) -> str:
 
 
 def _differ(versions: Sequence[ProductVersion]) -> bool:
-    return len({(_trimmed(version.base), _trimmed(version.release)) for version in versions}) > 1
-
-
-def _trimmed(release: tuple[int, ...]) -> tuple[int, ...]:
-    """Return ``release`` without trailing zeros: 3.10 and 3.10.0 are the same."""
-    while release[-1:] == (0,):
-        release = release[:-1]
-    return release
+    return len({(trimmed(version.base), trimmed(version.release)) for version in versions}) > 1
 
 
 def _dotted(release: tuple[int, ...]) -> str:

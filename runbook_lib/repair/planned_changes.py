@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 
 from runbook_lib.decisions import (
     ChangeKind,
@@ -77,11 +78,9 @@ def changes_of(
     deleted = {row.target for row in rows if row.decision is Decision.DELETE}
     accepted = {target: accepted_of(site, overrides, target) for target in ("secondary", *(s.name for s in site.ise))}
 
-    def confirmed(target: str) -> str:
-        return _confirmed(inventory.judgement(target), accepted[target])
-
-    ha = _ha_changes(site, inventory.ha, deleted, past, confirmed("secondary"))
-    return (*ha, *(_readd(server, rows, past, confirmed(server.name)) for server in site.ise))
+    confirmed = {target: _confirmed(inventory.judgement(target), found) for target, found in accepted.items()}
+    ha = _ha_changes(site, inventory.ha, deleted, past, confirmed["secondary"])
+    return (*ha, *(_readd(server, rows, past, confirmed[server.name]) for server in site.ise))
 
 
 def settings_of(site: Site, kind: ChangeKind, target: str) -> tuple[tuple[str, str], ...]:
@@ -117,33 +116,27 @@ def _ha_changes(
     state = "sent already" if REGISTRATION in past.pending_changes else _state(site, states)
     if served_by_secondary(states) or (state == "healthy" and not deleted & set(PI_SERVERS)):
         return ()
-    register = PlannedChange(
+    seen = ha_states_in_words(states)
+    change = partial(
+        PlannedChange, server="primary", target="secondary", rests_on=state, confirmed_sha256=confirmed, seen=seen
+    )
+    register = change(
         kind=ChangeKind.REGISTER_HA,
-        server="primary",
-        target="secondary",
         condition=_REGISTER_IF,
-        rests_on=state,
         reason=_WHY_REGISTER[state],
         interrupts=_REGISTERING_MEANS,
         settings=settings_of(site, ChangeKind.REGISTER_HA, "secondary"),
-        confirmed_sha256=confirmed,
         attempt=attempt(past, REGISTRATION),
         expected=state == "not registered",
-        seen=ha_states_in_words(states),
     )
     if not site.policy.remove_broken_ha or state == "not registered":
         return (register,)
-    remove = PlannedChange(
+    remove = change(
         kind=ChangeKind.REMOVE_HA,
-        server="primary",
-        target="secondary",
         condition=_REMOVE_IF,
-        rests_on=state,
         reason="the site's file allows it (policy: remove_broken_ha)",
         interrupts=REMOVAL_MEANS,
-        confirmed_sha256=confirmed,
         attempt=attempt(past, REMOVAL),
-        seen=ha_states_in_words(states),
     )
     return (remove, register)
 

@@ -129,7 +129,7 @@ def killing(executor: LocalExecutor, *, once: Callable[[], bool], seen: Iterable
         while not ended.wait(0.01):
             before, known = known, sum(path.stat().st_size for path in seen)
             if known != before and once():
-                os.kill(executor._all[-1].pid, signal.SIGKILL)
+                os.kill(executor._all[-1]._process.pid, signal.SIGKILL)
                 return
 
     watcher = threading.Thread(target=watch)
