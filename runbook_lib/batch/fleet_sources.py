@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 import yaml
-from pydantic import Field, ValidationError
+from pydantic import Field
 
 from runbook_lib.batch.sites import Fleet, FleetSite, Problems, refuse_duplicates
 from runbook_lib.errors import SiteFileInvalid, UsageError, cut
-from runbook_lib.params.load import explain, load_site, site_of
+from runbook_lib.params.load import load_site, section_of, site_of
 from runbook_lib.params.model import IseServer, PiServer, Site, SiteSection, SshAccess
 from runbook_lib.params.values import Label, LineOrEmpty
 from runbook_lib.params.yaml_source import Document, Value, Where, read_document
@@ -89,23 +88,13 @@ def read_fleet_file(path: Path, problems: Problems) -> Fleet:
     except OSError as error:
         problems.say(f"the file cannot be read: {error.strerror}")
         return Fleet(name="", source=path, sites=())
-    head = _head(document)
+    head = section_of(FleetFile, document)
     problems.take(document)
     if head is None:
         return Fleet(name="", source=path, sites=())
     reader = _Sites(document, path, problems)
     found = (reader.site(number, item) for number, item in enumerate(head.sites))
     return Fleet(name=head.name, source=path, sites=tuple(each for each in found if each), records=head.records)
-
-
-def _head(document: Document) -> FleetFile | None:
-    if not document.complete:
-        return None
-    try:
-        return FleetFile.model_validate_json(json.dumps(document.data))
-    except ValidationError as error:
-        explain(error, FleetFile, document)
-    return None
 
 
 class _Sites:

@@ -26,6 +26,7 @@ from runbook_lib.record.artifacts import note_template
 from runbook_lib.record.attestation import Seal, note_after_seal, seal_record
 from runbook_lib.record.files import gate_notebook, write_over
 from runbook_lib.record.incident import Record
+from runbook_lib.record.journal import Kind
 from runbook_lib.record.lock import SiteLock
 from runbook_lib.repair.sent_changes import anything_sent, unseen_changes
 from runbook_lib.secrets import SecretRef, learn
@@ -116,8 +117,11 @@ def run_stages(
             outcome = _outcome(record, reports[-1], until)
         except BaseException as error:
             with suppress(errors.RunbookError):  # what ended the run is what has to be told
-                if isinstance(error, errors.RunbookError):  # and not an interruption, of which it is written already
-                    record.set_outcome(_unfinished(record, Outcome.FAILED), type(error).__name__)
+                begun = [line.stage for line in record.journal.read().lines if line.kind is Kind.STAGE_STARTED]
+                # Of an interruption it is written already, and a report that cannot be written changes no outcome.
+                if isinstance(error, errors.RunbookError) and begun[-1:] != [Stage.POST_MORTEM]:
+                    unseen = unseen_changes(record)
+                    record.set_outcome(Outcome.UNKNOWN if unseen else Outcome.FAILED, type(error).__name__)
             with suppress(errors.RunbookError):
                 seal_record(record, site_without_secrets(site))
             raise
@@ -191,11 +195,14 @@ def _run_stage(
             progress=lambda _at, _of, _state, words: listener.doing(words),
             kernel=kernel,
         )
-    except BaseException:
+    except BaseException as error:
         with suppress(errors.RecordError):  # the interruption goes on, whatever the record takes
-            _end(record, stage, StageState.INTERRUPTED, "the run was interrupted")
-            if stage is not Stage.POST_MORTEM:
-                record.set_outcome(_unfinished(record, Outcome.STOPPED), "the run was interrupted")
+            if isinstance(error, errors.RunbookError):
+                _end(record, stage, StageState.FAILED, error.what)
+            else:
+                _end(record, stage, StageState.INTERRUPTED, "the run was interrupted")
+                if stage is not Stage.POST_MORTEM:
+                    record.set_outcome(_unfinished(record, Outcome.STOPPED), "the run was interrupted")
         with suppress(errors.RecordError):
             _keep_notebook(record, stage, running)
         raise

@@ -195,8 +195,8 @@ def load_site_or_lab(name_or_path: str | Path) -> Site | LabRequest:
             next_step="check its permissions",
         ) from None
     asks_for_lab = "lab" in document.data
-    loaded = _checked(LabRequest, document) if asks_for_lab else site_of(document, path.absolute().parent)
-    if loaded is None:
+    loaded = section_of(LabRequest, document) if asks_for_lab else site_of(document, path.absolute().parent)
+    if loaded is None or document.problems:
         raise _invalid(document.problems, path)
     return loaded
 
@@ -206,8 +206,8 @@ def site_of(document: Document, folder: Path) -> Site | None:
     if document.complete:
         one_as_list(document, Site)
         check_together(document, folder)
-    found = _checked(Site, document)
-    return None if found is None else _absolute(found, folder)
+    found = section_of(Site, document)
+    return None if found is None or document.problems else _absolute(found, folder)
 
 
 def site_file(name_or_path: str | Path) -> Path:
@@ -286,16 +286,15 @@ def _references(value: object) -> Iterator[SecretRef]:
             yield from _references(item)
 
 
-def _checked(model: type[_Section], document: Document) -> _Section | None:
-    """Return the document as a section; None where it has problems, which it holds then."""
-    loaded: _Section | None = None
+def section_of(model: type[_Section], document: Document) -> _Section | None:
+    """Return the document as a section, None where it cannot be one: why is among its problems then."""
     if document.complete:
         try:
             # JSON has no tuples and paths, so pydantic's strict mode takes lists and texts for them there.
-            loaded = model.model_validate_json(json.dumps(document.data))
+            return model.model_validate_json(json.dumps(document.data))
         except ValidationError as error:
             explain(error, model, document)
-    return None if document.problems else loaded
+    return None
 
 
 def _invalid(problems: list[SiteFileProblem], path: Path) -> SiteFileInvalid:

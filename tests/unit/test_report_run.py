@@ -68,21 +68,48 @@ def test_an_interruption_goes_on_where_the_record_takes_no_more(
     assert record.outcome() is Outcome.STOPPED
 
 
-@pytest.mark.parametrize("sent", [False, True])
-def test_a_record_that_fails_at_the_end_of_a_stage_ends_with_an_outcome(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, sent: bool
-) -> None:
-    """Failed, or unknown where a change is open; the error of the record is what is told."""
+def test_a_notebook_that_cannot_be_written_is_no_interruption(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The stage failed, and why is told; the outcome is left to the run, which knows what was sent."""
     record = Record.create(tmp_path, "lab")
-    if sent:
+    monkeypatch.setattr(runner, "execute", lambda *_, **__: raise_(RecordNotWritable("no space")))
+    with pytest.raises(RecordNotWritable):
+        runner._run_stage(Stage.LIST, "lab", record, {}, {}, cast("Any", None), cast("Any", None))
+    assert record.stage_states()[Stage.LIST] is StageState.FAILED
+    assert record.outcome() is None
+    assert not [line for line in record.journal.read().lines if "interrupted" in line.text + line.seen]
+
+
+@pytest.mark.parametrize(
+    ("what", "outcome"),
+    [
+        ("", Outcome.FAILED),
+        ("open", Outcome.UNKNOWN),
+        ("not seen", Outcome.UNKNOWN),
+        ("gone", Outcome.FAILED),
+        ("proven", Outcome.REPAIRED),
+    ],
+)
+def test_a_record_that_fails_at_the_end_of_a_stage_ends_with_an_outcome(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, what: str, outcome: Outcome
+) -> None:
+    """Failed, or unknown where the end of a change was not seen; a report changes none. The record's error is told."""
+    incident = Incident(tmp_path)
+    record = incident.record
+    if what == "open":
         record.intend(Stage.DELETE, "primary", "10.0.0.1_443")
+    elif what == "proven":
+        record.set_outcome(Outcome.REPAIRED)
+        record.start_stage(Stage.POST_MORTEM)
+    elif what:
+        seen = Deletion.GONE if what == "gone" else Deletion.NOT_DELETED_OR_CAME_BACK
+        incident.sent("primary", "10.0.0.1_443", seen)
     monkeypatch.setattr(runner, "_run_each", lambda *_: raise_(RecordNotWritable("full")))
     monkeypatch.setattr(runner, "SiteLock", lambda *_, **__: nullcontext())
     monkeypatch.setattr(runner, "WarmKernels", nullcontext)
     site, listener = site_with(), cast("Any", None)
     with pytest.raises(RecordNotWritable, match="full"):
         runner.run_stages(site, "lab", record, listener, until=Stage.LIST)
-    assert record.outcome() is (Outcome.UNKNOWN if sent else Outcome.FAILED)
+    assert record.outcome() is outcome
 
 
 @pytest.mark.parametrize(
