@@ -13,8 +13,7 @@ from pathlib import Path
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
-from runbook_lib.certificates.facts import key_sha256, load, may_issue, read_or
-from runbook_lib.digest import sha256_hex
+from runbook_lib.certificates.facts import key_sha256, load, may_issue, read_or, sha256_of
 from runbook_lib.errors import ExpectationInvalid
 from runbook_lib.params.model import CaBundle, Expectation
 
@@ -250,7 +249,7 @@ def _server_certificate(path: Path) -> str:
             where=str(path),
             next_step="give a file with that one alone",
         )
-    return sha256_hex(_der(own[0]))
+    return sha256_of(_der(own[0]))
 
 
 def _issued_none(found: list[x509.Certificate]) -> list[x509.Certificate]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import warnings
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -11,7 +12,6 @@ from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import dsa, ec, ed448, ed25519, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-from runbook_lib.digest import sha256_hex
 from runbook_lib.models import CertificateFacts
 
 # -- What an engineer wants to know of one certificate. Total: a part that cannot be read is said to be so
@@ -23,6 +23,11 @@ WEAK_HASHES = ("md2", "md4", "md5", "sha1")
 SOON = timedelta(days=30)
 UNREADABLE = "(cannot be read)"
 _NEVER = (datetime(1, 1, 1, tzinfo=UTC), datetime(9999, 12, 31, tzinfo=UTC))
+
+
+def sha256_of(der: bytes) -> str:
+    """Return the certificate's SHA-256 fingerprint: 64 lower-case hex digits over the DER."""
+    return hashlib.sha256(der).hexdigest()
 
 
 def load(der: bytes) -> x509.Certificate:
@@ -51,7 +56,7 @@ def key_sha256(holder: x509.Certificate | x509.CertificateSigningRequest) -> str
     """Return the SHA-256 over the public key (SubjectPublicKeyInfo); nothing where the key cannot be read."""
     form = (Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
     spki = read_or(b"", lambda: holder.public_key().public_bytes(*form))
-    return sha256_hex(spki) if spki else ""
+    return hashlib.sha256(spki).hexdigest() if spki else ""
 
 
 def names_of(certificate: x509.Certificate) -> tuple[str, ...]:
@@ -85,7 +90,7 @@ def facts_of(der: bytes, now_utc: datetime) -> CertificateFacts:
     key_type, key_bits = _key(certificate)
     algorithm = _signature_hash(certificate)
     return CertificateFacts(
-        sha256=sha256_hex(der),
+        sha256=sha256_of(der),
         spki_sha256=key_sha256(certificate),
         subject=read_or(UNREADABLE, lambda: certificate.subject.rfc4514_string()),
         issuer=read_or(UNREADABLE, lambda: certificate.issuer.rfc4514_string()),
@@ -106,7 +111,7 @@ def facts_as_far_as_read(der: bytes, now_utc: datetime) -> CertificateFacts:
         return facts_of(der, now_utc)
     except Exception as error:  # noqa: BLE001 - hostile input must not keep anybody from seeing that it is hostile
         return CertificateFacts(
-            sha256=sha256_hex(der),
+            sha256=sha256_of(der),
             spki_sha256="",
             subject=UNREADABLE,
             issuer=UNREADABLE,

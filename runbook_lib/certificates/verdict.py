@@ -30,8 +30,8 @@ from runbook_lib.certificates.facts import (
     may_issue,
     names_of,
     read_or,
+    sha256_of,
 )
-from runbook_lib.digest import sha256_hex
 from runbook_lib.hosts import is_address
 from runbook_lib.models import Judgement, Presented, Vantage, Verdict
 
@@ -85,7 +85,7 @@ def _decide(
             return Verdict.UNSTABLE, "; ".join(filter(None, (words, alarm))), look
     if against:
         judged = against[0].look
-        if previous == sha256_hex(judged.chain[0]):
+        if previous == sha256_of(judged.chain[0]):
             alarm += " (it is the one that was there before: is the new one in use yet?)"
         return Verdict.CONTRADICTED, alarm, judged
     # From here on every vantage shows one and the same certificate. One that did not answer each time confirms nothing.
@@ -93,7 +93,7 @@ def _decide(
     if not looks:
         problems = "; ".join(f"{p.vantage}: {p.problem}" for p in seen)
         return Verdict.UNREACHABLE, f"no answer from any vantage ({problems})", None
-    if previous == sha256_hex(looks[0].chain[0]):
+    if previous == sha256_of(looks[0].chain[0]):
         return Verdict.UNCHANGED, "the host presents the certificate that was there before", looks[0]
     undecided = tuple(dict.fromkeys(c.words for c in compared if c.same is None))
     confirming = sorted((c for c in compared if c.same), key=lambda c: list(Verdict).index(c.verdict))
@@ -115,7 +115,7 @@ def _compare(look: Presented, looks: list[Presented], known: Knowledge, now_utc:
         issued, words = issued_for(leaf, sent, issuer.ca, issuer.names, now_utc)
         yield _Comparison(look=look, same=issued, verdict=Verdict.CONFIRMED_CHAIN, words=words)
     if known.sha256:
-        same = {sha256_hex(leaf)} == set(known.sha256)
+        same = {sha256_of(leaf)} == set(known.sha256)
         words = "it is the expected certificate" if same else "it is not the expected certificate"
         yield _Comparison(look=look, same=same, verdict=Verdict.CONFIRMED_FINGERPRINT, words=words)
     if known.self_:

@@ -8,8 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from runbook_lib.certificates.facts import spki_sha256_of
-from runbook_lib.digest import sha256_hex
+from runbook_lib.certificates.facts import sha256_of, spki_sha256_of
 from runbook_lib.errors import (
     ConnectionLost,
     DecisionNeeded,
@@ -217,7 +216,7 @@ def _entrance(site: Site, certificate: str) -> tuple[Step, ...]:
 async def web_fingerprint(context: Context) -> str:
     """Return the SHA-256 of the primary's web certificate, confirmed now; raises as ``require_confirmed`` does."""
     web_access(context.site)
-    return sha256_hex(await confirmed_web_certificate(context, "primary"))
+    return sha256_of(await confirmed_web_certificate(context, "primary"))
 
 
 def require_someone(context: Context, guide: Guide) -> None:

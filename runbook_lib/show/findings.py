@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from runbook_lib.digest import sha256_hex
+from runbook_lib.certificates.facts import sha256_of
 from runbook_lib.i18n.language import AsIs, count
 from runbook_lib.logs.conclusions import timeline
 from runbook_lib.logs.formats import when, when_said
@@ -186,7 +186,7 @@ def expiry(not_after_utc: datetime, now_utc: datetime) -> str:
 
 def _look_row(look: Presented) -> Row:
     place = f"{look.host}:{look.port}"
-    seen = sha256_hex(look.chain[0]) if look.chain else ""
+    seen = sha256_of(look.chain[0]) if look.chain else ""
     if look.problem or not seen:
         word = "no answer" if look.available else "not available"
         once = f"; seen before that: {seen}" if seen else ""

@@ -15,9 +15,8 @@ from cryptography import x509
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from runbook_lib.certificates.facts import facts_of, spki_sha256_of
+from runbook_lib.certificates.facts import facts_of, sha256_of, spki_sha256_of
 from runbook_lib.certificates.verdict import MOST_INTERMEDIATES, covers, issued_for
-from runbook_lib.digest import sha256_hex
 
 ROOT = make("root", key=key_of("ec", 1), ca=True)
 INTER = make("intermediate", key=key_of("ec", 2), by=ROOT, ca=True)
@@ -40,7 +39,7 @@ def test_facts_of_a_plain_certificate() -> None:
     assert (facts.not_before_utc, facts.not_after_utc) == (NOW - DAY, NOW + 365 * DAY)
     assert (facts.key_type, facts.key_bits, facts.signature_hash) == ("EC secp256r1", 256, "sha256")
     assert facts.names == ("prime-sec.example.com", "192.0.2.20", "2001:db8::20")
-    assert facts.sha256 == hashlib.sha256(leaf.der).hexdigest() == sha256_hex(leaf.der)
+    assert facts.sha256 == hashlib.sha256(leaf.der).hexdigest() == sha256_of(leaf.der)
     assert facts.spki_sha256 == spki_sha256_of(leaf.der)
     assert facts.warnings == ()
 
@@ -115,7 +114,7 @@ def test_names_of_a_certificate_whose_extensions_cannot_be_read_are_none() -> No
 def test_facts_of_hostile_certificates_are_facts_or_a_value_error(kind: str) -> None:
     """Nothing that a host presents raises anything else than ValueError; the digest is that of the bytes."""
     with contextlib.suppress(ValueError):
-        assert facts_of(HOSTILE[kind], NOW).sha256 == sha256_hex(HOSTILE[kind])
+        assert facts_of(HOSTILE[kind], NOW).sha256 == sha256_of(HOSTILE[kind])
     with contextlib.suppress(ValueError):
         assert len(spki_sha256_of(HOSTILE[kind])) == 64
 

@@ -25,10 +25,9 @@ from site_kit import site_with
 from waiting import forbid_waiting_opens
 
 from runbook_lib.certificates.expectation import Knowledge, combine, read_expectation
-from runbook_lib.certificates.facts import key_sha256, spki_sha256_of
+from runbook_lib.certificates.facts import key_sha256, sha256_of, spki_sha256_of
 from runbook_lib.cli import running
 from runbook_lib.cli.running import run_command
-from runbook_lib.digest import sha256_hex
 from runbook_lib.errors import ExpectationInvalid, RunbookError, SecretUnavailable
 from runbook_lib.params.model import CaBundle, Expectation, Site
 from runbook_lib.params.values import canonical_sha256
@@ -127,12 +126,12 @@ def test_what_is_no_csr_is_refused(put: Any, data: bytes, words: str) -> None:
 def test_certificate_in_pem(put: Any, spelling: str) -> None:
     """A certificate's file is known by the certificate's SHA-256."""
     known = read_expectation(Expectation(certificate=put(SPELLINGS[spelling](LEAF.pem))))
-    assert known == Knowledge(sha256=(sha256_hex(LEAF.der),), words="the certificate file given")
+    assert known == Knowledge(sha256=(sha256_of(LEAF.der),), words="the certificate file given")
 
 
 def test_certificate_in_der(put: Any) -> None:
     """DER is read as well."""
-    assert read_expectation(Expectation(certificate=put(LEAF.der))).sha256 == (sha256_hex(LEAF.der),)
+    assert read_expectation(Expectation(certificate=put(LEAF.der))).sha256 == (sha256_of(LEAF.der),)
 
 
 @pytest.mark.parametrize("order", [(0, 1, 2), (2, 1, 0), (1, 0, 2), (0, 0, 1), (0,)], ids=str)
@@ -140,7 +139,7 @@ def test_of_a_chain_the_servers_certificate_is_taken(put: Any, order: tuple[int,
     """In a file with the whole chain, the certificate that issued no other is the server's, wherever it stands."""
     chain = (ISSUED, INTER, ROOT)
     path = put(b"".join(chain[n].pem for n in order))
-    assert read_expectation(Expectation(certificate=path)).sha256 == (sha256_hex(ISSUED.der),)
+    assert read_expectation(Expectation(certificate=path)).sha256 == (sha256_of(ISSUED.der),)
 
 
 def test_several_servers_certificates_in_a_file_are_refused(put: Any) -> None:
@@ -219,7 +218,7 @@ def test_everything_that_is_given_is_known_at_once(put: Any, tmp_path: Path) -> 
     given = Expectation.model_validate({"csr": csr, "certificate": put(LEAF.pem), "sha256": DIGITS, "self": True})
     known = read_expectation(given)
     assert known.spki_sha256 == (key_sha256(CSR),)
-    assert known.sha256 == (sha256_hex(LEAF.der), DIGITS)
+    assert known.sha256 == (sha256_of(LEAF.der), DIGITS)
     assert known.self_
     assert known.words.count(";") == 3
     assert Knowledge().empty

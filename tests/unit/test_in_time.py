@@ -15,8 +15,8 @@ import pytest
 from certificate_kit import make
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
+from runbook_lib.certificates.facts import sha256_of
 from runbook_lib.device.ise_api import NotAvailable, admin_certificates
-from runbook_lib.digest import sha256_hex
 from runbook_lib.event_loop import TooLate, in_time
 from runbook_lib.record.attestation import Authority, NoStamp, _post
 
@@ -73,7 +73,7 @@ def test_an_ise_that_never_ends_its_answer_is_not_available(how: str, tmp_path: 
     with dripping(*DRIPS[how], context) as port, pytest.raises(NotAvailable, match=r"within 0\.5 s"):
         asyncio.run(
             admin_certificates(
-                "127.0.0.1", port, ("ise",), ("u", "p"), pin=sha256_hex(certificate.der), deadline_s=DEADLINE_S
+                "127.0.0.1", port, ("ise",), ("u", "p"), pin=sha256_of(certificate.der), deadline_s=DEADLINE_S
             )
         )
 

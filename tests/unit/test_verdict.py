@@ -11,9 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from runbook_lib.certificates.expectation import Issuer, Knowledge
-from runbook_lib.certificates.facts import key_sha256
+from runbook_lib.certificates.facts import key_sha256, sha256_of
 from runbook_lib.certificates.verdict import judge
-from runbook_lib.digest import sha256_hex
 from runbook_lib.models import CertificateFacts, Judgement, Presented, Vantage, Verdict
 
 HERE, SELF, PEER = Vantage.HERE, Vantage.SELF, Vantage.PEER
@@ -26,7 +25,7 @@ IMPOSTOR = make("prime-sec", key=key_of("ec", 6))
 HOSTILE = hostile()
 
 CSR = Knowledge(spki_sha256=(key_sha256(request(key=NEW.key)),))
-PRINT = Knowledge(sha256=(sha256_hex(NEW.der),))
+PRINT = Knowledge(sha256=(sha256_of(NEW.der),))
 CA = Knowledge(issuers=(Issuer(ca=(ROOT.der,), names=("prime-sec",)),))
 OWN = Knowledge(self_=True)
 NOTHING = Knowledge()
@@ -69,7 +68,7 @@ def test_each_row_of_the_table(chain: tuple[bytes, ...], known: Knowledge, expec
     judged = verdict(everywhere(*chain), known)
     assert judged.verdict is expected
     assert judged.facts
-    assert judged.facts.sha256 == sha256_hex(chain[0])
+    assert judged.facts.sha256 == sha256_of(chain[0])
     assert judged.seen_from == tuple(Vantage)
     assert judged.reason
 
@@ -84,7 +83,7 @@ def test_a_new_certificate_with_the_csrs_key_is_confirmed_whoever_issued_it() ->
 def test_every_kind_of_key_is_confirmed_by_its_csr_and_fingerprint(kind: str) -> None:
     """RSA, EC and Edwards keys alike; a short one is confirmed with a warning."""
     made = make(key=key_of(kind, 9))
-    for known in (Knowledge(spki_sha256=(key_sha256(made.certificate),)), Knowledge(sha256=(sha256_hex(made.der),))):
+    for known in (Knowledge(spki_sha256=(key_sha256(made.certificate),)), Knowledge(sha256=(sha256_of(made.der),))):
         judged = verdict(everywhere(made.der), known)
         assert judged.verdict.confirmed
         assert judged.facts
@@ -111,7 +110,7 @@ def test_sha1_is_warned_of_and_is_no_interception() -> None:
     key = key_of("rsa2048", 1)
     ca = make("rsa root", key=key, ca=True)
     der = with_weak_hash(make(by=ca), key, "sha1")
-    judged = verdict(everywhere(der), Knowledge(sha256=(sha256_hex(der),)))
+    judged = verdict(everywhere(der), Knowledge(sha256=(sha256_of(der),)))
     assert judged.verdict is Verdict.CONFIRMED_FINGERPRINT
     assert judged.facts
     assert "SHA-1" in judged.facts.warnings[0]
@@ -148,7 +147,7 @@ def test_an_impostor_at_one_vantage_is_contradicted(where: Vantage, known: Knowl
     assert judged.verdict is Verdict.CONTRADICTED
     if known in (CSR, PRINT):
         assert judged.facts
-        assert judged.facts.sha256 == sha256_hex(IMPOSTOR.der)
+        assert judged.facts.sha256 == sha256_of(IMPOSTOR.der)
         assert f"seen from {where}" in judged.reason
 
 
@@ -234,7 +233,7 @@ def test_another_vantages_intermediates_lead_to_the_ca_too() -> None:
 
 def test_the_certificate_of_before_is_unchanged() -> None:
     """A host that still presents what it did is unchanged, whether or not that would be confirmed too."""
-    before = sha256_hex(OLD.der)
+    before = sha256_of(OLD.der)
     assert verdict(everywhere(OLD.der), NOTHING, before).verdict is Verdict.UNCHANGED
     assert verdict(everywhere(OLD.der), OWN, before).verdict is Verdict.UNCHANGED
     assert verdict(everywhere(NEW.der), NOTHING, before).verdict is Verdict.UNCONFIRMED
@@ -242,10 +241,10 @@ def test_the_certificate_of_before_is_unchanged() -> None:
 
 def test_the_certificate_of_before_does_not_outweigh_what_is_expected() -> None:
     """Whoever holds the old key is not let through where another is expected; the words say what it may be."""
-    judged = verdict(everywhere(OLD.der), CSR, sha256_hex(OLD.der))
+    judged = verdict(everywhere(OLD.der), CSR, sha256_of(OLD.der))
     assert judged.verdict is Verdict.CONTRADICTED
     assert "the one that was there before" in judged.reason
-    mixed = verdict((seen(HERE, OLD.der), seen(PEER, IMPOSTOR.der)), NOTHING, sha256_hex(OLD.der))
+    mixed = verdict((seen(HERE, OLD.der), seen(PEER, IMPOSTOR.der)), NOTHING, sha256_of(OLD.der))
     assert mixed.verdict is Verdict.CONTRADICTED
 
 
@@ -288,7 +287,7 @@ def test_hostile_certificates_never_raise_and_are_never_confirmed(kind: str, kno
     judged = verdict(looks, known)
     assert judged.verdict is (Verdict.UNCONFIRMED if known in (NOTHING, OWN) else Verdict.CONTRADICTED)
     assert judged.facts
-    assert judged.facts.sha256 == sha256_hex(HOSTILE[kind])
+    assert judged.facts.sha256 == sha256_of(HOSTILE[kind])
 
 
 @pytest.mark.parametrize("kind", HOSTILE)
@@ -329,7 +328,7 @@ def test_confirmed_is_only_what_is_expected_and_seen_alike_from_everywhere(
         issuers=CA.issuers if "ca" in knows else (),
         self_="self" in knows,
     )
-    judged = verdict(tuple(looks), known, sha256_hex(before.der))
+    judged = verdict(tuple(looks), known, sha256_of(before.der))
     chains = [look for look in looks if look.chain]
     leaves = {look.chain[0] for look in chains}
     meets = {

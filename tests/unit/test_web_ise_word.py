@@ -18,9 +18,9 @@ from certificate_kit import make, seen
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from site_kit import site_with
 
+from runbook_lib.certificates.facts import sha256_of
 from runbook_lib.decisions import Check, CheckKind, ListedIseServer
 from runbook_lib.device.ise_api import NotAvailable, admin_certificates, parse_ise_date, parse_ise_refusal
-from runbook_lib.digest import sha256_hex
 from runbook_lib.errors import CertificateMoved, UsageError
 from runbook_lib.models import Stage, Vantage
 from runbook_lib.record.incident import Record
@@ -30,7 +30,7 @@ from runbook_lib.repair.ise import IseAction, decide_ise, ise_word
 
 CERTIFICATE = make("ISE-server")
 LOGIN = ("pi-user", "ise-Secret")
-PRESENTED = sha256_hex(CERTIFICATE.der)
+PRESENTED = sha256_of(CERTIFICATE.der)
 PATH = "/api/v1/certs/system-certificate/ise"
 
 
@@ -101,7 +101,7 @@ def ask(ise: Ise, pin: str) -> tuple[str, ...]:
 
 def test_the_fingerprint_of_the_admin_certificate_comes_from_the_pinned_server(ise: Ise) -> None:
     """With the right pin ISE is asked, and says what it uses."""
-    assert ask(ise, sha256_hex(CERTIFICATE.der)) == (sha256_hex(CERTIFICATE.der),)
+    assert ask(ise, sha256_of(CERTIFICATE.der)) == (sha256_of(CERTIFICATE.der),)
     assert b"Authorization: Basic" in ise.heard[0]
 
 
