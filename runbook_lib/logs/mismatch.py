@@ -256,7 +256,7 @@ def is_field(window: Window, at: int) -> bool:
 
 
 def place_before(window: Window, further: int) -> int | None:
-    """Return the byte of the rarest words before others that stand at ``further``; None where no mismatch is told.
+    """Return the byte at which the words begin that others follow at ``further``; None where no mismatch is told.
 
     A terminal may have broken them; where they are not there, or not as they are published, it is the line's start.
     """
