@@ -279,7 +279,7 @@ def _numbers(release: str) -> tuple[int, ...]:
 
 
 def trimmed(release: tuple[int, ...]) -> tuple[int, ...]:
-    """Return ``release`` without trailing zeros: 3.10 and 3.10.0 are the same."""
+    """Return a release, number by number, without trailing zeros: 3.10 and 3.10.0 are the same."""
     while release[-1:] == (0,):
         release = release[:-1]
     return release
