@@ -77,12 +77,9 @@ class Changing(Runbook):
             return super()._do(act, begins=begins)
         except DecisionNeeded as error:
             if error.names_site:
-                self._show_question()
+                sign = sign_of(self.context.site)
+                show(ProductionForm(sign.site, sign.servers, partial(guard.name_site, self.context)))
             raise
-
-    def _show_question(self) -> None:
-        sign = sign_of(self.context.site)
-        show(ProductionForm(sign.site, sign.servers, partial(guard.name_site, self.context)))
 
     def plan(self) -> View[Plan]:
         """Show the plan of stage 20; raises ``StageOutOfOrder`` where there is none."""

@@ -30,7 +30,8 @@ PLACES = {
 
 def diagnosis(value: Diagnosis) -> View[Diagnosis]:
     """Return the mismatches with their evidence, and what else was found in the logs."""
-    folder = common_folder(_all_evidence(value))
+    lines = [found.evidence for found in value.mismatches] + [found.evidence for found in value.look_alikes]
+    folder = common_folder([place for evidence in lines for place in first_and_last(evidence)])
     mismatches = Table(
         title="Mismatches: a certificate is different from what was used earlier",
         headers=("whose log", "of whom", "thread", "count", "first seen", "last seen", "evidence"),
@@ -78,11 +79,6 @@ def diagnosis(value: Diagnosis) -> View[Diagnosis]:
         look_alikes = replace(look_alikes, fold="Look-alikes: none")
     drawn = mismatches_over_time(value)
     return View(value, (mismatches, look_alikes, *drawn.tables, *_history(value)), drawn.pictures)
-
-
-def _all_evidence(value: Diagnosis) -> list[str]:
-    lines = [found.evidence for found in value.mismatches] + [found.evidence for found in value.look_alikes]
-    return [place for evidence in lines for place in first_and_last(evidence)]
 
 
 def _read_note(value: Diagnosis) -> str:

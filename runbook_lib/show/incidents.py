@@ -217,7 +217,10 @@ def incidents(
     found: Sequence[PastIncident], *, most: int = MOST_SHOWN, working: Collection[str] = frozenset()
 ) -> View[tuple[PastIncident, ...]]:
     """Show incidents, the newest first; ``most`` of them in the table (0: all), and more in the picture."""
-    return View(tuple(found), (table_of(found, most, working),), (_picture(found),) if found else ())
+    drawn = found[:MOST_DRAWN]
+    title = "Incidents so far" if len(drawn) == len(found) else f"The newest {len(drawn):,} incidents"
+    picture = (draw_history(drawn, title),) if found else ()
+    return View(tuple(found), (table_of(found, most, working),), picture)
 
 
 AT_WORK = "a run goes on"
@@ -235,13 +238,6 @@ def table_of(found: Sequence[PastIncident], most: int = MOST_SHOWN, working: Col
         empty="none",
         whole=("incident",),
         note=f"The newest {len(shown):,}; {left_out:,} older ones are not shown." if left_out else "",
-    )
-
-
-def _picture(found: Sequence[PastIncident]) -> Picture:
-    drawn = found[:MOST_DRAWN]
-    return draw_history(
-        drawn, "Incidents so far" if len(drawn) == len(found) else f"The newest {len(drawn):,} incidents"
     )
 
 
@@ -278,7 +274,7 @@ def fleet_map(value: Sequence[SiteStatus], now_utc: datetime | None = None) -> V
             Row(
                 each.site,
                 each.state,
-                _days(each, now),
+                "not seen" if (days := each.days(now)) is None else str(days),
                 each.incident or "-",
                 mark=mark_of(SITE_TONES.get(each.state, "")),
             )
@@ -289,8 +285,3 @@ def fleet_map(value: Sequence[SiteStatus], now_utc: datetime | None = None) -> V
         fold="The picture as a table",
     )
     return View(value, (table,), (draw_fleet(value, now),))
-
-
-def _days(each: SiteStatus, now: datetime) -> str:
-    days = each.days(now)
-    return "not seen" if days is None else str(days)

@@ -23,7 +23,6 @@ from runbook_lib.record.files import gate_text
 from runbook_lib.show import svg
 from runbook_lib.show.report_model import (
     MARKS,
-    Blank,
     Block,
     Bullets,
     Cell,
@@ -141,11 +140,8 @@ class _MarkdownWriter:
                     f"- {self._cell(Ref(line=s.line.n, path=s.path))}: {escape(s.line.text)}" for s in block.pictures
                 )
         else:
-            yield from self._blank(block)
-
-    def _blank(self, block: Blank) -> Iterator[str]:
-        yield escape(block.hint)
-        yield f"{begin(block.key)}\n\n{self._written.get(block.key) or TO_WRITE}\n\n{end(block.key)}"
+            yield escape(block.hint)
+            yield f"{begin(block.key)}\n\n{self._written.get(block.key) or TO_WRITE}\n\n{end(block.key)}"
 
     def _grid(self, grid: Grid) -> str:
         if not grid.rows:

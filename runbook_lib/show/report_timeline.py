@@ -67,7 +67,7 @@ def _impact(
     found = [mismatch for mismatch in diagnosis.value.mismatches if mismatch.place in places]
     dated = sorted((mismatch.first_utc, number) for number, mismatch in enumerate(found) if mismatch.first_utc)
     first = found[dated[0][1]] if dated else None
-    unknown = (*_unknown(found, first, diagnosis.value), *_end_unknown(found, until))
+    unknown = (*_unknown(found, first, diagnosis.value), *(() if until or not found else (NO_END,)))
     since = ref(diagnosis.line) if found else Ref()
     impact = replace(impact, rejected=bool(found), since=since, not_known=unknown)
     if first is None:
@@ -75,6 +75,9 @@ def _impact(
     evidence = first.evidence[0] if first.evidence else None
     line = f"{evidence.source}:{evidence.number}: {evidence.text}" if evidence else ""
     return replace(impact, since_utc=first.first_utc, line=line)
+
+
+NO_END = "when it ended, or whether it has: no check of stage 60 proves that it works"
 
 
 def _unknown(found: list[Mismatch], first: Mismatch | None, diagnosis: Diagnosis) -> Iterable[str]:
@@ -89,11 +92,6 @@ def _unknown(found: list[Mismatch], first: Mismatch | None, diagnosis: Diagnosis
         yield "whether it was rejected before that line: it is the first one found"
         if not first.zone_known:
             yield "the log's time zone: UTC was assumed"
-
-
-def _end_unknown(found: list[Mismatch], until: Line | None) -> Iterable[str]:
-    if found and until is None:
-        yield "when it ended, or whether it has: no check of stage 60 proves that it works"
 
 
 def _verified(record: RecordFolder, kind: CheckKind, target: str) -> Line | None:

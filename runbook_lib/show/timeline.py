@@ -60,7 +60,8 @@ def draw_mismatches(diagnosis: Diagnosis) -> Picture:
     """Return the picture; its words say the same, lane by lane, and what was not at hand or not read whole."""
     lanes = lanes_of(diagnosis)
     dated = [lane for lane in lanes if lane.of.first_utc and lane.of.last_utc][:MOST_LANES]
-    axis = _axis(dated)
+    times = [time for lane in dated for time in (lane.of.first_utc, lane.of.last_utc, lane.end_utc) if time]
+    axis = Axis(min(times), max(times), _LEFT, _WIDTH - _RIGHT) if times else None
     below = _TOP + max(len(dated), 1) * _LANE
     drawn = [_lane(lane, _TOP + place * _LANE, axis) for place, lane in enumerate(dated)]
     remarks = remarks_of(diagnosis)
@@ -102,11 +103,6 @@ def remarks_of(diagnosis: Diagnosis) -> tuple[str, ...]:
 
 
 # -- strokes ----------------------------------------------------------------------------------------
-
-
-def _axis(lanes: Sequence[MismatchLane]) -> Axis | None:
-    times = [time for lane in lanes for time in (lane.of.first_utc, lane.of.last_utc, lane.end_utc) if time]
-    return Axis(min(times), max(times), _LEFT, _WIDTH - _RIGHT) if times else None
 
 
 def _ticks(axis: Axis, below: float) -> list[str]:

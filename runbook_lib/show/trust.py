@@ -164,7 +164,10 @@ def _verified(checks: Mapping[_Key, Check], pairs: list[tuple[str, str]], server
     Only new mismatch messages say that the two differ, and only where they can mean nobody else.
     """
     entry, logs = (CheckKind.ENTRY, server, target), (CheckKind.MISMATCHES, server, "")
-    needed = [entry, logs, (CheckKind.CERTIFICATE, "", target), *_word_of_the_servers(target)]
+    servers = (
+        [(CheckKind.HA_STATE, name, "") for name in PAIR] if target in PAIR else [(CheckKind.ISE_PAGE, "", target)]
+    )
+    needed = [entry, logs, (CheckKind.CERTIFICATE, "", target), *servers]
     unsettled = {key: _unsettled(key, checks.get(key)) for key in needed if not (key in checks and checks[key].ok)}
     listed, told = checks.get(entry), checks.get(logs)
     alone = [observer for observer, _ in pairs].count(server) == 1
@@ -185,12 +188,6 @@ def _unsettled(key: _Key, check: Check | None) -> str:
     return (
         f"{check.name}: {check.actual}" if check else f"{check_name(kind, server=server, target=target)}: not checked"
     )
-
-
-def _word_of_the_servers(target: str) -> list[_Key]:
-    if target in PAIR:
-        return [(CheckKind.HA_STATE, name, "") for name in PAIR]
-    return [(CheckKind.ISE_PAGE, "", target)]
 
 
 # By whether it is one of the two servers, and whether their logs were not at hand.
