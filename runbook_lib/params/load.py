@@ -275,15 +275,12 @@ def secret_references(site: SiteSection) -> tuple[SecretRef, ...]:
 
 
 def _references(value: object) -> Iterator[SecretRef]:
-    if isinstance(value, SecretRef):
-        if value != NOT_NAMED:
-            yield value
-    elif isinstance(value, SiteSection):
-        for name in type(value).model_fields:
-            yield from _references(getattr(value, name))
-    elif isinstance(value, tuple):
-        for item in value:
-            yield from _references(item)
+    if isinstance(value, SecretRef) and value != NOT_NAMED:
+        yield value
+    if isinstance(value, SiteSection):
+        value = tuple(getattr(value, name) for name in type(value).model_fields)
+    for item in value if isinstance(value, tuple) else ():
+        yield from _references(item)
 
 
 def section_of(model: type[_Section], document: Document) -> _Section | None:
