@@ -1,7 +1,7 @@
 """Delete exactly the approved entries, each once, and let the stores say what became of it.
 
 The order is fixed: approval, lock, a fresh look at everything, comparison with the plan, and only
-then, entry by entry, one more look at the one host and at the one store, the intent on disk, one command,
+then, entry by entry, one more look at every host and at the one store, the intent on disk, one command,
 and the store read back. What the command prints is kept and decides nothing. No command is ever sent a second
 time: after an interruption the journal knows what was sent, and the store says what happened.
 """
