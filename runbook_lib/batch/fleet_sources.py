@@ -82,12 +82,21 @@ class FleetFile(SiteSection):
 
 
 def read_fleet_file(path: Path, problems: Problems) -> Fleet:
-    """Return the fleet of a file, as far as it is right; whatever is wrong goes to ``problems``."""
+    """Return the fleet of a file, as far as it is right; whatever is wrong goes to ``problems``.
+
+    Raises SiteFileInvalid for a site's file.
+    """
     try:
         document = read_document(path, largest=LARGEST_FILE)
     except OSError as error:
         problems.say(f"the file cannot be read: {error.strerror}")
         return Fleet(name="", source=path, sites=())
+    if "primary" in document.data and "sites" not in document.data:
+        raise SiteFileInvalid(
+            "This is a site's file; a fleet was asked for",
+            where=str(path),
+            next_step="give it to runbook run or check, or name it in a fleet's file (sites: - file: PATH)",
+        )
     head = section_of(FleetFile, document)
     problems.take(document)
     if head is None:

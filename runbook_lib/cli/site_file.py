@@ -296,7 +296,7 @@ def check_command(site: str, *, live: bool) -> int:
         prose(f"Warning: {warning}")
     missing = _missing(settings)
     for error in missing:
-        out(error.what)
+        prose(f"{error.what}: {error.found}" if error.found else error.what)
         prose(f"  next: {error.next_step}")
     if not live:
         out("Nothing was contacted; --live asks the servers too.")

@@ -287,7 +287,8 @@ def read_result(output: Path) -> NotebookResult:
 def _result(output: Path, cells: list[dict[str, Any]], metadata: dict[str, Any]) -> NotebookResult:
     from runbook_lib.notebook.states import heading_above
 
-    states = {i: cell["metadata"]["papermill"]["status"] for i, cell in enumerate(cells) if _runs(cell)}
+    run = [(i, c) for i, c in enumerate(cells) if c["cell_type"] == "code" and "".join(c["source"]).strip()]
+    states = {i: cell["metadata"]["papermill"]["status"] for i, cell in run}
     count = sum(state == "completed" for state in states.values())
     failed = next((i for i, state in states.items() if state in ("failed", "running")), None)
     finished = metadata["papermill"]["end_time"]
@@ -305,10 +306,6 @@ def _result(output: Path, cells: list[dict[str, Any]], metadata: dict[str, Any])
         started_utc=_time(metadata["papermill"]["start_time"]),
         finished_utc=_time(finished),
     )
-
-
-def _runs(cell: Mapping[str, Any]) -> bool:
-    return cell["cell_type"] == "code" and bool("".join(cell["source"]).strip())
 
 
 def _time(text: str | None) -> datetime | None:

@@ -127,7 +127,8 @@ def replace_file(path: Path, text: str) -> None:
     Raises RecordNotWritable; the old file is then untouched and nothing is left beside it.
     """
     try:
-        content = _gated(text).encode("utf-8")
+        # Known secrets are taken out; a lone surrogate stays, and is refused here.
+        content = gate_notebook(text.encode("utf-8", "surrogatepass")).decode("utf-8", "surrogatepass").encode("utf-8")
         if path.is_symlink() and path.lstat().st_uid != os.geteuid():
             raise PermissionError(errno.EACCES, "it is a link of another user's")
         target = path.resolve()
@@ -175,11 +176,6 @@ class WholeFiles:
         folder = self._local.cwd(None)  # papermill's way to ask for it is to set it
         self._local.cwd(folder)
         replace_file(Path(folder or ".") / path, buf)
-
-
-def _gated(text: str) -> str:
-    """The notebook without known secrets; a lone surrogate stays, and is refused when it is written."""
-    return gate_notebook(text.encode("utf-8", "surrogatepass")).decode("utf-8", "surrogatepass")
 
 
 def write_whole(output_path: str | None) -> None:

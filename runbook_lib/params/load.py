@@ -194,6 +194,12 @@ def load_site_or_lab(name_or_path: str | Path) -> Site | LabRequest:
             found=error.strerror or "",
             next_step="check its permissions",
         ) from None
+    if "sites" in document.data and "primary" not in document.data:
+        raise SiteFileInvalid(
+            "This is a fleet's file; a site was asked for",
+            where=str(path),
+            next_step="runbook fleet triage FLEET takes it; give the file of one of its sites here",
+        )
     asks_for_lab = "lab" in document.data
     loaded = section_of(LabRequest, document) if asks_for_lab else site_of(document, path.absolute().parent)
     if loaded is None or document.problems:

@@ -78,7 +78,9 @@ def unproven_of(
     yield from (f"Check not run: {check.name}: {check.actual}" for check in checks if check.ok is None)
     if not checks:
         yield "Whether it works: no checks of stage 60 are in this record."
-    yield from _last_states(stages)
+    for row in stages:
+        if row.last and row.state is not StageState.DONE and row.stage != OWN_STAGE:
+            yield f"Stage {row.stage} is {row.state}" + (f": {row.why}" if row.why else "")
     for judgement in judgements:
         if not judgement.verdict.accepted:
             yield f"The certificate of {judgement.target} is {judgement.verdict}: {judgement.reason}"
@@ -93,12 +95,6 @@ def unproven_of(
     if not standing.key:
         yield "Who wrote this record: no signature was checked for this report."
     yield from (f"Even a signed record does not prove {limit}" for limit in NOT_PROVEN)
-
-
-def _last_states(stages: tuple[StageRow, ...]) -> Iterator[str]:
-    for row in stages:
-        if row.last and row.state is not StageState.DONE and row.stage != OWN_STAGE:
-            yield f"Stage {row.stage} is {row.state}" + (f": {row.why}" if row.why else "")
 
 
 def undo_of(changes: tuple[ChangeRow, ...]) -> tuple[tuple[str, str, str], ...]:
@@ -122,7 +118,8 @@ def post_mortem(folder: Path, trusted: Trusted | None = None, *, sealed_next: bo
     ``trusted`` is what may vouch for it; None: what is trusted here, where the record was signed at all. Raises
     ParameterRefused where the folder holds no record.
     """
-    trusted = _trusted_here(folder) if trusted is None else trusted
+    if trusted is None:  # in a record that nobody has signed yet only contradictions are looked for
+        trusted = trusted_in(paths.key_dir()) if any(folder.glob("seal*/envelope.json")) else Trusted()
     verification = verify_record(folder, trusted.keys, trusted.certificates)
     standing = standing_of(verification)
     if sealed_next:  # the notebook that writes the report is under way
@@ -184,11 +181,6 @@ def post_mortem(folder: Path, trusted: Trusted | None = None, *, sealed_next: bo
 def place(found: Found[T] | None) -> Ref:
     """Return where something that was found stands in the record."""
     return ref(found.line) if found else Ref()
-
-
-def _trusted_here(folder: Path) -> Trusted:
-    """What is trusted here; nothing for a record that nobody has signed yet: only contradictions are looked for."""
-    return trusted_in(paths.key_dir()) if any(folder.glob("seal*/envelope.json")) else Trusted()
 
 
 def standing_of(found: Verification) -> RecordStatus:

@@ -56,10 +56,12 @@ def _shortened(block: Block) -> Block:
 
 
 def _chapters(pm: PostMortem) -> tuple[Section, ...]:
+    said = "What the servers said of high availability when the plan was made"
+    before = [f"{said}: {impact.seen}." for impact in pm.impacts if impact.seen]
     undo = Grid(caption="Per change", headers=("what", "can it be undone", "how"), rows=pm.undo)
     return (
         Section(ident="summary", title="Summary", blocks=pm.summary),
-        Section(ident="impact", title="Impact", blocks=(HOW_COUNTED, _impact(pm), *_states_before(pm))),
+        Section(ident="impact", title="Impact", blocks=(HOW_COUNTED, _impact(pm), *before)),
         Section(ident="timeline", title="Timeline, in UTC", blocks=(*_drawn(pm), _moments(pm))),
         Section(ident="changes", title="What was changed", blocks=(_changes(pm),)),
         Section(ident="trust", title="Who trusts whom", blocks=who_trusts_whom(pm) or (f"It is {NOT_RECORDED}.",)),
@@ -101,12 +103,6 @@ def _impact_row(impact: Impact) -> tuple[Cell, ...]:
         f"{utc_time(impact.since_utc)}\n{impact.line}" if impact.since_utc else "not known" if impact.rejected else "-"
     )
     return (impact.what, length, since, utc_time(impact.until_utc), "\n".join(impact.not_known) or "-")
-
-
-def _states_before(pm: PostMortem) -> Iterator[str]:
-    for impact in pm.impacts:
-        if impact.seen:
-            yield f"What the servers said of high availability when the plan was made: {impact.seen}."
 
 
 def _drawn(pm: PostMortem) -> tuple[Block, ...]:

@@ -76,6 +76,17 @@ def test_every_problem_of_every_site_is_named_with_its_line(tmp_path: Path) -> N
     assert "evening.yaml:12: madrid: primary.address: is missing" in found
 
 
+def test_a_fleets_file_and_a_sites_file_are_told_apart(tmp_path: Path) -> None:
+    """Given for one another they are one mistake, which has a name; not an unknown key a line."""
+    fleet = fleet_file(tmp_path, [inline(1)])
+    site = tmp_path / "paris.yaml"
+    site.write_text("name: paris\nprimary: {}\nsecondary: {}\n")
+    with pytest.raises(SiteFileInvalid, match="This is a fleet's file"):
+        load_site(fleet)
+    with pytest.raises(SiteFileInvalid, match="This is a site's file"):
+        load_fleet(site)
+
+
 def test_a_password_in_the_file_is_refused_and_not_repeated(tmp_path: Path) -> None:
     """A secret in the wrong place is a problem whose text does not hold it."""
     site = inline(1)
