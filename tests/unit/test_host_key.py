@@ -1,14 +1,19 @@
-"""Which types of host keys a server is asked for, and when it has no further one to show."""
+"""What SSH asks of its client: which host keys it is asked to show, which questions get the password, and how often."""
 
 from __future__ import annotations
 
+import asyncio
 from functools import cache
+from typing import Any
 
 import asyncssh
 import pytest
 
-from runbook_lib.device.login import ALGORITHMS, HostKeyPins
+from runbook_lib.device import ssh
+from runbook_lib.device.login import ALGORITHMS, HostKeyPins, Login
 from runbook_lib.device_prompts import host_key_in_shell
+from runbook_lib.params.model import SshAccess
+from runbook_lib.secrets import REDACTOR, SecretRef
 
 KINDS = ("ssh-ed25519", "ecdsa-sha2-nistp256", "ssh-rsa")
 
@@ -68,3 +73,66 @@ def test_a_signature_that_rests_on_sha1_is_asked_for_where_it_is_named_alone(sha
 def test_the_command_at_the_console_is_for_the_key_that_is_shown(kind: str, name: str) -> None:
     """The fingerprint of another of the server's keys would look like somebody in between."""
     assert host_key_in_shell(kind) == f"ssh-keygen -lf /etc/ssh/ssh_host_{name}_key.pub"
+
+
+PASSWORD = ("Password: ", False)
+
+
+@pytest.mark.parametrize(
+    ("prompts", "given"),
+    [
+        ([PASSWORD], True),
+        ([("admin@prime-pri's password:", False)], True),
+        ([PASSWORD, PASSWORD], False),
+        ([PASSWORD, ("Domain: ", False)], False),
+        ([("Password: ", True)], False),  # what is typed would be shown
+        ([("Verification code: ", False)], False),
+        ([("RSA SecurID passcode:", False)], False),
+        ([], False),
+    ],
+)
+def test_one_question_for_the_password_gets_it_and_nothing_else_does(
+    monkeypatch: pytest.MonkeyPatch, prompts: list[tuple[str, bool]], given: bool
+) -> None:
+    """Another question, more than one, or one whose answer is shown: the password is not even looked up."""
+    monkeypatch.setenv("SSH", "a-password-of-tests")
+
+    async def ask() -> tuple[object, bool]:
+        async with asyncio.timeout(None) as patience:
+            login = Login(HostKeyPins("primary", []), SecretRef("env", "SSH"), patience)
+            first = await login.kbdint_challenge_received("", "", "", prompts)
+            if given:  # and once alone
+                assert await login.kbdint_challenge_received("", "", "", prompts) is None
+                assert await login._once() is None
+            return first, login.password_sent
+
+    answer = ["a-password-of-tests"] if given else None if prompts else []
+    try:
+        assert asyncio.run(ask()) == (answer, given)
+    finally:
+        REDACTOR.forget()
+
+
+def test_nothing_of_the_users_own_set_up_is_read_and_old_algorithms_are_not_offered(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Neither configuration nor known hosts, keys, agent or tickets; no SHA-1, no CBC, no compression."""
+    asked: dict[str, Any] = {}
+
+    async def connect(*_place: object, **how: Any) -> None:
+        asked.update(how)
+        raise ConnectionRefusedError
+
+    monkeypatch.setattr(asyncssh, "connect", connect)
+    access = SshAccess.model_validate({"user": "admin", "password": "env:SSH"})
+    with pytest.raises(ssh.DeviceUnreachable):
+        asyncio.run(ssh.connect("primary", "192.0.2.10", access, connect_s=60))
+    for name in ("config", "client_keys", "agent_path"):
+        assert asked[name] is None
+    for name in ("public_key_auth", "host_based_auth", "gss_auth", "gss_kex", "agent_forwarding"):
+        assert asked[name] is False
+    assert asked["known_hosts"] == ([], [], [])
+    assert asked["compression_algs"] == ["none"]
+    offered = [*asked["kex_algs"], *asked["encryption_algs"], *asked["mac_algs"], *asked["server_host_key_algs"]]
+    assert len(offered) > 20
+    assert not [name for name in offered if "sha1" in name or "cbc" in name or name in ("ssh-rsa", "ssh-dss")]
