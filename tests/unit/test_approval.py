@@ -198,6 +198,15 @@ def test_a_plan_that_registers_needs_an_approval(incident: Incident) -> None:
     assert require_approval(incident.context, plan) == approval
 
 
+def test_while_the_secondary_serves_no_change_of_the_pair_is_planned(incident: Incident) -> None:
+    """Registering would overwrite the newest database, so nobody is asked to approve it; the ISE servers stay in."""
+    for states in (("Primary Failover", "Secondary Active"), ("Primary Lost Secondary", "Secondary Active")):
+        incident.list({}, ha=states)
+        plan = incident.plan()
+        assert {each.kind for each in plan.changes} == {ChangeKind.READD_ISE}
+        assert any("fail back first" in note for note in plan.notes)
+
+
 # -- a second person -------------------------------------------------------------------------------
 
 

@@ -151,7 +151,10 @@ def answer(value: object) -> Callable[..., Coroutine[Any, Any, object]]:
 
 
 def test_a_browser_starts_at_a_dead_end(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where no relay is named nothing is reached, loopback too; no name is looked up, and WebRTC has no own way."""
+    """Where no relay is named nothing is reached, loopback too; no name is looked up, and WebRTC has no own way.
+
+    Nor does the browser call its maker: that would be refused, and shown as what a page had asked for.
+    """
     asked = started(monkeypatch, lambda playwright: launching.launch(playwright, Path("x")))
     assert asked["proxy"] == {"server": "http://127.0.0.1:9", "bypass": "<-loopback>"}
     assert {
@@ -159,6 +162,10 @@ def test_a_browser_starts_at_a_dead_end(monkeypatch: pytest.MonkeyPatch) -> None
         "--force-webrtc-ip-handling-policy=disable_non_proxied_udp",
         "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
         "--disable-quic",
+        "--disable-background-networking",
+        "--disable-component-update",
+        "--disable-domain-reliability",
+        "--disable-sync",
     } <= set(asked["args"])
 
 

@@ -205,6 +205,17 @@ def test_combining_keeps_each_bundle_to_its_own_names() -> None:
     assert combine(Knowledge(), one) == one == combine(one, Knowledge())
 
 
+@pytest.mark.parametrize("field", ["spki_sha256", "sha256", "issuers"])
+def test_of_two_that_are_known_neither_is_left_out(field: str) -> None:
+    """A key that is given at the desk does not take the place of the one in the site's file; self is asked for once."""
+    given: list[dict[str, Any]] = [{field: ("1",)}, {field: ("2",), "self_": True}]
+    first, second = (Knowledge(**each) for each in given)
+    for both, expected in ((combine(first, second), ("1", "2")), (combine(second, first), ("2", "1"))):
+        assert getattr(both, field) == expected
+        assert both.self_
+    assert getattr(combine(first, first), field) == ("1",)
+
+
 def issuer(ca: bytes, name: str) -> Any:
     from runbook_lib.certificates.expectation import Issuer
 
