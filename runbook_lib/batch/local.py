@@ -83,8 +83,9 @@ def after_death(task: SiteTask) -> SiteResult:
     if state in FINISHED:
         why = f"{_DIED} after stage 60 had found it {state}"
         return SiteResult(site=task.site, incident=task.incident, state=state, why=why)
-    again = " while a change may have been under way; the next run looks at the site anew before it repeats anything"
-    why = _DIED + again * (state is SiteState.UNKNOWN)
+    why = _DIED
+    if state is SiteState.UNKNOWN:
+        why += " while a change may have been under way; the next run looks at the site anew before it repeats anything"
     with suppress(RunbookError):
         record = Record.open(Path(task.records), task.incident)
         record.set_outcome(Outcome.UNKNOWN if state is SiteState.UNKNOWN else Outcome.FAILED, why)

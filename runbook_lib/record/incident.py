@@ -203,8 +203,11 @@ class Record(ArtifactStore):
         path = f"approvals/{approval.digest}.json"
         value = to_json_value(approval)
         artifact = self.keep_json(path, value, kind=Kind.APPROVED, expected=approval.digest, seen=approval.by)
-        with suppress(*(RecordNotWritable,) * bool(approval.signature)):  # which speaks for itself
+        try:
             note_seen(paths.key_dir(), {artifact.sha256: ""})
+        except RecordNotWritable:
+            if not approval.signature:  # which speaks for itself
+                raise
         return artifact
 
     def read_approvals(self, digest: str = "") -> tuple[Approval, ...]:

@@ -386,7 +386,8 @@ def _check_journal_part(found: Verification, manifest: Manifest, data: bytes, jo
         found.say(JOURNAL, f"edited: its first {part.lines} lines are not those that were sealed")
     found.later = without_seal(journal.lines[part.lines :], found.seal, part.head)
     if found.later:
-        named = "; ".join(map(named_in_words, found.later[:_MOST_NAMED])) + "; …" * (len(found.later) > _MOST_NAMED)
+        more = ["…"] if len(found.later) > _MOST_NAMED else []
+        named = "; ".join([*map(named_in_words, found.later[:_MOST_NAMED]), *more])
         found.notes.append(
             f"{len(found.later)} lines of the journal, from {found.later[0].n} on, were added after the seal: no "
             f"signature covers them or the files that they name; a new run of stage 60 seals again. {named}"

@@ -96,12 +96,12 @@ def _row(table: Table, row: Row) -> str:
     named = list(zip(table.headers, row.cells, strict=True))
     beside = [(header, cell) for header, cell in named if header not in table.below]
     cells = "".join(
-        _cell(cell, heads=place == 0 < len(beside) - 1, whole=header in table.whole, mark=row.mark * (place == 0))
+        _cell(cell, heads=place == 0 < len(beside) - 1, whole=header in table.whole, mark="" if place else row.mark)
         for place, (header, cell) in enumerate(beside)
     )
     shown = f'<tr class="{row.mark}">{cells}</tr>' if row.mark else f"<tr>{cells}</tr>"
     below = "".join(
-        f"<p>{escape(header)}: <span{_WHOLE * (header in table.whole)}>{_shown(cell)}</span></p>"
+        f"<p>{escape(header)}: <span{_WHOLE if header in table.whole else ''}>{_shown(cell)}</span></p>"
         for header, cell in named
         if header in table.below and str(cell) not in ("", "-")
     )
