@@ -38,6 +38,7 @@ from runbook_lib.repair.ha_state import (
     removable,
     served_by_secondary,
     settled_states,
+    still_going_on,
     typed_form,
 )
 from runbook_lib.repair.planned_changes import REGISTRATION, REMOVAL, REMOVAL_MEANS
@@ -223,14 +224,16 @@ async def watch_registration(context: Context, page: PrimePages, before: Diagnos
     try:
         shown: list[HaPage] = []
         return await _first(page.watch_registration(_reporter(context, shown)), _servers_word(context, shown))
-    except PageRefused as error:
-        write_late_result(context, REGISTRATION, f"failed: {error.found or error.what}")
-        raise await failed(context, f"HA registration failed: {error.what}", error, before) from error
-    except (DeviceSilent, ConnectionLost) as error:
+    except (PageRefused, DeviceSilent, ConnectionLost) as error:
+        found, states = error.found or error.what, ""
+        # A page may show a message of something else as a failure: what both servers say decides.
+        if isinstance(error, PageRefused) and not (states := await still_going_on(context)):
+            write_late_result(context, REGISTRATION, f"failed: {found}")
+            raise await failed(context, f"HA registration failed: {error.what}", error, before) from error
         raise OutcomeUnknown(
             "The end of the registration was not seen",
             where="primary",
-            found=error.found or error.what,
+            found=f"{found}\n{states}".strip(),
             next_step="run this stage again: it keeps watching and does not register twice",
         ) from error
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import replace
 
 from runbook_lib.decisions import Check, CheckKind
@@ -102,6 +103,16 @@ async def settled_states(context: Context) -> tuple[HaStatus, ...]:
         return f"Waiting for high availability to settle: {ha_states_in_words(states)}" if unsettled else ""
 
     return await wait_until(context, lambda: observe_ha(context, patient=True), waited_for)
+
+
+async def still_going_on(context: Context) -> str:
+    """Return both servers' states where they call it under way after the site's ``settle_s``, or done; "" otherwise."""
+    with suppress(DeviceError):
+        states = await settled_states(context)
+        kinds = set(kinds_of(context.site, states))
+        if StateKind.IN_TRANSITION in kinds or kinds == {StateKind.HEALTHY}:
+            return ha_states_in_words(states)
+    return ""
 
 
 async def prove_ha(context: Context) -> tuple[Check, ...]:

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
+from itertools import pairwise
 
 from runbook_lib.decisions import HaPage, Milestone, ReadinessItem
 from runbook_lib.errors import PageNotUnderstood, PageRefused
@@ -85,12 +86,10 @@ def _milestones(items: Sequence[Item], labels: Labels) -> tuple[Milestone, ...]:
 
 def _named(items: Sequence[Item], label: Label) -> Item | None:
     """The item that names a milestone: the one that says little else, and is not in a sentence."""
+    starts = tuple(f"{plain(text)} " for text in label.texts)
+    near = ((n, i) for n, i in enumerate(items) if i.kind not in FIELDS and len(i.text.split()) <= 8)
     found = [
-        (len(plain(item.text)), item.kind != "progressbar", number)
-        for number, item in enumerate(items)
-        if item.kind not in FIELDS
-        if len(item.text.split()) <= 8
-        if any(f"{plain(item.text)} ".startswith(f"{plain(text)} ") for text in label.texts)
+        (len(plain(i.text)), i.kind != "progressbar", n) for n, i in near if f"{plain(i.text)} ".startswith(starts)
     ]
     return items[min(found)[2]] if found else None
 
@@ -119,9 +118,14 @@ def _near(item: Item, all_named: Sequence[Item], items: Sequence[Item]) -> list[
     others = [other for other in all_named if other is not item]
     shown = [other for other in items if other.kind in ("text", "progressbar") and other not in all_named]
     end = min((other.left for other in others if same_line(other, item) and other.left > item.left), default=1 << 30)
-    right = [other for other in shown if same_line(other, item) and item.left < other.left < end]
-    if right:
-        return sorted(right, key=lambda other: other.left)
+    right = sorted((o for o in shown if same_line(o, item) and item.left < o.left < end), key=lambda o: o.left)
+    # What lies over the page, such as a message at its edge, stands further away; in a table it is no part of the row.
+    apart = [
+        o.left - before.right > 4 * _ABOVE_GAP and (o.row < 0 or o.row != item.row)
+        for before, o in pairwise((item, *right))
+    ]
+    if right := right[: apart.index(True) if True in apart else None]:
+        return right
     in_row = any(same_line(other, item) for other in others)
     floor = min((other.top for other in others if other.top >= item.bottom and not in_row), default=1 << 30)
     below = [other for other in shown if item.bottom - 4 <= other.top < floor and _column(other, item)]

@@ -144,11 +144,8 @@ def _in_texts(screen: Screen, text: str) -> Iterator[str]:
 def _values_near(item: Item, items: Sequence[Item], position: int) -> Iterator[str]:
     shown = [other for other in items if other is not item and plain(_word(other)) and other.kind in ("text", *FIELDS)]
     right = [other for other in shown if same_line(other, item) and other.left >= item.right - 4]
-    below = [
-        other
-        for other in shown
-        if -4 <= other.top - item.bottom <= _BELOW_GAP and min(other.right, item.right) > max(other.left, item.left)
-    ]
+    near = (other for other in shown if -4 <= other.top - item.bottom <= _BELOW_GAP)
+    below = [other for other in near if min(other.right, item.right) > max(other.left, item.left)]
     yield from (_word(other) for other in sorted(right, key=lambda other: other.left)[:1])
     yield from (_word(other) for other in sorted(below, key=lambda other: other.top)[:1])
     yield from (_word(other) for other in items[position + 1 : position + 2] if other.kind == "text")

@@ -18,7 +18,7 @@ from waiting import let_pass
 
 from runbook_lib.decisions import HaPage, Milestone
 from runbook_lib.device.prime import REMOVE_HA
-from runbook_lib.errors import DecisionNeeded, OutcomeUnknown, RepairFailed
+from runbook_lib.errors import DecisionNeeded, OutcomeUnknown, PageRefused, RepairFailed
 from runbook_lib.models import HaStatus, Presented, Stage, TofuEntry, TofuStore, Vantage
 from runbook_lib.params.labels import HaForm, labels_for
 from runbook_lib.record.incident import Record
@@ -27,7 +27,7 @@ from runbook_lib.repair import ha
 from runbook_lib.repair.context import Context
 from runbook_lib.repair.ha import HaAction, decide_ha, remove_ha, watch_registration, why_no_readiness
 from runbook_lib.repair.ha_state import prove_ha
-from runbook_lib.web.ha_page import HaPages
+from runbook_lib.web.ha_page import HaPages, milestones
 from runbook_lib.web.screen import Item, Screen
 
 NOW = datetime(2026, 1, 2, tzinfo=UTC)
@@ -352,6 +352,31 @@ def test_a_registration_that_nobody_shows_to_have_begun_is_not_watched_for_hours
     monkeypatch.setattr(ha, "_ASK_SERVERS_S", 0.01)
     with pytest.raises(OutcomeUnknown, match="not seen"):
         watched(context(Pair(NONE)), page("HA not Configured", (0, 0, 0), under_way=True))
+
+
+@pytest.mark.parametrize("states", [("Primary Syncing", "Secondary Syncing"), HEALTHY, NONE])
+def test_a_registration_that_the_servers_go_on_with_has_not_failed(context: Make, states: tuple[str, str]) -> None:
+    """A page may show a message of something else where its own failure would stand."""
+    made = context(Pair(states))
+
+    class Failing(Standing):
+        async def watch_registration(self, report: Callable[[HaPage], None]) -> HaPage:
+            raise PageRefused("registration: the page said no", found="Backup failed last night.")
+
+    with pytest.raises(RepairFailed if states == NONE else OutcomeUnknown, match=r"failed|not seen") as caught:
+        asyncio.run(watch_registration(made, cast("Any", Failing(page())), None))
+    assert "Backup failed last night." in caught.value.found
+    assert states[0] in caught.value.found
+
+
+@pytest.mark.parametrize(("left", "failed"), [(520, True), (1100, False)])
+def test_a_message_at_the_edge_of_the_page_is_no_state_of_the_milestone_beside_it(left: int, failed: bool) -> None:
+    """It lies over the page, and stands on the same line by chance."""
+    bar = Item(kind="progressbar", value="40", box=(200, 300, 300, 14))
+    name = Item(kind="text", names=((0, "Database Replication"),), box=(20, 300, 160, 14), index=1)
+    words = Item(kind="text", names=((0, "Backup failed"),), box=(left, 302, 90, 14), index=2)
+    (step,) = milestones(Screen((name, bar, words)), labels_for())
+    assert (step.percent, step.failed) == (40, failed)
 
 
 FIELD = Item(kind="textbox", names=((0, "Secondary Server"),))
