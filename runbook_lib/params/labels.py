@@ -62,7 +62,8 @@ not_answering: unreachable | not reachable | down | disconnected | failed | erro
 milestone_done: completed | complete | done | success | successful | finished
 milestone_failed: failed | failure | error | aborted
 session_ending: session is about to expire | session will expire | session expires in | session is about to time out |
-    session will time out | session timeout | due to inactivity | stay signed in | stay logged in
+    session will time out | session timeout | due to inactivity | stay signed in | stay logged in | you will be logged
+    out in | you will be signed out in
 # -- states of high availability
 mode_active: Primary Active
 # -- questions that a page may ask: “Continue?” alone says nothing of what goes on
@@ -201,7 +202,7 @@ dialog_no = press, exact: Cancel | No | Abort | Back
 dialog_close = press, exact: OK | Close | Got it | Okay | Okay, got it | OK, got it | Dismiss | Done | Skip | Not now |
     Later | Remind me later | Accept all | Accept cookies | Accept all cookies | I understand | × | ✕ | ✖ | x
 session_stay = press, exact: Stay signed in | Stay logged in | Keep me signed in | Continue session | Extend session |
-    Extend | Renew | Continue | Yes | OK
+    Extend | Renew | Keep working | Keep me logged in | Remain logged in | Stay connected | Continue | Yes | OK
 """).items()
 }
 

@@ -75,8 +75,12 @@ def gone(front: Screen) -> Callable[[Screen], bool]:
 def _ways_out(view: PageView, front: Screen, text: str) -> list[ControlMatch]:
     """Return what may be clicked in a dialogue, the best first; nothing where a person has to decide."""
     labels = view.labels
-    if says(text, labels.phrases["session_ending"]) and (stays := pressables(front, labels["session_stay"])):
-        return stays
+    if says(text, labels.phrases["session_ending"]):
+        stays = pressables(front, labels["session_stay"])
+        if says(question_in(view, front), labels["logout"].texts):  # yes may mean to leave
+            stays = [hit for hit in stays if not pressables(Screen((hit.item,)), labels["dialog_yes"])]
+        if stays:
+            return stays
     if not view.logged_in and (accepts := pressables(front, labels["notice_accept"])):
         return accepts
     if view.agrees(question_in(view, front)) and (agrees := pressables(front, labels["dialog_yes"])):

@@ -88,10 +88,8 @@ def _named(items: Sequence[Item], label: Label) -> Item | None:
     """The item that names a milestone: the one that says little else, and is not in a sentence."""
     starts = tuple(f"{plain(text)} " for text in label.texts)
     near = ((n, i) for n, i in enumerate(items) if i.kind not in FIELDS and len(i.text.split()) <= 8)
-    found = [
-        (len(plain(i.text)), i.kind != "progressbar", n) for n, i in near if f"{plain(i.text)} ".startswith(starts)
-    ]
-    return items[min(found)[2]] if found else None
+    hits = [(len(plain(i.text)), i.kind != "progressbar", n) for n, i in near if f"{plain(i.text)} ".startswith(starts)]
+    return items[min(hits)[2]] if hits else None
 
 
 def _milestone(name: str, item: Item, all_named: Sequence[Item], items: Sequence[Item], labels: Labels) -> Milestone:
@@ -121,8 +119,7 @@ def _near(item: Item, all_named: Sequence[Item], items: Sequence[Item]) -> list[
     right = sorted((o for o in shown if same_line(o, item) and item.left < o.left < end), key=lambda o: o.left)
     # What lies over the page, such as a message at its edge, stands further away; in a table it is no part of the row.
     apart = [
-        o.left - before.right > 4 * _ABOVE_GAP and (o.row < 0 or o.row != item.row)
-        for before, o in pairwise((item, *right))
+        o.left - b.right > 4 * _ABOVE_GAP and (o.row < 0 or o.row != item.row) for b, o in pairwise((item, *right))
     ]
     if right := right[: apart.index(True) if True in apart else None]:
         return right

@@ -82,9 +82,8 @@ def _decided(view: PageView, before: Screen, screen: Screen, shown: Rest, *, new
     if _inside(screen, view):
         return True
     said = tuple(dict.fromkeys((*view.passed, *fresh_texts(before, screen), *view.said)))
-    no = [
-        phrase for name in ("locked", "expired", "login_wrong", "unauthorized") for phrase in view.labels.phrases[name]
-    ]
+    kinds = ("locked", "expired", "login_wrong", "unauthorized")
+    no = [phrase for name in kinds for phrase in view.labels.phrases[name]]
     words = [text for text in said if says(text, no)]
     passwords = [item for item in screen.items if item.kind == "password"]
     if says(" \n ".join(words), view.labels.phrases["locked"]):

@@ -349,6 +349,9 @@ def question(words: str, *buttons: str) -> Screen:
         (OTHER, ("Cancel", "OK"), None),
         ("The backup ended well.", ("OK",), 1),
         ("Your session is about to expire.", ("Log out", "Stay signed in"), 2),
+        ("You will be logged out in 60 s.", ("Log out now", "Keep working"), 2),
+        ("Your session is about to expire. Do you want to log out now?", ("Yes", "No"), None),
+        ("Other users will be logged out. Continue?", ("Yes", "No"), None),
     ],
 )
 def test_a_question_of_the_page_is_left_to_a_person_unless_it_was_expected(
