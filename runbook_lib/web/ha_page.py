@@ -219,8 +219,8 @@ class HaPages:
     async def checks_first(self) -> bool:
         """Whether the form offers Check Readiness and not yet Register, which some enable once that has passed."""
         with contextlib.suppress(PageNotUnderstood):  # it may be drawn, or enabled, a moment later
-            ready = partial(_offers, labels=self.labels)
-            return not await self.hand.wait(ready, "Register", _OFFERED_S, stirring=True)
+            offered = partial(_offers, labels=self.labels)
+            return not await self.hand.wait(offered, "Register", _OFFERED_S, stirring=True)
         return bool(pressables(await self.view.look(), self.labels["check_readiness"]))
 
     async def readiness(self, form: HaForm) -> tuple[ReadinessItem, ...]:
@@ -337,8 +337,7 @@ class HaPages:
 
         def ready(screen: Screen) -> HaPage | None:
             page = self._read(screen)
-            button = pressables(screen, self.labels["register"])
-            form = button and find(screen, self.labels["secondary_server"])
+            form = pressables(screen, self.labels["register"]) and find(screen, self.labels["secondary_server"])
             return page if page.configuration_mode or page.milestones or form else None
 
         return await self.hand.wait(ready, "Configuration Mode, milestones or the form")

@@ -55,7 +55,9 @@ def readiness(screen: Screen, labels: Labels) -> Readiness:
         places.setdefault((item.frame, item.dialog), []).append(item)
     parts = [part for items in places.values() for part in _tables(items, screen, labels)]
     if not parts:
-        return _listed(screen, labels)
+        heads = (_Head.of(line, screen, labels) for items in places.values() for line in lines_of(items))
+        unread = any(head and head.named for head in heads)
+        return _listed(screen, labels, "what stands below its header is not understood" if unread else "")
     return Readiness(
         tuple(item for part in parts for item in part.items),
         sum(part.open for part in parts),
@@ -124,11 +126,9 @@ class _Head:
 
     def cells(self, line: ScreenLine) -> list[str]:
         """The words of a line below, by the caption above or next to them."""
-        found: list[list[str]] = [[] for _ in self.line.items]
+        found: list[dict[str, None]] = [{} for _ in self.line.items]  # each text once, in order
         for item in line.items:
-            column = found[self.column(item)]
-            if item.text not in column:
-                column.append(item.text)
+            found[self.column(item)][item.text] = None
         return [" ".join(words) for words in found]
 
     def column(self, item: Item) -> int:
@@ -188,8 +188,9 @@ def _below(head: _Head, lines: Sequence[ScreenLine], items: Sequence[Item], scre
     rows: list[ScreenLine] = []
     rest: Sequence[ScreenLine] = ()
     for number, line in enumerate(_without_surroundings(head, lines)):
-        if line.typed and not rows:
-            continue  # a row to filter by
+        bar = any(item.kind == "button" for item in line.items) and head.marked_up(line, screen) is None
+        if not rows and (line.typed or (bar and any(says(item.text, ("filter",)) for item in line.items))):
+            continue  # a row to filter by, or one that says by what
         if _is_row(head, line, rows, screen):
             rows.append(line)
         elif rows and _lies_over(line, rows[-1]) and head.state(head.cells(line)) not in _KNOWN:
@@ -320,13 +321,12 @@ def _scrolled_away(scroll: Scroll, head: _Head, rows: Sequence[ScreenLine], item
 # -- lists without a header -----------------------------------------------------------------------------
 
 
-def _listed(screen: Screen, labels: Labels) -> Readiness:
+def _listed(screen: Screen, labels: Labels, problem: str) -> Readiness:
     """Read a list or table without a header: one element holds every row, and nothing beside it has a state."""
-    groups: dict[tuple[int, int], list[ScreenRow]] = {}
+    judged: dict[tuple[int, int], list[tuple[str, str, str]]] = {}
     for row in screen.rows:
         if any(row.cells):
-            groups.setdefault((row.frame, row.table), []).append(row)
-    judged = {key: [_in_row(row, labels) for row in rows] for key, rows in groups.items()}
+            judged.setdefault((row.frame, row.table), []).append(_in_row(row, labels))
     known = {key: rows for key, rows in judged.items() if any(s in _KNOWN for _, s, _ in rows)}
     # A row of a layout holds a word such as “ready” too; one row is no list.
     lists = [rows for rows in known.values() if len(rows) > 1]
@@ -334,7 +334,7 @@ def _listed(screen: Screen, labels: Labels) -> Readiness:
         return Readiness()
     own = {number for number, row in enumerate(screen.rows) if (row.frame, row.table) in known}
     others = [item for item in screen.items if item.kind in READ and item.row not in own]
-    problem = "" if len(known) == 1 else "several tables hold states, and none has a header"
+    problem = problem or ("" if len(known) == 1 else "several tables hold states, and none has a header")
     return _of_states([row for rows in lists for row in rows], problem or _paged(others, sum(map(len, lists))))
 
 

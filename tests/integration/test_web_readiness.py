@@ -139,6 +139,14 @@ def test_a_page_of_a_longer_list_without_a_header_has_not_ended(read: Read) -> N
     assert not read(f"<table>{listed}</table>{AT_THE_FOOT.format('1 - 8 of 9 items', '', '')}").told
 
 
+def test_a_bar_that_says_by_what_is_filtered_is_no_row(read: Read) -> None:
+    """Nor is anything between the header and the rows that is not understood taken for a failure."""
+    for bar, understood in (("<button>...</button> No filter applied", True), ("<button>?</button> Grue", False)):
+        table = plain([(name, "Passed") for name in NAMES])
+        result = read(table.replace("</tr>", f"</tr><tr><td colspan=3>{bar}</td></tr>", 1))
+        assert (result.told, bool(result.problem)) == (understood, not understood)
+
+
 def test_two_tables_are_one_check(read: Read) -> None:
     """An item that failed in the second one is not lost."""
     result = read(plain([("CPU", "Passed"), ("RAM", "Passed")]) + "<h3>Network</h3>" + plain([("Port 1522", "Failed")]))
