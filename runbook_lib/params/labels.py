@@ -201,6 +201,7 @@ dialog_yes = press, exact: Yes | OK | Continue | Confirm | Proceed | Accept | Re
 dialog_no = press, exact: Cancel | No | Abort | Back
 dialog_close = press, exact: OK | Close | Got it | Okay | Okay, got it | OK, got it | Dismiss | Done | Skip | Not now |
     Later | Remind me later | Accept all | Accept cookies | Accept all cookies | I understand | × | ✕ | ✖ | x
+dialog_later = press, exact: Later | Not now | Remind me later | Maybe later | Ask me later | Skip tour | End tour
 session_stay = press, exact: Stay signed in | Stay logged in | Keep me signed in | Continue session | Extend session |
     Extend | Renew | Keep working | Keep me logged in | Remain logged in | Stay connected | Continue | Yes | OK
 """).items()

@@ -85,6 +85,8 @@ def _ways_out(view: PageView, front: Screen, text: str) -> list[ControlMatch]:
         return accepts
     if view.agrees(question_in(view, front)) and (agrees := pressables(front, labels["dialog_yes"])):
         return agrees
+    if not view.expected and (later := pressables(front, labels["dialog_later"])):
+        return later  # an offer, such as a new password; in the middle of a submit it may be about that
     if not is_notice(front, labels):
         return []
     # What closes a question is no answer to it; its only button may be one.

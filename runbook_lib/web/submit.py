@@ -129,11 +129,8 @@ async def _opened(hand: PageActions, item: Item, label: Label, offered: Callable
 
 
 def _no_option(hand: PageActions, wanted: Label, label: Label, options: Sequence[str]) -> PageNotUnderstood:
-    return hand.view.problem(
-        f"{named(label)} does not offer {named(wanted)}",
-        found=", ".join(options),
-        next_step="If it is there under another name, add that name to the site's file (key labels).",
-    )
+    then = "If it is there under another name, add that name to the site's file (key labels)."
+    return hand.view.problem(f"{named(label)} does not offer {named(wanted)}", ", ".join(options), then)
 
 
 # -- Send something once, and see what the page makes of it ----------------------------------------

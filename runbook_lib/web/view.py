@@ -53,7 +53,7 @@ _FRESH_S = 0.1  # within which nothing that a page does by itself is missed: it 
 _LOOKS = 3  # a busy machine may look so seldom that what changes seems to rest
 _MOST_HEARD = 5000  # of a page that never stops saying something new
 _AGAIN_S = 2.0  # within which a message that goes comes again, where its page draws it anew
-_ANSWERS = ("dialog_yes", "dialog_no", "dialog_close", "session_stay", "notice_accept")
+_ANSWERS = ("dialog_yes", "dialog_no", "dialog_close", "dialog_later", "session_stay", "notice_accept")
 
 Evidence = Callable[[str, bytes], None]
 T = TypeVar("T")

@@ -369,6 +369,17 @@ def test_a_question_of_the_page_is_left_to_a_person_unless_it_was_expected(
     assert not view.said, "neither what was agreed to nor what was left is a word on how it went"
 
 
+@pytest.mark.parametrize(("submits", "pressed"), [(False, [2]), (True, [])])
+def test_an_offer_is_put_off_outside_of_a_submit(submits: bool, pressed: list[int]) -> None:
+    """Nothing on the server changes by that; in the middle of a submit it may be about what was sent."""
+    view, front = view_that_registers(), question("Your password expires in 5 days. Change it?", "Change now", "Later")
+    view.expected = view.expected if submits else ()
+    clicked = pressed_in(view)
+    with pytest.raises(PageNotUnderstood) if submits else nullcontext():
+        asyncio.run(dismiss(view, front))
+    assert clicked == pressed
+
+
 def test_the_words_of_the_buttons_are_no_part_of_the_question() -> None:
     """Nor where they look like any other text; a title that is called like a button is."""
     view, said = view_that_registers(), question("Do you want to continue?", "Register", "Help", "No")
