@@ -446,10 +446,13 @@ def test_a_command_that_is_known_not_to_have_left_uses_no_approval_up(incident: 
 
 def test_after_an_interruption_an_approval_covers_nothing_more_than_it_named(incident: Incident) -> None:
     """A certificate that changed after the interruption, or an entry that was not in the plan, is not covered."""
-    incident.approve(incident.write_plan(last_utc=hours(-1)))
+    approval = incident.approve(incident.write_plan(last_utc=hours(-1)))
     incident.sent(*ISE_ENTRY)
     incident.list({}, primary=(PRIMARYS[0], PRIMARYS[2]), sha={"secondary": "9" * 64})
-    assert incident.approved(incident.write_plan(last_utc=hours(-1))) is None
+    plan = incident.write_plan(last_utc=hours(-1))
+    assert incident.approved(plan) is None
+    named = {(row.server, row.key): approval_naming(incident.context, plan, row) for row in plan.deletions}
+    assert named == {SECONDARY_ENTRY: None, PRIMARY_ENTRY: approval}
     incident.list({}, primary=(PRIMARYS[0], PRIMARYS[2], "prime-sec_8082"))
     assert incident.approved(incident.write_plan(last_utc=hours(-1))) is None
 
