@@ -452,6 +452,27 @@ def test_what_the_host_shows_decides(
         asyncio.run(guard.host_is_confirmed(case.context, request))
 
 
+def test_an_impostor_of_a_host_without_an_entry_stops_the_first_deletion(
+    make: Callable[..., Case], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No row of the plan is about it, and none has moved: whoever stands in one host's way may stand in another's."""
+    case = make("delete")
+    record = case.incident.record
+    record.write_facts(Stage.DIAGNOSE, DIAGNOSIS, case.incident.diagnosis(datetime.now(UTC)))
+    plan = case.incident.write_plan()
+    seen = record.read_facts(Stage.LIST, "inventory", Inventory)
+    assert "ise2" not in [row.target for row in plan.rows]
+    for verdict, stops in ((Verdict.UNREACHABLE, False), (Verdict.CONTRADICTED, True)):
+        judged = tuple(replace(each, verdict=verdict) if each.target == "ise2" else each for each in seen.judgements)
+
+        async def look(_context: Context, found: Inventory = replace(seen, judgements=judged)) -> Inventory:
+            return found
+
+        monkeypatch.setattr(deletion, "take_inventory", look)
+        with pytest.raises(PlanStale, match="Something moved") if stops else nullcontext():
+            asyncio.run(deletion._refuse_if_moved(case.context, plan))
+
+
 @pytest.mark.parametrize(("release", "accepted"), [((3, 10, 0), False), ((3, 10, 4), True)])
 def test_a_pair_is_registered_where_its_releases_are_one_or_the_site_accepts_two(
     make: Callable[..., Case], release: tuple[int, ...], accepted: bool
