@@ -634,6 +634,30 @@ def test_a_form_that_asks_for_its_own_check_is_registered_only_where_that_passes
     assert case.context.record.read_facts(Stage.REGISTER, "readiness", tuple[ReadinessItem, ...]) == (item,)
 
 
+@pytest.mark.parametrize("stopped", [ReadinessFailed, VersionUnsupported, DeletionRefused])
+def test_the_form_is_not_even_opened_where_register_could_not_be_pressed(
+    make: Callable[..., Case], monkeypatch: pytest.MonkeyPatch, stopped: type[RunbookError]
+) -> None:
+    """A check that failed, a release that is too old, and a primary of which nobody knows who answers there."""
+    case = make("register HA")
+
+    async def confirmed(_context: Context, name: str) -> None:
+        assert name == "primary"
+        if stopped is DeletionRefused:
+            raise DeletionRefused("the primary is not confirmed")
+
+    monkeypatch.setattr(register_ha, "require_confirmed", confirmed)
+    item = ReadinessItem(name="Database Port 1522", passed=stopped is not ReadinessFailed, detail="closed")
+    if stopped is VersionUnsupported:
+        case.devices.releases = {"primary": (3, 4), "secondary": (3, 4)}
+    form = partial(case.devices.press, "the form")
+    page = SimpleNamespace(open_ha_configuration=form, register=form)
+    pages = cast("Any", SimpleNamespace(open=partial(case.devices.opened, page)))
+    with pytest.raises(stopped):
+        asyncio.run(register_ha._drive(case.context, pages, register_ha.HaAction.REGISTER, (item,)))
+    assert case.devices.sent == []
+
+
 @pytest.mark.parametrize("words", [register_ha.BY_HAND, readd_ise.BY_HAND])
 def test_a_person_is_not_told_to_do_what_nobody_approved(
     make: Callable[..., Case], monkeypatch: pytest.MonkeyPatch, words: About
