@@ -464,8 +464,9 @@ def test_an_impostor_of_a_host_without_an_entry_stops_the_first_deletion(
     assert "ise2" not in [row.target for row in plan.rows]
     for verdict, stops in ((Verdict.UNREACHABLE, False), (Verdict.CONTRADICTED, True)):
         judged = tuple(replace(each, verdict=verdict) if each.target == "ise2" else each for each in seen.judgements)
+        inventory = replace(seen, judgements=judged)
 
-        async def look(_context: Context, found: Inventory = replace(seen, judgements=judged)) -> Inventory:
+        async def look(_context: Context, found: Inventory = inventory) -> Inventory:
             return found
 
         monkeypatch.setattr(deletion, "take_inventory", look)
