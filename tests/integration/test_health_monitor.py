@@ -44,7 +44,7 @@ def test_the_labs_health_monitor_tells_its_release(stale: Lab) -> None:
         (HEAD + CAPTURED % b"3.1.0 Version: 3.2", True, "Health Monitor of Prime Infrastructure"),
         (HEAD + b"<title>Health Monitor</title>", True, "an unnamed product"),
         (HEAD + b"<title>Welcome</title> Version: 3.1.0", None, "another page"),
-        (HEAD + b"x" * 300_000, None, "not told (ValueError)"),
+        (HEAD + b"x" * 300_000, None, "not reported (ValueError)"),
         (b"", None, "another page"),
     ],
     ids=["captured", "two releases", "bare", "another", "endless", "closed"],
@@ -63,7 +63,7 @@ def test_nothing_is_asked_of_whoever_presents_another_certificate(tmp_path: Path
     """The page is only read from the host that was seen."""
     other = Chain(tmp_path, "impostor").der[0]
     check, heard = asyncio.run(_asked(HEAD + CAPTURED % b"3.1.0", Chain(tmp_path, "primary"), other))
-    assert (check.ok, check.actual, heard) == (None, "not told (ValueError)", b"")
+    assert (check.ok, check.actual, heard) == (None, "not reported (ValueError)", b"")
 
 
 async def _asked(answer: bytes, chain: Chain, shown: bytes | None) -> tuple[Check, bytes]:
@@ -89,7 +89,7 @@ async def _asked(answer: bytes, chain: Chain, shown: bytes | None) -> tuple[Chec
         )
         check = await health_monitor_check("primary", look, 10.0)
         gone = replace(look, port=1)
-        assert (await health_monitor_check("primary", gone, 10.0)).actual.startswith("not told")
+        assert (await health_monitor_check("primary", gone, 10.0)).actual.startswith("not reported")
     return check, bytes(heard)
 
 

@@ -123,7 +123,7 @@ def test_high_availability_and_ise_are_set_up_in_every_look_of_the_pages(
     checks = readd(lab.site_file)
     assert changes(lab.truth()).registered == ["registered"]
     assert [row["status"] for row in lab.world["ise_servers"]] == ["Reachable"]
-    word = next(check for name, check in checks.items() if name.startswith("ISE's own word"))
+    word = next(check for name, check in checks.items() if name.startswith("what ISE reports"))
     assert (word.ok, word.actual) == (True, lab.world["servers"]["ise"]["presents_sha256"])
     kept = {path.stem for path in open_record().folder.glob("screenshots/*.png")}
     assert {f"{stage}-after" for stage in ("40_register_ha-register", "50_readd_ise-ise-add")} <= kept
