@@ -22,6 +22,7 @@ from hypothesis import strategies as st
 from runbook_lib import secrets
 from runbook_lib.digest import canonical_json, sha256_hex
 from runbook_lib.errors import RecordDamaged, RecordNotWritable
+from runbook_lib.record.about import About, LineTopic
 from runbook_lib.record.journal import Artifact, Journal, Kind, parse_journal
 from runbook_lib.redactor import Redactor
 
@@ -234,6 +235,10 @@ def test_secrets_do_not_reach_the_journal(tmp_path: Path, monkeypatch: pytest.Mo
     journal.append(Kind.NOTED, **fields)
     assert b"hunter" not in journal.path.read_bytes()
     assert journal.read().lines[0].text == "a [secret env:X] b"
+    about = About(topic=LineTopic.DELETE, name='a hunter"22 b', command='hunter"22', seen='hunter"22')
+    said = journal.append(Kind.INTENT, text=about).about
+    assert (said.name, said.command, said.seen) == ("a [secret env:X] b", "[secret env:X]", "[secret env:X]")
+    assert b"hunter" not in journal.path.read_bytes()
 
 
 # -- several writers --------------------------------------------------------------------------------

@@ -398,10 +398,11 @@ def test_plan_with_a_wrong_digest_is_not_kept(record: Record) -> None:
 
 def test_a_plan_that_calls_itself_another_incidents_is_refused(record: Record) -> None:
     """What it calls itself stands in commands that people paste; the record's own name is the one that counts."""
-    plan = replace(a_plan(record, "a_1"), incident="$(touch x)")
-    record.keep_json("plans/x.json", to_json_value(plan), kind=Kind.DECIDED, seen=plan.digest)
-    with pytest.raises(RecordDamaged, match="journal says"):
-        record.read_plan()
+    named = replace(a_plan(record, "a_1"), incident="$(touch x)")
+    for plan in (named, replace(named, digest=plan_digest(named))):  # the second is whole, and another incident's
+        record.keep_json("plans/x.json", to_json_value(plan), kind=Kind.DECIDED, seen=plan.digest)
+        with pytest.raises(RecordDamaged, match="journal says"):
+            record.read_plan()
 
 
 def test_plan_with_a_secret_in_it_is_refused(record: Record, canary: str) -> None:

@@ -28,7 +28,7 @@ from runbook_lib.record.incident import Record
 from runbook_lib.record.journal import Kind, parse_journal
 from runbook_lib.record.manifest import journal_part, parse_manifest
 from runbook_lib.record.secret_scan import scan
-from runbook_lib.record.signing import VerifyingKey, new_key, read_public, signing_key, trusted_keys
+from runbook_lib.record.signing import VerifyingKey, new_key, read_public, sign, signing_key, trusted_keys
 from runbook_lib.record.verification import Verification, verify_record
 from runbook_lib.secrets import REDACTOR, SecretRef
 
@@ -396,6 +396,26 @@ def test_record_computed_anew_without_the_key_is_found(record: Record, keys: Pat
     (record.folder / "seal/manifest.json").write_bytes(forged)
     record.journal.path.write_bytes(b"".join(rechained(record, swaps)))
     assert told(verify(record, keys)) == {"seal/envelope.json": "it is not about seal/manifest.json as it is now"}
+
+
+def test_a_sealed_line_that_was_written_anew_is_found_without_the_key_too(record: Record) -> None:
+    """The chain was computed anew and holds; the manifest says what the lines were."""
+    data = record.journal.path.read_bytes()
+    record.journal.path.write_bytes(data.replace(b'"seen":"gone"', b'"seen":"back"'))
+    record.journal.path.write_bytes(b"".join(rechained(record, {})))
+    lines = parse_manifest((record.folder / "seal/manifest.json").read_bytes()).journal.lines
+    said = told(verify_record(record.folder))["journal.jsonl"]
+    assert said == f"edited: its first {lines} lines are not those that were sealed"
+
+
+def test_another_kind_of_statement_by_the_same_key_is_no_seal(record: Record, keys: Path) -> None:
+    """A key may sign other things about the same manifest."""
+    key, whole = signing_key(keys), statement_of(record)
+    assert key
+    for name in ("_type", "predicateType"):
+        other = sign(canonical_json(whole | {name: "https://example.com/x"}), key)
+        (record.folder / "seal/envelope.json").write_bytes(other)
+        assert told(verify(record, keys))["seal/envelope.json"] == "it is another kind of statement"
 
 
 def rechained(record: Record, swaps: dict[str, str]) -> list[bytes]:
