@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 from site_kit import site_with
 
-from runbook_lib.batch.triage import Condition, Phase, TriagedSite, _redacted, condition_of
+from runbook_lib.batch import triage
+from runbook_lib.batch.triage import Condition, Expiry, Phase, TriagedSite, TriageLimits, condition_of
 from runbook_lib.decisions import Decision, Plan, PlanRow
 from runbook_lib.errors import (
     AnswerNotUnderstood,
@@ -120,22 +124,40 @@ def test_what_could_not_be_understood_needs_a_person() -> None:
         assert word is Condition.NEEDS_A_PERSON
 
 
-def test_a_password_that_a_device_repeats_is_not_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What devices said goes through the redaction gate before anybody hears of it."""
+@pytest.mark.parametrize("fault", [False, True])
+def test_a_password_that_a_device_repeats_is_not_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fault: bool
+) -> None:
+    """What devices said goes through the redaction gate before anybody hears of it, and so does a fault of ours."""
     secret = "-".join(["canary", "triage", "41"])
     monkeypatch.setenv("CANARY", secret)
     SecretRef.parse("env:CANARY").resolve()
-    finding = TriagedSite(
-        site="s",
-        where="here",
-        condition=Condition.NEEDS_A_PERSON,
-        why=(f"it said {secret}",),
-        verdicts={},
-        ha={"primary": secret},
-        certificates=(),
-        phases=(Phase(name="login", seconds=0.1, problem=f"it said {secret}"),),
-    )
-    assert secret not in repr(_redacted(finding))
+    said = f"it said {secret}"
+    seen = Expiry(
+        target="ise", host="h", port=443, sha256="a" * 64, subject=said, not_after_utc=NOW, days=1,
+        verdict=Verdict.UNCONFIRMED,
+    )  # fmt: skip
+
+    async def asked(*_given: object, **_named: object) -> TriagedSite:
+        if fault:
+            raise ValueError(said)
+        return TriagedSite(
+            site="s",
+            where="here",
+            condition=Condition.NEEDS_A_PERSON,
+            why=(said,),
+            deletions=(said,),
+            ha={"primary": secret},
+            certificates=(seen,),
+            phases=(Phase(name="login", seconds=0.1, problem=said),),
+        )
+
+    monkeypatch.setattr(triage, "triage_site", asked)
+    told: list[TriagedSite] = []
+    triage._ask(tmp_path, TriageLimits(), cast("Any", [SimpleNamespace(name="s", where="here")]), told.append)
+    assert len(told) == 1
+    assert "[secret env:CANARY]" in told[0].why[0]
+    assert secret not in repr(told)
 
 
 def test_a_host_that_does_not_answer_needs_a_person() -> None:
