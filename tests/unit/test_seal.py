@@ -303,6 +303,17 @@ def test_every_removed_file_is_found(record: Record, keys: Path) -> None:
         assert found.startswith("removed"), path
 
 
+def test_a_file_that_only_the_manifest_names_is_missed(tmp_path: Path, keys: Path) -> None:
+    """Somebody had left it in the folder before the seal; no line of the journal knows of it."""
+    made = small_record(tmp_path / "records")
+    stray = made.folder / "left-here.txt"
+    stray.write_text("x", encoding="utf-8")
+    seal_record(made, SITE, key_folder=keys)
+    assert told(verify(made, keys)) == {}
+    stray.unlink()
+    assert told(verify(made, keys)) == {"left-here.txt": "removed"}
+
+
 def test_every_shortened_file_is_found(record: Record, keys: Path) -> None:
     """Whichever file is cut short, by a byte or to nothing, it is named; the journal at any of its lines too."""
     for path in sorted(path for path in record.folder.rglob("*") if path.is_file() and path.stat().st_size):
