@@ -78,7 +78,9 @@ def verdict(diagnosis: Diagnosis) -> str:
     """Return what was found, in a sentence or two."""
     said = _found(diagnosis)
     if diagnosis.damaged:
-        said += f" {_sources(diagnosis)} could not be read to its end: the rest is unknown."
+        names = ", ".join(damage.source for damage in diagnosis.damaged[:3])
+        names += f" and {len(diagnosis.damaged) - 3} more" if len(diagnosis.damaged) > 3 else ""
+        said += f" {names} could not be read to its end: the rest is unknown."
     if diagnosis.not_logs and 0 < diagnosis.recognised_files < diagnosis.files_read:
         said += f" {recognised(diagnosis)}"
     if diagnosis.recognised_files and (empty := _empty(diagnosis)):
@@ -190,11 +192,6 @@ def _where(diagnosis: Diagnosis) -> str:
 def _empty(diagnosis: Diagnosis) -> list[str]:
     """Return the folders and archives in which there is no file."""
     return [other.source for other in diagnosis.not_logs if other.looks_like in (NO_FILE, NO_FILE_IN_IT)]
-
-
-def _sources(diagnosis: Diagnosis) -> str:
-    names = ", ".join(damage.source for damage in diagnosis.damaged[:3])
-    return names + (f" and {len(diagnosis.damaged) - 3} more" if len(diagnosis.damaged) > 3 else "")
 
 
 def _log_of(m: Mismatch) -> str:

@@ -139,6 +139,13 @@ RULES = (
         advice="Import the issuing CA's certificates on the server that logs this.",
     ),
     Rule(
+        name="certificate_refused",
+        literals=(b"eceived fatal al",),
+        patterns=(re.compile(r"[Rr]eceived fatal alert: (?:certificate_unknown|bad_certificate|unknown_ca)\b"),),
+        meaning="The host at the other end refused this server's certificate: it may trust an older one.",
+        advice="Diagnose the log of the host at the other end: if it is a mismatch, it is reported there and not here.",
+    ),
+    Rule(
         name="host_name_mismatch",
         literals=(b"No subject alternative", b"No name matching", b"ostname in certificate", b"HostnameVerifi"),
         patterns=(

@@ -241,8 +241,7 @@ class Scanner:
 
     def _take_other(self, further: int) -> None:
         """Take a message of which nothing was read yet: its rarest words are broken, or are others."""
-        window = self._window(further, AFTER)
-        at = place_before(window, further)
+        at = place_before(window := self._window(further, AFTER), further)
         if at is None or self._base + further < max(self._told_to, self._unwrapped_to):
             return
         if (hit := read_folded(window, at)) and not hit.quoted:

@@ -63,7 +63,15 @@ async def ise_word(context: Context, settings: IseServer) -> Check:
     except NotAvailable as problem:
         return _not_known(settings, f"not available: {problem}", facts.sha256)
     if waiting := _not_yet_presented(said, facts):
-        return _imported(settings, waiting)
+        return Check(
+            expected=f"presented on port {settings.port}",
+            actual=f"imported, not yet presented: {waiting.sha256}{_until(waiting)}",
+            ok=None,
+            note="its restart after the import was postponed: wait for it, or restart; the mismatch comes only after"
+            " that",
+            kind=CheckKind.ISE_IMPORTED,
+            target=settings.name,
+        )
     presented = next((one for one in said if one.sha256 == facts.sha256), None)
     return Check(
         expected=facts.sha256,
@@ -81,17 +89,6 @@ def _not_yet_presented(said: Sequence[IseCertificate], facts: CertificateFacts) 
         return None
     oldest = facts.not_before_utc - _UNSURE
     return next((one for one in said if one.begins_utc is None or one.begins_utc >= oldest), None)
-
-
-def _imported(settings: IseServer, waiting: IseCertificate) -> Check:
-    return Check(
-        expected=f"presented on port {settings.port}",
-        actual=f"imported, not yet presented: {waiting.sha256}{_until(waiting)}",
-        ok=None,
-        note="its restart after the import was postponed: wait for it, or restart; the mismatch comes only after that",
-        kind=CheckKind.ISE_IMPORTED,
-        target=settings.name,
-    )
 
 
 def _until(one: IseCertificate | None) -> str:
