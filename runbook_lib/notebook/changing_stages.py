@@ -185,7 +185,7 @@ class DeleteStale(Changing):
         return tables.checks(
             found,
             "Are exactly these gone?",
-            "“not known”: listed again, perhaps with the new certificate; stages 40 to 60 tell.",
+            "“not known”: listed again, perhaps with the new certificate; stages 40 to 60 find out.",
         )
 
     def _seal(self) -> None:

@@ -45,7 +45,7 @@ _ASK = "HEAD / HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n"
 async def clock_check(name: str, host: str, port: int, deadline_s: float) -> Check:
     """Return whether a server's clock agrees with this machine's; not known where the server does not say."""
     expected = f"within {MOST_APART_S:.0f} s of this machine's"
-    label = f"{name}: clock, as its port {port} tells it"
+    label = f"{name}: clock, as its port {port} reports it"
     try:
         async with asyncio.timeout(deadline_s):
             theirs = await _date(host, port)
