@@ -25,7 +25,7 @@ from runbook_lib.paths import lock_file, notebooks_dir
 from runbook_lib.record.artifacts import note_template
 from runbook_lib.record.attestation import Seal, seal_record
 from runbook_lib.record.incident import Record
-from runbook_lib.record.journal import Kind, parse_journal
+from runbook_lib.record.journal import Journal, Kind, parse_journal
 from runbook_lib.record.manifest import journal_part, parse_manifest
 from runbook_lib.record.secret_scan import scan
 from runbook_lib.record.signing import VerifyingKey, new_key, read_public, sign, signing_key, trusted_keys
@@ -446,6 +446,14 @@ def rechained(record: Record, swaps: dict[str, str]) -> list[bytes]:
 def test_signature_without_a_key_at_hand_does_not_verify(record: Record) -> None:
     """With no public key the files are checked, and the signature is said not to be."""
     assert "give --key FILE" in told(verify_record(record.folder))["seal/envelope.json"]
+
+
+def test_a_journal_that_opens_no_incident_is_no_record(tmp_path: Path) -> None:
+    """A chain that holds, and whose it is stands nowhere in it."""
+    Journal(tmp_path / "x").append(Kind.NOTED, text="x")
+    assert told(verify_record(tmp_path / "x")) == {
+        "journal.jsonl": "its first line, the opening of an incident, is missing"
+    }
 
 
 def test_folder_without_a_record_is_refused(tmp_path: Path) -> None:

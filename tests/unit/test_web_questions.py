@@ -15,7 +15,7 @@ from runbook_lib.errors import OutcomeUnknown, PageNotUnderstood, PageRefused
 from runbook_lib.params.labels import labels_for
 from runbook_lib.web import submit
 from runbook_lib.web.actions import PageActions
-from runbook_lib.web.controls import find_radios
+from runbook_lib.web.controls import find_radios, pressables
 from runbook_lib.web.dialogs import dismiss, question_in
 from runbook_lib.web.pages import PrimePages
 from runbook_lib.web.screen import Item, Screen
@@ -367,6 +367,13 @@ def test_a_question_of_the_page_is_left_to_a_person_unless_it_was_expected(
         asyncio.run(dismiss(view, front))
     assert clicked == ([pressed] if pressed else [])
     assert not view.said, "neither what was agreed to nor what was left is a word on how it went"
+
+
+@pytest.mark.parametrize("buttons", [("Yes", "No", "Cancel"), ("Cancel", "No", "Yes"), ("No", "Abort", "Cancel")])
+def test_cancel_comes_before_no(buttons: tuple[str, ...]) -> None:
+    """No answers a question ("Keep what the secondary holds?"), and what it does nobody knows; Cancel answers none."""
+    first, *_ = pressables(question(OTHER, *buttons), LABELS["dialog_no"])
+    assert first.item.text == "Cancel"
 
 
 @pytest.mark.parametrize(("submits", "pressed"), [(False, [2]), (True, [])])
