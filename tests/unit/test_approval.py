@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from incident_kit import PRIMARYS, SECONDARYS, STALE, Incident
 from site_kit import site_with
 
+from runbook_lib import secrets
 from runbook_lib.decisions import Approval, ChangeKind, Deletion, Plan
 from runbook_lib.digest import canonical_json
 from runbook_lib.errors import ApprovalMissing, DeletionRefused, ParameterRefused, StageOutOfOrder
@@ -36,6 +37,7 @@ from runbook_lib.record.signing import (
     signing_key,
     trusted_keys,
 )
+from runbook_lib.redactor import Redactor
 from runbook_lib.repair.approval import (
     Judge,
     approval_naming,
@@ -359,6 +361,18 @@ def test_with_a_key_an_approval_is_signed_and_counts_elsewhere(
 
 def refusal_of(incident: Incident, plan: Plan, by: str) -> str:
     return next(said for said in refused_approvals(incident.context, plan) if f"by {by} " in said)
+
+
+def test_what_is_signed_is_what_is_kept(incident: Incident, keys: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A secret in a reason is kept as its reference; the signature is over that, so the approval counts."""
+    monkeypatch.setattr(secrets, "REDACTOR", Redactor())
+    secrets.REDACTOR.know("env:X", "correct-horse")
+    new_key(keys)
+    plan = incident.write_plan()
+    made = approve(incident.record, plan.digest, by="Bob", how="test", reason="correct-horse")
+    assert made.reason == "[secret env:X]"
+    (kept,) = incident.record.read_approvals()
+    assert signer(kept, trusted_keys(keys))
 
 
 @pytest.mark.parametrize("field", ["digest", "by", "at_utc", "how", "reason", "account", "host", "process", "key"])
