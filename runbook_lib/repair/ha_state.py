@@ -108,9 +108,10 @@ async def settled_states(context: Context) -> tuple[HaStatus, ...]:
 async def still_going_on(context: Context) -> str:
     """Return both servers' states where they call it under way after the site's ``settle_s``, or done; "" otherwise."""
     with suppress(DeviceError):
-        states = await settled_states(context)
+        if not served_by_secondary(states := await observe_ha(context)):
+            states = await settled_states(context)
         kinds = set(kinds_of(context.site, states))
-        if StateKind.IN_TRANSITION in kinds or kinds == {StateKind.HEALTHY}:
+        if not served_by_secondary(states) and (StateKind.IN_TRANSITION in kinds or kinds == {StateKind.HEALTHY}):
             return ha_states_in_words(states)
     return ""
 
