@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from base64 import b64encode
+from contextlib import nullcontext
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -39,9 +40,11 @@ from runbook_lib.record.signing import (
 )
 from runbook_lib.redactor import Redactor
 from runbook_lib.repair.approval import (
+    LAB,
     Judge,
     approval_naming,
     approve,
+    approve_as_asked,
     refused_approvals,
     require_approval,
     same_person,
@@ -207,6 +210,31 @@ def test_while_the_secondary_serves_no_change_of_the_pair_is_planned(incident: I
         plan = incident.plan()
         assert {each.kind for each in plan.changes} == {ChangeKind.READD_ISE}
         assert any("fail back first" in note for note in plan.notes)
+
+
+@pytest.mark.parametrize(
+    ("kind", "attended", "digest", "by"),
+    [
+        ("lab", False, "", LAB),
+        ("lab", True, "", None),
+        ("production", False, "", None),
+        ("production", True, "", None),
+        ("production", False, "its own", "ada@desk"),
+        ("production", False, "another", ParameterRefused),
+        ("lab", False, "another", ParameterRefused),
+    ],
+)
+def test_a_plan_is_approved_where_that_was_asked_for_and_by_the_unattended_lab(
+    incident: Incident, kind: str, attended: bool, digest: str, by: object
+) -> None:
+    """Silence is no consent, a digest of another plan approves nothing, and a person at the lab is asked as well."""
+    site = incident.context.site.model_copy(update={"kind": kind})
+    context = replace(incident.context, site=site, attended=attended)
+    plan = incident.write_plan()
+    given = plan.digest if digest == "its own" else "0" * 64 if digest else ""
+    with pytest.raises(ParameterRefused) if by is ParameterRefused else nullcontext():
+        approve_as_asked(context, plan, given)
+    assert [each.by for each in incident.record.read_approvals()] == ([by] if isinstance(by, str) else [])
 
 
 # -- a second person -------------------------------------------------------------------------------

@@ -659,6 +659,26 @@ def test_the_form_is_not_even_opened_where_register_could_not_be_pressed(
     assert case.devices.sent == []
 
 
+@pytest.mark.parametrize("moved", ["primary", "secondary"])
+def test_no_steps_are_shown_while_it_is_not_known_who_answers(
+    make: Callable[..., Case], monkeypatch: pytest.MonkeyPatch, moved: str
+) -> None:
+    """A person would type the key and the password by hand, into whatever answers there."""
+    case = make("register HA")
+
+    async def confirmed(_context: Context, name: str) -> None:
+        if name == moved:
+            raise DeletionRefused(f"{name} is not confirmed")
+
+    async def fingerprint(_context: Context) -> str:
+        return "a" * 64
+
+    monkeypatch.setattr(register_ha, "require_confirmed", confirmed)
+    monkeypatch.setattr(register_ha, "web_fingerprint", fingerprint)
+    with pytest.raises(DeletionRefused, match=moved):
+        asyncio.run(register_ha.guide_of(case.context, cast("Any", SimpleNamespace(trouble=None))))
+
+
 @pytest.mark.parametrize("words", [register_ha.BY_HAND, readd_ise.BY_HAND])
 def test_a_person_is_not_told_to_do_what_nobody_approved(
     make: Callable[..., Case], monkeypatch: pytest.MonkeyPatch, words: About
