@@ -487,6 +487,14 @@ def test_a_pair_is_registered_where_its_releases_are_one_or_the_site_accepts_two
     assert case.devices.sent == ["register"]
 
 
+def test_a_pair_matches_in_what_was_installed_and_in_what_runs() -> None:
+    """Both count: the same fixes over another base are another release, as the product says of HA peers."""
+    one = ProductVersion(server="primary", base=(3, 10), release=(3, 10, 4), line="")
+    for base, release, same in (((3, 10, 0), (3, 10, 4), True), ((3, 9), (3, 10, 4), False), ((3, 10), (3, 10), False)):
+        other = replace(one, server="secondary", base=base, release=release)
+        assert (guard.equal_releases((one, other)) == ()) is same
+
+
 def test_what_the_plan_does_not_hold_is_not_done(make: Callable[..., Case]) -> None:
     """A healthy pair is neither registered nor removed by a plan that was made of it, however it is now."""
     case = make("register HA")
