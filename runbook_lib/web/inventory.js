@@ -321,6 +321,8 @@
   const above = (el) => el.parentElement || (el.getRootNode() instanceof ShadowRoot ? el.getRootNode().host : null);
   const within = (el, outer) => { for (let e = el; e; e = above(e)) if (e === outer) return true; return false; };
   const covers = (el) => {
+    // The document itself, which is an only child too, covers nothing, however tall it is.
+    if (el === document.documentElement || el === document.body) return false;
     const style = getComputedStyle(el), rect = el.getBoundingClientRect();
     return (style.position === "fixed" || style.position === "absolute" || el.matches(":only-child"))
       && rect.width >= innerWidth * 0.9 && rect.height >= innerHeight * 0.9;

@@ -180,3 +180,12 @@ def test_a_part_that_is_folded_away_is_seen(look: Look, kind: str) -> None:
     assert _folded(look(rows), look(shut)) == "Network"
     assert _folded(look(rows), look(opened)) == ""
     assert _folded(look(shut), look(shut)) == ""
+
+
+def test_what_lies_over_a_page_as_tall_as_the_window_is_in_front(look: Look) -> None:
+    """The document is as large as a cover there, and is none."""
+    style = "<style>html, body {height: 100%} .over {position: fixed; inset: 0; background: #0006}</style>"
+    page, words = f"{style}<button>Go</button>", "<a href=#>Skip tour</a>"
+    tour = f"<div class=over></div><div style='position: fixed; top: 200px; background: #fff'>{words}</div>"
+    assert not look(page).blocked
+    assert [item.text for item in look(page + tour).in_dialog().items] == ["Skip tour"]
