@@ -28,42 +28,43 @@ mismatch: TOFU failed | trust on first use | certificate of the remote host is d
     certificate does not match | SSLHandshakeException | CertificateException
 duplicate: already exists | already added | duplicate | already configured | already registered
 too_many: maximum | at most two | only two | more than two | limit
-unauthorized: 401 | unauthorized | authentication failed | invalid credentials | invalid username | invalid user name |
-    incorrect password | wrong password | credentials are not valid
-unreachable: unreachable | not reachable | cannot reach | could not reach | unable to reach | unable to connect | could
-    not connect | cannot connect | connection refused | connection timed out | no route to host | no response
+unauthorized: 401 | unauthorized | authentication failed | invalid credentials | invalid username |
+    invalid user name | incorrect password | wrong password | credentials are not valid
+unreachable: unreachable | not reachable | cannot reach | could not reach | unable to reach | unable to connect |
+    could not connect | cannot connect | connection refused | connection timed out | no route to host | no response
 locked: locked | too many failed | too many attempts | temporarily disabled | account is disabled
 expired: password has expired | password expired | change your password | must change | new password
-login_wrong: invalid | incorrect | wrong | failed | not recognized | denied | unknown user | try again | not valid | bad
-    credentials
-refused: failed | failure | error | invalid | is required | are required | mandatory | cannot | could not | unable | not
-    allowed | denied | refused | rejected | aborted | unsuccessful | timed out | does not match | do not match | not
-    supported | must be | please enter
+login_wrong: invalid | incorrect | wrong | failed | not recognized | denied | unknown user | try again | not valid |
+    bad credentials
+refused: failed | failure | error | invalid | is required | are required | mandatory | cannot | could not | unable |
+    not allowed | denied | refused | rejected | aborted | unsuccessful | timed out | does not match | do not match |
+    not supported | must be | please enter
 # of these what was filled in is refused, whatever else they speak of
 input: invalid | is required | are required | mandatory | must be | please enter
 # an error that does not say whether what was sent was done
-broken: internal server error | internal error | server error | unexpected error | unknown error | error 500 | status
-    500 | HTTP 500 | 502 | 503 | 504 | bad gateway | gateway timeout | timed out | timeout | service unavailable | try
-    again later | NullPointerException
+broken: internal server error | internal error | server error | unexpected error | unknown error | error 500 |
+    status 500 | HTTP 500 | 502 | 503 | 504 | bad gateway | gateway timeout | timed out | timeout |
+    service unavailable | try again later | NullPointerException
 harmless: no error | no errors | 0 errors | without error | no failure | no failures
 # after a click: what goes on is somebody else's
 others: already in progress | already running | already under way | already being | already started | another user |
     another administrator | another session | somebody else | someone else
 under_way: in progress | registering | under way | running | please wait | initializing | started
 loading: loading | fetching data
-empty: no data | no records | no entries | no items | no rows | no server | no servers | no ISE server | no ISE servers
+empty: no data | no records | no entries | no items | no rows | no server | no servers | no ISE server |
+    no ISE servers
 # -- states in tables
 passed: pass | passed | ok | success | successful | succeeded | ready | yes | met | ✓ | ✔ | ✅
 failed: fail | failed | failure | not ready | error | warning | no | not met | unsupported | ✗ | ✘ | ✖ | ❌
 pending: pending | in progress | checking | running | waiting | not started | please wait
 answering: reachable | up | connected | active | ok | success | online | available | in service
-not_answering: unreachable | not reachable | down | disconnected | failed | error | offline | unavailable | not
-    connected | 401 | unauthorized | mismatch
+not_answering: unreachable | not reachable | down | disconnected | failed | error | offline | unavailable |
+    not connected | 401 | unauthorized | mismatch
 milestone_done: completed | complete | done | success | successful | finished
 milestone_failed: failed | failure | error | aborted
 session_ending: session is about to expire | session will expire | session expires in | session is about to time out |
-    session will time out | session timeout | due to inactivity | stay signed in | stay logged in | you will be logged
-    out in | you will be signed out in
+    session will time out | session timeout | due to inactivity | stay signed in | stay logged in |
+    you will be logged out in | you will be signed out in
 # -- states of high availability
 mode_active: Primary Active
 # -- questions that a page may ask: “Continue?” alone says nothing of what goes on
@@ -73,17 +74,18 @@ ask_save: save | add | are you sure | saving | adding | be added
 # no other word may stand in a question that is agreed to, but those of the phrases that were expected
 ask_words: a an the this that it its s is are be will would may might can do does did have has you your we really want
     wish like to of on in at for from with and or by as if then now here please note about make sure question warning
-    confirmation confirm continue proceed go ahead yes ok press click x take takes long longer time up some several few
-    many large amount hour hours minute minutes depending depends size while when until once during secondary primary
-    server servers ISE HA high availability configuration configure prime infrastructure begin begins begun start starts
-    started initiate initiated process operation database data copy copied replicate replicated replication synchronize
-    synchronized between both complete completes finish selected entry item row list
+    confirmation confirm continue proceed go ahead yes ok press click x take takes long longer time up some several
+    few many large amount hour hours minute minutes depending depends size while when until once during secondary
+    primary server servers ISE HA high availability configuration configure prime infrastructure begin begins begun
+    start starts started initiate initiated process operation database data copy copied replicate replicated
+    replication synchronize synchronized between both complete completes finish selected entry item row list
 # whole words each: what is lost, who is trusted, what has gone wrong already, what is agreed to
-ask_danger: remove | removes | removed | delete | deletes | deleted | erase | erases | erased | wipe | wiped | overwrite
-    | overwrites | overwritten | replace | replaces | replaced | reset | lose | lost | break | breaks | unregister |
-    unregistered | certificate | certificates | trust | trusted | untrusted | fingerprint | thumbprint | failed |
-    failure | failures | not ready | not reachable | unreachable | mismatch | different | not match | license | licence
-    | agreement | to this server | to this one | from secondary | from the secondary | to primary | to the primary
+ask_danger: remove | removes | removed | delete | deletes | deleted | erase | erases | erased | wipe | wiped |
+    overwrite | overwrites | overwritten | replace | replaces | replaced | reset | lose | lost | break | breaks |
+    unregister | unregistered | certificate | certificates | trust | trusted | untrusted | fingerprint | thumbprint |
+    failed | failure | failures | not ready | not reachable | unreachable | mismatch | different | not match |
+    license | licence | agreement | to this server | to this one | from secondary | from the secondary | to primary |
+    to the primary
 """)
 # Known in a question as well: how a dialogue is used, and what registration does by its nature, of the secondary alone.
 PHRASES["ask_planned"] = (
@@ -158,10 +160,10 @@ menu_search = field: Search menu | Menu search | Search pages | Find a page
 ha_page_id:
 ise_page_id:
 # -- high availability
-ha_configuration = entry, published: HA Configuration | Configure HA | High Availability Configuration | HA Setup | High
-    Availability Setup
-secondary_server = field, published: Secondary Server | Secondary Server IP Address or Host Name | Secondary Server
-    Address | Secondary
+ha_configuration = entry, published: HA Configuration | Configure HA | High Availability Configuration | HA Setup |
+    High Availability Setup
+secondary_server = field, published: Secondary Server | Secondary Server IP Address or Host Name |
+    Secondary Server Address | Secondary
 auth_key = password+textbox, published: Authentication Key | Auth Key | HA Key
 auth_key_again = password+textbox: Confirm Authentication Key | Confirm Key | Re-enter Key
 email = field, published: Email Address | E-mail Address | Email | E-mail | Email Addresses | Mail To
@@ -184,8 +186,8 @@ ise_command_delete = option: Delete ISE Server(s) | Delete ISE Server | Delete I
 ise_go = press, published, exact: Go
 ise_add = press, exact: Add ISE Server | Add Server | Add
 ise_delete = press, exact: Delete ISE Server | Delete | Remove
-ise_address = field, published: Server Address | IP Address | Server IP Address | ISE Server IP Address | Address | Host
-    Name | Server
+ise_address = field, published: Server Address | IP Address | Server IP Address | ISE Server IP Address | Address |
+    Host Name | Server
 ise_user = field, published: User Name | Username | User | Login
 ise_password = password, published: Password
 ise_password_again = password, published: Confirm Password | Password again | Re-enter Password | Verify Password
@@ -199,8 +201,9 @@ column_status = text: Checklist Status | Status | State | Server Status | Connec
 dialog_yes = press, exact: Yes | OK | Continue | Confirm | Proceed | Accept | Register | Delete
 # “No” may mean to go on without; what cancels goes nowhere.
 dialog_no = press, exact: Cancel | No | Abort | Back
-dialog_close = press, exact: OK | Close | Got it | Okay | Okay, got it | OK, got it | Dismiss | Done | Skip | Not now |
-    Later | Remind me later | Accept all | Accept cookies | Accept all cookies | I understand | × | ✕ | ✖ | x
+dialog_close = press, exact: OK | Close | Got it | Okay | Okay, got it | OK, got it | Dismiss | Done | Skip |
+    Not now | Later | Remind me later | Accept all | Accept cookies | Accept all cookies | I understand | × | ✕ | ✖ |
+    x
 dialog_later = press, exact: Later | Not now | Remind me later | Maybe later | Ask me later | Skip tour | End tour
 session_stay = press, exact: Stay signed in | Stay logged in | Keep me signed in | Continue session | Extend session |
     Extend | Renew | Keep working | Keep me logged in | Remain logged in | Stay connected | Continue | Yes | OK

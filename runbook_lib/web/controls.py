@@ -65,18 +65,29 @@ def pressables(screen: Screen, label: Label) -> list[ControlMatch]:
 def find_beside(screen: Screen, label: Label, kinds: Iterable[str]) -> list[Item]:
     """Return controls that are no fields by their markup, but have the caption of one beside or right above them."""
     wanted = frozenset(kinds)
-    frames = screen.frames.values()
-    near = (
-        (i, level, text) for items in frames for i in items if i.kind in wanted for level, text in _beside(i, items)
-    )
-    close = ((i, text) for i, level, text in near if level == _LEFT or abs(text.left - i.left) <= _ALIGNED)
-    return list(dict.fromkeys(i for i, text in close if any(same(text.text, caption) for caption in label.texts)))
+    return [
+        item
+        for items in screen.frames.values()
+        for item in items
+        if item.kind in wanted
+        if any(
+            same(text.text, caption)
+            for level, text in _beside(item, items)
+            if level == _LEFT or abs(text.left - item.left) <= _ALIGNED
+            for caption in label.texts
+        )
+    ]
 
 
 def find_radios(screen: Screen, label: Label) -> list[Item]:
     """Return the radio buttons of the group that the label names."""
-    radios = ((item, items) for items in screen.frames.values() for item in items if item.kind == "radio")
-    return [i for i, around in radios if any(same(name, t) for name in group_caption(i, around) for t in label.texts)]
+    return [
+        item
+        for items in screen.frames.values()
+        for item in items
+        if item.kind == "radio"
+        if any(same(group, text) for group in group_caption(item, items) for text in label.texts)
+    ]
 
 
 def best(hits: Sequence[ControlMatch]) -> tuple[Item, ...]:

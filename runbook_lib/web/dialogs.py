@@ -109,7 +109,8 @@ def crosses(front: Screen) -> list[Item]:
 
     Its title may read *Cancel*: that is no answer.
     """
-    top, right = min((i.top for i in front.items), default=0), max((i.right for i in front.items), default=0)
+    top = min((item.top for item in front.items), default=0)
+    right = max((item.right for item in front.items), default=0)
     return [item for item in front.items if item.kind in _PRESSED and _is_cross(item, top, right)]
 
 

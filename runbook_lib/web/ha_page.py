@@ -86,10 +86,14 @@ def _milestones(items: Sequence[Item], labels: Labels) -> tuple[Milestone, ...]:
 
 def _named(items: Sequence[Item], label: Label) -> Item | None:
     """The item that names a milestone: the one that says little else, and is not in a sentence."""
-    starts = tuple(f"{plain(text)} " for text in label.texts)
-    near = ((n, i) for n, i in enumerate(items) if i.kind not in FIELDS and len(i.text.split()) <= 8)
-    hits = [(len(plain(i.text)), i.kind != "progressbar", n) for n, i in near if f"{plain(i.text)} ".startswith(starts)]
-    return items[min(hits)[2]] if hits else None
+    found = [
+        (len(plain(item.text)), item.kind != "progressbar", number)
+        for number, item in enumerate(items)
+        if item.kind not in FIELDS
+        if len(item.text.split()) <= 8
+        if any(f"{plain(item.text)} ".startswith(f"{plain(text)} ") for text in label.texts)
+    ]
+    return items[min(found)[2]] if found else None
 
 
 def _milestone(name: str, item: Item, all_named: Sequence[Item], items: Sequence[Item], labels: Labels) -> Milestone:
@@ -118,10 +122,11 @@ def _near(item: Item, all_named: Sequence[Item], items: Sequence[Item]) -> list[
     end = min((other.left for other in others if same_line(other, item) and other.left > item.left), default=1 << 30)
     right = sorted((o for o in shown if same_line(o, item) and item.left < o.left < end), key=lambda o: o.left)
     # What lies over the page, such as a message at its edge, stands further away; in a table it is no part of the row.
-    apart = [
-        o.left - b.right > 4 * _ABOVE_GAP and (o.row < 0 or o.row != item.row) for b, o in pairwise((item, *right))
-    ]
-    if right := right[: apart.index(True) if True in apart else None]:
+    for number, (before, other) in enumerate(pairwise((item, *right))):
+        if other.left - before.right > 4 * _ABOVE_GAP and (other.row < 0 or other.row != item.row):
+            right = right[:number]
+            break
+    if right:
         return right
     in_row = any(same_line(other, item) for other in others)
     floor = min((other.top for other in others if other.top >= item.bottom and not in_row), default=1 << 30)

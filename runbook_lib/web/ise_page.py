@@ -180,11 +180,11 @@ class IsePages:
                 await self.hand.fill("ise_password_again", password, secret=True)
 
         if row := row_of(address, await self.servers()):
-            what, found = (
+            raise self.view.refused(
                 "the ISE server is in the list already; nothing was typed",
-                f"{address}, status {row.status!r}",
+                f"already added: {address}, status {row.status!r}",
+                NEXT_STEPS["duplicate"],
             )
-            raise self.view.refused(what, f"already added: {found}", NEXT_STEPS["duplicate"])
         await self._command("ise_command_add", "ise_add")
         await fields()
         submit = Submit(self.hand, "ise-add", "save", "ask_save", "ask_danger", address, form=fields)
