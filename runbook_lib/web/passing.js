@@ -4,11 +4,11 @@
 // begins anew. stirred resolves once the document has changed or come to rest since then, at last after so many milliseconds.
 // Reads only; changes nothing.
 () => {
-  const MOST = 200, LONGEST = 400, AT_ONCE = 100, STILL = 12;
+  const MOST = 200, LONGEST = 400, AT_ONCE = 100, STILL = 12, TURN_MS = 16;
   const SHOWS = ["class", "style", "hidden", "open", "aria-hidden"];
   const clean = (text) => (text || "").replace(/\s+/g, " ").trim();
   const above = (el) => el.parentElement || (el.getRootNode() instanceof ShadowRoot ? el.getRootNode().host : null);
-  let kept = new Map(), frames = 0, counts = false, news = false, waiting = [];
+  let kept = new Map(), turns = 0, counts = false, news = false, waiting = [];
 
   const placeOf = (el) => {
     // What is drawn anew stands among the same elements, wherever these have moved to.
@@ -47,8 +47,11 @@
     return unseen;
   };
   const wake = () => { news = true; for (const woken of waiting.splice(0)) woken(); };
-  const count = () => { counts = ++frames < STILL; if (counts) requestAnimationFrame(count); else wake(); };
-  const stir = () => { frames = 0; if (!counts) { counts = true; requestAnimationFrame(count); } };
+  const count = () => {
+    counts = ++turns < STILL;
+    if (!counts) wake(); else if (turns % 3) setTimeout(count, TURN_MS); else requestAnimationFrame(count);
+  };
+  const stir = () => { turns = 0; if (!counts) { counts = true; requestAnimationFrame(count); } };
   const watch = new MutationObserver((changes) => {
     stir();
     wake();
@@ -82,7 +85,7 @@
       const words = [...kept.values()];
       kept = new Map();
       news = false;
-      return { words, still: frames >= STILL && !document.getAnimations().length };
+      return { words, still: turns >= STILL && !document.getAnimations().length };
     },
     stirred: (ms) => news ? null : new Promise((resolve) => {
       const woken = () => resolve(null);

@@ -45,5 +45,5 @@ def test_the_command_prints_each_place_whole_and_one_alone(
         alone = capsys.readouterr().out.removesuffix("\n")
         assert alone == told[f"{name}:"]
         assert (Path(alone) / held).is_file()
-    with pytest.raises(ParameterRefused, match="no place 'elsewhere'"):
+    with pytest.raises(ParameterRefused, match="There is no path named 'elsewhere'"):
         show_paths("elsewhere")
