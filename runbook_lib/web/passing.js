@@ -1,5 +1,6 @@
-// Keep the words that come up in one document until the next look, those too that are gone by then, and count the frames
-// that it draws without a change: a page that has no time to do what it is about to do draws none either.
+// Keep the words that come up in one document until the next look, those too that are gone by then, and count its turns
+// without a change, every third of which draws a frame: a page that has no time to do what it is about to do has none for
+// these either. A frame at every turn would keep the machine busy with drawing what does not change.
 // Returns two functions. take hands over {words, still} and forgets the words, each with its place; given true, the count
 // begins anew. stirred resolves once the document has changed or come to rest since then, at last after so many milliseconds.
 // Reads only; changes nothing.

@@ -105,7 +105,7 @@ class PageView:
 
     ``loads`` counts the pages and frames that were loaded, ``requests`` what they asked for, ``questions`` what of that
     is no picture, style or script; the last answer came at ``answered_at``. ``evidence`` is given the pictures.
-    ``still``: at the last look they waited for no answer, moved nothing, and had drawn frames for a fifth of a second
+    ``still``: at the last look they waited for no answer, moved nothing, and had gone on for a fifth of a second
     without a change since ``moved``.
     """
 
