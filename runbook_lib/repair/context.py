@@ -307,14 +307,8 @@ async def read_when_back(context: Context, read: Callable[[], Awaitable[T]]) -> 
                 raise
             return error
 
-    limit_s = context.site.deadlines.settle_s
-    seen = await poll_until(
-        tried,
-        lambda seen: not isinstance(seen, DeviceError),
-        limit_s=limit_s,
-        pause_s=POLL_S,
-        tell=lambda _, waited_s: context.tell("Waiting for a server to answer again", waited_s / limit_s),
-    )
+    words = "Waiting for a server to answer again"
+    seen = await wait_until(context, tried, lambda seen: words if isinstance(seen, DeviceError) else "")
     if isinstance(seen, DeviceError):
         raise seen
     return seen
