@@ -199,6 +199,11 @@ class Presented:
     problem: str = ""
     seen_utc: datetime
 
+    @property
+    def seen_each_time(self) -> bool:
+        """Whether every look saw a certificate: what was seen before one that failed contradicts, confirms nothing."""
+        return bool(self.chain) and not self.problem
+
 
 @dataclass(frozen=True, kw_only=True)
 class Judgement:

@@ -66,8 +66,8 @@ def judge(
         reason=reason,
         expectation=known.words,
         facts=facts_as_far_as_read(judged.chain[0], now_utc) if judged else None,
-        seen_from=tuple(p.vantage for p in seen if p.chain and not p.problem),
-        not_available=tuple((p.vantage, p.problem) for p in seen if p.problem or not p.chain),
+        seen_from=tuple(p.vantage for p in seen if p.seen_each_time),
+        not_available=tuple((p.vantage, p.problem) for p in seen if not p.seen_each_time),
     )
 
 
@@ -89,7 +89,7 @@ def _decide(
             alarm += " (it is the one that was there before: is the new one in use yet?)"
         return Verdict.CONTRADICTED, alarm, judged
     # From here on every vantage shows one and the same certificate. One that did not answer each time confirms nothing.
-    looks = [look for look in looks if not look.problem]
+    looks = [look for look in looks if look.seen_each_time]
     if not looks:
         problems = "; ".join(f"{p.vantage}: {p.problem}" for p in seen)
         return Verdict.UNREACHABLE, f"no answer from any vantage ({problems})", None
@@ -133,15 +133,15 @@ def _differences(looks: list[Presented]) -> Iterator[_Comparison]:
 
     Two vantages that disagree contradict each other even where nothing else is known.
     """
+    reference = _own(looks) or next(iter(looks), None)
     for look in looks:
-        reference = _own(looks) or looks[0]
-        if look.chain[0] != reference.chain[0]:
+        if reference and look.chain[0] != reference.chain[0]:
             words = f"it differs from what is seen from {reference.vantage}"
             yield _Comparison(look=look, same=False, verdict=Verdict.CONTRADICTED, words=words)
 
 
 def _own(looks: list[Presented]) -> Presented | None:
-    return next((look for look in looks if look.vantage is Vantage.SELF and not look.problem), None)
+    return next((look for look in looks if look.vantage is Vantage.SELF and look.seen_each_time), None)
 
 
 # -- Whether the operator's CA issued a certificate for a name: three answers, of which one is that it cannot be told

@@ -173,7 +173,7 @@ async def confirmed_web_certificate(context: Context, server_key: str) -> bytes:
     if not _overridden(context, judgement):
         _require(judgement)
     here = next(look for look in looks if look.vantage is Vantage.HERE)
-    if here.problem or not here.chain:
+    if not here.seen_each_time:
         raise DeletionRefused(
             f"The web pages of {server_key} do not answer from this machine",
             where=f"{target.address}:{target.port}",

@@ -183,7 +183,7 @@ def expiry(not_after_utc: datetime, now_utc: datetime) -> str:
 def _look_row(look: Presented) -> Row:
     place = f"{look.host}:{look.port}"
     seen = sha256_of(look.chain[0]) if look.chain else ""
-    if look.problem or not seen:
+    if not look.seen_each_time:
         word = "no answer" if look.available else "not available"
         once = f"; seen before that: {seen}" if seen else ""
         return Row(place, look.vantage, look.via or "-", f"{word}: {look.problem}{once}", mark=DOUBT)
