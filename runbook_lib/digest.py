@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from typing import Any
 
 from runbook_lib.decisions import DELETIONS_ALONE, EVERY_CHANGE, Plan, PlannedChange, PlanRow
@@ -24,6 +25,11 @@ def canonical_json(value: Any) -> bytes:
 def sha256_hex(data: bytes) -> str:
     """Return the SHA-256 in 64 lower-case hex digits."""
     return hashlib.sha256(data).hexdigest()
+
+
+def is_sha256(text: str) -> bool:
+    """Return whether a text is a SHA-256 as it is written here: 64 lower-case hex digits, and nothing else."""
+    return re.fullmatch("[0-9a-f]{64}", text) is not None
 
 
 def plan_digest(plan: Plan) -> str:

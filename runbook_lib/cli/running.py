@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import signal
 import textwrap
 import threading
@@ -17,6 +16,7 @@ from runbook_lib import paths
 from runbook_lib.batch.runner import RunReport, StageReport, run_stages
 from runbook_lib.cli.plans import show_plan, would
 from runbook_lib.cli.terminal import begin, err_lines, out, out_lines, prose, renew, renews
+from runbook_lib.digest import is_sha256
 from runbook_lib.errors import (
     MOST_LINES,
     ApprovalMissing,
@@ -261,7 +261,7 @@ def run_command(
     """
     if dry_run and approve:
         raise ParameterRefused("A dry run approves nothing", next_step="leave out --approve, or --dry-run")
-    if approve and not re.fullmatch("[0-9a-f]{64}", approve):
+    if approve and not is_sha256(approve):
         raise ParameterRefused(
             "This is not a plan's digest; nothing was begun",
             found=f"--approve {approve}",

@@ -19,6 +19,7 @@ from typing import Any
 from urllib.parse import quote, urlsplit
 
 from runbook_lib.device.answers import not_understood, without_tags
+from runbook_lib.digest import is_sha256
 from runbook_lib.errors import AnswerNotUnderstood, CertificateMoved, UsageError, cut
 from runbook_lib.event_loop import TooLate, in_time
 
@@ -26,7 +27,6 @@ from runbook_lib.event_loop import TooLate, in_time
 #
 # Published are ``usedBy`` and ``sha256Fingerprint``; the pages, the dates and the refusals are as others captured them.
 
-_SHA256 = re.compile(r"[0-9a-f]{64}")
 _MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
 _CLOCK = r"(?P<hour>[0-9]{1,2}):(?P<minute>[0-9]{2}):(?P<second>[0-9]{2})"
 _NAMED = re.compile(
@@ -129,7 +129,7 @@ def _json(body: bytes) -> Any:
 
 def _certificate(one: Any) -> IseCertificate:
     sha256 = re.sub(r"[\s:]", "", one["sha256Fingerprint"]).lower()
-    if not _SHA256.fullmatch(sha256):
+    if not is_sha256(sha256):
         raise ValueError("no SHA-256")
     begins, ends = (parse_ise_date(one.get(field)) for field in ("validFrom", "expirationDate"))
     return IseCertificate(sha256=sha256, begins_utc=begins, ends_utc=ends)
@@ -173,7 +173,7 @@ async def admin_certificates(
     ``deadline_s``, which is one, in seconds, for all that is asked.
     Raises UsageError where the pin is none: an empty one must never let every certificate pass.
     """
-    if not _SHA256.fullmatch(pin):  # an empty pin must never mean that every certificate is good
+    if not is_sha256(pin):  # an empty pin must never mean that every certificate is good
         raise UsageError("a pin of 64 hex digits is needed before credentials are sent", where=f"{host}:{port}")
     return await asyncio.to_thread(_ask, host, port, tuple(names), login, pin, deadline_s)
 

@@ -15,7 +15,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
-from runbook_lib.digest import canonical_json, sha256_hex
+from runbook_lib.digest import canonical_json, is_sha256, sha256_hex
 from runbook_lib.errors import RecordDamaged
 from runbook_lib.models import Outcome, StageState
 from runbook_lib.record.about import About, read_about
@@ -67,7 +67,6 @@ SAYS: Mapping[Kind, frozenset[str]] = {
 """What ``seen`` may be, where only certain words mean anything."""
 OPENING_KEYS = ("incident", "site", "opened_utc", "by", "what", "given")
 UTC_FORM = "%Y-%m-%dT%H:%M:%S.%fZ"
-_SHA256 = re.compile(r"[0-9a-f]{64}")
 _PART = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.@+-]{0,120}")
 
 
@@ -190,7 +189,7 @@ def _artifact(value: object) -> Artifact | None:
     path, sha256 = value["path"], value["sha256"]
     if not isinstance(path, str) or not is_inside(path):
         raise ValueError("its artifact's path leads to no file of a record")
-    if not isinstance(sha256, str) or not _SHA256.fullmatch(sha256):
+    if not isinstance(sha256, str) or not is_sha256(sha256):
         raise ValueError("its artifact's sha256 is not a digest")
     return Artifact(path=path, sha256=sha256)
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from dataclasses import replace
 
 from runbook_lib.decisions import LASTING_REPAIR, Check
+from runbook_lib.digest import is_sha256
 from runbook_lib.i18n.language import NOT_RECORDED, duration, utc_time
 from runbook_lib.models import Judgement, Stage, StageState
 from runbook_lib.record.artifacts import Drift
@@ -199,7 +199,7 @@ def _checks(pm: PostMortem) -> Grid:
 
 def _value(text: str) -> Cell:
     """A digest is compared letter by letter."""
-    return Code(text) if re.fullmatch("[0-9a-f]{64}", text) else text
+    return Code(text) if is_sha256(text) else text
 
 
 def _actual(check: Check) -> Cell:
