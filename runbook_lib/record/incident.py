@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import secrets
 from collections.abc import Collection
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -203,11 +203,8 @@ class Record(ArtifactStore):
         path = f"approvals/{approval.digest}.json"
         value = to_json_value(approval)
         artifact = self.keep_json(path, value, kind=Kind.APPROVED, expected=approval.digest, seen=approval.by)
-        try:
+        with suppress(RecordNotWritable) if approval.signature else nullcontext():  # a signature speaks for itself
             note_seen(paths.key_dir(), {artifact.sha256: ""})
-        except RecordNotWritable:
-            if not approval.signature:  # which speaks for itself
-                raise
         return artifact
 
     def read_approvals(self, digest: str = "") -> tuple[Approval, ...]:

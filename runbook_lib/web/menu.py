@@ -311,13 +311,12 @@ async def _open(hand: PageActions, item: Item, left: Sequence[str], arrived: Cal
 
 async def _shows(hand: PageActions, left: Sequence[str]) -> bool:
     """Return whether an entry that is looked for is there, or comes up before the page is still."""
+
+    def shown(screen: Screen) -> bool:
+        return any(find(screen, hand.labels[key], kinds=_PRESS) for key in left)
+
     with contextlib.suppress(PageNotUnderstood, DeviceSilent):
-        return await hand.view.wait(
-            lambda screen: any(find(screen, hand.labels[key], kinds=_PRESS) for key in left),
-            "",
-            _HOVER_S,
-            stirring=True,
-        )
+        return await hand.view.wait(shown, "", _HOVER_S, stirring=True)
     return False
 
 

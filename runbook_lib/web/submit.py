@@ -237,9 +237,8 @@ class Submit:
             raise
         except (RunbookError, Error) as error:
             if await self.hand.untouched():
-                raise view.problem(
-                    f"{self.name}: the button got no click; nothing was sent", self._news(error)
-                ) from None
+                what = f"{self.name}: the button got no click; nothing was sent"
+                raise view.problem(what, self._news(error)) from None
             raise self._unknown("the page does not show the result", self._news(error)) from None
 
     async def _answer(self, screen: Screen) -> None:

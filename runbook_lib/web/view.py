@@ -338,16 +338,15 @@ class PageView:
 
     def not_found(self, what: str, screen: Screen, limit: float) -> PageNotUnderstood | DeviceSilent:
         """Return the error for something that is not on the page."""
-        where, empty = self.browser.page.url, f"the page stayed empty for {limit:g} s"
         if not screen.items:
-            return DeviceSilent(empty, where=where, next_step="Look at it in a browser.")
+            empty = f"the page stayed empty for {limit:g} s"
+            return DeviceSilent(empty, where=self.browser.page.url, next_step="Look at it in a browser.")
         over = screen.covering() if screen.busy else screen.in_dialog() if screen.blocked else Screen()
         in_way = " ".join(over.texts) or "an overlay without text" if screen.busy or screen.blocked else ""
         blocked = f"\nother servers that it asked for and did not get: {', '.join(self.browser.blocked)}"
         missed = f"not found on the page within {limit:g} s: {what}"
-        return PageNotUnderstood(
+        return self.problem(
             f"{missed}; in the way: {in_way}" if in_way else missed,
-            where=where,
             found=visible(screen) + (blocked if self.browser.blocked else ""),
             next_step="If it is there under another name, add that name to the site's file (key labels).",
         )
