@@ -6,7 +6,7 @@ import html
 import re
 import textwrap
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, is_dataclass
 from datetime import UTC, datetime
 from typing import Any
 
@@ -262,86 +262,40 @@ def as_json(report: Report) -> dict[str, Any]:
         "version": SCHEMA_VERSION,
         "verdict": conclusions.verdict(diagnosis),
         "exit_code": conclusions.exit_code(diagnosis),
+        **_plain(diagnosis, "read_utc"),
         "mismatches": [_mismatch(m, report) for m in diagnosis.mismatches],
         "look_alikes": [_look_alike(x) for x in diagnosis.look_alikes],
-        "timeline": [
-            {
-                "utc": _iso(moment.utc),
-                "zone_known": moment.zone_known,
-                "said": moment.said,
-                "server": moment.server,
-                "what": moment.what,
-                "line": _log_line(moment.line) if moment.line else None,
-            }
-            for moment in conclusions.timeline(diagnosis)
-        ],
+        "timeline": [_plain(moment, "mismatch") for moment in conclusions.timeline(diagnosis)],
         "next_steps": [_step(step) for step in report.steps],
-        "damaged": [{"source": d.source, "problem": d.problem, "server": d.server} for d in diagnosis.damaged],
-        "no_logs": list(diagnosis.no_logs),
-        "zones": dict(diagnosis.zones),
-        "log_end_utc": {server: _iso(end) for server, end in diagnosis.log_end_utc.items()},
-        "ends_assumed": list(diagnosis.ends_assumed),
-        "lines_read": diagnosis.lines_read,
-        "bytes_read": diagnosis.bytes_read,
-        "files_read": diagnosis.files_read,
-        "recognised_files": diagnosis.recognised_files,
-        "recognised_lines": diagnosis.recognised_lines,
-        "not_logs": [{"source": x.source, "looks_like": x.looks_like, "server": x.server} for x in diagnosis.not_logs],
     }
 
 
 def _mismatch(m: Mismatch, report: Report) -> dict[str, Any]:
     place = place_named(m.place)
     return {
-        "server": m.server,
-        "place": m.place,
+        **_plain(m, "notes"),
         "meaning": place.meaning,
         "confidence": "likely" if m.guessed else place.confidence,
-        "guessed": m.guessed,
-        "subject": m.subject,
-        "threads": list(m.threads),
-        "count": m.count,
-        "first_utc": _iso(m.first_utc),
-        "last_utc": _iso(m.last_utc),
-        "zone_known": m.zone_known,
-        "first_said": m.first_said,
-        "last_said": m.last_said,
-        "undated": m.undated,
         "not_known": list(m.notes),
-        "entries": [{"server": e.server, "key": e.key, "subject": e.subject, "fit": e.fit} for e in m.entries],
         "entry_note": conclusions.entry_note(m, report.stores),
-        "evidence": [_log_line(line) for line in m.evidence],
     }
 
 
 def _look_alike(x: LookAlike) -> dict[str, Any]:
-    return {
-        "server": x.server,
-        "rule": x.rule,
-        "meaning": x.meaning,
-        "confidence": x.confidence,
-        "guessed": x.guessed,
-        "count": x.count,
-        "first_utc": _iso(x.first_utc),
-        "last_utc": _iso(x.last_utc),
-        "zone_known": x.zone_known,
-        "next_step": _step(x.next_step) if x.next_step else None,
-        "evidence": [_log_line(line) for line in x.evidence],
-    }
+    return {**_plain(x, "advice"), "next_step": _step(x.next_step) if x.next_step else None}
 
 
 def _step(step: NextStep) -> dict[str, Any]:
-    return {
-        "advice": step.advice,
-        "notebook": step.notebook,
-        "parameters": dict(step.parameters),
-        "command": conclusions.command_of(step),
-    }
+    return {**_plain(step, "place"), "command": conclusions.command_of(step)}
 
 
-def _log_line(line: LogLine) -> dict[str, Any]:
-    return {"source": line.source, "number": line.number, "text": line.text}
-
-
-def _iso(moment: datetime | None) -> str | None:
-    return moment.astimezone(UTC).isoformat() if moment else None
+def _plain(value: Any, but: str = "") -> Any:
+    """Return an observed value and all that is in it as JSON knows values, times in UTC, without its field ``but``."""
+    if isinstance(value, datetime):
+        return value.astimezone(UTC).isoformat()
+    if isinstance(value, dict):
+        return {key: _plain(each) for key, each in value.items()}
+    if isinstance(value, tuple):
+        return [_plain(each) for each in value]
+    names = [each.name for each in fields(value) if each.name != but] if is_dataclass(value) else None
+    return value if names is None else {name: _plain(getattr(value, name)) for name in names}
