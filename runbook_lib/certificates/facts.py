@@ -14,8 +14,6 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from runbook_lib.models import CertificateFacts
 
-# -- What an engineer wants to know of one certificate. Total: a part that cannot be read is said to be so
-
 T = TypeVar("T")
 Ext = TypeVar("Ext", bound=x509.ExtensionType)
 SMALLEST_BITS = {"RSA": 2048, "DSA": 2048, "EC": 224}

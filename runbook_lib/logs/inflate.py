@@ -11,8 +11,6 @@ from typing import Any
 from runbook_lib.errors import UsageError
 from runbook_lib.logs.streams import CHUNK, ByteSource, Notes, Reopen
 
-# -- Deflated bytes → what they unpack to: any number of gzip members, or the one raw stream of a zip's entry.
-#
 # Two ways, with the same bytes and the same ends: ``Quick`` is isal's, which cannot say what it had before it
 # met damage; ``Exact`` is the standard library's, which takes over there, from the beginning of the bytes.
 

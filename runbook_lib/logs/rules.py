@@ -139,6 +139,27 @@ RULES = (
         advice="Import the issuing CA's certificates on the server that logs this.",
     ),
     Rule(
+        name="path_validation_failed",
+        literals=(b"PKIX path validation failed", b"CertPathValidatorException: ", b"Trust anchor for certification"),
+        patterns=(re.compile(r"PKIX path validation failed|CertPathValidatorException: \S|Trust anchor for certif"),),
+        meaning="A certificate's chain failed a check: a date, a signature, an algorithm, revocation, or its CA.",
+        advice="Read the reason behind it, and mend the certificate, its CA on the server that logs this, or a clock.",
+    ),
+    Rule(
+        name="handshake_failed",
+        confidence="possible",
+        literals=(b"SSLHandshakeException: ", b"SSLPeerUnverifiedException: peer", b"javax.net.ssl.SSLException: "),
+        patterns=(
+            re.compile(
+                r"peer not authenticated|Received fatal alert: (?!certificate_unknown|bad_certificate|unknown_ca)\w"
+                r"|no cipher suites in common|No appropriate protocol|Remote host (?:closed connection|terminated)"
+                r"|not conform to algorithm constraints|[Uu]nsupported or unrecognized SSL|[Nn]o negotiable cipher"
+            ),
+        ),
+        meaning="A TLS connection was not made, and the message does not say that a certificate changed.",
+        advice="Read what stands above it, and the log of the host at the other end; compare both hosts' TLS settings.",
+    ),
+    Rule(
         name="certificate_refused",
         literals=(b"eceived fatal al",),
         patterns=(re.compile(r"[Rr]eceived fatal alert: (?:certificate_unknown|bad_certificate|unknown_ca)\b"),),
@@ -147,11 +168,18 @@ RULES = (
     ),
     Rule(
         name="host_name_mismatch",
-        literals=(b"No subject alternative", b"No name matching", b"ostname in certificate", b"HostnameVerifi"),
+        literals=(
+            b"No subject alternative",
+            b"No name matching",
+            b"ostname in certificate",
+            b"HostnameVerifi",
+            b"SSLPeerUnverifiedException: ",
+        ),
         patterns=(
-            re.compile(r"No subject alternative|No name matching|[Hh]ostname in certificate|HostnameVerif"),
+            re.compile(r"No subject alternative|No name matching|[Hh]ostname in certificate|HostnameVerif|PeerUnverif"),
             re.compile(
                 r"No subject alternative (?:DNS )?names? |No name matching \S|n't match|not match|mismatch|[Ff]ail"
+                r"|not verified"
             ),
         ),
         meaning="The certificate does not hold the name or address by which the host was called.",

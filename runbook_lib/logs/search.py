@@ -11,8 +11,6 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from runbook_lib.logs.streams import CHUNK, ByteSource
 
-# -- Many rare literals in a buffer, each found wherever it stands: the part that meets every byte of a log.
-#
 # One pass over a piece that the processor's cache holds costs little, and many passes add up; so
 # literals that share a part are looked for by that part. Where one turns out not to be rare, its literals are
 # looked for one by one. ``find`` and ``count`` are stringzilla's, or the standard library's where its wheel is

@@ -16,8 +16,6 @@ from runbook_lib.errors import UsageError, cut
 from runbook_lib.logs.search import PlainText
 from runbook_lib.logs.streams import HEAD, ByteSource, Guarded, Notes, follows, is_archive, oldest_first, unreadable
 
-# -- Where logs come from: files, folders, rotated series, archives and standard input, all read as streams.
-#
 # Nothing is written to disk, and memory does not grow with what is read. What kind of file it is is told
 # from its first bytes, not from its name. Symbolic links in a folder are not followed.
 #

@@ -29,8 +29,6 @@ from runbook_lib.params.values import (
 )
 from runbook_lib.secrets import NOT_NAMED
 
-# -- A site's file, as a frozen and validated model. -----------------------------------------------
-#
 # One file in ``params/`` describes one deployment of Prime Infrastructure: a primary, a secondary
 # and up to two ISE servers. ``params/example.yaml`` explains every key.
 

@@ -19,8 +19,6 @@ from pydantic import BaseModel
 from runbook_lib.errors import cut
 from runbook_lib.paths import delivered
 
-# -- YAML as a site's file may use it: plain values, each with its line, and nothing that YAML would guess.
-#
 # A file that says ``no`` or ``12:34:56`` or ``0012`` means a text, and YAML 1.1 reads false, 45296
 # and 10. Such values are problems with advice, and are never converted. Aliases, anchors, tags,
 # merge keys and duplicate keys are problems too. Messages do not quote a value under a key that

@@ -24,6 +24,31 @@ def test_rule_matches_and_nearly_matches(rule: Rule) -> None:
     assert diagnose_sources({"primary": [near_miss]}).look_alikes == ()
 
 
+@pytest.mark.parametrize(
+    ("said", "rules"),
+    [
+        (
+            "SSLPeerUnverifiedException: Certificate for <10.0.0.2> doesn't match any of the subject",
+            "host_name_mismatch",
+        ),
+        ("SSLPeerUnverifiedException: Hostname 10.0.0.2 not verified:", "host_name_mismatch"),
+        ("SSLPeerUnverifiedException: Host name '10.0.0.2' does not match the certificate", "host_name_mismatch"),
+        ("SSLPeerUnverifiedException: peer not authenticated", "handshake_failed"),
+        ("SSLHandshakeException: Remote host terminated the handshake", "handshake_failed"),
+        ("SSLHandshakeException: No appropriate protocol (protocol is disabled)", "handshake_failed"),
+        ("SSLException: Unsupported or unrecognized SSL message", "handshake_failed"),
+        ("SSLHandshakeException: Received fatal alert: unknown_ca", "certificate_refused"),
+        ("SSLHandshakeException: Trust anchor for certification path not found.", "path_validation_failed"),
+        ("SSLHandshakeException: java.security.cert.CertificateException: Trust-on-first-use", ""),
+        ("SSLHandshakeException: java.security.cert.", ""),
+    ],
+)
+def test_what_java_says_of_tls_is_a_look_alike(tmp_path: Path, said: str, rules: str) -> None:
+    """A log with such lines is not called free of anything; the words of the mismatch are no look-alike."""
+    (log := tmp_path / "hm-0-0.log").write_text(f"2026-11-23 12:00:01,123 ERROR [system] javax.net.ssl.{said}\n")
+    assert [each.rule for each in diagnose_sources({"primary": [log]}).look_alikes] == ([rules] if rules else [])
+
+
 @pytest.mark.parametrize("place", PLACES, ids=lambda place: place.name)
 def test_place_matches_and_nearly_matches(place: Place) -> None:
     """Each place is told by its log and not by one that nearly is such a log, of any server."""
