@@ -24,8 +24,6 @@ from runbook_lib.record.manifest import JOURNAL, list_files
 from runbook_lib.record.signing import note_seen
 from runbook_lib.repair.approval import Judge
 
-# -- What travels to a worker on another machine with a site, and what is checked there: no secret is in it.
-#
 # The site's file and the small files that it names travel; notebooks and the lock file of the dependencies are compared
 # by their digests; secrets are references, resolved where they are used. Logs do not travel: they have to lie at the
 # same path on the worker.

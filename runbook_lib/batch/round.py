@@ -19,8 +19,6 @@ from runbook_lib.record.files import to_json_value
 from runbook_lib.record.incident import INCIDENT, Record, site_slug
 from runbook_lib.record.journal import Kind
 
-# -- A round: one evening of one fleet, in a folder of its own beside the incidents. ---------------
-#
 # ``records/fleet-<id>/`` is a record as an incident's is: a journal, files that are written once, a seal. It holds
 # ``incident.json`` (which fleet, by whom), ``sites/<name>.json`` (what the fleet's description said of each site when
 # it was planned), ``rollups/<digest>.json`` (the plans of all sites under one digest) and ``outcomes/`` (how each site

@@ -120,8 +120,7 @@ def run_stages(
                 begun = [line.stage for line in record.journal.read().lines if line.kind is Kind.STAGE_STARTED]
                 # Of an interruption it is written already, and a report that cannot be written changes no outcome.
                 if isinstance(error, errors.RunbookError) and begun[-1:] != [Stage.POST_MORTEM]:
-                    unseen = unseen_changes(record)
-                    record.set_outcome(Outcome.UNKNOWN if unseen else Outcome.FAILED, type(error).__name__)
+                    record.set_outcome(_unfinished(record, Outcome.FAILED), type(error).__name__)
             with suppress(errors.RunbookError):
                 seal_record(record, site_without_secrets(site))
             raise
@@ -263,7 +262,8 @@ def _end(record: Record, stage: Stage, state: StageState, why: str) -> None:
 
 
 def _unfinished(record: Record, otherwise: Outcome) -> Outcome:
-    return Outcome.UNKNOWN if record.pending_changes() else otherwise
+    """Return what a run is called that nothing of the repair's own judged: unknown where a change's end is."""
+    return Outcome.UNKNOWN if unseen_changes(record) else otherwise
 
 
 def _outcome(record: Record, last: StageReport, until: Stage) -> Outcome | None:
@@ -275,8 +275,8 @@ def _outcome(record: Record, last: StageReport, until: Stage) -> Outcome | None:
     kind = Outcome.STOPPED if last.state is StageState.STOPPED else Outcome.FAILED
     ended_by = errors.kind_called(last.error_name) or errors.DeviceError
     # What stops for safety, and what failed by the repair's own judgement, is known; of the rest somebody has to look.
-    unseen = issubclass(ended_by, errors.DeviceError) and unseen_changes(record)
-    outcome = Outcome.UNKNOWN if last.state is StageState.UNKNOWN or unseen else _unfinished(record, kind)
+    unseen = unseen_changes(record) if issubclass(ended_by, errors.DeviceError) else record.pending_changes()
+    outcome = Outcome.UNKNOWN if last.state is StageState.UNKNOWN or unseen else kind
     record.set_outcome(outcome, f"{last.stage}: {last.error_name}")
     return outcome
 

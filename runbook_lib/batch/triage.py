@@ -31,8 +31,6 @@ from runbook_lib.repair.plan import make_plan
 from runbook_lib.repair.sent_changes import ChangeHistory, deletion_ends, last_confirmed, records_of_site
 from runbook_lib.secrets import REDACTOR
 
-# -- What triage says of a site: frozen values, in the words of the issue that they answer ---------
-
 
 class Condition(StrEnum):
     """In which of four states a site was found; the last ones first need somebody."""

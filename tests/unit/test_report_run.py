@@ -50,11 +50,18 @@ def test_an_interrupted_report_leaves_the_outcome(tmp_path: Path, monkeypatch: p
     assert record.stage_states()[Stage.POST_MORTEM] is StageState.INTERRUPTED
 
 
+@pytest.mark.parametrize(("sent", "outcome"), [(False, Outcome.STOPPED), (True, Outcome.UNKNOWN)])
 def test_an_interruption_goes_on_where_the_record_takes_no_more(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, sent: bool, outcome: Outcome
 ) -> None:
-    """A notebook that cannot be kept hides neither the interruption nor what can still be written of it."""
-    record = Record.create(tmp_path, "lab")
+    """A notebook that cannot be kept hides neither the interruption nor what can still be written of it.
+
+    It is unknown after a deletion whose end nobody saw, as where the record fails, or somebody closes the incident.
+    """
+    incident = Incident(tmp_path)
+    record = incident.record
+    if sent:
+        incident.sent("primary", "10.0.0.1_443", Deletion.NOT_DELETED_OR_CAME_BACK)
 
     def interrupted(_template: object, output: Path, *_: object, **__: object) -> NotebookResult:
         output.write_text("{}")
@@ -65,7 +72,7 @@ def test_an_interruption_goes_on_where_the_record_takes_no_more(
     with pytest.raises(KeyboardInterrupt):
         runner._run_stage(Stage.LIST, "lab", record, {}, {}, cast("Any", None), cast("Any", None))
     assert record.stage_states()[Stage.LIST] is StageState.INTERRUPTED
-    assert record.outcome() is Outcome.STOPPED
+    assert record.outcome() is outcome
 
 
 def test_a_notebook_that_cannot_be_written_is_no_interruption(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
