@@ -8,7 +8,7 @@ time: after an interruption the journal knows what was sent, and the store says 
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
 from dataclasses import replace
 
 from runbook_lib.decisions import Decision, Deletion, DeletionResult, Plan, PlanRow
@@ -129,14 +129,16 @@ def _in_words(row: PlanRow) -> str:
 async def _delete_one(context: Context, plan: Plan, row: PlanRow) -> tuple[DeletionResult, RunbookError | None]:
     what = replace(deleting(row.key), command=row.command)
     approval = await permit(context, row, what)
-    before = await context.devices.prime(row.server).list_tofu()
+    planned = {each.key: each.subject for each in plan.rows if each.server == row.server}
+    before = await _undisturbed(context.devices.prime(row.server).list_tofu, planned)
     _refuse_if_changed(context, plan, before)
     change = context.record.intend(
         context.stage, row.server, what, expected=f"{row.command} (approved by {approval.by}: {approval.digest})"
     )
     sent_utc = context.now()
     said, problem = await _send(context, row, change)
-    after = await (_decided if isinstance(problem, DeviceSilent) else _read_back)(context, row)
+    read = _decided if isinstance(problem, DeviceSilent) else _read_back
+    after = await _undisturbed(lambda: read(context, row), {each.key: each.subject for each in before.entries})
     ours = {key for server, key in sent_places(context, plan) if server == row.server}
     result = DeletionResult(
         server=row.server,
@@ -206,6 +208,13 @@ async def _read_back(context: Context, row: PlanRow) -> TofuStore:
             found=str(error),
             next_step="make the server answer, then run 20_list_certificates: it plans what is left",
         ) from error
+
+
+async def _undisturbed(read: Callable[[], Awaitable[TofuStore]], subjects: Mapping[str, str]) -> TofuStore:
+    """Read a store; once more where a known subject goes on, since a message to all users may have come in there."""
+    store = await read()
+    known = ((each.subject, subjects.get(each.key, each.subject)) for each in store.entries)
+    return await read() if any(now != was and now.startswith(was) for now, was in known) else store
 
 
 async def _decided(context: Context, row: PlanRow) -> TofuStore:

@@ -28,6 +28,7 @@ from runbook_lib.errors import (
     OutcomeUnknown,
     RecordNotWritable,
     RepairFailed,
+    VersionUnsupported,
 )
 from runbook_lib.models import Diagnosis, Inventory, Stage, TofuStore
 from runbook_lib.params.model import Deadlines
@@ -46,13 +47,19 @@ class Stores:
     gone: set[tuple[str, str]] = field(default_factory=set)
     says: str = ""
     away: list[DeviceError] = field(default_factory=list)  # raised in turn by reads behind the first deletion
+    behind: list[str] = field(default_factory=list)  # what stands behind the subjects of a read, in turn
 
     def prime(self, server: str) -> Any:
         async def list_tofu() -> TofuStore:
             if self.sent and self.away:
                 raise self.away.pop(0)
             store = self.incident.record.read_facts(Stage.LIST, "inventory", Inventory).store(server)
-            left = tuple(entry for entry in store.entries if (server, entry.key) not in self.gone)
+            more = self.behind.pop(0) if self.behind else ""
+            left = tuple(
+                replace(entry, subject=entry.subject + more, line=entry.line + more)
+                for entry in store.entries
+                if (server, entry.key) not in self.gone
+            )
             return replace(store, entries=left, read_utc=datetime.now(UTC))
 
         async def delete_tofu(key: str) -> Any:
@@ -92,16 +99,35 @@ def carry_out(incident: Incident, monkeypatch: pytest.MonkeyPatch) -> CarryOut:
     monkeypatch.setattr(deletion, "watch_logs", watched)
 
     def carry_out(
-        arrived: Callable[[Stores, str, str], None], logs: Diagnosis, says: str = ""
+        arrived: Callable[[Stores, str, str], None], logs: Diagnosis, says: str = "", behind: tuple[str, ...] = ()
     ) -> tuple[DeletionResult, ...]:
         monkeypatch.setattr(deletion, "recorded_diagnosis", lambda _context: logs)
-        stores = Stores(incident, arrived, says=says)
+        stores = Stores(incident, arrived, says=says, behind=list(behind))
         context = replace(incident.context, devices=cast("Any", stores), stage=Stage.DELETE)
         results = asyncio.run(deletion.delete_stale(context, plan, cast("Any", None)))
         assert stores.sent == [(row.server, row.key) for row in plan.deletions]
         return results
 
     return carry_out
+
+
+@pytest.mark.parametrize("stays", [False, True])
+def test_a_message_to_all_users_behind_an_entry_is_no_change_of_it(
+    incident: Incident, carry_out: CarryOut, stays: bool
+) -> None:
+    """The list is read once more, before a deletion and after it; what the second answer holds as well is a change."""
+    heard = "Broadcast message from root@prime-pri (pts/1): backup begins"
+
+    def taken(stores: Stores, server: str, key: str) -> None:
+        stores.gone.add((server, key))
+
+    logs = incident.diagnosis(datetime.now(UTC) - timedelta(hours=1))
+    if stays:
+        with pytest.raises(RepairFailed, match="no longer listed"):
+            carry_out(taken, logs, behind=("", heard, heard))
+    else:
+        results = carry_out(taken, logs, behind=(heard, "", heard, ""))
+        assert {result.result for result in results} == {Deletion.GONE}
 
 
 @pytest.mark.parametrize("later", [True, False])
@@ -120,6 +146,23 @@ def test_an_entry_that_stays_is_called_the_old_one_where_newer_lines_say_so(
         assert "20_list_certificates" in failed.value.next_step
     else:
         assert {result.result for result in carry_out(nothing, logs)} == {Deletion.NOT_DELETED_OR_CAME_BACK}
+
+
+def test_a_deletion_asks_for_the_release_first(
+    incident: Incident, carry_out: CarryOut, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whichever way stage 30 was reached: a server of a release that nobody has tried is not changed."""
+
+    async def old(*_given: object) -> None:
+        raise VersionUnsupported("3.4")
+
+    def taken(_stores: Stores, _server: str, _key: str) -> None:
+        raise AssertionError("sent")
+
+    monkeypatch.setattr(deletion, "require_release", old)
+    with pytest.raises(VersionUnsupported):
+        carry_out(taken, incident.diagnosis(datetime.now(UTC)))
+    assert recorded_deletions(incident.record) == ()
 
 
 def test_lines_of_a_clock_that_is_ahead_of_ours_are_newer_than_nothing(incident: Incident, carry_out: CarryOut) -> None:
