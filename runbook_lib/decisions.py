@@ -29,7 +29,8 @@ class PlanRow:
     ``command`` is empty unless ``decision`` is ``would delete``. ``confirmed_sha256`` is the certificate
     that the host must still show when the command is sent. ``override`` names who allowed an
     ``unconfirmed`` deletion and why. ``by_verdict``: the host's verdict alone keeps the entry from being
-    deleted; None in records that were written before it was said.
+    deleted; None in records that were written before it was said. ``not_seen_from`` are the vantages from which the
+    host was looked at and not seen, each with the reason.
     """
 
     server: str
@@ -45,6 +46,7 @@ class PlanRow:
     evidence: tuple[str, ...] = ()
     override: str = ""
     by_verdict: bool | None = None
+    not_seen_from: tuple[str, ...] = ()
 
 
 class ChangeKind(StrEnum):

@@ -18,7 +18,7 @@ from runbook_lib.record.signing import SEEN, VerifyingKey, key_id, seen_here, si
 from runbook_lib.repair.context import Context, now_utc
 from runbook_lib.repair.plan import Change, essence
 from runbook_lib.repair.planned_changes import place_of, unsent, unsent_changes
-from runbook_lib.repair.sent_changes import deletion_intents
+from runbook_lib.repair.sent_changes import alarms_after, deletion_intents
 from runbook_lib.secrets import NotPrivate
 
 # -- Whether two names may be one person's: what a reader cannot tell apart is the same ------------
@@ -109,6 +109,8 @@ class Judge:
             return f"it says that the key {approval.key[:16]}… signed it, and no key that is trusted here did"
         if not approval.signature and artifact.sha256 not in self.seen:
             return "it is not signed, and this account did not write it on this machine"
+        if met := _met_since(context.record, artifact):
+            return f"another certificate was met after it was given ({met}), which the approver could not know"
         return self._not_second(context, approval) if context.site.policy.second_person else ""
 
     def signed(self, approval: Approval, artifact: Artifact) -> bool:
@@ -134,6 +136,12 @@ class Judge:
         if approval.key == self.own:
             return "it is signed with the key of the one who runs this stage, so it is not a second person's"
         return ""
+
+
+def _met_since(record: Record, approval: Artifact) -> str:
+    """Return at which hosts somebody else may have answered after an approval was written; nothing where nobody did."""
+    written = next(line.n for line in record.journal.read().lines if line.artifact == approval)
+    return ", ".join(f"{host}: {look.about.seen}" for host, look in alarms_after(record, written).items())
 
 
 # -- The approval of a plan: writing it, and whether a plan may be carried out by it ---------------
@@ -236,7 +244,10 @@ def require_approval(context: Context, plan: Plan) -> Approval | None:
 
 def missing(context: Context, plan: Plan, change: Change | None = None) -> ApprovalMissing:
     """Return the error that says what nobody has approved: the plan, or one change of it."""
-    by_form = "give your name in the form above, press its button, and run this cell again; or: " * context.attended
+    given = [file for each, file in context.record.approvals() if each.digest == plan.digest]
+    met = bool(given and _met_since(context.record, given[-1]))
+    by_form = "find out who answered there, look again (20_list_certificates), and only then: " * met
+    by_form += "give your name in the form above, press its button, and run this cell again; or: " * context.attended
     who = "nobody else has" if context.site.policy.second_person else "nobody has"
     return ApprovalMissing(
         f"{_in_words(plan, change)} and {who} approved it",

@@ -19,13 +19,13 @@ from runbook_lib.device.names import parse_name
 from runbook_lib.device.prime import DELETE_TOFU, LIST_TOFU
 from runbook_lib.digest import plan_digest
 from runbook_lib.errors import RecordError, StageOutOfOrder
-from runbook_lib.models import Diagnosis, Inventory, Judgement, Mismatch, TofuEntry, Verdict
+from runbook_lib.models import Diagnosis, Inventory, Judgement, Mismatch, TofuEntry, Vantage, Verdict
 from runbook_lib.params.model import Site
 from runbook_lib.repair.confirmation import overrides_in_words, overrides_of, overriding
 from runbook_lib.repair.context import PI_SERVERS, Context, Target, is_own, old_algorithms, target_of, targets
 from runbook_lib.repair.ha_state import served_by_secondary
 from runbook_lib.repair.planned_changes import changes_of
-from runbook_lib.repair.sent_changes import ChangeHistory, change_history
+from runbook_lib.repair.sent_changes import ALARMING, ChangeHistory, change_history
 from runbook_lib.repair.staleness import Staleness, naming
 
 Change = PlanRow | PlannedChange
@@ -111,6 +111,7 @@ class _Planner:
         self._inventory = inventory
         self._stale = Staleness(site, diagnosis, inventory, past)
         self._overrides = overrides
+        self._past = past
         self.blocked: list[str] = []
 
     def row(self, server: str, entry: TofuEntry) -> PlanRow:
@@ -121,6 +122,9 @@ class _Planner:
         if target is None:
             return _row(server, entry, "", Decision.LEFT_ALONE, "no host of this site that this server has to trust")
         judgement = self._inventory.judgement(target.name)
+        if target.ssh is None:  # the site's file says that nobody looks from there
+            unseen = tuple(each for each in judgement.not_available if each[0] is not Vantage.SELF)
+            judgement = replace(judgement, not_available=unseen)
         fitting = self._stale.fitting(server, entry, judgement)
         evidence = self._stale.meant(server, entry, target, fitting)
         named = self._stale.named(server, entry)
@@ -163,6 +167,13 @@ class _Planner:
         found = [
             f"{mismatch.server}: a mismatch of {mismatch.subject} fits no entry of another host of this site"
             for mismatch in self._stale.unexplained
+        ]
+        alarming = [judgement.target for judgement in self._inventory.judgements if judgement.verdict in ALARMING]
+        found += [
+            f"{alarm.server}: another certificate was met there in this incident, {alarm.utc:%Y-%m-%d %H:%M:%S} UTC:"
+            f" {alarm.seen}; find out who answered before you approve"
+            for alarm in self._past.alarms.values()
+            if alarm.server not in alarming  # its row says so
         ]
         found += [f"{server}: no logs available" for server in self._diagnosis.no_logs]
         found += [
@@ -276,6 +287,9 @@ def _row(
         verdict=judgement.verdict if judgement else None,
         confirmed_sha256=judgement.facts.sha256 if delete and judgement and judgement.facts else "",
         seen_from=tuple(judgement.seen_from) if judgement else (),
+        not_seen_from=tuple(f"{place}: {why.splitlines()[0]}" for place, why in judgement.not_available)
+        if judgement
+        else (),
         evidence=tuple(
             f"{line.source}:{line.number}"
             for mismatch in evidence

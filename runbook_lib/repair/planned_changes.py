@@ -26,8 +26,6 @@ from runbook_lib.repair.context import PI_SERVERS, Context
 from runbook_lib.repair.ha_state import form_rows, ha_states_in_words, kinds_of, served_by_secondary
 from runbook_lib.repair.sent_changes import ChangeHistory, change_history, recorded_deletions
 
-# -- What stages 40 and 50 may change, planned before anything is deleted. Pure; nothing is contacted.
-#
 # Whether high availability comes back by itself, and what the ISE Servers page says, is known only after the
 # deletions. So a change is planned with the condition under which it is made: what turns out not to be needed is
 # not done, and what is needed and does not stand here is not done either, but planned anew.

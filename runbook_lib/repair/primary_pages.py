@@ -29,8 +29,6 @@ from runbook_lib.web.browsers import find_browser
 if TYPE_CHECKING:
     from runbook_lib.web.pages import PrimePages
 
-# -- The primary's web pages, opened in a browser that accepts one confirmed key and nothing else
-
 
 @dataclass(frozen=True, kw_only=True)
 class PageProblem:

@@ -13,22 +13,23 @@ from typing import Any, TypeVar
 from runbook_lib.decisions import Deletion, DeletionResult
 from runbook_lib.device.tofu import entry_of, vanished
 from runbook_lib.errors import ParameterRefused, RecordError, StageOutOfOrder
-from runbook_lib.models import Inventory, Outcome, Stage, StageState, TofuEntry, TofuStore
+from runbook_lib.models import Inventory, Outcome, Stage, StageState, TofuEntry, TofuStore, Verdict
 from runbook_lib.record.about import NOT_SENT, About, LineTopic
 from runbook_lib.record.attestation import Seal, is_vouched_for, seal_anew
 from runbook_lib.record.incident import Record, list_records
-from runbook_lib.record.journal import Kind
+from runbook_lib.record.journal import Kind, Line
 from runbook_lib.record.lock import refusal
 from runbook_lib.repair.context import Context, pi_server
 from runbook_lib.repair.diagnose import diagnose
-
-# -- What this incident and earlier ones of the site have settled already, read from their records
 
 T = TypeVar("T")
 
 INVENTORY_FACTS = "inventory"
 CONFIRMED_FACTS = "confirmed"
 DELETION_FACTS = "deletions"
+
+
+ALARMING = (Verdict.CONTRADICTED, Verdict.UNSTABLE)  # somebody else may have answered
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,7 +47,7 @@ class ChangeHistory:
     ``gone_utc``: when an entry was last seen gone after its deletion, in whichever incident. ``undecided``: the
     deletions since then of which that was not seen. ``sent_here``: entries whose deletion this incident has sent, or
     may have sent. ``sent_changes``: how often it has sent each other change, as the journal knows it;
-    ``pending_changes``: those of them whose end was not seen.
+    ``pending_changes``: those of them whose end was not seen. ``alarms`` of this incident: see ``alarms_after``.
     """
 
     gone_utc: Mapping[tuple[str, str], datetime] = field(default_factory=dict)
@@ -54,6 +55,7 @@ class ChangeHistory:
     sent_here: frozenset[tuple[str, str]] = frozenset()
     sent_changes: Mapping[About, int] = field(default_factory=dict)
     pending_changes: frozenset[About] = frozenset()
+    alarms: Mapping[str, Line] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -171,7 +173,17 @@ def change_history(context: Context) -> ChangeHistory:
         sent_here=frozenset(deletion_intents(context.record)),
         sent_changes=Counter(what for what, _ in change_intents(context.record)),
         pending_changes=frozenset(change.about for change in context.record.pending_changes()),
+        alarms=alarms_after(context.record),
     )
+
+
+def alarms_after(record: Record, n: int = 0) -> dict[str, Line]:
+    """Return, by host, the last look behind line ``n`` of the journal that may have met somebody else.
+
+    What it met may be gone at the next look, and nothing else would tell of it then.
+    """
+    looks = (line for line in record.journal.read().lines if line.about.topic is LineTopic.CERTIFICATE)
+    return {line.server: line for line in looks if line.n > n and line.about.seen in ALARMING}
 
 
 def deletion_ends(root: Path, site: str) -> tuple[dict[tuple[str, str], datetime], dict[tuple[str, str], Undecided]]:

@@ -16,8 +16,6 @@ from runbook_lib.repair.diagnose import FACTS
 from runbook_lib.repair.ha_state import kinds_of
 from runbook_lib.repair.sent_changes import ChangeHistory, change_history, facts_or
 
-# -- Which entries of the stores the logs, or the operator by name, call stale. Pure. --------------
-#
 # The product logs a subject and no address, so a subject is all that leads from a line to an entry; it
 # selects an entry for a closer look and confirms nothing.
 

@@ -199,7 +199,7 @@ def plan(value: Plan, ways: tuple[WayOut, ...] = ()) -> View[Plan]:
                 row.decision,
                 row.reason,
                 (row.verdict or "-") + (f"\noverridden by {row.override}" if row.override else ""),
-                ", ".join(row.seen_from) or "-",
+                "\n".join((", ".join(row.seen_from) or "-", *(f"not from {each}" for each in row.not_seen_from))),
                 shorten(row.evidence, folder) or "-",
                 mark=_mark_of(row, blocked=bool(value.blocked)),
             )

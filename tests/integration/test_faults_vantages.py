@@ -11,9 +11,17 @@ from fault_site import Begin, Case, deletions, row_of, through_the_primary, with
 from repair_site import StartLab, run_stage
 
 from runbook_lib.decisions import Deletion, Override
-from runbook_lib.errors import CertificateMoved, DeletionRefused, HostKeyChanged, HostKeyUnknown, PlanStale
+from runbook_lib.errors import (
+    ApprovalMissing,
+    CertificateMoved,
+    DeletionRefused,
+    HostKeyChanged,
+    HostKeyUnknown,
+    PlanStale,
+)
 from runbook_lib.lab import Lab
 from runbook_lib.models import Outcome, Stage, StageState, Vantage, Verdict
+from runbook_lib.repair.approval import approve
 from runbook_lib.repair.confirmation import PHRASE, write_override
 
 EVERYWHERE_BUT_SELF = ("here", "peer")
@@ -128,12 +136,16 @@ def test_no_credentials_reach_a_host_that_moved_after_the_deletion(faulty: Start
     Right before the deletions, another after them: neither the HA key nor the ISE password is typed.
     """
     case = begin(faulty("renewed"), pages=True)
-    assert {result.result for result in case.carry_out(case.make_plan())} == {Deletion.GONE}
+    plan = case.make_plan()
+    assert {result.result for result in case.carry_out(plan)} == {Deletion.GONE}
     for server in ("secondary", "ise"):
         case.lab.set_fault("impostor", server, seen_from=EVERYWHERE_BUT_SELF)
     after = len(case.lab.truth())
 
     case.refused(CertificateMoved, 3, lambda: run_stage(Stage.REGISTER, case.site, case.incident))
+    told = case.refused(ApprovalMissing, 3, lambda: run_stage(Stage.READD_ISE, case.site, case.incident))
+    assert "find out who answered" in told.next_step
+    approve(case.record, plan.digest, by="Ada Example", how="in spite of that")
     case.refused(CertificateMoved, 3, lambda: run_stage(Stage.READD_ISE, case.site, case.incident))
 
     lines = case.lab.truth()[after:]

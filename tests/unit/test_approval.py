@@ -21,6 +21,7 @@ from runbook_lib.decisions import Approval, ChangeKind, Deletion, Plan
 from runbook_lib.digest import canonical_json
 from runbook_lib.errors import ApprovalMissing, DeletionRefused, ParameterRefused, StageOutOfOrder
 from runbook_lib.models import Outcome, Stage, Verdict
+from runbook_lib.record.about import About, LineTopic
 from runbook_lib.record.attestation import seal_record
 from runbook_lib.record.files import ProcessName, account, host, plain_json_value
 from runbook_lib.record.journal import Kind
@@ -57,6 +58,7 @@ from runbook_lib.repair.sent_changes import (
     deletion_intents,
     last_known_certificate,
 )
+from runbook_lib.show import tables
 
 ISE_ENTRY, SECONDARY_ENTRY = ("primary", PRIMARYS[1]), ("primary", PRIMARYS[2])
 PRIMARY_ENTRY = ("secondary", SECONDARYS[1])
@@ -139,6 +141,23 @@ def test_an_approval_holds_for_no_other_plan(incident: Incident, change: str) ->
     else:
         incident.list({"secondary": Verdict.CONFIRMED_CHAIN})
     assert incident.approved(incident.write_plan()) is None
+
+
+@pytest.mark.parametrize("verdict", [Verdict.CONTRADICTED, Verdict.UNSTABLE])
+def test_whoever_approves_is_told_of_another_certificate_that_was_met(incident: Incident, verdict: Verdict) -> None:
+    """It may be gone at the next look: the plan tells of it, and an approval from before counts no longer."""
+    plan = incident.write_plan()
+    incident.approve(plan)
+    about = About(topic=LineTopic.CERTIFICATE, name="192.0.2.20:8082", seen=verdict)
+    incident.record.journal.append(Kind.OBSERVED, server="secondary", seen=f"{verdict}: not the CSR's", text=about)
+    assert incident.approved(plan) is None
+    assert f"(secondary: {verdict})" in refused_approvals(incident.context, plan)[0]
+    again = incident.write_plan()
+    assert (again.digest, plan.notes) == (plan.digest, incident.record.read_plan().notes[1:])
+    assert f"UTC: {verdict}: not the CSR's; find out" in str(tables.plan(incident.record.read_plan()).tables[0].note)
+    assert incident.approve(again) == incident.approved(again)
+    incident.list({"secondary": verdict})
+    assert not any("find out" in note for note in incident.write_plan().notes)  # its row says it
 
 
 def test_only_a_plan_that_the_record_holds_can_be_approved(incident: Incident) -> None:

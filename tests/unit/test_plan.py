@@ -34,6 +34,7 @@ from runbook_lib.repair.confirmation import overrides_in_words
 from runbook_lib.repair.context import is_own, target_of
 from runbook_lib.repair.plan import make_plan
 from runbook_lib.repair.sent_changes import ChangeHistory, Undecided
+from runbook_lib.show import tables
 
 SITE = site_with()
 HOUR = timedelta(hours=1)
@@ -197,6 +198,22 @@ def test_each_verdict_has_its_outcome(verdict: Verdict) -> None:
     assert bool(row.command) == bool(row.confirmed_sha256) == verdict.confirmed
     assert bool(plan.blocked) == (not verdict.confirmed and verdict is not Verdict.UNCHANGED)
     assert row.verdict is verdict
+
+
+@pytest.mark.parametrize("access", [True, False])
+def test_a_row_says_from_where_its_host_was_not_seen(access: bool) -> None:
+    """Who approves sees what confirmed a certificate, and what of the vantages saw nothing and why."""
+    problems = ((Vantage.SELF, "no access"), (Vantage.PEER, "no TLS handshake within 5 s\nwhere: there"))
+    seen = replace(judged("secondary", Verdict.CONFIRMED_KEY), seen_from=(Vantage.HERE,), not_available=problems)
+    others = tuple(judged(name, Verdict.CONFIRMED_KEY) for name in ("primary", "ise", "ise2"))
+    stores = tuple(TofuStore(server=s, entries=PRIMARYS, read_utc=NOW) for s in ("primary", "secondary"))
+    inventory = Inventory(stores=stores, presented=(), judgements=(seen, *others), ha=ha())
+    site = SITE.model_copy(update={"secondary": SITE.secondary.model_copy(update={} if access else {"ssh": None})})
+    plan = make_plan(site, "i", Diagnosis(mismatches=MISMATCHES), inventory, ChangeHistory(), now_utc=NOW)
+    row = row_of(plan, "primary", KEYS["secondary"])
+    said = ("self: no access",) * access + ("peer: no TLS handshake within 5 s",)
+    assert (row.decision, row.not_seen_from) == (Decision.DELETE, said)
+    assert "here\nnot from" in str(tables.plan(plan).tables[0].rows[2].cells[6])
 
 
 def test_an_entry_without_a_mismatch_is_already_right() -> None:
