@@ -170,6 +170,8 @@ _MESSAGES = tuple(
     for word in (b"configure", b"configured")
 )
 _TOLD = b"forthisconnection.Currentcertificateoftheremotehostisdifferentfrom"
+_JOINT = re.compile(rb"for this connection[.:]?([^\n]{1,16}?)Current certificate of")
+_ANYHOW = re.compile(LITERAL + rb"\W.{0,64}connection.{1,24}Current.{1,80}different", re.S)
 _BROKEN = re.compile(rb"(?:\r?\n)?".join(bytes([each]) for each in LITERAL))
 _SKIPPED_LINES = 20
 _CHAIN_LINES = 3
@@ -204,8 +206,25 @@ class MessageHit:
 def read_message(window: Window, at: int) -> MessageHit | None:
     """Return the message whose rarest words stand at ``at``, or None where they belong to no whole message.
 
-    One that nothing introduces is quoted, so that it is told of and decides nothing.
+    One that nothing introduces is quoted, so that it is told of and decides nothing. Its lines may have been joined by
+    a sign for their breaks, rsyslog's ``#012``, or ``&#10;``: whatever stands behind its first sentence is that.
     """
+    if hit := _read(window, at):
+        return hit
+    start, end = max(window.line_start(at), at - BEFORE), min(window.line_end(at), at + BEFORE)
+    found = _JOINT.search(window.data, at, min(end, at + LONGEST))
+    if found is None or not (joint := found[1]).strip():
+        return None
+    before, line = (bytes(window.data[start:stop]).replace(joint, b"\n") for stop in (at, end))
+    hit = _read(Window(line, 0, len(line), at_end=window.at_end and end == window.high), len(before))
+    if hit is None:
+        return None
+    begin, stop = (start + place + line.count(b"\n", 0, place) * (len(joint) - 1) for place in (hit.start, hit.end))
+    said = window.text(start + prefix_of(window, start).length, at)  # what quotes its beginning quotes all of it
+    return replace(hit, start=begin, at=at, end=stop, quoted=hit.quoted or is_quoted(said, said, sentence=False))
+
+
+def _read(window: Window, at: int) -> MessageHit | None:
     introduction = _introduction(window, at)
     start, head, exception = introduction or (window.line_start(at), at, False)
     prefix = prefix_of(window, start)
@@ -238,6 +257,12 @@ def read_message(window: Window, at: int) -> MessageHit | None:
         quoted=introduction is None or is_quoted(window.text(low, head), prose, sentence=not exception),
         cut=cut,
     )
+
+
+def is_told(window: Window, at: int) -> bool:
+    """Return whether most words of the message are there, whatever stands between them, and nobody only quotes them."""
+    before = window.text(max(window.line_start(at), at - LONGEST), at)
+    return bool(_ANYHOW.match(window.data, at, window.high)) and not is_quoted(before, "", sentence=False)
 
 
 def is_cut_off(window: Window, at: int) -> bool:
@@ -296,9 +321,6 @@ def prefix_of(window: Window, start: int) -> Prefix:
     head = window.data[start : min(window.line_end(start), start + LONGEST)]
     prefix = read_prefix(head.decode("latin-1"))
     return replace(prefix, thread=decode(prefix.thread.encode("latin-1"))) if prefix.thread else prefix
-
-
-# -- the words and what introduces them -------------------------------------------------------
 
 
 def _introduction(window: Window, at: int) -> tuple[int, int, bool] | None:
@@ -385,9 +407,6 @@ def _at_beginning(window: Window, start: int, length: int, word: re.Pattern[byte
         return None
     found = word.search(window.data, start, end)
     return found if found and window.data[found.start() - 1 : found.start()].isspace() else None
-
-
-# -- what stands above and before it -----------------------------------------------------------
 
 
 def _record_above(window: Window, start: int) -> Prefix:

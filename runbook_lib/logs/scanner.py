@@ -26,6 +26,7 @@ from runbook_lib.logs.mismatch import (
     Window,
     is_cut_off,
     is_field,
+    is_told,
     place_before,
     prefix_of,
     read_folded,
@@ -129,8 +130,6 @@ class Scanner:
         other.finish()
         return other.findings
 
-    # -- the buffer ---------------------------------------------------------------------------
-
     def _reset(self) -> None:
         self._size = 0  # of what the buffer holds
         self._base = 0  # the position of the buffer's first byte in the series
@@ -213,8 +212,6 @@ class Scanner:
         at_end = self._open_line and high == end
         return Window(self._data, low, high, at_end=at_end, at_start=self._base + low == 0)
 
-    # -- what was hit -------------------------------------------------------------------------
-
     def _take_message(self, at: int) -> None:
         if self._base + at < self._unwrapped_to:
             return
@@ -236,8 +233,8 @@ class Scanner:
             self._take_hit(window, plain if wrapped is None else replace(plain, quoted=True))
         elif wrapped is None and window.data[at : at + 1] == LISTS[0][:1]:
             self._take_left_out(at)
-        elif wrapped is None and is_cut_off(window, at):
-            self._take_cut_off(window, at, "cut")
+        elif wrapped is None and (is_cut_off(window, at) or is_told(window, at)):
+            self._take_cut_off(window, at, "cut" if is_cut_off(window, at) else "other")
 
     def _take_other(self, further: int) -> None:
         """Take a message of which nothing was read yet: its rarest words are broken, or are others."""

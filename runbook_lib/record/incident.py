@@ -34,8 +34,6 @@ from runbook_lib.record.signing import note_seen, seen_here
 from runbook_lib.record.stages import CLOSING
 from runbook_lib.secrets import NotPrivate
 
-# -- The record of one incident: a folder of files that are written once, each named in the journal with its digest.
-#
 # ``records/<incident>/`` holds ``journal.jsonl``, ``incident.json``, ``answers/`` (what devices said: the
 # raw text, and beside it what was understood), ``certificates/``, ``facts/<stage>/`` (what one stage
 # leaves to the next), ``plans/``, ``approvals/`` and whatever else is kept. Folders have mode 0700,

@@ -37,7 +37,7 @@ def test_published_log_is_one_mismatch(file: str, server: str, place: str, subje
     assert (found.place, found.subject, found.count) == (place, subject, 1)
 
 
-@pytest.mark.parametrize("joint", [" ", "\n"])
+@pytest.mark.parametrize("joint", [" ", "\n", "#012", "&#10;", "&#xD;&#xA;", "\\n", "<br/>", " | ", "%0A", "\u2028"])
 @pytest.mark.parametrize(
     "prefix", ["", "2026-11-23 12:00:01,123 ERROR ", "<11>Nov 23 12:00:01 prime-pri ncs[77]: ", "11/23/26 12:00:01.5 "]
 )
@@ -48,6 +48,31 @@ def test_one_line_or_several_any_prefix(joint: str, prefix: str) -> None:
     text = joint.join((*parts, rest, f"- {DN}", CAUSE)) + "\n"
     (found,) = scan(f"noise\n{text}noise\n{text}")
     assert (found.subject, found.count, found.threads) == (DN, 2, ("HealthMonitorThread",))
+
+
+def test_what_quotes_a_message_quotes_all_that_was_joined_to_it() -> None:
+    """The exception behind it is no mismatch of its own; signs that nobody knows are told with the line."""
+    message = f"{HEAD}#012{CAUSE}"
+    for quoting in ("Nov 23 12:00:01 pri audit: grep '{}'\n", 'He wrote "{}"\n', "search for {}\n"):
+        assert not scan(quoting.format(message.replace(". ", ".#012").replace(" - ", "#012- ")))
+
+
+@pytest.mark.parametrize("form", ["<message>{}</message>\n</record>", "<log4j:message><![CDATA[{}]]></log4j:message>"])
+@pytest.mark.parametrize("joint", [" ", "\n", "&#10;"])
+def test_a_message_in_xml_ends_before_what_closes_it(form: str, joint: str) -> None:
+    """As java.util.logging and log4j write it."""
+    message = HEAD.replace(". ", f".{joint}").replace(" - ", f"{joint}- ")
+    (found,) = scan(f"<record>\n  <date>2026-11-23T12:00:01Z</date>\n  {form.format(message)}\n" * 2)
+    assert (found.subject, found.count) == (DN, 2)
+
+
+@pytest.mark.parametrize("joint", ["\v", "\f"])
+def test_a_message_that_cannot_be_put_together_is_no_all_clear(tmp_path: Path, joint: str) -> None:
+    """Its line is told, to be read there."""
+    (log := tmp_path / "hm.log").write_text(f"2026-11-23 12:00:01 {HEAD.replace('. ', f'.{joint}')}\n" * 3)
+    found = diagnose_sources({"primary": [log]})
+    assert exit_code(found) == 2
+    assert "words that are not known" in found.damaged[0].problem
 
 
 @pytest.mark.parametrize("feed", ["\n", "\r\n"])
