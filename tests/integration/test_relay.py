@@ -18,6 +18,7 @@ from strangers import as_nobody, listening
 from tls_site import Identity, serving
 from waiting import awaited, wait_until_async
 
+from runbook_lib.device.probe import seeing_context
 from runbook_lib.params.model import Deadlines
 from runbook_lib.web import relay as module
 from runbook_lib.web.browser import PinnedBrowser
@@ -161,6 +162,32 @@ def test_a_certificate_that_nobody_can_read_is_another_one_than_the_pinned(tmp_p
     asyncio.run(go())
 
 
+@pytest.mark.filterwarnings("ignore:.*TLSv1:DeprecationWarning")
+@pytest.mark.parametrize("newest", [ssl.TLSVersion.TLSv1_1, ssl.TLSVersion.TLSv1_2])
+def test_no_password_goes_over_an_old_protocol(tmp_path: Path, newest: ssl.TLSVersion) -> None:
+    """The relay talks TLS 1.2 or later; a look, which carries nothing, talks to older servers too."""
+    serving_old = Identity(tmp_path, "old").context()
+    serving_old.minimum_version, serving_old.maximum_version = ssl.TLSVersion.MINIMUM_SUPPORTED, newest
+    serving_old.set_ciphers("ALL:@SECLEVEL=0")
+    ours = module._trust_nothing()
+    ours.set_ciphers("ALL:@SECLEVEL=0")  # so that nothing but the floor is left to refuse it
+
+    def spoken(client: ssl.SSLContext) -> str | None:
+        pipes = ssl.MemoryBIO(), ssl.MemoryBIO()
+        ends = client.wrap_bio(pipes[0], pipes[1]), serving_old.wrap_bio(pipes[1], pipes[0], server_side=True)
+        for end in ends * 3:
+            with suppress(ssl.SSLWantReadError):
+                end.do_handshake()
+        return ends[0].version()
+
+    assert spoken(seeing_context()) is not None
+    if newest is ssl.TLSVersion.TLSv1_2:
+        assert spoken(ours) == "TLSv1.2"
+    else:
+        with pytest.raises(ssl.SSLError):
+            spoken(ours)
+
+
 def test_a_connection_that_comes_as_the_relay_ends_is_dropped() -> None:
     """One that was accepted just before, and at which nobody has looked yet, and one that is told of just after."""
     dropped: list[str] = []
@@ -172,6 +199,7 @@ def test_a_connection_that_comes_as_the_relay_ends_is_dropped() -> None:
         async with PinnedRelay("127.0.0.1", 9, "00" * 32, 5.0) as relay:
             relay._accept(asyncio.StreamReader(), line("before"))
         relay._accept(asyncio.StreamReader(), line("after"))
+        assert not relay._tasks  # nothing begins for it
 
     asyncio.run(go())
     assert dropped == ["before", "after"]

@@ -21,11 +21,12 @@ from runbook_lib import redactor, secrets
 from runbook_lib.batch.runner import _keep_notebook
 from runbook_lib.errors import RecordNotWritable
 from runbook_lib.models import Stage
+from runbook_lib.record import attestation
 from runbook_lib.record.attestation import seal_record
 from runbook_lib.record.files import gate_json, gate_notebook
 from runbook_lib.record.incident import Record
 from runbook_lib.record.journal import Kind
-from runbook_lib.record.secret_scan import scan
+from runbook_lib.record.secret_scan import FoundSecret, scan
 from runbook_lib.record.secret_scan import scan as scan_package
 from runbook_lib.record.signing import new_key
 from runbook_lib.redactor import Redactor
@@ -120,15 +121,19 @@ def test_secret_that_the_gate_let_through_is_named_by_the_seal(
     record = Record.create(tmp_path, "mysite")
     monkeypatch.setattr(Redactor, "redact", lambda _, data: data)
     record.keep_bytes("answers/0001-primary-x.txt", b"key=Passw0rd/x")
+    own = (FoundSecret(path="seal/manifest.json", what="env:Y"),)
     monkeypatch.undo()
+    monkeypatch.setattr(attestation, "scan_files", lambda *_given: own)  # the seal's own files are searched as well
     monkeypatch.setattr(secrets, "REDACTOR", known)
     new_key(tmp_path / "keys")
     made = seal_record(record, {"name": "mysite"}, key_folder=tmp_path / "keys")
-    assert [(leak.path, leak.what) for leak in made.leaks] == [("answers/0001-primary-x.txt", "env:X")]
+    assert [(leak.path, leak.what) for leak in made.leaks[:-1]] == [("answers/0001-primary-x.txt", "env:X")]
+    assert made.leaks[-1:] == own
     assert "SECRET FOUND by the scan of the record: env:X in answers/0001-primary-x.txt" in str(made)
     noted = [line for line in record.journal.read().lines if line.kind is Kind.NOTED]
     assert [(line.seen, line.text) for line in noted] == [
-        ("env:X", "SECRET FOUND by the scan of the record, in answers/0001-primary-x.txt")
+        ("env:X", "SECRET FOUND by the scan of the record, in answers/0001-primary-x.txt"),
+        ("env:Y", "SECRET FOUND by the scan of the record, in seal/manifest.json"),
     ]
 
 

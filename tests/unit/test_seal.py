@@ -28,7 +28,7 @@ from runbook_lib.record.incident import Record
 from runbook_lib.record.journal import Journal, Kind, parse_journal
 from runbook_lib.record.manifest import journal_part, parse_manifest
 from runbook_lib.record.secret_scan import scan
-from runbook_lib.record.signing import VerifyingKey, new_key, read_public, sign, signing_key, trusted_keys
+from runbook_lib.record.signing import VerifyingKey, new_key, parse, read_public, sign, signing_key, trusted_keys
 from runbook_lib.record.verification import Verification, verify_record
 from runbook_lib.secrets import REDACTOR, SecretRef
 
@@ -98,6 +98,16 @@ def sslib_key(key: VerifyingKey) -> SSlibKey:
 
 
 # -- the key ---------------------------------------------------------------------------------------
+
+
+def test_an_envelope_of_another_kind_of_payload_is_no_statement(keys: Path) -> None:
+    """What it is signed for decides what it may be read as."""
+    key = signing_key(keys)
+    assert key
+    envelope = json.loads(sign(b"{}", key))
+    assert parse(json.dumps(envelope).encode()).payload == b"{}"
+    with pytest.raises(ValueError, match="not an in-toto statement"):
+        parse(json.dumps(envelope | {"payloadType": "application/json"}).encode())
 
 
 def test_key_is_for_its_owner_only(keys: Path) -> None:

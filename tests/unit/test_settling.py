@@ -14,10 +14,11 @@ import pytest
 from incident_kit import Incident
 
 from runbook_lib.batch import local
-from runbook_lib.errors import ConnectionLost, DeviceError, DeviceSilent
-from runbook_lib.models import Inventory, Stage, TofuStore
-from runbook_lib.repair.context import POLL_S, Context, wait_until
-from runbook_lib.repair.ha_state import entry_checks
+from runbook_lib.errors import ConnectionLost, DeviceError, DeviceSilent, DeviceUnreachable
+from runbook_lib.models import Diagnosis, Inventory, Stage, TofuStore
+from runbook_lib.repair import proof
+from runbook_lib.repair.context import PI_SERVERS, POLL_S, Context, wait_until
+from runbook_lib.repair.ha_state import entry_checks, settled_states
 
 
 class _Jumps(selectors.DefaultSelector):
@@ -127,6 +128,42 @@ def test_whoever_waits_for_a_sites_processes_goes_by_the_clock() -> None:
     with asyncio.Runner(loop_factory=_HeldClock) as runner:
         assert not runner.run(waited())
     assert len(looks) == 3
+
+
+@pytest.mark.parametrize("stage", [Stage.REGISTER, Stage.VERIFY])
+def test_servers_that_are_away_for_a_moment_end_no_stage(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stage: Stage
+) -> None:
+    """Neither while HA settles nor at the last look of stage 60 at the stores: they are asked again."""
+    incident = Incident(tmp_path)
+    away: list[DeviceError] = [ConnectionLost("gone"), DeviceUnreachable("gone")]
+    seen = incident.record.read_facts(Stage.LIST, "inventory", Inventory)
+
+    def prime(server: str) -> SimpleNamespace:
+        async def ask(of: str) -> object:
+            if away and server == "secondary":
+                raise away.pop()
+            return seen.store(server) if of == "store" else next(each for each in seen.ha if each.server == server)
+
+        return SimpleNamespace(list_tofu=lambda: ask("store"), ha_status=lambda: ask("HA"))
+
+    async def nothing(*_given: object, **_named: object) -> tuple[object, ...]:
+        return ()
+
+    async def looked(*_given: object) -> tuple[object, ...]:
+        return (), seen.judgements
+
+    context = replace(incident.context, stage=stage, devices=cast("Any", SimpleNamespace(prime=prime)))
+    monkeypatch.setattr(proof, "read_logs", lambda _context: Diagnosis(mismatches=(), no_logs=PI_SERVERS))
+    for name in ("observe_ha", "entry_checks", "prove_ise"):
+        monkeypatch.setattr(proof, name, nothing)
+    monkeypatch.setattr(proof, "look_at_all", looked)
+    with asyncio.Runner(loop_factory=_HeldClock) as runner:
+        if stage is Stage.REGISTER:
+            assert runner.run(settled_states(context)) == seen.ha
+        else:
+            assert len(runner.run(proof.verify(context, cast("Any", None)))) > 1
+    assert away == []
 
 
 @pytest.mark.parametrize(("error", "sent", "ok"), [(ConnectionLost, True, True), (DeviceSilent, True, None)])
