@@ -218,7 +218,7 @@ def demo_command(skin: str) -> int:
     folder = paths.lab_dir() / "demo"
     with lab_errors():
         skin = checked_skin(skin)
-    prose(f"The lab's web pages are built in the way “{skin}”; runbook demo --skin NAME chooses another.")
+    prose(f"The lab's web pages are of the kind “{skin}”; runbook demo --skin NAME chooses another.")
     out()
     with lab_errors():
         if lab.is_up(folder):

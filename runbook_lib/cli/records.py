@@ -20,7 +20,7 @@ from runbook_lib.record.history import Query, current, is_open, past_incidents, 
 from runbook_lib.record.incident import Record
 from runbook_lib.record.lock import at_work
 from runbook_lib.record.signing import PUBLIC, new_key, read_public
-from runbook_lib.record.verification import NOT_PROVEN, Verification, trusted_in, verify_record
+from runbook_lib.record.verification import NOT_PROVEN, Verification, trusted_in, under_way, verify_record
 from runbook_lib.show.incidents import AT_WORK, fleet_map, table_of
 from runbook_lib.show.rendering import View
 from runbook_lib.show.table import BAD, GOOD, PLAIN, Row, Table
@@ -93,7 +93,7 @@ def verification_report(found: Verification) -> list[str]:
         f"signature: {signed}",
         *_stamp(found),
         *(f"notebook:  {drift}" for drift in found.notebooks),
-        *(f"note:      {note}" for note in found.notes),
+        *(f"note:      {note}" for note in (*found.notes, *map(under_way, found.running))),
         *(f"PROBLEM    {problem.path}: {problem.what}" for problem in found.problems),
         _conclusion(found),
         *limits,
@@ -285,7 +285,7 @@ def tell_sites(found: Sequence[PastIncident]) -> None:
     newest = {site: one for site in sites if (one := current(site, found))}
     if not newest:
         out("There is no incident yet.")
-        out("Next: runbook demo")
+        out("Next: runbook diagnose LOGS")
         return
     working = at_work()
     rows = tuple(

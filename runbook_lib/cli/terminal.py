@@ -27,27 +27,29 @@ def out(line: str = "") -> None:
 
 
 def prose(line: str) -> None:
-    """The same for a sentence: a terminal breaks it between words, indents its further lines, and breaks no command."""
-    print(_fitted(one_line(line, LONGEST_LINE), sys.stdout), flush=True)  # noqa: T201 - this is the terminal
+    """The same for a sentence: a terminal breaks it between words, and breaks no command."""
+    print(_fitted(one_line(line, LONGEST_LINE), sys.stdout, 0), flush=True)  # noqa: T201 - this is the terminal
 
 
-def _fitted(text: str, stream: TextIO | None) -> str:
-    """Return redacted text with its long lines broken, where it goes to a terminal."""
+def _fitted(text: str, stream: TextIO | None, hang: int) -> str:
+    """Return redacted text with its long lines broken, where it goes to a terminal; further ones ``hang`` to the right.
+
+    What stands behind a label stays below its first word.
+    """
     if stream is None or not stream.isatty():
         return text
     width = shutil.get_terminal_size().columns
-    return "\n".join(piece for line in text.split("\n") for piece in _pieces(line, width))
+    return "\n".join(piece for line in text.split("\n") for piece in _pieces(line, width, hang))
 
 
-def _pieces(line: str, width: int) -> Iterator[str]:
-    """Yield the lines in which a terminal of this width shows one; further ones stand below the first word."""
+def _pieces(line: str, width: int, hang: int) -> Iterator[str]:
     if len(line) <= width:
         yield line
         return
     from textwrap import wrap
 
     label = match[0] if (match := _LABEL.match(line)) else ""
-    indent = " " * (len(label) if ":" in label else len(label) + 4)  # not as the parts of an error
+    indent = " " * (len(label) if ":" in label else len(label) + hang)
     whole = _COMMAND.sub(lambda command: command[0].replace(" ", _UNBROKEN), line.removeprefix(label))
     broken = wrap(
         whole, width, initial_indent=label, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False
@@ -67,7 +69,7 @@ def err(line: str) -> None:
 
 def err_lines(text: str) -> None:
     """The same for a text that was laid out in lines already, as an error is; a terminal breaks them like prose."""
-    _err(_fitted(printable(text, _UNBOUNDED), sys.stderr))
+    _err(_fitted(printable(text, _UNBOUNDED), sys.stderr, 4))  # what goes on is not as the parts of an error
 
 
 def _err(text: str) -> None:

@@ -245,7 +245,7 @@ class RegisterHa(Changing):
         In guided mode a person does it, and this watches both servers until they report it; it can be interrupted.
         """
         action, self._action = self._decided_now(), None  # it holds for one attempt, an interrupted one too
-        return tables.ha_page(self._run(ha.register(self.context, self._pages, action, self._items)))
+        return tables.ha_page(self._run(ha.register(self.context, self._pages, action, self._items)), action)
 
     def prove(self) -> View[tuple[Check, ...]]:
         """Ask both servers' command lines, whose form is recalled (docs/product-facts.md), and return the checks."""

@@ -10,7 +10,7 @@ from functools import partial
 from runbook_lib.certificates.expectation import Knowledge, read_expectation, read_uploaded
 from runbook_lib.decisions import Check, Decision, Override, Plan
 from runbook_lib.errors import ExpectationInvalid, RunbookError, StageOutOfOrder
-from runbook_lib.models import Diagnosis, Inventory, Stage, Verdict
+from runbook_lib.models import Diagnosis, Inventory, Stage, StageState, Verdict
 from runbook_lib.notebook.runbook import Runbook
 from runbook_lib.notebook.workspace import Next, next_steps, stage_to_go_on_with
 from runbook_lib.params.model import Expectation
@@ -172,7 +172,11 @@ class StartHere(Runbook):
         stage = stage_to_go_on_with(states)
         if stage is None:
             return Next("every stage is done", "nothing is left to do; 90_history has the earlier incidents")
-        return Next("", f"open it; that stage is {states[stage]}", stage)
+        before = list(Stage)[list(Stage).index(stage) - 1]
+        step = next_steps(before, self.incident)[0]
+        if states[stage] is StageState.PENDING:
+            return step
+        return step._replace(then=f"{step.then}; that stage was begun and is {states[stage]}")
 
     def _seal(self) -> None:
         if not self._checks:

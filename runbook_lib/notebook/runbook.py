@@ -156,10 +156,8 @@ class Runbook:
             rows=(Row(unsealed_in_words(self.context.later), mark=DOUBT),),
         )
         states = record.stage_states()
-        done = sum(state == StageState.DONE for state in states.values())
-        stages = replace(
-            tables.stages(states, before=record.earlier_ends()), fold=f"{done} of {len(states)} stages are done"
-        )
+        done = ", ".join(stage[:2] for stage, state in states.items() if state is StageState.DONE)
+        stages = replace(tables.stages(states, before=record.earlier_ends()), fold=f"stages done: {done or 'none'}")
         return Signed(self.incident, (*((later,) if self.context.later else ()), table, stages), sign=sign)
 
     def next(self) -> View[str]:
@@ -173,7 +171,7 @@ class Runbook:
             title="Next step",
             headers=("what", "notebook"),
             rows=(Row(one.then, self._linked(one), mark=READY),),
-            note=f"As a batch job: {next_run(self.context.record)}",
+            note=f"As a batch job: {next_run(self.context.record)}" if one.stage else "",
         )
         others = Table(
             title="What next",
@@ -248,8 +246,10 @@ class Runbook:
             if raised is not error:
                 raise raised from error
             raise
-        except (KeyboardInterrupt, asyncio.CancelledError):
+        except (KeyboardInterrupt, asyncio.CancelledError) as stop:
             self._fail(StageState.INTERRUPTED, "stopped by hand")
+            with suppress(RecordError):  # what was sent by then is the first thing that a person asks
+                stop.add_note(so_far(self.context.record.journal.read().lines))
             raise
         except Exception as error:
             self._fail(StageState.FAILED, f"{type(error).__name__}")
@@ -275,7 +275,7 @@ class Runbook:
             self._last = None
 
     def _begun(self, error: RunbookError) -> RunbookError:
-        """Return the error; one that says that nothing was begun as one for a person where something was sent."""
+        """Return the error; once something was sent, one that claims that nothing was begun needs a person instead."""
         if not isinstance(error, UsageError) or not anything_sent(self.context.record):
             return error
         return DecisionNeeded(error.what, where=error.where, found=error.found, next_step=error.next_step)

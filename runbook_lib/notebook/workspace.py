@@ -306,7 +306,7 @@ _NEXT: dict[Stage, tuple[Next, ...]] = {
     Stage.LIST: (
         Next("the plan has deletions and is not blocked", "approve and delete", Stage.DELETE),
         Next("nothing to delete", "see whether HA needs to be registered", Stage.REGISTER),
-        Next("the plan is blocked", "settle each reason above, then run this stage again"),
+        Next("the plan is blocked", "settle what blocks the plan, then run this stage again"),
     ),
     Stage.DELETE: (
         Next("every entry is gone, or back already", "register high availability", Stage.REGISTER),

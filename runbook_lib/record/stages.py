@@ -198,7 +198,7 @@ def unsealed_in_words(later: Sequence[Line]) -> str:
 
 
 def so_far(lines: Iterable[Line]) -> str:
-    """Say in one line what was changed in an incident, what is under way, and which stages are done."""
+    """Say in one line what was changed in an incident, and what is under way."""
     lines, parts = tuple(lines), []
     states = stage_states(lines)
     ended = [line for line in lines if line.kind is Kind.RESULT]
@@ -210,8 +210,7 @@ def so_far(lines: Iterable[Line]) -> str:
         at = f"{line.utc:%Y-%m-%d %H:%M:%SZ}"
         watched = states[line.stage] is StageState.RUNNING
         parts.append(f"under way since {at}: {line.text}" if watched else f"sent {at}, its end not seen: {line.text}")
-    done = [stage[:2] for stage, state in states.items() if state is StageState.DONE]
-    return "; ".join((*(parts or ["nothing was changed"]), f"stages done: {', '.join(done) or 'none'}"))
+    return "; ".join(parts) or "nothing was changed"
 
 
 def outcome(lines: Iterable[Line]) -> Outcome | None:

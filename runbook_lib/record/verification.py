@@ -54,9 +54,16 @@ class RecordProblem:
     what: str
 
 
+def under_way(path: str) -> str:
+    """Return the note on one of the ``running`` notebooks of a Verification."""
+    return f"{path} belongs to a run that is under way or was cut off; nothing names it yet."
+
+
 @dataclass(kw_only=True)
 class Verification:
     """What was found. ``problems`` empty: the record verifies, as far as ``seal``, ``key`` and ``notes`` say.
+
+    ``running`` are the notebooks of runs that are under way or were cut off, which nothing names yet.
 
     ``names`` are those by which the record is called here, its folder's first. ``later`` are the lines that came after
     the newest seal: they may be true, and nobody has signed them. ``stamp``: a time stamp that was verified.
@@ -75,6 +82,7 @@ class Verification:
     problems: list[RecordProblem] = field(default_factory=list)
     told: set[RecordProblem] = field(default_factory=set, repr=False)
     notes: list[str] = field(default_factory=list)
+    running: list[str] = field(default_factory=list)
     later: tuple[Line, ...] = ()
     names: tuple[str, ...] = ()
 
@@ -431,6 +439,6 @@ def _check_artifacts(
     working = {f"notebooks/{line.stage}.running.ipynb" for line in later if line.kind is Kind.STAGE_STARTED}
     for path in present.keys() - named - sealed.keys():
         if path in working:
-            found.notes.append(f"{path} belongs to a run that is under way or was cut off; nothing names it yet.")
+            found.running.append(path)
         else:
             found.say(path, "added: neither the journal nor the manifest names it")

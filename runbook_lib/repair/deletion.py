@@ -70,8 +70,9 @@ async def delete_stale(context: Context, plan: Plan, pages: PrimaryPages) -> tup
         for number, row in enumerate(plan.deletions):
             if (row.server, row.key) in sent:
                 continue
-            context.tell(f"{row.server}: {row.command}", number / len(plan.deletions))
-            result, problem = await _delete_one(context, plan, row)
+            done = number / len(plan.deletions)
+            context.tell(f"{row.server}: looking once more before {row.key} is deleted", done)
+            result, problem = await _delete_one(context, plan, row, done)
             kept = (*recorded_deletions(context.record), result)
             context.record.write_facts(context.stage, DELETION_FACTS, kept)
             _stop_on_collateral(result)
@@ -126,7 +127,9 @@ def _in_words(row: PlanRow) -> str:
     return f"“{row.decision}” ({row.verdict}, {row.confirmed_sha256 or 'no certificate'})"
 
 
-async def _delete_one(context: Context, plan: Plan, row: PlanRow) -> tuple[DeletionResult, RunbookError | None]:
+async def _delete_one(
+    context: Context, plan: Plan, row: PlanRow, done: float
+) -> tuple[DeletionResult, RunbookError | None]:
     what = replace(deleting(row.key), command=row.command)
     approval = await permit(context, row, what)
     planned = {each.key: each.subject for each in plan.rows if each.server == row.server}
@@ -135,6 +138,7 @@ async def _delete_one(context: Context, plan: Plan, row: PlanRow) -> tuple[Delet
     change = context.record.intend(
         context.stage, row.server, what, expected=f"{row.command} (approved by {approval.by}: {approval.digest})"
     )
+    context.tell(f"{row.server}: {row.command}", done)  # what is told last may be all that a person reads of a stop
     sent_utc = context.now()
     said, problem = await _send(context, row, change)
     read = _decided if isinstance(problem, DeviceSilent) else _read_back

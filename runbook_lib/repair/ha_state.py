@@ -78,8 +78,12 @@ def served_by_secondary(states: Iterable[HaStatus]) -> bool:
 
 
 def ha_states_in_words(states: Iterable[HaStatus]) -> str:
-    """Return the states as one line."""
-    return "; ".join(f"{status.server}: {status.role} {status.state}" for status in states)
+    """Return the states as one line; a role is named where it is not the server's own."""
+    words = []
+    for status in states:
+        own = status.role.casefold() in ("", status.server)
+        words.append(f"{status.server}: {status.state}" if own else f"{status.server}: {status.role}, {status.state}")
+    return "; ".join(words)
 
 
 def removable(site: Site, states: Sequence[HaStatus]) -> bool:

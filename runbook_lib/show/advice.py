@@ -218,7 +218,7 @@ def advice(error: BaseException, redact: Redact, way: str = "") -> Table:
     if isinstance(error, RunbookError):
         told, code = (error.what, error.where, error.found, error.next_step), error.exit_code
     elif isinstance(error, KeyboardInterrupt):
-        told, code = (INTERRUPTED, "", "", INTERRUPTED_NEXT), 0
+        told, code = (INTERRUPTED, "", "\n".join(getattr(error, "__notes__", ())), INTERRUPTED_NEXT), 0
     elif _is_not_opened(error):
         told, code = (NOT_OPENED, "", str(error), NOT_OPENED_NEXT), 0
     elif isinstance(error, ModuleNotFoundError):

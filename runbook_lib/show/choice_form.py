@@ -122,6 +122,7 @@ class _ChoiceControls:
         self.site.value = name
         self.make.value = False
         self.said.say(answer, GOOD)
+        self.use.focus()  # brings it into view: where the form was JupyterLab shows an empty page
         return answer
 
 

@@ -14,12 +14,11 @@ from runbook_lib.show.rendering import View
 from runbook_lib.show.svg import span
 from runbook_lib.show.table import ALARM, BAD, DOUBT, GOOD, PLAIN, Row, Table, mark_of
 from runbook_lib.show.tables import below, common_folder, facts_of, first_and_last, ha_states, shorten
-from runbook_lib.show.timeline import TITLE, MismatchLane, draw_mismatches, lanes_of, remarks_of
+from runbook_lib.show.timeline import MismatchLane, draw_mismatches, remarks_of
 from runbook_lib.show.trust import TONES, UNSEEN, Trusts, draw_trust
 
 # -- Tables of what was found: in the logs, in the stores, and at the hosts. No decisions are made here
 
-PICTURE_AS_TABLE = "The picture as a table"
 PLACES = {
     "primary_health_monitor": "the primary's Health Monitor log",
     "primary_infrastructure": "the primary's Infrastructure log",
@@ -34,7 +33,10 @@ def diagnosis(value: Diagnosis) -> View[Diagnosis]:
     folder = common_folder([place for evidence in lines for place in first_and_last(evidence)])
     mismatches = Table(
         title="Mismatches: a certificate is different from what was used earlier",
-        headers=("whose log", "of whom", "thread", "count", "first seen", "last seen", "evidence"),
+        headers=(
+            *("whose log", "whose certificate", "thread", "count"),
+            *("first seen", "last seen", "then quiet for", "evidence"),
+        ),
         rows=tuple(
             Row(
                 PLACES.get(found.place, found.place),
@@ -43,13 +45,14 @@ def diagnosis(value: Diagnosis) -> View[Diagnosis]:
                 str(found.count),
                 when_said(found.first_utc, found.first_said, found.zone_known),
                 when_said(found.last_utc, found.last_said, found.zone_known),
+                _quiet(MismatchLane(found, value.log_end_utc.get(found.server))),
                 shorten(first_and_last(found.evidence), folder),
                 mark=BAD,
             )
             for found in value.mismatches
         ),
         empty="no mismatch in the logs that were read",
-        note=" ".join(filter(None, (_read_note(value), below(folder)))),
+        note=" ".join(filter(None, (_read_note(value), *remarks_of(value), below(folder)))),
         whole=("evidence",),
         below=("thread", "evidence"),
         artifact=facts_of(Stage.DIAGNOSE),
@@ -77,14 +80,15 @@ def diagnosis(value: Diagnosis) -> View[Diagnosis]:
     )
     if not value.look_alikes:
         look_alikes = replace(look_alikes, fold="Look-alikes: none")
-    drawn = mismatches_over_time(value)
-    return View(value, (mismatches, look_alikes, *drawn.tables, *_history(value)), drawn.pictures)
+    return View(value, (mismatches, look_alikes, *_history(value)), (draw_mismatches(value),))
+
+
+def _quiet(lane: MismatchLane) -> str:
+    return "not known" if lane.quiet is None else span(lane.quiet)
 
 
 def _read_note(value: Diagnosis) -> str:
     note = f"{value.lines_read:,} lines read ({value.bytes_read:,} bytes)."
-    if value.no_logs:
-        note += f" No logs available for: {', '.join(value.no_logs)}."
     if value.not_logs:
         note += f" {value.recognised_files:,} of {value.files_read:,} files look like logs."
     return note
@@ -244,32 +248,6 @@ def verdict_mark(verdict: Verdict) -> str:
 # -- Values that have a picture: the picture, and a table that says the same -----------------------
 
 
-def mismatches_over_time(value: Diagnosis) -> View[Diagnosis]:
-    """The picture of when the mismatches were, and the same as a table."""
-    table = Table(
-        title=TITLE,
-        headers=("whose log", "of whom", "count", "first seen", "last seen", "then quiet for"),
-        rows=tuple(
-            Row(
-                lane.of.server,
-                AsIs(lane.of.subject),
-                f"{lane.of.count:,}",
-                when_said(lane.of.first_utc, lane.of.first_said, lane.of.zone_known),
-                when_said(lane.of.last_utc, lane.of.first_said, lane.of.zone_known),
-                _quiet(lane),
-                mark=BAD,
-            )
-            for lane in lanes_of(value)
-        ),
-        empty="no mismatch in the logs that were read",
-        note="\n".join(remarks_of(value)),
-        artifact=facts_of(Stage.DIAGNOSE),
-        counted="whose log",
-        fold=PICTURE_AS_TABLE,
-    )
-    return View(value, (table,), (draw_mismatches(value),))
-
-
 def trust(value: Trusts) -> View[Trusts]:
     """The picture of who trusts whom, and the same as a table."""
     table = Table(
@@ -288,12 +266,6 @@ def trust(value: Trusts) -> View[Trusts]:
         ),
         note=UNSEEN,
         whole=("entry",),
-        fold=PICTURE_AS_TABLE,
+        fold="The picture as a table",
     )
     return View(value, (table,), (draw_trust(value),))
-
-
-def _quiet(lane: MismatchLane) -> str:
-    if lane.quiet is None:
-        return "not known"
-    return span(lane.quiet) if lane.quiet else "up to the log's end"

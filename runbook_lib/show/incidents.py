@@ -11,7 +11,7 @@ from runbook_lib.decisions import PastIncident, SiteStatus, Unended
 from runbook_lib.models import Outcome
 from runbook_lib.show import svg
 from runbook_lib.show.rendering import View
-from runbook_lib.show.svg import Axis, Picture, shorten, span, width_of
+from runbook_lib.show.svg import Axis, Picture, even_axis, shorten, span, width_of
 from runbook_lib.show.table import PLAIN, Row, Table, mark_of
 
 # -- The picture of all incidents: when each was opened, how long its repair took, and how it ended
@@ -39,7 +39,7 @@ def draw_history(incidents: Sequence[PastIncident], title: str = "Incidents so f
         line = svg.label("No incident is known.", _HISTORY_LEFT, _HISTORY_TOP)
         return Picture(title=title, words=("No incident is known.",), width=_WIDTH, height=_HISTORY_TOP + 30, body=line)
     moments = [each.opened_utc for each in shown if each.opened_utc is not None]
-    axis = Axis(min(moments), max(moments), _HISTORY_LEFT + 20, _WIDTH - _RIGHT - 20)
+    axis = even_axis(moments, _HISTORY_LEFT + 20, _WIDTH - _RIGHT - 20)
     rungs = _rungs([timedelta(seconds=each.repair_s) for each in shown if each.repair_s is not None])
     marks = "".join(_mark(each, axis, rungs, named=len(shown) <= MOST_INCIDENTS_NAMED) for each in shown)
     return Picture(

@@ -164,7 +164,7 @@ def _ended(state: _State, kind: type[BaseException] | None) -> dict[str, str]:
     """Return what stays of a bar: one sentence, and all that was told."""
     took = clock(state.elapsed_s())
     if kind is None:
-        words = f"Done in {took}."
+        words = f"Done in {took}." if state.elapsed_s() >= 1 else "Done in less than a second."
     elif issubclass(kind, Exception):
         words = f"Ended after {took}, at: {state.sentence}"
     else:

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from html import escape
 from itertools import zip_longest
 from pathlib import Path
+from textwrap import wrap
 from typing import Any, Generic, TypeVar
 
 from rich.cells import cell_len, set_cell_size
@@ -126,9 +127,9 @@ def _cell(cell: Cell, *, heads: bool, whole: bool, mark: str) -> str:
 
 
 def text_of(text: str) -> str:
-    """Escape; a digest may be broken in the middle, and is still copied in one piece; an option is not broken."""
+    """Escape; a digest may be broken after each quarter, and is still copied in one piece; an option is not broken."""
     shown = _OPTION.sub(r'<span class="option">\g<0></span>', escape(printable(text)))
-    return _DIGEST.sub(r'<span class="digest">\1<wbr>\2</span>', shown)
+    return _DIGEST.sub(lambda digest: f'<span class="digest">{"<wbr>".join(wrap(digest[0], 16))}</span>', shown)
 
 
 # -- A table as plain text: a grid where it fits, else one block per row. Control characters are made visible

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
 from typing import TypeVar
@@ -20,7 +20,15 @@ from runbook_lib.record.files import gate_text, write_new, writing
 from runbook_lib.record.incident import Record
 from runbook_lib.record.journal import Kind, Line
 from runbook_lib.record.stages import named_in_words
-from runbook_lib.record.verification import NEVER_SEALED, NOT_PROVEN, Trusted, Verification, trusted_in, verify_record
+from runbook_lib.record.verification import (
+    NEVER_SEALED,
+    NOT_PROVEN,
+    Trusted,
+    Verification,
+    trusted_in,
+    under_way,
+    verify_record,
+)
 from runbook_lib.show.report_model import OWN_STAGE, ChangeRow, Impact, PostMortem, RecordStatus, Ref, StageRow
 from runbook_lib.show.report_page import print_pdf, read_written, render_html, render_markdown
 from runbook_lib.show.report_reading import (
@@ -121,11 +129,7 @@ def post_mortem(folder: Path, trusted: Trusted | None = None, *, sealed_next: bo
     if trusted is None:  # in a record that nobody has signed yet only contradictions are looked for
         trusted = trusted_in(paths.key_dir()) if any(folder.glob("seal*/envelope.json")) else Trusted()
     verification = verify_record(folder, trusted.keys, trusted.certificates)
-    standing = standing_of(verification)
-    if sealed_next:  # the notebook that writes the report is under way
-        own = f"notebooks/{OWN_STAGE}.running.ipynb "
-        notes = tuple(note for note in standing.notes if not note.startswith(own))
-        standing = replace(standing, later=(), notes=notes)
+    standing = standing_of(verification, sealed_next=sealed_next)
     record = read_folder(folder)
     lines = record.lines
     diagnosis = record.newest(Stage.DIAGNOSE, "diagnosis", Diagnosis)
@@ -183,12 +187,15 @@ def place(found: Found[T] | None) -> Ref:
     return ref(found.line) if found else Ref()
 
 
-def standing_of(found: Verification) -> RecordStatus:
-    """Return what checking the record found, in words."""
+def standing_of(found: Verification, *, sealed_next: bool = False) -> RecordStatus:
+    """Return what checking the record found, in words. ``sealed_next``: the notebook that writes the report runs."""
+    own = f"notebooks/{OWN_STAGE}.running.ipynb" if sealed_next else ""
+    notes = [note for note in found.notes if note != NEVER_SEALED]  # the page says it
+    notes += [under_way(path) for path in found.running if path != own]
     return RecordStatus(
         problems=tuple((problem.path, problem.what) for problem in found.problems),
-        notes=tuple(note for note in found.notes if note != NEVER_SEALED),  # the page says it
-        later=tuple(named_in_words(line) for line in found.later),
+        notes=tuple(notes),
+        later=() if sealed_next else tuple(named_in_words(line) for line in found.later),
         seal=found.seal,
         key=found.key.id if found.key else "",
         stamp=f"{utc_time(found.stamp.utc)} UTC by {found.stamp.authority or 'an authority'}" if found.stamp else "",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from bisect import bisect_right
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from html import escape
@@ -286,8 +286,12 @@ def _number(value: str | Number) -> str:
     return value if isinstance(value, str) else f"{value:.1f}".rstrip("0").rstrip(".")
 
 
-# -- A time axis: where a moment stands between two edges, and round moments to write on it --------
+# -- A time axis: where a moment stands between two edges, and round moments to write on it. Long times without any
+# event may be cut short on it, so that what happened around them can be seen.
 
+CUT = 44.0
+"""The pixels that stand for a time that is cut short."""
+_MOST_CUTS = 4
 _STEPS = tuple(
     timedelta(seconds=seconds)
     for seconds in (
@@ -295,30 +299,45 @@ _STEPS = tuple(
         *(3600 * hours for hours in (1, 2, 3, 6, 12, 24, 48, 168, 336, 720, 2160, 8760)),
     )
 )
-_MOST = 6
+_MOST_STEPS, _TICK = 6, 76.0
+"""Into how many steps an axis is divided at most, and the least pixels of one: a day and a time must fit."""
 _DAY = timedelta(days=1)
 _EPOCH = datetime(2001, 1, 1, tzinfo=UTC)  # a Monday, so that steps of a week begin on one
 
 
 @dataclass(frozen=True)
 class Axis:
-    """The time from ``first`` to ``last`` (UTC), drawn from ``left`` to ``right`` (pixels)."""
+    """Moments (UTC) in order, the pixel at which each stands, and after which of them the time is cut short."""
 
-    first: datetime
-    last: datetime
-    left: float
-    right: float
+    moments: tuple[datetime, ...]
+    pixels: tuple[float, ...]
+    cuts: tuple[int, ...] = ()
+
+    @property
+    def first(self) -> datetime:
+        """The moment at its left edge."""
+        return self.moments[0]
+
+    @property
+    def last(self) -> datetime:
+        """The moment at its right edge."""
+        return self.moments[-1]
 
     def at(self, moment: datetime) -> float:
-        """Return the pixel at which a moment stands; the middle where the axis is a single moment."""
-        whole = (self.last - self.first).total_seconds()
-        share = (moment - self.first).total_seconds() / whole if whole else 0.5
-        return self.left + share * (self.right - self.left)
+        """Return the pixel at which a moment stands; one outside stands at the nearer edge."""
+        if moment <= self.first:
+            return self.pixels[0]
+        if moment >= self.last:
+            return self.pixels[-1]
+        place = bisect_right(self.moments, moment) - 1
+        share = (moment - self.moments[place]) / (self.moments[place + 1] - self.moments[place])
+        return self.pixels[place] + share * (self.pixels[place + 1] - self.pixels[place])
 
     def ticks(self) -> list[tuple[datetime, str]]:
         """Return round moments on the axis, at most seven, and how they are written."""
         whole = self.last - self.first
-        step = next((step for step in _STEPS if whole / step <= _MOST), whole / _MOST)
+        most = max(1.0, min(_MOST_STEPS, (self.pixels[-1] - self.pixels[0]) / _TICK))
+        step = next((step for step in _STEPS if whole / step <= most), whole / most)
         moment = _EPOCH + -((_EPOCH - self.first) // step) * step
         found = []
         while moment <= self.last and step:
@@ -341,48 +360,13 @@ class Axis:
         return f"{moment:%H:%M}" if step >= timedelta(minutes=1) else f"{moment:%H:%M:%S}"
 
 
-def span(time: timedelta) -> str:
-    """Return a length of time in its two largest units: ``3 d 4 h``, ``12 min 5 s``."""
-    seconds = round(time.total_seconds())
-    units = (("d", 86400), ("h", 3600), ("min", 60), ("s", 1))
-    place = next((place for place, (_, size) in enumerate(units) if seconds >= size), len(units) - 1)
-    words: list[str] = []
-    for unit, size in units[place : place + 2]:
-        amount, seconds = divmod(seconds, size)
-        if amount or not words:
-            words.append(f"{amount} {unit}")
-    return " ".join(words)
+def even_axis(events: Sequence[datetime], left: float, right: float) -> Axis:
+    """Return the axis from the first event to the last, no time cut short; a single moment stands in the middle."""
+    first, last = min(events), max(events)
+    return Axis((first, last), (left, right)) if first < last else Axis((first,), ((left + right) / 2,))
 
 
-# -- A time axis on which long times without any event are cut short, so that what happened around them can be seen
-
-CUT = 44.0
-"""The pixels that stand for a time that is cut short."""
-
-_MOST_CUTS = 4
-
-
-@dataclass(frozen=True)
-class BrokenAxis:
-    """Moments in order, the pixel at which each stands, and between which neighbours time is cut short."""
-
-    moments: tuple[datetime, ...]
-    pixels: tuple[float, ...]
-    cuts: tuple[int, ...]
-
-    def at(self, moment: datetime) -> float:
-        """Return the pixel at which a moment stands; one outside stands at the nearer edge."""
-        if moment <= self.moments[0]:
-            return self.pixels[0]
-        if moment >= self.moments[-1]:
-            return self.pixels[-1]
-        place = bisect_right(self.moments, moment) - 1
-        whole = (self.moments[place + 1] - self.moments[place]).total_seconds()
-        share = (moment - self.moments[place]).total_seconds() / whole
-        return self.pixels[place] + share * (self.pixels[place + 1] - self.pixels[place])
-
-
-def broken_axis(events: Iterable[datetime], left: float, right: float) -> BrokenAxis:
+def broken_axis(events: Iterable[datetime], left: float, right: float) -> Axis:
     """Return the axis from the first event to the last. A time longer than all others together is cut short."""
     moments = tuple(sorted(set(events)))
     gaps = [(later - earlier).total_seconds() for earlier, later in pairwise(moments)]
@@ -391,8 +375,9 @@ def broken_axis(events: Iterable[datetime], left: float, right: float) -> Broken
     room = right - left - CUT * len(cuts)
     pixels = [left]
     for number, gap in enumerate(gaps):
-        pixels.append(pixels[-1] + (CUT if number in cuts else room * gap / drawn if drawn else room))
-    return BrokenAxis(moments, tuple(pixels), cuts)
+        wide = CUT if number in cuts else room * gap / drawn
+        pixels.append(pixels[-1] + wide)
+    return Axis(moments, tuple(pixels), cuts)
 
 
 def _cuts(gaps: list[float]) -> tuple[int, ...]:
@@ -405,3 +390,16 @@ def _cuts(gaps: list[float]) -> tuple[int, ...]:
         cuts.append(longest)
         del left[longest]
     return tuple(sorted(cuts))
+
+
+def span(time: timedelta) -> str:
+    """Return a length of time in its two largest units: ``3 d 4 h``, ``12 min 5 s``."""
+    seconds = round(time.total_seconds())
+    units = (("d", 86400), ("h", 3600), ("min", 60), ("s", 1))
+    place = next((place for place, (_, size) in enumerate(units) if seconds >= size), len(units) - 1)
+    words: list[str] = []
+    for unit, size in units[place : place + 2]:
+        amount, seconds = divmod(seconds, size)
+        if amount or not words:
+            words.append(f"{amount} {unit}")
+    return " ".join(words)

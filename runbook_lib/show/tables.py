@@ -142,8 +142,8 @@ def _readiness_word(item: ReadinessItem, accepted: Sequence[str]) -> str:
     return "failed, accepted by the site's file" if item.name in accepted else "failed"
 
 
-def ha_page(value: HaPage | None) -> View[HaPage | None]:
-    """Return what the High Availability page shows, milestone by milestone."""
+def ha_page(value: HaPage | None, why_none: str) -> View[HaPage | None]:
+    """Return what the High Availability page shows, milestone by milestone; ``why_none`` where it was not read."""
     rows = (
         ()
         if value is None
@@ -156,7 +156,7 @@ def ha_page(value: HaPage | None) -> View[HaPage | None]:
             *((Row("message", AsIs(value.message), mark=DOUBT),) if value.message else ()),
         )
     )
-    table = Table(title="High Availability page", headers=("what", "value"), rows=rows, empty="not opened")
+    table = Table(title="High Availability page", headers=("what", "value"), rows=rows, empty=why_none)
     return View(value, (table,))
 
 

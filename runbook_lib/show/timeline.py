@@ -11,7 +11,7 @@ from runbook_lib.models import Diagnosis, Mismatch, StageState
 from runbook_lib.record.journal import Kind
 from runbook_lib.show import svg
 from runbook_lib.show.report_model import OWN_STAGE, Drawn, Impact, PostMortem, StageRow
-from runbook_lib.show.svg import Axis, BrokenAxis, Picture, broken_axis, shorten, span, width_of
+from runbook_lib.show.svg import Axis, Picture, broken_axis, even_axis, shorten, span, width_of
 from runbook_lib.show.table import STATE_TONES
 
 # -- The mismatches of a diagnosis over time: a lane for each server's log and subject, from its first to its last one.
@@ -22,7 +22,7 @@ from runbook_lib.show.table import STATE_TONES
 
 MOST_LANES = 20
 TITLE = "Mismatches over time, in UTC"
-_WIDTH, _EDGE, _LEFT, _RIGHT = 1000.0, 20.0, 300.0, 226.0
+_WIDTH, _EDGE, _LEFT, _RIGHT = 720.0, 12.0, 220.0, 190.0
 _TOP, _LANE, _SMALL = 56.0, 46.0, 12.0
 
 
@@ -61,7 +61,7 @@ def draw_mismatches(diagnosis: Diagnosis) -> Picture:
     lanes = lanes_of(diagnosis)
     dated = [lane for lane in lanes if lane.of.first_utc and lane.of.last_utc][:MOST_LANES]
     times = [time for lane in dated for time in (lane.of.first_utc, lane.of.last_utc, lane.end_utc) if time]
-    axis = Axis(min(times), max(times), _LEFT, _WIDTH - _RIGHT) if times else None
+    axis = even_axis(times, _LEFT, _WIDTH - _RIGHT) if times else None
     below = _TOP + max(len(dated), 1) * _LANE
     drawn = [_lane(lane, _TOP + place * _LANE, axis) for place, lane in enumerate(dated)]
     remarks = remarks_of(diagnosis)
@@ -199,7 +199,7 @@ def _moments(lanes: Sequence[Lane]) -> Iterator[datetime]:
         yield from (point.at for point in lane.points)
 
 
-def _span(each: Span, axis: BrokenAxis, y: float, width: float) -> str:
+def _span(each: Span, axis: Axis, y: float, width: float) -> str:
     left = axis.at(each.start)
     right = max(axis.at(each.end) if each.end else width - _MARGIN, left + 3)
     box = svg.rectangle(left, y, right - left, _BAR, tone=each.tone, radius=3, dashed=each.end is None)
@@ -208,7 +208,7 @@ def _span(each: Span, axis: BrokenAxis, y: float, width: float) -> str:
     return box + svg.label(each.text, (left + right) / 2, y + 16, tone=each.tone, anchor="middle", size=_SMALL)
 
 
-def _points(points: Sequence[Point], axis: BrokenAxis, y: float, width: float) -> str:
+def _points(points: Sequence[Point], axis: Axis, y: float, width: float) -> str:
     """Return the points, moved apart where they would cover each other; a short line leads to their true place."""
     drawn, free = [], _MARGIN
     wanted = [max(axis.at(point.at), _MARGIN + _DOT / 2) for point in points]
@@ -225,7 +225,7 @@ def _points(points: Sequence[Point], axis: BrokenAxis, y: float, width: float) -
     return "".join(drawn)
 
 
-def _breaks(axis: BrokenAxis, top: float, floor: float) -> str:
+def _breaks(axis: Axis, top: float, floor: float) -> str:
     drawn = []
     for cut in axis.cuts:
         middle = (axis.pixels[cut] + axis.pixels[cut + 1]) / 2
@@ -233,7 +233,7 @@ def _breaks(axis: BrokenAxis, top: float, floor: float) -> str:
     return "".join(drawn)
 
 
-def _foot(axis: BrokenAxis, floor: float, width: float) -> str:
+def _foot(axis: Axis, floor: float, width: float) -> str:
     """Return the axis with its times: the edges first, then whatever fits between; cut times say how long they are."""
     drawn = [svg.line(((_MARGIN, floor), (width - _MARGIN, floor)))]
     taken: list[tuple[float, float]] = []
@@ -259,7 +259,7 @@ def _foot(axis: BrokenAxis, floor: float, width: float) -> str:
     return "".join(drawn)
 
 
-def _inner(axis: BrokenAxis) -> list[int]:
+def _inner(axis: Axis) -> list[int]:
     """Places between the edges, those in the middle first, so that the times are spread."""
     whole = len(axis.moments)
     order = [whole * part // 8 for part in (4, 2, 6, 1, 3, 5, 7)]

@@ -361,7 +361,7 @@ def test_a_primary_that_fails_over_meanwhile_ends_the_registration(
     with pytest.raises(RepairFailed) as failed:
         register(site)
     assert "milestone" in failed.value.what
-    assert "primary: Primary Primary Failover; secondary: Secondary Secondary Active" in failed.value.found
+    assert "primary: Primary Failover; secondary: Secondary Active" in failed.value.found
     assert "fail back" in failed.value.next_step
     with pytest.raises(DecisionNeeded):
         register(site)

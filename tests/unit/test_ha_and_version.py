@@ -9,7 +9,7 @@ import pytest
 
 from runbook_lib.device.answers import STATES, StateKind, kind_of_state, parse_ha_status, parse_version
 from runbook_lib.params.model import Site
-from runbook_lib.repair.ha_state import served_by_secondary
+from runbook_lib.repair.ha_state import ha_states_in_words, served_by_secondary
 
 
 @pytest.mark.parametrize(
@@ -57,6 +57,13 @@ def test_a_secondary_that_calls_itself_the_active_primary_serves() -> None:
     now = datetime.now(UTC)
     own = {"primary": "Secondary Syncing", "secondary": "Primary Active"}
     assert served_by_secondary(parse_ha_status(f"[State] {state}\n", server, now) for server, state in own.items())
+
+
+def test_a_role_is_named_where_it_is_not_the_servers_own() -> None:
+    """No line stutters, and servers that are crossed are still told apart."""
+    answers = {"primary": "[Role] Primary [State] Primary Active", "secondary": "[Role] Primary [State] Primary Alone"}
+    states = [parse_ha_status(f"{text}\n", server, datetime.now(UTC)) for server, text in answers.items()]
+    assert ha_states_in_words(states) == "primary: Primary Active; secondary: Primary, Primary Alone"
 
 
 def test_release_3_10_is_later_than_3_5() -> None:

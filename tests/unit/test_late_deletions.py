@@ -19,6 +19,7 @@ from runbook_lib.device.prime import PrimeServer
 from runbook_lib.errors import (
     CommandRefused,
     ConnectionLost,
+    DecisionNeeded,
     DeviceError,
     DeviceSilent,
     DeviceUnreachable,
@@ -128,6 +129,23 @@ def test_a_message_to_all_users_behind_an_entry_is_no_change_of_it(
     else:
         results = carry_out(taken, logs, behind=(heard, "", heard, ""))
         assert {result.result for result in results} == {Deletion.GONE}
+
+
+def test_a_deletion_that_is_refused_is_not_told_as_if_it_had_been_sent(
+    incident: Incident, carry_out: CarryOut, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What was told last stands above the refusal: a command there reads as if it had gone out."""
+
+    async def refuse(*_given: object) -> None:
+        raise DecisionNeeded("This changes the production site")
+
+    told: list[str] = []
+    monkeypatch.setattr(deletion, "permit", refuse)
+    monkeypatch.setattr(incident, "context", replace(incident.context, tell=lambda words, *_: told.append(words)))
+    with pytest.raises(DecisionNeeded):
+        carry_out(lambda *_: None, Diagnosis(mismatches=()))
+    assert told
+    assert not [words for words in told if "deletecert" in words]
 
 
 @pytest.mark.parametrize("later", [True, False])

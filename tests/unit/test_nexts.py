@@ -6,9 +6,12 @@ import shlex
 from pathlib import Path
 
 import pytest
+from incident_kit import Incident
 from site_kit import site_with
 
+from runbook_lib.models import Stage, StageState
 from runbook_lib.notebook.opening import open_incident
+from runbook_lib.notebook.reading_stages import StartHere
 from runbook_lib.notebook.workspace import next_run
 from runbook_lib.record.incident import Record
 
@@ -33,3 +36,14 @@ def test_where_nobody_gave_a_file_the_sites_name_is_printed(tmp_path: Path) -> N
     """A site of a fleet's file has none of its own."""
     record = Record.create(tmp_path, "berlin")
     assert next_run(record) == f"runbook run berlin --incident {record.incident}"
+
+
+def test_the_first_stage_says_what_the_next_notebook_is_for_and_where_it_stands(tmp_path: Path) -> None:
+    """Not only that it is pending; one that was begun says how it stands."""
+    incident = Incident(tmp_path)
+    begins = StartHere(incident.context)._goes_on_with()
+    incident.record.start_stage(Stage.DIAGNOSE)
+    incident.record.end_stage(Stage.DIAGNOSE, StageState.FAILED, "no log")
+    again = StartHere(incident.context)._goes_on_with()
+    assert (begins.stage, begins.then) == (Stage.DIAGNOSE, "find out which certificate is not accepted, and by whom")
+    assert again == (begins.when, f"{begins.then}; that stage was begun and is failed", Stage.DIAGNOSE)

@@ -207,7 +207,7 @@ def test_every_site_has_one_line_that_fits(
     """In a terminal of 80 columns; the open incident is named where there is one, and asked for next."""
     monkeypatch.setattr(rendering, "room", lambda: WIDE)
     folder = root / "records"
-    assert told(capsys, "")[1] == "runbook demo"
+    assert told(capsys, "")[1] == "runbook diagnose LOGS"
     Record.create(folder, "amsterdam").set_outcome(Outcome.REPAIRED)
     open_one = Record.create(folder, "berlin")
     open_one.set_outcome(Outcome.STOPPED)

@@ -447,7 +447,7 @@ def test_a_sentence_is_broken_between_words_on_a_terminal_alone(
     assert len(shown) > 1
     assert max(map(len, shown)) <= 80
     assert set(" ".join(shown).split()) == {"word", "further", "end", "[secret", "env:Y]"}
-    assert all(line.startswith("    ") for line in shown[1:])
+    assert all(line.startswith("  ") and line[2] != " " for line in shown)
 
 
 def test_an_error_on_a_terminal_breaks_no_word_and_no_command(

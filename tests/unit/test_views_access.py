@@ -174,12 +174,12 @@ def values(word: str) -> list[View[Any]]:
                 milestones=(Milestone(name=word, percent=3, failed=True),),
                 message=word,
                 read_utc=T,
-            )
+            ),
+            word,
         ),
         tables.ise_servers((ListedIseServer(address=word, status=word, answers=None),)),
         tables.checks((Check(name=word, expected=word, actual=word, ok=False, note=word),), word),
         View(None, (tables.stages({word: StageState.FAILED}), tables.steps(word, word, ((word, word),)))),
-        pictured.mismatches_over_time(diagnosis),
         pictured.trust(Trusts(title=word, hosts=hosts, links=(trust,))),
         View(None, (advice(DeletionRefused(word, where=word, found=word, next_step=word), str),)),
     ]

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 from xml.etree import ElementTree
 
 import pytest
 
 from runbook_lib.models import Damage, Diagnosis, Mismatch
-from runbook_lib.show.svg import Axis, Picture, span
+from runbook_lib.show import findings
+from runbook_lib.show.svg import Picture, even_axis, span, width_of
 from runbook_lib.show.timeline import MOST_LANES, draw_mismatches, lanes_of
 
 T = datetime(2026, 11, 22, 21, 14, tzinfo=UTC)
@@ -49,6 +52,22 @@ def test_a_lane_says_first_last_count_and_how_long_it_has_been_quiet() -> None:
     assert "2 mismatches" in shown(picture)
     assert "then quiet for 2 h" in shown(picture)
     assert "stroke-dasharray" in picture.body
+
+
+def test_the_table_says_how_long_it_has_been_quiet_and_when_it_was_last() -> None:
+    """The picture has no table of its own; a time without a date is the one that the last line holds."""
+    undated = replace(mismatch("primary", "CN=b", None, None), last_said="15:02:01")
+    value = Diagnosis(
+        mismatches=(mismatch("primary", "CN=a", 0, 60), undated),
+        log_end_utc={"primary": T + timedelta(hours=3)},
+        no_logs=("secondary",),
+    )
+    table = findings.diagnosis(value).tables[0]
+    assert [row.cells[5:7] for row in table.rows] == [
+        ("2026-11-22 22:14:00Z", "2 h"),
+        ("15:02:01 (no date)", "not known"),
+    ]
+    assert "No logs of the secondary were available" in table.note
 
 
 def test_a_mismatch_that_goes_on_to_the_end_is_not_called_quiet() -> None:
@@ -106,11 +125,14 @@ def test_many_lanes_are_cut_and_the_words_hold_all() -> None:
 @pytest.mark.parametrize("minutes", [0, 0.001, 0.5, 7, 90, 60 * 30, 60 * 24 * 20, 60 * 24 * 900, 60 * 24 * 365 * 40])
 def test_an_axis_of_any_length_has_a_few_round_moments_on_it(minutes: float) -> None:
     """One to seven ticks, each between the edges, and the edges at the ends."""
-    axis = Axis(T, T + timedelta(minutes=minutes), 100, 200)
+    axis = even_axis((T, T + timedelta(minutes=minutes)), 100, 700)
     ticks = axis.ticks()
     assert 1 <= len(ticks) <= 7
-    assert all(100 <= axis.at(moment) <= 200 for moment, _ in ticks)
+    assert all(100 <= axis.at(moment) <= 700 for moment, _ in ticks)
     assert len({words for _, words in ticks}) == len(ticks)
+    narrow = even_axis((T, T + timedelta(minutes=minutes)), 220, 530)
+    at = [(narrow.at(moment), width_of(words, 12) / 2) for moment, words in narrow.ticks()]
+    assert all(left + half <= right - other for (left, half), (right, other) in pairwise(at))
 
 
 @pytest.mark.parametrize(

@@ -162,4 +162,4 @@ def test_what_follows_a_colon_is_found_though_it_holds_a_semicolon(monkeypatch: 
     sentence = "This changes the production site paris; nothing was changed yet"
     assert gettext(f"DecisionNeeded: {sentence}") == f"DecisionNeeded: {gettext(sentence)}"
     assert gettext(sentence) != sentence
-    assert "nothing was changed" not in gettext("nothing was changed; stages done: none")
+    assert "nothing was changed" not in gettext("nothing was changed; 3 entries deleted")
