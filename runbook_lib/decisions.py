@@ -14,7 +14,7 @@ from runbook_lib.models import Outcome, Verdict
 
 
 class Decision(StrEnum):
-    """The four outcomes of a plan's row, kept apart."""
+    """What is to happen to one entry."""
 
     DELETE = "would delete"
     ALREADY_RIGHT = "already right"
@@ -298,10 +298,13 @@ def with_kinds(checks: Iterable[Check]) -> tuple[Check, ...]:
 
 
 def _with_kind(check: Check) -> Check:
-    matches = ((kind, pattern.fullmatch(check.name)) for kind, pattern in _NAMES_WITHOUT_KIND)
-    kind, found = next((match for match in matches if match[1]), (None, None))
-    if found is None:
-        return check
+    for kind, pattern in _NAMES_WITHOUT_KIND:
+        if named := pattern.fullmatch(check.name):
+            return _of_kind(check, kind, **named.groupdict(""))
+    return check
+
+
+def _of_kind(check: Check, kind: CheckKind, server: str = "", target: str = "") -> Check:
     verdict, values = None, tuple[str, ...]()
     if kind is CheckKind.CERTIFICATE:
         word = check.note.partition(",")[0]
@@ -309,8 +312,6 @@ def _with_kind(check: Check) -> Check:
         values = (check.actual,) if re.fullmatch("[0-9a-f]{64}", check.actual) else ()
     elif kind is CheckKind.ENTRY and check.ok:
         values = tuple(check.actual.split(", "))
-    named = found.groupdict("")
-    server, target = named.get("server", ""), named.get("target", "")
     return replace(check, kind=kind, verdict=verdict, values=values, server=server, target=target)
 
 
@@ -354,7 +355,9 @@ class PastIncident:
     @property
     def state(self) -> str:
         """The outcome in a word; ``open`` without one, ``damaged`` where the record does not verify."""
-        return Unended.DAMAGED if self.problem else self.outcome.value if self.outcome else Unended.OPEN
+        if self.problem:
+            return Unended.DAMAGED
+        return self.outcome.value if self.outcome else Unended.OPEN
 
 
 @dataclass(frozen=True, kw_only=True)

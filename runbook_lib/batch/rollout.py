@@ -301,19 +301,20 @@ def run_fleet(
         rollup = newest_rollup(round_)
         admission = admit(round_, fleet, rollup, until, only)
         diary = _Diary(round_, tell)
-        way, signum = asyncio.run(_go(start, rules, diary, admission))
-        results = _results(fleet, admission, way)
+        rollout, signum = asyncio.run(_go(start, rules, diary, admission))
+        results = _results(fleet, admission, rollout)
         others = tuple(_left_out(round_, rollup, only)) if rollup and only else ()
-        outcome, seal = keep_outcome(round_, rollup.digest if rollup else "", results, way.why_stopped, others)
-    return FleetReport(outcome=outcome, seal=seal, signum=signum, refused=tuple(way.executor.refused))
+        outcome, seal = keep_outcome(round_, rollup.digest if rollup else "", results, rollout.why_stopped, others)
+    return FleetReport(outcome=outcome, seal=seal, signum=signum, refused=tuple(rollout.executor.refused))
 
 
 def _left_out(round_: Round, rollup: Rollup, only: Sequence[str]) -> Iterator[SiteState]:
     """Yield how each site of the round stands that this run was not asked for."""
-    incidents = {each.site: each.incident for each in rollup.sites} | dict.fromkeys(
-        (n.site for n in rollup.not_planned), ""
-    )
-    for incident in (incident for site, incident in incidents.items() if site not in only):
+    incidents = {each.site: each.incident for each in rollup.sites}
+    incidents |= {each.site: "" for each in rollup.not_planned}
+    for site, incident in incidents.items():
+        if site in only:
+            continue
         outcome = None
         with suppress(RunbookError):  # it lies elsewhere, or is damaged: nothing is claimed of it
             outcome = Record.open(round_.root, incident).outcome()
@@ -324,7 +325,7 @@ async def _go(
     start: Callable[[], Executor], rules: Rules, diary: _Diary, admission: Admission
 ) -> tuple[Rollout, signal.Signals | None]:
     executor = start()
-    way = Rollout(executor, rules, diary)
+    rollout = Rollout(executor, rules, diary)
     loop = asyncio.get_running_loop()
     taken_signals: list[signal.Signals] = []
 
@@ -332,16 +333,16 @@ async def _go(
         """The first signal drains, a second one ends what is in flight."""
         taken_signals.append(signal.Signals(signum))
         if len(taken_signals) == 1:
-            way.stop(f"{DRAINED} ({taken_signals[0].name})")
+            rollout.stop(f"{DRAINED} ({taken_signals[0].name})")
         else:
             executor.abort()
 
     try:
         with taken(lambda signum: loop.call_soon_threadsafe(note, signum)):
-            await way.go(admission.tasks)
+            await rollout.go(admission.tasks)
     finally:
         await executor.close()
-    return way, next(iter(taken_signals), None)
+    return rollout, next(iter(taken_signals), None)
 
 
 class _Diary(RolloutWatcher):
@@ -379,11 +380,11 @@ class _Diary(RolloutWatcher):
             self._round.journal.append(Kind.NOTED, stage=STAGE, seen=why, text="stopped")
 
 
-def _results(fleet: Fleet, admission: Admission, way: Rollout) -> list[SiteResult]:
+def _results(fleet: Fleet, admission: Admission, rollout: Rollout) -> list[SiteResult]:
     """Return one result for every site of the fleet that was asked for, in the fleet's order."""
-    found = {result.site: result for result in admission.settled} | way.results
+    found = {result.site: result for result in admission.settled} | rollout.results
     for task in admission.tasks:
-        why = way.why_stopped or "not reached"
+        why = rollout.why_stopped or "not reached"
         state = SiteState.NOT_STARTED
         found.setdefault(task.site, SiteResult(site=task.site, incident=task.incident, state=state, why=why))
     return [found[each.name] for each in fleet.sites if each.name in found]

@@ -1,12 +1,13 @@
-"""Findings to a diagnosis, at once or as the logs grow."""
+"""From findings to a diagnosis: whose they are and what they mean; at once, or as the logs grow."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from io import FileIO
+from itertools import chain
 from pathlib import Path
 
 from runbook_lib.device.names import common_name, fold_value, lone_common_name
@@ -52,21 +53,21 @@ def mismatches_of(
     return tuple(
         Mismatch(
             server=server,
-            place=g.kind,
-            subject=g.subject,
-            threads=tuple(g.threads),
-            count=g.count,
-            first_utc=g.times.first,
-            last_utc=g.times.last,
-            evidence=(*g.early, *(line for lines in g.late for line in lines)),
-            first_said=g.times.first_said,
-            last_said=g.times.last_said,
-            zone_known=bool(zone) or not g.times.zoneless,
-            notes=g.times.notes(zone),
-            undated=g.times.unsaid + g.times.undated,
+            place=group.kind,
+            subject=group.subject,
+            threads=tuple(group.threads),
+            count=group.count,
+            first_utc=group.times.first,
+            last_utc=group.times.last,
+            evidence=(*group.early, *chain.from_iterable(group.late)),
+            first_said=group.times.first_said,
+            last_said=group.times.last_said,
+            zone_known=bool(zone) or not group.times.zoneless,
+            notes=group.times.notes(zone),
+            undated=group.times.unsaid + group.times.undated,
             guessed=guessed,
         )
-        for g in _merged(list(together.values()))
+        for group in _merged(list(together.values()))
     )
 
 
@@ -77,15 +78,18 @@ def place_of(server: str, kind: str) -> str:
 
 def _merged(groups: list[EventGroup]) -> list[EventGroup]:
     """Merge what means one subject: a subject cut off, or a CN alone, with the one full subject that it fits."""
-    kept = [g for g in groups if not g.cut and not _lone(g)]
-    for rest in ([g for g in groups if not g.cut and _lone(g)], [g for g in groups if g.cut]):
+    cut_off = [group for group in groups if group.cut]
+    whole = [group for group in groups if not group.cut]
+    lone = [group for group in whole if _lone(group)]
+    kept = [group for group in whole if not _lone(group)]
+    for rest in (lone, cut_off):
         full = list(kept)
         for group in rest:
-            means = [g for g in full if _means(group, g)]
-            same_place = [g for g in means if g.kind == group.kind]
-            home = same_place if group.kind != "unknown" or same_place else means
-            if len(home) == 1:
-                home[0].take(group)
+            fitting = [each for each in full if _means(group, each)]
+            same_place = [each for each in fitting if each.kind == group.kind]
+            homes = same_place if group.kind != "unknown" or same_place else fitting
+            if len(homes) == 1:
+                homes[0].take(group)
             else:
                 kept.append(group)
     return kept
@@ -110,52 +114,57 @@ def diagnosis_of(
     """Return the diagnosis of all results; servers come in the order of the sources, ``unknown`` last."""
     every = list(results)
     by_server: dict[str, list[Findings]] = {server: [] for server in sources if server}
-    together: dict[tuple[Owner, str], list[Findings]] = {}
+    by_owner: dict[tuple[Owner, str], list[Findings]] = {}
     for owner, zone, findings in _assigned(every, settings):
         by_server.setdefault(owner.server, []).append(findings)
-        together.setdefault((owner, zone), []).append(findings)
+        by_owner.setdefault((owner, zone), []).append(findings)
     if sources.get("") and not any(result.findings for result in every if not result.job.server):
         by_server.setdefault(UNKNOWN, [])
     mismatches: list[Mismatch] = []
     look_alikes: list[LookAlike] = []
     ends: dict[str, tuple[datetime, bool]] = {}
     for server in by_server:
-        for (owner, zone), found in together.items():
+        for (owner, zone), found in by_owner.items():
             if owner.server != server:
                 continue
-            groups = (item for f in found for item in f.groups.items())
+            groups = (item for each in found for item in each.groups.items())
             mismatches += mismatches_of(server, zone, groups, guessed=owner.guessed)
             look_alikes += _look_alikes(owner, zone, settings, found, known)
-            moments = [(f.end_utc, f.end_zoneless and not zone) for f in found if f.end_utc is not None]
+            moments = [(each.end_utc, each.end_zoneless and not zone) for each in found if each.end_utc is not None]
             if moments:
                 ends[server] = max(*moments, ends.get(server, moments[0]))
     damaged = {damage.source: damage for result in every for damage in _damaged(result)}
+    all_found = [each for found in by_server.values() for each in found]
     return Diagnosis(
         mismatches=tuple(mismatches),
         look_alikes=tuple(look_alikes),
-        no_logs=tuple(server for server, found in by_server.items() if not any(_is_log(f) for f in found)),
+        no_logs=tuple(server for server, found in by_server.items() if not any(map(_is_log, found))),
         log_end_utc={server: end for server, (end, _) in ends.items()},
-        lines_read=sum(f.lines for found in by_server.values() for f in found),
-        bytes_read=sum(f.size for found in by_server.values() for f in found),
+        lines_read=sum(each.lines for each in all_found),
+        bytes_read=sum(each.size for each in all_found),
         damaged=tuple[Damage, ...](damaged.values()),
-        zones={
-            server: zone
-            for server in by_server
-            if (zone := settings.zone_name(server)) and all(read for owner, read in together if owner.server == server)
-        },
+        zones=_zones_read(by_server, by_owner, settings),
         ends_assumed=tuple(server for server, (_, assumed) in ends.items() if assumed),
-        files_read=sum(f.files for found in by_server.values() for f in found),
-        recognised_files=sum(f.looks.files for found in by_server.values() for f in found),
-        recognised_lines=sum(f.looks.lines for found in by_server.values() for f in found),
-        not_logs=tuple(
-            replace(other, server=server)
-            for server, found in by_server.items()
-            for each in found
-            for other in each.looks.others
-            if other.source not in damaged and not (other.looks_like == EMPTY and any(map(_is_log, found)))
-        )
-        + tuple(_without_files(sources, every)),
+        files_read=sum(each.files for each in all_found),
+        recognised_files=sum(each.looks.files for each in all_found),
+        recognised_lines=sum(each.looks.lines for each in all_found),
+        not_logs=(*_not_logs(by_server, damaged), *_without_files(sources, every)),
     )
+
+
+def _zones_read(servers: Iterable[str], owners: Iterable[tuple[Owner, str]], settings: Settings) -> dict[str, str]:
+    """Return the zone that was named for a server, where all of its logs were read in one that was named."""
+    unnamed = {owner.server for owner, zone in owners if not zone}
+    return {server: zone for server in servers if (zone := settings.zone_name(server)) and server not in unnamed}
+
+
+def _not_logs(by_server: Mapping[str, Sequence[Findings]], damaged: Container[str]) -> Iterator[NotALog]:
+    """Yield the files that look like no log; an empty one beside a log of the same server says nothing."""
+    for server, found in by_server.items():
+        has_log = any(map(_is_log, found))
+        for other in chain.from_iterable(each.looks.others for each in found):
+            if other.source not in damaged and not (has_log and other.looks_like == EMPTY):
+                yield replace(other, server=server)
 
 
 def _without_files(sources: Mapping[str, Sequence[Path]], results: Sequence[Result]) -> Iterator[NotALog]:
@@ -183,7 +192,8 @@ def _damaged(result: Result) -> Iterator[Damage]:
     told = {logs.server for logs in result.findings}
     server = result.job.server or (told.pop() if len(told) == 1 else "") or UNKNOWN
     yield from (replace(damage, server=server) for damage in result.damaged)
-    for source, (number, how) in (cut for found in result.findings.values() for cut in found.cut_off.items()):
+    cut_off = chain.from_iterable(found.cut_off.items() for found in result.findings.values())
+    for source, (number, how) in cut_off:
         problem = f"line {number} reports a mismatch and is cut before its end"
         if how == "other":
             problem = f"line {number} reports a mismatch in words that are not known: read it there"

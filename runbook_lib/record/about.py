@@ -27,8 +27,8 @@ class LineTopic(Enum):
     OTHER = "other"
 
 
-NOT_SENT = "not_sent"
-"""What ``About.seen`` says of a change that never left."""
+NOT_SENT, AS_EXPECTED = "not_sent", "as_expected"
+"""What ``About.seen`` says of a change that never left, and of one whose result is right, however it is worded."""
 
 _SENTENCES = {
     LineTopic.DELETE: "{name}",
@@ -53,7 +53,7 @@ class About:
     """The topic of a line; ``name`` says which one of the kind: an entry's key, an ISE server, a host.
 
     ``command`` is what is typed on the server for it. ``seen`` is what became of it where that decides something:
-    ``not_sent``, a verdict. A line without a topic is about its text: that is its ``name``.
+    ``not_sent``, ``as_expected``, a verdict. A line without a topic is about its text: that is its ``name``.
     """
 
     topic: LineTopic = LineTopic.OTHER

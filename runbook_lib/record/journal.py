@@ -1,4 +1,12 @@
-"""The journal of an incident: append-only lines in a hash chain; reading, checking and writing them."""
+"""The journal of an incident: append-only lines in a hash chain; reading, checking and writing them.
+
+``journal.jsonl`` holds JSON objects in the canonical form of ``runbook_lib.digest``, one a line, each ending in a line
+feed. Keys: ``n`` counts from 1; ``utc`` is ``2026-11-23T12:45:01.123456Z``; ``stage``, ``server``, ``expected``,
+``seen`` and ``text`` are strings; ``kind`` is a ``Kind``; ``artifact`` is null or ``{"path", "sha256"}`` of a file in
+the incident's folder; ``about`` is there where programs go by what a line is about, see ``runbook_lib.record.about``;
+``prev`` is the ``hash`` of the line before, 64 zeros in the first; ``hash`` is the SHA-256 of the canonical form of the
+line without its ``hash``. A line is on disk before ``append`` returns.
+"""
 
 from __future__ import annotations
 
@@ -121,11 +129,12 @@ def parse_journal(data: bytes, path: Path, after: tuple[Line, ...] = ()) -> Jour
 def parse_whole_lines(
     data: bytes, path: Path, after: tuple[Line, ...] = ()
 ) -> tuple[JournalText, RecordDamaged | None]:
-    """The same without raising: the lines up to the first damaged one, and what is wrong with that."""
+    """Return the lines up to the first damaged one, and what is wrong with that; None where none is."""
     whole, _, torn = data.rpartition(b"\n")
     lines = [*after]
     prev = after[-1].hash if after else FIRST_PREV
-    for n, raw in enumerate(whole.split(b"\n") if whole or data.startswith(b"\n") else [], start=len(after) + 1):
+    raws = whole.split(b"\n") if whole or data.startswith(b"\n") else []
+    for n, raw in enumerate(raws, start=len(after) + 1):
         try:
             line = parse_line(raw)
             if line.n != n:
@@ -168,7 +177,7 @@ def _line(value: dict[str, Any]) -> Line:
         raise ValueError("its n is not a whole number")
     try:
         kind = Kind(value["kind"])
-        utc = datetime.strptime(value["utc"], "%Y-%m-%dT%H:%M:%S.%fZ").replace(tzinfo=UTC)
+        utc = datetime.strptime(value["utc"], UTC_FORM).replace(tzinfo=UTC)
     except ValueError:
         raise ValueError("its kind or its utc is not one that a journal line holds") from None
     if utc.strftime(UTC_FORM) != value["utc"]:
@@ -205,10 +214,10 @@ def parse_opening(data: bytes) -> dict[str, str]:
         raise ValueError("it is not JSON") from None
     if not isinstance(value, dict) or not all(isinstance(value.get(key, ""), str) for key in OPENING_KEYS):
         raise ValueError("it is not the opening of an incident")
-    said = {key: value.get(key, "") for key in OPENING_KEYS}
-    if not said["incident"] or datetime.fromisoformat(said["opened_utc"]).tzinfo is None:
+    opening = {key: value.get(key, "") for key in OPENING_KEYS}
+    if not opening["incident"] or datetime.fromisoformat(opening["opened_utc"]).tzinfo is None:
         raise ValueError("it names no incident, or no time in a zone")
-    return said
+    return opening
 
 
 def holds_object(torn: bytes) -> bool:
@@ -230,16 +239,7 @@ def _damaged(path: Path, n: int, how: str) -> RecordDamaged:
     )
 
 
-# -- The journal of an incident: what was intended and what happened, one line each, never changed again.
-#
-# ``journal.jsonl`` holds JSON objects in the canonical form of ``runbook_lib.digest``, one a line,
-# each ending in a line feed. Keys: ``n`` counts from 1; ``utc`` is ``2026-11-23T12:45:01.123456Z``;
-# ``stage``, ``server``, ``expected``, ``seen`` and ``text`` are strings; ``kind`` is a ``Kind``;
-# ``artifact`` is null or
-# ``{"path", "sha256"}`` of a file in the incident's folder; ``about`` is there where programs go by what a line
-# is about, see ``runbook_lib.record.about``; ``prev`` is the ``hash`` of the line before, 64 zeros in the first;
-# ``hash`` is the SHA-256 of the canonical form of the line without its ``hash``.
-# A line is on disk before ``append`` returns.
+# -- The journal of an incident: what was intended and what happened, one line each, never changed again ---
 
 _BLOCK = 64 * 1024
 _REMEMBERED = 16
@@ -272,7 +272,12 @@ class Journal:
         except FileNotFoundError:
             return JournalText(lines=())
         except OSError as error:
-            raise _unreadable(self.path, error) from error
+            raise RecordDamaged(
+                "the journal cannot be read",
+                where=str(self.path),
+                found=error.strerror or type(error).__name__,
+                next_step="check who owns the file",
+            ) from error
         whole, lines = _checked.pop(self.path, (b"", ()))
         if not data.startswith(whole):
             whole, lines = b"", ()
@@ -332,7 +337,12 @@ class Journal:
                 return
         except OSError:
             return  # whoever needs it says what keeps it from being opened
-        raise _another(self.path)
+        raise RecordDamaged(
+            "the journal is no longer the one that this process wrote to: its folder was moved or restored from a copy",
+            where=str(self.path),
+            next_step="put the folder back where it was, and read in it what was sent; then run the same command again,"
+            " in a new kernel",
+        )
 
     @contextmanager
     def _locked(self) -> Iterator[int]:
@@ -416,21 +426,3 @@ def _after_last_line_feed(file: int, end: int) -> int:
             return start + found + 1
         end = start
     return 0
-
-
-def _another(path: Path) -> RecordDamaged:
-    return RecordDamaged(
-        "the journal is no longer the one that this process wrote to: its folder was moved, or restored from a copy",
-        where=str(path),
-        next_step="put the folder back where it was, and read in it what was sent; then run the same command again,"
-        " in a new kernel",
-    )
-
-
-def _unreadable(path: Path, error: OSError) -> RecordDamaged:
-    return RecordDamaged(
-        "the journal cannot be read",
-        where=str(path),
-        found=error.strerror or type(error).__name__,
-        next_step="check who owns the file",
-    )

@@ -10,7 +10,7 @@ from typing import Any
 from runbook_lib.decisions import Deletion
 from runbook_lib.errors import RecordNotWritable
 from runbook_lib.models import Outcome, Stage, StageState
-from runbook_lib.record.about import NOT_SENT, About
+from runbook_lib.record.about import AS_EXPECTED, NOT_SENT, About
 from runbook_lib.record.files import ProcessName
 from runbook_lib.record.journal import Journal, Kind, Line
 
@@ -49,9 +49,10 @@ class RecordedChange:
         """It has left; what came of it is not known yet."""
         self._say(Kind.SENT, self.about)
 
-    def result(self, seen: str, *, expected: str = "") -> None:
-        """What became of it on the device's own word: it is pending no more."""
-        self._say(Kind.RESULT, self.about, seen=seen, expected=expected)
+    def result(self, seen: str, *, expected: str = "", good: bool = False) -> None:
+        """What became of it on the device's own word: it is pending no more. ``good``: it is what was wanted."""
+        about = replace(self.about, seen=AS_EXPECTED) if good else self.about
+        self._say(Kind.RESULT, about, seen=seen, expected=expected)
 
     def not_sent(self, why: str = "", *, expected: str = "") -> None:
         """It is known never to have left, so it is pending no more; no device's word can say so."""

@@ -317,8 +317,8 @@ async def read_when_back(context: Context, read: Callable[[], Awaitable[T]]) -> 
 # -- Changes through the web pages whose result was not seen yet -----------------------------------
 
 
-def write_late_result(context: Context, what: About, seen: str) -> None:
+def write_late_result(context: Context, what: About, seen: str, *, good: bool = False) -> None:
     """Write what the devices say of a change of this stage whose result was not seen yet; nothing is sent again."""
     for change in context.record.pending_changes():
         if change.stage == context.stage and change.about == what:
-            change.result(seen)
+            change.result(seen, good=good)

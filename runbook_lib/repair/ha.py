@@ -89,7 +89,7 @@ async def remove_ha(context: Context) -> None:
 
 
 async def _require_removable(context: Context) -> None:
-    """It was decided some time ago, perhaps by a person who looked at it over night."""
+    """Look again: the removal was decided some time ago, perhaps by a person who thought about it over night."""
     states = await observe_ha(context)
     if not removable(context.site, states):
         raise DecisionNeeded(
@@ -151,7 +151,7 @@ async def decide_ha(context: Context, pages: PrimaryPages) -> HaAction:
     kinds, words = kinds_of(context.site, states), ha_states_in_words(states)
     write_late_result(context, REMOVAL, words)
     if set(kinds) == {StateKind.HEALTHY}:
-        _settle(context, words)
+        _settle(context, words, good=True)
         return HaAction.NOTHING
     if not pages.guided:
         try:
@@ -197,17 +197,15 @@ def _by_states(context: Context, states: Sequence[HaStatus], words: str, *, guid
         "High availability is registered and not healthy, and it did not recover by itself",
         where=f"site {context.site.name}",
         found=f"{words}\n{REMOVAL_MEANS}",
-        next_step=(
-            "look at the servers' own HA pages; then remove HA there (ncs ha remove on the primary), or let this stage"
-            " do it (site's file, policy: remove_broken_ha: true; never while the secondary is the active one),"
-            " and run it again"
-        ),
+        next_step="look at the servers' own HA pages; then remove HA there (ncs ha remove on the primary), or let this"
+        " stage do it (site's file, policy: remove_broken_ha: true; never while the secondary is the active one), and"
+        " run it again",
     )
 
 
-def _settle(context: Context, words: str) -> None:
+def _settle(context: Context, words: str, *, good: bool = False) -> None:
     for change in (REGISTRATION, BY_HAND):
-        write_late_result(context, change, words)
+        write_late_result(context, change, words, good=good)
 
 
 # -- Watch a registration on the page, and both servers beside it: what they say twice in a row ends it
@@ -223,7 +221,7 @@ async def watch_registration(context: Context, page: PrimePages, before: Diagnos
     """
     try:
         shown: list[HaPage] = []
-        return await _first(page.watch_registration(_reporter(context, shown)), _servers_word(context, shown))
+        return await _first(page.watch_registration(_reporter(context, shown)), _watch_servers(context, shown))
     except (PageRefused, DeviceSilent, ConnectionLost) as error:
         found, states = error.found or error.what, ""
         # A page may show a message of something else as a failure: what both servers say decides.
@@ -281,7 +279,7 @@ def _reporter(context: Context, shown: list[HaPage]) -> Callable[[HaPage], None]
     return report
 
 
-async def _servers_word(context: Context, shown: Sequence[HaPage]) -> HaPage:
+async def _watch_servers(context: Context, shown: Sequence[HaPage]) -> HaPage:
     """Ask both servers now and then; raise PageRefused once they say twice in a row that the registration is over.
 
     That is where the secondary serves, and where both call high availability not configured although it was something
@@ -296,19 +294,19 @@ async def _servers_word(context: Context, shown: Sequence[HaPage]) -> HaPage:
             states = await observe_ha(context)
         except DeviceError:
             continue
-        nothing = set(kinds_of(context.site, states)) == {StateKind.NOT_CONFIGURED}
-        begun = begun or not nothing
+        unconfigured = set(kinds_of(context.site, states)) == {StateKind.NOT_CONFIGURED}
+        begun = begun or not unconfigured
         over = ""
         if served_by_secondary(states):
             over = "the primary has failed over to the secondary"
-        elif nothing and (begun or (shown and not shown[-1].under_way)):
+        elif unconfigured and (begun or (shown and not shown[-1].under_way)):
             over = "both servers call high availability not configured"
         if over and over == last:
             words = dict.fromkeys(filter(None, (page.message for page in shown)))
             raise PageRefused(over, where="primary", found="\n".join((*words, ha_states_in_words(states))))
         last = over
         empty = shown and not any(step.percent for step in shown[-1].milestones)
-        if nothing and not begun and empty and time.monotonic() > end:
+        if unconfigured and not begun and empty and time.monotonic() > end:
             raise DeviceSilent("neither server nor the page shows that the registration has begun")
 
 
@@ -354,11 +352,11 @@ async def _checked(context: Context, pages: PrimaryPages) -> tuple[ReadinessItem
 
 def require_readiness(items: Sequence[ReadinessItem], accepted: Sequence[str]) -> None:
     """Raise ReadinessFailed for a failed item that the site's file does not name."""
-    failed = [item for item in items if not item.passed and item.name not in accepted]
-    if failed:
+    not_passed = [item for item in items if not item.passed and item.name not in accepted]
+    if not_passed:
         raise ReadinessFailed(
             "Check Readiness reports failures; nothing was registered",
-            found="\n".join(f"{item.name}: {item.detail}" for item in failed),
+            found="\n".join(f"{item.name}: {item.detail}" for item in not_passed),
             next_step="fix them, or accept one in the site's file (policy: accept_readiness: [its name])",
         )
 
@@ -443,4 +441,5 @@ async def _by_hand(context: Context, pages: PrimaryPages) -> None:
         return set(kinds_of(context.site, states)) == {StateKind.HEALTHY}, ha_states_in_words(states)
 
     await watch(context, look, "high availability as both servers report it")
-    write_late_result(context, BY_HAND, ha_states_in_words(await observe_ha(context)))
+    good, words = await look()
+    write_late_result(context, BY_HAND, words, good=good)

@@ -55,8 +55,6 @@ _LEFT = ' style="text-align:left"'
 SHORT = 24  # characters that are not worth a second line
 _DIGEST = re.compile(r"\b([0-9a-f]{32})([0-9a-f]{32})\b")
 _OPTION = re.compile(r"(?<!\S)--[a-z][a-z-]*")
-
-
 _LONG = (
     "<style>.rb-long{max-height:40em}.rb-long thead th{position:sticky;top:0;background:var(--jp-layout-color0,Canvas)}"
     "@media print{.rb-long{max-height:none}}</style>"

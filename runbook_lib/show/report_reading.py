@@ -14,7 +14,7 @@ from runbook_lib.decisions import Approval, Deletion, Override, Plan
 from runbook_lib.digest import sha256_hex
 from runbook_lib.errors import ParameterRefused
 from runbook_lib.models import Stage, TofuStore, Verdict
-from runbook_lib.record.about import NOT_SENT, LineTopic
+from runbook_lib.record.about import AS_EXPECTED, NOT_SENT, LineTopic
 from runbook_lib.record.artifacts import checked
 from runbook_lib.record.files import from_json_bytes, read_plain
 from runbook_lib.record.journal import Kind, Line, parse_whole_lines
@@ -144,10 +144,8 @@ def _later(lines: tuple[Line, ...], intent: Line) -> tuple[Line, ...]:
 
 
 def _change(number: int, intent: Line, later: tuple[Line, ...]) -> ChangeRow:
-    results = [line for line in later if line.kind is Kind.RESULT]
-    seen = results[-1].seen if results else ""
+    result = next((line for line in reversed(later) if line.kind is Kind.RESULT), None)
     is_command = intent.about.topic is LineTopic.DELETE
-    never_left = bool(results) and results[-1].about.seen == NOT_SENT
     return ChangeRow(
         number=number,
         utc=intent.utc,
@@ -155,21 +153,22 @@ def _change(number: int, intent: Line, later: tuple[Line, ...]) -> ChangeRow:
         server=intent.server,
         key=intent.about.name if is_command else "",
         what=f"delete {intent.text}" if is_command else intent.text,
-        expected=(results[-1].expected if results else "") or ("" if is_command else intent.expected),
+        expected=(result.expected if result else "") or ("" if is_command else intent.expected),
         sent=any(line.kind is Kind.SENT for line in later),
-        result=seen,
-        tone="quiet" if never_left else _tone(seen, results[-1].expected if results else "", intent.expected),
+        result=result.seen if result else "",
+        tone=_tone(intent, result),
         ref=ref(intent),
-        result_ref=ref(results[-1]) if results else Ref(),
+        result_ref=ref(result) if result else Ref(),
     )
 
 
-def _tone(seen: str, expected: str, wanted: str) -> str:
-    if not seen:
+def _tone(intent: Line, result: Line | None) -> str:
+    if result is None or not result.seen:
         return "bad"
-    if seen in (expected, wanted):
-        return "good"
-    return "doubt"
+    if result.about.seen == NOT_SENT:
+        return "quiet"
+    good = result.about.seen == AS_EXPECTED or result.seen in (result.expected, intent.expected)
+    return "good" if good else "doubt"
 
 
 def stages_of(lines: tuple[Line, ...], changes: tuple[ChangeRow, ...]) -> tuple[StageRow, ...]:

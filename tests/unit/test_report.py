@@ -20,6 +20,7 @@ from runbook_lib.models import Outcome, Stage, StageState, Verdict
 from runbook_lib.record.incident import Record
 from runbook_lib.record.journal import Artifact, Kind
 from runbook_lib.redactor import Redactor
+from runbook_lib.repair.planned_changes import REGISTRATION
 from runbook_lib.show import report
 from runbook_lib.show.report import post_mortem, write_beside, write_into
 from runbook_lib.show.report_model import Grid
@@ -164,6 +165,18 @@ def test_a_change_without_a_result_outweighs_the_outcome(tmp_path: Path) -> None
     found = post_mortem(record.folder)
     assert found.headline.outcome is Outcome.UNKNOWN
     assert any("register HA once more" in sentence for sentence in found.unproven)
+
+
+@pytest.mark.parametrize(("good", "tone"), [(True, "good"), (False, "doubt")])
+def test_a_result_that_is_right_is_no_doubt_however_it_is_worded(tmp_path: Path, good: bool, tone: str) -> None:
+    """A registration whose end was seen after an interruption, in both servers' words."""
+    record = Record.create(tmp_path, "berlin")
+    change = record.intend(Stage.REGISTER, "primary", REGISTRATION, expected="Primary Active")
+    change.sent()
+    change.result("primary: Primary Active; secondary: Secondary Syncing", good=good)
+    found = post_mortem(record.folder)
+    assert [row.tone for row in found.changes] == [tone]
+    assert [moment.tone for moment in found.moments if moment.kind is Kind.RESULT] == [tone]
 
 
 def test_an_outcome_that_something_followed_is_in_doubt(tmp_path: Path) -> None:
