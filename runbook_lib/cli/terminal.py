@@ -32,10 +32,7 @@ def prose(line: str) -> None:
 
 
 def _fitted(text: str, stream: TextIO | None, hang: int) -> str:
-    """Return redacted text with its long lines broken, where it goes to a terminal; further ones ``hang`` to the right.
-
-    What stands behind a label stays below its first word.
-    """
+    """Return redacted text, its long lines broken where it goes to a terminal; further ones stand ``hang`` in."""
     if stream is None or not stream.isatty():
         return text
     width = shutil.get_terminal_size().columns

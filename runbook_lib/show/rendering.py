@@ -136,7 +136,6 @@ LOG_WIDTH = 160
 NARROWEST = 40
 # The least width of a column of words, tried in turn; then digests are broken in two; then each row is a block.
 PROSE_WIDTHS = (26, 18)
-
 Rows = list[tuple[str, ...]]
 
 # rich measures and breaks lines; its own tables take ten times as long, which a fleet pays for each cell of a notebook.
