@@ -18,7 +18,7 @@ from runbook_lib.decisions import EVERY_CHANGE, Decision, Override, Plan, Planne
 from runbook_lib.device.names import parse_name
 from runbook_lib.device.prime import DELETE_TOFU, LIST_TOFU
 from runbook_lib.digest import plan_digest
-from runbook_lib.errors import RecordError, StageOutOfOrder
+from runbook_lib.errors import RecordError, StageOutOfOrder, opening_line
 from runbook_lib.models import Diagnosis, Inventory, Judgement, Mismatch, TofuEntry, Vantage, Verdict
 from runbook_lib.params.model import Site
 from runbook_lib.repair.confirmation import overrides_in_words, overrides_of, overriding
@@ -287,7 +287,7 @@ def _row(
         verdict=judgement.verdict if judgement else None,
         confirmed_sha256=judgement.facts.sha256 if delete and judgement and judgement.facts else "",
         seen_from=tuple(judgement.seen_from) if judgement else (),
-        not_seen_from=tuple(f"{place}: {why.splitlines()[0]}" for place, why in judgement.not_available)
+        not_seen_from=tuple(f"{place}: {opening_line(why)}" for place, why in judgement.not_available)
         if judgement
         else (),
         evidence=tuple(
