@@ -50,7 +50,8 @@ async def present(
     server on the loopback there: a name might lead elsewhere. Nothing that a device does is raised:
     a host that did not answer every time has a ``problem``, a server that does not
     forward makes the vantage not ``available``, and leaves that differ make it not ``stable``. What was seen before a
-    look that failed is kept beside the ``problem``: it may contradict, and confirms nothing.
+    look that failed is kept beside the ``problem``: it may contradict, and confirms nothing. A host that is a name is
+    asked for by it (SNI) at the first look only.
     """
     chains: list[tuple[bytes, ...]] = []
     problem, available, resolved = "", True, True
@@ -59,7 +60,7 @@ async def present(
         if number:
             await asyncio.sleep(deadlines.probe_spacing_s)
         try:
-            chains.append(await _probe(host, place, port, via, deadlines.probe_s))
+            chains.append(await _look(number, host, place, port, via, deadlines.probe_s))
         except (VantageUnavailable, ConnectionLost, asyncssh.Error) as error:
             problem, available = str(error), False
         except (DeviceUnreachable, OSError, EOFError, ValueError) as error:
@@ -119,6 +120,19 @@ def not_available(host: str, port: int, vantage: Vantage, *, via: str, problem: 
     )
 
 
+async def _look(
+    number: int, host: str, place: str, port: int, via: Console | None, probe_s: float
+) -> tuple[bytes, ...]:
+    """Make one handshake. PI may call a name's host by its address, so what is shown to whoever names none counts too.
+
+    A server that shows nothing then is asked by its name again.
+    """
+    if number and not is_address(host):
+        with contextlib.suppress(OSError, EOFError):
+            return await _probe("", place, port, via, probe_s)
+    return await _probe(host, place, port, via, probe_s)
+
+
 async def _probe(host: str, place: str, port: int, via: Console | None, probe_s: float) -> tuple[bytes, ...]:
     if not 1 <= port <= 65535:
         raise ValueError(f"{port} is not a port")
@@ -144,7 +158,7 @@ async def _stream(host: str, port: int, via: Console | None) -> AsyncIterator[tu
 
 async def _handshake(host: str, reader: _TlsReader, writer: _TlsWriter) -> tuple[bytes, ...]:
     incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
-    tls = seeing_context().wrap_bio(incoming, outgoing, server_hostname=None if is_address(host) else host)
+    tls = seeing_context().wrap_bio(incoming, outgoing, server_hostname=None if is_address(host) else host or None)
     while True:
         try:
             tls.do_handshake()

@@ -54,10 +54,20 @@ def test_two_handshakes_without_a_byte_of_data_and_without_an_addresss_name(tmp_
 
 
 def test_a_name_is_asked_for_where_there_is_one(tmp_path: Path) -> None:
-    """A host that is known by name is asked for by that name (SNI)."""
+    """A host that is known by name is asked for by that name (SNI), and once by none, as PI may do."""
     server = TlsServer(Chain(tmp_path, "a"))
-    look_at(server, "localhost")
-    assert server.handshakes == ["localhost", "localhost"]
+    assert look_at(server, "localhost").seen_each_time
+    assert server.handshakes == ["localhost", None]
+
+
+def test_another_certificate_for_whoever_asks_for_no_name_is_seen(tmp_path: Path) -> None:
+    """Somebody in between could tell our looks from PI's by that; a server that needs a name is asked by it again."""
+    named, other = Chain(tmp_path, "a"), Chain(tmp_path, "a")
+    seen = look_at(TlsServer(named, of_no_name=other), "localhost")
+    assert (seen.stable, seen.chain) == (False, other.der)
+    needs_one = TlsServer(named, of_no_name=None)
+    assert look_at(needs_one, "localhost").seen_each_time
+    assert needs_one.handshakes == ["localhost", None, "localhost"]
 
 
 def test_two_certificates_in_turn_are_not_stable(tmp_path: Path) -> None:
@@ -195,7 +205,7 @@ def test_a_host_shows_itself_on_its_own_loopback_whatever_its_name_leads_to(tmp_
                 seen = await present("prime.invalid", server.port, vantage=Vantage.SELF, deadlines=QUICK, via=console)
                 given = await present("127.0.0.2", server.port, vantage=Vantage.SELF, deadlines=QUICK, via=console)
             assert (seen.chain, seen.problem, seen.host) == (chain.der, "", "prime.invalid")
-            assert server.handshakes == ["prime.invalid"] * 2
+            assert server.handshakes == ["prime.invalid", None]
             assert ade.forwarded == [("127.0.0.1", server.port)] * 2 + [("127.0.0.2", server.port)]
             assert given.chain == ()
 

@@ -58,13 +58,18 @@ class TlsServer:
     """``async with TlsServer(chain, ...) as server``: answers TLS handshakes and keeps what was sent inside.
 
     Each connection gets the next of ``chains``, the last one for ever. ``handshakes`` holds the name that each
-    client asked for, None where it asked for none.
+    client asked for, None where it asked for none. ``of_no_name`` is what that one is shown then; None: an alert.
     """
 
     def __init__(
-        self, *chains: Chain, listen: str = "127.0.0.1", tune: Callable[[ssl.SSLContext], None] | None = None
+        self,
+        *chains: Chain,
+        listen: str = "127.0.0.1",
+        tune: Callable[[ssl.SSLContext], None] | None = None,
+        of_no_name: Chain | str | None = "the same",
     ) -> None:
         self._chains = chains
+        self._of_no_name = of_no_name
         self._tune = tune
         self._listen = listen
         self.handshakes: list[str | None] = []
@@ -85,12 +90,20 @@ class TlsServer:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         if self._tune:
             self._tune(context)
-        context.load_cert_chain(self._chains[min(len(self.handshakes), len(self._chains) - 1)].pem)
+        chain = self._chains[min(len(self.handshakes), len(self._chains) - 1)]
+        by_name = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        other = self._of_no_name if isinstance(self._of_no_name, Chain) else None
+        context.load_cert_chain(other.pem if other else chain.pem)
+        if other:
+            by_name.load_cert_chain(chain.pem)
         self.handshakes.append(None)
         number = len(self.handshakes) - 1
 
-        def name_asked_for(_sock: object, name: str | None, _context: object) -> None:
+        def name_asked_for(sock: ssl.SSLObject, name: str | None, _context: object) -> int | None:
             self.handshakes[number] = name
+            if name and other:
+                sock.context = by_name
+            return ssl.ALERT_DESCRIPTION_UNRECOGNIZED_NAME if name is None and self._of_no_name is None else None
 
         context.sni_callback = name_asked_for
         try:
