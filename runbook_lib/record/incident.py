@@ -124,9 +124,9 @@ class Record(ArtifactStore):
         return artifact
 
     def read_facts(
-        self, stage: Stage, name: str, kind: type[T], *, said: bool = False, before: datetime | None = None
+        self, stage: Stage, name: str, kind: type[T], *, said: bool = False, before: datetime | int | None = None
     ) -> T:
-        """What ``stage`` left last under ``name``, at all or ``before`` a time.
+        """What ``stage`` left last under ``name``, at all or ``before`` a time or the number of a journal line.
 
         ``said``: where others may write in the folder, only what this account wrote counts. Raises ``StageOutOfOrder``
         if it has not left any, ``RecordDamaged`` if the file is not what the journal says.
@@ -137,7 +137,7 @@ class Record(ArtifactStore):
             if (
                 line.artifact
                 and wanted.fullmatch(line.artifact.path)
-                and (before is None or line.utc < before)
+                and (before is None or (line.n < before if isinstance(before, int) else line.utc < before))
                 and (ours is None or line.artifact.sha256 in ours)
             ):
                 return self.read_json(line.artifact, kind)

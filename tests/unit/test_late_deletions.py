@@ -35,6 +35,7 @@ from runbook_lib.models import Diagnosis, Inventory, Stage, TofuStore
 from runbook_lib.params.model import Deadlines
 from runbook_lib.record.journal import Kind
 from runbook_lib.repair import context, deletion
+from runbook_lib.repair.planned_changes import require_deletions, results_of
 from runbook_lib.repair.sent_changes import recorded_deletions
 
 
@@ -146,6 +147,22 @@ def test_a_deletion_that_is_refused_is_not_told_as_if_it_had_been_sent(
         carry_out(lambda *_: None, Diagnosis(mismatches=()))
     assert told
     assert not [words for words in told if "deletecert" in words]
+
+
+def test_a_clock_that_is_set_back_behind_the_plan_hides_no_deletion(incident: Incident, carry_out: CarryOut) -> None:
+    """What the plan has sent is told by the journal's order: nothing is called unsent, or somebody else's change."""
+    plan = incident.record.read_plan()
+    incident.context = replace(incident.context, now=lambda: datetime.now(UTC) - timedelta(hours=25))
+    incident.approve(plan, at_utc=datetime.now(UTC) - timedelta(hours=25))
+
+    def taken(stores: Stores, server: str, key: str) -> None:
+        stores.gone.add((server, key))
+
+    results = carry_out(taken, incident.diagnosis(datetime.now(UTC) - timedelta(hours=48)))
+    assert [result.result for result in results] == [Deletion.GONE] * 3
+    assert all(result.sent_utc < plan.made_utc for result in results)
+    require_deletions(incident.context, plan)
+    assert results_of(incident.context, incident.write_plan()) == ()  # a new plan has sent nothing yet
 
 
 @pytest.mark.parametrize("later", [True, False])
