@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -22,13 +22,14 @@ from runbook_lib.device.answers import StateKind
 from runbook_lib.device.prime import PrimeServer
 from runbook_lib.device.probe import not_available, present
 from runbook_lib.errors import DeviceError, DeviceSilent, DeviceUnreachable, RunbookError
-from runbook_lib.models import CertificateFacts, Diagnosis, HaStatus, Inventory, Judgement, Presented, Vantage, Verdict
+from runbook_lib.models import Diagnosis, HaStatus, Inventory, Judgement, Mismatch, Presented, Vantage, Verdict
 from runbook_lib.params.model import Site
 from runbook_lib.repair.context import PI_SERVERS, Devices, Target, targets
 from runbook_lib.repair.diagnose import read_site_logs
 from runbook_lib.repair.ha_state import kinds_of
 from runbook_lib.repair.plan import make_plan
 from runbook_lib.repair.sent_changes import ChangeHistory, deletion_ends, last_confirmed, records_of_site
+from runbook_lib.repair.staleness import Staleness, fits_none
 from runbook_lib.secrets import REDACTOR
 
 
@@ -89,8 +90,6 @@ class TriagedSite:
         return Verdict.CONTRADICTED in self.verdicts.values()
 
 
-# -- From what was seen of a site to one of four words, and why. Pure ------------------------------
-
 _NO_CONNECTION = (DeviceUnreachable, DeviceSilent)
 
 
@@ -100,12 +99,13 @@ def condition_of(
     judgements: Iterable[Judgement],
     ha: Iterable[HaStatus],
     errors: Mapping[str, RunbookError],
+    reported: Iterable[Mismatch] = (),
 ) -> tuple[Condition, tuple[str, ...]]:
     """Return the condition and its reasons.
 
     A contradicted certificate outweighs everything. What an HA state means is judged as in the stages, by the site's
-    own ``ha_states`` first. ``plan`` is None where a store or the logs could not be read;
-    ``errors`` are those of the phases, by phase.
+    own ``ha_states`` first. ``plan`` is None where a store or the logs could not be read; ``errors`` are by phase.
+    ``reported``: the mismatches that are not over, of which one that no row of the plan rests on is no health.
     """
     judgements, ha = tuple(judgements), tuple(ha)
     contradicted = [_in_words(each) for each in judgements if each.verdict is Verdict.CONTRADICTED]
@@ -124,7 +124,9 @@ def condition_of(
         hosts = ", ".join(dict.fromkeys(f"{row.target} {row.verdict}" for row in plan.deletions))
         return Condition.REPAIRABLE, (f"{len(plan.deletions)} stale entries: {hosts}",)
     without_answer = [each for each in judgements if each.verdict in (Verdict.UNREACHABLE, Verdict.UNSTABLE)]
-    open_points = (*map(_in_words, without_answer), *_unhealthy(site, ha))
+    explained = {place for row in plan.rows for place in row.evidence}
+    others = (m for m in reported if explained.isdisjoint(f"{line.source}:{line.number}" for line in m.evidence))
+    open_points = (*map(fits_none, others), *map(_in_words, without_answer), *_unhealthy(site, ha))
     return (Condition.NEEDS_A_PERSON, open_points) if open_points else (Condition.HEALTHY, ())
 
 
@@ -190,14 +192,16 @@ class _Asking:
         )
         now = datetime.now(UTC)
         judgements = tuple(self._judged(target, looks[target.name], now) for target in targets(self._site))
-        plan = None
+        plan, reported = None, list[Mismatch]()
         if len(stores) == len(PI_SERVERS) and diagnosis is not None:
             presented = tuple(one for look in looks.values() for one in look)
             inventory = Inventory(stores=stores, presented=presented, judgements=judgements, ha=ha)
             gone_utc, undecided = deletion_ends(self._root, self._site.name)
             past = ChangeHistory(gone_utc=gone_utc, undecided=undecided)
             plan = make_plan(self._site, "triage", diagnosis, inventory, past, now_utc=now)
-        condition, why = condition_of(self._site, plan, judgements, ha, self._errors)
+            stale = Staleness(self._site, diagnosis, inventory, past)
+            reported = [each for key in PI_SERVERS for each in stale.reported(key)]
+        condition, why = condition_of(self._site, plan, judgements, ha, self._errors, reported)
         return TriagedSite(
             site=each.name,
             where=each.where,
@@ -206,7 +210,7 @@ class _Asking:
             deletions=tuple(f"{row.server}: {row.key}" for row in plan.deletions) if plan else (),
             verdicts={judgement.target: judgement.verdict for judgement in judgements},
             ha={status.server: status.state for status in ha},
-            certificates=tuple(_expiry(each, each.facts, now) for each in judgements if each.facts),
+            certificates=tuple(expiry for each in judgements for expiry in _expiry(each, now)),
             phases=tuple(self._phases),
         )
 
@@ -283,20 +287,19 @@ def _look_at(target: Target) -> str:
     return f"certificate of {target.name}"
 
 
-def _expiry(judgement: Judgement, facts: CertificateFacts, now: datetime) -> Expiry:
-    return Expiry(
-        target=judgement.target,
-        host=judgement.host,
-        port=judgement.port,
-        sha256=facts.sha256,
-        subject=facts.subject,
-        not_after_utc=facts.not_after_utc,
-        days=(facts.not_after_utc - now).days,
-        verdict=judgement.verdict,
-    )
+def _expiry(judgement: Judgement, now: datetime) -> Iterator[Expiry]:
+    if facts := judgement.facts:
+        yield Expiry(
+            target=judgement.target,
+            host=judgement.host,
+            port=judgement.port,
+            sha256=facts.sha256,
+            subject=facts.subject,
+            not_after_utc=facts.not_after_utc,
+            days=(facts.not_after_utc - now).days,
+            verdict=judgement.verdict,
+        )
 
-
-# -- Many sites asked at a time: bounded, in several processes, and told of as each is found -------
 
 SHARE = 50
 

@@ -24,8 +24,6 @@ from runbook_lib.errors import (
     cut_front,
 )
 
-# -- What the server's terminal sends, kept until somebody takes it --------------------------------
-
 LARGEST = 16 * 1024 * 1024
 
 

@@ -13,8 +13,6 @@ from runbook_lib.logs.mismatch import MessageHit
 from runbook_lib.logs.rules import Rule
 from runbook_lib.models import LogLine, NotALog
 
-# -- Events of one subject, together: how many, since when, on whose evidence. Bounded, whatever the logs hold
-
 EVIDENCE_EVENTS = 3
 EVIDENCE_LINES = 8
 MOST_SUBJECTS = 1000

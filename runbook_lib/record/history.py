@@ -23,8 +23,6 @@ from runbook_lib.record.journal import Kind, Line
 from runbook_lib.record.manifest import JOURNAL
 from runbook_lib.record.stages import ENVELOPE, FINAL, after_seal, closed_by, files_of_seals, outcome
 
-# -- Which incidents are asked for -----------------------------------------------------------------
-
 STATES = (*Outcome, *Unended)
 _DAY = re.compile(r"\d{4}-\d{2}-\d{2}")
 _WORDS = re.compile(r'"([^"]+)"|(\S+)')

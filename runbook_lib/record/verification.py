@@ -43,8 +43,6 @@ from runbook_lib.record.stages import ENVELOPE, MANIFEST, SEAL_FOLDER, STAMP, na
 
 NEVER_SEALED = "It was never sealed: it has no manifest and no signature, only the journal's hash chain."
 
-# -- What checking a record found ------------------------------------------------------------------
-
 
 @dataclass(frozen=True, kw_only=True)
 class RecordProblem:

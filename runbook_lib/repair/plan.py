@@ -26,7 +26,7 @@ from runbook_lib.repair.context import PI_SERVERS, Context, Target, is_own, old_
 from runbook_lib.repair.ha_state import served_by_secondary
 from runbook_lib.repair.planned_changes import changes_of
 from runbook_lib.repair.sent_changes import ALARMING, ChangeHistory, change_history
-from runbook_lib.repair.staleness import Staleness, naming
+from runbook_lib.repair.staleness import Staleness, fits_none, naming
 
 Change = PlanRow | PlannedChange
 """Whatever an approval may allow: the deletion of an entry, or what stages 40 and 50 may do."""
@@ -164,10 +164,7 @@ class _Planner:
 
     def notes(self, rows: tuple[PlanRow, ...]) -> list[str]:
         """Say what the rows cannot: mismatches that no entry explains, logs that were not at hand, no entry at all."""
-        found = [
-            f"{mismatch.server}: a mismatch of {mismatch.subject} fits no entry of another host of this site"
-            for mismatch in self._stale.unexplained
-        ]
+        found = [*map(fits_none, self._stale.unexplained)]
         alarming = [judgement.target for judgement in self._inventory.judgements if judgement.verdict in ALARMING]
         found += [
             f"{alarm.server}: another certificate was met there in this incident, {alarm.utc:%Y-%m-%d %H:%M:%S} UTC:"

@@ -247,6 +247,11 @@ def _fits_any(mismatch: Mismatch, subjects: tuple[str, ...]) -> bool:
     return any(fits(mismatch.subject, subject) for subject in subjects)
 
 
+def fits_none(mismatch: Mismatch) -> str:
+    """Return in words that no entry explains a mismatch."""
+    return f"{mismatch.server}: a mismatch of {mismatch.subject} fits no entry of another host of this site"
+
+
 def naming(server: str, entry: TofuEntry) -> str:
     """Return how the operator names an entry as stale."""
     return f"name it in the site's file (policy: named_entries: ['{server} {entry.key}'])"

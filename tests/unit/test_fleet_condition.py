@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from types import SimpleNamespace
@@ -21,7 +22,7 @@ from runbook_lib.errors import (
     LoginRefused,
     RunbookError,
 )
-from runbook_lib.models import HaStatus, Judgement, Verdict
+from runbook_lib.models import HaStatus, Judgement, LogLine, Mismatch, Verdict
 from runbook_lib.secrets import SecretRef
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
@@ -115,6 +116,25 @@ def test_a_state_means_in_triage_what_the_sites_file_says_it_means() -> None:
     states = ha("primary  serving", "Secondary Standing By")
     assert condition_of(site, plan(), [], states, {}) == (Condition.HEALTHY, ())
     assert condition_of(site_with(), plan(), [], states, {})[0] is Condition.NEEDS_A_PERSON
+
+
+def test_a_mismatch_that_no_entry_explains_is_no_health() -> None:
+    """The logs report it now: of a host outside of this site, or one that its file does not know by this address."""
+    line = LogLine(source="ncs-0-0.log", number=7, text="TOFU failed")
+    mismatch = Mismatch(
+        server="primary",
+        place="unknown",
+        subject="CN=dnac",
+        threads=(),
+        count=1,
+        first_utc=NOW,
+        last_utc=NOW,
+        evidence=(line,),
+    )
+    word, why = condition_of(site_with(), plan(), [], ha(*HEALTHY), {}, [mismatch])
+    assert (word, "CN=dnac fits no entry" in why[0]) == (Condition.NEEDS_A_PERSON, True)
+    explained = replace(plan(), rows=(replace(plan().rows[0], evidence=("ncs-0-0.log:7",)),))
+    assert condition_of(site_with(), explained, [], ha(*HEALTHY), {}, [mismatch])[0] is Condition.HEALTHY
 
 
 def test_what_could_not_be_understood_needs_a_person() -> None:
