@@ -130,7 +130,7 @@ class Case:
 
 
 async def _delete(case: Case) -> None:
-    await deletion._delete_one(case.context, case.plan, case.plan.deletions[0])
+    await deletion._delete_one(case.context, case.plan, case.plan.deletions[0], 0.0)
 
 
 async def _remove(case: Case) -> None:
