@@ -87,8 +87,6 @@ def _moment(text: str, otherwise: time) -> datetime | None:
     return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
-# -- One record read for the index: what the incident was, and the text to search in ---------------
-
 LONGEST = 200_000
 """Characters of one record that are searched: the journal's first, then what devices and logs said."""
 LOOKS = (Stage.VERIFY, Stage.LIST)

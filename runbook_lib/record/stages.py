@@ -9,11 +9,12 @@ from typing import Any
 
 from runbook_lib.decisions import Deletion
 from runbook_lib.errors import RecordNotWritable
-from runbook_lib.models import Outcome, Stage, StageState
-from runbook_lib.record.about import AS_EXPECTED, NOT_SENT, About
+from runbook_lib.models import Outcome, Stage, StageState, Verdict
+from runbook_lib.record.about import AS_EXPECTED, NOT_SENT, About, LineTopic
 from runbook_lib.record.files import ProcessName
 from runbook_lib.record.journal import Journal, Kind, Line
 
+ALARMING = (Verdict.CONTRADICTED, Verdict.UNSTABLE)  # somebody else may have answered
 FINAL = frozenset({Outcome.REPAIRED, Outcome.REPAIRED_UNVERIFIED, Outcome.NOTHING_TO_DO})
 """The outcomes that close an incident. After the others it stays open, unless a person closes it."""
 SEAL_FOLDER = re.compile(r"seal(?:-([2-9]|[1-9][0-9]+))?")
@@ -21,6 +22,15 @@ MANIFEST, ENVELOPE, STAMP = "manifest.json", "envelope.json", "timestamp.tsr"
 """The files of a seal, in its folder."""
 CLOSING = "closing"
 """The file that says who closed an incident and why, without its ending; the line of that outcome names it."""
+
+
+def alarms_after(lines: Sequence[Line], n: int = 0) -> dict[str, Line]:
+    """Return, by host, the last look behind line ``n`` that may have met somebody else.
+
+    What it met may be gone at the next look, and nothing else would tell of it then.
+    """
+    looks = (line for line in lines[n:] if line.about.topic is LineTopic.CERTIFICATE)
+    return {line.server: line for line in looks if line.about.seen in ALARMING}
 
 
 def pending_changes(lines: Iterable[Line]) -> tuple[Line, ...]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,10 +15,11 @@ from runbook_lib.record.files import ProcessName, account, host
 from runbook_lib.record.incident import Record
 from runbook_lib.record.journal import Artifact
 from runbook_lib.record.signing import SEEN, VerifyingKey, key_id, seen_here, signed, signer, signing_key, trusted_keys
+from runbook_lib.record.stages import alarms_after
 from runbook_lib.repair.context import Context, now_utc
 from runbook_lib.repair.plan import Change, essence
-from runbook_lib.repair.planned_changes import place_of, unsent, unsent_changes
-from runbook_lib.repair.sent_changes import alarms_after, deletion_intents
+from runbook_lib.repair.planned_changes import unsent, unsent_changes
+from runbook_lib.repair.sent_changes import deleting, sent_since
 from runbook_lib.secrets import NotPrivate
 
 # -- Whether two names may be one person's: what a reader cannot tell apart is the same ------------
@@ -68,8 +69,6 @@ def _confusable_with(char: str) -> list[str]:
     found = is_confusable(char, greedy=True)
     return [each["c"] for each in found[0]["homoglyphs"]] if found else []
 
-
-# -- Whose word an approval is, and why one does not count -----------------------------------------
 
 _TIME = "%Y-%m-%dT%H:%M:%SZ"
 UNSIGNED = (
@@ -140,11 +139,9 @@ class Judge:
 
 def _met_since(record: Record, approval: Artifact) -> str:
     """Return at which hosts somebody else may have answered after an approval was written; nothing where nobody did."""
-    written = next(line.n for line in record.journal.read().lines if line.artifact == approval)
-    return ", ".join(f"{host}: {look.about.seen}" for host, look in alarms_after(record, written).items())
-
-
-# -- The approval of a plan: writing it, and whether a plan may be carried out by it ---------------
+    lines = record.journal.read().lines
+    written = next(line.n for line in lines if line.artifact == approval)
+    return ", ".join(f"{host}: {look.about.seen}" for host, look in alarms_after(lines, written).items())
 
 
 def approver(name: str) -> str:
@@ -188,13 +185,17 @@ def approval_naming(context: Context, plan: Plan, change: Change) -> Approval | 
 
 
 def _unspent(context: Context, plan: Plan, left: Sequence[Change]) -> Approval | None:
-    sent_utc = deletion_intents(context.record)
-    places = [place_of(each) for each in left if isinstance(each, PlanRow)]
     for approval, covered in _approvals(context, plan):
-        spent = any(sent_utc.get(place, approval.at_utc) > approval.at_utc for place in places)
-        if not spent and covered.issuperset(map(essence, left)):
+        if not _sent_again(context, approval, left) and covered.issuperset(map(essence, left)):
             return approval
     return None
+
+
+def _sent_again(context: Context, approval: Approval, left: Iterable[Change]) -> list[str]:
+    """Return which deletions of ``left`` were sent after an approval, so that it allows none of them any more."""
+    since = sent_since(context.record, approval)
+    rows = (row for row in left if isinstance(row, PlanRow))
+    return [f"{row.server}: {row.key}" for row in rows if (row.server, deleting(row.key)) in since]
 
 
 def _approvals(context: Context, plan: Plan) -> Iterator[tuple[Approval, set[tuple[object, ...]]]]:
@@ -204,21 +205,23 @@ def _approvals(context: Context, plan: Plan) -> Iterator[tuple[Approval, set[tup
     left some of them, those too, although the plan of the rest has another digest. One that does not
     count (``Judge``) is passed over. An approval of a plan of release 0.1.0 covers its deletions and nothing else.
     """
-    sent_utc = deletion_intents(context.record)
     judge = Judge.here()
     for approval, artifact in reversed(context.record.approvals()):
         if judge.refusal(context, approval, artifact):
             continue
         approved = context.record.read_plan(approval.digest)
-        interrupted = any(sent_utc.get(place_of(row), approval.at_utc) > approval.at_utc for row in approved.deletions)
-        if approval.digest == plan.digest or interrupted:
+        if approval.digest == plan.digest or _sent_again(context, approval, approved.deletions):
             yield approval, set(map(essence, approved.every_change))
 
 
 def refused_approvals(context: Context, plan: Plan) -> tuple[str, ...]:
     """Return a sentence for each approval of this plan that does not count."""
     judge = Judge.here()
-    told = ((approval, judge.refusal(context, approval, file)) for approval, file in context.record.approvals())
+    told = []
+    for approval, file in context.record.approvals():
+        again = _sent_again(context, approval, unsent(context, plan))
+        sent = f"{', '.join(again)} was sent after it" if again else ""
+        told.append((approval, judge.refusal(context, approval, file) or sent))
     return tuple(
         f"the approval by {approval.by} does not count: {why}"
         for approval, why in told

@@ -36,7 +36,7 @@ from runbook_lib.repair.planned_changes import (
     sent_places,
     settings_of,
 )
-from runbook_lib.repair.sent_changes import change_history, change_intents, deletion_intents
+from runbook_lib.repair.sent_changes import change_history, deleting, sent_since
 from runbook_lib.repair.staleness import ends_of_deletions, require_none_goes_on
 
 # -- Which release each server runs: whether these runbooks are written for it, and whether both run the same.
@@ -226,14 +226,13 @@ async def not_sent_before(context: Context, request: ChangeRequest) -> None:
     """An approval lets each change be sent once: what never left here does not count, what the server refused does."""
     if not request.sends:
         return
+    since = sent_since(context.record, request.approval)
     if isinstance(request.change, PlanRow):
         place = place_of(request.change)
-        sent_utc = deletion_intents(context.record).get(place, request.approval.at_utc)
-        before = place in sent_places(context, request.plan) or sent_utc > request.approval.at_utc
+        before = place in sent_places(context, request.plan) or (place[0], deleting(place[1])) in since
     else:
-        since = [what for what, utc in change_intents(context.record) if utc > request.approval.at_utc]
         now = attempt(change_history(context), about_change(request.change))
-        before = request.what in since or now != request.change.attempt
+        before = request.what in [what for _, what in since] or now != request.change.attempt
     if before:
         raise _stale(request.plan, str(request), "was already sent on this plan; one approval does not allow it twice")
 

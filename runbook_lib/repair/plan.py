@@ -21,11 +21,12 @@ from runbook_lib.digest import plan_digest
 from runbook_lib.errors import RecordError, StageOutOfOrder, opening_line
 from runbook_lib.models import Diagnosis, Inventory, Judgement, Mismatch, TofuEntry, Vantage, Verdict
 from runbook_lib.params.model import Site
+from runbook_lib.record.stages import ALARMING
 from runbook_lib.repair.confirmation import overrides_in_words, overrides_of, overriding
 from runbook_lib.repair.context import PI_SERVERS, Context, Target, is_own, old_algorithms, target_of, targets
 from runbook_lib.repair.ha_state import served_by_secondary
 from runbook_lib.repair.planned_changes import changes_of
-from runbook_lib.repair.sent_changes import ALARMING, ChangeHistory, change_history
+from runbook_lib.repair.sent_changes import ChangeHistory, change_history
 from runbook_lib.repair.staleness import Staleness, fits_none, naming
 
 Change = PlanRow | PlannedChange

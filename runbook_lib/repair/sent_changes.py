@@ -10,15 +10,16 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TypeVar
 
-from runbook_lib.decisions import Deletion, DeletionResult
+from runbook_lib.decisions import Approval, Deletion, DeletionResult
 from runbook_lib.device.tofu import entry_of, vanished
 from runbook_lib.errors import ParameterRefused, RecordError, StageOutOfOrder
-from runbook_lib.models import Inventory, Outcome, Stage, StageState, TofuEntry, TofuStore, Verdict
+from runbook_lib.models import Inventory, Outcome, Stage, StageState, TofuEntry, TofuStore
 from runbook_lib.record.about import NOT_SENT, About, LineTopic
 from runbook_lib.record.attestation import Seal, is_vouched_for, seal_anew
 from runbook_lib.record.incident import Record, list_records
 from runbook_lib.record.journal import Kind, Line
 from runbook_lib.record.lock import refusal
+from runbook_lib.record.stages import alarms_after
 from runbook_lib.repair.context import Context, pi_server
 from runbook_lib.repair.diagnose import diagnose
 
@@ -27,9 +28,6 @@ T = TypeVar("T")
 INVENTORY_FACTS = "inventory"
 CONFIRMED_FACTS = "confirmed"
 DELETION_FACTS = "deletions"
-
-
-ALARMING = (Verdict.CONTRADICTED, Verdict.UNSTABLE)  # somebody else may have answered
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -95,8 +93,8 @@ def deletion_intents(record: Record) -> dict[tuple[str, str], datetime]:
 
     One whose command is known not to have left is none.
     """
-    sent = _intents(record)
-    return {(server, what.name): utc for server, what, utc in sent if what.topic is LineTopic.DELETE}
+    sent = [line for line in _intents(record) if line.about.topic is LineTopic.DELETE]
+    return {(line.server, line.about.name): line.utc for line in sent}
 
 
 def change_intents(record: Record) -> tuple[tuple[About, datetime], ...]:
@@ -104,19 +102,31 @@ def change_intents(record: Record) -> tuple[tuple[About, datetime], ...]:
 
     Each as the journal knows it. One that is known not to have left is none; one that the server refused is.
     """
-    return tuple((what, utc) for _, what, utc in _intents(record) if what.topic is not LineTopic.DELETE)
+    sent = (line for line in _intents(record) if line.about.topic is not LineTopic.DELETE)
+    return tuple((line.about.subject, line.utc) for line in sent)
 
 
-def _intents(record: Record) -> list[tuple[str, About, datetime]]:
-    """Return the server, what was about to be sent and when, in order, without what is known not to have left."""
-    sent: list[tuple[str, About, datetime]] = []
+def sent_since(record: Record, approval: Approval) -> set[tuple[str, About]]:
+    """Return the server and the change of all that was sent, or may have been, after an approval was given.
+
+    By the order of the journal or by the clock, which may have been set in between.
+    """
+    files = [file for each, file in record.approvals() if each == approval]
+    given = next((line.n for line in record.journal.read().lines if line.artifact in files), 0)
+    sent = (line for line in _intents(record) if line.n > given or line.utc > approval.at_utc)
+    return {(line.server, line.about.subject) for line in sent}
+
+
+def _intents(record: Record) -> list[Line]:
+    """Return the intent of each change in order, without those that are known not to have left."""
+    sent: list[Line] = []
     for line in record.journal.read().lines:
         what = (line.server, line.about.subject)
         if line.kind is Kind.INTENT:
-            sent.append((*what, line.utc))
+            sent.append(line)
         elif line.kind is Kind.RESULT and line.about.seen == NOT_SENT:
-            last = next((n for n in reversed(range(len(sent))) if sent[n][:2] == what), None)
-            sent = sent if last is None else sent[:last] + sent[last + 1 :]
+            last = next((each for each in reversed(sent) if (each.server, each.about.subject) == what), None)
+            sent = [each for each in sent if each is not last]
     return sent
 
 
@@ -173,17 +183,8 @@ def change_history(context: Context) -> ChangeHistory:
         sent_here=frozenset(deletion_intents(context.record)),
         sent_changes=Counter(what for what, _ in change_intents(context.record)),
         pending_changes=frozenset(change.about for change in context.record.pending_changes()),
-        alarms=alarms_after(context.record),
+        alarms=alarms_after(context.record.journal.read().lines),
     )
-
-
-def alarms_after(record: Record, n: int = 0) -> dict[str, Line]:
-    """Return, by host, the last look behind line ``n`` of the journal that may have met somebody else.
-
-    What it met may be gone at the next look, and nothing else would tell of it then.
-    """
-    looks = (line for line in record.journal.read().lines if line.about.topic is LineTopic.CERTIFICATE)
-    return {line.server: line for line in looks if line.n > n and line.about.seen in ALARMING}
 
 
 def deletion_ends(root: Path, site: str) -> tuple[dict[tuple[str, str], datetime], dict[tuple[str, str], Undecided]]:

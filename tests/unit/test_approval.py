@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from base64 import b64encode
 from contextlib import nullcontext
 from dataclasses import replace
@@ -19,7 +20,7 @@ from site_kit import site_with
 from runbook_lib import secrets
 from runbook_lib.decisions import Approval, ChangeKind, Deletion, Plan
 from runbook_lib.digest import canonical_json
-from runbook_lib.errors import ApprovalMissing, DeletionRefused, ParameterRefused, StageOutOfOrder
+from runbook_lib.errors import ApprovalMissing, DeletionRefused, ParameterRefused, PlanStale, StageOutOfOrder
 from runbook_lib.models import Outcome, Stage, Verdict
 from runbook_lib.record.about import About, LineTopic
 from runbook_lib.record.attestation import seal_record
@@ -50,11 +51,13 @@ from runbook_lib.repair.approval import (
     require_approval,
     same_person,
 )
+from runbook_lib.repair.guard import ChangeRequest, not_sent_before
 from runbook_lib.repair.sent_changes import (
     CONFIRMED_FACTS,
     ConfirmedCertificates,
     Undecided,
     change_history,
+    deleting,
     deletion_intents,
     last_known_certificate,
 )
@@ -158,6 +161,29 @@ def test_whoever_approves_is_told_of_another_certificate_that_was_met(incident: 
     assert incident.approve(again) == incident.approved(again)
     incident.list({"secondary": verdict})
     assert not any("find out" in note for note in incident.write_plan().notes)  # its row says it
+
+
+@pytest.mark.parametrize("ahead", [True, False])
+def test_no_clock_that_is_set_lets_an_approval_be_used_again(incident: Incident, ahead: bool) -> None:
+    """What was sent after it is told by the journal's order or by its time; and the refusal says what that was."""
+    plan = incident.write_plan()
+    if ahead:
+        incident.approve(plan, "Ann", at_utc=hours(25))
+    incident.sent(*ISE_ENTRY, Deletion.NOT_DELETED_OR_CAME_BACK)
+    again = incident.write_plan()
+    assert ISE_ENTRY in {(row.server, row.key) for row in again.deletions}
+    if not ahead:
+        incident.approve(again, "Ann", at_utc=hours(-1))
+    context = replace(incident.context, now=lambda: hours(30))
+    with pytest.raises(ApprovalMissing) as caught:
+        require_approval(context, again)
+    assert caught.value.found == f"the approval by Ann does not count: {': '.join(ISE_ENTRY)} was sent after it"
+    change = next(row for row in again.deletions if (row.server, row.key) == ISE_ENTRY)
+    request = ChangeRequest(
+        plan=again, change=change, what=deleting(change.key), approval=incident.record.read_approvals()[0]
+    )
+    with pytest.raises(PlanStale, match="already sent"):
+        asyncio.run(not_sent_before(context, request))
 
 
 def test_only_a_plan_that_the_record_holds_can_be_approved(incident: Incident) -> None:
