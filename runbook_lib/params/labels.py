@@ -51,6 +51,8 @@ others: already in progress | already running | already under way | already bein
     another administrator | another session | somebody else | someone else
 under_way: in progress | registering | under way | running | please wait | initializing | started
 loading: loading | fetching data
+# in a field to filter a table by
+unfiltered: all | any | no filter
 empty: no data | no records | no entries | no items | no rows | no server | no servers | no ISE server |
     no ISE servers
 # -- states in tables

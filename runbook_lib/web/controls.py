@@ -205,7 +205,10 @@ def _is_above(item: Item, field: Item) -> int | None:
 
 NEAR = 60
 READ = ("text", "clickable", "link", "button", "tab")
-_TYPED = ("textbox", "password", "combobox")
+TYPED = ("textbox", "password", "combobox")
+_ROWS_OF = re.compile(r"(?:\b(?:of|total:?)|共)\s*(\d{1,4})\b", re.I)
+_PAGED = re.compile(r"\d\s*(?:[-–—~]|to)\s*\d+\s*(?:of|/|条?[,，]?\s*共)\s*(\d{1,4})", re.I)
+_PAGES = re.compile(r"\bpage\s*\d+\s*(?:of|/)\s*(\d{1,4})\b|(?<![:.])\s1 (2)\b", re.I)
 
 
 @dataclass(frozen=True)
@@ -237,7 +240,7 @@ def lines_of(items: Sequence[Item]) -> list[ScreenLine]:
     texts = [item for item in shown if item.kind == "text"]
     # What can be pressed is listed with the words in it.
     shown = [item for item in shown if item.kind == "text" or not any(_holds(item, text) for text in texts)]
-    typed = [item for item in items if item.kind in _TYPED]
+    typed = [item for item in items if item.kind in TYPED]
     rows = sorted({item.row for item in shown if item.row >= 0})
     lines = [ScreenLine(tuple(i for i in shown if i.row == row), row, any(f.row == row for f in typed)) for row in rows]
     loose = [item for item in shown if item.row < 0]
@@ -248,6 +251,22 @@ def lines_of(items: Sequence[Item]) -> list[ScreenLine]:
         lines.append(ScreenLine(own, -1, any(field.row < 0 and same_line(field, first) for field in typed)))
     lines = [ScreenLine(tuple(sorted(line.items, key=lambda item: item.left)), line.row, line.typed) for line in lines]
     return sorted(lines, key=lambda line: (line.top, line.items[0].left))
+
+
+def extent(around: Iterable[Item], top: int, first: int, bottom: int) -> tuple[int, int]:
+    """Return how many rows and pages what stands around a table says that it has, 0 where it says nothing.
+
+    ``top`` is that of its header, ``first`` and ``bottom`` are those of its rows. What turns its pages may stand at the
+    foot of a tall grid, or in a table of its own.
+    """
+    rows = pages = 0
+    for line in lines_of(list(around)):
+        words = f" {' '.join(item.text for item in line.items)}"
+        if line.top > top or 0 <= top - line.bottom <= NEAR:
+            near = line.top <= first or abs(line.top - bottom) <= NEAR
+            rows = max(rows, *map(int, (_ROWS_OF if near else _PAGED).findall(words)), 0)
+            pages = max(pages, *(int(last or following) for last, following in _PAGES.findall(words)), 0)
+    return rows, pages
 
 
 def _holds(outer: Item, text: Item) -> bool:

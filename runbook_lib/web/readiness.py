@@ -7,7 +7,6 @@ the two read differently, rows that are missing and a row without a state never 
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -15,14 +14,11 @@ from statistics import median
 
 from runbook_lib.decisions import ReadinessItem
 from runbook_lib.params.labels import Label, Labels
-from runbook_lib.web.controls import NEAR, READ, ScreenLine, lines_of
+from runbook_lib.web.controls import NEAR, READ, TYPED, ScreenLine, extent, lines_of
 from runbook_lib.web.screen import Item, Screen, ScreenRow, Scroll, plain, same, says
 
 _CAPTION_WORDS, _STATE_WORDS = 4, 4
 _ALIGNED = 8
-_ROWS_OF = re.compile(r"(?:\b(?:of|total:?)|共)\s*(\d{1,4})\b", re.I)
-_PAGED = re.compile(r"\d\s*(?:[-–—~]|to)\s*\d+\s*(?:of|/|条?[,，]?\s*共)\s*(\d{1,4})", re.I)
-_PAGES = re.compile(r"\bpage\s*\d+\s*(?:of|/)\s*(\d{1,4})\b|(?<![:.])\s1 (2)\b", re.I)
 _PASSED, _FAILED, _PENDING, _UNKNOWN, _BLANK = "passed", "failed", "pending", "unknown", ""
 _KNOWN = (_PENDING, _FAILED, _PASSED)
 _WORST_FIRST = (_FAILED, _UNKNOWN, _BLANK, _PENDING, _PASSED)
@@ -286,24 +282,38 @@ def _missing(
         return f"the table has {max(row.total for row in marked)} rows and shows {len(marked)}"
     own = {line.row for line in rows}
     others = [item for item in items if item.kind in READ and (item.row < 0 or item.row not in own)]
-    near = [i.text for i in others if -NEAR <= i.top - rows[-1].bottom <= NEAR or 0 <= head.line.top - i.bottom <= NEAR]
-    totals = [int(found) for text in near for found in _ROWS_OF.findall(text)]
-    if any(total > len(rows) for total in totals):
-        return f"the page speaks of {max(totals)} rows and shows {len(rows)}"
-    if paged := _paged([item for item in others if item.top > head.line.top], len(rows)):
-        return paged
-    return next((why for scroll in screen.scrolls if (why := _scrolled_away(scroll, head, rows, items, pitch))), "")
+    if more := _further(len(rows), *extent(others, head.line.top, rows[0].top, rows[-1].bottom)):
+        return more
+    left, right = min(item.left for item in head.line.items), max(item.right for item in head.line.items)
+    between = (i for i in items if head.line.bottom <= i.top + _ALIGNED and i.bottom <= rows[0].top + _ALIGNED)
+    filters = [i for i in between if i.kind in (*TYPED, "button") and i.left < right and i.right > left]
+    given = (item.value for item in filters if item.kind in TYPED and not _is_any(item.value, head.labels))
+    if by := next(given, ""):
+        return f"the table is filtered by {by!r}"
+    ways = (_scrolled_away(scroll, head, rows, items, filters, pitch) for scroll in screen.scrolls)
+    return next(filter(None, ways), "")
 
 
-def _paged(others: Sequence[Item], count: int) -> str:
-    """Say so where what turns the pages of a grid speaks of more: it stands at its foot, or in a table of its own."""
-    lines = [f" {' '.join(item.text for item in line.items)}" for line in lines_of(others)]
-    more = any(int(total) > count for line in lines for total in _PAGED.findall(line))
-    more |= any(int(last or following) > 1 for line in lines for last, following in _PAGES.findall(line))
-    return "the table has further pages" if more else ""
+def _is_any(value: str, labels: Labels) -> bool:
+    """Whether what stands in a field to filter by leaves all rows."""
+    return not value or any(same(value, phrase) for phrase in labels.phrases["unfiltered"])
 
 
-def _scrolled_away(scroll: Scroll, head: _Head, rows: Sequence[ScreenLine], items: Sequence[Item], pitch: float) -> str:
+def _further(count: int, rows: int, pages: int) -> str:
+    """Say so where what stands around ``count`` rows speaks of more of them, or of further pages."""
+    if rows > count:
+        return f"the page speaks of {rows} rows and shows {count}"
+    return "the table has further pages" if pages > 1 else ""
+
+
+def _scrolled_away(
+    scroll: Scroll,
+    head: _Head,
+    rows: Sequence[ScreenLine],
+    items: Sequence[Item],
+    filters: Sequence[Item],
+    pitch: float,
+) -> str:
     """Say so where a part of the page that scrolls has room for rows that are not drawn, or has hidden some."""
     inside = [item for line in rows for item in line.items if scroll.number in item.scrolls]
     if not inside or scroll.frame != inside[0].frame:
@@ -311,7 +321,7 @@ def _scrolled_away(scroll: Scroll, head: _Head, rows: Sequence[ScreenLine], item
     headed = scroll.number in head.line.items[0].scrolls
     if scroll.moved and not headed:
         return "the table is not scrolled to its first row"
-    if rows[0].top - (head.line.bottom if headed else scroll.top) >= pitch:
+    if rows[0].top - max(head.line.bottom if headed else scroll.top, *(item.bottom for item in filters), 0) >= pitch:
         return "the table has room above its first row"
     last = max(item.bottom for item in items if scroll.number in item.scrolls)
     return "the table has room for rows that are not drawn" if scroll.bottom - last >= pitch else ""
@@ -334,7 +344,7 @@ def _listed(screen: Screen, labels: Labels, problem: str) -> Readiness:
     own = {number for number, row in enumerate(screen.rows) if (row.frame, row.table) in known}
     others = [item for item in screen.items if item.kind in READ and item.row not in own]
     problem = problem or ("" if len(known) == 1 else "several tables hold states, and none has a header")
-    return _of_states([row for rows in lists for row in rows], problem or _paged(others, sum(map(len, lists))))
+    return _of_states([row for rows in lists for row in rows], problem or _further(sum(map(len, lists)), *extent(others, -1, -1, -NEAR)))
 
 
 def _in_row(row: ScreenRow, labels: Labels) -> tuple[str, str, str]:

@@ -147,6 +147,19 @@ def test_a_bar_that_says_by_what_is_filtered_is_no_row(read: Read) -> None:
         assert (result.told, bool(result.problem)) == (understood, not understood)
 
 
+FILTER = "<div class=l><input value='{}'><select><option>All<option>Passed</select></div>"
+HEADER = "<div role=row class=l><span role=columnheader>Check</span><span role=columnheader>Status</span></div>"
+ROW = "<div role=row class=l><span>{}</span><span>Passed</span></div>"
+
+
+@pytest.mark.parametrize("page", [HEADER + "<div class=scroll>{}</div>", f"<div class=scroll>{HEADER}{{}}</div>"])
+def test_what_filters_a_grid_within_its_scroller_is_no_missing_row(read: Read, page: str) -> None:
+    """A bar of fields takes the place of a row there; where one holds something, rows are left out."""
+    rows = "".join(map(ROW.format, NAMES))
+    assert read(page.format(FILTER.format("") + rows)).told
+    assert "filtered by 'Pass'" in read(page.format(FILTER.format("Pass") + rows)).problem
+
+
 def test_two_tables_are_one_check(read: Read) -> None:
     """An item that failed in the second one is not lost."""
     result = read(plain([("CPU", "Passed"), ("RAM", "Passed")]) + "<h3>Network</h3>" + plain([("Port 1522", "Failed")]))
