@@ -196,6 +196,7 @@ ise_password_again = password, published: Confirm Password | Password again | Re
 save = press, published, exact: Save | OK | Apply | Add
 # -- tables
 column_address = text: Server Address | IP Address | Address | Server | Host Name | Host | Name
+next_page = press, exact: Next page | Next | Next page of the list | › | » | >
 column_check = text: Checklist Name | Checklist Item | Checklist | Check | Check Name | Item | Name | Test |
     Prerequisite
 column_status = text: Checklist Status | Status | State | Server Status | Connection Status | Reachability | Result

@@ -208,7 +208,7 @@ READ = ("text", "clickable", "link", "button", "tab")
 TYPED = ("textbox", "password", "combobox")
 _ROWS_OF = re.compile(r"(?:\b(?:of|total:?)|共)\s*(\d{1,4})\b", re.I)
 _PAGED = re.compile(r"\d\s*(?:[-–—~]|to)\s*\d+\s*(?:of|/|条?[,，]?\s*共)\s*(\d{1,4})", re.I)
-_PAGES = re.compile(r"\bpage\s*\d+\s*(?:of|/)\s*(\d{1,4})\b|(?<![:.])\s1 (2)\b", re.I)
+_PAGES = re.compile(r"\bpage\s*\d+\s*(?:of|/)\s*(\d{1,4})\b|(?<![:.])\s1 (2(?: \d{1,3})*)\b", re.I)
 
 
 @dataclass(frozen=True)
@@ -265,7 +265,7 @@ def extent(around: Iterable[Item], top: int, first: int, bottom: int) -> tuple[i
         if line.top > top or 0 <= top - line.bottom <= NEAR:
             near = line.top <= first or abs(line.top - bottom) <= NEAR
             rows = max(rows, *map(int, (_ROWS_OF if near else _PAGED).findall(words)), 0)
-            pages = max(pages, *(int(last or following) for last, following in _PAGES.findall(words)), 0)
+            pages = max(pages, *(int((last or row).split()[-1]) for last, row in _PAGES.findall(words)), 0)
     return rows, pages
 
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import re
-import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence, Set
 from dataclasses import replace
+from functools import partial
 
 from runbook_lib.decisions import ListedIseServer
 from runbook_lib.errors import PageRefused, RunbookError
@@ -14,10 +14,10 @@ from runbook_lib.hosts import is_address, same_host, with_port
 from runbook_lib.params.labels import Labels
 from runbook_lib.web import menu
 from runbook_lib.web.actions import PageActions
-from runbook_lib.web.controls import find, lines_of, same_line
-from runbook_lib.web.screen import FIELDS, Item, Screen, ScreenRow, same, says
+from runbook_lib.web.controls import READ, extent, find, lines_of, same_line
+from runbook_lib.web.screen import FIELDS, Item, Screen, ScreenRow, same, says, visible
 from runbook_lib.web.submit import NEXT_STEPS, Submit, choose
-from runbook_lib.web.view import Rest
+from runbook_lib.web.view import Rest, SessionEnded
 
 # -- Read the table of ISE servers off a screen. Pure ----------------------------------------------
 
@@ -98,6 +98,38 @@ def row_of(address: str, listed: Sequence[ListedIseServer]) -> ListedIseServer |
     return next((row for row in listed if same_host(row.address, address)), None)
 
 
+def further_pages(screen: Screen, labels: Labels, found: Sequence[ListedIseServer], pages: int) -> bool:
+    """Whether the list has rows that are not among those that were found on its ``pages`` so far."""
+    rows, told = extent_of(screen, labels, ise_servers(screen, labels))
+    if (rows and rows == len(found)) or told == pages > 1:
+        return False
+    return rows > len(found) or told > pages or any(says(item.text, ("next",)) for item in _ways_on(screen, labels))
+
+
+def _ways_on(screen: Screen, labels: Labels) -> list[Item]:
+    return [hit.item for hit in find(screen, labels["next_page"]) if not hit.item.disabled]
+
+
+def extent_of(screen: Screen, labels: Labels, listed: Sequence[ListedIseServer]) -> tuple[int, int]:
+    """Return how many rows and pages the page says that its list has, 0 where it says nothing."""
+    addresses = {server.address for server in listed}
+    captions = (*labels["column_address"].texts, *labels["column_status"].texts)
+    # The markup may count the header too.
+    marked = (row.total - 1 for row in screen.rows if any(_host_in(cell) in addresses for cell in row.cells))
+    found = max(marked, default=0), 0
+    for items in screen.frames.values():
+        shown = [item for item in items if item.kind in READ]
+        own = [item for item in shown if _host_in(item.text) in addresses]
+        heads = [item.top for item in shown if any(same(item.text, text) for text in captions)]
+        first = min((item.top for item in own), default=max(heads, default=0))
+        top = max((head for head in heads if head <= first), default=first)
+        rows = {item.row for item in own}
+        if own or (heads and not addresses):
+            around = [item for item in shown if item not in own and (item.row < 0 or item.row not in rows)]
+            found = max(found, extent(around, top, first, max((item.bottom for item in own), default=top)))
+    return found
+
+
 def _is_drawn(screen: Screen, labels: Labels) -> bool:
     """Whether the page shows the columns of its list, or says that there is nothing in it."""
     return _says("empty", screen, labels) or any(_heads(row, labels) for row in (*screen.rows, *_lines(screen)))
@@ -121,6 +153,7 @@ _PATH = ("menu_administration", "menu_servers", "menu_ise_servers")
 # believed as soon as rows are where the page asked the server before it said so, and waits for nothing more.
 _SETTLE_S, _EMPTY_S, _QUIET_S = 0.5, 6.0, 1.2
 _BOXES = ("checkbox", "radio")
+_ADD_LABEL = "If it is there under another name, add that name to the site's file (key labels)."
 
 
 class IsePages:
@@ -135,19 +168,36 @@ class IsePages:
         """Go to Administration > Servers > ISE Servers by the menu."""
         await menu.reach(self.hand, _PATH, self._is_list, "the list of ISE servers", "ise_page_id")
 
-    async def servers(self, *, anew: bool = True) -> tuple[ListedIseServer, ...]:
+    async def servers(self, *, anew: bool = True, until: str = "") -> tuple[ListedIseServer, ...]:
         """Open the page and return its list once that has come to rest; an empty one has to stay empty for longer.
 
-        Without ``anew`` it is not opened where it is shown already, as it is after a change.
+        Without ``anew`` it is not opened where it is shown already, as it is after a change. Its pages are turned up to
+        the last one, or to the one that lists ``until``. Raises PageNotUnderstood where one of them is not read.
         """
         asked, shown = -1, Rest()
         if anew or not self._is_list(await self.view.look(anew=True)):
+            self.view.note_polls()
             asked = self.view.questions
             await self.open()
-        return await self.hand.wait(self._settled(asked, shown), "the list of ISE servers", rest=shown)
+        found = await self.hand.wait(self._settled(asked, shown), "the list of ISE servers", rest=shown)
+        pages = 1
+        while further_pages(screen := await self.view.look(), self.labels, found, pages) and not row_of(until, found):
+            if not (ways := _ways_on(screen, self.labels)):
+                what = "the list of ISE servers has further pages, and nothing that turns them"
+                raise self.view.problem(what, visible(screen), _ADD_LABEL)
+            await self.hand.click(ways[0])
+            pages, known, shown = pages + 1, frozenset(found), Rest()
+            settled = self._settled(-1, shown, known)
+            found += await self.hand.wait(settled, f"page {pages} of the list of ISE servers", rest=shown)
+        return found
 
-    def _settled(self, asked: int, shown: Rest) -> Callable[[Screen], tuple[ListedIseServer, ...] | None]:
-        """Return what gives the list once it has come to rest; ``asked`` are the questions before it was opened."""
+    def _settled(
+        self, asked: int, shown: Rest, known: Set[ListedIseServer] = frozenset()
+    ) -> Callable[[Screen], tuple[ListedIseServer, ...] | None]:
+        """Return what gives the list once it has come to rest; ``asked`` are the questions before it was opened.
+
+        ``known`` are the rows of the pages before this one, which has others.
+        """
         said: int | None = None  # those until it first said that there is nothing
 
         def empty_s(screen: Screen) -> float:
@@ -155,13 +205,17 @@ class IsePages:
             if said is None and _says("empty", screen, self.labels):
                 said = self.view.questions
             for_s = _SETTLE_S if said is not None and said > asked else _QUIET_S
-            silent = self.view.quiet and time.monotonic() - self.view.answered_at >= for_s
-            return for_s if silent and self.view.questions > asked and _is_drawn(screen, self.labels) else _EMPTY_S
+            return (
+                for_s
+                if self.view.answered(for_s) and self.view.questions > asked and _is_drawn(screen, self.labels)
+                else _EMPTY_S
+            )
 
         def settled(screen: Screen) -> tuple[ListedIseServer, ...] | None:
             listed, loading = ise_servers(screen, self.labels), _says("loading", screen, self.labels)
             rests = shown.rests((listed, loading), _SETTLE_S if listed else empty_s(screen))
-            return listed if rests and not loading else None
+            missing = set(listed) <= known if known else not listed and extent_of(screen, self.labels, listed)[0]
+            return listed if rests and not loading and not missing else None
 
         return settled
 
@@ -188,15 +242,39 @@ class IsePages:
         await self._command("ise_command_add", "ise_add")
         await fields()
         submit = Submit(self.hand, "ise-add", "save", "ask_save", "ask_danger", address, form=fields)
+
+        def added(screen: Screen) -> Screen | None:
+            listed = ise_servers(screen, self.labels)
+            left = not find(screen, self.labels["ise_password"])  # the form; its row may stand on another page
+            there = row_of(address, listed) or (left and further_pages(screen, self.labels, listed, 1))
+            return screen if there else None
+
         try:
-            return await submit.send(lambda screen: row_of(address, ise_servers(screen, self.labels)))
+            screen = await submit.send(added)
         except PageRefused:
             await self._leave_form()
             raise
+        row = row_of(address, await self._afterwards(submit.name, address, screen))
+        if row is None:
+            raise self.view.unknown("ise-add: the button was clicked, and no page of the list shows the server")
+        return row
+
+    async def _afterwards(self, what: str, address: str, screen: Screen) -> tuple[ListedIseServer, ...]:
+        """Return the list after a click that must not be repeated: its other pages too, unless this one has the row."""
+        listed = ise_servers(screen, self.labels)
+        if row_of(address, listed) or not further_pages(screen, self.labels, listed, 1):
+            return listed
+        try:
+            return await self.servers(anew=False)
+        except SessionEnded:
+            raise SessionEnded(clicked=True) from None
+        except RunbookError as error:
+            unread = f"{what}: the button was clicked, and the list was not read to its end"
+            raise self.view.unknown(unread, error.what) from error
 
     async def remove(self, address: str) -> bool:
         """Tick the server's row, Select a command > Delete ISE Server > Go, agree, and see the row gone."""
-        await self.open()
+        await self.servers(until=address)
         box = await self.view.wait(lambda screen: self._box(screen, address), f"a box to tick in the row of {address}")
         if not box.checked:
             await self.hand.click(box)
@@ -207,13 +285,15 @@ class IsePages:
 
         settled = self._settled(self.view.questions, Rest())
 
-        def gone(screen: Screen) -> bool | None:
+        def gone(screen: Screen) -> Screen | None:
             listed = settled(screen) if self._is_list(screen) else None
-            return None if listed is None or row_of(address, listed) else True
+            return None if listed is None or row_of(address, listed) else screen
 
-        return await Submit(
-            self.hand, "ise-remove", key, "ask_delete", "", address, lambda: self._require_alone(address)
-        ).send(gone)
+        alone = partial(self._require_alone, address)
+        screen = await Submit(self.hand, "ise-remove", key, "ask_delete", "", address, alone).send(gone)
+        if row_of(address, await self._afterwards("ise-remove", address, screen)):
+            raise self.view.unknown("ise-remove: the button was clicked, and the list still shows the server")
+        return True
 
     async def _require_alone(self, address: str) -> None:
         """See that the box of this server is ticked, and of no other: rows move, and some pages tick them all."""

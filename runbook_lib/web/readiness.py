@@ -344,7 +344,10 @@ def _listed(screen: Screen, labels: Labels, problem: str) -> Readiness:
     own = {number for number, row in enumerate(screen.rows) if (row.frame, row.table) in known}
     others = [item for item in screen.items if item.kind in READ and item.row not in own]
     problem = problem or ("" if len(known) == 1 else "several tables hold states, and none has a header")
-    return _of_states([row for rows in lists for row in rows], problem or _further(sum(map(len, lists)), *extent(others, -1, -1, -NEAR)))
+    return _of_states(
+        [row for rows in lists for row in rows],
+        problem or _further(sum(map(len, lists)), *extent(others, -1, -1, -NEAR)),
+    )
 
 
 def _in_row(row: ScreenRow, labels: Labels) -> tuple[str, str, str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import re
 import time
 from collections.abc import Callable, Iterable
 from importlib.resources import files
@@ -52,6 +53,7 @@ _LEAST, _LEAST_S = 0.5, 1.0  # the part of a wait that is kept where a page chan
 _FRESH_S = 0.1  # within which nothing that a page does by itself is missed: it is looked at again soon
 _LOOKS = 3  # a busy machine may look so seldom that what changes seems to rest
 _MOST_HEARD = 5000  # of a page that never stops saying something new
+_POLLS_S, _NUMBER = 3.0, re.compile(r"\d+")
 _AGAIN_S = 2.0  # within which a message that goes comes again, where its page draws it anew
 _ANSWERS = ("dialog_yes", "dialog_no", "dialog_close", "dialog_later", "session_stay", "notice_accept")
 
@@ -104,7 +106,8 @@ class PageView:
     the page since ``mark``, for however short a time; ``standing`` is what it said just before that.
 
     ``loads`` counts the pages and frames that were loaded, ``requests`` what they asked for, ``questions`` what of that
-    is no picture, style or script; the last answer came at ``answered_at``. ``evidence`` is given the pictures.
+    is no picture, style or script, nor asked again and again since before ``note_polls``; the last answer to one of
+    these came at ``answered_at``. ``evidence`` is given the pictures.
     ``still``: at the last look they waited for no answer, moved nothing, and had gone on for a fifth of a second
     without a change since ``moved``.
     """
@@ -133,7 +136,9 @@ class PageView:
         self.loads = 0
         self.requests, self.questions, self.answered_at = 0, 0, 0.0
         browser.page.on("dialog", self._answer)
-        self._asked: set[Request] = set()
+        self._asked: dict[Request, int] = {}
+        self._last_two: dict[int, tuple[float, float]] = {}  # when the same question was asked
+        self._polls: set[int] = set()
         browser.page.on("framenavigated", self._note_load)
         browser.page.on("request", self._note_request)
         self.sockets: list[WebSocket] = []  # what goes through them is in no request
@@ -239,14 +244,28 @@ class PageView:
         """Whether the page waits for no answer of the server."""
         return not self._asked
 
+    def note_polls(self) -> None:
+        """From now on leave out of what the page asks for what it asked twice within the last seconds."""
+        since = time.monotonic() - _POLLS_S
+        self._polls = {question for question, (before, _) in self._last_two.items() if before >= since}
+
+    def answered(self, seconds: float) -> bool:
+        """Whether the page has waited for no answer but those of its polls for so long."""
+        silent = time.monotonic() - self.answered_at >= seconds
+        return silent and self._polls.issuperset(self._asked.values())
+
     def _note_request(self, request: Request) -> None:
         self.requests += 1
-        self.questions += request.resource_type in ("document", "xhr", "fetch")
-        self._asked.add(request)
+        # Times and counters are numbers in it; what it asks for may be in its body alone.
+        words = (request.method, _NUMBER.sub("", request.url), _NUMBER.sub("", repr(request.post_data_buffer)))
+        self._asked[request] = question = hash(words)
+        if request.resource_type in ("document", "xhr", "fetch"):
+            self._last_two[question] = (self._last_two.get(question, (0.0, 0.0))[1], time.monotonic())
+            self.questions += question not in self._polls
 
     def _note_answer(self, request: Request) -> None:
-        self._asked.discard(request)
-        self.answered_at = time.monotonic()
+        if self._asked.pop(request, None) not in self._polls:
+            self.answered_at = time.monotonic()
 
     def _note_load(self, _: Frame) -> None:
         self.loads += 1

@@ -8,12 +8,14 @@ from collections.abc import Callable
 from contextlib import nullcontext
 from types import SimpleNamespace
 from typing import Any, cast
+from unittest.mock import Mock
 
 import pytest
 
 from runbook_lib.errors import OutcomeUnknown, PageNotUnderstood, PageRefused
 from runbook_lib.params.labels import labels_for
 from runbook_lib.web import submit
+from runbook_lib.web import view as web_view
 from runbook_lib.web.actions import PageActions
 from runbook_lib.web.controls import find_radios, pressables
 from runbook_lib.web.dialogs import dismiss, question_in
@@ -279,7 +281,7 @@ def test_words_of_something_else_are_no_refusal(
     Unless the click never came to its button, and nothing was sent.
     """
     view = view_that_registers()
-    view._asked |= set() if quiet else {cast("Any", "the answer")}
+    view._asked |= {} if quiet else {cast("Any", "the answer"): 0}
     shown = iter(screens)
 
     async def look(*, anew: bool = False) -> Screen:
@@ -425,3 +427,28 @@ def test_a_session_that_ends_twice_gets_no_second_click(monkeypatch: pytest.Monk
     with nullcontext() if clicked else pytest.raises(PageNotUnderstood, match="came up again"):
         assert asyncio.run(pages._once("registering", press, seen)) == "seen"
     assert done == ["press", "login", "press", *["login"] * clicked]
+
+
+def test_what_a_page_asks_again_and_again_is_no_question_for_its_list(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What was asked twice within three seconds before, whatever time it carries; another body is another question."""
+    view, now = view_that_registers(), [100.0]
+    monkeypatch.setattr(web_view, "time", SimpleNamespace(monotonic=lambda: now[0]))
+
+    def ask(after_s: float, body: str, *, answers: bool = True) -> int:
+        now[0] += after_s
+        url = f"https://prime-pri/rpc?_={now[0]}"
+        asked = Mock(method="POST", url=url, resource_type="xhr", post_data_buffer=f"{body} {now[0]}".encode())
+        view._note_request(asked)
+        if answers:
+            view._note_answer(asked)
+        return view.questions
+
+    assert [ask(4, "alarms"), ask(4, "alarms")] == [1, 2]
+    view.note_polls()
+    assert ask(4, "alarms") == 3
+    ask(1, "alarms")
+    view.note_polls()
+    assert [ask(0.4, "alarms", answers=False), ask(0.4, "list", answers=False)] == [4, 5]
+    assert not view.answered(0.0)
+    view._asked.popitem()
+    assert [view.answered(0.7), view.answered(0.9)] == [True, False]

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from contextlib import nullcontext
 from datetime import UTC, datetime
 from types import SimpleNamespace
+from unittest.mock import AsyncMock, Mock
 
 import pytest
 
+from runbook_lib.errors import OutcomeUnknown, PageNotUnderstood
 from runbook_lib.params.labels import labels_for
-from runbook_lib.web import ise_page
 from runbook_lib.web.ha_page import ha_page, milestones
 from runbook_lib.web.ise_page import IsePages, ise_servers, row_of
 from runbook_lib.web.reading import fresh_texts, meaning, refusal, value_beside
@@ -208,7 +210,7 @@ COLUMNS = screen(rows=table(("", "Server Address", "Status")))
     ],
 )
 def test_an_empty_list_is_believed_sooner_where_the_page_shows_that_it_is_one(
-    page: Screen, asked: tuple[int, int], silent_s: float, for_s: float, monkeypatch: pytest.MonkeyPatch
+    page: Screen, asked: tuple[int, int], silent_s: float, for_s: float
 ) -> None:
     """Where it shows neither columns nor that there is nothing, the list may not be drawn yet.
 
@@ -216,8 +218,9 @@ def test_an_empty_list_is_believed_sooner_where_the_page_shows_that_it_is_one(
     stands there then stood there before it. ``asked``: its questions until the first and until the second look.
     """
     waited: list[float] = []
-    view = SimpleNamespace(quiet=True, questions=0, answered_at=0.0)
-    monkeypatch.setattr(ise_page, "time", SimpleNamespace(monotonic=lambda: silent_s))
+    view = SimpleNamespace(
+        questions=0, answered=lambda for_s: silent_s >= for_s, note_polls=Mock(), look=AsyncMock(return_value=page)
+    )
 
     async def wait(ready: Callable[[Screen], object], what: str, *, rest: Rest) -> object:
         for view.questions in asked:
@@ -237,7 +240,7 @@ def test_a_list_that_is_drawn_anew_is_no_sign_that_a_server_was_removed(monkeypa
     """For a moment nothing stands in it, whether the page removed the row or refused to."""
     seen: list[object] = []
 
-    async def listed(self: IsePages) -> None: ...
+    async def listed(self: IsePages, until: str) -> None: ...
 
     async def box(*_given: object) -> Item:
         return Item(kind="checkbox", checked=True)
@@ -248,13 +251,119 @@ def test_a_list_that_is_drawn_anew_is_no_sign_that_a_server_was_removed(monkeypa
     async def send(self: Submit, done: Callable[[Screen], object]) -> None:
         command = Item(kind="combobox", names=((0, "Select a command"),))
         seen.append(done(screen(command, text("No data available", 0, 0))))
+        raise PageNotUnderstood("it stays so")
 
-    monkeypatch.setattr(IsePages, "open", listed)
+    monkeypatch.setattr(IsePages, "servers", listed)
     monkeypatch.setattr(Submit, "send", send)
-    view = SimpleNamespace(wait=box, quiet=True, questions=0, answered_at=0.0)
+    view = SimpleNamespace(wait=box, questions=0, answered=lambda for_s: True)
     hand = SimpleNamespace(view=view, labels=LABELS, present=present)
-    asyncio.run(IsePages(hand).remove("192.0.2.1"))  # type: ignore[arg-type]
+    with pytest.raises(PageNotUnderstood):
+        asyncio.run(IsePages(hand).remove("192.0.2.1"))  # type: ignore[arg-type]
     assert seen == [None]
+
+
+def listed_on(*addresses: str, foot: str = "", way: str = "") -> Screen:
+    """A page of the list of ISE servers, with what stands at its foot and what turns it, if anything does."""
+    heads = [text("Server Address", 0, 0, row=0), text("Status", 200, 0, row=0)]
+    cells = [text(address, 0, 30 * n, row=n) for n, address in enumerate(addresses, 1)]
+    at_foot = [text(foot, 0, 30 * len(addresses) + 40)] if foot else []
+    ways = [Item(kind="button", names=((0, way),), box=(300, 200, 60, 20))] if way else []
+    rows = table(("Server Address", "Status"), *[(address, "Reachable") for address in addresses])
+    return screen(*heads, *cells, *at_foot, *ways, rows=rows)
+
+
+ONE, TWO, THREE = "192.0.2.1", "192.0.2.2", "192.0.2.3"
+WHOLE = listed_on(ONE, TWO, foot="1 - 2 of 2 items", way="Next page")
+
+
+class Turned:
+    """A list of ISE servers that is turned page by page, as far as reading it goes; ``clicked`` counts the turns."""
+
+    def __init__(self, *pages: Screen) -> None:
+        self.pages, self.clicked = pages, 0
+        self.labels, self.view = LABELS, Mock(questions=0)
+        self.view.look = AsyncMock(side_effect=lambda **_: self.pages[self.clicked])
+        self.view.problem.side_effect = lambda what, *_: PageNotUnderstood(what)
+        self.view.unknown.side_effect = lambda what, *_: OutcomeUnknown(what)
+        self.present, self.press, self.fill = AsyncMock(return_value=False), AsyncMock(), AsyncMock()
+
+    async def wait(self, ready: Callable[[Screen], object], what: str, *, rest: Rest) -> object:
+        found = [ready(self.pages[self.clicked]) for _ in range(3)][-1]
+        if found is None:
+            raise PageNotUnderstood(what)
+        return found
+
+    async def click(self, _item: Item) -> None:
+        self.clicked = min(self.clicked + 1, len(self.pages) - 1)
+
+    def ise(self, monkeypatch: pytest.MonkeyPatch) -> IsePages:
+        monkeypatch.setattr(Rest, "rests", lambda *_given: True)
+        monkeypatch.setattr(IsePages, "open", AsyncMock())
+        return IsePages(self)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("pages", "found"),
+    [
+        ((WHOLE,), (ONE, TWO)),
+        ((listed_on(ONE, foot="1 - 1 of 2", way="›"), listed_on(TWO, foot="2 - 2 of 2", way="›")), (ONE, TWO)),
+        ((listed_on(ONE, foot="Page 1 of 2", way="Next"), listed_on(TWO, foot="Page 2 of 2", way="Next")), (ONE, TWO)),
+        ((listed_on(ONE, foot="1 2 3", way=">"), *(listed_on(n, foot="1 2 3", way=">") for n in (TWO, THREE))),
+         (ONE, TWO, THREE)),
+        ((listed_on(ONE, way="Next"), listed_on(TWO)), (ONE, TWO)),
+        ((listed_on(ONE, way=">"),), (ONE,)),
+    ],
+    ids=["one page", "rows are counted", "pages are counted", "numbers of pages", "only a way on", "no sign of more"],
+)  # fmt: skip
+def test_a_list_of_ise_servers_is_read_to_its_last_page(
+    pages: tuple[Screen, ...], found: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What stands on none of its pages alone is not listed."""
+    turned = Turned(*pages)
+    listed = asyncio.run(turned.ise(monkeypatch).servers())
+    assert tuple(row.address for row in listed) == found
+    assert turned.clicked == len(pages) - 1
+
+
+@pytest.mark.parametrize(
+    "page",
+    [
+        listed_on(ONE, foot="1 - 1 of 60"),
+        listed_on(ONE, foot="1 - 1 of 60", way="Next page"),
+        listed_on(ONE, foot="Total: 2"),
+        listed_on(foot="Total: 2"),
+        screen(*listed_on(ONE).items, rows=(ScreenRow(cells=(ONE, "Reachable"), total=9),)),
+    ],
+    ids=["no way on", "a way that leads nowhere", "rows that are not drawn", "none is drawn", "by its markup"],
+)
+def test_a_list_of_ise_servers_that_is_read_in_part_is_not_known(page: Screen, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever stands on its other pages."""
+    with pytest.raises(PageNotUnderstood):
+        asyncio.run(Turned(page).ise(monkeypatch).servers())
+
+
+@pytest.mark.parametrize("right", [True, False])
+@pytest.mark.parametrize("verb", ["add", "remove"])
+def test_what_a_list_shows_on_another_page_after_a_click_counts(
+    verb: str, right: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A page may show its list from the start again: what was added is on no page, or what was removed on a later one,
+    and the end is not known."""
+    ours = listed_on(TWO, foot="2 - 2 of 2")
+    without = listed_on(THREE, foot="2 - 2 of 2")
+    first = listed_on(ONE, foot="1 - 1 of 2", way="›")
+    turned = Turned(first, without if verb == "add" else ours)
+    turned.view.wait = AsyncMock(return_value=Item(kind="checkbox", checked=True))
+
+    async def send(self: Submit, done: Callable[[Screen], object]) -> object:
+        turned.pages = (first, ours if right is (verb == "add") else without)
+        turned.clicked = 0
+        return done(first)
+
+    monkeypatch.setattr(Submit, "send", send)
+    act = getattr(turned.ise(monkeypatch), verb)
+    with nullcontext() if right else pytest.raises(OutcomeUnknown):
+        assert asyncio.run(act(TWO, *(("admin", "secret") if verb == "add" else ())))
 
 
 def test_rows_of_other_tables_are_no_ise_servers() -> None:
