@@ -12,7 +12,7 @@ from typing import Literal, TypeVar
 
 from playwright.async_api import ElementHandle, Error, JSHandle
 
-from runbook_lib.errors import CertificateMoved, opening_line
+from runbook_lib.errors import CertificateMoved, PageNotUnderstood, opening_line
 from runbook_lib.params.labels import Label
 from runbook_lib.web.controls import bare_words, best, find
 from runbook_lib.web.dialogs import ACTION_MS, covering, dismiss, uncover, within
@@ -61,6 +61,7 @@ _TOGETHER_S = 1.5  # the longest that a page and the one that takes its place ar
 _DRAWN_S = 0.5  # within which most pages have drawn anew what they took away
 _COVERED = "intercepts pointer events"
 _WORDS_AFTER_S = 4.0
+_MENU_S, _MENUS = 2.0, 3  # how long each menu is waited for, and how many are opened
 
 
 class PageActions:
@@ -78,30 +79,38 @@ class PageActions:
         self.opens_by_click: set[str] = set()  # entries of the menu that do not open by pointing at them
 
     async def find(
-        self, key: str, *, kinds: Sequence[str] = (), deadline_s: float | None = None, sends: bool = False
+        self, key: str, *, deadline_s: float | None = None, sends: bool = False, menus: bool = False
     ) -> Item:
         """Return the control that the label ``key`` names, waiting for it; dialogues in the way are dealt with.
 
-        ``sends``: one that stands with the fields that were filled in. Raises PageNotUnderstood where it does not come,
-        or where the page shows several that cannot be told apart.
+        ``sends``: one that stands with the fields that were filled in. ``menus``: it may be in a menu beside these.
+        Raises PageNotUnderstood where it does not come, or where the page shows several that cannot be told apart.
         """
-        label = self.labels[key]
+        label, opened = self.labels[key], set[str]()
         start = time.monotonic()
-        end = start + (self.view.browser.deadlines.page_s if deadline_s is None else deadline_s)
+        limit = self.view.browser.deadlines.page_s if deadline_s is None else deadline_s
+        end = start + limit
         while True:
 
             def ready(screen: Screen) -> Screen | None:
                 late = time.monotonic() - start > _WORDS_AFTER_S
-                hits = find(screen, label, kinds=kinds) or (bare_words(screen, label) if late else [])
+                hits = find(screen, label) or (bare_words(screen, label) if late else [])
                 return screen if (hits and not screen.busy) or screen.blocked else None
 
-            shown = await self.view.wait(ready, named(label), max(0.0, end - time.monotonic()))
+            left = max(0.0, end - time.monotonic())
+            try:
+                shown = await self.view.wait(ready, named(label), min(left, _MENU_S) if menus else left)
+            except PageNotUnderstood:
+                if left < _MENU_S or not menus:
+                    raise self.view.not_found(named(label), await self.view.look(), limit) from None
+                menus = await self._open_menu(opened)
+                continue
             sure = time.monotonic() - start > min(_TOGETHER_S, (end - start) / 2)
-            item = await self._front(shown, label, kinds, sends=sends, sure=sure)
+            item = await self._front(shown, label, sends=sends, sure=sure)
             if item is not None:
                 return item
             if time.monotonic() > end:
-                raise self.view.not_found(named(label), shown, self.view.browser.deadlines.page_s)
+                raise self.view.not_found(named(label), shown, limit)
             await asyncio.sleep(0.05)
 
     async def wait(
@@ -145,7 +154,7 @@ class PageActions:
 
     async def press(self, key: str, *, deadline_s: float | None = None) -> None:
         """Click what the label names. For things that change nothing: it is looked for again if the page moves."""
-        await self._acting(key, (), deadline_s, lambda element: element.click(timeout=ACTION_MS))
+        await self._acting(key, lambda element: element.click(timeout=ACTION_MS), deadline_s=deadline_s, menus=True)
 
     async def press_once(
         self, key: str, ready: Callable[[], Awaitable[None]] | None = None, *, sends: bool = False
@@ -162,7 +171,7 @@ class PageActions:
             await self._try(key, element)
             self._clicks = await element.evaluate_handle(_CLICKS), self.view.requests
 
-        element = await self._acting(key, (), None, last_look, sends=sends)
+        element = await self._acting(key, last_look, sends=sends, menus=True)
         self._typed.clear()
         patience_ms = self.view.browser.deadlines.page_s * 1000  # a slow machine is no reason not to know
         try:
@@ -238,7 +247,7 @@ class PageActions:
 
         if secret:
             self.view.browser.remember_secret(value)
-        await self._acting(key, (), None, typing)
+        await self._acting(key, typing)
 
     async def keep(self, fill: Callable[[], Awaitable[None]]) -> None:
         """Fill in a form until it holds all of it; raises PageNotUnderstood where it does not keep it.
@@ -312,15 +321,28 @@ class PageActions:
             next_step="Look at the page in a browser: something may cover it, or draw it anew all the time.",
         )
 
-    async def _front(
-        self, screen: Screen, label: Label, kinds: Sequence[str], *, sends: bool, sure: bool
-    ) -> Item | None:
+    async def _open_menu(self, opened: set[str]) -> bool:
+        """Open the next menu that stands with the fields that were filled in; whether there may be one more."""
+        if opened:  # in vain, and it may cover what comes late
+            with self.view.browser.guard("closing a menu"):
+                await self.view.browser.page.keyboard.press("Escape")
+        screen = await self.view.look(anew=True)
+        for item in screen.items:
+            if item.menu and not (item.nav or item.disabled or item.text in opened or screen.busy):
+                if await self._stands_with_fields(item):
+                    opened.add(item.text)
+                    with suppress(PageNotUnderstood):
+                        await self.click(item)
+                    return len(opened) < _MENUS
+        return screen.busy
+
+    async def _front(self, screen: Screen, label: Label, *, sends: bool, sure: bool) -> Item | None:
         """Return the answer, from the dialogue in front if one is there.
 
         None after a dialogue was dealt with, and, unless ``sure``, where the page does not show one that is meant.
         """
         front = screen.in_dialog()
-        hits = find(front, label, kinds=kinds) or (find(screen, label, kinds=kinds) if not screen.blocked else [])
+        hits = find(front, label) or (find(screen, label) if not screen.blocked else [])
         hits = hits or bare_words(front if screen.blocked else screen, label)
         if sends and hits:
             hits = [hit for hit in hits if await self._stands_with_fields(hit.item)]
@@ -356,18 +378,18 @@ class PageActions:
     async def _acting(
         self,
         key: str,
-        kinds: Sequence[str],
-        deadline_s: float | None,
         act: Callable[[ElementHandle], Awaitable[None]],
         *,
+        deadline_s: float | None = None,
         sends: bool = False,
+        menus: bool = False,
     ) -> ElementHandle:
         """Find the control and act on it; look again where the page was drawn anew in between."""
         problem, covered = "", False
         tries, end = _TRIES, time.monotonic() + self.view.browser.deadlines.page_s
         while tries:
             tries -= 1
-            item = await self.find(key, kinds=kinds, deadline_s=deadline_s, sends=sends)
+            item = await self.find(key, deadline_s=deadline_s, sends=sends, menus=menus)
             try:
                 element = await self.view.element(item)
                 await act(element)

@@ -184,6 +184,7 @@
       checked: el.tagName === "INPUT" ? el.checked : state(el, "aria-checked", false) || state(el, "aria-selected", false),
       disabled: el.disabled === true || el.getAttribute("aria-disabled") === "true" || !!el.closest("fieldset:disabled"),
       folded: folds(el, kind),
+      menu: kind === "button" && /^(true|menu)$/.test(el.getAttribute("aria-haspopup")) && !(el.type === "submit" && el.form),
       readonly: el.readOnly === true || el.getAttribute("aria-readonly") === "true",
       href: el.href && typeof el.href === "string" ? el.href : kind === "password" ? leadsTo(el.form) : "",
       group: kind === "radio" && radios ? groupName(radios) : "",

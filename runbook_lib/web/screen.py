@@ -24,7 +24,7 @@ class Item:
     such as placeholders. ``row`` is an index into the screen's rows, -1 outside of any. ``dialog`` names the
     dialogue that it stands in, ``modal`` ones let nothing else be used. ``frame`` and ``index`` say which
     element it is. ``scrolls`` are the numbers of the parts of its frame that it stands in and that scroll. ``folded``:
-    it opens a part of the page that is not shown.
+    it opens a part of the page that is not shown. ``menu``: it opens a menu, and sends no form.
     """
 
     kind: str
@@ -44,6 +44,7 @@ class Item:
     live: bool = False
     nav: bool = False
     folded: bool = False
+    menu: bool = False
     heading: bool = False
     frame: int = 0
     index: int = 0

@@ -401,11 +401,16 @@ def test_what_a_page_writes_over_the_form_is_not_sent(always: bool, tmp_path: Pa
     assert (sent["secondary"], sent["email"], sent["failover"]) == (FORM.secondary_server, "", "Manual")
 
 
-def test_a_button_of_other_fields_is_not_pressed(tmp_path: Path) -> None:
+def test_a_button_of_other_fields_is_not_pressed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """*Save* of what stands beside the form is another button: the form's own is pressed, or nothing."""
     beside = "<form><label>Interval <input name=i></label><p><button type=button>Save</button></p></form>"
+    # One that is in a menu is found there: in none of other fields, and by no click that sends a form.
+    opener = "<button {} aria-haspopup=true onclick='document.title += 1'>More {}</button>"
+    others = f"<form><input><p>{opener.format('type=button', 1)}</form><form>{opener.format('', 2)}</form>"
+    menu = """<button aria-haspopup=true onclick="m.hidden = false">Actions</button><div id=m role=menu hidden>
+      <div role=menuitem onclick="document.title = 'pressed ' + document.title">Save</div></div>"""
     form = """<div><table><tr><td>Server Address<td><input></table>
-      <p><button type=button onclick="document.title = 'pressed ' + document.title">{}</button></p></div>"""
+      <p><button onclick="document.title = 'pressed ' + document.title" type=button>{}</button></p></div>"""
 
     async def use(pages: PrimePages) -> None:
         page, hand = pages._browser.page, pages._hand
@@ -429,10 +434,12 @@ def test_a_button_of_other_fields_is_not_pressed(tmp_path: Path) -> None:
         await page.evaluate("fetch('/x')")
         assert not await hand.untouched()
         assert await pressed(beside + form.format("OK")) == "pressed once"
+        assert await pressed(others + form.replace("button>{}<", "button hidden>x<") + menu) == "pressed once"
         with pytest.raises(PageNotUnderstood, match="other fields"):
             await pressed(beside + form.format("Submit"))
         assert await page.title() == "once"
 
+    monkeypatch.setattr(actions, "_MENU_S", 0.1)
     drive(Product(), "plain", tmp_path, use, at=INSIDE)
 
 
