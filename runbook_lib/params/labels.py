@@ -193,7 +193,8 @@ ise_address = field, published: Server Address | IP Address | Server IP Address 
 ise_user = field, published: User Name | Username | User | Login
 ise_password = password, published: Password
 ise_password_again = password, published: Confirm Password | Password again | Re-enter Password | Verify Password
-save = press, published, exact: Save | OK | Apply | Add
+save = press, published, exact: Save | OK | Apply | Add | Finish
+wizard_next = press, exact: Next | Next step
 # -- tables
 column_address = text: Server Address | IP Address | Address | Server | Host Name | Host | Name
 next_page = press, exact: Next page | Next | Next page of the list | › | » | >

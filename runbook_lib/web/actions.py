@@ -6,7 +6,7 @@ import asyncio
 import itertools
 import re
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from typing import Literal, TypeVar
 
@@ -157,9 +157,11 @@ class PageActions:
         await self._acting(key, lambda element: element.click(timeout=ACTION_MS), deadline_s=deadline_s, menus=True)
 
     async def press_once(
-        self, key: str, ready: Callable[[], Awaitable[None]] | None = None, *, sends: bool = False
+        self, key: str, ready: Callable[[], Awaitable[None]] | None = None, *, sends: bool = False, more: bool = False
     ) -> None:
         """Click what the label names, exactly once, after ``ready``; ``sends``: what stands with the fields filled in.
+
+        ``more``: the form goes on after it.
 
         Everything that can fail before the click is tried first, so that an error other than OutcomeUnknown
         says that nothing was clicked.
@@ -172,7 +174,8 @@ class PageActions:
             self._clicks = await element.evaluate_handle(_CLICKS), self.view.requests
 
         element = await self._acting(key, last_look, sends=sends, menus=True)
-        self._typed.clear()
+        if not more:
+            self._typed.clear()
         patience_ms = self.view.browser.deadlines.page_s * 1000  # a slow machine is no reason not to know
         try:
             # Neither forced nor without waiting after: only then does the driver see whether the click reaches the
@@ -328,12 +331,12 @@ class PageActions:
                 await self.view.browser.page.keyboard.press("Escape")
         screen = await self.view.look(anew=True)
         for item in screen.items:
-            if item.menu and not (item.nav or item.disabled or item.text in opened or screen.busy):
-                if await self._stands_with_fields(item):
-                    opened.add(item.text)
-                    with suppress(PageNotUnderstood):
-                        await self.click(item)
-                    return len(opened) < _MENUS
+            new = item.menu and not (item.nav or item.disabled or item.text in opened or screen.busy)
+            if new and await self.stands_with_fields(item):
+                opened.add(item.text)
+                with suppress(PageNotUnderstood):
+                    await self.click(item)
+                return len(opened) < _MENUS
         return screen.busy
 
     async def _front(self, screen: Screen, label: Label, *, sends: bool, sure: bool) -> Item | None:
@@ -345,7 +348,7 @@ class PageActions:
         hits = find(front, label) or (find(screen, label) if not screen.blocked else [])
         hits = hits or bare_words(front if screen.blocked else screen, label)
         if sends and hits:
-            hits = [hit for hit in hits if await self._stands_with_fields(hit.item)]
+            hits = [hit for hit in hits if await self.stands_with_fields(hit.item)]
             if not hits and not sure:
                 return None
             if not hits:
@@ -369,7 +372,7 @@ class PageActions:
             await dismiss(self.view, front)
         return None
 
-    async def _stands_with_fields(self, item: Item) -> bool:
+    async def stands_with_fields(self, item: Item) -> bool:
         """Whether what is to be pressed stands with the fields that were filled in; in another frame it may."""
         with suppress(*MISSED):
             return bool(await (await self.view.element(item)).evaluate(_WITH, self._typed))

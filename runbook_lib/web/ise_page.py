@@ -9,7 +9,7 @@ from dataclasses import replace
 from functools import partial
 
 from runbook_lib.decisions import ListedIseServer
-from runbook_lib.errors import PageRefused, RunbookError
+from runbook_lib.errors import PageNotUnderstood, PageRefused, RunbookError
 from runbook_lib.hosts import is_address, same_host, with_port
 from runbook_lib.params.labels import Labels
 from runbook_lib.web import menu
@@ -152,6 +152,7 @@ _PATH = ("menu_administration", "menu_servers", "menu_ise_servers")
 # yet, or one that is not drawn, as long as it shows neither columns nor that there is nothing. That there is nothing is
 # believed as soon as rows are where the page asked the server before it said so, and waits for nothing more.
 _SETTLE_S, _EMPTY_S, _QUIET_S = 0.5, 6.0, 1.2
+_STEP_S = 2.0
 _BOXES = ("checkbox", "radio")
 _ADD_LABEL = "If it is there under another name, add that name to the site's file (key labels)."
 
@@ -226,13 +227,6 @@ class IsePages:
         an unreachable and a third server apart) or OutcomeUnknown. SessionEnded: Save may have been clicked.
         """
 
-        async def fields() -> None:
-            await self.hand.fill("ise_address", address)
-            await self.hand.fill("ise_user", user)
-            await self.hand.fill("ise_password", password, secret=True)
-            if await self.hand.present("ise_password_again"):
-                await self.hand.fill("ise_password_again", password, secret=True)
-
         if row := row_of(address, await self.servers()):
             raise self.view.refused(
                 "the ISE server is in the list already; nothing was typed",
@@ -240,8 +234,9 @@ class IsePages:
                 NEXT_STEPS["duplicate"],
             )
         await self._command("ise_command_add", "ise_add")
-        await fields()
-        submit = Submit(self.hand, "ise-add", "save", "ask_save", "ask_danger", address, form=fields)
+        form = _Form(self.hand, address, user, password)
+        await form.fill()
+        submit = Submit(self.hand, "ise-add", "save", "ask_save", "ask_danger", address, form=form.type)
 
         def added(screen: Screen) -> Screen | None:
             listed = ise_servers(screen, self.labels)
@@ -338,3 +333,63 @@ class IsePages:
                 return beside[0]
         bare = [word for word in words if word.kind != "link"]
         return bare[0] if bare and not boxes else None  # where rows have no box, one is chosen by a click on it
+
+
+class _Form:
+    """The form for a new server, on one page or over the steps of a wizard; ``shown`` is what this step has to hold."""
+
+    def __init__(self, hand: PageActions, address: str, user: str, password: str) -> None:
+        self.hand = hand
+        self.values = {"ise_address": address, "ise_user": user, "ise_password": password}
+        self.shown: dict[str, str] = {}
+        self.asked: int | None = None  # what the page had asked the server before its second step
+
+    async def type(self) -> None:
+        """Fill in the step that is shown again, where it does not hold everything."""
+        for key, value in self.shown.items():
+            await self.hand.fill(key, value, secret=key.startswith("ise_password"))
+
+    async def fill(self) -> None:
+        """Fill in every field, and come to the step with the button that sends them.
+
+        Raises PageNotUnderstood where one does not come, or OutcomeUnknown where a step asked the server before that.
+        """
+        try:
+            for key, value in self.values.items():
+                if self.shown and not await self._comes(key) and await self.hand.present("wizard_next"):
+                    await self._next()
+                await self.hand.fill(key, value, secret=key == "ise_password")
+                self.shown[key] = value
+            if await self.hand.present("ise_password_again"):
+                self.shown["ise_password_again"] = self.values["ise_password"]
+                await self.type()
+            while await self.hand.present("wizard_next") and not await self._can_be_sent():
+                await self._next()
+        except PageNotUnderstood as error:
+            if self.asked is not None and self.hand.view.questions > self.asked:
+                what = "ise-add: a step of the form asked the server, and the next one is not understood"
+                raise self.hand.view.unknown(what, error.what) from error
+            raise
+
+    async def _comes(self, key: str) -> bool:
+        """Whether the page shows a field before it is still."""
+        with contextlib.suppress(PageNotUnderstood):
+            label = self.hand.labels[key]
+            return await self.hand.wait(lambda screen: bool(find(screen, label)), "", _STEP_S, stirring=True)
+        return False
+
+    async def _can_be_sent(self) -> bool:
+        hits = find(await self.hand.view.look(), self.hand.labels["save"])
+        return any([not hit.item.disabled and await self.hand.stands_with_fields(hit.item) for hit in hits])
+
+    async def _next(self) -> None:
+        """Go to the next step once this one holds what was filled in."""
+        view, gone = self.hand.view, [self.hand.labels[key] for key in self.shown]
+        before, asked = await view.look(), view.questions
+        await self.hand.press_once("wizard_next", partial(self.hand.keep, self.type), sends=True, more=True)
+        self.shown, self.asked = {}, asked if self.asked is None else self.asked
+
+        def moved_on(screen: Screen) -> bool:
+            return screen.texts != before.texts and not any(find(screen, label) for label in gone)
+
+        await self.hand.wait(moved_on, "the next step of the form")

@@ -428,8 +428,9 @@ def test_a_button_of_other_fields_is_not_pressed(tmp_path: Path, monkeypatch: py
         assert await pressed(beside + form.format("Save")) == "pressed once"
         assert not await hand.untouched()
         # What comes up between press and release gets the click; that nothing was sent is known until something is.
-        over = "document.body.insertAdjacentHTML('beforeend', '<dialog open style=position:fixed;inset:0;width:99%;height:99%>Hm')"
-        assert await pressed(f"<script>onmousedown = () => {over}</script>{form.format('Save')}") == "once"
+        over = "<dialog open style=position:fixed;inset:0;width:99%;height:99%>Hm"
+        comes = f"<script>onmousedown = () => document.body.insertAdjacentHTML('beforeend', '{over}')</script>"
+        assert await pressed(comes + form.format("Save")) == "once"
         assert await hand.untouched()
         await page.evaluate("fetch('/x')")
         assert not await hand.untouched()

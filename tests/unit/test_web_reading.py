@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from contextlib import nullcontext
 from datetime import UTC, datetime
 from types import SimpleNamespace
@@ -13,8 +13,9 @@ import pytest
 
 from runbook_lib.errors import OutcomeUnknown, PageNotUnderstood
 from runbook_lib.params.labels import labels_for
+from runbook_lib.web.controls import find
 from runbook_lib.web.ha_page import ha_page, milestones
-from runbook_lib.web.ise_page import IsePages, ise_servers, row_of
+from runbook_lib.web.ise_page import IsePages, _Form, ise_servers, row_of
 from runbook_lib.web.reading import fresh_texts, meaning, refusal, value_beside
 from runbook_lib.web.screen import Item, Screen, ScreenRow
 from runbook_lib.web.submit import Submit
@@ -285,9 +286,9 @@ class Turned:
         self.view.look = AsyncMock(side_effect=lambda **_: self.pages[self.clicked])
         self.view.problem.side_effect = lambda what, *_: PageNotUnderstood(what)
         self.view.unknown.side_effect = lambda what, *_: OutcomeUnknown(what)
-        self.present, self.press, self.fill = AsyncMock(return_value=False), AsyncMock(), AsyncMock()
+        self.press = AsyncMock()
 
-    async def wait(self, ready: Callable[[Screen], object], what: str, *, rest: Rest) -> object:
+    async def wait(self, ready: Callable[[Screen], object], what: str, *_: object, **_given: object) -> object:
         found = [ready(self.pages[self.clicked]) for _ in range(3)][-1]
         if found is None:
             raise PageNotUnderstood(what)
@@ -295,6 +296,11 @@ class Turned:
 
     async def click(self, _item: Item) -> None:
         self.clicked = min(self.clicked + 1, len(self.pages) - 1)
+
+    async def present(self, _key: str) -> bool:
+        return False
+
+    async def fill(self, key: str, value: str, *, secret: bool = False) -> None: ...
 
     def ise(self, monkeypatch: pytest.MonkeyPatch) -> IsePages:
         monkeypatch.setattr(Rest, "rests", lambda *_given: True)
@@ -364,6 +370,94 @@ def test_what_a_list_shows_on_another_page_after_a_click_counts(
     act = getattr(turned.ise(monkeypatch), verb)
     with nullcontext() if right else pytest.raises(OutcomeUnknown):
         assert asyncio.run(act(TWO, *(("admin", "secret") if verb == "add" else ())))
+
+
+FIELD = {"ise_address": "Server Address", "ise_user": "User Name", "ise_password": "Password"}
+
+
+def step(*keys: str, buttons: tuple[str, ...], words: str = "Add ISE Server") -> Screen:
+    """A step of a form: its fields, and its buttons, ``-`` before one that is disabled."""
+    kinds = {key: "password" if "password" in key else "textbox" for key in keys}
+    fields = [Item(kind=kinds[key], names=((0, FIELD[key]),)) for key in keys]
+    named = [Item(kind="button", names=((0, name.strip("-")),), disabled=name[0] == "-") for name in buttons]
+    return screen(text(words, 0, 0), *fields, *named)
+
+
+ON, SAVE = ("Back", "Next"), ("Back", "-Next", "Save")
+STEPS = {
+    "one page": (step(*FIELD, buttons=("Save", "Cancel")),),
+    "a pager beside it": (step(*FIELD, buttons=("Save", "Next")),),
+    "three steps": (
+        *(step("ise_address", buttons=(*ON, "-Save"), words="1"), step("ise_user", buttons=ON, words="2")),
+        step("ise_password", buttons=SAVE, words="3"),
+    ),
+    "a summary": (step("ise_address", buttons=ON), step("ise_user", "ise_password", buttons=ON, words="2"),
+                  step(buttons=("Finish",), words="Summary")),
+}  # fmt: skip
+
+
+class Wizard(Turned):
+    """A form that shows one step after another; ``log`` is what was done, and on which."""
+
+    def __init__(self, *pages: Screen) -> None:
+        super().__init__(*pages)
+        self.log: list[str] = []
+        self.keeps = True
+
+    async def present(self, key: str) -> bool:
+        return bool(find(await self.view.look(), LABELS[key]))
+
+    async def fill(self, key: str, value: str, *, secret: bool = False) -> None:
+        if not await self.present(key):
+            raise PageNotUnderstood(f"{key} is not there")
+        self.log.append(f"{self.clicked} {key} {value} {secret}")
+
+    async def keep(self, fill: Callable[[], Awaitable[None]]) -> None:
+        self.log.append("kept")
+        await fill()
+
+    async def press_once(self, key: str, ready: Callable[[], Awaitable[None]], **_given: bool) -> None:
+        await ready()
+        self.clicked += key == "wizard_next"
+        self.view.questions += 1
+
+    async def wait(self, ready: Callable[[Screen], object], what: str, *_: object, **_given: object) -> object:
+        if not (found := ready(await self.view.look())):
+            raise PageNotUnderstood(what)
+        return found
+
+    async def stands_with_fields(self, _item: Item) -> bool:
+        return True
+
+
+@pytest.mark.parametrize("pages", STEPS.values(), ids=STEPS)
+def test_a_form_over_several_steps_is_filled_in_step_by_step(pages: tuple[Screen, ...]) -> None:
+    """Each step holds what was typed before the next one comes, and none comes once the button that sends is there."""
+    wizard = Wizard(*pages)
+    form = _Form(wizard, "192.0.2.1", "admin", "Secret")  # type: ignore[arg-type]
+    asyncio.run(form.fill())
+    assert wizard.clicked == len(pages) - 1
+    typed = [line for line in dict.fromkeys(wizard.log) if line != "kept"]
+    on = {key: next(n for n, page in enumerate(pages) if find(page, LABELS[key])) for key in FIELD}
+    values = ("192.0.2.1 False", "admin False", "Secret True")
+    assert typed == [f"{on[key]} {key} {value}" for key, value in zip(FIELD, values, strict=True)]
+    assert wizard.log.count("kept") == len(pages) - 1
+    assert set(form.shown) == {key for key in FIELD if on[key] == len(pages) - 1}
+
+
+@pytest.mark.parametrize(
+    ("pages", "error"),
+    [
+        ((step("ise_address", buttons=("Save",)),), PageNotUnderstood),
+        ((step("ise_address", buttons=ON), step("ise_address", buttons=ON, words="Invalid")), OutcomeUnknown),
+        ((step("ise_address", buttons=ON), step(buttons=("Save",), words="2")), OutcomeUnknown),
+    ],
+    ids=["no way on", "a step that refuses", "a step without its field"],
+)
+def test_a_form_whose_steps_do_not_come_is_not_sent(pages: tuple[Screen, ...], error: type[Exception]) -> None:
+    """After a step that has asked the server nobody knows whether it was; before that nothing was."""
+    with pytest.raises(error):
+        asyncio.run(_Form(Wizard(*pages), "192.0.2.1", "admin", "Secret").fill())  # type: ignore[arg-type]
 
 
 def test_rows_of_other_tables_are_no_ise_servers() -> None:
