@@ -230,23 +230,25 @@ async def readd_ise(
                 return await _drive(context, await pages.open(), changes)
             except PageNotUnderstood as error:
                 await pages.give_up(error)
-        await _by_hand(context, pages, [decision.name for decision in changes])
+        if changes:
+            await _by_hand(context, pages, [decision.name for decision in changes])
     return ()
 
 
 async def _drive(context: Context, page: PrimePages, changes: list[IseDecision]) -> tuple[ListedIseServer, ...]:
-    for decided in changes:
+    """Make the changes, and take each one out of the list once it is made: what is left then a person has to do."""
+    for decided in tuple(changes):
         settings, decision = _settings(context, decided.name), decided
         if decided.action is IseAction.REPLACE:  # it was decided some time ago: it may answer by now
             decision = _decide(settings, await page.ise_servers())
         context.tell(f"{decision.name}: {decision.action}")
-        if decision.action not in CHANGING:
-            continue
         if decision.action is IseAction.REPLACE and decision.listed:
             remove = partial(page.remove_ise, decision.listed.address)
             await _change(context, decision.name, removing(decision.name), remove)
-        add = partial(page.add_ise, settings.address, settings.user, settings.password.resolve())
-        await _change(context, decision.name, adding(decision.name), add)
+        if decision.action in CHANGING:
+            add = partial(page.add_ise, settings.address, settings.user, settings.password.resolve())
+            await _change(context, decision.name, adding(decision.name), add)
+        changes.remove(decided)
     listed = await page.ise_servers(anew=False)  # the proof reads it anew
     context.record.write_facts(context.stage, "ise_servers", listed)
     return listed

@@ -342,7 +342,8 @@ class HaPages:
 
         def ready(screen: Screen) -> HaPage | None:
             page = self._read(screen)
-            form = pressables(screen, self.labels["register"]) and find(screen, self.labels["secondary_server"])
+            ways = pressables(screen, self.labels["register"]) or any(item.menu for item in screen.items)
+            form = ways and find(screen, self.labels["secondary_server"])
             return page if page.configuration_mode or page.milestones or form else None
 
         return await self.hand.wait(ready, "Configuration Mode, milestones or the form")

@@ -175,8 +175,9 @@ class IsePages:
         Without ``anew`` it is not opened where it is shown already, as it is after a change. Its pages are turned up to
         the last one, or to the one that lists ``until``. Raises PageNotUnderstood where one of them is not read.
         """
-        asked, shown = -1, Rest()
-        if anew or not self._is_list(await self.view.look(anew=True)):
+        asked, shown, screen = -1, Rest(), await self.view.look(anew=True)
+        paged = further_pages(screen, self.labels, ise_servers(screen, self.labels), 1)  # this may be a later one
+        if anew or paged or not self._is_list(screen):
             self.view.note_polls()
             asked = self.view.questions
             await self.open()
@@ -375,7 +376,7 @@ class _Form:
         """Whether the page shows a field before it is still."""
         with contextlib.suppress(PageNotUnderstood):
             label = self.hand.labels[key]
-            return await self.hand.wait(lambda screen: bool(find(screen, label)), "", _STEP_S, stirring=True)
+            return await self.hand.view.wait(lambda screen: bool(find(screen, label)), "", _STEP_S, stirring=True)
         return False
 
     async def _can_be_sent(self) -> bool:
@@ -390,6 +391,7 @@ class _Form:
         self.shown, self.asked = {}, asked if self.asked is None else self.asked
 
         def moved_on(screen: Screen) -> bool:
-            return screen.texts != before.texts and not any(find(screen, label) for label in gone)
+            left = [hit for label in gone for hit in find(screen, label) if not hit.rank[0]]
+            return screen.texts != before.texts and not left
 
-        await self.hand.wait(moved_on, "the next step of the form")
+        await view.wait(moved_on, "the next step of the form")

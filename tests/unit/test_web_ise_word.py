@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
+from unittest.mock import AsyncMock, MagicMock, Mock
 
 import pytest
 from certificate_kit import make, seen
@@ -21,12 +22,12 @@ from site_kit import site_with
 from runbook_lib.certificates.facts import sha256_of
 from runbook_lib.decisions import Check, CheckKind, ListedIseServer
 from runbook_lib.device.ise_api import NotAvailable, admin_certificates, parse_ise_date, parse_ise_refusal
-from runbook_lib.errors import CertificateMoved, UsageError
+from runbook_lib.errors import CertificateMoved, PageNotUnderstood, UsageError
 from runbook_lib.models import Stage, Vantage
 from runbook_lib.record.incident import Record
 from runbook_lib.repair import ise as ise_word_module
 from runbook_lib.repair.context import Context
-from runbook_lib.repair.ise import IseAction, decide_ise, ise_word
+from runbook_lib.repair.ise import IseAction, IseDecision, decide_ise, ise_word, readd_ise
 
 CERTIFICATE = make("ISE-server")
 LOGIN = ("pi-user", "ise-Secret")
@@ -329,3 +330,31 @@ def test_a_listed_server_is_replaced_only_where_the_page_says_that_it_does_not_a
     )
     (decision,) = asyncio.run(decide_ise(context, cast("Any", SimpleNamespace(guided=False, open=opened))))
     assert decision.action is action
+
+
+@pytest.mark.parametrize("not_understood", ["ise", "ise2", "the list"])
+def test_a_person_does_what_the_pages_have_not(not_understood: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A server that was added is not asked for again; nor is anything where only the list afterwards is not read."""
+    names = ["ise", "ise2"]
+    asked: list[str] = []
+
+    def stop_at(what: str) -> None:
+        if what == not_understood:
+            raise PageNotUnderstood(what)
+
+    async def change(_context: object, name: str, *_: object) -> None:
+        stop_at(name)
+
+    async def by_hand(_context: object, _pages: object, left: list[str]) -> None:
+        asked.extend(left)
+
+    shown = Mock(ise_servers=AsyncMock(side_effect=lambda **_: stop_at("the list")))
+    pages = Mock(guided=False, open=AsyncMock(return_value=shown), give_up=AsyncMock())
+    context = cast("Any", MagicMock(site=site_with()))
+    decisions = tuple(IseDecision(name=n, address=n, listed=None, action=IseAction.ADD) for n in names)
+    for name, instead in (("_change", change), ("_by_hand", by_hand), ("require_release", AsyncMock())):
+        monkeypatch.setattr(ise_word_module, name, instead)
+    monkeypatch.setattr(ise_word_module, "require_means", Mock())
+    monkeypatch.setenv("ISE", "ise-Secret")
+    assert asyncio.run(readd_ise(context, pages, decisions)) == ()
+    assert asked == {"ise": names, "ise2": ["ise2"], "the list": []}[not_understood]

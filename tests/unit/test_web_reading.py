@@ -402,7 +402,7 @@ class Wizard(Turned):
     def __init__(self, *pages: Screen) -> None:
         super().__init__(*pages)
         self.log: list[str] = []
-        self.keeps = True
+        self.view.wait = self.wait
 
     async def present(self, key: str) -> bool:
         return bool(find(await self.view.look(), LABELS[key]))
