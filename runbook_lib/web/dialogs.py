@@ -22,6 +22,7 @@ from runbook_lib.web.view import MISSED, PageView
 
 ACTION_MS = 4000  # of one try; how often it is tried, the deadline of the page says
 _TRIAL_MS = 500  # what lies over it stays that long; where that was a slow machine, it is tried again
+_DRAWN_S = 1.5
 _ESCAPE_S, _CLOSE_S, _LEAVE_S = 3.0, 1.0, 0.3  # what closes later is found by the look that follows
 _CORNER = 44
 _CROSSES = frozenset({"x", "×", "✕", "✖", "⨯", "✗", "╳"})
@@ -43,6 +44,9 @@ async def dismiss(view: PageView, front: Screen) -> None:
     ways = _ways_out(view, front, text)
     notes = is_notice(front, view.labels)
     if not ways and not notes:
+        with contextlib.suppress(PageNotUnderstood, DeviceSilent):  # its fields and buttons may come a moment later
+            await view.wait(_offers_others(front), "", _DRAWN_S)
+            return
         raise view.problem(
             f"an unexpected dialog covers the page: {dialog_in_words(front)}",
             found=dialog_in_words(front),
@@ -70,6 +74,15 @@ def question_in(view: PageView, front: Screen) -> str:
 def gone(front: Screen) -> Callable[[Screen], bool]:
     """Return what tells of a screen whether the dialogue in front is another one than this, or none."""
     return lambda screen: screen.in_dialog().texts != front.texts
+
+
+def _offers_others(front: Screen) -> Callable[[Screen], bool]:
+    """Return what tells of a screen whether the dialogue in front has other controls than this one, or is another."""
+
+    def controls(screen: Screen) -> list[tuple[str, str]]:
+        return [(item.kind, item.text) for item in screen.items if item.kind != "text"]
+
+    return lambda screen: controls(screen.in_dialog()) != controls(front)
 
 
 def _ways_out(view: PageView, front: Screen, text: str) -> list[ControlMatch]:

@@ -319,8 +319,8 @@ def test_nothing_is_expected_outside_of_a_submit() -> None:
     assert dialog.answer == "no"
 
 
-def pressed_in(view: PageView) -> list[int]:
-    """Return a list that gets the indices of what is pressed from now on; every dialogue closes by that."""
+def pressed_in(view: PageView, front: Screen) -> list[int]:
+    """Return a list that gets the indices of what is pressed from now on; the dialogue in front closes by that."""
     pressed: list[int] = []
 
     async def element(item: Item) -> Any:
@@ -329,8 +329,9 @@ def pressed_in(view: PageView) -> list[int]:
 
         return SimpleNamespace(click=click)
 
-    async def wait(ready: Callable[[Screen], bool | None], *_: object) -> bool | None:
-        return ready(Screen())
+    async def wait(ready: Callable[[Screen], bool | None], what: str, *_: object) -> None:
+        if not ready(Screen() if pressed else front):
+            raise PageNotUnderstood(what)
 
     view.element, view.wait = cast("Any", element), cast("Any", wait)
     return pressed
@@ -361,7 +362,7 @@ def test_a_question_of_the_page_is_left_to_a_person_unless_it_was_expected(
 ) -> None:
     """A notice is closed and a session kept; of other questions none is answered."""
     view, front = view_that_registers(), question(words, *buttons)
-    clicked = pressed_in(view)
+    clicked = pressed_in(view, front)
     if pressed is None:
         with pytest.raises(PageNotUnderstood):
             asyncio.run(dismiss(view, front))
@@ -369,6 +370,17 @@ def test_a_question_of_the_page_is_left_to_a_person_unless_it_was_expected(
         asyncio.run(dismiss(view, front))
     assert clicked == ([pressed] if pressed else [])
     assert not view.said, "neither what was agreed to nor what was left is a word on how it went"
+
+
+def test_a_dialogue_that_is_not_drawn_yet_is_no_question() -> None:
+    """Its fields may come a moment after its frame; it is looked at again then."""
+    view, front = view_that_registers(), question("Add ISE Server", "Back", "Next", "Cancel")
+    whole = Screen((*front.items, Item(kind="textbox", names=((0, "Server Address"),), dialog="q", modal=True)))
+    clicked = pressed_in(view, whole)
+    asyncio.run(dismiss(view, front))
+    assert not clicked
+    with pytest.raises(PageNotUnderstood, match="unexpected"):
+        asyncio.run(dismiss(view, whole))
 
 
 @pytest.mark.parametrize("buttons", [("Yes", "No", "Cancel"), ("Cancel", "No", "Yes"), ("No", "Abort", "Cancel")])
@@ -383,7 +395,7 @@ def test_an_offer_is_put_off_outside_of_a_submit(submits: bool, pressed: list[in
     """Nothing on the server changes by that; in the middle of a submit it may be about what was sent."""
     view, front = view_that_registers(), question("Your password expires in 5 days. Change it?", "Change now", "Later")
     view.expected = view.expected if submits else ()
-    clicked = pressed_in(view)
+    clicked = pressed_in(view, front)
     with pytest.raises(PageNotUnderstood) if submits else nullcontext():
         asyncio.run(dismiss(view, front))
     assert clicked == pressed
@@ -401,7 +413,7 @@ def test_the_words_of_the_buttons_are_no_part_of_the_question() -> None:
 def test_a_notice_about_the_registration_is_heard() -> None:
     """It has one way on, and is no question, although it speaks of what was expected to be asked."""
     view, front = view_that_registers(), question("HA registration has been started.", "OK")
-    pressed_in(view)
+    pressed_in(view, front)
     asyncio.run(dismiss(view, front))
     assert view.said == ["HA registration has been started."]
 
