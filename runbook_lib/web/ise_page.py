@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import re
+import time
 from collections.abc import Callable, Iterator, Sequence, Set
 from dataclasses import replace
 from functools import partial
@@ -175,13 +176,12 @@ class IsePages:
         Without ``anew`` it is not opened where it is shown already, as it is after a change. Its pages are turned up to
         the last one, or to the one that lists ``until``. Raises PageNotUnderstood where one of them is not read.
         """
-        asked, shown, screen = -1, Rest(), await self.view.look(anew=True)
+        opened, shown, screen = 0.0, Rest(), await self.view.look(anew=True)
         paged = further_pages(screen, self.labels, ise_servers(screen, self.labels), 1)  # this may be a later one
         if anew or paged or not self._is_list(screen):
-            self.view.note_polls()
-            asked = self.view.questions
+            opened = time.monotonic()
             await self.open()
-        found = await self.hand.wait(self._settled(asked, shown), "the list of ISE servers", rest=shown)
+        found = await self.hand.wait(self._settled(opened, shown), "the list of ISE servers", rest=shown)
         pages = 1
         while further_pages(screen := await self.view.look(), self.labels, found, pages) and not row_of(until, found):
             if not (ways := _ways_on(screen, self.labels)):
@@ -189,29 +189,27 @@ class IsePages:
                 raise self.view.problem(what, visible(screen), _ADD_LABEL)
             await self.hand.click(ways[0])
             pages, known, shown = pages + 1, frozenset(found), Rest()
-            settled = self._settled(-1, shown, known)
+            settled = self._settled(0.0, shown, known)
             found += await self.hand.wait(settled, f"page {pages} of the list of ISE servers", rest=shown)
         return found
 
     def _settled(
-        self, asked: int, shown: Rest, known: Set[ListedIseServer] = frozenset()
+        self, opened: float, shown: Rest, known: Set[ListedIseServer] = frozenset()
     ) -> Callable[[Screen], tuple[ListedIseServer, ...] | None]:
-        """Return what gives the list once it has come to rest; ``asked`` are the questions before it was opened.
+        """Return what gives the list once it has come to rest, ``opened`` at that time.
 
         ``known`` are the rows of the pages before this one, which has others.
         """
-        said: int | None = None  # those until it first said that there is nothing
+        said: int | None = None  # how often it had asked the server when it first said that there is nothing
 
         def empty_s(screen: Screen) -> float:
             nonlocal said
+            asked = self.view.questions(opened)
             if said is None and _says("empty", screen, self.labels):
-                said = self.view.questions
-            for_s = _SETTLE_S if said is not None and said > asked else _QUIET_S
-            return (
-                for_s
-                if self.view.answered(for_s) and self.view.questions > asked and _is_drawn(screen, self.labels)
-                else _EMPTY_S
-            )
+                said = asked
+            for_s = _SETTLE_S if said else _QUIET_S
+            known = asked and _is_drawn(screen, self.labels) and self.view.answered(opened, for_s)
+            return for_s if known else _EMPTY_S
 
         def settled(screen: Screen) -> tuple[ListedIseServer, ...] | None:
             listed, loading = ise_servers(screen, self.labels), _says("loading", screen, self.labels)
@@ -279,7 +277,7 @@ class IsePages:
             await choose(self.hand, "ise_command", "ise_command_delete")
             key = "ise_go"
 
-        settled = self._settled(self.view.questions, Rest())
+        settled = self._settled(time.monotonic(), Rest())
 
         def gone(screen: Screen) -> Screen | None:
             listed = settled(screen) if self._is_list(screen) else None
@@ -343,7 +341,7 @@ class _Form:
         self.hand = hand
         self.values = {"ise_address": address, "ise_user": user, "ise_password": password}
         self.shown: dict[str, str] = {}
-        self.asked: int | None = None  # what the page had asked the server before its second step
+        self.went_on: float | None = None  # when the first step was left
 
     async def type(self) -> None:
         """Fill in the step that is shown again, where it does not hold everything."""
@@ -367,7 +365,7 @@ class _Form:
             while await self.hand.present("wizard_next") and not await self._can_be_sent():
                 await self._next()
         except PageNotUnderstood as error:
-            if self.asked is not None and self.hand.view.questions > self.asked:
+            if self.went_on is not None and self.hand.view.questions(self.went_on):
                 what = "ise-add: a step of the form asked the server, and the next one is not understood"
                 raise self.hand.view.unknown(what, error.what) from error
             raise
@@ -386,9 +384,9 @@ class _Form:
     async def _next(self) -> None:
         """Go to the next step once this one holds what was filled in."""
         view, gone = self.hand.view, [self.hand.labels[key] for key in self.shown]
-        before, asked = await view.look(), view.questions
+        before, now = await view.look(), time.monotonic()
         await self.hand.press_once("wizard_next", partial(self.hand.keep, self.type), sends=True, more=True)
-        self.shown, self.asked = {}, asked if self.asked is None else self.asked
+        self.shown, self.went_on = {}, self.went_on or now
 
         def moved_on(screen: Screen) -> bool:
             left = [hit for label in gone for hit in find(screen, label) if not hit.rank[0]]

@@ -7,6 +7,7 @@ import contextlib
 import json
 import re
 import time
+from collections import deque
 from collections.abc import Callable, Iterable
 from importlib.resources import files
 from typing import Any, TypeVar
@@ -53,7 +54,7 @@ _LEAST, _LEAST_S = 0.5, 1.0  # the part of a wait that is kept where a page chan
 _FRESH_S = 0.1  # within which nothing that a page does by itself is missed: it is looked at again soon
 _LOOKS = 3  # a busy machine may look so seldom that what changes seems to rest
 _MOST_HEARD = 5000  # of a page that never stops saying something new
-_POLLS_S, _NUMBER = 3.0, re.compile(r"\d+")
+_POLLS_S, _MOST_TIMES, _NUMBER = 3.0, 64, re.compile(r"[\d.]+")
 _AGAIN_S = 2.0  # within which a message that goes comes again, where its page draws it anew
 _ANSWERS = ("dialog_yes", "dialog_no", "dialog_close", "dialog_later", "session_stay", "notice_accept")
 
@@ -105,9 +106,8 @@ class PageView:
     of other things that were closed; an expected question that got its yes is in neither. ``passed`` is what came up on
     the page since ``mark``, for however short a time; ``standing`` is what it said just before that.
 
-    ``loads`` counts the pages and frames that were loaded, ``requests`` what they asked for, ``questions`` what of that
-    is no picture, style or script, nor asked again and again since before ``note_polls``; the last answer to one of
-    these came at ``answered_at``. ``evidence`` is given the pictures.
+    ``loads`` counts the pages and frames that were loaded, ``requests`` what they asked for. ``evidence`` is given the
+    pictures.
     ``still``: at the last look they waited for no answer, moved nothing, and had gone on for a fifth of a second
     without a change since ``moved``.
     """
@@ -134,11 +134,12 @@ class PageView:
         self._last = Screen()
         self._shown_at = 0.0
         self.loads = 0
-        self.requests, self.questions, self.answered_at = 0, 0, 0.0
+        self.requests = 0
         browser.page.on("dialog", self._answer)
         self._asked: dict[Request, int] = {}
-        self._last_two: dict[int, tuple[float, float]] = {}  # when the same question was asked
-        self._polls: set[int] = set()
+        # When each question was asked, and when it was last answered: what is no picture, style or script.
+        self._questions: dict[int, deque[float]] = {}
+        self._answers: dict[int, float] = {}
         browser.page.on("framenavigated", self._note_load)
         browser.page.on("request", self._note_request)
         self.sockets: list[WebSocket] = []  # what goes through them is in no request
@@ -244,15 +245,24 @@ class PageView:
         """Whether the page waits for no answer of the server."""
         return not self._asked
 
-    def note_polls(self) -> None:
-        """From now on leave out of what the page asks for what it asked twice within the last seconds."""
-        since = time.monotonic() - _POLLS_S
-        self._polls = {question for question, (before, _) in self._last_two.items() if before >= since}
+    def questions(self, since: float) -> int:
+        """Return how often the page has asked the server something since then, without its polls."""
+        polls = self._polls(since)
+        return sum(at >= since for question, asked in self._questions.items() if question not in polls for at in asked)
 
-    def answered(self, seconds: float) -> bool:
-        """Whether the page has waited for no answer but those of its polls for so long."""
-        silent = time.monotonic() - self.answered_at >= seconds
-        return silent and self._polls.issuperset(self._asked.values())
+    def answered(self, since: float, seconds: float) -> bool:
+        """Whether the page has waited for no answer for so long, but those of the polls that began before ``since``."""
+        polls, end = self._polls(since), time.monotonic() - seconds
+        late = (question for question, at in self._answers.items() if at > end)
+        return polls.issuperset((*late, *self._asked.values()))
+
+    def _polls(self, since: float) -> set[int]:
+        """Return what was asked twice in the seconds before, or once there and twice afterwards."""
+        counts = {
+            question: (sum(since - _POLLS_S <= at < since for at in asked), sum(at >= since for at in asked))
+            for question, asked in self._questions.items()
+        }
+        return {question for question, (before, after) in counts.items() if before > 1 or (before and after > 1)}
 
     def _note_request(self, request: Request) -> None:
         self.requests += 1
@@ -260,12 +270,11 @@ class PageView:
         words = (request.method, _NUMBER.sub("", request.url), _NUMBER.sub("", repr(request.post_data_buffer)))
         self._asked[request] = question = hash(words)
         if request.resource_type in ("document", "xhr", "fetch"):
-            self._last_two[question] = (self._last_two.get(question, (0.0, 0.0))[1], time.monotonic())
-            self.questions += question not in self._polls
+            self._questions.setdefault(question, deque(maxlen=_MOST_TIMES)).append(time.monotonic())
 
     def _note_answer(self, request: Request) -> None:
-        if self._asked.pop(request, None) not in self._polls:
-            self.answered_at = time.monotonic()
+        if (question := self._asked.pop(request, None)) is not None:
+            self._answers[question] = time.monotonic()
 
     def _note_load(self, _: Frame) -> None:
         self.loads += 1

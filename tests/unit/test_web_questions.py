@@ -442,25 +442,29 @@ def test_a_session_that_ends_twice_gets_no_second_click(monkeypatch: pytest.Monk
 
 
 def test_what_a_page_asks_again_and_again_is_no_question_for_its_list(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What was asked twice within three seconds before, whatever time it carries; another body is another question."""
+    """What was asked before the list was opened too, within three seconds, whatever time it carries; another body is
+    another question."""
     view, now = view_that_registers(), [100.0]
     monkeypatch.setattr(web_view, "time", SimpleNamespace(monotonic=lambda: now[0]))
 
-    def ask(after_s: float, body: str, *, answers: bool = True) -> int:
-        now[0] += after_s
-        url = f"https://prime-pri/rpc?_={now[0]}"
-        asked = Mock(method="POST", url=url, resource_type="xhr", post_data_buffer=f"{body} {now[0]}".encode())
+    def ask(at: float, body: str, *, answers: bool = True) -> None:
+        now[0] = at
+        url = f"https://prime-pri/rpc?_={at}"
+        asked = Mock(method="POST", url=url, resource_type="xhr", post_data_buffer=f"{body} {at}".encode())
         view._note_request(asked)
         if answers:
             view._note_answer(asked)
-        return view.questions
 
-    assert [ask(4, "alarms"), ask(4, "alarms")] == [1, 2]
-    view.note_polls()
-    assert ask(4, "alarms") == 3
-    ask(1, "alarms")
-    view.note_polls()
-    assert [ask(0.4, "alarms", answers=False), ask(0.4, "list", answers=False)] == [4, 5]
-    assert not view.answered(0.0)
-    view._asked.popitem()
-    assert [view.answered(0.7), view.answered(0.9)] == [True, False]
+    for at in (101, 105, 109.5):
+        ask(at, "alarms")
+    assert view.questions(110) == 0
+    assert not view.answered(110, 1)
+    ask(110.5, "alarms")
+    assert view.questions(110) == 1
+    ask(111, "alarms")
+    ask(111.5, "alarms", answers=False)
+    assert view.questions(110) == 0
+    assert view.answered(110, 1)
+    ask(112, "list")
+    now[0] = 113.5
+    assert (view.questions(110), view.answered(110, 1.4), view.answered(110, 1.6)) == (1, True, False)

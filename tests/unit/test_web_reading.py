@@ -219,12 +219,11 @@ def test_an_empty_list_is_believed_sooner_where_the_page_shows_that_it_is_one(
     stands there then stood there before it. ``asked``: its questions until the first and until the second look.
     """
     waited: list[float] = []
-    view = SimpleNamespace(
-        questions=0, answered=lambda for_s: silent_s >= for_s, note_polls=Mock(), look=AsyncMock(return_value=page)
-    )
+    view = Mock(answered=lambda opened, for_s: silent_s >= for_s, look=AsyncMock(return_value=page))
 
     async def wait(ready: Callable[[Screen], object], what: str, *, rest: Rest) -> object:
-        for view.questions in asked:
+        for count in asked:
+            view.questions.return_value = count
             assert ready(page) is None
         waited.append(rest._for_s)
         return ()
@@ -256,7 +255,7 @@ def test_a_list_that_is_drawn_anew_is_no_sign_that_a_server_was_removed(monkeypa
 
     monkeypatch.setattr(IsePages, "servers", listed)
     monkeypatch.setattr(Submit, "send", send)
-    view = SimpleNamespace(wait=box, questions=0, answered=lambda for_s: True)
+    view = Mock(wait=box)
     hand = SimpleNamespace(view=view, labels=LABELS, present=present)
     with pytest.raises(PageNotUnderstood):
         asyncio.run(IsePages(hand).remove("192.0.2.1"))  # type: ignore[arg-type]
@@ -282,7 +281,7 @@ class Turned:
 
     def __init__(self, *pages: Screen) -> None:
         self.pages, self.clicked = pages, 0
-        self.labels, self.view = LABELS, Mock(questions=0)
+        self.labels, self.view = LABELS, Mock()
         self.view.look = AsyncMock(side_effect=lambda **_: self.pages[self.clicked])
         self.view.problem.side_effect = lambda what, *_: PageNotUnderstood(what)
         self.view.unknown.side_effect = lambda what, *_: OutcomeUnknown(what)
@@ -419,7 +418,7 @@ class Wizard(Turned):
     async def press_once(self, key: str, ready: Callable[[], Awaitable[None]], **_given: bool) -> None:
         await ready()
         self.clicked += key == "wizard_next"
-        self.view.questions += 1
+        self.view.questions.return_value = 1
 
     async def wait(self, ready: Callable[[Screen], object], what: str, *_: object, **_given: object) -> object:
         if not (found := ready(await self.view.look())):
