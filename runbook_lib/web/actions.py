@@ -152,6 +152,11 @@ class PageActions:
         """Whether the page shows what the label names, at this moment."""
         return bool(find(await self.view.look(), self.labels[key]))
 
+    async def offers(self, key: str) -> bool:
+        """Whether something that can be pressed stands with the fields that were filled in."""
+        hits = find(await self.view.look(), self.labels[key])
+        return any([not hit.item.disabled and await self._stands_with_fields(hit.item) for hit in hits])
+
     async def press(self, key: str, *, deadline_s: float | None = None) -> None:
         """Click what the label names. For things that change nothing: it is looked for again if the page moves."""
         await self._acting(key, lambda element: element.click(timeout=ACTION_MS), deadline_s=deadline_s, menus=True)
@@ -332,7 +337,7 @@ class PageActions:
         screen = await self.view.look(anew=True)
         for item in screen.items:
             new = item.menu and not (item.nav or item.disabled or item.text in opened or screen.busy)
-            if new and await self.stands_with_fields(item):
+            if new and await self._stands_with_fields(item):
                 opened.add(item.text)
                 with suppress(PageNotUnderstood):
                     await self.click(item)
@@ -348,7 +353,7 @@ class PageActions:
         hits = find(front, label) or (find(screen, label) if not screen.blocked else [])
         hits = hits or bare_words(front if screen.blocked else screen, label)
         if sends and hits:
-            hits = [hit for hit in hits if await self.stands_with_fields(hit.item)]
+            hits = [hit for hit in hits if await self._stands_with_fields(hit.item)]
             if not hits and not sure:
                 return None
             if not hits:
@@ -372,7 +377,7 @@ class PageActions:
             await dismiss(self.view, front)
         return None
 
-    async def stands_with_fields(self, item: Item) -> bool:
+    async def _stands_with_fields(self, item: Item) -> bool:
         """Whether what is to be pressed stands with the fields that were filled in; in another frame it may."""
         with suppress(*MISSED):
             return bool(await (await self.view.element(item)).evaluate(_WITH, self._typed))

@@ -44,8 +44,9 @@ async def dismiss(view: PageView, front: Screen) -> None:
     ways = _ways_out(view, front, text)
     notes = is_notice(front, view.labels)
     if not ways and not notes:
+        drawn = _controls(front)
         with contextlib.suppress(PageNotUnderstood, DeviceSilent):  # its fields and buttons may come a moment later
-            await view.wait(_offers_others(front), "", _DRAWN_S)
+            await view.wait(lambda screen: _controls(screen.in_dialog()) != drawn, "", _DRAWN_S)
             return
         raise view.problem(
             f"an unexpected dialog covers the page: {dialog_in_words(front)}",
@@ -76,13 +77,8 @@ def gone(front: Screen) -> Callable[[Screen], bool]:
     return lambda screen: screen.in_dialog().texts != front.texts
 
 
-def _offers_others(front: Screen) -> Callable[[Screen], bool]:
-    """Return what tells of a screen whether the dialogue in front has other controls than this one, or is another."""
-
-    def controls(screen: Screen) -> list[tuple[str, str]]:
-        return [(item.kind, item.text) for item in screen.items if item.kind != "text"]
-
-    return lambda screen: controls(screen.in_dialog()) != controls(front)
+def _controls(front: Screen) -> list[tuple[str, str]]:
+    return [(item.kind, item.text) for item in front.items if item.kind != "text"]
 
 
 def _ways_out(view: PageView, front: Screen, text: str) -> list[ControlMatch]:

@@ -18,7 +18,7 @@ from runbook_lib.web.actions import PageActions
 from runbook_lib.web.controls import READ, extent, find, lines_of, same_line
 from runbook_lib.web.screen import FIELDS, Item, Screen, ScreenRow, same, says, visible
 from runbook_lib.web.submit import NEXT_STEPS, Submit, choose
-from runbook_lib.web.view import Rest, SessionEnded
+from runbook_lib.web.view import Rest
 
 # -- Read the table of ISE servers off a screen. Pure ----------------------------------------------
 
@@ -170,11 +170,11 @@ class IsePages:
         """Go to Administration > Servers > ISE Servers by the menu."""
         await menu.reach(self.hand, _PATH, self._is_list, "the list of ISE servers", "ise_page_id")
 
-    async def servers(self, *, anew: bool = True, until: str = "") -> tuple[ListedIseServer, ...]:
+    async def servers(self, *, anew: bool = True) -> tuple[ListedIseServer, ...]:
         """Open the page and return its list once that has come to rest; an empty one has to stay empty for longer.
 
         Without ``anew`` it is not opened where it is shown already, as it is after a change. Its pages are turned up to
-        the last one, or to the one that lists ``until``. Raises PageNotUnderstood where one of them is not read.
+        the last one; raises PageNotUnderstood where one of them is not read.
         """
         opened, shown, screen = 0.0, Rest(), await self.view.look(anew=True)
         paged = further_pages(screen, self.labels, ise_servers(screen, self.labels), 1)  # this may be a later one
@@ -183,7 +183,7 @@ class IsePages:
             await self.open()
         found = await self.hand.wait(self._settled(opened, shown), "the list of ISE servers", rest=shown)
         pages = 1
-        while further_pages(screen := await self.view.look(), self.labels, found, pages) and not row_of(until, found):
+        while further_pages(screen := await self.view.look(), self.labels, found, pages):
             if not (ways := _ways_on(screen, self.labels)):
                 what = "the list of ISE servers has further pages, and nothing that turns them"
                 raise self.view.problem(what, visible(screen), _ADD_LABEL)
@@ -237,38 +237,15 @@ class IsePages:
         await form.fill()
         submit = Submit(self.hand, "ise-add", "save", "ask_save", "ask_danger", address, form=form.type)
 
-        def added(screen: Screen) -> Screen | None:
-            listed = ise_servers(screen, self.labels)
-            left = not find(screen, self.labels["ise_password"])  # the form; its row may stand on another page
-            there = row_of(address, listed) or (left and further_pages(screen, self.labels, listed, 1))
-            return screen if there else None
-
         try:
-            screen = await submit.send(added)
+            return await submit.send(lambda screen: row_of(address, ise_servers(screen, self.labels)))
         except PageRefused:
             await self._leave_form()
             raise
-        row = row_of(address, await self._afterwards(submit.name, address, screen))
-        if row is None:
-            raise self.view.unknown("ise-add: the button was clicked, and no page of the list shows the server")
-        return row
-
-    async def _afterwards(self, what: str, address: str, screen: Screen) -> tuple[ListedIseServer, ...]:
-        """Return the list after a click that must not be repeated: its other pages too, unless this one has the row."""
-        listed = ise_servers(screen, self.labels)
-        if row_of(address, listed) or not further_pages(screen, self.labels, listed, 1):
-            return listed
-        try:
-            return await self.servers(anew=False)
-        except SessionEnded:
-            raise SessionEnded(clicked=True) from None
-        except RunbookError as error:
-            unread = f"{what}: the button was clicked, and the list was not read to its end"
-            raise self.view.unknown(unread, error.what) from error
 
     async def remove(self, address: str) -> bool:
         """Tick the server's row, Select a command > Delete ISE Server > Go, agree, and see the row gone."""
-        await self.servers(until=address)
+        await self.open()
         box = await self.view.wait(lambda screen: self._box(screen, address), f"a box to tick in the row of {address}")
         if not box.checked:
             await self.hand.click(box)
@@ -279,15 +256,13 @@ class IsePages:
 
         settled = self._settled(time.monotonic(), Rest())
 
-        def gone(screen: Screen) -> Screen | None:
+        def gone(screen: Screen) -> bool | None:
             listed = settled(screen) if self._is_list(screen) else None
-            return None if listed is None or row_of(address, listed) else screen
+            unread = listed is None or further_pages(screen, self.labels, listed, 1)
+            return None if unread or row_of(address, listed or ()) else True
 
         alone = partial(self._require_alone, address)
-        screen = await Submit(self.hand, "ise-remove", key, "ask_delete", "", address, alone).send(gone)
-        if row_of(address, await self._afterwards("ise-remove", address, screen)):
-            raise self.view.unknown("ise-remove: the button was clicked, and the list still shows the server")
-        return True
+        return await Submit(self.hand, "ise-remove", key, "ask_delete", "", address, alone).send(gone)
 
     async def _require_alone(self, address: str) -> None:
         """See that the box of this server is ticked, and of no other: rows move, and some pages tick them all."""
@@ -338,13 +313,13 @@ class _Form:
     """The form for a new server, on one page or over the steps of a wizard; ``shown`` is what this step has to hold."""
 
     def __init__(self, hand: PageActions, address: str, user: str, password: str) -> None:
-        self.hand = hand
+        self.hand, self.view = hand, hand.view
         self.values = {"ise_address": address, "ise_user": user, "ise_password": password}
         self.shown: dict[str, str] = {}
         self.went_on: float | None = None  # when the first step was left
 
     async def type(self) -> None:
-        """Fill in the step that is shown again, where it does not hold everything."""
+        """Fill in the step that is shown, where it does not hold everything."""
         for key, value in self.shown.items():
             await self.hand.fill(key, value, secret=key.startswith("ise_password"))
 
@@ -357,39 +332,35 @@ class _Form:
             for key, value in self.values.items():
                 if self.shown and not await self._comes(key) and await self.hand.present("wizard_next"):
                     await self._next()
-                await self.hand.fill(key, value, secret=key == "ise_password")
                 self.shown[key] = value
+                await self.type()
             if await self.hand.present("ise_password_again"):
                 self.shown["ise_password_again"] = self.values["ise_password"]
                 await self.type()
-            while await self.hand.present("wizard_next") and not await self._can_be_sent():
+            while await self.hand.present("wizard_next") and not await self.hand.offers("save"):
                 await self._next()
         except PageNotUnderstood as error:
-            if self.went_on is not None and self.hand.view.questions(self.went_on):
+            if self.went_on is not None and self.view.questions(self.went_on):
                 what = "ise-add: a step of the form asked the server, and the next one is not understood"
-                raise self.hand.view.unknown(what, error.what) from error
+                raise self.view.unknown(what, error.what) from error
             raise
 
-    async def _comes(self, key: str) -> bool:
+    async def _comes(self, key: str) -> bool | None:
         """Whether the page shows a field before it is still."""
         with contextlib.suppress(PageNotUnderstood):
             label = self.hand.labels[key]
-            return await self.hand.view.wait(lambda screen: bool(find(screen, label)), "", _STEP_S, stirring=True)
-        return False
-
-    async def _can_be_sent(self) -> bool:
-        hits = find(await self.hand.view.look(), self.hand.labels["save"])
-        return any([not hit.item.disabled and await self.hand.stands_with_fields(hit.item) for hit in hits])
+            return await self.view.wait(lambda screen: bool(find(screen, label)), "", _STEP_S, stirring=True)
+        return None
 
     async def _next(self) -> None:
         """Go to the next step once this one holds what was filled in."""
-        view, gone = self.hand.view, [self.hand.labels[key] for key in self.shown]
-        before, now = await view.look(), time.monotonic()
+        gone, before = [self.hand.labels[key] for key in self.shown], (await self.view.look()).texts
+        self.went_on = self.went_on or time.monotonic()
         await self.hand.press_once("wizard_next", partial(self.hand.keep, self.type), sends=True, more=True)
-        self.shown, self.went_on = {}, self.went_on or now
+        self.shown = {}
 
         def moved_on(screen: Screen) -> bool:
             left = [hit for label in gone for hit in find(screen, label) if not hit.rank[0]]
-            return screen.texts != before.texts and not left
+            return screen.texts != before and not left
 
-        await view.wait(moved_on, "the next step of the form")
+        await self.view.wait(moved_on, "the next step of the form")

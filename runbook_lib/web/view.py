@@ -252,17 +252,13 @@ class PageView:
 
     def answered(self, since: float, seconds: float) -> bool:
         """Whether the page has waited for no answer for so long, but those of the polls that began before ``since``."""
-        polls, end = self._polls(since), time.monotonic() - seconds
-        late = (question for question, at in self._answers.items() if at > end)
-        return polls.issuperset((*late, *self._asked.values()))
+        late = (question for question, at in self._answers.items() if at > time.monotonic() - seconds)
+        return self._polls(since).issuperset((*late, *self._asked.values()))
 
     def _polls(self, since: float) -> set[int]:
-        """Return what was asked twice in the seconds before, or once there and twice afterwards."""
-        counts = {
-            question: (sum(since - _POLLS_S <= at < since for at in asked), sum(at >= since for at in asked))
-            for question, asked in self._questions.items()
-        }
-        return {question for question, (before, after) in counts.items() if before > 1 or (before and after > 1)}
+        """Return what was asked before, and three times by now from some seconds before."""
+        asked = self._questions.items()
+        return {key for key, at in asked if at[0] < since and sum(each > since - _POLLS_S for each in at) > 2}
 
     def _note_request(self, request: Request) -> None:
         self.requests += 1
