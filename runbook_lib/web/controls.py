@@ -253,20 +253,23 @@ def lines_of(items: Sequence[Item]) -> list[ScreenLine]:
     return sorted(lines, key=lambda line: (line.top, line.items[0].left))
 
 
-def extent(around: Iterable[Item], top: int, first: int, bottom: int) -> tuple[int, int]:
-    """Return how many rows and pages what stands around a table says that it has, 0 where it says nothing.
+def unread(around: Iterable[Item], top: int, first: int, bottom: int, count: int, pages: int = 1) -> str | None:
+    """Return what around a table says that it has more than ``count`` rows or ``pages``; empty where it says that these
+    are all, None where it says nothing.
 
     ``top`` is that of its header, ``first`` and ``bottom`` are those of its rows. What turns its pages may stand at the
     foot of a tall grid, or in a table of its own.
     """
-    rows = pages = 0
+    rows = last = 0
     for line in lines_of(list(around)):
         words = f" {' '.join(item.text for item in line.items)}"
         if line.top > top or 0 <= top - line.bottom <= NEAR:
             near = line.top <= first or abs(line.top - bottom) <= NEAR
             rows = max(rows, *map(int, (_ROWS_OF if near else _PAGED).findall(words)), 0)
-            pages = max(pages, *(int((last or row).split()[-1]) for last, row in _PAGES.findall(words)), 0)
-    return rows, pages
+            last = max(last, *(int((of or row).split()[-1]) for of, row in _PAGES.findall(words)), 0)
+    if rows > count:
+        return f"the page speaks of {rows} rows and shows {count}"
+    return "the table has further pages" if last > pages else "" if rows == count or last > 1 else None
 
 
 def _holds(outer: Item, text: Item) -> bool:

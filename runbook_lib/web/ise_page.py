@@ -15,8 +15,8 @@ from runbook_lib.hosts import is_address, same_host, with_port
 from runbook_lib.params.labels import Labels
 from runbook_lib.web import menu
 from runbook_lib.web.actions import PageActions
-from runbook_lib.web.controls import READ, extent, find, lines_of, same_line
-from runbook_lib.web.screen import FIELDS, Item, Screen, ScreenRow, same, says, visible
+from runbook_lib.web.controls import READ, find, lines_of, same_line, unread
+from runbook_lib.web.screen import FIELDS, Item, Screen, ScreenRow, same, says
 from runbook_lib.web.submit import NEXT_STEPS, Submit, choose
 from runbook_lib.web.view import Rest
 
@@ -99,36 +99,29 @@ def row_of(address: str, listed: Sequence[ListedIseServer]) -> ListedIseServer |
     return next((row for row in listed if same_host(row.address, address)), None)
 
 
-def further_pages(screen: Screen, labels: Labels, found: Sequence[ListedIseServer], pages: int) -> bool:
-    """Whether the list has rows that are not among those that were found on its ``pages`` so far."""
-    rows, told = extent_of(screen, labels, ise_servers(screen, labels))
-    if (rows and rows == len(found)) or told == pages > 1:
-        return False
-    return rows > len(found) or told > pages or any(says(item.text, ("next",)) for item in _ways_on(screen, labels))
-
-
-def _ways_on(screen: Screen, labels: Labels) -> list[Item]:
-    return [hit.item for hit in find(screen, labels["next_page"]) if not hit.item.disabled]
-
-
-def extent_of(screen: Screen, labels: Labels, listed: Sequence[ListedIseServer]) -> tuple[int, int]:
-    """Return how many rows and pages the page says that its list has, 0 where it says nothing."""
-    addresses = {server.address for server in listed}
+def further_rows(screen: Screen, labels: Labels, found: Sequence[ListedIseServer], pages: int = 1) -> str:
+    """Return what says that the list has rows that are not among those found on its ``pages`` so far; else nothing."""
+    addresses = {server.address for server in ise_servers(screen, labels)}
     captions = (*labels["column_address"].texts, *labels["column_status"].texts)
-    # The markup may count the header too.
-    marked = (row.total - 1 for row in screen.rows if any(_host_in(cell) in addresses for cell in row.cells))
-    found = max(marked, default=0), 0
     for items in screen.frames.values():
         shown = [item for item in items if item.kind in READ]
         own = [item for item in shown if _host_in(item.text) in addresses]
-        heads = [item.top for item in shown if any(same(item.text, text) for text in captions)]
-        first = min((item.top for item in own), default=max(heads, default=0))
-        top = max((head for head in heads if head <= first), default=first)
-        rows = {item.row for item in own}
+        heads = [item for item in shown if any(same(item.text, text) for text in captions)]
         if own or (heads and not addresses):
-            around = [item for item in shown if item not in own and (item.row < 0 or item.row not in rows)]
-            found = max(found, extent(around, top, first, max((item.bottom for item in own), default=top)))
-    return found
+            rows = {item.row for item in own if item.row >= 0}
+            around = [item for item in shown if item not in own and item.row not in rows]
+            top = min(item.top for item in (*own, *heads))
+            first = min((item.top for item in own), default=top)
+            said = unread(around, top, first, max((item.bottom for item in own), default=top), len(found), pages)
+            if said is not None:
+                return said
+    # The markup may count the header too.
+    marked = (
+        row.total - 1 > len(found) for row in screen.rows if any(_host_in(cell) in addresses for cell in row.cells)
+    )
+    ways = (hit.item for hit in find(screen, labels["next_page"]) if not hit.item.disabled)
+    on = next((item.text for item in ways if says(item.text, ("next",))), "")
+    return "its rows are not all drawn" if any(marked) else on
 
 
 def _is_drawn(screen: Screen, labels: Labels) -> bool:
@@ -155,7 +148,6 @@ _PATH = ("menu_administration", "menu_servers", "menu_ise_servers")
 _SETTLE_S, _EMPTY_S, _QUIET_S = 0.5, 6.0, 1.2
 _STEP_S = 2.0
 _BOXES = ("checkbox", "radio")
-_ADD_LABEL = "If it is there under another name, add that name to the site's file (key labels)."
 
 
 class IsePages:
@@ -177,17 +169,14 @@ class IsePages:
         the last one; raises PageNotUnderstood where one of them is not read.
         """
         opened, shown, screen = 0.0, Rest(), await self.view.look(anew=True)
-        paged = further_pages(screen, self.labels, ise_servers(screen, self.labels), 1)  # this may be a later one
+        paged = further_rows(screen, self.labels, ise_servers(screen, self.labels))  # it may not be the first page
         if anew or paged or not self._is_list(screen):
             opened = time.monotonic()
             await self.open()
         found = await self.hand.wait(self._settled(opened, shown), "the list of ISE servers", rest=shown)
         pages = 1
-        while further_pages(screen := await self.view.look(), self.labels, found, pages):
-            if not (ways := _ways_on(screen, self.labels)):
-                what = "the list of ISE servers has further pages, and nothing that turns them"
-                raise self.view.problem(what, visible(screen), _ADD_LABEL)
-            await self.hand.click(ways[0])
+        while further_rows(await self.view.look(), self.labels, found, pages):
+            await self.hand.press("next_page")
             pages, known, shown = pages + 1, frozenset(found), Rest()
             settled = self._settled(0.0, shown, known)
             found += await self.hand.wait(settled, f"page {pages} of the list of ISE servers", rest=shown)
@@ -214,7 +203,7 @@ class IsePages:
         def settled(screen: Screen) -> tuple[ListedIseServer, ...] | None:
             listed, loading = ise_servers(screen, self.labels), _says("loading", screen, self.labels)
             rests = shown.rests((listed, loading), _SETTLE_S if listed else empty_s(screen))
-            missing = set(listed) <= known if known else not listed and extent_of(screen, self.labels, listed)[0]
+            missing = set(listed) <= known if known else not listed and further_rows(screen, self.labels, ())
             return listed if rests and not loading and not missing else None
 
         return settled
@@ -258,7 +247,7 @@ class IsePages:
 
         def gone(screen: Screen) -> bool | None:
             listed = settled(screen) if self._is_list(screen) else None
-            unread = listed is None or further_pages(screen, self.labels, listed, 1)
+            unread = listed is None or further_rows(screen, self.labels, listed)
             return None if unread or row_of(address, listed or ()) else True
 
         alone = partial(self._require_alone, address)

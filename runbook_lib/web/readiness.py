@@ -14,7 +14,7 @@ from statistics import median
 
 from runbook_lib.decisions import ReadinessItem
 from runbook_lib.params.labels import Label, Labels
-from runbook_lib.web.controls import NEAR, READ, TYPED, ScreenLine, extent, lines_of
+from runbook_lib.web.controls import NEAR, READ, TYPED, ScreenLine, lines_of, unread
 from runbook_lib.web.screen import Item, Screen, ScreenRow, Scroll, plain, same, says
 
 _CAPTION_WORDS, _STATE_WORDS = 4, 4
@@ -282,7 +282,7 @@ def _missing(
         return f"the table has {max(row.total for row in marked)} rows and shows {len(marked)}"
     own = {line.row for line in rows}
     others = [item for item in items if item.kind in READ and (item.row < 0 or item.row not in own)]
-    if more := _further(len(rows), *extent(others, head.line.top, rows[0].top, rows[-1].bottom)):
+    if more := unread(others, head.line.top, rows[0].top, rows[-1].bottom, len(rows)):
         return more
     left, right = min(item.left for item in head.line.items), max(item.right for item in head.line.items)
     between = (i for i in items if head.line.bottom <= i.top + _ALIGNED and i.bottom <= rows[0].top + _ALIGNED)
@@ -290,7 +290,8 @@ def _missing(
     given = (item.value for item in filters if item.kind in TYPED and not _is_any(item.value, head.labels))
     if by := next(given, ""):
         return f"the table is filtered by {by!r}"
-    ways = (_scrolled_away(scroll, head, rows, items, filters, pitch) for scroll in screen.scrolls)
+    below = max((item.bottom for item in filters), default=0)
+    ways = (_scrolled_away(scroll, head, rows, items, below, pitch) for scroll in screen.scrolls)
     return next(filter(None, ways), "")
 
 
@@ -299,29 +300,20 @@ def _is_any(value: str, labels: Labels) -> bool:
     return not value or any(same(value, phrase) for phrase in labels.phrases["unfiltered"])
 
 
-def _further(count: int, rows: int, pages: int) -> str:
-    """Say so where what stands around ``count`` rows speaks of more of them, or of further pages."""
-    if rows > count:
-        return f"the page speaks of {rows} rows and shows {count}"
-    return "the table has further pages" if pages > 1 else ""
-
-
 def _scrolled_away(
-    scroll: Scroll,
-    head: _Head,
-    rows: Sequence[ScreenLine],
-    items: Sequence[Item],
-    filters: Sequence[Item],
-    pitch: float,
+    scroll: Scroll, head: _Head, rows: Sequence[ScreenLine], items: Sequence[Item], below: int, pitch: float
 ) -> str:
-    """Say so where a part of the page that scrolls has room for rows that are not drawn, or has hidden some."""
+    """Say so where a part of the page that scrolls has room for rows that are not drawn, or has hidden some.
+
+    What the table is filtered by ends ``below``.
+    """
     inside = [item for line in rows for item in line.items if scroll.number in item.scrolls]
     if not inside or scroll.frame != inside[0].frame:
         return ""
     headed = scroll.number in head.line.items[0].scrolls
     if scroll.moved and not headed:
         return "the table is not scrolled to its first row"
-    if rows[0].top - max(head.line.bottom if headed else scroll.top, *(item.bottom for item in filters), 0) >= pitch:
+    if rows[0].top - max(head.line.bottom if headed else scroll.top, below) >= pitch:
         return "the table has room above its first row"
     last = max(item.bottom for item in items if scroll.number in item.scrolls)
     return "the table has room for rows that are not drawn" if scroll.bottom - last >= pitch else ""
@@ -344,10 +336,8 @@ def _listed(screen: Screen, labels: Labels, problem: str) -> Readiness:
     own = {number for number, row in enumerate(screen.rows) if (row.frame, row.table) in known}
     others = [item for item in screen.items if item.kind in READ and item.row not in own]
     problem = problem or ("" if len(known) == 1 else "several tables hold states, and none has a header")
-    return _of_states(
-        [row for rows in lists for row in rows],
-        problem or _further(sum(map(len, lists)), *extent(others, -1, -1, -NEAR)),
-    )
+    found = [row for rows in lists for row in rows]
+    return _of_states(found, problem or unread(others, -1, -1, -NEAR, len(found)) or "")
 
 
 def _in_row(row: ScreenRow, labels: Labels) -> tuple[str, str, str]:

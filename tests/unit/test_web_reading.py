@@ -284,7 +284,6 @@ class Turned:
         self.view.look = AsyncMock(side_effect=lambda **_: self.pages[self.clicked])
         self.view.problem.side_effect = lambda what, *_: PageNotUnderstood(what)
         self.view.unknown.side_effect = lambda what, *_: OutcomeUnknown(what)
-        self.press = AsyncMock()
 
     async def wait(self, ready: Callable[[Screen], object], what: str, *_: object, **_given: object) -> object:
         found = [ready(self.pages[self.clicked]) for _ in range(3)][-1]
@@ -292,7 +291,9 @@ class Turned:
             raise PageNotUnderstood(what)
         return found
 
-    async def click(self, _item: Item) -> None:
+    async def press(self, key: str) -> None:
+        if key != "next_page" or not find(await self.view.look(), LABELS[key]):
+            raise PageNotUnderstood(key)
         self.clicked = min(self.clicked + 1, len(self.pages) - 1)
 
     async def present(self, _key: str) -> bool:
