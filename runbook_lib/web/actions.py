@@ -6,7 +6,7 @@ import asyncio
 import itertools
 import re
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from typing import Literal, TypeVar
 
@@ -14,7 +14,7 @@ from playwright.async_api import ElementHandle, Error, JSHandle
 
 from runbook_lib.errors import CertificateMoved, PageNotUnderstood, opening_line
 from runbook_lib.params.labels import Label
-from runbook_lib.web.controls import bare_words, best, find
+from runbook_lib.web.controls import ControlMatch, bare_words, best, find
 from runbook_lib.web.dialogs import ACTION_MS, covering, dismiss, uncover, within
 from runbook_lib.web.screen import Item, Screen, visible
 from runbook_lib.web.view import MISSED, PageView, Rest
@@ -86,32 +86,46 @@ class PageActions:
         ``sends``: one that stands with the fields that were filled in. ``menus``: it may be in a menu beside these.
         Raises PageNotUnderstood where it does not come, or where the page shows several that cannot be told apart.
         """
-        label, opened = self.labels[key], set[str]()
-        start = time.monotonic()
+        label, opened, start = self.labels[key], set[str](), time.monotonic()
         limit = self.view.browser.deadlines.page_s if deadline_s is None else deadline_s
-        end = start + limit
         while True:
+            left = max(0.0, start + limit - time.monotonic())
 
-            def ready(screen: Screen) -> Screen | None:
-                late = time.monotonic() - start > _WORDS_AFTER_S
-                hits = find(screen, label) or (bare_words(screen, label) if late else [])
-                return screen if (hits and not screen.busy) or screen.blocked else None
+            def ready(screen: Screen) -> tuple[Screen, list[ControlMatch]] | None:
+                front, late = screen.in_dialog(), time.monotonic() - start > _WORDS_AFTER_S
+                within = front if screen.blocked else screen
+                hits = find(front, label) or find(within, label)
+                hits = hits or (bare_words(within, label) if late or screen.blocked else [])
+                return (screen, hits) if hits and not screen.busy else None
 
-            left = max(0.0, end - time.monotonic())
             try:
-                shown = await self.view.wait(ready, named(label), min(left, _MENU_S) if menus else left)
+                screen, hits = await self.wait(ready, named(label), min(left, _MENU_S) if menus else left)
             except PageNotUnderstood:
-                if left < _MENU_S or not menus:
-                    raise self.view.not_found(named(label), await self.view.look(), limit) from None
+                if not menus:
+                    raise
                 menus = await self._open_menu(opened)
                 continue
-            sure = time.monotonic() - start > min(_TOGETHER_S, (end - start) / 2)
-            item = await self._front(shown, label, sends=sends, sure=sure)
-            if item is not None:
-                return item
-            if time.monotonic() > end:
-                raise self.view.not_found(named(label), shown, limit)
+            own = [hit for hit in hits if not sends or await self._stands_with_fields(hit.item)]
+            items = best(own) if own else ()
+            if len(items) == 1:
+                return items[0]
+            if time.monotonic() - start > min(_TOGETHER_S, limit / 2):
+                raise self._not_one(label, items, screen)
             await asyncio.sleep(0.05)
+
+    def _not_one(self, label: Label, items: Sequence[Item], screen: Screen) -> PageNotUnderstood:
+        """Return the error for a page that shows none or several of what is to be pressed."""
+        if not items:
+            return self.view.problem(
+                f"{named(label)} belongs to other fields than those that were filled in; nothing was clicked",
+                found=visible(screen),
+                next_step="If the form's own has another name, add that to the site's file (key labels).",
+            )
+        return self.view.problem(
+            f"{len(items)} controls answer to {named(label)}",
+            found=", ".join(f"{item.kind} {item.text!r}" for item in items),
+            next_step="Give a longer caption, which fits one of them only, in the site's file (key labels).",
+        )
 
     async def wait(
         self,
@@ -336,46 +350,13 @@ class PageActions:
                 await self.view.browser.page.keyboard.press("Escape")
         screen = await self.view.look(anew=True)
         for item in screen.items:
-            new = item.menu and not (item.nav or item.disabled or item.text in opened or screen.busy)
+            new = item.menu and not (item.nav or item.disabled or item.text in opened or screen.busy or screen.blocked)
             if new and await self._stands_with_fields(item):
                 opened.add(item.text)
                 with suppress(PageNotUnderstood):
                     await self.click(item)
                 return len(opened) < _MENUS
         return screen.busy
-
-    async def _front(self, screen: Screen, label: Label, *, sends: bool, sure: bool) -> Item | None:
-        """Return the answer, from the dialogue in front if one is there.
-
-        None after a dialogue was dealt with, and, unless ``sure``, where the page does not show one that is meant.
-        """
-        front = screen.in_dialog()
-        hits = find(front, label) or (find(screen, label) if not screen.blocked else [])
-        hits = hits or bare_words(front if screen.blocked else screen, label)
-        if sends and hits:
-            hits = [hit for hit in hits if await self._stands_with_fields(hit.item)]
-            if not hits and not sure:
-                return None
-            if not hits:
-                raise self.view.problem(
-                    f"{named(label)} belongs to other fields than those that were filled in; nothing was clicked",
-                    found=visible(screen),
-                    next_step="If the form's own has another name, add that to the site's file (key labels).",
-                )
-        if hits:
-            items = best(hits)
-            if len(items) > 1 and not sure:
-                return None
-            if len(items) > 1:
-                raise self.view.problem(
-                    f"{len(items)} controls answer to {named(label)}",
-                    found=", ".join(f"{item.kind} {item.text!r}" for item in items),
-                    next_step="Give a longer caption, which fits one of them only, in the site's file (key labels).",
-                )
-            return items[0]
-        if screen.blocked:
-            await dismiss(self.view, front)
-        return None
 
     async def _stands_with_fields(self, item: Item) -> bool:
         """Whether what is to be pressed stands with the fields that were filled in; in another frame it may."""

@@ -115,13 +115,11 @@ def further_rows(screen: Screen, labels: Labels, found: Sequence[ListedIseServer
             said = unread(around, top, first, max((item.bottom for item in own), default=top), len(found), pages)
             if said is not None:
                 return said
-    # The markup may count the header too.
-    marked = (
-        row.total - 1 > len(found) for row in screen.rows if any(_host_in(cell) in addresses for cell in row.cells)
-    )
+    listed = (row for row in screen.rows if any(_host_in(cell) in addresses for cell in row.cells))
+    undrawn = any(row.total - 1 > len(found) for row in listed)  # the markup may count the header too
     ways = (hit.item for hit in find(screen, labels["next_page"]) if not hit.item.disabled)
     on = next((item.text for item in ways if says(item.text, ("next",))), "")
-    return "its rows are not all drawn" if any(marked) else on
+    return "its rows are not all drawn" if undrawn else on
 
 
 def _is_drawn(screen: Screen, labels: Labels) -> bool:
