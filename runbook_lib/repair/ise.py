@@ -184,17 +184,12 @@ async def _decide_by_page(context: Context, page: PrimePages) -> tuple[IseDecisi
 
 async def _decide_by_entry(context: Context) -> tuple[IseDecision, ...]:
     decisions = []
-    checks = await _entries(context, [settings.name for settings in context.site.ise])
+    checks = await entry_checks(context, [("primary", settings.name) for settings in context.site.ise])
     for settings, check in zip(context.site.ise, checks, strict=True):
         write_late_result(context, BY_HAND, f"{check.name}: {check.actual}")
         action = IseAction.SEEN if check.ok else IseAction.GUIDE
         decisions.append(IseDecision(name=settings.name, address=settings.address, listed=None, action=action))
     return tuple(decisions)
-
-
-async def _entries(context: Context, names: Sequence[str]) -> tuple[Check, ...]:
-    """Return for each ISE server whether the primary, which alone talks to it, lists its entry."""
-    return await entry_checks(context, [("primary", name) for name in names])
 
 
 def _decisions(context: Context, listed: tuple[ListedIseServer, ...]) -> tuple[IseDecision, ...]:
@@ -298,7 +293,7 @@ async def _by_hand(context: Context, pages: PrimaryPages, names: list[str]) -> N
         context.record.intend(context.stage, "primary", BY_HAND, expected="accepted")
 
     async def look() -> tuple[bool, str]:
-        checks = await _entries(context, names)
+        checks = await entry_checks(context, [("primary", name) for name in names])
         return all(check.ok for check in checks), "; ".join(f"{check.name}: {check.actual}" for check in checks)
 
     await watch(context, look, "the entries of the ISE servers")
@@ -330,7 +325,7 @@ async def _ise_checks(context: Context, pages: PrimaryPages) -> tuple[Check, ...
             listed = await (await pages.open()).ise_servers()
         except PageNotUnderstood as error:
             await pages.give_up(error)
-    entries = await _entries(context, [settings.name for settings in context.site.ise])
+    entries = await entry_checks(context, [("primary", settings.name) for settings in context.site.ise])
     pairs = zip(context.site.ise, entries, strict=True)
     return tuple(check for settings, entry in pairs for check in (_page_check(settings, listed), entry))
 

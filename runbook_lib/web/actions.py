@@ -17,7 +17,7 @@ from runbook_lib.params.labels import Label
 from runbook_lib.web.controls import ControlMatch, bare_words, best, find
 from runbook_lib.web.dialogs import ACTION_MS, covering, dismiss, uncover, within
 from runbook_lib.web.screen import Item, Screen, visible
-from runbook_lib.web.view import MISSED, PageView, Rest
+from runbook_lib.web.view import MISSED, PageView, Rest, When
 
 # -- Type into a field as a person does, and read back where it went -------------------------------
 
@@ -53,6 +53,7 @@ async def type_into(element: ElementHandle, value: str, timeout_ms: float) -> tu
 
 
 T = TypeVar("T")
+Act = Callable[[ElementHandle], Awaitable[object]]
 
 _TRIES, _NOTICES = 4, 12
 _TRIAL_MS = 1000
@@ -68,8 +69,7 @@ class PageActions:
     """The hands on one page; each verb first waits until what it needs is there."""
 
     def __init__(self, view: PageView) -> None:
-        self.view = view
-        self.labels = view.labels
+        self.view, self.labels = view, view.labels
         self._typed: list[ElementHandle] = []  # the fields of the form that is being filled in, the last at the end
         self._held: list[tuple[ElementHandle, str]] = []  # what the form that was filled in last has to hold
         self.kept: list[Callable[[Screen], bool | None]] = []  # whether it shows what was ticked and chosen in it
@@ -115,23 +115,19 @@ class PageActions:
 
     def _not_one(self, label: Label, items: Sequence[Item], screen: Screen) -> PageNotUnderstood:
         """Return the error for a page that shows none or several of what is to be pressed."""
-        if not items:
-            return self.view.problem(
-                f"{named(label)} belongs to other fields than those that were filled in; nothing was clicked",
-                found=visible(screen),
-                next_step="If the form's own has another name, add that to the site's file (key labels).",
-            )
-        return self.view.problem(
-            f"{len(items)} controls answer to {named(label)}",
-            found=", ".join(f"{item.kind} {item.text!r}" for item in items),
-            next_step="Give a longer caption, which fits one of them only, in the site's file (key labels).",
-        )
+        if items:
+            what, found = f"{len(items)} controls answer to {named(label)}", (f"{i.kind} {i.text!r}" for i in items)
+            then = "Give a longer caption, which fits one of them only, in the site's file (key labels)."
+            return self.view.problem(what, ", ".join(found), then)
+        what = f"{named(label)} belongs to other fields than those that were filled in; nothing was clicked"
+        then = "If the form's own has another name, add that to the site's file (key labels)."
+        return self.view.problem(what, visible(screen), then)
 
     async def wait(
         self,
-        ready: Callable[[Screen], T | None],
+        ready: When[T],
         what: str,
-        deadline_s: float | None = None,
+        for_s: float | None = None,
         *,
         stirring: bool = False,
         rest: Rest | None = None,
@@ -140,7 +136,7 @@ class PageActions:
 
         Raises PageNotUnderstood with its words for a question in the way.
         """
-        limit = self.view.browser.deadlines.page_s if deadline_s is None else deadline_s
+        limit = self.view.browser.deadlines.page_s if for_s is None else for_s
         end = time.monotonic() + limit
 
         def either(screen: Screen) -> tuple[T | None, Screen] | None:
@@ -178,9 +174,8 @@ class PageActions:
     async def press_once(
         self, key: str, ready: Callable[[], Awaitable[None]] | None = None, *, sends: bool = False, more: bool = False
     ) -> None:
-        """Click what the label names, exactly once, after ``ready``; ``sends``: what stands with the fields filled in.
-
-        ``more``: the form goes on after it.
+        """Click what the label names, exactly once, after ``ready``; ``sends``: what stands with the fields filled in,
+        ``more``: and the form goes on after it.
 
         Everything that can fail before the click is tried first, so that an error other than OutcomeUnknown
         says that nothing was clicked.
@@ -321,7 +316,7 @@ class PageActions:
         """
         await self.on(item, lambda element: element.click(timeout=ACTION_MS))
 
-    async def on(self, item: Item, act: Callable[[ElementHandle], Awaitable[object]]) -> None:
+    async def on(self, item: Item, act: Act) -> None:
         """Act on an item of the last look, as ``click`` does: for what may be tried again.
 
         Raises PageNotUnderstood where it stays away, or cannot be used.
@@ -365,13 +360,7 @@ class PageActions:
         return True
 
     async def _acting(
-        self,
-        key: str,
-        act: Callable[[ElementHandle], Awaitable[None]],
-        *,
-        deadline_s: float | None = None,
-        sends: bool = False,
-        menus: bool = False,
+        self, key: str, act: Act, *, deadline_s: float | None = None, sends: bool = False, menus: bool = False
     ) -> ElementHandle:
         """Find the control and act on it; look again where the page was drawn anew in between."""
         problem, covered = "", False

@@ -65,29 +65,23 @@ def pressables(screen: Screen, label: Label) -> list[ControlMatch]:
 def find_beside(screen: Screen, label: Label, kinds: Iterable[str]) -> list[Item]:
     """Return controls that are no fields by their markup, but have the caption of one beside or right above them."""
     wanted = frozenset(kinds)
-    return [
-        item
-        for items in screen.frames.values()
-        for item in items
-        if item.kind in wanted
-        if any(
-            same(text.text, caption)
-            for level, text in _beside(item, items)
-            if level == _LEFT or abs(text.left - item.left) <= _ALIGNED
-            for caption in label.texts
-        )
-    ]
+    controls = ((item, items) for items in screen.frames.values() for item in items if item.kind in wanted)
+
+    def is_captioned(item: Item, items: Sequence[Item]) -> bool:
+        near = (t for level, t in _beside(item, items) if level == _LEFT or abs(t.left - item.left) <= _ALIGNED)
+        return any(same(text.text, caption) for text in near for caption in label.texts)
+
+    return [item for item, items in controls if is_captioned(item, items)]
 
 
 def find_radios(screen: Screen, label: Label) -> list[Item]:
     """Return the radio buttons of the group that the label names."""
-    return [
-        item
-        for items in screen.frames.values()
-        for item in items
-        if item.kind == "radio"
-        if any(same(group, text) for group in group_caption(item, items) for text in label.texts)
-    ]
+    radios = ((item, items) for items in screen.frames.values() for item in items if item.kind == "radio")
+
+    def is_named(item: Item, items: Sequence[Item]) -> bool:
+        return any(same(group, text) for group in group_caption(item, items) for text in label.texts)
+
+    return [item for item, items in radios if is_named(item, items)]
 
 
 def best(hits: Sequence[ControlMatch]) -> tuple[Item, ...]:

@@ -172,13 +172,12 @@ async def uncover(view: PageView, item: Item) -> bool:
     if screen.in_dialog().items:
         await dismiss(view, screen.in_dialog())
         return False
-    if [hit for hit in find(screen, view.labels["dialog_no"]) if await _can_be_clicked(view, hit.item)]:
-        return False
-    for hit in find(screen, view.labels["dialog_close"]):
+    asks = [hit for hit in find(screen, view.labels["dialog_no"]) if await _can_be_clicked(view, hit.item)]
+    for hit in [] if asks else find(screen, view.labels["dialog_close"]):
         if await _can_be_clicked(view, hit.item):
             with contextlib.suppress(*MISSED):
                 await (await view.element(hit.item)).click(timeout=ACTION_MS)
-            return False
+            break
     return False
 
 

@@ -164,9 +164,7 @@ class HaPages:
     """Verbs on the High Availability pages of somebody who is logged in."""
 
     def __init__(self, hand: PageActions) -> None:
-        self.hand = hand
-        self.view = hand.view
-        self.labels = hand.labels
+        self.hand, self.view, self.labels = hand, hand.view, hand.labels
         self._earlier: tuple[str, ...] = ()
 
     async def open(self) -> None:

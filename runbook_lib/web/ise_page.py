@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import re
 import time
-from collections.abc import Callable, Iterator, Sequence, Set
+from collections.abc import Iterator, Sequence, Set
 from dataclasses import replace
 from functools import partial
 
@@ -18,15 +18,16 @@ from runbook_lib.web.actions import PageActions
 from runbook_lib.web.controls import READ, find, lines_of, same_line, unread
 from runbook_lib.web.screen import FIELDS, Item, Screen, ScreenRow, same, says
 from runbook_lib.web.submit import NEXT_STEPS, Submit, choose
-from runbook_lib.web.view import Rest
+from runbook_lib.web.view import Rest, When
 
 # -- Read the table of ISE servers off a screen. Pure ----------------------------------------------
 
+Listed = tuple[ListedIseServer, ...]
 _LINE_WORDS, _SHORT = 60, 80
 _BRACKETED = re.compile(r"(\S+) \(([^\s()]+)\)")
 
 
-def ise_servers(screen: Screen, labels: Labels) -> tuple[ListedIseServer, ...]:
+def ise_servers(screen: Screen, labels: Labels) -> Listed:
     """Return the rows of the table of ISE servers: every row that holds an address.
 
     Where no table holds one, lines of text count as rows, below a head of columns or with a state that is known.
@@ -37,7 +38,7 @@ def ise_servers(screen: Screen, labels: Labels) -> tuple[ListedIseServer, ...]:
     return found or tuple(row for row in _ise_servers(lines, labels) if headed or row.answers is not None)
 
 
-def _ise_servers(rows: Sequence[ScreenRow], labels: Labels) -> tuple[ListedIseServer, ...]:
+def _ise_servers(rows: Sequence[ScreenRow], labels: Labels) -> Listed:
     found: list[ListedIseServer] = []
     header: ScreenRow | None = None
     for row in rows:
@@ -152,15 +153,13 @@ class IsePages:
     """Verbs on the ISE Servers page of somebody who is logged in."""
 
     def __init__(self, hand: PageActions) -> None:
-        self.hand = hand
-        self.view = hand.view
-        self.labels = hand.labels
+        self.hand, self.view, self.labels = hand, hand.view, hand.labels
 
     async def open(self) -> None:
         """Go to Administration > Servers > ISE Servers by the menu."""
         await menu.reach(self.hand, _PATH, self._is_list, "the list of ISE servers", "ise_page_id")
 
-    async def servers(self, *, anew: bool = True) -> tuple[ListedIseServer, ...]:
+    async def servers(self, *, anew: bool = True) -> Listed:
         """Open the page and return its list once that has come to rest; an empty one has to stay empty for longer.
 
         Without ``anew`` it is not opened where it is shown already, as it is after a change. Its pages are turned up to
@@ -180,9 +179,7 @@ class IsePages:
             found += await self.hand.wait(settled, f"page {pages} of the list of ISE servers", rest=shown)
         return found
 
-    def _settled(
-        self, opened: float, shown: Rest, known: Set[ListedIseServer] = frozenset()
-    ) -> Callable[[Screen], tuple[ListedIseServer, ...] | None]:
+    def _settled(self, opened: float, shown: Rest, known: Set[ListedIseServer] = frozenset()) -> When[Listed]:
         """Return what gives the list once it has come to rest, ``opened`` at that time.
 
         ``known`` are the rows of the pages before this one, which has others.
@@ -198,7 +195,7 @@ class IsePages:
             known = asked and _is_drawn(screen, self.labels) and self.view.answered(opened, for_s)
             return for_s if known else _EMPTY_S
 
-        def settled(screen: Screen) -> tuple[ListedIseServer, ...] | None:
+        def settled(screen: Screen) -> Listed | None:
             listed, loading = ise_servers(screen, self.labels), _says("loading", screen, self.labels)
             rests = shown.rests((listed, loading), _SETTLE_S if listed else empty_s(screen))
             missing = set(listed) <= known if known else not listed and further_rows(screen, self.labels, ())

@@ -287,17 +287,12 @@ def _missing(
     left, right = min(item.left for item in head.line.items), max(item.right for item in head.line.items)
     between = (i for i in items if head.line.bottom <= i.top + _ALIGNED and i.bottom <= rows[0].top + _ALIGNED)
     filters = [i for i in between if i.kind in (*TYPED, "button") and i.left < right and i.right > left]
-    given = (item.value for item in filters if item.kind in TYPED and not _is_any(item.value, head.labels))
-    if by := next(given, ""):
+    given, free = (item.value for item in filters if item.kind in TYPED), head.labels.phrases["unfiltered"]
+    if by := next((value for value in given if value and not any(same(value, every) for every in free)), ""):
         return f"the table is filtered by {by!r}"
     below = max((item.bottom for item in filters), default=0)
     ways = (_scrolled_away(scroll, head, rows, items, below, pitch) for scroll in screen.scrolls)
     return next(filter(None, ways), "")
-
-
-def _is_any(value: str, labels: Labels) -> bool:
-    """Whether what stands in a field to filter by leaves all rows."""
-    return not value or any(same(value, phrase) for phrase in labels.phrases["unfiltered"])
 
 
 def _scrolled_away(

@@ -60,6 +60,7 @@ _ANSWERS = ("dialog_yes", "dialog_no", "dialog_close", "dialog_later", "session_
 
 Evidence = Callable[[str, bytes], None]
 T = TypeVar("T")
+When = Callable[[Screen], T | None]
 
 
 class SessionEnded(Exception):
@@ -304,9 +305,9 @@ class PageView:
 
     async def wait(
         self,
-        ready: Callable[[Screen], T | None],
+        ready: When[T],
         what: str,
-        deadline_s: float | None = None,
+        for_s: float | None = None,
         *,
         stirring: bool = False,
         rest: Rest | None = None,
@@ -317,7 +318,7 @@ class PageView:
         the deadline (``page_s`` where none is given), DeviceSilent if nothing at all is. ``stirring``: wait only as
         long as the page is not ``still``. ``rest`` is what ``ready`` waits for: it is looked at again when it is due.
         """
-        limit = self.browser.deadlines.page_s if deadline_s is None else deadline_s
+        limit = self.browser.deadlines.page_s if for_s is None else for_s
         end = time.monotonic() + limit
         pause = _SHORT_WAIT_S
         screen = await self.look()
