@@ -40,7 +40,7 @@ def approve_by_form(context: Context, shown: Plan, name: str, reason: str) -> st
         )
     already = approval_of(context, newest)
     if already:
-        return f"{already.by} has approved this plan already; nothing was written. Run the next cell."
+        return f"{already.by} has approved this plan already; nothing was written. Run this cell again, then the next."
     if context.site.policy.second_person:
         raise ParameterRefused(
             "This site asks for a second person, and this form is filled in by the account that runs the stage",
@@ -50,7 +50,7 @@ def approve_by_form(context: Context, shown: Plan, name: str, reason: str) -> st
             f"{approval_command(newest)}",
         )
     approve(context.record, newest.digest, by=name, how="the form in the notebook", reason=reason)
-    return f"Approved by {name.strip()}. Run the next cell."
+    return f"Approved by {name.strip()}. Run this cell again, then the next."
 
 
 def approval_command(plan: Plan) -> str:

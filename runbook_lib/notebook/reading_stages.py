@@ -252,7 +252,9 @@ class ListCertificates(Runbook):
     def _goes_on_with(self) -> Next:
         plan = self.context.record.read_plan()
         deletions, nothing, blocked = next_steps(self.stage, self.incident)
-        return blocked if plan.blocked else deletions if plan.deletions else nothing
+        if plan.blocked:  # that much of the plan, above which other tables may stand by now, is said here again
+            return blocked._replace(then="\n".join((*plan.blocked, blocked.then)))
+        return deletions if plan.deletions else nothing
 
     def _make_plan(self) -> Plan:
         plan = self._planned()

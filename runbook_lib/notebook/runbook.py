@@ -176,7 +176,7 @@ class Runbook:
         others = Table(
             title="What next",
             headers=("when", "then", "notebook"),
-            rows=tuple(Row(each.when, each.then, self._linked(each)) for each in steps if each != one),
+            rows=tuple(Row(each.when, each.then, self._linked(each)) for each in steps if each.when != one.when),
             fold="Otherwise",
         )
         return View(self.stage, (go_on, others))

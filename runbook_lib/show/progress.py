@@ -168,9 +168,7 @@ def _ended(state: _State, kind: type[BaseException] | None) -> dict[str, str]:
     elif issubclass(kind, Exception):
         words = f"Ended after {took}, at: {state.sentence}"
     else:
-        words = (
-            f"Stopped after {took}, at: {state.sentence}. Run the cell again: it looks first and continues from there."
-        )
+        words = f"Stopped after {took}, at: {state.sentence}"
     words = gettext(words)
     told = "".join(f"<li>{clock(at)} {text_of(gettext(sentence))}</li>" for at, sentence in state.told)
     steps = (

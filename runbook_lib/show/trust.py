@@ -213,7 +213,7 @@ _WORDS = {
     " certificate that it presents.",
     Agreement.NOTHING: "On the {server}, nothing is stored of {target}.",
 }
-_BOX, _GAP, _TALL, _EDGE = 200.0, 200.0, 126.0, 20.0
+_BOX, _GAP, _TALL, _EDGE = 188.0, 156.0, 126.0, 8.0
 _WIDTH = 2 * _EDGE + 3 * _BOX + 2 * _GAP
 _SMALL, _LINE = 12.0, 16.0
 _LEGEND = 52.0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,7 @@ from site_kit import site_with
 
 from runbook_lib.models import Stage, StageState
 from runbook_lib.notebook.opening import open_incident
-from runbook_lib.notebook.reading_stages import StartHere
+from runbook_lib.notebook.reading_stages import ListCertificates, StartHere
 from runbook_lib.notebook.workspace import next_run
 from runbook_lib.record.incident import Record
 
@@ -47,3 +48,12 @@ def test_the_first_stage_says_what_the_next_notebook_is_for_and_where_it_stands(
     again = StartHere(incident.context)._goes_on_with()
     assert (begins.stage, begins.then) == (Stage.DIAGNOSE, "find out which certificate is not accepted, and by whom")
     assert again == (begins.when, f"{begins.then}; that stage was begun and is failed", Stage.DIAGNOSE)
+
+
+def test_a_stage_with_a_blocked_plan_ends_with_what_blocks_it(tmp_path: Path) -> None:
+    """The reasons stand far above by then, and nothing else at its end says that a certificate is contradicted."""
+    incident = Incident(tmp_path)
+    incident.record.write_plan(replace(incident.plan(), blocked=("secondary: contradicted",)))
+    closing = ListCertificates(incident.context).next().text(100)
+    assert closing.count("contradicted") == 1
+    assert closing.count("settle what blocks the plan") == 1
