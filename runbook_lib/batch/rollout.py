@@ -16,6 +16,7 @@ from runbook_lib.batch.round import STAGE, Rollup, Round, RoundOutcome, keep_out
 from runbook_lib.batch.site_run import FAILURES, READING, SiteEvent, SiteResult, SiteState, SiteTask, begun, state_of
 from runbook_lib.batch.sites import Fleet, FleetSite
 from runbook_lib.errors import ParameterRefused, RecordError, RunbookError, opening_line
+from runbook_lib.i18n.language import count
 from runbook_lib.models import Stage
 from runbook_lib.notebook.opening import open_incident
 from runbook_lib.processes import taken
@@ -28,7 +29,6 @@ from runbook_lib.record.stages import FINAL, RecordedChange
 # -- How a fleet is gone through: a canary first, then waves that grow; and how many failures end it. Pure
 
 T = TypeVar("T")
-
 _SHARE = re.compile(r"(?P<number>[1-9][0-9]{0,5})(?P<percent>%?)")
 
 
@@ -351,7 +351,7 @@ class _Diary(RolloutWatcher):
         self._changes: dict[str, RecordedChange] = {}
 
     def wave_begins(self, number: int, sites: Sequence[str]) -> None:
-        text = f"wave {number}: {len(sites)} sites"
+        text = f"wave {number}: {count(len(sites), 'site')}"
         self._round.journal.append(Kind.NOTED, stage=STAGE, seen=text, text="wave")
         self._tell(text)
 

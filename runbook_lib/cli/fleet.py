@@ -212,7 +212,7 @@ def approve_command(round_id: str, digest: str, *, by: str, reason: str, only: t
     later = count(sum(len(each.changes) for each in found.covered), "change that may follow", "changes that may follow")
     out(f"Approved by {by.strip()}: {count(len(found.covered), 'site')}, {deletions} and {later}, roll-up {digest}")
     for each in found.covered:
-        out(f"  {each.site}: {_planned(each)}")
+        prose(f"  {each.site}: {_planned(each)}")
     for site, why in found.not_covered.items():
         prose(f"  NOT covered: {site}: {why}")
     run = shlex.join(("runbook", "fleet", "run", round_.opening()["given"] or round_.site, "--round", round_id))
@@ -236,7 +236,7 @@ def run_command(name: str, options: RunOptions) -> int:
     report = run_fleet(round_, fleet, start, rules, out, until=until, only=options.only)
     out()
     out_lines(outcome_view(report.outcome).text())
-    out(f"seal:    {report.seal}")
+    prose(f"seal:    {report.seal}")
     out(f"record:  {round_.folder}")
     for line in report.refused:
         err(line)
@@ -316,7 +316,7 @@ def rollup_view(rollup: Rollup) -> View[Rollup]:
     note = f"{sites} with a contradicted certificate: a suspected interception." if impostors else ""
     table = Table(
         title=f"Roll-up of {count(len(rollup.sites), 'plan')}; {count(left_out, 'site is', 'sites are')} not covered",
-        headers=("site", "incident", "plan", "what would be deleted and may follow, or why nothing is"),
+        headers=("site", "incident", "plan", "what is planned, or why nothing"),
         rows=tuple(rows),
         empty="no sites",
         note=note,

@@ -208,7 +208,7 @@ def _blocks(table: Table, rows: Rows, width: int) -> Iterator[str]:
     named = [list(zip(table.headers, cells, strict=True)) for cells in rows]
     filled = [[(header, cell) for header, cell in cells if cell not in ("", "-")] for cells in named]
     sections: list[Rows] = [list(section) for section in filled if section]
-    first = _longest(header for section in sections for header, _ in section)
+    first = min(_longest(header for section in sections for header, _ in section), width // 3)
     if (room := width - first - 7) < 64:  # a digest does not fit
         sections = [[(header, _DIGEST.sub(r"\1\n\2", cell)) for header, cell in section] for section in sections]
     second = _longest(line for section in sections for _, cell in section for line in cell.split("\n"))

@@ -55,6 +55,16 @@ def test_keys_are_not_broken_where_there_is_room_for_them() -> None:
     assert len(text.splitlines()) > 6
 
 
+def test_a_long_header_leaves_its_cells_room() -> None:
+    """In blocks it is broken itself: what stands beside it is read, and copied."""
+    long = "a header as long as a whole sentence, which has more than fifty characters"
+    cells = ("site-001", "20261129T184721Z-site-001-9829", "0acf73691f38f561…", "primary: 127.145.117.21_9443; " * 3)
+    text = view(*cells, headers=("site", "incident", "plan", long)).text(80)
+    assert cells[1] in text
+    assert text.count("127.145.117.21_9443") == 3
+    assert max(map(cell_len, text.splitlines())) <= 80
+
+
 def test_a_row_that_is_narrower_than_one_word_is_still_shown_whole() -> None:
     """Where one word alone is wider than the text it is folded, and nothing is lost."""
     text = view("x" * 100).text(40)
