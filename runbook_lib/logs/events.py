@@ -116,8 +116,6 @@ def group_at(groups: dict[Key, EventGroup], key: Key, new: EventGroup) -> EventG
     return groups.setdefault(key, new)
 
 
-# -- Messages to events: each event counted once, whatever it printed. -----------------------------
-#
 # One event may print the message twice: with its thread and subject, and again in the exception below,
 # where the subject may be the CN alone. The two belong together where the subjects fit, they stand on
 # one line or within NEAR bytes, and the exception has no record of its own.
@@ -209,8 +207,6 @@ def _is_cut_from(hit: MessageHit, subject: str) -> bool:
 def _close(a: datetime | None, b: datetime | None) -> bool:
     return a is None or b is None or abs(a - b) <= _SAME_RECORD
 
-
-# -- What one series of logs holds, before anybody says whose log it is: bounded, and joined in the series' order
 
 CutOff = Literal["cut", "missing", "other"]
 EVIDENCE = 5

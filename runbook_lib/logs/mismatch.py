@@ -405,8 +405,8 @@ def _at_beginning(window: Window, start: int, length: int, word: re.Pattern[byte
             return found
     if len(word.pattern) < 6 or word.pattern == DN_START:
         return None
-    found = word.search(window.data, start, end)
-    return found if found and window.data[found.start() - 1 : found.start()].isspace() else None
+    every = word.finditer(window.data, start, end)
+    return next((found for found in every if window.data[found.start() - 1 : found.start()].isspace()), None)
 
 
 def _record_above(window: Window, start: int) -> Prefix:

@@ -218,10 +218,12 @@ class Scanner:
         wide, window = self._window(at, AFTER, BEFORE_WRAPPED), self._window(at, AFTER)
         wrapped = read_wrapped(wide, at)
         if wrapped is not None:
-            hits, end = wrapped
+            hits, end, told = wrapped
             self._unwrapped_to = self._base + end
             for hit in hits:
                 self._take_hit(wide, hit)
+            if told:
+                self._take_cut_off(window, at, "other")
             if hits:
                 return
         plain = read_message(window, at)

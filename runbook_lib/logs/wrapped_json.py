@@ -34,6 +34,7 @@ AROUND = ("_source", "result")
 _WORTH = re.compile(LITERAL + rb"[^\w\n]*(?:is[^\w\n]*(?:configure|\n|\Z)|\n|\Z)")
 """What the message begins like, as far as one line shows it: other lines are not looked at for less."""
 
+_TOLD = re.compile(LITERAL + rb"[^\n]{0,64}connection.{1,999}Current.{1,80}different", re.S)
 _SAYS = tuple(b'"MESSAGE"' + colon for colon in (b":", b": ", b" : "))
 LISTS = tuple(field + b"[" for field in _SAYS)
 """What journalctl writes as numbers where it is no plain text (coloured text is none), or holds more than once."""
@@ -70,20 +71,21 @@ class _Piece:
     text: bytes
 
 
-def read_wrapped(window: Window, at: int) -> tuple[list[MessageHit], int] | None:
-    """Return the messages in the wrapped line of ``at``, and that line's end; None where it is no such line.
+def read_wrapped(window: Window, at: int) -> tuple[list[MessageHit], int, bool] | None:
+    """Return the messages in the wrapped line of ``at``, that line's end, and whether it tells one that is not read.
 
-    Their positions are in the window's data. Where no field of the line is the log's own, what the line itself reads
-    like only quotes.
+    None where it is no such line. Positions are in the window's data. Where no field of the line is the log's own,
+    what the line itself reads like only quotes.
     """
     start, end = window.line_start(at), window.line_end(at)
     wrapped = _wrapped(window, start, end)
     if wrapped is None:
         return None
     if wrapped.text is None or not _WORTH.search(held := wrapped.text.encode("utf-8", "replace")):
-        return [], end
+        return [], end, False
     pieces = [*_above(window, start), _Piece(start, end, 0, held), *_below(window, end)]
-    return list(_messages(pieces, start)), end
+    hits = list(_messages(pieces, start))
+    return hits, end, not hits and bool(_TOLD.search(b"\n".join(piece.text for piece in pieces)))
 
 
 def readable(line: str) -> str:

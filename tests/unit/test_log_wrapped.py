@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -44,6 +45,25 @@ def test_wrapped_text_that_only_quotes_is_no_mismatch(path: Path) -> None:
     """An audit's or a search's object, a log line that quotes, and other words are no mismatch."""
     assert b"Trust-on-first-use" in path.read_bytes()
     assert diagnose_sources({"primary": [path]}).mismatches == ()
+
+
+PREFIX = "2026-11-23T12:00:01.123Z prime-pri ncs[12]: [system] [HealthMonitorThread] "
+
+
+@pytest.mark.parametrize(
+    "wrap", [lambda text: line(log=f"{text}\n"), lambda text: f"2026-11-23T12:00:01Z stdout F {text}\n"]
+)
+def test_a_prefix_before_each_of_its_lines_hides_no_message(wrap: Callable[[str], str]) -> None:
+    """The dash before the subject is not the first one of its line: the time has some."""
+    parts = CAUSE.replace(": Trust", ":\nTrust").replace(". ", ".\n").replace(" - ", "\n- ").split("\n")
+    found = scan("".join(wrap(PREFIX + part) for part in parts))
+    assert [(each.subject, each.count) for each in found] == [("CN=prime-sec", 1)]
+
+
+def test_a_wrapped_message_that_is_not_read_is_told(tmp_path: Path) -> None:
+    """No all-clear for words that stand in a log's own field and cannot be put together."""
+    (log := tmp_path / "hm.log").write_text(line(message=PREFIX + HEAD.replace(". ", ".\v")) * 3)
+    assert "words that are not known" in diagnose_sources({"primary": [log]}).damaged[0].problem
 
 
 def test_field_decides() -> None:
