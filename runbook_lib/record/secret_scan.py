@@ -51,7 +51,7 @@ LOOSE_FROM = 8
 _BATCH = 1 << 20
 """Bytes; few enough to stay in the processor's cache, many enough that a search is more than its call."""
 _PNG = b"\x89PNG\r\n\x1a\n"
-_PIXELS = b"IDAT"
+_PNG_IN_TEXT = re.compile(rb"iVBORw0KGgo[A-Za-z0-9+/]{1000,}")
 _DEFLATED = re.compile(rb"(/FlateDecode[^>]{0,300}>>\s{0,9}stream\r?\n).*?(?=endstream)", re.DOTALL)
 _STANDARD = bytes.maketrans(b"-_", b"+/")
 
@@ -106,15 +106,12 @@ def _needles(reference: str, value: str) -> Iterator[tuple[str, bytes]]:
 
 def _found(data: bytes, known: Sequence[tuple[str, bytes]]) -> list[str]:
     """The references whose secrets are in ``data``, however it is read."""
-    left = dict.fromkeys(known)
-    found = set()
+    left = set(known)
     for text in _batches(_readings(data)):
         if not left:
             break
-        for each in [each for each in left if find(text, each[1]) >= 0]:
-            found.add(each[0])
-            del left[each]
-    return sorted(found)
+        left = {each for each in left if find(text, each[1]) < 0}
+    return sorted({reference for reference, _ in set(known) - left})
 
 
 def _batches(readings: Iterable[bytes]) -> Iterator[bytes]:
@@ -136,6 +133,8 @@ def _readings(data: bytes) -> Iterator[bytes]:
     plain_part = _not_compressed(data)
     if plain_part is not data:
         yield data
+    for digits in _PNG_IN_TEXT.findall(data):
+        yield from _readings(a2b_base64(digits[: len(digits) - (len(digits) % 4 == 1)] + b"=="))
     for text in (plain_part, *_joined_texts(plain_part)):
         plain = _unescaped(text)
         unbroken = _BREAKS.sub(b"", text)
@@ -160,11 +159,11 @@ def _not_compressed(data: bytes) -> bytes:
     if data.startswith(b"%PDF-"):
         return _DEFLATED.sub(rb"\1", data)
     if not data.startswith(_PNG):
-        return data
+        return _PNG_IN_TEXT.sub(b"", data)  # it is read as a picture
     kept, at = [_PNG], len(_PNG)
     while at < len(data):
         end = at + 12 + int.from_bytes(data[at : at + 4], "big")
-        if data[at + 4 : at + 8] != _PIXELS:
+        if data[at + 4 : at + 8] != b"IDAT":
             kept.append(data[at:end])
         at = end
     return b"".join(kept)
@@ -280,13 +279,10 @@ def _joined_texts(data: bytes) -> list[bytes]:
 
 
 def _lines_of_json(data: bytes) -> list[Any]:
-    documents = []
-    for line in data.splitlines():
-        try:
-            documents.append(json.loads(line))
-        except (ValueError, RecursionError):
-            return []
-    return documents
+    try:
+        return [json.loads(line) for line in data.splitlines()]
+    except (ValueError, RecursionError):
+        return []
 
 
 def _gather(value: Any, name: str, texts: dict[str, list[str]]) -> None:

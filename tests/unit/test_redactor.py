@@ -119,6 +119,13 @@ def test_mark_is_safe_in_json_and_html() -> None:
     assert json.loads(redactor.redact_text('{"a": "hunter22"}')) == {"a": "[secret file:/tmp/a_b_c_d_]"}
 
 
+def test_what_stands_beside_the_pixels_of_a_picture_is_searched() -> None:
+    """Disguised as well: only pixels are left out of that search, whose bytes come close to anything by chance."""
+    redactor = knowing("Passw0rd-of-2026")
+    before, after = b"\x89PNG\r\n\x1a\n tEXt PASSW0RD-OF-2026 IDAT", b"\0\xff" * 9 + b"IEND passw0rd-\nof-2026"
+    assert redactor.redact(before + after).count(MARK.encode()) == 2
+
+
 def test_what_holds_no_secret_is_the_same_object() -> None:
     """Bytes and text without a secret are given back as they are."""
     redactor = knowing("Passw0rd")

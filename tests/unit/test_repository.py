@@ -143,7 +143,7 @@ def test_public_names_exist(name: str) -> None:
 # -- the house ------------------------------------------------------------------------------------
 
 # Bounds that hold now; the lab is an island and is not counted. Lower them when something was made smaller.
-MOST_PACKAGES, MOST_MODULES, MOST_LINES, LONGEST_MODULE, MOST_LONG = 13, 150, 44_594, 446, 26
+MOST_PACKAGES, MOST_MODULES, MOST_LINES, LONGEST_MODULE, MOST_LONG = 13, 150, 44_593, 446, 26
 LONG = 350
 
 

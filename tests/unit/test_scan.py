@@ -77,7 +77,10 @@ def chunk(kind: bytes, data: bytes) -> bytes:
 def test_what_is_not_compressed_of_pictures_and_pdfs_is_read_in_every_spelling(
     tmp_path: Path, known: Redactor, spelling: str
 ) -> None:
-    """Beside, before and behind pixels and deflated streams; in these themselves what stands there as it is."""
+    """Beside, before and behind pixels and deflated streams; in these themselves what stands there as it is.
+
+    So are pictures in a page, as base64.
+    """
     known.know("env:X", "Passw0rd-in-a-file")
     said = SPELLINGS[spelling]("Passw0rd-in-a-file").encode()
     pixels = chunk(b"IDAT", zlib.compress(bytes(range(256)) * 40))
@@ -89,7 +92,11 @@ def test_what_is_not_compressed_of_pictures_and_pdfs_is_read_in_every_spelling(
     (tmp_path / "d.pdf").write_bytes(b"%PDF-1.4\n<< /Length 9 >>\nstream\n" + said + b"\nendstream\n" + stream)
     (tmp_path / "e.png").write_bytes(png + chunk(b"IDAT", b"Passw0rd-in-a-file"))
     (tmp_path / "f.png").write_bytes(png + b"\xff\xff")
-    assert [one.path for one in scan(tmp_path)] == ["a.png", "b.png", "c.pdf", "d.pdf", "e.png"]
+    found = ["a.png", "b.png", "c.pdf", "d.pdf", "e.png"]
+    for picture in ("a", "b", "e", "f"):
+        digits = base64.b64encode((tmp_path / f"{picture}.png").read_bytes() + b"\0" * 750).decode()
+        (tmp_path / f"{picture}.html").write_text(f'<img src="data:image/png;base64,{digits}">')
+    assert [one.path for one in scan(tmp_path)] == sorted([*found, "a.html", "b.html", "e.html"])
 
 
 def test_secret_in_two_outputs_of_a_notebook_is_found(tmp_path: Path, known: Redactor) -> None:
