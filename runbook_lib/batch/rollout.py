@@ -67,6 +67,9 @@ def waves(sites: Sequence[T], shares: Sequence[Share]) -> Iterator[Sequence[T]]:
         left, number = left[size:], number + 1
 
 
+# -- Who runs sites: the workers of this machine, or those of a Dask cluster -----------------------
+
+
 class Executor(Protocol):
     """Runs one site a task, several at a time. ``refused``: what the address of the records did not take, and why."""
 

@@ -28,6 +28,8 @@ from runbook_lib.record.journal import Kind
 from runbook_lib.record.lock import TOKEN_VARIABLE
 from runbook_lib.record.stages import FINAL
 
+# -- What is sent to whoever runs one site, and what comes back: plain values, JSON both ways, no secret in them
+
 
 class SiteState(StrEnum):
     """What a roll-up says of a site."""

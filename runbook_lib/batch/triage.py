@@ -90,6 +90,8 @@ class TriagedSite:
         return Verdict.CONTRADICTED in self.verdicts.values()
 
 
+# -- From what was seen of a site to one of four words, and why. Pure ------------------------------
+
 _NO_CONNECTION = (DeviceUnreachable, DeviceSilent)
 
 
@@ -300,6 +302,8 @@ def _expiry(judgement: Judgement, now: datetime) -> Iterator[Expiry]:
             verdict=judgement.verdict,
         )
 
+
+# -- Many sites asked at a time: bounded, in several processes, and told of as each is found -------
 
 SHARE = 50
 

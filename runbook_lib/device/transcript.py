@@ -8,6 +8,8 @@ from collections.abc import Iterable
 
 from runbook_lib.device_prompts import ERASED, PROMPT
 
+# -- Raw terminal output → text. Pure; linear in its input; nothing visible is taken out but echo and paging
+
 _CONTROL = re.compile(
     r"\x1b(?:"
     r"\[[0-?]*[ -/]*[@-~]"  # colours, cursor, erasing

@@ -159,6 +159,9 @@ class _Stored:
         return chunk
 
 
+# -- without a directory ----------------------------------------------------------------------
+
+
 def _without_directory(name: str, file: IO[bytes], meter: Meter, inside: Inside) -> Iterator[Content]:
     """Yield the logs of the entries in the order in which they are stored, up to one that cannot be read."""
     while header := _header(file):

@@ -13,6 +13,8 @@ from runbook_lib.logs.mismatch import MessageHit
 from runbook_lib.logs.rules import Rule
 from runbook_lib.models import LogLine, NotALog
 
+# -- Events of one subject, together: how many, since when, on whose evidence. Bounded, whatever the logs hold
+
 EVIDENCE_EVENTS = 3
 EVIDENCE_LINES = 8
 MOST_SUBJECTS = 1000
@@ -207,6 +209,8 @@ def _is_cut_from(hit: MessageHit, subject: str) -> bool:
 def _close(a: datetime | None, b: datetime | None) -> bool:
     return a is None or b is None or abs(a - b) <= _SAME_RECORD
 
+
+# -- What one series of logs holds, before anybody says whose log it is: bounded, and joined in the series' order
 
 CutOff = Literal["cut", "missing", "other"]
 EVIDENCE = 5

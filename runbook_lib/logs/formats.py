@@ -41,6 +41,9 @@ class Report:
         return conclusions.next_steps(self.diagnosis, self.known or {})
 
 
+# -- text -----------------------------------------------------------------------------------------
+
+
 def as_text(report: Report, width: int = 0) -> str:
     """Return the report for a terminal of ``width`` columns (0: lines of any length): nothing in it can control one."""
     return "\n".join(piece for line in _lines(report) for piece in _wrapped(_line(line), width)) + "\n"
@@ -193,6 +196,8 @@ def _line(text: str) -> str:
     return one_line(text, 20_000)
 
 
+# -- HTML -----------------------------------------------------------------------------------------
+
 _STYLE = (
     "body{font:15px/1.5 system-ui,sans-serif;max-width:70rem;margin:2rem auto;padding:0 1rem}"
     "table{border-collapse:collapse;margin:.5rem 0}th,td{border:1px solid #999;padding:.2rem .6rem;text-align:left;"
@@ -245,6 +250,9 @@ def _pre(lines: Sequence[LogLine]) -> str:
 
 def _text(text: str) -> str:
     return html.escape(_line(text))
+
+
+# -- JSON -----------------------------------------------------------------------------------------
 
 
 def as_json(report: Report) -> dict[str, Any]:

@@ -185,6 +185,8 @@ class _Joined:
         return b""
 
 
+# -- What an archive may unpack to, counted while it is read ---------------------------------------
+
 DAMAGE_WORDS = "damaged: read up to the damage"
 CUT_WORDS = "cut off: read as far as it goes"
 

@@ -287,6 +287,9 @@ def _identities(job: Job) -> list[object]:
     return [(job.server, file.identity or file.path) for file in job.files]
 
 
+# -- on how many cores --------------------------------------------------------------------------
+
+
 def _on_cores(jobs: Sequence[Job], settings: Settings, progress: Progress | None) -> Iterator[Result]:
     total = sum(file.size for job in jobs for file in job.files)
     workers = min(settings.workers, len(jobs))

@@ -323,6 +323,9 @@ def prefix_of(window: Window, start: int) -> Prefix:
     return replace(prefix, thread=decode(prefix.thread.encode("latin-1"))) if prefix.thread else prefix
 
 
+# -- the words and what introduces them -------------------------------------------------------
+
+
 def _introduction(window: Window, at: int) -> tuple[int, int, bool] | None:
     """Return the first line's start, where the introduction begins, and whether it is an exception's name."""
     low = window.low
@@ -407,6 +410,9 @@ def _at_beginning(window: Window, start: int, length: int, word: re.Pattern[byte
         return None
     every = word.finditer(window.data, start, end)
     return next((found for found in every if window.data[found.start() - 1 : found.start()].isspace()), None)
+
+
+# -- what stands above and before it -----------------------------------------------------------
 
 
 def _record_above(window: Window, start: int) -> Prefix:

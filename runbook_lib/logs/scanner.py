@@ -130,6 +130,8 @@ class Scanner:
         other.finish()
         return other.findings
 
+    # -- the buffer ---------------------------------------------------------------------------
+
     def _reset(self) -> None:
         self._size = 0  # of what the buffer holds
         self._base = 0  # the position of the buffer's first byte in the series
@@ -211,6 +213,8 @@ class Scanner:
         low, high = max(0, at - before), min(end, at + reach)
         at_end = self._open_line and high == end
         return Window(self._data, low, high, at_end=at_end, at_start=self._base + low == 0)
+
+    # -- what was hit -------------------------------------------------------------------------
 
     def _take_message(self, at: int) -> None:
         if self._base + at < self._unwrapped_to:

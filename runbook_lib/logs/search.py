@@ -105,6 +105,9 @@ def _each(data: bytes | bytearray, literal: bytes, low: int, high: int, end: int
     return places
 
 
+# -- which literals share what --------------------------------------------------------------------
+
+
 @lru_cache(maxsize=256)
 def _grouped(literals: tuple[bytes, ...]) -> tuple[tuple[_Group, ...], tuple[bytes, ...]]:
     """Return groups of literals that share a part, and the literals that share none."""

@@ -111,6 +111,9 @@ def _unrefused(listed: Listed, file: BinaryIO, notes: Notes) -> Iterator[tuple[s
         note(error)
 
 
+# -- files on disk --------------------------------------------------------------------------
+
+
 def _walk(path: Path) -> list[Listed]:
     if path == STDIN:
         return [Listed(path, None)]

@@ -12,6 +12,8 @@ from typing import Any, Protocol
 from runbook_lib.errors import UsageError, cut
 from runbook_lib.models import Damage
 
+# -- Rotated series of logs: which names belong together, and in which order they were written. Pure
+
 _GENERATIONS = re.compile(
     r"(?P<stem>.*?)(?P<inner>(?:[-_.]\d{1,6}){0,3})(?P<ending>\.(?:log|txt|out))(?P<outer>\.\d{1,6})?"
 )
@@ -43,6 +45,8 @@ def _rotation(name: str) -> tuple[str, str, tuple[int, int, int, int]]:
     first, second, third = (*inner, 0, 0, 0)[:3]
     return folder, f"{found['stem']}{len(inner)}{found['ending']}", (outer, first, second, third)
 
+
+# -- What a log's bytes come through: small readers, the refusal of a source, and the notes on damaged ones
 
 CHUNK = 1 << 18
 HEAD = 512

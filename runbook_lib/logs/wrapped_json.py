@@ -132,6 +132,9 @@ def _moved(hit: MessageHit, placed: list[_Piece]) -> MessageHit:
     return replace(hit, start=outer(hit.start), at=outer(hit.at), end=outer(hit.end))
 
 
+# -- lines ------------------------------------------------------------------------------------------
+
+
 def _above(window: Window, start: int) -> list[_Piece]:
     """Return the wrapped lines right above, where a message that is one object a line may begin."""
     found: list[_Piece] = []
@@ -172,6 +175,9 @@ def _wrapped(window: Window, start: int, end: int) -> Wrapped | None:
     if head.rstrip().endswith(b"["):  # a number a line
         end = window.data.find(b"]", end, window.high) + 1
     return unwrap(bytes(window.data[start:end]))
+
+
+# -- objects ----------------------------------------------------------------------------------------
 
 
 @lru_cache(maxsize=64)

@@ -22,6 +22,9 @@ def nearest(document: Document, key: str, known: Iterable[str]) -> str:
     return next(iter(difflib.get_close_matches(key, known, n=1) if len(document.problems) < MOST_GUESSED else ()), "")
 
 
+# -- The words of its own that a site's file may give: which labels there are, and states that contradict each other
+
+
 def check_labels(document: Document) -> None:
     """A label that nothing looks for would be found out at the web pages only, in the middle of a repair."""
     given = document.data.get("labels")

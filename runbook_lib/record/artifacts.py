@@ -28,6 +28,8 @@ from runbook_lib.record.files import (
 from runbook_lib.record.journal import Artifact, Journal, Kind, Line, is_inside
 from runbook_lib.record.manifest import ReadableFile
 
+# -- The files of a record: written once, whole, through the redaction gate, and each named in the journal
+
 T = TypeVar("T")
 _TOFU = "ncs certvalidation tofu-certs "
 

@@ -184,6 +184,9 @@ def _post(authority: Authority, request: bytes) -> bytes:
     return data
 
 
+# -- What the signed statement of a seal says of the incident --------------------------------------
+
+
 def predicate(record: Record, manifest: Manifest, lines: Sequence[Line], site_file: Artifact) -> dict[str, Any]:
     """Return the predicate; every text in it came out of the record's gate, and goes through it again."""
     outcome = stages.outcome(lines)

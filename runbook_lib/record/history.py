@@ -23,6 +23,8 @@ from runbook_lib.record.journal import Kind, Line
 from runbook_lib.record.manifest import JOURNAL
 from runbook_lib.record.stages import ENVELOPE, FINAL, after_seal, closed_by, files_of_seals, outcome
 
+# -- Which incidents are asked for -----------------------------------------------------------------
+
 STATES = (*Outcome, *Unended)
 _DAY = re.compile(r"\d{4}-\d{2}-\d{2}")
 _WORDS = re.compile(r'"([^"]+)"|(\S+)')
@@ -86,6 +88,8 @@ def _moment(text: str, otherwise: time) -> datetime | None:
         ) from None
     return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
+
+# -- One record read for the index: what the incident was, and the text to search in ---------------
 
 LONGEST = 200_000
 """Characters of one record that are searched: the journal's first, then what devices and logs said."""

@@ -107,6 +107,8 @@ class Record(ArtifactStore):
         except ValueError as error:
             raise damaged(self.folder / lines[0].artifact.path, str(error)) from None
 
+    # -- facts that one stage leaves to the next --------------------------------------------------
+
     def write_facts(self, stage: Stage, name: str, value: object, *, said: bool = False) -> Artifact:
         """Leave ``value`` (dataclasses of ``models``, or collections of them) under ``name`` for later stages.
 
@@ -149,6 +151,8 @@ class Record(ArtifactStore):
         with suppress(NotPrivate):  # others have a hand in what was noted, so none of it counts
             return seen_here(paths.key_dir())
         return ()
+
+    # -- plan and approval ------------------------------------------------------------------------
 
     def write_plan(self, plan: Plan) -> Artifact:
         """Keep a plan. ``ValueError`` if its digest is not that of its content and this incident.
@@ -210,6 +214,8 @@ class Record(ArtifactStore):
         lines = self.journal.read().lines
         named = [line.artifact for line in lines if line.kind is Kind.APPROVED and line.artifact]
         return tuple((self.read_json(artifact, Approval), artifact) for artifact in named)
+
+    # -- stages, changes, outcome -----------------------------------------------------------------
 
     def start_stage(self, stage: Stage, *, text: str = "") -> None:
         """Write down that a stage begins, and in which process."""

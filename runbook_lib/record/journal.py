@@ -40,6 +40,8 @@ from runbook_lib.record.files import (
     writing,
 )
 
+# -- One line of the journal, and what a whole journal must be: the form, the numbering and the chain; pure
+
 FIRST_PREV = "0" * 64
 _KEYS = {"n", "utc", "stage", "server", "kind", "expected", "seen", "artifact", "text", "prev", "hash"}
 TEXTS = ("stage", "server", "expected", "seen", "text")

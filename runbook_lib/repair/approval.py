@@ -70,6 +70,8 @@ def _confusable_with(char: str) -> list[str]:
     return [each["c"] for each in found[0]["homoglyphs"]] if found else []
 
 
+# -- Whose word an approval is, and why one does not count -----------------------------------------
+
 _TIME = "%Y-%m-%dT%H:%M:%SZ"
 UNSIGNED = (
     "It is not signed: it counts for this account on this machine only, and whoever can use this account can approve."
@@ -142,6 +144,9 @@ def _met_since(record: Record, approval: Artifact) -> str:
     lines = record.journal.read().lines
     written = next(line.n for line in lines if line.artifact == approval)
     return ", ".join(f"{host}: {look.about.seen}" for host, look in alarms_after(lines, written).items())
+
+
+# -- The approval of a plan: writing it, and whether a plan may be carried out by it ---------------
 
 
 def approver(name: str) -> str:

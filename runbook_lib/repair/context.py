@@ -225,6 +225,9 @@ async def ask_both(devices: Devices, ask: Callable[[PrimeServer], Awaitable[T]])
     return await side_by_side(*(ask(devices.prime(key)) for key in PI_SERVERS))
 
 
+# -- How a long step tells what it is doing: one sentence, and how much of the whole is done where it is known
+
+
 class ProgressCallback(Protocol):
     """Called at each change; ``fraction`` is from 0 to 1, or None where the end is not known.
 
@@ -236,6 +239,9 @@ class ProgressCallback(Protocol):
 
 def say_nothing(sentence: str, fraction: float | None = None, *, steady: bool = False) -> None:
     """The listener that nobody asked for."""
+
+
+# -- What every step is given: the site, its record, its devices, and a way to tell of progress ----
 
 
 def now_utc() -> datetime:
@@ -265,6 +271,8 @@ class Context:
         """Return the lock of the site's servers, to be entered around whatever changes them."""
         return SiteLock(self.site.name, identities(self.site), purpose=purpose, incident=self.record.incident)
 
+
+# -- Waiting until what the devices show has settled -----------------------------------------------
 
 POLL_S = 2.0
 
