@@ -29,6 +29,7 @@ from runbook_lib.record.files import operator, to_json_value
 from runbook_lib.record.incident import Record
 from runbook_lib.record.journal import Artifact, Kind
 from runbook_lib.record.lock import SiteLock
+from runbook_lib.record.stages import met
 from runbook_lib.repair.approval import approve, approver
 from runbook_lib.repair.context import Context, Devices
 from runbook_lib.repair.inventory import recorded_inventory
@@ -219,6 +220,7 @@ def _plan_in(record: Record, each: FleetSite) -> Planned:
         deletions=tuple(f"{row.server}: {row.command}" for row in plan.deletions),
         changes=tuple(f"{change.server}: {change.kind} ({change.target})" for change in plan.changes),
         needs_approval=plan.needs_approval,
+        met=met(record.journal.read().lines),
     )
 
 
@@ -238,9 +240,6 @@ def _summary(found: Planned) -> str:
         return f"{found.site}: not planned: {found.why}"
     said = f"{len(found.deletions)} deletions" if found.deletions else "nothing to delete"
     return f"{found.site}: {said}" + (f", plan {found.plan[:16]}…" if found.needs_approval else "")
-
-
-# -- One approval for the whole roll-up, or for single sites of it: ordinary approvals in each site's own record
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -70,7 +70,8 @@ class PlannedSite:
     """One site's part of a roll-up, whose plan's digest covers it all.
 
     For people: ``deletions`` (``server: command``) and ``changes``, what may follow them. ``needs_approval``: something
-    is to be done as things stand; a roll-up of release 0.1.0 knows deletions alone, and does not say.
+    is to be done as things stand; a roll-up of release 0.1.0 knows deletions alone, and does not say. ``met``: where
+    somebody else may have answered earlier in the incident.
     """
 
     site: str
@@ -80,6 +81,7 @@ class PlannedSite:
     deletions: tuple[str, ...] = ()
     changes: tuple[str, ...] = ()
     needs_approval: bool | None = None
+    met: tuple[str, ...] = ()
 
     @property
     def to_approve(self) -> bool:

@@ -31,7 +31,7 @@ from runbook_lib.record.history import current, past_incidents
 from runbook_lib.record.incident import INCIDENT, Record, find_open
 from runbook_lib.record.lock import Holder, at_work, free_stale, holder_of, is_left_behind
 from runbook_lib.record.stages import closed_by
-from runbook_lib.repair.approval import UNSIGNED, approve, approver, require_not_blocked
+from runbook_lib.repair.approval import UNSIGNED, approve, approver, require_not_blocked, standing
 from runbook_lib.repair.confirmation import settling, ways_out_of, write_override
 from runbook_lib.repair.sent_changes import unseen_changes
 from runbook_lib.show import tables
@@ -91,7 +91,7 @@ def _say_what_settles(record: Record, plan: Plan) -> None:
 
 def approved_by(record: Record, plan: Plan) -> str:
     """Return in words who has approved this plan, by its own digest."""
-    if names := dict.fromkeys(each.by for each in record.read_approvals(plan.digest)):
+    if names := dict.fromkeys(each.by for each in standing(record, plan)):
         return "by " + " and by ".join(names)
     if plan.blocked:
         return "no; it is blocked, and cannot be"
@@ -109,7 +109,7 @@ def next_of(record: Record, plan: Plan) -> str:
 
 def waits_for_approval(record: Record, plan: Plan) -> bool:
     """Whether nothing but somebody's approval is missing to carry a plan out."""
-    return plan.needs_approval and not plan.blocked and not record.read_approvals(plan.digest)
+    return plan.needs_approval and not plan.blocked and not standing(record, plan)
 
 
 def approval_of_plan(plan: Plan) -> str:
@@ -254,7 +254,7 @@ def approve_command(incident: str, digest: str, *, by: str, reason: str = "") ->
     person = asks()
     _require_digest(plan, digest, shown=person)
     by = approver(by or (operator() if person else ""))
-    if record.read_approvals(plan.digest):
+    if standing(record, plan):
         prose(f"This plan is approved already, {approved_by(record, plan)}; another approval is written beside it.")
     if person:
         if answer_to(f"Approve plan {plan.digest[:SHORTEST]}… as {by}? Type yes:").lower() != "yes":

@@ -33,6 +33,11 @@ def alarms_after(lines: Sequence[Line], n: int = 0) -> dict[str, Line]:
     return {line.server: line for line in looks if line.about.seen in ALARMING}
 
 
+def met(lines: Sequence[Line], n: int = 0) -> tuple[str, ...]:
+    """Return the same in words: each host and what the look at it was called."""
+    return tuple(f"{host}: {look.about.seen}" for host, look in alarms_after(lines, n).items())
+
+
 def pending_changes(lines: Iterable[Line]) -> tuple[Line, ...]:
     """The intents that no result followed: each may have been sent, and only the device can say.
 

@@ -15,7 +15,7 @@ from runbook_lib.record.files import ProcessName, account, host
 from runbook_lib.record.incident import Record
 from runbook_lib.record.journal import Artifact
 from runbook_lib.record.signing import SEEN, VerifyingKey, key_id, seen_here, signed, signer, signing_key, trusted_keys
-from runbook_lib.record.stages import alarms_after
+from runbook_lib.record.stages import met
 from runbook_lib.repair.context import Context, now_utc
 from runbook_lib.repair.plan import Change, essence
 from runbook_lib.repair.planned_changes import unsent, unsent_changes
@@ -142,8 +142,13 @@ class Judge:
 def _met_since(record: Record, approval: Artifact) -> str:
     """Return at which hosts somebody else may have answered after an approval was written; nothing where nobody did."""
     lines = record.journal.read().lines
-    written = next(line.n for line in lines if line.artifact == approval)
-    return ", ".join(f"{host}: {look.about.seen}" for host, look in alarms_after(lines, written).items())
+    return ", ".join(met(lines, next(line.n for line in lines if line.artifact == approval)))
+
+
+def standing(record: Record, plan: Plan) -> tuple[Approval, ...]:
+    """Return the approvals that name a plan and that no look since has undone; whose word they are is not asked."""
+    told = record.approvals()
+    return tuple(each for each, file in told if each.digest == plan.digest and not _met_since(record, file))
 
 
 # -- The approval of a plan: writing it, and whether a plan may be carried out by it ---------------

@@ -18,6 +18,7 @@ from incident_kit import PRIMARYS, SECONDARYS, STALE, Incident
 from site_kit import site_with
 
 from runbook_lib import secrets
+from runbook_lib.cli.plans import approved_by, waits_for_approval
 from runbook_lib.decisions import Approval, ChangeKind, Deletion, Plan
 from runbook_lib.digest import canonical_json
 from runbook_lib.errors import ApprovalMissing, DeletionRefused, ParameterRefused, PlanStale, StageOutOfOrder
@@ -155,6 +156,7 @@ def test_whoever_approves_is_told_of_another_certificate_that_was_met(incident: 
     incident.record.journal.append(Kind.OBSERVED, server="secondary", seen=f"{verdict}: not the CSR's", text=about)
     assert incident.approved(plan) is None
     assert f"(secondary: {verdict})" in refused_approvals(incident.context, plan)[0]
+    assert (approved_by(incident.record, plan), waits_for_approval(incident.record, plan)) == ("not yet", True)
     again = incident.write_plan()
     assert (again.digest, plan.notes) == (plan.digest, incident.record.read_plan().notes[1:])
     assert f"UTC: {verdict}: not the CSR's; find out" in str(tables.plan(incident.record.read_plan()).tables[0].note)

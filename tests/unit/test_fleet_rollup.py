@@ -30,6 +30,7 @@ from runbook_lib.batch.round import (
     whole,
 )
 from runbook_lib.batch.site_run import SiteState
+from runbook_lib.cli.fleet import rollup_view
 from runbook_lib.digest import canonical_json, sha256_hex
 from runbook_lib.errors import DeviceError, ParameterRefused, RecordDamaged, SiteFileInvalid
 from runbook_lib.models import Outcome
@@ -56,6 +57,14 @@ def test_the_digest_is_that_of_the_documented_form() -> None:
     value = {"format": "runbook-fleet-plan-v1", "fleet": "evening", "round": "fleet-1"}
     value_whole = {**value, "sites": sorted(sites, key=canonical_json)}
     assert digest(*SITES) == sha256_hex(canonical_json(value_whole))
+
+
+def test_whoever_approves_a_roll_up_is_told_where_another_certificate_was_met() -> None:
+    """It is gone by now, or the site would not be planned; the row of its site says it."""
+    sites = (SITES[0], replace(SITES[1], met=("secondary: contradicted",)))
+    made = Rollup(fleet="f", round="r", made_utc=datetime.now(UTC), digest="", sites=sites, not_planned=())
+    first, second = (row.cells[3] for row in rollup_view(made).tables[0].rows)
+    assert second == f"find out who answered at secondary: contradicted before you approve: {first}"
 
 
 def test_the_order_of_the_sites_is_not_in_the_digest() -> None:
