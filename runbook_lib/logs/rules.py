@@ -168,13 +168,7 @@ RULES = (
     ),
     Rule(
         name="host_name_mismatch",
-        literals=(
-            b"No subject alternative",
-            b"No name matching",
-            b"ostname in certificate",
-            b"HostnameVerifi",
-            b"SSLPeerUnverifiedException: ",
-        ),
+        literals=(b"No subject alt", b"No name matching", b"ostname in certificate", b"HostnameVerifi", b"PeerUnverif"),
         patterns=(
             re.compile(r"No subject alternative|No name matching|[Hh]ostname in certificate|HostnameVerif|PeerUnverif"),
             re.compile(

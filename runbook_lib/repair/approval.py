@@ -201,11 +201,12 @@ def _unspent(context: Context, plan: Plan, left: Sequence[Change]) -> Approval |
     return None
 
 
-def _sent_again(context: Context, approval: Approval, left: Iterable[Change]) -> list[str]:
-    """Return which deletions of ``left`` were sent after an approval, so that it allows none of them any more."""
+def _sent_again(context: Context, approval: Approval, left: Iterable[Change]) -> str:
+    """Say which deletions of ``left`` were sent after an approval, so that it allows none of them any more."""
     since = sent_since(context.record, approval)
     rows = (row for row in left if isinstance(row, PlanRow))
-    return [f"{row.server}: {row.key}" for row in rows if (row.server, deleting(row.key)) in since]
+    again = [f"{row.server}: {row.key}" for row in rows if (row.server, deleting(row.key)) in since]
+    return f"{', '.join(again)} was sent after it" if again else ""
 
 
 def _approvals(context: Context, plan: Plan) -> Iterator[tuple[Approval, set[tuple[object, ...]]]]:
@@ -227,11 +228,10 @@ def _approvals(context: Context, plan: Plan) -> Iterator[tuple[Approval, set[tup
 def refused_approvals(context: Context, plan: Plan) -> tuple[str, ...]:
     """Return a sentence for each approval of this plan that does not count."""
     judge = Judge.here()
-    told = []
-    for approval, file in context.record.approvals():
-        again = _sent_again(context, approval, unsent(context, plan))
-        sent = f"{', '.join(again)} was sent after it" if again else ""
-        told.append((approval, judge.refusal(context, approval, file) or sent))
+    told = (
+        (approval, judge.refusal(context, approval, file) or _sent_again(context, approval, unsent(context, plan)))
+        for approval, file in context.record.approvals()
+    )
     return tuple(
         f"the approval by {approval.by} does not count: {why}"
         for approval, why in told
@@ -257,8 +257,7 @@ def require_approval(context: Context, plan: Plan) -> Approval | None:
 
 def missing(context: Context, plan: Plan, change: Change | None = None) -> ApprovalMissing:
     """Return the error that says what nobody has approved: the plan, or one change of it."""
-    given = [file for each, file in context.record.approvals() if each.digest == plan.digest]
-    met = bool(given and _met_since(context.record, given[-1]))
+    met = bool(context.record.read_approvals(plan.digest)) and not standing(context.record, plan)
     by_form = "find out who answered there, look again (20_list_certificates), and only then: " * met
     by_form += "give your name in the form above, press its button, and run this cell again; or: " * context.attended
     who = "nobody else has" if context.site.policy.second_person else "nobody has"

@@ -107,10 +107,7 @@ def change_intents(record: Record) -> tuple[tuple[About, datetime], ...]:
 
 
 def sent_since(record: Record, approval: Approval) -> set[tuple[str, About]]:
-    """Return the server and the change of all that was sent, or may have been, after an approval was given.
-
-    By the order of the journal or by the clock, which may have been set in between.
-    """
+    """Return server and change of what may have been sent after an approval, by the journal's order or by the time."""
     files = [file for each, file in record.approvals() if each == approval]
     given = next((line.n for line in record.journal.read().lines if line.artifact in files), 0)
     sent = (line for line in _intents(record) if line.n > given or line.utc > approval.at_utc)
