@@ -38,8 +38,9 @@ _HIDDEN = re.compile(f"{_STRUCK_OVER}|{_SEQUENCES}|{_UNSEEN}")
 _BETWEEN = re.compile(f"{_STRUCK_OVER}|{_SEQUENCES}|{_UNSEEN}|{_BROKEN}|{_TAGS}")
 _OTHER_LETTERS = re.compile(r"[A-Z]|[^\x00-\x7f]")
 _WRITTEN = re.compile(
-    r"(?:%(?:25){0,2}[0-9A-Fa-f]{2})+|(?:=[0-9A-Fa-f]{2})+|=\r?\n|(?:\\{1,9}x[0-9A-Fa-f]{2})+"
-    r"|(?:\\{1,9}u[0-9A-Fa-f]{4})+|(?:\\{1,9}[0-3][0-7]{2})+"
+    r"%(?:25){0,2}[0-9A-Fa-f]{2}(?:%(?:25){0,2}[0-9A-Fa-f]{2})*|=[0-9A-Fa-f]{2}(?:=[0-9A-Fa-f]{2})*|=\r?\n"
+    r"|\\(?:\\{0,8}x[0-9A-Fa-f]{2}(?:\\{1,9}x[0-9A-Fa-f]{2})*|\\{0,8}u[0-9A-Fa-f]{4}(?:\\{1,9}u[0-9A-Fa-f]{4})*"
+    r"|\\{0,8}[0-3][0-7]{2}(?:\\{1,9}[0-3][0-7]{2})*)"
     r"|&(?:amp;)?#(?:[xX]0{0,6}([0-9A-Fa-f]{1,6})|0{0,6}([0-9]{1,7}));|&(?:amp;)?(?:shy|nbsp|zwnj|zwj);"
 )
 _DIGITS = {
