@@ -28,7 +28,7 @@ except ImportError:  # there is no wheel of it for this processor: the same answ
     find = bytes.find
 
 _PRIVATE_KEY = re.compile(rb"-----BEGIN (?:[A-Z0-9]+ )*PRIVATE KEY-----")
-# A search is ten times as fast where a pattern's first characters are named, so that the others are passed over at once.
+# A search is ten times as fast where a pattern names its first characters, so that others are passed over at once.
 _BREAKS = re.compile(rb"\r\n|\n|\\(?:\\*r\\+n|\\*n)")
 _ESCAPE = re.compile(
     rb"\\\\*(?:u([dD][89abAB][0-9a-fA-F]{2})\\+u([dD][c-fC-F][0-9a-fA-F]{2})"
