@@ -277,7 +277,9 @@ class PageNotUnderstood(DeviceError):
 
 
 class PageRefused(DeviceError):
-    """The page said no, in words of its own."""
+    """The page said no, in words of its own; or it asked what was answered with no (``declined``)."""
+
+    declined = False
 
 
 class RecordError(RunbookError):

@@ -23,7 +23,6 @@ from runbook_lib.errors import (
     RepairFailed,
 )
 from runbook_lib.models import Diagnosis, HaStatus
-from runbook_lib.params.model import Site
 from runbook_lib.record.about import About, LineTopic
 from runbook_lib.record.journal import Kind
 from runbook_lib.repair.confirmation import require_confirmed
@@ -79,7 +78,7 @@ async def remove_ha(context: Context) -> None:
             next_step="run this stage again: it asks both servers first, and sends nothing twice",
         ) from error
     change.result(ha_states_in_words(states), expected="HA not Configured")
-    if not _is_removed(context.site, states):
+    if set(kinds_of(context.site, states)) != {StateKind.NOT_CONFIGURED}:
         raise RepairFailed(
             f"{REMOVE_HA} did not remove high availability",
             where="primary",
@@ -104,14 +103,10 @@ async def _states_after(context: Context) -> tuple[HaStatus, ...]:
     """Ask both servers until both have no HA configured, or the site's ``settle_s`` is over."""
 
     def waited_for(states: tuple[HaStatus, ...]) -> str:
-        removed = _is_removed(context.site, states)
+        removed = set(kinds_of(context.site, states)) == {StateKind.NOT_CONFIGURED}
         return "" if removed else f"Waiting for both servers to give up high availability: {ha_states_in_words(states)}"
 
     return await wait_until(context, lambda: observe_ha(context, patient=True), waited_for)
-
-
-def _is_removed(site: Site, states: Sequence[HaStatus]) -> bool:
-    return set(kinds_of(site, states)) == {StateKind.NOT_CONFIGURED}
 
 
 # -- High availability: what is to be done, decided from what the servers and the page say ---------
@@ -244,7 +239,8 @@ async def failed(context: Context, what: str, error: PageRefused, before: Diagno
     except DeviceError:
         states = ()
     found = "\n".join(filter(None, (words, ha_states_in_words(states), log_growth(before, logs_now(context)))))
-    return RepairFailed(what, where="primary", found=found, next_step=_advice(words, states))
+    advice = error.next_step if error.declined else _advice(words, states)
+    return RepairFailed(what, where="primary", found=found, next_step=advice)
 
 
 def _advice(message: str, states: tuple[HaStatus, ...]) -> str:
@@ -417,8 +413,10 @@ async def _register_once(context: Context, page: PrimePages, before: Diagnosis |
         change.not_sent(error.what, expected="accepted")
         raise
     except PageRefused as error:
-        change.result(f"refused: {error.found or error.what}", expected="accepted")
-        raise await failed(context, "The page refused to register high availability", error, before) from error
+        what = error.what if error.declined else "The page refused to register high availability"
+        said = (error.what, error.found) if error.declined else (error.found or error.what,)
+        change.result(f"refused: {'; '.join(said)}", expected="accepted")
+        raise await failed(context, what, error, before) from error
 
 
 async def guide_of(context: Context, pages: PrimaryPages) -> Guide:

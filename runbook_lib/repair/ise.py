@@ -264,7 +264,7 @@ async def _change(context: Context, name: str, what: About, act: Callable[[], Aw
         change.not_sent(error.what, expected="accepted")
         raise
     except PageRefused as error:
-        words = error.found or error.what
+        words = f"{error.what}; {error.found}" if error.declined else error.found or error.what
         change.result(f"refused: {words}", expected="accepted")
         why = _WORDS.get(meaning(words, labels_for(context.site.labels)), "for a reason that is not understood")
         raise RepairFailed(

@@ -56,7 +56,6 @@ T = TypeVar("T")
 Act = Callable[[ElementHandle], Awaitable[object]]
 
 _TRIES, _NOTICES = 4, 12
-_TRIAL_MS = 1000
 _ROLES: tuple[Literal["button", "link", "menuitem", "tab"], ...] = ("button", "link", "menuitem", "tab")
 _TOGETHER_S = 1.5  # the longest that a page and the one that takes its place are both shown
 _DRAWN_S = 0.5  # within which most pages have drawn anew what they took away
@@ -319,16 +318,18 @@ class PageActions:
     async def on(self, item: Item, act: Act) -> None:
         """Act on an item of the last look, as ``click`` does: for what may be tried again.
 
-        Raises PageNotUnderstood where it stays away, or cannot be used.
+        What loads is waited for, whatever it covers. Raises PageNotUnderstood where it stays away, or cannot be used.
         """
-        for _ in range(_TRIES):
+        tries, end = _TRIES, time.monotonic() + self.view.browser.deadlines.page_s
+        while tries:
+            tries -= 1
             try:
                 await act(await self.view.element(item))
                 return
             except MISSED as error:
                 problem = str(error)
             if _COVERED in problem:
-                await uncover(self.view, item)
+                tries += await uncover(self.view, item) and time.monotonic() < end
             else:
                 await self.view.stirred(_DRAWN_S)
             item = await self.view.again(item)
@@ -408,26 +409,12 @@ class PageActions:
 
     async def click_end(self, item: Item) -> None:
         """Click the small thing at the right end of a field, such as the arrow that opens its list."""
-        await self._uncovered(item)
 
         async def click(element: ElementHandle) -> None:
             end = (await element.evaluate_handle(_END)).as_element()
             await (end or element).click(timeout=ACTION_MS)
 
         await self.on(item, click)
-
-    async def _uncovered(self, item: Item) -> None:
-        """Wait for what covers an item to go, and close it where it only informs."""
-        end = time.monotonic() + self.view.browser.deadlines.page_s
-        while time.monotonic() < end:
-            again = await self.view.again(item)
-            try:
-                await (await self.view.element(again)).click(trial=True, timeout=_TRIAL_MS)
-                return
-            except MISSED as error:
-                if _COVERED not in str(error):
-                    return
-            await uncover(self.view, again)
 
     async def click_box(self, item: Item) -> None:
         """Click a box or a button of a group; drawn ones often lie over the real one."""

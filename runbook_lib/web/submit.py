@@ -11,12 +11,12 @@ from typing import TypeVar
 from playwright.async_api import ElementHandle, Error
 
 from runbook_lib.errors import OutcomeUnknown, PageNotUnderstood, PageRefused, RunbookError, cut
-from runbook_lib.params.labels import Label
+from runbook_lib.params.labels import Label, Labels
 from runbook_lib.web.actions import PageActions, named
 from runbook_lib.web.controls import find, find_beside, find_radios, pressables
 from runbook_lib.web.dialogs import ACTION_MS, dismiss, gone, question_in, within
 from runbook_lib.web.reading import concerns, fresh_texts, meaning, refusal, unsaid
-from runbook_lib.web.screen import Item, Screen, same, says
+from runbook_lib.web.screen import Item, Screen, plain, same, says
 from runbook_lib.web.view import Rest, SessionEnded, take_picture
 
 # -- Choose an option: in a list, in a list that is drawn with other elements, or in a group of radio buttons
@@ -50,6 +50,12 @@ async def choose(hand: PageActions, key: str, option: str) -> None:
     hand.chosen[key] = await (choosing or _choose_listed(hand, item, screen, wanted, label))
 
 
+def _means(option: str, wanted: Label, labels: Labels) -> bool:
+    """Whether an option is the wanted one, in known words only: “Semi-Manual” and “Delete all” are others."""
+    known = {word for text in (*labels.phrases["choice_words"], *wanted.texts) for word in plain(text).split()}
+    return says(option, wanted.texts) and known.issuperset(plain(option).split())
+
+
 def _choice(screen: Screen, label: Label) -> list[Item]:
     hits = find(screen, label, kinds=("combobox",)) or find(screen, label, kinds=("textbox",))
     return [hit.item for hit in hits] or find_radios(screen, label) or find_beside(screen, label, _DRAWN)
@@ -58,6 +64,7 @@ def _choice(screen: Screen, label: Label) -> list[Item]:
 async def _choose_radio(hand: PageActions, radios: Sequence[Item], key: str, option: str) -> None:
     hits = find(Screen(tuple(radios)), hand.labels[option]) or find(await hand.view.look(), hand.labels[option])
     hits = [hit for hit in hits if hit.item.index in {radio.index for radio in radios}]
+    hits = [hit for hit in hits if not hit.rank[0] or _means(hit.item.text, hand.labels[option], hand.labels)]
     if not hits:
         raise _no_option(hand, hand.labels[option], hand.labels[key], [radio.text for radio in radios])
     text = hits[0].item.text
@@ -75,7 +82,7 @@ async def _choose_radio(hand: PageActions, radios: Sequence[Item], key: str, opt
 
 async def _choose_native(hand: PageActions, item: Item, wanted: Label, label: Label) -> str:
     order = [n for text in wanted.texts for n, option in enumerate(item.options) if same(option, text)]
-    order = order or [n for n, option in enumerate(item.options) if says(option, wanted.texts)]
+    order = order or [n for n, option in enumerate(item.options) if _means(option, wanted, hand.labels)]
     if not order:
         raise _no_option(hand, wanted, label, item.options)
     text = item.options[order[0]]
@@ -95,7 +102,8 @@ async def _choose_listed(hand: PageActions, item: Item, before: Screen, wanted: 
     known = {(other.kind, other.text, other.box) for other in before.items}
 
     def offered(screen: Screen) -> Item | None:
-        hits = [hit for hit in find(screen, wanted, kinds=_CHOICES) if hit.item.box != item.box]
+        hits = [hit for hit in find(screen, wanted, kinds=_CHOICES) if _means(hit.item.text, wanted, hand.labels)]
+        hits = [hit for hit in hits if hit.item.box != item.box]
         new = [hit for hit in hits if (hit.item.kind, hit.item.text, hit.item.box) not in known]
         return new[0].item if new else None
 
@@ -142,6 +150,7 @@ T = TypeVar("T")
 _DECLINED, _DECLINED_S = "the page asked an unexpected question; it was answered with no", 2.0
 _CHANGED = "the page has changed the form since it was filled in; its question was not answered with yes"
 _NEWS, _CLOSES = 400, 4
+_FILLED = "Look at the page: it changes what is filled in, or somebody else does."
 _WHOLE = "Read it on the page; if yes is right, put the whole question into the site's file (key labels)."
 
 NEXT_STEPS: Mapping[str, str] = {
@@ -290,8 +299,10 @@ class Submit:
         if not meant and says(words, self.hand.labels.phrases["broken"]):
             return self._unknown("the server has an error, and may have done what it was asked for", words)
         shown = f" ({meant.replace('_', ' ')})" if meant else ""
-        step = _WHOLE if what == _DECLINED else NEXT_STEPS[meant]
-        return self.hand.view.refused(f"{self.name}: {what}{shown}", words, step)
+        step = {_DECLINED: _WHOLE, _CHANGED: _FILLED}.get(what, NEXT_STEPS[meant])
+        error = self.hand.view.refused(f"{self.name}: {what}{shown}", words, step)
+        error.declined = what in (_DECLINED, _CHANGED)
+        return error
 
 
 def _name_of(screen: Screen) -> str:

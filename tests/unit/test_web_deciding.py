@@ -451,3 +451,22 @@ def test_a_virtual_ip_that_stands_ticked_in_a_closed_section_is_taken_out() -> N
 def test_why_there_is_no_readiness_is_said_truly(action: HaAction, guided: bool, words: str) -> None:
     """Nothing to register, a person at the pages, and a registration under way are told apart."""
     assert words in why_no_readiness(action, guided=guided)
+
+
+@pytest.mark.parametrize("declined", [True, False])
+def test_a_question_that_was_answered_with_no_is_no_refusal_of_the_page(
+    declined: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The record and the error say who said no, and the next step is about the question."""
+    error = PageRefused("register: the form was changed", found="Do you want to proceed?", next_step="Look at it.")
+    error.declined = declined
+    context, page = cast("Any", Mock()), Mock(register=AsyncMock(side_effect=error))
+    for name in ("permit", "observe_ha"):
+        monkeypatch.setattr(ha, name, AsyncMock(return_value=()))
+    for name in ("planned_change", "typed_form", "log_growth", "logs_now"):
+        monkeypatch.setattr(ha, name, Mock(return_value=""))
+    with pytest.raises(RepairFailed) as raised:
+        asyncio.run(ha._register_once(context, page, None))
+    (told, *_), _ = context.record.intend().result.call_args
+    assert told == f"refused: {'register: the form was changed; ' * declined}Do you want to proceed?"
+    assert (error.what in raised.value.what, raised.value.next_step == "Look at it.") == (declined, declined)

@@ -8,13 +8,14 @@ from collections.abc import Callable
 from contextlib import nullcontext
 from types import SimpleNamespace
 from typing import Any, cast
-from unittest.mock import Mock
+from unittest.mock import AsyncMock, Mock
 
 import pytest
+from playwright.async_api import Error
 
 from runbook_lib.errors import OutcomeUnknown, PageNotUnderstood, PageRefused
 from runbook_lib.params.labels import labels_for
-from runbook_lib.web import submit
+from runbook_lib.web import actions, submit
 from runbook_lib.web import view as web_view
 from runbook_lib.web.actions import PageActions
 from runbook_lib.web.controls import find_radios, pressables
@@ -233,8 +234,9 @@ def test_a_form_that_has_changed_below_its_question_is_not_agreed_to(
     asyncio.run(hand.keep(fill))
     screens.append(Screen((*shown, *front)))
     asked = submit.Submit(hand, "register", "register", "ask_register", form=nothing)
-    with pytest.raises(PageRefused, match="changed the form") if changed else nullcontext():
+    with pytest.raises(PageRefused, match="changed the form") if changed else nullcontext() as refused:
         asyncio.run(asked._answer(Screen(front)))
+    assert not refused or refused.value.declined
     assert pressed == (["Cancel"] if changed else ["OK"])
 
 
@@ -468,3 +470,46 @@ def test_what_a_page_asks_again_and_again_is_no_question_for_its_list(monkeypatc
     ask(112, "list")
     now[0] = 113.5
     assert (view.questions(110), view.answered(110, 1.4), view.answered(110, 1.6)) == (1, True, False)
+
+
+@pytest.mark.parametrize(
+    ("option", "wanted", "means"),
+    [
+        *((option, "failover_manual", True) for option in ("Manual", "MANUAL (recommended)", "Manual failover mode")),
+        *((option, "failover_manual", False) for option in ("Semi-Manual", "Not manual", "Manual, then automatic")),
+        *((option, "ise_command_delete", option.endswith("(s)")) for option in ("Delete ISE Server(s)", "Delete all")),
+    ],
+)
+def test_an_option_that_says_more_is_another_one(option: str, wanted: str, means: bool) -> None:
+    """Where the page does not offer the very words, one with words that nobody knows is left alone."""
+    hand = Mock(labels=LABELS, on=AsyncMock(), click_box=AsyncMock())
+    hand.view.problem.side_effect = lambda what, *_: PageNotUnderstood(what)
+    hand.view.look, hand.view.wait = AsyncMock(return_value=Screen()), AsyncMock()
+    native = Item(kind="combobox", options=("Automatic", option))
+    radios = [Item(kind="radio", names=((0, name),), index=n) for n, name in enumerate(native.options)]
+    ways = [submit._choose_native(hand, native, LABELS[wanted], LABELS["failover_type"])]
+    if wanted == "failover_manual":
+        ways.append(cast("Any", submit._choose_radio(hand, radios, "failover_type", wanted)))
+    for choosing in ways:
+        with nullcontext() if means else pytest.raises(PageNotUnderstood, match="does not offer"):
+            asyncio.run(choosing)
+
+
+def test_what_covers_something_and_loads_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As often as it takes within the page's time; what is covered by anything else is tried a few times."""
+    view = view_that_registers()
+    hand, tried = PageActions(view), [0, 0]
+    monkeypatch.setattr(view, "element", AsyncMock())
+    monkeypatch.setattr(view, "again", AsyncMock(return_value=FORM_BUTTON))
+
+    async def act(_element: object) -> None:
+        tried[0] += 1
+        if tried[0] < 7:
+            raise Error("<div> intercepts pointer events")
+
+    for loads in (True, False):
+        tried[0] = 0
+        monkeypatch.setattr(actions, "uncover", AsyncMock(return_value=loads))
+        with nullcontext() if loads else pytest.raises(PageNotUnderstood, match="cannot be clicked"):
+            asyncio.run(hand.on(FORM_BUTTON, act))
+        assert tried[0] == (7 if loads else 4)
