@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from enum import StrEnum
@@ -102,14 +102,9 @@ def _not_known(settings: IseServer, words: str, expected: str = "the presented c
 
 def _node_names(settings: IseServer, facts: CertificateFacts) -> tuple[str, ...]:
     """Return what ISE may call its node: the host's names, whole and without their domain."""
-
-    def names() -> Iterator[str]:
-        for name in (*settings.names, settings.address, *facts.names):
-            if name and not name.replace(".", "").isdigit() and ":" not in name and "*" not in name:
-                yield name.split(".")[0]
-                yield name
-
-    return tuple(dict.fromkeys(names()))
+    given = filter(None, (*settings.names, settings.address, *facts.names))
+    names = [name for name in given if not name.replace(".", "").isdigit() and not {":", "*"} & set(name)]
+    return tuple(dict.fromkeys(part for name in names for part in (name.split(".")[0], name)))
 
 
 # -- The ISE servers: what the page lists, what is missing or does not answer, and adding it again

@@ -156,9 +156,7 @@ class Guide:
 
     def text(self) -> str:
         """Return the guide as lines of text."""
-        lines = [
-            f"{number}. {what}{f': {value}' if value else ''}" for number, (what, value) in enumerate(self.steps, 1)
-        ]
+        lines = [f"{n}. {what}{f': {value}' if value else ''}" for n, (what, value) in enumerate(self.steps, 1)]
         return "\n".join((self.title, self.why, *lines))
 
 

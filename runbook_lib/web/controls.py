@@ -251,8 +251,7 @@ def unread(around: Iterable[Item], top: int, first: int, bottom: int, count: int
     """Return what around a table says that it has more than ``count`` rows or ``pages``; empty where it says that these
     are all, None where it says nothing.
 
-    ``top`` is that of its header, ``first`` and ``bottom`` are those of its rows. What turns its pages may stand at the
-    foot of a tall grid, or in a table of its own.
+    ``top`` is its header's, ``first`` and ``bottom`` are its rows'. What turns its pages may stand far below them.
     """
     rows = last = 0
     for line in lines_of(list(around)):
@@ -264,6 +263,17 @@ def unread(around: Iterable[Item], top: int, first: int, bottom: int, count: int
     if rows > count:
         return f"the page speaks of {rows} rows and shows {count}"
     return "the table has further pages" if last > pages else "" if rows == count or last > 1 else None
+
+
+def filtered_by(fields: Iterable[Item], frame: Sequence[Item], labels: Labels, *, named: bool = True) -> str:
+    """Return what a table is filtered by, empty where it shows every row; ``named``: only fields that say so filter."""
+    free = labels.phrases["unfiltered"]
+    for item in fields:
+        if item.kind in TYPED and item.value and not any(same(item.value, every) for every in free):
+            says_so = any(holds(caption, "filter") for _, caption in captions(item, frame))
+            if not named or (says_so and not holds(item.value, "filter")):
+                return f"the table is filtered by {item.value!r}"
+    return ""
 
 
 def _holds(outer: Item, text: Item) -> bool:

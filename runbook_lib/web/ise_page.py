@@ -15,7 +15,7 @@ from runbook_lib.hosts import is_address, same_host, with_port
 from runbook_lib.params.labels import Labels
 from runbook_lib.web import menu
 from runbook_lib.web.actions import PageActions
-from runbook_lib.web.controls import READ, find, lines_of, same_line, unread
+from runbook_lib.web.controls import READ, filtered_by, find, lines_of, same_line, unread
 from runbook_lib.web.screen import FIELDS, Item, Screen, ScreenRow, same, says
 from runbook_lib.web.submit import NEXT_STEPS, Submit, choose
 from runbook_lib.web.view import Rest, When
@@ -105,6 +105,8 @@ def further_rows(screen: Screen, labels: Labels, found: Sequence[ListedIseServer
     addresses = {server.address for server in ise_servers(screen, labels)}
     captions = (*labels["column_address"].texts, *labels["column_status"].texts)
     for items in screen.frames.values():
+        if by := filtered_by(items, items, labels):
+            return by
         shown = [item for item in items if item.kind in READ]
         own = [item for item in shown if _host_in(item.text) in addresses]
         heads = [item for item in shown if any(same(item.text, text) for text in captions)]
@@ -160,10 +162,10 @@ class IsePages:
         await menu.reach(self.hand, _PATH, self._is_list, "the list of ISE servers", "ise_page_id")
 
     async def servers(self, *, anew: bool = True) -> Listed:
-        """Open the page and return its list once that has come to rest; an empty one has to stay empty for longer.
+        """Open the page and return its list, page by page, once it rests; an empty one has to stay empty for longer.
 
-        Without ``anew`` it is not opened where it is shown already, as it is after a change. Its pages are turned up to
-        the last one; raises PageNotUnderstood where one of them is not read.
+        Without ``anew`` it is not opened where it is shown already, as it is after a change.
+        Raises PageNotUnderstood where the page does not show all of it.
         """
         opened, shown, screen = 0.0, Rest(), await self.view.look(anew=True)
         paged = further_rows(screen, self.labels, ise_servers(screen, self.labels))  # it may not be the first page
@@ -172,7 +174,9 @@ class IsePages:
             await self.open()
         found = await self.hand.wait(self._settled(opened, shown), "the list of ISE servers", rest=shown)
         pages = 1
-        while further_rows(await self.view.look(), self.labels, found, pages):
+        while why := further_rows(await self.view.look(), self.labels, found, pages):
+            if not await self.hand.present("next_page"):
+                raise self.view.problem(f"the list of ISE servers is not shown whole: {why}")
             await self.hand.press("next_page")
             pages, known, shown = pages + 1, frozenset(found), Rest()
             settled = self._settled(0.0, shown, known)
@@ -180,10 +184,7 @@ class IsePages:
         return found
 
     def _settled(self, opened: float, shown: Rest, known: Set[ListedIseServer] = frozenset()) -> When[Listed]:
-        """Return what gives the list once it has come to rest, ``opened`` at that time.
-
-        ``known`` are the rows of the pages before this one, which has others.
-        """
+        """Return what gives the list ``opened`` then, once it rests; with others than the ``known`` rows."""
         said: int | None = None  # how often it had asked the server when it first said that there is nothing
 
         def empty_s(screen: Screen) -> float:

@@ -14,7 +14,7 @@ from statistics import median
 
 from runbook_lib.decisions import ReadinessItem
 from runbook_lib.params.labels import Label, Labels
-from runbook_lib.web.controls import NEAR, READ, TYPED, ScreenLine, lines_of, unread
+from runbook_lib.web.controls import NEAR, READ, TYPED, ScreenLine, filtered_by, lines_of, unread
 from runbook_lib.web.screen import Item, Screen, ScreenRow, Scroll, plain, same, says
 
 _CAPTION_WORDS, _STATE_WORDS = 4, 4
@@ -287,9 +287,8 @@ def _missing(
     left, right = min(item.left for item in head.line.items), max(item.right for item in head.line.items)
     between = (i for i in items if head.line.bottom <= i.top + _ALIGNED and i.bottom <= rows[0].top + _ALIGNED)
     filters = [i for i in between if i.kind in (*TYPED, "button") and i.left < right and i.right > left]
-    given, free = (item.value for item in filters if item.kind in TYPED), head.labels.phrases["unfiltered"]
-    if by := next((value for value in given if value and not any(same(value, every) for every in free)), ""):
-        return f"the table is filtered by {by!r}"
+    if by := filtered_by(filters, items, head.labels, named=False) or filtered_by(items, items, head.labels):
+        return by
     below = max((item.bottom for item in filters), default=0)
     ways = (_scrolled_away(scroll, head, rows, items, below, pitch) for scroll in screen.scrolls)
     return next(filter(None, ways), "")

@@ -158,6 +158,7 @@ def test_what_filters_a_grid_within_its_scroller_is_no_missing_row(read: Read, p
     rows = "".join(map(ROW.format, NAMES))
     assert read(page.format(FILTER.format("") + rows)).told
     assert "filtered by 'Pass'" in read(page.format(FILTER.format("Pass") + rows)).problem
+    assert "filtered by 'Pass'" in read("<label>Quick Filter <input value=Pass></label>" + page.format(rows)).problem
 
 
 def test_two_tables_are_one_check(read: Read) -> None:

@@ -11,7 +11,6 @@ from typing import Any, cast
 from unittest.mock import AsyncMock, Mock
 
 import pytest
-from playwright.async_api import Error
 
 from runbook_lib.errors import OutcomeUnknown, PageNotUnderstood, PageRefused
 from runbook_lib.params.labels import labels_for
@@ -22,7 +21,7 @@ from runbook_lib.web.controls import find_radios, pressables
 from runbook_lib.web.dialogs import dismiss, question_in
 from runbook_lib.web.pages import PrimePages
 from runbook_lib.web.screen import Item, Screen
-from runbook_lib.web.view import PageView, Rest, SessionEnded
+from runbook_lib.web.view import MISSED, PageView, Rest, SessionEnded
 
 LABELS = labels_for()
 HARMLESS = "Registration takes hours. Do you want to continue?"
@@ -505,7 +504,7 @@ def test_what_covers_something_and_loads_is_waited_for(monkeypatch: pytest.Monke
     async def act(_element: object) -> None:
         tried[0] += 1
         if tried[0] < 7:
-            raise Error("<div> intercepts pointer events")
+            raise MISSED[0]("<div> intercepts pointer events")
 
     for loads in (True, False):
         tried[0] = 0

@@ -296,10 +296,8 @@ class Turned:
             raise PageNotUnderstood(key)
         self.clicked = min(self.clicked + 1, len(self.pages) - 1)
 
-    async def present(self, _key: str) -> bool:
-        return False
-
-    async def fill(self, key: str, value: str, *, secret: bool = False) -> None: ...
+    async def present(self, key: str) -> bool:
+        return bool(find(await self.view.look(), LABELS[key]))
 
     def ise(self, monkeypatch: pytest.MonkeyPatch) -> IsePages:
         monkeypatch.setattr(Rest, "rests", lambda *_given: True)
@@ -317,8 +315,11 @@ class Turned:
          (ONE, TWO, THREE)),
         ((listed_on(ONE, way="Next"), listed_on(TWO)), (ONE, TWO)),
         ((listed_on(ONE, way=">"),), (ONE,)),
+        ((screen(*listed_on(ONE).items, Item(kind="combobox", names=((0, "Filter"),), value="All"),
+                 Item(kind="combobox", value="Quick Filter"), rows=listed_on(ONE).rows),), (ONE,)),
     ],
-    ids=["one page", "rows are counted", "pages are counted", "numbers of pages", "only a way on", "no sign of more"],
+    ids=["one page", "rows are counted", "pages are counted", "numbers of pages", "only a way on", "no sign of more",
+         "filtered by nothing"],
 )  # fmt: skip
 def test_a_list_of_ise_servers_is_read_to_its_last_page(
     pages: tuple[Screen, ...], found: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
@@ -338,8 +339,16 @@ def test_a_list_of_ise_servers_is_read_to_its_last_page(
         listed_on(ONE, foot="Total: 2"),
         listed_on(foot="Total: 2"),
         screen(*listed_on(ONE).items, rows=(ScreenRow(cells=(ONE, "Reachable"), total=9),)),
+        screen(*EMPTY.items, Item(kind="textbox", names=((0, "Quick Filter"),), value="198.")),
     ],
-    ids=["no way on", "a way that leads nowhere", "rows that are not drawn", "none is drawn", "by its markup"],
+    ids=[
+        "no way on",
+        "a way that leads nowhere",
+        "rows that are not drawn",
+        "none is drawn",
+        "by its markup",
+        "filtered",
+    ],
 )
 def test_a_list_of_ise_servers_that_is_read_in_part_is_not_known(page: Screen, monkeypatch: pytest.MonkeyPatch) -> None:
     """Whatever stands on its other pages."""
@@ -391,9 +400,6 @@ class Wizard(Turned):
         super().__init__(*pages)
         self.log: list[str] = []
         self.view.wait = self.wait
-
-    async def present(self, key: str) -> bool:
-        return bool(find(await self.view.look(), LABELS[key]))
 
     async def fill(self, key: str, value: str, *, secret: bool = False) -> None:
         if not await self.present(key):
