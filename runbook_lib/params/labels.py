@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
@@ -24,22 +25,14 @@ def _table(text: str) -> dict[str, tuple[str, ...]]:
 
 PHRASES, _LABELS = map(_table, files(__package__).joinpath("labels.txt").read_text("utf-8").split("\n=\n"))
 # Known in a question as well: how a dialogue is used, and what registration does by its nature, of the secondary alone.
-PHRASES["ask_planned"] = (
-    *(f"cannot be {done}" for done in ("cancelled", "canceled", "interrupted", "stopped", "aborted", "undone")),
-    *("or cancel to abort", "or cancel to stop", "or cancel to go back", "or cancel", "do not close the browser"),
-    *(
-        f"{whose} {what}"
-        for whose in (
-            *("secondary's database", "secondary server's database", "secondary database"),
-            *(
-                f"{all_} {place} {SECONDARY}{server}"
-                for all_ in ("database", "data", "all data", "all the data", "all existing data", "existing database")
-                for place in ("of", "on")
-                for server in ("", " server")
-            ),
-        )
-        for what in ("will be overwritten", "is overwritten", "will be replaced", "is replaced")
-    ),
+_DATA = ("database", "data", "all data", "all the data", "all existing data", "existing database")
+PHRASES["ask_planned"] += tuple(
+    f"{whose} {what}"
+    for whose in (
+        *("secondary's database", "secondary server's database", "secondary database"),
+        *map(" ".join, itertools.product(_DATA, ("of", "on"), (SECONDARY, f"{SECONDARY} server"))),
+    )
+    for what in ("will be overwritten", "is overwritten", "will be replaced", "is replaced")
 )
 OURS = ("registration", "register", "registering", "high availability", "HA", "secondary", "ISE")
 """What a dialogue speaks of that concerns what is done here."""

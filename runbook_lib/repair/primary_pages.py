@@ -99,19 +99,13 @@ class PrimaryPages:
 
     async def give_up(self, error: PageNotUnderstood) -> None:
         """Leave the pages to a person from now on: keep a picture, the reading beside it, and what was looked for."""
-        self._last_picture = ""
+        record, stage, self._last_picture = self._context.record, self._context.stage, ""
         if self._pages is not None:
             await self._pages.picture("not-understood")
-            self._context.record.keep_json(
-                f"screenshots/{self._context.stage}-page.json",
-                await self._pages.reading(),
-                stage=self._context.stage,
-                text="page.json",
-            )
+            read = await self._pages.reading()
+            record.keep_json(f"screenshots/{stage}-page.json", read, stage=stage, text="page.json")
         self.trouble = PageProblem(looked_for=error.what, picture=self._last_picture)
-        self._context.record.journal.append(
-            Kind.OBSERVED, stage=self._context.stage, server="primary", text=error.what, seen=error.found
-        )
+        record.journal.append(Kind.OBSERVED, stage=stage, server="primary", text=error.what, seen=error.found)
         self._context.tell(f"The web pages are not understood: {error.what}. A person has to work them.")
         await self.close()
 
@@ -233,8 +227,7 @@ async def watch(context: Context, look: Callable[[], Awaitable[tuple[bool, str]]
     ``look`` returns whether it is done and the state in words. A server that is away for a while is waited for.
     Raises DecisionNeeded at ``registration_s``.
     """
-    limit_s = context.site.deadlines.registration_s
-    last = ""
+    limit_s, last = context.site.deadlines.registration_s, ""
 
     async def told() -> bool:
         nonlocal last

@@ -146,8 +146,7 @@ _PATH = ("menu_administration", "menu_servers", "menu_ise_servers")
 # Rows are drawn some tenths of a second apart. An empty list may be one whose answer is on its way or was not asked for
 # yet, or one that is not drawn, as long as it shows neither columns nor that there is nothing. That there is nothing is
 # believed as soon as rows are where the page asked the server before it said so, and waits for nothing more.
-_SETTLE_S, _EMPTY_S, _QUIET_S = 0.5, 6.0, 1.2
-_STEP_S = 2.0
+_SETTLE_S, _EMPTY_S, _QUIET_S, _STEP_S = 0.5, 6.0, 1.2, 2.0
 _BOXES = ("checkbox", "radio")
 
 
