@@ -199,7 +199,7 @@ class _Asking:
             presented = tuple(one for look in looks.values() for one in look)
             inventory = Inventory(stores=stores, presented=presented, judgements=judgements, ha=ha)
             gone_utc, undecided = deletion_ends(self._root, self._site.name)
-            past = ChangeHistory(gone_utc=gone_utc, undecided=undecided)
+            past = ChangeHistory(gone_utc=gone_utc, undecided=undecided, now_utc=now)
             plan = make_plan(self._site, "triage", diagnosis, inventory, past, now_utc=now)
             stale = Staleness(self._site, diagnosis, inventory, past)
             reported = [each for key in PI_SERVERS for each in stale.reported(key)]

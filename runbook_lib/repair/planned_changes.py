@@ -25,13 +25,7 @@ from runbook_lib.record.stages import is_of_plan
 from runbook_lib.repair.confirmation import accepted_of
 from runbook_lib.repair.context import PI_SERVERS, Context
 from runbook_lib.repair.ha_state import form_rows, ha_states_in_words, kinds_of, served_by_secondary
-from runbook_lib.repair.sent_changes import (
-    DELETION_FACTS,
-    ChangeHistory,
-    change_history,
-    facts_or,
-    recorded_deletions,
-)
+from runbook_lib.repair.sent_changes import DELETION_FACTS, ChangeHistory, change_history, facts_or, recorded_deletions
 
 # Whether high availability comes back by itself, and what the ISE Servers page says, is known only after the
 # deletions. So a change is planned with the condition under which it is made: what turns out not to be needed is

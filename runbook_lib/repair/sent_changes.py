@@ -46,6 +46,7 @@ class ChangeHistory:
     deletions since then of which that was not seen. ``sent_here``: entries whose deletion this incident has sent, or
     may have sent. ``sent_changes``: how often it has sent each other change, as the journal knows it;
     ``pending_changes``: those of them whose end was not seen. ``alarms`` of this incident: see ``alarms_after``.
+    ``now_utc``: when it was read.
     """
 
     gone_utc: Mapping[tuple[str, str], datetime] = field(default_factory=dict)
@@ -54,6 +55,7 @@ class ChangeHistory:
     sent_changes: Mapping[About, int] = field(default_factory=dict)
     pending_changes: frozenset[About] = frozenset()
     alarms: Mapping[str, Line] = field(default_factory=dict)
+    now_utc: datetime | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -181,6 +183,7 @@ def change_history(context: Context) -> ChangeHistory:
         sent_changes=Counter(what for what, _ in change_intents(context.record)),
         pending_changes=frozenset(change.about for change in context.record.pending_changes()),
         alarms=alarms_after(context.record.journal.read().lines),
+        now_utc=context.now(),
     )
 
 

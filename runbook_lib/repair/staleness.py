@@ -44,6 +44,8 @@ class Staleness:
         self._diagnosis = diagnosis
         self._inventory = inventory
         self._past = past
+        # A deletion that is dated ahead of us was dated by a clock that has been set back since: it settles nothing.
+        self._gone_utc = {at: utc for at, utc in past.gone_utc.items() if past.now_utc is None or utc <= past.now_utc}
         self._used: set[Mismatch] = set()
 
     @property
@@ -78,7 +80,7 @@ class Staleness:
         if named:
             return ""
         last = self._latest(evidence)
-        gone_utc = self._past.gone_utc.get((server, entry.key))
+        gone_utc = self._gone_utc.get((server, entry.key))
         if gone_utc and last and last <= gone_utc:
             assumed = "" if all(mismatch.zone_known for mismatch in evidence) else ", in whichever zone it was written"
             return (
@@ -98,7 +100,7 @@ class Staleness:
     def reported(self, server: str) -> tuple[Mismatch, ...]:
         """Return the mismatches of this server's logs that are not over: behind each of them stands an entry."""
         current = timedelta(hours=self._site.policy.mismatch_current_h)
-        gone_utc = max((utc for (at, _), utc in self._past.gone_utc.items() if at == server), default=None)
+        gone_utc = max((utc for (at, _), utc in self._gone_utc.items() if at == server), default=None)
 
         def is_over(mismatch: Mismatch) -> bool:
             last, ago = self._latest((mismatch,)), self._before_the_end(server, (mismatch,))
@@ -222,6 +224,8 @@ class Staleness:
             return "the list holds this entry more than once"
         if named:
             return ""
+        if (server, entry.key) in self._past.gone_utc.keys() - self._gone_utc.keys():
+            return f"our clock was set back since its deletion; if it is stale again, {naming(server, entry)}"
         rivals = [other.key for other in entries if self._is_rival(server, other, target, evidence)]
         if rivals:
             return f"the subject in the log fits {', '.join(rivals)} too; if this one is stale, {naming(server, entry)}"

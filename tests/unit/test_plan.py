@@ -127,6 +127,7 @@ def planned(
     log_end: dict[str, datetime] | None = None,
     end_assumed: bool = False,
     read: datetime | None = None,
+    read_past: datetime | None = None,
     damaged: tuple[Damage, ...] = (),
     states: tuple[HaStatus, ...] | None = None,
     settled: dict[tuple[str, str], datetime] | None = None,
@@ -157,7 +158,9 @@ def planned(
         ends_assumed=("primary",) if end_assumed else (),
         read_utc=read,
     )
-    past = ChangeHistory(gone_utc=settled or {}, undecided=undecided or {}, sent_here=frozenset(here))
+    past = ChangeHistory(
+        gone_utc=settled or {}, undecided=undecided or {}, sent_here=frozenset(here), now_utc=read_past
+    )
     return make_plan(site, incident, diagnosis, inventory, past, now_utc=now, overrides=overrides)
 
 
@@ -429,6 +432,17 @@ def test_a_mismatch_from_before_the_last_deletion_is_over(after: timedelta, gone
     plan = planned(settled={("primary", KEYS["secondary"]): NOW + after})
     assert (("primary", KEYS["secondary"]) not in deleted(plan)) is gone
     assert ("primary", KEYS["ise"]) in deleted(plan)
+
+
+@pytest.mark.parametrize("named", [False, True])
+def test_a_deletion_that_is_dated_ahead_settles_nothing(named: bool) -> None:
+    """Our own clock was set back since: what came in may be from before it or not, and a person says which."""
+    key = KEYS["secondary"]
+    site = naming([f"primary {key}"]) if named else SITE
+    plan = planned(settled={("primary", key): NOW + 25 * HOUR}, read_past=NOW + HOUR, site=site)
+    row = row_of(plan, "primary", key)
+    assert row.decision is (Decision.DELETE if named else Decision.CANNOT_TELL)
+    assert named or "clock was set back" in plan.blocked[0]
 
 
 def test_a_deletion_on_another_server_settles_nothing() -> None:
