@@ -320,7 +320,8 @@ class ReaddIse(Changing):
         In guided mode a person does, and this watches. The page and its menu are published (docs/product-facts.md).
         """
         decisions, self._decisions = self._decided(), None  # they hold for one attempt, an interrupted one too
-        return tables.ise_servers(self._run(ise.readd_ise(self.context, self._pages, decisions)))
+        listed = self._run(ise.readd_ise(self.context, self._pages, decisions))
+        return tables.ise_servers(listed, read=not self._pages.guided)
 
     def prove(self) -> View[tuple[Check, ...]]:
         """Ask the page and the primary's store, and return a check for each ISE server."""

@@ -160,15 +160,15 @@ def ha_page(value: HaPage | None, why_none: str) -> View[HaPage | None]:
     return View(value, (table,))
 
 
-def ise_servers(value: tuple[ListedIseServer, ...]) -> View[tuple[ListedIseServer, ...]]:
-    """Return the ISE Servers page, row by row."""
+def ise_servers(value: tuple[ListedIseServer, ...], *, read: bool = True) -> View[tuple[ListedIseServer, ...]]:
+    """Return the ISE Servers page, row by row; ``read``: whether it was."""
     words = {True: "answers", False: "does not answer", None: "not known"}
     marks = {True: GOOD, False: BAD, None: DOUBT}
     table = Table(
         title="ISE Servers page",
         headers=("address", "status", "meaning"),
         rows=tuple(Row(AsIs(s.address), AsIs(s.status), words[s.answers], mark=marks[s.answers]) for s in value),
-        empty="no ISE server is listed",
+        empty="no ISE server is listed" if read else "the page was not read: a person has to look at it",
     )
     return View(value, (table,))
 

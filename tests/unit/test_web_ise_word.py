@@ -24,6 +24,7 @@ from runbook_lib.decisions import Check, CheckKind, ListedIseServer
 from runbook_lib.device.ise_api import NotAvailable, admin_certificates, parse_ise_date, parse_ise_refusal
 from runbook_lib.errors import CertificateMoved, PageNotUnderstood, UsageError
 from runbook_lib.models import Stage, Vantage
+from runbook_lib.notebook.changing_stages import ReaddIse
 from runbook_lib.record.incident import Record
 from runbook_lib.repair import ise as ise_word_module
 from runbook_lib.repair.context import Context
@@ -358,3 +359,16 @@ def test_a_person_does_what_the_pages_have_not(not_understood: str, monkeypatch:
     monkeypatch.setenv("ISE", "ise-Secret")
     assert asyncio.run(readd_ise(context, pages, decisions)) == ()
     assert asked == {"ise": names, "ise2": ["ise2"], "the list": []}[not_understood]
+
+
+@pytest.mark.parametrize("guided", [True, False])
+def test_a_list_that_nobody_read_is_not_called_empty(guided: bool) -> None:
+    """Where a person has to look at the page, nothing is known of what it lists."""
+
+    def run(work: Any) -> tuple[ListedIseServer, ...]:
+        work.close()
+        return ()
+
+    stage = cast("Any", Mock(_decided=Mock(return_value=()), _run=run, _pages=Mock(guided=guided)))
+    shown = ReaddIse.readd(stage).text()
+    assert ("not read" in shown, "no ISE server" in shown) == (guided, not guided)
