@@ -147,7 +147,7 @@ _PATH = ("menu_administration", "menu_servers", "menu_ise_servers")
 # yet, or one that is not drawn, as long as it shows neither columns nor that there is nothing. That there is nothing is
 # believed as soon as rows are where the page asked the server before it said so, and waits for nothing more.
 _SETTLE_S, _EMPTY_S, _QUIET_S, _STEP_S = 0.5, 6.0, 1.2, 2.0
-_BOXES = ("checkbox", "radio")
+_BOXES, _AGAIN = ("checkbox", "radio"), "ise_password_again"
 
 
 class IsePages:
@@ -298,14 +298,14 @@ class _Form:
 
     def __init__(self, hand: PageActions, address: str, user: str, password: str) -> None:
         self.hand, self.view = hand, hand.view
-        self.values = {"ise_address": address, "ise_user": user, "ise_password": password}
-        self.shown: dict[str, str] = {}
+        self.values = {"ise_address": address, "ise_user": user, "ise_password": password, _AGAIN: password}
+        self.shown: list[str] = []
         self.went_on: float | None = None  # when the first step was left
 
-    async def type(self) -> None:
-        """Fill in the step that is shown, where it does not hold everything."""
-        for key, value in self.shown.items():
-            await self.hand.fill(key, value, secret=key.startswith("ise_password"))
+    async def type(self, *keys: str) -> None:
+        """Fill in some fields, else the step that is shown, where it does not hold everything."""
+        for key in keys or self.shown:
+            await self.hand.fill(key, self.values[key], secret=key.startswith("ise_password"))
 
     async def fill(self) -> None:
         """Fill in every field, and come to the step with the button that sends them.
@@ -313,14 +313,13 @@ class _Form:
         Raises PageNotUnderstood where one does not come, or OutcomeUnknown where a step asked the server before that.
         """
         try:
-            for key, value in self.values.items():
+            for key in self.values:
+                if key == _AGAIN and not await self.hand.present(key):
+                    continue
                 if self.shown and not await self._comes(key) and await self.hand.present("wizard_next"):
                     await self._next()
-                self.shown[key] = value
-                await self.type()
-            if await self.hand.present("ise_password_again"):
-                self.shown["ise_password_again"] = self.values["ise_password"]
-                await self.type()
+                await self.type(key)
+                self.shown.append(key)
             while await self.hand.present("wizard_next") and not await self.hand.offers("save"):
                 await self._next()
         except PageNotUnderstood as error:
@@ -339,9 +338,9 @@ class _Form:
     async def _next(self) -> None:
         """Go to the next step once this one holds what was filled in."""
         gone, before = [self.hand.labels[key] for key in self.shown], (await self.view.look()).texts
-        self.went_on = self.went_on or time.monotonic()
+        now = time.monotonic()
         await self.hand.press_once("wizard_next", partial(self.hand.keep, self.type), sends=True, more=True)
-        self.shown = {}
+        self.shown, self.went_on = [], self.went_on or now
 
         def moved_on(screen: Screen) -> bool:
             left = [hit for label in gone for hit in find(screen, label) if not hit.rank[0]]
