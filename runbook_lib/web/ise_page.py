@@ -192,14 +192,13 @@ class IsePages:
             if said is None and _says("empty", screen, self.labels):
                 said = asked
             for_s = _SETTLE_S if said else _QUIET_S
-            known = asked and _is_drawn(screen, self.labels) and self.view.answered(opened, for_s)
-            return for_s if known else _EMPTY_S
+            drawn = _is_drawn(screen, self.labels) and not further_rows(screen, self.labels, ())
+            return for_s if asked and drawn and self.view.answered(opened, for_s) else _EMPTY_S
 
         def settled(screen: Screen) -> Listed | None:
             listed, loading = ise_servers(screen, self.labels), _says("loading", screen, self.labels)
             rests = shown.rests((listed, loading), _SETTLE_S if listed else empty_s(screen))
-            missing = set(listed) <= known if known else not listed and further_rows(screen, self.labels, ())
-            return listed if rests and not loading and not missing else None
+            return listed if rests and not loading and not (known and set(listed) <= known) else None
 
         return settled
 
