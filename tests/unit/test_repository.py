@@ -144,7 +144,7 @@ def test_public_names_exist(name: str) -> None:
 
 # Bounds that hold now; the lab is an island and is not counted. Lower them when something was made smaller. Blank lines
 # and comments are in none but the longest module's: nothing gets better by losing its headings and its reasons.
-MOST_PACKAGES, MOST_MODULES, MOST_CODE, LONGEST_MODULE, MOST_LONG = 13, 150, 35_232, 446, 27
+MOST_PACKAGES, MOST_MODULES, MOST_CODE, LONGEST_MODULE, MOST_LONG = 13, 150, 35_231, 446, 27
 LONG = 350
 
 
