@@ -74,6 +74,13 @@ class Verdict(StrEnum):
         """Whether the certificate is confirmed, or still the one that was there before."""
         return self.confirmed or self is Verdict.UNCHANGED
 
+    @property
+    def ok(self) -> bool | None:
+        """True where the certificate is accepted, False where something contradicts it, None where nobody knows."""
+        if self is Verdict.CONTRADICTED:
+            return False
+        return True if self.accepted else None
+
 
 # -- what a device said ----------------------------------------------------------------------
 

@@ -61,7 +61,9 @@ def _copy_lines(found: Document, value: Value, fleet: Document, source: Where, w
     found.lines[where] = fleet.line_of(source)
     if source in fleet.plain:
         found.plain[where] = fleet.plain[source]
-    inner: Any = enumerate(value) if isinstance(value, list) else value.items() if isinstance(value, dict) else ()
+    inner: Any = value.items() if isinstance(value, dict) else ()
+    if isinstance(value, list):
+        inner = enumerate(value)
     for key, item in inner:
         _copy_lines(found, item, fleet, (*source, key), (*where, key))
 

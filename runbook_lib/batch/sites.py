@@ -48,10 +48,10 @@ class Problems:
         """Raise SiteFileInvalid with all of them, where there are any; the first 100 are shown."""
         if not self._found:
             return
-        lines = [
-            f"{file}:{line}: {text}" if line else f"{file}: {text}" if file else text
-            for file, line, text in self._found
-        ]
+        lines = []
+        for file, line, text in self._found:
+            where = f"{file}:{line}" if line else file
+            lines.append(f"{where}: {text}" if where else text)
         count = "one problem" if len(lines) == 1 else f"{len(lines)} problems"
         left = [f"… and {len(lines) - MOST_SHOWN} more"] if len(lines) > MOST_SHOWN else []
         raise SiteFileInvalid(

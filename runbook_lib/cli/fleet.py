@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import shlex
 import sys
@@ -51,8 +52,7 @@ def triage_command(name: str, limits: TriageLimits, *, only: tuple[str, ...], da
     """Ask the sites and tell what was found; return 0, 3 where a site needs a person, 4 where one is unreachable."""
     fleet = load_fleet(name)
     sites = chosen(fleet, only)
-    progress = _Progress(len(sites))
-    findings = triage_fleet(sites, paths.records_dir(), limits, progress.found)
+    findings = triage_fleet(sites, paths.records_dir(), limits, _progress(len(sites)))
     if as_json:
         out_lines(json.dumps(triage_json(fleet, findings), indent=2))
     else:
@@ -154,18 +154,15 @@ def _sites(findings: Sequence[TriagedSite]) -> Table:
     )
 
 
-class _Progress:
-    """One line a site on standard error, as it is found; nothing where nobody looks."""
+def _progress(total: int) -> Callable[[TriagedSite], None]:
+    """Return what prints one line a site on standard error, as it is found; nothing where nobody looks."""
+    numbers = itertools.count(1)
 
-    def __init__(self, total: int) -> None:
-        self._total = total
-        self._found = 0
-        self._watched = sys.stderr.isatty()
+    def found(finding: TriagedSite) -> None:
+        if sys.stderr.isatty():
+            err(f"[{next(numbers)}/{total}] {finding.site}: {finding.condition}")
 
-    def found(self, finding: TriagedSite) -> None:
-        self._found += 1
-        if self._watched:
-            err(f"[{self._found}/{self._total}] {finding.site}: {finding.condition}")
+    return found
 
 
 # -- ``runbook fleet plan``, ``approve``, ``run`` and ``status``: a round from its plan to its signed roll-up
@@ -332,6 +329,9 @@ def _planned(each: PlannedSite) -> str:
     return f"find out who answered at {', '.join(each.met)} before you approve: {planned}" if each.met else planned
 
 
+_ENDS = dict.fromkeys(FINISHED, "good") | {SiteState.NOT_STARTED: ""}
+
+
 def outcome_view(found: RoundOutcome) -> View[RoundOutcome]:
     """Return the table of what became of every site."""
     rows = tuple(
@@ -341,7 +341,7 @@ def outcome_view(found: RoundOutcome) -> View[RoundOutcome]:
             f"{each.seconds:.1f}",
             each.incident or "-",
             each.why.split("\n")[0] or "-",
-            mark="good" if each.state in FINISHED else "" if each.state is SiteState.NOT_STARTED else "bad",
+            mark=_ENDS.get(each.state, "bad"),
         )
         for each in found.sites
     )

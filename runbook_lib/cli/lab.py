@@ -152,8 +152,9 @@ def _entries(state: dict[str, Any]) -> Iterator[tuple[str, str, str, str]]:
 
 
 def _trust_row(server: str, key: str, pinned: str, presented: str) -> Row:
-    word = "own entry" if not presented else "yes" if pinned == presented else "no: stale"
-    mark = "" if not presented else "good" if pinned == presented else "bad"
+    word, mark = ("yes", "good") if pinned == presented else ("no: stale", "bad")
+    if not presented:
+        word, mark = "own entry", ""
     return Row(server, key, pinned[:16] + "…", word, mark=mark)
 
 

@@ -20,7 +20,7 @@ from runbook_lib.record.history import Query, current, is_open, past_incidents, 
 from runbook_lib.record.incident import Record
 from runbook_lib.record.lock import at_work
 from runbook_lib.record.signing import PUBLIC, new_key, read_public
-from runbook_lib.record.verification import NOT_PROVEN, Verification, trusted_in, under_way, verify_record
+from runbook_lib.record.verification import NOT_PROVEN, Verification, trusted_in, verify_record
 from runbook_lib.show.incidents import AT_WORK, fleet_map, table_of
 from runbook_lib.show.rendering import View
 from runbook_lib.show.table import BAD, GOOD, PLAIN, Row, Table
@@ -93,7 +93,7 @@ def verification_report(found: Verification) -> list[str]:
         f"signature: {signed}",
         *_stamp(found),
         *(f"notebook:  {drift}" for drift in found.notebooks),
-        *(f"note:      {note}" for note in (*found.notes, *map(under_way, found.running))),
+        *(f"note:      {note}" for note in found.every_note()),
         *(f"PROBLEM    {problem.path}: {problem.what}" for problem in found.problems),
         _conclusion(found),
         *limits,
@@ -304,5 +304,7 @@ _MARKS = {"damaged": BAD, Outcome.FAILED: BAD, Outcome.UNKNOWN: BAD, Outcome.REP
 
 
 def _stands(one: PastIncident) -> str:
-    how = "open" if is_open(one) else "closed" if one.closed_by else ""
+    how = "closed" if one.closed_by else ""
+    if is_open(one):
+        how = "open"
     return f"{one.state}, {how}" if how not in ("", one.state) else one.state

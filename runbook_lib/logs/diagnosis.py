@@ -223,9 +223,10 @@ def _look_alikes(
             total.take(found.tallies[rule.name])
         if not total.count:
             continue
-        said = [moment for line in total.evidence if (moment := read_prefix(line.text).moment) is not None]
+        prefixes = [read_prefix(line.text).moment for line in total.evidence]
+        said = [moment for moment in prefixes if moment is not None]
         clock = clock_of(owner.server, {owner.server: zone} if zone else None)
-        moments = [utc for moment in said if (utc := as_utc(moment, clock)) is not None]
+        moments = [utc for utc in (as_utc(moment, clock) for moment in said) if utc is not None]
         yield LookAlike(
             server=owner.server,
             rule=rule.name,

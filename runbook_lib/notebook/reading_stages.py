@@ -205,7 +205,9 @@ class DiagnoseLogs(Runbook):
         mismatch, look_alikes, no_logs = next_steps(self.stage, self.incident)
         if found.mismatches:
             return mismatch
-        return look_alikes if found.look_alikes else no_logs if found.no_logs else mismatch
+        if found.look_alikes:
+            return look_alikes
+        return no_logs if found.no_logs else mismatch
 
 
 # -- Stage 20: what is stored, what is presented, the verdicts and the plan ------------------------

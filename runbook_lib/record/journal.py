@@ -1,12 +1,11 @@
-"""The journal of an incident: append-only lines in a hash chain; reading, checking and writing them.
+"""The journal of an incident: append-only lines in a hash chain; reading, checking and writing them."""
 
-``journal.jsonl`` holds JSON objects in the canonical form of ``runbook_lib.digest``, one a line, each ending in a line
-feed. Keys: ``n`` counts from 1; ``utc`` is ``2026-11-23T12:45:01.123456Z``; ``stage``, ``server``, ``expected``,
-``seen`` and ``text`` are strings; ``kind`` is a ``Kind``; ``artifact`` is null or ``{"path", "sha256"}`` of a file in
-the incident's folder; ``about`` is there where programs go by what a line is about, see ``runbook_lib.record.about``;
-``prev`` is the ``hash`` of the line before, 64 zeros in the first; ``hash`` is the SHA-256 of the canonical form of the
-line without its ``hash``. A line is on disk before ``append`` returns.
-"""
+# ``journal.jsonl`` holds JSON objects in the canonical form of ``runbook_lib.digest``, one a line, each ending in a
+# line feed. Keys: ``n`` counts from 1; ``utc`` is ``2026-11-23T12:45:01.123456Z``; ``stage``, ``server``,
+# ``expected``, ``seen`` and ``text`` are strings; ``kind`` is a ``Kind``; ``artifact`` is null or ``{"path",
+# "sha256"}`` of a file in the incident's folder; ``about`` is there where programs go by what a line is about, see
+# ``runbook_lib.record.about``; ``prev`` is the ``hash`` of the line before, 64 zeros in the first; ``hash`` is the
+# SHA-256 of the canonical form of the line without its ``hash``. A line is on disk before ``append`` returns.
 
 from __future__ import annotations
 

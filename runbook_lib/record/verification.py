@@ -52,11 +52,6 @@ class RecordProblem:
     what: str
 
 
-def under_way(path: str) -> str:
-    """Return the note on one of the ``running`` notebooks of a Verification."""
-    return f"{path} belongs to a run that is under way or was cut off; nothing names it yet."
-
-
 @dataclass(kw_only=True)
 class Verification:
     """What was found. ``problems`` empty: the record verifies, as far as ``seal``, ``key`` and ``notes`` say.
@@ -95,6 +90,14 @@ class Verification:
         if self.key:
             return "sound and signed"
         return "sound in itself, and NOT SIGNED BY ANYBODY"
+
+    def every_note(self, *, but: str = "") -> list[str]:
+        """Return the notes, and one on each notebook of ``running`` save ``but``."""
+        running = [path for path in self.running if path != but]
+        return [
+            *self.notes,
+            *(f"{path} belongs to a run that is under way or was cut off; nothing names it yet." for path in running),
+        ]
 
     def say(self, path: str, what: str) -> None:
         """Add a problem of a file, once."""

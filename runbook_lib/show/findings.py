@@ -9,7 +9,7 @@ from runbook_lib.certificates.facts import sha256_of
 from runbook_lib.i18n.language import AsIs, count
 from runbook_lib.logs.conclusions import timeline
 from runbook_lib.logs.formats import when, when_said
-from runbook_lib.models import Diagnosis, Inventory, Judgement, Presented, Stage, Verdict
+from runbook_lib.models import Diagnosis, Inventory, Judgement, Presented, Stage
 from runbook_lib.show.rendering import View
 from runbook_lib.show.svg import span
 from runbook_lib.show.table import ALARM, BAD, DOUBT, GOOD, PLAIN, Row, Table, mark_of
@@ -180,8 +180,12 @@ def expiry(not_after_utc: datetime, now_utc: datetime) -> str:
     days = (not_after_utc - now_utc) // timedelta(days=1)
     if not_after_utc <= now_utc:
         ago = (now_utc - not_after_utc) // timedelta(days=1)
-        return f"expired {ago:,} days ago" if ago > 1 else "expired 1 day ago" if ago else "expired today"
-    return f"expires in {days:,} days" if days > 1 else "expires in 1 day" if days else "expires within a day"
+        if not ago:
+            return "expired today"
+        return f"expired {ago:,} days ago" if ago > 1 else "expired 1 day ago"
+    if not days:
+        return "expires within a day"
+    return f"expires in {days:,} days" if days > 1 else "expires in 1 day"
 
 
 def _look_row(look: Presented) -> Row:
@@ -221,7 +225,7 @@ def verdicts(value: Inventory) -> View[Inventory]:
             found.facts.sha256 if found.facts else "-",
             found.expectation,
             ", ".join(found.seen_from) or "nowhere",
-            mark=verdict_mark(found.verdict),
+            mark={True: GOOD, False: ALARM, None: DOUBT}[found.verdict.ok],
         )
         for found in value.judgements
     ]
@@ -236,13 +240,6 @@ def verdicts(value: Inventory) -> View[Inventory]:
         below=("why", "presented (SHA-256)", "compared with"),
     )
     return View(value, (table,))
-
-
-def verdict_mark(verdict: Verdict) -> str:
-    """Return the mark of a row that says a verdict."""
-    if verdict.accepted:
-        return GOOD
-    return ALARM if verdict is Verdict.CONTRADICTED else DOUBT
 
 
 # -- Values that have a picture: the picture, and a table that says the same -----------------------

@@ -20,15 +20,7 @@ from runbook_lib.record.files import gate_text, write_new, writing
 from runbook_lib.record.incident import Record
 from runbook_lib.record.journal import Kind, Line
 from runbook_lib.record.stages import named_in_words
-from runbook_lib.record.verification import (
-    NEVER_SEALED,
-    NOT_PROVEN,
-    Trusted,
-    Verification,
-    trusted_in,
-    under_way,
-    verify_record,
-)
+from runbook_lib.record.verification import NEVER_SEALED, NOT_PROVEN, Trusted, Verification, trusted_in, verify_record
 from runbook_lib.show.report_model import OWN_STAGE, ChangeRow, Impact, PostMortem, RecordStatus, Ref, StageRow
 from runbook_lib.show.report_page import print_pdf, read_written, render_html, render_markdown
 from runbook_lib.show.report_reading import (
@@ -190,11 +182,9 @@ def place(found: Found[T] | None) -> Ref:
 def standing_of(found: Verification, *, sealed_next: bool = False) -> RecordStatus:
     """Return what checking the record found, in words. ``sealed_next``: the notebook that writes the report runs."""
     own = f"notebooks/{OWN_STAGE}.running.ipynb" if sealed_next else ""
-    notes = [note for note in found.notes if note != NEVER_SEALED]  # the page says it
-    notes += [under_way(path) for path in found.running if path != own]
     return RecordStatus(
         problems=tuple((problem.path, problem.what) for problem in found.problems),
-        notes=tuple(notes),
+        notes=tuple(note for note in found.every_note(but=own) if note != NEVER_SEALED),  # the page says it
         later=() if sealed_next else tuple(named_in_words(line) for line in found.later),
         seal=found.seal,
         key=found.key.id if found.key else "",

@@ -116,7 +116,7 @@ NO_RESULT = "not known: it may have been sent, and no result is in the record"
 
 def verdict_tone(verdict: Verdict) -> str:
     """Return the tone in which a report says a verdict."""
-    return "good" if verdict.accepted else "bad" if verdict is Verdict.CONTRADICTED else "doubt"
+    return {True: "good", False: "bad", None: "doubt"}[verdict.ok]
 
 
 def ref(line: Line) -> Ref:

@@ -99,9 +99,9 @@ def _impact_row(impact: Impact) -> tuple[Cell, ...]:
         length = Marked("doubt", "not known")
     else:
         length = Marked("plain", duration(impact.duration))
-    since = (
-        f"{utc_time(impact.since_utc)}\n{impact.line}" if impact.since_utc else "not known" if impact.rejected else "-"
-    )
+    since = "not known" if impact.rejected else "-"
+    if impact.since_utc:
+        since = f"{utc_time(impact.since_utc)}\n{impact.line}"
     return (impact.what, length, since, utc_time(impact.until_utc), "\n".join(impact.not_known) or "-")
 
 

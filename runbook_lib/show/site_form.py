@@ -336,10 +336,10 @@ class SiteControls:
         if wrong:
             lines.append(f"still wrong: {', '.join(gettext(self.fields[where].spec.label) for where in wrong)}")
         self.button.disabled = bool(lines)
-        self.said.say(
-            "\n".join(map(gettext, lines)) or "Everything is as it should be.",
-            (BAD if elsewhere or wrong else DOUBT) if lines else GOOD,
-        )
+        if lines:
+            self.said.say("\n".join(map(gettext, lines)), BAD if elsewhere or wrong else DOUBT)
+        else:
+            self.said.say("Everything is as it should be.", GOOD)
         title = escape(gettext("The file as it would be written"))
         shown = f"<details><summary>{title}</summary><pre>{escape(found.text)}</pre></details>"
         self.preview.value = "" if lines else shown

@@ -136,7 +136,9 @@ def _advance(c: str, mono: bool) -> float:
         return MONOSPACE
     if c in NARROW:
         return _THIN
-    return _BROAD if c in WIDE else _UPPER if c.isupper() else _LOWER
+    if c in WIDE:
+        return _BROAD
+    return _UPPER if c.isupper() else _LOWER
 
 
 def shorten(text: str, width: float, size: float, *, mono: bool = False) -> AsIs:

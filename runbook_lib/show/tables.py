@@ -275,7 +275,7 @@ def _mark_of(row: PlanRow, *, blocked: bool) -> str:
 
 
 def _later(change: PlannedChange, *, blocked: bool) -> Row:
-    ready = bool(change.confirmed_sha256) and not blocked
+    mark = READY if change.confirmed_sha256 and not blocked else DOUBT
     return Row(
         change.server,
         gettext(change.kind if change.attempt == 1 else f"{change.kind}, attempt {change.attempt}"),
@@ -286,7 +286,7 @@ def _later(change: PlannedChange, *, blocked: bool) -> Row:
         change.interrupts,
         "\n".join(f"{field}: {value}" for field, value in change.settings if value != "-") or "-",
         change.confirmed_sha256 or "nothing: it cannot be done by this plan",
-        mark=PLAIN if not change.expected else READY if ready else DOUBT,
+        mark=mark if change.expected else PLAIN,
     )
 
 

@@ -8,7 +8,7 @@ from enum import StrEnum
 
 from runbook_lib.decisions import Check, CheckKind, Decision, Plan, PlanRow, check_name, with_kinds
 from runbook_lib.i18n.language import AsIs
-from runbook_lib.models import Inventory, Judgement, Verdict
+from runbook_lib.models import Inventory, Judgement
 from runbook_lib.show import svg
 from runbook_lib.show.report_model import Drawn, PostMortem
 from runbook_lib.show.svg import Picture, shorten, width_of, wrap
@@ -100,7 +100,7 @@ def _host(judgement: Judgement) -> TrustHost:
         name=judgement.target,
         address=f"{judgement.host}:{judgement.port}",
         verdict=judgement.verdict,
-        confirmed=True if judgement.verdict.accepted else False if judgement.verdict is Verdict.CONTRADICTED else None,
+        confirmed=judgement.verdict.ok,
         sha256=judgement.facts.sha256 if judgement.facts else "",
     )
 
