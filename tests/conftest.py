@@ -46,6 +46,7 @@ if "TMPDIR" not in os.environ and _MEMORY.is_dir():
     _room = os.statvfs(_MEMORY)
     if _room.f_bavail * _room.f_frsize >= _PLENTY and not _room.f_flag & os.ST_NOEXEC:
         _IN_MEMORY = tempfile.TemporaryDirectory(prefix="runbook-tests-", dir=_MEMORY, ignore_cleanup_errors=True)
+        Path(_IN_MEMORY.name).chmod(0o711)  # some tests become another user, who has to get to his own folder
         os.environ["TMPDIR"] = tempfile.tempdir = _IN_MEMORY.name
 
 # No test uses the keys of whoever runs it, or the locks of this machine: every test's site has the same addresses.
