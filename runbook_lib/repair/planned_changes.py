@@ -176,7 +176,10 @@ def _readd(server: IseServer, rows: Sequence[PlanRow], past: ChangeHistory, conf
 
 
 def results_of(context: Context, plan: Plan) -> tuple[DeletionResult, ...]:
-    """Return what became of this plan's deletions so far, an interrupted run's included, by the journal's order."""
+    """Return what became of this plan's deletions so far, an interrupted run's included: what came behind it.
+
+    By the order of the journal: a clock may have been set back since the plan was made.
+    """
     lines = context.record.journal.read().lines
     made = max((line.n for line in lines if is_of_plan(line) and line.seen == plan.digest), default=len(lines) + 1)
     before = facts_or(context.record, Stage.DELETE, DELETION_FACTS, tuple[DeletionResult, ...], (), before=made)

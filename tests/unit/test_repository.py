@@ -142,9 +142,9 @@ def test_public_names_exist(name: str) -> None:
 
 # -- the house ------------------------------------------------------------------------------------
 
-# Bounds that hold now; the lab is an island and is not counted. Lower them when something was made smaller. Blank lines
-# and comments are in none but the longest module's: nothing gets better by losing its headings and its reasons.
-MOST_PACKAGES, MOST_MODULES, MOST_CODE, LONGEST_MODULE, MOST_LONG = 13, 150, 35_231, 446, 27
+# Bounds that hold now; the lab is an island and is not counted. Lower them when something was made smaller. Code is
+# counted, and neither docstrings nor comments: nothing gets better by losing its headings and its reasons.
+MOST_PACKAGES, MOST_MODULES, MOST_CODE, LONGEST_MODULE, MOST_LONG = 13, 150, 30_946, 446, 27
 LONG = 350
 
 
@@ -152,17 +152,25 @@ def rooms() -> list[Path]:
     return [path for path in sorted(LIBRARY.rglob("*.py")) if "lab" not in path.relative_to(LIBRARY).parts[:1]]
 
 
+def lines_of_code(path: Path) -> int:
+    """How many lines are neither blank nor a comment's nor a docstring's."""
+    strings = (node for node in nodes_of(path) if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant))
+    documented = {number for node in strings for number in range(node.lineno, (node.end_lineno or node.lineno) + 1)}
+    lines = enumerate(path.read_text(encoding="utf-8").splitlines(), start=1)
+    return sum(number not in documented and not re.match(r"\s*(?:#|$)", line) for number, line in lines)
+
+
 def test_the_house_does_not_grow() -> None:
     """Packages, modules, lines and the longest module stay within their bounds; ``pytest -s`` prints the numbers."""
     packages = {path.relative_to(LIBRARY).parts[0] for path in LIBRARY.rglob("__init__.py")} - {"__init__.py"}
     lines = {path: len(path.read_text(encoding="utf-8").splitlines()) for path in rooms()}
-    code = sum(not re.match(r"\s*(?:#|$)", line) for path in lines for line in path.read_text("utf-8").splitlines())
+    code = sum(map(lines_of_code, lines))
     longest = max(lines, key=lambda path: lines[path])
     modules = [path for path in lines if path.name != "__init__.py"]
     long = [path for path in modules if lines[path] > LONG]
     sys.stdout.write(
         f"\nBeside the lab: {len(packages)} packages, {len(modules)} modules without {len(lines) - len(modules)} "
-        f"__init__.py, {sum(lines.values()):,} lines with them, {code:,} of them code and docstrings; "
+        f"__init__.py, {sum(lines.values()):,} lines with them, {code:,} of them code; "
         f"{len(long)} modules have more than {LONG}, the longest, {longest.relative_to(ROOT)}, has {lines[longest]}.\n"
     )
     assert len(packages) <= MOST_PACKAGES
