@@ -108,12 +108,13 @@ async def settled_states(context: Context) -> tuple[HaStatus, ...]:
 
 
 async def still_going_on(context: Context) -> str:
-    """Return both servers' states where they call it under way after the site's ``settle_s``, or done; "" otherwise."""
+    """Return both servers' states where they may be under way after the site's ``settle_s``, or done; "" otherwise."""
     with suppress(DeviceError):
         if not served_by_secondary(states := await observe_ha(context)):
             states = await settled_states(context)
         kinds = set(kinds_of(context.site, states))
-        if not served_by_secondary(states) and (StateKind.IN_TRANSITION in kinds or kinds == {StateKind.HEALTHY}):
+        may = kinds & {StateKind.IN_TRANSITION, StateKind.UNKNOWN} or kinds == {StateKind.HEALTHY}
+        if may and not served_by_secondary(states):
             return ha_states_in_words(states)
     return ""
 

@@ -166,6 +166,7 @@ class HaPages:
     def __init__(self, hand: PageActions) -> None:
         self.hand, self.view, self.labels = hand, hand.view, hand.labels
         self._earlier: tuple[str, ...] = ()
+        self._stood: tuple[str, ...] = ()  # on the pages before anything was done
 
     async def open(self) -> None:
         """Go to Administration > Settings > High Availability by the menu."""
@@ -214,6 +215,7 @@ class HaPages:
     async def at_first(self) -> HaPage:
         """Read the page before anything is done: empty bars beside a form that can be checked are no registration."""
         page, screen = await self.page(), await self.view.look()
+        self._stood = tuple(page.message.splitlines())
         empty = not any(step.percent or step.failed for step in page.milestones)
         says_so = is_said_to_go_on(page.configuration_mode, page.message.split("\n"), self.labels)
         form = find(screen, self.labels["secondary_server"]) and _offers(screen, self.labels, "check_readiness")
@@ -285,7 +287,7 @@ class HaPages:
         await self._fill(form)
         before = await self.view.look()
         earlier = milestones(before, self.labels)
-        self._earlier = messages(before, self.labels)
+        self._earlier = (*messages(before, self.labels), *self._stood)
 
         def began(screen: Screen) -> HaPage | None:
             page = self._read(screen)

@@ -27,6 +27,7 @@ from runbook_lib.repair import ha
 from runbook_lib.repair.context import Context
 from runbook_lib.repair.ha import HaAction, decide_ha, remove_ha, watch_registration, why_no_readiness
 from runbook_lib.repair.ha_state import prove_ha
+from runbook_lib.web import ha_page
 from runbook_lib.web.ha_page import HaPages, milestones
 from runbook_lib.web.screen import Item, Screen
 
@@ -355,7 +356,11 @@ def test_a_registration_that_nobody_shows_to_have_begun_is_not_watched_for_hours
 
 
 @pytest.mark.parametrize(
-    "states", [("Primary Syncing", "Secondary Syncing"), HEALTHY, NONE, ("Primary Failover", "Secondary Active")]
+    "states",
+    [
+        *(("Primary Syncing", "Secondary Syncing"), HEALTHY, NONE),
+        *(("Primary Failover", "Secondary Active"), ("HA Initializing", "HA Initializing")),
+    ],
 )
 def test_a_registration_that_the_servers_go_on_with_has_not_failed(context: Make, states: tuple[str, str]) -> None:
     """A page may show a message of something else where its own failure would stand."""
@@ -470,3 +475,19 @@ def test_a_question_that_was_answered_with_no_is_no_refusal_of_the_page(
     (told, *_), _ = context.record.intend().result.call_args
     assert told == f"refused: {'register: the form was changed; ' * declined}Do you want to proceed?"
     assert (error.what in raised.value.what, raised.value.next_step == "Look at it.") == (declined, declined)
+
+
+def test_what_stood_on_the_status_page_before_fails_no_registration(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The form may not show it; the page that comes after Register does again."""
+    old = "Registration failed: Authentication key does not match between primary A and secondary servers B"
+    pages = HaPages(cast("Any", Mock(labels=labels_for())))
+    pages.view.look = AsyncMock(return_value=Screen())  # type: ignore[method-assign]
+    monkeypatch.setattr(HaPages, "page", AsyncMock(return_value=replace(page(), message=old)))
+    monkeypatch.setattr(HaPages, "_fill", AsyncMock())
+    monkeypatch.setattr(ha_page.Submit, "send", AsyncMock())
+    for stood, failed in ((False, True), (True, False)):
+        if stood:
+            asyncio.run(pages.at_first())
+        asyncio.run(pages.register(HaForm(secondary_server="10.0.0.2", auth_key="k3y-Secret")))
+        assert bool(pages.failure(replace(page(), message=old))) == failed
+    assert pages.failure(replace(page(), message=f"{old}\nRegistration failed: the disk is full"))
