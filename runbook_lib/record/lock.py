@@ -249,13 +249,13 @@ def _create(path: Path, holder: Holder) -> int | None:
             path.hardlink_to(draft)
             draft.unlink()
             sync_folder(path.parent)
-        except FileExistsError:
+        except BaseException as error:
+            if _is_at(path, descriptor):  # taken, and the folder could not be synced: it would stay behind
+                path.unlink(missing_ok=True)
             os.close(descriptor)
             draft.unlink(missing_ok=True)
-            return None
-        except BaseException:
-            os.close(descriptor)
-            draft.unlink(missing_ok=True)
+            if isinstance(error, FileExistsError):
+                return None
             raise
     return descriptor
 

@@ -93,11 +93,11 @@ class Judge:
         key = signing_key(folder)
         try:
             seen = seen_here(folder)
-        except NotPrivate as error:
+        except (NotPrivate, OSError) as error:
             raise ParameterRefused(
-                f"What this account approved does not count: {error.why}",
+                f"What this account approved does not count: {getattr(error, 'why', '') or error.args[-1]}",
                 where=str(folder / SEEN),
-                next_step=error.next_step,
+                next_step=getattr(error, "next_step", "make this file readable, then run the same again"),
             ) from None
         return cls(own=key_id(key.public_key()) if key else "", trusted=trusted_keys(folder), seen=seen)
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 from base64 import b64encode
 from contextlib import nullcontext
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -23,6 +25,7 @@ from runbook_lib.decisions import Approval, ChangeKind, Deletion, Plan
 from runbook_lib.digest import canonical_json
 from runbook_lib.errors import ApprovalMissing, DeletionRefused, ParameterRefused, PlanStale, StageOutOfOrder
 from runbook_lib.models import Outcome, Stage, Verdict
+from runbook_lib.record import signing
 from runbook_lib.record.about import About, LineTopic
 from runbook_lib.record.attestation import seal_record
 from runbook_lib.record.files import ProcessName, account, host, plain_json_value
@@ -186,6 +189,25 @@ def test_no_clock_that_is_set_lets_an_approval_be_used_again(incident: Incident,
     )
     with pytest.raises(PlanStale, match="already sent"):
         asyncio.run(not_sent_before(context, request))
+
+
+def test_approvals_that_cannot_be_read_count_for_nothing_and_are_named(
+    incident: Incident, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A disk that fails ends with advice, and no approval is taken for one that nobody gave."""
+
+    read = signing.read_private
+
+    def failing(path: Path, *given: Any, **named: Any) -> bytes:
+        if path.name == SEEN:
+            raise OSError(errno.EIO, "Input/output error")
+        return read(path, *given, **named)
+
+    incident.approve(plan := incident.write_plan())
+    monkeypatch.setattr(signing, "read_private", failing)
+    with pytest.raises(ParameterRefused, match="does not count: Input/output error") as caught:
+        require_approval(incident.context, plan)
+    assert caught.value.where.endswith(SEEN)
 
 
 def test_only_a_plan_that_the_record_holds_can_be_approved(incident: Incident) -> None:

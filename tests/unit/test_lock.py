@@ -147,6 +147,20 @@ def test_lock_is_gone_after_use(tmp_path: Path) -> None:
     assert os.environ[TOKEN_VARIABLE] == ""
 
 
+def test_a_lock_that_could_not_be_taken_is_not_left_behind(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A disk that fails behind the link, where the folder is synced, keeps the next run out of nothing."""
+
+    def failing(_folder: Path) -> None:
+        raise OSError("Input/output error")
+
+    with monkeypatch.context() as disk:
+        disk.setattr(lock, "sync_folder", failing)
+        with pytest.raises(RecordNotWritable), locked():
+            pass
+    with locked():
+        pass
+
+
 def test_it_belongs_to_the_servers_and_not_to_a_name(tmp_path: Path) -> None:
     """Two runs with one server in common lock each other out, whatever their sites and folders are called.
 
