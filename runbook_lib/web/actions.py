@@ -136,7 +136,7 @@ class PageActions:
         Raises PageNotUnderstood with its words for a question in the way.
         """
         limit = self.view.browser.deadlines.page_s if for_s is None else for_s
-        end = time.monotonic() + limit
+        end, notices = time.monotonic() + limit, 0
 
         def either(screen: Screen) -> tuple[T | None, Screen] | None:
             found = ready(screen)
@@ -144,7 +144,6 @@ class PageActions:
                 return found, screen
             return (None, screen) if screen.blocked and not screen.busy else None
 
-        notices = 0
         while True:
             left = max(0.0, end - time.monotonic())
             found, screen = await self.view.wait(either, what, left, stirring=stirring, rest=rest)

@@ -118,11 +118,11 @@ def further_rows(screen: Screen, labels: Labels, found: Sequence[ListedIseServer
             said = unread(around, top, first, max((item.bottom for item in own), default=top), len(found), pages)
             if said is not None:
                 return said
+    # The markup may count the header too.
     listed = (row for row in screen.rows if any(_host_in(cell) in addresses for cell in row.cells))
-    undrawn = any(row.total - 1 > len(found) for row in listed)  # the markup may count the header too
     ways = (hit.item for hit in find(screen, labels["next_page"]) if not hit.item.disabled)
     on = next((item.text for item in ways if says(item.text, ("next",))), "")
-    return "its rows are not all drawn" if undrawn else on
+    return "its rows are not all drawn" if any(row.total - 1 > len(found) for row in listed) else on
 
 
 def _is_drawn(screen: Screen, labels: Labels) -> bool:
@@ -171,8 +171,7 @@ class IsePages:
         if anew or paged or not self._is_list(screen):
             opened = time.monotonic()
             await self.open()
-        found = await self.hand.wait(self._settled(opened, shown), "the list of ISE servers", rest=shown)
-        pages = 1
+        found, pages = await self.hand.wait(self._settled(opened, shown), "the list of ISE servers", rest=shown), 1
         while why := further_rows(await self.view.look(), self.labels, found, pages):
             if not await self.hand.present("next_page"):
                 raise self.view.problem(f"the list of ISE servers is not shown whole: {why}")
