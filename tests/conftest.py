@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, settings
+from in_memory import folder_in_memory
 from long_way import LONG
 from spread import LONGEST, Scheduling
 
@@ -38,16 +39,8 @@ settings.register_profile(
 )
 settings.load_profile("tests")
 
-# Records are synced to disk line by line, and tests write thousands of them: a tenth of their processor time, and most
-# of their waiting on a busy disk. So what they write is kept in memory where there is plenty, by the first of the
-# processes; whoever names a folder (TMPDIR) gets that.
-_MEMORY, _PLENTY = Path("/dev/shm"), 4 << 30
-if "TMPDIR" not in os.environ and _MEMORY.is_dir():
-    _room = os.statvfs(_MEMORY)
-    if _room.f_bavail * _room.f_frsize >= _PLENTY and not _room.f_flag & os.ST_NOEXEC:
-        _IN_MEMORY = tempfile.TemporaryDirectory(prefix="runbook-tests-", dir=_MEMORY, ignore_cleanup_errors=True)
-        Path(_IN_MEMORY.name).chmod(0o711)  # some tests become another user, who has to get to his own folder
-        os.environ["TMPDIR"] = tempfile.tempdir = _IN_MEMORY.name
+if "TMPDIR" not in os.environ and (_in_memory := folder_in_memory()):
+    os.environ["TMPDIR"] = tempfile.tempdir = _in_memory.name  # for the processes too that this one starts
 
 # No test uses the keys of whoever runs it, or the locks of this machine: every test's site has the same addresses.
 # Processes that a test starts inherit the folders.
