@@ -18,7 +18,7 @@ from typing import Any
 
 from runbook_lib.errors import cut
 from runbook_lib.logs.lines import LONGEST, decode, match_time, read_prefix
-from runbook_lib.logs.mismatch import LITERAL, MessageHit, Window, is_quoted, read_message
+from runbook_lib.logs.mismatch import ANYHOW, LITERAL, MessageHit, Window, is_quoted, read_message
 
 MESSAGES = ("message", "msg", "log", "MESSAGE", "event.original", "log.original", "full_message", "_raw")
 """Fields that hold a log's own line: the first of them that is a text is read. ``a.b`` is ``b`` in ``a``, or a key."""
@@ -34,7 +34,6 @@ AROUND = ("_source", "result")
 _WORTH = re.compile(LITERAL + rb"[^\w\n]*(?:is[^\w\n]*(?:configure|\n|\Z)|\n|\Z)")
 """What the message begins like, as far as one line shows it: other lines are not looked at for less."""
 
-_TOLD = re.compile(LITERAL + rb"[^\n]{0,64}connection.{1,999}Current.{1,80}different", re.S)
 _SAYS = tuple(b'"MESSAGE"' + colon for colon in (b":", b": ", b" : "))
 LISTS = tuple(field + b"[" for field in _SAYS)
 """What journalctl writes as numbers where it is no plain text (coloured text is none), or holds more than once."""
@@ -85,7 +84,7 @@ def read_wrapped(window: Window, at: int) -> tuple[list[MessageHit], int, bool] 
         return [], end, False
     pieces = [*_above(window, start), _Piece(start, end, 0, held), *_below(window, end)]
     hits = list(_messages(pieces, start))
-    return hits, end, not hits and bool(_TOLD.search(b"\n".join(piece.text for piece in pieces)))
+    return hits, end, not hits and bool(ANYHOW.search(b"\n".join(piece.text for piece in pieces)))
 
 
 def readable(line: str) -> str:
