@@ -147,8 +147,7 @@ def _met_since(record: Record, approval: Artifact) -> str:
 
 def standing(record: Record, plan: Plan) -> tuple[Approval, ...]:
     """Return the approvals that name a plan and that no look since has undone; whose word they are is not asked."""
-    told = record.approvals()
-    return tuple(each for each, file in told if each.digest == plan.digest and not _met_since(record, file))
+    return tuple(a for a, file in record.approvals() if a.digest == plan.digest and not _met_since(record, file))
 
 
 # -- The approval of a plan: writing it, and whether a plan may be carried out by it ---------------

@@ -112,8 +112,7 @@ def sent_since(record: Record, approval: Approval) -> set[tuple[str, About]]:
     """Return server and change of what may have been sent after an approval, by the journal's order or by the time."""
     files = [file for each, file in record.approvals() if each == approval]
     given = next((line.n for line in record.journal.read().lines if line.artifact in files), 0)
-    sent = (line for line in _intents(record) if line.n > given or line.utc > approval.at_utc)
-    return {(line.server, line.about.subject) for line in sent}
+    return {(i.server, i.about.subject) for i in _intents(record) if i.n > given or i.utc > approval.at_utc}
 
 
 def _intents(record: Record) -> list[Line]:

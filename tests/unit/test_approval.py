@@ -191,6 +191,23 @@ def test_no_clock_that_is_set_lets_an_approval_be_used_again(incident: Incident,
         asyncio.run(not_sent_before(context, request))
 
 
+def test_a_host_that_is_unstable_at_every_look_undoes_no_approval(incident: Incident) -> None:
+    """Whoever approved has seen it; one that was confirmed in between, and is unstable again, is news."""
+
+    def look(verdict: Verdict) -> None:
+        about = About(topic=LineTopic.CERTIFICATE, name="192.0.2.31:443", seen=verdict)
+        incident.record.journal.append(Kind.OBSERVED, server="ise2", seen=verdict, text=about)
+
+    look(Verdict.UNSTABLE)
+    approval = incident.approve(plan := incident.write_plan())
+    look(Verdict.UNSTABLE)
+    assert incident.approved(plan) == approval
+    look(Verdict.CONFIRMED_KEY)
+    later = incident.approve(plan)
+    look(Verdict.UNSTABLE)
+    assert incident.approved(plan) == approval != later
+
+
 def test_approvals_that_cannot_be_read_count_for_nothing_and_are_named(
     incident: Incident, monkeypatch: pytest.MonkeyPatch
 ) -> None:
