@@ -176,7 +176,7 @@ class StartHere(Runbook):
         step = next_steps(before, self.incident)[0]
         if states[stage] is StageState.PENDING:
             return step
-        return step._replace(then=f"{step.then}; that stage was begun and is {states[stage]}")
+        return step._replace(then=f"{step.then}; last attempt: {states[stage]}")
 
     def _seal(self) -> None:
         if not self._checks:

@@ -47,7 +47,7 @@ def test_the_first_stage_says_what_the_next_notebook_is_for_and_where_it_stands(
     incident.record.end_stage(Stage.DIAGNOSE, StageState.FAILED, "no log")
     again = StartHere(incident.context)._goes_on_with()
     assert (begins.stage, begins.then) == (Stage.DIAGNOSE, "find out which certificate is not accepted, and by whom")
-    assert again == (begins.when, f"{begins.then}; that stage was begun and is failed", Stage.DIAGNOSE)
+    assert again == (begins.when, f"{begins.then}; last attempt: failed", Stage.DIAGNOSE)
 
 
 def test_a_stage_with_a_blocked_plan_ends_with_what_blocks_it(tmp_path: Path) -> None:
