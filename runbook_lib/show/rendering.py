@@ -10,7 +10,6 @@ from dataclasses import dataclass, field
 from html import escape
 from itertools import zip_longest
 from pathlib import Path
-from textwrap import wrap
 from typing import Any, Generic, TypeVar
 
 from rich.cells import cell_len, set_cell_size
@@ -53,7 +52,8 @@ STYLE = style_sheet("tables.css").replace("MARKS", _MARKED)
 # in tables to the right. What stands at a cell itself is left.
 _LEFT = ' style="text-align:left"'
 SHORT = 24  # characters that are not worth a second line
-_DIGEST = re.compile(r"\b([0-9a-f]{32})([0-9a-f]{32})\b")
+_DIGEST = re.compile(r"\b([0-9a-f]{16})([0-9a-f]{16})([0-9a-f]{16})([0-9a-f]{16})\b")
+_HALVES, _QUARTER = r"\1\2\n\3\4", '<wbr class="quarter">'
 _OPTION = re.compile(r"(?<!\S)--[a-z][a-z-]*")
 _LONG = (
     "<style>.rb-long{max-height:40em}.rb-long thead th{position:sticky;top:0;background:var(--jp-layout-color0,Canvas)}"
@@ -125,9 +125,9 @@ def _cell(cell: Cell, *, heads: bool, whole: bool, mark: str) -> str:
 
 
 def text_of(text: str) -> str:
-    """Escape; a digest may be broken after each quarter, and is still copied in one piece; an option is not broken."""
+    """Escape; a digest may be broken in the middle, or where room is short at each quarter; an option is not broken."""
     shown = _OPTION.sub(r'<span class="option">\g<0></span>', escape(printable(text)))
-    return _DIGEST.sub(lambda digest: f'<span class="digest">{"<wbr>".join(wrap(digest[0], 16))}</span>', shown)
+    return _DIGEST.sub(rf'<span class="digest">\1{_QUARTER}\2<wbr>\3{_QUARTER}\4</span>', shown)
 
 
 # -- A table as plain text: a grid where it fits, else one block per row. Control characters are made visible
@@ -168,7 +168,7 @@ def text(table: Table, width: int) -> str:
 
 
 def _drawn(table: Table, rows: Rows, width: int) -> Iterator[str]:
-    broken = [tuple(_DIGEST.sub(r"\1\n\2", cell) for cell in cells) for cells in rows]
+    broken = [tuple(_DIGEST.sub(_HALVES, cell) for cell in cells) for cells in rows]
     for tried, prose in ((rows, PROSE_WIDTHS[0]), (rows, PROSE_WIDTHS[1]), (broken, PROSE_WIDTHS[1])):
         widths = _widths(table, tried, width, prose)
         if widths:
@@ -210,7 +210,7 @@ def _blocks(table: Table, rows: Rows, width: int) -> Iterator[str]:
     sections: list[Rows] = [list(section) for section in filled if section]
     first = min(_longest(header for section in sections for header, _ in section), width // 3)
     if (room := width - first - 7) < 64:  # a digest does not fit
-        sections = [[(header, _DIGEST.sub(r"\1\n\2", cell)) for header, cell in section] for section in sections]
+        sections = [[(header, _DIGEST.sub(_HALVES, cell)) for header, cell in section] for section in sections]
     second = _longest(line for section in sections for _, cell in section for line in cell.split("\n"))
     return _grid(sections, [first, max(1, min(second, room))])
 

@@ -213,7 +213,7 @@ _WORDS = {
     " certificate that it presents.",
     Agreement.NOTHING: "On the {server}, nothing is stored of {target}.",
 }
-_BOX, _GAP, _TALL, _EDGE = 188.0, 156.0, 126.0, 8.0
+_BOX, _GAP, _TALL, _EDGE = 188.0, 164.0, 126.0, 8.0
 _WIDTH = 2 * _EDGE + 3 * _BOX + 2 * _GAP
 _SMALL, _LINE = 12.0, 16.0
 _LEGEND = 52.0
@@ -303,7 +303,7 @@ def _caption(link: Trust, centre: float, y: float, *, above: bool, below: bool) 
     """Write the agreement, the keys and the ground above the arrow or below it; with both, the ground alone below."""
     room = _GAP - 16
     keys = shorten(", ".join(link.keys) or "no entry", room, 11, mono=True)
-    ground = wrap(link.ground, room, _SMALL, lines=3)
+    ground = wrap(link.ground, room, _SMALL, lines=4)
     over = 2 if below else 2 + len(ground)
     first = y - 10 - (over - 1) * _LINE if above else y + 24
     second = y + 22 if above and below else first + 2 * _LINE
