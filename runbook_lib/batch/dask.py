@@ -227,6 +227,8 @@ def start_local_cluster(workers: int, variables: Iterable[str]) -> SpecCluster:
     )
 
 
+# -- Sites run on a Dask cluster: one that exists, or a local one; one site a task, and no task is begun twice
+
 CONNECT_S = 15.0
 _LOST = "the worker that ran it died, or the cluster lost it"
 

@@ -242,6 +242,9 @@ def _summary(found: Planned) -> str:
     return f"{found.site}: {said}" + (f", plan {found.plan[:16]}…" if found.needs_approval else "")
 
 
+# -- One approval for the whole roll-up, or for single sites of it: ordinary approvals in each site's own record
+
+
 @dataclass(frozen=True, kw_only=True)
 class Approved:
     """Which sites the approval covers, and which not, and why."""

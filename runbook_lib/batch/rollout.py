@@ -180,6 +180,9 @@ class Rollout:
             self.stop(f"{TOO_MANY}: {budget}")
 
 
+# -- Which sites of a fleet may be run now: not finished in this round, planned, unchanged since, approved
+
+
 @dataclass(frozen=True, kw_only=True)
 class Admission:
     """What to run, and the results of the sites that are not run, in words that say why."""
@@ -254,6 +257,9 @@ def _task(round_: Round, each: FleetSite, record: Record, until: Stage, *, appro
 
 def _not_started(each: FleetSite, why: str, incident: str = "") -> SiteResult:
     return SiteResult(site=each.name, incident=incident, state=SiteState.NOT_STARTED, why=why)
+
+
+# -- One run of a round: the sites that may be run, through the waves, and the signed roll-up at its end
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -32,6 +32,8 @@ from runbook_lib.repair.sent_changes import ChangeHistory, deletion_ends, last_c
 from runbook_lib.repair.staleness import Staleness, fits_none
 from runbook_lib.secrets import REDACTOR
 
+# -- What triage says of a site: frozen values, in the words of the issue that they answer ---------
+
 
 class Condition(StrEnum):
     """In which of four states a site was found; the last ones first need somebody."""

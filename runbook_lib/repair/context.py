@@ -314,6 +314,9 @@ async def read_when_back(context: Context, read: Callable[[], Awaitable[T]]) -> 
     return seen
 
 
+# -- Changes through the web pages whose result was not seen yet -----------------------------------
+
+
 def write_late_result(context: Context, what: About, seen: str, *, good: bool = False) -> None:
     """Write what the devices say of a change of this stage whose result was not seen yet; nothing is sent again."""
     for change in context.record.pending_changes():

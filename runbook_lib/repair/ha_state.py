@@ -49,6 +49,8 @@ def form_rows(site: Site) -> tuple[tuple[str, str], ...]:
     )
 
 
+# -- High availability on both servers' own word: what they say now, waiting for it to settle, and the proof
+
 _UNSETTLED = {StateKind.IN_TRANSITION, StateKind.BROKEN}
 
 

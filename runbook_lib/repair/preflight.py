@@ -100,6 +100,8 @@ def _check(name: str, look: Presented, actual: str, *, ok: bool | None, note: st
     return Check(name=label, expected="Health Monitor", actual=actual, ok=ok, note=note)
 
 
+# -- Is everything reachable? Command lines, releases, certificate ports, the browser, the record. Reads only
+
 LEAST_FREE_BYTES = 100 << 20
 _NO_NAME = "write its address into the site's file, or fix the name there or in this machine's DNS or hosts file"
 _NO_ANSWER = "may be reachable from its peers only; stage 20 looks from there too"
