@@ -99,6 +99,9 @@ def button(words: str, hint: str, act: Callable[[], str], answer: Said, mark: st
             answer.say(act(), mark)
         except RunbookError as error:
             answer.say(f"{type(error).__name__}: {error}", BAD)
+        # What stands above may have become shorter: a browser scrolls to what gets the focus anew.
+        made.blur()
+        made.focus()
 
     made = ipywidgets.Button(description=gettext(words), tooltip=gettext(hint), layout=UNFOLDS)
     made.on_click(press)

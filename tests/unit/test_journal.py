@@ -134,14 +134,14 @@ def test_a_line_goes_to_the_journal_that_was_known_or_nowhere(tmp_path: Path, re
     journal = Journal(tmp_path / "at")
     assert not read or len(journal.read().lines) == 5
     journal.folder.rename(tmp_path / "moved")
-    with pytest.raises(RecordDamaged, match="moved, or restored"):
+    with pytest.raises(RecordDamaged, match="moved or restored"):
         journal.append(Kind.INTENT)
     assert not journal.folder.exists()
     journal.folder.mkdir()
     copy = SAMPLE[: SAMPLE.index(b"\n") + 1]
     journal.path.write_bytes(copy)
     assert len(journal.read().lines) == 1
-    with pytest.raises(RecordDamaged, match="moved, or restored"):
+    with pytest.raises(RecordDamaged, match="moved or restored"):
         journal.append(Kind.INTENT)
     assert journal.path.read_bytes() == copy
     journal.path.unlink()
