@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, settings
+from hypothesis.internal.conjecture import providers
 from in_memory import folder_in_memory
 from long_way import LONG
 from spread import LONGEST, Scheduling
@@ -38,6 +39,8 @@ settings.register_profile(
     suppress_health_check=[HealthCheck.too_slow],
 )
 settings.load_profile("tests")
+if not LONG:  # it also tries the constants of whatever code its process has loaded, which no two runs have in common
+    providers._get_local_constants = providers.Constants
 
 if "TMPDIR" not in os.environ and (_in_memory := folder_in_memory()):
     os.environ["TMPDIR"] = tempfile.tempdir = _in_memory.name  # for the processes too that this one starts
