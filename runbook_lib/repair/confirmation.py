@@ -137,7 +137,7 @@ def certificate_check(context: Context, judgement: Judgement) -> Check:
     """Return the certificate that this incident confirmed, or what is expected, beside the one presented now."""
     expected = confirmed_before(context, judgement.target)
     actual = judgement.facts.sha256 if judgement.facts else judgement.reason
-    good = judgement.verdict.confirmed or judgement.verdict is Verdict.UNCHANGED
+    good = judgement.verdict.accepted
     another = bool(expected) and actual != expected
     unknown = judgement.facts is not None and judgement.verdict is Verdict.UNCONFIRMED
     return Check(
@@ -195,7 +195,7 @@ async def _look_and_judge(
 
 
 def _require(judgement: Judgement) -> None:
-    if judgement.verdict.confirmed or judgement.verdict is Verdict.UNCHANGED:
+    if judgement.verdict.accepted:
         return
     advice = {
         Verdict.CONTRADICTED: "treat it as a suspected interception: find out who answers there",

@@ -105,7 +105,7 @@ def _confirmed(judgement: Judgement, accepted: frozenset[str]) -> str:
     if judgement.facts is None:
         return ""
     sha256, verdict = judgement.facts.sha256, judgement.verdict
-    good = verdict.confirmed or verdict is Verdict.UNCHANGED
+    good = verdict.accepted
     return sha256 if good or (verdict is Verdict.UNCONFIRMED and sha256 in accepted) else ""
 
 

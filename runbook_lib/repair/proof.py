@@ -8,7 +8,7 @@ from dataclasses import replace
 from datetime import datetime
 
 from runbook_lib.decisions import Check, CheckKind
-from runbook_lib.models import Diagnosis, Inventory, Outcome, Verdict
+from runbook_lib.models import Diagnosis, Inventory, Outcome
 from runbook_lib.record.journal import Kind
 from runbook_lib.repair.confirmation import certificate_check, deleted_under_override
 from runbook_lib.repair.context import (
@@ -53,7 +53,7 @@ async def verify(context: Context, pages: PrimaryPages) -> tuple[Check, ...]:
     checks += [*log_checks, *_deletion_checks(context, diagnosis, inventory, checks), *_lost_checks(context, inventory)]
     unique = tuple({(check.kind, check.server, check.target): check for check in checks}.values())
     context.record.write_facts(context.stage, "checks", unique)
-    good = (j for j in judgements if j.facts and (j.verdict.confirmed or j.verdict is Verdict.UNCHANGED))
+    good = (j for j in judgements if j.facts and j.verdict.accepted)
     confirmed = {judgement.target: judgement.facts.sha256 for judgement in good if judgement.facts}
     at_end = ConfirmedCertificates(sha256=confirmed, at_utc=context.now())
     context.record.write_facts(context.stage, CONFIRMED_FACTS, at_end)

@@ -130,7 +130,7 @@ def _intents(record: Record) -> list[Line]:
 
 def anything_sent(record: Record) -> bool:
     """Whether this incident has sent a change, or may have."""
-    return bool(deletion_intents(record) or change_intents(record))
+    return bool(_intents(record))
 
 
 def unseen_changes(record: Record) -> list[tuple[str, About]]:

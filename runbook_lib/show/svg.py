@@ -291,13 +291,9 @@ def _number(value: str | Number) -> str:
 # -- A time axis: where a moment stands between two edges, and round moments to write on it. Long times without any
 # event may be cut short on it, so that what happened around them can be seen.
 
-# -- A time axis on which long times without any event are cut short, so that what happened around them can be seen
-
 CUT = 44.0
 """The pixels that stand for a time that is cut short."""
 _MOST_CUTS = 4
-# -- A time axis: where a moment stands between two edges, and round moments to write on it --------
-
 _STEPS = tuple(
     timedelta(seconds=seconds)
     for seconds in (

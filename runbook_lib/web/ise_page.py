@@ -218,7 +218,6 @@ class IsePages:
         form = _Form(self.hand, address, user, password)
         await form.fill()
         submit = Submit(self.hand, "ise-add", "save", "ask_save", "ask_danger", address, form=form.type)
-
         try:
             return await submit.send(lambda screen: row_of(address, ise_servers(screen, self.labels)))
         except PageRefused:
