@@ -183,7 +183,7 @@ class PageActions:
             if ready is not None:
                 await ready()
             await self._try(key, element)
-            self._clicks = await element.evaluate_handle(_CLICKS), self.view.requests
+            self._clicks = await element.evaluate_handle(_CLICKS), self.view.traffic.requests
 
         element = await self._acting(key, last_look, sends=sends, menus=True)
         if not more:
@@ -201,7 +201,7 @@ class PageActions:
         """Whether what was pressed once got no click, as under a dialogue that came up then, and nothing was sent."""
         clicks, requests = self._clicks or (None, 0)
         with suppress(Error):  # its document has gone
-            silent = self.view.requests == requests and not self.view.sockets
+            silent = self.view.traffic.requests == requests and not self.view.traffic.sockets
             return clicks is not None and silent and not await clicks.evaluate("c => c.count")
         return False
 

@@ -54,8 +54,8 @@ async def dismiss(view: PageView, front: Screen) -> None:
             next_step="Answer it by hand in a browser, then run the stage again.",
         )
     # What a page asks before it does something is no word on how that went, and “Backup failed” none on what is done.
-    if notes or not view.agrees(question_in(view, front)):
-        (view.said if concerns(text, view.labels) else view.noted).append(text)
+    if notes or not view.dialogs.agrees(question_in(view, front)):
+        (view.dialogs.said if concerns(text, view.labels) else view.dialogs.noted).append(text)
     if not ways:
         await _escape(view, front)
         return
@@ -69,7 +69,7 @@ def question_in(view: PageView, front: Screen) -> str:
     """Return what a dialogue says, without the words of its buttons, but those that were expected in a question."""
     offers = {plain(item.text) for item in front.items if item.kind in _PRESSED}
     offers |= {plain(text) for key in ("dialog_no", "dialog_close") for text in view.labels[key].texts}
-    return " ".join(text for text in front.texts if plain(text) not in offers or says(text, view.expected))
+    return " ".join(text for text in front.texts if plain(text) not in offers or says(text, view.dialogs.expected))
 
 
 def gone(front: Screen) -> Callable[[Screen], bool]:
@@ -92,9 +92,9 @@ def _ways_out(view: PageView, front: Screen, text: str) -> list[ControlMatch]:
             return stays
     if not view.logged_in and (accepts := pressables(front, labels["notice_accept"])):
         return accepts
-    if view.agrees(question_in(view, front)) and (agrees := pressables(front, labels["dialog_yes"])):
+    if view.dialogs.agrees(question_in(view, front)) and (agrees := pressables(front, labels["dialog_yes"])):
         return agrees
-    if not view.expected and (later := pressables(front, labels["dialog_later"])):
+    if not view.dialogs.expected and (later := pressables(front, labels["dialog_later"])):
         return later  # an offer, such as a new password; in the middle of a submit it may be about that
     if not is_notice(front, labels):
         return []

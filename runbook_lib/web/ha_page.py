@@ -239,17 +239,20 @@ class HaPages:
         await take_picture(self.view, "readiness-before")
         await self.view.mark()
         await self.hand.keep(lambda: self._fields(form))
-        loads = self.view.loads
+        loads = self.view.traffic.loads
         await self.hand.press("check_readiness")
         earlier, shown, refusing = readiness(before, self.labels), Rest(), Rest()
-        last, requests = Readiness(), self.view.requests  # the last different result, and the requests until then
+        last, requests = (
+            Readiness(),
+            self.view.traffic.requests,
+        )  # the last different result, and the requests until then
 
         def rest_s(result: Readiness) -> float:
-            if result == earlier and self.view.loads == loads:
+            if result == earlier and self.view.traffic.loads == loads:
                 return _UNCHANGED_S
-            if result.unknown or self.view.requests > requests:
+            if result.unknown or self.view.traffic.requests > requests:
                 return _UNCHANGED_S  # its words may not be the last ones; rows may come one by one
-            return _LOADED_S if self.view.loads > loads and self.view.quiet else _SETTLE_S
+            return _LOADED_S if self.view.traffic.loads > loads and self.view.traffic.quiet else _SETTLE_S
 
         def ready(screen: Screen) -> tuple[ReadinessItem, ...] | None:
             nonlocal last, requests
@@ -257,7 +260,7 @@ class HaPages:
             if result.items and not result.problem and (folded := _folded(before, screen)):
                 result = replace(result, problem=f"part of it is collapsed: {folded}")
             if result != last:
-                last, requests = result, self.view.requests
+                last, requests = result, self.view.traffic.requests
             rests = shown.rests(result, rest_s(result))
             if result.problem and shown.rests(result, _STUCK_S):
                 raise self.view.problem(
@@ -267,7 +270,7 @@ class HaPages:
                 )
             if not result.items:
                 fresh = unsaid(fresh_texts(before, screen), self.view.standing)
-                words = refusal(dict.fromkeys((*self.view.passed, *fresh, *self.view.said)), self.labels)
+                words = refusal(dict.fromkeys((*self.view.passed, *fresh, *self.view.dialogs.said)), self.labels)
                 if words and refusing.rests(words, _SETTLE_S):
                     raise self._refused("Check Readiness", words)
             return result.items if result.told and rests and not self._checks_on(before, screen) else None
@@ -326,7 +329,7 @@ class HaPages:
 
     def _read(self, screen: Screen) -> HaPage:
         gone = (text for text in self.view.passed if reports(text, self.labels))
-        return ha_page(screen, self.labels, datetime.now(UTC), (*self.view.said, *gone), self._earlier)
+        return ha_page(screen, self.labels, datetime.now(UTC), (*self.view.dialogs.said, *gone), self._earlier)
 
     def _checks_on(self, before: Screen, screen: Screen) -> bool:
         """Whether a short text that came up, outside of any table, says that something is still going on."""

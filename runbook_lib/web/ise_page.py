@@ -187,12 +187,12 @@ class IsePages:
 
         def empty_s(screen: Screen) -> float:
             nonlocal said
-            asked = self.view.questions(opened)
+            asked = self.view.traffic.questions(opened)
             if said is None and _says("empty", screen, self.labels):
                 said = asked
             for_s = _SETTLE_S if said else _QUIET_S
             drawn = _is_drawn(screen, self.labels) and not further_rows(screen, self.labels, ())
-            return for_s if asked and drawn and self.view.answered(opened, for_s) else _EMPTY_S
+            return for_s if asked and drawn and self.view.traffic.answered(opened, for_s) else _EMPTY_S
 
         def settled(screen: Screen) -> Listed | None:
             listed, loading = ise_servers(screen, self.labels), _says("loading", screen, self.labels)
@@ -320,7 +320,7 @@ class _Form:
             while await self.hand.present("wizard_next") and not await self.hand.offers("save"):
                 await self._next()
         except PageNotUnderstood as error:
-            if self.went_on is not None and self.view.questions(self.went_on):
+            if self.went_on is not None and self.view.traffic.questions(self.went_on):
                 what = "ise-add: a step of the form asked the server, and the next one is not understood"
                 raise self.view.unknown(what, error.what) from error
             raise

@@ -59,7 +59,7 @@ async def _arrive(view: PageView, hand: PageActions) -> None:
 async def _type(view: PageView, hand: PageActions, user: str, password: str) -> None:
     await hand.fill("login_user", user)
     await hand.fill("login_password", password, secret=True)
-    before, loads = await view.look(), view.loads
+    before, loads = await view.look(), view.traffic.loads
     await take_picture(view, "login-before")
     await view.mark()
     if pressables(before, view.labels["login_button"]):
@@ -69,7 +69,7 @@ async def _type(view: PageView, hand: PageActions, user: str, password: str) -> 
     shown = Rest()
     try:
         await view.wait(
-            lambda screen: _decided(view, before, screen, shown, new=view.loads > loads),
+            lambda screen: _decided(view, before, screen, shown, new=view.traffic.loads > loads),
             "the page after the login",
             rest=shown,
         )
@@ -81,7 +81,7 @@ def _decided(view: PageView, before: Screen, screen: Screen, shown: Rest, *, new
     """Whether the login succeeded; raises LoginRefused when it did not. ``new``: another page was loaded."""
     if _inside(screen, view):
         return True
-    said = tuple(dict.fromkeys((*view.passed, *fresh_texts(before, screen), *view.said)))
+    said = tuple(dict.fromkeys((*view.passed, *fresh_texts(before, screen), *view.dialogs.said)))
     kinds = ("locked", "expired", "login_wrong", "unauthorized")
     no = [phrase for name in kinds for phrase in view.labels.phrases[name]]
     words = [text for text in said if says(text, no)]
@@ -94,7 +94,7 @@ def _decided(view: PageView, before: Screen, screen: Screen, shown: Rest, *, new
         )
     if not is_login(screen, view.labels):
         # Some first pages hide their menu: whatever stays and asks for no password is inside.
-        rest_s = (0.0 if view.still else _LOADED_S) if new and view.quiet and not words else _WORDS_S
+        rest_s = (0.0 if view.still else _LOADED_S) if new and view.traffic.quiet and not words else _WORDS_S
         return bool(screen.items) and not passwords and shown.rests(screen, rest_s)
     if words:
         raise _refused(view, "user name or password not accepted", words, _CHECK)
@@ -251,7 +251,7 @@ async def _by_icon(hand: PageActions, ready: Callable[[Screen], T | None], what:
     likely = icons(await hand.view.look())
     for item in likely:
         for _ in range(_TRIES):
-            notices = (*hand.view.noted, *hand.view.said)
+            notices = (*hand.view.dialogs.noted, *hand.view.dialogs.said)
             with contextlib.suppress(PageNotUnderstood):
                 return await hand.wait(ready, what, 0.0)  # it came late, and would be closed now
             await hand.click(await hand.view.again(item))
@@ -259,7 +259,7 @@ async def _by_icon(hand: PageActions, ready: Callable[[Screen], T | None], what:
                 return await hand.wait(ready, what, _ICON_S)
             with hand.view.browser.guard("closing what turned out to be no menu"):
                 await hand.view.browser.page.keyboard.press("Escape")
-            if notices == (*hand.view.noted, *hand.view.said):
+            if notices == (*hand.view.dialogs.noted, *hand.view.dialogs.said):
                 break
     if likely:
         with contextlib.suppress(PageNotUnderstood):
@@ -296,10 +296,10 @@ async def _open(hand: PageActions, item: Item, left: Sequence[str], arrived: Cal
             await _opens_by_pointing(hand, item, left)
         return
     # The page before this one may stay for a moment, and look like the one that is meant; or be the very same.
-    loads, shown = hand.view.loads, Rest()
+    loads, shown = hand.view.traffic.loads, Rest()
 
     def moved_on(screen: Screen) -> bool:
-        return hand.view.loads > loads or (screen != before and shown.rests(screen, _REST_S))
+        return hand.view.traffic.loads > loads or (screen != before and shown.rests(screen, _REST_S))
 
     await hand.click(await hand.view.again(item))
     await leave(hand.view)

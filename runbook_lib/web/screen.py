@@ -175,22 +175,23 @@ def screen_from(frames: Iterable[tuple[int, Mapping[str, Any]]], url: str, hide:
 
 
 def _row(row: Mapping[str, Any], frame: int, secrets: list[str]) -> ScreenRow:
-    cells = tuple(_hidden(cell, secrets) for cell in row["cells"])
+    cells = tuple(hidden(cell, secrets) for cell in row["cells"])
     return ScreenRow(**{**row, "cells": cells}, frame=frame)
 
 
 def _item(item: Mapping[str, Any], frame: int, index: int, first_row: int, secrets: list[str]) -> Item:
     values = dict(item)
-    values["names"] = tuple((level, _hidden(text, secrets)) for level, text in item["names"])
-    values["options"] = tuple(_hidden(option, secrets) for option in item["options"])
+    values["names"] = tuple((level, hidden(text, secrets)) for level, text in item["names"])
+    values["options"] = tuple(hidden(option, secrets) for option in item["options"])
     values["box"] = tuple(item["box"])
     values["scrolls"] = tuple(item.get("scrolls", ()))
-    values["value"] = _hidden(item["value"], secrets)
+    values["value"] = hidden(item["value"], secrets)
     values["row"] = first_row + item["row"] if "row" in item else -1
     return Item(**values, frame=frame, index=index)
 
 
-def _hidden(text: str, secrets: list[str]) -> str:
+def hidden(text: str, secrets: Iterable[str]) -> str:
+    """Return a text without the secrets in it."""
     for secret in secrets:
         text = text.replace(secret, "[secret]")
     return text

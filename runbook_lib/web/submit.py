@@ -190,9 +190,9 @@ class Submit:
         """
         view = self.hand.view
         before = await view.look()
-        view.unexpected.clear()
+        view.dialogs.unexpected.clear()
         phrases = view.labels.phrases
-        view.expect(*phrases[self.agree], dangers=phrases.get(self.dangers, ()), about=self.about)
+        view.dialogs.expect(*phrases[self.agree], dangers=phrases.get(self.dangers, ()), about=self.about)
         await take_picture(view, f"{self.name}-before")
         await view.mark()
         try:
@@ -200,7 +200,7 @@ class Submit:
             await self.hand.press_once(self.key, keep, sends=self.form is not None)
             return await self._outcome(before, done)
         finally:
-            view.expect()
+            view.dialogs.expect()
             with contextlib.suppress(Exception):  # a picture must not hide what happened
                 await take_picture(view, f"{self.name}-after")
 
@@ -216,19 +216,19 @@ class Submit:
             result = done(screen)
             if result is not None:
                 return screen, result
-            if view.unexpected:
+            if view.dialogs.unexpected:
                 # Some pages go on all the same; this one does no more.
-                if shown.rests(screen, _DECLINED_S) and view.quiet:
-                    raise self._refused(view.unexpected[0], what=_DECLINED)
+                if shown.rests(screen, _DECLINED_S) and view.traffic.quiet:
+                    raise self._refused(view.dialogs.unexpected[0], what=_DECLINED)
                 return None
             fresh = unsaid(fresh_texts(before, screen), view.standing)
-            self._new = tuple(dict.fromkeys((*view.passed, *fresh, *view.said)))
+            self._new = tuple(dict.fromkeys((*view.passed, *fresh, *view.dialogs.said)))
             refusing.append(words := refusal(self._new, view.labels))
             if words and words == refusing[-2] and concerns(words, view.labels):  # still there at the second look
                 raise self._refused(words)
             # Of other words nobody knows whether they speak of this; what the page does then says more.
             stays = bool(find(screen, view.labels[self.key]))  # the form that was sent
-            if heard.rests(words, _DECLINED_S) and words and view.quiet and (stays or self._known(words)):
+            if heard.rests(words, _DECLINED_S) and words and view.traffic.quiet and (stays or self._known(words)):
                 if self._known(words) or says(words, view.labels.phrases["broken"]):
                     raise self._refused(words)
                 raise view.problem("the page does no more, and does not say that this was refused")
@@ -254,13 +254,13 @@ class Submit:
         """Deal with a dialogue that came up after the click."""
         view, front = self.hand.view, screen.in_dialog()
         text = " ".join(front.texts)
-        agreed = view.agrees(question_in(view, front))
+        agreed = view.dialogs.agrees(question_in(view, front))
         if not agreed:
             words = refusal(front.texts, view.labels)
             if words and (self._known(words) or concerns(" ".join(front.texts), view.labels)):
                 raise self._refused(words)
             if no := pressables(front, view.labels["dialog_no"]):
-                view.unexpected.append(text)
+                view.dialogs.unexpected.append(text)
                 await self.hand.click(no[0].item)
                 await view.wait(gone(front), "the dialogue to close")
                 return
@@ -289,7 +289,7 @@ class Submit:
 
     def _news(self, error: Exception) -> str:
         """Return what came up since the click and may be the reason, in words that nobody knows, before the error."""
-        asked = [f"asked, and answered with no: {question}" for question in self.hand.view.unexpected]
+        asked = [f"asked, and answered with no: {question}" for question in self.hand.view.dialogs.unexpected]
         new = [f"new on the page: {cut(' | '.join(self._new), _NEWS)}"] if self._new else []
         why = str(error) if isinstance(error, RunbookError) else "the browser or the connection ended"
         return "\n".join((*asked, *new, why))

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable
 from importlib.resources import files
 from typing import Any, TypeVar
 
-from playwright.async_api import Dialog, ElementHandle, Error, Frame, JSHandle, Request, WebSocket
+from playwright.async_api import Dialog, ElementHandle, Error, Frame, JSHandle, Page, Request, WebSocket
 
 from runbook_lib.errors import (
     CertificateMoved,
@@ -27,7 +27,7 @@ from runbook_lib.params.labels import SECONDARY, Labels
 from runbook_lib.web.browser import PinnedBrowser
 from runbook_lib.web.controls import bare_words, is_login
 from runbook_lib.web.reading import agrees
-from runbook_lib.web.screen import Item, Screen, plain, says, screen_from, visible
+from runbook_lib.web.screen import Item, Screen, hidden, plain, says, screen_from, visible
 
 # -- Look at the page: screens, waiting for something to appear, the browser's own questions -------
 
@@ -102,143 +102,22 @@ class Rest:
         return max(self._since + self._for_s - time.monotonic(), _SHORT_WAIT_S) if self._looks else _LONG_WAIT_S
 
 
-class PageView:
-    """The eyes on one page. ``said`` collects what dialogues told, the browser's own among them, ``noted`` the notices
-    of other things that were closed; an expected question that got its yes is in neither. ``passed`` is what came up on
-    the page since ``mark``, for however short a time; ``standing`` is what it said just before that.
+class Traffic:
+    """What the page asks its server. ``loads`` counts the pages and frames that were loaded, ``requests`` what they
+    asked for; what goes through ``sockets`` is in no request."""
 
-    ``loads`` counts the pages and frames that were loaded, ``requests`` what they asked for. ``evidence`` is given the
-    pictures.
-    ``still``: at the last look they waited for no answer, moved nothing, and had gone on for a fifth of a second
-    without a change since ``moved``.
-    """
-
-    def __init__(self, browser: PinnedBrowser, labels: Labels, evidence: Evidence | None = None) -> None:
-        self.browser = browser
-        self.labels = labels
-        self.said: list[str] = []
-        self.noted: list[str] = []
-        self.passed: list[str] = []
-        self.standing: tuple[str, ...] = ()
-        self._heard: dict[tuple[str, str], float] = {}
-        self.expected: tuple[str, ...] = ()
-        self.dangers: tuple[str, ...] = ()
-        self.about = ""
-        self.unexpected: list[str] = []
-        self.logged_in = False
-        self.evidence = evidence
-        self._eyes: dict[Frame, JSHandle] = {}
-        self._holders: dict[Frame, ElementHandle] = {}
-        self._listed: list[Frame] = []
-        self.still = False
-        self._shown: Screen | None = None
-        self._last = Screen()
-        self._shown_at = 0.0
-        self.loads = 0
-        self.requests = 0
-        browser.page.on("dialog", self._answer)
+    def __init__(self, page: Page) -> None:
+        self.loads = self.requests = 0
+        self.sockets: list[WebSocket] = []
         self._asked: dict[Request, int] = {}
         # When each question was asked, and when it was last answered: what is no picture, style or script.
         self._questions: dict[int, deque[float]] = {}
         self._answers: dict[int, float] = {}
-        browser.page.on("framenavigated", self._note_load)
-        browser.page.on("request", self._note_request)
-        self.sockets: list[WebSocket] = []  # what goes through them is in no request
-        browser.page.on("websocket", lambda socket: self.sockets.append(socket))
-        browser.page.on("requestfinished", self._note_answer)
-        browser.page.on("requestfailed", self._note_answer)
-
-    async def look(self, *, anew: bool = False) -> Screen:
-        """Return what the page shows now; empty while it loads.
-
-        A look of a moment ago is given again where nothing was done to the page since, unless ``anew``.
-        Raises ConnectionLost where the browser has ended.
-        """
-        self.browser.raise_for_certificate()
-        if self.browser.page.is_closed():
-            then = "Run the stage again: it looks at what the servers say."
-            raise ConnectionLost("the browser ended", next_step=then)
-        if self._shown is not None and not anew and time.monotonic() - self._shown_at < _FRESH_S:
-            return self._shown
-        screen = screen_from(await self._list(), self.browser.page.url, self.browser.secrets)
-        self._shown = self._last = screen.asking() if self._asks(screen) else screen
-        self._shown_at = time.monotonic()
-        return self._shown
-
-    def _asks(self, screen: Screen) -> bool:
-        """Whether what lies over the page is a dialogue, and not something that goes away once the page has loaded."""
-        over, loads = screen.covering(), (*self.labels.phrases["loading"], *self.labels.phrases["pending"])
-        shows = any(item.dialog for item in over.items) and not any(says(text, loads) for text in over.texts)
-        return shows or any(bare_words(over, self.labels[key]) for key in _ANSWERS)
-
-    async def _list(self) -> list[tuple[int, Any]]:
-        frames = list(self.browser.page.frames)
-        for known in (self._eyes, self._holders):
-            for frame in [frame for frame in known if frame not in frames]:
-                del known[frame]
-        # A frame keeps its number, and none gets that of one that went away.
-        self._listed += [frame for frame in frames if frame not in self._listed]
-        listed = await asyncio.gather(*(self._listed_in(frame) for frame in frames))
-        numbered = zip(map(self._listed.index, frames), listed, strict=True)
-        shown = [(number, each) for number, each in numbered if each is not None]
-        self.still = self.quiet and bool(shown) and all(each["passing"]["still"] for _, each in shown)
-        return shown
-
-    async def _listed_in(self, frame: Frame) -> Any:
-        """Return what a frame shows; None where it is hidden, or being replaced: the next look will see what came."""
-        if frame.parent_frame is not None and not await self._is_visible(frame):
-            return None
-        known = frame in self._eyes
-        with contextlib.suppress(Error):
-            return await self._looked(frame)
-        self._eyes.pop(frame, None)  # it went with its document
-        with contextlib.suppress(Error):
-            return await self._looked(frame) if known else None
-        return None
-
-    async def _looked(self, frame: Frame) -> Any:
-        if first := frame not in self._eyes:
-            self._eyes[frame] = await frame.evaluate_handle(_EYE)
-        eye = self._eyes[frame]
-        text = await eye.evaluate(_LOOK.format(_AS_TEXT), self._shown is None)
-        listed = json.loads(text) if text else await eye.evaluate(_LOOK.format(_AS_VALUES), False)
-        self._hear(listed["passing"]["words"], first=first)
-        return listed
-
-    def _hear(self, passing: Iterable[tuple[str, str]], *, first: bool) -> None:
-        """Note what came up in a document; new is what was never said in its place, save what the page began with."""
-        now = time.monotonic()
-        for place, words in passing:
-            key = (place, plain(words))
-            if key not in self._heard and len(self._heard) >= _MOST_HEARD:
-                continue
-            if key not in self._heard and not first:
-                self.passed.append(self._without_secrets(words))
-            self._heard[key] = now
-
-    async def mark(self) -> None:
-        """Look, and forget what was said and came up until now: it is older than what is done next."""
-        await self.look(anew=True)
-        now = time.monotonic()
-        self.standing = tuple(words for (_, words), at in self._heard.items() if now - at <= _AGAIN_S)
-        self.said.clear()
-        self.passed.clear()
-
-    def _without_secrets(self, text: str) -> str:
-        for secret in self.browser.secrets:
-            text = text.replace(secret, "[secret]")
-        return text
-
-    async def _is_visible(self, frame: Frame) -> bool:
-        with contextlib.suppress(Error):
-            if frame not in self._holders:
-                self._holders[frame] = await frame.frame_element()
-            return bool(await self._holders[frame].evaluate(_VISIBLE))
-        return False
-
-    async def again(self, item: Item) -> Item:
-        """Return an item of an earlier look as the page shows it now, else itself."""
-        return (await self.look()).nearest(item)
+        page.on("framenavigated", self._note_load)
+        page.on("request", self._note_request)
+        page.on("websocket", lambda socket: self.sockets.append(socket))
+        page.on("requestfinished", self._note_answer)
+        page.on("requestfailed", self._note_answer)
 
     @property
     def quiet(self) -> bool:
@@ -274,7 +153,153 @@ class PageView:
 
     def _note_load(self, _: Frame) -> None:
         self.loads += 1
-        self.moved()
+
+
+class Dialogs:
+    """Which questions get a yes, and what dialogues told: ``said`` of what is done here, ``noted`` of other things.
+
+    The browser's own are answered here. A question that was expected and got its yes is in neither, one that got no is
+    in ``unexpected``.
+    """
+
+    def __init__(self, browser: PinnedBrowser, labels: Labels) -> None:
+        self._browser, self._labels = browser, labels
+        self.said: list[str] = []
+        self.noted: list[str] = []
+        self.unexpected: list[str] = []
+        self.expect()
+        browser.page.on("dialog", self._answer)
+
+    def expect(self, *phrases: str, dangers: Iterable[str] = (), about: str = "") -> None:
+        """Say yes from now on to questions with such a phrase; ``about`` is the host that they may name."""
+        self.expected, self.dangers, self.about = phrases, tuple(dangers), about
+
+    def agrees(self, question: str) -> bool:
+        """Whether a question is one that was expected."""
+        named = question.replace(self.about, SECONDARY) if self.about else question
+        return agrees(named, self._labels, self.expected, self.dangers)
+
+    async def _answer(self, dialog: Dialog) -> None:
+        confirmed = dialog.type == "confirm" and self.agrees(dialog.message)
+        agreed = confirmed or dialog.type in ("alert", "beforeunload")
+        text = hidden(dialog.message, self._browser.secrets)
+        if not confirmed and dialog.type != "beforeunload":
+            self.said.append(text)
+        if not agreed:
+            self.unexpected.append(text)
+        with contextlib.suppress(Error):
+            await (dialog.accept() if agreed else dialog.dismiss())
+
+
+class PageView:
+    """The eyes on one page. ``passed`` is what came up on the page since ``mark``, for however short a time;
+    ``standing`` is what it said just before that. ``evidence`` is given the pictures.
+
+    ``still``: at the last look it waited for no answer, moved nothing, and had gone on for a fifth of a second
+    without a change since ``moved``.
+    """
+
+    def __init__(self, browser: PinnedBrowser, labels: Labels, evidence: Evidence | None = None) -> None:
+        self.browser, self.labels, self.evidence = browser, labels, evidence
+        self.passed: list[str] = []
+        self.standing: tuple[str, ...] = ()
+        self._heard: dict[tuple[str, str], float] = {}
+        self.logged_in = self.still = False
+        self._eyes: dict[Frame, JSHandle] = {}
+        self._holders: dict[Frame, ElementHandle] = {}
+        self._listed: list[Frame] = []
+        self._shown: Screen | None = None
+        self._last = Screen()
+        self._shown_at = 0.0
+        self.traffic, self.dialogs = Traffic(browser.page), Dialogs(browser, labels)
+        browser.page.on("framenavigated", lambda _: self.moved())
+
+    async def look(self, *, anew: bool = False) -> Screen:
+        """Return what the page shows now; empty while it loads.
+
+        A look of a moment ago is given again where nothing was done to the page since, unless ``anew``.
+        Raises ConnectionLost where the browser has ended.
+        """
+        self.browser.raise_for_certificate()
+        if self.browser.page.is_closed():
+            then = "Run the stage again: it looks at what the servers say."
+            raise ConnectionLost("the browser ended", next_step=then)
+        if self._shown is not None and not anew and time.monotonic() - self._shown_at < _FRESH_S:
+            return self._shown
+        screen = screen_from(await self._list(), self.browser.page.url, self.browser.secrets)
+        self._shown = self._last = screen.asking() if self._asks(screen) else screen
+        self._shown_at = time.monotonic()
+        return self._shown
+
+    def _asks(self, screen: Screen) -> bool:
+        """Whether what lies over the page is a dialogue, and not something that goes away once the page has loaded."""
+        over, loads = screen.covering(), (*self.labels.phrases["loading"], *self.labels.phrases["pending"])
+        shows = any(item.dialog for item in over.items) and not any(says(text, loads) for text in over.texts)
+        return shows or any(bare_words(over, self.labels[key]) for key in _ANSWERS)
+
+    async def _list(self) -> list[tuple[int, Any]]:
+        frames = list(self.browser.page.frames)
+        for known in (self._eyes, self._holders):
+            for frame in [frame for frame in known if frame not in frames]:
+                del known[frame]
+        # A frame keeps its number, and none gets that of one that went away.
+        self._listed += [frame for frame in frames if frame not in self._listed]
+        listed = await asyncio.gather(*(self._listed_in(frame) for frame in frames))
+        numbered = zip(map(self._listed.index, frames), listed, strict=True)
+        shown = [(number, each) for number, each in numbered if each is not None]
+        self.still = self.traffic.quiet and bool(shown) and all(each["passing"]["still"] for _, each in shown)
+        return shown
+
+    async def _listed_in(self, frame: Frame) -> Any:
+        """Return what a frame shows; None where it is hidden, or being replaced: the next look will see what came."""
+        if frame.parent_frame is not None and not await self._is_visible(frame):
+            return None
+        known = frame in self._eyes
+        with contextlib.suppress(Error):
+            return await self._looked(frame)
+        self._eyes.pop(frame, None)  # it went with its document
+        with contextlib.suppress(Error):
+            return await self._looked(frame) if known else None
+        return None
+
+    async def _looked(self, frame: Frame) -> Any:
+        if first := frame not in self._eyes:
+            self._eyes[frame] = await frame.evaluate_handle(_EYE)
+        eye = self._eyes[frame]
+        text = await eye.evaluate(_LOOK.format(_AS_TEXT), self._shown is None)
+        listed = json.loads(text) if text else await eye.evaluate(_LOOK.format(_AS_VALUES), False)
+        self._hear(listed["passing"]["words"], first=first)
+        return listed
+
+    def _hear(self, passing: Iterable[tuple[str, str]], *, first: bool) -> None:
+        """Note what came up in a document; new is what was never said in its place, save what the page began with."""
+        now = time.monotonic()
+        for place, words in passing:
+            key = (place, plain(words))
+            if key not in self._heard and len(self._heard) >= _MOST_HEARD:
+                continue
+            if key not in self._heard and not first:
+                self.passed.append(hidden(words, self.browser.secrets))
+            self._heard[key] = now
+
+    async def mark(self) -> None:
+        """Look, and forget what was said and came up until now: it is older than what is done next."""
+        await self.look(anew=True)
+        now = time.monotonic()
+        self.standing = tuple(words for (_, words), at in self._heard.items() if now - at <= _AGAIN_S)
+        self.dialogs.said.clear()
+        self.passed.clear()
+
+    async def _is_visible(self, frame: Frame) -> bool:
+        with contextlib.suppress(Error):
+            if frame not in self._holders:
+                self._holders[frame] = await frame.frame_element()
+            return bool(await self._holders[frame].evaluate(_VISIBLE))
+        return False
+
+    async def again(self, item: Item) -> Item:
+        """Return an item of an earlier look as the page shows it now, else itself."""
+        return (await self.look()).nearest(item)
 
     def moved(self) -> None:
         """Say that something is done to the page: the next look has to be a new one."""
@@ -374,25 +399,6 @@ class PageView:
             found=visible(screen) + (blocked if self.browser.blocked else ""),
             next_step="If it is there under another name, add that name to the site's file (key labels).",
         )
-
-    def expect(self, *phrases: str, dangers: Iterable[str] = (), about: str = "") -> None:
-        """Say yes from now on to questions with such a phrase; ``about`` is the host that they may name."""
-        self.expected, self.dangers, self.about = phrases, tuple(dangers), about
-
-    def agrees(self, question: str) -> bool:
-        """Whether a question is one that was expected."""
-        named = question.replace(self.about, SECONDARY) if self.about else question
-        return agrees(named, self.labels, self.expected, self.dangers)
-
-    async def _answer(self, dialog: Dialog) -> None:
-        agreed = dialog.type in ("alert", "beforeunload") or (dialog.type == "confirm" and self.agrees(dialog.message))
-        text = self._without_secrets(dialog.message)
-        if dialog.type != "beforeunload" and not (agreed and dialog.type == "confirm"):
-            self.said.append(text)
-        if not agreed:
-            self.unexpected.append(text)
-        with contextlib.suppress(Error):
-            await (dialog.accept() if agreed else dialog.dismiss())
 
 
 # -- Pictures of the page as evidence: none while a secret stands in it, or could be drawn in it ---

@@ -41,7 +41,7 @@ class Browser:
 def view_that_registers() -> PageView:
     view = PageView(cast("Any", Browser()), LABELS)
     view.logged_in = True
-    view.expect(*LABELS.phrases["ask_register"], dangers=LABELS.phrases["ask_danger"], about="10.0.0.2")
+    view.dialogs.expect(*LABELS.phrases["ask_register"], dangers=LABELS.phrases["ask_danger"], about="10.0.0.2")
     return view
 
 
@@ -99,10 +99,10 @@ class Dialog:
 def test_a_question_of_the_browser_gets_yes_only_where_it_was_expected(kind: str, message: str, answer: str) -> None:
     """Every other one gets no, and is told in its words."""
     view, dialog = view_that_registers(), Dialog(kind, message)
-    asyncio.run(view._answer(cast("Any", dialog)))
+    asyncio.run(view.dialogs._answer(cast("Any", dialog)))
     assert dialog.answer == answer
-    assert view.unexpected == ([message] if answer == "no" else [])
-    assert view.said == ([] if (kind, answer) == ("confirm", "yes") else [message])
+    assert view.dialogs.unexpected == ([message] if answer == "no" else [])
+    assert view.dialogs.said == ([] if (kind, answer) == ("confirm", "yes") else [message])
 
 
 @pytest.mark.parametrize(
@@ -122,10 +122,10 @@ def test_a_question_of_the_browser_gets_yes_only_where_it_was_expected(kind: str
 def test_what_is_asked_of_an_ise_server_is_agreed_to_in_known_words_only(verb: str, asked: str, agreed: bool) -> None:
     """Of this server, and of nothing else that goes with it; a site's file may hold a whole question."""
     view = view_that_registers()
-    view.expect(*LABELS.phrases[verb], about="10.0.0.2")
-    assert view.agrees(asked) is agreed
-    view.expect(*LABELS.phrases[verb], asked, about="10.0.0.2")
-    assert view.agrees(asked)
+    view.dialogs.expect(*LABELS.phrases[verb], about="10.0.0.2")
+    assert view.dialogs.agrees(asked) is agreed
+    view.dialogs.expect(*LABELS.phrases[verb], asked, about="10.0.0.2")
+    assert view.dialogs.agrees(asked)
 
 
 @pytest.mark.parametrize(
@@ -142,8 +142,8 @@ def test_what_is_asked_of_an_ise_server_is_agreed_to_in_known_words_only(verb: s
 def test_a_question_in_another_script_is_agreed_to_in_known_words_only(asked: str, agreed: bool) -> None:
     """What a site's file names is known; what else stands between it is not, with blanks around it or without."""
     view = view_that_registers()
-    view.expect("注册", "要", "吗", "辅助服务器", "Registrierung", about="10.0.0.2")
-    assert view.agrees(asked) is agreed
+    view.dialogs.expect("注册", "要", "吗", "辅助服务器", "Registrierung", about="10.0.0.2")
+    assert view.dialogs.agrees(asked) is agreed
 
 
 @pytest.mark.parametrize(("asked", "closed"), [("Disk space is low.", 2), (HARMLESS, 1)], ids=["notice", "question"])
@@ -282,7 +282,7 @@ def test_words_of_something_else_are_no_refusal(
     Unless the click never came to its button, and nothing was sent.
     """
     view = view_that_registers()
-    view._asked |= {} if quiet else {cast("Any", "the answer"): 0}
+    view.traffic._asked |= {} if quiet else {cast("Any", "the answer"): 0}
     shown = iter(screens)
 
     async def look(*, anew: bool = False) -> Screen:
@@ -315,8 +315,8 @@ def test_words_of_something_else_are_no_refusal(
 def test_nothing_is_expected_outside_of_a_submit() -> None:
     """After the submit the same question gets no."""
     view, dialog = view_that_registers(), Dialog("confirm", HARMLESS)
-    view.expect()
-    asyncio.run(view._answer(cast("Any", dialog)))
+    view.dialogs.expect()
+    asyncio.run(view.dialogs._answer(cast("Any", dialog)))
     assert dialog.answer == "no"
 
 
@@ -370,7 +370,7 @@ def test_a_question_of_the_page_is_left_to_a_person_unless_it_was_expected(
     else:
         asyncio.run(dismiss(view, front))
     assert clicked == ([pressed] if pressed else [])
-    assert not view.said, "neither what was agreed to nor what was left is a word on how it went"
+    assert not view.dialogs.said, "neither what was agreed to nor what was left is a word on how it went"
 
 
 def test_a_dialogue_that_is_not_drawn_yet_is_no_question() -> None:
@@ -395,7 +395,7 @@ def test_cancel_comes_before_no(buttons: tuple[str, ...]) -> None:
 def test_an_offer_is_put_off_outside_of_a_submit(submits: bool, pressed: list[int]) -> None:
     """Nothing on the server changes by that; in the middle of a submit it may be about what was sent."""
     view, front = view_that_registers(), question("Your password expires in 5 days. Change it?", "Change now", "Later")
-    view.expected = view.expected if submits else ()
+    view.dialogs.expected = view.dialogs.expected if submits else ()
     clicked = pressed_in(view, front)
     with pytest.raises(PageNotUnderstood) if submits else nullcontext():
         asyncio.run(dismiss(view, front))
@@ -408,7 +408,7 @@ def test_the_words_of_the_buttons_are_no_part_of_the_question() -> None:
     words = tuple(Item(kind="text", names=((0, name),), dialog="q") for name in ("Register", "Help", "No", "Cancel"))
     asked = question_in(view, Screen((*said.items, *words)))
     assert asked == "Do you want to continue? Register"
-    assert view.agrees(asked)
+    assert view.dialogs.agrees(asked)
 
 
 def test_a_notice_about_the_registration_is_heard() -> None:
@@ -416,7 +416,7 @@ def test_a_notice_about_the_registration_is_heard() -> None:
     view, front = view_that_registers(), question("HA registration has been started.", "OK")
     pressed_in(view, front)
     asyncio.run(dismiss(view, front))
-    assert view.said == ["HA registration has been started."]
+    assert view.dialogs.said == ["HA registration has been started."]
 
 
 @pytest.mark.parametrize("clicked", [True, False])
@@ -452,23 +452,27 @@ def test_what_a_page_asks_again_and_again_is_no_question_for_its_list(monkeypatc
         now[0] = at
         url = f"https://prime-pri/rpc?_={at}"
         asked = Mock(method="POST", url=url, resource_type="xhr", post_data_buffer=f"{body} {at}".encode())
-        view._note_request(asked)
+        view.traffic._note_request(asked)
         if answers:
-            view._note_answer(asked)
+            view.traffic._note_answer(asked)
 
     for at in (101, 105, 109.5):
         ask(at, "alarms")
-    assert view.questions(110) == 0
-    assert not view.answered(110, 1)
+    assert view.traffic.questions(110) == 0
+    assert not view.traffic.answered(110, 1)
     ask(110.5, "alarms")
-    assert view.questions(110) == 1
+    assert view.traffic.questions(110) == 1
     ask(111, "alarms")
     ask(111.5, "alarms", answers=False)
-    assert view.questions(110) == 0
-    assert view.answered(110, 1)
+    assert view.traffic.questions(110) == 0
+    assert view.traffic.answered(110, 1)
     ask(112, "list")
     now[0] = 113.5
-    assert (view.questions(110), view.answered(110, 1.4), view.answered(110, 1.6)) == (1, True, False)
+    assert (view.traffic.questions(110), view.traffic.answered(110, 1.4), view.traffic.answered(110, 1.6)) == (
+        1,
+        True,
+        False,
+    )
 
 
 @pytest.mark.parametrize(

@@ -218,11 +218,12 @@ def test_an_empty_list_is_believed_sooner_where_the_page_shows_that_it_is_one(
     stands there then stood there before it. ``asked``: its questions until the first and until the second look.
     """
     waited: list[float] = []
-    view = Mock(answered=lambda opened, for_s: silent_s >= for_s, look=AsyncMock(return_value=page))
+    view = Mock(look=AsyncMock(return_value=page))
+    view.traffic.answered = lambda opened, for_s: silent_s >= for_s
 
     async def wait(ready: Callable[[Screen], object], what: str, *, rest: Rest) -> object:
         for count in asked:
-            view.questions.return_value = count
+            view.traffic.questions.return_value = count
             assert ready(page) is None
         waited.append(rest._for_s)
         return ()
@@ -413,7 +414,7 @@ class Wizard(Turned):
     async def press_once(self, key: str, ready: Callable[[], Awaitable[None]], **_given: bool) -> None:
         await ready()
         self.clicked += key == "wizard_next"
-        self.view.questions.return_value = 1
+        self.view.traffic.questions.return_value = 1
 
     async def wait(self, ready: Callable[[Screen], object], what: str, *_: object, **_given: object) -> object:
         if not (found := ready(await self.view.look())):
