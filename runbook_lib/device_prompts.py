@@ -23,11 +23,14 @@ COLUMNS = 80
 
 @dataclass(frozen=True)
 class PromptRow:
-    """One thing that is said. ``example`` is a text that holds it; ``reply`` is typed where it may be answered."""
+    """One thing that is said. ``example`` is a text that holds it; ``reply`` is typed where it may be answered.
+
+    What does not name its ``source`` is recalled.
+    """
 
     pattern: str
     example: str
-    source: str
+    source: str = RECALLED
     reply: str = ""
 
 
@@ -35,18 +38,18 @@ PROMPT = r"(?P<host>[^\s/#;=]{1,255})/(?P<user>[^\s/#;=()]{1,64}(?:\((?![Cc]onf)
 """``<hostname>/<user># `` without its last blank; published. The whole line. That of the configuration mode is none."""
 
 OTHER_PROMPTS = (
-    PromptRow(r"[^\s/#;=]{1,255}/[^\s/#;=()]{1,64}\(conf[^\s()]{0,40}\)[#>]", "prime-pri/admin(config)# ", RECALLED),
+    PromptRow(r"[^\s/#;=]{1,255}/[^\s/#;=()]{1,64}\(conf[^\s()]{0,40}\)[#>]", "prime-pri/admin(config)# "),
     PromptRow(r"ade ?[#$]", "ade # ", CAPTURED),
-    PromptRow(r"(?:ba|k|z)?sh-[\d.]+[#$]", "bash-4.2# ", RECALLED),
-    PromptRow(r"\[[\w.-]+@[\w.-]+ [^\]\n]{1,80}\][#$]", "[root@prime-pri ~]# ", RECALLED),
-    PromptRow(r"[\w.-]+@[\w.-]+:\S{0,80}[#$]", "root@prime-pri:~# ", RECALLED),
+    PromptRow(r"(?:ba|k|z)?sh-[\d.]+[#$]", "bash-4.2# "),
+    PromptRow(r"\[[\w.-]+@[\w.-]+ [^\]\n]{1,80}\][#$]", "[root@prime-pri ~]# "),
+    PromptRow(r"[\w.-]+@[\w.-]+:\S{0,80}[#$]", "root@prime-pri:~# "),
 )
 """Prompts of shells and of the configuration mode, which take other commands than the command line. The whole line."""
 
 _PERCENT = r"(?: ?\(?\d{1,3} ?%\)?)?"
 PAGERS = (
-    PromptRow(rf"-{{2,}} ?more ?-{{2,}}{_PERCENT}(?: \([^()]{{1,80}}\)| or \S{{1,40}})?", "--More--", RECALLED, " "),
-    PromptRow(rf"<-+ ?more ?-+>{_PERCENT}", "<--- More --->", RECALLED, " "),
+    PromptRow(rf"-{{2,}} ?more ?-{{2,}}{_PERCENT}(?: \([^()]{{1,80}}\)| or \S{{1,40}})?", "--More--", reply=" "),
+    PromptRow(rf"<-+ ?more ?-+>{_PERCENT}", "<--- More --->", reply=" "),
 )
 """A pager's line, whole; the reply brings the next page."""
 
@@ -65,7 +68,7 @@ LOGIN_QUESTIONS = (
         "Enter session number to resume or press <Enter> to start a new one: ",
         PUBLISHED,  # for ISE
     ),
-    PromptRow(r"press (?:<?enter>?|<?return>?|any key) to continue ?\.*", "Press any key to continue... ", RECALLED),
+    PromptRow(r"press (?:<?enter>?|<?return>?|any key) to continue ?\.*", "Press any key to continue... "),
 )
 """Asked before the first prompt, at the end of what arrived; the Enter key is the answer. No other is given there."""
 
@@ -77,41 +80,35 @@ BINDING = (
     PromptRow(
         rf"{_ACCEPTED}.{{0,200}}{_LICENCE}|{_LICENCE}.{{0,200}}{_ACCEPTED}|\bend[ -]user licen[cs]e agreement\b",
         "By pressing Enter you accept the license agreement.",
-        RECALLED,
     ),
     PromptRow(
         rf"{_OTHER_SESSION}[^.!?]{{0,80}}\b(?:will|to) be {_ENDED}\b"
         rf"|\b(?:will|to) {_ENDING}[^.!?]{{0,80}}{_OTHER_SESSION}",
         "The other session will be terminated.",
-        RECALLED,
     ),
     PromptRow(
         rf"\b(?:continu|proceed|going on|press)[^.!?]{{0,40}}\b{_ENDING}[^.!?]{{0,60}}\b(?:session|login)s?\b",
         "Continuing ends the session of admin from 192.0.2.1.",
-        RECALLED,
     ),
-    PromptRow(r"\balready (?:logged|signed) [io]n\b", "User admin is already logged in from 192.0.2.1.", RECALLED),
+    PromptRow(r"\balready (?:logged|signed) [io]n\b", "User admin is already logged in from 192.0.2.1."),
 )
 """What the Enter key would do beside going on, where that stands before such a question: then it is not pressed."""
 
 EXPIRED = (
-    PromptRow(r"password (?:has |is |was )?expired", "Your password has expired.", RECALLED),
-    PromptRow(
-        r"account (?:has |is |was )?expired", "Your account has expired; please contact the administrator.", RECALLED
-    ),
+    PromptRow(r"password (?:has |is |was )?expired", "Your password has expired."),
+    PromptRow(r"account (?:has |is |was )?expired", "Your account has expired; please contact the administrator."),
     PromptRow(
         r"must (?:now )?(?:be changed|change your password)|required to change your password",
         "You are required to change your password immediately (password aged)",
-        RECALLED,
     ),
-    PromptRow(r"(?:new|\(?current\)?) (?:unix )?password ?:", "Enter new password : ", RECALLED),
+    PromptRow(r"(?:new|\(?current\)?) (?:unix )?password ?:", "Enter new password : "),
 )
 """Said instead of a prompt, or asked behind the password, where password or account are no longer good."""
 
 SECOND_FACTORS = (
-    PromptRow(r"verification code|one[- ]time (?:password|code)|\botp\b|\btoken\b", "Verification code: ", RECALLED),
-    PromptRow(r"\bpasscode\b|\bsecond factor\b|two[- ]factor|\bduo\b|\bpush\b", "Passcode or option (1-3): ", RECALLED),
-    PromptRow(r"\bchallenge\b|\bresponse ?:|authenticator", "Enter the response : ", RECALLED),
+    PromptRow(r"verification code|one[- ]time (?:password|code)|\botp\b|\btoken\b", "Verification code: "),
+    PromptRow(r"\bpasscode\b|\bsecond factor\b|two[- ]factor|\bduo\b|\bpush\b", "Passcode or option (1-3): "),
+    PromptRow(r"\bchallenge\b|\bresponse ?:|authenticator", "Enter the response : "),
 )
 """Asked behind the password where it alone does not let anybody in."""
 
@@ -122,21 +119,15 @@ REFUSALS = (
     PromptRow(
         r"%\s*(?:invalid|unknown|incomplete|ambiguous|unrecogni[sz]ed|bad|command)\b",
         "% Invalid command detected at '^' marker.",
-        RECALLED,
     ),
     PromptRow(
         r"(?:error:\s*)?(?:unknown|invalid|unrecogni[sz]ed|incomplete|ambiguous) (?:command|input|argument|token)\b",
         "Error: unrecognized command",
-        RECALLED,
     ),
-    PromptRow(r"syntax error\b", "syntax error: expecting a key", RECALLED),
+    PromptRow(r"syntax error\b", "syntax error: expecting a key"),
+    PromptRow(r"[^\n]{0,300}: (?:command )?not found\s*$|command not found\b", "-bash: ncs: command not found"),
     PromptRow(
-        r"[^\n]{0,300}: (?:command )?not found\s*$|command not found\b", "-bash: ncs: command not found", RECALLED
-    ),
-    PromptRow(
-        r"(?:%\s*)?(?:permission denied|not authori[sz]ed|command authori[sz]ation failed)\b",
-        "% Permission denied",
-        RECALLED,
+        r"(?:%\s*)?(?:permission denied|not authori[sz]ed|command authori[sz]ation failed)\b", "% Permission denied"
     ),
 )
 """A command line that does not know or allow a command: the beginning of a line, in short answers only."""
@@ -145,15 +136,15 @@ REFUSAL_LINES = 8
 """An answer of more lines is not a refusal, whatever stands in it."""
 
 ASKING = (
-    PromptRow(r"\?", "Which one ?", RECALLED),
+    PromptRow(r"\?", "Which one ?"),
     PromptRow(
         r"\b(?:enter|type|specify|select|choose|choice|which)\b[^\n]{0,200}[:>]",
         "Enter the domain name of the server: ",
         CAPTURED,
     ),
     PromptRow(r"(?:assword|passphrase|user ?name|login) ?:", "Enter shell access password :", CAPTURED),
-    PromptRow(r"[(\[<]y(?:es)?[/|]no?[)\]>][^\n]{0,200}[:>]", "Press [y/n] to accept: ", RECALLED),
-    PromptRow(r"\[confirm\]|\bpress\b[^\n.]{0,80}", "Delete the entry? [confirm]", RECALLED),
+    PromptRow(r"[(\[<]y(?:es)?[/|]no?[)\]>][^\n]{0,200}[:>]", "Press [y/n] to accept: "),
+    PromptRow(r"\[confirm\]|\bpress\b[^\n.]{0,80}", "Delete the entry? [confirm]"),
 )
 """How the last line of something that waits for an answer ends, beside a yes/no question."""
 
@@ -407,10 +398,10 @@ def _yes(choice: re.Match[str] | None) -> str:
 #
 # All of it is recalled, unproven: a console that knows none of it is asked by whoever installed the server.
 
-HOST_KEY = PromptRow("", "show crypto host_key", RECALLED)
+HOST_KEY = PromptRow("", "show crypto host_key")
 """Prints the SSH host key's fingerprints at the ADE-OS command line."""
 
-HOST_KEY_IN_SHELL = PromptRow("", "ssh-keygen -lf /etc/ssh/ssh_host_rsa_key.pub", RECALLED)
+HOST_KEY_IN_SHELL = PromptRow("", "ssh-keygen -lf /etc/ssh/ssh_host_rsa_key.pub")
 """The same below ``shell``, where the release prints MD5 digits or none; of an RSA key."""
 
 

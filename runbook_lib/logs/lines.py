@@ -286,6 +286,11 @@ _JSON = re.compile(
     rb'\s+"(?:message|msg|log|MESSAGE|_raw)"\s?:'
 )
 
+_ENCODED = r"(?=\S*\d)(?=\S*[A-Z])(?=\S*[a-z])[\w+/-]{16,}={0,2}|[\da-fA-F]{24,}"
+_SEALED = re.compile(rf"(?:\S{{1,64}}[ \t]+){{0,3}}(?:{_ENCODED}\W*|[^\w\s]{{3,}}\s*)\Z", re.ASCII)
+"""A message that is encoded (base64, hexadecimal) or blacked out, behind a few words or none."""
+_MESSAGE = re.compile(r'"(?:message|msg|log|MESSAGE|_raw)"\s?:\s?"((?:[^"\\]|\\.)*)')
+
 _MAGIC = (
     (b"%PDF-", "a PDF document"),
     (b"\x7fELF", "a program (ELF)"),
@@ -308,26 +313,29 @@ _NOT_TEXT = 0.05
 EMPTY = "an empty file"
 NO_FILE = "a folder without a file (links in it are not followed)"
 NO_FILE_IN_IT = "an archive without a file"
+SEALED = "stamps whose messages cannot be read as they stand (base64, hexadecimal, or another script)"
 PROSE = "text without the stamps, levels, threads or stack traces of a log"
 
 
 @dataclass(frozen=True)
 class Likeness:
     """What the samples of one file have shown so far. ``begin`` and ``java`` count lines of a log, ``within`` lines
-    that only hold a time somewhere; ``looks_like`` is empty for a text of no known kind."""
+    that only hold a time somewhere, ``sealed`` those whose message cannot be read;
+    ``looks_like`` is empty for a text of no known kind."""
 
     samples: int = 0
     lines: int = 0
     begin: int = 0
     java: int = 0
     within: int = 0
+    sealed: int = 0
     looks_like: str = ""
     binary: bool = False
 
     @property
     def is_log(self) -> bool:
         """Whether this is enough to call it a log."""
-        if self.binary:
+        if self.binary or self.sealed > self.begin + self.java + self.within:
             return False
         sure = self.begin if self.looks_like else self.begin + self.java
         if sure >= _ENOUGH or (sure and sure >= _FEW * self.lines):
@@ -337,6 +345,8 @@ class Likeness:
 
     def named(self) -> str:
         """Return what the file looks like where it is no log."""
+        if 2 * self.sealed > self.lines:
+            return SEALED
         return self.looks_like or (PROSE if self.lines or self.samples else EMPTY)
 
 
@@ -345,21 +355,31 @@ def looked_at(before: Likeness, sample: bytes) -> Likeness:
     binary, looks_like = before.binary, before.looks_like
     if not before.samples:
         binary, looks_like = _kind(sample)
-    lines, begin, java, within = before.lines, before.begin, before.java, before.within
+    lines, begin, java, within, sealed = before.lines, before.begin, before.java, before.within, before.sealed
     for raw in () if binary else sample.split(b"\n"):
         line = decode(raw[:_LINE_REACH])
         if not line.strip():
             continue
         lines += 1
-        if _BEGINS.match(line) or _JSON.match(raw):
+        begins = _BEGINS.match(line) or _JSON.match(raw)
+        if begins and _is_sealed(line):
+            sealed += 1
+        elif begins:
             begin += 1
         elif _JAVA.match(line) or _LEVEL.search(line, 0, _LEVEL_WITHIN):
             java += 1
         elif _WITHIN.search(line) and not _VALIDITY.search(line):
             within += 1
-        if begin >= _ENOUGH:
+        if begin >= max(_ENOUGH, sealed):
             break
-    return Likeness(before.samples + 1, lines, begin, java, within, looks_like, binary)
+    return Likeness(before.samples + 1, lines, begin, java, within, sealed, looks_like, binary)
+
+
+def _is_sealed(line: str) -> bool:
+    """Return whether nothing can be understood of a log's line: its message is encoded, or in another script."""
+    said = field[1] if (field := _MESSAGE.search(line)) else line
+    said = said[read_prefix(said).length :]
+    return 2 * sum(not letter.isascii() for letter in said) > len(said) or bool(_SEALED.match(said))
 
 
 def _kind(head: bytes) -> tuple[bool, str]:

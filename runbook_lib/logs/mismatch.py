@@ -171,7 +171,7 @@ _MESSAGES = tuple(
 )
 _TOLD = b"forthisconnection.Currentcertificateoftheremotehostisdifferentfrom"
 _JOINT = re.compile(rb"for this connection[.:]?([^\n]{1,16}?)Current certificate of")
-ANYHOW = re.compile(LITERAL + rb"\W.{0,64}connection.{1,999}Current.{1,80}different", re.S)
+ANYHOW = re.compile(LITERAL + rb"[\W_].{0,64}connection.{1,999}Current.{1,80}different", re.S | re.I)
 _BROKEN = re.compile(rb"(?:\r?\n)?".join(bytes([each]) for each in LITERAL))
 _SKIPPED_LINES = 20
 _CHAIN_LINES = 3
@@ -262,7 +262,8 @@ def _read(window: Window, at: int) -> MessageHit | None:
 def is_told(window: Window, at: int) -> bool:
     """Return whether most words of the message are there, whatever stands between them, and nobody only quotes them."""
     before = window.text(max(window.line_start(at), at - LONGEST), at)
-    return bool(ANYHOW.match(window.data, at, window.high)) and not is_quoted(before, "", sentence=False)
+    told = ANYHOW.match(window.data, at, window.high)
+    return bool(told) and (is_field(window, at) or not is_quoted(before, "", sentence=False))
 
 
 def is_cut_off(window: Window, at: int) -> bool:

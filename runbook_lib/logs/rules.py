@@ -113,12 +113,16 @@ def place_named(name: str) -> Place:
     return next((place for place in PLACES if place.name == name), ELSEWHERE)
 
 
+def _all(*patterns: str) -> tuple[re.Pattern[str], ...]:
+    return tuple(map(re.compile, patterns))
+
+
 RULES = (
     Rule(
         name="certificate_expired",
         confidence="certain",
         literals=(b"CertificateExpiredException", b"NotAfter:", b"ertificate has expired", b"ertificate expired"),
-        patterns=(re.compile(r"CertificateExpiredException|NotAfter: |[Cc]ertificate (?:has )?expired"),),
+        patterns=_all(r"CertificateExpiredException|NotAfter: |[Cc]ertificate (?:has )?expired"),
         meaning="A certificate is past its last day.",
         advice="Renew the certificate on the host that presents it, and check both clocks (`show clock`).",
     ),
@@ -126,7 +130,7 @@ RULES = (
         name="certificate_not_yet_valid",
         confidence="certain",
         literals=(b"CertificateNotYetValidException", b"NotBefore:", b"not yet valid"),
-        patterns=(re.compile(r"CertificateNotYetValidException|NotBefore: |[Cc]ertificate (?:is )?not yet valid"),),
+        patterns=_all(r"CertificateNotYetValidException|NotBefore: |[Cc]ertificate (?:is )?not yet valid"),
         meaning="A certificate is not valid yet: most often one of the two clocks is wrong.",
         advice="Compare the clocks of both hosts (`show clock`) and fix NTP before anything else.",
     ),
@@ -134,14 +138,14 @@ RULES = (
         name="path_building_failed",
         confidence="certain",
         literals=(b"PKIX path building failed", b"valid certification path"),
-        patterns=(re.compile(r"PKIX path building failed|unable to find valid certification path"),),
+        patterns=_all(r"PKIX path building failed|unable to find valid certification path"),
         meaning="The certificate's issuer is not trusted: validation by a CA is on, and the CA is not known.",
         advice="Import the issuing CA's certificates on the server that logs this.",
     ),
     Rule(
         name="path_validation_failed",
         literals=(b"PKIX path validation failed", b"CertPathValidatorException: ", b"Trust anchor for certification"),
-        patterns=(re.compile(r"PKIX path validation failed|CertPathValidatorException: \S|Trust anchor for certif"),),
+        patterns=_all(r"PKIX path validation failed|CertPathValidatorException: \S|Trust anchor for certif"),
         meaning="A certificate's chain failed a check: a date, a signature, an algorithm, revocation, or its CA.",
         advice="Read the reason behind it, and mend the certificate, its CA on the server that logs this, or a clock.",
     ),
@@ -149,12 +153,10 @@ RULES = (
         name="handshake_failed",
         confidence="possible",
         literals=(b"SSLHandshakeException: ", b"SSLPeerUnverifiedException: peer", b"javax.net.ssl.SSLException: "),
-        patterns=(
-            re.compile(
-                r"peer not authenticated|Received fatal alert: (?!certificate_unknown|bad_certificate|unknown_ca)\w"
-                r"|no cipher suites in common|No appropriate protocol|Remote host (?:closed connection|terminated)"
-                r"|not conform to algorithm constraints|[Uu]nsupported or unrecognized SSL|[Nn]o negotiable cipher"
-            ),
+        patterns=_all(
+            r"peer not authenticated|Received fatal alert: (?!certificate_unknown|bad_certificate|unknown_ca)\w"
+            r"|no cipher suites in common|No appropriate protocol|Remote host (?:closed connection|terminated)"
+            r"|not conform to algorithm constraints|[Uu]nsupported or unrecognized SSL|[Nn]o negotiable cipher"
         ),
         meaning="A TLS connection was not made, and the message does not say that a certificate changed.",
         advice="Read what stands above it, and the log of the host at the other end; compare both hosts' TLS settings.",
@@ -162,19 +164,17 @@ RULES = (
     Rule(
         name="certificate_refused",
         literals=(b"eceived fatal al",),
-        patterns=(re.compile(r"[Rr]eceived fatal alert: (?:certificate_unknown|bad_certificate|unknown_ca)\b"),),
+        patterns=_all(r"[Rr]eceived fatal alert: (?:certificate_unknown|bad_certificate|unknown_ca)\b"),
         meaning="The host at the other end refused this server's certificate: it may trust an older one.",
         advice="Diagnose the log of the host at the other end: if it is a mismatch, it is reported there and not here.",
     ),
     Rule(
         name="host_name_mismatch",
         literals=(b"No subject alt", b"No name matching", b"ostname in certificate", b"HostnameVerifi", b"PeerUnverif"),
-        patterns=(
-            re.compile(r"No subject alternative|No name matching|[Hh]ostname in certificate|HostnameVerif|PeerUnverif"),
-            re.compile(
-                r"No subject alternative (?:DNS )?names? |No name matching \S|n't match|not match|mismatch|[Ff]ail"
-                r"|not verified"
-            ),
+        patterns=_all(
+            r"No subject alternative|No name matching|[Hh]ostname in certificate|HostnameVerif|PeerUnverif",
+            r"No subject alternative (?:DNS )?names? |No name matching \S|n't match|not match|mismatch|[Ff]ail"
+            r"|not verified",
         ),
         meaning="The certificate does not hold the name or address by which the host was called.",
         advice="Call the host by a name that its certificate holds, or issue one that holds this name.",
@@ -184,7 +184,7 @@ RULES = (
         confidence="certain",
         notebook="40_register_ha",
         literals=(b"uthentication key does not match",),
-        patterns=(re.compile(r"[Aa]uthentication key does not match between primary"),),
+        patterns=_all(r"[Aa]uthentication key does not match between primary"),
         meaning="The HA authentication keys of the primary and the secondary differ.",
         advice="Set the same key on both servers with `ncs ha authkey <newkey>`, then register again.",
     ),
@@ -192,10 +192,7 @@ RULES = (
         name="health_monitor_unreachable",
         notebook="00_start_here",
         literals=(b"onnection refused", b"onnect timed out", b"onnection timed out", b"No route to host"),
-        patterns=(
-            re.compile(r"(?<!\d)8082(?!\d)"),
-            re.compile(r"[Cc]onnection refused|[Cc]onnect(?:ion)? timed out|No route to host"),
-        ),
+        patterns=_all(r"(?<!\d)8082(?!\d)", r"[Cc]onnection refused|[Cc]onnect(?:ion)? timed out|No route to host"),
         meaning="The peer's Health Monitor port 8082 does not answer.",
         advice="Check that services are running there (`ncs status`) and that no firewall blocks port 8082.",
         lines_before=1,
@@ -203,9 +200,9 @@ RULES = (
     Rule(
         name="cloud_connection",
         literals=(b"QuoVadis", b"FN72110", b"tools.cisco.com", b"cloudsso.cisco.com"),
-        patterns=(
-            re.compile(r"QuoVadis|FN72110|(?:tools|cloudsso)\.cisco\.com"),
-            re.compile(r"QuoVadis|FN72110|SSLHandshakeException|PKIX|[Cc]ertificate|[Hh]andshake"),
+        patterns=_all(
+            r"QuoVadis|FN72110|(?:tools|cloudsso)\.cisco\.com",
+            r"QuoVadis|FN72110|SSLHandshakeException|PKIX|[Cc]ertificate|[Hh]andshake",
         ),
         meaning="The connection to Cisco's cloud fails because of its root certificate (PI 3.7 to 3.9, FN72110).",
         advice="Follow field notice FN72110; it has nothing to do with TOFU entries.",
@@ -214,10 +211,8 @@ RULES = (
         name="clock_skew",
         confidence="possible",
         literals=(b"lock skew", b"lock is not synchroni", b"locks are not synchroni"),
-        patterns=(
-            re.compile(
-                r"[Cc]lock skew (?:too great|detected|of \d|is \d|between)|[Cc]lock(?: is|s are) not synchroni[sz]ed"
-            ),
+        patterns=_all(
+            r"[Cc]lock skew (?:too great|detected|of \d|is \d|between)|[Cc]lock(?: is|s are) not synchroni[sz]ed"
         ),
         meaning="The clocks of two servers differ, which alone makes certificates look expired or not yet valid.",
         advice="Compare the clocks of all servers (`show clock`, `show ntp`) and fix NTP before anything else.",

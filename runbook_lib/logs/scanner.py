@@ -43,6 +43,8 @@ LINE_LIMIT = 1000
 _LINE_REACH = 1 << 16
 """Bytes of a line of evidence that are read, before it is redacted and cut."""
 MESSAGE_LINES = 8
+OTHER_CASE = (LITERAL.lower(), LITERAL.upper(), LITERAL.title())
+"""The rarest words as what changes a log's capitals on its way makes of them: told, and not read."""
 ROLES = {b"[Role] Primary": "primary", b"[Role] Secondary": "secondary"}
 """What a server prints of itself (``ncs status``; recalled, unproven): used only where nobody says whose log it is."""
 
@@ -71,7 +73,7 @@ class Scanner:
         self._searched_rules = [rule for rule in rules if not rule.quoted]
         self._quoted = next((rule.name for rule in rules if rule.quoted), "")
         self._search = Search(
-            [LITERAL, FURTHER, *LISTS, *LEFT_OUT, *(ROLES if roles else ())]
+            [LITERAL, *OTHER_CASE, FURTHER, *LISTS, *LEFT_OUT, *(ROLES if roles else ())]
             + [x for rule in self._searched_rules for x in rule.literals]
         )
         self._data = bytearray(BEFORE_WRAPPED + STEP + AFTER + 1)
@@ -201,6 +203,9 @@ class Scanner:
         takes = dict.fromkeys((LITERAL, *LISTS), self._take_message) | {FURTHER: self._take_other}
         for at, hit in sorted((at, literal) for literal in takes for at in found.get(literal, ())):
             takes[hit](at)
+        for at in sorted(at for literal in OTHER_CASE for at in found.get(literal, ())):
+            if is_told(window := self._window(at, AFTER), at):
+                self._take_cut_off(window, at, "other")
         for at in sorted(at for literal in LEFT_OUT for at in found.get(literal, ())):
             self._take_left_out(at)
         for rule in self._searched_rules:

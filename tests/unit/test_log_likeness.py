@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import base64
 import gzip
 import random
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -95,6 +97,45 @@ def test_no_all_clear_for_what_is_no_log(tmp_path: Path, name: str) -> None:
         assert looks_like in said
         assert "Neither" not in said
         assert [step.advice for step in next_steps(found, {})] != []
+
+
+WORDS = (HEAD + CORE + DN).replace("\n", " ")
+ENCODED = {
+    "base64": lambda text: base64.b64encode(text.encode()).decode(),
+    "base64url": lambda text: base64.urlsafe_b64encode(text.encode()).decode().rstrip("="),
+    "hexadecimal": lambda text: text.encode().hex(),
+    "blacked out": lambda text: "*" * 8,
+    "wide": lambda text: "".join(chr(ord(c) + 0xFEE0) if "!" <= c <= "~" else c for c in text),
+    "translated": lambda text: "信任首次使用已为此连接配置，远程主机的当前证书与先前不同 - CN=x",
+}
+STAMPED = ("2026-11-23 12:00:01 INFO [system] [main] {}", "Nov 23 12:00:01 host ncs[12]: {}", '{{"at":"x","log":"{}"}}')
+
+
+@pytest.mark.parametrize("stamped", STAMPED)
+@pytest.mark.parametrize("way", ENCODED)
+def test_no_all_clear_where_no_message_can_be_read(tmp_path: Path, way: str, stamped: str) -> None:
+    """Lines that begin like a log's and hold base64, hexadecimal, stars or another script were understood by nobody."""
+    said = [stamped.format(ENCODED[way](text)) for text in ("Heartbeat sent to the peer.", WORDS, "It was answered.")]
+    found = diagnosed(tmp_path, {"hm-0-0.log": "\n".join(said * 3).encode()})
+    assert (exit_code(found), found.recognised_files) == (2, 0)
+    assert "messages cannot be read" in verdict(found)
+
+
+@pytest.mark.parametrize("changed", [str.lower, str.upper, str.title])
+@pytest.mark.parametrize("wrapped", ["{}", '{{"message":"{}"}}', '"a","{}","b"'])
+def test_no_all_clear_over_other_capitals(tmp_path: Path, changed: Callable[[str], str], wrapped: str) -> None:
+    """A mismatch whose capitals something has changed on its way is told with its line; a sentence on TOFU is not."""
+    for said, code in ((WORDS, 2), ("Trust-on-first-use is a way to trust.", 0)):
+        found = diagnosed(tmp_path, {"hm-0-0.log": (LINE * 9 + wrapped.format(changed(said))).encode()}, "primary")
+        assert exit_code(found) == code
+        assert [damage.problem[:7] for damage in found.damaged] == (["line 10"] if code else [])
+
+
+def test_long_words_in_a_log_are_no_code(tmp_path: Path) -> None:
+    """Digests, sessions and paths at the ends of some lines are those of a log that can be read."""
+    ends = ("session 0123456789abcdef0123456789abcdef", "/opt/CSCOlumos/logs/hm/2026/Archive01", "------------")
+    lines = "".join(f"2026-11-23 12:00:01,123 INFO [main] {each}\n" for each in ends)
+    assert diagnosed(tmp_path, {"hm-0-0.log": (lines + LINE * 3).encode()}).recognised_files == 1
 
 
 def test_folder_of_prose_is_no_log(tmp_path: Path) -> None:
