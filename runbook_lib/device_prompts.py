@@ -126,15 +126,14 @@ REFUSALS = (
     ),
     PromptRow(r"syntax error\b", "syntax error: expecting a key"),
     PromptRow(r"[^\n]{0,300}: (?:command )?not found\s*$|command not found\b", "-bash: ncs: command not found"),
-    PromptRow(
-        r"(?:%\s*)?(?:permission denied|not authori[sz]ed|command authori[sz]ation failed)\b", "% Permission denied"
-    ),
+    PromptRow(r"%? ?(?:permission denied|not authori[sz]ed|command authori[sz]ation failed)\b", "% Permission denied"),
 )
 """A command line that does not know or allow a command: the beginning of a line, in short answers only."""
 
 REFUSAL_LINES = 8
 """An answer of more lines is not a refusal, whatever stands in it."""
 
+_OPEN, _CLOSE = r"[(\[<{]", r"[)\]>}]"
 ASKING = (
     PromptRow(r"\?", "Which one ?"),
     PromptRow(
@@ -144,7 +143,8 @@ ASKING = (
     ),
     PromptRow(r"(?:assword|passphrase|user ?name|login) ?:", "Enter shell access password :", CAPTURED),
     PromptRow(r"[(\[<]y(?:es)?[/|]no?[)\]>][^\n]{0,200}[:>]", "Press [y/n] to accept: "),
-    PromptRow(r"\[confirm\]|\bpress\b[^\n.]{0,80}", "Delete the entry? [confirm]"),
+    PromptRow(r"\[confirm\]|\b(?:press|hit|type)\b[^\n.]{0,80}", "Delete the entry? [confirm]"),
+    PromptRow(rf"{_OPEN}y{_CLOSE}es\b[^\n]{{0,40}}{_OPEN}n{_CLOSE}o\b[\s?:.>]*", "Proceed: (y)es or (n)o: "),
 )
 """How the last line of something that waits for an answer ends, beside a yes/no question."""
 
@@ -248,7 +248,6 @@ def is_asking(text: str) -> bool:
 LONGEST = 4096
 """Characters; whatever is longer is no question but an answer."""
 
-_OPEN, _CLOSE = r"[(\[<{]", r"[)\]>}]"
 _BETWEEN = r"\s*(?:/|\||,|\bor\b)\s*"
 _DEFAULT = rf"{_OPEN}\s*(?:default\s*[:=]?\s*)?(?:yes|no|y|n)\s*{_CLOSE}"
 _CHOICE = (

@@ -100,15 +100,16 @@ class Console:
             reply=reply,
             echo=self._echoes is not False,
             prove=prove,
-            waiting=lambda seconds: self._tell(text, seconds, longest_s),
+            waiting=lambda seconds, said: self._tell(text, seconds, longest_s, said),
         )
         async with self._turn:
             answer, _ = await self._exchange(text, dialog, longest_s)
         return answer
 
-    def _tell(self, text: str, seconds: float, longest_s: float) -> None:
+    def _tell(self, text: str, seconds: float, longest_s: float, said: str) -> None:
+        waits = f"{self.server}: waiting for the answer to {text!r}, {seconds:.0f} s of at most {longest_s:g} s"
         if self.tell:
-            self.tell(f"{self.server}: waiting for the answer to {text!r}, {seconds:.0f} s of at most {longest_s:g} s")
+            self.tell(f"{waits}; it last said {said[-200:]!r}, and no question is answered" if said else waits)
 
     async def open_channel(self, host: str, port: int) -> tuple[asyncssh.SSHReader[bytes], asyncssh.SSHWriter[bytes]]:
         """Connect to ``host``:``port`` through the server (SSH ``direct-tcpip``) and return the two ends.

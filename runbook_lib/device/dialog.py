@@ -116,7 +116,8 @@ class Dialog:
     whether the command's echo belongs to the answer. With ``login`` any prompt of the published shape ends
     it (that of ``host`` only, where it is given), and any question, another prompt and the words of an expired
     password do too. With ``prove`` the end is proven: an empty line is sent, and the prompt has to come again
-    with nothing else before it. ``waiting`` is called every few seconds with how long there was nothing to end it.
+    with nothing else before it. ``waiting`` is called every few seconds with how long there was nothing to end it, and
+    the last line of what was said since the command, which may be a question of a form that nobody foresaw.
     """
 
     server: str
@@ -125,7 +126,7 @@ class Dialog:
     login: bool = False
     host: str = ""
     prove: bool = False
-    waiting: Callable[[float], None] | None = None
+    waiting: Callable[[float, str], None] | None = None
     _replies: int = field(default=0, init=False)
 
     async def lead(self, feed: Feed, transcript: Transcript, deadline_s: float) -> None:
@@ -152,7 +153,7 @@ class Dialog:
             elif now >= tick:
                 tick = now + PROGRESS_S
                 if self.waiting:
-                    self.waiting(now - begun)
+                    self.waiting(now - begun, transcript.said.strip().rpartition("\n")[2])
 
     def _take(self, feed: Feed, transcript: Transcript, at: float) -> None:
         data = feed.take()

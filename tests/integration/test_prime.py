@@ -407,7 +407,10 @@ def test_a_long_command_says_what_is_waited_for(monkeypatch: pytest.MonkeyPatch)
         heard.set()
 
     async def delete(terminal: Terminal) -> None:
-        await heard.wait()
+        terminal.write(b"Delete it: A to go on, B to stop # ")
+        while not any("it last said" in words for words in told):
+            heard.clear()
+            await heard.wait()
 
     async def story(prime: PrimeServer) -> None:
         prime.tell = tell
@@ -416,6 +419,7 @@ def test_a_long_command_says_what_is_waited_for(monkeypatch: pytest.MonkeyPatch)
     with_prime(FakeAde({DELETE: delete}), story, Deadlines(command_s=240))
     assert told[0].startswith(f"primary: waiting for the answer to '{DELETE}'")
     assert "of at most 240 s" in told[0]
+    assert any("it last said 'Delete it: A to go on, B to stop #', and no question is" in words for words in told)
 
 
 @pytest.mark.parametrize("seconds", [30, 240])

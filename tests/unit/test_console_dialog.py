@@ -67,7 +67,7 @@ def test_a_password_that_expired_is_told_at_once() -> None:
 @pytest.mark.parametrize(
     "words",
     [b"Erase all data? (yes/no) [no]: ", b"Delete which one (1-3), enter a number: ", b"Press any key to continue...",
-     b"Delete the entry [confirm]", b"Press Enter to confirm"],
+     b"Delete the entry [confirm]", b"Press Enter to confirm", b"Proceed (y)es or (n)o:", b"Type YES to continue "],
 )  # fmt: skip
 def test_a_question_that_nobody_foresaw_is_told_at_once(words: bytes) -> None:
     """The error of a command comes after a moment, too, with the words."""
@@ -76,7 +76,7 @@ def test_a_question_that_nobody_foresaw_is_told_at_once(words: bytes) -> None:
     assert words.decode().strip() in error.what
 
 
-@pytest.mark.parametrize("words", [b"Working", b"Deleting 3 of 7", b"Deleted: \r\n"])
+@pytest.mark.parametrize("words", [b"Working", b"Deleting 3 of 7", b"Deleted: \r\n", b"Unknown type."])
 def test_what_asks_nothing_is_waited_for(words: bytes) -> None:
     """A command that takes its time is not ended before its deadline."""
     assert ended(words, login=False) is None
