@@ -20,7 +20,7 @@ LONGEST = (
 
 APART = (
     *("test_ways_to_go_wrong", "test_web_stages", "test_repair", "test_repair_stops", "test_resume_run"),
-    *("test_out_of_order", "test_cli", "test_plan_command", "test_forms_plan", "test_run_all", "test_form"),
+    *("test_out_of_order", "test_cli", "test_plan_command", "test_forms_plan", "test_run_all", "test_notebook_style"),
 )
 """Each test of these starts what it needs, so any process may run any of them."""
 

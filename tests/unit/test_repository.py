@@ -398,7 +398,7 @@ def test_unit_tests_need_no_lab_no_browser_and_no_kernel() -> None:
 
 
 # Where waiting is made, where growth is measured, and where a sleep is on a clock that the test holds.
-MAY_WAIT = {"waiting.py", "growth.py", "test_settling.py"}
+MAY_WAIT = {"waiting.py", "growth.py", "test_repair_waits.py"}
 CLOCKS = ("time.monotonic()", "time.perf_counter()", "time.time()")
 
 

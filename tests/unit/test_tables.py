@@ -168,7 +168,7 @@ def test_evidence_is_the_first_and_the_last_line() -> None:
 
 
 def test_an_error_in_a_notebook_is_advice_without_a_stack() -> None:
-    """What IPython asks an error for holds what, where, found, next; tests/notebooks/test_alone.py sees it shown."""
+    """What IPython asks an error for holds what, where, found, next: see test_single_stage.py."""
     error = DeletionRefused("Not confirmed", where="primary", found="unconfirmed\x1b", next_step="find out its SHA-256")
     assert error._render_traceback_() == [
         "DeletionRefused: Not confirmed",
