@@ -73,18 +73,16 @@ def record_of(which: str) -> Record:
 
 def show_plan(record: Record, plan: Plan) -> None:
     """Print a plan: what it changes and why, what blocks it, who approved it, and what comes next."""
-    out_lines(tables.plan(plan, ways_out_of(record, plan)).text())
+    out_lines(tables.plan(plan, ways_out_of(record, plan), settling(record, plan)).text())
     out(f"incident: {plan.incident}")
     out(f"plan:     {plan.digest}")
     out(f"approved: {approved_by(record, plan)}")
-    _say_what_settles(record, plan)
+    _say_where_help_is(plan)
     out()
     prose(f"Next: {next_of(record, plan)}")
 
 
-def _say_what_settles(record: Record, plan: Plan) -> None:
-    for way in settling(record, plan):
-        prose(f"settle:   {way}")
+def _say_where_help_is(plan: Plan) -> None:
     if plan.blocked:
         out(f"help:     {paths.docs_dir() / 'troubleshooting.md'}, “A plan is blocked”")
 
@@ -218,7 +216,9 @@ def tell_status(record: Record) -> None:
         out(f"approved: {approved_by(record, plan)}")
         for reason in plan.blocked:
             prose(f"blocked:  {reason}")
-        _say_what_settles(record, plan)
+        for _, way in settling(record, plan):
+            prose(f"settle:   {way}")
+        _say_where_help_is(plan)
     for server, what in unseen_changes(record):
         prose(f"unknown:  {server}: {what}: it was sent, or may have been; its result was not seen")
     out(f"lock:     {holder or 'nobody holds it'}")
@@ -249,7 +249,7 @@ def approve_command(incident: str, digest: str, *, by: str, reason: str = "") ->
     """
     record = Record.open(paths.records_dir(), incident)
     plan = record.read_plan()
-    out_lines(tables.plan(plan, ways_out_of(record, plan)).text())
+    out_lines(tables.plan(plan, ways_out_of(record, plan), settling(record, plan)).text())
     require_not_blocked(plan)
     person = asks()
     _require_digest(plan, digest, shown=person)

@@ -16,7 +16,7 @@ from runbook_lib.notebook.workspace import Next, next_steps, stage_to_go_on_with
 from runbook_lib.params.model import Expectation
 from runbook_lib.record.incident import Record
 from runbook_lib.repair import diagnose, inventory, preflight
-from runbook_lib.repair.confirmation import PHRASE, ways_out_of, write_override
+from runbook_lib.repair.confirmation import PHRASE, settling, ways_out_of, write_override
 from runbook_lib.repair.context import Context, targets
 from runbook_lib.repair.inventory import GIVEN_FACTS, gather_knowledge, in_digits, parse_given, recorded_inventory
 from runbook_lib.repair.plan import plan_of
@@ -26,6 +26,7 @@ from runbook_lib.show import findings, tables
 from runbook_lib.show.expectation_form import NOTHING, ExpectationActions, ExpectationForm, ExpectedHost, Given, known
 from runbook_lib.show.forms import OverrideForm, Renewed, Unconfirmed, unconfirmed
 from runbook_lib.show.rendering import View
+from runbook_lib.show.table import ALARM, BAD
 from runbook_lib.show.trust import trust_as_planned
 
 # -- The forms of stage 20: what is known of a certificate by another way, and a person's word where nothing is
@@ -248,14 +249,16 @@ class ListCertificates(Runbook):
 
     def _shown_plan(self, plan: Plan) -> View[Plan]:
         drawn = findings.trust(trust_as_planned(plan, inventory.recorded_inventory(self.context)))
-        shown = tables.plan(plan, ways_out_of(self.context.record, plan))
+        shown = tables.plan(plan, ways_out_of(self.context.record, plan), settling(self.context.record, plan))
         return View(plan, (*shown.tables, *drawn.tables), drawn.pictures)
 
     def _goes_on_with(self) -> Next:
         plan = self.context.record.read_plan()
         deletions, nothing, blocked = next_steps(self.stage, self.incident)
         if plan.blocked:  # that much of the plan, above which other tables may stand by now, is said here again
-            return blocked._replace(then="\n".join((*plan.blocked, blocked.then)))
+            alarms = [way for verdict, way in settling(self.context.record, plan) if verdict is Verdict.CONTRADICTED]
+            then = "\n".join((*alarms, blocked.then, *plan.blocked))
+            return blocked._replace(then=then, mark=ALARM if alarms else BAD)
         return deletions if plan.deletions else nothing
 
     def _make_plan(self) -> Plan:

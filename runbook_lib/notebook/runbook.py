@@ -36,7 +36,7 @@ from runbook_lib.repair.sent_changes import anything_sent
 from runbook_lib.show import tables
 from runbook_lib.show.progress import Progress
 from runbook_lib.show.rendering import LAB, PRODUCTION, Sign, Signed, View
-from runbook_lib.show.table import DOUBT, GOOD, READY, Cell, Row, Table
+from runbook_lib.show.table import DOUBT, GOOD, Cell, Row, Table
 
 # -- The connections of a stage: closed with it, or handed to the stage that follows in the same kernel.
 #
@@ -170,7 +170,7 @@ class Runbook:
         go_on = Table(
             title="Next step",
             headers=("what", "notebook"),
-            rows=(Row(one.then, self._linked(one), mark=READY),),
+            rows=(Row(one.then, self._linked(one), mark=one.mark),),
             note=f"As a batch job: {next_run(self.context.record)}" if one.stage else "",
         )
         others = Table(

@@ -222,15 +222,15 @@ def so_far(lines: Iterable[Line]) -> str:
     """Say in one line what was changed in an incident, and what is under way."""
     lines, parts = tuple(lines), []
     states = stage_states(lines)
+    for line in pending_changes(lines):  # first: it may still go on, on the servers
+        at = f"{line.utc:%Y-%m-%d %H:%M:%SZ}"
+        watched = states[line.stage] is StageState.RUNNING
+        parts.append(f"under way since {at}: {line.text}" if watched else f"sent {at}, its end not seen: {line.text}")
     ended = [line for line in lines if line.kind is Kind.RESULT]
     gone = sum(line.seen == Deletion.GONE for line in ended)
     if gone:
         parts.append(f"{gone} entries deleted" if gone > 1 else "1 entry deleted")
     parts += [f"{line.text}: {line.seen}" for line in ended if line.seen != Deletion.GONE]
-    for line in pending_changes(lines):
-        at = f"{line.utc:%Y-%m-%d %H:%M:%SZ}"
-        watched = states[line.stage] is StageState.RUNNING
-        parts.append(f"under way since {at}: {line.text}" if watched else f"sent {at}, its end not seen: {line.text}")
     return "; ".join(parts) or "nothing was changed"
 
 

@@ -95,6 +95,8 @@ def overrides_in_words(override: Override) -> str:
     return f"{override.by}, {override.at_utc:%Y-%m-%d %H:%M} UTC: {override.reason}"
 
 
+INTERCEPTION = "treat it as a suspected interception: find out who answers there"
+
 # -- Before any credentials are used: the host is looked at again and must show a confirmed certificate
 
 
@@ -198,7 +200,7 @@ def _require(judgement: Judgement) -> None:
     if judgement.verdict.accepted:
         return
     advice = {
-        Verdict.CONTRADICTED: "treat it as a suspected interception: find out who answers there",
+        Verdict.CONTRADICTED: INTERCEPTION,
         Verdict.UNREACHABLE: "make the host answer, then run this stage again",
         Verdict.UNSTABLE: "find out why two certificates are shown (a cluster, or somebody in between)",
     }.get(
@@ -221,20 +223,15 @@ def _require(judgement: Judgement) -> None:
 DIGITS = "DIGITS-OF-THE-CONSOLE"
 
 
-def ways_out(plan: Plan, inventory: Inventory) -> tuple[WayOut, ...]:
-    """Return a way out for each host of which an entry waits for a confirmation."""
+def ways_out_of(record: Record, plan: Plan) -> tuple[WayOut, ...]:
+    """Return a way out for each host of which an entry waits for a confirmation, by what stage 20 saw."""
     undecided = [row for row in plan.rows if row.decision is Decision.CANNOT_TELL]
     waiting = {row.target for row in undecided if row.verdict is Verdict.UNCONFIRMED}
     return tuple(
         _way(judgement)
-        for judgement in inventory.judgements
+        for judgement in listed_in(record).judgements
         if judgement.target in waiting and judgement.verdict is Verdict.UNCONFIRMED and judgement.facts
     )
-
-
-def ways_out_of(record: Record, plan: Plan) -> tuple[WayOut, ...]:
-    """Return the ways out by what stage 20 of this record saw."""
-    return ways_out(plan, listed_in(record))
 
 
 _SETTLED_BY = {
@@ -247,12 +244,12 @@ _SETTLED_BY = {
 }
 
 
-def settling(record: Record, plan: Plan) -> tuple[str, ...]:
-    """Return what settles a blocked plan, a sentence for each host whose verdict blocks it, as stage 20 saw it."""
+def settling(record: Record, plan: Plan) -> tuple[tuple[Verdict, str], ...]:
+    """Return what settles a blocked plan: each verdict that blocks it, as stage 20 saw it, and a sentence."""
     held = {row.target for row in plan.rows if row.by_verdict}
     # A host that is contradicted blocks every plan, though no entry of it is listed.
     return tuple(
-        f"{each.target}: {_SETTLED_BY[each.verdict].format(each.expectation)}"
+        (each.verdict, f"{each.target}: {_SETTLED_BY[each.verdict].format(each.expectation)}")
         for each in listed_in(record).judgements
         if plan.blocked and each.verdict in _SETTLED_BY
         if each.target in held or each.verdict is Verdict.CONTRADICTED

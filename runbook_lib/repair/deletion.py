@@ -31,6 +31,7 @@ from runbook_lib.models import TofuStore, Verdict
 from runbook_lib.record.journal import Kind
 from runbook_lib.record.stages import RecordedChange
 from runbook_lib.repair.approval import require_approval
+from runbook_lib.repair.confirmation import INTERCEPTION
 from runbook_lib.repair.context import Context, read_when_back
 from runbook_lib.repair.diagnose import recorded_diagnosis
 from runbook_lib.repair.guard import permit, require_release
@@ -91,7 +92,8 @@ async def _refuse_if_moved(context: Context, plan: Plan) -> None:
     fresh = plan_of(context, recorded_diagnosis(context), inventory)
     # What an interrupted run may have sent is known only now, after the stores were read.
     deleted = {(result.server, result.key) for result in recorded_deletions(context.record)}
-    moved = [f"{j.target}: {j.verdict}: {j.reason}" for j in inventory.judgements if j.verdict is Verdict.CONTRADICTED]
+    against = [j for j in inventory.judgements if j.verdict is Verdict.CONTRADICTED]
+    moved = [f"{j.target}: {j.verdict}: {j.reason}" for j in against]
     # An entry that the plan does not know, and that this incident deleted, may have come back since.
     back = {(row.server, row.key) for row in fresh.rows} - {(row.server, row.key) for row in plan.rows}
     moved += list(differences(plan, fresh, sent_places(context, plan) | back & deleted))
@@ -103,7 +105,7 @@ async def _refuse_if_moved(context: Context, plan: Plan) -> None:
             "Something moved between the plan and the deletion; nothing was deleted",
             where=f"incident {plan.incident}",
             found="\n".join(moved),
-            next_step="look at it again and make a new plan: 20_list_certificates",
+            next_step=INTERCEPTION if against else "look at it again and make a new plan: 20_list_certificates",
         )
 
 

@@ -23,7 +23,7 @@ from runbook_lib.record.about import About
 from runbook_lib.record.journal import Kind
 from runbook_lib.record.lock import works_under_lock
 from runbook_lib.repair.approval import approval_naming, missing, require_not_blocked
-from runbook_lib.repair.confirmation import require_confirmed, require_unmoved
+from runbook_lib.repair.confirmation import INTERCEPTION, require_confirmed, require_unmoved
 from runbook_lib.repair.context import PI_SERVERS, Context, Devices, ask_both, pi_server, targets
 from runbook_lib.repair.diagnose import read_logs, recorded_diagnosis
 from runbook_lib.repair.inventory import recorded_inventory
@@ -310,7 +310,7 @@ async def host_is_confirmed(context: Context, request: ChangeRequest) -> None:
                 f"{other.target} may be an impostor by now; nothing was changed",
                 where=str(request),
                 found=other.reason,
-                next_step="treat it as a suspected interception: find out who answers there",
+                next_step=INTERCEPTION,
             )
     shown = judgement.facts.sha256 if judgement.facts else ""
     planned = request.change.confirmed_sha256

@@ -158,7 +158,7 @@ INSTALL_NEXT = (
     "Open it with runbook notebook, which picks the right Python; in a checkout, make setup installs what is missing."
 )
 INTERRUPTED = "Stopped by hand."
-INTERRUPTED_NEXT = "Run the cell again: it looks first and continues from there."
+INTERRUPTED_NEXT = "What was sent may go on, on the servers. Run the cell again: it looks first and continues."
 
 _OURS = Path(__file__).resolve().parent.parent
 Redact = Callable[[str], str]
@@ -229,7 +229,9 @@ def advice(error: BaseException, redact: Redact, way: str = "") -> Table:
     rows = [Row(*cells) for cells in zip(WORDS, (where, found, following), strict=True) if cells[1]]
     rows += [Row("notebook", Link(stage, f"{way}{stage}.ipynb")) for stage in Stage if stage in following]
     if code:
-        rows.append(Row("more", Link("troubleshooting", f"{_to_the_top()}{GUIDE}#{ANCHORS[code]}")))
+        # Translated notebooks stand one folder deeper than the others, and than copies.
+        top = "../" if paths.workspace() or language() == ENGLISH else "../../"
+        rows.append(Row("more", Link("troubleshooting", f"{top}{GUIDE}#{ANCHORS[code]}")))
     rows = [Row(*rows[0].cells, mark=BAD), *rows[1:]] if rows else []
     return Table(title=f"{type(error).__name__}: {what}", headers=("what", "value"), rows=tuple(rows))
 
@@ -249,11 +251,6 @@ def lines_of(table: Table) -> list[str]:
             shown = printable(gettext(value), RunbookError.shown_limit).replace("\n", "\n         ")
             lines.append(f"  {gettext(name) + ':':<6} {shown}")
     return "\n".join(lines).split("\n")
-
-
-def _to_the_top() -> str:
-    """Return the way from the notebook to the project: translated notebooks stand one folder deeper, copies do not."""
-    return "../" if paths.workspace() or language() == ENGLISH else "../../"
 
 
 def _place(error: BaseException) -> str:

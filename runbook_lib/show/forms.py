@@ -13,6 +13,7 @@ from runbook_lib.errors import RunbookError, printable
 from runbook_lib.i18n.language import count, gettext
 from runbook_lib.show.rendering import View, attended, style_sheet
 from runbook_lib.show.table import BAD, COLOURS, DOUBT, GOOD, MARKS, Row, Table
+from runbook_lib.show.tables import before_approval
 
 if TYPE_CHECKING:
     import ipywidgets as ipywidgets
@@ -45,7 +46,7 @@ UNFOLDS = {**NATURAL_WIDTH, "margin": ".3em 0"}
 
 
 class Form(View[T]):
-    """A table that says what is asked, below it controls where they can be shown, below them the other tables.
+    """Tables that say what is asked, below them controls where they can be shown, below these the last table.
 
     A button writes, the next cell reads; no cell waits. The last table says which parameter or command does the
     same. No secret goes through a control.
@@ -56,9 +57,9 @@ class Form(View[T]):
     def __init__(
         self, value: T, tables: tuple[Table, ...], controls: Sequence[Any], first: ipywidgets.HTML | None = None
     ) -> None:
-        """``first``: what shows the first table, where the form renews it."""
+        """``first``: what shows the tables above the controls, where the form renews them."""
         super().__init__(value, tables)
-        above, below = (View(value, part)._repr_html_() for part in (tables[:1], tables[1:]))
+        above, below = (View(value, part)._repr_html_() for part in (tables[:-1], tables[-1:]))
         # The dataclass is frozen; the widgets are no part of its value.
         shown = ipywidgets.VBox([first or ipywidgets.HTML(above), *controls, ipywidgets.HTML(STYLE + below)])
         shown.add_class("rb-form")
@@ -145,9 +146,9 @@ class ApprovalForm(Form[Plan]):
             Row(change.server, f"{gettext(change.kind)}: {change.target}", change.condition) for change in plan.changes
         )
         entries = count(len(plan.deletions), "entry", "entries")
-        asked = f"Approve the deletion of {entries}, and what the later stages may do?"
+        both = f"Approve the deletion of {entries}, and what the later stages may do?"
         question = Table(
-            title=asked if others else f"Approve the deletion of {entries}?",
+            title=both if others else f"Approve the deletion of {entries}?",
             headers=("server", "change", "when"),
             rows=(*deletions, *others),
             note=f"Plan {plan.digest}. A deleted entry cannot be restored.",
@@ -157,7 +158,8 @@ class ApprovalForm(Form[Plan]):
         said = Said()
         name = text_field("Your name", "as it will appear in the record")
         reason = text_field("Reason", "for example the change's number")
-        asked_above = ipywidgets.HTML(View(plan, (question,))._repr_html_())
+        asked = (*before_approval(plan), question)
+        asked_above = ipywidgets.HTML(View(plan, asked)._repr_html_())
 
         def act() -> str:
             done = approve(name.value, reason.value)
@@ -165,7 +167,7 @@ class ApprovalForm(Form[Plan]):
             return done
 
         press = button("Approve this plan", "Writes the approval into the record; changes nothing", act, said)
-        super().__init__(plan, (question, ways), (name, reason, press, said.widget), asked_above)
+        super().__init__(plan, (*asked, ways), (name, reason, press, said.widget), asked_above)
 
 
 # -- The question before the first change of a real site: a person types its name ------------------

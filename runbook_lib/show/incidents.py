@@ -155,7 +155,8 @@ def draw_fleet(sites: Sequence[SiteStatus], now_utc: datetime) -> Picture:
     rows = [state for state in SITE_TONES if any(state == row for row, _ in cells)]
     body, top = [_head(columns)], _FLEET_TOP
     for state in rows:
-        height = _PAD * 2 + _LINE * max(_lines(cells.get((state, column), ())) for column in columns)
+        most = max(len(cells.get((state, column), ())) for column in columns)
+        height = _PAD * 2 + _LINE * (1 + min(most, MOST_SITES_NAMED))
         body.append(svg.mark(SITE_TONES[state], 22, top + 22) + svg.label(state, 36, top + 26, size=13))
         for number, column in enumerate(columns):
             if names := cells.get((state, column)):
@@ -185,10 +186,6 @@ def _cell(state: str, names: Sequence[str], x: float, y: float, height: float) -
         shown[-1] = f"and {len(names) - MOST_SITES_NAMED + 1} more"
     lines = (svg.label(name, x + 10, y + 22 + _LINE * (n + 1), size=11) for n, name in enumerate(shown))
     return area + count + "".join(lines)
-
-
-def _lines(names: Sequence[str]) -> int:
-    return 1 + min(len(names), MOST_SITES_NAMED)
 
 
 def _fleet_words(

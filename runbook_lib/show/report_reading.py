@@ -215,14 +215,10 @@ def stores_of(record: RecordFolder, changes: tuple[ChangeRow, ...]) -> tuple[Sto
 
 def _readings(record: RecordFolder, server: str) -> list[Found[TofuStore]]:
     """The first and the newest reading of a store that was understood."""
-    lines = [line for line in record.lines if _holds_list(line, server)]
+    kept = [line for line in record.lines if line.kind is Kind.KEPT and (line.server, line.text) == (server, LIST)]
+    lines = [line for line in kept if line.artifact and line.artifact.path.endswith(".json")]
     first, newest = _first(record, lines), _first(record, lines[::-1])
     return [first, newest] if first and newest else []
-
-
-def _holds_list(line: Line, server: str) -> bool:
-    path = line.artifact.path if line.artifact else ""
-    return line.kind is Kind.KEPT and (line.server, line.text) == (server, LIST) and path.endswith(".json")
 
 
 def _first(record: RecordFolder, lines: list[Line]) -> Found[TofuStore] | None:

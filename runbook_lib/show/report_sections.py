@@ -62,7 +62,7 @@ def _chapters(pm: PostMortem) -> tuple[Section, ...]:
     return (
         Section(ident="summary", title="Summary", blocks=pm.summary),
         Section(ident="impact", title="Impact", blocks=(HOW_COUNTED, _impact(pm), *before)),
-        Section(ident="timeline", title="Timeline, in UTC", blocks=(*_drawn(pm), _moments(pm))),
+        Section(ident="timeline", title="Timeline, in UTC", blocks=(*filter(None, (over_time(pm),)), _moments(pm))),
         Section(ident="changes", title="What was changed", blocks=(_changes(pm),)),
         Section(ident="trust", title="Who trusts whom", blocks=who_trusts_whom(pm) or (f"It is {NOT_RECORDED}.",)),
         Section(ident="stores", title="Both stores, before and after", blocks=(STORES_SHOW, *_stores(pm))),
@@ -103,11 +103,6 @@ def _impact_row(impact: Impact) -> tuple[Cell, ...]:
     if impact.since_utc:
         since = f"{utc_time(impact.since_utc)}\n{impact.line}"
     return (impact.what, length, since, utc_time(impact.until_utc), "\n".join(impact.not_known) or "-")
-
-
-def _drawn(pm: PostMortem) -> tuple[Block, ...]:
-    picture = over_time(pm)
-    return (picture,) if picture else ()
 
 
 def _moments(pm: PostMortem) -> Grid:

@@ -185,8 +185,11 @@ _DECISION_MARKS = {Decision.DELETE: READY, Decision.ALREADY_RIGHT: GOOD, Decisio
 _DELETION_MARKS = {Deletion.GONE: GOOD, Deletion.NOT_DELETED_OR_CAME_BACK: DOUBT}
 
 
-def plan(value: Plan, ways: tuple[WayOut, ...] = ()) -> View[Plan]:
-    """Return the tables of a plan; ``ways`` say how it gets on where nothing confirms a certificate."""
+def plan(value: Plan, ways: tuple[WayOut, ...] = (), settling: tuple[tuple[Verdict, str], ...] = ()) -> View[Plan]:
+    """Return the tables of a plan; ``settling`` says what settles a blocked one.
+
+    ``ways`` say how it gets on where nothing confirms a certificate.
+    """
     folder = common_folder([place for row in value.rows for place in row.evidence])
     rows = Table(
         title=f"Plan {value.digest}",
@@ -205,7 +208,7 @@ def plan(value: Plan, ways: tuple[WayOut, ...] = ()) -> View[Plan]:
             )
             for row in value.rows
         ),
-        note=" · ".join((*value.notes, *filter(None, (below(folder),)))),
+        note=below(folder),
         whole=("entry", "evidence"),
         artifact=f"plans/{value.digest}.json in the record",
         counted="decision",
@@ -219,7 +222,7 @@ def plan(value: Plan, ways: tuple[WayOut, ...] = ()) -> View[Plan]:
         " next connection adds a new one."
         if value.deletions
         else "",
-        empty="nothing to delete",
+        empty="none while the plan is blocked" if value.blocked else "nothing to delete",
         whole=("command",),
         below=("SHA-256",),
         artifact=f"plans/{value.digest}.json in the record",
@@ -230,18 +233,26 @@ def plan(value: Plan, ways: tuple[WayOut, ...] = ()) -> View[Plan]:
         rows=tuple(_later(change, blocked=bool(value.blocked)) for change in value.changes),
         empty="nothing else is changed",
         whole=("change",),
-        artifact=f"plans/{value.digest}.json in the record",
         below=("why", "interrupts", "values", "confirmed"),
     )
+    alarms = [Row(what, mark=ALARM) for verdict, what in settling if verdict is Verdict.CONTRADICTED]
+    # What to do for a host that nothing confirms has a table of its own.
+    told = (Verdict.CONTRADICTED, Verdict.UNCONFIRMED)
+    others = [Row(what, mark=READY) for verdict, what in settling if verdict not in told]
     blocked = Table(
         title="Blocked: nothing is changed until this is settled",
-        headers=("reason",),
-        rows=tuple(Row(reason, mark=BAD) for reason in value.blocked),
+        headers=("what",),
+        rows=(*alarms, *(Row(reason, mark=BAD) for reason in value.blocked), *others),
         artifact=f"plans/{value.digest}.json in the record",
     )
-    return View(
-        value, (*((blocked,) if value.blocked else ()), *((ways_out(ways),) if ways else ()), rows, commands, later)
-    )
+    first = (*((blocked,) if value.blocked else ()), *((ways_out(ways),) if ways else ()), *before_approval(value))
+    return View(value, (*first, rows, commands, later))
+
+
+def before_approval(value: Plan) -> tuple[Table, ...]:
+    """Return the table of what the rows of a plan cannot say and whoever approves it has to know, none for nothing."""
+    known = tuple(Row(note, mark=DOUBT) for note in value.notes)
+    return (Table(title="Know this before you approve", headers=("what",), rows=known),) if known else ()
 
 
 def ways_out(ways: tuple[WayOut, ...]) -> Table:

@@ -143,7 +143,7 @@ def _lane(lane: MismatchLane, top: float, axis: Axis | None) -> str:
 
 # -- An incident over time: what was rejected from when to when, the stages, the changes; lanes on one broken axis
 
-_MARGIN, _TITLE, _BAR, _GAP = 14.0, 18.0, 24.0, 16.0
+_MARGIN, _TITLE, _BAR, _GAP = 14.0, 18.0, 24.0, 10.0
 _DOT = 20.0
 
 
@@ -189,7 +189,7 @@ def draw_timeline(lanes: Sequence[Lane], *, end: datetime, title: str, words: tu
         body.append(_points(lane.points, axis, top + _TITLE + _BAR / 2, width))
         top += height
     body.append(_foot(axis, floor, width))
-    return Picture(title=title, words=words, width=width, height=floor + 44, body="".join(body))
+    return Picture(title=title, words=words, width=width, height=floor + (44 if axis.cuts else 26), body="".join(body))
 
 
 def _moments(lanes: Sequence[Lane]) -> Iterator[datetime]:
@@ -261,14 +261,14 @@ def _foot(axis: Axis, floor: float, width: float) -> str:
 
 def _inner(axis: Axis) -> list[int]:
     """Places between the edges, those in the middle first, so that the times are spread."""
-    whole = len(axis.moments)
-    order = [whole * part // 8 for part in (4, 2, 6, 1, 3, 5, 7)]
-    return [place for place in order if 0 < place < whole - 1]
+    order = [len(axis.moments) * part // 8 for part in (4, 2, 6, 1, 3, 5, 7)]
+    return [place for place in order if 0 < place < len(axis.moments) - 1]
 
 
 # -- The same of a post-mortem: what was rejected, the stages, what people decided and what was changed
 
-WIDE, NARROW = 1000.0, 350.0
+# No wider than the pane of a notebook in a window of 1024 pixels, and than A4: what is drawn smaller there is not read.
+WIDE, NARROW = 660.0, 350.0
 OF_INCIDENT = "The incident over time, in UTC"
 
 
@@ -276,16 +276,12 @@ def over_time(pm: PostMortem) -> Drawn | None:
     """Draw what was rejected, the stages, what people decided and what was changed; None for an empty journal."""
     if pm.opened_utc is None:
         return None
-    lanes, words, end = tuple(_lanes_of_incident(pm)), tuple(_words(pm)), _end(pm, pm.opened_utc)
-    drawn = (draw_timeline(lanes, end=end, title=OF_INCIDENT, words=words, width=each) for each in (WIDE, NARROW))
-    return Drawn(*drawn)
-
-
-def _end(pm: PostMortem, otherwise: datetime) -> datetime:
-    """The last moment of the incident: what the report's own stage and the seals took is left out."""
+    # The last moment of the incident: what the report's own stage and the seals took is left out.
     own = f"stage {OWN_STAGE[:2]}"
     last = [each.utc for each in pm.moments if each.utc and each.where != own and each.kind is not Kind.SEALED]
-    return max(last, default=otherwise)
+    lanes, words, end = tuple(_lanes_of_incident(pm)), tuple(_words(pm)), max(last, default=pm.opened_utc)
+    drawn = (draw_timeline(lanes, end=end, title=OF_INCIDENT, words=words, width=each) for each in (WIDE, NARROW))
+    return Drawn(*drawn)
 
 
 def _lanes_of_incident(pm: PostMortem) -> Iterator[Lane]:
@@ -308,8 +304,7 @@ def repairing(pm: PostMortem) -> tuple[StageRow, ...]:
 def _rejected(impact: Impact) -> Span:
     start, length = impact.since_utc, duration(impact.duration, "its end is not known")
     assert start is not None
-    end = impact.until_utc if impact.duration is not None else None
-    return Span(text=length, start=start, end=end, tone="bad")
+    return Span(text=length, start=start, end=None if impact.duration is None else impact.until_utc, tone="bad")
 
 
 def _stage(row: StageRow, last_utc: datetime | None) -> Span:

@@ -124,7 +124,10 @@ def test_what_moved_since_the_plan_makes_it_stale(faulty: StartLab, begin: Begin
     plan = case.make_plan()
     assert len(plan.deletions) == 3
     move(case)
-    case.refused(PlanStale, 3, lambda: case.carry_out(plan))
+    error = case.refused(PlanStale, 3, lambda: case.carry_out(plan))
+    assert error.next_step.startswith("treat it as a suspected interception") is (
+        move in (move_to_impostor, renew_again)
+    )
     assert case.state(Stage.DELETE) is StageState.STOPPED
     case.assert_untouched()
 

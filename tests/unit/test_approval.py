@@ -66,6 +66,8 @@ from runbook_lib.repair.sent_changes import (
     last_known_certificate,
 )
 from runbook_lib.show import tables
+from runbook_lib.show.forms import ApprovalForm
+from runbook_lib.show.table import DOUBT
 
 ISE_ENTRY, SECONDARY_ENTRY = ("primary", PRIMARYS[1]), ("primary", PRIMARYS[2])
 PRIMARY_ENTRY = ("secondary", SECONDARYS[1])
@@ -162,7 +164,12 @@ def test_whoever_approves_is_told_of_another_certificate_that_was_met(incident: 
     assert (approved_by(incident.record, plan), waits_for_approval(incident.record, plan)) == ("not yet", True)
     again = incident.write_plan()
     assert (again.digest, plan.notes) == (plan.digest, incident.record.read_plan().notes[1:])
-    assert f"UTC: {verdict}: not the CSR's; find out" in str(tables.plan(incident.record.read_plan()).tables[0].note)
+    newest = incident.record.read_plan()
+    form = ApprovalForm(newest, lambda by, reason: "", "runbook approve", lambda: tables.approval(None, ""))
+    for shown in (tables.plan(newest), form):  # above the rows, and above the button
+        assert shown.tables[0].title == "Know this before you approve"
+        assert f"UTC: {verdict}: not the CSR's; find out" in str(shown.tables[0].rows[0].cells[0])
+        assert shown.tables[0].rows[0].mark == DOUBT
     assert incident.approve(again) == incident.approved(again)
     incident.list({"secondary": verdict})
     assert not any("find out" in note for note in incident.write_plan().notes)  # its row says it

@@ -71,7 +71,7 @@ def test_one_line_says_what_was_done_and_what_is_under_way(walked: Record) -> No
     [at] = [place for place, line in enumerate(lines) if line.kind is Kind.SENT and line.text == "register HA"]
     when = f"{lines[at - 1].utc:%Y-%m-%d %H:%M:%SZ}"
     cut = lines[: at + 1]
-    before = "3 entries deleted; {}"
+    before = "{}; 3 entries deleted"
     assert so_far(cut) == before.format(f"under way since {when}: register HA")
     assert so_far(of_a_dead_process(cut)) == before.format(f"sent {when}, its end not seen: register HA")
 

@@ -14,10 +14,11 @@ from runbook_lib.cli.plans import show_plan, tell_status
 from runbook_lib.decisions import Decision
 from runbook_lib.models import Inventory, Stage, Vantage, Verdict
 from runbook_lib.params.model import Expectation
-from runbook_lib.repair.confirmation import DIGITS, ways_out_of
+from runbook_lib.repair.confirmation import DIGITS, settling, ways_out_of
 from runbook_lib.repair.inventory import gather_knowledge, parse_given
 from runbook_lib.repair.sent_changes import INVENTORY_FACTS
 from runbook_lib.show import tables
+from runbook_lib.show.table import ALARM, READY
 
 UNKNOWN = {"secondary": Verdict.UNCONFIRMED, "ise": Verdict.UNCONFIRMED}
 FORWARDS = {"secondary": (Vantage.HERE, Vantage.SELF), "ise": (Vantage.HERE,)}
@@ -82,19 +83,27 @@ def test_the_terminal_and_the_notebook_show_it(incident: Incident, capsys: pytes
 def test_a_blocked_plan_says_by_verdict_what_settles_it(
     verdict: Verdict, words: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """`runbook plan`, `run` and `status` say it of that host alone, with what expect: names, and where to read on."""
+    """`runbook plan`, `run` and `status` say it of that host alone, with what expect: names, and where to read on.
+
+    The plan says it in the table of what blocks it, a suspected interception first and the loudest; what to do for a
+    host that nothing confirms has a table of its own.
+    """
     monkeypatch.setenv("RUNBOOK_RECORDS", str(tmp_path))
     blocked = Incident(tmp_path, {"secondary": verdict})
     seen = blocked.record.read_facts(Stage.LIST, INVENTORY_FACTS, Inventory)
     judged = tuple(replace(each, expectation="the key of the CSR sec.csr") for each in seen.judgements)
     blocked.record.write_facts(Stage.LIST, INVENTORY_FACTS, replace(seen, judgements=judged))
-    show_plan(blocked.record, blocked.write_plan())
+    plan = blocked.write_plan()
+    table = tables.plan(plan, ways_out_of(blocked.record, plan), settling(blocked.record, plan)).tables[0]
+    marks = [row.mark for row in table.rows if str(row.cells[0]).startswith(f"secondary: {words}")]
+    assert marks == {Verdict.CONTRADICTED: [ALARM], Verdict.UNCONFIRMED: []}.get(verdict, [READY])
+    assert (table.rows[0].mark == ALARM) is (verdict is Verdict.CONTRADICTED)
+    show_plan(blocked.record, plan)
     tell_status(blocked.record)
     printed = capsys.readouterr().out
-    said = [line for line in printed.splitlines() if line.startswith("settle:")]
-    assert len(said) == 2
-    assert all(line.startswith(f"settle:   secondary: {words}") for line in said)
-    assert ("the key of the CSR sec.csr" in said[0]) is (verdict is Verdict.CONTRADICTED)
+    (said,) = [line for line in printed.splitlines() if line.startswith("settle:")]
+    assert said.startswith(f"settle:   secondary: {words}")
+    assert ("the key of the CSR sec.csr" in said) is (verdict is Verdict.CONTRADICTED)
     assert printed.count(str(paths.docs_dir() / "troubleshooting.md")) == 2
     assert printed.count("Next: settle what blocks it, then runbook run ") == 1
 

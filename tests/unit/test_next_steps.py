@@ -10,7 +10,7 @@ import pytest
 from incident_kit import Incident
 from site_kit import site_with
 
-from runbook_lib.models import Stage, StageState
+from runbook_lib.models import Stage, StageState, Verdict
 from runbook_lib.notebook.opening import open_incident
 from runbook_lib.notebook.reading_stages import ListCertificates, StartHere
 from runbook_lib.notebook.workspace import next_run
@@ -47,7 +47,7 @@ def test_the_first_stage_says_what_the_next_notebook_is_for_and_where_it_stands(
     incident.record.end_stage(Stage.DIAGNOSE, StageState.FAILED, "no log")
     again = StartHere(incident.context)._goes_on_with()
     assert (begins.stage, begins.then) == (Stage.DIAGNOSE, "find out which certificate is not accepted, and by whom")
-    assert again == (begins.when, f"{begins.then}; last attempt: failed", Stage.DIAGNOSE)
+    assert again == begins._replace(then=f"{begins.then}; last attempt: failed")
 
 
 def test_a_stage_with_a_blocked_plan_ends_with_what_blocks_it(tmp_path: Path) -> None:
@@ -57,3 +57,7 @@ def test_a_stage_with_a_blocked_plan_ends_with_what_blocks_it(tmp_path: Path) ->
     closing = ListCertificates(incident.context).next().text(100)
     assert closing.count("contradicted") == 1
     assert closing.count("settle what blocks the plan") == 1
+    assert "→" not in closing
+    incident.list({"secondary": Verdict.CONTRADICTED})
+    closing = ListCertificates(incident.context).next().text(100)
+    assert "!!! secondary: delete nothing: somebody else may be answering" in closing

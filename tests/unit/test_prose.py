@@ -96,7 +96,8 @@ def test_what_settles_a_plan_is_said_whatever_words_block_it(tmp_path: Path, ver
     plan = incident.plan()
     reworded = replace(plan, blocked=("other words",), rows=tuple(replace(row, reason="") for row in plan.rows))
     (said,) = settling(incident.record, plan)
-    assert said.startswith("secondary: ")
+    assert said[0] is verdict
+    assert said[1].startswith("secondary: ")
     assert settling(incident.record, reworded) == (said,)
     assert settling(incident.record, replace(plan, blocked=(), rows=())) == ()
 

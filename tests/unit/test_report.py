@@ -25,6 +25,7 @@ from runbook_lib.show.report import post_mortem, write_beside, write_into
 from runbook_lib.show.report_model import Grid
 from runbook_lib.show.report_page import begin, end, read_written, render_html, render_markdown
 from runbook_lib.show.report_sections import FACTORS
+from runbook_lib.show.timeline import over_time
 
 FORMS = ("html", "md")
 HOSTILE = (
@@ -117,6 +118,15 @@ def test_every_row_of_the_timeline_leads_to_its_line(whole: Record) -> None:
     assert {f"#{each}" for each in anchors} >= {link for link in links if link.startswith("#")}
     for link in (link for link in links if not link.startswith("#")):
         assert (whole.folder / "report" / link).resolve().is_file(), link
+
+
+def test_the_timeline_is_read_in_a_narrow_window_and_on_paper(whole: Record) -> None:
+    """A pane is 605 pixels wide in a window of 1024, and A4 holds 660: words have 11 pixels and 9 points."""
+    drawn = over_time(post_mortem(whole.folder))
+    assert drawn
+    smallest = min(map(float, re.findall(r'font-size="([\d.]+)"', drawn.wide.body)))
+    assert smallest * min(1, 605 / drawn.wide.width) >= 11
+    assert smallest * min(1, 660 / drawn.wide.width) * 0.75 >= 9
 
 
 def test_a_record_without_a_record_is_refused(tmp_path: Path) -> None:
