@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
-from typing import TypeVar
+from typing import Any
 from urllib.parse import quote
 
 from runbook_lib import paths
@@ -19,7 +19,7 @@ from runbook_lib.models import Diagnosis, Inventory, Judgement, Stage, StageStat
 from runbook_lib.record.files import gate_text, write_new, writing
 from runbook_lib.record.incident import Record
 from runbook_lib.record.journal import Kind, Line
-from runbook_lib.record.stages import named_in_words
+from runbook_lib.record.stages import alarms_after, named_in_words
 from runbook_lib.record.verification import NEVER_SEALED, NOT_PROVEN, Trusted, Verification, trusted_in, verify_record
 from runbook_lib.show.report_model import OWN_STAGE, ChangeRow, Impact, PostMortem, RecordStatus, Ref, StageRow
 from runbook_lib.show.report_page import print_pdf, read_written, render_html, render_markdown
@@ -63,6 +63,7 @@ SNAPSHOT = ("any other state of a server", "only with a snapshot", _SNAPSHOT)
 
 def unproven_of(
     standing: RecordStatus,
+    lines: Sequence[Line],
     diagnosis: Diagnosis | None,
     judgements: tuple[Judgement, ...],
     checks: tuple[Check, ...],
@@ -73,6 +74,8 @@ def unproven_of(
 ) -> Iterator[str]:
     """Yield what this record leaves open, the gravest first."""
     yield from (f"{path}: {what}" for path, what in standing.problems)
+    for host, line in alarms_after(lines).items():  # the last look may have met nobody else, and nothing tells of it
+        yield f"Who answered as {host} at {utc_time(line.utc)} UTC, which may be somebody else: {line.seen}"
     yield from (f"Result not known: {change.what} on the {change.server}" for change in changes if not change.result)
     yield from (f"Check failed: {check.name}: {check.actual}" for check in checks if check.ok is False)
     yield from (f"Check not run: {check.name}: {check.actual}" for check in checks if check.ok is None)
@@ -108,8 +111,6 @@ def undo_of(changes: tuple[ChangeRow, ...]) -> tuple[tuple[str, str, str], ...]:
 
 # -- From a record's folder to the post-mortem: everything that it says is read here, and nothing is written
 
-T = TypeVar("T")
-
 
 def post_mortem(folder: Path, trusted: Trusted | None = None, *, sealed_next: bool = False) -> PostMortem:
     """Read a record, whole or not, and return what its report says.
@@ -134,7 +135,6 @@ def post_mortem(folder: Path, trusted: Trusted | None = None, *, sealed_next: bo
     judgements = inventory.value.judgements if inventory else ()
     made = checks.value if checks else ()
     logs = diagnosis.value if diagnosis else None
-    stores = stores_of(record, changes)
     about = opening_of(record)
     return PostMortem(
         incident=about.get("incident", folder.name),
@@ -156,7 +156,7 @@ def post_mortem(folder: Path, trusted: Trusted | None = None, *, sealed_next: bo
         moments=moments_of(lines, changes, stages, diagnosis),
         diagnosis=logs,
         changes=changes,
-        stores=stores,
+        stores=stores_of(record, changes),
         inventory=inventory.value if inventory else None,
         judged=place(inventory),
         checks=made,
@@ -169,12 +169,12 @@ def post_mortem(folder: Path, trusted: Trusted | None = None, *, sealed_next: bo
         screenshots=tuple(screenshots_of(record)),
         versions=verification.notebooks,
         undo=undo_of(changes),
-        unproven=tuple(unproven_of(standing, logs, judgements, made, changes, stages, impacts, record.unread)),
+        unproven=tuple(unproven_of(standing, lines, logs, judgements, made, changes, stages, impacts, record.unread)),
         lines=journal_of(record),
     )
 
 
-def place(found: Found[T] | None) -> Ref:
+def place(found: Found[Any] | None) -> Ref:
     """Return where something that was found stands in the record."""
     return ref(found.line) if found else Ref()
 
@@ -269,8 +269,7 @@ def _make(
     pm: PostMortem, forms: tuple[str, ...], files: str, theirs: Mapping[str, str], browser: str
 ) -> tuple[dict[str, bytes], str]:
     """Return the forms as bytes, and why the PDF is not among them, if it is not."""
-    made: dict[str, bytes] = {}
-    missing = ""
+    made, missing = dict[str, bytes](), ""
     if "html" in forms:
         made["html"] = gate_text(render_html(pm, files=files, written=theirs)).encode("utf-8", "replace")
     if "md" in forms:

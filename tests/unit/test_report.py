@@ -17,6 +17,7 @@ from report_kit import PLAIN, checks, whole_record
 from runbook_lib import secrets
 from runbook_lib.errors import ParameterRefused
 from runbook_lib.models import Outcome, Stage, StageState, Verdict
+from runbook_lib.record.about import About, LineTopic
 from runbook_lib.record.incident import Record
 from runbook_lib.record.journal import Artifact, Kind
 from runbook_lib.redactor import Redactor
@@ -198,6 +199,17 @@ def test_an_outcome_that_something_followed_is_in_doubt(tmp_path: Path) -> None:
     headline = post_mortem(record.folder).headline
     assert (headline.settled, headline.tone) == (False, "doubt")
     assert "went on" in headline.words
+
+
+def test_whoever_may_have_answered_once_is_not_forgotten(tmp_path: Path) -> None:
+    """Another certificate that was met, and gone at the next look, is the first thing that a repair leaves open."""
+    record = whole_record(tmp_path)
+    about = About(topic=LineTopic.CERTIFICATE, name="192.0.2.20:8082", seen=Verdict.CONTRADICTED)
+    record.journal.append(Kind.OBSERVED, server="secondary", seen="contradicted: not the CSR's", text=about)
+    found = post_mortem(record.folder)
+    assert found.headline.outcome is Outcome.REPAIRED
+    assert found.unproven[0].startswith("Who answered as secondary at ")
+    assert found.unproven[0].endswith("which may be somebody else: contradicted: not the CSR's")
 
 
 def test_a_contradicted_certificate_comes_first(tmp_path: Path) -> None:
