@@ -7,7 +7,7 @@ import secrets
 from collections.abc import Collection
 from contextlib import nullcontext, suppress
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import ClassVar, Self, TypeVar
 
@@ -42,6 +42,7 @@ from runbook_lib.secrets import NotPrivate
 
 T = TypeVar("T")
 INCIDENT = re.compile(r"\d{8}T\d{6}Z-[A-Za-z0-9-]{1,40}-[0-9a-f]{4}")
+_STAMP = "%Y%m%dT%H%M%SZ"
 OPENING = "incident.json"
 _FACT = re.compile(r"[a-z][a-z0-9_]{0,60}")
 
@@ -69,12 +70,17 @@ class Record(ArtifactStore):
 
     @classmethod
     def create(cls, root: Path, site: str, *, what: str = "", given: str = "") -> Self:
-        """Open a new incident of ``site``; ``what``: why or by which stage, ``given``: the name or path of its file."""
+        """Open a new incident of ``site``; ``what``: why or by which stage, ``given``: the name or path of its file.
+
+        Its name is newer than those of the site's that are there, also where the clock was set back since.
+        """
         now = datetime.now(UTC)
-        for _ in range(1000):
-            incident = f"{cls.PREFIX}{now:%Y%m%dT%H%M%SZ}-{site_slug(site)}-{secrets.token_hex(2)}"
-            if not (root / incident).exists():
-                break
+        stamp, there = f"{now:{_STAMP}}", named_there(root, f"-{site_slug(site)}-", cls.PATTERN)
+        newest = there[0].removeprefix(cls.PREFIX) if there else ""
+        with suppress(ValueError, OverflowError):  # no time, by whomever it was named so
+            if newest[: len(stamp)] >= stamp:
+                stamp = f"{datetime.strptime(newest[: len(stamp)], _STAMP) + timedelta(seconds=1):{_STAMP}}"
+        incident = f"{cls.PREFIX}{stamp}-{site_slug(site)}-{secrets.token_hex(2)}"
         record = cls(root, incident, site)
         make_folder(record.folder)
         said = {"incident": incident, "site": site, "opened_utc": now.isoformat(), "by": operator()}
@@ -123,10 +129,8 @@ class Record(ArtifactStore):
             note_seen(paths.key_dir(), {artifact.sha256: ""})
         return artifact
 
-    def read_facts(
-        self, stage: Stage, name: str, kind: type[T], *, said: bool = False, before: datetime | int | None = None
-    ) -> T:
-        """What ``stage`` left last under ``name``, at all or ``before`` a time or the number of a journal line.
+    def read_facts(self, stage: Stage, name: str, kind: type[T], *, said: bool = False, before: int | None = None) -> T:
+        """What ``stage`` left last under ``name``, at all or ``before`` the number of a journal line.
 
         ``said``: where others may write in the folder, only what this account wrote counts. Raises ``StageOutOfOrder``
         if it has not left any, ``RecordDamaged`` if the file is not what the journal says.
@@ -137,7 +141,7 @@ class Record(ArtifactStore):
             if (
                 line.artifact
                 and wanted.fullmatch(line.artifact.path)
-                and (before is None or (line.n < before if isinstance(before, int) else line.utc < before))
+                and (before is None or line.n < before)
                 and (ours is None or line.artifact.sha256 in ours)
             ):
                 return self.read_json(line.artifact, kind)
@@ -320,12 +324,12 @@ def find_open(root: Path, site: str) -> str | None:
     return None
 
 
-def named_there(root: Path, part: str = "") -> list[str]:
+def named_there(root: Path, part: str = "", pattern: re.Pattern[str] = INCIDENT) -> list[str]:
     """Return the names of all incidents' folders that hold ``part``, the newest first; nothing in them is read."""
     if not root.is_dir():
         return []
     names = (path.name for path in root.iterdir() if part in path.name and path.is_dir())
-    return sorted((name for name in names if INCIDENT.fullmatch(name)), reverse=True)
+    return sorted((name for name in names if pattern.fullmatch(name)), reverse=True)
 
 
 def _summary(root: Path, incident: str) -> Summary:

@@ -18,14 +18,14 @@ from runbook_lib.decisions import (
 )
 from runbook_lib.device.answers import StateKind
 from runbook_lib.errors import RepairFailed, StageOutOfOrder
-from runbook_lib.models import HaStatus, Inventory, Judgement, Stage, Verdict
+from runbook_lib.models import HaStatus, Inventory, Judgement, Verdict
 from runbook_lib.params.model import IseServer, Site
 from runbook_lib.record.about import About, LineTopic
 from runbook_lib.record.stages import is_of_plan
 from runbook_lib.repair.confirmation import accepted_of
 from runbook_lib.repair.context import PI_SERVERS, Context
 from runbook_lib.repair.ha_state import form_rows, ha_states_in_words, kinds_of, served_by_secondary
-from runbook_lib.repair.sent_changes import DELETION_FACTS, ChangeHistory, change_history, facts_or, recorded_deletions
+from runbook_lib.repair.sent_changes import ChangeHistory, change_history, recorded_deletions
 
 # Whether high availability comes back by itself, and what the ISE Servers page says, is known only after the
 # deletions. So a change is planned with the condition under which it is made: what turns out not to be needed is
@@ -182,8 +182,7 @@ def results_of(context: Context, plan: Plan) -> tuple[DeletionResult, ...]:
     """
     lines = context.record.journal.read().lines
     made = max((line.n for line in lines if is_of_plan(line) and line.seen == plan.digest), default=len(lines) + 1)
-    before = facts_or(context.record, Stage.DELETE, DELETION_FACTS, tuple[DeletionResult, ...], (), before=made)
-    return recorded_deletions(context.record)[len(before) :]
+    return recorded_deletions(context.record)[len(recorded_deletions(context.record, before=made)) :]
 
 
 def unsent(context: Context, plan: Plan) -> tuple[PlanRow, ...]:

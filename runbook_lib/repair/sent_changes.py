@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TypeVar
@@ -74,9 +75,9 @@ def facts_or(record: Record, stage: Stage, name: str, kind: type[T], default: T,
         return default
 
 
-def recorded_deletions(record: Record) -> tuple[DeletionResult, ...]:
-    """Return every deletion of an incident whose result was seen, oldest first."""
-    return facts_or(record, Stage.DELETE, DELETION_FACTS, tuple[DeletionResult, ...], ())
+def recorded_deletions(record: Record, *, before: int | None = None) -> tuple[DeletionResult, ...]:
+    """Return every deletion of an incident whose result was seen, oldest first, or those ``before`` a journal line."""
+    return facts_or(record, Stage.DELETE, DELETION_FACTS, tuple[DeletionResult, ...], (), before=before)
 
 
 def lost_with(result: DeletionResult) -> tuple[TofuEntry, ...]:
@@ -90,13 +91,12 @@ def deleting(key: str) -> About:
     return About(topic=LineTopic.DELETE, name=key)
 
 
-def deletion_intents(record: Record) -> dict[tuple[str, str], datetime]:
-    """Return when each deletion of an incident was last about to be sent, by server and entry.
+def deletion_intents(record: Record) -> dict[tuple[str, str], Line]:
+    """Return the line in which each deletion of an incident was last about to be sent, by server and entry.
 
     One whose command is known not to have left is none.
     """
-    sent = [line for line in _intents(record) if line.about.topic is LineTopic.DELETE]
-    return {(line.server, line.about.name): line.utc for line in sent}
+    return {(line.server, line.about.name): line for line in _intents(record) if line.about.topic is LineTopic.DELETE}
 
 
 def change_intents(record: Record) -> tuple[tuple[About, datetime], ...]:
@@ -142,8 +142,8 @@ def unseen_changes(record: Record) -> list[tuple[str, About]]:
     lines = record.journal.read().lines
     proven = max((line.n for line in lines if line.kind is Kind.OUTCOME and line.seen == Outcome.REPAIRED), default=0)
     later = {(line.server, line.about.subject.name) for line in lines[proven:] if line.kind is Kind.INTENT}
-    gone = {(each.server, each.key) for each in recorded_deletions(record) if each.result is Deletion.GONE}
-    unseen = [place for place in deletion_intents(record) if place not in gone and place in later]
+    ends = {(each.server, each.key): each.result for each in recorded_deletions(record)}  # the last one of each
+    unseen = [place for place in deletion_intents(record) if ends.get(place) is not Deletion.GONE and place in later]
     return list(dict.fromkeys((*pending, *((server, deleting(key)) for server, key in unseen))))
 
 
@@ -188,25 +188,33 @@ def change_history(context: Context) -> ChangeHistory:
 
 def deletion_ends(root: Path, site: str) -> tuple[dict[tuple[str, str], datetime], dict[tuple[str, str], Undecided]]:
     """Return, from all records of a site and by (server, key), what a ``ChangeHistory`` calls so."""
+    # By the order of the records and of their journals: what a clock said that was set since hides no deletion.
     gone: dict[tuple[str, str], datetime] = {}
-    unseen: list[tuple[tuple[str, str], Undecided]] = []
-    for record in records_of_site(root, site):
-        intents = deletion_intents(record)
+    undecided: dict[tuple[str, str], Undecided] = {}
+    for record in reversed(tuple(records_of_site(root, site))):
         try:
-            results = recorded_deletions(record)
-        except RecordError:
-            results = ()  # a file of it is damaged; its intents stand in the journal
+            left = _without_result(record, results := recorded_deletions(record))
+        except RecordError:  # a file of it is damaged; its intents stand in the journal
+            left = _without_result(record, results := ())
         for result in results:
             place = (result.server, result.key)
             if result.result is Deletion.GONE:
-                gone[place] = max(result.read_back_utc, gone.get(place, result.read_back_utc))
+                gone[place] = result.read_back_utc
+                undecided.pop(place, None)
             elif result.result is not Deletion.NOT_SENT:
-                unseen.append((place, Undecided(sent_utc=result.sent_utc, looked_utc=result.read_back_utc)))
-            if place in intents and intents[place] <= result.sent_utc:
-                del intents[place]  # this is its result
-        unseen += [(place, Undecided(sent_utc=utc, looked_utc=utc)) for place, utc in intents.items()]
-    newest = dict(sorted(unseen, key=lambda each: each[1].sent_utc))
-    return gone, {place: end for place, end in newest.items() if place not in gone or gone[place] < end.sent_utc}
+                undecided[place] = Undecided(sent_utc=result.sent_utc, looked_utc=result.read_back_utc)
+        undecided |= {place: Undecided(sent_utc=line.utc, looked_utc=line.utc) for place, line in left.items()}
+    return gone, undecided
+
+
+def _without_result(record: Record, results: Sequence[DeletionResult]) -> dict[tuple[str, str], Line]:
+    """Return the intents of which no result was kept since, by place; ``results`` are all that were kept."""
+
+    def has_result(place: tuple[str, str], line: Line) -> bool:
+        since = results[len(recorded_deletions(record, before=line.n)) :] if results else ()
+        return place in [(each.server, each.key) for each in since]
+
+    return {place: line for place, line in deletion_intents(record).items() if not has_result(place, line)}
 
 
 def last_known_certificate(context: Context, target: str) -> str:
@@ -254,10 +262,8 @@ def records_of_site(root: Path, site: str) -> Iterator[Record]:
     """Yield the site's records, newest first; a damaged one settles nothing."""
     for summary in list_records(root, site):
         if not summary.problem:
-            try:
+            with suppress(RecordError):
                 yield Record.open(root, summary.incident)
-            except RecordError:
-                continue
 
 
 # -- Deletions whose end an interrupted run did not write down: what the stores and the logs say of them now.
@@ -283,19 +289,14 @@ class InterruptedDeletion:
 
 def interrupted_deletions(record: Record) -> tuple[InterruptedDeletion, ...]:
     """Return the deletions that may have been sent and whose result is not kept with the others, oldest first."""
-    found: dict[tuple[str, str], InterruptedDeletion] = {}
-    for line in record.journal.read().lines:
-        place = (line.server, line.about.name)
-        if line.about.topic is not LineTopic.DELETE:
-            continue
-        if line.kind is Kind.INTENT:
-            found[place] = InterruptedDeletion(*place, command=line.about.command, intent_utc=line.utc)
-        elif line.kind is Kind.RESULT and line.about.seen == NOT_SENT:
-            found.pop(place, None)
-        elif line.kind is Kind.RESULT and place in found:
-            found[place] = replace(found[place], seen=line.seen)
-    kept_utc = {(result.server, result.key): result.sent_utc for result in recorded_deletions(record)}
-    return tuple(each for place, each in found.items() if place not in kept_utc or kept_utc[place] < each.intent_utc)
+    results = (line for line in record.journal.read().lines if line.kind is Kind.RESULT)
+    ends = {(line.server, line.about.subject): line for line in results if line.about.seen != NOT_SENT}
+    found = []
+    for place, line in _without_result(record, recorded_deletions(record)).items():
+        end = ends.get((line.server, line.about.subject))
+        seen = end.seen if end and end.n > line.n else ""
+        found.append(InterruptedDeletion(*place, command=line.about.command, intent_utc=line.utc, seen=seen))
+    return tuple(found)
 
 
 async def settle_interrupted(context: Context, stores: Iterable[TofuStore]) -> None:

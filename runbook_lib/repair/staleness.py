@@ -14,7 +14,7 @@ from runbook_lib.params.model import Site
 from runbook_lib.repair.context import PI_SERVERS, Context, Target, is_own, target_of
 from runbook_lib.repair.diagnose import FACTS
 from runbook_lib.repair.ha_state import kinds_of
-from runbook_lib.repair.sent_changes import ChangeHistory, change_history, facts_or
+from runbook_lib.repair.sent_changes import ChangeHistory, change_history, deletion_intents, facts_or
 
 # The product logs a subject and no address, so a subject is all that leads from a line to an entry; it
 # selects an entry for a closer look and confirms nothing.
@@ -315,14 +315,14 @@ def ends_of_deletions(
     past = change_history(context)
     places = past.undecided.keys() if earlier else past.sent_here & past.undecided.keys()
     stale = Staleness(context.site, diagnosis, inventory, past)
-    nothing = Diagnosis(mismatches=())
+    intents, nothing = deletion_intents(context.record), Diagnosis(mismatches=())
     ends = {}
     for server, key in places:
         for entry in inventory.store(server).entries:
             target = target_of(context.site, server, entry)
             if entry.key == key and target:
-                sent_utc = past.undecided[server, key].sent_utc
-                before = facts_or(context.record, Stage.DIAGNOSE, FACTS, Diagnosis, nothing, before=sent_utc)
+                sent = intents[server, key].n if (server, key) in intents else 0
+                before = facts_or(context.record, Stage.DIAGNOSE, FACTS, Diagnosis, nothing, before=sent)
                 ends[server, key] = stale.end_of(server, entry, target, inventory.judgement(target.name), before)
     return ends
 

@@ -58,12 +58,16 @@ from runbook_lib.repair.approval import (
 from runbook_lib.repair.guard import ChangeRequest, not_sent_before
 from runbook_lib.repair.sent_changes import (
     CONFIRMED_FACTS,
+    DELETION_FACTS,
     ConfirmedCertificates,
     Undecided,
     change_history,
     deleting,
     deletion_intents,
+    interrupted_deletions,
     last_known_certificate,
+    recorded_deletions,
+    unseen_changes,
 )
 from runbook_lib.show import tables
 from runbook_lib.show.forms import ApprovalForm
@@ -642,6 +646,24 @@ def test_the_newest_of_several_deletions_counts(incident: Incident) -> None:
     assert again.undecided == {ISE_ENTRY: Undecided(sent_utc=last.utc, looked_utc=last.utc)}
     incident.sent(*ISE_ENTRY)
     assert not change_history(incident.context).undecided
+
+
+@pytest.mark.parametrize("result", [None, Deletion.NOT_DELETED_OR_CAME_BACK])
+@pytest.mark.parametrize("same", [True, False])
+def test_no_clock_that_is_set_back_hides_a_later_deletion(
+    tmp_path: Path, incident: Incident, result: Deletion | None, same: bool
+) -> None:
+    """An entry went at a time that is yet to come; the deletion after it, in whichever incident, is not seen to end."""
+    incident.sent(*ISE_ENTRY)
+    (gone,) = recorded_deletions(incident.record)
+    ahead = datetime.now(UTC) + timedelta(hours=25)
+    dated = (replace(gone, sent_utc=ahead, read_back_utc=ahead),)
+    incident.record.write_facts(Stage.DELETE, DELETION_FACTS, dated)
+    later = incident if same else Incident(tmp_path)
+    later.sent(*ISE_ENTRY, result)
+    assert set(change_history(later.context).undecided) == {ISE_ENTRY}
+    assert [what.name for _, what in unseen_changes(later.record)] == [ISE_ENTRY[1]]
+    assert len(interrupted_deletions(later.record)) == (result is None)
 
 
 @pytest.mark.parametrize("result", [Deletion.NOT_DELETED_OR_CAME_BACK, Deletion.COLLATERAL])

@@ -18,7 +18,7 @@ from runbook_lib.errors import ParameterRefused
 from runbook_lib.models import Outcome, Stage
 from runbook_lib.record import history as history_finding
 from runbook_lib.record.history import INDEX_PLACE, INDEX_VERSION, WAIT_S, Query, opened, past_incidents
-from runbook_lib.record.incident import Record
+from runbook_lib.record.incident import Record, find_open
 from runbook_lib.show.incidents import draw_history, incidents
 
 MANY = 300
@@ -86,6 +86,16 @@ def test_what_was_not_repaired_has_no_time_to_repair(tmp_path: Path, outcome: Ou
     """Only an outcome that closed an incident after a change is a repair."""
     incident(tmp_path, "berlin", outcome)
     assert past_incidents(tmp_path)[0].repair_s is None
+
+
+def test_a_clock_that_was_set_back_names_no_older_incident(tmp_path: Path) -> None:
+    """The newest by name is the one that was opened last, of each site; a name that is no time is passed over."""
+    (tmp_path / "20991231T235959Z-berlin-ffff").mkdir()
+    names = [Record.create(tmp_path, "berlin").incident for _ in range(3)]
+    assert [name[:16] for name in names] == ["21000101T000000Z", "21000101T000001Z", "21000101T000002Z"]
+    assert find_open(tmp_path, "berlin") == names[-1]
+    (tmp_path / "99999999T999999Z-oslo-ffff").mkdir()
+    assert Record.create(tmp_path, "oslo").incident < "2099"
 
 
 def test_damaged_records_are_listed_with_their_problem(root: Path) -> None:
