@@ -33,8 +33,8 @@ from runbook_lib.params.load import secret_references
 from runbook_lib.record.files import plain_json_value
 from runbook_lib.record.history import past_incidents, standings
 from runbook_lib.record.lock import refusal
+from runbook_lib.show.document import Row, Table
 from runbook_lib.show.rendering import View
-from runbook_lib.show.table import Row, Table
 
 # -- ``runbook fleet triage``: one line as each site is found, then the tables, or JSON ------------
 

@@ -29,8 +29,8 @@ from runbook_lib.record.files import operator
 from runbook_lib.record.incident import Record
 from runbook_lib.record.journal import Kind
 from runbook_lib.show import findings, tables
+from runbook_lib.show.document import Row, Table
 from runbook_lib.show.rendering import View, room
-from runbook_lib.show.table import Row, Table
 
 # -- ``runbook lab``: the embedded lab as people and scripts use it --------------------------------
 

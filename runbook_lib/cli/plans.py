@@ -35,8 +35,8 @@ from runbook_lib.repair.approval import UNSIGNED, approve, approver, require_not
 from runbook_lib.repair.confirmation import settling, ways_out_of, write_override
 from runbook_lib.repair.sent_changes import unseen_changes
 from runbook_lib.show import tables
+from runbook_lib.show.document import BAD, Row, Table
 from runbook_lib.show.rendering import View
-from runbook_lib.show.table import BAD, Row, Table
 
 # -- What is planned, as the terminal shows it: ``runbook plan``, and what ``run`` and ``approve`` show of it
 

@@ -21,9 +21,9 @@ from runbook_lib.record.incident import Record
 from runbook_lib.record.lock import at_work
 from runbook_lib.record.signing import PUBLIC, new_key, read_public
 from runbook_lib.record.verification import NOT_PROVEN, Verification, trusted_in, verify_record
+from runbook_lib.show.document import BAD, GOOD, PLAIN, Row, Table
 from runbook_lib.show.incidents import AT_WORK, fleet_map, table_of
 from runbook_lib.show.rendering import View
-from runbook_lib.show.table import BAD, GOOD, PLAIN, Row, Table
 
 if TYPE_CHECKING:  # a report is loaded where one is made
     from runbook_lib.show.report import Written

@@ -40,8 +40,8 @@ from runbook_lib.repair.inventory import check_given
 from runbook_lib.repair.preflight import require_logins
 from runbook_lib.repair.sent_changes import change_intents, deleting, deletion_intents, unseen_changes
 from runbook_lib.secrets import REDACTOR
+from runbook_lib.show.document import STATE_TONES, Row, Table
 from runbook_lib.show.rendering import View
-from runbook_lib.show.table import STATE_TONES, Row, Table
 
 # -- What a terminal shows of a run while it goes on: one line per stage and one per change, each with its seconds
 

@@ -18,9 +18,9 @@ from runbook_lib.repair.ha import HaAction, decide_ha, why_no_readiness
 from runbook_lib.repair.ha_state import form_rows, observe_ha, prove_ha
 from runbook_lib.repair.primary_pages import Guide
 from runbook_lib.show import tables
+from runbook_lib.show.document import Row, Table
 from runbook_lib.show.forms import ApprovalForm, Form, ProductionForm
 from runbook_lib.show.rendering import View
-from runbook_lib.show.table import Row, Table
 
 # -- An approval that is given in the notebook
 

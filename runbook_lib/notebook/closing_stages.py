@@ -28,10 +28,10 @@ from runbook_lib.repair.context import Context, targets
 from runbook_lib.secrets import REDACTOR
 from runbook_lib.show import findings, tables
 from runbook_lib.show.advice import end_run_all_at_red, show_errors_as_advice
+from runbook_lib.show.document import Cell, Row, Table, link_to, mark_of
 from runbook_lib.show.incidents import fleet_map, incidents
 from runbook_lib.show.progress import Followed, newest
 from runbook_lib.show.rendering import View, attended
-from runbook_lib.show.table import Cell, Row, Table, link_to, mark_of
 from runbook_lib.show.timeline import over_time
 from runbook_lib.show.trust import trust_as_verified
 

@@ -39,10 +39,10 @@ from runbook_lib.repair.sent_changes import close_unfinished, outcome_unfinished
 from runbook_lib.secrets import REDACTOR, learn
 from runbook_lib.show.advice import end_run_all_at_red, show_errors_as_advice
 from runbook_lib.show.choice_form import ChoiceActions, ChoiceForm, SiteChoice, opening
+from runbook_lib.show.document import Table
 from runbook_lib.show.progress import Progress
 from runbook_lib.show.rendering import View, attended
 from runbook_lib.show.site_form import ShownKey
-from runbook_lib.show.table import Table
 
 # -- Before a stage is opened: which site and which incident it will be ----------------------------
 

@@ -23,10 +23,10 @@ from runbook_lib.repair.plan import plan_of
 from runbook_lib.repair.preflight import lacking
 from runbook_lib.repair.sent_changes import facts_or
 from runbook_lib.show import findings, tables
+from runbook_lib.show.document import ALARM, BAD
 from runbook_lib.show.expectation_form import NOTHING, ExpectationActions, ExpectationForm, ExpectedHost, Given, known
 from runbook_lib.show.forms import OverrideForm, Renewed, Unconfirmed, unconfirmed
 from runbook_lib.show.rendering import View
-from runbook_lib.show.table import ALARM, BAD
 from runbook_lib.show.trust import trust_as_planned
 
 # -- The forms of stage 20: what is known of a certificate by another way, and a person's word where nothing is

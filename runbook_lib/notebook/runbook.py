@@ -34,9 +34,9 @@ from runbook_lib.repair.context import Context, Devices, ProgressCallback
 from runbook_lib.repair.primary_pages import PrimaryPages
 from runbook_lib.repair.sent_changes import anything_sent
 from runbook_lib.show import tables
+from runbook_lib.show.document import DOUBT, GOOD, Cell, Row, Table
 from runbook_lib.show.progress import Progress
 from runbook_lib.show.rendering import LAB, PRODUCTION, Sign, Signed, View
-from runbook_lib.show.table import DOUBT, GOOD, Cell, Row, Table
 
 # -- The connections of a stage: closed with it, or handed to the stage that follows in the same kernel.
 #

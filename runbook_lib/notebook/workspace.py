@@ -23,7 +23,7 @@ from runbook_lib.params.load import from_anywhere, load_site, load_site_or_lab
 from runbook_lib.params.model import LabRequest, Site
 from runbook_lib.record.files import make_folder, operator, write_new, write_over, writing
 from runbook_lib.record.incident import Record, find_open, list_records, site_slug
-from runbook_lib.show.table import READY, Link
+from runbook_lib.show.document import READY, Link
 
 # -- Which site and incident the notebooks open, and a site's file from its name.
 #

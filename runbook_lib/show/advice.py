@@ -16,8 +16,8 @@ from runbook_lib import paths
 from runbook_lib.errors import RunbookError, printable
 from runbook_lib.i18n.language import ENGLISH, gettext, language
 from runbook_lib.models import Stage
+from runbook_lib.show.document import BAD, Link, Row, Table
 from runbook_lib.show.rendering import STYLE, attended, html, notebook_shell, room, text, text_of
-from runbook_lib.show.table import BAD, Link, Row, Table
 
 # -- Run All ends at a red cell: nothing that was asked for before anybody could see it is run after it.
 #

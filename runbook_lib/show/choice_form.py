@@ -9,10 +9,10 @@ from typing import Any
 
 from runbook_lib.i18n.language import gettext
 from runbook_lib.params.load import Draft
+from runbook_lib.show.document import BAD, DOUBT, GOOD, Row, Table
 from runbook_lib.show.forms import BELOW, LABEL, UNFOLDS, WIDE, Form, Said, button, ipywidgets, text_field, without_form
 from runbook_lib.show.rendering import View
 from runbook_lib.show.site_form import ShownKey, SiteControls
-from runbook_lib.show.table import BAD, DOUBT, GOOD, Row, Table
 
 # -- Which site, which incident: chosen from what there is, or a site made anew --------------------
 

@@ -13,9 +13,9 @@ from runbook_lib.certificates.expectation import LARGEST_FILE
 from runbook_lib.errors import RunbookError
 from runbook_lib.i18n.language import gettext
 from runbook_lib.params.values import canonical_sha256
+from runbook_lib.show.document import BAD, GOOD, Row, Table
 from runbook_lib.show.forms import BELOW, LABEL, NATURAL_WIDTH, WIDE, Form, Said, button, ipywidgets, without_form
 from runbook_lib.show.rendering import View
-from runbook_lib.show.table import BAD, GOOD, Row, Table
 
 # -- A file that is chosen with a button or dropped: its name and its bytes are handed on, and no widget keeps them
 

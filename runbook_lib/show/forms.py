@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar
 from runbook_lib.decisions import Plan
 from runbook_lib.errors import RunbookError, printable
 from runbook_lib.i18n.language import count, gettext
+from runbook_lib.show.document import BAD, COLOURS, DOUBT, GOOD, MARKS, Row, Table
 from runbook_lib.show.rendering import View, attended, style_sheet
-from runbook_lib.show.table import BAD, COLOURS, DOUBT, GOOD, MARKS, Row, Table
 from runbook_lib.show.tables import before_approval
 
 if TYPE_CHECKING:

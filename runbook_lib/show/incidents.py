@@ -10,9 +10,9 @@ from datetime import UTC, datetime, timedelta
 from runbook_lib.decisions import PastIncident, SiteStatus, Unended
 from runbook_lib.models import Outcome
 from runbook_lib.show import svg
+from runbook_lib.show.document import PLAIN, Row, Table, mark_of
 from runbook_lib.show.rendering import View
 from runbook_lib.show.svg import Axis, Picture, even_axis, shorten, span, width_of
-from runbook_lib.show.table import PLAIN, Row, Table, mark_of
 
 # -- The picture of all incidents: when each was opened, how long its repair took, and how it ended
 

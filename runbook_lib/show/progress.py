@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 from runbook_lib.errors import RecordError, printable
 from runbook_lib.i18n.language import gettext
 from runbook_lib.record.journal import Journal, Kind, Line
+from runbook_lib.show.document import Row, Table
 from runbook_lib.show.rendering import View, text_of
-from runbook_lib.show.table import Row, Table
 
 if TYPE_CHECKING:
     import ipywidgets

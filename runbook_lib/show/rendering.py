@@ -18,9 +18,7 @@ from rich.text import Text
 
 from runbook_lib.errors import one_line, printable
 from runbook_lib.i18n.language import gettext
-from runbook_lib.show.svg import STYLE as PICTURES_STYLE
-from runbook_lib.show.svg import Picture
-from runbook_lib.show.table import (
+from runbook_lib.show.document import (
     COLOURS,
     MARKS,
     MOST_ROWS,
@@ -33,6 +31,8 @@ from runbook_lib.show.table import (
     in_language,
     without_idle_columns,
 )
+from runbook_lib.show.svg import STYLE as PICTURES_STYLE
+from runbook_lib.show.svg import Picture
 
 # -- A table as HTML for a notebook. All text is data: it is escaped, and nothing in it becomes a link or a tag
 
@@ -111,7 +111,7 @@ _WHOLE = ' class="whole"'
 
 
 def _shown(cell: Cell) -> str:
-    return f'<a href="{escape(cell.href)}">{text_of(cell.text)}</a>' if isinstance(cell, Link) else text_of(cell)
+    return f'<a href="{escape(cell.href)}">{text_of(cell.text)}</a>' if isinstance(cell, Link) else text_of(str(cell))
 
 
 def _cell(cell: Cell, *, heads: bool, whole: bool, mark: str) -> str:

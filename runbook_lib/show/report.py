@@ -21,7 +21,8 @@ from runbook_lib.record.incident import Record
 from runbook_lib.record.journal import Kind, Line
 from runbook_lib.record.stages import alarms_after, named_in_words
 from runbook_lib.record.verification import NEVER_SEALED, NOT_PROVEN, Trusted, Verification, trusted_in, verify_record
-from runbook_lib.show.report_model import OWN_STAGE, ChangeRow, Impact, PostMortem, RecordStatus, Ref, StageRow
+from runbook_lib.show.document import NOWHERE, Ref
+from runbook_lib.show.report_model import OWN_STAGE, ChangeRow, Impact, PostMortem, RecordStatus, StageRow
 from runbook_lib.show.report_page import print_pdf, read_written, render_html, render_markdown
 from runbook_lib.show.report_reading import (
     Found,
@@ -176,7 +177,7 @@ def post_mortem(folder: Path, trusted: Trusted | None = None, *, sealed_next: bo
 
 def place(found: Found[Any] | None) -> Ref:
     """Return where something that was found stands in the record."""
-    return ref(found.line) if found else Ref()
+    return ref(found.line) if found else NOWHERE
 
 
 def standing_of(found: Verification, *, sealed_next: bool = False) -> RecordStatus:

@@ -2,27 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from runbook_lib.decisions import Approval, Check, Override, Plan
 from runbook_lib.models import Diagnosis, Inventory, Outcome, Stage, StageState
 from runbook_lib.record.artifacts import Drift
 from runbook_lib.record.journal import Kind, Line
-from runbook_lib.show.svg import Picture
+from runbook_lib.show.document import NOWHERE, Bullets, Drawn, Ref, Table
 
 # -- What a post-mortem says, as frozen values: each with the journal's line that it rests on ------
 
 OWN_STAGE = Stage.POST_MORTEM.value
 """The stage that writes the report: its own state says nothing of the incident."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Ref:
-    """Where it stands: the journal's line (0: in none) and the file that the line names (empty: none)."""
-
-    line: int = 0
-    path: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,8 +74,8 @@ class Impact:
     rejected: bool = False
     since_utc: datetime | None = None
     until_utc: datetime | None = None
-    since: Ref = Ref()
-    until: Ref = Ref()
+    since: Ref = NOWHERE
+    until: Ref = NOWHERE
     line: str = ""
     seen: str = ""
     not_known: tuple[str, ...] = ()
@@ -234,64 +226,7 @@ class PostMortem:
     lines: tuple[JournalLine, ...]
 
 
-# -- The parts that a report is made of, before it is HTML or Markdown: both are written from the same parts
-
-MARKS = {"good": "✔", "bad": "✘", "doubt": "?", "change": "▲", "plain": "", "quiet": ""}
-"""The sign beside a word whose tone a colour says too."""
-
-
-@dataclass(frozen=True)
-class Code:
-    """Text to be read or copied letter by letter: a key, a digest, a command, a line of a log."""
-
-    text: str
-
-
-@dataclass(frozen=True)
-class Marked:
-    """A word with its tone."""
-
-    tone: str
-    text: str
-
-
-Cell = str | Code | Marked | Ref
-SILENT: tuple[Cell, ...] = ("-", Ref())
-"""The cells that say nothing."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Grid:
-    """A table. The first cell of a row names it; ``ref`` is where all rows come from, if that is one place."""
-
-    caption: str
-    headers: tuple[str, ...]
-    rows: tuple[tuple[Cell, ...], ...]
-    empty: str = "nothing"
-    ref: Ref = Ref()
-
-    def without_empty_columns(self) -> Grid:
-        """Return the table without the columns in which no row says anything."""
-        filled = [place for place in range(len(self.headers)) if any(row[place] not in SILENT for row in self.rows)]
-        if not self.rows or len(filled) == len(self.headers):
-            return self
-        rows = tuple(tuple(row[place] for place in filled) for row in self.rows)
-        return replace(self, headers=tuple(self.headers[place] for place in filled), rows=rows)
-
-
-@dataclass(frozen=True)
-class Bullets:
-    """A list of sentences."""
-
-    items: tuple[str, ...]
-
-
-@dataclass(frozen=True)
-class Drawn:
-    """A picture for a wide and for a narrow page."""
-
-    wide: Picture
-    narrow: Picture
+# -- The parts of the report that no other document has, and its chapters -------------------------
 
 
 @dataclass(frozen=True)
@@ -309,7 +244,7 @@ class Blank:
     hint: str
 
 
-Block = str | Grid | Bullets | Drawn | Shots | Blank
+Block = str | Table | Bullets | Drawn | Shots | Blank
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -21,20 +21,8 @@ from runbook_lib.errors import BrowserMissing, printable
 from runbook_lib.i18n.language import ENGLISH, NOT_RECORDED, count, duration, using_language, utc_time
 from runbook_lib.record.files import gate_text
 from runbook_lib.show import svg
-from runbook_lib.show.report_model import (
-    MARKS,
-    Block,
-    Bullets,
-    Cell,
-    Code,
-    Drawn,
-    Grid,
-    Marked,
-    PostMortem,
-    Ref,
-    Section,
-    Shots,
-)
+from runbook_lib.show.document import MARKS, Bullets, Cell, Code, Drawn, Marked, Ref, Table
+from runbook_lib.show.report_model import Block, PostMortem, Section, Shots
 from runbook_lib.show.report_sections import sections_of
 from runbook_lib.show.svg import STYLE
 
@@ -125,10 +113,10 @@ class _MarkdownWriter:
     def _block(self, block: Block) -> Iterator[str]:
         if isinstance(block, str):
             yield escape(block)
-        elif isinstance(block, Grid):
+        elif isinstance(block, Table):
             place = f" ({self._place(block.ref)})" if block.ref.line else ""
-            yield f"**{escape(block.caption)}**{place}"
-            yield self._grid(block)
+            yield f"**{escape(block.title)}**{place}"
+            yield self._table(block)
         elif isinstance(block, Bullets):
             yield _list(block.items)
         elif isinstance(block, Drawn):
@@ -143,11 +131,11 @@ class _MarkdownWriter:
             yield escape(block.hint)
             yield f"{begin(block.key)}\n\n{self._written.get(block.key) or TO_WRITE}\n\n{end(block.key)}"
 
-    def _grid(self, grid: Grid) -> str:
-        if not grid.rows:
-            return escape(grid.empty)
-        rows = [grid.headers, tuple("---" for _ in grid.headers)]
-        rows += [tuple(self._cell(cell) for cell in row) for row in grid.rows]
+    def _table(self, table: Table) -> str:
+        if not table.rows:
+            return escape(table.empty)
+        rows = [table.headers, tuple("---" for _ in table.headers)]
+        rows += [tuple(map(self._cell, row.cells)) for row in table.rows]
         return "\n".join(f"| {' | '.join(row)} |" for row in rows)
 
     def _cell(self, cell: Cell) -> str:
@@ -157,7 +145,7 @@ class _MarkdownWriter:
             return f"{MARKS[cell.tone]} {escape(cell.text)}".strip()
         if isinstance(cell, Ref):
             return self._place(cell)
-        return escape(cell)
+        return escape(str(cell))
 
     def _place(self, ref: Ref) -> str:
         """Name a line and its file. The file is no link: the record need not be where this Markdown is read."""

@@ -19,7 +19,8 @@ from runbook_lib.record.artifacts import checked
 from runbook_lib.record.files import from_json_bytes, read_plain
 from runbook_lib.record.journal import Kind, Line, parse_whole_lines
 from runbook_lib.record.stages import attempts
-from runbook_lib.show.report_model import ChangeRow, EntryChange, JournalLine, Ref, Screenshot, StageRow, StoreChange
+from runbook_lib.show.document import NOWHERE, Ref
+from runbook_lib.show.report_model import ChangeRow, EntryChange, JournalLine, Screenshot, StageRow, StoreChange
 
 # -- A record's folder as it lies there: whatever can be read and is what the journal says, and what cannot.
 #
@@ -158,7 +159,7 @@ def _change(number: int, intent: Line, later: tuple[Line, ...]) -> ChangeRow:
         result=result.seen if result else "",
         tone=_tone(intent, result),
         ref=ref(intent),
-        result_ref=ref(result) if result else Ref(),
+        result_ref=ref(result) if result else NOWHERE,
     )
 
 

@@ -10,26 +10,31 @@ from runbook_lib.digest import is_sha256
 from runbook_lib.i18n.language import NOT_RECORDED, duration, utc_time
 from runbook_lib.models import Judgement, Stage, StageState
 from runbook_lib.record.artifacts import Drift
+from runbook_lib.show.document import (
+    NOWHERE,
+    STATE_TONES,
+    Bullets,
+    Cell,
+    Code,
+    Marked,
+    Ref,
+    Row,
+    Table,
+    without_idle_columns,
+)
 from runbook_lib.show.report_model import (
     OWN_STAGE,
     Blank,
     Block,
-    Bullets,
-    Cell,
-    Code,
     EntryChange,
-    Grid,
     Impact,
-    Marked,
     PostMortem,
-    Ref,
     Section,
     Shots,
     StageRow,
     StoreChange,
 )
 from runbook_lib.show.report_reading import NO_RESULT, verdict_tone
-from runbook_lib.show.table import STATE_TONES
 from runbook_lib.show.timeline import over_time
 from runbook_lib.show.trust import who_trusts_whom
 
@@ -52,13 +57,15 @@ def sections_of(pm: PostMortem) -> tuple[Section, ...]:
 
 
 def _shortened(block: Block) -> Block:
-    return block.without_empty_columns() if isinstance(block, Grid) else block
+    return without_idle_columns(block) if isinstance(block, Table) else block
 
 
 def _chapters(pm: PostMortem) -> tuple[Section, ...]:
     said = "What the servers said of high availability when the plan was made"
     before = [f"{said}: {impact.seen}." for impact in pm.impacts if impact.seen]
-    undo = Grid(caption="Per change", headers=("what", "can it be undone", "how"), rows=pm.undo)
+    undo = Table(
+        title="Per change", headers=("what", "can it be undone", "how"), rows=tuple(Row(*cells) for cells in pm.undo)
+    )
     return (
         Section(ident="summary", title="Summary", blocks=pm.summary),
         Section(ident="impact", title="Impact", blocks=(HOW_COUNTED, _impact(pm), *before)),
@@ -82,15 +89,15 @@ def _chapters(pm: PostMortem) -> tuple[Section, ...]:
     )
 
 
-def _impact(pm: PostMortem) -> Grid:
-    return Grid(
-        caption="How long each was rejected",
+def _impact(pm: PostMortem) -> Table:
+    return Table(
+        title="How long each was rejected",
         headers=("what", "how long", "first mismatch line", "proven to work", "what is not known"),
         rows=tuple(_impact_row(impact) for impact in pm.impacts),
     )
 
 
-def _impact_row(impact: Impact) -> tuple[Cell, ...]:
+def _impact_row(impact: Impact) -> Row:
     if not impact.rejected:
         length: Cell = Marked("quiet", "no mismatch in the logs that were read")
     elif impact.until_utc is None:
@@ -102,25 +109,25 @@ def _impact_row(impact: Impact) -> tuple[Cell, ...]:
     since = "not known" if impact.rejected else "-"
     if impact.since_utc:
         since = f"{utc_time(impact.since_utc)}\n{impact.line}"
-    return (impact.what, length, since, utc_time(impact.until_utc), "\n".join(impact.not_known) or "-")
+    return Row(impact.what, length, since, utc_time(impact.until_utc), "\n".join(impact.not_known) or "-")
 
 
-def _moments(pm: PostMortem) -> Grid:
-    return Grid(
-        caption="What happened when",
+def _moments(pm: PostMortem) -> Table:
+    return Table(
+        title="What happened when",
         headers=("when (UTC)", "what", "where", "evidence"),
-        rows=tuple((m.said, Marked(m.tone, m.what), m.where or "-", m.ref) for m in pm.moments),
+        rows=tuple(Row(m.said, Marked(m.tone, m.what), m.where or "-", m.ref) for m in pm.moments),
         empty="the journal holds no line",
     )
 
 
-def _changes(pm: PostMortem) -> Grid:
+def _changes(pm: PostMortem) -> Table:
     within = {number: row.name for row in pm.stages for number in row.changes}
-    return Grid(
-        caption="Each change, on the device's own word",
+    return Table(
+        title="Each change, on the device's own word",
         headers=("change", "when (UTC)", "server", "expected", "what became of it", "intent", "result"),
         rows=tuple(
-            (
+            Row(
                 f"{change.number}. {change.what}",
                 f"{utc_time(change.utc)}\n{within.get(change.number, NOT_RECORDED)}",
                 change.server,
@@ -135,7 +142,7 @@ def _changes(pm: PostMortem) -> Grid:
     )
 
 
-def _stores(pm: PostMortem) -> Iterator[str | Grid]:
+def _stores(pm: PostMortem) -> Iterator[str | Table]:
     if not pm.stores:
         yield f"Neither was read: what they held is {NOT_RECORDED}."
     for store in pm.stores:
@@ -144,13 +151,13 @@ def _stores(pm: PostMortem) -> Iterator[str | Grid]:
             yield store.note
 
 
-def _store(store: StoreChange) -> Grid:
-    return Grid(
-        caption=f"TOFU list of the {store.server}: {utc_time(store.before_utc)} and {utc_time(store.after_utc)}",
+def _store(store: StoreChange) -> Table:
+    return Table(
+        title=f"TOFU list of the {store.server}: {utc_time(store.before_utc)} and {utc_time(store.after_utc)}",
         headers=("entry", "subject before", "subject after", "what that means"),
         rows=(
-            *((Code(e.key), e.before or "not listed", _after(e), Marked(e.tone, e.word)) for e in store.entries),
-            ("read from", store.before, store.after, "-"),
+            *(Row(Code(e.key), e.before or "not listed", _after(e), Marked(e.tone, e.word)) for e in store.entries),
+            Row("read from", store.before, store.after, "-"),
         ),
     )
 
@@ -159,10 +166,10 @@ def _after(entry: EntryChange) -> str:
     return "the same subject" if entry.after and entry.after == entry.before else entry.after or "not listed"
 
 
-def _verdicts(pm: PostMortem) -> Grid:
+def _verdicts(pm: PostMortem) -> Table:
     judgements = pm.inventory.judgements if pm.inventory else ()
-    return Grid(
-        caption="What each host presented, compared with what was known by another way",
+    return Table(
+        title="What each host presented, compared with what was known by another way",
         headers=("host", "verdict", "why", "compared with", "SHA-256 that was presented", "seen from"),
         rows=tuple(map(_verdict, judgements)),
         ref=pm.judged,
@@ -170,8 +177,8 @@ def _verdicts(pm: PostMortem) -> Grid:
     )
 
 
-def _verdict(judgement: Judgement) -> tuple[Cell, ...]:
-    return (
+def _verdict(judgement: Judgement) -> Row:
+    return Row(
         f"{judgement.target} ({judgement.host}:{judgement.port})",
         Marked(verdict_tone(judgement.verdict), judgement.verdict),
         judgement.reason,
@@ -181,12 +188,12 @@ def _verdict(judgement: Judgement) -> tuple[Cell, ...]:
     )
 
 
-def _checks(pm: PostMortem) -> Grid:
+def _checks(pm: PostMortem) -> Table:
     words = {True: ("good", "yes"), False: ("bad", "no"), None: ("doubt", "not known")}
-    return Grid(
-        caption="The checks of stage 60",
+    return Table(
+        title="The checks of stage 60",
         headers=("what", "expected", "actual", "as expected", "note"),
-        rows=tuple((c.name, _value(c.expected), _actual(c), Marked(*words[c.ok]), c.note or "-") for c in pm.checks),
+        rows=tuple(Row(c.name, _value(c.expected), _actual(c), Marked(*words[c.ok]), c.note or "-") for c in pm.checks),
         ref=pm.checked,
         empty="stage 60 left no checks in this record",
     )
@@ -206,11 +213,11 @@ def _plan(pm: PostMortem) -> Iterator[Block]:
     if pm.plan is None:
         yield f"A plan is {NOT_RECORDED}."
         return
-    yield Grid(
-        caption=f"The newest plan, {pm.plan.digest}",
+    yield Table(
+        title=f"The newest plan, {pm.plan.digest}",
         headers=("entry", "server", "decision", "why", "verdict", "override"),
         rows=tuple(
-            (Code(r.key), r.server, r.decision, r.reason, r.verdict or "-", r.override or "-") for r in pm.plan.rows
+            Row(Code(r.key), r.server, r.decision, r.reason, r.verdict or "-", r.override or "-") for r in pm.plan.rows
         ),
         ref=pm.planned,
         empty="both stores were empty",
@@ -220,33 +227,36 @@ def _plan(pm: PostMortem) -> Iterator[Block]:
         yield Bullets(pm.plan.blocked)
 
 
-def _approvals(pm: PostMortem) -> Grid:
-    return Grid(
-        caption="Approvals",
+def _approvals(pm: PostMortem) -> Table:
+    return Table(
+        title="Approvals",
         headers=("by", "when (UTC)", "plan", "how", "reason", "evidence"),
-        rows=tuple((a.by, utc_time(a.at_utc), Code(a.digest), a.how, a.reason or "-", ref) for a, ref in pm.approvals),
+        rows=tuple(
+            Row(a.by, utc_time(a.at_utc), Code(a.digest), a.how, a.reason or "-", ref) for a, ref in pm.approvals
+        ),
         empty="nobody approved anything",
     )
 
 
-def _overrides(pm: PostMortem) -> Iterator[Grid]:
+def _overrides(pm: PostMortem) -> Iterator[Table]:
     if pm.overrides:
-        yield Grid(
-            caption="Overrides: a person's word in the place of a confirmation",
+        yield Table(
+            title="Overrides: a person's word in the place of a confirmation",
             headers=("by", "when (UTC)", "entry", "certificate", "reason"),
             rows=tuple(
-                (o.by, utc_time(o.at_utc), f"{o.key} on the {o.server}", Code(o.sha256), o.reason) for o in pm.overrides
+                Row(o.by, utc_time(o.at_utc), f"{o.key} on the {o.server}", Code(o.sha256), o.reason)
+                for o in pm.overrides
             ),
             ref=pm.overridden,
         )
 
 
-def _stages(pm: PostMortem) -> Grid:
-    return Grid(
-        caption="Who ran which stage: every attempt; a stage stands as its last one ended",
+def _stages(pm: PostMortem) -> Table:
+    return Table(
+        title="Who ran which stage: every attempt; a stage stands as its last one ended",
         headers=("stage", "state", "changes", "by", "from and to (UTC)", "why", "evidence"),
         rows=tuple(
-            (
+            Row(
                 row.name,
                 _state(row),
                 ", ".join(map(str, row.changes)) or "none",
@@ -282,13 +292,13 @@ def _shown(pm: PostMortem) -> str:
     return "The web pages as the record keeps them; passwords and keys were blacked out before they were kept."
 
 
-def _versions(pm: PostMortem) -> Grid:
+def _versions(pm: PostMortem) -> Table:
     """Every version of each notebook that ran, and where the one that is here now differs from it."""
     ran = {drift.version.stage for drift in pm.versions}
-    rows = [(d.version.stage, Code(d.version.sha256), _since(d), Ref(line=d.version.line)) for d in pm.versions]
-    missing = [(stage.value, NOT_RECORDED, NOT_RECORDED, Ref()) for stage in Stage if stage.value not in ran]
-    return Grid(
-        caption="The template of each notebook that ran, and whether the one here now differs from it",
+    rows = [Row(d.version.stage, Code(d.version.sha256), _since(d), Ref(line=d.version.line)) for d in pm.versions]
+    missing = [Row(stage.value, NOT_RECORDED, NOT_RECORDED, NOWHERE) for stage in Stage if stage.value not in ran]
+    return Table(
+        title="The template of each notebook that ran, and whether the one here now differs from it",
         headers=("notebook", "SHA-256 of what ran", "since then", "evidence"),
         rows=(*rows, *missing),
     )

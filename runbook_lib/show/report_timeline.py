@@ -14,9 +14,9 @@ from runbook_lib.logs.formats import when, when_said
 from runbook_lib.models import Diagnosis, Inventory, Judgement, Mismatch, Outcome, Stage, StageState, Verdict
 from runbook_lib.record.journal import Kind, Line
 from runbook_lib.record.stages import pending_changes
-from runbook_lib.show.report_model import OWN_STAGE, ChangeRow, Headline, Impact, Moment, RecordStatus, Ref, StageRow
+from runbook_lib.show.document import NOWHERE, STATE_TONES
+from runbook_lib.show.report_model import OWN_STAGE, ChangeRow, Headline, Impact, Moment, RecordStatus, StageRow
 from runbook_lib.show.report_reading import Found, RecordFolder, ref, verdict_tone
-from runbook_lib.show.table import STATE_TONES
 
 # -- How long HA and each ISE server were rejected: from the first mismatch line found until stage 60 proved them.
 #
@@ -68,7 +68,7 @@ def _impact(
     dated = sorted((mismatch.first_utc, number) for number, mismatch in enumerate(found) if mismatch.first_utc)
     first = found[dated[0][1]] if dated else None
     unknown = (*_unknown(found, first, diagnosis.value), *(() if until or not found else (NO_END,)))
-    since = ref(diagnosis.line) if found else Ref()
+    since = ref(diagnosis.line) if found else NOWHERE
     impact = replace(impact, rejected=bool(found), since=since, not_known=unknown)
     if first is None:
         return impact
@@ -240,7 +240,7 @@ def headline_of(lines: tuple[Line, ...], stages: tuple[StageRow, ...], standing:
         words = f"the result of {count(len(pending), 'change')} is not in the record; each may have been sent"
         return Headline(outcome=Outcome.UNKNOWN, words=words, tone="bad", settled=False, ref=ref(pending[0]))
     if last is None:
-        return Headline(outcome=None, words=_unfinished(stages), tone="doubt", settled=False, ref=Ref())
+        return Headline(outcome=None, words=_unfinished(stages), tone="doubt", settled=False, ref=NOWHERE)
     outcome = Outcome(last.seen)
     words, tone = ENDINGS[outcome]
     words = f"{words}: {last.text}" if last.text else words

@@ -11,8 +11,8 @@ from runbook_lib.i18n.language import gettext
 from runbook_lib.params.load import Draft, draft_site
 from runbook_lib.params.yaml_source import SiteFileProblem, is_within, shown_key
 from runbook_lib.secrets import NOT_A_REFERENCE, SecretRef
+from runbook_lib.show.document import BAD, DOUBT, GOOD
 from runbook_lib.show.forms import LABEL, Said, button, ipywidgets
-from runbook_lib.show.table import BAD, DOUBT, GOOD
 
 # -- The fields of the form for a site: which key of the site's file each one gives, and how it is read
 

@@ -21,8 +21,8 @@ from runbook_lib.decisions import (
 )
 from runbook_lib.i18n.language import AsIs, gettext, stamp
 from runbook_lib.models import HaStatus, LogLine, Stage, StageState, Verdict, WayOut
+from runbook_lib.show.document import ALARM, BAD, DOUBT, GOOD, PLAIN, READY, STATE_TONES, Row, Table
 from runbook_lib.show.rendering import View
-from runbook_lib.show.table import ALARM, BAD, DOUBT, GOOD, PLAIN, READY, STATE_TONES, Row, Table
 
 # -- Places in logs, short enough for a table: file and line below the folder that they have in common
 

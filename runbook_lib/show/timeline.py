@@ -10,9 +10,9 @@ from runbook_lib.i18n.language import count, duration, gettext, stamp, utc_time
 from runbook_lib.models import Diagnosis, Mismatch, StageState
 from runbook_lib.record.journal import Kind
 from runbook_lib.show import svg
-from runbook_lib.show.report_model import OWN_STAGE, Drawn, Impact, PostMortem, StageRow
+from runbook_lib.show.document import STATE_TONES, Drawn
+from runbook_lib.show.report_model import OWN_STAGE, Impact, PostMortem, StageRow
 from runbook_lib.show.svg import Axis, Picture, broken_axis, even_axis, shorten, span, width_of
-from runbook_lib.show.table import STATE_TONES
 
 # -- The mismatches of a diagnosis over time: a lane for each server's log and subject, from its first to its last one.
 #

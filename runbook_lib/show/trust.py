@@ -10,7 +10,8 @@ from runbook_lib.decisions import Check, CheckKind, Decision, Plan, PlanRow, che
 from runbook_lib.i18n.language import AsIs
 from runbook_lib.models import Inventory, Judgement
 from runbook_lib.show import svg
-from runbook_lib.show.report_model import Drawn, PostMortem
+from runbook_lib.show.document import Drawn
+from runbook_lib.show.report_model import PostMortem
 from runbook_lib.show.svg import Picture, shorten, width_of, wrap
 
 # -- Who trusts whom: for each pair of hosts, whether the stored certificate agrees with the presented one, and why so.

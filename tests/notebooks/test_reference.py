@@ -12,8 +12,8 @@ from lab_runs import lab_process, run
 from nbval.plugin import get_sanitize_patterns
 
 from runbook_lib.paths import project_root
+from runbook_lib.show.document import Row, Table
 from runbook_lib.show.rendering import View
-from runbook_lib.show.table import Row, Table
 
 REFERENCE = project_root() / "tests" / "reference"
 RULES = REFERENCE / "sanitize.cfg"

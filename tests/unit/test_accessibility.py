@@ -46,9 +46,9 @@ from runbook_lib.models import (
 from runbook_lib.show import findings, tables
 from runbook_lib.show import findings as pictured
 from runbook_lib.show.advice import advice, advice_html
+from runbook_lib.show.document import BAD, DOUBT, GOOD
 from runbook_lib.show.progress import _ended, _going_on, _State
 from runbook_lib.show.rendering import View
-from runbook_lib.show.table import BAD, DOUBT, GOOD
 from runbook_lib.show.trust import Agreement, Trust, TrustHost, Trusts
 
 T = datetime(2026, 11, 23, tzinfo=UTC)

@@ -70,8 +70,8 @@ from runbook_lib.repair.sent_changes import (
     unseen_changes,
 )
 from runbook_lib.show import tables
+from runbook_lib.show.document import DOUBT
 from runbook_lib.show.forms import ApprovalForm
-from runbook_lib.show.table import DOUBT
 
 ISE_ENTRY, SECONDARY_ENTRY = ("primary", PRIMARYS[1]), ("primary", PRIMARYS[2])
 PRIMARY_ENTRY = ("secondary", SECONDARYS[1])

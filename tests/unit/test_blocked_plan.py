@@ -18,7 +18,7 @@ from runbook_lib.repair.confirmation import DIGITS, settling, ways_out_of
 from runbook_lib.repair.inventory import gather_knowledge, parse_given
 from runbook_lib.repair.sent_changes import INVENTORY_FACTS
 from runbook_lib.show import tables
-from runbook_lib.show.table import ALARM, READY
+from runbook_lib.show.document import ALARM, READY
 
 UNKNOWN = {"secondary": Verdict.UNCONFIRMED, "ise": Verdict.UNCONFIRMED}
 FORWARDS = {"secondary": (Vantage.HERE, Vantage.SELF), "ise": (Vantage.HERE,)}

@@ -10,9 +10,9 @@ import pytest
 from runbook_lib.decisions import Decision, Plan, PlanRow
 from runbook_lib.errors import ParameterRefused
 from runbook_lib.i18n import language
+from runbook_lib.show.document import Row, Table
 from runbook_lib.show.forms import ApprovalForm
 from runbook_lib.show.rendering import View
-from runbook_lib.show.table import Row, Table
 
 DIGEST = "a" * 64
 COMMAND = f"runbook approve incident {DIGEST} --by NAME"

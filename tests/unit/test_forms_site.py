@@ -16,8 +16,8 @@ from runbook_lib.notebook import opening
 from runbook_lib.notebook.opening import look_at, show_host_key, write_site
 from runbook_lib.notebook.workspace import chosen
 from runbook_lib.params.load import Draft, draft_site, load_site
+from runbook_lib.show.document import DOUBT, MARKS
 from runbook_lib.show.site_form import GROUPS, ShownKey, SiteControls, Where
-from runbook_lib.show.table import DOUBT, MARKS
 
 HOST_KEY = f"SHA256:{'A' * 43}"
 TYPED = {

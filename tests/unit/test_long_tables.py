@@ -10,8 +10,8 @@ import pytest
 
 from runbook_lib.decisions import Decision, Plan, PlanRow
 from runbook_lib.show import findings, tables
+from runbook_lib.show.document import MOST_ROWS, MOST_ROWS_IN_TEXT, Row, Table, cut_short
 from runbook_lib.show.rendering import View, html
-from runbook_lib.show.table import MOST_ROWS, MOST_ROWS_IN_TEXT, Row, Table, cut_short
 
 T = datetime(2026, 11, 23, tzinfo=UTC)
 MANY = 10_000

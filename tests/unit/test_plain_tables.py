@@ -13,9 +13,9 @@ from rich.text import Text
 
 from runbook_lib.certificates.facts import sha256_of
 from runbook_lib.models import Inventory, Vantage
+from runbook_lib.show.document import Row, Table
 from runbook_lib.show.findings import presented
 from runbook_lib.show.rendering import text
-from runbook_lib.show.table import Row, Table
 
 WORDS = (
     "a",

@@ -22,8 +22,8 @@ from runbook_lib.record.incident import Record
 from runbook_lib.record.journal import Artifact, Kind
 from runbook_lib.redactor import Redactor
 from runbook_lib.repair.planned_changes import REGISTRATION
+from runbook_lib.show.document import NOWHERE, Ref, Row, Table, without_idle_columns
 from runbook_lib.show.report import post_mortem, write_beside, write_into
-from runbook_lib.show.report_model import Grid
 from runbook_lib.show.report_page import begin, end, read_written, render_html, render_markdown
 from runbook_lib.show.report_sections import FACTORS
 from runbook_lib.show.timeline import over_time
@@ -329,11 +329,12 @@ def test_the_report_never_calls_its_own_stage_running(tmp_path: Path) -> None:
 
 def test_a_column_that_says_nothing_is_left_out() -> None:
     """A column of dashes goes; one in which a single row says something stays, and an empty table keeps its headers."""
-    grid = Grid(caption="x", headers=("a", "b", "c"), rows=(("1", "-", "-"), ("2", "-", "why")))
-    assert grid.without_empty_columns().headers == ("a", "c")
-    assert grid.without_empty_columns().rows == (("1", "-"), ("2", "why"))
-    empty = Grid(caption="x", headers=("a", "b"), rows=())
-    assert empty.without_empty_columns() == empty
+    table = Table(title="x", headers=("a", "b", "c"), rows=(Row("1", "-", NOWHERE), Row("2", "-", Ref(line=7))))
+    shown = without_idle_columns(table)
+    assert shown.headers == ("a", "c")
+    assert shown.rows == (Row("1", NOWHERE), Row("2", Ref(line=7)))
+    empty = Table(title="x", headers=("a", "b"))
+    assert without_idle_columns(empty) == empty
 
 
 def test_markdown_shows_text_of_others_as_text(tmp_path: Path) -> None:

@@ -20,7 +20,7 @@ from runbook_lib.models import Outcome, Stage, StageState
 from runbook_lib.notebook.closing_stages import WritePostMortem
 from runbook_lib.notebook.engine import NotebookResult
 from runbook_lib.record.incident import Record
-from runbook_lib.show.table import Link
+from runbook_lib.show.document import Link
 
 
 def raise_(error: Exception) -> NoReturn:

@@ -9,8 +9,8 @@ from incident_kit import Incident
 
 from runbook_lib.models import Verdict
 from runbook_lib.show import tables
+from runbook_lib.show.document import ALARM, COLOURS, MARKS, READY, Row, Table
 from runbook_lib.show.rendering import Sign, Signed, View
-from runbook_lib.show.table import ALARM, COLOURS, MARKS, READY, Row, Table
 
 SERVERS = "primary 192.0.2.10, secondary 192.0.2.20"
 LIGHT, DARK = "#ffffff", "#111111"
@@ -67,7 +67,7 @@ def test_the_sign_stands_over_the_text_as_well() -> None:
 
 def test_what_is_ready_is_no_failure_and_an_alarm_is_the_loudest() -> None:
     """Of the marks the alarm alone fills its row; ready has a sign and a colour that are not those of a failure."""
-    rows = tuple(Row(mark, mark=mark) for mark in MARKS if mark)
+    rows = tuple(Row(mark, mark=mark) for mark in COLOURS)
     shown = View(None, (Table(title="t", headers=("what",), rows=rows),))._repr_html_()
     filled = re.findall(r"\.rb \.(\w+)>\*\{background:(#\w+)!important;color:(#\w+)", shown)
     assert [mark for mark, _, _ in filled] == [ALARM]

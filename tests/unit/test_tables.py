@@ -9,8 +9,8 @@ from rich.cells import cell_len
 
 from runbook_lib.errors import DeletionRefused
 from runbook_lib.models import LogLine
+from runbook_lib.show.document import Link, Row, Table, link_to
 from runbook_lib.show.rendering import STYLE, View, text_of
-from runbook_lib.show.table import Link, Row, Table, link_to
 from runbook_lib.show.tables import below, common_folder, first_and_last, shorten
 
 DIGEST = "99bc22f5f8cb611fe24143538cacbd0f2685f77e9d70b4278f011e7bb79f4310"

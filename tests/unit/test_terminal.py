@@ -32,8 +32,8 @@ from runbook_lib.paths import project_root
 from runbook_lib.processes import Gated
 from runbook_lib.redactor import Redactor
 from runbook_lib.show.advice import advice, lines_of
+from runbook_lib.show.document import Row, Table
 from runbook_lib.show.rendering import html, text
-from runbook_lib.show.table import Row, Table
 
 LIBRARY = project_root() / "runbook_lib"
 CANARY = "Canary-Qx7-Passw0rd!"

@@ -1,4 +1,7 @@
-"""The document model of tables: title, rows, cells, links; what is shown of long ones; the reader's language."""
+"""The document model: tables of cells, lists and pictures; which rows and columns are shown, and in which language.
+
+``rendering`` shows it in notebooks and terminals, ``report_page`` in the post-mortem.
+"""
 
 from __future__ import annotations
 
@@ -8,13 +11,14 @@ from dataclasses import dataclass, replace
 
 from runbook_lib.i18n.language import ENGLISH, gettext, language
 from runbook_lib.models import StageState
+from runbook_lib.show.svg import Picture
 
-# -- The parts of a table: a title, headers, rows, cells; ``rendering`` shows them as HTML and as text
+# -- Marks: the sign beside a word or a row whose meaning a colour says too -------------------------
 
 GOOD, BAD, DOUBT, READY, ALARM, PLAIN = "good", "bad", "doubt", "ready", "alarm", ""
-MARKS = {GOOD: "✔", BAD: "✘", DOUBT: "?", READY: "→", ALARM: "!!!", PLAIN: ""}
+MARKS = {GOOD: "✔", BAD: "✘", DOUBT: "?", READY: "→", ALARM: "!!!", PLAIN: "", "change": "▲", "plain": "", "quiet": ""}
 COLOURS = {GOOD: "#2e9e4f", BAD: "#d9382c", DOUBT: "#b86e00", READY: "#2472c8", ALARM: "#d9382c"}
-"""The strip before a row or a sentence: a contrast of at least 3 to 1 on light and dark pages."""
+"""The marks of rows, each with the colour of its strip: a contrast of at least 3 to 1 on light and dark pages."""
 
 STATE_TONES: dict[str, str] = {
     StageState.DONE: GOOD,
@@ -30,6 +34,8 @@ def mark_of(tone: str) -> str:
     """Return the mark of a row whose picture has this tone; none for one that is neither good, bad nor in doubt."""
     return tone if tone in (GOOD, BAD, DOUBT) else PLAIN
 
+
+# -- Cells, rows and tables; lists and pictures ------------------------------------------------------
 
 _HREF = re.compile(r"(?:\.\./){0,2}[A-Za-z0-9_-][A-Za-z0-9_./-]*(?:#[a-z0-9-]+)?")
 
@@ -49,7 +55,40 @@ class Link:
         return self.text
 
 
-Cell = str | Link
+@dataclass(frozen=True)
+class Code:
+    """A cell to be read or copied letter by letter: a key, a digest, a command, a line of a log."""
+
+    text: str
+
+    def __str__(self) -> str:
+        return self.text
+
+
+@dataclass(frozen=True)
+class Marked:
+    """A cell of words with the mark that ``tone`` has in ``MARKS``."""
+
+    tone: str
+    text: str
+
+    def __str__(self) -> str:
+        return f"{MARKS[self.tone]} {self.text}".strip()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ref:
+    """Where it stands in a record: the journal's line (0: in none) and the file that the line names (empty: none)."""
+
+    line: int = 0
+    path: str = ""
+
+    def __str__(self) -> str:
+        return " ".join((f"line {self.line}" if self.line else "-", *filter(None, (self.path,))))
+
+
+NOWHERE = Ref()
+Cell = str | Link | Code | Marked | Ref
 
 
 def link_to(text: str, href: str) -> Cell:
@@ -59,7 +98,7 @@ def link_to(text: str, href: str) -> Cell:
 
 @dataclass(frozen=True, init=False)
 class Row:
-    """One row's cells; ``mark`` is one of ``MARKS``, and is said in words by a cell too.
+    """One row's cells; ``mark`` is one of ``COLOURS`` or ``PLAIN``, and is said in words by a cell too.
 
     ``ready`` is what waits to be done, ``alarm`` what has to be read before anything else.
     """
@@ -80,7 +119,7 @@ class Table:
     stay on one line, in letters of one width. Of a long table the most urgent rows are shown: ``artifact`` says
     where the whole list is kept, and ``counted`` is the header whose words are counted over all rows. ``below`` names
     the headers whose cells have a notebook's whole width, below their row. ``fold``: a notebook shows the table once
-    this line is opened.
+    this line is opened. ``ref`` is where all rows of a report's table come from, if that is one place.
     """
 
     title: str
@@ -93,9 +132,25 @@ class Table:
     counted: str = ""
     below: tuple[str, ...] = ()
     fold: str = ""
+    ref: Ref = NOWHERE
 
 
-# -- A table in the reader's language. What is compared or copied, and what a device said, stays as it is
+@dataclass(frozen=True)
+class Bullets:
+    """A list of sentences."""
+
+    items: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """A picture for a wide and for a narrow page."""
+
+    wide: Picture
+    narrow: Picture
+
+
+# -- A table without idle columns, and in the reader's language. What is compared or copied stays as it is
 
 
 def in_language(table: Table) -> Table:
@@ -136,7 +191,9 @@ def _row(row: Row, kept: set[int]) -> Row:
 
 
 def _cell(cell: Cell) -> Cell:
-    return Link(gettext(cell.text), cell.href) if isinstance(cell, Link) else gettext(cell)
+    if isinstance(cell, (Link, Marked)):
+        return replace(cell, text=gettext(cell.text))
+    return gettext(cell) if isinstance(cell, str) else cell
 
 
 # -- Long tables: what matters first, and what is not shown said in numbers
