@@ -18,7 +18,7 @@ from runbook_lib.digest import sha256_hex
 from runbook_lib.errors import ParameterRefused, RecordError, RecordNotWritable, RunbookError
 from runbook_lib.models import Inventory, Outcome, Stage
 from runbook_lib.record.files import FILE_MODE, make_folder
-from runbook_lib.record.incident import INCIDENT, Record, site_slug, slug_in
+from runbook_lib.record.incident import Record, named_there, site_slug, slug_in
 from runbook_lib.record.journal import Kind, Line
 from runbook_lib.record.manifest import JOURNAL
 from runbook_lib.record.stages import ENVELOPE, FINAL, after_seal, closed_by, files_of_seals, outcome
@@ -327,7 +327,7 @@ def past_incidents(
 
 
 def _look(root: Path, index: Index, query: Query, tell: IndexProgress) -> tuple[PastIncident, ...]:
-    now = {name: signature(root / name) for name in _names(root)}
+    now = {name: signature(root / name) for name in named_there(root)}
     known = index.signatures()
     index.drop(known.keys() - now.keys())
     changed = [name for name, sign in now.items() if not sign or known.get(name) != sign]
@@ -335,14 +335,6 @@ def _look(root: Path, index: Index, query: Query, tell: IndexProgress) -> tuple[
         index.put(now[name], read_entry(root, name))
         tell(count, len(changed))
     return tuple(incident for incident in index.incidents(query.match) if query.fits(incident))
-
-
-def _names(root: Path) -> list[str]:
-    try:
-        with os.scandir(root) as entries:
-            return sorted(entry.name for entry in entries if INCIDENT.fullmatch(entry.name) and entry.is_dir())
-    except FileNotFoundError:
-        return []
 
 
 # -- How every site stands: its newest incident, and when the first of the certificates that were seen in it expires

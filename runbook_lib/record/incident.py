@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import secrets
 from collections.abc import Collection
@@ -328,8 +329,9 @@ def named_there(root: Path, part: str = "", pattern: re.Pattern[str] = INCIDENT)
     """Return the names of all incidents' folders that hold ``part``, the newest first; nothing in them is read."""
     if not root.is_dir():
         return []
-    names = (path.name for path in root.iterdir() if part in path.name and path.is_dir())
-    return sorted((name for name in names if pattern.fullmatch(name)), reverse=True)
+    with os.scandir(root) as found:
+        names = [each.name for each in found if part in each.name and pattern.fullmatch(each.name) and each.is_dir()]
+    return sorted(names, reverse=True)
 
 
 def _summary(root: Path, incident: str) -> Summary:

@@ -18,7 +18,7 @@ import shlex
 import stat
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import suppress
+from contextlib import ExitStack, nullcontext, suppress
 from dataclasses import asdict, dataclass, fields
 from datetime import UTC, datetime
 from pathlib import Path
@@ -114,7 +114,8 @@ class SiteLock:
                 else:
                     self._own.append((path, descriptor))
         except BaseException:
-            self._release()
+            with suppress(RecordNotWritable):
+                self._release()
             raise
         if self._own:
             self._token = token
@@ -127,19 +128,18 @@ class SiteLock:
         if self._own:
             os.environ[TOKEN_VARIABLE] = " ".join(token for token in _tokens() if token != self._token)
         self._token = ""
-        self._release()
+        # What was done under the lock says more than a file that cannot be removed, which the next run names.
+        with suppress(RecordNotWritable) if error else nullcontext():
+            self._release()
 
     def _release(self) -> None:
         own, others = self._own, self._others
         self._own, self._others = [], []
-        try:
-            for path, descriptor in own:
-                if _is_at(path, descriptor):  # else a person has freed it, and it may be another's by now
-                    with writing(path):
-                        path.unlink(missing_ok=True)
-        finally:
+        with ExitStack() as last:  # whatever of it fails, the rest is done
             for descriptor in (*others, *(each for _, each in own)):
-                os.close(descriptor)
+                last.callback(os.close, descriptor)
+            for path, descriptor in own:
+                last.callback(_leave, path, descriptor)
 
     def alone(self) -> bool:
         """Whether no child process works under this lock any more; for who holds it, after a child of his has died."""
@@ -258,6 +258,12 @@ def _create(path: Path, holder: Holder) -> int | None:
                 return None
             raise
     return descriptor
+
+
+def _leave(path: Path, descriptor: int) -> None:
+    if _is_at(path, descriptor):  # else a person has freed it, and it may be another's by now
+        with writing(path):
+            path.unlink(missing_ok=True)
 
 
 def _enter_as_child(path: Path, site: str) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 import shlex
@@ -34,6 +35,7 @@ from runbook_lib.record.lock import (
     SiteLock,
     free_stale,
     holder_of,
+    is_left_behind,
     lock_paths,
     works_under_lock,
 )
@@ -159,6 +161,32 @@ def test_a_lock_that_could_not_be_taken_is_not_left_behind(monkeypatch: pytest.M
             pass
     with locked():
         pass
+
+
+@pytest.mark.parametrize("failed", [True, False])
+def test_a_file_that_cannot_be_removed_hides_nothing_and_keeps_no_other(
+    monkeypatch: pytest.MonkeyPatch, failed: bool
+) -> None:
+    """What went wrong under the lock is told before it; every other file of it goes, and one stays for a person."""
+    stays, unlink = lock_paths(SERVERS)[0], Path.unlink
+
+    def refuse(path: Path, **kind: bool) -> None:
+        if path == stays:
+            raise OSError(errno.EIO, "Input/output error")
+        unlink(path, **kind)
+
+    def run() -> None:
+        with SiteLock("lab", SERVERS):
+            if failed:
+                raise ZeroDivisionError
+
+    with monkeypatch.context() as broken:
+        broken.setattr(Path, "unlink", refuse)
+        with pytest.raises(ZeroDivisionError if failed else RecordNotWritable):
+            run()
+    assert [path.exists() for path in lock_paths(SERVERS)] == [path == stays for path in lock_paths(SERVERS)]
+    assert is_left_behind("lab")
+    free_stale("lab", holder().id, SERVERS)
 
 
 def test_it_belongs_to_the_servers_and_not_to_a_name(tmp_path: Path) -> None:
