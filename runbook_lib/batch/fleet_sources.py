@@ -133,10 +133,8 @@ class _Sites:
         try:
             return FleetSite(load_site(self._folder / Path(given).expanduser()), f"{self._path.name}:{line}")
         except SiteFileInvalid as error:
-            found = error.found.splitlines() if error.found else []
-            self._problems.take_lines(
-                [f"{self._path.name}:{line}: {given}: {error.what}", *(f"  {text}" for text in found)]
-            )
+            found = (f"\n  {text}" for text in error.found.splitlines())  # of one problem of the fleet's description
+            self._problems.take_lines([f"{self._path.name}:{line}: {given}: {error.what}" + "".join(found)])
             return None
 
     def _inline(self, where: Where, item: dict[str, Any]) -> FleetSite | None:

@@ -167,11 +167,11 @@ def writing(path: Path) -> Iterator[None]:
         yield
     except OSError as error:
         raise RecordNotWritable(
-            "the record cannot be written",
+            "The record cannot be written",
             where=str(path),
             found=error.strerror or type(error).__name__,
-            next_step="free disk space, or make the folder writable for you, then run the stage again; nothing that "
-            "needed this was sent to a device",
+            next_step="free disk space, make the folder writable for you, or name another one (RUNBOOK_RECORDS); then"
+            " run the same command again; nothing that needed this was sent to a device",
         ) from error
 
 

@@ -54,10 +54,7 @@ class Record(ArtifactStore):
     PREFIX: ClassVar = ""
     PATTERN: ClassVar = INCIDENT
     NOT_THERE: ClassVar = "There is no such incident"
-    TAKE_ANOTHER: ClassVar = (
-        "give the name of a folder there (runbook history lists them),"
-        " or leave it out where the site's open one is meant"
-    )
+    TAKE_ANOTHER: ClassVar = "give the name of a folder there; runbook history lists them"
     """What a fleet's round, which is a record too, says in its own way: its names, and that there is none such."""
 
     def __init__(self, root: Path, incident: str, site: str) -> None:

@@ -111,9 +111,12 @@ def test_nothing_is_merged_into_a_sites_file(tmp_path: Path, more: dict[str, Any
 
 
 def test_problems_of_a_sites_file_are_named_too(tmp_path: Path) -> None:
-    """What is wrong in a site's file is told with that file's own lines."""
+    """What is wrong in a site's file is told with its own lines; each such file is one problem of the fleet's."""
     (tmp_path / "one.yaml").write_text("name: one\nprimry: {}\n", encoding="utf-8")
-    found = refused(fleet_file(tmp_path, [{"file": "one.yaml"}, {"file": "absent.yaml"}]))
+    path = fleet_file(tmp_path, [{"file": "one.yaml"}, {"file": "absent.yaml"}])
+    found = refused(path)
+    with pytest.raises(SiteFileInvalid, match="has 2 problems"):
+        load_fleet(path)
     assert "one.yaml:2: primry: unknown key" in found
     assert "absent.yaml" in found
 
