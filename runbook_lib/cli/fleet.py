@@ -324,7 +324,7 @@ def rollup_view(rollup: Rollup) -> View[Rollup]:
 def _planned(each: PlannedSite) -> str:
     """Return the entries that would be deleted, and what may follow: an approval covers both. The plan says more."""
     command = DELETE_TOFU.format(key="")
-    deleted = "; ".join(line.replace(command, "") for line in each.deletions) or "nothing to delete"
+    deleted = "; ".join(line.replace(command, "delete ") for line in each.deletions) or "nothing to delete"
     planned = f"{deleted}; then, where it is needed: {'; '.join(each.changes)}" if each.changes else deleted
     return f"find out who answered at {', '.join(each.met)} before you approve: {planned}" if each.met else planned
 

@@ -64,6 +64,7 @@ def test_whoever_approves_a_roll_up_is_told_where_another_certificate_was_met() 
     sites = (SITES[0], replace(SITES[1], met=("secondary: contradicted",)))
     made = Rollup(fleet="f", round="r", made_utc=datetime.now(UTC), digest="", sites=sites, not_planned=())
     first, second = (row.cells[3] for row in rollup_view(made).tables[0].rows)
+    assert first.startswith("primary: delete 192.0.2.")
     assert second == f"find out who answered at secondary: contradicted before you approve: {first}"
 
 
