@@ -324,7 +324,8 @@ def repair(options: argparse.Namespace) -> list[str]:
         f"Plan {seconds[1] - seconds[0]:.1f} s; run {whole:.1f} s, {whole / options.repair:.1f} s a site, "
         f"{options.repair_at_once} at a time, {processor / options.repair:.1f} s of processor time a site, at most "
         f"{watch.most_kb / 1024:.0f} MB (PSS), the one browser included. A registration takes 3 s in the lab. What "
-        "bounds a site is stage 60: it looks for `deadlines.quiet_s`, 61 s in this lab, whether anybody is rejected again. "
+        "bounds a site is stage 60: it looks for `deadlines.quiet_s`, 61 s in this lab, whether anybody is rejected "
+        "again. "
         "Many sites at a time wait for that together, and then the processor bounds them. Where the time of a site "
         "goes, as the executed notebooks say:"
     )
