@@ -25,6 +25,7 @@ from runbook_lib.errors import (
     LoginRefused,
     RunbookError,
     UsageError,
+    cut_front,
 )
 from runbook_lib.models import Answer
 from runbook_lib.params.model import Deadlines, SshAccess
@@ -109,7 +110,7 @@ class Console:
     def _tell(self, text: str, seconds: float, longest_s: float, said: str) -> None:
         waits = f"{self.server}: waiting for the answer to {text!r}, {seconds:.0f} s of at most {longest_s:g} s"
         if self.tell:
-            self.tell(f"{waits}; it last said {said[-200:]!r}, and no question is answered" if said else waits)
+            self.tell(f"{waits}; it last said {cut_front(said, 200)!r}, and no question is answered" if said else waits)
 
     async def open_channel(self, host: str, port: int) -> tuple[asyncssh.SSHReader[bytes], asyncssh.SSHWriter[bytes]]:
         """Connect to ``host``:``port`` through the server (SSH ``direct-tcpip``) and return the two ends.
