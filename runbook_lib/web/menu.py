@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence, Set
 from typing import TypeVar
 from urllib.parse import quote
-
-from playwright.async_api import Error
 
 from runbook_lib.errors import DeviceSilent, LoginRefused, PageNotUnderstood
 from runbook_lib.web.actions import PageActions, named
@@ -15,7 +13,7 @@ from runbook_lib.web.controls import ControlMatch, best, find, is_login, pressab
 from runbook_lib.web.dialogs import dismiss, leave
 from runbook_lib.web.reading import fresh_texts
 from runbook_lib.web.screen import Item, Screen, says
-from runbook_lib.web.view import PageView, Rest, take_picture
+from runbook_lib.web.view import MISSED, PageView, Rest, take_picture
 
 # -- Log in to the web pages; a wrong login, a locked account and an expired password are told apart
 
@@ -146,20 +144,28 @@ async def reach(
     Where the site's file knows the page's id (the label ``page_id``), its address is tried first.
 
     A page that loads itself anew at the moment of the click swallows it. Going somewhere changes nothing, so
-    the way is gone a second time where a part of the time has passed in vain.
+    the way is gone a second time where a part of the time has passed in vain. What came up in a window of its own
+    meanwhile is loaded into this one, where everything is looked at.
     """
 
+    view = hand.view
+    view.windows.clear()
     for page in hand.labels[page_id].texts if page_id else ():
         with contextlib.suppress(PageNotUnderstood):
-            await hand.view.browser.go(DEEP_LINK.format(quote(page, safe="")))
-            hand.view.moved()
+            await view.browser.go(DEEP_LINK.format(quote(page, safe="")))
             await hand.wait(arrived, what)
             return
     await go(hand, path, arrived)
     try:
-        await hand.wait(arrived, what, hand.view.browser.deadlines.page_s * _PATIENCE)
+        await hand.wait(arrived, what, view.browser.deadlines.page_s * _PATIENCE)
     except PageNotUnderstood:
-        await go(hand, path, arrived)
+        addresses = [window.url for window in view.windows if window.url.startswith(f"{view.browser.origin}/")]
+        if addresses:
+            await view.browser.go(addresses[-1].removeprefix(view.browser.origin))
+            with view.browser.guard("loading the page"):  # another fragment alone loads nothing
+                await view.browser.page.reload()
+        else:
+            await go(hand, path, arrived)
         await hand.wait(arrived, what)
 
 
@@ -170,24 +176,26 @@ async def go(hand: PageActions, path: Sequence[str], arrived: Callable[[Screen],
     tried, then the whole path once more and slowly, then the search field. Raises PageNotUnderstood. Arrival is for
     the caller to see.
     """
-    left, slowly = list(path), False
-    before = Screen()
+    left, slowly, before = list(path), False, Screen()
+    gone, others = set[object](), frozenset[object]()  # the entries that were clicked, and those that lead nowhere
     while left:
         screen = await hand.view.look()
         front = screen.in_dialog()
         if screen.blocked and not any(find(front, hand.labels[key], kinds=_PRESS) for key in left):
             await dismiss(hand.view, front)
         try:
-            position, item, screen = await _next(hand, left, before, slowly=slowly)
+            position, item, screen = await _next(hand, left, before, others, slowly=slowly)
         except PageNotUnderstood:
-            if len(left) < len(path) and not slowly:
-                # What comes late below an entry is taken for a menu that has closed, and closed by what opens one.
-                left, slowly, before = list(path), True, Screen()
+            if len(left) < len(path) and not others:
+                # What comes late below an entry is taken for a menu that has closed, and closed by what opens one. An
+                # entry that leads nowhere then is none of the menu, such as one of the way to the page that is shown.
+                left, slowly, before, others = list(path), True, Screen(), frozenset(gone if slowly else ())
                 continue
             await _search(hand, left[-1])
             return
         left = left[position + 1 :]
         before = screen
+        gone.add((item.text, item.box))
         try:
             await _open(hand, item, left, arrived)
         except PageNotUnderstood:
@@ -196,8 +204,10 @@ async def go(hand: PageActions, path: Sequence[str], arrived: Callable[[Screen],
             left, slowly, before = list(path), True, Screen()  # it closed under the pointer, or was drawn anew
 
 
-async def _next(hand: PageActions, left: Sequence[str], before: Screen, *, slowly: bool) -> tuple[int, Item, Screen]:
-    """Wait for the entry that leads furthest: the last of the path if it is there already.
+async def _next(
+    hand: PageActions, left: Sequence[str], before: Screen, others: Set[object], *, slowly: bool
+) -> tuple[int, Item, Screen]:
+    """Wait for the entry that leads furthest: the last of the path if it is there already. ``others`` are none.
 
     ``slowly``: wait for it as long as for anything else before what opens a menu is tried.
     """
@@ -208,7 +218,7 @@ async def _next(hand: PageActions, left: Sequence[str], before: Screen, *, slowl
             kinds = (*_PRESS, "text") if position == 0 else _PRESS
             hits = find(screen, hand.labels[left[position]], kinds=kinds)
             hits = hits if position or hits else find(screen, hand.labels[left[0]])
-            if hits:
+            if hits := [hit for hit in hits if (hit.item.text, hit.item.box) not in others]:
                 return position, _chosen(hits, before), screen
         return None
 
@@ -309,11 +319,12 @@ async def _open(hand: PageActions, item: Item, left: Sequence[str], arrived: Cal
         await hand.view.wait(moved_on, "", _CHANGE_S, rest=shown)
 
 
-async def _shows(hand: PageActions, left: Sequence[str]) -> bool:
-    """Return whether an entry that is looked for is there, or comes up before the page is still."""
+async def _shows(hand: PageActions, left: Sequence[str], known: Set[tuple[str, str]] = frozenset()) -> bool:
+    """Return whether an entry that is looked for and not ``known`` is there, or comes up before the page is still."""
 
     def shown(screen: Screen) -> bool:
-        return any(find(screen, hand.labels[key], kinds=_PRESS) for key in left)
+        hits = [hit.item for key in left for hit in find(screen, hand.labels[key], kinds=_PRESS)]
+        return any((item.kind, item.text) not in known for item in hits)
 
     with contextlib.suppress(PageNotUnderstood, DeviceSilent):
         return await hand.view.wait(shown, "", _HOVER_S, stirring=True)
@@ -323,19 +334,12 @@ async def _shows(hand: PageActions, left: Sequence[str]) -> bool:
 async def _opens_by_pointing(hand: PageActions, item: Item, left: Sequence[str]) -> bool:
     """Point at an entry, and return whether something that is looked for came up."""
     known = {(other.kind, other.text) for other in (await hand.view.look()).items}
-    again = await hand.view.again(item)
-
-    def opened(screen: Screen) -> bool:
-        shown = [hit for key in left for hit in find(screen, hand.labels[key], kinds=_PRESS)]
-        return any((hit.item.kind, hit.item.text) not in known for hit in shown)
-
     try:
-        element = await hand.view.element(again)
+        element = await hand.view.element(await hand.view.again(item))
         await element.hover(timeout=2000)
-        await hand.view.wait(opened, "", _HOVER_S, stirring=True)
-    except (Error, PageNotUnderstood):
+    except MISSED:
         return False
-    return True
+    return await _shows(hand, left, known)
 
 
 async def _click_open(hand: PageActions, item: Item, left: Sequence[str]) -> None:

@@ -213,6 +213,8 @@ class PageView:
         self._shown_at = 0.0
         self.traffic, self.dialogs = Traffic(browser.page), Dialogs(browser, labels)
         browser.page.on("framenavigated", lambda _: self.moved())
+        self.windows: list[Page] = []  # that the page has opened beside itself
+        browser.page.on("popup", lambda window: self.windows.append(window))
 
     async def look(self, *, anew: bool = False) -> Screen:
         """Return what the page shows now; empty while it loads.
@@ -328,13 +330,7 @@ class PageView:
         return self._eyes[self._listed[frame]]
 
     async def wait(
-        self,
-        ready: When[T],
-        what: str,
-        for_s: float | None = None,
-        *,
-        stirring: bool = False,
-        rest: Rest | None = None,
+        self, ready: When[T], what: str, for_s: float | None = None, *, stirring: bool = False, rest: Rest | None = None
     ) -> T:
         """Look until ``ready`` gives something but None and False, and return that.
 

@@ -664,14 +664,27 @@ def test_a_page_that_changes_is_looked_at_before_the_next_look_is_due(tmp_path: 
     drive(Product(), "plain", tmp_path, use, at=INSIDE)
 
 
-def test_a_menu_that_opens_by_a_click_here_and_by_pointing_there_is_gone_through(tmp_path: Path) -> None:
-    """What had to be clicked tells how its neighbours open; where that closes one of them, it is pointed at."""
+def test_a_menu_that_opens_by_a_click_here_and_by_pointing_there_is_gone_through(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What had to be clicked tells how its neighbours open; where that closes one of them, it is pointed at.
+
+    Where the way to the page that is shown has the same words and leads nowhere, the menu is opened; and a page that
+    comes in a window of its own is loaded into this one.
+    """
     html = """<style>ul ul {display: none} .open > ul {display: block}</style>
       <ul><li><a href=# onclick="this.parentNode.classList.toggle('open')">Administration</a>
         <ul><li onmouseenter="this.classList.add('open')"><a href=#
             onclick="this.parentNode.classList.toggle('open')">Settings</a>
           <ul><li><a href=# onclick="mode.hidden = false">High Availability</a></li></ul></li></ul></li></ul>
       <p id=mode hidden>Configuration Mode: Primary Active</p>"""
+    crumbs = "<p style='margin-left:90px'><a href=#>Administration</a> / <a href=#>Settings</a> / ISE Servers</p>"
+    window = """<style>nav a {display: block}</style><span style="cursor:pointer;display:block;width:20px;height:20px"
+        onclick="menu.hidden = !menu.hidden"></span>
+      <nav id=menu hidden><a href=# onclick="below.hidden = false">Administration</a><div id=below hidden>
+        <a href=#>Settings</a><a href=# onclick="window.open('/ha#x')">High Availability</a></div></nav>"""
+    for wait in ("_STEP_S", "_ICON_S"):
+        monkeypatch.setattr(menu, wait, 0.4)
 
     async def use(pages: PrimePages) -> None:
         hand = pages._hand
@@ -680,8 +693,11 @@ def test_a_menu_that_opens_by_a_click_here_and_by_pointing_there_is_gone_through
         page = await pages.ha_page()
         assert page.configuration_mode == "Primary Active"
         assert hand.opens_by_click >= {"Administration"}
+        await pages._browser.page.set_content(window + crumbs)
+        hand.view.moved()
+        assert (await pages.ha_page()).configuration_mode == "HA not Configured"
 
-    drive(Product(), "plain", tmp_path, use, at=INSIDE)
+    drive(Product(), "plain", tmp_path, use, at=INSIDE, page_s=3)
 
 
 def test_a_page_is_still_once_it_changes_nothing_more(tmp_path: Path) -> None:
