@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import re
+import unicodedata
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -27,7 +28,7 @@ from runbook_lib.web.view import Rest, take_picture
 
 _BELOW_GAP = 120
 _ABOVE_GAP = 60
-_PERCENT = re.compile(r"(?<![\d.])(\d{1,3})(?:[.,]\d+)?\s*%")
+_PERCENT = re.compile(r"(?<![\d.])(\d{1,3})(?:[.,]\d+)?\s*[%٪]|[%٪]\s?(\d{1,3})(?![\d.,])")
 _MILESTONES = (
     ("milestone_pre", "Pre-HA Registration"),
     ("milestone_replication", "Database Replication"),
@@ -111,8 +112,8 @@ def _milestone(name: str, item: Item, all_named: Sequence[Item], items: Sequence
 def _percent(item: Item) -> int | None:
     if item.kind == "progressbar":
         return int(item.value) if item.value.lstrip("-").isdigit() else None
-    found = _PERCENT.search(item.text)
-    return int(found.group(1)) if found else None
+    found = _PERCENT.search(unicodedata.normalize("NFKC", item.text))  # Japanese digits may be wide ones
+    return int(found[1] or found[2]) if found else None
 
 
 def _near(item: Item, all_named: Sequence[Item], items: Sequence[Item]) -> list[Item]:
@@ -263,11 +264,8 @@ class HaPages:
                 last, requests = result, self.view.traffic.requests
             rests = shown.rests(result, rest_s(result))
             if result.problem and shown.rests(result, _STUCK_S):
-                raise self.view.problem(
-                    f"the result of Check Readiness is not understood: {result.problem}",
-                    found=visible(screen),
-                    next_step="Look at the readiness check in a browser.",
-                )
+                what = f"the result of Check Readiness is not understood: {result.problem}"
+                raise self.view.problem(what, visible(screen), "Look at the readiness check in a browser.")
             if not result.items:
                 fresh = unsaid(fresh_texts(before, screen), self.view.standing)
                 words = refusal(dict.fromkeys((*self.view.passed, *fresh, *self.view.dialogs.said)), self.labels)

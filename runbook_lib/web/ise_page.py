@@ -100,8 +100,13 @@ def row_of(address: str, listed: Sequence[ListedIseServer]) -> ListedIseServer |
     return next((row for row in listed if same_host(row.address, address)), None)
 
 
-def further_rows(screen: Screen, labels: Labels, found: Sequence[ListedIseServer], pages: int = 1) -> str:
-    """Return what says that the list has rows that are not among those found on its ``pages`` so far; else nothing."""
+def further_rows(
+    screen: Screen, labels: Labels, found: Sequence[ListedIseServer], pages: int = 1, *, turns: bool = True
+) -> str:
+    """Return what says that the list has rows that are not among those found on its ``pages`` so far; else nothing.
+
+    Not ``turns``: what is called *Next* has turned nothing, and says nothing.
+    """
     addresses = {server.address for server in ise_servers(screen, labels)}
     captions = (*labels["column_address"].texts, *labels["column_status"].texts)
     for items in screen.frames.values():
@@ -121,7 +126,7 @@ def further_rows(screen: Screen, labels: Labels, found: Sequence[ListedIseServer
     # The markup may count the header too.
     listed = (row for row in screen.rows if any(_host_in(cell) in addresses for cell in row.cells))
     ways = (hit.item for hit in find(screen, labels["next_page"]) if not hit.item.disabled)
-    on = next((item.text for item in ways if says(item.text, ("next",))), "")
+    on = next((item.text for item in ways if turns and says(item.text, ("next",))), "")
     return "its rows are not all drawn" if any(row.total - 1 > len(found) for row in listed) else on
 
 
@@ -147,6 +152,7 @@ _PATH = ("menu_administration", "menu_servers", "menu_ise_servers")
 # yet, or one that is not drawn, as long as it shows neither columns nor that there is nothing. That there is nothing is
 # believed as soon as rows are where the page asked the server before it said so, and waits for nothing more.
 _SETTLE_S, _EMPTY_S, _QUIET_S, _STEP_S = 0.5, 6.0, 1.2, 2.0
+_IN_VAIN = 2  # presses, of which a busy page may have swallowed one
 _BOXES, _AGAIN = ("checkbox", "radio"), "ise_password_again"
 
 
@@ -155,6 +161,7 @@ class IsePages:
 
     def __init__(self, hand: PageActions) -> None:
         self.hand, self.view, self.labels = hand, hand.view, hand.labels
+        self._in_vain = 0  # how often what is called *Next* has turned nothing: another list's, or at the last page
 
     async def open(self) -> None:
         """Go to Administration > Servers > ISE Servers by the menu."""
@@ -172,17 +179,26 @@ class IsePages:
             opened = time.monotonic()
             await self.open()
         found, pages = await self.hand.wait(self._settled(opened, shown), "the list of ISE servers", rest=shown), 1
-        while why := further_rows(await self.view.look(), self.labels, found, pages):
-            if not await self.hand.present("next_page"):
+        self._in_vain = 0
+        while why := further_rows(await self.view.look(), self.labels, found, pages, turns=self._turns):
+            if not (self._turns and await self.hand.present("next_page")):
                 raise self.view.problem(f"the list of ISE servers is not shown whole: {why}")
+            opened, shown = time.monotonic(), Rest()
             await self.hand.press("next_page")
-            pages, known, shown = pages + 1, frozenset(found), Rest()
-            settled = self._settled(0.0, shown, known)
-            found += await self.hand.wait(settled, f"page {pages} of the list of ISE servers", rest=shown)
+            settled = self._settled(opened, shown, frozenset(found))
+            more = await self.hand.wait(settled, f"page {pages + 1} of the list of ISE servers", rest=shown)
+            found, pages, self._in_vain = found + more, pages + bool(more), 0 if more else self._in_vain + 1
         return found
 
+    @property
+    def _turns(self) -> bool:
+        return self._in_vain < _IN_VAIN
+
     def _settled(self, opened: float, shown: Rest, known: Set[ListedIseServer] = frozenset()) -> When[Listed]:
-        """Return what gives the list ``opened`` then, once it rests; with others than the ``known`` rows."""
+        """Return what gives the list ``opened`` then, once it rests; with others than the ``known`` rows.
+
+        Nothing where the page goes on showing these, and has asked its server for no others.
+        """
         said: int | None = None  # how often it had asked the server when it first said that there is nothing
 
         def empty_s(screen: Screen) -> float:
@@ -196,8 +212,11 @@ class IsePages:
 
         def settled(screen: Screen) -> Listed | None:
             listed, loading = ise_servers(screen, self.labels), _says("loading", screen, self.labels)
-            rests = shown.rests((listed, loading), _SETTLE_S if listed else empty_s(screen))
-            return listed if rests and not loading and not (known and set(listed) <= known) else None
+            same = bool(known) and set(listed) <= known
+            rests = shown.rests((listed, loading), _SETTLE_S if listed and not same else empty_s(screen))
+            if not rests or loading or (same and self.view.traffic.questions(opened)):
+                return None
+            return () if same else listed
 
         return settled
 
@@ -209,11 +228,9 @@ class IsePages:
         """
 
         if row := row_of(address, await self.servers()):
-            raise self.view.refused(
-                "the ISE server is in the list already; nothing was typed",
-                f"already added: {address}, status {row.status!r}",
-                NEXT_STEPS["duplicate"],
-            )
+            found = f"already added: {address}, status {row.status!r}"
+            what = "the ISE server is in the list already; nothing was typed"
+            raise self.view.refused(what, found, NEXT_STEPS["duplicate"])
         await self._command("ise_command_add", "ise_add")
         form = _Form(self.hand, address, user, password)
         await form.fill()
@@ -239,7 +256,7 @@ class IsePages:
 
         def gone(screen: Screen) -> bool | None:
             listed = settled(screen) if self._is_list(screen) else None
-            unread = listed is None or further_rows(screen, self.labels, listed)
+            unread = listed is None or further_rows(screen, self.labels, listed, turns=self._turns)
             return None if unread or row_of(address, listed or ()) else True
 
         alone = partial(self._require_alone, address)
@@ -251,11 +268,9 @@ class IsePages:
         boxes = {row.address: self._box(screen, row.address) for row in ise_servers(screen, self.labels)}
         ticked = [of for of, box in boxes.items() if box and box.checked]
         if any(box and box.kind in _BOXES for box in boxes.values()) and ticked != [address]:
-            raise self.view.problem(
-                f"the rows that are ticked are not that of {address} alone; nothing was removed",
-                found=", ".join(ticked) or "none",
-                next_step="Remove it by hand in a browser, then run the stage again.",
-            )
+            what = f"the rows that are ticked are not that of {address} alone; nothing was removed"
+            then = "Remove it by hand in a browser, then run the stage again."
+            raise self.view.problem(what, ", ".join(ticked) or "none", then)
 
     async def _leave_form(self) -> None:
         """Load the first page anew where the refused form lies over all others; nothing is sent by that."""

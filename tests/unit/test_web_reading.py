@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from contextlib import nullcontext
 from datetime import UTC, datetime
 from types import SimpleNamespace
 from unittest.mock import AsyncMock, Mock
@@ -357,6 +358,17 @@ def test_a_list_of_ise_servers_that_is_read_in_part_is_not_known(page: Screen, m
         asyncio.run(Turned(page).ise(monkeypatch).servers())
 
 
+@pytest.mark.parametrize(("asks", "foot", "turns"), [(0, "", 2), (1, "", 1), (0, "1 - 1 of 2", 2)])
+def test_what_turns_nothing_is_pressed_twice(asks: int, foot: str, turns: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The list is whole then: another list's, or a last page. Not where the page asks, or says that there is more."""
+    turned, pressed = Turned(listed_on(ONE, foot=foot, way="Next")), AsyncMock()
+    turned.view.traffic.questions.return_value = asks
+    monkeypatch.setattr(turned, "press", pressed)
+    with pytest.raises(PageNotUnderstood) if asks or foot else nullcontext():
+        assert [row.address for row in asyncio.run(turned.ise(monkeypatch).servers())] == [ONE]
+    assert pressed.await_count == turns
+
+
 def test_a_server_is_not_gone_from_a_list_that_is_read_in_part(monkeypatch: pytest.MonkeyPatch) -> None:
     """A page may show its list from the start again after a click; the row may stand on another page then."""
     turned, seen = Turned(listed_on(TWO)), list[object]()
@@ -467,9 +479,11 @@ def test_a_colon_in_a_cell_of_its_own_is_no_value() -> None:
     assert ha_page(page, LABELS, NOW).configuration_mode == "PRIMARY  ACTIVE"
 
 
-@pytest.mark.parametrize("shown", ["40 %", "40%", "40.0 %", "40,0%", "40\u00a0%", "(40 % done)"])
+@pytest.mark.parametrize(
+    "shown", ["40 %", "40%", "40.0 %", "40,0%", "40\u00a0%", "(40 % done)", "４０％", "%40", "٤٠٪"]
+)
 def test_a_percentage_is_read_however_it_is_written(shown: str) -> None:
-    """With or without a space, a fraction or words around it."""
+    """With or without a space, a fraction or words around it, in other digits, and with the sign before it."""
     (step,) = milestones(screen(text("DATABASE REPLICATION", 0, 0), text(shown, 200, 0)), LABELS)
     assert step.percent == 40
 
