@@ -8,11 +8,13 @@ import re
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
+from functools import partial
 from typing import Literal, TypeVar
 
 from playwright.async_api import ElementHandle, Error, JSHandle
 
 from runbook_lib.errors import CertificateMoved, PageNotUnderstood, opening_line
+from runbook_lib.hosts import same_host
 from runbook_lib.params.labels import Label
 from runbook_lib.web.controls import ControlMatch, bare_words, best, find
 from runbook_lib.web.dialogs import ACTION_MS, covering, dismiss, uncover, within
@@ -26,6 +28,19 @@ _BEFORE, _TYPE, _AFTER, _WITH, _REFOCUSED, _END, _CLICKS = (
 )
 _FOCUS_GONE = "the page gave the focus to something else"
 _HELD = "el => el.value !== undefined ? el.value : el.innerText"
+_HOSTS = ("secondary_server", "ise_address", "virtual_ipv4", "virtual_ipv6")
+_BETWEEN = re.compile(r"[,;\s]+")  # two mail addresses
+
+
+def keeps(key: str, held: str, value: str) -> bool:
+    """Whether a field holds what was typed into it, perhaps in the page's spelling.
+
+    Hosts and mail addresses mean the same in capitals, and a page that writes them so takes no others. In the part
+    before the @ capitals could tell two mailboxes apart by the standard; no mail system in use does so.
+    """
+    if key == "email" and held.isascii():
+        return _BETWEEN.split(held.strip().lower()) == _BETWEEN.split(value.strip().lower())
+    return held.strip() == value.strip() or (key in _HOSTS and same_host(held.strip(), value.strip()))
 
 
 async def type_into(element: ElementHandle, value: str, timeout_ms: float) -> tuple[str, list[str]]:
@@ -70,7 +85,7 @@ class PageActions:
     def __init__(self, view: PageView) -> None:
         self.view, self.labels = view, view.labels
         self._typed: list[ElementHandle] = []  # the fields of the form that is being filled in, the last at the end
-        self._held: list[tuple[ElementHandle, str]] = []  # what the form that was filled in last has to hold
+        self._held: list[tuple[str, ElementHandle, str]] = []  # what the form that was filled in last has to hold
         self.kept: list[Callable[[Screen], bool | None]] = []  # whether it shows what was ticked and chosen in it
         self._clicks: tuple[JSHandle, int] | None = None  # of what was pressed once, and the requests before that
         self.changed = False  # since a form was last seen to hold what was filled in
@@ -109,7 +124,9 @@ class PageActions:
             if len(items) == 1:
                 return items[0]
             if time.monotonic() - start > min(_TOGETHER_S, limit / 2):
-                raise self._not_one(label, items, screen)
+                if items or not menus:
+                    raise self._not_one(label, items, screen)
+                menus = await self._open_menu(opened)  # those that are shown are another form's
             await asyncio.sleep(0.05)
 
     def _not_one(self, label: Label, items: Sequence[Item], screen: Screen) -> PageNotUnderstood:
@@ -123,13 +140,7 @@ class PageActions:
         return self.view.problem(what, visible(screen), then)
 
     async def wait(
-        self,
-        ready: When[T],
-        what: str,
-        for_s: float | None = None,
-        *,
-        stirring: bool = False,
-        rest: Rest | None = None,
+        self, ready: When[T], what: str, for_s: float | None = None, *, stirring: bool = False, rest: Rest | None = None
     ) -> T:
         """Look until ``ready`` gives something, as ``PageView.wait`` does; close the notices that come up meanwhile.
 
@@ -242,23 +253,19 @@ class PageActions:
             if secret:
                 await self._verify(element)
             self._typed.append(element)
-            self._held.append((element, value.strip()))
-            if str(await element.evaluate(_HELD)).strip() == value.strip():
+            self._held.append((key, element, value))
+            if keeps(key, str(await element.evaluate(_HELD)), value):
                 return
             self.changed = True
             typed, elsewhere = await type_into(element, value, ACTION_MS)
             if elsewhere:
-                raise self.view.problem(
-                    f"what was typed for {named(self.labels[key])} went into another field; it was removed again",
-                    found=", ".join(elsewhere),
-                    next_step="Look at the page: it may move on to another field by itself.",
-                )
-            if typed.strip() != value.strip():
-                raise self.view.problem(
-                    f"the field {named(self.labels[key])} does not keep what is typed into it",
-                    found="" if secret else f"typed {value!r}, there is {typed!r}",
-                    next_step="Look at the page: the field may be limited in length, or filled by a script.",
-                )
+                what = f"what was typed for {named(self.labels[key])} went into another field; it was removed again"
+                then = "Look at the page: it may move on to another field by itself."
+                raise self.view.problem(what, ", ".join(elsewhere), then)
+            if not keeps(key, typed, value):
+                what = f"the field {named(self.labels[key])} does not keep what is typed into it"
+                then = "Look at the page: the field may be limited in length, or filled by a script."
+                raise self.view.problem(what, "" if secret else f"typed {value!r}, there is {typed!r}", then)
 
         if secret:
             self.view.browser.remember_secret(value)
@@ -277,18 +284,18 @@ class PageActions:
             await fill()
             if not self.changed:
                 return
-        raise self.view.problem(
-            "the form does not keep what is filled in; it was not sent",
-            next_step="Look at the page: somebody or something else fills in the same form.",
-        )
+        then = "Look at the page: somebody or something else fills in the same form."
+        raise self.view.problem("the form does not keep what is filled in; it was not sent", next_step=then)
 
     async def holds(self) -> bool:
         """Whether the form that was kept holds nothing else by now; what the page has emptied or hidden counts not."""
         screen = await self.view.look(anew=True)
-        same = not any(kept(screen) is False for kept in self.kept)
+        if any(kept(screen) is False for kept in self.kept):
+            return False
         with suppress(Error):
-            return same and all([str(await each.evaluate(_HELD)).strip() in ("", value) for each, value in self._held])
-        return same
+            now = [(key, str(await element.evaluate(_HELD)), value) for key, element, value in self._held]
+            return all(keeps(key, held, value) for key, held, value in now if held.strip())
+        return True
 
     async def tick(self, key: str, on: bool) -> None:
         """Set the box that the label names."""
@@ -319,24 +326,12 @@ class PageActions:
 
         What loads is waited for, whatever it covers. Raises PageNotUnderstood where it stays away, or cannot be used.
         """
-        tries, end = _TRIES, time.monotonic() + self.view.browser.deadlines.page_s
-        while tries:
-            tries -= 1
-            try:
-                await act(await self.view.element(item))
-                return
-            except MISSED as error:
-                problem = str(error)
-            if _COVERED in problem:
-                tries += await uncover(self.view, item) and time.monotonic() < end
-            else:
-                await self.view.stirred(_DRAWN_S)
-            item = await self.view.again(item)
-        raise self.view.problem(
-            f"{item.kind} {item.text!r} cannot be clicked",
-            found=opening_line(problem),
-            next_step="Look at the page in a browser: something may cover it, or draw it anew all the time.",
-        )
+        first = [item]
+
+        async def again() -> Item:
+            return first.pop() if first else await self.view.again(item)
+
+        await self._until_acted(again, act, f"{item.kind} {item.text!r}")
 
     async def _open_menu(self, opened: set[str]) -> bool:
         """Open the next menu that stands with the fields that were filled in; whether there may be one more."""
@@ -363,28 +358,33 @@ class PageActions:
         self, key: str, act: Act, *, deadline_s: float | None = None, sends: bool = False, menus: bool = False
     ) -> ElementHandle:
         """Find the control and act on it; look again where the page was drawn anew in between."""
+        look = partial(self.find, key, deadline_s=deadline_s, sends=sends, menus=menus)
+        return await self._until_acted(look, act, named(self.labels[key]))
+
+    async def _until_acted(self, look: Callable[[], Awaitable[Item]], act: Act, what: str) -> ElementHandle:
+        """Act on the item that a look gives, and try again with the next one where the page misses it."""
         problem, covered = "", False
         tries, end = _TRIES, time.monotonic() + self.view.browser.deadlines.page_s
         while tries:
             tries -= 1
-            item = await self.find(key, deadline_s=deadline_s, sends=sends, menus=menus)
+            item = await look()
             try:
                 element = await self.view.element(item)
                 await act(element)
                 return element
             except MISSED as error:
-                problem = opening_line(str(error))
-                covered = _COVERED in str(error)
+                problem, covered = opening_line(str(error)), _COVERED in str(error)
             self.view.browser.raise_for_certificate()
             # What loads is waited for, whatever it covers; so is what keeps the focus for a while.
             waits = await self._refocus(item) if problem == _FOCUS_GONE else covered and await uncover(self.view, item)
             tries += waits and time.monotonic() < end
-        unusable = f"{named(self.labels[key])} is there, and cannot be used"
-        raise self.view.problem(
-            f"{unusable}; in the way: {await covering(self.view, item)}" if covered else unusable,
-            found=f"{'disabled; ' if item.disabled else ''}{'it takes no typing' if 'fill' in problem else problem}",
-            next_step="Look at the picture or the page: something may cover it, or an earlier field may be empty.",
-        )
+            if not covered:
+                await self.view.stirred(_DRAWN_S)
+        unusable = f"{what} is there, and cannot be used"
+        unusable = f"{unusable}; in the way: {await covering(self.view, item)}" if covered else unusable
+        found = f"{'disabled; ' if item.disabled else ''}{'it takes no typing' if 'fill' in problem else problem}"
+        then = "Look at the picture or the page: something may cover it, or an earlier field may be empty."
+        raise self.view.problem(unusable, found, then)
 
     async def _refocus(self, item: Item) -> bool:
         """Deal with the dialogue that has taken the focus, or wait for one that is on its way or has not gone yet."""

@@ -37,6 +37,8 @@ class Browser:
         self.secrets: frozenset[str] = frozenset()
         self.deadlines = SimpleNamespace(page_s=5)
 
+    def raise_for_certificate(self) -> None: ...
+
 
 def view_that_registers() -> PageView:
     view = PageView(cast("Any", Browser()), LABELS)
@@ -223,7 +225,7 @@ def test_a_form_that_has_changed_below_its_question_is_not_agreed_to(
         monkeypatch.setattr(submit, "find_radios", find_radios)
         await submit.choose(hand, "failover_type", "failover_manual")
         await hand.tick("enable_virtual_ip", False)
-        hand._held.append((cast("Any", SimpleNamespace(evaluate=value)), "10.0.0.2"))
+        hand._held.append(("secondary_server", cast("Any", SimpleNamespace(evaluate=value)), "10.0.0.2"))
 
     hand = PageActions(view)
     monkeypatch.setattr(submit, "dismiss", yes)
@@ -502,6 +504,7 @@ def test_what_covers_something_and_loads_is_waited_for(monkeypatch: pytest.Monke
     """As often as it takes within the page's time; what is covered by anything else is tried a few times."""
     view = view_that_registers()
     hand, tried = PageActions(view), [0, 0]
+    monkeypatch.setattr(actions, "covering", AsyncMock(return_value="words"))
     monkeypatch.setattr(view, "element", AsyncMock())
     monkeypatch.setattr(view, "again", AsyncMock(return_value=FORM_BUTTON))
 
@@ -513,6 +516,50 @@ def test_what_covers_something_and_loads_is_waited_for(monkeypatch: pytest.Monke
     for loads in (True, False):
         tried[0] = 0
         monkeypatch.setattr(actions, "uncover", AsyncMock(return_value=loads))
-        with nullcontext() if loads else pytest.raises(PageNotUnderstood, match="cannot be clicked"):
+        with nullcontext() if loads else pytest.raises(PageNotUnderstood, match="cannot be used"):
             asyncio.run(hand.on(FORM_BUTTON, act))
         assert tried[0] == (7 if loads else 4)
+
+
+FORM_SAVE = Item(kind="button", names=((0, "Save"),))
+
+
+@pytest.mark.parametrize(
+    ("key", "held", "same"),
+    [
+        ("email", "NOC@EXAMPLE.COM; ops@Example.com ", True),
+        ("email", "noc@example.com", False),
+        ("email", "noc@examp\u017fe.com,ops@example.com", False),
+        ("secondary_server", "PI-2.Example.com", True),
+        ("secondary_server", "pi-20.example.com", False),
+        ("virtual_ipv6", "2001:0DB8::9", True),
+        ("auth_key", "KEY", False),
+        ("ise_user", "ADMIN", False),
+    ],
+)
+def test_a_field_may_spell_what_means_the_same_otherwise(key: str, held: str, same: bool) -> None:
+    """Hosts and mail addresses do so in capitals; neither secrets nor names of users."""
+    planned = {"email": "noc@example.com,ops@example.com", "secondary_server": "pi-2.example.com"}
+    planned |= {"virtual_ipv6": "2001:db8::9", "auth_key": "key", "ise_user": "admin"}
+    assert actions.keeps(key, held, planned[key]) is same
+
+
+@pytest.mark.parametrize("opens", [True, False])
+def test_a_button_of_another_form_hides_none_in_a_menu(opens: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The menu beside the fields is opened; where there is none, nothing is pressed."""
+    hand, own = PageActions(view_that_registers()), Item(kind="menuitem", names=((0, "Save"),), index=1)
+    shown = [FORM_SAVE]
+
+    async def wait(ready: Callable[[Screen], object], *_: object) -> object:
+        return ready(Screen(tuple(shown)))
+
+    async def open_menu(_opened: set[str]) -> bool:
+        shown.extend([own] * opens)
+        return False
+
+    monkeypatch.setattr(actions, "_TOGETHER_S", 0.0)
+    for name, does in (("wait", wait), ("_open_menu", open_menu)):
+        monkeypatch.setattr(hand, name, does)
+    monkeypatch.setattr(hand, "_stands_with_fields", AsyncMock(side_effect=lambda item: item is own))
+    with nullcontext() if opens else pytest.raises(PageNotUnderstood, match="belongs to other fields"):
+        assert asyncio.run(hand.find("save", sends=True, menus=True)) is own
