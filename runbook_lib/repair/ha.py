@@ -265,9 +265,8 @@ def _reporter(context: Context, shown: list[HaPage]) -> Callable[[HaPage], None]
         words = ", ".join(f"{milestone.name} {milestone.percent} %" for milestone in page.milestones)
         words = words or page.configuration_mode
         if words and words != last:
-            context.record.journal.append(
-                Kind.NOTED, stage=context.stage, server="primary", text=MILESTONES, seen=words
-            )
+            journal = context.record.journal
+            journal.append(Kind.NOTED, stage=context.stage, server="primary", text=MILESTONES, seen=words)
             total = sum(milestone.percent for milestone in page.milestones)
             context.tell(words, total / (100 * len(page.milestones)) if page.milestones else None)
         last = words or last
@@ -281,8 +280,10 @@ async def _watch_servers(context: Context, shown: Sequence[HaPage]) -> HaPage:
     That is where the secondary serves, and where both call high availability not configured although it was something
     else since the start, or the page calls nothing under way. ``shown`` are the pages so far: their words are kept.
     Raises DeviceSilent where neither they nor the page have shown a beginning within the site's ``settle_s``.
+    Returns the page where both are healthy at two looks, and it stood still between them with nothing under way: its
+    milestones may be written in a way that nobody reads.
     """
-    begun, last = False, ""
+    begun, healthy, last = False, 0, ""
     end = time.monotonic() + context.site.deadlines.settle_s
     while True:
         await asyncio.sleep(_ASK_SERVERS_S)
@@ -290,7 +291,11 @@ async def _watch_servers(context: Context, shown: Sequence[HaPage]) -> HaPage:
             states = await observe_ha(context)
         except DeviceError:
             continue
-        unconfigured = set(kinds_of(context.site, states)) == {StateKind.NOT_CONFIGURED}
+        kinds = set(kinds_of(context.site, states))
+        ended = kinds == {StateKind.HEALTHY} and bool(shown) and not shown[-1].under_way
+        if ended and healthy == len(shown):
+            return shown[-1]
+        healthy, unconfigured = len(shown) * ended, kinds == {StateKind.NOT_CONFIGURED}
         begun = begun or not unconfigured
         over = ""
         if served_by_secondary(states):
@@ -339,9 +344,7 @@ async def _checked(context: Context, pages: PrimaryPages) -> tuple[ReadinessItem
     change = planned_change(context, ChangeKind.REGISTER_HA, "secondary")
     await permit(context, change, About(topic=LineTopic.CHECK_READINESS), sends=False)
     context.tell("Check Readiness")
-    page = await pages.open()
-    await page.open_ha_configuration()
-    items = await page.check_readiness(typed_form(context.site))
+    items = await (await pages.open()).check_readiness(typed_form(context.site))
     context.record.write_facts(context.stage, "readiness", items)
     return items
 

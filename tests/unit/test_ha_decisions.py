@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -285,7 +286,9 @@ def test_progress_is_told_once_for_each_change_of_a_milestone(context: Make) -> 
 
 
 class Standing:
-    """A page that shows one state for good."""
+    """A page that shows one state for good; ``PATIENCE_S`` is how long it is watched at most."""
+
+    PATIENCE_S = 20.0
 
     def __init__(self, shown: HaPage) -> None:
         self._shown = shown
@@ -299,7 +302,7 @@ class Standing:
 def watched(context: Context, shown: HaPage, pair_says: Callable[[], None] = lambda: None) -> HaPage:
     async def watch() -> HaPage:
         asyncio.get_running_loop().call_later(0.1, pair_says)
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(Standing.PATIENCE_S):
             return await watch_registration(context, cast("Any", Standing(shown)), None)
 
     return asyncio.run(watch())
@@ -344,6 +347,18 @@ def test_a_registration_that_the_servers_do_not_show_yet_goes_on(
 
     shown = page("HA not Configured", (100, 40, 0), under_way=True)
     assert asyncio.run(watch_registration(context(Pair(NONE)), cast("Any", Late(shown)), None)) == done
+
+
+@pytest.mark.parametrize("under_way", [True, False])
+def test_a_registration_whose_milestones_nobody_reads_has_ended(
+    under_way: bool, context: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where both servers are healthy, and the page that stands still calls nothing under way."""
+    monkeypatch.setattr(ha, "_ASK_SERVERS_S", 0.01)
+    monkeypatch.setattr(Standing, "PATIENCE_S", 0.5)
+    shown = page("Primary Active", (0, 0, 0), under_way=under_way)
+    with pytest.raises(TimeoutError) if under_way else nullcontext():
+        assert watched(context(Pair(HEALTHY)), shown) == shown
 
 
 def test_a_registration_that_nobody_shows_to_have_begun_is_not_watched_for_hours(
