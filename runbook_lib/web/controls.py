@@ -65,12 +65,12 @@ def pressables(screen: Screen, label: Label) -> list[ControlMatch]:
 def find_beside(screen: Screen, label: Label, kinds: Iterable[str]) -> list[Item]:
     """Return controls that are no fields by their markup, but have the caption of one beside or right above them."""
     wanted = frozenset(kinds)
-    controls = ((item, items) for items in screen.frames.values() for item in items if item.kind in wanted)
 
     def is_captioned(item: Item, items: Sequence[Item]) -> bool:
         near = (t for level, t in _beside(item, items) if level == _LEFT or abs(t.left - item.left) <= _ALIGNED)
         return any(same(text.text, caption) for text in near for caption in label.texts)
 
+    controls = ((item, items) for items in screen.frames.values() for item in items if item.kind in wanted)
     return [item for item, items in controls if is_captioned(item, items)]
 
 
@@ -207,11 +207,15 @@ _PAGES = re.compile(r"\bpage\s*\d+\s*(?:of|/)\s*(\d{1,4})\b|(?<![:.])\s1 (2(?: \
 
 @dataclass(frozen=True)
 class ScreenLine:
-    """Words that stand on one line of a frame, from left to right; ``row`` is that of the markup, or -1."""
+    """Words that stand on one line of a frame, from left to right; ``row`` is that of the markup, or -1.
+
+    ``typed``: beside a field. ``heads``: it says what the lines below it are about.
+    """
 
     items: tuple[Item, ...]
     row: int
     typed: bool
+    heads: bool = False
 
     @property
     def top(self) -> int:

@@ -48,11 +48,8 @@ async def dismiss(view: PageView, front: Screen) -> None:
         with contextlib.suppress(PageNotUnderstood, DeviceSilent):  # its fields and buttons may come a moment later
             await view.wait(lambda screen: _controls(screen.in_dialog()) != drawn, "", _DRAWN_S)
             return
-        raise view.problem(
-            f"an unexpected dialog covers the page: {dialog_in_words(front)}",
-            found=dialog_in_words(front),
-            next_step="Answer it by hand in a browser, then run the stage again.",
-        )
+        words, then = dialog_in_words(front), "Answer it by hand in a browser, then run the stage again."
+        raise view.problem(f"an unexpected dialog covers the page: {words}", words, then)
     # What a page asks before it does something is no word on how that went, and “Backup failed” none on what is done.
     if notes or not view.dialogs.agrees(question_in(view, front)):
         (view.dialogs.said if concerns(text, view.labels) else view.dialogs.noted).append(text)
@@ -144,11 +141,8 @@ async def _escape(view: PageView, front: Screen) -> None:
     try:
         await view.wait(gone(front), "the notice to close", _ESCAPE_S)
     except PageNotUnderstood:
-        raise view.problem(
-            f"a notice covers the page and cannot be closed: {dialog_in_words(front)}",
-            found=dialog_in_words(front),
-            next_step="Close it by hand in a browser, then run the stage again.",
-        ) from None
+        words, then = dialog_in_words(front), "Close it by hand in a browser, then run the stage again."
+        raise view.problem(f"a notice covers the page and cannot be closed: {words}", words, then) from None
 
 
 async def uncover(view: PageView, item: Item) -> bool:

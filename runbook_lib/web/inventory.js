@@ -142,6 +142,14 @@
     return aria === "true" || aria === "mixed" ? true : aria === "false" ? !!native : !!native;
   };
 
+  const off = (el) => {
+    // Some pages only draw it so: greyed out by a class, deaf to the pointer, or with a sign at it.
+    const style = getComputedStyle(el), grey = (one) => one && [...one.classList].some((name) => /disabled$/i.test(name));
+    return el.disabled === true || el.getAttribute("aria-disabled") === "true" || !!el.closest("fieldset:disabled")
+      || style.cursor === "not-allowed" || style.pointerEvents === "none" || grey(el)
+      || (!!el.parentElement && el.parentElement.childElementCount === 1 && grey(el.parentElement));
+  };
+
   const folds = (el, kind) => {
     // What it names as its own part of the page and does not show: a closed section, another tab; a menu or a list is none.
     if (el.hasAttribute("aria-haspopup") || kind === "combobox" || kind === "textbox") return false;
@@ -182,7 +190,7 @@
       kind, names: names(el, kind), value: value(el, kind), box: box(acted.getBoundingClientRect()),
       options: el.tagName === "SELECT" ? [...el.options].map((o) => clean(o.text)) : [],
       checked: el.tagName === "INPUT" ? el.checked : state(el, "aria-checked", false) || state(el, "aria-selected", false),
-      disabled: el.disabled === true || el.getAttribute("aria-disabled") === "true" || !!el.closest("fieldset:disabled"),
+      disabled: off(el),
       folded: folds(el, kind),
       menu: kind === "button" && /^(true|menu)$/.test(el.getAttribute("aria-haspopup")) && !(el.type === "submit" && el.form),
       readonly: el.readOnly === true || el.getAttribute("aria-readonly") === "true",
@@ -251,6 +259,7 @@
           cells: parts.length ? parts.map(words) : [words(el)],
           header: cells.length > 0 && all.length === cells.length,
           listed: !cells.length,
+          spans: cells.length === 1 ? Math.max(cells[0].colSpan || 1, number(cells[0], "aria-colspan")) : 1,
           table: tableOf(el),
           position: number(el, "aria-rowindex", "aria-posinset"),
           total: number(el.closest("[aria-rowcount]") || el, "aria-rowcount", "aria-setsize"),
@@ -278,7 +287,7 @@
       if (text && text.length <= 80 && !el.querySelector("input,select,textarea,button,a[href],[role=button],[role=option],[role=menuitem]")) {
         flush();
         pressed = el;
-        put(el, { kind: "clickable", names: [[0, text]], box: box(el.getBoundingClientRect()) }, inside);
+        put(el, { kind: "clickable", names: [[0, text]], disabled: off(el), box: box(el.getBoundingClientRect()) }, inside);
       }
     }
     if (!hint && !pointer && !clean(el.textContent) && !el.childElementCount && seen(el) && isIcon(el, style)) {

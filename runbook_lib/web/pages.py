@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Awaitable, Callable
-from contextlib import suppress
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from typing import Any, TypeVar
 
@@ -198,13 +198,19 @@ class PrimePages:
 
     async def _observe(self, reopen: bool) -> HaPage | None:
         """Read the page for :meth:`watch_registration`; None while the server or the session is away."""
+        with self._surviving("watching the registration"), suppress(SessionEnded):
+            return await (self._ha.page() if reopen else self._ha.read())
+        return None
+
+    @contextmanager
+    def _surviving(self, doing: str) -> Iterator[None]:
+        """Do something while the server may be away; raises ConnectionLost where the browser has ended."""
         try:
-            with suppress(SessionEnded, *_AWAY), self._browser.guard("watching the registration"):
-                return await (self._ha.page() if reopen else self._ha.read())
+            with suppress(*_AWAY), self._browser.guard(doing):
+                yield
         except ConnectionLost:
             if self._browser.page.is_closed():
                 raise
-        return None
 
 
 class _Watch:
@@ -269,12 +275,8 @@ class _Watch:
     async def _back(self) -> None:
         """Load the pages anew after the session ended or the server was away; log in where that is asked for."""
         self._unchanged = _REOPEN_AFTER
-        try:
-            with suppress(OutcomeUnknown, *_AWAY), self._pages._browser.guard("logging in again"):
-                await self._pages._login_again()
-        except ConnectionLost:
-            if self._pages._browser.page.is_closed():
-                raise
+        with self._pages._surviving("logging in again"), suppress(OutcomeUnknown):
+            await self._pages._login_again()
 
 
 def _summary(page: HaPage | None) -> str:

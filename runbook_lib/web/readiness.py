@@ -8,8 +8,8 @@ the two read differently, rows that are missing and a row without a state never 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
-from itertools import pairwise
+from dataclasses import dataclass, replace
+from itertools import pairwise, zip_longest
 from statistics import median
 
 from runbook_lib.decisions import ReadinessItem
@@ -183,6 +183,9 @@ def _below(head: _Head, lines: Sequence[ScreenLine], items: Sequence[Item], scre
     rows: list[ScreenLine] = []
     rest: Sequence[ScreenLine] = ()
     for number, line in enumerate(_without_surroundings(head, lines)):
+        if (not rows or rows[0].heads) and _heads_group(head, line, screen):  # a note among the rows is no heading
+            rows.append(replace(line, heads=True))
+            continue
         bar = any(item.kind == "button" for item in line.items) and head.marked_up(line, screen) is None
         if not rows and (line.typed or (bar and any(says(item.text, ("filter",)) for item in line.items))):
             continue  # a row to filter by, or one that says by what
@@ -194,7 +197,7 @@ def _below(head: _Head, lines: Sequence[ScreenLine], items: Sequence[Item], scre
             rest = lines[number:]
             break
     judged, problem = [], ""
-    for line in rows:
+    for line in [line for line in rows if not line.heads]:
         cells = head.cells(line)
         state, row = head.state(cells), head.marked_up(line, screen)
         if row is not None:
@@ -205,6 +208,17 @@ def _below(head: _Head, lines: Sequence[ScreenLine], items: Sequence[Item], scre
         words = [cells[n] for n in range(len(cells)) if n != head.name and (n not in head.states or state != _PASSED)]
         judged.append((cells[head.name], state, ", ".join(filter(None, words))))
     return _of_states(judged, problem or _missing(head, rows, rest, items, screen))
+
+
+def _heads_group(head: _Head, line: ScreenLine, screen: Screen) -> bool:
+    """Whether a line is a row over all columns that says what the rows below it are about, such as “Network”."""
+    if line.row < 0 or head.row is None or any(item.kind != "text" for item in line.items):
+        return False
+    row, words = screen.rows[line.row], plain(" ".join(item.text for item in line.items))
+    spans = (row.frame, row.table) == (head.row.frame, head.row.table) and row.spans >= len(head.row.cells)
+    names = words.replace(" ", "").isalpha() and len(words.split()) <= _CAPTION_WORDS
+    no_more = state_of(words, head.labels) == _UNKNOWN and not says(words, head.labels.phrases["refused"])
+    return spans and names and no_more
 
 
 def _without_surroundings(head: _Head, lines: Sequence[ScreenLine]) -> list[ScreenLine]:
@@ -265,6 +279,8 @@ def _missing(
     """Say why the rows cannot be all of them; empty where nothing speaks for that."""
     if not rows:
         return ""
+    if bare := [one for one, below in zip_longest(rows, rows[1:]) if one.heads and (below is None or below.heads)]:
+        return f"nothing stands below {bare[0].items[0].text!r}"
     known = [line for line in rest if head.state(head.cells(line)) in _KNOWN]
     if known:
         return f"there are further states below the table: {' '.join(item.text for item in known[0].items)}"
@@ -274,7 +290,7 @@ def _missing(
         return "a row is missing between two others"
     if rows[0].top - head.line.bottom > 2 * pitch + NEAR:
         return "rows are missing below the header"
-    marked = [screen.rows[line.row] for line in rows if line.row >= 0]
+    marked = [screen.rows[line.row] for line in rows if line.row >= 0 and not line.heads]
     places = [row.position for row in marked if row.position]
     if places and [place - places[0] for place in places] != list(range(len(places))):
         return "the rows' numbers have a gap"
@@ -282,7 +298,7 @@ def _missing(
         return f"the table has {max(row.total for row in marked)} rows and shows {len(marked)}"
     own = {line.row for line in rows}
     others = [item for item in items if item.kind in READ and (item.row < 0 or item.row not in own)]
-    if more := unread(others, head.line.top, rows[0].top, rows[-1].bottom, len(rows)):
+    if more := unread(others, head.line.top, rows[0].top, rows[-1].bottom, sum(not line.heads for line in rows)):
         return more
     left, right = min(item.left for item in head.line.items), max(item.right for item in head.line.items)
     between = (i for i in items if head.line.bottom <= i.top + _ALIGNED and i.bottom <= rows[0].top + _ALIGNED)

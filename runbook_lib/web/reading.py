@@ -54,13 +54,7 @@ def refusal(texts: Iterable[str], labels: Labels) -> str:
 
 def fresh_texts(before: Screen, after: Screen) -> tuple[str, ...]:
     """Return the texts of ``after`` that ``before`` did not show (or showed less often)."""
-    left = Counter(before.texts)
-
-    def is_fresh(text: str) -> bool:
-        left[text] -= 1
-        return left[text] < 0
-
-    return tuple(filter(is_fresh, after.texts))
+    return tuple((Counter(after.texts) - Counter(before.texts)).elements())
 
 
 def unsaid(texts: Iterable[str], earlier: Iterable[str]) -> tuple[str, ...]:

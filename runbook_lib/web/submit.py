@@ -113,9 +113,7 @@ async def _choose_listed(hand: PageActions, item: Item, before: Screen, wanted: 
     def chosen(screen: Screen) -> str | None:
         # A list that was its own caption has another one now; it stands where it stood.
         there = [other for other in screen.items if (other.frame, other.kind) == (item.frame, item.kind)]
-        there = [
-            other for other in there if abs(other.left - item.left) <= _MOVED and abs(other.top - item.top) <= _MOVED
-        ]
+        there = [one for one in there if max(abs(one.left - item.left), abs(one.top - item.top)) <= _MOVED]
         shown = [other.value or other.text for other in (*_choice(screen, label), *there)]
         return next((value for value in shown if same(value, choice.text) or says(value, wanted.texts)), None)
 

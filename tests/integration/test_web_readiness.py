@@ -147,6 +147,32 @@ def test_a_bar_that_says_by_what_is_filtered_is_no_row(read: Read) -> None:
         assert (result.told, bool(result.problem)) == (understood, not understood)
 
 
+def grouped(state: str, *headings: tuple[str, str]) -> str:
+    """A table of four rows, the third of them with a state; each heading over all columns stands before a row."""
+    table = plain([("CPU", "Passed"), ("RAM", "Passed"), ("Port 1522", state), ("Database", "Passed")])
+    for words, name in headings:
+        row = f"<tr><td >{name}" if name else "</tbody>"
+        table = table.replace(row, f"<tr><td colspan=3>{words}</td></tr>{row}")
+    return table
+
+
+def test_what_rows_are_about_is_no_row(read: Read) -> None:
+    """A heading within the table; not where nothing stands below it, where it says more, or where it is a note."""
+    first, second = ("System", "CPU"), ("Network", "Port 1522")
+    for state, passed in (("Passed", True), ("Fail", False)):
+        result = read(grouped(state, first, second))
+        assert result.told
+        assert [(i.name, i.passed) for i in result.items] == [
+            *(("CPU", True), ("RAM", True), ("Port 1522", passed), ("Database", True))
+        ]
+    assert not read(grouped("", first, second)).told
+    assert read(grouped("Passed", first, ("Other", ""))).problem == "nothing stands below 'Other'"
+    assert read(grouped("Passed", first, ("Disk", "CPU"))).problem == "nothing stands below 'System'"
+    for words in ("3 more rows", "Unable to verify", "Checks failed", "<button>Network</button>"):
+        assert not read(grouped("Passed", first, (words, "Port 1522"))).told
+    assert not read(grouped("Passed", ("Checks skipped", "Port 1522"))).told, "a note among the rows"
+
+
 FILTER = "<div class=l><input value='{}'><select><option>All<option>Passed</select></div>"
 HEADER = "<div role=row class=l><span role=columnheader>Check</span><span role=columnheader>Status</span></div>"
 ROW = "<div role=row class=l><span>{}</span><span>Passed</span></div>"
@@ -194,6 +220,19 @@ def test_a_part_that_is_folded_away_is_seen(look: Look, kind: str) -> None:
     assert _folded(look(rows), look(shut)) == "Network"
     assert _folded(look(rows), look(opened)) == ""
     assert _folded(look(shut), look(shut)) == ""
+
+
+def test_what_is_only_drawn_as_disabled_is(look: Look) -> None:
+    """By a class of its own or of what wraps it alone, or by what the pointer meets there."""
+    styles = ("class='btn btn-Disabled'", "style='pointer-events:none'", "style='cursor:not-allowed'", "class=enabled")
+    ways = [f"<button {style}>Next</button>" for style in styles]
+    ways += [
+        "<ul><li class=disabled><a href=#>Next</a></li></ul>",
+        "<p class=disabled><a href=#>Next</a><a href=#>2</a></p>",
+    ]
+    ways += ["<span class=is-disabled style='cursor:pointer'>Next</span>"]
+    found = [item.disabled for item in look("".join(ways)).items if item.text == "Next" and item.kind != "text"]
+    assert found == [True, True, True, False, True, False, True]
 
 
 def test_what_lies_over_a_page_as_tall_as_the_window_is_in_front(look: Look) -> None:
