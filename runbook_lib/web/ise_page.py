@@ -3,147 +3,20 @@
 from __future__ import annotations
 
 import contextlib
-import re
 import time
-from collections.abc import Iterator, Sequence, Set
-from dataclasses import replace
+from collections.abc import Set
 from functools import partial
 
 from runbook_lib.decisions import ListedIseServer
 from runbook_lib.errors import PageNotUnderstood, PageRefused, RunbookError
-from runbook_lib.hosts import is_address, same_host, with_port
-from runbook_lib.params.labels import Labels
+from runbook_lib.hosts import same_host
 from runbook_lib.web import menu
 from runbook_lib.web.actions import PageActions
-from runbook_lib.web.controls import READ, filtered_by, find, lines_of, same_line, unread
-from runbook_lib.web.screen import FIELDS, Item, Screen, ScreenRow, same, says
+from runbook_lib.web.controls import find, same_line
+from runbook_lib.web.reading import Listed, further_rows, host_in, ise_servers, list_is_drawn, row_of, says_in_short
+from runbook_lib.web.screen import FIELDS, Item, Screen
 from runbook_lib.web.submit import NEXT_STEPS, Submit, choose
 from runbook_lib.web.view import Rest, When
-
-# -- Read the table of ISE servers off a screen. Pure ----------------------------------------------
-
-Listed = tuple[ListedIseServer, ...]
-_LINE_WORDS, _SHORT = 60, 80
-_BRACKETED = re.compile(r"(\S+) \(([^\s()]+)\)")
-
-
-def ise_servers(screen: Screen, labels: Labels) -> Listed:
-    """Return the rows of the table of ISE servers: every row that holds an address.
-
-    Where no table holds one, lines of text count as rows, below a head of columns or with a state that is known.
-    """
-    found = _ise_servers(screen.rows, labels)
-    lines = () if found else tuple(row for row in _lines(screen) if len(row.cells) > 1)
-    headed = any(_heads(row, labels) for row in lines)
-    return found or tuple(row for row in _ise_servers(lines, labels) if headed or row.answers is not None)
-
-
-def _ise_servers(rows: Sequence[ScreenRow], labels: Labels) -> Listed:
-    found: list[ListedIseServer] = []
-    header: ScreenRow | None = None
-    for row in rows:
-        if _heads(row, labels):
-            header = row
-            continue
-        if header is not None and (header.table, header.frame) != (row.table, row.frame):
-            # Products draw a table's head and body as two tables: it still counts where the columns agree.
-            header = header if len(header.cells) == len(row.cells) and header.frame == row.frame else None
-        server = None if row.listed else _ise_server(row, header, labels)
-        if server is not None and server.address not in [known.address for known in found]:
-            found.append(server)
-    return tuple(found)
-
-
-def _heads(row: ScreenRow, labels: Labels) -> bool:
-    """Whether a row names columns; layouts without header cells say so by their words alone."""
-    texts = labels["column_status"].texts
-    return row.header or (len(row.cells) > 1 and any(same(cell, text) for cell in row.cells for text in texts))
-
-
-def _lines(screen: Screen) -> Iterator[ScreenRow]:
-    """Texts outside of tables that stand on one line, as rows."""
-    for number, items in screen.frames.items():
-        for line in lines_of([item for item in items if item.kind == "text" and item.row < 0]):
-            cells = tuple(item.text for item in line.items)
-            if len(cells) > 1 or len(cells[0].split()) <= _LINE_WORDS:
-                yield ScreenRow(cells=cells, frame=number, table=-1)
-
-
-def _ise_server(row: ScreenRow, header: ScreenRow | None, labels: Labels) -> ListedIseServer | None:
-    cells = dict(enumerate(row.cells))
-    over = header.cells if header is not None and len(header.cells) == len(row.cells) else ()
-    named = [n for n, cell in enumerate(over) if any(same(cell, text) for text in labels["column_address"].texts)]
-    at = next((n for n, cell in cells.items() if is_address(_host_in(cell))), None)
-    if at is None:
-        at = next((n for n in named if cells[n] and " " not in cells[n]), None)
-    if at is None:
-        return None
-    heads, texts = header.cells if header else (), labels["column_status"].texts
-    states = [n for n, head in enumerate(heads) if n in cells and any(same(head, text) for text in texts)]
-    server = ListedIseServer(address=_host_in(cells[at]))
-    for number in (*states, *(n for n in cells if n != at)):
-        answers = _answers(cells[number], labels)
-        if answers is not None:
-            return replace(server, status=cells[number], answers=answers)
-    return replace(server, status=next((cells[n] for n in states), ""))
-
-
-def _host_in(cell: str) -> str:
-    """Return the host that a cell names: with its port, or with its name and its address, one of them in brackets."""
-    found = _BRACKETED.fullmatch(cell.strip())
-    parts = [with_port(part)[0] for part in (found.groups() if found else (cell.strip(),))]
-    return next((part for part in parts if is_address(part)), parts[0])
-
-
-def row_of(address: str, listed: Sequence[ListedIseServer]) -> ListedIseServer | None:
-    """Return the row of a server, however its address is written; None where it is not listed."""
-    return next((row for row in listed if same_host(row.address, address)), None)
-
-
-def further_rows(
-    screen: Screen, labels: Labels, found: Sequence[ListedIseServer], pages: int = 1, *, turns: bool = True
-) -> str:
-    """Return what says that the list has rows that are not among those found on its ``pages`` so far; else nothing.
-
-    Not ``turns``: what is called *Next* has turned nothing, and says nothing.
-    """
-    addresses = {server.address for server in ise_servers(screen, labels)}
-    captions = (*labels["column_address"].texts, *labels["column_status"].texts)
-    for items in screen.frames.values():
-        if by := filtered_by(items, items, labels):
-            return by
-        shown = [item for item in items if item.kind in READ]
-        own = [item for item in shown if _host_in(item.text) in addresses]
-        heads = [item for item in shown if any(same(item.text, text) for text in captions)]
-        if own or (heads and not addresses):
-            rows = {item.row for item in own if item.row >= 0}
-            around = [item for item in shown if item not in own and item.row not in rows]
-            top = min(item.top for item in (*own, *heads))
-            first = min((item.top for item in own), default=top)
-            said = unread(around, top, first, max((item.bottom for item in own), default=top), len(found), pages)
-            if said is not None:
-                return said
-    # The markup may count the header too.
-    listed = (row for row in screen.rows if any(_host_in(cell) in addresses for cell in row.cells))
-    ways = (hit.item for hit in find(screen, labels["next_page"]) if not hit.item.disabled)
-    on = next((item.text for item in ways if turns and says(item.text, ("next",))), "")
-    return "its rows are not all drawn" if any(row.total - 1 > len(found) for row in listed) else on
-
-
-def _is_drawn(screen: Screen, labels: Labels) -> bool:
-    """Whether the page shows the columns of its list, or says that there is nothing in it."""
-    return _says("empty", screen, labels) or any(_heads(row, labels) for row in (*screen.rows, *_lines(screen)))
-
-
-def _says(what: str, screen: Screen, labels: Labels) -> bool:
-    return any(says(text, labels.phrases[what]) for text in screen.texts if len(text) < _SHORT)
-
-
-def _answers(text: str, labels: Labels) -> bool | None:
-    if says(text, labels.phrases["not_answering"]):
-        return False
-    return True if says(text, labels.phrases["answering"]) else None
-
 
 # -- The page ISE Servers: its list, adding one, removing one --------------------------------------
 
@@ -161,7 +34,7 @@ class IsePages:
 
     def __init__(self, hand: PageActions) -> None:
         self.hand, self.view, self.labels = hand, hand.view, hand.labels
-        self._in_vain = 0  # how often what is called *Next* has turned nothing: another list's, or at the last page
+        self._turns = True  # until what is called *Next* has turned nothing: another list's, or at the last page
 
     async def open(self) -> None:
         """Go to Administration > Servers > ISE Servers by the menu."""
@@ -179,20 +52,18 @@ class IsePages:
             opened = time.monotonic()
             await self.open()
         found, pages = await self.hand.wait(self._settled(opened, shown), "the list of ISE servers", rest=shown), 1
-        self._in_vain = 0
+        self._turns = True
         while why := further_rows(await self.view.look(), self.labels, found, pages, turns=self._turns):
             if not (self._turns and await self.hand.present("next_page")):
                 raise self.view.problem(f"the list of ISE servers is not shown whole: {why}")
-            opened, shown = time.monotonic(), Rest()
-            await self.hand.press("next_page")
-            settled = self._settled(opened, shown, frozenset(found))
-            more = await self.hand.wait(settled, f"page {pages + 1} of the list of ISE servers", rest=shown)
-            found, pages, self._in_vain = found + more, pages + bool(more), 0 if more else self._in_vain + 1
+            for _ in range(_IN_VAIN):
+                opened, shown = time.monotonic(), Rest()
+                await self.hand.press("next_page")
+                settled = self._settled(opened, shown, frozenset(found))
+                if more := await self.hand.wait(settled, f"page {pages + 1} of the list of ISE servers", rest=shown):
+                    break
+            found, pages, self._turns = found + more, pages + 1, bool(more)
         return found
-
-    @property
-    def _turns(self) -> bool:
-        return self._in_vain < _IN_VAIN
 
     def _settled(self, opened: float, shown: Rest, known: Set[ListedIseServer] = frozenset()) -> When[Listed]:
         """Return what gives the list ``opened`` then, once it rests; with others than the ``known`` rows.
@@ -204,14 +75,14 @@ class IsePages:
         def empty_s(screen: Screen) -> float:
             nonlocal said
             asked = self.view.traffic.questions(opened)
-            if said is None and _says("empty", screen, self.labels):
+            if said is None and says_in_short("empty", screen, self.labels):
                 said = asked
             for_s = _SETTLE_S if said else _QUIET_S
-            drawn = _is_drawn(screen, self.labels) and not further_rows(screen, self.labels, ())
+            drawn = list_is_drawn(screen, self.labels) and not further_rows(screen, self.labels, ())
             return for_s if asked and drawn and self.view.traffic.answered(opened, for_s) else _EMPTY_S
 
         def settled(screen: Screen) -> Listed | None:
-            listed, loading = ise_servers(screen, self.labels), _says("loading", screen, self.labels)
+            listed, loading = ise_servers(screen, self.labels), says_in_short("loading", screen, self.labels)
             same = bool(known) and set(listed) <= known
             rests = shown.rests((listed, loading), _SETTLE_S if listed and not same else empty_s(screen))
             if not rests or loading or (same and self.view.traffic.questions(opened)):
@@ -293,9 +164,9 @@ class IsePages:
 
     def _box(self, screen: Screen, address: str) -> Item | None:
         boxes = [item for item in screen.items if item.kind in _BOXES]
-        words = [i for i in screen.items if i.kind not in FIELDS and same_host(_host_in(i.text), address)]
+        words = [i for i in screen.items if i.kind not in FIELDS and same_host(host_in(i.text), address)]
         for box in boxes:
-            if box.row >= 0 and any(same_host(_host_in(cell), address) for cell in screen.rows[box.row].cells):
+            if box.row >= 0 and any(same_host(host_in(cell), address) for cell in screen.rows[box.row].cells):
                 return box
         for word in words:
             beside = [box for box in boxes if box.frame == word.frame and same_line(box, word)]

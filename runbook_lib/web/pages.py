@@ -25,8 +25,9 @@ from runbook_lib.params.labels import HaForm, Labels
 from runbook_lib.web.actions import PageActions
 from runbook_lib.web.browser import DrawnText, PinnedBrowser
 from runbook_lib.web.ha_page import HaPages
-from runbook_lib.web.ise_page import IsePages, row_of
+from runbook_lib.web.ise_page import IsePages
 from runbook_lib.web.menu import login
+from runbook_lib.web.reading import row_of
 from runbook_lib.web.screen import FIELDS, PRESSABLE, Item, says
 from runbook_lib.web.view import Evidence, PageView, SessionEnded, take_picture
 

@@ -1,17 +1,19 @@
-"""Read words off a screen: the text beside a caption, and what the page says of itself. Pure."""
+"""Read off a screen: the text beside a caption, what the page says of itself, the list of ISE servers. Pure."""
 
 from __future__ import annotations
 
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 
+from runbook_lib.decisions import ListedIseServer
+from runbook_lib.hosts import is_address, same_host, with_port
 from runbook_lib.params.labels import OURS, Label, Labels
-from runbook_lib.web.controls import find, same_line
+from runbook_lib.web.controls import READ, filtered_by, find, lines_of, same_line, unread
 from runbook_lib.web.screen import FIELDS, Item, Screen, ScreenRow, is_unspaced, plain, same, says
 
-_BELOW_GAP = 60
-_MESSAGE_WORDS = 60
+_BELOW_GAP, _MESSAGE_WORDS = 60, 60
 _WHOLE = 4  # words: an expected phrase of so many is a question that a site's file holds
 _SPAN = re.compile(r"\b\d+ (?=(?:to \d+ )?(?:hours?|minutes?)\b)")
 _MEANINGS = ("wrong_key", "mismatch", "unauthorized", "duplicate", "too_many", "unreachable")
@@ -156,3 +158,128 @@ def _rest(text: str, caption: str) -> str:
         return after.strip()
     words, count = text.split(), len(plain(caption).split())
     return " ".join(words[count:]) if len(words) > count and same(" ".join(words[:count]), caption) else ""
+
+
+# -- Read the table of ISE servers off a screen. Pure ----------------------------------------------
+
+Listed = tuple[ListedIseServer, ...]
+_LINE_WORDS, _SHORT = 60, 80
+_BRACKETED = re.compile(r"(\S+) \(([^\s()]+)\)")
+
+
+def ise_servers(screen: Screen, labels: Labels) -> Listed:
+    """Return the rows of the table of ISE servers: every row that holds an address.
+
+    Where no table holds one, lines of text count as rows, below a head of columns or with a state that is known.
+    """
+    found = _ise_servers(screen.rows, labels)
+    lines = () if found else tuple(row for row in _lines(screen) if len(row.cells) > 1)
+    headed = any(_heads(row, labels) for row in lines)
+    return found or tuple(row for row in _ise_servers(lines, labels) if headed or row.answers is not None)
+
+
+def _ise_servers(rows: Sequence[ScreenRow], labels: Labels) -> Listed:
+    found: list[ListedIseServer] = []
+    header: ScreenRow | None = None
+    for row in rows:
+        if _heads(row, labels):
+            header = row
+            continue
+        if header is not None and (header.table, header.frame) != (row.table, row.frame):
+            # Products draw a table's head and body as two tables: it still counts where the columns agree.
+            header = header if len(header.cells) == len(row.cells) and header.frame == row.frame else None
+        server = None if row.listed else _ise_server(row, header, labels)
+        if server is not None and server.address not in [known.address for known in found]:
+            found.append(server)
+    return tuple(found)
+
+
+def _heads(row: ScreenRow, labels: Labels) -> bool:
+    """Whether a row names columns; layouts without header cells say so by their words alone."""
+    texts = labels["column_status"].texts
+    return row.header or (len(row.cells) > 1 and any(same(cell, text) for cell in row.cells for text in texts))
+
+
+def _lines(screen: Screen) -> Iterator[ScreenRow]:
+    """Texts outside of tables that stand on one line, as rows."""
+    for number, items in screen.frames.items():
+        for line in lines_of([item for item in items if item.kind == "text" and item.row < 0]):
+            cells = tuple(item.text for item in line.items)
+            if len(cells) > 1 or len(cells[0].split()) <= _LINE_WORDS:
+                yield ScreenRow(cells=cells, frame=number, table=-1)
+
+
+def _ise_server(row: ScreenRow, header: ScreenRow | None, labels: Labels) -> ListedIseServer | None:
+    cells = dict(enumerate(row.cells))
+    over = header.cells if header is not None and len(header.cells) == len(row.cells) else ()
+    named = [n for n, cell in enumerate(over) if any(same(cell, text) for text in labels["column_address"].texts)]
+    at = next((n for n, cell in cells.items() if is_address(host_in(cell))), None)
+    if at is None:
+        at = next((n for n in named if cells[n] and " " not in cells[n]), None)
+    if at is None:
+        return None
+    heads, texts = header.cells if header else (), labels["column_status"].texts
+    states = [n for n, head in enumerate(heads) if n in cells and any(same(head, text) for text in texts)]
+    server = ListedIseServer(address=host_in(cells[at]))
+    for number in (*states, *(n for n in cells if n != at)):
+        answers = _answers(cells[number], labels)
+        if answers is not None:
+            return replace(server, status=cells[number], answers=answers)
+    return replace(server, status=next((cells[n] for n in states), ""))
+
+
+def host_in(cell: str) -> str:
+    """Return the host that a cell names: with its port, or with its name and its address, one of them in brackets."""
+    found = _BRACKETED.fullmatch(cell.strip())
+    parts = [with_port(part)[0] for part in (found.groups() if found else (cell.strip(),))]
+    return next((part for part in parts if is_address(part)), parts[0])
+
+
+def row_of(address: str, listed: Sequence[ListedIseServer]) -> ListedIseServer | None:
+    """Return the row of a server, however its address is written; None where it is not listed."""
+    return next((row for row in listed if same_host(row.address, address)), None)
+
+
+def further_rows(
+    screen: Screen, labels: Labels, found: Sequence[ListedIseServer], pages: int = 1, *, turns: bool = True
+) -> str:
+    """Return what says that the list has rows that are not among those found on its ``pages`` so far; else nothing.
+
+    Not ``turns``: what is called *Next* has turned nothing, and says nothing.
+    """
+    addresses = {server.address for server in ise_servers(screen, labels)}
+    captions = (*labels["column_address"].texts, *labels["column_status"].texts)
+    for items in screen.frames.values():
+        if by := filtered_by(items, items, labels):
+            return by
+        shown = [item for item in items if item.kind in READ]
+        own = [item for item in shown if host_in(item.text) in addresses]
+        heads = [item for item in shown if any(same(item.text, text) for text in captions)]
+        if own or (heads and not addresses):
+            rows = {item.row for item in own if item.row >= 0}
+            around = [item for item in shown if item not in own and item.row not in rows]
+            top = min(item.top for item in (*own, *heads))
+            first = min((item.top for item in own), default=top)
+            said = unread(around, top, first, max((item.bottom for item in own), default=top), len(found), pages)
+            if said is not None:
+                return said
+    # The markup may count the header too.
+    listed = (row for row in screen.rows if any(host_in(cell) in addresses for cell in row.cells))
+    ways = (hit.item for hit in find(screen, labels["next_page"]) if not hit.item.disabled)
+    on = next((item.text for item in ways if turns and says(item.text, ("next",))), "")
+    return "its rows are not all drawn" if any(row.total - 1 > len(found) for row in listed) else on
+
+
+def list_is_drawn(screen: Screen, labels: Labels) -> bool:
+    """Whether the page shows the columns of its list, or says that there is nothing in it."""
+    return says_in_short("empty", screen, labels) or any(_heads(row, labels) for row in (*screen.rows, *_lines(screen)))
+
+
+def says_in_short(what: str, screen: Screen, labels: Labels) -> bool:
+    return any(says(text, labels.phrases[what]) for text in screen.texts if len(text) < _SHORT)
+
+
+def _answers(text: str, labels: Labels) -> bool | None:
+    if says(text, labels.phrases["not_answering"]):
+        return False
+    return True if says(text, labels.phrases["answering"]) else None

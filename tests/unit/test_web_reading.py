@@ -15,8 +15,8 @@ from runbook_lib.errors import OutcomeUnknown, PageNotUnderstood
 from runbook_lib.params.labels import labels_for
 from runbook_lib.web.controls import find
 from runbook_lib.web.ha_page import ha_page, milestones
-from runbook_lib.web.ise_page import IsePages, _Form, ise_servers, row_of
-from runbook_lib.web.reading import fresh_texts, meaning, refusal, value_beside
+from runbook_lib.web.ise_page import IsePages, _Form
+from runbook_lib.web.reading import fresh_texts, ise_servers, meaning, refusal, row_of, value_beside
 from runbook_lib.web.screen import Item, Screen, ScreenRow
 from runbook_lib.web.submit import Submit
 from runbook_lib.web.view import Rest
