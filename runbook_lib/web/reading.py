@@ -276,6 +276,7 @@ def list_is_drawn(screen: Screen, labels: Labels) -> bool:
 
 
 def says_in_short(what: str, screen: Screen, labels: Labels) -> bool:
+    """Whether a short text of the page says what the phrases ``what`` mean, such as ``loading``."""
     return any(says(text, labels.phrases[what]) for text in screen.texts if len(text) < _SHORT)
 
 
