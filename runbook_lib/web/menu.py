@@ -189,7 +189,7 @@ async def go(hand: PageActions, path: Sequence[str], arrived: Callable[[Screen],
             if len(left) < len(path) and not others:
                 # What comes late below an entry is taken for a menu that has closed, and closed by what opens one. An
                 # entry that leads nowhere then is none of the menu, such as one of the way to the page that is shown.
-                left, slowly, before, others = list(path), True, Screen(), frozenset(gone if slowly else ())
+                left, slowly, before, others = list(path), not slowly, Screen(), frozenset(gone if slowly else ())
                 continue
             await _search(hand, left[-1])
             return
@@ -215,9 +215,9 @@ async def _next(
     def ready(screen: Screen) -> tuple[int, Item, Screen] | None:
         for position in (len(left) - 1, *range(len(left) - 1)):
             # Words that cannot be pressed count only for the step that is due: elsewhere they are headings.
-            kinds = (*_PRESS, "text") if position == 0 else _PRESS
+            kinds = _PRESS if position or others else (*_PRESS, "text")
             hits = find(screen, hand.labels[left[position]], kinds=kinds)
-            hits = hits if position or hits else find(screen, hand.labels[left[0]])
+            hits = hits if position or hits or others else find(screen, hand.labels[left[0]])
             if hits := [hit for hit in hits if (hit.item.text, hit.item.box) not in others]:
                 return position, _chosen(hits, before), screen
         return None
