@@ -344,9 +344,12 @@ def _report(
     memory: Sequence[tuple[str, float]],
 ) -> str:
     lines = [
-        "# How fast the log diagnosis is",
+        "# How fast it is",
         "",
-        "Written by `make bench`; do not edit. Ratios compare medians of one run, in which the contenders took turns;",
+        "Written by `make bench`; do not edit. Each part names the day of its figures; what was built since is not in",
+        "them. The first parts are about the log diagnosis, on the day of the table below.",
+        "",
+        "Ratios compare medians of one run, in which the contenders took turns;",
         "seconds depend on the machine and on what else it did, which the load tells. Processor time (the median, over",
         "all cores) depends less on that. Files are read and not mapped, which would be a little quicker: a log that",
         "is cut off while it is mapped would end the process.",

@@ -20,6 +20,7 @@ import sys
 import tempfile
 import time
 from collections.abc import AsyncIterator, Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 
 import asyncssh
@@ -211,7 +212,7 @@ def report(seen: dict[str, list[tuple[float, float]]], small: list[tuple[str, fl
 `runbook run` on a lab site (skin `dojo`, a registration of three seconds), its record, proofs and report included,
 against a bare script with the same commands, one handshake with each host and the same clicks, which confirms, keeps
 and proves nothing. Medians of {len(seen[OURS])} rounds by turns on {os.cpu_count()} cores, which the lab shares;
-load at the end {os.getloadavg()[0]:.1f}.
+{datetime.now(UTC):%Y-%m-%d}, load at the end {os.getloadavg()[0]:.1f}.
 
 | way | seconds | processor seconds |
 |---|---|---|

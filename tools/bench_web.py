@@ -19,6 +19,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -264,8 +265,8 @@ def report(medians: dict[str, tuple[float, float]], runs: int, skin: str) -> str
     return f"""## Browser{"" if skin == "forms" else f" on {skin}"}
 
 Login, HA page, readiness, registration (one second in the lab) and an ISE server, in the lab's skin `{skin}`, against
-a bare Playwright script with the same clicks. Medians of {runs} runs by turns in one go on {os.cpu_count()} cores; the
-aim is {AIM} times.
+a bare Playwright script with the same clicks. Medians of {runs} runs by turns in one go on {os.cpu_count()} cores,
+{datetime.now(UTC):%Y-%m-%d}; the aim is {AIM} times.
 
 | way | seconds | peak memory, MiB |
 |---|---|---|
