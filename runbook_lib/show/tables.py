@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from os.path import commonpath, isabs
 
@@ -257,24 +257,22 @@ def before_approval(value: Plan) -> tuple[Table, ...]:
 
 def ways_out(ways: tuple[WayOut, ...]) -> Table:
     """Return the table that says how a plan gets on where nothing confirms a certificate."""
+    headers = ("presents", "compare at its console", "then in the site's file", "or as a parameter", "no self")
     return Table(
         title="What to do: confirm these certificates by some other means than this connection",
-        headers=("host", "what", "value"),
-        rows=tuple(Row(*cells, mark=DOUBT if cells[0] else PLAIN) for way in ways for cells in _way_out(way)),
+        headers=("host", *headers),
+        rows=tuple(map(_way_out, ways)),
         note="Write the digits that the console shows, never those of this table: where they differ, somebody else is"
-        " answering. self: true compares with what the host shows through its own SSH server, and needs nobody else.",
-        whole=("value",),
-        below=("value",),
+        " answering. self: true compares with what the host shows through its own SSH server, and needs nobody else."
+        " By hand, the form in 20_list_certificates takes the same.",
+        whole=headers,
+        below=headers,
     )
 
 
-def _way_out(way: WayOut) -> Iterator[tuple[str, str, str]]:
-    yield way.target, "presents now (SHA-256)", way.presented_sha256
-    yield "", "to compare it at its own console", gettext(way.at_console)
-    yield "", "then in the site's file", way.in_file
-    yield "", "or for this incident alone", way.as_parameter
-    if way.self_note:
-        yield "", "self is not available", gettext(way.self_note)
+def _way_out(way: WayOut) -> Row:
+    cells = (way.presented_sha256, gettext(way.at_console), way.in_file, way.as_parameter, gettext(way.self_note))
+    return Row(way.target, *cells, mark=DOUBT)
 
 
 def _mark_of(row: PlanRow, *, blocked: bool) -> str:
