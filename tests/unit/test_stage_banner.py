@@ -72,6 +72,8 @@ def test_what_is_ready_is_no_failure_and_an_alarm_is_the_loudest() -> None:
     filled = re.findall(r"\.rb \.(\w+)>\*\{background:(#\w+)!important;color:(#\w+)", shown)
     assert [mark for mark, _, _ in filled] == [ALARM]
     assert contrast(*filled[0][1:]) >= 7
+    narrow = shown.split("@media screen and (max-width:1200px)")[1]
+    assert ".rb .alarm>*{font-size:13px}" in narrow  # with larger letters the plan is cut off in a window of 1024
     assert MARKS[READY] not in (MARKS["bad"], MARKS["doubt"])
     assert all(min(contrast(COLOURS[READY], page) for page in (LIGHT, DARK)) >= 3 for _ in rows)
 
