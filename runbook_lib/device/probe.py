@@ -21,7 +21,7 @@ import asyncssh
 from runbook_lib.device.command_line import Console
 from runbook_lib.errors import ConnectionLost, DeviceUnreachable, VantageUnavailable
 from runbook_lib.event_loop import cut_off
-from runbook_lib.hosts import is_address
+from runbook_lib.hosts import is_address, is_loopback
 from runbook_lib.models import Presented, Vantage
 from runbook_lib.params.model import Deadlines
 
@@ -46,8 +46,9 @@ async def present(
 ) -> Presented:
     """Make ``times`` handshakes, ``deadlines.probe_spacing_s`` apart, and return what the host presented.
 
-    ``via`` carries them (SSH forwarding); without it they leave from here. A host that is a name is seen by its own
-    server on the loopback there: a name might lead elsewhere. Nothing that a device does is raised:
+    ``via`` carries them (SSH forwarding); without it they leave from here. A host is seen by its own server on the
+    loopback there: a name might lead elsewhere, and an address be one that is translated on the way; where nothing
+    answers on the loopback, an address is called as it is. Nothing that a device does is raised:
     a host that did not answer every time has a ``problem``, a server that does not
     forward makes the vantage not ``available``, and leaves that differ make it not ``stable``. What was seen before a
     look that failed is kept beside the ``problem``: it may contradict, and confirms nothing. A host that is a name is
@@ -55,12 +56,12 @@ async def present(
     """
     chains: list[tuple[bytes, ...]] = []
     problem, available, resolved = "", True, True
-    place = _LOOPBACK if vantage is Vantage.SELF and not is_address(host) else host
+    own = vantage is Vantage.SELF and not is_loopback(host)
     for number in range(times):
         if number:
             await asyncio.sleep(deadlines.probe_spacing_s)
         try:
-            chains.append(await _look(number, host, place, port, via, deadlines.probe_s))
+            chains.append(await _look(number, host, port, via, deadlines.probe_s, own=own))
         except (VantageUnavailable, ConnectionLost, asyncssh.Error) as error:
             problem, available = str(error), False
         except (DeviceUnreachable, OSError, EOFError, ValueError) as error:
@@ -121,16 +122,19 @@ def not_available(host: str, port: int, vantage: Vantage, *, via: str, problem: 
 
 
 async def _look(
-    number: int, host: str, place: str, port: int, via: Console | None, probe_s: float
+    number: int, host: str, port: int, via: Console | None, probe_s: float, *, own: bool
 ) -> tuple[bytes, ...]:
-    """Make one handshake. PI may call a name's host by its address, so what is shown to whoever names none counts too.
+    """Make one handshake, in the first of several ways that shows something; ``own``: the host's loopback comes first.
 
-    A server that shows nothing then is asked by its name again.
+    PI may call a name's host by its address, so what is shown to whoever names none counts too.
     """
-    if number and not is_address(host):
-        with contextlib.suppress(OSError, EOFError):
-            return await _probe("", place, port, via, probe_s)
-    return await _probe(host, place, port, via, probe_s)
+    place = ("::1" if ":" in host else _LOOPBACK) if own else host
+    ways = [(name, place) for name in ([host] if is_address(host) or not number else ["", host])]
+    ways += [(host, host)] if own and is_address(host) else []
+    for name, place in ways[:-1]:
+        with contextlib.suppress(VantageUnavailable, DeviceUnreachable, OSError, EOFError):
+            return await _probe(name, place, port, via, probe_s)
+    return await _probe(*ways[-1], port, via, probe_s)
 
 
 async def _probe(host: str, place: str, port: int, via: Console | None, probe_s: float) -> tuple[bytes, ...]:

@@ -14,8 +14,9 @@ What is decided, and what is refused:
 - A subject that holds a line break and a whole entry after it cannot be told from two entries by
   anybody who sees the text alone. Whoever deletes relies on the certificate that is presented,
   never on this text.
-- A further field behind the subject, ``;  <name>=``, is no part of it; only one that is named as subjects' attributes
-  are, or ``subject``, stays. What looks like a further column and is set off otherwise refuses the list.
+- A further field behind the subject, ``;  <name>=``, is no part of it, nor is a ``;`` at the line's end; only
+  one that is named as subjects' attributes are, or ``subject``, stays. What looks like a further column and is set off
+  otherwise refuses the list.
 - A line that is not understood refuses the list, unless the site's file says that lines like it mean
   nothing. One in which an entry begins is never left out, nor one that may be the rest of the entry above it.
 """
@@ -170,4 +171,4 @@ def entry_of(line: str) -> TofuEntry | None:
 def _without_fields(subject: str) -> str:
     """Return what stands before the first further field of the line."""
     ends = (field.start() for field in _FIELD.finditer(subject) if field["name"].upper() not in _OF_SUBJECTS)
-    return subject[: next(ends, len(subject))]
+    return re.sub(r"(?<!\\)[;\s]+\Z", "", subject[: next(ends, len(subject))])

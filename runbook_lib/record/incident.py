@@ -189,10 +189,9 @@ class Record(ArtifactStore):
 
     def _has_its_digest(self, plan: Plan) -> bool:
         """Whether it is a plan of this incident, and the digest that of what it says; an unknown format has none."""
-        try:
+        with suppress(ValueError):
             return plan.incident == self.incident and plan.digest == plan_digest(plan)
-        except ValueError:
-            return False
+        return False
 
     def write_approval(self, approval: Approval) -> Artifact:
         """Keep an approval of a plan that this record holds, and note outside of it that this account wrote it.

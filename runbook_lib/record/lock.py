@@ -340,11 +340,10 @@ def _read(path: Path) -> Holder | None:
 
 
 def _is_alone(descriptor: int) -> bool:
-    try:
+    with suppress(BlockingIOError):
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True
+        return True
+    return False
 
 
 def _alone_at(descriptor: int) -> bool:

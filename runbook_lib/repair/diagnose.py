@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
@@ -153,10 +154,9 @@ def logs_now(context: Context) -> Diagnosis | None:
     """Read the logs that the site's file names; None where there are none, or they cannot be read."""
     if not (context.site.primary.logs or context.site.secondary.logs):
         return None
-    try:
+    with suppress(RunbookError):  # what is being told is another failure, and stage 10 names this one
         return read_logs(context)
-    except RunbookError:
-        return None  # what is being told is another failure, and stage 10 names this one
+    return None
 
 
 def log_growth(before: Diagnosis | None, after: Diagnosis | None) -> str:

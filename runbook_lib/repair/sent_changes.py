@@ -69,10 +69,9 @@ class ConfirmedCertificates:
 
 def facts_or(record: Record, stage: Stage, name: str, kind: type[T], default: T, **which: Any) -> T:
     """Return what ``Record.read_facts`` does with ``which``; ``default`` where that is nothing."""
-    try:
+    with suppress(StageOutOfOrder):
         return record.read_facts(stage, name, kind, **which)
-    except StageOutOfOrder:
-        return default
+    return default
 
 
 def recorded_deletions(record: Record, *, before: int | None = None) -> tuple[DeletionResult, ...]:

@@ -212,6 +212,31 @@ def test_a_host_shows_itself_on_its_own_loopback_whatever_its_name_leads_to(tmp_
     asyncio.run(talk())
 
 
+def test_an_address_that_is_translated_on_the_way_is_seen_on_the_hosts_own_loopback(tmp_path: Path) -> None:
+    """Whoever answers for it in between would else be seen as the host; where nothing answers there it is called."""
+    chain = Chain(tmp_path, "prime-sec")
+
+    async def talk() -> None:
+        async with TlsServer(chain) as server, FakeAde() as ade:
+            console = await Console.open("secondary", "127.0.0.1", ade.access(), deadlines=QUICK)
+
+            async def look(host: str, port: int) -> tuple[list[str], Presented]:
+                ade.forwarded.clear()
+                seen = await present(host, port, vantage=Vantage.SELF, deadlines=QUICK, via=console, times=1)
+                return [place for place, _ in ade.forwarded], seen
+
+            async with closing(console):
+                called, seen = await look("192.0.2.20", server.port)
+                assert (called, seen.chain, seen.problem, seen.host) == (["127.0.0.1"], chain.der, "", "192.0.2.20")
+                with closed_port() as port:
+                    assert (await look("192.0.2.20", port))[0] == ["127.0.0.1", "192.0.2.20"]
+                    assert (await look("2001:db8::1", port))[0] == ["::1", "2001:db8::1"]
+                    assert (await look("127.1.2.3", port))[0] == ["127.1.2.3"]
+                    assert (await look("prime.invalid", port))[0] == ["127.0.0.1"]
+
+    asyncio.run(talk())
+
+
 def test_a_server_that_does_not_forward_makes_the_vantage_unavailable(tmp_path: Path) -> None:
     """Refused forwarding says nothing of the host, and is told from a host that is down behind the server."""
 

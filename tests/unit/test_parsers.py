@@ -244,7 +244,15 @@ def test_a_line_below_one_that_ends_at_column_80_may_be_the_rest_of_it() -> None
 
 
 @pytest.mark.parametrize(
-    "fields", ["; issuer= /CN=Lab CA", ";  fingerprint=AA:BB", "; serial=0A; notAfter=Nov 29 2027", ";\tissuer=CN = ca"]
+    "fields",
+    [
+        "; issuer= /CN=Lab CA",
+        ";  fingerprint=AA:BB",
+        "; serial=0A; notAfter=Nov 29 2027",
+        ";\tissuer=CN = ca",
+        ";",
+        " ; ",
+    ],
 )
 def test_a_further_field_is_no_part_of_the_subject(fields: str) -> None:
     """Fields are told from each other as host and subject are; the line is kept with all of them."""
@@ -252,6 +260,8 @@ def test_a_further_field_is_no_part_of_the_subject(fields: str) -> None:
         (entry,) = parse_tofu_list(f"host=a_443;  subject= {subject}{fields}\n", "primary", NOON).entries
         assert entry.subject == subject
         assert entry.line.endswith(fields)
+    (entry,) = parse_tofu_list("host=a_443;  subject=CN=x\\;\n", "primary", NOON).entries
+    assert entry.subject == "CN=x\\;"  # a semicolon of the name's own
 
 
 @pytest.mark.parametrize(
