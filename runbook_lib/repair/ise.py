@@ -263,7 +263,7 @@ async def _change(context: Context, name: str, what: About, act: Callable[[], Aw
         change.result(f"refused: {words}", expected="accepted")
         why = _WORDS.get(meaning(words, labels_for(context.site.labels)), "for a reason that is not understood")
         raise RepairFailed(
-            f"The page refused to {what}: {why}",
+            error.what if error.declined else f"The page refused to {what}: {why}",
             where="primary: ISE Servers",
             found=words,
             next_step=error.next_step or "settle what the page says, then run this stage again",

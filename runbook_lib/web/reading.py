@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 
 from runbook_lib.decisions import ListedIseServer
-from runbook_lib.hosts import is_address, same_host, with_port
+from runbook_lib.hosts import any_same_host, is_address, same_host, with_port
 from runbook_lib.params.labels import OURS, Label, Labels
 from runbook_lib.web.controls import READ, filtered_by, find, lines_of, same_line, unread
 from runbook_lib.web.screen import FIELDS, Item, Screen, ScreenRow, is_unspaced, plain, same, says
@@ -28,6 +28,14 @@ def meaning(text: str, labels: Labels) -> str:
 def concerns(text: str, labels: Labels) -> bool:
     """Whether a dialogue speaks of what is done here, and not of something else on the server."""
     return says(text, (*OURS, *labels.phrases["wrong_key"], *labels.phrases["mismatch"]))
+
+
+def elsewhere(text: str, labels: Labels, about: str) -> bool:
+    """Whether a text is about something else on the server, by its words or by another host's address."""
+    words = (word.strip(".:") for word in re.split(r"[\s,;()]+", text))
+    hosts = [word for word in words if is_address(word)]
+    others = bool(hosts) and not any_same_host(about, tuple(hosts))
+    return not concerns(text, labels) and (others or says(text, labels.phrases["elsewhere"]))
 
 
 def agrees(question: str, labels: Labels, expected: Iterable[str], dangers: Iterable[str]) -> bool:

@@ -15,7 +15,7 @@ from runbook_lib.params.labels import Label, Labels
 from runbook_lib.web.actions import PageActions, named
 from runbook_lib.web.controls import find, find_beside, find_radios, pressables
 from runbook_lib.web.dialogs import ACTION_MS, dismiss, gone, question_in, within
-from runbook_lib.web.reading import concerns, fresh_texts, meaning, refusal, unsaid
+from runbook_lib.web.reading import concerns, elsewhere, fresh_texts, meaning, refusal, unsaid
 from runbook_lib.web.screen import Item, Screen, plain, same, says
 from runbook_lib.web.view import Rest, SessionEnded, take_picture
 
@@ -221,7 +221,8 @@ class Submit:
                 return None
             fresh = unsaid(fresh_texts(before, screen), view.standing)
             self._new = tuple(dict.fromkeys((*view.passed, *fresh, *view.dialogs.said)))
-            refusing.append(words := refusal(self._new, view.labels))
+            ours = [text for text in self._new if not elsewhere(text, view.labels, self.about)]
+            refusing.append(words := refusal(ours, view.labels))
             if words and words == refusing[-2] and concerns(words, view.labels):  # still there at the second look
                 raise self._refused(words)
             # Of other words nobody knows whether they speak of this; what the page does then says more.
@@ -254,7 +255,9 @@ class Submit:
         text = " ".join(front.texts)
         agreed = view.dialogs.agrees(question_in(view, front))
         if not agreed:
-            words = refusal(front.texts, view.labels)
+            asks = any(item.kind in ("textbox", "password") for item in front.items)  # for a value, and refuses nothing
+            other = asks or elsewhere(text, view.labels, self.about)
+            words = "" if other else refusal(front.texts, view.labels)
             if words and (self._known(words) or concerns(" ".join(front.texts), view.labels)):
                 raise self._refused(words)
             if no := pressables(front, view.labels["dialog_no"]):

@@ -24,10 +24,11 @@ from runbook_lib.models import HaStatus, Presented, Stage, TofuEntry, TofuStore,
 from runbook_lib.params.labels import HaForm, labels_for
 from runbook_lib.record.incident import Record
 from runbook_lib.repair import context as settling
-from runbook_lib.repair import ha
+from runbook_lib.repair import ha, ise
 from runbook_lib.repair.context import Context
 from runbook_lib.repair.ha import HaAction, decide_ha, remove_ha, watch_registration, why_no_readiness
 from runbook_lib.repair.ha_state import prove_ha
+from runbook_lib.repair.planned_changes import adding
 from runbook_lib.web import ha_page
 from runbook_lib.web.ha_page import HaPages, milestones
 from runbook_lib.web.screen import Item, Screen
@@ -490,6 +491,12 @@ def test_a_question_that_was_answered_with_no_is_no_refusal_of_the_page(
     (told, *_), _ = context.record.intend().result.call_args
     assert told == f"refused: {'register: the form was changed; ' * declined}Do you want to proceed?"
     assert (error.what in raised.value.what, raised.value.next_step == "Look at it.") == (declined, declined)
+    context.site.labels = {}
+    monkeypatch.setattr(ise, "permit", AsyncMock())
+    monkeypatch.setattr(ise, "planned_change", Mock())
+    with pytest.raises(RepairFailed) as raised:
+        asyncio.run(ise._change(context, "ise", adding("ise"), page.register))
+    assert (raised.value.what == error.what) is declined
 
 
 def test_what_stood_on_the_status_page_before_fails_no_registration(monkeypatch: pytest.MonkeyPatch) -> None:

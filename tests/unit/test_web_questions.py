@@ -241,6 +241,20 @@ def test_a_form_that_has_changed_below_its_question_is_not_agreed_to(
     assert pressed == (["Cancel"] if changed else ["OK"])
 
 
+@pytest.mark.parametrize("kind", ["password", "textbox", "text"])
+def test_a_page_that_asks_for_a_value_has_not_refused(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It gets no, and nothing is typed; “please enter” refuses where there is nothing to fill in."""
+    asked = ("text", "Please enter your password to continue with registration.")
+    parts = (asked, (kind, "Password"), ("button", "OK"), ("button", "Cancel"))
+    front = Screen(tuple(Item(kind=of, names=((0, words),), dialog="d", modal=True) for of, words in parts))
+    view, pressed = view_that_registers(), list[str]()
+    monkeypatch.setattr(view, "wait", AsyncMock())
+    hand = Mock(view=view, labels=LABELS, click=AsyncMock(side_effect=lambda item: pressed.append(item.text)))
+    with pytest.raises(PageRefused) if kind == "text" else nullcontext():
+        asyncio.run(submit.Submit(hand, "register", "register", "ask_register")._answer(front))
+    assert pressed == ([] if kind == "text" else ["Cancel"])
+
+
 FORM_BUTTON = Item(kind="button", names=((0, "Register"),))
 
 
@@ -266,6 +280,10 @@ BACKUP, STARTED = "Backup failed last night.", Screen((Item(kind="text", names=(
     [
         ([*[saying(BACKUP)] * 5, STARTED], False, True, "done"),
         ([*[saying("Device 10.9.9.9 is unreachable.")] * 5, STARTED], False, True, "done"),
+        ([*[saying(BACKUP, "Device 10.9.9.9 is unreachable.")] * 5, STARTED], True, True, "done"),
+        ([saying("10.9.9.9: wrong password", dialog="Alarm"), STARTED], True, True, "done"),
+        ([saying("10.9.9.9 and 10.0.0.2: wrong password")], True, True, PageRefused),
+        ([saying("Backup of the secondary failed")], False, True, PageRefused),
         ([saying(BACKUP, dialog="Notice"), saying(), STARTED], True, True, "done"),
         ([saying(BACKUP, dialog="Notice"), saying()], True, True, OutcomeUnknown),
         ([saying(BACKUP)], True, True, OutcomeUnknown),
@@ -306,7 +324,7 @@ def test_words_of_something_else_are_no_refusal(
         monkeypatch.setattr(of, name, instead)
     monkeypatch.setattr(submit, "Rest", Looks)
     hand = cast("Any", SimpleNamespace(view=view, labels=LABELS, untouched=untouched))
-    sent = submit.Submit(hand, "register", "register", "ask_register")
+    sent = submit.Submit(hand, "register", "register", "ask_register", about="10.0.0.2")
     with nullcontext() if ends == "done" else pytest.raises(ends) as caught:
         begun = asyncio.run(sent._outcome(saying(), lambda screen: "done" if screen is STARTED else None))
         assert begun == ends
