@@ -13,7 +13,7 @@ from itertools import pairwise
 
 from runbook_lib.decisions import HaPage, Milestone, ReadinessItem
 from runbook_lib.errors import PageNotUnderstood, PageRefused
-from runbook_lib.params.labels import HaForm, Label, Labels
+from runbook_lib.params.labels import LABELS, HaForm, Label, Labels
 from runbook_lib.web import menu
 from runbook_lib.web.actions import PageActions
 from runbook_lib.web.controls import find, pressables, same_line
@@ -29,11 +29,7 @@ from runbook_lib.web.view import Rest, take_picture
 _BELOW_GAP = 120
 _ABOVE_GAP = 60
 _PERCENT = re.compile(r"(?<![\d.])(\d{1,3})(?:[.,]\d+)?\s*[%٪]|[%٪]\s?(\d{1,3})(?![\d.,])")
-_MILESTONES = (
-    ("milestone_pre", "Pre-HA Registration"),
-    ("milestone_replication", "Database Replication"),
-    ("milestone_post", "Post HA Registration"),
-)
+_MILESTONES = ("milestone_pre", "milestone_replication", "milestone_post")
 
 
 def ha_page(
@@ -81,7 +77,8 @@ def milestones(screen: Screen, labels: Labels) -> tuple[Milestone, ...]:
 
 
 def _milestones(items: Sequence[Item], labels: Labels) -> tuple[Milestone, ...]:
-    named = [(name, item) for key, name in _MILESTONES if (item := _named(items, labels[key])) is not None]
+    shown = ((key, _named(items, labels[key])) for key in _MILESTONES)
+    named = [(LABELS[key].texts[0], item) for key, item in shown if item is not None]  # the published names
     return tuple(_milestone(name, item, [other for _, other in named], items, labels) for name, item in named)
 
 

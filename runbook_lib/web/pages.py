@@ -290,8 +290,7 @@ def _summary(page: HaPage | None) -> str:
 # -- The reading of a page that was not understood, as plain values: from it a label can be found from afar
 
 _CONTROLS = FIELDS | PRESSABLE | {"icon", "progressbar"}
-_SNAPSHOT_MS = 4000
-_HIDDEN = "[secret]"
+_SNAPSHOT_MS, _HIDDEN = 4000, "[secret]"
 _COVERS = """(h, indices) => indices.map((i) => {
   const el = h.elements[i], box = el.getBoundingClientRect();
   const over = el.ownerDocument.elementFromPoint(box.left + box.width / 2, box.top + box.height / 2);

@@ -44,10 +44,7 @@ _LOOK = """(h, moved) => {{
   h.elements = listed.elements; listed.passing = h.passing.take(moved);
   return ({})(listed);
 }}"""
-_VISIBLE = """el => {
-  const box = el.getBoundingClientRect();
-  return box.width > 0 && box.height > 0 && getComputedStyle(el).visibility === "visible";
-}"""
+_VISIBLE = "el => el.checkVisibility({ checkVisibilityCSS: true }) && el.offsetWidth > 0 && el.offsetHeight > 0"
 _STIRRED = "(h, ms) => h.passing.stirred(ms)"
 _SHORT_WAIT_S, _LONG_WAIT_S = 0.05, 0.3  # between two looks
 _LEAST, _LEAST_S = 0.5, 1.0  # the part of a wait that is kept where a page changes all the time, and the most of it
@@ -83,9 +80,8 @@ class Rest:
 
     def __init__(self) -> None:
         self._last: object = None
-        self._since = 0.0
+        self._since = self._for_s = 0.0
         self._looks = 0
-        self._for_s = 0.0
 
     def rests(self, shown: object, for_s: float) -> bool:
         """Whether the same was shown at every look of the last ``for_s`` seconds, and at several."""
