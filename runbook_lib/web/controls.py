@@ -147,12 +147,8 @@ def group_caption(radio: Item, frame: Sequence[Item]) -> tuple[str, ...]:
 def _before(field: Item, frame: Sequence[Item]) -> Item | None:
     """The run of text just before the control, unless another control to fill in stands between."""
     position = next(index for index, item in enumerate(frame) if item.index == field.index)
-    for item in reversed(frame[:position]):
-        if item.kind == "text":
-            return item
-        if item.kind in FIELDS:
-            return None
-    return None
+    before = next((item for item in reversed(frame[:position]) if item.kind in ("text", *FIELDS)), None)
+    return before if before and before.kind == "text" else None
 
 
 def _nearest(field: Item, frame: Sequence[Item], place: Callable[[Item, Item], int | None]) -> Item | None:

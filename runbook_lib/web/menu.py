@@ -125,8 +125,7 @@ T = TypeVar("T")
 _PRESS = ("link", "menuitem", "tab", "button", "clickable")
 # Going somewhere changes nothing: what opens later than these allow for is found by the next step, or the next time.
 # The first two are for pages that never come to rest: one that is still sooner opens nothing more.
-_HOVER_S, _BUTTON_S = 0.6, 0.8
-_STEP_S = 10.0
+_HOVER_S, _BUTTON_S, _STEP_S = 0.6, 0.8, 10.0
 _CHANGE_S, _REST_S = 1.5, 0.25
 _ICON_S, _MOST_ICONS, _CORNER, _TRIES = 2.5, 4, 96, 3
 _MENU_ICONS = ("menu", "nav", "burger", "☰", "≡", "sidebar")

@@ -256,8 +256,7 @@ class Submit:
         agreed = view.dialogs.agrees(question_in(view, front))
         if not agreed:
             asks = any(item.kind in ("textbox", "password") for item in front.items)  # for a value, and refuses nothing
-            other = asks or elsewhere(text, view.labels, self.about)
-            words = "" if other else refusal(front.texts, view.labels)
+            words = "" if asks or elsewhere(text, view.labels, self.about) else refusal(front.texts, view.labels)
             if words and (self._known(words) or concerns(" ".join(front.texts), view.labels)):
                 raise self._refused(words)
             if no := pressables(front, view.labels["dialog_no"]):

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable
 from importlib.resources import files
 from typing import Any, TypeVar
 
-from playwright.async_api import Dialog, ElementHandle, Error, Frame, JSHandle, Page, Request, WebSocket
+from playwright.async_api import Dialog, ElementHandle, Error, Frame, JSHandle, Page, Request, Response, WebSocket
 
 from runbook_lib.errors import (
     CertificateMoved,
@@ -46,6 +46,7 @@ _LOOK = """(h, moved) => {{
 }}"""
 _VISIBLE = "el => el.checkVisibility({ checkVisibilityCSS: true }) && el.offsetWidth > 0 && el.offsetHeight > 0"
 _STIRRED = "(h, ms) => h.passing.stirred(ms)"
+_BROKEN = 500  # and above: HTTP's word for a server that cannot answer now
 _SHORT_WAIT_S, _LONG_WAIT_S = 0.05, 0.3  # between two looks
 _LEAST, _LEAST_S = 0.5, 1.0  # the part of a wait that is kept where a page changes all the time, and the most of it
 _FRESH_S = 0.1  # within which nothing that a page does by itself is missed: it is looked at again soon
@@ -100,10 +101,10 @@ class Rest:
 
 class Traffic:
     """What the page asks its server. ``loads`` counts the pages and frames that were loaded, ``requests`` what they
-    asked for; what goes through ``sockets`` is in no request."""
+    asked for; what goes through ``sockets`` is in no request. ``status`` is HTTP's of the page that was loaded last."""
 
     def __init__(self, page: Page) -> None:
-        self.loads = self.requests = 0
+        self.loads = self.requests = self.status = 0
         self.sockets: list[WebSocket] = []
         self._asked: dict[Request, int] = {}
         # When each question was asked, and when it was last answered: what is no picture, style or script.
@@ -111,6 +112,7 @@ class Traffic:
         self._answers: dict[int, float] = {}
         page.on("framenavigated", self._note_load)
         page.on("request", self._note_request)
+        page.on("response", self._note_status)
         page.on("websocket", lambda socket: self.sockets.append(socket))
         page.on("requestfinished", self._note_answer)
         page.on("requestfailed", self._note_answer)
@@ -146,6 +148,10 @@ class Traffic:
     def _note_answer(self, request: Request) -> None:
         if (question := self._asked.pop(request, None)) is not None:
             self._answers[question] = time.monotonic()
+
+    def _note_status(self, response: Response) -> None:
+        if response.request.is_navigation_request() and response.frame.parent_frame is None:
+            self.status = response.status
 
     def _note_load(self, _: Frame) -> None:
         self.loads += 1
@@ -237,9 +243,8 @@ class PageView:
 
     async def _list(self) -> list[tuple[int, Any]]:
         frames = list(self.browser.page.frames)
-        for known in (self._eyes, self._holders):
-            for frame in [frame for frame in known if frame not in frames]:
-                del known[frame]
+        self._eyes = {frame: eye for frame, eye in self._eyes.items() if frame in frames}
+        self._holders = {frame: holder for frame, holder in self._holders.items() if frame in frames}
         # A frame keeps its number, and none gets that of one that went away.
         self._listed += [frame for frame in frames if frame not in self._listed]
         listed = await asyncio.gather(*(self._listed_in(frame) for frame in frames))
@@ -335,8 +340,7 @@ class PageView:
         long as the page is not ``still``. ``rest`` is what ``ready`` waits for: it is looked at again when it is due.
         """
         limit = self.browser.deadlines.page_s if for_s is None else for_s
-        end = time.monotonic() + limit
-        pause = _SHORT_WAIT_S
+        end, pause = time.monotonic() + limit, _SHORT_WAIT_S
         screen = await self.look()
         while True:
             found = ready(screen)
@@ -379,9 +383,12 @@ class PageView:
 
     def not_found(self, what: str, screen: Screen, limit: float) -> PageNotUnderstood | DeviceSilent:
         """Return the error for something that is not on the page."""
-        if not screen.items:
-            empty = f"the page stayed empty for {limit:g} s"
-            return DeviceSilent(empty, where=self.browser.page.url, next_step="Look at it in a browser.")
+        status = self.traffic.status
+        if status >= _BROKEN or not screen.items:
+            broken = f"the server, or a proxy before it, answered with HTTP {status}"
+            what = broken if status >= _BROKEN else f"the page stayed empty for {limit:g} s"
+            then = "Look at it in a browser. Once the server shows its pages, run the stage again."
+            return DeviceSilent(what, where=self.browser.page.url, found=visible(screen), next_step=then)
         over = screen.covering() if screen.busy else screen.in_dialog() if screen.blocked else Screen()
         in_way = " ".join(over.texts) or "an overlay without text" if screen.busy or screen.blocked else ""
         blocked = f"\nother servers that it asked for and did not get: {', '.join(self.browser.blocked)}"

@@ -12,7 +12,7 @@ from unittest.mock import AsyncMock, Mock
 
 import pytest
 
-from runbook_lib.errors import OutcomeUnknown, PageNotUnderstood, PageRefused
+from runbook_lib.errors import DeviceSilent, OutcomeUnknown, PageNotUnderstood, PageRefused
 from runbook_lib.params.labels import labels_for
 from runbook_lib.web import actions, submit
 from runbook_lib.web import view as web_view
@@ -36,6 +36,7 @@ class Browser:
         self.page = SimpleNamespace(on=lambda *_: None, url="https://prime-pri/")
         self.secrets: frozenset[str] = frozenset()
         self.deadlines = SimpleNamespace(page_s=5)
+        self.blocked: tuple[str, ...] = ()
 
     def raise_for_certificate(self) -> None: ...
 
@@ -460,6 +461,16 @@ def test_a_session_that_ends_twice_gets_no_second_click(monkeypatch: pytest.Monk
     with nullcontext() if clicked else pytest.raises(PageNotUnderstood, match="came up again"):
         assert asyncio.run(pages._once("registering", press, seen)) == "seen"
     assert done == ["press", "login", "press", *["login"] * clicked]
+
+
+@pytest.mark.parametrize(("status", "main", "silent"), [(502, True, True), (404, True, False), (502, False, False)])
+def test_a_page_that_came_with_a_servers_error_is_left_to_no_person(status: int, main: bool, silent: bool) -> None:
+    """The server may be starting: the stage is run again. What a part of the page was answered with says nothing."""
+    view, shown = view_that_registers(), Screen((Item(kind="text", names=((0, "Service unavailable"),)),))
+    answer = Mock(status=status, frame=SimpleNamespace(parent_frame=None if main else Mock()))
+    answer.request.is_navigation_request.return_value = True
+    view.traffic._note_status(answer)
+    assert isinstance(view.not_found("the menu", shown, 1.0), DeviceSilent) is silent
 
 
 def test_what_a_page_asks_again_and_again_is_no_question_for_its_list(monkeypatch: pytest.MonkeyPatch) -> None:
