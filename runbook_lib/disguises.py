@@ -62,13 +62,13 @@ def _nothing(_: re.Match[str]) -> str:
     return ""
 
 
-def _folded(found: re.Match[str]) -> str:
-    return unicodedata.normalize("NFKD", found[0]).casefold()
+def _folded(match: re.Match[str]) -> str:
+    return unicodedata.normalize("NFKD", match[0]).casefold()
 
 
-def _unwritten(found: re.Match[str]) -> str:
+def _unwritten(match: re.Match[str]) -> str:
     """Return what percent signs, equals signs, backslashes or references stand for; nothing where it is no text."""
-    text, sixteen, ten = found[0], found[1], found[2]
+    text, sixteen, ten = match[0], match[1], match[2]
     if sixteen or ten:
         code = int(sixteen, 16) if sixteen else int(ten)
         return chr(code) if code < 0x110000 else ""
@@ -178,14 +178,14 @@ class Disguised:
         if not any(each in view for each in wanted):
             return
         view, starts, ends = _traced(self._text, steps)
-        found = [(at, at + len(each)) for each in wanted for at in _all(each, view)]
-        if not found:  # it is there, and its place was not found: marks over one letter in another order
+        places = [(at, at + len(each)) for each in wanted for at in _all(each, view)]
+        if not places:  # it is there, and its place was not found: marks over one letter in another order
             yield 0, len(self._data)
             return
         offsets = [0]
         for character in self._text:
             offsets.append(offsets[-1] + len(character.encode("utf-8", "surrogateescape")))
-        for first, last in found:
+        for first, last in places:
             yield offsets[starts[first]], offsets[ends[last - 1]]
 
 

@@ -84,21 +84,21 @@ def _folders(path: Path) -> Iterator[Path]:
 
 
 def _check_folder(folder: Path) -> None:
-    found = folder.stat()
-    if found.st_uid not in _trusted():
-        raise NotPrivate(f"the folder {folder} belongs to another user ({user_name(found.st_uid)})")
-    if found.st_mode & 0o022 and not found.st_mode & stat.S_ISVTX:
-        mode = stat.S_IMODE(found.st_mode)
+    status = folder.stat()
+    if status.st_uid not in _trusted():
+        raise NotPrivate(f"the folder {folder} belongs to another user ({user_name(status.st_uid)})")
+    if status.st_mode & 0o022 and not status.st_mode & stat.S_ISVTX:
+        mode = stat.S_IMODE(status.st_mode)
         raise NotPrivate(f"others may write in the folder {folder} (mode {mode:04o})", f"chmod go-w '{folder}'")
 
 
-def _check_file(path: Path, found: os.stat_result, closed: int) -> None:
-    if not stat.S_ISREG(found.st_mode):
+def _check_file(path: Path, status: os.stat_result, closed: int) -> None:
+    if not stat.S_ISREG(status.st_mode):
         raise NotPrivate("it is not a regular file")
-    if found.st_uid not in _trusted():
-        raise NotPrivate(f"the file belongs to another user ({user_name(found.st_uid)})")
-    if found.st_mode & closed:
-        mode = stat.S_IMODE(found.st_mode)
+    if status.st_uid not in _trusted():
+        raise NotPrivate(f"the file belongs to another user ({user_name(status.st_uid)})")
+    if status.st_mode & closed:
+        mode = stat.S_IMODE(status.st_mode)
         raise NotPrivate(f"others may use the file (mode {mode:04o})", f"chmod {0o666 & ~closed:o} '{path}'")
 
 

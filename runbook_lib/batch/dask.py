@@ -409,5 +409,5 @@ async def _outcome(future: Any) -> dict[str, Any]:
     done = asyncio.Event()
     future.add_done_callback(lambda _future: loop.call_soon_threadsafe(done.set))
     await done.wait()
-    found: dict[str, Any] = await asyncio.to_thread(future.result)
-    return found
+    result: dict[str, Any] = await asyncio.to_thread(future.result)
+    return result

@@ -31,17 +31,17 @@ OF_THE_FLEET = frozenset({"groups", "file"})
 
 def merged(fleet: Document, places: Iterable[Where]) -> Document:
     """Return the document that the sections at ``places`` of a fleet's file make together, the later ones on top."""
-    found = Document(complete=True)
+    document = Document(complete=True)
     for place in places:
         section = fleet.at(*place)
         if isinstance(section, dict):
-            _overlay(found, found.data, section, fleet, place, ())
-            found.lines[()] = fleet.line_of(place)
-    return found
+            _overlay(document, document.data, section, fleet, place, ())
+            document.lines[()] = fleet.line_of(place)
+    return document
 
 
 def _overlay(
-    found: Document, into: dict[str, Value], section: dict[str, Value], fleet: Document, place: Where, where: Where
+    target: Document, into: dict[str, Value], section: dict[str, Value], fleet: Document, place: Where, where: Where
 ) -> None:
     for key, value in section.items():
         if not where and key in OF_THE_FLEET:
@@ -50,22 +50,22 @@ def _overlay(
         if isinstance(value, dict):
             below = into.get(key)
             into[key] = below = below if isinstance(below, dict) else {}
-            _overlay(found, below, value, fleet, source, inside)
+            _overlay(target, below, value, fleet, source, inside)
         else:
             into[key] = value
-            _copy_lines(found, value, fleet, source, inside)
-        found.lines[inside] = fleet.line_of(source)
+            _copy_lines(target, value, fleet, source, inside)
+        target.lines[inside] = fleet.line_of(source)
 
 
-def _copy_lines(found: Document, value: Value, fleet: Document, source: Where, where: Where) -> None:
-    found.lines[where] = fleet.line_of(source)
+def _copy_lines(target: Document, value: Value, fleet: Document, source: Where, where: Where) -> None:
+    target.lines[where] = fleet.line_of(source)
     if source in fleet.plain:
-        found.plain[where] = fleet.plain[source]
+        target.plain[where] = fleet.plain[source]
     inner: Any = value.items() if isinstance(value, dict) else ()
     if isinstance(value, list):
         inner = enumerate(value)
     for key, item in inner:
-        _copy_lines(found, item, fleet, (*source, key), (*where, key))
+        _copy_lines(target, item, fleet, (*source, key), (*where, key))
 
 
 # -- A fleet's file: sites as files or inline, defaults and groups. ``params/fleet.example.yaml`` explains every key
@@ -104,8 +104,8 @@ def read_fleet_file(path: Path, problems: Problems) -> Fleet:
     if head is None:
         return Fleet(name="", source=path, sites=())
     reader = _Sites(document, path, problems)
-    found = (reader.site(number, item) for number, item in enumerate(head.sites))
-    return Fleet(name=head.name, source=path, sites=tuple(each for each in found if each), records=head.records)
+    sites = (reader.site(number, item) for number, item in enumerate(head.sites))
+    return Fleet(name=head.name, source=path, sites=tuple(each for each in sites if each), records=head.records)
 
 
 class _Sites:
@@ -133,8 +133,8 @@ class _Sites:
         try:
             return FleetSite(load_site(self._folder / Path(given).expanduser()), f"{self._path.name}:{line}")
         except SiteFileInvalid as error:
-            found = (f"\n  {text}" for text in error.found.splitlines())  # of one problem of the fleet's description
-            self._problems.take_lines([f"{self._path.name}:{line}: {given}: {error.what}" + "".join(found)])
+            problems = (f"\n  {text}" for text in error.found.splitlines())  # of one problem of the fleet's description
+            self._problems.take_lines([f"{self._path.name}:{line}: {given}: {error.what}" + "".join(problems)])
             return None
 
     def _inline(self, where: Where, item: dict[str, Any]) -> FleetSite | None:
@@ -296,12 +296,12 @@ def fleet_path(name_or_path: str | Path) -> Path:
     path = Path(name_or_path)
     if is_name and not path.is_dir():
         path = params_files().get(text, params_dir() / f"{text}.yaml")
-    found = path / HOSTS if path.is_dir() else path
-    if found.is_file():
-        return found
+    file = path / HOSTS if path.is_dir() else path
+    if file.is_file():
+        return file
     raise SiteFileInvalid(
         f"There is no fleet {text!r}",
-        where=str(found),
+        where=str(file),
         next_step="give a name in params/, the path of a fleet's file (begin with a copy of"
         f" {delivered('params/fleet.example.yaml')}), or the folder of a nornir inventory",
     )

@@ -54,10 +54,10 @@ def in_processes(
 
     Each process is given ``share`` sites at most. Raises RunbookError where one of them dies.
     """
-    found: list[R] = []
+    results: list[R] = []
 
     def heard(result: R) -> None:
-        found.append(result)
+        results.append(result)
         hear(result)
 
     size = max(1, min(share, -(-len(sites) // processes)))
@@ -66,7 +66,7 @@ def in_processes(
         work(sites, heard)
     else:
         _run(shares, work, processes, heard)
-    return found
+    return results
 
 
 def _run(shares: Sequence[Sequence[T]], work: Work[T, R], processes: int, heard: Callable[[R], None]) -> None:
@@ -137,15 +137,15 @@ def plan_fleet(round_: Round, sites: Iterable[FleetSite], *, at_once: int, tell:
     processes = 1 if len(sites) <= SHARE else PROCESSES
     told = in_processes(sites, work, processes=processes, share=SHARE, hear=lambda each: tell(_summary(each)))
     by_name = {each.site: each for each in told}
-    found = [by_name[each.name] for each in sites]
-    planned = tuple(each for each in found if isinstance(each, PlannedSite))
+    plans = [by_name[each.name] for each in sites]
+    planned = tuple(each for each in plans if isinstance(each, PlannedSite))
     rollup = Rollup(
         fleet=round_.site,
         round=round_.incident,
         made_utc=datetime.now(UTC),
         digest=rollup_digest(planned, fleet=round_.site, round_id=round_.incident),
         sites=planned,
-        not_planned=tuple(each for each in found if isinstance(each, NotPlanned)),
+        not_planned=tuple(each for each in plans if isinstance(each, NotPlanned)),
     )
     path = f"rollups/{rollup.digest}.json"
     round_.keep_json(path, to_json_value(rollup), kind=Kind.DECIDED, seen=rollup.digest, text="roll-up")
@@ -156,10 +156,10 @@ def newest_rollup(round_: Round) -> Rollup | None:
     """Return the newest roll-up of a round; raises ``RecordDamaged`` where its digest is not that of its sites."""
     for line in reversed(round_.journal.read().lines):
         if line.kind is Kind.DECIDED and line.artifact and line.artifact.path.startswith("rollups/"):
-            found = round_.read_json(line.artifact, Rollup)
-            if found.digest != rollup_digest(found.sites, fleet=round_.site, round_id=round_.incident):
+            rollup = round_.read_json(line.artifact, Rollup)
+            if rollup.digest != rollup_digest(rollup.sites, fleet=round_.site, round_id=round_.incident):
                 raise RecordDamaged("the roll-up's digest is not that of its sites", where=line.artifact.path)
-            return found
+            return rollup
     return None
 
 
@@ -187,13 +187,13 @@ def _plan(round_: Round, each: FleetSite) -> Planned:
     record: Record | None = None
     try:
         record = open_incident(each.site, "", what=f"runbook fleet plan, {round_.incident}", given=str(described))
-        found = _plan_in(record, each)
+        planned = _plan_in(record, each)
     except RunbookError as error:
         why = redacted(": ".join(filter(None, (type(error).__name__, error.what, error.where))))
-        found = NotPlanned(site=each.name, incident=record.incident if record else "", why=why)
-    seen, text = (found.why, "not planned") if isinstance(found, NotPlanned) else (found.plan, "planned")
+        planned = NotPlanned(site=each.name, incident=record.incident if record else "", why=why)
+    seen, text = (planned.why, "not planned") if isinstance(planned, NotPlanned) else (planned.plan, "planned")
     round_.journal.append(Kind.OBSERVED, stage=STAGE, server=each.name, seen=seen, text=text)
-    return found
+    return planned
 
 
 def _plan_in(record: Record, each: FleetSite) -> Planned:
@@ -235,11 +235,11 @@ def _context(record: Record, each: FleetSite, stage: Stage) -> Context:
     )
 
 
-def _summary(found: Planned) -> str:
-    if isinstance(found, NotPlanned):
-        return f"{found.site}: not planned: {found.why}"
-    said = f"{len(found.deletions)} deletions" if found.deletions else "nothing to delete"
-    return f"{found.site}: {said}" + (f", plan {found.plan[:16]}…" if found.needs_approval else "")
+def _summary(planned: Planned) -> str:
+    if isinstance(planned, NotPlanned):
+        return f"{planned.site}: not planned: {planned.why}"
+    said = f"{len(planned.deletions)} deletions" if planned.deletions else "nothing to delete"
+    return f"{planned.site}: {said}" + (f", plan {planned.plan[:16]}…" if planned.needs_approval else "")
 
 
 # -- One approval for the whole roll-up, or for single sites of it: ordinary approvals in each site's own record

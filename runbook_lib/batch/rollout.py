@@ -199,13 +199,13 @@ def admit(round_: Round, fleet: Fleet, rollup: Rollup | None, until: Stage, only
         if only and each.name not in only:
             continue
         try:
-            found = _admit(round_, each, rollup, until)
+            admission = _admit(round_, each, rollup, until)
         except RunbookError as error:
-            found = _not_started(each, f"{type(error).__name__}: {error.what}")
-        if isinstance(found, SiteTask):
-            tasks.append(found)
+            admission = _not_started(each, f"{type(error).__name__}: {error.what}")
+        if isinstance(admission, SiteTask):
+            tasks.append(admission)
         else:
-            settled.append(found)
+            settled.append(admission)
     return Admission(tasks=tuple(tasks), settled=tuple(settled))
 
 
@@ -382,9 +382,9 @@ class _Diary(RolloutWatcher):
 
 def _results(fleet: Fleet, admission: Admission, rollout: Rollout) -> list[SiteResult]:
     """Return one result for every site of the fleet that was asked for, in the fleet's order."""
-    found = {result.site: result for result in admission.settled} | rollout.results
+    results = {result.site: result for result in admission.settled} | rollout.results
     for task in admission.tasks:
         why = rollout.why_stopped or "not reached"
         state = SiteState.NOT_STARTED
-        found.setdefault(task.site, SiteResult(site=task.site, incident=task.incident, state=state, why=why))
-    return [found[each.name] for each in fleet.sites if each.name in found]
+        results.setdefault(task.site, SiteResult(site=task.site, incident=task.incident, state=state, why=why))
+    return [results[each.name] for each in fleet.sites if each.name in results]

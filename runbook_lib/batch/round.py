@@ -45,9 +45,9 @@ def rounds_of(root: Path, fleet: str = "") -> Iterable[Round]:
     of = re.compile(rf"{Round.PREFIX}\d+T\d+Z-{site_slug(fleet)}-[0-9a-f]+" if fleet else "fleet-.*")
     names = (path.name for path in root.iterdir() if of.fullmatch(path.name)) if root.is_dir() else ()
     for name in sorted((name for name in names if Round.PATTERN.fullmatch(name)), reverse=True):
-        found = Round.open(root, name)
-        if not fleet or found.site == fleet:
-            yield found
+        opened = Round.open(root, name)
+        if not fleet or opened.site == fleet:
+            yield opened
 
 
 def newest_round(root: Path, fleet: str) -> Round | None:
@@ -152,8 +152,8 @@ class RoundOutcome:
     @property
     def counts(self) -> dict[SiteState, int]:
         """The number of sites in each state in which there is one."""
-        found = Counter(each.state for each in self.sites)
-        return {state: found[state] for state in SiteState if found[state]}
+        counted = Counter(each.state for each in self.sites)
+        return {state: counted[state] for state in SiteState if counted[state]}
 
 
 def keep_outcome(
@@ -163,7 +163,7 @@ def keep_outcome(
 
     ``others``: how the sites of the round stand that this run was not asked for; the round's outcome counts them too.
     """
-    found = RoundOutcome(
+    outcome = RoundOutcome(
         fleet=round_.site,
         round=round_.incident,
         rollup=rollup,
@@ -171,15 +171,15 @@ def keep_outcome(
         stopped=stopped,
         sites=tuple(_of_site(round_, result) for result in results),
     )
-    value: Any = to_json_value(found)
-    value["counts"] = {state.value: number for state, number in found.counts.items()}
-    round_.keep_json("outcomes/outcome.json", value, seen=_in_words(found), text="outcome of the round")
-    if SiteState.DONE not in found.counts:  # what was only read has no outcome
+    value: Any = to_json_value(outcome)
+    value["counts"] = {state.value: number for state, number in outcome.counts.items()}
+    round_.keep_json("outcomes/outcome.json", value, seen=_in_words(outcome), text="outcome of the round")
+    if SiteState.DONE not in outcome.counts:  # what was only read has no outcome
         left = tuple(others)
-        words = _in_words(found) + (f", and {len(left)} that were not asked for" if left else "")
-        round_.set_outcome(whole((*found.counts, *left)), words)
-    described = {each.site: each.incident for each in found.sites}
-    return found, seal_record(round_, {"fleet": round_.site, "sites": described})
+        words = _in_words(outcome) + (f", and {len(left)} that were not asked for" if left else "")
+        round_.set_outcome(whole((*outcome.counts, *left)), words)
+    described = {each.site: each.incident for each in outcome.sites}
+    return outcome, seal_record(round_, {"fleet": round_.site, "sites": described})
 
 
 def whole(states: Iterable[SiteState]) -> Outcome:
@@ -189,9 +189,9 @@ def whole(states: Iterable[SiteState]) -> Outcome:
     return next((outcome for outcome in worst if state_of(outcome) in became), Outcome.NOTHING_TO_DO)
 
 
-def exit_code(found: RoundOutcome) -> int:
+def exit_code(outcome: RoundOutcome) -> int:
     """Return the exit code of a run, by the table of exit codes: the worst that became of a site."""
-    states = set(found.counts)
+    states = set(outcome.counts)
     if SiteState.UNKNOWN in states:
         return 6
     if states & FAILURES:
@@ -232,5 +232,5 @@ def _of_site(round_: Round, result: SiteResult) -> SiteOutcome:
     )
 
 
-def _in_words(found: RoundOutcome) -> str:
-    return ", ".join(f"{number} {state.value}" for state, number in found.counts.items()) or "no sites"
+def _in_words(outcome: RoundOutcome) -> str:
+    return ", ".join(f"{number} {state.value}" for state, number in outcome.counts.items()) or "no sites"

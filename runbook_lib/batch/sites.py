@@ -115,8 +115,8 @@ def named_files(site: Site) -> tuple[Path, ...]:
     expectations: list[Expectation] = [server.expect for server in servers]
     expectations += [server.expect for server in site.ise]
     expectations += [server.web.expect for server in servers if server.web]
-    found = [path for each in expectations for path in (each.csr, each.certificate, each.ca and each.ca.bundle)]
-    return tuple(dict.fromkeys(path for path in (*found, site.rules) if path))
+    files = [path for each in expectations for path in (each.csr, each.certificate, each.ca and each.ca.bundle)]
+    return tuple(dict.fromkeys(path for path in (*files, site.rules) if path))
 
 
 # -- The same servers under two names: two repairs of one site at the same time, which no lock by name would stop

@@ -234,12 +234,12 @@ class _Asking:
 
     async def _each(self, what: str, ask: Callable[[PrimeServer], Awaitable[T]]) -> tuple[T, ...]:
         """Return what each server says at which a login came about, the primary first."""
-        found = [
+        answers = [
             await self._phase(f"{what} of the {key}", partial(ask, self._devices.prime(key)))
             for key in PI_SERVERS
             if self._reached(key)
         ]
-        return tuple(each for each in found if each)
+        return tuple(each for each in answers if each)
 
     async def _looks(self) -> dict[str, tuple[Presented, ...]]:
         """Return what each host presents; through a server at which no login came about nothing is tried again."""
@@ -324,8 +324,8 @@ def triage_fleet(
 ) -> tuple[TriagedSite, ...]:
     """Ask every site and return the findings in the sites' order; ``tell`` hears of each as soon as it is there."""
     work = partial(_ask, records_root, limits)
-    found = in_processes(sites, work, processes=limits.processes, share=SHARE, hear=tell)
-    by_name = {finding.site: finding for finding in found}
+    triaged = in_processes(sites, work, processes=limits.processes, share=SHARE, hear=tell)
+    by_name = {finding.site: finding for finding in triaged}
     return tuple(by_name[each.name] for each in sites)
 
 

@@ -98,7 +98,7 @@ def blocks_of(data: bytes, labels: tuple[str, ...], path: Path) -> list[bytes]:
 
     Raises ExpectationInvalid where a block is not ended, or none has such a label.
     """
-    found: list[tuple[str, bytes]] = []
+    blocks: list[tuple[str, bytes]] = []
     begun: re.Match[bytes] | None = None
     for boundary in _BOUNDARY.finditer(data):
         begins = boundary[1] == b"BEGIN"
@@ -106,18 +106,18 @@ def blocks_of(data: bytes, labels: tuple[str, ...], path: Path) -> list[bytes]:
             raise _cut_off(path)
         if begun:
             lines = data[begun.start() : boundary.end()].splitlines()
-            found.append((begun[2].decode(), b"\n".join(line.strip() for line in lines)))
+            blocks.append((begun[2].decode(), b"\n".join(line.strip() for line in lines)))
         begun = boundary if begins else None
     if begun:
         raise _cut_off(path)
-    if not found:
+    if not blocks:
         return [data]
-    wanted = [block for label, block in found if label in labels]
+    wanted = [block for label, block in blocks if label in labels]
     if not wanted:
         raise ExpectationInvalid(
             f"The file holds no {labels[0]}",
             where=str(path),
-            found=", ".join(dict.fromkeys(label for label, _ in found)),
+            found=", ".join(dict.fromkeys(label for label, _ in blocks)),
             next_step="give a file of that kind, PEM or DER, or say csr:, certificate: or ca: as it is",
         )
     return wanted
@@ -240,47 +240,47 @@ def _csr_key(path: Path) -> str:
 
 def _server_certificate(path: Path) -> str:
     """Return the fingerprint of the server's own certificate: in a chain, the one that issued no other."""
-    found = _certificates(path)
+    certificates = _certificates(path)
     nobody: list[x509.Certificate] = []
-    own = found if len(found) == 1 else read_or(nobody, lambda: _issued_none(found))
+    own = certificates if len(certificates) == 1 else read_or(nobody, lambda: _issued_none(certificates))
     if len(own) != 1:
         raise ExpectationInvalid(
-            f"The file holds {len(found)} certificates, and nothing shows which one is the server's",
+            f"The file holds {len(certificates)} certificates, and nothing shows which one is the server's",
             where=str(path),
             next_step="give a file with that one alone",
         )
     return sha256_of(_der(own[0]))
 
 
-def _issued_none(found: list[x509.Certificate]) -> list[x509.Certificate]:
-    issuers = {one.issuer for one in found if one.issuer != one.subject}
-    return [one for one in found if one.subject not in issuers]
+def _issued_none(certificates: list[x509.Certificate]) -> list[x509.Certificate]:
+    issuers = {one.issuer for one in certificates if one.issuer != one.subject}
+    return [one for one in certificates if one.subject not in issuers]
 
 
 def _issuer(given: CaBundle) -> Issuer:
-    found = _certificates(given.bundle)
-    if not any(may_issue(one) for one in found):
+    certificates = _certificates(given.bundle)
+    if not any(may_issue(one) for one in certificates):
         raise ExpectationInvalid(
             "None of the bundle's certificates is a CA's",
             where=str(given.bundle),
             next_step="give the CA's certificates; the server's own is given as certificate: instead",
         )
-    return Issuer(ca=tuple(map(_der, found)), names=given.names)
+    return Issuer(ca=tuple(map(_der, certificates)), names=given.names)
 
 
 def _certificates(path: Path) -> list[x509.Certificate]:
     blocks = blocks_of(read_public(path), _CERTIFICATE, path)
-    found = []
+    certificates = []
     for number, block in enumerate(blocks, 1):
         try:
-            found.append(_load_certificate(block))
+            certificates.append(_load_certificate(block))
         except ValueError:
             raise ExpectationInvalid(
                 f"Certificate {number} of {len(blocks)} in the file cannot be read (X.509, PEM or DER)",
                 where=str(path),
                 next_step="look at it with: openssl x509 -in FILE -noout -text (a .p7b file has to be converted first)",
             ) from None
-    return list(dict.fromkeys(found))
+    return list(dict.fromkeys(certificates))
 
 
 def _load_certificate(block: bytes) -> x509.Certificate:

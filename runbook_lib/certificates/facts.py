@@ -135,8 +135,8 @@ def read_or(otherwise: T, read: Callable[[], T]) -> T:
 
 
 def _common_names(certificate: x509.Certificate) -> tuple[str, ...]:
-    found = (each.value for each in certificate.subject.get_attributes_for_oid(x509.NameOID.COMMON_NAME))
-    return tuple(value.decode("latin-1") if isinstance(value, bytes) else value for value in found)
+    names = (each.value for each in certificate.subject.get_attributes_for_oid(x509.NameOID.COMMON_NAME))
+    return tuple(value.decode("latin-1") if isinstance(value, bytes) else value for value in names)
 
 
 def _key(certificate: x509.Certificate) -> tuple[str, int | None]:
@@ -176,18 +176,18 @@ def _of_validity(certificate: x509.Certificate, now_utc: datetime) -> list[str]:
 
 
 def _of_strength(certificate: x509.Certificate, key_type: str, key_bits: int | None, algorithm: str) -> list[str]:
-    found = []
+    weaknesses = []
     if algorithm in WEAK_HASHES:
-        found.append(f"signed with {'SHA-1' if algorithm == 'sha1' else algorithm.upper()}, which can be forged")
+        weaknesses.append(f"signed with {'SHA-1' if algorithm == 'sha1' else algorithm.upper()}, which can be forged")
     if key_bits is not None and key_bits < SMALLEST_BITS.get(key_type.split()[0], 0):
-        found.append(f"{key_type} key of {key_bits} bits: too short")
+        weaknesses.append(f"{key_type} key of {key_bits} bits: too short")
     if key_type == UNREADABLE:
-        found.append("its key type is not supported here")
+        weaknesses.append("its key type is not supported here")
     try:
         names_of(certificate)
     except ValueError as error:
-        found.append(str(error))
-    return found
+        weaknesses.append(str(error))
+    return weaknesses
 
 
 def may_issue(certificate: x509.Certificate, below: int = 0) -> bool:

@@ -274,7 +274,7 @@ def _beyond_limits(chain: Sequence[x509.Certificate], expected: Sequence[str]) -
     The verifier holds the subject alternative name to limits of DNS names and of addresses; a CN, an address that
     stands there as a DNS name, and limits of other kinds it passes over.
     """
-    constraints = [found for each in chain[1:] if (found := extension_of(each, x509.NameConstraints))]
+    constraints = [extension for each in chain[1:] if (extension := extension_of(each, x509.NameConstraints))]
     limits = [
         one for each in constraints for kept in (each.permitted_subtrees, each.excluded_subtrees) for one in kept or ()
     ]

@@ -215,9 +215,9 @@ def _follow(sources: Mapping[str, Sequence[Path]], settings: Settings, known: Ma
 
 
 def _tell_news(diagnosis: Diagnosis, counts: dict[tuple[str, str], int]) -> None:
-    found = [(m.server + " (guessed)" * m.guessed, f"MISMATCH {m.subject}", m.count) for m in diagnosis.mismatches]
-    found += [(x.server, f"LOOK-ALIKE {x.rule}", x.count) for x in diagnosis.look_alikes]
-    for server, what, count in found:
+    news = [(m.server + " (guessed)" * m.guessed, f"MISMATCH {m.subject}", m.count) for m in diagnosis.mismatches]
+    news += [(x.server, f"LOOK-ALIKE {x.rule}", x.count) for x in diagnosis.look_alikes]
+    for server, what, count in news:
         if counts.get((server, what)) != count:
             counts[server, what] = count
             err(f"{server}: {what}: {count} so far")

@@ -108,7 +108,7 @@ def triage_view(findings: Sequence[TriagedSite], *, days: int) -> View[Sequence[
 
 
 def _expiring(findings: Sequence[TriagedSite], days: int) -> Table:
-    found = sorted(
+    expiring = sorted(
         ((each, finding.site) for finding in findings for each in finding.certificates if each.days <= days),
         key=lambda pair: (pair[0].not_after_utc, pair[1], pair[0].target),
     )
@@ -121,7 +121,7 @@ def _expiring(findings: Sequence[TriagedSite], days: int) -> Table:
             f"{each.host}:{each.port}",
             mark="bad" if each.days < 0 else "",
         )
-        for each, site in found
+        for each, site in expiring
     )
     seen = sum(len(finding.certificates) for finding in findings)
     return Table(
@@ -204,17 +204,19 @@ def plan_command(name: str, *, only: tuple[str, ...], at_once: int) -> int:
 def approve_command(round_id: str, digest: str, *, by: str, reason: str, only: tuple[str, ...]) -> int:
     """Approve a roll-up; return 3 where a site of it is not covered any more."""
     round_ = Round.open(paths.records_dir(), round_id)
-    found = approve_rollup(round_, digest, by=by, reason=reason, only=only)
-    deletions = count(sum(len(each.deletions) for each in found.covered), "deletion")
-    later = count(sum(len(each.changes) for each in found.covered), "change that may follow", "changes that may follow")
-    out(f"Approved by {by.strip()}: {count(len(found.covered), 'site')}, {deletions} and {later}, roll-up {digest}")
-    for each in found.covered:
+    approval = approve_rollup(round_, digest, by=by, reason=reason, only=only)
+    deletions = count(sum(len(each.deletions) for each in approval.covered), "deletion")
+    later = count(
+        sum(len(each.changes) for each in approval.covered), "change that may follow", "changes that may follow"
+    )
+    out(f"Approved by {by.strip()}: {count(len(approval.covered), 'site')}, {deletions} and {later}, roll-up {digest}")
+    for each in approval.covered:
         prose(f"  {each.site}: {_planned(each)}")
-    for site, why in found.not_covered.items():
+    for site, why in approval.not_covered.items():
         prose(f"  NOT covered: {site}: {why}")
     run = shlex.join(("runbook", "fleet", "run", round_.opening()["given"] or round_.site, "--round", round_id))
     out(f"Next: {run}")
-    return SafetyStop.exit_code if found.not_covered else 0
+    return SafetyStop.exit_code if approval.not_covered else 0
 
 
 def run_command(name: str, options: RunOptions) -> int:
@@ -332,7 +334,7 @@ def _planned(each: PlannedSite) -> str:
 _ENDS = dict.fromkeys(FINISHED, "good") | {SiteState.NOT_STARTED: ""}
 
 
-def outcome_view(found: RoundOutcome) -> View[RoundOutcome]:
+def outcome_view(outcome: RoundOutcome) -> View[RoundOutcome]:
     """Return the table of what became of every site."""
     rows = tuple(
         Row(
@@ -343,43 +345,43 @@ def outcome_view(found: RoundOutcome) -> View[RoundOutcome]:
             each.why.split("\n")[0] or "-",
             mark=_ENDS.get(each.state, "bad"),
         )
-        for each in found.sites
+        for each in outcome.sites
     )
-    counts = ", ".join(f"{number} {state}" for state, number in found.counts.items()) or "no sites"
+    counts = ", ".join(f"{number} {state}" for state, number in outcome.counts.items()) or "no sites"
     table = Table(
-        title=f"Round {found.round}: {counts}",
+        title=f"Round {outcome.round}: {counts}",
         headers=("site", "outcome", "seconds", "incident", "why"),
         rows=rows,
         empty="no sites",
-        note=f"Stopped early: {found.stopped}." if found.stopped else "",
+        note=f"Stopped early: {outcome.stopped}." if outcome.stopped else "",
     )
-    return View(found, (table,))
+    return View(outcome, (table,))
 
 
 def _round_to_run(fleet: Fleet, round_id: str, until: Stage) -> Round:
     """Return the round to run; what only reads begins one where there is none."""
-    found = _round(fleet, round_id)
-    if found is None and until in (Stage.START, Stage.DIAGNOSE, Stage.LIST):
+    round_ = _round(fleet, round_id)
+    if round_ is None and until in (Stage.START, Stage.DIAGNOSE, Stage.LIST):
         return Round.create(paths.records_dir(), fleet.name, what="runbook fleet run")
-    if found is None:
+    if round_ is None:
         raise ParameterRefused(
             f"The fleet {fleet.name} has no round yet, so nothing is approved",
             next_step="runbook fleet plan begins one",
         )
-    return found
+    return round_
 
 
 def _round(fleet: Fleet, round_id: str) -> Round | None:
     root = paths.records_dir()
     if not round_id:
         return newest_round(root, fleet.name)
-    found = Round.open(root, round_id)
-    if found.site != fleet.name:
+    round_ = Round.open(root, round_id)
+    if round_.site != fleet.name:
         raise ParameterRefused(
-            f"Round {round_id} is of fleet {found.site}, not of {fleet.name}",
+            f"Round {round_id} is of fleet {round_.site}, not of {fleet.name}",
             next_step="leave --round out, or give the fleet that it is of",
         )
-    return found
+    return round_
 
 
 def _output(round_: Round) -> Path:

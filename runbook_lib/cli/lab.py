@@ -167,12 +167,12 @@ def jupyter_command() -> int:
     A lab that it started ends with it.
     """
     open_for(DEFAULT_SITE)
-    found = lab.is_up(paths.lab_dir())
+    lab_up = lab.is_up(paths.lab_dir())
     open_site(DEFAULT_SITE)
     try:
         return _serve(DEFAULT_SITE)
     finally:
-        if not found:
+        if not lab_up:
             down_command()
 
 
@@ -296,13 +296,13 @@ def _state(state: dict[str, Any]) -> Table:
     return Table(title="What works", headers=("what", "state"), rows=tuple(Row(*cells) for cells in rows))
 
 
-def _mismatches(found: Diagnosis) -> View[Diagnosis]:
+def _mismatches(diagnosis: Diagnosis) -> View[Diagnosis]:
     rows = tuple(
         Row(mismatch.server, Path(mismatch.evidence[0].source).name, mismatch.subject, str(mismatch.count))
-        for mismatch in found.mismatches
+        for mismatch in diagnosis.mismatches
     )
     title = "“Current certificate of the remote host is different from what was used earlier”"
-    return View(found, (Table(title=title, headers=("log of the", "file", "certificate of", "times"), rows=rows),))
+    return View(diagnosis, (Table(title=title, headers=("log of the", "file", "certificate of", "times"), rows=rows),))
 
 
 def _wait_for_mismatches(site: Site, *, limit_s: float = 30.0) -> Diagnosis:
@@ -310,9 +310,9 @@ def _wait_for_mismatches(site: Site, *, limit_s: float = 30.0) -> Diagnosis:
     sources = {"primary": list(site.primary.logs), "secondary": list(site.secondary.logs)}
     end = time.monotonic() + limit_s
     while True:
-        found = diagnose_sources(sources)
-        if len(found.mismatches) >= MISMATCHES or time.monotonic() > end:
-            return found
+        diagnosis = diagnose_sources(sources)
+        if len(diagnosis.mismatches) >= MISMATCHES or time.monotonic() > end:
+            return diagnosis
         time.sleep(0.2)
 
 

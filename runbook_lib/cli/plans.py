@@ -163,12 +163,12 @@ def status_command(which: str = "") -> None:
     Raises SiteFileInvalid for a site that neither a file nor a record knows, RecordDamaged where its newest record does
     not verify.
     """
-    found = past_incidents(paths.records_dir(), tell=tell_reading)
+    incidents = past_incidents(paths.records_dir(), tell=tell_reading)
     if not which:
-        tell_sites(found)
+        tell_sites(incidents)
         return
-    site = _site_called(which, found)
-    one = current(site, found)
+    site = _site_called(which, incidents)
+    one = current(site, incidents)
     if one is None:
         out(f"Site {site} has no incident yet.")
         out(f"Next: {shlex.join(('runbook', 'run', which))}")
@@ -177,12 +177,12 @@ def status_command(which: str = "") -> None:
     tell_status(Record.open(paths.records_dir(), one.incident))
 
 
-def _site_called(which: str, found: Sequence[PastIncident]) -> str:
+def _site_called(which: str, incidents: Sequence[PastIncident]) -> str:
     """Return a site's name; one whose file is elsewhere, or cannot be read, is known by its records."""
     try:
         return load_site_or_lab(which).name
     except SiteFileInvalid:
-        if current(which, found):
+        if current(which, incidents):
             return which
         raise
 

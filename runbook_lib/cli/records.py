@@ -63,60 +63,62 @@ def verify_command(record: str, *, key: str = "", tsa: str = "") -> int:
     trusted = trusted_in(paths.key_dir(), key=key, authority=tsa)
     file = Path(record).expanduser()
     path = file if file.is_file() else record_folder(record)
-    found = verify_archive(path, trusted) if path.is_file() else verify_record(path, trusted.keys, trusted.certificates)
-    tell_verification(found)
-    return verify_exit_code(found)
+    result = (
+        verify_archive(path, trusted) if path.is_file() else verify_record(path, trusted.keys, trusted.certificates)
+    )
+    tell_verification(result)
+    return verify_exit_code(result)
 
 
-def verify_exit_code(found: Verification) -> int:
+def verify_exit_code(result: Verification) -> int:
     """Return what checking a record ends with: 0, 5 where it does not verify, 7 where lines came after its seal."""
-    if found.problems:
+    if result.problems:
         return RecordDamaged.exit_code
-    return AFTER_SEAL if found.later else 0
+    return AFTER_SEAL if result.later else 0
 
 
-def tell_verification(found: Verification) -> None:
+def tell_verification(result: Verification) -> None:
     """Print what checking a record found."""
-    for line in verification_report(found):
+    for line in verification_report(result):
         prose(line)
 
 
-def verification_report(found: Verification) -> list[str]:
+def verification_report(result: Verification) -> list[str]:
     """What was found, one line each: what was looked at, every problem, what is not proven."""
-    seal = f"{found.seal}/ covers {found.covered_lines} lines of the journal" if found.seal else "none"
-    limits = ["A signature here does not prove:", *(f"  - {limit}" for limit in NOT_PROVEN)] if found.key else []
-    signed = f"good, by key {found.key.id} ({found.key.source})" if found.key else "none that was verified"
+    seal = f"{result.seal}/ covers {result.covered_lines} lines of the journal" if result.seal else "none"
+    limits = ["A signature here does not prove:", *(f"  - {limit}" for limit in NOT_PROVEN)] if result.key else []
+    signed = f"good, by key {result.key.id} ({result.key.source})" if result.key else "none that was verified"
     return [
-        f"incident:  {found.incident or 'not known'}: {found.state}",
-        f"record:    {found.folder} ({found.files} files, {found.lines} lines in the journal)",
+        f"incident:  {result.incident or 'not known'}: {result.state}",
+        f"record:    {result.folder} ({result.files} files, {result.lines} lines in the journal)",
         f"seal:      {seal}",
         f"signature: {signed}",
-        *_stamp(found),
-        *(f"notebook:  {drift}" for drift in found.notebooks),
-        *(f"note:      {note}" for note in found.every_note()),
-        *(f"PROBLEM    {problem.path}: {problem.what}" for problem in found.problems),
-        _conclusion(found),
+        *_stamp(result),
+        *(f"notebook:  {drift}" for drift in result.notebooks),
+        *(f"note:      {note}" for note in result.every_note()),
+        *(f"PROBLEM    {problem.path}: {problem.what}" for problem in result.problems),
+        _conclusion(result),
         *limits,
     ]
 
 
-def _stamp(found: Verification) -> list[str]:
-    if found.stamp is None:
+def _stamp(result: Verification) -> list[str]:
+    if result.stamp is None:
         return []
-    who = found.stamp.authority or "an authority that does not name itself"
+    who = result.stamp.authority or "an authority that does not name itself"
     return [
-        f"time:      this seal existed at {found.stamp.utc:%Y-%m-%dT%H:%M:%SZ}, by the clock of {who}",
+        f"time:      this seal existed at {result.stamp.utc:%Y-%m-%dT%H:%M:%SZ}, by the clock of {who}",
         "           (so it was not made up later; that what it tells of happened then is not proven)",
     ]
 
 
-def _conclusion(found: Verification) -> str:
-    if found.problems:
-        count = "one problem" if len(found.problems) == 1 else f"{len(found.problems)} problems"
+def _conclusion(result: Verification) -> str:
+    if result.problems:
+        count = "one problem" if len(result.problems) == 1 else f"{len(result.problems)} problems"
         return f"This record does NOT verify: {count}. Keep the folder as it is."
-    if found.later:
+    if result.later:
         return "This record verifies up to its newest seal. What came after it is nobody's word yet: look at each line."
-    if found.key:
+    if result.key:
         return "This record verifies: every file is what was signed."
     return "Nothing in this record contradicts itself. Nobody has signed it, so anybody may have written it."
 
@@ -145,14 +147,14 @@ def archive_command(record: str, *, to: str = "", key: str = "", anyway: bool = 
     target = Path(to).expanduser() if to else Path(archive_name(folder))
     if target.is_dir():
         target = target / archive_name(folder)
-    found = pack(folder, target.absolute(), trusted_in(paths.key_dir(), key=key), anyway=anyway)
-    tell_verification(found)
+    result = pack(folder, target.absolute(), trusted_in(paths.key_dir(), key=key), anyway=anyway)
+    tell_verification(result)
     data = target.read_bytes()
     out(f"archive:   {target} ({len(data)} bytes, SHA-256 {sha256_hex(data)})")
     prose(
         "Nothing was removed: the folder is still there. runbook verify FILE checks the archive without unpacking it."
     )
-    return verify_exit_code(found)
+    return verify_exit_code(result)
 
 
 # -- ``runbook close``: an incident that nobody will finish ----------------------------------------
@@ -198,21 +200,21 @@ def report_command(record: str, *, forms: tuple[str, ...] = (), folder: str = ""
     from runbook_lib.show.report import FORMS, post_mortem, write_beside, write_into
 
     source = record_folder(record)
-    found = post_mortem(source, trusted_in(paths.key_dir()))
-    inside = None if folder else _unsealed(source, found)
+    pm = post_mortem(source, trusted_in(paths.key_dir()))
+    inside = None if folder else _unsealed(source, pm)
     if inside is not None:
-        written = write_into(inside, found, forms=forms or FORMS)
+        written = write_into(inside, pm, forms=forms or FORMS)
     else:
-        target = Path(folder).expanduser() if folder else Path.cwd() / f"{found.incident}-report"
-        written = write_beside(target, found, record=source, forms=forms or FORMS)
-    for line in told(found, written, sealed=inside is None and not folder):
+        target = Path(folder).expanduser() if folder else Path.cwd() / f"{pm.incident}-report"
+        written = write_beside(target, pm, record=source, forms=forms or FORMS)
+    for line in told(pm, written, sealed=inside is None and not folder):
         out(line)
-    return RecordDamaged.exit_code if found.standing.problems else 0
+    return RecordDamaged.exit_code if pm.standing.problems else 0
 
 
-def _unsealed(folder: Path, found: PostMortem) -> Record | None:
+def _unsealed(folder: Path, pm: PostMortem) -> Record | None:
     """The record, if a report may still go into it."""
-    if found.standing.seal or found.standing.problems:
+    if pm.standing.seal or pm.standing.problems:
         return None
     try:
         return Record.open(folder.parent, folder.name)
@@ -220,15 +222,15 @@ def _unsealed(folder: Path, found: PostMortem) -> Record | None:
         return None  # a copy under another name is no record that goes on
 
 
-def told(found: PostMortem, written: Written, *, sealed: bool) -> list[str]:
+def told(pm: PostMortem, written: Written, *, sealed: bool) -> list[str]:
     """What was written, one line each."""
-    lines = [f"outcome: {found.headline.outcome or 'none'}: {found.headline.words}"]
-    lines += [f"PROBLEM  {path}: {what}" for path, what in found.standing.problems]
+    lines = [f"outcome: {pm.headline.outcome or 'none'}: {pm.headline.words}"]
+    lines += [f"PROBLEM  {path}: {what}" for path, what in pm.standing.problems]
     lines += [f"report:  {path}" for path in written.files]
     lines += [f"note:    {path} was there and is left as it was" for path in written.kept]
     lines += [f"note:    taken over from the Markdown there: {key}" for key in written.taken_over]
     lines += [f"note:    {written.missing}"] if written.missing else []
-    if sealed and found.standing.seal:
+    if sealed and pm.standing.seal:
         lines.append("note:    the record is sealed, so nothing was written into it")
     return lines
 
@@ -244,24 +246,24 @@ def history_command(query: Query, *, last: int, as_json: bool, sites: bool = Fal
 
     ``sites``: how each site of these incidents stands instead; ``map_file``: write that as a picture, too.
     """
-    found = past_incidents(paths.records_dir(), query, tell_reading)
+    incidents = past_incidents(paths.records_dir(), query, tell_reading)
     if sites or map_file:
-        tell_standings(standings(found), map_file)
+        tell_standings(standings(incidents), map_file)
     elif as_json:
         from pydantic_core import to_jsonable_python
 
-        rows = [{**to_jsonable_python(one), "state": one.state} for one in (found[:last] if last else found)]
+        rows = [{**to_jsonable_python(one), "state": one.state} for one in (incidents[:last] if last else incidents)]
         out_lines(json.dumps(rows, indent=1))
     else:
-        out_lines(View(found, (table_of(found, last, at_work()),)).text().rstrip())
+        out_lines(View(incidents, (table_of(incidents, last, at_work()),)).text().rstrip())
 
 
-def tell_standings(found: Sequence[SiteStatus], map_file: str) -> None:
+def tell_standings(sites: Sequence[SiteStatus], map_file: str) -> None:
     """Print how each site stands, and write the map where a file is named.
 
     Raises ParameterRefused where that cannot be written.
     """
-    view = fleet_map(found)
+    view = fleet_map(sites)
     out_lines(view.text().rstrip())
     if not map_file:
         return
@@ -279,10 +281,10 @@ def tell_reading(count: int, total: int) -> None:
         err(f"read {count} of {total} records that are new or have changed")
 
 
-def tell_sites(found: Sequence[PastIncident]) -> None:
+def tell_sites(incidents: Sequence[PastIncident]) -> None:
     """Print one line for each site that has an incident, and the command that says more."""
-    sites = [each.site for each in standings(found)]
-    newest = {site: one for site in sites if (one := current(site, found))}
+    sites = [each.site for each in standings(incidents)]
+    newest = {site: one for site in sites if (one := current(site, incidents))}
     if not newest:
         out("There is no incident yet.")
         out("Next: runbook diagnose LOGS")

@@ -112,13 +112,13 @@ class Interview:
             for line in self._drafted().text.splitlines():
                 out(f"  {line}")
             raise
-        found = self._drafted()
-        if found.site is None:
-            problems = "\n".join(f"{'.'.join(map(str, each.where))}: {each.text}" for each in found.problems)
+        drafted = self._drafted()
+        if drafted.site is None:
+            problems = "\n".join(f"{'.'.join(map(str, each.where))}: {each.text}" for each in drafted.problems)
             raise SiteFileInvalid(
                 "The site's file would have problems; nothing was written", found=problems, next_step="begin again"
             )
-        for target in targets(found.site):
+        for target in targets(drafted.site):
             self._certificate(target)
         return self._drafted()
 

@@ -102,12 +102,12 @@ def parse_ha_status(text: str, server: str, read_utc: datetime) -> HaStatus:
     own words can then explain. Different values of one label stand beside each other, which no table knows: the look
     goes on, and whatever depends on the state stops. AnswerNotUnderstood is raised where nothing is said.
     """
-    found: dict[str, dict[str, None]] = {}
+    by_name: dict[str, dict[str, None]] = {}
     for label, value in _FIELD.findall(text):
         if name := LABELS.get(" ".join(label.split()).lower()):
-            found.setdefault(name, {})[_value(value)] = None
-    said = {name: " / ".join(filter(None, values)) for name, values in found.items()}
-    if len(found.get("role", ())) > 1:
+            by_name.setdefault(name, {})[_value(value)] = None
+    said = {name: " / ".join(filter(None, values)) for name, values in by_name.items()}
+    if len(by_name.get("role", ())) > 1:
         said["role"] = ""  # which of them is its own, nobody knows
     if not said.get("role") and not said.get("state"):
         said["state"] = cut(_value(" ".join(split_answer(text)[0])), LONGEST_STATE)
@@ -194,10 +194,10 @@ def parse_version(text: str, server: str) -> ProductVersion:
     """
     lines, _ = split_answer(text)
     body, fix_lines = _without_fixes(lines)
-    found = list(dict.fromkeys(_releases(body)))
-    if len({trimmed(release) for release, _ in found}) != 1:
-        raise _not_a_release(text, server, several=bool(found))
-    base, line = found[0]
+    releases = list(dict.fromkeys(_releases(body)))
+    if len({trimmed(release) for release, _ in releases}) != 1:
+        raise _not_a_release(text, server, several=bool(releases))
+    base, line = releases[0]
     fixes = {fix: _release_of_fix(fix, base) for fix in fix_lines}
     known = {fix: release for fix, release in fixes.items() if release}
     newest = max(known, key=lambda fix: known[fix], default="")
@@ -248,30 +248,30 @@ def _without_fixes(lines: list[str]) -> tuple[list[str], list[str]]:
 
 def _release_of_fix(fix: str, base: tuple[int, ...]) -> tuple[int, ...]:
     """Return the release that a fix brings; nothing where it is none of the same line of releases."""
-    found = _FIX.search(fix)
-    release = _numbers(found["release"].replace("_", ".")) if found else ()
+    match = _FIX.search(fix)
+    release = _numbers(match["release"].replace("_", ".")) if match else ()
     return release if release[:2] == base[:2] else ()
 
 
 def _releases(lines: list[str]) -> list[tuple[tuple[int, ...], str]]:
     """Return each release that stands on, or in the block under, a line that names the product."""
-    found = []
+    releases = []
     inside = False
     for line in lines:
         product = _VERSION_PRODUCT.search(line)
         if _SYSTEM.search(line):
             inside = False
         elif product is not None and (number := _ON_ONE_LINE.match(line, product.end())):
-            found.append((_numbers(number["release"]), line.strip()))
+            releases.append((_numbers(number["release"]), line.strip()))
             inside = False
         elif product is not None:
             inside = _HEADING_END.fullmatch(line, product.end()) is not None
         elif inside and (number := _VERSION_LINE.match(line)):
-            found.append((_numbers(number["release"]), line.strip()))
+            releases.append((_numbers(number["release"]), line.strip()))
             inside = False
         elif not _RULE.fullmatch(line) and not _FACT.match(line):
             inside = False
-    return found
+    return releases
 
 
 def _numbers(release: str) -> tuple[int, ...]:

@@ -103,16 +103,16 @@ def parse_ise_date(text: object) -> datetime | None:
     """
     text = text.strip() if isinstance(text, str) else ""
     hours = 0.0
-    if found := _NAMED.fullmatch(text):
-        name = found["name"].lower()
+    if match := _NAMED.fullmatch(text):
+        name = match["name"].lower()
         month = _MONTHS.index(name) + 1 if name in _MONTHS else 0
-        if offset := found["offset"]:
+        if offset := match["offset"]:
             hours = (1 if offset[0] == "+" else -1) * (int(offset[1:3]) + int(offset[-2:]) / 60)
-    elif found := _NUMBERED.fullmatch(text):
-        month = int(found["month"])
+    elif match := _NUMBERED.fullmatch(text):
+        month = int(match["month"])
     else:
         return None
-    year, day, hour, minute, second = (int(found[part]) for part in ("year", "day", "hour", "minute", "second"))
+    year, day, hour, minute, second = (int(match[part]) for part in ("year", "day", "hour", "minute", "second"))
     try:
         said = datetime(year, month, day, hour, minute, second, tzinfo=timezone(timedelta(hours=hours)))
         return said.astimezone(UTC)
@@ -206,14 +206,14 @@ def _all_pages(
     body: bytes, path: str, get: Callable[[str], tuple[int, bytes]], hosts: Collection[str], port: int
 ) -> tuple[IseCertificate, ...]:
     """Read on from the first page; what it calls the next one is only followed where it is the same list."""
-    found: list[IseCertificate] = []
+    certificates: list[IseCertificate] = []
     read = {path}
     while True:
         try:
             listing = parse_ise_certificates(body, "ISE")
         except AnswerNotUnderstood as error:
             raise NotAvailable(f"{error.what}: {parse_ise_refusal(body)}".removesuffix(": ")) from None
-        found += listing.admin
+        certificates += listing.admin
         if not listing.following:
             break
         following = _same_list(listing.following, path, hosts, port)
@@ -223,9 +223,9 @@ def _all_pages(
         status, body = get(following)
         if status != 200:
             raise NotAvailable(_refusal(status, f"page {len(read)}", body))
-    if not found:
+    if not certificates:
         raise NotAvailable("no certificate is said to be used by Admin")
-    return tuple(found)
+    return tuple(certificates)
 
 
 def _same_list(address: str, path: str, hosts: Collection[str], port: int) -> str:

@@ -94,16 +94,16 @@ def read_comma_form(text: str) -> list[list[Attribute]] | None:
     rdns: list[list[Attribute]] = []
     position, separator = 0, ","
     while True:
-        found = _COMMA_TYPE.match(text, position)
-        if found is None:
+        match = _COMMA_TYPE.match(text, position)
+        if match is None:
             return None
-        value, position = _value(text, found.end())
+        value, position = _value(text, match.end())
         if value is None:
             return None
         if separator == "+":
-            rdns[-1].append((_kind(found[1]), value))
+            rdns[-1].append((_kind(match[1]), value))
         else:
-            rdns.append([(_kind(found[1]), value)])
+            rdns.append([(_kind(match[1]), value)])
         if position >= len(text):
             return rdns
         separator = text[position]
@@ -116,8 +116,8 @@ def _value(text: str, start: int) -> tuple[str | None, int]:
     A separator counts where a type and ``=`` follow; ``Cisco Systems, Inc.`` stays one value.
     """
     if text.startswith("#", start):
-        found = _SEPARATOR.search(text, start)
-        end = found.start() if found else len(text)
+        match = _SEPARATOR.search(text, start)
+        end = match.start() if match else len(text)
         return _hexadecimal(text[start + 1 : end].strip()), end
     if text.startswith('"', start):
         return _quoted(text, start + 1)
@@ -249,8 +249,8 @@ def parse_name(text: str) -> Name:
 
 def common_name(name: Name) -> str:
     """Return the name's one CN; empty where it has none, or several and nobody can say which counts."""
-    found = [value for rdn in name.rdns for kind, value in rdn if kind == "CN"]
-    return found[0] if len(found) == 1 else ""
+    names = [value for rdn in name.rdns for kind, value in rdn if kind == "CN"]
+    return names[0] if len(names) == 1 else ""
 
 
 def name_key(name: Name) -> tuple[tuple[Attribute, ...], ...]:

@@ -57,10 +57,10 @@ def _of(server: PiServer) -> list[str]:
 
 def _resolved(name: str) -> tuple[str, ...]:
     try:
-        found = socket.getaddrinfo(name, None, type=socket.SOCK_STREAM)
+        addresses = socket.getaddrinfo(name, None, type=socket.SOCK_STREAM)
     except OSError:
         return ()
-    return tuple(sorted({str(address[4][0]) for address in found}))
+    return tuple(sorted({str(address[4][0]) for address in addresses}))
 
 
 def _fingerprint(pin: str) -> str:

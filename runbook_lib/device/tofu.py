@@ -155,17 +155,17 @@ def _banner_length(lines: list[str]) -> int:
 
 def entry_of(line: str) -> TofuEntry | None:
     """Return the entry that ``line`` is, or None where it is no whole entry or could be two."""
-    found = _ENTRY.fullmatch(line)
-    if found is None or not found["key"].isprintable() or _ENTRY_INSIDE.search(line, found.end("key")):
+    match = _ENTRY.fullmatch(line)
+    if match is None or not match["key"].isprintable() or _ENTRY_INSIDE.search(line, match.end("key")):
         return None
-    port, subject = int(found["port"]), _without_fields(found["subject"]).strip()
+    port, subject = int(match["port"]), _without_fields(match["subject"]).strip()
     if not 1 <= port <= 65535 or _COLUMN.search(subject):
         return None
     try:
         parse_name(subject)
     except AnswerNotUnderstood:
         return None
-    return TofuEntry(key=found["key"], host=found["host"], port=port, subject=subject, line=line)
+    return TofuEntry(key=match["key"], host=match["host"], port=port, subject=subject, line=line)
 
 
 def _without_fields(subject: str) -> str:

@@ -38,8 +38,8 @@ class Templates:
     def translate(self, text: str, depth: int = DEPTH) -> str | None:
         """Return the translation of a text, its values translated too where they are known; None for an unknown."""
         bare = text.strip()
-        found = self._translate(bare, depth)
-        return None if found is None else text.replace(bare, found, 1)
+        translation = self._translate(bare, depth)
+        return None if translation is None else text.replace(bare, translation, 1)
 
     def _translate(self, text: str, depth: int) -> str | None:
         exact = self._exact.get(text)
@@ -80,8 +80,8 @@ class _Template:
             return None
         if self._compiled is None:
             self._compiled = re.compile(self._pattern, re.DOTALL)
-        found = self._compiled.fullmatch(text)
-        return None if found is None else list(found.groups())
+        match = self._compiled.fullmatch(text)
+        return None if match is None else list(match.groups())
 
     def filled(self, values: list[str]) -> str:
         """Return the translation with these values, given in the order of the text."""
@@ -164,10 +164,10 @@ def _joined(templates: Templates, text: str, seams: tuple[re.Pattern[str], ...])
     whole = templates.translate(text)
     if whole is not None or not seams:
         return text if whole is None else whole
-    if seams[0] in (_SEMICOLON, _COLON) and (found := _COLON.search(text)):
-        head, tail = text[: found.start()], text[found.end() :]
+    if seams[0] in (_SEMICOLON, _COLON) and (match := _COLON.search(text)):
+        head, tail = text[: match.start()], text[match.end() :]
         if seams[0] is _COLON or (";" not in head and templates.translate(tail) is not None):
-            return f"{_joined(templates, head, seams[1:])}{found[0]}{_joined(templates, tail, seams)}"
+            return f"{_joined(templates, head, seams[1:])}{match[0]}{_joined(templates, tail, seams)}"
     parts = seams[0].split(text)
     return "".join(part if index % 2 else _joined(templates, part, seams[1:]) for index, part in enumerate(parts))
 
@@ -239,7 +239,7 @@ def font_hint() -> str:
     if program is None:
         return ""
     try:
-        found = subprocess.run(  # noqa: S603 - a program of the system, with words of ours
+        fonts = subprocess.run(  # noqa: S603 - a program of the system, with words of ours
             [program, ":lang=zh-cn", "family"],
             capture_output=True,
             check=True,
@@ -248,7 +248,7 @@ def font_hint() -> str:
         )
     except (OSError, subprocess.SubprocessError):
         return ""
-    if found.stdout.strip():
+    if fonts.stdout.strip():
         return ""
     return (
         "This machine has no font with Chinese characters: a browser here shows boxes. Install one, for example the"

@@ -161,8 +161,8 @@ def _found(diagnosis: Diagnosis) -> str:
         return f"Certificate mismatch found: {who}{more}."
     if diagnosis.look_alikes:
         names = ", ".join(dict.fromkeys(x.rule for x in diagnosis.look_alikes))
-        found = f"No mismatch found{_where(diagnosis)}, only look-alikes that no deletion repairs: {names}."
-        return f"{_no_log(diagnosis)} {found}".strip()
+        verdict_words = f"No mismatch found{_where(diagnosis)}, only look-alikes that no deletion repairs: {names}."
+        return f"{_no_log(diagnosis)} {verdict_words}".strip()
     return _no_log(diagnosis) or f"Neither a mismatch nor a look-alike was found{_where(diagnosis)}."
 
 

@@ -124,21 +124,21 @@ def diagnosis_of(
     look_alikes: list[LookAlike] = []
     ends: dict[str, tuple[datetime, bool]] = {}
     for server in by_server:
-        for (owner, zone), found in by_owner.items():
+        for (owner, zone), those in by_owner.items():
             if owner.server != server:
                 continue
-            groups = (item for each in found for item in each.groups.items())
+            groups = (item for each in those for item in each.groups.items())
             mismatches += mismatches_of(server, zone, groups, guessed=owner.guessed)
-            look_alikes += _look_alikes(owner, zone, settings, found, known)
-            moments = [(each.end_utc, each.end_zoneless and not zone) for each in found if each.end_utc is not None]
+            look_alikes += _look_alikes(owner, zone, settings, those, known)
+            moments = [(each.end_utc, each.end_zoneless and not zone) for each in those if each.end_utc is not None]
             if moments:
                 ends[server] = max(*moments, ends.get(server, moments[0]))
     damaged = {damage.source: damage for result in every for damage in _damaged(result)}
-    all_found = [each for found in by_server.values() for each in found]
+    all_found = [each for those in by_server.values() for each in those]
     return Diagnosis(
         mismatches=tuple(mismatches),
         look_alikes=tuple(look_alikes),
-        no_logs=tuple(server for server, found in by_server.items() if not any(map(_is_log, found))),
+        no_logs=tuple(server for server, those in by_server.items() if not any(map(_is_log, those))),
         log_end_utc={server: end for server, (end, _) in ends.items()},
         lines_read=sum(each.lines for each in all_found),
         bytes_read=sum(each.size for each in all_found),
@@ -160,9 +160,9 @@ def _zones_read(servers: Iterable[str], owners: Iterable[tuple[Owner, str]], set
 
 def _not_logs(by_server: Mapping[str, Sequence[Findings]], damaged: Container[str]) -> Iterator[NotALog]:
     """Yield the files that look like no log; an empty one beside a log of the same server says nothing."""
-    for server, found in by_server.items():
-        has_log = any(map(_is_log, found))
-        for other in chain.from_iterable(each.looks.others for each in found):
+    for server, findings in by_server.items():
+        has_log = any(map(_is_log, findings))
+        for other in chain.from_iterable(each.looks.others for each in findings):
             if other.source not in damaged and not (has_log and other.looks_like == EMPTY):
                 yield replace(other, server=server)
 
@@ -182,9 +182,9 @@ def _without_files(sources: Mapping[str, Sequence[Path]], results: Sequence[Resu
                 yield NotALog(source=str(path), looks_like=NO_FILE, server=server or UNKNOWN)
 
 
-def _is_log(found: Findings) -> bool:
+def _is_log(findings: Findings) -> bool:
     """Whether anything of it may be called free of a mismatch: it looks like a log, or tells of one."""
-    return bool(found.looks.files or found.groups)
+    return bool(findings.looks.files or findings.groups)
 
 
 def _damaged(result: Result) -> Iterator[Damage]:
@@ -192,7 +192,7 @@ def _damaged(result: Result) -> Iterator[Damage]:
     told = {logs.server for logs in result.findings}
     server = result.job.server or (told.pop() if len(told) == 1 else "") or UNKNOWN
     yield from (replace(damage, server=server) for damage in result.damaged)
-    cut_off = chain.from_iterable(found.cut_off.items() for found in result.findings.values())
+    cut_off = chain.from_iterable(findings.cut_off.items() for findings in result.findings.values())
     for source, (number, how) in cut_off:
         problem = f"line {number} reports a mismatch and is cut before its end"
         if how == "other":
@@ -219,8 +219,8 @@ def _look_alikes(
 ) -> Iterator[LookAlike]:
     for rule in settings.rules:
         total = Tally(rule)
-        for found in findings:
-            total.take(found.tallies[rule.name])
+        for look_alike in findings:
+            total.take(look_alike.tallies[rule.name])
         if not total.count:
             continue
         prefixes = [read_prefix(line.text).moment for line in total.evidence]
@@ -359,10 +359,10 @@ class _Tail:
             self._begin(continues=False)
             self._take()
         try:
-            found = self._path.stat()
+            status = self._path.stat()
         except OSError:
             return
-        if (found.st_dev, found.st_ino) in self.seen:
+        if (status.st_dev, status.st_ino) in self.seen:
             return
         try:
             file = self._path.open("rb", buffering=0)
@@ -389,8 +389,8 @@ class _Tail:
 
     def _open(self, file: FileIO, *, continues: bool) -> None:
         self._file, self._unopened = file, []
-        found = os.fstat(self._file.fileno())
-        self.seen.add((found.st_dev, found.st_ino))
+        status = os.fstat(self._file.fileno())
+        self.seen.add((status.st_dev, status.st_ino))
         self._begin(continues=continues)
 
     def _begin(self, *, continues: bool) -> None:

@@ -62,19 +62,19 @@ class Times:
 
     def notes(self, zone: str) -> tuple[str, ...]:
         """Say what is not known of these times; ``zone`` is the one that was named for the server, or empty."""
-        found = []
+        remarks = []
         if self.unsaid:
-            found.append(f"{self.unsaid} of its events have no time")
+            remarks.append(f"{self.unsaid} of its events have no time")
         if self.undated:
-            found.append(
+            remarks.append(
                 f"{self.undated} of its times have no year, or fall into an hour that a clock skips or repeats:"
                 " first and last leave them out"
             )
         if self.zoneless and not zone:
-            found.append("the log does not say in which time zone it was written: its times are read as UTC")
+            remarks.append("the log does not say in which time zone it was written: its times are read as UTC")
         if self.backwards:
-            found.append("time goes backwards between its events: first and last are by time, not by their order")
-        return tuple(found)
+            remarks.append("time goes backwards between its events: first and last are by time, not by their order")
+        return tuple(remarks)
 
 
 @dataclass

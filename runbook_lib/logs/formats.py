@@ -108,13 +108,13 @@ def _steps(report: Report) -> list[tuple[str, list[str], str]]:
     for step in report.steps:
         if step.place:
             places.setdefault(conclusions.command_of(step), []).append(place_named(step.place).where)
-    found: list[tuple[str, list[str], str]] = []
+    steps: list[tuple[str, list[str], str]] = []
     for step in report.steps:
         command = conclusions.command_of(step)
         folded = step.place and len(places[command]) > 1
         new = (f"{LIST_FIRST}:", places[command], command) if folded else (step.advice, [], command)
-        found += [new] if new not in found else []
-    return found
+        steps += [new] if new not in steps else []
+    return steps
 
 
 def _numbered(number: int, step: tuple[str, list[str], str]) -> Iterator[str]:
@@ -136,8 +136,8 @@ def _fact(fact: tuple[str, str]) -> str:
     return f"  {fact[0] + ':':<12}{fact[1]}"
 
 
-def _server(found: Mismatch | LookAlike) -> str:
-    return f"{found.server}, guessed" if found.guessed else found.server
+def _server(reported: Mismatch | LookAlike) -> str:
+    return f"{reported.server}, guessed" if reported.guessed else reported.server
 
 
 def _facts(m: Mismatch, stores: int) -> Iterator[tuple[str, str]]:

@@ -157,14 +157,14 @@ class Exact:
 
 
 def _one_by_one(inflate: Any, packed: bytes) -> bytes:
-    found = bytearray()
+    data = bytearray()
     try:
         while packed and not inflate.eof:
-            found += inflate.decompress(packed, 1)
+            data += inflate.decompress(packed, 1)
             packed = inflate.unconsumed_tail
     except ERRORS:
         pass
-    return bytes(found)
+    return bytes(data)
 
 
 def framed(packed: ByteSource, checksum: int, size: int) -> ByteSource:

@@ -62,14 +62,14 @@ def owners_of(sets: Mapping[SetKey, Sequence[Findings]], names: Mapping[str, Ite
     where the set itself does, where it reports the server's own name, or where what is known or guessed of another
     set speaks against it: both are one server's and report different peers, or each is one's and they report the same.
     """
-    peers = {key: _peers(found) for key, found in sets.items()}
+    peers = {key: _peers(findings) for key, findings in sets.items()}
     below: dict[tuple[Path, str], set[frozenset[str]]] = {}
     for (origin, logs), reported in peers.items():
         if logs.told_by:
             below.setdefault((origin, logs.told_by), set()).add(reported)
-    torn = {part for part, found in below.items() if any(_differ(a, b) for a in found for b in found)}
+    torn = {part for part, told in below.items() if any(_differ(a, b) for a in told for b in told)}
     sure = {key: key[1].server for key in sets if key[1].server and (key[0], key[1].told_by) not in torn}
-    shown = {key: server_in(found) for key, found in sets.items() if key not in sure and key[1].where}
+    shown = {key: server_in(findings) for key, findings in sets.items() if key not in sure and key[1].where}
     claims = {(server, peers[key]) for key, server in (sure | shown).items() if server != UNKNOWN}
 
     def guessed(server: str, reported: frozenset[str]) -> Owner:
@@ -89,9 +89,9 @@ def owners_of(sets: Mapping[SetKey, Sequence[Findings]], names: Mapping[str, Ite
     }
 
 
-def _peers(found: Iterable[Findings]) -> frozenset[str]:
+def _peers(those: Iterable[Findings]) -> frozenset[str]:
     """Return the CNs of which Health Monitors report a mismatch: on one server that is its one peer."""
-    groups = (group for findings in found for group in findings.groups.values() if group.kind == "health_monitor")
+    groups = (group for findings in those for group in findings.groups.values() if group.kind == "health_monitor")
     return frozenset(fold_value(common_name(group.name)) for group in groups if group.name) - {""}
 
 
@@ -123,9 +123,9 @@ def server_in(findings: Iterable[Findings]) -> str:
     A mismatch of an ISE server is published for the primary's Infrastructure log alone.
     """
     told: set[str] = set()
-    for found in findings:
-        told |= found.roles
-        if any(group.kind == "infrastructure" for group in found.groups.values()):
+    for finding in findings:
+        told |= finding.roles
+        if any(group.kind == "infrastructure" for group in finding.groups.values()):
             told.add("primary")
     return told.pop() if len(told) == 1 else UNKNOWN
 
@@ -179,7 +179,7 @@ class Result:
     @property
     def size(self) -> int:
         """The bytes that were read, as unpacked."""
-        return sum(found.size for found in self.findings.values())
+        return sum(findings.size for findings in self.findings.values())
 
 
 def read_sources(
@@ -212,12 +212,12 @@ def read_sources(
 def read_job(job: Job, settings: Settings, tell: Progress = lambda *_: None) -> Result:
     """Read the files of one job in their order; ``tell`` is called with a log's name and how many more bytes it was."""
     notes = Notes()
-    found: dict[LogSet, Findings] = {}
+    findings: dict[LogSet, Findings] = {}
     scanners: dict[str, Scanner] = {}
     last: LogSet | None = None
     for log in read_logs(job.files, notes):
         logs = log_set_of(job, log.name, settings)
-        if logs not in found and len(found) >= MOST_SETS:
+        if logs not in findings and len(findings) >= MOST_SETS:
             logs = LogSet(logs.server)
         if logs.server not in scanners:
             scanners[logs.server] = scanner_for(logs.server, settings)
@@ -225,7 +225,7 @@ def read_job(job: Job, settings: Settings, tell: Progress = lambda *_: None) -> 
         goes_on = log.continues and logs == last
         if logs != last:
             scanner.finish()
-            scanner.findings = found.setdefault(logs, Findings({rule.name: Tally(rule) for rule in settings.rules}))
+            scanner.findings = findings.setdefault(logs, Findings({rule.name: Tally(rule) for rule in settings.rules}))
         last = logs
         head = first_bytes(log.stream) if goes_on else b""
         scanner.begin_file(log.name, continues=goes_on, within_line=goes_on and begins_within_line(head))
@@ -240,7 +240,7 @@ def read_job(job: Job, settings: Settings, tell: Progress = lambda *_: None) -> 
             tell(log.name, untold)
     for scanner in scanners.values():
         scanner.finish()
-    return Result(job, found, notes.damaged)
+    return Result(job, findings, notes.damaged)
 
 
 def log_set_of(job: Job, name: str, settings: Settings) -> LogSet:

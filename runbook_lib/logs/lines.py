@@ -49,10 +49,10 @@ def match_time(text: str, position: int = 0) -> tuple[int, datetime | None] | No
     no time begins there.
     """
     for form in _FORMS:
-        if found := form.match(text, position):
-            return found.end(), _moment(found)
-    found = _NO_YEAR.match(text, position) or _CLOCK_ALONE.match(text, position)
-    return (found.end(), None) if found else None
+        if match := form.match(text, position):
+            return match.end(), _moment(match)
+    match = _NO_YEAR.match(text, position) or _CLOCK_ALONE.match(text, position)
+    return (match.end(), None) if match else None
 
 
 def clock_of(server: str, zones: Mapping[str, str] | None) -> tzinfo:
@@ -91,8 +91,8 @@ def as_utc(moment: datetime, zone: tzinfo) -> datetime | None:
         return None
 
 
-def _moment(found: re.Match[str]) -> datetime | None:
-    parts = found.groupdict()
+def _moment(match: re.Match[str]) -> datetime | None:
+    parts = match.groupdict()
     month, day = _month_and_day(parts)
     year = int(parts["year"])
     hour = int(parts["hour"])
@@ -170,7 +170,7 @@ def read_prefix(line: str) -> Prefix:
     moment: datetime | None = None
     said = ""
     while True:
-        start = found.end() if (found := _BETWEEN.match(line, position)) else position
+        start = match.end() if (match := _BETWEEN.match(line, position)) else position
         if line.startswith("[", start) and (inner := match_time(line, start + 1)) and moment is None:
             moment = inner[1]
             said = line[start + 1 : inner[0]]

@@ -212,8 +212,8 @@ def read_message(window: Window, at: int) -> MessageHit | None:
     if hit := _read(window, at):
         return hit
     start, end = max(window.line_start(at), at - BEFORE), min(window.line_end(at), at + BEFORE)
-    found = _JOINT.search(window.data, at, min(end, at + LONGEST))
-    if found is None or not (joint := found[1]).strip():
+    sign = _JOINT.search(window.data, at, min(end, at + LONGEST))
+    if sign is None or not (joint := sign[1]).strip():
         return None
     before, line = (bytes(window.data[start:stop]).replace(joint, b"\n") for stop in (at, end))
     hit = _read(Window(line, 0, len(line), at_end=window.at_end and end == window.high), len(before))
@@ -364,10 +364,10 @@ def _follow(
     """Return where the words that begin at ``at`` end; with ``until``, only if the last begins exactly there."""
     position, begins = at, at
     for index, word in enumerate(words):
-        found = word.match(window.data, position, window.high) if index == 0 else _next(window, position, word, thread)
-        if found is None:
+        match = word.match(window.data, position, window.high) if index == 0 else _next(window, position, word, thread)
+        if match is None:
             return None
-        begins, position = found.span()
+        begins, position = match.span()
         if until is not None and begins > until:
             return None
     return position if until is None or begins == until else None
@@ -377,8 +377,8 @@ def _next(window: Window, position: int, word: re.Pattern[bytes], thread: str) -
     """Return ``word`` where it comes next: behind blanks, or at the beginning of a line that follows."""
     blanks = _BLANKS.match(window.data, position, window.high)
     position = blanks.end() if blanks else position
-    if found := word.match(window.data, position, window.high):
-        return found
+    if match := word.match(window.data, position, window.high):
+        return match
     if window.data[position : position + 1] != b"\n":
         return None
     start = position + 1
@@ -387,8 +387,8 @@ def _next(window: Window, position: int, word: re.Pattern[bytes], thread: str) -
             return None
         prefix = prefix_of(window, start)
         foreign = bool(thread and prefix.thread and prefix.thread != thread)
-        if not foreign and (found := _at_beginning(window, start, prefix.length, word)):
-            return found
+        if not foreign and (match := _at_beginning(window, start, prefix.length, word)):
+            return match
         end = window.line_end(start)
         if not prefix.length and window.data[start:end].strip():
             return None
@@ -405,12 +405,12 @@ def _at_beginning(window: Window, start: int, length: int, word: re.Pattern[byte
     blanks = _BLANKS.match(window.data, start, end)
     marks = _MARKS.match(window.data, start + length, end)
     for position in (blanks.end() if blanks else start, marks.end() if marks else start):
-        if found := word.match(window.data, position, window.high):
-            return found
+        if match := word.match(window.data, position, window.high):
+            return match
     if len(word.pattern) < 6 or word.pattern == DN_START:
         return None
     every = word.finditer(window.data, start, end)
-    return next((found for found in every if window.data[found.start() - 1 : found.start()].isspace()), None)
+    return next((match for match in every if window.data[match.start() - 1 : match.start()].isspace()), None)
 
 
 # -- what stands above and before it -----------------------------------------------------------

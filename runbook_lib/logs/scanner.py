@@ -185,9 +185,9 @@ class Scanner:
 
     def _work(self, stop: int) -> None:
         """Handle every hit before ``stop``, and drop what is no longer needed."""
-        found = self._search.positions(self._data, self._searched, stop, self._size)
-        if found:
-            self._handle(found)
+        positions = self._search.positions(self._data, self._searched, stop, self._size)
+        if positions:
+            self._handle(positions)
         drop = self._size if stop == self._size else max(0, stop - BEFORE_WRAPPED)
         self._feeds += count(self._view[:drop], b"\n")
         self._counted = (0, 0)
@@ -198,18 +198,18 @@ class Scanner:
         while len(self._files) > 1 and self._files[1].start <= self._base:
             del self._files[0]
 
-    def _handle(self, found: dict[bytes, list[int]]) -> None:
-        self.findings.roles.update(role for words, role in ROLES.items() if words in found)
+    def _handle(self, positions: dict[bytes, list[int]]) -> None:
+        self.findings.roles.update(role for words, role in ROLES.items() if words in positions)
         takes = dict.fromkeys((LITERAL, *LISTS), self._take_message) | {FURTHER: self._take_other}
-        for at, hit in sorted((at, literal) for literal in takes for at in found.get(literal, ())):
+        for at, hit in sorted((at, literal) for literal in takes for at in positions.get(literal, ())):
             takes[hit](at)
-        for at in sorted(at for literal in OTHER_CASE for at in found.get(literal, ())):
+        for at in sorted(at for literal in OTHER_CASE for at in positions.get(literal, ())):
             if is_told(window := self._window(at, AFTER), at):
                 self._take_cut_off(window, at, "other")
-        for at in sorted(at for literal in LEFT_OUT for at in found.get(literal, ())):
+        for at in sorted(at for literal in LEFT_OUT for at in positions.get(literal, ())):
             self._take_left_out(at)
         for rule in self._searched_rules:
-            for at in sorted({at for literal in rule.literals for at in found.get(literal, ())}):
+            for at in sorted({at for literal in rule.literals for at in positions.get(literal, ())}):
                 self._take_look_alike(self.findings.tallies[rule.name], at)
 
     def _window(self, at: int, reach: int, before: int = BEFORE) -> Window:

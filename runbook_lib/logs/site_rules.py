@@ -51,13 +51,13 @@ def load_rules(path: Path) -> tuple[Rule, ...]:
     taken = {rule.name for rule in RULES}
     for number, item in enumerate(_items(path), 1):
         label = str(item.get("name", "")) if isinstance(item, Mapping) else ""
-        found = _problems(item, taken)
-        if not found:
+        wrong = _problems(item, taken)
+        if not wrong:
             rule = _rule(item)
-            found = _unproven(rule, item)
+            wrong = _unproven(rule, item)
             rules.append(rule)
             taken.add(rule.name)
-        problems += [f"rule {number} {label}".rstrip() + f": {problem}" for problem in found]
+        problems += [f"rule {number} {label}".rstrip() + f": {problem}" for problem in wrong]
     if problems:
         raise _invalid(path, "\n".join(problems))
     return tuple(rules)
@@ -84,40 +84,42 @@ def _problems(item: object, taken: set[str]) -> list[str]:
     if not isinstance(item, Mapping):
         return ["is not a mapping of keys"]
     known = (*_NEEDED, *_OPTIONAL)
-    found = [f"{key!s:.40}: unknown key; known are {', '.join(known)}" for key in item if key not in known]
-    found += [f"{key}: is missing" for key in _NEEDED if key not in item]
+    problems = [f"{key!s:.40}: unknown key; known are {', '.join(known)}" for key in item if key not in known]
+    problems += [f"{key}: is missing" for key in _NEEDED if key not in item]
     for key in ("name", "meaning", "advice", "match", "near_miss", "confidence", "notebook"):
         if key in item and (not isinstance(item[key], str) or not item[key].strip()):
-            found.append(f"{key}: write a text")
+            problems.append(f"{key}: write a text")
     for key in ("literals", "patterns"):
         value = item.get(key, [])
         if not isinstance(value, list) or not all(isinstance(text, str) and text for text in value):
-            found.append(f"{key}: write a list of texts")
-    return found or [*_worse_problems(item, taken)]
+            problems.append(f"{key}: write a list of texts")
+    return problems or [*_worse_problems(item, taken)]
 
 
 def _worse_problems(item: Mapping[str, Any], taken: set[str]) -> list[str]:
     """Return what is wrong with values that are of the right kind."""
-    found = []
+    problems = []
     if not re.fullmatch(r"[a-z][a-z0-9_]{0,40}", item["name"]):
-        found.append("name: write small letters, digits and underscores")
+        problems.append("name: write small letters, digits and underscores")
     if item["name"] in taken:
-        found.append("name: there is a rule of that name already")
+        problems.append("name: there is a rule of that name already")
     if not item["literals"] or any(len(text.encode()) < SHORTEST_LITERAL for text in item["literals"]):
-        found.append(f"literals: write at least one, of {SHORTEST_LITERAL} bytes or more: rare words are quick to find")
+        problems.append(
+            f"literals: write at least one, of {SHORTEST_LITERAL} bytes or more: rare words are quick to find"
+        )
     for text in item.get("patterns", []):
         try:
             re.compile(text)
         except re.error as error:
-            found.append(f"patterns: {cut(text, 60)!r} is not a regular expression: {error}")
+            problems.append(f"patterns: {cut(text, 60)!r} is not a regular expression: {error}")
     if item.get("confidence", "likely") not in get_args(Confidence):
-        found.append(f"confidence: write one of {', '.join(get_args(Confidence))}")
+        problems.append(f"confidence: write one of {', '.join(get_args(Confidence))}")
     if item.get("notebook", Stage.START) not in set(Stage):
-        found.append(f"notebook: write one of {', '.join(Stage)}")
+        problems.append(f"notebook: write one of {', '.join(Stage)}")
     lines = item.get("lines_before", 0)
     if type(lines) is not int or not 0 <= lines <= MOST_LINES_BEFORE:
-        found.append(f"lines_before: write a number from 0 to {MOST_LINES_BEFORE}")
-    return found
+        problems.append(f"lines_before: write a number from 0 to {MOST_LINES_BEFORE}")
+    return problems
 
 
 def _rule(item: Mapping[str, Any]) -> Rule:
@@ -134,12 +136,12 @@ def _rule(item: Mapping[str, Any]) -> Rule:
 
 
 def _unproven(rule: Rule, item: Mapping[str, Any]) -> list[str]:
-    found = []
+    problems = []
     if not _counts(rule, item["match"]):
-        found.append("match: the rule does not find its message in this text")
+        problems.append("match: the rule does not find its message in this text")
     if _counts(rule, item["near_miss"]):
-        found.append("near_miss: the rule finds its message in this text too")
-    return found
+        problems.append("near_miss: the rule finds its message in this text too")
+    return problems
 
 
 def _counts(rule: Rule, text: str) -> int:

@@ -61,11 +61,11 @@ def list_logs(paths: Iterable[Path]) -> list[Listed]:
     Raises UsageError for a path that is not there or cannot be looked at; what cannot be looked at in a
     folder is among the files, with its ``problem``.
     """
-    found: dict[Identity | Path, Listed] = {}
+    files: dict[Identity | Path, Listed] = {}
     for path in paths:
         for listed in sorted(_walk(path), key=lambda x: oldest_first(x.path.as_posix())):
-            found.setdefault(listed.identity or listed.path, listed)
-    return list(found.values())
+            files.setdefault(listed.identity or listed.path, listed)
+    return list(files.values())
 
 
 def by_series(files: Sequence[Listed]) -> list[list[Listed]]:
@@ -118,14 +118,14 @@ def _walk(path: Path) -> list[Listed]:
     if path == STDIN:
         return [Listed(path, None)]
     try:
-        found = path.stat()
+        status = path.stat()
     except (OSError, ValueError) as error:
         raise unreadable("This log or folder is not there, or cannot be looked at.", str(path), error) from error
-    if stat.S_ISREG(found.st_mode):
-        return [_listed(path, found)]
-    if stat.S_ISFIFO(found.st_mode) and str(path).startswith(_PIPES):
+    if stat.S_ISREG(status.st_mode):
+        return [_listed(path, status)]
+    if stat.S_ISFIFO(status.st_mode) and str(path).startswith(_PIPES):
         return [Listed(path, None)]
-    if not stat.S_ISDIR(found.st_mode):
+    if not stat.S_ISDIR(status.st_mode):
         raise unreadable("This is neither a file nor a folder.", str(path))
 
     closed: list[Listed] = []
@@ -138,19 +138,19 @@ def _walk(path: Path) -> list[Listed]:
     return [*(listed for file in inside if (listed := _regular(file)) is not None), *closed]
 
 
-def _listed(path: Path, found: os.stat_result) -> Listed:
-    return Listed(path, (found.st_dev, found.st_ino), found.st_size)
+def _listed(path: Path, status: os.stat_result) -> Listed:
+    return Listed(path, (status.st_dev, status.st_ino), status.st_size)
 
 
 def _regular(file: Path) -> Listed | None:
     """Return what a folder's entry is, or None where it is no file, or has gone since the folder was read."""
     try:
-        found = file.lstat()
+        status = file.lstat()
     except FileNotFoundError:
         return None
     except OSError as error:
         return _unreadable(file, "cannot be looked at", error)
-    return _listed(file, found) if stat.S_ISREG(found.st_mode) else None
+    return _listed(file, status) if stat.S_ISREG(status.st_mode) else None
 
 
 def _unreadable(path: Path, problem: str, error: OSError) -> Listed:
@@ -174,8 +174,8 @@ def _open(listed: Listed, notes: Notes) -> BinaryIO | None:
         except OSError as error:
             notes.add(str(listed.path), "cannot be opened", error.strerror)
             return None
-        found = os.fstat(file.fileno())
-        if listed.identity in (None, (found.st_dev, found.st_ino)):
+        status = os.fstat(file.fileno())
+        if listed.identity in (None, (status.st_dev, status.st_ino)):
             return file
         file.close()
     notes.add(str(listed.path), "went away while the logs were read")
@@ -189,8 +189,8 @@ def _same_folder(listed: Listed) -> Iterator[Path]:
     except OSError:
         return
     for other in others:
-        found = _regular(other)
-        if found is not None and found.identity == listed.identity:
+        file = _regular(other)
+        if file is not None and file.identity == listed.identity:
             yield other
 
 
@@ -281,19 +281,19 @@ def lines_around(paths: Sequence[Path], wanted: Mapping[str, Iterable[int]]) -> 
     """
     near = range(-BEFORE, AFTER + 1)
     numbers = {name: {max(1, number + away) for number in lines for away in near} for name, lines in wanted.items()}
-    found: dict[str, Lines] = {}
+    kept: dict[str, Lines] = {}
     left = MOST_READ
     try:
         files = [file for file in list_logs(paths) if any(name.startswith(str(file.path)) for name in numbers)]
         for log in read_logs(files, Notes()):
             if log.name in numbers and left > 0:
-                found[log.name], read = _read(log, numbers[log.name], left)
+                kept[log.name], read = _read(log, numbers[log.name], left)
                 left -= read
-            if left <= 0 or found.keys() == numbers.keys():
+            if left <= 0 or kept.keys() == numbers.keys():
                 break
     except UsageError:
         pass  # what could be read first can no longer be: the evidence itself is kept all the same
-    return found
+    return kept
 
 
 def _read(log: LogFile, numbers: set[int], limit: int) -> tuple[Lines, int]:

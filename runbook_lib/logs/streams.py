@@ -37,13 +37,13 @@ def oldest_first(name: str) -> tuple[str, str, tuple[int, ...]]:
 def _rotation(name: str) -> tuple[str, str, tuple[int, int, int, int]]:
     """Return folder, series and the numbers of a log's name: ``hm-0-1.log.2.gz`` → ``hm.log`` and (2, 0, 1, …)."""
     folder, _, base = name.rpartition("/")
-    found = _GENERATIONS.fullmatch(_PACKED.sub("", base))
-    if found is None or _YEAR.search(found["stem"] + found["inner"]):  # a date's order is that of its digits
+    match = _GENERATIONS.fullmatch(_PACKED.sub("", base))
+    if match is None or _YEAR.search(match["stem"] + match["inner"]):  # a date's order is that of its digits
         return folder, base, (0, 0, 0, 0)
-    inner = [int(number) for number in re.findall(r"\d+", found["inner"])]
-    outer = int(found["outer"][1:]) if found["outer"] else 0
+    inner = [int(number) for number in re.findall(r"\d+", match["inner"])]
+    outer = int(match["outer"][1:]) if match["outer"] else 0
     first, second, third = (*inner, 0, 0, 0)[:3]
-    return folder, f"{found['stem']}{len(inner)}{found['ending']}", (outer, first, second, third)
+    return folder, f"{match['stem']}{len(inner)}{match['ending']}", (outer, first, second, third)
 
 
 # -- What a log's bytes come through: small readers, the refusal of a source, and the notes on damaged ones
@@ -169,8 +169,8 @@ class Notes:
     def add(self, source: str, problem: str, error: object = "") -> None:
         """Note what could not be read, unless it lies in an archive that is noted already."""
         if not any(source == known.source or source.startswith(f"{known.source}/") for known in self.damaged):
-            found = cut(" ".join(str(error).split()), 200)
-            self.damaged.append(Damage(source=source, problem=f"{problem} ({found})" if found else problem))
+            why = cut(" ".join(str(error).split()), 200)
+            self.damaged.append(Damage(source=source, problem=f"{problem} ({why})" if why else problem))
 
 
 def unreadable(what: str, where: str, found: Any = "") -> UsageError:

@@ -74,8 +74,8 @@ class _Tar:
             if header.kind == _LONG_NAME:
                 said["path"] = self._text(header.size).rstrip(b"\0").decode("utf-8", "replace")
             elif header.kind == _PAX:
-                found = read_pax(self._text(header.size))
-                said |= {key: found[key] for key in _USED if key in found}
+                pax = read_pax(self._text(header.size))
+                said |= {key: pax[key] for key in _USED if key in pax}
             elif header.kind in (_LONG_LINK, _PAX_FOR_ALL):
                 self._text(header.size)
             else:
@@ -109,11 +109,11 @@ class _Tar:
     def _text(self, size: int) -> bytes:
         if size > _LONGEST_TEXT:
             raise WrongHeader("a name or an extended header that is too long")
-        found = bytearray()
-        while len(found) < size:
-            found += self.read(size - len(found))
+        data = bytearray()
+        while len(data) < size:
+            data += self.read(size - len(data))
         self.skip(-size % BLOCK)
-        return bytes(found)
+        return bytes(data)
 
     def _skip_sparse_map(self, header: Header, block: bytes) -> None:
         """Skip the blocks that say where the holes of a sparse member are: they hold nothing but NULs."""

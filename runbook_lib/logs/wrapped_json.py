@@ -90,9 +90,9 @@ def read_wrapped(window: Window, at: int) -> tuple[list[MessageHit], int, bool] 
 def readable(line: str) -> str:
     """Return a line with a message that stands in it as numbers written as text: for people, and for the redaction."""
 
-    def text(found: re.Match[str]) -> str:
-        numbers = [int(number) for number in found[0][1:-1].split(",")]
-        return json.dumps(_string(numbers), ensure_ascii=False) if _is_bytes(numbers) else found[0]
+    def text(match: re.Match[str]) -> str:
+        numbers = [int(number) for number in match[0][1:-1].split(",")]
+        return json.dumps(_string(numbers), ensure_ascii=False) if _is_bytes(numbers) else match[0]
 
     return _NUMBERS.sub(text, line)
 
@@ -136,15 +136,15 @@ def _moved(hit: MessageHit, placed: list[_Piece]) -> MessageHit:
 
 def _above(window: Window, start: int) -> list[_Piece]:
     """Return the wrapped lines right above, where a message that is one object a line may begin."""
-    found: list[_Piece] = []
-    while start > window.low and len(found) < _LINES_ABOVE:
+    pieces: list[_Piece] = []
+    while start > window.low and len(pieces) < _LINES_ABOVE:
         end = start - 1
         start = window.line_start(end)
         piece = _piece(window, start, end)
         if piece is None:
             break
-        found.insert(0, piece)
-    return found
+        pieces.insert(0, piece)
+    return pieces
 
 
 def _below(window: Window, end: int) -> Iterator[_Piece]:
@@ -194,12 +194,12 @@ def unwrap(line: bytes) -> Wrapped | None:
     before, rest = text[: begin.start()], text[begin.start() :]
     prefix = read_prefix(before[:LONGEST])
     for _ in range(_DEPTH):
-        found, end = _object(rest)
-        if found is None or _RAREST in before or _RAREST in rest[end:]:
+        fields, end = _object(rest)
+        if fields is None or _RAREST in before or _RAREST in rest[end:]:
             return None
         if rest[end:].strip(" \t\r\n,") or is_quoted(before, before[prefix.length :], sentence=True):
             return Wrapped(None)
-        held = _text(found, prefix.said)
+        held = _text(fields, prefix.said)
         if held is None or not held.startswith("{"):
             return Wrapped(held)
         rest = held
@@ -209,41 +209,41 @@ def unwrap(line: bytes) -> Wrapped | None:
 def _object(text: str) -> tuple[dict[str, Any] | None, int]:
     """Return the object with which the text begins, and where it ends."""
     try:
-        found, end = _DECODER.raw_decode(text)
+        fields, end = _DECODER.raw_decode(text)
     except (ValueError, RecursionError):
         return None, 0
     for name in AROUND:
-        if isinstance(found.get(name), dict):
-            found = found[name]
-    return found, end
+        if isinstance(fields.get(name), dict):
+            fields = fields[name]
+    return fields, end
 
 
-def _text(found: dict[str, Any], said: str) -> str | None:
-    message = _first(found, MESSAGES)
-    stack = _first(found, STACKS)
+def _text(fields: dict[str, Any], said: str) -> str | None:
+    message = _first(fields, MESSAGES)
+    stack = _first(fields, STACKS)
     if not message and not stack:
         return None
     text = message if stack in message else f"{message}\n{stack}"
     text = text.strip("\r\n")
-    return text if text.startswith("{") else _told(found, text, said) + text
+    return text if text.startswith("{") else _told(fields, text, said) + text
 
 
-def _told(found: dict[str, Any], text: str, said: str) -> str:
+def _told(fields: dict[str, Any], text: str, said: str) -> str:
     """Return time and thread as they stand before a log's line, as far as it does not tell them itself."""
     own = read_prefix(text[:LONGEST])
-    time = "" if own.said else _first(found, TIMES) or said
+    time = "" if own.said else _first(fields, TIMES) or said
     ends = match_time(time)
-    thread = _first(found, THREADS) if not own.thread else ""
+    thread = _first(fields, THREADS) if not own.thread else ""
     thread = "" if any(c in thread for c in "[]\n") else thread
     return (f"{time[: ends[0]]} " if ends else "") + (f"[{cut(thread, 80)}] " if thread else "")
 
 
-def _first(found: dict[str, Any], names: tuple[str, ...]) -> str:
+def _first(fields: dict[str, Any], names: tuple[str, ...]) -> str:
     """Return the first of the fields that is a text, empty where none is."""
     for name in names:
-        value: Any = found.get(name)
+        value: Any = fields.get(name)
         if value is None:
-            value = found
+            value = fields
             for part in name.split("."):
                 value = value.get(part) if isinstance(value, dict) else None
         if (text := _string(value)).strip():

@@ -95,15 +95,15 @@ class Changing(Runbook):
         if not needed and not self._approve:
             return tables.approval(None, "There is nothing to approve.")
         plan = self._do(self.context.record.read_plan)
-        found = self._do(lambda: approve_as_asked(self.context, plan, self._approve))
-        if found is None and needed and not plan.blocked:
+        given = self._do(lambda: approve_as_asked(self.context, plan, self._approve))
+        if given is None and needed and not plan.blocked:
             return ApprovalForm(
                 plan,
                 partial(approve_by_form, self.context, plan),
                 approval_command(plan),
                 lambda: _shown(approval_of(self.context, plan)),
             )
-        return _shown(found)
+        return _shown(given)
 
     def _needs_approval(self) -> bool:
         """Whether what this stage is going to do needs one."""
@@ -125,8 +125,8 @@ class Changing(Runbook):
         return Table(title="Steps for a person", headers=("step",), rows=(), empty="shown once the plan is approved")
 
 
-def _shown(found: Approval | None) -> View[Approval | None]:
-    return tables.approval(found, "This plan may be carried out." if found else "There is nothing to approve.")
+def _shown(approval: Approval | None) -> View[Approval | None]:
+    return tables.approval(approval, "This plan may be carried out." if approval else "There is nothing to approve.")
 
 
 def show(form: Form[Any]) -> None:
@@ -181,9 +181,9 @@ class DeleteStale(Changing):
     def prove(self) -> View[tuple[Check, ...]]:
         """Show expected beside actual for every planned deletion."""
         plan = self._do(self.context.record.read_plan)
-        found = self._do(lambda: planned_changes.prove_deletions(self.context, plan))
+        checks = self._do(lambda: planned_changes.prove_deletions(self.context, plan))
         return tables.checks(
-            found,
+            checks,
             "Are exactly these gone?",
             "“not known”: listed again, perhaps with the new certificate; stages 40 to 60 find out.",
         )
@@ -296,18 +296,18 @@ class ReaddIse(Changing):
 
     def observe(self) -> View[tuple[ise.IseDecision, ...]]:
         """Show what the ISE Servers page lists and what follows per ISE server of the site."""
-        found = self._decided()
+        decisions = self._decided()
         table = Table(
             title="ISE servers of the site",
             headers=("name", "address", "what the page says", "what follows"),
-            rows=tuple(Row(d.name, d.address, self._page_says(d), d.action) for d in found),
+            rows=tuple(Row(d.name, d.address, self._page_says(d), d.action) for d in decisions),
             empty="the site has no ISE server",
         )
-        by_hand = [d.name for d in found if d.action is ise.IseAction.GUIDE]
+        by_hand = [d.name for d in decisions if d.action is ise.IseAction.GUIDE]
         if not by_hand:
-            return View(found, (table,))
+            return View(decisions, (table,))
         steps = self._steps(lambda: self._run(ise.ise_steps(self.context, self._pages, by_hand)))
-        return View(found, (table, steps))
+        return View(decisions, (table, steps))
 
     def _page_says(self, decision: ise.IseDecision) -> str:
         if decision.listed:

@@ -61,20 +61,20 @@ class Verify(Runbook):
 
     def outcome(self) -> View[Outcome]:
         """Say how this incident ends, and what would keep it from coming back."""
-        found = proof.outcome_of(self.context, self._checks)
-        mark = "bad" if found in (Outcome.FAILED, Outcome.UNKNOWN) else "good"
+        outcome = proof.outcome_of(self.context, self._checks)
+        mark = "bad" if outcome in (Outcome.FAILED, Outcome.UNKNOWN) else "good"
         table = Table(
             title="Outcome",
             headers=("outcome", "incident"),
-            rows=(Row(found, self.incident, mark=mark),),
+            rows=(Row(outcome, self.incident, mark=mark),),
             note=decisions.LASTING_REPAIR,
         )
-        return View(found, (table,))
+        return View(outcome, (table,))
 
     def _seal(self) -> None:
         require_checks(self._checks, "The repair is not proven")
-        found = proof.outcome_of(self.context, self._checks)
-        self.context.record.set_outcome(found, proof.undecided(self._checks))
+        outcome = proof.outcome_of(self.context, self._checks)
+        self.context.record.set_outcome(outcome, proof.undecided(self._checks))
 
 
 # -- Stage 70: the post-mortem of an incident, shown, and written into its record before that is sealed
@@ -91,11 +91,11 @@ class WritePostMortem(Runbook):
 
     def summary(self) -> View[PostMortem]:
         """Show how the incident ended, how long what was rejected, what happened when, and what remains unproven."""
-        found = self._do(self._read)
+        pm = self._do(self._read)
         ended = Table(
             title="How it ended",
             headers=("outcome", "why"),
-            rows=(Row(found.headline.outcome or "none", found.headline.words, mark=mark_of(found.headline.tone)),),
+            rows=(Row(pm.headline.outcome or "none", pm.headline.words, mark=mark_of(pm.headline.tone)),),
         )
         lengths = Table(
             title="How long each was rejected",
@@ -108,23 +108,23 @@ class WritePostMortem(Runbook):
                     stamp(each.until_utc),
                     "\n".join(each.not_known) or "-",
                 )
-                for each in found.impacts
+                for each in pm.impacts
             ),
         )
-        drawn = over_time(found)
+        drawn = over_time(pm)
         timeline = Table(
             title="Timeline of the incident, in UTC",
             headers=("when", "what", "where", "journal"),
             rows=tuple(
                 Row(_utc(m.said), m.what, m.where or "-", f"line {m.ref.line}", mark=mark_of(m.tone))
-                for m in found.moments
+                for m in pm.moments
             ),
-            fold=f"Timeline of the incident, in UTC: {len(found.moments):,} moments",
+            fold=f"Timeline of the incident, in UTC: {len(pm.moments):,} moments",
         )
         unproven = Table(
-            title="What remains unproven", headers=("what",), rows=tuple(Row(sentence) for sentence in found.unproven)
+            title="What remains unproven", headers=("what",), rows=tuple(Row(sentence) for sentence in pm.unproven)
         )
-        return View(found, (ended, lengths, unproven, timeline), (drawn.wide,) if drawn else ())
+        return View(pm, (ended, lengths, unproven, timeline), (drawn.wide,) if drawn else ())
 
     def write(self) -> View[Written]:
         """Write the report into the record, as HTML, PDF and Markdown, and return the files; earlier ones stay."""

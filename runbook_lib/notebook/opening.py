@@ -57,15 +57,15 @@ def choose_site(site: str = "", incident: str = "") -> View[str]:
     parameters ``site`` and ``incident`` are left empty and a person runs it.
     """
     person = attended()
-    found = resolved(site, incident, attended=person)
+    chosen = resolved(site, incident, attended=person)
 
     def opens() -> Table:
         now = resolved(site, incident, attended=person)
         return opening(now.site, now.incident or "its open one, or a new one", _because(site, person=person))
 
     if not person:
-        return View(found.site, (opens(),))
-    sites = tuple(sorted({*known_sites(), found.site} - {EXAMPLE}))
+        return View(chosen.site, (opens(),))
+    sites = tuple(sorted({*known_sites(), chosen.site} - {EXAMPLE}))
     acts = ChoiceActions(
         look=look_at,
         choose=partial(_choose, named=site),
@@ -73,7 +73,7 @@ def choose_site(site: str = "", incident: str = "") -> View[str]:
         host_key=show_host_key,
         close=close_incident,
     )
-    return ChoiceForm(opens, found.site, sites, paths.params_dir(), acts)
+    return ChoiceForm(opens, chosen.site, sites, paths.params_dir(), acts)
 
 
 def _because(site: str, *, person: bool) -> str:

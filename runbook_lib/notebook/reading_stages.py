@@ -97,14 +97,14 @@ def keep_given(context: Context, given: Given) -> str:
         kept = context.record.keep_bytes(f"expectations/{given.host}.{suffix}", data, stage=context.stage, text=name)
         fields[kind] = context.record.folder / kept.path
     expectation = Expectation.model_validate({key: value for key, value in fields.items() if value})
-    found = gather_knowledge(context, {given.host: expectation})[given.host]
-    return f"Kept for {given.host}: {found.words}. Run the next cell."
+    knowledge = gather_knowledge(context, {given.host: expectation})[given.host]
+    return f"Kept for {given.host}: {knowledge.words}. Run the next cell."
 
 
 def withdraw(context: Context, name: str) -> str:
     """Take back what was given to this incident for one host, as ``expect`` with ``withdraw`` would; say what holds."""
-    found = gather_knowledge(context, {name: Expectation()})[name]
-    return f"Withdrawn for {name}; still known: {in_digits(found)}. Run the next cell."
+    kept = gather_knowledge(context, {name: Expectation()})[name]
+    return f"Withdrawn for {name}; still known: {in_digits(kept)}. Run the next cell."
 
 
 def show_unconfirmed(context: Context, plan: Plan, renew: Callable[[], object]) -> View[tuple[Unconfirmed, ...]]:
@@ -163,9 +163,9 @@ class StartHere(Runbook):
 
     def preflight(self) -> View[tuple[Check, ...]]:
         """Ask every server whether it answers, and return one check for each question; changes nothing."""
-        found, self._problem = self._run(preflight.preflight(self.context))
-        self._checks = found
-        return tables.answers(found, "Is everything in place?", "Each line that is not “yes” says what to do.")
+        checks, self._problem = self._run(preflight.preflight(self.context))
+        self._checks = checks
+        return tables.answers(checks, "Is everything in place?", "Each line that is not “yes” says what to do.")
 
     def _goes_on_with(self) -> Next:
         """Return the first stage of this incident that is not done."""
@@ -202,13 +202,13 @@ class DiagnoseLogs(Runbook):
         return findings.diagnosis(self._do(lambda: diagnose.diagnose(self.context)))
 
     def _goes_on_with(self) -> Next:
-        found = diagnose.recorded_diagnosis(self.context)
+        diagnosis = diagnose.recorded_diagnosis(self.context)
         mismatch, look_alikes, no_logs = next_steps(self.stage, self.incident)
-        if found.mismatches:
+        if diagnosis.mismatches:
             return mismatch
-        if found.look_alikes:
+        if diagnosis.look_alikes:
             return look_alikes
-        return no_logs if found.no_logs else mismatch
+        return no_logs if diagnosis.no_logs else mismatch
 
 
 # -- Stage 20: what is stored, what is presented, the verdicts and the plan ------------------------

@@ -57,13 +57,13 @@ def explain(error: ValidationError, model: type[BaseModel], document: Document) 
 
 def section_at(model: type[BaseModel], where: Where) -> type[BaseModel] | None:
     """Return the section's model at a place of a site's file, or None where there is no section."""
-    found: type[BaseModel] | None = model
+    section: type[BaseModel] | None = model
     for key in where:
         if isinstance(key, int):
             continue
-        field = _fields(found).get(key) if found else None
-        found = _section_in(field) if field is not None else None
-    return found
+        field = _fields(section).get(key) if section else None
+        section = _section_in(field) if field is not None else None
+    return section
 
 
 def _fields(model: type[BaseModel]) -> dict[str, Any]:
@@ -74,7 +74,7 @@ def _fields(model: type[BaseModel]) -> dict[str, Any]:
 def _section_in(annotation: Any) -> type[BaseModel] | None:
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         return annotation
-    return next((found for part in get_args(annotation) if (found := _section_in(part))), None)
+    return next((section for part in get_args(annotation) if (section := _section_in(part))), None)
 
 
 def _words(detail: ErrorDetails, model: type[BaseModel], document: Document) -> str:
@@ -212,8 +212,8 @@ def site_of(document: Document, folder: Path) -> Site | None:
     if document.complete:
         one_as_list(document, Site)
         check_together(document, folder)
-    found = section_of(Site, document)
-    return None if found is None or document.problems else _absolute(found, folder)
+    site = section_of(Site, document)
+    return None if site is None or document.problems else _absolute(site, folder)
 
 
 def site_file(name_or_path: str | Path) -> Path:
@@ -262,11 +262,11 @@ def secret_variables(site: str = "") -> frozenset[str]:
     Files are searched, not read as sites: one with a problem counts, since the problem may be mended later.
     """
     files = [*params_files().values(), *([Path(site)] if site and not _is_name(site) else [])]
-    found: set[str] = set()
+    names: set[str] = set()
     for path in files:
         with suppress(OSError):
-            found.update(_VARIABLE.findall(path.read_text(encoding="utf-8", errors="replace")))
-    return frozenset(found)
+            names.update(_VARIABLE.findall(path.read_text(encoding="utf-8", errors="replace")))
+    return frozenset(names)
 
 
 def site_without_secrets(site: Site) -> dict[str, Any]:

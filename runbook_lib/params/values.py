@@ -138,8 +138,8 @@ def _without_size(text: str) -> str:
     ``256 SHA256:… comment (ED25519)`` with -f, ``host ED25519 SHA256:… comment`` with -F.
     """
     forms = (r"\d{3,5} ((?:SHA256|MD5):\S+)(?: .*)? \([A-Z0-9-]+\)", r"\S+ [A-Z0-9-]+ ((?:SHA256|MD5):\S+)(?: .*)?")
-    found = next((match for form in forms if (match := re.fullmatch(form, text))), None)
-    return found[1] if found else text
+    fitting = next((match for form in forms if (match := re.fullmatch(form, text))), None)
+    return fitting[1] if fitting else text
 
 
 def _key_type_inside(encoded: str) -> str:

@@ -217,7 +217,7 @@ class _YamlReader:
         return self._scalar(event, where, line) if isinstance(event, yaml.ScalarEvent) else None
 
     def _mapping(self, where: Where, events: Iterator[yaml.Event]) -> dict[str, Value]:
-        found: dict[str, Value] = {}
+        values: dict[str, Value] = {}
         for event in events:
             if isinstance(event, yaml.MappingEndEvent):
                 break
@@ -228,22 +228,22 @@ class _YamlReader:
             inside = (*where, key := event.value)
             if self._means_something_else(event):
                 self._document.problem(inside, "YAML does not read this key as text; put it in quotes", line)
-            if key in found:
+            if key in values:
                 first = self._document.lines[inside]
                 self._document.problem(inside, f"given twice (first in line {first}); keep one", line)
                 self._value(next(events), (*where, f"{key} (again)"), events)
                 continue
             self._document.lines[inside] = line
-            found[key] = self._value(next(events), inside, events)
-        return found
+            values[key] = self._value(next(events), inside, events)
+        return values
 
     def _sequence(self, where: Where, events: Iterator[yaml.Event]) -> list[Value]:
-        found: list[Value] = []
+        values: list[Value] = []
         for event in events:
             if isinstance(event, yaml.SequenceEndEvent):
                 break
-            found.append(self._value(event, (*where, len(found)), events))
-        return found
+            values.append(self._value(event, (*where, len(values)), events))
+        return values
 
     def _scalar(self, event: yaml.ScalarEvent, where: Where, line: int) -> Value:
         text: str = event.value
@@ -325,8 +325,8 @@ def _kind(annotation: Any) -> tuple[bool, type[BaseModel] | None]:
         return True, _kind(get_args(annotation)[0])[1]
     if get_origin(annotation) is dict:
         return False, None
-    found = [_kind(part) for part in get_args(annotation)]
-    return any(is_list for is_list, _ in found), next((section for _, section in found if section), None)
+    kinds = [_kind(part) for part in get_args(annotation)]
+    return any(is_list for is_list, _ in kinds), next((section for _, section in kinds if section), None)
 
 
 def _in_lists(places: dict[Where, Any], singles: set[Where]) -> dict[Where, Any]:

@@ -117,13 +117,13 @@ def _by_text(kind: str, stage: str, expected: str, seen: str, text: str) -> Abou
     is_change = kind in ("intent", "sent", "result")
     if is_change and stage == "30_delete_stale_certificates":
         command = expected.partition(" (")[0] if kind == "intent" else ""
-        found = About(topic=LineTopic.DELETE, name=text, command=command)
+        about = About(topic=LineTopic.DELETE, name=text, command=command)
     else:
         known = _CHANGES if is_change else _SENTENCES_WITHOUT_ABOUT.get(kind, ())
         matches = ((topic, pattern.fullmatch(text)) for topic, pattern in known)
         named = (About(topic=topic, **match.groupdict("")) for topic, match in matches if match)
-        found = next(named, About(name=text))
+        about = next(named, About(name=text))
     if kind == "observed":
-        return replace(found, seen=seen.partition(":")[0]) if found.topic is LineTopic.CERTIFICATE else found
+        return replace(about, seen=seen.partition(":")[0]) if about.topic is LineTopic.CERTIFICATE else about
     is_unsent = kind == "result" and seen.partition(": ")[0] == "not sent"
-    return replace(found, seen=NOT_SENT) if is_unsent else found
+    return replace(about, seen=NOT_SENT) if is_unsent else about

@@ -28,14 +28,14 @@ def pack(folder: Path, target: Path, trusted: Trusted, *, anyway: bool = False) 
     Raises ``SiteLocked`` for a record in which a stage runs, ``RecordDamaged`` for one that does not verify
     (``anyway``: both are packed as they are), ``ParameterRefused`` where there is such a file, ``RecordNotWritable``.
     """
-    found = verify_record(folder, trusted.keys, trusted.certificates)
+    verification = verify_record(folder, trusted.keys, trusted.certificates)
     if not anyway:
         _refuse_in_use(folder)
-        if found.problems:
+        if verification.problems:
             raise RecordDamaged(
                 "This record does not verify, so it is not packed",
-                where=str(found.folder),
-                found="\n".join(f"{problem.path}: {problem.what}" for problem in found.problems),
+                where=str(verification.folder),
+                found="\n".join(f"{problem.path}: {problem.what}" for problem in verification.problems),
                 next_step="look at it with runbook verify; --anyway packs it as it is",
             )
     if not write_new(target, packed(folder)):
@@ -65,8 +65,8 @@ def verify_archive(path: Path, trusted: Trusted) -> Verification:
     """Check the record in an archive; raises ``RecordDamaged`` where the file is no archive of one record."""
     try:
         folder, members = read_members(path)
-        found = Verification(folder=path, names=(folder, path.stem))
-        return verify_files(found, members, members.pop(JOURNAL, None), trusted)
+        verification = Verification(folder=path, names=(folder, path.stem))
+        return verify_files(verification, members, members.pop(JOURNAL, None), trusted)
     except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError) as error:
         raise _no_archive(path, str(error)) from error
 

@@ -244,15 +244,15 @@ def without_outputs(data: bytes) -> bytes:
 
 def versions(lines: Iterable[Line]) -> tuple[NotebookVersion, ...]:
     """Return every version that ran, in order; one that ran several times counts from its first."""
-    found: dict[tuple[str, str], NotebookVersion] = {}
+    versions: dict[tuple[str, str], NotebookVersion] = {}
     for line in lines:
         if line.about.topic in TEMPLATES:
             by_hand = line.about.topic is LineTopic.TEMPLATE_BY_HAND
             version = NotebookVersion(
                 stage=line.stage, sha256=line.seen, line=line.n, by_hand=by_hand, artifact=line.artifact
             )
-            found.setdefault((line.stage, line.seen), version)
-    return tuple(found.values())
+            versions.setdefault((line.stage, line.seen), version)
+    return tuple(versions.values())
 
 
 def drifts(lines: Iterable[Line], files: Mapping[str, ReadableFile], notebooks: Path) -> tuple[Drift, ...]:

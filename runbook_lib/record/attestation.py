@@ -401,8 +401,8 @@ def _stamp(work: _Sealing, made: Seal, authority: Authority | None, newest: Arti
     return replace(made, stamped=authority.url)
 
 
-def _note_leaks(record: Record, found: list[FoundSecret]) -> tuple[FoundSecret, ...]:
-    safe = tuple(FoundSecret(path=gate_text(each.path), what=each.what) for each in found)
+def _note_leaks(record: Record, leaks: list[FoundSecret]) -> tuple[FoundSecret, ...]:
+    safe = tuple(FoundSecret(path=gate_text(each.path), what=each.what) for each in leaks)
     for leak in safe:
         record.journal.append(Kind.NOTED, seen=leak.what, text=f"{LEAK}, in {leak.path}")
     return safe

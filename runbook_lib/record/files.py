@@ -199,8 +199,8 @@ def is_shared(folder: Path) -> bool:
 
 def is_private(folder: Path) -> bool:
     """Whether the folder is this account's own and nobody else may write in it."""
-    found = folder.stat()
-    return found.st_uid == os.geteuid() and not found.st_mode & 0o022
+    status = folder.stat()
+    return status.st_uid == os.geteuid() and not status.st_mode & 0o022
 
 
 def share(descriptor: int, path: Path) -> None:

@@ -127,10 +127,10 @@ def read_entry(root: Path, incident: str) -> Entry:
         if opening.get("incident") != incident:
             problem = f"it is the record of {opening['incident']}" if opening else "it has no journal"
             return Entry(PastIncident(incident=incident, problem=problem), "")
-        found = replace(_incident(incident, opening, lines), not_after_utc=_first_end(record))
+        entry = replace(_incident(incident, opening, lines), not_after_utc=_first_end(record))
     except RecordError as error:
         return Entry(PastIncident(incident=incident, problem=error.what), "")
-    return Entry(found, _text(record, lines))
+    return Entry(entry, _text(record, lines))
 
 
 def _incident(incident: str, opening: dict[str, str], lines: Sequence[Line]) -> PastIncident:
@@ -345,13 +345,13 @@ def standings(incidents: Iterable[PastIncident], sites: Sequence[str] = ()) -> t
 
     A damaged record counts for every site that it may be of by its name, so that no older one is taken for the newest.
     """
-    found = tuple(incidents)
-    names = set(sites) or {each.site for each in found if each.site}
+    known = tuple(incidents)
+    names = set(sites) or {each.site for each in known if each.site}
     called: dict[str, list[str]] = {}
     for name in names:
         called.setdefault(site_slug(name), []).append(name)
     newest: dict[str, PastIncident] = {}
-    for incident in found:
+    for incident in known:
         slug = slug_in(incident.incident)
         unknown = [] if sites else [slug]
         for name in called.get(slug, unknown) if incident.problem else names & {incident.site}:
@@ -369,10 +369,10 @@ def current(site: str, incidents: Iterable[PastIncident]) -> PastIncident | None
 
     Its newest where that is damaged, else the open one that a run goes on in, else its newest.
     """
-    found = [each for each in incidents if Query(site=site).fits(each)]
-    if found and found[0].problem:
-        return found[0]
-    return next((each for each in found if is_open(each)), found[0] if found else None)
+    of_site = [each for each in incidents if Query(site=site).fits(each)]
+    if of_site and of_site[0].problem:
+        return of_site[0]
+    return next((each for each in of_site if is_open(each)), of_site[0] if of_site else None)
 
 
 def _standing(site: str, incident: PastIncident | None) -> SiteStatus:

@@ -308,8 +308,8 @@ def list_records(root: Path, site: str = "") -> list[Summary]:
     """
     if not site:
         return [_summary(root, incident) for incident in named_there(root)]
-    found = [_summary(root, incident) for incident in named_there(root, f"-{site_slug(site)}-")]
-    return [summary for summary in found if summary.site == site or summary.problem]
+    summaries = [_summary(root, incident) for incident in named_there(root, f"-{site_slug(site)}-")]
+    return [summary for summary in summaries if summary.site == site or summary.problem]
 
 
 def find_open(root: Path, site: str) -> str | None:
@@ -325,8 +325,8 @@ def named_there(root: Path, part: str = "", pattern: re.Pattern[str] = INCIDENT)
     """Return the names of all incidents' folders that hold ``part``, the newest first; nothing in them is read."""
     if not root.is_dir():
         return []
-    with os.scandir(root) as found:
-        names = [each.name for each in found if part in each.name and pattern.fullmatch(each.name) and each.is_dir()]
+    with os.scandir(root) as entries:
+        names = [each.name for each in entries if part in each.name and pattern.fullmatch(each.name) and each.is_dir()]
     return sorted(names, reverse=True)
 
 

@@ -422,8 +422,8 @@ def _after_last_line_feed(file: int, end: int) -> int:
     """The offset after the last line feed before ``end``; 0 if there is none."""
     while end > 0:
         start = max(0, end - _BLOCK)
-        found = os.pread(file, end - start, start).rfind(b"\n")
-        if found >= 0:
-            return start + found + 1
+        position = os.pread(file, end - start, start).rfind(b"\n")
+        if position >= 0:
+            return start + position + 1
         end = start
     return 0

@@ -199,13 +199,13 @@ def free_stale(site: str, holder: str, servers: Sequence[str] = ()) -> Holder | 
     holder, or none, has it, or if only another user may remove it. Whether a process on another host lives cannot be
     seen from here: who names that holder vouches for it.
     """
-    found = dict(_held(site)) | {path: _read(path) for path in lock_paths(servers) if path.exists()}
-    if not found:
+    holders = dict(_held(site)) | {path: _read(path) for path in lock_paths(servers) if path.exists()}
+    if not holders:
         place = str(paths.locks_dir())
         raise ParameterRefused(f"the lock of site {site} is free", where=place, next_step="nothing to free")
-    named = {path: each for path, each in found.items() if holder == (each.id if each else UNREADABLE)}
+    named = {path: each for path, each in holders.items() if holder == (each.id if each else UNREADABLE)}
     if not named:
-        path, other = next(iter(found.items()))
+        path, other = next(iter(holders.items()))
         raise ParameterRefused(
             f"the lock of site {site} is not held by {holder}",
             where=str(path),

@@ -196,17 +196,17 @@ def parse_manifest(data: bytes) -> Manifest:
         value: dict[str, Any] = json.loads(data)
         if value["format"] != FORMAT:
             raise ValueError("it is not a manifest of this form")
-        found = Manifest(
+        manifest = Manifest(
             incident=value["incident"],
             journal=_typed(JournalPart(**value["journal"])),
             files=tuple(_typed(FileEntry(**entry)) for entry in value["files"]),
         )
-        same = isinstance(found.incident, str) and found.to_bytes() == data
+        same = isinstance(manifest.incident, str) and manifest.to_bytes() == data
     except (KeyError, TypeError, AttributeError, RecursionError, UnicodeDecodeError, json.JSONDecodeError):
         raise ValueError("it is not a manifest") from None
     if not same:
         raise ValueError("it is not spelled as a manifest is written")
-    return found
+    return manifest
 
 
 def _typed(part: T) -> T:
@@ -237,13 +237,13 @@ def list_files(folder: Path) -> tuple[dict[str, Path], tuple[tuple[str, str], ..
         here = _spelled(parent.relative_to(folder))
         try:
             with os.scandir(parent) as entries_here:
-                found = sorted(entries_here, key=lambda entry: entry.name)
+                entries = sorted(entries_here, key=lambda entry: entry.name)
         except OSError as error:
             others[here] = f"it cannot be entered: {error.strerror}"
             continue
-        if not found and parent != folder:
+        if not entries and parent != folder:
             others[here] = EMPTY
-        for entry in found:
+        for entry in entries:
             path = parent / entry.name
             relative = _spelled(path.relative_to(folder))
             if relative != path.relative_to(folder).as_posix():
@@ -276,11 +276,11 @@ def measured(file: ReadableFile) -> tuple[str, int]:
 
 def entries(files: Iterable[tuple[str, Path]], name: Callable[[str], str]) -> tuple[FileEntry, ...]:
     """Read each file; ``name`` spells its path. One that goes meanwhile was never the record's, and is left out."""
-    found = []
+    files_there = []
     for relative, path in sorted(files):
         try:
             data = path.read_bytes()
         except FileNotFoundError:
             continue
-        found.append(FileEntry(path=name(relative), sha256=sha256_hex(data), size=len(data)))
-    return tuple(found)
+        files_there.append(FileEntry(path=name(relative), sha256=sha256_hex(data), size=len(data)))
+    return tuple(files_there)

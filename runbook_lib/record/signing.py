@@ -145,7 +145,7 @@ def trusted_keys(folder: Path) -> tuple[VerifyingKey, ...]:
 
     Raises ``ParameterRefused`` for one that others could have put there: they could have put their own.
     """
-    found = []
+    keys = []
     for path in sorted(folder.glob("*.pub.pem")):
         try:
             data = read_private(path, _KEYS_LARGEST, public=True)
@@ -153,8 +153,8 @@ def trusted_keys(folder: Path) -> tuple[VerifyingKey, ...]:
             raise _unusable(path, error.strerror or type(error).__name__) from None
         except NotPrivate as error:
             raise _not_private("A public key is not trusted", path, error) from None
-        found.append(parse_public(data, path))
-    return tuple(found)
+        keys.append(parse_public(data, path))
+    return tuple(keys)
 
 
 def _not_private(what: str, path: Path, error: NotPrivate) -> ParameterRefused:
@@ -298,5 +298,5 @@ def seen_here(folder: Path) -> dict[str, str]:
         text = read_private(folder / SEEN, _APPROVALS_LARGEST).decode("ascii", "replace")
     except FileNotFoundError:
         return {}
-    found = (match for line in text.split("\n") if (match := _LINE.fullmatch(line)))
-    return {match[1]: "" if match[2] == "-" else match[2] for match in found}
+    matches = (match for line in text.split("\n") if (match := _LINE.fullmatch(line)))
+    return {match[1]: "" if match[2] == "-" else match[2] for match in matches}

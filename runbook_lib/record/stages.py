@@ -129,20 +129,20 @@ def attempts(lines: Iterable[Line]) -> tuple[Attempt, ...]:
     whatever its end says; so is the last attempt at a stage if any change of the stage has none.
     """
     lines = tuple(lines)
-    found: list[_Attempt] = []
+    made: list[_Attempt] = []
     newest: dict[str, _Attempt] = {}
     for line in lines:
         if not line.stage:
             continue
         current = newest.get(line.stage)
         if opened := _opened(current, line):
-            found.append(opened)
+            made.append(opened)
             newest[line.stage] = opened
         elif current:
             current.take(line)
     pending = frozenset(line.n for line in pending_changes(lines))
     stages_pending = {line.stage for line in lines if line.n in pending}
-    return tuple(each.settled(newest[each.stage] is each, pending, stages_pending) for each in found)
+    return tuple(each.settled(newest[each.stage] is each, pending, stages_pending) for each in made)
 
 
 def stage_states(lines: Iterable[Line]) -> dict[str, StageState]:
@@ -160,7 +160,7 @@ def earlier_ends(lines: Iterable[Line]) -> dict[str, tuple[StageState, ...]]:
     states: dict[str, tuple[StageState, ...]] = {}
     for attempt in attempts(lines):
         states[attempt.stage] = (*states.get(attempt.stage, ()), attempt.state)
-    return {stage: found[:-1] for stage, found in states.items() if len(found) > 1}
+    return {stage: ends[:-1] for stage, ends in states.items() if len(ends) > 1}
 
 
 def after_seal(lines: Iterable[Line], signed: Collection[str] = ()) -> tuple[Line, ...]:

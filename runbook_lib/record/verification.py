@@ -141,42 +141,45 @@ def trusted_in(folder: Path, *, key: str = "", authority: str = "") -> Trusted:
 
 
 def check_statement(
-    found: Verification, files: Mapping[str, ReadableFile], manifest: Manifest | None, keys: Sequence[VerifyingKey]
+    result: Verification,
+    files: Mapping[str, ReadableFile],
+    manifest: Manifest | None,
+    keys: Sequence[VerifyingKey],
 ) -> None:
     """Check the newest seal's envelope, if it has one: its signature, and that it is about this manifest."""
-    path = f"{found.seal}/{ENVELOPE}"
+    path = f"{result.seal}/{ENVELOPE}"
     if path not in files:
-        found.notes.append("NOT SIGNED: the seal has a manifest and no signature; anybody can rewrite such a seal.")
+        result.notes.append("NOT SIGNED: the seal has a manifest and no signature; anybody can rewrite such a seal.")
         if keys:
-            found.say(path, "removed, or never written: the seal is not signed, and there is a key to check it with")
+            result.say(path, "removed, or never written: the seal is not signed, and there is a key to check it with")
         return
     try:
         envelope = parse(files[path].read_bytes())
         value = json.loads(envelope.payload)
     except (OSError, ValueError, RecursionError) as error:
-        found.say(path, f"edited: {error}")
+        result.say(path, f"edited: {error}")
         return
-    _check_signature(found, path, envelope, keys)
-    wrong = _mismatch(found, files, manifest, value)
+    _check_signature(result, path, envelope, keys)
+    wrong = _mismatch(result, files, manifest, value)
     if wrong:
-        found.say(path, wrong)
+        result.say(path, wrong)
 
 
-def _check_signature(found: Verification, path: str, envelope: Envelope, keys: Sequence[VerifyingKey]) -> None:
+def _check_signature(result: Verification, path: str, envelope: Envelope, keys: Sequence[VerifyingKey]) -> None:
     claimed = ", ".join(identity for identity, _ in envelope.signatures) or "nobody"
-    found.key = next((key for key in keys if envelope.signed_by(key)), None)
-    if found.key:
+    result.key = next((key for key in keys if envelope.signed_by(key)), None)
+    if result.key:
         return
     if not keys:
-        found.say(
+        result.say(
             path, f"the signature (by key {claimed}, it says) was not checked: no public key here; give --key FILE"
         )
     else:
         known = ", ".join(key.id for key in keys)
-        found.say(path, f"the signature is not by a key that is trusted here: says {claimed}, trusted {known}")
+        result.say(path, f"the signature is not by a key that is trusted here: says {claimed}, trusted {known}")
 
 
-def _mismatch(found: Verification, files: Mapping[str, ReadableFile], manifest: Manifest | None, value: Any) -> str:
+def _mismatch(result: Verification, files: Mapping[str, ReadableFile], manifest: Manifest | None, value: Any) -> str:
     """Why the statement is not about this record's manifest; "" if it is."""
     try:
         subject, predicate = value["subject"], value["predicate"]
@@ -186,7 +189,7 @@ def _mismatch(found: Verification, files: Mapping[str, ReadableFile], manifest: 
             return ""
         if predicate["incident"] != manifest.incident:
             return f"it belongs to another record: incident {predicate['incident']}"
-        path = f"{found.seal}/{MANIFEST}"
+        path = f"{result.seal}/{MANIFEST}"
         digest = sha256_hex(files[path].read_bytes())
         if subject != [{"name": path, "digest": {"sha256": digest}}]:
             return f"it is not about {path} as it is now"
@@ -201,30 +204,30 @@ def _mismatch(found: Verification, files: Mapping[str, ReadableFile], manifest: 
 
 
 def check_time(
-    found: Verification,
+    result: Verification,
     files: Mapping[str, ReadableFile],
     lines: Sequence[Line],
     certificates: Sequence[x509.Certificate],
 ) -> None:
     """Check the newest seal's time stamp, if it has one. One that nobody here vouches for is told, and no problem."""
-    path = f"{found.seal}/{STAMP}"
+    path = f"{result.seal}/{STAMP}"
     if path not in files:
         missing = [line.text for line in lines if line.kind is Kind.SEALED and not line.artifact]
-        found.notes += [f"A time stamp was requested and not received: {text}" for text in missing[-1:]]
+        result.notes += [f"A time stamp was requested and not received: {text}" for text in missing[-1:]]
         return
-    about = next(name for name in (f"{found.seal}/{ENVELOPE}", f"{found.seal}/{MANIFEST}", path) if name in files)
+    about = next(name for name in (f"{result.seal}/{ENVELOPE}", f"{result.seal}/{MANIFEST}", path) if name in files)
     try:
         answer = files[path].read_bytes()
         if not certificates:
             said = read_stamp(answer)
-            found.notes.append(
+            result.notes.append(
                 f"{path} says that {about} existed at {said.utc:%Y-%m-%dT%H:%M:%SZ}, by the clock of "
                 f"{said.authority or 'an authority without a name'}. It was not checked: give --tsa FILE."
             )
             return
-        found.stamp = check_stamp(answer, files[about].read_bytes(), certificates)
+        result.stamp = check_stamp(answer, files[about].read_bytes(), certificates)
     except (NoStamp, OSError) as error:
-        found.say(path, f"no time stamp that counts: {error}")
+        result.say(path, f"no time stamp that counts: {error}")
 
 
 # -- Checking a record: the journal's chain, every file, the newest seal and its signature; nothing is written.
@@ -252,119 +255,123 @@ def verify_record(
     taken away would else not be missed. Raises ``ParameterRefused`` if the folder holds no record at all.
     """
     files, others = list_files(folder)
-    found = Verification(folder=folder, names=(folder.resolve().name,))
+    result = Verification(folder=folder, names=(folder.resolve().name,))
     for path, why in others:
         if SEAL_FOLDER.fullmatch(path) and why == EMPTY:
-            found.notes.append(f"{path} is empty: its seal was interrupted before it was written.")
+            result.notes.append(f"{path} is empty: its seal was interrupted before it was written.")
         else:
-            found.say(path, why)
-    return verify_files(found, files, folder / JOURNAL, Trusted(keys=tuple(keys), certificates=tuple(certificates)))
+            result.say(path, why)
+    return verify_files(result, files, folder / JOURNAL, Trusted(keys=tuple(keys), certificates=tuple(certificates)))
 
 
 def verify_files(
-    found: Verification, files: Mapping[str, ReadableFile], journal_file: ReadableFile | None, trusted: Trusted
+    result: Verification, files: Mapping[str, ReadableFile], journal_file: ReadableFile | None, trusted: Trusted
 ) -> Verification:
-    """Check a record's files, by their paths in it, and its journal, which is not among them; tell it in ``found``.
+    """Check a record's files, by their paths in it, and its journal, which is not among them; tell it in ``result``.
 
     Raises ParameterRefused where there is no record at all.
     """
-    data = _journal(found, journal_file)
+    data = _journal(result, journal_file)
     if data is None and not any(SEAL_FOLDER.fullmatch(path.split("/")[0]) for path in files):
         raise ParameterRefused(
             "This is not a record",
-            where=str(found.folder),
+            where=str(result.folder),
             next_step="give the folder of an incident, an incident's name in the records, or an archive of one",
         )
-    journal = _lines(found, data) if data is not None else JournalText(lines=())
-    present = {path: _entry(found, path, file) for path, file in files.items()}
-    found.files, found.lines = len(present), len(journal.lines)
-    _check_names(found, files, journal)
-    manifest = _check_seal(found, files, data, journal, trusted)
-    _check_manifest(found, manifest, present)
-    _check_artifacts(found, manifest, journal, present)
-    found.notebooks = drifts(journal.lines, files, paths.notebooks_dir())
-    found.problems.sort(key=lambda problem: problem.path)
-    return found
+    journal = _lines(result, data) if data is not None else JournalText(lines=())
+    present = {path: _entry(result, path, file) for path, file in files.items()}
+    result.files, result.lines = len(present), len(journal.lines)
+    _check_names(result, files, journal)
+    manifest = _check_seal(result, files, data, journal, trusted)
+    _check_manifest(result, manifest, present)
+    _check_artifacts(result, manifest, journal, present)
+    result.notebooks = drifts(journal.lines, files, paths.notebooks_dir())
+    result.problems.sort(key=lambda problem: problem.path)
+    return result
 
 
-def _journal(found: Verification, file: ReadableFile | None) -> bytes | None:
+def _journal(result: Verification, file: ReadableFile | None) -> bytes | None:
     try:
         if file is not None:
             return read_plain(file) if isinstance(file, Path) else file.read_bytes()
     except FileNotFoundError:
         pass
     except OSError as error:
-        found.say(JOURNAL, f"it cannot be read: {error.strerror}")
+        result.say(JOURNAL, f"it cannot be read: {error.strerror}")
         return None
-    found.say(JOURNAL, "removed")
+    result.say(JOURNAL, "removed")
     return None
 
 
-def _lines(found: Verification, data: bytes) -> JournalText:
+def _lines(result: Verification, data: bytes) -> JournalText:
     """The journal's lines up to the first that is damaged."""
-    journal, problem = parse_whole_lines(data, found.folder / JOURNAL)
+    journal, problem = parse_whole_lines(data, result.folder / JOURNAL)
     if problem:
-        found.say(JOURNAL, f"edited: {problem.what}")
+        result.say(JOURNAL, f"edited: {problem.what}")
     elif journal.torn:
-        found.say(JOURNAL, f"cut short in line {len(journal.lines) + 1}, or by a power cut while it was written")
+        result.say(JOURNAL, f"cut short in line {len(journal.lines) + 1}, or by a power cut while it was written")
     first = journal.lines[0] if journal.lines else None
     if first is None or first.kind is not Kind.INCIDENT_OPENED:
-        found.say(JOURNAL, "its first line, the opening of an incident, is missing")
+        result.say(JOURNAL, "its first line, the opening of an incident, is missing")
     return journal
 
 
-def _check_names(found: Verification, files: Mapping[str, ReadableFile], journal: JournalText) -> None:
+def _check_names(result: Verification, files: Mapping[str, ReadableFile], journal: JournalText) -> None:
     """The record says itself whose it is; nothing that is called after another incident is a record of that."""
     opening = journal.lines[0].artifact if journal.lines else None
     if opening is None or opening.path not in files:
         return  # that it is missing is said elsewhere
     try:
-        found.incident = parse_opening(files[opening.path].read_bytes())["incident"]
+        result.incident = parse_opening(files[opening.path].read_bytes())["incident"]
     except (OSError, ValueError) as error:
-        found.say(opening.path, f"edited: {error}")
+        result.say(opening.path, f"edited: {error}")
         return
-    for name in dict.fromkeys(found.names):
-        if name == found.incident:
+    for name in dict.fromkeys(result.names):
+        if name == result.incident:
             continue
         if CALLED.fullmatch(name):
-            found.say(name, f"it is the record of another incident: {found.incident}")
+            result.say(name, f"it is the record of another incident: {result.incident}")
         else:
-            found.notes.append(f"The folder is named {name}; it holds the record of {found.incident}.")
+            result.notes.append(f"The folder is named {name}; it holds the record of {result.incident}.")
 
 
-def _entry(found: Verification, path: str, file: ReadableFile) -> FileEntry:
+def _entry(result: Verification, path: str, file: ReadableFile) -> FileEntry:
     try:
         sha256, size = measured(file)
     except OSError as error:
-        found.say(path, f"it cannot be read: {error.strerror}")
+        result.say(path, f"it cannot be read: {error.strerror}")
         return FileEntry(path=path, sha256="", size=-1)
     return FileEntry(path=path, sha256=sha256, size=size)
 
 
 def _check_seal(
-    found: Verification, files: Mapping[str, ReadableFile], data: bytes | None, journal: JournalText, trusted: Trusted
+    result: Verification,
+    files: Mapping[str, ReadableFile],
+    data: bytes | None,
+    journal: JournalText,
+    trusted: Trusted,
 ) -> Manifest | None:
     """Check the newest seal, of which the journal or the folder knows; return its manifest, if it can be read."""
     named = {line.artifact.path for line in journal.lines if line.kind is Kind.SEALED and line.artifact}
     seals = {_number(path): path.split("/")[0] for path in (*named, *files) if _number(path)}
     if not seals:
-        found.notes.append(NEVER_SEALED)
+        result.notes.append(NEVER_SEALED)
         if trusted.keys:
-            found.say("seal/", "removed, or never written: there is no seal to check with the key")
+            result.say("seal/", "removed, or never written: there is no seal to check with the key")
         return None
-    found.seal = seals[max(seals)]
+    result.seal = seals[max(seals)]
     if max(seals) > 1:
-        found.notes.append(f"It was sealed {len(seals)} times; the newest seal counts, and covers the earlier ones.")
-    manifest = _manifest(found, files)
+        result.notes.append(f"It was sealed {len(seals)} times; the newest seal counts, and covers the earlier ones.")
+    manifest = _manifest(result, files)
     if manifest is not None:
-        if found.incident and manifest.incident != found.incident:
-            found.say(f"{found.seal}/{MANIFEST}", f"it belongs to another record: incident {manifest.incident}")
-        found.incident = found.incident or manifest.incident
-        found.covered_lines = manifest.journal.lines
+        if result.incident and manifest.incident != result.incident:
+            result.say(f"{result.seal}/{MANIFEST}", f"it belongs to another record: incident {manifest.incident}")
+        result.incident = result.incident or manifest.incident
+        result.covered_lines = manifest.journal.lines
         if data is not None:
-            _check_journal_part(found, manifest, data, journal)
-    check_statement(found, files, manifest, trusted.keys)
-    check_time(found, files, journal.lines, trusted.certificates)
+            _check_journal_part(result, manifest, data, journal)
+    check_statement(result, files, manifest, trusted.keys)
+    check_time(result, files, journal.lines, trusted.certificates)
     return manifest
 
 
@@ -375,41 +382,41 @@ def _number(path: str) -> int:
     return int(match[1] or 1) if match and name in (MANIFEST, ENVELOPE, STAMP) else 0
 
 
-def _manifest(found: Verification, files: Mapping[str, ReadableFile]) -> Manifest | None:
-    path = f"{found.seal}/{MANIFEST}"
+def _manifest(result: Verification, files: Mapping[str, ReadableFile]) -> Manifest | None:
+    path = f"{result.seal}/{MANIFEST}"
     if path not in files:
-        found.say(path, "removed")
+        result.say(path, "removed")
         return None
     try:
         return parse_manifest(files[path].read_bytes())
     except (OSError, ValueError) as error:
-        found.say(path, f"edited: {error}")
+        result.say(path, f"edited: {error}")
         return None
 
 
-def _check_journal_part(found: Verification, manifest: Manifest, data: bytes, journal: JournalText) -> None:
+def _check_journal_part(result: Verification, manifest: Manifest, data: bytes, journal: JournalText) -> None:
     part = manifest.journal
     if len(data) < part.bytes:
-        found.say(JOURNAL, f"cut short: {len(data)} bytes of the {part.bytes} that were sealed")
+        result.say(JOURNAL, f"cut short: {len(data)} bytes of the {part.bytes} that were sealed")
     elif sha256_hex(data[: part.bytes]) != part.sha256:
-        found.say(JOURNAL, f"edited: its first {part.lines} lines are not those that were sealed")
-    found.later = without_seal(journal.lines[part.lines :], found.seal, part.head)
-    if found.later:
-        more = ["…"] if len(found.later) > _MOST_NAMED else []
-        named = "; ".join([*map(named_in_words, found.later[:_MOST_NAMED]), *more])
-        found.notes.append(
-            f"{len(found.later)} lines of the journal, from {found.later[0].n} on, were added after the seal: no "
+        result.say(JOURNAL, f"edited: its first {part.lines} lines are not those that were sealed")
+    result.later = without_seal(journal.lines[part.lines :], result.seal, part.head)
+    if result.later:
+        more = ["…"] if len(result.later) > _MOST_NAMED else []
+        named = "; ".join([*map(named_in_words, result.later[:_MOST_NAMED]), *more])
+        result.notes.append(
+            f"{len(result.later)} lines of the journal, from {result.later[0].n} on, were added after the seal: no "
             f"signature covers them or the files that they name; a new run of stage 60 seals again. {named}"
         )
 
 
-def _check_manifest(found: Verification, manifest: Manifest | None, present: dict[str, FileEntry]) -> None:
+def _check_manifest(result: Verification, manifest: Manifest | None, present: dict[str, FileEntry]) -> None:
     for entry in manifest.files if manifest else ():
         now = present.get(entry.path)
         if now is None:
-            found.say(entry.path, "removed")
+            result.say(entry.path, "removed")
         elif now != entry:
-            found.say(entry.path, _how(entry, now))
+            result.say(entry.path, _how(entry, now))
 
 
 def _how(then: FileEntry, now: FileEntry) -> str:
@@ -419,27 +426,27 @@ def _how(then: FileEntry, now: FileEntry) -> str:
 
 
 def _check_artifacts(
-    found: Verification, manifest: Manifest | None, journal: JournalText, present: dict[str, FileEntry]
+    result: Verification, manifest: Manifest | None, journal: JournalText, present: dict[str, FileEntry]
 ) -> None:
     """Check every digest that the journal gives, and that each file is named by the journal or by the manifest."""
     sealed = {entry.path: entry for entry in manifest.files} if manifest else {}
-    told = {problem.path for problem in found.problems}
+    told = {problem.path for problem in result.problems}
     named = {JOURNAL}
     if JOURNAL in told:  # the lines that name the seal's own files may be what is missing
-        named |= {f"{found.seal}/{name}" for name in (MANIFEST, ENVELOPE, STAMP)}
+        named |= {f"{result.seal}/{name}" for name in (MANIFEST, ENVELOPE, STAMP)}
     for artifact in dict.fromkeys(line.artifact for line in journal.lines if line.artifact):
         named.add(artifact.path)
         now = present.get(artifact.path)
         if artifact.path in told:
             continue
         if now is None:
-            found.say(artifact.path, "removed")
+            result.say(artifact.path, "removed")
         elif now.sha256 != artifact.sha256:
-            found.say(artifact.path, "edited: the journal gives another SHA-256")
-    later = journal.lines[found.covered_lines :]
+            result.say(artifact.path, "edited: the journal gives another SHA-256")
+    later = journal.lines[result.covered_lines :]
     working = {f"notebooks/{line.stage}.running.ipynb" for line in later if line.kind is Kind.STAGE_STARTED}
     for path in present.keys() - named - sealed.keys():
         if path in working:
-            found.running.append(path)
+            result.running.append(path)
         else:
-            found.say(path, "added: neither the journal nor the manifest names it")
+            result.say(path, "added: neither the journal nor the manifest names it")

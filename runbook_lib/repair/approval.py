@@ -66,8 +66,8 @@ def _prototype(char: str) -> str:
 def _confusable_with(char: str) -> list[str]:
     from confusable_homoglyphs.confusables import is_confusable  # reads its tables
 
-    found = is_confusable(char, greedy=True)
-    return [each["c"] for each in found[0]["homoglyphs"]] if found else []
+    alike = is_confusable(char, greedy=True)
+    return [each["c"] for each in alike[0]["homoglyphs"]] if alike else []
 
 
 # -- Whose word an approval is, and why one does not count -----------------------------------------

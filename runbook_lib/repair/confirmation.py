@@ -73,8 +73,8 @@ def _require_unconfirmed(judgement: Judgement, override: Override) -> None:
 
 def overriding(overrides: tuple[Override, ...], server: str, key: str, sha256: str) -> Override | None:
     """Return the override that holds for this entry and this certificate, or None."""
-    found = [o for o in overrides if (o.server, o.key, o.sha256) == (server, key, sha256)]
-    return found[-1] if found else None
+    matching = [o for o in overrides if (o.server, o.key, o.sha256) == (server, key, sha256)]
+    return matching[-1] if matching else None
 
 
 def accepted_of(site: Site, overrides: tuple[Override, ...], name: str) -> frozenset[str]:

@@ -99,11 +99,11 @@ def target_of(site: Site, observer: str, entry: TofuEntry) -> Target | None:
 
 def target_of_key(site: Site, observer: str, key: str) -> Target | None:
     """Return the host of the site that the entry ``<host>_<port>`` on ``observer`` stands for, or None."""
-    found = _KEY.fullmatch(key)
-    if not found:
+    match = _KEY.fullmatch(key)
+    if not match:
         return None
     return target_of(
-        site, observer, TofuEntry(key=key, host=found["host"], port=int(found["port"]), subject="", line="")
+        site, observer, TofuEntry(key=key, host=match["host"], port=int(match["port"]), subject="", line="")
     )
 
 

@@ -40,8 +40,8 @@ class Excerpt(NamedTuple):
 
 def keep_excerpts(record: Record, site: Site, diagnosis: Diagnosis) -> None:
     """Keep one file per finding and log under ``excerpts/``, through the gate, at most MOST_EXCERPTS in all."""
-    found = list(_excerpts(diagnosis))
-    kept = found[:MOST_EXCERPTS]
+    excerpts = list(_excerpts(diagnosis))
+    kept = excerpts[:MOST_EXCERPTS]
     wanted: dict[str, set[int]] = {}
     for excerpt in kept:
         wanted.setdefault(excerpt.source, set()).update(excerpt.lines)
@@ -56,8 +56,8 @@ def keep_excerpts(record: Record, site: Site, diagnosis: Diagnosis) -> None:
             seen=excerpt.about,
             text=f"log excerpt: {excerpt.source}",
         )
-    if len(found) > len(kept):
-        context = f"{len(found) - len(kept)} more findings were not excerpted; the diagnosis names their lines"
+    if len(excerpts) > len(kept):
+        context = f"{len(excerpts) - len(kept)} more findings were not excerpted; the diagnosis names their lines"
         record.keep_bytes("excerpts/more.txt", context.encode(), stage=Stage.DIAGNOSE.value, text=context)
 
 
@@ -136,8 +136,8 @@ def read_site_logs(site: Site, say: ProgressCallback = say_nothing) -> Diagnosis
             share = min(size / total, 1.0) if total else None
             say(f"Reading the logs: {size >> 20:,} MB so far, now {Path(name).name}", share, steady=True)
 
-    found = diagnose_sources(sources, zones=zones, rules=rules, known={"site": site.name}, progress=tell)
-    return replace(found, read_utc=datetime.now(UTC))
+    diagnosis = diagnose_sources(sources, zones=zones, rules=rules, known={"site": site.name}, progress=tell)
+    return replace(diagnosis, read_utc=datetime.now(UTC))
 
 
 def recorded_diagnosis(context: Context) -> Diagnosis:

@@ -216,10 +216,10 @@ async def permit(context: Context, change: Change, what: About, *, sends: bool =
 def planned_change(context: Context, kind: ChangeKind, target: str) -> PlannedChange:
     """Return the change as the newest plan has it; raises PlanStale where it has none, StageOutOfOrder with no plan."""
     plan = context.record.read_plan()
-    found = next((each for each in plan.changes if (each.kind, each.target) == (kind, target)), None)
-    if found is None:
+    change = next((each for each in plan.changes if (each.kind, each.target) == (kind, target)), None)
+    if change is None:
         raise _stale(plan, f"{kind} ({target})", "is not in the plan")
-    return found
+    return change
 
 
 async def not_sent_before(context: Context, request: ChangeRequest) -> None:

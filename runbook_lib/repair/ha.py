@@ -238,9 +238,9 @@ async def failed(context: Context, what: str, error: PageRefused, before: Diagno
         states = await observe_ha(context)
     except DeviceError:
         states = ()
-    found = "\n".join(filter(None, (words, ha_states_in_words(states), log_growth(before, logs_now(context)))))
+    evidence = "\n".join(filter(None, (words, ha_states_in_words(states), log_growth(before, logs_now(context)))))
     advice = error.next_step if error.declined else _advice(words, states)
-    return RepairFailed(what, where="primary", found=found, next_step=advice)
+    return RepairFailed(what, where="primary", found=evidence, next_step=advice)
 
 
 def _advice(message: str, states: tuple[HaStatus, ...]) -> str:

@@ -165,51 +165,51 @@ class _Planner:
 
     def notes(self, rows: tuple[PlanRow, ...]) -> list[str]:
         """Say what the rows cannot: mismatches that no entry explains, logs that were not at hand, no entry at all."""
-        found = [*map(fits_none, self._stale.unexplained)]
+        notes = [*map(fits_none, self._stale.unexplained)]
         alarming = [judgement.target for judgement in self._inventory.judgements if judgement.verdict in ALARMING]
-        found += [
+        notes += [
             f"{alarm.server}: another certificate was met there in this incident, {alarm.utc:%Y-%m-%d %H:%M:%S} UTC:"
             f" {alarm.seen}; find out who answered before you approve"
             for alarm in self._past.alarms.values()
             if alarm.server not in alarming  # its row says so
         ]
-        found += [f"{server}: no logs available" for server in self._diagnosis.no_logs]
-        found += [
+        notes += [f"{server}: no logs available" for server in self._diagnosis.no_logs]
+        notes += [
             f"{other.source}: this looks like {other.looks_like}, not like a log"
             for other in self._diagnosis.not_logs
             if other.server in self._diagnosis.no_logs
         ]
-        found += [
+        notes += [
             f"{name}: SSH may use {', '.join(names)}, which rest on SHA-1, since the site's file allows it"
             for name, names in old_algorithms(self._site).items()
         ]
-        found += [f"{damage.source}: {damage.problem}" for damage in self._diagnosis.damaged]
-        found += [
+        notes += [f"{damage.source}: {damage.problem}" for damage in self._diagnosis.damaged]
+        notes += [
             f"{row.server}: {row.key}: the operator named it; no log line says that it is stale"
             for row in rows
             if row.decision is Decision.DELETE and not row.evidence
         ]
-        found += [
+        notes += [
             f"{row.server}: {row.key}: {again}; it is offered again and needs a new approval"
             for row in rows
             if row.decision is Decision.DELETE and (again := self._stale.sent_without_end(row.server, row.key))
         ]
         listed = {f"{row.server} {row.key}" for row in rows if row.target}
-        found += [
+        notes += [
             f"{name}: named by the operator, and no entry of another host of the site; nothing is done for it"
             for name in self._site.policy.named_entries
             if name not in listed
         ]
         if served_by_secondary(self._inventory.ha):
-            found.append(
+            notes.append(
                 "high availability: the servers report that the secondary is active, or may be: no change is planned;"
                 " fail back first"
             )
         for target in targets(self._site):
             for observer in target.observers:
                 if not any(row.server == observer and row.target == target.name for row in rows):
-                    found.append(f"{observer}: no entry of {target.name}; it is added at the next connection")
-        return found
+                    notes.append(f"{observer}: no entry of {target.name}; it is added at the next connection")
+        return notes
 
     def _without_evidence(self, server: str, entry: TofuEntry, target: Target, judgement: Judgement) -> PlanRow:
         lacking = self._lacking(server)

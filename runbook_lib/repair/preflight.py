@@ -303,10 +303,10 @@ def needed_secrets(site: Site, plan: Plan) -> tuple[SecretRef, ...]:
     if site.web == "guided" or not plan.changes:
         return ()
     kinds = {(change.kind, change.target) for change in plan.changes}
-    found = [site.primary.web.password] if site.primary.web else []
-    found += [site.ha.auth_key] if (ChangeKind.REGISTER_HA, "secondary") in kinds else []
-    found += [server.password for server in site.ise if (ChangeKind.READD_ISE, server.name) in kinds]
-    return tuple(dict.fromkeys(found))
+    secrets = [site.primary.web.password] if site.primary.web else []
+    secrets += [site.ha.auth_key] if (ChangeKind.REGISTER_HA, "secondary") in kinds else []
+    secrets += [server.password for server in site.ise if (ChangeKind.READD_ISE, server.name) in kinds]
+    return tuple(dict.fromkeys(secrets))
 
 
 def _problems(context: Context, plan: Plan, *, ask: bool) -> Iterator[RunbookError]:

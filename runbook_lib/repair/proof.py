@@ -91,13 +91,13 @@ def _deletion_checks(
     One that the logs disprove fails; one of which nobody knows leaves the outcome unknown.
     """
     answering = {check.target for check in checks if check.ok and check.kind is CheckKind.ISE_PAGE}
-    found = []
+    made = []
     for (server, key), end in sorted(ends_of_deletions(context, diagnosis, inventory, earlier=True).items()):
         target = target_of_key(context.site, server, key)
         answers = target is not None and target.name in answering
         if end is End.HAPPENED or (end is End.NOT_KNOWN and answers):
             continue
-        found.append(
+        made.append(
             Check(
                 expected="it happened",
                 actual=end,
@@ -108,7 +108,7 @@ def _deletion_checks(
                 target=key,
             )
         )
-    return found
+    return made
 
 
 def _lost_checks(context: Context, inventory: Inventory) -> list[Check]:
@@ -116,12 +116,12 @@ def _lost_checks(context: Context, inventory: Inventory) -> list[Check]:
 
     Unless it is listed again and is the server's own, or that of a host whose certificate is looked at here.
     """
-    found = []
+    checks = []
     for server, entry in ((r.server, entry) for r in recorded_deletions(context.record) for entry in lost_with(r)):
         again = entry.key in [each.key for each in inventory.store(server).entries]
         if again and (is_own(context.site, server, entry) or target_of(context.site, server, entry)):
             continue
-        found.append(
+        checks.append(
             Check(
                 expected="as it was",
                 actual="listed again" if again else "not listed",
@@ -132,7 +132,7 @@ def _lost_checks(context: Context, inventory: Inventory) -> list[Check]:
                 target=entry.key,
             )
         )
-    return found
+    return checks
 
 
 async def _log_checks(context: Context, before: Diagnosis, since: float) -> tuple[Diagnosis, list[Check]]:

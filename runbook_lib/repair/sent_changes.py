@@ -290,12 +290,12 @@ def interrupted_deletions(record: Record) -> tuple[InterruptedDeletion, ...]:
     """Return the deletions that may have been sent and whose result is not kept with the others, oldest first."""
     results = (line for line in record.journal.read().lines if line.kind is Kind.RESULT)
     ends = {(line.server, line.about.subject): line for line in results if line.about.seen != NOT_SENT}
-    found = []
+    interrupted = []
     for place, line in _without_result(record, recorded_deletions(record)).items():
         end = ends.get((line.server, line.about.subject))
         seen = end.seen if end and end.n > line.n else ""
-        found.append(InterruptedDeletion(*place, command=line.about.command, intent_utc=line.utc, seen=seen))
-    return tuple(found)
+        interrupted.append(InterruptedDeletion(*place, command=line.about.command, intent_utc=line.utc, seen=seen))
+    return tuple(interrupted)
 
 
 async def settle_interrupted(context: Context, stores: Iterable[TofuStore]) -> None:

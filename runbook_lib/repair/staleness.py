@@ -56,9 +56,9 @@ class Staleness:
     def fitting(self, server: str, entry: TofuEntry, judgement: Judgement) -> tuple[Mismatch, ...]:
         """Return the mismatches on this server whose subject is the entry's, or the presented certificate's."""
         subjects = _subjects(entry, judgement)
-        found = tuple(m for m in self._diagnosis.mismatches if m.server == server and _fits_any(m, subjects))
-        self._used.update(found)
-        return found
+        mismatches = tuple(m for m in self._diagnosis.mismatches if m.server == server and _fits_any(m, subjects))
+        self._used.update(mismatches)
+        return mismatches
 
     def meant(
         self, server: str, entry: TofuEntry, target: Target, fitting: tuple[Mismatch, ...]
@@ -211,8 +211,8 @@ class Staleness:
         """Whether both servers' own HA state says that they talk to each other; says nothing of an ISE server."""
         if target.name not in PI_SERVERS:
             return False
-        found = self._inventory.ha
-        states = dict(zip((status.server for status in found), kinds_of(self._site, found), strict=True))
+        statuses = self._inventory.ha
+        states = dict(zip((status.server for status in statuses), kinds_of(self._site, statuses), strict=True))
         return all(states.get(server) is StateKind.HEALTHY for server in PI_SERVERS)
 
     def doubt(self, server: str, entry: TofuEntry, target: Target, evidence: tuple[Mismatch, ...], named: bool) -> str:

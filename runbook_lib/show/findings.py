@@ -29,7 +29,7 @@ PLACES = {
 
 def diagnosis(value: Diagnosis) -> View[Diagnosis]:
     """Return the mismatches with their evidence, and what else was found in the logs."""
-    lines = [found.evidence for found in value.mismatches] + [found.evidence for found in value.look_alikes]
+    lines = [each.evidence for each in value.mismatches] + [each.evidence for each in value.look_alikes]
     folder = common_folder([place for evidence in lines for place in first_and_last(evidence)])
     mismatches = Table(
         title="Mismatches: a certificate is different from what was used earlier",
@@ -39,17 +39,17 @@ def diagnosis(value: Diagnosis) -> View[Diagnosis]:
         ),
         rows=tuple(
             Row(
-                PLACES.get(found.place, found.place),
-                AsIs(found.subject),
-                AsIs(", ".join(found.threads)),
-                str(found.count),
-                when_said(found.first_utc, found.first_said, found.zone_known),
-                when_said(found.last_utc, found.last_said, found.zone_known),
-                _quiet(MismatchLane(found, value.log_end_utc.get(found.server))),
-                shorten(first_and_last(found.evidence), folder),
+                PLACES.get(each.place, each.place),
+                AsIs(each.subject),
+                AsIs(", ".join(each.threads)),
+                str(each.count),
+                when_said(each.first_utc, each.first_said, each.zone_known),
+                when_said(each.last_utc, each.last_said, each.zone_known),
+                _quiet(MismatchLane(each, value.log_end_utc.get(each.server))),
+                shorten(first_and_last(each.evidence), folder),
                 mark=BAD,
             )
-            for found in value.mismatches
+            for each in value.mismatches
         ),
         empty="no mismatch in the logs that were read",
         note=" ".join(filter(None, (_read_note(value), *remarks_of(value), below(folder)))),
@@ -63,14 +63,14 @@ def diagnosis(value: Diagnosis) -> View[Diagnosis]:
         headers=("whose log", "what", "count", "what to do", "evidence"),
         rows=tuple(
             Row(
-                found.server,
-                found.meaning,
-                str(found.count),
-                found.advice,
-                shorten(first_and_last(found.evidence), folder),
+                each.server,
+                each.meaning,
+                str(each.count),
+                each.advice,
+                shorten(first_and_last(each.evidence), folder),
                 mark=DOUBT,
             )
-            for found in value.look_alikes
+            for each in value.look_alikes
         ),
         empty="none",
         whole=("evidence",),
@@ -209,25 +209,25 @@ def inventory(value: Inventory, now_utc: datetime) -> View[Inventory]:
 def verdicts(value: Inventory) -> View[Inventory]:
     """Return the verdict on each host, and what it was compared with."""
     stored = [(store.server, entry) for store in value.stores for entry in store.entries]
-    places = {(found.host, found.port) for found in value.judgements}
+    places = {(judgement.host, judgement.port) for judgement in value.judgements}
     others = [f"{server}: {entry.key}" for server, entry in stored if (entry.host, entry.port) not in places]
     rows = [
         Row(
-            f"{found.target} ({found.host}:{found.port})",
-            found.verdict,
-            found.reason,
+            f"{judgement.target} ({judgement.host}:{judgement.port})",
+            judgement.verdict,
+            judgement.reason,
             "\n".join(
                 f"{server}: {entry.key}"
                 for server, entry in stored
-                if (entry.host, entry.port) == (found.host, found.port)
+                if (entry.host, entry.port) == (judgement.host, judgement.port)
             )
             or "-",
-            found.facts.sha256 if found.facts else "-",
-            found.expectation,
-            ", ".join(found.seen_from) or "nowhere",
-            mark={True: GOOD, False: ALARM, None: DOUBT}[found.verdict.ok],
+            judgement.facts.sha256 if judgement.facts else "-",
+            judgement.expectation,
+            ", ".join(judgement.seen_from) or "nowhere",
+            mark={True: GOOD, False: ALARM, None: DOUBT}[judgement.verdict.ok],
         )
-        for found in value.judgements
+        for judgement in value.judgements
     ]
     if others:
         rows.append(Row("under another name, or the server's own", "-", "-", "\n".join(others), "-", "-", "-"))

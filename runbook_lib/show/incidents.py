@@ -211,25 +211,25 @@ HEADERS = ("incident", "opened (UTC)", "site", "outcome", "time to repair", "who
 
 
 def incidents(
-    found: Sequence[PastIncident], *, most: int = MOST_SHOWN, working: Collection[str] = frozenset()
+    listed: Sequence[PastIncident], *, most: int = MOST_SHOWN, working: Collection[str] = frozenset()
 ) -> View[tuple[PastIncident, ...]]:
     """Show incidents, the newest first; ``most`` of them in the table (0: all), and more in the picture."""
-    drawn = found[:MOST_DRAWN]
-    title = "Incidents so far" if len(drawn) == len(found) else f"The newest {len(drawn):,} incidents"
-    picture = (draw_history(drawn, title),) if found else ()
-    return View(tuple(found), (table_of(found, most, working),), picture)
+    drawn = listed[:MOST_DRAWN]
+    title = "Incidents so far" if len(drawn) == len(listed) else f"The newest {len(drawn):,} incidents"
+    picture = (draw_history(drawn, title),) if listed else ()
+    return View(tuple(listed), (table_of(listed, most, working),), picture)
 
 
 AT_WORK = "a run goes on"
 """How an incident stands while somebody works on it: its newest outcome is that of an earlier run."""
 
 
-def table_of(found: Sequence[PastIncident], most: int = MOST_SHOWN, working: Collection[str] = frozenset()) -> Table:
+def table_of(listed: Sequence[PastIncident], most: int = MOST_SHOWN, working: Collection[str] = frozenset()) -> Table:
     """Return the table of the newest ``most`` (0: all); ``working`` are those on which somebody works now."""
-    shown = found[:most] if most else found
-    left_out = len(found) - len(shown)
+    shown = listed[:most] if most else listed
+    left_out = len(listed) - len(shown)
     return Table(
-        title=f"Incidents so far: {len(found):,}",
+        title=f"Incidents so far: {len(listed):,}",
         headers=HEADERS,
         rows=tuple(_row(each, each.incident in working) for each in shown),
         empty="none",

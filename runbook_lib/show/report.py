@@ -175,21 +175,21 @@ def post_mortem(folder: Path, trusted: Trusted | None = None, *, sealed_next: bo
     )
 
 
-def place(found: Found[Any] | None) -> Ref:
+def place(fact: Found[Any] | None) -> Ref:
     """Return where something that was found stands in the record."""
-    return ref(found.line) if found else NOWHERE
+    return ref(fact.line) if fact else NOWHERE
 
 
-def standing_of(found: Verification, *, sealed_next: bool = False) -> RecordStatus:
+def standing_of(result: Verification, *, sealed_next: bool = False) -> RecordStatus:
     """Return what checking the record found, in words. ``sealed_next``: the notebook that writes the report runs."""
     own = f"notebooks/{OWN_STAGE}.running.ipynb" if sealed_next else ""
     return RecordStatus(
-        problems=tuple((problem.path, problem.what) for problem in found.problems),
-        notes=tuple(note for note in found.every_note(but=own) if note != NEVER_SEALED),  # the page says it
-        later=() if sealed_next else tuple(named_in_words(line) for line in found.later),
-        seal=found.seal,
-        key=found.key.id if found.key else "",
-        stamp=f"{utc_time(found.stamp.utc)} UTC by {found.stamp.authority or 'an authority'}" if found.stamp else "",
+        problems=tuple((problem.path, problem.what) for problem in result.problems),
+        notes=tuple(note for note in result.every_note(but=own) if note != NEVER_SEALED),  # the page says it
+        later=() if sealed_next else tuple(named_in_words(line) for line in result.later),
+        seal=result.seal,
+        key=result.key.id if result.key else "",
+        stamp=f"{utc_time(result.stamp.utc)} UTC by {result.stamp.authority or 'an authority'}" if result.stamp else "",
     )
 
 

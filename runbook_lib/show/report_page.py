@@ -46,15 +46,15 @@ def end(key: str) -> str:
 
 def read_written(markdown: str, keys: tuple[str, ...]) -> dict[str, str]:
     """Return what stands between the marks, by section; sections that nobody wrote in are left out."""
-    found = {}
+    written = {}
     for key in keys:
         # A mark stands on a line of its own: what a device or a record says never begins one with it.
         marks = f"(?ms)^{re.escape(begin(key))}[ \t]*$(.*?)^{re.escape(end(key))}[ \t]*$"
         match = re.search(marks, markdown)
         text = match[1].strip() if match else ""
         if text and text != TO_WRITE:
-            found[key] = text
-    return found
+            written[key] = text
+    return written
 
 
 # -- The post-mortem as Markdown, for wikis: the same chapters, pictures in words, device text as text
@@ -157,7 +157,7 @@ class _MarkdownWriter:
 def escape(text: str) -> str:
     """Return text that Markdown shows as it is: no tag, no link, no emphasis, on one line of a table."""
     shown = printable(text, LONGEST_MARKDOWN).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
-    shown = _AUTOLINK.sub(lambda found: found[1].replace("/", "\\/").replace(".", "\\."), _SPECIAL.sub(r"\\\1", shown))
+    shown = _AUTOLINK.sub(lambda match: match[1].replace("/", "\\/").replace(".", "\\."), _SPECIAL.sub(r"\\\1", shown))
     return "<br>".join(shown.replace("\t", " ").splitlines())
 
 
@@ -303,9 +303,9 @@ def _with_journal(printed: bytes, journal: bytes, title: str) -> bytes:
     attached = writer.add_attachment(ATTACHED, journal)
     attached.subtype = NameObject("/application/jsonl")
     writer.add_metadata({"/Title": title})
-    found = BytesIO()
-    writer.write(found)
-    return found.getvalue()
+    pdf = BytesIO()
+    writer.write(pdf)
+    return pdf.getvalue()
 
 
 async def _print(html: str, executable: Path, title: str) -> bytes:

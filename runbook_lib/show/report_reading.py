@@ -134,14 +134,14 @@ def changes_of(lines: tuple[Line, ...]) -> tuple[ChangeRow, ...]:
 def _later(lines: tuple[Line, ...], intent: Line) -> tuple[Line, ...]:
     """The lines that belong to an intent: those of the same change before its next intent."""
     same = (intent.stage, intent.server, intent.about.subject)
-    found: list[Line] = []
+    later: list[Line] = []
     for line in lines[intent.n :]:
         if (line.stage, line.server, line.about.subject) == same:
             if line.kind is Kind.INTENT:
                 break
             if line.kind in (Kind.SENT, Kind.RESULT):
-                found.append(line)
-    return tuple(found)
+                later.append(line)
+    return tuple(later)
 
 
 def _change(number: int, intent: Line, later: tuple[Line, ...]) -> ChangeRow:
@@ -174,8 +174,8 @@ def _tone(intent: Line, result: Line | None) -> str:
 
 def stages_of(lines: tuple[Line, ...], changes: tuple[ChangeRow, ...]) -> tuple[StageRow, ...]:
     """Return every attempt at every stage, in the order in which they began, each with its changes."""
-    found = attempts(lines)
-    of_stage = Counter(attempt.stage for attempt in found)
+    rows = attempts(lines)
+    of_stage = Counter(attempt.stage for attempt in rows)
     return tuple(
         StageRow(
             stage=attempt.stage,
@@ -189,7 +189,7 @@ def stages_of(lines: tuple[Line, ...], changes: tuple[ChangeRow, ...]) -> tuple[
             changes=tuple(each.number for each in changes if each.ref.line in {line.n for line in attempt.intents}),
             ref=ref(attempt.start),
         )
-        for attempt in found
+        for attempt in rows
     )
 
 

@@ -45,11 +45,11 @@ def _ise_names(inventory: Found[Inventory] | None) -> tuple[str, ...]:
 def _ise(
     record: RecordFolder, name: str, diagnosis: Found[Diagnosis] | None, inventory: Found[Inventory] | None
 ) -> Impact:
-    found = _impact(record, f"ISE server {name}", diagnosis, (ISE_PLACE,), CheckKind.ISE_PAGE, name)
-    if len(_ise_names(inventory)) > 1 and found.since_utc:
+    impact = _impact(record, f"ISE server {name}", diagnosis, (ISE_PLACE,), CheckKind.ISE_PAGE, name)
+    if len(_ise_names(inventory)) > 1 and impact.since_utc:
         doubt = "which of the ISE servers: the log names a subject and no address, so its first line counts for each"
-        return replace(found, not_known=(*found.not_known, doubt))
-    return found
+        return replace(impact, not_known=(*impact.not_known, doubt))
+    return impact
 
 
 def _impact(
@@ -64,12 +64,12 @@ def _impact(
     impact = Impact(what=what, until_utc=until.utc, until=ref(until)) if until else Impact(what=what)
     if diagnosis is None:
         return replace(impact, not_known=("since when: no log was diagnosed",))
-    found = [mismatch for mismatch in diagnosis.value.mismatches if mismatch.place in places]
-    dated = sorted((mismatch.first_utc, number) for number, mismatch in enumerate(found) if mismatch.first_utc)
-    first = found[dated[0][1]] if dated else None
-    unknown = (*_unknown(found, first, diagnosis.value), *(() if until or not found else (NO_END,)))
-    since = ref(diagnosis.line) if found else NOWHERE
-    impact = replace(impact, rejected=bool(found), since=since, not_known=unknown)
+    mismatches = [mismatch for mismatch in diagnosis.value.mismatches if mismatch.place in places]
+    dated = sorted((mismatch.first_utc, number) for number, mismatch in enumerate(mismatches) if mismatch.first_utc)
+    first = mismatches[dated[0][1]] if dated else None
+    unknown = (*_unknown(mismatches, first, diagnosis.value), *(() if until or not mismatches else (NO_END,)))
+    since = ref(diagnosis.line) if mismatches else NOWHERE
+    impact = replace(impact, rejected=bool(mismatches), since=since, not_known=unknown)
     if first is None:
         return impact
     evidence = first.evidence[0] if first.evidence else None
@@ -80,14 +80,14 @@ def _impact(
 NO_END = "when it ended, or whether it has: no check of stage 60 proves that it works"
 
 
-def _unknown(found: list[Mismatch], first: Mismatch | None, diagnosis: Diagnosis) -> Iterable[str]:
+def _unknown(mismatches: list[Mismatch], first: Mismatch | None, diagnosis: Diagnosis) -> Iterable[str]:
     missing = [server for server in diagnosis.no_logs if server in PI]
     if missing:
         yield f"what the log of the {' and of the '.join(missing)} says: none was available"
     if diagnosis.damaged:
         yield "what the unreadable parts of the logs say"
-    if first is None and found:
-        yield f"since when: its lines hold no date ({when_said(None, found[0].first_said, zone_known=True)})"
+    if first is None and mismatches:
+        yield f"since when: its lines hold no date ({when_said(None, mismatches[0].first_said, zone_known=True)})"
     if first is not None:
         yield "whether it was rejected before that line: it is the first one found"
         if not first.zone_known:
@@ -100,12 +100,12 @@ def _verified(record: RecordFolder, kind: CheckKind, target: str) -> Line | None
     Where ``target`` is given, those about it.
     """
     since: Line | None = None
-    for found in reversed(list(record.facts(Stage.VERIFY, "checks", tuple[Check, ...]))):
-        about = [check.ok for check in with_kinds(found.value) if check.kind is kind and target in ("", check.target)]
+    for fact in reversed(list(record.facts(Stage.VERIFY, "checks", tuple[Check, ...]))):
+        about = [check.ok for check in with_kinds(fact.value) if check.kind is kind and target in ("", check.target)]
         if not about or not all(about):
             since = None
         elif since is None:
-            since = found.line
+            since = fact.line
     return since
 
 
@@ -138,9 +138,9 @@ def moments_of(
     """Return the rows, earliest first; those of logs without a date come last."""
     tones = {change.result_ref.line: change.tone for change in changes}
     numbers = {row.ref.line: row.attempt for row in stages if row.attempts > 1}
-    found = [_of_line(line, tones, numbers.get(line.n, 0)) for line in (*_events(lines), *_verdicts(lines))]
+    moments = [_of_line(line, tones, numbers.get(line.n, 0)) for line in (*_events(lines), *_verdicts(lines))]
     if diagnosis:
-        found += [
+        moments += [
             Moment(
                 utc=moment.utc,
                 said=when(moment).removesuffix("Z"),
@@ -152,7 +152,7 @@ def moments_of(
             for moment in timeline(diagnosis.value)
         ]
     latest = datetime.max.replace(tzinfo=UTC)
-    return tuple(sorted(found, key=lambda moment: (moment.utc or latest, moment.ref.line)))
+    return tuple(sorted(moments, key=lambda moment: (moment.utc or latest, moment.ref.line)))
 
 
 def _events(lines: tuple[Line, ...]) -> Iterator[Line]:

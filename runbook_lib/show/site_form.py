@@ -299,12 +299,12 @@ class SiteControls:
         return draft_site(typed, self.further.value, self._folder)
 
     def _check(self, *_: Any) -> None:
-        found = self.draft()
-        elsewhere = [problem for problem in found.problems if not self._say_at_field(problem)]
-        at_fields = {where: self._problem_at(where, found) for where in self.fields}
+        draft = self.draft()
+        elsewhere = [problem for problem in draft.problems if not self._say_at_field(problem)]
+        at_fields = {where: self._problem_at(where, draft) for where in self.fields}
         for where, field in self.fields.items():
             field.say(at_fields[where])
-        self._summary(found, elsewhere)
+        self._summary(draft, elsewhere)
 
     def _say_at_field(self, problem: SiteFileProblem) -> bool:
         """Whether a field says this problem already: of its own value, or of one that is not filled in yet."""
@@ -313,8 +313,8 @@ class SiteControls:
             for where, field in self.fields.items()
         )
 
-    def _problem_at(self, where: Where, found: Draft) -> str:
-        return "; ".join(problem.text for problem in found.problems if is_within(problem.where, where))
+    def _problem_at(self, where: Where, draft: Draft) -> str:
+        return "; ".join(problem.text for problem in draft.problems if is_within(problem.where, where))
 
     def _needed(self, field: SiteField) -> bool:
         """Whether the file is not complete without this field: an optional group that is empty needs nothing."""
@@ -325,13 +325,13 @@ class SiteControls:
     def _missing(self) -> list[str]:
         return [gettext(field.spec.label) for field in self.fields.values() if self._needed(field)]
 
-    def _summary(self, found: Draft, elsewhere: list[SiteFileProblem]) -> None:
+    def _summary(self, draft: Draft, elsewhere: list[SiteFileProblem]) -> None:
         lines = [f"{shown_key(problem.where)}: {problem.text}" for problem in elsewhere]
         missing = self._missing()
         if missing:
             lines.append(f"required and still empty: {', '.join(missing)}")
         wrong = [
-            where for where in self.fields if self.fields[where].value() is not None and self._problem_at(where, found)
+            where for where in self.fields if self.fields[where].value() is not None and self._problem_at(where, draft)
         ]
         if wrong:
             lines.append(f"still wrong: {', '.join(gettext(self.fields[where].spec.label) for where in wrong)}")
@@ -341,7 +341,7 @@ class SiteControls:
         else:
             self.said.say("Everything is as it should be.", GOOD)
         title = escape(gettext("The file as it would be written"))
-        shown = f"<details><summary>{title}</summary><pre>{escape(found.text)}</pre></details>"
+        shown = f"<details><summary>{title}</summary><pre>{escape(draft.text)}</pre></details>"
         self.preview.value = "" if lines else shown
 
     def _press(self) -> str:

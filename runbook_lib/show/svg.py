@@ -156,14 +156,14 @@ def wrap(text: str, width: float, size: float, *, lines: int = 3) -> tuple[AsIs,
 
     A line ends between words, and after any Chinese character.
     """
-    rest, found = _PIECES.findall(printable(gettext(text))), list[AsIs]()
-    while rest and len(found) < lines - 1:
+    rest, broken = _PIECES.findall(printable(gettext(text))), list[AsIs]()
+    while rest and len(broken) < lines - 1:
         count = 1
         while count < len(rest) and width_of("".join(rest[: count + 1]).rstrip(), size) <= width:
             count += 1
-        found.append(shorten(AsIs("".join(rest[:count])), width, size))
+        broken.append(shorten(AsIs("".join(rest[:count])), width, size))
         rest = rest[count:]
-    return (*found, shorten(AsIs("".join(rest)), width, size)) if rest else tuple(found)
+    return (*broken, shorten(AsIs("".join(rest)), width, size)) if rest else tuple(broken)
 
 
 def _fitting(text: str, width: float, size: float, mono: bool) -> str:
@@ -341,12 +341,12 @@ class Axis:
         most = max(1.0, min(_MOST_STEPS, (self.pixels[-1] - self.pixels[0]) / _TICK))
         step = next((step for step in _STEPS if whole / step <= most), whole / most)
         moment = _EPOCH + -((_EPOCH - self.first) // step) * step
-        found = []
+        ticks = []
         while moment <= self.last and step:
             if moment >= self.first:
-                found.append((moment, self._words(moment, step)))
+                ticks.append((moment, self._words(moment, step)))
             moment += step
-        return found or [(self.first, self._words(self.first, timedelta(seconds=1)))]
+        return ticks or [(self.first, self._words(self.first, timedelta(seconds=1)))]
 
     def day(self) -> str:
         """Return the day, or the days, that the axis covers."""

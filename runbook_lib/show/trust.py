@@ -111,15 +111,15 @@ def _planned(plan: Plan, server: str, target: str) -> Trust:
     if not rows:
         ground = "the list holds no entry for it; one is added at the next connection"
         return Trust(server=server, target=target, keys=(), agreement=Agreement.NOTHING, ground=ground)
-    found = [_agreement(row) for row in rows]
+    agreements = [_agreement(row) for row in rows]
     # One entry that does not agree is enough to break the connection, and one that is not known to doubt it.
-    worst = next(kind for kind in (Agreement.DIFFER, Agreement.UNKNOWN, Agreement.AGREE) if kind in found)
+    worst = next(kind for kind in (Agreement.DIFFER, Agreement.UNKNOWN, Agreement.AGREE) if kind in agreements)
     return Trust(
         server=server,
         target=target,
         keys=tuple(row.key for row in rows),
         agreement=worst,
-        ground=_ground(rows[found.index(worst)]),
+        ground=_ground(rows[agreements.index(worst)]),
     )
 
 
@@ -244,9 +244,9 @@ def who_trusts_whom(pm: PostMortem) -> tuple[Drawn, ...]:
     """Draw who trusted whom as the plan found it, and as the verification found it, where either was made."""
     if pm.inventory is None:
         return ()
-    found = [trust_as_planned(pm.plan, pm.inventory)] if pm.plan else []
-    found += [trust_as_verified(addresses_of(pm.inventory), pm.checks)] if pm.checks else []
-    return tuple(Drawn(picture, picture) for picture in map(draw_trust, found))
+    trusts = [trust_as_planned(pm.plan, pm.inventory)] if pm.plan else []
+    trusts += [trust_as_verified(addresses_of(pm.inventory), pm.checks)] if pm.checks else []
+    return tuple(Drawn(picture, picture) for picture in map(draw_trust, trusts))
 
 
 def _sentences(link: Trust) -> tuple[str, str]:
